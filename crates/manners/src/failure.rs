@@ -1,0 +1,66 @@
+//! What ends a run: a message and a status, with what to do next apart from what went wrong.
+
+use crate::Status;
+use std::fmt;
+use std::io;
+
+pub type Result<T> = std::result::Result<T, Failure>;
+
+/// Why a run ended, or why one host or region could not be done. `Display` gives the message alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub status: Status,
+    /// `what went wrong: why`, without the tool's name. Empty only for a closed pipe, which ends a tool quietly.
+    pub message: String,
+    /// What to do next, a sentence of its own.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// Wrong usage, bad input, or nothing could be done.
+    pub fn usage(message: impl Into<String>) -> Failure {
+        Failure::new(Status::Usage, message)
+    }
+
+    /// A host or region that could not be reached or changed.
+    pub fn unreached(message: impl Into<String>) -> Failure {
+        Failure::new(Status::Unreached, message)
+    }
+
+    pub fn interrupted() -> Failure {
+        Failure::new(Status::Interrupted, "interrupted")
+    }
+
+    fn new(status: Status, message: impl Into<String>) -> Failure {
+        Failure {
+            status,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The failure of a write to stdout. A reader that went away (`| head`) is no failure to speak of.
+    pub fn stdout(error: &io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::new(Status::Done, ""),
+            _ => Failure::usage(format!("cannot write to stdout: {error}")),
+        }
+    }
+
+    pub fn is_closed_pipe(&self) -> bool {
+        self.message.is_empty()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,17 @@
+//! The manners all tools share on the command line, so that who knows one tool knows them all.
+
+mod duration;
+mod failure;
+mod output;
+mod status;
+mod table;
+mod tool;
+mod visible;
+
+pub use duration::parse_duration;
+pub use failure::{Failure, Result};
+pub use output::{Format, OutputArgs, OutputMode, RecordWriter};
+pub use status::Status;
+pub use table::Column;
+pub use tool::{ProgressArgs, Tool, main};
+pub use visible::visible;

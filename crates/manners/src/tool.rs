@@ -1,0 +1,105 @@
+//! A tool's run: its arguments, its messages on stderr, its end.
+
+use crate::{Failure, Result, Status, visible};
+use clap::{CommandFactory, Parser};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Speaks on stderr in the tool's name. stdout is for results alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Tool {
+    pub name: &'static str,
+}
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct ProgressArgs {
+    /// Show no progress bar (there is none anyway where stderr is not a terminal)
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+impl ProgressArgs {
+    /// A bar on stderr that counts to `total`; hidden where stderr is not a terminal.
+    pub fn bar(&self, total: u64, doing: &'static str) -> ProgressBar {
+        let target = match self.no_progress {
+            true => ProgressDrawTarget::hidden(),
+            false => ProgressDrawTarget::stderr(),
+        };
+        let style = ProgressStyle::with_template("{msg} {pos}/{len} [{wide_bar}] {elapsed}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        ProgressBar::with_draw_target(Some(total), target)
+            .with_style(style)
+            .with_message(doing)
+    }
+}
+
+/// Runs a tool: the one place where a failure becomes a message and an exit status. Everything in `main.rs` is this.
+pub fn main<A: Parser>(name: &'static str, run: fn(&A, &Tool) -> Result<Status>) -> ExitCode {
+    let tool = Tool { name };
+    let args = match A::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage::<A>(&tool, &error),
+    };
+    match run(&args, &tool) {
+        Ok(status) => status.into(),
+        Err(failure) => {
+            tool.failure(&failure);
+            failure.status.into()
+        }
+    }
+}
+
+/// Help and version go to stdout and are no error; all else is wrong usage, in the shape of all our messages.
+fn usage<A: CommandFactory>(tool: &Tool, error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        return match error.print() {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                tool.failure(&Failure::stdout(&error));
+                Status::Usage.into()
+            }
+            _ => Status::Done.into(),
+        };
+    }
+    let text = error.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    say(tool.name, text.trim_end());
+    Status::Usage.into()
+}
+
+impl Tool {
+    /// A warning or a note: the run goes on.
+    pub fn warn(&self, message: impl AsRef<str>) {
+        say(self.name, message.as_ref());
+    }
+
+    /// The one closing line of a tool that acted on hosts.
+    pub fn summary(&self, message: impl AsRef<str>) {
+        say(self.name, message.as_ref());
+    }
+
+    /// Says what went wrong and what to do next. A closed pipe is not spoken of.
+    pub fn failure(&self, failure: &Failure) {
+        if failure.is_closed_pipe() {
+            return;
+        }
+        say(self.name, &failure.message);
+        if let Some(hint) = &failure.hint {
+            say(self.name, hint);
+        }
+    }
+}
+
+/// Writes `tool: message` with control characters made visible, line by line. A stderr that is gone has no reader to
+/// tell.
+fn say(tool: &str, message: &str) {
+    let mut text = format!("{tool}: ");
+    for (number, line) in message.lines().enumerate() {
+        if number > 0 {
+            text.push('\n');
+        }
+        text.push_str(&visible(line));
+    }
+    text.push('\n');
+    let _ = io::stderr().write_all(text.as_bytes());
+}

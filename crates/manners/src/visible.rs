@@ -1,0 +1,37 @@
+//! Text of others (tags, remote output, file names) made safe to show on a terminal.
+
+use std::borrow::Cow;
+
+/// Makes visible what would move a terminal's cursor, change its state or reorder its text: control characters
+/// (C0, DEL, C1), line separators and bidirectional controls come out as Rust-like escapes (`\n`, `\u{1b}`).
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_hidden(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_become_visible_and_plain_text_stays() {
+        assert_eq!(visible("web1 é 日本"), "web1 é 日本");
+        assert_eq!(visible("a\x1b[31mb\r\n\u{9b}"), "a\\u{1b}[31mb\\r\\n\\u{9b}");
+        assert_eq!(visible("user\u{202e}gpj.exe"), "user\\u{202e}gpj.exe");
+    }
+}

@@ -1,0 +1,12 @@
+//! The host record and the lines that carry it from tool to tool.
+//!
+//! A line of input is a record (it starts with `{`), text (a name or an expression), blank, or a `#` comment.
+//! What a tool does not know of a record passes through it unchanged and in order: keys keep their place, numbers
+//! their spelling (`1.0`, `1e3`, integers beyond 64 bits).
+
+mod lines;
+mod record;
+
+pub use lines::{Item, LineError, Lines};
+pub use record::{Record, RecordError};
+pub use serde_json::{Value, json};

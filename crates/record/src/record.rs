@@ -1,0 +1,191 @@
+//! One host as one JSON object.
+
+use indexmap::IndexMap;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+use std::fmt;
+
+/// A JSON object whose `host` is a non-empty string. Values are kept as they were written, so what no tool reads
+/// costs no parsing and comes out byte for byte.
+#[derive(Clone, Debug)]
+pub struct Record {
+    host: String,
+    fields: IndexMap<String, Box<RawValue>>,
+}
+
+/// Why a text is no record. `Display` says it without the line's number, which the reader knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordError {
+    /// Not JSON, or not an object; the column counts bytes from 1.
+    Json {
+        why: String,
+        column: usize,
+    },
+    NoHost,
+    HostNotAString,
+    EmptyHost,
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecordError::Json { why, column } => write!(f, "broken JSON at column {column}: {why}"),
+            RecordError::NoHost => write!(f, "the record has no \"host\""),
+            RecordError::HostNotAString => write!(f, "\"host\" is not a string"),
+            RecordError::EmptyHost => write!(f, "\"host\" is empty"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}
+
+impl Record {
+    /// A record of nothing but its host. An empty name is a bug of the caller.
+    pub fn named(host: impl Into<String>) -> Record {
+        let mut record = Record {
+            host: String::new(),
+            fields: IndexMap::new(),
+        };
+        record.set("host", host.into());
+        record
+    }
+
+    /// Reads one JSON object; of a key given twice the last value counts.
+    pub fn parse(text: &str) -> Result<Record, RecordError> {
+        let fields: IndexMap<String, Box<RawValue>> =
+            serde_json::from_str(text).map_err(|error| RecordError::Json {
+                why: reason(&error),
+                column: error.column(),
+            })?;
+        let host = fields.get("host").ok_or(RecordError::NoHost)?;
+        let host: String = serde_json::from_str(host.get()).map_err(|_| RecordError::HostNotAString)?;
+        match host.is_empty() {
+            true => Err(RecordError::EmptyHost),
+            false => Ok(Record { host, fields }),
+        }
+    }
+
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The value of `key`. `None` also for what JSON allows and no Rust string can hold (a lone surrogate).
+    pub fn get(&self, key: &str) -> Option<Value> {
+        serde_json::from_str(self.fields.get(key)?.get()).ok()
+    }
+
+    /// The value of `key` where it is a string.
+    pub fn str(&self, key: &str) -> Option<String> {
+        match self.get(key)? {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Sets `key`: in its place where the record has it, else at the end.
+    pub fn set(&mut self, key: &str, value: impl Into<Value>) {
+        let value = value.into();
+        if key == "host" {
+            self.host = value.as_str().unwrap_or_default().to_string();
+            debug_assert!(!self.host.is_empty(), "a host without a name");
+        }
+        // A Value always serializes: its keys are strings.
+        if let Ok(raw) = to_raw_value(&value) {
+            self.fields.insert(key.to_string(), raw);
+        }
+    }
+
+    /// Removes `key`; the others keep their order.
+    pub fn remove(&mut self, key: &str) {
+        debug_assert!(key != "host");
+        self.fields.shift_remove(key);
+    }
+
+    /// Takes every key of `other`, in its order: what both have gets the other's value.
+    pub fn merge(&mut self, other: Record) {
+        self.host = other.host;
+        self.fields.extend(other.fields);
+    }
+
+    /// The keys with their values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Value)> {
+        let keys = self.fields.keys().map(String::as_str);
+        keys.filter_map(|key| Some((key, self.get(key)?)))
+    }
+}
+
+impl PartialEq for Record {
+    fn eq(&self, other: &Record) -> bool {
+        let raw = |record: &Record| {
+            record
+                .fields
+                .iter()
+                .map(|(k, v)| (k.clone(), v.get().to_string()))
+                .collect::<Vec<_>>()
+        };
+        raw(self) == raw(other)
+    }
+}
+
+impl fmt::Display for Record {
+    /// The record as one line of JSON, without a newline: JSON escapes those within strings.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = serde_json::to_string(&self.fields).map_err(|_| fmt::Error)?;
+        f.write_str(&line)
+    }
+}
+
+/// serde_json's reason without its " at line 1 column N", which counts lines within the one line given to it.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) => text[..end].to_string(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_passes_unchanged_and_in_order() {
+        let line =
+            r#"{"z":1.0,"host":"web1","a":[1e3, {"n":12345678901234567890123}],"m":null,"s":"a\nb\u001b\ud800"}"#;
+        assert_eq!(Record::parse(line).unwrap().to_string(), line);
+    }
+
+    #[test]
+    fn set_keeps_the_place_of_a_known_key_and_appends_a_new_one() {
+        let mut record = Record::parse(r#"{"state":"running","host":"web1"}"#).unwrap();
+        record.set("state", "stopped");
+        record.set("action", "stop");
+        assert_eq!(
+            record.to_string(),
+            r#"{"state":"stopped","host":"web1","action":"stop"}"#
+        );
+    }
+
+    #[test]
+    fn remove_keeps_the_order_of_the_rest() {
+        let mut record = Record::parse(r#"{"a":1,"error":"x","host":"h","b":2}"#).unwrap();
+        record.remove("error");
+        assert_eq!(record.to_string(), r#"{"a":1,"host":"h","b":2}"#);
+    }
+
+    #[test]
+    fn what_is_no_record_says_why() {
+        let why = |text| Record::parse(text).unwrap_err().to_string();
+        assert_eq!(why(r#"{"name":"x"}"#), "the record has no \"host\"");
+        assert_eq!(why(r#"{"host":7}"#), "\"host\" is not a string");
+        assert_eq!(why(r#"{"host":""}"#), "\"host\" is empty");
+        assert_eq!(
+            why(r#"{"host":"x""#),
+            "broken JSON at column 11: EOF while parsing an object"
+        );
+        assert_eq!(
+            why(r#"{"host":"x"} y"#),
+            "broken JSON at column 14: trailing characters"
+        );
+    }
+}

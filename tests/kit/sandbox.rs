@@ -1,0 +1,154 @@
+//! Runs the tools as a user would, with nothing of the machine's user in reach: a HOME of its own, no AWS or SSH
+//! settings, no terminal, and a bound on every run.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// No single run takes longer; one that does has hung, and fails its test.
+const LONGEST_RUN: Duration = Duration::from_secs(120);
+
+pub struct Sandbox {
+    home: TempDir,
+    env: BTreeMap<String, String>,
+}
+
+/// What a run left.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The exit code, or 128 + the signal that ended it.
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Sandbox::new()
+    }
+}
+
+impl Sandbox {
+    pub fn new() -> Sandbox {
+        let home = TempDir::with_prefix("cerveza-").expect("a temporary folder");
+        let path = format!("{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", crate::bin_dir().display());
+        let env = [
+            ("PATH", path.as_str()),
+            ("HOME", &home.path().display().to_string()),
+            ("LANG", "C.UTF-8"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ];
+        let env = env.map(|(name, value)| (name.to_string(), value.to_string()));
+        Sandbox { env: env.into(), home }
+    }
+
+    /// Sets an environment variable for every run from now on.
+    pub fn env(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
+        self.env.insert(name.to_string(), value.into());
+        self
+    }
+
+    /// The folder that is HOME and the working directory.
+    pub fn dir(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Writes a file under [`Sandbox::dir`], with the folders above it.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.dir().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder for the file");
+        std::fs::write(&path, content).expect("a file written");
+        path
+    }
+
+    /// A command in the sandbox, for what [`Sandbox::run`] cannot do.
+    pub fn command(&self, program: &str) -> Command {
+        let built = crate::bin_dir().join(program);
+        let program = if built.is_file() { built } else { PathBuf::from(program) };
+        let mut command = Command::new(program);
+        command.env_clear().envs(&self.env).current_dir(self.dir());
+        command
+    }
+
+    /// Runs a tool with `stdin` as its input.
+    pub fn run(&self, tool: &str, args: &[&str], stdin: impl AsRef<[u8]>) -> Outcome {
+        assert!(crate::bin_dir().join(tool).is_file(), "{tool} is not built: run `cargo build --workspace` first");
+        let mut command = self.command(tool);
+        command.args(args);
+        finish(command, stdin.as_ref())
+    }
+
+    /// Runs a shell line, pipelines with `pipefail`.
+    pub fn sh(&self, line: &str) -> Outcome {
+        let mut command = self.command("bash");
+        command.args(["-o", "pipefail", "-c", line]);
+        finish(command, b"")
+    }
+}
+
+impl Outcome {
+    /// The records of stdout; fails the test on a line that is none.
+    pub fn records(&self) -> Vec<Value> {
+        records(&self.stdout)
+    }
+
+    /// Fails the test unless the run ended with `code`.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Outcome {
+        assert_eq!(self.code, code, "\nstdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self
+    }
+}
+
+/// JSON lines as values.
+pub fn records(lines: &str) -> Vec<Value> {
+    let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in the record {line}"));
+    lines.lines().map(parse).collect()
+}
+
+/// Feeds `stdin`, drains stdout and stderr side by side, and waits, but not for ever.
+fn finish(mut command: Command, stdin: &[u8]) -> Outcome {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+    let mut input = child.stdin.take().expect("piped");
+    let stdin = stdin.to_vec();
+    // A tool may end without reading all of it: that is no failure of the kit.
+    let feeder = std::thread::spawn(move || input.write_all(&stdin).is_ok());
+    let stdout = drain(child.stdout.take().expect("piped"));
+    let stderr = drain(child.stderr.take().expect("piped"));
+    let code = wait(&mut child, &format!("{command:?}"));
+    feeder.join().expect("the feeder");
+    let text = |thread: std::thread::JoinHandle<Vec<u8>>| String::from_utf8_lossy(&thread.join().expect("a reader")).into();
+    Outcome {
+        code,
+        stdout: text(stdout),
+        stderr: text(stderr),
+    }
+}
+
+fn drain(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).expect("a readable stream");
+        bytes
+    })
+}
+
+fn wait(child: &mut Child, what: &str) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("a child to wait for") {
+            return status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(-1);
+        }
+        if started.elapsed() > LONGEST_RUN {
+            let _ = child.kill();
+            panic!("{what} was still running after {LONGEST_RUN:?}");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
