@@ -1,1 +1,12 @@
+//! `ec2-launch`: makes each named host exist and run: launches it, starts it, or leaves it alone.
 
+mod cli;
+mod execute;
+mod place;
+mod plan;
+mod profile;
+mod profile_file;
+mod request;
+mod yaml;
+
+pub use cli::{Args, command, run};

@@ -1,1 +1,6 @@
+//! `ec2-ls`: finds instances and writes them as records.
 
+mod cli;
+mod query;
+
+pub use cli::{Args, command, run};

@@ -26,10 +26,7 @@ pub struct Args {
     pub output: OutputArgs,
 }
 
-const COLUMNS: [Column; 1] = [Column {
-    header: "HOST",
-    key: "host",
-}];
+const COLUMNS: [Column; 1] = [Column { header: "HOST", key: "host" }];
 
 pub fn command() -> clap::Command {
     Args::command()

@@ -54,22 +54,13 @@ mod tests {
 
     #[test]
     fn the_caret_stands_under_the_error() {
-        assert_eq!(
-            shown("web1,é[5-1]"),
-            "bad expression: the range goes down: write 1-5\n  web1,é[5-1]\n         ^^^"
-        );
-        assert_eq!(
-            shown("web[1-2"),
-            "bad expression: [ is not closed by ]\n  web[1-2\n     ^^^^"
-        );
+        assert_eq!(shown("web1,é[5-1]"), "bad expression: the range goes down: write 1-5\n  web1,é[5-1]\n         ^^^");
+        assert_eq!(shown("web[1-2"), "bad expression: [ is not closed by ]\n  web[1-2\n     ^^^^");
     }
 
     #[test]
     fn a_hostile_character_is_shown_not_sent() {
-        assert_eq!(
-            shown("a\u{1b}b"),
-            "bad expression: a host name has no '\\u{1b}' in it\n  a\\u{1b}b\n   ^^^^^^"
-        );
+        assert_eq!(shown("a\u{1b}b"), "bad expression: a host name has no '\\u{1b}' in it\n  a\\u{1b}b\n   ^^^^^^");
     }
 
     #[test]

@@ -12,11 +12,7 @@ pub struct Names<'a> {
 
 impl<'a> Names<'a> {
     pub(crate) fn new(patterns: &'a [Pattern]) -> Names<'a> {
-        Names {
-            patterns: patterns.iter(),
-            odometer: None,
-            name: String::new(),
-        }
+        Names { patterns: patterns.iter(), odometer: None, name: String::new() }
     }
 
     pub fn next_name(&mut self) -> Option<&str> {
@@ -48,15 +44,9 @@ impl<'a> Odometer<'a> {
     fn new(pattern: &'a Pattern) -> Odometer<'a> {
         let wheel = |part: &'a Part| match part {
             Part::Text(text) => Wheel::Text(text),
-            Part::Group(ranges) => Wheel::Group {
-                ranges,
-                range: 0,
-                number: ranges[0].low,
-            },
+            Part::Group(ranges) => Wheel::Group { ranges, range: 0, number: ranges[0].low },
         };
-        Odometer {
-            parts: pattern.iter().map(wheel).collect(),
-        }
+        Odometer { parts: pattern.iter().map(wheel).collect() }
     }
 
     /// Turns to the next name; false at the end.

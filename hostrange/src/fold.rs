@@ -45,10 +45,7 @@ pub fn fold<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<String, Fold
         });
         shapes[at].1.push(numbers);
     }
-    let words: Vec<String> = shapes
-        .iter()
-        .flat_map(|(shape, rows)| fold_shape(shape, rows))
-        .collect();
+    let words: Vec<String> = shapes.iter().flat_map(|(shape, rows)| fold_shape(shape, rows)).collect();
     Ok(words.join(","))
 }
 
@@ -58,9 +55,7 @@ fn split(name: &str) -> (Vec<&str>, Vec<&str>) {
     let (mut text_start, mut at) = (0, 0);
     while let Some(found) = name[at..].find(|c: char| c.is_ascii_digit()) {
         let start = at + found;
-        let end = name[start..]
-            .find(|c: char| !c.is_ascii_digit())
-            .map_or(name.len(), |len| start + len);
+        let end = name[start..].find(|c: char| !c.is_ascii_digit()).map_or(name.len(), |len| start + len);
         if name[start..end].parse::<u64>().is_ok_and(|number| number < u64::MAX) {
             texts.push(&name[text_start..start]);
             numbers.push(&name[start..end]);
@@ -91,10 +86,7 @@ fn fold_shape(shape: &Shape, rows: &[Vec<&str>]) -> Vec<String> {
         });
         groups[at].1.push(number);
     }
-    groups
-        .into_iter()
-        .map(|(rest, numbers)| word(shape, axis, &rest, numbers))
-        .collect()
+    groups.into_iter().map(|(rest, numbers)| word(shape, axis, &rest, numbers)).collect()
 }
 
 /// One word: the shape's texts, the numbers of the other axes, and at `axis` the folded numbers.
@@ -106,11 +98,7 @@ fn word(shape: &Shape, axis: usize, rest: &[&str], numbers: Vec<&str>) -> String
     let mut rest = rest.iter();
     let mut word = shape.texts[0].to_string();
     for (at, text) in shape.texts[1..].iter().enumerate() {
-        word.push_str(if at == axis {
-            &folded
-        } else {
-            rest.next().unwrap_or(&"")
-        });
+        word.push_str(if at == axis { &folded } else { rest.next().unwrap_or(&"") });
         word.push_str(text);
     }
     word

@@ -68,12 +68,8 @@ impl Hosts {
     fn take_expression(&mut self, expression: &str) -> Result<()> {
         let set = parse(expression)?;
         if set.count().is_none_or(|count| count > MOST_HOSTS) {
-            let many = set
-                .count()
-                .map_or("more than 2^128".to_string(), |count| count.to_string());
-            return Err(Failure::usage(format!(
-                "{expression} stands for {many} hosts: the most is {MOST_HOSTS}"
-            )));
+            let many = set.count().map_or("more than 2^128".to_string(), |count| count.to_string());
+            return Err(Failure::usage(format!("{expression} stands for {many} hosts: the most is {MOST_HOSTS}")));
         }
         let mut names = set.names();
         while let Some(name) = names.next_name() {
@@ -98,15 +94,9 @@ mod tests {
 
     #[test]
     fn without_words_stdin_is_read_and_else_only_on_a_dash() {
-        assert_eq!(
-            hosts(&[], "a\n{\"host\":\"b\",\"x\":1}\n").unwrap(),
-            [r#"{"host":"a"}"#, r#"{"host":"b","x":1}"#]
-        );
+        assert_eq!(hosts(&[], "a\n{\"host\":\"b\",\"x\":1}\n").unwrap(), [r#"{"host":"a"}"#, r#"{"host":"b","x":1}"#]);
         assert_eq!(hosts(&["a"], "b\n").unwrap(), [r#"{"host":"a"}"#]);
-        assert_eq!(
-            hosts(&["a", "-"], "b\n").unwrap(),
-            [r#"{"host":"a"}"#, r#"{"host":"b"}"#]
-        );
+        assert_eq!(hosts(&["a", "-"], "b\n").unwrap(), [r#"{"host":"a"}"#, r#"{"host":"b"}"#]);
         assert_eq!(hosts(&["-", "-"], "b\n").unwrap_err(), "stdin ('-') is given twice");
     }
 
@@ -119,18 +109,9 @@ mod tests {
     #[test]
     fn bad_input_names_its_line() {
         assert_eq!(hosts(&[], "").unwrap_err(), "no hosts: stdin was empty");
-        assert_eq!(
-            hosts(&[], "a\n\n{\"x\":1}\n").unwrap_err(),
-            "stdin: line 3: the record has no \"host\""
-        );
+        assert_eq!(hosts(&[], "a\n\n{\"x\":1}\n").unwrap_err(), "stdin: line 3: the record has no \"host\"");
         let shown = hosts(&[], "a\nb;c\n").unwrap_err();
-        assert!(
-            shown.starts_with("stdin: line 2: bad expression: a host name has no ';' in it\n"),
-            "{shown}"
-        );
-        assert_eq!(
-            hosts(&["n[1-999999]"], "").unwrap_err(),
-            "n[1-999999] stands for 999999 hosts: the most is 100000"
-        );
+        assert!(shown.starts_with("stdin: line 2: bad expression: a host name has no ';' in it\n"), "{shown}");
+        assert_eq!(hosts(&["n[1-999999]"], "").unwrap_err(), "n[1-999999] stands for 999999 hosts: the most is 100000");
     }
 }

@@ -7,6 +7,7 @@ mod error;
 mod expand;
 mod fold;
 mod hosts;
+mod natural;
 mod parse;
 
 pub use cli::{Args, command, run};
@@ -14,4 +15,5 @@ pub use error::ExprError;
 pub use expand::Names;
 pub use fold::{FoldError, fold};
 pub use hosts::{hosts_from, read_hosts};
+pub use natural::natural_cmp;
 pub use parse::{HostSet, parse};

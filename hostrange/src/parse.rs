@@ -80,11 +80,7 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn error(&self, span: Range<usize>, why: impl Into<String>) -> ExprError {
-        ExprError {
-            expression: self.expression.to_string(),
-            span,
-            why: why.into(),
-        }
+        ExprError { expression: self.expression.to_string(), span, why: why.into() }
     }
 
     /// Where from `at` on the first character is that `wanted` holds of.
@@ -159,16 +155,10 @@ impl Parser<'_> {
             let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
             match plain {
                 false => Err(self.error(span.clone(), "not a number or a range such as 1-40")),
-                true => digits
-                    .parse::<u64>()
-                    .map_err(|_| self.error(span.clone(), "a number beyond 64 bits")),
+                true => digits.parse::<u64>().map_err(|_| self.error(span.clone(), "a number beyond 64 bits")),
             }
         };
-        let numbers = Numbers {
-            low: number(low)?,
-            high: number(high)?,
-            width: low.len(),
-        };
+        let numbers = Numbers { low: number(low)?, high: number(high)?, width: low.len() };
         if numbers.high < numbers.low {
             return Err(self.error(span, format!("the range goes down: write {high}-{low}")));
         }
@@ -207,10 +197,7 @@ mod tests {
         assert_eq!(names("n[1-2][3-4]"), ["n13", "n14", "n23", "n24"]);
         assert_eq!(names("n[1-2]0"), ["n10", "n20"]);
         assert_eq!(names("[1-2]"), ["1", "2"]);
-        assert_eq!(
-            names("10.0.[0-1].[1,9]"),
-            ["10.0.0.1", "10.0.0.9", "10.0.1.1", "10.0.1.9"]
-        );
+        assert_eq!(names("10.0.[0-1].[1,9]"), ["10.0.0.1", "10.0.0.9", "10.0.1.1", "10.0.1.9"]);
     }
 
     #[test]
@@ -239,10 +226,7 @@ mod tests {
         assert_eq!(why("n[1-a]"), "not a number or a range such as 1-40");
         assert_eq!(why("n[-1]"), "not a number or a range such as 1-40");
         assert_eq!(why("n[40-1]"), "the range goes down: write 1-40");
-        assert_eq!(
-            why("n[9-010]"),
-            "the ends are padded differently: write 009-010 or 9-10"
-        );
+        assert_eq!(why("n[9-010]"), "the ends are padded differently: write 009-010 or 9-10");
         assert_eq!(why("n[99999999999999999999]"), "a number beyond 64 bits");
         assert_eq!(why("web1;reboot"), "a host name has no ';' in it");
         assert_eq!(why("$(reboot)"), "a host name has no '$' in it");
@@ -251,10 +235,7 @@ mod tests {
 
     #[test]
     fn counting_needs_no_expanding() {
-        assert_eq!(
-            parse("n[1-999999999999]x[1-1000]").unwrap().count(),
-            Some(999_999_999_999_000)
-        );
+        assert_eq!(parse("n[1-999999999999]x[1-1000]").unwrap().count(), Some(999_999_999_999_000));
         let nines = "[0-18446744073709551615]";
         assert_eq!(parse(&format!("{nines}{nines}{nines}")).unwrap().count(), None);
     }

@@ -1,1 +1,37 @@
+//! EC2 as the tools see it: records in and out, failures as sentences. The only crate that names the AWS SDK.
+//!
+//! Requests follow the documentation of the EC2 API (Amazon EC2 API Reference), not what a stand-in accepts.
 
+mod batch;
+mod change;
+mod client;
+mod failure;
+mod find;
+mod instance;
+mod interrupt;
+mod launch;
+mod locate;
+mod network;
+mod report;
+mod tags;
+mod wait;
+
+pub use change::Change;
+pub use client::{Ec2, RegionArgs, block_on};
+pub use find::Filter;
+pub use interrupt::Interrupt;
+pub use launch::{LaunchRequest, Volume};
+pub use locate::{Found, is_instance_id};
+pub use report::{Acted, NO_ACTION, folded, report};
+pub use tags::{Tags, check_tag};
+pub use wait::WaitArgs;
+
+/// How many requests are under way at once. EC2 refills its buckets at 2 to 20 a second; the SDK retries what is
+/// throttled all the same.
+pub(crate) const CONCURRENCY: usize = 8;
+
+/// What EC2 takes as values of one filter in one request.
+pub(crate) const FILTER_VALUES: usize = 200;
+
+/// States of an instance that exists and can be used again.
+pub const LIVE_STATES: [&str; 4] = ["pending", "running", "stopping", "stopped"];

@@ -43,12 +43,7 @@ pub struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     pub fn new(input: R) -> Lines<R> {
-        Lines {
-            input,
-            buffer: Vec::new(),
-            line: 0,
-            ended: false,
-        }
+        Lines { input, buffer: Vec::new(), line: 0, ended: false }
     }
 
     /// The next item, `None` at the end.
@@ -62,11 +57,7 @@ impl<R: BufRead> Lines<R> {
             let line = self.line;
             let text = std::str::from_utf8(&self.buffer).map_err(|_| LineError::NotUtf8 { line })?;
             // An editor's byte order mark is no part of the first name.
-            let text = if line == 1 {
-                text.trim_start_matches('\u{feff}')
-            } else {
-                text
-            };
+            let text = if line == 1 { text.trim_start_matches('\u{feff}') } else { text };
             let text = text.trim();
             if text.is_empty() || text.starts_with('#') {
                 continue;
@@ -98,9 +89,7 @@ mod tests {
     use super::*;
 
     fn items(input: &[u8]) -> Result<Vec<(usize, Item)>, String> {
-        Lines::new(input)
-            .collect::<Result<_, _>>()
-            .map_err(|error| error.to_string())
+        Lines::new(input).collect::<Result<_, _>>().map_err(|error| error.to_string())
     }
 
     fn text(line: usize, text: &str) -> (usize, Item) {

@@ -42,21 +42,15 @@ impl std::error::Error for RecordError {}
 impl Record {
     /// A record of nothing but its host. An empty name is a bug of the caller.
     pub fn named(host: impl Into<String>) -> Record {
-        let mut record = Record {
-            host: String::new(),
-            fields: IndexMap::new(),
-        };
+        let mut record = Record { host: String::new(), fields: IndexMap::new() };
         record.set("host", host.into());
         record
     }
 
     /// Reads one JSON object; of a key given twice the last value counts.
     pub fn parse(text: &str) -> Result<Record, RecordError> {
-        let fields: IndexMap<String, Box<RawValue>> =
-            serde_json::from_str(text).map_err(|error| RecordError::Json {
-                why: reason(&error),
-                column: error.column(),
-            })?;
+        let fields: IndexMap<String, Box<RawValue>> = serde_json::from_str(text)
+            .map_err(|error| RecordError::Json { why: reason(&error), column: error.column() })?;
         let host = fields.get("host").ok_or(RecordError::NoHost)?;
         let host: String = serde_json::from_str(host.get()).map_err(|_| RecordError::HostNotAString)?;
         match host.is_empty() {
@@ -116,13 +110,8 @@ impl Record {
 
 impl PartialEq for Record {
     fn eq(&self, other: &Record) -> bool {
-        let raw = |record: &Record| {
-            record
-                .fields
-                .iter()
-                .map(|(k, v)| (k.clone(), v.get().to_string()))
-                .collect::<Vec<_>>()
-        };
+        let raw =
+            |record: &Record| record.fields.iter().map(|(k, v)| (k.clone(), v.get().to_string())).collect::<Vec<_>>();
         raw(self) == raw(other)
     }
 }
@@ -160,10 +149,7 @@ mod tests {
         let mut record = Record::parse(r#"{"state":"running","host":"web1"}"#).unwrap();
         record.set("state", "stopped");
         record.set("action", "stop");
-        assert_eq!(
-            record.to_string(),
-            r#"{"state":"stopped","host":"web1","action":"stop"}"#
-        );
+        assert_eq!(record.to_string(), r#"{"state":"stopped","host":"web1","action":"stop"}"#);
     }
 
     #[test]
@@ -179,13 +165,7 @@ mod tests {
         assert_eq!(why(r#"{"name":"x"}"#), "the record has no \"host\"");
         assert_eq!(why(r#"{"host":7}"#), "\"host\" is not a string");
         assert_eq!(why(r#"{"host":""}"#), "\"host\" is empty");
-        assert_eq!(
-            why(r#"{"host":"x""#),
-            "broken JSON at column 11: EOF while parsing an object"
-        );
-        assert_eq!(
-            why(r#"{"host":"x"} y"#),
-            "broken JSON at column 14: trailing characters"
-        );
+        assert_eq!(why(r#"{"host":"x""#), "broken JSON at column 11: EOF while parsing an object");
+        assert_eq!(why(r#"{"host":"x"} y"#), "broken JSON at column 14: trailing characters");
     }
 }

@@ -1,0 +1,65 @@
+//! Errors of the SDK as sentences: which call, in which region, refused for what reason.
+
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use cerveza_manners::Failure;
+use std::error::Error;
+
+/// `RunInstances in us-east-1: InsufficientInstanceCapacity: We currently do not have ...`, with what to do next for
+/// the errors that people meet.
+pub(crate) fn failure<E, R>(call: &str, region: &str, error: &SdkError<E, R>) -> Failure
+where
+    E: ProvideErrorMetadata + Error + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    let why = match error {
+        SdkError::ServiceError(service) => match service.err().code() {
+            Some(code) => format!("{code}: {}", service.err().message().unwrap_or("no reason given").trim_end()),
+            None => "the answer was an error without an EC2 error code: is the endpoint EC2?".to_string(),
+        },
+        SdkError::TimeoutError(_) => "no answer in time".to_string(),
+        SdkError::DispatchFailure(_) => format!("the endpoint cannot be reached: {}", innermost(error)),
+        SdkError::ResponseError(_) => format!("the answer is not EC2's: {}", innermost(error)),
+        _ => innermost(error),
+    };
+    let failure = Failure::unreached(format!("{call} in {region}: {why}"));
+    let code = match error {
+        SdkError::ServiceError(service) => service.err().code().unwrap_or_default(),
+        _ => "",
+    };
+    match hint(code) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// The error's code, where EC2 gave one.
+pub(crate) fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
+    match error {
+        SdkError::ServiceError(service) => service.err().code(),
+        _ => None,
+    }
+}
+
+fn hint(code: &str) -> Option<&'static str> {
+    match code {
+        "AuthFailure" | "InvalidClientTokenId" | "SignatureDoesNotMatch" => {
+            Some("the credentials are wrong for this endpoint or region, or the region is not enabled for the account")
+        }
+        "RequestExpired" | "ExpiredToken" => Some("the credentials have expired: log in again (`aws sso login`)"),
+        "OptInRequired" => Some("the account has not enabled this region"),
+        "VcpuLimitExceeded" | "InstanceLimitExceeded" => {
+            Some("ask for a higher quota (Service Quotas), or use another instance type")
+        }
+        "InsufficientInstanceCapacity" => Some("try another zone (--zone) or instance type, or try again later"),
+        _ => None,
+    }
+}
+
+/// The cause at the bottom of the chain: "Connection refused (os error 111)" instead of five wrappers around it.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

@@ -1,0 +1,110 @@
+//! DescribeInstances: every page, in batches that EC2 takes.
+
+use crate::FILTER_VALUES;
+use crate::client::Ec2;
+use crate::failure::failure;
+use crate::instance::record;
+use aws_sdk_ec2::types;
+use cerveza_manners::Result;
+use cerveza_record::Record;
+use std::collections::{BTreeMap, HashMap};
+
+/// A filter of DescribeInstances: a field and the values of which any may match. `*` and `?` are wildcards in values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    pub name: String,
+    pub values: Vec<String>,
+}
+
+impl Filter {
+    pub fn new(name: impl Into<String>, values: impl IntoIterator<Item = impl Into<String>>) -> Filter {
+        Filter { name: name.into(), values: values.into_iter().map(Into::into).collect() }
+    }
+
+    /// A filter on the exact text of `values`, wildcards taken literally.
+    pub fn exact(name: impl Into<String>, values: impl IntoIterator<Item = impl AsRef<str>>) -> Filter {
+        Filter::new(name, values.into_iter().map(|value| escape(value.as_ref())))
+    }
+}
+
+/// EC2's filters take `\*`, `\?` and `\\` for the characters themselves.
+pub(crate) fn escape(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for c in value.chars() {
+        if matches!(c, '*' | '?' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+impl Ec2 {
+    /// The instances of one region that match all of `filters`. A filter with more values than a request takes is
+    /// asked for in several; at most one may be so long.
+    pub async fn find(&self, region: &str, filters: &[Filter]) -> Result<Vec<Record>> {
+        let found = self.describe(region, filters).await?;
+        Ok(found.into_iter().map(|(record, _)| record).collect())
+    }
+
+    /// The instances (region, id) as they are now, by id. What cannot be asked or is not listed is left out.
+    pub async fn refresh(&self, instances: &[(String, String)]) -> HashMap<String, Record> {
+        let mut by_region: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (region, id) in instances {
+            by_region.entry(region).or_default().push(id);
+        }
+        let mut now = HashMap::new();
+        for (region, ids) in by_region {
+            let found = self.find(region, &[Filter::exact("instance-id", ids)]).await.unwrap_or_default();
+            now.extend(found.into_iter().map(|record| (record.str("instance_id").unwrap_or_default(), record)));
+        }
+        now
+    }
+
+    /// As [`Ec2::find`], with each instance's reason for its state.
+    pub(crate) async fn describe(&self, region: &str, filters: &[Filter]) -> Result<Vec<(Record, Option<String>)>> {
+        let long = filters.iter().position(|filter| filter.values.len() > FILTER_VALUES);
+        let Some(long) = long else {
+            return self.describe_batch(region, filters).await;
+        };
+        let mut found = Vec::new();
+        for values in filters[long].values.chunks(FILTER_VALUES) {
+            let mut batch = filters.to_vec();
+            batch[long].values = values.to_vec();
+            found.extend(self.describe_batch(region, &batch).await?);
+        }
+        Ok(found)
+    }
+
+    async fn describe_batch(&self, region: &str, filters: &[Filter]) -> Result<Vec<(Record, Option<String>)>> {
+        let filters: Vec<_> = filters.iter().map(api_filter).collect();
+        let request = self.client(region).describe_instances().set_filters(Some(filters));
+        // An answer without a page size is cut off at no documented length: ask for pages.
+        let mut pages = request.max_results(1000).into_paginator().send();
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failure("DescribeInstances", region, &error))?;
+            for reservation in page.reservations() {
+                let account = reservation.owner_id();
+                for instance in reservation.instances() {
+                    found.push((record(instance, region, account), crate::instance::state_reason(instance)));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn api_filter(filter: &Filter) -> types::Filter {
+    types::Filter::builder().name(&filter.name).set_values(Some(filter.values.clone())).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exact_values_have_no_wildcards() {
+        assert_eq!(Filter::exact("tag:Name", ["web*", r"a\b?"]).values, [r"web\*", r"a\\b\?"]);
+    }
+}

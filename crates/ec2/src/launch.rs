@@ -1,0 +1,110 @@
+//! RunInstances: one named host a request, with all its tags in it.
+
+use crate::client::Ec2;
+use crate::failure::failure;
+use crate::instance::record;
+use crate::tags::tag;
+use aws_sdk_ec2::types::{
+    BlockDeviceMapping, EbsBlockDevice, IamInstanceProfileSpecification, InstanceType, Placement, ResourceType,
+    TagSpecification, VolumeType,
+};
+use cerveza_manners::{Failure, Result};
+use cerveza_record::Record;
+
+/// What to launch, decided in full: names of security groups are for the default VPC, with a subnet they are ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LaunchRequest {
+    pub region: String,
+    pub image_id: String,
+    pub instance_type: String,
+    pub key_name: Option<String>,
+    /// Names or `sg-` ids.
+    pub security_groups: Vec<String>,
+    pub subnet_id: Option<String>,
+    pub zone: Option<String>,
+    /// A name or an ARN.
+    pub iam_instance_profile: Option<String>,
+    /// Base64, as the API takes it.
+    pub user_data: Option<String>,
+    /// Set on the instance and its volumes.
+    pub tags: Vec<(String, String)>,
+    pub volumes: Vec<Volume>,
+}
+
+/// A block device to attach at launch; what is `None` is left to the AMI and EC2.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Volume {
+    pub device: String,
+    /// In GiB.
+    pub size: Option<i32>,
+    pub volume_type: Option<String>,
+    pub iops: Option<i32>,
+    /// In MiB/s.
+    pub throughput: Option<i32>,
+    pub snapshot_id: Option<String>,
+    pub encrypted: Option<bool>,
+    pub delete_on_termination: Option<bool>,
+}
+
+impl Ec2 {
+    /// Launches one instance. The SDK gives the request a ClientToken of its own, so its retries launch nothing twice.
+    pub async fn launch(&self, request: &LaunchRequest) -> Result<Record> {
+        let (ids, names): (Vec<_>, Vec<_>) =
+            request.security_groups.iter().cloned().partition(|group| group.starts_with("sg-"));
+        let zone = request.zone.as_ref().map(|zone| Placement::builder().availability_zone(zone).build());
+        // An instance can be described before it can be tagged: tags go in here or are missing for a while.
+        let tags: Vec<_> = request.tags.iter().map(|(key, value)| tag(key, Some(value))).collect();
+        let tagged = |kind| TagSpecification::builder().resource_type(kind).set_tags(Some(tags.clone())).build();
+        let profile = request.iam_instance_profile.as_ref().map(|profile| {
+            let builder = IamInstanceProfileSpecification::builder();
+            match profile.starts_with("arn:") {
+                true => builder.arn(profile).build(),
+                false => builder.name(profile).build(),
+            }
+        });
+        let devices: Vec<_> = request.volumes.iter().map(device).collect();
+        let call = self
+            .client(&request.region)
+            .run_instances()
+            .min_count(1)
+            .max_count(1)
+            .image_id(&request.image_id)
+            .instance_type(InstanceType::from(request.instance_type.as_str()))
+            .set_key_name(request.key_name.clone())
+            .set_security_group_ids(some(ids))
+            .set_security_groups(some(names))
+            .set_subnet_id(request.subnet_id.clone())
+            .set_placement(zone)
+            .set_iam_instance_profile(profile)
+            .set_user_data(request.user_data.clone())
+            .set_block_device_mappings(some(devices))
+            .tag_specifications(tagged(ResourceType::Instance))
+            .tag_specifications(tagged(ResourceType::Volume));
+        let answer = call.send().await.map_err(|error| failure("RunInstances", &request.region, &error))?;
+        match answer.instances() {
+            [instance] => Ok(record(instance, &request.region, answer.owner_id())),
+            others => Err(Failure::unreached(format!(
+                "RunInstances in {}: asked for 1 instance, got {}",
+                request.region,
+                others.len()
+            ))),
+        }
+    }
+}
+
+fn device(volume: &Volume) -> BlockDeviceMapping {
+    let ebs = EbsBlockDevice::builder()
+        .set_volume_size(volume.size)
+        .set_volume_type(volume.volume_type.as_deref().map(VolumeType::from))
+        .set_iops(volume.iops)
+        .set_throughput(volume.throughput)
+        .set_snapshot_id(volume.snapshot_id.clone())
+        .set_encrypted(volume.encrypted)
+        .set_delete_on_termination(volume.delete_on_termination);
+    BlockDeviceMapping::builder().device_name(&volume.device).ebs(ebs.build()).build()
+}
+
+/// A list that is empty is not sent at all.
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    if list.is_empty() { None } else { Some(list) }
+}

@@ -1,0 +1,194 @@
+//! From hosts as given (a name, an instance id, a record of either) to the instances they are now.
+
+use crate::client::Ec2;
+use crate::find::Filter;
+use crate::{CONCURRENCY, LIVE_STATES};
+use cerveza_manners::{Failure, Result, Status};
+use cerveza_record::Record;
+use futures_util::stream::{self, StreamExt};
+use std::collections::{BTreeMap, HashMap};
+
+/// What a host is in EC2 now.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    One(Record),
+    Absent,
+    /// Several live instances have the host's name: their ids.
+    Several(Vec<String>),
+    /// EC2 could not be asked.
+    Unknown(Failure),
+}
+
+impl Found {
+    /// The one instance of the host, or why there is none to work on.
+    pub fn instance(self, host: &Record) -> Result<Record> {
+        match self {
+            Found::One(record) => Ok(record),
+            Found::Absent if is_instance_id(host.host()) => Err(Failure::unreached("no such instance")),
+            Found::Absent => Err(Failure::unreached("no live instance has this name")),
+            Found::Several(ids) => {
+                Err(Failure::unreached(format!("several live instances have this name: {}", ids.join(", ")))
+                    .hint("give the id of the one that is meant"))
+            }
+            Found::Unknown(failure) => Err(failure),
+        }
+    }
+}
+
+/// How one host is looked up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Id(String),
+    Name(String),
+}
+
+impl Ec2 {
+    /// Looks each host up, in order. A record with an `instance_id` is looked up by it, whatever its state; a host
+    /// named like an instance id too; any other by its `Name` tag among the live instances. A record's `region` is
+    /// where it is looked for, else all of `regions`.
+    pub async fn locate(&self, hosts: &[Record]) -> Result<Vec<Found>> {
+        self.locate_by(hosts, |host| match host.str("instance_id") {
+            Some(id) => Key::Id(id),
+            None => name_key(host),
+        })
+        .await
+    }
+
+    /// As [`Ec2::locate`], but a host is its name, whatever instance it was when its record was written.
+    pub async fn locate_by_name(&self, hosts: &[Record]) -> Result<Vec<Found>> {
+        self.locate_by(hosts, name_key).await
+    }
+
+    async fn locate_by(&self, hosts: &[Record], key: impl Fn(&Record) -> Key) -> Result<Vec<Found>> {
+        let mut wanted: BTreeMap<String, Vec<Key>> = BTreeMap::new();
+        let mut places = Vec::new();
+        for host in hosts {
+            let regions = match host.str("region") {
+                Some(region) => vec![region],
+                None => self.regions()?.to_vec(),
+            };
+            for region in &regions {
+                wanted.entry(region.clone()).or_default().push(key(host));
+            }
+            places.push((key(host), regions));
+        }
+        let answers = stream::iter(wanted).map(|(region, keys)| async move {
+            let found = self.lookup(&region, &keys).await;
+            (region, found)
+        });
+        let answers: HashMap<_, _> = answers.buffer_unordered(CONCURRENCY).collect().await;
+        let mut places: Vec<Found> = places.iter().map(|(key, regions)| found(key, regions, &answers)).collect();
+        if places.iter().all(|place| matches!(place, Found::Unknown(_))) {
+            // Not one host could be asked about: nothing can be done.
+            for place in &mut places {
+                if let Found::Unknown(failure) = place {
+                    failure.status = Status::Usage;
+                }
+            }
+        }
+        Ok(places)
+    }
+
+    /// The instances of one region under the keys they were asked for by.
+    async fn lookup(&self, region: &str, keys: &[Key]) -> Result<HashMap<Key, Vec<Record>>> {
+        let ids = keys.iter().filter_map(|key| match key {
+            Key::Id(id) => Some(id),
+            Key::Name(_) => None,
+        });
+        let names = keys.iter().filter_map(|key| match key {
+            Key::Name(name) => Some(name),
+            Key::Id(_) => None,
+        });
+        // A filter, not InstanceIds: one id that is gone would fail the whole request.
+        let by_id = Filter::exact("instance-id", ids);
+        let by_name = Filter::exact("tag:Name", names);
+        let mut found: HashMap<Key, Vec<Record>> = HashMap::new();
+        if !by_id.values.is_empty() {
+            for record in self.find(region, &[by_id]).await? {
+                found.entry(Key::Id(record.str("instance_id").unwrap_or_default())).or_default().push(record);
+            }
+        }
+        if !by_name.values.is_empty() {
+            let live = Filter::new("instance-state-name", LIVE_STATES);
+            for record in self.find(region, &[by_name, live]).await? {
+                found.entry(Key::Name(record.host().to_string())).or_default().push(record);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn name_key(host: &Record) -> Key {
+    match is_instance_id(host.host()) {
+        true => Key::Id(host.host().to_string()),
+        false => Key::Name(host.host().to_string()),
+    }
+}
+
+/// `i-` and 8 or 17 hexadecimal digits (EC2 user guide, "Resource IDs").
+pub fn is_instance_id(name: &str) -> bool {
+    name.strip_prefix("i-").is_some_and(|digits| {
+        matches!(digits.len(), 8 | 17) && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+fn found(key: &Key, regions: &[String], answers: &HashMap<String, Result<HashMap<Key, Vec<Record>>>>) -> Found {
+    let mut instances: Vec<&Record> = Vec::new();
+    let mut failed = None;
+    for region in regions {
+        match answers.get(region) {
+            Some(Ok(answer)) => instances.extend(answer.get(key).into_iter().flatten()),
+            Some(Err(failure)) => failed = Some(failure.clone()),
+            None => {}
+        }
+    }
+    match (instances.as_slice(), failed) {
+        ([_, _, ..], _) => Found::Several(instances.iter().filter_map(|record| record.str("instance_id")).collect()),
+        // Absent here and unknown there is unknown; and one here may be one of two.
+        (_, Some(failure)) => Found::Unknown(failure),
+        ([one], None) => Found::One((*one).clone()),
+        ([], None) => Found::Absent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answers(found: &[(&str, &str)]) -> HashMap<String, Result<HashMap<Key, Vec<Record>>>> {
+        let mut answers: HashMap<_, Result<HashMap<Key, Vec<Record>>>> = HashMap::new();
+        for (region, id) in found {
+            let mut record = Record::named("web1");
+            record.set("instance_id", *id);
+            let answer = answers.entry(region.to_string()).or_insert_with(|| Ok(HashMap::new()));
+            answer.as_mut().unwrap().entry(Key::Name("web1".into())).or_default().push(record);
+        }
+        answers
+    }
+
+    #[test]
+    fn one_name_on_two_live_instances_is_several_also_over_regions() {
+        let key = Key::Name("web1".into());
+        let regions = ["eu-west-1".to_string(), "us-east-1".to_string()];
+        let two = answers(&[("eu-west-1", "i-1"), ("us-east-1", "i-2")]);
+        assert_eq!(found(&key, &regions, &two), Found::Several(vec!["i-1".into(), "i-2".into()]));
+        assert_eq!(found(&key, &regions, &answers(&[])), Found::Absent);
+    }
+
+    #[test]
+    fn a_region_that_does_not_answer_leaves_a_host_unknown() {
+        let key = Key::Name("web1".into());
+        let regions = ["eu-west-1".to_string(), "us-east-1".to_string()];
+        let mut half = answers(&[("eu-west-1", "i-1")]);
+        half.insert("us-east-1".into(), Err(Failure::unreached("down")));
+        assert_eq!(found(&key, &regions, &half), Found::Unknown(Failure::unreached("down")));
+    }
+
+    #[test]
+    fn ids_are_told_from_names() {
+        assert!(is_instance_id("i-0123456789abcdef0"));
+        assert!(is_instance_id("i-1a2b3c4d"));
+        assert!(!is_instance_id("i-beam"));
+        assert!(!is_instance_id("web-1a2b3c4d"));
+    }
+}

@@ -1,0 +1,151 @@
+//! The end of a run that acted on hosts: each host's record once, failures grouped, one closing line.
+
+use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool};
+use cerveza_record::{Record, Value};
+use hostrange::fold;
+
+/// What was done to one host, or would be under --dry-run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Acted {
+    pub record: Record,
+    /// The record's `action`; `none` where nothing had to be done.
+    pub action: &'static str,
+    pub result: Result<()>,
+}
+
+pub const NO_ACTION: &str = "none";
+
+const COLUMNS: [Column; 7] = [
+    Column { header: "HOST", key: "host" },
+    Column { header: "ACTION", key: "action" },
+    Column { header: "INSTANCE", key: "instance_id" },
+    Column { header: "STATE", key: "state" },
+    Column { header: "ZONE", key: "zone" },
+    Column { header: "PRIVATE IP", key: "private_ip" },
+    Column { header: "ERROR", key: "error" },
+];
+
+/// Writes every record with its `action` and `error`, says on stderr what failed and what was done, and decides the
+/// exit status: 2 where EC2 could not be asked about any host, 3 where some host failed.
+pub fn report(tool: &Tool, args: &OutputArgs, dry_run: bool, acted: Vec<Acted>) -> Result<Status> {
+    let mut writer = RecordWriter::stdout(args.mode(OutputMode::Table), &COLUMNS);
+    let mut written = Ok(());
+    for host in &acted {
+        written = written.and_then(|()| writer.write(&finished(host)));
+    }
+    let written = written.and_then(|()| writer.finish());
+    for (hosts, failure) in grouped(&acted) {
+        tool.failure(&Failure { message: format!("{}: {}", folded(&hosts), failure.message), ..failure });
+    }
+    tool.summary(summary(&acted, dry_run));
+    match written {
+        // The change is made: a reader that left early does not make it a failure.
+        Err(failure) if !failure.is_closed_pipe() => Err(failure),
+        _ => Ok(status(&acted)),
+    }
+}
+
+fn finished(host: &Acted) -> Record {
+    let mut record = host.record.clone();
+    record.set("action", host.action);
+    match &host.result {
+        Ok(()) => record.remove("error"),
+        Err(failure) => record.set("error", Value::from(failure.message.as_str())),
+    }
+    record
+}
+
+/// Failures that say the same, once, with their hosts.
+fn grouped(acted: &[Acted]) -> Vec<(Vec<&str>, Failure)> {
+    let mut groups: Vec<(Vec<&str>, Failure)> = Vec::new();
+    for host in acted {
+        let Err(failure) = &host.result else { continue };
+        match groups.iter_mut().find(|(_, known)| known == failure) {
+            Some((hosts, _)) => hosts.push(host.record.host()),
+            None => groups.push((vec![host.record.host()], failure.clone())),
+        }
+    }
+    groups
+}
+
+/// Hosts as one expression, or as a list where a name fits none.
+pub fn folded(hosts: &[&str]) -> String {
+    fold(hosts.iter().copied()).unwrap_or_else(|_| hosts.join(", "))
+}
+
+/// `5 hosts: 3 launched, 1 left as is, 1 failed`; of a dry run `to launch`.
+fn summary(acted: &[Acted], dry_run: bool) -> String {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for host in acted {
+        let word = match (&host.result, host.action) {
+            (Err(_), _) => "failed".to_string(),
+            (Ok(()), NO_ACTION) => "left as is".to_string(),
+            (Ok(()), action) if dry_run => format!("to {action}"),
+            (Ok(()), action) => past(action),
+        };
+        match counts.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((word, 1)),
+        }
+    }
+    let counts: Vec<String> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    let hosts = if acted.len() == 1 { "host" } else { "hosts" };
+    let plan = if dry_run { " (dry run: nothing was changed)" } else { "" };
+    format!("{} {hosts}: {}{plan}", acted.len(), counts.join(", "))
+}
+
+/// The actions are regular verbs but for their spelling.
+fn past(action: &str) -> String {
+    match action {
+        "stop" => "stopped".to_string(),
+        "tag" => "tagged".to_string(),
+        action => format!("{}ed", action.trim_end_matches('e')),
+    }
+}
+
+fn status(acted: &[Acted]) -> Status {
+    let failures: Vec<&Failure> = acted.iter().filter_map(|host| host.result.as_ref().err()).collect();
+    failures.iter().map(|failure| failure.status).max().unwrap_or(Status::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acted(host: &str, action: &'static str, result: Result<()>) -> Acted {
+        Acted { record: Record::named(host), action, result }
+    }
+
+    #[test]
+    fn the_summary_counts_what_was_done() {
+        let failed = || Err(Failure::unreached("refused"));
+        let hosts = [
+            acted("web1", "launch", Ok(())),
+            acted("web2", "launch", Ok(())),
+            acted("web3", NO_ACTION, Ok(())),
+            acted("web4", "launch", failed()),
+        ];
+        assert_eq!(summary(&hosts, false), "4 hosts: 2 launched, 1 left as is, 1 failed");
+        assert_eq!(summary(&hosts[..1], true), "1 host: 1 to launch (dry run: nothing was changed)");
+        let words = ["launch", "start", "stop", "reboot", "terminate", "tag"].map(past);
+        assert_eq!(words, ["launched", "started", "stopped", "rebooted", "terminated", "tagged"]);
+        assert_eq!(status(&hosts), Status::Unreached);
+        assert_eq!(status(&hosts[..3]), Status::Done);
+    }
+
+    #[test]
+    fn one_message_for_all_hosts_it_is_true_of() {
+        let failed = || Err(Failure::unreached("refused"));
+        let hosts = [acted("web1", "stop", failed()), acted("db1", "stop", Ok(())), acted("web2", "stop", failed())];
+        let groups = grouped(&hosts);
+        assert_eq!(groups.len(), 1);
+        assert_eq!(folded(&groups[0].0), "web[1-2]");
+    }
+
+    #[test]
+    fn an_error_of_an_earlier_run_does_not_stay() {
+        let mut host = acted("web1", "stop", Ok(()));
+        host.record.set("error", "old");
+        assert_eq!(finished(&host).to_string(), r#"{"host":"web1","action":"stop"}"#);
+    }
+}

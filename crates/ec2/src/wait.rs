@@ -1,0 +1,137 @@
+//! Waiting for instances to reach a state, always with a bound.
+
+use crate::client::Ec2;
+use crate::find::Filter;
+use crate::interrupt::Interrupt;
+use cerveza_manners::{Failure, Result, parse_duration};
+use cerveza_record::Record;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct WaitArgs {
+    /// How long to wait at the most: seconds, or with a unit (10m)
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
+    pub timeout: Duration,
+}
+
+/// The first look comes early, the later ones further apart: a launch takes some 10 to 60 seconds.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How the wait for one instance ended: its record as last seen, and why it is not in the state.
+pub struct Waited {
+    pub record: Option<Record>,
+    pub outcome: Result<()>,
+}
+
+/// What one look showed of an instance.
+enum Look {
+    Reached,
+    /// It will never reach the state.
+    Ended(Failure),
+    /// Not there yet, and what to say of it if this was the last look.
+    Open(String),
+}
+
+type Looks = HashMap<String, (Option<Record>, Look)>;
+
+impl Ec2 {
+    /// Waits until every instance (region, id) is in `state`, or has ended, or `timeout` is over. Gives one answer an
+    /// id. `reached` is called once for each that need not be waited for any longer.
+    pub async fn wait(
+        &self,
+        instances: &[(String, String)],
+        state: &str,
+        timeout: Duration,
+        interrupt: &Interrupt,
+        mut reached: impl FnMut(),
+    ) -> HashMap<String, Waited> {
+        let deadline = Instant::now() + timeout;
+        let mut waiting: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (region, id) in instances {
+            waiting.entry(region).or_default().push(id);
+        }
+        let mut looks = Looks::new();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            for (region, ids) in &waiting {
+                self.look(region, ids, state, &mut looks).await;
+            }
+            for ids in waiting.values_mut() {
+                let before = ids.len();
+                ids.retain(|id| matches!(looks.get(*id), Some((_, Look::Open(_)))));
+                (ids.len()..before).for_each(|_| reached());
+            }
+            waiting.retain(|_, ids| !ids.is_empty());
+            if waiting.is_empty() || Instant::now() >= deadline || interrupt.is_set() {
+                break;
+            }
+            sleep_until(deadline.min(Instant::now() + pause)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        let waited = |(id, (record, look))| {
+            let outcome = match look {
+                Look::Reached => Ok(()),
+                Look::Ended(failure) => Err(failure),
+                Look::Open(_) if interrupt.is_set() => Err(Failure::interrupted()),
+                Look::Open(why) => Err(Failure::unreached(format!("{why} after {} s", timeout.as_secs_f64()))
+                    .hint("wait longer with --timeout, or look again with ec2-ls")),
+            };
+            (id, Waited { record, outcome })
+        };
+        looks.into_iter().map(waited).collect()
+    }
+
+    /// One look at the instances of a region. An instance that was seen before and is not now keeps its record.
+    async fn look(&self, region: &str, ids: &[&str], state: &str, looks: &mut Looks) {
+        let (seen, failed) = match self.describe(region, &[Filter::exact("instance-id", ids)]).await {
+            Ok(seen) => (seen, None),
+            Err(failure) => (Vec::new(), Some(failure)),
+        };
+        let by_id = |(record, reason): (Record, Option<String>)| {
+            (record.str("instance_id").unwrap_or_default(), (record, reason))
+        };
+        let mut seen: HashMap<String, (Record, Option<String>)> = seen.into_iter().map(by_id).collect();
+        for id in ids {
+            let (record, look) = match (seen.remove(*id), &failed) {
+                (Some((record, reason)), _) => {
+                    let look = judge(id, &record.str("state").unwrap_or_default(), reason, state);
+                    (Some(record), look)
+                }
+                (None, Some(failure)) => (None, Look::Open(format!("{id} was not seen to be {state}: {failure}"))),
+                (None, None) => (None, Look::Open(format!("{id} is not listed"))),
+            };
+            let known = looks.remove(*id).and_then(|(record, _)| record);
+            looks.insert(id.to_string(), (record.or(known), look));
+        }
+    }
+}
+
+fn judge(id: &str, now: &str, reason: Option<String>, wanted: &str) -> Look {
+    match now {
+        now if now == wanted => Look::Reached,
+        "terminated" | "shutting-down" if wanted != "terminated" => {
+            let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+            Look::Ended(Failure::unreached(format!("{id} is {now}{reason}")))
+        }
+        now => Look::Open(format!("{id} is still {now}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_that_died_at_launch_is_not_waited_for() {
+        let reason = Some("Client.VolumeLimitExceeded: Volume limit exceeded".to_string());
+        let Look::Ended(failure) = judge("i-1", "terminated", reason, "running") else {
+            panic!("waits for a dead instance");
+        };
+        assert_eq!(failure.message, "i-1 is terminated: Client.VolumeLimitExceeded: Volume limit exceeded");
+        assert!(matches!(judge("i-1", "shutting-down", None, "terminated"), Look::Open(_)));
+        assert!(matches!(judge("i-1", "running", None, "running"), Look::Reached));
+    }
+}

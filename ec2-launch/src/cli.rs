@@ -1,0 +1,127 @@
+//! The command line of `ec2-launch`.
+
+use crate::execute::execute;
+use crate::place::{region_wanted, settle};
+use crate::plan::{plan, planned, refuse_duplicates};
+use crate::profile::ElasticIp;
+use crate::profile_file;
+use crate::request::Recipe;
+use cerveza_ec2::{Ec2, RegionArgs, WaitArgs, block_on, check_tag, report};
+use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
+use clap::{CommandFactory, Parser};
+use hostrange::read_hosts;
+
+/// Make named hosts exist and run on EC2
+///
+/// A host is its Name tag. One that runs is left alone, one that is stopped is started, one that does not exist is
+/// launched by a profile.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "ec2-launch", version)]
+pub struct Args {
+    /// Hosts: expressions as in 'mysql[1-40]'; `-` reads names and records from stdin, as does no host at all
+    #[arg(value_name = "HOST")]
+    pub hosts: Vec<String>,
+
+    /// The profile to launch by: a name, looked for as NAME.yaml, or a file. Without it hosts are only started
+    #[arg(short, long, value_name = "NAME|FILE")]
+    pub profile: Option<String>,
+
+    /// The availability zone to launch in; it names the region too
+    #[arg(short, long, value_name = "ZONE")]
+    pub zone: Option<String>,
+
+    /// The region to look and launch in. Without it the zone's, else that of the AWS configuration
+    #[arg(short, long, value_name = "REGION")]
+    pub region: Option<String>,
+
+    /// A tag for the hosts that are launched; may be given several times
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse_tag)]
+    pub tag: Vec<(String, String)>,
+
+    /// Wait until every host runs: the default
+    #[arg(short, long, overrides_with = "no_wait")]
+    pub wait: bool,
+
+    /// Do not wait until the hosts run
+    #[arg(long, overrides_with = "wait")]
+    pub no_wait: bool,
+
+    #[command(flatten)]
+    pub wait_args: WaitArgs,
+
+    /// Show what would be done, and do nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+pub fn command() -> clap::Command {
+    Args::command()
+}
+
+impl Args {
+    pub(crate) fn waits(&self) -> bool {
+        !self.no_wait
+    }
+}
+
+fn parse_tag(text: &str) -> std::result::Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    match key {
+        "Name" | "profile" => Err(format!("{key} is set from the host and the profile")),
+        key => check_tag(key, value).map(|()| (key.to_string(), value.to_string())),
+    }
+}
+
+/// Reads the profile and the hosts, looks the hosts up, decides, does, reports.
+pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
+    let region = region_wanted(args.region.as_deref(), args.zone.as_deref())?;
+    let recipe = match &args.profile {
+        Some(name) => Some(Recipe::new(profile_file::read(name)?, args.zone.clone(), args.tag.clone())?),
+        None => None,
+    };
+    let mut hosts = read_hosts(&args.hosts)?;
+    refuse_duplicates(&hosts)?;
+    for host in &mut hosts {
+        settle(host, region.as_deref())?;
+    }
+    if let Some(recipe) = &recipe {
+        check(args, tool, recipe, hosts.len())?;
+    }
+    let acted = block_on(async {
+        let ec2 = Ec2::connect(&RegionArgs { region: region.into_iter().collect() }).await?;
+        let found = ec2.locate_by_name(&hosts).await?;
+        let region = ec2.regions().ok().and_then(|regions| regions.first()).cloned().unwrap_or_default();
+        let steps = plan(hosts, found, recipe.as_ref(), &region);
+        match args.dry_run {
+            true => Ok(steps.into_iter().map(planned).collect()),
+            false => Ok(execute(args, &ec2, recipe.as_ref(), steps).await),
+        }
+    })?;
+    report(tool, &args.output, args.dry_run, acted)
+}
+
+/// What a profile asks for that cannot be had, before anything is done.
+fn check(args: &Args, tool: &Tool, recipe: &Recipe, hosts: usize) -> Result<()> {
+    let profile = &recipe.file.profile;
+    match &profile.elastic_ip {
+        Some(_) if args.no_wait => {
+            return Err(Failure::usage("the profile's elastic ip needs an instance that runs: leave out --no-wait"));
+        }
+        Some(ElasticIp::Address(address)) if hosts > 1 => {
+            return Err(Failure::usage(format!(
+                "{hosts} hosts cannot have the one elastic ip {address} of the profile"
+            )));
+        }
+        _ => {}
+    }
+    if profile.check_ec2_kernel == Some(true) {
+        tool.warn("check ec2 kernel: an HVM image boots its own kernel, there is none of EC2's to check");
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! What is to be done for each host to exist and run. --dry-run prints it, and it alone is executed.
+
+use crate::request::Recipe;
+use cerveza_ec2::{Acted, Found, LaunchRequest, NO_ACTION};
+use cerveza_manners::{Failure, Result};
+use cerveza_record::{Record, Value};
+use std::collections::HashSet;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The record that was given, with the instance's own facts where there is one.
+    pub record: Record,
+    pub todo: Result<Todo>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Todo {
+    /// It runs, or is about to.
+    Nothing,
+    Start,
+    /// It is still stopping.
+    StopThenStart,
+    Launch(Box<LaunchRequest>),
+}
+
+impl Todo {
+    pub fn action(&self) -> &'static str {
+        match self {
+            Todo::Nothing => NO_ACTION,
+            Todo::Start | Todo::StopThenStart => "start",
+            Todo::Launch(_) => "launch",
+        }
+    }
+}
+
+/// A host is its name: given twice it would be launched twice.
+pub fn refuse_duplicates(hosts: &[Record]) -> Result<()> {
+    let mut seen = HashSet::new();
+    match hosts.iter().find(|host| !seen.insert(host.host())) {
+        Some(twice) => Err(Failure::usage(format!("{} is given twice", twice.host()))),
+        None => Ok(()),
+    }
+}
+
+/// Decides for every host. `region` is where a host without one of its own is launched.
+pub fn plan(hosts: Vec<Record>, found: Vec<Found>, recipe: Option<&Recipe>, region: &str) -> Vec<Step> {
+    hosts.into_iter().zip(found).map(|(host, found)| step(host, found, recipe, region)).collect()
+}
+
+fn step(mut record: Record, found: Found, recipe: Option<&Recipe>, region: &str) -> Step {
+    let todo = match (found, recipe) {
+        (Found::Absent, None) => {
+            Err(Failure::unreached("no live instance has this name").hint("give --profile to launch it by"))
+        }
+        (Found::Absent, Some(recipe)) => {
+            let region = record.str("region").unwrap_or(region.to_string());
+            recipe.request(&record, &region).map(|request| Todo::Launch(Box::new(request)))
+        }
+        (found, _) => found.instance(&record).and_then(|instance| {
+            let todo = decide(&instance.str("state").unwrap_or_default());
+            record.merge(instance);
+            todo
+        }),
+    };
+    Step { record, todo }
+}
+
+fn decide(state: &str) -> Result<Todo> {
+    match state {
+        "pending" | "running" => Ok(Todo::Nothing),
+        "stopped" => Ok(Todo::Start),
+        "stopping" => Ok(Todo::StopThenStart),
+        // Only a host that was given by its id gets here.
+        state => Err(Failure::unreached(format!("the instance is {state}"))),
+    }
+}
+
+/// The step as --dry-run shows it: for a launch the record has what the request asks for.
+pub fn planned(step: Step) -> Acted {
+    let Step { mut record, todo } = step;
+    if let Ok(Todo::Launch(request)) = &todo {
+        let tags = request.tags.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str())));
+        record.set("region", request.region.as_str());
+        record.set("zone", request.zone.clone());
+        record.set("instance_type", request.instance_type.as_str());
+        record.set("image_id", request.image_id.as_str());
+        record.set("key_name", request.key_name.clone());
+        record.set("security_groups", request.security_groups.clone());
+        record.set("subnet_id", request.subnet_id.clone());
+        record.set("tags", Value::Object(tags.collect()));
+    }
+    Acted { record, action: todo.as_ref().map_or(NO_ACTION, Todo::action), result: todo.map(drop) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(line: &str) -> Record {
+        Record::parse(line).unwrap()
+    }
+
+    fn one(found: Found) -> Step {
+        plan(vec![host(r#"{"mine":1,"host":"web1"}"#)], vec![found], None, "us-east-1").remove(0)
+    }
+
+    fn in_state(state: &str) -> Found {
+        let mut record = host(r#"{"host":"web1","instance_id":"i-1"}"#);
+        record.set("state", state);
+        Found::One(record)
+    }
+
+    #[test]
+    fn running_is_left_stopped_is_started_stopping_is_waited_for() {
+        assert_eq!(one(in_state("running")).todo, Ok(Todo::Nothing));
+        assert_eq!(one(in_state("pending")).todo, Ok(Todo::Nothing));
+        assert_eq!(one(in_state("stopped")).todo, Ok(Todo::Start));
+        assert_eq!(one(in_state("stopping")).todo, Ok(Todo::StopThenStart));
+        assert_eq!(
+            one(in_state("stopped")).record.to_string(),
+            r#"{"mine":1,"host":"web1","instance_id":"i-1","state":"stopped"}"#
+        );
+    }
+
+    #[test]
+    fn two_of_one_name_and_none_without_a_profile_are_errors() {
+        let failure = one(Found::Several(vec!["i-1".into(), "i-2".into()])).todo.unwrap_err();
+        assert_eq!(failure.message, "several live instances have this name: i-1, i-2");
+        let failure = one(Found::Absent).todo.unwrap_err();
+        assert_eq!(failure.hint.as_deref(), Some("give --profile to launch it by"));
+    }
+
+    #[test]
+    fn a_host_given_twice_is_refused() {
+        assert!(refuse_duplicates(&[Record::named("a"), Record::named("b")]).is_ok());
+        assert_eq!(
+            refuse_duplicates(&[Record::named("a"), Record::named("a")]).unwrap_err().message,
+            "a is given twice"
+        );
+    }
+}

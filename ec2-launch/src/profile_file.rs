@@ -1,0 +1,106 @@
+//! Where profiles lie: a name is looked up in the folders of profiles, a path is a path.
+
+use crate::profile::Profile;
+use cerveza_manners::{Failure, Result};
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use strsim::damerau_levenshtein;
+
+/// A profile with what its file says of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProfileFile {
+    /// The `name` in the file, or the file's own.
+    pub name: String,
+    /// What the paths in the profile are relative to.
+    pub folder: PathBuf,
+    pub profile: Profile,
+}
+
+/// Reads the profile `name`: a path where it has a `/` in it or ends in .yaml or .yml, else a name, looked for as
+/// NAME.yaml or NAME.yml in the working directory and in the folders of profiles.
+pub fn read(name: &str) -> Result<ProfileFile> {
+    let path = match is_path(name) {
+        true => PathBuf::from(name),
+        false => look_up(name, &folders())?,
+    };
+    let shown = path.display();
+    let text = fs::read_to_string(&path).map_err(|error| Failure::usage(format!("{shown}: cannot read: {error}")))?;
+    let profile = Profile::parse(&text).map_err(|why| Failure::usage(format!("{shown}: {why}")))?;
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    // A folder that is absolute: what is made of it (startup_scripts) travels on in records.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
+    Ok(ProfileFile { name: profile.name.clone().unwrap_or(stem), folder, profile })
+}
+
+fn is_path(name: &str) -> bool {
+    name.contains('/') || name.ends_with(".yaml") || name.ends_with(".yml")
+}
+
+/// The working directory, `$CERVEZA_PROFILES` (a list with `:`), the user's and the machine's configuration.
+fn folders() -> Vec<PathBuf> {
+    let listed = env::var_os("CERVEZA_PROFILES");
+    let config = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let config = config.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
+    let mut folders = vec![PathBuf::from(".")];
+    folders.extend(listed.iter().flat_map(env::split_paths));
+    folders.extend(config.map(|config| config.join("cerveza/profiles")));
+    folders.push(PathBuf::from("/etc/cerveza/profiles"));
+    folders
+}
+
+fn look_up(name: &str, folders: &[PathBuf]) -> Result<PathBuf> {
+    for folder in folders {
+        for ending in ["yaml", "yml"] {
+            let path = folder.join(format!("{name}.{ending}"));
+            if path.is_file() {
+                return Ok(path);
+            }
+        }
+    }
+    let looked: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    let failure = Failure::usage(format!("no profile {name:?}: looked for {name}.yaml in {}", looked.join(", ")));
+    let known = folders.iter().flat_map(|folder| names(folder));
+    let near = known.filter(|known| damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()) <= 2);
+    Err(match near.min_by_key(|known| damerau_levenshtein(known, name)) {
+        Some(near) => failure.hint(format!("did you mean {near}?")),
+        None => failure,
+    })
+}
+
+/// The names of the profiles in a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let yaml = paths.filter(|path| path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml"));
+    yaml.filter_map(|path| Some(path.file_stem()?.to_str()?.to_string())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_looked_up_and_a_near_miss_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("MySQL.yaml"), "ami: ami-1\n").unwrap();
+        let folders = [folder.path().to_path_buf()];
+        assert_eq!(look_up("MySQL", &folders).unwrap(), folder.path().join("MySQL.yaml"));
+        let failure = look_up("mysq", &folders).unwrap_err();
+        assert!(failure.message.starts_with("no profile \"mysq\": looked for mysq.yaml in /"), "{failure}");
+        assert_eq!(failure.hint.as_deref(), Some("did you mean MySQL?"));
+        assert_eq!(look_up("web", &folders).unwrap_err().hint, None);
+    }
+
+    #[test]
+    fn a_path_is_a_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("web.yml");
+        fs::write(&path, "ami: ami-1\n").unwrap();
+        let file = read(path.to_str().unwrap()).unwrap();
+        assert_eq!(file.name, "web");
+        assert_eq!(file.folder, fs::canonicalize(folder.path()).unwrap());
+        assert!(read("./no/such.yaml").unwrap_err().message.contains("cannot read: No such file"));
+    }
+}

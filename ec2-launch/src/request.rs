@@ -1,0 +1,161 @@
+//! From a profile and a host to the one request that launches it.
+
+use crate::profile_file::ProfileFile;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use cerveza_ec2::{LaunchRequest, check_tag};
+use cerveza_manners::{Failure, Result};
+use cerveza_record::Record;
+use mkuserdata::Parts;
+use std::collections::BTreeMap;
+
+/// What hosts are launched as: the profile, with what the command line adds to it.
+pub struct Recipe {
+    pub file: ProfileFile,
+    /// The profile's own user-data parts, for hosts whose record brings none.
+    pub parts: Option<Parts>,
+    /// --zone, over the record's and the profile's.
+    pub zone: Option<String>,
+    /// --tag, over the record's and the profile's.
+    pub tags: Vec<(String, String)>,
+}
+
+/// EC2's limit of tags on one resource (EC2 user guide, "Tag restrictions").
+const MOST_TAGS: usize = 50;
+
+impl Recipe {
+    /// Reads the profile's user-data parts.
+    pub fn new(file: ProfileFile, zone: Option<String>, tags: Vec<(String, String)>) -> Result<Recipe> {
+        let paths: Vec<_> = file.profile.user_data.iter().map(|part| file.folder.join(part)).collect();
+        let parts = match paths.is_empty() {
+            true => None,
+            false => Some(Parts::read(&paths).map_err(|failure| failure.within(format!("profile {}", file.name)))?),
+        };
+        Ok(Recipe { file, parts, zone, tags })
+    }
+
+    /// The request for one host in `region`. Security groups are named here as the profile names them.
+    pub fn request(&self, host: &Record, region: &str) -> Result<LaunchRequest> {
+        let profile = &self.file.profile;
+        let missing = |what: String| Failure::usage(format!("profile {} has no {what}", self.file.name));
+        let in_region = |zone: &String| crate::place::region_of(zone).as_deref() == Some(region);
+        let zone = self.zone.clone().or(host.str("zone")).or(profile.zone.clone().filter(in_region));
+        let image = profile.image.as_ref().ok_or_else(|| missing("ami".to_string()))?;
+        let image = image.at(region, zone.as_deref()).ok_or_else(|| missing(format!("ami for {region}")))?;
+        let instance_type = profile.instance_type.clone().ok_or_else(|| missing("instance type".to_string()))?;
+        let subnet = match &profile.subnet {
+            None => None,
+            Some(subnet) => {
+                let here = zone.as_deref().unwrap_or(region);
+                Some(subnet.at(region, zone.as_deref()).ok_or_else(|| missing(format!("subnet for {here}")))?)
+            }
+        };
+        Ok(LaunchRequest {
+            region: region.to_string(),
+            image_id: image.to_string(),
+            instance_type,
+            key_name: profile.key_name.clone(),
+            security_groups: profile.security_groups.clone(),
+            subnet_id: subnet.map(str::to_string),
+            zone,
+            iam_instance_profile: profile.iam_instance_profile.clone(),
+            user_data: self.user_data(host)?,
+            tags: self.tags(host)?,
+            volumes: profile.volumes.clone(),
+        })
+    }
+
+    /// The record's own user-data, else the profile's parts.
+    fn user_data(&self, host: &Record) -> Result<Option<String>> {
+        match (host.str("user_data"), &self.parts) {
+            (Some(given), _) => {
+                let bytes = STANDARD.decode(&given).map_err(|_| Failure::usage("user_data is not base64"))?;
+                match bytes.len() <= mkuserdata::LIMIT {
+                    true => Ok(Some(given)),
+                    false => Err(Failure::usage(format!(
+                        "user_data has {} bytes: EC2 takes at most {}",
+                        bytes.len(),
+                        mkuserdata::LIMIT
+                    ))),
+                }
+            }
+            (None, Some(parts)) => Ok(Some(STANDARD.encode(parts.build(host)?))),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The profile's tags, over them the record's, over them --tag's; Name and profile are not anybody's to choose.
+    fn tags(&self, host: &Record) -> Result<Vec<(String, String)>> {
+        let mut tags = self.file.profile.tags.clone();
+        if let Some(given) = host.get("tags") {
+            let given = given.as_object().ok_or_else(|| Failure::usage("tags is not an object"))?.clone();
+            for (key, value) in given.into_iter().filter(|(key, _)| !key.to_ascii_lowercase().starts_with("aws:")) {
+                let value = value.as_str().ok_or_else(|| Failure::usage(format!("tags: {key} is not a text")))?;
+                tags.insert(key, value.to_string());
+            }
+        }
+        tags.extend(self.tags.iter().cloned());
+        tags.insert("profile".to_string(), self.file.name.clone());
+        tags.insert("Name".to_string(), host.host().to_string());
+        match tags.len() {
+            0..=MOST_TAGS => checked(tags),
+            many => Err(Failure::usage(format!("{many} tags: EC2 takes at most {MOST_TAGS}"))),
+        }
+    }
+}
+
+fn checked(tags: BTreeMap<String, String>) -> Result<Vec<(String, String)>> {
+    for (key, value) in &tags {
+        check_tag(key, value).map_err(Failure::usage)?;
+    }
+    Ok(tags.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::Profile;
+
+    fn recipe(yaml: &str) -> Recipe {
+        let file = ProfileFile { name: "Web".into(), folder: "/".into(), profile: Profile::parse(yaml).unwrap() };
+        Recipe { file, parts: None, zone: None, tags: vec![("team".into(), "ops".into())] }
+    }
+
+    const YAML: &str =
+        "ami: {us-east-1: ami-1}\ninstance type: t3.micro\nzone: us-east-1a\ntags: {role: web, team: x}\n";
+
+    #[test]
+    fn tags_of_the_command_line_win_over_the_records_and_those_over_the_profiles() {
+        let host = Record::parse(r#"{"host":"web1","tags":{"role":"db","aws:x":"y","Name":"old","n":"1"}}"#).unwrap();
+        let request = recipe(YAML).request(&host, "us-east-1").unwrap();
+        let tags: Vec<_> = request.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        assert_eq!(tags, ["Name=web1", "n=1", "profile=Web", "role=db", "team=ops"]);
+        assert_eq!(request.image_id, "ami-1");
+        assert_eq!(request.zone.as_deref(), Some("us-east-1a"));
+    }
+
+    #[test]
+    fn what_the_profile_lacks_is_named() {
+        let why = |yaml: &str, region: &str| recipe(yaml).request(&Record::named("web1"), region).unwrap_err().message;
+        assert_eq!(why(YAML, "eu-west-1"), "profile Web has no ami for eu-west-1");
+        assert_eq!(why("ami: ami-1", "us-east-1"), "profile Web has no instance type");
+        assert_eq!(why("instance type: t3.micro", "us-east-1"), "profile Web has no ami");
+        let subnets = "ami: ami-1\ninstance type: t\nzone: us-east-1a\nsubnet: {us-east-1b: subnet-1}\n";
+        assert_eq!(why(subnets, "us-east-1"), "profile Web has no subnet for us-east-1a");
+    }
+
+    #[test]
+    fn bad_user_data_is_refused_before_ec2_would() {
+        let with = |user_data: &str| {
+            let mut host = Record::named("web1");
+            host.set("user_data", user_data);
+            recipe(YAML).request(&host, "us-east-1").map_err(|failure| failure.message)
+        };
+        assert_eq!(with("not base64!").unwrap_err(), "user_data is not base64");
+        assert_eq!(
+            with(&STANDARD.encode(vec![0; 16_385])).unwrap_err(),
+            "user_data has 16385 bytes: EC2 takes at most 16384"
+        );
+        assert_eq!(with("aGk=").unwrap().user_data.as_deref(), Some("aGk="));
+    }
+}

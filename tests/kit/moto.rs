@@ -1,0 +1,126 @@
+//! The EC2 stand-in: a moto server of the test's own on a free loopback port, with a VPC of 127.0.0.0/16 in it.
+
+use crate::Sandbox;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running stand-in. Killed on drop.
+pub struct Moto {
+    child: Child,
+    pub port: u16,
+    /// A subnet whose instances get loopback addresses.
+    pub subnet: String,
+    /// An AMI the stand-in knows.
+    pub image: String,
+}
+
+pub const REGION: &str = "us-east-1";
+const START: Duration = Duration::from_secs(60);
+
+impl Moto {
+    /// Starts a server that checks AMIs, instance types and key pairs as EC2 does, and makes the VPC, the key pair
+    /// `prod` and the security group `mysql`.
+    pub fn start() -> Moto {
+        let server = crate::target_dir().join("venv/bin/moto_server");
+        assert!(server.is_file(), "the EC2 stand-in is not installed ({}): run `make setup`", server.display());
+        let mut child = Command::new(server)
+            .args(["-H", "127.0.0.1", "-p", "0"])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("PYTHONUNBUFFERED", "1")
+            .env("MOTO_ENABLE_AMI_VALIDATION", "true")
+            .env("MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION", "true")
+            .env("MOTO_ENABLE_KEYPAIR_VALIDATION", "true")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("moto_server starts");
+        let port = port(&mut child);
+        let mut moto = Moto { child, port, subnet: String::new(), image: String::new() };
+        moto.set_up();
+        moto
+    }
+
+    /// Points a sandbox's tools at this server.
+    pub fn env(&self, sandbox: &mut Sandbox) {
+        sandbox
+            .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port))
+            .env("AWS_REGION", REGION)
+            .env("AWS_ACCESS_KEY_ID", "testing")
+            .env("AWS_SECRET_ACCESS_KEY", "testing");
+    }
+
+    fn set_up(&mut self) {
+        let vpc = self.call(&[("Action", "CreateVpc"), ("CidrBlock", "127.0.0.0/16")]);
+        let vpc = element(&vpc, "vpcId");
+        let subnet = [("Action", "CreateSubnet"), ("VpcId", &vpc), ("CidrBlock", "127.0.0.0/24")];
+        let zone = ("AvailabilityZone", "us-east-1a");
+        self.subnet = element(&self.call(&[subnet.as_slice(), &[zone]].concat()), "subnetId");
+        let group =
+            [("Action", "CreateSecurityGroup"), ("GroupName", "mysql"), ("GroupDescription", "MySQL"), ("VpcId", &vpc)];
+        self.call(&group);
+        self.call(&[("Action", "CreateKeyPair"), ("KeyName", "prod")]);
+        let owner = [("Action", "DescribeImages"), ("Filter.1.Name", "name"), ("Filter.1.Value.1", "ubuntu*")];
+        let images = self.call(&owner[..1]);
+        self.image = element(&images, "imageId");
+    }
+
+    /// One call of the EC2 query API, for what the tools have no command for. Gives the XML of the answer.
+    pub fn call(&self, parameters: &[(&str, &str)]) -> String {
+        let encode = |text: &str| -> String {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            text.bytes()
+                .map(|byte| if plain(byte) { (byte as char).to_string() } else { format!("%{byte:02X}") })
+                .collect()
+        };
+        let pairs: Vec<_> = parameters.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect();
+        let body = format!("{}&Version=2016-11-15", pairs.join("&"));
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential=testing/20260101/{REGION}/ec2/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the stand-in listens");
+        stream.set_read_timeout(Some(START)).expect("a timeout");
+        write!(
+            stream,
+            "POST / HTTP/1.0\r\nHost: ec2.{REGION}.amazonaws.com\r\nAuthorization: {authorization}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .expect("a request sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.0 200"), "{parameters:?}: {answer}");
+        answer
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The text of the first element of that name.
+pub fn element(xml: &str, name: &str) -> String {
+    let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no <{name}> in {xml}"));
+    rest.split_once("</").expect("a closed element").0.to_string()
+}
+
+/// The port the server says it listens on; its later messages are read and dropped, so that it never blocks on them.
+fn port(child: &mut Child) -> u16 {
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let started = Instant::now();
+    while let Some(Ok(line)) = lines.next() {
+        if let Some((_, rest)) = line.split_once("Running on http://127.0.0.1:") {
+            let digits = rest.chars().take_while(char::is_ascii_digit).collect::<String>();
+            std::thread::spawn(move || lines.for_each(drop));
+            return digits.parse().expect("a port");
+        }
+        assert!(started.elapsed() < START, "the EC2 stand-in does not start: {line}");
+    }
+    panic!("the EC2 stand-in ended at its start");
+}
