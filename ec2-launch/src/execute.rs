@@ -8,7 +8,7 @@ use cerveza_ec2::{Acted, Change, Ec2, Interrupt, LaunchRequest, NO_ACTION};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use futures_util::stream::{self, StreamExt};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// RunInstances refills at 2 a second: more at once are only throttled.
 const LAUNCHES_AT_ONCE: usize = 5;
@@ -25,11 +25,13 @@ pub async fn execute(args: &Args, ec2: &Ec2, recipe: Option<&Recipe>, steps: Vec
     });
     let mut acted: Vec<Acted> = begun.buffered(LAUNCHES_AT_ONCE).collect().await;
     bar.finish_and_clear();
-    start(args, ec2, interrupt, &mut acted).await;
-    if args.waits() {
-        wait(args, ec2, interrupt, &mut acted, "running", |_| true).await;
-    } else {
-        refresh(ec2, &mut acted).await;
+    let is_start = |host: &Acted| host.action == "start";
+    let is_stopping = |host: &Acted| is_start(host) && host.record.str("state").as_deref() == Some("stopping");
+    ec2.wait_all(&mut acted, is_stopping, "stopped", &args.wait_args, &args.progress, interrupt).await;
+    ec2.change_all(&mut acted, is_start, Change::Start, interrupt).await;
+    match args.waits() {
+        true => ec2.wait_all(&mut acted, |_| true, "running", &args.wait_args, &args.progress, interrupt).await,
+        false => ec2.refresh_all(&mut acted).await,
     }
     if let Some(recipe) = recipe {
         addresses(ec2, recipe, interrupt, &mut acted).await;
@@ -62,7 +64,7 @@ async fn begin(ec2: &Ec2, groups: &Groups, interrupt: &Interrupt, step: Step) ->
     let Step { mut record, todo } = step;
     let action = todo.as_ref().map_or(NO_ACTION, Todo::action);
     let result = match todo {
-        Ok(Todo::Launch(_)) if interrupt.is_set() => Err(Failure::interrupted()),
+        Ok(Todo::Launch(_)) if interrupt.is_set() => Err(Failure::interrupted().within("not launched")),
         Ok(Todo::Launch(request)) => launch(ec2, groups, *request).await.map(|instance| {
             record.merge(instance);
             // It is the instance's now; later tools and files need no copy of what may hold secrets.
@@ -82,76 +84,15 @@ async fn launch(ec2: &Ec2, groups: &Groups, mut request: LaunchRequest) -> Resul
     ec2.launch(&request).await
 }
 
-/// Region and id of an instance.
-fn place(record: &Record) -> (String, String) {
-    (record.str("region").unwrap_or_default(), record.str("instance_id").unwrap_or_default())
-}
-
-async fn start(args: &Args, ec2: &Ec2, interrupt: &Interrupt, acted: &mut [Acted]) {
-    let stopping = |host: &Acted| host.action == "start" && host.record.str("state").as_deref() == Some("stopping");
-    wait(args, ec2, interrupt, acted, "stopped", stopping).await;
-    let mut regions: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for host in acted.iter().filter(|host| host.action == "start" && host.result.is_ok()) {
-        let (region, id) = place(&host.record);
-        regions.entry(region).or_default().push(id);
-    }
-    let mut results = HashMap::new();
-    for (region, ids) in regions {
-        let started = ec2.change(&region, Change::Start, &ids, interrupt).await;
-        results.extend(ids.into_iter().zip(started));
-    }
-    for host in acted.iter_mut() {
-        if let Some(result) = results.remove(&place(&host.record).1) {
-            host.result = result;
-        }
-    }
-}
-
-/// Waits for the hosts that `wanted` holds of and that have not failed yet.
-async fn wait(
-    args: &Args,
-    ec2: &Ec2,
-    interrupt: &Interrupt,
-    acted: &mut [Acted],
-    state: &str,
-    wanted: impl Fn(&Acted) -> bool,
-) {
-    let mut waiting: Vec<&mut Acted> = acted.iter_mut().filter(|host| host.result.is_ok() && wanted(host)).collect();
-    if waiting.is_empty() {
-        return;
-    }
-    let places: Vec<_> = waiting.iter().map(|host| place(&host.record)).collect();
-    let bar = args.progress.bar(places.len() as u64, "waiting");
-    let waited = ec2.wait(&places, state, args.wait_args.timeout, interrupt, || bar.inc(1)).await;
-    bar.finish_and_clear();
-    for host in &mut waiting {
-        let Some(waited) = waited.get(&place(&host.record).1) else { continue };
-        if let Some(record) = &waited.record {
-            host.record.merge(record.clone());
-        }
-        host.result = waited.outcome.clone();
-    }
-}
-
-async fn refresh(ec2: &Ec2, acted: &mut [Acted]) {
-    let places: Vec<_> = acted.iter().filter(|host| host.result.is_ok()).map(|host| place(&host.record)).collect();
-    let now = ec2.refresh(&places).await;
-    for host in acted.iter_mut() {
-        if let Some(record) = now.get(&place(&host.record).1) {
-            host.record.merge(record.clone());
-        }
-    }
-}
-
 /// Gives the launched hosts the profile's elastic IP. An instance must run first.
 async fn addresses(ec2: &Ec2, recipe: &Recipe, interrupt: &Interrupt, acted: &mut [Acted]) {
     let Some(elastic_ip) = &recipe.file.profile.elastic_ip else { return };
     for host in acted.iter_mut().filter(|host| host.action == "launch" && host.result.is_ok()) {
         if interrupt.is_set() {
-            host.result = Err(Failure::interrupted());
+            host.result = Err(Failure::interrupted().within("launched without its elastic IP"));
             continue;
         }
-        let (region, id) = place(&host.record);
+        let (region, id) = host.place();
         let given = match elastic_ip {
             ElasticIp::Address(address) => ec2.associate_address(&region, &id, address).await,
             ElasticIp::Own => ec2.associate_own_address(&region, &id, host.record.host()).await,

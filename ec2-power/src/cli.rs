@@ -3,11 +3,9 @@
 use crate::confirm::confirm;
 use crate::plan::{Step, Todo, plan};
 use cerveza_ec2::{Acted, Change, Ec2, Interrupt, NO_ACTION, RegionArgs, WaitArgs, block_on, folded, report};
-use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
-use cerveza_record::Record;
+use cerveza_manners::{OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
 use hostrange::read_hosts;
-use std::collections::{BTreeMap, HashMap};
 
 /// Start, stop, reboot and terminate EC2 instances
 ///
@@ -89,65 +87,16 @@ fn ask(steps: &[Step]) -> Result<()> {
     }
 }
 
-/// Region and id of an instance that was found.
-fn place(record: &Record) -> (String, String) {
-    (record.str("region").unwrap_or_default(), record.str("instance_id").unwrap_or_default())
-}
-
 async fn execute(args: &Args, ec2: &Ec2, steps: Vec<Step>) -> Vec<Acted> {
     let interrupt = Interrupt::watch();
-    let mut regions: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for step in steps.iter().filter(|step| step.todo == Ok(Todo::Change)) {
-        let (region, id) = place(&step.record);
-        let ids = regions.entry(region).or_default();
-        // A host that was given twice is changed once.
-        if !ids.contains(&id) {
-            ids.push(id);
+    let mut acted: Vec<Acted> = steps.into_iter().map(|step| planned(args.change, step)).collect();
+    ec2.change_all(&mut acted, |host| host.action != NO_ACTION, args.change, &interrupt).await;
+    match args.wait {
+        true => {
+            let state = args.change.end_state();
+            ec2.wait_all(&mut acted, |_| true, state, &args.wait_args, &args.progress, &interrupt).await;
         }
+        false => ec2.refresh_all(&mut acted).await,
     }
-    let mut results: HashMap<String, Result<()>> = HashMap::new();
-    for (region, ids) in regions {
-        let changed = ec2.change(&region, args.change, &ids, &interrupt).await;
-        results.extend(ids.into_iter().zip(changed));
-    }
-    let mut acted: Vec<Acted> = steps
-        .into_iter()
-        .map(|step| {
-            let result = results.get(&place(&step.record).1).cloned();
-            let mut acted = planned(args.change, step);
-            acted.result = acted.result.and_then(|()| result.unwrap_or(Ok(())));
-            acted
-        })
-        .collect();
-    settle(args, ec2, &interrupt, &mut acted).await;
     acted
-}
-
-/// Gives the records the state the instances are in now, and with --wait waits for the one they are to end in.
-async fn settle(args: &Args, ec2: &Ec2, interrupt: &Interrupt, acted: &mut [Acted]) {
-    let good = |acted: &&mut Acted| acted.result.is_ok();
-    let places: Vec<_> = acted.iter_mut().filter(good).map(|acted| place(&acted.record)).collect();
-    if !args.wait {
-        let now = ec2.refresh(&places).await;
-        for acted in acted.iter_mut().filter(good) {
-            if let Some(record) = now.get(&place(&acted.record).1) {
-                acted.record.merge(record.clone());
-            }
-        }
-        return;
-    }
-    let bar = args.progress.bar(places.len() as u64, "waiting");
-    let state = args.change.end_state();
-    let waited = ec2.wait(&places, state, args.wait_args.timeout, interrupt, || bar.inc(1)).await;
-    bar.finish_and_clear();
-    for acted in acted.iter_mut().filter(good) {
-        let Some(waited) = waited.get(&place(&acted.record).1) else {
-            acted.result = Err(Failure::interrupted());
-            continue;
-        };
-        if let Some(record) = &waited.record {
-            acted.record.merge(record.clone());
-        }
-        acted.result = waited.outcome.clone();
-    }
 }

@@ -70,7 +70,8 @@ async fn execute(args: &Args, ec2: &Ec2, tags: &Tags, acted: &mut [Acted]) {
     let mut regions: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
     for host in acted.iter().filter(|host| host.result.is_ok()) {
         let ids = resources(&host.record, !args.no_volumes);
-        regions.entry(host.record.str("region").unwrap_or_default()).or_default().insert(ids[0].clone(), ids);
+        let (region, id) = host.place();
+        regions.entry(region).or_default().insert(id, ids);
     }
     let mut results: HashMap<String, Result<()>> = HashMap::new();
     for (region, hosts) in regions {
@@ -78,8 +79,7 @@ async fn execute(args: &Args, ec2: &Ec2, tags: &Tags, acted: &mut [Acted]) {
         results.extend(ids.into_iter().zip(ec2.tag(&region, &hosts, tags, &interrupt).await));
     }
     for host in acted.iter_mut().filter(|host| host.result.is_ok()) {
-        let id = host.record.str("instance_id").unwrap_or_default();
-        host.result = results.get(&id).cloned().unwrap_or(Ok(()));
+        host.result = results.get(&host.place().1).cloned().unwrap_or(Ok(()));
     }
 }
 

@@ -25,7 +25,7 @@ where
     let mut results = Vec::with_capacity(hosts.len());
     for batch in hosts.chunks(size) {
         if stop() {
-            results.extend(batch.iter().map(|_| Err(Failure::interrupted())));
+            results.extend(batch.iter().map(|_| Err(Failure::interrupted().within("not changed"))));
             continue;
         }
         match call(batch.concat()).await {

@@ -1,8 +1,9 @@
 //! Clients from the standard AWS configuration: environment, `~/.aws`, SSO, assumed roles, IMDS.
 
-use crate::failure::failure;
+use crate::failure::{failure, innermost};
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::Client;
 use aws_smithy_http_client::{
     Builder,
@@ -10,7 +11,6 @@ use aws_smithy_http_client::{
 };
 use cerveza_manners::{Failure, Result};
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::future::Future;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -58,7 +58,8 @@ impl Ec2 {
         check_credentials(&config).await?;
         let mut ec2 = Ec2 { config, regions: args.region.clone(), clients: Mutex::default() };
         if ec2.regions.is_empty() {
-            ec2.regions.extend(ec2.config.region().map(Region::to_string));
+            // AWS_REGION= is no region.
+            ec2.regions.extend(ec2.config.region().map(Region::to_string).filter(|region| !region.is_empty()));
         }
         if ec2.regions == ["all"] {
             ec2.regions = ec2.enabled_regions().await?;
@@ -105,16 +106,10 @@ async fn check_credentials(config: &SdkConfig) -> Result<()> {
     let Err(error) = provider.provide_credentials().await else {
         return Ok(());
     };
-    let mut why = None;
-    let mut source = error.source();
-    while let Some(error) = source {
-        why = Some(error.to_string());
-        source = error.source();
-    }
-    let what = match why {
-        Some(why) if why.contains("no providers in chain") => "no AWS credentials were found".to_string(),
-        Some(why) => format!("no AWS credentials: {why}"),
-        None => "no AWS credentials were found".to_string(),
+    let what = match &error {
+        // Its own text lists every place that was looked in, wherever the user keeps credentials.
+        CredentialsError::CredentialsNotLoaded(_) => "no AWS credentials were found".to_string(),
+        error => format!("the AWS credentials cannot be used: {}", innermost(error)),
     };
     Err(Failure::usage(what).hint(hint))
 }

@@ -56,7 +56,7 @@ fn hint(code: &str) -> Option<&'static str> {
 }
 
 /// The cause at the bottom of the chain: "Connection refused (os error 111)" instead of five wrappers around it.
-fn innermost(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

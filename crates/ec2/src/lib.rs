@@ -2,6 +2,7 @@
 //!
 //! Requests follow the documentation of the EC2 API (Amazon EC2 API Reference), not what a stand-in accepts.
 
+mod acted;
 mod batch;
 mod change;
 mod client;
@@ -16,13 +17,14 @@ mod report;
 mod tags;
 mod wait;
 
+pub use acted::{Acted, NO_ACTION};
 pub use change::Change;
 pub use client::{Ec2, RegionArgs, block_on};
 pub use find::Filter;
 pub use interrupt::Interrupt;
 pub use launch::{LaunchRequest, Volume};
 pub use locate::{Found, is_instance_id};
-pub use report::{Acted, NO_ACTION, folded, report};
+pub use report::{folded, report};
 pub use tags::{Tags, check_tag};
 pub use wait::WaitArgs;
 

@@ -1,19 +1,9 @@
 //! The end of a run that acted on hosts: each host's record once, failures grouped, one closing line.
 
+use crate::acted::{Acted, NO_ACTION};
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool};
 use cerveza_record::{Record, Value};
 use hostrange::fold;
-
-/// What was done to one host, or would be under --dry-run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Acted {
-    pub record: Record,
-    /// The record's `action`; `none` where nothing had to be done.
-    pub action: &'static str,
-    pub result: Result<()>,
-}
-
-pub const NO_ACTION: &str = "none";
 
 const COLUMNS: [Column; 7] = [
     Column { header: "HOST", key: "host" },
@@ -26,7 +16,7 @@ const COLUMNS: [Column; 7] = [
 ];
 
 /// Writes every record with its `action` and `error`, says on stderr what failed and what was done, and decides the
-/// exit status: 2 where EC2 could not be asked about any host, 3 where some host failed.
+/// exit status by the gravest failure.
 pub fn report(tool: &Tool, args: &OutputArgs, dry_run: bool, acted: Vec<Acted>) -> Result<Status> {
     let mut writer = RecordWriter::stdout(args.mode(OutputMode::Table), &COLUMNS);
     let mut written = Ok(());

@@ -75,7 +75,7 @@ impl Ec2 {
             let outcome = match look {
                 Look::Reached => Ok(()),
                 Look::Ended(failure) => Err(failure),
-                Look::Open(_) if interrupt.is_set() => Err(Failure::interrupted()),
+                Look::Open(why) if interrupt.is_set() => Err(Failure::interrupted().within(why)),
                 Look::Open(why) => Err(Failure::unreached(format!("{why} after {} s", timeout.as_secs_f64()))
                     .hint("wait longer with --timeout, or look again with ec2-ls")),
             };

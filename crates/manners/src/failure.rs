@@ -32,15 +32,17 @@ impl Failure {
     }
 
     fn new(status: Status, message: impl Into<String>) -> Failure {
-        Failure {
-            status,
-            message: message.into(),
-            hint: None,
-        }
+        Failure { status, message: message.into(), hint: None }
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Puts before the message where it went wrong: a file, a host.
+    pub fn within(mut self, place: impl fmt::Display) -> Failure {
+        self.message = format!("{place}: {}", self.message);
         self
     }
 

@@ -67,12 +67,7 @@ impl RecordWriter<BufWriter<io::Stdout>> {
 
 impl<W: Write> RecordWriter<W> {
     pub fn new(out: W, mode: OutputMode, columns: &'static [Column]) -> Self {
-        RecordWriter {
-            out,
-            mode,
-            columns,
-            rows: Vec::new(),
-        }
+        RecordWriter { out, mode, columns, rows: Vec::new() }
     }
 
     pub fn write(&mut self, record: &Record) -> Result<()> {
@@ -97,9 +92,7 @@ impl<W: Write> RecordWriter<W> {
     pub fn finish(mut self) -> Result<()> {
         if self.mode == OutputMode::Table && !self.rows.is_empty() {
             let text = table(self.columns, &self.rows);
-            self.out
-                .write_all(text.as_bytes())
-                .map_err(|error| Failure::stdout(&error))?;
+            self.out.write_all(text.as_bytes()).map_err(|error| Failure::stdout(&error))?;
         }
         self.flush()
     }
@@ -119,26 +112,13 @@ mod tests {
         assert_eq!(auto.mode_for(OutputMode::Table, true), OutputMode::Table);
         assert_eq!(auto.mode_for(OutputMode::Names, true), OutputMode::Names);
         assert_eq!(auto.mode_for(OutputMode::Table, false), OutputMode::Json);
-        assert_eq!(
-            args(Format::Auto, true).mode_for(OutputMode::Table, false),
-            OutputMode::Names
-        );
-        assert_eq!(
-            args(Format::Table, false).mode_for(OutputMode::Names, false),
-            OutputMode::Table
-        );
+        assert_eq!(args(Format::Auto, true).mode_for(OutputMode::Table, false), OutputMode::Names);
+        assert_eq!(args(Format::Table, false).mode_for(OutputMode::Names, false), OutputMode::Table);
     }
 
     fn written(mode: OutputMode, lines: &[&str]) -> String {
         let mut out = Vec::new();
-        let mut writer = RecordWriter::new(
-            &mut out,
-            mode,
-            &[Column {
-                header: "HOST",
-                key: "host",
-            }],
-        );
+        let mut writer = RecordWriter::new(&mut out, mode, &[Column { header: "HOST", key: "host" }]);
         for line in lines {
             writer.write(&Record::parse(line).unwrap()).unwrap();
         }
@@ -149,10 +129,7 @@ mod tests {
     #[test]
     fn each_mode_writes_one_line_a_record() {
         let lines = [r#"{"host":"a","x":1}"#, r#"{"host":"b\nc"}"#];
-        assert_eq!(
-            written(OutputMode::Json, &lines),
-            "{\"host\":\"a\",\"x\":1}\n{\"host\":\"b\\nc\"}\n"
-        );
+        assert_eq!(written(OutputMode::Json, &lines), "{\"host\":\"a\",\"x\":1}\n{\"host\":\"b\\nc\"}\n");
         assert_eq!(written(OutputMode::Names, &lines), "a\nb\\nc\n");
         assert_eq!(written(OutputMode::Table, &lines), "HOST\na\nb\\nc\n");
         assert_eq!(written(OutputMode::Table, &[]), "");

@@ -26,10 +26,7 @@ impl Status {
             "Done, and the answer is no for some host: a remote command failed, or nothing matched under --fail-empty.",
         ),
         (Status::Usage, "Wrong usage, bad input, or nothing could be done."),
-        (
-            Status::Unreached,
-            "Some hosts or regions could not be reached or changed.",
-        ),
+        (Status::Unreached, "Some hosts or regions could not be reached or changed."),
         (Status::Interrupted, "Interrupted."),
     ];
 

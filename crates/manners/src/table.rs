@@ -14,9 +14,7 @@ pub struct Column {
 /// A table of the records with one line a record, columns aligned by two blanks, and no colour.
 pub(crate) fn table(columns: &[Column], records: &[Record]) -> String {
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(columns.iter().map(|column| column.header));
     for record in records {
         table.add_row(columns.iter().map(|column| cell(record.get(column.key))));
@@ -61,27 +59,16 @@ mod tests {
     use super::*;
 
     const COLUMNS: [Column; 3] = [
-        Column {
-            header: "HOST",
-            key: "host",
-        },
-        Column {
-            header: "STATE",
-            key: "state",
-        },
-        Column {
-            header: "TAGS",
-            key: "tags",
-        },
+        Column { header: "HOST", key: "host" },
+        Column { header: "STATE", key: "state" },
+        Column { header: "TAGS", key: "tags" },
     ];
 
     #[test]
     fn one_line_a_record_and_a_dash_for_what_is_missing() {
-        let records = [
-            r#"{"host":"web1","state":"running","tags":{"role":"web","n":1}}"#,
-            r#"{"host":"a-longer-name"}"#,
-        ]
-        .map(|line| Record::parse(line).unwrap());
+        let records =
+            [r#"{"host":"web1","state":"running","tags":{"role":"web","n":1}}"#, r#"{"host":"a-longer-name"}"#]
+                .map(|line| Record::parse(line).unwrap());
         assert_eq!(
             table(&COLUMNS, &records),
             "HOST           STATE    TAGS\n\
@@ -93,9 +80,6 @@ mod tests {
     #[test]
     fn a_hostile_tag_keeps_to_its_line() {
         let record = Record::parse(r#"{"host":"x\ny","tags":{"a":"\u001b[2J"}}"#).unwrap();
-        assert_eq!(
-            table(&COLUMNS, &[record]),
-            "HOST  STATE  TAGS\nx\\ny  -      a=\\u{1b}[2J\n"
-        );
+        assert_eq!(table(&COLUMNS, &[record]), "HOST  STATE  TAGS\nx\\ny  -      a=\\u{1b}[2J\n");
     }
 }

@@ -1,7 +1,7 @@
 //! A tool's run: its arguments, its messages on stderr, its end.
 
 use crate::{Failure, Result, Status, visible};
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -28,9 +28,7 @@ impl ProgressArgs {
         };
         let style = ProgressStyle::with_template("{msg} {pos}/{len} [{wide_bar}] {elapsed}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-        ProgressBar::with_draw_target(Some(total), target)
-            .with_style(style)
-            .with_message(doing)
+        ProgressBar::with_draw_target(Some(total), target).with_style(style).with_message(doing)
     }
 }
 
@@ -39,7 +37,7 @@ pub fn main<A: Parser>(name: &'static str, run: fn(&A, &Tool) -> Result<Status>)
     let tool = Tool { name };
     let args = match A::try_parse() {
         Ok(args) => args,
-        Err(error) => return usage::<A>(&tool, &error),
+        Err(error) => return usage(&tool, &error),
     };
     match run(&args, &tool) {
         Ok(status) => status.into(),
@@ -51,7 +49,7 @@ pub fn main<A: Parser>(name: &'static str, run: fn(&A, &Tool) -> Result<Status>)
 }
 
 /// Help and version go to stdout and are no error; all else is wrong usage, in the shape of all our messages.
-fn usage<A: CommandFactory>(tool: &Tool, error: &clap::Error) -> ExitCode {
+fn usage(tool: &Tool, error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         return match error.print() {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

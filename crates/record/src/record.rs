@@ -101,6 +101,13 @@ impl Record {
         self.fields.extend(other.fields);
     }
 
+    /// [`Record::merge`] where there is something to merge.
+    pub fn merge_some(&mut self, other: Option<&Record>) {
+        if let Some(other) = other {
+            self.merge(other.clone());
+        }
+    }
+
     /// The keys with their values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Value)> {
         let keys = self.fields.keys().map(String::as_str);

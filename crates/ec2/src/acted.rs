@@ -1,0 +1,103 @@
+//! Hosts on which something is being done: changed together, waited for together, each with its own result.
+
+use crate::change::Change;
+use crate::client::Ec2;
+use crate::interrupt::Interrupt;
+use crate::wait::WaitArgs;
+use cerveza_manners::{ProgressArgs, Result};
+use cerveza_record::Record;
+use std::collections::{BTreeMap, HashMap};
+
+/// What was done to one host, or would be under --dry-run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Acted {
+    pub record: Record,
+    /// The record's `action`; [`NO_ACTION`] where nothing had to be done.
+    pub action: &'static str,
+    /// A host that has failed is left alone from then on.
+    pub result: Result<()>,
+}
+
+pub const NO_ACTION: &str = "none";
+
+impl Acted {
+    /// Region and id of the instance; empty where there is none.
+    pub fn place(&self) -> (String, String) {
+        (self.record.str("region").unwrap_or_default(), self.id())
+    }
+
+    fn id(&self) -> String {
+        self.record.str("instance_id").unwrap_or_default()
+    }
+}
+
+impl Ec2 {
+    /// Changes the hosts that `wanted` holds of, region by region; an instance given twice is changed once.
+    pub async fn change_all(
+        &self,
+        hosts: &mut [Acted],
+        wanted: impl Fn(&Acted) -> bool,
+        change: Change,
+        interrupt: &Interrupt,
+    ) {
+        let mut hosts = chosen(hosts, wanted);
+        let mut regions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (region, id) in hosts.iter().map(|host| host.place()) {
+            let ids = regions.entry(region).or_default();
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        let mut results: HashMap<String, Result<()>> = HashMap::new();
+        for (region, ids) in regions {
+            let changed = self.change(&region, change, &ids, interrupt).await;
+            results.extend(ids.into_iter().zip(changed));
+        }
+        for host in &mut hosts {
+            if let Some(result) = results.get(&host.id()) {
+                host.result = result.clone();
+            }
+        }
+    }
+
+    /// Waits until the hosts that `wanted` holds of are in `state`, and gives their records the facts seen last.
+    pub async fn wait_all(
+        &self,
+        hosts: &mut [Acted],
+        wanted: impl Fn(&Acted) -> bool,
+        state: &str,
+        args: &WaitArgs,
+        progress: &ProgressArgs,
+        interrupt: &Interrupt,
+    ) {
+        let mut hosts = chosen(hosts, wanted);
+        if hosts.is_empty() {
+            return;
+        }
+        let places: Vec<_> = hosts.iter().map(|host| host.place()).collect();
+        let bar = progress.bar(places.len() as u64, "waiting");
+        let waited = self.wait(&places, state, args.timeout, interrupt, || bar.inc(1)).await;
+        bar.finish_and_clear();
+        for host in &mut hosts {
+            if let Some(waited) = waited.get(&host.id()) {
+                host.record.merge_some(waited.record.as_ref());
+                host.result = waited.outcome.clone();
+            }
+        }
+    }
+
+    /// Gives the hosts' records the facts as they are now. One that cannot be asked about keeps what it has.
+    pub async fn refresh_all(&self, hosts: &mut [Acted]) {
+        let mut hosts = chosen(hosts, |_| true);
+        let places: Vec<_> = hosts.iter().map(|host| host.place()).collect();
+        let now = self.refresh(&places).await;
+        for host in &mut hosts {
+            host.record.merge_some(now.get(&host.id()));
+        }
+    }
+}
+
+/// The hosts that have not failed and that `wanted` holds of.
+fn chosen(hosts: &mut [Acted], wanted: impl Fn(&Acted) -> bool) -> Vec<&mut Acted> {
+    hosts.iter_mut().filter(|host| host.result.is_ok() && wanted(host)).collect()
+}

@@ -1,0 +1,27 @@
+//! The tools there are, and what their pages have in common.
+
+use clap::Command;
+
+pub(crate) struct Tool {
+    pub name: &'static str,
+    pub command: fn() -> Command,
+    /// Whether it speaks to EC2, and so takes what every AWS tool takes from environment and files.
+    pub aws: bool,
+    /// Pages of others, for SEE ALSO.
+    pub related: &'static [(&'static str, u8)],
+}
+
+pub(crate) const TOOLS: [Tool; 7] = [
+    Tool { name: "ec2-launch", command: ec2_launch::command, aws: true, related: &[("aws", 1), ("cloud-init", 1)] },
+    Tool { name: "ec2-ls", command: ec2_ls::command, aws: true, related: &[("aws", 1), ("jq", 1)] },
+    Tool { name: "ec2-power", command: ec2_power::command, aws: true, related: &[("aws", 1)] },
+    Tool { name: "ec2-tag", command: ec2_tag::command, aws: true, related: &[("aws", 1)] },
+    Tool { name: "hostrange", command: hostrange::command, aws: false, related: &[("nodeset", 1), ("seq", 1)] },
+    Tool { name: "mkuserdata", command: mkuserdata::command, aws: false, related: &[("cloud-init", 1), ("gzip", 1)] },
+    Tool {
+        name: "pssh-rs",
+        command: pssh_rs::command,
+        aws: false,
+        related: &[("ssh", 1), ("ssh-agent", 1), ("ssh-keyscan", 1), ("sshd", 8)],
+    },
+];

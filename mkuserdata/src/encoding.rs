@@ -1,0 +1,135 @@
+//! The transfer encoding of a part: what cloud-init decodes is the part's bytes, always.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+/// RFC 5322: no line is longer, without its newline.
+const LONGEST_PLAIN_LINE: usize = 998;
+/// RFC 2045: no line of base64 or quoted-printable is longer.
+const LONGEST_ENCODED_LINE: usize = 76;
+
+/// A part's content as it stands in the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Encoded {
+    /// ASCII that survives as it is.
+    SevenBit(Vec<u8>),
+    QuotedPrintable(Vec<u8>),
+    Base64(Vec<u8>),
+}
+
+impl Encoded {
+    /// Encodes by content: ASCII as it is where that is safe, other UTF-8 as quoted-printable, binary as base64.
+    pub fn new(content: &[u8]) -> Encoded {
+        if is_plain(content) {
+            return Encoded::SevenBit(content.to_vec());
+        }
+        match std::str::from_utf8(content) {
+            Ok(_) => Encoded::QuotedPrintable(quoted_printable(content)),
+            Err(_) => Encoded::Base64(base64(content)),
+        }
+    }
+
+    pub fn text(&self) -> &[u8] {
+        match self {
+            Encoded::SevenBit(text) | Encoded::QuotedPrintable(text) | Encoded::Base64(text) => text,
+        }
+    }
+
+    /// The value of Content-Transfer-Encoding; `None` for what MIME takes for granted.
+    pub fn header(&self) -> Option<&'static str> {
+        match self {
+            Encoded::SevenBit(_) => None,
+            Encoded::QuotedPrintable(_) => Some("quoted-printable"),
+            Encoded::Base64(_) => Some("base64"),
+        }
+    }
+}
+
+/// Whether a reader of mail gives the content back as it is: no control character but newline and tab (a carriage
+/// return would count as the end of a line), and no line too long.
+fn is_plain(content: &[u8]) -> bool {
+    content
+        .split(|byte| *byte == b'\n')
+        .all(|line| line.len() <= LONGEST_PLAIN_LINE && line.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')))
+}
+
+/// Line by line, as the message's lines end in a newline alone: the crate takes only CR LF for the end of a line.
+fn quoted_printable(content: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(content.len() + content.len() / 8);
+    for (number, line) in content.split(|byte| *byte == b'\n').enumerate() {
+        if number > 0 {
+            text.push(b'\n');
+        }
+        // Of what it writes, a CR is only ever in a soft line break: those of the content are encoded.
+        text.extend(quoted_printable::encode_binary(line).into_iter().filter(|byte| *byte != b'\r'));
+    }
+    text
+}
+
+fn base64(content: &[u8]) -> Vec<u8> {
+    let text = BASE64_STANDARD.encode(content);
+    let lines: Vec<&[u8]> = text.as_bytes().chunks(LONGEST_ENCODED_LINE).collect();
+    lines.join(&b'\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::quoted_printable::{ParseMode, decode};
+    use proptest::prelude::*;
+
+    #[test]
+    fn ascii_stays_as_it_is() {
+        for plain in ["", "a", "a\n", "\n\na\tb \n\n", "From x\n.\n--cerveza\n=41\n"] {
+            assert_eq!(Encoded::new(plain.as_bytes()), Encoded::SevenBit(plain.into()), "{plain:?}");
+        }
+        assert!(is_plain(&[b'x'; 998]));
+    }
+
+    #[test]
+    fn what_would_not_survive_is_encoded() {
+        let text = |content: &[u8]| match Encoded::new(content) {
+            Encoded::QuotedPrintable(text) => String::from_utf8(text).unwrap(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(text("é =\n\n".as_bytes()), "=C3=A9 =3D\n\n");
+        assert_eq!(text(b"a\r\nb \r\n"), "a=0D\nb =0D\n");
+        assert_eq!(text("é \n\t\n".as_bytes()), "=C3=A9=20\n=09\n");
+        assert_eq!(text(b"a\0b"), "a=00b");
+        assert!(text(&[b'x'; 999]).lines().all(|line| line.len() <= 76));
+    }
+
+    #[test]
+    fn what_is_not_utf8_becomes_base64() {
+        let Encoded::Base64(text) = Encoded::new(&[0xff; 100]) else { panic!() };
+        assert!(text.split(|byte| *byte == b'\n').all(|line| line.len() <= 76 && !line.is_empty()));
+    }
+
+    proptest! {
+        /// That Python decodes it to the same bytes is for the end-to-end tests; this finds more, sooner.
+        #[test]
+        fn quoted_printable_is_short_lines_of_ascii_that_decode_to_the_content(content in "(é|=| |\t|\r|\n|.){0,300}") {
+            let text = quoted_printable(content.as_bytes());
+            let mut decoded = Vec::new();
+            for (number, line) in text.replace_soft_breaks().split(|byte| *byte == b'\n').enumerate() {
+                if number > 0 {
+                    decoded.push(b'\n');
+                }
+                decoded.extend(decode(line, ParseMode::Strict).unwrap_or_else(|_| decode(line, ParseMode::Robust).unwrap()));
+            }
+            prop_assert_eq!(decoded, content.as_bytes());
+            prop_assert!(text.split(|byte| *byte == b'\n').all(|line| line.len() <= 76));
+            prop_assert!(text.iter().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~')));
+        }
+    }
+
+    trait SoftBreaks {
+        fn replace_soft_breaks(&self) -> Vec<u8>;
+    }
+
+    impl SoftBreaks for Vec<u8> {
+        fn replace_soft_breaks(&self) -> Vec<u8> {
+            String::from_utf8(self.clone()).unwrap().replace("=\n", "").into_bytes()
+        }
+    }
+}

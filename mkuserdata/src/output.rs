@@ -1,0 +1,82 @@
+//! Where the bytes go: stdout, or a file that appears whole or not at all.
+
+use cerveza_manners::{Failure, Result};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+pub(crate) fn to_stdout(bytes: &[u8]) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    written.map_err(|error| Failure::stdout(&error))
+}
+
+/// Writes beside the file and renames, so that nobody ever reads a half. What is no file, such as /dev/null or a
+/// pipe, is written to: a rename would replace it.
+pub(crate) fn to_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let written = match fs::metadata(path) {
+        Ok(found) if found.is_file() => {
+            // Behind a symbolic link the file is replaced, not the link.
+            fs::canonicalize(path).and_then(|path| replace(&path, bytes, found.permissions()))
+        }
+        Ok(_) => OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(path, bytes, Permissions::from_mode(0o666)),
+        Err(error) => Err(error),
+    };
+    written.map_err(|error| Failure::usage(format!("cannot write {}: {}", path.display(), reason(&error))))
+}
+
+/// The umask takes from the permissions of a new file, as it does from a shell's.
+fn replace(path: &Path, bytes: &[u8], permissions: Permissions) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    let mut file = tempfile::Builder::new().prefix(".mkuserdata-").permissions(permissions).tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The error without the path of the temporary file, which tempfile puts behind it and which says nothing to anyone.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" at path ") {
+        Some((reason, _)) => reason.to_string(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_keeps_its_permissions() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("user-data"), folder.path().join("link"));
+        fs::write(&file, "an earlier, longer one").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        to_file(&link, b"new").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_device_is_written_to_not_replaced() {
+        use std::os::unix::fs::FileTypeExt;
+        to_file(Path::new("/dev/null"), b"x").unwrap();
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_named() {
+        let why = |path: &str| to_file(Path::new(path), b"x").unwrap_err().message;
+        assert_eq!(why("/no/such/folder/x"), "cannot write /no/such/folder/x: No such file or directory (os error 2)");
+        assert_eq!(why("/"), "cannot write /: Is a directory (os error 21)");
+    }
+}

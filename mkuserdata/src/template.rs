@@ -1,0 +1,103 @@
+//! The `.j2` parts: compiled once, rendered for each host from its record.
+
+use cerveza_manners::{Failure, Result};
+use cerveza_record::{Record, Value as Json};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
+
+/// The compiled templates, by the path of their part.
+#[derive(Debug)]
+pub(crate) struct Templates {
+    environment: Environment<'static>,
+}
+
+impl Templates {
+    pub fn new() -> Templates {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+            environment.set_syntax(syntax);
+        }
+        // Escaping goes by the template's name: JSON or HTML quoting in a script would be a surprise.
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        Templates { environment }
+    }
+
+    pub fn add(&mut self, path: &str, source: &str) -> Result<()> {
+        let added = self.environment.add_template_owned(path.to_string(), source.to_string());
+        added.map_err(|error| failure(path, &error))
+    }
+
+    /// The template at `path` with the fields of the record, those at its top by their names.
+    pub fn render(&self, path: &str, fields: &Value) -> Result<String> {
+        let rendered = self.environment.get_template(path).and_then(|template| template.render(fields));
+        rendered.map_err(|error| failure(path, &error))
+    }
+}
+
+/// What a template sees of a record: each key by its name.
+pub(crate) fn fields(record: &Record) -> Value {
+    Value::from_pairs(record.iter().map(|(key, value)| (key, seen(value))))
+}
+
+fn seen(value: Json) -> Value {
+    match value {
+        Json::Null => Value::from(()),
+        Json::Bool(truth) => Value::from(truth),
+        Json::String(text) => Value::from(text),
+        Json::Array(items) => items.into_iter().map(seen).collect(),
+        Json::Object(map) => Value::from_pairs(map.into_iter().map(|(key, value)| (key, seen(value)))),
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(integer), _) => Value::from(integer),
+            (None, Some(integer)) => Value::from(integer),
+            (None, None) => Value::from(number.as_f64()),
+        },
+    }
+}
+
+/// `hostname.sh.j2: line 3: tags.rol is undefined`.
+fn failure(path: &str, error: &Error) -> Failure {
+    let line = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
+    let what = error.detail().map_or(error.kind().to_string(), |detail| detail.replace('`', ""));
+    Failure::usage(format!("{path}: {line}{what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORD: &str =
+        r#"{"host":"web7","n":1.0,"big":9007199254740993,"none":null,"tags":{"role":"a<b>","b":[1,"x"]}}"#;
+
+    fn render(source: &str) -> std::result::Result<String, String> {
+        let mut templates = Templates::new();
+        templates.add("x.html.j2", source).map_err(|failure| failure.message)?;
+        let fields = fields(&Record::parse(RECORD).unwrap());
+        templates.render("x.html.j2", &fields).map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn the_fields_are_at_hand_and_nothing_is_escaped_or_lost() {
+        assert_eq!(render("{{ host }} {{ tags.role }}\r\n\n").unwrap(), "web7 a<b>\r\n\n");
+        assert_eq!(render("{{ n }} {{ big + 1 }} {{ tags.b[0] + 1 }}").unwrap(), "1.0 9007199254740994 2");
+        assert_eq!(render("{{ tags | list | join }} {{ tags.b | tojson }}").unwrap(), "roleb [1, \"x\"]");
+    }
+
+    #[test]
+    fn a_default_stands_in_for_a_name_that_is_missing() {
+        assert_eq!(render("{{ domain | default('x.org') }}").unwrap(), "x.org");
+        assert_eq!(render("{{ tags.team | default('dba') }}").unwrap(), "dba");
+        assert_eq!(render("{% if tags.team is defined %}y{% else %}n{% endif %}").unwrap(), "n");
+    }
+
+    #[test]
+    fn an_error_names_file_line_and_expression() {
+        let why = |source| render(source).unwrap_err();
+        assert_eq!(why("a\nb {{ tags.rol }}"), "x.html.j2: line 2: tags.rol is undefined");
+        assert_eq!(why("{{ nobody }}"), "x.html.j2: line 1: nobody is undefined");
+        assert_eq!(why("{{ nobody.x }}"), "x.html.j2: line 1: nobody is undefined");
+        assert_eq!(why("{% if nobody %}{% endif %}"), "x.html.j2: line 1: nobody is undefined");
+        assert_eq!(why("\n{{ host"), "x.html.j2: line 2: unexpected end of input, expected end of variable block");
+        assert_eq!(why("{{ host | nofilter }}"), "x.html.j2: line 1: filter nofilter is unknown");
+    }
+}

@@ -1,0 +1,206 @@
+//! `ec2-launch` against the EC2 stand-in.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kit::{Moto, Outcome, Sandbox, element};
+use serde_json::{Value, json};
+
+fn launch(sandbox: &Sandbox, args: &[&str], stdin: &str) -> Outcome {
+    sandbox.run("ec2-launch", &[&["--profile", "MySQL"], args].concat(), stdin)
+}
+
+fn actions(run: &Outcome) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
+    run.records().iter().map(|record| (text(&record["host"]), text(&record["action"]))).collect()
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(host, action)| (host.to_string(), action.to_string())).collect()
+}
+
+#[test]
+fn absent_is_launched_running_is_left_and_stopped_is_started() {
+    let sandbox = Moto::shared().sandbox();
+    let run = launch(&sandbox, &["db[1-2]"], "").exits(0);
+    assert_eq!(actions(&run), pairs(&[("db1", "launch"), ("db2", "launch")]));
+    assert!(run.records().iter().all(|record| record["state"] == "running"), "{}", run.stdout);
+    assert_eq!(run.stderr, "ec2-launch: 2 hosts: 2 launched\n");
+
+    sandbox.run("ec2-power", &["stop", "--wait", "db2"], "").exits(0);
+    let run = launch(&sandbox, &["db[1-3]"], "").exits(0);
+    assert_eq!(actions(&run), pairs(&[("db1", "none"), ("db2", "start"), ("db3", "launch")]));
+    assert_eq!(run.stderr, "ec2-launch: 3 hosts: 1 left as is, 1 started, 1 launched\n");
+    assert_eq!(sandbox.run("ec2-ls", &["-1", "db*"], "").exits(0).stdout, "db1\ndb2\ndb3\n");
+}
+
+#[test]
+fn without_a_profile_hosts_are_started_but_not_launched() {
+    let sandbox = Moto::shared().sandbox();
+    launch(&sandbox, &["start1"], "").exits(0);
+    sandbox.run("ec2-power", &["stop", "--wait", "start1"], "").exits(0);
+    let run = sandbox.run("ec2-launch", &["start[1-2]"], "").exits(3);
+    assert_eq!(actions(&run), pairs(&[("start1", "start"), ("start2", "none")]));
+    assert_eq!(run.records()[1]["error"], "no live instance has this name");
+    assert_eq!(
+        run.stderr,
+        "ec2-launch: start2: no live instance has this name\nec2-launch: give --profile to launch it by\n\
+         ec2-launch: 2 hosts: 1 started, 1 failed\n"
+    );
+}
+
+#[test]
+fn a_dry_run_shows_the_plan_and_launches_nothing() {
+    let moto = Moto::shared();
+    let sandbox = moto.sandbox();
+    let run = launch(&sandbox, &["--dry-run", "-t", "team=dba", "dry1"], "").exits(0);
+    let record = &run.records()[0];
+    assert_eq!(record["action"], "launch");
+    assert_eq!(record["image_id"], moto.image);
+    assert_eq!(record["tags"], json!({"Name": "dry1", "profile": "MySQL", "team": "dba"}));
+    assert_eq!(run.stderr, "ec2-launch: 1 host: 1 to launch (dry run: nothing was changed)\n");
+    assert_eq!(sandbox.run("ec2-ls", &["dry1"], "").exits(1).stdout, "");
+}
+
+#[test]
+fn records_come_through_and_their_user_data_and_tags_reach_ec2() {
+    let moto = Moto::shared();
+    let sandbox = moto.sandbox();
+    let user_data = STANDARD.encode("#!/bin/sh\necho é\n");
+    let record =
+        json!({"mine": [1, 2], "host": "ud1", "user_data": user_data, "tags": {"role": "ud"}, "zone": "us-east-1a"});
+    let run = launch(&sandbox, &[], &record.to_string()).exits(0);
+    let launched = &run.records()[0];
+    assert!(run.stdout.starts_with(r#"{"mine":[1,2],"host":"ud1","tags":{"Name":"ud1""#), "{}", run.stdout);
+    assert_eq!(launched["tags"], json!({"Name": "ud1", "profile": "MySQL", "role": "ud"}));
+    assert_eq!(launched["profile"], "MySQL");
+    assert_eq!(launched.get("user_data"), None);
+
+    let id = launched["instance_id"].as_str().unwrap();
+    let attribute = [("Action", "DescribeInstanceAttribute"), ("InstanceId", id), ("Attribute", "userData")];
+    assert_eq!(element(&moto.call(&attribute), "value"), user_data);
+    let volume = launched["volumes"][0]["volume_id"].as_str().unwrap();
+    let volumes = moto.call(&[("Action", "DescribeVolumes"), ("VolumeId.1", volume)]);
+    assert!(volumes.contains("<key>role</key>") && volumes.contains("<value>ud1</value>"), "{volumes}");
+}
+
+#[test]
+fn the_profiles_own_parts_become_the_user_data() {
+    let moto = Moto::shared();
+    let sandbox = moto.sandbox();
+    let profile = format!("{}  user data: [setup-hostname.sh.j2]\nstartup scripts: [mount.sh]\n", moto.profile());
+    sandbox.file("profiles/Parts.yaml", profile);
+    sandbox.file("profiles/setup-hostname.sh.j2", "#!/bin/sh\nhostname {{ host }}\n");
+    let mut sandbox = sandbox;
+    let folder = sandbox.dir().join("profiles");
+    sandbox.env("CERVEZA_PROFILES", folder.display().to_string());
+    let run = sandbox.run("ec2-launch", &["--profile", "Parts", "parts1"], "").exits(0);
+    let launched = &run.records()[0];
+    let folder = folder.canonicalize().unwrap();
+    assert_eq!(launched["startup_scripts"], json!([folder.join("mount.sh")]));
+    let id = launched["instance_id"].as_str().unwrap();
+    let attribute = [("Action", "DescribeInstanceAttribute"), ("InstanceId", id), ("Attribute", "userData")];
+    let bytes = STANDARD.decode(element(&moto.call(&attribute), "value")).unwrap();
+    let mut mime = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(bytes.as_slice()), &mut mime).unwrap();
+    assert!(mime.contains("hostname parts1\n"), "{mime}");
+}
+
+#[test]
+fn two_live_instances_of_one_name_are_left_to_the_user() {
+    let moto = Moto::shared();
+    let sandbox = moto.sandbox();
+    launch(&sandbox, &["twin1"], "").exits(0);
+    let id = sandbox.run("ec2-ls", &["twin1"], "").records()[0]["instance_id"].as_str().unwrap().to_string();
+    let run = [("Action", "RunInstances"), ("ImageId", &moto.image), ("InstanceType", "m5.large"), ("MinCount", "1")];
+    let other = element(&moto.call(&[run.as_slice(), &[("MaxCount", "1")]].concat()), "instanceId");
+    sandbox.run("ec2-tag", &[&other, "Name=twin1"], "").exits(0);
+    let run = launch(&sandbox, &["twin[1-2]"], "").exits(3);
+    let records = run.records();
+    let error = records[0]["error"].as_str().unwrap();
+    assert!(error.contains(&id) && error.contains(&other), "{error}");
+    assert_eq!(records[1]["action"], "launch");
+}
+
+#[test]
+fn what_ec2_refuses_is_said_for_its_host() {
+    let moto = Moto::shared();
+    let sandbox = moto.sandbox();
+    let profile = moto.profile().replace("m5.large", "m5.enormous");
+    sandbox.file("Enormous.yaml", profile);
+    let run = sandbox.run("ec2-launch", &["--profile", "Enormous", "refused[1-2]"], "").exits(3);
+    assert_eq!(run.records().len(), 2);
+    assert!(run.records()[0]["error"].as_str().unwrap().starts_with("RunInstances in us-east-1: "), "{}", run.stdout);
+    assert!(run.stderr.starts_with("ec2-launch: refused[1-2]: RunInstances in us-east-1: "), "{}", run.stderr);
+    assert!(run.stderr.ends_with("ec2-launch: 2 hosts: 2 failed\n"), "{}", run.stderr);
+}
+
+#[test]
+fn bad_input_launches_nothing() {
+    let moto = Moto::shared();
+    let sandbox = moto.sandbox();
+    let refused = |args: &[&str], stdin: &str| sandbox.run("ec2-launch", args, stdin).exits(2).stderr;
+    assert_eq!(refused(&["--profile", "MySQL"], ""), "ec2-launch: no hosts: stdin was empty\n");
+    assert_eq!(
+        refused(&["--profile", "MySQL"], "bad1\n{\"name\":\"bad2\"}\n"),
+        "ec2-launch: stdin: line 2: the record has no \"host\"\n"
+    );
+    assert_eq!(
+        refused(&["--profile", "MySQL"], "{\"host\":\"bad1\"}\n{\"host\":\"bad1\"}\n"),
+        "ec2-launch: bad1 is given twice\n"
+    );
+    let unknown = refused(&["--profile", "MySQI", "bad1"], "");
+    assert!(unknown.starts_with("ec2-launch: no profile \"MySQI\": looked for MySQI.yaml in ., "), "{unknown}");
+    assert!(unknown.ends_with("ec2-launch: did you mean MySQL?\n"), "{unknown}");
+    sandbox.file("Typo.yaml", "aws:\n  security gruop: web\n");
+    assert_eq!(
+        refused(&["--profile", "Typo", "bad1"], ""),
+        "ec2-launch: Typo.yaml: line 2: unknown key \"security gruop\": did you mean \"security group\"?\n"
+            .replace("Typo.yaml", "./Typo.yaml")
+    );
+    let elsewhere = sandbox.run("ec2-launch", &["--profile", "MySQL", "-z", "eu-west-1a", "bad1"], "").exits(2);
+    assert_eq!(elsewhere.records()[0]["error"], "profile MySQL has no ami for eu-west-1");
+    assert_eq!(sandbox.run("ec2-ls", &["bad*", "-1"], "").exits(0).stdout, "");
+}
+
+#[test]
+fn an_endpoint_that_is_down_loses_no_record() {
+    let mut sandbox = Moto::shared().sandbox();
+    sandbox.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    let run = launch(&sandbox, &[], "{\"host\":\"down1\",\"mine\":1}\ndown2\n").exits(2);
+    let records = run.records();
+    assert_eq!(records.len(), 2);
+    assert_eq!(records[0]["mine"], 1);
+    let why = "DescribeInstances in us-east-1: the endpoint cannot be reached: Connection refused (os error 111)";
+    assert_eq!(records[1]["error"], why);
+    assert_eq!(run.stderr, format!("ec2-launch: down[1-2]: {why}\nec2-launch: 2 hosts: 2 failed\n"));
+}
+
+#[test]
+fn an_unwritable_stdout_is_said_and_what_was_done_too() {
+    let sandbox = Moto::shared().sandbox();
+    let run = sandbox.sh("ec2-launch --profile MySQL full1 > /dev/full").exits(2);
+    assert_eq!(
+        run.stderr,
+        "ec2-launch: 1 host: 1 launched\nec2-launch: cannot write to stdout: No space left on device (os error 28)\n"
+    );
+    let run = sandbox.sh("ec2-launch --profile MySQL 'closed[1-2]' | true").exits(0);
+    assert_eq!(run.stderr, "ec2-launch: 2 hosts: 2 launched\n");
+    assert_eq!(sandbox.run("ec2-ls", &["-1", "closed*"], "").exits(0).stdout, "closed1\nclosed2\n");
+    assert!(sandbox.run("ec2-launch", &["--help"], "").exits(0).stdout.contains("Usage: ec2-launch"));
+}
+
+#[test]
+fn an_elastic_ip_of_its_own_stays_with_the_name() {
+    let moto = Moto::shared();
+    let sandbox = moto.sandbox();
+    sandbox.file("Ip.yaml", moto.profile().replace("elastic ip: no", "elastic ip: yes"));
+    let up = |host: &str| {
+        sandbox.run("ec2-launch", &["--profile", "Ip", host], "").exits(0).records()[0]["public_ip"].clone()
+    };
+    let first = up("ip1");
+    assert!(first.is_string(), "{first}");
+    sandbox.run("ec2-power", &["terminate", "-y", "--wait", "ip1"], "").exits(0);
+    // EC2 lets go of the address when its instance is terminated, the stand-in does not.
+    moto.call(&[("Action", "DisassociateAddress"), ("PublicIp", first.as_str().unwrap())]);
+    assert_eq!(up("ip1"), first);
+}

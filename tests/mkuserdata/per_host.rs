@@ -1,0 +1,117 @@
+//! `--per-host`: records in, records out, each with its user-data.
+
+use crate::{build, judge_one};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use kit::{Sandbox, cloud_init};
+use std::time::{Duration, Instant};
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.file("base.txt", "#cloud-config\npackages: [ntp]\n");
+    sandbox.file("hostname.sh.j2", "#!/bin/sh\nhostname {{ host }}.{{ tags.role }}.example.com\n");
+    sandbox
+}
+
+fn user_data(record: &serde_json::Value) -> Vec<u8> {
+    BASE64_STANDARD.decode(record["user_data"].as_str().expect("user_data")).expect("base64")
+}
+
+#[test]
+fn a_template_is_rendered_from_each_record_and_the_rest_is_kept() {
+    let input = "{\"z\":1.0,\"host\":\"web1\",\"tags\":{\"role\":\"<é>\"},\"unknown\":[1e3]}\n\
+                 # a comment\n\
+                 {\"host\":\"db1\",\"user_data\":\"old\",\"tags\":{\"role\":\"db\"}}";
+    let run = sandbox().run("mkuserdata", &["--per-host", "base.txt", "hostname.sh.j2"], input).exits(0);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    let start = "{\"z\":1.0,\"host\":\"web1\",\"tags\":{\"role\":\"<é>\"},\"unknown\":[1e3],\"user_data\":\"";
+    assert!(lines[0].starts_with(start), "{}", lines[0]);
+    assert!(lines[1].starts_with("{\"host\":\"db1\",\"user_data\":\"H4sI"), "{}", lines[1]);
+    assert_eq!((lines.len(), run.stderr.as_str()), (2, ""));
+    let verdicts = cloud_init::judge(&run.records().iter().map(user_data).collect::<Vec<_>>());
+    for (verdict, expected) in verdicts.iter().zip(["web1.<é>", "db1.db"]) {
+        let part = &verdict.parts[1];
+        assert_eq!((part.filename.as_str(), part.declared.as_str()), ("hostname.sh", "text/x-shellscript"));
+        assert_eq!(String::from_utf8_lossy(&part.content), format!("#!/bin/sh\nhostname {expected}.example.com\n"));
+    }
+}
+
+#[test]
+fn names_become_records_and_what_does_not_vary_is_what_one_run_gives() {
+    let sandbox = sandbox();
+    let run = sandbox.sh("hostrange 'web[1-3]' | mkuserdata --per-host base.txt").exits(0);
+    let records = run.records();
+    assert_eq!(records.len(), 3);
+    assert_eq!(records[2]["host"], "web3");
+    let alone = build(&sandbox, &["base.txt"]);
+    assert!(records.iter().all(|record| user_data(record) == alone));
+    let run = sandbox.sh("hostrange 'web[1-2]' | mkuserdata --per-host base.txt -o table").exits(0);
+    assert_eq!(run.stdout, format!("HOST  SIZE\nweb1  {0}\nweb2  {0}\n", alone.len()));
+    let run = sandbox.sh("hostrange 'web[1-2]' | mkuserdata --per-host base.txt -1").exits(0);
+    assert_eq!(run.stdout, "web1\nweb2\n");
+}
+
+#[test]
+fn an_error_of_one_host_names_it_and_nothing_is_written() {
+    let sandbox = sandbox();
+    let parts = ["--per-host", "base.txt", "hostname.sh.j2"];
+    let good = "{\"host\":\"web1\",\"tags\":{\"role\":\"web\"}}\n".repeat(6);
+    let run = sandbox.run("mkuserdata", &parts, format!("{good}{{\"host\":\"web7\",\"tags\":{{}}}}\nweb8\n")).exits(2);
+    assert_eq!(run.stdout, "");
+    assert_eq!(run.stderr, "mkuserdata: web7: hostname.sh.j2: line 2: tags.role is undefined\n");
+    let run = sandbox.run("mkuserdata", &parts, format!("{good}\n{{\"name\":\"web7\"}}\n")).exits(2);
+    assert_eq!(
+        (run.stdout.as_str(), run.stderr.as_str()),
+        ("", "mkuserdata: stdin: line 8: the record has no \"host\"\n")
+    );
+    let run = sandbox.run("mkuserdata", &parts, "").exits(2);
+    assert_eq!(run.stderr, "mkuserdata: no hosts: stdin was empty\n");
+
+    sandbox.file("big.sh.j2", "#!/bin/sh\n{% for n in range(many) %}{{ n * n * n }}{% endfor %}\n");
+    let hosts = "{\"host\":\"web1\",\"many\":10}\n{\"host\":\"web2\",\"many\":90000}\n";
+    let run = sandbox.run("mkuserdata", &["--per-host", "big.sh.j2"], hosts).exits(2);
+    assert!(run.stderr.starts_with("mkuserdata: web2: the user-data has "), "{}", run.stderr);
+    assert_eq!(run.stdout, "");
+    sandbox.file("kind.j2", "{{ first }}\n");
+    let run =
+        sandbox.run("mkuserdata", &["--per-host", "kind.j2"], "{\"host\":\"web1\",\"first\":\"hello\"}\n").exits(2);
+    assert!(
+        run.stderr.starts_with("mkuserdata: web1: kind.j2: cloud-init does not know what begins with 'hello'\n"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn a_template_that_does_not_compile_is_named_before_any_host_is_read() {
+    let sandbox = sandbox();
+    sandbox.file("bad.sh.j2", "#!/bin/sh\n{{ host\n");
+    let run = sandbox.run("mkuserdata", &["--per-host", "bad.sh.j2"], "{bad").exits(2);
+    assert!(run.stderr.starts_with("mkuserdata: bad.sh.j2: line 2: "), "{}", run.stderr);
+    let run = sandbox.run("mkuserdata", &["--per-host", "-"], "web1").exits(2);
+    assert_eq!(run.stderr, "mkuserdata: a part cannot come from stdin ('-') with --per-host: the hosts do\n");
+    let run = sandbox.run("mkuserdata", &["--per-host", "-w", "x", "base.txt"], "web1").exits(2);
+    assert!(run.stderr.contains("cannot be used with"), "{}", run.stderr);
+}
+
+#[test]
+fn a_jinja_part_is_left_for_cloud_init() {
+    let sandbox = sandbox();
+    let content = "## template: jinja\n#cloud-config\nx: {{ v1.local_hostname }}\n";
+    sandbox.file("x.txt", content);
+    let run = sandbox.run("mkuserdata", &["--per-host", "x.txt"], "web1").exits(0);
+    let part = judge_one(user_data(&run.records()[0])).parts.remove(0);
+    assert_eq!((part.declared.as_str(), &part.content[..]), ("text/jinja2", content.as_bytes()));
+}
+
+#[test]
+fn thousands_of_hosts_take_seconds_and_a_closed_pipe_ends_them_quietly() {
+    let sandbox = sandbox();
+    sandbox.file("rest.sh", format!("#!/bin/sh\n{}", "apt-get install -y something\n".repeat(200)));
+    let hosts = "{\"host\":\"web1\",\"tags\":{\"role\":\"web\"}}\n".repeat(5000);
+    sandbox.file("hosts", hosts);
+    let started = Instant::now();
+    let run = sandbox.sh("mkuserdata --per-host base.txt hostname.sh.j2 rest.sh < hosts | head -n 1").exits(0);
+    assert_eq!((run.records().len(), run.stderr.as_str()), (1, ""));
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+}

@@ -1,0 +1,84 @@
+//! The EXAMPLES of every page, run as printed.
+
+use crate::{fixtures, rendered, tools};
+
+/// One command of a page.
+#[derive(Debug, PartialEq)]
+struct Example {
+    command: String,
+    status: i32,
+    /// What it prints, where the page shows that.
+    output: String,
+}
+
+#[test]
+fn examples_do_what_the_page_says() {
+    let wrong: Vec<String> = tools().iter().flat_map(|tool| wrong(tool)).collect();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// What of a page's examples is not so. They run one after another in one sandbox, so that one may use what another
+/// wrote.
+fn wrong(tool: &str) -> Vec<String> {
+    let examples = examples(&rendered(tool));
+    if examples.is_empty() {
+        return vec![format!("{tool}: no EXAMPLES in {tool}/manual.roff")];
+    }
+    let (sandbox, _servers) = fixtures::set_up(tool);
+    let mut wrong = Vec::new();
+    for example in examples {
+        let run = sandbox.sh(&example.command);
+        let as_shown = example.output.is_empty() || run.stdout.trim_end() == example.output;
+        if run.code != example.status || !as_shown {
+            let (command, code) = (example.command, run.code);
+            wrong.push(format!("{tool}: $ {command}\nexit status {code}\n{}{}", run.stdout, run.stderr));
+        }
+    }
+    wrong
+}
+
+/// Takes the commands out of a page as a reader sees it: lines that begin with `$ `, as long as they end in a
+/// backslash with the next; then, at the same indent or deeper, what they print.
+fn examples(page: &str) -> Vec<Example> {
+    let section = page.lines().skip_while(|line| *line != "EXAMPLES").skip(1);
+    let mut lines = section.take_while(|line| line.is_empty() || line.starts_with(' ')).peekable();
+    let mut examples: Vec<Example> = Vec::new();
+    let mut indent = usize::MAX;
+    while let Some(line) = lines.next() {
+        let depth = line.len() - line.trim_start().len();
+        if let Some(command) = line.trim_start().strip_prefix("$ ") {
+            indent = depth;
+            let mut command = command.to_string();
+            while command.ends_with('\\') {
+                let next = lines.next().unwrap_or_else(|| panic!("the page ends within {command}"));
+                command = format!("{command}\n{}", next.trim_start());
+            }
+            let status =
+                command.rsplit_once("# exit status ").map_or(0, |(_, status)| status.parse().expect("a status"));
+            examples.push(Example { command, status, output: String::new() });
+        } else if line.is_empty() || depth >= indent {
+            if let Some(example) = examples.last_mut().filter(|_| indent != usize::MAX) {
+                example.output.push_str(line.get(indent..).unwrap_or_default());
+                example.output.push('\n');
+            }
+        } else {
+            // Text between examples.
+            indent = usize::MAX;
+        }
+    }
+    for example in &mut examples {
+        example.output.truncate(example.output.trim_end().len());
+    }
+    examples
+}
+
+#[test]
+fn commands_and_their_output_are_told_from_text() {
+    let page = "NAME\n    $ no\nEXAMPLES\n    Text:\n\n        $ one \\\n          more\n        a\n\n          b\n\n        $ two # exit status 2\n\n    $HOME is text.\n\nFILES\n    $ no\n";
+    let example = |command: &str, status, output: &str| Example {
+        command: command.to_string(),
+        status,
+        output: output.to_string(),
+    };
+    assert_eq!(examples(page), [example("one \\\nmore", 0, "a\n\n  b"), example("two # exit status 2", 2, "")]);
+}
