@@ -30,10 +30,7 @@ fn a_bad_line_is_refused_with_its_number() {
     assert_eq!(run.stderr, "hostrange: stdin: line 2: the record has no \"host\"\n");
     let run = Sandbox::new().run("hostrange", &["web[3-1]"], "").exits(2);
     assert_eq!(run.stdout, "");
-    assert_eq!(
-        run.stderr,
-        "hostrange: bad expression: the range goes down: write 1-3\n  web[3-1]\n      ^^^\n"
-    );
+    assert_eq!(run.stderr, "hostrange: bad expression: the range goes down: write 1-3\n  web[3-1]\n      ^^^\n");
 }
 
 #[test]

@@ -1,8 +1,13 @@
 //! The kit of the end-to-end tests: the built tools in a sandbox of their own, and the real servers they speak to.
 
+pub mod cloud_init;
+mod moto;
 mod sandbox;
+mod sshd;
 
+pub use moto::{Moto, REGION, element};
 pub use sandbox::{Outcome, Sandbox, records};
+pub use sshd::Sshd;
 
 use std::path::{Path, PathBuf};
 

@@ -4,11 +4,12 @@ use crate::Sandbox;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// A running stand-in. Killed on drop.
+/// A running stand-in. It ends with the test process, however that ends.
 pub struct Moto {
-    child: Child,
+    _child: Child,
     pub port: u16,
     /// A subnet whose instances get loopback addresses.
     pub subnet: String,
@@ -20,12 +21,21 @@ pub const REGION: &str = "us-east-1";
 const START: Duration = Duration::from_secs(60);
 
 impl Moto {
+    /// The stand-in that all tests of one program share: they keep apart by the names of their hosts.
+    pub fn shared() -> &'static Moto {
+        static SHARED: OnceLock<Moto> = OnceLock::new();
+        SHARED.get_or_init(Moto::start)
+    }
+
     /// Starts a server that checks AMIs, instance types and key pairs as EC2 does, and makes the VPC, the key pair
     /// `prod` and the security group `mysql`.
-    pub fn start() -> Moto {
+    fn start() -> Moto {
         let server = crate::target_dir().join("venv/bin/moto_server");
         assert!(server.is_file(), "the EC2 stand-in is not installed ({}): run `make setup`", server.display());
-        let mut child = Command::new(server)
+        // The shell ends the server when its stdin does: when this process is no more.
+        let mut child = Command::new("bash")
+            .args(["-c", r#""$@" & server=$!; read -r _; kill $server"#, "moto"])
+            .arg(server)
             .args(["-H", "127.0.0.1", "-p", "0"])
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
@@ -33,15 +43,32 @@ impl Moto {
             .env("MOTO_ENABLE_AMI_VALIDATION", "true")
             .env("MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION", "true")
             .env("MOTO_ENABLE_KEYPAIR_VALIDATION", "true")
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .expect("moto_server starts");
         let port = port(&mut child);
-        let mut moto = Moto { child, port, subnet: String::new(), image: String::new() };
+        let mut moto = Moto { _child: child, port, subnet: String::new(), image: String::new() };
         moto.set_up();
         moto
+    }
+
+    /// A sandbox whose tools speak to this server, with the profile `MySQL` in it.
+    pub fn sandbox(&self) -> Sandbox {
+        let mut sandbox = Sandbox::new();
+        self.env(&mut sandbox);
+        sandbox.file("MySQL.yaml", self.profile());
+        sandbox
+    }
+
+    /// A profile in the report's form.
+    pub fn profile(&self) -> String {
+        format!(
+            "--- !InstanceProfile\nname: MySQL\naws: !InstanceAws\n  ami:\n    {REGION}: {}\n  instance type: m5.large\n  \
+             security group: mysql\n  key pair: prod\n  subnet: {}\n  elastic ip: no\n",
+            self.image, self.subnet
+        )
     }
 
     /// Points a sandbox's tools at this server.
@@ -56,16 +83,14 @@ impl Moto {
     fn set_up(&mut self) {
         let vpc = self.call(&[("Action", "CreateVpc"), ("CidrBlock", "127.0.0.0/16")]);
         let vpc = element(&vpc, "vpcId");
-        let subnet = [("Action", "CreateSubnet"), ("VpcId", &vpc), ("CidrBlock", "127.0.0.0/24")];
+        let subnet = [("Action", "CreateSubnet"), ("VpcId", &vpc), ("CidrBlock", "127.0.0.0/20")];
         let zone = ("AvailabilityZone", "us-east-1a");
         self.subnet = element(&self.call(&[subnet.as_slice(), &[zone]].concat()), "subnetId");
         let group =
             [("Action", "CreateSecurityGroup"), ("GroupName", "mysql"), ("GroupDescription", "MySQL"), ("VpcId", &vpc)];
         self.call(&group);
         self.call(&[("Action", "CreateKeyPair"), ("KeyName", "prod")]);
-        let owner = [("Action", "DescribeImages"), ("Filter.1.Name", "name"), ("Filter.1.Value.1", "ubuntu*")];
-        let images = self.call(&owner[..1]);
-        self.image = element(&images, "imageId");
+        self.image = element(&self.call(&[("Action", "DescribeImages")]), "imageId");
     }
 
     /// One call of the EC2 query API, for what the tools have no command for. Gives the XML of the answer.
@@ -94,13 +119,6 @@ impl Moto {
         stream.read_to_string(&mut answer).expect("an answer");
         assert!(answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.0 200"), "{parameters:?}: {answer}");
         answer
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -35,7 +35,8 @@ impl Default for Sandbox {
 impl Sandbox {
     pub fn new() -> Sandbox {
         let home = TempDir::with_prefix("cerveza-").expect("a temporary folder");
-        let path = format!("{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", crate::bin_dir().display());
+        let path =
+            format!("{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", crate::bin_dir().display());
         let env = [
             ("PATH", path.as_str()),
             ("HOME", &home.path().display().to_string()),
@@ -122,12 +123,9 @@ fn finish(mut command: Command, stdin: &[u8]) -> Outcome {
     let stderr = drain(child.stderr.take().expect("piped"));
     let code = wait(&mut child, &format!("{command:?}"));
     feeder.join().expect("the feeder");
-    let text = |thread: std::thread::JoinHandle<Vec<u8>>| String::from_utf8_lossy(&thread.join().expect("a reader")).into();
-    Outcome {
-        code,
-        stdout: text(stdout),
-        stderr: text(stderr),
-    }
+    let text =
+        |thread: std::thread::JoinHandle<Vec<u8>>| String::from_utf8_lossy(&thread.join().expect("a reader")).into();
+    Outcome { code, stdout: text(stdout), stderr: text(stderr) }
 }
 
 fn drain(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {

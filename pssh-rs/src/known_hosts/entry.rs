@@ -1,0 +1,146 @@
+//! One line of a known_hosts file.
+
+use hmac::{Hmac, Mac};
+use sha1::Sha1;
+use ssh_key::known_hosts::{Entry as Line, HostPatterns, Marker as LineMarker};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marker {
+    None,
+    Revoked,
+    CertAuthority,
+}
+
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub marker: Marker,
+    /// The key as it goes over the wire.
+    pub key: Vec<u8>,
+    /// `FILE:LINE`
+    pub place: String,
+    patterns: HostPatterns,
+}
+
+/// Reads a line; `None` for one that is blank or a comment.
+pub fn parse(line: &str, place: impl FnOnce() -> String) -> Result<Option<Entry>, ()> {
+    // OpenSSH takes any white space between the fields, the parser a single blank.
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
+    }
+    let line: Line = line.parse().map_err(|_| ())?;
+    let marker = match line.marker() {
+        None => Marker::None,
+        Some(LineMarker::Revoked) => Marker::Revoked,
+        Some(LineMarker::CertAuthority) => Marker::CertAuthority,
+    };
+    let patterns = match line.host_patterns() {
+        HostPatterns::Patterns(patterns) => {
+            HostPatterns::Patterns(patterns.iter().map(|pattern| pattern.to_lowercase()).collect())
+        }
+        hashed => hashed.clone(),
+    };
+    Ok(Some(Entry { marker, key: line.public_key().to_bytes().map_err(|_| ())?, place: place(), patterns }))
+}
+
+impl Entry {
+    /// The names of the line, if they are nothing but names.
+    pub fn plain_names(&self) -> Option<Vec<String>> {
+        match &self.patterns {
+            HostPatterns::Patterns(patterns) if !patterns.iter().any(|pattern| pattern.contains(['*', '?', '!'])) => {
+                Some(patterns.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the line speaks of `name`, which is in lower case and carries its port.
+    pub fn matches(&self, name: &str) -> bool {
+        match &self.patterns {
+            HostPatterns::HashedName { salt, hash: of_line } => &hash(salt, name) == of_line,
+            HostPatterns::Patterns(patterns) => {
+                let (mut matches, mut negated) = (false, false);
+                for pattern in patterns {
+                    match pattern.strip_prefix('!') {
+                        Some(pattern) => negated |= glob(pattern.as_bytes(), name.as_bytes()),
+                        None => matches |= glob(pattern.as_bytes(), name.as_bytes()),
+                    }
+                }
+                matches && !negated
+            }
+        }
+    }
+
+    /// The type that the key names itself by.
+    pub fn key_type(&self) -> &str {
+        key_type(&self.key)
+    }
+}
+
+/// The type of a key as it goes over the wire: its first string. Empty where there is none.
+pub fn key_type(key: &[u8]) -> &str {
+    let Some((len, rest)) = key.split_first_chunk::<4>() else {
+        return "";
+    };
+    let text = rest.get(..u32::from_be_bytes(*len) as usize).unwrap_or_default();
+    std::str::from_utf8(text).unwrap_or_default()
+}
+
+/// The hash of a name in a `|1|salt|hash` line.
+pub fn hash(salt: &[u8], name: &str) -> [u8; 20] {
+    // HMAC takes a key of any length.
+    match Hmac::<Sha1>::new_from_slice(salt) {
+        Ok(mac) => mac.chain_update(name.as_bytes()).finalize().into_bytes().into(),
+        Err(_) => [0; 20],
+    }
+}
+
+/// Shell-like matching of `*` and `?`, in time linear in the name for each star.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut star = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(&c) if c == b'?' || c == text[t] => (p, t) = (p + 1, t + 1),
+            _ => match star {
+                // Let the last star take one byte more.
+                Some((at, from)) => {
+                    star = Some((at, from + 1));
+                    (p, t) = (at + 1, from + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn glob_backs_up_to_its_last_star() {
+        let cases = [
+            ("*", "", true),
+            ("a*b*c", "aXbYbZc", true),
+            ("a*b*c", "aXbYbZ", false),
+            ("?", "", false),
+            ("a**", "a", true),
+        ];
+        for (pattern, text, want) in cases {
+            assert_eq!(glob(pattern.as_bytes(), text.as_bytes()), want, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn the_hash_is_hmac_sha1() {
+        // printf web1 | openssl dgst -sha1 -mac HMAC -macopt hexkey:000102
+        let hex: String = hash(&[0, 1, 2], "web1").iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "2b7311f0ee2adeb8019c4fafd43d2a70fa03cb33");
+    }
+}

@@ -1,0 +1,199 @@
+//! An SSH session under our own clock: libssh2 never blocks, every wait is ours and ends at the phase's deadline or on
+//! Ctrl-C.
+
+use crate::interrupt::Stop;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use ssh2::{BlockDirections, ErrorCode, MethodType, Session};
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Why a wait ended without what was waited for.
+#[derive(Debug)]
+pub enum Halt {
+    Deadline,
+    Stopped,
+    Ssh(ssh2::Error),
+    Io(io::Error),
+}
+
+impl From<ssh2::Error> for Halt {
+    fn from(error: ssh2::Error) -> Halt {
+        Halt::Ssh(error)
+    }
+}
+
+/// What `poll` said of a file descriptor, once it said anything.
+pub fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Option<Instant>, stop: &Stop) -> Result<(), Halt> {
+    loop {
+        let timeout = match deadline {
+            None => None,
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(Halt::Deadline);
+                }
+                // Rounded up: a poll that ends a moment early would spin through its last millisecond.
+                Timespec::try_from(left + Duration::from_millis(1)).ok()
+            }
+        };
+        let stop_fd = stop.as_fd();
+        let mut fds = [PollFd::from_borrowed_fd(fd, flags), PollFd::from_borrowed_fd(stop_fd, PollFlags::IN)];
+        match poll(&mut fds, timeout.as_ref()) {
+            Err(rustix::io::Errno::INTR) | Ok(0) => continue,
+            Err(error) => return Err(Halt::Io(error.into())),
+            Ok(_) if !fds[1].revents().is_empty() => return Err(Halt::Stopped),
+            Ok(_) => return Ok(()),
+        }
+    }
+}
+
+pub struct Link {
+    session: Session,
+    socket: Arc<TcpStream>,
+    stop: Arc<Stop>,
+}
+
+impl Link {
+    pub fn new(socket: Arc<TcpStream>, stop: Arc<Stop>) -> Result<Link, ssh2::Error> {
+        let mut session = Session::new()?;
+        session.set_tcp_stream(Arc::clone(&socket));
+        session.set_blocking(false);
+        Ok(Link { session, socket, stop })
+    }
+
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Exchanges banners and keys. Of the host key algorithms those of the `known` key types are asked for first.
+    pub fn handshake(&mut self, known: &[&str], deadline: Instant) -> Result<(), Halt> {
+        let supported = self.session.supported_algs(MethodType::HostKey)?;
+        self.session.method_pref(MethodType::HostKey, &host_key_algorithms(&supported, known))?;
+        let mut session = self.session.clone();
+        self.drive(Some(deadline), |_| session.handshake())
+    }
+
+    /// Repeats `op` until it no longer would block. The deadline is that of the phase: what trickles in does not move it.
+    pub fn drive<T>(
+        &self,
+        deadline: Option<Instant>,
+        mut op: impl FnMut(&Session) -> Result<T, ssh2::Error>,
+    ) -> Result<T, Halt> {
+        loop {
+            match op(&self.session) {
+                Err(error) if would_block(&error) => self.wait(deadline)?,
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    /// Waits until the socket is ready for what libssh2 wants of it.
+    pub fn wait(&self, deadline: Option<Instant>) -> Result<(), Halt> {
+        let flags = match self.session.block_directions() {
+            BlockDirections::Inbound => PollFlags::IN,
+            BlockDirections::Outbound => PollFlags::OUT,
+            BlockDirections::Both => PollFlags::IN | PollFlags::OUT,
+            // It wants nothing and yet did not finish: ask again soon, not at once.
+            BlockDirections::None => {
+                let soon = Instant::now() + Duration::from_millis(20);
+                let soon = deadline.map_or(soon, |deadline| deadline.min(soon));
+                return match wait_for(self.socket.as_fd(), PollFlags::IN, Some(soon), &self.stop) {
+                    Err(Halt::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => Ok(()),
+                    result => result,
+                };
+            }
+        };
+        wait_for(self.socket.as_fd(), flags, deadline, &self.stop)
+    }
+
+    /// Whether the deadline has passed or Ctrl-C came: for loops that never need to wait.
+    pub fn check(&self, deadline: Option<Instant>) -> Result<(), Halt> {
+        match deadline {
+            _ if self.stop.is_set() => Err(Halt::Stopped),
+            Some(deadline) if Instant::now() >= deadline => Err(Halt::Deadline),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Link {
+    /// Takes leave in one try. The socket is shut before the session is freed, so that freeing cannot wait for the peer.
+    fn drop(&mut self) {
+        if self.session.authenticated() {
+            let _ = self.session.disconnect(None, "", None);
+        }
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+}
+
+pub fn would_block(error: &ssh2::Error) -> bool {
+    error.code() == ErrorCode::Session(libssh2_sys::LIBSSH2_ERROR_EAGAIN)
+}
+
+/// Whether the error is the end of the connection rather than an answer.
+pub fn is_disconnect(error: &ssh2::Error) -> bool {
+    use libssh2_sys as raw;
+    matches!(
+        error.code(),
+        ErrorCode::Session(
+            raw::LIBSSH2_ERROR_SOCKET_DISCONNECT
+                | raw::LIBSSH2_ERROR_SOCKET_SEND
+                | raw::LIBSSH2_ERROR_SOCKET_RECV
+                | raw::LIBSSH2_ERROR_BAD_SOCKET
+        )
+    )
+}
+
+/// An error of libssh2 as a phrase.
+pub fn phrase(error: &ssh2::Error) -> String {
+    match is_disconnect(error) {
+        true => "the server closed the connection".to_string(),
+        false => match error.code() {
+            ErrorCode::Session(code) => format!("{} (libssh2 {code})", error.message()),
+            ErrorCode::SFTP(code) => format!("{} (SFTP {code})", error.message()),
+        },
+    }
+}
+
+/// The algorithms to offer, as a list for libssh2: those of the known key types first. Host certificates are left out,
+/// since libssh2 cannot check them, and so is DSA.
+fn host_key_algorithms(supported: &[&str], known: &[&str]) -> String {
+    let mut algorithms: Vec<&str> = supported.to_vec();
+    algorithms.retain(|name| !name.contains("-cert-") && *name != "ssh-dss");
+    let is_known = |name: &str| match name {
+        "rsa-sha2-512" | "rsa-sha2-256" => known.contains(&"ssh-rsa"),
+        name => known.contains(&name),
+    };
+    // Stable: within both halves libssh2's order stays.
+    algorithms.sort_by_key(|name| !is_known(name));
+    algorithms.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn algorithms_of_known_keys_come_first_and_certificates_not_at_all() {
+        let supported = [
+            "ssh-ed25519-cert-v01@openssh.com",
+            "ssh-ed25519",
+            "ecdsa-sha2-nistp256",
+            "rsa-sha2-512",
+            "rsa-sha2-256",
+            "ssh-rsa",
+            "ssh-dss",
+        ];
+        assert_eq!(
+            host_key_algorithms(&supported, &[]),
+            "ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256,ssh-rsa"
+        );
+        assert_eq!(
+            host_key_algorithms(&supported, &["ssh-rsa"]),
+            "rsa-sha2-512,rsa-sha2-256,ssh-rsa,ssh-ed25519,ecdsa-sha2-nistp256"
+        );
+    }
+}

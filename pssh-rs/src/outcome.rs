@@ -1,0 +1,262 @@
+//! What became of one host, and its record.
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use cerveza_manners::Status;
+use cerveza_record::{Record, Value};
+use std::time::{Duration, SystemTime};
+
+/// How a host ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HostStatus {
+    Ok,
+    /// The command ended with a status other than 0, or the server would not run it.
+    Failed,
+    /// A signal ended the command.
+    Signaled,
+    /// A deadline passed while logging in or running.
+    Timeout,
+    /// No SSH connection came about.
+    Unreachable,
+    /// Every key was refused.
+    Auth,
+    /// The host's key is unknown, changed or revoked.
+    HostKey,
+    /// The connection ended before the command's exit status arrived: what it did is not known.
+    Lost,
+    /// Ctrl-C came first.
+    Cancelled,
+}
+
+impl HostStatus {
+    pub fn name(self) -> &'static str {
+        match self {
+            HostStatus::Ok => "ok",
+            HostStatus::Failed => "failed",
+            HostStatus::Signaled => "signaled",
+            HostStatus::Timeout => "timeout",
+            HostStatus::Unreachable => "unreachable",
+            HostStatus::Auth => "auth",
+            HostStatus::HostKey => "hostkey",
+            HostStatus::Lost => "lost",
+            HostStatus::Cancelled => "cancelled",
+        }
+    }
+
+    /// What the host makes of the run's exit status.
+    pub fn exit(self) -> Status {
+        match self {
+            HostStatus::Ok => Status::Done,
+            HostStatus::Failed | HostStatus::Signaled => Status::No,
+            _ => Status::Unreached,
+        }
+    }
+}
+
+/// How far an attempt came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Resolve,
+    Connect,
+    Handshake,
+    HostKey,
+    Auth,
+    Exec,
+}
+
+impl Phase {
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Resolve => "resolve",
+            Phase::Connect => "connect",
+            Phase::Handshake => "handshake",
+            Phase::HostKey => "hostkey",
+            Phase::Auth => "auth",
+            Phase::Exec => "exec",
+        }
+    }
+}
+
+/// One stream of remote output, as far as it is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    pub bytes: Vec<u8>,
+    pub truncated: bool,
+}
+
+impl Output {
+    /// The most that is kept of a stream. What comes after is read and dropped, so that the command never stalls.
+    pub const MOST: usize = 16 * 1024 * 1024;
+
+    pub fn take(&mut self, bytes: &[u8]) {
+        let room = Output::MOST - self.bytes.len();
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.truncated |= bytes.len() > room;
+    }
+}
+
+/// What became of one host.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub status: HostStatus,
+    /// `None` where nothing was begun.
+    pub phase: Option<Phase>,
+    /// Only one that really arrived.
+    pub exit_code: Option<u32>,
+    pub signal: Option<String>,
+    pub stdout: Output,
+    pub stderr: Output,
+    pub error: Option<String>,
+    /// Of the attempt that this is the outcome of.
+    pub started_at: Option<SystemTime>,
+    pub duration: Duration,
+    pub attempts: u32,
+    /// Whether another attempt may help and can do no harm: the server had not yet heard of the command.
+    pub retry: bool,
+}
+
+impl Outcome {
+    pub fn new(status: HostStatus, phase: Option<Phase>) -> Outcome {
+        Outcome {
+            status,
+            phase,
+            exit_code: None,
+            signal: None,
+            stdout: Output::default(),
+            stderr: Output::default(),
+            error: None,
+            started_at: None,
+            duration: Duration::ZERO,
+            attempts: 0,
+            retry: false,
+        }
+    }
+
+    pub fn error(status: HostStatus, phase: Phase, error: impl Into<String>) -> Outcome {
+        Outcome { error: Some(error.into()), ..Outcome::new(status, Some(phase)) }
+    }
+
+    /// The outcome of a host that Ctrl-C came before.
+    pub fn cancelled() -> Outcome {
+        Outcome { error: Some("interrupted".to_string()), ..Outcome::new(HostStatus::Cancelled, None) }
+    }
+}
+
+/// What pssh-rs adds to a record, and replaces there when it comes from an earlier run.
+const RESULT_KEYS: [&str; 13] = [
+    "status",
+    "phase",
+    "exit_code",
+    "signal",
+    "stdout",
+    "stderr",
+    "encoding",
+    "truncated",
+    "attempts",
+    "started_at",
+    "duration_ms",
+    "error",
+    "plan",
+];
+
+/// The record without the results of an earlier run.
+pub fn without_result(record: &Record) -> Record {
+    let mut record = record.clone();
+    for key in RESULT_KEYS {
+        record.remove(key);
+    }
+    record
+}
+
+/// The record of a host with its outcome.
+pub fn with_result(record: &Record, outcome: &Outcome) -> Record {
+    let mut record = without_result(record);
+    let (stdout, stderr, encoding) = encode(&outcome.stdout.bytes, &outcome.stderr.bytes);
+    record.set("status", outcome.status.name());
+    record.set("phase", outcome.phase.map(Phase::name));
+    record.set("exit_code", outcome.exit_code);
+    record.set("signal", outcome.signal.clone());
+    record.set("stdout", stdout);
+    record.set("stderr", stderr);
+    if let Some(encoding) = encoding {
+        record.set("encoding", encoding);
+    }
+    if outcome.stdout.truncated || outcome.stderr.truncated {
+        record.set("truncated", true);
+    }
+    record.set("attempts", outcome.attempts);
+    let started_at = outcome.started_at.map(|at| humantime::format_rfc3339_millis(at).to_string());
+    record.set("started_at", started_at);
+    record.set("duration_ms", outcome.duration.as_millis() as u64);
+    record.set("error", outcome.error.clone());
+    record
+}
+
+/// Both streams as text, or, where one is not UTF-8, both as base64: one word then tells how to read either.
+fn encode(stdout: &[u8], stderr: &[u8]) -> (Value, Value, Option<&'static str>) {
+    match (std::str::from_utf8(stdout), std::str::from_utf8(stderr)) {
+        (Ok(stdout), Ok(stderr)) => (stdout.into(), stderr.into(), None),
+        _ => (BASE64_STANDARD.encode(stdout).into(), BASE64_STANDARD.encode(stderr).into(), Some("base64")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome() -> Outcome {
+        Outcome {
+            exit_code: Some(0),
+            attempts: 1,
+            started_at: Some(SystemTime::UNIX_EPOCH),
+            duration: Duration::from_millis(12),
+            ..Outcome::new(HostStatus::Ok, Some(Phase::Exec))
+        }
+    }
+
+    #[test]
+    fn a_result_replaces_that_of_an_earlier_run_and_keeps_the_rest() {
+        let record = Record::parse(
+            r#"{"z":1.0,"status":"lost","host":"web1","error":"x","encoding":"base64","truncated":true,"tags":{"b":1}}"#,
+        )
+        .unwrap();
+        let mut outcome = outcome();
+        outcome.stdout.take(b"hi\n");
+        assert_eq!(
+            with_result(&record, &outcome).to_string(),
+            r#"{"z":1.0,"host":"web1","tags":{"b":1},"status":"ok","phase":"exec","exit_code":0,"signal":null,"stdout":"hi\n","stderr":"","attempts":1,"started_at":"1970-01-01T00:00:00.000Z","duration_ms":12,"error":null}"#
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_make_both_streams_base64() {
+        let mut outcome = outcome();
+        outcome.stdout.take(b"\xff\x00");
+        outcome.stderr.take(b"plain");
+        let record = with_result(&Record::named("a"), &outcome);
+        assert_eq!(record.str("stdout").unwrap(), "/wA=");
+        assert_eq!(record.str("stderr").unwrap(), "cGxhaW4=");
+        assert_eq!(record.str("encoding").unwrap(), "base64");
+    }
+
+    #[test]
+    fn output_beyond_the_cap_is_dropped_and_said() {
+        let mut output = Output::default();
+        output.take(&vec![b'x'; Output::MOST]);
+        assert!(!output.truncated);
+        output.take(b"y");
+        assert!(output.truncated);
+        assert_eq!(output.bytes.len(), Output::MOST);
+    }
+
+    #[test]
+    fn only_ok_is_done() {
+        use HostStatus::*;
+        assert_eq!(Ok.exit(), Status::Done);
+        for status in [Failed, Signaled] {
+            assert_eq!(status.exit(), Status::No);
+        }
+        for status in [Timeout, Unreachable, Auth, HostKey, Lost, Cancelled] {
+            assert_eq!(status.exit(), Status::Unreached);
+        }
+    }
+}

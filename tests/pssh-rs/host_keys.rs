@@ -1,0 +1,122 @@
+//! A command goes to a host that is who it says it is, or nowhere.
+
+use crate::{error, fleet, hosts, of};
+use kit::Sandbox;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// What no refused host may have left.
+fn command(sandbox: &Sandbox) -> String {
+    format!("touch {}/ran", sandbox.dir().display())
+}
+
+fn ran(sandbox: &Sandbox) -> bool {
+    sandbox.dir().join("ran").exists()
+}
+
+fn keygen(args: &[&str], file: &Path) {
+    let output = Command::new("ssh-keygen").args(args).arg(file).output().expect("ssh-keygen runs");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn an_unknown_host_is_refused_and_told_how_to_accept_it() {
+    let (mut sandbox, sshd) = fleet();
+    sandbox.env("PSSH_RS_KNOWN_HOSTS", sshd.known_hosts(&["127.0.0.2"]).display().to_string());
+    let run = sandbox.run("pssh-rs", &[&command(&sandbox)], hosts(1)).exits(3);
+    let record = &run.records()[0];
+    assert_eq!((&record["status"], &record["phase"]), (&"hostkey".into(), &"hostkey".into()));
+    assert_eq!(record["attempts"], 1);
+    assert!(error(record).contains("SHA256:"), "{record}");
+    assert!(error(record).contains("--host-key accept-new"), "{record}");
+    assert!(!ran(&sandbox));
+    // Known by its address is known.
+    let run = sandbox.run("pssh-rs", &["-w", "127.0.0.[1-2]", "true"], "").exits(3);
+    assert_eq!(of(&run.records(), "127.0.0.2")["status"], "ok");
+}
+
+#[test]
+fn first_contact_is_kept_for_five_hosts_at_once() {
+    let (mut sandbox, _sshd) = fleet();
+    let file = sandbox.dir().join("new/known_hosts");
+    sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());
+    let run = sandbox.run("pssh-rs", &["true"], hosts(5)).exits(2);
+    assert!(run.stderr.contains("cannot read the known_hosts file"), "{}", run.stderr);
+    sandbox.run("pssh-rs", &["--host-key", "accept-new", "true"], hosts(5)).exits(0);
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 5);
+    sandbox.run("pssh-rs", &["true"], hosts(5)).exits(0);
+    // A second time nothing is added.
+    sandbox.env("PSSH_RS_HOST_KEY", "accept-new");
+    sandbox.run("pssh-rs", &["true"], hosts(5)).exits(0);
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 5);
+}
+
+#[test]
+fn a_changed_key_is_refused_also_on_first_contact() {
+    let (mut sandbox, sshd) = fleet();
+    keygen(&["-q", "-t", "ed25519", "-N", "", "-f"], &sandbox.dir().join("other"));
+    let other = fs::read_to_string(sandbox.dir().join("other.pub")).unwrap();
+    let line = format!("# fleet\n[web1]:{} {other}", sshd.port());
+    let file = sandbox.file("known", &line);
+    sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());
+    for policy in ["strict", "accept-new"] {
+        let run = sandbox.run("pssh-rs", &["--host-key", policy, &command(&sandbox)], hosts(1)).exits(3);
+        let record = &run.records()[0];
+        assert_eq!(record["status"], "hostkey");
+        assert!(error(record).contains(&format!("{}:2", file.display())), "{record}");
+    }
+    assert!(!ran(&sandbox));
+    assert_eq!(fs::read_to_string(&file).unwrap(), line);
+    sandbox.run("pssh-rs", &["--host-key", "off", "true"], hosts(1)).exits(0);
+}
+
+#[test]
+fn a_known_key_of_any_type_is_asked_for_first() {
+    let (mut sandbox, sshd) = fleet();
+    for kind in ["ed25519", "ecdsa"] {
+        let file = sandbox.file("known", format!("[web1]:{} {}\n", sshd.port(), sshd.host_key(kind)));
+        sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());
+        sandbox.run("pssh-rs", &["true"], hosts(1)).exits(0);
+    }
+}
+
+#[test]
+fn a_revoked_key_is_refused_whatever_else_is_written() {
+    let (mut sandbox, sshd) = fleet();
+    let lines: String = ["ed25519", "ecdsa"].map(|kind| format!("@revoked * {}\n", sshd.host_key(kind))).concat();
+    let known = fs::read_to_string(sshd.known_hosts(&["web1"])).unwrap();
+    let file = sandbox.file("known", known + &lines);
+    sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());
+    for policy in ["strict", "accept-new"] {
+        let run = sandbox.run("pssh-rs", &["--host-key", policy, &command(&sandbox)], hosts(1)).exits(3);
+        assert_eq!(run.records()[0]["status"], "hostkey");
+        assert!(error(&run.records()[0]).contains("is revoked by"), "{}", run.stdout);
+    }
+    assert!(!ran(&sandbox));
+}
+
+#[test]
+fn names_that_openssh_hashed_are_found() {
+    let (mut sandbox, sshd) = fleet();
+    let file = sandbox.file("known", fs::read_to_string(sshd.known_hosts(&["web1"])).unwrap());
+    keygen(&["-q", "-H", "-f"], &file);
+    assert!(fs::read_to_string(&file).unwrap().starts_with("|1|"));
+    sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());
+    let run = sandbox.run("pssh-rs", &["true"], hosts(2)).exits(3);
+    let records = run.records();
+    assert_eq!(of(&records, "web1")["status"], "ok");
+    assert_eq!(of(&records, "web2")["status"], "hostkey");
+}
+
+#[test]
+fn a_name_that_would_write_lines_of_its_own_is_not_kept() {
+    let (mut sandbox, _sshd) = fleet();
+    let file = sandbox.file("known", "");
+    sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());
+    let hostile = r#"{"host":"x\n* ssh-ed25519 AAAA","private_ip":"127.0.0.1"}"#;
+    let run = sandbox.run("pssh-rs", &["--host-key", "accept-new", &command(&sandbox)], hostile).exits(3);
+    assert_eq!(run.records()[0]["status"], "hostkey");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "");
+    assert!(!ran(&sandbox));
+}

@@ -1,0 +1,120 @@
+//! Input, options and output: what is wrong is said before a host is spoken to.
+
+use crate::{fleet, hosts};
+use kit::{Sandbox, records};
+use std::net::TcpListener;
+
+#[test]
+fn a_bad_line_is_refused_with_its_number_before_anything_runs() {
+    let (sandbox, _sshd) = fleet();
+    let touch = format!("touch {}/ran", sandbox.dir().display());
+    let run = sandbox.run("pssh-rs", &[&touch], hosts(1) + "{\"name\":\"x\"}\n").exits(2);
+    assert_eq!(run.stderr, "pssh-rs: stdin: line 2: the record has no \"host\"\n");
+    assert_eq!(run.stdout, "");
+    assert!(!sandbox.dir().join("ran").exists());
+    let run = sandbox.run("pssh-rs", &["true"], "").exits(2);
+    assert_eq!(run.stderr, "pssh-rs: no hosts: stdin was empty\n");
+}
+
+#[test]
+fn a_missing_command_is_said_before_stdin_is_read() {
+    let run = Sandbox::new().run("pssh-rs", &[], "").exits(2);
+    assert_eq!(
+        run.stderr,
+        "pssh-rs: no command is given\npssh-rs: write it last, as in: pssh-rs -w 'web[1-3]' -- uptime\n"
+    );
+}
+
+#[test]
+fn keys_and_files_are_checked_first() {
+    let (sandbox, _sshd) = fleet();
+    let run = sandbox.run("pssh-rs", &["-i", "no-such-key", "true"], hosts(1)).exits(2);
+    assert_eq!(run.stderr, "pssh-rs: cannot use the key file no-such-key: No such file or directory (os error 2)\n");
+    let run = Sandbox::new().run("pssh-rs", &["-l", "x", "-w", "127.0.0.1", "true"], "").exits(2);
+    assert!(run.stderr.starts_with("pssh-rs: there is no key to log in with\n"), "{}", run.stderr);
+    let encrypted =
+        sandbox.sh("ssh-keygen -q -t ed25519 -N secret -f locked && pssh-rs -i locked -w 127.0.0.1 true").exits(2);
+    assert!(encrypted.stderr.starts_with("pssh-rs: the key file locked is encrypted\n"), "{}", encrypted.stderr);
+}
+
+#[test]
+fn a_dry_run_connects_to_nothing() {
+    let (mut sandbox, _sshd) = fleet();
+    let listener = TcpListener::bind("127.0.0.99:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    sandbox.env("PSSH_RS_PORT", listener.local_addr().unwrap().port().to_string()).env("PSSH_RS_USER", "deploy");
+    let fleet = "{\"host\":\"web1\",\"private_ip\":\"127.0.0.99\",\"x\":1.0}\n";
+    let run = sandbox.run("pssh-rs", &["--dry-run", "--", "ls", "-l"], fleet).exits(0);
+    let record = &run.records()[0];
+    let port = listener.local_addr().unwrap().port();
+    assert_eq!(
+        record["plan"],
+        serde_json::json!({"address": "127.0.0.99", "user": "deploy", "port": port, "command": "ls -l"})
+    );
+    assert!(run.stdout.contains("\"x\":1.0"));
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn a_hostile_name_reaches_no_shell() {
+    let (sandbox, _sshd) = fleet();
+    let hostile = r#"{"host":";touch x;$(touch y)"}"#;
+    let run = sandbox.run("pssh-rs", &["true"], hostile).exits(3);
+    assert_eq!(run.records()[0]["status"], "unreachable");
+    let hostile = r#"{"host":"-oProxyCommand=touch z","private_ip":"127.0.0.1"}"#;
+    sandbox.run("pssh-rs", &["true"], hostile).exits(0);
+    for name in ["x", "y", "z"] {
+        assert!(!sandbox.dir().join(name).exists());
+    }
+}
+
+#[test]
+fn names_and_tables() {
+    let (sandbox, _sshd) = fleet();
+    let run = sandbox.run("pssh-rs", &["-1", "-f", "1", "--", "true"], hosts(2)).exits(0);
+    assert_eq!(run.stdout, "web1\nweb2\n");
+    let run = sandbox.run("pssh-rs", &["-o", "table", "--", "printf 'a\\nb\\033[2J\\n'; exit 3"], hosts(1)).exits(1);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    let words = |line: &str| line.split_whitespace().map(str::to_string).collect::<Vec<_>>();
+    assert_eq!(words(lines[0]), ["HOST", "STATUS", "EXIT", "MS", "OUTPUT"]);
+    let row = words(lines[1]);
+    assert_eq!((row[0].as_str(), row[1].as_str(), row[2].as_str()), ("web1", "failed", "3"));
+    assert_eq!(row[4], "b\\u{1b}[2J");
+}
+
+#[test]
+fn a_terminal_gets_lines_that_name_their_host() {
+    let (sandbox, _sshd) = fleet();
+    sandbox.file("fleet.jsonl", hosts(1));
+    // script(1) gives it a terminal.
+    let line = "NO_COLOR=1 script -qec \"pssh-rs --no-progress -w - -- 'printf \\\"a\\tb\\\\033[2J\\\\n\\\"; exit 3'\" /dev/null < fleet.jsonl";
+    let run = sandbox.sh(line);
+    let shown = run.stdout.replace('\r', "");
+    assert!(shown.contains("web1: a\tb\\u{1b}[2J\n"), "{shown:?}");
+    assert!(shown.contains("web1: failed: the command's exit status is 3\n"), "{shown:?}");
+    assert!(shown.contains("pssh-rs: 1 failed: web1\n"), "{shown:?}");
+}
+
+#[test]
+fn a_closed_pipe_stops_no_command_and_a_full_disk_is_said_after_the_last() {
+    let (sandbox, _sshd) = fleet();
+    sandbox.file("fleet.jsonl", hosts(5));
+    let count = |sandbox: &Sandbox| std::fs::read_dir(sandbox.dir().join("ran")).unwrap().count();
+    std::fs::create_dir(sandbox.dir().join("ran")).unwrap();
+    let command = format!("'touch {}/ran/$$; sleep 1'", sandbox.dir().display());
+    let run = sandbox.sh(&format!("pssh-rs -f 1 -- {command} < fleet.jsonl | head -n 1")).exits(0);
+    assert_eq!(records(&run.stdout).len(), 1);
+    assert_eq!(run.stderr, "pssh-rs: 5 ok\n");
+    assert_eq!(count(&sandbox), 5);
+    let run = sandbox.sh(&format!("pssh-rs -- {command} < fleet.jsonl > /dev/full")).exits(2);
+    assert_eq!(run.stderr, "pssh-rs: 5 ok\npssh-rs: cannot write to stdout: No space left on device (os error 28)\n");
+    assert_eq!(count(&sandbox), 10);
+}
+
+#[test]
+fn help_is_on_stdout_and_wrong_usage_on_stderr() {
+    let run = Sandbox::new().run("pssh-rs", &["--help"], "").exits(0);
+    assert!(run.stdout.contains("Usage: pssh-rs [OPTIONS] [--] COMMAND..."), "{}", run.stdout);
+    let run = Sandbox::new().run("pssh-rs", &["--no-such-option", "true"], "").exits(2);
+    assert!(run.stderr.starts_with("pssh-rs: unexpected argument '--no-such-option'"), "{}", run.stderr);
+}

@@ -1,0 +1,206 @@
+//! Hosts that cannot be reached, beside hosts that can.
+
+use crate::{error, fleet, host, hosts, of};
+use kit::{Sandbox, Sshd};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// On this address of the tests' sshd nothing listens.
+const CLOSED: u8 = 77;
+const SILENT: u8 = 78;
+
+#[test]
+fn one_refuses_and_one_is_silent_and_the_good_ones_do_not_wait() {
+    let (sandbox, sshd) = fleet();
+    // Accepts (the kernel does) and never answers.
+    let _silent = TcpListener::bind((format!("127.0.0.{SILENT}"), sshd.port())).unwrap();
+    let fleet = host("closed", CLOSED) + &host("silent", SILENT) + &hosts(5);
+    let started = Instant::now();
+    let run = sandbox.run("pssh-rs", &["echo", "here"], fleet).exits(3);
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    let records = run.records();
+    assert_eq!(records.len(), 7);
+    for name in ["web1", "web2", "web3", "web4", "web5"] {
+        assert_eq!(of(&records, name)["stdout"], "here\n");
+    }
+    let closed = of(&records, "closed");
+    assert_eq!((&closed["status"], &closed["phase"]), (&"unreachable".into(), &"connect".into()));
+    assert_eq!(closed["attempts"], 2);
+    assert!(error(closed).ends_with("Connection refused (os error 111)"), "{closed}");
+    let silent = of(&records, "silent");
+    assert_eq!((&silent["status"], &silent["phase"]), (&"unreachable".into(), &"handshake".into()));
+    assert_eq!(silent["attempts"], 1);
+    // As soon as each was done: the silent host kept nobody waiting.
+    assert_eq!(records[6]["host"], "silent");
+    assert_eq!(run.stderr, "pssh-rs: 5 ok; 2 unreachable: closed,silent\n");
+}
+
+#[test]
+fn a_server_that_sheds_load_is_tried_again() {
+    let (sandbox, sshd) = fleet();
+    let listener = TcpListener::bind((format!("127.0.0.{SILENT}"), sshd.port())).unwrap();
+    let real = (format!("127.0.0.{}", 1), sshd.port());
+    // Hangs up on the first caller and passes the second on.
+    let server = std::thread::spawn(move || {
+        drop(listener.accept().unwrap());
+        let (client, _) = listener.accept().unwrap();
+        let upstream = std::net::TcpStream::connect(real).unwrap();
+        let (mut from, mut to) = (client.try_clone().unwrap(), upstream.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+        let _ = std::io::copy(&mut &upstream, &mut &client);
+        let _ = client.shutdown(std::net::Shutdown::Both);
+    });
+    let run = sandbox.run("pssh-rs", &["echo", "here"], host("busy", SILENT)).exits(0);
+    assert_eq!(run.records()[0]["attempts"], 2);
+    server.join().unwrap();
+}
+
+#[test]
+fn a_trickling_or_babbling_server_does_not_outlast_the_deadline() {
+    let (sandbox, sshd) = fleet();
+    let serve = |last: u8, text: &'static [u8], pause: Duration| {
+        let listener = TcpListener::bind((format!("127.0.0.{last}"), sshd.port())).unwrap();
+        std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            while client.write_all(text).is_ok() {
+                std::thread::sleep(pause);
+            }
+        });
+    };
+    serve(80, b"x", Duration::from_millis(100));
+    serve(81, b"no banner, but lines and lines\r\n", Duration::ZERO);
+    let started = Instant::now();
+    let run = sandbox
+        .run("pssh-rs", &["--connect-timeout", "1", "true"], host("trickle", 80) + &host("babble", 81) + &hosts(1))
+        .exits(3);
+    // libssh2 does not come back from a stream of lines: that attempt is cut off from outside, some time later.
+    assert!(started.elapsed() < Duration::from_secs(25), "{:?}", started.elapsed());
+    let records = run.records();
+    assert_eq!(of(&records, "web1")["status"], "ok");
+    assert_eq!(of(&records, "trickle")["status"], "unreachable");
+    assert_eq!(of(&records, "babble")["status"], "unreachable");
+}
+
+#[test]
+fn a_name_without_an_address_and_a_chosen_field_that_is_missing() {
+    let (sandbox, _sshd) = fleet();
+    let run = sandbox.run("pssh-rs", &["-w", "no-such-host.invalid", "true"], "").exits(3);
+    let record = &run.records()[0];
+    assert_eq!((&record["status"], &record["phase"]), (&"unreachable".into(), &"resolve".into()));
+    let fleet = hosts(1) + "{\"host\":\"x\",\"public_ip\":\"127.0.0.2\"}\n";
+    let run = sandbox.run("pssh-rs", &["--address", "public_ip", "true"], fleet).exits(3);
+    let records = run.records();
+    assert_eq!(of(&records, "x")["status"], "ok");
+    assert_eq!(error(of(&records, "web1")), "the record has no address in \"public_ip\"");
+    assert_eq!(of(&records, "web1")["phase"], "resolve");
+}
+
+#[test]
+fn a_refused_key_is_auth_and_is_not_tried_again() {
+    let (mut sandbox, _sshd) = fleet();
+    let other = Sshd::start();
+    sandbox.env("PSSH_RS_IDENTITY", other.identity().display().to_string());
+    let run = sandbox.run("pssh-rs", &["touch ran"], hosts(2)).exits(3);
+    for record in run.records() {
+        assert_eq!((&record["status"], &record["phase"]), (&"auth".into(), &"auth".into()));
+        assert_eq!(record["attempts"], 1);
+        assert!(error(&record).starts_with("the server refused user"), "{record}");
+        assert!(error(&record).contains(&other.identity().display().to_string()), "{record}");
+    }
+}
+
+#[test]
+fn a_user_may_stand_before_the_name() {
+    let (mut sandbox, sshd) = fleet();
+    sandbox.env("PSSH_RS_USER", "nobody-of-this-name");
+    let name = format!("{}@web1", sshd.user());
+    let run = sandbox.run("pssh-rs", &["id -un"], host(&name, 1) + &host("web2", 2)).exits(3);
+    let records = run.records();
+    assert_eq!(of(&records, &name)["stdout"], format!("{}\n", sshd.user()));
+    assert_eq!(of(&records, "web2")["status"], "auth");
+}
+
+#[test]
+fn the_agent_s_keys_are_tried_and_a_dead_agent_is_no_matter() {
+    let (mut sandbox, sshd) = fleet();
+    let socket = sandbox.dir().join("agent");
+    let mut agent = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn().unwrap();
+    while !socket.exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    sandbox.env("SSH_AUTH_SOCK", socket.display().to_string());
+    // The right key comes second.
+    let other = Sshd::start();
+    for key in [other.identity(), sshd.identity()] {
+        let added = sandbox.command("ssh-add").arg("-q").arg(&key).status().unwrap();
+        assert!(added.success());
+    }
+    // Set to nothing is not set.
+    sandbox.env("PSSH_RS_IDENTITY", "");
+    let run = sandbox.run("pssh-rs", &["-w", "127.0.0.[1-5]", "true"], "");
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    let run = run.exits(0);
+    assert_eq!(run.records().len(), 5);
+    // The socket is still there, and nobody behind it.
+    sandbox.env("PSSH_RS_IDENTITY", sshd.identity().display().to_string());
+    sandbox.run("pssh-rs", &["true"], hosts(5)).exits(0);
+    let run = sandbox.sh("env -u PSSH_RS_IDENTITY pssh-rs -w 127.0.0.1 true").exits(2);
+    assert!(run.stderr.starts_with("pssh-rs: there is no key to log in with (no agent answers at "), "{}", run.stderr);
+    sandbox.env("PSSH_RS_IDENTITY", other.identity().display().to_string());
+    let run = sandbox.run("pssh-rs", &["true"], hosts(5)).exits(3);
+    for record in run.records() {
+        assert_eq!(record["status"], "auth");
+        assert!(error(&record).contains("no agent answers at "), "{record}");
+    }
+}
+
+#[test]
+fn an_agent_that_hangs_costs_its_bound_and_no_more() {
+    let (mut sandbox, _sshd) = fleet();
+    let socket = sandbox.dir().join("agent");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        for client in listener.incoming() {
+            held.push(client);
+        }
+    });
+    sandbox.env("SSH_AUTH_SOCK", socket.display().to_string());
+    let started = Instant::now();
+    let run = sandbox.sh("env -u PSSH_RS_IDENTITY pssh-rs --connect-timeout 1 -w 127.0.0.[1-2] true").exits(3);
+    assert!(started.elapsed() < Duration::from_secs(35), "{:?}", started.elapsed());
+    for record in run.records() {
+        assert_eq!((&record["status"], &record["phase"]), (&"timeout".into(), &"auth".into()));
+    }
+}
+
+#[test]
+fn sixty_four_at_a_time_is_no_limit_on_hosts() {
+    let mut sandbox = Sandbox::new();
+    let sshd = Sshd::everywhere();
+    sshd.open_to(&mut sandbox);
+    let run = sandbox.run("pssh-rs", &["-w", "127.1.[1-2].[1-50]", "--", "echo", "$SSH_CONNECTION"], "").exits(0);
+    let records = run.records();
+    assert_eq!(records.len(), 100);
+    let connection = of(&records, "127.1.2.50")["stdout"].as_str().unwrap();
+    assert!(connection.contains(" 127.1.2.50 "), "{connection}");
+    assert_eq!(run.stderr, "pssh-rs: 100 ok\n");
+}
+
+#[test]
+fn a_record_streams_as_soon_as_its_host_is_done() {
+    let (sandbox, _sshd) = fleet();
+    let mut command = sandbox.command("pssh-rs");
+    command.args(["-w", "127.0.0.[1-2]", "--", "case $SSH_CONNECTION in *' 127.0.0.2 '*) sleep 3;; esac"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let started = Instant::now();
+    let mut first = [0; 20];
+    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert!(first.starts_with(b"{\"host\":\"127.0.0.1\""));
+    std::io::copy(child.stdout.as_mut().unwrap(), &mut std::io::sink()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
