@@ -1,0 +1,65 @@
+# cerveza: build, try, test, check and install. Set-up is part of each target; a second run is quick.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+INSTALL ?= install
+
+TOOLS = hostrange ec2-ls ec2-launch ec2-power ec2-tag mkuserdata pssh-rs
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+
+BINDIR = $(DESTDIR)$(PREFIX)/bin
+MANDIR = $(DESTDIR)$(PREFIX)/share/man/man1
+BASHDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSHDIR = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+FISHDIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+
+.PHONY: build setup demo test check release install uninstall clean
+
+# Always the whole workspace: another selection of crates may have other features and build the AWS SDK anew.
+build:
+	tests/setup build
+	$(CARGO) build --locked --workspace
+
+# What the tests need besides the build.
+setup:
+	tests/setup test
+
+# The main job, end to end, with no AWS account.
+demo:
+	tests/setup demo
+	$(CARGO) build --locked --workspace
+	demo/run
+
+test:
+	tests/setup test
+	$(CARGO) build --locked --workspace
+	$(CARGO) test --locked --workspace
+
+check:
+	$(CARGO) fmt --check
+	tests/setup build
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny --locked check bans licenses sources
+	if $(CARGO) deny fetch db; then $(CARGO) deny --locked check advisories; \
+	else echo 'check: the database of advisories cannot be fetched: they were not checked' >&2; fi
+
+release:
+	tests/setup build
+	$(CARGO) build --locked --release --workspace --exclude xtask --exclude cerveza-tests
+
+install: release
+	$(INSTALL) -d $(BINDIR) $(MANDIR) $(BASHDIR) $(ZSHDIR) $(FISHDIR)
+	$(INSTALL) -m 755 $(addprefix $(TARGET)/release/,$(TOOLS)) $(BINDIR)
+	$(INSTALL) -m 644 $(patsubst %,man/%.1,$(TOOLS)) $(MANDIR)
+	$(INSTALL) -m 644 $(addprefix completions/bash/,$(TOOLS)) $(BASHDIR)
+	$(INSTALL) -m 644 $(addprefix completions/zsh/_,$(TOOLS)) $(ZSHDIR)
+	$(INSTALL) -m 644 $(patsubst %,completions/fish/%.fish,$(TOOLS)) $(FISHDIR)
+
+uninstall:
+	rm -f $(addprefix $(BINDIR)/,$(TOOLS)) $(patsubst %,$(MANDIR)/%.1,$(TOOLS)) $(addprefix $(BASHDIR)/,$(TOOLS)) \
+	    $(addprefix $(ZSHDIR)/_,$(TOOLS)) $(patsubst %,$(FISHDIR)/%.fish,$(TOOLS))
+
+clean:
+	$(CARGO) clean
