@@ -1,6 +1,6 @@
 //! What the examples of each page find: files, and servers to speak to.
 
-use kit::Sandbox;
+use kit::{Moto, Sandbox, Sshd};
 use std::any::Any;
 
 /// Servers that run as long as this is kept.
@@ -12,7 +12,7 @@ pub fn set_up(tool: &str) -> (Sandbox, Servers) {
     match tool {
         "hostrange" => {}
         "mkuserdata" => parts(&sandbox),
-        _ => return fleet(sandbox),
+        _ => return fleet(),
     }
     (sandbox, Box::new(()))
 }
@@ -25,7 +25,21 @@ fn parts(sandbox: &Sandbox) {
     sandbox.file("role.sh.j2", "#!/bin/sh\necho {{ tags.role }}\n");
 }
 
-/// EC2 and SSH for the tools that speak to them.
-fn fleet(sandbox: Sandbox) -> (Sandbox, Servers) {
-    (sandbox, Box::new(()))
+/// EC2 and SSH for the tools that speak to them: mysql1 to mysql3, of which mysql3 is stopped, web1 and web2; and the
+/// profiles MySQL and Web.
+fn fleet() -> (Sandbox, Servers) {
+    let moto = Moto::shared();
+    let mut sandbox = moto.sandbox();
+    parts(&sandbox);
+    sandbox.file("Web.yaml", moto.profile().replace("name: MySQL", "name: Web"));
+    // What the page before left.
+    sandbox.sh("ec2-ls | ec2-power terminate --yes --wait");
+    for (hosts, role) in [("mysql[1-3]", "mysql"), ("web[1-2]", "web")] {
+        let tag = format!("role={role}");
+        sandbox.run("ec2-launch", &["--profile", "MySQL", "--tag", &tag, hosts], "").exits(0);
+    }
+    sandbox.run("ec2-power", &["stop", "--wait", "mysql3"], "").exits(0);
+    let sshd = Sshd::everywhere();
+    sshd.open_to(&mut sandbox);
+    (sandbox, Box::new(sshd))
 }
