@@ -9,6 +9,7 @@ use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use futures_util::stream::{self, StreamExt};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// RunInstances refills at 2 a second: more at once are only throttled.
 const LAUNCHES_AT_ONCE: usize = 5;
@@ -50,9 +51,9 @@ async fn resolve_groups(ec2: &Ec2, steps: &[Step]) -> Groups {
             && let Some(subnet) = &request.subnet_id
         {
             let key = (request.region.clone(), subnet.clone());
-            if !groups.contains_key(&key) {
+            if let Entry::Vacant(unknown) = groups.entry(key) {
                 let ids = ec2.security_group_ids(&request.region, subnet, &request.security_groups).await;
-                groups.insert(key, ids);
+                unknown.insert(ids);
             }
         }
     }

@@ -80,7 +80,11 @@ impl Query {
     pub fn requests(&self) -> Vec<Vec<Filter>> {
         match self.searches.is_empty() {
             true => vec![self.filters.clone()],
-            false => self.searches.iter().map(|search| [self.filters.as_slice(), &[search.clone()]].concat()).collect(),
+            false => self
+                .searches
+                .iter()
+                .map(|search| [self.filters.as_slice(), std::slice::from_ref(search)].concat())
+                .collect(),
         }
     }
 

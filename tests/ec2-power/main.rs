@@ -46,7 +46,6 @@ fn without_a_terminal_termination_needs_yes() {
     assert_eq!(run.stderr, "ec2-power: 2 hosts: 2 to terminate (dry run: nothing was changed)\n");
     let run = sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "keep[1-2]"], "").exits(0);
     assert!(run.records().iter().all(|record| record["state"] == "terminated"), "{}", run.stdout);
-    assert_eq!(run.records()[0]["private_ip"].is_string() || run.records()[0]["private_ip"].is_null(), true);
 }
 
 #[test]
