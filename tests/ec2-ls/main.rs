@@ -99,24 +99,24 @@ fn every_page_is_read() {
 
 /// Answers one request, and gives its body.
 fn answer(server: &TcpListener, xml: &str) -> String {
-    let mut reader = BufReader::new(server.accept().unwrap().0);
+    let mut reader = BufReader::new(server.accept().expect("a client").0);
     let mut length = 0;
     loop {
         let mut header = String::new();
-        reader.read_line(&mut header).unwrap();
+        reader.read_line(&mut header).expect("a header");
         match header.to_ascii_lowercase().split_once(": ") {
-            Some(("content-length", value)) => length = value.trim().parse().unwrap(),
+            Some(("content-length", value)) => length = value.trim().parse().expect("a length"),
             Some(_) => {}
             None if header.trim().is_empty() => break,
             None => {}
         }
     }
     let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
+    reader.read_exact(&mut body).expect("a body");
     let head =
         format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\nContent-Length: {}", xml.len());
-    write!(reader.get_mut(), "{head}\r\n\r\n{xml}").unwrap();
-    String::from_utf8(body).unwrap()
+    write!(reader.get_mut(), "{head}\r\n\r\n{xml}").expect("an answer sent");
+    String::from_utf8(body).expect("a form")
 }
 
 #[test]
