@@ -49,17 +49,19 @@ release:
 	tests/setup build
 	$(CARGO) build --locked --release --workspace --exclude xtask --exclude cerveza-tests
 
-install: release
-	$(INSTALL) -d $(BINDIR) $(MANDIR) $(BASHDIR) $(ZSHDIR) $(FISHDIR)
-	$(INSTALL) -m 755 $(addprefix $(TARGET)/release/,$(TOOLS)) $(BINDIR)
-	$(INSTALL) -m 644 $(patsubst %,man/%.1,$(TOOLS)) $(MANDIR)
-	$(INSTALL) -m 644 $(addprefix completions/bash/,$(TOOLS)) $(BASHDIR)
-	$(INSTALL) -m 644 $(addprefix completions/zsh/_,$(TOOLS)) $(ZSHDIR)
-	$(INSTALL) -m 644 $(patsubst %,completions/fish/%.fish,$(TOOLS)) $(FISHDIR)
+# Where there is no cargo, as often for root, what `make release` has built is installed.
+install:
+	if command -v $(CARGO) >/dev/null; then $(MAKE) release; fi
+	$(INSTALL) -d "$(BINDIR)" "$(MANDIR)" "$(BASHDIR)" "$(ZSHDIR)" "$(FISHDIR)"
+	$(INSTALL) -m 755 $(TOOLS:%="$(TARGET)/release/%") "$(BINDIR)"
+	$(INSTALL) -m 644 $(TOOLS:%=man/%.1) "$(MANDIR)"
+	$(INSTALL) -m 644 $(TOOLS:%=completions/bash/%) "$(BASHDIR)"
+	$(INSTALL) -m 644 $(TOOLS:%=completions/zsh/_%) "$(ZSHDIR)"
+	$(INSTALL) -m 644 $(TOOLS:%=completions/fish/%.fish) "$(FISHDIR)"
 
 uninstall:
-	rm -f $(addprefix $(BINDIR)/,$(TOOLS)) $(patsubst %,$(MANDIR)/%.1,$(TOOLS)) $(addprefix $(BASHDIR)/,$(TOOLS)) \
-	    $(addprefix $(ZSHDIR)/_,$(TOOLS)) $(patsubst %,$(FISHDIR)/%.fish,$(TOOLS))
+	rm -f $(TOOLS:%="$(BINDIR)/%") $(TOOLS:%="$(MANDIR)/%.1") $(TOOLS:%="$(BASHDIR)/%") $(TOOLS:%="$(ZSHDIR)/_%") \
+	    $(TOOLS:%="$(FISHDIR)/%.fish")
 
 clean:
 	$(CARGO) clean

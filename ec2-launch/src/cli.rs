@@ -2,11 +2,11 @@
 
 use crate::execute::execute;
 use crate::place::{region_wanted, settle};
-use crate::plan::{plan, planned, refuse_duplicates};
+use crate::plan::{plan, planned, refuse_duplicates, refuse_half};
 use crate::profile::ElasticIp;
 use crate::profile_file;
 use crate::request::Recipe;
-use cerveza_ec2::{Ec2, RegionArgs, WaitArgs, block_on, check_tag, report};
+use cerveza_ec2::{By, RegionArgs, WaitArgs, block_on, check_tag, locate, report};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
 use hostrange::read_hosts;
@@ -93,14 +93,14 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     if let Some(recipe) = &recipe {
         check(args, tool, recipe, hosts.len())?;
     }
+    let args_region = RegionArgs { region: region.into_iter().collect() };
     let acted = block_on(async {
-        let ec2 = Ec2::connect(&RegionArgs { region: region.into_iter().collect() }).await?;
-        let found = ec2.locate_by_name(&hosts).await?;
-        let region = ec2.regions().ok().and_then(|regions| regions.first()).cloned().unwrap_or_default();
-        let steps = plan(hosts, found, recipe.as_ref(), &region);
-        match args.dry_run {
-            true => Ok(steps.into_iter().map(planned).collect()),
-            false => Ok(execute(args, &ec2, recipe.as_ref(), steps).await),
+        let (ec2, found) = locate(&args_region, &hosts, By::Name).await;
+        let here = ec2.as_ref().and_then(|ec2| ec2.regions().ok()?.first().cloned()).unwrap_or_default();
+        let steps = plan(hosts, found, recipe.as_ref(), &here);
+        match ec2.filter(|_| !args.dry_run) {
+            Some(ec2) => execute(args, &ec2, recipe.as_ref(), refuse_half(steps)).await,
+            None => steps.into_iter().map(planned).collect(),
         }
     })?;
     report(tool, &args.output, args.dry_run, acted)
@@ -120,7 +120,7 @@ fn check(args: &Args, tool: &Tool, recipe: &Recipe, hosts: usize) -> Result<()> 
         }
         _ => {}
     }
-    if profile.check_ec2_kernel == Some(true) {
+    if profile.check_ec2_kernel {
         tool.warn("check ec2 kernel: an HVM image boots its own kernel, there is none of EC2's to check");
     }
     Ok(())

@@ -4,41 +4,52 @@ use crate::cli::Args;
 use crate::plan::{Step, Todo};
 use crate::profile::ElasticIp;
 use crate::request::Recipe;
-use cerveza_ec2::{Acted, Change, Ec2, Interrupt, LaunchRequest, NO_ACTION};
+use cerveza_ec2::{Acted, Change, Ec2, LaunchRequest, NO_ACTION};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use futures_util::stream::{self, StreamExt};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 /// RunInstances refills at 2 a second: more at once are only throttled.
 const LAUNCHES_AT_ONCE: usize = 5;
 
-/// Does every step, one after the other kind of it, and gives each host back as it is then.
+/// Does every step, one kind of it after the other, and gives each host back as it is then.
 pub async fn execute(args: &Args, ec2: &Ec2, recipe: Option<&Recipe>, steps: Vec<Step>) -> Vec<Acted> {
-    let interrupt = &Interrupt::watch();
     let groups = &resolve_groups(ec2, &steps).await;
     let bar = &args.progress.bar(steps.len() as u64, "launching");
     let begun = stream::iter(steps).map(|step| async move {
-        let acted = begin(ec2, groups, interrupt, step).await;
+        let acted = begin(ec2, groups, step).await;
         bar.inc(1);
         acted
     });
     let mut acted: Vec<Acted> = begun.buffered(LAUNCHES_AT_ONCE).collect().await;
     bar.finish_and_clear();
-    let is_start = |host: &Acted| host.action == "start";
-    let is_stopping = |host: &Acted| is_start(host) && host.record.str("state").as_deref() == Some("stopping");
-    ec2.wait_all(&mut acted, is_stopping, "stopped", &args.wait_args, &args.progress, interrupt).await;
-    ec2.change_all(&mut acted, is_start, Change::Start, interrupt).await;
+    // The stopped ones first: they need not wait for those that are still stopping.
+    ec2.change_all(&mut acted, |host| is_start(host) && !is_stopping(host), Change::Start).await;
+    let late: HashSet<_> = acted.iter().filter(|host| is_start(host) && is_stopping(host)).map(Acted::place).collect();
+    let is_late = |host: &Acted| late.contains(&host.place());
+    ec2.wait_all(&mut acted, is_late, "stopped", &args.wait_args, &args.progress).await;
+    ec2.change_all(&mut acted, is_late, Change::Start).await;
     match args.waits() {
-        true => ec2.wait_all(&mut acted, |_| true, "running", &args.wait_args, &args.progress, interrupt).await,
+        true => ec2.wait_all(&mut acted, |_| true, "running", &args.wait_args, &args.progress).await,
         false => ec2.refresh_all(&mut acted).await,
     }
     if let Some(recipe) = recipe {
-        addresses(ec2, recipe, interrupt, &mut acted).await;
+        addresses(ec2, recipe, &mut acted).await;
         acted.iter_mut().for_each(|host| name_scripts(recipe, &mut host.record));
     }
+    // Where the host runs it has served; later tools and files need no copy of what may hold secrets.
+    acted.iter_mut().filter(|host| host.result.is_ok()).for_each(|host| host.record.remove("user_data"));
     acted
+}
+
+fn is_start(host: &Acted) -> bool {
+    host.action == "start"
+}
+
+fn is_stopping(host: &Acted) -> bool {
+    host.record.str("state").as_deref() == Some("stopping")
 }
 
 /// The ids of the security groups of each subnet, asked for once.
@@ -61,16 +72,12 @@ async fn resolve_groups(ec2: &Ec2, steps: &[Step]) -> Groups {
 }
 
 /// Launches the host if that is its step.
-async fn begin(ec2: &Ec2, groups: &Groups, interrupt: &Interrupt, step: Step) -> Acted {
+async fn begin(ec2: &Ec2, groups: &Groups, step: Step) -> Acted {
     let Step { mut record, todo } = step;
     let action = todo.as_ref().map_or(NO_ACTION, Todo::action);
     let result = match todo {
-        Ok(Todo::Launch(_)) if interrupt.is_set() => Err(Failure::interrupted().within("not launched")),
-        Ok(Todo::Launch(request)) => launch(ec2, groups, *request).await.map(|instance| {
-            record.merge(instance);
-            // It is the instance's now; later tools and files need no copy of what may hold secrets.
-            record.remove("user_data");
-        }),
+        Ok(Todo::Launch(_)) if ec2.is_interrupted() => Err(Failure::interrupted().within("not launched")),
+        Ok(Todo::Launch(request)) => launch(ec2, groups, *request).await.map(|instance| record.merge(instance)),
         other => other.map(drop),
     };
     Acted { record, action, result }
@@ -85,22 +92,19 @@ async fn launch(ec2: &Ec2, groups: &Groups, mut request: LaunchRequest) -> Resul
     ec2.launch(&request).await
 }
 
-/// Gives the launched hosts the profile's elastic IP. An instance must run first.
-async fn addresses(ec2: &Ec2, recipe: &Recipe, interrupt: &Interrupt, acted: &mut [Acted]) {
+/// Gives the hosts the profile's elastic IP, also one that went without it last time. An instance must run first.
+async fn addresses(ec2: &Ec2, recipe: &Recipe, acted: &mut [Acted]) {
     let Some(elastic_ip) = &recipe.file.profile.elastic_ip else { return };
-    for host in acted.iter_mut().filter(|host| host.action == "launch" && host.result.is_ok()) {
-        if interrupt.is_set() {
-            host.result = Err(Failure::interrupted().within("launched without its elastic IP"));
-            continue;
-        }
+    for host in acted.iter_mut().filter(|host| host.result.is_ok()) {
         let (region, id) = host.place();
         let given = match elastic_ip {
+            _ if ec2.is_interrupted() => Err(Failure::interrupted()),
             ElasticIp::Address(address) => ec2.associate_address(&region, &id, address).await,
             ElasticIp::Own => ec2.associate_own_address(&region, &id, host.record.host()).await,
         };
         match given {
             Ok(address) => host.record.set("public_ip", address),
-            Err(failure) => host.result = Err(failure.within("launched without its elastic IP")),
+            Err(failure) => host.result = Err(failure.within("it runs without its elastic IP")),
         }
     }
 }

@@ -16,6 +16,9 @@ pub fn region_of(zone: &str) -> Option<String> {
 
 /// The region that the command line names by --region or --zone, if any.
 pub fn region_wanted(region: Option<&str>, zone: Option<&str>) -> Result<Option<String>> {
+    if let Some(several) = region.filter(|region| *region == "all" || region.contains(',')) {
+        return Err(Failure::usage(format!("--region {several}: name the one region to launch in")));
+    }
     let Some(zone) = zone else { return Ok(region.map(str::to_string)) };
     let of_zone = region_of(zone).ok_or_else(|| Failure::usage(format!("--zone {zone}: no name of a zone")))?;
     match region {
@@ -58,6 +61,7 @@ mod tests {
     fn what_contradicts_itself_is_refused() {
         assert_eq!(region_wanted(None, Some("eu-west-1b")), Ok(Some("eu-west-1".into())));
         assert!(region_wanted(Some("us-east-1"), Some("eu-west-1b")).is_err());
+        assert!(region_wanted(Some("all"), None).is_err());
         let mut record = Record::parse(r#"{"host":"web1","zone":"eu-west-1b"}"#).unwrap();
         assert!(settle(&mut record, Some("us-east-1")).is_err());
         assert_eq!(settle(&mut record, None), Ok(()));

@@ -1,8 +1,8 @@
 //! What is to be done for each host to exist and run. --dry-run prints it, and it alone is executed.
 
 use crate::request::Recipe;
-use cerveza_ec2::{Acted, Found, LaunchRequest, NO_ACTION};
-use cerveza_manners::{Failure, Result};
+use cerveza_ec2::{Acted, Found, LaunchRequest, NO_ACTION, is_instance_id};
+use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::{Record, Value};
 use std::collections::HashSet;
 
@@ -42,6 +42,17 @@ pub fn refuse_duplicates(hosts: &[Record]) -> Result<()> {
     }
 }
 
+/// Bad input of one host, such as a template that does not render, ends the run before anything is changed.
+pub fn refuse_half(mut steps: Vec<Step>) -> Vec<Step> {
+    let is_bad = |step: &Step| step.todo.as_ref().is_err_and(|failure| failure.status == Status::Usage);
+    if steps.iter().any(is_bad) {
+        for step in steps.iter_mut().filter(|step| step.todo.is_ok()) {
+            step.todo = Err(Failure::usage("not done: the input of another host is bad"));
+        }
+    }
+    steps
+}
+
 /// Decides for every host. `region` is where a host without one of its own is launched.
 pub fn plan(hosts: Vec<Record>, found: Vec<Found>, recipe: Option<&Recipe>, region: &str) -> Vec<Step> {
     hosts.into_iter().zip(found).map(|(host, found)| step(host, found, recipe, region)).collect()
@@ -49,6 +60,8 @@ pub fn plan(hosts: Vec<Record>, found: Vec<Found>, recipe: Option<&Recipe>, regi
 
 fn step(mut record: Record, found: Found, recipe: Option<&Recipe>, region: &str) -> Step {
     let todo = match (found, recipe) {
+        // An instance that is gone is not launched again under its id as a name.
+        (found @ Found::Absent, _) if is_instance_id(record.host()) => found.instance(&record).map(|_| Todo::Nothing),
         (Found::Absent, None) => {
             Err(Failure::unreached("no live instance has this name").hint("give --profile to launch it by"))
         }
@@ -128,6 +141,22 @@ mod tests {
         assert_eq!(failure.message, "several live instances have this name: i-1, i-2");
         let failure = one(Found::Absent).todo.unwrap_err();
         assert_eq!(failure.hint.as_deref(), Some("give --profile to launch it by"));
+    }
+
+    #[test]
+    fn an_instance_that_is_gone_is_not_launched_by_its_id() {
+        let host = vec![Record::named("i-0123456789abcdef0")];
+        let step = plan(host, vec![Found::Absent], None, "us-east-1").remove(0);
+        assert_eq!(step.todo.unwrap_err().message, "no such instance");
+    }
+
+    #[test]
+    fn bad_input_of_one_host_leaves_all_undone() {
+        let step = |todo| Step { record: Record::named("a"), todo };
+        let steps = refuse_half(vec![step(Ok(Todo::Start)), step(Err(Failure::usage("bad"))), step(Ok(Todo::Nothing))]);
+        assert!(steps.iter().all(|step| step.todo.is_err()));
+        let steps = refuse_half(vec![step(Ok(Todo::Start)), step(Err(Failure::unreached("two of them")))]);
+        assert_eq!(steps[0].todo, Ok(Todo::Start));
     }
 
     #[test]

@@ -1,59 +1,35 @@
 //! A profile: what a host is launched as. The file's form is that of the LISA 2011 report, keys with blanks and all;
 //! each key may be written in snake_case too, and by the EC2 API's name.
 
-use crate::yaml::{explain, flag, texts, yes_or_no};
+use crate::yaml::{Source, flag, is_nothing, known, text, texts};
 use cerveza_ec2::Volume;
-use serde::{Deserialize, Deserializer};
-use serde_yaml::Value;
-use std::collections::BTreeMap;
+use serde_yaml::{Mapping, Value};
+use std::collections::{BTreeMap, HashSet};
+use std::net::Ipv4Addr;
 
 /// One profile file. Keys stand at the top or under `aws`, as in the report; where both have one, that under `aws`
 /// counts.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Profile {
     pub name: Option<String>,
-    pub description: Option<String>,
-    aws: Option<Box<Profile>>,
-    #[serde(rename = "ami", alias = "amis", alias = "image", alias = "image id", alias = "image_id")]
     pub image: Option<PerPlace>,
-    #[serde(rename = "instance type", alias = "instance_type", alias = "type")]
     pub instance_type: Option<String>,
-    #[serde(
-        rename = "security group",
-        alias = "security_group",
-        alias = "security groups",
-        alias = "security_groups",
-        deserialize_with = "texts"
-    )]
     pub security_groups: Vec<String>,
-    #[serde(rename = "key pair", alias = "key_pair", alias = "key name", alias = "key_name")]
     pub key_name: Option<String>,
-    #[serde(rename = "elastic ip", alias = "elastic_ip", deserialize_with = "elastic_ip")]
     pub elastic_ip: Option<ElasticIp>,
-    #[serde(alias = "availability zone", alias = "availability_zone")]
     pub zone: Option<String>,
-    #[serde(rename = "subnet", alias = "subnet id", alias = "subnet_id")]
     pub subnet: Option<PerPlace>,
-    #[serde(rename = "iam instance profile", alias = "iam_instance_profile")]
     pub iam_instance_profile: Option<String>,
-    #[serde(rename = "user data", alias = "user_data", deserialize_with = "texts")]
     pub user_data: Vec<String>,
-    #[serde(rename = "startup scripts", alias = "startup_scripts", deserialize_with = "texts")]
     pub startup_scripts: Vec<String>,
-    #[serde(rename = "shutdown scripts", alias = "shutdown_scripts", deserialize_with = "texts")]
     pub shutdown_scripts: Vec<String>,
-    #[serde(rename = "check ec2 kernel", alias = "check_ec2_kernel", deserialize_with = "flag")]
-    pub check_ec2_kernel: Option<bool>,
-    #[serde(deserialize_with = "volumes")]
+    pub check_ec2_kernel: bool,
     pub volumes: Vec<Volume>,
-    #[serde(deserialize_with = "tags")]
     pub tags: BTreeMap<String, String>,
 }
 
 /// One value for everywhere, or one for each region or zone.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum PerPlace {
     Everywhere(String),
     Each(BTreeMap<String, String>),
@@ -77,141 +53,187 @@ impl PerPlace {
     }
 }
 
+type Keys = [(&'static str, &'static [&'static str])];
+
+/// The keys of a profile, each with its other names, as `canonical` writes them.
+const KEYS: &Keys = &[
+    ("name", &[]),
+    ("description", &[]),
+    ("aws", &[]),
+    ("ami", &["amis", "image", "image id"]),
+    ("instance type", &["type"]),
+    ("security group", &["security groups"]),
+    ("key pair", &["key name"]),
+    ("elastic ip", &[]),
+    ("zone", &["availability zone"]),
+    ("subnet", &["subnet id"]),
+    ("iam instance profile", &[]),
+    ("user data", &[]),
+    ("startup scripts", &["startup script"]),
+    ("shutdown scripts", &["shutdown script"]),
+    ("check ec2 kernel", &[]),
+    ("volumes", &["volume"]),
+    ("tags", &[]),
+];
+
+const VOLUME_KEYS: &Keys = &[
+    ("device", &["device name"]),
+    ("size", &["volume size"]),
+    ("type", &["volume type"]),
+    ("iops", &[]),
+    ("throughput", &[]),
+    ("snapshot", &["snapshot id"]),
+    ("encrypted", &[]),
+    ("delete on termination", &[]),
+];
+
 impl Profile {
     /// Reads a profile's YAML. The error names the line, and for an unknown key the nearest known one.
     pub fn parse(text: &str) -> Result<Profile, String> {
-        let profile: Option<Profile> = serde_yaml::from_str(text).map_err(|error| explain(&error))?;
-        let mut profile = profile.ok_or("it is empty")?;
-        match profile.aws.take() {
-            Some(aws) if aws.aws.is_some() => Err("an aws key within aws".to_string()),
-            Some(aws) => Ok(aws.over(profile)),
-            None => Ok(profile),
+        let source = Source::new(text);
+        let mapping = source.mapping()?;
+        let mut profile = Profile::default();
+        profile.read(&source, &mapping, true)?;
+        for (key, value) in &mapping {
+            if let (Some("aws"), Value::Mapping(aws)) = (key.as_str().and_then(|key| known(key, KEYS)), value) {
+                profile.read(&source, aws, false)?;
+            }
         }
+        Ok(profile)
     }
 
-    /// This profile's values, and `below`'s where it has none.
-    fn over(self, below: Profile) -> Profile {
-        let list = |upper: Vec<String>, lower: Vec<String>| if upper.is_empty() { lower } else { upper };
-        let mut tags = below.tags;
-        tags.extend(self.tags);
-        Profile {
-            name: self.name.or(below.name),
-            description: self.description.or(below.description),
-            aws: None,
-            image: self.image.or(below.image),
-            instance_type: self.instance_type.or(below.instance_type),
-            security_groups: list(self.security_groups, below.security_groups),
-            key_name: self.key_name.or(below.key_name),
-            elastic_ip: self.elastic_ip.or(below.elastic_ip),
-            zone: self.zone.or(below.zone),
-            subnet: self.subnet.or(below.subnet),
-            iam_instance_profile: self.iam_instance_profile.or(below.iam_instance_profile),
-            user_data: list(self.user_data, below.user_data),
-            startup_scripts: list(self.startup_scripts, below.startup_scripts),
-            shutdown_scripts: list(self.shutdown_scripts, below.shutdown_scripts),
-            check_ec2_kernel: self.check_ec2_kernel.or(below.check_ec2_kernel),
-            volumes: if self.volumes.is_empty() { below.volumes } else { self.volumes },
-            tags,
+    /// Takes the values of one level: of the top, or of `aws`, which comes later and counts.
+    fn read(&mut self, source: &Source, mapping: &Mapping, top: bool) -> Result<(), String> {
+        let mut seen = HashSet::new();
+        for (key, value) in mapping {
+            let key = text(key).ok_or("a key that is no text")?;
+            let name = known(&key, KEYS).ok_or_else(|| source.unknown(&key, KEYS))?;
+            if !seen.insert(name) {
+                return Err(source.wrong(&key, &format!("{name} is given twice")));
+            }
+            let expected = |what: &str| source.wrong(&key, &format!("expected {what}"));
+            let one = || match is_nothing(value) {
+                true => Ok(None),
+                false => text(value).map(Some).ok_or_else(|| expected("one text")),
+            };
+            let list = || texts(value).ok_or_else(|| expected("a text or a list of texts"));
+            let place = || per_place(value).ok_or_else(|| expected("one for all, or one for each region"));
+            match name {
+                "aws" if !top => return Err(source.wrong(&key, "an aws key within aws")),
+                "aws" if value.is_mapping() || value.is_null() => {}
+                "aws" => return Err(expected("keys with values")),
+                "name" => self.name = one()?,
+                "ami" => self.image = place()?,
+                "instance type" => self.instance_type = one()?,
+                "security group" => self.security_groups = list()?,
+                "key pair" => self.key_name = one()?,
+                "elastic ip" => self.elastic_ip = elastic_ip(value).ok_or_else(|| expected("yes, no or an address"))?,
+                "zone" => self.zone = one()?,
+                "subnet" => self.subnet = place()?,
+                "iam instance profile" => self.iam_instance_profile = one()?,
+                "user data" => self.user_data = list()?,
+                "startup scripts" => self.startup_scripts = list()?,
+                "shutdown scripts" => self.shutdown_scripts = list()?,
+                "check ec2 kernel" => self.check_ec2_kernel = !is_nothing(value),
+                "volumes" => self.volumes = volumes(source, &key, value)?,
+                "tags" => self.tags.extend(tags(value).ok_or_else(|| expected("keys with texts"))?),
+                // A description is for people.
+                _ => {}
+            }
         }
+        Ok(())
     }
 }
 
-fn elastic_ip<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ElasticIp>, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::Null | Value::Bool(false) => Ok(None),
-        Value::Bool(true) => Ok(Some(ElasticIp::Own)),
-        Value::String(text) => Ok(match yes_or_no(&text) {
-            Some(true) => Some(ElasticIp::Own),
-            Some(false) => None,
-            None => Some(ElasticIp::Address(text)),
-        }),
-        _ => Err(serde::de::Error::custom("elastic ip: expected yes, no or an address")),
-    }
-}
-
-/// Tag values are texts; a number or a boolean is taken as it is written.
-fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let values: Option<BTreeMap<String, Value>> = Option::deserialize(deserializer)?;
-    let text = |(key, value)| match value {
-        Value::String(text) => Ok((key, text)),
-        Value::Number(number) => Ok((key, number.to_string())),
-        Value::Bool(flag) => Ok((key, flag.to_string())),
-        _ => Err(serde::de::Error::custom(format!("tags: the value of {key} is no text"))),
-    };
-    values.unwrap_or_default().into_iter().map(text).collect()
-}
-
-/// The keys of one volume.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct VolumeKeys {
-    device: Option<String>,
-    size: Option<i32>,
-    #[serde(rename = "type", alias = "volume type", alias = "volume_type")]
-    volume_type: Option<String>,
-    iops: Option<i32>,
-    throughput: Option<i32>,
-    #[serde(alias = "snapshot id", alias = "snapshot_id")]
-    snapshot: Option<String>,
-    #[serde(default, deserialize_with = "flag")]
-    encrypted: Option<bool>,
-    #[serde(rename = "delete on termination", alias = "delete_on_termination", default, deserialize_with = "flag")]
-    delete_on_termination: Option<bool>,
-}
-
-/// Of volumes by device: a size in GiB, or the keys of a volume.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum SizeOrKeys {
-    Size(i32),
-    Keys(VolumeKeys),
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Volumes {
-    List(Vec<VolumeKeys>),
-    ByDevice(BTreeMap<String, SizeOrKeys>),
-}
-
-fn volumes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Volume>, D::Error> {
-    let wrong = "volumes: expected a list of volumes with device and size, or devices with their size in GiB";
-    let volumes: Option<Volumes> = Option::deserialize(deserializer).map_err(|_| serde::de::Error::custom(wrong))?;
-    let volumes: Vec<VolumeKeys> = match volumes {
-        None => Vec::new(),
-        Some(Volumes::List(list)) => list,
-        Some(Volumes::ByDevice(map)) => map.into_iter().map(|(device, value)| named(device, value)).collect(),
-    };
-    let volume = |keys: VolumeKeys| {
-        let device = keys.device.ok_or_else(|| serde::de::Error::custom("volumes: a volume without device"))?;
-        Ok(Volume {
-            device,
-            size: keys.size,
-            volume_type: keys.volume_type,
-            iops: keys.iops,
-            throughput: keys.throughput,
-            snapshot_id: keys.snapshot,
-            encrypted: keys.encrypted,
-            delete_on_termination: keys.delete_on_termination,
-        })
-    };
-    volumes.into_iter().map(volume).collect()
-}
-
-fn named(device: String, value: SizeOrKeys) -> VolumeKeys {
+fn per_place(value: &Value) -> Option<Option<PerPlace>> {
     match value {
-        SizeOrKeys::Keys(keys) => VolumeKeys { device: Some(device), ..keys },
-        SizeOrKeys::Size(size) => VolumeKeys {
-            device: Some(device),
-            size: Some(size),
-            volume_type: None,
-            iops: None,
-            throughput: None,
-            snapshot: None,
-            encrypted: None,
-            delete_on_termination: None,
-        },
+        value if is_nothing(value) => Some(None),
+        Value::Mapping(_) => Some(Some(PerPlace::Each(tags(value)?))),
+        value => Some(Some(PerPlace::Everywhere(text(value)?))),
     }
+}
+
+fn elastic_ip(value: &Value) -> Option<Option<ElasticIp>> {
+    match text(value) {
+        _ if is_nothing(value) => Some(None),
+        _ if flag(value) == Some(true) => Some(Some(ElasticIp::Own)),
+        Some(text) if text.starts_with("eipalloc-") || text.parse::<Ipv4Addr>().is_ok() => {
+            Some(Some(ElasticIp::Address(text)))
+        }
+        _ => None,
+    }
+}
+
+/// Keys with a text each.
+fn tags(value: &Value) -> Option<BTreeMap<String, String>> {
+    match value {
+        value if is_nothing(value) => Some(BTreeMap::new()),
+        Value::Mapping(mapping) => mapping.iter().map(|(key, value)| Some((text(key)?, text(value)?))).collect(),
+        _ => None,
+    }
+}
+
+/// A list of volumes, one volume, or devices with a size or a volume each.
+fn volumes(source: &Source, key: &str, value: &Value) -> Result<Vec<Volume>, String> {
+    let wrong = || source.wrong(key, "expected volumes with device and size, or devices with their size in GiB");
+    let volumes: Vec<Volume> = match value {
+        value if is_nothing(value) => return Ok(Vec::new()),
+        Value::Sequence(items) => {
+            let volume = |item: &Value| volume(source, item.as_mapping().ok_or_else(wrong)?);
+            items.iter().map(volume).collect::<Result<_, _>>()?
+        }
+        Value::Mapping(one) if one.keys().any(|key| text(key).as_deref() == Some("device")) => {
+            vec![volume(source, one)?]
+        }
+        Value::Mapping(devices) => {
+            let named = |(device, value): (&Value, &Value)| {
+                let mut volume = match value {
+                    Value::Mapping(keys) => volume(source, keys)?,
+                    size => Volume { size: Some(gibibytes(size).ok_or_else(wrong)?), ..Volume::default() },
+                };
+                volume.device = text(device).ok_or_else(wrong)?;
+                Ok(volume)
+            };
+            devices.iter().map(named).collect::<Result<_, String>>()?
+        }
+        _ => return Err(wrong()),
+    };
+    match volumes.iter().any(|volume| volume.device.is_empty()) {
+        true => Err(source.wrong(key, "a volume without device")),
+        false => Ok(volumes),
+    }
+}
+
+fn volume(source: &Source, mapping: &Mapping) -> Result<Volume, String> {
+    let mut volume = Volume::default();
+    for (key, value) in mapping {
+        let key = text(key).ok_or("a key that is no text")?;
+        let name = known(&key, VOLUME_KEYS).ok_or_else(|| source.unknown(&key, VOLUME_KEYS))?;
+        let expected = |what: &str| source.wrong(&key, &format!("expected {what}"));
+        let one = || text(value).ok_or_else(|| expected("one text"));
+        let number = || gibibytes(value).map(Some).ok_or_else(|| expected("a number"));
+        let yes = || flag(value).map(Some).ok_or_else(|| expected("yes or no"));
+        match name {
+            "device" => volume.device = one()?,
+            "size" => volume.size = number()?,
+            "type" => volume.volume_type = Some(one()?),
+            "iops" => volume.iops = number()?,
+            "throughput" => volume.throughput = number()?,
+            "snapshot" => volume.snapshot_id = Some(one()?),
+            "encrypted" => volume.encrypted = yes()?,
+            _ => volume.delete_on_termination = yes()?,
+        }
+    }
+    Ok(volume)
+}
+
+/// A whole number; with a unit it is GiB, as EC2 counts volumes.
+fn gibibytes(value: &Value) -> Option<i32> {
+    let text = text(value)?.to_ascii_lowercase();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let unit = text[digits.len()..].trim();
+    let number: i32 = digits.parse().ok()?;
+    matches!(unit, "" | "g" | "gb" | "gib").then_some(number).filter(|number| *number > 0)
 }
 
 #[cfg(test)]
@@ -222,7 +244,7 @@ mod tests {
     const REPORT: &str = include_str!("../tests/MySQL.yaml");
 
     #[test]
-    fn the_reports_profile_is_read_as_printed() {
+    fn a_profile_in_the_reports_form_is_read() {
         let profile = Profile::parse(REPORT).unwrap();
         assert_eq!(profile.name.as_deref(), Some("MySQL"));
         assert_eq!(profile.image.as_ref().unwrap().at("us-east-1", None), Some("ami-1aad5273"));
@@ -238,7 +260,7 @@ mod tests {
         );
         assert_eq!(profile.startup_scripts, ["mount-ebs.sh", "register-dns.sh"]);
         assert_eq!(profile.shutdown_scripts, ["unregister-dns.sh"]);
-        assert_eq!(profile.check_ec2_kernel, Some(true));
+        assert!(profile.check_ec2_kernel);
         assert_eq!(profile.volumes.len(), 2);
         assert_eq!(profile.volumes[0].device, "/dev/sdf");
         assert_eq!(profile.volumes[0].size, Some(500));
@@ -270,11 +292,31 @@ mod tests {
         );
         assert_eq!(Profile::parse("colour: red\n").unwrap_err(), "line 1: unknown key \"colour\"");
         assert_eq!(Profile::parse("").unwrap_err(), "it is empty");
+        let why = |text: &str| Profile::parse(text).unwrap_err();
+        assert_eq!(why("ami: ami-1\ntags: [1]\n"), "line 2: tags: expected keys with texts");
         assert_eq!(
-            Profile::parse("ami: ami-1\ntags: [1]\n").unwrap_err(),
-            "line 2: tags: invalid type: sequence, expected a map"
+            why("ami: a\nvolumes:\n  - device: /dev/sdf\n    sise: 5\n"),
+            "line 4: unknown key \"sise\": did you mean \"size\"?"
         );
+        assert_eq!(why("key pair: a\nkey_pair: b\n"), "line 2: key_pair: key pair is given twice");
+        assert_eq!(why("ami: a\nelastic ip: maybe\n"), "line 2: elastic ip: expected yes, no or an address");
         assert!(Profile::parse("ami: ami-1\n\tx: y\n").unwrap_err().starts_with("line 2: "));
+    }
+
+    #[test]
+    fn what_people_write_is_understood() {
+        let parse = |text: &str| Profile::parse(text).unwrap();
+        assert_eq!(parse("\u{feff}--- !P\nAMI: ami-1\n").image, Some(PerPlace::Everywhere("ami-1".into())));
+        let tagged = "volumes: !Volumes\n  - !Volume {device: /dev/sdf, size: 500GB}\n";
+        assert_eq!(parse(tagged).volumes[0].size, Some(500));
+        for nothing in ["volumes: ~", "volumes: None", "volumes: no", "volumes: []", "volumes:", "elastic ip: None"] {
+            assert_eq!(parse(nothing), Profile::default(), "{nothing}");
+        }
+        assert!(parse("check ec2 kernel: aki-1").check_ec2_kernel);
+        assert!(!parse("check ec2 kernel: no").check_ec2_kernel);
+        let merged = "aws: &base {ami: ami-1, key pair: a}\n";
+        assert_eq!(parse(merged).key_name.as_deref(), Some("a"));
+        assert_eq!(parse("aws:\n  <<: {key pair: a, type: t}\n  key pair: b\n").key_name.as_deref(), Some("b"));
     }
 
     #[test]

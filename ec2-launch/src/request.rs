@@ -1,5 +1,6 @@
 //! From a profile and a host to the one request that launches it.
 
+use crate::place::region_of;
 use crate::profile_file::ProfileFile;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -38,8 +39,10 @@ impl Recipe {
     pub fn request(&self, host: &Record, region: &str) -> Result<LaunchRequest> {
         let profile = &self.file.profile;
         let missing = |what: String| Failure::usage(format!("profile {} has no {what}", self.file.name));
-        let in_region = |zone: &String| crate::place::region_of(zone).as_deref() == Some(region);
-        let zone = self.zone.clone().or(host.str("zone")).or(profile.zone.clone().filter(in_region));
+        let zone = self.zone.clone().or(host.str("zone")).or(profile.zone.clone());
+        if let Some(elsewhere) = zone.as_deref().filter(|zone| region_of(zone).as_deref() != Some(region)) {
+            return Err(Failure::usage(format!("zone {elsewhere} does not lie in {region}")));
+        }
         let image = profile.image.as_ref().ok_or_else(|| missing("ami".to_string()))?;
         let image = image.at(region, zone.as_deref()).ok_or_else(|| missing(format!("ami for {region}")))?;
         let instance_type = profile.instance_type.clone().ok_or_else(|| missing("instance type".to_string()))?;
@@ -67,8 +70,9 @@ impl Recipe {
 
     /// The record's own user-data, else the profile's parts.
     fn user_data(&self, host: &Record) -> Result<Option<String>> {
-        match (host.str("user_data"), &self.parts) {
+        match (host.get("user_data").filter(|given| !given.is_null()), &self.parts) {
             (Some(given), _) => {
+                let given = given.as_str().ok_or_else(|| Failure::usage("user_data is not a string"))?.to_string();
                 let bytes = STANDARD.decode(&given).map_err(|_| Failure::usage("user_data is not base64"))?;
                 match bytes.len() <= mkuserdata::LIMIT {
                     true => Ok(Some(given)),
@@ -87,7 +91,7 @@ impl Recipe {
     /// The profile's tags, over them the record's, over them --tag's; Name and profile are not anybody's to choose.
     fn tags(&self, host: &Record) -> Result<Vec<(String, String)>> {
         let mut tags = self.file.profile.tags.clone();
-        if let Some(given) = host.get("tags") {
+        if let Some(given) = host.get("tags").filter(|given| !given.is_null()) {
             let given = given.as_object().ok_or_else(|| Failure::usage("tags is not an object"))?.clone();
             for (key, value) in given.into_iter().filter(|(key, _)| !key.to_ascii_lowercase().starts_with("aws:")) {
                 let value = value.as_str().ok_or_else(|| Failure::usage(format!("tags: {key} is not a text")))?;
@@ -137,7 +141,9 @@ mod tests {
     #[test]
     fn what_the_profile_lacks_is_named() {
         let why = |yaml: &str, region: &str| recipe(yaml).request(&Record::named("web1"), region).unwrap_err().message;
-        assert_eq!(why(YAML, "eu-west-1"), "profile Web has no ami for eu-west-1");
+        assert_eq!(why(YAML, "eu-west-1"), "zone us-east-1a does not lie in eu-west-1");
+        let anywhere = YAML.replace("zone: us-east-1a\n", "");
+        assert_eq!(why(&anywhere, "eu-west-1"), "profile Web has no ami for eu-west-1");
         assert_eq!(why("ami: ami-1", "us-east-1"), "profile Web has no instance type");
         assert_eq!(why("instance type: t3.micro", "us-east-1"), "profile Web has no ami");
         let subnets = "ami: ami-1\ninstance type: t\nzone: us-east-1a\nsubnet: {us-east-1b: subnet-1}\n";

@@ -1,60 +1,124 @@
-//! YAML as people write it in profiles: one or a list, `yes` as a boolean, a clear word on an unknown key.
+//! YAML as people write it in profiles: tags anywhere, one or a list, `yes` for true, and where in the file it stands.
 
-use serde::{Deserialize, Deserializer};
-use serde_yaml::Value;
+use serde_yaml::{Mapping, Value};
 use strsim::damerau_levenshtein;
 
-/// A single text or a list of them.
-pub fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let text = |value: &Value| match value {
+/// A profile's text, which knows the line of a key: the parser forgets it.
+pub struct Source<'a> {
+    text: &'a str,
+}
+
+impl<'a> Source<'a> {
+    /// An editor's byte order mark would make the whole file one text.
+    pub fn new(text: &'a str) -> Source<'a> {
+        Source { text: text.trim_start_matches('\u{feff}') }
+    }
+
+    /// The document without its tags, which are the report's own (`!InstanceProfile`), and with merge keys (`<<`)
+    /// merged.
+    pub fn mapping(&self) -> Result<Mapping, String> {
+        let mut value: Value = serde_yaml::from_str(self.text).map_err(|error| explain(&error))?;
+        value.apply_merge().map_err(|error| explain(&error))?;
+        match untag(value) {
+            Value::Null => Err("it is empty".to_string()),
+            Value::Mapping(mapping) => Ok(mapping),
+            _ => Err("it is no mapping of keys to values".to_string()),
+        }
+    }
+
+    /// `line 3: key pair: expected ...`
+    pub fn wrong(&self, key: &str, why: &str) -> String {
+        format!("{}{key}: {why}", self.line(key))
+    }
+
+    /// `line 4: unknown key "securty group": did you mean "security group"?`
+    pub fn unknown(&self, key: &str, known: &[(&'static str, &[&str])]) -> String {
+        let names = known.iter().flat_map(|(name, others)| std::iter::once(*name).chain(others.iter().copied()));
+        let near = names.filter(|name| damerau_levenshtein(name, &canonical(key)) <= name.len().max(4) / 3 + 1);
+        let near = near.min_by_key(|name| damerau_levenshtein(name, &canonical(key)));
+        let hint = near.map(|near| format!(": did you mean {near:?}?")).unwrap_or_default();
+        format!("{}unknown key {key:?}{hint}", self.line(key))
+    }
+
+    /// The first line that has the key at its start.
+    fn line(&self, key: &str) -> String {
+        let has_key = |line: &str| {
+            let line = line.trim_start_matches(['-', ' ', '\t', '{', '"', '\'']);
+            line.strip_prefix(key).is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with(':'))
+        };
+        let line = self.text.lines().position(has_key);
+        line.map(|line| format!("line {}: ", line + 1)).unwrap_or_default()
+    }
+}
+
+/// Keys are the same with blanks, `_` and `-`, in capitals and not.
+pub fn canonical(key: &str) -> String {
+    key.trim().replace(['_', '-'], " ").to_lowercase()
+}
+
+/// The known name that a key goes by.
+pub fn known(key: &str, known: &[(&'static str, &[&str])]) -> Option<&'static str> {
+    let key = canonical(key);
+    known.iter().find(|(name, others)| *name == key || others.contains(&key.as_str())).map(|(name, _)| *name)
+}
+
+/// A text; a number or a boolean as it is written.
+pub fn text(value: &Value) -> Option<String> {
+    match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
         _ => None,
-    };
-    let wrong = || serde::de::Error::custom("expected a text or a list of texts");
-    match Value::deserialize(deserializer)? {
-        Value::Null => Ok(Vec::new()),
-        Value::Sequence(items) => items.iter().map(|item| text(item).ok_or_else(wrong)).collect(),
-        other => Ok(vec![text(&other).ok_or_else(wrong)?]),
+    }
+}
+
+/// A list of texts, or a single one.
+pub fn texts(value: &Value) -> Option<Vec<String>> {
+    match value {
+        value if is_nothing(value) => Some(Vec::new()),
+        Value::Sequence(items) => items.iter().map(text).collect(),
+        value => Some(vec![text(value)?]),
     }
 }
 
 /// A boolean, also in the words of YAML 1.1, which profiles of 2011 were written in.
-pub fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    match &value {
-        Value::Null => Ok(None),
-        Value::Bool(flag) => Ok(Some(*flag)),
-        Value::String(text) => yes_or_no(text).map(Some).ok_or_else(|| serde::de::Error::custom("expected yes or no")),
-        _ => Err(serde::de::Error::custom("expected yes or no")),
-    }
-}
-
-pub fn yes_or_no(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
+pub fn flag(value: &Value) -> Option<bool> {
+    match text(value)?.to_ascii_lowercase().as_str() {
         "yes" | "y" | "on" | "true" => Some(true),
         "no" | "n" | "off" | "false" => Some(false),
         _ => None,
     }
 }
 
-/// `line 7: unknown key "securty group": did you mean "security group"?` or the parser's own words, with the line.
-pub fn explain(error: &serde_yaml::Error) -> String {
+/// What people write for nothing: `~`, `no`, an empty text or list, Python's `None`.
+pub fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Sequence(items) => items.is_empty(),
+        Value::Mapping(mapping) => mapping.is_empty(),
+        Value::String(text) if text.trim().is_empty() => true,
+        Value::String(text) if matches!(text.to_ascii_lowercase().as_str(), "none" | "null" | "nil") => true,
+        value => flag(value) == Some(false),
+    }
+}
+
+fn untag(value: Value) -> Value {
+    match value {
+        Value::Tagged(tagged) => untag(tagged.value),
+        Value::Sequence(items) => items.into_iter().map(untag).collect(),
+        Value::Mapping(mapping) => {
+            Value::Mapping(mapping.into_iter().map(|(key, value)| (key, untag(value))).collect())
+        }
+        value => value,
+    }
+}
+
+/// The parser's words, with the line in front.
+fn explain(error: &serde_yaml::Error) -> String {
     let text = error.to_string();
-    let place = error.location().map(|at| format!("line {}: ", at.line())).unwrap_or_default();
-    // serde's sentence for it: unknown field `x`, expected one of `a`, `b`
-    let Some((_, fields)) = text.split_once("unknown field ") else {
-        let text = match text.rfind(" at line ") {
-            Some(end) => &text[..end],
-            None => &text,
-        };
-        return format!("{place}{text}");
-    };
-    let mut names = fields.split('`').skip(1).step_by(2);
-    let unknown = names.next().unwrap_or_default();
-    let nearest = names.min_by_key(|name| damerau_levenshtein(name, unknown));
-    match nearest.filter(|name| damerau_levenshtein(name, unknown) <= name.len().max(4) / 2) {
-        Some(nearest) => format!("{place}unknown key {unknown:?}: did you mean {nearest:?}?"),
-        None => format!("{place}unknown key {unknown:?}"),
+    let text = text.rfind(" at line ").map_or(text.as_str(), |end| &text[..end]);
+    match error.location() {
+        Some(at) => format!("line {}: {text}", at.line()),
+        None => text.to_string(),
     }
 }

@@ -7,7 +7,7 @@ use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
 use futures_util::future::join_all;
 use hostrange::natural_cmp;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 
 /// List EC2 instances by tags, names and states
@@ -54,65 +54,74 @@ pub fn command() -> clap::Command {
     Args::command()
 }
 
-/// Reads the words, asks every region, writes what was found, says what was not.
+/// Reads the words, asks every region, says what was not found, writes what was.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let all = args.state.iter().any(|state| state == "all");
     let states = if all { &["all".to_string()] } else { args.state.as_slice() };
     let query = Query::new(&args.words, states, io::stdin().lock())?;
-    let answer = block_on(search(&args.region, &query))?;
+    let answer = block_on(search(&args.region, &query))??;
+    let status = say(args, tool, &query, &answer);
     let mut writer = RecordWriter::stdout(args.output.mode(OutputMode::Table), &COLUMNS);
-    answer.found.iter().try_for_each(|record| writer.write(record))?;
-    writer.finish()?;
-    answer.failures.iter().for_each(|failure| tool.failure(failure));
-    let mut status = match answer.failures.is_empty() {
-        true => Status::Done,
-        false => Status::Unreached,
-    };
-    let missing = query.missing(&answer.found);
-    if !missing.is_empty() && answer.failures.is_empty() {
-        tool.warn(format!("not found: {}", folded(&missing)));
-        status = status.max(Status::No);
+    let written = answer.found.into_iter().try_for_each(|found| writer.write(&query.answer(found)));
+    match written.and_then(|()| writer.finish()) {
+        Err(failure) if !failure.is_closed_pipe() => Err(failure),
+        _ => Ok(status),
     }
-    if answer.found.is_empty() && answer.failures.is_empty() {
-        if missing.is_empty() {
-            tool.warn("no instance matches");
-        }
-        status = status.max(if args.fail_empty { Status::No } else { Status::Done });
-    }
-    Ok(status)
 }
 
+/// What was found, by name, and the regions that did not answer.
 struct Answer {
     found: Vec<Record>,
-    /// Of the regions that did not answer.
     failures: Vec<Failure>,
+}
+
+/// Where a region did not answer, what is not found is unknown: nothing is said of it.
+fn say(args: &Args, tool: &Tool, query: &Query, answer: &Answer) -> Status {
+    if !answer.failures.is_empty() {
+        answer.failures.iter().for_each(|failure| tool.failure(failure));
+        return Status::Unreached;
+    }
+    let missing = query.missing(&answer.found);
+    if !missing.is_empty() {
+        tool.warn(format!("not found: {}", folded(&missing)));
+        return Status::No;
+    }
+    if answer.found.is_empty() {
+        tool.warn("no instance matches");
+    }
+    match answer.found.is_empty() && args.fail_empty {
+        true => Status::No,
+        false => Status::Done,
+    }
 }
 
 /// Asks all regions at once. Where none of them answers there is nothing to write: an error.
 async fn search(args: &RegionArgs, query: &Query) -> Result<Answer> {
     let ec2 = &Ec2::connect(args).await?;
-    let requests = query.requests();
-    let regions = ec2.regions()?;
+    let mut regions: BTreeSet<String> = query.regions().collect();
+    if query.is_anywhere() {
+        regions.extend(ec2.regions()?.iter().cloned());
+    }
     let asked = join_all(regions.iter().map(|region| async {
         let mut found = Vec::new();
-        for filters in &requests {
-            found.extend(ec2.find(region, filters).await?);
+        for filters in query.requests(region) {
+            found.extend(ec2.find(region, &filters).await?);
         }
         Ok(found)
     }));
-    let mut answer = Answer { found: Vec::new(), failures: Vec::new() };
-    for asked in asked.await {
-        match asked {
-            Ok(found) => answer.found.extend(found),
-            Err(failure) => answer.failures.push(failure),
-        }
-    }
-    if answer.failures.len() == regions.len() {
-        let failure = answer.failures.swap_remove(0);
+    let asked: Vec<Result<Vec<Record>>> = tokio::select! {
+        asked = asked => asked,
+        interrupted = ec2.interrupted() => return Err(interrupted),
+    };
+    let (answered, failed): (Vec<_>, Vec<_>) = asked.into_iter().partition(Result::is_ok);
+    let mut failures: Vec<Failure> = failed.into_iter().filter_map(Result::err).collect();
+    if answered.is_empty() && !failures.is_empty() {
+        let failure = failures.swap_remove(0);
         return Err(Failure { status: Status::Usage, ..failure });
     }
-    sort(&mut answer.found);
-    Ok(answer)
+    let mut found: Vec<Record> = answered.into_iter().flatten().flatten().collect();
+    sort(&mut found);
+    Ok(Answer { found, failures })
 }
 
 /// By name as people count, each instance once though it may match by name and by id.

@@ -6,15 +6,15 @@ use cerveza_record::Record;
 use hostrange::hosts_from;
 use std::io::BufRead;
 
-/// What to look for. All `filters` must hold, and one of the `searches` where there are any.
+/// What to look for. All `filters` must hold, and one of the patterns or hosts where there are any.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Query {
     /// Tags and state.
     pub filters: Vec<Filter>,
-    /// By name, by pattern of a name, by id: each is a request of its own.
-    pub searches: Vec<Filter>,
-    /// The hosts that were asked for by name or id: one that is not found is told of.
-    pub named: Vec<String>,
+    /// Patterns of names.
+    pub patterns: Vec<String>,
+    /// Hosts that were asked for by name or by instance: one that is not found is told of.
+    pub hosts: Vec<Record>,
 }
 
 impl Query {
@@ -22,12 +22,14 @@ impl Query {
     /// No state stands for all but the terminated, `all` for every one.
     pub fn new(words: &[String], states: &[String], stdin: impl BufRead) -> Result<Query> {
         let mut query = Query::default();
-        let mut patterns = Vec::new();
         let mut expressions = Vec::new();
         for word in words {
             match word.split_once('=') {
                 Some((key, glob)) => query.tag(key, glob)?,
-                None if word.contains(['*', '?']) => patterns.push(word.clone()),
+                None if word.contains(['*', '?']) && word.contains('[') => {
+                    return Err(Failure::usage(format!("{word}: EC2 knows * and ? in a pattern, but no [...]")));
+                }
+                None if word.contains(['*', '?']) => query.patterns.push(word.clone()),
                 None => expressions.push(word.clone()),
             }
         }
@@ -36,11 +38,8 @@ impl Query {
             [all] if all == "all" => {}
             states => query.filters.push(Filter::new("instance-state-name", states)),
         }
-        if !patterns.is_empty() {
-            query.searches.push(Filter::new("tag:Name", patterns));
-        }
         if !expressions.is_empty() {
-            query.hosts(&hosts_from(&expressions, stdin)?);
+            query.hosts = hosts_from(&expressions, stdin)?;
         }
         Ok(query)
     }
@@ -58,42 +57,63 @@ impl Query {
         Ok(())
     }
 
-    /// A record is looked for by its instance, a name by its tag.
-    fn hosts(&mut self, hosts: &[Record]) {
-        let (mut ids, mut names) = (Vec::new(), Vec::new());
-        for host in hosts {
-            match host.str("instance_id") {
-                Some(id) => ids.push(id),
-                None if is_instance_id(host.host()) => ids.push(host.host().to_string()),
-                None => names.push(host.host().to_string()),
-            }
-        }
-        self.named = [ids.as_slice(), names.as_slice()].concat();
-        for (field, values) in [("instance-id", ids), ("tag:Name", names)] {
-            if !values.is_empty() {
-                self.searches.push(Filter::exact(field, values));
-            }
-        }
+    /// The regions of hosts whose records say theirs.
+    pub fn regions(&self) -> impl Iterator<Item = String> {
+        self.hosts.iter().filter_map(|host| host.str("region"))
+    }
+
+    /// Whether there is anything that is not in the region its record says.
+    pub fn is_anywhere(&self) -> bool {
+        self.hosts.is_empty() || !self.patterns.is_empty() || self.hosts.iter().any(|host| host.get("region").is_none())
     }
 
     /// The requests of one region: the filters of each.
-    pub fn requests(&self) -> Vec<Vec<Filter>> {
-        match self.searches.is_empty() {
-            true => vec![self.filters.clone()],
-            false => self
-                .searches
-                .iter()
-                .map(|search| [self.filters.as_slice(), std::slice::from_ref(search)].concat())
-                .collect(),
+    pub fn requests(&self, region: &str) -> Vec<Vec<Filter>> {
+        if self.patterns.is_empty() && self.hosts.is_empty() {
+            return vec![self.filters.clone()];
+        }
+        let here = |host: &&Record| host.str("region").is_none_or(|its| its == region);
+        let (mut ids, mut names) = (Vec::new(), Vec::new());
+        for host in self.hosts.iter().filter(here) {
+            match instance_id(host) {
+                Some(id) => ids.push(id),
+                None => names.push(host.host().to_string()),
+            }
+        }
+        let patterns = Filter::new("tag:Name", &self.patterns);
+        let searches = [patterns, Filter::exact("instance-id", ids), Filter::exact("tag:Name", names)];
+        let searches = searches.into_iter().filter(|search| !search.values.is_empty());
+        searches.map(|search| [self.filters.as_slice(), &[search]].concat()).collect()
+    }
+
+    /// The instance that was found, within the record that asked for it, if one did: its other keys come through.
+    pub fn answer(&self, found: Record) -> Record {
+        match self.hosts.iter().find(|host| is_of(host, &found)) {
+            Some(host) => {
+                let mut answer = host.clone();
+                answer.merge(found);
+                answer
+            }
+            None => found,
         }
     }
 
-    /// Those of the named hosts that no record is of.
+    /// Those of the hosts that no record is of.
     pub fn missing<'a>(&'a self, found: &[Record]) -> Vec<&'a str> {
-        let is_found = |name: &String| {
-            found.iter().any(|record| record.host() == name || record.str("instance_id").as_ref() == Some(name))
-        };
-        self.named.iter().filter(|name| !is_found(name)).map(String::as_str).collect()
+        let is_missing = |host: &&Record| !found.iter().any(|found| is_of(host, found));
+        self.hosts.iter().filter(is_missing).map(Record::host).collect()
+    }
+}
+
+/// The instance that a host is asked for by.
+fn instance_id(host: &Record) -> Option<String> {
+    host.str("instance_id").or_else(|| Some(host.host().to_string()).filter(|name| is_instance_id(name)))
+}
+
+fn is_of(host: &Record, found: &Record) -> bool {
+    match instance_id(host) {
+        Some(id) => found.str("instance_id") == Some(id),
+        None => found.host() == host.host() && host.str("region").is_none_or(|its| found.str("region") == Some(its)),
     }
 }
 
@@ -109,7 +129,10 @@ mod tests {
     #[test]
     fn a_tag_given_twice_may_have_either_value_and_two_tags_must_both_hold() {
         let query = query(&["role=web", "role=db*", "state=prod"], "").unwrap();
-        assert_eq!(query.requests(), [[Filter::new("tag:role", ["web", "db*"]), Filter::new("tag:state", ["prod"])]]);
+        assert_eq!(
+            query.requests("r"),
+            [[Filter::new("tag:role", ["web", "db*"]), Filter::new("tag:state", ["prod"])]]
+        );
     }
 
     #[test]
@@ -117,7 +140,7 @@ mod tests {
         let query = query(&["env=a=b", "web[1-2]", "i-0123456789abcdef0", "db*"], "").unwrap();
         let env = Filter::new("tag:env", ["a=b"]);
         assert_eq!(
-            query.requests(),
+            query.requests("r"),
             [
                 [env.clone(), Filter::new("tag:Name", ["db*"])],
                 [env.clone(), Filter::new("instance-id", ["i-0123456789abcdef0"])],
@@ -128,9 +151,26 @@ mod tests {
 
     #[test]
     fn stdin_is_read_on_a_dash_alone() {
-        assert_eq!(query(&[], "web1\n").unwrap().searches, []);
+        assert_eq!(query(&[], "web1\n").unwrap().hosts, []);
         let record = r#"{"host":"web1","instance_id":"i-1"}"#;
-        assert_eq!(query(&["-"], record).unwrap().searches, [Filter::new("instance-id", ["i-1"])]);
+        assert_eq!(query(&["-"], record).unwrap().requests("r"), [[Filter::new("instance-id", ["i-1"])]]);
+    }
+
+    #[test]
+    fn a_record_is_looked_for_in_its_region_and_comes_through() {
+        let record = r#"{"mine":1,"host":"web1","instance_id":"i-1","region":"us-west-2","state":"running"}"#;
+        let query = query(&["-"], record).unwrap();
+        assert_eq!(query.requests("us-east-1"), Vec::<Vec<Filter>>::new());
+        assert_eq!(query.requests("us-west-2").len(), 1);
+        assert_eq!(query.regions().collect::<Vec<_>>(), ["us-west-2"]);
+        assert!(!query.is_anywhere());
+        let found = Record::parse(r#"{"host":"web1","instance_id":"i-1","state":"stopped"}"#).unwrap();
+        assert_eq!(query.answer(found).to_string(), record.replace("running", "stopped"));
+    }
+
+    #[test]
+    fn brackets_are_no_pattern_of_ec2s() {
+        assert!(query(&["web[1-3]*"], "").is_err());
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The command line of `ec2-power`.
 
 use crate::confirm::confirm;
-use crate::plan::{Step, Todo, plan};
-use cerveza_ec2::{Acted, Change, Ec2, Interrupt, NO_ACTION, RegionArgs, WaitArgs, block_on, folded, report};
-use cerveza_manners::{OutputArgs, ProgressArgs, Result, Status, Tool};
+use crate::plan::plan;
+use cerveza_ec2::{Acted, By, Change, Ec2, NO_ACTION, RegionArgs, WaitArgs, block_on, folded, locate, report};
+use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
 use hostrange::read_hosts;
 
@@ -55,31 +55,21 @@ pub fn command() -> clap::Command {
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let hosts = read_hosts(&args.hosts)?;
     let acted = block_on(async {
-        let ec2 = Ec2::connect(&args.region).await?;
-        let found = ec2.locate(&hosts).await?;
-        let steps = plan(args.change, hosts, found);
-        if args.dry_run {
-            return Ok(steps.into_iter().map(|step| planned(args.change, step)).collect());
+        let (ec2, found) = locate(&args.region, &hosts, By::Instance).await;
+        let mut acted = plan(args.change, hosts, found);
+        if let Some(ec2) = ec2.filter(|_| !args.dry_run) {
+            if args.change == Change::Terminate && !args.yes {
+                ask(&acted)?;
+            }
+            execute(args, &ec2, &mut acted).await;
         }
-        if args.change == Change::Terminate && !args.yes {
-            ask(&steps)?;
-        }
-        Ok(execute(args, &ec2, steps).await)
-    })?;
+        Ok::<_, Failure>(acted)
+    })??;
     report(tool, &args.output, args.dry_run, acted)
 }
 
-fn planned(change: Change, step: Step) -> Acted {
-    let action = match step.todo {
-        Ok(Todo::Nothing) => NO_ACTION,
-        _ => change.word(),
-    };
-    Acted { record: step.record, action, result: step.todo.map(drop) }
-}
-
-fn ask(steps: &[Step]) -> Result<()> {
-    let hosts: Vec<&str> =
-        steps.iter().filter(|step| step.todo == Ok(Todo::Change)).map(|step| step.record.host()).collect();
+fn ask(acted: &[Acted]) -> Result<()> {
+    let hosts: Vec<&str> = acted.iter().filter(|host| is_due(host)).map(|host| host.record.host()).collect();
     match hosts.len() {
         0 => Ok(()),
         1 => confirm(&format!("terminate {}?", hosts[0])),
@@ -87,16 +77,14 @@ fn ask(steps: &[Step]) -> Result<()> {
     }
 }
 
-async fn execute(args: &Args, ec2: &Ec2, steps: Vec<Step>) -> Vec<Acted> {
-    let interrupt = Interrupt::watch();
-    let mut acted: Vec<Acted> = steps.into_iter().map(|step| planned(args.change, step)).collect();
-    ec2.change_all(&mut acted, |host| host.action != NO_ACTION, args.change, &interrupt).await;
+fn is_due(host: &Acted) -> bool {
+    host.result.is_ok() && host.action != NO_ACTION
+}
+
+async fn execute(args: &Args, ec2: &Ec2, acted: &mut [Acted]) {
+    ec2.change_all(acted, is_due, args.change).await;
     match args.wait {
-        true => {
-            let state = args.change.end_state();
-            ec2.wait_all(&mut acted, |_| true, state, &args.wait_args, &args.progress, &interrupt).await;
-        }
-        false => ec2.refresh_all(&mut acted).await,
+        true => ec2.wait_all(acted, |_| true, args.change.end_state(), &args.wait_args, &args.progress).await,
+        false => ec2.refresh_all(acted).await,
     }
-    acted
 }

@@ -1,42 +1,31 @@
 //! What is to be done to each host, decided from the state it is in.
 
-use cerveza_ec2::{Change, Found};
+use cerveza_ec2::{Acted, Change, Found, NO_ACTION};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 
-/// A host with what was given of it and what it is now.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Step {
-    /// The record that was given, with the instance's own facts where it was found.
-    pub record: Record,
-    pub todo: Result<Todo>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Todo {
-    Change,
-    /// It is so already.
-    Nothing,
-}
-
-pub fn plan(change: Change, hosts: Vec<Record>, found: Vec<Found>) -> Vec<Step> {
-    let step = |(mut record, found): (Record, Found)| match found.instance(&record) {
-        Err(failure) => Step { record, todo: Err(failure) },
-        Ok(instance) => {
-            let todo = decide(change, &instance.str("state").unwrap_or_default());
+/// Each host with the action that is due: the change, or none where it is so already or cannot be.
+pub fn plan(change: Change, hosts: Vec<Record>, found: Vec<Found>) -> Vec<Acted> {
+    let step = |(mut record, found): (Record, Found)| {
+        let decided = found.instance(&record).and_then(|instance| {
+            let action = decide(change, &instance.str("state").unwrap_or_default());
             record.merge(instance);
-            Step { record, todo }
+            action
+        });
+        match decided {
+            Ok(action) => Acted { record, action, result: Ok(()) },
+            Err(failure) => Acted { record, action: NO_ACTION, result: Err(failure) },
         }
     };
     hosts.into_iter().zip(found).map(step).collect()
 }
 
 /// The state decides, by EC2's own table of what an instance in it can do (EC2 user guide, "Instance lifecycle").
-fn decide(change: Change, state: &str) -> Result<Todo> {
+fn decide(change: Change, state: &str) -> Result<&'static str> {
     match (change, state) {
-        (Change::Start, "pending" | "running") => Ok(Todo::Nothing),
-        (Change::Stop, "stopping" | "stopped") => Ok(Todo::Nothing),
-        (Change::Terminate, "shutting-down" | "terminated") => Ok(Todo::Nothing),
+        (Change::Start, "pending" | "running") => Ok(NO_ACTION),
+        (Change::Stop, "stopping" | "stopped") => Ok(NO_ACTION),
+        (Change::Terminate, "shutting-down" | "terminated") => Ok(NO_ACTION),
         (_, "shutting-down" | "terminated") => Err(Failure::unreached(format!("the instance is {state}"))),
         (Change::Start, "stopping") => {
             Err(Failure::unreached("the instance is still stopping").hint("wait until it is stopped, then start it"))
@@ -44,7 +33,7 @@ fn decide(change: Change, state: &str) -> Result<Todo> {
         (Change::Reboot, "stopping" | "stopped") => {
             Err(Failure::unreached(format!("the instance is {state}: only a running one can be rebooted")))
         }
-        _ => Ok(Todo::Change),
+        _ => Ok(change.word()),
     }
 }
 
@@ -52,33 +41,43 @@ fn decide(change: Change, state: &str) -> Result<Todo> {
 mod tests {
     use super::*;
 
-    fn todo(change: Change, state: &str) -> Option<Todo> {
+    fn action(change: Change, state: &str) -> Option<&'static str> {
         decide(change, state).ok()
     }
 
     #[test]
     fn what_is_so_already_is_left_alone() {
-        assert_eq!(todo(Change::Start, "running"), Some(Todo::Nothing));
-        assert_eq!(todo(Change::Start, "stopped"), Some(Todo::Change));
-        assert_eq!(todo(Change::Stop, "stopped"), Some(Todo::Nothing));
-        assert_eq!(todo(Change::Stop, "running"), Some(Todo::Change));
-        assert_eq!(todo(Change::Terminate, "terminated"), Some(Todo::Nothing));
-        assert_eq!(todo(Change::Terminate, "stopped"), Some(Todo::Change));
+        assert_eq!(action(Change::Start, "running"), Some(NO_ACTION));
+        assert_eq!(action(Change::Start, "stopped"), Some("start"));
+        assert_eq!(action(Change::Stop, "stopped"), Some(NO_ACTION));
+        assert_eq!(action(Change::Stop, "running"), Some("stop"));
+        assert_eq!(action(Change::Terminate, "terminated"), Some(NO_ACTION));
+        assert_eq!(action(Change::Terminate, "stopped"), Some("terminate"));
+        assert_eq!(action(Change::Reboot, "running"), Some("reboot"));
     }
 
     #[test]
     fn what_cannot_be_is_an_error() {
-        assert_eq!(todo(Change::Start, "terminated"), None);
-        assert_eq!(todo(Change::Start, "stopping"), None);
-        assert_eq!(todo(Change::Reboot, "stopped"), None);
+        assert_eq!(action(Change::Start, "terminated"), None);
+        assert_eq!(action(Change::Start, "stopping"), None);
+        assert_eq!(action(Change::Reboot, "stopped"), None);
     }
 
     #[test]
     fn a_record_keeps_what_no_tool_knows_and_gets_the_fresh_state() {
         let given = Record::parse(r#"{"mine":1,"host":"web1","state":"running","instance_id":"i-1"}"#).unwrap();
         let now = Record::parse(r#"{"host":"web1","instance_id":"i-1","state":"stopped"}"#).unwrap();
-        let steps = plan(Change::Stop, vec![given], vec![Found::One(now)]);
-        assert_eq!(steps[0].record.to_string(), r#"{"mine":1,"host":"web1","state":"stopped","instance_id":"i-1"}"#);
-        assert_eq!(steps[0].todo, Ok(Todo::Nothing));
+        let acted = plan(Change::Stop, vec![given], vec![Found::One(now)]);
+        assert_eq!(acted[0].record.to_string(), r#"{"mine":1,"host":"web1","state":"stopped","instance_id":"i-1"}"#);
+        assert_eq!((acted[0].action, &acted[0].result), (NO_ACTION, &Ok(())));
+    }
+
+    #[test]
+    fn a_host_that_is_not_there_fails_alone() {
+        let hosts = vec![Record::named("web1"), Record::parse(r#"{"host":"x","instance_id":"i-1"}"#).unwrap()];
+        let acted = plan(Change::Stop, hosts, vec![Found::Absent, Found::Absent]);
+        let why = |acted: &Acted| acted.result.as_ref().unwrap_err().message.clone();
+        assert_eq!(why(&acted[0]), "no live instance has this name");
+        assert_eq!(why(&acted[1]), "no such instance");
     }
 }

@@ -1,7 +1,7 @@
 //! The command line of `ec2-tag`.
 
 use crate::words::sort_words;
-use cerveza_ec2::{Acted, Ec2, Interrupt, RegionArgs, Tags, block_on, report};
+use cerveza_ec2::{Acted, By, Ec2, Found, NO_ACTION, RegionArgs, Tags, block_on, locate, report};
 use cerveza_manners::{Failure, OutputArgs, Result, Status, Tool};
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
@@ -34,8 +34,6 @@ pub struct Args {
     pub output: OutputArgs,
 }
 
-const ACTION: &str = "tag";
-
 pub fn command() -> clap::Command {
     Args::command()
 }
@@ -48,38 +46,39 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         return Err(Failure::usage("several hosts cannot have one name: set Name of one host at a time"));
     }
     let acted = block_on(async {
-        let ec2 = Ec2::connect(&args.region).await?;
-        let found = ec2.locate(&hosts).await?;
-        let step = |(mut record, found): (Record, cerveza_ec2::Found)| {
-            let result = found.instance(&record).map(|instance| record.merge(instance));
-            Acted { record, action: ACTION, result }
-        };
-        let mut acted: Vec<Acted> = hosts.into_iter().zip(found).map(step).collect();
-        if !args.dry_run {
+        let (ec2, found) = locate(&args.region, &hosts, By::Instance).await;
+        let mut acted: Vec<Acted> = hosts.into_iter().zip(found).map(|(host, found)| plan(host, found)).collect();
+        if let Some(ec2) = ec2.filter(|_| !args.dry_run) {
             execute(args, &ec2, &tags, &mut acted).await;
         }
         acted.iter_mut().filter(|host| host.result.is_ok()).for_each(|host| show(&mut host.record, &tags));
-        Ok(acted)
+        acted
     })?;
     report(tool, &args.output, args.dry_run, acted)
 }
 
+fn plan(mut record: Record, found: Found) -> Acted {
+    let result = found.instance(&record).map(|instance| record.merge(instance));
+    let action = if result.is_ok() { "tag" } else { NO_ACTION };
+    Acted { record, action, result }
+}
+
 /// Tags region by region; a host that was given twice is tagged once.
 async fn execute(args: &Args, ec2: &Ec2, tags: &Tags, acted: &mut [Acted]) {
-    let interrupt = Interrupt::watch();
     let mut regions: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
     for host in acted.iter().filter(|host| host.result.is_ok()) {
-        let ids = resources(&host.record, !args.no_volumes);
         let (region, id) = host.place();
-        regions.entry(region).or_default().insert(id, ids);
+        regions.entry(region).or_default().insert(id, resources(&host.record, !args.no_volumes));
     }
     let mut results: HashMap<String, Result<()>> = HashMap::new();
     for (region, hosts) in regions {
         let (ids, hosts): (Vec<String>, Vec<Vec<String>>) = hosts.into_iter().unzip();
-        results.extend(ids.into_iter().zip(ec2.tag(&region, &hosts, tags, &interrupt).await));
+        results.extend(ids.into_iter().zip(ec2.tag(&region, &hosts, tags).await));
     }
-    for host in acted.iter_mut().filter(|host| host.result.is_ok()) {
-        host.result = results.get(&host.place().1).cloned().unwrap_or(Ok(()));
+    for host in acted.iter_mut() {
+        if let Some(result) = results.get(&host.place().1) {
+            host.result = result.clone();
+        }
     }
 }
 
@@ -97,8 +96,10 @@ fn show(record: &mut Record, tags: &Tags) {
     let mut now: BTreeMap<String, String> = record.get("tags").and_then(|tags| parse(&tags)).unwrap_or_default();
     now.extend(tags.set.iter().cloned());
     tags.remove.iter().for_each(|key| drop(now.remove(key)));
-    if let Some(name) = now.get("Name").filter(|name| !name.is_empty()) {
-        record.set("host", name.as_str());
+    // Without a name an instance goes by its id.
+    let name = now.get("Name").filter(|name| !name.is_empty()).cloned();
+    if let Some(host) = name.or(record.str("instance_id")) {
+        record.set("host", host);
     }
     record.set("profile", now.get("profile").cloned());
     record.set("tags", now.into_iter().map(|(key, value)| (key, value.into())).collect::<serde_json::Map<_, _>>());
@@ -114,6 +115,13 @@ mod tests {
     use super::*;
 
     const RECORD: &str = r#"{"host":"web1","instance_id":"i-1","profile":null,"tags":{"Name":"web1","old":"x"},"volumes":[{"device":"/dev/sda1","volume_id":"vol-1"}]}"#;
+
+    #[test]
+    fn without_its_name_a_host_is_its_id() {
+        let mut record = Record::parse(RECORD).unwrap();
+        show(&mut record, &Tags { remove: vec!["Name".into()], ..Tags::default() });
+        assert_eq!(record.host(), "i-1");
+    }
 
     #[test]
     fn volumes_are_tagged_with_their_instance() {

@@ -1,6 +1,7 @@
 //! Names folded into one expression. What it gives, expanded, is the same set of names.
 
 use crate::parse::is_name_char;
+use cerveza_manners::visible;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
@@ -49,6 +50,25 @@ pub fn fold<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<String, Fold
     Ok(words.join(","))
 }
 
+/// The digits of 64 bits. Longer runs, of zeros too, are left as they are.
+const MOST_DIGITS: usize = 20;
+
+/// The longest list of names that do not fold.
+const MOST_LISTED: usize = 10;
+
+/// The hosts of a message: folded, or listed where an expression cannot hold them. No name in it can pass for
+/// another line.
+pub fn fold_or_list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    fold(names.iter().copied()).unwrap_or_else(|_| {
+        let shown: Vec<_> = names.iter().take(MOST_LISTED).map(|name| visible(name)).collect();
+        match names.len().saturating_sub(MOST_LISTED) {
+            0 => shown.join(", "),
+            more => format!("{} and {more} more", shown.join(", ")),
+        }
+    })
+}
+
 /// Splits a name at its runs of digits. A run too long for 64 bits stays text.
 fn split(name: &str) -> (Vec<&str>, Vec<&str>) {
     let (mut texts, mut numbers) = (Vec::new(), Vec::new());
@@ -56,7 +76,8 @@ fn split(name: &str) -> (Vec<&str>, Vec<&str>) {
     while let Some(found) = name[at..].find(|c: char| c.is_ascii_digit()) {
         let start = at + found;
         let end = name[start..].find(|c: char| !c.is_ascii_digit()).map_or(name.len(), |len| start + len);
-        if name[start..end].parse::<u64>().is_ok_and(|number| number < u64::MAX) {
+        let fits = end - start <= MOST_DIGITS && name[start..end].parse::<u64>().is_ok_and(|number| number < u64::MAX);
+        if fits {
             texts.push(&name[text_start..start]);
             numbers.push(&name[start..end]);
             text_start = end;
@@ -155,6 +176,21 @@ mod tests {
             fold(["web 1"]).unwrap_err().to_string(),
             "cannot fold \"web 1\": an expression cannot hold such a name"
         );
+    }
+
+    #[test]
+    fn names_that_do_not_fold_are_listed_and_none_is_a_line_of_its_own() {
+        assert_eq!(fold_or_list(["web1", "web2"]), "web[1-2]");
+        assert_eq!(fold_or_list(["a b", "x\ntool: 5 ok"]), "a b, x\\ntool: 5 ok");
+        let many: Vec<String> = (1..=12).map(|number| format!("n {number}")).collect();
+        let shown = fold_or_list(many.iter().map(String::as_str));
+        assert!(shown.ends_with("n 9, n 10 and 2 more"), "{shown}");
+    }
+
+    #[test]
+    fn a_run_of_digits_too_long_to_count_stays_text() {
+        let long = format!("n{}1", "0".repeat(70_000));
+        assert_eq!(fold([long.as_str(), "n1"]).unwrap(), format!("{long},n1"));
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! Where a tool's hosts come from: expressions on its command line, or names and records on stdin.
 
-use crate::parse;
+use crate::{HostSet, parse};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Item, Lines, Record};
 use std::collections::HashSet;
@@ -9,76 +9,89 @@ use std::io::{self, BufRead, IsTerminal};
 /// More hosts than this are a slip (`web[1-400000]`), not a fleet.
 const MOST_HOSTS: u128 = 100_000;
 
+/// One thing that was given as hosts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Entry {
+    Set { text: String, set: HostSet },
+    Record(Record),
+}
+
 /// The hosts of a run: `words` are expressions, of which `-` stands for stdin; without any word stdin is read. Names
 /// become records of nothing but `host`, once each; records come through as they are. Reads to the end before it
 /// returns, so that a bad line ends the run before anything is changed.
 pub fn read_hosts(words: &[String]) -> Result<Vec<Record>> {
+    expand(entries(words)?)
+}
+
+/// [`read_hosts`] from any input.
+pub fn hosts_from(words: &[String], stdin: impl BufRead) -> Result<Vec<Record>> {
+    expand(entries_from(words, stdin)?)
+}
+
+/// What was given, parsed and not expanded. stdin of a terminal is not waited for.
+pub(crate) fn entries(words: &[String]) -> Result<Vec<Entry>> {
     let stdin = io::stdin();
     if words.is_empty() && stdin.is_terminal() {
         return Err(
             Failure::usage("no hosts are given").hint("name them, as in 'web[1-3]', or pipe names or records in")
         );
     }
-    hosts_from(words, stdin.lock())
+    entries_from(words, stdin.lock())
 }
 
-/// [`read_hosts`] from any input.
-pub fn hosts_from(words: &[String], stdin: impl BufRead) -> Result<Vec<Record>> {
-    let mut hosts = Hosts::default();
+fn entries_from(words: &[String], stdin: impl BufRead) -> Result<Vec<Entry>> {
+    let stdin_alone = ["-".to_string()];
+    let words = if words.is_empty() { &stdin_alone } else { words };
     let mut stdin = Some(stdin);
-    if words.is_empty() {
-        hosts.take_lines(stdin.take())?;
-    }
+    let mut entries = Vec::new();
     for word in words {
         match word.as_str() {
-            "-" => hosts.take_lines(stdin.take())?,
-            expression => hosts.take_expression(expression)?,
+            "-" => {
+                let stdin = stdin.take().ok_or_else(|| Failure::usage("stdin ('-') is given twice"))?;
+                entries.extend(lines(stdin)?);
+            }
+            text => entries.push(Entry::Set { text: text.to_string(), set: parse(text)? }),
         }
     }
-    match hosts.records.is_empty() {
+    match entries.is_empty() {
         true => Err(Failure::usage("no hosts: stdin was empty")),
-        false => Ok(hosts.records),
+        false => Ok(entries),
     }
 }
 
-#[derive(Default)]
-struct Hosts {
-    records: Vec<Record>,
-    /// The names that came as names: a set. Records are not, each comes out as it came in.
-    names: HashSet<String>,
+fn lines(input: impl BufRead) -> Result<Vec<Entry>> {
+    let entry = |item| match item {
+        (_, Item::Record(record)) => Ok(Entry::Record(record)),
+        (line, Item::Text(text)) => match parse(&text) {
+            Ok(set) => Ok(Entry::Set { text, set }),
+            Err(error) => Err(Failure::from(error).within(format!("stdin: line {line}"))),
+        },
+    };
+    Lines::new(input).map(|item| entry(item.map_err(|error| Failure::usage(format!("stdin: {error}")))?)).collect()
 }
 
-impl Hosts {
-    fn take_lines(&mut self, input: Option<impl BufRead>) -> Result<()> {
-        let Some(input) = input else {
-            return Err(Failure::usage("stdin ('-') is given twice"));
-        };
-        for item in Lines::new(input) {
-            match item.map_err(|error| Failure::usage(format!("stdin: {error}")))? {
-                (_, Item::Record(record)) => self.records.push(record),
-                (line, Item::Text(text)) => self.take_expression(&text).map_err(|failure| Failure {
-                    message: format!("stdin: line {line}: {}", failure.message),
-                    ..failure
-                })?,
+/// The names that come as names are a set; records are not, each comes out as it came in.
+fn expand(entries: Vec<Entry>) -> Result<Vec<Record>> {
+    let mut hosts = Vec::new();
+    let mut seen = HashSet::new();
+    for entry in entries {
+        match entry {
+            Entry::Record(record) => hosts.push(record),
+            Entry::Set { text, set } => {
+                if set.count().is_none_or(|count| count > MOST_HOSTS) {
+                    let many = set.count().map_or("more than 2^128".to_string(), |count| count.to_string());
+                    return Err(Failure::usage(format!("{text} stands for {many} hosts: the most is {MOST_HOSTS}")));
+                }
+                let mut names = set.names();
+                while let Some(name) = names.next_name() {
+                    if seen.insert(name.to_string()) {
+                        hosts.push(Record::named(name));
+                    }
+                }
             }
         }
-        Ok(())
     }
-
-    fn take_expression(&mut self, expression: &str) -> Result<()> {
-        let set = parse(expression)?;
-        if set.count().is_none_or(|count| count > MOST_HOSTS) {
-            let many = set.count().map_or("more than 2^128".to_string(), |count| count.to_string());
-            return Err(Failure::usage(format!("{expression} stands for {many} hosts: the most is {MOST_HOSTS}")));
-        }
-        let mut names = set.names();
-        while let Some(name) = names.next_name() {
-            if self.names.insert(name.to_string()) {
-                self.records.push(Record::named(name));
-            }
-        }
-        Ok(())
-    }
+    Ok(hosts)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ mod parse;
 pub use cli::{Args, command, run};
 pub use error::ExprError;
 pub use expand::Names;
-pub use fold::{FoldError, fold};
+pub use fold::{FoldError, fold, fold_or_list};
 pub use hosts::{hosts_from, read_hosts};
 pub use natural::natural_cmp;
 pub use parse::{HostSet, parse};

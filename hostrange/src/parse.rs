@@ -74,6 +74,9 @@ fn is_separator(c: char) -> bool {
     c == ',' || c.is_whitespace()
 }
 
+/// The most digits of one number, leading zeros counted.
+const MOST_DIGITS: usize = 255;
+
 struct Parser<'a> {
     expression: &'a str,
 }
@@ -146,6 +149,10 @@ impl Parser<'_> {
     /// `5`, `005`, `1-40` or `01-40`.
     fn range(&self, span: Range<usize>) -> Result<Numbers, ExprError> {
         let text = &self.expression[span.clone()];
+        // Beyond any host name (RFC 1123 allows 255), and what padding to a width can hold.
+        if text.len() > 2 * MOST_DIGITS + 1 {
+            return Err(self.error(span, "a number with too many digits"));
+        }
         if text.trim().is_empty() {
             // An empty item has no width for a caret: take in the bracket or comma after it.
             return Err(self.error(span.start..span.end + 1, "a number is missing"));
@@ -228,6 +235,8 @@ mod tests {
         assert_eq!(why("n[40-1]"), "the range goes down: write 1-40");
         assert_eq!(why("n[9-010]"), "the ends are padded differently: write 009-010 or 9-10");
         assert_eq!(why("n[99999999999999999999]"), "a number beyond 64 bits");
+        assert_eq!(why(&format!("n[{}1]", "0".repeat(70_000))), "a number with too many digits");
+        assert_eq!(why(&format!("n[1-{}1]", "0".repeat(70_000))), "a number with too many digits");
         assert_eq!(why("web1;reboot"), "a host name has no ';' in it");
         assert_eq!(why("$(reboot)"), "a host name has no '$' in it");
         assert_eq!(why("-oProxyCommand=x"), "a host name does not begin with '-'");

@@ -60,18 +60,6 @@ pub(crate) fn all_prefixes() -> String {
     PREFIXES.map(|(prefix, _)| prefix).join(", ")
 }
 
-/// The first line of `content` as cloud-init looks at it, cut to what a message can show.
-pub(crate) fn first_line(content: &[u8]) -> String {
-    const LONGEST: usize = 60;
-    let text = String::from_utf8_lossy(content);
-    let text = text.trim_start_matches(is_python_space);
-    let line = text.lines().next().unwrap_or_default();
-    match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}...", &line[..end]),
-        None => line.to_string(),
-    }
-}
-
 /// What Python's `str.lstrip` skips: Unicode's white space and four separators of ASCII.
 fn is_python_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\x1c'..='\x1f')
@@ -104,11 +92,5 @@ mod tests {
         for unknown in ["", "hello", "# cloud-config", "##template: jinja", "\u{feff}#!/bin/sh", "echo #!"] {
             assert_eq!(Kind::of(unknown.as_bytes()), None, "{unknown}");
         }
-    }
-
-    #[test]
-    fn the_first_line_is_shown_in_bounds() {
-        assert_eq!(first_line(b"\n\nhello\nworld"), "hello");
-        assert_eq!(first_line("é".repeat(100).as_bytes()), format!("{}...", "é".repeat(60)));
     }
 }

@@ -1,7 +1,7 @@
 //! One part: its file read, its content encoded.
 
 use crate::encoding::Encoded;
-use crate::kind::{Kind, all_prefixes, first_line};
+use crate::kind::{Kind, all_prefixes};
 use crate::name;
 use cerveza_manners::{Failure, Result};
 use std::io::{self, Read};
@@ -81,8 +81,8 @@ impl Body {
             return Err(Failure::usage("is empty"));
         }
         let kind = Kind::of(content).ok_or_else(|| {
-            let seen = first_line(content);
-            Failure::usage(format!("cloud-init does not know what begins with '{seen}'"))
+            // What it says instead may be a secret: messages end in logs and records.
+            Failure::usage("cloud-init does not know its first line")
                 .hint(format!("a part begins with one of {}", all_prefixes()))
         })?;
         Ok(Body {

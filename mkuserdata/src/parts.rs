@@ -52,12 +52,11 @@ impl Parts {
         self.parts.iter().filter(is_template).map(|part| part.path.as_str())
     }
 
-    /// The user-data of a host, at most [`LIMIT`](crate::LIMIT) bytes. A failure names the host where it is the
-    /// host's own.
+    /// The user-data of a host, at most [`LIMIT`](crate::LIMIT) bytes.
     pub fn build(&self, record: &Record) -> Result<Vec<u8>> {
         match self.templates().next() {
             None => self.build_fixed(),
-            Some(_) => self.render(record).map_err(|failure| failure.within(record.host())),
+            Some(_) => self.render(record),
         }
     }
 
@@ -70,13 +69,13 @@ impl Parts {
         self.fixed.get_or_init(build).clone()
     }
 
-    /// The user-data of each host, in order. The first failure ends it.
+    /// The user-data of each host, in order. The first failure ends it, and names the host where it is the host's own.
     pub fn build_all(&self, records: &[Record]) -> Result<Vec<Vec<u8>>> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = records.len().div_ceil(threads).max(1);
         std::thread::scope(|scope| {
             let build =
-                |records: &[Record]| records.iter().map(|record| self.build(record)).collect::<Result<Vec<_>>>();
+                |records: &[Record]| records.iter().map(|record| self.build_named(record)).collect::<Result<Vec<_>>>();
             let shares: Vec<_> = records.chunks(share).map(|share| scope.spawn(move || build(share))).collect();
             let mut all = Vec::with_capacity(records.len());
             for share in shares {
@@ -84,6 +83,14 @@ impl Parts {
             }
             Ok(all)
         })
+    }
+
+    /// What is wrong with parts that do not vary is no fault of a host's.
+    fn build_named(&self, record: &Record) -> Result<Vec<u8>> {
+        match self.templates().next() {
+            None => self.build_fixed(),
+            Some(_) => self.render(record).map_err(|failure| failure.within(record.host())),
+        }
     }
 
     /// What cloud-init will do with the parts that their owner may not expect.

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kit::{Moto, Outcome, Sandbox, element};
+use kit::{FakeEc2, Moto, Outcome, Reply, Sandbox, element, fake_ec2};
 use serde_json::{Value, json};
 
 fn launch(sandbox: &Sandbox, args: &[&str], stdin: &str) -> Outcome {
@@ -157,6 +157,10 @@ fn bad_input_launches_nothing() {
         "ec2-launch: Typo.yaml: line 2: unknown key \"security gruop\": did you mean \"security group\"?\n"
             .replace("Typo.yaml", "./Typo.yaml")
     );
+    assert_eq!(
+        refused(&["--profile", "MySQL", "--region", "all", "bad1"], ""),
+        "ec2-launch: --region all: name the one region to launch in\n"
+    );
     let elsewhere = sandbox.run("ec2-launch", &["--profile", "MySQL", "-z", "eu-west-1a", "bad1"], "").exits(2);
     assert_eq!(elsewhere.records()[0]["error"], "profile MySQL has no ami for eu-west-1");
     assert_eq!(sandbox.run("ec2-ls", &["bad*", "-1"], "").exits(0).stdout, "");
@@ -187,6 +191,52 @@ fn an_unwritable_stdout_is_said_and_what_was_done_too() {
     assert_eq!(run.stderr, "ec2-launch: 2 hosts: 2 launched\n");
     assert_eq!(sandbox.run("ec2-ls", &["-1", "closed*"], "").exits(0).stdout, "closed1\nclosed2\n");
     assert!(sandbox.run("ec2-launch", &["--help"], "").exits(0).stdout.contains("Usage: ec2-launch"));
+}
+
+#[test]
+fn a_launch_whose_answer_got_lost_is_found_and_not_made_twice() {
+    let ec2 = FakeEc2::start(|request| match request.split('&').next() {
+        Some("Action=RunInstances") => Reply::HangUp,
+        _ if request.contains("tag%3AName") => fake_ec2::instances(&[], None),
+        _ => fake_ec2::instances(&[("i-0123456789abcdef0", "lost1", "running")], None),
+    });
+    let mut sandbox = Moto::shared().sandbox();
+    sandbox.file("Lost.yaml", "ami: ami-1\ninstance type: t3.micro\n");
+    sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
+    let run = sandbox.run("ec2-launch", &["--profile", "Lost", "lost1"], "").exits(0);
+    assert_eq!(run.records()[0]["instance_id"], "i-0123456789abcdef0");
+    let token = |request: &String| request.split('&').find(|pair| pair.starts_with("ClientToken=")).map(str::to_string);
+    let tokens: Vec<String> = ec2.requests().iter().filter_map(token).collect();
+    assert!(tokens.len() > 1, "{tokens:?}");
+    assert!(tokens.iter().all(|token| *token == tokens[0]), "{tokens:?}");
+}
+
+#[test]
+fn bad_input_of_one_host_leaves_the_others_undone() {
+    let moto = Moto::shared();
+    let sandbox = moto.sandbox();
+    sandbox.file("Role.yaml", moto.profile() + "  user data: role.sh.j2\n");
+    sandbox.file("role.sh.j2", "#!/bin/sh\necho {{ tags.role }}\n");
+    let hosts = "{\"host\":\"half1\",\"tags\":{\"role\":\"db\"}}\nhalf2\n";
+    let run = sandbox.run("ec2-launch", &["--profile", "Role"], hosts).exits(2);
+    assert_eq!(run.records()[0]["error"], "not done: the input of another host is bad");
+    assert!(run.stderr.contains("ec2-launch: half2: "), "{}", run.stderr);
+    assert!(!run.stderr.contains("half2: half2"), "{}", run.stderr);
+    assert_eq!(sandbox.run("ec2-ls", &["-1", "half*"], "").exits(0).stdout, "");
+}
+
+#[test]
+fn an_id_is_no_name_to_launch_by() {
+    let sandbox = Moto::shared().sandbox();
+    let run = launch(&sandbox, &["i-0123456789abcdef0"], "").exits(3);
+    assert_eq!(run.records()[0]["error"], "no such instance");
+}
+
+#[test]
+fn without_waiting_hosts_come_out_as_they_are() {
+    let sandbox = Moto::shared().sandbox();
+    let run = launch(&sandbox, &["--no-wait", "soon1"], "").exits(0);
+    assert!(["pending", "running"].contains(&run.records()[0]["state"].as_str().unwrap()), "{}", run.stdout);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! `ec2-ls` against the EC2 stand-in.
 
-use kit::{Moto, REGION, Sandbox};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use kit::fake_ec2::instances as instances_of;
+use kit::{FakeEc2, Moto, REGION, Reply, Sandbox};
+use std::time::{Duration, Instant};
 
 /// Launches hosts by direct calls: ec2-ls is tested alone.
 fn instances(moto: &Moto, hosts: &[(&str, &str)]) {
@@ -70,53 +70,46 @@ fn more_instances_than_a_filter_takes_all_come_out() {
     assert_eq!(run.stdout.lines().count(), 230);
 }
 
-/// EC2 pages instances, also within one reservation; the stand-in pages reservations. So this answers as EC2 documents
-/// it: a first page with a token, and the second to who brings the token back.
+/// EC2 pages instances, also within one reservation; the stand-in pages reservations.
 #[test]
 fn every_page_is_read() {
-    let server = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", server.local_addr().unwrap());
-    let pages = std::thread::spawn(move || {
-        let page = |id: &str, host: &str, token: &str| {
-            format!(
-                "<DescribeInstancesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><reservationSet><item>\
-                 <reservationId>r-1</reservationId><ownerId>123456789012</ownerId><instancesSet><item><instanceId>{id}\
-                 </instanceId><tagSet><item><key>Name</key><value>{host}</value></item></tagSet></item></instancesSet>\
-                 </item></reservationSet>{token}</DescribeInstancesResponse>"
-            )
-        };
-        let first = answer(&server, &page("i-1", "page1", "<nextToken>more</nextToken>"));
-        let second = answer(&server, &page("i-2", "page2", ""));
-        (first, second)
+    let ec2 = FakeEc2::start(|request| match request.contains("NextToken=more") {
+        false => instances_of(&[("i-1", "page1", "running")], Some("more")),
+        true => instances_of(&[("i-2", "page2", "running")], None),
     });
     let mut sandbox = Moto::shared().sandbox();
-    sandbox.env("AWS_ENDPOINT_URL", endpoint);
+    sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
     assert_eq!(sandbox.run("ec2-ls", &["-1"], "").exits(0).stdout, "page1\npage2\n");
-    let (first, second) = pages.join().unwrap();
-    assert!(!first.contains("NextToken"), "{first}");
-    assert!(second.contains("NextToken=more"), "{second}");
+    assert_eq!(ec2.requests().len(), 2);
 }
 
-/// Answers one request, and gives its body.
-fn answer(server: &TcpListener, xml: &str) -> String {
-    let mut reader = BufReader::new(server.accept().expect("a client").0);
-    let mut length = 0;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).expect("a header");
-        match header.to_ascii_lowercase().split_once(": ") {
-            Some(("content-length", value)) => length = value.trim().parse().expect("a length"),
-            Some(_) => {}
-            None if header.trim().is_empty() => break,
-            None => {}
-        }
+#[test]
+fn a_region_that_does_not_answer_is_said_and_the_others_are_listed() {
+    let moto = Moto::shared();
+    instances(moto, &[("partial1", "partial")]);
+    let sandbox = moto.sandbox();
+    // The stand-in knows no such region, and answers with no EC2 error at all.
+    for line in ["ec2-ls -r us-east-1,nosuch-1 -1 role=partial", "ec2-ls -r us-east-1,nosuch-1 -1 role=partial | true"]
+    {
+        let run = sandbox.sh(line).exits(3);
+        assert!(run.stderr.starts_with("ec2-ls: DescribeInstances in nosuch-1: "), "{line}: {}", run.stderr);
     }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).expect("a body");
-    let head =
-        format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\nContent-Length: {}", xml.len());
-    write!(reader.get_mut(), "{head}\r\n\r\n{xml}").expect("an answer sent");
-    String::from_utf8(body).expect("a form")
+    assert_eq!(sandbox.sh("ec2-ls -r us-east-1,nosuch-1 -1 role=partial").stdout, "partial1\n");
+}
+
+#[test]
+fn an_inventory_of_several_regions_is_looked_up_where_each_host_is() {
+    let moto = Moto::shared();
+    instances(moto, &[("inventory1", "inventory")]);
+    let sandbox = moto.sandbox();
+    let saved = sandbox.run("ec2-ls", &["-r", "us-east-1,us-west-2", "role=inventory"], "").exits(0).stdout;
+    let mine = saved.replacen('{', "{\"mine\":[1.0],", 1);
+    let elsewhere = "{\"host\":\"x\",\"instance_id\":\"i-0123456789abcdef0\",\"region\":\"eu-west-1\"}\n";
+    let mut sandbox = sandbox;
+    sandbox.env("AWS_REGION", "us-west-2");
+    let run = sandbox.run("ec2-ls", &["-"], mine.clone() + elsewhere).exits(1);
+    assert_eq!(run.stdout, mine);
+    assert_eq!(run.stderr, "ec2-ls: not found: x\n");
 }
 
 #[test]
@@ -177,11 +170,39 @@ fn what_keeps_it_from_ec2_is_one_clear_line() {
     assert!(run.stderr.starts_with("ec2-ls: no region"), "{}", run.stderr);
 
     let mut sandbox = moto.sandbox();
+    sandbox.env("AWS_PROFILE", "nosuch").env("AWS_ACCESS_KEY_ID", "").env("AWS_SECRET_ACCESS_KEY", "");
+    let run = sandbox.run("ec2-ls", &[], "").exits(2);
+    assert!(run.stderr.contains("nosuch"), "{}", run.stderr);
+
+    let mut sandbox = moto.sandbox();
+    sandbox.env("AWS_ENDPOINT_URL", "");
+    let run = sandbox.run("ec2-ls", &[], "").exits(2);
+    assert!(run.stderr.starts_with("ec2-ls: AWS_ENDPOINT_URL is set and empty\n"), "{}", run.stderr);
+
+    let mut sandbox = moto.sandbox();
     sandbox.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
     let run = sandbox.run("ec2-ls", &[], "").exits(2);
     let expected =
         "ec2-ls: DescribeInstances in us-east-1: the endpoint cannot be reached: Connection refused (os error 111)\n";
     assert_eq!(run.stderr, expected);
+}
+
+#[test]
+fn a_credential_process_that_hangs_is_given_up_and_ctrl_c_is_obeyed() {
+    let moto = Moto::shared();
+    let mut sandbox = moto.sandbox();
+    sandbox.file(".aws/config", "[profile slow]\ncredential_process = sleep 600\n");
+    sandbox.env("AWS_PROFILE", "slow").env("AWS_ACCESS_KEY_ID", "").env("AWS_SECRET_ACCESS_KEY", "");
+    let started = Instant::now();
+    let run = sandbox.run("ec2-ls", &[], "").exits(2);
+    assert!(started.elapsed() < Duration::from_secs(100), "{:?}", started.elapsed());
+    assert!(run.stderr.starts_with("ec2-ls: "), "{}", run.stderr);
+
+    let silent = FakeEc2::start(|_| Reply::Silence);
+    let mut sandbox = moto.sandbox();
+    sandbox.env("AWS_ENDPOINT_URL", &silent.endpoint);
+    let run = sandbox.sh("timeout --preserve-status -s INT 2 ec2-ls").exits(130);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "ec2-ls: interrupted\n"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `ec2-power` against the EC2 stand-in.
 
-use kit::{Moto, Sandbox};
+use kit::{FakeEc2, Moto, Reply, Sandbox, fake_ec2};
+use std::time::{Duration, Instant};
 
 fn with_hosts(hosts: &str) -> Sandbox {
     let sandbox = Moto::shared().sandbox();
@@ -17,7 +18,11 @@ fn power_is_changed_and_what_is_so_already_is_left() {
     let run = sandbox.run("ec2-power", &["start", "--wait", "power[1-3]"], "").exits(0);
     assert!(run.records().iter().all(|record| record["state"] == "running"), "{}", run.stdout);
     assert_eq!(run.stderr, "ec2-power: 3 hosts: 2 started, 1 left as is\n");
-    sandbox.run("ec2-power", &["reboot", "power3"], "").exits(0);
+    let run = sandbox.run("ec2-power", &["reboot", "power3"], "").exits(0);
+    assert_eq!((&run.records()[0]["action"], &run.records()[0]["state"]), (&"reboot".into(), &"running".into()));
+    // One instance that is found twice is no two of one name.
+    let run = sandbox.run("ec2-power", &["stop", "-r", "us-east-1,us-east-1", "power3"], "").exits(0);
+    assert_eq!(run.stderr, "ec2-power: 1 host: 1 stopped\n");
 }
 
 #[test]
@@ -70,8 +75,41 @@ fn one_bad_host_leaves_the_others_to_be_done() {
     assert_eq!(run.records()[2]["error"], "no live instance has this name");
     let gone = "{\"host\":\"x\",\"instance_id\":\"i-0123456789abcdef0\"}\nbad1\n";
     let run = sandbox.run("ec2-power", &["start"], gone).exits(3);
-    assert_eq!(run.records()[0]["error"], "no live instance has this name");
+    assert_eq!(run.records()[0]["error"], "no such instance");
+    assert_eq!(run.records()[0]["action"], "none");
     assert_eq!(run.records()[1]["action"], "start");
+}
+
+#[test]
+fn ctrl_c_while_ec2_is_silent_gives_every_record_back() {
+    let silent = FakeEc2::start(|_| Reply::Silence);
+    let mut sandbox = Moto::shared().sandbox();
+    sandbox.env("AWS_ENDPOINT_URL", &silent.endpoint);
+    let run = sandbox
+        .sh("printf '{\"mine\":1,\"host\":\"a\"}\nb\n' | timeout --preserve-status -s INT 2 ec2-power stop")
+        .exits(130);
+    let records = run.records();
+    assert_eq!(records.len(), 2);
+    assert_eq!((&records[0]["mine"], &records[0]["error"]), (&1.into(), &"interrupted".into()));
+    assert_eq!(run.stderr, "ec2-power: [ab]: interrupted\nec2-power: 2 hosts: 2 failed\n".replace("[ab]", "a,b"));
+}
+
+#[test]
+fn a_wait_ends_in_time_though_ec2_falls_silent() {
+    let ec2 = FakeEc2::start(|request| match request.split('&').next() {
+        Some("Action=DescribeInstances") if request.contains("tag%3AName") => {
+            fake_ec2::instances(&[("i-0123456789abcdef0", "wait1", "running")], None)
+        }
+        Some("Action=StopInstances") => Reply::Xml("<StopInstancesResponse/>".to_string()),
+        _ => Reply::Silence,
+    });
+    let mut sandbox = Moto::shared().sandbox();
+    sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
+    let started = Instant::now();
+    let run = sandbox.run("ec2-power", &["stop", "--wait", "--timeout", "2", "wait1"], "").exits(3);
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert_eq!(run.records()[0]["error"], "i-0123456789abcdef0 was not seen after 2 s");
+    assert_eq!(run.records()[0]["action"], "stop");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The kit of the end-to-end tests: the built tools in a sandbox of their own, and the real servers they speak to.
 
 pub mod cloud_init;
+pub mod fake_ec2;
 mod moto;
 mod sandbox;
 mod sshd;
 
+pub use fake_ec2::{FakeEc2, Reply};
 pub use moto::{Moto, REGION, element};
 pub use sandbox::{Outcome, Sandbox, records};
 pub use sshd::Sshd;

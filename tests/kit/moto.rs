@@ -32,9 +32,11 @@ impl Moto {
     fn start() -> Moto {
         let server = crate::target_dir().join("venv/bin/moto_server");
         assert!(server.is_file(), "the EC2 stand-in is not installed ({}): run `make setup`", server.display());
-        // The shell ends the server when its stdin does: when this process is no more.
+        // The shell ends the server when its stdin does: when this process is no more; and when Ctrl-C ends the shell.
+        // It lets go of stderr, so that the end of a server that dies at its start is seen.
+        let keeper = r#""$@" & server=$!; trap 'kill "$server"' EXIT; exec 2>/dev/null; read -r _"#;
         let mut child = Command::new("bash")
-            .args(["-c", r#""$@" & server=$!; read -r _; kill $server"#, "moto"])
+            .args(["-c", keeper, "moto"])
             .arg(server)
             .args(["-H", "127.0.0.1", "-p", "0"])
             .env_clear()

@@ -79,16 +79,16 @@ fn each_bad_part_is_named_with_what_is_wrong() {
         assert_eq!(run.stdout, "");
         run.stderr.lines().next().unwrap().to_string()
     };
-    let unknown = "cloud-init does not know what begins with";
+    let unknown = "cloud-init does not know its first line";
     assert_eq!(refused(&[]), "mkuserdata: no parts are given");
     assert_eq!(refused(&["missing"]), "mkuserdata: cannot read missing: No such file or directory (os error 2)");
     assert_eq!(refused(&["folder"]), "mkuserdata: cannot read folder: Is a directory (os error 21)");
     assert_eq!(refused(&["/dev/zero"]), "mkuserdata: cannot read /dev/zero: larger than 16 MiB");
     assert_eq!(refused(&["empty.sh"]), "mkuserdata: empty.sh: is empty");
     assert_eq!(refused(&["blank.sh"]), "mkuserdata: blank.sh: is empty");
-    assert_eq!(refused(&["base.txt", "prose.txt"]), format!("mkuserdata: prose.txt: {unknown} 'Hello world'"));
-    assert_eq!(refused(&["near.txt"]), format!("mkuserdata: near.txt: {unknown} '# cloud-config'"));
-    assert_eq!(refused(&["bom.sh"]), format!("mkuserdata: bom.sh: {unknown} '\u{feff}#!/bin/sh'"));
+    assert_eq!(refused(&["base.txt", "prose.txt"]), format!("mkuserdata: prose.txt: {unknown}"));
+    assert_eq!(refused(&["near.txt"]), format!("mkuserdata: near.txt: {unknown}"));
+    assert_eq!(refused(&["bom.sh"]), format!("mkuserdata: bom.sh: {unknown}"));
     let twins = "cloud-init would write both as setup.sh, one over the other";
     assert_eq!(refused(&["setup.sh", "folder/setup.sh"]), format!("mkuserdata: setup.sh and folder/setup.sh: {twins}"));
     assert_eq!(refused(&["set up.sh", "setup.sh"]), format!("mkuserdata: set up.sh and setup.sh: {twins}"));

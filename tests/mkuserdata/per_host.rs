@@ -76,7 +76,7 @@ fn an_error_of_one_host_names_it_and_nothing_is_written() {
     let run =
         sandbox.run("mkuserdata", &["--per-host", "kind.j2"], "{\"host\":\"web1\",\"first\":\"hello\"}\n").exits(2);
     assert!(
-        run.stderr.starts_with("mkuserdata: web1: kind.j2: cloud-init does not know what begins with 'hello'\n"),
+        run.stderr.starts_with("mkuserdata: web1: kind.j2: cloud-init does not know its first line\n"),
         "{}",
         run.stderr
     );

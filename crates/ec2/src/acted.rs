@@ -2,7 +2,6 @@
 
 use crate::change::Change;
 use crate::client::Ec2;
-use crate::interrupt::Interrupt;
 use crate::wait::WaitArgs;
 use cerveza_manners::{ProgressArgs, Result};
 use cerveza_record::Record;
@@ -33,13 +32,7 @@ impl Acted {
 
 impl Ec2 {
     /// Changes the hosts that `wanted` holds of, region by region; an instance given twice is changed once.
-    pub async fn change_all(
-        &self,
-        hosts: &mut [Acted],
-        wanted: impl Fn(&Acted) -> bool,
-        change: Change,
-        interrupt: &Interrupt,
-    ) {
+    pub async fn change_all(&self, hosts: &mut [Acted], wanted: impl Fn(&Acted) -> bool, change: Change) {
         let mut hosts = chosen(hosts, wanted);
         let mut regions: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (region, id) in hosts.iter().map(|host| host.place()) {
@@ -50,7 +43,7 @@ impl Ec2 {
         }
         let mut results: HashMap<String, Result<()>> = HashMap::new();
         for (region, ids) in regions {
-            let changed = self.change(&region, change, &ids, interrupt).await;
+            let changed = self.change(&region, change, &ids).await;
             results.extend(ids.into_iter().zip(changed));
         }
         for host in &mut hosts {
@@ -68,7 +61,6 @@ impl Ec2 {
         state: &str,
         args: &WaitArgs,
         progress: &ProgressArgs,
-        interrupt: &Interrupt,
     ) {
         let mut hosts = chosen(hosts, wanted);
         if hosts.is_empty() {
@@ -76,7 +68,7 @@ impl Ec2 {
         }
         let places: Vec<_> = hosts.iter().map(|host| host.place()).collect();
         let bar = progress.bar(places.len() as u64, "waiting");
-        let waited = self.wait(&places, state, args.timeout, interrupt, || bar.inc(1)).await;
+        let waited = self.wait(&places, state, args.timeout, || bar.inc(1)).await;
         bar.finish_and_clear();
         for host in &mut hosts {
             if let Some(waited) = waited.get(&host.id()) {
@@ -86,13 +78,19 @@ impl Ec2 {
         }
     }
 
-    /// Gives the hosts' records the facts as they are now. One that cannot be asked about keeps what it has.
+    /// Gives the hosts' records the facts as they are now. Where EC2 does not tell them the host has failed: what its
+    /// record says would be of before the change.
     pub async fn refresh_all(&self, hosts: &mut [Acted]) {
         let mut hosts = chosen(hosts, |_| true);
         let places: Vec<_> = hosts.iter().map(|host| host.place()).collect();
         let now = self.refresh(&places).await;
         for host in &mut hosts {
-            host.record.merge_some(now.get(&host.id()));
+            match now.get(&host.id()) {
+                Some(Ok(record)) => host.record.merge(record.clone()),
+                Some(Err(failure)) => host.result = Err(failure.clone().within("done, but its state now is unknown")),
+                // EC2 lists a new instance after a moment.
+                None => {}
+            }
         }
     }
 }

@@ -32,7 +32,10 @@ where
             Ok(()) => results.extend(batch.iter().map(|_| Ok(()))),
             Err(refused) if refused.divisible && batch.len() > 1 => {
                 for host in batch {
-                    results.push(call(host.clone()).await.map_err(|refused| refused.failure));
+                    results.push(match stop() {
+                        true => Err(Failure::interrupted().within("not changed")),
+                        false => call(host.clone()).await.map_err(|refused| refused.failure),
+                    });
                 }
             }
             Err(refused) => results.extend(batch.iter().map(|_| Err(refused.failure.clone()))),

@@ -3,7 +3,6 @@
 use crate::batch::{Refused, in_batches};
 use crate::client::Ec2;
 use crate::failure::{code, failure};
-use crate::interrupt::Interrupt;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use cerveza_manners::Result;
 
@@ -46,7 +45,7 @@ const BATCH: usize = 50;
 
 impl Ec2 {
     /// Changes the instances `ids` of one region; one result an id, in order.
-    pub async fn change(&self, region: &str, change: Change, ids: &[String], interrupt: &Interrupt) -> Vec<Result<()>> {
+    pub async fn change(&self, region: &str, change: Change, ids: &[String]) -> Vec<Result<()>> {
         let client = &self.client(region);
         let hosts: Vec<_> = ids.iter().map(|id| vec![id.clone()]).collect();
         let call = |ids: Vec<String>| async move {
@@ -70,9 +69,21 @@ impl Ec2 {
                 }
             }
         };
-        in_batches(&hosts, BATCH, || interrupt.is_set(), call).await
+        in_batches(&hosts, BATCH, || self.is_interrupted(), call).await
     }
 }
+
+/// Codes that say nothing of a single id (EC2 API reference, "Error codes"): asking host by host would only add to it.
+const NOT_OF_ONE_ID: [&str; 8] = [
+    "AuthFailure",
+    "InternalError",
+    "InternalFailure",
+    "RequestExpired",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "Throttling",
+    "Unavailable",
+];
 
 /// A refusal that EC2 itself spoke may be for one id of many.
 pub(crate) fn refused<E, R>(call: &str, region: &str, error: &SdkError<E, R>) -> Refused
@@ -80,5 +91,8 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug + 'static,
 {
-    Refused { failure: failure(call, region, error), divisible: code(error).is_some() }
+    Refused {
+        failure: failure(call, region, error),
+        divisible: code(error).is_some_and(|code| !NOT_OF_ONE_ID.contains(&code)),
+    }
 }

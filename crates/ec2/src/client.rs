@@ -1,22 +1,21 @@
 //! Clients from the standard AWS configuration: environment, `~/.aws`, SSO, assumed roles, IMDS.
 
-use crate::failure::{failure, innermost};
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_credential_types::provider::ProvideCredentials;
-use aws_credential_types::provider::error::CredentialsError;
+use crate::failure::failure;
+use crate::interrupt::Interrupt;
+use aws_config::identity::IdentityCache;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::Client;
-use aws_smithy_http_client::{
-    Builder,
-    tls::{self, rustls_provider::CryptoMode},
-};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, Connector};
 use cerveza_manners::{Failure, Result};
 use std::collections::BTreeMap;
+use std::env;
 use std::future::Future;
 use std::sync::Mutex;
 use std::time::Duration;
-
-/// No region named anywhere: the words a user needs.
-const NO_REGION: &str = "no region: neither --region, AWS_REGION nor the AWS profile names one";
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct RegionArgs {
@@ -31,51 +30,82 @@ pub struct Ec2 {
     config: SdkConfig,
     regions: Vec<String>,
     clients: Mutex<BTreeMap<String, Client>>,
+    pub(crate) interrupt: Interrupt,
 }
 
 /// Runs what a tool does with EC2, on this thread.
-pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Failure::usage(format!("cannot start: {error}")))?.block_on(work)
+    let runtime = runtime.map_err(|error| Failure::usage(format!("cannot start: {error}")))?;
+    Ok(runtime.block_on(work))
 }
 
 impl Ec2 {
-    /// Loads configuration and credentials; sends nothing to EC2 but for `--region all`.
+    /// Loads the configuration, and watches for Ctrl-C from then on; sends nothing to EC2 but for `--region all`.
     pub async fn connect(args: &RegionArgs) -> Result<Ec2> {
-        let http = Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
+        let interrupt = Interrupt::watch();
+        let interrupted = interrupt.clone();
+        tokio::select! {
+            connected = Ec2::load(args, interrupt) => connected,
+            () = interrupted.wait() => Err(Failure::interrupted()),
+        }
+    }
+
+    async fn load(args: &RegionArgs, interrupt: Interrupt) -> Result<Ec2> {
+        // The SDK takes an empty one for an address, and panics.
+        let endpoints = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2"];
+        if let Some(empty) = endpoints.iter().find(|name| env::var_os(name).is_some_and(|value| value.is_empty())) {
+            return Err(Failure::usage(format!("{empty} is set and empty")).hint("unset it, or give it an address"));
+        }
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .operation_attempt_timeout(Duration::from_secs(30))
             .operation_timeout(Duration::from_secs(120));
-        // Throttling is common when a fleet is changed: more attempts than the SDK's 3, within the bound above.
-        let retries = RetryConfig::standard().with_max_attempts(5);
+        // A credential process or an SSO login may be slow, but not for ever.
+        let identities = IdentityCache::lazy().load_timeout(Duration::from_secs(30));
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(http)
+            .http_client(http_client())
             .timeout_config(timeouts.build())
-            .retry_config(retries)
+            .identity_cache(identities.build())
+            // Throttling is common when a fleet is changed: more attempts than the SDK's 3, within the bound above.
+            .retry_config(RetryConfig::standard().with_max_attempts(5))
             .load()
             .await;
-        check_credentials(&config).await?;
-        let mut ec2 = Ec2 { config, regions: args.region.clone(), clients: Mutex::default() };
+        let mut ec2 = Ec2 { config, regions: args.region.clone(), clients: Mutex::default(), interrupt };
         if ec2.regions.is_empty() {
-            // AWS_REGION= is no region.
-            ec2.regions.extend(ec2.config.region().map(Region::to_string).filter(|region| !region.is_empty()));
+            ec2.regions.extend(ec2.configured_region());
         }
-        if ec2.regions == ["all"] {
+        if ec2.regions.iter().any(|region| region == "all") {
             ec2.regions = ec2.enabled_regions().await?;
         }
-        if let Some(bad) = ec2.regions.iter().find(|region| !is_region_name(region)) {
-            return Err(Failure::usage(format!("{bad:?} is no name of a region")));
-        }
+        ec2.regions.sort_unstable();
+        ec2.regions.dedup();
+        ec2.regions.iter().try_for_each(|region| check_region(region))?;
         Ok(ec2)
     }
 
-    /// The regions to look in, at least one.
+    /// AWS_REGION= is no region.
+    fn configured_region(&self) -> Option<String> {
+        self.config.region().map(Region::to_string).filter(|region| !region.is_empty())
+    }
+
+    /// The regions to look in, at least one, each once.
     pub fn regions(&self) -> Result<&[String]> {
         match self.regions.is_empty() {
-            true => Err(Failure::usage(NO_REGION).hint("give --region, as in --region us-east-1, or set AWS_REGION")),
+            true => Err(Failure::usage("no region: neither --region, AWS_REGION nor the AWS profile names one")
+                .hint("give --region, as in --region us-east-1, or set AWS_REGION")),
             false => Ok(&self.regions),
         }
+    }
+
+    /// Returns once Ctrl-C was pressed.
+    pub async fn interrupted(&self) -> Failure {
+        self.interrupt.wait().await;
+        Failure::interrupted()
+    }
+
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.is_set()
     }
 
     pub(crate) fn client(&self, region: &str) -> Client {
@@ -88,33 +118,28 @@ impl Ec2 {
     }
 
     async fn enabled_regions(&self) -> Result<Vec<String>> {
-        let home = self.config.region().map_or("us-east-1".to_string(), Region::to_string);
+        let home = self.configured_region().unwrap_or("us-east-1".to_string());
         let answer = self.client(&home).describe_regions().send().await;
         let answer = answer.map_err(|error| failure("DescribeRegions", &home, &error))?;
-        let mut names: Vec<String> = answer.regions().iter().filter_map(|region| region.region_name.clone()).collect();
-        names.sort_unstable();
-        Ok(names)
+        Ok(answer.regions().iter().filter_map(|region| region.region_name.clone()).collect())
     }
 }
 
-/// Asks for credentials before the first request: what is wrong with them is one message, not one a host.
-async fn check_credentials(config: &SdkConfig) -> Result<()> {
-    let hint = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`";
-    let Some(provider) = config.credentials_provider() else {
-        return Err(Failure::usage("no AWS credentials were found").hint(hint));
-    };
-    let Err(error) = provider.provide_credentials().await else {
-        return Ok(());
-    };
-    let what = match &error {
-        // Its own text lists every place that was looked in, wherever the user keeps credentials.
-        CredentialsError::CredentialsNotLoaded(_) => "no AWS credentials were found".to_string(),
-        error => format!("the AWS credentials cannot be used: {}", innermost(error)),
-    };
-    Err(Failure::usage(what).hint(hint))
+/// HTTPS by rustls with ring, through the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name, as AWS's own tools do.
+fn http_client() -> aws_sdk_ec2::config::SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
+    })
 }
 
 /// A region's name becomes part of a host name, so nothing else gets through.
-fn is_region_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+pub(crate) fn check_region(name: &str) -> Result<()> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    match !name.is_empty() && name.bytes().all(fits) {
+        true => Ok(()),
+        false => Err(Failure::usage(format!("{name:?} is no name of a region"))),
+    }
 }

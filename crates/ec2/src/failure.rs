@@ -1,5 +1,6 @@
 //! Errors of the SDK as sentences: which call, in which region, refused for what reason.
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use cerveza_manners::Failure;
 use std::error::Error;
@@ -11,6 +12,9 @@ where
     E: ProvideErrorMetadata + Error + 'static,
     R: std::fmt::Debug + 'static,
 {
+    if let Some(failure) = credentials(error) {
+        return failure;
+    }
     let why = match error {
         SdkError::ServiceError(service) => match service.err().code() {
             Some(code) => format!("{code}: {}", service.err().message().unwrap_or("no reason given").trim_end()),
@@ -29,6 +33,36 @@ where
     match hint(code) {
         Some(hint) => failure.hint(hint),
         None => failure,
+    }
+}
+
+/// What keeps the request from being signed, wherever in the chain the SDK says so.
+fn credentials(error: &(dyn Error + 'static)) -> Option<Failure> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<CredentialsError>() {
+            let profile = std::env::var("AWS_PROFILE").map(|profile| format!(" in the profile {profile}"));
+            let profile = profile.unwrap_or_default();
+            let what = match error {
+                // Its own text lists every place that was looked in, wherever the user keeps credentials.
+                CredentialsError::CredentialsNotLoaded(_) => format!("no AWS credentials were found{profile}"),
+                error => format!("the AWS credentials{profile} cannot be used: {}", innermost(error)),
+            };
+            let hint =
+                "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`";
+            return Some(Failure::usage(what).hint(hint));
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// Whether EC2 may have done what was asked for all the same: the request went out and no answer came back whole.
+pub(crate) fn is_ambiguous<E, R>(error: &SdkError<E, R>) -> bool {
+    match error {
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
+        SdkError::DispatchFailure(failure) => !failure.is_user(),
+        _ => false,
     }
 }
 

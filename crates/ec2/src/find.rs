@@ -1,7 +1,7 @@
 //! DescribeInstances: every page, in batches that EC2 takes.
 
 use crate::FILTER_VALUES;
-use crate::client::Ec2;
+use crate::client::{Ec2, check_region};
 use crate::failure::failure;
 use crate::instance::record;
 use aws_sdk_ec2::types;
@@ -47,22 +47,27 @@ impl Ec2 {
         Ok(found.into_iter().map(|(record, _)| record).collect())
     }
 
-    /// The instances (region, id) as they are now, by id. What cannot be asked or is not listed is left out.
-    pub async fn refresh(&self, instances: &[(String, String)]) -> HashMap<String, Record> {
+    /// The instances (region, id) as they are now, by id; one that is not listed is left out.
+    pub(crate) async fn refresh(&self, instances: &[(String, String)]) -> HashMap<String, Result<Record>> {
         let mut by_region: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (region, id) in instances {
             by_region.entry(region).or_default().push(id);
         }
         let mut now = HashMap::new();
         for (region, ids) in by_region {
-            let found = self.find(region, &[Filter::exact("instance-id", ids)]).await.unwrap_or_default();
-            now.extend(found.into_iter().map(|record| (record.str("instance_id").unwrap_or_default(), record)));
+            match self.find(region, &[Filter::exact("instance-id", &ids)]).await {
+                Ok(found) => {
+                    now.extend(found.into_iter().map(|it| (it.str("instance_id").unwrap_or_default(), Ok(it))))
+                }
+                Err(failure) => now.extend(ids.iter().map(|id| (id.to_string(), Err(failure.clone())))),
+            }
         }
         now
     }
 
     /// As [`Ec2::find`], with each instance's reason for its state.
     pub(crate) async fn describe(&self, region: &str, filters: &[Filter]) -> Result<Vec<(Record, Option<String>)>> {
+        check_region(region)?;
         let long = filters.iter().position(|filter| filter.values.len() > FILTER_VALUES);
         let Some(long) = long else {
             return self.describe_batch(region, filters).await;

@@ -1,7 +1,8 @@
 //! RunInstances: one named host a request, with all its tags in it.
 
 use crate::client::Ec2;
-use crate::failure::failure;
+use crate::failure::{failure, is_ambiguous};
+use crate::find::Filter;
 use crate::instance::record;
 use crate::tags::tag;
 use aws_sdk_ec2::types::{
@@ -10,6 +11,7 @@ use aws_sdk_ec2::types::{
 };
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// What to launch, decided in full: names of security groups are for the default VPC, with a subnet they are ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,8 +49,10 @@ pub struct Volume {
 }
 
 impl Ec2 {
-    /// Launches one instance. The SDK gives the request a ClientToken of its own, so its retries launch nothing twice.
+    /// Launches one instance. Its ClientToken keeps the SDK's retries from launching twice, and finds the instance
+    /// where EC2 launched it and its answer got lost.
     pub async fn launch(&self, request: &LaunchRequest) -> Result<Record> {
+        let token = random_token();
         let (ids, names): (Vec<_>, Vec<_>) =
             request.security_groups.iter().cloned().partition(|group| group.starts_with("sg-"));
         let zone = request.zone.as_ref().map(|zone| Placement::builder().availability_zone(zone).build());
@@ -66,6 +70,7 @@ impl Ec2 {
         let call = self
             .client(&request.region)
             .run_instances()
+            .client_token(&token)
             .min_count(1)
             .max_count(1)
             .image_id(&request.image_id)
@@ -80,7 +85,16 @@ impl Ec2 {
             .set_block_device_mappings(some(devices))
             .tag_specifications(tagged(ResourceType::Instance))
             .tag_specifications(tagged(ResourceType::Volume));
-        let answer = call.send().await.map_err(|error| failure("RunInstances", &request.region, &error))?;
+        let answer = match call.send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let failure = failure("RunInstances", &request.region, &error);
+                return match is_ambiguous(&error) {
+                    true => self.launched_all_the_same(&request.region, token, failure).await,
+                    false => Err(failure),
+                };
+            }
+        };
         match answer.instances() {
             [instance] => Ok(record(instance, &request.region, answer.owner_id())),
             others => Err(Failure::unreached(format!(
@@ -90,6 +104,20 @@ impl Ec2 {
             ))),
         }
     }
+}
+
+impl Ec2 {
+    async fn launched_all_the_same(&self, region: &str, token: String, failure: Failure) -> Result<Record> {
+        let found = self.find(region, &[Filter::exact("client-token", [token])]).await.unwrap_or_default();
+        let hint = "it may have been launched all the same: look with ec2-ls before you run this again";
+        found.into_iter().next().ok_or(failure.hint(hint))
+    }
+}
+
+/// Unique over all runs and users of an account: 128 bits from the randomly keyed hasher of the standard library.
+fn random_token() -> String {
+    let random = || RandomState::new().build_hasher().finish();
+    format!("cerveza-{:016x}{:016x}", random(), random())
 }
 
 fn device(volume: &Volume) -> BlockDeviceMapping {

@@ -1,12 +1,12 @@
 //! From hosts as given (a name, an instance id, a record of either) to the instances they are now.
 
-use crate::client::Ec2;
+use crate::client::{Ec2, RegionArgs, check_region};
 use crate::find::Filter;
 use crate::{CONCURRENCY, LIVE_STATES};
 use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::Record;
 use futures_util::stream::{self, StreamExt};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What a host is in EC2 now.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +24,9 @@ impl Found {
     pub fn instance(self, host: &Record) -> Result<Record> {
         match self {
             Found::One(record) => Ok(record),
-            Found::Absent if is_instance_id(host.host()) => Err(Failure::unreached("no such instance")),
+            Found::Absent if host.str("instance_id").is_some() || is_instance_id(host.host()) => {
+                Err(Failure::unreached("no such instance"))
+            }
             Found::Absent => Err(Failure::unreached("no live instance has this name")),
             Found::Several(ids) => {
                 Err(Failure::unreached(format!("several live instances have this name: {}", ids.join(", ")))
@@ -36,41 +38,57 @@ impl Found {
 }
 
 /// How one host is looked up.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Key {
     Id(String),
     Name(String),
 }
 
+/// How a tool takes its hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// A record with an `instance_id` by that, whatever its state; a host named like an instance id too; any other by
+    /// its `Name` tag among the live instances.
+    Instance,
+    /// By name, whatever instance the host was when its record was written.
+    Name,
+}
+
+/// Connects and looks each host up, in order: in its record's `region`, else in all that `args` name. What keeps it
+/// from either is each host's own failure, so that no record is lost.
+pub async fn locate(args: &RegionArgs, hosts: &[Record], by: By) -> (Option<Ec2>, Vec<Found>) {
+    let unknown = |failure: Failure| hosts.iter().map(|_| Found::Unknown(failure.clone())).collect();
+    let ec2 = match Ec2::connect(args).await {
+        Ok(ec2) => ec2,
+        Err(failure) => return (None, unknown(failure)),
+    };
+    let found = tokio::select! {
+        found = ec2.locate(hosts, by) => found.unwrap_or_else(unknown),
+        failure = ec2.interrupted() => unknown(failure),
+    };
+    (Some(ec2), found)
+}
+
 impl Ec2 {
-    /// Looks each host up, in order. A record with an `instance_id` is looked up by it, whatever its state; a host
-    /// named like an instance id too; any other by its `Name` tag among the live instances. A record's `region` is
-    /// where it is looked for, else all of `regions`.
-    pub async fn locate(&self, hosts: &[Record]) -> Result<Vec<Found>> {
-        self.locate_by(hosts, |host| match host.str("instance_id") {
-            Some(id) => Key::Id(id),
-            None => name_key(host),
-        })
-        .await
-    }
-
-    /// As [`Ec2::locate`], but a host is its name, whatever instance it was when its record was written.
-    pub async fn locate_by_name(&self, hosts: &[Record]) -> Result<Vec<Found>> {
-        self.locate_by(hosts, name_key).await
-    }
-
-    async fn locate_by(&self, hosts: &[Record], key: impl Fn(&Record) -> Key) -> Result<Vec<Found>> {
-        let mut wanted: BTreeMap<String, Vec<Key>> = BTreeMap::new();
+    async fn locate(&self, hosts: &[Record], by: By) -> Result<Vec<Found>> {
+        let mut wanted: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
         let mut places = Vec::new();
         for host in hosts {
+            let key = match host.str("instance_id") {
+                Some(id) if by == By::Instance => Key::Id(id),
+                _ => name_key(host),
+            };
             let regions = match host.str("region") {
-                Some(region) => vec![region],
+                Some(region) => {
+                    check_region(&region).map_err(|failure| failure.within(host.host()))?;
+                    vec![region]
+                }
                 None => self.regions()?.to_vec(),
             };
             for region in &regions {
-                wanted.entry(region.clone()).or_default().push(key(host));
+                wanted.entry(region.clone()).or_default().insert(key.clone());
             }
-            places.push((key(host), regions));
+            places.push((key, regions));
         }
         let answers = stream::iter(wanted).map(|(region, keys)| async move {
             let found = self.lookup(&region, &keys).await;
@@ -82,7 +100,7 @@ impl Ec2 {
             // Not one host could be asked about: nothing can be done.
             for place in &mut places {
                 if let Found::Unknown(failure) = place {
-                    failure.status = Status::Usage;
+                    failure.status = failure.status.max(Status::Usage);
                 }
             }
         }
@@ -90,7 +108,7 @@ impl Ec2 {
     }
 
     /// The instances of one region under the keys they were asked for by.
-    async fn lookup(&self, region: &str, keys: &[Key]) -> Result<HashMap<Key, Vec<Record>>> {
+    async fn lookup(&self, region: &str, keys: &BTreeSet<Key>) -> Result<HashMap<Key, Vec<Record>>> {
         let ids = keys.iter().filter_map(|key| match key {
             Key::Id(id) => Some(id),
             Key::Name(_) => None,

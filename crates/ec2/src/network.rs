@@ -62,7 +62,11 @@ impl Ec2 {
     /// one, and returns it.
     pub async fn associate_own_address(&self, region: &str, instance_id: &str, host: &str) -> Result<String> {
         let kept = self.addresses(region, "tag:Name", &crate::find::escape(host)).await?;
-        let is_free = |address: &&Address| address.instance_id().is_none_or(str::is_empty);
+        if let Some(has) = kept.iter().find(|address| address.instance_id() == Some(instance_id)) {
+            return Ok(has.public_ip().unwrap_or_default().to_string());
+        }
+        // An address may be in use by what is no instance: a NAT gateway, a network interface.
+        let is_free = |address: &&Address| address.association_id().is_none_or(str::is_empty);
         if let Some(free) = kept.iter().find(is_free) {
             self.associate(region, instance_id, free.allocation_id().unwrap_or_default()).await?;
             return Ok(free.public_ip().unwrap_or_default().to_string());

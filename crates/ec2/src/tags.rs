@@ -3,7 +3,6 @@
 use crate::batch::in_batches;
 use crate::change::refused;
 use crate::client::Ec2;
-use crate::interrupt::Interrupt;
 use aws_sdk_ec2::types::Tag;
 use cerveza_manners::Result;
 
@@ -41,13 +40,7 @@ pub fn check_tag(key: &str, value: &str) -> std::result::Result<(), String> {
 
 impl Ec2 {
     /// Sets and removes tags in one region. `hosts` has the ids of each host's resources; one result a host, in order.
-    pub async fn tag(
-        &self,
-        region: &str,
-        hosts: &[Vec<String>],
-        tags: &Tags,
-        interrupt: &Interrupt,
-    ) -> Vec<Result<()>> {
+    pub async fn tag(&self, region: &str, hosts: &[Vec<String>], tags: &Tags) -> Vec<Result<()>> {
         let client = &self.client(region);
         let set: &Vec<Tag> = &tags.set.iter().map(|(key, value)| tag(key, Some(value))).collect();
         let remove: &Vec<Tag> = &tags.remove.iter().map(|key| tag(key, None)).collect();
@@ -62,7 +55,7 @@ impl Ec2 {
             }
             Ok(())
         };
-        in_batches(hosts, BATCH, || interrupt.is_set(), call).await
+        in_batches(hosts, BATCH, || self.is_interrupted(), call).await
     }
 }
 

@@ -2,12 +2,12 @@
 
 use crate::client::Ec2;
 use crate::find::Filter;
-use crate::interrupt::Interrupt;
 use cerveza_manners::{Failure, Result, parse_duration};
 use cerveza_record::Record;
+use futures_util::future::join_all;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct WaitArgs {
@@ -45,7 +45,6 @@ impl Ec2 {
         instances: &[(String, String)],
         state: &str,
         timeout: Duration,
-        interrupt: &Interrupt,
         mut reached: impl FnMut(),
     ) -> HashMap<String, Waited> {
         let deadline = Instant::now() + timeout;
@@ -53,11 +52,14 @@ impl Ec2 {
         for (region, id) in instances {
             waiting.entry(region).or_default().push(id);
         }
-        let mut looks = Looks::new();
+        let unseen = |(_, id): &(String, String)| (id.clone(), (None, Look::Open(format!("{id} was not seen"))));
+        let mut looks: Looks = instances.iter().map(unseen).collect();
         let mut pause = FIRST_PAUSE;
         loop {
-            for (region, ids) in &waiting {
-                self.look(region, ids, state, &mut looks).await;
+            let look = join_all(waiting.iter().map(|(region, ids)| self.look(region, ids)));
+            tokio::select! {
+                seen = timeout_at(deadline, look) => seen.into_iter().flatten().for_each(|seen| note(seen, state, &mut looks)),
+                () = self.interrupt.wait() => {}
             }
             for ids in waiting.values_mut() {
                 let before = ids.len();
@@ -65,17 +67,20 @@ impl Ec2 {
                 (ids.len()..before).for_each(|_| reached());
             }
             waiting.retain(|_, ids| !ids.is_empty());
-            if waiting.is_empty() || Instant::now() >= deadline || interrupt.is_set() {
+            if waiting.is_empty() || Instant::now() >= deadline || self.is_interrupted() {
                 break;
             }
-            sleep_until(deadline.min(Instant::now() + pause)).await;
+            tokio::select! {
+                () = sleep_until(deadline.min(Instant::now() + pause)) => {}
+                () = self.interrupt.wait() => {}
+            }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         let waited = |(id, (record, look))| {
             let outcome = match look {
                 Look::Reached => Ok(()),
                 Look::Ended(failure) => Err(failure),
-                Look::Open(why) if interrupt.is_set() => Err(Failure::interrupted().within(why)),
+                Look::Open(why) if self.is_interrupted() => Err(Failure::interrupted().within(why)),
                 Look::Open(why) => Err(Failure::unreached(format!("{why} after {} s", timeout.as_secs_f64()))
                     .hint("wait longer with --timeout, or look again with ec2-ls")),
             };
@@ -84,39 +89,51 @@ impl Ec2 {
         looks.into_iter().map(waited).collect()
     }
 
-    /// One look at the instances of a region. An instance that was seen before and is not now keeps its record.
-    async fn look(&self, region: &str, ids: &[&str], state: &str, looks: &mut Looks) {
-        let (seen, failed) = match self.describe(region, &[Filter::exact("instance-id", ids)]).await {
-            Ok(seen) => (seen, None),
-            Err(failure) => (Vec::new(), Some(failure)),
+    /// One look at the instances of a region.
+    async fn look(&self, region: &str, ids: &[&str]) -> Seen {
+        let ids: Vec<String> = ids.iter().map(|id| id.to_string()).collect();
+        let seen = self.describe(region, &[Filter::exact("instance-id", &ids)]).await;
+        Seen { ids, seen }
+    }
+}
+
+/// What one look at a region gave: the instances that were asked for, and those that were listed.
+struct Seen {
+    ids: Vec<String>,
+    seen: Result<Vec<(Record, Option<String>)>>,
+}
+
+/// Takes note of a look. An instance that was seen before and is not now keeps its record.
+fn note(Seen { ids, seen }: Seen, state: &str, looks: &mut Looks) {
+    let (seen, failed) = match seen {
+        Ok(seen) => (seen, None),
+        Err(failure) => (Vec::new(), Some(failure)),
+    };
+    let by_id =
+        |(record, reason): (Record, Option<String>)| (record.str("instance_id").unwrap_or_default(), (record, reason));
+    let mut seen: HashMap<String, (Record, Option<String>)> = seen.into_iter().map(by_id).collect();
+    for id in ids {
+        let (record, look) = match (seen.remove(&id), &failed) {
+            (Some((record, reason)), _) => {
+                let look = judge(&id, &record.str("state").unwrap_or_default(), reason, state);
+                (Some(record), look)
+            }
+            (None, Some(failure)) => (None, Look::Open(format!("{id} was not seen to be {state}: {failure}"))),
+            (None, None) => (None, Look::Open(format!("{id} is not listed"))),
         };
-        let by_id = |(record, reason): (Record, Option<String>)| {
-            (record.str("instance_id").unwrap_or_default(), (record, reason))
-        };
-        let mut seen: HashMap<String, (Record, Option<String>)> = seen.into_iter().map(by_id).collect();
-        for id in ids {
-            let (record, look) = match (seen.remove(*id), &failed) {
-                (Some((record, reason)), _) => {
-                    let look = judge(id, &record.str("state").unwrap_or_default(), reason, state);
-                    (Some(record), look)
-                }
-                (None, Some(failure)) => (None, Look::Open(format!("{id} was not seen to be {state}: {failure}"))),
-                (None, None) => (None, Look::Open(format!("{id} is not listed"))),
-            };
-            let known = looks.remove(*id).and_then(|(record, _)| record);
-            looks.insert(id.to_string(), (record.or(known), look));
-        }
+        let known = looks.remove(&id).and_then(|(record, _)| record);
+        looks.insert(id, (record.or(known), look));
     }
 }
 
 fn judge(id: &str, now: &str, reason: Option<String>, wanted: &str) -> Look {
+    let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
     match now {
         now if now == wanted => Look::Reached,
         "terminated" | "shutting-down" if wanted != "terminated" => {
-            let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
             Look::Ended(Failure::unreached(format!("{id} is {now}{reason}")))
         }
-        now => Look::Open(format!("{id} is still {now}")),
+        now => Look::Open(format!("{id} is still {now}{reason}")),
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// A longer wait is a slip, and far beyond it a clock cannot count.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Parses seconds (`30`, `0.5`) or a number with its unit (`500ms`, `5m`, `1h 30m`). Zero is refused: a bound of
 /// nothing would fail everything.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -13,6 +16,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     };
     if duration.is_zero() {
         return Err("must be longer than 0".to_string());
+    }
+    if duration > LONGEST {
+        return Err("must be at most 365 days".to_string());
     }
     Ok(duration)
 }
@@ -26,7 +32,7 @@ mod tests {
         assert_eq!(parse_duration("30"), Ok(Duration::from_secs(30)));
         assert_eq!(parse_duration("0.5"), Ok(Duration::from_millis(500)));
         assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
-        for bad in ["", "0", "-1", "NaN", "inf", "1e300", "5 parsecs"] {
+        for bad in ["", "0", "-1", "NaN", "inf", "1e300", "1e19", "366d", "5 parsecs"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
     }

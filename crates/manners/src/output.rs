@@ -1,6 +1,7 @@
 //! Output modes: a table where people look, JSON lines where programs read.
 
 use crate::table::{Column, table};
+use crate::visible::is_hidden;
 use crate::{Failure, Result, visible};
 use cerveza_record::Record;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -55,23 +56,28 @@ impl OutputArgs {
 pub struct RecordWriter<W: Write> {
     out: W,
     mode: OutputMode,
+    /// JSON escapes C0 alone; a terminal obeys more.
+    on_terminal: bool,
     columns: &'static [Column],
     rows: Vec<Record>,
 }
 
 impl RecordWriter<BufWriter<io::Stdout>> {
     pub fn stdout(mode: OutputMode, columns: &'static [Column]) -> Self {
-        RecordWriter::new(BufWriter::with_capacity(64 * 1024, io::stdout()), mode, columns)
+        let on_terminal = io::stdout().is_terminal();
+        let out = BufWriter::with_capacity(64 * 1024, io::stdout());
+        RecordWriter { on_terminal, ..RecordWriter::new(out, mode, columns) }
     }
 }
 
 impl<W: Write> RecordWriter<W> {
     pub fn new(out: W, mode: OutputMode, columns: &'static [Column]) -> Self {
-        RecordWriter { out, mode, columns, rows: Vec::new() }
+        RecordWriter { out, mode, on_terminal: false, columns, rows: Vec::new() }
     }
 
     pub fn write(&mut self, record: &Record) -> Result<()> {
         let written = match self.mode {
+            OutputMode::Json if self.on_terminal => writeln!(self.out, "{}", escaped(&record.to_string())),
             OutputMode::Json => writeln!(self.out, "{record}"),
             // A name with a newline in it must not become two names.
             OutputMode::Names => writeln!(self.out, "{}", visible(record.host())),
@@ -96,6 +102,18 @@ impl<W: Write> RecordWriter<W> {
         }
         self.flush()
     }
+}
+
+/// The same JSON with what a terminal would obey as `\u` escapes. Outside of strings JSON has nothing such.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match is_hidden(c) {
+            true => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => text.push(c),
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -124,6 +142,13 @@ mod tests {
         }
         writer.finish().unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn json_for_a_terminal_is_the_same_json() {
+        let json = "{\"host\":\"a\u{9b}\u{7f}\u{202e}é\"}";
+        assert_eq!(escaped(json), "{\"host\":\"a\\u009b\\u007f\\u202eé\"}");
+        assert_eq!(Record::parse(&escaped(json)).unwrap().host(), Record::parse(json).unwrap().host());
     }
 
     #[test]

@@ -1,0 +1,93 @@
+//! An endpoint that answers as EC2 documents it where the stand-in cannot: pages within a reservation, answers that
+//! never come.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What becomes of a request.
+pub enum Reply {
+    Xml(String),
+    /// The connection is closed without an answer.
+    HangUp,
+    /// Nothing is ever said.
+    Silence,
+}
+
+/// A running endpoint; its thread ends with the test process.
+pub struct FakeEc2 {
+    pub endpoint: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl FakeEc2 {
+    /// Serves on a free loopback port. `reply` decides by the body of each request, `Action=...&...`.
+    pub fn start(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> FakeEc2 {
+        let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let endpoint = format!("http://{}", server.local_addr().expect("an address"));
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (seen, reply) = (requests.clone(), Arc::new(reply));
+        std::thread::spawn(move || {
+            for client in server.incoming().flatten() {
+                let (seen, reply) = (seen.clone(), reply.clone());
+                std::thread::spawn(move || serve(client, &seen, &*reply));
+            }
+        });
+        FakeEc2 { endpoint, requests }
+    }
+
+    /// The bodies of the requests so far.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().expect("no panic while it was held").clone()
+    }
+}
+
+fn serve(client: TcpStream, seen: &Mutex<Vec<String>>, reply: &dyn Fn(&str) -> Reply) {
+    let mut client = BufReader::new(client);
+    let Some(body) = body(&mut client) else { return };
+    seen.lock().expect("no panic while it was held").push(body.clone());
+    match reply(&body) {
+        Reply::HangUp => {}
+        Reply::Silence => std::thread::sleep(Duration::from_secs(600)),
+        Reply::Xml(xml) => {
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close";
+            let _ = write!(client.get_mut(), "{head}\r\nContent-Length: {}\r\n\r\n{xml}", xml.len());
+        }
+    }
+}
+
+/// The body of one request; none where the client went away.
+fn body(client: &mut impl BufRead) -> Option<String> {
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        client.read_line(&mut header).ok()?;
+        if header.trim().is_empty() {
+            break;
+        }
+        if let Some(("content-length", value)) = header.to_ascii_lowercase().split_once(": ") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    client.read_exact(&mut body).ok()?;
+    String::from_utf8(body).ok()
+}
+
+/// An answer to DescribeInstances with these instances (id, Name, state) in one reservation.
+pub fn instances(instances: &[(&str, &str, &str)], next_token: Option<&str>) -> Reply {
+    let item = |(id, host, state): &(&str, &str, &str)| {
+        format!(
+            "<item><instanceId>{id}</instanceId><instanceState><name>{state}</name></instanceState><tagSet><item>\
+             <key>Name</key><value>{host}</value></item></tagSet></item>"
+        )
+    };
+    let items: String = instances.iter().map(item).collect();
+    let token = next_token.map(|token| format!("<nextToken>{token}</nextToken>")).unwrap_or_default();
+    Reply::Xml(format!(
+        "<DescribeInstancesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><reservationSet><item>\
+         <reservationId>r-1</reservationId><ownerId>123456789012</ownerId><instancesSet>{items}</instancesSet></item>\
+         </reservationSet>{token}</DescribeInstancesResponse>"
+    ))
+}
