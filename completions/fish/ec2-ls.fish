@@ -6,11 +6,11 @@ shutting-down\t''
 terminated\t''
 all\t''"
 complete -c ec2-ls -s r -l region -d 'Regions to work in, separated by commas, or `all` for every region the account has enabled. Without it the region of the AWS configuration (AWS_REGION, or the profile\'s)' -r
-complete -c ec2-ls -s o -l output -d 'How to write the results: JSON lines, names (one a line) or a table. `auto` is a table on a terminal, JSON lines in a pipe or file' -r -f -a "auto\t''
+complete -c ec2-ls -s o -l output -d 'How to write the results: JSON lines, names (one a line) or a table. `auto` is JSON lines in a pipe or file, and on a terminal what suits the tool, mostly a table' -r -f -a "auto\t''
 json\t''
 names\t''
 table\t''"
 complete -c ec2-ls -l fail-empty -d 'Exit with 1 when nothing is found'
-complete -c ec2-ls -s 1 -d 'Write names, one a line: the short form of --output names'
+complete -c ec2-ls -s 1 -d 'Write names, one a line, of all hosts, those that failed too: the short form of --output names'
 complete -c ec2-ls -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ec2-ls -s V -l version -d 'Print version'

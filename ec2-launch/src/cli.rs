@@ -6,7 +6,7 @@ use crate::plan::{plan, planned, refuse_duplicates, refuse_half};
 use crate::profile::ElasticIp;
 use crate::profile_file;
 use crate::request::Recipe;
-use cerveza_ec2::{By, RegionArgs, WaitArgs, block_on, check_tag, locate, report};
+use cerveza_ec2::{By, RegionArgs, WaitArgs, block_on, check_records, check_tag, locate, report};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
 use hostrange::read_hosts;
@@ -86,6 +86,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         None => None,
     };
     let mut hosts = read_hosts(&args.hosts)?;
+    check_records(&hosts)?;
     refuse_duplicates(&hosts)?;
     for host in &mut hosts {
         settle(host, region.as_deref())?;

@@ -61,11 +61,14 @@ pub fn plan(hosts: Vec<Record>, found: Vec<Found>, recipe: Option<&Recipe>, regi
 fn step(mut record: Record, found: Found, recipe: Option<&Recipe>, region: &str) -> Step {
     let todo = match (found, recipe) {
         // An instance that is gone is not launched again under its id as a name.
-        (found @ Found::Absent, _) if is_instance_id(record.host()) => found.instance(&record).map(|_| Todo::Nothing),
-        (Found::Absent, None) => {
-            Err(Failure::unreached("no live instance has this name").hint("give --profile to launch it by"))
+        (found @ Found::Absent(_), _) if is_instance_id(record.host()) => {
+            found.instance(&record).map(|_| Todo::Nothing)
         }
-        (Found::Absent, Some(recipe)) => {
+        (found @ Found::Absent(_), None) => found
+            .instance(&record)
+            .map(|_| Todo::Nothing)
+            .map_err(|failure| failure.hint("give --profile to launch it by")),
+        (Found::Absent(_), Some(recipe)) => {
             let region = record.str("region").unwrap_or(region.to_string());
             recipe.request(&record, &region).map(|request| Todo::Launch(Box::new(request)))
         }
@@ -117,6 +120,10 @@ mod tests {
         plan(vec![host(r#"{"mine":1,"host":"web1"}"#)], vec![found], None, "us-east-1").remove(0)
     }
 
+    fn absent() -> Found {
+        Found::Absent(vec!["us-east-1".to_string()])
+    }
+
     fn in_state(state: &str) -> Found {
         let mut record = host(r#"{"host":"web1","instance_id":"i-1"}"#);
         record.set("state", state);
@@ -139,15 +146,15 @@ mod tests {
     fn two_of_one_name_and_none_without_a_profile_are_errors() {
         let failure = one(Found::Several(vec!["i-1".into(), "i-2".into()])).todo.unwrap_err();
         assert_eq!(failure.message, "several live instances have this name: i-1, i-2");
-        let failure = one(Found::Absent).todo.unwrap_err();
+        let failure = one(absent()).todo.unwrap_err();
         assert_eq!(failure.hint.as_deref(), Some("give --profile to launch it by"));
     }
 
     #[test]
     fn an_instance_that_is_gone_is_not_launched_by_its_id() {
         let host = vec![Record::named("i-0123456789abcdef0")];
-        let step = plan(host, vec![Found::Absent], None, "us-east-1").remove(0);
-        assert_eq!(step.todo.unwrap_err().message, "no such instance");
+        let step = plan(host, vec![absent()], None, "us-east-1").remove(0);
+        assert_eq!(step.todo.unwrap_err().message, "there is no instance i-0123456789abcdef0 in us-east-1");
     }
 
     #[test]

@@ -70,9 +70,8 @@ impl Recipe {
 
     /// The record's own user-data, else the profile's parts.
     fn user_data(&self, host: &Record) -> Result<Option<String>> {
-        match (host.get("user_data").filter(|given| !given.is_null()), &self.parts) {
+        match (host.str("user_data"), &self.parts) {
             (Some(given), _) => {
-                let given = given.as_str().ok_or_else(|| Failure::usage("user_data is not a string"))?.to_string();
                 let bytes = STANDARD.decode(&given).map_err(|_| Failure::usage("user_data is not base64"))?;
                 match bytes.len() <= mkuserdata::LIMIT {
                     true => Ok(Some(given)),

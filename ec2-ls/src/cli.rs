@@ -83,7 +83,8 @@ fn say(args: &Args, tool: &Tool, query: &Query, answer: &Answer) -> Status {
     }
     let missing = query.missing(&answer.found);
     if !missing.is_empty() {
-        tool.warn(format!("not found: {}", folded(&missing)));
+        let narrowed = if query.is_narrowed() { ", or not of these tags and states" } else { "" };
+        tool.warn(format!("not found{narrowed}: {}", folded(&missing)));
         return Status::No;
     }
     if answer.found.is_empty() {

@@ -1,6 +1,6 @@
 //! From the words of the command line to what is asked of EC2.
 
-use cerveza_ec2::{Filter, LIVE_STATES, is_instance_id};
+use cerveza_ec2::{Filter, LIVE_STATES, check_records, is_instance_id};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use hostrange::hosts_from;
@@ -40,6 +40,7 @@ impl Query {
         }
         if !expressions.is_empty() {
             query.hosts = hosts_from(&expressions, stdin)?;
+            check_records(&query.hosts)?;
         }
         Ok(query)
     }
@@ -48,6 +49,9 @@ impl Query {
     fn tag(&mut self, key: &str, glob: &str) -> Result<()> {
         if key.is_empty() {
             return Err(Failure::usage(format!("={glob}: a tag without a key")));
+        }
+        if key.ends_with('!') {
+            return Err(Failure::usage(format!("{key}={glob}: EC2 has no filter for what is not so")));
         }
         let name = format!("tag:{key}");
         match self.filters.iter_mut().find(|filter| filter.name == name) {
@@ -96,6 +100,11 @@ impl Query {
             }
             None => found,
         }
+    }
+
+    /// Whether more than the names and ids decides what is found.
+    pub fn is_narrowed(&self) -> bool {
+        self.filters.iter().any(|filter| *filter != Filter::new("instance-state-name", LIVE_STATES))
     }
 
     /// Those of the hosts that no record is of.

@@ -2,7 +2,9 @@
 
 use crate::confirm::confirm;
 use crate::plan::plan;
-use cerveza_ec2::{Acted, By, Change, Ec2, NO_ACTION, RegionArgs, WaitArgs, block_on, folded, locate, report};
+use cerveza_ec2::{
+    Acted, By, Change, Ec2, NO_ACTION, RegionArgs, WaitArgs, block_on, check_records, folded, locate, report,
+};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
 use hostrange::read_hosts;
@@ -54,6 +56,7 @@ pub fn command() -> clap::Command {
 /// Reads the hosts, looks them up, decides, asks, does, reports.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let hosts = read_hosts(&args.hosts)?;
+    check_records(&hosts)?;
     let acted = block_on(async {
         let (ec2, found) = locate(&args.region, &hosts, By::Instance).await;
         let mut acted = plan(args.change, hosts, found);

@@ -74,10 +74,11 @@ mod tests {
 
     #[test]
     fn a_host_that_is_not_there_fails_alone() {
+        let absent = || Found::Absent(vec!["us-east-1".to_string()]);
         let hosts = vec![Record::named("web1"), Record::parse(r#"{"host":"x","instance_id":"i-1"}"#).unwrap()];
-        let acted = plan(Change::Stop, hosts, vec![Found::Absent, Found::Absent]);
+        let acted = plan(Change::Stop, hosts, vec![absent(), absent()]);
         let why = |acted: &Acted| acted.result.as_ref().unwrap_err().message.clone();
-        assert_eq!(why(&acted[0]), "no live instance has this name");
-        assert_eq!(why(&acted[1]), "no such instance");
+        assert_eq!(why(&acted[0]), "no live instance has this name in us-east-1");
+        assert_eq!(why(&acted[1]), "there is no instance i-1 in us-east-1");
     }
 }

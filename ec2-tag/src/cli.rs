@@ -1,7 +1,9 @@
 //! The command line of `ec2-tag`.
 
 use crate::words::sort_words;
-use cerveza_ec2::{Acted, By, Ec2, Found, NO_ACTION, RegionArgs, Tags, block_on, locate, report};
+use cerveza_ec2::{
+    Acted, By, Ec2, Filter, Found, LIVE_STATES, NO_ACTION, RegionArgs, Tags, block_on, check_records, locate, report,
+};
 use cerveza_manners::{Failure, OutputArgs, Result, Status, Tool};
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
@@ -42,12 +44,16 @@ pub fn command() -> clap::Command {
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let (tags, words) = sort_words(&args.words)?;
     let hosts = read_hosts(&words)?;
+    check_records(&hosts)?;
     if hosts.len() > 1 && tags.set.iter().any(|(key, _)| key == "Name") {
         return Err(Failure::usage("several hosts cannot have one name: set Name of one host at a time"));
     }
     let acted = block_on(async {
         let (ec2, found) = locate(&args.region, &hosts, By::Instance).await;
         let mut acted: Vec<Acted> = hosts.into_iter().zip(found).map(|(host, found)| plan(host, found)).collect();
+        if let Some(ec2) = &ec2 {
+            refuse_taken_name(ec2, &tags, &mut acted).await;
+        }
         if let Some(ec2) = ec2.filter(|_| !args.dry_run) {
             execute(args, &ec2, &tags, &mut acted).await;
         }
@@ -61,6 +67,23 @@ fn plan(mut record: Record, found: Found) -> Acted {
     let result = found.instance(&record).map(|instance| record.merge(instance));
     let action = if result.is_ok() { "tag" } else { NO_ACTION };
     Acted { record, action, result }
+}
+
+/// A name that another live instance has: with two of it neither can be addressed by it any more.
+async fn refuse_taken_name(ec2: &Ec2, tags: &Tags, acted: &mut [Acted]) {
+    let Some((_, name)) = tags.set.iter().find(|(key, _)| key == "Name") else { return };
+    for host in acted.iter_mut().filter(|host| host.result.is_ok()) {
+        let (region, id) = host.place();
+        let named = [Filter::exact("tag:Name", [name]), Filter::new("instance-state-name", LIVE_STATES)];
+        let other = ec2.find(&region, &named).await.map(|found| {
+            found.into_iter().filter_map(|instance| instance.str("instance_id")).find(|other| *other != id)
+        });
+        host.result = match other {
+            Ok(None) => Ok(()),
+            Ok(Some(other)) => Err(Failure::unreached(format!("{other} has the name {name} already"))),
+            Err(failure) => Err(failure),
+        };
+    }
 }
 
 /// Tags region by region; a host that was given twice is tagged once.

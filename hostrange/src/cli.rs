@@ -42,16 +42,24 @@ pub fn run(args: &Args, _tool: &Tool) -> Result<Status> {
     }
 }
 
+/// Names of which those that came before are remembered: some gigabytes of memory at the most.
+const MOST_REMEMBERED: u128 = 20_000_000;
+
 /// Gives every record and name to `each`, as they are expanded; a name that came before is left out.
 fn for_each_host(entries: &[Entry], mut each: impl FnMut(&Record) -> Result<()>) -> Result<()> {
+    let is_distinct = matches!(entries, [Entry::Set { set, .. }] if set.is_plainly_distinct());
     let mut seen = HashSet::new();
     for entry in entries {
         match entry {
             Entry::Record(record) => each(record)?,
-            Entry::Set { set, .. } => {
+            Entry::Set { text, set } => {
+                if !is_distinct && set.count().is_none_or(|count| count > MOST_REMEMBERED) {
+                    let why = format!("more than {MOST_REMEMBERED} names, of which one may come twice");
+                    return Err(Failure::usage(format!("{text} stands for {why}")));
+                }
                 let mut names = set.names();
                 while let Some(name) = names.next_name() {
-                    if seen.insert(name.to_string()) {
+                    if is_distinct || seen.insert(name.to_string()) {
                         each(&Record::named(name))?;
                     }
                 }
@@ -69,6 +77,14 @@ fn expand_all(entries: &[Entry], mode: OutputMode) -> Result<Status> {
 }
 
 fn fold_all(entries: &[Entry]) -> Result<Status> {
+    let count = |entry: &Entry| match entry {
+        Entry::Record(_) => Some(1),
+        Entry::Set { set, .. } => set.count(),
+    };
+    let many = entries.iter().try_fold(0u128, |sum, entry| sum.checked_add(count(entry)?));
+    if many.is_none_or(|many| many > MOST_REMEMBERED) {
+        return Err(Failure::usage(format!("cannot fold more than {MOST_REMEMBERED} names")));
+    }
     let mut names = Vec::new();
     for_each_host(entries, |record| {
         names.push(record.host().to_string());

@@ -42,6 +42,21 @@ impl HostSet {
         })
     }
 
+    /// Whether no name can come out twice, as seen without expanding: of one word, each group a single range with
+    /// something other than a digit after it.
+    pub fn is_plainly_distinct(&self) -> bool {
+        let [pattern] = self.patterns.as_slice() else { return false };
+        let after = |at: usize| match pattern.get(at + 1) {
+            None => true,
+            Some(Part::Text(text)) => !text.starts_with(|c: char| c.is_ascii_digit()),
+            Some(Part::Group(_)) => false,
+        };
+        pattern.iter().enumerate().all(|(at, part)| match part {
+            Part::Text(_) => true,
+            Part::Group(ranges) => ranges.len() == 1 && after(at),
+        })
+    }
+
     /// The names in order, the last group fastest. A name that the expression gives twice comes out twice.
     pub fn names(&self) -> Names<'_> {
         Names::new(&self.patterns)
@@ -59,6 +74,7 @@ pub fn parse(expression: &str) -> Result<HostSet, ExprError> {
         at = end;
     }
     match patterns.is_empty() {
+        true if expression.trim().is_empty() => Err(parser.error(0..expression.len(), "it is empty")),
         true => Err(parser.error(0..expression.len(), "there is no host in it")),
         false => Ok(HostSet { patterns }),
     }
@@ -111,6 +127,11 @@ impl Parser<'_> {
                 c if is_separator(c) => break,
                 '-' if at == start => return Err(self.error(at..end, "a host name does not begin with '-'")),
                 '@' if at == start => return Err(self.error(at..end, "a host name does not begin with '@'")),
+                '*' | '?' => {
+                    return Err(
+                        self.error(at..end, "a host name has no pattern in it: pipe from ec2-ls, which takes them")
+                    );
+                }
                 c if !is_name_char(c) => {
                     let shown = c.escape_debug();
                     return Err(self.error(at..end, format!("a host name has no '{shown}' in it")));
@@ -223,7 +244,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said() {
-        assert_eq!(why(""), "there is no host in it");
+        assert_eq!(why(""), "it is empty");
+        assert_eq!(why("web*"), "a host name has no pattern in it: pipe from ec2-ls, which takes them");
         assert_eq!(why(" , "), "there is no host in it");
         assert_eq!(why("n[1-"), "[ is not closed by ]");
         assert_eq!(why("n1]"), "] without a [ before it");
@@ -240,6 +262,13 @@ mod tests {
         assert_eq!(why("web1;reboot"), "a host name has no ';' in it");
         assert_eq!(why("$(reboot)"), "a host name has no '$' in it");
         assert_eq!(why("-oProxyCommand=x"), "a host name does not begin with '-'");
+    }
+
+    #[test]
+    fn what_may_give_a_name_twice_is_seen() {
+        let distinct = |expression| parse(expression).unwrap().is_plainly_distinct();
+        assert!(distinct("n[1-9]") && distinct("n[1-9]x[01-10].example") && distinct("web1"));
+        assert!(!distinct("n[1-9] n5") && !distinct("n[1-3,2]") && !distinct("n[1-12][1-12]") && !distinct("n[1-9]0"));
     }
 
     #[test]

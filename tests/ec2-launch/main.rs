@@ -40,10 +40,10 @@ fn without_a_profile_hosts_are_started_but_not_launched() {
     sandbox.run("ec2-power", &["stop", "--wait", "start1"], "").exits(0);
     let run = sandbox.run("ec2-launch", &["start[1-2]"], "").exits(3);
     assert_eq!(actions(&run), pairs(&[("start1", "start"), ("start2", "none")]));
-    assert_eq!(run.records()[1]["error"], "no live instance has this name");
+    assert_eq!(run.records()[1]["error"], "no live instance has this name in us-east-1");
     assert_eq!(
         run.stderr,
-        "ec2-launch: start2: no live instance has this name\nec2-launch: give --profile to launch it by\n\
+        "ec2-launch: start2: no live instance has this name in us-east-1\nec2-launch: give --profile to launch it by\n\
          ec2-launch: 2 hosts: 1 started, 1 failed\n"
     );
 }
@@ -113,7 +113,7 @@ fn two_live_instances_of_one_name_are_left_to_the_user() {
     let id = sandbox.run("ec2-ls", &["twin1"], "").records()[0]["instance_id"].as_str().unwrap().to_string();
     let run = [("Action", "RunInstances"), ("ImageId", &moto.image), ("InstanceType", "m5.large"), ("MinCount", "1")];
     let other = element(&moto.call(&[run.as_slice(), &[("MaxCount", "1")]].concat()), "instanceId");
-    sandbox.run("ec2-tag", &[&other, "Name=twin1"], "").exits(0);
+    moto.call(&[("Action", "CreateTags"), ("ResourceId.1", &other), ("Tag.1.Key", "Name"), ("Tag.1.Value", "twin1")]);
     let run = launch(&sandbox, &["twin[1-2]"], "").exits(3);
     let records = run.records();
     let error = records[0]["error"].as_str().unwrap();
@@ -229,7 +229,7 @@ fn bad_input_of_one_host_leaves_the_others_undone() {
 fn an_id_is_no_name_to_launch_by() {
     let sandbox = Moto::shared().sandbox();
     let run = launch(&sandbox, &["i-0123456789abcdef0"], "").exits(3);
-    assert_eq!(run.records()[0]["error"], "no such instance");
+    assert_eq!(run.records()[0]["error"], "there is no instance i-0123456789abcdef0 in us-east-1");
 }
 
 #[test]

@@ -72,10 +72,10 @@ fn one_bad_host_leaves_the_others_to_be_done() {
     let sandbox = with_hosts("bad[1-2]");
     let run = sandbox.run("ec2-power", &["stop", "bad[1-3]"], "").exits(3);
     assert_eq!(run.records().len(), 3);
-    assert_eq!(run.records()[2]["error"], "no live instance has this name");
+    assert_eq!(run.records()[2]["error"], "no live instance has this name in us-east-1");
     let gone = "{\"host\":\"x\",\"instance_id\":\"i-0123456789abcdef0\"}\nbad1\n";
     let run = sandbox.run("ec2-power", &["start"], gone).exits(3);
-    assert_eq!(run.records()[0]["error"], "no such instance");
+    assert_eq!(run.records()[0]["error"], "there is no instance i-0123456789abcdef0 in us-east-1");
     assert_eq!(run.records()[0]["action"], "none");
     assert_eq!(run.records()[1]["action"], "start");
 }
@@ -92,6 +92,19 @@ fn ctrl_c_while_ec2_is_silent_gives_every_record_back() {
     assert_eq!(records.len(), 2);
     assert_eq!((&records[0]["mine"], &records[0]["error"]), (&1.into(), &"interrupted".into()));
     assert_eq!(run.stderr, "ec2-power: [ab]: interrupted\nec2-power: 2 hosts: 2 failed\n".replace("[ab]", "a,b"));
+}
+
+#[test]
+fn a_shell_loop_ends_with_ctrl_c() {
+    let ec2 = FakeEc2::start(|_| Reply::Silence);
+    let mut sandbox = Moto::shared().sandbox();
+    sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
+    // setsid makes them a group of their own, to which the kernel sends what a terminal's Ctrl-C sends.
+    let line =
+        "setsid -w bash -c '(sleep 2; kill -INT 0) & for host in a b; do ec2-power stop $host; done; echo went on'";
+    let run = sandbox.sh(line);
+    assert!(!run.stdout.contains("went on") && !run.stdout.contains("\"b\""), "{}", run.stdout);
+    assert!(run.stdout.contains("\"a\""), "{}", run.stdout);
 }
 
 #[test]

@@ -48,9 +48,14 @@ fn what_it_would_do_and_what_it_will_not() {
     assert_eq!(sandbox.run("ec2-ls", &["x=y"], "").exits(0).stdout, "");
     let run = sandbox.run("ec2-tag", &["Name=same", "dry[1-2]"], "").exits(2);
     assert!(run.stderr.starts_with("ec2-tag: several hosts cannot have one name"), "{}", run.stderr);
+    let run = sandbox.run("ec2-tag", &["Name=dry2", "dry1"], "").exits(3);
+    assert!(run.records()[0]["error"].as_str().unwrap().ends_with(" has the name dry2 already"), "{}", run.stdout);
     let run = sandbox.run("ec2-tag", &["x=y", "dry[2-3]"], "").exits(3);
-    assert_eq!(run.records()[1]["error"], "no live instance has this name");
-    assert_eq!(run.stderr, "ec2-tag: dry3: no live instance has this name\nec2-tag: 2 hosts: 1 tagged, 1 failed\n");
+    assert_eq!(run.records()[1]["error"], "no live instance has this name in us-east-1");
+    assert_eq!(
+        run.stderr,
+        "ec2-tag: dry3: no live instance has this name in us-east-1\nec2-tag: 2 hosts: 1 tagged, 1 failed\n"
+    );
 }
 
 #[test]
@@ -60,6 +65,8 @@ fn its_input_and_output_obey_the_manners() {
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "ec2-tag: stdin: line 2: \"host\" is not a string\n"));
     let run = sandbox.run("ec2-tag", &["manners1"], "").exits(2);
     assert_eq!(run.stderr, "ec2-tag: no tag is given\nec2-tag: KEY=VALUE sets one, KEY- removes one\n");
+    let run = sandbox.run("ec2-tag", &["x=y"], "{\"host\":\"manners1\",\"instance_id\":7}").exits(2);
+    assert_eq!(run.stderr, "ec2-tag: manners1: \"instance_id\" is not a string\n");
     let run = sandbox.run("ec2-tag", &["x=y"], "").exits(2);
     assert_eq!(run.stderr, "ec2-tag: no hosts: stdin was empty\n");
     let run = sandbox.run("ec2-tag", &["x=y"], "{\"mine\":null,\"host\":\"manners1\"}").exits(0);

@@ -102,7 +102,7 @@ fn an_error_upstream_is_not_acted_on_downstream() {
     let run = sandbox.sh("ec2-launch 'absent[1-2]' | ec2-tag team=dba").exits(3);
     let records = run.records();
     assert_eq!(records.len(), 2);
-    assert_eq!(text(&records[0], "error"), "no live instance has this name");
+    assert_eq!(text(&records[0], "error"), "no live instance has this name in us-east-1");
     // A bad line stops each tool before it changes anything.
     let run = sandbox.sh("printf 'x1\\n{\"host\"\\n' | ec2-launch --profile MySQL | ec2-tag team=dba").exits(2);
     assert!(run.stderr.starts_with("ec2-launch: stdin: line 2: broken JSON at column 7"), "{}", run.stderr);

@@ -2,6 +2,7 @@
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::emulate_default_handler;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -9,6 +10,14 @@ use tokio::sync::watch;
 /// nohup(1).
 #[derive(Clone, Debug)]
 pub struct Interrupt(watch::Receiver<bool>);
+
+/// Signals are the process's: so is whether one was seen.
+static SEEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether the run was interrupted, whatever it did all the same: it must not end in success.
+pub fn was_interrupted() -> bool {
+    SEEN.load(Ordering::Relaxed)
+}
 
 impl Interrupt {
     /// Watches from now on, within the runtime of [`block_on`](crate::block_on).
@@ -19,6 +28,7 @@ impl Interrupt {
         if let Ok((mut int, mut term)) = signals {
             tokio::spawn(async move {
                 next(&mut int, &mut term).await;
+                SEEN.store(true, Ordering::Relaxed);
                 seen.send_replace(true);
                 let second = next(&mut int, &mut term).await;
                 let _ = emulate_default_handler(second);

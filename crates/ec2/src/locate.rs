@@ -4,7 +4,7 @@ use crate::client::{Ec2, RegionArgs, check_region};
 use crate::find::Filter;
 use crate::{CONCURRENCY, LIVE_STATES};
 use cerveza_manners::{Failure, Result, Status};
-use cerveza_record::Record;
+use cerveza_record::{Record, Value};
 use futures_util::stream::{self, StreamExt};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     One(Record),
-    Absent,
+    /// In none of these regions.
+    Absent(Vec<String>),
     /// Several live instances have the host's name: their ids.
     Several(Vec<String>),
     /// EC2 could not be asked.
@@ -24,10 +25,12 @@ impl Found {
     pub fn instance(self, host: &Record) -> Result<Record> {
         match self {
             Found::One(record) => Ok(record),
-            Found::Absent if host.str("instance_id").is_some() || is_instance_id(host.host()) => {
-                Err(Failure::unreached("no such instance"))
+            Found::Absent(regions) => {
+                let id = host.str("instance_id").or(Some(host.host().to_string()).filter(|name| is_instance_id(name)));
+                let what =
+                    id.map_or("no live instance has this name".to_string(), |id| format!("there is no instance {id}"));
+                Err(Failure::unreached(format!("{what} in {}", regions.join(", "))))
             }
-            Found::Absent => Err(Failure::unreached("no live instance has this name")),
             Found::Several(ids) => {
                 Err(Failure::unreached(format!("several live instances have this name: {}", ids.join(", ")))
                     .hint("give the id of the one that is meant"))
@@ -52,6 +55,21 @@ pub enum By {
     Instance,
     /// By name, whatever instance the host was when its record was written.
     Name,
+}
+
+/// The fields of a record that say which instance is meant, or what it is launched with.
+const TEXTS: [&str; 4] = ["instance_id", "region", "zone", "user_data"];
+
+/// Refuses a record whose facts are not what the manual says they are: passed over, they would make another host of
+/// it.
+pub fn check_records(hosts: &[Record]) -> Result<()> {
+    for host in hosts {
+        let is_wrong = |key: &&&str| !matches!(host.get(key), None | Some(Value::Null | Value::String(_)));
+        if let Some(key) = TEXTS.iter().find(is_wrong) {
+            return Err(Failure::usage(format!("{}: \"{key}\" is not a string", host.host())));
+        }
+    }
+    Ok(())
 }
 
 /// Connects and looks each host up, in order: in its record's `region`, else in all that `args` name. What keeps it
@@ -165,7 +183,7 @@ fn found(key: &Key, regions: &[String], answers: &HashMap<String, Result<HashMap
         // Absent here and unknown there is unknown; and one here may be one of two.
         (_, Some(failure)) => Found::Unknown(failure),
         ([one], None) => Found::One((*one).clone()),
-        ([], None) => Found::Absent,
+        ([], None) => Found::Absent(regions.to_vec()),
     }
 }
 
@@ -190,7 +208,7 @@ mod tests {
         let regions = ["eu-west-1".to_string(), "us-east-1".to_string()];
         let two = answers(&[("eu-west-1", "i-1"), ("us-east-1", "i-2")]);
         assert_eq!(found(&key, &regions, &two), Found::Several(vec!["i-1".into(), "i-2".into()]));
-        assert_eq!(found(&key, &regions, &answers(&[])), Found::Absent);
+        assert_eq!(found(&key, &regions, &answers(&[])), Found::Absent(regions.to_vec()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The end of a run that acted on hosts: each host's record once, failures grouped, one closing line.
 
 use crate::acted::{Acted, NO_ACTION};
+use crate::interrupt::was_interrupted;
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool};
 use cerveza_record::{Record, Value};
 use hostrange::fold;
@@ -31,6 +32,7 @@ pub fn report(tool: &Tool, args: &OutputArgs, dry_run: bool, acted: Vec<Acted>) 
     match written {
         // The change is made: a reader that left early does not make it a failure.
         Err(failure) if !failure.is_closed_pipe() => Err(failure),
+        _ if was_interrupted() => Ok(Status::Interrupted),
         _ => Ok(status(&acted)),
     }
 }

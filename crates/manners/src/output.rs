@@ -8,12 +8,12 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct OutputArgs {
-    /// How to write the results: JSON lines, names (one a line) or a table. `auto` is a table on a terminal, JSON
-    /// lines in a pipe or file
+    /// How to write the results: JSON lines, names (one a line) or a table. `auto` is JSON lines in a pipe or file,
+    /// and on a terminal what suits the tool, mostly a table
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Auto)]
     pub output: Format,
 
-    /// Write names, one a line: the short form of --output names
+    /// Write names, one a line, of all hosts, those that failed too: the short form of --output names
     #[arg(short = '1', conflicts_with = "output")]
     pub names: bool,
 }

@@ -27,7 +27,11 @@ impl Status {
         ),
         (Status::Usage, "Wrong usage, bad input, or nothing could be done."),
         (Status::Unreached, "Some hosts or regions could not be reached or changed."),
-        (Status::Interrupted, "Interrupted."),
+        (
+            Status::Interrupted,
+            "Interrupted: what was under way is finished or given up, each host has come out, and the tool has died of \
+             SIGINT, so that a shell's loop ends too.",
+        ),
     ];
 
     pub fn code(self) -> u8 {

@@ -3,6 +3,8 @@
 use crate::{Failure, Result, Status, visible};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use signal_hook::consts::SIGINT;
+use signal_hook::low_level::emulate_default_handler;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -39,18 +41,25 @@ pub fn main<A: Parser>(name: &'static str, run: fn(&A, &Tool) -> Result<Status>)
         Ok(args) => args,
         Err(error) => return usage(&tool, &error),
     };
-    match run(&args, &tool) {
-        Ok(status) => status.into(),
-        Err(failure) => {
-            tool.failure(&failure);
-            failure.status.into()
-        }
+    let status = run(&args, &tool).unwrap_or_else(|failure| {
+        tool.failure(&failure);
+        failure.status
+    });
+    if status == Status::Interrupted {
+        // A shell ends its loop only when the tool died of the signal: an exit with 130 would go on to the next host.
+        let _ = emulate_default_handler(SIGINT);
     }
+    status.into()
 }
 
 /// Help and version go to stdout and are no error; all else is wrong usage, in the shape of all our messages.
 fn usage(tool: &Tool, error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
+        // To pssh(1) users -h is a file of hosts: help and success would look as if the command had been run.
+        if std::env::args().rev().skip(1).any(|word| word == "-h") {
+            say(tool.name, "-h asks for help; with words after it nothing is done");
+            return Status::Usage.into();
+        }
         return match error.print() {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 tool.failure(&Failure::stdout(&error));
@@ -61,6 +70,9 @@ fn usage(tool: &Tool, error: &clap::Error) -> ExitCode {
     }
     let text = error.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
+    // clap's advice to pass an unknown option as a value leads nowhere: no host is called that.
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("tip: to pass "));
+    let text = lines.collect::<Vec<_>>().join("\n").replace("\n\n\n", "\n\n");
     say(tool.name, text.trim_end());
     Status::Usage.into()
 }

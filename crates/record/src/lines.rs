@@ -2,7 +2,10 @@
 
 use crate::{Record, RecordError};
 use std::fmt;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
+
+/// In bytes. Some megabytes of remote output in a record are usual; /dev/zero is a slip.
+const LONGEST: u64 = 256 << 20;
 
 /// What one line of input holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +20,7 @@ pub enum Item {
 pub enum LineError {
     Io(io::Error),
     NotUtf8 { line: usize },
+    TooLong { line: usize },
     NotARecord { line: usize, why: RecordError },
 }
 
@@ -25,6 +29,7 @@ impl fmt::Display for LineError {
         match self {
             LineError::Io(error) => write!(f, "cannot read: {error}"),
             LineError::NotUtf8 { line } => write!(f, "line {line}: not UTF-8"),
+            LineError::TooLong { line } => write!(f, "line {line}: longer than {} MiB", LONGEST >> 20),
             LineError::NotARecord { line, why } => write!(f, "line {line}: {why}"),
         }
     }
@@ -50,11 +55,15 @@ impl<R: BufRead> Lines<R> {
     fn read(&mut self) -> Result<Option<(usize, Item)>, LineError> {
         loop {
             self.buffer.clear();
-            if self.input.read_until(b'\n', &mut self.buffer).map_err(LineError::Io)? == 0 {
+            let mut input = (&mut self.input).take(LONGEST + 1);
+            if input.read_until(b'\n', &mut self.buffer).map_err(LineError::Io)? == 0 {
                 return Ok(None);
             }
             self.line += 1;
             let line = self.line;
+            if self.buffer.len() as u64 > LONGEST {
+                return Err(LineError::TooLong { line });
+            }
             let text = std::str::from_utf8(&self.buffer).map_err(|_| LineError::NotUtf8 { line })?;
             // An editor's byte order mark is no part of the first name.
             let text = if line == 1 { text.trim_start_matches('\u{feff}') } else { text };
