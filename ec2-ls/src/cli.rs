@@ -1,12 +1,12 @@
 //! The command line of `ec2-ls`.
 
 use crate::query::Query;
-use cerveza_ec2::{Ec2, RegionArgs, block_on, folded};
+use cerveza_ec2::{Ec2, RegionArgs, block_on};
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool};
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
 use futures_util::future::join_all;
-use hostrange::natural_cmp;
+use hostrange::{fold_or_list, natural_cmp};
 use std::collections::{BTreeSet, HashSet};
 use std::io;
 
@@ -84,7 +84,7 @@ fn say(args: &Args, tool: &Tool, query: &Query, answer: &Answer) -> Status {
     let missing = query.missing(&answer.found);
     if !missing.is_empty() {
         let narrowed = if query.is_narrowed() { ", or not of these tags and states" } else { "" };
-        tool.warn(format!("not found{narrowed}: {}", folded(&missing)));
+        tool.warn(format!("not found{narrowed}: {}", fold_or_list(missing)));
         return Status::No;
     }
     if answer.found.is_empty() {

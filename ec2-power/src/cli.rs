@@ -2,12 +2,10 @@
 
 use crate::confirm::confirm;
 use crate::plan::plan;
-use cerveza_ec2::{
-    Acted, By, Change, Ec2, NO_ACTION, RegionArgs, WaitArgs, block_on, check_records, folded, locate, report,
-};
+use cerveza_ec2::{Acted, By, Change, Ec2, NO_ACTION, RegionArgs, WaitArgs, block_on, check_records, locate, report};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
-use hostrange::read_hosts;
+use hostrange::{fold_or_list, read_hosts};
 
 /// Start, stop, reboot and terminate EC2 instances
 ///
@@ -76,7 +74,7 @@ fn ask(acted: &[Acted]) -> Result<()> {
     match hosts.len() {
         0 => Ok(()),
         1 => confirm(&format!("terminate {}?", hosts[0])),
-        many => confirm(&format!("terminate {many} hosts: {}?", folded(&hosts))),
+        many => confirm(&format!("terminate {many} hosts: {}?", fold_or_list(hosts))),
     }
 }
 

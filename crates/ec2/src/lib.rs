@@ -23,7 +23,7 @@ pub use client::{Ec2, RegionArgs, block_on};
 pub use find::Filter;
 pub use launch::{LaunchRequest, Volume};
 pub use locate::{By, Found, check_records, is_instance_id, locate};
-pub use report::{folded, report};
+pub use report::report;
 pub use tags::{Tags, check_tag};
 pub use wait::WaitArgs;
 

@@ -4,7 +4,7 @@ use crate::acted::{Acted, NO_ACTION};
 use crate::interrupt::was_interrupted;
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool};
 use cerveza_record::{Record, Value};
-use hostrange::fold;
+use hostrange::fold_or_list;
 
 const COLUMNS: [Column; 7] = [
     Column { header: "HOST", key: "host" },
@@ -26,7 +26,7 @@ pub fn report(tool: &Tool, args: &OutputArgs, dry_run: bool, acted: Vec<Acted>) 
     }
     let written = written.and_then(|()| writer.finish());
     for (hosts, failure) in grouped(&acted) {
-        tool.failure(&Failure { message: format!("{}: {}", folded(&hosts), failure.message), ..failure });
+        tool.failure(&Failure { message: format!("{}: {}", fold_or_list(hosts), failure.message), ..failure });
     }
     tool.summary(summary(&acted, dry_run));
     match written {
@@ -58,11 +58,6 @@ fn grouped(acted: &[Acted]) -> Vec<(Vec<&str>, Failure)> {
         }
     }
     groups
-}
-
-/// Hosts as one expression, or as a list where a name fits none.
-pub fn folded(hosts: &[&str]) -> String {
-    fold(hosts.iter().copied()).unwrap_or_else(|_| hosts.join(", "))
 }
 
 /// `5 hosts: 3 launched, 1 left as is, 1 failed`; of a dry run `to launch`.
@@ -131,7 +126,7 @@ mod tests {
         let hosts = [acted("web1", "stop", failed()), acted("db1", "stop", Ok(())), acted("web2", "stop", failed())];
         let groups = grouped(&hosts);
         assert_eq!(groups.len(), 1);
-        assert_eq!(folded(&groups[0].0), "web[1-2]");
+        assert_eq!(fold_or_list(groups[0].0.iter().copied()), "web[1-2]");
     }
 
     #[test]
