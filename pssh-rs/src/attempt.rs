@@ -6,23 +6,22 @@ use crate::connect::{connect, resolve};
 use crate::exec::{End, Ran, START, exec};
 use crate::identity::Identities;
 use crate::interrupt::Stop;
-use crate::known_hosts::{KnownHosts, Verdict};
+use crate::known_hosts::{Found, KnownHosts, Verdict, key_type};
+use crate::leash::Leash;
 use crate::link::{Halt, Link, is_disconnect, phrase};
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::Target;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use ssh2::HashType;
 use std::io;
-use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The longest that each phase may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
+    /// Looking up the address, connecting, the handshake: each.
     pub connect: Duration,
-    pub handshake: Duration,
     pub auth: Duration,
     /// `None`: as long as the command takes.
     pub command: Option<Duration>,
@@ -38,43 +37,15 @@ pub struct Job {
     pub stop: Arc<Stop>,
 }
 
-/// A hold on an attempt from outside.
-#[derive(Default)]
-pub struct Leash {
-    socket: Mutex<Option<Arc<TcpStream>>>,
-    given_up: AtomicBool,
-}
-
-impl Leash {
-    fn hold(&self, socket: Option<Arc<TcpStream>>) {
-        *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = socket;
-    }
-
-    /// Gives the attempt up: nobody waits for it any more. Its connection is cut, which ends whatever libssh2 is stuck
-    /// in.
-    pub fn give_up(&self) {
-        self.given_up.store(true, Ordering::Release);
-        if let Some(socket) = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let _ = socket.shutdown(Shutdown::Both);
-        }
-    }
-
-    pub fn is_given_up(&self) -> bool {
-        self.given_up.load(Ordering::Acquire)
-    }
-}
-
 /// Is told of each phase as it begins, with its deadline.
 pub type Watch<'a> = dyn FnMut(Phase, Option<Instant>) + 'a;
 
 /// Runs the job on one host.
 pub fn attempt(job: &Job, target: &Target, leash: &Leash, watch: &mut Watch<'_>) -> Outcome {
-    let outcome = match reach(job, target, leash, watch) {
+    match reach(job, target, leash, watch) {
         Ok(link) => run(job, &link, watch),
         Err(outcome) => *outcome,
-    };
-    leash.hold(None);
-    outcome
+    }
 }
 
 /// Everything before the command: an authenticated session with the right host.
@@ -87,6 +58,9 @@ fn reach(job: &Job, target: &Target, leash: &Leash, watch: &mut Watch<'_>) -> Re
     };
     let address = target.address.as_ref();
     let address = address.map_err(|error| Outcome::error(HostStatus::Unreachable, Phase::Resolve, error.as_str()))?;
+    let names = [target.name.as_str(), address.as_str()];
+    // Before any deadline: thousands of hashed names take their time.
+    let known = job.known_hosts.find(&names, target.port);
 
     let deadline = begin(Phase::Resolve, job.bounds.connect);
     let addresses = resolve(address, target.port, deadline, stop)
@@ -97,25 +71,23 @@ fn reach(job: &Job, target: &Target, leash: &Leash, watch: &mut Watch<'_>) -> Re
     let socket = connect(&addresses, deadline, stop)
         .map_err(|halt| unreached(Phase::Connect, halt, job.bounds.connect, &format!("cannot connect to {place}")))?;
     let socket = Arc::new(socket);
-    leash.hold(Some(Arc::clone(&socket)));
+    leash.hold(&socket);
 
-    let names = [target.name.as_str(), address.as_str()];
-    let deadline = begin(Phase::Handshake, job.bounds.handshake);
-    let known = job.known_hosts.key_types(&names, target.port);
+    let deadline = begin(Phase::Handshake, job.bounds.connect);
     let handshake = |halt| {
         let what = format!("no SSH handshake with {place}");
-        unreached(Phase::Handshake, halt, job.bounds.handshake, &what)
+        unreached(Phase::Handshake, halt, job.bounds.connect, &what)
     };
     let mut link = Link::new(socket, Arc::clone(stop)).map_err(|error| handshake(error.into()))?;
-    link.handshake(&known, deadline).map_err(handshake)?;
+    link.handshake(&known.key_types(), deadline).map_err(handshake)?;
 
-    check_host_key(job, target, &names, &link)
-        .map_err(|error| Outcome::error(HostStatus::HostKey, Phase::HostKey, error))?;
+    let deadline = begin(Phase::HostKey, job.bounds.connect);
+    check_host_key(job, &names, target.port, &known, &link, deadline)?;
 
     let deadline = begin(Phase::Auth, job.bounds.auth);
     log_in(&link, &target.user, &job.identities, deadline).map_err(|refusal| match refusal {
         Refusal::Refused(error) => Outcome::error(HostStatus::Auth, Phase::Auth, error),
-        Refusal::Halt(halt) => halted(Phase::Auth, halt, job.bounds.auth, "while logging in"),
+        Refusal::Halt(halt) => unasked(Phase::Auth, halt, job.bounds.auth, "while logging in"),
     })?;
     Ok(link)
 }
@@ -140,7 +112,16 @@ fn unreached(phase: Phase, halt: Halt, bound: Duration, what: &str) -> Outcome {
     }
 }
 
-/// The outcome of an attempt that ended on the way, after the server had answered.
+/// The outcome of an attempt that ended after the server had answered and before it was asked to run anything.
+fn unasked(phase: Phase, halt: Halt, bound: Duration, what: &str) -> Outcome {
+    let outcome = halted(phase, halt, bound, what);
+    match outcome.status {
+        HostStatus::Lost => Outcome { status: HostStatus::Unreachable, ..outcome },
+        _ => outcome,
+    }
+}
+
+/// The outcome of an attempt that ended on the way: what the command did, if it ran, is not known.
 fn halted(phase: Phase, halt: Halt, bound: Duration, what: &str) -> Outcome {
     let status = match &halt {
         Halt::Deadline => HostStatus::Timeout,
@@ -164,32 +145,55 @@ fn why(halt: &Halt, bound: Duration) -> String {
     }
 }
 
-fn check_host_key(job: &Job, target: &Target, names: &[&str], link: &Link) -> Result<(), String> {
+fn check_host_key(
+    job: &Job,
+    names: &[&str],
+    port: u16,
+    known: &Found<'_>,
+    link: &Link,
+    deadline: Instant,
+) -> Result<(), Box<Outcome>> {
+    let refused = |error: String| Err(Box::new(Outcome::error(HostStatus::HostKey, Phase::HostKey, error)));
     if job.host_key == HostKeyPolicy::Off {
         return Ok(());
     }
     let Some((key, _)) = link.session().host_key() else {
-        return Err("the server showed no host key".to_string());
+        return refused("the server showed no host key".to_string());
     };
-    let mut verdict = job.known_hosts.judge(names, target.port, key);
+    let mut verdict = known.judge(key);
     if verdict == Verdict::Unknown && job.host_key == HostKeyPolicy::AcceptNew {
-        verdict = job
-            .known_hosts
-            .accept(&target.name, target.port, key)
-            .map_err(|error| format!("cannot keep the host key of {:?}: {error}", target.name))?;
+        verdict = match job.known_hosts.accept(names, port, key, deadline, &job.stop) {
+            Ok(verdict) => verdict,
+            Err(halt @ Halt::Stopped) => return Err(halted(Phase::HostKey, halt, job.bounds.connect, "").into()),
+            Err(halt) => {
+                let why = match halt {
+                    Halt::Deadline => "another program holds its lock".to_string(),
+                    halt => why(&halt, job.bounds.connect),
+                };
+                let file = job.known_hosts.accept_file();
+                return refused(format!("cannot keep the host key of {:?} in {file}: {why}", names[0]));
+            }
+        };
     }
     let hash = link.session().host_key_hash(HashType::Sha256).unwrap_or_default();
     let shown = format!("SHA256:{}", BASE64_STANDARD_NO_PAD.encode(hash));
     match verdict {
         Verdict::Known => Ok(()),
         Verdict::Unknown => {
-            Err(format!("the host key {shown} is not known: check it, then add it with --host-key accept-new"))
+            refused(format!("the host key {shown} is not known: check it, then add it with --host-key accept-new"))
         }
-        Verdict::Changed { place } => Err(format!(
-            "the host key {shown} is not the one of {place}: this may be another machine; if it was set up anew, remove \
-             that line"
-        )),
-        Verdict::Revoked { place } => Err(format!("the host key {shown} is revoked by {place}")),
+        Verdict::Changed { place, known_type } => {
+            let of_type = key_type(key);
+            let types = match known_type == of_type {
+                true => String::new(),
+                false => format!(" (it is of type {of_type}, the known one of type {known_type})"),
+            };
+            refused(format!(
+                "the host key {shown} is not the one of {place}{types}: this may be another machine; if it was set up \
+                 anew, remove that line"
+            ))
+        }
+        Verdict::Revoked { place } => refused(format!("the host key {shown} is revoked by {place}")),
     }
 }
 
@@ -198,7 +202,11 @@ fn run(job: &Job, link: &Link, watch: &mut Watch<'_>) -> Outcome {
     let bound = job.bounds.command.unwrap_or_default();
     let outcome = match (end, &ran) {
         (End::Denied, _) => Outcome::error(HostStatus::Failed, Phase::Exec, "the server refused to run the command"),
-        (End::Unstarted(halt), _) => halted(Phase::Exec, halt, START, "before the command was started"),
+        (End::Unasked(halt), _) => unasked(Phase::Exec, halt, START, "before the command was sent: it was not started"),
+        (End::Unconfirmed(halt), _) => {
+            let what = "before the server confirmed that it had started the command (it may be running)";
+            halted(Phase::Exec, halt, START, what)
+        }
         (End::Halt(halt @ Halt::Deadline), _) => halted(Phase::Exec, halt, bound, "the command"),
         (End::Halt(halt), _) => halted(Phase::Exec, halt, bound, "before the command's exit status arrived"),
         (End::Closed, Ran { signal: Some(signal), .. }) => {

@@ -1,10 +1,13 @@
 //! Logging in with public keys: the files of `-i`, the agent's identities, the usual files, in this order.
 
-use crate::identity::{Identities, KeyFile};
-use crate::link::{Halt, Link, is_disconnect, phrase};
+use crate::identity::{Agent, Identities, KeyFile};
+use crate::link::{Halt, LOST, Link, is_disconnect, phrase};
 use libssh2_sys as raw;
-use ssh2::{Agent, ErrorCode};
+use ssh_key::HashAlg;
+use ssh2::{ErrorCode, PublicKey};
+use std::io;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// An agent may hold any number of keys, and servers end a connection after some 6 refused ones.
@@ -32,10 +35,7 @@ pub fn log_in(link: &Link, user: &str, identities: &Identities, deadline: Instan
     if login.try_files(&identities.chosen)? {
         return Ok(());
     }
-    login.tried.extend(identities.no_agent.clone());
-    if let Some(socket) = &identities.agent
-        && login.try_agent(socket, &identities.chosen)?
-    {
+    if login.try_agent(&identities.agent, &identities.chosen)? {
         return Ok(());
     }
     if login.try_files(&identities.usual)? {
@@ -46,11 +46,11 @@ pub fn log_in(link: &Link, user: &str, identities: &Identities, deadline: Instan
 
 impl Login<'_> {
     fn refusal(&self) -> Refusal {
-        let tried = match self.tried.is_empty() {
-            true => "there was no key to try".to_string(),
-            false => format!("tried {}", self.tried.join(", ")),
-        };
-        Refusal::Refused(format!("the server refused user {:?}: {tried}", self.user))
+        let tried = self.tried.join(", ");
+        Refusal::Refused(match self.refused {
+            true => format!("the server refused user {:?}: tried {tried}", self.user),
+            false => format!("no key could be offered for user {:?}: {tried}", self.user),
+        })
     }
 
     fn try_files(&mut self, keys: &[KeyFile]) -> Result<bool, Refusal> {
@@ -72,38 +72,55 @@ impl Login<'_> {
     }
 
     /// The agent's identities, those first that belong to a key of `-i`.
-    fn try_agent(&mut self, socket: &Path, chosen: &[KeyFile]) -> Result<bool, Refusal> {
+    fn try_agent(&mut self, agent: &Agent, chosen: &[KeyFile]) -> Result<bool, Refusal> {
+        let (socket, gone) = match agent {
+            Agent::None => return Ok(false),
+            Agent::Dead(why) => {
+                self.tried.push(format!("the agent not ({why})"));
+                return Ok(false);
+            }
+            Agent::At { socket, gone } => (socket, gone),
+        };
+        if gone.load(Ordering::Acquire) {
+            self.tried.push("the agent not (it is gone)".to_string());
+            return Ok(false);
+        }
         let agent = match self.connect_agent(socket) {
             Ok(agent) => agent,
             Err(error) => {
+                gone.store(true, Ordering::Release);
                 self.tried.push(format!("the agent not ({})", error.message()));
                 return Ok(false);
             }
         };
         let mut identities = agent.identities().map_err(|error| Refusal::Halt(Halt::Ssh(error)))?;
-        identities.sort_by_key(|identity| {
-            let is_chosen = |key: &KeyFile| key.public.as_deref() == Some(identity.blob());
-            !chosen.iter().any(is_chosen)
-        });
+        let key_of = |identity: &PublicKey| chosen.iter().find(|key| key.public.as_deref() == Some(identity.blob()));
+        // What was offered from its file need not be offered again.
+        identities.retain(|identity| key_of(identity).is_none_or(|key| key.secret.is_none()));
+        identities.sort_by_key(|identity| key_of(identity).is_none());
         if identities.is_empty() {
-            self.tried.push("the agent not (it holds no key)".to_string());
+            self.tried.push("the agent not (it holds no other key)".to_string());
         }
         for identity in identities.iter().take(MOST_AGENT_KEYS) {
             let user = self.user;
             let result = self.link.drive(Some(self.deadline), |_| agent.userauth(user, identity));
-            if self.judge(result, format!("{} of the agent", identity.comment()))? {
+            if self.judge(result, format!("{} of the agent", fingerprint(identity)))? {
                 return Ok(true);
             }
+        }
+        if identities.len() > MOST_AGENT_KEYS {
+            let more = identities.len() - MOST_AGENT_KEYS;
+            self.tried.push(format!("{more} more of the agent not (name the right one with -i)"));
         }
         Ok(false)
     }
 
-    fn connect_agent(&self, socket: &Path) -> Result<Agent, ssh2::Error> {
+    fn connect_agent(&self, socket: &Path) -> Result<ssh2::Agent, ssh2::Error> {
         let mut agent = self.link.session().agent()?;
         agent.set_identity_path(socket)?;
         if let Err(error) = agent.connect() {
             // libssh2 has closed the socket then, and would close the same number again when freeing the agent: by now
-            // it may be another host's connection. A leak is the lesser evil; `Identities` has tried the socket before.
+            // it may be another host's connection. A leak is the lesser evil; the agent is not asked again.
             std::mem::forget(agent);
             return Err(error);
         }
@@ -115,10 +132,10 @@ impl Login<'_> {
     fn judge(&mut self, result: Result<(), Halt>, key: String) -> Result<bool, Refusal> {
         match result {
             Ok(()) => Ok(self.link.session().authenticated()),
-            Err(Halt::Ssh(error)) if is_disconnect(&error) => match self.refused {
+            Err(Halt::Ssh(error)) if is_disconnect(&error) || self.link.is_closed() => match self.refused {
                 // A server hangs up on who tried too many keys.
                 true => Err(self.refusal()),
-                false => Err(Refusal::Halt(Halt::Ssh(error))),
+                false => Err(Refusal::Halt(Halt::Io(io::Error::other(LOST)))),
             },
             Err(Halt::Ssh(error)) => {
                 let refused = matches!(
@@ -136,5 +153,12 @@ impl Login<'_> {
             }
             Err(halt) => Err(Refusal::Halt(halt)),
         }
+    }
+}
+
+fn fingerprint(identity: &PublicKey) -> String {
+    match ssh_key::PublicKey::from_bytes(identity.blob()) {
+        Ok(key) => key.fingerprint(HashAlg::Sha256).to_string(),
+        Err(_) => identity.comment().to_string(),
     }
 }

@@ -1,5 +1,6 @@
 //! The command line of `pssh-rs`.
 
+use crate::limits::room_for;
 use crate::plan::{Choice, Target, plan, planned};
 use crate::summary::Summary;
 use crate::view::Out;
@@ -63,7 +64,7 @@ pub struct Args {
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
 
-    /// Give looking up and reaching a host this long each
+    /// Give looking up a host, connecting to it and the SSH handshake this long each
     #[arg(long, value_name = "TIME", default_value = "10", value_parser = parse_duration)]
     pub connect_timeout: Duration,
 
@@ -149,9 +150,13 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let bar = args.progress.bar(targets.len() as u64, "hosts");
     let mut out = Out::new(&args.output);
     let mut summary = Summary::default();
-    let interrupted = pool::run(job, targets, args.fanout.into(), |target, outcome| {
+    let (fanout, warning) = room_for(args.fanout.into());
+    if let Some(warning) = warning {
+        tool.warn(warning);
+    }
+    let interrupted = pool::run(job, targets, fanout, |target, outcome| {
         summary.add(outcome.status, target.record.host());
-        bar.suspend(|| out.write(&target.record, &outcome));
+        bar.suspend(|| out.write(&target.record, outcome));
         bar.inc(1);
     });
     bar.finish_and_clear();

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 /// A dead peer is found out within about a minute, also in the middle of a command.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const KEEPALIVES: u32 = 3;
+/// As long may what was sent stay unacknowledged: keepalives are for the silence between.
+const USER_TIMEOUT_MS: u32 = 60_000;
 
 /// Looks an address up. The system's resolver cannot be stopped: one that overruns is left to itself.
 pub fn resolve(address: &str, port: u16, deadline: Instant, stop: &Stop) -> Result<Vec<SocketAddr>, Halt> {
@@ -83,6 +85,7 @@ fn open(address: &SocketAddr) -> rustix::io::Result<OwnedFd> {
     sockopt::set_tcp_keepidle(&socket, KEEPALIVE)?;
     sockopt::set_tcp_keepintvl(&socket, KEEPALIVE)?;
     sockopt::set_tcp_keepcnt(&socket, KEEPALIVES)?;
+    sockopt::set_tcp_user_timeout(&socket, USER_TIMEOUT_MS)?;
     Ok(socket)
 }
 

@@ -27,8 +27,10 @@ pub enum End {
     Closed,
     /// The server would not run it.
     Denied,
-    /// The server did not get as far as to take it.
-    Unstarted(Halt),
+    /// The server was not asked to run it.
+    Unasked(Halt),
+    /// The server was asked, and did not say whether it does.
+    Unconfirmed(Halt),
     Halt(Halt),
 }
 
@@ -42,11 +44,16 @@ pub fn exec(
     let mut ran = Ran::default();
     let deadline = Some(Instant::now() + START);
     watch(deadline);
-    let channel = match start(link, command, deadline) {
+    let channel = match link.drive(deadline, ExecChannel::open) {
         Ok(channel) => channel,
         Err(Halt::Ssh(error)) if is_denied(&error) => return (ran, End::Denied),
-        Err(halt) => return (ran, End::Unstarted(halt)),
+        Err(halt) => return (ran, End::Unasked(halt)),
     };
+    match link.drive(deadline, |_| channel.start(command)) {
+        Ok(()) => {}
+        Err(Halt::Ssh(error)) if is_denied(&error) => return (ran, End::Denied),
+        Err(halt) => return (ran, End::Unconfirmed(halt)),
+    }
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     watch(deadline);
     let end = match follow(link, &channel, deadline, &mut ran) {
@@ -67,13 +74,6 @@ pub fn exec(
     }
 }
 
-fn start(link: &Link, command: &str, deadline: Option<Instant>) -> Result<ExecChannel, Halt> {
-    let channel = link.drive(deadline, ExecChannel::open)?;
-    link.drive(deadline, |_| channel.start(command))?;
-    link.drive(deadline, |_| channel.send_eof())?;
-    Ok(channel)
-}
-
 fn is_denied(error: &ssh2::Error) -> bool {
     matches!(
         error.code(),
@@ -81,8 +81,13 @@ fn is_denied(error: &ssh2::Error) -> bool {
     )
 }
 
-/// Drains both streams side by side, since they share one window, until the server closes the channel.
+/// Ends the command's stdin, then drains both streams side by side, since they share one window, until the server closes the channel.
 fn follow(link: &Link, channel: &ExecChannel, deadline: Option<Instant>, ran: &mut Ran) -> Result<(), Halt> {
+    match link.drive(deadline, |_| channel.send_eof()) {
+        Err(halt @ (Halt::Deadline | Halt::Stopped)) => return Err(halt),
+        // The command may have ended already: what there is to read tells.
+        Ok(()) | Err(Halt::Ssh(_) | Halt::Io(_)) => {}
+    }
     let mut buffer = vec![0; BUFFER];
     loop {
         let stdout = drain(link, channel, Stream::Stdout, &mut ran.stdout, deadline, &mut buffer)?;

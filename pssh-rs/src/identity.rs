@@ -1,13 +1,15 @@
 //! The keys to log in with: files read once, and the agent's socket.
 
+use crate::bounded;
 use cerveza_manners::{Failure, Result};
-use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use ssh_key::PrivateKey;
 use std::fmt;
-use std::fs;
-use std::io;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// A private key file.
 pub struct KeyFile {
@@ -30,29 +32,39 @@ impl fmt::Debug for KeyFile {
 pub struct Identities {
     /// The keys named by `-i`: tried first.
     pub chosen: Vec<KeyFile>,
-    /// The agent's socket, if somebody listens there: tried next.
-    pub agent: Option<PathBuf>,
-    /// Why the agent is not asked, for those who count on it.
-    pub no_agent: Option<String>,
+    /// Tried next.
+    pub agent: Agent,
     /// The keys that lie where ssh looks for them: tried last, and only where none is named.
     pub usual: Vec<KeyFile>,
 }
+
+#[derive(Debug, Default)]
+pub enum Agent {
+    #[default]
+    None,
+    /// It is not asked; why, for those who count on it.
+    Dead(String),
+    At {
+        socket: PathBuf,
+        /// Set once it no longer answers: no other host need find that out.
+        gone: AtomicBool,
+    },
+}
+
+/// An agent that takes longer to list its keys would take longer for every host.
+const AGENT: Duration = Duration::from_secs(10);
 
 const USUAL: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
 impl Identities {
     pub fn read(chosen: &[PathBuf], agent: Option<PathBuf>, home: Option<&Path>) -> Result<Identities> {
-        let (agent, no_agent) = match agent.map(|socket| (listens(&socket), socket)) {
-            Some((Ok(()), socket)) => (Some(socket), None),
-            Some((Err(error), socket)) => (None, Some(format!("no agent answers at {}: {error}", socket.display()))),
-            None => (None, None),
-        };
-        let mut identities = Identities { agent, no_agent, ..Identities::default() };
+        let mut identities = Identities { agent: Agent::find(agent), ..Identities::default() };
         for path in chosen {
             let key = KeyFile::read(path)
                 .map_err(|error| Failure::usage(format!("cannot use the key file {}: {error}", path.display())))?;
-            if key.secret.is_none() && identities.agent.is_none() {
-                return Err(Failure::usage(format!("the key file {} is encrypted", path.display()))
+            if key.secret.is_none() && !identities.has_agent() {
+                let why = identities.why_no_agent();
+                return Err(Failure::usage(format!("the key file {} is encrypted{why}", path.display()))
                     .hint("load it into an agent: eval \"$(ssh-agent)\"; ssh-add KEY"));
             }
             identities.chosen.push(key);
@@ -65,8 +77,7 @@ impl Identities {
         }
         match identities.is_empty() {
             true => {
-                let why = identities.no_agent.iter().map(|why| format!(" ({why})"));
-                let message = format!("there is no key to log in with{}", why.collect::<String>());
+                let message = format!("there is no key to log in with{}", identities.why_no_agent());
                 Err(Failure::usage(message).hint("name one with -i, or start an agent and load one with ssh-add"))
             }
             false => Ok(identities),
@@ -75,24 +86,53 @@ impl Identities {
 
     fn is_empty(&self) -> bool {
         let readable = |keys: &[KeyFile]| keys.iter().any(|key| key.secret.is_some());
-        self.agent.is_none() && !readable(&self.chosen) && !readable(&self.usual)
+        !self.has_agent() && !readable(&self.chosen) && !readable(&self.usual)
+    }
+
+    fn has_agent(&self) -> bool {
+        matches!(self.agent, Agent::At { .. })
+    }
+
+    fn why_no_agent(&self) -> String {
+        match &self.agent {
+            Agent::Dead(why) => format!(" ({why})"),
+            Agent::None | Agent::At { .. } => String::new(),
+        }
     }
 }
 
-/// Whether somebody listens on the agent's socket. An agent that is busy does; nothing here waits for it.
-fn listens(socket: &Path) -> rustix::io::Result<()> {
-    let address = SocketAddrUnix::new(socket)?;
-    let probe =
-        socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
-    match connect(&probe, &address) {
-        Err(Errno::AGAIN) => Ok(()),
-        result => result,
+impl Agent {
+    fn find(socket: Option<PathBuf>) -> Agent {
+        let Some(socket) = socket else { return Agent::None };
+        match answers(&socket) {
+            Ok(()) => Agent::At { socket, gone: AtomicBool::new(false) },
+            Err(error) => Agent::Dead(format!("no agent answers at {}: {error}", socket.display())),
+        }
     }
+}
+
+/// Whether the agent answers when asked for its keys: libssh2 would wait for ever, for each host anew.
+fn answers(socket: &Path) -> io::Result<()> {
+    const LIST_KEYS: [u8; 5] = [0, 0, 0, 1, 11];
+    let late = |error: io::Error| match error.kind() {
+        io::ErrorKind::WouldBlock => io::Error::other(format!("no word within {AGENT:?}")),
+        _ => error,
+    };
+    // Without blocking: where the agent takes nobody, connecting too would last for ever.
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&probe, &SocketAddrUnix::new(socket)?)?;
+    let mut probe = UnixStream::from(probe);
+    probe.set_nonblocking(false)?;
+    probe.set_read_timeout(Some(AGENT))?;
+    probe.write_all(&LIST_KEYS)?;
+    probe.read_exact(&mut [0]).map_err(late)
 }
 
 impl KeyFile {
     fn read(path: &Path) -> io::Result<KeyFile> {
-        let text = fs::read_to_string(path)?;
+        let bytes = bounded::read(path)?;
+        let text = String::from_utf8(bytes).map_err(|_| io::Error::other("it holds no private key"))?;
         if !text.contains("PRIVATE KEY-----") {
             return Err(io::Error::other("it holds no private key"));
         }
@@ -113,6 +153,7 @@ impl KeyFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn what_is_no_key_is_said_before_anything_is_done() {
@@ -127,9 +168,13 @@ mod tests {
         assert_eq!(read(None).unwrap_err(), "cannot use the key file KEY: it holds no private key");
         fs::write(&path, "-----BEGIN ENCRYPTED PRIVATE KEY-----\n").unwrap();
         assert_eq!(read(None).unwrap_err(), "the key file KEY is encrypted");
-        assert_eq!(read(Some("/no/agent")).unwrap_err(), "the key file KEY is encrypted");
+        assert_eq!(
+            read(Some("/no/agent")).unwrap_err(),
+            "the key file KEY is encrypted (no agent answers at /no/agent: No such file or directory (os error 2))"
+        );
         let socket = folder.path().join("agent");
-        let _agent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let agent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        std::thread::spawn(move || agent.accept().unwrap().0.write_all(&[0, 0, 0, 1, 5]));
         assert!(read(socket.to_str()).unwrap().chosen[0].secret.is_none());
         assert_eq!(
             Identities::read(&[], None, Some(folder.path())).unwrap_err().message,

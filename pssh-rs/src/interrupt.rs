@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 /// Set once, for good.
 pub struct Stop {
@@ -38,12 +39,21 @@ impl AsFd for Stop {
     }
 }
 
+/// So many signals end the program as they would without us: whoever sends them no longer wants to wait for records
+/// that nobody reads.
+const ENOUGH: usize = 3;
+
 /// Calls `interrupted` for each Ctrl-C (and each SIGTERM), on a thread of its own. SIGHUP stays as it is: nohup ignores it.
 pub fn on_interrupt(mut interrupted: impl FnMut() + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    std::thread::Builder::new()
-        .name("signals".to_string())
-        .stack_size(64 * 1024)
-        .spawn(move || signals.forever().for_each(|_| interrupted()))?;
+    let handle = move || {
+        for (earlier, signal) in signals.forever().enumerate() {
+            if earlier + 1 >= ENOUGH {
+                let _ = emulate_default_handler(signal);
+            }
+            interrupted();
+        }
+    };
+    std::thread::Builder::new().name("signals".to_string()).stack_size(64 * 1024).spawn(handle)?;
     Ok(())
 }

@@ -3,12 +3,17 @@
 
 use crate::interrupt::Stop;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use ssh2::{BlockDirections, ErrorCode, MethodType, Session};
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// However it came about: closed by the server, reset on the way, or silent for too long.
+pub const LOST: &str = "the connection was lost";
 
 /// Why a wait ended without what was waited for.
 #[derive(Debug)]
@@ -25,7 +30,7 @@ impl From<ssh2::Error> for Halt {
     }
 }
 
-/// What `poll` said of a file descriptor, once it said anything.
+/// Waits until `poll` says anything of a file descriptor.
 pub fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Option<Instant>, stop: &Stop) -> Result<(), Halt> {
     loop {
         let timeout = match deadline {
@@ -42,7 +47,7 @@ pub fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Option<Instant>,
         let stop_fd = stop.as_fd();
         let mut fds = [PollFd::from_borrowed_fd(fd, flags), PollFd::from_borrowed_fd(stop_fd, PollFlags::IN)];
         match poll(&mut fds, timeout.as_ref()) {
-            Err(rustix::io::Errno::INTR) | Ok(0) => continue,
+            Err(Errno::INTR) | Ok(0) => continue,
             Err(error) => return Err(Halt::Io(error.into())),
             Ok(_) if !fds[1].revents().is_empty() => return Err(Halt::Stopped),
             Ok(_) => return Ok(()),
@@ -109,6 +114,14 @@ impl Link {
         wait_for(self.socket.as_fd(), flags, deadline, &self.stop)
     }
 
+    /// Whether the peer has closed the connection, or it broke: libssh2 calls that a refused key.
+    pub fn is_closed(&self) -> bool {
+        match recv(&self.socket, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((_, received)) => received == 0,
+            Err(error) => error != Errno::AGAIN && error != Errno::INTR,
+        }
+    }
+
     /// Whether the deadline has passed or Ctrl-C came: for loops that never need to wait.
     pub fn check(&self, deadline: Option<Instant>) -> Result<(), Halt> {
         match deadline {
@@ -150,7 +163,7 @@ pub fn is_disconnect(error: &ssh2::Error) -> bool {
 /// An error of libssh2 as a phrase.
 pub fn phrase(error: &ssh2::Error) -> String {
     match is_disconnect(error) {
-        true => "the server closed the connection".to_string(),
+        true => LOST.to_string(),
         false => match error.code() {
             ErrorCode::Session(code) => format!("{} (libssh2 {code})", error.message()),
             ErrorCode::SFTP(code) => format!("{} (SFTP {code})", error.message()),

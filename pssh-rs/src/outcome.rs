@@ -15,7 +15,7 @@ pub enum HostStatus {
     Signaled,
     /// A deadline passed while logging in or running.
     Timeout,
-    /// No SSH connection came about.
+    /// No SSH connection came about, or it ended before the command was sent.
     Unreachable,
     /// Every key was refused.
     Auth,
@@ -85,7 +85,7 @@ pub struct Output {
 
 impl Output {
     /// The most that is kept of a stream. What comes after is read and dropped, so that the command never stalls.
-    pub const MOST: usize = 16 * 1024 * 1024;
+    pub const MOST: usize = 1024 * 1024;
 
     pub fn take(&mut self, bytes: &[u8]) {
         let room = Output::MOST - self.bytes.len();
@@ -168,34 +168,53 @@ pub fn without_result(record: &Record) -> Record {
 }
 
 /// The record of a host with its outcome.
-pub fn with_result(record: &Record, outcome: &Outcome) -> Record {
+pub fn with_result(record: &Record, outcome: Outcome) -> Record {
     let mut record = without_result(record);
-    let (stdout, stderr, encoding) = encode(&outcome.stdout.bytes, &outcome.stderr.bytes);
+    let truncated = outcome.stdout.truncated || outcome.stderr.truncated;
+    let ended = matches!(outcome.status, HostStatus::Ok | HostStatus::Failed);
+    let (stdout, stderr, encoding) = encode(text(outcome.stdout, ended), text(outcome.stderr, ended));
     record.set("status", outcome.status.name());
     record.set("phase", outcome.phase.map(Phase::name));
     record.set("exit_code", outcome.exit_code);
-    record.set("signal", outcome.signal.clone());
+    record.set("signal", outcome.signal);
     record.set("stdout", stdout);
     record.set("stderr", stderr);
     if let Some(encoding) = encoding {
         record.set("encoding", encoding);
     }
-    if outcome.stdout.truncated || outcome.stderr.truncated {
+    if truncated {
         record.set("truncated", true);
     }
     record.set("attempts", outcome.attempts);
     let started_at = outcome.started_at.map(|at| humantime::format_rfc3339_millis(at).to_string());
     record.set("started_at", started_at);
     record.set("duration_ms", outcome.duration.as_millis() as u64);
-    record.set("error", outcome.error.clone());
+    record.set("error", outcome.error);
     record
 }
 
+/// A stream as text; as its bytes where it is not UTF-8. Where it was cut, and where the command did not get to its end,
+/// half a character may be the last: that one is left out.
+fn text(output: Output, ended: bool) -> Result<String, Vec<u8>> {
+    String::from_utf8(output.bytes).or_else(|error| {
+        let (at, cut) = (error.utf8_error().valid_up_to(), error.utf8_error().error_len().is_none());
+        let mut bytes = error.into_bytes();
+        if cut && (output.truncated || !ended) {
+            bytes.truncate(at);
+        }
+        String::from_utf8(bytes).map_err(|error| error.into_bytes())
+    })
+}
+
 /// Both streams as text, or, where one is not UTF-8, both as base64: one word then tells how to read either.
-fn encode(stdout: &[u8], stderr: &[u8]) -> (Value, Value, Option<&'static str>) {
-    match (std::str::from_utf8(stdout), std::str::from_utf8(stderr)) {
+fn encode(stdout: Result<String, Vec<u8>>, stderr: Result<String, Vec<u8>>) -> (Value, Value, Option<&'static str>) {
+    let base64 = |stream: Result<String, Vec<u8>>| {
+        let bytes = stream.map_or_else(|bytes| bytes, String::into_bytes);
+        Value::from(BASE64_STANDARD.encode(bytes))
+    };
+    match (stdout, stderr) {
         (Ok(stdout), Ok(stderr)) => (stdout.into(), stderr.into(), None),
-        _ => (BASE64_STANDARD.encode(stdout).into(), BASE64_STANDARD.encode(stderr).into(), Some("base64")),
+        (stdout, stderr) => (base64(stdout), base64(stderr), Some("base64")),
     }
 }
 
@@ -222,7 +241,7 @@ mod tests {
         let mut outcome = outcome();
         outcome.stdout.take(b"hi\n");
         assert_eq!(
-            with_result(&record, &outcome).to_string(),
+            with_result(&record, outcome).to_string(),
             r#"{"z":1.0,"host":"web1","tags":{"b":1},"status":"ok","phase":"exec","exit_code":0,"signal":null,"stdout":"hi\n","stderr":"","attempts":1,"started_at":"1970-01-01T00:00:00.000Z","duration_ms":12,"error":null}"#
         );
     }
@@ -232,10 +251,26 @@ mod tests {
         let mut outcome = outcome();
         outcome.stdout.take(b"\xff\x00");
         outcome.stderr.take(b"plain");
-        let record = with_result(&Record::named("a"), &outcome);
+        let record = with_result(&Record::named("a"), outcome);
         assert_eq!(record.str("stdout").unwrap(), "/wA=");
         assert_eq!(record.str("stderr").unwrap(), "cGxhaW4=");
         assert_eq!(record.str("encoding").unwrap(), "base64");
+    }
+
+    #[test]
+    fn half_a_character_at_a_cut_is_left_out_and_makes_no_base64() {
+        let record = |status, truncated| {
+            let stdout = Output { bytes: b"ab\xc3".to_vec(), truncated };
+            let stderr = Output { bytes: "é".into(), truncated: false };
+            with_result(&Record::named("a"), Outcome { status, stdout, stderr, ..outcome() })
+        };
+        for (status, truncated) in [(HostStatus::Ok, true), (HostStatus::Timeout, false), (HostStatus::Lost, false)] {
+            let record = record(status, truncated);
+            assert_eq!(record.str("stdout").unwrap(), "ab");
+            assert_eq!(record.str("stderr").unwrap(), "é");
+            assert_eq!(record.str("encoding"), None);
+        }
+        assert_eq!(record(HostStatus::Ok, false).str("encoding").unwrap(), "base64");
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! The run over all hosts: worker threads take turns from one queue, and one collector hears of everything, so that
-//! every host comes out exactly once, also when Ctrl-C comes or a thread is stuck.
+//! The run over all hosts: a thread an attempt, so many at a time; one collector that hears of everything, so that every
+//! host comes out exactly once, also when Ctrl-C comes or a thread is stuck; and one writer, so that who reads the
+//! results slowly keeps the collector from nothing.
 
-use crate::attempt::{Job, Leash, attempt};
+use crate::attempt::{Job, attempt};
 use crate::interrupt::on_interrupt;
+use crate::leash::Leash;
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::Target;
 use crate::queue::{Queue, Turn};
@@ -11,16 +13,18 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 /// An attempt that its own deadlines did not end is given up this long after them.
 const OVERRUN: Duration = Duration::from_secs(3);
 /// After Ctrl-C attempts end within moments; those that do not are left behind.
-const AFTER_CTRL_C: Duration = Duration::from_secs(2);
-/// Idle workers end at once when all is done. One that is stuck is not waited for longer than this.
+const AFTER_CTRL_C: Duration = Duration::from_secs(5);
+/// A thread that was left behind is not waited for longer than this.
 const FAREWELL: Duration = Duration::from_millis(500);
+/// With nothing to wait for, as when no thread could be started: look again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// One retry.
 const MOST_ATTEMPTS: u32 = 2;
 const STACK: usize = 512 * 1024;
@@ -28,219 +32,210 @@ const STACK: usize = 512 * 1024;
 struct Shared {
     job: Job,
     targets: Vec<Target>,
-    queue: Queue,
 }
 
 enum Event {
-    Started {
-        index: usize,
-        begun: Begun,
-    },
-    Phase {
-        index: usize,
-        phase: Phase,
-        deadline: Option<Instant>,
-    },
-    Done {
-        turn: Turn,
-        outcome: Outcome,
-    },
-    /// A worker came upon it after Ctrl-C.
-    Untried {
-        turn: Turn,
-    },
+    Phase { index: usize, phase: Phase, deadline: Option<Instant> },
+    Ended { index: usize, outcome: Outcome },
+    Written,
     Interrupted,
 }
 
 /// What the collector knows of an attempt.
-struct Begun {
+struct Running {
+    turn: Turn,
     leash: Arc<Leash>,
-    attempts: u32,
+    thread: JoinHandle<()>,
     phase: Option<Phase>,
     at: Instant,
     started_at: SystemTime,
     give_up_at: Option<Instant>,
 }
 
-/// Runs the job on all targets, at most `fanout` at a time, and calls `done` for each once, as soon as it is done.
+/// Runs the job on all targets, at most `fanout` at a time, and calls `write` for each once, as soon as it is done.
 /// Whether it was interrupted.
-pub fn run(job: Job, targets: Vec<Target>, fanout: usize, done: impl FnMut(&Target, Outcome)) -> io::Result<bool> {
-    let total = targets.len();
-    let queue = Queue::default();
-    for index in 0..total {
+pub fn run(
+    job: Job,
+    targets: Vec<Target>,
+    fanout: usize,
+    mut write: impl FnMut(&Target, Outcome) + Send,
+) -> io::Result<bool> {
+    let shared = Arc::new(Shared { job, targets });
+    let mut queue = Queue::default();
+    for index in 0..shared.targets.len() {
         queue.push(Turn { index, attempts: 0, not_before: None });
     }
-    let shared = Arc::new(Shared { job, targets, queue });
-    let (events, received) = sync_channel(64);
+    let (events, received) = channel();
     let (stop, interrupts) = (Arc::clone(&shared.job.stop), events.clone());
     on_interrupt(move || {
         stop.set();
         let _ = interrupts.send(Event::Interrupted);
     })?;
-    let mut workers = vec![spawn(&shared, &events)?];
-    while workers.len() < fanout.min(total) {
-        match spawn(&shared, &events) {
-            Ok(worker) => workers.push(worker),
-            // With fewer threads it takes longer; that is all.
-            Err(_) => break,
-        }
-    }
-    let mut collector = Collector {
-        shared: Arc::clone(&shared),
-        events,
-        workers,
-        running: HashMap::new(),
-        left: total,
-        interrupts: 0,
-        done,
-    };
-    collector.collect(&received);
-    shared.queue.close();
-    drop(received);
-    say_farewell(collector.workers);
-    Ok(collector.interrupts > 0)
+    let (results, to_write) = channel::<(usize, Outcome)>();
+    let (targets, written) = (&shared.targets, events.clone());
+    thread::scope(|scope| {
+        let writer = thread::Builder::new().name("writer".to_string()).spawn_scoped(scope, move || {
+            for (index, outcome) in to_write {
+                write(&targets[index], outcome);
+                let _ = written.send(Event::Written);
+            }
+        })?;
+        let mut collector = Collector {
+            shared: Arc::clone(&shared),
+            fanout,
+            queue,
+            events,
+            results,
+            running: HashMap::new(),
+            unwritten: 0,
+            left_behind: Vec::new(),
+            interrupts: 0,
+        };
+        collector.collect(&received, || !writer.is_finished());
+        say_farewell(collector.left_behind);
+        // An attempt may end of Ctrl-C before the collector hears of it.
+        Ok(shared.job.stop.is_set())
+    })
 }
 
-fn spawn(shared: &Arc<Shared>, events: &SyncSender<Event>) -> io::Result<JoinHandle<()>> {
-    let (shared, events) = (Arc::clone(shared), events.clone());
-    let worker = std::thread::Builder::new().name("host".to_string()).stack_size(STACK);
-    worker.spawn(move || work(&shared, &events))
-}
-
-/// Lets the workers end before the program does: at its exit OpenSSL takes itself apart, also under a thread that is
-/// still using it.
-fn say_farewell(workers: Vec<JoinHandle<()>>) {
+/// Lets the threads that were left behind end before the program does: at its exit OpenSSL takes itself apart, also
+/// under a thread that is still using it.
+fn say_farewell(threads: Vec<JoinHandle<()>>) {
     let until = Instant::now() + FAREWELL;
-    for worker in workers {
-        while !worker.is_finished() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        if worker.is_finished() {
-            let _ = worker.join();
+    for thread in threads {
+        while !thread.is_finished() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
         }
     }
 }
 
-/// A worker's life: one host after the other. It ends when the queue is closed, when nobody listens any more, or when
-/// it was given up and another took its place.
-fn work(shared: &Shared, events: &SyncSender<Event>) {
-    while let Some(turn) = shared.queue.take() {
-        if shared.job.stop.is_set() {
-            let _ = events.send(Event::Untried { turn });
-            continue;
-        }
-        let (at, started_at, leash) = (Instant::now(), SystemTime::now(), Arc::new(Leash::default()));
-        let begun = Begun {
-            leash: Arc::clone(&leash),
-            attempts: turn.attempts + 1,
-            phase: None,
-            at,
-            started_at,
-            give_up_at: None,
-        };
-        let index = turn.index;
-        if events.send(Event::Started { index, begun }).is_err() {
-            return;
-        }
-        let mut watch = |phase, deadline| {
-            let _ = events.send(Event::Phase { index, phase, deadline });
-        };
-        let target = &shared.targets[index];
-        // A bug that one host brings to light must not cost the others their records.
-        let outcome = catch_unwind(AssertUnwindSafe(|| attempt(&shared.job, target, &leash, &mut watch)))
-            .unwrap_or_else(|_| Outcome {
-                error: Some("a bug in pssh-rs ended this attempt".to_string()),
-                ..Outcome::new(HostStatus::Lost, None)
-            });
-        let outcome =
-            Outcome { attempts: turn.attempts + 1, started_at: Some(started_at), duration: at.elapsed(), ..outcome };
-        if events.send(Event::Done { turn, outcome }).is_err() || leash.is_given_up() {
-            return;
-        }
+/// The life of an attempt's thread.
+fn work(shared: &Shared, index: usize, leash: &Leash, events: &Sender<Event>) {
+    let mut watch = |phase, deadline| drop(events.send(Event::Phase { index, phase, deadline }));
+    let target = &shared.targets[index];
+    // A bug that one host brings to light must not cost the others their records.
+    let outcome = catch_unwind(AssertUnwindSafe(|| attempt(&shared.job, target, leash, &mut watch)));
+    let outcome = outcome.unwrap_or_else(|_| Outcome {
+        error: Some("a bug in pssh-rs ended this attempt".to_string()),
+        ..Outcome::new(HostStatus::Lost, None)
+    });
+    if leash.end() {
+        let _ = events.send(Event::Ended { index, outcome });
     }
 }
 
-struct Collector<F> {
+struct Collector {
     shared: Arc<Shared>,
-    events: SyncSender<Event>,
-    workers: Vec<JoinHandle<()>>,
-    running: HashMap<usize, Begun>,
-    /// How many hosts have not come out yet.
-    left: usize,
+    fanout: usize,
+    queue: Queue,
+    events: Sender<Event>,
+    results: Sender<(usize, Outcome)>,
+    running: HashMap<usize, Running>,
+    /// Outcomes that the writer has not written yet. They count as running, which bounds what is held in memory.
+    unwritten: usize,
+    left_behind: Vec<JoinHandle<()>>,
     interrupts: u32,
-    done: F,
 }
 
-impl<F: FnMut(&Target, Outcome)> Collector<F> {
-    fn collect(&mut self, events: &Receiver<Event>) {
-        while self.left > 0 {
-            let next = self.running.values().filter_map(|begun| begun.give_up_at).min();
-            // With nothing to watch the wait is bounded all the same: it costs nothing to look again.
-            let wait = next.map_or(Duration::from_secs(60), |at| at.saturating_duration_since(Instant::now()));
-            match events.recv_timeout(wait) {
-                Ok(event) => self.hear(event),
-                Err(RecvTimeoutError::Timeout) => {}
-                // Not while this holds a sender itself.
-                Err(RecvTimeoutError::Disconnected) => break,
+impl Collector {
+    /// Until all is done; or `writing` is no longer, which only a bug can bring about.
+    fn collect(&mut self, events: &Receiver<Event>, writing: impl Fn() -> bool) {
+        while !(self.queue.is_empty() && self.running.is_empty() && self.unwritten == 0) && writing() {
+            let now = Instant::now();
+            self.start_due(now);
+            if let Ok(event) = events.recv_timeout(self.wait(now)) {
+                self.hear(event);
+            }
+            // All that was said first: what came after an old deadline may be a new one, or the end.
+            while let Ok(event) = events.try_recv() {
+                self.hear(event);
             }
             self.give_up_overdue();
         }
     }
 
+    fn has_room(&self) -> bool {
+        self.running.len() + self.unwritten < self.fanout && !self.shared.job.stop.is_set()
+    }
+
+    fn wait(&self, now: Instant) -> Duration {
+        let give_up = self.running.values().filter_map(|running| running.give_up_at).min();
+        let due = self.queue.next_due(now).filter(|_| self.has_room());
+        let next = give_up.into_iter().chain(due).min();
+        next.map_or(LOOK_AGAIN, |at| at.saturating_duration_since(now).min(LOOK_AGAIN))
+    }
+
+    fn start_due(&mut self, now: Instant) {
+        while self.has_room() {
+            let Some(turn) = self.queue.take(now) else { return };
+            match self.start(turn) {
+                Ok(running) => drop(self.running.insert(turn.index, running)),
+                // With fewer threads it takes longer; that is all.
+                Err(_) if !self.running.is_empty() => return self.queue.give_back(turn),
+                Err(error) => {
+                    let error = Some(format!("no thread could be started: {error}"));
+                    let attempts = turn.attempts;
+                    self.emit(turn.index, Outcome { error, attempts, ..Outcome::new(HostStatus::Unreachable, None) });
+                }
+            }
+        }
+    }
+
+    fn start(&self, turn: Turn) -> io::Result<Running> {
+        let leash = Arc::new(Leash::default());
+        let (shared, held, events) = (Arc::clone(&self.shared), Arc::clone(&leash), self.events.clone());
+        let thread = thread::Builder::new().name("host".to_string()).stack_size(STACK);
+        let (at, started_at) = (Instant::now(), SystemTime::now());
+        let thread = thread.spawn(move || work(&shared, turn.index, &held, &events))?;
+        Ok(Running { turn, leash, thread, phase: None, at, started_at, give_up_at: None })
+    }
+
     fn hear(&mut self, event: Event) {
         match event {
-            Event::Started { index, mut begun } => {
-                begun.give_up_at = self.sooner_if_interrupted(begun.give_up_at);
-                self.running.insert(index, begun);
-            }
             Event::Phase { index, phase, deadline } => {
                 let give_up_at = self.sooner_if_interrupted(deadline.map(|deadline| deadline + OVERRUN));
-                if let Some(begun) = self.running.get_mut(&index) {
-                    begun.give_up_at = give_up_at;
-                    begun.phase = Some(phase);
+                if let Some(running) = self.running.get_mut(&index) {
+                    running.give_up_at = give_up_at;
+                    running.phase = Some(phase);
                 }
             }
-            // Of an attempt that was given up the host has come out already.
-            Event::Done { turn, outcome } => {
-                if self.running.remove(&turn.index).is_some() {
-                    self.finish(turn, outcome);
+            Event::Ended { index, outcome } => {
+                if let Some(running) = self.running.remove(&index) {
+                    let outcome = outcome_of(&running, outcome);
+                    // It ends with this event.
+                    let _ = running.thread.join();
+                    self.finish(index, outcome);
                 }
             }
-            Event::Untried { turn } => self.cancel(turn),
+            Event::Written => self.unwritten -= 1,
             Event::Interrupted => self.interrupt(),
         }
     }
 
     /// Sends the host to the end of the queue for another try, or out.
-    fn finish(&mut self, turn: Turn, outcome: Outcome) {
-        if outcome.retry && outcome.attempts < MOST_ATTEMPTS && self.interrupts == 0 {
-            self.shared.queue.push(Turn {
-                index: turn.index,
-                attempts: outcome.attempts,
-                not_before: Some(Instant::now() + pause()),
-            });
+    fn finish(&mut self, index: usize, outcome: Outcome) {
+        if outcome.retry && outcome.attempts < MOST_ATTEMPTS && !self.shared.job.stop.is_set() {
+            let not_before = Some(Instant::now() + pause());
+            self.queue.push(Turn { index, attempts: outcome.attempts, not_before });
         } else {
-            self.emit(turn.index, outcome);
+            self.emit(index, outcome);
         }
     }
 
     fn emit(&mut self, index: usize, outcome: Outcome) {
-        self.left -= 1;
-        (self.done)(&self.shared.targets[index], outcome);
-    }
-
-    fn cancel(&mut self, turn: Turn) {
-        self.emit(turn.index, Outcome { attempts: turn.attempts, ..Outcome::cancelled() });
+        if self.results.send((index, outcome)).is_ok() {
+            self.unwritten += 1;
+        }
     }
 
     fn interrupt(&mut self) {
         self.interrupts += 1;
-        for turn in self.shared.queue.clear() {
-            self.cancel(turn);
+        for turn in self.queue.clear() {
+            self.emit(turn.index, Outcome { attempts: turn.attempts, ..Outcome::cancelled() });
         }
         let give_up_at = self.sooner_if_interrupted(None);
-        for begun in self.running.values_mut() {
-            begun.give_up_at = give_up_at;
+        for running in self.running.values_mut() {
+            running.give_up_at = give_up_at;
         }
     }
 
@@ -252,38 +247,42 @@ impl<F: FnMut(&Target, Outcome)> Collector<F> {
         }
     }
 
-    /// Lets the hosts out whose attempt overran, cuts their connection, and puts another worker in place of theirs.
+    /// Lets the hosts out whose attempt overran, and cuts their connection. Their threads are left to themselves.
     fn give_up_overdue(&mut self) {
         let now = Instant::now();
-        let overdue = |begun: &Begun| begun.give_up_at.is_some_and(|at| at <= now);
-        let overdue: Vec<usize> =
-            self.running.iter().filter(|(_, begun)| overdue(begun)).map(|(index, _)| *index).collect();
-        for index in overdue {
-            let Some(begun) = self.running.remove(&index) else { continue };
-            begun.leash.give_up();
+        // One that has ended all the same is about to say so.
+        let overdue = |running: &Running| running.give_up_at.is_some_and(|at| at <= now) && running.leash.give_up();
+        let overdue: Vec<Running> = self.running.extract_if(|_, running| overdue(running)).map(|(_, it)| it).collect();
+        for running in overdue {
             let outcome = match self.interrupts {
-                0 => stuck(begun.phase),
-                _ => Outcome { phase: begun.phase, ..Outcome::cancelled() },
+                0 => stuck(running.phase),
+                _ => Outcome { phase: running.phase, ..Outcome::cancelled() },
             };
-            let outcome = Outcome {
-                attempts: begun.attempts,
-                started_at: Some(begun.started_at),
-                duration: begun.at.elapsed(),
-                ..outcome
-            };
-            self.emit(index, outcome);
-            // Should that fail, the workers there are go on.
-            self.workers.extend(spawn(&self.shared, &self.events));
+            self.emit(running.turn.index, outcome_of(&running, outcome));
+            self.left_behind.push(running.thread);
         }
+    }
+}
+
+fn outcome_of(running: &Running, outcome: Outcome) -> Outcome {
+    Outcome {
+        attempts: running.turn.attempts + 1,
+        started_at: Some(running.started_at),
+        duration: running.at.elapsed(),
+        ..outcome
     }
 }
 
 /// The outcome of an attempt that its own deadlines did not end.
 fn stuck(phase: Option<Phase>) -> Outcome {
     let (status, error) = match phase {
+        None => (HostStatus::Unreachable, "stuck before anything was begun"),
+        Some(Phase::Resolve) => (HostStatus::Unreachable, "stuck while looking up the address"),
+        Some(Phase::Connect) => (HostStatus::Unreachable, "stuck while connecting"),
+        Some(Phase::Handshake) => (HostStatus::Unreachable, "stuck: the server sent much and said nothing"),
+        Some(Phase::HostKey) => (HostStatus::HostKey, "stuck while keeping the host key"),
         Some(Phase::Auth) => (HostStatus::Timeout, "stuck while logging in (does the agent answer?)"),
         Some(Phase::Exec) => (HostStatus::Timeout, "stuck while the command ran"),
-        _ => (HostStatus::Unreachable, "stuck: the server sent much and said nothing"),
     };
     Outcome { error: Some(error.to_string()), ..Outcome::new(status, phase) }
 }

@@ -1,7 +1,6 @@
 //! The hosts that wait for their turn.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// A host's turn.
@@ -17,57 +16,37 @@ pub struct Turn {
 
 #[derive(Default)]
 pub struct Queue {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
     turns: VecDeque<Turn>,
-    closed: bool,
 }
 
 impl Queue {
-    pub fn push(&self, turn: Turn) {
-        self.lock().turns.push_back(turn);
-        self.changed.notify_one();
+    pub fn push(&mut self, turn: Turn) {
+        self.turns.push_back(turn);
     }
 
-    /// The next turn that is due; waits for one, and ends when the queue is closed.
-    pub fn take(&self) -> Option<Turn> {
-        let mut state = self.lock();
-        loop {
-            if state.closed {
-                return None;
-            }
-            let now = Instant::now();
-            let due = |turn: &Turn| turn.not_before.is_none_or(|at| at <= now);
-            if let Some(turn) = state.turns.iter().position(due).and_then(|at| state.turns.remove(at)) {
-                return Some(turn);
-            }
-            let next = state.turns.iter().filter_map(|turn| turn.not_before).min();
-            state = match next {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(at) => {
-                    let waited = self.changed.wait_timeout(state, at.saturating_duration_since(now));
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
+    /// Gives back a turn that could not be used.
+    pub fn give_back(&mut self, turn: Turn) {
+        self.turns.push_front(turn);
+    }
+
+    /// The first turn that is due.
+    pub fn take(&mut self, now: Instant) -> Option<Turn> {
+        let due = |turn: &Turn| turn.not_before.is_none_or(|at| at <= now);
+        self.turns.iter().position(due).and_then(|at| self.turns.remove(at))
+    }
+
+    /// When the next turn will be due that is not yet.
+    pub fn next_due(&self, now: Instant) -> Option<Instant> {
+        self.turns.iter().filter_map(|turn| turn.not_before).filter(|at| *at > now).min()
     }
 
     /// Takes all that still wait.
-    pub fn clear(&self) -> Vec<Turn> {
-        self.lock().turns.drain(..).collect()
+    pub fn clear(&mut self) -> VecDeque<Turn> {
+        std::mem::take(&mut self.turns)
     }
 
-    pub fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn is_empty(&self) -> bool {
+        self.turns.is_empty()
     }
 }
 
@@ -78,18 +57,20 @@ mod tests {
 
     #[test]
     fn a_turn_that_is_not_due_lets_others_pass() {
-        let queue = Queue::default();
+        let mut queue = Queue::default();
         let turn = |index, not_before| Turn { index, attempts: 0, not_before };
-        let started = Instant::now();
-        let later = started + Duration::from_millis(30);
+        let now = Instant::now();
+        let later = now + Duration::from_secs(30);
         queue.push(turn(0, Some(later)));
         queue.push(turn(1, None));
-        assert_eq!(queue.take().unwrap().index, 1);
-        assert_eq!(queue.take().unwrap().index, 0);
-        assert!(Instant::now() >= later);
+        assert_eq!(queue.take(now).unwrap().index, 1);
+        assert_eq!(queue.take(now), None);
+        assert_eq!(queue.next_due(now), Some(later));
+        assert_eq!(queue.next_due(later), None);
         queue.push(turn(2, None));
-        assert_eq!(queue.clear().len(), 1);
-        queue.close();
-        assert!(queue.take().is_none());
+        assert_eq!(queue.take(later).unwrap().index, 0);
+        queue.give_back(turn(3, None));
+        assert_eq!(queue.clear().iter().map(|turn| turn.index).collect::<Vec<_>>(), [3, 2]);
+        assert!(queue.is_empty());
     }
 }

@@ -8,12 +8,13 @@ use crate::known_hosts::KnownHosts;
 use cerveza_manners::{Failure, Result, Tool};
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-const HANDSHAKE: Duration = Duration::from_secs(10);
 const AUTH: Duration = Duration::from_secs(20);
+/// The longest wait for the user's own name.
+const ID: Duration = Duration::from_secs(5);
 
 /// Where ssh looks for known hosts: the user's files, then the machine's.
 const USER_FILES: [&str; 2] = [".ssh/known_hosts", ".ssh/known_hosts2"];
@@ -24,7 +25,7 @@ pub fn job(args: &Args, command: String, tool: &Tool) -> Result<Job> {
     let stop = Stop::new().map_err(|error| Failure::usage(format!("cannot make a pipe: {error}")))?;
     Ok(Job {
         command,
-        bounds: Bounds { connect: args.connect_timeout, handshake: HANDSHAKE, auth: AUTH, command: args.timeout },
+        bounds: Bounds { connect: args.connect_timeout, auth: AUTH, command: args.timeout },
         identities: Identities::read(&named(&args.identity), env_path("SSH_AUTH_SOCK"), home.as_deref())?,
         known_hosts: known_hosts(args, home.as_deref(), tool)?,
         host_key: args.host_key,
@@ -43,14 +44,15 @@ fn known_hosts(args: &Args, home: Option<&Path>, tool: &Tool) -> Result<KnownHos
         true => usual_files(home),
         false => chosen,
     };
-    let mut known = KnownHosts::read(&files, required, |warning| tool.warn(warning))?;
-    if args.host_key == HostKeyPolicy::AcceptNew {
+    let accept = match args.host_key {
         // Without a HOME the first would be a file of the machine.
-        let first = files.first().filter(|_| home.is_some() || !named(&args.known_hosts).is_empty());
-        let first = first.ok_or_else(|| Failure::usage("HOME is not set: name a file with --known-hosts"))?;
-        known.accept_into(first)?;
-    }
-    Ok(known)
+        HostKeyPolicy::AcceptNew if home.is_none() && named(&args.known_hosts).is_empty() => {
+            return Err(Failure::usage("HOME is not set: name a file with --known-hosts"));
+        }
+        HostKeyPolicy::AcceptNew => files.first().map(PathBuf::as_path),
+        HostKeyPolicy::Strict | HostKeyPolicy::Off => None,
+    };
+    KnownHosts::read(&files, required, accept, |warning| tool.warn(warning))
 }
 
 /// The files of an option; one that the environment sets to nothing is not set.
@@ -63,14 +65,27 @@ fn usual_files(home: Option<&Path>) -> Vec<PathBuf> {
     user.chain(SYSTEM_FILES.map(PathBuf::from)).collect()
 }
 
-/// Who logs in where nothing else says so: who runs this, as for ssh.
+/// Who logs in where nothing else says so: as for ssh, whoever this process runs as, whatever the environment calls
+/// them. That is what is left where the machine cannot tell.
 pub fn local_user() -> Result<String> {
-    let named = ["USER", "LOGNAME"].iter().find_map(|key| env::var(key).ok().filter(|name| !name.is_empty()));
-    named.or_else(user_by_id).ok_or_else(|| Failure::usage("cannot tell who you are").hint("name the user with -l"))
+    let named = || ["USER", "LOGNAME"].iter().find_map(|key| env::var(key).ok().filter(|name| !name.is_empty()));
+    user_by_id().or_else(named).ok_or_else(|| Failure::usage("cannot tell who you are").hint("name the user with -l"))
 }
 
+/// Asks `id`, but not for ever: behind it may be a directory service that is down.
 fn user_by_id() -> Option<String> {
-    let output = Command::new("id").arg("-un").output().ok().filter(|output| output.status.success())?;
+    let mut id = Command::new("id");
+    let id = id.arg("-un").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = id.spawn().ok()?;
+    let until = Instant::now() + ID;
+    while child.try_wait().ok()?.is_none() {
+        if Instant::now() >= until {
+            let _ = child.kill();
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let output = child.wait_with_output().ok().filter(|output| output.status.success())?;
     let name = String::from_utf8(output.stdout).ok()?.trim().to_string();
     (!name.is_empty()).then_some(name)
 }

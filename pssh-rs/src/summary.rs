@@ -2,10 +2,8 @@
 
 use crate::outcome::HostStatus;
 use cerveza_manners::Status;
+use hostrange::fold_or_list;
 use std::collections::BTreeMap;
-
-/// More names than this say no more than their number, where they do not fold.
-const MOST_NAMES: usize = 10;
 
 #[derive(Default)]
 pub struct Summary {
@@ -21,7 +19,7 @@ impl Summary {
     pub fn line(&self) -> String {
         let parts = self.hosts.iter().map(|(status, hosts)| match status {
             HostStatus::Ok => format!("{} ok", hosts.len()),
-            status => format!("{} {}: {}", hosts.len(), status.name(), names(hosts)),
+            status => format!("{} {}: {}", hosts.len(), status.name(), fold_or_list(hosts.iter().map(String::as_str))),
         });
         parts.collect::<Vec<_>>().join("; ")
     }
@@ -30,15 +28,6 @@ impl Summary {
     pub fn status(&self) -> Status {
         let statuses = self.hosts.keys().map(|status| status.exit());
         statuses.max().unwrap_or(Status::Done)
-    }
-}
-
-fn names(hosts: &[String]) -> String {
-    match hostrange::fold(hosts.iter().map(String::as_str)) {
-        Ok(folded) => folded,
-        // A name that no expression can hold: a plain list.
-        Err(_) if hosts.len() > MOST_NAMES => format!("{}, ...", hosts[..MOST_NAMES].join(", ")),
-        Err(_) => hosts.join(", "),
     }
 }
 
@@ -60,6 +49,7 @@ mod tests {
         let all = summary(&[(Unreachable, "db2"), (Ok, "web1"), (Failed, "web3"), (Ok, "web2"), (Unreachable, "db1")]);
         assert_eq!(all.line(), "2 ok; 1 failed: web3; 2 unreachable: db[1-2]");
         assert_eq!(summary(&[(Lost, "a b"), (Lost, "c")]).line(), "2 lost: a b, c");
+        assert_eq!(summary(&[(Lost, "x\npssh-rs: 5 ok")]).line(), "1 lost: x\\npssh-rs: 5 ok");
     }
 
     #[test]

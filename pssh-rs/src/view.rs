@@ -37,21 +37,21 @@ impl Out {
         Out { view, failure: None }
     }
 
-    pub fn write(&mut self, record: &Record, outcome: &Outcome) {
+    pub fn write(&mut self, record: &Record, outcome: Outcome) {
         if self.failure.is_none() {
             self.failure = self.try_write(record, outcome).err();
         }
     }
 
-    fn try_write(&mut self, record: &Record, outcome: &Outcome) -> Result<()> {
+    fn try_write(&mut self, record: &Record, outcome: Outcome) -> Result<()> {
         match &mut self.view {
             View::Lines { colour } => {
-                let text = host_lines(record.host(), outcome, *colour);
+                let text = host_lines(record.host(), &outcome, *colour);
                 let mut stdout = io::stdout().lock();
                 let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
                 written.map_err(|error| Failure::stdout(&error))
             }
-            View::Records(writer, OutputMode::Table) => writer.write(&row(record, outcome)),
+            View::Records(writer, OutputMode::Table) => writer.write(&row(record, &outcome)),
             View::Records(writer, _) => {
                 writer.write(&with_result(record, outcome))?;
                 // Who reads on wants to know of a host when it is done, not when a buffer is full.

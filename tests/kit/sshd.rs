@@ -102,9 +102,11 @@ impl Sshd {
 }
 
 impl Drop for Sshd {
-    /// Ends sshd with all that it started: commands run in sessions of their own, where no process group reaches them.
+    /// Ends sshd with all that it started: commands run in sessions of their own, where no process group reaches them,
+    /// and some outlive theirs.
     fn drop(&mut self) {
         let mut pids = descendants(self.child.id());
+        pids.extend(logged_in(self.port));
         pids.push(self.child.id());
         let pids = pids.iter().map(u32::to_string);
         let _ = Command::new("kill").arg("-KILL").args(pids).stderr(Stdio::null()).status();
@@ -197,4 +199,17 @@ fn descendants(root: u32) -> Vec<u32> {
         at += 1;
     }
     found.split_off(1)
+}
+
+/// The processes, orphans too, whose environment says that they came in by this port.
+fn logged_in(port: u16) -> Vec<u32> {
+    let port = format!(" {port}");
+    let here = |variable: &[u8]| variable.starts_with(b"SSH_CONNECTION=") && variable.ends_with(port.as_bytes());
+    let pids = fs::read_dir("/proc").into_iter().flatten();
+    let pids = pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &u32| {
+        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environ.split(|byte| *byte == 0).any(here)
+    })
+    .collect()
 }

@@ -1,7 +1,7 @@
 //! A command goes to a host that is who it says it is, or nowhere.
 
 use crate::{error, fleet, hosts, of};
-use kit::Sandbox;
+use kit::{Sandbox, Sshd};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -79,6 +79,56 @@ fn a_known_key_of_any_type_is_asked_for_first() {
         sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());
         sandbox.run("pssh-rs", &["true"], hosts(1)).exits(0);
     }
+}
+
+#[test]
+fn the_type_asked_for_is_one_that_every_line_that_counts_knows() {
+    let (mut sandbox, sshd) = fleet();
+    let (ed25519, ecdsa) = (sshd.host_key("ed25519"), sshd.host_key("ecdsa"));
+    let port = sshd.port();
+    let other = Sshd::start().host_key("ed25519");
+    for lines in [
+        format!("web1 {other}\n[web1]:{port} {ecdsa}\n"),
+        format!("[web1]:{port} {ecdsa}\n[127.0.0.1]:{port} {ed25519}\n[127.0.0.1]:{port} {ecdsa}\n"),
+        format!("[web1]:{port} {ed25519}\n127.0.0.1 {ecdsa}\n"),
+    ] {
+        sandbox.env("PSSH_RS_KNOWN_HOSTS", sandbox.file("known", &lines).display().to_string());
+        let run = sandbox.run("pssh-rs", &["true"], hosts(1));
+        assert_eq!(run.code, 0, "{lines}{}", run.stdout);
+    }
+    // Two names that agree on nothing: the error says which types.
+    let lines = format!("[web1]:{port} {ed25519}\n[127.0.0.1]:{port} {ecdsa}\n");
+    sandbox.env("PSSH_RS_KNOWN_HOSTS", sandbox.file("known", lines).display().to_string());
+    let run = sandbox.run("pssh-rs", &["true"], hosts(1)).exits(3);
+    let types = "(it is of type ssh-ed25519, the known one of type ecdsa-sha2-nistp256)";
+    assert!(error(&run.records()[0]).contains(types), "{}", run.stdout);
+}
+
+#[test]
+fn two_runs_at_once_keep_each_host_once() {
+    let (mut sandbox, _sshd) = fleet();
+    let file = sandbox.dir().join("known");
+    sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string()).env("PSSH_RS_HOST_KEY", "accept-new");
+    sandbox.file("fleet.jsonl", hosts(9));
+    sandbox.sh("pssh-rs true < fleet.jsonl > one & pssh-rs true < fleet.jsonl > two && wait $!").exits(0);
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 9);
+}
+
+#[test]
+fn a_lock_that_another_program_holds_is_waited_for_with_a_bound() {
+    let (mut sandbox, _sshd) = fleet();
+    let file = sandbox.file("known", "");
+    sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());
+    let held = fs::File::open(&file).unwrap();
+    held.lock().unwrap();
+    let args = ["--host-key", "accept-new", "--connect-timeout", "2", &command(&sandbox)];
+    let run = sandbox.run("pssh-rs", &args, hosts(5)).exits(3);
+    for record in run.records() {
+        assert_eq!((&record["status"], &record["phase"]), (&"hostkey".into(), &"hostkey".into()));
+        assert!(error(&record).contains(&file.display().to_string()), "{record}");
+        assert!(error(&record).ends_with("another program holds its lock"), "{record}");
+    }
+    assert!(!ran(&sandbox));
 }
 
 #[test]

@@ -38,6 +38,28 @@ fn keys_and_files_are_checked_first() {
 }
 
 #[test]
+fn a_time_that_no_clock_counts_is_refused() {
+    let run = Sandbox::new().run("pssh-rs", &["-t", "1e19", "-w", "web1", "true"], "").exits(2);
+    assert!(run.stderr.contains("must be at most 365 days"), "{}", run.stderr);
+}
+
+#[test]
+fn who_runs_it_logs_in_whatever_the_environment_calls_them() {
+    let (mut sandbox, sshd) = fleet();
+    sandbox.env("PSSH_RS_USER", "").env("USER", "somebody").env("LOGNAME", "somebody");
+    let run = sandbox.run("pssh-rs", &["--dry-run", "true"], hosts(1)).exits(0);
+    assert_eq!(run.records()[0]["plan"]["user"], sshd.user());
+}
+
+#[test]
+fn a_name_cannot_write_a_line_of_ours() {
+    let (sandbox, _sshd) = fleet();
+    let hostile = r#"{"host":"x\npssh-rs: 5 ok","private_ip":"127.0.0.77"}"#;
+    let run = sandbox.run("pssh-rs", &["true"], hostile).exits(3);
+    assert_eq!(run.stderr, "pssh-rs: 1 unreachable: x\\npssh-rs: 5 ok\n");
+}
+
+#[test]
 fn a_dry_run_connects_to_nothing() {
     let (mut sandbox, _sshd) = fleet();
     let listener = TcpListener::bind("127.0.0.99:0").unwrap();

@@ -1,44 +1,57 @@
-//! Ctrl-C: every host still comes out once.
+//! Ctrl-C: every host still comes out once, and whoever insists is obeyed.
 
-use crate::{fleet, hosts, of};
+use crate::{fleet, host, hosts, of};
 use kit::{Sandbox, records};
-use std::process::{Command, Stdio};
+use serde_json::Value;
+use std::fs::File;
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Runs `command` on the hosts, two at a time, sends SIGINT `times` times once a command runs, and gives exit code,
-/// records, stderr and how long the end took.
-fn interrupted(
-    sandbox: &Sandbox,
-    fleet: String,
-    times: usize,
-) -> (Option<i32>, Vec<serde_json::Value>, String, Duration) {
+fn start(sandbox: &Sandbox, fleet: String, args: &[&str]) -> Child {
     let fleet = sandbox.file("fleet.jsonl", fleet);
-    let marker = sandbox.dir().join("runs");
     let mut command = sandbox.command("pssh-rs");
-    command.args(["-f", "2", "--", &format!("echo begun; touch {}; sleep 15", marker.display())]);
-    command.stdin(std::fs::File::open(fleet).expect("the fleet")).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().expect("pssh-rs runs");
+    command.args(args).stdin(File::open(fleet).expect("the fleet")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("pssh-rs runs")
+}
+
+fn interrupt(child: &Child) {
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs").success());
+}
+
+/// Waits for what is sure to come, but not for ever.
+fn wait_until(mut done: impl FnMut() -> bool) {
     let started = Instant::now();
-    while !marker.exists() {
-        assert!(started.elapsed() < Duration::from_secs(30));
+    while !done() {
+        assert!(started.elapsed() < Duration::from_secs(30), "it hangs");
         std::thread::sleep(Duration::from_millis(20));
     }
-    std::thread::sleep(Duration::from_millis(300));
-    let started = Instant::now();
-    for _ in 0..times {
-        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs").success());
-    }
+}
+
+/// The exit code as a shell has it, records and stderr.
+fn end(child: Child) -> (Option<i32>, Vec<Value>, String) {
     let output = child.wait_with_output().expect("its output");
     let text = |bytes| String::from_utf8(bytes).expect("text");
-    (output.status.code(), records(&text(output.stdout)), text(output.stderr), started.elapsed())
+    let code = output.status.code().or(output.status.signal().map(|signal| 128 + signal));
+    (code, records(&text(output.stdout)), text(output.stderr))
 }
 
 #[test]
 fn every_host_comes_out_cancelled() {
     let (sandbox, _sshd) = fleet();
-    let (code, records, stderr, took) = interrupted(&sandbox, hosts(4), 1);
+    let marker = |last: u8| sandbox.dir().join(format!("127.0.0.{last}"));
+    let touch = format!("touch {}/$(echo $SSH_CONNECTION | cut -d' ' -f3)", sandbox.dir().display());
+    let child = start(&sandbox, hosts(4), &["-f", "2", "--", &format!("echo begun; {touch}; sleep 60")]);
+    wait_until(|| marker(1).exists() && marker(2).exists());
+    // What was said before the marker may still be on its way.
+    std::thread::sleep(Duration::from_millis(500));
+    let started = Instant::now();
+    interrupt(&child);
+    let (code, records, stderr) = end(child);
     assert_eq!(code, Some(130), "{stderr}");
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     assert_eq!(records.len(), 4);
     for name in ["web1", "web2"] {
         let record = of(&records, name);
@@ -48,7 +61,7 @@ fn every_host_comes_out_cancelled() {
     }
     for name in ["web3", "web4"] {
         let record = of(&records, name);
-        assert_eq!((&record["status"], &record["phase"]), (&"cancelled".into(), &serde_json::Value::Null));
+        assert_eq!((&record["status"], &record["phase"]), (&"cancelled".into(), &Value::Null));
         assert_eq!(record["attempts"], 0);
     }
     assert_eq!(stderr, "pssh-rs: 4 cancelled: web[1-4]\n");
@@ -56,9 +69,49 @@ fn every_host_comes_out_cancelled() {
 
 #[test]
 fn a_second_time_stops_at_once_still_with_a_record_a_host() {
-    let (sandbox, _sshd) = fleet();
-    let (code, records, stderr, _) = interrupted(&sandbox, hosts(4), 2);
+    let (sandbox, sshd) = fleet();
+    // libssh2 does not come back from a stream of lines: the first Ctrl-C has to wait for that attempt.
+    let listener = TcpListener::bind(("127.0.0.80", sshd.port())).unwrap();
+    let (said, babbling) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        while client.write_all(&b"no banner, but lines and lines\r\n".repeat(1000)).is_ok() {
+            let _ = said.send(());
+        }
+    });
+    let mut child = start(&sandbox, host("babble", 80) + &hosts(3), &["-f", "1", "--connect-timeout", "60", "true"]);
+    for _ in 0..100 {
+        babbling.recv_timeout(Duration::from_secs(30)).unwrap();
+    }
+    interrupt(&child);
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none());
+    let started = Instant::now();
+    interrupt(&child);
+    let (code, records, stderr) = end(child);
+    // The first alone would have taken 5 seconds.
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     assert_eq!(code, Some(130), "{stderr}");
     assert_eq!(records.len(), 4);
     assert!(records.iter().all(|record| record["status"] == "cancelled"), "{records:?}");
+    assert_eq!(of(&records, "babble")["phase"], "handshake");
+}
+
+#[test]
+fn whoever_insists_ends_it_also_where_nobody_reads() {
+    let (sandbox, _sshd) = fleet();
+    let touch = format!("touch {}/ran; head -c 300000 /dev/zero | tr '\\0' x", sandbox.dir().display());
+    let mut child = start(&sandbox, hosts(3), &["--", &touch]);
+    wait_until(|| sandbox.dir().join("ran").exists());
+    // Three times end it; two that come together count as one.
+    let mut status = None;
+    wait_until(|| {
+        std::thread::sleep(Duration::from_millis(200));
+        status = child.try_wait().unwrap();
+        if status.is_none() {
+            interrupt(&child);
+        }
+        status.is_some()
+    });
+    assert_eq!(status.unwrap().signal(), Some(2), "{status:?}");
 }

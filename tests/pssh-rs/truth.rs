@@ -2,7 +2,15 @@
 
 use crate::{error, fleet, host, hosts, of};
 use base64::prelude::{BASE64_STANDARD, Engine};
+use kit::{Sandbox, Sshd};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// What is kept of a stream.
+const MOST: usize = 1024 * 1024;
 
 #[test]
 fn each_host_comes_out_with_its_streams_and_status_apart() {
@@ -60,7 +68,75 @@ fn a_connection_lost_in_mid_command_is_never_a_success() {
     assert_eq!(record["status"], "lost");
     assert_eq!(record["exit_code"], serde_json::Value::Null);
     assert_eq!(record["attempts"], 1);
-    assert_eq!(error(record), "the server closed the connection before the command's exit status arrived");
+    assert_eq!(error(record), "the connection was lost before the command's exit status arrived");
+}
+
+#[test]
+fn a_connection_lost_after_the_request_does_not_say_that_nothing_ran() {
+    let (sandbox, sshd) = fleet();
+    let ran = sandbox.dir().join("ran");
+    let listener = TcpListener::bind(("127.0.0.80", sshd.port())).unwrap();
+    let (real, marker) = (("127.0.0.1", sshd.port()), ran.clone());
+    // From the request on, which is told by its size, nothing of the server's comes through; when the command has run
+    // the connection is cut.
+    let server = std::thread::spawn(move || {
+        let (client, _) = listener.accept().unwrap();
+        let upstream = TcpStream::connect(real).unwrap();
+        let asked = Arc::new(AtomicBool::new(false));
+        let (mut from, mut to) = (client.try_clone().unwrap(), upstream.try_clone().unwrap());
+        let (mut back_from, mut back_to) = (upstream.try_clone().unwrap(), client.try_clone().unwrap());
+        let muted = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            relay(&mut back_from, &mut back_to, |_| !muted.load(Ordering::Acquire));
+        });
+        std::thread::spawn(move || {
+            relay(&mut from, &mut to, |total| {
+                asked.store(total > 12_000, Ordering::Release);
+                true
+            });
+        });
+        let started = Instant::now();
+        while !marker.exists() && started.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        client.shutdown(Shutdown::Both).unwrap();
+        upstream.shutdown(Shutdown::Both).unwrap();
+    });
+    let command = format!("touch {} # {}", ran.display(), "x".repeat(16_000));
+    let run = sandbox.run("pssh-rs", &[&command], host("cut", 80)).exits(3);
+    server.join().unwrap();
+    assert!(ran.exists());
+    let record = &run.records()[0];
+    assert_eq!((&record["status"], &record["phase"]), (&"lost".into(), &"exec".into()));
+    assert_eq!(record["attempts"], 1);
+    assert!(error(record).ends_with("(it may be running)"), "{record}");
+}
+
+/// Copies until either side ends; what `pass`, which is told of the bytes so far, does not let through is dropped.
+fn relay(from: &mut TcpStream, to: &mut TcpStream, mut pass: impl FnMut(usize) -> bool) {
+    let (mut buffer, mut total) = ([0; 4096], 0);
+    while let Ok(len @ 1..) = from.read(&mut buffer) {
+        total += len;
+        if pass(total) && to.write_all(&buffer[..len]).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_connection_lost_while_logging_in_is_no_refusal() {
+    let config = format!(
+        "AuthorizedKeysCommand /bin/sh -c \"kill -KILL $PPID\"\nAuthorizedKeysCommandUser {}",
+        Sshd::start().user()
+    );
+    let (mut sandbox, sshd) = (Sandbox::new(), Sshd::with(&["127.0.0.1".to_string()], &config));
+    sshd.open_to(&mut sandbox);
+    // Of no use here: it would be found before the command is asked.
+    std::fs::write(sshd.identity().with_file_name("authorized_keys"), "").unwrap();
+    let run = sandbox.run("pssh-rs", &["true"], hosts(1)).exits(3);
+    let record = &run.records()[0];
+    assert_eq!((&record["status"], &record["phase"]), (&"unreachable".into(), &"auth".into()), "{}", sshd.log());
+    assert_eq!(error(record), "the connection was lost while logging in");
 }
 
 #[test]
@@ -79,18 +155,24 @@ fn much_output_on_both_streams_does_not_stall() {
     let command = "head -c 5000000 /dev/zero | tr '\\0' e >&2; head -c 5000000 /dev/zero | tr '\\0' o";
     let run = sandbox.run("pssh-rs", &["-t", "60", "--", command], hosts(2)).exits(0);
     for record in run.records() {
-        assert_eq!(record["stdout"].as_str().unwrap().len(), 5_000_000);
-        assert_eq!(record["stderr"].as_str().unwrap().len(), 5_000_000);
-        assert!(record.get("truncated").is_none());
+        assert_eq!(record["stdout"].as_str().unwrap().len(), MOST);
+        assert_eq!(record["stderr"].as_str().unwrap().len(), MOST);
     }
 }
 
 #[test]
 fn endless_output_is_cut_and_said_to_be() {
     let (sandbox, _sshd) = fleet();
-    let run = sandbox.run("pssh-rs", &["-t", "60", "head -c 17000000 /dev/zero | tr '\\0' o"], hosts(1)).exits(0);
+    let run = sandbox.run("pssh-rs", &["-t", "60", "yes é | tr -d '\\n' | head -c 2000001 | tail -c +2"], hosts(1));
+    let run = run.exits(0);
     let record = &run.records()[0];
-    assert_eq!(record["stdout"].as_str().unwrap().len(), 16 * 1024 * 1024);
+    // That begins with half a character; a cut in the middle of one alone makes nothing base64.
+    assert_eq!(record["encoding"], "base64");
+    let run =
+        sandbox.run("pssh-rs", &["-t", "60", "printf x; yes é | tr -d '\\n' | head -c 2000000"], hosts(1)).exits(0);
+    let record = &run.records()[0];
+    assert!(record.get("encoding").is_none());
+    assert_eq!(record["stdout"].as_str().unwrap().len(), MOST - 1);
     assert_eq!(record["truncated"], true);
 }
 

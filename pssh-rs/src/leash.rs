@@ -1,0 +1,82 @@
+//! A hold on an attempt from outside, and the one place where it is settled whether it ended or was given up.
+
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub struct Leash(Mutex<State>);
+
+enum State {
+    Running(Option<Arc<TcpStream>>),
+    Ended,
+    GivenUp,
+}
+
+impl Default for Leash {
+    fn default() -> Leash {
+        Leash(Mutex::new(State::Running(None)))
+    }
+}
+
+impl Leash {
+    /// Takes the connection of the attempt. One that was given up meanwhile is cut at once: it would run a command for
+    /// nobody.
+    pub fn hold(&self, socket: &Arc<TcpStream>) {
+        match &mut *self.lock() {
+            State::Running(held) => *held = Some(Arc::clone(socket)),
+            State::Ended | State::GivenUp => drop(socket.shutdown(Shutdown::Both)),
+        }
+    }
+
+    /// The attempt has its outcome; whether anybody still waits for it.
+    pub fn end(&self) -> bool {
+        let mut state = self.lock();
+        let awaited = matches!(*state, State::Running(_));
+        if awaited {
+            *state = State::Ended;
+        }
+        awaited
+    }
+
+    /// Gives the attempt up, unless it has ended: nobody waits for it any more. Its connection is cut, which ends
+    /// whatever libssh2 is stuck in.
+    pub fn give_up(&self) -> bool {
+        let mut state = self.lock();
+        let State::Running(socket) = &mut *state else { return false };
+        if let Some(socket) = socket.take() {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        *state = State::GivenUp;
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::net::TcpListener;
+
+    #[test]
+    fn an_attempt_ends_or_is_given_up_and_never_both() {
+        let leash = Leash::default();
+        assert!(leash.end());
+        assert!(!leash.give_up());
+        let leash = Leash::default();
+        assert!(leash.give_up());
+        assert!(!leash.end());
+    }
+
+    #[test]
+    fn a_connection_made_after_the_giving_up_is_cut() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = Arc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        let leash = Leash::default();
+        leash.give_up();
+        leash.hold(&socket);
+        assert_eq!((&*socket).read(&mut [0]).unwrap(), 0);
+    }
+}
