@@ -7,6 +7,7 @@ mod plan;
 mod profile;
 mod profile_file;
 mod request;
+mod volumes;
 mod yaml;
 
 pub use cli::{Args, command, run};

@@ -3,6 +3,9 @@
 use serde_yaml::{Mapping, Value};
 use strsim::damerau_levenshtein;
 
+/// Known keys, each with its other names, all as [`canonical`] writes them.
+pub type Keys = [(&'static str, &'static [&'static str])];
+
 /// A profile's text, which knows the line of a key: the parser forgets it.
 pub struct Source<'a> {
     text: &'a str,
@@ -32,7 +35,7 @@ impl<'a> Source<'a> {
     }
 
     /// `line 4: unknown key "securty group": did you mean "security group"?`
-    pub fn unknown(&self, key: &str, known: &[(&'static str, &[&str])]) -> String {
+    pub fn unknown(&self, key: &str, known: &Keys) -> String {
         let names = known.iter().flat_map(|(name, others)| std::iter::once(*name).chain(others.iter().copied()));
         let near = names.filter(|name| damerau_levenshtein(name, &canonical(key)) <= name.len().max(4) / 3 + 1);
         let near = near.min_by_key(|name| damerau_levenshtein(name, &canonical(key)));
@@ -57,7 +60,7 @@ pub fn canonical(key: &str) -> String {
 }
 
 /// The known name that a key goes by.
-pub fn known(key: &str, known: &[(&'static str, &[&str])]) -> Option<&'static str> {
+pub fn known(key: &str, known: &Keys) -> Option<&'static str> {
     let key = canonical(key);
     known.iter().find(|(name, others)| *name == key || others.contains(&key.as_str())).map(|(name, _)| *name)
 }
