@@ -20,6 +20,10 @@ fn power_is_changed_and_what_is_so_already_is_left() {
     assert_eq!(run.stderr, "ec2-power: 3 hosts: 2 started, 1 left as is\n");
     let run = sandbox.run("ec2-power", &["reboot", "power3"], "").exits(0);
     assert_eq!((&run.records()[0]["action"], &run.records()[0]["state"]), (&"reboot".into(), &"running".into()));
+    // A host given twice, as records are not a set, is waited for once.
+    let twice = "{\"host\":\"power1\"}\n{\"host\":\"power1\"}\n";
+    let run = sandbox.run("ec2-power", &["stop", "--wait", "--timeout", "10"], twice).exits(0);
+    assert_eq!(run.stderr, "ec2-power: 2 hosts: 2 stopped\n");
     // One instance that is found twice is no two of one name.
     let run = sandbox.run("ec2-power", &["stop", "-r", "us-east-1,us-east-1", "power3"], "").exits(0);
     assert_eq!(run.stderr, "ec2-power: 1 host: 1 stopped\n");

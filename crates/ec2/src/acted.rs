@@ -2,10 +2,11 @@
 
 use crate::change::Change;
 use crate::client::Ec2;
+use crate::find::by_region;
 use crate::wait::WaitArgs;
 use cerveza_manners::{ProgressArgs, Result};
 use cerveza_record::Record;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// What was done to one host, or would be under --dry-run.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,16 +35,11 @@ impl Ec2 {
     /// Changes the hosts that `wanted` holds of, region by region; an instance given twice is changed once.
     pub async fn change_all(&self, hosts: &mut [Acted], wanted: impl Fn(&Acted) -> bool, change: Change) {
         let mut hosts = chosen(hosts, wanted);
-        let mut regions: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (region, id) in hosts.iter().map(|host| host.place()) {
-            let ids = regions.entry(region).or_default();
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
+        let places: Vec<_> = hosts.iter().map(|host| host.place()).collect();
         let mut results: HashMap<String, Result<()>> = HashMap::new();
-        for (region, ids) in regions {
-            let changed = self.change(&region, change, &ids).await;
+        for (region, ids) in by_region(&places) {
+            let ids: Vec<String> = ids.into_iter().map(str::to_string).collect();
+            let changed = self.change(region, change, &ids).await;
             results.extend(ids.into_iter().zip(changed));
         }
         for host in &mut hosts {

@@ -7,7 +7,7 @@ use crate::instance::record;
 use aws_sdk_ec2::types;
 use cerveza_manners::Result;
 use cerveza_record::Record;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A filter of DescribeInstances: a field and the values of which any may match. `*` and `?` are wildcards in values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,15 @@ pub(crate) fn escape(value: &str) -> String {
     escaped
 }
 
+/// Instances (region, id) by region, each once, however often a host was given.
+pub(crate) fn by_region(instances: &[(String, String)]) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut regions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (region, id) in instances {
+        regions.entry(region).or_default().insert(id);
+    }
+    regions
+}
+
 impl Ec2 {
     /// The instances of one region that match all of `filters`. A filter with more values than a request takes is
     /// asked for in several; at most one may be so long.
@@ -49,12 +58,8 @@ impl Ec2 {
 
     /// The instances (region, id) as they are now, by id; one that is not listed is left out.
     pub(crate) async fn refresh(&self, instances: &[(String, String)]) -> HashMap<String, Result<Record>> {
-        let mut by_region: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (region, id) in instances {
-            by_region.entry(region).or_default().push(id);
-        }
         let mut now = HashMap::new();
-        for (region, ids) in by_region {
+        for (region, ids) in by_region(instances) {
             match self.find(region, &[Filter::exact("instance-id", &ids)]).await {
                 Ok(found) => {
                     now.extend(found.into_iter().map(|it| (it.str("instance_id").unwrap_or_default(), Ok(it))))

@@ -1,11 +1,11 @@
 //! Waiting for instances to reach a state, always with a bound.
 
 use crate::client::Ec2;
-use crate::find::Filter;
+use crate::find::{Filter, by_region};
 use cerveza_manners::{Failure, Result, parse_duration};
 use cerveza_record::Record;
 use futures_util::future::join_all;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -48,10 +48,7 @@ impl Ec2 {
         mut reached: impl FnMut(),
     ) -> HashMap<String, Waited> {
         let deadline = Instant::now() + timeout;
-        let mut waiting: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (region, id) in instances {
-            waiting.entry(region).or_default().push(id);
-        }
+        let mut waiting = by_region(instances);
         let unseen = |(_, id): &(String, String)| (id.clone(), (None, Look::Open(format!("{id} was not seen"))));
         let mut looks: Looks = instances.iter().map(unseen).collect();
         let mut pause = FIRST_PAUSE;
@@ -90,7 +87,7 @@ impl Ec2 {
     }
 
     /// One look at the instances of a region.
-    async fn look(&self, region: &str, ids: &[&str]) -> Seen {
+    async fn look(&self, region: &str, ids: &BTreeSet<&str>) -> Seen {
         let ids: Vec<String> = ids.iter().map(|id| id.to_string()).collect();
         let seen = self.describe(region, &[Filter::exact("instance-id", &ids)]).await;
         Seen { ids, seen }
