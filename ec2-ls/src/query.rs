@@ -1,6 +1,6 @@
 //! From the words of the command line to what is asked of EC2.
 
-use cerveza_ec2::{Filter, LIVE_STATES, check_records, is_instance_id};
+use cerveza_ec2::{Filter, LIVE_STATES, check_records, instance_id};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use hostrange::hosts_from;
@@ -112,11 +112,6 @@ impl Query {
         let is_missing = |host: &&Record| !found.iter().any(|found| is_of(host, found));
         self.hosts.iter().filter(is_missing).map(Record::host).collect()
     }
-}
-
-/// The instance that a host is asked for by.
-fn instance_id(host: &Record) -> Option<String> {
-    host.str("instance_id").or_else(|| Some(host.host().to_string()).filter(|name| is_instance_id(name)))
 }
 
 fn is_of(host: &Record, found: &Record) -> bool {

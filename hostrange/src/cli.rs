@@ -1,11 +1,9 @@
 //! The command line of `hostrange`.
 
 use crate::fold;
-use crate::hosts::{Entry, entries};
+use crate::hosts::{Entry, MOST_REMEMBERED, entries, for_each_host};
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool};
-use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
-use std::collections::HashSet;
 use std::io::{self, Write};
 
 /// Expand and fold sets of host names
@@ -37,46 +35,19 @@ pub fn command() -> clap::Command {
 pub fn run(args: &Args, _tool: &Tool) -> Result<Status> {
     let entries = entries(&args.expressions)?;
     match args.fold {
-        true => fold_all(&entries),
-        false => expand_all(&entries, args.output.mode(OutputMode::Names)),
+        true => fold_all(entries),
+        false => expand_all(entries, args.output.mode(OutputMode::Names)),
     }
 }
 
-/// Names of which those that came before are remembered: some gigabytes of memory at the most.
-const MOST_REMEMBERED: u128 = 20_000_000;
-
-/// Gives every record and name to `each`, as they are expanded; a name that came before is left out.
-fn for_each_host(entries: &[Entry], mut each: impl FnMut(&Record) -> Result<()>) -> Result<()> {
-    let is_distinct = matches!(entries, [Entry::Set { set, .. }] if set.is_plainly_distinct());
-    let mut seen = HashSet::new();
-    for entry in entries {
-        match entry {
-            Entry::Record(record) => each(record)?,
-            Entry::Set { text, set } => {
-                if !is_distinct && set.count().is_none_or(|count| count > MOST_REMEMBERED) {
-                    let why = format!("more than {MOST_REMEMBERED} names, of which one may come twice");
-                    return Err(Failure::usage(format!("{text} stands for {why}")));
-                }
-                let mut names = set.names();
-                while let Some(name) = names.next_name() {
-                    if is_distinct || seen.insert(name.to_string()) {
-                        each(&Record::named(name))?;
-                    }
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn expand_all(entries: &[Entry], mode: OutputMode) -> Result<Status> {
+fn expand_all(entries: Vec<Entry>, mode: OutputMode) -> Result<Status> {
     let mut writer = RecordWriter::stdout(mode, &COLUMNS);
-    for_each_host(entries, |record| writer.write(record))?;
+    for_each_host(entries, |record| writer.write(&record))?;
     writer.finish()?;
     Ok(Status::Done)
 }
 
-fn fold_all(entries: &[Entry]) -> Result<Status> {
+fn fold_all(entries: Vec<Entry>) -> Result<Status> {
     let count = |entry: &Entry| match entry {
         Entry::Record(_) => Some(1),
         Entry::Set { set, .. } => set.count(),

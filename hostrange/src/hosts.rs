@@ -70,28 +70,49 @@ fn lines(input: impl BufRead) -> Result<Vec<Entry>> {
     Lines::new(input).map(|item| entry(item.map_err(|error| Failure::usage(format!("stdin: {error}")))?)).collect()
 }
 
-/// The names that come as names are a set; records are not, each comes out as it came in.
 fn expand(entries: Vec<Entry>) -> Result<Vec<Record>> {
+    for entry in &entries {
+        if let Entry::Set { text, set } = entry
+            && set.count().is_none_or(|count| count > MOST_HOSTS)
+        {
+            let many = set.count().map_or("more than 2^128".to_string(), |count| count.to_string());
+            return Err(Failure::usage(format!("{text} stands for {many} hosts: the most is {MOST_HOSTS}")));
+        }
+    }
     let mut hosts = Vec::new();
+    for_each_host(entries, |host| {
+        hosts.push(host);
+        Ok(())
+    })?;
+    Ok(hosts)
+}
+
+/// Names of which those that came before are remembered: some gigabytes of memory at the most.
+pub(crate) const MOST_REMEMBERED: u128 = 20_000_000;
+
+/// Gives every record and name to `each`, as they are expanded. The names that come as names are a set: one that came
+/// before is left out; records are not, each comes out as it came in.
+pub(crate) fn for_each_host(entries: Vec<Entry>, mut each: impl FnMut(Record) -> Result<()>) -> Result<()> {
+    let is_distinct = matches!(entries.as_slice(), [Entry::Set { set, .. }] if set.is_plainly_distinct());
     let mut seen = HashSet::new();
     for entry in entries {
         match entry {
-            Entry::Record(record) => hosts.push(record),
+            Entry::Record(record) => each(record)?,
             Entry::Set { text, set } => {
-                if set.count().is_none_or(|count| count > MOST_HOSTS) {
-                    let many = set.count().map_or("more than 2^128".to_string(), |count| count.to_string());
-                    return Err(Failure::usage(format!("{text} stands for {many} hosts: the most is {MOST_HOSTS}")));
+                if !is_distinct && set.count().is_none_or(|count| count > MOST_REMEMBERED) {
+                    let why = format!("more than {MOST_REMEMBERED} names, of which one may come twice");
+                    return Err(Failure::usage(format!("{text} stands for {why}")));
                 }
                 let mut names = set.names();
                 while let Some(name) = names.next_name() {
-                    if seen.insert(name.to_string()) {
-                        hosts.push(Record::named(name));
+                    if is_distinct || seen.insert(name.to_string()) {
+                        each(Record::named(name))?;
                     }
                 }
             }
         }
     }
-    Ok(hosts)
+    Ok(())
 }
 
 #[cfg(test)]

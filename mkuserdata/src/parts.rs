@@ -87,10 +87,10 @@ impl Parts {
 
     /// What is wrong with parts that do not vary is no fault of a host's.
     fn build_named(&self, record: &Record) -> Result<Vec<u8>> {
-        match self.templates().next() {
-            None => self.build_fixed(),
-            Some(_) => self.render(record).map_err(|failure| failure.within(record.host())),
-        }
+        self.build(record).map_err(|failure| match self.templates().next() {
+            None => failure,
+            Some(_) => failure.within(record.host()),
+        })
     }
 
     /// What cloud-init will do with the parts that their owner may not expect.

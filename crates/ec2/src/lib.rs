@@ -22,7 +22,7 @@ pub use change::Change;
 pub use client::{Ec2, RegionArgs, block_on};
 pub use find::Filter;
 pub use launch::{LaunchRequest, Volume};
-pub use locate::{By, Found, check_records, is_instance_id, locate};
+pub use locate::{By, Found, check_records, instance_id, is_instance_id, locate};
 pub use report::report;
 pub use tags::{Tags, check_tag};
 pub use wait::WaitArgs;

@@ -26,9 +26,10 @@ impl Found {
         match self {
             Found::One(record) => Ok(record),
             Found::Absent(regions) => {
-                let id = host.str("instance_id").or(Some(host.host().to_string()).filter(|name| is_instance_id(name)));
-                let what =
-                    id.map_or("no live instance has this name".to_string(), |id| format!("there is no instance {id}"));
+                let what = match instance_id(host) {
+                    Some(id) => format!("there is no instance {id}"),
+                    None => "no live instance has this name".to_string(),
+                };
                 Err(Failure::unreached(format!("{what} in {}", regions.join(", "))))
             }
             Found::Several(ids) => {
@@ -92,10 +93,11 @@ impl Ec2 {
         let mut wanted: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
         let mut places = Vec::new();
         for host in hosts {
-            let key = match host.str("instance_id") {
-                Some(id) if by == By::Instance => Key::Id(id),
-                _ => name_key(host),
+            let id = match by {
+                By::Instance => instance_id(host),
+                By::Name => named_by_id(host),
             };
+            let key = id.map_or_else(|| Key::Name(host.host().to_string()), Key::Id);
             let regions = match host.str("region") {
                 Some(region) => {
                     check_region(&region).map_err(|failure| failure.within(host.host()))?;
@@ -154,11 +156,13 @@ impl Ec2 {
     }
 }
 
-fn name_key(host: &Record) -> Key {
-    match is_instance_id(host.host()) {
-        true => Key::Id(host.host().to_string()),
-        false => Key::Name(host.host().to_string()),
-    }
+/// The instance that a host is given by: its record's, or the one it is named like.
+pub fn instance_id(host: &Record) -> Option<String> {
+    host.str("instance_id").or_else(|| named_by_id(host))
+}
+
+fn named_by_id(host: &Record) -> Option<String> {
+    is_instance_id(host.host()).then(|| host.host().to_string())
 }
 
 /// `i-` and 8 or 17 hexadecimal digits (EC2 user guide, "Resource IDs").
