@@ -14,7 +14,7 @@ BASHDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISHDIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: build setup demo test check release install uninstall clean
+.PHONY: build setup demo test check bench release install uninstall clean
 
 # Always the whole workspace: another selection of crates may have other features and build the AWS SDK anew.
 build:
@@ -44,6 +44,14 @@ check:
 	$(CARGO) deny --locked check bans licenses sources
 	if $(CARGO) deny fetch db; then $(CARGO) deny --locked check advisories; \
 	else echo 'check: the database of advisories cannot be fetched: they were not checked' >&2; fi
+
+# Tools against their peers, on this machine: BENCH_RUNS=n sets the runs, QUICK=1 leaves out the large inputs.
+# Those tools alone are built, which takes seconds: none of them may use the AWS SDK.
+BENCHED = hostrange
+bench:
+	tests/setup bench
+	$(CARGO) build --release --locked $(BENCHED:%=-p %)
+	bench/run $(BENCHED)
 
 release:
 	tests/setup build

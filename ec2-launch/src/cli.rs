@@ -85,7 +85,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         Some(name) => Some(Recipe::new(profile_file::read(name)?, args.zone.clone(), args.tag.clone())?),
         None => None,
     };
-    let mut hosts = read_hosts(&args.hosts)?;
+    let mut hosts = read_hosts(&args.hosts, tool)?;
     check_records(&hosts)?;
     refuse_duplicates(&hosts)?;
     for host in &mut hosts {

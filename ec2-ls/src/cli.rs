@@ -6,7 +6,7 @@ use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Res
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
 use futures_util::future::join_all;
-use hostrange::{fold_or_list, natural_cmp};
+use hostrange::{fold_or_list, natural_cmp, warn_of_globbed};
 use std::collections::{BTreeSet, HashSet};
 use std::io;
 
@@ -58,6 +58,7 @@ pub fn command() -> clap::Command {
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let all = args.state.iter().any(|state| state == "all");
     let states = if all { &["all".to_string()] } else { args.state.as_slice() };
+    warn_of_globbed(&args.words, tool);
     let query = Query::new(&args.words, states, io::stdin().lock())?;
     let answer = block_on(search(&args.region, &query))??;
     let status = say(args, tool, &query, &answer);

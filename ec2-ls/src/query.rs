@@ -4,7 +4,7 @@ use cerveza_ec2::{Filter, LIVE_STATES, check_records, instance_id};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use hostrange::hosts_from;
-use std::io::BufRead;
+use std::io::Read;
 
 /// What to look for. All `filters` must hold, and one of the patterns or hosts where there are any.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,12 +20,14 @@ pub struct Query {
 impl Query {
     /// `words` are tags (`KEY=GLOB`), patterns of names (`web*`), expressions, or `-` for names and records on stdin.
     /// No state stands for all but the terminated, `all` for every one.
-    pub fn new(words: &[String], states: &[String], stdin: impl BufRead) -> Result<Query> {
+    pub fn new(words: &[String], states: &[String], stdin: impl Read) -> Result<Query> {
         let mut query = Query::default();
         let mut expressions = Vec::new();
         for word in words {
             match word.split_once('=') {
                 Some((key, glob)) => query.tag(key, glob)?,
+                // All of a node group.
+                None if word.starts_with('@') => expressions.push(word.clone()),
                 None if word.contains(['*', '?']) && word.contains('[') => {
                     return Err(Failure::usage(format!("{word}: EC2 knows * and ? in a pattern, but no [...]")));
                 }

@@ -53,7 +53,7 @@ pub fn command() -> clap::Command {
 
 /// Reads the hosts, looks them up, decides, asks, does, reports.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
-    let hosts = read_hosts(&args.hosts)?;
+    let hosts = read_hosts(&args.hosts, tool)?;
     check_records(&hosts)?;
     let acted = block_on(async {
         let (ec2, found) = locate(&args.region, &hosts, By::Instance).await;

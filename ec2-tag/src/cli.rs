@@ -43,7 +43,7 @@ pub fn command() -> clap::Command {
 /// Sorts the words, reads the hosts, looks them up, tags, reports.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let (tags, words) = sort_words(&args.words)?;
-    let hosts = read_hosts(&words)?;
+    let hosts = read_hosts(&words, tool)?;
     check_records(&hosts)?;
     if hosts.len() > 1 && tags.set.iter().any(|(key, _)| key == "Name") {
         return Err(Failure::usage("several hosts cannot have one name: set Name of one host at a time"));

@@ -1,67 +1,339 @@
 //! The command line of `hostrange`.
 
-use crate::fold;
-use crate::hosts::{Entry, MOST_REMEMBERED, entries, for_each_host};
-use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool};
+use crate::chosen::Hosts;
+use crate::fold::FoldOptions;
+use crate::input::{Loader, Source, stdin_for, union, warn_of_globbed};
+use crate::names::Names;
+use crate::nodegroups::NodeGroups;
+use crate::operations::Operations;
+use crate::output::{Fold, Lines, Output, Table};
+use crate::query;
+use crate::select::{Places, Select, Slice, Split};
+use crate::set::{Host, Sink, Step, finished};
+use cerveza_manners::{Failure, OutputArgs, OutputMode, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
-use std::io::{self, Write};
+use num_bigint::BigUint;
+use std::io::{self, IsTerminal, Write};
 
-/// Expand and fold sets of host names
+/// Expand, fold, count and combine sets of host names
 ///
-/// Expands expressions such as mysql[1-40] into host names, or folds names back into one expression.
+/// Expands expressions such as mysql[1-40] into host names, folds names back into one expression, and answers what is in
+/// such a set.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "hostrange", version)]
 pub struct Args {
-    /// Expressions, as in 'web[1-3]' or 'n[1-2][01-10],db1'; `-` reads names and records from stdin, as does no
-    /// expression at all
+    /// Expressions, as in 'web[1-3]' or 'n[1-2][01-10],db1!n105'; `-` reads names, expressions and records from stdin, as
+    /// does no expression at all; `^FILE` reads them from a file
     #[arg(value_name = "EXPR")]
     pub expressions: Vec<String>,
 
-    /// Fold the names into one expression
+    /// Fold the hosts into one expression
     #[arg(short, long, conflicts_with_all = ["output", "names"])]
     pub fold: bool,
+
+    /// Fold along these numbers of a name only: counted from 1, or with a minus from the end. As in 2, 1-2 or -1
+    #[arg(long, value_name = "AXES", requires = "fold", allow_hyphen_values = true, value_parser = parse_axes)]
+    pub axis: Option<Axes>,
+
+    /// Fold numbers in even steps, as in [0-10/2], where at least N are in a row
+    #[arg(long, value_name = "N", requires = "fold", value_parser = clap::value_parser!(u32).range(3..))]
+    pub autostep: Option<u32>,
+
+    /// Print how many hosts there are
+    #[arg(short, long, conflicts_with_all = ["fold", "output", "names"])]
+    pub count: bool,
+
+    /// Take the hosts at these places: 0 is the first, -1 the last, 10-19 ten of them, 5- all from the sixth; several
+    /// are separated by commas
+    #[arg(long, value_name = "SLICE", allow_hyphen_values = true)]
+    pub nth: Option<Slice>,
+
+    /// Print the place of NAME, counted from 0; with exit status 1 where it is not in the set
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["fold", "count", "nth", "output", "names"])]
+    pub index: Option<String>,
+
+    /// Print nothing; the exit status is 0 if all hosts of EXPR are in the set, 1 if not
+    #[arg(long, value_name = "EXPR", conflicts_with_all = ["fold", "count", "nth", "index", "output", "names"])]
+    pub contains: Option<String>,
+
+    /// Take N hosts at random, in their order
+    #[arg(long, value_name = "N", conflicts_with_all = ["nth", "index", "contains"],
+          value_parser = clap::value_parser!(u64).range(1..=MOST_PICKED))]
+    pub pick: Option<u64>,
+
+    /// Make --pick take the same hosts for the same seed
+    #[arg(long, value_name = "S", requires = "pick")]
+    pub seed: Option<u64>,
+
+    /// Deal the hosts out to N parts of one size, in order: a line a part, and a key "split" in records
+    #[arg(long, value_name = "N", conflicts_with_all = ["count", "index", "contains"],
+          value_parser = clap::value_parser!(u32).range(1..=MOST_PARTS))]
+    pub split: Option<u32>,
+
+    #[command(flatten)]
+    pub operations: Operations,
+
+    /// Sort the hosts: numbers by value, web2 before web10
+    #[arg(long)]
+    pub sort: bool,
+
+    /// Keep hosts that are given more than once
+    #[arg(long, conflicts_with_all = ["fold", "index", "contains"])]
+    pub keep_duplicates: bool,
+
+    /// Write names with SEP between them, in place of a line each. \n, \t and \0 are understood: \0 ends each name, for
+    /// xargs -0
+    #[arg(short, long, value_name = "SEP", conflicts_with_all = ["fold", "count", "index", "contains", "output"],
+          allow_hyphen_values = true, value_parser = parse_separator)]
+    pub separator: Option<String>,
+
+    /// Exit with status 1 where no host is left
+    #[arg(long)]
+    pub fail_empty: bool,
+
+    /// Refuse to write more than N hosts. Without it there is no bound in a pipe or file, and 100000 on a terminal
+    #[arg(long, value_name = "N")]
+    pub max: Option<u64>,
 
     #[command(flatten)]
     pub output: OutputArgs,
 }
 
-const COLUMNS: [Column; 1] = [Column { header: "HOST", key: "host" }];
+impl Args {
+    /// Whether one expression is made of all hosts, and nobody counts them.
+    fn folds_all(&self) -> bool {
+        self.fold && self.nth.is_none() && self.pick.is_none() && self.split.is_none() && self.max.is_none()
+    }
+}
+
+const MOST_PICKED: u64 = 10_000_000;
+const MOST_PARTS: i64 = 1_000_000;
+
+/// More names than a terminal is meant for.
+const MOST_ON_TERMINAL: u64 = 100_000;
 
 pub fn command() -> clap::Command {
     Args::command()
 }
 
-/// Reads to the end, then expands or folds: a reader that acts on hosts must not get half of a bad input.
-pub fn run(args: &Args, _tool: &Tool) -> Result<Status> {
-    let entries = entries(&args.expressions)?;
-    match args.fold {
-        true => fold_all(entries),
-        false => expand_all(entries, args.output.mode(OutputMode::Names)),
+/// Reads to the end, then answers or writes: a reader that acts on hosts must not get half of a bad input.
+pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
+    let input = Input::load(args, tool)?;
+    let groups = NodeGroups::from_env();
+    let mut set = union(&input.sources, &groups)?;
+    let is_input_empty = set.most() == BigUint::ZERO;
+    for ((operator, _), operand) in args.operations.0.iter().zip(&input.operands) {
+        set = set.combine(*operator, operand.parse(&groups)?);
     }
-}
-
-fn expand_all(entries: Vec<Entry>, mode: OutputMode) -> Result<Status> {
-    let mut writer = RecordWriter::stdout(mode, &COLUMNS);
-    for_each_host(entries, |record| writer.write(&record))?;
-    writer.finish()?;
-    Ok(Status::Done)
-}
-
-fn fold_all(entries: Vec<Entry>) -> Result<Status> {
-    let count = |entry: &Entry| match entry {
-        Entry::Record(_) => Some(1),
-        Entry::Set { set, .. } => set.count(),
+    if let Some(asked) = &input.asked {
+        let has_all = query::contains(set, asked.parse(&groups)?)?;
+        return Ok(if has_all { Status::Done } else { Status::No });
+    }
+    // Folding drops duplicates itself.
+    let keep_duplicates = args.keep_duplicates || args.folds_all();
+    let hosts = Hosts::new(set, args.sort, keep_duplicates)?;
+    if let Some(name) = &args.index {
+        let index = query::index(&hosts, name)?;
+        let index = index.ok_or_else(|| Failure::no(format!("{name} is not in the set")))?;
+        return print(&index).map(|()| Status::Done);
+    }
+    let chosen = Chosen::new(&hosts, args)?;
+    let is_empty = match args.count {
+        true => {
+            let count = chosen.count();
+            print(&count)?;
+            count == BigUint::ZERO
+        }
+        false => {
+            chosen.refuse_too_many(args)?;
+            let is_empty = !chosen.write(args)?;
+            if is_empty {
+                tool.warn(if is_input_empty { "no hosts: the input was empty" } else { "no host is left" });
+            }
+            is_empty
+        }
     };
-    let many = entries.iter().try_fold(0u128, |sum, entry| sum.checked_add(count(entry)?));
-    if many.is_none_or(|many| many > MOST_REMEMBERED) {
-        return Err(Failure::usage(format!("cannot fold more than {MOST_REMEMBERED} names")));
+    Ok(if is_empty && args.fail_empty { Status::No } else { Status::Done })
+}
+
+/// What the arguments name, read.
+struct Input {
+    sources: Vec<Source>,
+    /// The right sides of the operations.
+    operands: Vec<Source>,
+    /// What --contains asks for.
+    asked: Option<Source>,
+}
+
+impl Input {
+    fn load(args: &Args, tool: &Tool) -> Result<Input> {
+        let operands = args.operations.0.iter().map(|(_, expression)| expression);
+        let words: Vec<&String> = args.expressions.iter().chain(operands.clone()).chain(&args.contains).collect();
+        warn_of_globbed(words, tool);
+        let mut loader = Loader::new(stdin_for(&args.expressions)?);
+        let sources = match args.expressions.as_slice() {
+            [] => vec![loader.load("-")?],
+            words => words.iter().map(|word| loader.load(word)).collect::<Result<_>>()?,
+        };
+        let operands = operands.map(|word| loader.load(word)).collect::<Result<_>>()?;
+        let asked = args.contains.as_ref().map(|word| loader.load(word)).transpose()?;
+        Ok(Input { sources, operands, asked })
     }
-    let mut names = Vec::new();
-    for_each_host(entries, |record| {
-        names.push(record.host().to_string());
-        Ok(())
-    })?;
-    let folded = fold(names.iter().map(String::as_str)).map_err(|error| Failure::usage(error.to_string()))?;
-    writeln!(io::stdout(), "{folded}").map_err(|error| Failure::stdout(&error))?;
-    Ok(Status::Done)
+}
+
+/// The hosts that come out: all, or those at some places.
+struct Chosen<'s> {
+    hosts: &'s Hosts<'s>,
+    places: Option<Places>,
+}
+
+impl Chosen<'_> {
+    fn new<'s>(hosts: &'s Hosts<'s>, args: &Args) -> Result<Chosen<'s>> {
+        let places = match (&args.nth, args.pick) {
+            (Some(slice), _) => Some(match slice.counts_from_end() {
+                true => slice.places(Some(&hosts.count())),
+                false => slice.places(None),
+            }),
+            (None, Some(count)) => Some(Places::pick(count, &hosts.count(), args.seed).map_err(Failure::usage)?),
+            (None, None) => None,
+        };
+        Ok(Chosen { hosts, places })
+    }
+
+    fn count(&self) -> BigUint {
+        let total = self.hosts.count();
+        match &self.places {
+            Some(places) => places.count(&total),
+            None => total,
+        }
+    }
+
+    fn refuse_too_many(&self, args: &Args) -> Result<()> {
+        let on_terminal = io::stdout().is_terminal() && !args.fold;
+        let Some(most) = args.max.or(on_terminal.then_some(MOST_ON_TERMINAL)) else { return Ok(()) };
+        let count = self.count();
+        if count <= most.into() {
+            return Ok(());
+        }
+        let failure = Failure::usage(format!("{count} hosts, and the most is {most}"));
+        Err(match args.max {
+            Some(_) => failure,
+            None => failure.hint("that is for a terminal: give --max, or write to a file or pipe"),
+        })
+    }
+
+    /// Writes them; false where there is none.
+    fn write(&self, args: &Args) -> Result<bool> {
+        let mut output = output(args)?;
+        let any = match args.split {
+            Some(parts) => self.feed(&mut Split::new(&self.count(), parts, &mut *output))?,
+            None => self.feed(&mut *output)?,
+        };
+        output.finish()?;
+        Ok(any)
+    }
+
+    fn feed(&self, sink: &mut dyn Sink) -> Result<bool> {
+        let mut watch = Watch { sink, any: false };
+        finished(match self.places.clone() {
+            Some(places) => self.hosts.feed(&mut Select::new(places, &mut watch)),
+            None => self.hosts.feed(&mut watch),
+        })?;
+        Ok(watch.any)
+    }
+}
+
+/// Sees whether any host comes by.
+struct Watch<'s> {
+    sink: &'s mut dyn Sink,
+    any: bool,
+}
+
+impl Sink for Watch<'_> {
+    fn host(&mut self, host: Host<'_>) -> Step {
+        self.any = true;
+        self.sink.host(host)
+    }
+
+    fn names(&mut self, names: &mut Names<'_>) -> Step {
+        self.any |= names.left() > 0;
+        self.sink.names(names)
+    }
+
+    fn idle(&mut self) -> Step {
+        self.sink.idle()
+    }
+}
+
+fn output(args: &Args) -> Result<Box<dyn Output>> {
+    let separator = match (&args.separator, args.split) {
+        (Some(separator), _) => separator,
+        (None, Some(_)) => " ",
+        (None, None) => "\n",
+    };
+    Ok(match args.output.mode(OutputMode::Names) {
+        _ if args.fold => Box::new(Fold::new(fold_options(args))),
+        _ if args.separator.is_some() => Box::new(Lines::names(separator)?),
+        OutputMode::Names => Box::new(Lines::names(separator)?),
+        OutputMode::Json => Box::new(Lines::json()?),
+        OutputMode::Table => Box::new(Table::new(args.split.is_some())),
+    })
+}
+
+fn fold_options(args: &Args) -> FoldOptions {
+    FoldOptions {
+        axes: args.axis.as_ref().map(|axes| axes.0.clone()),
+        autostep: args.autostep.map(|least| least as usize),
+    }
+}
+
+fn print(answer: &BigUint) -> Result<()> {
+    writeln!(io::stdout(), "{answer}").map_err(|error| Failure::stdout(&error))
+}
+
+/// Numbers of a name, counted from 1, or from the end where negative.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axes(Vec<i64>);
+
+/// The longest name has fewer numbers.
+const MOST_AXES: i64 = 256;
+
+fn parse_axes(text: &str) -> std::result::Result<Axes, String> {
+    let wrong = || format!("'{text}' are no axes: give them as 2, 1-2, 1,3 or -1");
+    let number = |text: &str| text.parse::<i64>().ok().filter(|at| (1..=MOST_AXES).contains(&at.abs()));
+    let mut axes = Vec::new();
+    for item in text.split(',') {
+        match item.split_once('-') {
+            Some((first, last)) if !first.is_empty() => {
+                let (first, last) = (number(first).ok_or_else(wrong)?, number(last).ok_or_else(wrong)?);
+                if first > last {
+                    return Err(wrong());
+                }
+                axes.extend(first..=last);
+            }
+            _ => axes.push(number(item).ok_or_else(wrong)?),
+        }
+    }
+    Ok(Axes(axes))
+}
+
+/// `\n`, `\t`, `\0` and `\\` as shells' printf has them; any other backslash stands for itself.
+fn parse_separator(text: &str) -> std::result::Result<String, String> {
+    let mut separator = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let escaped = match (c, chars.peek()) {
+            ('\\', Some('n')) => '\n',
+            ('\\', Some('t')) => '\t',
+            ('\\', Some('0')) => '\0',
+            ('\\', Some('\\')) => '\\',
+            _ => {
+                separator.push(c);
+                continue;
+            }
+        };
+        separator.push(escaped);
+        chars.next();
+    }
+    Ok(separator)
 }

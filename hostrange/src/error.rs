@@ -46,10 +46,11 @@ impl From<ExprError> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use crate::parse;
+    use crate::nodegroups::NodeGroups;
+    use crate::parse::parse;
 
     fn shown(expression: &str) -> String {
-        parse(expression).unwrap_err().to_string()
+        parse(expression, &NodeGroups::in_folders(Vec::new())).unwrap_err().to_string()
     }
 
     #[test]

@@ -1,9 +1,21 @@
-//! Names folded into one expression. What it gives, expanded, is the same set of names.
+//! Names folded into one expression. What it gives, expanded, is the same set of names, each of them once.
+//!
+//! A name is split into its shape and its numbers, the names of a shape are folded (`numbers` along one axis, `axes`
+//! along several), and the words that come out are written (`words`).
+
+mod axes;
+mod numbers;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use crate::parse::is_name_char;
+use axes::Grid;
 use cerveza_manners::visible;
-use std::collections::{HashMap, HashSet};
-use std::fmt;
+use indexmap::IndexMap;
+use numbers::{MOST_DIGITS, Number, Run, join, push_run};
+use std::{fmt, mem};
+use words::Words;
 
 /// A name that no expression can hold, such as one with a blank or a bracket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,39 +31,209 @@ impl fmt::Display for FoldError {
 
 impl std::error::Error for FoldError {}
 
-/// A name's runs of digits, and the text around them: `web1.a02` is `web`, `.a`, `` around `1`, `02`.
-#[derive(PartialEq, Eq, Hash)]
-struct Shape<'a> {
-    texts: Vec<&'a str>,
+/// How names fold. By default along all axes, without steps.
+#[derive(Clone, Debug, Default)]
+pub struct FoldOptions {
+    /// Fold along these axes only: counted from 1, negative from the end. `None`: all.
+    pub axes: Option<Vec<i64>>,
+    /// Write numbers as a stepped range `[0-10/2]` where at least so many (3 or more) stand in a row. `None`: never.
+    pub autostep: Option<usize>,
 }
 
-/// Folds names into a comma-separated expression, dropping duplicates. Names that differ in one number are folded
-/// along it; of several numbers along the one with the most values. Shapes keep the order of their first name, ranges
-/// ascend.
-pub fn fold<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<String, FoldError> {
-    let mut shapes: Vec<(Shape<'a>, Vec<Vec<&'a str>>)> = Vec::new();
-    let mut index: HashMap<Vec<&'a str>, usize> = HashMap::new();
-    let mut seen = HashSet::new();
-    for name in names {
-        if !seen.insert(name) {
-            continue;
+impl FoldOptions {
+    /// The axes to fold along, of so many, counted from 0.
+    fn folded(&self, count: usize) -> Vec<usize> {
+        let is_wanted = |axis: usize| match &self.axes {
+            None => true,
+            Some(wanted) => wanted.contains(&(axis as i64 + 1)) || wanted.contains(&(axis as i64 - count as i64)),
+        };
+        (0..count).filter(|axis| is_wanted(*axis)).collect()
+    }
+}
+
+/// Folds names, added in any order, into a comma-separated expression without duplicates. Shapes keep the order of
+/// their first name; within a shape words and numbers ascend.
+///
+/// A shape is the text around a name's numbers, with `NUMBER` for each of them. Of digits too many for a `Number` the
+/// last ones are the number, and those before, the head, are text.
+pub struct Folder {
+    options: FoldOptions,
+    shapes: IndexMap<Box<str>, Names>,
+    /// Of the name last split: its shape, most often that of the next name too, the shape's index, and the numbers.
+    shape: String,
+    shape_index: usize,
+    numbers: Vec<Number>,
+    /// Where the next shape is made.
+    next_shape: String,
+}
+
+/// The names of one shape, by how many numbers it has.
+enum Names {
+    None,
+    One(Vec<Run>),
+    /// One name's numbers after the other's.
+    Several(Vec<Number>),
+}
+
+impl Names {
+    fn new(numbers: usize) -> Names {
+        match numbers {
+            0 => Names::None,
+            1 => Names::One(Vec::new()),
+            _ => Names::Several(Vec::new()),
         }
-        if name.is_empty() || name.starts_with(['-', '@']) || !name.chars().all(is_name_char) {
+    }
+}
+
+/// Stands for a number in a shape. No name has it.
+const NUMBER: char = '\0';
+
+/// The first number of a head, after the last of the head before.
+const ZEROS: &str = "00000000000000000";
+
+impl Folder {
+    pub fn new(options: FoldOptions) -> Folder {
+        Folder {
+            options,
+            shapes: IndexMap::new(),
+            shape: String::new(),
+            shape_index: 0,
+            numbers: Vec::new(),
+            next_shape: String::new(),
+        }
+    }
+
+    pub fn add(&mut self, name: &str) -> Result<(), FoldError> {
+        self.split(name)?;
+        match &mut self.shapes[self.shape_index] {
+            Names::None => {}
+            Names::One(runs) => push_run(runs, self.numbers[0].into()),
+            Names::Several(rows) => rows.extend_from_slice(&self.numbers),
+        }
+        Ok(())
+    }
+
+    /// Adds `before`+d+`after` for all strings of digits d from `low` to `high`, which are equally long. `before` does
+    /// not end and `after` does not begin with a digit. Where the names have no other number it costs as much as one
+    /// name, beyond 17 digits as one for each 10^17.
+    pub fn add_run(&mut self, before: &str, low: &str, high: &str, after: &str) -> Result<(), FoldError> {
+        let is_digit = |c: char| c.is_ascii_digit();
+        debug_assert!(low.len() == high.len() && !before.ends_with(is_digit) && !after.starts_with(is_digit));
+        if low.len() != high.len() || low > high {
+            return Ok(());
+        }
+        let axis = before.split(|c: char| !is_digit(c)).filter(|digits| !digits.is_empty()).count();
+        let (head, mut low) = low.split_at(low.len().saturating_sub(MOST_DIGITS));
+        let (last_head, high) = high.split_at(head.len());
+        let mut head = head.to_string();
+        loop {
+            self.split(&format!("{before}{head}{low}{after}"))?;
+            let is_last = head == last_head;
+            let run = Run { low: Number::parse(low), high: if is_last { Number::parse(high) } else { Number::MAX } };
+            match &mut self.shapes[self.shape_index] {
+                Names::None => {}
+                Names::One(runs) => push_run(runs, run),
+                Names::Several(rows) => {
+                    for number in run.numbers() {
+                        self.numbers[axis] = number;
+                        rows.extend_from_slice(&self.numbers);
+                    }
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+            head = successor(&head);
+            low = ZEROS;
+        }
+    }
+
+    pub fn finish(self) -> String {
+        let mut words = Words::new(self.options.autostep);
+        for (shape, names) in self.shapes {
+            let count = shape.matches(NUMBER).count();
+            let folded = self.options.folded(count);
+            match names {
+                Names::None => words.push(&shape, []),
+                Names::One(runs) if folded.is_empty() => {
+                    push_rows(&mut words, &shape, runs.iter().flat_map(Run::numbers).collect(), count, &folded);
+                }
+                Names::One(mut runs) => {
+                    join(&mut runs);
+                    words.push(&shape, [runs.as_slice()]);
+                }
+                Names::Several(rows) => push_rows(&mut words, &shape, rows, count, &folded),
+            }
+        }
+        words.expression
+    }
+
+    /// Finds a name's shape and its numbers.
+    fn split(&mut self, name: &str) -> Result<(), FoldError> {
+        if !is_name(name) {
             return Err(FoldError { name: name.to_string() });
         }
-        let (texts, numbers) = split(name);
-        let at = *index.entry(texts.clone()).or_insert_with(|| {
-            shapes.push((Shape { texts }, Vec::new()));
-            shapes.len() - 1
-        });
-        shapes[at].1.push(numbers);
+        self.next_shape.clear();
+        self.numbers.clear();
+        let mut rest = name;
+        while let Some(start) = rest.bytes().position(|byte| byte.is_ascii_digit()) {
+            let digits = rest[start..].bytes().take_while(u8::is_ascii_digit).count();
+            let end = start + digits;
+            let head_end = end - digits.min(MOST_DIGITS);
+            self.next_shape.push_str(&rest[..head_end]);
+            self.next_shape.push(NUMBER);
+            self.numbers.push(Number::parse(&rest[head_end..end]));
+            rest = &rest[end..];
+        }
+        self.next_shape.push_str(rest);
+        if self.next_shape != self.shape {
+            mem::swap(&mut self.shape, &mut self.next_shape);
+            self.shape_index = match self.shapes.get_index_of(self.shape.as_str()) {
+                Some(index) => index,
+                None => self.shapes.insert_full(self.shape.as_str().into(), Names::new(self.numbers.len())).0,
+            };
+        }
+        Ok(())
     }
-    let words: Vec<String> = shapes.iter().flat_map(|(shape, rows)| fold_shape(shape, rows)).collect();
-    Ok(words.join(","))
 }
 
-/// The digits of 64 bits. Longer runs, of zeros too, are left as they are.
-const MOST_DIGITS: usize = 20;
+/// Writes the words of a shape with `count` numbers, folded along some of its axes.
+fn push_rows(words: &mut Words, shape: &str, rows: Vec<Number>, count: usize, folded: &[usize]) {
+    if rows.len() == count {
+        // One name, as of most shapes where names are random.
+        let runs: Vec<Run> = rows.into_iter().map(Run::from).collect();
+        words.push(shape, runs.chunks(1));
+        return;
+    }
+    let mut grid = Grid::new(rows, count);
+    grid.fold(folded);
+    grid.for_each_row(|groups| words.push(shape, groups.iter().map(Vec::as_slice)));
+}
+
+fn is_name(name: &str) -> bool {
+    // Most names are of these, and quick to check.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    !name.is_empty() && !name.starts_with(['-', '@']) && (name.bytes().all(is_plain) || name.chars().all(is_name_char))
+}
+
+/// The next string of digits of the same length.
+fn successor(digits: &str) -> String {
+    let kept = digits.trim_end_matches('9');
+    let zeros = "0".repeat(digits.len() - kept.len());
+    match kept.as_bytes() {
+        [] => zeros,
+        [first @ .., last] => format!("{}{}{zeros}", &kept[..first.len()], char::from(last + 1)),
+    }
+}
+
+/// Folds names along all their axes.
+pub fn fold<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<String, FoldError> {
+    let mut folder = Folder::new(FoldOptions::default());
+    for name in names {
+        folder.add(name)?;
+    }
+    Ok(folder.finish())
+}
 
 /// The longest list of names that do not fold.
 const MOST_LISTED: usize = 10;
@@ -67,147 +249,4 @@ pub fn fold_or_list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
             more => format!("{} and {more} more", shown.join(", ")),
         }
     })
-}
-
-/// Splits a name at its runs of digits. A run too long for 64 bits stays text.
-fn split(name: &str) -> (Vec<&str>, Vec<&str>) {
-    let (mut texts, mut numbers) = (Vec::new(), Vec::new());
-    let (mut text_start, mut at) = (0, 0);
-    while let Some(found) = name[at..].find(|c: char| c.is_ascii_digit()) {
-        let start = at + found;
-        let end = name[start..].find(|c: char| !c.is_ascii_digit()).map_or(name.len(), |len| start + len);
-        let fits = end - start <= MOST_DIGITS && name[start..end].parse::<u64>().is_ok_and(|number| number < u64::MAX);
-        if fits {
-            texts.push(&name[text_start..start]);
-            numbers.push(&name[start..end]);
-            text_start = end;
-        }
-        at = end;
-    }
-    texts.push(&name[text_start..]);
-    (texts, numbers)
-}
-
-/// The words for all names of one shape. `rows` has the numbers of each name.
-fn fold_shape(shape: &Shape, rows: &[Vec<&str>]) -> Vec<String> {
-    let axes = shape.texts.len() - 1;
-    let values = |axis: usize| rows.iter().map(|row| row[axis]).collect::<HashSet<_>>().len();
-    // The last axis wins a tie: web1.a1, web2.a2 fold along neither, and n[1-2] counts on its end.
-    let Some(axis) = (0..axes).max_by_key(|axis| values(*axis)) else {
-        return vec![shape.texts[0].to_string()];
-    };
-    let mut groups: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
-    let mut index: HashMap<Vec<&str>, usize> = HashMap::new();
-    for row in rows {
-        let mut rest = row.clone();
-        let number = rest.remove(axis);
-        let at = *index.entry(rest.clone()).or_insert_with(|| {
-            groups.push((rest, Vec::new()));
-            groups.len() - 1
-        });
-        groups[at].1.push(number);
-    }
-    groups.into_iter().map(|(rest, numbers)| word(shape, axis, &rest, numbers)).collect()
-}
-
-/// One word: the shape's texts, the numbers of the other axes, and at `axis` the folded numbers.
-fn word(shape: &Shape, axis: usize, rest: &[&str], numbers: Vec<&str>) -> String {
-    let folded = match numbers.as_slice() {
-        [one] => one.to_string(),
-        _ => format!("[{}]", fold_numbers(numbers)),
-    };
-    let mut rest = rest.iter();
-    let mut word = shape.texts[0].to_string();
-    for (at, text) in shape.texts[1..].iter().enumerate() {
-        word.push_str(if at == axis { &folded } else { rest.next().unwrap_or(&"") });
-        word.push_str(text);
-    }
-    word
-}
-
-/// `1,02-03,10-12`: ascending, each range in the padding of its low end.
-fn fold_numbers(mut numbers: Vec<&str>) -> String {
-    // split() lets through only what fits.
-    let value = |digits: &str| digits.parse::<u64>().unwrap_or_default();
-    numbers.sort_unstable_by_key(|digits| (value(digits), digits.len()));
-    let mut left: HashSet<&str> = numbers.iter().copied().collect();
-    let mut items = Vec::new();
-    for low in numbers {
-        if !left.remove(low) {
-            continue;
-        }
-        let width = low.len();
-        let mut high = low.to_string();
-        loop {
-            let next = format!("{:0width$}", value(&high) + 1);
-            if !left.remove(next.as_str()) {
-                break;
-            }
-            high = next;
-        }
-        items.push(if high == low { high } else { format!("{low}-{high}") });
-    }
-    items.join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::parse;
-    use proptest::prelude::*;
-    use std::collections::BTreeSet;
-
-    fn folded(names: &str) -> String {
-        fold(names.split_whitespace()).unwrap()
-    }
-
-    #[test]
-    fn any_order_folds() {
-        assert_eq!(folded("web3 web1 web2 db1 web5"), "web[1-3,5],db1");
-        assert_eq!(folded("n09 n10 n08 n8 n11"), "n[8,08-11]");
-        assert_eq!(folded("web1.a web2.a web1.b"), "web[1-2].a,web1.b");
-        assert_eq!(folded("10.0.0.1 10.0.0.2 10.0.1.1"), "10.0.0.[1-2],10.0.1.1");
-        assert_eq!(folded("a a a"), "a");
-    }
-
-    #[test]
-    fn a_name_that_no_expression_holds_is_refused() {
-        assert_eq!(
-            fold(["web 1"]).unwrap_err().to_string(),
-            "cannot fold \"web 1\": an expression cannot hold such a name"
-        );
-    }
-
-    #[test]
-    fn names_that_do_not_fold_are_listed_and_none_is_a_line_of_its_own() {
-        assert_eq!(fold_or_list(["web1", "web2"]), "web[1-2]");
-        assert_eq!(fold_or_list(["a b", "x\ntool: 5 ok"]), "a b, x\\ntool: 5 ok");
-        let many: Vec<String> = (1..=12).map(|number| format!("n {number}")).collect();
-        let shown = fold_or_list(many.iter().map(String::as_str));
-        assert!(shown.ends_with("n 9, n 10 and 2 more"), "{shown}");
-    }
-
-    #[test]
-    fn a_run_of_digits_too_long_to_count_stays_text() {
-        let long = format!("n{}1", "0".repeat(70_000));
-        assert_eq!(fold([long.as_str(), "n1"]).unwrap(), format!("{long},n1"));
-    }
-
-    proptest! {
-        #[test]
-        fn fold_then_expand_gives_the_same_set(
-            names in prop::collection::vec("[a-c.]{0,2}[0-9]{1,3}[ab-]{0,2}([0-9]{1,25})?", 1..60)
-        ) {
-            let expression = fold(names.iter().map(String::as_str)).unwrap();
-            let set = parse(&expression).unwrap();
-            let mut expanded = Vec::new();
-            let mut all = set.names();
-            while let Some(name) = all.next_name() {
-                expanded.push(name.to_string());
-            }
-            let unique: BTreeSet<_> = expanded.iter().cloned().collect();
-            prop_assert_eq!(unique.len(), expanded.len(), "{} gives a name twice", expression);
-            prop_assert_eq!(unique, names.into_iter().collect::<BTreeSet<_>>());
-        }
-    }
 }

@@ -2,18 +2,30 @@
 //!
 //! The library is also how every other tool takes its hosts: [`read_hosts`].
 
+mod bracket;
+mod chosen;
 mod cli;
+mod count;
+mod digits;
 mod error;
-mod expand;
 mod fold;
-mod hosts;
+mod input;
+mod names;
 mod natural;
+mod nodegroups;
+mod operations;
+mod output;
 mod parse;
+mod pattern;
+mod query;
+mod select;
+mod set;
+mod words;
+
+#[cfg(test)]
+mod tests;
 
 pub use cli::{Args, command, run};
-pub use error::ExprError;
-pub use expand::Names;
 pub use fold::{FoldError, fold, fold_or_list};
-pub use hosts::{hosts_from, read_hosts};
+pub use input::{hosts_from, read_hosts, warn_of_globbed};
 pub use natural::natural_cmp;
-pub use parse::{HostSet, parse};

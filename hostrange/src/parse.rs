@@ -1,83 +1,17 @@
-//! The language: words separated by blanks or commas, each a host name with any number of `[...]` groups in it; in a
-//! group numbers and ranges separated by commas.
+//! The language: host names with groups in brackets, node groups, and operations between them, from left to right.
 
+use crate::bracket::{Bracket, parse_item};
 use crate::error::ExprError;
-use crate::expand::Names;
+use crate::names::Names;
+use crate::nodegroups::NodeGroups;
+use crate::pattern::{Part, Pattern};
+use crate::set::{HostSet, Operator};
+use crate::words::Word;
 use std::ops::Range;
 
-/// The hosts an expression stands for, as written: parsed, not expanded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostSet {
-    pub(crate) patterns: Vec<Pattern>,
-}
-
-/// One word: its parts in order.
-pub(crate) type Pattern = Vec<Part>;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    Text(String),
-    Group(Vec<Numbers>),
-}
-
-/// The numbers from `low` to `high`, each padded with zeros to `width` digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Numbers {
-    pub low: u64,
-    pub high: u64,
-    pub width: usize,
-}
-
-impl HostSet {
-    /// How many names come out of the expression, those that come out twice counted twice; `None` beyond 2^128.
-    pub fn count(&self) -> Option<u128> {
-        self.patterns.iter().try_fold(0u128, |sum, pattern| {
-            let count = pattern.iter().try_fold(1u128, |product, part| match part {
-                Part::Text(_) => Some(product),
-                Part::Group(ranges) => {
-                    product.checked_mul(ranges.iter().map(|range| u128::from(range.high - range.low) + 1).sum())
-                }
-            })?;
-            sum.checked_add(count)
-        })
-    }
-
-    /// Whether no name can come out twice, as seen without expanding: of one word, each group a single range with
-    /// something other than a digit after it.
-    pub fn is_plainly_distinct(&self) -> bool {
-        let [pattern] = self.patterns.as_slice() else { return false };
-        let after = |at: usize| match pattern.get(at + 1) {
-            None => true,
-            Some(Part::Text(text)) => !text.starts_with(|c: char| c.is_ascii_digit()),
-            Some(Part::Group(_)) => false,
-        };
-        pattern.iter().enumerate().all(|(at, part)| match part {
-            Part::Text(_) => true,
-            Part::Group(ranges) => ranges.len() == 1 && after(at),
-        })
-    }
-
-    /// The names in order, the last group fastest. A name that the expression gives twice comes out twice.
-    pub fn names(&self) -> Names<'_> {
-        Names::new(&self.patterns)
-    }
-}
-
 /// Parses an expression. Of no word at all it is an error: nobody asks for no host.
-pub fn parse(expression: &str) -> Result<HostSet, ExprError> {
-    let parser = Parser { expression };
-    let mut patterns = Vec::new();
-    let mut at = 0;
-    while let Some(start) = parser.find(at, |c| !is_separator(c)) {
-        let (pattern, end) = parser.word(start)?;
-        patterns.push(pattern);
-        at = end;
-    }
-    match patterns.is_empty() {
-        true if expression.trim().is_empty() => Err(parser.error(0..expression.len(), "it is empty")),
-        true => Err(parser.error(0..expression.len(), "there is no host in it")),
-        false => Ok(HostSet { patterns }),
-    }
+pub(crate) fn parse<'a>(expression: &'a str, groups: &NodeGroups) -> Result<HostSet<'a>, ExprError> {
+    Parser { text: expression, at: 0, groups, within: &[] }.all()
 }
 
 /// Whether a host name of an expression may hold `c`. Blanks and commas separate; brackets group; the characters that
@@ -86,195 +20,409 @@ pub(crate) fn is_name_char(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '%' | '+' | '@')
 }
 
+/// Whether all of `text` is one name, as nearly all lines of an input are.
+pub(crate) fn is_plain_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':'))
+        && !text.starts_with('-')
+        && !text.is_empty()
+}
+
+/// The deepest that parentheses may nest, and node groups: beyond it is a slip, and the stack is finite.
+const DEEPEST: usize = 50;
+
+/// The most groups in one word: it cannot have as many and stay a host name.
+const MOST_GROUPS: usize = 100;
+
+/// The most node groups that one word may name.
+const MOST_NODE_GROUPS: u32 = 10_000;
+
+/// A node group by its source and name.
+type Group = (String, String);
+
+struct Parser<'a, 'g> {
+    text: &'a str,
+    at: usize,
+    groups: &'g NodeGroups,
+    /// The node groups in whose text this is, the innermost last.
+    within: &'g [Group],
+}
+
+impl<'a> Parser<'a, '_> {
+    fn error(&self, span: Range<usize>, why: impl Into<String>) -> ExprError {
+        ExprError { expression: self.text.to_string(), span, why: why.into() }
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.text[self.at..].chars().next()
+    }
+
+    /// The span of the character at `at`; of the last one at the end.
+    fn here(&self) -> Range<usize> {
+        match self.peek() {
+            Some(c) => self.at..self.at + c.len_utf8(),
+            None => self.text.char_indices().next_back().map_or(0, |(at, _)| at)..self.text.len(),
+        }
+    }
+
+    /// Skips the characters that `skipped` holds of, and tells where they are.
+    fn skip(&mut self, skipped: impl Fn(char) -> bool) -> Range<usize> {
+        let start = self.at;
+        self.at = self.text[start..].find(|c| !skipped(c)).map_or(self.text.len(), |found| start + found);
+        start..self.at
+    }
+
+    fn all(mut self) -> Result<HostSet<'a>, ExprError> {
+        let set = self.expression(0)?;
+        match self.peek() {
+            Some(_) => Err(self.error(self.here(), ") without a ( before it")),
+            None => Ok(set),
+        }
+    }
+
+    /// Up to the end, or to a `)` that is left.
+    fn expression(&mut self, depth: usize) -> Result<HostSet<'a>, ExprError> {
+        let start = self.at;
+        let mut set: Option<HostSet> = None;
+        loop {
+            let separator = self.skip(is_separator);
+            let c = match self.peek() {
+                None | Some(')') => break,
+                Some(c) => c,
+            };
+            let Some(operator) = operator(c) else {
+                let operand = self.operand(depth)?;
+                set = Some(match set {
+                    Some(set) => set.or(operand),
+                    None => operand,
+                });
+                continue;
+            };
+            let span = self.here();
+            let Some(left) = set.filter(|_| !self.text[separator].contains(',')) else {
+                let mut why = format!("there is nothing to the left of {c}");
+                if self.text[..span.start].trim().is_empty() && self.within.is_empty() {
+                    why.push_str(match c {
+                        '^' => " (^FILE is an argument of its own)",
+                        '!' => ": write both sides as one argument, or use -x",
+                        _ => ": write both sides as one argument, or use -i",
+                    });
+                }
+                return Err(self.error(span, why));
+            };
+            self.at = span.end;
+            self.skip(char::is_whitespace);
+            if self.peek().is_none_or(|next| next == ')' || is_separator(next) || self::operator(next).is_some()) {
+                return Err(self.error(span, format!("there is nothing to the right of {c}")));
+            }
+            let right = self.operand(depth)?;
+            set = Some(left.combine(operator, right));
+        }
+        match set {
+            Some(set) => Ok(set),
+            None if self.text.trim().is_empty() => Err(self.error(0..self.text.len(), "it is empty")),
+            None => Err(self.error(start..self.at, "there is no host in it")),
+        }
+    }
+
+    /// One word, node group or expression in parentheses.
+    fn operand(&mut self, depth: usize) -> Result<HostSet<'a>, ExprError> {
+        let start = self.at;
+        let set = match self.peek() {
+            Some('(') => {
+                if depth == DEEPEST {
+                    return Err(self.error(self.here(), "parentheses nest too deep"));
+                }
+                self.at += 1;
+                let set = self.expression(depth + 1)?;
+                if self.peek() != Some(')') {
+                    return Err(self.error(start..start + 1, "( is not closed by )"));
+                }
+                self.at += 1;
+                set
+            }
+            Some('@') => self.node_group()?,
+            _ => HostSet::words(vec![self.word()?]),
+        };
+        match self.peek() {
+            Some(c) if c == '(' || self.text[..self.at].ends_with(')') && !ends_operand(c) => {
+                Err(self.error(self.here(), format!("a comma is missing before {c}")))
+            }
+            _ => Ok(set),
+        }
+    }
+
+    /// A host name, with groups in it or without.
+    fn word(&mut self) -> Result<Word<'a>, ExprError> {
+        let start = self.at;
+        let mut parts = Vec::new();
+        let mut text_start = start;
+        while let Some(c) = self.peek() {
+            let span = self.here();
+            match c {
+                '[' => {
+                    if text_start < self.at {
+                        parts.push(Part::Text(self.text[text_start..self.at].into()));
+                    }
+                    parts.push(Part::Bracket(self.bracket()?));
+                    if parts.len() > MOST_GROUPS {
+                        return Err(self.error(span, "too many groups in one name"));
+                    }
+                    text_start = self.at;
+                    continue;
+                }
+                c if ends_operand(c) || c == '(' => break,
+                c if is_name_char(c) && !(span.start == start && matches!(c, '-' | '@')) => {}
+                c => return Err(self.error(span, not_in_a_name(c, self.at == start))),
+            }
+            self.at = span.end;
+        }
+        if parts.is_empty() {
+            return Ok(Word::Name(self.text[start..self.at].into()));
+        }
+        if text_start < self.at {
+            parts.push(Part::Text(self.text[text_start..self.at].into()));
+        }
+        Ok(Word::Pattern(Box::new(Pattern::new(parts))))
+    }
+
+    fn bracket(&mut self) -> Result<Bracket, ExprError> {
+        let open = self.at;
+        let rest = &self.text[open + 1..];
+        let inside = match rest.find(['[', ']']) {
+            Some(found) if rest[found..].starts_with(']') => &rest[..found],
+            Some(found) => return Err(self.error(open + 1 + found..open + 2 + found, "a group within a group")),
+            None => return Err(self.error(open..self.text.len(), "[ is not closed by ]")),
+        };
+        let mut segments = Vec::new();
+        let mut at = open + 1;
+        for item in inside.split(',') {
+            let start = at + item.len() - item.trim_start().len();
+            let trimmed = item.trim();
+            at += item.len() + 1;
+            if trimmed.is_empty() {
+                // An empty item has no width for a caret: take in the bracket or comma after it.
+                return Err(self.error(start..at, "a number is missing"));
+            }
+            parse_item(trimmed, &mut segments)
+                .map_err(|(span, why)| self.error(start + span.start..start + span.end, why))?;
+        }
+        self.at = open + inside.len() + 2;
+        Ok(Bracket::new(segments))
+    }
+
+    /// `@NAME` or `@SOURCE:NAME`, the name with groups of its own, or `*` for all of a source.
+    fn node_group(&mut self) -> Result<HostSet<'a>, ExprError> {
+        let start = self.at;
+        self.at += 1;
+        let name = self.skip(is_name_char);
+        let names = match self.peek() {
+            Some('*') => {
+                self.at += 1;
+                vec![self.text[name.start..self.at].to_string()]
+            }
+            next if name.is_empty() && next != Some('[') => {
+                return Err(self.error(start..name.start, "a group's name is missing after @"));
+            }
+            _ => {
+                self.at = name.start;
+                match self.word()? {
+                    Word::Pattern(pattern) => self.group_names(start..self.at, &pattern)?,
+                    word => word.name().map(str::to_string).into_iter().collect(),
+                }
+            }
+        };
+        let span = start..self.at;
+        let mut set = HostSet::words(Vec::new());
+        for name in names {
+            let hosts = self.group_hosts(&name).map_err(|why| self.error(span.clone(), why))?;
+            set = set.or(hosts);
+        }
+        Ok(set)
+    }
+
+    fn group_names(&self, span: Range<usize>, pattern: &Pattern) -> Result<Vec<String>, ExprError> {
+        if pattern.count() > MOST_NODE_GROUPS.into() {
+            return Err(self.error(span, format!("more than {MOST_NODE_GROUPS} node groups")));
+        }
+        let mut names = Names::new(pattern);
+        Ok(std::iter::from_fn(|| names.next_name().map(str::to_string)).collect())
+    }
+
+    /// The hosts of one node group. A group without its source is of the source that this text is of.
+    fn group_hosts(&self, name: &str) -> Result<HostSet<'static>, String> {
+        let (source, group) = match name.split_once(':') {
+            Some((source, group)) => (Some(source), group),
+            None => (self.within.last().map(|(source, _)| source.as_str()), name),
+        };
+        let found = self.groups.find(source, group)?;
+        let group = (found.source, found.group);
+        let within = [self.within, std::slice::from_ref(&group)].concat();
+        if self.within.contains(&group) {
+            let way: Vec<String> = within.iter().map(|(source, group)| format!("@{source}:{group}")).collect();
+            return Err(format!("a node group contains itself: {}", way.join(", ")));
+        }
+        if within.len() > DEEPEST {
+            return Err("node groups nest too deep".to_string());
+        }
+        if found.text.trim().is_empty() {
+            return Ok(HostSet::words(Vec::new()));
+        }
+        let parser = Parser { text: &found.text, at: 0, groups: self.groups, within: &within };
+        let set = parser.all().map_err(|error| {
+            let (file, text) = (found.file.display(), &error.expression[error.span.clone()]);
+            format!("@{name}, in {file}: at '{text}': {}", error.why)
+        })?;
+        Ok(set.into_owned())
+    }
+}
+
 fn is_separator(c: char) -> bool {
     c == ',' || c.is_whitespace()
 }
 
-/// The most digits of one number, leading zeros counted.
-const MOST_DIGITS: usize = 255;
-
-struct Parser<'a> {
-    expression: &'a str,
+fn operator(c: char) -> Option<Operator> {
+    match c {
+        '!' => Some(Operator::Difference),
+        '&' => Some(Operator::Intersection),
+        '^' => Some(Operator::SymmetricDifference),
+        _ => None,
+    }
 }
 
-impl Parser<'_> {
-    fn error(&self, span: Range<usize>, why: impl Into<String>) -> ExprError {
-        ExprError { expression: self.expression.to_string(), span, why: why.into() }
-    }
+fn ends_operand(c: char) -> bool {
+    is_separator(c) || operator(c).is_some() || c == ')'
+}
 
-    /// Where from `at` on the first character is that `wanted` holds of.
-    fn find(&self, at: usize, wanted: impl Fn(char) -> bool) -> Option<usize> {
-        self.expression[at..].find(wanted).map(|found| at + found)
-    }
-
-    /// The word that starts at `start`, and where it ends.
-    fn word(&self, start: usize) -> Result<(Pattern, usize), ExprError> {
-        let mut parts = Vec::new();
-        let mut text_start = start;
-        let mut at = start;
-        while let Some(c) = self.expression[at..].chars().next() {
-            let end = at + c.len_utf8();
-            match c {
-                '[' => {
-                    self.push_text(&mut parts, text_start..at);
-                    let (group, end) = self.group(at)?;
-                    parts.push(Part::Group(group));
-                    at = end;
-                    text_start = end;
-                    continue;
-                }
-                ']' => return Err(self.error(at..end, "] without a [ before it")),
-                c if is_separator(c) => break,
-                '-' if at == start => return Err(self.error(at..end, "a host name does not begin with '-'")),
-                '@' if at == start => return Err(self.error(at..end, "a host name does not begin with '@'")),
-                '*' | '?' => {
-                    return Err(
-                        self.error(at..end, "a host name has no pattern in it: pipe from ec2-ls, which takes them")
-                    );
-                }
-                c if !is_name_char(c) => {
-                    let shown = c.escape_debug();
-                    return Err(self.error(at..end, format!("a host name has no '{shown}' in it")));
-                }
-                _ => {}
-            }
-            at = end;
-        }
-        self.push_text(&mut parts, text_start..at);
-        Ok((parts, at))
-    }
-
-    fn push_text(&self, parts: &mut Pattern, span: Range<usize>) {
-        if !span.is_empty() {
-            parts.push(Part::Text(self.expression[span].to_string()));
-        }
-    }
-
-    /// The group whose `[` is at `open`, and the place after its `]`.
-    fn group(&self, open: usize) -> Result<(Vec<Numbers>, usize), ExprError> {
-        let Some(close) = self.find(open, |c| c == ']') else {
-            return Err(self.error(open..self.expression.len(), "[ is not closed by ]"));
-        };
-        if let Some(inner) = self.find(open + 1, |c| c == '[').filter(|inner| *inner < close) {
-            return Err(self.error(inner..inner + 1, "a group within a group"));
-        }
-        let mut ranges = Vec::new();
-        let mut at = open + 1;
-        for item in self.expression[at..close].split(',') {
-            ranges.push(self.range(at..at + item.len())?);
-            at += item.len() + 1;
-        }
-        Ok((ranges, close + 1))
-    }
-
-    /// `5`, `005`, `1-40` or `01-40`.
-    fn range(&self, span: Range<usize>) -> Result<Numbers, ExprError> {
-        let text = &self.expression[span.clone()];
-        // Beyond any host name (RFC 1123 allows 255), and what padding to a width can hold.
-        if text.len() > 2 * MOST_DIGITS + 1 {
-            return Err(self.error(span, "a number with too many digits"));
-        }
-        if text.trim().is_empty() {
-            // An empty item has no width for a caret: take in the bracket or comma after it.
-            return Err(self.error(span.start..span.end + 1, "a number is missing"));
-        }
-        let (low, high) = text.split_once('-').unwrap_or((text, text));
-        let number = |digits: &str| {
-            let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-            match plain {
-                false => Err(self.error(span.clone(), "not a number or a range such as 1-40")),
-                true => digits.parse::<u64>().map_err(|_| self.error(span.clone(), "a number beyond 64 bits")),
-            }
-        };
-        let numbers = Numbers { low: number(low)?, high: number(high)?, width: low.len() };
-        if numbers.high < numbers.low {
-            return Err(self.error(span, format!("the range goes down: write {high}-{low}")));
-        }
-        if high.len() != low.len() && (high.starts_with('0') || (low.starts_with('0') && high.len() < low.len())) {
-            let width = low.len().max(high.len());
-            let (low, high) = (numbers.low, numbers.high);
-            let why = format!("the ends are padded differently: write {low:0width$}-{high:0width$} or {low}-{high}");
-            return Err(self.error(span, why));
-        }
-        Ok(numbers)
+/// Why `c` cannot be where it is in a host name.
+fn not_in_a_name(c: char, is_first: bool) -> String {
+    match c {
+        ']' => "] without a [ before it".to_string(),
+        '*' | '?' => "a host name has no pattern in it: pipe from ec2-ls, which takes them".to_string(),
+        '{' => "a host name has no '{' in it: write [1-3] for {1..3}".to_string(),
+        '-' | '@' if is_first => format!("a host name does not begin with '{c}'"),
+        c => format!("a host name has no '{}' in it", c.escape_debug()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn names(expression: &str) -> Vec<String> {
-        let mut names = Vec::new();
-        let set = parse(expression).unwrap();
-        let mut all = set.names();
-        while let Some(name) = all.next_name() {
-            names.push(name.to_string());
-        }
-        assert_eq!(set.count(), Some(names.len() as u128), "{expression}");
-        names
-    }
+    use crate::tests::expanded;
 
     fn why(expression: &str) -> String {
-        parse(expression).unwrap_err().why
+        parse(expression, &NodeGroups::in_folders(Vec::new())).unwrap_err().why
     }
 
     #[test]
     fn groups_stand_anywhere_and_the_last_is_fastest() {
-        assert_eq!(names("mysql[1-3]"), ["mysql1", "mysql2", "mysql3"]);
-        assert_eq!(names("n[1-2][3-4]"), ["n13", "n14", "n23", "n24"]);
-        assert_eq!(names("n[1-2]0"), ["n10", "n20"]);
-        assert_eq!(names("[1-2]"), ["1", "2"]);
-        assert_eq!(names("10.0.[0-1].[1,9]"), ["10.0.0.1", "10.0.0.9", "10.0.1.1", "10.0.1.9"]);
+        assert_eq!(expanded("mysql[1-3]"), ["mysql1", "mysql2", "mysql3"]);
+        assert_eq!(expanded("n[1-2][3-4]"), ["n13", "n14", "n23", "n24"]);
+        assert_eq!(expanded("n[1-2]0"), ["n10", "n20"]);
+        assert_eq!(expanded("[1-2]"), ["1", "2"]);
+        assert_eq!(expanded("10.0.[0-1].[1,9]"), ["10.0.0.1", "10.0.0.9", "10.0.1.1", "10.0.1.9"]);
+        assert_eq!(expanded("us-east-1[a-c]"), ["us-east-1a", "us-east-1b", "us-east-1c"]);
     }
 
     #[test]
-    fn padding_is_kept_by_item() {
-        assert_eq!(names("n[08-10]"), ["n08", "n09", "n10"]);
-        assert_eq!(names("n[1,02,003]"), ["n1", "n02", "n003"]);
-        assert_eq!(names("n[8-10]"), ["n8", "n9", "n10"]);
-        assert_eq!(names("n[00]"), ["n00"]);
+    fn padding_is_that_of_the_item() {
+        assert_eq!(expanded("n[08-10]"), ["n08", "n09", "n10"]);
+        assert_eq!(expanded("n[1,02,003]"), ["n1", "n02", "n003"]);
+        assert_eq!(expanded("n[8-10]"), ["n8", "n9", "n10"]);
+        assert_eq!(expanded("n[001-3]"), ["n001", "n002", "n003"]);
+        assert_eq!(expanded("n[98-101]").last().unwrap(), "n101");
+        assert_eq!(expanded("n[00]"), ["n00"]);
+        assert_eq!(expanded("[0-10/5,01:07:3]"), ["0", "5", "10", "01", "04", "07"]);
     }
 
     #[test]
     fn words_are_separated_by_blanks_and_commas() {
-        assert_eq!(names(" web1, web2\tdb[1-2],"), ["web1", "web2", "db1", "db2"]);
-        assert_eq!(names("root@web1 fe80::1%eth0"), ["root@web1", "fe80::1%eth0"]);
+        assert_eq!(expanded(" web1, web2\tdb[1, 2],"), ["web1", "web2", "db1", "db2"]);
+        assert_eq!(expanded("root@web1 fe80::1%eth0"), ["root@web1", "fe80::1%eth0"]);
+    }
+
+    #[test]
+    fn operations_go_from_left_to_right() {
+        assert_eq!(expanded("n[1-5]!n[2-3]"), ["n1", "n4", "n5"]);
+        assert_eq!(expanded("a b ! b c"), ["a", "c"]);
+        assert_eq!(expanded("a,b&b"), ["b"]);
+        assert_eq!(expanded("a,(b&b)"), ["a", "b"]);
+        assert_eq!(expanded("n[1-2]^n[2-3]"), ["n1", "n3"]);
+        assert_eq!(expanded("n[1-9]!(n[1-5]!n3)"), ["n3", "n6", "n7", "n8", "n9"]);
+        assert!(expanded("a!a").is_empty());
     }
 
     #[test]
     fn what_is_wrong_is_said() {
         assert_eq!(why(""), "it is empty");
-        assert_eq!(why("web*"), "a host name has no pattern in it: pipe from ec2-ls, which takes them");
         assert_eq!(why(" , "), "there is no host in it");
+        assert_eq!(why("()"), "there is no host in it");
+        assert_eq!(why("web*"), "a host name has no pattern in it: pipe from ec2-ls, which takes them");
+        assert_eq!(why("web{1..3}"), "a host name has no '{' in it: write [1-3] for {1..3}");
         assert_eq!(why("n[1-"), "[ is not closed by ]");
         assert_eq!(why("n1]"), "] without a [ before it");
         assert_eq!(why("n[1-[2-3]]"), "a group within a group");
         assert_eq!(why("n[]"), "a number is missing");
         assert_eq!(why("n[1,,2]"), "a number is missing");
-        assert_eq!(why("n[1-a]"), "not a number or a range such as 1-40");
-        assert_eq!(why("n[-1]"), "not a number or a range such as 1-40");
+        for bad in ["n[1-a]", "n[-1]", "n[ab]", "n[a-9]", "n[1-2-3]", "n[1:]"] {
+            assert_eq!(why(bad), "not a number, a letter or a range such as 1-40", "{bad}");
+        }
+        assert_eq!(why("n[1..3]"), "not a number or a range: write 1-3 for 1..3");
+        assert_eq!(why("n[a-F]"), "a range from small to capital letters");
         assert_eq!(why("n[40-1]"), "the range goes down: write 1-40");
+        assert_eq!(why("n[f-a]"), "the range goes down: write a-f");
         assert_eq!(why("n[9-010]"), "the ends are padded differently: write 009-010 or 9-10");
-        assert_eq!(why("n[99999999999999999999]"), "a number beyond 64 bits");
-        assert_eq!(why(&format!("n[{}1]", "0".repeat(70_000))), "a number with too many digits");
-        assert_eq!(why(&format!("n[1-{}1]", "0".repeat(70_000))), "a number with too many digits");
+        assert_eq!(why("n[08-010]"), "the ends are padded differently: write 008-010 or 08-10");
+        assert_eq!(why("n[1-9/0]"), "a step of 0 leads nowhere");
+        assert_eq!(why("n[1:9:x]"), "the step is not a number");
+        assert_eq!(why("n[1/2]"), "a step without a range");
+        assert_eq!(why("n[1-9/99999999999999999999]"), "a step beyond 64 bits");
+        assert_eq!(why(&format!("n[{}1]", "0".repeat(70_000))), "a number of more than 255 digits");
+        assert_eq!(why(&format!("n[1-{}1]", "0".repeat(70_000))), "a number of more than 255 digits");
+        assert_eq!(why(&"[1-2]".repeat(101)), "too many groups in one name");
         assert_eq!(why("web1;reboot"), "a host name has no ';' in it");
         assert_eq!(why("$(reboot)"), "a host name has no '$' in it");
         assert_eq!(why("-oProxyCommand=x"), "a host name does not begin with '-'");
     }
 
     #[test]
-    fn what_may_give_a_name_twice_is_seen() {
-        let distinct = |expression| parse(expression).unwrap().is_plainly_distinct();
-        assert!(distinct("n[1-9]") && distinct("n[1-9]x[01-10].example") && distinct("web1"));
-        assert!(!distinct("n[1-9] n5") && !distinct("n[1-3,2]") && !distinct("n[1-12][1-12]") && !distinct("n[1-9]0"));
+    fn an_operation_has_two_sides() {
+        assert_eq!(why("!a"), "there is nothing to the left of !: write both sides as one argument, or use -x");
+        assert_eq!(why("^a"), "there is nothing to the left of ^ (^FILE is an argument of its own)");
+        assert_eq!(why("a,!b"), "there is nothing to the left of !");
+        assert_eq!(why("(!b)"), "there is nothing to the left of !");
+        for bad in ["a!", "a & ", "a!,b", "a!&b", "(a!)"] {
+            assert!(why(bad).starts_with("there is nothing to the right of"), "{bad}");
+        }
+        assert_eq!(why("(a"), "( is not closed by )");
+        assert_eq!(why("a)"), ") without a ( before it");
+        assert_eq!(why("a(b)"), "a comma is missing before (");
+        assert_eq!(why("(a)b"), "a comma is missing before b");
+        assert_eq!(why(&format!("{}a{}", "(".repeat(99_999), ")".repeat(99_999))), "parentheses nest too deep");
     }
 
     #[test]
-    fn counting_needs_no_expanding() {
-        assert_eq!(parse("n[1-999999999999]x[1-1000]").unwrap().count(), Some(999_999_999_999_000));
-        let nines = "[0-18446744073709551615]";
-        assert_eq!(parse(&format!("{nines}{nines}{nines}")).unwrap().count(), None);
+    fn a_node_group_is_what_its_file_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let groups = |text: &str| {
+            std::fs::create_dir_all(folder.path().join("groups.d")).unwrap();
+            std::fs::write(folder.path().join("groups.d/roles.yaml"), text).unwrap();
+            NodeGroups::in_folders(vec![folder.path().to_path_buf()])
+        };
+        let groups = groups(
+            "roles:\n  web: 'web[1-3]'\n  db1: db1\n  db2: 'db2 db3'\n  most: '@web!web2,@db[1-2]'\n  none: ''\n  a: '@b'\n  b: '@a'\n  bad: 'x[1-'\n",
+        );
+        let hosts = |expression: &str| match parse(expression, &groups) {
+            Ok(set) => crate::tests::all(&set).join(" "),
+            Err(error) => error.why.replace(&folder.path().display().to_string(), ""),
+        };
+        assert_eq!(hosts("@roles:web"), "web1 web2 web3");
+        assert_eq!(hosts("x,@most!web3"), "x web1 db1 db2 db3");
+        assert_eq!(hosts("x!@db[1-2]"), "x");
+        assert_eq!(hosts("a&@none"), "");
+        assert!(hosts("@a").ends_with("a node group contains itself: @roles:a, @roles:b, @roles:a"), "{}", hosts("@a"));
+        assert_eq!(hosts("@bad"), "@bad, in /groups.d/roles.yaml: at '[1-': [ is not closed by ]");
+        assert_eq!(hosts("@"), "a group's name is missing after @");
+        assert!(hosts("@wep").contains("did you mean @"), "{}", hosts("@wep"));
+        assert_eq!(hosts("root@web1"), "root@web1");
     }
 }

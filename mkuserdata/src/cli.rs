@@ -60,7 +60,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         tool.warn(warning);
     }
     match (args.per_host, &args.write) {
-        (true, _) => write_records(&parts, args.output.mode(OutputMode::Table))?,
+        (true, _) => write_records(&parts, args.output.mode(OutputMode::Table), tool)?,
         (false, Some(file)) => output::to_file(file, &parts.build_fixed()?)?,
         (false, None) => output::to_stdout(&parts.build_fixed()?)?,
     }
@@ -112,8 +112,8 @@ fn read(args: &Args) -> Result<Parts> {
     })
 }
 
-fn write_records(parts: &Parts, mode: OutputMode) -> Result<()> {
-    let records = hostrange::read_hosts(&[])?;
+fn write_records(parts: &Parts, mode: OutputMode, tool: &Tool) -> Result<()> {
+    let records = hostrange::read_hosts(&[], tool)?;
     let user_data = parts.build_all(&records)?;
     let mut writer = RecordWriter::stdout(mode, &COLUMNS);
     for (mut record, user_data) in records.into_iter().zip(user_data) {

@@ -142,7 +142,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         false => Some(setup::job(args, command.clone(), tool)?),
     };
     let choice = Choice { user: &user, port: args.port, address: args.address.as_deref() };
-    let targets = plan(hostrange::read_hosts(&args.hosts)?, choice);
+    let targets = plan(hostrange::read_hosts(&args.hosts, tool)?, choice);
     let Some(job) = job else {
         return write_plan(&targets, &command, &args.output);
     };

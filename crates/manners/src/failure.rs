@@ -22,6 +22,11 @@ impl Failure {
         Failure::new(Status::Usage, message)
     }
 
+    /// Done, and the answer is no.
+    pub fn no(message: impl Into<String>) -> Failure {
+        Failure::new(Status::No, message)
+    }
+
     /// A host or region that could not be reached or changed.
     pub fn unreached(message: impl Into<String>) -> Failure {
         Failure::new(Status::Unreached, message)

@@ -10,7 +10,7 @@ mod visible;
 
 pub use duration::parse_duration;
 pub use failure::{Failure, Result};
-pub use output::{Format, OutputArgs, OutputMode, RecordWriter};
+pub use output::{Format, OutputArgs, OutputMode, RecordWriter, json_line};
 pub use status::Status;
 pub use table::Column;
 pub use tool::{ProgressArgs, Tool, main};

@@ -77,8 +77,7 @@ impl<W: Write> RecordWriter<W> {
 
     pub fn write(&mut self, record: &Record) -> Result<()> {
         let written = match self.mode {
-            OutputMode::Json if self.on_terminal => writeln!(self.out, "{}", escaped(&record.to_string())),
-            OutputMode::Json => writeln!(self.out, "{record}"),
+            OutputMode::Json => writeln!(self.out, "{}", json_line(record, self.on_terminal)),
             // A name with a newline in it must not become two names.
             OutputMode::Names => writeln!(self.out, "{}", visible(record.host())),
             OutputMode::Table => {
@@ -101,6 +100,14 @@ impl<W: Write> RecordWriter<W> {
             self.out.write_all(text.as_bytes()).map_err(|error| Failure::stdout(&error))?;
         }
         self.flush()
+    }
+}
+
+/// A record as a line of JSON, without the newline.
+pub fn json_line(record: &Record, on_terminal: bool) -> String {
+    match on_terminal {
+        true => escaped(&record.to_string()),
+        false => record.to_string(),
     }
 }
 

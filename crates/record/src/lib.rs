@@ -7,6 +7,6 @@
 mod lines;
 mod record;
 
-pub use lines::{Item, LineError, Lines};
+pub use lines::{Item, LineError, items, read_text};
 pub use record::{Record, RecordError};
 pub use serde_json::{Value, json};

@@ -1,0 +1,144 @@
+"""hostrange against what else makes and folds lists of names: seq, ClusterShell's nodeset, Slurm's scontrol, bash."""
+
+import random
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from harness import ENV, QUICK, RUNS, Command, Text, available_gib, compare, head, printed, scratch
+
+MILLION = 1_000_000
+
+
+def bench():
+    with scratch() as folder:
+        here = Path(folder)
+        # scontrol wants a cluster even for what it asks none of, and for --version.
+        (here / "slurm.conf").write_text("ClusterName=bench\nSlurmctldHost=localhost\n")
+        ENV["SLURM_CONF"] = str(here / "slurm.conf")
+        head("hostrange", "seq", "nodeset", "scontrol", "bash")
+        start_up()
+        names(here, MILLION)
+        json_lines(here, MILLION)
+        if not QUICK:
+            names(here, 10 * MILLION)
+            json_lines(here, 10 * MILLION)
+            memory(100 * MILLION)
+        fold(here, 100_000)
+        if not QUICK:
+            fold(here, MILLION)
+        count()
+
+
+def start_up():
+    expected = Text.of(numbered("n", "", 10))
+    commands = [hostrange(10, expected), seq(10, expected), nodeset(10, expected), scontrol(10, expected),
+                bash(10, expected), Command(["true"], Text.of([]), label="true (starting a process, nothing else)")]
+    compare("Start-up: 10 names", commands, runs=10 * RUNS)
+
+
+def names(here: Path, most: int):
+    file = here / "names"
+    expected = Text.of(saved(file, numbered("n", "", most)))
+    commands, notes = [hostrange(most, expected), seq(most, expected), scontrol(most, expected)], []
+    if most <= MILLION:
+        commands += [nodeset(most, expected), bash(most, expected)]
+    else:
+        notes.append("left out: nodeset, at this size some 45 s and 2 GiB a run")
+        # It takes 2.7 GiB, and so long that the pipe makes no difference.
+        if available_gib() > 4:
+            commands.append(bash(most, expected, piped=False))
+        else:
+            notes.append("left out: bash, which needs 2.7 GiB")
+    compare(f"Names, {most:,}", commands, file=str(file), notes=notes)
+    file.unlink()
+
+
+def json_lines(here: Path, most: int):
+    file = here / "records"
+    expected = Text.of(saved(file, numbered('{"host":"n', '"}', most)))
+    commands = [
+        Command(["hostrange", "-o", "json", f"n[1-{most}]"], expected),
+        Command(["seq", "-f", '{"host":"n%.0f"}', "1", str(most)], expected),
+    ]
+    compare(f"JSON lines, {most:,}", commands, file=str(file))
+    file.unlink()
+
+
+def memory(most: int):
+    expected = Text.of(numbered("n", "", most))
+    compare(f"Memory (see peak): {most:,} names, to /dev/null", [hostrange(most, expected), scontrol(most, expected)])
+
+
+def fold(here: Path, most: int):
+    """Folding of a file on stdin. scontrol reads no more than the first MiB of one."""
+    in_order, shuffled = here / "sorted", here / "shuffled"
+    lines = b"".join(saved(in_order, numbered("n", "", most))).splitlines(keepends=True)
+    random.Random(1).shuffle(lines)
+    shuffled.write_bytes(b"".join(lines))
+    expected = line(f"n[1-{most}]")
+    for file, what, how in (in_order, "sorted", "hostlist"), (shuffled, "shuffled", "hostlistsorted"):
+        commands = [Command(["hostrange", "--fold"], expected, stdin=str(file), label=f"hostrange --fold <{what}"),
+                    Command(["nodeset", "-f"], expected, stdin=str(file), label=f"nodeset -f <{what}")]
+        slurm = ["scontrol", "show", how, str(file)]
+        label, notes = f"scontrol show {how} {what}", []
+        if most < MILLION:
+            commands.append(Command(slurm, expected, label=label))
+        else:
+            notes.append(f"left out: {label}, which reads one MiB and prints {printed(slurm)[0]}")
+        compare(f"Fold, {most:,} {what} names on stdin", commands, notes=notes)
+
+
+def count():
+    compare("Count, 1,000,000 names", [Command(["hostrange", "--count", "n[1-1000000]"], line("1000000")),
+                                       Command(["nodeset", "-c", "n[1-1000000]"], line("1000000"))])
+    huge = Command(["hostrange", "--count", "n[1-999999999999]x[1-1000]"], line("999999999999000"))
+    compare("Count, 999,999,999,999,000 names", [huge])
+
+
+def hostrange(most: int, expected: Text) -> Command:
+    return Command(["hostrange", "-1", f"n[1-{most}]"], expected)
+
+
+def seq(most: int, expected: Text) -> Command:
+    return Command(["seq", "-f", "n%.0f", "1", str(most)], expected)
+
+
+def nodeset(most: int, expected: Text) -> Command:
+    return Command(["nodeset", "-S", r"\n", "-e", f"n[1-{most}]"], expected)
+
+
+def scontrol(most: int, expected: Text) -> Command:
+    """It takes no range of more than 65,536, but many of them in one bracket."""
+    step = 65_536
+    ranges = [f"{first}-{min(first + step - 1, most)}" for first in range(1, most + 1, step)]
+    shown = ranges[0] if len(ranges) == 1 else f"{ranges[0]},...,{ranges[-1]}"
+    return Command(["scontrol", "show", "hostnames", f"n[{','.join(ranges)}]"], expected,
+                   label=f"scontrol show hostnames 'n[{shown}]'")
+
+
+def bash(most: int, expected: Text, piped: bool = True) -> Command:
+    return Command(["bash", "-c", f'printf "%s\\n" n{{1..{most}}}'], expected, piped=piped)
+
+
+def line(text: str) -> Text:
+    return Text.of([f"{text}\n".encode()])
+
+
+def numbered(before: str, after: str, most: int) -> Iterator[bytes]:
+    """The lines of 1 to `most`, made without any of the tools; ten thousand at a time, as there may be many."""
+    def lines(first, last):
+        return "".join(f"{before}{number}{after}\n" for number in range(first, last + 1)).encode()
+
+    block = "".join(f"@{number:04}{after}\n" for number in range(10_000)).encode()
+    yield lines(1, min(most, 9_999))
+    for high in range(1, most // 10_000):
+        yield block.replace(b"@", f"{before}{high}".encode())
+    yield lines(max(most // 10_000, 1) * 10_000, most)
+
+
+def saved(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The chunks, which go into a file as they are read."""
+    with path.open("wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+            yield chunk

@@ -1,0 +1,140 @@
+//! Names with several numbers: a grid with a row a name and a column an axis, folded along one axis after the other.
+
+use super::numbers::{Number, Run, join};
+use indexmap::IndexSet;
+use std::cmp::Reverse;
+use std::{iter, mem, slice};
+
+/// The most axes to fold along. No product needs more: with two numbers on each it has 2^32 names.
+const MOST_FOLDED: usize = 32;
+
+pub struct Grid {
+    /// Row after row, for each axis the id of a number or of a set of them.
+    cells: Vec<usize>,
+    axes: Vec<Axis>,
+}
+
+struct Axis {
+    /// The numbers that occur, ascending. The id of a number is its place here.
+    numbers: Vec<Number>,
+    /// The sets of two and more numbers that occur, each as ascending ids. Their own ids follow those of the numbers.
+    sets: IndexSet<Box<[usize]>>,
+}
+
+impl Axis {
+    fn ids(&self) -> usize {
+        self.numbers.len() + self.sets.len()
+    }
+
+    /// The ids of the numbers that an id stands for.
+    fn members<'a>(&'a self, id: &'a usize) -> &'a [usize] {
+        match id.checked_sub(self.numbers.len()) {
+            None => slice::from_ref(id),
+            Some(set) => &self.sets[set],
+        }
+    }
+}
+
+impl Grid {
+    /// Of rows one after the other, each of `width` numbers.
+    pub fn new(rows: Vec<Number>, width: usize) -> Grid {
+        let mut cells = vec![0; rows.len()];
+        let mut axes = Vec::with_capacity(width);
+        for axis in 0..width {
+            let in_axis = rows.iter().enumerate().skip(axis).step_by(width);
+            let mut column: Vec<(Number, usize)> = in_axis.map(|(cell, number)| (*number, cell)).collect();
+            column.sort_unstable();
+            let mut numbers: Vec<Number> = Vec::new();
+            for (number, cell) in column {
+                if numbers.last() != Some(&number) {
+                    numbers.push(number);
+                }
+                cells[cell] = numbers.len() - 1;
+            }
+            axes.push(Axis { numbers, sets: IndexSet::new() });
+        }
+        Grid { cells, axes }
+    }
+
+    /// Folds along the axes of `wanted`, first along that with the most numbers and of several such the last: web1.a1
+    /// and web2.a2 fold along neither, and n[1-2] counts on its end. After one pass along each no two rows are left
+    /// that differ along one of them only.
+    pub fn fold(&mut self, wanted: &[usize]) {
+        let numbers = |axis: usize| self.axes[axis].numbers.len();
+        let mut order: Vec<usize> = wanted.iter().copied().filter(|axis| numbers(*axis) > 1).collect();
+        order.sort_unstable_by_key(|axis| Reverse((numbers(*axis), *axis)));
+        order.truncate(MOST_FOLDED);
+        order.into_iter().for_each(|axis| self.fold_along(axis));
+    }
+
+    /// Merges the rows that differ in `axis` only, and drops those that do not differ.
+    fn fold_along(&mut self, axis: usize) {
+        // What is sorted by first weighs least: the numbers of `axis` ascend within rows otherwise alike.
+        let others = (0..self.axes.len()).filter(|other| *other != axis);
+        let order = self.sorted(iter::once(axis).chain(others), |_, id| id);
+        let is_alike = |a: &usize, b: &usize| {
+            let (a, b) = (self.row(*a), self.row(*b));
+            a[..axis] == b[..axis] && a[axis + 1..] == b[axis + 1..]
+        };
+        let numbers = self.axes[axis].numbers.len();
+        let mut cells = Vec::new();
+        let mut sets: IndexSet<Box<[usize]>> = IndexSet::new();
+        let mut set = Vec::new();
+        for rows in order.chunk_by(is_alike) {
+            set.clear();
+            set.extend(rows.iter().map(|row| self.row(*row)[axis]));
+            set.dedup();
+            let id = match set.as_slice() {
+                [number] => *number,
+                set => numbers + sets.get_index_of(set).unwrap_or_else(|| sets.insert_full(set.into()).0),
+            };
+            cells.extend_from_slice(self.row(rows[0]));
+            let start = cells.len() - self.axes.len();
+            cells[start + axis] = id;
+        }
+        self.cells = cells;
+        self.axes[axis].sets = sets;
+    }
+
+    /// Gives the rows, ascending, each as the runs along each axis.
+    pub fn for_each_row(&self, mut take: impl FnMut(&[Vec<Run>])) {
+        let mut order = self.sorted((0..self.axes.len()).rev(), |axis, id| self.axes[axis].members(&id)[0]);
+        order.dedup_by(|a, b| self.row(*a) == self.row(*b));
+        let mut groups = vec![Vec::new(); self.axes.len()];
+        for row in order {
+            for ((axis, id), runs) in self.axes.iter().zip(self.row(row)).zip(&mut groups) {
+                runs.clear();
+                runs.extend(axis.members(id).iter().map(|id| Run::from(axis.numbers[*id])));
+                join(runs);
+            }
+            take(&groups);
+        }
+    }
+
+    fn row(&self, row: usize) -> &[usize] {
+        &self.cells[row * self.axes.len()..][..self.axes.len()]
+    }
+
+    /// The rows, sorted by the keys of one axis after the other, so that the last weighs most. A key is an id that the
+    /// axis has, so counting sorts them quicker than comparing.
+    fn sorted(&self, axes: impl Iterator<Item = usize>, key: impl Fn(usize, usize) -> usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.cells.len() / self.axes.len()).collect();
+        let mut sorted = order.clone();
+        for axis in axes.filter(|axis| self.axes[*axis].ids() > 1) {
+            let key = |row: usize| key(axis, self.row(row)[axis]);
+            let mut places = vec![0; self.axes[axis].ids()];
+            order.iter().for_each(|row| places[key(*row)] += 1);
+            let mut start = 0;
+            for place in &mut places {
+                start += mem::replace(place, start);
+            }
+            for row in &order {
+                let place = &mut places[key(*row)];
+                sorted[*place] = *row;
+                *place += 1;
+            }
+            mem::swap(&mut order, &mut sorted);
+        }
+        order
+    }
+}

@@ -1,0 +1,237 @@
+use super::*;
+use crate::tests::expanded;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+fn folded_with(options: FoldOptions, names: &[impl AsRef<str>]) -> String {
+    let mut folder = Folder::new(options);
+    names.iter().for_each(|name| folder.add(name.as_ref()).unwrap());
+    folder.finish()
+}
+
+fn folded(names: &str) -> String {
+    fold(names.split_whitespace()).unwrap()
+}
+
+fn along(axes: &[i64], names: &str) -> String {
+    let options = FoldOptions { axes: Some(axes.to_vec()), autostep: None };
+    folded_with(options, &names.split_whitespace().collect::<Vec<_>>())
+}
+
+fn words(expression: &str) -> Vec<&str> {
+    let mut in_group = false;
+    let is_separator = |c| {
+        in_group = c == '[' || (in_group && c != ']');
+        c == ',' && !in_group
+    };
+    expression.split(is_separator).collect()
+}
+
+#[test]
+fn any_order_folds() {
+    assert_eq!(folded(""), "");
+    assert_eq!(folded("web3 web1 db1 web2"), "web[1-3],db1");
+    assert_eq!(folded("web3 web1 web2 db1 web5"), "web[1-3,5],db1");
+    assert_eq!(folded("n09 n10 n08 n8 n11"), "n[8,08-11]");
+    assert_eq!(folded("a a a b a"), "a,b");
+    assert_eq!(folded("2 1 3"), "[1-3]");
+    assert_eq!(folded("n5 n5"), "n5");
+    assert_eq!(folded("é2 é1"), "é[1-2]");
+}
+
+#[test]
+fn shapes_keep_the_order_of_their_first_name() {
+    let names: Vec<String> = (0..100).rev().flat_map(|at| [format!("web{at}.x"), format!("db{at}")]).collect();
+    assert_eq!(folded_with(FoldOptions::default(), &names), "web[0-99].x,db[0-99]");
+}
+
+#[test]
+fn several_numbers_fold_along_each_axis() {
+    assert_eq!(folded("rack1n1 rack1n2 rack2n1 rack2n2"), "rack[1-2]n[1-2]");
+    assert_eq!(folded("web1.a web2.a web1.b"), "web[1-2].a,web1.b");
+    assert_eq!(folded("10.0.0.1 10.0.0.2 10.0.1.1"), "10.0.0.[1-2],10.0.1.1");
+    assert_eq!(folded("r2n1 r2n2 r1n1 r1n2 r3n7"), "r[1-2]n[1-2],r3n7");
+    assert_eq!(folded("web1.a1 web2.a2"), "web1.a1,web2.a2");
+    assert_eq!(folded("r10n1 r9n1 r9n01 r8n1"), "r[8-10]n1,r9n01");
+    assert_eq!(folded("r1n1 r1n1"), "r1n1");
+}
+
+#[test]
+fn axes_are_chosen_from_either_end() {
+    let names = "r1n1 r1n2 r2n1 r2n2";
+    assert_eq!(along(&[1], names), "r[1-2]n1,r[1-2]n2");
+    assert_eq!(along(&[-2], names), "r[1-2]n1,r[1-2]n2");
+    assert_eq!(along(&[-1], names), "r1n[1-2],r2n[1-2]");
+    assert_eq!(along(&[2, 1], names), "r[1-2]n[1-2]");
+    assert_eq!(along(&[0, 3, -3], names), "r1n1,r1n2,r2n1,r2n2");
+    assert_eq!(along(&[], "r2n1 r1n1 r2n1"), "r1n1,r2n1");
+    assert_eq!(along(&[2], "n2 n1 n01 n2 x1y1 x1y2"), "n1,n01,n2,x1y[1-2]");
+}
+
+#[test]
+fn steps_are_written_where_asked_for() {
+    let names: Vec<String> = [8, 0, 2, 6, 4, 10].iter().map(|at| format!("n{at}")).collect();
+    assert_eq!(folded_with(FoldOptions::default(), &names), "n[0,2,4,6,8,10]");
+    assert_eq!(folded_with(FoldOptions { axes: None, autostep: Some(6) }, &names), "n[0-10/2]");
+    assert_eq!(folded_with(FoldOptions { axes: None, autostep: Some(7) }, &names), "n[0,2,4,6,8,10]");
+}
+
+#[test]
+fn of_many_digits_the_last_are_the_number() {
+    let numbers = |digits: &str| format!("n{digits}1 n{digits}3 n{digits}2");
+    assert_eq!(folded(&numbers("10000000000000000000")), "n[100000000000000000001-100000000000000000003]");
+    assert_eq!(folded("n99999999999999999 n100000000000000000"), "n99999999999999999,n100000000000000000");
+    let zeros = "0".repeat(254);
+    assert_eq!(folded(&numbers(&zeros)), format!("n[{zeros}1-{zeros}3]"));
+    let head = "0".repeat(255 - 16);
+    assert_eq!(folded(&numbers(&"0".repeat(255))), format!("n{head}[00000000000000001-00000000000000003]"));
+    let long = format!("n{}1", "0".repeat(70_000));
+    assert_eq!(folded(&format!("{long} n1 {long}")), format!("{long},n1"));
+}
+
+#[test]
+fn a_name_that_no_expression_holds_is_refused() {
+    for name in ["", "-web1", "@web1", "web 1", "a\0", "web[1]", "a,b", "web1\n", "é;1"] {
+        assert_eq!(fold(["web1", name]).unwrap_err().name, name);
+    }
+    assert_eq!(
+        fold(["web 1"]).unwrap_err().to_string(),
+        "cannot fold \"web 1\": an expression cannot hold such a name"
+    );
+    let mut folder = Folder::new(FoldOptions::default());
+    assert_eq!(folder.add_run("-n", "1", "2", "").unwrap_err().name, "-n1");
+    assert_eq!(folder.add_run("n", "1", "2", " ").unwrap_err().name, "n1 ");
+    folder.add("n1").unwrap();
+    assert_eq!(folder.finish(), "n1");
+}
+
+#[test]
+fn names_that_do_not_fold_are_listed_and_none_is_a_line_of_its_own() {
+    assert_eq!(fold_or_list(["web1", "web2"]), "web[1-2]");
+    assert_eq!(fold_or_list(["a b", "x\ntool: 5 ok"]), "a b, x\\ntool: 5 ok");
+    let many: Vec<String> = (1..=12).map(|number| format!("n {number}")).collect();
+    let shown = fold_or_list(many.iter().map(String::as_str));
+    assert!(shown.ends_with("n 9, n 10 and 2 more"), "{shown}");
+}
+
+#[test]
+fn a_run_of_any_length_is_one_range() {
+    let mut folder = Folder::new(FoldOptions::default());
+    folder.add_run("n", "100000000000", "999999999999", ".x").unwrap();
+    folder.add("n1000000000000.x").unwrap();
+    folder.add_run("n", "000", "999", ".x").unwrap();
+    assert_eq!(folder.finish(), "n[000-999,100000000000-1000000000000].x");
+}
+
+#[test]
+fn a_run_goes_on_into_the_next_head() {
+    let mut folder = Folder::new(FoldOptions::default());
+    folder.add_run("n", "1999999999999999998", "2100000000000000001", "").unwrap();
+    let expected = [
+        "n[1999999999999999998-1999999999999999999]",
+        "n[2000000000000000000-2099999999999999999]",
+        "n[2100000000000000000-2100000000000000001]",
+    ];
+    assert_eq!(folder.finish(), expected.join(","));
+    assert_eq!(successor("0099"), "0100");
+    assert_eq!(successor("10"), "11");
+}
+
+#[test]
+fn many_axes_are_no_more_work_than_their_names() {
+    let name = |number: &str| format!("{number}.").repeat(20_000);
+    assert_eq!(folded(&[name("1"), name("2")].join(" ")), format!("{},{}", name("1"), name("2")));
+}
+
+fn any_options() -> impl Strategy<Value = FoldOptions> {
+    let axes = prop::option::of(prop::collection::vec(-3..=3i64, 0..4));
+    (axes, prop::option::of(3..6usize)).prop_map(|(axes, autostep)| FoldOptions { axes, autostep })
+}
+
+/// Names that share shapes, with numbers close to where paddings and heads change.
+fn any_names() -> impl Strategy<Value = Vec<String>> {
+    let number = "[0-9]{1,2}|0{0,2}(8|9|10|11|98|99|100|101)|[0-9]{1,25}|[19]9{15,18}[89]|10{15,18}[01]";
+    let name = format!("[a.]{{0,1}}({number})([b.-]({number})){{0,2}}[a-]{{0,1}}");
+    let names = prop_oneof![
+        prop::string::string_regex(&name).unwrap(),
+        "[ab]{1,2}",
+        "n[0-9]{1,2}",
+        "n[0-3][.][0-3]x[0-3]",
+        "[a-c.]{0,2}[0-9]{1,3}[ab-]{0,2}([0-9]{1,25})?"
+    ];
+    prop::collection::vec(names, 1..80)
+}
+
+proptest! {
+    #[test]
+    fn fold_then_expand_gives_the_same_set(names in any_names(), options in any_options()) {
+        let expression = folded_with(options, &names);
+        let all = expanded(&expression);
+        let unique: BTreeSet<_> = all.iter().cloned().collect();
+        prop_assert_eq!(unique.len(), all.len(), "{} gives a name twice", expression);
+        prop_assert_eq!(unique, names.into_iter().collect::<BTreeSet<_>>(), "{}", expression);
+    }
+
+    #[test]
+    fn the_order_of_names_is_but_that_of_shapes(
+        (names, shuffled) in any_names().prop_flat_map(|names| (Just(names.clone()), Just(names).prop_shuffle())),
+        options in any_options(),
+    ) {
+        let words_of = |names: &[String]| {
+            let expression = folded_with(options.clone(), names);
+            words(&expression).into_iter().map(String::from).collect::<BTreeSet<_>>()
+        };
+        prop_assert_eq!(words_of(&names), words_of(&shuffled));
+    }
+
+    #[test]
+    fn a_run_is_all_its_names(
+        before in "([a-c]|[a-c][0-9]{1,2}[.])?",
+        after in "([.a]|[.][0-9]{1,19}x?)?",
+        low in prop_oneof![0..300u128, 99_999_999_999_999_990..100_000_000_000_000_010u128],
+        more in 0..60u128,
+        width in 1..20usize,
+        names in any_names(),
+        options in any_options(),
+    ) {
+        let (mut one_by_one, mut at_once) = (Folder::new(options.clone()), Folder::new(options));
+        for name in &names {
+            one_by_one.add(name).unwrap();
+            at_once.add(name).unwrap();
+        }
+        let low = format!("{low:0width$}");
+        let numbers = (0..=more).map(|more| low.parse::<u128>().unwrap() + more).map(|value| format!("{value:0width$}"));
+        let numbers: Vec<String> = numbers.take_while(|number| number.len() == low.len()).collect();
+        for number in &numbers {
+            one_by_one.add(&format!("{before}{number}{after}")).unwrap();
+        }
+        at_once.add_run(&before, &low, &numbers[numbers.len() - 1], &after).unwrap();
+        prop_assert_eq!(one_by_one.finish(), at_once.finish());
+    }
+
+    #[test]
+    fn a_product_is_one_word(
+        axes in prop::collection::vec(prop::collection::btree_set("[0-9]{1,3}", 1..5), 1..5),
+        seed in any::<prop::sample::Index>(),
+    ) {
+        let names = axes.iter().fold(vec![String::new()], |starts, numbers| {
+            starts.iter().flat_map(|start| numbers.iter().map(move |number| format!("{start}x{number}"))).collect()
+        });
+        let mut rotated = names.clone();
+        rotated.rotate_left(seed.index(names.len()));
+        let expression = folded_with(FoldOptions::default(), &rotated);
+        prop_assert_eq!(words(&expression).len(), 1, "{}", expression);
+    }
+
+    #[test]
+    fn nothing_is_left_to_fold(names in prop::collection::vec("a[0-2]b[0-2]c[0-2]d[0-1]", 1..40)) {
+        let expression = folded_with(FoldOptions::default(), &names);
+        let groups: Vec<Vec<&str>> = words(&expression).iter().map(|word| word.split(['a', 'b', 'c', 'd']).collect()).collect();
+        for (at, a) in groups.iter().enumerate() {
+            for b in &groups[..at] {
+                let different = a.iter().zip(b).filter(|(a, b)| a != b).count();
+                prop_assert!(different > 1, "{} folds further", expression);
+            }
+        }
+    }
+}

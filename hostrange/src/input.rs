@@ -1,0 +1,194 @@
+//! Where a tool's hosts come from: expressions on its command line, files of them, names and records on stdin.
+
+use crate::nodegroups::NodeGroups;
+use crate::parse::{is_plain_name, parse};
+use crate::set::{Host, HostSet, Sink, Step, finished};
+use crate::words::Word;
+use cerveza_manners::{Failure, Result, Tool};
+use cerveza_record::{Item, Record, items, read_text};
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
+
+/// More hosts than this are a slip (`web[1-400000]`), not a fleet.
+const MOST_HOSTS: u32 = 100_000;
+
+/// The hosts of a run: `words` are expressions, of which `-` stands for stdin and `^FILE` for a file; without any word
+/// stdin is read. Names become records of nothing but `host`, once each; records come through as they are. Reads to the
+/// end before it returns, so that a bad line ends the run before anything is changed.
+pub fn read_hosts(words: &[String], tool: &Tool) -> Result<Vec<Record>> {
+    warn_of_globbed(words, tool);
+    hosts_from(words, stdin_for(words)?)
+}
+
+/// [`read_hosts`] from any input, without a warning of words that a shell may have made.
+pub fn hosts_from(words: &[String], stdin: impl Read) -> Result<Vec<Record>> {
+    let mut loader = Loader::new(stdin);
+    let sources = match words {
+        [] => vec![loader.load("-")?],
+        words => words.iter().map(|word| loader.load(word)).collect::<Result<_>>()?,
+    };
+    let groups = NodeGroups::from_env();
+    let set = union(&sources, &groups)?;
+    if set.most() > MOST_HOSTS.into() {
+        let count = set.count();
+        if count > MOST_HOSTS.into() {
+            return Err(Failure::usage(format!("{count} hosts are given: the most is {MOST_HOSTS}")));
+        }
+    }
+    let mut records = Records::default();
+    finished(set.feed_duplicates(&mut records))?;
+    match (records.records.is_empty(), words) {
+        (false, _) => Ok(records.records),
+        (true, []) => Err(Failure::usage("no hosts: stdin was empty")),
+        (true, [word]) if word == "-" => Err(Failure::usage("no hosts: stdin was empty")),
+        (true, words) => Err(Failure::usage(format!("{}: no host is left", words.join(" ")))),
+    }
+}
+
+/// Warns of a word that is also a file here: most likely a shell has made it of an expression that was not quoted.
+pub fn warn_of_globbed<'a>(words: impl IntoIterator<Item = &'a String>, tool: &Tool) {
+    let is_file = |word: &&'a String| is_plain_name(word) && Path::new(word.as_str()).symlink_metadata().is_ok();
+    let files: Vec<&str> = words.into_iter().filter(is_file).map(String::as_str).collect();
+    if let Some(first) = files.first() {
+        let more = match files.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        tool.warn(format!(
+            "{first}{more} is the name of a file here: quote expressions, or the shell takes web[1-3] for file names"
+        ));
+    }
+}
+
+/// stdin, where it is asked for. That of a terminal is not waited for unless it is asked for by name.
+pub(crate) fn stdin_for(words: &[String]) -> Result<io::StdinLock<'static>> {
+    let stdin = io::stdin();
+    if words.is_empty() && stdin.is_terminal() {
+        return Err(
+            Failure::usage("no hosts are given").hint("name them, as in 'web[1-3]', or pipe names or records in")
+        );
+    }
+    Ok(stdin.lock())
+}
+
+/// Something that gives hosts, read and not yet parsed.
+pub(crate) struct Source {
+    /// Of what the text has the lines; `None` for an argument.
+    file: Option<String>,
+    text: String,
+}
+
+/// Reads sources: stdin but once.
+pub(crate) struct Loader<R> {
+    stdin: Option<R>,
+}
+
+impl<R: Read> Loader<R> {
+    pub fn new(stdin: R) -> Loader<R> {
+        Loader { stdin: Some(stdin) }
+    }
+
+    /// `-` is stdin, `^FILE` a file, all else an expression.
+    pub fn load(&mut self, word: &str) -> Result<Source> {
+        let (file, text) = match word.strip_prefix('^') {
+            _ if word == "-" => {
+                let stdin = self.stdin.take().ok_or_else(|| Failure::usage("stdin ('-') is given twice"))?;
+                ("stdin".to_string(), read_text(stdin))
+            }
+            Some("") => return Err(Failure::usage("the name of a file is missing after ^")),
+            Some(file) => {
+                let opened = File::open(file).map_err(|error| Failure::usage(format!("{file}: {error}")))?;
+                (file.to_string(), read_text(opened))
+            }
+            None => return Ok(Source { file: None, text: word.to_string() }),
+        };
+        let text = text.map_err(|error| Failure::usage(format!("{file}: {error}")))?;
+        Ok(Source { file: Some(file), text })
+    }
+}
+
+/// The hosts of all sources, in their order.
+pub(crate) fn union<'a>(sources: &'a [Source], groups: &NodeGroups) -> Result<HostSet<'a>> {
+    let mut set = HostSet::words(Vec::new());
+    for source in sources {
+        set = set.or(source.parse(groups)?);
+    }
+    Ok(set)
+}
+
+impl Source {
+    pub fn parse(&self, groups: &NodeGroups) -> Result<HostSet<'_>> {
+        let Some(file) = &self.file else { return Ok(parse(&self.text, groups)?) };
+        let mut set = HostSet::words(Vec::new());
+        let mut words = Vec::new();
+        for item in items(&self.text) {
+            match item.map_err(|error| Failure::usage(format!("{file}: {error}")))? {
+                (_, Item::Record(record)) => words.push(Word::Record(Box::new(record))),
+                (_, Item::Text(name)) if is_plain_name(name) => words.push(Word::Name(name.into())),
+                (line, Item::Text(text)) => {
+                    let parsed = parse(text, groups)
+                        .map_err(|error| Failure::from(error).within(format!("{file}: line {line}")))?;
+                    set = set.or(HostSet::words(std::mem::take(&mut words))).or(parsed);
+                }
+            }
+        }
+        Ok(set.or(HostSet::words(words)))
+    }
+}
+
+/// Hosts as records: names once each, records as they come.
+#[derive(Default)]
+struct Records {
+    records: Vec<Record>,
+    names: HashSet<String>,
+}
+
+impl Sink for Records {
+    fn host(&mut self, host: Host<'_>) -> Step {
+        match host {
+            Host::Record(record) => self.records.push(record.clone()),
+            Host::Name(name) if self.names.insert(name.to_string()) => self.records.push(Record::named(name)),
+            Host::Name(_) => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(words: &[&str], stdin: &str) -> std::result::Result<Vec<String>, String> {
+        let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
+        hosts_from(&words, stdin.as_bytes())
+            .map(|records| records.iter().map(Record::to_string).collect())
+            .map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn without_words_stdin_is_read_and_else_only_on_a_dash() {
+        assert_eq!(hosts(&[], "a\n{\"host\":\"b\",\"x\":1}\n").unwrap(), [r#"{"host":"a"}"#, r#"{"host":"b","x":1}"#]);
+        assert_eq!(hosts(&["a"], "b\n").unwrap(), [r#"{"host":"a"}"#]);
+        assert_eq!(hosts(&["a", "-"], "b\n").unwrap(), [r#"{"host":"a"}"#, r#"{"host":"b"}"#]);
+        assert_eq!(hosts(&["-", "-"], "b\n").unwrap_err(), "stdin ('-') is given twice");
+    }
+
+    #[test]
+    fn names_are_a_set_and_records_are_not() {
+        assert_eq!(hosts(&["n[1-2]", "n[2-3]"], "").unwrap().len(), 3);
+        assert_eq!(hosts(&["n[1-5]!n[2-3]&n[3-9]"], "").unwrap(), [r#"{"host":"n4"}"#, r#"{"host":"n5"}"#]);
+        assert_eq!(hosts(&[], "{\"host\":\"a\"}\n{\"host\":\"a\"}\n").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn bad_input_names_its_line() {
+        assert_eq!(hosts(&[], "").unwrap_err(), "no hosts: stdin was empty");
+        assert_eq!(hosts(&[], "a\n\n{\"x\":1}\n").unwrap_err(), "stdin: line 3: the record has no \"host\"");
+        let shown = hosts(&[], "a\nb;c\n").unwrap_err();
+        assert!(shown.starts_with("stdin: line 2: bad expression: a host name has no ';' in it\n"), "{shown}");
+        assert_eq!(hosts(&["n[1-999999]"], "").unwrap_err(), "999999 hosts are given: the most is 100000");
+        assert_eq!(hosts(&["^/no/such"], "").unwrap_err(), "/no/such: No such file or directory (os error 2)");
+    }
+}

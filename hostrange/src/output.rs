@@ -1,0 +1,332 @@
+//! Writes hosts: as names or JSON lines in blocks, as a table, or folded.
+
+use crate::bracket::Bracket;
+use crate::fold::{FoldError, FoldOptions, Folder};
+use crate::names::Names;
+use crate::pattern::{Part, Pattern};
+use crate::set::{Host, Sink, Step, Stop, finished};
+use cerveza_manners::{Column, Failure, OutputMode, RecordWriter, Result, json_line, visible};
+use cerveza_record::Record;
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::os::fd::AsFd;
+
+/// Takes hosts to where they are seen.
+pub(crate) trait Output: Sink {
+    /// Begins the next part of a split, the first one too.
+    fn next_part(&mut self) -> Step;
+
+    /// Writes what is left. Nothing is sure to be out before this returned.
+    fn finish(&mut self) -> Result<()>;
+}
+
+/// What is written at once: as much as a pipe holds.
+const BLOCK: usize = 64 * 1024;
+
+/// Names or JSON lines.
+pub(crate) struct Lines {
+    out: File,
+    /// What is to be written next, up to `used`.
+    block: Vec<u8>,
+    used: usize,
+    /// What stands before each name, what before the first one of all or of a part, what after each, and at the end.
+    before: Vec<u8>,
+    before_first: Vec<u8>,
+    after: Vec<u8>,
+    end: Vec<u8>,
+    is_json: bool,
+    on_terminal: bool,
+    /// The number of the part, where there are parts.
+    part: Option<usize>,
+    is_first: bool,
+}
+
+impl Lines {
+    pub fn json() -> Result<Lines> {
+        let mut lines = Lines::new()?;
+        lines.is_json = true;
+        lines.frame_json();
+        Ok(lines)
+    }
+
+    /// A separator that ends lines, or what `xargs -0` reads, ends the last name too; any other is followed by a newline.
+    pub fn names(separator: &str) -> Result<Lines> {
+        let mut lines = Lines::new()?;
+        match separator {
+            "\n" | "\0" => lines.after = separator.into(),
+            separator => (lines.before, lines.end) = (separator.into(), "\n".into()),
+        }
+        Ok(lines)
+    }
+
+    fn new() -> Result<Lines> {
+        let stdout = io::stdout();
+        // Rust's own stdout looks for the last newline of all that is written to it.
+        let out = stdout.as_fd().try_clone_to_owned().map_err(|error| Failure::stdout(&error))?;
+        Ok(Lines {
+            out: out.into(),
+            block: vec![0; BLOCK],
+            used: 0,
+            before: Vec::new(),
+            before_first: Vec::new(),
+            after: Vec::new(),
+            end: Vec::new(),
+            is_json: false,
+            on_terminal: stdout.is_terminal(),
+            part: None,
+            is_first: true,
+        })
+    }
+
+    /// A name of an expression has nothing in it that JSON escapes.
+    fn frame_json(&mut self) {
+        self.before = b"{\"host\":\"".to_vec();
+        self.before_first = self.before.clone();
+        self.after = match self.part {
+            Some(part) => format!("\",\"split\":{part}}}\n").into(),
+            None => b"\"}\n".to_vec(),
+        };
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Step {
+        if self.used + bytes.len() > BLOCK {
+            self.flush()?;
+        }
+        match self.block.get_mut(self.used..self.used + bytes.len()) {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                self.used += bytes.len();
+                Ok(())
+            }
+            None => self.out.write_all(bytes).map_err(lost),
+        }
+    }
+
+    fn flush(&mut self) -> Step {
+        let written = self.out.write_all(&self.block[..self.used]);
+        self.used = 0;
+        written.map_err(lost)
+    }
+
+    fn put_name(&mut self, name: &str) -> Step {
+        let before = if self.is_first { &self.before_first } else { &self.before };
+        let line = [before, name.as_bytes(), &self.after].concat();
+        self.is_first = false;
+        self.put(&line)
+    }
+
+    fn end_part(&mut self) -> Step {
+        match self.is_first {
+            true => Ok(()),
+            false => self.put(&self.end.clone()),
+        }
+    }
+}
+
+fn lost(error: io::Error) -> Stop {
+    Stop::Failed(Failure::stdout(&error))
+}
+
+impl Sink for Lines {
+    fn host(&mut self, host: Host<'_>) -> Step {
+        match host {
+            Host::Record(record) if self.is_json => {
+                let line = match self.part {
+                    Some(part) => json_line(&in_part(record, part), self.on_terminal),
+                    None => json_line(record, self.on_terminal),
+                };
+                self.put(line.as_bytes())?;
+                self.put(b"\n")
+            }
+            host => self.put_name(&visible(host.name())),
+        }
+    }
+
+    fn names(&mut self, names: &mut Names<'_>) -> Step {
+        while let Some(name) = names.next_name() {
+            // One by one where the first differs from the rest, or is too long for a block.
+            self.put_name(name)?;
+            loop {
+                let used = names.fill(&mut self.block, self.used, &self.before, &self.after);
+                if used == self.used {
+                    break;
+                }
+                self.used = used;
+                if names.left() > 0 {
+                    self.flush()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn idle(&mut self) -> Step {
+        self.flush()
+    }
+}
+
+impl Output for Lines {
+    fn next_part(&mut self) -> Step {
+        self.end_part()?;
+        self.is_first = true;
+        self.part = Some(self.part.unwrap_or_default() + 1);
+        if self.is_json {
+            self.frame_json();
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        finished(self.end_part().and_then(|()| self.flush()))
+    }
+}
+
+fn in_part(record: &Record, part: usize) -> Record {
+    let mut record = record.clone();
+    record.set("split", part);
+    record
+}
+
+pub(crate) struct Table {
+    /// Taken when it is finished.
+    writer: Option<RecordWriter<BufWriter<Stdout>>>,
+    part: Option<usize>,
+}
+
+const COLUMNS: [Column; 2] = [Column { header: "HOST", key: "host" }, Column { header: "SPLIT", key: "split" }];
+
+impl Table {
+    pub fn new(is_split: bool) -> Table {
+        let columns = if is_split { &COLUMNS } else { &COLUMNS[..1] };
+        Table { writer: Some(RecordWriter::stdout(OutputMode::Table, columns)), part: None }
+    }
+}
+
+impl Sink for Table {
+    fn host(&mut self, host: Host<'_>) -> Step {
+        let record = match host {
+            Host::Name(name) => Record::named(name),
+            Host::Record(record) => record.clone(),
+        };
+        let record = match self.part {
+            Some(part) => in_part(&record, part),
+            None => record,
+        };
+        if let Some(writer) = &mut self.writer {
+            writer.write(&record)?;
+        }
+        Ok(())
+    }
+}
+
+impl Output for Table {
+    fn next_part(&mut self) -> Step {
+        self.part = Some(self.part.unwrap_or_default() + 1);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.writer.take().map_or(Ok(()), RecordWriter::finish)
+    }
+}
+
+/// One expression, or one for each part.
+pub(crate) struct Fold {
+    options: FoldOptions,
+    folder: Folder,
+    added: u64,
+}
+
+/// More names than this are gigabytes of memory.
+const MOST_FOLDED: u64 = 50_000_000;
+
+impl Fold {
+    pub fn new(options: FoldOptions) -> Fold {
+        Fold { folder: Folder::new(options.clone()), options, added: 0 }
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let folder = std::mem::replace(&mut self.folder, Folder::new(self.options.clone()));
+        if self.added == 0 {
+            return Ok(());
+        }
+        self.added = 0;
+        writeln!(io::stdout(), "{}", folder.finish()).map_err(|error| Failure::stdout(&error))
+    }
+
+    fn count(&mut self, added: u64) -> Step {
+        self.added = self.added.saturating_add(added);
+        match self.added > MOST_FOLDED {
+            true => Err(Failure::usage(format!("cannot fold more than {MOST_FOLDED} names")).into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Adds the names of a pattern by the runs of its last bracket, for each way in which the brackets before it stand.
+    fn add_runs(&mut self, before: Pattern, bracket: &Bracket, after: &str) -> Step {
+        let mut befores = Names::new(&before);
+        while let Some(before) = befores.next_name() {
+            // With a number elsewhere in the name, a run is taken apart.
+            let is_alone = !before.bytes().chain(after.bytes()).any(|byte| byte.is_ascii_digit());
+            for segment in &bracket.segments {
+                self.count(match segment.small_count() {
+                    Some(_) if is_alone => 1,
+                    count => count.unwrap_or(u64::MAX),
+                })?;
+                self.folder.add_run(before, &segment.low, &segment.high, after).map_err(refused)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refused(error: FoldError) -> Stop {
+    Failure::usage(error.to_string()).into()
+}
+
+/// The parts before the last bracket, it and the text after it: where its strings are runs of numbers of their own.
+fn as_runs(pattern: &Pattern) -> Option<(Pattern, &Bracket, &str)> {
+    let (rest, after) = match pattern.parts.as_slice() {
+        [rest @ .., Part::Text(after)] => (rest, &**after),
+        rest => (rest, ""),
+    };
+    let [before @ .., Part::Bracket(bracket)] = rest else { return None };
+    let is_digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit());
+    let ends_in_number = match before.last() {
+        Some(Part::Bracket(_)) => true,
+        Some(Part::Text(text)) => is_digit(text.bytes().next_back()),
+        None => false,
+    };
+    let has_runs = bracket.segments.iter().all(|segment| segment.step == 1 && !segment.is_letter());
+    (has_runs && !ends_in_number && !is_digit(after.bytes().next()))
+        .then(|| (Pattern::new(before.to_vec()), bracket, after))
+}
+
+impl Sink for Fold {
+    fn host(&mut self, host: Host<'_>) -> Step {
+        self.count(1)?;
+        self.folder.add(host.name()).map_err(refused)
+    }
+
+    fn names(&mut self, names: &mut Names<'_>) -> Step {
+        if names.is_whole()
+            && let Some((before, bracket, after)) = as_runs(names.pattern())
+        {
+            return self.add_runs(before, bracket, after);
+        }
+        while let Some(name) = names.next_name() {
+            self.host(Host::Name(name))?;
+        }
+        Ok(())
+    }
+}
+
+impl Output for Fold {
+    fn next_part(&mut self) -> Step {
+        Ok(self.write()?)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.write()
+    }
+}

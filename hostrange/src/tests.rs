@@ -1,0 +1,255 @@
+//! The language as a whole, against a model that expands everything and compares names as text.
+
+use crate::chosen::Hosts;
+use crate::fold::{FoldOptions, Folder};
+use crate::names::Names;
+use crate::natural::natural_cmp;
+use crate::nodegroups::NodeGroups;
+use crate::parse::parse;
+use crate::query;
+use crate::select::{Select, Slice};
+use crate::set::{Host, HostSet, Operator, Sink, Step};
+use num_bigint::BigUint;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::collections::HashSet;
+
+/// A set written down, and all names that it gives, in order, each once.
+#[derive(Clone, Debug)]
+struct Model {
+    text: String,
+    names: Vec<String>,
+}
+
+/// One item of a group and the strings it stands for.
+fn item() -> impl Strategy<Value = Model> {
+    let numbers = (0u32..15, 0u32..12, 0usize..4, 1usize..4).prop_map(|(low, more, width, step)| {
+        let (low_text, high_text) = (format!("{low:0width$}"), format!("{:0width$}", low + more));
+        let width = low_text.len();
+        let numbers = (low..=low + more).step_by(step).map(|number| format!("{number:0width$}")).collect();
+        let text = match step {
+            1 if more == 0 => low_text,
+            1 => format!("{low_text}-{high_text}"),
+            2 => format!("{low_text}-{high_text}/2"),
+            step => format!("{low_text}:{high_text}:{step}"),
+        };
+        Model { text, names: numbers }
+    });
+    let letters = (b'a'..b'f', 0u8..4).prop_map(|(low, more)| Model {
+        text: format!("{}-{}", low as char, (low + more) as char),
+        names: (low..=low + more).map(|letter| (letter as char).to_string()).collect(),
+    });
+    prop_oneof![4 => numbers, 1 => letters]
+}
+
+/// Texts and groups side by side, so that numbers run into each other.
+fn word() -> impl Strategy<Value = Model> {
+    let text = prop_oneof![Just("n"), Just("1"), Just("0"), Just("ab"), Just("x2")]
+        .prop_map(|text| Model { text: text.to_string(), names: vec![text.to_string()] });
+    let group = vec(item(), 1..3).prop_map(|items| {
+        let text: Vec<&str> = items.iter().map(|item| item.text.as_str()).collect();
+        Model {
+            text: format!("[{}]", text.join(",")),
+            names: items.iter().flat_map(|item| item.names.clone()).collect(),
+        }
+    });
+    vec(prop_oneof![text, group], 1..4).prop_map(|parts| {
+        let none = Model { text: String::new(), names: vec![String::new()] };
+        let word = parts.into_iter().fold(none, |word, part| Model {
+            text: word.text + &part.text,
+            names: word
+                .names
+                .iter()
+                .flat_map(|head| part.names.iter().map(move |tail| format!("{head}{tail}")))
+                .collect(),
+        });
+        Model { names: unique(word.names), ..word }
+    })
+}
+
+fn unique(names: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
+}
+
+fn expression() -> impl Strategy<Value = Model> {
+    word().prop_recursive(3, 12, 3, |inner| {
+        let operand = inner.prop_map(|model| Model { text: format!("({})", model.text), ..model });
+        let operators = prop_oneof![3 => Just(","), 1 => Just(" ! "), 1 => Just("&"), 1 => Just("^")];
+        (prop_oneof![word(), operand.clone()], vec((operators, prop_oneof![word(), operand]), 1..3)).prop_map(
+            |(first, rest)| {
+                rest.into_iter().fold(first, |left, (operator, right)| Model {
+                    text: format!("{}{operator}{}", left.text, right.text),
+                    names: operate(operator.trim(), left.names, right.names),
+                })
+            },
+        )
+    })
+}
+
+fn operate(operator: &str, left: Vec<String>, right: Vec<String>) -> Vec<String> {
+    let minus = |a: &[String], b: &[String]| a.iter().filter(|name| !b.contains(name)).cloned().collect::<Vec<_>>();
+    match operator {
+        "!" => minus(&left, &right),
+        "&" => left.into_iter().filter(|name| right.contains(name)).collect(),
+        "^" => [minus(&left, &right), minus(&right, &left)].concat(),
+        _ => unique([left, right].concat()),
+    }
+}
+
+fn parsed(text: &str) -> HostSet<'_> {
+    parse(text, &NodeGroups::in_folders(Vec::new())).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The names in order.
+#[derive(Default)]
+struct All(Vec<String>);
+
+impl Sink for All {
+    fn host(&mut self, host: Host<'_>) -> Step {
+        self.0.push(host.name().to_string());
+        Ok(())
+    }
+}
+
+pub(crate) fn all(set: &HostSet<'_>) -> Vec<String> {
+    let mut all = All::default();
+    assert!(set.feed(&mut all).is_ok());
+    all.0
+}
+
+pub(crate) fn expanded(text: &str) -> Vec<String> {
+    all(&parsed(text))
+}
+
+fn small(count: &BigUint) -> usize {
+    usize::try_from(count).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn a_set_is_what_the_model_says(model in expression()) {
+        let set = parsed(&model.text);
+        prop_assert_eq!(&all(&set), &model.names, "{}", model.text);
+        prop_assert_eq!(small(&set.count()), model.names.len(), "{}", model.text);
+        prop_assert!(small(&set.most()) >= model.names.len());
+        if set.is_sorted() {
+            prop_assert!(model.names.is_sorted_by(|a, b| natural_cmp(a, b).is_le()), "{}", model.text);
+        }
+    }
+
+    #[test]
+    fn it_has_its_names_and_no_others(model in expression(), other in word()) {
+        let set = parsed(&model.text);
+        for name in model.names.iter().chain(&other.names) {
+            prop_assert_eq!(set.contains(name), model.names.contains(name), "{} in {}", name, model.text);
+        }
+        if !other.names.is_empty() {
+            let has_all = other.names.iter().all(|name| model.names.contains(name));
+            prop_assert_eq!(query::contains(parsed(&model.text), parsed(&other.text)).unwrap(), has_all);
+            let missing = parsed(&other.text).combine(Operator::Difference, set);
+            prop_assert_eq!(missing.count() == BigUint::ZERO, has_all, "{} in {}", other.text, model.text);
+        }
+    }
+
+    #[test]
+    fn a_place_is_that_of_the_name(model in expression(), first in 0usize..40, more in 0usize..40, from_end in any::<bool>()) {
+        let hosts = Hosts::new(parsed(&model.text), false, false).unwrap();
+        for (at, name) in model.names.iter().enumerate().step_by(7) {
+            prop_assert_eq!(query::index(&hosts, name).unwrap(), Some(BigUint::from(at)), "{} in {}", name, model.text);
+        }
+        prop_assert_eq!(query::index(&hosts, "no-such-name").unwrap(), None);
+        let many = model.names.len();
+        let (slice, wanted) = match from_end {
+            false => (format!("{first}-{}", first + more), first.min(many)..(first + more + 1).min(many)),
+            true => (format!("-{}-", first + 1), many.saturating_sub(first + 1)..many),
+        };
+        let places = slice.parse::<Slice>().unwrap().places(Some(&many.into()));
+        let mut taken = All::default();
+        let _ = hosts.feed(&mut Select::new(places.clone(), &mut taken));
+        prop_assert_eq!(&taken.0, &model.names[wanted], "{} of {}", slice, model.text);
+        prop_assert_eq!(small(&places.count(&many.into())), taken.0.len());
+    }
+
+    #[test]
+    fn folded_and_expanded_it_is_the_same_set(model in expression(), autostep in prop::option::of(3usize..5)) {
+        let mut folder = Folder::new(FoldOptions { autostep, ..FoldOptions::default() });
+        model.names.iter().for_each(|name| folder.add(name).unwrap());
+        if !model.names.is_empty() {
+            let folded = folder.finish();
+            let names = expanded(&folded);
+            prop_assert_eq!(names.len(), model.names.len(), "{} of {}", folded, model.text);
+            let sorted = |mut names: Vec<String>| { names.sort(); names };
+            prop_assert_eq!(sorted(names), sorted(model.names), "{}", folded);
+        }
+    }
+
+    #[test]
+    fn blocks_hold_what_comes_one_by_one(model in word(), room in 600usize..2000, limit in 0u64..200) {
+        let set = parsed(&model.text);
+        let HostSet::Words(words) = &set else { unreachable!("one word") };
+        for pattern in words.patterns() {
+            let mut one_by_one = Names::new(pattern).split_off(&limit.into());
+            let mut lines = String::new();
+            while let Some(name) = one_by_one.next_name() {
+                lines.push_str(&format!("<{name}>\n"));
+            }
+            let mut names = Names::new(pattern).split_off(&limit.into());
+            let (mut block, mut filled) = (vec![0; room], Vec::new());
+            while names.left() > 0 {
+                let used = names.fill(&mut block, 0, b"<", b">\n");
+                filled.extend_from_slice(&block[..used]);
+            }
+            prop_assert_eq!(String::from_utf8(filled).unwrap(), lines);
+        }
+    }
+
+    #[test]
+    fn no_text_breaks_the_parser(text in r"[\[\]()!&^,@a-c0-9/:*{}.\- \t-]{0,30}") {
+        never_breaks(&text)?;
+    }
+
+    #[test]
+    fn no_characters_break_the_parser(text in any::<String>()) {
+        never_breaks(&text)?;
+    }
+}
+
+/// Either an error that can be shown, or names that stand for themselves.
+fn never_breaks(text: &str) -> Result<(), TestCaseError> {
+    let set = match parse(text, &NodeGroups::in_folders(Vec::new())) {
+        Ok(set) => set,
+        Err(error) => {
+            prop_assert!(text.get(error.span.clone()).is_some());
+            prop_assert!(error.to_string().lines().count() == 3, "{}", error);
+            return Ok(());
+        }
+    };
+    let many = set.count();
+    if many > 1000u32.into() {
+        return Ok(());
+    }
+    let names = all(&set);
+    prop_assert_eq!(names.len(), small(&many));
+    for name in names {
+        prop_assert_eq!(expanded(&name), std::slice::from_ref(&name));
+    }
+    Ok(())
+}
+
+#[test]
+fn names_of_any_length_count_fold_and_stay_exact() {
+    let nines = "9".repeat(40);
+    let set = format!("n[{nines}0-{nines}3]");
+    assert_eq!(expanded(&set), (0..4).map(|last| format!("n{nines}{last}")).collect::<Vec<_>>());
+    assert_eq!(parsed(&format!("n[1-{nines}]")).count().to_string(), nines);
+    assert_eq!(parsed(&format!("n[1-{nines}]!n[5-6]")).count().to_string(), format!("{}7", "9".repeat(39)));
+    assert_eq!(parsed(&format!("n[0-{nines}/1000]^n[0-{nines}/3000]")).count().to_string(), "6".repeat(36) + "6");
+}
+
+#[test]
+fn what_stands_twice_in_the_line_comes_once() {
+    assert_eq!(expanded("n[1-3] n2 n[3-5],n4"), ["n1", "n2", "n3", "n4", "n5"]);
+    assert_eq!(expanded("[1-2][1-2],[1-2]1"), ["11", "12", "21", "22"]);
+    assert_eq!(expanded("[1,11][11,1]"), ["111", "11", "1111"]);
+}
