@@ -113,7 +113,7 @@ def compare(title: str, commands: list[Command], file: str = "", runs: int = RUN
     notes = [*notes]
     rows = []
     for command in commands:
-        if shutil.which(command.argv[0], path=ENV["PATH"]):
+        if installed(command.argv[0]):
             rows.append(Row(command))
             rows[-1].attempt(check)
         else:
@@ -215,10 +215,15 @@ def measure(argv: list[str], stdin: str, piped: bool) -> tuple[float, float]:
 
 
 def start(argv: list[str], stdin: int, stdout: int) -> int:
-    path = shutil.which(argv[0], path=ENV["PATH"])
+    path = installed(argv[0])
     actions = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, stdout, 1)]
     # Python ignores SIGPIPE, and a child would inherit that.
     return os.posix_spawn(path, argv, ENV, file_actions=actions, setsigdef=[signal.SIGPIPE])
+
+
+def installed(command: str) -> str | None:
+    """Its path, if it is there."""
+    return shutil.which(command, path=ENV["PATH"])
 
 
 def scratch() -> tempfile.TemporaryDirectory:
@@ -239,7 +244,7 @@ def head(*tools: str):
     load = os.getloadavg()[0]
     print(f"{cores} core{'s' * (cores != 1)} of {model}, Linux {os.uname().release}, load {load:.2f} at the start")
     for tool in tools:
-        if shutil.which(tool, path=ENV["PATH"]):
+        if installed(tool):
             print(f"  {tool}: {printed([tool, '--version'])[0].first}")
     print(f"""\
 Medians of {RUNS} runs, or as many as it says: of slow commands fewer. Each command's runs take turns with the others'.

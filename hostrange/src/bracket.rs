@@ -160,6 +160,19 @@ impl Bracket {
         (segment, index - self.before(segment))
     }
 
+    /// The strings before `index` and those from there on. Neither may be none.
+    pub fn split_at(&self, index: &BigUint) -> (Bracket, Bracket) {
+        let (at, within) = self.locate(index);
+        let segment = &self.segments[at];
+        let (mut first, mut second) = (self.segments[..at].to_vec(), self.segments[at + 1..].to_vec());
+        let text = |index: &BigUint| String::from_utf8_lossy(&segment.nth(index)).into();
+        if within > BigUint::ZERO {
+            first.push(Segment { high: text(&(&within - 1u8)), ..segment.clone() });
+        }
+        second.insert(0, Segment { low: text(&within), ..segment.clone() });
+        (Bracket::new(first), Bracket::new(second))
+    }
+
     /// The index of a string of `segment`.
     pub fn index_of(&self, segment: usize, text: &[u8]) -> BigUint {
         let up_to = Segment { high: String::from_utf8_lossy(text).into(), ..self.segments[segment].clone() };

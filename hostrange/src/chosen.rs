@@ -93,11 +93,13 @@ impl Sink for List {
     }
 }
 
+/// An `instance_id`, where there is one, and the first record of it until that has come out.
+type Instance<'r> = (Option<Value>, Option<&'r Record>);
+
 /// The hosts of a set, those of which a record was read as that record: also where their place is that of a name. Two
 /// instances may have one name, so of records of one host all with an instance of its own come out.
 fn with_records(set: &HostSet<'_>) -> Result<Vec<Listed>> {
-    // By host, each of its instances with the first record of it, until that has come out.
-    let mut records: HashMap<&str, Vec<(Option<Value>, Option<&Record>)>> = HashMap::new();
+    let mut records: HashMap<&str, Vec<Instance>> = HashMap::new();
     for word in set.all_words().flat_map(|words| words.iter()) {
         if let Word::Record(record) = word {
             let (instances, instance) = (records.entry(record.host()).or_default(), record.get("instance_id"));

@@ -215,10 +215,10 @@ impl Chosen<'_> {
         if count <= most.into() {
             return Ok(());
         }
-        let failure = Failure::usage(format!("{count} hosts, and the most is {most}"));
         Err(match args.max {
-            Some(_) => failure,
-            None => failure.hint("that is for a terminal: give --max, or write to a file or pipe"),
+            Some(_) => Failure::usage(format!("{count} hosts are more than --max {most}")),
+            None => Failure::usage(format!("{count} hosts are more than a terminal is for"))
+                .hint(format!("write to a file or pipe, or give --max {count}")),
         })
     }
 

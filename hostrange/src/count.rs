@@ -51,9 +51,7 @@ impl HostSet<'_> {
         {
             return Some(patterns.into_iter().map(Pattern::count).sum());
         }
-        let mut patterns = Vec::new();
-        let formula = Formula::of(self, &mut patterns);
-        Automaton { patterns, formula }.count()
+        Automaton::new(std::slice::from_ref(self)).count()
     }
 }
 
@@ -113,7 +111,8 @@ impl Formula {
     }
 }
 
-struct Automaton<'a> {
+/// Counts the names that one of some sets has, as far as patterns give them.
+pub(crate) struct Automaton<'a> {
     patterns: Vec<&'a Pattern>,
     formula: Formula,
 }
@@ -142,25 +141,59 @@ enum Within {
     Digits(usize),
 }
 
-impl Automaton<'_> {
-    fn count(&self) -> Option<BigUint> {
+impl<'a> Automaton<'a> {
+    pub fn new(sets: &'a [HostSet<'_>]) -> Automaton<'a> {
+        let mut patterns = Vec::new();
+        let formula = Formula::Any(sets.iter().map(|set| Formula::of(set, &mut patterns)).collect());
+        Automaton { patterns, formula }
+    }
+
+    pub fn of_patterns(patterns: Vec<&'a Pattern>) -> Automaton<'a> {
+        Automaton { formula: Formula::Patterns(0..patterns.len()), patterns }
+    }
+
+    /// How many places it has to keep in mind at the most, as a measure of its work.
+    pub fn size(&self) -> usize {
+        self.patterns.iter().flat_map(|pattern| pattern.brackets()).map(|bracket| bracket.segments.len() + 1).sum()
+    }
+
+    /// `None` where it would grow too large.
+    pub fn count(&self) -> Option<BigUint> {
+        self.count_where(&self.patterns, None)
+    }
+
+    /// Of the names of `range` alone.
+    pub fn count_within(&self, range: &Pattern) -> Option<BigUint> {
+        let patterns: Vec<&Pattern> = self.patterns.iter().copied().chain([range]).collect();
+        match self.patterns.is_empty() {
+            true => Some(BigUint::ZERO),
+            false => self.count_where(&patterns, Some(self.patterns.len())),
+        }
+    }
+
+    /// Counts the names that the formula holds of, and which are of the pattern `required`, the last one.
+    fn count_where(&self, patterns: &[&Pattern], required: Option<usize>) -> Option<BigUint> {
+        let machine = Machine { patterns };
+        let may_become = |state: &State| required.is_none_or(|last| state.last().is_some_and(|at| at.pattern == last));
         let mut start = State::new();
-        (0..self.patterns.len()).for_each(|pattern| self.enter(pattern, 0, &mut start));
+        (0..patterns.len()).for_each(|pattern| machine.enter(pattern, 0, &mut start));
         let mut total = BigUint::ZERO;
         // The states of one length of names, with how many names have led to each.
         let mut states = HashMap::from([(start, BigUint::from(1u8))]);
         while !states.is_empty() {
             let mut longer: HashMap<State, BigUint> = HashMap::new();
             for (state, count) in &states {
-                let is_end = |place: &&Place| place.part == self.patterns[place.pattern].parts.len();
-                let ended: Vec<usize> = state.iter().filter(is_end).map(|place| place.pattern).collect();
-                if !ended.is_empty() && self.formula.holds(&ended) {
+                let ended = machine.ended(state);
+                let is_wanted = required.is_none_or(|last| ended.last() == Some(&last));
+                if !ended.is_empty() && is_wanted && self.formula.holds(&ended) {
                     total += count;
                 }
-                for mut state in self.read(state).into_values() {
+                for mut state in machine.read(state).into_values() {
                     state.sort_unstable();
                     state.dedup();
-                    *longer.entry(state).or_default() += count;
+                    if may_become(&state) {
+                        *longer.entry(state).or_default() += count;
+                    }
                 }
             }
             if longer.len() > MOST_STATES {
@@ -169,6 +202,19 @@ impl Automaton<'_> {
             states = longer;
         }
         Some(total)
+    }
+}
+
+/// How states follow from each other.
+struct Machine<'m> {
+    patterns: &'m [&'m Pattern],
+}
+
+impl Machine<'_> {
+    /// The patterns that the names of a state are of, ascending.
+    fn ended(&self, state: &State) -> Vec<usize> {
+        let is_end = |place: &&Place| place.part == self.patterns[place.pattern].parts.len();
+        state.iter().filter(is_end).map(|place| place.pattern).collect()
     }
 
     /// Adds the places at the beginning of a part.

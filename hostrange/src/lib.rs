@@ -20,6 +20,7 @@ mod pattern;
 mod query;
 mod select;
 mod set;
+mod sieve;
 mod words;
 
 #[cfg(test)]

@@ -142,10 +142,10 @@ impl<'a> Names<'a> {
             let step = |line: &mut [u8]| segment.step_on(&mut line[digits.clone()]);
             // To copy a fixed number of bytes, some of which the next line overwrites, is much faster.
             let (lines, last) = match line.len() {
-                ..=16 => repeat::<16>(&line, most, &mut block[used..], step),
-                ..=32 => repeat::<32>(&line, most, &mut block[used..], step),
-                ..=64 => repeat::<64>(&line, most, &mut block[used..], step),
-                ..=512 => repeat::<512>(&line, most, &mut block[used..], step),
+                0..=16 => repeat::<16>(&line, most, &mut block[used..], step),
+                17..=32 => repeat::<32>(&line, most, &mut block[used..], step),
+                33..=64 => repeat::<64>(&line, most, &mut block[used..], step),
+                65..=512 => repeat::<512>(&line, most, &mut block[used..], step),
                 _ => break,
             };
             if lines == 0 {

@@ -96,6 +96,19 @@ impl Pattern {
         Some(index)
     }
 
+    /// The names in two parts, those of the first before those of the second. There are two names at least.
+    pub fn halves(&self) -> (Pattern, Pattern) {
+        let (mut first, mut second) = (self.parts.clone(), self.parts.clone());
+        let is_wide = |part: &Part| matches!(part, Part::Bracket(bracket) if bracket.count() > 1u8.into());
+        if let Some(at) = self.parts.iter().position(is_wide)
+            && let Part::Bracket(bracket) = &self.parts[at]
+        {
+            let (low, high) = bracket.split_at(&(bracket.count() / 2u8));
+            (first[at], second[at]) = (Part::Bracket(low), Part::Bracket(high));
+        }
+        (Pattern::new(first), Pattern::new(second))
+    }
+
     /// Whether the names come in natural order: each bracket ascends, and is a number or letter of its own.
     pub fn is_ascending(&self) -> bool {
         let is_apart = |pair: &[Part]| match pair {

@@ -2,6 +2,7 @@
 //! then one name after another: what an operation leaves out is asked of the other side's patterns.
 
 use crate::names::Names;
+use crate::sieve::Sieve;
 use crate::words::{Word, Words};
 use cerveza_manners::Failure;
 use cerveza_record::Record;
@@ -114,23 +115,20 @@ impl<'a> HostSet<'a> {
 
     /// Whether the set has the host of this name.
     pub fn contains(&self, name: &str) -> bool {
-        self.has(name, &|words| words.contains(name))
+        self.holds(&|words| words.contains(name))
     }
 
     /// Whether it would have it if there were no words but patterns.
     pub fn patterns_contain(&self, name: &str) -> bool {
-        self.has(name, &|words| words.patterns_contain(name))
+        self.holds(&|words| words.patterns_contain(name))
     }
 
-    /// [`HostSet::contains`] where `has` decides for words.
-    fn has(&self, name: &str, has: &dyn Fn(&Words) -> bool) -> bool {
+    /// Whether the set has a name of which `has` tells whether words have it.
+    fn holds(&self, has: &dyn Fn(&Words) -> bool) -> bool {
         match self {
             HostSet::Words(words) => has(words),
-            HostSet::Union(sets) => sets.iter().any(|set| set.has(name, has)),
-            HostSet::Operation(operator, sides) => {
-                let [left, right] = &**sides;
-                operator.holds(left.has(name, has), || right.has(name, has))
-            }
+            HostSet::Union(sets) => sets.iter().any(|set| set.holds(has)),
+            HostSet::Operation(operator, sides) => operator.holds(sides[0].holds(has), || sides[1].holds(has)),
         }
     }
 
@@ -152,17 +150,11 @@ impl<'a> HostSet<'a> {
     pub fn feed(&self, sink: &mut dyn Sink) -> Step {
         match self {
             HostSet::Words(words) => words.feed(sink),
-            HostSet::Union(sets) => sets.iter().enumerate().try_for_each(|(at, set)| {
-                set.feed(&mut Filter::new(sink, &|name| !sets[..at].iter().any(|set| set.contains(name))))
+            HostSet::Union(sets) => (0..sets.len()).try_for_each(|at| {
+                let (before, set) = (&sets[..at], &sets[at]);
+                set.feed(&mut Sieve::of(before, false).on(sink))
             }),
-            HostSet::Operation(operator, sides) => {
-                let [left, right] = &**sides;
-                left.feed(&mut Filter::new(sink, &|name| operator.keeps(right.contains(name))))?;
-                match operator {
-                    Operator::SymmetricDifference => right.feed(&mut Filter::new(sink, &|name| !left.contains(name))),
-                    _ => Ok(()),
-                }
-            }
+            HostSet::Operation(operator, sides) => operate(*operator, sides, sink, HostSet::feed),
         }
     }
 
@@ -171,16 +163,7 @@ impl<'a> HostSet<'a> {
         match self {
             HostSet::Words(words) => words.feed_duplicates(sink),
             HostSet::Union(sets) => sets.iter().try_for_each(|set| set.feed_duplicates(sink)),
-            HostSet::Operation(operator, sides) => {
-                let [left, right] = &**sides;
-                left.feed_duplicates(&mut Filter::new(sink, &|name| operator.keeps(right.contains(name))))?;
-                match operator {
-                    Operator::SymmetricDifference => {
-                        right.feed_duplicates(&mut Filter::new(sink, &|name| !left.contains(name)))
-                    }
-                    _ => Ok(()),
-                }
-            }
+            HostSet::Operation(operator, sides) => operate(*operator, sides, sink, HostSet::feed_duplicates),
         }
     }
 
@@ -236,35 +219,17 @@ impl Operator {
     }
 }
 
-/// Lets through what `keep` says.
-struct Filter<'s> {
-    sink: &'s mut dyn Sink,
-    keep: &'s dyn Fn(&str) -> bool,
-    left_out: u32,
-}
-
-/// So many hosts that are left out one after another are a while.
-pub(crate) const IDLE: u32 = 1 << 14;
-
-impl<'s> Filter<'s> {
-    fn new(sink: &'s mut dyn Sink, keep: &'s dyn Fn(&str) -> bool) -> Filter<'s> {
-        Filter { sink, keep, left_out: 0 }
-    }
-}
-
-impl Sink for Filter<'_> {
-    fn host(&mut self, host: Host<'_>) -> Step {
-        if (self.keep)(host.name()) {
-            return self.sink.host(host);
-        }
-        self.left_out += 1;
-        match self.left_out % IDLE {
-            0 => self.sink.idle(),
-            _ => Ok(()),
-        }
-    }
-
-    fn idle(&mut self) -> Step {
-        self.sink.idle()
+/// Gives what each side has, as far as the operator keeps it.
+fn operate<'s, 'a>(
+    operator: Operator,
+    sides: &'s [HostSet<'a>; 2],
+    sink: &mut dyn Sink,
+    feed: impl Fn(&'s HostSet<'a>, &mut dyn Sink) -> Step,
+) -> Step {
+    let [left, right] = sides;
+    feed(left, &mut Sieve::of(&sides[1..], operator.keeps(true)).on(sink))?;
+    match operator {
+        Operator::SymmetricDifference => feed(right, &mut Sieve::of(&sides[..1], false).on(sink)),
+        Operator::Difference | Operator::Intersection => Ok(()),
     }
 }

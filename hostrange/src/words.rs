@@ -1,13 +1,16 @@
 //! Words side by side: names, patterns and records, in the order given.
 
+use crate::count::Automaton;
 use crate::names::Names;
-use crate::pattern::{Pattern, Place};
-use crate::set::{Host, IDLE, Sink, Step};
+use crate::pattern::Pattern;
+use crate::set::{Host, Sink, Step};
+use crate::sieve::Sieve;
 use cerveza_record::Record;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{LazyCell, OnceCell};
 use std::hash::BuildHasher;
+use std::rc::Rc;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Word<'a> {
@@ -31,9 +34,6 @@ struct Index {
     names: HashTable<usize>,
     patterns: Vec<usize>,
 }
-
-/// So many names are looked at to see that a pattern gives none of them; of more, each name of the pattern is looked up.
-const FEW: usize = 1000;
 
 impl<'a> Word<'a> {
     /// The name of a word that is not a pattern.
@@ -107,9 +107,10 @@ impl<'a> Words<'a> {
 
     /// Gives each host to `sink`, once and in order.
     pub fn feed(&self, sink: &mut dyn Sink) -> Step {
+        let names = LazyCell::new(|| Rc::new(self.distinct_names().collect::<Vec<_>>()));
         for (at, word) in self.words.iter().enumerate() {
             match word {
-                Word::Pattern(pattern) => self.feed_pattern(at, pattern, sink)?,
+                Word::Pattern(pattern) => self.feed_pattern(at, pattern, || Rc::clone(&names), sink)?,
                 Word::Name(_) | Word::Record(_) => {
                     if let Some(host) = word.host()
                         && (self.words.len() == 1 || self.is_first(at, host.name()))
@@ -183,33 +184,39 @@ impl<'a> Words<'a> {
     }
 
     /// Gives the names of `pattern`, the word at `at`, that neither a word before gives nor it itself before.
-    fn feed_pattern(&self, at: usize, pattern: &Pattern, sink: &mut dyn Sink) -> Step {
+    /// `names_of_words` are those that come as names.
+    fn feed_pattern<'s>(
+        &'s self,
+        at: usize,
+        pattern: &Pattern,
+        names_of_words: impl Fn() -> Rc<Vec<&'s str>>,
+        sink: &mut dyn Sink,
+    ) -> Step {
         let mut names = Names::new(pattern);
         if self.words.len() == 1 && !pattern.is_ambiguous() {
             return sink.names(&mut names);
         }
         let rivals = self.rivals(at, pattern);
-        let mut names_before = self.words[..at].iter().filter_map(Word::name);
-        let looks_up = names_before.clone().nth(FEW).is_some() || names_before.any(|name| pattern.matches(name));
-        if rivals.is_empty() && !looks_up && !pattern.is_ambiguous() {
+        if rivals.is_empty() && self.index().names.is_empty() && !pattern.is_ambiguous() {
             return sink.names(&mut names);
         }
-        let is_new = |names: &Names, places: &mut Vec<Place>| {
-            let name = names.name();
-            places.clear();
-            !rivals.iter().any(|rival| rival.matches(name))
-                && !(looks_up && self.find_name(name).is_some_and(|word| word < at))
-                && (!pattern.is_ambiguous() || pattern.first_places(name, places) && names.is_at(places))
+        let is_rivals = |name: &str| rivals.iter().any(|rival| rival.matches(name));
+        let sieve = Sieve {
+            automaton: Automaton::of_patterns(rivals.clone()),
+            names: names_of_words(),
+            has: Box::new(|name| is_rivals(name) || self.find_name(name).is_some_and(|word| word < at)),
+            patterns_have: Box::new(is_rivals),
+            wanted: false,
         };
-        let (mut places, mut left_out) = (Vec::new(), 0);
+        let mut sifted = sieve.on(sink);
+        if !pattern.is_ambiguous() {
+            return sifted.names(&mut names);
+        }
+        let mut places = Vec::new();
         while names.advance() {
-            if is_new(&names, &mut places) {
-                sink.host(Host::Name(names.name()))?;
-                continue;
-            }
-            left_out += 1;
-            if left_out % IDLE == 0 {
-                sink.idle()?;
+            places.clear();
+            if pattern.first_places(names.name(), &mut places) && names.is_at(&places) {
+                sifted.host(Host::Name(names.name()))?;
             }
         }
         Ok(())
