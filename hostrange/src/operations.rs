@@ -17,7 +17,7 @@ const OPTIONS: [(&str, char, Operator, &str); 3] = [
 impl clap::Args for Operations {
     fn augment_args(command: Command) -> Command {
         let option = |(name, short, _, help): (&'static str, char, Operator, &'static str)| {
-            let help = format!("{help}. May be given more than once: in the order given, after all arguments");
+            let help = format!("{help}. -x, -i and -X may be repeated, and apply to all arguments in the order given");
             Arg::new(name).short(short).long(name).value_name("EXPR").action(ArgAction::Append).help(help)
         };
         command.args(OPTIONS.map(option))
