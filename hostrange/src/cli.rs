@@ -2,11 +2,12 @@
 
 use crate::chosen::Hosts;
 use crate::fold::FoldOptions;
+use crate::folded::Folded;
 use crate::input::{Loader, Source, stdin_for, union, warn_of_globbed};
 use crate::names::Names;
 use crate::nodegroups::NodeGroups;
 use crate::operations::Operations;
-use crate::output::{Fold, Lines, Output, Table};
+use crate::output::{Lines, Output, Table};
 use crate::query;
 use crate::select::{Places, Select, Slice, Split};
 use crate::set::{Host, Sink, Step, finished};
@@ -272,7 +273,7 @@ fn output(args: &Args) -> Result<Box<dyn Output>> {
         (None, None) => "\n",
     };
     Ok(match args.output.mode(OutputMode::Names) {
-        _ if args.fold => Box::new(Fold::new(fold_options(args))),
+        _ if args.fold => Box::new(Folded::new(fold_options(args))),
         _ if args.separator.is_some() => Box::new(Lines::names(separator)?),
         OutputMode::Names => Box::new(Lines::names(separator)?),
         OutputMode::Json => Box::new(Lines::json()?),

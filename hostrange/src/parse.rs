@@ -1,7 +1,8 @@
 //! The language: host names with groups in brackets, node groups, and operations between them, from left to right.
 
-use crate::bracket::{Bracket, parse_item};
+use crate::bracket::Bracket;
 use crate::error::ExprError;
+use crate::item::parse_item;
 use crate::names::Names;
 use crate::nodegroups::NodeGroups;
 use crate::pattern::{Part, Pattern};
