@@ -1,4 +1,4 @@
-complete -c pssh-rs -s w -l hosts -d 'Hosts, as in \'web[1-3]\' or \'n[1-2][01-10],db1\'; may be given again; `-` reads names and records from stdin, as does no -w at all. A name may be written user@host' -r
+complete -c pssh-rs -s w -l hosts -d 'Hosts, as in \'web[1-3]\' or \'n[1-2][01-10],db1!n105\' (hostrange(1) has the language); may be given again; `-` reads names and records from stdin, as does no -w at all. A name may be written user@host' -r
 complete -c pssh-rs -s l -l user -d 'Log in as this user [default: who runs pssh-rs]' -r
 complete -c pssh-rs -s p -l port -d 'Connect to this port' -r
 complete -c pssh-rs -s i -l identity -d 'Log in with this private key file, before the agent\'s keys; may be given again, or as a list separated by colons [default: ~/.ssh/id_ed25519, id_ecdsa and id_rsa, after the agent\'s keys]' -r -F

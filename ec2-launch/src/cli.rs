@@ -18,7 +18,8 @@ use hostrange::read_hosts;
 #[derive(Parser, Clone, Debug)]
 #[command(name = "ec2-launch", version)]
 pub struct Args {
-    /// Hosts: expressions as in 'mysql[1-40]'; `-` reads names and records from stdin, as does no host at all
+    /// Hosts: expressions as in 'mysql[1-40]' (hostrange(1) has the language); `-` reads names and records from stdin, as
+    /// does no host at all
     #[arg(value_name = "HOST")]
     pub hosts: Vec<String>,
 

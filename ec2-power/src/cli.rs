@@ -17,8 +17,8 @@ pub struct Args {
     #[arg(value_name = "ACTION")]
     pub change: Change,
 
-    /// Hosts: expressions as in 'mysql[1-3]', or instance ids; `-` reads names and records from stdin, as does no host
-    /// at all
+    /// Hosts: expressions as in 'mysql[1-3]' (hostrange(1) has the language), or instance ids; `-` reads names and
+    /// records from stdin, as does no host at all
     #[arg(value_name = "HOST")]
     pub hosts: Vec<String>,
 

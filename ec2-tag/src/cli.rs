@@ -16,8 +16,9 @@ use std::collections::{BTreeMap, HashMap};
 #[derive(Parser, Clone, Debug)]
 #[command(name = "ec2-tag", version)]
 pub struct Args {
-    /// KEY=VALUE sets a tag, KEY- removes one; anything else is a host: an expression as in 'mysql[1-3]', an instance
-    /// id, or `-` for names and records on stdin, which is read also when no host is given
+    /// KEY=VALUE sets a tag, KEY- removes one; anything else is a host: an expression as in 'mysql[1-3]'
+    /// (hostrange(1) has the language), an instance id, or `-` for names and records on stdin, which is read also when
+    /// no host is given
     #[arg(value_name = "KEY=VALUE|KEY-|HOST", required = true)]
     pub words: Vec<String>,
 

@@ -20,8 +20,8 @@ use std::time::Duration;
 #[derive(Parser, Clone, Debug)]
 #[command(name = "pssh-rs", version, override_usage = "pssh-rs [OPTIONS] [--] COMMAND...")]
 pub struct Args {
-    /// Hosts, as in 'web[1-3]' or 'n[1-2][01-10],db1'; may be given again; `-` reads names and records from stdin, as
-    /// does no -w at all. A name may be written user@host
+    /// Hosts, as in 'web[1-3]' or 'n[1-2][01-10],db1!n105' (hostrange(1) has the language); may be given again; `-`
+    /// reads names and records from stdin, as does no -w at all. A name may be written user@host
     #[arg(short = 'w', long, value_name = "EXPR")]
     pub hosts: Vec<String>,
 
