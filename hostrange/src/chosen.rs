@@ -1,17 +1,21 @@
-//! The hosts of a run, in the order in which they come out: as they are asked for, one after another, or where that
-//! cannot be, listed in memory.
+//! The hosts of a run, in the order in which they come out: one after another as the set gives them, or where they have to
+//! be sorted, listed in memory.
 
+use crate::names::Names;
 use crate::natural::natural_cmp;
 use crate::set::{Host, HostSet, Sink, Step, finished};
 use crate::words::Word;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value};
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use num_bigint::BigUint;
 
 pub(crate) enum Hosts<'a> {
-    Set(HostSet<'a>),
-    /// With what is given more than once.
+    /// Each once, as a name.
+    Names(HostSet<'a>),
+    /// Each once, those of which a record was read as that record.
+    Records(HostSet<'a>),
+    /// As they come, also more than once.
     Duplicates(HostSet<'a>),
     Listed(Vec<Listed>),
 }
@@ -25,28 +29,29 @@ pub(crate) enum Listed {
 const MOST_LISTED: u32 = 50_000_000;
 
 impl<'a> Hosts<'a> {
-    pub fn new(set: HostSet<'a>, sort: bool, keep_duplicates: bool) -> Result<Hosts<'a>> {
-        let has_records = set.has_records();
-        if !has_records && (!sort || set.is_sorted()) {
-            return Ok(if keep_duplicates { Hosts::Duplicates(set) } else { Hosts::Set(set) });
+    pub fn new(set: HostSet<'a>, sort: bool, keep_duplicates: bool, as_records: bool) -> Result<Hosts<'a>> {
+        let is_sorted = set.is_sorted();
+        let hosts = match keep_duplicates {
+            true => Hosts::Duplicates(set),
+            false if as_records => Hosts::Records(set),
+            false => Hosts::Names(set),
+        };
+        if !sort || is_sorted {
+            return Ok(hosts);
         }
-        if set.most() > MOST_LISTED.into() && set.count() > MOST_LISTED.into() {
+        if hosts.count() > MOST_LISTED.into() {
             return Err(Failure::usage(format!("cannot hold more than {MOST_LISTED} hosts to sort them")));
         }
-        let mut listed = match (keep_duplicates, has_records) {
-            (true, _) => List::of(|list| set.feed_duplicates(list))?,
-            (false, false) => List::of(|list| set.feed(list))?,
-            (false, true) => with_records(&set)?,
-        };
-        if sort {
-            listed.sort_by(|a, b| natural_cmp(a.as_host().name(), b.as_host().name()));
-        }
-        Ok(Hosts::Listed(listed))
+        let mut list = List::default();
+        finished(hosts.feed(&mut list))?;
+        list.0.sort_by(|a, b| natural_cmp(a.as_host().name(), b.as_host().name()));
+        Ok(Hosts::Listed(list.0))
     }
 
     pub fn feed(&self, sink: &mut dyn Sink) -> Step {
         match self {
-            Hosts::Set(set) => set.feed(sink),
+            Hosts::Names(set) => set.feed(sink),
+            Hosts::Records(set) => set.feed(&mut WithRecords { records: records(set), sink }),
             Hosts::Duplicates(set) => set.feed_duplicates(sink),
             Hosts::Listed(hosts) => hosts.iter().try_for_each(|host| sink.host(host.as_host())),
         }
@@ -55,7 +60,12 @@ impl<'a> Hosts<'a> {
     /// How many come out: of a set without expanding it.
     pub fn count(&self) -> BigUint {
         match self {
-            Hosts::Set(set) => set.count(),
+            Hosts::Names(set) => set.count(),
+            Hosts::Records(set) => {
+                let records = records(set);
+                let several = records.iter().filter(|(host, records)| records.len() > 1 && set.contains(host));
+                set.count() + several.map(|(_, records)| records.len() - 1).sum::<usize>()
+            }
             Hosts::Duplicates(set) => set.count_duplicates(),
             Hosts::Listed(hosts) => hosts.len().into(),
         }
@@ -75,14 +85,6 @@ impl Listed {
 #[derive(Default)]
 struct List(Vec<Listed>);
 
-impl List {
-    fn of(feed: impl FnOnce(&mut List) -> Step) -> Result<Vec<Listed>> {
-        let mut list = List::default();
-        finished(feed(&mut list))?;
-        Ok(list.0)
-    }
-}
-
 impl Sink for List {
     fn host(&mut self, host: Host<'_>) -> Step {
         self.0.push(match host {
@@ -93,42 +95,61 @@ impl Sink for List {
     }
 }
 
-/// An `instance_id`, where there is one, and the first record of it until that has come out.
-type Instance<'r> = (Option<Value>, Option<&'r Record>);
-
-/// The hosts of a set, those of which a record was read as that record: also where their place is that of a name. Two
-/// instances may have one name, so of records of one host all with an instance of its own come out.
-fn with_records(set: &HostSet<'_>) -> Result<Vec<Listed>> {
-    let mut records: HashMap<&str, Vec<Instance>> = HashMap::new();
+/// The records that were read of each host, in any operand. Several instances may have one name, so of a host all records
+/// count that have an `instance_id` of their own; where none has any, the first.
+fn records<'s>(set: &'s HostSet<'_>) -> HashMap<&'s str, Vec<&'s Record>> {
+    let instance = |record: &Record| record.get("instance_id").filter(|id| *id != Value::Null);
+    let mut records: HashMap<&str, Vec<&Record>> = HashMap::new();
     for word in set.all_words().flat_map(|words| words.iter()) {
-        if let Word::Record(record) = word {
-            let (instances, instance) = (records.entry(record.host()).or_default(), record.get("instance_id"));
-            if instances.iter().all(|(other, _)| *other != instance) {
-                instances.push((instance, Some(record)));
-            }
+        let Word::Record(record) = word else { continue };
+        let known = records.entry(record.host()).or_default();
+        match (instance(record), known.as_slice()) {
+            (_, []) => known.push(record),
+            (None, _) => {}
+            (Some(_), [first]) if instance(first).is_none() => known[0] = record,
+            (Some(id), _) if known.iter().any(|other| instance(other).as_ref() == Some(&id)) => {}
+            (Some(_), _) => known.push(record),
         }
     }
-    let mut listed = Vec::new();
-    let mut names = HashSet::new();
-    for host in List::of(|list| set.feed_duplicates(list))? {
-        let instances = records.get_mut(host.as_host().name());
-        match (host, instances) {
-            (Listed::Record(record), Some(instances)) => {
-                let instance = record.get("instance_id");
-                let taken =
-                    instances.iter_mut().find(|(other, _)| *other == instance).and_then(|(_, first)| first.take());
-                listed.extend(taken.map(|record| Listed::Record(Box::new(record.clone()))));
-            }
-            (_, Some(instances)) => {
-                let taken = instances.iter_mut().filter_map(|(_, first)| first.take());
-                listed.extend(taken.map(|record| Listed::Record(Box::new(record.clone()))));
-            }
-            (host, None) => {
-                if names.insert(host.as_host().name().to_string()) {
-                    listed.push(host);
-                }
-            }
+    records
+}
+
+/// Gives the records of a host in place of its name.
+struct WithRecords<'s> {
+    records: HashMap<&'s str, Vec<&'s Record>>,
+    sink: &'s mut dyn Sink,
+}
+
+impl Sink for WithRecords<'_> {
+    fn host(&mut self, host: Host<'_>) -> Step {
+        match self.records.get(host.name()) {
+            Some(records) => records.iter().try_for_each(|record| self.sink.host(Host::Record(record))),
+            None => self.sink.host(host),
         }
     }
-    Ok(listed)
+
+    /// The names between those that have a record stay runs.
+    fn names(&mut self, names: &mut Names<'_>) -> Step {
+        if names.left() <= self.records.len() as u64 {
+            while let Some(name) = names.next_name() {
+                self.host(Host::Name(name))?;
+            }
+            return Ok(());
+        }
+        let pattern = names.pattern();
+        let mut places: Vec<BigUint> = self.records.keys().filter_map(|host| pattern.find(host)).collect();
+        places.sort_unstable();
+        for place in places {
+            let before = place - names.position();
+            self.sink.names(&mut names.split_off(&before))?;
+            if let Some(name) = names.next_name() {
+                self.host(Host::Name(name))?;
+            }
+        }
+        self.sink.names(names)
+    }
+
+    fn idle(&mut self) -> Step {
+        self.sink.idle()
+    }
 }

@@ -8,6 +8,7 @@ use crate::names::Names;
 use crate::nodegroups::NodeGroups;
 use crate::operations::Operations;
 use crate::output::{Lines, Output, Table};
+use crate::parse::is_plain_name;
 use crate::query;
 use crate::select::{Places, Select, Slice, Split};
 use crate::set::{Host, Sink, Step, finished};
@@ -21,15 +22,20 @@ use std::io::{self, IsTerminal, Write};
 /// Expands expressions such as mysql[1-40] into host names, folds names back into one expression, and answers what is in
 /// such a set.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "hostrange", version)]
+#[command(name = "hostrange", version, args_override_self = true)]
+#[command(mut_arg("names", |arg| arg.help("Write names, one a line, also in a pipe: the short form of --output names")))]
 pub struct Args {
     /// Expressions, as in 'web[1-3]' or 'n[1-2][01-10],db1!n105'; `-` reads names, expressions and records from stdin, as
     /// does no expression at all; `^FILE` reads them from a file
     #[arg(value_name = "EXPR")]
     pub expressions: Vec<String>,
 
+    /// Write names on one line, with blanks between them: the short form of -s ' '
+    #[arg(short, long, conflicts_with_all = ["fold", "count", "index", "contains", "output"])]
+    pub expand: bool,
+
     /// Fold the hosts into one expression
-    #[arg(short, long, conflicts_with_all = ["output", "names"])]
+    #[arg(short, long, conflicts_with_all = ["output"])]
     pub fold: bool,
 
     /// Fold along these numbers of a name only: counted from 1, or with a minus from the end. As in 2, 1-2 or -1
@@ -41,23 +47,23 @@ pub struct Args {
     pub autostep: Option<u32>,
 
     /// Print how many hosts there are
-    #[arg(short, long, conflicts_with_all = ["fold", "output", "names"])]
+    #[arg(short, long, conflicts_with_all = ["fold", "output"])]
     pub count: bool,
 
-    /// Take the hosts at these places: 0 is the first, -1 the last, 10-19 ten of them, 5- all from the sixth; several
-    /// are separated by commas
+    /// Take the hosts at these places, in the order of the set: 0 is the first, -1 the last, 10-19 ten of them, 5- all
+    /// from the sixth; several are separated by commas. Places beyond the end are empty
     #[arg(long, value_name = "SLICE", allow_hyphen_values = true)]
     pub nth: Option<Slice>,
 
     /// Print the place of NAME, counted from 0; with exit status 1 where it is not in the set
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["fold", "count", "nth", "output", "names"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["fold", "count", "nth", "output"])]
     pub index: Option<String>,
 
-    /// Print nothing; the exit status is 0 if all hosts of EXPR are in the set, 1 if not
-    #[arg(long, value_name = "EXPR", conflicts_with_all = ["fold", "count", "nth", "index", "output", "names"])]
+    /// Print nothing; the exit status is 0 if all hosts of EXPR are in the set, 1 if not, and 2 where that cannot be told
+    #[arg(long, value_name = "EXPR", conflicts_with_all = ["fold", "count", "nth", "index", "output"])]
     pub contains: Option<String>,
 
-    /// Take N hosts at random, in their order
+    /// Take N hosts at random, in the order of the set
     #[arg(long, value_name = "N", conflicts_with_all = ["nth", "index", "contains"],
           value_parser = clap::value_parser!(u64).range(1..=MOST_PICKED))]
     pub pick: Option<u64>,
@@ -66,7 +72,8 @@ pub struct Args {
     #[arg(long, value_name = "S", requires = "pick")]
     pub seed: Option<u64>,
 
-    /// Deal the hosts out to N parts of one size, in order: a line a part, and a key "split" in records
+    /// Cut the hosts, in order, into N parts whose sizes differ by one at the most: a line a part, and a key "split" in
+    /// records. Fewer hosts make fewer parts
     #[arg(long, value_name = "N", conflicts_with_all = ["count", "index", "contains"],
           value_parser = clap::value_parser!(u32).range(1..=MOST_PARTS))]
     pub split: Option<u32>,
@@ -101,6 +108,19 @@ pub struct Args {
 }
 
 impl Args {
+    /// How hosts are written, where that is not folded.
+    fn mode(&self) -> OutputMode {
+        match self.separator.is_some() || self.expand {
+            true => OutputMode::Names,
+            false => self.output.mode(OutputMode::Names),
+        }
+    }
+
+    /// Whether records come out whole.
+    fn writes_records(&self) -> bool {
+        !self.fold && !self.count && self.index.is_none() && self.mode() != OutputMode::Names
+    }
+
     /// Whether one expression is made of all hosts, and nobody counts them.
     fn folds_all(&self) -> bool {
         self.fold && self.nth.is_none() && self.pick.is_none() && self.split.is_none() && self.max.is_none()
@@ -124,18 +144,21 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let mut set = union(&input.sources, &groups)?;
     let is_input_empty = set.most() == BigUint::ZERO;
     for ((operator, _), operand) in args.operations.0.iter().zip(&input.operands) {
-        set = set.combine(*operator, operand.parse(&groups)?);
+        set = set.combine(*operator, union(std::slice::from_ref(operand), &groups)?);
     }
     if let Some(asked) = &input.asked {
-        let has_all = query::contains(set, asked.parse(&groups)?)?;
+        let has_all = query::contains(set, union(std::slice::from_ref(asked), &groups)?)?;
         return Ok(if has_all { Status::Done } else { Status::No });
     }
     // Folding drops duplicates itself.
     let keep_duplicates = args.keep_duplicates || args.folds_all();
-    let hosts = Hosts::new(set, args.sort, keep_duplicates)?;
+    let hosts = Hosts::new(set, args.sort && !args.count, keep_duplicates, args.writes_records())?;
     if let Some(name) = &args.index {
         let index = query::index(&hosts, name)?;
-        let index = index.ok_or_else(|| Failure::no(format!("{name} is not in the set")))?;
+        let index = index.ok_or_else(|| match is_plain_name(name) {
+            true => Failure::no(format!("{name} is not in the set")),
+            false => Failure::usage(format!("--index: '{name}' is not a name")),
+        })?;
         return print(&index).map(|()| Status::Done);
     }
     let chosen = Chosen::new(&hosts, args)?;
@@ -169,8 +192,7 @@ struct Input {
 impl Input {
     fn load(args: &Args, tool: &Tool) -> Result<Input> {
         let operands = args.operations.0.iter().map(|(_, expression)| expression);
-        let words: Vec<&String> = args.expressions.iter().chain(operands.clone()).chain(&args.contains).collect();
-        warn_of_globbed(words, tool);
+        warn_of_globbed(args.expressions.iter().chain(operands.clone()), tool);
         let mut loader = Loader::new(stdin_for(&args.expressions)?);
         let sources = match args.expressions.as_slice() {
             [] => vec![loader.load("-")?],
@@ -267,14 +289,19 @@ impl Sink for Watch<'_> {
 }
 
 fn output(args: &Args) -> Result<Box<dyn Output>> {
-    let separator = match (&args.separator, args.split) {
+    let separator = match (args.separator.as_deref(), args.split) {
+        (Some("\n" | "\0"), Some(_)) => {
+            return Err(Failure::usage(
+                "--split writes a line a part: another separator than \\n and \\0 has to tell the names apart",
+            ));
+        }
         (Some(separator), _) => separator,
         (None, Some(_)) => " ",
+        (None, None) if args.expand => " ",
         (None, None) => "\n",
     };
-    Ok(match args.output.mode(OutputMode::Names) {
+    Ok(match args.mode() {
         _ if args.fold => Box::new(Folded::new(fold_options(args))),
-        _ if args.separator.is_some() => Box::new(Lines::names(separator)?),
         OutputMode::Names => Box::new(Lines::names(separator)?),
         OutputMode::Json => Box::new(Lines::json()?),
         OutputMode::Table => Box::new(Table::new(args.split.is_some())),
@@ -300,7 +327,7 @@ pub struct Axes(Vec<i64>);
 const MOST_AXES: i64 = 256;
 
 fn parse_axes(text: &str) -> std::result::Result<Axes, String> {
-    let wrong = || format!("'{text}' are no axes: give them as 2, 1-2, 1,3 or -1");
+    let wrong = || format!("'{text}': axes count from 1, or with a minus from the end, as in 2, 1-2, 1,3 or -1");
     let number = |text: &str| text.parse::<i64>().ok().filter(|at| (1..=MOST_AXES).contains(&at.abs()));
     let mut axes = Vec::new();
     for item in text.split(',') {

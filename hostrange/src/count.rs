@@ -39,7 +39,8 @@ impl HostSet<'_> {
     /// How many hosts the words give, those that are given more than once counted as often.
     pub fn count_duplicates(&self) -> BigUint {
         match self {
-            HostSet::Words(_) | HostSet::Union(_) => self.most(),
+            HostSet::Words(_) => self.most(),
+            HostSet::Union(sets) => sets.iter().map(HostSet::count_duplicates).sum(),
             HostSet::Operation(..) => count_fed(|counter| self.feed_duplicates(counter)),
         }
     }

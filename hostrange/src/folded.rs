@@ -1,59 +1,75 @@
 //! Writes hosts folded into expressions.
 
-use crate::bracket::Bracket;
+use crate::bracket::{Bracket, Segment};
 use crate::fold::{FoldError, FoldOptions, Folder};
 use crate::names::Names;
 use crate::output::Output;
 use crate::pattern::{Part, Pattern};
 use crate::set::{Host, Sink, Step, Stop};
 use cerveza_manners::{Failure, Result};
+use num_bigint::BigUint;
 use std::io::{self, Write};
 
 /// One expression, or one for each part.
 pub(crate) struct Folded {
     options: FoldOptions,
     folder: Folder,
-    added: u64,
+    added: BigUint,
 }
 
 /// More names than this are gigabytes of memory.
-const MOST_FOLDED: u64 = 50_000_000;
+const MOST_FOLDED: u32 = 50_000_000;
 
 impl Folded {
     pub fn new(options: FoldOptions) -> Folded {
-        Folded { folder: Folder::new(options.clone()), options, added: 0 }
+        Folded { folder: Folder::new(options.clone()), options, added: BigUint::ZERO }
     }
 
     fn write(&mut self) -> Result<()> {
         let folder = std::mem::replace(&mut self.folder, Folder::new(self.options.clone()));
-        if self.added == 0 {
+        if std::mem::take(&mut self.added) == BigUint::ZERO {
             return Ok(());
         }
-        self.added = 0;
         writeln!(io::stdout(), "{}", folder.finish()).map_err(|error| Failure::stdout(&error))
     }
 
-    fn count(&mut self, added: u64) -> Step {
-        self.added = self.added.saturating_add(added);
-        match self.added > MOST_FOLDED {
+    fn count(&mut self, added: &BigUint) -> Step {
+        self.added += added;
+        match self.added > MOST_FOLDED.into() {
             true => Err(Failure::usage(format!("cannot fold more than {MOST_FOLDED} names")).into()),
             false => Ok(()),
         }
     }
 
-    /// Adds the names of a pattern by the runs of its last bracket, for each way in which the brackets before it stand.
-    fn add_runs(&mut self, before: Pattern, bracket: &Bracket, after: &str) -> Step {
+    /// Adds all names of a pattern, where it can be by runs of its last bracket.
+    fn add_all(&mut self, pattern: &Pattern) -> Step {
+        let Some((before, bracket, after)) = as_runs(pattern) else {
+            return self.add_each(&mut Names::new(pattern));
+        };
+        // With a number elsewhere in the name, or one beyond 64 bits, a run is taken apart.
+        let is_number = |part: &Part| match part {
+            Part::Text(text) => text.bytes().any(|byte| byte.is_ascii_digit()),
+            Part::Bracket(_) => true,
+        };
+        let is_alone = !before.parts.iter().any(is_number) && !after.bytes().any(|byte| byte.is_ascii_digit());
+        let is_small = |segment: &Segment| segment.small_count().is_some();
+        match is_alone && bracket.segments.iter().all(is_small) {
+            true => self.count(&bracket.segments.len().into())?,
+            false => self.count(&pattern.count())?,
+        }
         let mut befores = Names::new(&before);
         while let Some(before) = befores.next_name() {
-            // With a number elsewhere in the name, a run is taken apart.
-            let is_alone = !before.bytes().chain(after.bytes()).any(|byte| byte.is_ascii_digit());
             for segment in &bracket.segments {
-                self.count(match segment.small_count() {
-                    Some(_) if is_alone => 1,
-                    count => count.unwrap_or(u64::MAX),
-                })?;
                 self.folder.add_run(before, &segment.low, &segment.high, after).map_err(refused)?;
             }
+        }
+        Ok(())
+    }
+
+    fn add_each(&mut self, names: &mut Names<'_>) -> Step {
+        self.count(&names.remaining())?;
+        while let Some(name) = names.next_name() {
+            self.folder.add(name).map_err(refused)?;
         }
         Ok(())
     }
@@ -83,20 +99,12 @@ fn as_runs(pattern: &Pattern) -> Option<(Pattern, &Bracket, &str)> {
 
 impl Sink for Folded {
     fn host(&mut self, host: Host<'_>) -> Step {
-        self.count(1)?;
+        self.count(&1u8.into())?;
         self.folder.add(host.name()).map_err(refused)
     }
 
     fn names(&mut self, names: &mut Names<'_>) -> Step {
-        if names.is_whole()
-            && let Some((before, bracket, after)) = as_runs(names.pattern())
-        {
-            return self.add_runs(before, bracket, after);
-        }
-        while let Some(name) = names.next_name() {
-            self.host(Host::Name(name))?;
-        }
-        Ok(())
+        names.parts().iter().try_for_each(|pattern| self.add_all(pattern))
     }
 }
 

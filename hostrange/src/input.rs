@@ -5,7 +5,7 @@ use crate::parse::{is_plain_name, parse};
 use crate::set::{Host, HostSet, Sink, Step, finished};
 use crate::words::Word;
 use cerveza_manners::{Failure, Result, Tool};
-use cerveza_record::{Item, Record, items, read_text};
+use cerveza_record::{Item, LineError, Record, RecordError, items, read_text};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -51,15 +51,14 @@ pub fn hosts_from(words: &[String], stdin: impl Read) -> Result<Vec<Record>> {
 pub fn warn_of_globbed<'a>(words: impl IntoIterator<Item = &'a String>, tool: &Tool) {
     let is_file = |word: &&'a String| is_plain_name(word) && Path::new(word.as_str()).symlink_metadata().is_ok();
     let files: Vec<&str> = words.into_iter().filter(is_file).map(String::as_str).collect();
-    if let Some(first) = files.first() {
-        let more = match files.len() - 1 {
-            0 => String::new(),
-            more => format!(" (and {more} more)"),
-        };
-        tool.warn(format!(
-            "{first}{more} is the name of a file here: quote expressions, or the shell takes web[1-3] for file names"
-        ));
-    }
+    let Some(first) = files.first() else { return };
+    let which = match files.len() {
+        1 => format!("{first} is the name of a file"),
+        many => format!("{first} and {} more are names of files", many - 1),
+    };
+    tool.warn(format!(
+        "{which} here: quote expressions, or the shell makes names of web[1-3]; what is in a file is ^{first}"
+    ));
 }
 
 /// stdin, where it is asked for. That of a terminal is not waited for unless it is asked for by name.
@@ -93,7 +92,7 @@ impl<R: Read> Loader<R> {
     /// `-` is stdin, `^FILE` a file, all else an expression.
     pub fn load(&mut self, word: &str) -> Result<Source> {
         let (file, text) = match word.strip_prefix('^') {
-            _ if word == "-" => {
+            _ if word == "-" || word == "^-" => {
                 let stdin = self.stdin.take().ok_or_else(|| Failure::usage("stdin ('-') is given twice"))?;
                 ("stdin".to_string(), read_text(stdin))
             }
@@ -101,6 +100,9 @@ impl<R: Read> Loader<R> {
             Some(file) => {
                 let opened = File::open(file).map_err(|error| Failure::usage(format!("{file}: {error}")))?;
                 (file.to_string(), read_text(opened))
+            }
+            None if word.trim().is_empty() => {
+                return Err(Failure::usage("an expression is empty").hint("is it a variable that is not set?"));
             }
             None => return Ok(Source { file: None, text: word.to_string() }),
         };
@@ -115,26 +117,41 @@ pub(crate) fn union<'a>(sources: &'a [Source], groups: &NodeGroups) -> Result<Ho
     for source in sources {
         set = set.or(source.parse(groups)?);
     }
-    Ok(set)
+    Ok(set.with_few_patterns())
 }
 
 impl Source {
-    pub fn parse(&self, groups: &NodeGroups) -> Result<HostSet<'_>> {
+    fn parse(&self, groups: &NodeGroups) -> Result<HostSet<'_>> {
         let Some(file) = &self.file else { return Ok(parse(&self.text, groups)?) };
         let mut set = HostSet::words(Vec::new());
         let mut words = Vec::new();
         for item in items(&self.text) {
-            match item.map_err(|error| Failure::usage(format!("{file}: {error}")))? {
+            match item.map_err(|error| not_a_line(file, &error))? {
                 (_, Item::Record(record)) => words.push(Word::Record(Box::new(record))),
                 (_, Item::Text(name)) if is_plain_name(name) => words.push(Word::Name(name.into())),
                 (line, Item::Text(text)) => {
-                    let parsed = parse(text, groups)
-                        .map_err(|error| Failure::from(error).within(format!("{file}: line {line}")))?;
+                    let parsed = parse(text, groups).map_err(|error| {
+                        let failure = Failure::from(error).within(format!("{file}: line {line}"));
+                        match text.starts_with(['[', '"']) {
+                            true => failure.hint(ONE_A_LINE),
+                            false => failure,
+                        }
+                    })?;
                     set = set.or(HostSet::words(std::mem::take(&mut words))).or(parsed);
                 }
             }
         }
         Ok(set.or(HostSet::words(words)))
+    }
+}
+
+const ONE_A_LINE: &str = "a record is one line of JSON: jq -c '.[]' makes them of an array, and jq -r names of strings";
+
+fn not_a_line(file: &str, error: &LineError) -> Failure {
+    let failure = Failure::usage(format!("{file}: {error}"));
+    match error {
+        LineError::NotARecord { why: RecordError::Json { .. }, .. } => failure.hint(ONE_A_LINE),
+        _ => failure,
     }
 }
 

@@ -32,10 +32,7 @@ pub(crate) fn parse_item(item: &str, segments: &mut Vec<Segment>) -> Result<(), 
     }
     let letters = ends.iter().all(|end| is_letter(end));
     if !letters && !ends.iter().all(|end| is_digits(end)) {
-        let why = match item.contains("..") {
-            true => format!("not a number or a range: write {} for {item}", item.replacen("..", "-", 1)),
-            false => "not a number, a letter or a range such as 1-40".to_string(),
-        };
+        let why = not_an_item(item);
         return Err((whole(), why));
     }
     let step = match step {
@@ -52,6 +49,25 @@ pub(crate) fn parse_item(item: &str, segments: &mut Vec<Segment>) -> Result<(), 
         false => number_range(low, high, step, segments),
     }
     .map_err(|why| (whole(), why))
+}
+
+/// Why an item is neither numbers nor letters: what was meant most likely.
+fn not_an_item(item: &str) -> String {
+    match item {
+        _ if item.contains("..") => {
+            format!("not a number or a range: write {} for {item}", item.replacen("..", "-", 1))
+        }
+        _ if item.contains('-') && item.contains(':') => "a step is written 1-9/2 or 1:9:2".to_string(),
+        _ if item.ends_with(['-', ':']) => "the end of the range is missing".to_string(),
+        _ if item.contains(char::is_whitespace) => "a blank within a number or range".to_string(),
+        _ if item.contains(['\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2212}']) => {
+            "this dash is not the - of a range".to_string()
+        }
+        _ if item.chars().all(|c| c.is_alphabetic()) => {
+            "a group is made of numbers and single letters: write words out, as in web-a,web-b".to_string()
+        }
+        _ => "not a number, a letter or a range such as 1-40".to_string(),
+    }
 }
 
 fn parse_step(step: &str) -> Result<u64, &'static str> {

@@ -8,6 +8,7 @@ mod cli;
 mod count;
 mod digits;
 mod error;
+mod expanded;
 mod fold;
 mod folded;
 mod input;

@@ -13,9 +13,12 @@ pub(crate) struct Names<'a> {
     name: Vec<u8>,
     /// Whether that name was given out already: the wheels turn when the next one is asked for.
     given: bool,
+    /// How many names are still to come; `u64::MAX` stands for more than anybody lives to see.
     left: u64,
-    /// How many names were left out or taken: of the first it was skipped to, and since.
-    skipped: BigUint,
+    /// The position at which it ends.
+    end: BigUint,
+    /// The position is that to which it went, and the names taken since.
+    start: BigUint,
     taken: u64,
 }
 
@@ -38,9 +41,9 @@ impl<'a> Names<'a> {
             at: 0,
         };
         let wheels = pattern.brackets().map(wheel).collect();
-        let left = small(&pattern.count());
-        let mut names =
-            Names { pattern, wheels, name: Vec::new(), given: false, left, skipped: BigUint::ZERO, taken: 0 };
+        let end = pattern.count();
+        let (name, left, start) = (Vec::new(), small(&end), BigUint::ZERO);
+        let mut names = Names { pattern, wheels, name, given: false, left, end, start, taken: 0 };
         names.compose();
         names
     }
@@ -49,17 +52,14 @@ impl<'a> Names<'a> {
         self.pattern
     }
 
-    /// How many names are still to come; `u64::MAX` stands for more than anybody lives to see.
+    /// [`Names::remaining`], where it fits; else `u64::MAX`.
     pub fn left(&self) -> u64 {
         self.left
     }
 
-    /// [`Names::left`], exactly.
+    /// How many names are still to come.
     pub fn remaining(&self) -> BigUint {
-        match self.left {
-            u64::MAX => self.pattern.count() - self.position(),
-            left => left.into(),
-        }
+        &self.end - self.position()
     }
 
     /// Whether all names of the pattern are still to come.
@@ -67,19 +67,26 @@ impl<'a> Names<'a> {
         self.remaining() == self.pattern.count()
     }
 
+    /// The names that are still to come as patterns.
+    pub fn parts(&self) -> Vec<Pattern> {
+        let mut parts = Vec::new();
+        cut(self.pattern, &BigUint::ZERO, &self.position(), &self.end, &mut parts);
+        parts
+    }
+
     /// How many names of the pattern come before the next one.
     pub fn position(&self) -> BigUint {
-        &self.skipped + self.taken
+        &self.start + self.taken
     }
 
     /// Takes off the next `count` names, or all that are left.
     pub fn split_off(&mut self, count: &BigUint) -> Names<'a> {
-        let remaining = self.remaining();
-        let count = count.min(&remaining);
+        let middle = (self.position() + count).min(self.end.clone());
         let mut part = self.clone();
-        part.left = small(count);
-        self.go_to(self.position() + count);
-        self.left = small(&(&remaining - count));
+        part.end = middle.clone();
+        part.left = small(&part.remaining());
+        self.go_to(middle);
+        self.left = small(&self.remaining());
         part
     }
 
@@ -93,7 +100,7 @@ impl<'a> Names<'a> {
             rest /= size;
         }
         self.compose();
-        (self.skipped, self.taken, self.given) = (position, 0, false);
+        (self.start, self.taken, self.given) = (position, 0, false);
     }
 
     pub fn next_name(&mut self) -> Option<&str> {
@@ -213,6 +220,19 @@ fn repeat<const WIDTH: usize>(line: &[u8], most: u64, block: &mut [u8], step: im
         at += line.len();
     }
     (lines, wide[..line.len()].to_vec())
+}
+
+/// Adds the names of `pattern`, the first of which is at `start`, that are from `first` up to `end`.
+fn cut(pattern: &Pattern, start: &BigUint, first: &BigUint, end: &BigUint, parts: &mut Vec<Pattern>) {
+    let after = start + pattern.count();
+    if first <= start && after <= *end {
+        parts.push(pattern.clone());
+    } else if *first < after && start < end {
+        let (low, high) = pattern.halves();
+        let middle = start + low.count();
+        cut(&low, start, first, end, parts);
+        cut(&high, &middle, first, end, parts);
+    }
 }
 
 fn small(count: &BigUint) -> u64 {

@@ -8,6 +8,7 @@ use crate::nodegroups::NodeGroups;
 use crate::pattern::{Part, Pattern};
 use crate::set::{HostSet, Operator};
 use crate::words::Word;
+use cerveza_manners::visible;
 use std::ops::Range;
 
 /// Parses an expression. Of no word at all it is an error: nobody asks for no host.
@@ -113,7 +114,11 @@ impl<'a> Parser<'a, '_> {
             self.at = span.end;
             self.skip(char::is_whitespace);
             if self.peek().is_none_or(|next| next == ')' || is_separator(next) || self::operator(next).is_some()) {
-                return Err(self.error(span, format!("there is nothing to the right of {c}")));
+                let why = match self.peek() {
+                    Some('^') => format!("there is nothing to the right of {c} (^FILE is an argument of its own)"),
+                    _ => format!("there is nothing to the right of {c}"),
+                };
+                return Err(self.error(span, why));
             }
             let right = self.operand(depth)?;
             set = Some(left.combine(operator, right));
@@ -298,10 +303,12 @@ fn ends_operand(c: char) -> bool {
 fn not_in_a_name(c: char, is_first: bool) -> String {
     match c {
         ']' => "] without a [ before it".to_string(),
-        '*' | '?' => "a host name has no pattern in it: pipe from ec2-ls, which takes them".to_string(),
+        '*' | '?' => "a host name has no pattern in it: ec2-ls takes patterns, and grep names".to_string(),
+        '/' => "a host name has no '/' in it (what is in a file is ^FILE)".to_string(),
+        '-' if is_first => "a host name does not begin with '-' (to leave hosts out: ! or -x)".to_string(),
         '{' => "a host name has no '{' in it: write [1-3] for {1..3}".to_string(),
-        '-' | '@' if is_first => format!("a host name does not begin with '{c}'"),
-        c => format!("a host name has no '{}' in it", c.escape_debug()),
+        '@' if is_first => "a host name does not begin with '@'".to_string(),
+        c => format!("a host name has no '{}' in it", visible(c.encode_utf8(&mut [0; 4]))),
     }
 }
 
@@ -357,16 +364,25 @@ mod tests {
         assert_eq!(why(""), "it is empty");
         assert_eq!(why(" , "), "there is no host in it");
         assert_eq!(why("()"), "there is no host in it");
-        assert_eq!(why("web*"), "a host name has no pattern in it: pipe from ec2-ls, which takes them");
+        assert_eq!(why("web*"), "a host name has no pattern in it: ec2-ls takes patterns, and grep names");
         assert_eq!(why("web{1..3}"), "a host name has no '{' in it: write [1-3] for {1..3}");
         assert_eq!(why("n[1-"), "[ is not closed by ]");
         assert_eq!(why("n1]"), "] without a [ before it");
         assert_eq!(why("n[1-[2-3]]"), "a group within a group");
         assert_eq!(why("n[]"), "a number is missing");
         assert_eq!(why("n[1,,2]"), "a number is missing");
-        for bad in ["n[1-a]", "n[-1]", "n[ab]", "n[a-9]", "n[1-2-3]", "n[1:]"] {
+        for bad in ["n[1-a]", "n[-1]", "n[a-9]", "n[1-2-3]"] {
             assert_eq!(why(bad), "not a number, a letter or a range such as 1-40", "{bad}");
         }
+        for bad in ["n[1-]", "n[1:]"] {
+            assert_eq!(why(bad), "the end of the range is missing", "{bad}");
+        }
+        assert_eq!(why("n[1 - 3]"), "a blank within a number or range");
+        assert_eq!(why("n[1–3]"), "this dash is not the - of a range");
+        assert_eq!(why("n[1-9:2]"), "a step is written 1-9/2 or 1:9:2");
+        assert!(why("web-[prod,test]").starts_with("a group is made of numbers and single letters"));
+        assert!(why("a!^b").ends_with("(^FILE is an argument of its own)"));
+        assert!(why("/tmp/x").ends_with("(what is in a file is ^FILE)"));
         assert_eq!(why("n[1..3]"), "not a number or a range: write 1-3 for 1..3");
         assert_eq!(why("n[a-F]"), "a range from small to capital letters");
         assert_eq!(why("n[40-1]"), "the range goes down: write 1-40");
@@ -382,7 +398,7 @@ mod tests {
         assert_eq!(why(&"[1-2]".repeat(101)), "too many groups in one name");
         assert_eq!(why("web1;reboot"), "a host name has no ';' in it");
         assert_eq!(why("$(reboot)"), "a host name has no '$' in it");
-        assert_eq!(why("-oProxyCommand=x"), "a host name does not begin with '-'");
+        assert_eq!(why("-oProxyCommand=x"), "a host name does not begin with '-' (to leave hosts out: ! or -x)");
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Sink for Missing<'_> {
 
 /// The place of `name` among the hosts.
 pub(crate) fn index(hosts: &Hosts<'_>, name: &str) -> Result<Option<BigUint>> {
-    if let Hosts::Set(set) = hosts
+    if let Hosts::Names(set) = hosts
         && !set.contains(name)
     {
         return Ok(None);

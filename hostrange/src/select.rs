@@ -115,12 +115,11 @@ impl Places {
         Ok(Places(picked.into_iter().map(|place| (place.into(), Some(place.into()))).collect()))
     }
 
-    /// How many hosts of `total` they are.
+    /// How many of `total` hosts they are.
     pub fn count(&self, total: &BigUint) -> BigUint {
-        let count = |(first, last): &(BigUint, Option<BigUint>)| match last {
-            Some(last) => last - first + 1u8,
-            None if first < total => total - first,
-            None => BigUint::ZERO,
+        let count = |(first, last): &(BigUint, Option<BigUint>)| {
+            let end = last.as_ref().map_or_else(|| total.clone(), |last| (last + 1u8).min(total.clone()));
+            if *first < end { end - first } else { BigUint::ZERO }
         };
         self.0.iter().map(count).sum()
     }
@@ -259,6 +258,12 @@ mod tests {
         assert_eq!(places("5", 5), [0u32; 0]);
         assert_eq!(places("-9", 5), [0u32; 0]);
         assert_eq!(places("-9-0", 5), [0]);
+    }
+
+    #[test]
+    fn what_lies_beyond_the_end_does_not_count() {
+        let count = |text: &str| text.parse::<Slice>().unwrap().places(None).count(&3u8.into());
+        assert_eq!(["5", "0-9", "1-", "7-", "2,8"].map(count), [0u8, 3, 2, 0, 1].map(BigUint::from));
     }
 
     #[test]

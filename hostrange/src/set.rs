@@ -132,11 +132,6 @@ impl<'a> HostSet<'a> {
         }
     }
 
-    /// Whether any of it came as a record.
-    pub fn has_records(&self) -> bool {
-        self.all_words().any(|words| words.iter().any(|word| matches!(word, Word::Record(_))))
-    }
-
     /// The words of all operands.
     pub fn all_words(&self) -> Box<dyn Iterator<Item = &Words<'a>> + '_> {
         match self {

@@ -154,7 +154,7 @@ proptest! {
 
     #[test]
     fn a_place_is_that_of_the_name(model in expression(), first in 0usize..40, more in 0usize..40, from_end in any::<bool>()) {
-        let hosts = Hosts::new(parsed(&model.text), false, false).unwrap();
+        let hosts = Hosts::new(parsed(&model.text), false, false, true).unwrap();
         for (at, name) in model.names.iter().enumerate().step_by(7) {
             prop_assert_eq!(query::index(&hosts, name).unwrap(), Some(BigUint::from(at)), "{} in {}", name, model.text);
         }
@@ -215,6 +215,18 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20))]
+
+    #[test]
+    fn many_small_sets_are_their_union(models in vec(expression(), 60..80)) {
+        let set = models.iter().map(|model| parsed(&model.text)).reduce(HostSet::or).unwrap().with_few_patterns();
+        let names = unique(models.iter().flat_map(|model| model.names.clone()).collect());
+        prop_assert_eq!(small(&set.count()), names.len());
+        prop_assert_eq!(all(&set), names);
+    }
+}
+
 /// Either an error that can be shown, or names that stand for themselves.
 fn never_breaks(text: &str) -> Result<(), TestCaseError> {
     let set = match parse(text, &NodeGroups::in_folders(Vec::new())) {
@@ -245,6 +257,31 @@ fn names_of_any_length_count_fold_and_stay_exact() {
     assert_eq!(parsed(&format!("n[1-{nines}]")).count().to_string(), nines);
     assert_eq!(parsed(&format!("n[1-{nines}]!n[5-6]")).count().to_string(), format!("{}7", "9".repeat(39)));
     assert_eq!(parsed(&format!("n[0-{nines}/1000]^n[0-{nines}/3000]")).count().to_string(), "6".repeat(36) + "6");
+}
+
+#[test]
+fn places_beyond_64_bits_are_exact() {
+    let many = "9".repeat(30);
+    let hosts = Hosts::new(parsed("n[1-999999999999999999999999999999]"), false, false, false).unwrap();
+    let taken = |slice: &str| {
+        let places = slice.parse::<Slice>().unwrap().places(Some(&hosts.count()));
+        let mut taken = All::default();
+        let _ = hosts.feed(&mut Select::new(places, &mut taken));
+        taken.0
+    };
+    assert_eq!(taken("-1"), [format!("n{many}")]);
+    assert_eq!(
+        taken("99999999999999999999-100000000000000000000"),
+        ["n100000000000000000000", "n100000000000000000001"]
+    );
+    let HostSet::Words(words) = parsed("n[1-999999999999999999999999999999]") else { unreachable!("one word") };
+    let mut names = Names::new(words.patterns().next().unwrap());
+    let third = BigUint::from(10u8).pow(30) / 3u8;
+    let parts = [names.split_off(&third), names.split_off(&third), names];
+    assert_eq!(
+        parts.map(|mut part| part.next_name().unwrap().to_string()),
+        ["n1".to_string(), format!("n{}4", "3".repeat(29)), format!("n{}7", "6".repeat(29))]
+    );
 }
 
 #[test]

@@ -54,6 +54,15 @@ impl<'a> Word<'a> {
     }
 }
 
+impl<'a> IntoIterator for Words<'a> {
+    type Item = Word<'a>;
+    type IntoIter = std::vec::IntoIter<Word<'a>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.words.into_iter()
+    }
+}
+
 impl<'a> Words<'a> {
     pub fn new(words: Vec<Word<'a>>) -> Words<'a> {
         Words { words, index: OnceCell::new() }

@@ -1,57 +1,77 @@
-//! `hostrange` alone, on stdin and stdout.
+//! `hostrange` as a user runs it: arguments, stdin and files in, names, records and exit statuses out.
+
+mod commands;
+mod groups;
+mod language;
+mod mistakes;
+mod records;
+mod streams;
 
 use kit::Sandbox;
 
+/// What a run in a sandbox prints that ends well and has nothing to complain of.
+#[track_caller]
+fn printed_in(sandbox: &Sandbox, args: &[&str], stdin: impl AsRef<[u8]>) -> String {
+    let run = sandbox.run("hostrange", args, stdin).exits(0);
+    assert_eq!(run.stderr, "");
+    run.stdout
+}
+
+#[track_caller]
+fn printed(args: &[&str], stdin: impl AsRef<[u8]>) -> String {
+    printed_in(&Sandbox::new(), args, stdin)
+}
+
+/// The names that come out, in one line.
+#[track_caller]
+fn names_in(sandbox: &Sandbox, args: &[&str], stdin: impl AsRef<[u8]>) -> String {
+    let printed = printed_in(sandbox, &[&["-1"], args].concat(), stdin);
+    assert!(printed.ends_with('\n'), "{printed:?}");
+    printed.lines().collect::<Vec<_>>().join(" ")
+}
+
+#[track_caller]
+fn names(args: &[&str]) -> String {
+    names_in(&Sandbox::new(), args, "")
+}
+
+/// What is said on stderr of wrong usage or bad input, of which nothing else comes.
+#[track_caller]
+fn refused(args: &[&str], stdin: impl AsRef<[u8]>) -> String {
+    let run = Sandbox::new().run("hostrange", args, stdin).exits(2);
+    assert_eq!(run.stdout, "");
+    assert!(run.stderr.starts_with("hostrange: "), "{}", run.stderr);
+    run.stderr
+}
+
 #[test]
 fn a_pipe_gets_records_and_a_shell_loop_names() {
-    let sandbox = Sandbox::new();
-    let run = sandbox.run("hostrange", &["mysql[1-2]"], "").exits(0);
-    assert_eq!(run.stdout, "{\"host\":\"mysql1\"}\n{\"host\":\"mysql2\"}\n");
-    let run = sandbox.run("hostrange", &["-1", "n[08-10]"], "").exits(0);
-    assert_eq!(run.stdout, "n08\nn09\nn10\n");
+    assert_eq!(printed(&["mysql[1-2]"], ""), "{\"host\":\"mysql1\"}\n{\"host\":\"mysql2\"}\n");
+    assert_eq!(printed(&["-1", "n[08-10]"], ""), "n08\nn09\nn10\n");
+    assert_eq!(printed(&["-o", "table", "n[8-9]"], ""), "HOST\nn8\nn9\n");
 }
 
 #[test]
-fn records_come_through_unchanged_beside_names() {
-    let record = r#"{"x":[1.0, "\u00e9"],"host":"db1","unknown":{"a":null}}"#;
-    let run = Sandbox::new().run("hostrange", &[], format!("web[1-2]\n# a comment\n\n{record}")).exits(0);
-    assert_eq!(run.stdout, format!("{{\"host\":\"web1\"}}\n{{\"host\":\"web2\"}}\n{record}\n"));
-}
-
-#[test]
-fn fold_takes_names_and_records_in_any_order() {
-    let run = Sandbox::new().run("hostrange", &["-f"], "web3\n{\"host\":\"web1\"}\nweb2\n").exits(0);
-    assert_eq!(run.stdout, "web[1-3]\n");
-}
-
-#[test]
-fn a_bad_line_is_refused_with_its_number() {
-    let run = Sandbox::new().run("hostrange", &[], "web1\n{\"name\":\"x\"}\n").exits(2);
-    assert_eq!(run.stderr, "hostrange: stdin: line 2: the record has no \"host\"\n");
-    let run = Sandbox::new().run("hostrange", &["web[3-1]"], "").exits(2);
-    assert_eq!(run.stdout, "");
-    assert_eq!(run.stderr, "hostrange: bad expression: the range goes down: write 1-3\n  web[3-1]\n      ^^^\n");
-}
-
-#[test]
-fn an_empty_stdin_is_said_not_passed_on() {
-    let run = Sandbox::new().run("hostrange", &[], "").exits(2);
-    assert_eq!(run.stderr, "hostrange: no hosts: stdin was empty\n");
-}
-
-#[test]
-fn a_closed_pipe_ends_it_quietly_and_a_full_disk_does_not() {
-    let run = Sandbox::new().sh("hostrange -1 'n[1-1000000]' | head -n 1").exits(0);
-    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("n1\n", ""));
-    let run = Sandbox::new().sh("hostrange web1 > /dev/full").exits(2);
-    assert_eq!(run.stderr, "hostrange: cannot write to stdout: No space left on device (os error 28)\n");
+fn a_terminal_gets_names_and_not_by_the_million() {
+    // script(1) gives it a terminal.
+    let shown = |line: &str| {
+        let run = Sandbox::new().sh(&format!("script -qec \"hostrange {line}\" /dev/null < /dev/null"));
+        (run.code, run.stdout.replace('\r', ""))
+    };
+    assert_eq!(shown("'n[1-2]'"), (0, "n1\nn2\n".to_string()));
+    let many = "hostrange: 100001 hosts are more than a terminal is for\n\
+                hostrange: write to a file or pipe, or give --max 100001\n";
+    assert_eq!(shown("'n[1-100001]'"), (2, many.to_string()));
+    assert_eq!(shown("-1 --max 100001 'n[1-100001]' | tail -n 1"), (0, "n100001\n".to_string()));
+    assert_eq!(shown("--fold 'n[1-100001]'"), (0, "n[1-100001]\n".to_string()));
+    let none = "hostrange: no hosts are given\n\
+                hostrange: name them, as in 'web[1-3]', or pipe names or records in\n";
+    assert_eq!(shown(""), (2, none.to_string()));
 }
 
 #[test]
 fn help_is_on_stdout_and_wrong_usage_on_stderr() {
-    let run = Sandbox::new().run("hostrange", &["--help"], "").exits(0);
-    assert!(run.stdout.contains("Usage: hostrange"), "{}", run.stdout);
-    let run = Sandbox::new().run("hostrange", &["--no-such-option"], "").exits(2);
-    assert!(run.stderr.starts_with("hostrange: unexpected argument '--no-such-option'"), "{}", run.stderr);
-    assert_eq!(run.stdout, "");
+    assert!(printed(&["--help"], "").contains("Usage: hostrange [OPTIONS] [EXPR]..."));
+    let said = refused(&["--no-such-option"], "");
+    assert!(said.starts_with("hostrange: unexpected argument '--no-such-option'"), "{said}");
 }

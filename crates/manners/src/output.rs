@@ -10,11 +10,11 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 pub struct OutputArgs {
     /// How to write the results: JSON lines, names (one a line) or a table. `auto` is JSON lines in a pipe or file,
     /// and on a terminal what suits the tool, mostly a table
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Auto)]
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Auto, overrides_with = "names")]
     pub output: Format,
 
     /// Write names, one a line, of all hosts, those that failed too: the short form of --output names
-    #[arg(short = '1', conflicts_with = "output")]
+    #[arg(short = '1', overrides_with = "output")]
     pub names: bool,
 }
 

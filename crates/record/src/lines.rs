@@ -61,6 +61,15 @@ pub fn read_text(mut input: impl Read) -> Result<String, LineError> {
     })
 }
 
+/// A comment at the end of a line has a blank before it.
+fn without_comment(text: &str) -> &str {
+    let is_comment = |(at, _): &(usize, &str)| text[..*at].ends_with(char::is_whitespace);
+    match text.match_indices('#').find(is_comment) {
+        Some((at, _)) => text[..at].trim_end(),
+        None => text,
+    }
+}
+
 /// The items of an input with their line numbers; blank lines and `#` comments are skipped.
 pub fn items(text: &str) -> impl Iterator<Item = Result<(usize, Item<'_>), LineError>> {
     // An editor's byte order mark is no part of the first name.
@@ -68,7 +77,7 @@ pub fn items(text: &str) -> impl Iterator<Item = Result<(usize, Item<'_>), LineE
     let lines = text.split('\n').enumerate().map(|(number, line)| (number + 1, line.trim()));
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     lines.map(|(line, text)| match text.starts_with('{') {
-        false => Ok((line, Item::Text(text))),
+        false => Ok((line, Item::Text(without_comment(text)))),
         true => match Record::parse(text) {
             Ok(record) => Ok((line, Item::Record(record))),
             Err(why) => Err(LineError::NotARecord { line, why }),
@@ -90,8 +99,9 @@ mod tests {
 
     #[test]
     fn blank_lines_and_comments_are_skipped_but_counted() {
-        let input = "# fleet\n\n  web1 \r\n\t#x\nweb[2-3]";
-        assert_eq!(all(input).unwrap(), [text(3, "web1"), text(5, "web[2-3]")]);
+        let input = "# fleet\n\n  web1 \r\n\t#x\nweb[2-3]\nweb4\t # down # twice\nweb5#6";
+        let items = [text(3, "web1"), text(5, "web[2-3]"), text(6, "web4"), text(7, "web5#6")];
+        assert_eq!(all(input).unwrap(), items);
     }
 
     #[test]

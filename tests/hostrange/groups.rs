@@ -1,0 +1,98 @@
+//! Node groups, `@NAME`, out of ClusterShell's files. What the machine has in /etc/clustershell counts too, but a
+//! user's own groups.conf overrides what is read from there.
+
+use crate::{names_in, printed_in};
+use kit::Sandbox;
+
+const CONF: &str = "[Main]\ndefault: cerveza\nconfdir: $CFGDIR/groups.conf.d\nautodir: $CFGDIR/groups.d\n";
+
+const YAML: &str = "
+cerveza:
+  web: 'web[1-3]'
+  db: [db1, 'db2']
+  front: '@web!web2'
+  all: '@front,@db'
+taps:
+  rack1: 'web1,db1'
+  rack2: 'web2,db2'
+";
+
+/// A sandbox whose user has groups in `folder`.
+fn with_groups(folder: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.file(&format!("{folder}/groups.conf"), CONF);
+    sandbox.file(&format!("{folder}/groups.d/cerveza.yaml"), YAML);
+    sandbox
+}
+
+fn in_home() -> Sandbox {
+    with_groups(".config/clustershell")
+}
+
+#[test]
+fn a_group_is_an_expression_wherever_one_may_stand() {
+    let sandbox = in_home();
+    assert_eq!(names_in(&sandbox, &["@web", "x1"], ""), "web1 web2 web3 x1");
+    assert_eq!(names_in(&sandbox, &["@front,@taps:rack1!web3"], ""), "web1 db1");
+    assert_eq!(names_in(&sandbox, &["@taps:rack[1-2]&@web"], ""), "web1 web2");
+    assert_eq!(names_in(&sandbox, &["@*"], ""), "web1 web3 db1 db2");
+    assert_eq!(names_in(&sandbox, &["@taps:*"], ""), "web1 db1 web2 db2");
+    assert_eq!(names_in(&sandbox, &["web[1-5]", "-x", "@web"], ""), "web4 web5");
+    assert_eq!(names_in(&sandbox, &["-i", "@db"], "@taps:rack1\n"), "db1");
+    assert_eq!(printed_in(&sandbox, &["-c", "@web"], ""), "3\n");
+    assert_eq!(printed_in(&sandbox, &["--contains", "@front", "@web"], ""), "");
+    // Else nothing with an @ in it would be a host.
+    assert_eq!(names_in(&sandbox, &["root@web"], ""), "root@web");
+}
+
+#[test]
+fn the_environment_says_where_the_groups_are() {
+    for (variable, folder, value) in
+        [("XDG_CONFIG_HOME", "xdg/clustershell", "xdg"), ("CLUSTERSHELL_CFGDIR", "own", "own")]
+    {
+        let mut sandbox = with_groups(folder);
+        sandbox.env(variable, sandbox.dir().join(value).display().to_string());
+        assert_eq!(names_in(&sandbox, &["@db"], ""), "db1 db2", "{variable}");
+    }
+}
+
+#[test]
+fn a_group_that_is_missing_is_an_error_with_the_one_that_is_near() {
+    let sandbox = in_home();
+    for args in [["x1", "@wbe"], ["x1", "-x@wbe"], ["x1", "x2!@wbe"]] {
+        let run = sandbox.run("hostrange", &args, "").exits(2);
+        assert_eq!(run.stdout, "");
+        let file = sandbox.dir().join(".config/clustershell/groups.d/cerveza.yaml");
+        let why = format!("no group \"wbe\" in the source \"cerveza\" ({}): did you mean @web?", file.display());
+        assert!(run.stderr.starts_with(&format!("hostrange: bad expression: {why}")), "{}", run.stderr);
+        assert!(run.stderr.ends_with("^^^^\n"), "{}", run.stderr);
+    }
+    let run = sandbox.run("hostrange", &["-1"], "x1\n@taps:web\n").exits(2);
+    assert_eq!(run.stdout, "");
+    let said = "hostrange: stdin: line 2: bad expression: no group \"web\" in the source \"taps\"";
+    assert!(run.stderr.starts_with(said), "{}", run.stderr);
+    assert!(run.stderr.contains("did you mean @cerveza:web?"), "{}", run.stderr);
+}
+
+#[test]
+fn a_broken_file_of_groups_bothers_only_who_uses_groups() {
+    let sandbox = in_home();
+    let file = sandbox.file(".config/clustershell/groups.d/broken.yaml", "taps2: [\n");
+    assert_eq!(names_in(&sandbox, &["x1"], ""), "x1");
+    let run = sandbox.run("hostrange", &["@web"], "").exits(2);
+    assert!(run.stderr.starts_with(&format!("hostrange: bad expression: {}: ", file.display())), "{}", run.stderr);
+}
+
+#[test]
+fn no_program_is_run_for_a_group() {
+    let sandbox = in_home();
+    sandbox.file(".config/clustershell/groups.conf", format!("{CONF}[upcall]\nmap: touch ran; echo web1\n"));
+    let run = sandbox.run("hostrange", &["@upcall:x"], "").exits(2);
+    assert!(
+        run.stderr.contains("which is not run here: give the hosts by \"$(nodeset -f @upcall:GROUP)\""),
+        "{}",
+        run.stderr
+    );
+    assert!(!sandbox.dir().join("ran").exists());
+    assert_eq!(names_in(&sandbox, &["@db"], ""), "db1 db2");
+}

@@ -1,0 +1,74 @@
+//! The language of expressions, on the command line, in files and on stdin.
+
+use crate::{names, names_in, printed, refused};
+use kit::Sandbox;
+
+#[test]
+fn groups_stand_anywhere_with_steps_letters_and_padding() {
+    assert_eq!(names(&["10.0.[0-1].[1,9]"]), "10.0.0.1 10.0.0.9 10.0.1.1 10.0.1.9");
+    assert_eq!(names(&["us-east-1[a-b]r[1-2]"]), "us-east-1ar1 us-east-1ar2 us-east-1br1 us-east-1br2");
+    assert_eq!(names(&["[1-2][3-4]"]), "13 14 23 24");
+    assert_eq!(names(&["n[0-10/5,7]", "n[1:9:4]", "n[a-g/3]"]), "n0 n5 n10 n7 n1 n9 na nd ng");
+    assert_eq!(names(&["n[08-10],n[8-10]", "n[098-101/3]"]), "n08 n09 n10 n8 n9 n098 n101");
+}
+
+#[test]
+fn numbers_may_be_longer_than_any_machine_word() {
+    let nines = "9".repeat(40);
+    let (low, high) = (format!("{nines}8"), format!("1{}1", "0".repeat(40)));
+    let set = format!("n[{low}-{high}]");
+    let zeros = "0".repeat(40);
+    assert_eq!(names(&[&set]), format!("n{nines}8 n{nines}9 n1{zeros}0 n1{zeros}1"));
+    assert_eq!(names(&[&set, "--nth", "-1"]), format!("n{high}"));
+    assert_eq!(printed(&["-c", &format!("n[1-{nines}]")], ""), format!("{nines}\n"));
+    assert_eq!(printed(&["-f", &format!("n[{nines}0-{nines}3]")], ""), format!("n[{nines}0-{nines}3]\n"));
+}
+
+#[test]
+fn a_host_comes_once_at_the_place_where_it_is_first_given() {
+    assert_eq!(names(&["n[1-2],n2", "n[5,1-4]"]), "n1 n2 n5 n3 n4");
+    assert_eq!(names(&["[1-2][1-2],[1-2]1"]), "11 12 21 22");
+}
+
+#[test]
+fn operations_go_from_left_to_right_and_parentheses_first() {
+    assert_eq!(names(&["n[1-5]!n[2-3]"]), "n1 n4 n5");
+    assert_eq!(names(&["n[1-5] & n[4-9]"]), "n4 n5");
+    assert_eq!(names(&["n[1-3]^n[3-5]"]), "n1 n2 n4 n5");
+    assert_eq!(names(&["n1,n2!n1"]), "n2");
+    assert_eq!(names(&["n2,(n1!n1)"]), "n2");
+    assert_eq!(names(&["n[1-9]!n[1-5]&n[6-7]"]), "n6 n7");
+    assert_eq!(names(&["n[1-9]!(n[1-5]!(n3,n4))"]), "n3 n4 n6 n7 n8 n9");
+    // An operation ends with its argument.
+    assert_eq!(names(&["n[1-3]!n2", "n2"]), "n1 n3 n2");
+}
+
+#[test]
+fn options_apply_after_all_arguments_in_the_order_of_the_command_line() {
+    assert_eq!(names(&["-x", "n1", "n[1-5]", "-i", "n[1-3]", "-X", "n[3-6]"]), "n2 n4 n5 n6");
+    assert_eq!(names(&["-X", "n[3-6]", "-i", "n[1-3]", "n[1-5]", "-x", "n1"]), "n2");
+    assert_eq!(names(&["--exclude=n2", "n1", "--xor", "n[2-3]", "-x", "n3", "n2"]), "n1 n2");
+    assert_eq!(names(&["n[1-3]", "-x", "n[1-2]!n1"]), "n1 n3");
+}
+
+#[test]
+fn files_and_stdin_hold_expressions_wherever_one_may_stand() {
+    let sandbox = Sandbox::new();
+    sandbox.file("drained", "n1\nn[3-9/2]!n9\n");
+    assert_eq!(names_in(&sandbox, &["n[1-4]", "-x", "^drained"], ""), "n2 n4");
+    assert_eq!(names_in(&sandbox, &["b", "-", "^drained", "a"], "c d!c\ne,f\n"), "b d e f n1 n3 n5 n7 a");
+    assert_eq!(names_in(&sandbox, &["n[1-3]", "-i", "-"], "n3\nn1\n"), "n1 n3");
+    assert_eq!(names_in(&sandbox, &["-x", "^drained"], "n[1-4]\n"), "n2 n4");
+    // It may be read again: it is a file.
+    assert_eq!(names_in(&sandbox, &["^drained", "^drained", "-x", "n3"], ""), "n1 n5 n7");
+}
+
+#[test]
+fn stdin_can_be_had_once_and_a_file_must_be_there() {
+    let twice = "hostrange: stdin ('-') is given twice\n";
+    assert_eq!(refused(&["-", "-"], "n1\n"), twice);
+    assert_eq!(refused(&["-", "-x", "-"], "n1\n"), twice);
+    assert_eq!(refused(&["--contains", "-"], "n1\n"), twice);
+    assert_eq!(refused(&["n1", "^no-such"], ""), "hostrange: no-such: No such file or directory (os error 2)\n");
+    assert_eq!(refused(&["n1", "-x", "^"], ""), "hostrange: the name of a file is missing after ^\n");
+}

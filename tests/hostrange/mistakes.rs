@@ -1,0 +1,97 @@
+//! Slips, and what strangers put into names: said in one clear line, with nothing done and nothing raw.
+
+use crate::{names_in, refused};
+use kit::Sandbox;
+
+#[test]
+fn a_bad_expression_is_shown_with_a_mark_under_what_is_wrong() {
+    for (expression, said) in [
+        ("web[3-1]", "the range goes down: write 1-3\n  web[3-1]\n      ^^^"),
+        ("web1 n[1-3],db[1-", "[ is not closed by ]\n  web1 n[1-3],db[1-\n                ^^^"),
+        ("n[9-010]", "the ends are padded differently: write 009-010 or 9-10\n  n[9-010]\n    ^^^^^"),
+        ("web*", "a host name has no pattern in it: ec2-ls takes patterns, and grep names\n  web*\n     ^"),
+        ("n{1..3}", "a host name has no '{' in it: write [1-3] for {1..3}\n  n{1..3}\n   ^"),
+        ("(a,b", "( is not closed by )\n  (a,b\n  ^"),
+        ("n1 ! ", "there is nothing to the right of !\n  n1 ! \n     ^"),
+        ("é[5-1]", "the range goes down: write 1-5\n  é[5-1]\n    ^^^"),
+    ] {
+        assert_eq!(refused(&["n1", expression], ""), format!("hostrange: bad expression: {said}\n"));
+    }
+}
+
+#[test]
+fn an_empty_expression_is_a_slip_and_not_an_empty_set() {
+    let said = "hostrange: an expression is empty\nhostrange: is it a variable that is not set?\n";
+    assert_eq!(refused(&["n1", "-x", ""], ""), said);
+    assert_eq!(refused(&[" "], ""), said);
+}
+
+#[test]
+fn json_that_is_no_line_is_told_from_a_slip_in_a_name() {
+    for stdin in ["{\n  \"host\": \"web1\"\n}\n", "[{\"host\":\"web1\"}]\n", "\"web1\"\n"] {
+        let said = refused(&[], stdin);
+        assert!(said.ends_with("jq -c '.[]' makes them of an array, and jq -r names of strings\n"), "{said}");
+    }
+}
+
+#[test]
+fn an_operation_that_the_shell_has_taken_apart_is_explained() {
+    let said = "hostrange: bad expression: there is nothing to the left of !: write both sides as one argument, or use -x\n  !\n  ^\n";
+    assert_eq!(refused(&["n[1-3]", "!", "n2"], ""), said);
+    let said = "hostrange: stdin: line 1: bad expression: there is nothing to the left of ^ (^FILE is an argument of its own)\n  ^list\n  ^\n";
+    assert_eq!(refused(&[], "^list\n"), said);
+}
+
+#[test]
+fn names_that_are_files_here_are_warned_of_by_every_tool() {
+    let sandbox = Sandbox::new();
+    for name in ["web1", "web2", "other"] {
+        sandbox.file(name, "");
+    }
+    let said = |names: &str, tool: &str| {
+        format!(
+            "{tool}: {names} here: quote expressions, or the shell makes names of web[1-3]; what is in a file is ^{}\n",
+            &names[..4]
+        )
+    };
+    let run = sandbox.sh("hostrange -1 web[1-9]").exits(0);
+    assert_eq!(
+        (run.stdout.as_str(), run.stderr),
+        ("web1\nweb2\n", said("web1 and 1 more are names of files", "hostrange"))
+    );
+    let run = sandbox.sh("hostrange -1 'web[8-9]' -x web1").exits(0);
+    assert_eq!((run.stdout.as_str(), run.stderr), ("web8\nweb9\n", said("web1 is the name of a file", "hostrange")));
+    assert_eq!(names_in(&sandbox, &["web[1-3]", "-x", "-"], "web1\n"), "web2 web3");
+    let run = sandbox.sh("pssh-rs --dry-run -l root -w web[2-9] -- true").exits(0);
+    assert_eq!((run.records().len(), run.stderr), (1, said("web2 is the name of a file", "pssh-rs")));
+}
+
+#[test]
+fn no_byte_of_a_stranger_reaches_the_terminal_as_it_is() {
+    let hostile = "\x1b]0;owned\x07\u{9b}2J\u{202e}";
+    let shown = "\\u{1b}]0;owned\\u{7}\\u{9b}2J\\u{202e}";
+    let said = format!("bad expression: a host name has no '\\u{{1b}}' in it\n  n1{shown}\n    ^^^^^^\n");
+    assert_eq!(refused(&[&format!("n1{hostile}")], ""), format!("hostrange: {said}"));
+    assert_eq!(refused(&[], format!("n1{hostile}\n")), format!("hostrange: stdin: line 1: {said}"));
+    let file = refused(&[&format!("^{hostile}")], "");
+    assert_eq!(file, format!("hostrange: {shown}: No such file or directory (os error 2)\n"));
+    let run = Sandbox::new().run("hostrange", &["--index", hostile, "n1"], "").exits(2);
+    assert_eq!(run.stderr, format!("hostrange: --index: '{shown}' is not a name\n"));
+    for args in [["--nth", hostile], ["--axis", hostile], ["--no-such", hostile], ["-f", &format!("@{hostile}")]] {
+        let said = refused(&args, "");
+        assert!(!said.chars().any(|c| c.is_control() && c != '\n' || c == '\u{202e}'), "{said:?}");
+    }
+}
+
+#[test]
+fn a_record_may_have_a_hostile_name_that_only_json_carries_as_it_is() {
+    let record = "{\"host\":\"a\\nb\\u001b[2J;$(reboot)\"}\n";
+    let shown = "a\\nb\\u{1b}[2J;$(reboot)";
+    let run = |args: &[&str]| Sandbox::new().run("hostrange", args, record);
+    assert_eq!(run(&[]).exits(0).stdout, record);
+    assert_eq!(run(&["-1"]).exits(0).stdout, format!("{shown}\n"));
+    assert_eq!(run(&["-o", "table"]).exits(0).stdout, format!("HOST\n{shown}\n"));
+    let said = refused(&["-f"], record);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with("hostrange: cannot fold ") && !said.contains('\x1b'), "{said:?}");
+}
