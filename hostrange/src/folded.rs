@@ -14,28 +14,32 @@ use std::io::{self, Write};
 pub(crate) struct Folded {
     options: FoldOptions,
     folder: Folder,
-    added: BigUint,
+    added: u64,
 }
 
 /// More names than this are gigabytes of memory.
-const MOST_FOLDED: u32 = 50_000_000;
+const MOST_FOLDED: u64 = 50_000_000;
 
 impl Folded {
     pub fn new(options: FoldOptions) -> Folded {
-        Folded { folder: Folder::new(options.clone()), options, added: BigUint::ZERO }
+        Folded { folder: Folder::new(options.clone()), options, added: 0 }
     }
 
     fn write(&mut self) -> Result<()> {
         let folder = std::mem::replace(&mut self.folder, Folder::new(self.options.clone()));
-        if std::mem::take(&mut self.added) == BigUint::ZERO {
+        if std::mem::take(&mut self.added) == 0 {
             return Ok(());
         }
         writeln!(io::stdout(), "{}", folder.finish()).map_err(|error| Failure::stdout(&error))
     }
 
     fn count(&mut self, added: &BigUint) -> Step {
-        self.added += added;
-        match self.added > MOST_FOLDED.into() {
+        self.added = self.added.saturating_add(u64::try_from(added).unwrap_or(u64::MAX));
+        self.refuse_too_many()
+    }
+
+    fn refuse_too_many(&self) -> Step {
+        match self.added > MOST_FOLDED {
             true => Err(Failure::usage(format!("cannot fold more than {MOST_FOLDED} names")).into()),
             false => Ok(()),
         }
@@ -99,7 +103,8 @@ fn as_runs(pattern: &Pattern) -> Option<(Pattern, &Bracket, &str)> {
 
 impl Sink for Folded {
     fn host(&mut self, host: Host<'_>) -> Step {
-        self.count(&1u8.into())?;
+        self.added += 1;
+        self.refuse_too_many()?;
         self.folder.add(host.name()).map_err(refused)
     }
 

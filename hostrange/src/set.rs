@@ -2,6 +2,7 @@
 //! then one name after another: what an operation leaves out is asked of the other side's patterns.
 
 use crate::names::Names;
+use crate::pattern::Pattern;
 use crate::sieve::Sieve;
 use crate::words::{Word, Words};
 use cerveza_manners::Failure;
@@ -176,13 +177,7 @@ impl<'a> HostSet<'a> {
 
     /// At most so many hosts, duplicates counted: known without expanding.
     pub fn most(&self) -> BigUint {
-        self.all_words()
-            .flat_map(Words::iter)
-            .map(|word| match word {
-                Word::Pattern(pattern) => pattern.count(),
-                Word::Name(_) | Word::Record(_) => 1u8.into(),
-            })
-            .sum()
+        self.all_words().map(|words| words.names_given() + words.patterns().map(Pattern::count).sum::<BigUint>()).sum()
     }
 
     /// Parses nothing anew: the same set without its loans.

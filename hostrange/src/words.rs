@@ -92,7 +92,7 @@ impl<'a> Words<'a> {
 
     /// Whether a pattern gives `name`.
     pub fn patterns_contain(&self, name: &str) -> bool {
-        self.patterns().any(|pattern| pattern.matches(name))
+        self.patterns_before(self.words.len()).any(|pattern| pattern.matches(name))
     }
 
     /// The patterns, where it is seen at once that none gives a name twice and no two give the same.
@@ -106,7 +106,15 @@ impl<'a> Words<'a> {
     }
 
     pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
-        self.patterns_before(self.words.len())
+        self.words.iter().filter_map(|word| match word {
+            Word::Pattern(pattern) => Some(&**pattern),
+            Word::Name(_) | Word::Record(_) => None,
+        })
+    }
+
+    /// How many words are names or records.
+    pub fn names_given(&self) -> usize {
+        self.words.iter().filter(|word| word.name().is_some()).count()
     }
 
     /// The names that come as names or records, each once.
