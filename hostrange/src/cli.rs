@@ -6,7 +6,7 @@ use crate::folded::Folded;
 use crate::input::{Loader, Source, stdin_for, union, warn_of_globbed};
 use crate::names::Names;
 use crate::nodegroups::NodeGroups;
-use crate::operations::Operations;
+use crate::options::{Axes, Operations, parse_axes, parse_separator};
 use crate::output::{Lines, Output, Table};
 use crate::parse::is_plain_name;
 use crate::query;
@@ -317,51 +317,4 @@ fn fold_options(args: &Args) -> FoldOptions {
 
 fn print(answer: &BigUint) -> Result<()> {
     writeln!(io::stdout(), "{answer}").map_err(|error| Failure::stdout(&error))
-}
-
-/// Numbers of a name, counted from 1, or from the end where negative.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Axes(Vec<i64>);
-
-/// The longest name has fewer numbers.
-const MOST_AXES: i64 = 256;
-
-fn parse_axes(text: &str) -> std::result::Result<Axes, String> {
-    let wrong = || format!("'{text}': axes count from 1, or with a minus from the end, as in 2, 1-2, 1,3 or -1");
-    let number = |text: &str| text.parse::<i64>().ok().filter(|at| (1..=MOST_AXES).contains(&at.abs()));
-    let mut axes = Vec::new();
-    for item in text.split(',') {
-        match item.split_once('-') {
-            Some((first, last)) if !first.is_empty() => {
-                let (first, last) = (number(first).ok_or_else(wrong)?, number(last).ok_or_else(wrong)?);
-                if first > last {
-                    return Err(wrong());
-                }
-                axes.extend(first..=last);
-            }
-            _ => axes.push(number(item).ok_or_else(wrong)?),
-        }
-    }
-    Ok(Axes(axes))
-}
-
-/// `\n`, `\t`, `\0` and `\\` as shells' printf has them; any other backslash stands for itself.
-fn parse_separator(text: &str) -> std::result::Result<String, String> {
-    let mut separator = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let escaped = match (c, chars.peek()) {
-            ('\\', Some('n')) => '\n',
-            ('\\', Some('t')) => '\t',
-            ('\\', Some('0')) => '\0',
-            ('\\', Some('\\')) => '\\',
-            _ => {
-                separator.push(c);
-                continue;
-            }
-        };
-        separator.push(escaped);
-        chars.next();
-    }
-    Ok(separator)
 }

@@ -16,7 +16,7 @@ mod item;
 mod names;
 mod natural;
 mod nodegroups;
-mod operations;
+mod options;
 mod output;
 mod parse;
 mod pattern;
