@@ -7,6 +7,9 @@ use std::io::{self, Read};
 /// In bytes. Some megabytes of remote output in a record are usual; /dev/zero is a slip.
 const LONGEST: usize = 256 << 20;
 
+/// So much is read before the length of a line is looked at, in bytes.
+const CHUNK: u64 = 1 << 20;
+
 /// What one line of input holds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item<'a> {
@@ -44,15 +47,16 @@ pub fn read_text(mut input: impl Read) -> Result<String, LineError> {
     let mut line_start = 0;
     loop {
         let start = bytes.len();
-        (&mut input).take(1 << 20).read_to_end(&mut bytes).map_err(LineError::Io)?;
-        if bytes.len() == start {
-            break;
-        }
+        let read = (&mut input).take(CHUNK).read_to_end(&mut bytes).map_err(LineError::Io)?;
         if let Some(newline) = bytes[start..].iter().rposition(|byte| *byte == b'\n') {
             line_start = start + newline + 1;
         }
         if bytes.len() - line_start > LONGEST {
             return Err(LineError::TooLong { line: line_of(&bytes[..line_start]) });
+        }
+        // To ask a terminal again after its end would take a second Ctrl-D.
+        if (read as u64) < CHUNK {
+            break;
         }
     }
     String::from_utf8(bytes).map_err(|error| {
@@ -118,6 +122,19 @@ mod tests {
             "line 2: broken JSON at column 8: EOF while parsing a value"
         );
         assert_eq!(read_text(&b"a\nb\xff\n"[..]).unwrap_err().to_string(), "line 2: not UTF-8");
+    }
+
+    #[test]
+    fn the_end_of_a_terminal_is_asked_for_once() {
+        struct Terminal(Vec<&'static [u8]>);
+        impl Read for Terminal {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let typed = self.0.pop().expect("a read beyond the end");
+                buffer[..typed.len()].copy_from_slice(typed);
+                Ok(typed.len())
+            }
+        }
+        assert_eq!(read_text(Terminal(vec![b"", b"web2\n", b"web1\n"])).unwrap(), "web1\nweb2\n");
     }
 
     #[test]
