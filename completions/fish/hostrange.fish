@@ -10,7 +10,7 @@ complete -c hostrange -s x -l exclude -d 'Leave out the hosts of EXPR, as ! does
 complete -c hostrange -s i -l intersect -d 'Keep only hosts that are also of EXPR, as & does. -x, -i and -X may be repeated, and apply to all arguments in the order given' -r
 complete -c hostrange -s X -l xor -d 'Take hosts that are of one side alone, as ^ does. -x, -i and -X may be repeated, and apply to all arguments in the order given' -r
 complete -c hostrange -s s -l separator -d 'Write names with SEP between them, in place of a line each. \\n, \\t and \\0 are understood: \\0 ends each name, for xargs -0' -r
-complete -c hostrange -l max -d 'Refuse to write more than N hosts. Without it there is no bound in a pipe or file, and 100000 on a terminal' -r
+complete -c hostrange -l max -d 'Refuse to write more than N hosts. Without it there is no bound in a pipe or file, and 100000 on a terminal or in a table' -r
 complete -c hostrange -s o -l output -d 'How to write the results: JSON lines, names (one a line) or a table. `auto` is JSON lines in a pipe or file, and on a terminal what suits the tool, mostly a table' -r -f -a "auto\t''
 json\t''
 names\t''

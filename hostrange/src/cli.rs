@@ -99,7 +99,8 @@ pub struct Args {
     #[arg(long)]
     pub fail_empty: bool,
 
-    /// Refuse to write more than N hosts. Without it there is no bound in a pipe or file, and 100000 on a terminal
+    /// Refuse to write more than N hosts. Without it there is no bound in a pipe or file, and 100000 on a terminal or in
+    /// a table
     #[arg(long, value_name = "N")]
     pub max: Option<u64>,
 
@@ -130,8 +131,11 @@ impl Args {
 const MOST_PICKED: u64 = 10_000_000;
 const MOST_PARTS: i64 = 1_000_000;
 
-/// More names than a terminal is meant for.
-const MOST_ON_TERMINAL: u64 = 100_000;
+/// The most operations that may nest: each takes some of the stack.
+const MOST_NESTED: usize = 300;
+
+/// More names than anybody looks at.
+const MOST_TO_LOOK_AT: u64 = 100_000;
 
 pub fn command() -> clap::Command {
     Args::command()
@@ -143,6 +147,9 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let groups = NodeGroups::from_env();
     let mut set = union(&input.sources, &groups)?;
     let is_input_empty = set.most() == BigUint::ZERO;
+    if args.operations.nested() > MOST_NESTED {
+        return Err(Failure::usage(format!("-i and -X are given more than {MOST_NESTED} times")));
+    }
     for ((operator, _), operand) in args.operations.0.iter().zip(&input.operands) {
         set = set.combine(*operator, union(std::slice::from_ref(operand), &groups)?);
     }
@@ -232,16 +239,20 @@ impl Chosen<'_> {
     }
 
     fn refuse_too_many(&self, args: &Args) -> Result<()> {
-        let on_terminal = io::stdout().is_terminal() && !args.fold;
-        let Some(most) = args.max.or(on_terminal.then_some(MOST_ON_TERMINAL)) else { return Ok(()) };
+        let place = match args.mode() {
+            _ if args.fold => None,
+            OutputMode::Table => Some("a table"),
+            _ => io::stdout().is_terminal().then_some("a terminal"),
+        };
+        let Some(most) = args.max.or(place.map(|_| MOST_TO_LOOK_AT)) else { return Ok(()) };
         let count = self.count();
         if count <= most.into() {
             return Ok(());
         }
-        Err(match args.max {
-            Some(_) => Failure::usage(format!("{count} hosts are more than --max {most}")),
-            None => Failure::usage(format!("{count} hosts are more than a terminal is for"))
-                .hint(format!("write to a file or pipe, or give --max {count}")),
+        Err(match (args.max, place) {
+            (None, Some(place)) => Failure::usage(format!("{count} hosts are more than {place} is for"))
+                .hint(format!("write names or JSON lines to a file or pipe, or give --max {count}")),
+            _ => Failure::usage(format!("{count} hosts are more than --max {most}")),
         })
     }
 

@@ -100,7 +100,7 @@ fn number_range(low: &str, high: &str, step: u64, segments: &mut Vec<Segment>) -
     if digits::compare(high, low) == Ordering::Less {
         return Err(format!("the range goes down: write {high}-{low}"));
     }
-    if high.len() != low.len() && high.starts_with('0') {
+    if high.len() != low.len() && high.len() > 1 && high.starts_with('0') {
         let width = low.len().max(high.len());
         let (low_value, high_value) = (bare(low), bare(high));
         return Err(format!(

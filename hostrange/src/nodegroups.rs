@@ -4,7 +4,7 @@
 mod files;
 
 use cerveza_manners::visible;
-use files::{Groups, Sections, flat_file, is_absent, joined, read_flat, read_ini, read_yaml, stock_file, wrong};
+use files::{Groups, Sections, flat_file, is_absent, read_flat, read_ini, read_yaml, stock_file, wrong};
 use indexmap::IndexMap;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
@@ -20,8 +20,9 @@ pub(crate) struct Definition {
     /// `all` or `*` where all of a source was asked for.
     pub group: String,
     pub file: PathBuf,
-    /// An expression, in which `@NAME` means a group of the same source. It may be empty.
-    pub text: String,
+    /// Expressions, several where all of a source was asked for, in which `@NAME` means a group of the same source.
+    /// They may be empty.
+    pub texts: Vec<String>,
 }
 
 /// Reads nothing before it is first asked, so that who uses no groups never hears of a broken file.
@@ -223,12 +224,12 @@ impl Catalogue {
         let source = self.sources.get(name).ok_or_else(|| self.no_source(name, group))?;
         let groups = source.groups.as_ref().map_err(String::clone)?;
         let known = if group == "*" { groups.get_key_value("all") } else { groups.get_key_value(group) };
-        let (group, text) = match known {
-            Some((group, text)) => (group.as_str(), text.clone()),
-            None if group == "*" => (group, joined(groups.iter().map(operand).collect())),
+        let (group, texts) = match known {
+            Some((group, text)) => (group.as_str(), vec![text.clone()]),
+            None if group == "*" => (group, groups.values().cloned().collect()),
             None => return Err(self.no_group(asked, name, source, group)),
         };
-        Ok(Definition { source: name.to_string(), group: group.to_string(), file: source.file.clone(), text })
+        Ok(Definition { source: name.to_string(), group: group.to_string(), file: source.file.clone(), texts })
     }
 
     fn no_group(&self, asked: Option<&str>, name: &str, source: &Source, group: &str) -> String {
@@ -260,11 +261,6 @@ impl Catalogue {
         let unread = self.unread.join("; ");
         if unread.is_empty() { unread } else { format!("; not read: {unread}") }
     }
-}
-
-/// What stands for a group among all of its source: an operation in one must not reach into the others.
-fn operand((group, text): (&String, &String)) -> String {
-    if text.contains(['!', '&', '^']) { format!("@{group}") } else { text.clone() }
 }
 
 fn flat_source(file: PathBuf) -> Source {
@@ -320,7 +316,7 @@ mod tests {
 
     fn text(top: &TempDir, source: &str, group: &str) -> String {
         let found = find(top, source, group).unwrap();
-        format!("{}:{}={}", found.source, found.group, found.text)
+        format!("{}:{}={}", found.source, found.group, found.texts.join(" | "))
     }
 
     fn stock() -> TempDir {
@@ -366,8 +362,8 @@ mod tests {
     fn all_of_a_source_is_its_group_all_or_else_every_group() {
         let top = stock();
         assert_eq!(text(&top, "racks", "*"), "racks:all=@r[1-2]");
-        assert_eq!(text(&top, "cpu", "*"), "cpu:*=@racks:r1,@op,c\nd");
-        assert_eq!(text(&top, "", "*"), "local:*=n0,@web");
+        assert_eq!(text(&top, "cpu", "*"), "cpu:*=@racks:r1 | a&b | c\nd");
+        assert_eq!(text(&top, "", "*"), "local:*=n0 | n1 n2,n[3-4]!n3");
     }
 
     #[test]

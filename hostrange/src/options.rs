@@ -8,6 +8,13 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 #[derive(Clone, Debug, Default)]
 pub struct Operations(pub(crate) Vec<(Operator, String)>);
 
+impl Operations {
+    /// How many of them nest: hosts that are left out are joined.
+    pub(crate) fn nested(&self) -> usize {
+        self.0.iter().filter(|(operator, _)| *operator != Operator::Difference).count()
+    }
+}
+
 const OPTIONS: [(&str, char, Operator, &str); 3] = [
     ("exclude", 'x', Operator::Difference, "Leave out the hosts of EXPR, as ! does"),
     ("intersect", 'i', Operator::Intersection, "Keep only hosts that are also of EXPR, as & does"),
@@ -89,6 +96,9 @@ pub(crate) fn parse_separator(text: &str) -> Result<String, String> {
         };
         separator.push(escaped);
         chars.next();
+    }
+    if separator.is_empty() {
+        return Err("an empty separator would run names together".to_string());
     }
     Ok(separator)
 }

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 /// Parses an expression. Of no word at all it is an error: nobody asks for no host.
 pub(crate) fn parse<'a>(expression: &'a str, groups: &NodeGroups) -> Result<HostSet<'a>, ExprError> {
-    Parser { text: expression, at: 0, groups, within: &[] }.all()
+    Parser { text: expression, at: 0, groups, within: &[], nested: 0 }.all()
 }
 
 /// Whether a host name of an expression may hold `c`. Blanks and commas separate; brackets group; the characters that
@@ -32,6 +32,12 @@ pub(crate) fn is_plain_name(text: &str) -> bool {
 /// The deepest that parentheses may nest, and node groups: beyond it is a slip, and the stack is finite.
 const DEEPEST: usize = 50;
 
+/// The most operations that may nest: each takes some of the stack.
+const MOST_NESTED: usize = 300;
+
+/// The most digits of all groups of a word together: far more than a host name can have.
+const MOST_DIGITS: usize = 1000;
+
 /// The most groups in one word: it cannot have as many and stay a host name.
 const MOST_GROUPS: usize = 100;
 
@@ -47,6 +53,8 @@ struct Parser<'a, 'g> {
     groups: &'g NodeGroups,
     /// The node groups in whose text this is, the innermost last.
     within: &'g [Group],
+    /// How many operations stand within others.
+    nested: usize,
 }
 
 impl<'a> Parser<'a, '_> {
@@ -121,6 +129,10 @@ impl<'a> Parser<'a, '_> {
                 return Err(self.error(span, why));
             }
             let right = self.operand(depth)?;
+            self.nested += usize::from(operator != Operator::Difference || !left.is_difference());
+            if self.nested > MOST_NESTED {
+                return Err(self.error(span, "too many operations in one expression"));
+            }
             set = Some(left.combine(operator, right));
         }
         match set {
@@ -188,7 +200,11 @@ impl<'a> Parser<'a, '_> {
         if text_start < self.at {
             parts.push(Part::Text(self.text[text_start..self.at].into()));
         }
-        Ok(Word::Pattern(Box::new(Pattern::new(parts))))
+        let pattern = Pattern::new(parts);
+        if pattern.brackets().filter_map(|bracket| bracket.lengths().last()).sum::<usize>() > MOST_DIGITS {
+            return Err(self.error(start..self.at, "too many digits in one name"));
+        }
+        Ok(Word::Pattern(Box::new(pattern)))
     }
 
     fn bracket(&mut self) -> Result<Bracket, ExprError> {
@@ -270,15 +286,16 @@ impl<'a> Parser<'a, '_> {
         if within.len() > DEEPEST {
             return Err("node groups nest too deep".to_string());
         }
-        if found.text.trim().is_empty() {
-            return Ok(HostSet::words(Vec::new()));
+        let mut set = HostSet::words(Vec::new());
+        for text in found.texts.iter().filter(|text| !text.trim().is_empty()) {
+            let parser = Parser { text, at: 0, groups: self.groups, within: &within, nested: 0 };
+            let hosts = parser.all().map_err(|error| {
+                let (file, wrong) = (found.file.display(), &error.expression[error.span.clone()]);
+                format!("@{name}, in {file}: at '{wrong}': {}", error.why)
+            })?;
+            set = set.or(hosts.into_owned());
         }
-        let parser = Parser { text: &found.text, at: 0, groups: self.groups, within: &within };
-        let set = parser.all().map_err(|error| {
-            let (file, text) = (found.file.display(), &error.expression[error.span.clone()]);
-            format!("@{name}, in {file}: at '{text}': {}", error.why)
-        })?;
-        Ok(set.into_owned())
+        Ok(set)
     }
 }
 
@@ -338,6 +355,7 @@ mod tests {
         assert_eq!(expanded("n[8-10]"), ["n8", "n9", "n10"]);
         assert_eq!(expanded("n[001-3]"), ["n001", "n002", "n003"]);
         assert_eq!(expanded("n[98-101]").last().unwrap(), "n101");
+        assert_eq!(expanded("n[00-0]"), ["n00"]);
         assert_eq!(expanded("n[00]"), ["n00"]);
         assert_eq!(expanded("[0-10/5,01:07:3]"), ["0", "5", "10", "01", "04", "07"]);
     }
@@ -396,6 +414,9 @@ mod tests {
         assert_eq!(why(&format!("n[{}1]", "0".repeat(70_000))), "a number of more than 255 digits");
         assert_eq!(why(&format!("n[1-{}1]", "0".repeat(70_000))), "a number of more than 255 digits");
         assert_eq!(why(&"[1-2]".repeat(101)), "too many groups in one name");
+        assert_eq!(why(&format!("[0-{}]", "9".repeat(250)).repeat(5)), "too many digits in one name");
+        assert_eq!(why(&format!("a{}", "&a!b".repeat(400))), "too many operations in one expression");
+        assert_eq!(expanded(&format!("a{}", "!b".repeat(100_000))), ["a"]);
         assert_eq!(why("web1;reboot"), "a host name has no ';' in it");
         assert_eq!(why("$(reboot)"), "a host name has no '$' in it");
         assert_eq!(why("-oProxyCommand=x"), "a host name does not begin with '-' (to leave hosts out: ! or -x)");
@@ -436,6 +457,7 @@ mod tests {
         assert_eq!(hosts("x,@most!web3"), "x web1 db1 db2 db3");
         assert_eq!(hosts("x!@db[1-2]"), "x");
         assert_eq!(hosts("a&@none"), "");
+        assert!(hosts("@*").contains("a node group contains itself"), "{}", hosts("@*"));
         assert!(hosts("@a").ends_with("a node group contains itself: @roles:a, @roles:b, @roles:a"), "{}", hosts("@a"));
         assert_eq!(hosts("@bad"), "@bad, in /groups.d/roles.yaml: at '[1-': [ is not closed by ]");
         assert_eq!(hosts("@"), "a group's name is missing after @");

@@ -25,10 +25,11 @@ pub(crate) struct Place {
 
 impl Pattern {
     pub fn new(parts: Vec<Part>) -> Pattern {
-        // Two ways to one name need a bracket whose strings differ in length, and something after it into which a longer
-        // string can run.
+        // Two ways to one name need two brackets whose strings differ in length, and after the first of them something
+        // into which a longer string can run.
+        let varies = |part: &Part| matches!(part, Part::Bracket(bracket) if bracket.lengths().nth(1).is_some());
         let runs_on = |at: usize, bracket: &Bracket| match parts.get(at + 1) {
-            _ if bracket.lengths().nth(1).is_none() => false,
+            _ if !varies(&parts[at]) || !parts[at + 1..].iter().any(varies) => false,
             None => false,
             Some(Part::Text(text)) => bracket.has_like(text.as_bytes()[0]),
             Some(Part::Bracket(_)) => true,

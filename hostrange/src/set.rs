@@ -110,8 +110,19 @@ impl<'a> HostSet<'a> {
         }
     }
 
+    pub fn is_difference(&self) -> bool {
+        matches!(self, HostSet::Operation(Operator::Difference, _))
+    }
+
+    /// `A!B!C` is `A!(B,C)`: what is left out one after another does not nest.
     pub fn combine(self, operator: Operator, other: HostSet<'a>) -> HostSet<'a> {
-        HostSet::Operation(operator, Box::new([self, other]))
+        match (self, operator) {
+            (HostSet::Operation(Operator::Difference, sides), Operator::Difference) => {
+                let [left, right] = *sides;
+                HostSet::Operation(operator, Box::new([left, right.or(other)]))
+            }
+            (left, operator) => HostSet::Operation(operator, Box::new([left, other])),
+        }
     }
 
     /// Whether the set has the host of this name.
