@@ -60,7 +60,7 @@ fn a_terminal_gets_names_and_not_by_the_million() {
     };
     assert_eq!(shown("'n[1-2]'"), (0, "n1\nn2\n".to_string()));
     let many = "hostrange: 100001 hosts are more than a terminal is for\n\
-                hostrange: write to a file or pipe, or give --max 100001\n";
+                hostrange: write names or JSON lines to a file or pipe, or give --max 100001\n";
     assert_eq!(shown("'n[1-100001]'"), (2, many.to_string()));
     assert_eq!(shown("-1 --max 100001 'n[1-100001]' | tail -n 1"), (0, "n100001\n".to_string()));
     assert_eq!(shown("--fold 'n[1-100001]'"), (0, "n[1-100001]\n".to_string()));
