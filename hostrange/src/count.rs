@@ -13,7 +13,7 @@ use hashbrown::{HashMap, HashSet};
 use num_bigint::BigUint;
 use std::collections::BTreeMap;
 
-/// The most states of one length of names. Beyond it, expanding is as quick.
+/// The most states of one length of names. Beyond it names are counted one by one.
 const MOST_STATES: usize = 200_000;
 
 impl HostSet<'_> {

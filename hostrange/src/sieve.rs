@@ -1,7 +1,7 @@
 //! Lets through the hosts that other sets have, or have not.
 //!
 //! Of a pattern with many names the automaton tells how many stay: if none or all do, none is looked at, else either half
-//! is asked for again. So `n[1-999999999999]!n[5-7]` is two long runs, and what is left out takes no time.
+//! is asked for again. So `n[1-999999999999]!n[5-7]` is two long runs.
 
 use crate::count::Automaton;
 use crate::names::Names;
