@@ -1,8 +1,9 @@
 //! The command line of `ec2-ls`.
 
 use crate::query::Query;
+use crate::user_data::{self, UserData};
 use cerveza_ec2::{Ec2, RegionArgs, block_on};
-use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool};
+use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, ProgressArgs, RecordWriter, Result, Status, Tool};
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
 use futures_util::future::join_all;
@@ -27,6 +28,11 @@ pub struct Args {
     #[arg(short, long, value_name = "STATE", value_delimiter = ',', value_parser = STATES, hide_possible_values = true)]
     pub state: Vec<String>,
 
+    /// Ask also for the user-data of each instance, and write it, in base64, under `user_data`. It may hold secrets; a
+    /// table shows its size alone
+    #[arg(long)]
+    pub user_data: bool,
+
     /// Exit with 1 when nothing is found
     #[arg(long)]
     pub fail_empty: bool,
@@ -36,11 +42,15 @@ pub struct Args {
 
     #[command(flatten)]
     pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 const STATES: [&str; 7] = ["pending", "running", "stopping", "stopped", "shutting-down", "terminated", "all"];
 
-const COLUMNS: [Column; 7] = [
+/// The last is for --user-data.
+const COLUMNS: [Column; 8] = [
     Column { header: "HOST", key: "host" },
     Column { header: "INSTANCE", key: "instance_id" },
     Column { header: "STATE", key: "state" },
@@ -48,6 +58,7 @@ const COLUMNS: [Column; 7] = [
     Column { header: "ZONE", key: "zone" },
     Column { header: "PRIVATE IP", key: "private_ip" },
     Column { header: "PUBLIC IP", key: "public_ip" },
+    Column { header: "USER DATA", key: "user_data" },
 ];
 
 pub fn command() -> clap::Command {
@@ -60,24 +71,46 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let states = if all { &["all".to_string()] } else { args.state.as_slice() };
     warn_of_globbed(&args.words, tool);
     let query = Query::new(&args.words, states, io::stdin().lock())?;
-    let answer = block_on(search(&args.region, &query))??;
+    let answer = block_on(search(args, &query))??;
     let status = say(args, tool, &query, &answer);
-    let mut writer = RecordWriter::stdout(args.output.mode(OutputMode::Table), &COLUMNS);
-    let written = answer.found.into_iter().try_for_each(|found| writer.write(&query.answer(found)));
+    let mode = args.output.mode(OutputMode::Table);
+    let columns = if args.user_data { &COLUMNS } else { &COLUMNS[..COLUMNS.len() - 1] };
+    let mut writer = RecordWriter::stdout(mode, columns);
+    let written = answer.found.into_iter().try_for_each(|found| {
+        let read = found.str("instance_id").and_then(|id| answer.user_data.get(&id));
+        let mut record = query.answer(found);
+        if let Some(read) = read {
+            user_data::put(&mut record, read);
+        }
+        if mode == OutputMode::Table {
+            user_data::put_size(&mut record);
+        }
+        writer.write(&record)
+    });
     match written.and_then(|()| writer.finish()) {
         Err(failure) if !failure.is_closed_pipe() => Err(failure),
         _ => Ok(status),
     }
 }
 
-/// What was found, by name, and the regions that did not answer.
+/// What was found, by name, its user-data where that was asked for, and the regions that did not answer.
 struct Answer {
     found: Vec<Record>,
+    user_data: UserData,
     failures: Vec<Failure>,
 }
 
-/// Where a region did not answer, what is not found is unknown: nothing is said of it.
 fn say(args: &Args, tool: &Tool, query: &Query, answer: &Answer) -> Status {
+    let status = say_found(args, tool, query, answer);
+    user_data::say_unread(tool, &answer.found, &answer.user_data);
+    match answer.user_data.values().any(Result::is_err) {
+        true => status.max(Status::Unreached),
+        false => status,
+    }
+}
+
+/// Where a region did not answer, what is not found is unknown: nothing is said of it.
+fn say_found(args: &Args, tool: &Tool, query: &Query, answer: &Answer) -> Status {
     if !answer.failures.is_empty() {
         answer.failures.iter().for_each(|failure| tool.failure(failure));
         return Status::Unreached;
@@ -98,8 +131,8 @@ fn say(args: &Args, tool: &Tool, query: &Query, answer: &Answer) -> Status {
 }
 
 /// Asks all regions at once. Where none of them answers there is nothing to write: an error.
-async fn search(args: &RegionArgs, query: &Query) -> Result<Answer> {
-    let ec2 = &Ec2::connect(args).await?;
+async fn search(args: &Args, query: &Query) -> Result<Answer> {
+    let ec2 = &Ec2::connect(&args.region).await?;
     let mut regions: BTreeSet<String> = query.regions().collect();
     if query.is_anywhere() {
         regions.extend(ec2.regions()?.iter().cloned());
@@ -123,7 +156,27 @@ async fn search(args: &RegionArgs, query: &Query) -> Result<Answer> {
     }
     let mut found: Vec<Record> = answered.into_iter().flatten().flatten().collect();
     sort(&mut found);
-    Ok(Answer { found, failures })
+    let user_data = match args.user_data {
+        true => read_user_data(ec2, &args.progress, &found).await?,
+        false => UserData::new(),
+    };
+    Ok(Answer { found, user_data, failures })
+}
+
+/// A terminated instance has none any more, and is not asked for it.
+async fn read_user_data(ec2: &Ec2, progress: &ProgressArgs, found: &[Record]) -> Result<UserData> {
+    let place = |record: &Record| Some((record.str("region")?, record.str("instance_id")?));
+    let is_gone = |record: &&Record| record.str("state").as_deref() == Some("terminated");
+    let (gone, there): (Vec<&Record>, Vec<&Record>) = found.iter().partition(is_gone);
+    let there: Vec<_> = there.into_iter().filter_map(place).collect();
+    let bar = progress.bar(there.len() as u64, "reading user-data");
+    let mut user_data = tokio::select! {
+        read = ec2.user_data(&there, || bar.inc(1)) => read,
+        interrupted = ec2.interrupted() => return Err(interrupted),
+    };
+    bar.finish_and_clear();
+    user_data.extend(gone.into_iter().filter_map(place).map(|(_, id)| (id, Ok(None))));
+    Ok(user_data)
 }
 
 /// By name as people count, each instance once though it may match by name and by id.

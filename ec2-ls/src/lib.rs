@@ -2,5 +2,6 @@
 
 mod cli;
 mod query;
+mod user_data;
 
 pub use cli::{Args, command, run};

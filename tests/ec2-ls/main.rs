@@ -1,7 +1,10 @@
 //! `ec2-ls` against the EC2 stand-in.
 
-use kit::fake_ec2::instances as instances_of;
-use kit::{FakeEc2, Moto, REGION, Reply, Sandbox};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use kit::fake_ec2::{instances as instances_of, user_data as user_data_of};
+use kit::{FakeEc2, Moto, REGION, Reply, Sandbox, element};
+use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// Launches hosts by direct calls: ec2-ls is tested alone.
@@ -202,6 +205,126 @@ fn a_credential_process_that_hangs_is_given_up_and_ctrl_c_is_obeyed() {
     let mut sandbox = moto.sandbox();
     sandbox.env("AWS_ENDPOINT_URL", &silent.endpoint);
     let run = sandbox.sh("timeout --preserve-status -s INT 2 ec2-ls").exits(130);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "ec2-ls: interrupted\n"));
+}
+
+/// Launches a host in a region's default VPC, with this user-data.
+fn launch_with(moto: &Moto, region: &str, host: &str, user_data: Option<&str>) {
+    let image = element(&moto.call_in(region, &[("Action", "DescribeImages")]), "imageId");
+    let base = [("Action", "RunInstances"), ("ImageId", &image), ("InstanceType", "m5.large")];
+    let count = [("MinCount", "1"), ("MaxCount", "1"), ("TagSpecification.1.ResourceType", "instance")];
+    let tag = [("TagSpecification.1.Tag.1.Key", "Name"), ("TagSpecification.1.Tag.1.Value", host)];
+    let user_data: Vec<_> = user_data.map(|base64| ("UserData", base64)).into_iter().collect();
+    moto.call_in(region, &[base.as_slice(), &count, &tag, &user_data].concat());
+}
+
+#[test]
+fn user_data_comes_back_as_it_was_given_from_every_region() {
+    let moto = Moto::shared();
+    let bytes: Vec<u8> = (0..16_384).map(|number| (number * 31 % 251) as u8).collect();
+    let (most, text) = (BASE64_STANDARD.encode(bytes), BASE64_STANDARD.encode("#!/bin/sh\necho é\n"));
+    launch_with(moto, REGION, "ud1", Some(&most));
+    launch_with(moto, REGION, "ud2", None);
+    launch_with(moto, "us-west-2", "ud3", Some(&text));
+    launch_with(moto, REGION, "ud4", Some(&text));
+    let sandbox = moto.sandbox();
+    sandbox.run("ec2-power", &["terminate", "--yes", "ud4"], "").exits(0);
+
+    let args = ["-r", "us-east-1,us-west-2", "--user-data", "-s", "all", "ud[1-4]"];
+    let run = sandbox.run("ec2-ls", &args, "").exits(0);
+    let user_data: Vec<_> = run.records().iter().map(|record| record["user_data"].clone()).collect();
+    assert_eq!(user_data, [json!(most), json!(null), json!(text), json!(null)]);
+    assert!(run.records()[1].as_object().unwrap().contains_key("user_data"), "{}", run.stdout);
+    assert_eq!(run.stderr, "");
+    let asked_for_nothing = sandbox.run("ec2-ls", &["ud1"], "").exits(0);
+    assert_eq!(asked_for_nothing.records()[0].get("user_data"), None);
+
+    // What an older record says is replaced.
+    let old = format!("{{\"host\":\"ud2\",\"user_data\":\"{text}\",\"error\":\"old\"}}\n");
+    let run = sandbox.run("ec2-ls", &["--user-data", "-"], old).exits(0);
+    assert!(run.stdout.starts_with("{\"host\":\"ud2\",\"user_data\":null,\"instance_id\""), "{}", run.stdout);
+
+    // A table is for a terminal: sizes, no secrets.
+    let run = sandbox.run("ec2-ls", &[args.as_slice(), &["-o", "table"]].concat(), "").exits(0);
+    let last = |line: &str| line.split_whitespace().last().unwrap().to_string();
+    assert_eq!(run.stdout.lines().skip(1).map(last).collect::<Vec<_>>(), ["16384", "-", "18", "-"]);
+}
+
+#[test]
+fn what_a_host_was_launched_with_launches_another() {
+    let moto = Moto::shared();
+    let sandbox = moto.sandbox();
+    let text = BASE64_STANDARD.encode("#!/bin/sh\n");
+    launch_with(moto, REGION, "origin1", Some(&text));
+    launch_with(moto, REGION, "origin2", None);
+    let copy = "ec2-ls --user-data origin[1-2] | jq -c '{host: (\"copy-\" + .host), user_data}' |
+        ec2-launch --profile MySQL | ec2-ls --user-data - | jq .user_data";
+    assert_eq!(sandbox.sh(copy).exits(0).stdout, format!("\"{text}\"\nnull\n"));
+}
+
+/// The instance that a request asks for the user-data of; none where it asks for another thing.
+fn asked_for(request: &str) -> Option<&str> {
+    assert!(request.contains("Action=DescribeInstances&") || request.contains("Attribute=userData"), "{request}");
+    request.split('&').find_map(|parameter| parameter.strip_prefix("InstanceId="))
+}
+
+const THREE: [(&str, &str, &str); 3] = [("i-1", "w1", "running"), ("i-2", "w2", "stopped"), ("i-3", "w3", "running")];
+
+#[test]
+fn a_host_whose_user_data_cannot_be_read_has_an_error_and_the_others_are_whole() {
+    let ec2 = FakeEc2::start(|request| match asked_for(request) {
+        None => instances_of(&THREE, None),
+        Some("i-2") => Reply::Error("InvalidInstanceID.NotFound", "The instance ID 'i-2' does not exist".to_string()),
+        Some(_) => user_data_of(Some("c2VjcmV0")),
+    });
+    let mut sandbox = Moto::shared().sandbox();
+    sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
+    let run = sandbox.run("ec2-ls", &["--user-data"], "").exits(3);
+    let why =
+        "DescribeInstanceAttribute in us-east-1: InvalidInstanceID.NotFound: The instance ID 'i-2' does not exist";
+    assert_eq!(run.stderr, format!("ec2-ls: w2: {why}\n"));
+    let records = run.records();
+    let (user_data, why) = (json!("c2VjcmV0"), json!(why));
+    let told = |at: usize| (records[at].get("user_data"), records[at].get("error"));
+    assert_eq!([told(0), told(1), told(2)], [(Some(&user_data), None), (None, Some(&why)), (Some(&user_data), None)]);
+}
+
+#[test]
+fn a_permission_that_is_missing_is_said_once() {
+    let ec2 = FakeEc2::start(|request| match asked_for(request) {
+        None => instances_of(&THREE, None),
+        Some(id) => Reply::Error("UnauthorizedOperation", format!("You may not: instance/{id}")),
+    });
+    let mut sandbox = Moto::shared().sandbox();
+    sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
+    let run = sandbox.run("ec2-ls", &["--user-data"], "").exits(3);
+    assert_eq!(
+        run.stderr,
+        "ec2-ls: w1: DescribeInstanceAttribute in us-east-1: UnauthorizedOperation: You may not: instance/i-1\n\
+         ec2-ls: it takes the permission ec2:DescribeInstanceAttribute\n\
+         ec2-ls: the same of 2 more: w[2-3]\n"
+    );
+    assert_eq!(run.records().iter().filter(|record| record["error"].is_string()).count(), 3);
+}
+
+#[test]
+fn a_region_that_goes_silent_within_user_data_is_given_up_and_ctrl_c_is_obeyed() {
+    let list = || {
+        let ids: Vec<String> = (0..60).map(|number| format!("i-{number}")).collect();
+        let instances: Vec<_> = ids.iter().map(|id| (id.as_str(), id.as_str(), "running")).collect();
+        instances_of(&instances, None)
+    };
+    let ec2 = FakeEc2::start(move |request| asked_for(request).map_or_else(list, |_| Reply::HangUp));
+    let mut sandbox = Moto::shared().sandbox();
+    sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
+    let run = sandbox.run("ec2-ls", &["--user-data"], "").exits(3);
+    assert_eq!(run.records().len(), 60);
+    // The retries of those that were under way, not of all 60.
+    assert!(ec2.requests().len() < 100, "{}", ec2.requests().len());
+
+    let ec2 = FakeEc2::start(move |request| asked_for(request).map_or_else(list, |_| Reply::Silence));
+    sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
+    let run = sandbox.sh("timeout --preserve-status -s INT 2 ec2-ls --user-data").exits(130);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "ec2-ls: interrupted\n"));
 }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 /// What becomes of a request.
 pub enum Reply {
     Xml(String),
+    /// An error of EC2's: its code and message.
+    Error(&'static str, String),
     /// The connection is closed without an answer.
     HangUp,
     /// Nothing is ever said.
@@ -50,11 +52,18 @@ fn serve(client: TcpStream, seen: &Mutex<Vec<String>>, reply: &dyn Fn(&str) -> R
     match reply(&body) {
         Reply::HangUp => {}
         Reply::Silence => std::thread::sleep(Duration::from_secs(600)),
-        Reply::Xml(xml) => {
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close";
-            let _ = write!(client.get_mut(), "{head}\r\nContent-Length: {}\r\n\r\n{xml}", xml.len());
+        Reply::Xml(xml) => answer(client.get_mut(), "200 OK", &xml),
+        Reply::Error(code, message) => {
+            let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+            let xml = format!("<Response><Errors>{error}</Errors><RequestID>r</RequestID></Response>");
+            answer(client.get_mut(), "400 Bad Request", &xml);
         }
     }
+}
+
+fn answer(client: &mut impl Write, status: &str, xml: &str) {
+    let head = format!("HTTP/1.1 {status}\r\nContent-Type: text/xml\r\nConnection: close");
+    let _ = write!(client, "{head}\r\nContent-Length: {}\r\n\r\n{xml}", xml.len());
 }
 
 /// The body of one request; none where the client went away.
@@ -89,5 +98,14 @@ pub fn instances(instances: &[(&str, &str, &str)], next_token: Option<&str>) -> 
         "<DescribeInstancesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><reservationSet><item>\
          <reservationId>r-1</reservationId><ownerId>123456789012</ownerId><instancesSet>{items}</instancesSet></item>\
          </reservationSet>{token}</DescribeInstancesResponse>"
+    ))
+}
+
+/// An answer to DescribeInstanceAttribute with this user-data, in base64; without any for `None`.
+pub fn user_data(base64: Option<&str>) -> Reply {
+    let value = base64.map(|base64| format!("<value>{base64}</value>")).unwrap_or_default();
+    Reply::Xml(format!(
+        "<DescribeInstanceAttributeResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><userData>{value}\
+         </userData></DescribeInstanceAttributeResponse>"
     ))
 }

@@ -97,6 +97,11 @@ impl Moto {
 
     /// One call of the EC2 query API, for what the tools have no command for. Gives the XML of the answer.
     pub fn call(&self, parameters: &[(&str, &str)]) -> String {
+        self.call_in(REGION, parameters)
+    }
+
+    /// [`Moto::call`] in another region.
+    pub fn call_in(&self, region: &str, parameters: &[(&str, &str)]) -> String {
         let encode = |text: &str| -> String {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
             text.bytes()
@@ -106,13 +111,13 @@ impl Moto {
         let pairs: Vec<_> = parameters.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect();
         let body = format!("{}&Version=2016-11-15", pairs.join("&"));
         let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential=testing/20260101/{REGION}/ec2/aws4_request, SignedHeaders=host, Signature=0"
+            "AWS4-HMAC-SHA256 Credential=testing/20260101/{region}/ec2/aws4_request, SignedHeaders=host, Signature=0"
         );
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the stand-in listens");
         stream.set_read_timeout(Some(START)).expect("a timeout");
         write!(
             stream,
-            "POST / HTTP/1.0\r\nHost: ec2.{REGION}.amazonaws.com\r\nAuthorization: {authorization}\r\n\
+            "POST / HTTP/1.0\r\nHost: ec2.{region}.amazonaws.com\r\nAuthorization: {authorization}\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         )

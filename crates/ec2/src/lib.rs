@@ -15,6 +15,7 @@ mod locate;
 mod network;
 mod report;
 mod tags;
+mod user_data;
 mod wait;
 
 pub use acted::{Acted, NO_ACTION};

@@ -12,6 +12,6 @@ pub use duration::parse_duration;
 pub use failure::{Failure, Result};
 pub use output::{Format, OutputArgs, OutputMode, RecordWriter, json_line};
 pub use status::Status;
-pub use table::Column;
+pub use table::{Column, table};
 pub use tool::{ProgressArgs, Tool, main};
 pub use visible::visible;

@@ -1,6 +1,6 @@
 //! Output modes: a table where people look, JSON lines where programs read.
 
-use crate::table::{Column, table};
+use crate::table::{Column, record_table};
 use crate::visible::is_hidden;
 use crate::{Failure, Result, visible};
 use cerveza_record::Record;
@@ -96,7 +96,7 @@ impl<W: Write> RecordWriter<W> {
     /// Writes the table, if that is the mode, and flushes. Nothing is on its way before this returned.
     pub fn finish(mut self) -> Result<()> {
         if self.mode == OutputMode::Table && !self.rows.is_empty() {
-            let text = table(self.columns, &self.rows);
+            let text = record_table(self.columns, &self.rows);
             self.out.write_all(text.as_bytes()).map_err(|error| Failure::stdout(&error))?;
         }
         self.flush()

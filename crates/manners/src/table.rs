@@ -11,13 +11,20 @@ pub struct Column {
     pub key: &'static str,
 }
 
-/// A table of the records with one line a record, columns aligned by two blanks, and no colour.
-pub(crate) fn table(columns: &[Column], records: &[Record]) -> String {
+/// A table of the records.
+pub(crate) fn record_table(columns: &[Column], records: &[Record]) -> String {
+    let cells = |record: &Record| columns.iter().map(|column| record.get(column.key)).collect();
+    let headers: Vec<&str> = columns.iter().map(|column| column.header).collect();
+    table(&headers, records.iter().map(cells))
+}
+
+/// A table with one line a row, columns aligned by two blanks, and no colour.
+pub fn table(headers: &[&str], rows: impl Iterator<Item = Vec<Option<Value>>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(columns.iter().map(|column| column.header));
-    for record in records {
-        table.add_row(columns.iter().map(|column| cell(record.get(column.key))));
+    table.set_header(headers.iter().copied());
+    for row in rows {
+        table.add_row(row.into_iter().map(cell));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -70,7 +77,7 @@ mod tests {
             [r#"{"host":"web1","state":"running","tags":{"role":"web","n":1}}"#, r#"{"host":"a-longer-name"}"#]
                 .map(|line| Record::parse(line).unwrap());
         assert_eq!(
-            table(&COLUMNS, &records),
+            record_table(&COLUMNS, &records),
             "HOST           STATE    TAGS\n\
              web1           running  role=web n=1\n\
              a-longer-name  -        -\n"
@@ -80,6 +87,6 @@ mod tests {
     #[test]
     fn a_hostile_tag_keeps_to_its_line() {
         let record = Record::parse(r#"{"host":"x\ny","tags":{"a":"\u001b[2J"}}"#).unwrap();
-        assert_eq!(table(&COLUMNS, &[record]), "HOST  STATE  TAGS\nx\\ny  -      a=\\u{1b}[2J\n");
+        assert_eq!(record_table(&COLUMNS, &[record]), "HOST  STATE  TAGS\nx\\ny  -      a=\\u{1b}[2J\n");
     }
 }
