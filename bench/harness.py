@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,11 +71,14 @@ class Text:
 @dataclass(frozen=True)
 class Command:
     argv: list[str]
-    prints: Text
+    # What it prints, or a look at it that raises `Failed`: where right output comes in many forms.
+    prints: Text | Callable[[bytes], None]
     stdin: str = "/dev/null"
     label: str = ""
     # Whether it also runs into a pipe, where the others do.
     piped: bool = True
+    # How many it does of what `compare` counts `per`.
+    number: int = 1
 
 
 @dataclass
@@ -95,6 +98,10 @@ class Row:
     def wall(self) -> float:
         return statistics.median(self.walls)
 
+    @property
+    def each(self) -> float:
+        return self.wall / self.command.number
+
     def attempt(self, step, *args):
         """Takes a step, unless one has failed."""
         if not self.failed:
@@ -105,10 +112,12 @@ class Row:
                 failures.append(f"{self.name}: {failed}")
 
 
-def compare(title: str, commands: list[Command], file: str = "", runs: int = RUNS, notes: Iterable[str] = ()):
+def compare(title: str, commands: list[Command], file: str = "", runs: int = RUNS, notes: Iterable[str] = (),
+            per: str = ""):
     """Prints what the commands take. The first is the one that the others are compared with.
 
-    With a `file`, which holds what they print, they also run into a pipe, next to a `cat` of it.
+    With a `file`, which holds what they print, they also run into a pipe, next to a `cat` of it. With `per`, as in
+    "host", they are compared by what each of their `number` takes.
     """
     notes = [*notes]
     rows = []
@@ -118,7 +127,7 @@ def compare(title: str, commands: list[Command], file: str = "", runs: int = RUN
             rows[-1].attempt(check)
         else:
             notes.append(f"left out: {command.argv[0]} is not installed")
-    table(f"{title}, to /dev/null" if file else title, rows, False, runs, notes)
+    table(f"{title}, to /dev/null" if file else title, rows, False, runs, notes, per)
     if file:
         rows = [Row(row.command, row.failed) for row in rows if row.command.piped]
         rows.append(Row(Command(["cat", file], commands[0].prints, label="cat FILE")))
@@ -128,24 +137,33 @@ def compare(title: str, commands: list[Command], file: str = "", runs: int = RUN
 
 
 def check(row: Row):
-    text, status = printed(row.command.argv, row.command.stdin)
+    prints = row.command.prints
+    read = Text.of if isinstance(prints, Text) else b"".join
+    got, status = output_of(row.command.argv, row.command.stdin, read)
     if status:
         raise Failed(f"exit status {status}")
-    if text != row.command.prints:
-        raise Failed(f"printed {text}; should have printed {row.command.prints}")
+    if not isinstance(prints, Text):
+        prints(got)
+    elif got != prints:
+        raise Failed(f"printed {got}; should have printed {prints}")
 
 
 def printed(argv: list[str], stdin: str = "/dev/null") -> tuple[Text, int]:
     """What a command prints, and its exit status."""
+    return output_of(argv, stdin, Text.of)
+
+
+def output_of(argv: list[str], stdin: str, read: Callable):
+    """What `read` makes of a command's output, and its exit status."""
     reader, writer = os.pipe()
     with open(reader, "rb", buffering=0) as output:
         with open(stdin, "rb") as source, open(writer, "wb"):
             pid = start(argv, source.fileno(), writer)
-        text = Text.of(iter(lambda: output.read(1 << 20), b""))
-    return text, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        got = read(iter(lambda: output.read(1 << 20), b""))
+    return got, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def table(title: str, rows: list[Row], piped: bool, runs: int, notes: list[str]):
+def table(title: str, rows: list[Row], piped: bool, runs: int, notes: list[str], per: str = ""):
     for row in rows:
         row.attempt(first_run, piped, runs)
     # In turn, so that a machine that is busy for a while is so for all of them.
@@ -155,16 +173,23 @@ def table(title: str, rows: list[Row], piped: bool, runs: int, notes: list[str])
                 row.attempt(next_run, piped)
 
     subject = rows[0]
-    lines = [("command", "wall", "min", "cpu", "peak", "runs", f"{subject.command.argv[0]} is")]
+    each = [f"a {per}"] if per else []
+    lines = [("command", "wall", "min", "cpu", "peak", "runs", *each, f"{subject.command.argv[0]} is")]
     for row in rows:
         if row.failed:
-            lines.append((row.name, "FAILED", "", "", "", "", ""))
+            lines.append((row.name, "FAILED", *[""] * (len(lines[0]) - 2)))
             notes = [*notes, f"FAILED: {row.name}: {row.failed}"]
             continue
-        ratio = "" if row is subject or subject.failed else versus(row.wall / subject.wall)
+        each = [seconds(row.each)] if per else []
+        ratio = "" if row is subject or subject.failed else versus(row.each / subject.each)
         cpu = statistics.median(row.cpus)
         lines.append((row.name, seconds(row.wall), seconds(min(row.walls)), seconds(cpu), mebibytes(row.peak),
-                      str(len(row.walls)), ratio))
+                      str(len(row.walls)), *each, ratio))
+    show(title, lines, notes)
+
+
+def show(title: str, lines: list[tuple[str, ...]], notes: Iterable[str] = ()):
+    """Prints lines of cells, the first being the header."""
     widths = [max(map(len, column)) for column in zip(*lines)]
     print(f"\n{title}")
     for name, *cells in lines:

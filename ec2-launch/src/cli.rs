@@ -122,6 +122,9 @@ fn check(args: &Args, tool: &Tool, recipe: &Recipe, hosts: usize) -> Result<()> 
         }
         _ => {}
     }
+    for warning in recipe.parts.iter().flat_map(|parts| parts.warnings()) {
+        tool.warn(format!("profile {}: {warning}", recipe.file.name));
+    }
     if profile.check_ec2_kernel {
         tool.warn("check ec2 kernel: an HVM image boots its own kernel, there is none of EC2's to check");
     }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use cerveza_ec2::{LaunchRequest, check_tag};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
-use mkuserdata::Parts;
+use mkuserdata::{Effort, Options, Parts};
 use std::collections::BTreeMap;
 
 /// What hosts are launched as: the profile, with what the command line adds to it.
@@ -28,9 +28,13 @@ impl Recipe {
     /// Reads the profile's user-data parts.
     pub fn new(file: ProfileFile, zone: Option<String>, tags: Vec<(String, String)>) -> Result<Recipe> {
         let paths: Vec<_> = file.profile.user_data.iter().map(|part| file.folder.join(part)).collect();
+        // What does not fit this way is compressed the other way all the same.
+        let options = Options { effort: Effort::Fast, ..Options::default() };
         let parts = match paths.is_empty() {
             true => None,
-            false => Some(Parts::read(&paths).map_err(|failure| failure.within(format!("profile {}", file.name)))?),
+            false => {
+                Some(Parts::read(&paths, options).map_err(|failure| failure.within(format!("profile {}", file.name)))?)
+            }
         };
         Ok(Recipe { file, parts, zone, tags })
     }
@@ -82,7 +86,7 @@ impl Recipe {
                     ))),
                 }
             }
-            (None, Some(parts)) => Ok(Some(STANDARD.encode(parts.build(host)?))),
+            (None, Some(parts)) => Ok(Some(STANDARD.encode(parts.build(Some(host))?.bytes))),
             (None, None) => Ok(None),
         }
     }

@@ -10,18 +10,18 @@ const LONGEST_ENCODED_LINE: usize = 76;
 
 /// A part's content as it stands in the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Encoded {
+pub(crate) enum Encoded<'a> {
     /// ASCII that survives as it is.
-    SevenBit(Vec<u8>),
+    SevenBit(&'a [u8]),
     QuotedPrintable(Vec<u8>),
     Base64(Vec<u8>),
 }
 
-impl Encoded {
+impl Encoded<'_> {
     /// Encodes by content: ASCII as it is where that is safe, other UTF-8 as quoted-printable, binary as base64.
-    pub fn new(content: &[u8]) -> Encoded {
+    pub fn new(content: &[u8]) -> Encoded<'_> {
         if is_plain(content) {
-            return Encoded::SevenBit(content.to_vec());
+            return Encoded::SevenBit(content);
         }
         match std::str::from_utf8(content) {
             Ok(_) => Encoded::QuotedPrintable(quoted_printable(content)),
@@ -31,7 +31,8 @@ impl Encoded {
 
     pub fn text(&self) -> &[u8] {
         match self {
-            Encoded::SevenBit(text) | Encoded::QuotedPrintable(text) | Encoded::Base64(text) => text,
+            Encoded::SevenBit(text) => text,
+            Encoded::QuotedPrintable(text) | Encoded::Base64(text) => text,
         }
     }
 
@@ -81,7 +82,7 @@ mod tests {
     #[test]
     fn ascii_stays_as_it_is() {
         for plain in ["", "a", "a\n", "\n\na\tb \n\n", "From x\n.\n--cerveza\n=41\n"] {
-            assert_eq!(Encoded::new(plain.as_bytes()), Encoded::SevenBit(plain.into()), "{plain:?}");
+            assert_eq!(Encoded::new(plain.as_bytes()), Encoded::SevenBit(plain.as_bytes()), "{plain:?}");
         }
         assert!(is_plain(&[b'x'; 998]));
     }

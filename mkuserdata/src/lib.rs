@@ -2,18 +2,29 @@
 //!
 //! The library is also how ec2-launch makes user-data: [`Parts::read`] once, then [`Parts::build`] for each host.
 
+mod check;
 mod cli;
+mod cost;
 mod encoding;
+mod gzip;
 mod kind;
-mod limit;
+mod listing;
+mod merge;
 mod mime;
 mod name;
+mod operand;
+mod order;
 mod output;
 mod part;
 mod parts;
+mod received;
+mod secret;
 mod template;
+mod yaml;
 
 pub use cli::{Args, command, run};
+pub use cost::{Cost, LIMIT};
+pub use gzip::Effort;
 pub use kind::Kind;
-pub use limit::LIMIT;
-pub use parts::Parts;
+pub use parts::{Options, Parts, UserData};
+pub use template::Setting;

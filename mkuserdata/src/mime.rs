@@ -1,56 +1,109 @@
 //! The message: the parts one after another, and a boundary that occurs in none of them.
 
+use crate::encoding::Encoded;
 use crate::name;
-use crate::part::Body;
+use memchr::memmem;
 
-/// The message of the parts, each a name and a body. It is ASCII, and the same parts give the same bytes.
-pub(crate) fn message(parts: &[(&str, &Body)]) -> Vec<u8> {
-    let boundary = boundary(parts);
-    let mut text = format!("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary={boundary}\n").into_bytes();
-    for (name, body) in parts {
-        text.extend(format!("\n--{boundary}\nContent-Type: {}\n", body.kind.mime()).bytes());
-        if let Some(encoding) = body.encoded.header() {
-            text.extend(format!("Content-Transfer-Encoding: {encoding}\n").bytes());
+/// A part as it stands in the message, from its first header to its last byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Block(Vec<u8>);
+
+/// What the headers of a part say, beside how it is encoded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Headers<'a> {
+    pub content_type: &'a str,
+    pub name: &'a str,
+    pub merge_type: Option<&'a str>,
+    pub launch_index: Option<u32>,
+}
+
+impl Block {
+    pub fn new(headers: &Headers, content: &[u8]) -> Block {
+        let encoded = Encoded::new(content);
+        let mut text = format!("Content-Type: {}\n", headers.content_type);
+        if let Some(encoding) = encoded.header() {
+            text += &format!("Content-Transfer-Encoding: {encoding}\n");
         }
-        let filename = name::parameter(name);
-        text.extend(format!("Content-Disposition: attachment; {filename}\n\n").bytes());
-        text.extend(body.encoded.text());
+        text += &format!("Content-Disposition: attachment; {}\n", name::parameter(headers.name));
+        if let Some(merge_type) = headers.merge_type {
+            text += &format!("X-Merge-Type: {merge_type}\n");
+        }
+        if let Some(launch_index) = headers.launch_index {
+            text += &format!("Launch-Index: {launch_index}\n");
+        }
+        text.push('\n');
+        Block([text.as_bytes(), encoded.text()].concat())
     }
+
+    pub fn text(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub fn contains(&self, word: &str) -> bool {
+        memmem::find(&self.0, word.as_bytes()).is_some()
+    }
+}
+
+/// The message of the blocks. It is ASCII, and the same blocks give the same bytes.
+pub(crate) fn message<'a>(blocks: impl Iterator<Item = &'a Block>, boundary: &str) -> Vec<u8> {
+    let mut text = beginning(blocks, boundary);
     text.extend(format!("\n--{boundary}--\n").bytes());
     text
 }
 
-/// The first of `cerveza`, `cerveza1`, `cerveza2`... that no part has in it.
-fn boundary(parts: &[(&str, &Body)]) -> String {
-    let occurs = |boundary: &str| parts.iter().any(|(_, body)| contains(body.encoded.text(), boundary.as_bytes()));
+/// How a message begins that starts with these blocks.
+pub(crate) fn beginning<'a>(blocks: impl Iterator<Item = &'a Block>, boundary: &str) -> Vec<u8> {
+    let parameter = parameter(boundary);
+    let mut text = format!("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary={parameter}\n").into_bytes();
+    for block in blocks {
+        text.extend(format!("\n--{boundary}\n").bytes());
+        text.extend(block.text());
+    }
+    text
+}
+
+/// The first of `cerveza`, `cerveza1`, `cerveza2`... that no block has in it.
+pub(crate) fn boundary<'a>(blocks: impl Iterator<Item = &'a Block> + Clone) -> String {
     let mut boundary = "cerveza".to_string();
     let mut number = 0;
-    while occurs(&boundary) {
+    while blocks.clone().any(|block| block.contains(&boundary)) {
         number += 1;
         boundary = format!("cerveza{number}");
     }
     boundary
 }
 
-fn contains(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|window| window == word)
+/// Whether RFC 2046 allows it for a boundary.
+pub(crate) fn is_boundary(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
+    (1..=70).contains(&text.len()) && text.bytes().all(allowed) && !text.ends_with(' ')
+}
+
+/// In quotes where RFC 2045 asks for them.
+fn parameter(boundary: &str) -> String {
+    match boundary.bytes().any(|byte| b"()<>@,;:\\\"/[]?= ".contains(&byte)) {
+        true => format!("\"{boundary}\""),
+        false => boundary.to_string(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text(parts: &[(&str, &str)]) -> String {
-        let bodies: Vec<_> =
-            parts.iter().map(|(name, content)| (*name, Body::new(content.as_bytes()).unwrap())).collect();
-        let bodies: Vec<_> = bodies.iter().map(|(name, body)| (*name, body)).collect();
-        String::from_utf8(message(&bodies)).unwrap()
+    fn block(content_type: &str, name: &str, content: &str) -> Block {
+        let headers = Headers { content_type, name, merge_type: None, launch_index: None };
+        Block::new(&headers, content.as_bytes())
     }
 
     #[test]
     fn the_message_is_short_and_has_no_more_newlines_than_the_parts() {
+        let blocks = [
+            block("text/x-shellscript", "a.sh", "#!/bin/sh"),
+            block("text/cloud-config", "b.txt", "#cloud-config\nx: é\n"),
+        ];
         assert_eq!(
-            text(&[("a.sh", "#!/bin/sh"), ("b.txt", "#cloud-config\nx: é\n")]),
+            String::from_utf8(message(blocks.iter(), "cerveza")).unwrap(),
             "MIME-Version: 1.0\n\
              Content-Type: multipart/mixed; boundary=cerveza\n\
              \n--cerveza\n\
@@ -67,8 +120,28 @@ mod tests {
     }
 
     #[test]
+    fn a_part_may_say_how_it_merges_and_for_whom_it_is() {
+        let headers = Headers {
+            content_type: "text/cloud-config",
+            name: "a",
+            merge_type: Some("list(append)"),
+            launch_index: Some(0),
+        };
+        let text = String::from_utf8(Block::new(&headers, b"#cloud-config\n").0).unwrap();
+        assert!(text.ends_with("filename=a\nX-Merge-Type: list(append)\nLaunch-Index: 0\n\n#cloud-config\n"), "{text}");
+    }
+
+    #[test]
     fn the_boundary_occurs_in_no_part() {
-        let text = text(&[("a.sh", "#!/bin/sh\n--cerveza\n"), ("b.sh", "#!/bin/sh\n# cerveza1\n")]);
-        assert!(text.contains("boundary=cerveza2\n"), "{text}");
+        let blocks = [block("text/plain", "a", "\n--cerveza\n"), block("text/plain", "b", "# cerveza1\n")];
+        assert_eq!(boundary(blocks.iter()), "cerveza2");
+    }
+
+    #[test]
+    fn a_boundary_is_what_rfc_2046_allows_and_quoted_where_it_has_to_be() {
+        assert!(["x", "==MYBOUNDARY==", "a b", &"x".repeat(70)].into_iter().all(is_boundary));
+        assert!(!["", "a ", "é", "a\n", "a\"b", &"x".repeat(71)].into_iter().any(is_boundary));
+        assert_eq!(parameter("==X=="), "\"==X==\"");
+        assert_eq!(parameter("cerveza"), "cerveza");
     }
 }

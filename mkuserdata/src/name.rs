@@ -28,7 +28,7 @@ pub(crate) fn of(path: &Path) -> Result<String> {
 /// The name under which cloud-init writes the part (`clean_filename` in its util.py).
 pub(crate) fn cleaned(name: &str) -> String {
     let kept = |c: &char| c.is_ascii_alphanumeric() || "_-.()".contains(*c);
-    name.chars().filter(kept).collect()
+    name.replace('/', "_").chars().filter(kept).collect()
 }
 
 /// The parameter of Content-Disposition: as it is where that is plain, else by RFC 2231.

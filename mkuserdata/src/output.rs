@@ -27,6 +27,13 @@ pub(crate) fn to_file(path: &Path, bytes: &[u8]) -> Result<()> {
     written.map_err(|error| Failure::usage(format!("cannot write {}: {}", path.display(), reason(&error))))
 }
 
+/// A file for its owner alone: what user-data holds may be secret.
+pub(crate) fn to_new_file(path: &Path, bytes: &[u8], executable: bool) -> Result<()> {
+    let mode = if executable { 0o700 } else { 0o600 };
+    let written = replace(path, bytes, Permissions::from_mode(mode));
+    written.map_err(|error| Failure::usage(format!("cannot write {}: {}", path.display(), reason(&error))))
+}
+
 /// The umask takes from the permissions of a new file, as it does from a shell's.
 fn replace(path: &Path, bytes: &[u8], permissions: Permissions) -> io::Result<()> {
     let folder = match path.parent() {

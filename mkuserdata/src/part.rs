@@ -1,8 +1,12 @@
-//! One part: its file read, its content encoded.
+//! One part: its file read, and what goes into the message for it.
 
-use crate::encoding::Encoded;
-use crate::kind::{Kind, all_prefixes};
+use crate::check;
+use crate::kind::{Kind, PLAIN, PartType};
+use crate::mime::{Block, Headers};
 use crate::name;
+use crate::operand::Operand;
+use crate::order;
+use crate::secret;
 use cerveza_manners::{Failure, Result};
 use std::io::{self, Read};
 use std::path::Path;
@@ -11,87 +15,103 @@ use std::path::Path;
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 
 /// A part as read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Part {
     /// How messages name it: the path as given.
     pub path: String,
     /// Its file name for cloud-init.
     pub name: String,
-    pub content: Content,
+    /// The type that was given for it, in full.
+    pub declared: Option<String>,
+    /// Of a template its source.
+    pub content: Vec<u8>,
+    pub is_template: bool,
+    /// The only instance of a launch that it is for.
+    pub launch_index: Option<u32>,
 }
 
-#[derive(Debug)]
-pub(crate) enum Content {
-    /// The same for every host.
-    Fixed(Body),
-    /// The source of a template, rendered for each host.
-    Template(String),
-}
-
-/// What goes into the message for one part.
+/// What goes into the message for a part.
 #[derive(Clone, Debug)]
 pub(crate) struct Body {
-    pub kind: Kind,
     pub size: usize,
-    pub is_utf8: bool,
-    pub encoded: Encoded,
+    pub block: Block,
+    /// What cloud-init would do with it that its owner does not expect.
+    pub problems: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 impl Part {
-    /// Reads a file. One that ends in `.j2` is a template.
-    pub fn read(path: &Path) -> Result<Part> {
-        let shown = path.display().to_string();
-        let content = std::fs::File::open(path).and_then(read);
-        let content = content.map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
-        let name = name::of(path)?;
-        match path.to_str().is_some_and(|path| path.ends_with(name::TEMPLATE)) {
-            false => Part::fixed(shown, name, &content),
-            true => {
-                let source = String::from_utf8(content);
-                let source = source.map_err(|_| Failure::usage(format!("{shown}: a template has to be UTF-8")))?;
-                Ok(Part { path: shown, name, content: Content::Template(source) })
+    /// Reads a file, or stdin, which cloud-init knows as `stdin`. A file that ends in `.j2` is a template.
+    pub fn read(operand: &Operand) -> Result<Part> {
+        let (path, name, content) = match operand.is_stdin() {
+            true => ("stdin".to_string(), "stdin".to_string(), read(io::stdin().lock())),
+            false => {
+                let content = std::fs::File::open(&operand.path).and_then(read);
+                (operand.path.display().to_string(), name::of(&operand.path)?, content)
             }
+        };
+        let content = content.map_err(|error| Failure::usage(format!("cannot read {path}: {error}")))?;
+        let is_template = is_template(&operand.path);
+        if is_template && std::str::from_utf8(&content).is_err() {
+            return Err(Failure::usage(format!("{path}: a template has to be UTF-8")));
+        }
+        Ok(Part { path, name, declared: operand.declared.clone(), content, is_template, launch_index: None })
+    }
+
+    /// What cloud-init takes it for; of a template what it looks like before it is rendered.
+    pub fn part_type(&self, content: &[u8]) -> PartType {
+        PartType::of(self.declared.as_deref().unwrap_or(PLAIN), content)
+    }
+
+    /// The folder that it will run from. A template may be anything yet: most are scripts.
+    pub fn folder(&self) -> Option<crate::kind::Folder> {
+        match self.part_type(&self.content) {
+            PartType::Unknown if self.is_template => Kind::ShellScript.folder(),
+            part_type => order::folder_of(part_type.kind(), &self.content),
         }
     }
 
-    /// Reads stdin. cloud-init knows the part as `stdin`.
-    pub fn stdin() -> Result<Part> {
-        let content = read(io::stdin().lock());
-        let content = content.map_err(|error| Failure::usage(format!("cannot read stdin: {error}")))?;
-        Part::fixed("stdin".to_string(), "stdin".to_string(), &content)
+    /// Whether it is a script for sure, whose place among the parts does not matter: its name says when it runs.
+    pub fn runs_by_name(&self) -> bool {
+        self.content.starts_with(b"#!") && self.folder().is_some()
     }
 
-    /// What the part is; of a template what it looks like before it is rendered.
-    pub fn kind(&self) -> Option<Kind> {
-        match &self.content {
-            Content::Fixed(body) => Some(body.kind),
-            Content::Template(source) => Kind::of(source.as_bytes()),
+    /// What goes into the message for this content of it.
+    pub fn body(&self, content: &[u8], merge_type: Option<&str>) -> Body {
+        let part_type = self.part_type(content);
+        let is_merged = match part_type.kind() {
+            Some(Kind::CloudConfig) => true,
+            Some(Kind::Jinja) => order::behind_first_line(content) == Some(Kind::CloudConfig),
+            _ => false,
+        };
+        // A type that was given stands as it was given, also where cloud-init goes by another.
+        let content_type = match &self.declared {
+            Some(declared) if declared != PLAIN => declared.clone(),
+            _ => part_type.to_string(),
+        };
+        let mut problems = check::problems(&part_type, self.declared.as_deref(), content);
+        if self.launch_index.is_some()
+            && matches!(part_type.kind(), Some(Kind::Include | Kind::IncludeOnce | Kind::CloudConfigArchive))
+        {
+            problems.push("is for one instance of a launch: cloud-init would open it on all of them".to_string());
         }
-    }
-
-    fn fixed(path: String, name: String, content: &[u8]) -> Result<Part> {
-        let body = Body::new(content).map_err(|failure| failure.within(&path))?;
-        Ok(Part { path, name, content: Content::Fixed(body) })
+        let headers = Headers {
+            content_type: &content_type,
+            name: &self.name,
+            merge_type: merge_type.filter(|_| is_merged),
+            launch_index: self.launch_index,
+        };
+        Body {
+            size: content.len(),
+            block: Block::new(&headers, content),
+            problems,
+            warnings: secret::warnings(content),
+        }
     }
 }
 
-impl Body {
-    pub fn new(content: &[u8]) -> Result<Body> {
-        if content.trim_ascii().is_empty() {
-            return Err(Failure::usage("is empty"));
-        }
-        let kind = Kind::of(content).ok_or_else(|| {
-            // What it says instead may be a secret: messages end in logs and records.
-            Failure::usage("cloud-init does not know its first line")
-                .hint(format!("a part begins with one of {}", all_prefixes()))
-        })?;
-        Ok(Body {
-            kind,
-            size: content.len(),
-            is_utf8: std::str::from_utf8(content).is_ok(),
-            encoded: Encoded::new(content),
-        })
-    }
+fn is_template(path: &Path) -> bool {
+    path.to_str().is_some_and(|path| path.ends_with(name::TEMPLATE))
 }
 
 fn read(input: impl Read) -> io::Result<Vec<u8>> {

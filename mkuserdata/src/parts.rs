@@ -1,81 +1,171 @@
 //! The parts of a run: read once, put together as often as there are hosts.
 
-use crate::kind::Kind;
-use crate::part::{Body, Content, Part};
-use crate::template::{Templates, fields};
-use crate::{limit, mime, name};
+use crate::cost::{self, Cost, LIMIT};
+use crate::gzip::{Effort, Head, gzip};
+use crate::kind::{Kind, PartType};
+use crate::mime;
+use crate::operand::Operand;
+use crate::order;
+use crate::part::{Body, Part};
+use crate::template::{Setting, Templates, fields};
+use crate::yaml;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
-use flate2::{Compression, GzBuilder};
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+
+/// How user-data is to be made.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Compress: where that makes it smaller.
+    pub gzip: bool,
+    pub effort: Effort,
+    /// The most bytes it may have.
+    pub limit: usize,
+    /// The boundary between the parts; without it one that occurs in none.
+    pub boundary: Option<String>,
+    /// The X-Merge-Type of each cloud-config.
+    pub merge_type: Option<String>,
+    /// Leave the names of scripts as they are, though they may then run in another order.
+    pub keep_names: bool,
+    /// Go on where cloud-init would do what nobody expects.
+    pub force: bool,
+    /// What templates see, over a host's record.
+    pub set: Vec<Setting>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            gzip: true,
+            effort: Effort::default(),
+            limit: LIMIT,
+            boundary: None,
+            merge_type: None,
+            keep_names: false,
+            force: false,
+            set: Vec::new(),
+        }
+    }
+}
+
+/// User-data, and what has to be said of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserData {
+    pub bytes: Vec<u8>,
+    /// Of templates as they were rendered for this one.
+    pub warnings: Vec<String>,
+}
 
 /// Parts read, checked and compiled.
 #[derive(Debug)]
 pub struct Parts {
     parts: Vec<Part>,
+    /// What does not vary, in place of each part.
+    fixed: Vec<Option<Body>>,
     templates: Templates,
-    gzip: bool,
+    options: Options,
+    warnings: Vec<String>,
+    /// How all messages begin; `None` where the first part varies.
+    head: OnceLock<Option<Head>>,
     /// What is built where no part varies: the same for every host.
-    fixed: OnceLock<Result<Vec<u8>>>,
+    only: OnceLock<Result<UserData>>,
 }
 
 impl Parts {
-    /// Reads the part files, in order. Those that end in `.j2` are templates, which vary by host.
-    pub fn read(files: &[PathBuf]) -> Result<Parts> {
-        Parts::new(files.iter().map(|file| Part::read(file)).collect::<Result<_>>()?)
+    /// Reads the part files, in order, each a path or `PATH:TYPE`. Those that end in `.j2` are templates, which vary by
+    /// host.
+    pub fn read(files: &[PathBuf], options: Options) -> Result<Parts> {
+        let operands: Vec<Operand> =
+            files.iter().map(|file| Operand::parse(file.as_os_str())).collect::<Result<_>>()?;
+        Parts::new(operands.iter().map(Part::read).collect::<Result<_>>()?, options)
     }
 
-    pub(crate) fn new(parts: Vec<Part>) -> Result<Parts> {
-        refuse_twins(&parts)?;
-        let mut templates = Templates::new();
-        for part in &parts {
-            if let Content::Template(source) = &part.content {
-                templates.add(&part.path, source)?;
+    pub(crate) fn new(mut parts: Vec<Part>, options: Options) -> Result<Parts> {
+        let mut warnings = Vec::new();
+        let mut problems = given_twice(&parts);
+        let mut names: Vec<_> = parts.iter().map(|part| (part.name.clone(), part.folder())).collect();
+        match options.keep_names {
+            true => {
+                warnings.extend(order::changed(&names));
+                for (first, second, name) in order::collisions(&names) {
+                    let (first, second) = (&parts[first].path, &parts[second].path);
+                    problems.push(format!(
+                        "{first} and {second}: cloud-init would write both as {name}, one over the other"
+                    ));
+                }
             }
+            false => order::number(&mut names),
         }
-        Ok(Parts { parts, templates, gzip: true, fixed: OnceLock::new() })
+        for (part, (name, _)) in parts.iter_mut().zip(names) {
+            part.name = name;
+        }
+        // Where it stands does not matter to a script, but to how much has to be compressed for each host.
+        parts.sort_by_key(|part| part.is_template && part.runs_by_name());
+
+        let mut templates = Templates::new();
+        let mut fixed = Vec::new();
+        for part in &parts {
+            if part.is_template {
+                templates.add(&part.path, &String::from_utf8_lossy(&part.content))?;
+                fixed.push(None);
+                continue;
+            }
+            let body = part.body(&part.content, options.merge_type.as_deref());
+            problems.extend(body.problems.iter().map(|problem| format!("{}: {problem}", part.path)));
+            warnings.extend(body.warnings.iter().map(|warning| format!("{}: {warning}", part.path)));
+            fixed.push(Some(body));
+        }
+        problems.extend(unhandled(&parts));
+        match options.force {
+            true => warnings.extend(problems),
+            false => refuse(problems)?,
+        }
+        warnings.extend(own_names(&parts));
+        if let Some(boundary) = &options.boundary
+            && !mime::is_boundary(boundary)
+        {
+            return Err(Failure::usage(format!("{boundary}: RFC 2046 does not allow it for a boundary")));
+        }
+        let (head, only) = (OnceLock::new(), OnceLock::new());
+        Ok(Parts { parts, fixed, templates, options, warnings, head, only })
     }
 
-    /// Builds plain MIME from now on, without compressing it.
-    pub fn without_gzip(mut self) -> Parts {
-        self.gzip = false;
-        self
-    }
-
-    /// The templates, by path: with any, user-data is built from a host's record alone.
+    /// The templates, by path: with any, user-data is built from a host's record.
     pub fn templates(&self) -> impl Iterator<Item = &str> {
-        let is_template = |part: &&Part| matches!(part.content, Content::Template(_));
-        self.parts.iter().filter(is_template).map(|part| part.path.as_str())
+        self.parts.iter().filter(|part| part.is_template).map(|part| part.path.as_str())
     }
 
-    /// The user-data of a host, at most [`LIMIT`](crate::LIMIT) bytes.
-    pub fn build(&self, record: &Record) -> Result<Vec<u8>> {
+    /// What their owner should know of the parts that do not vary.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The user-data of a host, or without one of what was set.
+    pub fn build(&self, record: Option<&Record>) -> Result<UserData> {
         match self.templates().next() {
-            None => self.build_fixed(),
-            Some(_) => self.render(record),
+            None => self.only.get_or_init(|| self.assemble(&self.bodies(record)?)).clone(),
+            Some(_) => self.assemble(&self.bodies(record)?),
         }
     }
 
-    /// The user-data of parts that do not vary.
-    pub fn build_fixed(&self) -> Result<Vec<u8>> {
-        if let Some(template) = self.templates().next() {
-            return Err(Failure::usage(format!("{template} is a template, rendered from a host's record")));
-        }
-        let build = || self.assemble(self.parts.iter().map(|part| self.body(part, None)).collect::<Result<_>>()?);
-        self.fixed.get_or_init(build).clone()
+    /// What each part costs of the user-data, the dearest first.
+    pub fn costs(&self, record: Option<&Record>) -> Result<Vec<Cost>> {
+        Ok(self.costs_of(&self.bodies(record)?))
     }
 
-    /// The user-data of each host, in order. The first failure ends it, and names the host where it is the host's own.
-    pub fn build_all(&self, records: &[Record]) -> Result<Vec<Vec<u8>>> {
+    /// The user-data of each host, in order; `done` hears of each. The first failure ends it, and names the host where
+    /// it is the host's own.
+    pub fn build_all(&self, records: &[Record], done: impl Fn() + Sync) -> Result<Vec<UserData>> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = records.len().div_ceil(threads).max(1);
+        let build = |records: &[Record]| {
+            let built = records.iter().map(|record| self.build_named(record).inspect(|_| done()));
+            built.collect::<Result<Vec<_>>>()
+        };
+        let build = &build;
         std::thread::scope(|scope| {
-            let build =
-                |records: &[Record]| records.iter().map(|record| self.build_named(record)).collect::<Result<Vec<_>>>();
             let shares: Vec<_> = records.chunks(share).map(|share| scope.spawn(move || build(share))).collect();
             let mut all = Vec::with_capacity(records.len());
             for share in shares {
@@ -86,84 +176,136 @@ impl Parts {
     }
 
     /// What is wrong with parts that do not vary is no fault of a host's.
-    fn build_named(&self, record: &Record) -> Result<Vec<u8>> {
-        self.build(record).map_err(|failure| match self.templates().next() {
+    fn build_named(&self, record: &Record) -> Result<UserData> {
+        self.build(Some(record)).map_err(|failure| match self.templates().next() {
             None => failure,
             Some(_) => failure.within(record.host()),
         })
     }
 
-    /// What cloud-init will do with the parts that their owner may not expect.
-    pub fn warnings(&self) -> Vec<String> {
+    /// What goes into the message for each part: of templates rendered.
+    fn bodies(&self, record: Option<&Record>) -> Result<Vec<Cow<'_, Body>>> {
+        let fields = match self.templates().next() {
+            Some(_) => fields(record, &self.options.set),
+            None => minijinja::Value::UNDEFINED,
+        };
+        self.parts.iter().zip(&self.fixed).map(|(part, fixed)| self.body(part, fixed.as_ref(), &fields)).collect()
+    }
+
+    fn body<'a>(&self, part: &Part, fixed: Option<&'a Body>, fields: &minijinja::Value) -> Result<Cow<'a, Body>> {
+        if let Some(body) = fixed {
+            return Ok(Cow::Borrowed(body));
+        }
+        let text = self.templates.render(&part.path, fields)?;
+        let mut body = part.body(text.as_bytes(), self.options.merge_type.as_deref());
+        let problems = std::mem::take(&mut body.problems);
+        match self.options.force {
+            true => body.warnings.extend(problems),
+            false => refuse(problems).map_err(|failure| failure.within(&part.path))?,
+        }
+        Ok(Cow::Owned(body))
+    }
+
+    fn assemble(&self, bodies: &[Cow<Body>]) -> Result<UserData> {
+        let bytes = self.compressed(bodies)?;
+        cost::check(bytes.len(), self.options.limit, || self.costs_of(bodies))?;
         let mut warnings = Vec::new();
-        for part in &self.parts {
-            if let Content::Fixed(body) = &part.content
-                && !body.is_utf8
-            {
-                let path = &part.path;
-                warnings.push(format!("{path}: not UTF-8: cloud-init writes no such script and reads no such config"));
-            }
+        for (part, body) in self.parts.iter().zip(bodies).filter(|(part, _)| part.is_template) {
+            warnings.extend(body.warnings.iter().map(|warning| format!("{}: {warning}", part.path)));
         }
-        warnings.extend(self.order_warning());
-        warnings
+        Ok(UserData { bytes, warnings })
     }
 
-    fn order_warning(&self) -> Option<String> {
-        let scripts = self.parts.iter().filter(|part| part.kind() == Some(Kind::ShellScript));
-        let names: Vec<String> = scripts.map(|part| name::cleaned(&part.name)).collect();
-        let mut sorted = names.clone();
-        sorted.sort();
-        let (given, run) = (names.join(", "), sorted.join(", "));
-        (names != sorted).then(|| format!("cloud-init runs scripts sorted by name: {run}, not as given: {given}"))
-    }
-
-    fn render(&self, record: &Record) -> Result<Vec<u8>> {
-        let fields = fields(record);
-        self.assemble(self.parts.iter().map(|part| self.body(part, Some(&fields))).collect::<Result<_>>()?)
-    }
-
-    /// The name and body of a part, rendered from `fields` if it is a template.
-    fn body<'a>(&self, part: &'a Part, fields: Option<&minijinja::Value>) -> Result<(&'a str, Cow<'a, Body>)> {
-        let body = match &part.content {
-            Content::Fixed(body) => Cow::Borrowed(body),
-            Content::Template(_) => {
-                let text = self.templates.render(&part.path, fields.unwrap_or(&minijinja::Value::UNDEFINED))?;
-                Cow::Owned(Body::new(text.as_bytes()).map_err(|failure| failure.within(&part.path))?)
+    /// The message of the bodies, compressed where that is asked for and makes it smaller.
+    fn compressed(&self, bodies: &[Cow<Body>]) -> Result<Vec<u8>> {
+        let blocks = bodies.iter().map(|body| &body.block);
+        let boundary = match &self.options.boundary {
+            None => mime::boundary(blocks.clone()),
+            Some(boundary) => {
+                if let Some(at) = blocks.clone().position(|block| block.contains(boundary)) {
+                    let path = &self.parts[at].path;
+                    return Err(Failure::usage(format!("the boundary {boundary} occurs in {path}")));
+                }
+                boundary.clone()
             }
         };
-        Ok((&part.name, body))
+        let message = mime::message(blocks, &boundary);
+        if !self.options.gzip {
+            return Ok(message);
+        }
+        let mut compressed = self.gzip(&message, &boundary);
+        if compressed.len() > self.options.limit && self.options.effort == Effort::Fast {
+            compressed = gzip(&message, Effort::Thorough);
+        }
+        Ok(if compressed.len() < message.len() { compressed } else { message })
     }
 
-    fn assemble(&self, parts: Vec<(&str, Cow<Body>)>) -> Result<Vec<u8>> {
-        let parts: Vec<(&str, &Body)> = parts.iter().map(|(name, body)| (*name, body.as_ref())).collect();
-        let message = mime::message(&parts);
-        let user_data = match self.gzip {
-            true => gzip(&message),
-            false => message,
-        };
-        limit::check(&user_data, &parts)?;
-        Ok(user_data)
+    /// Where little varies only that is compressed anew. It costs some bytes, so that where much varies the thorough
+    /// way is to begin from the start.
+    fn gzip(&self, message: &[u8], boundary: &str) -> Vec<u8> {
+        let effort = self.options.effort;
+        let head = self.templates().next().and_then(|_| self.head.get_or_init(|| self.head(boundary)).as_ref());
+        match head.and_then(|head| Some((head, head.rest(message)?))) {
+            Some((head, rest)) if effort == Effort::Fast || rest.len() < message.len() / 4 => head.gzip_with(rest),
+            _ => gzip(message, effort),
+        }
+    }
+
+    /// What all messages begin with, at this boundary.
+    fn head(&self, boundary: &str) -> Option<Head> {
+        let first: Vec<&Body> = self.fixed.iter().map_while(Option::as_ref).collect();
+        let blocks = first.iter().map(|body| &body.block);
+        (!first.is_empty()).then(|| Head::new(mime::beginning(blocks, boundary), self.options.effort))
+    }
+
+    fn costs_of(&self, bodies: &[Cow<Body>]) -> Vec<Cost> {
+        let parts: Vec<_> =
+            self.parts.iter().zip(bodies).map(|(part, body)| (part.path.as_str(), body.as_ref())).collect();
+        cost::costs(&parts, self.options.gzip)
     }
 }
 
-/// The smallest gzip there is of `bytes` at this effort, without a time or a name: the same bytes give the same.
-pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
-    // Writing to a Vec cannot fail.
-    let _ = encoder.write_all(bytes);
-    encoder.finish().unwrap_or_default()
+/// All problems in one failure, a line each.
+fn refuse(problems: Vec<String>) -> Result<()> {
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::usage(problems.join("\n")).hint("--force makes it all the same")),
+    }
 }
 
-/// Two parts of one name: cloud-init would write one over the other.
-fn refuse_twins(parts: &[Part]) -> Result<()> {
-    let mut paths: HashMap<String, &str> = HashMap::new();
+fn given_twice(parts: &[Part]) -> Vec<String> {
+    let twice = |(at, part): (usize, &Part)| {
+        parts[..at].iter().any(|earlier| earlier.path == part.path).then(|| format!("{} is given twice", part.path))
+    };
+    parts.iter().enumerate().filter_map(twice).collect()
+}
+
+/// Parts of a type for which neither cloud-init nor a part before has a handler.
+fn unhandled(parts: &[Part]) -> Vec<String> {
+    let mut problems = Vec::new();
     for part in parts {
-        let name = name::cleaned(&part.name);
-        if let Some(first) = paths.insert(name.clone(), &part.path) {
-            let path = &part.path;
-            let message = format!("{first} and {path}: cloud-init would write both as {name}, one over the other");
-            return Err(Failure::usage(message));
+        match part.part_type(&part.content) {
+            // What these bring is not known here.
+            PartType::Known(Kind::PartHandler | Kind::CloudConfigArchive | Kind::Include | Kind::IncludeOnce) => break,
+            PartType::Custom(mime) => {
+                problems.push(format!(
+                    "{}: no part handler before it: cloud-init would ignore a part of type {mime}",
+                    part.path
+                ));
+            }
+            _ => {}
         }
     }
-    Ok(())
+    problems
+}
+
+/// An archive's scripts are numbered by nobody.
+fn own_names(parts: &[Part]) -> Vec<String> {
+    let is_archive = |part: &&Part| part.part_type(&part.content) == PartType::Known(Kind::CloudConfigArchive);
+    let has_script = |part: &&Part| {
+        let text = String::from_utf8_lossy(&part.content);
+        yaml::entries(&text).iter().any(|entry| entry.part_type().kind().and_then(Kind::folder).is_some())
+    };
+    let say = |part: &Part| format!("{}: the scripts in it run by names of their own, among the others", part.path);
+    parts.iter().filter(is_archive).filter(has_script).map(say).collect()
 }

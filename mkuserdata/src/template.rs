@@ -4,6 +4,8 @@ use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value as Json};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
+use serde_json::Map;
+use std::str::FromStr;
 
 /// The compiled templates, by the path of their part.
 #[derive(Debug)]
@@ -35,9 +37,55 @@ impl Templates {
     }
 }
 
-/// What a template sees of a record: each key by its name.
-pub(crate) fn fields(record: &Record) -> Value {
-    Value::from_pairs(record.iter().map(|(key, value)| (key, seen(value))))
+/// What a template sees: each key of the record by its name, and over them what was set.
+pub(crate) fn fields(record: Option<&Record>, set: &[Setting]) -> Value {
+    let mut fields: Map<String, Json> = record.into_iter().flat_map(Record::iter).map(own_key).collect();
+    for setting in set {
+        setting.put(&mut fields);
+    }
+    Value::from_pairs(fields.into_iter().map(|(key, value)| (key, seen(value))))
+}
+
+fn own_key((key, value): (&str, Json)) -> (String, Json) {
+    (key.to_string(), value)
+}
+
+/// KEY=VALUE of the command line. A dot in KEY leads into an object, as in `tags.role=db`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    path: Vec<String>,
+    value: String,
+}
+
+impl Setting {
+    fn put(&self, fields: &mut Map<String, Json>) {
+        let Some((last, folders)) = self.path.split_last() else { return };
+        let mut object = fields;
+        for folder in folders {
+            let inner = object.entry(folder.clone()).or_insert_with(|| Json::Object(Map::new()));
+            if !inner.is_object() {
+                *inner = Json::Object(Map::new());
+            }
+            match inner {
+                Json::Object(map) => object = map,
+                _ => return,
+            }
+        }
+        object.insert(last.clone(), Json::String(self.value.clone()));
+    }
+}
+
+impl FromStr for Setting {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Setting, String> {
+        let (key, value) = text.split_once('=').ok_or("it has the form KEY=VALUE")?;
+        let path: Vec<String> = key.split('.').map(str::to_string).collect();
+        match path.iter().any(String::is_empty) {
+            true => Err(format!("'{key}' is no name")),
+            false => Ok(Setting { path, value: value.to_string() }),
+        }
+    }
 }
 
 fn seen(value: Json) -> Value {
@@ -72,7 +120,7 @@ mod tests {
     fn render(source: &str) -> std::result::Result<String, String> {
         let mut templates = Templates::new();
         templates.add("x.html.j2", source).map_err(|failure| failure.message)?;
-        let fields = fields(&Record::parse(RECORD).unwrap());
+        let fields = fields(Some(&Record::parse(RECORD).unwrap()), &[]);
         templates.render("x.html.j2", &fields).map_err(|failure| failure.message)
     }
 
@@ -88,6 +136,22 @@ mod tests {
         assert_eq!(render("{{ domain | default('x.org') }}").unwrap(), "x.org");
         assert_eq!(render("{{ tags.team | default('dba') }}").unwrap(), "dba");
         assert_eq!(render("{% if tags.team is defined %}y{% else %}n{% endif %}").unwrap(), "n");
+    }
+
+    #[test]
+    fn what_is_set_goes_over_the_record_and_into_objects() {
+        let set: Vec<Setting> = ["domain=x.org", "tags.role=db=1", "n.a.b="].map(|text| text.parse().unwrap()).into();
+        let source = "{{ domain }} {{ tags.role }} {{ n.a.b | length }} {{ tags.b | default([]) | length }}";
+        let seen = |record: Option<&Record>| {
+            let mut templates = Templates::new();
+            templates.add("x", source).unwrap();
+            templates.render("x", &fields(record, &set)).unwrap()
+        };
+        assert_eq!(seen(None), "x.org db=1 0 0");
+        assert_eq!(seen(Some(&Record::parse(RECORD).unwrap())), "x.org db=1 0 2");
+        for bad in ["x", "=x", "a..b=x", ".=x"] {
+            assert!(bad.parse::<Setting>().is_err(), "{bad}");
+        }
     }
 
     #[test]

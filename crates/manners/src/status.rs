@@ -23,7 +23,8 @@ impl Status {
         (Status::Done, "All done."),
         (
             Status::No,
-            "Done, and the answer is no for some host: a remote command failed, or nothing matched under --fail-empty.",
+            "Done, and the answer is no: a remote command failed, nothing matched under --fail-empty, or --check found \
+             something wrong.",
         ),
         (Status::Usage, "Wrong usage, bad input, or nothing could be done."),
         (Status::Unreached, "Some hosts or regions could not be reached or changed."),

@@ -1,0 +1,288 @@
+"""mkuserdata against what else makes user-data of parts: cloud-init's make-mime with gzip, and write-mime-multipart.
+
+The parts are in bench/mkuserdata: those of `ascii`, and for the set `utf8` some of them with text in German, French and
+Spanish. `*.j2` are the templates. A third set is of files that others wrote: examples of cloud-init, and the scripts of
+cloud-image-utils.
+"""
+
+import base64
+import email
+import json
+import statistics
+import zlib
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from harness import (BIN, ENV, QUICK, ROOT, Command, Failed, compare, failures, head, installed, output_of, printed,
+                     scratch, show)
+
+LIMIT = 16_384
+TARGET = BIN.parent
+PARTS = ROOT / "bench/mkuserdata"
+# How mkuserdata is run.
+OPTIONS = [], ["--fast"]
+SCRIPT, CONFIG = "95-hostname.sh.j2", "00-host.yaml.j2"
+# The peers take as long for each further host as for the first.
+PEER_HOSTS = 5 if QUICK else 20
+MOST_HOSTS = 1000 if QUICK else 5000
+
+
+def bench():
+    # Taken out of its package, which cannot be installed without QEMU.
+    ENV["PATH"] += f":{TARGET / 'cloud-image-utils/usr/bin'}"
+    # It warns at every start, of how it calls gzip.
+    ENV["PYTHONWARNINGS"] = "ignore"
+    with scratch() as folder:
+        head("mkuserdata", "gzip", "python3", "bash")
+        version = printed(bash(f"{cloud_init()} --version"))[0].first.split("/")[-1]
+        print(f"make-mime is of {version}. What all of them make is unpacked and compared with the parts.")
+        written = contents(PARTS / "ascii")
+        ascii = Set(Path(folder) / "ascii", written)
+        utf8 = Set(Path(folder) / "utf8", written | contents(PARTS / "utf8"))
+        # More than EC2 takes, however it is compressed.
+        packaged = Set(Path(folder) / "packaged", from_packages(), "--limit=65536")
+        sizes(ascii, "ASCII")
+        sizes(utf8, "some of it UTF-8")
+        sizes(packaged, "ASCII, of Debian's packages")
+        compare(f"User-data, {ascii}", [*ascii.ours(), *ascii.gzipped(), *ascii.peers()])
+        hosts(ascii)
+
+
+class Set:
+    """Part files in a folder of their own, what makes user-data of them, and what checks it."""
+
+    def __init__(self, here: Path, parts: dict[str, bytes], *limit: str):
+        self.here, self.parts, self.limit = here, parts, limit
+        here.mkdir()
+        self.bytes = sum(map(len, parts.values()))
+        self.templates = {file.name: file.read_text() for file in PARTS.glob("*.j2")}
+        for name, content in [*parts.items(), *((name, text.encode()) for name, text in self.templates.items())]:
+            (here / name).write_bytes(content)
+
+    def __str__(self) -> str:
+        return f"{len(self.parts)} parts of {self.bytes:,} bytes"
+
+    def files(self) -> list[str]:
+        return [str(self.here / name) for name in self.parts]
+
+    def ours(self) -> list[Command]:
+        return [Command(["mkuserdata", *option, *self.limit, *self.files()], self.whole,
+                        label=" ".join(["mkuserdata", *option]))
+                for option in OPTIONS]
+
+    def gzipped(self) -> list[Command]:
+        """What a compressor alone does to our message."""
+        data, status = output_of(["mkuserdata", *self.limit, *self.files()], "/dev/null", b"".join)
+        if status:
+            return []
+        file = self.here.with_suffix(".mime")
+        file.write_bytes(unpacked(data))
+        return [Command(["gzip", "-9nc", str(file)], self.whole, label="gzip -9n of our MIME"),
+                Command(["zopfli", "-c", str(file)], self.whole, label="zopfli of our MIME")]
+
+    def peers(self) -> list[Command]:
+        # make-mime takes the path as it is given for the name.
+        make_mime = f"cd {self.here} && {self.make_mime()}"
+        write_mime = ["write-mime-multipart", "-z", *self.files()]
+        return [Command(write_mime, self.taken_apart, label="write-mime-multipart -z"),
+                Command(bash(make_mime), self.taken_apart, label="cloud-init devel make-mime | gzip -9")]
+
+    def make_mime(self, more: str = "") -> str:
+        names = [f"-a {name}:{kind(content)}" for name, content in self.parts.items()]
+        return f"{cloud_init()} devel make-mime {' '.join(names)} {more} | gzip -9"
+
+    def whole(self, data: bytes):
+        if damaged := self.damaged(unpacked(data)):
+            raise Failed(f"damages {', '.join(damaged)}")
+
+    def taken_apart(self, data: bytes):
+        """What a peer damages does not fail: the table of sizes tells."""
+        self.damaged(unpacked(data))
+
+    def damaged(self, message: bytes, more: dict[str, bytes] | None = None) -> list[str]:
+        """The parts that do not come out of the message as the bytes that they are."""
+        got, wanted = payloads(message), self.parts | (more or {})
+        if got.keys() != wanted.keys():
+            raise Failed(f"has the parts {' '.join(got)}; should have {' '.join(wanted)}")
+        return [name for name in wanted if got[name] != wanted[name]]
+
+    def ours_per_host(self, option: list[str], template: str, most: int) -> Command:
+        file = str(self.here / template)
+        files = [file, *self.files()] if template == CONFIG else [*self.files(), file]
+        label = " ".join(["mkuserdata", *option, "--per-host:", f"{most:,} host{'s' * (most != 1)}"])
+        return Command(["mkuserdata", *option, "--per-host", *files], partial(self.records, template, most),
+                       stdin=self.names(most), label=label, number=most)
+
+    def peers_per_host(self, most: int) -> list[Command]:
+        """Loops, each of which writes the user-data of one host after another."""
+        script = SCRIPT.removesuffix(".j2")
+        render = f'sed "s/{{{{ host }}}}/$host/g" {SCRIPT} >{script}'
+        write_mime = f"write-mime-multipart -z {' '.join(self.parts)} {script}"
+        hosts = f"{most:,} host{'s' * (most != 1)}"
+        return [Command(bash(f"cd {self.here} && while read -r host; do {render} && {build} || exit; done"),
+                        partial(self.members, most), stdin=self.names(most), label=f"loop of sed, {label}: {hosts}",
+                        number=most)
+                for label, build in (("write-mime-multipart -z", write_mime),
+                                     ("make-mime | gzip -9", self.make_mime(f"-a {script}:x-shellscript")))]
+
+    def names(self, most: int) -> str:
+        """A file of hosts' names."""
+        file = self.here.with_suffix(f".{most}")
+        file.write_text("".join(f"{host}\n" for host in hostnames(most)))
+        return str(file)
+
+    def rendered(self, template: str, host: str) -> dict[str, bytes]:
+        return {template.removesuffix(".j2"): self.templates[template].replace("{{ host }}", host).encode()}
+
+    def records(self, template: str, most: int, data: bytes):
+        """Every host's: the first is taken apart, and the others may differ from it in the rendered part alone."""
+        lines, fixed = data.splitlines(), None
+        if len(lines) != most:
+            raise Failed(f"printed {len(lines):,} records; should have printed {most:,}")
+        for host, line in zip(hostnames(most), lines):
+            record, part = json.loads(line), self.rendered(template, host)
+            user_data = base64.b64decode(record["user_data"])
+            if record["host"] != host or len(user_data) > LIMIT:
+                raise Failed(f"printed {len(user_data):,} bytes for {record['host']}; it was {host}'s turn")
+            message = unpacked(user_data)
+            if fixed is None:
+                if damaged := self.damaged(message, part):
+                    raise Failed(f"damages {', '.join(damaged)}")
+                fixed = without(message, part)
+            elif without(message, part) != fixed:
+                raise Failed(f"has more than the template's part different for {host}")
+
+    def members(self, most: int, data: bytes):
+        """Of a peer: members of gzip, one a host."""
+        for host in hostnames(most):
+            message, data = member(data)
+            part = self.rendered(SCRIPT, host)
+            if damaged := part.keys() & {*self.damaged(message, part)}:
+                raise Failed(f"damages {', '.join(damaged)} of {host}")
+        if data:
+            raise Failed(f"printed {len(data):,} bytes more than for {most:,} hosts")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+def from_packages() -> dict[str, bytes]:
+    """What of cloud-init's examples is not compressed and has no key in it; and shell scripts."""
+    examples = TARGET / "cloud-init/usr/share/doc/cloud-init/examples"
+    names = "boot-cmds ca-certs datasources lxd mount-points ntp run-cmds write-files yum-repo"
+    files = [examples / f"cloud-config-{name}.txt" for name in names.split()]
+    scripts = "cloud-localds mount-image-callback resize-part-image ubuntu-cloudimg-query"
+    files += [TARGET / "cloud-image-utils/usr/bin" / name for name in scripts.split()]
+    return {file.name: file.read_bytes() for file in files}
+
+
+def sizes(parts: Set, what: str):
+    lines, notes, least = [("command", "bytes", "of the parts", "of mkuserdata's", "in EC2", "parts")], [], 0
+    for command in [*parts.ours(), *parts.gzipped(), *parts.peers()]:
+        if not installed(command.argv[0]):
+            notes.append(f"left out: {command.argv[0]} is not installed")
+            continue
+        try:
+            data, status = output_of(command.argv, command.stdin, b"".join)
+            if status:
+                raise Failed(f"exit status {status}")
+            command.prints(data)
+            damaged = parts.damaged(unpacked(data))
+        except Failed as failed:
+            failures.append(f"{command.label}: {failed}")
+            lines.append((command.label, "FAILED", "", "", "", ""))
+            notes.append(f"FAILED: {command.label}: {failed}")
+            continue
+        size = len(data)
+        least = least or size
+        fits = "fits" if size <= LIMIT else f"{size - LIMIT:,} too many"
+        intact = f"damages {len(damaged)}: {' '.join(damaged)}" if damaged else "intact"
+        lines.append((command.label, f"{size:,}", f"{size / parts.bytes:.1%}", f"{size / least:.3f}x", fits, intact))
+    show(f"Bytes of user-data: {parts}, {what}", lines, [*notes, f"EC2 takes {LIMIT:,} bytes"])
+
+
+def hosts(parts: Set):
+    counts = (MOST_HOSTS, 100)
+    sizes_per_host(parts)
+    one = [parts.ours_per_host(option, SCRIPT, 1) for option in OPTIONS]
+    compare("User-data a host: 1 host, a script of 0.5 kB as template, last", [*one, *parts.peers_per_host(1)])
+    many = [parts.ours_per_host(option, SCRIPT, most) for most in counts for option in OPTIONS]
+    many += parts.peers_per_host(PEER_HOSTS)
+    compare("User-data a host: many hosts, a script of 0.5 kB as template, last", many, per="host")
+    # Nothing is the same for all before it: but for --fast each host's is compressed from the start.
+    first = [parts.ours_per_host(option, CONFIG, most) for most in (100, 1) for option in OPTIONS]
+    first.insert(0, parts.ours_per_host(["--fast"], CONFIG, MOST_HOSTS))
+    compare("User-data a host: a cloud-config of 0.5 kB as template, first", first, per="host")
+
+
+def sizes_per_host(parts: Set):
+    lines = [("command", "script last", "cloud-config first")]
+    for option in OPTIONS:
+        ours = [parts.ours_per_host(option, template, 100) for template in (SCRIPT, CONFIG)]
+        lines.append((" ".join(["mkuserdata", *option, "--per-host"]), *map(mean_of_records, ours)))
+    for peer in parts.peers_per_host(1):
+        data, status = output_of(peer.argv, peer.stdin, b"".join)
+        lines.append((peer.label, "FAILED" if status else f"{len(data):,}", ""))
+    show(f"Bytes of user-data a host: {parts} and a template, of 100 hosts the mean", lines)
+
+
+def mean_of_records(command: Command) -> str:
+    data, status = output_of(command.argv, command.stdin, b"".join)
+    if status:
+        return "FAILED"
+    records = map(json.loads, data.splitlines())
+    return f"{statistics.mean(len(base64.b64decode(record['user_data'])) for record in records):,.0f}"
+
+
+def cloud_init() -> str:
+    """In a shell: /usr/bin/cloud-init as packaged, which is what a user starts, with a Python that has its imports."""
+    unpacked = TARGET / "cloud-init/usr"
+    return f"PYTHONPATH={unpacked}/lib/python3/dist-packages {TARGET}/venv/bin/python {unpacked}/bin/cloud-init"
+
+
+def bash(script: str) -> list[str]:
+    return ["bash", "-o", "pipefail", "-c", script]
+
+
+def kind(content: bytes) -> str:
+    """As make-mime wants to be told."""
+    beginnings = {b"#!": "x-shellscript", b"#cloud-config": "cloud-config", b"#cloud-boothook": "cloud-boothook"}
+    return next(kind for beginning, kind in beginnings.items() if content.startswith(beginning))
+
+
+def hostnames(most: int) -> Iterable[str]:
+    return (f"db{number}" for number in range(1, most + 1))
+
+
+def unpacked(data: bytes) -> bytes:
+    """What gzip holds, in whatever number of members, as cloud-init reads it."""
+    message, more = member(data)
+    return message + (unpacked(more) if more else b"")
+
+
+def member(data: bytes) -> tuple[bytes, bytes]:
+    """What the first member of gzip holds, and what comes after it."""
+    reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        message = reader.decompress(data)
+    except zlib.error as error:
+        raise Failed(f"is no gzip: {error}") from None
+    if not reader.eof:
+        raise Failed("ends in the middle of gzip's")
+    return message, reader.unused_data
+
+
+def without(message: bytes, part: dict[str, bytes]) -> bytes:
+    """The message, which must have the part in it, without that."""
+    content, = part.values()
+    before, found, after = message.partition(content)
+    if not found:
+        raise Failed(f"has no {' '.join(part)} as it should be rendered")
+    return before + b"\0" + after
+
+
+def payloads(message: bytes) -> dict[str, bytes]:
+    parts = [part for part in email.message_from_bytes(message).walk() if not part.is_multipart()]
+    return {str(part.get_filename()): part.get_payload(decode=True) for part in parts}

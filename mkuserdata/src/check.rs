@@ -1,0 +1,350 @@
+//! What cloud-init would do with a part that its owner does not expect. Each rule names what it is of cloud-init.
+
+use crate::kind::{Kind, PLAIN, PartType, all_prefixes, is_python_space, prefixes};
+use crate::yaml;
+use std::borrow::Cow;
+
+/// Everything wrong with a part of type `part_type`, which was declared or told from how it begins.
+pub(crate) fn problems(part_type: &PartType, declared: Option<&str>, content: &[u8]) -> Vec<String> {
+    if content.trim_ascii().is_empty() {
+        return vec!["is empty: cloud-init would have nothing to do".to_string()];
+    }
+    if let PartType::Unknown = part_type {
+        return vec![unknown(content)];
+    }
+    if let PartType::Gzip(_) | PartType::NodeConfig | PartType::Custom(_) = part_type {
+        return gzip_of_another_name(part_type, content).into_iter().collect();
+    }
+    let Ok(text) = std::str::from_utf8(content) else {
+        return vec![match part_type.kind() {
+            Some(Kind::PartHandler) => "is not UTF-8: cloud-init would take none of the user-data".to_string(),
+            _ => "is not UTF-8: cloud-init would fail at it, and go on without it".to_string(),
+        }];
+    };
+    let mut problems: Vec<String> =
+        declared.and_then(|declared| another_type(declared, part_type)).into_iter().collect();
+    let kind = part_type.kind();
+    if declared.is_none() {
+        problems.extend(kind.and_then(|kind| longer_word(kind, text)));
+    }
+    match kind {
+        Some(Kind::ShellScript | Kind::PerBoot | Kind::PerInstance | Kind::PerOnce) => problems.extend(script(text)),
+        Some(Kind::CloudBoothook) => problems.extend(boothook(text)),
+        Some(Kind::CloudConfig) => problems.extend(yaml::cloud_config(text)),
+        Some(Kind::CloudConfigArchive) => problems.extend(yaml::archive(text)),
+        Some(Kind::CloudConfigJsonp) => problems.extend(json_patch(text)),
+        Some(Kind::Include | Kind::IncludeOnce) => problems.extend(include(text)),
+        Some(Kind::Jinja) => problems.extend(jinja(text)),
+        Some(Kind::PartHandler) | None => {}
+    }
+    problems
+}
+
+/// Of a part that begins in no way that cloud-init knows.
+fn unknown(content: &[u8]) -> String {
+    let ignored = "cloud-init would ignore it";
+    if content.starts_with(&[0x1f, 0x8b]) {
+        return format!("is compressed already: {ignored} (as FILE:application/gzip it would unpack it)");
+    }
+    let text = String::from_utf8_lossy(content);
+    if let Some(rest) = text.strip_prefix('\u{feff}') {
+        return match Kind::of(rest.as_bytes()) {
+            Some(kind) => format!("a byte order mark hides its {}: {ignored}", kind.prefix()),
+            None => format!("begins with a byte order mark: {ignored}"),
+        };
+    }
+    let first = first_line(&text);
+    let lower = first.to_lowercase();
+    if lower.starts_with("mime-version:") || lower.starts_with("content-type:") {
+        return format!("is a MIME message already: {ignored} (--extract takes it apart)");
+    }
+    // What it says instead may be a secret: messages end in logs and records.
+    match near_miss(&lower) {
+        Some(prefix) => format!("cloud-init does not know its first line, and would ignore it. Did you mean {prefix}?"),
+        None => {
+            format!(
+                "cloud-init does not know its first line, and would ignore it. A part begins with {}",
+                all_prefixes()
+            )
+        }
+    }
+}
+
+/// The first line that is not blank.
+fn first_line(text: &str) -> &str {
+    text.trim_start_matches(is_python_space).lines().next().unwrap_or_default()
+}
+
+/// The beginning that `line`, in lower case, is nearest to, if it is near to any.
+fn near_miss(line: &str) -> Option<&'static str> {
+    if line.starts_with("!/") || line.starts_with("# !") || line.starts_with("##!") {
+        return Some("#!");
+    }
+    let bare = |text: &str| text.replace(|c: char| c.is_whitespace() || "#_-".contains(c), "");
+    let line = bare(line);
+    let distance = |prefix: &str| {
+        let prefix = bare(prefix);
+        let start: String = line.chars().take(prefix.chars().count()).collect();
+        strsim::osa_distance(&start, &prefix)
+    };
+    let near = prefixes().filter(|prefix| prefix.len() > 2).map(|prefix| (distance(prefix), prefix));
+    near.filter(|(distance, _)| *distance <= 2).min_by_key(|(distance, _)| *distance).map(|(_, prefix)| prefix)
+}
+
+/// `#cloud-configs` counts as `#cloud-config`, which may not be what was meant.
+fn longer_word(kind: Kind, text: &str) -> Option<String> {
+    let prefix = kind.prefix();
+    let word = first_line(text).get(prefix.len()..)?;
+    let goes_on = word.starts_with(|c: char| c.is_alphanumeric() || "-_".contains(c));
+    match kind {
+        // What may follow these is told apart by what follows.
+        Kind::ShellScript | Kind::Jinja | Kind::Include | Kind::IncludeOnce => None,
+        _ if goes_on => Some(format!("its first line goes on after {prefix}: cloud-init would take it for just that")),
+        _ => None,
+    }
+}
+
+fn another_type(declared: &str, part_type: &PartType) -> Option<String> {
+    let actual = part_type.to_string();
+    (actual != declared && declared != PLAIN)
+        .then(|| format!("begins as {actual}: cloud-init would go by that, not by the type {declared}"))
+}
+
+/// `gzip` in the type of what is none: cloud-init raises an error and takes no user-data at all.
+fn gzip_of_another_name(part_type: &PartType, content: &[u8]) -> Option<String> {
+    let is_gzip = content.starts_with(&[0x1f, 0x8b]);
+    match part_type {
+        PartType::Gzip(_) if !is_gzip => {
+            Some("is not compressed: cloud-init would fail to unpack it, and take none of the user-data".to_string())
+        }
+        _ => None,
+    }
+}
+
+/// Scripts are written as they are, but for line ends, and run by the kernel (execve(2)).
+fn script(text: &str) -> Option<String> {
+    let Some(line) = text.strip_prefix("#!") else {
+        return Some(match text.trim_start_matches(is_python_space).starts_with("#!") {
+            true => "has white space before #!: the kernel would not run it".to_string(),
+            false => "does not begin with #!: the kernel would not run it".to_string(),
+        });
+    };
+    let line = line.lines().next().unwrap_or_default();
+    match line.trim().is_empty() {
+        true => Some("names no interpreter behind #!: the kernel would not run it".to_string()),
+        false => carriage_return(text),
+    }
+}
+
+/// `dos2unix` in cloud-init's util.py goes by the first line.
+fn carriage_return(text: &str) -> Option<String> {
+    let end = text.find('\n').filter(|end| *end > 0)?;
+    text[..end]
+        .ends_with('\r')
+        .then(|| "its first line ends in CR LF: cloud-init would make every CR LF an LF".to_string())
+}
+
+/// handlers/boot_hook.py takes the prefix off, in this case and at this place alone, and runs what is left.
+fn boothook(text: &str) -> Option<String> {
+    let unix: Cow<str> = match carriage_return(text) {
+        Some(_) => text.replace("\r\n", "\n").into(),
+        None => text.into(),
+    };
+    let run = unix.strip_prefix(Kind::CloudBoothook.prefix()).unwrap_or(&unix);
+    match run.trim_start_matches(is_python_space).starts_with("#!") {
+        true => carriage_return(text),
+        false if run.len() == unix.len() => {
+            Some("does not begin with #cloud-boothook as it is spelled here: cloud-init would leave it in, and the kernel not run it".to_string())
+        }
+        false => Some("has no #! after #cloud-boothook: the kernel would not run it".to_string()),
+    }
+}
+
+/// `_merge_patch` in handlers/cloud_config.py.
+fn json_patch(text: &str) -> Option<String> {
+    let text = text.trim_start_matches(is_python_space);
+    let patch = text.strip_prefix(Kind::CloudConfigJsonp.prefix()).unwrap_or(text);
+    match serde_json::from_str::<Vec<serde_json::Map<String, serde_json::Value>>>(patch) {
+        Ok(operations) if operations.iter().all(|operation| operation.contains_key("op")) => None,
+        _ => Some("is no JSON patch, a list of operations: cloud-init would ignore it".to_string()),
+    }
+}
+
+/// `_do_include` in user_data.py: each line is a URL, with or without `#include` in front.
+fn include(text: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut urls = 0;
+    for (number, line) in text.split(is_python_line_end).enumerate() {
+        let url = url_of(line);
+        if url.is_empty() {
+            continue;
+        }
+        urls += 1;
+        if !is_fetched(url) {
+            let number = number + 1;
+            problems.push(format!(
+                "line {number} counts as a URL to include: cloud-init would fail to fetch it, and take none of the user-data"
+            ));
+        }
+    }
+    if urls == 0 {
+        problems.push("has no URL: cloud-init would include nothing".to_string());
+    }
+    problems
+}
+
+fn url_of(line: &str) -> &str {
+    let after = |prefix: &str| {
+        let start = line.get(..prefix.len())?;
+        start.eq_ignore_ascii_case(prefix).then(|| line[prefix.len()..].trim_start_matches(is_python_space))
+    };
+    let rest = after("#include-once").or_else(|| after("#include")).unwrap_or(line);
+    match rest.starts_with('#') {
+        true => "",
+        false => rest.trim_matches(is_python_space),
+    }
+}
+
+/// `read_file_or_url` in url_helper.py.
+fn is_fetched(url: &str) -> bool {
+    let lower = url.to_ascii_lowercase();
+    let scheme = ["http://", "https://", "ftp://", "ftps://", "file:/"].iter().any(|scheme| lower.starts_with(scheme));
+    (scheme || url.starts_with('/')) && !url.contains(char::is_whitespace)
+}
+
+/// Of what `str.splitlines` splits at, one character each: CR LF is an end and an empty line.
+fn is_python_line_end(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// `detect_template` in templater.py, and what handlers/jinja_template.py hands on.
+fn jinja(text: &str) -> Option<String> {
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let lower = first.to_lowercase();
+    let engine = lower.strip_prefix("##").and_then(|line| line.trim_start().strip_prefix("template:"));
+    match engine.map(str::trim) {
+        None => return Some("has something before ## template: jinja: cloud-init would not render it".to_string()),
+        Some("jinja") => {}
+        Some(_) => return Some("names another engine than jinja: cloud-init would not render it".to_string()),
+    }
+    if rest.trim_start().starts_with('{') {
+        return None;
+    }
+    match Kind::of(rest.as_bytes()) {
+        Some(Kind::ShellScript) if !rest.starts_with("#!") => {
+            Some("has white space before #!: the kernel would not run it".to_string())
+        }
+        Some(Kind::ShellScript | Kind::CloudConfig | Kind::CloudConfigJsonp | Kind::CloudBoothook) => None,
+        _ => {
+            Some("is no cloud-config, script or boothook after its first line: cloud-init would ignore it".to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The problems of a part without a type, as one line.
+    fn found(content: &str) -> String {
+        problems(&PartType::of(PLAIN, content.as_bytes()), None, content.as_bytes()).join("; ")
+    }
+
+    #[test]
+    fn a_sound_part_has_none() {
+        for content in [
+            "#!/bin/sh\necho\r\n",
+            "#cloud-config\npackages: [ntp]\n",
+            "  \n#Cloud-Config # mine\na: 1\n",
+            "#cloud-config-archive\n- '#!/bin/sh'\n- {type: text/cloud-config, content: 'a: 1'}\n",
+            "#cloud-config-jsonp\n[{\"op\":\"add\",\"path\":\"/a\",\"value\":1}]\n",
+            "#cloud-boothook\n#!/bin/sh\n",
+            "#cloud-boothook #!/bin/sh\n",
+            "#include\n# a comment\nhttps://x.org/a\n/etc/extra\n\n",
+            "#include https://x.org/a\r\n#include-once\r\nfile:///a\r\n",
+            "#part-handler\n",
+            "## template: jinja\n#cloud-config\na: {{ v1.region }}\n",
+            "## Template: Jinja\n{% if x %}#!/bin/sh{% endif %}\n",
+        ] {
+            assert_eq!(found(content), "", "{content:?}");
+        }
+    }
+
+    #[test]
+    fn what_cloud_init_would_not_know_is_told_with_what_was_meant() {
+        let meant = |content: &str| found(content).split("Did you mean ").nth(1).unwrap_or_default().to_string();
+        assert_eq!(meant("# cloud-config\na: 1"), "#cloud-config?");
+        assert_eq!(meant("#cloud_config_archive\n"), "#cloud-config-archive?");
+        assert_eq!(meant("cloud-confg\n"), "#cloud-config?");
+        assert_eq!(meant("##template: jinja\n"), "## template: jinja?");
+        assert_eq!(meant("# part handler\n"), "#part-handler?");
+        assert_eq!(meant("!/bin/sh\n"), "#!?");
+        assert_eq!(meant("# !/bin/sh\n"), "#!?");
+        assert!(found("Hello world\n").contains("A part begins with #cloud-config-archive, "));
+        assert!(!found("hunter2\n").contains("hunter2"));
+    }
+
+    #[test]
+    fn what_is_wrapped_already_is_told() {
+        assert!(found("\u{feff}#!/bin/sh\n").starts_with("a byte order mark hides its #!: "));
+        assert!(found("\u{feff}hello").starts_with("begins with a byte order mark: "));
+        assert!(found("MIME-Version: 1.0\n").starts_with("is a MIME message already: "));
+        let gzip = b"\x1f\x8b\x08";
+        assert!(problems(&PartType::of(PLAIN, gzip), None, gzip)[0].starts_with("is compressed already: "));
+        let gzip_type = PartType::Gzip("application/gzip".to_string());
+        assert!(problems(&gzip_type, Some("application/gzip"), gzip).is_empty());
+        assert!(problems(&gzip_type, Some("application/gzip"), b"#!/bin/sh")[0].starts_with("is not compressed: "));
+        assert!(found(" \n").starts_with("is empty: "));
+    }
+
+    #[test]
+    fn scripts_that_the_kernel_would_not_run() {
+        assert_eq!(found("\n#!/bin/sh\n"), "has white space before #!: the kernel would not run it");
+        assert_eq!(found("#! \n/bin/sh\n"), "names no interpreter behind #!: the kernel would not run it");
+        assert!(found("#!/bin/sh\r\necho\r\n").starts_with("its first line ends in CR LF: "));
+        assert_eq!(found("#cloud-boothook\necho\n"), "has no #! after #cloud-boothook: the kernel would not run it");
+        assert!(found("#Cloud-Boothook\n#!/bin/sh\n").starts_with("does not begin with #cloud-boothook as "));
+        assert!(found("#cloud-boothook\r\n#!/bin/sh\r\n").starts_with("its first line ends in CR LF: "));
+        let per_boot = PartType::Known(Kind::PerBoot);
+        let found = problems(&per_boot, Some("text/x-shellscript-per-boot"), b"echo\n");
+        assert_eq!(found, ["does not begin with #!: the kernel would not run it"]);
+    }
+
+    #[test]
+    fn prose_and_indented_lines_count_as_urls() {
+        assert!(found("#included are packages\n").starts_with("line 1 counts as a URL to include: "));
+        assert!(found("#include\n\n #include http://x/\n").starts_with("line 3 counts as a URL to include: "));
+        assert!(found("#include\nhttp://x/ and more\ns3://x/y\n").contains("; line 3 "));
+        assert_eq!(found("#include\n# none\n"), "has no URL: cloud-init would include nothing");
+    }
+
+    #[test]
+    fn templates_of_cloud_init_that_it_would_not_render() {
+        assert!(found("\n## template: jinja\n#!/bin/sh\n").starts_with("has something before "));
+        assert!(found("## template: jinja2\n#!/bin/sh\n").starts_with("names another engine "));
+        assert!(found("## template: jinja\n\n#!/bin/sh\n").starts_with("has white space before #!"));
+        assert!(found("## template: jinja\n#include\nhttp://x/\n").starts_with("is no cloud-config, script "));
+    }
+
+    #[test]
+    fn a_type_that_does_not_hold_and_a_beginning_that_goes_on() {
+        let content = b"#cloud-config\na: 1\n";
+        let part_type = PartType::of("text/x-shellscript", content);
+        assert!(
+            problems(&part_type, Some("text/x-shellscript"), content)[0].starts_with("begins as text/cloud-config: ")
+        );
+        assert!(found("#cloud-configs\na: 1\n").starts_with("its first line goes on after #cloud-config: "));
+        assert!(
+            problems(&PartType::Known(Kind::ShellScript), None, b"#!/bin/sh\n\xff")[0].starts_with("is not UTF-8: ")
+        );
+    }
+
+    #[test]
+    fn a_patch_is_a_list_of_operations() {
+        for bad in
+            ["#cloud-config-jsonp\n{}", "#cloud-config-jsonp\n[1]", "#Cloud-Config-Jsonp\n[]", "#cloud-config-jsonp\n"]
+        {
+            assert!(found(bad).starts_with("is no JSON patch"), "{bad}: {}", found(bad));
+        }
+    }
+}

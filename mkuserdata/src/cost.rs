@@ -1,0 +1,67 @@
+//! What each part costs of the user-data, and EC2's limit on that.
+
+use crate::gzip;
+use crate::part::Body;
+use cerveza_manners::{Failure, OutputMode, Result, visible};
+use cerveza_record::json;
+use std::cmp::Reverse;
+
+/// The most bytes of user-data that EC2 takes, before base64 (EC2 user guide, "Instance user data").
+pub const LIMIT: usize = 16_384;
+
+/// What one part costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cost {
+    pub part: String,
+    /// Bytes as the file has them.
+    pub size: usize,
+    /// Bytes of the user-data: compressed, if that is, after the parts before it.
+    pub cost: usize,
+}
+
+/// The parts, the dearest first.
+pub(crate) fn costs(parts: &[(&str, &Body)], compressed: bool) -> Vec<Cost> {
+    let texts: Vec<&[u8]> = parts.iter().map(|(_, body)| body.block.text()).collect();
+    let costs = match compressed {
+        true => gzip::costs(&texts),
+        false => texts.iter().map(|text| text.len()).collect(),
+    };
+    let rows = parts.iter().zip(costs);
+    let mut rows: Vec<Cost> =
+        rows.map(|((path, body), cost)| Cost { part: path.to_string(), size: body.size, cost }).collect();
+    rows.sort_by_key(|row| Reverse((row.cost, row.size)));
+    rows
+}
+
+/// The costs as rows of stdout.
+pub(crate) fn rows(mode: OutputMode, costs: &[Cost]) -> String {
+    let line = |row: &Cost| match mode {
+        OutputMode::Json => json!({"part": row.part, "size": row.size, "cost": row.cost}).to_string(),
+        _ => visible(&row.part).into_owned(),
+    };
+    match mode {
+        OutputMode::Table => table(costs) + "\n",
+        _ => costs.iter().map(|row| line(row) + "\n").collect(),
+    }
+}
+
+/// A table of the costs, without a newline at its end.
+pub(crate) fn table(costs: &[Cost]) -> String {
+    let mut lines = vec!["    BYTES      COST  PART".to_string()];
+    lines.extend(costs.iter().map(|row| format!("{:9} {:9}  {}", row.size, row.cost, visible(&row.part))));
+    lines.join("\n")
+}
+
+/// Refuses user-data that EC2 would refuse, with what each part costs.
+pub(crate) fn check(size: usize, limit: usize, costs: impl FnOnce() -> Vec<Cost>) -> Result<()> {
+    if size <= limit {
+        return Ok(());
+    }
+    let who = if limit == LIMIT { "EC2 takes" } else { "the limit is" };
+    let message = format!(
+        "the user-data has {size} bytes, {} too many: {who} at most {limit}\n{}",
+        size - limit,
+        table(&costs())
+    );
+    Err(Failure::usage(message).hint("leave a part out, or let the instance fetch it: #include, or a script"))
+}

@@ -1,0 +1,70 @@
+//! How cloud-init merges a cloud-config with those before it: the value of X-Merge-Type.
+
+use cerveza_manners::{Failure, Result};
+
+/// What `append` stands for: cloud-init's own example in its page on merging.
+const APPEND: &str = "list(append)+dict(no_replace,recurse_list)+str()";
+
+/// The mergers, and the settings that each looks for (cloudinit/mergers/m_*.py).
+const MERGERS: [(&str, &[&str]); 3] = [
+    (
+        "list",
+        &["append", "prepend", "replace", "no_replace", "recurse_str", "recurse_dict", "recurse_array", "recurse_list"],
+    ),
+    (
+        "dict",
+        &["replace", "no_replace", "allow_delete", "recurse_str", "recurse_dict", "recurse_array", "recurse_list"],
+    ),
+    ("str", &["append"]),
+];
+
+/// The value in full, if cloud-init would understand it.
+pub(crate) fn merge_type(value: &str) -> Result<String> {
+    if value == "append" {
+        return Ok(APPEND.to_string());
+    }
+    let bad = |why: String| Failure::usage(format!("--merge {value}: {why}")).hint(format!("as in '{APPEND}'"));
+    let lower = value.to_ascii_lowercase().replace('-', "_");
+    let mut mergers = lower.split('+').map(str::trim).filter(|merger| !merger.is_empty()).peekable();
+    if mergers.peek().is_none() {
+        return Err(bad("names no merger".to_string()));
+    }
+    for merger in mergers {
+        let parsed = merger.split_once('(').and_then(|(name, rest)| Some((name, rest.strip_suffix(')')?)));
+        let (name, settings) = parsed.ok_or_else(|| bad(format!("{merger} is not of the form NAME(SETTING,...)")))?;
+        let name = name.strip_prefix("m_").unwrap_or(name);
+        let known = MERGERS.iter().find(|(known, _)| *known == name);
+        let (_, known) = known.ok_or_else(|| bad(format!("there is no merger {name}, but list, dict and str")))?;
+        for setting in settings.split(',').map(str::trim).filter(|setting| !setting.is_empty()) {
+            if !known.contains(&setting) {
+                return Err(bad(format!("{name} has no setting {setting}, but {}", known.join(", "))));
+            }
+        }
+    }
+    Ok(value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cloud_init_understands_stays_as_it_is() {
+        for value in ["list()", "list(append)+dict(recurse_array)+str()", "dict(no-replace, recurse-list)+list(append)"]
+        {
+            assert_eq!(merge_type(value).unwrap(), value);
+        }
+        assert_eq!(merge_type("append").unwrap(), APPEND);
+        assert_eq!(merge_type(APPEND).unwrap(), APPEND);
+    }
+
+    #[test]
+    fn what_it_would_not_understand_is_told() {
+        let why = |value: &str| merge_type(value).unwrap_err().message;
+        assert_eq!(why(""), "--merge : names no merger");
+        assert_eq!(why("list"), "--merge list: list is not of the form NAME(SETTING,...)");
+        assert_eq!(why("set()"), "--merge set(): there is no merger set, but list, dict and str");
+        assert_eq!(why("str(replace)"), "--merge str(replace): str has no setting replace, but append");
+        assert!(why("list(append)\nX: y").contains("is not of the form"));
+    }
+}

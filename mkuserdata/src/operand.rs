@@ -1,0 +1,60 @@
+//! PART on the command line: `FILE`, `FILE:TYPE` or `-`.
+
+use crate::kind::full_type;
+use cerveza_manners::Result;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Operand {
+    pub path: PathBuf,
+    /// The type in full, where one is given.
+    pub declared: Option<String>,
+}
+
+impl Operand {
+    /// A file whose own name has a colon is that file.
+    pub fn parse(word: &OsStr) -> Result<Operand> {
+        let plain = Operand { path: PathBuf::from(word), declared: None };
+        if plain.path.exists() {
+            return Ok(plain);
+        }
+        match word.to_str().and_then(|word| word.rsplit_once(':')) {
+            Some((path, declared)) if !path.is_empty() => {
+                let declared = full_type(declared).map_err(|failure| failure.within(Path::new(word).display()))?;
+                Ok(Operand { path: PathBuf::from(path), declared: Some(declared) })
+            }
+            _ => Ok(plain),
+        }
+    }
+
+    pub fn is_stdin(&self) -> bool {
+        self.path.as_os_str() == "-"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_may_stand_behind_the_last_colon() {
+        let parse = |word: &str| Operand::parse(OsStr::new(word)).map_err(|failure| failure.message);
+        let operand = |path: &str, declared: Option<&str>| {
+            Ok(Operand { path: PathBuf::from(path), declared: declared.map(str::to_string) })
+        };
+        assert_eq!(parse("a.sh"), operand("a.sh", None));
+        assert_eq!(parse("-"), operand("-", None));
+        assert_eq!(parse("a:b.sh:x-shellscript-per-boot"), operand("a:b.sh", Some("text/x-shellscript-per-boot")));
+        assert_eq!(parse("-:text/x-mine"), operand("-", Some("text/x-mine")));
+        assert_eq!(parse("a.sh:shell"), Err("a.sh:shell: cloud-init knows no type shell".to_string()));
+    }
+
+    #[test]
+    fn a_file_of_that_name_goes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a:cloud-config");
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(Operand::parse(path.as_os_str()).unwrap(), Operand { path, declared: None });
+    }
+}

@@ -1,0 +1,126 @@
+//! The names under which scripts run: cloud-init runs those of a folder sorted by name, not in the order of the parts.
+
+use crate::kind::{Folder, Kind};
+use crate::name;
+
+/// Where cloud-init puts what `content` is, if it is a script that it runs by name.
+pub(crate) fn folder_of(kind: Option<Kind>, content: &[u8]) -> Option<Folder> {
+    match kind {
+        Some(Kind::Jinja) => behind_first_line(content).and_then(Kind::folder),
+        kind => kind.and_then(Kind::folder),
+    }
+}
+
+/// What a template that cloud-init renders is: as it goes on after its first line.
+pub(crate) fn behind_first_line(content: &[u8]) -> Option<Kind> {
+    let end = content.iter().position(|byte| *byte == b'\n')?;
+    Kind::of(&content[end + 1..])
+}
+
+/// Puts numbers before the names of a folder's scripts, unless they are in order as they are.
+pub(crate) fn number(names: &mut [(String, Option<Folder>)]) {
+    for folder in [Folder::Instance, Folder::PerBoot, Folder::PerInstance, Folder::PerOnce] {
+        let mut scripts: Vec<&mut String> =
+            names.iter_mut().filter(|(_, of)| *of == Some(folder)).map(|(name, _)| name).collect();
+        if scripts.is_sorted_by(|a, b| name::cleaned(a) < name::cleaned(b)) {
+            continue;
+        }
+        let digits = scripts.len().to_string().len().max(2);
+        for (at, name) in scripts.iter_mut().enumerate() {
+            **name = format!("{:0digits$}-{name}", at + 1);
+        }
+    }
+}
+
+/// The scripts of a folder in the order in which cloud-init runs them, where that is not the order given.
+pub(crate) fn changed(names: &[(String, Option<Folder>)]) -> Vec<String> {
+    let mut changed = Vec::new();
+    for folder in [Folder::Instance, Folder::PerBoot, Folder::PerInstance, Folder::PerOnce] {
+        let given: Vec<String> =
+            names.iter().filter(|(_, of)| *of == Some(folder)).map(|(name, _)| name::cleaned(name)).collect();
+        let mut run = given.clone();
+        run.sort();
+        if run != given {
+            changed.push(format!(
+                "cloud-init runs scripts sorted by name: {}, not as given: {}",
+                run.join(", "),
+                given.join(", ")
+            ));
+        }
+    }
+    changed
+}
+
+/// Two scripts of one folder and one name, of which the second is written over the first: their places, and the name.
+pub(crate) fn collisions(names: &[(String, Option<Folder>)]) -> Vec<(usize, usize, String)> {
+    let mut collisions = Vec::new();
+    for (at, (name, folder)) in names.iter().enumerate().filter(|(_, (_, folder))| folder.is_some()) {
+        let cleaned = name::cleaned(name);
+        let same = |(other, of): &(String, Option<Folder>)| of == folder && name::cleaned(other) == cleaned;
+        if let Some(first) = names[..at].iter().position(same) {
+            collisions.push((first, at, cleaned));
+        }
+    }
+    collisions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scripts(names: &[&str]) -> Vec<(String, Option<Folder>)> {
+        names.iter().map(|name| (name.to_string(), Some(Folder::Instance))).collect()
+    }
+
+    fn numbered(names: &[&str]) -> Vec<String> {
+        let mut names = scripts(names);
+        number(&mut names);
+        names.into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn names_in_order_stay_and_others_are_numbered() {
+        assert_eq!(numbered(&["10-a.sh", "20-b.sh"]), ["10-a.sh", "20-b.sh"]);
+        assert_eq!(numbered(&["b.sh", "a.sh"]), ["01-b.sh", "02-a.sh"]);
+        assert_eq!(numbered(&["a.sh", "a.sh"]), ["01-a.sh", "02-a.sh"]);
+        // As cloud-init cleans them these are one name.
+        assert_eq!(numbered(&["a b.sh", "ab.sh"]), ["01-a b.sh", "02-ab.sh"]);
+        let many = vec!["x"; 100];
+        assert_eq!(numbered(&many)[99], "100-x");
+        assert_eq!(numbered(&many)[0], "001-x");
+    }
+
+    #[test]
+    fn each_folder_is_numbered_by_itself() {
+        let mut names = scripts(&["b", "a"]);
+        names.extend([("0".into(), Some(Folder::PerBoot)), ("config".into(), None)]);
+        number(&mut names);
+        let names: Vec<_> = names.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["01-b", "02-a", "0", "config"]);
+    }
+
+    #[test]
+    fn the_order_that_changes_and_names_that_collide_are_told() {
+        assert_eq!(
+            changed(&scripts(&["b", "a"])),
+            ["cloud-init runs scripts sorted by name: a, b, not as given: b, a"]
+        );
+        assert!(changed(&scripts(&["a", "b"])).is_empty());
+        assert_eq!(collisions(&scripts(&["a b", "c", "ab"])), [(0, 2, "ab".to_string())]);
+        assert!(
+            collisions(&[
+                ("a".into(), Some(Folder::Instance)),
+                ("a".into(), Some(Folder::PerBoot)),
+                ("a".into(), None)
+            ])
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_template_of_cloud_init_runs_as_what_it_renders() {
+        assert_eq!(folder_of(Some(Kind::Jinja), b"## template: jinja\n#!/bin/sh\n"), Some(Folder::Instance));
+        assert_eq!(folder_of(Some(Kind::Jinja), b"## template: jinja\n#cloud-config\n"), None);
+        assert_eq!(folder_of(Some(Kind::Jinja), b"## template: jinja"), None);
+    }
+}
