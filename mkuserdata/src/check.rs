@@ -2,6 +2,8 @@
 
 use crate::kind::{Kind, PLAIN, PartType, all_prefixes, is_python_space, prefixes};
 use crate::yaml;
+use minijinja::Environment;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// Everything wrong with a part of type `part_type`, which was declared or told from how it begins.
@@ -13,11 +15,13 @@ pub(crate) fn problems(part_type: &PartType, declared: Option<&str>, content: &[
         return vec![unknown(content)];
     }
     if let PartType::Gzip(_) | PartType::NodeConfig | PartType::Custom(_) = part_type {
-        return gzip_of_another_name(part_type, content).into_iter().collect();
+        return Vec::new();
     }
     let Ok(text) = std::str::from_utf8(content) else {
         return vec![match part_type.kind() {
-            Some(Kind::PartHandler) => "is not UTF-8: cloud-init would take none of the user-data".to_string(),
+            Some(Kind::PartHandler | Kind::Include | Kind::IncludeOnce) => {
+                "is not UTF-8: cloud-init would take none of the user-data".to_string()
+            }
             _ => "is not UTF-8: cloud-init would fail at it, and go on without it".to_string(),
         }];
     };
@@ -44,7 +48,7 @@ pub(crate) fn problems(part_type: &PartType, declared: Option<&str>, content: &[
 fn unknown(content: &[u8]) -> String {
     let ignored = "cloud-init would ignore it";
     if content.starts_with(&[0x1f, 0x8b]) {
-        return format!("is compressed already: {ignored} (as FILE:application/gzip it would unpack it)");
+        return format!("is compressed already: {ignored} (FILE:application/gzip is unpacked here)");
     }
     let text = String::from_utf8_lossy(content);
     if let Some(rest) = text.strip_prefix('\u{feff}') {
@@ -53,8 +57,14 @@ fn unknown(content: &[u8]) -> String {
             None => format!("begins with a byte order mark: {ignored}"),
         };
     }
+    if content.starts_with(&[0xff, 0xfe]) || content.starts_with(&[0xfe, 0xff]) {
+        return format!("is UTF-16: {ignored} (iconv -f UTF-16 -t UTF-8 makes it UTF-8)");
+    }
     let first = first_line(&text);
     let lower = first.to_lowercase();
+    if lower.starts_with("apiversion: node.eks.aws") {
+        return format!("is a NodeConfig: {ignored} (as FILE:application/node.eks.aws it is for nodeadm)");
+    }
     if lower.starts_with("mime-version:") || lower.starts_with("content-type:") {
         return format!("is a MIME message already: {ignored} (--extract takes it apart)");
     }
@@ -77,8 +87,11 @@ fn first_line(text: &str) -> &str {
 
 /// The beginning that `line`, in lower case, is nearest to, if it is near to any.
 fn near_miss(line: &str) -> Option<&'static str> {
-    if line.starts_with("!/") || line.starts_with("# !") || line.starts_with("##!") {
+    if ["!/", "# !", "##!", "#/"].iter().any(|start| line.starts_with(start)) {
         return Some("#!");
+    }
+    if line.starts_with("#boothook") {
+        return Some("#cloud-boothook");
     }
     let bare = |text: &str| text.replace(|c: char| c.is_whitespace() || "#_-".contains(c), "");
     let line = bare(line);
@@ -99,7 +112,9 @@ fn longer_word(kind: Kind, text: &str) -> Option<String> {
     match kind {
         // What may follow these is told apart by what follows.
         Kind::ShellScript | Kind::Jinja | Kind::Include | Kind::IncludeOnce => None,
-        _ if goes_on => Some(format!("its first line goes on after {prefix}: cloud-init would take it for just that")),
+        _ if goes_on => {
+            Some(format!("its first line is more than {prefix}: cloud-init would take it for that all the same"))
+        }
         _ => None,
     }
 }
@@ -108,17 +123,6 @@ fn another_type(declared: &str, part_type: &PartType) -> Option<String> {
     let actual = part_type.to_string();
     (actual != declared && declared != PLAIN)
         .then(|| format!("begins as {actual}: cloud-init would go by that, not by the type {declared}"))
-}
-
-/// `gzip` in the type of what is none: cloud-init raises an error and takes no user-data at all.
-fn gzip_of_another_name(part_type: &PartType, content: &[u8]) -> Option<String> {
-    let is_gzip = content.starts_with(&[0x1f, 0x8b]);
-    match part_type {
-        PartType::Gzip(_) if !is_gzip => {
-            Some("is not compressed: cloud-init would fail to unpack it, and take none of the user-data".to_string())
-        }
-        _ => None,
-    }
 }
 
 /// Scripts are written as they are, but for line ends, and run by the kernel (execve(2)).
@@ -139,9 +143,9 @@ fn script(text: &str) -> Option<String> {
 /// `dos2unix` in cloud-init's util.py goes by the first line.
 fn carriage_return(text: &str) -> Option<String> {
     let end = text.find('\n').filter(|end| *end > 0)?;
-    text[..end]
-        .ends_with('\r')
-        .then(|| "its first line ends in CR LF: cloud-init would make every CR LF an LF".to_string())
+    text[..end].ends_with('\r').then(|| {
+        "its first line ends in CR LF: cloud-init would make every CR LF of it an LF, as dos2unix(1) does".to_string()
+    })
 }
 
 /// handlers/boot_hook.py takes the prefix off, in this case and at this place alone, and runs what is left.
@@ -160,13 +164,28 @@ fn boothook(text: &str) -> Option<String> {
     }
 }
 
-/// `_merge_patch` in handlers/cloud_config.py.
+/// `_merge_patch` in handlers/cloud_config.py, and RFC 6902.
 fn json_patch(text: &str) -> Option<String> {
     let text = text.trim_start_matches(is_python_space);
     let patch = text.strip_prefix(Kind::CloudConfigJsonp.prefix()).unwrap_or(text);
-    match serde_json::from_str::<Vec<serde_json::Map<String, serde_json::Value>>>(patch) {
-        Ok(operations) if operations.iter().all(|operation| operation.contains_key("op")) => None,
-        _ => Some("is no JSON patch, a list of operations: cloud-init would ignore it".to_string()),
+    let is_pointer = |value: Option<&Value>| {
+        value.and_then(Value::as_str).is_some_and(|pointer| pointer.is_empty() || pointer.starts_with('/'))
+    };
+    let is_operation = |operation: &Map<String, Value>| {
+        is_pointer(operation.get("path"))
+            && match operation.get("op").and_then(Value::as_str) {
+                Some("add" | "replace" | "test") => operation.contains_key("value"),
+                Some("move" | "copy") => is_pointer(operation.get("from")),
+                Some("remove") => true,
+                _ => false,
+            }
+    };
+    match serde_json::from_str::<Vec<Map<String, Value>>>(patch) {
+        Err(_) => Some("is no JSON patch, a list of operations: cloud-init would ignore it".to_string()),
+        Ok(operations) => {
+            let wrong = operations.iter().position(|operation| !is_operation(operation))?;
+            Some(format!("operation {} is none of RFC 6902: cloud-init would ignore the patch", wrong + 1))
+        }
     }
 }
 
@@ -205,11 +224,14 @@ fn url_of(line: &str) -> &str {
     }
 }
 
-/// `read_file_or_url` in url_helper.py.
+/// `read_file_or_url` in url_helper.py, as far as all releases agree.
 fn is_fetched(url: &str) -> bool {
     let lower = url.to_ascii_lowercase();
-    let scheme = ["http://", "https://", "ftp://", "ftps://", "file:/"].iter().any(|scheme| lower.starts_with(scheme));
-    (scheme || url.starts_with('/')) && !url.contains(char::is_whitespace)
+    let scheme = ["http://", "https://", "file:///"].iter().find_map(|scheme| lower.strip_prefix(scheme));
+    match scheme {
+        Some(rest) => !rest.is_empty() && !rest.starts_with([':', '/', ' ']),
+        None => url.starts_with('/'),
+    }
 }
 
 /// Of what `str.splitlines` splits at, one character each: CR LF is an end and an empty line.
@@ -227,6 +249,13 @@ fn jinja(text: &str) -> Option<String> {
         Some("jinja") => {}
         Some(_) => return Some("names another engine than jinja: cloud-init would not render it".to_string()),
     }
+    // `do` is an extension that cloud-init turns on, and minijinja does not have.
+    if !rest.contains("{% do")
+        && let Err(error) = Environment::new().template_from_str(rest)
+    {
+        let line = error.line().map_or(1, |line| line + 1);
+        return Some(format!("line {line} is no Jinja: cloud-init would not render it"));
+    }
     if rest.trim_start().starts_with('{') {
         return None;
     }
@@ -234,10 +263,11 @@ fn jinja(text: &str) -> Option<String> {
         Some(Kind::ShellScript) if !rest.starts_with("#!") => {
             Some("has white space before #!: the kernel would not run it".to_string())
         }
-        Some(Kind::ShellScript | Kind::CloudConfig | Kind::CloudConfigJsonp | Kind::CloudBoothook) => None,
-        _ => {
-            Some("is no cloud-config, script or boothook after its first line: cloud-init would ignore it".to_string())
+        Some(Kind::ShellScript | Kind::CloudConfig) => None,
+        Some(Kind::CloudBoothook) => {
+            Some("is a boothook: releases of cloud-init differ in whether they run it".to_string())
         }
+        _ => Some("is no cloud-config or script after its first line: cloud-init would ignore it".to_string()),
     }
 }
 
@@ -280,6 +310,8 @@ mod tests {
         assert_eq!(meant("# part handler\n"), "#part-handler?");
         assert_eq!(meant("!/bin/sh\n"), "#!?");
         assert_eq!(meant("# !/bin/sh\n"), "#!?");
+        assert_eq!(meant("#/bin/bash\n"), "#!?");
+        assert_eq!(meant("#boothook\n"), "#cloud-boothook?");
         assert!(found("Hello world\n").contains("A part begins with #cloud-config-archive, "));
         assert!(!found("hunter2\n").contains("hunter2"));
     }
@@ -289,11 +321,8 @@ mod tests {
         assert!(found("\u{feff}#!/bin/sh\n").starts_with("a byte order mark hides its #!: "));
         assert!(found("\u{feff}hello").starts_with("begins with a byte order mark: "));
         assert!(found("MIME-Version: 1.0\n").starts_with("is a MIME message already: "));
-        let gzip = b"\x1f\x8b\x08";
-        assert!(problems(&PartType::of(PLAIN, gzip), None, gzip)[0].starts_with("is compressed already: "));
-        let gzip_type = PartType::Gzip("application/gzip".to_string());
-        assert!(problems(&gzip_type, Some("application/gzip"), gzip).is_empty());
-        assert!(problems(&gzip_type, Some("application/gzip"), b"#!/bin/sh")[0].starts_with("is not compressed: "));
+        let magic = b"\x1f\x8b\x08";
+        assert!(problems(&PartType::of(PLAIN, magic), None, magic)[0].starts_with("is compressed already: "));
         assert!(found(" \n").starts_with("is empty: "));
     }
 
@@ -314,16 +343,17 @@ mod tests {
     fn prose_and_indented_lines_count_as_urls() {
         assert!(found("#included are packages\n").starts_with("line 1 counts as a URL to include: "));
         assert!(found("#include\n\n #include http://x/\n").starts_with("line 3 counts as a URL to include: "));
-        assert!(found("#include\nhttp://x/ and more\ns3://x/y\n").contains("; line 3 "));
+        assert!(found("#include\nhttp://\ns3://x/y\n").contains("; line 3 "));
         assert_eq!(found("#include\n# none\n"), "has no URL: cloud-init would include nothing");
     }
 
     #[test]
     fn templates_of_cloud_init_that_it_would_not_render() {
         assert!(found("\n## template: jinja\n#!/bin/sh\n").starts_with("has something before "));
+        assert!(found("## template: jinja\n#!/bin/bash\necho ${#x[@]}\n").starts_with("line 3 is no Jinja: "));
         assert!(found("## template: jinja2\n#!/bin/sh\n").starts_with("names another engine "));
         assert!(found("## template: jinja\n\n#!/bin/sh\n").starts_with("has white space before #!"));
-        assert!(found("## template: jinja\n#include\nhttp://x/\n").starts_with("is no cloud-config, script "));
+        assert!(found("## template: jinja\n#include\nhttp://x/\n").starts_with("is no cloud-config or script "));
     }
 
     #[test]
@@ -333,7 +363,7 @@ mod tests {
         assert!(
             problems(&part_type, Some("text/x-shellscript"), content)[0].starts_with("begins as text/cloud-config: ")
         );
-        assert!(found("#cloud-configs\na: 1\n").starts_with("its first line goes on after #cloud-config: "));
+        assert!(found("#cloud-configs\na: 1\n").starts_with("its first line is more than #cloud-config: "));
         assert!(
             problems(&PartType::Known(Kind::ShellScript), None, b"#!/bin/sh\n\xff")[0].starts_with("is not UTF-8: ")
         );
@@ -341,6 +371,8 @@ mod tests {
 
     #[test]
     fn a_patch_is_a_list_of_operations() {
+        assert!(found("#cloud-config-jsonp\n[{\"op\":\"add\",\"path\":\"/a\"}]").starts_with("operation 1 is none "));
+        assert!(found("#cloud-config-jsonp\n[{\"op\":\"remove\",\"path\":\"a\"}]").starts_with("operation 1 is none "));
         for bad in
             ["#cloud-config-jsonp\n{}", "#cloud-config-jsonp\n[1]", "#Cloud-Config-Jsonp\n[]", "#cloud-config-jsonp\n"]
         {

@@ -14,7 +14,7 @@ use cerveza_manners::{
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// Build cloud-init user-data from parts
@@ -35,10 +35,11 @@ pub struct Args {
 
     /// Read names and records of hosts from stdin, and write each as a record with its user-data, in base64, under
     /// `user_data`. Templates are rendered for each
-    #[arg(long, conflicts_with_all = ["write", "size", "base64"])]
+    #[arg(long, conflicts_with_all = ["size", "base64"])]
     pub per_host: bool,
 
-    /// Give templates a name, over what a host's record has. A dot leads into an object: --set tags.role=db
+    /// Give templates a name whose value is the text VALUE, over what a host's record has. A dot leads into an object:
+    /// --set tags.role=db
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<Setting>,
 
@@ -61,11 +62,11 @@ pub struct Args {
     #[arg(long)]
     pub force: bool,
 
-    /// Write to FILE instead of stdout: in a moment, so that no one ever reads a half
+    /// Write to FILE instead of stdout. It appears whole or not at all
     #[arg(short, long, value_name = "FILE")]
     pub write: Option<PathBuf>,
 
-    /// Write it in base64
+    /// Write the user-data in base64, as the API takes it
     #[arg(long)]
     pub base64: bool,
 
@@ -89,16 +90,16 @@ pub struct Args {
     #[arg(long)]
     pub size: bool,
 
-    /// List the parts of existing user-data in FILE or on stdin: plain or gzip, one part or MIME, or in the records of
-    /// `ec2-ls --user-data`
+    /// List the parts of existing user-data in FILE or on stdin, and say what is wrong with it: plain or gzip, one part or
+    /// MIME, or in the records of `ec2-ls --user-data`
     #[arg(long, conflicts_with_all = BUILDING)]
     pub list: bool,
 
-    /// Say what is wrong with existing user-data, and exit with 1 if anything is
+    /// The same, and exit with 1 if anything is wrong
     #[arg(long, conflicts_with_all = BUILDING, conflicts_with = "list")]
     pub check: bool,
 
-    /// Write the parts of existing user-data to files in DIR, of records to a folder a host
+    /// The same, and write the parts to files in DIR, of records to a folder a host
     #[arg(long, value_name = "DIR", conflicts_with_all = BUILDING, conflicts_with_all = ["list", "check"])]
     pub extract: Option<PathBuf>,
 
@@ -136,15 +137,11 @@ pub fn command() -> clap::Command {
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     refuse_misuse(args, io::stdout().is_terminal(), io::stdin().is_terminal())?;
     if let Some(action) = action(args) {
-        return listing::run(&action, &files(args), args.force, tool);
+        return listing::run(&action, args.output.mode(OutputMode::Table), &files(args), args.force, tool);
     }
     let parts = Parts::new(read(args)?, options(args)?)?;
-    if !args.per_host
-        && args.set.is_empty()
-        && let Some(template) = parts.templates().next()
-    {
-        return Err(Failure::usage(format!("{template} is a template: it needs the hosts to render it for"))
-            .hint("add --per-host and pipe names or records in, or give its names with --set KEY=VALUE"));
+    if !args.set.is_empty() && parts.templates().next().is_none() {
+        tool.warn("--set gives names to templates, and no part is one: their files end in .j2");
     }
     parts.warnings().iter().for_each(|warning| tool.warn(warning));
     match args.per_host {
@@ -154,6 +151,13 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     Ok(Status::Done)
 }
 
+impl Args {
+    /// The file to write to; `-` is stdout here too.
+    fn file(&self) -> Option<&Path> {
+        self.write.as_deref().filter(|file| !is_stdin(file))
+    }
+}
+
 fn is_reading(args: &Args) -> bool {
     args.list || args.check || args.extract.is_some()
 }
@@ -161,7 +165,7 @@ fn is_reading(args: &Args) -> bool {
 fn action(args: &Args) -> Option<Action> {
     match (&args.extract, args.list, args.check) {
         (Some(folder), ..) => Some(Action::Extract(folder.clone())),
-        (None, true, _) => Some(Action::List(args.output.mode(OutputMode::Table))),
+        (None, true, _) => Some(Action::List),
         (None, _, true) => Some(Action::Check),
         (None, false, false) => None,
     }
@@ -193,13 +197,17 @@ fn refuse_misuse(args: &Args, stdout_is_terminal: bool, stdin_is_terminal: bool)
     if !args.per_host && stdins == 1 && stdin_is_terminal {
         return Err(Failure::usage("stdin ('-') is a terminal").hint("pipe the part in"));
     }
-    let writes_rows = args.per_host || args.size || args.list;
+    if args.per_host && stdin_is_terminal {
+        return Err(Failure::usage("--per-host reads hosts from stdin, which is a terminal")
+            .hint("pipe names or records in, as from hostrange or ec2-ls"));
+    }
+    let writes_rows = args.per_host || args.size || is_reading(args);
     if !writes_rows && (args.output.names || args.output.output != Format::Auto) {
-        return Err(Failure::usage("--output is for what --per-host, --list and --size write"));
+        return Err(Failure::usage("--output is for the rows of --per-host, --size, --list, --check and --extract"));
     }
     // Plain MIME and base64 are text, and may well be looked at.
     let text = args.no_gzip || args.boundary.is_some() || args.base64;
-    if !writes_rows && !is_reading(args) && args.write.is_none() && !text && stdout_is_terminal {
+    if !writes_rows && args.file().is_none() && !text && stdout_is_terminal {
         return Err(Failure::usage("compressed bytes are not for a terminal")
             .hint("redirect stdout, or use --write FILE, or --no-gzip to look at the text"));
     }
@@ -226,7 +234,10 @@ fn options(args: &Args) -> Result<Options> {
 fn read(args: &Args) -> Result<Vec<Part>> {
     let read = |part: &PathBuf| Part::read(&Operand::parse(part.as_os_str())?);
     let mut parts: Vec<Part> = args.parts.iter().map(read).collect::<Result<_>>()?;
-    for given in &args.launch_index {
+    // One for all comes before those for some.
+    let mut indices: Vec<&String> = args.launch_index.iter().collect();
+    indices.sort_by_key(|given| given.contains('='));
+    for given in indices {
         let (of, number) = given.rsplit_once('=').map_or((None, given.as_str()), |(part, number)| (Some(part), number));
         let number: u32 = number.parse().map_err(|_| {
             Failure::usage(format!("--launch-index {given}: {number} is no number of an instance in its launch"))
@@ -242,14 +253,21 @@ fn read(args: &Args) -> Result<Vec<Part>> {
 }
 
 fn write_one(args: &Args, parts: &Parts, tool: &Tool) -> Result<()> {
-    let UserData { bytes, warnings } = parts.build(None)?;
+    let built = parts.build(None).map_err(|failure| match parts.templates().next() {
+        // Without either it is a name that a host's record would have, most likely.
+        Some(_) if args.set.is_empty() && failure.hint.is_none() => {
+            failure.hint("--per-host renders templates from the records of hosts, --set KEY=VALUE gives a name once")
+        }
+        _ => failure,
+    });
+    let UserData { bytes, warnings } = built?;
     warnings.iter().for_each(|warning| tool.warn(warning));
     let size = bytes.len();
     let bytes = match args.base64 {
         true => format!("{}\n", BASE64_STANDARD.encode(bytes)).into_bytes(),
         false => bytes,
     };
-    match &args.write {
+    match args.file() {
         Some(file) => output::to_file(file, &bytes)?,
         None if args.size => {}
         None => output::to_stdout(&bytes)?,
@@ -270,7 +288,20 @@ fn write_records(args: &Args, parts: &Parts, tool: &Tool) -> Result<()> {
     bar.finish_and_clear();
     let built = built?;
     warn(&records, &built, tool);
-    let mut writer = RecordWriter::stdout(mode, &COLUMNS);
+    let Some(file) = args.file() else {
+        return write_rows(RecordWriter::stdout(mode, &COLUMNS), mode, records, built);
+    };
+    let mut text = Vec::new();
+    write_rows(RecordWriter::new(&mut text, mode, &COLUMNS), mode, records, built)?;
+    output::to_file(file, &text)
+}
+
+fn write_rows(
+    mut writer: RecordWriter<impl Write>,
+    mode: OutputMode,
+    records: Vec<Record>,
+    built: Vec<UserData>,
+) -> Result<()> {
     for (mut record, UserData { bytes, .. }) in records.into_iter().zip(built) {
         match mode {
             OutputMode::Table => {
@@ -348,7 +379,7 @@ mod tests {
             Ok(parts.iter().map(|part| part.launch_index).collect::<Vec<_>>())
         };
         assert_eq!(indices(&["1"]), Ok(vec![Some(1), Some(1)]));
-        assert_eq!(indices(&["1", "b.sh=0"]), Ok(vec![Some(1), Some(0)]));
+        assert_eq!(indices(&["b.sh=0", "1"]), Ok(vec![Some(1), Some(0)]));
         let why = |given: &str| indices(&[given]).map_err(|failure: Failure| failure.message).unwrap_err();
         assert_eq!(why("c.sh=0"), "--launch-index c.sh=0: there is no such part");
         assert_eq!(why("-1"), "--launch-index -1: -1 is no number of an instance in its launch");

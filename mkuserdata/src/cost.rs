@@ -15,20 +15,28 @@ pub struct Cost {
     pub part: String,
     /// Bytes as the file has them.
     pub size: usize,
-    /// Bytes of the user-data: compressed, if that is, after the parts before it.
+    /// Bytes of the user-data: what it has in common with the parts before it costs it nothing.
     pub cost: usize,
 }
 
-/// The parts, the dearest first.
-pub(crate) fn costs(parts: &[(&str, &Body)], compressed: bool) -> Vec<Cost> {
+/// The parts, the dearest first, of user-data of `size` bytes.
+pub(crate) fn costs(parts: &[(&str, &Body)], size: usize) -> Vec<Cost> {
     let texts: Vec<&[u8]> = parts.iter().map(|(_, body)| body.block.text()).collect();
-    let costs = match compressed {
+    let plain = texts.iter().map(|text| text.len()).sum::<usize>();
+    let shares = match size < plain {
         true => gzip::costs(&texts),
         false => texts.iter().map(|text| text.len()).collect(),
     };
-    let rows = parts.iter().zip(costs);
-    let mut rows: Vec<Cost> =
-        rows.map(|((path, body), cost)| Cost { part: path.to_string(), size: body.size, cost }).collect();
+    // So that they come to the whole, what surrounds the parts and what zopfli saves is shared out.
+    let all = shares.iter().sum::<usize>().max(1);
+    let rows = parts.iter().zip(shares);
+    let mut rows: Vec<Cost> = rows
+        .map(|((path, body), share)| Cost {
+            part: path.to_string(),
+            size: body.size,
+            cost: (share * size).div_ceil(all),
+        })
+        .collect();
     rows.sort_by_key(|row| Reverse((row.cost, row.size)));
     rows
 }
@@ -63,5 +71,6 @@ pub(crate) fn check(size: usize, limit: usize, costs: impl FnOnce() -> Vec<Cost>
         size - limit,
         table(&costs())
     );
-    Err(Failure::usage(message).hint("leave a part out, or let the instance fetch it: #include, or a script"))
+    Err(Failure::usage(message)
+        .hint("leave a part out, or let the instance fetch it: by #include https://..., or in a script"))
 }

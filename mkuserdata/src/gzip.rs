@@ -1,6 +1,8 @@
 //! gzip (RFC 1952) without a time or a name, as small as deflate allows: the same bytes on every machine.
 
+use flate2::read::MultiGzDecoder;
 use flate2::{Compress, Compression, FlushCompress};
+use std::io::{self, Read};
 use zopfli::{BlockType, DeflateEncoder, Options, Write};
 
 /// How much work goes into compressing.
@@ -14,6 +16,24 @@ pub enum Effort {
 
 /// How far back deflate can look.
 const WINDOW: usize = 32 * 1024;
+
+/// What gzip of any number of members holds, if that is at most so many bytes. Zeros may follow (gzip(1)).
+pub(crate) fn unpacked(bytes: &[u8], most: u64) -> io::Result<Vec<u8>> {
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    // The size at the end of a member may have zeros of its own.
+    let bytes = &bytes[..bytes.len().min(end + 4)];
+    let mut text = Vec::new();
+    let read = MultiGzDecoder::new(bytes).take(most + 1).read_to_end(&mut text);
+    match read {
+        _ if text.len() as u64 > most => Err(io::Error::other(format!("unpacks to more than {most} bytes"))),
+        Err(error) => Err(error),
+        Ok(_) => Ok(text),
+    }
+}
+
+pub(crate) fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b])
+}
 
 pub(crate) fn gzip(text: &[u8], effort: Effort) -> Vec<u8> {
     let deflated = match effort {

@@ -53,7 +53,7 @@ const ALL: [Kind; 12] = [
 ];
 
 /// A folder whose scripts cloud-init runs sorted by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Folder {
     Instance,
     PerBoot,
@@ -63,9 +63,7 @@ pub(crate) enum Folder {
 
 impl Kind {
     pub fn of(content: &[u8]) -> Option<Kind> {
-        // No prefix is longer, also after any white space, than what is looked at here.
-        let start = content.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        let text = String::from_utf8_lossy(&content[start..(start + 256).min(content.len())]);
+        let text = String::from_utf8_lossy(content);
         let text = text.trim_start_matches(is_python_space);
         let begins_with = |prefix: &str| {
             let mut lower = text.chars().flat_map(char::to_lowercase);
@@ -185,6 +183,9 @@ pub(crate) fn full_type(given: &str) -> Result<String> {
         return Err(Failure::usage("cloud-init no longer knows upstart-job"));
     }
     match given.split_once('/') {
+        Some(("message" | "multipart", _)) => {
+            Err(Failure::usage(format!("{given} is a type of what holds parts, not of a part")))
+        }
         Some((kind, subtype)) if token(kind) && token(subtype) => Ok(given),
         Some(_) => Err(Failure::usage(format!("{given} is no type"))),
         None => {
@@ -192,7 +193,7 @@ pub(crate) fn full_type(given: &str) -> Result<String> {
             match Kind::by_mime(&full).is_some() || full == PLAIN {
                 true => Ok(full),
                 false => Err(Failure::usage(format!("cloud-init knows no type {given}")).hint(format!(
-                    "the types are {}; a part handler's own has a slash, as in text/x-mine",
+                    "PART is FILE or FILE:TYPE, of types {}; a part handler's own has a slash, as in text/x-mine",
                     ALL.map(|kind| &kind.mime()["text/".len()..]).join(", ")
                 ))),
             }
@@ -234,6 +235,7 @@ mod tests {
         assert_eq!(Kind::of(b"\n \t\r\n#Cloud-Config\n"), Some(Kind::CloudConfig));
         assert_eq!(Kind::of("\u{a0}\x1f#!/bin/sh".as_bytes()), Some(Kind::ShellScript));
         assert_eq!(Kind::of(&[&[b'\n'; 9999], &b"#!/bin/sh"[..]].concat()), Some(Kind::ShellScript));
+        assert_eq!(Kind::of(format!("{}#!/bin/sh", "\u{a0}\x1c".repeat(300)).as_bytes()), Some(Kind::ShellScript));
         assert_eq!(Kind::of(b"#INCLUDE-ONCE"), Some(Kind::IncludeOnce));
         // As prose does, cloud-init takes any word that begins so.
         assert_eq!(Kind::of(b"#included"), Some(Kind::Include));

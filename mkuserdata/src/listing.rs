@@ -1,23 +1,22 @@
 //! --list, --check and --extract: what existing user-data holds.
 
 use crate::name;
-use crate::order;
 use crate::output;
 use crate::received::{Received, Seen};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use cerveza_manners::{Failure, OutputMode, Result, Status, Tool, table, visible};
 use cerveza_record::{Item, Value, items};
-use serde_json::json;
-use std::collections::HashSet;
+use serde_json::Map;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// What to do with user-data that is read.
+/// What to do with user-data that is read, beside listing it.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
-    List(OutputMode),
+    List,
     Check,
     Extract(PathBuf),
 }
@@ -30,8 +29,9 @@ struct Given {
     bytes: Vec<u8>,
 }
 
-/// Does with each user-data what is asked for. One that cannot be read does not keep the others from it.
-pub(crate) fn run(action: &Action, files: &[PathBuf], force: bool, tool: &Tool) -> Result<Status> {
+/// Lists each user-data and says what is wrong with it. One that cannot be taken apart does not keep
+/// the others from it.
+pub(crate) fn run(action: &Action, mode: OutputMode, files: &[PathBuf], force: bool, tool: &Tool) -> Result<Status> {
     let mut read = Vec::new();
     let mut status = Status::Done;
     for given in given(files, tool)? {
@@ -43,33 +43,39 @@ pub(crate) fn run(action: &Action, files: &[PathBuf], force: bool, tool: &Tool) 
             }
         }
     }
-    let mut any = false;
+    let mut is_sound = true;
     for (given, received) in &read {
-        any |= !say(given, received, tool).is_empty();
+        is_sound &= say(given, received, tool);
     }
+    let paths = match action {
+        Action::Extract(folder) => extract(folder, &read, force)?,
+        _ => HashMap::new(),
+    };
+    write(mode, &read, &paths)?;
+    // Where there is no part to show, that is no success of any kind.
+    let is_empty = read.iter().any(|(_, received)| received.parts.is_empty());
     match action {
-        Action::List(mode) => write(*mode, &read)?,
-        Action::Check if any => status = status.max(Status::No),
-        Action::Check => {}
-        Action::Extract(folder) => extract(folder, &read, force, tool)?,
+        Action::Check if !is_sound => Ok(status.max(Status::No)),
+        _ if is_empty => Ok(status.max(Status::No)),
+        _ => Ok(status),
     }
-    Ok(status)
 }
 
-/// Says what is wrong, and gives it back.
-fn say(given: &Given, received: &Received, tool: &Tool) -> Vec<String> {
-    let mut all = Vec::new();
-    for problem in &received.problems {
-        all.push(format!("{}: {problem}", given.label));
-    }
+/// Says what is wrong, and whether nothing is.
+fn say(given: &Given, received: &Received, tool: &Tool) -> bool {
+    let label = &given.label;
+    received.notes.iter().for_each(|note| tool.warn(format!("{label}: {note}")));
+    let mut problems: Vec<String> = received.problems.iter().map(|problem| format!("{label}: {problem}")).collect();
     for (at, part) in received.parts.iter().enumerate() {
-        for problem in part.problems.iter().chain(&part.warnings) {
-            all.push(format!("{}: part {} ({}): {problem}", given.label, at + 1, part.name));
-        }
+        let of_part = part.problems.iter().chain(&part.warnings);
+        problems.extend(of_part.map(|problem| format!("{label}: part {} ({}): {problem}", at + 1, part.name)));
     }
-    all.iter().for_each(|message| tool.warn(message));
-    all
+    problems.iter().for_each(|problem| tool.warn(problem));
+    problems.is_empty()
 }
+
+/// Some thousands of records of user-data are usual; /dev/zero is a slip.
+const MOST: u64 = 256 * 1024 * 1024;
 
 /// The user-data of the files, or of stdin: as it is, or in records.
 fn given(files: &[PathBuf], tool: &Tool) -> Result<Vec<Given>> {
@@ -79,12 +85,18 @@ fn given(files: &[PathBuf], tool: &Tool) -> Result<Vec<Given>> {
         let label = if stdin { "stdin".to_string() } else { file.display().to_string() };
         let mut bytes = Vec::new();
         let read = match stdin {
-            true => io::stdin().lock().read_to_end(&mut bytes),
-            false => fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes)),
+            true => io::stdin().lock().take(MOST).read_to_end(&mut bytes),
+            false => fs::File::open(file).and_then(|file| file.take(MOST).read_to_end(&mut bytes)),
         };
         read.map_err(|error| Failure::usage(format!("cannot read {label}: {error}")))?;
+        if bytes.len() as u64 == MOST {
+            return Err(Failure::usage(format!("{label}: larger than 256 MiB")));
+        }
+        if bytes.trim_ascii().is_empty() {
+            return Err(Failure::usage(format!("{label}: is empty")));
+        }
         match std::str::from_utf8(&bytes).ok().filter(|text| text.trim_start().starts_with('{')) {
-            Some(text) => all.extend(in_records(text).map_err(|failure| failure.within(&label))?),
+            Some(text) => all.extend(in_json(text, &label).map_err(|failure| failure.within(&label))?),
             None => all.push(Given { host: None, label, bytes }),
         }
     }
@@ -93,6 +105,21 @@ fn given(files: &[PathBuf], tool: &Tool) -> Result<Vec<Given>> {
     }
     all.retain(|given| !given.bytes.is_empty());
     Ok(all)
+}
+
+/// Records, a line each; or one object as `aws ec2 describe-instance-attribute` prints it.
+fn in_json(text: &str, label: &str) -> Result<Vec<Given>> {
+    let attribute: Option<Value> = serde_json::from_str(text).ok();
+    match attribute.filter(|attribute| attribute.get("UserData").is_some()) {
+        None => in_records(text),
+        Some(attribute) => {
+            let encoded = attribute["UserData"]["Value"].as_str().unwrap_or_default();
+            let bytes = BASE64_STANDARD.decode(encoded);
+            let bytes = bytes.map_err(|_| Failure::usage("UserData.Value is not base64"))?;
+            let host = attribute["InstanceId"].as_str().map(str::to_string);
+            Ok(vec![Given { label: host.clone().unwrap_or(label.to_string()), host, bytes }])
+        }
+    }
 }
 
 fn in_records(text: &str) -> Result<Vec<Given>> {
@@ -113,30 +140,24 @@ fn in_records(text: &str) -> Result<Vec<Given>> {
 
 const HEADERS: [&str; 6] = ["PART", "TYPE", "NAME", "BYTES", "ENCODING", "RUNS"];
 
-/// A row a part: its host, if there are records, and what `HEADERS` names.
-fn write(mode: OutputMode, read: &[(Given, Received)]) -> Result<()> {
-    let with_hosts = read.iter().any(|(given, _)| given.host.is_some() || read.len() > 1);
-    let headers = [&["HOST"][..usize::from(with_hosts)], &HEADERS].concat();
+/// A row a part: whose it is, if there are several, and what `HEADERS` names.
+fn write(mode: OutputMode, read: &[(Given, Received)], paths: &Paths) -> Result<()> {
+    let with_labels = read.len() > 1 || read.iter().any(|(given, _)| given.host.is_some());
+    let mut headers = HEADERS.to_vec();
+    if with_labels {
+        let all_hosts = read.iter().all(|(given, _)| given.host.is_some());
+        headers.insert(0, if all_hosts { "HOST" } else { "FROM" });
+    }
     let mut lines = String::new();
     let mut rows = Vec::new();
-    for (given, received) in read {
+    for (of, (given, received)) in read.iter().enumerate() {
         for (at, part) in received.parts.iter().enumerate() {
             match mode {
-                OutputMode::Json => lines += &format!("{}\n", json_of(given, at, part)),
+                OutputMode::Json => lines += &format!("{}\n", json_of(given, at, part, paths.get(&(of, at)))),
                 OutputMode::Names => lines += &format!("{}\n", visible(&part.name)),
                 OutputMode::Table => {
-                    let host = with_hosts.then(|| Some(Value::from(given.label.as_str())));
-                    let short = part.part_type.to_string();
-                    let short = short.strip_prefix("text/").unwrap_or(&short);
-                    let cells: [Value; 6] = [
-                        (at + 1).into(),
-                        short.into(),
-                        part.name.as_str().into(),
-                        part.content.len().into(),
-                        part.encoding.into(),
-                        part.runs.as_str().into(),
-                    ];
-                    rows.push(host.into_iter().chain(cells.map(Some)).collect());
+                    let label = with_labels.then(|| Some(Value::from(given.label.as_str())));
+                    rows.push(label.into_iter().chain(cells(at, part).map(Some)).collect());
                 }
             }
         }
@@ -147,47 +168,75 @@ fn write(mode: OutputMode, read: &[(Given, Received)]) -> Result<()> {
     output::to_stdout(lines.as_bytes())
 }
 
-fn json_of(given: &Given, at: usize, part: &Seen) -> Value {
-    let problems = [&part.problems[..], &part.warnings].concat();
-    let mut row = json!({
-        "part": at + 1,
-        "type": part.part_type.to_string(),
-        "name": part.name,
-        "size": part.content.len(),
-        "encoding": part.encoding,
-        "runs": part.runs,
-        "problems": problems,
-    });
-    let mut put = |key: &str, value: &Option<String>| {
-        if let Some(value) = value {
-            row[key] = Value::from(value.as_str());
-        }
-    };
-    put("merge_type", &part.merge_type);
-    put("launch_index", &part.launch_index);
-    put("host", &given.host);
-    row
+fn cells(at: usize, part: &Seen) -> [Value; 6] {
+    let mime = part.part_type.to_string();
+    [
+        (at + 1).into(),
+        mime.strip_prefix("text/").unwrap_or(&mime).into(),
+        part.name.as_str().into(),
+        part.content.len().into(),
+        part.encoding.into(),
+        part.runs.as_str().into(),
+    ]
 }
 
+fn json_of(given: &Given, at: usize, part: &Seen, path: Option<&PathBuf>) -> Value {
+    let mut row = Map::new();
+    let mut put = |key: &str, value: Value| row.insert(key.to_string(), value);
+    match &given.host {
+        Some(host) => put("host", host.as_str().into()),
+        None => put("from", given.label.as_str().into()),
+    };
+    put("part", (at + 1).into());
+    put("type", part.part_type.to_string().into());
+    put("name", part.name.as_str().into());
+    put("size", part.content.len().into());
+    put("encoding", part.encoding.into());
+    put("runs", part.runs.as_str().into());
+    if let Some(merge_type) = &part.merge_type {
+        put("merge_type", merge_type.as_str().into());
+    }
+    if let Some(index) = &part.launch_index {
+        put("launch_index", index.trim().parse::<i64>().map_or(index.as_str().into(), Value::from));
+    }
+    put("problems", [&part.problems[..], &part.warnings].concat().into());
+    if let Some(path) = path {
+        put("file", path.to_string_lossy().into());
+    }
+    row.into()
+}
+
+/// The file of a part, by the places of the user-data and of the part in it.
+type Paths = HashMap<(usize, usize), PathBuf>;
+
 /// Writes each part to a file of its name, of several hosts to a folder each. What is there is not overwritten.
-fn extract(folder: &Path, read: &[(Given, Received)], force: bool, tool: &Tool) -> Result<()> {
+fn extract(folder: &Path, read: &[(Given, Received)], force: bool) -> Result<Paths> {
+    let mut paths = Paths::new();
     let mut files: Vec<(PathBuf, &Seen)> = Vec::new();
     let mut taken = HashSet::new();
-    for (given, received) in read {
-        let folder = match &given.host {
-            Some(host) => {
-                folder.join(file_name(host).ok_or_else(|| Failure::usage(format!("{host} is no name for a folder")))?)
+    let mut folders: HashMap<String, &str> = HashMap::new();
+    for (of, (given, received)) in read.iter().enumerate() {
+        let folder = match (&given.host, read.len()) {
+            (None, 1) => folder.to_path_buf(),
+            _ => {
+                let name = file_name(&given.label)
+                    .ok_or_else(|| Failure::usage(format!("{} is no name for a folder", given.label)))?;
+                if let Some(other) = folders.insert(name.clone(), &given.label) {
+                    return Err(Failure::usage(format!("{other} and {} would have one folder, {name}", given.label)));
+                }
+                folder.join(name)
             }
-            None if read.len() > 1 => folder.join(file_name(&given.label).unwrap_or_else(|| "stdin".to_string())),
-            None => folder.to_path_buf(),
         };
+        // What is in an archive is in the archive's file.
         for (at, part) in received.parts.iter().enumerate().filter(|(_, part)| part.encoding != "archive") {
             let name = file_name(&part.name).unwrap_or_else(|| format!("part-{:03}", at + 1));
             let mut path = folder.join(&name);
-            if !taken.insert(path.clone()) {
-                path = folder.join(format!("{:03}-{name}", at + 1));
-                taken.insert(path.clone());
+            let mut number = at + 1;
+            while !taken.insert(path.clone()) {
+                path = folder.join(format!("{number:03}-{name}"));
+                number += 1;
             }
+            paths.insert((of, at), path.clone());
             files.push((path, part));
         }
     }
@@ -196,21 +245,16 @@ fn extract(folder: &Path, read: &[(Given, Received)], force: bool, tool: &Tool) 
             .hint("--force writes over it"));
     }
     for (at, (path, part)) in files.iter().enumerate() {
-        let written = path.parent().map_or(Ok(()), fs::create_dir_all).map_err(|error| {
-            Failure::usage(format!("cannot make {}: {error}", path.parent().unwrap_or(path).display()))
-        });
-        let is_script = order::folder_of(part.part_type.kind(), &part.content).is_some();
-        written.and_then(|()| output::to_new_file(path, &part.content, is_script)).map_err(|failure| match at {
+        output::to_private_file(path, &part.content, part.runs_as_file()).map_err(|failure| match at {
             0 => failure,
             _ => failure.hint(format!("{at} of {} parts were written", files.len())),
         })?;
     }
-    tool.summary(format!("{} parts written to {}", files.len(), folder.display()));
-    Ok(())
+    Ok(paths)
 }
 
 /// The name as cloud-init cleans it, which can lead to no other folder; `None` where nothing is left.
 fn file_name(name: &str) -> Option<String> {
     let name = name::cleaned(name);
-    (!name.trim_matches('.').is_empty()).then_some(name)
+    name::problem(&name).is_none().then_some(name)
 }

@@ -23,25 +23,37 @@ pub(crate) fn merge_type(value: &str) -> Result<String> {
     if value == "append" {
         return Ok(APPEND.to_string());
     }
-    let bad = |why: String| Failure::usage(format!("--merge {value}: {why}")).hint(format!("as in '{APPEND}'"));
-    let lower = value.to_ascii_lowercase().replace('-', "_");
-    let mut mergers = lower.split('+').map(str::trim).filter(|merger| !merger.is_empty()).peekable();
-    if mergers.peek().is_none() {
-        return Err(bad("names no merger".to_string()));
+    match problem(value) {
+        None => Ok(value.to_string()),
+        Some(why) => Err(Failure::usage(format!("--merge {value}: {why}")).hint(format!("as in '{APPEND}'"))),
     }
-    for merger in mergers {
+}
+
+/// Why cloud-init would not merge by this value (`string_extract_mergers` in its mergers/__init__.py).
+pub(crate) fn problem(value: &str) -> Option<String> {
+    if value.chars().any(char::is_control) {
+        return Some("it has a control character".to_string());
+    }
+    let lower = value.to_ascii_lowercase().replace('-', "_");
+    let mut merges_mappings = false;
+    for merger in lower.split('+').map(str::trim).filter(|merger| !merger.is_empty()) {
         let parsed = merger.split_once('(').and_then(|(name, rest)| Some((name, rest.strip_suffix(')')?)));
-        let (name, settings) = parsed.ok_or_else(|| bad(format!("{merger} is not of the form NAME(SETTING,...)")))?;
+        let Some((name, settings)) = parsed else {
+            return Some(format!("{merger} is not of the form NAME(SETTING,...)"));
+        };
         let name = name.strip_prefix("m_").unwrap_or(name);
-        let known = MERGERS.iter().find(|(known, _)| *known == name);
-        let (_, known) = known.ok_or_else(|| bad(format!("there is no merger {name}, but list, dict and str")))?;
+        let Some((_, known)) = MERGERS.iter().find(|(known, _)| *known == name) else {
+            return Some(format!("there is no merger {name}, but list, dict and str"));
+        };
+        merges_mappings |= name == "dict";
         for setting in settings.split(',').map(str::trim).filter(|setting| !setting.is_empty()) {
             if !known.contains(&setting) {
-                return Err(bad(format!("{name} has no setting {setting}, but {}", known.join(", "))));
+                return Some(format!("{name} has no setting {setting}, but {}", known.join(", ")));
             }
         }
     }
-    Ok(value.to_string())
+    // A cloud-config is a mapping: what nothing merges stays what it was.
+    (!merges_mappings).then(|| "without dict() cloud-init would leave the whole cloud-config out".to_string())
 }
 
 #[cfg(test)]
@@ -50,7 +62,7 @@ mod tests {
 
     #[test]
     fn what_cloud_init_understands_stays_as_it_is() {
-        for value in ["list()", "list(append)+dict(recurse_array)+str()", "dict(no-replace, recurse-list)+list(append)"]
+        for value in ["dict()", "list(append)+dict(recurse_array)+str()", "dict(no-replace, recurse-list)+list(append)"]
         {
             assert_eq!(merge_type(value).unwrap(), value);
         }
@@ -61,10 +73,12 @@ mod tests {
     #[test]
     fn what_it_would_not_understand_is_told() {
         let why = |value: &str| merge_type(value).unwrap_err().message;
-        assert_eq!(why(""), "--merge : names no merger");
+        let left_out = "without dict() cloud-init would leave the whole cloud-config out";
+        assert_eq!(why(""), format!("--merge : {left_out}"));
+        assert_eq!(why("list(append)+str()"), format!("--merge list(append)+str(): {left_out}"));
         assert_eq!(why("list"), "--merge list: list is not of the form NAME(SETTING,...)");
         assert_eq!(why("set()"), "--merge set(): there is no merger set, but list, dict and str");
         assert_eq!(why("str(replace)"), "--merge str(replace): str has no setting replace, but append");
-        assert!(why("list(append)\nX: y").contains("is not of the form"));
+        assert!(why("list(append)\nX: y").ends_with("it has a control character"));
     }
 }

@@ -13,15 +13,29 @@ pub(crate) fn of(path: &Path) -> Result<String> {
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| Failure::usage(format!("{shown}: the file name is not UTF-8")))?;
     let name = name.strip_suffix(TEMPLATE).unwrap_or(name);
-    // cloud-init puts names into comments of the cloud-config it merges: a newline would end the comment.
-    if name.chars().any(char::is_control) {
+    // cloud-init puts names into comments of the cloud-config it merges: what ends a line in YAML would end the comment.
+    if name.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
         return Err(Failure::usage(format!("{shown}: the file name has a control character")));
     }
-    match cleaned(name).is_empty() {
-        true => Err(Failure::usage(format!(
-            "{shown}: cloud-init keeps only letters, digits and -_.() of a file name: of this one nothing is left"
-        ))),
-        false => Ok(name.to_string()),
+    match problem(&cleaned(name)) {
+        None => Ok(name.to_string()),
+        Some(why) => Err(Failure::usage(format!("{shown}: {why}"))),
+    }
+}
+
+/// Why cloud-init could not write a file of this name, cleaned.
+pub(crate) fn problem(cleaned: &str) -> Option<String> {
+    /// As file systems have it, without room for a number in front.
+    const LONGEST: usize = 255;
+    match cleaned.len() {
+        0 => Some(
+            "cloud-init keeps only letters, digits and -_.() of a file name: of this one nothing is left".to_string(),
+        ),
+        _ if matches!(cleaned, "." | "..") => Some(format!("cloud-init could not write a file of the name {cleaned}")),
+        length if length > LONGEST => {
+            Some(format!("its name has {length} characters for cloud-init: a file's has at most {LONGEST}"))
+        }
+        _ => None,
     }
 }
 

@@ -2,6 +2,10 @@
 
 use crate::kind::{Folder, Kind};
 use crate::name;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+const FOLDERS: [Folder; 4] = [Folder::Instance, Folder::PerBoot, Folder::PerInstance, Folder::PerOnce];
 
 /// Where cloud-init puts what `content` is, if it is a script that it runs by name.
 pub(crate) fn folder_of(kind: Option<Kind>, content: &[u8]) -> Option<Folder> {
@@ -17,48 +21,58 @@ pub(crate) fn behind_first_line(content: &[u8]) -> Option<Kind> {
     Kind::of(&content[end + 1..])
 }
 
-/// Puts numbers before the names of a folder's scripts, unless they are in order as they are.
-pub(crate) fn number(names: &mut [(String, Option<Folder>)]) {
-    for folder in [Folder::Instance, Folder::PerBoot, Folder::PerInstance, Folder::PerOnce] {
-        let mut scripts: Vec<&mut String> =
-            names.iter_mut().filter(|(_, of)| *of == Some(folder)).map(|(name, _)| name).collect();
-        if scripts.is_sorted_by(|a, b| name::cleaned(a) < name::cleaned(b)) {
+/// Puts numbers before the names of a folder's scripts, unless they run in the order given as they are, and stand in it
+/// too: those that `moves` marks will stand behind the others.
+pub(crate) fn number(names: &mut [(String, Option<Folder>)], moves: &[bool]) {
+    for folder in FOLDERS {
+        let mut scripts: Vec<(&mut String, bool)> = names
+            .iter_mut()
+            .zip(moves)
+            .filter(|((_, of), _)| *of == Some(folder))
+            .map(|((name, _), moves)| (name, *moves))
+            .collect();
+        let stay = scripts.is_sorted_by_key(|(_, moves)| *moves);
+        if stay && scripts.is_sorted_by(|(a, _), (b, _)| name::cleaned(a) < name::cleaned(b)) {
             continue;
         }
         let digits = scripts.len().to_string().len().max(2);
-        for (at, name) in scripts.iter_mut().enumerate() {
+        for (at, (name, _)) in scripts.iter_mut().enumerate() {
             **name = format!("{:0digits$}-{name}", at + 1);
         }
     }
 }
 
-/// The scripts of a folder in the order in which cloud-init runs them, where that is not the order given.
-pub(crate) fn changed(names: &[(String, Option<Folder>)]) -> Vec<String> {
+/// The scripts of a folder as cloud-init runs them and as they are given, where that is not the same.
+pub(crate) fn changed(names: &[(String, Option<Folder>)]) -> Vec<(String, String)> {
     let mut changed = Vec::new();
-    for folder in [Folder::Instance, Folder::PerBoot, Folder::PerInstance, Folder::PerOnce] {
+    for folder in FOLDERS {
         let given: Vec<String> =
             names.iter().filter(|(_, of)| *of == Some(folder)).map(|(name, _)| name::cleaned(name)).collect();
         let mut run = given.clone();
         run.sort();
         if run != given {
-            changed.push(format!(
-                "cloud-init runs scripts sorted by name: {}, not as given: {}",
-                run.join(", "),
-                given.join(", ")
-            ));
+            changed.push((listed(&run), listed(&given)));
         }
     }
     changed
 }
 
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 10;
+    let more = if names.len() > MOST { ", ..." } else { "" };
+    names[..names.len().min(MOST)].join(", ") + more
+}
+
 /// Two scripts of one folder and one name, of which the second is written over the first: their places, and the name.
 pub(crate) fn collisions(names: &[(String, Option<Folder>)]) -> Vec<(usize, usize, String)> {
+    let mut first: HashMap<(String, Folder), usize> = HashMap::new();
     let mut collisions = Vec::new();
-    for (at, (name, folder)) in names.iter().enumerate().filter(|(_, (_, folder))| folder.is_some()) {
+    for (at, (name, folder)) in names.iter().enumerate() {
+        let Some(folder) = *folder else { continue };
         let cleaned = name::cleaned(name);
-        let same = |(other, of): &(String, Option<Folder>)| of == folder && name::cleaned(other) == cleaned;
-        if let Some(first) = names[..at].iter().position(same) {
-            collisions.push((first, at, cleaned));
+        match first.entry((cleaned.clone(), folder)) {
+            Entry::Occupied(first) => collisions.push((*first.get(), at, cleaned)),
+            Entry::Vacant(free) => _ = free.insert(at),
         }
     }
     collisions
@@ -74,7 +88,8 @@ mod tests {
 
     fn numbered(names: &[&str]) -> Vec<String> {
         let mut names = scripts(names);
-        number(&mut names);
+        let moves = vec![false; names.len()];
+        number(&mut names, &moves);
         names.into_iter().map(|(name, _)| name).collect()
     }
 
@@ -91,20 +106,26 @@ mod tests {
     }
 
     #[test]
+    fn a_script_that_will_stand_behind_later_ones_has_them_all_numbered() {
+        let mut names = scripts(&["a", "b"]);
+        number(&mut names, &[false, true]);
+        assert_eq!(names, scripts(&["a", "b"]));
+        number(&mut names, &[true, false]);
+        assert_eq!(names, scripts(&["01-a", "02-b"]));
+    }
+
+    #[test]
     fn each_folder_is_numbered_by_itself() {
         let mut names = scripts(&["b", "a"]);
         names.extend([("0".into(), Some(Folder::PerBoot)), ("config".into(), None)]);
-        number(&mut names);
+        number(&mut names, &[false; 4]);
         let names: Vec<_> = names.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["01-b", "02-a", "0", "config"]);
     }
 
     #[test]
     fn the_order_that_changes_and_names_that_collide_are_told() {
-        assert_eq!(
-            changed(&scripts(&["b", "a"])),
-            ["cloud-init runs scripts sorted by name: a, b, not as given: b, a"]
-        );
+        assert_eq!(changed(&scripts(&["b", "a"])), [("a, b".to_string(), "b, a".to_string())]);
         assert!(changed(&scripts(&["a", "b"])).is_empty());
         assert_eq!(collisions(&scripts(&["a b", "c", "ab"])), [(0, 2, "ab".to_string())]);
         assert!(

@@ -27,9 +27,13 @@ pub(crate) fn to_file(path: &Path, bytes: &[u8]) -> Result<()> {
     written.map_err(|error| Failure::usage(format!("cannot write {}: {}", path.display(), reason(&error))))
 }
 
-/// A file for its owner alone: what user-data holds may be secret.
-pub(crate) fn to_new_file(path: &Path, bytes: &[u8], executable: bool) -> Result<()> {
+/// A file for its owner alone, and the folder for it: what user-data holds may be secret.
+pub(crate) fn to_private_file(path: &Path, bytes: &[u8], executable: bool) -> Result<()> {
     let mode = if executable { 0o700 } else { 0o600 };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)
+            .map_err(|error| Failure::usage(format!("cannot make the folder {}: {error}", folder.display())))?;
+    }
     let written = replace(path, bytes, Permissions::from_mode(mode));
     written.map_err(|error| Failure::usage(format!("cannot write {}: {}", path.display(), reason(&error))))
 }

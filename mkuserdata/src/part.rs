@@ -1,6 +1,7 @@
 //! One part: its file read, and what goes into the message for it.
 
 use crate::check;
+use crate::gzip;
 use crate::kind::{Kind, PLAIN, PartType};
 use crate::mime::{Block, Headers};
 use crate::name;
@@ -43,19 +44,26 @@ pub(crate) struct Body {
 impl Part {
     /// Reads a file, or stdin, which cloud-init knows as `stdin`. A file that ends in `.j2` is a template.
     pub fn read(operand: &Operand) -> Result<Part> {
-        let (path, name, content) = match operand.is_stdin() {
-            true => ("stdin".to_string(), "stdin".to_string(), read(io::stdin().lock())),
-            false => {
-                let content = std::fs::File::open(&operand.path).and_then(read);
-                (operand.path.display().to_string(), name::of(&operand.path)?, content)
-            }
+        let (path, content) = match operand.is_stdin() {
+            true => ("stdin".to_string(), read(io::stdin().lock())),
+            false => (operand.path.display().to_string(), std::fs::File::open(&operand.path).and_then(read)),
         };
         let content = content.map_err(|error| Failure::usage(format!("cannot read {path}: {error}")))?;
+        let declared = operand.declared.clone();
+        // It is compressed with all else: cloud-init damages what is not ASCII in a part compressed by itself.
+        let (declared, content) = match declared.as_deref().map(|declared| PartType::of(declared, &content)) {
+            Some(PartType::Gzip(_)) => {
+                let unpacked = gzip::unpacked(&content, LARGEST_FILE);
+                (None, unpacked.map_err(|error| Failure::usage(format!("{path}: cannot be unpacked: {error}")))?)
+            }
+            _ => (declared, content),
+        };
+        let name = name::of(if operand.is_stdin() { Path::new("stdin") } else { &operand.path })?;
         let is_template = is_template(&operand.path);
         if is_template && std::str::from_utf8(&content).is_err() {
             return Err(Failure::usage(format!("{path}: a template has to be UTF-8")));
         }
-        Ok(Part { path, name, declared: operand.declared.clone(), content, is_template, launch_index: None })
+        Ok(Part { path, name, declared, content, is_template, launch_index: None })
     }
 
     /// What cloud-init takes it for; of a template what it looks like before it is rendered.

@@ -3,17 +3,21 @@
 use crate::cost::{self, Cost, LIMIT};
 use crate::gzip::{Effort, Head, gzip};
 use crate::kind::{Kind, PartType};
-use crate::mime;
 use crate::operand::Operand;
 use crate::order;
 use crate::part::{Body, Part};
-use crate::template::{Setting, Templates, fields};
-use crate::yaml;
+use crate::template::{self, Setting, Templates, fields};
+use crate::{mime, name, yaml};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::ScopedJoinHandle;
+
+/// Above this zopfli takes seconds, and what is so much text hardly fits, in bytes.
+const MOST_THOROUGH: usize = 1024 * 1024;
 
 /// How user-data is to be made.
 #[derive(Clone, Debug)]
@@ -67,7 +71,7 @@ pub struct Parts {
     templates: Templates,
     options: Options,
     warnings: Vec<String>,
-    /// How all messages begin; `None` where the first part varies.
+    /// How messages begin, but for those that need another boundary; `None` where the first part varies.
     head: OnceLock<Option<Head>>,
     /// What is built where no part varies: the same for every host.
     only: OnceLock<Result<UserData>>,
@@ -86,9 +90,15 @@ impl Parts {
         let mut warnings = Vec::new();
         let mut problems = given_twice(&parts);
         let mut names: Vec<_> = parts.iter().map(|part| (part.name.clone(), part.folder())).collect();
+        // Where it stands does not matter to a script that is numbered, but to how much is compressed for each host.
+        let moves: Vec<bool> =
+            parts.iter().map(|part| !options.keep_names && part.is_template && part.runs_by_name()).collect();
         match options.keep_names {
             true => {
-                warnings.extend(order::changed(&names));
+                let changed = order::changed(&names).into_iter();
+                warnings.extend(changed.map(|(run, given)| {
+                    format!("cloud-init runs scripts sorted by name: {run}, not as given: {given}")
+                }));
                 for (first, second, name) in order::collisions(&names) {
                     let (first, second) = (&parts[first].path, &parts[second].path);
                     problems.push(format!(
@@ -96,14 +106,17 @@ impl Parts {
                     ));
                 }
             }
-            false => order::number(&mut names),
+            false => order::number(&mut names, &moves),
         }
-        for (part, (name, _)) in parts.iter_mut().zip(names) {
+        for (part, (name, folder)) in parts.iter_mut().zip(names) {
+            let problem = folder.and_then(|_| name::problem(&name::cleaned(&name)));
+            problems.extend(problem.map(|problem| format!("{}: {problem}", part.path)));
             part.name = name;
         }
-        // Where it stands does not matter to a script, but to how much has to be compressed for each host.
-        parts.sort_by_key(|part| part.is_template && part.runs_by_name());
+        let (last, first): (Vec<_>, Vec<_>) = parts.into_iter().zip(moves).partition(|(_, moves)| *moves);
+        let parts: Vec<Part> = first.into_iter().chain(last).map(|(part, _)| part).collect();
 
+        warnings.extend(not_rendered(&parts));
         let mut templates = Templates::new();
         let mut fixed = Vec::new();
         for part in &parts {
@@ -152,27 +165,36 @@ impl Parts {
 
     /// What each part costs of the user-data, the dearest first.
     pub fn costs(&self, record: Option<&Record>) -> Result<Vec<Cost>> {
-        Ok(self.costs_of(&self.bodies(record)?))
+        let bodies = self.bodies(record)?;
+        Ok(self.costs_of(&bodies, self.compressed(&bodies)?.len()))
     }
 
     /// The user-data of each host, in order; `done` hears of each. The first failure ends it, and names the host where
     /// it is the host's own.
     pub fn build_all(&self, records: &[Record], done: impl Fn() + Sync) -> Result<Vec<UserData>> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = records.len().div_ceil(threads).max(1);
-        let build = |records: &[Record]| {
-            let built = records.iter().map(|record| self.build_named(record).inspect(|_| done()));
-            built.collect::<Result<Vec<_>>>()
-        };
-        let build = &build;
-        std::thread::scope(|scope| {
-            let shares: Vec<_> = records.chunks(share).map(|share| scope.spawn(move || build(share))).collect();
-            let mut all = Vec::with_capacity(records.len());
-            for share in shares {
-                all.extend(share.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut built = Vec::new();
+            while let Some((at, record)) = take(&next, records) {
+                let result = self.build_named(record);
+                if result.is_err() {
+                    next.store(records.len(), Ordering::Relaxed);
+                }
+                built.push((at, result));
+                done();
             }
-            Ok(all)
-        })
+            built
+        };
+        let mut all: Vec<(usize, Result<UserData>)> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let join = |worker: ScopedJoinHandle<'_, Vec<_>>| {
+                worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            workers.into_iter().flat_map(join).collect()
+        });
+        all.sort_by_key(|(at, _)| *at);
+        all.into_iter().map(|(_, built)| built).collect()
     }
 
     /// What is wrong with parts that do not vary is no fault of a host's.
@@ -196,7 +218,14 @@ impl Parts {
         if let Some(body) = fixed {
             return Ok(Cow::Borrowed(body));
         }
-        let text = self.templates.render(&part.path, fields)?;
+        let text = self.templates.render(&part.path, fields).map_err(|failure| {
+            match part.part_type(&part.content).kind() {
+                Some(Kind::Jinja) => {
+                    failure.hint("cloud-init renders it on the instance if its name does not end in .j2")
+                }
+                _ => failure,
+            }
+        })?;
         let mut body = part.body(text.as_bytes(), self.options.merge_type.as_deref());
         let problems = std::mem::take(&mut body.problems);
         match self.options.force {
@@ -208,7 +237,7 @@ impl Parts {
 
     fn assemble(&self, bodies: &[Cow<Body>]) -> Result<UserData> {
         let bytes = self.compressed(bodies)?;
-        cost::check(bytes.len(), self.options.limit, || self.costs_of(bodies))?;
+        cost::check(bytes.len(), self.options.limit, || self.costs_of(bodies, bytes.len()))?;
         let mut warnings = Vec::new();
         for (part, body) in self.parts.iter().zip(bodies).filter(|(part, _)| part.is_template) {
             warnings.extend(body.warnings.iter().map(|warning| format!("{}: {warning}", part.path)));
@@ -222,9 +251,10 @@ impl Parts {
         let boundary = match &self.options.boundary {
             None => mime::boundary(blocks.clone()),
             Some(boundary) => {
-                if let Some(at) = blocks.clone().position(|block| block.contains(boundary)) {
+                let line = format!("\n--{boundary}");
+                if let Some(at) = blocks.clone().position(|block| block.contains(&line)) {
                     let path = &self.parts[at].path;
-                    return Err(Failure::usage(format!("the boundary {boundary} occurs in {path}")));
+                    return Err(Failure::usage(format!("a line of {path} begins with the boundary, --{boundary}")));
                 }
                 boundary.clone()
             }
@@ -233,43 +263,61 @@ impl Parts {
         if !self.options.gzip {
             return Ok(message);
         }
-        let mut compressed = self.gzip(&message, &boundary);
+        let mut compressed = self.gzip(&message);
         if compressed.len() > self.options.limit && self.options.effort == Effort::Fast {
-            compressed = gzip(&message, Effort::Thorough);
+            compressed = self.thoroughly(&message, compressed);
         }
         Ok(if compressed.len() < message.len() { compressed } else { message })
     }
 
     /// Where little varies only that is compressed anew. It costs some bytes, so that where much varies the thorough
     /// way is to begin from the start.
-    fn gzip(&self, message: &[u8], boundary: &str) -> Vec<u8> {
-        let effort = self.options.effort;
-        let head = self.templates().next().and_then(|_| self.head.get_or_init(|| self.head(boundary)).as_ref());
+    fn gzip(&self, message: &[u8]) -> Vec<u8> {
+        let is_fast = self.options.effort == Effort::Fast;
+        let head = self.templates().next().and_then(|_| self.head.get_or_init(|| self.head()).as_ref());
         match head.and_then(|head| Some((head, head.rest(message)?))) {
-            Some((head, rest)) if effort == Effort::Fast || rest.len() < message.len() / 4 => head.gzip_with(rest),
-            _ => gzip(message, effort),
+            Some((head, rest)) if is_fast || rest.len() < message.len() / 4 => head.gzip_with(rest),
+            _ if is_fast => gzip(message, Effort::Fast),
+            _ => self.thoroughly(message, gzip(message, Effort::Fast)),
         }
     }
 
-    /// What all messages begin with, at this boundary.
-    fn head(&self, boundary: &str) -> Option<Head> {
-        let first: Vec<&Body> = self.fixed.iter().map_while(Option::as_ref).collect();
-        let blocks = first.iter().map(|body| &body.block);
-        (!first.is_empty()).then(|| Head::new(mime::beginning(blocks, boundary), self.options.effort))
+    /// Compresses as far as can be, unless `fast` is too large for that to help, or it would take minutes.
+    fn thoroughly(&self, message: &[u8], fast: Vec<u8>) -> Vec<u8> {
+        match message.len() > MOST_THOROUGH || fast.len() / 4 * 3 > self.options.limit {
+            true => fast,
+            false => gzip(message, Effort::Thorough),
+        }
     }
 
-    fn costs_of(&self, bodies: &[Cow<Body>]) -> Vec<Cost> {
+    /// What messages begin with at the boundary that suits what does not vary.
+    fn head(&self) -> Option<Head> {
+        let boundary = self.options.boundary.clone();
+        let boundary = boundary.unwrap_or_else(|| mime::boundary(self.fixed.iter().flatten().map(|body| &body.block)));
+        let first: Vec<&Body> = self.fixed.iter().map_while(Option::as_ref).collect();
+        let text = mime::beginning(first.iter().map(|body| &body.block), &boundary);
+        let effort = if text.len() > MOST_THOROUGH { Effort::Fast } else { self.options.effort };
+        (!first.is_empty()).then(|| Head::new(text, effort))
+    }
+
+    fn costs_of(&self, bodies: &[Cow<Body>], size: usize) -> Vec<Cost> {
         let parts: Vec<_> =
             self.parts.iter().zip(bodies).map(|(part, body)| (part.path.as_str(), body.as_ref())).collect();
-        cost::costs(&parts, self.options.gzip)
+        cost::costs(&parts, size)
     }
+}
+
+/// The record that nobody has taken yet, and its place.
+fn take<'a>(next: &AtomicUsize, records: &'a [Record]) -> Option<(usize, &'a Record)> {
+    let at = next.fetch_add(1, Ordering::Relaxed);
+    Some((at, records.get(at)?))
 }
 
 /// All problems in one failure, a line each.
 fn refuse(problems: Vec<String>) -> Result<()> {
     match problems.is_empty() {
         true => Ok(()),
-        false => Err(Failure::usage(problems.join("\n")).hint("--force makes it all the same")),
+        false => Err(Failure::usage(problems.join("\n")).hint("--force builds it nonetheless")),
     }
 }
 
@@ -297,6 +345,18 @@ fn unhandled(parts: &[Part]) -> Vec<String> {
         }
     }
     problems
+}
+
+/// Parts that look like templates but are none.
+fn not_rendered(parts: &[Part]) -> Vec<String> {
+    let is_one = |part: &&Part| {
+        let rendered_later = part.part_type(&part.content).kind() == Some(Kind::Jinja);
+        !part.is_template && !rendered_later && template::has_names(&part.content)
+    };
+    let say = |part: &Part| {
+        format!("{}: has {{{{ }}}} in it, but nothing renders a file that does not end in .j2", part.path)
+    };
+    parts.iter().filter(is_one).map(say).collect()
 }
 
 /// An archive's scripts are numbered by nobody.

@@ -2,15 +2,13 @@
 
 use crate::check;
 use crate::cost::LIMIT;
+use crate::gzip::is_gzip;
 use crate::kind::{Folder, Kind, NOT_MULTIPART, PLAIN, PartType};
-use crate::{name, order, secret, yaml};
+use crate::message::{self, Entity};
+use crate::{decoding, gzip, merge, name, order, secret, yaml};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use cerveza_manners::{Failure, Result};
-use flate2::read::MultiGzDecoder;
-use mailparse::body::Body;
-use mailparse::{MailHeaderMap, ParsedMail};
-use std::io::Read;
+use cerveza_manners::Result;
 
 /// What a few bytes of gzip may become: far more than anyone means.
 const MOST_UNPACKED: u64 = 64 * 1024 * 1024;
@@ -20,6 +18,8 @@ pub(crate) struct Received {
     pub parts: Vec<Seen>,
     /// What is wrong with the whole, and with the parts among each other.
     pub problems: Vec<String>,
+    /// What is worth knowing, but not wrong.
+    pub notes: Vec<String>,
 }
 
 /// A part as cloud-init sees it.
@@ -39,6 +39,13 @@ pub(crate) struct Seen {
     pub warnings: Vec<String>,
 }
 
+impl Seen {
+    /// Whether it is a script that runs from a file.
+    pub fn runs_as_file(&self) -> bool {
+        order::folder_of(self.part_type.kind(), &self.content).is_some()
+    }
+}
+
 /// A part before cloud-init names it.
 struct Leaf {
     name: Option<String>,
@@ -52,35 +59,37 @@ struct Leaf {
 
 impl Received {
     pub fn read(bytes: &[u8]) -> Result<Received> {
-        let mut problems = Vec::new();
+        let (mut problems, mut notes) = (Vec::new(), Vec::new());
         let bytes = match unwrapped(bytes) {
             None => bytes.to_vec(),
             Some(bytes) => {
-                problems.push("is wrapped in base64: releases of cloud-init differ in whether they see it".to_string());
+                notes.push(
+                    "is base64, read as what is in it: releases of cloud-init differ in whether they do".to_string(),
+                );
                 bytes
             }
         };
         if bytes.len() > LIMIT {
             problems.push(format!("has {} bytes: EC2 takes at most {LIMIT}", bytes.len()));
         }
-        let text = match is_gzip(&bytes) {
-            true => unpack(&bytes)?,
-            false => bytes,
+        let text = match is_gzip(&bytes).then(|| gzip::unpacked(&bytes, MOST_UNPACKED)) {
+            None => bytes,
+            Some(Ok(text)) => text,
+            Some(Err(error)) => {
+                problems.push(format!("is broken gzip, or cut off: cloud-init would ignore it ({error})"));
+                return Ok(Received { parts: Vec::new(), problems, notes });
+            }
         };
-        if text.trim_ascii().is_empty() {
-            return Err(Failure::usage("is empty"));
-        }
         let leaves = match is_message(&text) {
             true => leaves(&text, &mut problems)?,
             false => vec![Leaf::alone(text)],
         };
-        let mut parts = Vec::new();
-        for leaf in leaves {
-            see(leaf, &mut parts);
-        }
+        let mut seen = Seeing::default();
+        leaves.into_iter().for_each(|leaf| seen.see(leaf));
+        let mut parts = seen.parts;
         number(&mut parts);
         problems.extend(among(&parts));
-        Ok(Received { parts, problems })
+        Ok(Received { parts, problems, notes })
     }
 }
 
@@ -99,24 +108,10 @@ fn unwrapped(bytes: &[u8]) -> Option<Vec<u8>> {
     (is_gzip(&inner) || is_message(&inner) || Kind::of(&inner).is_some()).then_some(inner)
 }
 
-fn is_gzip(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0x1f, 0x8b])
-}
-
 /// `convert_string` in cloud-init's user_data.py.
 fn is_message(text: &[u8]) -> bool {
     let start = text[..text.len().min(4096)].to_ascii_lowercase();
     memchr::memmem::find(&start, b"mime-version:").is_some()
-}
-
-fn unpack(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut text = Vec::new();
-    let read = MultiGzDecoder::new(bytes).take(MOST_UNPACKED + 1).read_to_end(&mut text);
-    match read {
-        Err(_) => Err(Failure::usage("is broken gzip, or cut off: cloud-init would take none of it")),
-        Ok(_) if text.len() as u64 > MOST_UNPACKED => Err(Failure::usage("unpacks to more than 64 MiB")),
-        Ok(_) => Ok(text),
-    }
 }
 
 /// The parts of the message that are no containers, in order.
@@ -124,147 +119,178 @@ fn leaves(text: &[u8], problems: &mut Vec<String>) -> Result<Vec<Leaf>> {
     if std::str::from_utf8(text).is_err() {
         problems.push("is not UTF-8: cloud-init would take none of it".to_string());
     }
-    // mailparse ends the headers only at a blank line.
-    let mail = mailparse::parse_mail(text).map_err(|error| Failure::usage(format!("is broken MIME: {error}")))?;
-    if let Some(boundary) = mail.ctype.params.get("boundary") {
-        let end = format!("--{boundary}--");
-        if !text.split(|byte| *byte == b'\n').any(|line| line.trim_ascii_end() == end.as_bytes()) {
-            problems.push("its last boundary is missing: it may be cut off".to_string());
+    let (entities, wrong) = message::parse(text)?;
+    problems.extend(wrong);
+    Ok(entities.into_iter().map(leaf).collect())
+}
+
+fn leaf(entity: Entity) -> Leaf {
+    let mut problems = Vec::new();
+    let encoding = entity.header("content-transfer-encoding").unwrap_or("7bit").trim().to_lowercase();
+    let (encoding, content) = match encoding.as_str() {
+        "quoted-printable" => ("quoted-printable", decoding::quoted_printable(&entity.body)),
+        "base64" => match decoding::base64(&entity.body) {
+            Some(content) => ("base64", content),
+            None => {
+                problems.push("is broken base64: cloud-init would take it as it stands".to_string());
+                ("none", entity.body.clone())
+            }
+        },
+        "8bit" => ("8bit", entity.body.clone()),
+        "7bit" => ("7bit", entity.body.clone()),
+        "binary" => ("binary", entity.body.clone()),
+        _ => ("none", entity.body.clone()),
+    };
+    if !matches!(encoding, "base64" | "quoted-printable") && !content.is_ascii() {
+        problems.push("is not ASCII and not encoded: cloud-init would damage it".to_string());
+    }
+    let declared = entity.content_type();
+    if declared.starts_with("message/") {
+        problems.push(format!("is of type {declared}: cloud-init would fail, and take none of the user-data"));
+    }
+    let spelled = |name: &str| entity.header_spelled(name).filter(|value| !value.is_empty());
+    Leaf {
+        name: entity.name(),
+        merge_type: spelled("Merge-Type").or_else(|| spelled("X-Merge-Type")).map(str::to_string),
+        launch_index: entity.header("launch-index").map(str::to_string),
+        declared,
+        encoding,
+        content,
+        problems,
+    }
+}
+
+/// Names parts as cloud-init does, and goes into those that are archives or compressed.
+struct Seeing {
+    parts: Vec<Seen>,
+    /// How many cloud-init has attached: includes and archives are opened instead.
+    attached: usize,
+    /// How many bytes may yet come out of compressed parts.
+    budget: u64,
+}
+
+impl Default for Seeing {
+    fn default() -> Seeing {
+        Seeing { parts: Vec::new(), attached: 0, budget: MOST_UNPACKED }
+    }
+}
+
+impl Seeing {
+    fn see(&mut self, leaf: Leaf) {
+        let Leaf { name, declared, mut encoding, mut content, merge_type, launch_index, mut problems } = leaf;
+        let mut part_type = PartType::of(&declared, &content);
+        let mut given = Some(declared.as_str()).filter(|declared| ![PLAIN, NOT_MULTIPART].contains(declared));
+        if let PartType::Gzip(_) = part_type {
+            match gzip::unpacked(&content, self.budget) {
+                Ok(unpacked) => {
+                    self.budget = self.budget.saturating_sub(unpacked.len() as u64);
+                    part_type = PartType::of(PLAIN, &unpacked);
+                    (encoding, content, given) = ("gzip", unpacked, None);
+                    if !content.is_ascii() {
+                        problems.push("is not ASCII, and compressed as a part: cloud-init would damage it".to_string());
+                    }
+                }
+                Err(error) => problems.push(format!(
+                    "is broken gzip: cloud-init would fail to unpack it, and take none of the user-data ({error})"
+                )),
+            }
+        }
+        problems.extend(check::problems(&part_type, given, &content));
+        let why =
+            merge_type.as_deref().filter(|_| part_type.kind() == Some(Kind::CloudConfig)).and_then(merge::problem);
+        problems.extend(why.map(|why| format!("X-Merge-Type: {why}")));
+        if launch_index.as_deref().is_some_and(|index| index.trim().parse::<i64>().is_err()) {
+            problems.push("Launch-Index is no number: cloud-init would leave the part out everywhere".to_string());
+        }
+        let entries = match part_type.kind() {
+            Some(Kind::CloudConfigArchive) => yaml::entries(&String::from_utf8_lossy(&content)),
+            _ => Vec::new(),
+        };
+        self.push(name, part_type, encoding, content, problems);
+        if let Some(part) = self.parts.last_mut() {
+            part.warnings = secret::warnings(&part.content);
+            (part.merge_type, part.launch_index) = (merge_type, launch_index);
+        }
+        for entry in entries {
+            // The archive has the problems of what is in it.
+            self.push(entry.name.clone(), entry.part_type(), "archive", entry.content.into_bytes(), Vec::new());
         }
     }
-    Ok(mail.parts().filter(|part| !part.ctype.mimetype.starts_with("multipart/")).map(leaf).collect())
-}
 
-fn leaf(part: &ParsedMail) -> Leaf {
-    let mut problems = Vec::new();
-    let damaged = "is not ASCII and not encoded: cloud-init would damage it";
-    let broken = "is broken in its transfer encoding: cloud-init would read it as it stands";
-    let (encoding, decoded) = match part.get_body_encoded() {
-        Body::Base64(body) => ("base64", body.get_decoded().map_err(|_| body.get_raw().to_vec())),
-        Body::QuotedPrintable(body) => ("quoted-printable", Ok(decoded_lines(body.get_raw()))),
-        Body::SevenBit(body) => ("7bit", Ok(body.get_raw().to_vec())),
-        Body::EightBit(body) => ("8bit", Ok(body.get_raw().to_vec())),
-        Body::Binary(body) => ("binary", Ok(body.get_raw().to_vec())),
-    };
-    let content = decoded.unwrap_or_else(|raw| {
-        problems.push(broken.to_string());
-        raw
-    });
-    if !matches!(encoding, "base64" | "quoted-printable") && !content.is_ascii() {
-        problems.push(damaged.to_string());
-    }
-    let disposition = part.get_content_disposition();
-    let name = disposition.params.get("filename").or_else(|| part.ctype.params.get("name"));
-    let header = |name: &str| part.headers.get_first_value(name).filter(|value| !value.is_empty());
-    Leaf {
-        name: name.map(|name| name.trim().to_string()).filter(|name| !name.is_empty()),
-        declared: part.ctype.mimetype.clone(),
-        encoding,
-        content,
-        merge_type: header("Merge-Type").or_else(|| header("X-Merge-Type")),
-        launch_index: header("Launch-Index"),
-        problems,
-    }
-}
-
-/// Quoted-printable of lines that end in a newline alone, which the crate would make CR LF.
-fn decoded_lines(raw: &[u8]) -> Vec<u8> {
-    let mut content = Vec::with_capacity(raw.len());
-    for line in raw.split_inclusive(|byte| *byte == b'\n') {
-        let (line, end) = match line.strip_suffix(b"\n") {
-            None => (line, &b""[..]),
-            Some(line) => line.strip_suffix(b"\r").map_or((line, &b"\n"[..]), |line| (line, b"\r\n")),
-        };
-        let (line, end) = match line.trim_ascii_end().strip_suffix(b"=") {
-            Some(soft) => (soft, &b""[..]),
-            None => (line.trim_ascii_end(), end),
-        };
-        let decoded = quoted_printable::decode(line, quoted_printable::ParseMode::Robust);
-        content.extend(decoded.unwrap_or_else(|_| line.to_vec()));
-        content.extend(end);
-    }
-    content
-}
-
-/// Names the part as cloud-init does, and goes into it if it is an archive.
-fn see(leaf: Leaf, parts: &mut Vec<Seen>) {
-    let Leaf { name, declared, mut encoding, mut content, merge_type, launch_index, mut problems } = leaf;
-    let mut part_type = PartType::of(&declared, &content);
-    if let PartType::Gzip(_) = part_type
-        && let Ok(unpacked) = unpack(&content)
-    {
-        part_type = PartType::of(PLAIN, &unpacked);
-        (encoding, content) = ("gzip", unpacked);
-    }
-    let told = [PLAIN, NOT_MULTIPART].contains(&declared.as_str()) || encoding == "gzip";
-    problems.extend(check::problems(&part_type, (!told).then_some(declared.as_str()), &content));
-    let entries = match part_type.kind() {
-        Some(Kind::CloudConfigArchive) => yaml::entries(&String::from_utf8_lossy(&content)),
-        _ => Vec::new(),
-    };
-    parts.push(Seen {
-        name: name.unwrap_or_else(|| format!("part-{:03}", attached(parts) + 1)),
-        warnings: secret::warnings(&content),
-        runs: String::new(),
-        part_type,
-        encoding,
-        content,
-        merge_type,
-        launch_index,
-        problems,
-    });
-    for entry in entries {
-        let part_type = entry.part_type();
-        let content = entry.content.into_bytes();
-        parts.push(Seen {
-            name: entry.name.unwrap_or_else(|| format!("part-{:03}", attached(parts) + 1)),
-            problems: check::problems(&part_type, entry.declared.as_deref().or(Some(&part_type.to_string())), &content),
-            warnings: Vec::new(),
-            encoding: "archive",
-            runs: String::new(),
-            merge_type: None,
-            launch_index: None,
+    fn push(
+        &mut self,
+        name: Option<String>,
+        part_type: PartType,
+        encoding: &'static str,
+        content: Vec<u8>,
+        problems: Vec<String>,
+    ) {
+        let name = name.unwrap_or_else(|| format!("part-{:03}", self.attached + 1));
+        let opened = [Kind::Include, Kind::IncludeOnce, Kind::CloudConfigArchive];
+        self.attached += usize::from(!part_type.kind().is_some_and(|kind| opened.contains(&kind)));
+        let (warnings, merge_type, launch_index, runs) = (Vec::new(), None, None, String::new());
+        self.parts.push(Seen {
+            name,
             part_type,
+            encoding,
             content,
+            merge_type,
+            launch_index,
+            runs,
+            problems,
+            warnings,
         });
     }
 }
 
-/// How many parts cloud-init has attached so far: it opens includes and archives first.
-fn attached(parts: &[Seen]) -> usize {
-    let opened = [Kind::Include, Kind::IncludeOnce, Kind::CloudConfigArchive];
-    parts.iter().filter(|part| !part.part_type.kind().is_some_and(|kind| opened.contains(&kind))).count()
+/// The files of the parts, and the folders that they run from.
+fn files(parts: &[Seen]) -> Vec<(String, Option<Folder>)> {
+    let file = |part: &Seen| {
+        let folder = order::folder_of(part.part_type.kind(), &part.content);
+        // handlers/shell_script_by_frequency.py takes the last of a path, handlers/shell_script.py all of it.
+        let name = match folder {
+            None | Some(Folder::Instance) => &part.name,
+            Some(_) => part.name.rsplit('/').next().unwrap_or_default(),
+        };
+        (name::cleaned(name), folder)
+    };
+    parts.iter().map(file).collect()
 }
 
 /// Says of each part what cloud-init does with it, and which place it has among its like.
 fn number(parts: &mut [Seen]) {
-    let folders: Vec<Option<Folder>> =
-        parts.iter().map(|part| order::folder_of(part.part_type.kind(), &part.content)).collect();
-    let names: Vec<String> = parts.iter().map(|part| name::cleaned(&part.name)).collect();
+    let files = files(parts);
+    let mut by_name: Vec<usize> = (0..parts.len()).collect();
+    by_name.sort_by_key(|at| (&files[*at].0, *at));
+    for (folder, what) in [
+        (Folder::Instance, "script"),
+        (Folder::PerBoot, "per-boot"),
+        (Folder::PerInstance, "per-instance"),
+        (Folder::PerOnce, "per-once"),
+    ] {
+        let scripts = by_name.iter().filter(|at| files[**at].1 == Some(folder));
+        for (place, at) in scripts.enumerate() {
+            parts[*at].runs = format!("{what} {}", place + 1);
+        }
+    }
     let (mut merges, mut boothooks, mut handled) = (0, 0, false);
     let next = |count: &mut usize, what: &str| {
         *count += 1;
         format!("{what} {count}")
     };
-    for at in 0..parts.len() {
-        let mut kind = parts[at].part_type.kind();
-        if kind == Some(Kind::Jinja) {
-            kind = order::behind_first_line(&parts[at].content);
-        }
-        let before = |other: &usize| folders[*other] == folders[at] && (&names[*other], *other) < (&names[at], at);
-        let place = || (0..parts.len()).filter(before).count() + 1;
-        parts[at].runs = match (kind, folders[at]) {
-            (_, Some(Folder::Instance)) => format!("script {}", place()),
-            (_, Some(Folder::PerBoot)) => format!("per-boot {}", place()),
-            (_, Some(Folder::PerInstance)) => format!("per-instance {}", place()),
-            (_, Some(Folder::PerOnce)) => format!("per-once {}", place()),
-            (Some(Kind::CloudConfig | Kind::CloudConfigJsonp), _) => next(&mut merges, "merge"),
-            (Some(Kind::CloudBoothook), _) => next(&mut boothooks, "boothook"),
-            (Some(Kind::Include | Kind::IncludeOnce), _) => "fetched".to_string(),
-            (Some(Kind::CloudConfigArchive), _) => "opened".to_string(),
-            (Some(Kind::PartHandler), _) => "handler".to_string(),
-            (Some(_), _) => "rendered".to_string(),
-            (None, _) => match parts[at].part_type {
+    for part in parts.iter_mut().filter(|part| part.runs.is_empty()) {
+        let kind = match part.part_type.kind() {
+            Some(Kind::Jinja) => order::behind_first_line(&part.content).or(Some(Kind::Jinja)),
+            kind => kind,
+        };
+        part.runs = match kind {
+            Some(Kind::CloudConfig | Kind::CloudConfigJsonp) => next(&mut merges, "merge"),
+            Some(Kind::CloudBoothook) => next(&mut boothooks, "boothook"),
+            Some(Kind::Include | Kind::IncludeOnce) => "fetched".to_string(),
+            Some(Kind::CloudConfigArchive) => "opened".to_string(),
+            Some(Kind::PartHandler) => "handler".to_string(),
+            Some(_) => "rendered".to_string(),
+            None => match part.part_type {
                 PartType::NodeConfig => "nodeadm".to_string(),
                 PartType::Custom(_) if handled => "handled".to_string(),
                 _ => "ignored".to_string(),
@@ -276,15 +302,22 @@ fn number(parts: &mut [Seen]) {
 
 /// What is wrong with the parts among each other.
 fn among(parts: &[Seen]) -> Vec<String> {
-    let names: Vec<_> =
-        parts.iter().map(|part| (part.name.clone(), order::folder_of(part.part_type.kind(), &part.content))).collect();
+    let files = files(parts);
+    let mut problems = Vec::new();
     // Who puts numbers before names means the order that they give.
     let is_numbered =
         |(name, folder): &(String, Option<Folder>)| folder.is_none() || name.starts_with(|c: char| c.is_ascii_digit());
-    let mut problems = if names.iter().all(is_numbered) { Vec::new() } else { order::changed(&names) };
-    for (first, second, name) in order::collisions(&names) {
+    if !files.iter().all(is_numbered) {
+        let changed = order::changed(&files).into_iter();
+        problems
+            .extend(changed.map(|(run, _)| format!("cloud-init runs scripts by name, {run}: not as the parts stand")));
+    }
+    for (first, second, name) in order::collisions(&files) {
         let (first, second) = (first + 1, second + 1);
         problems.push(format!("parts {first} and {second}: cloud-init would write both as {name}, one over the other"));
+    }
+    for (at, (name, _)) in files.iter().enumerate().filter(|(_, (_, folder))| folder.is_some()) {
+        problems.extend(name::problem(name).map(|why| format!("part {}: {why}", at + 1)));
     }
     for (at, part) in parts.iter().enumerate() {
         if part.runs == "ignored"

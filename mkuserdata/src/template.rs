@@ -1,11 +1,15 @@
 //! The `.j2` parts: compiled once, rendered for each host from its record.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value as Json};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
+use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Map;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 /// The compiled templates, by the path of their part.
 #[derive(Debug)]
@@ -22,6 +26,10 @@ impl Templates {
         }
         // Escaping goes by the template's name: JSON or HTML quoting in a script would be a surprise.
         environment.set_auto_escape_callback(|_| AutoEscape::None);
+        // .get(), .split(), .startswith()...
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_filter("quote", quote);
+        environment.add_filter("b64encode", |text: String| BASE64_STANDARD.encode(text));
         Templates { environment }
     }
 
@@ -37,9 +45,24 @@ impl Templates {
     }
 }
 
-/// What a template sees: each key of the record by its name, and over them what was set.
+/// A word of the shell.
+fn quote(text: String) -> std::result::Result<String, Error> {
+    let quoted = shlex::try_quote(&text).map(String::from);
+    quoted.map_err(|error| Error::new(ErrorKind::InvalidOperation, format!("quote: {error}")))
+}
+
+/// Whether `{{ name` is in it, as of a template; what other languages put into braces mostly begins otherwise.
+pub(crate) fn has_names(content: &[u8]) -> bool {
+    static NAME: LazyLock<Option<Regex>> =
+        LazyLock::new(|| RegexBuilder::new(r"\{\{ *[a-z_][a-z0-9_.]* *(\}\}|\|)").unicode(false).build().ok());
+    NAME.as_ref().is_some_and(|name| name.is_match(content))
+}
+
+/// What a template sees: each key of the record by its name, and over them what was set. `tags` is there in any case, so
+/// that a filter can stand in for each.
 pub(crate) fn fields(record: Option<&Record>, set: &[Setting]) -> Value {
     let mut fields: Map<String, Json> = record.into_iter().flat_map(Record::iter).map(own_key).collect();
+    fields.entry("tags").or_insert_with(|| Json::Object(Map::new()));
     for setting in set {
         setting.put(&mut fields);
     }
@@ -129,6 +152,26 @@ mod tests {
         assert_eq!(render("{{ host }} {{ tags.role }}\r\n\n").unwrap(), "web7 a<b>\r\n\n");
         assert_eq!(render("{{ n }} {{ big + 1 }} {{ tags.b[0] + 1 }}").unwrap(), "1.0 9007199254740994 2");
         assert_eq!(render("{{ tags | list | join }} {{ tags.b | tojson }}").unwrap(), "roleb [1, \"x\"]");
+    }
+
+    #[test]
+    fn words_are_quoted_for_the_shell_and_methods_are_pythons() {
+        assert_eq!(render("{{ tags.role | quote }} {{ host | quote }}").unwrap(), "'a<b>' web7");
+        assert_eq!(render("{{ 'a; rm -rf /' | quote }} {{ host | b64encode }}").unwrap(), "'a; rm -rf /' d2ViNw==");
+        assert_eq!(
+            render("{{ host.upper() }} {{ tags.get('x', 'y') }} {{ 'a.b'.split('.')[0] }}").unwrap(),
+            "WEB7 y a"
+        );
+    }
+
+    #[test]
+    fn names_in_braces_look_like_a_template() {
+        for template in ["{{ host }}", "x {{tags.role}}", "{{ domain | default('x') }}"] {
+            assert!(has_names(template.as_bytes()), "{template}");
+        }
+        for other in ["docker ps --format '{{.Names}}'", "{{ .Values.x }}", "{{#if x}}", "{ host }", "awk '{{print}'"] {
+            assert!(!has_names(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

@@ -1,68 +1,55 @@
-//! Parts in YAML, read as cloud-init reads them: PyYAML's `safe_load`, of which the root has to be of one type.
+//! Parts in YAML, read as cloud-init reads them: by PyYAML's `safe_load`, of which the root has to be of one type.
 
+use crate::check;
 use crate::kind::{Kind, PartType};
+use crate::merge;
+use crate::outline::{IGNORED, Outline, Root};
 use serde_yaml::Value;
 
-const IGNORED: &str = "cloud-init would ignore it";
-
 /// What is wrong with a cloud-config, which is a mapping.
-pub(crate) fn cloud_config(text: &str) -> Option<String> {
-    match load(text) {
-        Err(problem) => Some(problem),
-        Ok(Value::Mapping(_)) => None,
-        Ok(Value::Null) => Some(format!("has nothing but comments: {IGNORED}")),
-        Ok(other) => Some(format!("is {}, no YAML mapping: {IGNORED}", noun(&other))),
-    }
-}
-
-/// What is wrong with an archive, a list of texts and mappings.
-pub(crate) fn archive(text: &str) -> Option<String> {
-    match load(text) {
-        Err(problem) => Some(problem),
-        Ok(Value::Sequence(entries)) => {
-            entries.iter().enumerate().find_map(|(at, value)| Some(format!("entry {} {}", at + 1, wrong_entry(value)?)))
-        }
-        Ok(Value::Null) => Some(format!("has no entries: {IGNORED}")),
-        Ok(other) => Some(format!("is {}, no YAML list: {IGNORED}", noun(&other))),
-    }
-}
-
-/// `_explode_archive` in user_data.py.
-fn wrong_entry(value: &Value) -> Option<&'static str> {
-    const NONE_AT_ALL: &str = "has no text as content: cloud-init would take none of the user-data";
-    let Some(entry) = entry(value.clone()) else {
-        return Some("is neither text nor a mapping: cloud-init would skip it");
+pub(crate) fn cloud_config(text: &str) -> Vec<String> {
+    let outline = match Outline::of(text) {
+        Err(problem) => return vec![problem],
+        Ok(outline) => outline,
     };
-    if value.get("content").is_some_and(|content| !content.is_string()) {
-        return Some(NONE_AT_ALL);
+    let mut problems = outline.problems;
+    match outline.root {
+        Root::Mapping => {}
+        Root::Empty => problems.push(format!("has nothing but comments: {IGNORED}")),
+        Root::List => problems.push(format!("is a list, no YAML mapping: {IGNORED}")),
+        Root::Plain => problems.push(format!("is a plain value, no YAML mapping: {IGNORED}")),
     }
-    if entry.declared.as_deref().is_some_and(|declared| !declared.contains('/')) {
-        return Some("has a type without a slash: cloud-init would take none of the user-data");
+    let merge_how = ["merge_how", "merge_type"].into_iter().find_map(|key| outline.top.get(key));
+    problems.extend(merge_how.and_then(|value| merge::problem(value)).map(|why| format!("merge_how: {why}")));
+    problems
+}
+
+/// What is wrong with an archive, a list of texts and mappings, and with the parts in it.
+pub(crate) fn archive(text: &str) -> Vec<String> {
+    let outline = match Outline::of(text) {
+        Err(problem) => return vec![problem],
+        Ok(outline) => outline,
+    };
+    let mut problems = outline.problems;
+    match outline.root {
+        Root::List => {}
+        Root::Empty => problems.push(format!("has no entries: {IGNORED}")),
+        Root::Mapping => problems.push(format!("is a mapping, no YAML list: {IGNORED}")),
+        Root::Plain => problems.push(format!("is a plain value, no YAML list: {IGNORED}")),
     }
-    match entry.part_type().kind() {
-        Some(Kind::Include | Kind::IncludeOnce | Kind::CloudConfigArchive) => {
-            Some("is to be opened in turn, which cloud-init does not do: it would ignore it")
+    if let Ok(Value::Sequence(values)) = serde_yaml::from_str(text) {
+        for (at, value) in values.into_iter().enumerate() {
+            problems.extend(in_entry(value).into_iter().map(|problem| format!("entry {}: {problem}", at + 1)));
         }
-        _ => None,
     }
+    problems
 }
 
-/// The parts of an archive: name, type and content, each if it is given.
+/// The parts of an archive that cloud-init opens (`_explode_archive` in its user_data.py).
 pub(crate) fn entries(text: &str) -> Vec<Entry> {
-    let Ok(Value::Sequence(entries)) = load(text) else { return Vec::new() };
-    entries.into_iter().filter_map(entry).collect()
-}
-
-fn entry(value: Value) -> Option<Entry> {
-    let field = |map: &serde_yaml::Mapping, key: &str| map.get(key).and_then(Value::as_str).map(str::to_string);
-    match value {
-        Value::String(content) => Some(Entry { name: None, declared: None, content }),
-        Value::Mapping(map) => Some(Entry {
-            name: field(&map, "filename"),
-            declared: field(&map, "type"),
-            content: field(&map, "content").unwrap_or_default(),
-        }),
-        _ => None,
+    match serde_yaml::from_str(text) {
+        Ok(Value::Sequence(values)) => values.into_iter().filter_map(entry).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -73,7 +60,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// `_explode_archive` in user_data.py: what begins in no way it knows is a cloud-config.
+    /// What begins in no way that cloud-init knows is a cloud-config.
     pub fn part_type(&self) -> PartType {
         match &self.declared {
             Some(declared) => PartType::of(&declared.to_lowercase(), self.content.as_bytes()),
@@ -82,62 +69,84 @@ impl Entry {
     }
 }
 
-/// The error without what the text says there: it may be a secret.
-fn load(text: &str) -> Result<Value, String> {
-    // PyYAML's reader, unlike others, takes no control characters at all.
-    if let Some(at) = text.find(|c: char| c.is_control() && !"\t\n\r\u{85}".contains(c)) {
-        let line = text[..at].matches('\n').count() + 1;
-        return Err(format!("line {line} has a control character, which YAML has not: {IGNORED}"));
+fn entry(value: Value) -> Option<Entry> {
+    let field = |map: &serde_yaml::Mapping, key: &str| map.get(key).and_then(Value::as_str).map(str::to_string);
+    match value {
+        Value::String(content) => Some(Entry { name: None, declared: None, content }),
+        Value::Mapping(map) => Some(Entry {
+            name: field(&map, "filename"),
+            declared: field(&map, "type").filter(|declared| !declared.is_empty()),
+            content: field(&map, "content").unwrap_or_default(),
+        }),
+        _ => None,
     }
-    serde_yaml::from_str(text).map_err(|error| {
-        let message = error.to_string();
-        match error.location() {
-            _ if message.contains("duplicate entry") => {
-                "has a key twice: cloud-init would take the last of them".to_string()
-            }
-            _ if message.contains("more than one document") => format!("is several YAML documents: {IGNORED}"),
-            Some(place) => format!("line {} is no YAML: {IGNORED}", place.line()),
-            None => format!("is no YAML: {IGNORED}"),
-        }
-    })
 }
 
-fn noun(value: &Value) -> &'static str {
-    match value {
-        Value::Sequence(_) => "a list",
-        Value::Mapping(_) => "a mapping",
-        Value::Tagged(_) => "of a type of its own",
-        _ => "a plain value",
+fn in_entry(value: Value) -> Vec<String> {
+    const NONE_AT_ALL: &str = "cloud-init would take none of the user-data";
+    let not_text = value.as_mapping().and_then(|map| {
+        // The others become headers, which only text can.
+        let is_free = |key: &Value| matches!(key.as_str(), Some("filename" | "launch-index"));
+        map.iter().find(|(key, value)| !key.is_string() || !(value.is_string() || is_free(key)))
+    });
+    let not_text = not_text.map(|(key, _)| key.as_str().unwrap_or("a key").to_string());
+    let Some(entry) = entry(value) else {
+        return vec!["is neither text nor a mapping: cloud-init would skip it".to_string()];
+    };
+    if let Some(key) = not_text {
+        return vec![format!("{key} is no text: {NONE_AT_ALL}")];
     }
+    if entry.declared.as_deref().is_some_and(|declared| !declared.contains('/')) {
+        return vec![format!("its type has no slash: {NONE_AT_ALL}")];
+    }
+    let part_type = entry.part_type();
+    if let Some(Kind::Include | Kind::IncludeOnce | Kind::CloudConfigArchive) = part_type.kind() {
+        return vec!["cloud-init opens no such part within an archive: it would ignore it".to_string()];
+    }
+    let declared = entry.declared.clone().unwrap_or_else(|| part_type.to_string());
+    check::problems(&part_type, Some(&declared), entry.content.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_cloud_config_is_a_mapping() {
-        let found = |text: &str| cloud_config(text).unwrap_or_default();
-        assert_eq!(found("#cloud-config\na: [1, {b: c}]\n"), "");
-        assert_eq!(found("#cloud-config\n---\na: 1\n"), "");
-        assert_eq!(found("#cloud-config\n- a\n"), "is a list, no YAML mapping: cloud-init would ignore it");
-        assert_eq!(found("#cloud-config\nhello\n"), "is a plain value, no YAML mapping: cloud-init would ignore it");
-        assert_eq!(found("#cloud-config\n# a: 1\n"), "has nothing but comments: cloud-init would ignore it");
-        assert_eq!(found("#cloud-config\na: 1\na: 2\n"), "has a key twice: cloud-init would take the last of them");
-        assert_eq!(found("#cloud-config\na: 1\n b: [\n"), "line 3 is no YAML: cloud-init would ignore it");
-        assert_eq!(
-            found("#cloud-config\na:\t\x07\n"),
-            "line 2 has a control character, which YAML has not: cloud-init would ignore it"
-        );
-        assert_eq!(found("#cloud-config\na: 1\n---\nb: 1\n"), "is several YAML documents: cloud-init would ignore it");
+    fn config(text: &str) -> String {
+        cloud_config(text).join("; ")
     }
 
     #[test]
-    fn an_archive_is_a_list() {
-        let found = |text: &str| archive(text).unwrap_or_default();
-        assert_eq!(found("#cloud-config-archive\n- '#!/bin/sh'\n- {content: x}\n"), "");
+    fn a_cloud_config_is_a_mapping() {
+        assert_eq!(config("#cloud-config\na: [1, {b: c}]\n"), "");
+        assert_eq!(config("#cloud-config\n---\na: 99999999999999999999\n"), "");
+        assert_eq!(config("#cloud-config\n- a\n"), "is a list, no YAML mapping: cloud-init would ignore it");
+        assert_eq!(config("#cloud-config\nhello\n"), "is a plain value, no YAML mapping: cloud-init would ignore it");
+        assert_eq!(config("#cloud-config\n# a: 1\n"), "has nothing but comments: cloud-init would ignore it");
+        assert!(config("#cloud-config\na: 1\n b: [\n").starts_with("is no YAML: mapping values are not allowed "));
+        assert_eq!(
+            config("#cloud-config\na:\t\x07\n"),
+            "line 2 has a control character, which YAML has not: cloud-init would ignore it"
+        );
+        assert_eq!(config("#cloud-config\na: 1\n---\nb: 1\n"), "is several YAML documents: cloud-init would ignore it");
+    }
+
+    #[test]
+    fn how_a_part_merges_is_looked_at() {
+        assert_eq!(config("merge_how: 'list(append)+dict(recurse_list)+str()'\na: 1\n"), "");
+        assert!(config("merge_how: 'list(append)'\na: 1\n").starts_with("merge_how: "));
+        assert_eq!(config("a: {merge_how: x}\n"), "");
+    }
+
+    #[test]
+    fn an_archive_is_a_list_of_sound_parts() {
+        let found = |text: &str| archive(text).join("; ");
+        assert_eq!(found("#cloud-config-archive\n- \"#!/bin/sh\\n\"\n- {content: 'x: 1'}\n"), "");
         assert_eq!(found("a: 1\n"), "is a mapping, no YAML list: cloud-init would ignore it");
-        assert_eq!(found("- a\n- 7\n"), "entry 2 is neither text nor a mapping: cloud-init would skip it");
+        assert_eq!(found("- 'a: 1'\n- 7\n"), "entry 2: is neither text nor a mapping: cloud-init would skip it");
+        assert!(found("- {content: 7}\n").starts_with("entry 1: content is no text: "));
+        assert!(found("- {type: cloud-config, content: 'a: 1'}\n").starts_with("entry 1: its type has no slash: "));
+        assert!(found("- \"#include\\nhttp://x/\\n\"\n").starts_with("entry 1: cloud-init opens no such part "));
+        assert!(found("- 'a: ['\n").starts_with("entry 1: is no YAML: "));
         let entries = entries("- '#!/bin/sh'\n- {content: x, type: text/plain, filename: f}\n- 7\n");
         assert_eq!(entries.len(), 2);
         assert_eq!((entries[1].name.as_deref(), entries[1].declared.as_deref()), (Some("f"), Some("text/plain")));
