@@ -1,10 +1,10 @@
-complete -c mkuserdata -l set -d 'Give templates a name, over what a host\'s record has. A dot leads into an object: --set tags.role=db' -r
+complete -c mkuserdata -l set -d 'Give templates a name whose value is the text VALUE, over what a host\'s record has. A dot leads into an object: --set tags.role=db' -r
 complete -c mkuserdata -l merge -d 'How cloud-init is to merge each cloud-config with those before it (X-Merge-Type): as in \'list(append)+dict(recurse_list)+str()\'; `append`, to append lists and merge mappings, stands for \'list(append)+dict(no_replace,recurse_list)+str()\'' -r
 complete -c mkuserdata -l launch-index -d 'For the instance of this number in its launch alone (Launch-Index): all parts, or one given as PART=NUMBER' -r
-complete -c mkuserdata -s w -l write -d 'Write to FILE instead of stdout: in a moment, so that no one ever reads a half' -r -F
+complete -c mkuserdata -s w -l write -d 'Write to FILE instead of stdout. It appears whole or not at all' -r -F
 complete -c mkuserdata -l boundary -d 'Write plain MIME with this boundary between the parts' -r
 complete -c mkuserdata -l limit -d 'The most bytes it may have, before base64' -r
-complete -c mkuserdata -l extract -d 'Write the parts of existing user-data to files in DIR, of records to a folder a host' -r -F
+complete -c mkuserdata -l extract -d 'The same, and write the parts to files in DIR, of records to a folder a host' -r -F
 complete -c mkuserdata -s o -l output -d 'How to write the results: JSON lines, names (one a line) or a table. `auto` is JSON lines in a pipe or file, and on a terminal what suits the tool, mostly a table' -r -f -a "auto\t''
 json\t''
 names\t''
@@ -12,12 +12,12 @@ table\t''"
 complete -c mkuserdata -l per-host -d 'Read names and records of hosts from stdin, and write each as a record with its user-data, in base64, under `user_data`. Templates are rendered for each'
 complete -c mkuserdata -l keep-names -d 'Leave the names of scripts as they are. Without it they get numbers in front where cloud-init, which runs them sorted by name, would not run them in the order given'
 complete -c mkuserdata -l force -d 'Only warn where cloud-init would do what nobody expects. With --extract, write over files that are there'
-complete -c mkuserdata -l base64 -d 'Write it in base64'
+complete -c mkuserdata -l base64 -d 'Write the user-data in base64, as the API takes it'
 complete -c mkuserdata -l no-gzip -d 'Write plain MIME, not compressed'
-complete -c mkuserdata -l fast -d 'Compress in a hundredth of the time, to some 5% more bytes: for thousands of hosts whose user-data varies much'
+complete -c mkuserdata -l fast -d 'Compress in a hundredth of the time, mostly to some 5% more bytes: for thousands of hosts whose user-data varies much. What would then not fit is compressed the other way'
 complete -c mkuserdata -l size -d 'Write what each part costs of the user-data, the dearest first, in place of it (beside --write, to stdout)'
-complete -c mkuserdata -l list -d 'List the parts of existing user-data in FILE or on stdin: plain or gzip, one part or MIME, or in the records of `ec2-ls --user-data`'
-complete -c mkuserdata -l check -d 'Say what is wrong with existing user-data, and exit with 1 if anything is'
+complete -c mkuserdata -l list -d 'List the parts of existing user-data in FILE or on stdin, and say what is wrong with it: plain or gzip, one part or MIME, or in the records of `ec2-ls --user-data`'
+complete -c mkuserdata -l check -d 'The same, and exit with 1 if anything is wrong'
 complete -c mkuserdata -l no-progress -d 'Show no progress bar (there is none anyway where stderr is not a terminal)'
 complete -c mkuserdata -s 1 -d 'Write names, one a line, of all hosts, those that failed too: the short form of --output names'
 complete -c mkuserdata -s h -l help -d 'Print help (see more with \'--help\')'

@@ -78,7 +78,8 @@ pub struct Args {
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub boundary: Option<String>,
 
-    /// Compress in a hundredth of the time, to some 5% more bytes: for thousands of hosts whose user-data varies much
+    /// Compress in a hundredth of the time, mostly to some 5% more bytes: for thousands of hosts whose user-data varies much.
+    /// What would then not fit is compressed the other way
     #[arg(long)]
     pub fast: bool,
 
