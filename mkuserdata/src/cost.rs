@@ -65,12 +65,11 @@ pub(crate) fn check(size: usize, limit: usize, costs: impl FnOnce() -> Vec<Cost>
     if size <= limit {
         return Ok(());
     }
-    let who = if limit == LIMIT { "EC2 takes" } else { "the limit is" };
-    let message = format!(
-        "the user-data has {size} bytes, {} too many: {who} at most {limit}\n{}",
-        size - limit,
-        table(&costs())
-    );
+    let most = match limit {
+        LIMIT => format!("EC2 takes at most {LIMIT}"),
+        limit => format!("the limit is {limit}"),
+    };
+    let message = format!("the user-data has {size} bytes, {} too many: {most}\n{}", size - limit, table(&costs()));
     Err(Failure::usage(message)
         .hint("leave a part out, or let the instance fetch it: by #include https://..., or in a script"))
 }

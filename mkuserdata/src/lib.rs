@@ -2,6 +2,8 @@
 //!
 //! The library is also how ec2-launch makes user-data: [`Parts::read`] once, then [`Parts::build`] for each host.
 
+mod args;
+mod arrange;
 mod check;
 mod cli;
 mod cost;
@@ -22,10 +24,12 @@ mod part;
 mod parts;
 mod received;
 mod secret;
+mod seen;
 mod template;
 mod yaml;
 
-pub use cli::{Args, command, run};
+pub use args::{Args, command};
+pub use cli::run;
 pub use cost::{Cost, LIMIT};
 pub use gzip::Effort;
 pub use kind::Kind;

@@ -2,7 +2,8 @@
 
 use crate::name;
 use crate::output;
-use crate::received::{Received, Seen};
+use crate::received::Received;
+use crate::seen::Seen;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use cerveza_manners::{Failure, OutputMode, Result, Status, Tool, table, visible};

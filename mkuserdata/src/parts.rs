@@ -1,13 +1,13 @@
 //! The parts of a run: read once, put together as often as there are hosts.
 
+use crate::arrange::{Arranged, arrange};
 use crate::cost::{self, Cost, LIMIT};
 use crate::gzip::{Effort, Head, gzip};
-use crate::kind::{Kind, PartType};
+use crate::kind::Kind;
+use crate::mime;
 use crate::operand::Operand;
-use crate::order;
 use crate::part::{Body, Part};
-use crate::template::{self, Setting, Templates, fields};
-use crate::{mime, name, yaml};
+use crate::template::{Setting, Templates, fields};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use std::borrow::Cow;
@@ -86,37 +86,8 @@ impl Parts {
         Parts::new(operands.iter().map(Part::read).collect::<Result<_>>()?, options)
     }
 
-    pub(crate) fn new(mut parts: Vec<Part>, options: Options) -> Result<Parts> {
-        let mut warnings = Vec::new();
-        let mut problems = given_twice(&parts);
-        let mut names: Vec<_> = parts.iter().map(|part| (part.name.clone(), part.folder())).collect();
-        // Where it stands does not matter to a script that is numbered, but to how much is compressed for each host.
-        let moves: Vec<bool> =
-            parts.iter().map(|part| !options.keep_names && part.is_template && part.runs_by_name()).collect();
-        match options.keep_names {
-            true => {
-                let changed = order::changed(&names).into_iter();
-                warnings.extend(changed.map(|(run, given)| {
-                    format!("cloud-init runs scripts sorted by name: {run}, not as given: {given}")
-                }));
-                for (first, second, name) in order::collisions(&names) {
-                    let (first, second) = (&parts[first].path, &parts[second].path);
-                    problems.push(format!(
-                        "{first} and {second}: cloud-init would write both as {name}, one over the other"
-                    ));
-                }
-            }
-            false => order::number(&mut names, &moves),
-        }
-        for (part, (name, folder)) in parts.iter_mut().zip(names) {
-            let problem = folder.and_then(|_| name::problem(&name::cleaned(&name)));
-            problems.extend(problem.map(|problem| format!("{}: {problem}", part.path)));
-            part.name = name;
-        }
-        let (last, first): (Vec<_>, Vec<_>) = parts.into_iter().zip(moves).partition(|(_, moves)| *moves);
-        let parts: Vec<Part> = first.into_iter().chain(last).map(|(part, _)| part).collect();
-
-        warnings.extend(not_rendered(&parts));
+    pub(crate) fn new(parts: Vec<Part>, options: Options) -> Result<Parts> {
+        let Arranged { parts, mut problems, mut warnings } = arrange(parts, options.keep_names);
         let mut templates = Templates::new();
         let mut fixed = Vec::new();
         for part in &parts {
@@ -130,12 +101,10 @@ impl Parts {
             warnings.extend(body.warnings.iter().map(|warning| format!("{}: {warning}", part.path)));
             fixed.push(Some(body));
         }
-        problems.extend(unhandled(&parts));
         match options.force {
             true => warnings.extend(problems),
             false => refuse(problems)?,
         }
-        warnings.extend(own_names(&parts));
         if let Some(boundary) = &options.boundary
             && !mime::is_boundary(boundary)
         {
@@ -284,7 +253,7 @@ impl Parts {
 
     /// Compresses as far as can be, unless `fast` is too large for that to help, or it would take minutes.
     fn thoroughly(&self, message: &[u8], fast: Vec<u8>) -> Vec<u8> {
-        match message.len() > MOST_THOROUGH || fast.len() / 4 * 3 > self.options.limit {
+        match message.len() > MOST_THOROUGH || fast.len() / 2 > self.options.limit {
             true => fast,
             false => gzip(message, Effort::Thorough),
         }
@@ -319,53 +288,4 @@ fn refuse(problems: Vec<String>) -> Result<()> {
         true => Ok(()),
         false => Err(Failure::usage(problems.join("\n")).hint("--force builds it nonetheless")),
     }
-}
-
-fn given_twice(parts: &[Part]) -> Vec<String> {
-    let twice = |(at, part): (usize, &Part)| {
-        parts[..at].iter().any(|earlier| earlier.path == part.path).then(|| format!("{} is given twice", part.path))
-    };
-    parts.iter().enumerate().filter_map(twice).collect()
-}
-
-/// Parts of a type for which neither cloud-init nor a part before has a handler.
-fn unhandled(parts: &[Part]) -> Vec<String> {
-    let mut problems = Vec::new();
-    for part in parts {
-        match part.part_type(&part.content) {
-            // What these bring is not known here.
-            PartType::Known(Kind::PartHandler | Kind::CloudConfigArchive | Kind::Include | Kind::IncludeOnce) => break,
-            PartType::Custom(mime) => {
-                problems.push(format!(
-                    "{}: no part handler before it: cloud-init would ignore a part of type {mime}",
-                    part.path
-                ));
-            }
-            _ => {}
-        }
-    }
-    problems
-}
-
-/// Parts that look like templates but are none.
-fn not_rendered(parts: &[Part]) -> Vec<String> {
-    let is_one = |part: &&Part| {
-        let rendered_later = part.part_type(&part.content).kind() == Some(Kind::Jinja);
-        !part.is_template && !rendered_later && template::has_names(&part.content)
-    };
-    let say = |part: &Part| {
-        format!("{}: has {{{{ }}}} in it, but nothing renders a file that does not end in .j2", part.path)
-    };
-    parts.iter().filter(is_one).map(say).collect()
-}
-
-/// An archive's scripts are numbered by nobody.
-fn own_names(parts: &[Part]) -> Vec<String> {
-    let is_archive = |part: &&Part| part.part_type(&part.content) == PartType::Known(Kind::CloudConfigArchive);
-    let has_script = |part: &&Part| {
-        let text = String::from_utf8_lossy(&part.content);
-        yaml::entries(&text).iter().any(|entry| entry.part_type().kind().and_then(Kind::folder).is_some())
-    };
-    let say = |part: &Part| format!("{}: the scripts in it run by names of their own, among the others", part.path);
-    parts.iter().filter(is_archive).filter(has_script).map(say).collect()
 }

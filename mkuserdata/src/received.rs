@@ -1,17 +1,14 @@
 //! User-data as an instance was given it, taken apart as cloud-init takes it apart.
 
-use crate::check;
 use crate::cost::LIMIT;
-use crate::gzip::is_gzip;
-use crate::kind::{Folder, Kind, NOT_MULTIPART, PLAIN, PartType};
+use crate::decoding;
+use crate::gzip::{self, is_gzip};
+use crate::kind::{Kind, NOT_MULTIPART};
 use crate::message::{self, Entity};
-use crate::{decoding, gzip, merge, name, order, secret, yaml};
+use crate::seen::{MOST_UNPACKED, Seeing, Seen, among, number};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use cerveza_manners::Result;
-
-/// What a few bytes of gzip may become: far more than anyone means.
-const MOST_UNPACKED: u64 = 64 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Received {
@@ -22,39 +19,15 @@ pub(crate) struct Received {
     pub notes: Vec<String>,
 }
 
-/// A part as cloud-init sees it.
-#[derive(Debug)]
-pub(crate) struct Seen {
-    /// The name by which cloud-init knows it.
-    pub name: String,
-    pub part_type: PartType,
-    /// How the message holds it: its Content-Transfer-Encoding, `gzip`, or `archive` for a part within one.
+/// A part before cloud-init names it.
+pub(crate) struct Leaf {
+    pub name: Option<String>,
+    pub declared: String,
     pub encoding: &'static str,
     pub content: Vec<u8>,
     pub merge_type: Option<String>,
     pub launch_index: Option<String>,
-    /// What cloud-init does with it, and in what order: `script 2` is the second of the scripts to run.
-    pub runs: String,
     pub problems: Vec<String>,
-    pub warnings: Vec<String>,
-}
-
-impl Seen {
-    /// Whether it is a script that runs from a file.
-    pub fn runs_as_file(&self) -> bool {
-        order::folder_of(self.part_type.kind(), &self.content).is_some()
-    }
-}
-
-/// A part before cloud-init names it.
-struct Leaf {
-    name: Option<String>,
-    declared: String,
-    encoding: &'static str,
-    content: Vec<u8>,
-    merge_type: Option<String>,
-    launch_index: Option<String>,
-    problems: Vec<String>,
 }
 
 impl Received {
@@ -158,176 +131,4 @@ fn leaf(entity: Entity) -> Leaf {
         content,
         problems,
     }
-}
-
-/// Names parts as cloud-init does, and goes into those that are archives or compressed.
-struct Seeing {
-    parts: Vec<Seen>,
-    /// How many cloud-init has attached: includes and archives are opened instead.
-    attached: usize,
-    /// How many bytes may yet come out of compressed parts.
-    budget: u64,
-}
-
-impl Default for Seeing {
-    fn default() -> Seeing {
-        Seeing { parts: Vec::new(), attached: 0, budget: MOST_UNPACKED }
-    }
-}
-
-impl Seeing {
-    fn see(&mut self, leaf: Leaf) {
-        let Leaf { name, declared, mut encoding, mut content, merge_type, launch_index, mut problems } = leaf;
-        let mut part_type = PartType::of(&declared, &content);
-        let mut given = Some(declared.as_str()).filter(|declared| ![PLAIN, NOT_MULTIPART].contains(declared));
-        if let PartType::Gzip(_) = part_type {
-            match gzip::unpacked(&content, self.budget) {
-                Ok(unpacked) => {
-                    self.budget = self.budget.saturating_sub(unpacked.len() as u64);
-                    part_type = PartType::of(PLAIN, &unpacked);
-                    (encoding, content, given) = ("gzip", unpacked, None);
-                    if !content.is_ascii() {
-                        problems.push("is not ASCII, and compressed as a part: cloud-init would damage it".to_string());
-                    }
-                }
-                Err(error) => problems.push(format!(
-                    "is broken gzip: cloud-init would fail to unpack it, and take none of the user-data ({error})"
-                )),
-            }
-        }
-        problems.extend(check::problems(&part_type, given, &content));
-        let why =
-            merge_type.as_deref().filter(|_| part_type.kind() == Some(Kind::CloudConfig)).and_then(merge::problem);
-        problems.extend(why.map(|why| format!("X-Merge-Type: {why}")));
-        if launch_index.as_deref().is_some_and(|index| index.trim().parse::<i64>().is_err()) {
-            problems.push("Launch-Index is no number: cloud-init would leave the part out everywhere".to_string());
-        }
-        let entries = match part_type.kind() {
-            Some(Kind::CloudConfigArchive) => yaml::entries(&String::from_utf8_lossy(&content)),
-            _ => Vec::new(),
-        };
-        self.push(name, part_type, encoding, content, problems);
-        if let Some(part) = self.parts.last_mut() {
-            part.warnings = secret::warnings(&part.content);
-            (part.merge_type, part.launch_index) = (merge_type, launch_index);
-        }
-        for entry in entries {
-            // The archive has the problems of what is in it.
-            self.push(entry.name.clone(), entry.part_type(), "archive", entry.content.into_bytes(), Vec::new());
-        }
-    }
-
-    fn push(
-        &mut self,
-        name: Option<String>,
-        part_type: PartType,
-        encoding: &'static str,
-        content: Vec<u8>,
-        problems: Vec<String>,
-    ) {
-        let name = name.unwrap_or_else(|| format!("part-{:03}", self.attached + 1));
-        let opened = [Kind::Include, Kind::IncludeOnce, Kind::CloudConfigArchive];
-        self.attached += usize::from(!part_type.kind().is_some_and(|kind| opened.contains(&kind)));
-        let (warnings, merge_type, launch_index, runs) = (Vec::new(), None, None, String::new());
-        self.parts.push(Seen {
-            name,
-            part_type,
-            encoding,
-            content,
-            merge_type,
-            launch_index,
-            runs,
-            problems,
-            warnings,
-        });
-    }
-}
-
-/// The files of the parts, and the folders that they run from.
-fn files(parts: &[Seen]) -> Vec<(String, Option<Folder>)> {
-    let file = |part: &Seen| {
-        let folder = order::folder_of(part.part_type.kind(), &part.content);
-        // handlers/shell_script_by_frequency.py takes the last of a path, handlers/shell_script.py all of it.
-        let name = match folder {
-            None | Some(Folder::Instance) => &part.name,
-            Some(_) => part.name.rsplit('/').next().unwrap_or_default(),
-        };
-        (name::cleaned(name), folder)
-    };
-    parts.iter().map(file).collect()
-}
-
-/// Says of each part what cloud-init does with it, and which place it has among its like.
-fn number(parts: &mut [Seen]) {
-    let files = files(parts);
-    let mut by_name: Vec<usize> = (0..parts.len()).collect();
-    by_name.sort_by_key(|at| (&files[*at].0, *at));
-    for (folder, what) in [
-        (Folder::Instance, "script"),
-        (Folder::PerBoot, "per-boot"),
-        (Folder::PerInstance, "per-instance"),
-        (Folder::PerOnce, "per-once"),
-    ] {
-        let scripts = by_name.iter().filter(|at| files[**at].1 == Some(folder));
-        for (place, at) in scripts.enumerate() {
-            parts[*at].runs = format!("{what} {}", place + 1);
-        }
-    }
-    let (mut merges, mut boothooks, mut handled) = (0, 0, false);
-    let next = |count: &mut usize, what: &str| {
-        *count += 1;
-        format!("{what} {count}")
-    };
-    for part in parts.iter_mut().filter(|part| part.runs.is_empty()) {
-        let kind = match part.part_type.kind() {
-            Some(Kind::Jinja) => order::behind_first_line(&part.content).or(Some(Kind::Jinja)),
-            kind => kind,
-        };
-        part.runs = match kind {
-            Some(Kind::CloudConfig | Kind::CloudConfigJsonp) => next(&mut merges, "merge"),
-            Some(Kind::CloudBoothook) => next(&mut boothooks, "boothook"),
-            Some(Kind::Include | Kind::IncludeOnce) => "fetched".to_string(),
-            Some(Kind::CloudConfigArchive) => "opened".to_string(),
-            Some(Kind::PartHandler) => "handler".to_string(),
-            Some(_) => "rendered".to_string(),
-            None => match part.part_type {
-                PartType::NodeConfig => "nodeadm".to_string(),
-                PartType::Custom(_) if handled => "handled".to_string(),
-                _ => "ignored".to_string(),
-            },
-        };
-        handled |= matches!(kind, Some(Kind::PartHandler | Kind::Include | Kind::IncludeOnce));
-    }
-}
-
-/// What is wrong with the parts among each other.
-fn among(parts: &[Seen]) -> Vec<String> {
-    let files = files(parts);
-    let mut problems = Vec::new();
-    // Who puts numbers before names means the order that they give.
-    let is_numbered =
-        |(name, folder): &(String, Option<Folder>)| folder.is_none() || name.starts_with(|c: char| c.is_ascii_digit());
-    if !files.iter().all(is_numbered) {
-        let changed = order::changed(&files).into_iter();
-        problems
-            .extend(changed.map(|(run, _)| format!("cloud-init runs scripts by name, {run}: not as the parts stand")));
-    }
-    for (first, second, name) in order::collisions(&files) {
-        let (first, second) = (first + 1, second + 1);
-        problems.push(format!("parts {first} and {second}: cloud-init would write both as {name}, one over the other"));
-    }
-    for (at, (name, _)) in files.iter().enumerate().filter(|(_, (_, folder))| folder.is_some()) {
-        problems.extend(name::problem(name).map(|why| format!("part {}: {why}", at + 1)));
-    }
-    for (at, part) in parts.iter().enumerate() {
-        if part.runs == "ignored"
-            && let PartType::Custom(mime) = &part.part_type
-        {
-            let number = at + 1;
-            problems.push(format!(
-                "part {number}: no part handler before it: cloud-init would ignore a part of type {mime}"
-            ));
-        }
-    }
-    problems
 }

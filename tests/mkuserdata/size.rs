@@ -134,7 +134,7 @@ fn a_limit_of_ones_own_holds_to_the_byte() {
     assert_eq!(made(&sandbox, &["--limit", &size.to_string()]).len(), size);
     let run = sandbox.run("mkuserdata", &[&["--limit", &(size - 1).to_string()], &ALL[..]].concat(), "").exits(2);
     assert!(
-        run.stderr.contains(&format!("the user-data has {size} bytes, 1 too many: the limit is at most {}", size - 1)),
+        run.stderr.contains(&format!("the user-data has {size} bytes, 1 too many: the limit is {}", size - 1)),
         "{}",
         run.stderr
     );

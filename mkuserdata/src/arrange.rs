@@ -1,0 +1,93 @@
+//! The parts among each other: the names under which scripts run, the order in which parts stand, and what cloud-init
+//! would do with them together that nobody expects.
+
+use crate::kind::{Kind, PartType};
+use crate::part::Part;
+use crate::{name, order, template, yaml};
+
+pub(crate) struct Arranged {
+    /// In the order of the message, under the names of the message.
+    pub parts: Vec<Part>,
+    pub problems: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
+/// Names and orders the parts, which come as the command line has them.
+pub(crate) fn arrange(mut parts: Vec<Part>, keep_names: bool) -> Arranged {
+    let (mut problems, mut warnings) = (given_twice(&parts), Vec::new());
+    let mut names: Vec<_> = parts.iter().map(|part| (part.name.clone(), part.folder())).collect();
+    // Where it stands does not matter to a script that is numbered, but to how much is compressed for each host.
+    let moves: Vec<bool> = parts.iter().map(|part| !keep_names && part.is_template && part.runs_by_name()).collect();
+    match keep_names {
+        false => order::number(&mut names, &moves),
+        true => {
+            let say = |(run, given)| format!("cloud-init runs scripts sorted by name: {run}, not as given: {given}");
+            warnings.extend(order::changed(&names).into_iter().map(say));
+            for (first, second, name) in order::collisions(&names) {
+                let (first, second) = (&parts[first].path, &parts[second].path);
+                problems
+                    .push(format!("{first} and {second}: cloud-init would write both as {name}, one over the other"));
+            }
+        }
+    }
+    for (part, (name, folder)) in parts.iter_mut().zip(names) {
+        let problem = folder.and_then(|_| name::problem(&name::cleaned(&name)));
+        problems.extend(problem.map(|problem| format!("{}: {problem}", part.path)));
+        part.name = name;
+    }
+    let (last, first): (Vec<_>, Vec<_>) = parts.into_iter().zip(moves).partition(|(_, moves)| *moves);
+    let parts: Vec<Part> = first.into_iter().chain(last).map(|(part, _)| part).collect();
+    problems.extend(unhandled(&parts));
+    warnings.extend(not_rendered(&parts));
+    warnings.extend(own_names(&parts));
+    Arranged { parts, problems, warnings }
+}
+
+fn given_twice(parts: &[Part]) -> Vec<String> {
+    let twice = |(at, part): (usize, &Part)| {
+        parts[..at].iter().any(|earlier| earlier.path == part.path).then(|| format!("{} is given twice", part.path))
+    };
+    parts.iter().enumerate().filter_map(twice).collect()
+}
+
+/// Parts of a type for which neither cloud-init nor a part before has a handler.
+fn unhandled(parts: &[Part]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for part in parts {
+        match part.part_type(&part.content) {
+            // What these bring is not known here.
+            PartType::Known(Kind::PartHandler | Kind::CloudConfigArchive | Kind::Include | Kind::IncludeOnce) => break,
+            PartType::Custom(mime) => {
+                problems.push(format!(
+                    "{}: no part handler before it: cloud-init would ignore a part of type {mime}",
+                    part.path
+                ));
+            }
+            _ => {}
+        }
+    }
+    problems
+}
+
+/// Parts that look like templates but are none.
+fn not_rendered(parts: &[Part]) -> Vec<String> {
+    let is_one = |part: &&Part| {
+        let rendered_later = part.part_type(&part.content).kind() == Some(Kind::Jinja);
+        !part.is_template && !rendered_later && template::has_names(&part.content)
+    };
+    let say = |part: &Part| {
+        format!("{}: has {{{{ }}}} in it, but nothing renders a file that does not end in .j2", part.path)
+    };
+    parts.iter().filter(is_one).map(say).collect()
+}
+
+/// An archive's scripts are numbered by nobody.
+fn own_names(parts: &[Part]) -> Vec<String> {
+    let is_archive = |part: &&Part| part.part_type(&part.content) == PartType::Known(Kind::CloudConfigArchive);
+    let has_script = |part: &&Part| {
+        let text = String::from_utf8_lossy(&part.content);
+        yaml::entries(&text).iter().any(|entry| entry.part_type().kind().and_then(Kind::folder).is_some())
+    };
+    let say = |part: &Part| format!("{}: the scripts in it run by names of their own, among the others", part.path);
+    parts.iter().filter(is_archive).filter(has_script).map(say).collect()
+}
