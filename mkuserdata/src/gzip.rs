@@ -1,6 +1,6 @@
 //! gzip (RFC 1952) without a time or a name, as small as deflate allows: the same bytes on every machine.
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use flate2::{Compress, Compression, FlushCompress};
 use std::io::{self, Read};
 use zopfli::{BlockType, DeflateEncoder, Options, Write};
@@ -17,18 +17,23 @@ pub enum Effort {
 /// How far back deflate can look.
 const WINDOW: usize = 32 * 1024;
 
-/// What gzip of any number of members holds, if that is at most so many bytes. Zeros may follow (gzip(1)).
+/// What gzip of any number of members holds, with zeros behind each as Python's GzipFile takes them, if that is at most so
+/// many bytes.
 pub(crate) fn unpacked(bytes: &[u8], most: u64) -> io::Result<Vec<u8>> {
-    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    // The size at the end of a member may have zeros of its own.
-    let bytes = &bytes[..bytes.len().min(end + 4)];
     let mut text = Vec::new();
-    let read = MultiGzDecoder::new(bytes).take(most + 1).read_to_end(&mut text);
-    match read {
-        _ if text.len() as u64 > most => Err(io::Error::other(format!("unpacks to more than {most} bytes"))),
-        Err(error) => Err(error),
-        Ok(_) => Ok(text),
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let mut member = GzDecoder::new(rest);
+        let room = (most + 1).saturating_sub(text.len() as u64);
+        member.by_ref().take(room).read_to_end(&mut text)?;
+        if text.len() as u64 > most {
+            return Err(io::Error::other(format!("unpacks to more than {most} bytes")));
+        }
+        rest = member.into_inner();
+        let zeros = rest.iter().take_while(|byte| **byte == 0).count();
+        rest = &rest[zeros..];
     }
+    Ok(text)
 }
 
 pub(crate) fn is_gzip(bytes: &[u8]) -> bool {
@@ -152,7 +157,6 @@ fn without_last_block(mut deflate: Vec<u8>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flate2::read::GzDecoder;
     use proptest::prelude::*;
     use std::io::Read;
 
@@ -191,6 +195,16 @@ mod tests {
             assert!(both.len() < once + 400, "{} {once}", both.len());
             assert_eq!(unpacked(&both), [&head[..], rest].concat());
         }
+    }
+
+    #[test]
+    fn members_and_zeros_behind_them_are_read() {
+        let one = gzip(b"one", Effort::Fast);
+        let two = [&one[..], &[0; 3], &gzip(b"", Effort::Thorough), &gzip(b" two", Effort::Fast), &[0]].concat();
+        assert_eq!(super::unpacked(&two, 7).unwrap(), b"one two");
+        assert!(super::unpacked(&two, 6).is_err());
+        assert!(super::unpacked(&one[..one.len() - 1], 100).is_err());
+        assert!(super::unpacked(&[&one[..], b"x"].concat(), 100).is_err());
     }
 
     #[test]

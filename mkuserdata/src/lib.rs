@@ -20,6 +20,7 @@ mod operand;
 mod order;
 mod outline;
 mod output;
+mod parameter;
 mod part;
 mod parts;
 mod received;

@@ -30,16 +30,22 @@ struct Given {
     bytes: Vec<u8>,
 }
 
-/// Lists each user-data and says what is wrong with it. One that cannot be taken apart does not keep
-/// the others from it.
+/// Lists each user-data and says what is wrong with it. One that cannot be read does not keep the others from it.
 pub(crate) fn run(action: &Action, mode: OutputMode, files: &[PathBuf], force: bool, tool: &Tool) -> Result<Status> {
     let mut read = Vec::new();
     let mut status = Status::Done;
-    for given in given(files, tool)? {
-        match Received::read(&given.bytes) {
-            Ok(received) => read.push((given, received)),
+    for file in files {
+        let received = given(file, tool).and_then(|all| {
+            let taken_apart = all.into_iter().map(|given| match Received::read(&given.bytes) {
+                Ok(received) => Ok((given, received)),
+                Err(failure) => Err(failure.within(&given.label)),
+            });
+            taken_apart.collect::<Result<Vec<_>>>()
+        });
+        match received {
+            Ok(received) => read.extend(received),
             Err(failure) => {
-                tool.failure(&failure.within(&given.label));
+                tool.failure(&failure);
                 status = Status::Usage;
             }
         }
@@ -78,29 +84,26 @@ fn say(given: &Given, received: &Received, tool: &Tool) -> bool {
 /// Some thousands of records of user-data are usual; /dev/zero is a slip.
 const MOST: u64 = 256 * 1024 * 1024;
 
-/// The user-data of the files, or of stdin: as it is, or in records.
-fn given(files: &[PathBuf], tool: &Tool) -> Result<Vec<Given>> {
-    let mut all = Vec::new();
-    for file in files {
-        let stdin = file.as_os_str() == "-";
-        let label = if stdin { "stdin".to_string() } else { file.display().to_string() };
-        let mut bytes = Vec::new();
-        let read = match stdin {
-            true => io::stdin().lock().take(MOST).read_to_end(&mut bytes),
-            false => fs::File::open(file).and_then(|file| file.take(MOST).read_to_end(&mut bytes)),
-        };
-        read.map_err(|error| Failure::usage(format!("cannot read {label}: {error}")))?;
-        if bytes.len() as u64 == MOST {
-            return Err(Failure::usage(format!("{label}: larger than 256 MiB")));
-        }
-        if bytes.trim_ascii().is_empty() {
-            return Err(Failure::usage(format!("{label}: is empty")));
-        }
-        match std::str::from_utf8(&bytes).ok().filter(|text| text.trim_start().starts_with('{')) {
-            Some(text) => all.extend(in_json(text, &label).map_err(|failure| failure.within(&label))?),
-            None => all.push(Given { host: None, label, bytes }),
-        }
+/// The user-data of a file, or of stdin: as it is, or in JSON.
+fn given(file: &Path, tool: &Tool) -> Result<Vec<Given>> {
+    let stdin = file.as_os_str() == "-";
+    let label = if stdin { "stdin".to_string() } else { file.display().to_string() };
+    let mut bytes = Vec::new();
+    let read = match stdin {
+        true => io::stdin().lock().take(MOST).read_to_end(&mut bytes),
+        false => fs::File::open(file).and_then(|file| file.take(MOST).read_to_end(&mut bytes)),
+    };
+    read.map_err(|error| Failure::usage(format!("cannot read {label}: {error}")))?;
+    if bytes.len() as u64 == MOST {
+        return Err(Failure::usage(format!("{label}: larger than 256 MiB")));
     }
+    if bytes.trim_ascii().is_empty() {
+        return Err(Failure::usage(format!("{label}: is empty")));
+    }
+    let mut all = match std::str::from_utf8(&bytes).ok().filter(|text| text.trim_start().starts_with('{')) {
+        Some(text) => in_json(text, &label).map_err(|failure| failure.within(&label))?,
+        None => vec![Given { host: None, label, bytes }],
+    };
     for given in all.iter().filter(|given| given.bytes.is_empty()) {
         tool.warn(format!("{}: no user-data", given.label));
     }
@@ -110,7 +113,7 @@ fn given(files: &[PathBuf], tool: &Tool) -> Result<Vec<Given>> {
 
 /// Records, a line each; or one object as `aws ec2 describe-instance-attribute` prints it.
 fn in_json(text: &str, label: &str) -> Result<Vec<Given>> {
-    let attribute: Option<Value> = serde_json::from_str(text).ok();
+    let attribute: Option<Value> = text.contains("\"UserData\"").then(|| serde_json::from_str(text).ok()).flatten();
     match attribute.filter(|attribute| attribute.get("UserData").is_some()) {
         None => in_records(text),
         Some(attribute) => {
@@ -225,7 +228,11 @@ fn extract(folder: &Path, read: &[(Given, Received)], force: bool) -> Result<Pat
                 if let Some(other) = folders.insert(name.clone(), &given.label) {
                     return Err(Failure::usage(format!("{other} and {} would have one folder, {name}", given.label)));
                 }
-                folder.join(name)
+                let folder = folder.join(name);
+                if fs::symlink_metadata(&folder).is_ok_and(|found| found.is_symlink()) {
+                    return Err(Failure::usage(format!("{} is a link: nothing was written", folder.display())));
+                }
+                folder
             }
         };
         // What is in an archive is in the archive's file.

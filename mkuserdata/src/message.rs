@@ -1,15 +1,20 @@
 //! A MIME message taken apart as Python's email.feedparser does, which is how cloud-init reads it: where it differs from
 //! the RFCs, and so from crates, is where what an instance does is not what its message seems to say.
 
+use crate::parameter::parameter;
 use cerveza_manners::{Failure, Result};
 
 /// A part that holds no others.
 #[derive(Debug)]
 pub(crate) struct Entity {
-    headers: Vec<(String, String)>,
+    pub headers: Headers,
     /// As it stands, before its transfer encoding is undone.
     pub body: Vec<u8>,
 }
+
+/// Each a name and a value, unfolded.
+#[derive(Debug)]
+pub(crate) struct Headers(Vec<(String, String)>);
 
 /// Deeper than anyone means, and than a stack has to bear.
 const DEEPEST: usize = 50;
@@ -31,43 +36,45 @@ impl Parsed {
         if depth > DEEPEST {
             return Err(Failure::usage(format!("has parts in parts more than {DEEPEST} deep")));
         }
-        let (headers, mut body) = headers(lines);
-        let entity = Entity { headers, body: Vec::new() };
-        match body.split_first() {
-            Some((line, rest)) if is_newline(line) => body = rest,
+        let (headers, unread, mut rest) = headers(lines);
+        match rest.split_first() {
+            Some((line, behind)) if is_newline(line) => rest = behind,
             Some(_) => self
                 .problems
                 .push("a line among headers is none: cloud-init would take the content to begin there".to_string()),
             None => {}
         }
-        let content_type = entity.content_type();
-        if !content_type.starts_with("multipart/") {
-            self.entities.push(Entity { body: body.concat(), ..entity });
+        if !headers.content_type().starts_with("multipart/") {
+            self.entities.push(Entity { headers, body: [unread.unwrap_or_default(), &rest.concat()].concat() });
             return Ok(());
         }
-        let Some(boundary) = entity.parameter("content-type", "boundary") else {
+        let Some(boundary) = headers.parameter("content-type", "boundary") else {
             self.problems.push("names no boundary: cloud-init would see no parts".to_string());
             return Ok(());
         };
-        self.parts(body, boundary.trim_end(), depth)
+        self.parts(rest, boundary.trim_end(), depth)
     }
 
     fn parts(&mut self, lines: &[&[u8]], boundary: &str, depth: usize) -> Result<()> {
         let (mut start, mut closed) = (None, false);
         for (at, line) in lines.iter().enumerate() {
             let Some(is_last) = separator(line, boundary) else { continue };
-            // Separators one after another have nothing between them.
-            if let Some(start) = start.filter(|start| *start < at) {
-                let mut part = lines[start..at].to_vec();
-                // The newline before a separator is the separator's.
-                if let Some(last) = part.last_mut() {
-                    *last = without_newline(last);
+            match start {
+                // Separators one after another are one, also where the last is among them.
+                Some(start) if start == at => {}
+                Some(start) => {
+                    let mut part = lines[start..at].to_vec();
+                    // The newline before a separator is the separator's.
+                    if let Some(last) = part.last_mut() {
+                        *last = without_newline(last);
+                    }
+                    self.entity(&part, depth + 1)?;
+                    closed = is_last;
                 }
-                self.entity(&part, depth + 1)?;
+                None => closed = is_last,
             }
             start = Some(at + 1);
-            if is_last {
-                closed = true;
+            if closed {
                 break;
             }
         }
@@ -85,20 +92,20 @@ impl Parsed {
     }
 }
 
-impl Entity {
-    /// The value of the first header of that name, in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+impl Headers {
+    /// The value of the first of that name, in whatever case.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The value of the first header spelled just so: cloud-init looks for some of its own in this way.
-    pub fn header_spelled(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    /// The value of the first spelled just so: cloud-init looks for some of its own in this way.
+    pub fn get_spelled(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
     /// `text/plain` where none is given, or what is given is none.
     pub fn content_type(&self) -> String {
-        let value = self.header("content-type").unwrap_or_default();
+        let value = self.get("content-type").unwrap_or_default();
         let mime = value.split(';').next().unwrap_or_default().trim().to_lowercase();
         match mime.split('/').count() {
             2 => mime,
@@ -112,34 +119,34 @@ impl Entity {
     }
 
     fn parameter(&self, header: &str, name: &str) -> Option<String> {
-        mailparse::parse_content_disposition(self.header(header)?).params.remove(name)
+        parameter(self.get(header)?, name)
     }
 }
 
-/// The headers, each a name and a value unfolded, and the lines from the one that ends them on.
-fn headers<'a, 'b>(lines: &'a [&'b [u8]]) -> (Vec<(String, String)>, &'a [&'b [u8]]) {
-    let mut headers: Vec<(String, String)> = Vec::new();
-    for (at, line) in lines.iter().enumerate() {
+/// The headers, a line among them that is content, and the lines from the one that ends them on.
+fn headers<'a, 'b>(lines: &'a [&'b [u8]]) -> (Headers, Option<&'b [u8]>, &'a [&'b [u8]]) {
+    let is_header = |line: &&[u8]| {
+        let name = line.iter().take_while(|byte| matches!(byte, b'!'..=b'9' | b';'..=b'~')).count();
+        matches!(line.first(), Some(b' ' | b'\t')) || line.starts_with(b"From ") || line.get(name) == Some(&b':')
+    };
+    let end = lines.iter().position(|line| !is_header(line)).unwrap_or(lines.len());
+    let (mut headers, mut unread): (Vec<(String, String)>, _) = (Vec::new(), None);
+    for (at, line) in lines[..end].iter().enumerate() {
         let text = String::from_utf8_lossy(line);
-        if text.starts_with([' ', '\t']) {
-            if let Some((_, value)) = headers.last_mut() {
-                value.push_str(text.trim_end_matches(['\r', '\n']));
-            }
-        } else if text.starts_with("From ") {
-            // As of a mailbox.
-        } else {
-            match text.split_once(':') {
-                Some((name, value)) if name.bytes().all(|byte| (b'!'..=b'~').contains(&byte)) => {
-                    headers.push((
-                        name.to_string(),
-                        value.trim_start_matches([' ', '\t']).trim_end_matches(['\r', '\n']).to_string(),
-                    ));
+        let text = text.trim_end_matches(['\r', '\n']);
+        match text.split_once(':') {
+            _ if text.starts_with([' ', '\t']) => {
+                if let Some((_, value)) = headers.last_mut() {
+                    value.push_str(text);
                 }
-                _ => return (headers, &lines[at..]),
             }
+            // As of a mailbox: passed over but for the last, which is content.
+            _ if text.starts_with("From ") => unread = (at > 0 && at + 1 == end).then_some(*line),
+            Some((name, value)) => headers.push((name.to_string(), value.trim_start_matches([' ', '\t']).to_string())),
+            None => {}
         }
     }
-    (headers, &[])
+    (Headers(headers), unread, &lines[end..])
 }
 
 /// Lines with their ends, of which Python knows three.
@@ -189,7 +196,7 @@ mod tests {
 
     fn parts(text: &str) -> (Vec<(String, String)>, Vec<String>) {
         let (entities, problems) = parse(text.as_bytes()).unwrap();
-        let shown = |entity: Entity| (entity.content_type(), String::from_utf8(entity.body).unwrap());
+        let shown = |entity: Entity| (entity.headers.content_type(), String::from_utf8(entity.body).unwrap());
         (entities.into_iter().map(shown).collect(), problems)
     }
 
@@ -206,6 +213,13 @@ mod tests {
         assert_eq!((found, problems), (vec![plain("one\n--BB\n"), plain("two--B--")], vec![]));
         let (found, _) = parts(&format!("{}\r\n--B\r\n\r\na\r\n\r\n--B--\r\n", HEAD.replace('\n', "\r\n")));
         assert_eq!(found, [plain("a\r\n")]);
+    }
+
+    #[test]
+    fn separators_one_after_another_are_one_also_with_the_last() {
+        let (found, problems) = parts(&format!("{HEAD}--B\n\na\n--B\n--B--\n\nepilogue\n"));
+        assert_eq!(found, [plain("a"), plain("epilogue\n")]);
+        assert_eq!(problems, ["its last boundary is missing: it may be cut off"]);
     }
 
     #[test]
@@ -236,12 +250,14 @@ mod tests {
         let (found, problems) = parts("#!/bin/sh\n# MIME-Version: 1.0\necho\n");
         assert_eq!(found, [plain("#!/bin/sh\n# MIME-Version: 1.0\necho\n")]);
         assert_eq!(problems.len(), 1);
-        assert_eq!(parts("A: b\n c\nFrom x\n\n\nd").0, [plain("\nd")]);
+        assert_eq!(parts("A: b\n c\nFrom x\nC: d\n\n\nd").0, [plain("\nd")]);
+        assert_eq!(parts("A: b\nFrom x\n\n\nd").0, [plain("From x\n\nd")]);
+        assert_eq!(parts("From x\n\nd").0, [plain("d")]);
     }
 
     #[test]
     fn a_name_stands_in_either_header_and_a_type_has_one_slash() {
-        let entity = |headers: &str| parse(format!("{headers}\n\nx").as_bytes()).unwrap().0.remove(0);
+        let entity = |headers: &str| parse(format!("{headers}\n\nx").as_bytes()).unwrap().0.remove(0).headers;
         assert_eq!(entity("Content-Disposition: attachment; filename=\"a b.sh\"").name().as_deref(), Some("a b.sh"));
         assert_eq!(entity("Content-Disposition: attachment; filename*=utf-8''%C3%A9").name().as_deref(), Some("é"));
         assert_eq!(entity("content-type: text/x; name=n").name().as_deref(), Some("n"));

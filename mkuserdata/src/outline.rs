@@ -1,11 +1,10 @@
 //! A YAML text as PyYAML reads it: its root, and what in it `safe_load` does not take. The grammar is libyaml's, which is
-//! PyYAML's; events tell the rest, with its lines.
+//! PyYAML's but for tabs; events of another parser tell the rest, with its lines.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use regex::Regex;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use serde::de::IgnoredAny;
+use serde_yaml::Value;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -30,30 +29,52 @@ pub(crate) struct Outline {
     pub problems: Vec<String>,
 }
 
-/// What is open around a node.
-enum Open {
-    List,
-    /// The keys so far by their lines, and the key whose value comes next.
-    Mapping(HashMap<String, usize>, Option<String>),
+/// A list or mapping around a node.
+struct Open {
+    anchor: usize,
+    /// Of a mapping its keys so far, whether they are plain, and their lines.
+    keys: Option<HashMap<(bool, String), usize>>,
+    /// The key whose value comes next.
+    key: Option<String>,
 }
 
 impl Outline {
     pub fn of(text: &str) -> Result<Outline, String> {
+        if text.len() > MOST || nests_too_deep(text) {
+            return Err(format!("is too large or nested too deep: {IGNORED}"));
+        }
         // Line ends to PyYAML, which reads YAML 1.1.
         let text = &text.replace(['\u{85}', '\u{2028}', '\u{2029}'], "\n");
         if let Some(at) = text.find(|c: char| c.is_control() && !"\t\n\r".contains(c)) {
             let line = text[..at].matches('\n').count() + 1;
             return Err(format!("line {line} has a control character, which YAML has not: {IGNORED}"));
         }
-        serde_yaml::from_str::<IgnoredAny>(text).map_err(|error| match error.to_string() {
-            message if message.contains("more than one document") => format!("is several YAML documents: {IGNORED}"),
-            message => format!("is no YAML: {message}: {IGNORED}"),
+        serde_yaml::from_str::<IgnoredAny>(text).or_else(|error| match error.to_string() {
+            // PyYAML takes a block's first line that is indented by a tab too.
+            message if message.starts_with("found a tab character where an indentation space") => Ok(IgnoredAny),
+            message if message.contains("more than one document") => {
+                Err(format!("is several YAML documents: {IGNORED}"))
+            }
+            message => Err(format!("is no YAML: {message}: {IGNORED}")),
         })?;
         let mut outline = Outline { root: Root::Empty, top: HashMap::new(), problems: Vec::new() };
         let mut open: Vec<Open> = Vec::new();
         let mut opaque: Vec<Range<usize>> = Vec::new();
-        // Where the grammars differ this one has nothing to say.
-        for (event, span) in Parser::new_from_str(text).map_while(Result::ok) {
+        for event in Parser::new_from_str(text) {
+            let (event, span) = match event {
+                Ok(event) => event,
+                // This is YAML 1.2. Of what it does not take but libyaml does, little more can be said.
+                Err(error) => {
+                    outline.root = root_of(text);
+                    let at = error.marker().index();
+                    if error.info().starts_with("':' must be followed by")
+                        && text.chars().nth(at.saturating_sub(1)) == Some('\t')
+                    {
+                        outline.problems.push(bare_tab_at(error.marker().line()));
+                    }
+                    return Ok(outline);
+                }
+            };
             outline.see(&event, span, &mut open);
             if let Event::Scalar(_, style, ..) = event
                 && style != ScalarStyle::Plain
@@ -62,84 +83,139 @@ impl Outline {
             }
         }
         if let Some(line) = bare_tab(text, &opaque) {
-            outline.problems.push(format!("line {line} has a tab outside of quotes: {IGNORED}"));
+            outline.problems.push(bare_tab_at(line));
         }
         Ok(outline)
     }
 
     fn see(&mut self, event: &Event, span: Span, open: &mut Vec<Open>) {
         let line = span.start.line();
-        let (root, tag) = match event {
-            Event::Scalar(_, _, _, tag) => (Root::Plain, tag),
-            Event::SequenceStart(_, tag) => (Root::List, tag),
-            Event::MappingStart(_, tag) => (Root::Mapping, tag),
-            Event::Alias(_) => (Root::Plain, &None),
+        let (root, anchor, tag) = match event {
+            Event::Scalar(_, _, anchor, tag) => (Root::Plain, *anchor, tag),
+            Event::SequenceStart(anchor, tag) => (Root::List, *anchor, tag),
+            Event::MappingStart(anchor, tag) => (Root::Mapping, *anchor, tag),
+            Event::Alias(_) => (Root::Plain, 0, &None),
             Event::SequenceEnd | Event::MappingEnd => {
                 open.pop();
                 return;
             }
             _ => return,
         };
-        let is_known = tag.as_deref().is_none_or(is_known);
-        if let Some(tag) = tag.as_deref().filter(|_| !is_known) {
-            self.problems.push(format!("line {line} has the tag {}{}: {IGNORED}", tag.handle, tag.suffix));
+        if open.is_empty() {
+            self.root = root;
         }
-        let fits = match (event, tag.as_deref()) {
-            (Event::Scalar(text, style, ..), tag) => scalar_fits(text, *style, tag),
-            (Event::Alias(_), _) | (_, None) => true,
-            (Event::SequenceStart(..), Some(tag)) => matches!(tag.suffix.as_str(), "seq" | "omap" | "pairs" | "!" | ""),
-            (_, Some(tag)) => matches!(tag.suffix.as_str(), "map" | "set" | "!" | ""),
-        };
-        if is_known && !fits {
-            self.problems.push(format!("line {line} has a value that is not of its type in YAML 1.1: {IGNORED}"));
+        self.problems.extend(type_problem(event, tag.as_deref()).map(|why| format!("line {line} {why}: {IGNORED}")));
+        if let Event::Alias(of) = event
+            && open.iter().any(|open| open.anchor == *of)
+        {
+            self.problems
+                .push(format!("line {line} is within what it refers to: cloud-init would take none of the user-data"));
         }
         let depth = open.len();
-        match open.last_mut() {
-            None => self.root = root,
-            Some(Open::List) => {}
-            Some(Open::Mapping(_, key @ Some(_))) => {
-                let key = key.take().unwrap_or_default();
-                if key == "<<" && matches!(event, Event::Scalar(..)) {
-                    self.problems.push(format!("line {line} merges what is no mapping: {IGNORED}"));
-                }
-                if let (1, Event::Scalar(value, ..)) = (depth, event) {
-                    self.top.insert(key, value.to_string());
-                }
-            }
-            Some(Open::Mapping(keys, next)) => {
-                *next = Some(String::new());
-                match event {
-                    Event::Scalar(key, ..) => {
-                        *next = Some(key.to_string());
-                        if let Some(first) = keys.insert(key.to_string(), line).filter(|_| key != "<<") {
-                            self.problems.push(format!(
-                                "line {line} has the key of line {first} again: cloud-init would take the last"
-                            ));
-                        }
-                    }
-                    Event::Alias(_) => {}
-                    _ => self.problems.push(format!(
-                        "line {line} has a list or mapping as key, as {{{{ }}}} without quotes around is one: {IGNORED}"
-                    )),
-                }
+        if let Some(Open { keys: Some(keys), key, .. }) = open.last_mut() {
+            match key.take() {
+                Some(key) => self.see_value(event, &key, depth, line),
+                None => *key = Some(self.see_key(event, keys, line)),
             }
         }
         match root {
-            Root::List => open.push(Open::List),
-            Root::Mapping => open.push(Open::Mapping(HashMap::new(), None)),
+            Root::List => open.push(Open { anchor, keys: None, key: None }),
+            Root::Mapping => open.push(Open { anchor, keys: Some(HashMap::new()), key: None }),
             _ => {}
         }
     }
+
+    fn see_value(&mut self, event: &Event, key: &str, depth: usize, line: usize) {
+        let Event::Scalar(value, ..) = event else { return };
+        if depth == 1 {
+            self.top.insert(key.to_string(), value.to_string());
+        }
+        if key == "<<" {
+            self.problems.push(format!("line {line} merges what is no mapping: {IGNORED}"));
+        }
+    }
+
+    /// The key as text, and what is wrong with it. `keys` has those before it.
+    fn see_key(&mut self, event: &Event, keys: &mut HashMap<(bool, String), usize>, line: usize) -> String {
+        let Event::Scalar(key, style, ..) = event else {
+            if !matches!(event, Event::Alias(_)) {
+                self.problems.push(format!(
+                    "line {line} has a list or mapping as key, as {{{{ }}}} without quotes around is one: {IGNORED}"
+                ));
+            }
+            return String::new();
+        };
+        // 1 and "1" are two keys.
+        let is_plain = *style == ScalarStyle::Plain;
+        if let Some(first) = keys.insert((is_plain, key.to_string()), line).filter(|_| key != "<<") {
+            self.problems
+                .push(format!("line {line} has the key of line {first} again: cloud-init would take the last"));
+        }
+        key.to_string()
+    }
+}
+
+fn bare_tab_at(line: usize) -> String {
+    format!("line {line} has a tab outside of quotes: {IGNORED}")
+}
+
+/// What no part of user-data comes near, in bytes.
+const MOST: usize = 4 * 1024 * 1024;
+
+/// Whether brackets stand in brackets deeper than PyYAML goes. libyaml would take minutes for it.
+fn nests_too_deep(text: &str) -> bool {
+    const DEEPEST: usize = 400;
+    let mut depth = 0usize;
+    text.bytes().any(|byte| {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEEPEST
+    })
+}
+
+fn root_of(text: &str) -> Root {
+    match serde_yaml::from_str(text) {
+        Ok(Value::Sequence(_)) => Root::List,
+        Ok(Value::Null) => Root::Empty,
+        Ok(Value::Mapping(_)) | Err(_) => Root::Mapping,
+        Ok(_) => Root::Plain,
+    }
+}
+
+/// Why `SafeLoader` would make no value of the node.
+fn type_problem(event: &Event, tag: Option<&Tag>) -> Option<String> {
+    if let Some(tag) = tag.filter(|tag| !is_known(tag)) {
+        return Some(format!("has the tag {}{}", tag.handle, tag.suffix));
+    }
+    let fits = match (event, tag) {
+        (Event::Scalar(text, style, ..), tag) => scalar_fits(text, *style, tag),
+        (Event::Alias(_), _) | (_, None) => true,
+        (Event::SequenceStart(..), Some(tag)) => matches!(core_type(tag), None | Some("seq" | "omap" | "pairs")),
+        (_, Some(tag)) => matches!(core_type(tag), None | Some("map" | "set")),
+    };
+    (!fits).then(|| "has a value that is not of its type in YAML 1.1".to_string())
 }
 
 /// Whether `SafeLoader` has a constructor for it.
 fn is_known(tag: &Tag) -> bool {
     const KNOWN: [&str; 12] =
         ["null", "bool", "int", "float", "binary", "timestamp", "omap", "pairs", "set", "str", "seq", "map"];
-    match tag.handle.as_str() {
-        "tag:yaml.org,2002:" => KNOWN.contains(&tag.suffix.as_str()),
+    match core_type(tag) {
+        Some(core) => KNOWN.contains(&core),
         // `!` alone is no tag of its own.
-        _ => tag.suffix.is_empty() || (tag.handle.is_empty() && tag.suffix == "!"),
+        None => tag.suffix.is_empty() || (tag.handle.is_empty() && tag.suffix == "!"),
+    }
+}
+
+/// The type of YAML's own that the tag names: `!!str`, or `!<tag:yaml.org,2002:str>`.
+fn core_type(tag: &Tag) -> Option<&str> {
+    const CORE: &str = "tag:yaml.org,2002:";
+    match tag.handle.as_str() {
+        CORE => Some(&tag.suffix),
+        _ => tag.suffix.strip_prefix(CORE),
     }
 }
 
@@ -151,9 +227,13 @@ fn scalar_fits(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> bool {
         let pattern = format!("^([0-9]{{4}})-([0-9][0-9]?)-([0-9][0-9]?)(?:{time}{zone})?$");
         Regex::new(&pattern).ok()
     });
-    match tag.map(|tag| tag.suffix.as_str()) {
+    match tag.map(|tag| core_type(tag).unwrap_or_default()) {
         Some("int") => return text.bytes().any(|byte| byte.is_ascii_digit()),
-        Some("binary") => return BASE64_STANDARD.decode(text.replace(char::is_whitespace, "")).is_ok(),
+        // What is no base64 is skipped.
+        Some("binary") => {
+            let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+            return text.bytes().filter(is_base64).count() % 4 == 0;
+        }
         Some("seq" | "map" | "set" | "omap" | "pairs") => return text.is_empty(),
         Some(_) => return true,
         None => {}
@@ -267,6 +347,28 @@ mod tests {
     }
 
     #[test]
+    fn what_pyyaml_takes_and_yaml_1_2_does_not_is_taken() {
+        for text in [
+            "x: \"foo\nbar\"\nrun:\n- |\n  a\tb\n",
+            "x: [a,\nb]\ny: |\n  a\tb\n",
+            "x: \"a\n\tb\"\n",
+            "x: |\n  \tc\n",
+            "x: 'a\u{85}b'\n",
+            "{1: x, \"1\": y}\n",
+        ] {
+            let outline = Outline::of(text).unwrap();
+            assert_eq!((outline.root, outline.problems), (Root::Mapping, vec![]), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_would_take_minutes_or_never_ends_is_told() {
+        assert!(found(&format!("a: {}", "[".repeat(200_000))).starts_with("is too large or nested too deep: "));
+        assert!(found("a: &a [*a]\n").contains("is within what it refers to"));
+        assert_eq!(found("a: &a [1]\nb: [*a, *a]\n"), "");
+    }
+
+    #[test]
     fn tags_that_pyyaml_does_not_know_are_told() {
         for text in ["a: !Ref foo\n", "a: !vault |\n  x\n", "a: !!python/object:os.system x\n", "a: !!merge x\n"] {
             assert!(
@@ -275,7 +377,13 @@ mod tests {
                 found(text)
             );
         }
-        for text in ["a: !!str 1\n", "a: !!binary aGk=\n", "a: ! x\n", "a: !!set {b, c}\n"] {
+        for text in [
+            "a: !!str 1\n",
+            "a: !!binary |\n  a-Gk=\n  ....\n",
+            "a: !<tag:yaml.org,2002:str> 1\n",
+            "a: ! x\n",
+            "a: !!set {b, c}\n",
+        ] {
             assert_eq!(found(text), "", "{text}");
         }
     }

@@ -75,6 +75,10 @@ impl Part {
     pub fn folder(&self) -> Option<crate::kind::Folder> {
         match self.part_type(&self.content) {
             PartType::Unknown if self.is_template => Kind::ShellScript.folder(),
+            // Of cloud-init's own templates those that begin with an expression may too.
+            PartType::Known(Kind::Jinja) if order::behind_first_line(&self.content).is_none() => {
+                Kind::ShellScript.folder()
+            }
             part_type => order::folder_of(part_type.kind(), &self.content),
         }
     }

@@ -99,33 +99,34 @@ fn leaves(text: &[u8], problems: &mut Vec<String>) -> Result<Vec<Leaf>> {
 
 fn leaf(entity: Entity) -> Leaf {
     let mut problems = Vec::new();
-    let encoding = entity.header("content-transfer-encoding").unwrap_or("7bit").trim().to_lowercase();
-    let (encoding, content) = match encoding.as_str() {
+    let as_is = |name| (name, entity.body.clone());
+    let given = entity.headers.get("content-transfer-encoding").unwrap_or("7bit").to_lowercase();
+    let (encoding, content) = match given.as_str() {
         "quoted-printable" => ("quoted-printable", decoding::quoted_printable(&entity.body)),
-        "base64" => match decoding::base64(&entity.body) {
-            Some(content) => ("base64", content),
-            None => {
-                problems.push("is broken base64: cloud-init would take it as it stands".to_string());
-                ("none", entity.body.clone())
-            }
-        },
-        "8bit" => ("8bit", entity.body.clone()),
-        "7bit" => ("7bit", entity.body.clone()),
-        "binary" => ("binary", entity.body.clone()),
-        _ => ("none", entity.body.clone()),
+        "base64" => ("base64", decoding::base64(&entity.body)),
+        "7bit" => as_is("7bit"),
+        "8bit" => as_is("8bit"),
+        "binary" => as_is("binary"),
+        _ => {
+            problems.push(format!("is of the transfer encoding '{given}', which is not undone here"));
+            as_is("none")
+        }
     };
-    if !matches!(encoding, "base64" | "quoted-printable") && !content.is_ascii() {
-        problems.push("is not ASCII and not encoded: cloud-init would damage it".to_string());
+    if encoding == "base64" && !decoding::is_strict_base64(&entity.body) {
+        problems.push("is not strict base64: cloud-init may read other bytes".to_string());
     }
-    let declared = entity.content_type();
+    if !entity.body.is_ascii() {
+        problems.push("is not ASCII as it stands in the message: cloud-init would damage it".to_string());
+    }
+    let declared = entity.headers.content_type();
     if declared.starts_with("message/") {
         problems.push(format!("is of type {declared}: cloud-init would fail, and take none of the user-data"));
     }
-    let spelled = |name: &str| entity.header_spelled(name).filter(|value| !value.is_empty());
+    let spelled = |name: &str| entity.headers.get_spelled(name).filter(|value| !value.is_empty());
     Leaf {
-        name: entity.name(),
+        name: entity.headers.name(),
         merge_type: spelled("Merge-Type").or_else(|| spelled("X-Merge-Type")).map(str::to_string),
-        launch_index: entity.header("launch-index").map(str::to_string),
+        launch_index: entity.headers.get("launch-index").map(str::to_string),
         declared,
         encoding,
         content,

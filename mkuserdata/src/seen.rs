@@ -77,29 +77,9 @@ impl Seeing {
             Some(Kind::CloudConfigArchive) => yaml::entries(&String::from_utf8_lossy(&content)),
             _ => Vec::new(),
         };
-        self.push(name, part_type, encoding, content, problems);
-        if let Some(part) = self.parts.last_mut() {
-            part.warnings = secret::warnings(&part.content);
-            (part.merge_type, part.launch_index) = (merge_type, launch_index);
-        }
-        for entry in entries {
-            // The archive has the problems of what is in it.
-            self.push(entry.name.clone(), entry.part_type(), "archive", entry.content.into_bytes(), Vec::new());
-        }
-    }
-
-    fn push(
-        &mut self,
-        name: Option<String>,
-        part_type: PartType,
-        encoding: &'static str,
-        content: Vec<u8>,
-        problems: Vec<String>,
-    ) {
-        let name = name.unwrap_or_else(|| format!("part-{:03}", self.attached + 1));
-        let opened = [Kind::Include, Kind::IncludeOnce, Kind::CloudConfigArchive];
-        self.attached += usize::from(!part_type.kind().is_some_and(|kind| opened.contains(&kind)));
-        let (warnings, merge_type, launch_index, runs) = (Vec::new(), None, None, String::new());
+        let warnings = secret::warnings(&content);
+        let name = self.attach(name, &part_type);
+        let runs = String::new();
         self.parts.push(Seen {
             name,
             part_type,
@@ -111,6 +91,30 @@ impl Seeing {
             problems,
             warnings,
         });
+        for entry in entries {
+            let part_type = entry.part_type();
+            let name = self.attach(entry.name, &part_type);
+            self.parts.push(Seen {
+                name,
+                part_type,
+                encoding: "archive",
+                content: entry.content.into_bytes(),
+                merge_type: None,
+                launch_index: None,
+                runs: String::new(),
+                // The archive has the problems of what is in it.
+                problems: Vec::new(),
+                warnings: Vec::new(),
+            });
+        }
+    }
+
+    /// The name of a part, which has a number where none is given.
+    fn attach(&mut self, name: Option<String>, part_type: &PartType) -> String {
+        let name = name.unwrap_or_else(|| format!("part-{:03}", self.attached + 1));
+        let opened = [Kind::Include, Kind::IncludeOnce, Kind::CloudConfigArchive];
+        self.attached += usize::from(!part_type.kind().is_some_and(|kind| opened.contains(&kind)));
+        name
     }
 }
 

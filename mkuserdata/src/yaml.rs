@@ -37,18 +37,24 @@ pub(crate) fn archive(text: &str) -> Vec<String> {
         Root::Mapping => problems.push(format!("is a mapping, no YAML list: {IGNORED}")),
         Root::Plain => problems.push(format!("is a plain value, no YAML list: {IGNORED}")),
     }
-    if let Ok(Value::Sequence(values)) = serde_yaml::from_str(text) {
-        for (at, value) in values.into_iter().enumerate() {
-            problems.extend(in_entry(value).into_iter().map(|problem| format!("entry {}: {problem}", at + 1)));
-        }
+    for (at, value) in values(text).into_iter().enumerate() {
+        problems.extend(in_entry(value).into_iter().map(|problem| format!("entry {}: {problem}", at + 1)));
     }
     problems
 }
 
 /// The parts of an archive that cloud-init opens (`_explode_archive` in its user_data.py).
 pub(crate) fn entries(text: &str) -> Vec<Entry> {
+    values(text).into_iter().filter_map(entry).collect()
+}
+
+fn values(text: &str) -> Vec<Value> {
     match serde_yaml::from_str(text) {
-        Ok(Value::Sequence(values)) => values.into_iter().filter_map(entry).collect(),
+        Ok(mut value @ Value::Sequence(_)) => {
+            // It fails where `<<` is no mapping, which is told of the outline.
+            let _ = Value::apply_merge(&mut value);
+            value.as_sequence_mut().map(std::mem::take).unwrap_or_default()
+        }
         _ => Vec::new(),
     }
 }
@@ -86,8 +92,12 @@ fn in_entry(value: Value) -> Vec<String> {
     const NONE_AT_ALL: &str = "cloud-init would take none of the user-data";
     let not_text = value.as_mapping().and_then(|map| {
         // The others become headers, which only text can.
-        let is_free = |key: &Value| matches!(key.as_str(), Some("filename" | "launch-index"));
-        map.iter().find(|(key, value)| !key.is_string() || !(value.is_string() || is_free(key)))
+        let is_free = |key: &Value, value: &Value| match key.as_str() {
+            Some("filename" | "launch-index") => true,
+            Some("type") => value.is_null(),
+            _ => matches!(value, Value::Tagged(_)),
+        };
+        map.iter().find(|(key, value)| !key.is_string() || !(value.is_string() || is_free(key, value)))
     });
     let not_text = not_text.map(|(key, _)| key.as_str().unwrap_or("a key").to_string());
     let Some(entry) = entry(value) else {
@@ -102,6 +112,9 @@ fn in_entry(value: Value) -> Vec<String> {
     let part_type = entry.part_type();
     if let Some(Kind::Include | Kind::IncludeOnce | Kind::CloudConfigArchive) = part_type.kind() {
         return vec!["cloud-init opens no such part within an archive: it would ignore it".to_string()];
+    }
+    if let PartType::Gzip(_) = part_type {
+        return vec!["cloud-init unpacks no part within an archive: it would ignore it".to_string()];
     }
     let declared = entry.declared.clone().unwrap_or_else(|| part_type.to_string());
     check::problems(&part_type, Some(&declared), entry.content.as_bytes())

@@ -169,9 +169,9 @@ fn bytes_that_are_not_encoded_are_damaged_and_check_says_so() {
     };
     let accent = "#!/bin/sh\necho é\n".as_bytes();
     let cases = [
-        ("Content-Transfer-Encoding: 8bit\n", accent, "is not ASCII and not encoded"),
-        ("", accent, "is not ASCII and not encoded"),
-        ("Content-Transfer-Encoding: binary\n", accent, "is not ASCII and not encoded"),
+        ("Content-Transfer-Encoding: 8bit\n", accent, "is not ASCII as it stands in the message"),
+        ("", accent, "is not ASCII as it stands in the message"),
+        ("Content-Transfer-Encoding: binary\n", accent, "is not ASCII as it stands in the message"),
         (
             "Content-Transfer-Encoding: 8bit\n",
             &b"#!/bin/sh\n\xff\n"[..],
