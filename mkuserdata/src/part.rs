@@ -2,7 +2,7 @@
 
 use crate::check;
 use crate::gzip;
-use crate::kind::{Kind, PLAIN, PartType};
+use crate::kind::{Folder, Kind, PLAIN, PartType};
 use crate::mime::{Block, Headers};
 use crate::name;
 use crate::operand::Operand;
@@ -72,7 +72,7 @@ impl Part {
     }
 
     /// The folder that it will run from. A template may be anything yet: most are scripts.
-    pub fn folder(&self) -> Option<crate::kind::Folder> {
+    pub fn folder(&self) -> Option<Folder> {
         match self.part_type(&self.content) {
             PartType::Unknown if self.is_template => Kind::ShellScript.folder(),
             // Of cloud-init's own templates those that begin with an expression may too.
