@@ -44,8 +44,9 @@ pub(crate) fn arrange(mut parts: Vec<Part>, keep_names: bool) -> Arranged {
 }
 
 fn given_twice(parts: &[Part]) -> Vec<String> {
+    let is_same = |a: &Part, b: &Part| (&a.path, &a.declared) == (&b.path, &b.declared);
     let twice = |(at, part): (usize, &Part)| {
-        parts[..at].iter().any(|earlier| earlier.path == part.path).then(|| format!("{} is given twice", part.path))
+        parts[..at].iter().any(|earlier| is_same(earlier, part)).then(|| format!("{} is given twice", part.path))
     };
     parts.iter().enumerate().filter_map(twice).collect()
 }

@@ -102,6 +102,8 @@ fn one_file_twice_is_an_error_also_numbered() {
     assert_eq!(refused(&sandbox, &["a.sh", "a.sh"]), "a.sh is given twice");
     let verdict = judge_one(forced(&sandbox, &["--force", "a.sh", "a.sh"]).0);
     assert_eq!(names(&verdict.scripts), ["01-a.sh", "02-a.sh"]);
+    // As two types it is two parts.
+    build(&sandbox, &["a.sh", "a.sh:x-shellscript-per-boot"]);
 }
 
 #[test]
