@@ -90,7 +90,7 @@ fn write_one(args: &Args, parts: &Parts, tool: &Tool) -> Result<()> {
         None => output::to_stdout(&bytes)?,
     }
     if args.size {
-        let costs = parts.costs(None)?;
+        let costs = parts.costs(None, size)?;
         output::to_stdout(cost::rows(args.output.mode(OutputMode::Table), &costs).as_bytes())?;
         tool.summary(format!("{size} bytes of user-data, of {} there may be", args.limit));
     }

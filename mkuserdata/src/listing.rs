@@ -35,15 +35,11 @@ pub(crate) fn run(action: &Action, mode: OutputMode, files: &[PathBuf], force: b
     let mut read = Vec::new();
     let mut status = Status::Done;
     for file in files {
-        let received = given(file, tool).and_then(|all| {
-            let taken_apart = all.into_iter().map(|given| match Received::read(&given.bytes) {
-                Ok(received) => Ok((given, received)),
-                Err(failure) => Err(failure.within(&given.label)),
-            });
-            taken_apart.collect::<Result<Vec<_>>>()
-        });
-        match received {
-            Ok(received) => read.extend(received),
+        match given(file, tool) {
+            Ok(all) => read.extend(all.into_iter().map(|given| {
+                let received = Received::read(&given.bytes);
+                (given, received)
+            })),
             Err(failure) => {
                 tool.failure(&failure);
                 status = Status::Usage;

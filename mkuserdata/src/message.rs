@@ -2,7 +2,6 @@
 //! the RFCs, and so from crates, is where what an instance does is not what its message seems to say.
 
 use crate::parameter::parameter;
-use cerveza_manners::{Failure, Result};
 
 /// A part that holds no others.
 #[derive(Debug)]
@@ -20,10 +19,10 @@ pub(crate) struct Headers(Vec<(String, String)>);
 const DEEPEST: usize = 50;
 
 /// The parts of the message in order, and what is wrong with how they stand.
-pub(crate) fn parse(text: &[u8]) -> Result<(Vec<Entity>, Vec<String>)> {
+pub(crate) fn parse(text: &[u8]) -> (Vec<Entity>, Vec<String>) {
     let mut parsed = Parsed { entities: Vec::new(), problems: Vec::new() };
-    parsed.entity(&lines(text), 0)?;
-    Ok((parsed.entities, parsed.problems))
+    parsed.entity(&lines(text), 0);
+    (parsed.entities, parsed.problems)
 }
 
 struct Parsed {
@@ -32,9 +31,10 @@ struct Parsed {
 }
 
 impl Parsed {
-    fn entity(&mut self, lines: &[&[u8]], depth: usize) -> Result<()> {
+    fn entity(&mut self, lines: &[&[u8]], depth: usize) {
         if depth > DEEPEST {
-            return Err(Failure::usage(format!("has parts in parts more than {DEEPEST} deep")));
+            self.problems.push(format!("has parts in parts more than {DEEPEST} deep, which are not looked into"));
+            return;
         }
         let (headers, unread, mut rest) = headers(lines);
         match rest.split_first() {
@@ -46,16 +46,16 @@ impl Parsed {
         }
         if !headers.content_type().starts_with("multipart/") {
             self.entities.push(Entity { headers, body: [unread.unwrap_or_default(), &rest.concat()].concat() });
-            return Ok(());
+            return;
         }
         let Some(boundary) = headers.parameter("content-type", "boundary") else {
             self.problems.push("names no boundary: cloud-init would see no parts".to_string());
-            return Ok(());
+            return;
         };
-        self.parts(rest, boundary.trim_end(), depth)
+        self.parts(rest, boundary.trim_end(), depth);
     }
 
-    fn parts(&mut self, lines: &[&[u8]], boundary: &str, depth: usize) -> Result<()> {
+    fn parts(&mut self, lines: &[&[u8]], boundary: &str, depth: usize) {
         let (mut start, mut closed) = (None, false);
         for (at, line) in lines.iter().enumerate() {
             let Some(is_last) = separator(line, boundary) else { continue };
@@ -68,7 +68,7 @@ impl Parsed {
                     if let Some(last) = part.last_mut() {
                         *last = without_newline(last);
                     }
-                    self.entity(&part, depth + 1)?;
+                    self.entity(&part, depth + 1);
                     closed = is_last;
                 }
                 None => closed = is_last,
@@ -84,11 +84,10 @@ impl Parsed {
             (Some(start), false) => {
                 self.problems.push("its last boundary is missing: it may be cut off".to_string());
                 if start < lines.len() {
-                    self.entity(&lines[start..], depth + 1)?;
+                    self.entity(&lines[start..], depth + 1);
                 }
             }
         }
-        Ok(())
     }
 }
 
@@ -195,7 +194,7 @@ mod tests {
     use super::*;
 
     fn parts(text: &str) -> (Vec<(String, String)>, Vec<String>) {
-        let (entities, problems) = parse(text.as_bytes()).unwrap();
+        let (entities, problems) = parse(text.as_bytes());
         let shown = |entity: Entity| (entity.headers.content_type(), String::from_utf8(entity.body).unwrap());
         (entities.into_iter().map(shown).collect(), problems)
     }
@@ -231,7 +230,8 @@ mod tests {
         for at in 0..60 {
             deep += &format!("Content-Type: multipart/mixed; boundary=b{at}\n\n--b{at}\n");
         }
-        assert!(parse(deep.as_bytes()).is_err());
+        let told = "has parts in parts more than 50 deep, which are not looked into";
+        assert!(parts(&deep).1.iter().any(|problem| problem == told));
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_name_stands_in_either_header_and_a_type_has_one_slash() {
-        let entity = |headers: &str| parse(format!("{headers}\n\nx").as_bytes()).unwrap().0.remove(0).headers;
+        let entity = |headers: &str| parse(format!("{headers}\n\nx").as_bytes()).0.remove(0).headers;
         assert_eq!(entity("Content-Disposition: attachment; filename=\"a b.sh\"").name().as_deref(), Some("a b.sh"));
         assert_eq!(entity("Content-Disposition: attachment; filename*=utf-8''%C3%A9").name().as_deref(), Some("é"));
         assert_eq!(entity("content-type: text/x; name=n").name().as_deref(), Some("n"));

@@ -132,10 +132,9 @@ impl Parts {
         }
     }
 
-    /// What each part costs of the user-data, the dearest first.
-    pub fn costs(&self, record: Option<&Record>) -> Result<Vec<Cost>> {
-        let bodies = self.bodies(record)?;
-        Ok(self.costs_of(&bodies, self.compressed(&bodies)?.len()))
+    /// What each part costs of the user-data, the dearest first, if it was built to `size` bytes.
+    pub fn costs(&self, record: Option<&Record>, size: usize) -> Result<Vec<Cost>> {
+        Ok(self.costs_of(&self.bodies(record)?, size))
     }
 
     /// The user-data of each host, in order; `done` hears of each. The first failure ends it, and names the host where

@@ -8,7 +8,6 @@ use crate::message::{self, Entity};
 use crate::seen::{MOST_UNPACKED, Seeing, Seen, among, number};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use cerveza_manners::Result;
 
 #[derive(Debug)]
 pub(crate) struct Received {
@@ -31,7 +30,7 @@ pub(crate) struct Leaf {
 }
 
 impl Received {
-    pub fn read(bytes: &[u8]) -> Result<Received> {
+    pub fn read(bytes: &[u8]) -> Received {
         let (mut problems, mut notes) = (Vec::new(), Vec::new());
         let bytes = match unwrapped(bytes) {
             None => bytes.to_vec(),
@@ -50,11 +49,11 @@ impl Received {
             Some(Ok(text)) => text,
             Some(Err(error)) => {
                 problems.push(format!("is broken gzip, or cut off: cloud-init would ignore it ({error})"));
-                return Ok(Received { parts: Vec::new(), problems, notes });
+                return Received { parts: Vec::new(), problems, notes };
             }
         };
         let leaves = match is_message(&text) {
-            true => leaves(&text, &mut problems)?,
+            true => leaves(&text, &mut problems),
             false => vec![Leaf::alone(text)],
         };
         let mut seen = Seeing::default();
@@ -62,7 +61,7 @@ impl Received {
         let mut parts = seen.parts;
         number(&mut parts);
         problems.extend(among(&parts));
-        Ok(Received { parts, problems, notes })
+        Received { parts, problems, notes }
     }
 }
 
@@ -88,13 +87,13 @@ fn is_message(text: &[u8]) -> bool {
 }
 
 /// The parts of the message that are no containers, in order.
-fn leaves(text: &[u8], problems: &mut Vec<String>) -> Result<Vec<Leaf>> {
+fn leaves(text: &[u8], problems: &mut Vec<String>) -> Vec<Leaf> {
     if std::str::from_utf8(text).is_err() {
         problems.push("is not UTF-8: cloud-init would take none of it".to_string());
     }
-    let (entities, wrong) = message::parse(text)?;
+    let (entities, wrong) = message::parse(text);
     problems.extend(wrong);
-    Ok(entities.into_iter().map(leaf).collect())
+    entities.into_iter().map(leaf).collect()
 }
 
 fn leaf(entity: Entity) -> Leaf {
