@@ -37,6 +37,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
 
 fn options(args: &Args) -> Result<Options> {
     Ok(Options {
+        per_host: args.per_host,
         gzip: !args.no_gzip && args.boundary.is_none(),
         effort: if args.fast { Effort::Fast } else { Effort::Thorough },
         limit: args.limit,

@@ -22,6 +22,8 @@ const MOST_THOROUGH: usize = 1024 * 1024;
 /// How user-data is to be made.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// It is built for many hosts: what is the same for all is compressed once.
+    pub per_host: bool,
     /// Compress: where that makes it smaller.
     pub gzip: bool,
     pub effort: Effort,
@@ -42,6 +44,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         Options {
+            per_host: true,
             gzip: true,
             effort: Effort::default(),
             limit: LIMIT,
@@ -242,7 +245,8 @@ impl Parts {
     /// way is to begin from the start.
     fn gzip(&self, message: &[u8]) -> Vec<u8> {
         let is_fast = self.options.effort == Effort::Fast;
-        let head = self.templates().next().and_then(|_| self.head.get_or_init(|| self.head()).as_ref());
+        let varies = self.options.per_host && self.templates().next().is_some();
+        let head = varies.then(|| self.head.get_or_init(|| self.head()).as_ref()).flatten();
         match head.and_then(|head| Some((head, head.rest(message)?))) {
             Some((head, rest)) if is_fast || rest.len() < message.len() / 4 => head.gzip_with(rest),
             _ if is_fast => gzip(message, Effort::Fast),
