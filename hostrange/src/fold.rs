@@ -9,6 +9,7 @@ mod numbers;
 mod tests;
 mod words;
 
+use crate::digits;
 use crate::parse::is_name_char;
 use axes::Grid;
 use cerveza_manners::visible;
@@ -218,12 +219,9 @@ fn is_name(name: &str) -> bool {
 
 /// The next string of digits of the same length.
 fn successor(digits: &str) -> String {
-    let kept = digits.trim_end_matches('9');
-    let zeros = "0".repeat(digits.len() - kept.len());
-    match kept.as_bytes() {
-        [] => zeros,
-        [first @ .., last] => format!("{}{}{zeros}", &kept[..first.len()], char::from(last + 1)),
-    }
+    let mut next = digits.as_bytes().to_vec();
+    digits::increment(&mut next);
+    next.into_iter().map(char::from).collect()
 }
 
 /// Folds names along all their axes.

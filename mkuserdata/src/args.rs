@@ -1,7 +1,7 @@
 //! What the command line can say, and what of it makes no sense together.
 
 use crate::listing::Action;
-use crate::{LIMIT, Setting};
+use crate::{LIMIT, Setting, operand};
 use cerveza_manners::{Failure, Format, OutputArgs, ProgressArgs, Result};
 use clap::{CommandFactory, Parser};
 use std::path::{Path, PathBuf};
@@ -187,7 +187,7 @@ impl Args {
 }
 
 fn is_stdin(part: &Path) -> bool {
-    part.to_str().is_some_and(|part| part == "-" || part.starts_with("-:"))
+    operand::is_stdin(part) || part.to_str().is_some_and(|part| part.starts_with("-:"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The parts among each other: the names under which scripts run, the order in which parts stand, and what cloud-init
 //! would do with them together that nobody expects.
 
+use crate::check;
 use crate::kind::{Kind, PartType};
 use crate::part::Part;
 use crate::{name, order, template, yaml};
@@ -23,10 +24,8 @@ pub(crate) fn arrange(mut parts: Vec<Part>, keep_names: bool) -> Arranged {
         true => {
             let say = |(run, given)| format!("cloud-init runs scripts sorted by name: {run}, not as given: {given}");
             warnings.extend(order::changed(&names).into_iter().map(say));
-            for (first, second, name) in order::collisions(&names) {
-                let (first, second) = (&parts[first].path, &parts[second].path);
-                problems
-                    .push(format!("{first} and {second}: cloud-init would write both as {name}, one over the other"));
+            for (first, second, say) in order::collisions(&names) {
+                problems.push(format!("{} and {}: {say}", parts[first].path, parts[second].path));
             }
         }
     }
@@ -55,15 +54,10 @@ fn given_twice(parts: &[Part]) -> Vec<String> {
 fn unhandled(parts: &[Part]) -> Vec<String> {
     let mut problems = Vec::new();
     for part in parts {
-        match part.part_type(&part.content) {
+        match &part.part_type {
             // What these bring is not known here.
             PartType::Known(Kind::PartHandler | Kind::CloudConfigArchive | Kind::Include | Kind::IncludeOnce) => break,
-            PartType::Custom(mime) => {
-                problems.push(format!(
-                    "{}: no part handler before it: cloud-init would ignore a part of type {mime}",
-                    part.path
-                ));
-            }
+            PartType::Custom(mime) => problems.push(format!("{}: {}", part.path, check::unhandled(mime))),
             _ => {}
         }
     }
@@ -73,7 +67,7 @@ fn unhandled(parts: &[Part]) -> Vec<String> {
 /// Parts that look like templates but are none.
 fn not_rendered(parts: &[Part]) -> Vec<String> {
     let is_one = |part: &&Part| {
-        let rendered_later = part.part_type(&part.content).kind() == Some(Kind::Jinja);
+        let rendered_later = part.part_type.kind() == Some(Kind::Jinja);
         !part.is_template && !rendered_later && template::has_names(&part.content)
     };
     let say = |part: &Part| {
@@ -84,7 +78,7 @@ fn not_rendered(parts: &[Part]) -> Vec<String> {
 
 /// An archive's scripts are numbered by nobody.
 fn own_names(parts: &[Part]) -> Vec<String> {
-    let is_archive = |part: &&Part| part.part_type(&part.content) == PartType::Known(Kind::CloudConfigArchive);
+    let is_archive = |part: &&Part| part.part_type == PartType::Known(Kind::CloudConfigArchive);
     let has_script = |part: &&Part| {
         let text = String::from_utf8_lossy(&part.content);
         yaml::entries(&text).iter().any(|entry| entry.part_type().kind().and_then(Kind::folder).is_some())

@@ -1,5 +1,6 @@
 //! What cloud-init would do with a part that its owner does not expect. Each rule names what it is of cloud-init.
 
+use crate::gzip::is_gzip;
 use crate::kind::{Kind, PLAIN, PartType, all_prefixes, is_python_space, prefixes};
 use crate::yaml;
 use minijinja::Environment;
@@ -44,10 +45,15 @@ pub(crate) fn problems(part_type: &PartType, declared: Option<&str>, content: &[
     problems
 }
 
+/// Of a part of a type of one's own, where no part handler stands before it.
+pub(crate) fn unhandled(mime: &str) -> String {
+    format!("no part handler before it: cloud-init would ignore a part of type {mime}")
+}
+
 /// Of a part that begins in no way that cloud-init knows.
 fn unknown(content: &[u8]) -> String {
     let ignored = "cloud-init would ignore it";
-    if content.starts_with(&[0x1f, 0x8b]) {
+    if is_gzip(content) {
         return format!("is compressed already: {ignored} (FILE:application/gzip is unpacked here)");
     }
     let text = String::from_utf8_lossy(content);

@@ -24,7 +24,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         return listing::run(&action, args.output.mode(OutputMode::Table), &args.files(), args.force, tool);
     }
     let parts = Parts::new(read(args)?, options(args)?)?;
-    if !args.set.is_empty() && parts.templates().next().is_none() {
+    if !args.set.is_empty() && !parts.varies() {
         tool.warn("--set gives names to templates, and no part is one: their files end in .j2");
     }
     parts.warnings().iter().for_each(|warning| tool.warn(warning));
@@ -71,12 +71,13 @@ fn read(args: &Args) -> Result<Vec<Part>> {
 }
 
 fn write_one(args: &Args, parts: &Parts, tool: &Tool) -> Result<()> {
-    let built = parts.build(None).map_err(|failure| match parts.templates().next() {
+    let built = parts.build(None).map_err(|failure| {
         // Without either it is a name that a host's record would have, most likely.
-        Some(_) if args.set.is_empty() && failure.hint.is_none() => {
-            failure.hint("--per-host renders templates from the records of hosts, --set KEY=VALUE gives a name once")
+        match parts.varies() && args.set.is_empty() && failure.hint.is_none() {
+            true => failure
+                .hint("--per-host renders templates from the records of hosts, --set KEY=VALUE gives a name once"),
+            false => failure,
         }
-        _ => failure,
     });
     let UserData { bytes, warnings } = built?;
     warnings.iter().for_each(|warning| tool.warn(warning));

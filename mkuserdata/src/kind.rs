@@ -61,6 +61,20 @@ pub(crate) enum Folder {
     PerOnce,
 }
 
+impl Folder {
+    pub const ALL: [Folder; 4] = [Folder::Instance, Folder::PerBoot, Folder::PerInstance, Folder::PerOnce];
+
+    /// What one of its scripts is called.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Folder::Instance => "script",
+            Folder::PerBoot => "per-boot",
+            Folder::PerInstance => "per-instance",
+            Folder::PerOnce => "per-once",
+        }
+    }
+}
+
 impl Kind {
     pub fn of(content: &[u8]) -> Option<Kind> {
         let text = String::from_utf8_lossy(content);

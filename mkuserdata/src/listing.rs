@@ -1,6 +1,7 @@
 //! --list, --check and --extract: what existing user-data holds.
 
 use crate::name;
+use crate::operand;
 use crate::output;
 use crate::received::Received;
 use crate::seen::Seen;
@@ -11,7 +12,7 @@ use cerveza_record::{Item, Value, items};
 use serde_json::Map;
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// What to do with user-data that is read, beside listing it.
@@ -82,13 +83,9 @@ const MOST: u64 = 256 * 1024 * 1024;
 
 /// The user-data of a file, or of stdin: as it is, or in JSON.
 fn given(file: &Path, tool: &Tool) -> Result<Vec<Given>> {
-    let stdin = file.as_os_str() == "-";
-    let label = if stdin { "stdin".to_string() } else { file.display().to_string() };
+    let label = operand::label(file);
     let mut bytes = Vec::new();
-    let read = match stdin {
-        true => io::stdin().lock().take(MOST).read_to_end(&mut bytes),
-        false => fs::File::open(file).and_then(|file| file.take(MOST).read_to_end(&mut bytes)),
-    };
+    let read = operand::open(file).and_then(|input| input.take(MOST).read_to_end(&mut bytes));
     read.map_err(|error| Failure::usage(format!("cannot read {label}: {error}")))?;
     if bytes.len() as u64 == MOST {
         return Err(Failure::usage(format!("{label}: larger than 256 MiB")));

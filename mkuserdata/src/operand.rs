@@ -3,6 +3,8 @@
 use crate::kind::full_type;
 use cerveza_manners::Result;
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,10 +29,26 @@ impl Operand {
             _ => Ok(plain),
         }
     }
+}
 
-    pub fn is_stdin(&self) -> bool {
-        self.path.as_os_str() == "-"
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// How messages name it.
+pub(crate) fn label(path: &Path) -> String {
+    match is_stdin(path) {
+        true => "stdin".to_string(),
+        false => path.display().to_string(),
     }
+}
+
+/// The file, or stdin.
+pub(crate) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
+    Ok(match is_stdin(path) {
+        true => Box::new(io::stdin().lock()),
+        false => Box::new(File::open(path)?),
+    })
 }
 
 #[cfg(test)]

@@ -5,8 +5,6 @@ use crate::name;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-const FOLDERS: [Folder; 4] = [Folder::Instance, Folder::PerBoot, Folder::PerInstance, Folder::PerOnce];
-
 /// Where cloud-init puts what `content` is, if it is a script that it runs by name.
 pub(crate) fn folder_of(kind: Option<Kind>, content: &[u8]) -> Option<Folder> {
     match kind {
@@ -24,7 +22,7 @@ pub(crate) fn behind_first_line(content: &[u8]) -> Option<Kind> {
 /// Puts numbers before the names of a folder's scripts, unless they run in the order given as they are, and stand in it
 /// too: those that `moves` marks will stand behind the others.
 pub(crate) fn number(names: &mut [(String, Option<Folder>)], moves: &[bool]) {
-    for folder in FOLDERS {
+    for folder in Folder::ALL {
         let mut scripts: Vec<(&mut String, bool)> = names
             .iter_mut()
             .zip(moves)
@@ -45,7 +43,7 @@ pub(crate) fn number(names: &mut [(String, Option<Folder>)], moves: &[bool]) {
 /// The scripts of a folder as cloud-init runs them and as they are given, where that is not the same.
 pub(crate) fn changed(names: &[(String, Option<Folder>)]) -> Vec<(String, String)> {
     let mut changed = Vec::new();
-    for folder in FOLDERS {
+    for folder in Folder::ALL {
         let given: Vec<String> =
             names.iter().filter(|(_, of)| *of == Some(folder)).map(|(name, _)| name::cleaned(name)).collect();
         let mut run = given.clone();
@@ -63,15 +61,16 @@ fn listed(names: &[String]) -> String {
     names[..names.len().min(MOST)].join(", ") + more
 }
 
-/// Two scripts of one folder and one name, of which the second is written over the first: their places, and the name.
+/// Two scripts of one folder and one name, of which the second is written over the first: their places, and what to say.
 pub(crate) fn collisions(names: &[(String, Option<Folder>)]) -> Vec<(usize, usize, String)> {
     let mut first: HashMap<(String, Folder), usize> = HashMap::new();
     let mut collisions = Vec::new();
     for (at, (name, folder)) in names.iter().enumerate() {
         let Some(folder) = *folder else { continue };
         let cleaned = name::cleaned(name);
-        match first.entry((cleaned.clone(), folder)) {
-            Entry::Occupied(first) => collisions.push((*first.get(), at, cleaned)),
+        let say = format!("cloud-init would write both as {cleaned}, one over the other");
+        match first.entry((cleaned, folder)) {
+            Entry::Occupied(first) => collisions.push((*first.get(), at, say)),
             Entry::Vacant(free) => _ = free.insert(at),
         }
     }
@@ -127,7 +126,10 @@ mod tests {
     fn the_order_that_changes_and_names_that_collide_are_told() {
         assert_eq!(changed(&scripts(&["b", "a"])), [("a, b".to_string(), "b, a".to_string())]);
         assert!(changed(&scripts(&["a", "b"])).is_empty());
-        assert_eq!(collisions(&scripts(&["a b", "c", "ab"])), [(0, 2, "ab".to_string())]);
+        assert_eq!(
+            collisions(&scripts(&["a b", "c", "ab"])),
+            [(0, 2, "cloud-init would write both as ab, one over the other".to_string())]
+        );
         assert!(
             collisions(&[
                 ("a".into(), Some(Folder::Instance)),

@@ -40,7 +40,7 @@ struct Open {
 
 impl Outline {
     pub fn of(text: &str) -> Result<Outline, String> {
-        if text.len() > MOST || nests_too_deep(text) {
+        if is_beyond_reading(text) {
             return Err(format!("is too large or nested too deep: {IGNORED}"));
         }
         // Line ends to PyYAML, which reads YAML 1.1.
@@ -162,18 +162,21 @@ fn bare_tab_at(line: usize) -> String {
 /// What no part of user-data comes near, in bytes.
 const MOST: usize = 4 * 1024 * 1024;
 
-/// Whether brackets stand in brackets deeper than PyYAML goes. libyaml would take minutes for it.
-fn nests_too_deep(text: &str) -> bool {
+/// Whether it is too large, or brackets stand in brackets deeper than PyYAML goes. libyaml would take minutes for it.
+pub(crate) fn is_beyond_reading(text: &str) -> bool {
     const DEEPEST: usize = 400;
     let mut depth = 0usize;
-    text.bytes().any(|byte| {
-        match byte {
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        depth > DEEPEST
-    })
+    let mut nests_deeper = || {
+        text.bytes().any(|byte| {
+            match byte {
+                b'[' | b'{' => depth += 1,
+                b']' | b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth > DEEPEST
+        })
+    };
+    text.len() > MOST || nests_deeper()
 }
 
 fn root_of(text: &str) -> Root {

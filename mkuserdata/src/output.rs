@@ -24,7 +24,7 @@ pub(crate) fn to_file(path: &Path, bytes: &[u8]) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => replace(path, bytes, Permissions::from_mode(0o666)),
         Err(error) => Err(error),
     };
-    written.map_err(|error| Failure::usage(format!("cannot write {}: {}", path.display(), reason(&error))))
+    written.map_err(|error| cannot_write(path, &error))
 }
 
 /// A file for its owner alone, and the folder for it: what user-data holds may be secret.
@@ -35,7 +35,7 @@ pub(crate) fn to_private_file(path: &Path, bytes: &[u8], executable: bool) -> Re
             .map_err(|error| Failure::usage(format!("cannot make the folder {}: {error}", folder.display())))?;
     }
     let written = replace(path, bytes, Permissions::from_mode(mode));
-    written.map_err(|error| Failure::usage(format!("cannot write {}: {}", path.display(), reason(&error))))
+    written.map_err(|error| cannot_write(path, &error))
 }
 
 /// The umask takes from the permissions of a new file, as it does from a shell's.
@@ -51,12 +51,10 @@ fn replace(path: &Path, bytes: &[u8], permissions: Permissions) -> io::Result<()
 }
 
 /// The error without the path of the temporary file, which tempfile puts behind it and which says nothing to anyone.
-fn reason(error: &io::Error) -> String {
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     let text = error.to_string();
-    match text.split_once(" at path ") {
-        Some((reason, _)) => reason.to_string(),
-        None => text,
-    }
+    let reason = text.split_once(" at path ").map_or(text.as_str(), |(reason, _)| reason);
+    Failure::usage(format!("cannot write {}: {reason}", path.display()))
 }
 
 #[cfg(test)]

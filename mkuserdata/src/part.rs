@@ -5,7 +5,7 @@ use crate::gzip;
 use crate::kind::{Folder, Kind, PLAIN, PartType};
 use crate::mime::{Block, Headers};
 use crate::name;
-use crate::operand::Operand;
+use crate::operand::{self, Operand};
 use crate::order;
 use crate::secret;
 use cerveza_manners::{Failure, Result};
@@ -26,6 +26,8 @@ pub(crate) struct Part {
     pub declared: Option<String>,
     /// Of a template its source.
     pub content: Vec<u8>,
+    /// What cloud-init takes the content for; of a template what it looks like before it is rendered.
+    pub part_type: PartType,
     pub is_template: bool,
     /// The only instance of a launch that it is for.
     pub launch_index: Option<u32>,
@@ -44,10 +46,8 @@ pub(crate) struct Body {
 impl Part {
     /// Reads a file, or stdin, which cloud-init knows as `stdin`. A file that ends in `.j2` is a template.
     pub fn read(operand: &Operand) -> Result<Part> {
-        let (path, content) = match operand.is_stdin() {
-            true => ("stdin".to_string(), read(io::stdin().lock())),
-            false => (operand.path.display().to_string(), std::fs::File::open(&operand.path).and_then(read)),
-        };
+        let path = operand::label(&operand.path);
+        let content = operand::open(&operand.path).and_then(read);
         let content = content.map_err(|error| Failure::usage(format!("cannot read {path}: {error}")))?;
         let declared = operand.declared.clone();
         // It is compressed with all else: cloud-init damages what is not ASCII in a part compressed by itself.
@@ -58,22 +58,18 @@ impl Part {
             }
             _ => (declared, content),
         };
-        let name = name::of(if operand.is_stdin() { Path::new("stdin") } else { &operand.path })?;
+        let name = name::of(if operand::is_stdin(&operand.path) { Path::new("stdin") } else { &operand.path })?;
         let is_template = is_template(&operand.path);
         if is_template && std::str::from_utf8(&content).is_err() {
             return Err(Failure::usage(format!("{path}: a template has to be UTF-8")));
         }
-        Ok(Part { path, name, declared, content, is_template, launch_index: None })
-    }
-
-    /// What cloud-init takes it for; of a template what it looks like before it is rendered.
-    pub fn part_type(&self, content: &[u8]) -> PartType {
-        PartType::of(self.declared.as_deref().unwrap_or(PLAIN), content)
+        let part_type = type_of(declared.as_deref(), &content);
+        Ok(Part { path, name, declared, content, part_type, is_template, launch_index: None })
     }
 
     /// The folder that it will run from. A template may be anything yet: most are scripts.
     pub fn folder(&self) -> Option<Folder> {
-        match self.part_type(&self.content) {
+        match &self.part_type {
             PartType::Unknown if self.is_template => Kind::ShellScript.folder(),
             // Of cloud-init's own templates those that begin with an expression may too.
             PartType::Known(Kind::Jinja) if order::behind_first_line(&self.content).is_none() => {
@@ -90,7 +86,7 @@ impl Part {
 
     /// What goes into the message for this content of it.
     pub fn body(&self, content: &[u8], merge_type: Option<&str>) -> Body {
-        let part_type = self.part_type(content);
+        let part_type = type_of(self.declared.as_deref(), content);
         let is_merged = match part_type.kind() {
             Some(Kind::CloudConfig) => true,
             Some(Kind::Jinja) => order::behind_first_line(content) == Some(Kind::CloudConfig),
@@ -120,6 +116,10 @@ impl Part {
             warnings: secret::warnings(content),
         }
     }
+}
+
+fn type_of(declared: Option<&str>, content: &[u8]) -> PartType {
+    PartType::of(declared.unwrap_or(PLAIN), content)
 }
 
 fn is_template(path: &Path) -> bool {

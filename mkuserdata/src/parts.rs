@@ -117,9 +117,9 @@ impl Parts {
         Ok(Parts { parts, fixed, templates, options, warnings, head, only })
     }
 
-    /// The templates, by path: with any, user-data is built from a host's record.
-    pub fn templates(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().filter(|part| part.is_template).map(|part| part.path.as_str())
+    /// Whether there are templates: then user-data is built from a host's record.
+    pub fn varies(&self) -> bool {
+        self.parts.iter().any(|part| part.is_template)
     }
 
     /// What their owner should know of the parts that do not vary.
@@ -129,9 +129,9 @@ impl Parts {
 
     /// The user-data of a host, or without one of what was set.
     pub fn build(&self, record: Option<&Record>) -> Result<UserData> {
-        match self.templates().next() {
-            None => self.only.get_or_init(|| self.assemble(&self.bodies(record)?)).clone(),
-            Some(_) => self.assemble(&self.bodies(record)?),
+        match self.varies() {
+            false => self.only.get_or_init(|| self.assemble(&self.bodies(record)?)).clone(),
+            true => self.assemble(&self.bodies(record)?),
         }
     }
 
@@ -170,17 +170,17 @@ impl Parts {
 
     /// What is wrong with parts that do not vary is no fault of a host's.
     fn build_named(&self, record: &Record) -> Result<UserData> {
-        self.build(Some(record)).map_err(|failure| match self.templates().next() {
-            None => failure,
-            Some(_) => failure.within(record.host()),
+        self.build(Some(record)).map_err(|failure| match self.varies() {
+            false => failure,
+            true => failure.within(record.host()),
         })
     }
 
     /// What goes into the message for each part: of templates rendered.
     fn bodies(&self, record: Option<&Record>) -> Result<Vec<Cow<'_, Body>>> {
-        let fields = match self.templates().next() {
-            Some(_) => fields(record, &self.options.set),
-            None => minijinja::Value::UNDEFINED,
+        let fields = match self.varies() {
+            true => fields(record, &self.options.set),
+            false => minijinja::Value::UNDEFINED,
         };
         self.parts.iter().zip(&self.fixed).map(|(part, fixed)| self.body(part, fixed.as_ref(), &fields)).collect()
     }
@@ -189,13 +189,9 @@ impl Parts {
         if let Some(body) = fixed {
             return Ok(Cow::Borrowed(body));
         }
-        let text = self.templates.render(&part.path, fields).map_err(|failure| {
-            match part.part_type(&part.content).kind() {
-                Some(Kind::Jinja) => {
-                    failure.hint("cloud-init renders it on the instance if its name does not end in .j2")
-                }
-                _ => failure,
-            }
+        let text = self.templates.render(&part.path, fields).map_err(|failure| match part.part_type.kind() {
+            Some(Kind::Jinja) => failure.hint("cloud-init renders it on the instance if its name does not end in .j2"),
+            _ => failure,
         })?;
         let mut body = part.body(text.as_bytes(), self.options.merge_type.as_deref());
         let problems = std::mem::take(&mut body.problems);
@@ -245,8 +241,8 @@ impl Parts {
     /// way is to begin from the start.
     fn gzip(&self, message: &[u8]) -> Vec<u8> {
         let is_fast = self.options.effort == Effort::Fast;
-        let varies = self.options.per_host && self.templates().next().is_some();
-        let head = varies.then(|| self.head.get_or_init(|| self.head()).as_ref()).flatten();
+        let has_head = self.options.per_host && self.varies();
+        let head = has_head.then(|| self.head.get_or_init(|| self.head()).as_ref()).flatten();
         match head.and_then(|head| Some((head, head.rest(message)?))) {
             Some((head, rest)) if is_fast || rest.len() < message.len() / 4 => head.gzip_with(rest),
             _ if is_fast => gzip(message, Effort::Fast),

@@ -137,15 +137,10 @@ pub(crate) fn number(parts: &mut [Seen]) {
     let files = files(parts);
     let mut by_name: Vec<usize> = (0..parts.len()).collect();
     by_name.sort_by_key(|at| (&files[*at].0, *at));
-    for (folder, what) in [
-        (Folder::Instance, "script"),
-        (Folder::PerBoot, "per-boot"),
-        (Folder::PerInstance, "per-instance"),
-        (Folder::PerOnce, "per-once"),
-    ] {
+    for folder in Folder::ALL {
         let scripts = by_name.iter().filter(|at| files[**at].1 == Some(folder));
         for (place, at) in scripts.enumerate() {
-            parts[*at].runs = format!("{what} {}", place + 1);
+            parts[*at].runs = format!("{} {}", folder.noun(), place + 1);
         }
     }
     let (mut merges, mut boothooks, mut handled) = (0, 0, false);
@@ -187,9 +182,8 @@ pub(crate) fn among(parts: &[Seen]) -> Vec<String> {
         problems
             .extend(changed.map(|(run, _)| format!("cloud-init runs scripts by name, {run}: not as the parts stand")));
     }
-    for (first, second, name) in order::collisions(&files) {
-        let (first, second) = (first + 1, second + 1);
-        problems.push(format!("parts {first} and {second}: cloud-init would write both as {name}, one over the other"));
+    for (first, second, say) in order::collisions(&files) {
+        problems.push(format!("parts {} and {}: {say}", first + 1, second + 1));
     }
     for (at, (name, _)) in files.iter().enumerate().filter(|(_, (_, folder))| folder.is_some()) {
         problems.extend(name::problem(name).map(|why| format!("part {}: {why}", at + 1)));
@@ -198,10 +192,7 @@ pub(crate) fn among(parts: &[Seen]) -> Vec<String> {
         if part.runs == "ignored"
             && let PartType::Custom(mime) = &part.part_type
         {
-            let number = at + 1;
-            problems.push(format!(
-                "part {number}: no part handler before it: cloud-init would ignore a part of type {mime}"
-            ));
+            problems.push(format!("part {}: {}", at + 1, check::unhandled(mime)));
         }
     }
     problems

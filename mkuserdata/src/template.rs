@@ -61,16 +61,13 @@ pub(crate) fn has_names(content: &[u8]) -> bool {
 /// What a template sees: each key of the record by its name, and over them what was set. `tags` is there in any case, so
 /// that a filter can stand in for each.
 pub(crate) fn fields(record: Option<&Record>, set: &[Setting]) -> Value {
-    let mut fields: Map<String, Json> = record.into_iter().flat_map(Record::iter).map(own_key).collect();
+    let mut fields: Map<String, Json> =
+        record.into_iter().flat_map(Record::iter).map(|(key, value)| (key.to_string(), value)).collect();
     fields.entry("tags").or_insert_with(|| Json::Object(Map::new()));
     for setting in set {
-        setting.put(&mut fields);
+        put(&mut fields, &setting.path, &setting.value);
     }
     Value::from_pairs(fields.into_iter().map(|(key, value)| (key, seen(value))))
-}
-
-fn own_key((key, value): (&str, Json)) -> (String, Json) {
-    (key.to_string(), value)
 }
 
 /// KEY=VALUE of the command line. A dot in KEY leads into an object, as in `tags.role=db`.
@@ -80,21 +77,20 @@ pub struct Setting {
     value: String,
 }
 
-impl Setting {
-    fn put(&self, fields: &mut Map<String, Json>) {
-        let Some((last, folders)) = self.path.split_last() else { return };
-        let mut object = fields;
-        for folder in folders {
-            let inner = object.entry(folder.clone()).or_insert_with(|| Json::Object(Map::new()));
-            if !inner.is_object() {
-                *inner = Json::Object(Map::new());
-            }
-            match inner {
-                Json::Object(map) => object = map,
-                _ => return,
-            }
+/// Puts the value where the path leads; what is no object on the way becomes one.
+fn put(object: &mut Map<String, Json>, path: &[String], value: &str) {
+    match path {
+        [] => {}
+        [key] => _ = object.insert(key.clone(), Json::from(value)),
+        [key, rest @ ..] => {
+            let inner = object.entry(key.clone()).or_insert(Json::Null);
+            let mut map = match inner.take() {
+                Json::Object(map) => map,
+                _ => Map::new(),
+            };
+            put(&mut map, rest, value);
+            *inner = Json::Object(map);
         }
-        object.insert(last.clone(), Json::String(self.value.clone()));
     }
 }
 

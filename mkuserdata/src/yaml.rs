@@ -3,7 +3,7 @@
 use crate::check;
 use crate::kind::{Kind, PartType};
 use crate::merge;
-use crate::outline::{IGNORED, Outline, Root};
+use crate::outline::{IGNORED, Outline, Root, is_beyond_reading};
 use serde_yaml::Value;
 
 /// What is wrong with a cloud-config, which is a mapping.
@@ -13,12 +13,7 @@ pub(crate) fn cloud_config(text: &str) -> Vec<String> {
         Ok(outline) => outline,
     };
     let mut problems = outline.problems;
-    match outline.root {
-        Root::Mapping => {}
-        Root::Empty => problems.push(format!("has nothing but comments: {IGNORED}")),
-        Root::List => problems.push(format!("is a list, no YAML mapping: {IGNORED}")),
-        Root::Plain => problems.push(format!("is a plain value, no YAML mapping: {IGNORED}")),
-    }
+    problems.extend(another_root(outline.root, Root::Mapping, "has nothing but comments"));
     let merge_how = ["merge_how", "merge_type"].into_iter().find_map(|key| outline.top.get(key));
     problems.extend(merge_how.and_then(|value| merge::problem(value)).map(|why| format!("merge_how: {why}")));
     problems
@@ -31,16 +26,24 @@ pub(crate) fn archive(text: &str) -> Vec<String> {
         Ok(outline) => outline,
     };
     let mut problems = outline.problems;
-    match outline.root {
-        Root::List => {}
-        Root::Empty => problems.push(format!("has no entries: {IGNORED}")),
-        Root::Mapping => problems.push(format!("is a mapping, no YAML list: {IGNORED}")),
-        Root::Plain => problems.push(format!("is a plain value, no YAML list: {IGNORED}")),
-    }
+    problems.extend(another_root(outline.root, Root::List, "has no entries"));
     for (at, value) in values(text).into_iter().enumerate() {
         problems.extend(in_entry(value).into_iter().map(|problem| format!("entry {}: {problem}", at + 1)));
     }
     problems
+}
+
+fn another_root(root: Root, wanted: Root, empty: &str) -> Option<String> {
+    let noun = |root: Root| match root {
+        Root::Mapping => "mapping",
+        Root::List => "list",
+        Root::Plain | Root::Empty => "plain value",
+    };
+    match root {
+        root if root == wanted => None,
+        Root::Empty => Some(format!("{empty}: {IGNORED}")),
+        root => Some(format!("is a {}, no YAML {}: {IGNORED}", noun(root), noun(wanted))),
+    }
 }
 
 /// The parts of an archive that cloud-init opens (`_explode_archive` in its user_data.py).
@@ -49,6 +52,9 @@ pub(crate) fn entries(text: &str) -> Vec<Entry> {
 }
 
 fn values(text: &str) -> Vec<Value> {
+    if is_beyond_reading(text) {
+        return Vec::new();
+    }
     match serde_yaml::from_str(text) {
         Ok(mut value @ Value::Sequence(_)) => {
             // It fails where `<<` is no mapping, which is told of the outline.
@@ -160,6 +166,8 @@ mod tests {
         assert!(found("- {type: cloud-config, content: 'a: 1'}\n").starts_with("entry 1: its type has no slash: "));
         assert!(found("- \"#include\\nhttp://x/\\n\"\n").starts_with("entry 1: cloud-init opens no such part "));
         assert!(found("- 'a: ['\n").starts_with("entry 1: is no YAML: "));
+        // Also by who only asks for the parts.
+        assert!(super::entries(&format!("- {}{}", "[".repeat(2_000_000), "]".repeat(2_000_000))).is_empty());
         let entries = entries("- '#!/bin/sh'\n- {content: x, type: text/plain, filename: f}\n- 7\n");
         assert_eq!(entries.len(), 2);
         assert_eq!((entries[1].name.as_deref(), entries[1].declared.as_deref()), (Some("f"), Some("text/plain")));
