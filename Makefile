@@ -47,7 +47,7 @@ check:
 
 # Tools against their peers, on this machine: BENCH_RUNS=n sets the runs, QUICK=1 leaves out the large inputs.
 # Those tools alone are built, which takes seconds: none of them may use the AWS SDK.
-BENCHED = hostrange mkuserdata
+BENCHED = hostrange mkuserdata pssh-rs
 bench:
 	tests/setup bench
 	$(CARGO) build --release --locked $(BENCHED:%=-p %)

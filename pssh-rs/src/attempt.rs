@@ -1,101 +1,231 @@
 //! One attempt at one host: its phases in order, each with its own deadline, and what became of it.
 
-use crate::auth::{Refusal, log_in};
-use crate::cli::HostKeyPolicy;
+use crate::auth::{KeyStore, Refusal, log_in};
+use crate::clock::Clock;
 use crate::connect::{connect, resolve};
-use crate::exec::{End, Ran, START, exec};
-use crate::identity::Identities;
-use crate::interrupt::Stop;
-use crate::known_hosts::{Found, KnownHosts, Verdict, key_type};
-use crate::leash::Leash;
-use crate::link::{Halt, Link, is_disconnect, phrase};
+use crate::copy::{PullPlan, PushPlan};
+use crate::greeting::{Greeting, greeting};
+use crate::host_key::{self, Trust};
+use crate::interrupt::Ending;
+use crate::jump::{Channel, Jumps, Unreached};
+use crate::known_hosts::HostId;
+use crate::link::{Halt, LOST, Link, is_disconnect, phrase};
+use crate::openssh;
 use crate::outcome::{HostStatus, Outcome, Phase};
-use crate::plan::Target;
-use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
-use ssh2::HashType;
+use crate::plan::{Target, Way};
+use crate::proxy::{self, ProxyChild};
+use crate::schedule::Retry;
+use crate::seat::NoSeat;
+use crate::shell::Around;
+use crate::sink::Sink;
+use crate::sudo::Password;
+use crate::watched::Watched;
+use crate::wire::Wire;
+use crate::work::{Run, work};
+use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// The longest that each phase may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Looking up the address, connecting, the handshake: each.
-    pub connect: Duration,
-    pub auth: Duration,
-    /// `None`: as long as the command takes.
-    pub command: Option<Duration>,
-}
+use std::time::Duration;
 
 /// What all attempts of a run share.
 pub struct Job {
-    pub command: String,
-    pub bounds: Bounds,
-    pub identities: Identities,
-    pub known_hosts: KnownHosts,
-    pub host_key: HostKeyPolicy,
-    pub stop: Arc<Stop>,
+    pub run: Run,
+    pub around: Around,
+    pub password: Password,
+    pub push: Option<PushPlan>,
+    pub pull: Option<PullPlan>,
+    pub stdin: Option<File>,
+    pub stdin_path: Option<PathBuf>,
+    pub tty: bool,
+    /// How long logging in may take.
+    pub auth: Duration,
+    /// How long the work on a host may take; `None`: as long as it takes.
+    pub timeout: Option<Duration>,
+    pub keys: KeyStore,
+    /// Where a host needs one.
+    pub jumps: Option<Jumps>,
+    /// With `--engine openssh`.
+    pub openssh: Option<openssh::Engine>,
+    pub ending: Ending,
 }
 
-/// Is told of each phase as it begins, with its deadline.
-pub type Watch<'a> = dyn FnMut(Phase, Option<Instant>) + 'a;
-
-/// Runs the job on one host.
-pub fn attempt(job: &Job, target: &Target, leash: &Leash, watch: &mut Watch<'_>) -> Outcome {
-    match reach(job, target, leash, watch) {
-        Ok(link) => run(job, &link, watch),
-        Err(outcome) => *outcome,
+impl Job {
+    pub fn copies(&self) -> bool {
+        self.push.is_some() || self.pull.is_some()
     }
 }
 
-/// Everything before the command: an authenticated session with the right host.
-fn reach(job: &Job, target: &Target, leash: &Leash, watch: &mut Watch<'_>) -> Result<Link, Box<Outcome>> {
-    let stop = &job.stop;
-    let mut begin = |phase, bound| {
-        let deadline = Instant::now() + bound;
-        watch(phase, Some(deadline));
-        deadline
+/// Does the job on one host.
+pub fn attempt(job: &Job, target: &Target, watched: &mut Watched<'_>, sink: &mut dyn Sink) -> Outcome {
+    if let Some(problem) = &target.problem {
+        return Outcome::error(problem.status, problem.phase, problem.error.as_str());
+    }
+    if let Some(engine) = &job.openssh {
+        let Run::Command(command) = &job.run else {
+            let error = "--engine openssh runs commands only";
+            return Outcome::error(HostStatus::Failed, Phase::Exec, error);
+        };
+        return openssh::attempt(engine, job, target, watched, sink, &job.around.line(command));
+    }
+    let reached = match reach(job, target, watched) {
+        Ok(reached) => reached,
+        Err(outcome) => return *outcome,
     };
-    let address = target.address.as_ref();
-    let address = address.map_err(|error| Outcome::error(HostStatus::Unreachable, Phase::Resolve, error.as_str()))?;
-    let names = [target.name.as_str(), address.as_str()];
-    // Before any deadline: thousands of hashed names take their time.
-    let known = job.known_hosts.find(&names, target.port);
-
-    let deadline = begin(Phase::Resolve, job.bounds.connect);
-    let addresses = resolve(address, target.port, deadline, stop)
-        .map_err(|halt| unreached(Phase::Resolve, halt, job.bounds.connect, &format!("cannot resolve {address:?}")))?;
-
-    let deadline = begin(Phase::Connect, job.bounds.connect);
-    let place = format!("{address} port {}", target.port);
-    let socket = connect(&addresses, deadline, stop)
-        .map_err(|halt| unreached(Phase::Connect, halt, job.bounds.connect, &format!("cannot connect to {place}")))?;
-    let socket = Arc::new(socket);
-    leash.hold(&socket);
-
-    let deadline = begin(Phase::Handshake, job.bounds.connect);
-    let handshake = |halt| {
-        let what = format!("no SSH handshake with {place}");
-        unreached(Phase::Handshake, halt, job.bounds.connect, &what)
-    };
-    let mut link = Link::new(socket, Arc::clone(stop)).map_err(|error| handshake(error.into()))?;
-    link.handshake(&known.key_types(), deadline).map_err(handshake)?;
-
-    let deadline = begin(Phase::HostKey, job.bounds.connect);
-    check_host_key(job, &names, target.port, &known, &link, deadline)?;
-
-    let deadline = begin(Phase::Auth, job.bounds.auth);
-    log_in(&link, &target.user, &job.identities, deadline).map_err(|refusal| match refusal {
-        Refusal::Refused(error) => Outcome::error(HostStatus::Auth, Phase::Auth, error),
-        Refusal::Halt(halt) => unasked(Phase::Auth, halt, job.bounds.auth, "while logging in"),
-    })?;
-    Ok(link)
+    watched.logged_in();
+    let mut tell = |phase, deadline| watched.tell(phase, deadline);
+    let clock = Clock::start(job.timeout, &mut tell);
+    work(job, target, &reached.link, &clock, sink)
 }
 
-/// The outcome of an attempt that found no SSH server. One that said no in a moment may say yes in the next (it sheds
-/// load, it restarts); one that used up its time gets no second helping.
-fn unreached(phase: Phase, halt: Halt, bound: Duration, what: &str) -> Outcome {
-    let retry = match &halt {
+/// What a connection needs to be kept for, besides its socket.
+enum Carrier {
+    Tcp,
+    Jump(#[expect(dead_code)] Channel),
+    Proxy(ProxyChild),
+}
+
+impl Carrier {
+    fn last_words(&mut self) -> Option<String> {
+        match self {
+            Carrier::Proxy(child) => child.last_words(),
+            Carrier::Tcp | Carrier::Jump(_) => None,
+        }
+    }
+}
+
+/// All that decides about a host's key. A record's address is another name of the host.
+fn trust(target: &Target) -> Trust<'_> {
+    let host = match &target.options.host_key_alias {
+        Some(alias) => HostId::alias(alias),
+        None => HostId::new(&target.name, &target.address, target.port),
+    };
+    Trust::new(host, &target.known_hosts, target.host_keys.as_ref(), target.host_key)
+}
+
+/// An authenticated session with the right host. The link ends before what carries it.
+struct Reached {
+    link: Link,
+    _carrier: Carrier,
+}
+
+/// Everything before the command.
+fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reached, Box<Outcome>> {
+    let stop = &job.ending.end;
+    let bound = target.connect_timeout;
+    // Before any deadline: thousands of hashed names take their time.
+    let trust = trust(target);
+
+    let (wire, mut carrier) = connected(job, target, watched)?;
+    let wire = Arc::new(wire);
+    watched.connected(&wire);
+
+    let place = target.place();
+    let deadline = watched.begin(Phase::Handshake, bound);
+    let mut no_handshake = |halt: Halt| {
+        let what = match carrier.last_words() {
+            Some(said) => format!("no SSH handshake with {place} (its ProxyCommand said: {said})"),
+            None => format!("no SSH handshake with {place}"),
+        };
+        unreached(job, Phase::Handshake, halt, bound, &what)
+    };
+    let seat = |watched: &mut Watched<'_>| {
+        watched.answers(Phase::Handshake, stop).map_err(|no_seat| match no_seat {
+            NoSeat::Halt(halt) => halted(job, Phase::Handshake, halt, bound, "waiting for its turn"),
+            NoSeat::Late => Outcome {
+                retry: Retry::Again,
+                ..Outcome::error(HostStatus::Unreachable, Phase::Handshake, "waited too long for its turn")
+            },
+        })
+    };
+    let seated = match greeting(&wire, deadline, stop).map_err(&mut no_handshake)? {
+        Greeting::Some => {
+            seat(watched)?;
+            true
+        }
+        Greeting::None => false,
+        Greeting::Closed => {
+            let outcome = no_handshake(Halt::Io(io::Error::other(LOST)));
+            return Err(Outcome { retry: Retry::Closed, ..outcome }.into());
+        }
+        Greeting::Shed(words) => {
+            let outcome = no_handshake(Halt::Io(io::Error::other(format!("the server said {words:?}"))));
+            return Err(Outcome { retry: Retry::Shed, ..outcome }.into());
+        }
+    };
+    let deadline = watched.begin(Phase::Handshake, bound);
+    let mut link = Link::new(wire, job.ending.clone()).map_err(|error| no_handshake(error.into()))?;
+    link.handshake(&trust.wanted(), deadline).map_err(&mut no_handshake)?;
+    if !seated {
+        seat(watched)?;
+    }
+
+    let deadline = watched.begin(Phase::HostKey, bound);
+    let shown = link.session().host_key().map(|(key, _)| key);
+    trust.check(shown, deadline, stop).map_err(|refusal| match refusal {
+        host_key::Refusal::Refused(why) => Outcome::error(HostStatus::HostKey, Phase::HostKey, why),
+        host_key::Refusal::Stopped => halted(job, Phase::HostKey, Halt::Stopped, bound, "keeping the host key"),
+    })?;
+
+    let deadline = watched.begin(Phase::Auth, job.auth);
+    log_in(&link, &target.user, &job.keys, &target.offer, deadline).map_err(|refusal| match refusal {
+        Refusal::Refused(error) => Outcome::error(HostStatus::Auth, Phase::Auth, error),
+        Refusal::Late(error) => Outcome::error(HostStatus::Timeout, Phase::Auth, error),
+        Refusal::Halt(halt) => unasked(job, Phase::Auth, halt, job.auth, "while logging in"),
+    })?;
+    Ok(Reached { link, _carrier: carrier })
+}
+
+/// What carries the connection: a TCP connection, or one that somebody else makes.
+fn connected(
+    job: &Job,
+    target: &Target,
+    watched: &mut Watched<'_>,
+) -> Result<(Wire, Carrier), Box<Outcome>> {
+    let stop = &job.ending.end;
+    let bound = target.connect_timeout;
+    match &target.way {
+        Way::Direct => {
+            let deadline = watched.begin(Phase::Resolve, bound);
+            let addresses = resolve(&target.address, target.port, target.family, deadline, stop).map_err(|halt| {
+                unreached(job, Phase::Resolve, halt, bound, &format!("cannot resolve {:?}", target.address))
+            })?;
+            let deadline = watched.begin(Phase::Connect, bound);
+            let wire = connect(&addresses, deadline, stop).map_err(|halt| {
+                unreached(job, Phase::Connect, halt, bound, &format!("cannot connect to {}", target.place()))
+            })?;
+            Ok((wire, Carrier::Tcp))
+        }
+        Way::Jump(spec) => {
+            let deadline = watched.begin(Phase::Connect, bound);
+            let Some(jumps) = &job.jumps else {
+                let error = "a bug in pssh-rs: no jump host was made ready";
+                return Err(Outcome::error(HostStatus::Unreachable, Phase::Connect, error).into());
+            };
+            match jumps.open(spec, &target.address, target.port, deadline, stop) {
+                Ok((wire, channel)) => Ok((wire, Carrier::Jump(channel))),
+                Err(Unreached::Jump(why) | Unreached::Target(why)) => {
+                    Err(Outcome::error(HostStatus::Unreachable, Phase::Connect, why).into())
+                }
+                Err(Unreached::Halt(halt)) => {
+                    Err(unreached(job, Phase::Connect, halt, bound, &format!("cannot connect to {}", target.place())).into())
+                }
+            }
+        }
+        Way::Proxy(command) => {
+            watched.begin(Phase::Connect, bound);
+            let (wire, child) = proxy::spawn(command).map_err(|error| {
+                unreached(job, Phase::Connect, Halt::Io(error), bound, "cannot start the ProxyCommand")
+            })?;
+            Ok((wire, Carrier::Proxy(child)))
+        }
+    }
+}
+
+/// The outcome of an attempt that found no SSH server. One that said no in a moment may say yes in the next (it
+/// restarts); one that used up its time gets no second helping.
+fn unreached(job: &Job, phase: Phase, halt: Halt, bound: Duration, what: &str) -> Outcome {
+    let once = match &halt {
         Halt::Deadline | Halt::Stopped => false,
         Halt::Ssh(error) => is_disconnect(error),
         Halt::Io(error) => matches!(
@@ -103,8 +233,9 @@ fn unreached(phase: Phase, halt: Halt, bound: Duration, what: &str) -> Outcome {
             io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted
         ),
     };
+    let retry = if once { Retry::Once } else { Retry::Never };
     match halt {
-        Halt::Stopped => halted(phase, halt, bound, what),
+        Halt::Stopped => halted(job, phase, halt, bound, what),
         halt => Outcome {
             retry,
             ..Outcome::error(HostStatus::Unreachable, phase, format!("{what}: {}", why(&halt, bound)))
@@ -113,8 +244,8 @@ fn unreached(phase: Phase, halt: Halt, bound: Duration, what: &str) -> Outcome {
 }
 
 /// The outcome of an attempt that ended after the server had answered and before it was asked to run anything.
-fn unasked(phase: Phase, halt: Halt, bound: Duration, what: &str) -> Outcome {
-    let outcome = halted(phase, halt, bound, what);
+pub fn unasked(job: &Job, phase: Phase, halt: Halt, bound: Duration, what: &str) -> Outcome {
+    let outcome = halted(job, phase, halt, bound, what);
     match outcome.status {
         HostStatus::Lost => Outcome { status: HostStatus::Unreachable, ..outcome },
         _ => outcome,
@@ -122,18 +253,12 @@ fn unasked(phase: Phase, halt: Halt, bound: Duration, what: &str) -> Outcome {
 }
 
 /// The outcome of an attempt that ended on the way: what the command did, if it ran, is not known.
-fn halted(phase: Phase, halt: Halt, bound: Duration, what: &str) -> Outcome {
-    let status = match &halt {
-        Halt::Deadline => HostStatus::Timeout,
-        Halt::Stopped => HostStatus::Cancelled,
-        Halt::Ssh(_) | Halt::Io(_) => HostStatus::Lost,
-    };
-    let error = match status {
-        HostStatus::Cancelled => "interrupted".to_string(),
-        HostStatus::Lost => format!("{} {what}", why(&halt, bound)),
-        _ => format!("{what}: {}", why(&halt, bound)),
-    };
-    Outcome::error(status, phase, error)
+pub fn halted(job: &Job, phase: Phase, halt: Halt, bound: Duration, what: &str) -> Outcome {
+    match &halt {
+        Halt::Stopped => Outcome { phase: Some(phase), ..Outcome::stopped(job.ending.is_late()) },
+        Halt::Deadline => Outcome::error(HostStatus::Timeout, phase, format!("{what}: {}", why(&halt, bound))),
+        Halt::Ssh(_) | Halt::Io(_) => Outcome::error(HostStatus::Lost, phase, format!("{} {what}", why(&halt, bound))),
+    }
 }
 
 fn why(halt: &Halt, bound: Duration) -> String {
@@ -143,84 +268,4 @@ fn why(halt: &Halt, bound: Duration) -> String {
         Halt::Ssh(error) => phrase(error),
         Halt::Io(error) => error.to_string(),
     }
-}
-
-fn check_host_key(
-    job: &Job,
-    names: &[&str],
-    port: u16,
-    known: &Found<'_>,
-    link: &Link,
-    deadline: Instant,
-) -> Result<(), Box<Outcome>> {
-    let refused = |error: String| Err(Box::new(Outcome::error(HostStatus::HostKey, Phase::HostKey, error)));
-    if job.host_key == HostKeyPolicy::Off {
-        return Ok(());
-    }
-    let Some((key, _)) = link.session().host_key() else {
-        return refused("the server showed no host key".to_string());
-    };
-    let mut verdict = known.judge(key);
-    if verdict == Verdict::Unknown && job.host_key == HostKeyPolicy::AcceptNew {
-        verdict = match job.known_hosts.accept(names, port, key, deadline, &job.stop) {
-            Ok(verdict) => verdict,
-            Err(halt @ Halt::Stopped) => return Err(halted(Phase::HostKey, halt, job.bounds.connect, "").into()),
-            Err(halt) => {
-                let why = match halt {
-                    Halt::Deadline => "another program holds its lock".to_string(),
-                    halt => why(&halt, job.bounds.connect),
-                };
-                let file = job.known_hosts.accept_file();
-                return refused(format!("cannot keep the host key of {:?} in {file}: {why}", names[0]));
-            }
-        };
-    }
-    let hash = link.session().host_key_hash(HashType::Sha256).unwrap_or_default();
-    let shown = format!("SHA256:{}", BASE64_STANDARD_NO_PAD.encode(hash));
-    match verdict {
-        Verdict::Known => Ok(()),
-        Verdict::Unknown => {
-            refused(format!("the host key {shown} is not known: check it, then add it with --host-key accept-new"))
-        }
-        Verdict::Changed { place, known_type } => {
-            let of_type = key_type(key);
-            let types = match known_type == of_type {
-                true => String::new(),
-                false => format!(" (it is of type {of_type}, the known one of type {known_type})"),
-            };
-            refused(format!(
-                "the host key {shown} is not the one of {place}{types}: this may be another machine; if it was set up \
-                 anew, remove that line"
-            ))
-        }
-        Verdict::Revoked { place } => refused(format!("the host key {shown} is revoked by {place}")),
-    }
-}
-
-fn run(job: &Job, link: &Link, watch: &mut Watch<'_>) -> Outcome {
-    let (ran, end) = exec(link, &job.command, job.bounds.command, &mut |deadline| watch(Phase::Exec, deadline));
-    let bound = job.bounds.command.unwrap_or_default();
-    let outcome = match (end, &ran) {
-        (End::Denied, _) => Outcome::error(HostStatus::Failed, Phase::Exec, "the server refused to run the command"),
-        (End::Unasked(halt), _) => unasked(Phase::Exec, halt, START, "before the command was sent: it was not started"),
-        (End::Unconfirmed(halt), _) => {
-            let what = "before the server confirmed that it had started the command (it may be running)";
-            halted(Phase::Exec, halt, START, what)
-        }
-        (End::Halt(halt @ Halt::Deadline), _) => halted(Phase::Exec, halt, bound, "the command"),
-        (End::Halt(halt), _) => halted(Phase::Exec, halt, bound, "before the command's exit status arrived"),
-        (End::Closed, Ran { signal: Some(signal), .. }) => {
-            Outcome::error(HostStatus::Signaled, Phase::Exec, format!("signal {signal} ended the command"))
-        }
-        (End::Closed, Ran { exit_code: Some(0), .. }) => Outcome::new(HostStatus::Ok, Some(Phase::Exec)),
-        (End::Closed, Ran { exit_code: Some(code), .. }) => {
-            Outcome::error(HostStatus::Failed, Phase::Exec, format!("the command's exit status is {code}"))
-        }
-        (End::Closed, _) => Outcome::error(
-            HostStatus::Lost,
-            Phase::Exec,
-            "the server closed the channel without the command's exit status",
-        ),
-    };
-    Outcome { stdout: ran.stdout, stderr: ran.stderr, exit_code: ran.exit_code, signal: ran.signal, ..outcome }
 }

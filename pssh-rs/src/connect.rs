@@ -2,10 +2,12 @@
 
 use crate::interrupt::Stop;
 use crate::link::{Halt, wait_for};
+use crate::ssh_config::AddressFamily as Family;
+use crate::wire::Wire;
 use rustix::event::PollFlags;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect as start_connect, socket_with, sockopt};
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
@@ -17,7 +19,13 @@ const KEEPALIVES: u32 = 3;
 const USER_TIMEOUT_MS: u32 = 60_000;
 
 /// Looks an address up. The system's resolver cannot be stopped: one that overruns is left to itself.
-pub fn resolve(address: &str, port: u16, deadline: Instant, stop: &Stop) -> Result<Vec<SocketAddr>, Halt> {
+pub fn resolve(
+    address: &str,
+    port: u16,
+    family: Family,
+    deadline: Instant,
+    stop: &Stop,
+) -> Result<Vec<SocketAddr>, Halt> {
     if let Ok(ip) = address.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
@@ -27,7 +35,13 @@ pub fn resolve(address: &str, port: u16, deadline: Instant, stop: &Stop) -> Resu
         .name("resolve".to_string())
         .stack_size(256 * 1024)
         .spawn(move || {
-            let found = (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+            let found = (name.as_str(), port).to_socket_addrs();
+            let wanted = |address: &SocketAddr| match family {
+                Family::Any => true,
+                Family::Inet => address.is_ipv4(),
+                Family::Inet6 => address.is_ipv6(),
+            };
+            let found = found.map(|found| found.filter(wanted).collect::<Vec<_>>());
             let _ = sender.send(found);
         })
         .map_err(Halt::Io)?;
@@ -47,7 +61,7 @@ pub fn resolve(address: &str, port: u16, deadline: Instant, stop: &Stop) -> Resu
 }
 
 /// Connects to the first address that answers; each gets its share of the time left. The last error counts.
-pub fn connect(addresses: &[SocketAddr], deadline: Instant, stop: &Stop) -> Result<TcpStream, Halt> {
+pub fn connect(addresses: &[SocketAddr], deadline: Instant, stop: &Stop) -> Result<Wire, Halt> {
     let mut last = Halt::Deadline;
     for (tried, address) in addresses.iter().enumerate() {
         let now = Instant::now();
@@ -61,7 +75,7 @@ pub fn connect(addresses: &[SocketAddr], deadline: Instant, stop: &Stop) -> Resu
     Err(last)
 }
 
-fn connect_one(address: &SocketAddr, deadline: Instant, stop: &Stop) -> Result<TcpStream, Halt> {
+fn connect_one(address: &SocketAddr, deadline: Instant, stop: &Stop) -> Result<Wire, Halt> {
     let socket = open(address).map_err(|error| Halt::Io(error.into()))?;
     match start_connect(&socket, address) {
         Ok(()) => {}
@@ -69,7 +83,7 @@ fn connect_one(address: &SocketAddr, deadline: Instant, stop: &Stop) -> Result<T
         Err(error) => return Err(Halt::Io(error.into())),
     }
     match sockopt::socket_error(&socket) {
-        Ok(Ok(())) => Ok(TcpStream::from(socket)),
+        Ok(Ok(())) => Ok(Wire::new(socket)),
         Ok(Err(error)) | Err(error) => Err(Halt::Io(error.into())),
     }
 }
@@ -100,7 +114,7 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(10);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let addresses = resolve("127.0.0.1", port, deadline, &stop).unwrap();
+        let addresses = resolve("127.0.0.1", port, Family::Any, deadline, &stop).unwrap();
         assert!(connect(&addresses, deadline, &stop).is_ok());
         drop(listener);
         match connect(&addresses, deadline, &stop) {

@@ -1,21 +1,60 @@
-//! One command on an open session: started, drained, ended.
+//! One command on an open session: started, fed, drained, ended.
 
+use crate::clock::Clock;
+use crate::end::{self, Ended};
 use crate::ffi::{ExecChannel, Stream};
 use crate::link::{Halt, Link, would_block};
-use crate::outcome::Output;
+use crate::sink::Sink;
+use crate::sudo::{Gate, NoPassword, Secret, Seen};
 use libssh2_sys as raw;
-use ssh2::ErrorCode;
+use ssh2::{BlockDirections, ErrorCode};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 /// To open a channel and get the command accepted is part of no `-t`, and yet may not take for ever.
 pub const START: Duration = Duration::from_secs(15);
 const BUFFER: usize = 32 * 1024;
+/// The terminal of `--tty`: wide, so that programs do not wrap what is read as lines.
+const TERMINAL: (&str, (u32, u32)) = ("xterm", (200, 50));
 
-/// What came of a command, however it ended.
+/// What to run, and how.
+pub struct Ask<'a> {
+    pub line: &'a str,
+    pub stdin: Stdin<'a>,
+    pub tty: bool,
+    /// Whether the server passes signals on to the command.
+    pub signals: bool,
+    pub gate: Option<Gate<'a>>,
+}
+
+/// What the command reads.
+#[derive(Clone, Copy)]
+pub enum Stdin<'a> {
+    Nothing,
+    Bytes(&'a [u8]),
+    /// A file, from its beginning; it is shared with others.
+    File(&'a File),
+}
+
+impl Stdin<'_> {
+    fn read(&self, buffer: &mut [u8], at: u64) -> std::io::Result<usize> {
+        match self {
+            Stdin::Nothing => Ok(0),
+            Stdin::Bytes(bytes) => {
+                let rest = bytes.get(at as usize..).unwrap_or_default();
+                let len = rest.len().min(buffer.len());
+                buffer[..len].copy_from_slice(&rest[..len]);
+                Ok(len)
+            }
+            Stdin::File(file) => file.read_at(buffer, at),
+        }
+    }
+}
+
+/// How a command ended, as far as that arrived.
 #[derive(Debug, Default)]
 pub struct Ran {
-    pub stdout: Output,
-    pub stderr: Output,
     pub exit_code: Option<u32>,
     pub signal: Option<String>,
 }
@@ -31,46 +70,93 @@ pub enum End {
     Unasked(Halt),
     /// The server was asked, and did not say whether it does.
     Unconfirmed(Halt),
+    /// It was to end before its time; what became of it.
+    Ended(Halt, Ended),
     Halt(Halt),
+    /// Sudo did not let it begin.
+    NoPassword(String),
+    /// Its stdin could not be read.
+    Stdin(std::io::Error),
 }
 
-/// Runs `command` with an empty stdin. `watch` is told of each deadline: that of the start, then the command's.
-pub fn exec(
-    link: &Link,
-    command: &str,
-    timeout: Option<Duration>,
-    watch: &mut dyn FnMut(Option<Instant>),
-) -> (Ran, End) {
-    let mut ran = Ran::default();
-    let deadline = Some(Instant::now() + START);
-    watch(deadline);
-    let channel = match link.drive(deadline, ExecChannel::open) {
+enum Broken {
+    Halt(Halt),
+    NoPassword(String),
+    Stdin(std::io::Error),
+}
+
+impl From<Halt> for Broken {
+    fn from(halt: Halt) -> Broken {
+        Broken::Halt(halt)
+    }
+}
+
+/// Runs a command. Where the clock or a stop ends it, it is ended on the host too.
+pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -> (Ran, End) {
+    let starts_by = Instant::now() + START;
+    clock.tell(Some(starts_by));
+    let channel = match start(link, &ask, starts_by) {
         Ok(channel) => channel,
-        Err(Halt::Ssh(error)) if is_denied(&error) => return (ran, End::Denied),
-        Err(halt) => return (ran, End::Unasked(halt)),
+        Err(end) => return (Ran::default(), end),
     };
-    match link.drive(deadline, |_| channel.start(command)) {
-        Ok(()) => {}
-        Err(Halt::Ssh(error)) if is_denied(&error) => return (ran, End::Denied),
-        Err(halt) => return (ran, End::Unconfirmed(halt)),
-    }
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    watch(deadline);
-    let end = match follow(link, &channel, deadline, &mut ran) {
+    clock.back();
+    sink.open();
+    let mut follow = Follow {
+        link,
+        channel: &channel,
+        clock,
+        sink,
+        feeder: Feeder::new(ask.stdin),
+        gate: ask.gate,
+        buffer: vec![0; BUFFER],
+        stuck: None,
+    };
+    let broken = follow.to_the_end();
+    drop(follow);
+    let end = match broken {
         Ok(()) => End::Closed,
-        Err(halt) => End::Halt(halt),
+        Err(Broken::Halt(halt @ (Halt::Deadline | Halt::Stopped))) => {
+            clock.tell(Some(Instant::now() + end::LONGEST));
+            let ended = link.sheltered(|| end::end(link, &channel, ask.signals, sink));
+            End::Ended(halt, ended)
+        }
+        Err(Broken::Halt(halt)) => End::Halt(halt),
+        Err(Broken::NoPassword(why)) => {
+            // Without an answer sudo would ask until somebody hangs up.
+            let _ = channel.close();
+            End::NoPassword(why)
+        }
+        Err(Broken::Stdin(error)) => {
+            link.sheltered(|| end::end(link, &channel, ask.signals, sink));
+            End::Stdin(error)
+        }
     };
-    ran.exit_code = channel.exit_code();
-    ran.signal = channel.exit_signal();
-    if matches!(end, End::Halt(Halt::Deadline | Halt::Stopped)) {
-        // One try: it tells the server that nobody listens any more.
-        let _ = channel.close();
-    }
+    let ran = Ran { exit_code: channel.exit_code(), signal: channel.exit_signal() };
     // What ended, in order or not, after its last output and with its exit status, has ended well.
     let complete = channel.ended() && (ran.exit_code.is_some() || ran.signal.is_some());
     match end {
         End::Halt(Halt::Ssh(_)) if complete => (ran, End::Closed),
         end => (ran, end),
+    }
+}
+
+fn start(link: &Link, ask: &Ask<'_>, deadline: Instant) -> Result<ExecChannel, End> {
+    let deadline = Some(deadline);
+    let channel = link.drive(deadline, ExecChannel::open).map_err(|halt| match halt {
+        Halt::Ssh(error) if is_denied(&error) => End::Denied,
+        halt => End::Unasked(halt),
+    })?;
+    if ask.tty {
+        let (term, size) = TERMINAL;
+        link.drive(deadline, |_| channel.request_pty(term, size)).map_err(|halt| match halt {
+            Halt::Ssh(error) if is_denied(&error) => End::Denied,
+            halt => End::Unasked(halt),
+        })?;
+    }
+    match link.drive(deadline, |_| channel.start(ask.line)) {
+        Ok(()) => Ok(channel),
+        Err(Halt::Ssh(error)) if is_denied(&error) => Err(End::Denied),
+        Err(halt) => Err(End::Unconfirmed(halt)),
     }
 }
 
@@ -81,46 +167,199 @@ fn is_denied(error: &ssh2::Error) -> bool {
     )
 }
 
-/// Ends the command's stdin, then drains both streams side by side, since they share one window, until the server closes the channel.
-fn follow(link: &Link, channel: &ExecChannel, deadline: Option<Instant>, ran: &mut Ran) -> Result<(), Halt> {
-    match link.drive(deadline, |_| channel.send_eof()) {
-        Err(halt @ (Halt::Deadline | Halt::Stopped)) => return Err(halt),
-        // The command may have ended already: what there is to read tells.
-        Ok(()) | Err(Halt::Ssh(_) | Halt::Io(_)) => {}
-    }
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        let stdout = drain(link, channel, Stream::Stdout, &mut ran.stdout, deadline, &mut buffer)?;
-        let stderr = drain(link, channel, Stream::Stderr, &mut ran.stderr, deadline, &mut buffer)?;
-        if stdout || stderr {
-            continue;
-        }
-        if channel.ended() {
-            return link.drive(deadline, |_| channel.closed());
-        }
-        link.wait(deadline)?;
+/// What is still to be sent to the command.
+struct Feeder<'a> {
+    stdin: Stdin<'a>,
+    at: u64,
+    /// Bytes taken from it, or a password, of which some are sent.
+    chunk: Vec<u8>,
+    sent: usize,
+    /// Nothing more is sent: all of it was, or the command does not want it.
+    over: bool,
+    password: Option<Secret>,
+}
+
+impl<'a> Feeder<'a> {
+    fn new(stdin: Stdin<'a>) -> Feeder<'a> {
+        Feeder { stdin, at: 0, chunk: Vec::new(), sent: 0, over: false, password: None }
     }
 }
 
-/// Reads what has arrived on one stream; whether that was anything. Stops to look at the other after a while.
-fn drain(
-    link: &Link,
-    channel: &ExecChannel,
-    stream: Stream,
-    output: &mut Output,
-    deadline: Option<Instant>,
-    buffer: &mut [u8],
-) -> Result<bool, Halt> {
-    const TURNS: usize = 32;
-    for turn in 0..TURNS {
-        // A fast sender never lets us wait, where the deadline is looked at too.
-        link.check(deadline)?;
-        match channel.read(stream, buffer) {
-            Ok(0) => return Ok(turn > 0),
-            Ok(len) => output.take(&buffer[..len]),
-            Err(error) if would_block(&error) => return Ok(turn > 0),
-            Err(error) => return Err(error.into()),
+/// Which call has bytes under way that only the same call can send.
+#[derive(Clone, Copy, PartialEq)]
+enum Stuck {
+    Feeding,
+    Reading(Stream),
+}
+
+struct Follow<'a, 'c> {
+    link: &'a Link,
+    channel: &'a ExecChannel,
+    clock: &'a Clock<'c>,
+    sink: &'a mut dyn Sink,
+    feeder: Feeder<'a>,
+    gate: Option<Gate<'a>>,
+    buffer: Vec<u8>,
+    stuck: Option<Stuck>,
+}
+
+impl Follow<'_, '_> {
+    /// Feeds stdin and drains both streams side by side, since they share one window, until the server closes the channel.
+    fn to_the_end(&mut self) -> Result<(), Broken> {
+        loop {
+            let mut moved = false;
+            if self.may(Stuck::Feeding) {
+                moved |= self.feed()?;
+            }
+            for stream in [Stream::Stdout, Stream::Stderr] {
+                if self.may(Stuck::Reading(stream)) {
+                    moved |= self.drain(stream)?;
+                }
+            }
+            if moved {
+                continue;
+            }
+            if self.stuck.is_none() && self.channel.ended() {
+                self.rest()?;
+                return Ok(self.link.drive(self.clock.deadline(), |_| self.channel.closed())?);
+            }
+            self.sink.flush();
+            self.link.wait(self.clock.deadline())?;
         }
     }
-    Ok(true)
+
+    fn may(&self, what: Stuck) -> bool {
+        self.stuck.is_none_or(|stuck| stuck == what)
+    }
+
+    /// Notes whether a call that would block has left half a packet behind.
+    fn note(&mut self, what: Stuck) {
+        let outbound = matches!(self.link.session().block_directions(), BlockDirections::Outbound | BlockDirections::Both);
+        self.stuck = outbound.then_some(what);
+    }
+
+    /// Sends some of stdin, at its end the end; whether anything moved.
+    fn feed(&mut self) -> Result<bool, Broken> {
+        let open = self.gate.as_ref().is_none_or(Gate::is_open);
+        let feeder = &mut self.feeder;
+        if feeder.over {
+            return Ok(false);
+        }
+        if feeder.sent == feeder.chunk.len() {
+            feeder.sent = 0;
+            feeder.chunk.clear();
+            if let Some(password) = feeder.password.take() {
+                feeder.chunk.extend_from_slice(&password);
+                feeder.chunk.push(b'\n');
+            } else if !open {
+                return Ok(false);
+            } else if !matches!(feeder.stdin, Stdin::Nothing) {
+                feeder.chunk.resize(BUFFER, 0);
+                let len = feeder.stdin.read(&mut feeder.chunk, feeder.at).map_err(Broken::Stdin)?;
+                feeder.chunk.truncate(len);
+                feeder.at += len as u64;
+            }
+        }
+        let result = match feeder.chunk.is_empty() {
+            true => self.channel.send_eof().map(|()| 0),
+            false => self.channel.write(&feeder.chunk[feeder.sent..]),
+        };
+        match result {
+            Ok(0) if feeder.chunk.is_empty() => {
+                feeder.over = true;
+                feeder.chunk = Vec::new();
+                self.stuck = None;
+                Ok(false)
+            }
+            // The window is full.
+            Ok(0) => {
+                self.stuck = None;
+                Ok(false)
+            }
+            Ok(len) => {
+                feeder.sent += len;
+                if !open && feeder.sent == feeder.chunk.len() {
+                    // A password has gone out: nothing of it stays here.
+                    zeroize::Zeroize::zeroize(&mut feeder.chunk);
+                    feeder.sent = 0;
+                }
+                self.stuck = None;
+                Ok(true)
+            }
+            Err(error) if would_block(&error) => {
+                self.note(Stuck::Feeding);
+                Ok(false)
+            }
+            // The command may have ended, or closed its stdin: what there is to read tells.
+            Err(_) => {
+                feeder.over = true;
+                self.stuck = None;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Reads what has arrived on one stream; whether that was anything. Stops to look at the other after a while.
+    fn drain(&mut self, stream: Stream) -> Result<bool, Broken> {
+        const TURNS: usize = 32;
+        for turn in 0..TURNS {
+            // A fast sender never lets us wait, where the deadline is looked at too.
+            self.link.check(self.clock.deadline())?;
+            match self.channel.read(stream, &mut self.buffer) {
+                Ok(0) => {
+                    self.stuck = None;
+                    return Ok(turn > 0);
+                }
+                Ok(len) => {
+                    self.stuck = None;
+                    self.take(stream, len)?;
+                }
+                Err(error) if would_block(&error) => {
+                    self.note(Stuck::Reading(stream));
+                    return Ok(turn > 0);
+                }
+                Err(error) => return Err(Halt::from(error).into()),
+            }
+        }
+        Ok(true)
+    }
+
+    fn take(&mut self, stream: Stream, len: usize) -> Result<(), Broken> {
+        let (link, clock) = (self.link, self.clock);
+        let check = || link.check(clock.deadline());
+        let bytes = &self.buffer[..len];
+        let Some(gate) = self.gate.as_mut().filter(|gate| !gate.is_open()) else {
+            return Ok(self.sink.take(stream, bytes, &check)?);
+        };
+        let (bytes, seen) = gate.pass(stream, bytes);
+        for seen in seen {
+            match seen {
+                Seen::Begun => {
+                    gate.accepted();
+                    clock.restart();
+                }
+                Seen::Prompt => {
+                    clock.pause();
+                    self.feeder.password = Some(gate.answer(&|| link.check(None)).map_err(|no| match no {
+                        NoPassword::Because(why) => Broken::NoPassword(why),
+                        NoPassword::Halt(halt) => Broken::Halt(halt),
+                    })?);
+                    clock.restart();
+                }
+            }
+        }
+        Ok(self.sink.take(stream, &bytes, &check)?)
+    }
+
+    /// What the gate held back to the last.
+    fn rest(&mut self) -> Result<(), Broken> {
+        let (link, clock) = (self.link, self.clock);
+        let check = || link.check(clock.deadline());
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if let Some(rest) = self.gate.as_mut().map(|gate| gate.rest(stream)).filter(|rest| !rest.is_empty()) {
+                self.sink.take(stream, &rest, &check)?;
+            }
+        }
+        Ok(())
+    }
 }

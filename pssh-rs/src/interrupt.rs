@@ -1,9 +1,10 @@
-//! Ctrl-C: one place that is told of it, and a file descriptor that every wait of the run can also wait for.
+//! The end of a run before its time, by Ctrl-C or --deadline: one place that is told of it, and a file descriptor that
+//! every wait of the run can also wait for.
 
 use std::io::{self, PipeReader, PipeWriter, pipe};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -36,6 +37,35 @@ impl Stop {
 impl AsFd for Stop {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
+    }
+}
+
+/// The two stages of ending a run early.
+#[derive(Clone)]
+pub struct Ending {
+    /// What runs is to be ended, and nothing to be begun.
+    pub end: Arc<Stop>,
+    /// Nothing is waited for any more.
+    pub now: Arc<Stop>,
+    late: Arc<AtomicBool>,
+}
+
+impl Ending {
+    pub fn new() -> io::Result<Ending> {
+        Ok(Ending { end: Arc::new(Stop::new()?), now: Arc::new(Stop::new()?), late: Arc::default() })
+    }
+
+    /// Ends the run because its deadline has passed.
+    pub fn deadline(&self) {
+        if !self.end.is_set() {
+            self.late.store(true, Ordering::Release);
+        }
+        self.end.set();
+    }
+
+    /// Whether it was the deadline that ended the run, rather than a signal.
+    pub fn is_late(&self) -> bool {
+        self.late.load(Ordering::Acquire)
     }
 }
 

@@ -1,12 +1,12 @@
 //! A hold on an attempt from outside, and the one place where it is settled whether it ended or was given up.
 
-use std::net::{Shutdown, TcpStream};
+use crate::wire::Wire;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub struct Leash(Mutex<State>);
 
 enum State {
-    Running(Option<Arc<TcpStream>>),
+    Running(Option<Arc<Wire>>),
     Ended,
     GivenUp,
 }
@@ -20,10 +20,10 @@ impl Default for Leash {
 impl Leash {
     /// Takes the connection of the attempt. One that was given up meanwhile is cut at once: it would run a command for
     /// nobody.
-    pub fn hold(&self, socket: &Arc<TcpStream>) {
+    pub fn hold(&self, wire: &Arc<Wire>) {
         match &mut *self.lock() {
-            State::Running(held) => *held = Some(Arc::clone(socket)),
-            State::Ended | State::GivenUp => drop(socket.shutdown(Shutdown::Both)),
+            State::Running(held) => *held = Some(Arc::clone(wire)),
+            State::Ended | State::GivenUp => wire.cut(),
         }
     }
 
@@ -41,9 +41,9 @@ impl Leash {
     /// whatever libssh2 is stuck in.
     pub fn give_up(&self) -> bool {
         let mut state = self.lock();
-        let State::Running(socket) = &mut *state else { return false };
-        if let Some(socket) = socket.take() {
-            let _ = socket.shutdown(Shutdown::Both);
+        let State::Running(wire) = &mut *state else { return false };
+        if let Some(wire) = wire.take() {
+            wire.cut();
         }
         *state = State::GivenUp;
         true
@@ -58,7 +58,7 @@ impl Leash {
 mod tests {
     use super::*;
     use std::io::Read;
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
 
     #[test]
     fn an_attempt_ends_or_is_given_up_and_never_both() {
@@ -73,10 +73,11 @@ mod tests {
     #[test]
     fn a_connection_made_after_the_giving_up_is_cut() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let socket = Arc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let wire = Arc::new(Wire::new(socket.try_clone().unwrap().into()));
         let leash = Leash::default();
         leash.give_up();
-        leash.hold(&socket);
-        assert_eq!((&*socket).read(&mut [0]).unwrap(), 0);
+        leash.hold(&wire);
+        assert_eq!((&socket).read(&mut [0]).unwrap(), 0);
     }
 }

@@ -1,32 +1,57 @@
 //! `pssh-rs`: runs a command on many hosts over SSH and says truly what became of it on each.
 //!
-//! Data flows one way: `cli` reads options and hosts, `plan` decides where each host is, `setup` reads keys and known
-//! hosts, `pool` takes the hosts from its `queue`, runs `attempt`s side by side, each on a `leash`, and hands an `outcome` a
-//! host to `view`, which writes it.
+//! Data flows one way: `cli` reads options (`args`) and hosts; `targets` asks `ssh_config` of them, and `plan` decides
+//! where and how each is reached; `setup` reads what this machine has for it (keys, scripts, files). Then `pool` begins
+//! an attempt a host when `schedule` says so, which `rollout` has a say in, and hands the outcomes to `view`, which writes them.
 //!
-//! An attempt goes through `resolve`, `connect`, `link` (the SSH session under our own clock), `known_hosts`, `auth` and
-//! `exec`. Every wait in them ends by a deadline or by Ctrl-C; `pool` gives up on a thread that overruns all the same.
+//! An `attempt` goes through `resolve` and `connect` (or `jump`, or `proxy`), `greeting`, `link` (the SSH session under our own
+//! clock), `host_key` (by what `known_hosts` says), `auth`, and `work`: `copy`, `exec`, `script`. What a command prints goes to a
+//! `sink`. Every wait ends by a deadline or by Ctrl-C; `pool` gives up on a thread that overruns all the same.
+//!
+//! `openssh` is the other engine: the system's ssh.
 
+mod args;
 mod attempt;
 mod auth;
 mod bounded;
 mod cli;
+mod clock;
 mod connect;
+mod copy;
+mod end;
 mod exec;
 mod ffi;
-mod identity;
+mod greeting;
+mod host_key;
 mod interrupt;
+mod jump;
 mod known_hosts;
 mod leash;
 mod limits;
 mod lines;
 mod link;
+mod openssh;
 mod outcome;
+mod outdir;
+mod output;
 mod plan;
 mod pool;
-mod queue;
+mod proxy;
+mod rollout;
+mod schedule;
+mod script;
+mod seat;
 mod setup;
+mod shell;
+mod sink;
+mod ssh_config;
+mod sudo;
 mod summary;
+mod targets;
 mod view;
+mod watched;
+mod wire;
+mod work;
 
-pub use cli::{Args, HostKeyPolicy, command, run};
+pub use args::{Args, Engine, HostKeyPolicy};
+pub use cli::{command, run};

@@ -1,36 +1,151 @@
-//! A host's outcome as lines for people: each line of its output after the host's name.
+//! Output as lines for people: each begins with the host's name and a mark that tells what it is, `:` for stdout, `!` for
+//! stderr, `=` for what pssh-rs itself says of the host.
 
 use crate::outcome::{HostStatus, Outcome};
 use cerveza_manners::visible;
-use std::fmt::Write;
 
-/// The text for one host; empty where it is ok and said nothing.
-pub fn host_lines(host: &str, outcome: &Outcome, colour: bool) -> String {
-    let (name, bad) = match colour {
-        true => (format!("\x1b[1m{}\x1b[0m", visible(host)), ("\x1b[31m", "\x1b[0m")),
-        false => (visible(host).into_owned(), ("", "")),
-    };
-    let mut text = String::new();
-    for output in [&outcome.stdout, &outcome.stderr] {
-        for line in String::from_utf8_lossy(&output.bytes).lines() {
-            // Writing to a String cannot fail, here and below.
-            let _ = writeln!(text, "{name}: {}", shown(line));
-        }
-        if output.truncated {
-            let _ = writeln!(text, "{name}: {}[the rest was not kept]{}", bad.0, bad.1);
-        }
-    }
-    if outcome.status != HostStatus::Ok {
-        let error = outcome.error.as_deref().unwrap_or_default();
-        let status = outcome.status.name();
-        let _ = writeln!(text, "{name}: {}{status}: {}{}", bad.0, visible(error), bad.1);
-    }
-    text
+/// Names up to this wide are padded to one width.
+const WIDEST: usize = 24;
+/// Colours for names: none is red, which is for what went wrong.
+const COLOURS: [&str; 10] = ["36", "32", "33", "35", "34", "96", "92", "93", "95", "94"];
+pub const RED: &str = "31";
+pub const GREEN: &str = "32";
+const YELLOW: &str = "33";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    Stdout,
+    Stderr,
+    Status,
 }
 
-/// A line of remote output that can do nothing to the terminal; tabs stay.
-fn shown(line: &str) -> String {
-    line.split('\t').map(visible).collect::<Vec<_>>().join("\t")
+impl Mark {
+    fn shown(self) -> &'static str {
+        match self {
+            Mark::Stdout => ":",
+            Mark::Stderr => "!",
+            Mark::Status => "=",
+        }
+    }
+}
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Style {
+    pub colour: bool,
+    /// Remote output goes to the terminal as it is.
+    pub raw: bool,
+    width: usize,
+}
+
+impl Style {
+    pub fn new<'a>(colour: bool, raw: bool, hosts: impl Iterator<Item = &'a str>) -> Style {
+        Style { colour, raw, width: width_of(hosts, WIDEST) }
+    }
+
+    /// What each line of the host begins with.
+    pub fn prefix(&self, host: &str, mark: Mark) -> Vec<u8> {
+        let name = visible(host);
+        let pad = " ".repeat(self.width.saturating_sub(name.chars().count()));
+        let name = self.coloured(colour_of(host), &name);
+        let mark = match mark {
+            Mark::Stdout => mark.shown().to_string(),
+            Mark::Stderr => self.coloured(YELLOW, mark.shown()),
+            Mark::Status => self.coloured(RED, mark.shown()),
+        };
+        format!("{name}{mark}{pad} ").into_bytes()
+    }
+
+    pub fn coloured(&self, colour: &str, text: &str) -> String {
+        match self.colour {
+            true => format!("\x1b[{colour}m{text}\x1b[0m"),
+            false => text.to_string(),
+        }
+    }
+
+    /// Adds one line; `line` has no newline.
+    pub fn push_line(&self, text: &mut Vec<u8>, prefix: &[u8], line: &[u8]) {
+        text.extend_from_slice(prefix);
+        if self.raw {
+            text.extend_from_slice(line);
+            if self.colour && line.contains(&0x1b) {
+                // A colour that the host left on is not for the next one's lines.
+                text.extend_from_slice(b"\x1b[0m");
+            }
+        } else {
+            push_shown(text, line);
+        }
+        text.push(b'\n');
+    }
+
+    /// Adds all lines of an output.
+    pub fn push_lines(&self, text: &mut Vec<u8>, prefix: &[u8], bytes: &[u8]) {
+        for line in lines(bytes) {
+            self.push_line(text, prefix, line);
+        }
+    }
+
+    /// Adds what pssh-rs says of a host that is not ok, or could not be dealt with as asked for.
+    pub fn push_status(&self, text: &mut Vec<u8>, host: &str, outcome: &Outcome) {
+        if let Some(said) = said(outcome) {
+            text.extend_from_slice(&self.prefix(host, Mark::Status));
+            text.extend_from_slice(self.coloured(RED, &visible(&said)).as_bytes());
+            text.push(b'\n');
+        }
+    }
+
+    /// Adds a host whose output was held until it was done; nothing where it is ok and said nothing.
+    pub fn push_host(&self, text: &mut Vec<u8>, host: &str, outcome: &Outcome) {
+        self.push_lines(text, &self.prefix(host, Mark::Stdout), &outcome.stdout.bytes);
+        self.push_lines(text, &self.prefix(host, Mark::Stderr), &outcome.stderr.bytes);
+        self.push_status(text, host, outcome);
+    }
+}
+
+/// `failed: the command's exit status is 3`
+fn said(outcome: &Outcome) -> Option<String> {
+    match (outcome.status, &outcome.error) {
+        (HostStatus::Ok, None) => None,
+        (status, Some(error)) => Some(format!("{}: {error}", status.name())),
+        (status, None) => Some(status.name().to_string()),
+    }
+}
+
+/// The widest of the names, as shown; no more than `most`.
+pub fn width_of<'a>(names: impl Iterator<Item = &'a str>, most: usize) -> usize {
+    let widths = names.map(|name| visible(name).chars().count());
+    widths.filter(|width| *width <= most).max().unwrap_or_default()
+}
+
+/// The same colour for the same name, in every run.
+fn colour_of(host: &str) -> &'static str {
+    // FNV-1a: it is in no release of std what another is.
+    let hash = host
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    COLOURS[(hash >> 32) as usize % COLOURS.len()]
+}
+
+/// The lines of an output, without their ends.
+pub fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split_inclusive(|byte| *byte == b'\n').map(|line| without_return(line.strip_suffix(b"\n").unwrap_or(line)))
+}
+
+pub fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Adds remote output so that it can do nothing to the terminal; tabs stay.
+fn push_shown(text: &mut Vec<u8>, line: &[u8]) {
+    if line.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) {
+        return text.extend_from_slice(line);
+    }
+    for (number, part) in String::from_utf8_lossy(line).split('\t').enumerate() {
+        if number > 0 {
+            text.push(b'\t');
+        }
+        text.extend_from_slice(visible(part).as_bytes());
+    }
 }
 
 /// The last line that says something: of stdout, else of stderr, else the error.
@@ -41,31 +156,57 @@ pub fn last_line(outcome: &Outcome) -> String {
         let line = text.lines().rev().find(|line| !line.trim().is_empty());
         line.map(|line| line.trim().to_string())
     };
-    let error = || outcome.error.clone().filter(|_| outcome.status != HostStatus::Ok);
+    let error = || outcome.error.clone();
     let line = last(&outcome.stdout.bytes).or_else(|| last(&outcome.stderr.bytes)).or_else(error);
     line.unwrap_or_default().chars().take(100).collect()
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::outcome::Phase;
+    use crate::output::Output;
 
-    fn outcome(status: HostStatus, stdout: &str, stderr: &str) -> Outcome {
-        let mut outcome = Outcome::new(status, Some(Phase::Exec));
-        outcome.stdout.take(stdout.as_bytes());
-        outcome.stderr.take(stderr.as_bytes());
-        outcome
+    pub fn outcome(status: HostStatus, stdout: &str, stderr: &str) -> Outcome {
+        Outcome { stdout: Output::of(stdout), stderr: Output::of(stderr), ..Outcome::new(status, Some(Phase::Exec)) }
+    }
+
+    fn host_lines(style: &Style, host: &str, outcome: &Outcome) -> String {
+        let mut text = Vec::new();
+        style.push_host(&mut text, host, outcome);
+        String::from_utf8(text).unwrap()
     }
 
     #[test]
     fn every_line_names_its_host_and_none_moves_the_cursor() {
-        let ok = outcome(HostStatus::Ok, "a\tb\r\n\x1b[2Jc", "warn\n");
-        assert_eq!(host_lines("web1", &ok, false), "web1: a\tb\nweb1: \\u{1b}[2Jc\nweb1: warn\n");
-        assert_eq!(host_lines("web1", &outcome(HostStatus::Ok, "", ""), false), "");
+        let plain = Style::default();
+        let ok = outcome(HostStatus::Ok, "a\tb\r\n\x1b[2Jc", "warn\n\n");
+        assert_eq!(host_lines(&plain, "web1", &ok), "web1: a\tb\nweb1: \\u{1b}[2Jc\nweb1! warn\nweb1! \n");
+        assert_eq!(host_lines(&plain, "web1", &outcome(HostStatus::Ok, "", "")), "");
         let failed = Outcome { error: Some("exit status 3".to_string()), ..outcome(HostStatus::Failed, "", "") };
-        assert_eq!(host_lines("w\n1", &failed, false), "w\\n1: failed: exit status 3\n");
-        assert_eq!(host_lines("w", &failed, true), "\x1b[1mw\x1b[0m: \x1b[31mfailed: exit status 3\x1b[0m\n");
+        assert_eq!(host_lines(&plain, "w\n1", &failed), "w\\n1= failed: exit status 3\n");
+    }
+
+    #[test]
+    fn names_are_coloured_by_name_and_padded_up_to_a_width() {
+        let colour = Style { colour: true, ..Style::default() };
+        let failed = outcome(HostStatus::Failed, "a\n", "b\n");
+        assert_eq!(
+            host_lines(&colour, "w", &failed),
+            "\x1b[34mw\x1b[0m: a\n\x1b[34mw\x1b[0m\x1b[33m!\x1b[0m b\n\x1b[34mw\x1b[0m\x1b[31m=\x1b[0m \x1b[31mfailed\x1b[0m\n"
+        );
+        let long = "x".repeat(30);
+        let padded = Style::new(false, false, ["web10", "a", &long].into_iter());
+        let text = ["web10", "a", &long].map(|host| host_lines(&padded, host, &outcome(HostStatus::Ok, "1", "")));
+        assert_eq!(text.concat(), format!("web10: 1\na:     1\n{long}: 1\n"));
+    }
+
+    #[test]
+    fn raw_output_is_as_it_is_and_keeps_its_colour_to_itself() {
+        let raw = Style { raw: true, colour: true, ..Style::default() };
+        let mut text = Vec::new();
+        raw.push_lines(&mut text, b"> ", b"\x1b[31mred\nplain \xff\n");
+        assert_eq!(text, b"> \x1b[31mred\x1b[0m\n> plain \xff\n");
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! An SSH session under our own clock: libssh2 never blocks, every wait is ours and ends at the phase's deadline or on
 //! Ctrl-C.
 
-use crate::interrupt::Stop;
+use crate::ffi::receive_in_turns;
+use crate::host_key::{Wanted, host_key_algorithms};
+use crate::interrupt::{Ending, Stop};
+use crate::wire::Wire;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use ssh2::{BlockDirections, ErrorCode, MethodType, Session};
+use std::cell::RefCell;
 use std::io;
-use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -57,28 +60,52 @@ pub fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Option<Instant>,
 
 pub struct Link {
     session: Session,
-    socket: Arc<TcpStream>,
-    stop: Arc<Stop>,
+    wire: Arc<Wire>,
+    /// The stop that waits end by.
+    stop: RefCell<Arc<Stop>>,
+    ending: Ending,
 }
 
 impl Link {
-    pub fn new(socket: Arc<TcpStream>, stop: Arc<Stop>) -> Result<Link, ssh2::Error> {
+    pub fn new(wire: Arc<Wire>, ending: Ending) -> Result<Link, ssh2::Error> {
         let mut session = Session::new()?;
-        session.set_tcp_stream(Arc::clone(&socket));
+        session.set_tcp_stream(Arc::clone(&wire));
         session.set_blocking(false);
-        Ok(Link { session, socket, stop })
+        receive_in_turns(&session);
+        Ok(Link { session, wire, stop: RefCell::new(Arc::clone(&ending.end)), ending })
+    }
+
+    /// What is done because of a stop, or to clean up, heeds only the last one.
+    pub fn sheltered<T>(&self, work: impl FnOnce() -> T) -> T {
+        let before = self.stop.replace(Arc::clone(&self.ending.now));
+        let result = work();
+        self.stop.replace(before);
+        result
+    }
+
+    pub fn stop(&self) -> Arc<Stop> {
+        Arc::clone(&self.stop.borrow())
+    }
+
+    /// Ends the connection on the spot: nothing that libssh2 does with it can wait any more.
+    pub fn cut(&self) {
+        self.wire.cut();
     }
 
     pub fn session(&self) -> &Session {
         &self.session
     }
 
-    /// Exchanges banners and keys. Of the host key algorithms those of the `known` key types are asked for first.
-    pub fn handshake(&mut self, known: &[&str], deadline: Instant) -> Result<(), Halt> {
+    /// Exchanges banners and keys. Of the host key algorithms those that are `wanted` are asked for first.
+    pub fn handshake(&mut self, wanted: &Wanted<'_>, deadline: Instant) -> Result<(), Halt> {
         let supported = self.session.supported_algs(MethodType::HostKey)?;
-        self.session.method_pref(MethodType::HostKey, &host_key_algorithms(&supported, known))?;
+        self.session.method_pref(MethodType::HostKey, &host_key_algorithms(&supported, wanted))?;
         let mut session = self.session.clone();
-        self.drive(Some(deadline), |_| session.handshake())
+        match self.drive(Some(deadline), |_| session.handshake()) {
+            // libssh2 calls it a failed key exchange.
+            Err(Halt::Ssh(_)) if self.is_closed() => Err(Halt::Io(io::Error::new(io::ErrorKind::ConnectionReset, LOST))),
+            result => result,
+        }
     }
 
     /// Repeats `op` until it no longer would block. The deadline is that of the phase: what trickles in does not move it.
@@ -105,18 +132,18 @@ impl Link {
             BlockDirections::None => {
                 let soon = Instant::now() + Duration::from_millis(20);
                 let soon = deadline.map_or(soon, |deadline| deadline.min(soon));
-                return match wait_for(self.socket.as_fd(), PollFlags::IN, Some(soon), &self.stop) {
+                return match wait_for(self.wire.as_fd(), PollFlags::IN, Some(soon), &self.stop()) {
                     Err(Halt::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => Ok(()),
                     result => result,
                 };
             }
         };
-        wait_for(self.socket.as_fd(), flags, deadline, &self.stop)
+        wait_for(self.wire.as_fd(), flags, deadline, &self.stop())
     }
 
     /// Whether the peer has closed the connection, or it broke: libssh2 calls that a refused key.
     pub fn is_closed(&self) -> bool {
-        match recv(&self.socket, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        match recv(&self.wire, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
             Ok((_, received)) => received == 0,
             Err(error) => error != Errno::AGAIN && error != Errno::INTR,
         }
@@ -125,7 +152,7 @@ impl Link {
     /// Whether the deadline has passed or Ctrl-C came: for loops that never need to wait.
     pub fn check(&self, deadline: Option<Instant>) -> Result<(), Halt> {
         match deadline {
-            _ if self.stop.is_set() => Err(Halt::Stopped),
+            _ if self.stop().is_set() => Err(Halt::Stopped),
             Some(deadline) if Instant::now() >= deadline => Err(Halt::Deadline),
             _ => Ok(()),
         }
@@ -138,7 +165,7 @@ impl Drop for Link {
         if self.session.authenticated() {
             let _ = self.session.disconnect(None, "", None);
         }
-        let _ = self.socket.shutdown(Shutdown::Both);
+        self.wire.cut();
     }
 }
 
@@ -168,45 +195,5 @@ pub fn phrase(error: &ssh2::Error) -> String {
             ErrorCode::Session(code) => format!("{} (libssh2 {code})", error.message()),
             ErrorCode::SFTP(code) => format!("{} (SFTP {code})", error.message()),
         },
-    }
-}
-
-/// The algorithms to offer, as a list for libssh2: those of the known key types first. Host certificates are left out,
-/// since libssh2 cannot check them, and so is DSA.
-fn host_key_algorithms(supported: &[&str], known: &[&str]) -> String {
-    let mut algorithms: Vec<&str> = supported.to_vec();
-    algorithms.retain(|name| !name.contains("-cert-") && *name != "ssh-dss");
-    let is_known = |name: &str| match name {
-        "rsa-sha2-512" | "rsa-sha2-256" => known.contains(&"ssh-rsa"),
-        name => known.contains(&name),
-    };
-    // Stable: within both halves libssh2's order stays.
-    algorithms.sort_by_key(|name| !is_known(name));
-    algorithms.join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn algorithms_of_known_keys_come_first_and_certificates_not_at_all() {
-        let supported = [
-            "ssh-ed25519-cert-v01@openssh.com",
-            "ssh-ed25519",
-            "ecdsa-sha2-nistp256",
-            "rsa-sha2-512",
-            "rsa-sha2-256",
-            "ssh-rsa",
-            "ssh-dss",
-        ];
-        assert_eq!(
-            host_key_algorithms(&supported, &[]),
-            "ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256,ssh-rsa"
-        );
-        assert_eq!(
-            host_key_algorithms(&supported, &["ssh-rsa"]),
-            "rsa-sha2-512,rsa-sha2-256,ssh-rsa,ssh-ed25519,ecdsa-sha2-nistp256"
-        );
     }
 }

@@ -1,12 +1,16 @@
 //! What became of one host, and its record.
 
+use crate::copy::Copied;
+use crate::output::Output;
+use crate::rollout::Mark;
+use crate::schedule::Retry;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use cerveza_manners::Status;
-use cerveza_record::{Record, Value};
+use cerveza_record::{Record, Value, json};
 use std::time::{Duration, SystemTime};
 
 /// How a host ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HostStatus {
     Ok,
     /// The command ended with a status other than 0, or the server would not run it.
@@ -25,6 +29,8 @@ pub enum HostStatus {
     Lost,
     /// Ctrl-C came first.
     Cancelled,
+    /// It was never tried: the rollout had ended before its turn.
+    Skipped,
 }
 
 impl HostStatus {
@@ -39,6 +45,20 @@ impl HostStatus {
             HostStatus::HostKey => "hostkey",
             HostStatus::Lost => "lost",
             HostStatus::Cancelled => "cancelled",
+            HostStatus::Skipped => "skipped",
+        }
+    }
+
+    /// What the host counts as in a rollout.
+    pub fn mark(self) -> Mark {
+        match self {
+            HostStatus::Ok => Mark::Good,
+            HostStatus::Unreachable | HostStatus::Auth | HostStatus::HostKey | HostStatus::Skipped => Mark::Unreached,
+            HostStatus::Failed
+            | HostStatus::Signaled
+            | HostStatus::Timeout
+            | HostStatus::Lost
+            | HostStatus::Cancelled => Mark::Failed,
         }
     }
 
@@ -76,24 +96,6 @@ impl Phase {
     }
 }
 
-/// One stream of remote output, as far as it is kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Output {
-    pub bytes: Vec<u8>,
-    pub truncated: bool,
-}
-
-impl Output {
-    /// The most that is kept of a stream. What comes after is read and dropped, so that the command never stalls.
-    pub const MOST: usize = 1024 * 1024;
-
-    pub fn take(&mut self, bytes: &[u8]) {
-        let room = Output::MOST - self.bytes.len();
-        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        self.truncated |= bytes.len() > room;
-    }
-}
-
 /// What became of one host.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -110,8 +112,11 @@ pub struct Outcome {
     pub started_at: Option<SystemTime>,
     pub duration: Duration,
     pub attempts: u32,
-    /// Whether another attempt may help and can do no harm: the server had not yet heard of the command.
-    pub retry: bool,
+    /// Whether its files of `--outdir` are not whole.
+    pub unwritten: bool,
+    /// What was copied, where that was asked for.
+    pub copied: Option<Copied>,
+    pub retry: Retry,
 }
 
 impl Outcome {
@@ -127,7 +132,9 @@ impl Outcome {
             started_at: None,
             duration: Duration::ZERO,
             attempts: 0,
-            retry: false,
+            unwritten: false,
+            copied: None,
+            retry: Retry::Never,
         }
     }
 
@@ -135,14 +142,18 @@ impl Outcome {
         Outcome { error: Some(error.into()), ..Outcome::new(status, Some(phase)) }
     }
 
-    /// The outcome of a host that Ctrl-C came before.
-    pub fn cancelled() -> Outcome {
-        Outcome { error: Some("interrupted".to_string()), ..Outcome::new(HostStatus::Cancelled, None) }
+    /// The outcome of a host that the end of the run came before: by its deadline (`late`) or by Ctrl-C.
+    pub fn stopped(late: bool) -> Outcome {
+        let (status, error) = match late {
+            true => (HostStatus::Timeout, "the run's deadline has passed"),
+            false => (HostStatus::Cancelled, "interrupted"),
+        };
+        Outcome { error: Some(error.to_string()), ..Outcome::new(status, None) }
     }
 }
 
 /// What pssh-rs adds to a record, and replaces there when it comes from an earlier run.
-const RESULT_KEYS: [&str; 13] = [
+const RESULT_KEYS: [&str; 14] = [
     "status",
     "phase",
     "exit_code",
@@ -155,6 +166,7 @@ const RESULT_KEYS: [&str; 13] = [
     "started_at",
     "duration_ms",
     "error",
+    "copied",
     "plan",
 ];
 
@@ -185,6 +197,9 @@ pub fn with_result(record: &Record, outcome: Outcome) -> Record {
     if truncated {
         record.set("truncated", true);
     }
+    if let Some(copied) = outcome.copied {
+        record.set("copied", copied_value(copied));
+    }
     record.set("attempts", outcome.attempts);
     let started_at = outcome.started_at.map(|at| humantime::format_rfc3339_millis(at).to_string());
     record.set("started_at", started_at);
@@ -193,13 +208,22 @@ pub fn with_result(record: &Record, outcome: Outcome) -> Record {
     record
 }
 
-/// A stream as text; as its bytes where it is not UTF-8. Where it was cut, and where the command did not get to its end,
-/// half a character may be the last: that one is left out.
+fn copied_value(copied: Copied) -> Value {
+    let mut value = json!({"files": copied.files, "bytes": copied.bytes, "unchanged": copied.unchanged});
+    if let Some(fields) = value.as_object_mut().filter(|_| !copied.skipped.is_empty()) {
+        let more = (copied.more_skipped > 0).then(|| format!("and {} more", copied.more_skipped));
+        fields.insert("skipped".to_string(), copied.skipped.into_iter().chain(more).collect());
+    }
+    value
+}
+
+/// A stream as text; as its bytes where it is not UTF-8. Where the command did not get to its end, half a character may be
+/// the last: that one is left out.
 fn text(output: Output, ended: bool) -> Result<String, Vec<u8>> {
     String::from_utf8(output.bytes).or_else(|error| {
         let (at, cut) = (error.utf8_error().valid_up_to(), error.utf8_error().error_len().is_none());
         let mut bytes = error.into_bytes();
-        if cut && (output.truncated || !ended) {
+        if cut && !ended {
             bytes.truncate(at);
         }
         String::from_utf8(bytes).map_err(|error| error.into_bytes())
@@ -239,7 +263,7 @@ mod tests {
         )
         .unwrap();
         let mut outcome = outcome();
-        outcome.stdout.take(b"hi\n");
+        outcome.stdout = Output::of("hi\n");
         assert_eq!(
             with_result(&record, outcome).to_string(),
             r#"{"z":1.0,"host":"web1","tags":{"b":1},"status":"ok","phase":"exec","exit_code":0,"signal":null,"stdout":"hi\n","stderr":"","attempts":1,"started_at":"1970-01-01T00:00:00.000Z","duration_ms":12,"error":null}"#
@@ -249,8 +273,8 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_make_both_streams_base64() {
         let mut outcome = outcome();
-        outcome.stdout.take(b"\xff\x00");
-        outcome.stderr.take(b"plain");
+        outcome.stdout = Output::of(b"\xff\x00");
+        outcome.stderr = Output::of("plain");
         let record = with_result(&Record::named("a"), outcome);
         assert_eq!(record.str("stdout").unwrap(), "/wA=");
         assert_eq!(record.str("stderr").unwrap(), "cGxhaW4=");
@@ -258,29 +282,18 @@ mod tests {
     }
 
     #[test]
-    fn half_a_character_at_a_cut_is_left_out_and_makes_no_base64() {
-        let record = |status, truncated| {
-            let stdout = Output { bytes: b"ab\xc3".to_vec(), truncated };
-            let stderr = Output { bytes: "é".into(), truncated: false };
+    fn half_a_character_of_a_command_that_was_ended_is_left_out_and_makes_no_base64() {
+        let record = |status| {
+            let (stdout, stderr) = (Output::of(b"ab\xc3"), Output::of("é"));
             with_result(&Record::named("a"), Outcome { status, stdout, stderr, ..outcome() })
         };
-        for (status, truncated) in [(HostStatus::Ok, true), (HostStatus::Timeout, false), (HostStatus::Lost, false)] {
-            let record = record(status, truncated);
+        for status in [HostStatus::Timeout, HostStatus::Lost] {
+            let record = record(status);
             assert_eq!(record.str("stdout").unwrap(), "ab");
             assert_eq!(record.str("stderr").unwrap(), "é");
             assert_eq!(record.str("encoding"), None);
         }
-        assert_eq!(record(HostStatus::Ok, false).str("encoding").unwrap(), "base64");
-    }
-
-    #[test]
-    fn output_beyond_the_cap_is_dropped_and_said() {
-        let mut output = Output::default();
-        output.take(&vec![b'x'; Output::MOST]);
-        assert!(!output.truncated);
-        output.take(b"y");
-        assert!(output.truncated);
-        assert_eq!(output.bytes.len(), Output::MOST);
+        assert_eq!(record(HostStatus::Ok).str("encoding").unwrap(), "base64");
     }
 
     #[test]
@@ -290,7 +303,7 @@ mod tests {
         for status in [Failed, Signaled] {
             assert_eq!(status.exit(), Status::No);
         }
-        for status in [Timeout, Unreachable, Auth, HostKey, Lost, Cancelled] {
+        for status in [Timeout, Unreachable, Auth, HostKey, Lost, Cancelled, Skipped] {
             assert_eq!(status.exit(), Status::Unreached);
         }
     }

@@ -1,100 +1,232 @@
-//! What will be done where: a pure function of options and records. `--dry-run` prints it, the pool carries it out.
+//! What will be done where: a pure function of options, records and what ssh_config says. `--dry-run` prints it, the pool
+//! carries it out.
 
-use crate::outcome::without_result;
-use cerveza_record::{Record, json};
+use crate::args::{Engine, HostKeyPolicy};
+use crate::auth::{self, Offer};
+use crate::known_hosts::{HostKeys, KnownHosts};
+use crate::outcome::{HostStatus, Phase, without_result};
+use crate::script::Script;
+use crate::setup::env_path;
+use crate::ssh_config::{AddressFamily, Answer, Asked, HostKeyCheck, HostOptions};
+use cerveza_record::{Record, Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// One host: who logs in, and where.
-#[derive(Clone, Debug, PartialEq)]
+/// Where ssh_config and the command line say nothing.
+pub const CONNECT: Duration = Duration::from_secs(10);
+
+/// One host: who logs in, where, and how it is reached.
+#[derive(Clone, Debug)]
 pub struct Target {
     pub record: Record,
-    /// The host's name without a `user@`: what known_hosts is asked for.
+    /// The host's name without a `user@`: what ssh_config and known_hosts are asked for.
     pub name: String,
     pub user: String,
     pub port: u16,
-    /// Where to connect to: an IP address or a name to resolve; or why there is none.
-    pub address: Result<String, String>,
+    /// Where to connect to: an IP address or a name to resolve.
+    pub address: String,
+    pub family: AddressFamily,
+    pub way: Way,
+    pub engine: Engine,
+    /// Of looking up, connecting and the handshake, each.
+    pub connect_timeout: Duration,
+    pub offer: Offer,
+    pub host_key: HostKeyPolicy,
+    pub known_hosts: Arc<KnownHosts>,
+    /// Those that the record carries: they decide.
+    pub host_keys: Option<HostKeys>,
+    pub options: Arc<HostOptions>,
+    /// The scripts that the record names.
+    pub scripts: Vec<Arc<Script>>,
+    /// Why nothing is tried on this host.
+    pub problem: Option<Problem>,
 }
 
-/// The options that decide a plan.
+/// What carries the connection to a host.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Way {
+    Direct,
+    /// Through these hosts, as ssh's ProxyJump names them.
+    Jump(String),
+    /// Through a command of this machine.
+    Proxy(String),
+}
+
+/// What is wrong with a host before it is connected to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    pub status: HostStatus,
+    pub phase: Phase,
+    pub error: String,
+}
+
+impl Target {
+    /// Where it is, for messages.
+    pub fn place(&self) -> String {
+        match &self.way {
+            Way::Direct => format!("{} port {}", self.address, self.port),
+            Way::Jump(jump) => format!("{} port {} through {jump}", self.address, self.port),
+            Way::Proxy(_) => format!("{} port {} through its ProxyCommand", self.address, self.port),
+        }
+    }
+}
+
+/// The options that decide who is meant.
 #[derive(Clone, Copy, Debug)]
 pub struct Choice<'a> {
-    pub user: &'a str,
-    pub port: u16,
+    pub user: Option<&'a str>,
+    pub port: Option<u16>,
     /// The only field to take the address from.
     pub address: Option<&'a str>,
+}
+
+/// A record with what it and the command line say of the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named {
+    pub record: Record,
+    pub name: String,
+    pub user: Option<String>,
+    pub port: Option<u16>,
+    /// `Ok(None)`: where its name leads.
+    pub address: Result<Option<String>, String>,
 }
 
 /// The fields that hold an address, best first; `host` itself comes after them.
 const ADDRESS_FIELDS: [&str; 2] = ["private_ip", "public_ip"];
 
-pub fn plan(records: Vec<Record>, choice: Choice<'_>) -> Vec<Target> {
-    records.into_iter().map(|record| target(record, choice)).collect()
+pub fn named(records: Vec<Record>, choice: Choice<'_>) -> Vec<Named> {
+    records.into_iter().map(|record| name(record, choice)).collect()
 }
 
-fn target(record: Record, choice: Choice<'_>) -> Target {
+fn name(record: Record, choice: Choice<'_>) -> Named {
     let (user, name) = match record.host().split_once('@') {
-        Some((user, name)) if !user.is_empty() && !name.is_empty() => (user.to_string(), name.to_string()),
-        _ => (choice.user.to_string(), record.host().to_string()),
+        Some((user, name)) if !user.is_empty() && !name.is_empty() => (Some(user), name),
+        _ => (choice.user, record.host()),
     };
+    let (user, name) = (user.map(str::to_string), name.to_string());
     let field = |key: &str| record.str(key).filter(|value| !value.is_empty());
     let address = match choice.address {
-        None => Ok(ADDRESS_FIELDS.into_iter().find_map(field).unwrap_or_else(|| name.clone())),
-        Some("host") => Ok(name.clone()),
-        Some(key) => field(key).ok_or_else(|| format!("the record has no address in {key:?}")),
+        None => Ok(ADDRESS_FIELDS.into_iter().find_map(field)),
+        Some("host") => Ok(None),
+        Some(key) => field(key).map(Some).ok_or_else(|| format!("the record has no address in {key:?}")),
     };
-    Target { record, name, user, port: choice.port, address }
+    Named { record, name, user, port: choice.port, address }
 }
 
-/// The plan for one host as its record, for `--dry-run`.
-pub fn planned(target: &Target, command: &str) -> Record {
+impl Named {
+    pub fn asked(&self) -> Asked<'_> {
+        let address = self.address.as_ref().ok().and_then(Option::as_deref);
+        Asked { name: &self.name, address, user: self.user.as_deref(), port: self.port }
+    }
+}
+
+/// What the command line decides for all hosts alike; ssh_config has its say where this has none.
+#[derive(Clone, Debug)]
+pub struct Common {
+    pub engine: Engine,
+    pub connect_timeout: Option<Duration>,
+    pub host_key: Option<HostKeyPolicy>,
+    /// The key files of `-i`.
+    pub identities: Vec<PathBuf>,
+    /// The agent of the environment.
+    pub agent: Option<PathBuf>,
+}
+
+/// Puts together what is known of a host. What has to be read from files comes later: known_hosts and scripts.
+pub fn target(named: Named, answer: Result<Answer, String>, common: &Common) -> Target {
+    let unreachable = |error: String| Problem { status: HostStatus::Unreachable, phase: Phase::Resolve, error };
+    let host_keys = HostKeys::from_record(&named.record);
+    let (answer, refused) = match answer {
+        Ok(answer) => (answer, None),
+        Err(error) => (unknown(&named.name), Some(unreachable(error))),
+    };
+    let options = &answer.options;
+    let needs = options.needs_openssh.as_ref().filter(|_| common.engine == Engine::Libssh2).map(|what| Problem {
+        status: HostStatus::Auth,
+        phase: Phase::Auth,
+        error: format!("ssh_config wants {what} for this host, which only --engine openssh can do"),
+    });
+    let bad_keys = host_keys.as_ref().err().map(|why| Problem {
+        status: HostStatus::HostKey,
+        phase: Phase::HostKey,
+        error: why.clone(),
+    });
+    let problem = named.address.as_ref().err().cloned().map(unreachable).or(refused).or(bad_keys).or(needs);
+    Target {
+        way: match (answer.proxy_jump, answer.proxy_command) {
+            (Some(jump), _) => Way::Jump(jump),
+            (None, Some(command)) => Way::Proxy(command),
+            (None, None) => Way::Direct,
+        },
+        user: answer.user,
+        port: answer.port,
+        address: answer.hostname,
+        family: options.address_family,
+        engine: common.engine,
+        connect_timeout: common.connect_timeout.or(options.connect_timeout).unwrap_or(CONNECT),
+        offer: offer(options, common),
+        host_key: common.host_key.unwrap_or(match options.host_key_check {
+            HostKeyCheck::Strict => HostKeyPolicy::Strict,
+            HostKeyCheck::AcceptNew => HostKeyPolicy::AcceptNew,
+            HostKeyCheck::Off => HostKeyPolicy::Off,
+        }),
+        known_hosts: Arc::default(),
+        host_keys: host_keys.ok().flatten(),
+        options: answer.options,
+        scripts: Vec::new(),
+        problem,
+        name: named.name,
+        record: named.record,
+    }
+}
+
+/// Stands in where ssh_config has no answer; nothing is tried then.
+fn unknown(name: &str) -> Answer {
+    let (hostname, user) = (name.to_string(), String::new());
+    Answer { hostname, user, port: 22, proxy_jump: None, proxy_command: None, options: Arc::default() }
+}
+
+/// The keys that a host is offered: as ssh chooses them.
+fn offer(options: &HostOptions, common: &Common) -> Offer {
+    let agent = match options.identity_agent.as_deref() {
+        None | Some("SSH_AUTH_SOCK") => common.agent.clone(),
+        Some("none") => None,
+        Some(variable) if variable.starts_with('$') => env_path(&variable[1..]),
+        Some(path) => Some(PathBuf::from(path)),
+    };
+    let (files, named) = match (common.identities.is_empty(), options.identity_files_set) {
+        (false, _) => (common.identities.clone(), auth::Named::Option),
+        (true, true) => (options.identity_files.clone(), auth::Named::Config),
+        (true, false) => (options.identity_files.clone(), auth::Named::Usual),
+    };
+    let (certificates, identities_only) = (options.certificate_files.clone(), options.identities_only);
+    Offer { files, named, certificates, identities_only, agent }
+}
+
+/// The plan for one host as its record, for `--dry-run`. `what` is the same for all hosts.
+pub fn planned(target: &Target, what: &[(&str, Value)]) -> Record {
     let mut record = without_result(&target.record);
-    match &target.address {
-        Ok(address) => record
-            .set("plan", json!({"address": address, "user": target.user, "port": target.port, "command": command})),
-        Err(error) => record.set("error", error.as_str()),
+    if let Some(problem) = &target.problem {
+        record.set("error", problem.error.as_str());
+        return record;
     }
+    let mut plan = json!({"address": target.address, "user": target.user, "port": target.port});
+    if let Some(fields) = plan.as_object_mut() {
+        match &target.way {
+            Way::Direct => {}
+            Way::Jump(jump) => drop(fields.insert("jump".to_string(), jump.as_str().into())),
+            Way::Proxy(command) => drop(fields.insert("proxy_command".to_string(), command.as_str().into())),
+        }
+        if target.engine == Engine::Openssh {
+            fields.insert("engine".to_string(), "openssh".into());
+        }
+        if !target.scripts.is_empty() {
+            let scripts: Vec<String> = target.scripts.iter().map(|script| script.path.display().to_string()).collect();
+            fields.insert("scripts".to_string(), scripts.into());
+        }
+        fields.extend(what.iter().map(|(key, value)| (key.to_string(), value.clone())));
+    }
+    record.set("plan", plan);
     record
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn one(line: &str, address: Option<&str>) -> Target {
-        let choice = Choice { user: "me", port: 22, address };
-        plan(vec![Record::parse(line).unwrap()], choice).remove(0)
-    }
-
-    #[test]
-    fn the_private_address_comes_first_and_the_name_last() {
-        let address = |line| one(line, None).address.unwrap();
-        assert_eq!(address(r#"{"host":"a","public_ip":"5.6.7.8","private_ip":"10.0.0.1"}"#), "10.0.0.1");
-        assert_eq!(address(r#"{"host":"a","public_ip":"5.6.7.8","private_ip":null}"#), "5.6.7.8");
-        assert_eq!(address(r#"{"host":"a","private_ip":""}"#), "a");
-    }
-
-    #[test]
-    fn a_chosen_field_that_a_record_lacks_is_an_error_of_that_host_alone() {
-        let line = r#"{"host":"a","private_ip":"10.0.0.1","public_dns":"a.example"}"#;
-        assert_eq!(one(line, Some("public_dns")).address.unwrap(), "a.example");
-        assert_eq!(one(line, Some("host")).address.unwrap(), "a");
-        assert_eq!(one(line, Some("public_ip")).address.unwrap_err(), "the record has no address in \"public_ip\"");
-    }
-
-    #[test]
-    fn a_name_may_carry_its_user() {
-        let target = one(r#"{"host":"root@db1"}"#, None);
-        assert_eq!((target.user.as_str(), target.name.as_str()), ("root", "db1"));
-        assert_eq!(target.address.unwrap(), "db1");
-        assert_eq!(one(r#"{"host":"@db1"}"#, None).user, "me");
-    }
-
-    #[test]
-    fn a_dry_run_shows_the_plan_and_no_old_result() {
-        let target = one(r#"{"host":"a","status":"lost","error":"x","private_ip":"10.0.0.1"}"#, None);
-        assert_eq!(
-            planned(&target, "uptime").to_string(),
-            r#"{"host":"a","private_ip":"10.0.0.1","plan":{"address":"10.0.0.1","user":"me","port":22,"command":"uptime"}}"#
-        );
-    }
 }

@@ -1,13 +1,17 @@
-//! The run over all hosts: a thread an attempt, so many at a time; one collector that hears of everything, so that every
-//! host comes out exactly once, also when Ctrl-C comes or a thread is stuck; and one writer, so that who reads the
-//! results slowly keeps the collector from nothing.
+//! The run over all hosts: a thread an attempt; one collector that hears of everything and asks the schedule what is next, so
+//! that every host comes out exactly once, also when Ctrl-C comes or a thread is stuck; and one writer, so that who reads
+//! the results slowly keeps the collector from nothing.
 
 use crate::attempt::{Job, attempt};
 use crate::interrupt::on_interrupt;
 use crate::leash::Leash;
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::Target;
-use crate::queue::{Queue, Turn};
+use crate::schedule::{Schedule, Turn};
+use crate::seat::Seat;
+use crate::sink::Sinks;
+use crate::view::{Flow, Out, follow};
+use crate::watched::Watched;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -19,32 +23,36 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// An attempt that its own deadlines did not end is given up this long after them.
 const OVERRUN: Duration = Duration::from_secs(3);
-/// After Ctrl-C attempts end within moments; those that do not are left behind.
-const AFTER_CTRL_C: Duration = Duration::from_secs(5);
+/// After Ctrl-C, or the run's deadline, commands are ended on their hosts. Attempts that take longer are left behind.
+const AFTER_STOP: Duration = Duration::from_secs(10);
 /// A thread that was left behind is not waited for longer than this.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// With nothing to wait for, as when no thread could be started: look again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// One retry.
-const MOST_ATTEMPTS: u32 = 2;
 const STACK: usize = 512 * 1024;
+
+/// What an attempt's thread tells the collector.
+pub enum Event {
+    Phase { index: usize, phase: Phase, deadline: Option<Instant> },
+    /// The host answers; its seat is to be granted.
+    Answers { index: usize },
+    LoggedIn { index: usize },
+    Ended { index: usize, outcome: Outcome },
+    Written,
+    Interrupted,
+}
 
 struct Shared {
     job: Job,
     targets: Vec<Target>,
-}
-
-enum Event {
-    Phase { index: usize, phase: Phase, deadline: Option<Instant> },
-    Ended { index: usize, outcome: Outcome },
-    Written,
-    Interrupted,
+    sinks: Sinks,
 }
 
 /// What the collector knows of an attempt.
 struct Running {
     turn: Turn,
     leash: Arc<Leash>,
+    seat: Arc<Seat>,
     thread: JoinHandle<()>,
     phase: Option<Phase>,
     at: Instant,
@@ -52,49 +60,63 @@ struct Running {
     give_up_at: Option<Instant>,
 }
 
-/// Runs the job on all targets, at most `fanout` at a time, and calls `write` for each once, as soon as it is done.
-/// Whether it was interrupted.
+/// What is to be run.
+pub struct Plan {
+    pub job: Job,
+    pub targets: Vec<Target>,
+    pub sinks: Sinks,
+    pub schedule: Schedule,
+    /// What still runs then is ended.
+    pub deadline: Option<Instant>,
+}
+
+/// Runs the job on all targets as the schedule says, and hands each outcome over once, as soon as it is final: to `out` by
+/// way of `flow`, which `write` lets it write, and to `done`. Whether it was interrupted.
 pub fn run(
-    job: Job,
-    targets: Vec<Target>,
-    fanout: usize,
-    mut write: impl FnMut(&Target, Outcome) + Send,
+    plan: Plan,
+    flow: &Flow,
+    out: &mut Out,
+    write: impl FnMut(&mut Out) + Send,
+    mut done: impl FnMut(&Target, HostStatus, bool) + Send,
 ) -> io::Result<bool> {
-    let shared = Arc::new(Shared { job, targets });
-    let mut queue = Queue::default();
-    for index in 0..shared.targets.len() {
-        queue.push(Turn { index, attempts: 0, not_before: None });
-    }
+    let Plan { job, targets, sinks, schedule, deadline } = plan;
+    let shared = Arc::new(Shared { job, targets, sinks });
     let (events, received) = channel();
-    let (stop, interrupts) = (Arc::clone(&shared.job.stop), events.clone());
+    let (ending, interrupts) = (shared.job.ending.clone(), events.clone());
+    let mut earlier = false;
     on_interrupt(move || {
-        stop.set();
+        ending.end.set();
+        if earlier {
+            ending.now.set();
+        }
+        earlier = true;
         let _ = interrupts.send(Event::Interrupted);
     })?;
-    let (results, to_write) = channel::<(usize, Outcome)>();
     let (targets, written) = (&shared.targets, events.clone());
     thread::scope(|scope| {
         let writer = thread::Builder::new().name("writer".to_string()).spawn_scoped(scope, move || {
-            for (index, outcome) in to_write {
-                write(&targets[index], outcome);
+            let record = |index: usize| &targets[index].record;
+            follow(flow, out, record, write, |index, status, unwritten| {
+                done(&targets[index], status, unwritten);
                 let _ = written.send(Event::Written);
-            }
+            });
         })?;
         let mut collector = Collector {
             shared: Arc::clone(&shared),
-            fanout,
-            queue,
+            schedule,
+            deadline,
             events,
-            results,
+            flow,
             running: HashMap::new(),
-            unwritten: 0,
+            earlier: HashMap::new(),
             left_behind: Vec::new(),
             interrupts: 0,
         };
         collector.collect(&received, || !writer.is_finished());
+        flow.close();
         say_farewell(collector.left_behind);
         // An attempt may end of Ctrl-C before the collector hears of it.
-        Ok(shared.job.stop.is_set())
+        Ok(shared.job.ending.end.is_set() && !shared.job.ending.is_late())
     })
 }
 
@@ -110,40 +132,43 @@ fn say_farewell(threads: Vec<JoinHandle<()>>) {
 }
 
 /// The life of an attempt's thread.
-fn work(shared: &Shared, index: usize, leash: &Leash, events: &Sender<Event>) {
-    let mut watch = |phase, deadline| drop(events.send(Event::Phase { index, phase, deadline }));
+fn life(shared: &Shared, index: usize, leash: &Leash, seat: &Seat, events: &Sender<Event>) {
+    let mut watched = Watched { index, leash, seat, events };
     let target = &shared.targets[index];
     // A bug that one host brings to light must not cost the others their records.
-    let outcome = catch_unwind(AssertUnwindSafe(|| attempt(&shared.job, target, leash, &mut watch)));
+    let mut sink = shared.sinks.sink(index);
+    let outcome = catch_unwind(AssertUnwindSafe(|| attempt(&shared.job, target, &mut watched, &mut sink)));
     let outcome = outcome.unwrap_or_else(|_| Outcome {
         error: Some("a bug in pssh-rs ended this attempt".to_string()),
         ..Outcome::new(HostStatus::Lost, None)
     });
+    let outcome = sink.finish(outcome);
     if leash.end() {
         let _ = events.send(Event::Ended { index, outcome });
     }
 }
 
-struct Collector {
+struct Collector<'a> {
     shared: Arc<Shared>,
-    fanout: usize,
-    queue: Queue,
+    schedule: Schedule,
+    deadline: Option<Instant>,
     events: Sender<Event>,
-    results: Sender<(usize, Outcome)>,
+    flow: &'a Flow,
     running: HashMap<usize, Running>,
-    /// Outcomes that the writer has not written yet. They count as running, which bounds what is held in memory.
-    unwritten: usize,
+    /// What became of hosts that wait for another try.
+    earlier: HashMap<usize, Outcome>,
     left_behind: Vec<JoinHandle<()>>,
     interrupts: u32,
 }
 
-impl Collector {
+impl Collector<'_> {
     /// Until all is done; or `writing` is no longer, which only a bug can bring about.
     fn collect(&mut self, events: &Receiver<Event>, writing: impl Fn() -> bool) {
-        while !(self.queue.is_empty() && self.running.is_empty() && self.unwritten == 0) && writing() {
+        while !self.schedule.is_over() && writing() {
             let now = Instant::now();
-            self.start_due(now);
-            if let Ok(event) = events.recv_timeout(self.wait(now)) {
+            self.look_at_deadline(now);
+            self.begin_due(now);
+            if let Ok(event) = events.recv_timeout(self.wait(Instant::now())) {
                 self.hear(event);
             }
             // All that was said first: what came after an old deadline may be a new one, or the end.
@@ -151,100 +176,140 @@ impl Collector {
                 self.hear(event);
             }
             self.give_up_overdue();
+            if let Some(why) = self.schedule.why_over() {
+                self.close(HostStatus::Skipped, &format!("not tried: {why}"));
+            }
         }
-    }
-
-    fn has_room(&self) -> bool {
-        self.running.len() + self.unwritten < self.fanout && !self.shared.job.stop.is_set()
     }
 
     fn wait(&self, now: Instant) -> Duration {
         let give_up = self.running.values().filter_map(|running| running.give_up_at).min();
-        let due = self.queue.next_due(now).filter(|_| self.has_room());
-        let next = give_up.into_iter().chain(due).min();
+        let deadline = self.deadline.filter(|_| !self.stopped());
+        let next = give_up.into_iter().chain(self.schedule.wakes_at(now)).chain(deadline).min();
         next.map_or(LOOK_AGAIN, |at| at.saturating_duration_since(now).min(LOOK_AGAIN))
     }
 
-    fn start_due(&mut self, now: Instant) {
-        while self.has_room() {
-            let Some(turn) = self.queue.take(now) else { return };
+    fn stopped(&self) -> bool {
+        self.shared.job.ending.end.is_set()
+    }
+
+    fn look_at_deadline(&mut self, now: Instant) {
+        if !self.stopped() && self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.shared.job.ending.deadline();
+            self.close(HostStatus::Skipped, "not tried: the run's deadline had passed");
+            self.give_up_by(now + AFTER_STOP);
+        }
+    }
+
+    fn begin_due(&mut self, now: Instant) {
+        while let Some(index) = self.schedule.grant(now) {
+            self.grant(index);
+        }
+        while !self.stopped()
+            && let Some(turn) = self.schedule.begin(now)
+        {
             match self.start(turn) {
                 Ok(running) => drop(self.running.insert(turn.index, running)),
                 // With fewer threads it takes longer; that is all.
-                Err(_) if !self.running.is_empty() => return self.queue.give_back(turn),
+                Err(_) if !self.running.is_empty() => return self.schedule.give_back(turn),
                 Err(error) => {
                     let error = Some(format!("no thread could be started: {error}"));
-                    let attempts = turn.attempts;
-                    self.emit(turn.index, Outcome { error, attempts, ..Outcome::new(HostStatus::Unreachable, None) });
+                    let outcome = Outcome { error, ..Outcome::new(HostStatus::Unreachable, None) };
+                    self.schedule.ended(turn, outcome.retry, now, pause);
+                    self.emit(turn.index, Outcome { attempts: turn.attempts, ..outcome });
                 }
             }
         }
     }
 
     fn start(&self, turn: Turn) -> io::Result<Running> {
-        let leash = Arc::new(Leash::default());
-        let (shared, held, events) = (Arc::clone(&self.shared), Arc::clone(&leash), self.events.clone());
+        let (leash, seat) = (Arc::new(Leash::default()), Arc::new(Seat::default()));
+        let (shared, held, wanted, events) =
+            (Arc::clone(&self.shared), Arc::clone(&leash), Arc::clone(&seat), self.events.clone());
         let thread = thread::Builder::new().name("host".to_string()).stack_size(STACK);
         let (at, started_at) = (Instant::now(), SystemTime::now());
-        let thread = thread.spawn(move || work(&shared, turn.index, &held, &events))?;
-        Ok(Running { turn, leash, thread, phase: None, at, started_at, give_up_at: None })
+        let thread = thread.spawn(move || life(&shared, turn.index, &held, &wanted, &events))?;
+        Ok(Running { turn, leash, seat, thread, phase: None, at, started_at, give_up_at: None })
+    }
+
+    fn grant(&self, index: usize) {
+        if let Some(running) = self.running.get(&index) {
+            running.seat.grant();
+        }
     }
 
     fn hear(&mut self, event: Event) {
         match event {
             Event::Phase { index, phase, deadline } => {
-                let give_up_at = self.sooner_if_interrupted(deadline.map(|deadline| deadline + OVERRUN));
+                let give_up_at = self.sooner_if_stopped(deadline.map(|deadline| deadline + OVERRUN));
                 if let Some(running) = self.running.get_mut(&index) {
                     running.give_up_at = give_up_at;
                     running.phase = Some(phase);
                 }
             }
+            Event::Answers { index } => {
+                if self.schedule.answers(index) {
+                    self.grant(index);
+                }
+            }
+            Event::LoggedIn { index } => self.schedule.logged_in(index),
             Event::Ended { index, outcome } => {
                 if let Some(running) = self.running.remove(&index) {
                     let outcome = outcome_of(&running, outcome);
                     // It ends with this event.
                     let _ = running.thread.join();
-                    self.finish(index, outcome);
+                    self.finish(running.turn, outcome);
                 }
             }
-            Event::Written => self.unwritten -= 1,
+            Event::Written => self.schedule.written(),
             Event::Interrupted => self.interrupt(),
         }
     }
 
     /// Sends the host to the end of the queue for another try, or out.
-    fn finish(&mut self, index: usize, outcome: Outcome) {
-        if outcome.retry && outcome.attempts < MOST_ATTEMPTS && !self.shared.job.stop.is_set() {
-            let not_before = Some(Instant::now() + pause());
-            self.queue.push(Turn { index, attempts: outcome.attempts, not_before });
-        } else {
-            self.emit(index, outcome);
+    fn finish(&mut self, turn: Turn, outcome: Outcome) {
+        match self.schedule.ended(turn, outcome.retry, Instant::now(), pause) {
+            true => drop(self.earlier.insert(turn.index, outcome)),
+            false => self.emit(turn.index, outcome),
         }
     }
 
     fn emit(&mut self, index: usize, outcome: Outcome) {
-        if self.results.send((index, outcome)).is_ok() {
-            self.unwritten += 1;
-        }
+        self.schedule.done(outcome.status.mark());
+        self.flow.done(index, outcome);
     }
 
     fn interrupt(&mut self) {
         self.interrupts += 1;
-        for turn in self.queue.clear() {
-            self.emit(turn.index, Outcome { attempts: turn.attempts, ..Outcome::cancelled() });
-        }
-        let give_up_at = self.sooner_if_interrupted(None);
-        for running in self.running.values_mut() {
-            running.give_up_at = give_up_at;
+        self.close(HostStatus::Cancelled, "interrupted");
+        let now = Instant::now();
+        self.give_up_by(if self.interrupts > 1 { now } else { now + AFTER_STOP });
+    }
+
+    /// Begins nothing more. Hosts that were never tried come out as `status`, the others as they last ended.
+    fn close(&mut self, status: HostStatus, why: &str) {
+        for (index, attempts) in self.schedule.close() {
+            let outcome = match self.earlier.remove(&index) {
+                Some(outcome) if attempts > 0 => outcome,
+                _ => Outcome { error: Some(why.to_string()), attempts, ..Outcome::new(status, None) },
+            };
+            self.emit(index, outcome);
         }
     }
 
-    fn sooner_if_interrupted(&self, give_up_at: Option<Instant>) -> Option<Instant> {
-        match self.interrupts {
-            0 => give_up_at,
-            1 => Some(Instant::now() + AFTER_CTRL_C),
-            _ => Some(Instant::now()),
+    fn give_up_by(&mut self, at: Instant) {
+        for running in self.running.values_mut() {
+            running.give_up_at = Some(running.give_up_at.map_or(at, |give_up_at| give_up_at.min(at)));
         }
+    }
+
+    fn sooner_if_stopped(&self, give_up_at: Option<Instant>) -> Option<Instant> {
+        let stop = match (self.stopped(), self.interrupts) {
+            (false, _) => return give_up_at,
+            (true, 0 | 1) => Instant::now() + AFTER_STOP,
+            (true, _) => Instant::now(),
+        };
+        Some(give_up_at.map_or(stop, |give_up_at| give_up_at.min(stop)))
     }
 
     /// Lets the hosts out whose attempt overran, and cuts their connection. Their threads are left to themselves.
@@ -254,11 +319,13 @@ impl Collector {
         let overdue = |running: &Running| running.give_up_at.is_some_and(|at| at <= now) && running.leash.give_up();
         let overdue: Vec<Running> = self.running.extract_if(|_, running| overdue(running)).map(|(_, it)| it).collect();
         for running in overdue {
-            let outcome = match self.interrupts {
-                0 => stuck(running.phase),
-                _ => Outcome { phase: running.phase, ..Outcome::cancelled() },
+            let outcome = match self.stopped() {
+                false => stuck(running.phase),
+                true => Outcome { phase: running.phase, ..Outcome::stopped(self.shared.job.ending.is_late()) },
             };
-            self.emit(running.turn.index, outcome_of(&running, outcome));
+            let outcome = outcome_of(&running, outcome);
+            self.schedule.ended(running.turn, outcome.retry, now, pause);
+            self.emit(running.turn.index, outcome);
             self.left_behind.push(running.thread);
         }
     }
@@ -287,8 +354,9 @@ fn stuck(phase: Option<Phase>) -> Outcome {
     Outcome { error: Some(error.to_string()), ..Outcome::new(status, phase) }
 }
 
-/// A pause before the second try, of a random length: hosts that were refused together must not come back together.
-fn pause() -> Duration {
+/// A pause before another try, of a random length: hosts that were refused together must not come back together. It grows
+/// with the number of tries.
+fn pause(attempts: u32) -> Duration {
     let random = RandomState::new().build_hasher().finish();
-    Duration::from_millis(300 + random % 700)
+    Duration::from_millis(300 + random % 700) * 2u32.pow(attempts.saturating_sub(1).min(4))
 }

@@ -1,68 +1,169 @@
 //! From the options to a job: what can be checked without a host is checked here, before the first connection.
 
-use crate::attempt::{Bounds, Job};
-use crate::cli::{Args, HostKeyPolicy};
-use crate::identity::Identities;
-use crate::interrupt::Stop;
-use crate::known_hosts::KnownHosts;
-use cerveza_manners::{Failure, Result, Tool};
+use crate::args::{Args, Engine};
+use crate::attempt::Job;
+use crate::auth::{KeyStore, Offer};
+use crate::copy::{PullPlan, PushPlan, Spec};
+use crate::interrupt::Ending;
+use crate::jump::Jumps;
+use crate::openssh;
+use crate::openssh::system::SystemSsh;
+use crate::plan::{CONNECT, Target, Way};
+use crate::script::Script;
+use crate::shell::Around;
+use crate::sudo::{Password, marks};
+use crate::work::Run;
+use cerveza_manners::{Failure, Result};
+use std::collections::BTreeSet;
 use std::env;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const AUTH: Duration = Duration::from_secs(20);
 /// The longest wait for the user's own name.
 const ID: Duration = Duration::from_secs(5);
 
-/// Where ssh looks for known hosts: the user's files, then the machine's.
-const USER_FILES: [&str; 2] = [".ssh/known_hosts", ".ssh/known_hosts2"];
-const SYSTEM_FILES: [&str; 2] = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
+/// What the options name on this machine.
+pub struct Local {
+    pub run: Run,
+    pub around: Around,
+    pub push: Option<PushPlan>,
+    pub pull: Option<PullPlan>,
+    pub stdin: Option<File>,
+}
 
-pub fn job(args: &Args, command: String, tool: &Tool) -> Result<Job> {
-    let home = env_path("HOME");
-    let stop = Stop::new().map_err(|error| Failure::usage(format!("cannot make a pipe: {error}")))?;
-    Ok(Job {
-        command,
-        bounds: Bounds { connect: args.connect_timeout, auth: AUTH, command: args.timeout },
-        identities: Identities::read(&named(&args.identity), env_path("SSH_AUTH_SOCK"), home.as_deref())?,
-        known_hosts: known_hosts(args, home.as_deref(), tool)?,
-        host_key: args.host_key,
-        stop: Arc::new(stop),
+/// Reads and checks what is named on this machine.
+pub fn local(args: &Args) -> Result<Local> {
+    let push = specs(&args.push, "--push")?;
+    let pull = specs(&args.pull, "--pull")?;
+    let run = run(args, !(push.is_empty() && pull.is_empty()))?;
+    let runs = !matches!(run, Run::Nothing);
+    for (option, given) in [
+        ("--sudo", args.sudo.is_some()),
+        ("--stdin", args.stdin.is_some()),
+        ("--env", !args.env.is_empty()),
+        ("--chdir", args.chdir.is_some()),
+        ("--tty", args.tty),
+    ] {
+        if given && !runs {
+            return Err(Failure::usage(format!("{option} is for a command, and there is none")));
+        }
+    }
+    let stdin = args.stdin.as_ref().map(|path| {
+        let file = File::open(path).and_then(|file| file.metadata().map(|about| (file, about)));
+        match file {
+            // Each host reads it from its beginning.
+            Ok((file, about)) if about.is_file() || path.as_os_str() == "/dev/null" => Ok(file),
+            Ok(_) => Err(Failure::usage(format!("the file of --stdin is no regular file: {}", path.display()))
+                .hint("each host reads it from its beginning: save it first")),
+            Err(error) => Err(Failure::usage(format!("cannot read {}: {error}", path.display()))),
+        }
+    });
+    Ok(Local {
+        run,
+        around: Around {
+            chdir: args.chdir.clone(),
+            env: args.env.clone(),
+            sudo: args.sudo.clone().map(|user| marks(Some(user).filter(|user| !user.is_empty()))),
+        },
+        push: (!push.is_empty()).then(|| PushPlan::read(&push)).transpose()?,
+        pull: (!pull.is_empty()).then(|| PullPlan::new(&pull)).transpose()?,
+        stdin: stdin.transpose()?,
     })
 }
 
-fn known_hosts(args: &Args, home: Option<&Path>, tool: &Tool) -> Result<KnownHosts> {
-    if args.host_key == HostKeyPolicy::Off {
-        return Ok(KnownHosts::default());
+fn specs(given: &[OsString], option: &str) -> Result<Vec<Spec>> {
+    let parse = |text: &OsString| {
+        Spec::parse(text).map_err(|why| Failure::usage(format!("{option} {}: {why}", text.display())))
+    };
+    given.iter().map(parse).collect()
+}
+
+fn run(args: &Args, copies: bool) -> Result<Run> {
+    let command = args.command.join(" ");
+    if let Some(path) = &args.script {
+        let script = Script::read(path)
+            .map_err(|error| Failure::usage(format!("cannot read the script {}: {error}", path.display())))?;
+        return Ok(Run::Script(Arc::new(script), args.command.clone()));
     }
-    let chosen = named(&args.known_hosts);
-    // A file that was named and is not there is a slip, unless it is to be made.
-    let required = !chosen.is_empty() && args.host_key == HostKeyPolicy::Strict;
-    let files = match chosen.is_empty() {
-        true => usual_files(home),
-        false => chosen,
-    };
-    let accept = match args.host_key {
-        // Without a HOME the first would be a file of the machine.
-        HostKeyPolicy::AcceptNew if home.is_none() && named(&args.known_hosts).is_empty() => {
-            return Err(Failure::usage("HOME is not set: name a file with --known-hosts"));
+    let is_empty = command.trim().is_empty();
+    match (&args.run, is_empty, copies) {
+        (Some(_), true, _) => Ok(Run::Named),
+        (Some(_), false, _) => Err(Failure::usage("--run takes no command: the records name what to run")),
+        (None, false, _) => Ok(Run::Command(command)),
+        (None, true, true) => Ok(Run::Nothing),
+        (None, true, false) => {
+            Err(Failure::usage("no command is given").hint("write it last, as in: pssh-rs -w 'web[1-3]' -- uptime"))
         }
-        HostKeyPolicy::AcceptNew => files.first().map(PathBuf::as_path),
-        HostKeyPolicy::Strict | HostKeyPolicy::Off => None,
+    }
+}
+
+/// Reads keys, asks for what protects them, and connects to jump hosts.
+pub fn job(args: &Args, local: Local, targets: &[Target]) -> Result<Job> {
+    let no_pipe = |error: io::Error| Failure::usage(format!("cannot make a pipe: {error}"));
+    let ending = Ending::new().map_err(no_pipe)?;
+    let own = args.engine == Engine::Libssh2;
+    let tried = || targets.iter().filter(|target| target.problem.is_none());
+    let mut keys = KeyStore::new(args.auth_timeout);
+    if own {
+        let offers: Vec<Offer> = tried().map(|target| target.offer.clone()).collect();
+        keys.prepare(&offers, &ending.end)?;
+        keys.require_any(&offers)?;
+    }
+    let ssh = SystemSsh {
+        program: PathBuf::from("ssh"),
+        config: args.ssh_config.clone(),
+        options: args.ssh_option.clone(),
+        identities: given(&args.identity),
+        known_hosts: given(&args.known_hosts),
+        host_key: args.host_key,
     };
-    KnownHosts::read(&files, required, accept, |warning| tool.warn(warning))
+    let specs: BTreeSet<&str> = tried()
+        .filter_map(|target| match &target.way {
+            Way::Jump(spec) if own => Some(spec.as_str()),
+            _ => None,
+        })
+        .collect();
+    let jumps = match specs.is_empty() {
+        true => None,
+        false => {
+            let bound = args.connect_timeout.unwrap_or(CONNECT) + args.auth_timeout;
+            let jumps = Jumps::new(ssh.clone(), bound).map_err(no_folder)?;
+            jumps.start(specs, &ending.end);
+            Some(jumps)
+        }
+    };
+    let openssh = (!own).then(|| openssh::Engine::new(ssh).map_err(no_folder)).transpose()?;
+    Ok(Job {
+        run: local.run,
+        around: local.around,
+        // Whoever can ask replaces it.
+        password: Password::new(Box::new(|_| Err("there is nobody to ask for a password".to_string()))),
+        push: local.push,
+        pull: local.pull,
+        stdin: local.stdin,
+        stdin_path: args.stdin.clone(),
+        tty: args.tty,
+        auth: args.auth_timeout,
+        timeout: args.timeout,
+        keys,
+        jumps,
+        openssh,
+        ending,
+    })
+}
+
+fn no_folder(error: io::Error) -> Failure {
+    Failure::usage(format!("cannot make a folder for the sockets of ssh: {error}"))
 }
 
 /// The files of an option; one that the environment sets to nothing is not set.
-fn named(files: &[PathBuf]) -> Vec<PathBuf> {
+pub fn given(files: &[PathBuf]) -> Vec<PathBuf> {
     files.iter().filter(|file| !file.as_os_str().is_empty()).cloned().collect()
-}
-
-fn usual_files(home: Option<&Path>) -> Vec<PathBuf> {
-    let user = home.into_iter().flat_map(|home| USER_FILES.map(|name| home.join(name)));
-    user.chain(SYSTEM_FILES.map(PathBuf::from)).collect()
 }
 
 /// Who logs in where nothing else says so: as for ssh, whoever this process runs as, whatever the environment calls
@@ -91,6 +192,6 @@ fn user_by_id() -> Option<String> {
 }
 
 /// A path from the environment; set to nothing it is not set.
-fn env_path(name: &str) -> Option<PathBuf> {
+pub fn env_path(name: &str) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

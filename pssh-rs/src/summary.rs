@@ -1,13 +1,19 @@
-//! The closing line: how many hosts ended how, and which they were.
+//! The closing line: how many hosts ended how, which they were, and how long it took.
 
 use crate::outcome::HostStatus;
-use cerveza_manners::Status;
-use hostrange::fold_or_list;
+use cerveza_manners::{Status, visible};
+use hostrange::{fold_or_list, natural_cmp};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The longest list of hosts: the line is for people, and the records have them all.
+const LONGEST: usize = 100;
 
 #[derive(Default)]
 pub struct Summary {
     hosts: BTreeMap<HostStatus, Vec<String>>,
+    /// Whose output could not be written where `--outdir` wants it.
+    unwritten: Vec<String>,
 }
 
 impl Summary {
@@ -15,25 +21,80 @@ impl Summary {
         self.hosts.entry(status).or_default().push(host.to_string());
     }
 
-    /// `4 ok; 1 failed: web3; 2 unreachable: db[1-2]`
-    pub fn line(&self) -> String {
+    pub fn add_unwritten(&mut self, host: &str) {
+        self.unwritten.push(host.to_string());
+    }
+
+    /// `4 ok; 1 failed: web3; 2 unreachable: db[1-2]; took 3.2s`; the time for people only.
+    pub fn line(&self, took: Option<Duration>) -> String {
         let parts = self.hosts.iter().map(|(status, hosts)| match status {
             HostStatus::Ok => format!("{} ok", hosts.len()),
-            status => format!("{} {}: {}", hosts.len(), status.name(), fold_or_list(hosts.iter().map(String::as_str))),
+            status => format!("{} {}: {}", hosts.len(), status.name(), listed(hosts)),
         });
+        let unwritten = (!self.unwritten.is_empty())
+            .then(|| format!("the files of {} are not whole: {}", self.unwritten.len(), listed(&self.unwritten)));
+        let parts = parts.chain(unwritten).chain(took.map(|took| format!("took {}", clock(took))));
         parts.collect::<Vec<_>>().join("; ")
     }
 
-    /// The run's exit status: the gravest of the hosts.
+    /// The run's exit status: the gravest of the hosts; a file that could not be written here is as grave as a stdout
+    /// that could not.
     pub fn status(&self) -> Status {
         let statuses = self.hosts.keys().map(|status| status.exit());
-        statuses.max().unwrap_or(Status::Done)
+        let unwritten = (!self.unwritten.is_empty()).then_some(Status::Usage);
+        statuses.chain(unwritten).max().unwrap_or(Status::Done)
+    }
+}
+
+/// The hosts, folded; of a long list as many as fit, and how many more there are.
+fn listed(hosts: &[String]) -> String {
+    let mut names: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    names.sort_by(|a, b| natural_cmp(a, b));
+    let text = shown(&names);
+    if text.len() <= LONGEST {
+        return text;
+    }
+    // The most of them that fit: a fold of more names is hardly ever shorter.
+    let (mut fit, mut too_many) = (1, names.len());
+    while fit + 1 < too_many {
+        let middle = fit + (too_many - fit) / 2;
+        match shown(&names[..middle]).len() <= LONGEST {
+            true => fit = middle,
+            false => too_many = middle,
+        }
+    }
+    match names.len() - fit {
+        0 => text,
+        more => format!("{} … and {more} more", shown(&names[..fit])),
+    }
+}
+
+fn shown(names: &[&str]) -> String {
+    // What is not of these may not fold, and then fold_or_list would count for itself.
+    let folds =
+        |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+    match names.iter().all(folds) {
+        true => fold_or_list(names.iter().copied()),
+        false => names.iter().map(|name| visible(name)).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// `0.3s`, `42s`, `3m 5s`, `2h 0m`.
+fn clock(took: Duration) -> String {
+    let seconds = took.as_secs();
+    match seconds {
+        0..10 => format!("{}.{}s", seconds, took.subsec_millis() / 100),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const TOOK: Option<Duration> = Some(Duration::from_millis(3250));
 
     fn summary(hosts: &[(HostStatus, &str)]) -> Summary {
         let mut summary = Summary::default();
@@ -47,9 +108,29 @@ mod tests {
     fn bad_hosts_are_named_folded_or_as_they_are() {
         use HostStatus::*;
         let all = summary(&[(Unreachable, "db2"), (Ok, "web1"), (Failed, "web3"), (Ok, "web2"), (Unreachable, "db1")]);
-        assert_eq!(all.line(), "2 ok; 1 failed: web3; 2 unreachable: db[1-2]");
-        assert_eq!(summary(&[(Lost, "a b"), (Lost, "c")]).line(), "2 lost: a b, c");
-        assert_eq!(summary(&[(Lost, "x\npssh-rs: 5 ok")]).line(), "1 lost: x\\npssh-rs: 5 ok");
+        assert_eq!(all.line(TOOK), "2 ok; 1 failed: web3; 2 unreachable: db[1-2]; took 3.2s");
+        let ended = summary(&[(Skipped, "a3"), (Cancelled, "a2"), (Ok, "a1")]);
+        assert_eq!(ended.line(TOOK), "1 ok; 1 cancelled: a2; 1 skipped: a3; took 3.2s");
+        assert_eq!(summary(&[(Lost, "a b"), (Lost, "c")]).line(TOOK), "2 lost: a b, c; took 3.2s");
+        assert_eq!(summary(&[(Lost, "x\npssh-rs: 5 ok")]).line(TOOK), "1 lost: x\\npssh-rs: 5 ok; took 3.2s");
+    }
+
+    #[test]
+    fn a_long_list_is_cut_and_counted() {
+        let mut all = Summary::default();
+        // Squares do not fold to ranges.
+        (1..=500).for_each(|number| all.add(HostStatus::Lost, &format!("n{}", number * number)));
+        (1..=500).for_each(|number| all.add(HostStatus::Failed, &format!("rack {number}")));
+        let line = all.line(TOOK);
+        let parts: Vec<&str> = line.split("; ").collect();
+        assert!(parts[0].starts_with("500 failed: rack 1, rack 2, ") && parts[0].ends_with(" more"), "{line}");
+        assert!(parts[1].starts_with("500 lost: n[1,4,9,16,25,"), "{line}");
+        let (names, more) = parts[1].split_once(" … and ").unwrap();
+        let more: usize = more.strip_suffix(" more").unwrap().parse().unwrap();
+        assert_eq!(names.split(',').count() + more, 500);
+        assert!(line.len() < 300, "{line}");
+        let one = summary(&[(HostStatus::Lost, &"x".repeat(200))]);
+        assert_eq!(one.line(TOOK), format!("1 lost: {}; took 3.2s", "x".repeat(200)));
     }
 
     #[test]
@@ -58,5 +139,15 @@ mod tests {
         assert_eq!(summary(&[(Ok, "a")]).status(), Status::Done);
         assert_eq!(summary(&[(Ok, "a"), (Signaled, "b")]).status(), Status::No);
         assert_eq!(summary(&[(Failed, "a"), (Timeout, "b")]).status(), Status::Unreached);
+        let mut unwritten = summary(&[(Ok, "a")]);
+        unwritten.add_unwritten("a");
+        assert_eq!(unwritten.status(), Status::Usage);
+        assert_eq!(unwritten.line(TOOK), "1 ok; the files of 1 are not whole: a; took 3.2s");
+    }
+
+    #[test]
+    fn times_are_short_to_read() {
+        let clock = |seconds| clock(Duration::from_secs_f64(seconds));
+        assert_eq!([clock(0.04), clock(59.9), clock(185.0), clock(7260.0)], ["0.0s", "59s", "3m 5s", "2h 1m"]);
     }
 }

@@ -2,13 +2,18 @@
 
 pub mod cloud_init;
 pub mod fake_ec2;
+pub mod hostile;
 mod moto;
+pub mod processes;
 mod sandbox;
+mod ssh_server;
 mod sshd;
 
 pub use fake_ec2::{FakeEc2, Reply};
+pub use hostile::{Hostile, Relay};
 pub use moto::{Moto, REGION, element};
 pub use sandbox::{Outcome, Sandbox, records};
+pub use ssh_server::SshServer;
 pub use sshd::Sshd;
 
 use std::path::{Path, PathBuf};

@@ -42,6 +42,8 @@ impl Sandbox {
             ("HOME", &home.path().display().to_string()),
             ("LANG", "C.UTF-8"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
+            // ssh takes its own from where the machine says that home is, whatever HOME says.
+            ("PSSH_RS_SSH_CONFIG", "none"),
         ];
         let env = env.map(|(name, value)| (name.to_string(), value.to_string()));
         Sandbox { env: env.into(), home }

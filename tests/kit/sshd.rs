@@ -2,7 +2,8 @@
 
 use crate::Sandbox;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const PROGRAM: &str = "/usr/sbin/sshd";
+/// Who logs in where it must not be root, and is known nowhere else.
+const ACCOUNT: &str = "cerveza";
 /// Where sshd wants to lock itself up; it does not start without it.
 const PRIVSEP: &str = "/run/sshd";
 
@@ -32,8 +35,24 @@ impl Sshd {
         Sshd::with(&["0.0.0.0".to_string()], "")
     }
 
+    /// [`Sshd::start`], and who logs in is not root, also where root runs the tests: an account of the name `cerveza`
+    /// then, with /bin/sh, that only this sshd knows.
+    pub fn for_account() -> Sshd {
+        let addresses: Vec<String> = (1..=12).map(|last| format!("127.0.0.{last}")).collect();
+        if user() != "root" {
+            return Sshd::with(&addresses, "");
+        }
+        let mut sshd = Sshd::launch(&addresses, "", true);
+        sshd.user = ACCOUNT.to_string();
+        sshd
+    }
+
     /// Listens on these addresses, with lines added to its configuration.
     pub fn with(addresses: &[String], config: &str) -> Sshd {
+        Sshd::launch(addresses, config, false)
+    }
+
+    fn launch(addresses: &[String], config: &str, account: bool) -> Sshd {
         assert!(
             Path::new(PROGRAM).is_file(),
             "{PROGRAM} is missing: run `apt-get install openssh-server`, or `make setup`"
@@ -48,17 +67,24 @@ impl Sshd {
         // A free port may be taken before sshd has it: try again then.
         for _ in 0..5 {
             let port = free_port();
-            let mut child = spawn(dir.path(), addresses, port, config);
+            let mut child = spawn(dir.path(), addresses, port, config, account);
             if answers(&mut child, port) {
                 return Sshd { user: user(), dir, child, port };
             }
         }
         let log = fs::read_to_string(dir.path().join("log")).unwrap_or_default();
-        panic!("sshd did not start:\n{log}");
+        let needs = if account { " (it needs root that may make a mount namespace: CAP_SYS_ADMIN)" } else { "" };
+        panic!("sshd did not start{needs}:\n{log}");
     }
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// 127.0.0.N at its port: itself up to 12, of [`Sshd::start`]; above that there is room for other servers, which
+    /// the same options reach.
+    pub fn at(&self, last: u8) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), self.port))
     }
 
     /// Who may log in: the user who runs the tests.
@@ -114,18 +140,30 @@ impl Drop for Sshd {
     }
 }
 
-fn spawn(dir: &Path, addresses: &[String], port: u16, config: &str) -> Child {
+fn spawn(dir: &Path, addresses: &[String], port: u16, config: &str, account: bool) -> Child {
     let shown = dir.display();
     fs::copy(dir.join("id.pub"), dir.join("authorized_keys")).expect("authorized_keys written");
     let listen: String = addresses.iter().map(|address| format!("ListenAddress {address}\n")).collect();
+    // A HOME of its own: the shells read no start-up file of whoever runs the tests, which may take seconds.
     let config = format!(
         "Port {port}\n{listen}HostKey {shown}/host_ed25519\nHostKey {shown}/host_ecdsa\n\
          AuthorizedKeysFile {shown}/authorized_keys\nAllowUsers *@127.0.0.0/8\nPermitRootLogin prohibit-password\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nUseDNS no\nStrictModes no\nPidFile none\n\
-         PrintMotd no\nPrintLastLog no\nMaxStartups 1000:30:2000\n{config}\n"
+         PrintMotd no\nPrintLastLog no\nMaxStartups 1000:30:2000\nSubsystem sftp internal-sftp\nSetEnv HOME={shown}\n\
+         {config}\n"
     );
     fs::write(dir.join("config"), config).expect("sshd's configuration written");
-    Command::new(PROGRAM)
+    let mut command = Command::new(PROGRAM);
+    if account {
+        // The account reads its key itself.
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o711)).expect("a folder of ours");
+        let passwd = fs::read_to_string("/etc/passwd").expect("the machine's users");
+        fs::write(dir.join("passwd"), format!("{passwd}{ACCOUNT}:x:54321:54321::/:/bin/sh\n")).expect("users written");
+        command = Command::new("unshare");
+        let enter = "mount --bind \"$1/passwd\" /etc/passwd && shift && exec \"$@\"";
+        command.args(["--mount", "sh", "-c", enter, "sh"]).arg(dir).arg(PROGRAM);
+    }
+    command
         .args(["-D", "-f"])
         .arg(dir.join("config"))
         .arg("-E")

@@ -113,8 +113,8 @@ fn a_terminal_gets_lines_that_name_their_host() {
     let run = sandbox.sh(line);
     let shown = run.stdout.replace('\r', "");
     assert!(shown.contains("web1: a\tb\\u{1b}[2J\n"), "{shown:?}");
-    assert!(shown.contains("web1: failed: the command's exit status is 3\n"), "{shown:?}");
-    assert!(shown.contains("pssh-rs: 1 failed: web1\n"), "{shown:?}");
+    assert!(shown.contains("web1= failed: the command's exit status is 3\n"), "{shown:?}");
+    assert!(shown.contains("pssh-rs: 1 failed: web1; took "), "{shown:?}");
 }
 
 #[test]

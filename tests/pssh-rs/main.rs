@@ -1,10 +1,20 @@
 //! `pssh-rs` against a real sshd: what comes out for each host, however it ends.
 
+mod dead;
+mod display;
+mod ending;
+mod engine;
+mod files;
 mod host_keys;
 mod input;
 mod interrupt;
 mod reach;
+mod rollout;
+mod ssh_config;
+mod started;
+mod stopping;
 mod truth;
+mod volume;
 
 use kit::{Sandbox, Sshd};
 use serde_json::Value;

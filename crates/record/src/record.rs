@@ -63,6 +63,11 @@ impl Record {
         &self.host
     }
 
+    /// Whether there is such a key, whatever its value.
+    pub fn has(&self, key: &str) -> bool {
+        self.fields.contains_key(key)
+    }
+
     /// The value of `key`. `None` also for what JSON allows and no Rust string can hold (a lone surrogate).
     pub fn get(&self, key: &str) -> Option<Value> {
         serde_json::from_str(self.fields.get(key)?.get()).ok()

@@ -1,87 +1,196 @@
 //! The keys that hosts are known by: read once from known_hosts files, asked for once a host, added to on first contact.
+//! Beside them stand the keys that a record names itself (`pinned`), and host certificates with their authorities.
 
 mod accept;
+mod certificate;
 mod entry;
+mod found;
+mod hashed;
 mod index;
+mod pinned;
+mod signature;
 
+pub use certificate::{Certificate, is_certificate};
 pub use entry::key_type;
-pub use index::{Found, Verdict};
+pub use found::{Found, HostId, Verdict};
+pub use pinned::HostKeys;
 
 use crate::bounded;
 use crate::interrupt::Stop;
 use crate::link::Halt;
-use accept::AcceptFile;
+use accept::{AcceptFile, Seen};
+use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use cerveza_manners::{Failure, Result};
 use index::Index;
+use openssl::sha::sha256;
+use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+/// Every known_hosts file of a run, read once whatever the number of hosts that it is for.
 #[derive(Debug, Default)]
-pub struct KnownHosts {
-    index: Index,
-    accept: Option<AcceptFile>,
+pub struct KnownHostsStore {
+    files: Mutex<HashMap<PathBuf, Arc<KnownFile>>>,
+    accepts: Mutex<HashMap<PathBuf, Arc<AcceptFile>>>,
 }
 
-impl KnownHosts {
-    /// Reads the files. One that is missing is skipped, unless `required`. Unknown keys may be accepted into `accept`,
-    /// which is made if need be.
-    pub fn read(
+#[derive(Debug)]
+struct KnownFile {
+    index: Index,
+    /// How far it was read, or why it was not: it is not there.
+    seen: std::result::Result<Seen, String>,
+}
+
+/// The files that are asked about a host, in their order. Hosts share them.
+#[derive(Clone, Debug, Default)]
+pub struct KnownHosts {
+    files: Vec<Arc<KnownFile>>,
+    accept: Option<Arc<AcceptFile>>,
+}
+
+impl KnownHostsStore {
+    /// The files of a host. One that is missing is skipped, unless `required`. A key accepted on first contact is to go to
+    /// `accept`.
+    pub fn view(
+        &self,
         files: &[PathBuf],
         required: bool,
         accept: Option<&Path>,
         mut warn: impl FnMut(String),
     ) -> Result<KnownHosts> {
-        // Opened first: what others add to it while it is read is then read twice, never missed.
-        let accept = accept.map(|file| {
-            AcceptFile::open(file).map_err(|error| {
-                Failure::usage(format!("cannot write to the known_hosts file {}: {error}", file.display()))
-            })
-        });
-        let mut known = KnownHosts { accept: accept.transpose()?, index: Index::default() };
-        for file in files {
-            let shown = file.display();
-            match bounded::read(file) {
-                Ok(bytes) => {
-                    let place = |line| format!("{shown}:{line}");
-                    known.index.take(&String::from_utf8_lossy(&bytes), place, &mut warn)?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !required => {}
-                Err(error) => {
-                    let failure = Failure::usage(format!("cannot read the known_hosts file {shown}: {error}"));
-                    return Err(match error.kind() {
-                        io::ErrorKind::NotFound => failure.hint("--host-key accept-new makes it on first contact"),
-                        _ => failure,
-                    });
-                }
+        let mut view = KnownHosts::default();
+        for path in files {
+            let file = self.read(path, &mut warn)?;
+            if let (Err(why), true) = (&file.seen, required) {
+                let failure = Failure::usage(format!("cannot read the known_hosts file {}: {why}", path.display()));
+                return Err(failure.hint("--host-key accept-new makes it on first contact"));
             }
+            view.files.push(file);
         }
-        Ok(known)
+        view.accept = accept.map(|path| {
+            let seen = lock(&self.files).get(path).and_then(|file| file.seen.as_ref().ok().cloned());
+            let mut accepts = lock(&self.accepts);
+            let file = accepts.entry(path.to_path_buf());
+            Arc::clone(file.or_insert_with(|| Arc::new(AcceptFile::new(path, seen.unwrap_or_default()))))
+        });
+        Ok(view)
     }
 
-    /// What is written of a host that goes by `names`.
-    pub fn find(&self, names: &[&str], port: u16) -> Found<'_> {
-        self.index.find(names, port)
+    fn read(&self, path: &Path, warn: &mut impl FnMut(String)) -> Result<Arc<KnownFile>> {
+        if let Some(file) = lock(&self.files).get(path) {
+            return Ok(Arc::clone(file));
+        }
+        let shown = path.display();
+        let read = || -> io::Result<_> {
+            let mut file = File::open(path)?;
+            let metadata = file.metadata()?;
+            Ok((bounded::read_rest(&mut file)?, metadata))
+        };
+        let file = match read() {
+            Ok((bytes, metadata)) => {
+                let mut index = Index::default();
+                index.take(&String::from_utf8_lossy(&bytes), |line| format!("{shown}:{line}"), warn)?;
+                KnownFile { index, seen: Ok(Seen::new(&metadata, &bytes)) }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                KnownFile { index: Index::default(), seen: Err(error.to_string()) }
+            }
+            Err(error) => {
+                let failure = Failure::usage(format!("cannot read the known_hosts file {shown}: {error}"));
+                return Err(failure.hint("make it readable, or name others with --known-hosts"));
+            }
+        };
+        let file = Arc::new(file);
+        lock(&self.files).insert(path.to_path_buf(), Arc::clone(&file));
+        Ok(file)
+    }
+}
+
+impl KnownHosts {
+    /// What is written of a host.
+    pub fn find<'a>(&'a self, host: &HostId<'a>) -> Found<'a> {
+        Found::of(host, self.files.iter().map(|file| &file.index))
+    }
+
+    /// Opens the file that accepted keys go to, and makes it if need be: what is wrong with it is said before the first
+    /// connection.
+    pub fn open_accept(&self) -> Result<()> {
+        let Some(accept) = &self.accept else {
+            return Ok(());
+        };
+        accept.open().map_err(|error| {
+            Failure::usage(format!("cannot write to the known_hosts file {}: {error}", accept.shown()))
+                .hint("make it writable, or name another first with --known-hosts")
+        })
     }
 
     /// Accepts an unknown key on first contact, for the first of the names. `Changed` when another key was accepted
     /// meanwhile.
     pub fn accept(
         &self,
-        names: &[&str],
-        port: u16,
+        host: &HostId<'_>,
         key: &[u8],
         deadline: Instant,
         stop: &Stop,
     ) -> std::result::Result<Verdict, Halt> {
         match &self.accept {
-            Some(accept) => accept.add(names, port, key, deadline, stop),
+            Some(accept) => accept.add(host, key, deadline, stop),
             None => Ok(Verdict::Unknown),
         }
     }
 
     /// The file that accepted keys go to.
-    pub fn accept_file(&self) -> &str {
-        self.accept.as_ref().map_or("", AcceptFile::shown)
+    pub fn accept_file(&self) -> String {
+        self.accept.as_ref().map_or_else(String::new, |accept| accept.shown())
+    }
+}
+
+/// A key as ssh-keygen -l names it.
+pub fn fingerprint(key: &[u8]) -> String {
+    format!("SHA256:{}", BASE64_STANDARD_NO_PAD.encode(sha256(key)))
+}
+
+/// A panic with the lock held has been told of already, and leaves whole files behind.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const A: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
+
+    #[test]
+    fn a_file_is_read_once_and_each_host_sees_its_own_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+        fs::write(&one, format!("web1 {A}\nnonsense\n")).unwrap();
+        fs::write(&two, format!("web2 {A}\n")).unwrap();
+        let store = KnownHostsStore::default();
+        let mut said = 0;
+        let mut view = |files: &[PathBuf]| store.view(files, true, None, |_| said += 1).unwrap();
+        let both = view(&[one.clone(), two.clone()]);
+        fs::remove_file(&one).unwrap();
+        let first = view(std::slice::from_ref(&one));
+        assert_eq!(said, 1);
+        let types = |view: &KnownHosts, name| view.find(&HostId::alias(name)).key_types().len();
+        assert_eq!([types(&both, "web1"), types(&both, "web2")], [1, 1]);
+        assert_eq!([types(&first, "web1"), types(&first, "web2")], [1, 0]);
+    }
+
+    #[test]
+    fn a_missing_file_counts_where_it_was_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = [folder.path().join("missing")];
+        let store = KnownHostsStore::default();
+        assert!(store.view(&missing, false, None, |_| {}).is_ok());
+        let failure = store.view(&missing, true, None, |_| {}).unwrap_err();
+        assert!(failure.message.contains("cannot read the known_hosts file"), "{}", failure.message);
+        assert!(store.view(&[folder.path().to_path_buf()], false, None, |_| {}).is_err());
     }
 }

@@ -1,8 +1,7 @@
 //! A channel that runs one command, bound to libssh2 directly: the `ssh2` crate keeps its channel's pointer to itself
 //! and does not declare `libssh2_channel_has_exit_status`, without which a status that never arrived reads as 0.
 //!
-//! All unsafe code of this crate is here. Every call is one try: on a non-blocking session it returns "would block".
-#![allow(unsafe_code)]
+//! Every call is one try: on a non-blocking session it returns "would block".
 
 use libssh2_sys as raw;
 use ssh2::{Error, Session};
@@ -12,6 +11,7 @@ use std::ptr::{self, NonNull};
 unsafe extern "C" {
     /// In the libssh2 that libssh2-sys 0.3.4 builds (`src/channel.c`), and not in its bindings.
     fn libssh2_channel_has_exit_status(channel: *mut raw::LIBSSH2_CHANNEL) -> c_int;
+    fn libssh2_channel_signal_ex(channel: *mut raw::LIBSSH2_CHANNEL, name: *const c_char, len: usize) -> c_int;
 }
 
 /// Which of a command's two outputs, by libssh2's stream id.
@@ -94,6 +94,38 @@ impl ExecChannel {
     pub fn closed(&self) -> Result<(), Error> {
         // SAFETY: the invariant.
         self.call(|channel| unsafe { raw::libssh2_channel_wait_closed(channel) as isize }).map(|_| ())
+    }
+
+    /// Sends bytes to the command's stdin; how many were taken.
+    pub fn write(&self, bytes: &[u8]) -> Result<usize, Error> {
+        // SAFETY: the invariant; libssh2 reads no more than the buffer's length.
+        self.call(|channel| unsafe { raw::libssh2_channel_write_ex(channel, 0, bytes.as_ptr().cast(), bytes.len()) })
+    }
+
+    /// Asks for a terminal of this type and size (columns, rows).
+    pub fn request_pty(&self, term: &str, (columns, rows): (u32, u32)) -> Result<(), Error> {
+        // SAFETY: the invariant; the name is as long as said, and there are no modes.
+        self.call(|channel| unsafe {
+            raw::libssh2_channel_request_pty_ex(
+                channel,
+                term.as_ptr().cast(),
+                term.len() as u32,
+                ptr::null(),
+                0,
+                columns as c_int,
+                rows as c_int,
+                0,
+                0,
+            ) as isize
+        })
+        .map(|_| ())
+    }
+
+    /// Sends the command a signal, named as RFC 4254 section 6.10 does (`TERM`). The server does not say whether it did.
+    pub fn signal(&self, name: &str) -> Result<(), Error> {
+        // SAFETY: the invariant; the name is as long as said, and libssh2 copies it.
+        self.call(|channel| unsafe { libssh2_channel_signal_ex(channel, name.as_ptr().cast(), name.len()) as isize })
+            .map(|_| ())
     }
 
     /// Closes the channel from our side.

@@ -1,0 +1,141 @@
+//! Public keys and certificates as the protocol has them (RFC 4253 section 6.6, OpenSSH's PROTOCOL.certkeys).
+
+use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, Engine};
+use openssl::sha::sha256;
+
+/// Reads fields off the front of a message (RFC 4251 section 5); `None` where it is too short.
+pub struct Reader<'a>(pub &'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (head, tail) = self.0.split_at_checked(len)?;
+        self.0 = tail;
+        Some(head)
+    }
+
+    pub fn u32(&mut self) -> Option<u32> {
+        self.bytes(4)?.try_into().ok().map(u32::from_be_bytes)
+    }
+
+    pub fn u64(&mut self) -> Option<u64> {
+        self.bytes(8)?.try_into().ok().map(u64::from_be_bytes)
+    }
+
+    pub fn string(&mut self) -> Option<&'a [u8]> {
+        let len = usize::try_from(self.u32()?).ok()?;
+        self.bytes(len)
+    }
+}
+
+pub fn put_string(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// A number of no sign; it may come with zeros in front.
+pub fn put_mpint(out: &mut Vec<u8>, number: &[u8]) {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    let number = &number[zeros..];
+    let sign = usize::from(number.first().is_some_and(|byte| *byte >= 0x80));
+    out.extend_from_slice(&((number.len() + sign) as u32).to_be_bytes());
+    out.extend_from_slice(&[0][..sign]);
+    out.extend_from_slice(number);
+}
+
+/// What a server is offered must fit one packet, with its signature: libssh2 takes 35,000 bytes.
+const LARGEST: usize = 30 * 1024;
+
+const CERTIFICATE: &str = "-cert-v01@openssh.com";
+
+/// A public key or a user's certificate, well-formed as far as we look into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Public {
+    /// What the server is offered.
+    pub blob: Vec<u8>,
+    /// The key alone: the same as `blob` but for a certificate.
+    pub key: Vec<u8>,
+    /// Of the key alone, such as `ssh-rsa`.
+    pub algorithm: String,
+    /// Until when a certificate is valid, in seconds since 1970.
+    pub valid_before: Option<u64>,
+}
+
+impl Public {
+    pub fn parse(blob: &[u8]) -> Result<Public, &'static str> {
+        if blob.len() > LARGEST {
+            return Err("it is too large");
+        }
+        let mut reader = Reader(blob);
+        let name = reader.string().and_then(|name| std::str::from_utf8(name).ok()).ok_or("it is malformed")?;
+        let of_certificate = name.strip_suffix(CERTIFICATE);
+        let plain = match of_certificate {
+            Some(plain @ ("sk-ssh-ed25519" | "sk-ecdsa-sha2-nistp256")) => format!("{plain}@openssh.com"),
+            Some(plain) => plain.to_string(),
+            None => name.to_string(),
+        };
+        let fields = fields(&plain).ok_or("its type is not supported")?;
+        if of_certificate.is_some() {
+            reader.string().ok_or("it is malformed")?;
+        }
+        let mut key = Vec::new();
+        put_string(&mut key, plain.as_bytes());
+        for _ in 0..fields {
+            put_string(&mut key, reader.string().ok_or("it is malformed")?);
+        }
+        let valid_before = match of_certificate {
+            None if !reader.0.is_empty() => return Err("it is malformed"),
+            None => None,
+            Some(_) => Some(user_certificate(&mut reader)?),
+        };
+        Ok(Public { blob: blob.to_vec(), key, algorithm: plain, valid_before })
+    }
+
+    /// The first line of a `.pub` file: `TYPE BASE64 [COMMENT]`.
+    pub fn parse_file(bytes: &[u8]) -> Result<Public, &'static str> {
+        let text = std::str::from_utf8(bytes).map_err(|_| "it holds no public key")?;
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let words = lines.next().and_then(|line| line.split_whitespace().nth(1));
+        let blob = words.and_then(|word| BASE64_STANDARD.decode(word).ok()).ok_or("it holds no public key")?;
+        Public::parse(&blob)
+    }
+
+    pub fn is_certificate(&self) -> bool {
+        self.valid_before.is_some()
+    }
+
+    /// Whether a FIDO authenticator holds the private half.
+    pub fn is_hardware(&self) -> bool {
+        self.algorithm.starts_with("sk-")
+    }
+
+    /// Of the key, as `ssh-keygen -l` shows it, also for a certificate.
+    pub fn fingerprint(&self) -> String {
+        format!("SHA256:{}", BASE64_STANDARD_NO_PAD.encode(sha256(&self.key)))
+    }
+}
+
+/// How many fields of a key of this type follow its name.
+fn fields(algorithm: &str) -> Option<usize> {
+    match algorithm {
+        "ssh-ed25519" => Some(1),
+        "ssh-rsa" | "sk-ssh-ed25519@openssh.com" => Some(2),
+        "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521" => Some(2),
+        "sk-ecdsa-sha2-nistp256@openssh.com" => Some(3),
+        _ => None,
+    }
+}
+
+/// What follows the key in a certificate; until when it is valid.
+fn user_certificate(reader: &mut Reader<'_>) -> Result<u64, &'static str> {
+    const USER: u32 = 1;
+    let mut read = || {
+        let (_serial, kind) = (reader.u64()?, reader.u32()?);
+        let (_key_id, _principals, _valid_after) = (reader.string()?, reader.string()?, reader.u64()?);
+        Some((kind, reader.u64()?))
+    };
+    match read() {
+        None => Err("it is malformed"),
+        Some((USER, valid_before)) => Ok(valid_before),
+        Some(_) => Err("it is a host's certificate"),
+    }
+}

@@ -1,0 +1,330 @@
+//! Logins at a real sshd on loopback, with keys, certificates and agents of the tests' own.
+
+use super::blob::{Public, Reader, put_string};
+use super::*;
+use crate::connect::{connect, resolve};
+use crate::host_key::Wanted;
+use crate::interrupt::{Ending, Stop};
+use crate::ssh_config::AddressFamily;
+use openssl::pkey::{Id, PKey, Private};
+use openssl::sha::sha256;
+use openssl::sign::Signer as OpensslSigner;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// An sshd that takes the keys of `authorized_keys` and certificates of `ca`.
+struct Lab {
+    folder: TempDir,
+    children: Vec<Child>,
+    port: u16,
+    user: String,
+}
+
+impl Lab {
+    fn new() -> Lab {
+        let _ = fs::create_dir_all("/run/sshd");
+        let user = Command::new("id").arg("-un").output().unwrap().stdout;
+        let user = String::from_utf8(user).unwrap().trim().to_string();
+        let mut lab = Lab { folder: tempfile::tempdir().unwrap(), children: Vec::new(), port: 0, user };
+        lab.keygen("host", &["-t", "ed25519"]);
+        lab.keygen("ca", &["-t", "ed25519"]);
+        fs::write(lab.path("authorized_keys"), "").unwrap();
+        // A free port may be taken before sshd has it: try again then.
+        for _ in 0..5 {
+            lab.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let shown = lab.folder.path().display();
+            let config = format!(
+                "Port {}\nListenAddress 127.0.0.1\nHostKey {shown}/host\nAuthorizedKeysFile {shown}/authorized_keys\n\
+                 TrustedUserCAKeys {shown}/ca.pub\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n\
+                 KbdInteractiveAuthentication no\nUsePAM no\nUseDNS no\nStrictModes no\nPidFile none\n",
+                lab.port
+            );
+            fs::write(lab.path("config"), config).unwrap();
+            let mut sshd = Command::new("/usr/sbin/sshd");
+            sshd.args(["-D", "-f"]).arg(lab.path("config")).stderr(Stdio::null());
+            let mut sshd = sshd.spawn().unwrap();
+            while sshd.try_wait().unwrap().is_none() {
+                if TcpStream::connect(("127.0.0.1", lab.port)).is_ok() {
+                    lab.children.push(sshd);
+                    return lab;
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+        panic!("sshd did not start");
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn keygen(&self, name: &str, args: &[&str]) -> PathBuf {
+        let mut keygen = Command::new("ssh-keygen");
+        keygen.args(["-q", "-N", "", "-f"]).arg(self.path(name)).args(args);
+        assert!(keygen.stdin(Stdio::null()).status().unwrap().success());
+        self.path(name)
+    }
+
+    /// Gives a key a certificate of our CA.
+    fn certify(&self, name: &str, args: &[&str]) {
+        let mut keygen = Command::new("ssh-keygen");
+        keygen.args(["-q", "-s"]).arg(self.path("ca")).args(["-I", "id", "-n", &self.user]).args(args);
+        assert!(keygen.arg(self.path(&format!("{name}.pub"))).stderr(Stdio::null()).status().unwrap().success());
+    }
+
+    fn authorize(&self, line: &str) {
+        let mut file = fs::OpenOptions::new().append(true).open(self.path("authorized_keys")).unwrap();
+        writeln!(file, "{line}").unwrap();
+    }
+
+    fn public(&self, name: &str) -> String {
+        fs::read_to_string(self.path(&format!("{name}.pub"))).unwrap()
+    }
+
+    /// A real agent.
+    fn agent(&mut self) -> PathBuf {
+        let socket = self.path("agent");
+        let agent = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn().unwrap();
+        self.children.push(agent);
+        while !socket.exists() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        socket
+    }
+
+    fn add(&self, socket: &Path, name: &str) {
+        let mut add = Command::new("ssh-add");
+        add.arg("-q").arg(self.path(name)).env("SSH_AUTH_SOCK", socket).stderr(Stdio::null());
+        assert!(add.status().unwrap().success());
+    }
+
+    fn named(&self, names: &[&str]) -> Offer {
+        Offer { files: names.iter().map(|name| self.path(name)).collect(), named: Named::Config, ..Offer::default() }
+    }
+
+    /// Logs in; the error's text without our folder.
+    fn log_in(&self, offer: &Offer) -> Result<(), String> {
+        let ending = Ending::new().unwrap();
+        let mut store = KeyStore::new(LONG);
+        store.prepare(std::slice::from_ref(offer), &ending.end).unwrap();
+        let deadline = Instant::now() + LONG;
+        let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &ending.end).unwrap();
+        let wire = Arc::new(connect(&addresses, deadline, &ending.end).unwrap());
+        let mut link = Link::new(wire, ending).unwrap();
+        link.handshake(&Wanted::default(), deadline).unwrap();
+        let result = log_in(&link, &self.user, &store, offer, deadline);
+        assert_eq!(result.is_ok(), link.session().authenticated());
+        let folder = format!("{}/", self.folder.path().display());
+        result.map_err(|refusal| match refusal {
+            Refusal::Refused(error) | Refusal::Late(error) => error.replace(&folder, ""),
+            Refusal::Halt(halt) => format!("{halt:?}"),
+        })
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+const KINDS: [(&str, &[&str]); 9] = [
+    ("ed25519", &["-t", "ed25519"]),
+    ("rsa", &["-t", "rsa", "-b", "2048"]),
+    ("rsa-pem", &["-t", "rsa", "-b", "2048", "-m", "PEM"]),
+    ("rsa-pkcs8", &["-t", "rsa", "-b", "2048", "-m", "PKCS8"]),
+    ("p256", &["-t", "ecdsa", "-b", "256"]),
+    ("p384", &["-t", "ecdsa", "-b", "384"]),
+    ("p256-pem", &["-t", "ecdsa", "-m", "PEM"]),
+    // Every other one has a secret that is a byte short.
+    ("p521", &["-t", "ecdsa", "-b", "521"]),
+    ("p521-too", &["-t", "ecdsa", "-b", "521"]),
+];
+
+#[test]
+fn every_kind_of_key_logs_in_from_its_file_and_through_an_agent() {
+    let mut lab = Lab::new();
+    let socket = lab.agent();
+    for (name, args) in KINDS {
+        lab.keygen(name, args);
+        lab.authorize(&lab.public(name));
+        assert_eq!(lab.log_in(&lab.named(&[name])), Ok(()), "{name}");
+        lab.add(&socket, name);
+        // The public half alone: only the agent can sign.
+        let public = format!("{name}.pub");
+        let offer = Offer { agent: Some(socket.clone()), identities_only: true, ..lab.named(&[&public]) };
+        assert_eq!(lab.log_in(&offer), Ok(()), "{name} of the agent");
+    }
+}
+
+#[test]
+fn certificates_log_in_from_files_and_through_an_agent() {
+    let mut lab = Lab::new();
+    let socket = lab.agent();
+    for kind in ["ed25519", "rsa", "ecdsa"] {
+        lab.keygen(kind, &["-t", kind]);
+        lab.certify(kind, &[]);
+        assert_eq!(lab.log_in(&lab.named(&[kind])), Ok(()), "{kind}");
+    }
+    lab.add(&socket, "rsa");
+    assert_eq!(lab.log_in(&Offer { agent: Some(socket.clone()), ..Offer::default() }), Ok(()));
+    // CertificateFile with a key that only the agent holds.
+    fs::rename(lab.path("rsa-cert.pub"), lab.path("elsewhere")).unwrap();
+    let certificates = vec![lab.path("elsewhere")];
+    assert_eq!(lab.log_in(&Offer { agent: Some(socket), certificates, ..Offer::default() }), Ok(()));
+    lab.keygen("old", &["-t", "ed25519"]);
+    lab.certify("old", &["-V", "20200101:20200102"]);
+    lab.keygen("odd", &["-t", "ed25519"]);
+    lab.certify("odd", &["-h"]);
+    assert_eq!(
+        lab.log_in(&lab.named(&["old", "odd"])).unwrap_err(),
+        format!(
+            "the server refused user {:?}: tried old-cert.pub (it has expired), old, odd, odd-cert.pub not (it is a \
+             host's certificate)",
+            lab.user
+        )
+    );
+}
+
+#[test]
+fn an_agent_signs_with_a_key_of_a_fido_authenticator() {
+    let lab = Lab::new();
+    let secret = PKey::generate_ed25519().unwrap();
+    let mut public = Vec::new();
+    put_string(&mut public, b"sk-ssh-ed25519@openssh.com");
+    put_string(&mut public, &secret.raw_public_key().unwrap());
+    put_string(&mut public, b"ssh:");
+    let line = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, &public);
+    lab.authorize(&format!("sk-ssh-ed25519@openssh.com {line}"));
+    let socket = lab.path("fido");
+    let listener = UnixListener::bind(&socket).unwrap();
+    assert_eq!(secret.id(), Id::ED25519);
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut len = [0; 4];
+            while stream.read_exact(&mut len).is_ok() {
+                let mut request = vec![0; u32::from_be_bytes(len) as usize];
+                stream.read_exact(&mut request).unwrap();
+                let mut answer = Vec::new();
+                put_string(&mut answer, &fido_answer(&secret, &public, &request));
+                stream.write_all(&answer).unwrap();
+            }
+        }
+    });
+    assert_eq!(lab.log_in(&Offer { agent: Some(socket), ..Offer::default() }), Ok(()));
+}
+
+/// As OpenSSH's PROTOCOL.u2f has it.
+fn fido_answer(secret: &PKey<Private>, public: &[u8], request: &[u8]) -> Vec<u8> {
+    if request[0] == 11 {
+        let mut answer = vec![12, 0, 0, 0, 1];
+        put_string(&mut answer, public);
+        put_string(&mut answer, b"");
+        return answer;
+    }
+    let mut reader = Reader(&request[1..]);
+    let (_key, data) = (reader.string().unwrap(), reader.string().unwrap());
+    let touched_once = [1, 0, 0, 0, 1];
+    let signed = [&sha256(b"ssh:")[..], &touched_once, &sha256(data)].concat();
+    let raw = OpensslSigner::new_without_digest(secret).unwrap().sign_oneshot_to_vec(&signed).unwrap();
+    let mut signature = Vec::new();
+    put_string(&mut signature, b"sk-ssh-ed25519@openssh.com");
+    put_string(&mut signature, &raw);
+    signature.extend(touched_once);
+    let mut answer = vec![14];
+    put_string(&mut answer, &signature);
+    answer
+}
+
+#[test]
+fn six_keys_are_offered_and_the_rest_is_counted() {
+    let mut lab = Lab::new();
+    let socket = lab.agent();
+    for number in 0..8 {
+        let name = format!("k{number}");
+        lab.keygen(&name, &["-t", "ed25519"]);
+        lab.add(&socket, &name);
+    }
+    lab.authorize(&lab.public("k7"));
+    let offer = Offer { agent: Some(socket), ..Offer::default() };
+    let error = lab.log_in(&offer).unwrap_err();
+    assert!(error.ends_with("2 more not (servers take some 6 tries: name the right one with -i)"), "{error}");
+    let named = Offer { files: vec![lab.path("k7.pub")], named: Named::Config, ..offer.clone() };
+    assert_eq!(lab.log_in(&named), Ok(()));
+    // With IdentitiesOnly the agent's other keys stay unused.
+    let only = Offer { files: vec![lab.path("k0"), lab.path("none")], identities_only: true, ..named };
+    assert_eq!(
+        lab.log_in(&only).unwrap_err(),
+        format!("the server refused user {:?}: tried k0, none not (No such file or directory (os error 2))", lab.user)
+    );
+}
+
+#[test]
+fn an_agent_that_refuses_leaves_the_next_key_its_turn() {
+    let mut lab = Lab::new();
+    let socket = lab.agent();
+    lab.keygen("first", &["-t", "ed25519"]);
+    lab.keygen("second", &["-t", "ed25519"]);
+    lab.authorize(&lab.public("first"));
+    // Confirmation is asked for, and nobody is there to give it.
+    let mut add = Command::new("ssh-add");
+    add.args(["-q", "-c"]).arg(lab.path("first")).env("SSH_AUTH_SOCK", &socket).stderr(Stdio::null());
+    assert!(add.status().unwrap().success());
+    let offer = Offer { agent: Some(socket), files: vec![lab.path("second")], ..Offer::default() };
+    let fingerprint = Public::parse_file(lab.public("first").as_bytes()).unwrap().fingerprint();
+    assert_eq!(
+        lab.log_in(&offer).unwrap_err(),
+        format!(
+            "the server refused user {:?}: tried second, {fingerprint} of the agent not (the agent refused to sign)",
+            lab.user
+        )
+    );
+    lab.authorize(&lab.public("second"));
+    assert_eq!(lab.log_in(&offer), Ok(()));
+}
+
+#[test]
+fn a_locked_file_is_told_of_and_what_is_no_key_is_an_error() {
+    let lab = Lab::new();
+    lab.keygen("open", &["-t", "ed25519"]);
+    let locked = lab.path("locked");
+    let mut keygen = Command::new("ssh-keygen");
+    keygen.args(["-q", "-t", "ecdsa", "-N", "secret", "-a", "1", "-f"]).arg(&locked);
+    assert!(keygen.status().unwrap().success());
+    let usual = Offer { named: Named::Usual, ..lab.named(&["locked", "open", "none"]) };
+    assert_eq!(
+        lab.log_in(&usual).unwrap_err(),
+        format!(
+            "the server refused user {:?}: tried open, locked not (it is encrypted: load it with ssh-add, or name it \
+             with -i to be asked for its passphrase)",
+            lab.user
+        )
+    );
+    let error = |name: &str| {
+        let offer = Offer { named: Named::Option, ..lab.named(&[name]) };
+        let failure = KeyStore::new(LONG).prepare(&[offer], &Stop::new().unwrap()).unwrap_err();
+        failure.message.replace(&format!("{}/", lab.folder.path().display()), "")
+    };
+    assert_eq!(error("none"), "cannot use the key file none: No such file or directory (os error 2)");
+    assert_eq!(error("config"), "cannot use the key file config: it holds no private key");
+    let cut = fs::read_to_string(lab.path("open")).unwrap();
+    fs::write(lab.path("cut"), &cut[..cut.len() / 2]).unwrap();
+    assert_eq!(error("cut"), "cannot use the key file cut: it is malformed");
+    let none = lab.named(&["none"]);
+    let mut store = KeyStore::new(LONG);
+    store.prepare(std::slice::from_ref(&none), &Stop::new().unwrap()).unwrap();
+    assert!(store.require_any(&[none]).unwrap_err().message.starts_with("there is no key to log in with: "));
+}

@@ -1,0 +1,412 @@
+//! From a host to here, into `DIR/HOST/`. Nothing that the server says is trusted: see `local` and `names`.
+
+use super::local::{self, Folder};
+use super::names::{folder_name, is_plain, join, shown, split, stays_inside, temporary};
+use super::pattern::Step;
+use super::remote::{Cause, FileKind, Remote};
+use super::spec::Spec;
+use super::{Copied, CopyError};
+use crate::ffi::{Attributes, Handle, Open};
+use crate::link::Link;
+use cerveza_manners::{Failure, Result as Checked};
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// libssh2 asks ahead for four times as much.
+const BUFFER: usize = 256 * 1024;
+/// A tree that is deeper has no end.
+const DEEPEST: usize = 64;
+/// The most names that are looked at on one host.
+const MOST_NAMES: usize = 1_000_000;
+
+/// All that is to be pulled.
+#[derive(Debug, Default)]
+pub struct PullPlan {
+    items: Vec<Item>,
+}
+
+/// One `--pull`.
+#[derive(Debug)]
+struct Item {
+    source: Vec<u8>,
+    /// Relative to the folder that one logs in to, or to `/`.
+    absolute: bool,
+    steps: Vec<Step>,
+    folder: PathBuf,
+}
+
+/// One remote path, and the names it gets below `DIR/HOST`.
+struct Place {
+    path: Vec<u8>,
+    names: Vec<Vec<u8>>,
+}
+
+impl PullPlan {
+    pub fn new(specs: &[Spec]) -> Checked<PullPlan> {
+        let item = |spec: &Spec| {
+            let source = spec.source.as_bytes();
+            let source = if source == b"~" { b"." } else { source.strip_prefix(b"~/").unwrap_or(source) };
+            let steps = source.split(|byte| *byte == b'/').filter(|step| !step.is_empty() && *step != b".");
+            let steps: Result<Vec<Step>, String> = steps.map(Step::parse).collect();
+            let steps = steps.map_err(|why| Failure::usage(format!("cannot pull {}: {why}", shown(source))))?;
+            Ok(Item {
+                source: source.to_vec(),
+                absolute: source.starts_with(b"/"),
+                steps,
+                folder: spec.dest.as_ref().map_or_else(|| PathBuf::from("."), PathBuf::from),
+            })
+        };
+        Ok(PullPlan { items: specs.iter().map(item).collect::<Checked<Vec<Item>>>()? })
+    }
+}
+
+/// Pulls all of the plan from one host; `progress` is told of bytes as they are written. Ends at the first thing that
+/// cannot be done.
+pub fn pull(
+    link: &Link,
+    plan: &PullPlan,
+    host: &str,
+    deadline: Option<Instant>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Copied, Box<CopyError>> {
+    let mut copied = Copied::default();
+    let mut partial = None;
+    let done = Remote::open(link, deadline).and_then(|remote| {
+        let (buffer, names_left, taken) = (Vec::new(), MOST_NAMES, HashSet::new());
+        let (copied, partial) = (&mut copied, &mut partial);
+        let mut pull = Pull { remote: &remote, host, copied, partial, progress, buffer, names_left, taken };
+        plan.items.iter().try_for_each(|item| pull.item(item))
+    });
+    match done {
+        Ok(()) => Ok(copied),
+        Err(cause) => Err(Box::new(CopyError { copied, cause, partial })),
+    }
+}
+
+struct Pull<'a> {
+    remote: &'a Remote<'a>,
+    host: &'a str,
+    copied: &'a mut Copied,
+    /// The temporary file under way, while it is one that can be continued.
+    partial: &'a mut Option<String>,
+    progress: &'a mut dyn FnMut(u64),
+    buffer: Vec<u8>,
+    names_left: usize,
+    /// Where something was put in this run: the next is not to replace it.
+    taken: HashSet<PathBuf>,
+}
+
+/// A folder here that is being filled: where it is for messages, and the way to it.
+struct Tree<'a> {
+    base: &'a Folder,
+    shown: PathBuf,
+    /// Below `base`; a folder is entered anew for each use, so that one file descriptor serves any depth.
+    names: Vec<Vec<u8>>,
+    /// How many of the names lead to the tree's top: links may not lead above it.
+    top: usize,
+}
+
+impl Tree<'_> {
+    fn path(&self) -> PathBuf {
+        let mut path = self.shown.clone();
+        self.names.iter().for_each(|name| path.push(std::ffi::OsStr::from_bytes(name)));
+        path
+    }
+
+    fn file(&self, name: &[u8]) -> PathBuf {
+        self.path().join(std::ffi::OsStr::from_bytes(name))
+    }
+
+    fn open(&self) -> Result<Folder, Cause> {
+        self.base.descend(&self.names).map_err(|error| self.cannot_write(&self.path(), error))
+    }
+
+    fn cannot_write(&self, path: &std::path::Path, error: io::Error) -> Cause {
+        Cause::Local(format!("cannot write {}: {error}", path.display()))
+    }
+}
+
+impl Pull<'_> {
+    fn item(&mut self, item: &Item) -> Result<(), Cause> {
+        let places = self.find(item)?;
+        let folder = folder_name(self.host);
+        let shown_at = item.folder.join(&folder);
+        let cannot = |error| Cause::Local(format!("cannot write {}: {error}", shown_at.display()));
+        let base = Folder::open(&item.folder).and_then(|here| here.enter(folder.as_bytes())).map_err(cannot)?;
+        for (place, found) in places {
+            let mut names = place.names;
+            let (shown_path, path) = (shown(&place.path), place.path);
+            let mut tree = Tree { base: &base, shown: shown_at.clone(), top: names.len(), names: Vec::new() };
+            let Some(name) = names.pop() else {
+                return Err(Cause::Refused(format!("{shown_path}: it has no name to be kept by")));
+            };
+            tree.names = names;
+            if !self.taken.insert(tree.file(&name)) {
+                let at = tree.file(&name);
+                return Err(Cause::Refused(format!("{shown_path}: {} is another one's already", at.display())));
+            }
+            match found.kind() {
+                FileKind::File => {
+                    let folder = tree.open()?;
+                    self.file(&tree, &folder, &path, &name)?;
+                }
+                FileKind::Folder => {
+                    tree.names.push(name);
+                    self.folder(&mut tree, &path, &found)?;
+                }
+                _ => self.copied.skip(&path, "neither file nor folder"),
+            }
+        }
+        Ok(())
+    }
+
+    /// The paths that the source means, with what each is. A link that the user named is followed; those below stay links.
+    fn find(&mut self, item: &Item) -> Result<Vec<(Place, Attributes)>, Cause> {
+        let start = if item.absolute { b"/".to_vec() } else { Vec::new() };
+        let mut places = vec![Place { path: start, names: Vec::new() }];
+        let mut is_pattern = false;
+        for step in &item.steps {
+            match step {
+                Step::Name(name) => {
+                    for place in &mut places {
+                        place.path = join(&place.path, name);
+                        // From the first pattern on the path tells apart what was found.
+                        if !is_pattern {
+                            place.names.clear();
+                        }
+                        place.names.push(name.clone());
+                    }
+                }
+                Step::Pattern(pattern) => {
+                    let mut found = Vec::new();
+                    for place in &places {
+                        let names = match self.list(&place.path) {
+                            Ok(names) => names,
+                            // Not a folder, or not for us: a pattern passes over it, unless it stands alone.
+                            Err(cause @ Cause::Answer { .. }) if is_pattern => {
+                                if !cause.is_missing() {
+                                    self.copied.skip(&place.path, cause);
+                                }
+                                continue;
+                            }
+                            Err(cause) => return Err(cause),
+                        };
+                        let mut names: Vec<Vec<u8>> = names.into_iter().map(|(name, _)| name).collect();
+                        names.retain(|name| pattern.finds(name) && is_plain(name));
+                        names.sort_unstable();
+                        found.extend(names.into_iter().map(|name| {
+                            let path = join(&place.path, &name);
+                            let mut kept = if is_pattern { place.names.clone() } else { Vec::new() };
+                            kept.push(name);
+                            Place { path, names: kept }
+                        }));
+                    }
+                    places = found;
+                    is_pattern = true;
+                }
+            }
+        }
+        let mut found = Vec::new();
+        for mut place in places {
+            let path: &[u8] = if place.path.is_empty() { b"." } else { &place.path };
+            match self.remote.stat(path)? {
+                Some(attributes) => {
+                    if place.names.iter().any(|name| !is_plain(name)) || place.names.is_empty() {
+                        let real = self.remote.realpath(path)?;
+                        let name = split(&real).1.to_vec();
+                        place.names = if is_plain(&name) { vec![name] } else { Vec::new() };
+                    }
+                    found.push((place, attributes));
+                }
+                None if is_pattern => {}
+                None => return Err(Cause::Refused(format!("{}: no such file or directory", shown(path)))),
+            }
+        }
+        match found.is_empty() {
+            true => Err(Cause::Refused(format!("{}: nothing there matches", shown(&item.source)))),
+            false => Ok(found),
+        }
+    }
+
+    fn list(&mut self, path: &[u8]) -> Result<Vec<(Vec<u8>, Attributes)>, Cause> {
+        let names = self.remote.list(path, self.names_left)?;
+        self.names_left -= names.len();
+        Ok(names)
+    }
+
+    /// Fills the tree's folder with what is in the remote one.
+    fn folder(&mut self, tree: &mut Tree<'_>, path: &[u8], found: &Attributes) -> Result<(), Cause> {
+        if tree.names.len() > DEEPEST {
+            return Err(Cause::Refused(format!("{}: more than {DEEPEST} folders deep", shown(path))));
+        }
+        let folder = tree.open()?;
+        let mut folders = Vec::new();
+        for (name, mut attributes) in self.list(path)? {
+            if !is_plain(&name) {
+                self.copied.skip(&join(path, &name), "not a name of a file");
+                continue;
+            }
+            let remote = join(path, &name);
+            if attributes.mode.is_none() {
+                attributes = self.remote.lstat(&remote)?.unwrap_or_default();
+            }
+            match attributes.kind() {
+                FileKind::File => self.file(tree, &folder, &remote, &name)?,
+                FileKind::Link => self.link(tree, &folder, &remote, &name)?,
+                FileKind::Folder => folders.push((name, attributes)),
+                FileKind::Other => self.copied.skip(&remote, "neither file, folder nor symbolic link"),
+            }
+        }
+        drop(folder);
+        for (name, attributes) in folders {
+            let remote = join(path, &name);
+            tree.names.push(name);
+            self.folder(tree, &remote, &attributes)?;
+            tree.names.pop();
+        }
+        let folder = tree.open()?;
+        folder.finish(found.permissions(), found.times).map_err(|error| tree.cannot_write(&tree.path(), error))
+    }
+
+    fn link(&mut self, tree: &Tree<'_>, folder: &Folder, path: &[u8], name: &[u8]) -> Result<(), Cause> {
+        let target = self.remote.readlink(path)?;
+        if !stays_inside(&target, tree.names.len() - tree.top) {
+            self.copied.skip(path, format!("the symbolic link leads out of what is pulled: {}", shown(&target)));
+            return Ok(());
+        }
+        let cannot = |error| tree.cannot_write(&tree.file(name), error);
+        let here = folder.stat(name).map_err(cannot)?;
+        if here.is_some_and(|here| local::is_link(&here)) && folder.readlink(name).map_err(cannot)? == target {
+            self.copied.unchanged += 1;
+            return Ok(());
+        }
+        let temporary = temporary(name, 0, "link");
+        let made = folder.symlink(&target, &temporary).and_then(|()| folder.rename(&temporary, name));
+        made.map_err(|error| {
+            let _ = folder.remove(&temporary);
+            cannot(error)
+        })?;
+        self.copied.files += 1;
+        Ok(())
+    }
+
+    fn file(&mut self, tree: &Tree<'_>, folder: &Folder, path: &[u8], name: &[u8]) -> Result<(), Cause> {
+        let cannot = |error| tree.cannot_write(&tree.file(name), error);
+        let remote = self.remote;
+        let handle = remote.open_file(path, Open::Read, path)?;
+        let found = match self.remote.fstat(&handle, path) {
+            Ok(found) => found,
+            Err(cause) => return self.remote.finish(&handle, path, Err(cause)),
+        };
+        let (size, times) = (found.size.unwrap_or_default(), found.times);
+        let here = match folder.stat(name) {
+            Ok(here) => here,
+            Err(error) => return self.remote.finish(&handle, path, Err(cannot(error))),
+        };
+        if let Some(here) = here {
+            let same_time = times.is_some_and(|(_, mtime)| here.st_mtime == i64::from(mtime));
+            let done = if local::is_folder(&here) {
+                Some(Err(cannot(io::Error::other("it is a folder"))))
+            } else if local::is_file(&here) && local::size_of(&here) == size && same_time {
+                self.copied.unchanged += 1;
+                Some(match found.permissions() {
+                    Some(mode) if mode != here.st_mode & 0o777 => folder.set_mode(name, mode).map_err(cannot),
+                    _ => Ok(()),
+                })
+            } else {
+                None
+            };
+            if let Some(done) = done {
+                return self.remote.finish(&handle, path, done);
+            }
+        }
+        let temporary = temporary(name, size, &times.map_or(0, |(_, mtime)| mtime).to_string());
+        let (mut file, at) = match folder.begin(&temporary, size) {
+            Ok(begun) => begun,
+            Err(error) => return self.remote.finish(&handle, path, Err(cannot(error))),
+        };
+        *self.partial = Some(tree.file(&temporary).display().to_string());
+        let filled = self.fill(&handle, path, &mut file, at, &found, &cannot);
+        let filled = self.remote.finish(&handle, path, filled);
+        drop(handle);
+        let placed = filled.and_then(|()| {
+            local::finish(&file, found.permissions(), times)
+                .and_then(|()| folder.rename(&temporary, name))
+                .map_err(cannot)
+        });
+        match placed {
+            Ok(()) => {}
+            // It stays what it is: the beginning of this very file.
+            Err(cause) if cause.is_end() || matches!(cause, Cause::Local(_)) => return Err(cause),
+            Err(cause) => {
+                let _ = folder.remove(&temporary);
+                *self.partial = None;
+                return Err(cause);
+            }
+        }
+        *self.partial = None;
+        self.copied.files += 1;
+        Ok(())
+    }
+
+    /// Reads the rest of the file as long as it was when it was opened.
+    fn fill(
+        &mut self,
+        handle: &Handle<'_>,
+        path: &[u8],
+        file: &mut File,
+        at: u64,
+        found: &Attributes,
+        cannot: &dyn Fn(io::Error) -> Cause,
+    ) -> Result<(), Cause> {
+        let changed = || Cause::Refused(format!("{}: it changed while it was read", shown(path)));
+        file.seek(SeekFrom::Start(at)).map_err(cannot)?;
+        handle.seek(at);
+        self.buffer.resize(BUFFER, 0);
+        let mut left = found.size.unwrap_or_default().saturating_sub(at);
+        while left > 0 {
+            let read = self.remote.read(handle, path, &mut self.buffer)?;
+            let taken = left.min(read as u64) as usize;
+            if taken == 0 {
+                return Err(changed());
+            }
+            file.write_all(&self.buffer[..taken]).map_err(cannot)?;
+            left -= taken as u64;
+            self.copied.bytes += taken as u64;
+            (self.progress)(taken as u64);
+        }
+        let now = self.remote.fstat(handle, path)?;
+        match (found.size, now.size) {
+            // A log that is written on: what there was of it is whole. The time is that of before, so that the next run
+            // takes the rest.
+            (Some(before), Some(now)) if now > before => {
+                let why = format!("it grew while it was read: these are its first {before} bytes");
+                self.copied.skip(path, why);
+                Ok(())
+            }
+            _ if now.size == found.size && now.mtime() == found.mtime() => Ok(()),
+            _ => Err(changed()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn a_source_is_steps_and_a_bad_pattern_a_usage_error() {
+        let plan = |text: &str| PullPlan::new(&[Spec::parse(OsStr::new(text)).unwrap()]);
+        let made = plan("~/a/*.log:out").unwrap();
+        let item = &made.items[0];
+        assert!(!item.absolute && item.steps.len() == 2 && item.folder.as_os_str() == "out");
+        assert!(matches!(&item.steps[..], [Step::Name(name), Step::Pattern(_)] if name == b"a"));
+        assert_eq!(plan("/x").unwrap().items[0].folder.as_os_str(), ".");
+        assert_eq!(plan("/[z-a]").unwrap_err().message, "cannot pull /[z-a]: \"[z-a]\" is no pattern");
+    }
+}

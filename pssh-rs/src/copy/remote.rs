@@ -1,0 +1,271 @@
+//! One SFTP session, each call driven to its answer by our deadlines, and what went wrong told apart.
+
+use super::names::shown;
+use crate::exec::START;
+use crate::ffi::{Attributes, Handle, Open, Sftp};
+use crate::link::{Halt, LOST, Link, is_disconnect, phrase};
+use libssh2_sys as raw;
+use ssh2::{Error, ErrorCode};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// The longest that a server may take for one answer, `-t` or not. libssh2 has the same bound for some of them.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// Why a copy ended before its end.
+#[derive(Debug)]
+pub enum Cause {
+    /// The server's answer about a path.
+    Answer {
+        path: String,
+        code: i32,
+        words: String,
+    },
+    /// What is there, here or on the host, does not go together with what was asked for.
+    Refused(String),
+    /// The server has no SFTP.
+    NoSftp(String),
+    /// Something of this machine: a file that changed, a full disk.
+    Local(String),
+    /// The server did not answer for a minute.
+    Silent,
+    Halt(Halt),
+}
+
+impl Cause {
+    /// Whether the server, asked about the path, said that there is nothing.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Cause::Answer { code: raw::LIBSSH2_FX_NO_SUCH_FILE | raw::LIBSSH2_FX_NO_SUCH_PATH, .. })
+    }
+
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self, Cause::Answer { code: raw::LIBSSH2_FX_OP_UNSUPPORTED, .. })
+    }
+
+    /// Whether the connection is of no more use.
+    pub fn is_end(&self) -> bool {
+        matches!(self, Cause::Silent | Cause::Halt(_))
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Answer { path, code, words } => write!(f, "{path}: {words} (SFTP {code})"),
+            Cause::Refused(why) | Cause::NoSftp(why) | Cause::Local(why) => f.write_str(why),
+            Cause::Silent => write!(f, "no answer from the SFTP server within {}", humantime::format_duration(ANSWER)),
+            Cause::Halt(Halt::Deadline) => f.write_str("the time was over"),
+            Cause::Halt(Halt::Stopped) => f.write_str("interrupted"),
+            Cause::Halt(Halt::Ssh(error)) => f.write_str(&phrase(error)),
+            Cause::Halt(Halt::Io(error)) => write!(f, "{error}"),
+        }
+    }
+}
+
+pub struct Remote<'a> {
+    link: &'a Link,
+    sftp: Sftp,
+    deadline: Option<Instant>,
+}
+
+impl<'a> Remote<'a> {
+    pub fn open(link: &'a Link, deadline: Option<Instant>) -> Result<Remote<'a>, Cause> {
+        let start = Instant::now() + START;
+        let bound = deadline.map_or(start, |deadline| deadline.min(start));
+        let sftp = link.drive(Some(bound), Sftp::open).map_err(|halt| match halt {
+            Halt::Ssh(error) if link.is_closed() => Cause::Halt(Halt::Ssh(error)),
+            Halt::Ssh(error) => Cause::NoSftp(match error.code() {
+                ErrorCode::Session(raw::LIBSSH2_ERROR_CHANNEL_PACKET_EXCEEDED | raw::LIBSSH2_ERROR_SFTP_PROTOCOL) => {
+                    "what the server's SFTP subsystem says is no SFTP (does the shell's startup file print something?)"
+                        .to_string()
+                }
+                _ => format!("the server has no SFTP subsystem: {}", error.message()),
+            }),
+            halt => Cause::Halt(halt),
+        })?;
+        Ok(Remote { link, sftp, deadline })
+    }
+
+    /// For loops that never need to wait.
+    pub fn check(&self) -> Result<(), Cause> {
+        self.link.check(self.deadline).map_err(Cause::Halt)
+    }
+
+    /// Drives one call about a path to its answer.
+    fn ask<T>(&self, path: &[u8], mut call: impl FnMut(&Sftp) -> Result<T, Error>) -> Result<T, Cause> {
+        self.check()?;
+        let silence = Instant::now() + ANSWER;
+        let bound = self.deadline.map_or(silence, |deadline| deadline.min(silence));
+        self.link.drive(Some(bound), |_| call(&self.sftp)).map_err(|halt| match halt {
+            Halt::Deadline if bound == silence => Cause::Silent,
+            Halt::Ssh(error) => match error.code() {
+                ErrorCode::SFTP(code) => {
+                    Cause::Answer { path: shown(path), code, words: words(code).unwrap_or(error.message()).to_string() }
+                }
+                ErrorCode::Session(raw::LIBSSH2_ERROR_TIMEOUT) => Cause::Silent,
+                _ if is_disconnect(&error) || self.link.is_closed() => {
+                    Cause::Halt(Halt::Io(std::io::Error::other(LOST)))
+                }
+                _ => Cause::Halt(Halt::Ssh(error)),
+            },
+            halt => Cause::Halt(halt),
+        })
+    }
+
+    /// What a path leads to, if there is anything.
+    pub fn stat(&self, path: &[u8]) -> Result<Option<Attributes>, Cause> {
+        found(self.ask(path, |sftp| sftp.stat(path)))
+    }
+
+    /// What is at a path itself, if anything.
+    pub fn lstat(&self, path: &[u8]) -> Result<Option<Attributes>, Cause> {
+        found(self.ask(path, |sftp| sftp.lstat(path)))
+    }
+
+    pub fn setstat(&self, path: &[u8], attributes: &Attributes) -> Result<(), Cause> {
+        self.ask(path, |sftp| sftp.setstat(path, attributes))
+    }
+
+    pub fn mkdir(&self, path: &[u8], mode: u32) -> Result<(), Cause> {
+        self.ask(path, |sftp| sftp.mkdir(path, mode))
+    }
+
+    /// Removes a file; that there was none is as good.
+    pub fn unlink(&self, path: &[u8]) -> Result<(), Cause> {
+        found(self.ask(path, |sftp| sftp.unlink(path))).map(|_| ())
+    }
+
+    pub fn symlink(&self, target: &[u8], path: &[u8]) -> Result<(), Cause> {
+        self.ask(path, |sftp| sftp.symlink(target, path))
+    }
+
+    pub fn readlink(&self, path: &[u8]) -> Result<Vec<u8>, Cause> {
+        self.ask(path, |sftp| sftp.readlink(path))
+    }
+
+    pub fn realpath(&self, path: &[u8]) -> Result<Vec<u8>, Cause> {
+        self.ask(path, |sftp| sftp.realpath(path))
+    }
+
+    /// Puts `from` in the place of `to`, in one step; whether it was one step, since not every server has it.
+    pub fn replace(&self, from: &[u8], to: &[u8]) -> Result<bool, Cause> {
+        match self.ask(to, |sftp| sftp.posix_rename(from, to)) {
+            Err(cause) if cause.is_unsupported() => {
+                self.unlink(to)?;
+                self.ask(to, |sftp| sftp.rename(from, to))?;
+                Ok(false)
+            }
+            result => result.map(|()| true),
+        }
+    }
+
+    /// Opens a file, names `as_path` where that fails.
+    pub fn open_file(&self, path: &[u8], open: Open, as_path: &[u8]) -> Result<Handle<'_>, Cause> {
+        // Not by `ask`: the handle borrows from here, not from the call.
+        let sftp = &self.sftp;
+        self.ask(as_path, |_| sftp.open_file(path, open))
+    }
+
+    /// All names in a folder but `.` and `..`, no more than `most`.
+    pub fn list(&self, path: &[u8], most: usize) -> Result<Vec<(Vec<u8>, Attributes)>, Cause> {
+        let sftp = &self.sftp;
+        let here: &[u8] = if path.is_empty() { b"." } else { path };
+        let handle = self.ask(here, |_| sftp.open_dir(here))?;
+        let read = || {
+            let mut names = Vec::new();
+            while let Some((name, attributes)) = self.ask(here, |_| handle.read_dir())? {
+                if name == b"." || name == b".." {
+                    continue;
+                }
+                if names.len() >= most {
+                    return Err(Cause::Refused(format!("{}: too many names", shown(here))));
+                }
+                names.push((name, attributes));
+            }
+            Ok(names)
+        };
+        let names = read();
+        self.finish(&handle, here, names)
+    }
+
+    pub fn read(&self, handle: &Handle<'_>, path: &[u8], buffer: &mut [u8]) -> Result<usize, Cause> {
+        self.ask(path, |_| handle.read(buffer))
+    }
+
+    pub fn write(&self, handle: &Handle<'_>, path: &[u8], bytes: &[u8]) -> Result<usize, Cause> {
+        self.ask(path, |_| handle.write(bytes))
+    }
+
+    pub fn fstat(&self, handle: &Handle<'_>, path: &[u8]) -> Result<Attributes, Cause> {
+        self.ask(path, |_| handle.stat())
+    }
+
+    pub fn fsetstat(&self, handle: &Handle<'_>, path: &[u8], attributes: &Attributes) -> Result<(), Cause> {
+        self.ask(path, |_| handle.setstat(attributes))
+    }
+
+    /// Closes a handle after what was done with it. After the end of the connection it is cut, so that nothing half sent
+    /// is completed by chance, and so that libssh2 lets go of the handle.
+    pub fn finish<T>(&self, handle: &Handle<'_>, path: &[u8], result: Result<T, Cause>) -> Result<T, Cause> {
+        let closed = match &result {
+            Err(cause) if cause.is_end() => Ok(()),
+            _ => self.ask(path, |_| handle.close()),
+        };
+        let result = result.and_then(|value| closed.map(|()| value));
+        if matches!(&result, Err(cause) if cause.is_end()) {
+            self.link.cut();
+            handle.release();
+        }
+        result
+    }
+}
+
+/// Nothing there is an answer, not an error.
+fn found<T>(result: Result<T, Cause>) -> Result<Option<T>, Cause> {
+    match result {
+        Err(cause) if cause.is_missing() => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+/// The answers that people meet, in words of the trade.
+fn words(code: i32) -> Option<&'static str> {
+    Some(match code {
+        raw::LIBSSH2_FX_NO_SUCH_FILE | raw::LIBSSH2_FX_NO_SUCH_PATH => "no such file or directory",
+        raw::LIBSSH2_FX_PERMISSION_DENIED => "permission denied",
+        // All that version 3 has no word for: a full disk, a read-only file system, a name that is too long.
+        raw::LIBSSH2_FX_FAILURE => "the server says only that it failed (a full disk? a name too long?)",
+        raw::LIBSSH2_FX_OP_UNSUPPORTED => "the server cannot do that",
+        raw::LIBSSH2_FX_INVALID_FILENAME => "too long a path",
+        _ => return None,
+    })
+}
+
+/// What kind of file `st_mode` tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    File,
+    Folder,
+    Link,
+    /// A device, a pipe, a socket, or something that the server does not tell.
+    Other,
+}
+
+impl Attributes {
+    pub fn kind(&self) -> FileKind {
+        match self.mode.unwrap_or_default() & 0o170000 {
+            0o100000 => FileKind::File,
+            0o040000 => FileKind::Folder,
+            0o120000 => FileKind::Link,
+            _ => FileKind::Other,
+        }
+    }
+
+    pub fn permissions(&self) -> Option<u32> {
+        self.mode.map(|mode| mode & 0o777)
+    }
+
+    pub fn mtime(&self) -> Option<u32> {
+        self.times.map(|(_, mtime)| mtime)
+    }
+}

@@ -1,0 +1,449 @@
+//! Against a real sshd with its own keys, as whoever runs the tests.
+
+use super::*;
+use crate::auth::{KeyStore, Named, Offer, log_in};
+use crate::connect::{connect, resolve};
+use crate::host_key::Wanted;
+use crate::interrupt::Ending;
+use crate::link::{Halt, Link};
+use crate::ssh_config::AddressFamily;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, FileTimes, Permissions};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tempfile::TempDir;
+
+struct Server {
+    folder: TempDir,
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(subsystem: &str, more: &str) -> Server {
+        let _ = fs::create_dir_all("/run/sshd");
+        let folder = TempDir::with_prefix("cerveza-sftp-").unwrap();
+        let at = folder.path().display();
+        for name in ["host", "id"] {
+            let mut keygen = Command::new("ssh-keygen");
+            keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(folder.path().join(name));
+            assert!(keygen.stdin(Stdio::null()).status().unwrap().success());
+        }
+        fs::copy(folder.path().join("id.pub"), folder.path().join("authorized_keys")).unwrap();
+        for _ in 0..5 {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let config = format!(
+                "Port {port}\nListenAddress 127.0.0.1\nHostKey {at}/host\nAuthorizedKeysFile {at}/authorized_keys\n\
+                 PermitRootLogin prohibit-password\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\n\
+                 UseDNS no\nStrictModes no\nPidFile none\nPrintMotd no\n{subsystem}\n{more}\n"
+            );
+            fs::write(folder.path().join("config"), config).unwrap();
+            let mut sshd = Command::new("/usr/sbin/sshd");
+            sshd.args(["-D", "-f"]).arg(folder.path().join("config")).arg("-E").arg(folder.path().join("log"));
+            let mut child = sshd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            let until = Instant::now() + Duration::from_secs(20);
+            while child.try_wait().unwrap().is_none() && Instant::now() < until {
+                if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                    return Server { folder, child, port };
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        panic!("sshd did not start: {}", fs::read_to_string(folder.path().join("log")).unwrap_or_default());
+    }
+
+    fn sftp() -> Server {
+        Server::start("Subsystem sftp internal-sftp", "")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn link(&self) -> Link {
+        self.link_until(Ending::new().unwrap())
+    }
+
+    fn link_until(&self, ending: Ending) -> Link {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &ending.end).unwrap();
+        let wire = connect(&addresses, deadline, &ending.end).unwrap();
+        let offer = Offer { files: vec![self.path("id")], named: Named::Option, ..Offer::default() };
+        let mut keys = KeyStore::new(Duration::from_secs(60));
+        keys.prepare(std::slice::from_ref(&offer), &ending.end).unwrap();
+        let mut link = Link::new(Arc::new(wire), ending).unwrap();
+        link.handshake(&Wanted::default(), deadline).unwrap();
+        let user = Command::new("id").arg("-un").output().unwrap().stdout;
+        log_in(&link, String::from_utf8(user).unwrap().trim(), &keys, &offer, deadline).unwrap();
+        link
+    }
+
+    fn push(&self, source: &Path, dest: impl AsRef<OsStr>) -> Result<Copied, Box<CopyError>> {
+        let dest = Some(dest.as_ref().to_os_string());
+        let plan = PushPlan::read(&[Spec { source: source.into(), dest }]).unwrap();
+        push(&self.link(), &plan, soon(), &mut |_| {})
+    }
+
+    fn pull(&self, source: impl AsRef<OsStr>, dest: &Path, host: &str) -> Result<Copied, Box<CopyError>> {
+        let spec = Spec { source: source.as_ref().to_os_string(), dest: Some(dest.into()) };
+        pull(&self.link(), &PullPlan::new(&[spec]).unwrap(), host, soon(), &mut |_| {})
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn soon() -> Option<Instant> {
+    Some(Instant::now() + Duration::from_secs(120))
+}
+
+fn date(path: &Path, seconds: u64) {
+    let file = fs::File::open(path).unwrap();
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    file.set_times(FileTimes::new().set_accessed(at).set_modified(at)).unwrap();
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// A tree of everything that may go wrong: 8 files, 2 links, 3 folders.
+fn plant(top: &Path) {
+    fs::create_dir_all(top.join("sub/empty")).unwrap();
+    fs::write(top.join("nothing"), "").unwrap();
+    fs::write(top.join("two words"), "a").unwrap();
+    fs::write(top.join("new\nline"), "b").unwrap();
+    fs::write(top.join(OsStr::from_bytes(b"\xff\xfe")), "c").unwrap();
+    fs::write(top.join("x".repeat(255)), "long").unwrap();
+    fs::write(top.join("sub/secret"), "d").unwrap();
+    fs::write(top.join("sub/set"), "e").unwrap();
+    let big: Vec<u8> = (0..3_000_017u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    fs::write(top.join("big"), big).unwrap();
+    symlink("../big", top.join("sub/up")).unwrap();
+    symlink("no/where", top.join("dangling")).unwrap();
+    mode(&top.join("sub/secret"), 0o600);
+    mode(&top.join("sub/set"), 0o4755);
+    date(&top.join("nothing"), 1);
+    date(&top.join("sub/secret"), 1_000_000_000);
+    mode(&top.join("sub/empty"), 0o500);
+    date(&top.join("sub"), 1_100_000_000);
+}
+
+/// All that is to be kept of a tree, by path.
+fn look(top: &Path) -> Vec<(OsString, u32, i64, Vec<u8>)> {
+    let mut seen = Vec::new();
+    let mut todo = vec![top.to_path_buf()];
+    while let Some(path) = todo.pop() {
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        let (mut mode, mut mtime) = (metadata.mode() & !0o7000, metadata.mtime());
+        let content = match metadata.file_type() {
+            kind if kind.is_dir() => {
+                todo.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+                Vec::new()
+            }
+            kind if kind.is_symlink() => {
+                (mode, mtime) = (0, 0);
+                fs::read_link(&path).unwrap().into_os_string().into_vec()
+            }
+            _ => fs::read(&path).unwrap(),
+        };
+        seen.push((path.strip_prefix(top).unwrap().as_os_str().to_os_string(), mode, mtime, content));
+    }
+    seen.sort();
+    seen
+}
+
+#[test]
+fn a_tree_goes_there_and_back_as_it_was_and_the_second_time_nothing_does() {
+    let server = Server::sftp();
+    let (here, there, back) = (server.path("here"), server.path("there"), server.path("back"));
+    plant(&here);
+    let bytes = 3_000_017 + 3 + 4 + 2;
+    let pushed = server.push(&here, &there).unwrap();
+    assert_eq!(pushed, Copied { files: 10, bytes, ..Copied::default() });
+    assert_eq!(look(&there), look(&here));
+    let pulled = server.pull(&there, &back, "a/..").unwrap();
+    assert_eq!(pulled, Copied { files: 10, bytes, ..Copied::default() });
+    assert_eq!(look(&back.join("a%2F../there")), look(&here));
+    mode(&back.join("a%2F../there/nothing"), 0o640);
+    let again = server.pull(&there, &back, "a/..").unwrap();
+    assert_eq!(again, Copied { unchanged: 10, ..Copied::default() });
+    assert_eq!(look(&back.join("a%2F../there")), look(&here));
+}
+
+#[test]
+fn a_second_push_sends_what_changed_and_a_link_in_the_way_is_replaced() {
+    let server = Server::sftp();
+    let (here, there) = (server.path("here"), server.path("there"));
+    plant(&here);
+    fs::create_dir(&there).unwrap();
+    assert_eq!(server.push(&here, &there).unwrap().files, 10);
+    let into = there.join("here");
+    assert_eq!(server.push(&here, &there).unwrap(), Copied { unchanged: 10, ..Copied::default() });
+    let elsewhere = server.path("elsewhere");
+    fs::write(&elsewhere, "untouched").unwrap();
+    fs::remove_file(into.join("two words")).unwrap();
+    symlink(&elsewhere, into.join("two words")).unwrap();
+    mode(&into.join("nothing"), 0o666);
+    fs::write(here.join("sub/secret"), "changed").unwrap();
+    let pushed = server.push(&here, &there).unwrap();
+    assert_eq!(pushed, Copied { files: 2, bytes: 8, unchanged: 8, ..Copied::default() });
+    assert_eq!(look(&into), look(&here));
+    assert_eq!(fs::read(&elsewhere).unwrap(), b"untouched");
+}
+
+#[test]
+fn what_was_cut_is_continued_and_what_is_of_another_source_is_not() {
+    let server = Server::sftp();
+    let (source, target) = (server.path("source"), server.path("target"));
+    let content: Vec<u8> = (0..2_000_000u32).map(|n| (n % 251) as u8).collect();
+    fs::write(&source, &content).unwrap();
+    // Cut after the first acknowledged bytes, by Ctrl-C.
+    let plan = PushPlan::read(&[Spec { source: source.clone().into(), dest: Some(target.clone().into()) }]).unwrap();
+    let ending = Ending::new().unwrap();
+    let stop = Arc::clone(&ending.end);
+    let link = server.link_until(ending);
+    let mut sent = 0;
+    let error = push(&link, &plan, soon(), &mut |bytes| {
+        sent += bytes;
+        if sent > 1_000_000 {
+            stop.set();
+        }
+    })
+    .unwrap_err();
+    assert!(matches!(error.cause, Cause::Halt(Halt::Stopped)), "{error}");
+    assert_eq!(error.copied.bytes, sent);
+    drop(link);
+    let partial = PathBuf::from(error.partial.unwrap());
+    assert!(!target.exists() && partial.metadata().unwrap().len() >= sent);
+    // The server may still be writing what it had received.
+    std::thread::sleep(Duration::from_millis(300));
+    let there = partial.metadata().unwrap().len();
+    let pushed = push(&server.link(), &plan, soon(), &mut |_| {}).unwrap();
+    assert_eq!(pushed.bytes, 2_000_000 - there.saturating_sub(512 * 1024));
+    assert_eq!(fs::read(&target).unwrap(), content);
+    assert!(!partial.exists());
+
+    // A file that others could have written is not continued.
+    fs::remove_file(&target).unwrap();
+    fs::write(&partial, vec![b'!'; 1_500_000]).unwrap();
+    mode(&partial, 0o644);
+    assert_eq!(push(&server.link(), &plan, soon(), &mut |_| {}).unwrap().bytes, 2_000_000);
+    assert_eq!(fs::read(&target).unwrap(), content);
+
+    // Pulled: the beginning is there.
+    let back = server.path("back");
+    fs::create_dir_all(back.join("h")).unwrap();
+    let mtime = target.metadata().unwrap().mtime().to_string();
+    let partial = back.join("h").join(OsStr::from_bytes(&names::temporary(b"target", 2_000_000, &mtime)));
+    fs::write(&partial, &content[..1_999_990]).unwrap();
+    mode(&partial, 0o600);
+    assert_eq!(server.pull(&target, &back, "h").unwrap(), Copied { files: 1, bytes: 10, ..Copied::default() });
+    assert_eq!(fs::read(back.join("h/target")).unwrap(), content);
+    assert!(!partial.exists());
+}
+
+#[test]
+fn what_cannot_be_is_said_and_leaves_nothing_behind() {
+    let server = Server::sftp();
+    let (source, there) = (server.path("f"), server.path("there"));
+    fs::write(&source, "new").unwrap();
+    fs::create_dir_all(there.join("f")).unwrap();
+    let said = |result: Result<Copied, Box<CopyError>>| result.unwrap_err().to_string();
+    let at = there.display();
+    assert_eq!(said(server.push(&source, &there)), format!("{at}/f: is a folder"));
+    assert_eq!(said(server.push(&source, there.join("no/"))), format!("{at}/no/: no such folder"));
+    assert_eq!(
+        said(server.push(&source, there.join("no/such"))),
+        format!("{at}/no/such: no such file or directory (SFTP 2)")
+    );
+    let folder = server.path("d");
+    fs::create_dir(&folder).unwrap();
+    assert_eq!(said(server.push(&folder, &source)), format!("{}: not a folder", source.display()));
+    assert_eq!(
+        said(server.pull(there.join("none"), &server.path("back"), "h")),
+        format!("{at}/none: no such file or directory")
+    );
+    assert_eq!(
+        said(server.pull(there.join("*.x"), &server.path("back"), "h")),
+        format!("{at}/*.x: nothing there matches")
+    );
+    assert_eq!(fs::read_dir(&there).unwrap().count(), 1);
+}
+
+#[test]
+fn a_pull_finds_by_pattern_and_leaves_out_what_leads_elsewhere() {
+    let server = Server::sftp();
+    let (there, back) = (server.path("there"), server.path("back"));
+    for name in ["a", "b", "c"] {
+        fs::create_dir_all(there.join(name)).unwrap();
+        fs::write(there.join(name).join("x.log"), name).unwrap();
+    }
+    fs::remove_file(there.join("c/x.log")).unwrap();
+    fs::write(there.join("file"), "").unwrap();
+    assert_eq!(server.pull(there.join("*/*.log"), &back, "h").unwrap().files, 2);
+    assert_eq!(fs::read(back.join("h/a/x.log")).unwrap(), b"a");
+    assert_eq!(fs::read(back.join("h/b/x.log")).unwrap(), b"b");
+
+    symlink("/etc/passwd", there.join("a/abs")).unwrap();
+    symlink("../../../up", there.join("a/up")).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, there.join("a/pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let pulled = server.pull(&there, &back, "h").unwrap();
+    let mut skipped = pulled.skipped.clone();
+    skipped.sort();
+    let at = there.display();
+    assert_eq!(
+        skipped,
+        [
+            format!("{at}/a/abs: the symbolic link leads out of what is pulled: /etc/passwd"),
+            format!("{at}/a/pipe: neither file, folder nor symbolic link"),
+            format!("{at}/a/up: the symbolic link leads out of what is pulled: ../../../up"),
+        ]
+    );
+    assert_eq!(fs::read_dir(back.join("h/there/a")).unwrap().count(), 1);
+
+    // What was a folder is a link out of here now, as a hostile server may have it made by an earlier run: not followed.
+    fs::remove_dir_all(back.join("h/there/a")).unwrap();
+    let outside = server.path("outside");
+    fs::create_dir(&outside).unwrap();
+    symlink(&outside, back.join("h/there/a")).unwrap();
+    assert!(matches!(server.pull(&there, &back, "h").unwrap_err().cause, Cause::Local(_)));
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+#[test]
+fn a_source_that_changes_on_the_way_is_an_error_and_no_file() {
+    let server = Server::sftp();
+    let (source, target) = (server.path("source"), server.path("target"));
+    fs::write(&source, vec![1; 4_000_000]).unwrap();
+    let plan = PushPlan::read(&[Spec { source: source.clone().into(), dest: Some(target.clone().into()) }]).unwrap();
+    let change = &mut |_| fs::write(&source, vec![2; 4_000_000]).unwrap();
+    let error = push(&server.link(), &plan, soon(), change).unwrap_err();
+    assert!(matches!(&error.cause, Cause::Local(why) if why.ends_with("it changed while it was read")), "{error}");
+    assert!(error.partial.is_none());
+    let left: Vec<_> = fs::read_dir(server.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.as_bytes().ends_with(b".pssh-rs") || name == "target"), "{left:?}");
+}
+
+#[test]
+fn a_server_that_lets_nobody_write_says_so_of_the_path() {
+    let server = Server::start("Subsystem sftp internal-sftp -R", "");
+    let (source, target) = (server.path("f"), server.path("g"));
+    fs::write(&source, "new").unwrap();
+    let error = server.push(&source, &target).unwrap_err();
+    assert_eq!(error.to_string(), format!("{}: permission denied (SFTP 3)", target.display()));
+    assert_eq!(server.pull(&source, &server.path("back"), "h").unwrap().files, 1);
+}
+
+#[test]
+fn without_posix_rename_a_file_is_replaced_in_two_steps_and_that_is_said() {
+    let server = Server::start("Subsystem sftp internal-sftp -P posix-rename", "");
+    let (source, target) = (server.path("f"), server.path("g"));
+    fs::write(&source, "new").unwrap();
+    fs::write(&target, "old, longer").unwrap();
+    let why = "replaced in two steps: the server has no posix-rename@openssh.com";
+    assert_eq!(server.push(&source, &target).unwrap().skipped, [format!("{}: {why}", target.display())]);
+    assert_eq!(fs::read(&target).unwrap(), b"new");
+}
+
+#[test]
+fn a_server_without_sftp_is_told_apart() {
+    let server = Server::start("", "");
+    let source = server.path("f");
+    fs::write(&source, "").unwrap();
+    let error = server.push(&source, "f").unwrap_err();
+    assert!(
+        matches!(&error.cause, Cause::NoSftp(why) if why.starts_with("the server has no SFTP subsystem")),
+        "{error}"
+    );
+    let server = Server::start("Subsystem sftp /bin/echo this is no SFTP at all", "");
+    let error = server.push(&source, "f").unwrap_err();
+    assert!(matches!(&error.cause, Cause::NoSftp(_)), "{error}");
+}
+
+#[test]
+fn a_server_that_says_nothing_ends_by_the_deadline() {
+    let server = Server::start("Subsystem sftp /bin/sleep 30", "");
+    let source = server.path("f");
+    fs::write(&source, "").unwrap();
+    let plan = PushPlan::read(&[Spec { source: source.into(), dest: None }]).unwrap();
+    let deadline = Some(Instant::now() + Duration::from_millis(300));
+    let error = push(&server.link(), &plan, deadline, &mut |_| {}).unwrap_err();
+    assert!(matches!(error.cause, Cause::Halt(Halt::Deadline)), "{error}");
+}
+
+#[test]
+fn in_a_chroot_paths_are_those_of_the_chroot() {
+    // sshd changes its root only as root.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    // sshd wants all folders down to it to be root's alone, which /tmp is not.
+    let jail = TempDir::new_in("/").unwrap();
+    mode(jail.path(), 0o755);
+    let server = Server::start(
+        "Subsystem sftp internal-sftp",
+        &format!("ChrootDirectory {}\nForceCommand internal-sftp", jail.path().display()),
+    );
+    let source = server.path("f");
+    fs::write(&source, "jailed").unwrap();
+    assert_eq!(server.push(&source, "/g").unwrap().files, 1);
+    assert_eq!(fs::read(jail.path().join("g")).unwrap(), b"jailed");
+    assert_eq!(server.pull("/g", &server.path("back"), "h").unwrap().files, 1);
+    assert_eq!(fs::read(server.path("back/h/g")).unwrap(), b"jailed");
+    assert!(server.push(&source, "/../../etc/no/g").unwrap_err().cause.is_missing());
+}
+
+/// `PSSH_RS_SPEED=FILE cargo test --release -- --ignored --nocapture speed`.
+#[test]
+#[ignore = "measures"]
+#[allow(clippy::print_stdout)]
+fn speed() {
+    let server = Server::sftp();
+    let source = PathBuf::from(std::env::var_os("PSSH_RS_SPEED").unwrap());
+    let target = source.with_extension("pushed");
+    let back = TempDir::new_in(source.parent().unwrap()).unwrap();
+    for _ in 0..2 {
+        let begun = Instant::now();
+        let pushed = server.push(&source, &target).unwrap();
+        println!("push {} bytes in {:?}", pushed.bytes, begun.elapsed());
+        let begun = Instant::now();
+        let pulled = server.pull(&target, back.path(), "h").unwrap();
+        println!("pull {} bytes in {:?}", pulled.bytes, begun.elapsed());
+        let same =
+            Command::new("cmp").arg(&source).arg(back.path().join("h").join(target.file_name().unwrap())).status();
+        assert!(same.unwrap().success());
+        for legacy in ["-s", "-O"] {
+            let (from, to) = (&source, &target);
+            let options =
+                ["-q", legacy, "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"];
+            let mut scp = Command::new("scp");
+            scp.args(options).arg("-i").arg(server.path("id")).arg("-P").arg(server.port.to_string());
+            let there = format!("127.0.0.1:{}", to.display());
+            for ends in
+                [[from.display().to_string(), there.clone()], [there, back.path().join("s").display().to_string()]]
+            {
+                let begun = Instant::now();
+                assert!(Command::new("scp").args(scp.get_args()).args(&ends).status().unwrap().success());
+                println!(
+                    "scp {legacy} {} in {:?}",
+                    if ends[0].starts_with("127") { "pull" } else { "push" },
+                    begun.elapsed()
+                );
+            }
+        }
+        fs::remove_file(&target).unwrap();
+        fs::remove_dir_all(back.path().join("h")).unwrap();
+    }
+}

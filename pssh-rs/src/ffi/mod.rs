@@ -1,0 +1,12 @@
+//! What of libssh2 the `ssh2` crate does not bind. All unsafe code of this crate is in this folder.
+#![allow(unsafe_code)]
+
+mod channel;
+mod receive;
+mod sftp;
+mod userauth;
+
+pub use channel::{ExecChannel, Stream};
+pub use receive::receive_in_turns;
+pub use sftp::{Attributes, Handle, Open, Sftp};
+pub use userauth::{KeyOffer, Step};

@@ -1,0 +1,273 @@
+//! What the known_hosts files say of one host, and of the key that it shows.
+
+use super::certificate::Certificate;
+use super::entry::{Entry, Marker, key_type};
+use super::fingerprint;
+use super::index::Index;
+
+/// A host as known_hosts may name it: its name and its address, either of which is enough.
+#[derive(Clone, Debug)]
+pub struct HostId<'a> {
+    pub names: Vec<&'a str>,
+    pub port: u16,
+}
+
+impl<'a> HostId<'a> {
+    pub fn new(name: &'a str, address: &'a str, port: u16) -> HostId<'a> {
+        let names = if name.eq_ignore_ascii_case(address) { vec![name] } else { vec![name, address] };
+        HostId { names, port }
+    }
+
+    /// By its HostKeyAlias, which stands for name, address and port.
+    pub fn alias(alias: &'a str) -> HostId<'a> {
+        HostId { names: vec![alias], port: 22 }
+    }
+}
+
+/// What known_hosts says of the key that a host showed. A place is `FILE:LINE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Known,
+    Unknown,
+    /// The host is known by another key, which is of this type.
+    Changed {
+        place: String,
+        known_type: String,
+    },
+    Revoked {
+        place: String,
+    },
+}
+
+/// What is written of one host.
+#[derive(Debug, Default)]
+pub struct Found<'a> {
+    names: Vec<Lines<'a>>,
+    revoked: Vec<&'a Entry>,
+    /// Certificate authorities, each with the host's name that it speaks for.
+    authorities: Vec<(&'a str, &'a Entry)>,
+}
+
+/// The lines that count for one of its names.
+#[derive(Debug)]
+struct Lines<'a> {
+    entries: Vec<&'a Entry>,
+    /// Whether a key that is not among them is a changed one.
+    binding: bool,
+}
+
+impl<'a> Found<'a> {
+    /// Asks the files, in their order. It is done once a host: hashed names make it dear.
+    pub fn of<'b>(host: &HostId<'a>, files: impl Iterator<Item = &'a Index> + Clone) -> Found<'a> {
+        let mut found = Found::default();
+        let entries = |name: &str, port| {
+            let name = lookup_name(name, port);
+            files.clone().flat_map(move |file| file.entries_for(&name)).collect::<Vec<_>>()
+        };
+        for name in &host.names {
+            let mut of_port = found.sort_out(name, entries(name, host.port));
+            let of_name = match host.port {
+                22 => Vec::new(),
+                _ => found.sort_out(name, entries(name, 22)),
+            };
+            // A line without a port speaks for the port that has no line of its own, but never against a key there.
+            let binding = !of_port.is_empty();
+            if !binding {
+                of_port = of_name;
+            }
+            found.names.push(Lines { entries: of_port, binding });
+        }
+        found
+    }
+
+    /// Keeps the revoked keys and the authorities, and gives the hosts' own keys.
+    fn sort_out(&mut self, name: &'a str, entries: Vec<&'a Entry>) -> Vec<&'a Entry> {
+        let mut own = Vec::new();
+        for entry in entries {
+            match entry.marker {
+                Marker::None => own.push(entry),
+                Marker::Revoked => self.revoked.push(entry),
+                Marker::CertAuthority => self.authorities.push((name, entry)),
+            }
+        }
+        own
+    }
+
+    /// The place of the line that revokes a key, an authority's too.
+    pub fn revoked(&self, key: &[u8]) -> Option<&'a str> {
+        self.revoked.iter().find(|entry| entry.key == key).map(|entry| entry.place.as_str())
+    }
+
+    /// Judges a key. Known by one name is known; another key under any of them is a changed host; a revoked key is
+    /// refused whatever else is written.
+    pub fn judge(&self, key: &[u8]) -> Verdict {
+        if let Some(place) = self.revoked(key) {
+            return Verdict::Revoked { place: place.to_string() };
+        }
+        let mut known = false;
+        for lines in &self.names {
+            let of_type = || lines.entries.iter().find(|entry| entry.key_type() == key_type(key));
+            if lines.entries.iter().any(|entry| entry.key == key) {
+                known = true;
+            } else if let Some(entry) = of_type().or(lines.entries.first()).filter(|_| lines.binding) {
+                return Verdict::Changed { place: entry.place.clone(), known_type: entry.key_type().to_string() };
+            }
+        }
+        match known {
+            true => Verdict::Known,
+            false => Verdict::Unknown,
+        }
+    }
+
+    /// Whether a certificate makes its key known, else why not. Whether its keys are revoked is asked before.
+    pub fn certify(&self, certificate: &Certificate, now: u64) -> Result<(), String> {
+        let trusting = self.authorities.iter().filter(|(_, entry)| entry.key == certificate.authority);
+        let mut names: Vec<&str> = trusting.map(|(name, _)| *name).collect();
+        names.dedup();
+        match names.is_empty() {
+            true => Err(format!(
+                "it is signed by the CA {}, which no @cert-authority line trusts for this host",
+                fingerprint(&certificate.authority)
+            )),
+            false => certificate.check(&names, now),
+        }
+    }
+
+    /// Whether the host may prove itself by a certificate.
+    pub fn has_authorities(&self) -> bool {
+        !self.authorities.is_empty()
+    }
+
+    /// The types of the keys that the host is known by (`ssh-ed25519`), as far as its names agree: it must be asked for
+    /// one of these first, else a key of another type looks like a changed host.
+    pub fn key_types(&self) -> Vec<&'a str> {
+        let (binding, other): (Vec<_>, Vec<_>) = self.names.iter().partition(|lines| lines.binding);
+        let mut types: Vec<&str> = Vec::new();
+        for lines in binding.into_iter().chain(other) {
+            let mut of_name: Vec<&str> = lines.entries.iter().map(|entry| entry.key_type()).collect();
+            of_name.dedup();
+            let agreed: Vec<&str> = types.iter().copied().filter(|name| of_name.contains(name)).collect();
+            match (types.is_empty(), agreed.is_empty()) {
+                (true, _) => types = of_name,
+                (false, false) => types = agreed,
+                (false, true) => {}
+            }
+        }
+        types
+    }
+}
+
+/// A name as known_hosts spells it.
+pub fn lookup_name(name: &str, port: u16) -> String {
+    let name = name.to_lowercase();
+    match port {
+        22 => name,
+        _ => format!("[{name}]:{port}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::prelude::{BASE64_STANDARD, Engine};
+
+    const A: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
+    const B: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+    const RSA: &str = "AAAAB3NzaC1yc2EAAAADAQABAAAAAgEB";
+
+    fn index(lines: &str) -> Index {
+        let lines = lines.replace("KEY-A", &format!("ssh-ed25519 {A}")).replace("KEY-B", &format!("ssh-ed25519 {B}"));
+        let lines = lines.replace("KEY-RSA", &format!("ssh-rsa {RSA}"));
+        let mut index = Index::default();
+        index.take(&lines, at, |warning| panic!("{warning}")).unwrap();
+        index
+    }
+
+    fn judge(lines: &str, names: &[&str], port: u16, key: &str) -> Verdict {
+        Found::of(&HostId { names: names.to_vec(), port }, [&index(lines)].into_iter()).judge(&decode(key))
+    }
+
+    fn decode(key: &str) -> Vec<u8> {
+        BASE64_STANDARD.decode(key).unwrap()
+    }
+
+    fn at(line: usize) -> String {
+        format!("f:{line}")
+    }
+
+    fn changed(line: usize) -> Verdict {
+        Verdict::Changed { place: at(line), known_type: "ssh-ed25519".to_string() }
+    }
+
+    #[test]
+    fn a_name_or_its_address_is_enough_and_a_mismatch_on_either_is_not() {
+        assert_eq!(judge("web1 KEY-A\n", &["web1", "10.0.0.1"], 22, A), Verdict::Known);
+        assert_eq!(judge("10.0.0.1 KEY-A\n", &["web1", "10.0.0.1"], 22, A), Verdict::Known);
+        assert_eq!(judge("\nweb1 KEY-A\n10.0.0.1 KEY-B\n", &["web1", "10.0.0.1"], 22, A), changed(3));
+        assert_eq!(judge("web2 KEY-A\n", &["web1", "10.0.0.1"], 22, A), Verdict::Unknown);
+        assert_eq!(judge("web1 KEY-B\nweb1 KEY-A\n", &["web1"], 22, A), Verdict::Known);
+        // The line of the key's own type is the one to look at.
+        assert_eq!(judge("web1 KEY-RSA\nweb1 KEY-B\n", &["web1"], 22, A), changed(2));
+    }
+
+    #[test]
+    fn a_port_has_its_own_lines_and_falls_back_to_those_without_one() {
+        assert_eq!(judge("[web1]:2222 KEY-A\n", &["web1"], 2222, A), Verdict::Known);
+        assert_eq!(judge("[web1]:2222 KEY-A\n", &["web1"], 22, A), Verdict::Unknown);
+        assert_eq!(judge("web1 KEY-A\n", &["web1"], 2222, A), Verdict::Known);
+        assert_eq!(judge("web1 KEY-B\n", &["web1"], 2222, A), Verdict::Unknown);
+        assert_eq!(judge("web1 KEY-A\n[web1]:2222 KEY-B\n", &["web1"], 2222, A), changed(2));
+    }
+
+    #[test]
+    fn the_types_asked_for_are_those_of_the_lines_that_count() {
+        let types = |lines: &str, port| {
+            let host = HostId::new("web1", "10.0.0.1", port);
+            Found::of(&host, [&index(lines)].into_iter()).key_types().join(" ")
+        };
+        assert_eq!(types("web1 KEY-A\nweb1 KEY-RSA\n", 22), "ssh-ed25519 ssh-rsa");
+        // The line without a port does not count beside one with it.
+        assert_eq!(types("web1 KEY-A\n[web1]:2222 KEY-RSA\n", 2222), "ssh-rsa");
+        assert_eq!(types("web1 KEY-A\n", 2222), "ssh-ed25519");
+        // A type that only one of the names knows would look changed under the other.
+        assert_eq!(types("[web1]:2222 KEY-RSA\n[10.0.0.1]:2222 KEY-A\n[10.0.0.1]:2222 KEY-RSA\n", 2222), "ssh-rsa");
+        assert_eq!(types("web1 KEY-A\n[10.0.0.1]:2222 KEY-RSA\n", 2222), "ssh-rsa");
+        assert_eq!(types("web1 KEY-A\n10.0.0.1 KEY-RSA\n", 22), "ssh-ed25519");
+        assert_eq!(types("@revoked web1 KEY-A\n", 22), "");
+    }
+
+    #[test]
+    fn wildcards_negation_and_case() {
+        let lines = "*.example.com,!bad.example.com,10.0.0.? KEY-A\n";
+        assert_eq!(judge(lines, &["Web1.Example.COM"], 22, A), Verdict::Known);
+        assert_eq!(judge(lines, &["bad.example.com"], 22, A), Verdict::Unknown);
+        assert_eq!(judge(lines, &["10.0.0.7"], 22, A), Verdict::Known);
+        assert_eq!(judge(lines, &["10.0.0.70"], 22, A), Verdict::Unknown);
+        assert_eq!(judge("[*]:2222 KEY-A\n", &["any"], 2222, A), Verdict::Known);
+    }
+
+    #[test]
+    fn a_hashed_name_is_found() {
+        // As ssh-keygen -H wrote it for web1.
+        let line = format!("|1|m96vjFJAxbEhxrIZ7rdq99MqxDo=|3f4pYt18WTtcjbQyec/gL32V/BY= ssh-ed25519 {A}\n");
+        assert_eq!(judge(&line, &["web1"], 22, A), Verdict::Known);
+        assert_eq!(judge(&line, &["web2"], 22, A), Verdict::Unknown);
+    }
+
+    #[test]
+    fn revoked_beats_known_and_an_authority_is_no_key_of_a_host() {
+        assert_eq!(judge("web1 KEY-A\n@revoked * KEY-A\n", &["web1"], 22, A), Verdict::Revoked { place: at(2) });
+        assert_eq!(judge("[web1]:9 KEY-A\n@revoked * KEY-A\n", &["web1"], 9, A), Verdict::Revoked { place: at(2) });
+        assert_eq!(judge("web1 KEY-A\n@revoked * KEY-B\n", &["web1"], 22, A), Verdict::Known);
+        assert_eq!(judge("@cert-authority * KEY-B\n", &["web1"], 22, A), Verdict::Unknown);
+    }
+
+    #[test]
+    fn files_keep_their_order_and_an_alias_has_no_port() {
+        let (one, two) = (index("web1 KEY-RSA\n"), index("web1 KEY-B\n"));
+        let found = Found::of(&HostId::alias("web1"), [&one, &two].into_iter());
+        assert_eq!(found.key_types(), ["ssh-rsa", "ssh-ed25519"]);
+        assert_eq!(found.judge(&decode(B)), Verdict::Known);
+        assert_eq!(HostId::new("web1", "WEB1", 22).names, ["web1"]);
+    }
+}

@@ -1,0 +1,269 @@
+//! A client of OpenSSH's multiplexing protocol, version 4 (PROTOCOL.mux and mux.c in its source): asks an ssh that runs
+//! as a master for one more channel on its connection, and hands it the sockets that the channel is to use.
+//!
+//! The master answers a request when the server has answered it, and reads nothing more of us until then (`mux_pause`).
+//! Each client is a connection of its own, so a request that hangs holds up no other. The channel lives as long as the
+//! client does.
+
+use crate::interrupt::Stop;
+use crate::link::{Halt, wait_for};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
+    SocketType, connect, recv, sendmsg, socket_with,
+};
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const VERSION: u32 = 4;
+const HELLO: u32 = 0x0000_0001;
+const NEW_SESSION: u32 = 0x1000_0002;
+const ALIVE_CHECK: u32 = 0x1000_0004;
+const TERMINATE: u32 = 0x1000_0005;
+const NEW_STDIO_FWD: u32 = 0x1000_0008;
+const DENIED: u32 = 0x8000_0002;
+const FAILURE: u32 = 0x8000_0003;
+const ALIVE: u32 = 0x8000_0005;
+const SESSION_OPENED: u32 = 0x8000_0006;
+
+/// Every client makes one request.
+const REQUEST: u32 = 1;
+/// Longer answers are none of ours.
+const LONGEST: usize = 64 * 1024;
+/// The master's queue of 64 connections is full: it is asked again after this.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// Why the master opened no channel.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It is not there, or went away.
+    Gone,
+    /// It, or the server behind it, said no.
+    Refused(String),
+    Halt(Halt),
+}
+
+impl From<Halt> for Refusal {
+    fn from(halt: Halt) -> Refusal {
+        match halt {
+            Halt::Io(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::NotFound
+                | io::ErrorKind::UnexpectedEof => Refusal::Gone,
+                _ => Refusal::Halt(Halt::Io(error)),
+            },
+            halt => Refusal::Halt(halt),
+        }
+    }
+}
+
+/// A client of a master.
+#[derive(Debug)]
+pub struct Client {
+    socket: OwnedFd,
+}
+
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Client {
+    /// Connects to the master behind a control socket and exchanges versions.
+    pub fn connect(path: &Path, deadline: Instant, stop: &Stop) -> Result<Client, Refusal> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(io_halt)?;
+        let address = SocketAddrUnix::new(path).map_err(io_halt)?;
+        loop {
+            match connect(&socket, &address) {
+                Ok(()) => break,
+                Err(Errno::AGAIN | Errno::INTR) => pause(deadline, stop)?,
+                Err(error) => return Err(io_halt(error).into()),
+            }
+        }
+        let client = Client { socket };
+        client.send(&Message::new(HELLO).u32(VERSION), deadline, stop)?;
+        let hello = client.receive(deadline, stop)?;
+        match (word(&hello, 0), word(&hello, 1)) {
+            (Some(HELLO), Some(VERSION)) => Ok(client),
+            _ => Err(Refusal::Refused("ssh speaks another multiplexing protocol".to_string())),
+        }
+    }
+
+    /// A channel to `host` and `port` as seen from the server, with `end` as its both ends.
+    pub fn forward(
+        &self,
+        host: &str,
+        port: u16,
+        end: BorrowedFd<'_>,
+        deadline: Instant,
+        stop: &Stop,
+    ) -> Result<(), Refusal> {
+        let message = Message::new(NEW_STDIO_FWD).u32(REQUEST).string(b"").string(host.as_bytes()).u32(port.into());
+        self.open(&message, &[end, end], deadline, stop)
+    }
+
+    /// Runs a command with these as its stdin, stdout and stderr.
+    pub fn session(
+        &self,
+        command: &str,
+        ends: [BorrowedFd<'_>; 3],
+        deadline: Instant,
+        stop: &Stop,
+    ) -> Result<(), Refusal> {
+        const NO_ESCAPE: u32 = u32::MAX;
+        let message = Message::new(NEW_SESSION).u32(REQUEST).string(b"");
+        // No terminal, X11, agent or subsystem.
+        let message = message.u32(0).u32(0).u32(0).u32(0).u32(NO_ESCAPE).string(b"").string(command.as_bytes());
+        self.open(&message, &ends, deadline, stop)
+    }
+
+    fn open(&self, message: &Message, ends: &[BorrowedFd<'_>], deadline: Instant, stop: &Stop) -> Result<(), Refusal> {
+        self.send(message, deadline, stop)?;
+        // The master does nothing else until it has them all.
+        for end in ends {
+            self.pass(*end, deadline, stop)?;
+        }
+        let answer = self.receive(deadline, stop)?;
+        match word(&answer, 0) {
+            Some(SESSION_OPENED) => Ok(()),
+            Some(DENIED | FAILURE) => Err(Refusal::Refused(reason(&answer))),
+            _ => Err(Refusal::Refused("ssh gave an answer that is none".to_string())),
+        }
+    }
+
+    /// The master's process id.
+    pub fn pid(&self, deadline: Instant, stop: &Stop) -> Result<u32, Refusal> {
+        self.send(&Message::new(ALIVE_CHECK).u32(REQUEST), deadline, stop)?;
+        let answer = self.receive(deadline, stop)?;
+        match (word(&answer, 0), word(&answer, 2)) {
+            (Some(ALIVE), Some(pid)) => Ok(pid),
+            _ => Err(Refusal::Refused(reason(&answer))),
+        }
+    }
+
+    /// Ends the master. It exits before it answers.
+    pub fn terminate(&self, deadline: Instant, stop: &Stop) -> Result<(), Refusal> {
+        self.send(&Message::new(TERMINATE).u32(REQUEST), deadline, stop)?;
+        while self.receive(deadline, stop).is_ok() {}
+        Ok(())
+    }
+
+    fn send(&self, message: &Message, deadline: Instant, stop: &Stop) -> Result<(), Halt> {
+        let mut packet = (message.0.len() as u32).to_be_bytes().to_vec();
+        packet.extend_from_slice(&message.0);
+        let mut rest = packet.as_slice();
+        while !rest.is_empty() {
+            let sent = self.send_some(rest, &mut SendAncillaryBuffer::default(), deadline, stop)?;
+            rest = &rest[sent..];
+        }
+        Ok(())
+    }
+
+    /// As `mm_send_fd` does: one descriptor with one byte of 0.
+    fn pass(&self, end: BorrowedFd<'_>, deadline: Instant, stop: &Stop) -> Result<(), Halt> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let ends = [end];
+        control.push(SendAncillaryMessage::ScmRights(&ends));
+        self.send_some(&[0], &mut control, deadline, stop).map(|_| ())
+    }
+
+    fn send_some(
+        &self,
+        bytes: &[u8],
+        control: &mut SendAncillaryBuffer<'_, '_, '_>,
+        deadline: Instant,
+        stop: &Stop,
+    ) -> Result<usize, Halt> {
+        loop {
+            match sendmsg(&self.socket, &[IoSlice::new(bytes)], control, SendFlags::NOSIGNAL) {
+                Ok(sent) => return Ok(sent),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => wait_for(self.as_fd(), PollFlags::OUT, Some(deadline), stop)?,
+                Err(error) => return Err(io_halt(error)),
+            }
+        }
+    }
+
+    fn receive(&self, deadline: Instant, stop: &Stop) -> Result<Vec<u8>, Halt> {
+        let mut len = [0; 4];
+        self.fill(&mut len, deadline, stop)?;
+        let len = u32::from_be_bytes(len) as usize;
+        if len > LONGEST {
+            return Err(Halt::Io(io::Error::other("ssh gave an answer that is too long")));
+        }
+        let mut body = vec![0; len];
+        self.fill(&mut body, deadline, stop)?;
+        Ok(body)
+    }
+
+    fn fill(&self, mut room: &mut [u8], deadline: Instant, stop: &Stop) -> Result<(), Halt> {
+        while !room.is_empty() {
+            match recv(&self.socket, &mut *room, RecvFlags::empty()) {
+                Ok((_, 0)) => return Err(Halt::Io(io::ErrorKind::UnexpectedEof.into())),
+                Ok((_, len)) => room = &mut room[len..],
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => wait_for(self.as_fd(), PollFlags::IN, Some(deadline), stop)?,
+                Err(error) => return Err(io_halt(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn io_halt(error: Errno) -> Halt {
+    Halt::Io(error.into())
+}
+
+/// Waits a little, unless the deadline or a stop comes first.
+fn pause(deadline: Instant, stop: &Stop) -> Result<(), Halt> {
+    if stop.is_set() {
+        return Err(Halt::Stopped);
+    }
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(Halt::Deadline);
+    }
+    std::thread::sleep(left.min(AGAIN));
+    Ok(())
+}
+
+/// A message in SSH's wire format (RFC 4251 section 5).
+struct Message(Vec<u8>);
+
+impl Message {
+    fn new(kind: u32) -> Message {
+        Message(kind.to_be_bytes().to_vec())
+    }
+
+    fn u32(mut self, value: u32) -> Message {
+        self.0.extend_from_slice(&value.to_be_bytes());
+        self
+    }
+
+    fn string(self, bytes: &[u8]) -> Message {
+        let mut message = self.u32(bytes.len() as u32);
+        message.0.extend_from_slice(bytes);
+        message
+    }
+}
+
+/// The `at`th word of a message.
+fn word(message: &[u8], at: usize) -> Option<u32> {
+    let bytes = message.get(at * 4..at * 4 + 4)?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+}
+
+/// Why a request was refused: the string after the kind and the request's number.
+fn reason(answer: &[u8]) -> String {
+    let text = word(answer, 2).and_then(|len| answer.get(12..12 + len as usize)).unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
+}

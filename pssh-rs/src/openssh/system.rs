@@ -1,0 +1,202 @@
+//! The system's `ssh` and the options of ours that it is given.
+
+use crate::args::HostKeyPolicy;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+#[derive(Clone, Debug)]
+pub struct SystemSsh {
+    pub program: PathBuf,
+    /// `-F`
+    pub config: Option<PathBuf>,
+    /// `KEY=VALUE`, of `--ssh-option`
+    pub options: Vec<String>,
+    pub identities: Vec<PathBuf>,
+    /// Instead of ssh's own, if any.
+    pub known_hosts: Vec<PathBuf>,
+    /// Nothing: what ssh's own configuration says.
+    pub host_key: Option<HostKeyPolicy>,
+}
+
+impl SystemSsh {
+    /// What every call of it gets. `first` are options that must hold: ssh takes the first value that it meets, from
+    /// the command line before its files.
+    pub fn args(&self, first: &[&str]) -> Vec<OsString> {
+        let mut args: Vec<OsString> = Vec::new();
+        let mut option = |value: OsString| args.extend([OsString::from("-o"), value]);
+        for value in first.iter().copied().chain(self.options.iter().map(String::as_str)) {
+            option(value.into());
+        }
+        if let Some(policy) = self.host_key {
+            let checking = match policy {
+                HostKeyPolicy::Strict => "StrictHostKeyChecking=yes",
+                HostKeyPolicy::AcceptNew => "StrictHostKeyChecking=accept-new",
+                HostKeyPolicy::Off => "StrictHostKeyChecking=no",
+            };
+            option(checking.into());
+        }
+        // A key that changed would stop `no` too, and nothing is to be kept.
+        if self.host_key == Some(HostKeyPolicy::Off) {
+            option("UserKnownHostsFile=/dev/null".into());
+            option("GlobalKnownHostsFile=/dev/null".into());
+        } else if !self.known_hosts.is_empty() {
+            let mut value = OsString::from("UserKnownHostsFile=");
+            for (at, file) in self.known_hosts.iter().enumerate() {
+                value.push(if at == 0 { "\"" } else { " \"" });
+                value.push(percent(file.as_os_str()));
+                value.push("\"");
+            }
+            option(value);
+            option("GlobalKnownHostsFile=/dev/null".into());
+        }
+        if let Some(config) = &self.config {
+            args.extend([OsString::from("-F"), config.into()]);
+        }
+        for identity in &self.identities {
+            args.extend([OsString::from("-i"), percent(identity.as_os_str())]);
+        }
+        args
+    }
+}
+
+/// ssh expands `%` in names of files.
+fn percent(text: &OsStr) -> OsString {
+    let mut bytes = Vec::with_capacity(text.len());
+    for &byte in text.as_bytes() {
+        bytes.push(byte);
+        if byte == b'%' {
+            bytes.push(byte);
+        }
+    }
+    OsString::from_vec(bytes)
+}
+
+/// A hop of a jump: `[user@]host[:port]` or `ssh://[user@]host[:port]`, as ssh reads them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hop {
+    pub user: Option<String>,
+    pub host: String,
+    pub port: Option<u16>,
+}
+
+impl Hop {
+    pub fn parse(text: &str) -> Result<Hop, String> {
+        let bad = || format!("{text:?} is not [user@]host[:port]");
+        let rest = text.trim();
+        let rest = rest.strip_prefix("ssh://").map_or(rest, |rest| rest.strip_suffix('/').unwrap_or(rest));
+        let (user, place) = match rest.rsplit_once('@') {
+            Some((user, place)) => (Some(user.to_string()), place),
+            None => (None, rest),
+        };
+        let (host, port) = match place.strip_prefix('[').and_then(|place| place.split_once(']')) {
+            Some((host, "")) => (host, None),
+            Some((host, port)) => (host, Some(port.strip_prefix(':').ok_or_else(bad)?)),
+            // More than one colon is an IPv6 address without a port.
+            None => match place.split_once(':') {
+                Some((host, port)) if !port.contains(':') => (host, Some(port)),
+                _ => (place, None),
+            },
+        };
+        let port = port.map(|port| port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(bad)).transpose()?;
+        let odd = |text: &str| {
+            text.is_empty() || text.starts_with('-') || text.contains(|c: char| c.is_control() || c.is_whitespace())
+        };
+        if odd(host) || user.as_deref().is_some_and(odd) {
+            return Err(bad());
+        }
+        Ok(Hop { user, host: host.to_string(), port })
+    }
+
+    /// The hops of a ProxyJump, nearest first.
+    pub fn list(spec: &str) -> Result<Vec<Hop>, String> {
+        spec.split(',').map(Hop::parse).collect()
+    }
+
+    pub fn args(&self) -> Vec<OsString> {
+        let mut args = Vec::new();
+        if let Some(user) = &self.user {
+            args.extend(["-l".into(), user.into()]);
+        }
+        if let Some(port) = self.port {
+            args.extend(["-p".into(), port.to_string().into()]);
+        }
+        args.extend(["--".into(), OsString::from(&self.host)]);
+        args
+    }
+}
+
+/// The ProxyCommand that goes through all these hops: ssh's own `-J` would not hand our options on to them.
+pub fn proxy_command(ssh: &SystemSsh, first: &[&str], hops: &[Hop]) -> Option<OsString> {
+    let (last, earlier) = hops.split_last()?;
+    let mut command = percent(&quoted(ssh.program.as_os_str()));
+    let mut args = ssh.args(first);
+    if let Some(through) = proxy_command(ssh, first, earlier) {
+        let mut option = OsString::from("ProxyCommand=");
+        option.push(through);
+        args.splice(0..0, ["-o".into(), option]);
+    }
+    args.extend(last.args());
+    command.push(" -W ");
+    // The one place where ssh is to put something in.
+    command.push("'[%h]:%p'");
+    for arg in args {
+        command.push(" ");
+        command.push(percent(&quoted(&arg)));
+    }
+    Some(command)
+}
+
+/// A word for the user's shell.
+fn quoted(word: &OsStr) -> OsString {
+    let mut bytes = vec![b'\''];
+    for &byte in word.as_bytes() {
+        match byte {
+            b'\'' => bytes.extend_from_slice(b"'\"'\"'"),
+            byte => bytes.push(byte),
+        }
+    }
+    bytes.push(b'\'');
+    OsString::from_vec(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub fn ssh() -> SystemSsh {
+        SystemSsh {
+            program: "ssh".into(),
+            config: Some("/c f".into()),
+            options: vec!["Port=2".into()],
+            identities: vec!["/i%d".into()],
+            known_hosts: vec!["/k 1".into(), "/k2".into()],
+            host_key: Some(HostKeyPolicy::Strict),
+        }
+    }
+
+    #[test]
+    fn options_that_must_hold_come_first_and_files_are_meant_literally() {
+        let args: Vec<String> =
+            ssh().args(&["BatchMode=yes"]).into_iter().map(|arg| arg.into_string().unwrap()).collect();
+        assert_eq!(
+            args.join("|"),
+            "-o|BatchMode=yes|-o|Port=2|-o|StrictHostKeyChecking=yes|-o|UserKnownHostsFile=\"/k 1\" \"/k2\"|-o|\
+             GlobalKnownHostsFile=/dev/null|-F|/c f|-i|/i%%d"
+        );
+    }
+
+    #[test]
+    fn a_hop_is_read_as_ssh_reads_it_and_is_never_an_option() {
+        let hop = |user: Option<&str>, host: &str, port| {
+            Ok(Hop { user: user.map(str::to_string), host: host.to_string(), port })
+        };
+        assert_eq!(Hop::parse("a"), hop(None, "a", None));
+        assert_eq!(Hop::parse("u@d@a:22"), hop(Some("u@d"), "a", Some(22)));
+        assert_eq!(Hop::parse("ssh://u@[::1]:22/"), hop(Some("u"), "::1", Some(22)));
+        assert_eq!(Hop::parse("fe80::1"), hop(None, "fe80::1", None));
+        for bad in ["", "@a", "-oProxyCommand=x", "u@", "a:0", "a:x", "[a]x", "a b", "-u@a"] {
+            assert!(Hop::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

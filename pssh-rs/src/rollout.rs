@@ -1,0 +1,239 @@
+//! A rollout: which hosts go together, and when a run has failed too often to go on. Pure.
+
+use std::ops::Range;
+use std::str::FromStr;
+
+/// So many hosts, or so large a part of all.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Share {
+    Hosts(usize),
+    Percent(f64),
+}
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Share, String> {
+        let text = text.trim();
+        let bad = || format!("{text:?} is neither a number of hosts, as in 3, nor a part of them, as in 10%");
+        match text.strip_suffix('%') {
+            Some(number) => match number.trim().parse::<f64>() {
+                Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Share::Percent(percent)),
+                _ => Err(bad()),
+            },
+            None => text.parse().map(Share::Hosts).map_err(|_| bad()),
+        }
+    }
+}
+
+/// The size of a batch: a share of one host at least.
+pub fn batch_size(text: &str) -> Result<Share, String> {
+    match text.parse()? {
+        Share::Hosts(0) | Share::Percent(0.0) => Err("a batch has one host at least".to_string()),
+        share => Ok(share),
+    }
+}
+
+impl Share {
+    /// As a number of hosts. A part is rounded down: `--max-fail 10%` of 15 hosts is one.
+    fn of(self, hosts: usize) -> usize {
+        match self {
+            Share::Hosts(number) => number,
+            // As many as hosts at most, which are far fewer than f64 is exact for.
+            Share::Percent(percent) => (hosts as f64 * percent / 100.0).floor() as usize,
+        }
+    }
+}
+
+/// What the command line says of a rollout.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// The sizes of the batches; the last one is that of all that follow. Empty: all hosts at once.
+    pub batches: Vec<Share>,
+    /// More failed hosts than this end it.
+    pub max_fail: Option<Share>,
+    /// More hosts that were not reached than this end it.
+    pub max_unreachable: Option<Share>,
+}
+
+/// What a host that is done counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    Good,
+    /// The command ran and failed, or may have.
+    Failed,
+    /// It was not started.
+    Unreached,
+}
+
+/// Where a rollout stands.
+#[derive(Debug)]
+pub struct Rollout {
+    batches: Vec<Range<usize>>,
+    /// The batch under way; beyond the last when all are done.
+    at: usize,
+    /// How many hosts of the batch under way are not done.
+    open: usize,
+    /// Whether any of them was reached.
+    answered: bool,
+    failed: usize,
+    unreached: usize,
+    max_fail: Option<usize>,
+    max_unreachable: Option<usize>,
+}
+
+impl Rollout {
+    pub fn new(hosts: usize, choice: &Choice) -> Rollout {
+        let batches = batches(hosts, &choice.batches);
+        let open = batches.first().map_or(0, Range::len);
+        let most = |share: Option<Share>| share.map(|share| share.of(hosts));
+        let (max_fail, max_unreachable) = (most(choice.max_fail), most(choice.max_unreachable));
+        Rollout { batches, at: 0, open, answered: false, failed: 0, unreached: 0, max_fail, max_unreachable }
+    }
+
+    /// The hosts that may be begun, as places in the input.
+    pub fn batch(&self) -> Range<usize> {
+        self.batches.get(self.at).cloned().unwrap_or(0..0)
+    }
+
+    /// The hosts whose batches have not begun.
+    pub fn rest(&self) -> Range<usize> {
+        let all = self.batches.last().map_or(0, |batch| batch.end);
+        self.batch().end.max(if self.at >= self.batches.len() { all } else { 0 })..all
+    }
+
+    /// A host of the batch under way is done. Whether the next batch begins with that.
+    pub fn done(&mut self, mark: Mark) -> bool {
+        match mark {
+            Mark::Good => {}
+            Mark::Failed => self.failed += 1,
+            Mark::Unreached => self.unreached += 1,
+        }
+        self.answered |= mark != Mark::Unreached;
+        self.open = self.open.saturating_sub(1);
+        if self.open > 0 || self.at >= self.batches.len() || self.why_over().is_some() {
+            return false;
+        }
+        self.at += 1;
+        self.open = self.batch().len();
+        self.answered = false;
+        self.open > 0
+    }
+
+    /// Why nothing more may be begun.
+    pub fn why_over(&self) -> Option<String> {
+        let over = |count: usize, most: Option<usize>| most.is_some_and(|most| count > most);
+        if over(self.failed, self.max_fail) {
+            return Some(format!("{} failed, which is more than --max-fail", hosts(self.failed)));
+        }
+        if over(self.unreached, self.max_unreachable) {
+            return Some(format!("{} not reached, which is more than --max-unreachable", hosts(self.unreached)));
+        }
+        // A batch of dead hosts tells nothing of whether the command is any good.
+        if self.open == 0 && !self.answered && !self.rest().is_empty() {
+            return Some("no host of the batch before was reached".to_string());
+        }
+        None
+    }
+}
+
+fn hosts(count: usize) -> String {
+    match count {
+        1 => "1 host".to_string(),
+        count => format!("{count} hosts"),
+    }
+}
+
+/// The batches of so many hosts. A batch holds one host at least; a part of all is one of all hosts, not of those left.
+pub fn batches(hosts: usize, sizes: &[Share]) -> Vec<Range<usize>> {
+    let mut batches = Vec::new();
+    let mut from = 0;
+    while from < hosts {
+        let size = sizes.get(batches.len()).or(sizes.last()).map_or(hosts, |share| share.of(hosts).max(1));
+        let to = from.saturating_add(size).min(hosts);
+        batches.push(from..to);
+        from = to;
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shares(text: &str) -> Vec<Share> {
+        text.split(',').map(|share| share.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_last_size_goes_on_and_a_batch_is_never_empty() {
+        assert_eq!(batches(10, &[]), [0..10]);
+        assert!(batches(0, &shares("1")).is_empty());
+        assert_eq!(batches(10, &shares("1,10%,50%")), [0..1, 1..2, 2..7, 7..10]);
+        assert_eq!(batches(5, &shares("1%")), [0..1, 1..2, 2..3, 3..4, 4..5]);
+        assert_eq!(batches(3, &shares("100")), [0..3]);
+        assert_eq!(batches(3, &shares("0")), [0..1, 1..2, 2..3]);
+        for bad in ["", "-1", "101%", "%", "x", "1.5", "NaN%"] {
+            assert!(bad.parse::<Share>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_batch_begins_when_the_one_before_is_done_and_well() {
+        let choice = Choice { batches: shares("1,2"), max_fail: Some(Share::Hosts(0)), ..Choice::default() };
+        let mut rollout = Rollout::new(5, &choice);
+        assert_eq!((rollout.batch(), rollout.rest()), (0..1, 1..5));
+        assert!(rollout.done(Mark::Good));
+        assert_eq!((rollout.batch(), rollout.rest()), (1..3, 3..5));
+        assert!(!rollout.done(Mark::Failed));
+        assert_eq!(rollout.why_over().unwrap(), "1 host failed, which is more than --max-fail");
+        assert!(!rollout.done(Mark::Good));
+        assert_eq!(rollout.rest(), 3..5);
+    }
+
+    #[test]
+    fn a_batch_of_dead_hosts_is_the_last() {
+        let mut rollout = Rollout::new(3, &Choice { batches: shares("2"), ..Choice::default() });
+        assert!(!rollout.done(Mark::Unreached));
+        assert!(!rollout.done(Mark::Unreached));
+        assert_eq!(rollout.why_over().unwrap(), "no host of the batch before was reached");
+        assert_eq!(rollout.rest(), 2..3);
+    }
+
+    #[test]
+    fn failures_and_dead_hosts_are_counted_apart() {
+        let choice = Choice {
+            max_fail: Some(Share::Percent(50.0)),
+            max_unreachable: Some(Share::Hosts(1)),
+            ..Choice::default()
+        };
+        let mut rollout = Rollout::new(4, &choice);
+        for mark in [Mark::Failed, Mark::Failed, Mark::Unreached] {
+            rollout.done(mark);
+            assert_eq!(rollout.why_over(), None);
+        }
+        rollout.done(Mark::Unreached);
+        assert_eq!(rollout.why_over().unwrap(), "2 hosts not reached, which is more than --max-unreachable");
+    }
+
+    proptest! {
+        #[test]
+        fn every_host_is_in_one_batch(hosts in 0usize..500, sizes in proptest::collection::vec(0usize..100, 0..4)) {
+            let sizes: Vec<Share> = sizes.into_iter().map(|size| match size % 2 {
+                0 => Share::Hosts(size),
+                _ => Share::Percent(size as f64),
+            }).collect();
+            let batches = batches(hosts, &sizes);
+            let all: Vec<usize> = batches.iter().cloned().flatten().collect();
+            prop_assert_eq!(all, (0..hosts).collect::<Vec<_>>());
+            prop_assert!(batches.iter().all(|batch| !batch.is_empty()));
+            let mut rollout = Rollout::new(hosts, &Choice { batches: sizes, ..Choice::default() });
+            for host in 0..hosts {
+                prop_assert!(rollout.batch().contains(&host));
+                rollout.done(Mark::Good);
+            }
+            prop_assert!(rollout.rest().is_empty());
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Where a command's output goes as it comes: what is kept of it, its files, and the writer's terminal.
+
+use crate::ffi::Stream;
+use crate::link::Halt;
+use crate::outcome::Outcome;
+use crate::outdir::{HostFiles, Outdir};
+use crate::output::{Kept, Limits};
+use crate::view::Flow;
+use std::io;
+use std::sync::Arc;
+
+/// Takes output as it comes. Where it has to wait it calls `check` every now and then, and ends with what that says.
+pub trait Sink {
+    fn take(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), Halt>) -> Result<(), Halt>;
+
+    /// A command is about to start.
+    fn open(&mut self) {}
+
+    /// For before each wait for more.
+    fn flush(&mut self) {}
+}
+
+/// Output that only this program wants: of the commands around the user's own.
+#[derive(Default)]
+pub struct Captured {
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+/// In bytes: what such a command has to say is short.
+const MOST_CAPTURED: usize = 64 * 1024;
+
+impl Sink for Captured {
+    fn take(&mut self, stream: Stream, bytes: &[u8], _check: &dyn Fn() -> Result<(), Halt>) -> Result<(), Halt> {
+        let kept = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        let room = MOST_CAPTURED - kept.len();
+        kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        Ok(())
+    }
+}
+
+/// What all hosts of a run share of it.
+pub struct Sinks {
+    pub limits: Limits,
+    /// Where lines are shown as they come.
+    pub flow: Option<Arc<Flow>>,
+    pub outdir: Option<Outdir>,
+}
+
+/// One host's. Several commands of it, one after another, use the same.
+pub struct HostSink<'a> {
+    sinks: &'a Sinks,
+    index: usize,
+    kept: Kept,
+    files: Option<HostFiles>,
+    error: Option<String>,
+}
+
+impl Sinks {
+    pub fn sink(&self, index: usize) -> HostSink<'_> {
+        HostSink { sinks: self, index, kept: Kept::new(&self.limits), files: None, error: None }
+    }
+}
+
+impl Sink for HostSink<'_> {
+    /// Replaces the files of an earlier run; the first time only. For when the command starts.
+    fn open(&mut self) {
+        if let Some(outdir) = &self.sinks.outdir
+            && self.files.is_none()
+            && self.error.is_none()
+        {
+            match outdir.open(self.index) {
+                Ok(files) => self.files = Some(files),
+                Err(error) => self.note(Err(error)),
+            }
+        }
+    }
+
+    /// Fails only with what `check` says, which is asked while the terminal takes no more.
+    fn take(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), Halt>) -> Result<(), Halt> {
+        self.kept.take(stream, bytes);
+        if let Some(files) = &mut self.files {
+            let written = files.take(stream, bytes);
+            self.note(written);
+        }
+        match &self.sinks.flow {
+            Some(flow) => flow.send(self.index, stream, bytes, check),
+            None => Ok(()),
+        }
+    }
+
+    /// For before each wait for more.
+    fn flush(&mut self) {
+        if let Some(files) = &mut self.files {
+            let written = files.flush();
+            self.note(written);
+        }
+    }
+
+}
+
+impl HostSink<'_> {
+    /// The outcome with the output. What went wrong with the files is said there too.
+    pub fn finish(mut self, outcome: Outcome) -> Outcome {
+        if let Some(files) = self.files.take() {
+            let written = files.finish();
+            self.note(written);
+        }
+        let (stdout, stderr) = self.kept.into_outputs();
+        let unwritten = self.error.is_some();
+        let errors = outcome.error.into_iter().chain(self.error).collect::<Vec<_>>();
+        let error = (!errors.is_empty()).then(|| errors.join("; "));
+        Outcome { stdout, stderr, error, unwritten, ..outcome }
+    }
+
+    fn note(&mut self, written: io::Result<()>) {
+        if let Err(error) = written {
+            self.error.get_or_insert(format!("--outdir: {error}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::HostStatus;
+    use crate::output::Budget;
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_said_and_the_output_is_kept() {
+        let temp = tempfile::tempdir().unwrap();
+        let outdir = Outdir::new(temp.path(), ["a"].into_iter()).unwrap();
+        // In the place of the file, and not to be replaced.
+        std::fs::create_dir(temp.path().join("a.out")).unwrap();
+        let limits = Limits { stream: 100, budget: Budget::new(1000) };
+        let sinks = Sinks { limits, flow: None, outdir: Some(outdir) };
+        let mut sink = sinks.sink(0);
+        sink.open();
+        sink.take(Stream::Stdout, b"hi\n", &|| Ok(())).unwrap();
+        let outcome = sink.finish(Outcome::new(HostStatus::Ok, None));
+        assert!(outcome.unwritten);
+        assert_eq!(outcome.stdout.bytes, b"hi\n");
+        let error = outcome.error.unwrap();
+        assert!(error.starts_with("--outdir: cannot write ") && error.contains("a.out: "), "{error}");
+    }
+}

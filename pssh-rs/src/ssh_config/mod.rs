@@ -1,0 +1,184 @@
+//! What ssh_config(5) says of each host, by `ssh -G`: ssh alone reads its configuration, so nothing is read otherwise than
+//! by `ssh` itself.
+//!
+//! Data flows one way: `query` makes of a host what ssh may be asked, `run` asks, `scan` finds in the files that ssh
+//! read what can tell hosts apart, `words` tells them apart, `classes` asks for two hosts of each class of like ones, and
+//! `options` makes answers of that, with tokens looked up by `expand`.
+
+mod classes;
+mod expand;
+mod options;
+mod pattern;
+mod query;
+mod run;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use cerveza_manners::{Failure, Result};
+use expand::Local;
+use run::{Ssh, Trouble};
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A host as the command line and its record name it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// What Host patterns are matched against.
+    pub name: &'a str,
+    /// Where the record says it is: this decides. Without it, it is HostName of the configuration, else the name.
+    pub address: Option<&'a str>,
+    /// Chosen by user@host or -l.
+    pub user: Option<&'a str>,
+    /// Chosen by -p.
+    pub port: Option<u16>,
+}
+
+/// Where the configuration comes from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Source<'a> {
+    /// As `ssh -F`.
+    pub file: Option<&'a Path>,
+    /// As `ssh -o`, each `KEY=VALUE` or `KEY VALUE`.
+    pub options: &'a [String],
+    /// As `ssh -J`.
+    pub jump: Option<&'a str>,
+}
+
+/// One host: its own part, and the options it shares with others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    pub hostname: String,
+    pub user: String,
+    pub port: u16,
+    pub proxy_jump: Option<String>,
+    /// For a shell of this machine, with its tokens filled in.
+    pub proxy_command: Option<String>,
+    pub options: Arc<HostOptions>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum HostKeyCheck {
+    /// yes and ask: there is nobody to ask.
+    #[default]
+    Strict,
+    AcceptNew,
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AddressFamily {
+    #[default]
+    Any,
+    Inet,
+    Inet6,
+}
+
+/// What `_set` says is whether a file or an option named it, rather than ssh's defaults.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct HostOptions {
+    pub identity_files: Vec<PathBuf>,
+    pub identity_files_set: bool,
+    pub certificate_files: Vec<PathBuf>,
+    pub identities_only: bool,
+    /// A path, `none`, `SSH_AUTH_SOCK` or `$VARIABLE`.
+    pub identity_agent: Option<String>,
+    pub user_known_hosts: Vec<PathBuf>,
+    pub global_known_hosts: Vec<PathBuf>,
+    pub known_hosts_set: bool,
+    pub host_key_check: HostKeyCheck,
+    pub host_key_check_set: bool,
+    pub host_key_alias: Option<String>,
+    /// These four only where they are set.
+    pub host_key_algorithms: Option<String>,
+    pub ciphers: Option<String>,
+    pub macs: Option<String>,
+    pub kex_algorithms: Option<String>,
+    pub compression: bool,
+    pub connect_timeout: Option<Duration>,
+    pub bind_address: Option<String>,
+    pub address_family: AddressFamily,
+    /// The interval, and how many may go unanswered.
+    pub server_alive: Option<(Duration, u32)>,
+    pub request_tty: bool,
+    pub remote_command: Option<String>,
+    pub set_env: Vec<(String, String)>,
+    /// What this host needs that libssh2 lacks, in ssh_config's words.
+    pub needs_openssh: Option<String>,
+}
+
+/// The answers, one an asked host, in order; options that are equal share an `Arc`.
+///
+/// A configuration that ssh does not take is a failure; a host that ssh does not take is an error of its own.
+pub fn look_up(
+    asked: &[Asked<'_>],
+    source: &Source<'_>,
+    warn: &mut dyn FnMut(String),
+) -> Result<Vec<std::result::Result<Answer, String>>> {
+    look_up_by(&Ssh::new(OsStr::new("ssh"), source), asked, warn)
+}
+
+fn look_up_by(
+    ssh: &Ssh<'_>,
+    asked: &[Asked<'_>],
+    warn: &mut dyn FnMut(String),
+) -> Result<Vec<std::result::Result<Answer, String>>> {
+    if let Some(option) = ssh.source.options.iter().find(|option| option.contains(char::is_control)) {
+        return Err(Failure::usage(format!("an ssh option cannot hold control characters: {option:?}")));
+    }
+    let queries: Vec<_> = asked.iter().map(query::Query::new).collect();
+    match classes::answers(ssh, &queries, warn) {
+        Err(Trouble::Missing) => without_ssh(ssh.source, &queries, warn),
+        Err(Trouble::Failed(why)) => Err(Failure::usage(why)),
+        Ok(answers) => Ok(answers),
+    }
+}
+
+/// ssh's defaults, where ssh is not installed. That a file was not read is said; that an option was not is a failure.
+fn without_ssh(
+    source: &Source<'_>,
+    queries: &[std::result::Result<query::Query, String>],
+    warn: &mut dyn FnMut(String),
+) -> Result<Vec<std::result::Result<Answer, String>>> {
+    const INSTALL: &str = "install OpenSSH's client (openssh-client, openssh-clients)";
+    // As for ssh, `none` is no file at all.
+    let none = |file: &Path| file.as_os_str().eq_ignore_ascii_case("none");
+    if source.file.is_some_and(|file| !none(file)) || !source.options.is_empty() || source.jump.is_some() {
+        let message = "-F, -J and --ssh-option are understood by the program ssh, and it is not installed";
+        return Err(Failure::usage(message).hint(INSTALL));
+    }
+    let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    if source.file.is_none() {
+        let usual = home.iter().map(|home| home.join(".ssh/config")).chain([PathBuf::from("/etc/ssh/ssh_config")]);
+        for file in usual.filter(|file| file.exists()) {
+            warn(format!("{} was not read: the program ssh is not installed; {INSTALL}", file.display()));
+        }
+    }
+    let options = Arc::new(options::usual(home.as_deref()));
+    let mut own = None;
+    let mut answer = |query: &query::Query| {
+        let user = match (&query.user, &own) {
+            (Some(user), _) | (None, Some(user)) => user.clone(),
+            (None, None) => own.insert(crate::setup::local_user()?).clone(),
+        };
+        Ok(Answer {
+            hostname: query.address.clone().unwrap_or_else(|| query.name.clone()),
+            user,
+            port: query.port.unwrap_or(22),
+            proxy_jump: None,
+            proxy_command: None,
+            options: Arc::clone(&options),
+        })
+    };
+    queries
+        .iter()
+        .map(|query| match query {
+            Ok(query) => answer(query).map(Ok),
+            Err(error) => Ok(Err(error.clone())),
+        })
+        .collect()
+}

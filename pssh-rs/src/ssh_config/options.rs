@@ -1,0 +1,220 @@
+//! From what `ssh -G` printed to a host's options.
+
+use super::expand::Tokens;
+use super::run::Dump;
+use super::{AddressFamily, Answer, HostKeyCheck, HostOptions, Local};
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The arguments of a keyword, as they stand in the configuration.
+pub type Template = Vec<Vec<u8>>;
+
+/// What all answers are made with.
+pub struct Maker<'a> {
+    pub local: &'a Local,
+    /// What ssh prints where nothing is configured.
+    pub defaults: &'a Dump,
+    /// Equal options are kept once.
+    kept: HashSet<Arc<HostOptions>>,
+}
+
+/// Who is answered for.
+#[derive(Clone, Copy, Debug)]
+pub struct Host<'a> {
+    pub hostname: &'a str,
+    pub name: &'a str,
+    pub user: &'a str,
+    pub port: u16,
+}
+
+impl<'a> Maker<'a> {
+    pub fn new(local: &'a Local, defaults: &'a Dump) -> Maker<'a> {
+        Maker { local, defaults, kept: HashSet::new() }
+    }
+
+    /// `templates` stand for values that the dump may hold for another host.
+    pub fn answer(
+        &mut self,
+        host: Host<'_>,
+        dump: &Dump,
+        templates: &HashMap<&str, Template>,
+    ) -> Result<Answer, String> {
+        let alias = dump.text("hostkeyalias");
+        let tokens = tokens(self.local, host, alias.as_deref());
+        let proxy = |keyword: &str| {
+            let value = dump.bytes(keyword).filter(|value| !value.eq_ignore_ascii_case(b"none"));
+            let value = value.map(|value| tokens.proxy(value)).transpose();
+            value.map(|value| value.map(text)).map_err(|error| format!("{keyword}: {error}"))
+        };
+        let (proxy_jump, proxy_command) = (proxy("proxyjump")?, proxy("proxycommand")?);
+        let options = self.keep(options(dump, self.defaults, templates, &tokens)?);
+        let (hostname, user) = (host.hostname.to_string(), host.user.to_string());
+        Ok(Answer { hostname, user, port: host.port, proxy_jump, proxy_command, options })
+    }
+
+    fn keep(&mut self, options: HostOptions) -> Arc<HostOptions> {
+        if let Some(kept) = self.kept.get(&options) {
+            return Arc::clone(kept);
+        }
+        let options = Arc::new(options);
+        self.kept.insert(Arc::clone(&options));
+        options
+    }
+}
+
+pub fn tokens<'a>(local: &'a Local, host: Host<'a>, key_alias: Option<&'a str>) -> Tokens<'a> {
+    Tokens { local, hostname: host.hostname, name: host.name, key_alias, port: host.port, user: host.user }
+}
+
+/// A template filled in for one host. A variable's name and `none` stand for themselves.
+pub fn filled(keyword: &str, template: &Template, tokens: &Tokens<'_>) -> Result<Template, String> {
+    let fill = |value: &Vec<u8>| match keyword {
+        "hostname" => tokens.hostname(value),
+        "remotecommand" => tokens.remote(value),
+        "globalknownhostsfile" if !value.starts_with(b"~") => Ok(value.clone()),
+        _ => tokens.path(value),
+    };
+    template.iter().map(fill).collect()
+}
+
+fn options(
+    dump: &Dump,
+    defaults: &Dump,
+    templates: &HashMap<&str, Template>,
+    tokens: &Tokens<'_>,
+) -> Result<HostOptions, String> {
+    let flag = |keyword: &str| dump.bytes(keyword).is_some_and(|value| value == b"yes" || value == b"true");
+    let some = |keyword: &str| dump.text(keyword).filter(|value| !value.eq_ignore_ascii_case("none"));
+    let differs = |keyword: &str| dump.bytes(keyword) != defaults.bytes(keyword);
+    let set = |keyword: &str| dump.text(keyword).filter(|_| differs(keyword));
+    let number = |keyword: &str| dump.text(keyword).and_then(|value| value.parse::<u32>().ok()).unwrap_or(0);
+    let value = |keyword: &str| match templates.get(keyword) {
+        Some(template) => filled(keyword, template, tokens).map(Some),
+        None => Ok(dump.bytes(keyword).map(|value| as_printed(keyword, value, tokens))),
+    };
+    let one = |keyword: &str| value(keyword).map(|value| value.map(|words| text(words.join(&b' '))));
+
+    let mut needs = needs_openssh(dump);
+    let mut files = |keyword: &str| {
+        let mut files = Vec::new();
+        for file in dump.all(keyword).filter(|file| !file.eq_ignore_ascii_case(b"none")) {
+            match tokens.path(file) {
+                Ok(file) => files.push(path(file)),
+                Err(why) => needs.push(format!("{keyword} ({why})")),
+            }
+        }
+        files
+    };
+    let (identity_files, certificate_files) = (files("identityfile"), files("certificatefile"));
+    let known = |keyword: &str| {
+        let files = value(keyword)?.unwrap_or_default();
+        let files = files.into_iter().filter(|file| !file.eq_ignore_ascii_case(b"none"));
+        Ok::<Vec<PathBuf>, String>(files.map(path).collect())
+    };
+    Ok(HostOptions {
+        identity_files,
+        identity_files_set: dump.all("identityfile").ne(defaults.all("identityfile")),
+        certificate_files,
+        identities_only: flag("identitiesonly"),
+        identity_agent: one("identityagent")?,
+        user_known_hosts: known("userknownhostsfile")?,
+        global_known_hosts: known("globalknownhostsfile")?,
+        known_hosts_set: differs("userknownhostsfile") || differs("globalknownhostsfile"),
+        host_key_check: match dump.bytes("stricthostkeychecking") {
+            Some(b"accept-new") => HostKeyCheck::AcceptNew,
+            Some(b"false" | b"no" | b"off") => HostKeyCheck::Off,
+            _ => HostKeyCheck::Strict,
+        },
+        host_key_check_set: differs("stricthostkeychecking"),
+        host_key_alias: some("hostkeyalias"),
+        host_key_algorithms: set("hostkeyalgorithms"),
+        ciphers: set("ciphers"),
+        macs: set("macs"),
+        kex_algorithms: set("kexalgorithms"),
+        compression: flag("compression"),
+        connect_timeout: Some(number("connecttimeout")).filter(|&time| time > 0).map(seconds),
+        bind_address: some("bindaddress"),
+        address_family: match dump.bytes("addressfamily") {
+            Some(b"inet") => AddressFamily::Inet,
+            Some(b"inet6") => AddressFamily::Inet6,
+            _ => AddressFamily::Any,
+        },
+        server_alive: Some(number("serveraliveinterval"))
+            .filter(|&time| time > 0)
+            .map(|time| (seconds(time), number("serveralivecountmax"))),
+        request_tty: flag("requesttty") || dump.bytes("requesttty") == Some(b"force"),
+        remote_command: one("remotecommand")?.filter(|command| !command.eq_ignore_ascii_case("none")),
+        set_env: dump.all("setenv").filter_map(variable).collect(),
+        needs_openssh: (!needs.is_empty()).then(|| needs.join(", ")),
+    })
+}
+
+/// A value that ssh printed for this very host, or that is the same for all: ssh before 8.4 leaves `~` to us.
+fn as_printed(keyword: &str, value: &[u8], tokens: &Tokens<'_>) -> Template {
+    let home = |word: &[u8]| match word.starts_with(b"~/") {
+        true => tokens.path(word).unwrap_or_else(|_| word.to_vec()),
+        false => word.to_vec(),
+    };
+    match keyword {
+        "userknownhostsfile" | "globalknownhostsfile" => {
+            value.split(|&byte| byte == b' ').filter(|word| !word.is_empty()).map(home).collect()
+        }
+        "identityagent" => vec![home(value)],
+        _ => vec![value.to_vec()],
+    }
+}
+
+/// Only what is clear: without it the host would be reached otherwise than by ssh, or not at all.
+fn needs_openssh(dump: &Dump) -> Vec<String> {
+    let named = |keyword: &str| dump.bytes(keyword).is_some_and(|value| !value.eq_ignore_ascii_case(b"none"));
+    let is = |keyword: &str, values: &[&[u8]]| dump.bytes(keyword).is_some_and(|value| values.contains(&value));
+    let methods = dump.text("preferredauthentications");
+    let no_keys = methods.as_ref().is_some_and(|methods| !methods.split(',').any(|method| method == "publickey"));
+    let needs = [
+        (named("pkcs11provider"), "PKCS11Provider".to_string()),
+        (named("knownhostscommand"), "KnownHostsCommand".to_string()),
+        (named("revokedhostkeys"), "RevokedHostKeys".to_string()),
+        (named("bindinterface"), "BindInterface".to_string()),
+        (is("verifyhostkeydns", &[b"yes", b"true"]), "VerifyHostKeyDNS".to_string()),
+        (is("proxyusefdpass", &[b"yes"]), "ProxyUseFdpass".to_string()),
+        (is("pubkeyauthentication", &[b"no", b"false"]), "PubkeyAuthentication no".to_string()),
+        (no_keys, format!("PreferredAuthentications {}", methods.unwrap_or_default())),
+    ];
+    needs.into_iter().filter(|(needed, _)| *needed).map(|(_, name)| name).collect()
+}
+
+/// What ssh has where it is not there to be asked.
+pub fn usual(home: Option<&Path>) -> HostOptions {
+    const KEYS: [&str; 3] = ["id_rsa", "id_ecdsa", "id_ed25519"];
+    const KNOWN: [&str; 2] = ["known_hosts", "known_hosts2"];
+    let all = |names: &[&str]| {
+        home.map_or(Vec::new(), |home| names.iter().map(|name| home.join(".ssh").join(name)).collect())
+    };
+    HostOptions {
+        identity_files: all(&KEYS),
+        user_known_hosts: all(&KNOWN),
+        global_known_hosts: ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"].map(PathBuf::from).into(),
+        ..HostOptions::default()
+    }
+}
+
+fn variable(line: &[u8]) -> Option<(String, String)> {
+    let line = text(line.to_vec());
+    line.split_once('=').map(|(name, value)| (name.to_string(), value.to_string()))
+}
+
+fn seconds(time: u32) -> Duration {
+    Duration::from_secs(time.into())
+}
+
+fn path(bytes: Vec<u8>) -> PathBuf {
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,216 @@
+//! What in the configuration can make the answers of two hosts differ: patterns, and values that name the host.
+//!
+//! This is no reader of ssh_config(5): it finds more than matters, and what it does not understand makes it `unsure`.
+
+use super::Source;
+use crate::bounded;
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// Every word on a `Host`, `Match` or `ProxyJump` line, whatever it is there for.
+    pub words: BTreeSet<Vec<u8>>,
+    /// The arguments of each line of a keyword whose value ssh -G prints with the host's name in it.
+    pub values: HashMap<&'static str, Vec<Vec<Vec<u8>>>>,
+    /// Keywords that are there at all.
+    pub keywords: BTreeSet<String>,
+    /// How many files ssh read.
+    pub files: usize,
+    /// Why each host must be asked for by itself.
+    pub unsure: Option<String>,
+}
+
+/// Keywords that `ssh -G` prints expanded, or in one line where a space in a path cannot be told.
+pub const TEMPLATES: [&str; 5] =
+    ["hostname", "userknownhostsfile", "globalknownhostsfile", "identityagent", "remotecommand"];
+
+/// The criteria of `Match` that are settled by the words and by this machine; exec is apart.
+const CRITERIA: [&str; 9] =
+    ["host", "originalhost", "user", "localuser", "localnetwork", "tagged", "version", "sessiontype", "command"];
+
+impl Scan {
+    /// Reads the files that ssh's log names, and the options.
+    pub fn new(source: &Source<'_>, log: &[u8]) -> Scan {
+        let mut scan = Scan::default();
+        for file in files(log) {
+            scan.files += 1;
+            match bounded::read(Path::new(OsStr::from_bytes(file))) {
+                Ok(text) => text.split(|&byte| byte == b'\n').for_each(|line| scan.line(line)),
+                Err(error) => scan.doubt(format!("{} cannot be read: {error}", String::from_utf8_lossy(file))),
+            }
+        }
+        for option in source.options {
+            scan.line(option.as_bytes());
+        }
+        scan.jumps(source.jump.unwrap_or_default().as_bytes());
+        scan
+    }
+
+    /// Whether a keyword is set anywhere.
+    pub fn has(&self, keyword: &str) -> bool {
+        self.keywords.contains(keyword)
+    }
+
+    pub fn templates(&self, keyword: &str) -> &[Vec<Vec<u8>>] {
+        self.values.get(keyword).map_or(&[], Vec::as_slice)
+    }
+
+    /// A version of ssh that names its files otherwise would seem to read none.
+    pub fn check_log(&mut self, log: &[u8], file: &str) {
+        if !files(log).contains(file.as_bytes()) {
+            self.doubt("ssh does not say which files it reads".to_string());
+        }
+    }
+
+    fn doubt(&mut self, why: String) {
+        self.unsure.get_or_insert(why);
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        let (keyword, rest) = keyword(line);
+        if keyword.is_empty() || keyword.starts_with('#') {
+            return;
+        }
+        match keyword.as_str() {
+            "host" => self.patterns(rest),
+            "match" => self.criteria(rest),
+            "proxyjump" => self.jumps(rest),
+            // Only versions to come look up such values, each its own way.
+            "include" | "user" | "tag" if rest.contains(&b'%') => self.doubt(format!("a token in {keyword}")),
+            _ => {}
+        }
+        if let Some(template) = TEMPLATES.into_iter().find(|&template| template == keyword) {
+            let value = match template {
+                // ssh takes the rest of the line, quotes and all.
+                "remotecommand" => vec![rest.to_vec()],
+                _ => words(rest, false),
+            };
+            let values = self.values.entry(template).or_default();
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        self.keywords.insert(keyword);
+    }
+
+    fn patterns(&mut self, list: &[u8]) {
+        for word in words(list, false) {
+            self.pattern(&word);
+        }
+    }
+
+    fn pattern(&mut self, word: &[u8]) {
+        let bare = |word: &[u8]| word.strip_prefix(b"!").unwrap_or(word).to_vec();
+        self.words.extend(word.split(|&byte| byte == b',').map(bare));
+        self.words.insert(bare(word));
+    }
+
+    fn criteria(&mut self, list: &[u8]) {
+        let mut words = words(list, true).into_iter();
+        while let Some(word) = words.next() {
+            let criterion = String::from_utf8_lossy(&word).to_ascii_lowercase();
+            match criterion.trim_start_matches('!') {
+                comment if comment.starts_with('#') => break,
+                "all" | "canonical" | "final" => {}
+                "exec" => {
+                    // A command that is not told of the host answers the same for all.
+                    if words.next().is_none_or(|command| command.contains(&b'%')) {
+                        self.doubt("Match exec".to_string());
+                    }
+                }
+                criterion if CRITERIA.contains(&criterion) => match words.next() {
+                    Some(word) => self.pattern(&word),
+                    None => self.doubt(format!("Match {criterion}")),
+                },
+                criterion => self.doubt(format!("Match {criterion}")),
+            }
+        }
+    }
+
+    /// A host that is its own jump host is refused by ssh, and so unlike others.
+    fn jumps(&mut self, list: &[u8]) {
+        let host = |byte: &u8| b",@:[]/ \t".contains(byte);
+        self.words.extend(list.split(host).filter(|word| !word.is_empty()).map(<[u8]>::to_vec));
+        if list.contains(&b'%') {
+            self.keywords.insert("proxyjump".to_string());
+        }
+    }
+}
+
+/// The files that `ssh -vvv` says it read. Its log cuts long paths and escapes odd ones: those cannot be opened.
+fn files(log: &[u8]) -> BTreeSet<&[u8]> {
+    const READ: &[u8] = b"debug1: Reading configuration data ";
+    log.split(|&byte| byte == b'\n')
+        .filter_map(|line| line.strip_suffix(b"\r").unwrap_or(line).strip_prefix(READ))
+        .collect()
+}
+
+/// A line's keyword in lower case, and what follows it: `Keyword value`, `Keyword=value`, `"Keyword" = value`.
+fn keyword(line: &[u8]) -> (String, &[u8]) {
+    let line = line.trim_ascii();
+    let end = line.iter().position(|byte| byte.is_ascii_whitespace() || *byte == b'=').unwrap_or(line.len());
+    let keyword = String::from_utf8_lossy(&line[..end]).replace('"', "").to_ascii_lowercase();
+    let rest = line[end..].trim_ascii();
+    (keyword, rest.strip_prefix(b"=").unwrap_or(rest).trim_ascii())
+}
+
+/// The words of a line as ssh splits them: at blanks outside of quotes, with backslashes before quotes and backslashes.
+fn words(line: &[u8], at_equals: bool) -> Vec<Vec<u8>> {
+    let mut words = Vec::new();
+    let mut word: Option<Vec<u8>> = None;
+    let mut quote = None;
+    let mut bytes = line.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        match (byte, quote) {
+            (b'\\', _) if bytes.peek().is_some_and(|next| b"'\"\\".contains(next)) => {
+                word.get_or_insert_default().extend(bytes.next());
+            }
+            (b'"' | b'\'', None) => {
+                quote = Some(byte);
+                word.get_or_insert_default();
+            }
+            (_, Some(end)) if byte == end => quote = None,
+            (b'=', None) if at_equals => words.extend(word.take()),
+            (b'#', None) if word.is_none() => break,
+            (_, None) if byte.is_ascii_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(byte),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(text: &str) -> Scan {
+        let mut scan = Scan::default();
+        text.lines().for_each(|line| scan.line(line.as_bytes()));
+        scan
+    }
+
+    #[test]
+    fn all_words_that_may_tell_hosts_apart_are_found() {
+        let found =
+            scan("Host a \"b*\" !c # d\n match=host x,!y user=bob exec \"true\"\nProxyJump u@[gw]:3,h2\nPort 3");
+        let words: Vec<_> = found.words.iter().map(|word| String::from_utf8_lossy(word)).collect();
+        assert_eq!(words, ["3", "a", "b*", "bob", "c", "gw", "h2", "u", "x", "x,!y", "y"]);
+        assert_eq!(found.unsure, None);
+        let found = scan("HostName=%h.x\nhostname %h.x\nUserKnownHostsFile \"a b\" c");
+        assert_eq!(found.templates("hostname").len(), 1);
+        assert_eq!(found.templates("userknownhostsfile"), [[b"a b".to_vec(), b"c".to_vec()]]);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_not_guessed() {
+        for text in ["Match exec \"nc %h 22\"", "Match host a exec 'x %n'", "Match moon full", "Match host", "User %h"]
+        {
+            assert!(scan(text).unsure.is_some(), "{text}");
+        }
+        assert!(scan("Match final host a\nMatch !localuser b\nMatch all").unsure.is_none());
+    }
+}

@@ -1,0 +1,133 @@
+//! From records to targets: asks ssh_config of each host, and reads what its files name.
+
+use crate::args::{Args, HostKeyPolicy};
+use crate::known_hosts::KnownHostsStore;
+use crate::outcome::{HostStatus, Phase};
+use crate::plan::{Choice, Common, Problem, Target, named, target};
+use crate::script::Script;
+use crate::setup::{env_path, given};
+use crate::ssh_config::{Source, look_up};
+use cerveza_manners::{Failure, Result, Tool};
+use cerveza_record::{Record, Value};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub fn read(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Vec<Target>> {
+    let choice = Choice { user: given_text(&args.user), port: args.port, address: args.address.as_deref() };
+    let named = named(records, choice);
+    let asked: Vec<_> = named.iter().map(|named| named.asked()).collect();
+    let source = Source {
+        file: args.ssh_config.as_deref(),
+        options: &args.ssh_option,
+        jump: args.jump.as_deref(),
+    };
+    let answers = look_up(&asked, &source, &mut |warning| tool.warn(warning))?;
+    drop(asked);
+    let common = Common {
+        engine: args.engine,
+        connect_timeout: args.connect_timeout,
+        host_key: args.host_key,
+        identities: given(&args.identity),
+        agent: env_path("SSH_AUTH_SOCK"),
+    };
+    let targets = named.into_iter().zip(answers).map(|(named, answer)| target(named, answer, &common));
+    let mut targets: Vec<Target> = targets.collect();
+    read_known_hosts(args, &mut targets, tool)?;
+    if let Some(field) = &args.run {
+        read_scripts(field, &mut targets)?;
+    }
+    Ok(targets)
+}
+
+fn given_text(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.is_empty())
+}
+
+/// Each file is read once, whatever the number of hosts. ssh itself reads them where it does the work.
+fn read_known_hosts(args: &Args, targets: &mut [Target], tool: &Tool) -> Result<()> {
+    if args.dry_run || args.engine == crate::args::Engine::Openssh {
+        return Ok(());
+    }
+    let chosen = given(&args.known_hosts);
+    let store = KnownHostsStore::default();
+    let mut views: HashMap<(Vec<PathBuf>, HostKeyPolicy), Arc<_>> = HashMap::new();
+    for target in targets {
+        let options = &target.options;
+        let files = match chosen.is_empty() {
+            true => options.user_known_hosts.iter().chain(&options.global_known_hosts).cloned().collect(),
+            false => chosen.clone(),
+        };
+        // A file that was named and is not there is a slip, unless it is to be made.
+        let required = !chosen.is_empty() && target.host_key == HostKeyPolicy::Strict;
+        let key = (files, target.host_key);
+        if let Some(known) = views.get(&key) {
+            target.known_hosts = Arc::clone(known);
+            continue;
+        }
+        if target.host_key == HostKeyPolicy::Off && target.host_keys.is_none() {
+            continue;
+        }
+        let accept = match target.host_key {
+            HostKeyPolicy::AcceptNew => Some(key.0.first().map(PathBuf::as_path).ok_or_else(|| {
+                Failure::usage("there is no file to keep host keys in").hint("name one with --known-hosts")
+            })?),
+            HostKeyPolicy::Strict | HostKeyPolicy::Off => None,
+        };
+        let known = store.view(&key.0, required, accept, |warning| tool.warn(warning))?;
+        known.open_accept()?;
+        let known = Arc::new(known);
+        target.known_hosts = Arc::clone(&known);
+        views.insert(key, known);
+    }
+    Ok(())
+}
+
+/// The scripts that records name in `field`, each read once.
+fn read_scripts(field: &str, targets: &mut [Target]) -> Result<()> {
+    if targets.iter().all(|target| target.record.get(field).is_none()) {
+        return Err(Failure::usage(format!("no record has a field {field:?}"))
+            .hint("ec2-launch sets startup_scripts and shutdown_scripts, where its profile has them"));
+    }
+    let mut scripts: HashMap<PathBuf, std::result::Result<Arc<Script>, String>> = HashMap::new();
+    for target in targets {
+        let refused = |status, error| Some(Problem { status, phase: Phase::Exec, error });
+        let paths = match target.record.get(field) {
+            None | Some(Value::Null) => {
+                target.problem = refused(HostStatus::Skipped, format!("the record has no {field}"));
+                continue;
+            }
+            Some(value) => match names(value) {
+                Some(paths) => paths,
+                None => {
+                    let error = format!("{field} of the record is neither a file's name nor a list of them");
+                    target.problem = refused(HostStatus::Failed, error);
+                    continue;
+                }
+            },
+        };
+        for path in paths {
+            let script = scripts.entry(path).or_insert_with_key(|path| read_script(path));
+            match script {
+                Ok(script) => target.scripts.push(Arc::clone(script)),
+                Err(error) => target.problem = refused(HostStatus::Failed, error.clone()),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_script(path: &Path) -> std::result::Result<Arc<Script>, String> {
+    Script::read(path).map(Arc::new).map_err(|error| format!("cannot read the script {}: {error}", path.display()))
+}
+
+fn names(value: Value) -> Option<Vec<PathBuf>> {
+    let name = |value: Value| match value {
+        Value::String(name) if !name.is_empty() => Some(PathBuf::from(name)),
+        _ => None,
+    };
+    match value {
+        Value::Array(values) => values.into_iter().map(name).collect(),
+        value => name(value).map(|name| vec![name]),
+    }
+}

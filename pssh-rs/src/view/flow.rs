@@ -1,0 +1,204 @@
+//! The way from the attempts' threads to the writer's: what hosts print, as it comes, and their outcomes.
+//!
+//! It holds so much output and no more. Who has more of it waits, looking at its deadline meanwhile, so that a terminal
+//! that was stopped (Ctrl-S) or a slow reader keeps no host beyond its time. Outcomes are never kept waiting.
+
+use crate::ffi::Stream;
+use crate::link::Halt;
+use crate::outcome::Outcome;
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a sender waits before it looks at its deadline and at Ctrl-C.
+const STEP: Duration = Duration::from_millis(50);
+/// Output of one host that came bit by bit is put together up to this.
+const TOGETHER: usize = 64 * 1024;
+/// What an item costs beside its bytes.
+const ITEM: usize = 64;
+
+pub enum Item {
+    /// Something that a host printed. After its outcome it means nothing any more: an attempt that was given up may
+    /// still be talking.
+    Output {
+        index: usize,
+        stream: Stream,
+        bytes: Vec<u8>,
+    },
+    Done {
+        index: usize,
+        outcome: Box<Outcome>,
+    },
+}
+
+pub struct Flow {
+    /// The most bytes of output on the way.
+    most: usize,
+    state: Mutex<State>,
+    filled: Condvar,
+    emptied: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    items: VecDeque<Item>,
+    bytes: usize,
+    /// Nothing more comes.
+    closed: bool,
+    /// Nobody takes any more.
+    abandoned: bool,
+}
+
+impl Flow {
+    pub fn new(most: usize) -> Flow {
+        Flow { most, state: Mutex::default(), filled: Condvar::new(), emptied: Condvar::new() }
+    }
+
+    /// Sends output, as soon as there is room, unless `check` ends the waiting for it.
+    pub fn send(
+        &self,
+        index: usize,
+        stream: Stream,
+        bytes: &[u8],
+        check: &dyn Fn() -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        let mut state = self.lock();
+        while state.bytes >= self.most && !state.abandoned {
+            drop(self.emptied.wait_timeout(state, STEP).unwrap_or_else(PoisonError::into_inner));
+            check()?;
+            state = self.lock();
+        }
+        if !state.abandoned && !bytes.is_empty() {
+            state.add(index, stream, bytes);
+            self.filled.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Sends an outcome: the last that comes of this host.
+    pub fn done(&self, index: usize, outcome: Outcome) {
+        self.lock().items.push_back(Item::Done { index, outcome: Box::new(outcome) });
+        self.filled.notify_one();
+    }
+
+    /// Nothing more comes: who receives gets to the end.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_one();
+    }
+
+    /// The one who takes. When it is dropped nobody waits for it any more.
+    pub fn receiver(&self) -> Receiver<'_> {
+        Receiver(self)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn add(&mut self, index: usize, stream: Stream, bytes: &[u8]) {
+        self.bytes += bytes.len();
+        if let Some(Item::Output { index: last, stream: of, bytes: before }) = self.items.back_mut()
+            && (*last, *of) == (index, stream)
+            && before.len() + bytes.len() <= TOGETHER
+        {
+            return before.extend_from_slice(bytes);
+        }
+        self.bytes += ITEM;
+        self.items.push_back(Item::Output { index, stream, bytes: bytes.to_vec() });
+    }
+}
+
+pub struct Receiver<'a>(&'a Flow);
+
+impl Receiver<'_> {
+    /// All that is there, as soon as there is anything; nothing when it takes longer than `wait`; `None` at the end.
+    pub fn receive(&self, wait: Duration) -> Option<VecDeque<Item>> {
+        let until = Instant::now() + wait;
+        let mut state = self.0.lock();
+        while state.items.is_empty() && !state.closed {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.0.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if state.items.is_empty() && state.closed {
+            return None;
+        }
+        state.bytes = 0;
+        let items = std::mem::take(&mut state.items);
+        self.0.emptied.notify_all();
+        Some(items)
+    }
+}
+
+impl Drop for Receiver<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.abandoned = true;
+        state.items.clear();
+        self.0.emptied.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::HostStatus;
+    use std::cell::Cell;
+    use std::thread;
+
+    const FOREVER: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn who_waits_for_room_is_ended_by_the_deadline_and_an_outcome_waits_for_none() {
+        let flow = Flow::new(100);
+        let receiver = flow.receiver();
+        flow.send(1, Stream::Stdout, &[b'x'; 200], &|| Ok(())).unwrap();
+        let looks = Cell::new(0);
+        let check = || {
+            looks.set(looks.get() + 1);
+            match looks.get() {
+                3 => Err(Halt::Deadline),
+                _ => Ok(()),
+            }
+        };
+        assert!(matches!(flow.send(1, Stream::Stdout, b"y", &check), Err(Halt::Deadline)));
+        flow.done(1, Outcome::new(HostStatus::Timeout, None));
+        flow.close();
+        assert_eq!(receiver.receive(FOREVER).unwrap().len(), 2);
+        assert!(receiver.receive(FOREVER).is_none());
+    }
+
+    #[test]
+    fn what_a_host_prints_bit_by_bit_comes_together_and_in_order() {
+        let flow = Flow::new(1 << 20);
+        for (index, bytes) in [(1, b"a".as_slice()), (1, b"b"), (2, b"c"), (1, b""), (1, b"d")] {
+            flow.send(index, Stream::Stdout, bytes, &|| Ok(())).unwrap();
+        }
+        let items = flow.receiver().receive(FOREVER).unwrap();
+        let seen: Vec<_> = items
+            .iter()
+            .map(|item| match item {
+                Item::Output { index, bytes, .. } => (*index, bytes.as_slice()),
+                Item::Done { .. } => unreachable!(),
+            })
+            .collect();
+        assert_eq!(seen, [(1, b"ab".as_slice()), (2, b"c"), (1, b"d")]);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_receiver_that_is_gone() {
+        let flow = Flow::new(1);
+        let receiver = flow.receiver();
+        flow.send(1, Stream::Stdout, b"xx", &|| Ok(())).unwrap();
+        thread::scope(|scope| {
+            let sender = scope.spawn(|| flow.send(1, Stream::Stdout, b"y", &|| Ok(())));
+            drop(receiver);
+            sender.join().unwrap().unwrap();
+        });
+    }
+}

@@ -1,0 +1,219 @@
+//! Lines as they come, while the commands run: whole ones, so that two hosts never share a line.
+
+use crate::ffi::Stream;
+use crate::lines::{Mark, Style, without_return};
+use crate::outcome::Outcome;
+use crate::output::whole_chars;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+/// A longer line is shown in parts of this length.
+const LONGEST: usize = 4096;
+/// A line that does not end is shown when nothing more came of it for so long: it may be a prompt.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+pub struct Live {
+    style: Style,
+    hosts: HashMap<usize, [Line; 2]>,
+    done: HashSet<usize>,
+}
+
+/// The line that a stream of a host is in.
+struct Line {
+    prefix: Vec<u8>,
+    /// What of it was not shown yet.
+    rest: Vec<u8>,
+    /// Whether a part of it was shown already.
+    begun: bool,
+    since: Instant,
+}
+
+impl Live {
+    pub fn new(style: Style) -> Live {
+        Live { style, hosts: HashMap::new(), done: HashSet::new() }
+    }
+
+    /// Adds to `text` the lines that this completes.
+    pub fn output(
+        &mut self,
+        text: &mut Vec<u8>,
+        (index, host): (usize, &str),
+        stream: Stream,
+        bytes: &[u8],
+        now: Instant,
+    ) {
+        if self.done.contains(&index) {
+            return;
+        }
+        let style = self.style;
+        let lines = self.hosts.entry(index).or_insert_with(|| {
+            [Mark::Stdout, Mark::Stderr].map(|mark| {
+                let prefix = style.prefix(host, mark);
+                Line { prefix, rest: Vec::new(), begun: false, since: now }
+            })
+        });
+        lines[stream as usize].take(text, &style, bytes, now);
+    }
+
+    /// Shows what did not end with a newline, and what became of the host.
+    pub fn done(&mut self, text: &mut Vec<u8>, (index, host): (usize, &str), outcome: &Outcome) {
+        for mut line in self.hosts.remove(&index).into_iter().flatten() {
+            if !line.rest.is_empty() {
+                line.end(text, &self.style);
+            }
+        }
+        self.done.insert(index);
+        self.style.push_status(text, host, outcome);
+    }
+
+    /// Shows the lines that have been waiting for their end for too long.
+    pub fn tick(&mut self, text: &mut Vec<u8>, now: Instant) {
+        for line in self.hosts.values_mut().flatten() {
+            if !line.rest.is_empty() && now.saturating_duration_since(line.since) >= PATIENCE {
+                let whole = whole_chars(&line.rest);
+                line.show(text, &self.style, whole);
+                line.since = now;
+            }
+        }
+    }
+}
+
+impl Line {
+    fn take(&mut self, text: &mut Vec<u8>, style: &Style, bytes: &[u8], now: Instant) {
+        let mut left = bytes;
+        while let Some(at) = memchr::memchr(b'\n', left) {
+            let line = &left[..at];
+            left = &left[at + 1..];
+            if self.rest.is_empty() && !self.begun && line.len() <= LONGEST {
+                style.push_line(text, &self.prefix, without_return(line));
+            } else {
+                self.add(text, style, line);
+                self.end(text, style);
+            }
+        }
+        if !left.is_empty() {
+            self.add(text, style, left);
+            self.since = now;
+        }
+    }
+
+    fn add(&mut self, text: &mut Vec<u8>, style: &Style, bytes: &[u8]) {
+        self.rest.extend_from_slice(bytes);
+        let mut shown = 0;
+        while self.rest.len() - shown > LONGEST {
+            let part = &self.rest[shown..][..LONGEST];
+            let part = &part[..whole_chars(part)];
+            style.push_line(text, &self.prefix, part);
+            shown += part.len();
+        }
+        if shown > 0 {
+            self.rest.drain(..shown);
+            self.begun = true;
+        }
+    }
+
+    fn show(&mut self, text: &mut Vec<u8>, style: &Style, count: usize) {
+        if count > 0 {
+            style.push_line(text, &self.prefix, without_return(&self.rest[..count]));
+            self.rest.drain(..count);
+            self.begun = true;
+        }
+    }
+
+    /// At its newline, or where none comes any more. Of a line that was shown in parts, nothing may be left.
+    fn end(&mut self, text: &mut Vec<u8>, style: &Style) {
+        let rest = without_return(&self.rest);
+        if !(self.begun && rest.is_empty()) {
+            style.push_line(text, &self.prefix, rest);
+        }
+        self.rest.clear();
+        self.begun = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lines::tests::outcome;
+    use crate::outcome::HostStatus;
+    use proptest::prelude::*;
+
+    const A: (usize, &str) = (0, "a");
+    const B: (usize, &str) = (1, "b");
+
+    fn plain() -> Live {
+        Live::new(Style::default())
+    }
+
+    fn taken(text: &mut Vec<u8>) -> String {
+        String::from_utf8(std::mem::take(text)).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_shown_when_it_is_whole_and_the_rest_when_the_host_is_done() {
+        let (mut live, mut text, now) = (plain(), Vec::new(), Instant::now());
+        live.output(&mut text, A, Stream::Stdout, b"one\ntw", now);
+        live.output(&mut text, B, Stream::Stderr, b"warn\n", now);
+        assert_eq!(taken(&mut text), "a: one\nb! warn\n");
+        live.output(&mut text, A, Stream::Stdout, b"o\r\nthree", now);
+        assert_eq!(taken(&mut text), "a: two\n");
+        live.done(&mut text, A, &outcome(HostStatus::Lost, "one\ntwo\nthree", ""));
+        live.output(&mut text, A, Stream::Stdout, b"too late\n", now);
+        assert_eq!(taken(&mut text), "a: three\na= lost\n");
+    }
+
+    #[test]
+    fn a_prompt_is_shown_after_a_while_and_its_newline_makes_no_empty_line() {
+        let (mut live, mut text, now) = (plain(), Vec::new(), Instant::now());
+        live.output(&mut text, A, Stream::Stdout, b"Password: ", now);
+        live.tick(&mut text, now + PATIENCE / 2);
+        assert_eq!(taken(&mut text), "");
+        live.tick(&mut text, now + PATIENCE);
+        assert_eq!(taken(&mut text), "a: Password: \n");
+        live.output(&mut text, A, Stream::Stdout, b"\r\n\nok\n", now);
+        assert_eq!(taken(&mut text), "a: \na: ok\n");
+    }
+
+    #[test]
+    fn a_line_without_end_is_shown_in_parts() {
+        let (mut live, mut text, now) = (plain(), Vec::new(), Instant::now());
+        live.output(&mut text, A, Stream::Stdout, "é".repeat(LONGEST).as_bytes(), now);
+        let shown = taken(&mut text);
+        assert_eq!(shown, format!("a: {}\n", "é".repeat(LONGEST / 2)));
+        live.output(&mut text, A, Stream::Stdout, b"\n", now);
+        assert_eq!(taken(&mut text), shown);
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunking_shows_the_same_whole_lines_without_control_characters(
+            bytes in prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..300),
+                "[aé\r\n\t\u{9b}\u{202e}\u{1b}]{0,300}".prop_map(String::into_bytes),
+                (4000..9000usize, any::<u8>()).prop_map(|(len, byte)| [vec![byte; len], b"\r\nx\n".to_vec()].concat()),
+            ],
+            cuts in proptest::collection::vec(0..9000usize, 0..8),
+        ) {
+            let shown = |chunks: &[&[u8]]| {
+                let (mut live, mut text, now) = (plain(), Vec::new(), Instant::now());
+                for chunk in chunks {
+                    live.output(&mut text, A, Stream::Stdout, chunk, now);
+                    live.output(&mut text, B, Stream::Stderr, b".", now);
+                    assert!(text.is_empty() || text.ends_with(b"\n"));
+                }
+                live.done(&mut text, A, &outcome(HostStatus::Ok, "", ""));
+                taken(&mut text)
+            };
+            let whole = shown(&[&bytes]);
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+            prop_assert_eq!(shown(&chunks), whole.clone());
+            for line in whole.lines() {
+                prop_assert!(line.starts_with("a: "), "{line:?}");
+                prop_assert!(!line.chars().any(|c| c.is_control() && c != '\t'), "{line:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Writes what becomes of the hosts: as records, or as text for people. `flow` brings it here, `live` shows lines as they
+//! come, `group` and `diff` hold all to the end.
+//!
+//! All of it makes text first, which is written in one go: so two hosts never share a line, and what else is on the
+//! terminal (the progress bar) has to make room once for many lines.
+
+mod args;
+mod diff;
+mod flow;
+mod group;
+mod live;
+mod table;
+
+pub use args::ViewArgs;
+pub use flow::{Flow, Item};
+
+use crate::ffi::Stream;
+use crate::lines::Style;
+use crate::outcome::{HostStatus, Outcome, with_result};
+use cerveza_manners::{Failure, Format, OutputArgs, OutputMode, Result, json_line, visible};
+use cerveza_record::Record;
+use diff::Differ;
+use group::Groups;
+use live::Live;
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal, Write};
+use std::mem;
+use std::time::{Duration, Instant};
+use table::Table;
+
+/// The most bytes of output that are on their way to the writer.
+pub const ON_THE_WAY: usize = 1024 * 1024;
+/// So much text is written at once.
+const ENOUGH: usize = 256 * 1024;
+/// Live lines wait so long for others to be written with them.
+const PAUSE: Duration = Duration::from_millis(20);
+/// With nothing to do, look again.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+enum View {
+    Json {
+        on_terminal: bool,
+    },
+    Names,
+    Table(Table),
+    Live(Live),
+    /// Lines, but each host's only when it is done.
+    Hosts(Style),
+    Groups {
+        groups: Groups,
+        style: Style,
+        diff: bool,
+    },
+}
+
+/// The way out. What goes wrong with it is kept for the end: the hosts' commands go on.
+pub struct Out {
+    view: View,
+    order: Option<Order>,
+    text: Vec<u8>,
+    failure: Option<Failure>,
+}
+
+/// Hosts that are done before one that comes before them.
+#[derive(Default)]
+struct Order {
+    next: usize,
+    held: BTreeMap<usize, (Record, Outcome)>,
+}
+
+impl Out {
+    /// `hosts` are those of the run, which tell how wide a column has to be.
+    pub fn new<'a>(args: &ViewArgs, output: &OutputArgs, hosts: impl Iterator<Item = &'a str>) -> Result<Out> {
+        Out::on(args, output, hosts, io::stdout().is_terminal())
+    }
+
+    fn on<'a>(
+        args: &ViewArgs,
+        output: &OutputArgs,
+        hosts: impl Iterator<Item = &'a str>,
+        on_terminal: bool,
+    ) -> Result<Out> {
+        let (colour, auto) = (args.color.is_on(on_terminal), output.output == Format::Auto && !output.names);
+        let view = if args.group || args.diff {
+            if !auto {
+                let option = if args.diff { "--diff" } else { "--group" };
+                return Err(Failure::usage(format!("{option} is text for people and goes with no --output"))
+                    .hint("leave it out for records; jq groups them, as in: jq -s 'group_by(.stdout)'"));
+            }
+            let style = Style::new(colour, args.raw, std::iter::empty());
+            View::Groups { groups: Groups::default(), style, diff: args.diff }
+        } else if auto && on_terminal {
+            let style = Style::new(colour, args.raw, hosts);
+            match args.ordered {
+                true => View::Hosts(style),
+                false => View::Live(Live::new(style)),
+            }
+        } else {
+            match output.mode(OutputMode::Table) {
+                OutputMode::Json => View::Json { on_terminal },
+                OutputMode::Names => View::Names,
+                OutputMode::Table => View::Table(Table::new(hosts)),
+            }
+        };
+        let order = args.ordered.then(Order::default);
+        Ok(Out { view, order, text: Vec::new(), failure: None })
+    }
+
+    /// Whether output is to be sent here as it comes; otherwise its outcome has all that is shown of a host.
+    pub fn is_live(&self) -> bool {
+        matches!(self.view, View::Live(_))
+    }
+
+    /// Whether the outcome's output is shown. Where it is not, nothing need be kept of it.
+    pub fn needs_kept(&self) -> bool {
+        !matches!(self.view, View::Live(_) | View::Names)
+    }
+
+    pub fn output(&mut self, index: usize, host: &str, stream: Stream, bytes: &[u8]) {
+        if let View::Live(live) = &mut self.view
+            && self.failure.is_none()
+        {
+            live.output(&mut self.text, (index, host), stream, bytes, Instant::now());
+        }
+    }
+
+    /// Takes the outcome of a host, which may be held until others are done.
+    pub fn done(&mut self, index: usize, record: &Record, outcome: Outcome) {
+        if self.failure.is_some() {
+            return;
+        }
+        let Some(order) = &mut self.order else { return self.show(index, record, outcome) };
+        order.held.insert(index, (record.clone(), outcome));
+        while let Some((index, (record, outcome))) = self.order.as_mut().and_then(Order::pop) {
+            self.show(index, &record, outcome);
+        }
+    }
+
+    fn show(&mut self, index: usize, record: &Record, outcome: Outcome) {
+        let (text, host) = (&mut self.text, record.host());
+        match &mut self.view {
+            View::Json { on_terminal } => {
+                text.extend_from_slice(json_line(&with_result(record, outcome), *on_terminal).as_bytes());
+                text.push(b'\n');
+            }
+            View::Names => {
+                text.extend_from_slice(visible(host).as_bytes());
+                text.push(b'\n');
+            }
+            View::Table(table) => table.row(text, host, &outcome),
+            View::Live(live) => live.done(text, (index, host), &outcome),
+            View::Hosts(style) => style.push_host(text, host, &outcome),
+            View::Groups { groups, .. } => groups.add(host, outcome),
+        }
+        if self.text.len() >= ENOUGH && !self.is_live() {
+            self.flush();
+        }
+    }
+
+    /// Shows lines that have been waiting for their end for too long.
+    pub fn tick(&mut self, now: Instant) {
+        if let View::Live(live) = &mut self.view {
+            live.tick(&mut self.text, now);
+        }
+    }
+
+    pub fn has_text(&self) -> bool {
+        !self.text.is_empty()
+    }
+
+    /// Writes what there is to write.
+    pub fn flush(&mut self) {
+        if self.failure.is_none() {
+            let mut stdout = io::stdout().lock();
+            let written = stdout.write_all(&self.text).and_then(|()| stdout.flush());
+            self.failure = written.err().map(|error| Failure::stdout(&error));
+        }
+        self.text.clear();
+        // One host's big record is no measure for the rest.
+        self.text.shrink_to(2 * ENOUGH);
+    }
+
+    /// Writes what is left, and gives the first failure of all writing. A reader that went away is none.
+    pub fn finish(mut self) -> Result<()> {
+        let held = self.order.take().map(|order| order.held);
+        for (index, (record, outcome)) in held.into_iter().flatten() {
+            self.show(index, &record, outcome);
+        }
+        if let View::Groups { groups, style, diff } = &mut self.view {
+            let (groups, style, diff) = (mem::take(groups), *style, *diff);
+            self.show_groups(groups, style, diff);
+        }
+        self.flush();
+        match self.failure {
+            Some(failure) if !failure.is_closed_pipe() => Err(failure),
+            _ => Ok(()),
+        }
+    }
+
+    fn show_groups(&mut self, groups: Groups, style: Style, diff: bool) {
+        let groups = groups.sorted();
+        let base = diff::base(&groups).filter(|_| diff);
+        if let Some(base) = base {
+            groups[base].show(&mut self.text, &style);
+        }
+        let mut differ = Differ::new();
+        for (at, group) in groups.iter().enumerate().filter(|(at, _)| Some(*at) != base) {
+            match base.filter(|base| *base != at) {
+                Some(base) => group.show_against(&mut self.text, &style, &mut differ, &groups[base]),
+                None => group.show(&mut self.text, &style),
+            }
+            self.flush();
+        }
+    }
+}
+
+impl Order {
+    /// The next host, if it is done.
+    fn pop(&mut self) -> Option<(usize, (Record, Outcome))> {
+        let entry = self.held.remove_entry(&self.next)?;
+        self.next += 1;
+        Some(entry)
+    }
+}
+
+/// The life of the writer's thread: takes from `flow` until that ends. `write` is called to flush `Out`, with whatever
+/// has to make room for that; `done` is told of each host whose outcome
+/// was taken: its status, and whether its files are not whole.
+pub fn follow<'a>(
+    flow: &Flow,
+    out: &mut Out,
+    record: impl Fn(usize) -> &'a Record,
+    mut write: impl FnMut(&mut Out),
+    mut done: impl FnMut(usize, HostStatus, bool),
+) {
+    let receiver = flow.receiver();
+    let mut written_at: Option<Instant> = None;
+    loop {
+        let wait = match written_at.filter(|_| out.has_text()) {
+            Some(at) => (at + PAUSE).saturating_duration_since(Instant::now()),
+            None => LOOK_AGAIN,
+        };
+        let Some(items) = receiver.receive(wait) else { break };
+        for item in items {
+            match item {
+                Item::Output { index, stream, bytes } => out.output(index, record(index).host(), stream, &bytes),
+                Item::Done { index, outcome } => {
+                    let (status, unwritten) = (outcome.status, outcome.unwritten);
+                    out.done(index, record(index), *outcome);
+                    if !out.is_live() && out.has_text() {
+                        // Who reads records wants to know of a host when it is done.
+                        write(out);
+                    }
+                    done(index, status, unwritten);
+                }
+            }
+            if out.text.len() >= ENOUGH {
+                write(out);
+                written_at = Some(Instant::now());
+            }
+        }
+        let now = Instant::now();
+        out.tick(now);
+        if out.has_text() && written_at.is_none_or(|at| now >= at + PAUSE) {
+            write(out);
+            written_at = Some(Instant::now());
+        }
+    }
+    if out.has_text() {
+        write(out);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! A table whose rows come one by one: the columns have their widths before the first.
+
+use crate::lines::{last_line, width_of};
+use crate::outcome::Outcome;
+use cerveza_manners::visible;
+
+/// A longer name takes more room in its own row only.
+const WIDEST: usize = 40;
+
+pub struct Table {
+    width: usize,
+    begun: bool,
+}
+
+impl Table {
+    pub fn new<'a>(hosts: impl Iterator<Item = &'a str>) -> Table {
+        Table { width: width_of(hosts, WIDEST), begun: false }
+    }
+
+    /// Adds a row: of all output it holds the last line only.
+    pub fn row(&mut self, text: &mut Vec<u8>, host: &str, outcome: &Outcome) {
+        if !self.begun {
+            self.begun = true;
+            self.line(text, ["HOST", "STATUS", "EXIT", "MS", "OUTPUT"]);
+        }
+        let exit = outcome.exit_code.map_or_else(|| "-".to_string(), |code| code.to_string());
+        let ms = outcome.duration.as_millis().to_string();
+        let last = last_line(outcome);
+        let last = if last.is_empty() { "-" } else { &last };
+        self.line(text, [&visible(host), outcome.status.name(), &exit, &ms, &visible(last)]);
+    }
+
+    fn line(&self, text: &mut Vec<u8>, [host, status, exit, ms, output]: [&str; 5]) {
+        let line = format!("{host:<width$}  {status:<11}  {exit:<4}  {ms:<6}  {output}", width = self.width.max(4));
+        text.extend_from_slice(line.trim_end().as_bytes());
+        text.push(b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lines::tests::outcome;
+    use crate::outcome::HostStatus;
+    use std::time::Duration;
+
+    #[test]
+    fn rows_are_aligned_though_they_come_one_by_one() {
+        let mut table = Table::new(["db1.example.com", "w"].into_iter());
+        let mut text = Vec::new();
+        let failed = Outcome { exit_code: Some(3), ..outcome(HostStatus::Failed, "", "a\nb\x1b[2J\n") };
+        table.row(&mut text, "w", &Outcome { duration: Duration::from_millis(12), ..failed });
+        table.row(&mut text, "db1.example.com", &outcome(HostStatus::Unreachable, "", ""));
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "HOST             STATUS       EXIT  MS      OUTPUT\n\
+             w                failed       3     12      b\\u{1b}[2J\n\
+             db1.example.com  unreachable  -     0       -\n"
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! What is done on a host once it is logged in: files sent, commands run, files fetched, in this order, until one fails.
+
+use crate::attempt::{Job, halted, unasked};
+use crate::clock::Clock;
+use crate::copy::{self, Cause, Copied, CopyError};
+use crate::end::heeds_signals;
+use crate::exec::{Ask, End, Ran, START, Stdin, exec};
+use crate::link::{Halt, Link};
+use crate::outcome::{HostStatus, Outcome, Phase};
+use crate::plan::Target;
+use crate::script::{self, Script, Unstarted};
+use crate::shell::quote;
+use crate::sink::Sink;
+use crate::sudo::Gate;
+use std::sync::Arc;
+
+/// What to run.
+#[derive(Debug)]
+pub enum Run {
+    Nothing,
+    Command(String),
+    /// A script of this machine with its arguments.
+    Script(Arc<Script>, Vec<String>),
+    /// The scripts that each host's record names.
+    Named,
+}
+
+/// Does a host's work. The outcome is that of the first step that did not go well, else of the last.
+pub fn work(job: &Job, target: &Target, link: &Link, clock: &Clock<'_>, sink: &mut dyn Sink) -> Outcome {
+    let host = Host { job, target, link, clock };
+    let mut copied = Copied::default();
+    let mut outcome = host.steps(&mut copied, sink);
+    outcome.copied = job.copies().then_some(copied);
+    outcome
+}
+
+struct Host<'a, 'c> {
+    job: &'a Job,
+    target: &'a Target,
+    link: &'a Link,
+    clock: &'a Clock<'c>,
+}
+
+impl Host<'_, '_> {
+    fn steps(&self, copied: &mut Copied, sink: &mut dyn Sink) -> Outcome {
+        let mut outcome = Outcome::new(HostStatus::Ok, Some(Phase::Exec));
+        if let Some(plan) = &self.job.push {
+            match copy::push(self.link, plan, self.clock.deadline(), &mut |_| ()) {
+                Ok(pushed) => copied.add(pushed),
+                Err(error) => return self.copy_failed(error, copied),
+            }
+        }
+        match &self.job.run {
+            Run::Nothing => {}
+            Run::Command(command) => outcome = self.command(command, sink),
+            Run::Script(script, args) => outcome = self.script(script, args, sink),
+            Run::Named => {
+                for script in &self.target.scripts {
+                    outcome = self.script(script, &[], sink);
+                    if outcome.status != HostStatus::Ok {
+                        let what = outcome.error.take().unwrap_or_default();
+                        outcome.error = Some(format!("{}: {what}", script.path.display()));
+                        break;
+                    }
+                }
+            }
+        }
+        if outcome.status == HostStatus::Ok
+            && let Some(plan) = &self.job.pull
+        {
+            match copy::pull(self.link, plan, self.target.record.host(), self.clock.deadline(), &mut |_| ()) {
+                Ok(pulled) => copied.add(pulled),
+                Err(error) => return Outcome { exit_code: outcome.exit_code, ..self.copy_failed(error, copied) },
+            }
+        }
+        outcome
+    }
+
+    fn command(&self, command: &str, sink: &mut dyn Sink) -> Outcome {
+        let line = self.job.around.line(command);
+        let stdin = self.job.stdin.as_ref().map_or(Stdin::Nothing, Stdin::File);
+        let signals = heeds_signals(self.link.session().banner().unwrap_or_default(), &self.target.user);
+        let gate = self.job.around.sudo.as_ref().map(|sudo| {
+            let whose = format!("{} on {}", self.target.user, self.target.name);
+            Gate::new(sudo, &self.job.password, whose)
+        });
+        let ask = Ask { line: &line, stdin, tty: self.job.tty, signals, gate };
+        let (ran, end) = exec(self.link, ask, self.clock, sink);
+        self.outcome(ran, end)
+    }
+
+    fn script(&self, script: &Script, args: &[String], sink: &mut dyn Sink) -> Outcome {
+        let readable = self.job.around.sudo.as_ref().is_some_and(|sudo| sudo.user.is_some());
+        let path = match script::upload(self.link, script, readable, self.clock) {
+            Ok(path) => path,
+            Err(Unstarted::End(_, End::Closed)) => return Outcome::error(
+                HostStatus::Lost,
+                Phase::Exec,
+                "the connection was lost while the script was uploaded: it was not started",
+            ),
+            Err(Unstarted::End(ran, end)) => {
+                let outcome = self.outcome(Ran { exit_code: None, ..ran }, end);
+                let what = outcome.error.as_deref().unwrap_or_default();
+                let error = format!("the script was not started: {what}");
+                return Outcome { error: Some(error), ..outcome };
+            }
+            Err(Unstarted::Upload(why)) => {
+                let error = format!("the script could not be uploaded: {why}");
+                return Outcome::error(HostStatus::Failed, Phase::Exec, error);
+            }
+        };
+        let words = std::iter::once(path.clone()).chain(args.iter().map(|arg| quote(arg)));
+        let mut outcome = self.command(&words.collect::<Vec<_>>().join(" "), sink);
+        let lost = outcome.status == HostStatus::Lost;
+        if lost || !script::remove(self.link, &path, self.clock) {
+            let left = format!("the script was left at {path}");
+            outcome.error = Some(match outcome.error.take() {
+                Some(error) => format!("{error}; {left}"),
+                None => left,
+            });
+        }
+        outcome
+    }
+
+    fn outcome(&self, ran: Ran, end: End) -> Outcome {
+        let job = self.job;
+        let outcome = match (end, &ran) {
+            (End::Denied, _) => {
+                Outcome::error(HostStatus::Failed, Phase::Exec, "the server refused to run the command")
+            }
+            (End::Unasked(halt), _) => {
+                unasked(job, Phase::Exec, halt, START, "before the command was sent: it was not started")
+            }
+            (End::Unconfirmed(halt), _) => {
+                let what = "before the server confirmed that it had started the command (it may be running)";
+                halted(job, Phase::Exec, halt, START, what)
+            }
+            (End::Ended(halt, ended), _) => {
+                let outcome = halted(job, Phase::Exec, halt, self.clock.limit(), "the command");
+                let what = outcome.error.as_deref().unwrap_or_default();
+                Outcome { error: Some(format!("{what}; {}", ended.phrase())), ..outcome }
+            }
+            (End::Halt(halt), _) => {
+                let what = "before the command's exit status arrived";
+                halted(job, Phase::Exec, halt, self.clock.limit(), what)
+            }
+            (End::NoPassword(why), _) => Outcome::error(HostStatus::Failed, Phase::Exec, why),
+            (End::Stdin(error), _) => {
+                Outcome::error(HostStatus::Failed, Phase::Exec, format!("the file of --stdin cannot be read: {error}"))
+            }
+            (End::Closed, Ran { signal: Some(signal), .. }) => {
+                Outcome::error(HostStatus::Signaled, Phase::Exec, format!("signal {signal} ended the command"))
+            }
+            (End::Closed, Ran { exit_code: Some(0), .. }) => Outcome::new(HostStatus::Ok, Some(Phase::Exec)),
+            (End::Closed, Ran { exit_code: Some(code), .. }) => {
+                Outcome::error(HostStatus::Failed, Phase::Exec, format!("the command's exit status is {code}"))
+            }
+            (End::Closed, _) => Outcome::error(
+                HostStatus::Lost,
+                Phase::Exec,
+                "the server closed the channel without the command's exit status",
+            ),
+        };
+        Outcome { exit_code: ran.exit_code, signal: ran.signal, ..outcome }
+    }
+
+    fn copy_failed(&self, error: Box<CopyError>, copied: &mut Copied) -> Outcome {
+        let left = error.partial.map(|path| format!(" (what there is of it is in {path}: the same run again continues it)"));
+        copied.add(error.copied);
+        let limit = self.clock.limit();
+        let outcome = match error.cause {
+            Cause::Halt(halt @ (Halt::Deadline | Halt::Stopped)) => {
+                halted(self.job, Phase::Exec, halt, limit, "the copy")
+            }
+            Cause::Halt(halt) => halted(self.job, Phase::Exec, halt, limit, "in the middle of the copy"),
+            cause @ Cause::Silent => Outcome::error(HostStatus::Timeout, Phase::Exec, cause.to_string()),
+            cause => Outcome::error(HostStatus::Failed, Phase::Exec, cause.to_string()),
+        };
+        let error = outcome.error.unwrap_or_default() + &left.unwrap_or_default();
+        Outcome { error: Some(error), ..outcome }
+    }
+}

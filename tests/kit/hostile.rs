@@ -1,0 +1,277 @@
+//! Servers that do an SSH client no good, each at an address of its own on loopback: some that never come to SSH, and a
+//! relay to a real sshd that sheds, cuts, stalls or slows what it carries.
+
+use std::collections::HashMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// A server that ends with its value.
+pub struct Hostile {
+    at: SocketAddr,
+    state: Arc<State>,
+    /// What keeps a black hole's queue full.
+    _full: Vec<TcpStream>,
+}
+
+#[derive(Default)]
+struct State {
+    over: AtomicBool,
+    accepted: AtomicUsize,
+    open: AtomicUsize,
+    most_open: AtomicUsize,
+    /// By their numbers.
+    clients: Mutex<HashMap<usize, TcpStream>>,
+}
+
+impl Hostile {
+    /// Answers no SYN: the queue of what it never accepts is full.
+    pub fn black_hole(at: SocketAddr) -> Hostile {
+        let listener = bind(at);
+        rustix::net::listen(&listener, 0).expect("a backlog of 0");
+        // How many fit is the kernel's business: the one that gets no answer was one too many.
+        let mut full = Vec::new();
+        loop {
+            match TcpStream::connect_timeout(&at, Duration::from_millis(400)) {
+                Ok(stream) => full.push(stream),
+                Err(error) if error.kind() == ErrorKind::TimedOut => break,
+                Err(error) => panic!("{at} is to be a black hole, and says: {error}"),
+            }
+            assert!(full.len() < 10_000, "this kernel takes any number of connections at {at}: no black hole here");
+        }
+        let state = Arc::new(State::default());
+        let held = Arc::clone(&state);
+        std::thread::spawn(move || {
+            while !held.over.load(Ordering::Acquire) {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            drop(listener);
+        });
+        Hostile { at, state, _full: full }
+    }
+
+    /// Accepts and says nothing.
+    pub fn silent(at: SocketAddr) -> Hostile {
+        serve(at, |_, client, _| hold(&client))
+    }
+
+    /// Says that it is an SSH server, and no more.
+    pub fn banner_only(at: SocketAddr) -> Hostile {
+        serve(at, |_, mut client, _| {
+            let _ = client.write_all(b"SSH-2.0-OpenSSH_9.9\r\n");
+            hold(&client);
+        })
+    }
+
+    /// Says `text` again and again, with a pause after each: before a banner, or instead of one.
+    pub fn repeats(at: SocketAddr, text: impl Into<Vec<u8>>, pause: Duration) -> Hostile {
+        let text = text.into();
+        serve(at, move |_, mut client, state| {
+            while !state.over.load(Ordering::Acquire) && client.write_all(&text).is_ok() {
+                std::thread::sleep(pause);
+            }
+        })
+    }
+
+    /// Says `text` and hangs up.
+    pub fn says(at: SocketAddr, text: impl Into<Vec<u8>>) -> Hostile {
+        let text = text.into();
+        serve(at, move |_, mut client, _| {
+            let _ = client.write_all(&text);
+            // What the client says is read: unread, it would make a reset of the end.
+            let _ = client.shutdown(Shutdown::Write);
+            hold(&client);
+        })
+    }
+
+    pub fn at(&self) -> SocketAddr {
+        self.at
+    }
+
+    /// How many connections came.
+    pub fn accepted(&self) -> usize {
+        self.state.accepted.load(Ordering::Acquire)
+    }
+
+    /// The most that were open at a time.
+    pub fn most_open(&self) -> usize {
+        self.state.most_open.load(Ordering::Acquire)
+    }
+
+    /// How many are open.
+    pub fn open(&self) -> usize {
+        self.state.open.load(Ordering::Acquire)
+    }
+
+    /// Ends all connections, each with a reset.
+    pub fn reset_all(&self) {
+        self.state.clients.lock().expect("no panic").values().for_each(reset);
+    }
+}
+
+impl Drop for Hostile {
+    fn drop(&mut self) {
+        self.state.over.store(true, Ordering::Release);
+        for client in self.state.clients.lock().expect("no panic").values() {
+            let _ = client.shutdown(Shutdown::Both);
+        }
+        // Wakes the thread that accepts.
+        let _ = TcpStream::connect_timeout(&self.at, Duration::from_millis(10));
+    }
+}
+
+/// A TCP relay, real in everything but what it is told to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Relay {
+    to: SocketAddr,
+    shed: usize,
+    end: Option<(usize, End)>,
+    rate: Option<usize>,
+}
+
+/// What comes after so many bytes of the server's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    Reset,
+    Close,
+    Stall,
+}
+
+impl Relay {
+    pub fn to(to: SocketAddr) -> Relay {
+        Relay { to, shed: 0, end: None, rate: None }
+    }
+
+    /// The first `count` connections are sent away as sshd does it with too many.
+    pub fn shed_first(self, count: usize) -> Relay {
+        Relay { shed: count, ..self }
+    }
+
+    /// A reset, as of a firewall that forgets, after so many bytes of the server's.
+    pub fn reset_after(self, bytes: usize) -> Relay {
+        Relay { end: Some((bytes, End::Reset)), ..self }
+    }
+
+    /// An end in order, as of a server that dies, after so many bytes of the server's.
+    pub fn close_after(self, bytes: usize) -> Relay {
+        Relay { end: Some((bytes, End::Close)), ..self }
+    }
+
+    /// Nothing goes either way any more, and nobody says so.
+    pub fn stall_after(self, bytes: usize) -> Relay {
+        Relay { end: Some((bytes, End::Stall)), ..self }
+    }
+
+    /// So many bytes of the server's a second.
+    pub fn throttle(self, bytes_a_second: usize) -> Relay {
+        Relay { rate: Some(bytes_a_second), ..self }
+    }
+
+    pub fn at(self, at: SocketAddr) -> Hostile {
+        serve(at, move |number, mut client, state| {
+            if number < self.shed {
+                let _ = client.write_all(b"Exceeded MaxStartups\r\n");
+                let _ = client.shutdown(Shutdown::Write);
+                return hold(&client);
+            }
+            let server = TcpStream::connect(self.to).expect("the server behind the relay");
+            let stalled = Arc::new(AtomicBool::new(false));
+            let (mut from, mut to) = (client.try_clone().expect("a socket"), server.try_clone().expect("a socket"));
+            let held = Arc::clone(&stalled);
+            let up = std::thread::spawn(move || {
+                let mut buffer = [0; 16 * 1024];
+                while let Ok(len @ 1..) = from.read(&mut buffer) {
+                    if held.load(Ordering::Acquire) || to.write_all(&buffer[..len]).is_err() {
+                        return;
+                    }
+                }
+                let _ = to.shutdown(Shutdown::Write);
+            });
+            self.down(server, client, &stalled, state);
+            let _ = up.join();
+        })
+    }
+
+    /// Carries what the server says, as far as it is to come.
+    fn down(self, mut server: TcpStream, mut client: TcpStream, stalled: &AtomicBool, state: &State) {
+        let (mut buffer, mut left) = (vec![0; 16 * 1024], self.end.map_or(usize::MAX, |(bytes, _)| bytes));
+        while left > 0 {
+            let most = buffer.len().min(left).min(self.rate.map_or(usize::MAX, |rate| (rate / 20).max(1)));
+            let Ok(len @ 1..) = server.read(&mut buffer[..most]) else { break };
+            if client.write_all(&buffer[..len]).is_err() {
+                break;
+            }
+            left -= len;
+            if let Some(rate) = self.rate {
+                std::thread::sleep(Duration::from_secs_f64(len as f64 / rate as f64));
+            }
+        }
+        match self.end {
+            Some((_, End::Reset)) if left == 0 => reset(&client),
+            Some((_, End::Stall)) if left == 0 => {
+                stalled.store(true, Ordering::Release);
+                while !state.over.load(Ordering::Acquire) {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+            _ => {}
+        }
+        let _ = client.shutdown(Shutdown::Both);
+        let _ = server.shutdown(Shutdown::Both);
+    }
+}
+
+/// Serves each connection, which are counted from 0, on a thread of its own.
+fn serve(at: SocketAddr, handle: impl Fn(usize, TcpStream, &State) + Send + Sync + 'static) -> Hostile {
+    let listener = bind(at);
+    let (state, handle) = (Arc::new(State::default()), Arc::new(handle));
+    let shared = Arc::clone(&state);
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            if shared.over.load(Ordering::Acquire) {
+                return;
+            }
+            let Ok(client) = client else { continue };
+            let number = shared.accepted.fetch_add(1, Ordering::AcqRel);
+            let open = shared.open.fetch_add(1, Ordering::AcqRel) + 1;
+            shared.most_open.fetch_max(open, Ordering::AcqRel);
+            let kept = client.try_clone().expect("a socket");
+            shared.clients.lock().expect("no panic").insert(number, kept);
+            let (state, handle) = (Arc::clone(&shared), Arc::clone(&handle));
+            std::thread::spawn(move || {
+                handle(number, client, &state);
+                state.clients.lock().expect("no panic").remove(&number);
+                state.open.fetch_sub(1, Ordering::AcqRel);
+            });
+        }
+    });
+    Hostile { at, state, _full: Vec::new() }
+}
+
+fn bind(at: SocketAddr) -> TcpListener {
+    TcpListener::bind(at).unwrap_or_else(|error| panic!("cannot listen at {at}: {error}"))
+}
+
+/// Reads and says nothing until the client goes.
+fn hold(mut client: &TcpStream) {
+    let mut buffer = [0; 4096];
+    while let Ok(1..) = client.read(&mut buffer) {}
+}
+
+/// Ends a connection with a reset, whoever else holds its socket.
+fn reset(stream: &TcpStream) {
+    let _ = rustix::net::connect_unspec(stream);
+    let _ = stream.shutdown(Shutdown::Both);
+}
+
+/// Waits for what is sure to come, but not for ever.
+#[track_caller]
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < Duration::from_secs(30), "still waiting after 30 s: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

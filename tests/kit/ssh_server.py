@@ -1,0 +1,221 @@
+"""A real SSH server that does on demand what no sshd does. usage: ssh_server.py ADDRESS PORT HOST_KEY AUTHORIZED_KEYS
+
+A command that holds `behave:WORD` or `behave:WORD:ARGUMENT` gets what `execute` has for it. A user's name sets what
+becomes of the login: stall-auth, stall-key, drop-auth, stall-session. Each event is a line on stdout, the first of them
+`ready`; the server ends when its stdin does.
+"""
+
+import asyncio
+import re
+import sys
+
+import asyncssh
+from asyncssh.packet import Boolean, String, UInt32
+
+ANSWERED, REFUSED, UNANSWERED = True, False, None
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+async def for_ever():
+    await asyncio.Event().wait()
+
+
+class Server(asyncssh.SSHServer):
+    def connection_made(self, conn):
+        self.conn = conn
+        say("connected")
+
+    def connection_lost(self, exc):
+        say("gone")
+
+    async def begin_auth(self, username):
+        self.username = username
+        say("login", username)
+        if username == "stall-auth":
+            await for_ever()
+        return True
+
+    def public_key_auth_supported(self):
+        return True
+
+    async def validate_public_key(self, username, key):
+        if username == "stall-key":
+            await for_ever()
+        if username == "drop-auth":
+            self.conn.abort()
+        return key in KEYS
+
+    def session_requested(self):
+        if self.username == "stall-session":
+            return for_ever()
+        if self.username == "refuse-session":
+            return False
+        return Session(self.conn)
+
+
+class Session(asyncssh.SSHServerSession):
+    def __init__(self, conn):
+        self.conn = conn
+        self.task = None
+        self.stdin = b""
+        self.stdin_ended = asyncio.Event()
+
+    def connection_made(self, chan):
+        self.chan = chan
+
+    def connection_lost(self, exc):
+        say("closed")
+        if self.task:
+            self.task.cancel()
+
+    def data_received(self, data, datatype):
+        self.stdin += data
+
+    def eof_received(self):
+        self.stdin_ended.set()
+        return True
+
+    def signal_received(self, signal):
+        say("signal", signal)
+        if self.word == "obey":
+            self.chan.exit_with_signal(signal)
+
+    def pty_requested(self, term_type, term_size, term_modes):
+        return True
+
+    def env_received(self, name, value):
+        say("env", name, value)
+
+    def subsystem_requested(self, subsystem):
+        say("subsystem", subsystem)
+        return REFUSED
+
+    def exec_requested(self, command):
+        found = re.search(r"behave:([a-z-]+)(?::([^\s'\"]+))?", command)
+        self.word, self.argument = found.groups() if found else ("unknown", None)
+        say("exec", self.word)
+        if self.word == "refuse":
+            return REFUSED
+        if self.word == "mute":
+            return UNANSWERED
+        if self.word == "drop-exec":
+            self.conn.abort()
+            return UNANSWERED
+        return ANSWERED
+
+    def session_started(self):
+        self.task = asyncio.ensure_future(self.execute())
+
+    def write(self, text):
+        self.chan.write(text if isinstance(text, bytes) else text.encode())
+
+    async def drain(self):
+        while self.chan.get_write_buffer_size():
+            await asyncio.sleep(0.01)
+
+    def status(self, status):
+        """Alone, without the end that asyncssh has follow it."""
+        self.chan.send_packet(asyncssh.constants.MSG_CHANNEL_REQUEST, String("exit-status"), Boolean(False), UInt32(status))
+
+    def signal(self, name):
+        self.chan.send_packet(asyncssh.constants.MSG_CHANNEL_REQUEST, String("exit-signal"), Boolean(False), String(name),
+                              Boolean(False), String("text\x1b[2J of the server"), String(""))
+
+    async def execute(self):
+        chan, word = self.chan, self.word
+        if word == "unknown":
+            chan.exit(127)
+        elif word == "exit":
+            self.write("done\n")
+            # As sshd does it, which sends 32 bits.
+            self.status(int(self.argument))
+            chan.close()
+        elif word == "close":  # in order, without an exit status
+            self.write("begun\n")
+            await self.drain()
+            chan.close()
+        elif word == "eof":  # the same, and the streams end first
+            self.write("begun\n")
+            chan.write_eof()
+            await self.drain()
+            chan.close()
+        elif word == "eof-hang":
+            self.write("begun\n")
+            chan.write_eof()
+        elif word == "abort":
+            self.write("begun\n")
+            await self.drain()
+            await asyncio.sleep(0.2)
+            self.conn.abort()
+        elif word == "disconnect":
+            self.write("begun\n")
+            await self.drain()
+            self.conn.disconnect(asyncssh.DISC_BY_APPLICATION, "bye\x1b[2J\nfrom the server")
+        elif word == "signal":
+            self.write("begun\n")
+            self.signal(self.argument)
+            chan.close()
+        elif word == "status-open":
+            self.write("begun\n")
+            self.status(int(self.argument))
+        elif word == "late-status":
+            self.write("begun\n")
+            chan.write_eof()
+            await asyncio.sleep(1)
+            self.status(int(self.argument))
+            chan.close()
+        elif word == "two-statuses":
+            self.status(5)
+            self.status(0)
+            chan.close()
+        elif word == "odd-request":  # one that no client knows, and wants an answer to
+            chan.send_packet(asyncssh.constants.MSG_CHANNEL_REQUEST, String("x\xff@cerveza"), Boolean(True))
+            self.write("begun\n")
+            await self.drain()
+            self.status(0)
+            chan.close()
+        elif word in ("sit", "obey"):  # with signals ignored, and obeyed
+            self.write("begun\n")
+        elif word == "stall":
+            self.write("begun\n")
+            await self.drain()
+            await asyncio.sleep(0.2)
+            # No word is heard any more, and none is said: the TCP connection stays.
+            self.conn._transport.pause_reading()
+        elif word == "flood":
+            block = b"x" * 32768
+            while True:
+                self.write(block)
+                await self.drain()
+                await asyncio.sleep(0)
+        elif word == "drip":
+            while True:
+                self.write(".")
+                await asyncio.sleep(0.05)
+        elif word == "stdin":
+            await self.stdin_ended.wait()
+            self.write(self.stdin)
+            chan.exit(0)
+        else:
+            say("no such behaviour", word)
+            chan.exit(127)
+
+
+async def main():
+    address, port, host_key, authorized = sys.argv[1:]
+    KEYS.extend(asyncssh.read_public_key_list(authorized))
+    await asyncssh.create_server(Server, address, int(port), server_host_keys=[host_key], encoding=None,
+                                 login_timeout=0, keepalive_interval=0)
+    say("ready")
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, sys.stdin.read)
+
+
+KEYS = []
+try:
+    asyncio.run(main())
+except (OSError, asyncssh.Error) as error:
+    sys.exit(f"ssh_server.py: {error}")

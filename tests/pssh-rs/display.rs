@@ -1,0 +1,114 @@
+//! What people see: on a terminal, folded, in order, and in files.
+
+use crate::{fleet, host, hosts};
+use kit::{Outcome, Sandbox};
+use std::fs;
+
+/// Runs pssh-rs on a terminal of its own, with `fleet` for stdin, and gives what that shows.
+fn shown(sandbox: &Sandbox, options: &str, command: &str, fleet: String) -> String {
+    sandbox.file("fleet.jsonl", fleet);
+    sandbox.file(
+        "line",
+        format!("NO_COLOR=1 exec pssh-rs --no-progress {options} -w - -- \"$(cat command)\" < fleet.jsonl\n"),
+    );
+    sandbox.file("command", command);
+    let run: Outcome = sandbox.sh("script -qec 'bash line' /dev/null < /dev/null; true");
+    run.stdout.replace('\r', "")
+}
+
+/// Says the last number of the address that it was reached at.
+const NUMBER: &str = "set -- $SSH_CONNECTION; n=${3##*.}";
+
+#[test]
+fn alike_hosts_are_folded_under_one_header() {
+    let (sandbox, _sshd) = fleet();
+    let command = format!("{NUMBER}; case $n in 3) echo other;; 4) echo same; exit 2;; *) echo same;; esac");
+    let shown = shown(&sandbox, "--group", &command, hosts(6));
+    assert!(shown.contains("web[1-2,5-6]"), "{shown}");
+    assert_eq!(shown.matches("same").count(), 2, "{shown}");
+    assert_eq!(shown.matches("other").count(), 1, "{shown}");
+    assert!(shown.contains("web3") && shown.contains("web4"), "{shown}");
+    assert!(shown.contains("pssh-rs: 5 ok; 1 failed: web4"), "{shown}");
+}
+
+#[test]
+fn the_rest_is_shown_by_how_it_differs() {
+    let (sandbox, _sshd) = fleet();
+    let command = format!("{NUMBER}; seq 20; case $n in 3) echo changed;; *) echo as always;; esac; seq 30 50");
+    let shown = shown(&sandbox, "--diff", &command, hosts(6));
+    assert!(shown.contains("web[1-2,4-6]"), "{shown}");
+    assert!(shown.contains("-as always") && shown.contains("+changed"), "{shown}");
+    // What all have alike is not shown again.
+    assert!(shown.matches("\n40\n").count() <= 1, "{shown}");
+}
+
+#[test]
+fn hosts_come_in_the_order_of_the_input_when_asked_for() {
+    let (sandbox, _sshd) = fleet();
+    // The first is the last to end.
+    let command = format!("{NUMBER}; sleep 0.$((9 - n)); echo line");
+    let fleet: String = [2u8, 1, 4, 3].map(|number| host(&format!("web{number}"), number)).concat();
+    let shown = shown(&sandbox, "--ordered", &command, fleet.clone());
+    let order: Vec<&str> = shown.lines().filter_map(|line| line.strip_suffix(": line")).collect();
+    assert_eq!(order, ["web2", "web1", "web4", "web3"], "{shown}");
+    // Records too.
+    let run = sandbox.run("pssh-rs", &["--ordered", "--", &command], fleet).exits(0);
+    let order: Vec<String> = run.records().iter().map(|record| record["host"].as_str().unwrap().into()).collect();
+    assert_eq!(order, ["web2", "web1", "web4", "web3"]);
+}
+
+#[test]
+fn remote_output_is_made_visible_unless_it_is_to_come_raw() {
+    let (sandbox, _sshd) = fleet();
+    let command = r"printf 'a\033]0;title\007b\r\302\233c\n'; printf '\033[31merr\n' >&2";
+    for options in ["", "--group", "--diff", "--ordered"] {
+        let shown = shown(&sandbox, options, command, hosts(2));
+        assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{options}: {shown:?}");
+        assert!(shown.contains("title") && shown.contains("err"), "{options}: {shown:?}");
+    }
+    let shown = shown(&sandbox, "--raw", command, hosts(1));
+    assert!(shown.contains("\u{1b}]0;title\u{7}"), "{shown:?}");
+}
+
+#[test]
+fn a_host_s_name_is_made_visible_also_raw() {
+    let (sandbox, _sshd) = fleet();
+    let hostile = "{\"host\":\"x\\u001b[2Jy\",\"private_ip\":\"127.0.0.1\"}\n".to_string();
+    for options in ["", "--raw", "--group"] {
+        let shown = shown(&sandbox, options, "echo hi", hostile.clone());
+        assert!(!shown.contains('\u{1b}'), "{options}: {shown:?}");
+    }
+}
+
+#[test]
+fn each_host_has_its_files_whole() {
+    let (sandbox, _sshd) = fleet();
+    let command = "head -c 3000000 /dev/zero | tr '\\0' o; printf '\\377e' >&2; exit 3";
+    let run = sandbox.run("pssh-rs", &["--outdir", "out/dir", "--", command], hosts(2) + &host("dead", 80)).exits(3);
+    assert_eq!(run.records().len(), 3);
+    for name in ["web1", "web2"] {
+        let read = |kind| fs::read(sandbox.dir().join(format!("out/dir/{name}.{kind}"))).unwrap();
+        assert_eq!(read("out"), vec![b'o'; 3_000_000]);
+        assert_eq!(read("err"), b"\xffe");
+    }
+    let read = fs::read(sandbox.dir().join("out/dir/dead.out")).unwrap_or_default();
+    assert_eq!(read, b"");
+}
+
+#[test]
+fn a_host_s_name_leaves_no_folder_that_output_goes_to() {
+    let (sandbox, _sshd) = fleet();
+    for name in ["../up", "..", "/tmp/cerveza-absolute", "x/y", ""] {
+        let run = sandbox.run("pssh-rs", &["--outdir", "out", "--", "echo hi"], host(name, 1));
+        assert!(!run.stderr.contains("unexpected argument"), "{}", run.stderr);
+        for path in ["up.out", "x/y.out"] {
+            assert!(!sandbox.dir().join(path).exists(), "{name}: {}", run.stderr);
+        }
+        assert!(!std::path::Path::new("/tmp/cerveza-absolute.out").exists());
+    }
+    let outside = fs::read_dir(sandbox.dir()).unwrap().filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_str().is_some_and(|name| name.ends_with(".out"))
+    });
+    assert_eq!(outside.count(), 0);
+}

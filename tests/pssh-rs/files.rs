@@ -1,0 +1,212 @@
+//! Scripts, files, and what a command is run with.
+
+use crate::{error, fleet, host, hosts, of};
+use kit::hostile::wait_until;
+use kit::processes::{marker, with_argument};
+use kit::{Outcome, Sandbox, SshServer};
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+fn run(sandbox: &Sandbox, args: &[&str]) -> Outcome {
+    sandbox.run("pssh-rs", args, hosts(1))
+}
+
+#[test]
+fn a_script_runs_with_its_words_and_is_gone_after_it() {
+    let (sandbox, _sshd) = fleet();
+    let script = "#!/bin/bash\necho \"$0\"\nprintf '<%s>' \"$@\"\nexit 4\n";
+    sandbox.file("my script.sh", script);
+    let args = ["--script", "my script.sh", "--", "one", "two words", "it's \"$HOME\"", "", "*"];
+    let run = sandbox.run("pssh-rs", &args, hosts(3)).exits(1);
+    for record in run.records() {
+        assert_eq!(record["exit_code"], 4, "{record}");
+        let stdout = record["stdout"].as_str().unwrap();
+        let (path, words) = stdout.split_once('\n').unwrap();
+        assert_eq!(words, "<one><two words><it's \"$HOME\"><><*>");
+        assert!(path.starts_with('/') && !Path::new(path).exists(), "{path}");
+    }
+}
+
+#[test]
+fn a_script_is_gone_also_after_a_timeout() {
+    let (sandbox, _sshd) = fleet();
+    let marker = marker();
+    sandbox.file("script", format!("#!/bin/sh\necho \"$0\"\nsleep {marker}\n"));
+    let run = run(&sandbox, &["--script", "script", "-t", "3"]).exits(3);
+    let record = &run.records()[0];
+    assert_eq!((&record["status"], &record["exit_code"]), (&json!("timeout"), &Value::Null));
+    let path = record["stdout"].as_str().unwrap().trim().to_string();
+    assert!(path.starts_with('/'), "{record}");
+    wait_until("the end of the script and its file", || {
+        !Path::new(&path).exists() && with_argument(&marker).is_empty()
+    });
+}
+
+#[test]
+fn a_script_has_its_own_interpreter_and_an_end_of_input() {
+    let (sandbox, _sshd) = fleet();
+    sandbox.file("script.py", "#!/usr/bin/env python3\nimport sys\nprint(len(sys.stdin.read()), sys.argv[1:])\n");
+    let ran = run(&sandbox, &["--script", "script.py", "-t", "30", "--", "x"]).exits(0);
+    assert_eq!(ran.records()[0]["stdout"], "0 ['x']\n");
+    let ran = run(&sandbox, &["--script", "no-such-script"]).exits(2);
+    assert!(ran.stderr.contains("no-such-script"), "{}", ran.stderr);
+}
+
+#[test]
+fn the_scripts_that_a_record_names_run_in_order_up_to_the_first_that_fails() {
+    let (sandbox, _sshd) = fleet();
+    for (name, script) in [("a.sh", "echo a"), ("b.sh", "echo b; exit 3"), ("c.sh", "echo c")] {
+        sandbox.file(name, format!("#!/bin/sh\n{script}\n"));
+    }
+    let path = |name: &str| sandbox.dir().join(name);
+    let record = |name: &str, scripts: Value| {
+        json!({"host": name, "private_ip": "127.0.0.1", "startup_scripts": scripts}).to_string() + "\n"
+    };
+    let fleet = record("good", json!([path("a.sh"), path("c.sh")]))
+        + &record("bad", json!([path("a.sh"), path("b.sh"), path("c.sh")]));
+    let run = sandbox.run("pssh-rs", &["--run", "startup_scripts"], fleet).exits(1);
+    let records = run.records();
+    let good = of(&records, "good");
+    assert_eq!((&good["status"], &good["stdout"]), (&json!("ok"), &json!("a\nc\n")));
+    let bad = of(&records, "bad");
+    assert_eq!((&bad["status"], &bad["exit_code"], &bad["stdout"]), (&json!("failed"), &json!(3), &json!("a\nb\n")));
+    assert!(error(bad).contains("b.sh"), "{bad}");
+}
+
+#[test]
+fn what_is_pushed_and_pulled_comes_back_the_same() {
+    let (sandbox, _sshd) = fleet();
+    let bytes: Vec<u8> = (0..3_000_000u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let source = sandbox.file("source file", &bytes);
+    fs::set_permissions(&source, fs::Permissions::from_mode(0o640)).unwrap();
+    sandbox.sh("touch -d 2001-02-03T04:05:06Z 'source file'").exits(0);
+    let there = sandbox.dir().join("there file");
+    let push = format!("source file:{}", there.display());
+    run(&sandbox, &["--push", &push]).exits(0);
+    let (sent, kept) = (fs::metadata(&source).unwrap(), fs::metadata(&there).unwrap());
+    assert_eq!((kept.mode(), kept.mtime()), (sent.mode(), sent.mtime()));
+    let pull = format!("{}:got", there.display());
+    sandbox.run("pssh-rs", &["--pull", &pull], hosts(3)).exits(0);
+    for name in ["web1", "web2", "web3"] {
+        let got = sandbox.dir().join("got").join(name).join("there file");
+        assert_eq!(fs::read(&got).unwrap(), bytes);
+        let got = fs::metadata(&got).unwrap();
+        assert_eq!((got.mode() & 0o777, got.mtime()), (0o640, sent.mtime()));
+    }
+}
+
+#[test]
+fn a_push_goes_before_the_command_and_a_pull_after_it() {
+    let (sandbox, _sshd) = fleet();
+    sandbox.file("in", "pushed");
+    let dir = sandbox.dir().display();
+    let (push, pull) = (format!("in:{dir}/there"), format!("{dir}/result:out"));
+    let command = format!("cat {dir}/there; echo made > {dir}/result");
+    let ran = run(&sandbox, &["--push", &push, "--pull", &pull, "--", &command]).exits(0);
+    assert_eq!(ran.records()[0]["stdout"], "pushed");
+    assert_eq!(fs::read_to_string(sandbox.dir().join("out/web1/result")).unwrap(), "made\n");
+}
+
+#[test]
+fn a_push_that_fails_leaves_what_was_there_and_runs_nothing() {
+    let (sandbox, _sshd) = fleet();
+    sandbox.file("in", "new");
+    let dir = sandbox.dir().display();
+    let push = format!("in:{dir}/no-such-folder/x");
+    let ran = run(&sandbox, &["--push", &push, "--", &format!("touch {dir}/ran")]).exits(1);
+    let record = &ran.records()[0];
+    assert_eq!((&record["status"], &record["exit_code"]), (&json!("failed"), &Value::Null));
+    assert!(error(record).contains("no-such-folder"), "{record}");
+    assert!(!sandbox.dir().join("ran").exists());
+    let ran = run(&sandbox, &["--push", "no-such-file:/tmp/x"]).exits(2);
+    assert!(ran.stderr.contains("no-such-file"), "{}", ran.stderr);
+    let ran = run(&sandbox, &["--pull", &format!("{dir}/no-such-file:got")]).exits(1);
+    assert!(error(&ran.records()[0]).contains("no-such-file"), "{}", ran.stdout);
+    assert!(!sandbox.dir().join("got/web1/no-such-file").exists());
+}
+
+#[test]
+fn a_host_s_name_leaves_no_folder_that_pulls_go_to() {
+    let (sandbox, _sshd) = fleet();
+    let there = sandbox.file("there", "x");
+    let pull = format!("{}:a/b", there.display());
+    for name in ["../../up", "..", "/tmp/cerveza-absolute", "x/../../../y"] {
+        let ran = sandbox.run("pssh-rs", &["--pull", &pull], host(name, 1));
+        assert_eq!(ran.records().len(), 1, "{}", ran.stderr);
+        for path in ["up", "a/there", "there.up", "y"] {
+            assert!(!sandbox.dir().join(path).exists(), "{name}: {path}");
+        }
+        assert!(!Path::new("/tmp/cerveza-absolute").exists());
+    }
+}
+
+#[test]
+fn without_sftp_a_push_fails_and_says_why() {
+    let (sandbox, sshd) = fleet();
+    let server = SshServer::start(&sshd, sshd.at(80));
+    sandbox.file("in", "x");
+    let ran = sandbox.run("pssh-rs", &["--push", "in:/tmp/x"], host("odd", 80)).exits(1);
+    let record = &ran.records()[0];
+    assert_eq!((&record["status"], &record["exit_code"]), (&json!("failed"), &Value::Null), "{record}");
+    assert!(error(record).to_lowercase().contains("sftp"), "{record}");
+    assert!(server.events().contains(&"subsystem sftp".to_string()), "{:?}", server.events());
+}
+
+#[test]
+fn variables_come_through_whatever_is_in_them() {
+    let (sandbox, _sshd) = fleet();
+    let value = "it's \"$HOME\" `id` \\ é\n second line\n";
+    let ran =
+        run(&sandbox, &["--env", &format!("X={value}"), "--env", "Y=", "--", "printf '%s|%s' \"$X\" \"${Y-unset}\""]);
+    assert_eq!(ran.exits(0).records()[0]["stdout"], format!("{value}|"));
+    for bad in ["=x", "1X=y", "A B=c", "X;id=1"] {
+        let ran = run(&sandbox, &["--env", bad, "--", "true"]).exits(2);
+        assert!(ran.stderr.contains("--env"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_command_runs_where_it_is_told_to_or_not_at_all() {
+    let (sandbox, _sshd) = fleet();
+    let folder = sandbox.dir().join("it's a $folder");
+    fs::create_dir(&folder).unwrap();
+    let folder = folder.display().to_string();
+    let ran = run(&sandbox, &["--chdir", &folder, "--", "pwd"]).exits(0);
+    assert_eq!(ran.records()[0]["stdout"], folder.clone() + "\n");
+    let ran = run(
+        &sandbox,
+        &["--chdir", &format!("{folder}/none"), "--", &format!("touch '{}/ran'", sandbox.dir().display())],
+    );
+    assert_eq!(ran.exits(1).records()[0]["status"], "failed");
+    assert!(!sandbox.dir().join("ran").exists());
+}
+
+#[test]
+fn a_terminal_is_there_when_asked_for() {
+    let (sandbox, _sshd) = fleet();
+    let command = "test -t 0 && test -t 1 && echo terminal || echo none";
+    assert_eq!(run(&sandbox, &["--", command]).exits(0).records()[0]["stdout"], "none\n");
+    let ran = run(&sandbox, &["--tty", "-t", "30", "--", command]).exits(0);
+    assert_eq!(ran.records()[0]["stdout"].as_str().unwrap().trim_end(), "terminal");
+}
+
+#[test]
+fn sudo_runs_the_whole_command_as_root() {
+    let (sandbox, _sshd) = fleet();
+    assert!(Path::new("/usr/bin/sudo").exists(), "sudo is missing: run `apt-get install sudo`, or `make setup`");
+    let dir = sandbox.dir().display();
+    let command = format!("cd {dir} && id -u | cat; echo \"$X\"; pwd; exit 3");
+    let started = std::time::Instant::now();
+    let ran = run(&sandbox, &["--sudo", "-t", "60", "--env", "X=it's", "--", &command]);
+    assert!(started.elapsed() < Duration::from_secs(90));
+    let record = &ran.records()[0];
+    let stdout = record["stdout"].as_str().unwrap();
+    assert_eq!(
+        (stdout, &record["exit_code"]),
+        (format!("0\nit's\n{dir}\n").as_str(), &json!(3)),
+        "needs a user who may sudo without a password: {record}"
+    );
+}

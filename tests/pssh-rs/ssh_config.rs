@@ -1,0 +1,223 @@
+//! How hosts are reached: ssh_config, jump hosts, proxies.
+
+use crate::{error, fleet, host, hosts, of};
+use kit::hostile::wait_until;
+use kit::processes::{marker, with_argument};
+use kit::{Hostile, Relay, Sandbox, Sshd};
+use serde_json::{Value, json};
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// A sandbox that is told of `sshd` by a file of settings alone.
+fn configured(sshd: &Sshd, config: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.file("config", config.to_string() + &base(sshd));
+    sandbox
+}
+
+/// What every host needs.
+fn base(sshd: &Sshd) -> String {
+    format!(
+        "\nHost *\n Port {}\n User {}\n IdentityFile {}\n UserKnownHostsFile {}\n",
+        sshd.port(),
+        sshd.user(),
+        sshd.identity().display(),
+        sshd.known_hosts(&["*"]).display()
+    )
+}
+
+/// Where the connection came in.
+const WHERE: &str = "set -- $SSH_CONNECTION; echo $3";
+
+#[test]
+fn a_host_of_the_file_is_reached_as_it_says() {
+    let sshd = Sshd::start();
+    let sandbox = configured(&sshd, "Host web1 db?\n HostName 127.0.0.3\nHost web*\n HostName 127.0.0.4\n");
+    let run = sandbox.run("pssh-rs", &["-F", "config", "-w", "web[1-2],db1", "--", WHERE], "").exits(0);
+    let records = run.records();
+    // The first that fits decides.
+    for (name, address) in [("web1", "127.0.0.3\n"), ("web2", "127.0.0.4\n"), ("db1", "127.0.0.3\n")] {
+        assert_eq!(of(&records, name)["stdout"], address);
+    }
+}
+
+#[test]
+fn f_comes_instead_of_the_file_of_the_environment() {
+    let sshd = Sshd::start();
+    let mut sandbox = configured(&sshd, "Host web1\n HostName 127.0.0.3\n");
+    let other = sandbox.file("other", format!("Host web1\n HostName 127.0.0.5\n{}", base(&sshd)));
+    sandbox.env("PSSH_RS_SSH_CONFIG", other.display().to_string());
+    let run = sandbox.run("pssh-rs", &["-w", "web1", "--", WHERE], "").exits(0);
+    assert_eq!(run.records()[0]["stdout"], "127.0.0.5\n");
+    let run = sandbox.run("pssh-rs", &["-F", "config", "-w", "web1", "--", WHERE], "").exits(0);
+    assert_eq!(run.records()[0]["stdout"], "127.0.0.3\n");
+    let run = sandbox.run("pssh-rs", &["-F", "no-such-file", "-w", "web1", "true"], "").exits(2);
+    assert!(run.stderr.contains("no-such-file"), "{}", run.stderr);
+}
+
+#[test]
+fn include_and_match_mean_what_they_mean_to_ssh() {
+    let sshd = Sshd::start();
+    let sandbox = configured(
+        &sshd,
+        &format!(
+            "Include {{}}/more.d/*.conf\nMatch host web* user \"nobody-here,{}\"\n HostName 127.0.0.6\n\
+             Match host db*,!db2\n HostName 127.0.0.7\nMatch all\n HostName 127.0.0.8\n",
+            sshd.user()
+        ),
+    );
+    let config = fs::read_to_string(sandbox.dir().join("config")).unwrap();
+    sandbox.file("config", config.replace("{}", &sandbox.dir().display().to_string()));
+    sandbox.file("more.d/1.conf", "Host app1\n HostName 127.0.0.9\n");
+    let run = sandbox.run("pssh-rs", &["-F", "config", "-l", sshd.user(), "-w", "web1,db[1-2],app1", "--", WHERE], "");
+    let records = run.exits(0).records();
+    for (name, last) in [("web1", 6), ("db1", 7), ("db2", 8), ("app1", 9)] {
+        assert_eq!(of(&records, name)["stdout"], format!("127.0.0.{last}\n"), "{name}");
+    }
+}
+
+#[test]
+fn options_go_before_the_file() {
+    let (sshd, other) = (Sshd::start(), Sshd::start());
+    let sandbox = configured(&sshd, "Host web1\n HostName 127.0.0.3\n");
+    let (port, known) = (other.port().to_string(), other.known_hosts(&["*"]).display().to_string());
+    let identity = other.identity().display().to_string();
+    let args = ["-F", "config", "-p", &port, "--known-hosts", &known, "-i", &identity, "-w", "web1"];
+    let run = sandbox.run("pssh-rs", &[&args[..], &["--", "echo $SSH_CONNECTION"]].concat(), "").exits(0);
+    let stdout = run.records()[0]["stdout"].as_str().unwrap().to_string();
+    assert!(stdout.trim().ends_with(&format!("127.0.0.3 {port}")), "{stdout}");
+    let option = format!("HostName={}", "127.0.0.9");
+    let run = sandbox.run("pssh-rs", &["-F", "config", "--ssh-option", &option, "-w", "web1", "--", WHERE], "");
+    assert_eq!(run.exits(0).records()[0]["stdout"], "127.0.0.9\n");
+}
+
+#[test]
+fn a_strict_check_can_be_set_for_some_hosts_only() {
+    let sshd = Sshd::start();
+    let sandbox = configured(&sshd, "Host web1\n StrictHostKeyChecking no\nHost web2\n StrictHostKeyChecking yes\n");
+    let empty = sandbox.file("none", "");
+    let config = fs::read_to_string(sandbox.dir().join("config")).unwrap();
+    let known = sshd.known_hosts(&["*"]).display().to_string();
+    sandbox.file("config", config.replace(&known, &empty.display().to_string()));
+    let run = sandbox.run("pssh-rs", &["-F", "config", "true"], hosts(2)).exits(3);
+    assert_eq!(of(&run.records(), "web1")["status"], "ok", "{}", run.stdout);
+    assert_eq!(of(&run.records(), "web2")["status"], "hostkey");
+}
+
+#[test]
+fn a_jump_host_is_one_connection_that_carries_all() {
+    let (mut sandbox, sshd) = fleet();
+    let jump = Relay::to(sshd.at(1)).at(sshd.at(80));
+    sandbox.env("PSSH_RS_KNOWN_HOSTS", sshd.known_hosts(&["*"]).display().to_string());
+    let through = format!("{}@127.0.0.80:{}", sshd.user(), sshd.port());
+    let fleet: String = (0..40).map(|number| host(&format!("web{number}"), (number % 12 + 1) as u8)).collect();
+    let run = sandbox.run("pssh-rs", &["-J", &through, "--", "echo here"], fleet).exits(0);
+    assert_eq!(run.records().len(), 40);
+    assert!(run.records().iter().all(|record| record["stdout"] == "here\n"), "{}", run.stdout);
+    assert_eq!(jump.accepted(), 1);
+}
+
+#[test]
+fn a_jump_host_of_the_file_is_used_too() {
+    let sshd = Sshd::start();
+    let jump = Relay::to(sshd.at(1)).at(sshd.at(80));
+    let sandbox = configured(&sshd, "Host bastion\n HostName 127.0.0.80\nHost web*\n ProxyJump bastion\n");
+    let run = sandbox.run("pssh-rs", &["-F", "config", "--", WHERE], hosts(3)).exits(0);
+    assert_eq!(of(&run.records(), "web3")["stdout"], "127.0.0.3\n");
+    assert_eq!(jump.accepted(), 1);
+}
+
+#[test]
+fn a_dead_jump_host_is_no_hang_and_each_host_comes_out() {
+    let (sandbox, sshd) = fleet();
+    let _servers = [
+        Hostile::black_hole(sshd.at(80)),
+        Hostile::silent(sshd.at(81)),
+        Relay::to(sshd.at(1)).stall_after(4000).at(sshd.at(82)),
+    ];
+    for last in [80, 81, 82, 83] {
+        let through = format!("127.0.0.{last}:{}", sshd.port());
+        let started = Instant::now();
+        let args = ["-J", &through, "--connect-timeout", "2", "--auth-timeout", "2", "-t", "2", "--", "true"];
+        let run = sandbox.run("pssh-rs", &args, hosts(5)).exits(3);
+        assert!(started.elapsed() < Duration::from_secs(40), "{last}: {:?}", started.elapsed());
+        assert_eq!(run.records().len(), 5);
+        for record in run.records() {
+            assert_eq!(record["exit_code"], Value::Null, "{record}");
+            assert!(["unreachable", "timeout"].contains(&record["status"].as_str().unwrap()), "{record}");
+            assert_ne!(error(&record), "");
+        }
+    }
+}
+
+#[test]
+fn a_dead_host_behind_a_jump_host_costs_the_others_nothing() {
+    let (sandbox, sshd) = fleet();
+    let (_hole, _silent) = (Hostile::black_hole(sshd.at(80)), Hostile::silent(sshd.at(81)));
+    let through = format!("127.0.0.12:{}", sshd.port());
+    let dead = host("hole", 80) + &host("silent", 81) + &host("closed", 82);
+    let args = ["-J", &through, "--connect-timeout", "3", "--", "true"];
+    let run = sandbox.run("pssh-rs", &args, dead + &hosts(5)).exits(3);
+    let records = run.records();
+    for name in ["hole", "silent", "closed"] {
+        assert_eq!(of(&records, name)["status"], "unreachable", "{}", run.stdout);
+    }
+    assert_eq!(records.iter().filter(|record| record["status"] == "ok").count(), 5);
+}
+
+#[test]
+fn a_jump_host_that_goes_away_is_said_of_each_that_it_carried() {
+    let (sandbox, sshd) = fleet();
+    let jump = Relay::to(sshd.at(1)).at(sshd.at(80));
+    let through = format!("127.0.0.80:{}", sshd.port());
+    let marker = marker();
+    let run = crate::started::Started::new(&sandbox, &["-J", &through, "--", &format!("sleep {marker}")], hosts(4));
+    wait_until("four commands", || with_argument(&marker).len() == 4);
+    jump.reset_all();
+    let ended = run.end();
+    assert_eq!((ended.code, ended.records.len()), (3, 4), "{}", ended.stderr);
+    for record in &ended.records {
+        assert_eq!((&record["status"], &record["exit_code"]), (&json!("lost"), &Value::Null), "{record}");
+    }
+}
+
+#[test]
+fn a_proxy_command_is_the_connection() {
+    let sshd = Sshd::start();
+    let sandbox = configured(&sshd, "Host web*\n ProxyCommand bash proxy.sh %h %p\n");
+    sandbox.file("proxy.sh", "echo $1 >> proxied; exec 3<>/dev/tcp/$1/$2; cat <&3 & cat >&3; kill $!\n");
+    let run = sandbox.run("pssh-rs", &["-F", "config", "--", WHERE], hosts(3)).exits(0);
+    assert_eq!(of(&run.records(), "web2")["stdout"], "127.0.0.2\n");
+    assert_eq!(fs::read_to_string(sandbox.dir().join("proxied")).unwrap().lines().count(), 3);
+}
+
+#[test]
+fn a_proxy_command_that_hangs_or_fails_is_unreachable_and_leaves_no_process() {
+    let marker = marker();
+    let sshd = Sshd::start();
+    for (command, bound) in
+        [("false".to_string(), 30), ("no-such-program".to_string(), 30), (format!("sleep {marker}"), 30)]
+    {
+        let sandbox = configured(&sshd, &format!("Host web*\n ProxyCommand {command}\n"));
+        let started = Instant::now();
+        let run = sandbox.run("pssh-rs", &["-F", "config", "--connect-timeout", "2", "--", "true"], hosts(2)).exits(3);
+        assert!(started.elapsed() < Duration::from_secs(bound), "{:?}", started.elapsed());
+        for record in run.records() {
+            assert_eq!(record["status"], "unreachable", "{record}");
+        }
+        wait_until("the end of the proxy", || with_argument(&marker).is_empty());
+    }
+}
+
+#[test]
+fn a_hostile_name_reaches_no_shell_by_a_proxy_command() {
+    let sshd = Sshd::start();
+    let sandbox = configured(&sshd, "Host *\n ProxyCommand bash proxy.sh %h %p\n");
+    sandbox.file("proxy.sh", "exit 1\n");
+    let hostile = "{\"host\":\"$(touch x)\"}\n{\"host\":\";touch y\"}\n{\"host\":\"-oProxyCommand=touch z\"}\n";
+    let run = sandbox.run("pssh-rs", &["-F", "config", "--", "true"], hostile);
+    assert_eq!(run.records().len(), 3, "{}", run.stderr);
+    for name in ["x", "y", "z"] {
+        assert!(!sandbox.dir().join(name).exists());
+    }
+}

@@ -1,0 +1,177 @@
+//! A timeout, Ctrl-C and the run's deadline end the remote processes too, and leave a record for each host.
+
+use crate::started::Started;
+use crate::{fleet, host, hosts, of};
+use kit::hostile::wait_until;
+use kit::processes::{marker, with_argument};
+use kit::{Hostile, Sandbox, SshServer, Sshd};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// A remote command in each of the forms that people run, all of which hold on to a process with the marker.
+fn forms(marker: &str) -> [String; 5] {
+    [
+        format!("sleep {marker}"),
+        format!("echo begun; sleep {marker}; echo never"),
+        format!("sh -c 'sleep {marker} & wait'"),
+        format!("sleep {marker} | cat"),
+        format!("trap '' TERM HUP INT; sleep {marker}; sleep {marker}"),
+    ]
+}
+
+/// What the server did with the last of it may take a moment.
+#[track_caller]
+fn all_gone(marker: &str, how: &str) {
+    wait_until(&format!("the end of the remote processes of {how}"), || with_argument(marker).is_empty());
+}
+
+fn by_account() -> (Sandbox, Sshd) {
+    let (mut sandbox, sshd) = (Sandbox::new(), Sshd::for_account());
+    sshd.open_to(&mut sandbox);
+    (sandbox, sshd)
+}
+
+fn times_out(sandbox: &Sandbox) {
+    let runs: Vec<(String, String, Started)> = (0..5)
+        .map(|form| {
+            let marker = marker();
+            let form = forms(&marker)[form].clone();
+            let run = Started::new(sandbox, &["-t", "6", "--", &form], hosts(2));
+            (marker, form, run)
+        })
+        .collect();
+    for (marker, form, _) in &runs {
+        wait_until(&format!("the start of {form}"), || with_argument(marker).len() == 2);
+    }
+    for (marker, form, run) in runs {
+        let ended = run.end();
+        assert_eq!((ended.code, ended.records.len()), (3, 2), "{form}: {}", ended.stderr);
+        for record in &ended.records {
+            let found = (&record["status"], &record["phase"], &record["exit_code"]);
+            assert_eq!(found, (&json!("timeout"), &json!("exec"), &Value::Null), "{record}");
+        }
+        all_gone(&marker, &form);
+    }
+}
+
+#[test]
+fn a_timeout_ends_what_whoever_runs_the_tests_has_run() {
+    let (sandbox, _sshd) = fleet();
+    times_out(&sandbox);
+}
+
+#[test]
+fn a_timeout_ends_what_an_account_has_run() {
+    let (sandbox, _sshd) = by_account();
+    times_out(&sandbox);
+}
+
+#[test]
+fn a_timeout_ends_nothing_of_the_host_s_other_work() {
+    let (sandbox, _sshd) = fleet();
+    let (ours, other) = (marker(), marker());
+    let mut bystander = Started::new(&sandbox, &["--", &format!("sleep {other}")], hosts(1));
+    wait_until("the other's process", || !with_argument(&other).is_empty());
+    sandbox.run("pssh-rs", &["-t", "3", "--", &format!("sleep {ours}")], hosts(1)).exits(3);
+    all_gone(&ours, "the timeout");
+    assert!(bystander.is_running() && !with_argument(&other).is_empty());
+}
+
+#[test]
+fn a_command_may_clean_up_when_its_time_is_over() {
+    let (sandbox, _sshd) = fleet();
+    let cleaned = sandbox.dir().join("cleaned");
+    let command = format!("trap 'touch {}; exit 1' TERM; while :; do sleep 0.1; done", cleaned.display());
+    sandbox.run("pssh-rs", &["-t", "3", "--", &command], hosts(1)).exits(3);
+    wait_until("the clean-up", || cleaned.exists());
+}
+
+fn interrupted(sandbox: &Sandbox) {
+    let marker = marker();
+    for form in forms(&marker) {
+        let run = Started::new(sandbox, &["-f", "2", "--", &form], hosts(4));
+        wait_until("two commands", || with_argument(&marker).len() == 2);
+        let at = Instant::now();
+        run.signal("INT");
+        let ended = run.end();
+        assert!(at.elapsed() < Duration::from_secs(20), "{:?}", at.elapsed());
+        assert_eq!((ended.code, ended.records.len()), (130, 4), "{}", ended.stderr);
+        assert!(ended.records.iter().all(|record| record["status"] == "cancelled"), "{:?}", ended.records);
+        for (phase, attempts) in [(json!("exec"), 1), (Value::Null, 0)] {
+            let like = |record: &&Value| record["phase"] == phase && record["attempts"] == attempts;
+            assert_eq!(ended.records.iter().filter(like).count(), 2, "{:?}", ended.records);
+        }
+        all_gone(&marker, &form);
+    }
+}
+
+#[test]
+fn ctrl_c_ends_what_whoever_runs_the_tests_has_run() {
+    let (sandbox, _sshd) = fleet();
+    interrupted(&sandbox);
+}
+
+#[test]
+fn ctrl_c_ends_what_an_account_has_run() {
+    let (sandbox, _sshd) = by_account();
+    interrupted(&sandbox);
+}
+
+#[test]
+fn a_second_ctrl_c_stops_at_once_with_a_record_for_each_host() {
+    let (sandbox, sshd) = fleet();
+    let server = SshServer::start(&sshd, sshd.at(80));
+    let (_hole, _silent) = (Hostile::black_hole(sshd.at(81)), Hostile::silent(sshd.at(82)));
+    // The server ignores all signals: to end its command takes as long as it may.
+    let odd = host("odd", 80) + &host("hole", 81) + &host("silent", 82) + &host("stall-auth@x", 80);
+    let args = ["-f", "8", "--connect-timeout", "60", "--auth-timeout", "60", "--", ": behave:sit"];
+    let run = Started::new(&sandbox, &args, odd);
+    wait_until("the command and the login", || {
+        let events = server.events();
+        ["exec sit", "login stall-auth"].iter().all(|wanted| events.iter().any(|event| event == wanted))
+    });
+    run.signal("INT");
+    std::thread::sleep(Duration::from_millis(300));
+    let at = Instant::now();
+    run.signal("INT");
+    let ended = run.end();
+    assert!(at.elapsed() < Duration::from_secs(3), "{:?}", at.elapsed());
+    assert_eq!((ended.code, ended.records.len()), (130, 4), "{}", ended.stderr);
+    for (name, phase) in [("odd", "exec"), ("hole", "connect"), ("silent", "handshake"), ("stall-auth@x", "auth")] {
+        let record = of(&ended.records, name);
+        assert_eq!((&record["status"], &record["phase"]), (&json!("cancelled"), &json!(phase)), "{record}");
+    }
+}
+
+#[test]
+fn the_deadline_of_the_run_ends_everything_with_a_record_for_each_host() {
+    let (sandbox, sshd) = fleet();
+    let _hole = Hostile::black_hole(sshd.at(80));
+    let marker = marker();
+    let args = ["--deadline", "6", "-f", "2", "--connect-timeout", "60", "--"];
+    // web3 and web4 wait for a slot that never comes.
+    let started = Instant::now();
+    let fleet = hosts(4) + &host("hole", 80);
+    let run = sandbox.run("pssh-rs", &[&args[..], &[&format!("echo begun; sleep {marker}")]].concat(), fleet).exits(3);
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    let records = run.records();
+    assert_eq!(records.len(), 5);
+    for name in ["web1", "web2"] {
+        let record = of(&records, name);
+        let found = (&record["status"], &record["phase"], &record["stdout"], &record["exit_code"]);
+        assert_eq!(found, (&json!("timeout"), &json!("exec"), &json!("begun\n"), &Value::Null), "{record}");
+    }
+    for name in ["web3", "web4", "hole"] {
+        let record = of(&records, name);
+        assert_ne!(record["status"], "ok");
+        assert_eq!(record["exit_code"], Value::Null, "{record}");
+    }
+    all_gone(&marker, "the deadline");
+}
+
+#[test]
+fn a_deadline_that_is_not_reached_changes_nothing() {
+    let (sandbox, _sshd) = fleet();
+    let run = sandbox.run("pssh-rs", &["--deadline", "60", "true"], hosts(3)).exits(0);
+    assert_eq!(run.stderr, "pssh-rs: 3 ok\n");
+}

@@ -1,0 +1,127 @@
+//! Much output, much input, and many hosts: all of it comes through, or is said to have been cut; memory stays small.
+
+use crate::started::Started;
+use crate::{fleet, host, hosts, of};
+use kit::{Sandbox, Sshd};
+use serde_json::json;
+
+/// A fleet that agrees on new keys all the time.
+fn rekeying() -> (Sandbox, Sshd) {
+    let addresses: Vec<String> = (1..=12).map(|last| format!("127.0.0.{last}")).collect();
+    let (mut sandbox, sshd) = (Sandbox::new(), Sshd::with(&addresses, "RekeyLimit 256K"));
+    sshd.open_to(&mut sandbox);
+    (sandbox, sshd)
+}
+
+/// Eight million bytes that no compression makes less of, and no repetition hides an error in.
+const RANDOM: &str =
+    "{ openssl enc -aes-128-ctr -nosalt -K 00 -iv 00 -in /dev/zero 2>/dev/null; true; } | head -c 8000000";
+
+#[test]
+fn output_comes_through_whole_whatever_is_agreed_anew_on_the_way() {
+    let (sandbox, _sshd) = rekeying();
+    let whole = sandbox.sh(&format!("{RANDOM} | base64 | sha256sum")).exits(0).stdout;
+    let remote = format!("{RANDOM} | base64 | tee /dev/stderr");
+    let args = ["-t", "100", "--max-output", "16777216", "--", &remote];
+    let run = sandbox.run("pssh-rs", &args, hosts(2)).exits(0);
+    for record in run.records() {
+        for stream in ["stdout", "stderr"] {
+            sandbox.file("came", record[stream].as_str().unwrap());
+            assert_eq!(sandbox.sh("sha256sum < came").stdout, whole, "{stream}");
+        }
+        assert!(record.get("truncated").is_none());
+    }
+}
+
+#[test]
+fn input_comes_through_whole_whatever_is_agreed_anew_on_the_way() {
+    let (sandbox, _sshd) = rekeying();
+    let whole = sandbox.sh(&format!("{RANDOM} > input; sha256sum < input")).exits(0).stdout;
+    let run = sandbox.run("pssh-rs", &["-t", "100", "--stdin", "input", "--", "sha256sum"], hosts(2)).exits(0);
+    assert!(run.records().iter().all(|record| record["stdout"] == whole), "{}", run.stdout);
+    // Both ways at a time: more than any window holds.
+    let args = ["-t", "100", "--stdin", "input", "--max-output", "33554432", "--", "base64 -w0"];
+    let run = sandbox.run("pssh-rs", &args, hosts(1)).exits(0);
+    sandbox.file("came", run.records()[0]["stdout"].as_str().unwrap());
+    assert_eq!(sandbox.sh("base64 -d < came | sha256sum").stdout, whole);
+}
+
+#[test]
+fn a_stdin_that_the_command_does_not_read_is_no_error() {
+    let (sandbox, _sshd) = fleet();
+    sandbox.sh(&format!("{RANDOM} > input")).exits(0);
+    let run = sandbox.run("pssh-rs", &["-t", "60", "--stdin", "input", "--", "echo done"], hosts(3)).exits(0);
+    assert!(run.records().iter().all(|record| record["stdout"] == "done\n"), "{}", run.stdout);
+    let run = sandbox.run("pssh-rs", &["-t", "2", "--stdin", "input", "--", "sleep 30"], hosts(1)).exits(3);
+    assert_eq!(run.records()[0]["status"], "timeout");
+    let run = sandbox.run("pssh-rs", &["--stdin", "no-such-file", "--", "cat"], hosts(1)).exits(2);
+    assert!(run.stderr.contains("no-such-file"), "{}", run.stderr);
+}
+
+#[test]
+fn of_too_much_output_head_and_tail_are_kept() {
+    let (sandbox, _sshd) = fleet();
+    let command = "echo first; head -c 100000 /dev/zero | tr '\\0' x; echo; echo last; echo few >&2";
+    let run = sandbox.run("pssh-rs", &["--max-output", "1000", "--", command], hosts(1)).exits(0);
+    let record = &run.records()[0];
+    let stdout = record["stdout"].as_str().unwrap();
+    assert!(stdout.starts_with("first\nx") && stdout.ends_with("x\nlast\n"), "{stdout}");
+    // What stands for what was left out may come on top.
+    assert!(stdout.len() <= 1200, "{}", stdout.len());
+    assert_eq!((&record["truncated"], &record["stderr"]), (&json!(true), &json!("few\n")));
+    // Just as much as is allowed is all of it.
+    let command = "head -c 1000 /dev/zero | tr '\\0' x";
+    let run = sandbox.run("pssh-rs", &["--max-output", "1000", "--", command], hosts(1)).exits(0);
+    assert_eq!(run.records()[0]["stdout"].as_str().unwrap().len(), 1000);
+    assert!(run.records()[0].get("truncated").is_none());
+}
+
+#[test]
+fn two_hundred_megabytes_of_eight_hosts_do_not_grow_memory() {
+    let (sandbox, _sshd) = fleet();
+    let args = ["-f", "8", "-t", "110", "--", "head -c 25000000 /dev/zero | tr '\\0' x"];
+    let (ended, peak) = Started::new(&sandbox, &args, hosts(8)).end_and_peak();
+    assert_eq!((ended.code, ended.records.len()), (0, 8), "{}", ended.stderr);
+    assert!(ended.records.iter().all(|record| record["truncated"] == true));
+    assert!(0 < peak && peak < 120, "{peak} MiB");
+}
+
+#[test]
+fn a_reader_that_sleeps_does_not_grow_memory() {
+    let (sandbox, _sshd) = fleet();
+    let fleet: String = (0..80).map(|number| host(&format!("web{number}"), (number % 12 + 1) as u8)).collect();
+    sandbox.file("fleet.jsonl", fleet);
+    // 80 MB of records, and nobody reads for a while.
+    let line = "mkfifo out; pssh-rs -f 8 -- 'head -c 1000000 /dev/zero | tr \\0 x' < fleet.jsonl > out & pid=$!
+        exec 3< out; sleep 10; grep VmHWM /proc/$pid/status >&2; grep -c '\"status\":\"ok\"' <&3; wait $pid";
+    let run = sandbox.sh(line).exits(0);
+    assert_eq!(run.stdout, "80\n", "{}", run.stderr);
+    let peak = run.stderr.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its memory");
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < 120 * 1024, "{peak} KiB");
+}
+
+#[test]
+fn three_hundred_records_each_come_out_once() {
+    let (sandbox, _sshd) = fleet();
+    let fleet: String = (0..300).map(|number| host(&format!("web{number}"), (number % 12 + 1) as u8)).collect();
+    let run = sandbox.run("pssh-rs", &["-f", "100", "--", "echo", "here"], fleet).exits(0);
+    let records = run.records();
+    assert_eq!(records.len(), 300);
+    for number in 0..300 {
+        assert_eq!(of(&records, &format!("web{number}"))["stdout"], "here\n");
+    }
+}
+
+#[test]
+fn the_fanout_bounds_what_runs_at_a_time() {
+    let (sandbox, _sshd) = fleet();
+    let dir = sandbox.dir().display();
+    // Each counts those that run beside it.
+    let command = format!("touch {dir}/run.$$; ls {dir}/run.* | wc -l; sleep 0.3; rm {dir}/run.$$");
+    let fleet: String = (0..24).map(|number| host(&format!("web{number}"), (number % 12 + 1) as u8)).collect();
+    let run = sandbox.run("pssh-rs", &["-f", "4", "--", &command], fleet).exits(0);
+    let most =
+        run.records().iter().map(|record| record["stdout"].as_str().unwrap().trim().parse::<u32>().unwrap()).max();
+    assert!(most <= Some(4), "{most:?}");
+}
