@@ -14,7 +14,11 @@ use std::time::Duration;
 /// Runs one command on every host, or a script, or copies files, and writes a record a host, as soon as that host is done:
 /// what it printed, its exit status, or why it was not reached.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "pssh-rs", version, override_usage = "pssh-rs [OPTIONS] [--] COMMAND...\n       pssh-rs [OPTIONS] --script FILE [--] [ARGUMENT...]\n       pssh-rs [OPTIONS] --push FILE:PATH | --pull PATH:FOLDER | --run FIELD")]
+#[command(
+    name = "pssh-rs",
+    version,
+    override_usage = "pssh-rs [OPTIONS] [--] COMMAND...\n       pssh-rs [OPTIONS] --script FILE [--] [ARGUMENT...]\n       pssh-rs [OPTIONS] --push FILE:PATH | --pull PATH:FOLDER | --run FIELD"
+)]
 pub struct Args {
     /// Hosts, as in 'web[1-3]' or 'n[1-2][01-10],db1!n105' (hostrange(1) has the language); may be given again; `-`
     /// reads names and records from stdin, as does no -w at all. A name may be written user@host

@@ -177,11 +177,7 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
 }
 
 /// What carries the connection: a TCP connection, or one that somebody else makes.
-fn connected(
-    job: &Job,
-    target: &Target,
-    watched: &mut Watched<'_>,
-) -> Result<(Wire, Carrier), Box<Outcome>> {
+fn connected(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<(Wire, Carrier), Box<Outcome>> {
     let stop = &job.ending.end;
     let bound = target.connect_timeout;
     match &target.way {
@@ -208,7 +204,8 @@ fn connected(
                     Err(Outcome::error(HostStatus::Unreachable, Phase::Connect, why).into())
                 }
                 Err(Unreached::Halt(halt)) => {
-                    Err(unreached(job, Phase::Connect, halt, bound, &format!("cannot connect to {}", target.place())).into())
+                    Err(unreached(job, Phase::Connect, halt, bound, &format!("cannot connect to {}", target.place()))
+                        .into())
                 }
             }
         }

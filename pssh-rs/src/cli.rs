@@ -53,11 +53,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
 fn rollout(args: &Args) -> Choice {
     // A rollout that goes on after its first hosts failed is none.
     let careful = (args.serial || !args.batch.is_empty()).then_some(Share::Hosts(0));
-    Choice {
-        batches: args.batch.clone(),
-        max_fail: args.max_fail.or(careful),
-        max_unreachable: args.max_unreachable,
-    }
+    Choice { batches: args.batch.clone(), max_fail: args.max_fail.or(careful), max_unreachable: args.max_unreachable }
 }
 
 fn execute(
@@ -114,7 +110,9 @@ fn password(ending: &Ending, bar: ProgressBar) -> Password {
     let stop = Arc::clone(&ending.end);
     Password::new(Box::new(move |prompt| {
         bar.suspend(|| ask(prompt, &stop)).map_err(|unasked| match unasked {
-            Unasked::Nobody => "sudo wants a password, and there is neither a terminal nor SSH_ASKPASS to ask for it".to_string(),
+            Unasked::Nobody => {
+                "sudo wants a password, and there is neither a terminal nor SSH_ASKPASS to ask for it".to_string()
+            }
             Unasked::Interrupted => "interrupted".to_string(),
             Unasked::Failed(why) => format!("sudo wants a password, and it could not be asked for: {why}"),
         })

@@ -213,6 +213,8 @@ fn meet(
         })?;
         any |= read(script, Stream::Stderr, &mut buffer, |_| ())?;
         any |= script.ended();
+    } else {
+        any |= channel.ended();
     }
     match any {
         true => Ok(()),

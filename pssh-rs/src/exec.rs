@@ -234,7 +234,8 @@ impl Follow<'_, '_> {
 
     /// Notes whether a call that would block has left half a packet behind.
     fn note(&mut self, what: Stuck) {
-        let outbound = matches!(self.link.session().block_directions(), BlockDirections::Outbound | BlockDirections::Both);
+        let outbound =
+            matches!(self.link.session().block_directions(), BlockDirections::Outbound | BlockDirections::Both);
         self.stuck = outbound.then_some(what);
     }
 

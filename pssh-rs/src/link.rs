@@ -103,7 +103,9 @@ impl Link {
         let mut session = self.session.clone();
         match self.drive(Some(deadline), |_| session.handshake()) {
             // libssh2 calls it a failed key exchange.
-            Err(Halt::Ssh(_)) if self.is_closed() => Err(Halt::Io(io::Error::new(io::ErrorKind::ConnectionReset, LOST))),
+            Err(Halt::Ssh(_)) if self.is_closed() => {
+                Err(Halt::Io(io::Error::new(io::ErrorKind::ConnectionReset, LOST)))
+            }
             result => result,
         }
     }

@@ -245,7 +245,7 @@ impl Keep {
 
 /// Where a head is best cut: after a line that ends near, else before the half of a character.
 fn end_of_head(head: &[u8]) -> usize {
-    let near = head.len() - NEAR.min(head.len() / 8);
+    let near = head.len() - NEAR.min(head.len() / 2);
     match memchr::memrchr(b'\n', &head[near..]) {
         Some(at) => near + at + 1,
         None => whole_chars(head),
@@ -254,7 +254,7 @@ fn end_of_head(head: &[u8]) -> usize {
 
 /// Where a tail best begins: after a line that ends near, else after the half of a character.
 fn start_of_tail(tail: &[u8]) -> usize {
-    match memchr::memchr(b'\n', &tail[..NEAR.min(tail.len() / 8)]) {
+    match memchr::memchr(b'\n', &tail[..NEAR.min(tail.len() / 2)]) {
         Some(at) if at + 1 < tail.len() => at + 1,
         _ => tail.iter().take(3).take_while(|byte| is_inside(**byte)).count(),
     }

@@ -33,11 +33,22 @@ const STACK: usize = 512 * 1024;
 
 /// What an attempt's thread tells the collector.
 pub enum Event {
-    Phase { index: usize, phase: Phase, deadline: Option<Instant> },
+    Phase {
+        index: usize,
+        phase: Phase,
+        deadline: Option<Instant>,
+    },
     /// The host answers; its seat is to be granted.
-    Answers { index: usize },
-    LoggedIn { index: usize },
-    Ended { index: usize, outcome: Outcome },
+    Answers {
+        index: usize,
+    },
+    LoggedIn {
+        index: usize,
+    },
+    Ended {
+        index: usize,
+        outcome: Outcome,
+    },
     Written,
     Interrupted,
 }

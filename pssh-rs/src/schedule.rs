@@ -172,7 +172,9 @@ impl Schedule {
     pub fn ended(&mut self, turn: Turn, retry: Retry, now: Instant, pause: impl FnOnce(u32) -> Duration) -> bool {
         self.states.remove(&turn.index);
         self.waiting.retain(|waiting| *waiting != turn.index);
-        if matches!(retry, Retry::Closed | Retry::Shed) && self.last_shed.is_none_or(|at| now.duration_since(at) > ONE_BURST) {
+        if matches!(retry, Retry::Closed | Retry::Shed)
+            && self.last_shed.is_none_or(|at| now.duration_since(at) > ONE_BURST)
+        {
             self.last_shed = Some(now);
             self.logins = ((self.on_the_way() + 1).min(self.logins) / 2).max(FEWEST_LOGINS);
         }

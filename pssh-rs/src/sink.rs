@@ -99,7 +99,6 @@ impl Sink for HostSink<'_> {
             self.note(written);
         }
     }
-
 }
 
 impl HostSink<'_> {

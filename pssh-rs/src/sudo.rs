@@ -113,7 +113,11 @@ impl<'a> Gate<'a> {
         }
         let keep = match self.begun {
             true => 0,
-            false => [&self.sudo.prompt, &self.sudo.begun].map(|mark| overlap(held, mark.as_bytes())).into_iter().max().unwrap_or(0),
+            false => [&self.sudo.prompt, &self.sudo.begun]
+                .map(|mark| overlap(held, mark.as_bytes()))
+                .into_iter()
+                .max()
+                .unwrap_or(0),
         };
         out.extend(held.drain(..held.len() - keep));
         (out, seen)

@@ -17,11 +17,7 @@ pub fn read(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Vec<Target
     let choice = Choice { user: given_text(&args.user), port: args.port, address: args.address.as_deref() };
     let named = named(records, choice);
     let asked: Vec<_> = named.iter().map(|named| named.asked()).collect();
-    let source = Source {
-        file: args.ssh_config.as_deref(),
-        options: &args.ssh_option,
-        jump: args.jump.as_deref(),
-    };
+    let source = Source { file: args.ssh_config.as_deref(), options: &args.ssh_option, jump: args.jump.as_deref() };
     let answers = look_up(&asked, &source, &mut |warning| tool.warn(warning))?;
     drop(asked);
     let common = Common {

@@ -93,11 +93,13 @@ impl Host<'_, '_> {
         let readable = self.job.around.sudo.as_ref().is_some_and(|sudo| sudo.user.is_some());
         let path = match script::upload(self.link, script, readable, self.clock) {
             Ok(path) => path,
-            Err(Unstarted::End(_, End::Closed)) => return Outcome::error(
-                HostStatus::Lost,
-                Phase::Exec,
-                "the connection was lost while the script was uploaded: it was not started",
-            ),
+            Err(Unstarted::End(_, End::Closed)) => {
+                return Outcome::error(
+                    HostStatus::Lost,
+                    Phase::Exec,
+                    "the connection was lost while the script was uploaded: it was not started",
+                );
+            }
             Err(Unstarted::End(ran, end)) => {
                 let outcome = self.outcome(Ran { exit_code: None, ..ran }, end);
                 let what = outcome.error.as_deref().unwrap_or_default();
@@ -165,7 +167,8 @@ impl Host<'_, '_> {
     }
 
     fn copy_failed(&self, error: Box<CopyError>, copied: &mut Copied) -> Outcome {
-        let left = error.partial.map(|path| format!(" (what there is of it is in {path}: the same run again continues it)"));
+        let left =
+            error.partial.map(|path| format!(" (what there is of it is in {path}: the same run again continues it)"));
         copied.add(error.copied);
         let limit = self.clock.limit();
         let outcome = match error.cause {

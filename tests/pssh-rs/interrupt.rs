@@ -68,9 +68,8 @@ fn every_host_comes_out_cancelled() {
 }
 
 #[test]
-fn a_second_time_stops_at_once_still_with_a_record_a_host() {
+fn a_stream_of_lines_in_place_of_a_banner_keeps_nobody() {
     let (sandbox, sshd) = fleet();
-    // libssh2 does not come back from a stream of lines: the first Ctrl-C has to wait for that attempt.
     let listener = TcpListener::bind(("127.0.0.80", sshd.port())).unwrap();
     let (said, babbling) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -79,17 +78,13 @@ fn a_second_time_stops_at_once_still_with_a_record_a_host() {
             let _ = said.send(());
         }
     });
-    let mut child = start(&sandbox, host("babble", 80) + &hosts(3), &["-f", "1", "--connect-timeout", "60", "true"]);
+    let child = start(&sandbox, host("babble", 80) + &hosts(3), &["-f", "1", "--connect-timeout", "60", "true"]);
     for _ in 0..100 {
         babbling.recv_timeout(Duration::from_secs(30)).unwrap();
     }
-    interrupt(&child);
-    std::thread::sleep(Duration::from_millis(500));
-    assert!(child.try_wait().unwrap().is_none());
     let started = Instant::now();
     interrupt(&child);
     let (code, records, stderr) = end(child);
-    // The first alone would have taken 5 seconds.
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     assert_eq!(code, Some(130), "{stderr}");
     assert_eq!(records.len(), 4);

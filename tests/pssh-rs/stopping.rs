@@ -36,7 +36,7 @@ fn times_out(sandbox: &Sandbox) {
         .map(|form| {
             let marker = marker();
             let form = forms(&marker)[form].clone();
-            let run = Started::new(sandbox, &["-t", "6", "--", &form], hosts(2));
+            let run = Started::new(sandbox, &["-t", "12", "--", &form], hosts(2));
             (marker, form, run)
         })
         .collect();

@@ -1,7 +1,7 @@
 //! How libssh2 reads from the socket: as it would itself, with two differences that it has no option for.
 //!
 //! It hands output over only once it has read all that there is, and not at all where the connection has ended meanwhile: so
-//! the end is told of a call later than it comes. And it reads as long as anything comes, which a hostile server can make
+//! the end is told of some calls later than it comes. And it reads as long as anything comes, which a hostile server can make
 //! for ever: so after so many bytes it hears that there is no more for now, and our own waits look at the time.
 
 use libssh2_sys as raw;
@@ -16,8 +16,11 @@ use std::mem::MaybeUninit;
 const CALLBACK_RECV: c_int = 6;
 /// So many bytes at a time.
 const MOST: usize = 256 * 1024;
-/// In the session's number: its end was seen.
-const ENDED: usize = 1 << (usize::BITS - 1);
+/// In the session's number, above the bytes: how often its end was met.
+const END_MET: usize = 1 << (usize::BITS - 4);
+const BYTES: usize = END_MET - 1;
+/// So often is the end kept to ourselves: until each stream of a command was asked for what there is of it.
+const PATIENCE: usize = 4;
 
 type Callback = unsafe extern "C" fn(raw::libssh2_socket_t, *mut c_void, usize, c_int, *mut *mut c_void) -> isize;
 
@@ -38,7 +41,7 @@ pub fn receive_in_turns(session: &Session) {
     }
 }
 
-/// What the session's abstract slot holds is a number, never a pointer: the bytes read in this turn, and [`ENDED`].
+/// What the session's abstract slot holds is a number, never a pointer: the bytes read in this turn, and [`END_MET`].
 unsafe extern "C" fn receive(
     socket: raw::libssh2_socket_t,
     buffer: *mut c_void,
@@ -52,8 +55,8 @@ unsafe extern "C" fn receive(
         let buffer = std::slice::from_raw_parts_mut(buffer.cast::<MaybeUninit<u8>>(), len);
         (BorrowedFd::borrow_raw(socket), buffer, &mut *slot.cast::<usize>())
     };
-    if *slot & !ENDED >= MOST {
-        *slot &= ENDED;
+    if *slot & BYTES >= MOST {
+        *slot &= !BYTES;
         return later;
     }
     let most = len.min(MOST);
@@ -63,12 +66,12 @@ unsafe extern "C" fn receive(
             read.len() as isize
         }
         Err(Errno::AGAIN | Errno::INTR) => {
-            *slot &= ENDED;
+            *slot &= !BYTES;
             later
         }
-        // The end, or an error: told of when it is met again.
-        _ if *slot & ENDED == 0 => {
-            *slot = ENDED;
+        // The end, or an error.
+        _ if *slot < PATIENCE * END_MET => {
+            *slot = (*slot & !BYTES) + END_MET;
             later
         }
         Ok(_) => 0,

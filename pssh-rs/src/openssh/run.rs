@@ -448,7 +448,9 @@ mod tests {
     #[test]
     fn only_what_may_pass_is_tried_again() {
         assert!(Retry::Once == may_pass(Phase::Connect, "ssh: connect to host a port 22: Connection refused"));
-        assert!(Retry::Once == may_pass(Phase::Handshake, "kex_exchange_identification: Connection closed by remote host"));
+        assert!(
+            Retry::Once == may_pass(Phase::Handshake, "kex_exchange_identification: Connection closed by remote host")
+        );
         assert!(Retry::Never == may_pass(Phase::Connect, "ssh: connect to host a port 22: No route to host"));
         assert!(Retry::Never == may_pass(Phase::Auth, "Connection closed by 10.0.0.1 port 22"));
     }
