@@ -129,35 +129,26 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
         };
         unreached(job, Phase::Handshake, halt, bound, &what)
     };
-    let seat = |watched: &mut Watched<'_>| {
-        watched.answers(Phase::Handshake, stop).map_err(|no_seat| match no_seat {
-            NoSeat::Halt(halt) => halted(job, Phase::Handshake, halt, bound, "waiting for its turn"),
-            NoSeat::Late => Outcome {
-                retry: Retry::Again,
-                ..Outcome::error(HostStatus::Unreachable, Phase::Handshake, "waited too long for its turn")
-            },
-        })
-    };
-    let seated = match greeting(&wire, deadline, stop).map_err(&mut no_handshake)? {
+    let first = greeting(&wire, deadline, stop).map_err(&mut no_handshake)?;
+    let deadline = match first {
         Greeting::Some => {
-            seat(watched)?;
-            true
+            seat(job, watched, bound)?;
+            watched.begin(Phase::Handshake, bound)
         }
-        Greeting::None => false,
+        Greeting::None => deadline,
         Greeting::Closed => {
             let outcome = no_handshake(Halt::Io(io::Error::other(LOST)));
             return Err(Outcome { retry: Retry::Closed, ..outcome }.into());
         }
-        Greeting::Shed(words) => {
+        Greeting::Shed(ref words) => {
             let outcome = no_handshake(Halt::Io(io::Error::other(format!("the server said {words:?}"))));
             return Err(Outcome { retry: Retry::Shed, ..outcome }.into());
         }
     };
-    let deadline = watched.begin(Phase::Handshake, bound);
     let mut link = Link::new(wire, job.ending.clone()).map_err(|error| no_handshake(error.into()))?;
     link.handshake(&trust.wanted(), deadline).map_err(&mut no_handshake)?;
-    if !seated {
-        seat(watched)?;
+    if first == Greeting::None {
+        seat(job, watched, bound)?;
     }
 
     let deadline = watched.begin(Phase::HostKey, bound);
@@ -174,6 +165,19 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
         Refusal::Halt(halt) => unasked(job, Phase::Auth, halt, job.auth, "while logging in"),
     })?;
     Ok(Reached { link, _carrier: carrier })
+}
+
+/// The host answers: waits for its slot.
+fn seat(job: &Job, watched: &mut Watched<'_>, bound: Duration) -> Result<(), Box<Outcome>> {
+    let outcome = match watched.answers(Phase::Handshake, &job.ending.end) {
+        Ok(()) => return Ok(()),
+        Err(NoSeat::Halt(halt)) => halted(job, Phase::Handshake, halt, bound, "waiting for its turn"),
+        Err(NoSeat::Late) => Outcome {
+            retry: Retry::Again,
+            ..Outcome::error(HostStatus::Unreachable, Phase::Handshake, "waited too long for its turn")
+        },
+    };
+    Err(outcome.into())
 }
 
 /// What carries the connection: a TCP connection, or one that somebody else makes.

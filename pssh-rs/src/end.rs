@@ -212,10 +212,11 @@ fn meet(
             printed.extend_from_slice(&bytes[..bytes.len().min(MOST - printed.len().min(MOST))]);
         })?;
         any |= read(script, Stream::Stderr, &mut buffer, |_| ())?;
-        any |= script.ended();
+        any |= script.ended() || script.has_output();
     } else {
         any |= channel.ended();
     }
+    any |= channel.has_output();
     match any {
         true => Ok(()),
         false => link.wait(Some(deadline)),

@@ -111,7 +111,7 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -
         buffer: vec![0; BUFFER],
         stuck: None,
     };
-    let broken = follow.to_the_end();
+    let broken = follow.follow();
     drop(follow);
     let end = match broken {
         Ok(()) => End::Closed,
@@ -205,7 +205,8 @@ struct Follow<'a, 'c> {
 
 impl Follow<'_, '_> {
     /// Feeds stdin and drains both streams side by side, since they share one window, until the server closes the channel.
-    fn to_the_end(&mut self) -> Result<(), Broken> {
+    fn follow(&mut self) -> Result<(), Broken> {
+        let mut looked_again = false;
         loop {
             let mut moved = false;
             if self.may(Stuck::Feeding) {
@@ -216,7 +217,10 @@ impl Follow<'_, '_> {
                     moved |= self.drain(stream)?;
                 }
             }
-            if moved {
+            // Once: what is on neither stream is never read.
+            let look_again = !moved && !looked_again && self.stuck.is_none() && self.channel.has_output();
+            looked_again = look_again;
+            if moved || look_again {
                 continue;
             }
             if self.stuck.is_none() && self.channel.ended() {

@@ -141,18 +141,6 @@ impl Jumps {
     }
 }
 
-#[cfg(test)]
-impl Jumps {
-    /// Ends the masters behind everybody's back.
-    pub fn kill_for_test(&self) {
-        for jump in lock(&self.0.jumps).values() {
-            if let Some(pid) = lock(&jump.state).master.as_ref().and_then(|master| master.pid) {
-                let _ = kill_process(pid, Signal::KILL);
-            }
-        }
-    }
-}
-
 impl All {
     fn jump(&self, spec: &str) -> Arc<Jump> {
         let mut jumps = lock(&self.jumps);

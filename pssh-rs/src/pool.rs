@@ -47,7 +47,7 @@ pub enum Event {
     },
     Ended {
         index: usize,
-        outcome: Outcome,
+        outcome: Box<Outcome>,
     },
     Written,
     Interrupted,
@@ -155,7 +155,7 @@ fn life(shared: &Shared, index: usize, leash: &Leash, seat: &Seat, events: &Send
     });
     let outcome = sink.finish(outcome);
     if leash.end() {
-        let _ = events.send(Event::Ended { index, outcome });
+        let _ = events.send(Event::Ended { index, outcome: outcome.into() });
     }
 }
 
@@ -266,7 +266,7 @@ impl Collector<'_> {
             Event::LoggedIn { index } => self.schedule.logged_in(index),
             Event::Ended { index, outcome } => {
                 if let Some(running) = self.running.remove(&index) {
-                    let outcome = outcome_of(&running, outcome);
+                    let outcome = outcome_of(&running, *outcome);
                     // It ends with this event.
                     let _ = running.thread.join();
                     self.finish(running.turn, outcome);

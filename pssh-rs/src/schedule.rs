@@ -161,7 +161,7 @@ impl Schedule {
             *logged_in = true;
             self.logged_in += 1;
             // Slowly back up, as far as no server sheds more.
-            if self.logged_in % 4 == 0 && self.logins < self.width.open {
+            if self.logged_in.is_multiple_of(4) && self.logins < self.width.open {
                 self.logins += 1;
             }
         }

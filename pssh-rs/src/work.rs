@@ -47,7 +47,7 @@ impl Host<'_, '_> {
         if let Some(plan) = &self.job.push {
             match copy::push(self.link, plan, self.clock.deadline(), &mut |_| ()) {
                 Ok(pushed) => copied.add(pushed),
-                Err(error) => return self.copy_failed(error, copied),
+                Err(error) => return self.copy_failed(*error, copied),
             }
         }
         match &self.job.run {
@@ -70,7 +70,7 @@ impl Host<'_, '_> {
         {
             match copy::pull(self.link, plan, self.target.record.host(), self.clock.deadline(), &mut |_| ()) {
                 Ok(pulled) => copied.add(pulled),
-                Err(error) => return Outcome { exit_code: outcome.exit_code, ..self.copy_failed(error, copied) },
+                Err(error) => return Outcome { exit_code: outcome.exit_code, ..self.copy_failed(*error, copied) },
             }
         }
         outcome
@@ -166,7 +166,7 @@ impl Host<'_, '_> {
         Outcome { exit_code: ran.exit_code, signal: ran.signal, ..outcome }
     }
 
-    fn copy_failed(&self, error: Box<CopyError>, copied: &mut Copied) -> Outcome {
+    fn copy_failed(&self, error: CopyError, copied: &mut Copied) -> Outcome {
         let left =
             error.partial.map(|path| format!(" (what there is of it is in {path}: the same run again continues it)"));
         copied.add(error.copied);

@@ -11,6 +11,7 @@ use std::ptr::{self, NonNull};
 unsafe extern "C" {
     /// In the libssh2 that libssh2-sys 0.3.4 builds (`src/channel.c`), and not in its bindings.
     fn libssh2_channel_has_exit_status(channel: *mut raw::LIBSSH2_CHANNEL) -> c_int;
+    fn libssh2_poll_channel_read(channel: *mut raw::LIBSSH2_CHANNEL, extended: c_int) -> c_int;
     fn libssh2_channel_signal_ex(channel: *mut raw::LIBSSH2_CHANNEL, name: *const c_char, len: usize) -> c_int;
 }
 
@@ -88,6 +89,13 @@ impl ExecChannel {
     pub fn ended(&self) -> bool {
         // SAFETY: the invariant.
         self.call(|channel| unsafe { raw::libssh2_channel_eof(channel) as isize }).is_ok_and(|eof| eof == 1)
+    }
+
+    /// Whether output has arrived that was not read. A read of one stream may have brought some of the other, and then
+    /// nothing more may come for which a wait would end.
+    pub fn has_output(&self) -> bool {
+        // SAFETY: the invariant. 1 asks for both streams.
+        self.call(|channel| unsafe { libssh2_poll_channel_read(channel, 1) as isize }).is_ok_and(|has| has == 1)
     }
 
     /// Waits for the server to close the channel; what tells how the command ended has arrived by then.
