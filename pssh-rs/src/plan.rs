@@ -230,3 +230,107 @@ pub fn planned(target: &Target, what: &[(&str, Value)]) -> Record {
     record.set("plan", plan);
     record
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Named as Who;
+
+    fn one(line: &str, choice: Choice<'_>) -> Named {
+        named(vec![Record::parse(line).unwrap()], choice).remove(0)
+    }
+
+    fn choice(address: Option<&str>) -> Choice<'_> {
+        Choice { user: Some("me"), port: None, address }
+    }
+
+    fn common() -> Common {
+        let (engine, identities) = (Engine::Libssh2, Vec::new());
+        Common { engine, connect_timeout: None, host_key: None, identities, agent: Some("/agent".into()) }
+    }
+
+    fn answer(options: HostOptions) -> Answer {
+        let (hostname, user) = ("10.0.0.1".to_string(), "me".to_string());
+        Answer { hostname, user, port: 22, proxy_jump: None, proxy_command: None, options: Arc::new(options) }
+    }
+
+    #[test]
+    fn the_private_address_comes_first_and_the_name_s_own_last() {
+        let address = |line| one(line, choice(None)).address.unwrap();
+        let both = r#"{"host":"a","public_ip":"5.6.7.8","private_ip":"10.0.0.1"}"#;
+        assert_eq!(address(both).as_deref(), Some("10.0.0.1"));
+        assert_eq!(address(r#"{"host":"a","public_ip":"5.6.7.8","private_ip":null}"#).as_deref(), Some("5.6.7.8"));
+        assert_eq!(address(r#"{"host":"a","private_ip":""}"#), None);
+    }
+
+    #[test]
+    fn a_chosen_field_that_a_record_lacks_is_a_problem_of_that_host_alone() {
+        let line = r#"{"host":"a","private_ip":"10.0.0.1","public_dns":"a.example"}"#;
+        let address = |key| one(line, choice(Some(key))).address;
+        assert_eq!(address("public_dns").unwrap().as_deref(), Some("a.example"));
+        assert_eq!(address("host").unwrap(), None);
+        let why = "the record has no address in \"public_ip\"";
+        assert_eq!(address("public_ip").unwrap_err(), why);
+        let target = target(one(line, choice(Some("public_ip"))), Ok(answer(HostOptions::default())), &common());
+        let problem = target.problem.unwrap();
+        assert_eq!((problem.status, problem.error.as_str()), (HostStatus::Unreachable, why));
+    }
+
+    #[test]
+    fn a_name_may_carry_its_user() {
+        let named = one(r#"{"host":"root@db1"}"#, choice(None));
+        assert_eq!((named.user.as_deref(), named.name.as_str()), (Some("root"), "db1"));
+        assert_eq!(one(r#"{"host":"@db1"}"#, choice(None)).user.as_deref(), Some("me"));
+    }
+
+    #[test]
+    fn the_command_line_comes_before_ssh_config() {
+        let named = || one(r#"{"host":"a"}"#, choice(None));
+        let options = HostOptions {
+            identity_files: vec!["/k".into()],
+            identity_files_set: true,
+            connect_timeout: Some(Duration::from_secs(3)),
+            host_key_check: HostKeyCheck::AcceptNew,
+            identity_agent: Some("none".to_string()),
+            ..HostOptions::default()
+        };
+        let configured = target(named(), Ok(answer(options.clone())), &common());
+        assert_eq!(
+            (configured.connect_timeout, configured.host_key),
+            (Duration::from_secs(3), HostKeyPolicy::AcceptNew)
+        );
+        assert_eq!((configured.offer.named, configured.offer.agent), (Who::Config, None));
+        let common = Common {
+            connect_timeout: Some(Duration::from_secs(1)),
+            host_key: Some(HostKeyPolicy::Strict),
+            identities: vec!["/i".into()],
+            ..common()
+        };
+        let chosen = target(named(), Ok(answer(options)), &common);
+        assert_eq!((chosen.connect_timeout, chosen.host_key), (Duration::from_secs(1), HostKeyPolicy::Strict));
+        assert_eq!((chosen.offer.named, chosen.offer.files), (Who::Option, vec![PathBuf::from("/i")]));
+    }
+
+    #[test]
+    fn what_only_ssh_can_do_is_said() {
+        let options = HostOptions { needs_openssh: Some("PKCS11Provider".to_string()), ..HostOptions::default() };
+        let by = |engine| {
+            let common = Common { engine, ..common() };
+            target(one(r#"{"host":"a"}"#, choice(None)), Ok(answer(options.clone())), &common).problem
+        };
+        assert!(by(Engine::Libssh2).unwrap().error.contains("--engine openssh"));
+        assert_eq!(by(Engine::Openssh), None);
+    }
+
+    #[test]
+    fn a_dry_run_shows_the_plan_and_no_old_result() {
+        let line = r#"{"host":"a","status":"lost","error":"x","private_ip":"10.0.0.1"}"#;
+        let mut answer = answer(HostOptions::default());
+        answer.proxy_jump = Some("bastion".to_string());
+        let target = target(one(line, choice(None)), Ok(answer), &common());
+        assert_eq!(
+            planned(&target, &[("command", "uptime".into())]).to_string(),
+            r#"{"host":"a","private_ip":"10.0.0.1","plan":{"address":"10.0.0.1","user":"me","port":22,"jump":"bastion","command":"uptime"}}"#
+        );
+    }
+}

@@ -10,7 +10,7 @@ use crate::openssh;
 use crate::openssh::system::SystemSsh;
 use crate::plan::{CONNECT, Target, Way};
 use crate::script::Script;
-use crate::shell::Around;
+use crate::shell::{Around, Sudo};
 use crate::sudo::{Password, marks};
 use crate::work::Run;
 use cerveza_manners::{Failure, Result};
@@ -42,6 +42,20 @@ pub fn local(args: &Args) -> Result<Local> {
     let pull = specs(&args.pull, "--pull")?;
     let run = run(args, !(push.is_empty() && pull.is_empty()))?;
     let runs = !matches!(run, Run::Nothing);
+    if args.engine == Engine::Openssh {
+        for (option, given) in [
+            ("--script", args.script.is_some()),
+            ("--run", args.run.is_some()),
+            ("--push", !push.is_empty()),
+            ("--pull", !pull.is_empty()),
+            ("--tty", args.tty),
+        ] {
+            if given {
+                return Err(Failure::usage(format!("--engine openssh runs commands only, and {option} was given"))
+                    .hint("a script runs as in: --stdin script.sh -- sh -s ARGUMENT..."));
+            }
+        }
+    }
     for (option, given) in [
         ("--sudo", args.sudo.is_some()),
         ("--stdin", args.stdin.is_some()),
@@ -68,7 +82,11 @@ pub fn local(args: &Args) -> Result<Local> {
         around: Around {
             chdir: args.chdir.clone(),
             env: args.env.clone(),
-            sudo: args.sudo.clone().map(|user| marks(Some(user).filter(|user| !user.is_empty()))),
+            sudo: args.sudo.clone().map(|user| Sudo {
+                // Nobody answers it there.
+                asks: args.engine == Engine::Libssh2,
+                ..marks(Some(user).filter(|user| !user.is_empty()))
+            }),
         },
         push: (!push.is_empty()).then(|| PushPlan::read(&push)).transpose()?,
         pull: (!pull.is_empty()).then(|| PullPlan::new(&pull)).transpose()?,

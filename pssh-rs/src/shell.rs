@@ -37,6 +37,8 @@ pub struct Around {
 pub struct Sudo {
     /// Nobody named: root.
     pub user: Option<String>,
+    /// Whether it may ask for a password; otherwise it fails where it would.
+    pub asks: bool,
     /// What sudo is to ask with, and what is printed to stderr once it has let the command begin. No output holds them.
     pub prompt: String,
     pub begun: String,
@@ -56,6 +58,9 @@ impl Around {
         line.push_str(command);
         let Some(sudo) = &self.sudo else { return line };
         let user = sudo.user.as_ref().map_or(String::new(), |user| format!(" -u {}", quote(user)));
+        if !sudo.asks {
+            return format!("exec sudo -n{user} -- sh -c {}", quote(&line));
+        }
         let inner = format!("printf %s {} >&2; {line}", sudo.begun);
         format!("exec sudo -S -p {}{user} -- sh -c {}", quote(&sudo.prompt), quote(&inner))
     }
@@ -119,12 +124,15 @@ mod tests {
 
     #[test]
     fn sudo_runs_it_all_once_it_has_begun() {
-        let sudo = Sudo { user: Some("it".to_string()), prompt: "[p]".to_string(), begun: "[b]".to_string() };
-        let around = Around { chdir: Some("/a b".to_string()), env: Vec::new(), sudo: Some(sudo) };
+        let sudo =
+            Sudo { user: Some("it".to_string()), asks: true, prompt: "[p]".to_string(), begun: "[b]".to_string() };
+        let mut around = Around { chdir: Some("/a b".to_string()), env: Vec::new(), sudo: Some(sudo.clone()) };
         assert_eq!(
             around.line("x"),
             r"exec sudo -S -p '[p]' -u it -- sh -c 'printf %s [b] >&2; cd '\''/a b'\'' || exit; x'"
         );
+        around.sudo = Some(Sudo { asks: false, ..sudo });
+        assert_eq!(around.line("x"), r"exec sudo -n -u it -- sh -c 'cd '\''/a b'\'' || exit; x'");
     }
 
     #[test]

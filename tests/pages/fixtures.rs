@@ -31,12 +31,15 @@ fn fleet() -> (Sandbox, Servers) {
     let moto = Moto::shared();
     let mut sandbox = moto.sandbox();
     parts(&sandbox);
-    sandbox.file("Web.yaml", moto.profile().replace("name: MySQL", "name: Web"));
+    let web = moto.profile().replace("name: MySQL", "name: Web");
+    sandbox.file("Web.yaml", web + "startup scripts: [hello.sh]\n");
+    sandbox.file("hello.sh", "#!/bin/sh\necho hello\n");
     // What the page before left.
     sandbox.sh("ec2-ls | ec2-power terminate --yes --wait");
     for (hosts, role) in [("mysql[1-3]", "mysql"), ("web[1-2]", "web")] {
         let tag = format!("role={role}");
-        sandbox.run("ec2-launch", &["--profile", "MySQL", "--tag", &tag, hosts], "").exits(0);
+        let profile = if role == "web" { "Web" } else { "MySQL" };
+        sandbox.run("ec2-launch", &["--profile", profile, "--tag", &tag, hosts], "").exits(0);
     }
     sandbox.run("ec2-power", &["stop", "--wait", "mysql3"], "").exits(0);
     let sshd = Sshd::everywhere();

@@ -42,6 +42,8 @@ fn every_option_of_the_help_is_in_the_page() {
             help.split_whitespace().filter(|word| word.starts_with("--") && word.len() > 2).collect();
         assert!(!options.is_empty(), "{help}");
         for option in options {
+            // `--sudo[=<USER>]`
+            let option = option.split(['[', '=']).next().unwrap_or_default();
             let option = option.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-');
             assert!(text.contains(option), "{tool}: {option}");
         }

@@ -76,7 +76,9 @@ fn header(arg: &Arg) -> String {
     let short = arg.get_short().map(|short| roff::bold(&format!("-{short}")));
     let long = arg.get_long().map(|long| roff::bold(&format!("--{long}")));
     let flags = [short, long].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let optional = arg.get_num_args().is_some_and(|range| range.min_values() == 0);
     match arg.get_action().takes_values() {
+        true if optional => format!("{flags}[={value}]"),
         true => format!("{flags} {value}"),
         false => flags,
     }
@@ -143,6 +145,8 @@ mod tests {
             option(&plain.default_value("a").env("OUT")),
             ".TP\n\\fB\\-o\\fR, \\fB\\-\\-out\\fR \\fIFORMAT\\fR\nHow. One of \\fBa\\fR, \\fBb\\fR. [default: a] [env: OUT]\n"
         );
+        let optional = Arg::new("s").long("sudo").value_name("USER").num_args(0..=1).require_equals(true).help("As");
+        assert_eq!(option(&optional), ".TP\n\\fB\\-\\-sudo\\fR[=\\fIUSER\\fR]\nAs.\n");
         let explained =
             Arg::new("k").long("key").value_name("K").help("Keys").value_parser([PossibleValue::new("x").help("Any")]);
         assert_eq!(option(&explained), ".TP\n\\fB\\-\\-key\\fR \\fIK\\fR\nKeys.\n.RS\n.TP\n\\fBx\\fR\nAny.\n.RE\n");

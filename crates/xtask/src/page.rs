@@ -6,7 +6,7 @@ use crate::{options, roff};
 use cerveza_manners::{Failure, Result, Status};
 
 /// The day of the pages' last rewriting. Not the clock's: the same sources give the same pages.
-const DATE: &str = "2026-11-23";
+const DATE: &str = "2026-11-24";
 
 /// What the four tools that speak to EC2 take from environment and files.
 const AWS: &str = include_str!("../manual/aws.roff");
