@@ -112,9 +112,10 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -
         stuck: None,
     };
     let broken = follow.follow();
+    let refusal = follow.gate.as_ref().and_then(Gate::refusal);
     drop(follow);
     let end = match broken {
-        Ok(()) => End::Closed,
+        Ok(()) => refusal.map_or(End::Closed, End::NoPassword),
         Err(Broken::Halt(halt @ (Halt::Deadline | Halt::Stopped))) => {
             clock.tell(Some(Instant::now() + end::LONGEST));
             let ended = link.sheltered(|| end::end(link, &channel, ask.signals, sink));

@@ -359,7 +359,7 @@ fn stuck(phase: Option<Phase>) -> Outcome {
         Some(Phase::Connect) => (HostStatus::Unreachable, "stuck while connecting"),
         Some(Phase::Handshake) => (HostStatus::Unreachable, "stuck: the server sent much and said nothing"),
         Some(Phase::HostKey) => (HostStatus::HostKey, "stuck while keeping the host key"),
-        Some(Phase::Auth) => (HostStatus::Timeout, "stuck while logging in (does the agent answer?)"),
+        Some(Phase::Auth) => (HostStatus::Timeout, "stuck while logging in"),
         Some(Phase::Exec) => (HostStatus::Timeout, "stuck while the command ran"),
     };
     Outcome { error: Some(error.to_string()), ..Outcome::new(status, phase) }

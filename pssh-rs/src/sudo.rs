@@ -169,6 +169,26 @@ impl<'a> Gate<'a> {
     }
 }
 
+impl Gate<'_> {
+    /// Why the command did not begin, where that was for want of a password.
+    pub fn refusal(&self) -> Option<String> {
+        match (self.begun, self.asked) {
+            (true, _) | (_, 0) => None,
+            (false, 1) => Some(format!("sudo took the password of {} and ran nothing: stderr says why", self.whose)),
+            (false, _) => Some(format!("sudo refused the password of {}", self.whose)),
+        }
+    }
+}
+
+impl Drop for Gate<'_> {
+    /// Sudo gives up by itself after the last try: then the password is tried nowhere else.
+    fn drop(&mut self) {
+        if let (Some((mut known, _)), true) = (self.first.take(), self.asked >= MOST_TRIES) {
+            *known = Known::None(format!("sudo refused the password of {} {MOST_TRIES} times", self.whose));
+        }
+    }
+}
+
 /// How much of the end of `bytes` may be the beginning of `mark`.
 fn overlap(bytes: &[u8], mark: &[u8]) -> usize {
     (1..mark.len().min(bytes.len() + 1)).rev().find(|len| bytes.ends_with(&mark[..*len])).unwrap_or(0)

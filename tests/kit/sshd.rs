@@ -13,6 +13,8 @@ use tempfile::TempDir;
 const PROGRAM: &str = "/usr/sbin/sshd";
 /// Who logs in where it must not be root, and is known nowhere else.
 const ACCOUNT: &str = "cerveza";
+/// What sudo wants of the account.
+const PASSWORD: &str = "correct horse";
 /// Where sshd wants to lock itself up; it does not start without it.
 const PRIVSEP: &str = "/run/sshd";
 
@@ -92,6 +94,11 @@ impl Sshd {
         &self.user
     }
 
+    /// The password that sudo wants of the user of [`Sshd::for_account`].
+    pub fn password(&self) -> &str {
+        PASSWORD
+    }
+
     /// The private key that the user may log in with.
     pub fn identity(&self) -> PathBuf {
         self.dir.path().join("id")
@@ -160,7 +167,9 @@ fn spawn(dir: &Path, addresses: &[String], port: u16, config: &str, account: boo
         let passwd = fs::read_to_string("/etc/passwd").expect("the machine's users");
         fs::write(dir.join("passwd"), format!("{passwd}{ACCOUNT}:x:54321:54321::/:/bin/sh\n")).expect("users written");
         command = Command::new("unshare");
-        let enter = "mount --bind \"$1/passwd\" /etc/passwd && shift && exec \"$@\"";
+        may_sudo(dir);
+        let enter = "mount --bind \"$1/passwd\" /etc/passwd && mount --bind \"$1/shadow\" /etc/shadow && \
+                     mount --bind \"$1/sudoers.d\" /etc/sudoers.d && shift && exec \"$@\"";
         command.args(["--mount", "sh", "-c", enter, "sh"]).arg(dir).arg(PROGRAM);
     }
     command
@@ -174,6 +183,22 @@ fn spawn(dir: &Path, addresses: &[String], port: u16, config: &str, account: boo
         .process_group(0)
         .spawn()
         .unwrap_or_else(|error| panic!("cannot run {PROGRAM}: {error}"))
+}
+
+/// Lets the account use sudo, with [`PASSWORD`].
+fn may_sudo(dir: &Path) {
+    let hash = Command::new("openssl").args(["passwd", "-6", PASSWORD]).output();
+    let hash = hash.unwrap_or_else(|error| panic!("cannot run openssl (openssl): {error}")).stdout;
+    let hash = String::from_utf8(hash).expect("a hash");
+    let shadow = fs::read_to_string("/etc/shadow").expect("the machine's passwords, which root may read");
+    fs::write(dir.join("shadow"), format!("{shadow}{ACCOUNT}:{}:20000:0:99999:7:::\n", hash.trim())).expect("written");
+    fs::set_permissions(dir.join("shadow"), fs::Permissions::from_mode(0o600)).expect("a file of ours");
+    fs::create_dir_all("/etc/sudoers.d").expect("sudo's folder");
+    fs::create_dir_all(dir.join("sudoers.d")).expect("a folder of ours");
+    let file = dir.join("sudoers.d/account");
+    let _ = fs::remove_file(&file);
+    fs::write(&file, format!("{ACCOUNT} ALL=(ALL) ALL\nDefaults:{ACCOUNT} lecture=never\n")).expect("written");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o440)).expect("a file of ours");
 }
 
 /// Waits until sshd listens; whether it does.

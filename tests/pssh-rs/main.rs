@@ -13,6 +13,7 @@ mod rollout;
 mod ssh_config;
 mod started;
 mod stopping;
+mod sudo;
 mod truth;
 mod volume;
 
