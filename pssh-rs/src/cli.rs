@@ -5,12 +5,13 @@ use crate::attempt::Job;
 use crate::auth::{Unasked, ask};
 use crate::interrupt::Ending;
 use crate::limits::room_for;
+use crate::link::Halt;
 use crate::outdir::Outdir;
 use crate::plan::{Target, planned};
 use crate::rollout::{Choice, Rollout, Share, batches};
 use crate::schedule::{Schedule, Width};
 use crate::sink::Sinks;
-use crate::sudo::Password;
+use crate::sudo::{NoPassword, Password};
 use crate::summary::Summary;
 use crate::view::{Flow, ON_THE_WAY, Out};
 use crate::work::Run;
@@ -19,7 +20,11 @@ use cerveza_manners::{Column, Failure, OutputMode, RecordWriter, Result, Status,
 use cerveza_record::{Value, json};
 use clap::CommandFactory;
 use indicatif::ProgressBar;
+use rustix::fs::{FileType, fstat};
+use signal_hook::consts::SIGINT;
+use signal_hook::low_level::raise;
 use std::io::{self, IsTerminal};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -80,7 +85,14 @@ fn execute(
         tool.warn(warning);
     }
     let schedule = Schedule::new(Rollout::new(targets.len(), rollout), width);
-    let bar = args.progress.bar(targets.len() as u64, "hosts");
+    for what in job.push.iter().flat_map(|plan| &plan.skipped) {
+        tool.warn(format!("not pushed: {what}"));
+    }
+    let bar = match is_pipe(io::stdout().as_fd()) {
+        // Who reads it may write to the same terminal.
+        true => ProgressBar::hidden(),
+        false => args.progress.bar(targets.len() as u64, "hosts"),
+    };
     job.password = password(&job.ending, bar.clone());
     let mut summary = Summary::default();
     let done = |target: &Target, status, unwritten| {
@@ -105,18 +117,24 @@ fn execute(
     })
 }
 
-/// Asks with the progress bar out of the way.
+/// Asks with the progress bar out of the way. Ctrl-C there is one for the whole run: it comes as a byte.
 fn password(ending: &Ending, bar: ProgressBar) -> Password {
     let stop = Arc::clone(&ending.end);
     Password::new(Box::new(move |prompt| {
+        let because = |why: String| NoPassword::Because(format!("sudo wants a password, and {why}"));
         bar.suspend(|| ask(prompt, &stop)).map_err(|unasked| match unasked {
-            Unasked::Nobody => {
-                "sudo wants a password, and there is neither a terminal nor SSH_ASKPASS to ask for it".to_string()
+            Unasked::Nobody => because("there is neither a terminal nor SSH_ASKPASS to ask for it".to_string()),
+            Unasked::Failed(why) => because(format!("it could not be asked for: {why}")),
+            Unasked::Interrupted => {
+                let _ = raise(SIGINT);
+                NoPassword::Halt(Halt::Stopped)
             }
-            Unasked::Interrupted => "interrupted".to_string(),
-            Unasked::Failed(why) => format!("sudo wants a password, and it could not be asked for: {why}"),
         })
     }))
+}
+
+fn is_pipe(stdout: BorrowedFd<'_>) -> bool {
+    fstat(stdout).is_ok_and(|about| FileType::from_raw_mode(about.st_mode) == FileType::Fifo)
 }
 
 fn width(args: &Args) -> Width {

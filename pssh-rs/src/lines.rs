@@ -6,6 +6,8 @@ use cerveza_manners::visible;
 
 /// Names up to this wide are padded to one width.
 const WIDEST: usize = 24;
+/// In characters: what a table shows of a line.
+const LONGEST_LAST: usize = 200;
 /// Colours for names: none is red, which is for what went wrong.
 const COLOURS: [&str; 10] = ["36", "32", "33", "35", "34", "96", "92", "93", "95", "94"];
 pub const RED: &str = "31";
@@ -148,7 +150,8 @@ fn push_shown(text: &mut Vec<u8>, line: &[u8]) {
     }
 }
 
-/// The last line that says something: of stdout, else of stderr, else the error.
+/// The last line that says something: of stdout where the command is ok; of stderr where it failed by itself; else the
+/// error.
 pub fn last_line(outcome: &Outcome) -> String {
     let last = |bytes: &[u8]| {
         let tail = &bytes[bytes.len().saturating_sub(4096)..];
@@ -157,8 +160,17 @@ pub fn last_line(outcome: &Outcome) -> String {
         line.map(|line| line.trim().to_string())
     };
     let error = || outcome.error.clone();
-    let line = last(&outcome.stdout.bytes).or_else(|| last(&outcome.stderr.bytes)).or_else(error);
-    line.unwrap_or_default().chars().take(100).collect()
+    let (stdout, stderr) = (|| last(&outcome.stdout.bytes), || last(&outcome.stderr.bytes));
+    let line = match outcome.status {
+        HostStatus::Ok => stdout().or_else(stderr).or_else(error),
+        HostStatus::Failed | HostStatus::Signaled => stderr().or_else(stdout).or_else(error),
+        _ => error(),
+    };
+    let line = line.unwrap_or_default();
+    match line.char_indices().nth(LONGEST_LAST) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
+    }
 }
 
 #[cfg(test)]

@@ -332,7 +332,7 @@ impl Collector<'_> {
         for running in overdue {
             let outcome = match self.stopped() {
                 false => stuck(running.phase),
-                true => Outcome { phase: running.phase, ..Outcome::stopped(self.shared.job.ending.is_late()) },
+                true => unended(running.phase, Outcome::stopped(self.shared.job.ending.is_late())),
             };
             let outcome = outcome_of(&running, outcome);
             self.schedule.ended(running.turn, outcome.retry, now, pause);
@@ -349,6 +349,15 @@ fn outcome_of(running: &Running, outcome: Outcome) -> Outcome {
         duration: running.at.elapsed(),
         ..outcome
     }
+}
+
+/// The outcome of an attempt that was not waited for.
+fn unended(phase: Option<Phase>, outcome: Outcome) -> Outcome {
+    let error = match phase {
+        Some(Phase::Exec) => outcome.error.map(|error| format!("{error}; the command may still be running")),
+        _ => outcome.error,
+    };
+    Outcome { phase, error, ..outcome }
 }
 
 /// The outcome of an attempt that its own deadlines did not end.

@@ -117,7 +117,8 @@ impl Schedule {
             return None;
         }
         let due = |turn: &Turn| turn.not_before.is_none_or(|at| at <= now);
-        let turn = self.queue.iter().position(due).and_then(|at| self.queue.remove(at))?;
+        let most = if self.is_serial() { 1 } else { self.queue.len() };
+        let turn = self.queue.iter().take(most).position(due).and_then(|at| self.queue.remove(at))?;
         self.states.insert(turn.index, State::Fresh(now));
         Some(turn)
     }
@@ -190,7 +191,12 @@ impl Schedule {
         if again && retry == Retry::Again {
             self.queue.push_front(Turn { attempts, ..turn });
         } else if again {
-            self.queue.push_back(Turn { index: turn.index, attempts, not_before: Some(now + pause(attempts)) });
+            let turn = Turn { index: turn.index, attempts, not_before: Some(now + pause(attempts)) };
+            // One after the other is in order, too.
+            match self.is_serial() {
+                true => self.queue.push_front(turn),
+                false => self.queue.push_back(turn),
+            }
         }
         again
     }
@@ -241,6 +247,10 @@ impl Schedule {
     /// Whether all outcomes are final and written.
     pub fn is_over(&self) -> bool {
         self.queue.is_empty() && self.states.is_empty() && self.unwritten == 0
+    }
+
+    fn is_serial(&self) -> bool {
+        self.width.open == 1
     }
 
     fn has_slot(&self) -> bool {
@@ -319,7 +329,7 @@ mod tests {
     #[test]
     fn a_retry_comes_last_and_once_and_after_a_pause() {
         let now = Instant::now();
-        let mut schedule = schedule(2, 1, 1);
+        let mut schedule = schedule(2, 1, 2);
         let first = schedule.begin(now).unwrap();
         let pause = Duration::from_secs(1);
         assert!(schedule.ended(first, Retry::Once, now, |_| pause));
@@ -335,6 +345,17 @@ mod tests {
         schedule.done(Mark::Unreached);
         schedule.written();
         assert!(schedule.is_over());
+    }
+
+    #[test]
+    fn one_after_the_other_means_that_a_retry_is_waited_for() {
+        let now = Instant::now();
+        let mut schedule = schedule(2, 1, 1);
+        let first = schedule.begin(now).unwrap();
+        let pause = Duration::from_secs(1);
+        assert!(schedule.ended(first, Retry::Once, now, |_| pause));
+        assert_eq!(schedule.begin(now), None);
+        assert_eq!(schedule.begin(now + pause).unwrap().index, 0);
     }
 
     #[test]

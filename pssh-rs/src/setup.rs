@@ -11,7 +11,7 @@ use crate::openssh::system::SystemSsh;
 use crate::plan::{CONNECT, Target, Way};
 use crate::script::Script;
 use crate::shell::{Around, Sudo};
-use crate::sudo::{Password, marks};
+use crate::sudo::{NoPassword, Password, marks};
 use crate::work::Run;
 use cerveza_manners::{Failure, Result};
 use std::collections::BTreeSet;
@@ -160,7 +160,9 @@ pub fn job(args: &Args, local: Local, targets: &[Target]) -> Result<Job> {
         run: local.run,
         around: local.around,
         // Whoever can ask replaces it.
-        password: Password::new(Box::new(|_| Err("there is nobody to ask for a password".to_string()))),
+        password: Password::new(Box::new(|_| {
+            Err(NoPassword::Because("there is nobody to ask for a password".to_string()))
+        })),
         push: local.push,
         pull: local.pull,
         stdin: local.stdin,

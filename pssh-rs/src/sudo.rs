@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_millis(20);
 pub type Secret = Zeroizing<Vec<u8>>;
 
 /// Asks the user, with a prompt; or why that is not possible.
-pub type Ask = Box<dyn Fn(&str) -> Result<Secret, String> + Send + Sync>;
+pub type Ask = Box<dyn Fn(&str) -> Result<Secret, NoPassword> + Send + Sync>;
 
 /// Why there is no password.
 #[derive(Debug)]
@@ -154,10 +154,11 @@ impl<'a> Gate<'a> {
                 self.first = Some((known, password.clone()));
                 Ok(password)
             }
-            Err(why) => {
+            Err(NoPassword::Because(why)) => {
                 *known = Known::None(why.clone());
                 Err(NoPassword::Because(why))
             }
+            Err(halt) => Err(halt),
         }
     }
 
@@ -221,7 +222,7 @@ mod tests {
     proptest! {
         #[test]
         fn marks_are_taken_out_wherever_the_output_is_cut(cuts in proptest::collection::vec(0usize..40, 0..6)) {
-            let (sudo, password) = (sudo(), Password::new(Box::new(|_| Err(String::new()))));
+            let (sudo, password) = (sudo(), Password::new(Box::new(|_| Err(NoPassword::Because(String::new())))));
             let mut gate = Gate::new(&sudo, &password, "me".to_string());
             let all = b"lecture <as<ask>\nno<ask>x<go>out <ask> <go>";
             let mut cuts: Vec<usize> = cuts.into_iter().chain([0, all.len()]).collect();

@@ -140,7 +140,13 @@ impl Host<'_, '_> {
             (End::Ended(halt, ended), _) => {
                 let outcome = halted(job, Phase::Exec, halt, self.clock.limit(), "the command");
                 let what = outcome.error.as_deref().unwrap_or_default();
-                Outcome { error: Some(format!("{what}; {}", ended.phrase())), ..outcome }
+                let error = match (ended.by, ran.exit_code) {
+                    (None, Some(code)) => {
+                        format!("{what}; it ended with status {code}, and left a process that holds its output open")
+                    }
+                    _ => format!("{what}; {}", ended.phrase()),
+                };
+                Outcome { error: Some(error), ..outcome }
             }
             (End::Halt(halt), _) => {
                 let what = "before the command's exit status arrived";

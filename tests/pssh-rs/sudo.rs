@@ -11,10 +11,10 @@ fn run(sandbox: &mut Sandbox, passwords: &[&str], args: &[&str]) -> (Outcome, us
     sandbox.file("asked", "");
     let script = "#!/bin/sh\necho x >> asked\nsed -n \"$(wc -l < asked)p\" answers\n";
     let askpass = sandbox.file("askpass", script);
-    std::fs::set_permissions(&askpass, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&askpass, std::fs::Permissions::from_mode(0o755)).expect("a file of ours");
     sandbox.env("SSH_ASKPASS", askpass.display().to_string()).env("SSH_ASKPASS_REQUIRE", "force");
     let outcome = sandbox.run("pssh-rs", args, hosts(3));
-    let asked = std::fs::read_to_string(sandbox.dir().join("asked")).unwrap().lines().count();
+    let asked = std::fs::read_to_string(sandbox.dir().join("asked")).expect("a file of ours").lines().count();
     (outcome, asked)
 }
 

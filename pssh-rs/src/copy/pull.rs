@@ -380,6 +380,10 @@ impl Pull<'_> {
             (self.progress)(taken as u64);
         }
         let now = self.remote.fstat(handle, path)?;
+        if found.size == Some(0) && now.size == Some(0) && self.remote.read(handle, path, &mut self.buffer)? > 0 {
+            let why = "it is said to be empty and is not: read it by a command, such as cat";
+            return Err(Cause::Refused(format!("{}: {why}", shown(path))));
+        }
         match (found.size, now.size) {
             // A log that is written on: what there was of it is whole. The time is that of before, so that the next run
             // takes the rest.

@@ -86,13 +86,16 @@ impl Push<'_> {
         Ok(())
     }
 
-    /// Where the item goes: into the destination where that is a folder, else by its name.
+    /// Where the item goes: a file into the destination where that is a folder. A folder becomes the destination, so that
+    /// the same push again finds what is there; into it only with a slash at its end.
     fn root(&self, item: &Item) -> Result<Vec<u8>, Cause> {
         if item.dest.is_empty() {
             return Ok(item.name.clone());
         }
         match self.remote.stat(&item.dest)? {
-            Some(found) if found.kind() == FileKind::Folder => Ok(join(&item.dest, &item.name)),
+            Some(found) if found.kind() == FileKind::Folder && (!item.is_folder() || item.dest.ends_with(b"/")) => {
+                Ok(join(&item.dest, &item.name))
+            }
             _ if item.dest.ends_with(b"/") => Err(Cause::Refused(format!("{}: no such folder", shown(&item.dest)))),
             _ => Ok(item.dest.clone()),
         }
@@ -262,6 +265,10 @@ fn fill(
             Ok(false) => Some("it changed while it was read".to_string()),
             Err(error) => Some(error.to_string()),
         };
+    }
+    // /proc and the like say that their files are empty.
+    if failed.is_none() && entry.stamp.size == 0 && source.read(&mut [0]).is_ok_and(|read| read > 0) {
+        failed = Some("it is said to be empty and is not".to_string());
     }
     match failed {
         None => Ok(()),

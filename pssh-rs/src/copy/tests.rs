@@ -188,8 +188,13 @@ fn a_second_push_sends_what_changed_and_a_link_in_the_way_is_replaced() {
     let (here, there) = (server.path("here"), server.path("there"));
     plant(&here);
     fs::create_dir(&there).unwrap();
+    // The folder becomes the destination; into it only with a slash.
     assert_eq!(server.push(&here, &there).unwrap().files, 10);
-    let into = there.join("here");
+    let other = server.path("other");
+    fs::create_dir(&other).unwrap();
+    assert_eq!(server.push(&here, format!("{}/", other.display())).unwrap().files, 10);
+    assert!(other.join("here/two words").exists());
+    let into = there.clone();
     assert_eq!(server.push(&here, &there).unwrap(), Copied { unchanged: 10, ..Copied::default() });
     let elsewhere = server.path("elsewhere");
     fs::write(&elsewhere, "untouched").unwrap();

@@ -27,6 +27,12 @@ pub(super) struct Item {
     pub entries: Vec<Entry>,
 }
 
+impl Item {
+    pub fn is_folder(&self) -> bool {
+        self.entries.first().is_some_and(|entry| matches!(entry.kind, Kind::Folder))
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Entry {
     pub local: PathBuf,

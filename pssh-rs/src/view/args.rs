@@ -22,6 +22,10 @@ pub struct ViewArgs {
     #[arg(long)]
     pub ordered: bool,
 
+    /// Write lines as on a terminal, each as it comes after its host's name, also to a pipe or file
+    #[arg(long, conflicts_with_all = ["group", "diff"])]
+    pub lines: bool,
+
     /// Let the output of hosts to the terminal as it is. Without this, control characters are shown as escapes, such
     /// as \u{1b}
     #[arg(long)]

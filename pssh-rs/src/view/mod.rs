@@ -89,7 +89,9 @@ impl Out {
             }
             let style = Style::new(colour, args.raw, std::iter::empty());
             View::Groups { groups: Groups::default(), style, diff: args.diff }
-        } else if auto && on_terminal {
+        } else if args.lines && !auto {
+            return Err(Failure::usage("--lines is text for people and goes with no --output"));
+        } else if auto && (on_terminal || args.lines) {
             let style = Style::new(colour, args.raw, hosts);
             match args.ordered {
                 true => View::Hosts(style),
