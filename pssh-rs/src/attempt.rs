@@ -132,7 +132,7 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
     let first = greeting(&wire, deadline, stop).map_err(&mut no_handshake)?;
     let deadline = match first {
         Greeting::Some => {
-            seat(job, watched, bound)?;
+            seat(job, watched, Phase::Handshake, bound)?;
             watched.begin(Phase::Handshake, bound)
         }
         Greeting::None => deadline,
@@ -148,7 +148,7 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
     let mut link = Link::new(wire, job.ending.clone()).map_err(|error| no_handshake(error.into()))?;
     link.handshake(&trust.wanted(), deadline).map_err(&mut no_handshake)?;
     if first == Greeting::None {
-        seat(job, watched, bound)?;
+        seat(job, watched, Phase::Handshake, bound)?;
     }
 
     let deadline = watched.begin(Phase::HostKey, bound);
@@ -168,13 +168,14 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
 }
 
 /// The host answers: waits for its slot.
-fn seat(job: &Job, watched: &mut Watched<'_>, bound: Duration) -> Result<(), Box<Outcome>> {
-    let outcome = match watched.answers(Phase::Handshake, &job.ending.end) {
+pub fn seat(job: &Job, watched: &mut Watched<'_>, phase: Phase, bound: Duration) -> Result<(), Box<Outcome>> {
+    let outcome = match watched.answers(phase, &job.ending.end) {
         Ok(()) => return Ok(()),
-        Err(NoSeat::Halt(halt)) => halted(job, Phase::Handshake, halt, bound, "waiting for its turn"),
+        Err(NoSeat::Halt(halt)) => halted(job, phase, halt, bound, "waiting for its turn"),
+        Err(NoSeat::Over) => Outcome::error(HostStatus::Skipped, phase, "not tried: the rollout ended before its turn"),
         Err(NoSeat::Late) => Outcome {
             retry: Retry::Again,
-            ..Outcome::error(HostStatus::Unreachable, Phase::Handshake, "waited too long for its turn")
+            ..Outcome::error(HostStatus::Unreachable, phase, "waited too long for its turn")
         },
     };
     Err(outcome.into())

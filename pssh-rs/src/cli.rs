@@ -51,7 +51,8 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     if args.dry_run {
         return write_plan(args, &local, &rollout, &targets);
     }
-    let job = setup::job(args, local, &targets)?;
+    let deadline = args.deadline.map(|deadline| begun + deadline);
+    let job = setup::job(args, local, &targets, deadline)?;
     execute(args, job, targets, &rollout, begun, tool)
 }
 

@@ -8,13 +8,13 @@ use crate::sink::Sink;
 use std::time::{Duration, Instant};
 
 /// The script runs within this, or it was not started.
-const STARTED: Duration = Duration::from_secs(1);
+const STARTED: Duration = Duration::from_secs(3);
 /// After TERM, however it came about.
 const AFTER_TERM: Duration = Duration::from_secs(2);
 /// After KILL; the script needs a moment to look, and the answer one to come.
 const AFTER_KILL: Duration = Duration::from_secs(2);
 /// All of it together.
-pub const LONGEST: Duration = Duration::from_secs(9);
+pub const LONGEST: Duration = Duration::from_secs(12);
 /// How long the last output of an ended command may take.
 const LAST_OUTPUT: Duration = Duration::from_millis(300);
 

@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 
 /// To open a channel and get the command accepted is part of no `-t`, and yet may not take for ever.
 pub const START: Duration = Duration::from_secs(15);
+/// After Ctrl-C the server's word that the command was started is waited for no longer than this.
+const CONFIRM: Duration = Duration::from_secs(3);
+/// Sudo lets the command begin, or asks (again), within this.
+const SUDO: Duration = Duration::from_secs(60);
 const BUFFER: usize = 32 * 1024;
 /// The terminal of `--tty`: wide, so that programs do not wrap what is read as lines.
 const TERMINAL: (&str, (u32, u32)) = ("xterm", (200, 50));
@@ -110,8 +114,12 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -
         gate: ask.gate,
         buffer: vec![0; BUFFER],
         stuck: None,
+        sudo_since: Instant::now(),
     };
     let broken = follow.follow();
+    if broken.is_err() {
+        follow.finish_packet();
+    }
     let refusal = follow.gate.as_ref().and_then(Gate::refusal);
     drop(follow);
     let end = match broken {
@@ -124,7 +132,8 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -
         Err(Broken::Halt(halt)) => End::Halt(halt),
         Err(Broken::NoPassword(why)) => {
             // Without an answer sudo would ask until somebody hangs up.
-            let _ = channel.close();
+            clock.tell(Some(Instant::now() + end::LONGEST));
+            link.sheltered(|| end::end(link, &channel, ask.signals, sink));
             End::NoPassword(why)
         }
         Err(Broken::Stdin(error)) => {
@@ -157,6 +166,14 @@ fn start(link: &Link, ask: &Ask<'_>, deadline: Instant) -> Result<ExecChannel, E
     match link.drive(deadline, |_| channel.start(ask.line)) {
         Ok(()) => Ok(channel),
         Err(Halt::Ssh(error)) if is_denied(&error) => Err(End::Denied),
+        // It may be running: what the server says is heard yet, so that it can be ended.
+        Err(Halt::Stopped) => {
+            let until = deadline.map(|deadline| deadline.min(Instant::now() + CONFIRM));
+            match link.sheltered(|| link.drive(until, |_| channel.start(ask.line))) {
+                Ok(()) => Ok(channel),
+                Err(_) => Err(End::Unconfirmed(Halt::Stopped)),
+            }
+        }
         Err(halt) => Err(End::Unconfirmed(halt)),
     }
 }
@@ -202,6 +219,8 @@ struct Follow<'a, 'c> {
     gate: Option<Gate<'a>>,
     buffer: Vec<u8>,
     stuck: Option<Stuck>,
+    /// Since when sudo has what it needs.
+    sudo_since: Instant,
 }
 
 impl Follow<'_, '_> {
@@ -224,13 +243,45 @@ impl Follow<'_, '_> {
             if moved || look_again {
                 continue;
             }
+            // Who has closed its outputs may read on.
             if self.stuck.is_none() && self.channel.ended() {
                 self.rest()?;
-                return Ok(self.link.drive(self.clock.deadline(), |_| self.channel.closed())?);
+                if self.feeder.over {
+                    return Ok(self.link.drive(self.clock.deadline(), |_| self.channel.closed())?);
+                }
+                match self.channel.closed() {
+                    Ok(()) => return Ok(()),
+                    Err(error) if would_block(&error) => {}
+                    Err(error) => return Err(Halt::from(error).into()),
+                }
             }
             self.sink.flush();
-            self.link.wait(self.clock.deadline())?;
+            let sudo = self.gate.as_ref().filter(|gate| !gate.is_open()).map(|_| self.sudo_since + SUDO);
+            match self.link.wait(self.clock.deadline().into_iter().chain(sudo).min()) {
+                Err(Halt::Deadline) if sudo.is_some_and(|by| by <= Instant::now()) => {
+                    return Err(Broken::NoPassword("sudo did not let the command begin within a minute".to_string()));
+                }
+                waited => waited?,
+            }
         }
+    }
+
+    /// Sends the rest of a packet, without which nothing else can be sent on this connection.
+    fn finish_packet(&mut self) {
+        let deadline = Some(Instant::now() + CONFIRM);
+        let (channel, buffer) = (self.channel, &mut self.buffer);
+        let rest = &self.feeder.chunk[self.feeder.sent..];
+        let _ = match self.stuck.take() {
+            None => Ok(0),
+            Some(Stuck::Feeding) if rest.is_empty() => {
+                self.link.sheltered(|| self.link.drive(deadline, |_| channel.send_eof().map(|()| 0)))
+            }
+            Some(Stuck::Feeding) => self.link.sheltered(|| self.link.drive(deadline, |_| channel.write(rest))),
+            Some(Stuck::Reading(stream)) => {
+                let read = self.link.sheltered(|| self.link.drive(deadline, |_| channel.read(stream, buffer)));
+                read.inspect(|len| drop(self.sink.take(stream, &buffer[..*len], &|| Err(Halt::Stopped))))
+            }
+        };
     }
 
     fn may(&self, what: Stuck) -> bool {
@@ -350,6 +401,7 @@ impl Follow<'_, '_> {
                         NoPassword::Because(why) => Broken::NoPassword(why),
                         NoPassword::Halt(halt) => Broken::Halt(halt),
                     })?);
+                    self.sudo_since = Instant::now();
                     clock.restart();
                 }
             }

@@ -5,6 +5,7 @@ use std::io::{self, PipeReader, PipeWriter, pipe};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -40,6 +41,9 @@ impl AsFd for Stop {
     }
 }
 
+/// Is told of each signal.
+type Listener = Box<dyn FnMut() + Send>;
+
 /// The two stages of ending a run early.
 #[derive(Clone)]
 pub struct Ending {
@@ -48,11 +52,55 @@ pub struct Ending {
     /// Nothing is waited for any more.
     pub now: Arc<Stop>,
     late: Arc<AtomicBool>,
+    listener: Arc<Mutex<Option<Listener>>>,
 }
 
 impl Ending {
     pub fn new() -> io::Result<Ending> {
-        Ok(Ending { end: Arc::new(Stop::new()?), now: Arc::new(Stop::new()?), late: Arc::default() })
+        Ok(Ending {
+            end: Arc::new(Stop::new()?),
+            now: Arc::new(Stop::new()?),
+            late: Arc::default(),
+            listener: Arc::default(),
+        })
+    }
+
+    /// Takes Ctrl-C and SIGTERM from now on, on a thread of its own. SIGHUP stays as it is: nohup ignores it.
+    pub fn take_signals(&self) -> io::Result<()> {
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let ending = self.clone();
+        let handle = move || {
+            for (earlier, signal) in signals.forever().enumerate() {
+                if earlier + 1 >= ENOUGH {
+                    let _ = emulate_default_handler(signal);
+                }
+                ending.end.set();
+                if earlier > 0 {
+                    ending.now.set();
+                }
+                if let Some(listener) = &mut *ending.listener.lock().unwrap_or_else(PoisonError::into_inner) {
+                    listener();
+                }
+            }
+        };
+        std::thread::Builder::new().name("signals".to_string()).stack_size(64 * 1024).spawn(handle)?;
+        Ok(())
+    }
+
+    /// Has this told of each signal from now on.
+    pub fn listen(&self, listener: impl FnMut() + Send + 'static) {
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(listener));
+    }
+
+    /// Ends the run then, whatever it is at.
+    pub fn at(&self, deadline: Instant) -> io::Result<()> {
+        let ending = self.clone();
+        let wait = move || {
+            std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+            ending.deadline();
+        };
+        std::thread::Builder::new().name("deadline".to_string()).stack_size(64 * 1024).spawn(wait)?;
+        Ok(())
     }
 
     /// Ends the run because its deadline has passed.
@@ -72,18 +120,3 @@ impl Ending {
 /// So many signals end the program as they would without us: whoever sends them no longer wants to wait for records
 /// that nobody reads.
 const ENOUGH: usize = 3;
-
-/// Calls `interrupted` for each Ctrl-C (and each SIGTERM), on a thread of its own. SIGHUP stays as it is: nohup ignores it.
-pub fn on_interrupt(mut interrupted: impl FnMut() + Send + 'static) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let handle = move || {
-        for (earlier, signal) in signals.forever().enumerate() {
-            if earlier + 1 >= ENOUGH {
-                let _ = emulate_default_handler(signal);
-            }
-            interrupted();
-        }
-    };
-    std::thread::Builder::new().name("signals".to_string()).stack_size(64 * 1024).spawn(handle)?;
-    Ok(())
-}

@@ -49,19 +49,6 @@ impl HostStatus {
         }
     }
 
-    /// What the host counts as in a rollout.
-    pub fn mark(self) -> Mark {
-        match self {
-            HostStatus::Ok => Mark::Good,
-            HostStatus::Unreachable | HostStatus::Auth | HostStatus::HostKey | HostStatus::Skipped => Mark::Unreached,
-            HostStatus::Failed
-            | HostStatus::Signaled
-            | HostStatus::Timeout
-            | HostStatus::Lost
-            | HostStatus::Cancelled => Mark::Failed,
-        }
-    }
-
     /// What the host makes of the run's exit status.
     pub fn exit(self) -> Status {
         match self {
@@ -140,6 +127,15 @@ impl Outcome {
 
     pub fn error(status: HostStatus, phase: Phase, error: impl Into<String>) -> Outcome {
         Outcome { error: Some(error.into()), ..Outcome::new(status, Some(phase)) }
+    }
+
+    /// What the host counts as in a rollout: where nothing was started there nothing failed.
+    pub fn mark(&self) -> Mark {
+        match (self.status, self.phase) {
+            (HostStatus::Ok, _) => Mark::Good,
+            (_, Some(Phase::Exec)) => Mark::Failed,
+            _ => Mark::Unreached,
+        }
     }
 
     /// The outcome of a host that the end of the run came before: by its deadline (`late`) or by Ctrl-C.

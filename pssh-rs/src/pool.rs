@@ -3,11 +3,10 @@
 //! the results slowly keeps the collector from nothing.
 
 use crate::attempt::{Job, attempt};
-use crate::interrupt::on_interrupt;
 use crate::leash::Leash;
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::Target;
-use crate::schedule::{Schedule, Turn};
+use crate::schedule::{Retry, Schedule, Turn};
 use crate::seat::Seat;
 use crate::sink::Sinks;
 use crate::view::{Flow, Out, follow};
@@ -24,7 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// An attempt that its own deadlines did not end is given up this long after them.
 const OVERRUN: Duration = Duration::from_secs(3);
 /// After Ctrl-C, or the run's deadline, commands are ended on their hosts. Attempts that take longer are left behind.
-const AFTER_STOP: Duration = Duration::from_secs(10);
+const AFTER_STOP: Duration = Duration::from_secs(13);
 /// A thread that was left behind is not waited for longer than this.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// With nothing to wait for, as when no thread could be started: look again.
@@ -93,16 +92,12 @@ pub fn run(
     let Plan { job, targets, sinks, schedule, deadline } = plan;
     let shared = Arc::new(Shared { job, targets, sinks });
     let (events, received) = channel();
-    let (ending, interrupts) = (shared.job.ending.clone(), events.clone());
-    let mut earlier = false;
-    on_interrupt(move || {
-        ending.end.set();
-        if earlier {
-            ending.now.set();
-        }
-        earlier = true;
-        let _ = interrupts.send(Event::Interrupted);
-    })?;
+    let interrupts = events.clone();
+    shared.job.ending.listen(move || drop(interrupts.send(Event::Interrupted)));
+    // Before anybody listened.
+    if shared.job.ending.end.is_set() && !shared.job.ending.is_late() {
+        let _ = events.send(Event::Interrupted);
+    }
     let (targets, written) = (&shared.targets, events.clone());
     thread::scope(|scope| {
         let writer = thread::Builder::new().name("writer".to_string()).spawn_scoped(scope, move || {
@@ -125,9 +120,10 @@ pub fn run(
         };
         collector.collect(&received, || !writer.is_finished());
         flow.close();
+        let interrupted = collector.interrupts > 0;
         say_farewell(collector.left_behind);
         // An attempt may end of Ctrl-C before the collector hears of it.
-        Ok(shared.job.ending.end.is_set() && !shared.job.ending.is_late())
+        Ok(interrupted || shared.job.ending.end.is_set() && !shared.job.ending.is_late())
     })
 }
 
@@ -147,13 +143,15 @@ fn life(shared: &Shared, index: usize, leash: &Leash, seat: &Seat, events: &Send
     let mut watched = Watched { index, leash, seat, events };
     let target = &shared.targets[index];
     // A bug that one host brings to light must not cost the others their records.
-    let mut sink = shared.sinks.sink(index);
-    let outcome = catch_unwind(AssertUnwindSafe(|| attempt(&shared.job, target, &mut watched, &mut sink)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let mut sink = shared.sinks.sink(index);
+        let outcome = attempt(&shared.job, target, &mut watched, &mut sink);
+        sink.finish(outcome)
+    }));
     let outcome = outcome.unwrap_or_else(|_| Outcome {
         error: Some("a bug in pssh-rs ended this attempt".to_string()),
         ..Outcome::new(HostStatus::Lost, None)
     });
-    let outcome = sink.finish(outcome);
     if leash.end() {
         let _ = events.send(Event::Ended { index, outcome: outcome.into() });
     }
@@ -187,6 +185,9 @@ impl Collector<'_> {
                 self.hear(event);
             }
             self.give_up_overdue();
+            for index in self.schedule.refused() {
+                self.refuse(index);
+            }
             if let Some(why) = self.schedule.why_over() {
                 self.close(HostStatus::Skipped, &format!("not tried: {why}"));
             }
@@ -195,8 +196,7 @@ impl Collector<'_> {
 
     fn wait(&self, now: Instant) -> Duration {
         let give_up = self.running.values().filter_map(|running| running.give_up_at).min();
-        let deadline = self.deadline.filter(|_| !self.stopped());
-        let next = give_up.into_iter().chain(self.schedule.wakes_at(now)).chain(deadline).min();
+        let next = give_up.into_iter().chain(self.schedule.wakes_at(now)).chain(self.deadline).min();
         next.map_or(LOOK_AGAIN, |at| at.saturating_duration_since(now).min(LOOK_AGAIN))
     }
 
@@ -205,10 +205,13 @@ impl Collector<'_> {
     }
 
     fn look_at_deadline(&mut self, now: Instant) {
-        if !self.stopped() && self.deadline.is_some_and(|deadline| deadline <= now) {
-            self.shared.job.ending.deadline();
-            self.close(HostStatus::Skipped, "not tried: the run's deadline had passed");
-            self.give_up_by(now + AFTER_STOP);
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.deadline = None;
+            if self.interrupts == 0 {
+                self.shared.job.ending.deadline();
+                self.close(HostStatus::Skipped, "not tried: the run's deadline had passed");
+                self.give_up_by(now + AFTER_STOP);
+            }
         }
     }
 
@@ -249,6 +252,12 @@ impl Collector<'_> {
         }
     }
 
+    fn refuse(&self, index: usize) {
+        if let Some(running) = self.running.get(&index) {
+            running.seat.refuse();
+        }
+    }
+
     fn hear(&mut self, event: Event) {
         match event {
             Event::Phase { index, phase, deadline } => {
@@ -259,7 +268,9 @@ impl Collector<'_> {
                 }
             }
             Event::Answers { index } => {
-                if self.schedule.answers(index) {
+                if self.schedule.refuses() {
+                    self.refuse(index);
+                } else if self.schedule.answers(index) {
                     self.grant(index);
                 }
             }
@@ -286,7 +297,7 @@ impl Collector<'_> {
     }
 
     fn emit(&mut self, index: usize, outcome: Outcome) {
-        self.schedule.done(outcome.status.mark());
+        self.schedule.done(outcome.mark());
         self.flow.done(index, outcome);
     }
 
@@ -332,9 +343,12 @@ impl Collector<'_> {
         for running in overdue {
             let outcome = match self.stopped() {
                 false => stuck(running.phase),
-                true => unended(running.phase, Outcome::stopped(self.shared.job.ending.is_late())),
+                true => Outcome { phase: running.phase, ..Outcome::stopped(self.shared.job.ending.is_late()) },
             };
-            let outcome = outcome_of(&running, outcome);
+            let mut outcome = outcome_of(&running, outcome);
+            if let (Some(Phase::Exec), Some(error)) = (running.phase, &mut outcome.error) {
+                error.push_str("; the command may still be running");
+            }
             self.schedule.ended(running.turn, outcome.retry, now, pause);
             self.emit(running.turn.index, outcome);
             self.left_behind.push(running.thread);
@@ -344,20 +358,15 @@ impl Collector<'_> {
 
 fn outcome_of(running: &Running, outcome: Outcome) -> Outcome {
     Outcome {
-        attempts: running.turn.attempts + 1,
+        attempts: running.turn.attempts + u32::from(was_tried(&outcome)),
         started_at: Some(running.started_at),
         duration: running.at.elapsed(),
         ..outcome
     }
 }
 
-/// The outcome of an attempt that was not waited for.
-fn unended(phase: Option<Phase>, outcome: Outcome) -> Outcome {
-    let error = match phase {
-        Some(Phase::Exec) => outcome.error.map(|error| format!("{error}; the command may still be running")),
-        _ => outcome.error,
-    };
-    Outcome { phase, error, ..outcome }
+fn was_tried(outcome: &Outcome) -> bool {
+    outcome.status != HostStatus::Skipped && outcome.retry != Retry::Again
 }
 
 /// The outcome of an attempt that its own deadlines did not end.

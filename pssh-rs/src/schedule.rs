@@ -129,6 +129,16 @@ impl Schedule {
         self.queue.push_front(turn);
     }
 
+    /// Whether no other host will be begun, and those that wait for a slot get none.
+    pub fn refuses(&self) -> bool {
+        self.closed || self.rollout.why_over().is_some()
+    }
+
+    /// Those that wait, once nobody gets a slot any more.
+    pub fn refused(&mut self) -> Vec<usize> {
+        if self.refuses() { self.waiting.drain(..).collect() } else { Vec::new() }
+    }
+
     /// A host answers. Whether it has its slot; else it waits, and [`Schedule::grant`] names it later.
     pub fn answers(&mut self, index: usize) -> bool {
         let slot = self.has_slot() && self.waiting.is_empty();
@@ -149,7 +159,7 @@ impl Schedule {
     /// A waiting host that has a slot now.
     pub fn grant(&mut self, now: Instant) -> Option<usize> {
         self.take_slots_of_the_slow(now);
-        if !self.has_slot() {
+        if !self.has_slot() || self.refuses() {
             return None;
         }
         let index = self.waiting.pop_front()?;

@@ -36,7 +36,7 @@ impl Script {
 
 /// Makes a file that may be executed, and fills it: where a folder's file system forbids that the next is tried. Prints the
 /// file's name. It is one line without a single quote, so that login shells other than sh hand it on as it is.
-const UPLOAD: &str = "umask 077; for d in \"${TMPDIR:-/tmp}\" /var/tmp \"$HOME\"; do \
+const UPLOAD: &str = "umask 077; f=; gone() { rm -f \"$f\"; exit 1; }; trap gone HUP INT TERM; for d in \"${TMPDIR:-/tmp}\" /var/tmp \"$HOME\"; do \
     f=$(mktemp \"$d/.pssh-rs.XXXXXXXXXX\" 2>/dev/null) || continue; \
     if chmod MODE \"$f\" && test -x \"$f\"; then \
     cat >\"$f\" && printf %s \"$f\" && exit 0; rm -f \"$f\"; exit 1; fi; rm -f \"$f\"; done; \

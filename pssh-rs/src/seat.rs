@@ -13,7 +13,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 pub struct Seat {
-    granted: Mutex<bool>,
+    said: Mutex<Option<bool>>,
     changed: Condvar,
 }
 
@@ -22,29 +22,44 @@ pub struct Seat {
 pub enum NoSeat {
     /// The time for it is over: another attempt will have one.
     Late,
+    /// The rollout ended meanwhile.
+    Over,
     Halt(Halt),
 }
 
 impl Seat {
     /// Gives it to who waits.
     pub fn grant(&self) {
-        *self.granted.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.say(true);
+    }
+
+    /// There will be none.
+    pub fn refuse(&self) {
+        self.say(false);
+    }
+
+    fn say(&self, granted: bool) {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(granted);
         self.changed.notify_all();
     }
 
     /// Waits for it.
     pub fn wait(&self, stop: &Stop) -> Result<(), NoSeat> {
         let until = Instant::now() + LONGEST;
-        let mut granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*granted {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match *said {
+                Some(true) => return Ok(()),
+                Some(false) if !stop.is_set() => return Err(NoSeat::Over),
+                _ => {}
+            }
             if stop.is_set() {
                 return Err(NoSeat::Halt(Halt::Stopped));
             }
             if Instant::now() >= until {
                 return Err(NoSeat::Late);
             }
-            granted = self.changed.wait_timeout(granted, AGAIN).unwrap_or_else(PoisonError::into_inner).0;
+            said = self.changed.wait_timeout(said, AGAIN).unwrap_or_else(PoisonError::into_inner).0;
         }
-        Ok(())
     }
 }

@@ -121,9 +121,14 @@ fn run(args: &Args, copies: bool) -> Result<Run> {
 }
 
 /// Reads keys, asks for what protects them, and connects to jump hosts.
-pub fn job(args: &Args, local: Local, targets: &[Target]) -> Result<Job> {
+pub fn job(args: &Args, local: Local, targets: &[Target], deadline: Option<Instant>) -> Result<Job> {
     let no_pipe = |error: io::Error| Failure::usage(format!("cannot make a pipe: {error}"));
     let ending = Ending::new().map_err(no_pipe)?;
+    let no_thread = |error: io::Error| Failure::usage(format!("cannot start a thread: {error}"));
+    ending.take_signals().map_err(no_thread)?;
+    if let Some(deadline) = deadline {
+        ending.at(deadline).map_err(no_thread)?;
+    }
     let own = args.engine == Engine::Libssh2;
     let tried = || targets.iter().filter(|target| target.problem.is_none());
     let mut keys = KeyStore::new(args.auth_timeout);

@@ -143,6 +143,7 @@ impl<'a> Gate<'a> {
             Known::None(why) => return Err(NoPassword::Because(why.clone())),
             Known::NotAsked => {}
         }
+        check().map_err(NoPassword::Halt)?;
         if self.asked > MOST_TRIES {
             let why = format!("sudo refused the password of {} {MOST_TRIES} times", self.whose);
             *known = Known::None(why.clone());
@@ -155,6 +156,8 @@ impl<'a> Gate<'a> {
                 Ok(password)
             }
             Err(NoPassword::Because(why)) => {
+                // The end of the run is no answer.
+                check().map_err(NoPassword::Halt)?;
                 *known = Known::None(why.clone());
                 Err(NoPassword::Because(why))
             }

@@ -133,6 +133,11 @@ impl Host<'_, '_> {
             (End::Unasked(halt), _) => {
                 unasked(job, Phase::Exec, halt, START, "before the command was sent: it was not started")
             }
+            (End::Unconfirmed(halt @ Halt::Stopped), _) => {
+                let outcome = halted(job, Phase::Exec, halt, START, "");
+                let what = outcome.error.as_deref().unwrap_or_default();
+                Outcome { error: Some(format!("{what}; the command may be running")), ..outcome }
+            }
             (End::Unconfirmed(halt), _) => {
                 let what = "before the server confirmed that it had started the command (it may be running)";
                 halted(job, Phase::Exec, halt, START, what)

@@ -136,12 +136,6 @@ impl ExecChannel {
             .map(|_| ())
     }
 
-    /// Closes the channel from our side.
-    pub fn close(&self) -> Result<(), Error> {
-        // SAFETY: the invariant.
-        self.call(|channel| unsafe { raw::libssh2_channel_close(channel) as isize }).map(|_| ())
-    }
-
     /// The exit status, if one really arrived.
     pub fn exit_code(&self) -> Option<u32> {
         let _locked = self.session.raw();

@@ -1,7 +1,7 @@
 //! `--engine openssh`: one host's command by the system's `ssh`, with the same truth about it as by libssh2. What ssh's
 //! own exit status cannot tell (255 may be its own or the command's) is read from its log.
 
-use crate::attempt::Job;
+use crate::attempt::{Job, seat};
 use crate::end::{self, Ended, Word, last_word, script};
 use crate::exec::START;
 use crate::ffi::Stream;
@@ -15,7 +15,6 @@ use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::{Target, Way};
 use crate::proxy::{end_group, last_line};
 use crate::schedule::Retry;
-use crate::seat::NoSeat;
 use crate::sink::Sink;
 use crate::watched::Watched;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -62,6 +61,10 @@ pub fn attempt(
         let error = format!("{:?} is no name of a host", target.name);
         return Outcome::error(HostStatus::Unreachable, Phase::Resolve, error);
     }
+    // Once it runs ssh logs in and runs the command: it cannot be made to wait for its slot then.
+    if let Err(outcome) = seat(job, watched, Phase::Resolve, target.connect_timeout) {
+        return *outcome;
+    }
     let mut running = match Running::start(engine, job, target, line) {
         Ok(running) => running,
         Err(error) => {
@@ -71,11 +74,6 @@ pub fn attempt(
     };
     let bounds = Bounds { connect: target.connect_timeout, auth: job.auth, command: job.timeout };
     let halt = running.follow(bounds, &job.ending.end, watched, sink);
-    if halt == Some(Why::NoSeat) {
-        let error = "waited too long for its turn";
-        let outcome = Outcome::error(HostStatus::Unreachable, Phase::Handshake, error);
-        return Outcome { retry: Retry::Again, ..outcome };
-    }
     let ended = halt.filter(|_| running.story.sent).map(|_| {
         watched.tell(Phase::Exec, Some(Instant::now() + end::LONGEST));
         running.end(&job.ending.now, sink)
@@ -95,8 +93,6 @@ struct Bounds {
 enum Why {
     Deadline,
     Stopped,
-    /// It answered, and there was no slot for it.
-    NoSeat,
 }
 
 /// A pipe that is read until it ends.
@@ -200,22 +196,13 @@ impl Running {
         };
         let mut at = None;
         let mut deadline = None;
-        let (mut seated, mut opened) = (false, false);
+        let mut opened = false;
         loop {
             // A deadline a phase: what else is logged meanwhile does not move it.
             if at != Some((self.story.phase, self.story.sent)) {
                 at = Some((self.story.phase, self.story.sent));
                 deadline = bound(&self.story).map(|bound| Instant::now() + bound);
                 let phase = self.story.phase;
-                if !seated && !matches!(phase, Phase::Resolve | Phase::Connect) {
-                    seated = true;
-                    match watched.answers(phase, stop) {
-                        Ok(()) => {}
-                        Err(NoSeat::Late) => return Some(Why::NoSeat),
-                        Err(NoSeat::Halt(_)) => return Some(Why::Stopped),
-                    }
-                    deadline = bound(&self.story).map(|bound| Instant::now() + bound);
-                }
                 if phase == Phase::Exec && !opened {
                     opened = true;
                     watched.logged_in();
@@ -373,7 +360,7 @@ impl Running {
         };
         let unreached = |status, error: String| Outcome::error(status, phase, error);
         let outcome = match halt {
-            Some(Why::Stopped | Why::NoSeat) => {
+            Some(Why::Stopped) => {
                 let outcome = Outcome { phase: Some(phase), ..Outcome::stopped(late) };
                 let error = ended.and_then(|ended| Some(format!("{}; {}", outcome.error.as_ref()?, ended.phrase())));
                 Outcome { error: error.or(outcome.error.clone()), ..outcome }
