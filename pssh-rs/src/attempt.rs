@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::connect::{connect, resolve};
 use crate::copy::{PullPlan, PushPlan};
 use crate::greeting::{Greeting, greeting};
-use crate::host_key::{self, Trust};
+use crate::host_key::{self, Trust, Wanted};
 use crate::interrupt::Ending;
 use crate::jump::{Channel, Jumps, Unreached};
 use crate::known_hosts::HostId;
@@ -66,7 +66,7 @@ pub fn attempt(job: &Job, target: &Target, watched: &mut Watched<'_>, sink: &mut
             let error = "--engine openssh runs commands only";
             return Outcome::error(HostStatus::Failed, Phase::Exec, error);
         };
-        return openssh::attempt(engine, job, target, watched, sink, &job.around.line(command));
+        return openssh::attempt(engine, job, target, watched, sink, &job.around.unasked_line(command));
     }
     let reached = match reach(job, target, watched) {
         Ok(reached) => reached,
@@ -146,7 +146,9 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
         }
     };
     let mut link = Link::new(wire, job.ending.clone()).map_err(|error| no_handshake(error.into()))?;
-    link.handshake(&trust.wanted(), deadline).map_err(&mut no_handshake)?;
+    link.prefer(&target.options).map_err(|error| no_handshake(error.into()))?;
+    let wanted = Wanted { allowed: target.options.host_key_algorithms.as_deref(), ..trust.wanted() };
+    link.handshake(&wanted, deadline).map_err(&mut no_handshake)?;
     if first == Greeting::None {
         seat(job, watched, Phase::Handshake, bound)?;
     }
@@ -192,7 +194,7 @@ fn connected(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<(W
                 unreached(job, Phase::Resolve, halt, bound, &format!("cannot resolve {:?}", target.address))
             })?;
             let deadline = watched.begin(Phase::Connect, bound);
-            let wire = connect(&addresses, deadline, stop).map_err(|halt| {
+            let wire = connect(&addresses, target.options.bind_address, deadline, stop).map_err(|halt| {
                 unreached(job, Phase::Connect, halt, bound, &format!("cannot connect to {}", target.place()))
             })?;
             Ok((wire, Carrier::Tcp))

@@ -5,7 +5,7 @@ use crate::link::{Halt, wait_for};
 use crate::ssh_config::AddressFamily as Family;
 use crate::wire::Wire;
 use rustix::event::PollFlags;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, connect as start_connect, socket_with, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect as start_connect, socket_with, sockopt};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
@@ -61,12 +61,12 @@ pub fn resolve(
 }
 
 /// Connects to the first address that answers; each gets its share of the time left. The last error counts.
-pub fn connect(addresses: &[SocketAddr], deadline: Instant, stop: &Stop) -> Result<Wire, Halt> {
+pub fn connect(addresses: &[SocketAddr], from: Option<IpAddr>, deadline: Instant, stop: &Stop) -> Result<Wire, Halt> {
     let mut last = Halt::Deadline;
     for (tried, address) in addresses.iter().enumerate() {
         let now = Instant::now();
         let share = deadline.saturating_duration_since(now) / (addresses.len() - tried) as u32;
-        match connect_one(address, now + share, stop) {
+        match connect_one(address, from, now + share, stop) {
             Err(Halt::Stopped) => return Err(Halt::Stopped),
             Err(halt) => last = halt,
             connected => return connected,
@@ -75,8 +75,13 @@ pub fn connect(addresses: &[SocketAddr], deadline: Instant, stop: &Stop) -> Resu
     Err(last)
 }
 
-fn connect_one(address: &SocketAddr, deadline: Instant, stop: &Stop) -> Result<Wire, Halt> {
+fn connect_one(address: &SocketAddr, from: Option<IpAddr>, deadline: Instant, stop: &Stop) -> Result<Wire, Halt> {
     let socket = open(address).map_err(|error| Halt::Io(error.into()))?;
+    if let Some(from) = from {
+        bind(&socket, &SocketAddr::new(from, 0)).map_err(|error| {
+            Halt::Io(io::Error::new(io::Error::from(error).kind(), format!("cannot bind to {from}: {error}")))
+        })?;
+    }
     match start_connect(&socket, address) {
         Ok(()) => {}
         Err(rustix::io::Errno::INPROGRESS) => wait_for(socket.as_fd(), PollFlags::OUT, Some(deadline), stop)?,
@@ -115,9 +120,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let addresses = resolve("127.0.0.1", port, Family::Any, deadline, &stop).unwrap();
-        assert!(connect(&addresses, deadline, &stop).is_ok());
+        assert!(connect(&addresses, None, deadline, &stop).is_ok());
         drop(listener);
-        match connect(&addresses, deadline, &stop) {
+        match connect(&addresses, None, deadline, &stop) {
             Err(Halt::Io(error)) => assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused),
             other => panic!("{other:?}"),
         }
@@ -129,7 +134,7 @@ mod tests {
         // TEST-NET-1 (RFC 5737) answers nobody: a black hole, or unreachable on a machine without a network.
         let addresses = [SocketAddr::from(([192, 0, 2, 1], 9))];
         let started = Instant::now();
-        assert!(connect(&addresses, started + Duration::from_millis(100), &stop).is_err());
+        assert!(connect(&addresses, None, started + Duration::from_millis(100), &stop).is_err());
         assert!(started.elapsed() < Duration::from_secs(5));
         stop.set();
         assert!(stop.is_set());

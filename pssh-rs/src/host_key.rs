@@ -25,6 +25,8 @@ pub struct Wanted<'a> {
     pub types: Vec<&'a str>,
     /// Whether an authority is known that may have signed its key.
     pub certificates: bool,
+    /// ssh_config's HostKeyAlgorithms: no others.
+    pub allowed: Option<&'a str>,
 }
 
 /// Why a key is not taken.
@@ -53,8 +55,8 @@ impl<'a> Trust<'a> {
 
     pub fn wanted(&self) -> Wanted<'a> {
         match self.pinned {
-            Some(pinned) => Wanted { types: pinned.key_types(), certificates: false },
-            None => Wanted { types: self.found.key_types(), certificates: self.found.has_authorities() },
+            Some(pinned) => Wanted { types: pinned.key_types(), certificates: false, allowed: None },
+            None => Wanted { types: self.found.key_types(), certificates: self.found.has_authorities(), allowed: None },
         }
     }
 
@@ -175,6 +177,9 @@ pub fn host_key_algorithms(supported: &[&str], wanted: &Wanted<'_>) -> String {
         true => wanted.certificates && !name.starts_with("ssh-rsa-"),
         false => *name != "ssh-dss",
     });
+    if let Some(allowed) = wanted.allowed {
+        algorithms.retain(|name| allowed.split(',').any(|allowed| allowed == *name));
+    }
     // Stable: within each part libssh2's order stays.
     algorithms.sort_by_key(|name| (!is_certificate(name), !is_known(name)));
     algorithms.join(",")
@@ -404,7 +409,7 @@ mod tests {
             "ssh-dss",
         ];
         let order = |types: &[&str], certificates| {
-            host_key_algorithms(&supported, &Wanted { types: types.to_vec(), certificates })
+            host_key_algorithms(&supported, &Wanted { types: types.to_vec(), certificates, allowed: None })
         };
         assert_eq!(order(&[], false), "ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256,ssh-rsa");
         assert_eq!(order(&["ssh-rsa"], false), "rsa-sha2-512,rsa-sha2-256,ssh-rsa,ssh-ed25519,ecdsa-sha2-nistp256");

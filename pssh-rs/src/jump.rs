@@ -98,16 +98,33 @@ impl Jumps {
         Ok(Jumps(Arc::new(All { ssh, folder: Folder::new()?, bound, jumps: Mutex::default() })))
     }
 
-    /// Connects to these now, one after another, asking on the terminal for what it takes. One that fails is told of to
-    /// each host behind it; other jumps start with the first host that needs them.
+    /// Connects to these now, all at once; then, one after another, to those that want something of who is at the
+    /// terminal. One that fails is told of to each host behind it; other jumps start with the first host that needs them.
     pub fn start<'a>(&self, specs: impl IntoIterator<Item = &'a str>, stop: &Stop) {
-        for spec in specs {
-            let jump = self.0.jump(spec);
+        let jumps: Vec<_> = specs.into_iter().map(|spec| self.0.jump(spec)).collect();
+        let begin = |jump: &Jump| {
             let mut state = lock(&jump.state);
-            if state.starts == 0 && !state.starting {
-                state.starting = true;
+            let idle = state.master.is_none() && state.starts == 0 && !state.starting;
+            state.starting |= idle;
+            idle
+        };
+        thread::scope(|scope| {
+            for jump in jumps.iter().filter(|jump| begin(jump)) {
+                let start = || self.0.start_one(jump, false, stop);
+                if thread::Builder::new().spawn_scoped(scope, start).is_err() {
+                    self.0.start_one(jump, false, stop);
+                }
+            }
+        });
+        let can_ask = std::env::var_os("SSH_ASKPASS").is_some() || File::open("/dev/tty").is_ok();
+        let wants =
+            |why: &String| ["Permission denied (", "Host key verification failed."].iter().any(|w| why.contains(w));
+        for jump in jumps.iter().filter(|_| can_ask && !stop.is_set()) {
+            let mut state = lock(&jump.state);
+            if state.down.as_ref().is_some_and(wants) {
+                (state.down, state.starts, state.starting) = (None, 0, true);
                 drop(state);
-                self.0.start_one(&jump, true, stop);
+                self.0.start_one(jump, true, stop);
             }
         }
     }

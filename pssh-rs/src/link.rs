@@ -4,6 +4,7 @@
 use crate::ffi::receive_in_turns;
 use crate::host_key::{Wanted, host_key_algorithms};
 use crate::interrupt::{Ending, Stop};
+use crate::ssh_config::HostOptions;
 use crate::wire::Wire;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -94,6 +95,24 @@ impl Link {
 
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// The algorithms that ssh_config allows, of those that libssh2 has.
+    pub fn prefer(&self, options: &HostOptions) -> Result<(), ssh2::Error> {
+        let lists = [
+            (MethodType::Kex, &options.kex_algorithms),
+            (MethodType::CryptCs, &options.ciphers),
+            (MethodType::CryptSc, &options.ciphers),
+            (MethodType::MacCs, &options.macs),
+            (MethodType::MacSc, &options.macs),
+        ];
+        self.session.set_compress(options.compression);
+        for (method, list) in lists {
+            if let Some(list) = list {
+                self.session.method_pref(method, list)?;
+            }
+        }
+        Ok(())
     }
 
     /// Exchanges banners and keys. Of the host key algorithms those that are `wanted` are asked for first.

@@ -118,7 +118,7 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
 
 /// The host as a file name: what a file name cannot hold, or would hide, comes as %XX, so that the name can be read
 /// back. `#` is what a number follows. A name too long for that is cut, and ends with its SHA-1.
-fn file_name(host: &str) -> String {
+pub fn file_name(host: &str) -> String {
     let mut name = String::with_capacity(host.len());
     for (at, c) in host.char_indices() {
         let text = &host[at..at + c.len_utf8()];

@@ -10,7 +10,7 @@ use crate::openssh;
 use crate::openssh::system::SystemSsh;
 use crate::plan::{CONNECT, Target, Way};
 use crate::script::Script;
-use crate::shell::{Around, Sudo};
+use crate::shell::Around;
 use crate::sudo::{NoPassword, Password, marks};
 use crate::work::Run;
 use cerveza_manners::{Failure, Result};
@@ -38,24 +38,11 @@ pub struct Local {
 
 /// Reads and checks what is named on this machine.
 pub fn local(args: &Args) -> Result<Local> {
+    refuse_for_openssh(args)?;
     let push = specs(&args.push, "--push")?;
     let pull = specs(&args.pull, "--pull")?;
     let run = run(args, !(push.is_empty() && pull.is_empty()))?;
     let runs = !matches!(run, Run::Nothing);
-    if args.engine == Engine::Openssh {
-        for (option, given) in [
-            ("--script", args.script.is_some()),
-            ("--run", args.run.is_some()),
-            ("--push", !push.is_empty()),
-            ("--pull", !pull.is_empty()),
-            ("--tty", args.tty),
-        ] {
-            if given {
-                return Err(Failure::usage(format!("--engine openssh runs commands only, and {option} was given"))
-                    .hint("a script runs as in: --stdin script.sh -- sh -s ARGUMENT..."));
-            }
-        }
-    }
     for (option, given) in [
         ("--sudo", args.sudo.is_some()),
         ("--stdin", args.stdin.is_some()),
@@ -82,16 +69,28 @@ pub fn local(args: &Args) -> Result<Local> {
         around: Around {
             chdir: args.chdir.clone(),
             env: args.env.clone(),
-            sudo: args.sudo.clone().map(|user| Sudo {
-                // Nobody answers it there.
-                asks: args.engine == Engine::Libssh2,
-                ..marks(Some(user).filter(|user| !user.is_empty()))
-            }),
+            sudo: args.sudo.clone().map(|user| marks(Some(user).filter(|user| !user.is_empty()))),
         },
         push: (!push.is_empty()).then(|| PushPlan::read(&push)).transpose()?,
         pull: (!pull.is_empty()).then(|| PullPlan::new(&pull)).transpose()?,
         stdin: stdin.transpose()?,
     })
+}
+
+/// What ssh does not do for us must not look done.
+fn refuse_for_openssh(args: &Args) -> Result<()> {
+    let given = [
+        ("--push", !args.push.is_empty()),
+        ("--pull", !args.pull.is_empty()),
+        ("--script", args.script.is_some()),
+        ("--run", args.run.is_some()),
+        ("--tty", args.tty),
+    ];
+    match given.iter().find(|(_, given)| *given && args.engine == Engine::Openssh) {
+        Some((option, _)) => Err(Failure::usage(format!("--engine openssh runs commands only: it has no {option}"))
+            .hint("a script runs as in: --stdin script.sh -- sh -s ARGUMENT...; else leave the engine out")),
+        None => Ok(()),
+    }
 }
 
 fn specs(given: &[OsString], option: &str) -> Result<Vec<Spec>> {

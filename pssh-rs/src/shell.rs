@@ -37,8 +37,6 @@ pub struct Around {
 pub struct Sudo {
     /// Nobody named: root.
     pub user: Option<String>,
-    /// Whether it may ask for a password; otherwise it fails where it would.
-    pub asks: bool,
     /// What sudo is to ask with, and what is printed to stderr once it has let the command begin. No output holds them.
     pub prompt: String,
     pub begun: String,
@@ -47,6 +45,28 @@ pub struct Sudo {
 impl Around {
     /// The whole line for the login shell: a POSIX one, or with sudo any that knows single quotes.
     pub fn line(&self, command: &str) -> String {
+        let line = self.plain(command);
+        let Some(sudo) = &self.sudo else { return line };
+        let inner = format!("printf %s {} >&2; {line}", sudo.begun);
+        format!("exec sudo -S -p {}{} -- sh -c {}", quote(&sudo.prompt), sudo.user(), quote(&inner))
+    }
+
+    /// The same where nobody can answer a sudo: one that wants a password fails.
+    pub fn unasked_line(&self, command: &str) -> String {
+        let line = self.plain(command);
+        let Some(sudo) = &self.sudo else { return line };
+        format!("exec sudo -n{} -- sh -c {}", sudo.user(), quote(&line))
+    }
+
+    /// For people: without the marks of sudo.
+    pub fn shown(&self, command: &str) -> String {
+        let line = self.plain(command);
+        let Some(sudo) = &self.sudo else { return line };
+        format!("sudo{} -- sh -c {}", sudo.user(), quote(&line))
+    }
+
+    /// Without sudo.
+    fn plain(&self, command: &str) -> String {
         let mut line = String::new();
         // Writing to a String cannot fail, here and below.
         if let Some(folder) = &self.chdir {
@@ -56,23 +76,13 @@ impl Around {
             let _ = write!(line, "export {name}={}; ", quote(value));
         }
         line.push_str(command);
-        let Some(sudo) = &self.sudo else { return line };
-        let user = sudo.user.as_ref().map_or(String::new(), |user| format!(" -u {}", quote(user)));
-        if !sudo.asks {
-            return format!("exec sudo -n{user} -- sh -c {}", quote(&line));
-        }
-        let inner = format!("printf %s {} >&2; {line}", sudo.begun);
-        format!("exec sudo -S -p {}{user} -- sh -c {}", quote(&sudo.prompt), quote(&inner))
+        line
     }
 }
 
-impl Around {
-    /// As [`Around::line`], for people: without the marks of sudo.
-    pub fn shown(&self, command: &str) -> String {
-        let Some(sudo) = &self.sudo else { return self.line(command) };
-        let line = Around { sudo: None, ..self.clone() }.line(command);
-        let user = sudo.user.as_ref().map_or(String::new(), |user| format!(" -u {}", quote(user)));
-        format!("sudo{user} -- sh -c {}", quote(&line))
+impl Sudo {
+    fn user(&self) -> String {
+        self.user.as_ref().map_or(String::new(), |user| format!(" -u {}", quote(user)))
     }
 }
 
@@ -124,15 +134,13 @@ mod tests {
 
     #[test]
     fn sudo_runs_it_all_once_it_has_begun() {
-        let sudo =
-            Sudo { user: Some("it".to_string()), asks: true, prompt: "[p]".to_string(), begun: "[b]".to_string() };
-        let mut around = Around { chdir: Some("/a b".to_string()), env: Vec::new(), sudo: Some(sudo.clone()) };
+        let sudo = Sudo { user: Some("it".to_string()), prompt: "[p]".to_string(), begun: "[b]".to_string() };
+        let around = Around { chdir: Some("/a b".to_string()), env: Vec::new(), sudo: Some(sudo) };
         assert_eq!(
             around.line("x"),
             r"exec sudo -S -p '[p]' -u it -- sh -c 'printf %s [b] >&2; cd '\''/a b'\'' || exit; x'"
         );
-        around.sudo = Some(Sudo { asks: false, ..sudo });
-        assert_eq!(around.line("x"), r"exec sudo -n -u it -- sh -c 'cd '\''/a b'\'' || exit; x'");
+        assert_eq!(around.unasked_line("x"), r"exec sudo -n -u it -- sh -c 'cd '\''/a b'\'' || exit; x'");
     }
 
     #[test]

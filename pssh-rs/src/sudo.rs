@@ -201,12 +201,7 @@ fn overlap(bytes: &[u8], mark: &[u8]) -> usize {
 /// Marks for one run that no output holds by chance or, since they are random, on purpose.
 pub fn marks(user: Option<String>) -> shell::Sudo {
     let random = || format!("{:016x}", RandomState::new().build_hasher().finish());
-    shell::Sudo {
-        user,
-        asks: true,
-        prompt: format!("pssh-rs.sudo.{}:", random()),
-        begun: format!("pssh-rs.begun.{}:", random()),
-    }
+    shell::Sudo { user, prompt: format!("pssh-rs.sudo.{}:", random()), begun: format!("pssh-rs.begun.{}:", random()) }
 }
 
 #[cfg(test)]
@@ -215,7 +210,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn sudo() -> shell::Sudo {
-        shell::Sudo { user: None, asks: true, prompt: "<ask>".to_string(), begun: "<go>".to_string() }
+        shell::Sudo { user: None, prompt: "<ask>".to_string(), begun: "<go>".to_string() }
     }
 
     fn never() -> Result<(), Halt> {

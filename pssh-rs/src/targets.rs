@@ -1,6 +1,6 @@
 //! From records to targets: asks ssh_config of each host, and reads what its files name.
 
-use crate::args::{Args, HostKeyPolicy};
+use crate::args::{Args, Engine, HostKeyPolicy};
 use crate::known_hosts::KnownHostsStore;
 use crate::outcome::{HostStatus, Phase};
 use crate::plan::{Choice, Common, Problem, Target, named, target};
@@ -9,7 +9,7 @@ use crate::setup::{env_path, given};
 use crate::ssh_config::{Source, look_up};
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::{Record, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +18,11 @@ pub fn read(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Vec<Target
     let named = named(records, choice);
     let asked: Vec<_> = named.iter().map(|named| named.asked()).collect();
     let source = Source { file: args.ssh_config.as_deref(), options: &args.ssh_option, jump: args.jump.as_deref() };
+    if args.engine == Engine::Libssh2 {
+        for option in args.ssh_option.iter().filter(|option| !counts(option)) {
+            tool.warn(format!("--ssh-option {option} has no effect: it counts with --engine openssh only"));
+        }
+    }
     let answers = look_up(&asked, &source, &mut |warning| tool.warn(warning))?;
     drop(asked);
     let common = Common {
@@ -29,6 +34,13 @@ pub fn read(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Vec<Target
     };
     let targets = named.into_iter().zip(answers).map(|(named, answer)| target(named, answer, &common));
     let mut targets: Vec<Target> = targets.collect();
+    if !args.pull.is_empty() {
+        let mut seen = HashSet::new();
+        if let Some(twice) = targets.iter().find(|target| !seen.insert(target.record.host())) {
+            let host = twice.record.host();
+            return Err(Failure::usage(format!("the host {host:?} comes twice: --pull has one folder for a host")));
+        }
+    }
     read_known_hosts(args, &mut targets, tool)?;
     if let Some(field) = &args.run {
         read_scripts(field, &mut targets)?;
@@ -36,13 +48,53 @@ pub fn read(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Vec<Target
     Ok(targets)
 }
 
+/// Whether an option of ssh_config means anything to the engine libssh2, also by being refused.
+fn counts(option: &str) -> bool {
+    const COUNT: [&str; 32] = [
+        "addressfamily",
+        "batchmode",
+        "bindaddress",
+        "bindinterface",
+        "certificatefile",
+        "ciphers",
+        "compression",
+        "connecttimeout",
+        "globalknownhostsfile",
+        "hostkeyalgorithms",
+        "hostkeyalias",
+        "hostname",
+        "identitiesonly",
+        "identityagent",
+        "identityfile",
+        "kexalgorithms",
+        "knownhostscommand",
+        "loglevel",
+        "macs",
+        "pkcs11provider",
+        "port",
+        "preferredauthentications",
+        "proxycommand",
+        "proxyjump",
+        "proxyusefdpass",
+        "pubkeyauthentication",
+        "revokedhostkeys",
+        "stricthostkeychecking",
+        "user",
+        "userknownhostsfile",
+        "verifyhostkeydns",
+        "tcpkeepalive",
+    ];
+    let end = option.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(option.len());
+    COUNT.contains(&option[..end].to_ascii_lowercase().as_str())
+}
+
 fn given_text(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
 
-/// Each file is read once, whatever the number of hosts. ssh itself reads them where it does the work.
+/// Each file is read once, whatever the number of hosts. ssh itself reads them again where it does the work.
 fn read_known_hosts(args: &Args, targets: &mut [Target], tool: &Tool) -> Result<()> {
-    if args.dry_run || args.engine == crate::args::Engine::Openssh {
+    if args.dry_run {
         return Ok(());
     }
     let chosen = given(&args.known_hosts);

@@ -45,7 +45,7 @@ impl Host<'_, '_> {
     fn steps(&self, copied: &mut Copied, sink: &mut dyn Sink) -> Outcome {
         let mut outcome = Outcome::new(HostStatus::Ok, Some(Phase::Exec));
         if let Some(plan) = &self.job.push {
-            match copy::push(self.link, plan, self.clock.deadline(), &mut |_| ()) {
+            match copy::push(self.link, plan, &self.target.place(), self.clock.deadline(), &mut |_| ()) {
                 Ok(pushed) => copied.add(pushed),
                 Err(error) => return self.copy_failed(*error, copied),
             }

@@ -52,8 +52,12 @@ impl Copied {
     }
 
     fn skip(&mut self, path: &[u8], why: impl fmt::Display) {
+        self.remark(format!("{}: {why}", names::shown(path)));
+    }
+
+    fn remark(&mut self, remark: String) {
         match self.skipped.len() < MOST_REMARKS {
-            true => self.skipped.push(format!("{}: {why}", names::shown(path))),
+            true => self.skipped.push(remark),
             false => self.more_skipped += 1,
         }
     }

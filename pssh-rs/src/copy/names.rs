@@ -23,21 +23,6 @@ pub fn stays_inside(target: &[u8], depth: usize) -> bool {
     up <= depth && !steps[up..].contains(&b"..".as_slice())
 }
 
-/// The folder for what is pulled from a host: its name, with what a folder's name cannot hold as `%2F`.
-pub fn folder_name(host: &str) -> String {
-    let all = matches!(host, "." | "..");
-    let mut name = String::with_capacity(host.len());
-    for c in host.chars() {
-        match c {
-            '/' | '%' => name.push_str(&format!("%{:02X}", c as u32)),
-            '.' if all => name.push_str("%2E"),
-            c if c.is_ascii_control() => name.push_str(&format!("%{:02X}", c as u32)),
-            c => name.push(c),
-        }
-    }
-    name
-}
-
 /// The name under which a file is written until it is complete: it tells the source's size and time, so that only what
 /// came of the same source is continued. A long name is told by its hash.
 pub fn temporary(name: &[u8], size: u64, time: &str) -> Vec<u8> {
@@ -81,7 +66,6 @@ pub fn shown(path: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn a_hostile_listing_gives_no_way_out_of_its_folder() {
@@ -104,17 +88,6 @@ mod tests {
         {
             assert!(!stays_inside(target.as_bytes(), depth), "{target} {depth}");
         }
-    }
-
-    #[test]
-    fn each_host_has_a_folder_of_its_own() {
-        assert_eq!(folder_name("web-1.example.com"), "web-1.example.com");
-        assert_eq!(folder_name("fe80::1%eth0"), "fe80::1%25eth0");
-        assert_eq!(folder_name("a/../../b"), "a%2F..%2F..%2Fb");
-        let hosts = ["..", ".", "%2E%2E", "%2E", "/", "%2F", "a\nb", "a%0Ab", "é", "...", "%"];
-        let folders: BTreeSet<String> = hosts.iter().map(|host| folder_name(host)).collect();
-        assert_eq!(folders.len(), hosts.len());
-        assert!(folders.iter().all(|folder| is_plain(folder.as_bytes())));
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! From a host to here, into `DIR/HOST/`. Nothing that the server says is trusted: see `local` and `names`.
 
 use super::local::{self, Folder};
-use super::names::{folder_name, is_plain, join, shown, split, stays_inside, temporary};
+use super::names::{is_plain, join, shown, split, stays_inside, temporary};
 use super::pattern::Step;
 use super::remote::{Cause, FileKind, Remote};
 use super::spec::Spec;
 use super::{Copied, CopyError};
 use crate::ffi::{Attributes, Handle, Open};
 use crate::link::Link;
+use crate::outdir::file_name;
 use cerveza_manners::{Failure, Result as Checked};
+use rustix::fs::Stat;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -133,7 +135,7 @@ impl Tree<'_> {
 impl Pull<'_> {
     fn item(&mut self, item: &Item) -> Result<(), Cause> {
         let places = self.find(item)?;
-        let folder = folder_name(self.host);
+        let folder = file_name(self.host);
         let shown_at = item.folder.join(&folder);
         let cannot = |error| Cause::Local(format!("cannot write {}: {error}", shown_at.display()));
         let base = Folder::open(&item.folder).and_then(|here| here.enter(folder.as_bytes())).map_err(cannot)?;
@@ -157,6 +159,10 @@ impl Pull<'_> {
                 FileKind::Folder => {
                     tree.names.push(name);
                     self.folder(&mut tree, &path, &found)?;
+                }
+                // Who named it wants it.
+                _ if item.steps.iter().all(|step| matches!(step, Step::Name(_))) => {
+                    return Err(Cause::Refused(format!("{shown_path}: neither file nor folder")));
                 }
                 _ => self.copied.skip(&path, "neither file nor folder"),
             }
@@ -308,10 +314,9 @@ impl Pull<'_> {
             Err(error) => return self.remote.finish(&handle, path, Err(cannot(error))),
         };
         if let Some(here) = here {
-            let same_time = times.is_some_and(|(_, mtime)| here.st_mtime == i64::from(mtime));
             let done = if local::is_folder(&here) {
                 Some(Err(cannot(io::Error::other("it is a folder"))))
-            } else if local::is_file(&here) && local::size_of(&here) == size && same_time {
+            } else if local::is_file(&here) && is_same(&here, &found) {
                 self.copied.unchanged += 1;
                 Some(match found.permissions() {
                     Some(mode) if mode != here.st_mode & 0o777 => folder.set_mode(name, mode).map_err(cannot),
@@ -367,10 +372,15 @@ impl Pull<'_> {
         file.seek(SeekFrom::Start(at)).map_err(cannot)?;
         handle.seek(at);
         self.buffer.resize(BUFFER, 0);
-        let mut left = found.size.unwrap_or_default().saturating_sub(at);
+        // Files of /proc say that they are empty, and are not: such a one is as long as can be read.
+        let endless = found.size.unwrap_or_default() == 0;
+        let mut left = if endless { u64::MAX } else { found.size.unwrap_or_default().saturating_sub(at) };
         while left > 0 {
             let read = self.remote.read(handle, path, &mut self.buffer)?;
             let taken = left.min(read as u64) as usize;
+            if taken == 0 && endless {
+                break;
+            }
             if taken == 0 {
                 return Err(changed());
             }
@@ -380,10 +390,6 @@ impl Pull<'_> {
             (self.progress)(taken as u64);
         }
         let now = self.remote.fstat(handle, path)?;
-        if found.size == Some(0) && now.size == Some(0) && self.remote.read(handle, path, &mut self.buffer)? > 0 {
-            let why = "it is said to be empty and is not: read it by a command, such as cat";
-            return Err(Cause::Refused(format!("{}: {why}", shown(path))));
-        }
         match (found.size, now.size) {
             // A log that is written on: what there was of it is whole. The time is that of before, so that the next run
             // takes the rest.
@@ -396,6 +402,12 @@ impl Pull<'_> {
             _ => Err(changed()),
         }
     }
+}
+
+/// Whether what is here is what was found there, by size and time.
+fn is_same(here: &Stat, found: &Attributes) -> bool {
+    local::size_of(here) == found.size.unwrap_or_default()
+        && found.mtime().is_some_and(|mtime| here.st_mtime == i64::from(mtime))
 }
 
 #[cfg(test)]

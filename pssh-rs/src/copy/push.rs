@@ -11,6 +11,7 @@ use super::{Copied, CopyError};
 use crate::ffi::{Attributes, Handle, Open};
 use crate::link::Link;
 use libssh2_sys as raw;
+use sha1::{Digest, Sha1};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -24,17 +25,19 @@ const WINDOW: usize = 512 * 1024;
 pub fn push(
     link: &Link,
     plan: &PushPlan,
+    place: &str,
     deadline: Option<Instant>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Copied, Box<CopyError>> {
     let mut copied = Copied::default();
     let mut partial = None;
     let done = Remote::open(link, deadline).and_then(|remote| {
-        let buffer = Vec::new();
-        let mut push =
-            Push { remote: &remote, copied: &mut copied, partial: &mut partial, progress, buffer, owner: None };
+        let (buffer, mark) = (Vec::new(), mark(place));
+        let (copied, partial) = (&mut copied, &mut partial);
+        let mut push = Push { remote: &remote, mark, copied, partial, progress, buffer, owner: None };
         plan.items.iter().try_for_each(|item| push.item(item))
     });
+    plan.skipped.iter().for_each(|why| copied.remark(why.clone()));
     match done {
         Ok(()) => Ok(copied),
         Err(cause) => Err(Box::new(CopyError { copied, cause, partial })),
@@ -43,6 +46,8 @@ pub fn push(
 
 struct Push<'a> {
     remote: &'a Remote<'a>,
+    /// Tells this host's temporary files from those of another name of the same machine.
+    mark: String,
     copied: &'a mut Copied,
     /// The temporary file under way, while it is one that can be continued.
     partial: &'a mut Option<String>,
@@ -121,7 +126,7 @@ impl Push<'_> {
             _ => {}
         }
         let (folder, name) = split(target);
-        let temporary = join(folder, &temporary(name, 0, "link"));
+        let temporary = join(folder, &temporary(name, 0, &format!("link-{}", self.mark)));
         if let Err(cause @ Cause::Answer { .. }) = self.remote.symlink(link, &temporary) {
             // One of an earlier run, perhaps.
             if self.remote.lstat(&temporary)?.is_none_or(|found| found.kind() != FileKind::Link) {
@@ -151,7 +156,7 @@ impl Push<'_> {
         let local = |error: io::Error| Cause::Local(format!("cannot read {}: {error}", entry.local.display()));
         let mut source = entry.open().map_err(local)?;
         let (folder, name) = split(target);
-        let time = format!("{}.{}", entry.stamp.mtime, entry.stamp.nanos);
+        let time = format!("{}.{}-{}", entry.stamp.mtime, entry.stamp.nanos, self.mark);
         let temporary = join(folder, &temporary(name, entry.stamp.size, &time));
         let (handle, offset) = begin(self.remote, &mut self.owner, &temporary, target, entry.stamp.size)?;
         *self.partial = Some(shown(&temporary));
@@ -274,6 +279,11 @@ fn fill(
         None => Ok(()),
         Some(why) => Err(Cause::Local(format!("cannot read {}: {why}", entry.local.display()))),
     }
+}
+
+/// The same for the same place in the next run, which is to continue this one.
+fn mark(place: &str) -> String {
+    Sha1::digest(place).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn at(root: &[u8], entry: &Entry) -> Vec<u8> {

@@ -74,7 +74,7 @@ impl Server {
     fn link_until(&self, ending: Ending) -> Link {
         let deadline = Instant::now() + Duration::from_secs(60);
         let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &ending.end).unwrap();
-        let wire = connect(&addresses, deadline, &ending.end).unwrap();
+        let wire = connect(&addresses, None, deadline, &ending.end).unwrap();
         let offer = Offer { files: vec![self.path("id")], named: Named::Option, ..Offer::default() };
         let mut keys = KeyStore::new(Duration::from_secs(60));
         keys.prepare(std::slice::from_ref(&offer), &ending.end).unwrap();
@@ -88,7 +88,7 @@ impl Server {
     fn push(&self, source: &Path, dest: impl AsRef<OsStr>) -> Result<Copied, Box<CopyError>> {
         let dest = Some(dest.as_ref().to_os_string());
         let plan = PushPlan::read(&[Spec { source: source.into(), dest }]).unwrap();
-        push(&self.link(), &plan, soon(), &mut |_| {})
+        push(&self.link(), &plan, "here", soon(), &mut |_| {})
     }
 
     fn pull(&self, source: impl AsRef<OsStr>, dest: &Path, host: &str) -> Result<Copied, Box<CopyError>> {
@@ -220,7 +220,7 @@ fn what_was_cut_is_continued_and_what_is_of_another_source_is_not() {
     let stop = Arc::clone(&ending.end);
     let link = server.link_until(ending);
     let mut sent = 0;
-    let error = push(&link, &plan, soon(), &mut |bytes| {
+    let error = push(&link, &plan, "here", soon(), &mut |bytes| {
         sent += bytes;
         if sent > 1_000_000 {
             stop.set();
@@ -235,7 +235,7 @@ fn what_was_cut_is_continued_and_what_is_of_another_source_is_not() {
     // The server may still be writing what it had received.
     std::thread::sleep(Duration::from_millis(300));
     let there = partial.metadata().unwrap().len();
-    let pushed = push(&server.link(), &plan, soon(), &mut |_| {}).unwrap();
+    let pushed = push(&server.link(), &plan, "here", soon(), &mut |_| {}).unwrap();
     assert_eq!(pushed.bytes, 2_000_000 - there.saturating_sub(512 * 1024));
     assert_eq!(fs::read(&target).unwrap(), content);
     assert!(!partial.exists());
@@ -244,7 +244,7 @@ fn what_was_cut_is_continued_and_what_is_of_another_source_is_not() {
     fs::remove_file(&target).unwrap();
     fs::write(&partial, vec![b'!'; 1_500_000]).unwrap();
     mode(&partial, 0o644);
-    assert_eq!(push(&server.link(), &plan, soon(), &mut |_| {}).unwrap().bytes, 2_000_000);
+    assert_eq!(push(&server.link(), &plan, "here", soon(), &mut |_| {}).unwrap().bytes, 2_000_000);
     assert_eq!(fs::read(&target).unwrap(), content);
 
     // Pulled: the beginning is there.
@@ -334,7 +334,7 @@ fn a_source_that_changes_on_the_way_is_an_error_and_no_file() {
     fs::write(&source, vec![1; 4_000_000]).unwrap();
     let plan = PushPlan::read(&[Spec { source: source.clone().into(), dest: Some(target.clone().into()) }]).unwrap();
     let change = &mut |_| fs::write(&source, vec![2; 4_000_000]).unwrap();
-    let error = push(&server.link(), &plan, soon(), change).unwrap_err();
+    let error = push(&server.link(), &plan, "here", soon(), change).unwrap_err();
     assert!(matches!(&error.cause, Cause::Local(why) if why.ends_with("it changed while it was read")), "{error}");
     assert!(error.partial.is_none());
     let left: Vec<_> = fs::read_dir(server.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -384,7 +384,7 @@ fn a_server_that_says_nothing_ends_by_the_deadline() {
     fs::write(&source, "").unwrap();
     let plan = PushPlan::read(&[Spec { source: source.into(), dest: None }]).unwrap();
     let deadline = Some(Instant::now() + Duration::from_millis(300));
-    let error = push(&server.link(), &plan, deadline, &mut |_| {}).unwrap_err();
+    let error = push(&server.link(), &plan, "here", deadline, &mut |_| {}).unwrap_err();
     assert!(matches!(error.cause, Cause::Halt(Halt::Deadline)), "{error}");
 }
 

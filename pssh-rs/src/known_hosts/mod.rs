@@ -12,7 +12,7 @@ mod signature;
 
 pub use certificate::{Certificate, is_certificate};
 pub use entry::key_type;
-pub use found::{Found, HostId, Verdict};
+pub use found::{Found, HostId, Verdict, lookup_name};
 pub use pinned::HostKeys;
 
 use crate::bounded;

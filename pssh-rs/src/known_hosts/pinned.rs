@@ -2,6 +2,7 @@
 
 use super::entry::key_type;
 use super::found::Verdict;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use cerveza_record::Record;
 use ssh_key::PublicKey;
 
@@ -42,6 +43,11 @@ impl HostKeys {
         Verdict::Changed { place, known_type: of_type.copied().unwrap_or_default().to_string() }
     }
 
+    /// As lines of a known_hosts file.
+    pub fn known_hosts(&self, name: &str) -> String {
+        self.0.iter().map(|key| format!("{name} {} {}\n", key_type(key), BASE64_STANDARD.encode(key))).collect()
+    }
+
     pub fn key_types(&self) -> Vec<&str> {
         self.0.iter().map(|key| key_type(key)).collect()
     }
@@ -66,7 +72,6 @@ fn parse(text: &str) -> Result<Vec<u8>, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::prelude::{BASE64_STANDARD, Engine};
 
     const A: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
     const B: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";

@@ -1,16 +1,18 @@
 //! `--engine openssh`: one host's command by the system's `ssh`, with the same truth about it as by libssh2. What ssh's
 //! own exit status cannot tell (255 may be its own or the command's) is read from its log.
 
+use crate::args::HostKeyPolicy;
 use crate::attempt::{Job, seat};
 use crate::end::{self, Ended, Word, last_word, script};
 use crate::exec::START;
 use crate::ffi::Stream;
 use crate::interrupt::Stop;
+use crate::known_hosts::{HostId, lookup_name};
 use crate::link::Halt;
 use crate::openssh::folder::{Folder, Guard};
 use crate::openssh::log::{Lines, Story};
 use crate::openssh::mux::Client;
-use crate::openssh::system::SystemSsh;
+use crate::openssh::system::{Hop, SystemSsh, proxy_command};
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::{Target, Way};
 use crate::proxy::{end_group, last_line};
@@ -20,6 +22,7 @@ use crate::watched::Watched;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::Pid;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, PipeReader, Read, pipe};
 use std::os::fd::AsFd;
@@ -119,6 +122,9 @@ struct Running {
     child: Child,
     exited: bool,
     _guard: Guard,
+    jump: Option<String>,
+    /// A known_hosts file of its own.
+    known: Option<PathBuf>,
     socket: PathBuf,
     log_path: PathBuf,
     log: Source<File>,
@@ -147,14 +153,31 @@ impl Running {
             "ClearAllForwardings=yes",
             "RequestTTY=no",
             "PermitLocalCommand=no",
+            "RemoteCommand=none",
         ];
         let mut command = Command::new(&engine.ssh.program);
         command.args(["-T", "-M", "-S"]).arg(&socket).arg("-E").arg(&log_path);
+        let known = trust(engine, target, &mut command)?;
+        if let Way::Jump(jump) = &target.way {
+            let hops = Hop::list(jump).map_err(io::Error::other)?;
+            let of_hops = [
+                "BatchMode=yes",
+                &timeout,
+                "LogLevel=ERROR",
+                "ControlMaster=no",
+                "ControlPath=none",
+                "ClearAllForwardings=yes",
+                "RequestTTY=no",
+                "PermitLocalCommand=no",
+            ];
+            if let Some(through) = proxy_command(&engine.ssh, &of_hops, &hops) {
+                let mut option = OsString::from("ProxyCommand=");
+                option.push(through);
+                command.arg("-o").arg(option);
+            }
+        }
         command.args(engine.ssh.args(&first));
         command.args(["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"]);
-        if let Way::Jump(jump) = &target.way {
-            command.args(["-o", &format!("ProxyJump={jump}")]);
-        }
         if target.address != target.name {
             command.args(["-o", &format!("HostName={}", target.address.replace('%', "%%"))]);
         }
@@ -175,6 +198,11 @@ impl Running {
             _guard: engine.folder.guard(Pid::from_child(&child)),
             child,
             exited: false,
+            jump: match &target.way {
+                Way::Jump(jump) => Some(jump.clone()),
+                Way::Direct | Way::Proxy(_) => None,
+            },
+            known,
             socket,
             log_path,
             log: Source(Some(log)),
@@ -355,7 +383,13 @@ impl Running {
         let code = story.exit_code().filter(|code| halt.is_some() || own == Some((code & 0xff) as i32));
         let phase = story.phase;
         let said = || {
-            let why = story.why().or_else(|| last_line(&self.last_stderr));
+            // A jump host's trouble is on stderr: that the proxy ended is all that ssh itself knows.
+            let why = story.why().filter(|why| why != "Connection closed by UNKNOWN port 65535" || story.sent);
+            let of_jump = |why| match &self.jump {
+                Some(jump) => format!("jump host {jump:?} did not let us through: {why}"),
+                None => why,
+            };
+            let why = why.or_else(|| last_line(&self.last_stderr).map(of_jump)).or_else(|| story.why());
             why.unwrap_or_else(|| "ssh ended and did not say why".to_string())
         };
         let unreached = |status, error: String| Outcome::error(status, phase, error);
@@ -389,7 +423,48 @@ impl Drop for Running {
         end_group(&mut self.child);
         remove(&self.log_path);
         remove(&self.socket);
+        self.known.as_deref().map(remove);
     }
+}
+
+/// The same decision about the host's key as the other engine's: the record's own keys decide; else a host is known by
+/// its name, where ssh would ask for its address only. Gives the file that was made for it.
+fn trust(engine: &Engine, target: &Target, command: &mut Command) -> io::Result<Option<PathBuf>> {
+    let mut option = |option: OsString| {
+        command.arg("-o").arg(option);
+    };
+    let named = lookup_name(&target.name, target.port);
+    if let Some(keys) = &target.host_keys {
+        let path = engine.folder.name("known");
+        fs::write(&path, keys.known_hosts(&named))?;
+        for (key, value) in [("UserKnownHostsFile=", path.as_os_str()), ("GlobalKnownHostsFile=", "/dev/null".as_ref())]
+        {
+            let mut line = OsString::from(key);
+            line.push(value);
+            option(line);
+        }
+        option(format!("HostKeyAlias={named}").into());
+        option("StrictHostKeyChecking=yes".into());
+        return Ok(Some(path));
+    }
+    if target.host_key == HostKeyPolicy::Strict {
+        // `ask` would fail without a word: there is nobody to ask.
+        option("StrictHostKeyChecking=yes".into());
+    }
+    if target.options.host_key_alias.is_some() || target.address == target.name {
+        return Ok(None);
+    }
+    let find = |name| target.known_hosts.find(&HostId { names: vec![name], port: target.port });
+    let (by_name, by_address) = (find(target.name.as_str()), find(target.address.as_str()));
+    // A certificate names hosts, not ports.
+    if by_name.has_authorities() && !by_address.has_authorities() {
+        option(format!("HostKeyAlias={}", target.name).into());
+    } else if !by_name.key_types().is_empty()
+        || target.host_key == HostKeyPolicy::AcceptNew && by_address.key_types().is_empty()
+    {
+        option(format!("HostKeyAlias={named}").into());
+    }
+    Ok(None)
 }
 
 fn remove(path: &Path) {

@@ -21,6 +21,7 @@ use expand::Local;
 use run::{Ssh, Trouble};
 use std::env;
 use std::ffi::OsStr;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,7 +101,7 @@ pub struct HostOptions {
     pub kex_algorithms: Option<String>,
     pub compression: bool,
     pub connect_timeout: Option<Duration>,
-    pub bind_address: Option<String>,
+    pub bind_address: Option<IpAddr>,
     pub address_family: AddressFamily,
     /// The interval, and how many may go unanswered.
     pub server_alive: Option<(Duration, u32)>,

@@ -110,6 +110,13 @@ fn options(
         files
     };
     let (identity_files, certificate_files) = (files("identityfile"), files("certificatefile"));
+    let bind_address = match some("bindaddress").map(|address| address.parse()) {
+        Some(Err(_)) => {
+            needs.push("BindAddress (a name)".to_string());
+            None
+        }
+        address => address.and_then(Result::ok),
+    };
     let known = |keyword: &str| {
         let files = value(keyword)?.unwrap_or_default();
         let files = files.into_iter().filter(|file| !file.eq_ignore_ascii_case(b"none"));
@@ -137,7 +144,7 @@ fn options(
         kex_algorithms: set("kexalgorithms"),
         compression: flag("compression"),
         connect_timeout: Some(number("connecttimeout")).filter(|&time| time > 0).map(seconds),
-        bind_address: some("bindaddress"),
+        bind_address,
         address_family: match dump.bytes("addressfamily") {
             Some(b"inet") => AddressFamily::Inet,
             Some(b"inet6") => AddressFamily::Inet6,

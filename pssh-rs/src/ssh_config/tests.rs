@@ -114,7 +114,10 @@ fn all_options_are_read_and_their_tokens_filled_in() {
     assert_eq!(options.host_key_alias.as_deref(), Some("al"));
     assert_eq!((options.ciphers.as_deref(), options.macs.as_deref()), (Some("aes128-ctr"), None));
     assert_eq!(options.connect_timeout, Some(Duration::from_secs(9)));
-    assert_eq!((options.bind_address.as_deref(), options.address_family), (Some("10.0.0.9"), AddressFamily::Inet6));
+    assert_eq!(
+        (options.bind_address.map(|address| address.to_string()).as_deref(), options.address_family),
+        (Some("10.0.0.9"), AddressFamily::Inet6)
+    );
     assert_eq!(options.server_alive, Some((Duration::from_secs(5), 3)));
     assert_eq!(options.remote_command.as_deref(), Some("echo Web1 \"web1.x\""));
     assert_eq!(options.set_env, [("A", "b"), ("C", "d e")].map(|(name, value)| (name.to_string(), value.to_string())));
