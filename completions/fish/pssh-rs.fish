@@ -44,6 +44,7 @@ complete -c pssh-rs -s 1 -d 'Write names, one a line, of all hosts, those that f
 complete -c pssh-rs -s b -l group -d 'At the end, write what each host printed once for all hosts where it was the same, under a line that names them. This is text for people, on a terminal and in a pipe'
 complete -c pssh-rs -l diff -d 'As --group, but only what most hosts printed in full, and how that of the others differs from it'
 complete -c pssh-rs -l ordered -d 'Write hosts in the order of the input: each as soon as it and all before it are done'
+complete -c pssh-rs -l lines -d 'Write lines as on a terminal, each as it comes after its host\'s name, also to a pipe or file'
 complete -c pssh-rs -l raw -d 'Let the output of hosts to the terminal as it is. Without this, control characters are shown as escapes, such as \\u{1b}'
 complete -c pssh-rs -l no-progress -d 'Show no progress bar (there is none anyway where stderr is not a terminal)'
 complete -c pssh-rs -s h -l help -d 'Print help (see more with \'--help\')'

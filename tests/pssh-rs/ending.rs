@@ -137,7 +137,7 @@ fn a_connection_that_breaks_in_mid_output_is_lost_with_what_came() {
         let record = of(&records, name);
         assert_eq!((&record["status"], &record["exit_code"]), (&json!("lost"), &Value::Null), "{record}");
         let came = record["stdout"].as_str().unwrap();
-        assert!(came.len() > 100_000 && came.bytes().all(|byte| byte == b'x'), "{name}: {}", came.len());
+        assert!(came.len() > 50_000 && came.bytes().all(|byte| byte == b'x'), "{name}: {}", came.len());
         assert_eq!((&record["attempts"], relay.accepted()), (&json!(1), 1));
     }
 }

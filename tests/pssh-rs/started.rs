@@ -1,7 +1,7 @@
 //! A run of pssh-rs that a test speaks to while it goes on.
 
 use kit::hostile::wait_until;
-use kit::processes::peak_memory;
+use kit::processes::{marker, peak_memory};
 use kit::{Sandbox, records};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
@@ -26,7 +26,8 @@ pub struct Ended {
 
 impl Started {
     pub fn new(sandbox: &Sandbox, args: &[&str], stdin: impl AsRef<[u8]>) -> Started {
-        let input = sandbox.file("started-stdin", stdin);
+        // A file of its own: another run may not have read its yet.
+        let input = sandbox.file(&format!("stdin-{}", marker()), stdin);
         let mut command = sandbox.command("pssh-rs");
         let input = std::fs::File::open(input).expect("its stdin");
         command.args(args).stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());

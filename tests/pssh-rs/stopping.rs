@@ -40,8 +40,11 @@ fn times_out(sandbox: &Sandbox) {
             (marker, form, run)
         })
         .collect();
-    for (marker, form, _) in &runs {
-        wait_until(&format!("the start of {form}"), || with_argument(marker).len() == 2);
+    for (marker, form, run) in &runs {
+        wait_until(&format!("the start of {form}"), || {
+            assert_eq!(run.records(), Vec::<Value>::new(), "{form} ended before it was seen");
+            with_argument(marker).len() == 2
+        });
     }
     for (marker, form, run) in runs {
         let ended = run.end();

@@ -57,11 +57,6 @@ impl Tokens<'_> {
         self.expand(&value, "hnkprduiLl", true)
     }
 
-    /// A command of the far side.
-    pub fn remote(&self, value: &[u8]) -> Result<Vec<u8>, String> {
-        self.expand(value, "hnkprduiLl", false)
-    }
-
     /// What a shell of this machine is given: it takes no value that ssh since 9.6 would not.
     pub fn proxy(&self, value: &[u8]) -> Result<Vec<u8>, String> {
         let used = tokens(value);

@@ -90,9 +90,7 @@ pub struct HostOptions {
     pub identity_agent: Option<String>,
     pub user_known_hosts: Vec<PathBuf>,
     pub global_known_hosts: Vec<PathBuf>,
-    pub known_hosts_set: bool,
     pub host_key_check: HostKeyCheck,
-    pub host_key_check_set: bool,
     pub host_key_alias: Option<String>,
     /// These four only where they are set.
     pub host_key_algorithms: Option<String>,
@@ -103,11 +101,6 @@ pub struct HostOptions {
     pub connect_timeout: Option<Duration>,
     pub bind_address: Option<IpAddr>,
     pub address_family: AddressFamily,
-    /// The interval, and how many may go unanswered.
-    pub server_alive: Option<(Duration, u32)>,
-    pub request_tty: bool,
-    pub remote_command: Option<String>,
-    pub set_env: Vec<(String, String)>,
     /// What this host needs that libssh2 lacks, in ssh_config's words.
     pub needs_openssh: Option<String>,
 }

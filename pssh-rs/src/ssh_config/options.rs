@@ -74,7 +74,6 @@ pub fn tokens<'a>(local: &'a Local, host: Host<'a>, key_alias: Option<&'a str>) 
 pub fn filled(keyword: &str, template: &Template, tokens: &Tokens<'_>) -> Result<Template, String> {
     let fill = |value: &Vec<u8>| match keyword {
         "hostname" => tokens.hostname(value),
-        "remotecommand" => tokens.remote(value),
         "globalknownhostsfile" if !value.starts_with(b"~") => Ok(value.clone()),
         _ => tokens.path(value),
     };
@@ -130,13 +129,11 @@ fn options(
         identity_agent: one("identityagent")?,
         user_known_hosts: known("userknownhostsfile")?,
         global_known_hosts: known("globalknownhostsfile")?,
-        known_hosts_set: differs("userknownhostsfile") || differs("globalknownhostsfile"),
         host_key_check: match dump.bytes("stricthostkeychecking") {
             Some(b"accept-new") => HostKeyCheck::AcceptNew,
             Some(b"false" | b"no" | b"off") => HostKeyCheck::Off,
             _ => HostKeyCheck::Strict,
         },
-        host_key_check_set: differs("stricthostkeychecking"),
         host_key_alias: some("hostkeyalias"),
         host_key_algorithms: set("hostkeyalgorithms"),
         ciphers: set("ciphers"),
@@ -150,12 +147,6 @@ fn options(
             Some(b"inet6") => AddressFamily::Inet6,
             _ => AddressFamily::Any,
         },
-        server_alive: Some(number("serveraliveinterval"))
-            .filter(|&time| time > 0)
-            .map(|time| (seconds(time), number("serveralivecountmax"))),
-        request_tty: flag("requesttty") || dump.bytes("requesttty") == Some(b"force"),
-        remote_command: one("remotecommand")?.filter(|command| !command.eq_ignore_ascii_case("none")),
-        set_env: dump.all("setenv").filter_map(variable).collect(),
         needs_openssh: (!needs.is_empty()).then(|| needs.join(", ")),
     })
 }
@@ -207,11 +198,6 @@ pub fn usual(home: Option<&Path>) -> HostOptions {
         global_known_hosts: ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"].map(PathBuf::from).into(),
         ..HostOptions::default()
     }
-}
-
-fn variable(line: &[u8]) -> Option<(String, String)> {
-    let line = text(line.to_vec());
-    line.split_once('=').map(|(name, value)| (name.to_string(), value.to_string()))
 }
 
 fn seconds(time: u32) -> Duration {

@@ -24,8 +24,7 @@ pub struct Scan {
 }
 
 /// Keywords that `ssh -G` prints expanded, or in one line where a space in a path cannot be told.
-pub const TEMPLATES: [&str; 5] =
-    ["hostname", "userknownhostsfile", "globalknownhostsfile", "identityagent", "remotecommand"];
+pub const TEMPLATES: [&str; 4] = ["hostname", "userknownhostsfile", "globalknownhostsfile", "identityagent"];
 
 /// The criteria of `Match` that are settled by the words and by this machine; exec is apart.
 const CRITERIA: [&str; 9] =
@@ -83,11 +82,7 @@ impl Scan {
             _ => {}
         }
         if let Some(template) = TEMPLATES.into_iter().find(|&template| template == keyword) {
-            let value = match template {
-                // ssh takes the rest of the line, quotes and all.
-                "remotecommand" => vec![rest.to_vec()],
-                _ => words(rest, false),
-            };
+            let value = words(rest, false);
             let values = self.values.entry(template).or_default();
             if !values.contains(&value) {
                 values.push(value);
