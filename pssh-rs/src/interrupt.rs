@@ -1,10 +1,11 @@
 //! The end of a run before its time, by Ctrl-C or --deadline: one place that is told of it, and a file descriptor that
 //! every wait of the run can also wait for.
 
+use crate::lock::lock;
 use std::io::{self, PipeReader, PipeWriter, pipe};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -27,7 +28,7 @@ impl Stop {
 
     pub fn set(&self) {
         self.set.store(true, Ordering::Release);
-        *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.writer) = None;
     }
 
     pub fn is_set(&self) -> bool {
@@ -78,7 +79,7 @@ impl Ending {
                 if earlier > 0 {
                     ending.now.set();
                 }
-                if let Some(listener) = &mut *ending.listener.lock().unwrap_or_else(PoisonError::into_inner) {
+                if let Some(listener) = &mut *lock(&ending.listener) {
                     listener();
                 }
             }
@@ -89,7 +90,7 @@ impl Ending {
 
     /// Has this told of each signal from now on.
     pub fn listen(&self, listener: impl FnMut() + Send + 'static) {
-        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(listener));
+        *lock(&self.listener) = Some(Box::new(listener));
     }
 
     /// Ends the run then, whatever it is at.

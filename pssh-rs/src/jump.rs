@@ -7,6 +7,7 @@
 
 use crate::interrupt::Stop;
 use crate::link::Halt;
+use crate::lock::lock;
 use crate::openssh::folder::{Folder, Guard};
 use crate::openssh::log::{Lines, is_message};
 use crate::openssh::mux::{Client, Refusal};
@@ -359,10 +360,6 @@ impl Drop for Turn<'_> {
         lock(&self.0.state).opens -= 1;
         self.0.changed.notify_all();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits for a change, and at most for a moment.

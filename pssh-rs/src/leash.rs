@@ -1,7 +1,8 @@
 //! A hold on an attempt from outside, and the one place where it is settled whether it ended or was given up.
 
+use crate::lock::lock;
 use crate::wire::Wire;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 pub struct Leash(Mutex<State>);
 
@@ -21,7 +22,7 @@ impl Leash {
     /// Takes the connection of the attempt. One that was given up meanwhile is cut at once: it would run a command for
     /// nobody.
     pub fn hold(&self, wire: &Arc<Wire>) {
-        match &mut *self.lock() {
+        match &mut *lock(&self.0) {
             State::Running(held) => *held = Some(Arc::clone(wire)),
             State::Ended | State::GivenUp => wire.cut(),
         }
@@ -29,7 +30,7 @@ impl Leash {
 
     /// The attempt has its outcome; whether anybody still waits for it.
     pub fn end(&self) -> bool {
-        let mut state = self.lock();
+        let mut state = lock(&self.0);
         let awaited = matches!(*state, State::Running(_));
         if awaited {
             *state = State::Ended;
@@ -40,17 +41,13 @@ impl Leash {
     /// Gives the attempt up, unless it has ended: nobody waits for it any more. Its connection is cut, which ends
     /// whatever libssh2 is stuck in.
     pub fn give_up(&self) -> bool {
-        let mut state = self.lock();
+        let mut state = lock(&self.0);
         let State::Running(wire) = &mut *state else { return false };
         if let Some(wire) = wire.take() {
             wire.cut();
         }
         *state = State::GivenUp;
         true
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -30,6 +30,7 @@ mod leash;
 mod limits;
 mod lines;
 mod link;
+mod lock;
 mod openssh;
 mod outcome;
 mod outdir;

@@ -111,6 +111,8 @@ impl Schedule {
         if self.closed
             || self.rollout.why_over().is_some()
             || !self.has_slot()
+            // Hosts that answer wait already: another would only wait with them.
+            || !self.waiting.is_empty()
             || self.states.len() >= self.width.open
             || self.on_the_way() >= self.logins
         {
@@ -322,6 +324,22 @@ mod tests {
         schedule.written();
         assert_eq!(schedule.grant(later), Some(1));
         assert!(begun(&mut schedule, later).is_empty());
+    }
+
+    #[test]
+    fn hosts_that_answer_late_do_not_pile_up() {
+        let mut now = Instant::now();
+        let mut schedule = schedule(100, 1, 50);
+        for round in 0..20 {
+            if let Some(turn) = schedule.begin(now) {
+                assert!(turn.index < 3, "{round}");
+            }
+            now += SLOW;
+            schedule.grant(now);
+            for index in 0..3 {
+                schedule.answers(index);
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::interrupt::Stop;
 use crate::link::Halt;
+use crate::lock::lock;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,14 +40,14 @@ impl Seat {
     }
 
     fn say(&self, granted: bool) {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(granted);
+        lock(&self.said).get_or_insert(granted);
         self.changed.notify_all();
     }
 
     /// Waits for it.
     pub fn wait(&self, stop: &Stop) -> Result<(), NoSeat> {
         let until = Instant::now() + LONGEST;
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = lock(&self.said);
         loop {
             match *said {
                 Some(true) => return Ok(()),

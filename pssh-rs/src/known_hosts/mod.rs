@@ -18,6 +18,7 @@ pub use pinned::HostKeys;
 use crate::bounded;
 use crate::interrupt::Stop;
 use crate::link::Halt;
+use crate::lock::lock;
 use accept::{AcceptFile, Seen};
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use cerveza_manners::{Failure, Result};
@@ -27,7 +28,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// Every known_hosts file of a run, read once whatever the number of hosts that it is for.
@@ -154,10 +155,6 @@ pub fn fingerprint(key: &[u8]) -> String {
 }
 
 /// A panic with the lock held has been told of already, and leaves whole files behind.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,9 +5,10 @@
 
 use crate::ffi::Stream;
 use crate::link::Halt;
+use crate::lock::lock;
 use crate::outcome::Outcome;
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a sender waits before it looks at its deadline and at Ctrl-C.
@@ -62,11 +63,11 @@ impl Flow {
         bytes: &[u8],
         check: &dyn Fn() -> Result<(), Halt>,
     ) -> Result<(), Halt> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         while state.bytes >= self.most && !state.abandoned {
             drop(self.emptied.wait_timeout(state, STEP).unwrap_or_else(PoisonError::into_inner));
             check()?;
-            state = self.lock();
+            state = lock(&self.state);
         }
         if !state.abandoned && !bytes.is_empty() {
             state.add(index, stream, bytes);
@@ -77,23 +78,19 @@ impl Flow {
 
     /// Sends an outcome: the last that comes of this host.
     pub fn done(&self, index: usize, outcome: Outcome) {
-        self.lock().items.push_back(Item::Done { index, outcome: Box::new(outcome) });
+        lock(&self.state).items.push_back(Item::Done { index, outcome: Box::new(outcome) });
         self.filled.notify_one();
     }
 
     /// Nothing more comes: who receives gets to the end.
     pub fn close(&self) {
-        self.lock().closed = true;
+        lock(&self.state).closed = true;
         self.filled.notify_one();
     }
 
     /// The one who takes. When it is dropped nobody waits for it any more.
     pub fn receiver(&self) -> Receiver<'_> {
         Receiver(self)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -117,7 +114,7 @@ impl Receiver<'_> {
     /// All that is there, as soon as there is anything; nothing when it takes longer than `wait`; `None` at the end.
     pub fn receive(&self, wait: Duration) -> Option<VecDeque<Item>> {
         let until = Instant::now() + wait;
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         while state.items.is_empty() && !state.closed {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -137,7 +134,7 @@ impl Receiver<'_> {
 
 impl Drop for Receiver<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         state.abandoned = true;
         state.items.clear();
         self.0.emptied.notify_all();

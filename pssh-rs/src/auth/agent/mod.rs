@@ -12,6 +12,7 @@ mod tests;
 use super::blob::{Public, Reader, put_string};
 use crate::interrupt::Stop;
 use crate::link::{Halt, wait_for};
+use crate::lock::lock;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
@@ -21,7 +22,7 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// So many ask at a time.
@@ -96,7 +97,7 @@ impl Agent {
 
     /// Why it is of no more use, once it is.
     pub fn gone(&self) -> Option<String> {
-        self.lock().gone.clone()
+        lock(&self.state).gone.clone()
     }
 
     /// Signs with the key that the agent holds as `blob`; `algorithm` as in a signature. Gives what follows the
@@ -126,7 +127,7 @@ impl Agent {
     fn ask(&self, request: &[u8], deadline: Instant, stop: &Stop) -> Result<Vec<u8>, Trouble> {
         let _place = self.place(deadline, stop)?;
         let clock = Clock { sent: Instant::now(), deadline, stop };
-        let idle = self.lock().idle.pop();
+        let idle = lock(&self.state).idle.pop();
         if let Some(stream) = idle {
             // The agent may have been started anew since: a broken connection is no word of it yet.
             if let Ok(answer) = self.exchange(stream, request, &clock)? {
@@ -139,7 +140,7 @@ impl Agent {
 
     /// Waits for one of the places.
     fn place(&self, deadline: Instant, stop: &Stop) -> Result<Place<'_>, Trouble> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         loop {
             if let Some(why) = &state.gone {
                 return Err(Trouble::Gone(why.clone()));
@@ -189,14 +190,14 @@ impl Agent {
     fn exchange(&self, stream: UnixStream, request: &[u8], clock: &Clock<'_>) -> Result<io::Result<Vec<u8>>, Trouble> {
         let stream = Arc::new(stream);
         {
-            let mut state = self.lock();
+            let mut state = lock(&self.state);
             if let Some(why) = &state.gone {
                 return Err(Trouble::Gone(why.clone()));
             }
             state.in_use.push(Arc::clone(&stream));
         }
         let result = self.transfer(&stream, request, clock);
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.in_use.retain(|other| !Arc::ptr_eq(other, &stream));
         if let Some(why) = &state.gone {
             return Err(Trouble::Gone(why.clone()));
@@ -253,14 +254,14 @@ impl Agent {
     /// Waits by the login's deadline, and by the patience that everybody has with this agent.
     fn wait(&self, clock: &Clock<'_>, wait: impl Fn(Instant) -> Result<(), Halt>) -> Result<(), Trouble> {
         loop {
-            let silent_since = self.lock().last_answer.map_or(clock.sent, |answer| answer.max(clock.sent));
+            let silent_since = lock(&self.state).last_answer.map_or(clock.sent, |answer| answer.max(clock.sent));
             let patient_until = silent_since + self.patience;
             match wait(patient_until.min(clock.deadline)) {
                 Ok(()) => return Ok(()),
                 Err(Halt::Stopped) => return Err(Trouble::Stopped),
                 Err(Halt::Deadline) if Instant::now() >= clock.deadline => return Err(Trouble::Late),
                 Err(Halt::Deadline) => {
-                    let last_answer = self.lock().last_answer;
+                    let last_answer = lock(&self.state).last_answer;
                     if last_answer.is_none_or(|answer| answer <= silent_since) {
                         let patience = humantime::format_duration(self.patience);
                         return Err(self.give_up(format!("it answered nobody for {patience}")));
@@ -274,7 +275,7 @@ impl Agent {
 
     /// Nobody asks it from now on, and who waits for it learns so at once. The first reason stays.
     fn give_up(&self, why: String) -> Trouble {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let why = state.gone.get_or_insert_with(|| format!("no agent answers at {}: {why}", self.socket.display()));
         let why = why.clone();
         for stream in &state.in_use {
@@ -283,10 +284,6 @@ impl Agent {
         state.idle.clear();
         self.changed.notify_all();
         Trouble::Gone(why)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -302,7 +299,7 @@ struct Place<'a>(&'a Agent);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.lock().taken -= 1;
+        lock(&self.0.state).taken -= 1;
         self.0.changed.notify_one();
     }
 }
