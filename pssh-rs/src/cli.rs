@@ -104,8 +104,7 @@ fn execute(
         bar.inc(1);
     };
     let write = |out: &mut Out| bar.suspend(|| out.flush());
-    let deadline = args.deadline.map(|deadline| begun + deadline);
-    let run = pool::Plan { job, targets, sinks, schedule, deadline };
+    let run = pool::Plan { job, targets, sinks, schedule };
     let interrupted = pool::run(run, &flow, &mut out, write, done);
     bar.finish_and_clear();
     let interrupted = interrupted.map_err(|error| Failure::usage(format!("cannot start a thread: {error}")))?;

@@ -122,22 +122,24 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -
     }
     let refusal = follow.gate.as_ref().and_then(Gate::refusal);
     drop(follow);
+    let mut end_it = || {
+        clock.tell(Some(Instant::now() + end::LONGEST));
+        link.sheltered(|| end::end(link, &channel, ask.signals, sink))
+    };
     let end = match broken {
         Ok(()) => refusal.map_or(End::Closed, End::NoPassword),
         Err(Broken::Halt(halt @ (Halt::Deadline | Halt::Stopped))) => {
-            clock.tell(Some(Instant::now() + end::LONGEST));
-            let ended = link.sheltered(|| end::end(link, &channel, ask.signals, sink));
+            let ended = end_it();
             End::Ended(halt, ended)
         }
         Err(Broken::Halt(halt)) => End::Halt(halt),
         Err(Broken::NoPassword(why)) => {
             // Without an answer sudo would ask until somebody hangs up.
-            clock.tell(Some(Instant::now() + end::LONGEST));
-            link.sheltered(|| end::end(link, &channel, ask.signals, sink));
+            end_it();
             End::NoPassword(why)
         }
         Err(Broken::Stdin(error)) => {
-            link.sheltered(|| end::end(link, &channel, ask.signals, sink));
+            end_it();
             End::Stdin(error)
         }
     };
@@ -152,16 +154,14 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -
 
 fn start(link: &Link, ask: &Ask<'_>, deadline: Instant) -> Result<ExecChannel, End> {
     let deadline = Some(deadline);
-    let channel = link.drive(deadline, ExecChannel::open).map_err(|halt| match halt {
+    let unasked = |halt| match halt {
         Halt::Ssh(error) if is_denied(&error) => End::Denied,
         halt => End::Unasked(halt),
-    })?;
+    };
+    let channel = link.drive(deadline, ExecChannel::open).map_err(unasked)?;
     if ask.tty {
         let (term, size) = TERMINAL;
-        link.drive(deadline, |_| channel.request_pty(term, size)).map_err(|halt| match halt {
-            Halt::Ssh(error) if is_denied(&error) => End::Denied,
-            halt => End::Unasked(halt),
-        })?;
+        link.drive(deadline, |_| channel.request_pty(term, size)).map_err(unasked)?;
     }
     match link.drive(deadline, |_| channel.start(ask.line)) {
         Ok(()) => Ok(channel),

@@ -42,8 +42,15 @@ impl AsFd for Stop {
     }
 }
 
-/// Is told of each signal.
-type Listener = Box<dyn FnMut() + Send>;
+/// Why a run is to end early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    Signal,
+    Deadline,
+}
+
+/// Is told of each signal, and of the deadline.
+type Listener = Box<dyn FnMut(Why) + Send>;
 
 /// The two stages of ending a run early.
 #[derive(Clone)]
@@ -79,18 +86,26 @@ impl Ending {
                 if earlier > 0 {
                     ending.now.set();
                 }
-                if let Some(listener) = &mut *lock(&ending.listener) {
-                    listener();
-                }
+                ending.tell(Why::Signal);
             }
         };
         std::thread::Builder::new().name("signals".to_string()).stack_size(64 * 1024).spawn(handle)?;
         Ok(())
     }
 
-    /// Has this told of each signal from now on.
-    pub fn listen(&self, listener: impl FnMut() + Send + 'static) {
-        *lock(&self.listener) = Some(Box::new(listener));
+    /// Has this told from now on, and at once if the run is to end already.
+    pub fn listen(&self, mut listener: impl FnMut(Why) + Send + 'static) {
+        let mut held = lock(&self.listener);
+        if self.end.is_set() {
+            listener(if self.is_late() { Why::Deadline } else { Why::Signal });
+        }
+        *held = Some(Box::new(listener));
+    }
+
+    fn tell(&self, why: Why) {
+        if let Some(listener) = &mut *lock(&self.listener) {
+            listener(why);
+        }
     }
 
     /// Ends the run then, whatever it is at.
@@ -104,12 +119,13 @@ impl Ending {
         Ok(())
     }
 
-    /// Ends the run because its deadline has passed.
-    pub fn deadline(&self) {
+    /// Ends the run because its deadline has passed, unless it is ending already.
+    fn deadline(&self) {
         if !self.end.is_set() {
             self.late.store(true, Ordering::Release);
+            self.end.set();
+            self.tell(Why::Deadline);
         }
-        self.end.set();
     }
 
     /// Whether it was the deadline that ended the run, rather than a signal.

@@ -11,14 +11,13 @@ use crate::lock::lock;
 use crate::openssh::folder::{Folder, Guard};
 use crate::openssh::log::{Lines, is_message};
 use crate::openssh::mux::{Client, Refusal};
-use crate::openssh::system::{Hop, SystemSsh, proxy_command};
+use crate::openssh::system::{Hop, SystemSsh, through};
 use crate::proxy::{end_group, pair};
 use crate::wire::Wire;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -245,11 +244,7 @@ impl All {
             "ClearAllForwardings=yes",
             "PermitLocalCommand=no",
         ];
-        if let Some(through) = proxy_command(&self.ssh, &first, earlier) {
-            let mut option = OsString::from("ProxyCommand=");
-            option.push(through);
-            command.arg("-o").arg(option);
-        }
+        command.args(through(&self.ssh, &first, earlier));
         command.args(self.ssh.args(&own));
         // A dead peer is found out within a minute, unless the options say otherwise.
         command.args(["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3", "-o", "TCPKeepAlive=yes"]);

@@ -3,6 +3,7 @@
 //! the results slowly keeps the collector from nothing.
 
 use crate::attempt::{Job, attempt};
+use crate::interrupt::Why;
 use crate::leash::Leash;
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::Target;
@@ -49,7 +50,7 @@ pub enum Event {
         outcome: Box<Outcome>,
     },
     Written,
-    Interrupted,
+    Stopped(Why),
 }
 
 struct Shared {
@@ -76,8 +77,6 @@ pub struct Plan {
     pub targets: Vec<Target>,
     pub sinks: Sinks,
     pub schedule: Schedule,
-    /// What still runs then is ended.
-    pub deadline: Option<Instant>,
 }
 
 /// Runs the job on all targets as the schedule says, and hands each outcome over once, as soon as it is final: to `out` by
@@ -89,15 +88,11 @@ pub fn run(
     write: impl FnMut(&mut Out) + Send,
     mut done: impl FnMut(&Target, HostStatus, bool) + Send,
 ) -> io::Result<bool> {
-    let Plan { job, targets, sinks, schedule, deadline } = plan;
+    let Plan { job, targets, sinks, schedule } = plan;
     let shared = Arc::new(Shared { job, targets, sinks });
     let (events, received) = channel();
-    let interrupts = events.clone();
-    shared.job.ending.listen(move || drop(interrupts.send(Event::Interrupted)));
-    // Before anybody listened.
-    if shared.job.ending.end.is_set() && !shared.job.ending.is_late() {
-        let _ = events.send(Event::Interrupted);
-    }
+    let early = events.clone();
+    shared.job.ending.listen(move |why| drop(early.send(Event::Stopped(why))));
     let (targets, written) = (&shared.targets, events.clone());
     thread::scope(|scope| {
         let writer = thread::Builder::new().name("writer".to_string()).spawn_scoped(scope, move || {
@@ -110,7 +105,6 @@ pub fn run(
         let mut collector = Collector {
             shared: Arc::clone(&shared),
             schedule,
-            deadline,
             events,
             flow,
             running: HashMap::new(),
@@ -160,7 +154,6 @@ fn life(shared: &Shared, index: usize, leash: &Leash, seat: &Seat, events: &Send
 struct Collector<'a> {
     shared: Arc<Shared>,
     schedule: Schedule,
-    deadline: Option<Instant>,
     events: Sender<Event>,
     flow: &'a Flow,
     running: HashMap<usize, Running>,
@@ -175,7 +168,6 @@ impl Collector<'_> {
     fn collect(&mut self, events: &Receiver<Event>, writing: impl Fn() -> bool) {
         while !self.schedule.is_over() && writing() {
             let now = Instant::now();
-            self.look_at_deadline(now);
             self.begin_due(now);
             if let Ok(event) = events.recv_timeout(self.wait(Instant::now())) {
                 self.hear(event);
@@ -196,23 +188,12 @@ impl Collector<'_> {
 
     fn wait(&self, now: Instant) -> Duration {
         let give_up = self.running.values().filter_map(|running| running.give_up_at).min();
-        let next = give_up.into_iter().chain(self.schedule.wakes_at(now)).chain(self.deadline).min();
+        let next = give_up.into_iter().chain(self.schedule.wakes_at(now)).min();
         next.map_or(LOOK_AGAIN, |at| at.saturating_duration_since(now).min(LOOK_AGAIN))
     }
 
     fn stopped(&self) -> bool {
         self.shared.job.ending.end.is_set()
-    }
-
-    fn look_at_deadline(&mut self, now: Instant) {
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
-            self.deadline = None;
-            if self.interrupts == 0 {
-                self.shared.job.ending.deadline();
-                self.close(HostStatus::Skipped, "not tried: the run's deadline had passed");
-                self.give_up_by(now + AFTER_STOP);
-            }
-        }
     }
 
     fn begin_due(&mut self, now: Instant) {
@@ -284,7 +265,11 @@ impl Collector<'_> {
                 }
             }
             Event::Written => self.schedule.written(),
-            Event::Interrupted => self.interrupt(),
+            Event::Stopped(Why::Signal) => self.interrupt(),
+            Event::Stopped(Why::Deadline) => {
+                self.close(HostStatus::Skipped, "not tried: the run's deadline had passed");
+                self.give_up_by(Instant::now() + AFTER_STOP);
+            }
         }
     }
 

@@ -73,6 +73,14 @@ pub struct CopyError {
     pub partial: Option<String>,
 }
 
+/// What a push or pull comes to.
+fn ended(done: Result<(), Cause>, copied: Copied, partial: Option<String>) -> Result<Copied, Box<CopyError>> {
+    match done {
+        Ok(()) => Ok(copied),
+        Err(cause) => Err(Box::new(CopyError { copied, cause, partial })),
+    }
+}
+
 impl fmt::Display for CopyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.cause)?;

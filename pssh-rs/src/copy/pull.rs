@@ -5,7 +5,7 @@ use super::names::{is_plain, join, shown, split, stays_inside, temporary};
 use super::pattern::Step;
 use super::remote::{Cause, FileKind, Remote};
 use super::spec::Spec;
-use super::{Copied, CopyError};
+use super::{Copied, CopyError, ended};
 use crate::ffi::{Attributes, Handle, Open};
 use crate::link::Link;
 use crate::outdir::file_name;
@@ -83,10 +83,7 @@ pub fn pull(
         let mut pull = Pull { remote: &remote, host, copied, partial, progress, buffer, names_left, taken };
         plan.items.iter().try_for_each(|item| pull.item(item))
     });
-    match done {
-        Ok(()) => Ok(copied),
-        Err(cause) => Err(Box::new(CopyError { copied, cause, partial })),
-    }
+    ended(done, copied, partial)
 }
 
 struct Pull<'a> {

@@ -7,7 +7,7 @@
 use super::names::{join, shown, split, temporary};
 use super::remote::{Cause, FileKind, Remote};
 use super::tree::{Entry, Item, Kind, PushPlan};
-use super::{Copied, CopyError};
+use super::{Copied, CopyError, ended};
 use crate::ffi::{Attributes, Handle, Open};
 use crate::link::Link;
 use libssh2_sys as raw;
@@ -38,10 +38,7 @@ pub fn push(
         plan.items.iter().try_for_each(|item| push.item(item))
     });
     plan.skipped.iter().for_each(|why| copied.remark(why.clone()));
-    match done {
-        Ok(()) => Ok(copied),
-        Err(cause) => Err(Box::new(CopyError { copied, cause, partial })),
-    }
+    ended(done, copied, partial)
 }
 
 struct Push<'a> {

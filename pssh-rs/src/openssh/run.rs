@@ -12,7 +12,7 @@ use crate::link::Halt;
 use crate::openssh::folder::{Folder, Guard};
 use crate::openssh::log::{Lines, Story};
 use crate::openssh::mux::Client;
-use crate::openssh::system::{Hop, SystemSsh, proxy_command};
+use crate::openssh::system::{Hop, SystemSsh, through};
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::{Target, Way};
 use crate::proxy::{end_group, last_line};
@@ -170,11 +170,7 @@ impl Running {
                 "RequestTTY=no",
                 "PermitLocalCommand=no",
             ];
-            if let Some(through) = proxy_command(&engine.ssh, &of_hops, &hops) {
-                let mut option = OsString::from("ProxyCommand=");
-                option.push(through);
-                command.arg("-o").arg(option);
-            }
+            command.args(through(&engine.ssh, &of_hops, &hops));
         }
         command.args(engine.ssh.args(&first));
         command.args(["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"]);

@@ -126,16 +126,19 @@ impl Hop {
     }
 }
 
-/// The ProxyCommand that goes through all these hops: ssh's own `-J` would not hand our options on to them.
-pub fn proxy_command(ssh: &SystemSsh, first: &[&str], hops: &[Hop]) -> Option<OsString> {
+/// The arguments that make ssh go through all these hops; none for no hop. Its own `-J` would not hand our options on.
+pub fn through(ssh: &SystemSsh, first: &[&str], hops: &[Hop]) -> Vec<OsString> {
+    let Some(command) = proxy_command(ssh, first, hops) else { return Vec::new() };
+    let mut option = OsString::from("ProxyCommand=");
+    option.push(command);
+    vec!["-o".into(), option]
+}
+
+fn proxy_command(ssh: &SystemSsh, first: &[&str], hops: &[Hop]) -> Option<OsString> {
     let (last, earlier) = hops.split_last()?;
     let mut command = percent(&quoted(ssh.program.as_os_str()));
     let mut args = ssh.args(first);
-    if let Some(through) = proxy_command(ssh, first, earlier) {
-        let mut option = OsString::from("ProxyCommand=");
-        option.push(through);
-        args.splice(0..0, ["-o".into(), option]);
-    }
+    args.splice(0..0, through(ssh, first, earlier));
     args.extend(last.args());
     command.push(" -W ");
     // The one place where ssh is to put something in.
