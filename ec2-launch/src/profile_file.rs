@@ -1,11 +1,10 @@
 //! Where profiles lie: a name is looked up in the folders of profiles, a path is a path.
 
 use crate::profile::Profile;
-use cerveza_manners::{Failure, Result};
+use cerveza_manners::{Failure, Result, nearest};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use strsim::damerau_levenshtein;
 
 /// A profile with what its file says of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,9 +60,8 @@ fn look_up(name: &str, folders: &[PathBuf]) -> Result<PathBuf> {
     }
     let looked: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
     let failure = Failure::usage(format!("no profile {name:?}: looked for {name}.yaml in {}", looked.join(", ")));
-    let known = folders.iter().flat_map(|folder| names(folder));
-    let near = known.filter(|known| damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()) <= 2);
-    Err(match near.min_by_key(|known| damerau_levenshtein(known, name)) {
+    let known: Vec<String> = folders.iter().flat_map(|folder| names(folder)).collect();
+    Err(match nearest(name, known.iter().map(String::as_str)) {
         Some(near) => failure.hint(format!("did you mean {near}?")),
         None => failure,
     })

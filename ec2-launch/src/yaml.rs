@@ -1,7 +1,7 @@
 //! YAML as people write it in profiles: tags anywhere, one or a list, `yes` for true, and where in the file it stands.
 
+use cerveza_manners::nearest;
 use serde_yaml::{Mapping, Value};
-use strsim::damerau_levenshtein;
 
 /// Known keys, each with its other names, all as [`canonical`] writes them.
 pub type Keys = [(&'static str, &'static [&'static str])];
@@ -37,9 +37,7 @@ impl<'a> Source<'a> {
     /// `line 4: unknown key "securty group": did you mean "security group"?`
     pub fn unknown(&self, key: &str, known: &Keys) -> String {
         let names = known.iter().flat_map(|(name, others)| std::iter::once(*name).chain(others.iter().copied()));
-        let near = names.filter(|name| damerau_levenshtein(name, &canonical(key)) <= name.len().max(4) / 3 + 1);
-        let near = near.min_by_key(|name| damerau_levenshtein(name, &canonical(key)));
-        let hint = near.map(|near| format!(": did you mean {near:?}?")).unwrap_or_default();
+        let hint = nearest(&canonical(key), names).map(|near| format!(": did you mean {near:?}?")).unwrap_or_default();
         format!("{}unknown key {key:?}{hint}", self.line(key))
     }
 

@@ -2,6 +2,8 @@
 
 mod cli;
 mod confirm;
+mod hint;
 mod plan;
 
 pub use cli::{Args, command, run};
+pub use hint::hint;

@@ -3,7 +3,7 @@
 
 mod files;
 
-use cerveza_manners::visible;
+use cerveza_manners::{nearest, visible};
 use files::{Groups, Sections, flat_file, is_absent, read_flat, read_ini, read_yaml, stock_file, wrong};
 use indexmap::IndexMap;
 use std::ffi::OsString;
@@ -11,7 +11,6 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::{env, fs};
-use strsim::damerau_levenshtein;
 
 /// What a group stands for, as its file says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,7 +234,7 @@ impl Catalogue {
     fn no_group(&self, asked: Option<&str>, name: &str, source: &Source, group: &str) -> String {
         let has = |source: &Source| source.groups.as_ref().is_ok_and(|groups| groups.contains_key(group));
         let elsewhere = self.sources.iter().find(|(_, source)| has(source));
-        let near = nearest(group, source.groups.iter().flat_map(IndexMap::keys));
+        let near = nearest(group, source.groups.iter().flat_map(IndexMap::keys).map(String::as_str));
         let hint = match (near, asked, elsewhere) {
             (_, _, Some((other, _))) => format!(": did you mean @{other}:{group}?"),
             (Some(near), Some(asked), _) => format!(": did you mean @{asked}:{near}?"),
@@ -247,7 +246,7 @@ impl Catalogue {
 
     fn no_source(&self, name: &str, group: &str) -> String {
         let which = if self.default.as_deref() == Some(name) { " (the default of groups.conf)" } else { "" };
-        let near = nearest(name, self.sources.keys());
+        let near = nearest(name, self.sources.keys().map(String::as_str));
         let hint = near.map(|near| format!(": did you mean @{near}:{group}?")).unwrap_or_default();
         let (files, names) = (paths(&self.read), self.names());
         format!("no source of groups {name:?}{which} in {files}, which have {names}{hint}{}", self.unread())
@@ -276,14 +275,6 @@ fn upcall_source(name: &str, file: &Path) -> Source {
 
 fn paths(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
-}
-
-/// The known name that was likely meant.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Option<&'a String> {
-    let near = known.map(|known| (damerau_levenshtein(known, name), known));
-    near.filter(|(distance, known)| *distance <= known.len().max(4) / 3 && *distance < known.len())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
 }
 
 #[cfg(test)]

@@ -143,3 +143,30 @@ fn its_input_and_output_obey_the_manners() {
     assert_eq!(run.stderr, "ec2-power: 1 host: 1 stopped\n");
     assert!(sandbox.run("ec2-power", &["--help"], "").exits(0).stdout.contains("Usage: ec2-power"));
 }
+
+#[test]
+fn an_unknown_action_suggests_nothing_that_does_something_else() {
+    let sandbox = Sandbox::new();
+    let says = |words: &[&str]| sandbox.run("ec2-power", words, "").exits(2).stderr;
+    let actions = "'<ACTION>'\n  [possible values: start, stop, reboot, terminate]\n";
+    for (word, hint) in [
+        ("hibernate", "\n  tip: ec2-power cannot hibernate hosts\n"),
+        ("status", "\n  tip: ec2-ls shows the state of hosts\n"),
+        ("restart", "\n  tip: `reboot` restarts the operating system; "),
+        ("terminat", ""),
+        ("delete", ""),
+        ("stat", ""),
+    ] {
+        let said = says(&[word, "db1"]);
+        assert!(said.starts_with(&format!("ec2-power: invalid value '{word}' for {actions}{hint}")), "{said}");
+        assert_eq!(said.matches("tip:").count(), usize::from(!hint.is_empty()), "{said}");
+        assert!(!said.contains("similar"), "{said}");
+    }
+    let typo = says(&["stop", "db1", "--dry-rnu"]);
+    assert!(typo.contains("\n  tip: a similar argument exists: '--dry-run'\n"), "{typo}");
+    // --yes skips the question before hosts are terminated: neither the tip nor the usage line offers it.
+    let yes = says(&["terminate", "db1", "--yess"]);
+    assert!(!yes.contains("tip:") && !yes.contains("--yes "), "{yes}");
+    let profile = says(&["stop", "db1", "--profile", "prod"]);
+    assert!(profile.contains("\n  tip: set AWS_PROFILE to choose a profile of the AWS configuration\n"), "{profile}");
+}

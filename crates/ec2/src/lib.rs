@@ -3,6 +3,7 @@
 //! Requests follow the documentation of the EC2 API (Amazon EC2 API Reference), not what a stand-in accepts.
 
 mod acted;
+mod awscli_hint;
 mod batch;
 mod change;
 mod client;
@@ -19,6 +20,7 @@ mod user_data;
 mod wait;
 
 pub use acted::{Acted, NO_ACTION};
+pub use awscli_hint::awscli_hint;
 pub use change::Change;
 pub use client::{Ec2, RegionArgs, block_on};
 pub use find::Filter;

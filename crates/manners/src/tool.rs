@@ -1,6 +1,7 @@
 //! A tool's run: its arguments, its messages on stderr, its end.
 
-use crate::{Failure, Result, Status, visible};
+use crate::suggestion::suggest;
+use crate::{Failure, Hint, Result, Status, visible};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use signal_hook::consts::SIGINT;
@@ -35,11 +36,15 @@ impl ProgressArgs {
 }
 
 /// Runs a tool: the one place where a failure becomes a message and an exit status. Everything in `main.rs` is this.
-pub fn main<A: Parser>(name: &'static str, run: fn(&A, &Tool) -> Result<Status>) -> ExitCode {
+/// `hint` is asked about unknown options and wrong values.
+pub fn main<A: Parser>(name: &'static str, hint: Hint, run: fn(&A, &Tool) -> Result<Status>) -> ExitCode {
     let tool = Tool { name };
     let args = match A::try_parse() {
         Ok(args) => args,
-        Err(error) => return usage(&tool, &error),
+        Err(mut error) => {
+            suggest(&mut error, A::command(), hint);
+            return usage(&tool, &error);
+        }
     };
     let status = run(&args, &tool).unwrap_or_else(|failure| {
         tool.failure(&failure);
@@ -70,9 +75,6 @@ fn usage(tool: &Tool, error: &clap::Error) -> ExitCode {
     }
     let text = error.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    // clap's advice to pass an unknown option as a value leads nowhere: no host is called that.
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with("tip: to pass "));
-    let text = lines.collect::<Vec<_>>().join("\n").replace("\n\n\n", "\n\n");
     say(tool.name, text.trim_end());
     Status::Usage.into()
 }

@@ -1,5 +1,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cerveza_manners::main("xtask", xtask::run)
+    cerveza_manners::main("xtask", |_| None, xtask::run)
 }

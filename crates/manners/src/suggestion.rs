@@ -1,0 +1,124 @@
+//! Suggestions for a misspelt word, and hints for a word that belongs to another tool.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use strsim::osa_distance;
+
+/// Returns what to tell a user who wrote this unknown option or value, if the tool knows what was wanted: the option
+/// that another tool has under this name, or the action that EC2 calls otherwise.
+pub type Hint = fn(&str) -> Option<String>;
+
+/// Options that skip a question or overwrite something. A typo must not lead a user to them.
+const NEVER_SUGGESTED: [&str; 2] = ["force", "yes"];
+
+/// Returns the known word that `word` is a misspelling of. Only a typo counts: one character that is wrong, missing,
+/// added or swapped with its neighbour, or two of them in a word of 12 characters and more. A larger distance offers
+/// words that mean something else, as `start` for `restart`. Words with other digits name other things.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let distance = |known: &str| {
+        let known = known.to_lowercase();
+        let length = known.chars().count().max(word.chars().count());
+        let most = match length {
+            0..=2 => 0,
+            3..=11 => 1,
+            _ => 2,
+        };
+        let distance = osa_distance(&known, &word);
+        (distance <= most && digits(&known) == digits(&word)).then_some(distance)
+    };
+    let near = known.into_iter().filter_map(|known| Some((distance(known)?, known)));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+}
+
+/// Adds to clap's error for an unknown option or a wrong value the tool's hint, else the option that was misspelt. clap
+/// lists the possible values itself, so a value gets no suggestion: each action does something else to a host.
+pub(crate) fn suggest(error: &mut clap::Error, mut command: clap::Command, hint: Hint) {
+    let unknown = match error.kind() {
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        _ => ContextKind::InvalidValue,
+    };
+    let Some(ContextValue::String(word)) = error.get(unknown).cloned() else { return };
+    // clap's tip is to pass an unknown option as a value, after `--`. No host has such a name.
+    error.remove(ContextKind::Suggested);
+    if let Some(hint) = hint(&word) {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
+    } else if let Some(option) = word.strip_prefix("--") {
+        // This adds --help and --version.
+        command.build();
+        let options = command.get_arguments().filter_map(clap::Arg::get_long);
+        if let Some(near) = nearest(option, options.filter(|option| !NEVER_SUGGESTED.contains(option))) {
+            error.insert(ContextKind::SuggestedArg, ContextValue::String(format!("--{near}")));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn a_typo_is_recognized() {
+        let words = ["start", "stop", "connect-timeout", "MySQL"];
+        for (typo, meant) in
+            [("strat", "start"), ("stopp", "stop"), ("conect-timout", "connect-timeout"), ("mysq", "MySQL")]
+        {
+            assert_eq!(nearest(typo, words), Some(meant), "{typo}");
+        }
+    }
+
+    #[test]
+    fn another_word_is_not_a_typo() {
+        let words = ["start", "stop", "reboot", "terminate", "encrypted", "web1", "startup scripts", "db"];
+        for other in ["restart", "status", "hibernate", "unencrypted", "web2", "stop scripts", "dc", "", "startup"] {
+            assert_eq!(nearest(other, words), None, "{other}");
+        }
+    }
+
+    #[derive(Parser, Debug)]
+    #[command(name = "tool")]
+    struct Args {
+        #[arg(long)]
+        group: bool,
+        #[arg(short, long)]
+        yes: bool,
+        #[arg(long)]
+        dry_run: bool,
+        #[arg(value_parser = ["start", "terminate"])]
+        action: Option<String>,
+    }
+
+    fn hint(word: &str) -> Option<String> {
+        (word == "--copy" || word == "restart").then(|| "the hint".to_string())
+    }
+
+    fn message(words: &[&str]) -> String {
+        let mut error = Args::try_parse_from([&["tool"], words].concat()).unwrap_err();
+        suggest(&mut error, Args::command(), hint);
+        error.to_string()
+    }
+
+    #[test]
+    fn only_a_misspelt_option_is_suggested() {
+        assert!(message(&["--dry-rnu"]).contains("\n  tip: a similar argument exists: '--dry-run'\n"));
+        assert!(message(&["--hlep"]).contains("'--help'\n"));
+        assert!(message(&["--copy"]).contains("\n  tip: the hint\n"));
+        for other in ["--rcopy", "--rgroup-x", "--no-dry-run", "-g"] {
+            assert!(!message(&[other]).contains("tip:"), "{}", message(&[other]));
+        }
+    }
+
+    #[test]
+    fn nothing_destructive_is_suggested() {
+        for typo in ["--yse", "--ye"] {
+            let message = message(&[typo]);
+            assert!(!message.contains("--yes"), "{message}");
+        }
+        for other in ["hibernate", "terminat", "stat"] {
+            let message = message(&[other]);
+            assert!(message.contains("[possible values: start, terminate]") && !message.contains("tip:"), "{message}");
+        }
+        assert!(message(&["restart"]).contains("\n  tip: the hint\n"));
+    }
+}
