@@ -156,6 +156,11 @@ pub struct Args {
     #[arg(long)]
     pub dry_run: bool,
 
+    /// Write to stderr what is tried on each host up to its login: address, algorithms, host key, and each login key
+    /// with the server's answer
+    #[arg(short, long)]
+    pub verbose: bool,
+
     #[command(flatten)]
     pub output: OutputArgs,
 
