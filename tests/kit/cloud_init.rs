@@ -1,5 +1,5 @@
-//! Real cloud-init code as the judge of user-data, of two releases: Debian's package, and one of today that is pinned.
-//! They are only unpacked: none of their services is started.
+//! Real cloud-init code as the judge of user-data: the package of this machine's distribution, and that of the
+//! distribution's next release, if its mirror offers one. They are only unpacked: none of their services is started.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-/// The folders in target that `make setup` unpacks them into; the pinned release is the last.
-const RELEASES: [&str; 2] = ["cloud-init", "cloud-init-26.1"];
+/// The folders in target that `make setup` unpacks the releases into, oldest first. `make setup` warns if the mirror has
+/// no second one.
+const RELEASES: [&str; 2] = ["cloud-init", "cloud-init-newer"];
 
 /// What cloud-init makes of one user-data at the first boot. One that failed has no more than the message.
 #[derive(Debug, Deserialize)]
@@ -106,7 +108,7 @@ fn from_base64<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<u8>, D::Error>
     BASE64_STANDARD.decode(text).map_err(serde::de::Error::custom)
 }
 
-/// What the pinned release makes of each user-data; Debian's has to agree.
+/// What cloud-init makes of each user-data; all releases have to agree.
 pub fn judge(user_data: &[Vec<u8>]) -> Vec<Verdict> {
     agreed(verdicts(None, user_data))
 }
@@ -116,40 +118,61 @@ pub fn judge_at(launch_index: u32, user_data: &[Vec<u8>]) -> Vec<Verdict> {
     agreed(verdicts(Some(launch_index), user_data))
 }
 
-/// What Debian's release and the pinned one make of each user-data, where they may differ.
-pub fn judge_each(user_data: &[Vec<u8>]) -> Vec<[Verdict; 2]> {
+/// What each release makes of each user-data, oldest release first, where they may differ.
+pub fn judge_each(user_data: &[Vec<u8>]) -> Vec<Vec<Verdict>> {
     verdicts(None, user_data)
 }
 
-fn agreed(verdicts: Vec<[Verdict; 2]>) -> Vec<Verdict> {
+/// The folder of the newest release's Python packages.
+pub fn packages() -> PathBuf {
+    releases().pop().expect("a release").1
+}
+
+/// The folder names and the Python packages of the releases there are, oldest first.
+fn releases() -> Vec<(&'static str, PathBuf)> {
+    let packages = |release| crate::target_dir().join(release).join("usr/lib/python3/dist-packages");
+    let found = RELEASES.map(|release| (release, packages(release))).into_iter();
+    let found: Vec<_> = found.filter(|(_, packages)| packages.join("cloudinit").is_dir()).collect();
+    assert!(found.iter().any(|(release, _)| *release == RELEASES[0]), "cloud-init is missing: run `make setup`");
+    found
+}
+
+fn agreed(verdicts: Vec<Vec<Verdict>>) -> Vec<Verdict> {
+    let releases = releases();
     let mut agreed = Vec::with_capacity(verdicts.len());
-    for (number, [debian, pinned]) in verdicts.into_iter().enumerate() {
-        for ((field, of_debian), (_, of_pinned)) in debian.essence().iter().zip(pinned.essence()) {
-            let [debian, pinned] = RELEASES;
-            assert!(
-                *of_debian == of_pinned,
-                "user-data {number}: `{field}` differs\n{debian}: {of_debian}\n{pinned}: {of_pinned}"
-            );
+    for (number, mut verdicts) in verdicts.into_iter().enumerate() {
+        let newest = verdicts.pop().expect("a release");
+        for (verdict, (release, _)) in verdicts.iter().zip(&releases) {
+            for ((field, older), (_, newer)) in verdict.essence().iter().zip(newest.essence()) {
+                let newest = releases[releases.len() - 1].0;
+                assert!(
+                    *older == newer,
+                    "user-data {number}: `{field}` differs\n{release}: {older}\n{newest}: {newer}"
+                );
+            }
         }
-        agreed.push(pinned);
+        agreed.push(newest);
     }
     agreed
 }
 
-fn verdicts(launch_index: Option<u32>, user_data: &[Vec<u8>]) -> Vec<[Verdict; 2]> {
-    let user_data: Vec<String> = user_data.iter().map(|bytes| BASE64_STANDARD.encode(bytes)).collect();
-    let task = json!({ "launch_index": launch_index, "user_data": user_data }).to_string();
-    // Both are at work before the first is waited for.
-    let [debian, pinned] = RELEASES.map(|release| start(release, &task)).map(finish);
-    assert_eq!((debian.len(), pinned.len()), (user_data.len(), user_data.len()));
-    debian.into_iter().zip(pinned).map(|(debian, pinned)| [debian, pinned]).collect()
+fn verdicts(launch_index: Option<u32>, user_data: &[Vec<u8>]) -> Vec<Vec<Verdict>> {
+    let encoded: Vec<String> = user_data.iter().map(|bytes| BASE64_STANDARD.encode(bytes)).collect();
+    let task = json!({ "launch_index": launch_index, "user_data": encoded }).to_string();
+    // All judges run before the first is waited for.
+    let judges: Vec<Child> = releases().into_iter().map(|(_, packages)| start(packages, &task)).collect();
+    let mut verdicts: Vec<Vec<Verdict>> = user_data.iter().map(|_| Vec::new()).collect();
+    for judge in judges {
+        let of_release = finish(judge);
+        assert_eq!(of_release.len(), user_data.len());
+        verdicts.iter_mut().zip(of_release).for_each(|(verdicts, verdict)| verdicts.push(verdict));
+    }
+    verdicts
 }
 
-fn start(release: &str, task: &str) -> Child {
-    let target = crate::target_dir();
-    let python = target.join("venv/bin/python");
-    let packages = target.join(release).join("usr/lib/python3/dist-packages");
-    assert!(python.is_file() && packages.join("cloudinit").is_dir(), "{release} is missing: run: make setup");
+fn start(packages: PathBuf, task: &str) -> Child {
+    let python = crate::target_dir().join("venv/bin/python");
+    assert!(python.is_file(), "{} is missing: run `make setup`", python.display());
     let mut command = Command::new(python);
     command.arg(crate::root().join("tests/mkuserdata/judge.py"));
     command.env_clear().env("PYTHONPATH", packages).env("PYTHONDONTWRITEBYTECODE", "1");

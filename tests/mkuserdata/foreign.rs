@@ -7,10 +7,9 @@ use std::path::Path;
 
 /// Runs Python, with cloud-init's own modules at hand.
 fn python(sandbox: &Sandbox, args: &[&str]) -> Outcome {
-    let packages = kit::target_dir().join("cloud-init-26.1/usr/lib/python3/dist-packages");
     let quoted: Vec<String> = args.iter().map(|arg| format!("'{}'", arg.replace('\'', "'\\''"))).collect();
     let python = kit::target_dir().join("venv/bin/python");
-    let line = format!("PYTHONPATH={} {} {}", packages.display(), python.display(), quoted.join(" "));
+    let line = format!("PYTHONPATH={} {} {}", cloud_init::packages().display(), python.display(), quoted.join(" "));
     sandbox.sh(&line).exits(0)
 }
 
