@@ -1,5 +1,6 @@
 //! The kit of the end-to-end tests: the built tools in a sandbox of their own, and the real servers they speak to.
 
+mod account;
 pub mod cloud_init;
 pub mod fake_ec2;
 pub mod hostile;

@@ -1,6 +1,7 @@
 //! A real sshd on loopback, with keys of its own: nothing of ~/.ssh or of the machine's sshd is touched.
 
 use crate::Sandbox;
+use crate::account::Account;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -11,10 +12,6 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const PROGRAM: &str = "/usr/sbin/sshd";
-/// Who logs in where it must not be root, and is known nowhere else.
-const ACCOUNT: &str = "cerveza";
-/// What sudo wants of the account.
-const PASSWORD: &str = "correct horse";
 /// Where sshd wants to lock itself up; it does not start without it.
 const PRIVSEP: &str = "/run/sshd";
 
@@ -23,6 +20,7 @@ pub struct Sshd {
     child: Child,
     port: u16,
     user: String,
+    account: Option<Account>,
 }
 
 impl Sshd {
@@ -37,24 +35,21 @@ impl Sshd {
         Sshd::with(&["0.0.0.0".to_string()], "")
     }
 
-    /// [`Sshd::start`], and who logs in is not root, also where root runs the tests: an account of the name `cerveza`
-    /// then, with /bin/sh, that only this sshd knows.
+    /// [`Sshd::start`], for a user who is not root: an account made for this sshd if root runs the tests.
     pub fn for_account() -> Sshd {
-        let addresses: Vec<String> = (1..=12).map(|last| format!("127.0.0.{last}")).collect();
-        if user() != "root" {
-            return Sshd::with(&addresses, "");
+        let mut sshd = Sshd::start();
+        if user() == "root" {
+            // The account reads its key itself.
+            fs::set_permissions(sshd.dir.path(), fs::Permissions::from_mode(0o711)).expect("a folder of ours");
+            let account = Account::make();
+            sshd.user = account.name.clone();
+            sshd.account = Some(account);
         }
-        let mut sshd = Sshd::launch(&addresses, "", true);
-        sshd.user = ACCOUNT.to_string();
         sshd
     }
 
     /// Listens on these addresses, with lines added to its configuration.
     pub fn with(addresses: &[String], config: &str) -> Sshd {
-        Sshd::launch(addresses, config, false)
-    }
-
-    fn launch(addresses: &[String], config: &str, account: bool) -> Sshd {
         assert!(
             Path::new(PROGRAM).is_file(),
             "{PROGRAM} is missing: run `apt-get install openssh-server`, or `make setup`"
@@ -69,14 +64,13 @@ impl Sshd {
         // A free port may be taken before sshd has it: try again then.
         for _ in 0..5 {
             let port = free_port();
-            let mut child = spawn(dir.path(), addresses, port, config, account);
+            let mut child = spawn(dir.path(), addresses, port, config);
             if answers(&mut child, port) {
-                return Sshd { user: user(), dir, child, port };
+                return Sshd { dir, child, port, user: user(), account: None };
             }
         }
         let log = fs::read_to_string(dir.path().join("log")).unwrap_or_default();
-        let needs = if account { " (it needs root that may make a mount namespace: CAP_SYS_ADMIN)" } else { "" };
-        panic!("sshd did not start{needs}:\n{log}");
+        panic!("sshd did not start:\n{log}");
     }
 
     pub fn port(&self) -> u16 {
@@ -89,14 +83,14 @@ impl Sshd {
         SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), self.port))
     }
 
-    /// Who may log in: the user who runs the tests.
+    /// Who may log in: the account of [`Sshd::for_account`], or the user who runs the tests.
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// The password that sudo wants of the user of [`Sshd::for_account`].
+    /// The password that sudo wants of the account of [`Sshd::for_account`]. Nobody's own password is ever tried.
     pub fn password(&self) -> &str {
-        PASSWORD
+        &self.account.as_ref().expect("this test needs root, to make an account that may use sudo").password
     }
 
     /// The private key that the user may log in with.
@@ -147,7 +141,7 @@ impl Drop for Sshd {
     }
 }
 
-fn spawn(dir: &Path, addresses: &[String], port: u16, config: &str, account: bool) -> Child {
+fn spawn(dir: &Path, addresses: &[String], port: u16, config: &str) -> Child {
     let shown = dir.display();
     fs::copy(dir.join("id.pub"), dir.join("authorized_keys")).expect("authorized_keys written");
     let listen: String = addresses.iter().map(|address| format!("ListenAddress {address}\n")).collect();
@@ -160,20 +154,9 @@ fn spawn(dir: &Path, addresses: &[String], port: u16, config: &str, account: boo
          {config}\n"
     );
     fs::write(dir.join("config"), config).expect("sshd's configuration written");
-    let mut command = Command::new(PROGRAM);
-    if account {
-        // The account reads its key itself.
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o711)).expect("a folder of ours");
-        let passwd = fs::read_to_string("/etc/passwd").expect("the machine's users");
-        fs::write(dir.join("passwd"), format!("{passwd}{ACCOUNT}:x:54321:54321::/:/bin/sh\n")).expect("users written");
-        command = Command::new("unshare");
-        may_sudo(dir);
-        let enter = "mount --bind \"$1/passwd\" /etc/passwd && mount --bind \"$1/shadow\" /etc/shadow && \
-                     mount --bind \"$1/sudoers.d\" /etc/sudoers.d && shift && exec \"$@\"";
-        command.args(["--mount", "sh", "-c", enter, "sh"]).arg(dir).arg(PROGRAM);
-    }
-    command
-        .args(["-D", "-f"])
+    // sshd must not outlive a test that was killed.
+    Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", PROGRAM, "-D", "-f"])
         .arg(dir.join("config"))
         .arg("-E")
         .arg(dir.join("log"))
@@ -182,23 +165,7 @@ fn spawn(dir: &Path, addresses: &[String], port: u16, config: &str, account: boo
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
-        .unwrap_or_else(|error| panic!("cannot run {PROGRAM}: {error}"))
-}
-
-/// Lets the account use sudo, with [`PASSWORD`].
-fn may_sudo(dir: &Path) {
-    let hash = Command::new("openssl").args(["passwd", "-6", PASSWORD]).output();
-    let hash = hash.unwrap_or_else(|error| panic!("cannot run openssl (openssl): {error}")).stdout;
-    let hash = String::from_utf8(hash).expect("a hash");
-    let shadow = fs::read_to_string("/etc/shadow").expect("the machine's passwords, which root may read");
-    fs::write(dir.join("shadow"), format!("{shadow}{ACCOUNT}:{}:20000:0:99999:7:::\n", hash.trim())).expect("written");
-    fs::set_permissions(dir.join("shadow"), fs::Permissions::from_mode(0o600)).expect("a file of ours");
-    fs::create_dir_all("/etc/sudoers.d").expect("sudo's folder");
-    fs::create_dir_all(dir.join("sudoers.d")).expect("a folder of ours");
-    let file = dir.join("sudoers.d/account");
-    let _ = fs::remove_file(&file);
-    fs::write(&file, format!("{ACCOUNT} ALL=(ALL) ALL\nDefaults:{ACCOUNT} lecture=never\n")).expect("written");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o440)).expect("a file of ours");
+        .unwrap_or_else(|error| panic!("cannot run setpriv (util-linux): {error}"))
 }
 
 /// Waits until sshd listens; whether it does.
