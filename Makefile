@@ -14,7 +14,7 @@ BASHDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISHDIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: build setup demo test check bench release install uninstall clean
+.PHONY: build setup demo test lint check bench release install uninstall clean
 
 # Always the whole workspace: another selection of crates may have other features and build the AWS SDK anew.
 build:
@@ -34,12 +34,14 @@ demo:
 test:
 	tests/setup test
 	$(CARGO) build --locked --workspace
-	$(CARGO) test --locked --workspace
+	tests/run $(CARGO) test --locked --workspace --no-fail-fast
 
-check:
+lint:
 	$(CARGO) fmt --check
 	tests/setup build
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+check: lint
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny --locked check bans licenses sources
 	if $(CARGO) deny fetch db; then $(CARGO) deny --locked check advisories; \
