@@ -271,7 +271,7 @@ fn reset(stream: &TcpStream) {
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let started = Instant::now();
     while !done() {
-        assert!(started.elapsed() < Duration::from_secs(30), "still waiting after 30 s: {what}");
+        assert!(started.elapsed() < Duration::from_secs(120), "still waiting after 120 s: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -171,7 +171,7 @@ fn spawn(dir: &Path, addresses: &[String], port: u16, config: &str) -> Child {
 /// Waits until sshd listens; whether it does.
 fn answers(child: &mut Child, port: u16) -> bool {
     let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(10) {
+    while started.elapsed() < Duration::from_secs(60) {
         if child.try_wait().expect("a child to wait for").is_some() {
             return false;
         }

@@ -205,5 +205,5 @@ fn thousands_of_hosts_take_seconds_and_a_closed_pipe_ends_them_quietly() {
     let started = Instant::now();
     let run = sandbox.sh("mkuserdata --per-host base.txt hostname.sh.j2 rest.sh < hosts | head -n 1").exits(0);
     assert_eq!((run.records().len(), run.stderr.as_str()), (1, ""));
-    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(120), "{:?}", started.elapsed());
 }

@@ -72,7 +72,7 @@ fn a_host_that_is_not_reached_is_the_same_by_both() {
             + &host("stall-auth@odd", 85)
             + "{\"host\":\"no-such-host.invalid\"}\n"
             + &hosts(2);
-        let args = ["--engine", engine, "--connect-timeout", "3", "--auth-timeout", "3", "true"];
+        let args = ["--engine", engine, "--connect-timeout", "10", "--auth-timeout", "10", "true"];
         let run = sandbox.run("pssh-rs", &args, fleet).exits(3);
         let records = run.records();
         for (name, status, phase, attempts) in [
@@ -111,7 +111,7 @@ fn a_timeout_ends_the_remote_process_by_both() {
     let (sandbox, _sshd) = fleet();
     for engine in ENGINES {
         let marker = marker();
-        let args = ["--engine", engine, "-t", "3", "--", &format!("echo begun; sleep {marker}")];
+        let args = ["--engine", engine, "-t", "5", "--", &format!("echo begun; sleep {marker}")];
         let run = sandbox.run("pssh-rs", &args, hosts(2)).exits(3);
         for record in run.records() {
             let found = (&record["status"], &record["phase"], &record["exit_code"], &record["stdout"]);

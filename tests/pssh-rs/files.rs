@@ -35,7 +35,7 @@ fn a_script_is_gone_also_after_a_timeout() {
     let (sandbox, _sshd) = fleet();
     let marker = marker();
     sandbox.file("script", format!("#!/bin/sh\necho \"$0\"\nsleep {marker}\n"));
-    let run = run(&sandbox, &["--script", "script", "-t", "3"]).exits(3);
+    let run = run(&sandbox, &["--script", "script", "-t", "10"]).exits(3);
     let record = &run.records()[0];
     assert_eq!((&record["status"], &record["exit_code"]), (&json!("timeout"), &Value::Null));
     let path = record["stdout"].as_str().unwrap().trim().to_string();

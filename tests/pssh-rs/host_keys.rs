@@ -121,7 +121,7 @@ fn a_lock_that_another_program_holds_is_waited_for_with_a_bound() {
     sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());
     let held = fs::File::open(&file).unwrap();
     held.lock().unwrap();
-    let args = ["--host-key", "accept-new", "--connect-timeout", "2", &command(&sandbox)];
+    let args = ["--host-key", "accept-new", "--connect-timeout", "10", &command(&sandbox)];
     let run = sandbox.run("pssh-rs", &args, hosts(5)).exits(3);
     for record in run.records() {
         assert_eq!((&record["status"], &record["phase"]), (&"hostkey".into(), &"hostkey".into()));
