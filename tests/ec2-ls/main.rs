@@ -1,5 +1,7 @@
 //! `ec2-ls` against the EC2 stand-in.
 
+mod credentials;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use kit::fake_ec2::{instances as instances_of, user_data as user_data_of};

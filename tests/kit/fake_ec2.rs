@@ -15,6 +15,8 @@ pub enum Reply {
     HangUp,
     /// Nothing is ever said.
     Silence,
+    /// Plain text, as the metadata service of an instance answers.
+    Text(String),
 }
 
 /// A running endpoint; its thread ends with the test process.
@@ -24,7 +26,8 @@ pub struct FakeEc2 {
 }
 
 impl FakeEc2 {
-    /// Serves on a free loopback port. `reply` decides by the body of each request, `Action=...&...`.
+    /// Serves on a free loopback port. `reply` decides by the body of each request, `Action=...&...`, or by the first
+    /// line of a request without a body, `GET /...`.
     pub fn start(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> FakeEc2 {
         let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let endpoint = format!("http://{}", server.local_addr().expect("an address"));
@@ -39,7 +42,7 @@ impl FakeEc2 {
         FakeEc2 { endpoint, requests }
     }
 
-    /// The bodies of the requests so far.
+    /// The bodies of the requests so far, and the first line of those without.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().expect("no panic while it was held").clone()
     }
@@ -52,7 +55,7 @@ fn serve(client: TcpStream, seen: &Mutex<Vec<String>>, reply: &dyn Fn(&str) -> R
     match reply(&body) {
         Reply::HangUp => {}
         Reply::Silence => std::thread::sleep(Duration::from_secs(600)),
-        Reply::Xml(xml) => answer(client.get_mut(), "200 OK", &xml),
+        Reply::Xml(text) | Reply::Text(text) => answer(client.get_mut(), "200 OK", &text),
         Reply::Error(code, message) => {
             let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
             let xml = format!("<Response><Errors>{error}</Errors><RequestID>r</RequestID></Response>");
@@ -62,12 +65,15 @@ fn serve(client: TcpStream, seen: &Mutex<Vec<String>>, reply: &dyn Fn(&str) -> R
 }
 
 fn answer(client: &mut impl Write, status: &str, xml: &str) {
-    let head = format!("HTTP/1.1 {status}\r\nContent-Type: text/xml\r\nConnection: close");
+    // The metadata service sends the lifetime of a token in a header; EC2 sends no such header, and nobody reads it.
+    let head = format!("HTTP/1.1 {status}\r\nx-aws-ec2-metadata-token-ttl-seconds: 600\r\nConnection: close");
     let _ = write!(client, "{head}\r\nContent-Length: {}\r\n\r\n{xml}", xml.len());
 }
 
-/// The body of one request; none where the client went away.
+/// The body of one request, or its first line if it has none; `None` if the client went away.
 fn body(client: &mut impl BufRead) -> Option<String> {
+    let mut first = String::new();
+    client.read_line(&mut first).ok()?;
     let mut length = 0;
     loop {
         let mut header = String::new();
@@ -79,9 +85,27 @@ fn body(client: &mut impl BufRead) -> Option<String> {
             length = value.trim().parse().ok()?;
         }
     }
+    if length == 0 {
+        return Some(first.trim_end().to_string());
+    }
     let mut body = vec![0; length];
     client.read_exact(&mut body).ok()?;
     String::from_utf8(body).ok()
+}
+
+/// A server that gives a role's credentials to whoever asks: the metadata service of an instance, and that of a
+/// container under `/container`.
+pub fn role() -> FakeEc2 {
+    FakeEc2::start(|request| {
+        let path = request.split(' ').nth(1).unwrap_or_default();
+        let credentials = r#"{"Code":"Success","Type":"AWS-HMAC","LastUpdated":"2026-01-01T00:00:00Z","AccessKeyId":"role",
+            "SecretAccessKey":"role","Token":"role","Expiration":"2099-01-01T00:00:00Z"}"#;
+        Reply::Text(match path {
+            "/latest/api/token" => "token".to_string(),
+            "/latest/meta-data/iam/security-credentials/" => "role".to_string(),
+            _ => credentials.to_string(),
+        })
+    })
 }
 
 /// An answer to DescribeInstances with these instances (id, Name, state) in one reservation.

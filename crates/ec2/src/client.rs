@@ -1,5 +1,6 @@
 //! Clients from the standard AWS configuration: environment, `~/.aws`, SSO, assumed roles, IMDS.
 
+use crate::aws_profile::AwsProfile;
 use crate::failure::failure;
 use crate::interrupt::Interrupt;
 use aws_config::identity::IdentityCache;
@@ -57,20 +58,23 @@ impl Ec2 {
         if let Some(empty) = endpoints.iter().find(|name| env::var_os(name).is_some_and(|value| value.is_empty())) {
             return Err(Failure::usage(format!("{empty} is set and empty")).hint("unset it, or give it an address"));
         }
+        let profile = AwsProfile::read().await?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .operation_attempt_timeout(Duration::from_secs(30))
             .operation_timeout(Duration::from_secs(120));
         // A credential process or an SSO login may be slow, but not for ever.
         let identities = IdentityCache::lazy().load_timeout(Duration::from_secs(30));
-        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http_client())
             .timeout_config(timeouts.build())
             .identity_cache(identities.build())
             // Throttling is common when a fleet is changed: more attempts than the SDK's 3, within the bound above.
-            .retry_config(RetryConfig::standard().with_max_attempts(5))
-            .load()
-            .await;
+            .retry_config(RetryConfig::standard().with_max_attempts(5));
+        if let Some(name) = &profile.name {
+            loader = loader.profile_name(name);
+        }
+        let config = profile.restrict(loader.load().await);
         let mut ec2 = Ec2 { config, regions: args.region.clone(), clients: Mutex::default(), interrupt };
         if ec2.regions.is_empty() {
             ec2.regions.extend(ec2.configured_region());

@@ -1,5 +1,6 @@
 //! Errors of the SDK as sentences: which call, in which region, refused for what reason.
 
+use crate::aws_profile;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use cerveza_manners::Failure;
@@ -41,7 +42,7 @@ fn credentials(error: &(dyn Error + 'static)) -> Option<Failure> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref::<CredentialsError>() {
-            let profile = std::env::var("AWS_PROFILE").map(|profile| format!(" in the profile {profile}"));
+            let profile = aws_profile::selected().map(|(_, name)| format!(" in the profile {name}"));
             let profile = profile.unwrap_or_default();
             let what = match error {
                 // Its own text lists every place that was looked in, wherever the user keeps credentials.

@@ -3,6 +3,7 @@
 //! Requests follow the documentation of the EC2 API (Amazon EC2 API Reference), not what a stand-in accepts.
 
 mod acted;
+mod aws_profile;
 mod awscli_hint;
 mod batch;
 mod change;
