@@ -1,5 +1,7 @@
 //! `ec2-launch` against the EC2 stand-in.
 
+mod cut_off;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kit::{FakeEc2, Moto, Outcome, Reply, Sandbox, element, fake_ec2};

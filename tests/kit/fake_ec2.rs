@@ -15,6 +15,8 @@ pub enum Reply {
     HangUp,
     /// Nothing is ever said.
     Silence,
+    /// The answer to be sent as it is, head and all; then the connection is closed.
+    Raw(String),
     /// Plain text, as the metadata service of an instance answers.
     Text(String),
 }
@@ -56,6 +58,7 @@ fn serve(client: TcpStream, seen: &Mutex<Vec<String>>, reply: &dyn Fn(&str) -> R
         Reply::HangUp => {}
         Reply::Silence => std::thread::sleep(Duration::from_secs(600)),
         Reply::Xml(text) | Reply::Text(text) => answer(client.get_mut(), "200 OK", &text),
+        Reply::Raw(answer) => _ = client.get_mut().write_all(answer.as_bytes()),
         Reply::Error(code, message) => {
             let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
             let xml = format!("<Response><Errors>{error}</Errors><RequestID>r</RequestID></Response>");
@@ -106,6 +109,12 @@ pub fn role() -> FakeEc2 {
             _ => credentials.to_string(),
         })
     })
+}
+
+/// The first part of an answer, as through an HTTP/1.0 proxy whose connection ends early: no length tells that more
+/// was to come.
+pub fn cut_off(status: &str, xml: &str) -> Reply {
+    Reply::Raw(format!("HTTP/1.0 {status}\r\nContent-Type: text/xml\r\n\r\n{}", &xml[..xml.len() * 2 / 3]))
 }
 
 /// An answer to DescribeInstances with these instances (id, Name, state) in one reservation.

@@ -1,6 +1,7 @@
 //! Clients from the standard AWS configuration: environment, `~/.aws`, SSO, assumed roles, IMDS.
 
 use crate::aws_profile::AwsProfile;
+use crate::complete_answer::CompleteAnswer;
 use crate::failure::failure;
 use crate::interrupt::Interrupt;
 use aws_config::identity::IdentityCache;
@@ -116,7 +117,7 @@ impl Ec2 {
         let mut clients = self.clients.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let make = || {
             let config = aws_sdk_ec2::config::Builder::from(&self.config).region(Region::new(region.to_string()));
-            Client::from_conf(config.build())
+            Client::from_conf(config.interceptor(CompleteAnswer).build())
         };
         clients.entry(region.to_string()).or_insert_with(make).clone()
     }

@@ -23,7 +23,7 @@ where
         },
         SdkError::TimeoutError(_) => "no answer in time".to_string(),
         SdkError::DispatchFailure(_) => format!("the endpoint cannot be reached: {}", innermost(error)),
-        SdkError::ResponseError(_) => format!("the answer is not EC2's: {}", innermost(error)),
+        SdkError::ResponseError(_) => format!("the answer cannot be used: {}", innermost(error)),
         _ => innermost(error),
     };
     let failure = Failure::unreached(format!("{call} in {region}: {why}"));
@@ -33,6 +33,9 @@ where
     };
     match hint(code) {
         Some(hint) => failure.hint(hint),
+        None if went_out(error) && !call.starts_with("Describe") => {
+            failure.hint("EC2 may have done it all the same: look with ec2-ls before you run this again")
+        }
         None => failure,
     }
 }
@@ -61,10 +64,14 @@ fn credentials(error: &(dyn Error + 'static)) -> Option<Failure> {
 /// Whether EC2 may have done what was asked for all the same: the request went out and no answer came back whole.
 pub(crate) fn is_ambiguous<E, R>(error: &SdkError<E, R>) -> bool {
     match error {
-        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
         SdkError::DispatchFailure(failure) => !failure.is_user(),
-        _ => false,
+        error => went_out(error),
     }
+}
+
+/// Whether EC2 got the request and its answer did not come back whole.
+fn went_out<E, R>(error: &SdkError<E, R>) -> bool {
+    matches!(error, SdkError::TimeoutError(_) | SdkError::ResponseError(_))
 }
 
 /// The error's code, where EC2 gave one.

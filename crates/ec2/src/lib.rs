@@ -8,6 +8,7 @@ mod awscli_hint;
 mod batch;
 mod change;
 mod client;
+mod complete_answer;
 mod failure;
 mod find;
 mod instance;
