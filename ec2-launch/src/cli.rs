@@ -96,7 +96,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         check(args, tool, recipe, hosts.len())?;
     }
     let args_region = RegionArgs { region: region.into_iter().collect() };
-    let acted = block_on(async {
+    let mut acted = block_on(async {
         let (ec2, found) = locate(&args_region, &hosts, By::Name).await;
         let here = ec2.as_ref().and_then(|ec2| ec2.regions().ok()?.first().cloned()).unwrap_or_default();
         let steps = plan(hosts, found, recipe.as_ref(), &here);
@@ -105,6 +105,9 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
             None => steps.into_iter().map(planned).collect(),
         }
     })?;
+    if let Some(recipe) = &recipe {
+        acted.iter_mut().for_each(|host| recipe.annotate(&mut host.record));
+    }
     report(tool, &args.output, args.dry_run, acted)
 }
 
@@ -124,9 +127,6 @@ fn check(args: &Args, tool: &Tool, recipe: &Recipe, hosts: usize) -> Result<()> 
     }
     for warning in recipe.parts.iter().flat_map(|parts| parts.warnings()) {
         tool.warn(format!("profile {}: {warning}", recipe.file.name));
-    }
-    if profile.check_ec2_kernel {
-        tool.warn("check ec2 kernel: an HVM image boots its own kernel, there is none of EC2's to check");
     }
     Ok(())
 }

@@ -37,7 +37,6 @@ pub async fn execute(args: &Args, ec2: &Ec2, recipe: Option<&Recipe>, steps: Vec
     }
     if let Some(recipe) = recipe {
         addresses(ec2, recipe, &mut acted).await;
-        acted.iter_mut().for_each(|host| name_scripts(recipe, &mut host.record));
     }
     // Where the host runs it has served; later tools and files need no copy of what may hold secrets.
     acted.iter_mut().filter(|host| host.result.is_ok()).for_each(|host| host.record.remove("user_data"));
@@ -105,19 +104,6 @@ async fn addresses(ec2: &Ec2, recipe: &Recipe, acted: &mut [Acted]) {
         match given {
             Ok(address) => host.record.set("public_ip", address),
             Err(failure) => host.result = Err(failure.within("it runs without its elastic IP")),
-        }
-    }
-}
-
-/// Names the profile's scripts in the record, for what runs them over SSH.
-fn name_scripts(recipe: &Recipe, record: &mut Record) {
-    let profile = &recipe.file.profile;
-    for (key, scripts) in
-        [("startup_scripts", &profile.startup_scripts), ("shutdown_scripts", &profile.shutdown_scripts)]
-    {
-        if !scripts.is_empty() {
-            let paths = scripts.iter().map(|script| recipe.file.folder.join(script).to_string_lossy().into_owned());
-            record.set(key, paths.collect::<Vec<_>>());
         }
     }
 }

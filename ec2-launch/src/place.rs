@@ -1,31 +1,17 @@
 //! Regions and zones: which region a host belongs to.
 
+use cerveza_ec2::{region_of, region_of_zone_option};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
-
-/// The region of a zone's name: `us-east-1` of `us-east-1a`, and of the local zone `us-east-1-bos-1a`.
-pub fn region_of(zone: &str) -> Option<String> {
-    let parts: Vec<&str> = zone.split('-').collect();
-    let number = parts.iter().position(|part| part.starts_with(|c: char| c.is_ascii_digit()))?;
-    let digits: String = parts[number].chars().take_while(char::is_ascii_digit).collect();
-    match number {
-        0 | 1 => None,
-        _ => Some(format!("{}-{digits}", parts[..number].join("-"))),
-    }
-}
 
 /// The region that the command line names by --region or --zone, if any.
 pub fn region_wanted(region: Option<&str>, zone: Option<&str>) -> Result<Option<String>> {
     if let Some(several) = region.filter(|region| *region == "all" || region.contains(',')) {
         return Err(Failure::usage(format!("--region {several}: name the one region to launch in")));
     }
-    let Some(zone) = zone else { return Ok(region.map(str::to_string)) };
-    let of_zone = region_of(zone).ok_or_else(|| Failure::usage(format!("--zone {zone}: no name of a zone")))?;
-    match region {
-        Some(region) if region != of_zone => {
-            Err(Failure::usage(format!("--zone {zone} lies in {of_zone}, not in --region {region}")))
-        }
-        _ => Ok(Some(of_zone)),
+    match zone {
+        Some(zone) => region_of_zone_option(zone, region).map(Some),
+        None => Ok(region.map(str::to_string)),
     }
 }
 
@@ -47,15 +33,6 @@ pub fn settle(record: &mut Record, wanted: Option<&str>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn zones_tell_their_region() {
-        assert_eq!(region_of("us-east-1a").as_deref(), Some("us-east-1"));
-        assert_eq!(region_of("us-gov-west-1b").as_deref(), Some("us-gov-west-1"));
-        assert_eq!(region_of("us-east-1-bos-1a").as_deref(), Some("us-east-1"));
-        assert_eq!(region_of("a"), None);
-        assert_eq!(region_of("1a"), None);
-    }
 
     #[test]
     fn what_contradicts_itself_is_refused() {

@@ -24,7 +24,8 @@ pub struct Profile {
     pub user_data: Vec<String>,
     pub startup_scripts: Vec<String>,
     pub shutdown_scripts: Vec<String>,
-    pub check_ec2_kernel: bool,
+    /// What `uname -r` must print on the host.
+    pub kernel: Option<String>,
     pub volumes: Vec<Volume>,
     pub tags: BTreeMap<String, String>,
 }
@@ -57,7 +58,7 @@ impl PerPlace {
 /// The keys of a profile, each with its other names, as `canonical` writes them.
 const KEYS: &Keys = &[
     ("name", &[]),
-    ("description", &[]),
+    ("description", &["desc"]),
     ("aws", &[]),
     ("ami", &["amis", "image", "image id"]),
     ("instance type", &["type"]),
@@ -122,7 +123,10 @@ impl Profile {
                 "user data" => self.user_data = list()?,
                 "startup scripts" => self.startup_scripts = list()?,
                 "shutdown scripts" => self.shutdown_scripts = list()?,
-                "check ec2 kernel" => self.check_ec2_kernel = !is_nothing(value),
+                "check ec2 kernel" if flag(value) == Some(true) => {
+                    return Err(expected("the kernel release that `uname -r` prints on the host"));
+                }
+                "check ec2 kernel" => self.kernel = one()?,
                 "volumes" => self.volumes = volumes(source, &key, value)?,
                 "tags" => self.tags.extend(tags(value).ok_or_else(|| expected("keys with texts"))?),
                 // A description is for people.
@@ -185,10 +189,29 @@ mod tests {
         );
         assert_eq!(profile.startup_scripts, ["mount-ebs.sh", "register-dns.sh"]);
         assert_eq!(profile.shutdown_scripts, ["unregister-dns.sh"]);
-        assert!(profile.check_ec2_kernel);
+        assert_eq!(profile.kernel.as_deref(), Some("3.2.0-24-virtual"));
         assert_eq!(profile.volumes.len(), 2);
         assert_eq!(profile.volumes[0].device, "/dev/sdf");
         assert_eq!(profile.volumes[0].size, Some(500));
+    }
+
+    #[test]
+    fn every_key_that_the_report_prints_is_read() {
+        let profile = Profile::parse(include_str!("../tests/Crawler.yaml")).unwrap();
+        let images = [("us-east-1", "ami-03cf127a"), ("eu-west-1", "ami-1e749f67"), ("ap-southeast-1", "ami-12c6146b")];
+        let images = images.map(|(region, image)| (region.to_string(), image.to_string()));
+        let expected = Profile {
+            name: Some("Crawler".into()),
+            image: Some(PerPlace::Each(images.into())),
+            instance_type: Some("m5.large".into()),
+            security_groups: vec!["crawlers".into()],
+            key_name: Some("crawler-ops".into()),
+            user_data: ["base.txt", "hostname.sh.j2", "login.sh", "agent.txt"].map(String::from).into(),
+            shutdown_scripts: vec!["hand-over".into()],
+            kernel: Some("6.1.0-13-cloud-amd64".into()),
+            ..Profile::default()
+        };
+        assert_eq!(profile, expected);
     }
 
     #[test]
@@ -226,6 +249,10 @@ mod tests {
         assert_eq!(why("key pair: a\nkey_pair: b\n"), "line 2: key_pair: key pair is given twice");
         assert_eq!(why("ami: a\nelastic ip: maybe\n"), "line 2: elastic ip: expected yes, no or an address");
         assert!(Profile::parse("ami: ami-1\n\tx: y\n").unwrap_err().starts_with("line 2: "));
+        assert_eq!(
+            why("check ec2 kernel: yes\n"),
+            "line 1: check ec2 kernel: expected the kernel release that `uname -r` prints on the host"
+        );
     }
 
     #[test]
@@ -237,8 +264,7 @@ mod tests {
         for nothing in ["volumes: ~", "volumes: None", "volumes: no", "volumes: []", "volumes:", "elastic ip: None"] {
             assert_eq!(parse(nothing), Profile::default(), "{nothing}");
         }
-        assert!(parse("check ec2 kernel: aki-1").check_ec2_kernel);
-        assert!(!parse("check ec2 kernel: no").check_ec2_kernel);
+        assert_eq!(parse("check ec2 kernel: no").kernel, None);
         let merged = "aws: &base {ami: ami-1, key pair: a}\n";
         assert_eq!(parse(merged).key_name.as_deref(), Some("a"));
         assert_eq!(parse("aws:\n  <<: {key pair: a, type: t}\n  key pair: b\n").key_name.as_deref(), Some("b"));

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub struct ProfileFile {
     /// The `name` in the file, or the file's own.
     pub name: String,
-    /// What the paths in the profile are relative to.
+    /// Files that the profile names are in here, or in `scripts` in here.
     pub folder: PathBuf,
     pub profile: Profile,
 }
@@ -31,6 +31,38 @@ pub fn read(name: &str) -> Result<ProfileFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
     Ok(ProfileFile { name: profile.name.clone().unwrap_or(stem), folder, profile })
+}
+
+impl ProfileFile {
+    /// Returns the path of a file that the profile names: a script, or a user-data part, whose type may follow a colon.
+    /// `what` is the profile's word for it.
+    pub fn find(&self, what: &str, name: &str) -> Result<PathBuf> {
+        let is_there = |path: &PathBuf| {
+            let without_type = path.to_str().and_then(|path| path.rsplit_once(':'));
+            path.is_file() || without_type.is_some_and(|(path, _)| Path::new(path).is_file())
+        };
+        // An absolute path is the same in both.
+        let places = [self.folder.clone(), self.folder.join("scripts")];
+        places.iter().map(|place| place.join(name)).find(is_there).ok_or_else(|| {
+            let [beside, scripts] = places.each_ref().map(|place| place.display());
+            Failure::usage(format!("profile {}: there is no {what} {name} in {beside} or {scripts}", self.name))
+        })
+    }
+
+    /// Returns the paths of scripts, which must be what pssh-rs will be able to send.
+    pub fn find_scripts(&self, what: &str, names: &[String]) -> Result<Vec<PathBuf>> {
+        let find = |name: &String| {
+            let path = self.find(what, name)?;
+            let wrong =
+                |why: String| Failure::usage(format!("profile {}: {what} {}: {why}", self.name, path.display()));
+            match fs::File::open(&path).and_then(|file| file.metadata()) {
+                Ok(facts) if facts.len() == 0 => Err(wrong("it is empty".to_string())),
+                Ok(_) => Ok(path),
+                Err(error) => Err(wrong(format!("cannot read: {error}"))),
+            }
+        };
+        names.iter().map(find).collect()
+    }
 }
 
 fn is_path(name: &str) -> bool {
@@ -89,6 +121,31 @@ mod tests {
         assert!(failure.message.starts_with("no profile \"mysq\": looked for mysq.yaml in /"), "{failure}");
         assert_eq!(failure.hint.as_deref(), Some("did you mean MySQL?"));
         assert_eq!(look_up("web", &folders).unwrap_err().hint, None);
+    }
+
+    #[test]
+    fn files_are_beside_the_profile_or_in_scripts() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("scripts/taken")).unwrap();
+        for name in ["both", "scripts/both", "scripts/mount", "scripts/empty"] {
+            fs::write(at(name), if name.ends_with("empty") { "" } else { "#!/bin/sh\n" }).unwrap();
+        }
+        let file = ProfileFile { name: "Web".into(), folder: folder.path().into(), profile: Profile::default() };
+        let find = |name: &str| file.find("user data part", name).map_err(|failure| failure.message);
+        assert_eq!(find("both"), Ok(at("both")));
+        assert_eq!(find("mount"), Ok(at("scripts/mount")));
+        assert_eq!(find("mount:x-shellscript"), Ok(at("scripts/mount:x-shellscript")));
+        assert_eq!(find(at("scripts/mount").to_str().unwrap()), Ok(at("scripts/mount")));
+        let place = folder.path().display();
+        for name in ["taken", "gone"] {
+            let why = format!("profile Web: there is no user data part {name} in {place} or {place}/scripts");
+            assert_eq!(find(name), Err(why));
+        }
+        let scripts = |name: &str| file.find_scripts("startup script", &[name.to_string()]);
+        assert_eq!(scripts("mount"), Ok(vec![at("scripts/mount")]));
+        let why = format!("profile Web: startup script {place}/scripts/empty: it is empty");
+        assert_eq!(scripts("empty").unwrap_err().message, why);
     }
 
     #[test]

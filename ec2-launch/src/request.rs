@@ -1,20 +1,23 @@
 //! From a profile and a host to the one request that launches it.
 
-use crate::place::region_of;
 use crate::profile_file::ProfileFile;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cerveza_ec2::{LaunchRequest, check_tag};
+use cerveza_ec2::{LaunchRequest, check_tag, region_of};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use mkuserdata::{Effort, Options, Parts};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// What hosts are launched as: the profile, with what the command line adds to it.
 pub struct Recipe {
     pub file: ProfileFile,
     /// The profile's own user-data parts, for hosts whose record brings none.
     pub parts: Option<Parts>,
+    /// Scripts of this machine, for what runs them over SSH.
+    pub startup_scripts: Vec<PathBuf>,
+    pub shutdown_scripts: Vec<PathBuf>,
     /// --zone, over the record's and the profile's.
     pub zone: Option<String>,
     /// --tag, over the record's and the profile's.
@@ -25,9 +28,12 @@ pub struct Recipe {
 const MOST_TAGS: usize = 50;
 
 impl Recipe {
-    /// Reads the profile's user-data parts.
+    /// Finds the profile's scripts, and reads its user-data parts.
     pub fn new(file: ProfileFile, zone: Option<String>, tags: Vec<(String, String)>) -> Result<Recipe> {
-        let paths: Vec<_> = file.profile.user_data.iter().map(|part| file.folder.join(part)).collect();
+        let paths = file.profile.user_data.iter().map(|part| file.find("user data part", part));
+        let paths = paths.collect::<Result<Vec<_>>>()?;
+        let startup_scripts = file.find_scripts("startup script", &file.profile.startup_scripts)?;
+        let shutdown_scripts = file.find_scripts("shutdown script", &file.profile.shutdown_scripts)?;
         // What does not fit this way is compressed the other way all the same.
         let options = Options { effort: Effort::Fast, ..Options::default() };
         let parts = match paths.is_empty() {
@@ -36,7 +42,21 @@ impl Recipe {
                 Some(Parts::read(&paths, options).map_err(|failure| failure.within(format!("profile {}", file.name)))?)
             }
         };
-        Ok(Recipe { file, parts, zone, tags })
+        Ok(Recipe { file, parts, startup_scripts, shutdown_scripts, zone, tags })
+    }
+
+    /// Puts into a host's record what the profile says for the tools that reach the host over SSH: its scripts, and the
+    /// kernel that must run there.
+    pub fn annotate(&self, record: &mut Record) {
+        for (key, scripts) in [("startup_scripts", &self.startup_scripts), ("shutdown_scripts", &self.shutdown_scripts)]
+        {
+            if !scripts.is_empty() {
+                record.set(key, scripts.iter().map(|script| script.to_string_lossy()).collect::<Vec<_>>());
+            }
+        }
+        if let Some(kernel) = &self.file.profile.kernel {
+            record.set("kernel", kernel.as_str());
+        }
     }
 
     /// The request for one host in `region`. Security groups are named here as the profile names them.
@@ -125,7 +145,8 @@ mod tests {
 
     fn recipe(yaml: &str) -> Recipe {
         let file = ProfileFile { name: "Web".into(), folder: "/".into(), profile: Profile::parse(yaml).unwrap() };
-        Recipe { file, parts: None, zone: None, tags: vec![("team".into(), "ops".into())] }
+        let tags = vec![("team".into(), "ops".into())];
+        Recipe { file, parts: None, startup_scripts: vec![], shutdown_scripts: vec![], zone: None, tags }
     }
 
     const YAML: &str =

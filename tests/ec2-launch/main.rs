@@ -91,7 +91,8 @@ fn the_profiles_own_parts_become_the_user_data() {
     let sandbox = moto.sandbox();
     let profile = format!("{}  user data: [setup-hostname.sh.j2]\nstartup scripts: [mount.sh]\n", moto.profile());
     sandbox.file("profiles/Parts.yaml", profile);
-    sandbox.file("profiles/setup-hostname.sh.j2", "#!/bin/sh\nhostname {{ host }}\n");
+    sandbox.file("profiles/scripts/setup-hostname.sh.j2", "#!/bin/sh\nhostname {{ host }}\n");
+    sandbox.file("profiles/mount.sh", "#!/bin/sh\n");
     let mut sandbox = sandbox;
     let folder = sandbox.dir().join("profiles");
     sandbox.env("CERVEZA_PROFILES", folder.display().to_string());
@@ -105,6 +106,27 @@ fn the_profiles_own_parts_become_the_user_data() {
     let mut mime = String::new();
     std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(bytes.as_slice()), &mut mime).unwrap();
     assert!(mime.contains("hostname parts1\n"), "{mime}");
+}
+
+#[test]
+fn a_file_that_the_profile_names_and_is_not_there_launches_nothing() {
+    let moto = Moto::shared();
+    let sandbox = moto.sandbox();
+    let folder = sandbox.dir().canonicalize().unwrap();
+    let places = format!("{} or {}/scripts", folder.display(), folder.display());
+    for (key, what) in [
+        ("user data", "user data part"),
+        ("startup scripts", "startup script"),
+        ("shutdown scripts", "shutdown script"),
+    ] {
+        sandbox.file("Gone.yaml", format!("{}{key}: [gone.sh]\n", moto.profile().replace("MySQL", "Gone")));
+        for args in [&["--profile", "Gone", "gone1"][..], &["--profile", "Gone", "--dry-run", "gone1"]] {
+            let run = sandbox.run("ec2-launch", args, "").exits(2);
+            let why = format!("ec2-launch: profile Gone: there is no {what} gone.sh in {places}\n");
+            assert_eq!((run.stdout.as_str(), run.stderr), ("", why));
+        }
+    }
+    assert_eq!(sandbox.run("ec2-ls", &["-1", "gone*"], "").exits(0).stdout, "");
 }
 
 #[test]

@@ -32,7 +32,8 @@ fn fleet() -> (Sandbox, Servers) {
     let mut sandbox = moto.sandbox();
     parts(&sandbox);
     let web = moto.profile().replace("name: MySQL", "name: Web");
-    sandbox.file("Web.yaml", web + "startup scripts: [hello.sh]\n");
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel of this machine");
+    sandbox.file("Web.yaml", format!("{web}startup scripts: [hello.sh]\ncheck ec2 kernel: {kernel}"));
     sandbox.file("hello.sh", "#!/bin/sh\necho hello\n");
     // What the page before left.
     sandbox.sh("ec2-ls | ec2-power terminate --yes --wait");

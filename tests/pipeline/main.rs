@@ -2,6 +2,7 @@
 
 use kit::{Moto, Sandbox, Sshd};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -55,6 +56,95 @@ fn named_hosts_are_launched_tagged_listed_reached_stopped_started_and_terminated
     let run = sandbox.sh("ec2-ls role=mysql | ec2-power terminate --yes --wait").exits(0);
     assert!(run.records().iter().all(|record| record["state"] == "terminated"), "{}", run.stdout);
     assert_eq!(sandbox.sh("ec2-ls --fail-empty role=mysql").exits(1).stdout, "");
+}
+
+/// A profile in the form that the LISA 2011 report prints, with all its keys, and the files that it names.
+fn crawlers() -> Sandbox {
+    let moto = Moto::shared();
+    let mut sandbox = moto.sandbox();
+    let profile = kit::root().join("ec2-launch/tests/Crawler.yaml");
+    sandbox.file("Crawler.yaml", std::fs::read(profile).expect("the profile"));
+    sandbox.file("base.txt", "#cloud-config\npackages: [curl]\n");
+    sandbox.file("login.sh", "#!/bin/sh\ncp ~admin/.ssh/authorized_keys /root/.ssh/\n");
+    sandbox.file("scripts/hostname.sh.j2", "#!/bin/sh\nhostname {{ host }}\n");
+    sandbox.file("scripts/agent.txt", "#cloud-config\nruncmd: [[systemctl, start, agent]]\n");
+    sandbox.file("scripts/hand-over", "#!/bin/sh\necho handed over\n");
+    sandbox.env("AWS_REGION", "eu-west-1");
+    let group = ("GroupName", "crawlers");
+    moto.call_in("eu-west-1", &[("Action", "CreateSecurityGroup"), group, ("GroupDescription", "crawlers")]);
+    moto.call_in("eu-west-1", &[("Action", "CreateKeyPair"), ("KeyName", "crawler-ops")]);
+    sandbox
+}
+
+#[test]
+fn the_four_commands_of_the_report_work_with_a_profile_of_its_form() {
+    let mut sandbox = crawlers();
+    // One command on forty named hosts, without an inventory. This program stands for the host's service(8), which here
+    // would be that of the machine.
+    sandbox.file("bin/service", "#!/bin/sh\necho \"$1 was told to $2\"\n");
+    sandbox.sh("chmod +x bin/service").exits(0);
+    let bin = sandbox.dir().join("bin");
+    let command = format!("ForceCommand PATH='{}':\"$PATH\"; eval \"$SSH_ORIGINAL_COMMAND\"", bin.display());
+    let sshd = Sshd::with(&["127.0.0.1".to_string()], &command);
+    sshd.open_to(&mut sandbox);
+    let config = sandbox.file("ssh_config", "Host crawl*\n    HostName 127.0.0.1\n");
+    sandbox.env("PSSH_RS_SSH_CONFIG", config.display().to_string());
+    let run = sandbox.sh("pssh-rs -w 'crawl[1-40]' -- service crawler restart").exits(0);
+    let hosts: BTreeSet<String> = run.records().iter().map(|record| text(record, "host").to_string()).collect();
+    assert_eq!(hosts, (1..=40).map(|number| format!("crawl{number}")).collect());
+    assert!(run.records().iter().all(|record| record["stdout"] == "crawler was told to restart\n"), "{}", run.stdout);
+    assert_eq!(run.stderr, "pssh-rs: 40 ok\n");
+
+    // The first start launches by the profile.
+    let run = sandbox.sh("ec2-launch --zone eu-west-1b --profile Crawler crawl01").exits(0);
+    assert_eq!(run.stderr, "ec2-launch: 1 host: 1 launched\n");
+    let launched = &run.records()[0];
+    for (key, value) in [
+        ("action", "launch"),
+        ("state", "running"),
+        ("zone", "eu-west-1b"),
+        ("image_id", "ami-1e749f67"),
+        ("instance_type", "m5.large"),
+        ("key_name", "crawler-ops"),
+        ("profile", "Crawler"),
+        ("kernel", "6.1.0-13-cloud-amd64"),
+    ] {
+        assert_eq!(launched[key], value, "{key}");
+    }
+    assert_eq!(launched["security_groups"][0], "crawlers");
+    let script = sandbox.dir().canonicalize().expect("a folder").join("scripts/hand-over");
+    assert_eq!(launched["shutdown_scripts"], serde_json::json!([script]));
+    assert_eq!(launched.get("startup_scripts"), None);
+    let parts = sandbox.sh("ec2-ls --user-data crawl01 | jq -r .user_data | base64 -d | mkuserdata --list -1").exits(0);
+    for part in ["base.txt", "hostname.sh", "login.sh", "agent.txt"] {
+        assert!(parts.stdout.contains(part), "{}", parts.stdout);
+    }
+
+    // It is stopped, and the second start does not name the profile.
+    let run = sandbox.sh("ec2-power --zone eu-west-1b stop crawl01").exits(0);
+    assert_eq!((text(&run.records()[0], "action"), run.stderr.as_str()), ("stop", "ec2-power: 1 host: 1 stopped\n"));
+    let run = sandbox.sh("ec2-launch crawl01").exits(0);
+    let started = &run.records()[0];
+    assert_eq!((text(started, "action"), text(started, "state")), ("start", "running"));
+    assert_eq!(started["instance_id"], launched["instance_id"]);
+    assert_eq!((text(started, "profile"), run.stderr.as_str()), ("Crawler", "ec2-launch: 1 host: 1 started\n"));
+    sandbox.sh("ec2-power stop --wait crawl01").exits(0);
+}
+
+#[test]
+fn the_kernel_of_a_profile_is_checked_in_one_line() {
+    let sshd = Sshd::everywhere();
+    let sandbox = fleet(&sshd);
+    let check = "pssh-rs -- uname -r | jq -r 'select(.stdout != .kernel + \"\\n\") | .host'";
+    let profile = |kernel: &str| Moto::shared().profile() + "check ec2 kernel: " + kernel + "\n";
+    let mine = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("a kernel");
+    sandbox.file("Mine.yaml", profile(mine.trim()));
+    sandbox.file("Old.yaml", profile("3.2.0-24-virtual"));
+    assert_eq!(sandbox.sh(&format!("ec2-launch --profile Mine kern1 | {check}")).exits(0).stdout, "");
+    assert_eq!(
+        sandbox.sh(&format!("ec2-launch --profile Old 'kern[1-2]' | {check}")).exits(0).stdout,
+        "kern1\nkern2\n"
+    );
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod report;
 mod tags;
 mod user_data;
 mod wait;
+mod zone;
 
 pub use acted::{Acted, NO_ACTION};
 pub use awscli_hint::awscli_hint;
@@ -31,6 +32,7 @@ pub use locate::{By, Found, check_records, instance_id, is_instance_id, locate};
 pub use report::report;
 pub use tags::{Tags, check_tag};
 pub use wait::WaitArgs;
+pub use zone::{region_of, region_of_zone_option};
 
 /// How many requests are under way at once. EC2 refills its buckets at 2 to 20 a second; the SDK retries what is
 /// throttled all the same.
