@@ -2,7 +2,10 @@
 
 use crate::confirm::confirm;
 use crate::plan::plan;
-use cerveza_ec2::{Acted, By, Change, Ec2, NO_ACTION, RegionArgs, WaitArgs, block_on, check_records, locate, report};
+use cerveza_ec2::{
+    Acted, By, Change, Ec2, NO_ACTION, RegionArgs, WaitArgs, block_on, check_records, locate, region_of_zone_option,
+    report,
+};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
 use hostrange::{fold_or_list, read_hosts};
@@ -40,6 +43,10 @@ pub struct Args {
     #[command(flatten)]
     pub region: RegionArgs,
 
+    /// Change only hosts in this availability zone; a host in another zone is an error. The zone names the region too
+    #[arg(short, long, value_name = "ZONE")]
+    pub zone: Option<String>,
+
     #[command(flatten)]
     pub output: OutputArgs,
 
@@ -53,11 +60,12 @@ pub fn command() -> clap::Command {
 
 /// Reads the hosts, looks them up, decides, asks, does, reports.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
+    let regions = regions(args)?;
     let hosts = read_hosts(&args.hosts, tool)?;
     check_records(&hosts)?;
     let acted = block_on(async {
-        let (ec2, found) = locate(&args.region, &hosts, By::Instance).await;
-        let mut acted = plan(args.change, hosts, found);
+        let (ec2, found) = locate(&regions, &hosts, By::Instance).await;
+        let mut acted = plan(args.change, args.zone.as_deref(), hosts, found);
         if let Some(ec2) = ec2.filter(|_| !args.dry_run) {
             if args.change == Change::Terminate && !args.yes {
                 ask(&acted)?;
@@ -67,6 +75,14 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         Ok::<_, Failure>(acted)
     })??;
     report(tool, &args.output, args.dry_run, acted)
+}
+
+/// Returns the regions to look for hosts in: that of --zone, else those of --region.
+fn regions(args: &Args) -> Result<RegionArgs> {
+    let Some(zone) = &args.zone else { return Ok(args.region.clone()) };
+    let given = args.region.region.join(",");
+    let region = region_of_zone_option(zone, Some(given.as_str()).filter(|given| !given.is_empty()))?;
+    Ok(RegionArgs { region: vec![region] })
 }
 
 fn ask(acted: &[Acted]) -> Result<()> {

@@ -170,3 +170,33 @@ fn an_unknown_action_suggests_nothing_that_does_something_else() {
     let profile = says(&["stop", "db1", "--profile", "prod"]);
     assert!(profile.contains("\n  tip: set AWS_PROFILE to choose a profile of the AWS configuration\n"), "{profile}");
 }
+
+#[test]
+fn a_zone_limits_what_is_changed() {
+    let sandbox = with_hosts("zone[1-2]");
+    // A zone names its region, whatever the configuration says.
+    let mut elsewhere = Moto::shared().sandbox();
+    elsewhere.env("AWS_REGION", "eu-west-1");
+    let run = elsewhere.run("ec2-power", &["stop", "--zone", "us-east-1a", "--wait", "zone1"], "").exits(0);
+    assert_eq!((&run.records()[0]["state"], &run.records()[0]["zone"]), (&"stopped".into(), &"us-east-1a".into()));
+    for args in
+        [&["terminate", "--yes", "-z", "us-east-1b", "zone[1-2]"][..], &["stop", "-z", "us-east-1b", "-n", "zone2"]]
+    {
+        let run = sandbox.run("ec2-power", args, "").exits(3);
+        let why = "it is in us-east-1a, not in --zone us-east-1b";
+        assert!(
+            run.records().iter().all(|record| record["error"] == why && record["action"] == "none"),
+            "{}",
+            run.stdout
+        );
+    }
+    assert_eq!(sandbox.run("ec2-ls", &["-1", "zone[1-2]"], "").exits(0).stdout, "zone1\nzone2\n");
+    for (args, why) in [
+        (&["-z", "us-east-1a", "-r", "eu-west-1"][..], "--zone us-east-1a is in us-east-1, not in --region eu-west-1"),
+        (&["-z", "us-east-1a", "-r", "all"], "--zone us-east-1a is in us-east-1, not in --region all"),
+        (&["-z", "us-east-1"], "--zone us-east-1: this is not the name of a zone"),
+    ] {
+        let run = sandbox.run("ec2-power", &[&["stop", "zone2"], args].concat(), "").exits(2);
+        assert!(run.stderr.starts_with(&format!("ec2-power: {why}\n")), "{}", run.stderr);
+    }
+}
