@@ -206,7 +206,7 @@ fn a_credential_process_that_hangs_is_given_up_and_ctrl_c_is_obeyed() {
     let silent = FakeEc2::start(|_| Reply::Silence);
     let mut sandbox = moto.sandbox();
     sandbox.env("AWS_ENDPOINT_URL", &silent.endpoint);
-    let run = sandbox.sh("timeout --preserve-status -s INT 2 ec2-ls").exits(130);
+    let run = sandbox.interrupt("ec2-ls", &[], "", || !silent.requests().is_empty()).exits(130);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "ec2-ls: interrupted\n"));
 }
 
@@ -326,7 +326,8 @@ fn a_region_that_goes_silent_within_user_data_is_given_up_and_ctrl_c_is_obeyed()
 
     let ec2 = FakeEc2::start(move |request| asked_for(request).map_or_else(list, |_| Reply::Silence));
     sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
-    let run = sandbox.sh("timeout --preserve-status -s INT 2 ec2-ls --user-data").exits(130);
+    let asked = || ec2.requests().iter().any(|request| asked_for(request).is_some());
+    let run = sandbox.interrupt("ec2-ls", &["--user-data"], "", asked).exits(130);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "ec2-ls: interrupted\n"));
 }
 

@@ -22,7 +22,7 @@ fn power_is_changed_and_what_is_so_already_is_left() {
     assert_eq!((&run.records()[0]["action"], &run.records()[0]["state"]), (&"reboot".into(), &"running".into()));
     // A host given twice, as records are not a set, is waited for once.
     let twice = "{\"host\":\"power1\"}\n{\"host\":\"power1\"}\n";
-    let run = sandbox.run("ec2-power", &["stop", "--wait", "--timeout", "10"], twice).exits(0);
+    let run = sandbox.run("ec2-power", &["stop", "--wait", "--timeout", "60"], twice).exits(0);
     assert_eq!(run.stderr, "ec2-power: 2 hosts: 2 stopped\n");
     // One instance that is found twice is no two of one name.
     let run = sandbox.run("ec2-power", &["stop", "-r", "us-east-1,us-east-1", "power3"], "").exits(0);
@@ -89,9 +89,8 @@ fn ctrl_c_while_ec2_is_silent_gives_every_record_back() {
     let silent = FakeEc2::start(|_| Reply::Silence);
     let mut sandbox = Moto::shared().sandbox();
     sandbox.env("AWS_ENDPOINT_URL", &silent.endpoint);
-    let run = sandbox
-        .sh("printf '{\"mine\":1,\"host\":\"a\"}\nb\n' | timeout --preserve-status -s INT 2 ec2-power stop")
-        .exits(130);
+    let hosts = "{\"mine\":1,\"host\":\"a\"}\nb\n";
+    let run = sandbox.interrupt("ec2-power", &["stop"], hosts, || !silent.requests().is_empty()).exits(130);
     let records = run.records();
     assert_eq!(records.len(), 2);
     assert_eq!((&records[0]["mine"], &records[0]["error"]), (&1.into(), &"interrupted".into()));
@@ -100,13 +99,17 @@ fn ctrl_c_while_ec2_is_silent_gives_every_record_back() {
 
 #[test]
 fn a_shell_loop_ends_with_ctrl_c() {
-    let ec2 = FakeEc2::start(|_| Reply::Silence);
     let mut sandbox = Moto::shared().sandbox();
+    let asked = sandbox.dir().join("asked");
+    let ec2 = FakeEc2::start(move |_| {
+        std::fs::write(&asked, "").expect("a file written");
+        Reply::Silence
+    });
     sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
     // setsid makes them a group of their own, to which the kernel sends what a terminal's Ctrl-C sends; and a shell
     // obeys no signal that was ignored when it started, as SIGINT is of a test run in the background.
     let shell = "setsid -w env --default-signal=INT bash -c";
-    let script = "(sleep 2; kill -INT 0) & for host in a b; do ec2-power stop $host; done; echo went on";
+    let script = "(until test -e asked; do sleep 0.1; done; kill -INT 0) & for host in a b; do ec2-power stop $host; done; echo went on";
     let run = sandbox.sh(&format!("{shell} '{script}'"));
     assert!(!run.stdout.contains("went on") && !run.stdout.contains("\"b\""), "{}", run.stdout);
     assert!(run.stdout.contains("\"a\""), "{}", run.stdout);

@@ -82,14 +82,21 @@ impl Sandbox {
         assert!(crate::bin_dir().join(tool).is_file(), "{tool} is not built: run `cargo build --workspace` first");
         let mut command = self.command(tool);
         command.args(args);
-        finish(command, stdin.as_ref())
+        finish(command, stdin.as_ref(), || false)
+    }
+
+    /// Runs a tool, and sends it SIGINT as soon as `ready` returns true.
+    pub fn interrupt(&self, tool: &str, args: &[&str], stdin: &str, ready: impl FnMut() -> bool) -> Outcome {
+        let mut command = self.command(tool);
+        command.args(args);
+        finish(command, stdin.as_bytes(), ready)
     }
 
     /// Runs a shell line, pipelines with `pipefail`.
     pub fn sh(&self, line: &str) -> Outcome {
         let mut command = self.command("bash");
         command.args(["-o", "pipefail", "-c", line]);
-        finish(command, b"")
+        finish(command, b"", || false)
     }
 }
 
@@ -113,8 +120,9 @@ pub fn records(lines: &str) -> Vec<Value> {
     lines.lines().map(parse).collect()
 }
 
-/// Feeds `stdin`, drains stdout and stderr side by side, and waits, but not for ever.
-fn finish(mut command: Command, stdin: &[u8]) -> Outcome {
+/// Feeds `stdin`, drains stdout and stderr side by side, and waits, but not for ever. Sends SIGINT once `interrupt` returns
+/// true.
+fn finish(mut command: Command, stdin: &[u8], interrupt: impl FnMut() -> bool) -> Outcome {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     let mut input = child.stdin.take().expect("piped");
@@ -123,7 +131,7 @@ fn finish(mut command: Command, stdin: &[u8]) -> Outcome {
     let feeder = std::thread::spawn(move || input.write_all(&stdin).is_ok());
     let stdout = drain(child.stdout.take().expect("piped"));
     let stderr = drain(child.stderr.take().expect("piped"));
-    let code = wait(&mut child, &format!("{command:?}"));
+    let code = wait(&mut child, &format!("{command:?}"), interrupt);
     feeder.join().expect("the feeder");
     let text =
         |thread: std::thread::JoinHandle<Vec<u8>>| String::from_utf8_lossy(&thread.join().expect("a reader")).into();
@@ -138,12 +146,17 @@ fn drain(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<
     })
 }
 
-fn wait(child: &mut Child, what: &str) -> i32 {
+fn wait(child: &mut Child, what: &str, mut interrupt: impl FnMut() -> bool) -> i32 {
     use std::os::unix::process::ExitStatusExt;
-    let started = Instant::now();
+    let (started, mut interrupted) = (Instant::now(), false);
     loop {
         if let Some(status) = child.try_wait().expect("a child to wait for") {
             return status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(-1);
+        }
+        if !interrupted && interrupt() {
+            interrupted = true;
+            let pid = child.id().to_string();
+            assert!(Command::new("kill").args(["-s", "INT", &pid]).status().expect("kill runs").success());
         }
         if started.elapsed() > LONGEST_RUN {
             let _ = child.kill();

@@ -26,8 +26,7 @@ pub struct Sshd {
 impl Sshd {
     /// Listens on 127.0.0.1 to 127.0.0.12 (sshd has room for 16); on the addresses above nothing answers.
     pub fn start() -> Sshd {
-        let addresses: Vec<String> = (1..=12).map(|last| format!("127.0.0.{last}")).collect();
-        Sshd::with(&addresses, "")
+        Sshd::with(&twelve_addresses(), "")
     }
 
     /// Answers on all of 127.0.0.0/8, as a VPC of 127.0.0.0/16 needs it, and lets nobody in from elsewhere.
@@ -37,7 +36,12 @@ impl Sshd {
 
     /// [`Sshd::start`], for a user who is not root: an account made for this sshd if root runs the tests.
     pub fn for_account() -> Sshd {
-        let mut sshd = Sshd::start();
+        Sshd::for_account_with("")
+    }
+
+    /// [`Sshd::for_account`], with lines added to sshd's configuration.
+    pub fn for_account_with(config: &str) -> Sshd {
+        let mut sshd = Sshd::with(&twelve_addresses(), config);
         if user() == "root" {
             // The account reads its key itself.
             fs::set_permissions(sshd.dir.path(), fs::Permissions::from_mode(0o711)).expect("a folder of ours");
@@ -139,6 +143,10 @@ impl Drop for Sshd {
         let _ = Command::new("kill").arg("-KILL").args(pids).stderr(Stdio::null()).status();
         let _ = self.child.wait();
     }
+}
+
+fn twelve_addresses() -> Vec<String> {
+    (1..=12).map(|last| format!("127.0.0.{last}")).collect()
 }
 
 fn spawn(dir: &Path, addresses: &[String], port: u16, config: &str) -> Child {
