@@ -1,18 +1,18 @@
 //! Starts `ssh_server.py`: an SSH server whose behaviour a command or the user's name sets.
 
 use crate::Sshd;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tempfile::NamedTempFile;
 
 /// Ends with its value, and with the test process.
 pub struct SshServer {
     child: Child,
     _stdin: ChildStdin,
-    events: Arc<Mutex<Vec<String>>>,
+    /// A file, not a pipe: what the server wrote before it answered is there when the answer is.
+    events: NamedTempFile,
 }
 
 impl SshServer {
@@ -20,6 +20,7 @@ impl SshServer {
     pub fn start(sshd: &Sshd, at: SocketAddr) -> SshServer {
         let python = crate::target_dir().join("venv/bin/python3");
         assert!(python.is_file(), "{} is missing: run `make setup`", python.display());
+        let events = NamedTempFile::with_prefix("cerveza-events-").expect("a temporary file");
         let folder = sshd.identity().with_file_name("");
         let mut child = Command::new(python)
             .arg(crate::root().join("tests/kit/ssh_server.py"))
@@ -29,26 +30,21 @@ impl SshServer {
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(events.reopen().expect("a file of ours"))
             .stderr(Stdio::piped())
             .spawn()
             .expect("the venv's Python runs");
-        let (stdin, stdout) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+        let stdin = child.stdin.take().expect("piped");
         let mut stderr = child.stderr.take().expect("piped");
-        let (ready, is_ready) = channel();
-        let events = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&events);
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                heard.lock().expect("no panic").push(line);
-                let _ = ready.send(());
+        let started = Instant::now();
+        while events.as_file().metadata().expect("a file of ours").len() == 0 {
+            if started.elapsed() > Duration::from_secs(60) || child.try_wait().expect("a child").is_some() {
+                let _ = child.kill();
+                let mut said = String::new();
+                let _ = stderr.read_to_string(&mut said);
+                panic!("the SSH server at {at} does not start (it needs asyncssh: run `make setup`):\n{said}");
             }
-        });
-        if is_ready.recv_timeout(Duration::from_secs(60)).is_err() {
-            let _ = child.kill();
-            let mut said = String::new();
-            let _ = stderr.read_to_string(&mut said);
-            panic!("the SSH server at {at} does not start (it needs asyncssh: run `make setup`):\n{said}");
+            std::thread::sleep(Duration::from_millis(10));
         }
         // A full pipe would stop it.
         std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::stderr()));
@@ -57,7 +53,8 @@ impl SshServer {
 
     /// What it has told of so far: `login USER`, `exec WORD`, `signal NAME`, `closed`, ...
     pub fn events(&self) -> Vec<String> {
-        self.events.lock().expect("no panic").clone()
+        let events = std::fs::read_to_string(self.events.path()).expect("a file of ours");
+        events.lines().map(str::to_string).collect()
     }
 }
 
