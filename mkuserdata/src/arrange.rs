@@ -30,13 +30,14 @@ pub(crate) fn arrange(mut parts: Vec<Part>, keep_names: bool) -> Arranged {
         }
     }
     for (part, (name, folder)) in parts.iter_mut().zip(names) {
-        let problem = folder.and_then(|_| name::problem(&name::cleaned(&name)));
+        let problem = folder.and_then(|_| name::problem(&name::cleaned(&name))).or(order::overwritten(&name, folder));
         problems.extend(problem.map(|problem| format!("{}: {problem}", part.path)));
         part.name = name;
     }
     let (last, first): (Vec<_>, Vec<_>) = parts.into_iter().zip(moves).partition(|(_, moves)| *moves);
     let parts: Vec<Part> = first.into_iter().chain(last).map(|(part, _)| part).collect();
     problems.extend(unhandled(&parts));
+    problems.extend(overwritten_in_archives(&parts));
     warnings.extend(not_rendered(&parts));
     warnings.extend(own_names(&parts));
     Arranged { parts, problems, warnings }
@@ -76,12 +77,23 @@ fn not_rendered(parts: &[Part]) -> Vec<String> {
     parts.iter().filter(is_one).map(say).collect()
 }
 
+fn overwritten_in_archives(parts: &[Part]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for part in parts.iter().filter(|part| part.part_type == PartType::Known(Kind::CloudConfigArchive)) {
+        for (at, entry) in yaml::entries(&String::from_utf8_lossy(&part.content)).iter().enumerate() {
+            let problem = entry.name.as_deref().and_then(|name| order::overwritten(name, entry.folder()));
+            problems.extend(problem.map(|problem| format!("{}: entry {}: {problem}", part.path, at + 1)));
+        }
+    }
+    problems
+}
+
 /// An archive's scripts are numbered by nobody.
 fn own_names(parts: &[Part]) -> Vec<String> {
     let is_archive = |part: &&Part| part.part_type == PartType::Known(Kind::CloudConfigArchive);
     let has_script = |part: &&Part| {
         let text = String::from_utf8_lossy(&part.content);
-        yaml::entries(&text).iter().any(|entry| entry.part_type().kind().and_then(Kind::folder).is_some())
+        yaml::entries(&text).iter().any(|entry| entry.folder().is_some())
     };
     let say = |part: &Part| format!("{}: the scripts in it run by names of their own, among the others", part.path);
     parts.iter().filter(is_archive).filter(has_script).map(say).collect()

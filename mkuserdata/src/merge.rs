@@ -3,7 +3,7 @@
 use cerveza_manners::{Failure, Result};
 
 /// What `append` stands for: cloud-init's own example in its page on merging.
-const APPEND: &str = "list(append)+dict(no_replace,recurse_list)+str()";
+pub(crate) const APPEND: &str = "list(append)+dict(no_replace,recurse_list)+str()";
 
 /// The mergers, and the settings that each looks for (cloudinit/mergers/m_*.py).
 const MERGERS: [(&str, &[&str]); 3] = [
@@ -34,26 +34,63 @@ pub(crate) fn problem(value: &str) -> Option<String> {
     if value.chars().any(char::is_control) {
         return Some("it has a control character".to_string());
     }
-    let lower = value.to_ascii_lowercase().replace('-', "_");
     let mut merges_mappings = false;
-    for merger in lower.split('+').map(str::trim).filter(|merger| !merger.is_empty()) {
-        let parsed = merger.split_once('(').and_then(|(name, rest)| Some((name, rest.strip_suffix(')')?)));
-        let Some((name, settings)) = parsed else {
-            return Some(format!("{merger} is not of the form NAME(SETTING,...)"));
+    for merger in mergers(&canonical(value)) {
+        let (name, settings) = match merger {
+            Ok(merger) => merger,
+            Err(merger) => return Some(format!("{merger} is not of the form NAME(SETTING,...)")),
         };
-        let name = name.strip_prefix("m_").unwrap_or(name);
         let Some((_, known)) = MERGERS.iter().find(|(known, _)| *known == name) else {
             return Some(format!("there is no merger {name}, but list, dict and str"));
         };
         merges_mappings |= name == "dict";
-        for setting in settings.split(',').map(str::trim).filter(|setting| !setting.is_empty()) {
-            if !known.contains(&setting) {
-                return Some(format!("{name} has no setting {setting}, but {}", known.join(", ")));
-            }
+        if let Some(setting) = settings.iter().find(|setting| !known.contains(setting)) {
+            return Some(format!("{name} has no setting {setting}, but {}", known.join(", ")));
         }
     }
     // A cloud-config is a mapping: what nothing merges stays what it was.
     (!merges_mappings).then(|| "without dict() cloud-init would leave the whole cloud-config out".to_string())
+}
+
+/// What a value makes of a key that the cloud-configs before have too.
+pub(crate) struct Mergers {
+    /// The later value replaces the earlier one; else the earlier stays, and the two are merged as deep as is asked for.
+    pub replaces: bool,
+    /// Lists are put together, where the merger of mappings hands them on.
+    pub joins_lists: bool,
+    pub hands_lists_on: bool,
+}
+
+impl Mergers {
+    /// Of several mergers of one type the first counts (`LookupMerger` in cloud-init's mergers/__init__.py).
+    pub fn of(value: &str) -> Mergers {
+        let lower = canonical(value);
+        let has = |merger: &str, any: &[&str]| {
+            let found = mergers(&lower).flatten().find(|(name, _)| *name == merger);
+            found.is_some_and(|(_, settings)| settings.iter().any(|setting| any.contains(setting)))
+        };
+        Mergers {
+            replaces: has("dict", &["replace"]),
+            joins_lists: has("list", &["append", "prepend"]),
+            hands_lists_on: has("dict", &["recurse_array", "recurse_list"]),
+        }
+    }
+}
+
+fn canonical(value: &str) -> String {
+    value.to_ascii_lowercase().replace('-', "_")
+}
+
+/// Each merger's name and settings, or as it is where it is of another form.
+fn mergers(canonical: &str) -> impl Iterator<Item = std::result::Result<(&str, Vec<&str>), &str>> {
+    let given = canonical.split('+').map(str::trim).filter(|merger| !merger.is_empty());
+    given.map(|merger| parsed(merger).ok_or(merger))
+}
+
+fn parsed(merger: &str) -> Option<(&str, Vec<&str>)> {
+    let (name, rest) = merger.split_once('(')?;
+    let settings = rest.strip_suffix(')')?.split(',').map(str::trim).filter(|setting| !setting.is_empty());
+    Some((name.strip_prefix("m_").unwrap_or(name), settings.collect()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The names under which scripts run: cloud-init runs those of a folder sorted by name, not in the order of the parts.
 
+use crate::configs::RUNCMD;
 use crate::kind::{Folder, Kind};
 use crate::name;
 use std::collections::HashMap;
@@ -20,7 +21,8 @@ pub(crate) fn behind_first_line(content: &[u8]) -> Option<Kind> {
 }
 
 /// Puts numbers before the names of a folder's scripts, unless they run in the order given as they are, and stand in it
-/// too: those that `moves` marks will stand behind the others.
+/// too: those that `moves` marks will stand behind the others. What `runcmd` has, in these parts or in the image, comes
+/// after them however many they are.
 pub(crate) fn number(names: &mut [(String, Option<Folder>)], moves: &[bool]) {
     for folder in Folder::ALL {
         let mut scripts: Vec<(&mut String, bool)> = names
@@ -29,7 +31,9 @@ pub(crate) fn number(names: &mut [(String, Option<Folder>)], moves: &[bool]) {
             .filter(|((_, of), _)| *of == Some(folder))
             .map(|((name, _), moves)| (name, *moves))
             .collect();
-        let stay = scripts.is_sorted_by_key(|(_, moves)| *moves);
+        let is_before_runcmd = |name: &str| folder != Folder::Instance || *name::cleaned(name) < *RUNCMD;
+        let stay =
+            scripts.is_sorted_by_key(|(_, moves)| *moves) && scripts.iter().all(|(name, _)| is_before_runcmd(name));
         if stay && scripts.is_sorted_by(|(a, _), (b, _)| name::cleaned(a) < name::cleaned(b)) {
             continue;
         }
@@ -77,6 +81,12 @@ pub(crate) fn collisions(names: &[(String, Option<Folder>)]) -> Vec<(usize, usiz
     collisions
 }
 
+/// Why a script of this name does not come to run.
+pub(crate) fn overwritten(name: &str, folder: Option<Folder>) -> Option<String> {
+    (folder == Some(Folder::Instance) && name::cleaned(name) == RUNCMD)
+        .then(|| format!("cloud-init writes the commands of {RUNCMD} to a file of this name, over the script"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +105,9 @@ mod tests {
     #[test]
     fn names_in_order_stay_and_others_are_numbered() {
         assert_eq!(numbered(&["10-a.sh", "20-b.sh"]), ["10-a.sh", "20-b.sh"]);
+        // Before runcmd, as two scripts in another order are.
+        assert_eq!(numbered(&["setup.sh"]), ["01-setup.sh"]);
+        assert_eq!(numbered(&["a.sh", "runcmd"]), ["01-a.sh", "02-runcmd"]);
         assert_eq!(numbered(&["b.sh", "a.sh"]), ["01-b.sh", "02-a.sh"]);
         assert_eq!(numbered(&["a.sh", "a.sh"]), ["01-a.sh", "02-a.sh"]);
         // As cloud-init cleans them these are one name.

@@ -24,8 +24,6 @@ pub(crate) enum Root {
 #[derive(Debug)]
 pub(crate) struct Outline {
     pub root: Root,
-    /// The texts at the root of a mapping.
-    pub top: HashMap<String, String>,
     pub problems: Vec<String>,
 }
 
@@ -57,7 +55,7 @@ impl Outline {
             }
             message => Err(format!("is no YAML: {message}: {IGNORED}")),
         })?;
-        let mut outline = Outline { root: Root::Empty, top: HashMap::new(), problems: Vec::new() };
+        let mut outline = Outline { root: Root::Empty, problems: Vec::new() };
         let mut open: Vec<Open> = Vec::new();
         let mut opaque: Vec<Range<usize>> = Vec::new();
         for event in Parser::new_from_str(text) {
@@ -111,10 +109,9 @@ impl Outline {
             self.problems
                 .push(format!("line {line} is within what it refers to: cloud-init would take none of the user-data"));
         }
-        let depth = open.len();
         if let Some(Open { keys: Some(keys), key, .. }) = open.last_mut() {
             match key.take() {
-                Some(key) => self.see_value(event, &key, depth, line),
+                Some(key) => self.see_value(event, &key, line),
                 None => *key = Some(self.see_key(event, keys, line)),
             }
         }
@@ -125,12 +122,8 @@ impl Outline {
         }
     }
 
-    fn see_value(&mut self, event: &Event, key: &str, depth: usize, line: usize) {
-        let Event::Scalar(value, ..) = event else { return };
-        if depth == 1 {
-            self.top.insert(key.to_string(), value.to_string());
-        }
-        if key == "<<" {
+    fn see_value(&mut self, event: &Event, key: &str, line: usize) {
+        if key == "<<" && matches!(event, Event::Scalar(..)) {
             self.problems.push(format!("line {line} merges what is no mapping: {IGNORED}"));
         }
     }

@@ -1,6 +1,7 @@
 //! One part: its file read, and what goes into the message for it.
 
 use crate::check;
+use crate::configs::{Config, configs};
 use crate::gzip;
 use crate::kind::{Folder, Kind, PLAIN, PartType};
 use crate::mime::{Block, Headers};
@@ -41,6 +42,8 @@ pub(crate) struct Body {
     /// What cloud-init would do with it that its owner does not expect.
     pub problems: Vec<String>,
     pub warnings: Vec<String>,
+    /// The cloud-configs in it.
+    pub configs: Vec<Config>,
 }
 
 impl Part {
@@ -110,6 +113,7 @@ impl Part {
             launch_index: self.launch_index,
         };
         Body {
+            configs: configs(&part_type, content, headers.merge_type, self.launch_index.map(i64::from)),
             size: content.len(),
             block: Block::new(&headers, content),
             problems,

@@ -1,6 +1,7 @@
 //! The parts of a run: read once, put together as often as there are hosts.
 
 use crate::arrange::{Arranged, arrange};
+use crate::configs::{Clash, Config, merge};
 use crate::cost::{self, Cost, LIMIT};
 use crate::gzip::{Effort, Head, gzip};
 use crate::kind::Kind;
@@ -104,6 +105,7 @@ impl Parts {
             warnings.extend(body.warnings.iter().map(|warning| format!("{}: {warning}", part.path)));
             fixed.push(Some(body));
         }
+        problems.extend(clashes(&parts, fixed.iter().map(Option::as_ref)).into_iter().map(|(_, problem)| problem));
         match options.force {
             true => warnings.extend(problems),
             false => refuse(problems)?,
@@ -206,6 +208,14 @@ impl Parts {
         let bytes = self.compressed(bodies)?;
         cost::check(bytes.len(), self.options.limit, || self.costs_of(bodies, bytes.len()))?;
         let mut warnings = Vec::new();
+        if self.varies() {
+            let clashes = clashes(&self.parts, bodies.iter().map(|body| Some(body.as_ref())));
+            let of_templates = clashes.into_iter().filter(|(varies, _)| *varies).map(|(_, problem)| problem).collect();
+            match self.options.force {
+                true => warnings = of_templates,
+                false => refuse(of_templates)?,
+            }
+        }
         for (part, body) in self.parts.iter().zip(bodies).filter(|(part, _)| part.is_template) {
             warnings.extend(body.warnings.iter().map(|warning| format!("{}: {warning}", part.path)));
         }
@@ -273,6 +283,21 @@ impl Parts {
             self.parts.iter().zip(bodies).map(|(part, body)| (part.path.as_str(), body.as_ref())).collect();
         cost::costs(&parts, size)
     }
+}
+
+/// What the cloud-configs of the parts lose to each other, and whether it is a template that loses or takes.
+fn clashes<'a>(parts: &[Part], bodies: impl Iterator<Item = Option<&'a Body>>) -> Vec<(bool, String)> {
+    let with_part = parts.iter().zip(bodies).flat_map(|(part, body)| {
+        let configs = body.map_or(&[][..], |body| &body.configs[..]);
+        configs.iter().map(move |config| (part, config))
+    });
+    let (of, configs): (Vec<&Part>, Vec<&Config>) = with_part.unzip();
+    let name = |at: usize| match configs[at].entry {
+        Some(entry) => format!("{} entry {entry}", of[at].path),
+        None => of[at].path.clone(),
+    };
+    let say = |clash: Clash| (of[clash.first].is_template || of[clash.second].is_template, clash.say(&configs, name));
+    merge(&configs).clashes.into_iter().map(say).collect()
 }
 
 /// The record that nobody has taken yet, and its place.

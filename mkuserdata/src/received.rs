@@ -59,7 +59,7 @@ impl Received {
         let mut seen = Seeing::default();
         leaves.into_iter().for_each(|leaf| seen.see(leaf));
         let mut parts = seen.parts;
-        number(&mut parts);
+        problems.extend(number(&mut parts));
         problems.extend(among(&parts));
         Received { parts, problems, notes }
     }

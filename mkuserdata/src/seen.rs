@@ -1,5 +1,6 @@
 //! The parts of existing user-data as cloud-init sees them: named, opened, and in the order in which it goes about them.
 
+use crate::configs::{Config, Merged, RUNCMD, configs, merge};
 use crate::kind::{Folder, Kind, NOT_MULTIPART, PLAIN, PartType};
 use crate::received::Leaf;
 use crate::{check, gzip, merge, name, order, secret, yaml};
@@ -18,6 +19,8 @@ pub(crate) struct Seen {
     pub content: Vec<u8>,
     pub merge_type: Option<String>,
     pub launch_index: Option<String>,
+    /// What it is to the other cloud-configs, if it is one.
+    config: Option<Config>,
     /// What cloud-init does with it, and in what order: `script 2` is the second of the scripts to run.
     pub runs: String,
     pub problems: Vec<String>,
@@ -80,8 +83,11 @@ impl Seeing {
         let warnings = secret::warnings(&content);
         let name = self.attach(name, &part_type);
         let runs = String::new();
+        let index = launch_index.as_deref().and_then(|index| index.trim().parse().ok());
+        let mut configs = configs(&part_type, &content, merge_type.as_deref(), index);
         self.parts.push(Seen {
             name,
+            config: configs.pop_if(|config| config.entry.is_none()),
             part_type,
             encoding,
             content,
@@ -91,7 +97,7 @@ impl Seeing {
             problems,
             warnings,
         });
-        for entry in entries {
+        for (at, entry) in entries.into_iter().enumerate() {
             let part_type = entry.part_type();
             let name = self.attach(entry.name, &part_type);
             self.parts.push(Seen {
@@ -99,8 +105,9 @@ impl Seeing {
                 part_type,
                 encoding: "archive",
                 content: entry.content.into_bytes(),
-                merge_type: None,
-                launch_index: None,
+                merge_type: entry.merge_type,
+                launch_index: entry.launch_index.map(|index| index.to_string()),
+                config: configs.iter().find(|config| config.entry == Some(at + 1)).cloned(),
                 runs: String::new(),
                 // The archive has the problems of what is in it.
                 problems: Vec::new(),
@@ -132,15 +139,29 @@ fn files(parts: &[Seen]) -> Vec<(String, Option<Folder>)> {
     parts.iter().map(file).collect()
 }
 
-/// Says of each part what cloud-init does with it, and which place it has among its like.
-pub(crate) fn number(parts: &mut [Seen]) {
-    let files = files(parts);
-    let mut by_name: Vec<usize> = (0..parts.len()).collect();
+/// Says of each part what cloud-init does with it, and which place it has among its like. Returns what is wrong with the
+/// cloud-configs among each other.
+pub(crate) fn number(parts: &mut [Seen]) -> Vec<String> {
+    let (of, configs): (Vec<usize>, Vec<&Config>) =
+        parts.iter().enumerate().filter_map(|(at, part)| Some((at, part.config.as_ref()?))).unzip();
+    let Merged { clashes, runcmd } = merge(&configs);
+    let name = |at: usize| format!("part {} ({})", of[at] + 1, parts[of[at]].name);
+    let problems = clashes.iter().map(|clash| clash.say(&configs, name)).collect();
+    let runcmd: Vec<usize> = runcmd.into_iter().map(|at| of[at]).collect();
+    let mut files = files(parts);
+    // The last is the file of runcmd.
+    files.push((RUNCMD.to_string(), (!runcmd.is_empty()).then_some(Folder::Instance)));
+    let mut by_name: Vec<usize> = (0..files.len()).collect();
     by_name.sort_by_key(|at| (&files[*at].0, *at));
+    let mut as_script = String::new();
     for folder in Folder::ALL {
         let scripts = by_name.iter().filter(|at| files[**at].1 == Some(folder));
         for (place, at) in scripts.enumerate() {
-            parts[*at].runs = format!("{} {}", folder.noun(), place + 1);
+            let runs = format!("{} {}", folder.noun(), place + 1);
+            match parts.get_mut(*at) {
+                Some(part) => part.runs = runs,
+                None => as_script = format!(", {RUNCMD} as {runs}"),
+            }
         }
     }
     let (mut merges, mut boothooks, mut handled) = (0, 0, false);
@@ -168,6 +189,8 @@ pub(crate) fn number(parts: &mut [Seen]) {
         };
         handled |= matches!(kind, Some(Kind::PartHandler | Kind::Include | Kind::IncludeOnce));
     }
+    runcmd.iter().for_each(|at| parts[*at].runs += &as_script);
+    problems
 }
 
 /// What is wrong with the parts among each other.
@@ -185,8 +208,9 @@ pub(crate) fn among(parts: &[Seen]) -> Vec<String> {
     for (first, second, say) in order::collisions(&files) {
         problems.push(format!("parts {} and {}: {say}", first + 1, second + 1));
     }
-    for (at, (name, _)) in files.iter().enumerate().filter(|(_, (_, folder))| folder.is_some()) {
-        problems.extend(name::problem(name).map(|why| format!("part {}: {why}", at + 1)));
+    for (at, (name, folder)) in files.iter().enumerate().filter(|(_, (_, folder))| folder.is_some()) {
+        let problem = name::problem(name).or(order::overwritten(name, *folder));
+        problems.extend(problem.map(|why| format!("part {}: {why}", at + 1)));
     }
     for (at, part) in parts.iter().enumerate() {
         if part.runs == "ignored"

@@ -1,8 +1,10 @@
 //! Parts in YAML, read as cloud-init reads them: by PyYAML's `safe_load`, of which the root has to be of one type.
 
 use crate::check;
-use crate::kind::{Kind, PartType};
+use crate::kind::{Folder, Kind, PartType};
 use crate::merge;
+use crate::node::{Content, Node};
+use crate::order;
 use crate::outline::{IGNORED, Outline, Root, is_beyond_reading};
 use serde_yaml::Value;
 
@@ -14,9 +16,29 @@ pub(crate) fn cloud_config(text: &str) -> Vec<String> {
     };
     let mut problems = outline.problems;
     problems.extend(another_root(outline.root, Root::Mapping, "has nothing but comments"));
-    let merge_how = ["merge_how", "merge_type"].into_iter().find_map(|key| outline.top.get(key));
-    problems.extend(merge_how.and_then(|value| merge::problem(value)).map(|why| format!("merge_how: {why}")));
+    let merge_how = Node::read(text).and_then(|node| merge_how(&node));
+    problems.extend(merge_how.and_then(|value| merge::problem(&value)).map(|why| format!("merge_how: {why}")));
     problems
+}
+
+/// How a cloud-config says that it is merged, in the form of a header (`dict_extract_mergers` in mergers/__init__.py).
+pub(crate) fn merge_how(config: &Node) -> Option<String> {
+    let given = ["merge_how", "merge_type"].into_iter().filter_map(|key| config.get(key));
+    let given = given.into_iter().find(|given| given.content != Content::Plain(serde_json::Value::Null))?;
+    let merger = |item: &Node| {
+        let words = |items: &[Node]| items.iter().filter_map(Node::text).collect::<Vec<_>>().join(",");
+        match item.items() {
+            [] => {
+                let settings = item.get("settings").map(|settings| words(settings.items())).unwrap_or_default();
+                format!("{}({settings})", item.get("name").and_then(Node::text).unwrap_or_default())
+            }
+            [name, settings @ ..] => format!("{}({})", name.text().unwrap_or_default(), words(settings)),
+        }
+    };
+    Some(match given.text() {
+        Some(text) => text.to_string(),
+        None => given.items().iter().map(merger).collect::<Vec<_>>().join("+"),
+    })
 }
 
 /// What is wrong with an archive, a list of texts and mappings, and with the parts in it.
@@ -69,6 +91,8 @@ pub(crate) struct Entry {
     pub name: Option<String>,
     pub declared: Option<String>,
     pub content: String,
+    pub merge_type: Option<String>,
+    pub launch_index: Option<i64>,
 }
 
 impl Entry {
@@ -79,16 +103,25 @@ impl Entry {
             None => PartType::Known(Kind::of(self.content.as_bytes()).unwrap_or(Kind::CloudConfig)),
         }
     }
+
+    /// The folder that it will run from.
+    pub fn folder(&self) -> Option<Folder> {
+        order::folder_of(self.part_type().kind(), self.content.as_bytes())
+    }
 }
 
 fn entry(value: Value) -> Option<Entry> {
     let field = |map: &serde_yaml::Mapping, key: &str| map.get(key).and_then(Value::as_str).map(str::to_string);
     match value {
-        Value::String(content) => Some(Entry { name: None, declared: None, content }),
+        Value::String(content) => {
+            Some(Entry { name: None, declared: None, content, merge_type: None, launch_index: None })
+        }
         Value::Mapping(map) => Some(Entry {
             name: field(&map, "filename"),
             declared: field(&map, "type").filter(|declared| !declared.is_empty()),
             content: field(&map, "content").unwrap_or_default(),
+            merge_type: field(&map, "Merge-Type").or(field(&map, "X-Merge-Type")),
+            launch_index: map.get("launch-index").and_then(Value::as_i64),
         }),
         _ => None,
     }

@@ -38,7 +38,7 @@ pub struct Verdict {
     /// The boothooks as they are when it runs them, in that order.
     #[serde(default)]
     pub boothooks: Vec<Part>,
-    /// The scripts it writes, in the order in which it would run them.
+    /// The scripts it writes, that of `runcmd` among them, in the order in which it would run them.
     #[serde(default)]
     pub scripts: Vec<Part>,
     #[serde(default)]

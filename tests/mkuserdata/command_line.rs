@@ -28,7 +28,7 @@ fn stdout_gets_the_bytes_and_no_gzip_the_text_within() {
 fn a_part_comes_from_stdin_on_a_dash() {
     let sandbox = sandbox();
     let run = sandbox.run("mkuserdata", &["--no-gzip", "base.txt", "-"], "#!/bin/sh\nfrom stdin\n").exits(0);
-    assert!(run.stdout.contains("filename=stdin\n\n#!/bin/sh\nfrom stdin\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("filename=01-stdin\n\n#!/bin/sh\nfrom stdin\n"), "{}", run.stdout);
     let run = sandbox.run("mkuserdata", &["-", "-"], "#!/bin/sh\n").exits(2);
     assert_eq!(run.stderr, "mkuserdata: stdin ('-') is given twice\n");
     let run = sandbox.run("mkuserdata", &["-"], "").exits(2);

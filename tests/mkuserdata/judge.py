@@ -1,12 +1,14 @@
 """What cloud-init's own code makes of user-data, in an instance of its own that is a temporary folder.
 
 Reads {"user_data": [base64, ...], "launch_index": null or a number} from stdin and writes a JSON list of verdicts.
-Each user-data goes through the stages of a first boot, up to where cloud-init has written what it would run. Nothing
+Each user-data goes through the stages of a first boot, up to where cloud-init has written what it would run, the
+commands of runcmd among it. Nothing
 is run but part handlers: boothooks and scripts are noted where cloud-init would start them.
 """
 
 import base64
 import importlib
+import inspect
 import json
 import logging
 import math
@@ -18,6 +20,7 @@ import tempfile
 
 import yaml
 from cloudinit import handlers, importer, sources, stages, subp, user_data, util
+from cloudinit.config import cc_runcmd
 from cloudinit.settings import PER_INSTANCE
 
 INSTANCE_ID = "i-0123456789abcdef0"
@@ -134,6 +137,11 @@ def consumed(blob, launch_index, root):
     boothooks = noted["ran"]
     with open(init.paths.get_ipath_cur("cloud_config"), encoding="utf-8") as file:
         cloud_config = file.read()
+    config = yaml.safe_load(cloud_config)
+    if config and "runcmd" in config:
+        # An older release takes a logger too.
+        rest = [None] * (len(inspect.signature(cc_runcmd.handle).parameters) - 3)
+        cc_runcmd.handle("runcmd", config, init.cloudify(), *rest)
     scripts = init.paths.get_cpath("scripts")
     return {
         "handled": noted["handled"],
@@ -144,7 +152,7 @@ def consumed(blob, launch_index, root):
         "per_once": in_order_of_run(scripts + "/per-once"),
         "custom": noted["custom"],
         "cloud_config": cloud_config,
-        "config": plain(yaml.safe_load(cloud_config)),
+        "config": plain(config),
     }
 
 

@@ -41,7 +41,7 @@ fn a_part_goes_to_the_instance_of_its_index_alone() {
     // A number alone is for all parts, and a later one for a part goes over it.
     let all = build(&sandbox, &["--launch-index", "1", "--launch-index", "first.sh=0", "all.sh", "first.sh"]);
     let seen = on_each(&[single.clone(), all]);
-    assert_eq!(seen[0], ["all.sh first.sh", "all.sh second.sh second", "all.sh"]);
+    assert_eq!(seen[0], ["01-all.sh 02-first.sh", "01-all.sh 03-second.sh second", "01-all.sh"]);
     assert_eq!(seen[1], ["first.sh", "all.sh", ""]);
     let verdict = judge_one(single);
     let of: Vec<_> = verdict.headers.iter().map(|headers| headers.get("launch-index").map(String::as_str)).collect();

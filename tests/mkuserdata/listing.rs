@@ -122,7 +122,7 @@ fn records_are_read_and_those_without_user_data_are_told_of() {
     let run = sandbox.run("mkuserdata", &["--list"], &records).exits(0);
     let rows = run.records();
     let of: Vec<_> = rows.iter().map(|row| (row["host"].as_str().unwrap(), row["name"].as_str().unwrap())).collect();
-    assert_eq!(of, [("web1", "base.cfg"), ("web1", "z.sh"), ("web4", "part-001")]);
+    assert_eq!(of, [("web1", "base.cfg"), ("web1", "01-z.sh"), ("web4", "part-001")]);
     let run = sandbox.run("mkuserdata", &["--check"], &records).exits(1);
     let said: Vec<_> = run.stderr.lines().collect();
     assert_eq!(said[..2], ["mkuserdata: web2: no user-data", "mkuserdata: web3: no user-data"]);

@@ -1,8 +1,8 @@
 //! How cloud-configs are merged: as cloud-init does by itself, or as `--merge` says.
 
-use crate::{build, forced, judge_one, refused};
+use crate::{build, check, forced, judge_one, refused};
 use kit::{Sandbox, cloud_init};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const APPEND: &str = "list(append)+dict(no_replace,recurse_list)+str()";
 
@@ -13,9 +13,21 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
+/// cloud-init's default loses the lists and mappings of the first, which nobody asked for.
 #[test]
-fn without_it_the_last_part_wins() {
-    let verdict = judge_one(build(&sandbox(), &["1", "2"]));
+fn without_it_the_last_part_wins_so_what_the_first_loses_is_refused() {
+    let sandbox = sandbox();
+    let run = sandbox.run("mkuserdata", &["1", "2"], "").exits(2);
+    let rest = "cloud-init would keep only that of 2. With --merge append, or merge_how in the later, it keeps both";
+    assert_eq!(
+        run.stderr,
+        format!(
+            "mkuserdata: 1 (line 2) and 2 (line 2) both have the list packages: {rest}\n\
+             1 (line 4) and 2 (line 4) both have the mapping map: {rest}\n\
+             mkuserdata: --force builds it nonetheless\n"
+        )
+    );
+    let verdict = judge_one(forced(&sandbox, &["--force", "1", "2"]).0);
     assert!(verdict.headers.iter().all(|headers| !headers.contains_key("x-merge-type")));
     let last = json!({"packages": ["b"], "n": 2, "map": {"x": {"l": [2], "m": 3}}, "text": "two", "new": 1});
     assert_eq!(verdict.config, last);
@@ -38,7 +50,7 @@ fn append_appends_lists_and_merges_mappings_and_the_first_value_stays() {
 fn a_value_of_ones_own_is_written_as_it_is() {
     let value = "dict(replace)+list(prepend)+str(append)";
     let nested = "dict(recurse_array, recurse_str)+list(prepend)+str(append)";
-    let verdict = judge_one(build(&sandbox(), &["--merge", value, "1", "2"]));
+    let verdict = judge_one(forced(&sandbox(), &["--force", "--merge", value, "1", "2"]).0);
     assert_eq!(verdict.headers[1]["x-merge-type"], value);
     assert_eq!(verdict.config["packages"], json!(["b"]));
     let verdict = judge_one(build(&sandbox(), &["--merge", nested, "1", "2"]));
@@ -79,7 +91,7 @@ fn the_syntax_is_that_of_cloud_init() {
     let wrong = ["list", "dict()+list(append", "(append)", "set()", "list()x", "9()", "li st()", "é()"];
     let mut user_data = Vec::new();
     for value in taken {
-        user_data.push(build(&sandbox, &["--no-gzip", "--merge", value, "1", "2"]));
+        user_data.push(forced(&sandbox, &["--force", "--no-gzip", "--merge", value, "1", "2"]).0);
     }
     let message = String::from_utf8(build(&sandbox, &["--no-gzip", "--merge", "dict()", "1", "2"])).unwrap();
     for value in wrong {
@@ -116,4 +128,162 @@ fn settings_that_cloud_init_would_pass_over_in_silence_are_refused_too() {
     // Also by force.
     assert_eq!(sandbox.run("mkuserdata", &["--force", "--merge", "list", "1"], "").exits(2).stdout, "");
     assert_eq!(forced(&sandbox, &["--merge=dict()", "1"]).1, "");
+}
+
+/// Cloud-configs that are merged in this order, the key that loses something, and what cloud-init keeps of it.
+fn lossy() -> Vec<(&'static [&'static str], &'static str, Value)> {
+    vec![
+        (&["runcmd: [a]", "runcmd: [b]"], "list runcmd", json!(["b"])),
+        (&["runcmd: [a]", "n: 1", "runcmd:\n- b\n- [c, d]"], "list runcmd", json!(["b", ["c", "d"]])),
+        (&["write_files: [{path: /a}]", "write_files: [{path: /b}]"], "list write_files", json!([{"path": "/b"}])),
+        (&["packages: [a]", "packages:"], "list packages", Value::Null),
+        (&["packages: [a, b]", "packages: [b, c]"], "list packages", json!(["b", "c"])),
+        (&["apt: {a: 1}", "apt: {b: 2}"], "mapping apt", json!({"b": 2})),
+        (&["apt: {a: {b: [1]}}", "apt: {a: {b: [2]}}"], "mapping apt", json!({"a": {"b": [2]}})),
+        // How the first is merged says nothing of the second.
+        (
+            &["packages: [a]\nmerge_how: 'list(append)+dict(no_replace,recurse_list)+str()'", "packages: [b]"],
+            "list packages",
+            json!(["b"]),
+        ),
+        (&["packages: [a]", "packages: [b]\nmerge_how: 'list(append)+dict()+str()'"], "list packages", json!(["a"])),
+        (
+            &["packages: [a]", "packages: [b]\nmerge_how: [{name: list, settings: [prepend]}, [dict, replace]]"],
+            "list packages",
+            json!(["b"]),
+        ),
+    ]
+}
+
+/// Names of files with these cloud-configs.
+fn parts(sandbox: &Sandbox, configs: &[&str]) -> Vec<String> {
+    let file = |(at, config): (usize, &&str)| {
+        sandbox.file(&format!("{at}.cfg"), format!("#cloud-config\n{config}\n"));
+        format!("{at}.cfg")
+    };
+    configs.iter().enumerate().map(file).collect()
+}
+
+#[test]
+fn what_cloud_init_would_lose_is_refused_and_check_says_so_too() {
+    let sandbox = Sandbox::new();
+    let mut user_data = Vec::new();
+    for (configs, key, _) in lossy() {
+        let parts = parts(&sandbox, configs);
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let error = refused(&sandbox, &parts);
+        assert!(error.contains(&format!("0.cfg (line 2) and {}.cfg (line 2) both have the {key}: ", parts.len() - 1)));
+        let (forced, said) = forced(&sandbox, &[&["--force"], &parts[..]].concat());
+        assert_eq!(said, format!("mkuserdata: {error}\n"));
+        let again = check(&sandbox, &forced).exits(1);
+        assert!(
+            again.stderr.contains(&format!("part 1 (0.cfg) (line 2) and part {} (", parts.len())),
+            "{}",
+            again.stderr
+        );
+        assert!(again.stderr.contains(&format!(" both have the {key}: ")), "{}", again.stderr);
+        user_data.push(forced);
+    }
+    for ((configs, key, kept), verdict) in lossy().into_iter().zip(cloud_init::judge(&user_data)) {
+        let key = key.split(' ').nth(1).unwrap();
+        assert_eq!(verdict.config[key], kept, "{configs:?}");
+    }
+}
+
+#[test]
+fn what_loses_nothing_or_says_how_it_merges_builds() {
+    let sandbox = Sandbox::new();
+    let replaces = "packages: [b]\nmerge_how: 'dict(replace)+list()+str()'";
+    let append = "packages: [b]\nmerge_how: 'list(append)+dict(no_replace,recurse_list)+str()'";
+    let as_list = "packages: [b]\nmerge_how: [[list, append], [dict, recurse_array], [str]]";
+    let cases: [(&[&str], Value); 9] = [
+        (&["packages: [a]", "runcmd: [b]"], json!(["a"])),
+        (&["packages: [a]", "packages: [b, a]"], json!(["b", "a"])),
+        (&["packages: []", "packages: [b]"], json!(["b"])),
+        (&["packages: a", "packages: b"], json!("b")),
+        (&["packages: {a: 1, l: [1]}", "packages: {a: 2, l: [1, 2]}"], json!({"a": 2, "l": [1, 2]})),
+        (&["packages: [a]", replaces], json!(["b"])),
+        (&["packages: [a]", append], json!(["a", "b"])),
+        (&["packages: [a]", as_list], json!(["a", "b"])),
+        // The second brings nothing.
+        (&["packages: [a]", "# nothing\nx: 1"], json!(["a"])),
+    ];
+    let mut user_data = Vec::new();
+    for (configs, _) in &cases {
+        let parts = parts(&sandbox, configs);
+        user_data.push(build(&sandbox, &parts.iter().map(String::as_str).collect::<Vec<_>>()));
+        assert_eq!(check(&sandbox, user_data.last().unwrap()).exits(0).stderr, "");
+    }
+    for ((configs, packages), verdict) in cases.iter().zip(cloud_init::judge(&user_data)) {
+        assert_eq!((verdict.config["packages"].clone(), verdict.warnings.len()), (packages.clone(), 0), "{configs:?}");
+    }
+}
+
+#[test]
+fn the_cloud_configs_of_an_archive_lose_as_much() {
+    let sandbox = Sandbox::new();
+    sandbox.file("base.cfg", "#cloud-config\npackages: [a]\n");
+    sandbox
+        .file("archive", "#cloud-config-archive\n- 'runcmd: [a]'\n- content: |\n    #cloud-config\n    runcmd: [b]\n");
+    let error = refused(&sandbox, &["archive"]);
+    let start =
+        "archive entry 1 (line 1) and archive entry 2 (line 2) both have the list runcmd: cloud-init would keep";
+    assert!(error.starts_with(start), "{error}");
+    assert!(error.contains(&format!("merge_how: '{APPEND}'")), "{error}");
+    let verdict = judge_one(forced(&sandbox, &["--force", "archive"]).0);
+    assert_eq!(verdict.config["runcmd"], json!(["b"]));
+    let again = check(&sandbox, &forced(&sandbox, &["--force", "archive"]).0).exits(1);
+    assert!(
+        again.stderr.contains("part 2 (part-001) (line 1) and part 3 (part-002) (line 2) both"),
+        "{}",
+        again.stderr
+    );
+    // --merge says nothing of what is within: cloud-init gives an archive's header to none of its parts.
+    sandbox.file("archive", "#cloud-config-archive\n- 'packages: [b]'\n");
+    assert!(refused(&sandbox, &["--merge", "append", "base.cfg", "archive"]).starts_with("base.cfg (line 2) and "));
+    let verdict = judge_one(forced(&sandbox, &["--force", "--merge=append", "base.cfg", "archive"]).0);
+    assert_eq!(verdict.config["packages"], json!(["b"]));
+    for how in [format!("X-Merge-Type: {APPEND}, content"), "content".to_string()] {
+        let content =
+            if how == "content" { format!("packages: [b]\\nmerge_how: {APPEND}") } else { "packages: [b]".into() };
+        sandbox.file(
+            "archive",
+            format!("#cloud-config-archive\n- {{{}: \"{content}\"}}\n", how.replace(APPEND, &format!("'{APPEND}'"))),
+        );
+        let verdict = judge_one(build(&sandbox, &["base.cfg", "archive"]));
+        assert_eq!(verdict.config["packages"], json!(["a", "b"]), "{how}");
+    }
+}
+
+#[test]
+fn templates_lose_as_much_whoever_renders_them() {
+    let sandbox = Sandbox::new();
+    sandbox.file("base.cfg", "#cloud-config\nruncmd: [a]\n");
+    sandbox.file(
+        "region.cfg",
+        "## template: jinja\n#cloud-config\n{% if v1.region == 'us-east-1' %}\nruncmd:\n- echo {{ v1.region }}\n{% endif %}\n",
+    );
+    let error = refused(&sandbox, &["base.cfg", "region.cfg"]);
+    assert!(error.starts_with("base.cfg (line 2) and region.cfg (line 4) both have the list runcmd: "), "{error}");
+    let verdict = judge_one(forced(&sandbox, &["--force", "base.cfg", "region.cfg"]).0);
+    assert_eq!(verdict.config["runcmd"], json!(["echo us-east-1"]));
+    build(&sandbox, &["--merge", "append", "base.cfg", "region.cfg"]);
+    // Of --per-host only some host may lose something.
+    sandbox.file("role.cfg.j2", "#cloud-config\n{{ tags.key }}: [{{ host }}]\n");
+    let hosts =
+        "{\"host\":\"web1\",\"tags\":{\"key\":\"packages\"}}\n{\"host\":\"web2\",\"tags\":{\"key\":\"runcmd\"}}\n";
+    let run = sandbox.run("mkuserdata", &["--per-host", "base.cfg", "role.cfg.j2"], hosts).exits(2);
+    let start = "mkuserdata: web2: base.cfg (line 2) and role.cfg.j2 (line 2) both have the list runcmd: ";
+    assert!(run.stderr.starts_with(start) && run.stdout.is_empty(), "{}", run.stderr);
+    let run = sandbox.run("mkuserdata", &["--per-host", "--force", "base.cfg", "role.cfg.j2"], hosts).exits(0);
+    assert!(run.stderr.starts_with(start) && run.stderr.lines().count() == 1, "{}", run.stderr);
+    sandbox.run("mkuserdata", &["--per-host", "--merge=append", "base.cfg", "role.cfg.j2"], hosts).exits(0);
+}
+
+#[test]
+fn parts_that_no_instance_has_both_of_lose_nothing() {
+    let sandbox = Sandbox::new();
+    let parts = parts(&sandbox, &["runcmd: [a]", "runcmd: [b]"]);
+    build(&sandbox, &["--launch-index=0.cfg=0", "--launch-index=1.cfg=1", &parts[0], &parts[1]]);
+    assert!(refused(&sandbox, &["--launch-index=1.cfg=1", &parts[0], &parts[1]]).contains("the list runcmd"));
 }

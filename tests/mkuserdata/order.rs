@@ -145,6 +145,57 @@ fn templates_take_their_place_in_the_order_whatever_they_become() {
     assert_eq!(verdicts[1].config, serde_json::json!({"x": 1}));
 }
 
+/// What runcmd has comes after the scripts, be they one or many, and --list says so.
+#[test]
+fn scripts_run_before_runcmd_however_many_they_are() {
+    let sandbox = scripts(&["setup.sh", "zz.sh", "a.sh", "runcmd"]);
+    sandbox.file("base.cfg", "#cloud-config\npackages: [ntp]\nruncmd: [echo hi]\n");
+    let cases: [&[&str]; 6] =
+        [&["setup.sh"], &["a.sh"], &["setup.sh", "zz.sh"], &["zz.sh", "a.sh"], &["runcmd"], &["a.sh", "runcmd"]];
+    let user_data: Vec<_> = cases.iter().map(|scripts| build(&sandbox, &[&["base.cfg"], *scripts].concat())).collect();
+    for ((scripts, user_data), verdict) in cases.iter().zip(&user_data).zip(cloud_init::judge(&user_data)) {
+        let ran: Vec<_> = named(&verdict.scripts).into_iter().map(|(_, content)| content).collect();
+        let expected: Vec<_> = scripts.iter().map(|name| format!("#!/bin/sh\n# {name}\n")).collect();
+        assert_eq!(ran[..scripts.len()], expected);
+        assert_eq!((names(&verdict.scripts).last(), ran.len()), (Some(&"runcmd"), scripts.len() + 1));
+        let rows = sandbox.run("mkuserdata", &["--list"], user_data).exits(0).records();
+        assert_eq!(rows[0]["runs"], format!("merge 1, runcmd as script {}", scripts.len() + 1));
+        assert_eq!(rows[1]["runs"], "script 1");
+    }
+}
+
+#[test]
+fn the_list_shows_runcmd_among_the_scripts_that_others_named() {
+    let sandbox = scripts(&["setup.sh", "a.sh"]);
+    sandbox.file("base.cfg", "#cloud-config\nruncmd: [echo hi]\n");
+    sandbox.file("more.cfg", "#cloud-config\nruncmd: [echo more]\n");
+    sandbox.file("last.cfg", "#cloud-config\npackages: [ntp]\n");
+    let parts = ["--keep-names", "--merge=append", "a.sh", "base.cfg", "setup.sh", "more.cfg", "last.cfg"];
+    let user_data = build(&sandbox, &parts);
+    let rows = sandbox.run("mkuserdata", &["--list"], &user_data).exits(0).records();
+    let runs: Vec<_> = rows.iter().map(|row| row["runs"].as_str().unwrap()).collect();
+    assert_eq!(runs, ["script 1", "merge 1, runcmd as script 2", "script 3", "merge 2, runcmd as script 2", "merge 3"]);
+    assert_eq!(names(&judge_one(user_data).scripts), ["a.sh", "runcmd", "setup.sh"]);
+}
+
+/// cloud-init writes the file runcmd after it wrote the scripts.
+#[test]
+fn a_script_of_the_name_runcmd_is_refused() {
+    let sandbox = scripts(&["runcmd", "x/run cmd"]);
+    sandbox.file("base.cfg", "#cloud-config\nruncmd: [echo hi]\n");
+    sandbox.file("archive", "#cloud-config-archive\n- {filename: runcmd, content: '#!/bin/sh'}\n");
+    let why = "cloud-init writes the commands of runcmd to a file of this name, over the script";
+    for (part, label) in [("runcmd", "runcmd"), ("x/run cmd", "x/run cmd"), ("archive", "archive: entry 1")] {
+        let args = ["--keep-names", "base.cfg", part];
+        assert_eq!(refused(&sandbox, &args), format!("{label}: {why}"));
+        let (user_data, _) = forced(&sandbox, &[&["--force"], &args[..]].concat());
+        assert!(crate::check(&sandbox, &user_data).exits(1).stderr.contains(why), "{part}");
+        let verdict = judge_one(user_data);
+        assert_eq!(named(&verdict.scripts), [("runcmd", "#!/bin/sh\necho hi\n".to_string())]);
+    }
+    build(&sandbox, &["--keep-names", "base.cfg", "runcmd:x-shellscript-per-boot"]);
+}
+
 /// A name of which nothing but dots is left is a folder's, which no script can be written as.
 #[test]
 fn a_name_of_dots_alone_is_refused() {

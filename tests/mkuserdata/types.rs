@@ -88,8 +88,8 @@ fn a_type_behind_the_file_holds_where_the_file_says_nothing() {
     assert_eq!(named(&verdict.per_boot), script("boot"));
     assert_eq!(named(&verdict.per_instance), script("instance"));
     assert_eq!(named(&verdict.per_once), script("once"));
-    assert_eq!(named(&verdict.scripts)[1..], script("script"));
-    assert_eq!(verdict.scripts[0].content, b"#!/bin/sh\n# included\n");
+    assert_eq!(named(&verdict.scripts)[0], ("01-script", "#!/bin/sh\n# script\n".to_string()));
+    assert_eq!(verdict.scripts[1].content, b"#!/bin/sh\n# included\n");
     assert_eq!(named(&verdict.custom), [("mine", "mine\n".to_string())]);
     let declared: Vec<_> = verdict.parts.iter().map(|part| part.declared.as_str()).collect();
     assert_eq!(declared[1..3], ["text/cloud-config-jsonp", "text/cloud-config-archive"]);
@@ -171,7 +171,7 @@ fn an_archive_is_opened_and_the_names_of_its_scripts_are_told_of() {
     assert_eq!(said, "mkuserdata: archive: the scripts in it run by names of their own, among the others\n");
     let verdict = judge_one(user_data);
     assert_eq!((verdict.failed, verdict.warnings), (None, vec![]));
-    let scripts = [("part-002", "#!/bin/sh\n# first\n"), ("y.sh", "#!/bin/sh\n# y\n"), ("z.sh", "#!/bin/sh\n# z\n")];
+    let scripts = [("01-z.sh", "#!/bin/sh\n# z\n"), ("part-002", "#!/bin/sh\n# first\n"), ("y.sh", "#!/bin/sh\n# y\n")];
     assert_eq!(named(&verdict.scripts), scripts.map(|(name, text)| (name, text.to_string())));
     assert_eq!(named(&verdict.per_boot), [("boot", "#!/bin/sh\n".to_string())]);
     assert_eq!(verdict.config, serde_json::json!({"a": 1, "b": 2}));
@@ -191,7 +191,7 @@ fn a_template_of_cloud_init_is_left_for_it_and_rendered_by_it() {
     assert_eq!((&verdict.failed, &verdict.warnings), (&None, &vec![]));
     assert!(verdict.parts.iter().all(|part| part.declared == "text/jinja2"));
     assert_eq!(verdict.parts[0].content, parts[0].1.as_bytes());
-    assert_eq!(named(&verdict.scripts), [("script.sh", "#!/bin/sh\necho us-east-1 t3.micro é\n".to_string())]);
+    assert_eq!(named(&verdict.scripts), [("01-script.sh", "#!/bin/sh\necho us-east-1 t3.micro é\n".to_string())]);
     assert_eq!(verdict.config["hostname"], "judged-host");
 }
 
