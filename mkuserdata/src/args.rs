@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 )]
 pub struct Args {
     /// Part files, in order. How a file begins says what it is: `#!`, `#cloud-config`... ; or :TYPE behind it does, as in
-    /// setup.sh:x-shellscript-per-boot. A file that ends in `.j2` is a template. `-` reads stdin
+    /// setup.sh:x-shellscript-per-boot; FILE:raw, alone, is passed through unchanged. A file that ends in `.j2` is a
+    /// template. `-` reads stdin
     #[arg(value_name = "PART")]
     pub parts: Vec<PathBuf>,
 

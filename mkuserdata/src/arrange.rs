@@ -69,7 +69,7 @@ fn unhandled(parts: &[Part]) -> Vec<String> {
 fn not_rendered(parts: &[Part]) -> Vec<String> {
     let is_one = |part: &&Part| {
         let rendered_later = part.part_type.kind() == Some(Kind::Jinja);
-        !part.is_template && !rendered_later && template::has_names(&part.content)
+        !part.is_template && !part.is_raw && !rendered_later && template::has_names(&part.content)
     };
     let say = |part: &Part| {
         format!("{}: has {{{{ }}}} in it, but nothing renders a file that does not end in .j2", part.path)

@@ -1,16 +1,17 @@
 //! What cloud-init would do with a part that its owner does not expect. Each rule names what it is of cloud-init.
 
+use crate::foreign::Foreign;
 use crate::gzip::is_gzip;
 use crate::kind::{Kind, PLAIN, PartType, all_prefixes, is_python_space, prefixes};
-use crate::yaml;
+use crate::{decoding, python, yaml};
 use minijinja::Environment;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// Everything wrong with a part of type `part_type`, which was declared or told from how it begins.
 pub(crate) fn problems(part_type: &PartType, declared: Option<&str>, content: &[u8]) -> Vec<String> {
-    if content.trim_ascii().is_empty() {
-        return vec!["is empty: cloud-init would have nothing to do".to_string()];
+    if let Some(problem) = nothing(content) {
+        return vec![problem];
     }
     if let PartType::Unknown = part_type {
         return vec![unknown(content)];
@@ -40,9 +41,14 @@ pub(crate) fn problems(part_type: &PartType, declared: Option<&str>, content: &[
         Some(Kind::CloudConfigJsonp) => problems.extend(json_patch(text)),
         Some(Kind::Include | Kind::IncludeOnce) => problems.extend(include(text)),
         Some(Kind::Jinja) => problems.extend(jinja(text)),
-        Some(Kind::PartHandler) | None => {}
+        Some(Kind::PartHandler) => problems.extend(part_handler(text)),
+        None => {}
     }
     problems
+}
+
+pub(crate) fn nothing(content: &[u8]) -> Option<String> {
+    content.trim_ascii().is_empty().then(|| "is empty: cloud-init would have nothing to do".to_string())
 }
 
 /// Of a part of a type of one's own, where no part handler stands before it.
@@ -68,11 +74,17 @@ fn unknown(content: &[u8]) -> String {
     }
     let first = first_line(&text);
     let lower = first.to_lowercase();
-    if lower.starts_with("apiversion: node.eks.aws") {
+    if is_node_config(&text) {
         return format!("is a NodeConfig: {ignored} (as FILE:application/node.eks.aws it is for nodeadm)");
     }
     if lower.starts_with("mime-version:") || lower.starts_with("content-type:") {
         return format!("is a MIME message already: {ignored} (--extract takes it apart)");
+    }
+    if let Some(foreign) = Foreign::of(content) {
+        return format!("is {foreign}: {ignored} (FILE:raw, alone, is passed through unchanged)");
+    }
+    if decoding::unwrapped(content).is_some() {
+        return format!("is base64: {ignored} (base64 -d decodes it)");
     }
     // What it says instead may be a secret: messages end in logs and records.
     match near_miss(&lower) {
@@ -84,6 +96,15 @@ fn unknown(content: &[u8]) -> String {
             )
         }
     }
+}
+
+/// `---` or a comment may come before its first key.
+fn is_node_config(text: &str) -> bool {
+    let is_version = |line: &str| {
+        let value = line.strip_prefix("apiVersion:").map(|value| value.trim_start().trim_start_matches(['"', '\'']));
+        value.is_some_and(|value| value.to_lowercase().starts_with("node.eks.aws"))
+    };
+    text.lines().any(is_version)
 }
 
 /// The first line that is not blank.
@@ -205,12 +226,14 @@ fn include(text: &str) -> Vec<String> {
             continue;
         }
         urls += 1;
-        if !is_fetched(url) {
-            let number = number + 1;
-            problems.push(format!(
-                "line {number} counts as a URL to include: cloud-init would fail to fetch it, and take none of the user-data"
-            ));
-        }
+        let what = match url {
+            url if !is_fetched(url) => "counts as a URL to include",
+            url if goes_on(url) => "has something behind its URL, which counts as part of it",
+            _ => continue,
+        };
+        let number = number + 1;
+        problems
+            .push(format!("line {number} {what}: cloud-init would fail to fetch it, and take none of the user-data"));
     }
     if urls == 0 {
         problems.push("has no URL: cloud-init would include nothing".to_string());
@@ -238,6 +261,25 @@ fn is_fetched(url: &str) -> bool {
         Some(rest) => !rest.is_empty() && !rest.starts_with([':', '/', ' ']),
         None => url.starts_with('/'),
     }
+}
+
+/// Whether a comment follows, or a word behind what is not a path: paths may have blanks in them.
+fn goes_on(url: &str) -> bool {
+    let is_path = url.starts_with('/') || url.to_ascii_lowercase().starts_with("file:");
+    match url.split_once(is_python_space) {
+        Some((_, rest)) => !is_path || rest.contains('#'),
+        None => false,
+    }
+}
+
+/// `walker_handle_handler` in handlers/__init__.py imports it, asks for its types, and goes on without it if it fails.
+fn part_handler(text: &str) -> Option<String> {
+    let ignored = "cloud-init would ignore it, and parts of its types";
+    if let Some((line, message)) = python::syntax_error(text) {
+        return Some(format!("line {line} is not Python: {message}: {ignored}"));
+    }
+    let missing = ["list_types", "handle_part"].into_iter().find(|name| !text.contains(name))?;
+    Some(format!("does not define {missing}: {ignored}"))
 }
 
 /// Of what `str.splitlines` splits at, one character each: CR LF is an end and an empty line.
@@ -298,7 +340,7 @@ mod tests {
             "#cloud-boothook #!/bin/sh\n",
             "#include\n# a comment\nhttps://x.org/a\n/etc/extra\n\n",
             "#include https://x.org/a\r\n#include-once\r\nfile:///a\r\n",
-            "#part-handler\n",
+            "#part-handler\ndef list_types():\n    return []\ndef handle_part(*args):\n    pass\n",
             "## template: jinja\n#cloud-config\na: {{ v1.region }}\n",
             "## Template: Jinja\n{% if x %}#!/bin/sh{% endif %}\n",
         ] {

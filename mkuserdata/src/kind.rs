@@ -207,7 +207,8 @@ pub(crate) fn full_type(given: &str) -> Result<String> {
             match Kind::by_mime(&full).is_some() || full == PLAIN {
                 true => Ok(full),
                 false => Err(Failure::usage(format!("cloud-init knows no type {given}")).hint(format!(
-                    "PART is FILE or FILE:TYPE, of types {}; a part handler's own has a slash, as in text/x-mine",
+                    "PART is FILE or FILE:TYPE, of types {}; a part handler's own has a slash, as in text/x-mine; \
+                     FILE:raw is passed through unchanged",
                     ALL.map(|kind| &kind.mime()["text/".len()..]).join(", ")
                 ))),
             }

@@ -1,5 +1,6 @@
 //! --list, --check and --extract: what existing user-data holds.
 
+use crate::foreign::Foreign;
 use crate::name;
 use crate::operand;
 use crate::output;
@@ -29,6 +30,8 @@ struct Given {
     /// How messages name it.
     label: String,
     bytes: Vec<u8>,
+    /// They stood in base64 in JSON.
+    is_decoded: bool,
 }
 
 /// Lists each user-data and says what is wrong with it. One that cannot be read does not keep the others from it.
@@ -38,7 +41,7 @@ pub(crate) fn run(action: &Action, mode: OutputMode, files: &[PathBuf], force: b
     for file in files {
         match given(file, tool) {
             Ok(all) => read.extend(all.into_iter().map(|given| {
-                let received = Received::read(&given.bytes);
+                let received = Received::read(&given.bytes, given.is_decoded);
                 (given, received)
             })),
             Err(failure) => {
@@ -93,9 +96,10 @@ fn given(file: &Path, tool: &Tool) -> Result<Vec<Given>> {
     if bytes.trim_ascii().is_empty() {
         return Err(Failure::usage(format!("{label}: is empty")));
     }
-    let mut all = match std::str::from_utf8(&bytes).ok().filter(|text| text.trim_start().starts_with('{')) {
+    let is_json = |text: &&str| text.trim_start().starts_with('{') && Foreign::of(text.as_bytes()).is_none();
+    let mut all = match std::str::from_utf8(&bytes).ok().filter(is_json) {
         Some(text) => in_json(text, &label).map_err(|failure| failure.within(&label))?,
-        None => vec![Given { host: None, label, bytes }],
+        None => vec![Given { host: None, label, bytes, is_decoded: false }],
     };
     for given in all.iter().filter(|given| given.bytes.is_empty()) {
         tool.warn(format!("{}: no user-data", given.label));
@@ -114,7 +118,7 @@ fn in_json(text: &str, label: &str) -> Result<Vec<Given>> {
             let bytes = BASE64_STANDARD.decode(encoded);
             let bytes = bytes.map_err(|_| Failure::usage("UserData.Value is not base64"))?;
             let host = attribute["InstanceId"].as_str().map(str::to_string);
-            Ok(vec![Given { label: host.clone().unwrap_or(label.to_string()), host, bytes }])
+            Ok(vec![Given { label: host.clone().unwrap_or(label.to_string()), host, bytes, is_decoded: true }])
         }
     }
 }
@@ -130,7 +134,7 @@ fn in_records(text: &str) -> Result<Vec<Given>> {
         let encoded = record.str("user_data").unwrap_or_default();
         let bytes = BASE64_STANDARD.decode(encoded);
         let bytes = bytes.map_err(|_| Failure::usage(format!("line {line}: {host}: user_data is not base64")))?;
-        all.push(Given { label: host.clone(), host: Some(host), bytes });
+        all.push(Given { label: host.clone(), host: Some(host), bytes, is_decoded: true });
     }
     Ok(all)
 }

@@ -35,6 +35,11 @@ impl Block {
         Block([text.as_bytes(), encoded.text()].concat())
     }
 
+    /// The content alone, for user-data that is no message.
+    pub fn raw(content: &[u8]) -> Block {
+        Block(content.to_vec())
+    }
+
     pub fn text(&self) -> &[u8] {
         &self.0
     }

@@ -30,6 +30,8 @@ pub(crate) struct Part {
     /// What cloud-init takes the content for; of a template what it looks like before it is rendered.
     pub part_type: PartType,
     pub is_template: bool,
+    /// It is the whole user-data, as it is.
+    pub is_raw: bool,
     /// The only instance of a launch that it is for.
     pub launch_index: Option<u32>,
 }
@@ -66,13 +68,15 @@ impl Part {
         if is_template && std::str::from_utf8(&content).is_err() {
             return Err(Failure::usage(format!("{path}: a template has to be UTF-8")));
         }
-        let part_type = type_of(declared.as_deref(), &content);
-        Ok(Part { path, name, declared, content, part_type, is_template, launch_index: None })
+        let is_raw = operand.is_raw;
+        let part_type = if is_raw { PartType::Unknown } else { type_of(declared.as_deref(), &content) };
+        Ok(Part { path, name, declared, content, part_type, is_template, is_raw, launch_index: None })
     }
 
     /// The folder that it will run from. A template may be anything yet: most are scripts.
     pub fn folder(&self) -> Option<Folder> {
         match &self.part_type {
+            _ if self.is_raw => None,
             PartType::Unknown if self.is_template => Kind::ShellScript.folder(),
             // Of cloud-init's own templates those that begin with an expression may too.
             PartType::Known(Kind::Jinja) if order::behind_first_line(&self.content).is_none() => {
@@ -89,6 +93,15 @@ impl Part {
 
     /// What goes into the message for this content of it.
     pub fn body(&self, content: &[u8], merge_type: Option<&str>) -> Body {
+        if self.is_raw {
+            return Body {
+                size: content.len(),
+                block: Block::raw(content),
+                problems: check::nothing(content).into_iter().collect(),
+                warnings: secret::warnings(content),
+                configs: Vec::new(),
+            };
+        }
         let part_type = type_of(self.declared.as_deref(), content);
         let is_merged = match part_type.kind() {
             Some(Kind::CloudConfig) => true,

@@ -91,6 +91,7 @@ impl Parts {
     }
 
     pub(crate) fn new(parts: Vec<Part>, options: Options) -> Result<Parts> {
+        refuse_raw_beside_others(&parts, &options)?;
         let Arranged { parts, mut problems, mut warnings } = arrange(parts, options.keep_names);
         let mut templates = Templates::new();
         let mut fixed = Vec::new();
@@ -225,6 +226,11 @@ impl Parts {
     /// The message of the bodies, compressed where that is asked for and makes it smaller.
     fn compressed(&self, bodies: &[Cow<Body>]) -> Result<Vec<u8>> {
         let blocks = bodies.iter().map(|body| &body.block);
+        if let ([part], [body]) = (&self.parts[..], bodies)
+            && part.is_raw
+        {
+            return Ok(body.block.text().to_vec());
+        }
         let boundary = match &self.options.boundary {
             None => mime::boundary(blocks.clone()),
             Some(boundary) => {
@@ -283,6 +289,20 @@ impl Parts {
             self.parts.iter().zip(bodies).map(|(part, body)| (part.path.as_str(), body.as_ref())).collect();
         cost::costs(&parts, size)
     }
+}
+
+/// What is passed through unchanged is no part of a message.
+fn refuse_raw_beside_others(parts: &[Part], options: &Options) -> Result<()> {
+    let Some(raw) = parts.iter().find(|part| part.is_raw) else { return Ok(()) };
+    let path = &raw.path;
+    let why = match (parts, options) {
+        ([_, _, ..], _) => "so it has to be the only part",
+        (_, Options { boundary: Some(_), .. }) => "so it has no boundary",
+        (_, Options { merge_type: Some(_), .. }) => "so it is not merged",
+        _ if raw.launch_index.is_some() => "so it is for every instance of a launch",
+        _ => return Ok(()),
+    };
+    Err(Failure::usage(format!("{path}:raw is passed through unchanged, {why}")))
 }
 
 /// What the cloud-configs of the parts lose to each other, and whether it is a template that loses or takes.

@@ -1,13 +1,12 @@
 //! User-data as an instance was given it, taken apart as cloud-init takes it apart.
 
 use crate::cost::LIMIT;
-use crate::decoding;
+use crate::decoding::{self, unwrapped};
+use crate::foreign::Foreign;
 use crate::gzip::{self, is_gzip};
 use crate::kind::{Kind, NOT_MULTIPART};
-use crate::message::{self, Entity};
+use crate::message::{self, Entity, is_message};
 use crate::seen::{MOST_UNPACKED, Seeing, Seen, among, number};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 
 #[derive(Debug)]
 pub(crate) struct Received {
@@ -30,17 +29,22 @@ pub(crate) struct Leaf {
 }
 
 impl Received {
-    pub fn read(bytes: &[u8]) -> Received {
+    /// `is_decoded` tells that its base64 has been undone, as EC2 does. What comes from a file may be as the API has it.
+    pub fn read(bytes: &[u8], is_decoded: bool) -> Received {
         let (mut problems, mut notes) = (Vec::new(), Vec::new());
-        let bytes = match unwrapped(bytes) {
-            None => bytes.to_vec(),
-            Some(bytes) => {
-                notes.push(
-                    "is base64, read as what is in it: releases of cloud-init differ in whether they do".to_string(),
-                );
-                bytes
-            }
-        };
+        let mut bytes = bytes.to_vec();
+        let mut layers = usize::from(is_decoded);
+        while let Some(inner) = unwrapped(&bytes) {
+            bytes = inner;
+            layers += 1;
+        }
+        let differ = "releases of cloud-init differ in whether they";
+        match layers {
+            0 => {}
+            1 if is_decoded => {}
+            1 => notes.push(format!("is base64, read as what is in it: {differ} do")),
+            _ => problems.push(format!("is base64 in base64, of which EC2 decodes one: {differ} decode another")),
+        }
         if bytes.len() > LIMIT {
             problems.push(format!("has {} bytes: EC2 takes at most {LIMIT}", bytes.len()));
         }
@@ -52,6 +56,11 @@ impl Received {
                 return Received { parts: Vec::new(), problems, notes };
             }
         };
+        let foreign = Foreign::of(&text).filter(|_| !is_message(&text) && Kind::of(&text).is_none());
+        if let Some(foreign) = foreign {
+            notes.push(format!("is {foreign}: cloud-init has nothing to do with it, and it is not checked"));
+            return Received { parts: vec![Seen::foreign(foreign, text)], problems, notes };
+        }
         let leaves = match is_message(&text) {
             true => leaves(&text, &mut problems),
             false => vec![Leaf::alone(text)],
@@ -71,19 +80,6 @@ impl Leaf {
         let (name, merge_type, launch_index) = (None, None, None);
         Leaf { name, declared, encoding: "none", content, merge_type, launch_index, problems: Vec::new() }
     }
-}
-
-/// What base64 around it hides, if it looks like user-data.
-fn unwrapped(bytes: &[u8]) -> Option<Vec<u8>> {
-    let text: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let inner = BASE64_STANDARD.decode(text).ok().filter(|inner| !inner.is_empty())?;
-    (is_gzip(&inner) || is_message(&inner) || Kind::of(&inner).is_some()).then_some(inner)
-}
-
-/// `convert_string` in cloud-init's user_data.py.
-fn is_message(text: &[u8]) -> bool {
-    let start = text[..text.len().min(4096)].to_ascii_lowercase();
-    memchr::memmem::find(&start, b"mime-version:").is_some()
 }
 
 /// The parts of the message that are no containers, in order.

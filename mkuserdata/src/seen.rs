@@ -1,6 +1,7 @@
 //! The parts of existing user-data as cloud-init sees them: named, opened, and in the order in which it goes about them.
 
 use crate::configs::{Config, Merged, RUNCMD, configs, merge};
+use crate::foreign::Foreign;
 use crate::kind::{Folder, Kind, NOT_MULTIPART, PLAIN, PartType};
 use crate::received::Leaf;
 use crate::{check, gzip, merge, name, order, secret, yaml};
@@ -28,6 +29,22 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// The whole user-data, which cloud-init does not read.
+    pub fn foreign(foreign: Foreign, content: Vec<u8>) -> Seen {
+        Seen {
+            name: "part-001".to_string(),
+            part_type: PartType::Unknown,
+            encoding: "none",
+            warnings: secret::warnings(&content),
+            content,
+            merge_type: None,
+            launch_index: None,
+            config: None,
+            runs: foreign.reader().to_string(),
+            problems: Vec::new(),
+        }
+    }
+
     /// Whether it is a script that runs from a file.
     pub fn runs_as_file(&self) -> bool {
         order::folder_of(self.part_type.kind(), &self.content).is_some()

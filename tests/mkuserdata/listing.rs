@@ -136,6 +136,33 @@ fn records_are_read_and_those_without_user_data_are_told_of() {
     assert_eq!(run.stderr, "mkuserdata: stdin: line 1: web1: user_data is not base64\n");
 }
 
+/// EC2 decodes it once, and what is left is base64 on the instance.
+#[test]
+fn base64_in_base64_is_a_problem_wherever_it_comes_from() {
+    let sandbox = sandbox();
+    let once = BASE64_STANDARD.encode(build(&sandbox, &["base.cfg", "z.sh"]));
+    let twice = BASE64_STANDARD.encode(&once);
+    let attribute = |value: &str| json!({"InstanceId": "i-1", "UserData": {"Value": value}}).to_string();
+    let record = |value: &str| format!("{}\n", json!({"host": "web1", "user_data": value}));
+    for sound in [record(&once), attribute(&once)] {
+        assert_eq!(check(&sandbox, sound.as_bytes()).exits(0).stderr, "");
+    }
+    let problem =
+        "is base64 in base64, of which EC2 decodes one: releases of cloud-init differ in whether they decode another";
+    for (given, label) in [
+        (record(&twice), "web1"),
+        (record(&BASE64_STANDARD.encode(&twice)), "web1"),
+        (attribute(&twice), "i-1"),
+        (twice.clone(), "stdin"),
+        (record(&BASE64_STANDARD.encode(BASE64_STANDARD.encode("#!/bin/sh\n"))), "web1"),
+    ] {
+        let run = check(&sandbox, given.as_bytes()).exits(1);
+        assert_eq!(run.stderr, format!("mkuserdata: {label}: {problem}\n"));
+        // What is in it is listed all the same.
+        assert!(!sandbox.run("mkuserdata", &["--list"], given).exits(0).records().is_empty());
+    }
+}
+
 /// The hosts' own records, as `--per-host` makes them.
 #[test]
 fn what_per_host_writes_is_read() {

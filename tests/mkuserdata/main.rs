@@ -11,6 +11,7 @@ mod merges;
 mod order;
 mod per_host;
 mod problems;
+mod raw;
 mod set;
 mod size;
 mod types;

@@ -44,6 +44,12 @@ fn cases() -> Vec<Case> {
         ("p", b"#boothook\n#!/bin/sh\n", "Did you mean #cloud-boothook?", Ignored),
         ("p", b"\xff\xfe#\0!\0/\0", "is UTF-16", Ignored),
         ("p", b"apiVersion: node.eks.aws/v1alpha1\n", "is a NodeConfig", Ignored),
+        ("p", b"---\n# x\nkind: NodeConfig\napiVersion: \"node.eks.aws/v1alpha1\"\n", "is a NodeConfig", Ignored),
+        ("p", b"IyEvYmluL3NoCg==\n", "is base64", Ignored),
+        ("p", b"<powershell>\nhostname\n</powershell>\n", "is a script for EC2Launch on Windows", Ignored),
+        ("p", b"version: 1.0\ntasks:\n- task: executeScript\n", "is YAML for EC2Launch v2 on Windows", Ignored),
+        ("p", b"# x\n[settings.kubernetes]\ncluster-name = \"x\"\n", "is settings of Bottlerocket", Ignored),
+        ("p", b"{\"ignition\": {\"version\": \"3.4.0\"}}\n", "is a config of Ignition", Ignored),
         ("p", "\u{feff}#!/bin/sh\n".as_bytes(), "a byte order mark hides its #!", Ignored),
         ("p", "\u{feff}#cloud-config\na: 1\n".as_bytes(), "a byte order mark hides its #cloud-config", Ignored),
         ("p", "\u{feff}hello\n".as_bytes(), "begins with a byte order mark", Ignored),
@@ -102,7 +108,13 @@ fn cases() -> Vec<Case> {
         ("p", b"#include\n\n#include-once no such\n", "line 3 counts as a URL to include", NoneAtAll),
         ("p", b"#include\n # indented\n", "line 2 counts as a URL to include", NoneAtAll),
         ("p", b"#include\ns3://bucket/key\n", "line 2 counts as a URL to include", NoneAtAll),
+        ("p", b"#include-once http://127.0.0.1:1/a b\n", "line 1 has something behind its URL", NoneAtAll),
         ("p", b"#include\n# nothing\n", "has no URL", Ignored),
+        ("p", b"#part-handler\nx = 1\n", "does not define list_types", Ignored),
+        ("p", b"#part-handler\ndef list_types(): return ['text/x']\n", "does not define handle_part", Ignored),
+        ("p", b"#part-handler\n\ndef list_types(:\n", "line 3 is not Python: ", Ignored),
+        ("p", b"#part-handler\ndef list_types()\n    return []\n", "line 2 is not Python: ", Ignored),
+        ("p", b"#part-handler\nprint 'list_types handle_part'\n", "line 2 is not Python: ", Ignored),
         ("p", b"\n## template: jinja\n#!/bin/sh\n", "has something before ## template: jinja", Ignored),
         ("p:jinja2", b"#!/bin/sh\n", "has something before ## template: jinja", Ignored),
         ("p", b"## template: jinja2\n#!/bin/sh\n", "names another engine", Ignored),
@@ -281,4 +293,42 @@ fn what_the_checks_do_not_see_yet() {
         .map(|(part, content)| format!("{part} {:?}", String::from_utf8_lossy(content)))
         .collect();
     assert_eq!(unseen, [""; 0]);
+}
+
+/// Releases word it otherwise, and fail alike.
+#[test]
+fn a_comment_behind_a_url_is_part_of_the_url() {
+    let sandbox = Sandbox::new();
+    let mut user_data = Vec::new();
+    for (content, line) in [("#include file:///dev/null # mine\n", 1), ("#include\n/dev/null # mine\n", 2)] {
+        sandbox.file("p", content);
+        let start = format!("p: line {line} has something behind its URL, which counts as part of it: ");
+        assert!(refused(&sandbox, &["p"]).starts_with(&start));
+        user_data.push(forced(&sandbox, &["--force", "p"]).0);
+    }
+    sandbox.file("p", "#include /dev/null\n# mine\n");
+    user_data.push(build(&sandbox, &["p"]));
+    let failed: Vec<_> = cloud_init::judge_each(&user_data)
+        .into_iter()
+        .map(|verdicts| verdicts.map(|verdict| verdict.failed.is_some()))
+        .collect();
+    assert_eq!(failed, [[true; 2], [true; 2], [false; 2]]);
+}
+
+/// It is not needed to build.
+#[test]
+fn a_part_handler_is_compiled_where_there_is_a_python_and_never_run() {
+    let mut sandbox = Sandbox::new();
+    sandbox.file(
+        "handler.py",
+        "#part-handler\nopen('ran', 'w')\nimport nosuch\ndef list_types(): ...\ndef handle_part(*args): ...\n",
+    );
+    sandbox.file("broken.py", "#part-handler\ndef list_types(: handle_part\n");
+    // Python would take it from the current folder.
+    sandbox.file("sys.py", "open('ran', 'w')\n");
+    build(&sandbox, &["handler.py"]);
+    assert!(!sandbox.dir().join("ran").exists());
+    assert!(refused(&sandbox, &["broken.py"]).starts_with("broken.py: line 2 is not Python: "));
+    sandbox.env("PATH", kit::bin_dir().display().to_string());
+    build(&sandbox, &["broken.py"]);
 }

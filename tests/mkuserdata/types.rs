@@ -28,7 +28,7 @@ fn every_type_is_told_as_cloud_init_tells_it() {
         ),
         ("06", "text/cloud-config", "#cloud-config\nz: 3\n".to_string()),
         ("07", "text/cloud-boothook", "#cloud-boothook\n#!/bin/sh\n".to_string()),
-        ("08", "text/part-handler", "#part-handler\n".to_string()),
+        ("08", "text/part-handler", HANDLER.to_string()),
         ("09", "text/jinja2", "## template: jinja\n#!/bin/sh\necho {{ v1.region }}\n".to_string()),
     ];
     for (name, _, content) in &parts {
