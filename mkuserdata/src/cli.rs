@@ -45,6 +45,7 @@ fn options(args: &Args) -> Result<Options> {
         merge_type: args.merge.as_deref().map(merge_type).transpose()?,
         keep_names: args.keep_names,
         force: args.force,
+        hint: Some("--force builds it nonetheless"),
         set: args.set.clone(),
     })
 }

@@ -181,7 +181,7 @@ impl Clash {
         match &config.mergers {
             Some(mergers) => format!("{both}. The merge type {mergers} never reaches it: '{APPEND}' does"),
             None if config.entry.is_some() => format!("{both}. With merge_how: '{APPEND}' in the later it keeps both"),
-            None => format!("{both}. With --merge append, or merge_how in the later, it keeps both"),
+            None => format!("{both}. With mkuserdata --merge append, or merge_how in the later, it keeps both"),
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Options {
     pub keep_names: bool,
     /// Go on where cloud-init would do what nobody expects.
     pub force: bool,
+    /// What to do about problems that are refused, where the caller has a way.
+    pub hint: Option<&'static str>,
     /// What templates see, over a host's record.
     pub set: Vec<Setting>,
 }
@@ -53,6 +55,7 @@ impl Default for Options {
             merge_type: None,
             keep_names: false,
             force: false,
+            hint: None,
             set: Vec::new(),
         }
     }
@@ -109,7 +112,7 @@ impl Parts {
         problems.extend(clashes(&parts, fixed.iter().map(Option::as_ref)).into_iter().map(|(_, problem)| problem));
         match options.force {
             true => warnings.extend(problems),
-            false => refuse(problems)?,
+            false => refuse(problems, &options)?,
         }
         if let Some(boundary) = &options.boundary
             && !mime::is_boundary(boundary)
@@ -200,7 +203,7 @@ impl Parts {
         let problems = std::mem::take(&mut body.problems);
         match self.options.force {
             true => body.warnings.extend(problems),
-            false => refuse(problems).map_err(|failure| failure.within(&part.path))?,
+            false => refuse(problems, &self.options).map_err(|failure| failure.within(&part.path))?,
         }
         Ok(Cow::Owned(body))
     }
@@ -214,7 +217,7 @@ impl Parts {
             let of_templates = clashes.into_iter().filter(|(varies, _)| *varies).map(|(_, problem)| problem).collect();
             match self.options.force {
                 true => warnings = of_templates,
-                false => refuse(of_templates)?,
+                false => refuse(of_templates, &self.options)?,
             }
         }
         for (part, body) in self.parts.iter().zip(bodies).filter(|(part, _)| part.is_template) {
@@ -327,9 +330,13 @@ fn take<'a>(next: &AtomicUsize, records: &'a [Record]) -> Option<(usize, &'a Rec
 }
 
 /// All problems in one failure, a line each.
-fn refuse(problems: Vec<String>) -> Result<()> {
-    match problems.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::usage(problems.join("\n")).hint("--force builds it nonetheless")),
+fn refuse(problems: Vec<String>, options: &Options) -> Result<()> {
+    if problems.is_empty() {
+        return Ok(());
     }
+    let failure = Failure::usage(problems.join("\n"));
+    Err(match options.hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    })
 }

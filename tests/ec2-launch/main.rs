@@ -1,6 +1,7 @@
 //! `ec2-launch` against the EC2 stand-in.
 
 mod cut_off;
+mod user_data;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

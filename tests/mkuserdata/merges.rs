@@ -18,7 +18,7 @@ fn sandbox() -> Sandbox {
 fn without_it_the_last_part_wins_so_what_the_first_loses_is_refused() {
     let sandbox = sandbox();
     let run = sandbox.run("mkuserdata", &["1", "2"], "").exits(2);
-    let rest = "cloud-init would keep only that of 2. With --merge append, or merge_how in the later, it keeps both";
+    let rest = "cloud-init would keep only that of 2. With mkuserdata --merge append, or merge_how in the later, it keeps both";
     assert_eq!(
         run.stderr,
         format!(
