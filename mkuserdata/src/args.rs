@@ -90,7 +90,12 @@ pub struct Args {
     #[arg(long, conflicts_with_all = BUILDING, conflicts_with = "list")]
     pub check: bool,
 
-    /// The same, and write the parts to files in DIR, of records to a folder a host
+    /// With --check, validate cloud-configs against cloud-init's own JSON schema: schema-cloud-config-v1.json, or `auto`
+    /// for the one of the cloud-init that is installed here
+    #[arg(long, value_name = "FILE|auto", requires = "check", conflicts_with_all = ["list", "extract"])]
+    pub schema: Option<PathBuf>,
+
+    /// The same as --list, and write the parts to files in DIR, of records to a folder a host
     #[arg(long, value_name = "DIR", conflicts_with_all = BUILDING, conflicts_with_all = ["list", "check"])]
     pub extract: Option<PathBuf>,
 

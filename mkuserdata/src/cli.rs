@@ -5,6 +5,7 @@ use crate::merge::merge_type;
 use crate::operand::Operand;
 use crate::part::Part;
 use crate::parts::{Options, Parts, UserData};
+use crate::schema::Schema;
 use crate::{Effort, cost, listing, output};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -21,7 +22,9 @@ const COLUMNS: [Column; 2] = [Column { header: "HOST", key: "host" }, Column { h
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     args.refuse_misuse(io::stdout().is_terminal(), io::stdin().is_terminal())?;
     if let Some(action) = args.action() {
-        return listing::run(&action, args.output.mode(OutputMode::Table), &args.files(), args.force, tool);
+        let schema = args.schema.as_deref().map(Schema::read).transpose()?;
+        let mode = args.output.mode(OutputMode::Table);
+        return listing::run(&action, mode, &args.files(), args.force, schema.as_ref(), tool);
     }
     let parts = Parts::new(read(args)?, options(args)?)?;
     if !args.set.is_empty() && !parts.varies() {

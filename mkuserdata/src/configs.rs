@@ -12,12 +12,15 @@ use std::sync::LazyLock;
 /// The key whose commands cloud-init writes to a script of this name, which it runs among the others.
 pub(crate) const RUNCMD: &str = "runcmd";
 
+/// Stands for what an expression in a template becomes when cloud-init renders it. No text has it: it means nothing in Unicode.
+pub(crate) const RENDERED: char = '\u{e000}';
+
 /// A cloud-config as far as the others matter to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// Of one in an archive its number there.
     pub entry: Option<usize>,
-    node: Node,
+    pub node: Node,
     /// How it is merged with those before it, by its own `merge_how` and by the header of its part.
     mergers: Option<String>,
     /// The only instance of a launch that it is for.
@@ -77,12 +80,12 @@ impl Config {
     }
 }
 
-/// A template of cloud-init's as YAML: all branches at once, with a word for each expression.
+/// A template of cloud-init's as YAML: all branches at once, with [`RENDERED`] for each expression.
 fn without_jinja(text: &str) -> String {
     static JINJA: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?s)\{%.*?%\}|\{#.*?#\}|\{\{.*?\}\}").ok());
     let Some(jinja) = JINJA.as_ref() else { return text.to_string() };
     let plain = jinja.replace_all(text, |found: &regex::Captures| match &found[0] {
-        expression if expression.starts_with("{{") => "x".to_string(),
+        expression if expression.starts_with("{{") => RENDERED.to_string(),
         // Lines keep their numbers.
         statement => "\n".repeat(statement.matches('\n').count()),
     });

@@ -28,6 +28,7 @@ mod part;
 mod parts;
 mod python;
 mod received;
+mod schema;
 mod secret;
 mod seen;
 mod template;

@@ -5,6 +5,7 @@ use crate::name;
 use crate::operand;
 use crate::output;
 use crate::received::Received;
+use crate::schema::Schema;
 use crate::seen::Seen;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -35,13 +36,21 @@ struct Given {
 }
 
 /// Lists each user-data and says what is wrong with it. One that cannot be read does not keep the others from it.
-pub(crate) fn run(action: &Action, mode: OutputMode, files: &[PathBuf], force: bool, tool: &Tool) -> Result<Status> {
+pub(crate) fn run(
+    action: &Action,
+    mode: OutputMode,
+    files: &[PathBuf],
+    force: bool,
+    schema: Option<&Schema>,
+    tool: &Tool,
+) -> Result<Status> {
     let mut read = Vec::new();
     let mut status = Status::Done;
     for file in files {
         match given(file, tool) {
             Ok(all) => read.extend(all.into_iter().map(|given| {
-                let received = Received::read(&given.bytes, given.is_decoded);
+                let mut received = Received::read(&given.bytes, given.is_decoded);
+                schema.into_iter().for_each(|schema| received.parts.iter_mut().for_each(|part| part.validate(schema)));
                 (given, received)
             })),
             Err(failure) => {

@@ -4,7 +4,7 @@
 use crate::outline::is_beyond_reading;
 use regex::Regex;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -75,10 +75,11 @@ impl Node {
         }
     }
 
+    /// A date becomes a mapping: it is no text to cloud-init, nor anything else that JSON has.
     pub fn to_json(&self) -> Value {
         match &self.content {
             Content::Plain(value) => value.clone(),
-            Content::Time(text) => text.as_str().into(),
+            Content::Time(text) => json!({ "date": text }),
             Content::List(items) => items.iter().map(Node::to_json).collect(),
             Content::Mapping(pairs) => pairs.iter().map(|(key, value)| (key.clone(), value.to_json())).collect(),
         }
@@ -269,7 +270,6 @@ fn without_lines(value: Value) -> Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn json_of(text: &str) -> Value {
         Node::read(text).map_or(Value::Null, |node| node.to_json())

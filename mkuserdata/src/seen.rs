@@ -4,6 +4,7 @@ use crate::configs::{Config, Merged, RUNCMD, configs, merge};
 use crate::foreign::Foreign;
 use crate::kind::{Folder, Kind, NOT_MULTIPART, PLAIN, PartType};
 use crate::received::Leaf;
+use crate::schema::Schema;
 use crate::{check, gzip, merge, name, order, secret, yaml};
 
 /// What a few bytes of gzip may become: far more than anyone means.
@@ -43,6 +44,11 @@ impl Seen {
             runs: foreign.reader().to_string(),
             problems: Vec::new(),
         }
+    }
+
+    /// Adds what the schema does not allow in a cloud-config.
+    pub fn validate(&mut self, schema: &Schema) {
+        self.problems.extend(self.config.iter().flat_map(|config| schema.problems(&config.node)));
     }
 
     /// Whether it is a script that runs from a file.

@@ -12,6 +12,7 @@ mod order;
 mod per_host;
 mod problems;
 mod raw;
+mod schema;
 mod set;
 mod size;
 mod types;

@@ -1,0 +1,221 @@
+//! `--check --schema`: cloud-configs against the schemas of two releases of cloud-init, whose own validation is the judge.
+
+use kit::{Outcome, Sandbox};
+use serde_json::Value;
+use std::path::PathBuf;
+
+const RELEASES: [&str; 2] = ["cloud-init", "cloud-init-26.1"];
+
+fn packages(release: &str) -> PathBuf {
+    kit::target_dir().join(release).join("usr/lib/python3/dist-packages")
+}
+
+fn schema(release: &str) -> String {
+    packages(release).join("cloudinit/config/schemas/schema-cloud-config-v1.json").display().to_string()
+}
+
+fn check(sandbox: &Sandbox, release: &str, file: &str) -> Outcome {
+    sandbox.run("mkuserdata", &["--check", "--schema", &schema(release), file], "")
+}
+
+const JUDGE: &str = r#"
+import json, sys, yaml
+from cloudinit.config import schema
+verdicts = []
+for text in json.load(open("configs.json")):
+    try:
+        schema.validate_cloudconfig_schema(yaml.safe_load(text), strict=True)
+        verdicts.append(False)
+    except schema.SchemaValidationError as error:
+        verdicts.append(bool(error.schema_errors))
+print(json.dumps(verdicts))
+"#;
+
+/// Whether each cloud-config is unsound to cloud-init.
+fn judged(sandbox: &Sandbox, release: &str, configs: &[&str]) -> Vec<Value> {
+    sandbox.file("configs.json", serde_json::to_string(configs).unwrap());
+    sandbox.file("judge.py", JUDGE);
+    let python = kit::target_dir().join("venv/bin/python");
+    let line = format!("PYTHONPATH={} {} judge.py", packages(release).display(), python.display());
+    serde_json::from_str(&sandbox.sh(&line).exits(0).stdout).expect("verdicts")
+}
+
+/// Cloud-configs, and what today's release has against them.
+const UNSOUND: [(&str, &[&str]); 19] = [
+    ("pakages: [a]", &["line 2: pakages is not a key of the schema: did you mean packages?"]),
+    (
+        "packages:\n- 5\n- [a, b, c]\n- a",
+        &[
+            "line 3: packages.0 is a number, and has to be a mapping or a list or text",
+            "line 4: packages.1 is a list, and has to have at most 2 entries",
+        ],
+    ),
+    (
+        "runcmd:\n- [ls, 5]\n- {a: b}",
+        &[
+            "line 3: runcmd.0.1 is a number, and has to be text",
+            "line 4: runcmd.1 is a mapping, and has to be a list or text or null",
+        ],
+    ),
+    ("runcmd: echo", &["line 2: runcmd is text, and has to be a list"]),
+    ("runcmd: []", &["line 2: runcmd is an empty list, and has to have at least 1 entries"]),
+    (
+        "write_files:\n- path: /x\n  permision: a\n- content: secret",
+        &[
+            "line 4: write_files.0.permision is not a key of the schema: did you mean permissions?",
+            "line 5: write_files.1 is a mapping, and has to have the key path",
+        ],
+    ),
+    // A number in octal, for want of quotes.
+    (
+        "write_files:\n- path: /x\n  permissions: 0644",
+        &["line 4: write_files.0.permissions is a number, and has to be text"],
+    ),
+    ("power_state: {mode: secret}", &["line 2: power_state.mode is text, and has to be one of poweroff, reboot, halt"]),
+    (
+        "power_state: {mode: halt, delay: secret}",
+        &["line 2: power_state.delay is text, and has to match ^\\+?[0-9]+$ or be now"],
+    ),
+    ("power_state: {mode: halt, delay: -1}", &["line 2: power_state.delay is a number, and has to be at least 0"]),
+    ("package_update: 'yes'", &["line 2: package_update is text, and has to be true or false"]),
+    ("hostname: yes", &["line 2: hostname is true or false, and has to be text"]),
+    (
+        "users:\n- name: a\n  expiredate: 2032-09-01",
+        &["line 4: users.0.expiredate is a date without quotes, and has to be text"],
+    ),
+    (
+        "users:\n- name: a\n  expiredate: secret",
+        &["line 4: users.0.expiredate is text, and has to have the form of a date"],
+    ),
+    (
+        "ssh_keys: {dsa_private: secret}",
+        &["line 2: ssh_keys.dsa_private is not a key of the schema; allowed: keys that match \
+           ^(ecdsa|ed25519|rsa)_(public|private|certificate)$"],
+    ),
+    ("users:\n- {gecos: secret}", &["line 3: users.0 is a mapping, and has to have the key name or the key snapuser"]),
+    ("ntp: {servers: [a, a]}", &["line 2: ntp.servers is a list, and has to have no entry twice"]),
+    (
+        "apt: {sources: {x: {surce: y}}}",
+        &["line 2: apt.sources.x.surce is not a key of the schema: did you mean source?"],
+    ),
+    ("x: &x {mode: 7}\npower_state: *x", &["line 2: x is not a key of the schema"]),
+];
+
+#[test]
+fn what_the_schema_does_not_allow_is_told_with_key_line_and_what_is_allowed() {
+    let sandbox = Sandbox::new();
+    for (text, problems) in UNSOUND {
+        sandbox.file("c", format!("#cloud-config\n{text}\n"));
+        let run = check(&sandbox, RELEASES[1], "c").exits(1);
+        let said = problems.iter().all(|problem| run.stderr.contains(&format!("c: part 1 (part-001): {problem}\n")));
+        assert!(said && run.stderr.lines().count() >= problems.len(), "{text}: {}", run.stderr);
+        assert!(!run.stderr.contains("secret"), "{}", run.stderr);
+        assert_eq!(run.records()[0]["problems"].as_array().unwrap().len(), run.stderr.lines().count());
+    }
+}
+
+/// The judge of each release agrees on what is sound and what is not.
+#[test]
+fn it_is_sound_where_cloud_init_itself_has_nothing_to_say() {
+    const SOUND: [&str; 12] = [
+        "{}",
+        "packages: [a, [b, '1.0'], {apt: [c]}]\npackage_update: yes\npackage_upgrade: off",
+        "runcmd:\n- echo\n- [ls, -l]\n-\nbootcmd: [[a, b]]",
+        "write_files:\n- {path: /x, permissions: '0644', content: !!binary aGk=, encoding: b64}",
+        "users: [default, {name: a, groups: [b], sudo: 'ALL=(ALL) ALL', ssh_authorized_keys: [x]}]",
+        "users: a,b",
+        "ssh_authorized_keys: [a]\nhostname: '010'\nfqdn: a.b.c\nmanage_etc_hosts: localhost",
+        "power_state: {mode: reboot, delay: now, timeout: 0x10, condition: true}",
+        "ntp: {enabled: true, servers: [a, b]}",
+        "phone_home: {url: 'http://x/{{ y }}/ z', post: all}",
+        "merge_how: 'dict()+list()'\nmerge_type: [{name: list, settings: [append]}]\nlaunch-index: 1",
+        "apt:\n  sources: {x: {source: 'ppa:a/b'}}\n  conf: |\n    x",
+    ];
+    let sandbox = Sandbox::new();
+    let texts: Vec<&str> = SOUND.iter().copied().chain(UNSOUND.iter().map(|(text, _)| *text)).collect();
+    for release in RELEASES {
+        let verdicts = judged(&sandbox, release, &texts);
+        for (text, unsound) in texts.iter().zip(verdicts) {
+            sandbox.file("c", format!("#cloud-config\n{text}\n"));
+            let run = check(&sandbox, release, "c");
+            assert_eq!(Value::from(run.code != 0), unsound, "{release}: {text}: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn every_cloud_config_of_the_user_data_is_validated() {
+    let sandbox = Sandbox::new();
+    sandbox.file("base.cfg", "#cloud-config\nhostname: 5\n");
+    sandbox.file("archive", "#cloud-config-archive\n- 'runcmd: x'\n- \"#!/bin/sh\\n\"\n- \"\\n\\nfqdn: [a]\"\n");
+    sandbox.file(
+        "jinja",
+        "## template: jinja\n#cloud-config\npackage_update: {{ v1.update }}\n{% if v1.region %}\nlocale: {{ v1.a }}\n\
+         timezone: 7\n{% endif %}\n{{ v1.key }}: 1\n",
+    );
+    sandbox.file("zone.cfg.j2", "#cloud-config\npreserve_hostname: {{ flag }}\n");
+    let hosts = "{\"host\":\"a\",\"flag\":true}\n{\"host\":\"b\",\"flag\":\"maybe\"}\n";
+    let parts = ["--per-host", "base.cfg", "archive", "jinja", "zone.cfg.j2"];
+    let records = sandbox.run("mkuserdata", &parts, hosts).exits(0).stdout;
+    let run = sandbox.run("mkuserdata", &["--check", "--schema", &schema(RELEASES[1])], &records).exits(1);
+    let problems: Vec<&str> = run.stderr.lines().collect();
+    let common = [
+        "part 1 (base.cfg): line 2: hostname is a number, and has to be text",
+        "part 3 (part-002): line 1: runcmd is text, and has to be a list",
+        "part 5 (part-004): line 3: fqdn is a list, and has to be text",
+        "part 6 (jinja): line 6: timezone is a number, and has to be text",
+    ];
+    let mut expected: Vec<String> = common.iter().map(|problem| format!("mkuserdata: a: {problem}")).collect();
+    expected.extend(common.iter().map(|problem| format!("mkuserdata: b: {problem}")));
+    let of_template = "part 7 (zone.cfg): line 2: preserve_hostname is text, and has to be true or false";
+    expected.push(format!("mkuserdata: b: {of_template}"));
+    assert_eq!(problems, expected);
+}
+
+#[test]
+fn auto_is_the_schema_of_the_cloud_init_that_python_would_import() {
+    let mut sandbox = Sandbox::new();
+    sandbox.file("c", "#cloud-config\npakages: [a]\n");
+    let auto = |sandbox: &Sandbox| sandbox.run("mkuserdata", &["--check", "--schema", "auto", "c"], "");
+    std::fs::create_dir(sandbox.dir().join("none")).unwrap();
+    let paths = [sandbox.dir().join("none"), packages(RELEASES[1])].map(|path| path.display().to_string());
+    sandbox.env("PYTHONPATH", paths.join(":"));
+    assert!(auto(&sandbox).exits(1).stderr.contains("pakages is not a key of the schema"));
+    sandbox.env("PYTHONPATH", &paths[0]);
+    let installed = ["/usr/lib/python3", "/usr/local/lib/python3"]
+        .iter()
+        .any(|python| std::path::Path::new(python).join("dist-packages/cloudinit").exists());
+    if !installed {
+        let run = auto(&sandbox).exits(2);
+        let start = format!(
+            "mkuserdata: --schema auto: there is no cloudinit/config/schemas/schema-cloud-config-v1.json in {}",
+            paths[0]
+        );
+        assert!(run.stderr.starts_with(&start), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_schema_that_is_none_is_told_before_anything_is_read() {
+    let sandbox = Sandbox::new();
+    sandbox.file("c", "#cloud-config\nhostname: 5\n");
+    for (name, content, why) in [
+        ("text", "# no JSON\n", "is not JSON: "),
+        ("empty.json", "{}", "is not a JSON schema\n"),
+        ("list.json", "[1]", "is not a JSON schema"),
+        ("type.json", "{\"type\": 7}", "is not a JSON schema: "),
+        ("far.json", "{\"$ref\": \"https://x.org/y\"}", "refers to a schema elsewhere, which is not fetched\n"),
+    ] {
+        sandbox.file(name, content);
+        let run = sandbox.run("mkuserdata", &["--check", "--schema", name, "c"], "").exits(2);
+        assert!(run.stderr.starts_with(&format!("mkuserdata: --schema {name}: {why}")), "{}", run.stderr);
+        assert_eq!(run.stdout, "");
+    }
+    let run = sandbox.run("mkuserdata", &["--check", "--schema", "none", "c"], "").exits(2);
+    assert!(run.stderr.starts_with("mkuserdata: --schema none: cannot be read: No such file"), "{}", run.stderr);
+    for args in [&["--list"][..], &["--extract", "d"], &[]] {
+        sandbox.run("mkuserdata", &[args, &["--schema", "none", "c"]].concat(), "").exits(2);
+    }
+    // Without it nothing is validated.
+    sandbox.run("mkuserdata", &["--check", "c"], "").exits(0);
+}
