@@ -7,7 +7,7 @@ use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, ProgressArgs, Rec
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
 use futures_util::future::join_all;
-use hostrange::{fold_or_list, natural_cmp, warn_of_globbed};
+use hostrange::{fold, natural_cmp, warn_of_globbed};
 use std::collections::{BTreeSet, HashSet};
 use std::io;
 
@@ -118,7 +118,7 @@ fn say_found(args: &Args, tool: &Tool, query: &Query, answer: &Answer) -> Status
     let missing = query.missing(&answer.found);
     if !missing.is_empty() {
         let narrowed = if query.is_narrowed() { ", or not of these tags and states" } else { "" };
-        tool.warn(format!("not found{narrowed}: {}", fold_or_list(missing)));
+        tool.warn(format!("not found{narrowed}: {}", fold(missing)));
         return Status::No;
     }
     if answer.found.is_empty() {

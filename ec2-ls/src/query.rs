@@ -2,7 +2,7 @@
 
 use cerveza_ec2::{Filter, LIVE_STATES, check_records, instance_id};
 use cerveza_manners::{Failure, Result};
-use cerveza_record::Record;
+use cerveza_record::{Record, unquoted};
 use hostrange::hosts_from;
 use std::io::Read;
 
@@ -24,15 +24,16 @@ impl Query {
         let mut query = Query::default();
         let mut expressions = Vec::new();
         for word in words {
-            match word.split_once('=') {
-                Some((key, glob)) => query.tag(key, glob)?,
-                // All of a node group.
-                None if word.starts_with('@') => expressions.push(word.clone()),
-                None if word.contains(['*', '?']) && word.contains('[') => {
-                    return Err(Failure::usage(format!("{word}: EC2 knows * and ? in a pattern, but no [...]")));
-                }
-                None if word.contains(['*', '?']) => query.patterns.push(word.clone()),
-                None => expressions.push(word.clone()),
+            let unquoted = |sought: &[char]| unquoted(word).find(|(_, c)| sought.contains(c)).map(|(at, _)| at);
+            if let Some(at) = unquoted(&['=']) {
+                query.tag(&word[..at], &word[at + 1..])?;
+            } else if word.starts_with('@') || unquoted(&['*', '?']).is_none() {
+                // `@SOURCE:*` is all of a node group.
+                expressions.push(word.clone());
+            } else if unquoted(&['[']).is_some() {
+                return Err(Failure::usage(format!("{word}: EC2 knows * and ? in a pattern, but no [...]")));
+            } else {
+                query.patterns.push(word.clone());
             }
         }
         match states {

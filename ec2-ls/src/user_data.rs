@@ -2,7 +2,7 @@
 
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::Record;
-use hostrange::fold_or_list;
+use hostrange::fold;
 use std::collections::HashMap;
 
 /// The user-data of instances by id, in base64; `None` where an instance has none.
@@ -37,9 +37,9 @@ fn size(base64: &str) -> usize {
 pub fn say_unread(tool: &Tool, found: &[Record], user_data: &UserData) {
     for (hosts, failure) in grouped(found, user_data) {
         let (first, others) = hosts.split_at(1);
-        tool.failure(&failure.clone().within(fold_or_list(first.iter().copied())));
+        tool.failure(&failure.clone().within(fold(first.iter().copied())));
         if !others.is_empty() {
-            tool.warn(format!("the same of {} more: {}", others.len(), fold_or_list(others.iter().copied())));
+            tool.warn(format!("the same of {} more: {}", others.len(), fold(others.iter().copied())));
         }
     }
 }

@@ -8,7 +8,7 @@ use cerveza_ec2::{
 };
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
-use hostrange::{fold_or_list, read_hosts};
+use hostrange::{fold, read_hosts};
 
 /// Start, stop, reboot and terminate EC2 instances
 ///
@@ -90,7 +90,7 @@ fn ask(acted: &[Acted]) -> Result<()> {
     match hosts.len() {
         0 => Ok(()),
         1 => confirm(&format!("terminate {}?", hosts[0])),
-        many => confirm(&format!("terminate {many} hosts: {}?", fold_or_list(hosts))),
+        many => confirm(&format!("terminate {many} hosts: {}?", fold(hosts))),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::words::sort_words;
 use cerveza_ec2::{
-    Acted, By, Ec2, Filter, Found, LIVE_STATES, NO_ACTION, RegionArgs, Tags, block_on, check_records, locate, report,
+    Acted, By, Ec2, Filter, Found, LIVE_STATES, NO_ACTION, RegionArgs, Tags, block_on, check_records, host_name, locate,
+    report,
 };
 use cerveza_manners::{Failure, OutputArgs, Result, Status, Tool};
 use cerveza_record::Record;
@@ -120,10 +121,8 @@ fn show(record: &mut Record, tags: &Tags) {
     let mut now: BTreeMap<String, String> = record.get("tags").and_then(|tags| parse(&tags)).unwrap_or_default();
     now.extend(tags.set.iter().cloned());
     tags.remove.iter().for_each(|key| drop(now.remove(key)));
-    // Without a name an instance goes by its id.
-    let name = now.get("Name").filter(|name| !name.is_empty()).cloned();
-    if let Some(host) = name.or(record.str("instance_id")) {
-        record.set("host", host);
+    if let Some(id) = record.str("instance_id") {
+        record.set("host", host_name(now.get("Name").map(String::as_str), &id));
     }
     record.set("profile", now.get("profile").cloned());
     record.set("tags", now.into_iter().map(|(key, value)| (key, value.into())).collect::<serde_json::Map<_, _>>());

@@ -2,15 +2,17 @@
 
 use cerveza_ec2::{Tags, check_tag};
 use cerveza_manners::{Failure, Result};
+use cerveza_record::unquoted;
 
-/// Sorts the words: `KEY=VALUE` sets, `KEY-` removes, all else is a host. At least one tag must be among them, and no
-/// key twice.
+/// Sorts the words: `KEY=VALUE` sets, `KEY-` removes, all else is a host, also what is in quotes. At least one tag must
+/// be among them, and no key twice.
 pub fn sort_words(words: &[String]) -> Result<(Tags, Vec<String>)> {
     let mut tags = Tags::default();
     let mut hosts = Vec::new();
     for word in words {
-        let (key, value) = match (word.split_once('='), word.strip_suffix('-')) {
-            (Some((key, value)), _) => (key, Some(value)),
+        let equals = unquoted(word).find(|(_, c)| *c == '=').map(|(at, _)| at);
+        let (key, value) = match (equals, word.strip_suffix('-')) {
+            (Some(at), _) => (&word[..at], Some(&word[at + 1..])),
             (None, Some(key)) if !key.is_empty() => (key, None),
             _ => {
                 hosts.push(word.clone());
@@ -47,6 +49,13 @@ mod tests {
         assert_eq!(tags.set, [("team".into(), "dba".into()), ("note".into(), "a=b".into())]);
         assert_eq!(tags.remove, ["old"]);
         assert_eq!(hosts, ["web[1-2]", "-"]);
+    }
+
+    #[test]
+    fn what_is_in_quotes_is_a_host() {
+        let (tags, hosts) = sorted(&["\"a=b\"", "web1,\"=\"", "\"web-\"", "\"x=\"y=z", "note=\"a\""]).unwrap();
+        assert_eq!(hosts, ["\"a=b\"", "web1,\"=\"", "\"web-\""]);
+        assert_eq!(tags.set, [("\"x=\"y".into(), "z".into()), ("note".into(), "\"a\"".into())]);
     }
 
     #[test]

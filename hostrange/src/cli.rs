@@ -8,12 +8,12 @@ use crate::names::Names;
 use crate::nodegroups::NodeGroups;
 use crate::options::{Axes, Operations, parse_axes, parse_separator};
 use crate::output::{Lines, Output, Table};
-use crate::parse::is_plain_name;
 use crate::query;
 use crate::select::{Places, Select, Slice, Split};
 use crate::set::{Host, Sink, Step, finished};
 use cerveza_manners::{Failure, OutputArgs, OutputMode, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
+use cerveza_record::{is_bare, unquote};
 use num_bigint::BigUint;
 use std::io::{self, IsTerminal, Write};
 
@@ -128,6 +128,16 @@ impl Args {
     }
 }
 
+/// The name that `text` is, bare or in quotes.
+fn one_name(text: &str) -> Result<String> {
+    match unquote(text) {
+        Ok((name, length)) if text.starts_with('"') && length == text.len() => Ok(name),
+        _ if is_bare([text]) => Ok(text.to_string()),
+        _ => Err(Failure::usage(format!("--index: '{text}' is not a name"))
+            .hint("a name with other characters than a host's is written in double quotes")),
+    }
+}
+
 const MOST_PICKED: u64 = 10_000_000;
 const MOST_PARTS: i64 = 1_000_000;
 
@@ -161,11 +171,8 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let keep_duplicates = args.keep_duplicates || args.folds_all();
     let hosts = Hosts::new(set, args.sort && !args.count, keep_duplicates, args.writes_records())?;
     if let Some(name) = &args.index {
-        let index = query::index(&hosts, name)?;
-        let index = index.ok_or_else(|| match is_plain_name(name) {
-            true => Failure::no(format!("{name} is not in the set")),
-            false => Failure::usage(format!("--index: '{name}' is not a name")),
-        })?;
+        let index = query::index(&hosts, &one_name(name)?)?;
+        let index = index.ok_or_else(|| Failure::no(format!("{name} is not in the set")))?;
         return print(&index).map(|()| Status::Done);
     }
     let chosen = Chosen::new(&hosts, args)?;

@@ -1,11 +1,15 @@
 //! A bad expression, shown with a caret under what is wrong with it.
 
 use cerveza_manners::{Failure, visible};
+use cerveza_record::quote;
 use std::fmt;
 use std::ops::Range;
 
 /// How much of a long expression is shown on each side of the error, in characters.
 const CONTEXT: usize = 60;
+
+/// A longer expression is not one name: a tag has 256 characters. In bytes.
+const MOST_QUOTED: usize = 1024;
 
 /// What is wrong with an expression and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +18,24 @@ pub struct ExprError {
     /// The bytes of `expression` that are wrong.
     pub span: Range<usize>,
     pub why: String,
+    /// Whether the expression may be meant as one name, which lacks its quotes.
+    pub may_be_name: bool,
+}
+
+impl ExprError {
+    /// The error as a message. `is_argument`: a shell has read the expression.
+    pub fn failure(&self, is_argument: bool) -> Failure {
+        let failure = Failure::usage(self.to_string());
+        if !self.may_be_name || self.expression.len() > MOST_QUOTED {
+            return failure;
+        }
+        let quoted = quote(self.expression.trim());
+        let written = match is_argument {
+            true => format!("'{}'", quoted.replace('\'', r"'\''")),
+            false => quoted,
+        };
+        failure.hint(format!("if it is one name, put it in double quotes: {written}"))
+    }
 }
 
 impl fmt::Display for ExprError {
@@ -37,12 +59,6 @@ impl fmt::Display for ExprError {
 }
 
 impl std::error::Error for ExprError {}
-
-impl From<ExprError> for Failure {
-    fn from(error: ExprError) -> Failure {
-        Failure::usage(error.to_string())
-    }
-}
 
 #[cfg(test)]
 mod tests {

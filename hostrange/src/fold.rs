@@ -10,27 +10,11 @@ mod tests;
 mod words;
 
 use crate::digits;
-use crate::parse::is_name_char;
 use axes::Grid;
-use cerveza_manners::visible;
 use indexmap::IndexMap;
 use numbers::{MOST_DIGITS, Number, Run, join, push_run};
-use std::{fmt, mem};
+use std::mem;
 use words::Words;
-
-/// A name that no expression can hold, such as one with a blank or a bracket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoldError {
-    pub name: String,
-}
-
-impl fmt::Display for FoldError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot fold {:?}: an expression cannot hold such a name", self.name)
-    }
-}
-
-impl std::error::Error for FoldError {}
 
 /// How names fold. By default along all axes, without steps.
 #[derive(Clone, Debug, Default)]
@@ -56,16 +40,16 @@ impl FoldOptions {
 /// their first name; within a shape words and numbers ascend.
 ///
 /// A shape is the text around a name's numbers, with `NUMBER` for each of them. Of digits too many for a `Number` the
-/// last ones are the number, and those before, the head, are text.
+/// last ones are the number, and those before, the head, are text. Texts are quoted where they have to be.
 pub struct Folder {
     options: FoldOptions,
-    shapes: IndexMap<Box<str>, Names>,
+    shapes: IndexMap<Box<[u8]>, Names>,
     /// Of the name last split: its shape, most often that of the next name too, the shape's index, and the numbers.
-    shape: String,
+    shape: Vec<u8>,
     shape_index: usize,
     numbers: Vec<Number>,
     /// Where the next shape is made.
-    next_shape: String,
+    next_shape: Vec<u8>,
 }
 
 /// The names of one shape, by how many numbers it has.
@@ -86,8 +70,8 @@ impl Names {
     }
 }
 
-/// Stands for a number in a shape. No name has it.
-const NUMBER: char = '\0';
+/// Stands for a number in a shape. No UTF-8 has it.
+const NUMBER: u8 = 0xff;
 
 /// The first number of a head, after the last of the head before.
 const ZEROS: &str = "00000000000000000";
@@ -97,38 +81,37 @@ impl Folder {
         Folder {
             options,
             shapes: IndexMap::new(),
-            shape: String::new(),
+            shape: Vec::new(),
             shape_index: 0,
             numbers: Vec::new(),
-            next_shape: String::new(),
+            next_shape: Vec::new(),
         }
     }
 
-    pub fn add(&mut self, name: &str) -> Result<(), FoldError> {
-        self.split(name)?;
+    pub fn add(&mut self, name: &str) {
+        self.split(name);
         match &mut self.shapes[self.shape_index] {
             Names::None => {}
             Names::One(runs) => push_run(runs, self.numbers[0].into()),
             Names::Several(rows) => rows.extend_from_slice(&self.numbers),
         }
-        Ok(())
     }
 
     /// Adds `before`+d+`after` for all strings of digits d from `low` to `high`, which are equally long. `before` does
     /// not end and `after` does not begin with a digit. Where the names have no other number it costs as much as one
     /// name, beyond 17 digits as one for each 10^17.
-    pub fn add_run(&mut self, before: &str, low: &str, high: &str, after: &str) -> Result<(), FoldError> {
+    pub fn add_run(&mut self, before: &str, low: &str, high: &str, after: &str) {
         let is_digit = |c: char| c.is_ascii_digit();
         debug_assert!(low.len() == high.len() && !before.ends_with(is_digit) && !after.starts_with(is_digit));
         if low.len() != high.len() || low > high {
-            return Ok(());
+            return;
         }
         let axis = before.split(|c: char| !is_digit(c)).filter(|digits| !digits.is_empty()).count();
         let (head, mut low) = low.split_at(low.len().saturating_sub(MOST_DIGITS));
         let (last_head, high) = high.split_at(head.len());
         let mut head = head.to_string();
         loop {
-            self.split(&format!("{before}{head}{low}{after}"))?;
+            self.split(&format!("{before}{head}{low}{after}"));
             let is_last = head == last_head;
             let run = Run { low: Number::parse(low), high: if is_last { Number::parse(high) } else { Number::MAX } };
             match &mut self.shapes[self.shape_index] {
@@ -142,7 +125,7 @@ impl Folder {
                 }
             }
             if is_last {
-                return Ok(());
+                return;
             }
             head = successor(&head);
             low = ZEROS;
@@ -152,7 +135,7 @@ impl Folder {
     pub fn finish(self) -> String {
         let mut words = Words::new(self.options.autostep);
         for (shape, names) in self.shapes {
-            let count = shape.matches(NUMBER).count();
+            let count = shape.iter().filter(|byte| **byte == NUMBER).count();
             let folded = self.options.folded(count);
             match names {
                 Names::None => words.push(&shape, []),
@@ -170,10 +153,7 @@ impl Folder {
     }
 
     /// Finds a name's shape and its numbers.
-    fn split(&mut self, name: &str) -> Result<(), FoldError> {
-        if !is_name(name) {
-            return Err(FoldError { name: name.to_string() });
-        }
+    fn split(&mut self, name: &str) {
         self.next_shape.clear();
         self.numbers.clear();
         let mut rest = name;
@@ -181,25 +161,24 @@ impl Folder {
             let digits = rest[start..].bytes().take_while(u8::is_ascii_digit).count();
             let end = start + digits;
             let head_end = end - digits.min(MOST_DIGITS);
-            self.next_shape.push_str(&rest[..head_end]);
+            self.next_shape.extend_from_slice(rest[..head_end].as_bytes());
             self.next_shape.push(NUMBER);
             self.numbers.push(Number::parse(&rest[head_end..end]));
             rest = &rest[end..];
         }
-        self.next_shape.push_str(rest);
+        self.next_shape.extend_from_slice(rest.as_bytes());
         if self.next_shape != self.shape {
             mem::swap(&mut self.shape, &mut self.next_shape);
-            self.shape_index = match self.shapes.get_index_of(self.shape.as_str()) {
+            self.shape_index = match self.shapes.get_index_of(self.shape.as_slice()) {
                 Some(index) => index,
-                None => self.shapes.insert_full(self.shape.as_str().into(), Names::new(self.numbers.len())).0,
+                None => self.shapes.insert_full(self.shape.as_slice().into(), Names::new(self.numbers.len())).0,
             };
         }
-        Ok(())
     }
 }
 
 /// Writes the words of a shape with `count` numbers, folded along some of its axes.
-fn push_rows(words: &mut Words, shape: &str, rows: Vec<Number>, count: usize, folded: &[usize]) {
+fn push_rows(words: &mut Words, shape: &[u8], rows: Vec<Number>, count: usize, folded: &[usize]) {
     if rows.len() == count {
         // One name, as of most shapes where names are random.
         let runs: Vec<Run> = rows.into_iter().map(Run::from).collect();
@@ -211,12 +190,6 @@ fn push_rows(words: &mut Words, shape: &str, rows: Vec<Number>, count: usize, fo
     grid.for_each_row(|groups| words.push(shape, groups.iter().map(Vec::as_slice)));
 }
 
-fn is_name(name: &str) -> bool {
-    // Most names are of these, and quick to check.
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    !name.is_empty() && !name.starts_with(['-', '@']) && (name.bytes().all(is_plain) || name.chars().all(is_name_char))
-}
-
 /// The next string of digits of the same length.
 fn successor(digits: &str) -> String {
     let mut next = digits.as_bytes().to_vec();
@@ -224,27 +197,9 @@ fn successor(digits: &str) -> String {
     next.into_iter().map(char::from).collect()
 }
 
-/// Folds names along all their axes.
-pub fn fold<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<String, FoldError> {
+/// Folds names along all their axes. Also the form that hosts have in messages: it has no control characters.
+pub fn fold<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut folder = Folder::new(FoldOptions::default());
-    for name in names {
-        folder.add(name)?;
-    }
-    Ok(folder.finish())
-}
-
-/// The longest list of names that do not fold.
-const MOST_LISTED: usize = 10;
-
-/// The hosts of a message: folded, or listed where an expression cannot hold them. No name in it can pass for
-/// another line.
-pub fn fold_or_list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let names: Vec<&str> = names.into_iter().collect();
-    fold(names.iter().copied()).unwrap_or_else(|_| {
-        let shown: Vec<_> = names.iter().take(MOST_LISTED).map(|name| visible(name)).collect();
-        match names.len().saturating_sub(MOST_LISTED) {
-            0 => shown.join(", "),
-            more => format!("{} and {more} more", shown.join(", ")),
-        }
-    })
+    names.into_iter().for_each(|name| folder.add(name));
+    folder.finish()
 }

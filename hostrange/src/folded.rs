@@ -1,11 +1,11 @@
 //! Writes hosts folded into expressions.
 
 use crate::bracket::{Bracket, Segment};
-use crate::fold::{FoldError, FoldOptions, Folder};
+use crate::fold::{FoldOptions, Folder};
 use crate::names::Names;
 use crate::output::Output;
 use crate::pattern::{Part, Pattern};
-use crate::set::{Host, Sink, Step, Stop};
+use crate::set::{Host, Sink, Step};
 use cerveza_manners::{Failure, Result};
 use num_bigint::BigUint;
 use std::io::{self, Write};
@@ -64,7 +64,7 @@ impl Folded {
         let mut befores = Names::new(&before);
         while let Some(before) = befores.next_name() {
             for segment in &bracket.segments {
-                self.folder.add_run(before, &segment.low, &segment.high, after).map_err(refused)?;
+                self.folder.add_run(before, &segment.low, &segment.high, after);
             }
         }
         Ok(())
@@ -73,14 +73,10 @@ impl Folded {
     fn add_each(&mut self, names: &mut Names<'_>) -> Step {
         self.count(&names.remaining())?;
         while let Some(name) = names.next_name() {
-            self.folder.add(name).map_err(refused)?;
+            self.folder.add(name);
         }
         Ok(())
     }
-}
-
-fn refused(error: FoldError) -> Stop {
-    Failure::usage(error.to_string()).into()
 }
 
 /// The parts before the last bracket, it and the text after it: where its strings are runs of numbers of their own.
@@ -105,7 +101,8 @@ impl Sink for Folded {
     fn host(&mut self, host: Host<'_>) -> Step {
         self.added += 1;
         self.refuse_too_many()?;
-        self.folder.add(host.name()).map_err(refused)
+        self.folder.add(host.name());
+        Ok(())
     }
 
     fn names(&mut self, names: &mut Names<'_>) -> Step {

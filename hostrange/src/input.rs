@@ -1,11 +1,11 @@
 //! Where a tool's hosts come from: expressions on its command line, files of them, names and records on stdin.
 
 use crate::nodegroups::NodeGroups;
-use crate::parse::{is_plain_name, parse};
+use crate::parse::parse;
 use crate::set::{Host, HostSet, Sink, Step, finished};
 use crate::words::Word;
 use cerveza_manners::{Failure, Result, Tool};
-use cerveza_record::{Item, LineError, Record, RecordError, items, read_text};
+use cerveza_record::{Item, LineError, Record, RecordError, is_plain_name, items, read_text};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -122,7 +122,9 @@ pub(crate) fn union<'a>(sources: &'a [Source], groups: &NodeGroups) -> Result<Ho
 
 impl Source {
     fn parse(&self, groups: &NodeGroups) -> Result<HostSet<'_>> {
-        let Some(file) = &self.file else { return Ok(parse(&self.text, groups)?) };
+        let Some(file) = &self.file else {
+            return parse(&self.text, groups).map_err(|error| error.failure(true));
+        };
         let mut set = HostSet::words(Vec::new());
         let mut words = Vec::new();
         for item in items(&self.text) {
@@ -131,8 +133,8 @@ impl Source {
                 (_, Item::Text(name)) if is_plain_name(name) => words.push(Word::Name(name.into())),
                 (line, Item::Text(text)) => {
                     let parsed = parse(text, groups).map_err(|error| {
-                        let failure = Failure::from(error).within(format!("{file}: line {line}"));
-                        match text.starts_with(['[', '"']) {
+                        let failure = error.failure(false).within(format!("{file}: line {line}"));
+                        match text.starts_with('[') {
                             true => failure.hint(ONE_A_LINE),
                             false => failure,
                         }
@@ -145,7 +147,7 @@ impl Source {
     }
 }
 
-const ONE_A_LINE: &str = "a record is one line of JSON: jq -c '.[]' makes them of an array, and jq -r names of strings";
+const ONE_A_LINE: &str = "a record is one line of JSON: jq -c '.[]' makes them of an array";
 
 fn not_a_line(file: &str, error: &LineError) -> Failure {
     let failure = Failure::usage(format!("{file}: {error}"));
@@ -176,6 +178,10 @@ impl Sink for Records {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fold::fold;
+    use cerveza_record::printed_name;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     fn hosts(words: &[&str], stdin: &str) -> std::result::Result<Vec<String>, String> {
         let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
@@ -207,5 +213,53 @@ mod tests {
         assert!(shown.starts_with("stdin: line 2: bad expression: a host name has no ';' in it\n"), "{shown}");
         assert_eq!(hosts(&["n[1-999999]"], "").unwrap_err(), "999999 hosts are given: the most is 100000");
         assert_eq!(hosts(&["^/no/such"], "").unwrap_err(), "/no/such: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn what_may_be_one_name_says_how_to_quote_it() {
+        let hint = |words: &[&str], stdin: &str| {
+            let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
+            hosts_from(&words, stdin.as_bytes()).unwrap_err().hint.unwrap_or_default()
+        };
+        let said = "if it is one name, put it in double quotes: ";
+        assert_eq!(hint(&["My Web Server"], ""), format!("{said}'\"My Web Server\"'"));
+        assert_eq!(hint(&["Bob's web"], ""), format!(r#"{said}'"Bob'\''s web"'"#));
+        assert_eq!(hint(&[], "web1\n My Web Server\n"), format!("{said}\"My Web Server\""));
+        for word in ["web!old", "a#b", "-x", "{x", "a=b", "tab\tname", "back\\slash"] {
+            assert!(hint(&[word], "").starts_with(said), "{word}");
+        }
+        assert_eq!(hint(&["web[3-1]"], ""), "");
+        assert_eq!(hint(&["a b".repeat(1000).as_str()], ""), "");
+    }
+
+    /// Any text, and texts of what the language gives a meaning.
+    fn any_name() -> impl Strategy<Value = String> {
+        prop_oneof![
+            r#"[-a1b2 \t\n,!#\[\]{}()@&^%"'\\=*?/$~:;.\u{202e}\u{feff}\u{e9}]{1,8}"#,
+            any::<String>().prop_filter("a name is not empty", |name| !name.is_empty()),
+        ]
+    }
+
+    fn names(words: &[String], stdin: &str) -> Vec<String> {
+        let records = hosts_from(words, stdin.as_bytes()).unwrap_or_else(|failure| panic!("{}", failure.message));
+        records.iter().map(|record| record.host().to_string()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_printed_name_reads_back_as_that_host_alone(given in proptest::collection::hash_set(any_name(), 1..5)) {
+            let given: Vec<String> = given.into_iter().collect();
+            let printed: Vec<String> = given.iter().map(|name| printed_name(name).into_owned()).collect();
+            prop_assert_eq!(&names(&[], &printed.join("\n")), &given);
+            prop_assert_eq!(&names(&[printed.join("\n")], ""), &given);
+            prop_assert_eq!(&names(&[printed.join(",")], ""), &given);
+            prop_assert_eq!(&names(&printed, ""), &given);
+            let folded = fold(given.iter().map(String::as_str));
+            let given: BTreeSet<String> = given.into_iter().collect();
+            for read in [names(&[], &folded), names(std::slice::from_ref(&folded), "")] {
+                prop_assert_eq!(read.len(), given.len(), "{}", folded);
+                prop_assert_eq!(&read.into_iter().collect::<BTreeSet<_>>(), &given, "{}", folded);
+            }
+        }
     }
 }

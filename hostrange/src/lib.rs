@@ -30,6 +30,6 @@ mod words;
 mod tests;
 
 pub use cli::{Args, command, run};
-pub use fold::fold_or_list;
+pub use fold::fold;
 pub use input::{hosts_from, read_hosts, warn_of_globbed};
 pub use natural::natural_cmp;

@@ -2,8 +2,8 @@
 
 use crate::names::Names;
 use crate::set::{Host, Sink, Step, Stop, finished};
-use cerveza_manners::{Column, Failure, OutputMode, RecordWriter, Result, json_line, visible};
-use cerveza_record::Record;
+use cerveza_manners::{Column, Failure, OutputMode, RecordWriter, Result, json_line};
+use cerveza_record::{Record, printed_name};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::os::fd::AsFd;
@@ -75,7 +75,6 @@ impl Lines {
         })
     }
 
-    /// A name of an expression has nothing in it that JSON escapes.
     fn frame_json(&mut self) {
         self.before = b"{\"host\":\"".to_vec();
         self.before_first = self.before.clone();
@@ -135,11 +134,24 @@ impl Sink for Lines {
                 self.put(line.as_bytes())?;
                 self.put(b"\n")
             }
-            host => self.put_name(&visible(host.name())),
+            host => {
+                let name = printed_name(host.name());
+                match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+                    // The frame has quotes.
+                    Some(name) if self.is_json => self.put_name(name),
+                    _ => self.put_name(&name),
+                }
+            }
         }
     }
 
     fn names(&mut self, names: &mut Names<'_>) -> Step {
+        if !names.pattern().is_bare() {
+            while let Some(name) = names.next_name() {
+                self.host(Host::Name(name))?;
+            }
+            return Ok(());
+        }
         while let Some(name) = names.next_name() {
             // One by one where the first differs from the rest, or is too long for a block.
             self.put_name(name)?;

@@ -9,24 +9,12 @@ use crate::pattern::{Part, Pattern};
 use crate::set::{HostSet, Operator};
 use crate::words::Word;
 use cerveza_manners::visible;
+use cerveza_record::{is_bare, is_name_char, unquote};
 use std::ops::Range;
 
 /// Parses an expression. Of no word at all it is an error: nobody asks for no host.
 pub(crate) fn parse<'a>(expression: &'a str, groups: &NodeGroups) -> Result<HostSet<'a>, ExprError> {
     Parser { text: expression, at: 0, groups, within: &[], nested: 0 }.all()
-}
-
-/// Whether a host name of an expression may hold `c`. Blanks and commas separate; brackets group; the characters that
-/// shells or the set language give a meaning are refused, so that a slip never becomes a host.
-pub(crate) fn is_name_char(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '%' | '+' | '@')
-}
-
-/// Whether all of `text` is one name, as nearly all lines of an input are.
-pub(crate) fn is_plain_name(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':'))
-        && !text.starts_with('-')
-        && !text.is_empty()
 }
 
 /// The deepest that parentheses may nest, and node groups: beyond it is a slip, and the stack is finite.
@@ -59,7 +47,12 @@ struct Parser<'a, 'g> {
 
 impl<'a> Parser<'a, '_> {
     fn error(&self, span: Range<usize>, why: impl Into<String>) -> ExprError {
-        ExprError { expression: self.text.to_string(), span, why: why.into() }
+        ExprError { expression: self.text.to_string(), span, why: why.into(), may_be_name: false }
+    }
+
+    /// An error of what may be one name without its quotes.
+    fn unquoted(&self, span: Range<usize>, why: impl Into<String>) -> ExprError {
+        ExprError { may_be_name: true, ..self.error(span, why) }
     }
 
     fn peek(&self) -> Option<char> {
@@ -93,6 +86,8 @@ impl<'a> Parser<'a, '_> {
     fn expression(&mut self, depth: usize) -> Result<HostSet<'a>, ExprError> {
         let start = self.at;
         let mut set: Option<HostSet> = None;
+        // The set so far, if it is one name.
+        let mut only_name: Option<&str> = None;
         loop {
             let separator = self.skip(is_separator);
             let c = match self.peek() {
@@ -100,7 +95,12 @@ impl<'a> Parser<'a, '_> {
                 Some(c) => c,
             };
             let Some(operator) = operator(c) else {
+                if set.is_some() && self.is_only_blank(&separator) {
+                    return Err(self.unquoted(separator, "a comma is missing: blanks do not separate names"));
+                }
+                let operand_start = self.at;
                 let operand = self.operand(depth)?;
+                only_name = Some(&self.text[operand_start..self.at]).filter(|text| set.is_none() && is_bare([*text]));
                 set = Some(match set {
                     Some(set) => set.or(operand),
                     None => operand,
@@ -128,7 +128,13 @@ impl<'a> Parser<'a, '_> {
                 };
                 return Err(self.error(span, why));
             }
+            let right_start = self.at;
             let right = self.operand(depth)?;
+            let right_text = &self.text[right_start..self.at];
+            let differs = only_name.take().is_some_and(|name| name != right_text && is_bare([right_text]));
+            if differs && operator != Operator::Intersection && self.within.is_empty() {
+                return Err(self.unquoted(span, format!("{c} between two different names has no use")));
+            }
             self.nested += usize::from(operator != Operator::Difference || !left.is_difference());
             if self.nested > MOST_NESTED {
                 return Err(self.error(span, "too many operations in one expression"));
@@ -169,13 +175,14 @@ impl<'a> Parser<'a, '_> {
         }
     }
 
-    /// A host name, with groups in it or without.
+    /// A host name: text, quoted or not, and groups. Between two texts there is a group.
     fn word(&mut self) -> Result<Word<'a>, ExprError> {
         let start = self.at;
         let mut parts = Vec::new();
         let mut text_start = start;
         while let Some(c) = self.peek() {
             let span = self.here();
+            let is_quoted = matches!(parts.last(), Some(Part::Text(_)));
             match c {
                 '[' => {
                     if text_start < self.at {
@@ -188,11 +195,21 @@ impl<'a> Parser<'a, '_> {
                     text_start = self.at;
                     continue;
                 }
+                '"' if text_start == self.at && !is_quoted => {
+                    parts.push(Part::Text(self.quoted()?.into()));
+                    text_start = self.at;
+                    continue;
+                }
                 c if ends_operand(c) || c == '(' => break,
+                '"' => return Err(self.error(span, "a comma is missing before \"")),
+                _ if is_quoted => return Err(self.error(span, "a comma is missing after \"")),
                 c if is_name_char(c) && !(span.start == start && matches!(c, '-' | '@')) => {}
-                c => return Err(self.error(span, not_in_a_name(c, self.at == start))),
+                c => return Err(self.unquoted(span, not_in_a_name(c, self.at == start))),
             }
             self.at = span.end;
+        }
+        if let [Part::Text(name)] = parts.as_slice() {
+            return Ok(Word::Name(name.to_string().into()));
         }
         if parts.is_empty() {
             return Ok(Word::Name(self.text[start..self.at].into()));
@@ -205,6 +222,18 @@ impl<'a> Parser<'a, '_> {
             return Err(self.error(start..self.at, "too many digits in one name"));
         }
         Ok(Word::Pattern(Box::new(pattern)))
+    }
+
+    /// Text in quotes.
+    fn quoted(&mut self) -> Result<String, ExprError> {
+        let rest = self.at..self.text.len();
+        let (text, length) = unquote(&self.text[rest.clone()]).map_err(|why| self.error(rest, why))?;
+        let span = self.at..self.at + length;
+        self.at = span.end;
+        match text.is_empty() {
+            true => Err(self.error(span, "there is nothing in the quotes")),
+            false => Ok(text),
+        }
     }
 
     fn bracket(&mut self) -> Result<Bracket, ExprError> {
@@ -297,6 +326,12 @@ impl<'a> Parser<'a, '_> {
         }
         Ok(set)
     }
+
+    /// Whether a separator is nothing but blanks: names may have blanks in them. Lines do separate, and in ClusterShell's
+    /// files so do blanks.
+    fn is_only_blank(&self, separator: &Range<usize>) -> bool {
+        self.within.is_empty() && !separator.is_empty() && !self.text[separator.clone()].contains([',', '\n'])
+    }
 }
 
 fn is_separator(c: char) -> bool {
@@ -361,15 +396,51 @@ mod tests {
     }
 
     #[test]
-    fn words_are_separated_by_blanks_and_commas() {
-        assert_eq!(expanded(" web1, web2\tdb[1, 2],"), ["web1", "web2", "db1", "db2"]);
-        assert_eq!(expanded("root@web1 fe80::1%eth0"), ["root@web1", "fe80::1%eth0"]);
+    fn words_are_separated_by_commas_and_lines_and_not_by_blanks_alone() {
+        assert_eq!(expanded(" web1, web2\t,db[1, 2],"), ["web1", "web2", "db1", "db2"]);
+        assert_eq!(expanded("root@web1\nfe80::1%eth0\r\n\n"), ["root@web1", "fe80::1%eth0"]);
+        for text in ["My Web Server", "tab\tname", "a (b)", "(a) b", "n[1-2] @g", "a,b c", "a\u{a0}b", "\"a\" b"] {
+            assert_eq!(why(text), "a comma is missing: blanks do not separate names", "{text}");
+        }
+        assert_eq!(
+            parse("My Web", &NodeGroups::in_folders(Vec::new())).unwrap_err().to_string(),
+            "bad expression: a comma is missing: blanks do not separate names\n  My Web\n    ^"
+        );
+    }
+
+    #[test]
+    fn quoted_text_is_a_name_as_it_stands() {
+        assert_eq!(expanded(r#""My Web Server","a,b" , "web!old"!"web[1-2]","a!b""#), ["My Web Server", "a,b", "web!old", "a!b"]);
+        assert_eq!(expanded(r#""tab\tname","\"q\"","back\\slash","\u00e9\ud83d\ude00""#), ["tab\tname", "\"q\"", "back\\slash", "é😀"]);
+        assert_eq!(expanded(r#""My Web "[1-2]" x"[a-b],"@n"[1]"-""#).join("|"), "My Web 1 xa|My Web 1 xb|My Web 2 xa|My Web 2 xb|@n1-");
+        assert_eq!(expanded("(\" \"),\"#x\"\n\"{\""), [" ", "#x", "{"]);
+        assert!(why("\"My").starts_with("\" is not closed by \""));
+        assert!(why("a,\"b\tc\"").starts_with("in quotes: control character"));
+        assert_eq!(why("\"\""), "there is nothing in the quotes");
+        for text in ["a\"b\"", "\"a\"\"b\"", "n[1]a\"b\""] {
+            assert_eq!(why(text), "a comma is missing before \"", "{text}");
+        }
+        for text in ["\"a\"b", "n[1]\"a\"b", "\"a\"@b"] {
+            assert_eq!(why(text), "a comma is missing after \"", "{text}");
+        }
+        assert_eq!(why("\"a\"(b)"), "a comma is missing before (");
+    }
+
+    #[test]
+    fn an_operation_between_two_different_names_may_be_one_name() {
+        assert_eq!(why("web!old"), "! between two different names has no use");
+        assert_eq!(why("web ^ old"), "^ between two different names has no use");
+        assert_eq!(why("x,(a!b)"), "! between two different names has no use");
+        assert!(expanded("a&b").is_empty());
+        assert_eq!(expanded("(web)!old,x"), ["web", "x"]);
+        assert_eq!(expanded("a,b!c"), ["a", "b"]);
+        assert_eq!(expanded("n[1-2]!old"), ["n1", "n2"]);
     }
 
     #[test]
     fn operations_go_from_left_to_right() {
         assert_eq!(expanded("n[1-5]!n[2-3]"), ["n1", "n4", "n5"]);
-        assert_eq!(expanded("a b ! b c"), ["a", "c"]);
+        assert_eq!(expanded("a,b ! b,c"), ["a", "c"]);
         assert_eq!(expanded("a,b&b"), ["b"]);
         assert_eq!(expanded("a,(b&b)"), ["a", "b"]);
         assert_eq!(expanded("n[1-2]^n[2-3]"), ["n1", "n3"]);
@@ -416,7 +487,7 @@ mod tests {
         assert_eq!(why(&"[1-2]".repeat(101)), "too many groups in one name");
         assert_eq!(why(&format!("[0-{}]", "9".repeat(250)).repeat(5)), "too many digits in one name");
         assert_eq!(why(&format!("a{}", "&a!b".repeat(400))), "too many operations in one expression");
-        assert_eq!(expanded(&format!("a{}", "!b".repeat(100_000))), ["a"]);
+        assert_eq!(expanded(&format!("(a){}", "!b".repeat(100_000))), ["a"]);
         assert_eq!(why("web1;reboot"), "a host name has no ';' in it");
         assert_eq!(why("$(reboot)"), "a host name has no '$' in it");
         assert_eq!(why("-oProxyCommand=x"), "a host name does not begin with '-' (to leave hosts out: ! or -x)");

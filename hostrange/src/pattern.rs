@@ -1,6 +1,7 @@
 //! One word with groups in it: its parts, and which names are of it.
 
 use crate::bracket::Bracket;
+use cerveza_record::is_bare;
 use num_bigint::BigUint;
 
 /// `rack[1-2]n[01-40]`, parsed. No two texts stand side by side, and there is a bracket.
@@ -44,6 +45,14 @@ impl Pattern {
     /// Whether it may give a name twice, as far as can be seen without expanding.
     pub fn is_ambiguous(&self) -> bool {
         self.ambiguous
+    }
+
+    /// Whether its names are printed without quotes.
+    pub fn is_bare(&self) -> bool {
+        is_bare(self.parts.iter().map(|part| match part {
+            Part::Text(text) => text,
+            Part::Bracket(_) => "",
+        }))
     }
 
     pub fn brackets(&self) -> impl DoubleEndedIterator<Item = &Bracket> {

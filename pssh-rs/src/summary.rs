@@ -1,8 +1,8 @@
 //! The closing line: how many hosts ended how, which they were, and how long it took.
 
 use crate::outcome::HostStatus;
-use cerveza_manners::{Status, visible};
-use hostrange::{fold_or_list, natural_cmp};
+use cerveza_manners::Status;
+use hostrange::{fold, natural_cmp};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl Summary {
 fn listed(hosts: &[String]) -> String {
     let mut names: Vec<&str> = hosts.iter().map(String::as_str).collect();
     names.sort_by(|a, b| natural_cmp(a, b));
-    let text = shown(&names);
+    let text = fold(names.iter().copied());
     if text.len() <= LONGEST {
         return text;
     }
@@ -58,24 +58,14 @@ fn listed(hosts: &[String]) -> String {
     let (mut fit, mut too_many) = (1, names.len());
     while fit + 1 < too_many {
         let middle = fit + (too_many - fit) / 2;
-        match shown(&names[..middle]).len() <= LONGEST {
+        match fold(names[..middle].iter().copied()).len() <= LONGEST {
             true => fit = middle,
             false => too_many = middle,
         }
     }
     match names.len() - fit {
         0 => text,
-        more => format!("{} … and {more} more", shown(&names[..fit])),
-    }
-}
-
-fn shown(names: &[&str]) -> String {
-    // What is not of these may not fold, and then fold_or_list would count for itself.
-    let folds =
-        |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
-    match names.iter().all(folds) {
-        true => fold_or_list(names.iter().copied()),
-        false => names.iter().map(|name| visible(name)).collect::<Vec<_>>().join(", "),
+        more => format!("{} … and {more} more", fold(names[..fit].iter().copied())),
     }
 }
 

@@ -1,5 +1,6 @@
 //! An instance of the API as a host record.
 
+use crate::locate::is_instance_id;
 use aws_sdk_ec2::primitives::DateTimeFormat;
 use aws_sdk_ec2::types::{Instance, InstanceBlockDeviceMapping, Tag};
 use cerveza_record::{Record, Value, json};
@@ -9,8 +10,7 @@ use cerveza_record::{Record, Value, json};
 pub(crate) fn record(instance: &Instance, region: &str, account: Option<&str>) -> Record {
     let id = instance.instance_id().unwrap_or_default();
     let tags = instance.tags();
-    let name = tag(tags, "Name").filter(|name| !name.is_empty());
-    let mut record = Record::named(name.unwrap_or(id));
+    let mut record = Record::named(host_name(tag(tags, "Name"), id));
     let groups: Vec<_> = instance.security_groups().iter().map(|group| text(group.group_name())).collect();
     let launch_time = instance.launch_time().and_then(|time| time.fmt(DateTimeFormat::DateTime).ok());
     record.set("instance_id", id);
@@ -34,6 +34,12 @@ pub(crate) fn record(instance: &Instance, region: &str, account: Option<&str>) -
     let volumes: Vec<_> = instance.block_device_mappings().iter().map(volume).collect();
     record.set("volumes", volumes);
     record
+}
+
+/// The name that an instance goes by: its `Name` tag. Without one, or with one that reads as an instance id, its own id:
+/// such a name would mean another instance.
+pub fn host_name<'a>(name: Option<&'a str>, id: &'a str) -> &'a str {
+    name.filter(|name| !name.is_empty() && !is_instance_id(name)).unwrap_or(id)
 }
 
 /// Why the instance is in its state, such as `Server.InsufficientInstanceCapacity: ...`.
@@ -101,11 +107,15 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_without_a_name_goes_by_its_id() {
-        let instance = Instance::builder().instance_id("i-0123456789abcdef0").build();
-        assert_eq!(record(&instance, "us-east-1", None).host(), "i-0123456789abcdef0");
-        let instance =
-            Instance::builder().instance_id("i-1").tags(Tag::builder().key("Name").value("").build()).build();
-        assert_eq!(record(&instance, "us-east-1", None).host(), "i-1");
+    fn an_instance_without_a_name_of_its_own_goes_by_its_id() {
+        let host = |name: Option<&str>| {
+            let name = name.map(|name| Tag::builder().key("Name").value(name).build());
+            let instance = Instance::builder().instance_id("i-0123456789abcdef0").set_tags(name.map(|name| vec![name]));
+            record(&instance.build(), "us-east-1", None).host().to_string()
+        };
+        assert_eq!(host(None), "i-0123456789abcdef0");
+        assert_eq!(host(Some("")), "i-0123456789abcdef0");
+        assert_eq!(host(Some("i-0fedcba9876543210")), "i-0123456789abcdef0");
+        assert_eq!(host(Some("i-beam")), "i-beam");
     }
 }

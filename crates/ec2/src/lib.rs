@@ -27,6 +27,7 @@ pub use awscli_hint::awscli_hint;
 pub use change::Change;
 pub use client::{Ec2, RegionArgs, block_on};
 pub use find::Filter;
+pub use instance::host_name;
 pub use launch::{LaunchRequest, Volume};
 pub use locate::{By, Found, check_records, instance_id, is_instance_id, locate};
 pub use report::report;

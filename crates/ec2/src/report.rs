@@ -4,7 +4,7 @@ use crate::acted::{Acted, NO_ACTION};
 use crate::interrupt::was_interrupted;
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool};
 use cerveza_record::{Record, Value};
-use hostrange::fold_or_list;
+use hostrange::fold;
 
 const COLUMNS: [Column; 7] = [
     Column { header: "HOST", key: "host" },
@@ -26,7 +26,7 @@ pub fn report(tool: &Tool, args: &OutputArgs, dry_run: bool, acted: Vec<Acted>) 
     }
     let written = written.and_then(|()| writer.finish());
     for (hosts, failure) in grouped(&acted) {
-        tool.failure(&Failure { message: format!("{}: {}", fold_or_list(hosts), failure.message), ..failure });
+        tool.failure(&Failure { message: format!("{}: {}", fold(hosts), failure.message), ..failure });
     }
     tool.summary(summary(&acted, dry_run));
     match written {
@@ -126,7 +126,7 @@ mod tests {
         let hosts = [acted("web1", "stop", failed()), acted("db1", "stop", Ok(())), acted("web2", "stop", failed())];
         let groups = grouped(&hosts);
         assert_eq!(groups.len(), 1);
-        assert_eq!(fold_or_list(groups[0].0.iter().copied()), "web[1-2]");
+        assert_eq!(fold(groups[0].0.iter().copied()), "web[1-2]");
     }
 
     #[test]

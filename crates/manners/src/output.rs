@@ -1,9 +1,8 @@
 //! Output modes: a table where people look, JSON lines where programs read.
 
 use crate::table::{Column, record_table};
-use crate::visible::is_hidden;
-use crate::{Failure, Result, visible};
-use cerveza_record::Record;
+use crate::{Failure, Result};
+use cerveza_record::{Record, escape_hidden, printed_name};
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 #[derive(clap::Args, Clone, Debug)]
@@ -78,8 +77,7 @@ impl<W: Write> RecordWriter<W> {
     pub fn write(&mut self, record: &Record) -> Result<()> {
         let written = match self.mode {
             OutputMode::Json => writeln!(self.out, "{}", json_line(record, self.on_terminal)),
-            // A name with a newline in it must not become two names.
-            OutputMode::Names => writeln!(self.out, "{}", visible(record.host())),
+            OutputMode::Names => writeln!(self.out, "{}", printed_name(record.host())),
             OutputMode::Table => {
                 self.rows.push(record.clone());
                 Ok(())
@@ -106,21 +104,9 @@ impl<W: Write> RecordWriter<W> {
 /// A record as a line of JSON, without the newline.
 pub fn json_line(record: &Record, on_terminal: bool) -> String {
     match on_terminal {
-        true => escaped(&record.to_string()),
+        true => escape_hidden(&record.to_string()),
         false => record.to_string(),
     }
-}
-
-/// The same JSON with what a terminal would obey as `\u` escapes. Outside of strings JSON has nothing such.
-fn escaped(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for c in json.chars() {
-        match is_hidden(c) {
-            true => text.push_str(&format!("\\u{:04x}", u32::from(c))),
-            false => text.push(c),
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -154,15 +140,15 @@ mod tests {
     #[test]
     fn json_for_a_terminal_is_the_same_json() {
         let json = "{\"host\":\"a\u{9b}\u{7f}\u{202e}é\"}";
-        assert_eq!(escaped(json), "{\"host\":\"a\\u009b\\u007f\\u202eé\"}");
-        assert_eq!(Record::parse(&escaped(json)).unwrap().host(), Record::parse(json).unwrap().host());
+        assert_eq!(escape_hidden(json), "{\"host\":\"a\\u009b\\u007f\\u202eé\"}");
+        assert_eq!(Record::parse(&escape_hidden(json)).unwrap().host(), Record::parse(json).unwrap().host());
     }
 
     #[test]
     fn each_mode_writes_one_line_a_record() {
         let lines = [r#"{"host":"a","x":1}"#, r#"{"host":"b\nc"}"#];
         assert_eq!(written(OutputMode::Json, &lines), "{\"host\":\"a\",\"x\":1}\n{\"host\":\"b\\nc\"}\n");
-        assert_eq!(written(OutputMode::Names, &lines), "a\nb\\nc\n");
+        assert_eq!(written(OutputMode::Names, &lines), "a\n\"b\\nc\"\n");
         assert_eq!(written(OutputMode::Table, &lines), "HOST\na\nb\\nc\n");
         assert_eq!(written(OutputMode::Table, &[]), "");
     }

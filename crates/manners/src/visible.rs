@@ -1,5 +1,6 @@
 //! Text of others (tags, remote output, file names) made safe to show on a terminal.
 
+use cerveza_record::is_hidden;
 use std::borrow::Cow;
 
 /// Makes visible what would move a terminal's cursor, change its state or reorder its text: control characters
@@ -17,11 +18,6 @@ pub fn visible(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
-}
-
-pub(crate) fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

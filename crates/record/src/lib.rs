@@ -1,12 +1,15 @@
 //! The host record and the lines that carry it from tool to tool.
 //!
-//! A line of input is a record (it starts with `{`), text (a name or an expression), blank, or a `#` comment.
+//! A line of input is a record (it starts with `{`), text (a name or an expression), blank, or a `#` comment. A name
+//! that would read as something else is printed and read in double quotes.
 //! What a tool does not know of a record passes through it unchanged and in order: keys keep their place, numbers
 //! their spelling (`1.0`, `1e3`, integers beyond 64 bits).
 
 mod lines;
+mod name;
 mod record;
 
 pub use lines::{Item, LineError, items, read_text};
+pub use name::{escape_hidden, is_bare, is_hidden, is_name_char, is_plain_name, printed_name, quote, unquote, unquoted};
 pub use record::{Record, RecordError};
 pub use serde_json::{Value, json};

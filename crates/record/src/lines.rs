@@ -1,6 +1,6 @@
 //! Reads input to its end, and tells records from text line by line.
 
-use crate::{Record, RecordError};
+use crate::{Record, RecordError, unquoted};
 use std::fmt;
 use std::io::{self, Read};
 
@@ -65,10 +65,13 @@ pub fn read_text(mut input: impl Read) -> Result<String, LineError> {
     })
 }
 
-/// A comment at the end of a line has a blank before it.
+/// A comment at the end of a line has a blank before it, and is not in quotes.
 fn without_comment(text: &str) -> &str {
-    let is_comment = |(at, _): &(usize, &str)| text[..*at].ends_with(char::is_whitespace);
-    match text.match_indices('#').find(is_comment) {
+    if !text.contains('#') {
+        return text;
+    }
+    let is_comment = |(at, c): &(usize, char)| *c == '#' && text[..*at].ends_with(char::is_whitespace);
+    match unquoted(text).find(is_comment) {
         Some((at, _)) => text[..at].trim_end(),
         None => text,
     }
@@ -103,8 +106,9 @@ mod tests {
 
     #[test]
     fn blank_lines_and_comments_are_skipped_but_counted() {
-        let input = "# fleet\n\n  web1 \r\n\t#x\nweb[2-3]\nweb4\t # down # twice\nweb5#6";
-        let items = [text(3, "web1"), text(5, "web[2-3]"), text(6, "web4"), text(7, "web5#6")];
+        let input = "# fleet\n\n  web1 \r\n\t#x\nweb[2-3]\nweb4\t # down # twice\nweb5#6\n\"a #1\" # \"x\"\n\"# 2\"";
+        let mut items = vec![text(3, "web1"), text(5, "web[2-3]"), text(6, "web4"), text(7, "web5#6")];
+        items.extend([text(8, "\"a #1\""), text(9, "\"# 2\"")]);
         assert_eq!(all(input).unwrap(), items);
     }
 

@@ -137,7 +137,7 @@ impl fmt::Display for Record {
 }
 
 /// serde_json's reason without its " at line 1 column N", which counts lines within the one line given to it.
-fn reason(error: &serde_json::Error) -> String {
+pub(crate) fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
         Some(end) => text[..end].to_string(),

@@ -2,31 +2,54 @@
 
 use super::NUMBER;
 use super::numbers::{MOST_DIGITS, Number, Run, progressions};
+use cerveza_record::{is_bare, quote};
+use std::{mem, str};
 
 /// The digits that a parser takes for one number.
 const MOST_READ: usize = 255;
 
+/// The texts around the numbers of a shape, one more than those.
+fn texts(shape: &[u8]) -> impl Iterator<Item = &str> {
+    // They are pieces of names, cut at digits.
+    shape.split(|byte| *byte == NUMBER).map(|text| str::from_utf8(text).unwrap_or_default())
+}
+
 pub struct Words {
     pub expression: String,
     autostep: Option<usize>,
+    /// Of a word that needs quotes: the text since its last group.
+    unquoted: Option<String>,
 }
 
 impl Words {
     pub fn new(autostep: Option<usize>) -> Words {
-        Words { expression: String::new(), autostep }
+        Words { expression: String::new(), autostep, unquoted: None }
     }
 
     /// Writes the names of a shape that have any of the numbers of each group.
-    pub fn push<'a>(&mut self, shape: &str, groups: impl IntoIterator<Item = &'a [Run]>) {
+    pub fn push<'a>(&mut self, shape: &[u8], groups: impl IntoIterator<Item = &'a [Run]>) {
         if !self.expression.is_empty() {
             self.expression.push(',');
         }
+        self.unquoted = (!is_bare(texts(shape))).then(String::new);
         let mut groups = groups.into_iter();
-        for text in shape.split_inclusive(NUMBER) {
-            match text.strip_suffix(NUMBER).zip(groups.next()) {
-                Some((text, runs)) => self.push_numbers(text, runs),
-                None => self.expression.push_str(text),
+        for text in texts(shape) {
+            match groups.next() {
+                Some(runs) => self.push_numbers(text, runs),
+                None => self.text().push_str(text),
             }
+        }
+        self.end_text();
+    }
+
+    /// Where text that is not of a group goes.
+    fn text(&mut self) -> &mut String {
+        self.unquoted.as_mut().unwrap_or(&mut self.expression)
+    }
+
+    fn end_text(&mut self) {
+        if let Some(text) = self.unquoted.as_mut().map(mem::take).filter(|text| !text.is_empty()) {
+            self.expression.push_str(&quote(&text));
         }
     }
 
@@ -34,8 +57,8 @@ impl Words {
         if let [run] = runs
             && run.is_single()
         {
-            self.expression.push_str(text);
-            run.low.write(&mut self.expression);
+            self.text().push_str(text);
+            run.low.write(self.text());
             return;
         }
         // Digits before a number belong to it: it was too long for a `Number`.
@@ -43,7 +66,8 @@ impl Words {
             before if text.len() - before.len() + MOST_DIGITS <= MOST_READ => text.split_at(before.len()),
             _ => (text, ""),
         };
-        self.expression.push_str(text);
+        self.text().push_str(text);
+        self.end_text();
         self.expression.push('[');
         match self.autostep {
             None => runs.iter().for_each(|run| self.push_run(head, *run, 1)),

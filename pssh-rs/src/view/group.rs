@@ -6,7 +6,7 @@ use crate::outcome::{HostStatus, Outcome};
 use crate::output::Output;
 use crate::view::diff::Differ;
 use cerveza_manners::visible;
-use hostrange::{fold_or_list, natural_cmp};
+use hostrange::{fold, natural_cmp};
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, HashMap};
 
@@ -109,7 +109,7 @@ impl Group {
     }
 
     fn show_header(&self, text: &mut Vec<u8>, style: &Style, note: &str) {
-        let mut header = fold_or_list(self.hosts.iter().map(String::as_str));
+        let mut header = fold(self.hosts.iter().map(String::as_str));
         if self.hosts.len() > 1 {
             header.push_str(&format!(" ({})", self.hosts.len()));
         }
@@ -134,7 +134,7 @@ impl Group {
         for (error, hosts) in self.errors.iter().filter(|_| !is_told || self.status == HostStatus::Ok) {
             let line = match hosts.len() == self.hosts.len() {
                 true => visible(error).into_owned(),
-                false => format!("{}: {}", fold_or_list(hosts.iter().map(String::as_str)), visible(error)),
+                false => format!("{}: {}", fold(hosts.iter().map(String::as_str)), visible(error)),
             };
             text.extend_from_slice(STATUS);
             text.extend_from_slice(style.coloured(RED, &line).as_bytes());

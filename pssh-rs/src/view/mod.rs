@@ -17,8 +17,8 @@ pub use flow::{Flow, Item};
 use crate::ffi::Stream;
 use crate::lines::Style;
 use crate::outcome::{HostStatus, Outcome, with_result};
-use cerveza_manners::{Failure, Format, OutputArgs, OutputMode, Result, json_line, visible};
-use cerveza_record::Record;
+use cerveza_manners::{Failure, Format, OutputArgs, OutputMode, Result, json_line};
+use cerveza_record::{Record, printed_name};
 use diff::Differ;
 use group::Groups;
 use live::Live;
@@ -146,7 +146,7 @@ impl Out {
                 text.push(b'\n');
             }
             View::Names => {
-                text.extend_from_slice(visible(host).as_bytes());
+                text.extend_from_slice(printed_name(host).as_bytes());
                 text.push(b'\n');
             }
             View::Table(table) => table.row(text, host, &outcome),
