@@ -9,7 +9,7 @@ use crate::request::Recipe;
 use cerveza_ec2::{By, RegionArgs, WaitArgs, block_on, check_records, check_tag, locate, report};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
-use hostrange::read_hosts;
+use hostrange::read_given;
 
 /// Make named hosts exist and run on EC2
 ///
@@ -86,20 +86,20 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         Some(name) => Some(Recipe::new(profile_file::read(name)?, args.zone.clone(), args.tag.clone())?),
         None => None,
     };
-    let mut hosts = read_hosts(&args.hosts, tool)?;
-    check_records(&hosts)?;
-    refuse_duplicates(&hosts)?;
-    for host in &mut hosts {
+    let mut given = read_given(&args.hosts, tool)?;
+    check_records(&given.hosts)?;
+    refuse_duplicates(&given.hosts)?;
+    for host in &mut given.hosts {
         settle(host, region.as_deref())?;
     }
     if let Some(recipe) = &recipe {
-        check(args, tool, recipe, hosts.len())?;
+        check(args, tool, recipe, given.hosts.len())?;
     }
     let args_region = RegionArgs { region: region.into_iter().collect() };
     let mut acted = block_on(async {
-        let (ec2, found) = locate(&args_region, &hosts, By::Name).await;
+        let (ec2, found) = locate(&args_region, &given, By::Name).await;
         let here = ec2.as_ref().and_then(|ec2| ec2.regions().ok()?.first().cloned()).unwrap_or_default();
-        let steps = plan(hosts, found, recipe.as_ref(), &here);
+        let steps = plan(given.hosts, found, recipe.as_ref(), &here);
         match ec2.filter(|_| !args.dry_run) {
             Some(ec2) => execute(args, &ec2, recipe.as_ref(), refuse_half(steps)).await,
             None => steps.into_iter().map(planned).collect(),

@@ -2,7 +2,7 @@
 
 use crate::query::Query;
 use crate::user_data::{self, UserData};
-use cerveza_ec2::{Ec2, RegionArgs, block_on};
+use cerveza_ec2::{Ec2, RegionArgs, block_on, refuse_ambiguous};
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, ProgressArgs, RecordWriter, Result, Status, Tool};
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
@@ -155,6 +155,8 @@ async fn search(args: &Args, query: &Query) -> Result<Answer> {
         return Err(Failure { status: Status::Usage, ..failure });
     }
     let mut found: Vec<Record> = answered.into_iter().flatten().flatten().collect();
+    refuse_ambiguous(&query.expressions, &found)?;
+    query.keep_exact(&mut found);
     sort(&mut found);
     let user_data = match args.user_data {
         true => read_user_data(ec2, &args.progress, &found).await?,

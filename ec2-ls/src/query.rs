@@ -3,7 +3,8 @@
 use cerveza_ec2::{Filter, LIVE_STATES, check_records, instance_id};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, unquoted};
-use hostrange::hosts_from;
+use hostrange::given_from;
+use std::collections::HashSet;
 use std::io::Read;
 
 /// What to look for. All `filters` must hold, and one of the patterns or hosts where there are any.
@@ -15,6 +16,8 @@ pub struct Query {
     pub patterns: Vec<String>,
     /// Hosts that were asked for by name or by instance: one that is not found is told of.
     pub hosts: Vec<Record>,
+    /// Expressions that may also be names.
+    pub expressions: Vec<String>,
 }
 
 impl Query {
@@ -42,8 +45,9 @@ impl Query {
             states => query.filters.push(Filter::new("instance-state-name", states)),
         }
         if !expressions.is_empty() {
-            query.hosts = hosts_from(&expressions, stdin)?;
-            check_records(&query.hosts)?;
+            let given = given_from(&expressions, stdin)?;
+            check_records(&given.hosts)?;
+            (query.hosts, query.expressions) = (given.hosts, given.expressions);
         }
         Ok(query)
     }
@@ -87,10 +91,24 @@ impl Query {
                 None => names.push(host.host().to_string()),
             }
         }
+        names.extend(self.expressions.iter().cloned());
         let patterns = Filter::new("tag:Name", &self.patterns);
         let searches = [patterns, Filter::exact("instance-id", ids), Filter::exact("tag:Name", names)];
         let searches = searches.into_iter().filter(|search| !search.values.is_empty());
         searches.map(|search| [self.filters.as_slice(), &[search]].concat()).collect()
+    }
+
+    /// Leaves out what was not asked for: a filter of another EC2 than Amazon's may hold of more than the exact text.
+    pub fn keep_exact(&self, found: &mut Vec<Record>) {
+        if self.hosts.is_empty() || !self.patterns.is_empty() {
+            return;
+        }
+        let names: HashSet<&str> = self.hosts.iter().map(Record::host).collect();
+        let ids: HashSet<String> = self.hosts.iter().filter_map(instance_id).collect();
+        let is_asked = |found: &Record| {
+            names.contains(found.host()) || found.str("instance_id").is_some_and(|id| ids.contains(&id))
+        };
+        found.retain(is_asked);
     }
 
     /// The instance that was found, within the record that asked for it, if one did: its other keys come through.
@@ -151,7 +169,7 @@ mod tests {
             [
                 [env.clone(), Filter::new("tag:Name", ["db*"])],
                 [env.clone(), Filter::new("instance-id", ["i-0123456789abcdef0"])],
-                [env, Filter::new("tag:Name", ["web1", "web2"])],
+                [env, Filter::new("tag:Name", ["web1", "web2", "web[1-2]"])],
             ]
         );
     }

@@ -8,7 +8,7 @@ use cerveza_ec2::{
 };
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
-use hostrange::{fold, read_hosts};
+use hostrange::{fold, read_given};
 
 /// Start, stop, reboot and terminate EC2 instances
 ///
@@ -61,11 +61,11 @@ pub fn command() -> clap::Command {
 /// Reads the hosts, looks them up, decides, asks, does, reports.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let regions = regions(args)?;
-    let hosts = read_hosts(&args.hosts, tool)?;
-    check_records(&hosts)?;
+    let given = read_given(&args.hosts, tool)?;
+    check_records(&given.hosts)?;
     let acted = block_on(async {
-        let (ec2, found) = locate(&regions, &hosts, By::Instance).await;
-        let mut acted = plan(args.change, args.zone.as_deref(), hosts, found);
+        let (ec2, found) = locate(&regions, &given, By::Instance).await;
+        let mut acted = plan(args.change, args.zone.as_deref(), given.hosts, found);
         if let Some(ec2) = ec2.filter(|_| !args.dry_run) {
             if args.change == Change::Terminate && !args.yes {
                 ask(&acted)?;

@@ -2,13 +2,13 @@
 
 use crate::words::sort_words;
 use cerveza_ec2::{
-    Acted, By, Ec2, Filter, Found, LIVE_STATES, NO_ACTION, RegionArgs, Tags, block_on, check_records, host_name, locate,
-    report,
+    Acted, By, Ec2, Filter, Found, LIVE_STATES, NO_ACTION, RegionArgs, Tags, block_on, check_records, host_name,
+    locate, report,
 };
 use cerveza_manners::{Failure, OutputArgs, Result, Status, Tool};
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
-use hostrange::read_hosts;
+use hostrange::read_given;
 use std::collections::{BTreeMap, HashMap};
 
 /// Set and remove tags of EC2 instances and their volumes
@@ -45,14 +45,14 @@ pub fn command() -> clap::Command {
 /// Sorts the words, reads the hosts, looks them up, tags, reports.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let (tags, words) = sort_words(&args.words)?;
-    let hosts = read_hosts(&words, tool)?;
-    check_records(&hosts)?;
-    if hosts.len() > 1 && tags.set.iter().any(|(key, _)| key == "Name") {
+    let given = read_given(&words, tool)?;
+    check_records(&given.hosts)?;
+    if given.hosts.len() > 1 && tags.set.iter().any(|(key, _)| key == "Name") {
         return Err(Failure::usage("several hosts cannot have one name: set Name of one host at a time"));
     }
     let acted = block_on(async {
-        let (ec2, found) = locate(&args.region, &hosts, By::Instance).await;
-        let mut acted: Vec<Acted> = hosts.into_iter().zip(found).map(|(host, found)| plan(host, found)).collect();
+        let (ec2, found) = locate(&args.region, &given, By::Instance).await;
+        let mut acted: Vec<Acted> = given.hosts.into_iter().zip(found).map(|(host, found)| plan(host, found)).collect();
         if let Some(ec2) = &ec2 {
             refuse_taken_name(ec2, &tags, &mut acted).await;
         }

@@ -12,8 +12,8 @@ use crate::query;
 use crate::select::{Places, Select, Slice, Split};
 use crate::set::{Host, Sink, Step, finished};
 use cerveza_manners::{Failure, OutputArgs, OutputMode, Result, Status, Tool};
-use clap::{CommandFactory, Parser};
 use cerveza_record::{is_bare, unquote};
+use clap::{CommandFactory, Parser};
 use num_bigint::BigUint;
 use std::io::{self, IsTerminal, Write};
 

@@ -5,7 +5,7 @@ use crate::parse::parse;
 use crate::set::{Host, HostSet, Sink, Step, finished};
 use crate::words::Word;
 use cerveza_manners::{Failure, Result, Tool};
-use cerveza_record::{Item, LineError, Record, RecordError, is_plain_name, items, read_text};
+use cerveza_record::{Item, LineError, Record, RecordError, is_bare, is_plain_name, items, read_text};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -14,16 +14,32 @@ use std::path::Path;
 /// More hosts than this are a slip (`web[1-400000]`), not a fleet.
 const MOST_HOSTS: u32 = 100_000;
 
-/// The hosts of a run: `words` are expressions, of which `-` stands for stdin and `^FILE` for a file; without any word
-/// stdin is read. Names become records of nothing but `host`, once each; records come through as they are. Reads to the
-/// end before it returns, so that a bad line ends the run before anything is changed.
-pub fn read_hosts(words: &[String], tool: &Tool) -> Result<Vec<Record>> {
-    warn_of_globbed(words, tool);
-    hosts_from(words, stdin_for(words)?)
+/// The longest `Name` tag, in characters.
+const LONGEST_NAME: usize = 256;
+
+/// What a tool was given.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Given {
+    /// Names as records of nothing but `host`, once each; records as they are.
+    pub hosts: Vec<Record>,
+    /// The expressions that may also be the name of one host, whose quotes were forgotten: `a,b`.
+    pub expressions: Vec<String>,
 }
 
-/// [`read_hosts`] from any input, without a warning of words that a shell may have made.
-pub fn hosts_from(words: &[String], stdin: impl Read) -> Result<Vec<Record>> {
+/// The hosts of a run: `words` are expressions, of which `-` stands for stdin and `^FILE` for a file; without any word
+/// stdin is read. Reads to the end before it returns, so that a bad line ends the run before anything is changed.
+pub fn read_hosts(words: &[String], tool: &Tool) -> Result<Vec<Record>> {
+    Ok(read_given(words, tool)?.hosts)
+}
+
+/// [`read_hosts`] for tools that know which names there are.
+pub fn read_given(words: &[String], tool: &Tool) -> Result<Given> {
+    warn_of_globbed(words, tool);
+    given_from(words, stdin_for(words)?)
+}
+
+/// [`read_given`] from any input, without a warning of words that a shell may have made.
+pub fn given_from(words: &[String], stdin: impl Read) -> Result<Given> {
     let mut loader = Loader::new(stdin);
     let sources = match words {
         [] => vec![loader.load("-")?],
@@ -40,7 +56,10 @@ pub fn hosts_from(words: &[String], stdin: impl Read) -> Result<Vec<Record>> {
     let mut records = Records::default();
     finished(set.feed_duplicates(&mut records))?;
     match (records.records.is_empty(), words) {
-        (false, _) => Ok(records.records),
+        (false, _) => {
+            let expressions = sources.iter().flat_map(Source::expressions).map(str::to_string).collect();
+            Ok(Given { hosts: records.records, expressions })
+        }
         (true, []) => Err(Failure::usage("no hosts: stdin was empty")),
         (true, [word]) if word == "-" => Err(Failure::usage("no hosts: stdin was empty")),
         (true, words) => Err(Failure::usage(format!("{}: no host is left", words.join(" ")))),
@@ -121,6 +140,20 @@ pub(crate) fn union<'a>(sources: &'a [Source], groups: &NodeGroups) -> Result<Ho
 }
 
 impl Source {
+    /// The expressions that may also be names.
+    fn expressions(&self) -> impl Iterator<Item = &str> {
+        let lines = self.file.as_ref().map(|_| self.text.lines().map(str::trim));
+        let argument = self.file.is_none().then_some(self.text.as_str());
+        let may_be_name = |text: &&str| {
+            !is_plain_name(text)
+                && !text.is_empty()
+                && !text.starts_with(['"', '{', '#'])
+                && !is_bare([*text])
+                && text.chars().count() <= LONGEST_NAME
+        };
+        lines.into_iter().flatten().chain(argument).filter(may_be_name)
+    }
+
     fn parse(&self, groups: &NodeGroups) -> Result<HostSet<'_>> {
         let Some(file) = &self.file else {
             return parse(&self.text, groups).map_err(|error| error.failure(true));
@@ -185,8 +218,8 @@ mod tests {
 
     fn hosts(words: &[&str], stdin: &str) -> std::result::Result<Vec<String>, String> {
         let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
-        hosts_from(&words, stdin.as_bytes())
-            .map(|records| records.iter().map(Record::to_string).collect())
+        given_from(&words, stdin.as_bytes())
+            .map(|given| given.hosts.iter().map(Record::to_string).collect())
             .map_err(|failure| failure.message)
     }
 
@@ -219,7 +252,7 @@ mod tests {
     fn what_may_be_one_name_says_how_to_quote_it() {
         let hint = |words: &[&str], stdin: &str| {
             let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
-            hosts_from(&words, stdin.as_bytes()).unwrap_err().hint.unwrap_or_default()
+            given_from(&words, stdin.as_bytes()).unwrap_err().hint.unwrap_or_default()
         };
         let said = "if it is one name, put it in double quotes: ";
         assert_eq!(hint(&["My Web Server"], ""), format!("{said}'\"My Web Server\"'"));
@@ -232,6 +265,14 @@ mod tests {
         assert_eq!(hint(&["a b".repeat(1000).as_str()], ""), "");
     }
 
+    #[test]
+    fn expressions_that_may_be_names_are_told() {
+        let words = ["a,b", "web1", "é", "root@web1", "web[1-2]", "\"a b\"", "-"].map(str::to_string);
+        let given = given_from(&words, &b"web4 # down\n#x\n{\"host\":\"c\"}\n\n d , e \nweb5"[..]).unwrap();
+        assert_eq!(given.expressions, ["a,b", "web[1-2]", "web4 # down", "d , e"]);
+        assert!(given_from(&["web[1-3],".repeat(30)], &b""[..]).unwrap().expressions.is_empty());
+    }
+
     /// Any text, and texts of what the language gives a meaning.
     fn any_name() -> impl Strategy<Value = String> {
         prop_oneof![
@@ -241,8 +282,8 @@ mod tests {
     }
 
     fn names(words: &[String], stdin: &str) -> Vec<String> {
-        let records = hosts_from(words, stdin.as_bytes()).unwrap_or_else(|failure| panic!("{}", failure.message));
-        records.iter().map(|record| record.host().to_string()).collect()
+        let given = given_from(words, stdin.as_bytes()).unwrap_or_else(|failure| panic!("{}", failure.message));
+        given.hosts.iter().map(|record| record.host().to_string()).collect()
     }
 
     proptest! {

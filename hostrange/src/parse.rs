@@ -410,9 +410,18 @@ mod tests {
 
     #[test]
     fn quoted_text_is_a_name_as_it_stands() {
-        assert_eq!(expanded(r#""My Web Server","a,b" , "web!old"!"web[1-2]","a!b""#), ["My Web Server", "a,b", "web!old", "a!b"]);
-        assert_eq!(expanded(r#""tab\tname","\"q\"","back\\slash","\u00e9\ud83d\ude00""#), ["tab\tname", "\"q\"", "back\\slash", "é😀"]);
-        assert_eq!(expanded(r#""My Web "[1-2]" x"[a-b],"@n"[1]"-""#).join("|"), "My Web 1 xa|My Web 1 xb|My Web 2 xa|My Web 2 xb|@n1-");
+        assert_eq!(
+            expanded(r#""My Web Server","a,b" , "web!old"!"web[1-2]","a!b""#),
+            ["My Web Server", "a,b", "web!old", "a!b"]
+        );
+        assert_eq!(
+            expanded(r#""tab\tname","\"q\"","back\\slash","\u00e9\ud83d\ude00""#),
+            ["tab\tname", "\"q\"", "back\\slash", "é😀"]
+        );
+        assert_eq!(
+            expanded(r#""My Web "[1-2]" x"[a-b],"@n"[1]"-""#).join("|"),
+            "My Web 1 xa|My Web 1 xb|My Web 2 xa|My Web 2 xb|@n1-"
+        );
         assert_eq!(expanded("(\" \"),\"#x\"\n\"{\""), [" ", "#x", "{"]);
         assert!(why("\"My").starts_with("\" is not closed by \""));
         assert!(why("a,\"b\tc\"").starts_with("in quotes: control character"));

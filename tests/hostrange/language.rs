@@ -56,11 +56,65 @@ fn files_and_stdin_hold_expressions_wherever_one_may_stand() {
     let sandbox = Sandbox::new();
     sandbox.file("drained", "n1\nn[3-9/2]!n9\n");
     assert_eq!(names_in(&sandbox, &["n[1-4]", "-x", "^drained"], ""), "n2 n4");
-    assert_eq!(names_in(&sandbox, &["b", "-", "^drained", "a"], "c d!c\ne,f\n"), "b d e f n1 n3 n5 n7 a");
+    assert_eq!(names_in(&sandbox, &["b", "-", "^drained", "a"], "c,d!c\ne,f\n"), "b d e f n1 n3 n5 n7 a");
     assert_eq!(names_in(&sandbox, &["n[1-3]", "-i", "-"], "n3\nn1\n"), "n1 n3");
     assert_eq!(names_in(&sandbox, &["-x", "^drained"], "n[1-4]\n"), "n2 n4");
     // It may be read again: it is a file.
     assert_eq!(names_in(&sandbox, &["^drained", "^drained", "-x", "n3"], ""), "n1 n5 n7");
+}
+
+#[test]
+fn blanks_do_not_separate_names_and_lines_do() {
+    let said = "hostrange: bad expression: a comma is missing: blanks do not separate names\n  My Web Server\n    ^\n\
+                hostrange: if it is one name, put it in double quotes: '\"My Web Server\"'\n";
+    assert_eq!(refused(&["My Web Server"], ""), said);
+    assert!(refused(&[], "web1\nweb1 admin\n").contains("line 2: bad expression: a comma is missing"));
+    assert_eq!(names(&["web1\nweb[2-3], db1\n"]), "web1 web2 web3 db1");
+    assert_eq!(printed(&["-e", "n[1-3] ! n2 , x"], ""), "n1 n3 x\n");
+}
+
+#[test]
+fn quotes_make_one_name_of_any_text() {
+    assert_eq!(printed(&["-1", "\"My Web Server\",web1"], ""), "\"My Web Server\"\nweb1\n");
+    assert_eq!(printed(&["-e", "\"rack 1 \"[1-2]\" x\""], ""), "\"rack 1 1 x\" \"rack 1 2 x\"\n");
+    assert_eq!(printed(&["\"a\\\"b\""], ""), "{\"host\":\"a\\\"b\"}\n");
+    assert_eq!(printed(&["\"a \"[1-2]", "-o", "table"], ""), "HOST\na 1\na 2\n");
+    assert_eq!(printed(&["-1"], "\"My #1\" # a comment\n\"#2\"\n"), "\"My #1\"\n\"#2\"\n");
+    assert_eq!(printed(&["-1", "\"web\"", "-x", "\"a b\"", "\"a b\""], ""), "web\n");
+    assert_eq!(printed(&["--index", "\"a 2\"", "\"a \"[1-9]"], ""), "1\n");
+    assert_eq!(printed(&["--contains", "\"a \"[2-3]", "\"a \"[1-9]"], ""), "");
+    assert_eq!(printed(&["-f", "-x", "\"a 3\"", "\"a \"[1-5]"], ""), "\"a \"[1-2,4-5]\n");
+    assert_eq!(printed(&["-c", "\"a \"[1-999999999999]"], ""), "999999999999\n");
+    for (wrong, why) in [
+        ("\"a b", "\" is not closed by \" (the shell removes quotes: write '\"a b\"')"),
+        ("\"a\"b", "a comma is missing after \""),
+        ("a\"b\"", "a comma is missing before \""),
+        ("\"\"", "there is nothing in the quotes"),
+        ("\"a\\qb\"", "in quotes: invalid escape"),
+    ] {
+        let said = refused(&[wrong], "");
+        assert!(said.starts_with(&format!("hostrange: bad expression: {why}\n")), "{wrong}: {said}");
+    }
+}
+
+#[test]
+fn names_that_need_quotes_are_read_back_from_every_output() {
+    let sandbox = Sandbox::new();
+    let names = ["My Web Server", "a,b", "x-", "tab\tname", "\"q\"", "back\\slash", "n[1-2]", "n1", "-v"];
+    let records: String = names.iter().map(|name| format!("{}\n", serde_json::json!({"host": name}))).collect();
+    sandbox.file("fleet.jsonl", &records);
+    for line in [
+        "hostrange -1 < fleet.jsonl | hostrange",
+        "hostrange -f < fleet.jsonl | hostrange",
+        "hostrange -s , < fleet.jsonl | hostrange",
+        "hostrange -s '\\0' < fleet.jsonl | xargs -0 hostrange",
+        "hostrange -f --split 4 < fleet.jsonl | hostrange",
+        "hostrange \"$(hostrange -1 < fleet.jsonl)\"",
+        "jq .host < fleet.jsonl | hostrange",
+    ] {
+        let run = sandbox.sh(line).exits(0);
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (records.as_str(), ""), "{line}");
+    }
 }
 
 #[test]

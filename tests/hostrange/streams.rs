@@ -35,7 +35,11 @@ fn a_bad_line_ends_the_run_with_nothing_written() {
         ("{\"name\":\"x\"}", "line 3: the record has no \"host\""),
         ("{\"host\":7}", "line 3: \"host\" is not a string"),
         ("n[3-1]", "line 3: bad expression: the range goes down: write 1-3\n  n[3-1]\n    ^^^"),
-        ("-", "line 3: bad expression: a host name does not begin with '-' (to leave hosts out: ! or -x)\n  -\n  ^"),
+        (
+            "-",
+            "line 3: bad expression: a host name does not begin with '-' (to leave hosts out: ! or -x)\n  -\n  ^\n\
+             hostrange: if it is one name, put it in double quotes: \"-\"",
+        ),
     ] {
         assert_eq!(refused(&[], format!("{good}{bad}\nweb2\n")), format!("hostrange: stdin: {said}\n"));
     }
@@ -111,7 +115,7 @@ fn a_messy_list_folds_and_expands_to_the_same_hosts() {
         "7",
         "root@web1",
         "fe80::1%eth0",
-        "x-",
+        "x--y",
         "n00",
         "n000",
         "a1b2c3d4",

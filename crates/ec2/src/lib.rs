@@ -29,7 +29,7 @@ pub use client::{Ec2, RegionArgs, block_on};
 pub use find::Filter;
 pub use instance::host_name;
 pub use launch::{LaunchRequest, Volume};
-pub use locate::{By, Found, check_records, instance_id, is_instance_id, locate};
+pub use locate::{By, Found, check_records, instance_id, is_instance_id, locate, refuse_ambiguous};
 pub use report::report;
 pub use tags::{Tags, check_tag};
 pub use wait::WaitArgs;

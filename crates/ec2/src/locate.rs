@@ -4,8 +4,9 @@ use crate::client::{Ec2, RegionArgs, check_region};
 use crate::find::Filter;
 use crate::{CONCURRENCY, LIVE_STATES};
 use cerveza_manners::{Failure, Result, Status};
-use cerveza_record::{Record, Value};
+use cerveza_record::{Record, Value, quote};
 use futures_util::stream::{self, StreamExt};
+use hostrange::Given;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What a host is in EC2 now.
@@ -73,26 +74,40 @@ pub fn check_records(hosts: &[Record]) -> Result<()> {
     Ok(())
 }
 
+/// Refuses an expression that is also the name of an instance: who gave it may mean that one.
+pub fn refuse_ambiguous<'a>(expressions: &[String], found: impl IntoIterator<Item = &'a Record>) -> Result<()> {
+    let is_one = |instance: &&Record| expressions.iter().any(|expression| expression == instance.host());
+    match found.into_iter().find(is_one) {
+        None => Ok(()),
+        Some(instance) => {
+            let (name, id) = (quote(instance.host()), instance.str("instance_id").unwrap_or_default());
+            Err(Failure::usage(format!("{name} is an expression, and also the name of {id}")).hint(
+                "put it in double quotes to mean that instance, or in parentheses to mean the hosts of the expression",
+            ))
+        }
+    }
+}
+
 /// Connects and looks each host up, in order: in its record's `region`, else in all that `args` name. What keeps it
 /// from either is each host's own failure, so that no record is lost.
-pub async fn locate(args: &RegionArgs, hosts: &[Record], by: By) -> (Option<Ec2>, Vec<Found>) {
-    let unknown = |failure: Failure| hosts.iter().map(|_| Found::Unknown(failure.clone())).collect();
+pub async fn locate(args: &RegionArgs, given: &Given, by: By) -> (Option<Ec2>, Vec<Found>) {
+    let unknown = |failure: Failure| given.hosts.iter().map(|_| Found::Unknown(failure.clone())).collect();
     let ec2 = match Ec2::connect(args).await {
         Ok(ec2) => ec2,
         Err(failure) => return (None, unknown(failure)),
     };
     let found = tokio::select! {
-        found = ec2.locate(hosts, by) => found.unwrap_or_else(unknown),
+        found = ec2.locate(given, by) => found.unwrap_or_else(unknown),
         failure = ec2.interrupted() => unknown(failure),
     };
     (Some(ec2), found)
 }
 
 impl Ec2 {
-    async fn locate(&self, hosts: &[Record], by: By) -> Result<Vec<Found>> {
+    async fn locate(&self, given: &Given, by: By) -> Result<Vec<Found>> {
         let mut wanted: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
         let mut places = Vec::new();
-        for host in hosts {
+        for host in &given.hosts {
             let id = match by {
                 By::Instance => instance_id(host),
                 By::Name => named_by_id(host),
@@ -110,11 +125,14 @@ impl Ec2 {
             }
             places.push((key, regions));
         }
+        let expressions = || given.expressions.iter().map(|text| Key::Name(text.clone()));
+        wanted.values_mut().for_each(|keys| keys.extend(expressions()));
         let answers = stream::iter(wanted).map(|(region, keys)| async move {
             let found = self.lookup(&region, &keys).await;
             (region, found)
         });
         let answers: HashMap<_, _> = answers.buffer_unordered(CONCURRENCY).collect().await;
+        refuse_ambiguous(&given.expressions, answers.values().flatten().flat_map(HashMap::values).flatten())?;
         let mut places: Vec<Found> = places.iter().map(|(key, regions)| found(key, regions, &answers)).collect();
         if places.iter().all(|place| matches!(place, Found::Unknown(_))) {
             // Not one host could be asked about: nothing can be done.

@@ -10,6 +10,8 @@ mod name;
 mod record;
 
 pub use lines::{Item, LineError, items, read_text};
-pub use name::{escape_hidden, is_bare, is_hidden, is_name_char, is_plain_name, printed_name, quote, unquote, unquoted};
+pub use name::{
+    escape_hidden, is_bare, is_hidden, is_name_char, is_plain_name, printed_name, quote, unquote, unquoted,
+};
 pub use record::{Record, RecordError};
 pub use serde_json::{Value, json};

@@ -112,7 +112,22 @@ mod tests {
     #[test]
     fn a_name_that_means_something_else_is_quoted() {
         for name in [
-            "", " ", "My Web Server", "a,b", "web!old", "a#b", "web[1-2]", "-x", "@x", "^f", "x-", "{", "#x", "a=b", "web*", "(a)",
+            "",
+            " ",
+            "My Web Server",
+            "a,b",
+            "web!old",
+            "a#b",
+            "web[1-2]",
+            "-x",
+            "@x",
+            "^f",
+            "x-",
+            "{",
+            "#x",
+            "a=b",
+            "web*",
+            "(a)",
         ] {
             assert_eq!(printed_name(name), format!("\"{name}\""));
         }
