@@ -161,7 +161,7 @@ impl Folder {
             let digits = rest[start..].bytes().take_while(u8::is_ascii_digit).count();
             let end = start + digits;
             let head_end = end - digits.min(MOST_DIGITS);
-            self.next_shape.extend_from_slice(rest[..head_end].as_bytes());
+            self.next_shape.extend_from_slice(&rest.as_bytes()[..head_end]);
             self.next_shape.push(NUMBER);
             self.numbers.push(Number::parse(&rest[head_end..end]));
             rest = &rest[end..];

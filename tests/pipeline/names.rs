@@ -127,6 +127,11 @@ fn each_name_alone_is_that_instance() {
     assert_eq!(hosts(&run.records()), ["My Web Server"]);
     let run = sandbox.sh("ec2-ls is=0 | jq .host | ec2-power stop -n").exits(0);
     assert_eq!(hosts(&run.records()), ["My Web Server"]);
+    let run = sandbox.run("ec2-launch", &["--profile", "MySQL", "\"new, [1-2] \"[1-2]"], "").exits(0);
+    assert_eq!(hosts(&run.records()), ["new, [1-2] 1", "new, [1-2] 2"]);
+    assert_eq!(run.stderr, "ec2-launch: 2 hosts: 2 launched\n");
+    let run = sandbox.sh("ec2-ls -1 'Name=new, *' | ec2-power terminate --yes").exits(0);
+    assert_eq!(run.stderr, "ec2-power: 2 hosts: 2 terminated\n");
 }
 
 #[test]

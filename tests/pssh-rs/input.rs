@@ -56,7 +56,7 @@ fn a_name_cannot_write_a_line_of_ours() {
     let (sandbox, _sshd) = fleet();
     let hostile = r#"{"host":"x\npssh-rs: 5 ok","private_ip":"127.0.0.77"}"#;
     let run = sandbox.run("pssh-rs", &["true"], hostile).exits(3);
-    assert_eq!(run.stderr, "pssh-rs: 1 unreachable: x\\npssh-rs: 5 ok\n");
+    assert_eq!(run.stderr, "pssh-rs: 1 unreachable: \"x\\npssh-rs: 5 ok\"\n");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::{Record, Value, quote};
 use futures_util::stream::{self, StreamExt};
 use hostrange::Given;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What a host is in EC2 now.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,8 +76,8 @@ pub fn check_records(hosts: &[Record]) -> Result<()> {
 
 /// Refuses an expression that is also the name of an instance: who gave it may mean that one.
 pub fn refuse_ambiguous<'a>(expressions: &[String], found: impl IntoIterator<Item = &'a Record>) -> Result<()> {
-    let is_one = |instance: &&Record| expressions.iter().any(|expression| expression == instance.host());
-    match found.into_iter().find(is_one) {
+    let expressions: HashSet<&str> = expressions.iter().map(String::as_str).collect();
+    match found.into_iter().find(|instance| expressions.contains(instance.host())) {
         None => Ok(()),
         Some(instance) => {
             let (name, id) = (quote(instance.host()), instance.str("instance_id").unwrap_or_default());

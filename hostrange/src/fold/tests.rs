@@ -101,7 +101,7 @@ fn text_that_needs_quotes_has_them() {
     assert_eq!(fold(["a,b"]), "\"a,b\"");
     assert_eq!(fold(["-n1", "-n2", "@n1", "n1-", "n2-"]), "\"-n\"[1-2],\"@n1\",\"n\"[1-2]\"-\"");
     assert_eq!(fold(["web[1-2]", "web[1-3]"]), "\"web[1-\"[2-3]\"]\"");
-    assert_eq!(fold(["a\0001", "a\0002"]), "\"a\\u0000\"[001-002]");
+    assert_eq!(fold(["a\x001", "a\x002"]), "\"a\\u0000\"[1-2]");
     assert_eq!(fold(["a b", "x\ntool: 5 ok"]), "\"a b\",\"x\\ntool: 5 ok\"");
     let mut folder = Folder::new(FoldOptions::default());
     folder.add_run("n", "1", "2", " ");
