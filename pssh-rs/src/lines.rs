@@ -1,8 +1,12 @@
-//! Output as lines for people: each begins with the host's name and a mark that tells what it is, `:` for stdout, `!` for
-//! stderr, `=` for what pssh-rs itself says of the host.
+//! Output as lines, each with its host's name and a mark that tells what it is: `!` for stderr, `=` for what pssh-rs itself
+//! says of the host, none for stdout.
+//!
+//! On a terminal the mark comes straight after the name (`web1! text`), so no output can pass for a line of another kind,
+//! and names are padded to one width. Elsewhere every line is `web1: text`, `web1: ! text` or `web1: = text`: dshbak, clubak
+//! and awk take what is before the first colon for the host.
 
 use crate::outcome::{HostStatus, Outcome};
-use cerveza_manners::visible;
+use cerveza_manners::{columns, visible};
 
 /// Names up to this wide are padded to one width.
 const WIDEST: usize = 24;
@@ -21,41 +25,42 @@ pub enum Mark {
     Status,
 }
 
-impl Mark {
-    fn shown(self) -> &'static str {
-        match self {
-            Mark::Stdout => ":",
-            Mark::Stderr => "!",
-            Mark::Status => "=",
-        }
-    }
-}
-
 /// How lines look.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Style {
     pub colour: bool,
     /// Remote output goes to the terminal as it is.
     pub raw: bool,
-    width: usize,
+    /// On a terminal: the width that names are padded to.
+    width: Option<usize>,
 }
 
 impl Style {
-    pub fn new<'a>(colour: bool, raw: bool, hosts: impl Iterator<Item = &'a str>) -> Style {
-        Style { colour, raw, width: width_of(hosts, WIDEST) }
+    pub fn new(colour: bool, raw: bool) -> Style {
+        Style { colour, raw, width: None }
+    }
+
+    /// Returns the style for lines of these hosts on a terminal.
+    pub fn on_terminal<'a>(self, hosts: impl Iterator<Item = &'a str>) -> Style {
+        Style { width: Some(width_of(hosts, WIDEST)), ..self }
     }
 
     /// What each line of the host begins with.
     pub fn prefix(&self, host: &str, mark: Mark) -> Vec<u8> {
         let name = visible(host);
-        let pad = " ".repeat(self.width.saturating_sub(name.chars().count()));
+        let pad = " ".repeat(self.width.unwrap_or_default().saturating_sub(columns(&name)));
         let name = self.coloured(colour_of(host), &name);
         let mark = match mark {
-            Mark::Stdout => mark.shown().to_string(),
-            Mark::Stderr => self.coloured(YELLOW, mark.shown()),
-            Mark::Status => self.coloured(RED, mark.shown()),
+            Mark::Stdout => None,
+            Mark::Stderr => Some(self.coloured(YELLOW, "!")),
+            Mark::Status => Some(self.coloured(RED, "=")),
         };
-        format!("{name}{mark}{pad} ").into_bytes()
+        match (self.width, mark) {
+            (Some(_), mark) => format!("{name}{}{pad} ", mark.as_deref().unwrap_or(":")),
+            (None, None) => format!("{name}: "),
+            (None, Some(mark)) => format!("{name}: {mark} "),
+        }
+        .into_bytes()
     }
 
     pub fn coloured(&self, colour: &str, text: &str) -> String {
@@ -113,9 +118,9 @@ fn said(outcome: &Outcome) -> Option<String> {
     }
 }
 
-/// The widest of the names, as shown; no more than `most`.
+/// Returns the columns that the widest of the names takes, as shown; names wider than `most` do not count.
 pub fn width_of<'a>(names: impl Iterator<Item = &'a str>, most: usize) -> usize {
-    let widths = names.map(|name| visible(name).chars().count());
+    let widths = names.map(|name| columns(&visible(name)));
     widths.filter(|width| *width <= most).max().unwrap_or_default()
 }
 
@@ -193,24 +198,27 @@ pub mod tests {
     fn every_line_names_its_host_and_none_moves_the_cursor() {
         let plain = Style::default();
         let ok = outcome(HostStatus::Ok, "a\tb\r\n\x1b[2Jc", "warn\n\n");
-        assert_eq!(host_lines(&plain, "web1", &ok), "web1: a\tb\nweb1: \\u{1b}[2Jc\nweb1! warn\nweb1! \n");
+        assert_eq!(host_lines(&plain, "web1", &ok), "web1: a\tb\nweb1: \\u{1b}[2Jc\nweb1: ! warn\nweb1: ! \n");
         assert_eq!(host_lines(&plain, "web1", &outcome(HostStatus::Ok, "", "")), "");
         let failed = Outcome { error: Some("exit status 3".to_string()), ..outcome(HostStatus::Failed, "", "") };
-        assert_eq!(host_lines(&plain, "w\n1", &failed), "w\\n1= failed: exit status 3\n");
+        assert_eq!(host_lines(&plain, "w\n1", &failed), "w\\n1: = failed: exit status 3\n");
     }
 
     #[test]
     fn names_are_coloured_by_name_and_padded_up_to_a_width() {
-        let colour = Style { colour: true, ..Style::default() };
+        let colour = Style::new(true, false).on_terminal(std::iter::empty());
         let failed = outcome(HostStatus::Failed, "a\n", "b\n");
         assert_eq!(
             host_lines(&colour, "w", &failed),
             "\x1b[34mw\x1b[0m: a\n\x1b[34mw\x1b[0m\x1b[33m!\x1b[0m b\n\x1b[34mw\x1b[0m\x1b[31m=\x1b[0m \x1b[31mfailed\x1b[0m\n"
         );
         let long = "x".repeat(30);
-        let padded = Style::new(false, false, ["web10", "a", &long].into_iter());
-        let text = ["web10", "a", &long].map(|host| host_lines(&padded, host, &outcome(HostStatus::Ok, "1", "")));
-        assert_eq!(text.concat(), format!("web10: 1\na:     1\n{long}: 1\n"));
+        let names = ["web10", "a", &long];
+        let shown =
+            |style: Style| names.map(|host| host_lines(&style, host, &outcome(HostStatus::Ok, "1", ""))).concat();
+        let style = Style::new(false, false);
+        assert_eq!(shown(style.on_terminal(names.into_iter())), format!("web10: 1\na:     1\n{long}: 1\n"));
+        assert_eq!(shown(style), format!("web10: 1\na: 1\n{long}: 1\n"));
     }
 
     #[test]

@@ -16,4 +16,4 @@ pub use status::Status;
 pub use suggestion::{Hint, nearest};
 pub use table::{Column, table};
 pub use tool::{ProgressArgs, Tool, main};
-pub use visible::visible;
+pub use visible::{columns, visible};

@@ -64,6 +64,7 @@ fn plain(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::columns;
 
     const COLUMNS: [Column; 3] = [
         Column { header: "HOST", key: "host" },
@@ -82,6 +83,18 @@ mod tests {
              web1           running  role=web n=1\n\
              a-longer-name  -        -\n"
         );
+    }
+
+    #[test]
+    fn long_and_wide_names_stay_aligned() {
+        let long = ["ip-172-31-255-255.ap-northeast-1.compute.internal", &"n".repeat(256), "日本"];
+        for name in long {
+            let records =
+                [format!(r#"{{"host":"{name}","state":"up"}}"#), r#"{"host":"db1","state":"up"}"#.to_string()];
+            let text = record_table(&COLUMNS[..2], &records.map(|line| Record::parse(&line).unwrap()));
+            let at = text.lines().map(|line| columns(line.rsplit_once(' ').unwrap().0)).collect::<Vec<_>>();
+            assert_eq!(at, vec![columns(name).max(3) + 1; 3], "{text}");
+        }
     }
 
     #[test]

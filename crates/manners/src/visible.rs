@@ -2,6 +2,7 @@
 
 use cerveza_record::is_hidden;
 use std::borrow::Cow;
+use unicode_width::UnicodeWidthStr;
 
 /// Makes visible what would move a terminal's cursor, change its state or reorder its text: control characters
 /// (C0, DEL, C1), line separators and bidirectional controls come out as Rust-like escapes (`\n`, `\u{1b}`).
@@ -18,6 +19,11 @@ pub fn visible(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
+}
+
+/// Returns how many columns of a terminal a text takes.
+pub fn columns(text: &str) -> usize {
+    text.width()
 }
 
 #[cfg(test)]

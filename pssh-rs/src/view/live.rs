@@ -154,12 +154,12 @@ mod tests {
         let (mut live, mut text, now) = (plain(), Vec::new(), Instant::now());
         live.output(&mut text, A, Stream::Stdout, b"one\ntw", now);
         live.output(&mut text, B, Stream::Stderr, b"warn\n", now);
-        assert_eq!(taken(&mut text), "a: one\nb! warn\n");
+        assert_eq!(taken(&mut text), "a: one\nb: ! warn\n");
         live.output(&mut text, A, Stream::Stdout, b"o\r\nthree", now);
         assert_eq!(taken(&mut text), "a: two\n");
         live.done(&mut text, A, &outcome(HostStatus::Lost, "one\ntwo\nthree", ""));
         live.output(&mut text, A, Stream::Stdout, b"too late\n", now);
-        assert_eq!(taken(&mut text), "a: three\na= lost\n");
+        assert_eq!(taken(&mut text), "a: three\na: = lost\n");
     }
 
     #[test]

@@ -81,18 +81,18 @@ impl Out {
         on_terminal: bool,
     ) -> Result<Out> {
         let (colour, auto) = (args.color.is_on(on_terminal), output.output == Format::Auto && !output.names);
+        let style = Style::new(colour, args.raw);
         let view = if args.group || args.diff {
             if !auto {
                 let option = if args.diff { "--diff" } else { "--group" };
                 return Err(Failure::usage(format!("{option} is text for people and goes with no --output"))
                     .hint("leave it out for records; jq groups them, as in: jq -s 'group_by(.stdout)'"));
             }
-            let style = Style::new(colour, args.raw, std::iter::empty());
             View::Groups { groups: Groups::default(), style, diff: args.diff }
         } else if args.lines && !auto {
             return Err(Failure::usage("--lines is text for people and goes with no --output"));
         } else if auto && (on_terminal || args.lines) {
-            let style = Style::new(colour, args.raw, hosts);
+            let style = if on_terminal { style.on_terminal(hosts) } else { style };
             match args.ordered {
                 true => View::Hosts(style),
                 false => View::Live(Live::new(style)),

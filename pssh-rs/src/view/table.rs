@@ -2,10 +2,7 @@
 
 use crate::lines::{last_line, width_of};
 use crate::outcome::Outcome;
-use cerveza_manners::visible;
-
-/// A longer name takes more room in its own row only.
-const WIDEST: usize = 40;
+use cerveza_manners::{columns, visible};
 
 pub struct Table {
     width: usize,
@@ -14,7 +11,7 @@ pub struct Table {
 
 impl Table {
     pub fn new<'a>(hosts: impl Iterator<Item = &'a str>) -> Table {
-        Table { width: width_of(hosts, WIDEST), begun: false }
+        Table { width: width_of(hosts, usize::MAX), begun: false }
     }
 
     /// Adds a row: of all output it holds the last line only.
@@ -31,7 +28,9 @@ impl Table {
     }
 
     fn line(&self, text: &mut Vec<u8>, [host, status, exit, ms, output]: [&str; 5]) {
-        let line = format!("{host:<width$}  {status:<11}  {exit:<4}  {ms:<6}  {output}", width = self.width.max(4));
+        // Rust pads by characters; a terminal shows some of them two columns wide.
+        let pad = " ".repeat(self.width.max(4).saturating_sub(columns(host)));
+        let line = format!("{host}{pad}  {status:<11}  {exit:<4}  {ms:<8}  {output}");
         text.extend_from_slice(line.trim_end().as_bytes());
         text.push(b'\n');
     }
@@ -53,9 +52,28 @@ mod tests {
         table.row(&mut text, "db1.example.com", &outcome(HostStatus::Unreachable, "", ""));
         assert_eq!(
             String::from_utf8(text).unwrap(),
-            "HOST             STATUS       EXIT  MS      OUTPUT\n\
-             w                failed       3     12      b\\u{1b}[2J\n\
-             db1.example.com  unreachable  -     0       -\n"
+            "HOST             STATUS       EXIT  MS        OUTPUT\n\
+             w                failed       3     12        b\\u{1b}[2J\n\
+             db1.example.com  unreachable  -     0         -\n"
         );
+    }
+
+    #[test]
+    fn long_and_wide_names_stay_aligned() {
+        // EC2's private names have up to 49 characters; a Name tag has up to 256.
+        let long = ["ip-172-31-255-255.ap-northeast-1.compute.internal".to_string(), "x".repeat(41), "n".repeat(256)];
+        for name in long.iter().map(String::as_str).chain(["日本", "é\u{301}"]) {
+            let mut table = Table::new([name, "db1"].into_iter());
+            let mut text = Vec::new();
+            for host in [name, "db1"] {
+                let ok = Outcome { exit_code: Some(0), ..outcome(HostStatus::Ok, "up\n", "") };
+                table.row(&mut text, host, &Outcome { duration: Duration::from_secs(9999), ..ok });
+            }
+            let text = String::from_utf8(text).unwrap();
+            let at = |line: &str, word: &str| columns(&line[..line.find(word).unwrap()]);
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!([at(lines[1], "ok"), at(lines[2], "ok")], [at(lines[0], "STATUS"); 2], "{text}");
+            assert_eq!([at(lines[1], "up"), at(lines[2], "up")], [at(lines[0], "OUTPUT"); 2], "{text}");
+        }
     }
 }

@@ -28,6 +28,7 @@ fn written(words: &[&str], on_terminal: bool) -> String {
 #[test]
 fn each_view_shows_the_hosts_in_its_way() {
     assert_eq!(written(&["--color", "never"], true), "b:   one\na!   two\na=   lost\n");
+    assert_eq!(written(&["--lines"], false), "b: one\na: ! two\na: = lost\n");
     assert_eq!(written(&["--color", "never", "--ordered"], true), "a!   two\na=   lost\nb:   one\n");
     assert_eq!(written(&["-1"], true), "b\na\n");
     assert_eq!(written(&["--ordered", "-o", "names"], false), "a\nb\n");
