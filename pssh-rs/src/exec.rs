@@ -122,6 +122,8 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -
     }
     let refusal = follow.gate.as_ref().and_then(Gate::refusal);
     drop(follow);
+    // Read before we end the command: whether an exit status or signal of that still arrives is chance.
+    let ran = Ran { exit_code: channel.exit_code(), signal: channel.exit_signal() };
     let mut end_it = || {
         clock.tell(Some(Instant::now() + end::LONGEST));
         link.sheltered(|| end::end(link, &channel, ask.signals, sink))
@@ -143,7 +145,6 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -
             End::Stdin(error)
         }
     };
-    let ran = Ran { exit_code: channel.exit_code(), signal: channel.exit_signal() };
     // What ended, in order or not, after its last output and with its exit status, has ended well.
     let complete = channel.ended() && (ran.exit_code.is_some() || ran.signal.is_some());
     match end {

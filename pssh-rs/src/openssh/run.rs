@@ -77,11 +77,13 @@ pub fn attempt(
     };
     let bounds = Bounds { connect: target.connect_timeout, auth: job.auth, command: job.timeout };
     let halt = running.follow(bounds, &job.ending.end, watched, sink);
+    // Read before we end the command: whether an exit status of that still arrives is chance.
+    let arrived = running.story.exit_code();
     let ended = halt.filter(|_| running.story.sent).map(|_| {
         watched.tell(Phase::Exec, Some(Instant::now() + end::LONGEST));
         running.end(&job.ending.now, sink)
     });
-    running.outcome(halt, ended, bounds, job.ending.is_late(), sink)
+    running.outcome(halt, arrived, ended, bounds, job.ending.is_late(), sink)
 }
 
 /// The longest that each phase may take.
@@ -366,6 +368,7 @@ impl Running {
     fn outcome(
         mut self,
         halt: Option<Why>,
+        arrived: Option<u32>,
         ended: Option<Ended>,
         bounds: Bounds,
         late: bool,
@@ -376,7 +379,10 @@ impl Running {
         let story = &self.story;
         // Both, or it is not known: the log's number, and ssh's own exit status, which are its low 8 bits.
         let own = self.child.try_wait().ok().flatten().and_then(|status| status.code());
-        let code = story.exit_code().filter(|code| halt.is_some() || own == Some((code & 0xff) as i32));
+        let code = match halt {
+            Some(_) => arrived,
+            None => story.exit_code().filter(|code| own == Some((code & 0xff) as i32)),
+        };
         let phase = story.phase;
         let said = || {
             // A jump host's trouble is on stderr: that the proxy ended is all that ssh itself knows.
