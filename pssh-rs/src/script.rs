@@ -27,11 +27,23 @@ impl Script {
             return Err(io::Error::other(format!("larger than {} MiB", LARGEST >> 20)));
         }
         let bytes = fs::read(path)?;
-        match bytes.is_empty() {
-            true => Err(io::Error::other("it is empty")),
-            false => Ok(Script { path: path.to_path_buf(), bytes }),
+        if bytes.is_empty() {
+            return Err(io::Error::other("it is empty"));
         }
+        if has_crlf(&bytes) {
+            return Err(io::Error::other(
+                "its lines end as on Windows (CRLF), which no shell takes: convert it, as in: sed -i 's/\\r$//' FILE",
+            ));
+        }
+        Ok(Script { path: path.to_path_buf(), bytes })
     }
+}
+
+/// Returns whether the first line ends in CRLF, or all lines after it do. A script may hold other text that does.
+fn has_crlf(script: &[u8]) -> bool {
+    let mut lines = script.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+    let is_crlf = |line: &[u8]| line.ends_with(b"\r\n");
+    lines.next().is_some_and(is_crlf) || lines.clone().next().is_some() && lines.all(is_crlf)
 }
 
 /// Makes a file that may be executed, and fills it: where a folder's file system forbids that the next is tried. Prints the
@@ -50,7 +62,7 @@ pub enum Unstarted {
     Upload(String),
 }
 
-/// Puts the script on the host; the file's name there, quoted for a shell. With `readable` others than who logs in may read it:
+/// Puts the script on the host; the file's name there. With `readable` others than who logs in may read it:
 /// sudo may make another user of us.
 pub fn upload(link: &Link, script: &Script, readable: bool, clock: &Clock<'_>) -> Result<String, Unstarted> {
     let mode = if readable { "755" } else { "700" };
@@ -70,7 +82,7 @@ pub fn upload(link: &Link, script: &Script, readable: bool, clock: &Clock<'_>) -
     let said = String::from_utf8_lossy(&said.stdout);
     let path = said.rfind("/.pssh-rs.").map(|at| said[..at].rfind('\n').map_or(&said[..], |line| &said[line + 1..]));
     match path {
-        Some(path) if path.starts_with('/') => Ok(quote(path)),
+        Some(path) if path.starts_with('/') => Ok(path.to_string()),
         _ => Err(Unstarted::Upload("the host did not say where it put the script".to_string())),
     }
 }
@@ -81,11 +93,26 @@ const REMOVAL: Duration = Duration::from_secs(5);
 /// Removes what `upload` put there; whether that was done.
 pub fn remove(link: &Link, path: &str, clock: &Clock<'_>) -> bool {
     clock.tell(Some(Instant::now() + START + REMOVAL));
-    let line = format!("exec rm -f {path}");
+    let line = format!("exec rm -f {}", quote(path));
     let mut watch = |_, _| {};
     let own_clock = Clock::start(Some(REMOVAL), &mut watch);
     let ask = Ask { line: &line, stdin: Stdin::Nothing, tty: false, signals: false, gate: None };
     let ended = link.sheltered(|| exec(link, ask, &own_clock, &mut Captured::default()));
     clock.back();
     matches!(ended, (Ran { exit_code: Some(0), .. }, End::Closed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_script_of_crlf_lines_is_one() {
+        for script in ["#!/bin/sh\r\nid\r\n", "#!/bin/sh\r\nid", "#!/bin/sh\nid\r\ndf\r\n", "id\r\n"] {
+            assert!(has_crlf(script.as_bytes()), "{script:?}");
+        }
+        for script in ["id", "#!/bin/sh\n", "#!/bin/sh\nprintf 'a\r\n'\nid\n", "id\r", "#!/bin/sh\nid\n\x7f\r\n"] {
+            assert!(!has_crlf(script.as_bytes()), "{script:?}");
+        }
+    }
 }

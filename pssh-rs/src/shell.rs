@@ -43,19 +43,18 @@ pub struct Sudo {
 }
 
 impl Around {
-    /// The whole line for the login shell: a POSIX one, or with sudo any that knows single quotes.
+    /// The whole line for the login shell: a POSIX one where a folder or variables are set without sudo.
     pub fn line(&self, command: &str) -> String {
         let line = self.plain(command);
         let Some(sudo) = &self.sudo else { return line };
-        let inner = format!("printf %s {} >&2; {line}", sudo.begun);
-        format!("exec sudo -S -p {}{} -- sh -c {}", quote(&sudo.prompt), sudo.user(), quote(&inner))
+        sudo.line(&["-S", "-p", &sudo.prompt], &format!("printf %s {} >&2; {line}", sudo.begun))
     }
 
     /// The same where nobody can answer a sudo: one that wants a password fails.
     pub fn unasked_line(&self, command: &str) -> String {
         let line = self.plain(command);
         let Some(sudo) = &self.sudo else { return line };
-        format!("exec sudo -n{} -- sh -c {}", sudo.user(), quote(&line))
+        sudo.line(&["-n"], &line)
     }
 
     /// For people: without the marks of sudo.
@@ -81,17 +80,47 @@ impl Around {
 }
 
 impl Sudo {
+    /// Returns what runs `line` in sh, with the other user's rights.
+    fn line(&self, options: &[&str], line: &str) -> String {
+        let user = self.user.as_deref().map_or(Vec::new(), |user| vec!["-u", user]);
+        command_line(&[&["exec", "sudo"], options, &user, &["--", "sh", "-c", line]].concat())
+    }
+
     fn user(&self) -> String {
         self.user.as_ref().map_or(String::new(), |user| format!(" -u {}", quote(user)))
     }
 }
 
-/// A word that every POSIX shell takes as it is.
+/// Returns a word that every usual shell reads as it is: sh, bash, dash, ksh, zsh, fish, and, where it has no line feed,
+/// csh and tcsh.
+///
+/// Between single quotes csh replaces `!` and fish takes backslashes, so both stand outside of them. A plain word has no
+/// `=` and no `%`, because zsh, tcsh and old fish expand a word that begins with one.
 pub fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,@%+=".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_string(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,@+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_string();
+    }
+    let mut quoted = String::from("'");
+    for c in word.chars() {
+        match c {
+            '\'' | '\\' | '!' => quoted.extend(["'\\", c.encode_utf8(&mut [0; 4]), "'"]),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('\'');
+    quoted
+}
+
+/// Returns the command of these words for any login shell. In csh no word can hold a line feed, so sh puts them in.
+pub fn command_line(words: &[&str]) -> String {
+    let line = words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
+    match line.contains('\n') {
+        false => line,
+        true => {
+            let line = line.replace('\n', "'\"$n\"'");
+            format!("exec sh -c {}", quote(&format!("n=$(printf '\\n.'); n=${{n%.}}; {line}")))
+        }
     }
 }
 
@@ -109,7 +138,7 @@ fn quote_path(path: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::process::Command;
+    use std::process::{Command, Stdio};
 
     fn sh(line: &str) -> String {
         let output = Command::new("sh").arg("-c").arg(line).current_dir("/").output().unwrap();
@@ -150,11 +179,77 @@ mod tests {
         }
     }
 
+    /// What a login shell hands on to a program that prints each of its arguments in brackets.
+    fn arguments_by(shell: &str, line: &str) -> String {
+        let output = Command::new(shell).arg("-c").arg(line).env("HOME", "/nonexistent").stdin(Stdio::null()).output();
+        let output = output.unwrap_or_else(|error| panic!("{shell} does not run ({error}): run `make setup`"));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    const SHELLS: [&str; 6] = ["sh", "bash", "zsh", "fish", "csh", "tcsh"];
+
+    #[test]
+    fn every_login_shell_passes_words_through() {
+        let words = [
+            "hello!world",
+            "!!",
+            "a!",
+            "\\!",
+            "it's",
+            "a\\",
+            "\\\\",
+            "\\'",
+            "$HOME",
+            "`id`",
+            "\"q\"",
+            "=ls",
+            "=1",
+            "%self",
+            "~",
+            "~root",
+            "*",
+            "{a,b}",
+            "[a]",
+            "a b",
+            "",
+            "é日",
+            "\t",
+            "two\nlines",
+            "\n",
+            "!\n'\\",
+            "^a^b",
+            "#x",
+            "-n",
+            "a=b",
+            "end\n\n",
+        ];
+        let shown: String = words.iter().map(|word| format!("[{word}]")).collect();
+        let line = command_line(&[&["printf", "[%s]"][..], &words].concat());
+        for shell in SHELLS {
+            assert_eq!(arguments_by(shell, &line), shown, "{shell}: {line}");
+            for word in words {
+                let line = command_line(&["printf", "[%s]", word]);
+                assert_eq!(arguments_by(shell, &line), format!("[{word}]"), "{shell}: {line}");
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn a_quoted_word_comes_out_as_it_was(word in "[^\0]{0,20}") {
             prop_assert_eq!(sh(&format!("printf '%s' {}", quote(&word))), word);
+        }
+
+        #[test]
+        fn words_come_out_of_any_shell_as_they_were(
+            words in proptest::collection::vec("[ -~é\n\t]{0,12}", 1..4),
+            shell in proptest::sample::select(&SHELLS),
+        ) {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let shown: String = words.iter().map(|word| format!("[{word}]")).collect();
+            let line = command_line(&[&["printf", "[%s]"][..], &words].concat());
+            prop_assert_eq!(arguments_by(shell, &line), shown, "{}: {}", shell, line);
         }
     }
 }

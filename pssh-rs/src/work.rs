@@ -9,7 +9,7 @@ use crate::link::{Halt, Link};
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::Target;
 use crate::script::{self, Script, Unstarted};
-use crate::shell::quote;
+use crate::shell::command_line;
 use crate::sink::Sink;
 use crate::sudo::Gate;
 use std::sync::Arc;
@@ -111,8 +111,8 @@ impl Host<'_, '_> {
                 return Outcome::error(HostStatus::Failed, Phase::Exec, error);
             }
         };
-        let words = std::iter::once(path.clone()).chain(args.iter().map(|arg| quote(arg)));
-        let mut outcome = self.command(&words.collect::<Vec<_>>().join(" "), sink);
+        let words: Vec<&str> = std::iter::once(&path).chain(args).map(String::as_str).collect();
+        let mut outcome = self.command(&command_line(&words), sink);
         let lost = outcome.status == HostStatus::Lost;
         if lost || !script::remove(self.link, &path, self.clock) {
             let left = format!("the script was left at {path}");
