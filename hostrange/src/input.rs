@@ -38,9 +38,35 @@ pub fn read_given(words: &[String], tool: &Tool) -> Result<Given> {
     given_from(words, stdin_for(words)?)
 }
 
+/// [`read_hosts`], and the hosts of each word of `excluded`, to be left out.
+pub fn read_hosts_and_excluded(
+    words: &[String],
+    excluded: &[String],
+    tool: &Tool,
+) -> Result<(Vec<Record>, Vec<ExcludedHosts>)> {
+    warn_of_globbed(words.iter().chain(excluded), tool);
+    let mut loader = Loader::new(stdin_for(words)?);
+    let records = load_given(words, &mut loader)?.hosts;
+    let groups = NodeGroups::from_env();
+    let load = |word: &String| Ok(ExcludedHosts(union(&[loader.load(word)?], &groups)?.into_owned()));
+    Ok((records, excluded.iter().map(load).collect::<Result<_>>()?))
+}
+
+/// Hosts that a run leaves out.
+pub struct ExcludedHosts(HostSet<'static>);
+
+impl ExcludedHosts {
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+}
+
 /// [`read_given`] from any input, without a warning of words that a shell may have made.
 pub fn given_from(words: &[String], stdin: impl Read) -> Result<Given> {
-    let mut loader = Loader::new(stdin);
+    load_given(words, &mut Loader::new(stdin))
+}
+
+fn load_given(words: &[String], loader: &mut Loader<impl Read>) -> Result<Given> {
     let sources = match words {
         [] => vec![loader.load("-")?],
         words => words.iter().map(|word| loader.load(word)).collect::<Result<_>>()?,

@@ -10,6 +10,7 @@ use crate::set::{HostSet, Operator};
 use crate::words::Word;
 use cerveza_manners::visible;
 use cerveza_record::{is_bare, is_name_char, unquote};
+use std::net::Ipv6Addr;
 use std::ops::Range;
 
 /// Parses an expression. Of no word at all it is an error: nobody asks for no host.
@@ -183,6 +184,13 @@ impl<'a> Parser<'a, '_> {
         while let Some(c) = self.peek() {
             let span = self.here();
             let is_quoted = matches!(parts.last(), Some(Part::Text(_)));
+            if parts.is_empty() && (self.at == start || self.text[..self.at].ends_with('@')) {
+                let length = ipv6_in_brackets(&self.text[self.at..]);
+                if length > 0 {
+                    self.at += length;
+                    continue;
+                }
+            }
             match c {
                 '[' => {
                     if text_start < self.at {
@@ -334,6 +342,17 @@ impl<'a> Parser<'a, '_> {
     }
 }
 
+/// Returns the length of the `[::1]` that `text` begins with, else 0: before a port an address is in brackets. No group of
+/// numbers is written like one.
+fn ipv6_in_brackets(text: &str) -> usize {
+    let address = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or("", |(address, _)| address);
+    let (number, zone) = address.split_once('%').unwrap_or((address, ""));
+    match number.parse::<Ipv6Addr>().is_ok() && zone.chars().all(is_name_char) {
+        true => address.len() + 2,
+        false => 0,
+    }
+}
+
 fn is_separator(c: char) -> bool {
     c == ',' || c.is_whitespace()
 }
@@ -444,6 +463,14 @@ mod tests {
         assert_eq!(expanded("(web)!old,x"), ["web", "x"]);
         assert_eq!(expanded("a,b!c"), ["a", "b"]);
         assert_eq!(expanded("n[1-2]!old"), ["n1", "n2"]);
+    }
+
+    #[test]
+    fn an_ipv6_address_before_a_port_is_in_brackets() {
+        assert_eq!(expanded("[::1]:2222,root@[fe80::1%eth0]:22"), ["[::1]:2222", "root@[fe80::1%eth0]:22"]);
+        assert_eq!(expanded("[::1]:[22-23]"), ["[::1]:22", "[::1]:23"]);
+        assert_eq!(expanded("[2001:db8::1],[1:5:2]"), ["[2001:db8::1]", "1", "3", "5"]);
+        assert_eq!(why("[::x]:22"), "not a number, a letter or a range such as 1-40");
     }
 
     #[test]

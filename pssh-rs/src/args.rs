@@ -21,9 +21,15 @@ use std::time::Duration;
 )]
 pub struct Args {
     /// Hosts, as in 'web[1-3]' or 'n[1-2][01-10],db1!n105' (hostrange(1) has the language); may be given again; `-`
-    /// reads names and records from stdin, as does no -w at all. A name may be written user@host
+    /// reads names and records from stdin, as does no -w at all. A name may be written user@host, host:port or
+    /// [address]:port
     #[arg(short = 'w', long, value_name = "EXPR")]
     pub hosts: Vec<String>,
+
+    /// Leave out these hosts, as in 'web3' or '@down'; may be given again. A host with a user or port is left out by its
+    /// name alone, too
+    #[arg(short = 'x', long, value_name = "EXPR")]
+    pub exclude: Vec<String>,
 
     /// Upload this script over the same connection, run it with the words of the command as its arguments, and remove it
     #[arg(long, value_name = "FILE", conflicts_with = "run")]
@@ -64,11 +70,11 @@ pub struct Args {
     #[arg(long)]
     pub tty: bool,
 
-    /// Log in as this user [default: ssh_config's User, else who runs pssh-rs]
+    /// Log in as this user where a host has none of its own [default: ssh_config's User, else who runs pssh-rs]
     #[arg(short = 'l', long, value_name = "USER", env = "PSSH_RS_USER", hide_env_values = true)]
     pub user: Option<String>,
 
-    /// Connect to this port [default: ssh_config's Port, else 22]
+    /// Connect to this port where a host has none of its own [default: ssh_config's Port, else 22]
     #[arg(short, long, value_name = "PORT", env = "PSSH_RS_PORT", hide_env_values = true,
         value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,

@@ -45,7 +45,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let begun = Instant::now();
     // Before stdin is read: who mistyped a file should not have to wait for a pipe to end.
     let local = setup::local(args)?;
-    let records = hostrange::read_hosts(&args.hosts, tool)?;
+    let records = targets::read_records(args, tool)?;
     let targets = targets::read(args, records, tool)?;
     let rollout = rollout(args);
     if args.dry_run {

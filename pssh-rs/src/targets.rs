@@ -3,15 +3,38 @@
 use crate::args::{Args, Engine, HostKeyPolicy};
 use crate::known_hosts::KnownHostsStore;
 use crate::outcome::{HostStatus, Phase};
-use crate::plan::{Choice, Common, Problem, Target, named, target};
+use crate::plan::{Choice, Common, Problem, Target, named, split_port, split_user, target};
 use crate::script::Script;
 use crate::setup::{env_path, given};
 use crate::ssh_config::{Source, look_up};
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::{Record, Value};
+use hostrange::read_hosts_and_excluded;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Reads the hosts of the run, without those of `--exclude`.
+pub fn read_records(args: &Args, tool: &Tool) -> Result<Vec<Record>> {
+    let (mut records, excluded) = read_hosts_and_excluded(&args.hosts, &args.exclude, tool)?;
+    for (expression, excluded) in args.exclude.iter().zip(excluded) {
+        let before = records.len();
+        records.retain(|record| !names_of(record.host()).iter().any(|name| excluded.contains(name)));
+        if records.is_empty() {
+            return Err(Failure::usage("no host is left: -x leaves out all of them"));
+        }
+        if records.len() == before {
+            tool.warn(format!("-x {expression} leaves out no host"));
+        }
+    }
+    Ok(records)
+}
+
+/// Returns the names that a host is left out by: `root@web1:2222`, `web1:2222` and `web1` are the same host.
+fn names_of(host: &str) -> [&str; 3] {
+    let (_, name) = split_user(host);
+    [host, name, split_port(name).0]
+}
 
 pub fn read(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Vec<Target>> {
     let choice = Choice { user: given_text(&args.user), port: args.port, address: args.address.as_deref() };

@@ -140,3 +140,67 @@ fn help_is_on_stdout_and_wrong_usage_on_stderr() {
     let run = Sandbox::new().run("pssh-rs", &["--no-such-option", "true"], "").exits(2);
     assert!(run.stderr.starts_with("pssh-rs: unexpected argument '--no-such-option'"), "{}", run.stderr);
 }
+
+/// The plan of each host: where it logs in, and as whom.
+fn plans(sandbox: &Sandbox, args: &[&str], fleet: &str) -> Vec<String> {
+    let run = sandbox.run("pssh-rs", &[&["--dry-run"], args, &["true"]].concat(), fleet);
+    let plan = |record: &serde_json::Value| {
+        let (plan, host) = (&record["plan"], record["host"].as_str().unwrap());
+        format!("{host} {} {} {}", plan["user"].as_str().unwrap(), plan["address"].as_str().unwrap(), plan["port"])
+    };
+    run.exits(0).records().iter().map(plan).collect()
+}
+
+#[test]
+fn a_host_may_have_a_port_and_a_user_of_its_own() {
+    let (sandbox, sshd) = fleet();
+    let list = "web1\nroot@web2:2222\n[::1]:22\n::1\nadmin@[::1]:2200\n\
+                {\"host\":\"web3\",\"private_ip\":\"10.0.0.3\",\"user\":\"deploy\",\"port\":2022}\n";
+    assert_eq!(
+        plans(&sandbox, &["-l", "me", "-p", "99"], list),
+        [
+            "web1 me web1 99",
+            "root@web2:2222 root web2 2222",
+            "[::1]:22 me ::1 22",
+            "::1 me ::1 99",
+            "admin@[::1]:2200 admin ::1 2200",
+            "web3 deploy 10.0.0.3 2022"
+        ]
+    );
+    assert_eq!(plans(&sandbox, &["-l", "me", "-w", "root@[::1]:[22-23]"], "").len(), 2);
+    // ssh_config comes last.
+    sandbox.file("config", "Host web*\n User other\n Port 77\n");
+    let mut sandbox = sandbox;
+    sandbox.env("PSSH_RS_USER", "").env("PSSH_RS_PORT", "7");
+    assert_eq!(
+        plans(&sandbox, &["-F", "config", "-w", "web1,web2:5"], ""),
+        ["web1 other web1 7", "web2:5 other web2 5"]
+    );
+    // It is reached there.
+    sandbox.env("PSSH_RS_PORT", "1").env("PSSH_RS_USER", "nobody-of-this-name");
+    let host = format!("{}@127.0.0.1:{}", sshd.user(), sshd.port());
+    let record = format!("{{\"host\":\"127.0.0.2\",\"user\":\"{}\",\"port\":{}}}\n", sshd.user(), sshd.port());
+    let run = sandbox.run("pssh-rs", &["echo hi"], format!("{host}\n{record}")).exits(0);
+    assert!(run.records().iter().all(|record| record["stdout"] == "hi\n"), "{}", run.stdout);
+    let run = sandbox.run("pssh-rs", &["true"], "{\"host\":\"127.0.0.1\",\"port\":70000}").exits(3);
+    assert_eq!(run.records()[0]["error"], "the record's \"port\" is not a port: 70000");
+}
+
+#[test]
+fn hosts_are_left_out_by_expressions() {
+    let sandbox = Sandbox::new();
+    let left = |args: &[&str], fleet: &str| {
+        let run = sandbox.run("pssh-rs", &[&["--dry-run", "-l", "x", "-1"], args, &["true"]].concat(), fleet).exits(0);
+        (run.stdout.split_whitespace().collect::<Vec<_>>().join(" "), run.stderr)
+    };
+    assert_eq!(left(&["-w", "web[1-5]", "-x", "web[2-3]", "--exclude", "web5"], ""), ("web1 web4".into(), "".into()));
+    sandbox.file("down", "web1\nweb2\n");
+    assert_eq!(left(&["-x", "^down"], "web1\n{\"host\":\"web2\"}\nweb3\n").0, "web3");
+    assert_eq!(left(&["-w", "web[1-3]", "-x", "-"], "web2\n").0, "web1 web3");
+    assert_eq!(left(&["-w", "root@web1:22,web2,web1", "-x", "web1"], "").0, "web2");
+    assert_eq!(left(&["-w", "root@web1,web1", "-x", "root@web1"], "").0, "web1");
+    let (names, said) = left(&["-w", "web[1-2]", "-x", "wbe1"], "");
+    assert_eq!((names.as_str(), said.as_str()), ("web1 web2", "pssh-rs: -x wbe1 leaves out no host\n"));
+    let run = sandbox.run("pssh-rs", &["-w", "web1", "-x", "web[1-9]", "true"], "").exits(2);
+    assert_eq!(run.stderr, "pssh-rs: no host is left: -x leaves out all of them\n");
+}
