@@ -22,6 +22,7 @@ mod end;
 mod exec;
 mod ffi;
 mod greeting;
+mod hint;
 mod host_key;
 mod interrupt;
 mod jump;
@@ -56,3 +57,4 @@ mod work;
 
 pub use args::{Args, Engine, HostKeyPolicy};
 pub use cli::{command, run};
+pub use hint::hint;

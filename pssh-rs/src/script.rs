@@ -31,9 +31,10 @@ impl Script {
             return Err(io::Error::other("it is empty"));
         }
         if has_crlf(&bytes) {
-            return Err(io::Error::other(
-                "its lines end as on Windows (CRLF), which no shell takes: convert it, as in: sed -i 's/\\r$//' FILE",
-            ));
+            return Err(io::Error::other(format!(
+                "its lines end in CRLF, as on Windows: convert it, as in: sed -i 's/\\r$//' {}",
+                quote(&path.to_string_lossy())
+            )));
         }
         Ok(Script { path: path.to_path_buf(), bytes })
     }

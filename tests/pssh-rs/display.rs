@@ -2,6 +2,7 @@
 
 use crate::{fleet, host, hosts};
 use kit::{Outcome, Sandbox};
+use serde_json::Value;
 use std::fs;
 
 /// Runs pssh-rs on a terminal of its own, with `fleet` for stdin, and gives what that shows.
@@ -111,4 +112,39 @@ fn a_host_s_name_leaves_no_folder_that_output_goes_to() {
         name.to_str().is_some_and(|name| name.ends_with(".out"))
     });
     assert_eq!(outside.count(), 0);
+}
+
+#[test]
+fn hosts_that_time_out_alike_are_one_group() {
+    let (sandbox, _sshd) = fleet();
+    // Of the one a signal arrives after our TERM, of the other an exit status, of the third nothing.
+    let command = format!(
+        "{NUMBER}; case $n in 1) exec sleep 60;; 2) trap 'exit 5' TERM; exec 2>/dev/null; while :; do sleep 0.1; done;; \
+         *) trap '' TERM; while :; do sleep 0.1; done;; esac"
+    );
+    for options in [&["-t", "1"][..], &["-t", "1", "--engine", "openssh"]] {
+        let run = sandbox.run("pssh-rs", &[options, &["-b", "--", &command]].concat(), hosts(3)).exits(3);
+        assert!(run.stdout.starts_with("web[1-3] (3): timeout\n"), "{options:?}: {}", run.stdout);
+        let run = sandbox.run("pssh-rs", &[options, &["--", &command]].concat(), hosts(3)).exits(3);
+        for record in run.records() {
+            assert_eq!(
+                (&record["exit_code"], &record["signal"]),
+                (&Value::Null, &Value::Null),
+                "{options:?}: {record}"
+            );
+        }
+    }
+}
+
+#[test]
+fn lines_in_a_pipe_are_what_dshbak_and_clubak_read() {
+    let (sandbox, _sshd) = fleet();
+    let fleet = host("a", 1) + &host("a-longer-name", 2);
+    let run = sandbox.run("pssh-rs", &["--lines", "--", "echo out; echo err >&2; exit 3"], fleet).exits(1);
+    let mut lines: Vec<&str> = run.stdout.lines().collect();
+    lines.sort_unstable();
+    let of = |name| ["! err", "= failed: the command's exit status is 3", "out"].map(|text| format!("{name}: {text}"));
+    let mut expected = [of("a"), of("a-longer-name")].concat();
+    expected.sort_unstable();
+    assert_eq!(lines, expected);
 }

@@ -3,7 +3,7 @@
 use crate::{error, fleet, host, hosts, of};
 use kit::hostile::wait_until;
 use kit::processes::{marker, with_argument};
-use kit::{Outcome, Sandbox, SshServer};
+use kit::{Outcome, Sandbox, SshServer, Sshd};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -209,4 +209,35 @@ fn sudo_runs_the_whole_command_as_root() {
         (format!("0\nit's\n{dir}\n").as_str(), &json!(3)),
         "needs a user who may sudo without a password: {record}"
     );
+}
+
+#[test]
+fn no_login_shell_changes_the_arguments_of_a_script() {
+    let words = ["hello!world", "it's", "a\\b\\", "=ls", "$HOME", "two\nlines", "", "*", "~", "é"];
+    let shown: String = words.iter().map(|word| format!("<{word}>")).collect();
+    for shell in ["bash", "zsh", "fish", "csh", "tcsh"] {
+        let addresses = ["127.0.0.1".to_string()];
+        let sshd = Sshd::with(&addresses, &format!("ForceCommand exec {shell} -c \"$SSH_ORIGINAL_COMMAND\""));
+        let mut sandbox = Sandbox::new();
+        sshd.open_to(&mut sandbox);
+        sandbox.file("script.sh", "#!/bin/bash\nprintf '<%s>' \"$@\"\n");
+        let ran = run(&sandbox, &[&["--script", "script.sh", "-t", "30", "--"], &words[..]].concat()).exits(0);
+        assert_eq!(ran.records()[0]["stdout"], shown, "{shell}");
+        assert_eq!(ran.records()[0]["error"], Value::Null, "{shell}");
+    }
+}
+
+#[test]
+fn a_script_of_windows_lines_is_refused_before_a_host_is_spoken_to() {
+    let sandbox = Sandbox::new();
+    sandbox.file("script.sh", "#!/bin/sh\r\necho hi\r\n");
+    let ran = sandbox.run("pssh-rs", &["-w", "web[1-3]", "--script", "script.sh"], "").exits(2);
+    let said = "pssh-rs: cannot read the script script.sh: its lines end in CRLF, as on Windows: convert it, as in: sed -i 's/\\r$//' script.sh\n";
+    assert_eq!(ran.stderr, said);
+    let (sandbox, _sshd) = fleet();
+    sandbox.file("script.sh", "#!/bin/sh\r\necho hi\r\n");
+    let record = "{\"host\":\"web1\",\"private_ip\":\"127.0.0.1\",\"startup_scripts\":\"script.sh\"}\n";
+    let ran = sandbox.run("pssh-rs", &["--run", "startup_scripts"], record).exits(1);
+    assert!(ran.records()[0]["error"].as_str().unwrap().contains("sed -i"), "{}", ran.stdout);
+    assert_eq!(ran.records()[0]["attempts"], 1);
 }

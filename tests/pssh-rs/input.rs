@@ -204,3 +204,24 @@ fn hosts_are_left_out_by_expressions() {
     let run = sandbox.run("pssh-rs", &["-w", "web1", "-x", "web[1-9]", "true"], "").exits(2);
     assert_eq!(run.stderr, "pssh-rs: no host is left: -x leaves out all of them\n");
 }
+
+#[test]
+fn options_of_other_tools_name_ours() {
+    let said = |words: &[&str]| Sandbox::new().run("pssh-rs", words, "").exits(2).stderr;
+    for (words, ours) in [
+        (["-o", "StrictHostKeyChecking=no"], "--ssh-option StrictHostKeyChecking=no"),
+        (["-g", "web"], "-w @GROUP"),
+        (["-a", "uptime"], "-w '@*'"),
+        (["-A", "uptime"], "-i FILE"),
+        (["-H", "web1 web2"], "-w 'HOST,HOST'"),
+        (["-O", "Port=22"], "--ssh-option"),
+        (["-u", "root"], "-l USER"),
+        (["--copy", "file"], "--push"),
+        (["--rcopy", "file"], "--pull"),
+        (["-h", "hosts.txt"], "-w ^FILE"),
+    ] {
+        let said = said(&words);
+        assert!(said.contains(ours), "{words:?}: {said}");
+    }
+    assert!(said(&["-o", "jsn", "true"]).contains("[possible values: "));
+}

@@ -43,7 +43,7 @@ pub fn main<A: Parser>(name: &'static str, hint: Hint, run: fn(&A, &Tool) -> Res
         Ok(args) => args,
         Err(mut error) => {
             suggest(&mut error, A::command(), hint);
-            return usage(&tool, &error);
+            return usage(&tool, &error, hint);
         }
     };
     let status = run(&args, &tool).unwrap_or_else(|failure| {
@@ -58,11 +58,12 @@ pub fn main<A: Parser>(name: &'static str, hint: Hint, run: fn(&A, &Tool) -> Res
 }
 
 /// Help and version go to stdout and are no error; all else is wrong usage, in the shape of all our messages.
-fn usage(tool: &Tool, error: &clap::Error) -> ExitCode {
+fn usage(tool: &Tool, error: &clap::Error, hint: Hint) -> ExitCode {
     if !error.use_stderr() {
         // To pssh(1) users -h is a file of hosts: help and success would look as if the command had been run.
         if std::env::args().rev().skip(1).any(|word| word == "-h") {
             say(tool.name, "-h asks for help; with words after it nothing is done");
+            hint("-h").iter().for_each(|hint| say(tool.name, hint));
             return Status::Usage.into();
         }
         return match error.print() {
