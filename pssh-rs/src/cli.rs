@@ -6,8 +6,10 @@ use crate::auth::{Unasked, ask};
 use crate::interrupt::Ending;
 use crate::limits::room_for;
 use crate::link::Halt;
+use crate::outcome::{HostStatus, Outcome};
 use crate::outdir::Outdir;
 use crate::plan::{Target, planned};
+use crate::pool::Progress;
 use crate::rollout::{Choice, Rollout, Share, batches};
 use crate::schedule::{Schedule, Width};
 use crate::sink::Sinks;
@@ -16,17 +18,19 @@ use crate::summary::Summary;
 use crate::view::{Flow, ON_THE_WAY, Out};
 use crate::work::Run;
 use crate::{pool, setup, targets};
-use cerveza_manners::{Column, Failure, OutputMode, RecordWriter, Result, Status, Tool};
-use cerveza_record::{Value, json};
+use cerveza_manners::{Column, Failure, OutputMode, RecordWriter, Result, Status, Tool, was_interrupted};
+use cerveza_record::{Record, Value, json};
 use clap::CommandFactory;
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use rustix::fs::{FileType, fstat};
 use signal_hook::consts::SIGINT;
 use signal_hook::low_level::raise;
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Hosts that do not answer are waited for beside those that do: so many of them, at least.
 const WAITED_FOR: usize = 256;
@@ -46,14 +50,50 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     // Before stdin is read: who mistyped a file should not have to wait for a pipe to end.
     let local = setup::local(args)?;
     let records = targets::read_records(args, tool)?;
-    let targets = targets::read(args, records, tool)?;
     let rollout = rollout(args);
     if args.dry_run {
-        return write_plan(args, &local, &rollout, &targets);
+        return write_plan(args, &local, &rollout, &targets::read(args, records, tool)?);
     }
-    let deadline = args.deadline.map(|deadline| begun + deadline);
-    let job = setup::job(args, local, &targets, deadline)?;
-    execute(args, job, targets, &rollout, begun, tool)
+    // From here on every host comes out, whatever signal comes.
+    let ending = setup::ending(args.deadline.map(|deadline| begun + deadline))?;
+    let prepared = targets::read(args, records.clone(), tool).and_then(|targets| {
+        let job = setup::job(args, local, &targets, ending.clone())?;
+        Ok((job, targets))
+    });
+    match prepared {
+        Ok((job, targets)) => {
+            drop(records);
+            execute(args, job, targets, &rollout, begun, tool)
+        }
+        Err(failure) if failure.status == Status::Interrupted || was_interrupted() => cancel(args, &records, tool),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Writes the hosts of a run that was interrupted before anything was tried.
+fn cancel(args: &Args, records: &[Record], tool: &Tool) -> Result<Status> {
+    let mut out = Out::new(&args.view, &args.output, records.iter().map(Record::host))?;
+    let mut summary = Summary::default();
+    for (index, record) in records.iter().enumerate() {
+        let outcome = Outcome::stopped(false);
+        summary.add(outcome.status, record.host());
+        out.done(index, record, outcome);
+    }
+    end(out, &summary, None, true, tool)
+}
+
+/// Writes what is left, and the closing line. A run that was interrupted is that, also where its terminal is gone.
+fn end(out: Out, summary: &Summary, took: Option<Duration>, interrupted: bool, tool: &Tool) -> Result<Status> {
+    let finished = out.finish();
+    tool.summary(summary.line(took));
+    match (interrupted, finished) {
+        (false, finished) => finished.map(|()| summary.status()),
+        (true, Ok(())) => Ok(Status::Interrupted),
+        (true, Err(failure)) => {
+            tool.failure(&failure);
+            Ok(Status::Interrupted)
+        }
+    }
 }
 
 fn rollout(args: &Args) -> Choice {
@@ -89,10 +129,11 @@ fn execute(
     for what in job.push.iter().flat_map(|plan| &plan.skipped) {
         tool.warn(format!("not pushed: {what}"));
     }
+    let progress = Arc::new(Progress::default());
     let bar = match is_pipe(io::stdout().as_fd()) {
         // Who reads it may write to the same terminal.
         true => ProgressBar::hidden(),
-        false => args.progress.bar(targets.len() as u64, "hosts"),
+        false => args.progress.bar(targets.len() as u64, "hosts").with_style(progress_style(&progress)),
     };
     job.password = password(&job.ending, bar.clone());
     let mut summary = Summary::default();
@@ -101,20 +142,16 @@ fn execute(
         if unwritten {
             summary.add_unwritten(target.record.host());
         }
+        progress.failed.fetch_add(u64::from(status != HostStatus::Ok), Ordering::Relaxed);
         bar.inc(1);
     };
     let write = |out: &mut Out| bar.suspend(|| out.flush());
-    let run = pool::Plan { job, targets, sinks, schedule };
+    let run = pool::Plan { job, targets, sinks, schedule, progress: Arc::clone(&progress) };
     let interrupted = pool::run(run, &flow, &mut out, write, done);
     bar.finish_and_clear();
     let interrupted = interrupted.map_err(|error| Failure::usage(format!("cannot start a thread: {error}")))?;
-    let finished = out.finish();
-    tool.summary(summary.line(io::stderr().is_terminal().then(|| begun.elapsed())));
-    finished?;
-    Ok(match interrupted {
-        true => Status::Interrupted,
-        false => summary.status(),
-    })
+    let took = io::stderr().is_terminal().then(|| begun.elapsed());
+    end(out, &summary, took, interrupted, tool)
 }
 
 /// Asks with the progress bar out of the way. Ctrl-C there is one for the whole run: it comes as a byte.
@@ -131,6 +168,22 @@ fn password(ending: &Ending, bar: ProgressBar) -> Password {
             }
         })
     }))
+}
+
+/// A bar of the hosts that are done, with how many are worked on and how many failed. The counts are read when it is drawn:
+/// a terminal that takes nothing must not hold up the thread that counts.
+fn progress_style(progress: &Arc<Progress>) -> ProgressStyle {
+    let count = |progress: &Arc<Progress>, of: fn(&Progress) -> &AtomicU64| {
+        let progress = Arc::clone(progress);
+        move |_: &ProgressState, text: &mut dyn fmt::Write| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{}", of(&progress).load(Ordering::Relaxed));
+        }
+    };
+    ProgressStyle::with_template("{pos}/{len} done, {running} running, {failed} failed [{wide_bar}] {elapsed_precise}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("running", count(progress, |progress| &progress.running))
+        .with_key("failed", count(progress, |progress| &progress.failed))
 }
 
 fn is_pipe(stdout: BorrowedFd<'_>) -> bool {

@@ -1,4 +1,4 @@
-//! The end of a run before its time, by Ctrl-C or --deadline: one place that is told of it, and a file descriptor that
+//! The end of a run before its time, by a signal or --deadline: one place that is told of it, and a file descriptor that
 //! every wait of the run can also wait for.
 
 use crate::lock::lock;
@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use cerveza_manners::{die_of, ending_signals, note_signal};
 use signal_hook::iterator::Signals;
-use signal_hook::low_level::emulate_default_handler;
 
 /// Set once, for good.
 pub struct Stop {
@@ -73,14 +72,14 @@ impl Ending {
         })
     }
 
-    /// Takes Ctrl-C and SIGTERM from now on, on a thread of its own. SIGHUP stays as it is: nohup ignores it.
+    /// Takes the signals that end a run from now on, on a thread of its own.
     pub fn take_signals(&self) -> io::Result<()> {
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let mut signals = Signals::new(ending_signals())?;
         let ending = self.clone();
         let handle = move || {
-            for (earlier, signal) in signals.forever().enumerate() {
+            for (earlier, signal) in signals.forever().filter(|signal| note_signal(*signal)).enumerate() {
                 if earlier + 1 >= ENOUGH {
-                    let _ = emulate_default_handler(signal);
+                    die_of(signal);
                 }
                 ending.end.set();
                 if earlier > 0 {

@@ -17,6 +17,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
@@ -77,6 +78,16 @@ pub struct Plan {
     pub targets: Vec<Target>,
     pub sinks: Sinks,
     pub schedule: Schedule,
+    pub progress: Arc<Progress>,
+}
+
+/// What the progress bar shows, besides the hosts that are done.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Hosts that are worked on.
+    pub running: AtomicU64,
+    /// Hosts that are done and not ok.
+    pub failed: AtomicU64,
 }
 
 /// Runs the job on all targets as the schedule says, and hands each outcome over once, as soon as it is final: to `out` by
@@ -88,7 +99,7 @@ pub fn run(
     write: impl FnMut(&mut Out) + Send,
     mut done: impl FnMut(&Target, HostStatus, bool) + Send,
 ) -> io::Result<bool> {
-    let Plan { job, targets, sinks, schedule } = plan;
+    let Plan { job, targets, sinks, schedule, progress } = plan;
     let shared = Arc::new(Shared { job, targets, sinks });
     let (events, received) = channel();
     let early = events.clone();
@@ -107,6 +118,7 @@ pub fn run(
             schedule,
             events,
             flow,
+            progress: &progress,
             running: HashMap::new(),
             earlier: HashMap::new(),
             left_behind: Vec::new(),
@@ -156,6 +168,7 @@ struct Collector<'a> {
     schedule: Schedule,
     events: Sender<Event>,
     flow: &'a Flow,
+    progress: &'a Progress,
     running: HashMap<usize, Running>,
     /// What became of hosts that wait for another try.
     earlier: HashMap<usize, Outcome>,
@@ -169,6 +182,7 @@ impl Collector<'_> {
         while !self.schedule.is_over() && writing() {
             let now = Instant::now();
             self.begin_due(now);
+            self.progress.running.store(self.running.len() as u64, Ordering::Relaxed);
             if let Ok(event) = events.recv_timeout(self.wait(Instant::now())) {
                 self.hear(event);
             }

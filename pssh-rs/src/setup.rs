@@ -119,8 +119,8 @@ fn run(args: &Args, copies: bool) -> Result<Run> {
     }
 }
 
-/// Reads keys, asks for what protects them, and connects to jump hosts.
-pub fn job(args: &Args, local: Local, targets: &[Target], deadline: Option<Instant>) -> Result<Job> {
+/// Handles signals from now on, and ends the run at its deadline.
+pub fn ending(deadline: Option<Instant>) -> Result<Ending> {
     let no_pipe = |error: io::Error| Failure::usage(format!("cannot make a pipe: {error}"));
     let ending = Ending::new().map_err(no_pipe)?;
     let no_thread = |error: io::Error| Failure::usage(format!("cannot start a thread: {error}"));
@@ -128,6 +128,11 @@ pub fn job(args: &Args, local: Local, targets: &[Target], deadline: Option<Insta
     if let Some(deadline) = deadline {
         ending.at(deadline).map_err(no_thread)?;
     }
+    Ok(ending)
+}
+
+/// Reads keys, asks for what protects them, and connects to jump hosts.
+pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending) -> Result<Job> {
     let own = args.engine == Engine::Libssh2;
     let tried = || targets.iter().filter(|target| target.problem.is_none());
     let mut keys = KeyStore::new(args.auth_timeout);

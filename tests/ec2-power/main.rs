@@ -116,6 +116,18 @@ fn a_shell_loop_ends_with_ctrl_c() {
 }
 
 #[test]
+fn a_signal_ends_the_run_with_its_records_and_the_tool_dies_of_it() {
+    let ec2 = FakeEc2::start(|_| Reply::Silence);
+    let mut sandbox = Moto::shared().sandbox();
+    sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
+    for (signal, number) in [("HUP", 1), ("TERM", 15)] {
+        let line = format!("ec2-power stop web1 & sleep 2; kill -{signal} $!; sleep 0.2; kill -HUP $!; wait $!");
+        let run = sandbox.sh(&line).exits(128 + number);
+        assert_eq!(run.records()[0]["error"], "interrupted", "{signal}");
+    }
+}
+
+#[test]
 fn a_wait_ends_in_time_though_ec2_falls_silent() {
     let ec2 = FakeEc2::start(|request| match request.split('&').next() {
         Some("Action=DescribeInstances") if request.contains("tag%3AName") => {

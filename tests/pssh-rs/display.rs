@@ -148,3 +148,40 @@ fn lines_in_a_pipe_are_what_dshbak_and_clubak_read() {
     expected.sort_unstable();
     assert_eq!(lines, expected);
 }
+
+/// What a terminal shows on stderr of a run whose records go to a file. A second after all hosts have begun something is
+/// typed there.
+fn shown_progress(sandbox: &Sandbox, command: &str, typed: &str) -> String {
+    sandbox.file("fleet.jsonl", hosts(3));
+    sandbox.file("command", format!("{NUMBER}; touch {}/begun-$n; {command}", sandbox.dir().display()));
+    sandbox.file("line", "stty cols 80 rows 24; pssh-rs -w - -- \"$(cat command)\" < fleet.jsonl > out\n");
+    let typing =
+        format!("until [ -e begun-1 -a -e begun-2 -a -e begun-3 ]; do sleep 0.1; done; sleep 1; printf '{typed}'");
+    let line = format!("({typing}; sleep 3) | TERM=xterm script -qec 'bash line' /dev/null; true");
+    sandbox.sh(&line).stdout
+}
+
+#[test]
+fn a_progress_bar_counts_and_moves_before_the_first_host_is_done() {
+    let (sandbox, _sshd) = fleet();
+    let shown = shown_progress(&sandbox, "sleep 3; exit $((n == 3))", "");
+    for drawn in ["0/3 done, 3 running, 0 failed [", "] 00:00:01", "] 00:00:02"] {
+        assert!(shown.contains(drawn), "{drawn}: {shown:?}");
+    }
+    // Cleared in the end.
+    let last = shown.rsplit_once("\u{1b}[2K").unwrap().1;
+    assert!(last.starts_with("pssh-rs: 2 ok; 1 failed: web3"), "{last:?}");
+}
+
+#[test]
+fn a_progress_bar_is_whole_after_ctrl_c() {
+    let (sandbox, _sshd) = fleet();
+    let shown = shown_progress(&sandbox, "trap '' TERM; sleep 60; sleep 60", "\\003");
+    let (before, after) = shown.split_once("^C").expect("the terminal shows ^C");
+    // It fits into the line of the bar, which is drawn again in its place, and cleared in the end.
+    let bar = before.rsplit_once("\u{1b}[2K").unwrap().1;
+    assert!(bar.chars().count() <= 78 && bar.contains("3 running"), "{bar:?}");
+    assert!(after.starts_with("\r\u{1b}[2K"), "{after:?}");
+    let last = shown.rsplit_once("\u{1b}[2K").unwrap().1;
+    assert!(last.starts_with("pssh-rs: 3 cancelled: web[1-3]"), "{last:?}");
+}

@@ -1,6 +1,7 @@
 //! Ctrl-C: every host still comes out once, and whoever insists is obeyed.
 
-use crate::{fleet, host, hosts, of};
+use crate::started::Started;
+use crate::{error, fleet, host, hosts, of};
 use kit::{Sandbox, records};
 use serde_json::Value;
 use std::fs::File;
@@ -109,4 +110,63 @@ fn whoever_insists_ends_it_also_where_nobody_reads() {
         status.is_some()
     });
     assert_eq!(status.unwrap().signal(), Some(2), "{status:?}");
+}
+
+#[test]
+fn every_host_comes_out_when_a_signal_ends_the_run_which_dies_of_it() {
+    let (sandbox, _sshd) = fleet();
+    for (signal, number) in [("HUP", 1), ("TERM", 15), ("INT", 2)] {
+        let begun = sandbox.dir().join(signal);
+        let run = Started::new(&sandbox, &["-f", "1", "--", &format!("touch {}; sleep 60", begun.display())], hosts(3));
+        wait_until(|| begun.exists());
+        run.signal(signal);
+        if signal == "HUP" {
+            // The shell and the kernel each send one: the command is ended all the same.
+            std::thread::sleep(Duration::from_millis(100));
+            run.signal(signal);
+        }
+        let ended = run.end();
+        assert_eq!(ended.code, 128 + number, "{signal}: {}", ended.stderr);
+        assert_eq!(ended.records.len(), 3, "{signal}: {}", ended.stderr);
+        let statuses = ended.records.iter().filter(|record| record["status"] == "cancelled");
+        assert_eq!(statuses.count(), 3, "{signal}: {:?}", ended.records);
+        let ran = ended.records.iter().find(|record| record["attempts"] == 1).expect("the host that ran");
+        assert!(error(ran).contains("the command was ended by "), "{signal}: {ran}");
+    }
+}
+
+#[test]
+fn a_sighup_that_nohup_ignores_ends_nothing() {
+    let (sandbox, _sshd) = fleet();
+    sandbox.file("fleet.jsonl", hosts(1));
+    let begun = sandbox.dir().join("begun");
+    let line = format!(
+        "trap '' HUP; pssh-rs -- 'touch {0}; sleep 2; echo done' < fleet.jsonl & pid=$!; \
+         until [ -e {0} ]; do sleep 0.1; done; kill -HUP $pid; wait $pid",
+        begun.display()
+    );
+    assert_eq!(sandbox.sh(&line).exits(0).records()[0]["stdout"], "done\n");
+}
+
+#[test]
+fn every_host_comes_out_also_when_nothing_was_begun() {
+    let (sandbox, _sshd) = fleet();
+    // ssh -G waits for it.
+    let asked = sandbox.dir().join("asked");
+    sandbox.file("config", format!("Match exec \"touch {}; sleep 5\"\n User x\n", asked.display()));
+    let run = Started::new(&sandbox, &["-F", "config", "true"], hosts(3));
+    wait_until(|| asked.exists());
+    run.signal("TERM");
+    let ended = run.end();
+    assert_eq!(ended.code, 128 + 15, "{}", ended.stderr);
+    assert_eq!(ended.stderr, "pssh-rs: 3 cancelled: web[1-3]\n");
+    assert!(ended.records.iter().all(|record| record["attempts"] == 0), "{:?}", ended.records);
+    // At the question for a passphrase Ctrl-C comes as a byte.
+    sandbox.sh("ssh-keygen -q -t ed25519 -N secret -f locked").exits(0);
+    sandbox.file("fleet.jsonl", hosts(3));
+    let line = "(sleep 5; printf '\\003') | script -qec 'pssh-rs -i locked true < fleet.jsonl > out' /dev/null; true";
+    let shown = sandbox.sh(line).stdout;
+    assert!(shown.contains("3 cancelled: web[1-3]"), "{shown}");
+    let written = std::fs::read_to_string(sandbox.dir().join("out")).unwrap();
+    assert_eq!(records(&written).len(), 3);
 }

@@ -1,37 +1,28 @@
 //! Ctrl-C: what is under way is finished, nothing new is begun. A second one ends the tool at once.
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::low_level::emulate_default_handler;
-use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use cerveza_manners::{die_of, ending_signals, note_signal};
+use std::io;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
 
-/// Whether the user has pressed Ctrl-C, or SIGTERM has come, since [`Interrupt::watch`]. SIGHUP is left alone, for
-/// nohup(1).
+/// Whether the user has pressed Ctrl-C, or another signal that ends a run has come, since [`Interrupt::watch`].
 #[derive(Clone, Debug)]
 pub struct Interrupt(watch::Receiver<bool>);
-
-/// Signals are the process's: so is whether one was seen.
-static SEEN: AtomicBool = AtomicBool::new(false);
-
-/// Whether the run was interrupted, whatever it did all the same: it must not end in success.
-pub fn was_interrupted() -> bool {
-    SEEN.load(Ordering::Relaxed)
-}
 
 impl Interrupt {
     /// Watches from now on, within the runtime of [`block_on`](crate::block_on).
     pub fn watch() -> Interrupt {
         let (seen, interrupt) = watch::channel(false);
-        let signals = signal(SignalKind::interrupt()).and_then(|int| Ok((int, signal(SignalKind::terminate())?)));
         // Where no handler can be set, a signal ends the tool as it would have.
-        if let Ok((mut int, mut term)) = signals {
+        if let Ok(mut signals) = signals() {
             tokio::spawn(async move {
-                next(&mut int, &mut term).await;
-                SEEN.store(true, Ordering::Relaxed);
-                seen.send_replace(true);
-                let second = next(&mut int, &mut term).await;
-                let _ = emulate_default_handler(second);
+                while let Some(signal) = signals.recv().await {
+                    match note_signal(signal) {
+                        true if *seen.borrow() => die_of(signal),
+                        true => drop(seen.send_replace(true)),
+                        false => {}
+                    }
+                }
             });
         }
         Interrupt(interrupt)
@@ -49,9 +40,12 @@ impl Interrupt {
     }
 }
 
-async fn next(int: &mut Signal, term: &mut Signal) -> i32 {
-    tokio::select! {
-        _ = int.recv() => SIGINT,
-        _ = term.recv() => SIGTERM,
+/// Returns the signals that end a run, as they come.
+fn signals() -> io::Result<mpsc::UnboundedReceiver<i32>> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    for number in ending_signals() {
+        let (mut signals, sender) = (signal(SignalKind::from_raw(number))?, sender.clone());
+        tokio::spawn(async move { while signals.recv().await.is_some() && sender.send(number).is_ok() {} });
     }
+    Ok(receiver)
 }

@@ -1,8 +1,7 @@
 //! The end of a run that acted on hosts: each host's record once, failures grouped, one closing line.
 
 use crate::acted::{Acted, NO_ACTION};
-use crate::interrupt::was_interrupted;
-use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool};
+use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool, was_interrupted};
 use cerveza_record::{Record, Value};
 use hostrange::fold;
 

@@ -3,6 +3,8 @@
 mod duration;
 mod failure;
 mod output;
+mod progress;
+mod signals;
 mod status;
 mod suggestion;
 mod table;
@@ -12,6 +14,7 @@ mod visible;
 pub use duration::parse_duration;
 pub use failure::{Failure, Result};
 pub use output::{Format, OutputArgs, OutputMode, RecordWriter, json_line};
+pub use signals::{die_of, ending_signals, note_signal, was_interrupted};
 pub use status::Status;
 pub use suggestion::{Hint, nearest};
 pub use table::{Column, table};

@@ -13,7 +13,7 @@ pub enum Status {
     Unreached,
     /// Wrong usage, bad input, or nothing could be done.
     Usage,
-    /// Ended by Ctrl-C (128 + SIGINT, as shells count).
+    /// Ended by a signal. The code is that of Ctrl-C (128 + SIGINT, as shells count).
     Interrupted,
 }
 
@@ -31,7 +31,7 @@ impl Status {
         (
             Status::Interrupted,
             "Interrupted: what was under way is finished or given up, each host has come out, and the tool has died of \
-             SIGINT, so that a shell's loop ends too.",
+             the signal, so a shell's loop ends too. After SIGTERM a shell says 143, and after SIGHUP 129.",
         ),
     ];
 

@@ -1,13 +1,14 @@
 //! A tool's run: its arguments, its messages on stderr, its end.
 
+use crate::progress::{bar_target, show};
+use crate::signals::die_interrupted;
 use crate::suggestion::suggest;
 use crate::{Failure, Hint, Result, Status, visible};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use signal_hook::consts::SIGINT;
-use signal_hook::low_level::emulate_default_handler;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Speaks on stderr in the tool's name. stdout is for results alone.
 #[derive(Clone, Copy, Debug)]
@@ -27,13 +28,22 @@ impl ProgressArgs {
     pub fn bar(&self, total: u64, doing: &'static str) -> ProgressBar {
         let target = match self.no_progress {
             true => ProgressDrawTarget::hidden(),
-            false => ProgressDrawTarget::stderr(),
+            false => bar_target(),
         };
-        let style = ProgressStyle::with_template("{msg} {pos}/{len} [{wide_bar}] {elapsed}")
+        let style = ProgressStyle::with_template("{msg} {pos}/{len} [{wide_bar}] {elapsed_precise}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-        ProgressBar::with_draw_target(Some(total), target).with_style(style).with_message(doing)
+        let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style).with_message(doing);
+        if !bar.is_hidden() {
+            // The clock goes on where nothing else happens.
+            bar.enable_steady_tick(TICK);
+            show(&bar);
+        }
+        bar
     }
 }
+
+/// How often a bar is drawn again.
+const TICK: Duration = Duration::from_millis(250);
 
 /// Runs a tool: the one place where a failure becomes a message and an exit status. Everything in `main.rs` is this.
 /// `hint` is asked about unknown options and wrong values.
@@ -51,8 +61,7 @@ pub fn main<A: Parser>(name: &'static str, hint: Hint, run: fn(&A, &Tool) -> Res
         failure.status
     });
     if status == Status::Interrupted {
-        // A shell ends its loop only when the tool died of the signal: an exit with 130 would go on to the next host.
-        let _ = emulate_default_handler(SIGINT);
+        die_interrupted();
     }
     status.into()
 }
