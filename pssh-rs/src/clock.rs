@@ -34,6 +34,11 @@ impl<'a> Clock<'a> {
         self.tell(None);
     }
 
+    /// Adds time that is not the host's.
+    pub fn postpone(&self, by: Duration) {
+        self.deadline.set(self.deadline.get().map(|deadline| deadline + by));
+    }
+
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline.get()
     }

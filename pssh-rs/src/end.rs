@@ -143,7 +143,7 @@ fn by_script(link: &Link, channel: &ExecChannel, sink: &mut dyn Sink) -> Result<
     let mut printed = Vec::new();
     let mut deadline = deadline;
     loop {
-        let met = meet(link, channel, sink, deadline, Some((&script, &mut printed)));
+        let met = meet(link, channel, sink, &mut deadline, Some((&script, &mut printed)));
         match last_word(&printed) {
             Some(Word::Found) if deadline <= Instant::now() + STARTED => {
                 deadline = Instant::now() + AFTER_TERM + AFTER_KILL;
@@ -182,31 +182,33 @@ fn by_signals(link: &Link, channel: &ExecChannel, sink: &mut dyn Sink) -> Option
 }
 
 /// Takes what the command prints until it has ended.
-fn finish(link: &Link, channel: &ExecChannel, sink: &mut dyn Sink, deadline: Instant) -> Result<(), Halt> {
+fn finish(link: &Link, channel: &ExecChannel, sink: &mut dyn Sink, mut deadline: Instant) -> Result<(), Halt> {
     while !channel.ended() {
-        meet(link, channel, sink, deadline, None)?;
+        meet(link, channel, sink, &mut deadline, None)?;
     }
     Ok(())
 }
 
-/// Takes what has arrived; waits where nothing has.
+/// Takes what has arrived; waits where nothing has. The time that our own reader takes is added to the deadline.
 fn meet(
     link: &Link,
     channel: &ExecChannel,
     sink: &mut dyn Sink,
-    deadline: Instant,
+    deadline: &mut Instant,
     script: Option<(&ExecChannel, &mut Vec<u8>)>,
 ) -> Result<(), Halt> {
     const MOST: usize = 64 * 1024;
-    link.check(Some(deadline))?;
+    link.check(Some(*deadline))?;
     let mut buffer = [0; 16 * 1024];
-    let check = || link.check(Some(deadline));
+    let before = sink.reader_time();
     let mut any = false;
     for stream in [Stream::Stdout, Stream::Stderr] {
         let mut taken = Ok(());
+        let check = || link.check(None);
         any |= read(channel, stream, &mut buffer, |bytes| taken = sink.take(stream, bytes, &check))?;
         taken?;
     }
+    *deadline += sink.reader_time() - before;
     if let Some((script, printed)) = script {
         any |= read(script, Stream::Stdout, &mut buffer, |bytes| {
             printed.extend_from_slice(&bytes[..bytes.len().min(MOST - printed.len().min(MOST))]);
@@ -219,7 +221,7 @@ fn meet(
     any |= channel.has_output();
     match any {
         true => Ok(()),
-        false => link.wait(Some(deadline)),
+        false => link.wait(Some(*deadline)),
     }
 }
 

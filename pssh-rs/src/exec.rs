@@ -8,6 +8,7 @@ use crate::sink::Sink;
 use crate::sudo::{Gate, NoPassword, Secret, Seen};
 use libssh2_sys as raw;
 use ssh2::{BlockDirections, ErrorCode};
+use std::cell::Cell;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
@@ -384,10 +385,9 @@ impl Follow<'_, '_> {
 
     fn take(&mut self, stream: Stream, len: usize) -> Result<(), Broken> {
         let (link, clock) = (self.link, self.clock);
-        let check = || link.check(clock.deadline());
         let bytes = &self.buffer[..len];
         let Some(gate) = self.gate.as_mut().filter(|gate| !gate.is_open()) else {
-            return Ok(self.sink.take(stream, bytes, &check)?);
+            return Ok(hand_on(link, clock, self.sink, stream, bytes)?);
         };
         let (bytes, seen) = gate.pass(stream, bytes);
         for seen in seen {
@@ -407,18 +407,33 @@ impl Follow<'_, '_> {
                 }
             }
         }
-        Ok(self.sink.take(stream, &bytes, &check)?)
+        Ok(hand_on(link, clock, self.sink, stream, &bytes)?)
     }
 
     /// What the gate held back to the last.
     fn rest(&mut self) -> Result<(), Broken> {
-        let (link, clock) = (self.link, self.clock);
-        let check = || link.check(clock.deadline());
         for stream in [Stream::Stdout, Stream::Stderr] {
             if let Some(rest) = self.gate.as_mut().map(|gate| gate.rest(stream)).filter(|rest| !rest.is_empty()) {
-                self.sink.take(stream, &rest, &check)?;
+                hand_on(self.link, self.clock, self.sink, stream, &rest)?;
             }
         }
         Ok(())
     }
+}
+
+/// Hands output on. The clock stands still while the reader of our output takes no more: that is no fault of the host.
+fn hand_on(link: &Link, clock: &Clock<'_>, sink: &mut dyn Sink, stream: Stream, bytes: &[u8]) -> Result<(), Halt> {
+    let (before, waits) = (sink.reader_time(), Cell::new(false));
+    let check = || {
+        if !waits.replace(true) {
+            clock.tell(None);
+        }
+        link.check(None)
+    };
+    let taken = sink.take(stream, bytes, &check);
+    clock.postpone(sink.reader_time() - before);
+    if waits.get() {
+        clock.back();
+    }
+    taken
 }

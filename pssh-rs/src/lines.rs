@@ -45,6 +45,10 @@ impl Style {
         Style { width: Some(width_of(hosts, WIDEST)), ..self }
     }
 
+    pub fn is_on_terminal(&self) -> bool {
+        self.width.is_some()
+    }
+
     /// What each line of the host begins with.
     pub fn prefix(&self, host: &str, mark: Mark) -> Vec<u8> {
         let name = visible(host);

@@ -8,10 +8,16 @@ use crate::output::{Kept, Limits};
 use crate::view::Flow;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Takes output as it comes. Where it has to wait it calls `check` every now and then, and ends with what that says.
 pub trait Sink {
     fn take(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), Halt>) -> Result<(), Halt>;
+
+    /// Returns how long it has waited in all for the reader of our own output.
+    fn reader_time(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// A command is about to start.
     fn open(&mut self) {}
@@ -57,11 +63,19 @@ pub struct HostSink<'a> {
     kept: Kept,
     files: Option<HostFiles>,
     error: Option<String>,
+    reader_time: Duration,
 }
 
 impl Sinks {
     pub fn sink(&self, index: usize) -> HostSink<'_> {
-        HostSink { sinks: self, index, kept: Kept::new(&self.limits), files: None, error: None }
+        HostSink {
+            sinks: self,
+            index,
+            kept: Kept::new(&self.limits),
+            files: None,
+            error: None,
+            reader_time: Duration::ZERO,
+        }
     }
 }
 
@@ -86,10 +100,14 @@ impl Sink for HostSink<'_> {
             let written = files.take(stream, bytes);
             self.note(written);
         }
-        match &self.sinks.flow {
-            Some(flow) => flow.send(self.index, stream, bytes, check),
-            None => Ok(()),
+        if let Some(flow) = &self.sinks.flow {
+            self.reader_time += flow.send(self.index, stream, bytes, check)?;
         }
+        Ok(())
+    }
+
+    fn reader_time(&self) -> Duration {
+        self.reader_time
     }
 
     /// For before each wait for more.

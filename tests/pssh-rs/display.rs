@@ -185,3 +185,34 @@ fn a_progress_bar_is_whole_after_ctrl_c() {
     let last = shown.rsplit_once("\u{1b}[2K").unwrap().1;
     assert!(last.starts_with("pssh-rs: 3 cancelled: web[1-3]"), "{last:?}");
 }
+
+#[test]
+fn a_slow_reader_of_lines_costs_no_host_its_time() {
+    let (sandbox, _sshd) = fleet();
+    for engine in ["libssh2", "openssh"] {
+        // More than all pipes and buffers hold, and a reader that sleeps for longer than the command may take.
+        let line = format!(
+            "pssh-rs --engine {engine} --lines -t 4 -w '127.0.0.[1-3]' -- 'seq -f %.f0123456789 200000' | \
+             (sleep 12; cut -d: -f1 | sort | uniq -c)"
+        );
+        let run = sandbox.sh(&line).exits(0);
+        assert_eq!(run.stderr, "pssh-rs: 3 ok\n", "{engine}");
+        let counts: Vec<&str> = run.stdout.split_whitespace().step_by(2).collect();
+        assert_eq!(counts, ["200000"; 3], "{engine}: {}", run.stdout);
+        // A host that prints nothing has its time, whatever the reader does.
+        let line = format!(
+            "pssh-rs --engine {engine} --lines -t 2 -w '127.0.0.[1-2]' -- 'echo begun; sleep 60' | (sleep 6; cat)"
+        );
+        let run = sandbox.sh(&line).exits(3);
+        assert_eq!(run.stderr, "pssh-rs: 2 timeout: 127.0.0.[1-2]\n", "{engine}");
+    }
+}
+
+#[test]
+fn output_without_an_end_does_not_outlast_the_timeout_where_the_reader_takes_it() {
+    let (sandbox, _sshd) = fleet();
+    let started = std::time::Instant::now();
+    let run = sandbox.sh("pssh-rs --lines -t 2 -w 127.0.0.1 -- yes | cat > /dev/null").exits(3);
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    assert_eq!(run.stderr, "pssh-rs: 1 timeout: 127.0.0.1\n");
+}

@@ -234,33 +234,35 @@ impl Running {
                     watched.logged_in();
                     sink.open();
                 }
-                watched.tell(phase, deadline);
+                // The command's own deadline moves while our reader takes no more, so only this loop knows it.
+                watched.tell(phase, deadline.filter(|_| !self.story.sent));
             }
-            if self.is_over(sink) {
+            if self.is_over(stop, sink) {
                 return None;
             }
-            if let Err(why) = self.turn(deadline, stop, None, sink) {
+            if let Err(why) = self.turn(&mut deadline, stop, None, sink) {
                 return Some(why);
             }
         }
     }
 
     /// Whether ssh has ended and all of its output was read.
-    fn is_over(&mut self, sink: &mut dyn Sink) -> bool {
+    fn is_over(&mut self, stop: &Stop, sink: &mut dyn Sink) -> bool {
         if !self.exited {
             self.exited = !matches!(self.child.try_wait(), Ok(None));
             // What it wrote before it ended is in the pipes by now.
             if self.exited {
-                while self.read(None, sink) == Ok(true) {}
+                while self.read(Some(stop), sink) == Ok(true) {}
             }
         }
         self.exited
     }
 
-    /// Reads what there is of everything; waits where there is nothing.
+    /// Reads what there is of everything; waits where there is nothing. The time that our own reader takes is added to the
+    /// deadline.
     fn turn(
         &mut self,
-        deadline: Option<Instant>,
+        deadline: &mut Option<Instant>,
         stop: &Stop,
         other: Option<&PipeReader>,
         sink: &mut dyn Sink,
@@ -272,7 +274,9 @@ impl Running {
         if deadline.is_some_and(|deadline| deadline <= now) {
             return Err(Why::Deadline);
         }
-        if self.read(Some((deadline, stop)), sink)? {
+        let before = sink.reader_time();
+        if self.read(Some(stop), sink)? {
+            *deadline = deadline.map(|deadline| deadline + (sink.reader_time() - before));
             return Ok(());
         }
         sink.flush();
@@ -296,8 +300,8 @@ impl Running {
         }
     }
 
-    /// Takes what has arrived; whether it was anything. With a `limit` a slow terminal is waited for no longer than that.
-    fn read(&mut self, limit: Option<(Option<Instant>, &Stop)>, sink: &mut dyn Sink) -> Result<bool, Why> {
+    /// Takes what has arrived; whether it was anything. With a `stop` it waits for a slow reader until that comes.
+    fn read(&mut self, stop: Option<&Stop>, sink: &mut dyn Sink) -> Result<bool, Why> {
         let mut buffer = [0; 32 * 1024];
         let Running { log, lines, story, stdout, stderr, last_stderr, .. } = self;
         // Before ssh opens its log the pipe has no writer, and reads as ended.
@@ -308,11 +312,9 @@ impl Running {
             }
             _ => false,
         };
-        let check = || match limit {
-            Some((_, stop)) if stop.is_set() => Err(Halt::Stopped),
-            Some((Some(deadline), _)) if deadline <= Instant::now() => Err(Halt::Deadline),
-            Some(_) => Ok(()),
-            None => Err(Halt::Deadline),
+        let check = || match stop {
+            Some(stop) if !stop.is_set() => Ok(()),
+            _ => Err(Halt::Stopped),
         };
         let mut taken = Ok(());
         any |= stdout.read(&mut buffer, |bytes| taken = sink.take(Stream::Stdout, bytes, &check));
@@ -322,8 +324,7 @@ impl Running {
             taken = sink.take(Stream::Stderr, bytes, &check);
         });
         match taken {
-            Err(Halt::Stopped) if limit.is_some() => Err(Why::Stopped),
-            Err(_) if limit.is_some() => Err(Why::Deadline),
+            Err(_) if stop.is_some() => Err(Why::Stopped),
             _ => Ok(any),
         }
     }
@@ -332,8 +333,8 @@ impl Running {
     fn end(&mut self, stop: &Stop, sink: &mut dyn Sink) -> Ended {
         let by = self.by_script(stop, sink).flatten();
         // Its exit status and last output are on their way, perhaps.
-        let until = Some(Instant::now() + LAST_OUTPUT);
-        while by.is_some() && !self.is_over(sink) && self.turn(until, stop, None, sink).is_ok() {}
+        let mut until = Some(Instant::now() + LAST_OUTPUT);
+        while by.is_some() && !self.is_over(stop, sink) && self.turn(&mut until, stop, None, sink).is_ok() {}
         Ended { by }
     }
 
@@ -345,7 +346,7 @@ impl Running {
         let null = File::options().read(true).write(true).open("/dev/null").ok()?;
         client.session(&script(), [null.as_fd(), writer.as_fd(), null.as_fd()], asking, stop).ok()?;
         drop(writer);
-        let deadline = Some(Instant::now() + ENDING);
+        let mut deadline = Some(Instant::now() + ENDING);
         let (mut printed, mut buffer) = (Vec::new(), [0; 4096]);
         loop {
             let ended = match reader.read(&mut buffer) {
@@ -359,8 +360,8 @@ impl Running {
             match last_word(&printed) {
                 Some(Word::Ended(by)) => return Some(Some(by)),
                 Some(Word::Left | Word::Nothing) => return Some(None),
-                _ if ended || self.is_over(sink) => return Some(None),
-                _ => self.turn(deadline, stop, Some(&reader), sink).ok()?,
+                _ if ended || self.is_over(stop, sink) => return Some(None),
+                _ => self.turn(&mut deadline, stop, Some(&reader), sink).ok()?,
             }
         }
     }

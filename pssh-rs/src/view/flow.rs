@@ -1,7 +1,7 @@
 //! The way from the attempts' threads to the writer's: what hosts print, as it comes, and their outcomes.
 //!
-//! It holds so much output and no more. Who has more of it waits, looking at its deadline meanwhile, so that a terminal
-//! that was stopped (Ctrl-S) or a slow reader keeps no host beyond its time. Outcomes are never kept waiting.
+//! It holds so much output and no more. A thread that has more of it waits, and learns how long it was the reader of our
+//! output that took no more, such as a terminal that was stopped (Ctrl-S): that time is not the host's. Outcomes never wait.
 
 use crate::ffi::Stream;
 use crate::link::Halt;
@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a sender waits before it looks at its deadline and at Ctrl-C.
+/// How long a sender waits before it looks for Ctrl-C.
 const STEP: Duration = Duration::from_millis(50);
 /// Output of one host that came bit by bit is put together up to this.
 const TOGETHER: usize = 64 * 1024;
@@ -48,6 +48,9 @@ struct State {
     closed: bool,
     /// Nobody takes any more.
     abandoned: bool,
+    /// Since when the writer writes what it took, and how long it has written before.
+    writes_since: Option<Instant>,
+    written: Duration,
 }
 
 impl Flow {
@@ -55,17 +58,22 @@ impl Flow {
         Flow { most, state: Mutex::default(), filled: Condvar::new(), emptied: Condvar::new() }
     }
 
-    /// Sends output, as soon as there is room, unless `check` ends the waiting for it.
+    /// Sends output, as soon as there is room, unless `check` ends the waiting for it. Returns how long the reader of our
+    /// output was waited for.
     pub fn send(
         &self,
         index: usize,
         stream: Stream,
         bytes: &[u8],
         check: &dyn Fn() -> Result<(), Halt>,
-    ) -> Result<(), Halt> {
+    ) -> Result<Duration, Halt> {
+        let mut waited = Duration::ZERO;
         let mut state = lock(&self.state);
         while state.bytes >= self.most && !state.abandoned {
-            drop(self.emptied.wait_timeout(state, STEP).unwrap_or_else(PoisonError::into_inner));
+            let before = state.writing_time();
+            state = self.emptied.wait_timeout(state, STEP).unwrap_or_else(PoisonError::into_inner).0;
+            waited += state.writing_time() - before;
+            drop(state);
             check()?;
             state = lock(&self.state);
         }
@@ -73,7 +81,16 @@ impl Flow {
             state.add(index, stream, bytes);
             self.filled.notify_one();
         }
-        Ok(())
+        Ok(waited)
+    }
+
+    /// Runs `write`, which hands over to the reader of our output what was received.
+    pub fn writing(&self, write: impl FnOnce()) {
+        lock(&self.state).writes_since = Some(Instant::now());
+        write();
+        let mut state = lock(&self.state);
+        state.written = state.writing_time();
+        state.writes_since = None;
     }
 
     /// Sends an outcome: the last that comes of this host.
@@ -95,6 +112,11 @@ impl Flow {
 }
 
 impl State {
+    /// Returns how long the writer has been writing in all.
+    fn writing_time(&self) -> Duration {
+        self.written + self.writes_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     fn add(&mut self, index: usize, stream: Stream, bytes: &[u8]) {
         self.bytes += bytes.len();
         if let Some(Item::Output { index: last, stream: of, bytes: before }) = self.items.back_mut()
@@ -168,6 +190,28 @@ mod tests {
         flow.close();
         assert_eq!(receiver.receive(FOREVER).unwrap().len(), 2);
         assert!(receiver.receive(FOREVER).is_none());
+    }
+
+    #[test]
+    fn only_a_reader_that_takes_nothing_is_waited_for() {
+        let flow = Flow::new(1);
+        let receiver = flow.receiver();
+        let send = || flow.send(1, Stream::Stdout, b"xx", &|| Ok(())).unwrap();
+        assert_eq!(send(), Duration::ZERO);
+        let pause = Duration::from_millis(500);
+        let waited = |writes: bool| {
+            thread::scope(|scope| {
+                let sender = scope.spawn(send);
+                match writes {
+                    true => flow.writing(|| thread::sleep(pause)),
+                    false => thread::sleep(pause),
+                }
+                receiver.receive(FOREVER);
+                sender.join().unwrap()
+            })
+        };
+        assert_eq!(waited(false), Duration::ZERO);
+        assert!(waited(true) > Duration::ZERO);
     }
 
     #[test]

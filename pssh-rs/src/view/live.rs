@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// A longer line is shown in parts of this length.
-const LONGEST: usize = 4096;
-/// A line that does not end is shown when nothing more came of it for so long: it may be a prompt.
+const LONGEST: usize = 64 * 1024;
+/// On a terminal a line that does not end is shown when nothing more came of it for so long: it may be a prompt.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub struct Live {
@@ -66,8 +66,11 @@ impl Live {
         self.style.push_status(text, host, outcome);
     }
 
-    /// Shows the lines that have been waiting for their end for too long.
+    /// Shows the lines that have been waiting for their end for too long. Programs get whole lines.
     pub fn tick(&mut self, text: &mut Vec<u8>, now: Instant) {
+        if !self.style.is_on_terminal() {
+            return;
+        }
         for line in self.hosts.values_mut().flatten() {
             if !line.rest.is_empty() && now.saturating_duration_since(line.since) >= PATIENCE {
                 let whole = whole_chars(&line.rest);
@@ -163,8 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn a_prompt_is_shown_after_a_while_and_its_newline_makes_no_empty_line() {
+    fn a_prompt_is_shown_to_people_after_a_while_and_its_newline_makes_no_empty_line() {
         let (mut live, mut text, now) = (plain(), Vec::new(), Instant::now());
+        live.output(&mut text, A, Stream::Stdout, b"Password: ", now);
+        live.tick(&mut text, now + PATIENCE);
+        assert_eq!(taken(&mut text), "");
+        let mut live = Live::new(Style::default().on_terminal(std::iter::empty()));
         live.output(&mut text, A, Stream::Stdout, b"Password: ", now);
         live.tick(&mut text, now + PATIENCE / 2);
         assert_eq!(taken(&mut text), "");
@@ -190,9 +197,9 @@ mod tests {
             bytes in prop_oneof![
                 proptest::collection::vec(any::<u8>(), 0..300),
                 "[aé\r\n\t\u{9b}\u{202e}\u{1b}]{0,300}".prop_map(String::into_bytes),
-                (4000..9000usize, any::<u8>()).prop_map(|(len, byte)| [vec![byte; len], b"\r\nx\n".to_vec()].concat()),
+                (LONGEST - 100..2 * LONGEST, any::<u8>()).prop_map(|(len, byte)| [vec![byte; len], b"\r\nx\n".to_vec()].concat()),
             ],
-            cuts in proptest::collection::vec(0..9000usize, 0..8),
+            cuts in proptest::collection::vec(0..2 * LONGEST, 0..8),
         ) {
             let shown = |chunks: &[&[u8]]| {
                 let (mut live, mut text, now) = (plain(), Vec::new(), Instant::now());

@@ -236,6 +236,7 @@ pub fn follow<'a>(
     mut done: impl FnMut(usize, HostStatus, bool),
 ) {
     let receiver = flow.receiver();
+    let mut write = |out: &mut Out| flow.writing(|| write(out));
     let mut written_at: Option<Instant> = None;
     loop {
         let wait = match written_at.filter(|_| out.has_text()) {
