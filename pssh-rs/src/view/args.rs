@@ -22,7 +22,7 @@ pub struct ViewArgs {
     #[arg(long)]
     pub ordered: bool,
 
-    /// Write lines as on a terminal, each as it comes after its host's name, also to a pipe or file
+    /// Write lines also to a pipe or file, each as it comes: `host: text`, as dshbak(1) and awk(1) read them
     #[arg(long, conflicts_with_all = ["group", "diff"])]
     pub lines: bool,
 
