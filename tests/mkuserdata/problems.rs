@@ -308,11 +308,9 @@ fn a_comment_behind_a_url_is_part_of_the_url() {
     }
     sandbox.file("p", "#include /dev/null\n# mine\n");
     user_data.push(build(&sandbox, &["p"]));
-    let failed: Vec<_> = cloud_init::judge_each(&user_data)
-        .into_iter()
-        .map(|verdicts| verdicts.map(|verdict| verdict.failed.is_some()))
-        .collect();
-    assert_eq!(failed, [[true; 2], [true; 2], [false; 2]]);
+    for (verdicts, fails) in cloud_init::judge_each(&user_data).iter().zip([true, true, false]) {
+        assert!(verdicts.iter().all(|verdict| verdict.failed.is_some() == fails));
+    }
 }
 
 /// It is not needed to build.
