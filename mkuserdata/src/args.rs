@@ -44,7 +44,7 @@ pub struct Args {
     pub launch_index: Vec<String>,
 
     /// Leave the names of scripts as they are. Without it they get numbers in front where cloud-init, which runs them
-    /// sorted by name, would not run them in the order given
+    /// sorted by name, would not run them in the order given and before `runcmd`
     #[arg(long)]
     pub keep_names: bool,
 

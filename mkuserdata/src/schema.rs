@@ -130,8 +130,7 @@ where
                 _ => false,
             }
     };
-    let fits =
-        |form: &&Vec<ValidationError<'static>>| !form.iter().flat_map(causes).any(|cause| is_of_another_type(cause));
+    let fits = |form: &&Vec<ValidationError<'static>>| !form.iter().flat_map(causes).any(is_of_another_type);
     let mut forms: Vec<_> = context.iter().filter(fits).collect();
     if forms.is_empty() {
         forms = context.iter().collect();

@@ -33,7 +33,7 @@ print(json.dumps(verdicts))
 
 /// Whether each cloud-config is unsound to cloud-init.
 fn judged(sandbox: &Sandbox, release: &str, configs: &[&str]) -> Vec<Value> {
-    sandbox.file("configs.json", serde_json::to_string(configs).unwrap());
+    sandbox.file("configs.json", serde_json::json!(configs).to_string());
     sandbox.file("judge.py", JUDGE);
     let python = kit::target_dir().join("venv/bin/python");
     let line = format!("PYTHONPATH={} {} judge.py", packages(release).display(), python.display());
