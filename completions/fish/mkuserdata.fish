@@ -4,13 +4,14 @@ complete -c mkuserdata -l launch-index -d 'For the instance of this number in it
 complete -c mkuserdata -s w -l write -d 'Write to FILE instead of stdout. It appears whole or not at all' -r -F
 complete -c mkuserdata -l boundary -d 'Write plain MIME with this boundary between the parts' -r
 complete -c mkuserdata -l limit -d 'The most bytes it may have, before base64' -r
-complete -c mkuserdata -l extract -d 'The same, and write the parts to files in DIR, of records to a folder a host' -r -F
+complete -c mkuserdata -l schema -d 'With --check, validate cloud-configs against cloud-init\'s own JSON schema: schema-cloud-config-v1.json, or `auto` for the one of the cloud-init that is installed here' -r -F
+complete -c mkuserdata -l extract -d 'The same as --list, and write the parts to files in DIR, of records to a folder a host' -r -F
 complete -c mkuserdata -s o -l output -d 'How to write the results: JSON lines, names (one a line) or a table. `auto` is JSON lines in a pipe or file, and on a terminal what suits the tool, mostly a table' -r -f -a "auto\t''
 json\t''
 names\t''
 table\t''"
 complete -c mkuserdata -l per-host -d 'Read names and records of hosts from stdin, and write each as a record with its user-data, in base64, under `user_data`. Templates are rendered for each'
-complete -c mkuserdata -l keep-names -d 'Leave the names of scripts as they are. Without it they get numbers in front where cloud-init, which runs them sorted by name, would not run them in the order given'
+complete -c mkuserdata -l keep-names -d 'Leave the names of scripts as they are. Without it they get numbers in front where cloud-init, which runs them sorted by name, would not run them in the order given and before `runcmd`'
 complete -c mkuserdata -l force -d 'Only warn where cloud-init would do what nobody expects. With --extract, write over files that are there'
 complete -c mkuserdata -l base64 -d 'Write the user-data in base64, as the API takes it'
 complete -c mkuserdata -l no-gzip -d 'Write plain MIME, not compressed'

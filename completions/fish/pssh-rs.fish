@@ -1,4 +1,5 @@
-complete -c pssh-rs -s w -l hosts -d 'Hosts, as in \'web[1-3]\' or \'n[1-2][01-10],db1!n105\' (hostrange(1) has the language); may be given again; `-` reads names and records from stdin, as does no -w at all. A name may be written user@host' -r
+complete -c pssh-rs -s w -l hosts -d 'Hosts, as in \'web[1-3]\' or \'n[1-2][01-10],db1!n105\' (hostrange(1) has the language); may be given again; `-` reads names and records from stdin, as does no -w at all. A name may be written user@host, host:port or [address]:port' -r
+complete -c pssh-rs -s x -l exclude -d 'Leave out these hosts, as in \'web3\' or \'@down\'; may be given again. A host with a user or port is left out by its name alone, too' -r
 complete -c pssh-rs -l script -d 'Upload this script over the same connection, run it with the words of the command as its arguments, and remove it' -r -F
 complete -c pssh-rs -l run -d 'Run the scripts of this machine that each record names in this field, such as startup_scripts (ec2-launch sets it), in order, until one fails' -r
 complete -c pssh-rs -l stdin -d 'Give this file to the command\'s standard input, on every host' -r -F
@@ -7,8 +8,8 @@ complete -c pssh-rs -l pull -d 'After all was run, copy a file or folder, wildca
 complete -c pssh-rs -l sudo -d 'Run it with sudo(8), as root or as USER. Where a sudo wants a password it is asked for, once' -r
 complete -c pssh-rs -l env -d 'Set a variable for the command; may be given again' -r
 complete -c pssh-rs -l chdir -d 'Run the command in this folder' -r
-complete -c pssh-rs -s l -l user -d 'Log in as this user [default: ssh_config\'s User, else who runs pssh-rs]' -r
-complete -c pssh-rs -s p -l port -d 'Connect to this port [default: ssh_config\'s Port, else 22]' -r
+complete -c pssh-rs -s l -l user -d 'Log in as this user where a host has none of its own [default: ssh_config\'s User, else who runs pssh-rs]' -r
+complete -c pssh-rs -s p -l port -d 'Connect to this port where a host has none of its own [default: ssh_config\'s Port, else 22]' -r
 complete -c pssh-rs -s i -l identity -d 'Log in with this private key file, before the agent\'s keys; may be given again, or as a list separated by colons [default: ssh_config\'s IdentityFile, else the usual files in ~/.ssh, after the agent\'s keys]' -r -F
 complete -c pssh-rs -s F -l ssh-config -d 'Read this instead of ~/.ssh/config and /etc/ssh/ssh_config; `none` reads none' -r -F
 complete -c pssh-rs -l ssh-option -d 'Set an option of ssh_config(5), as ssh -o does; may be given again' -r
@@ -40,11 +41,12 @@ complete -c pssh-rs -l outdir -d 'Write what hosts print to DIR/HOST.out and DIR
 complete -c pssh-rs -l tty -d 'Give the command a terminal, which some ask for; its stderr then comes out as stdout, and lines end as terminals end them'
 complete -c pssh-rs -l serial -d 'One host after the other, in order; ends with the first that fails'
 complete -c pssh-rs -l dry-run -d 'Write what would be run where, as records with a `plan`, and connect to nothing'
+complete -c pssh-rs -s v -l verbose -d 'Write to stderr what is tried on each host up to its login: address, algorithms, host key, and each login key with the server\'s answer'
 complete -c pssh-rs -s 1 -d 'Write names, one a line, of all hosts, those that failed too: the short form of --output names'
 complete -c pssh-rs -s b -l group -d 'At the end, write what each host printed once for all hosts where it was the same, under a line that names them. This is text for people, on a terminal and in a pipe'
 complete -c pssh-rs -l diff -d 'As --group, but only what most hosts printed in full, and how that of the others differs from it'
 complete -c pssh-rs -l ordered -d 'Write hosts in the order of the input: each as soon as it and all before it are done'
-complete -c pssh-rs -l lines -d 'Write lines as on a terminal, each as it comes after its host\'s name, also to a pipe or file'
+complete -c pssh-rs -l lines -d 'Write lines also to a pipe or file, each as it comes: `host: text`, as dshbak(1) and awk(1) read them'
 complete -c pssh-rs -l raw -d 'Let the output of hosts to the terminal as it is. Without this, control characters are shown as escapes, such as \\u{1b}'
 complete -c pssh-rs -l no-progress -d 'Show no progress bar (there is none anyway where stderr is not a terminal)'
 complete -c pssh-rs -s h -l help -d 'Print help (see more with \'--help\')'

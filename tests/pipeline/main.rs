@@ -137,7 +137,7 @@ fn the_four_commands_of_the_report_work_with_a_profile_of_its_form() {
 fn the_kernel_of_a_profile_is_checked_in_one_line() {
     let sshd = Sshd::everywhere();
     let sandbox = fleet(&sshd);
-    let check = "pssh-rs -- uname -r | jq -r 'select(.stdout != .kernel + \"\\n\") | .host'";
+    let check = "pssh-rs -- uname -r | jq -r 'select(.stdout != .kernel + \"\\n\") | .host' | sort";
     let profile = |kernel: &str| Moto::shared().profile() + "check ec2 kernel: " + kernel + "\n";
     let mine = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("a kernel");
     sandbox.file("Mine.yaml", profile(mine.trim()));
