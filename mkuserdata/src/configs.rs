@@ -125,16 +125,19 @@ pub(crate) fn merge(configs: &[&Config]) -> Merged {
             let hands_lists_on = mergers.as_ref().is_some_and(|mergers| mergers.hands_lists_on);
             for &first in owners.iter().filter(|first| configs[**first].meets(config)) {
                 let Some(before) = configs[first].node.get(key) else { continue };
-                let is_list = matches!(before.content, Content::List(_));
-                // Who gives mergers is believed, unless they join lists that they never see.
+                // Explicit mergers are believed, unless they join lists that never reach them.
                 let is_lost = match &mergers {
                     None => !is_kept(before, value),
-                    Some(_) if !is_list || !joins_lists => false,
-                    Some(_) if replaces => !is_kept(before, value),
-                    Some(_) => !hands_lists_on && !is_kept(value, before),
+                    Some(_) if !joins_lists => false,
+                    Some(_) if replaces => loses_list(before, value),
+                    Some(_) => !hands_lists_on && loses_list(value, before),
+                };
+                let noun = match (&before.content, &mergers) {
+                    (Content::List(_), _) => "list",
+                    (_, None) => "mapping",
+                    (_, Some(_)) => "list in",
                 };
                 if is_lost {
-                    let noun = if is_list { "list" } else { "mapping" };
                     clashes.push(Clash { first, second, key: key.clone(), noun, keeps_second: replaces });
                 }
             }
@@ -166,6 +169,17 @@ fn is_kept(before: &Node, after: &Node) -> bool {
         (Content::List(before), _) => before.is_empty(),
         (Content::Mapping(before), _) => before.is_empty(),
         _ => true,
+    }
+}
+
+/// Whether a list that both have at the same place has in `kept` less than in `lost`.
+fn loses_list(lost: &Node, kept: &Node) -> bool {
+    match (&lost.content, &kept.content) {
+        (Content::List(_), Content::List(_)) => !is_kept(lost, kept),
+        (Content::Mapping(lost), Content::Mapping(_)) => {
+            lost.iter().any(|(key, value)| kept.get(key).is_some_and(|kept| loses_list(value, kept)))
+        }
+        _ => false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! How cloud-configs are merged: as cloud-init does by itself, or as `--merge` says.
 
-use crate::{build, check, forced, judge_one, refused};
+use crate::{Dice, build, check, forced, judge_one, named, refused};
 use kit::{Sandbox, cloud_init};
 use serde_json::{Value, json};
 
@@ -188,6 +188,67 @@ fn what_cloud_init_would_lose_is_refused_and_check_says_so_too() {
         let key = key.split(' ').nth(1).unwrap();
         assert_eq!(verdict.config[key], kept, "{configs:?}");
     }
+}
+
+/// The texts in the lists of a configuration.
+fn items(config: &Value) -> Vec<&str> {
+    match config {
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
+        Value::Object(map) => map.values().flat_map(items).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Refused is what loses an item of a list, and nothing else.
+#[test]
+fn generated_cloud_configs_lose_an_item_where_they_are_refused_and_nowhere_else() {
+    const HOW: [&str; 6] = [
+        "",
+        "",
+        "merge_how: 'list(append)+dict(no_replace,recurse_list)+str()'\n",
+        "merge_how: [[dict, recurse_array], [list, prepend]]\n",
+        "merge_how: 'list(append)+dict()+str()'\n",
+        "merge_how: 'dict(replace)+list(append)'\n",
+    ];
+    let sandbox = Sandbox::new();
+    let mut dice = Dice(29);
+    let (mut refused, mut written, mut user_data) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..120 {
+        let (mut paths, mut all) = (Vec::new(), Vec::new());
+        for at in 0..dice.below(3) + 2 {
+            let mut text = format!("#cloud-config\ns: {at}\n{}", dice.pick(&HOW));
+            for key in ["a", "m", "n"] {
+                let has = dice.below(2) == 0;
+                let mut list = |name: &str| {
+                    let items: Vec<String> = (0..dice.below(3)).map(|item| format!("{name}{at}{item}")).collect();
+                    all.extend(items.clone());
+                    items.join(", ")
+                };
+                text += &match key {
+                    _ if !has => continue,
+                    "a" => format!("a: [{}]\n", list("a")),
+                    "m" => format!("m: {{b: [{}], x: {at}}}\n", list("b")),
+                    _ => format!("n: {{c: [{}], d: {{e: [{}]}}}}\n", list("c"), list("e")),
+                };
+            }
+            let path = format!("{at}.cfg");
+            sandbox.file(&path, text);
+            paths.push(path);
+        }
+        let parts: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let (bytes, said) = forced(&sandbox, &[&["--force"], &parts[..]].concat());
+        refused.push(said);
+        written.push(all);
+        user_data.push(bytes);
+    }
+    let mut builds = 0;
+    for ((said, all), verdict) in refused.iter().zip(written).zip(cloud_init::judge(&user_data)) {
+        let kept = items(&verdict.config);
+        let lost: Vec<_> = all.iter().filter(|item| !kept.contains(&item.as_str())).collect();
+        assert_eq!(said.is_empty(), lost.is_empty(), "{lost:?} of {:?}: {said}", named(&verdict.parts));
+        builds += usize::from(said.is_empty());
+    }
+    assert!((20..100).contains(&builds), "{builds} of 120 build");
 }
 
 #[test]
