@@ -98,7 +98,7 @@ impl Query {
         searches.map(|search| [self.filters.as_slice(), &[search]].concat()).collect()
     }
 
-    /// Leaves out what was not asked for: a filter of another EC2 than Amazon's may hold of more than the exact text.
+    /// Drops instances that were not asked for: servers other than EC2 may match more than the exact text of a filter.
     pub fn keep_exact(&self, found: &mut Vec<Record>) {
         if self.hosts.is_empty() || !self.patterns.is_empty() {
             return;

@@ -22,7 +22,7 @@ const LONGEST_NAME: usize = 256;
 pub struct Given {
     /// Names as records of nothing but `host`, once each; records as they are.
     pub hosts: Vec<Record>,
-    /// The expressions that may also be the name of one host, whose quotes were forgotten: `a,b`.
+    /// The expressions that may also be the name of one host, such as `a,b` without its quotes.
     pub expressions: Vec<String>,
 }
 

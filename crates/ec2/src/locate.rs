@@ -74,7 +74,7 @@ pub fn check_records(hosts: &[Record]) -> Result<()> {
     Ok(())
 }
 
-/// Refuses an expression that is also the name of an instance: who gave it may mean that one.
+/// Refuses an expression that is also the name of an instance: the user may mean that instance.
 pub fn refuse_ambiguous<'a>(expressions: &[String], found: impl IntoIterator<Item = &'a Record>) -> Result<()> {
     let expressions: HashSet<&str> = expressions.iter().map(String::as_str).collect();
     match found.into_iter().find(|instance| expressions.contains(instance.host())) {
