@@ -145,8 +145,8 @@ fn help_is_on_stdout_and_wrong_usage_on_stderr() {
 fn plans(sandbox: &Sandbox, args: &[&str], fleet: &str) -> Vec<String> {
     let run = sandbox.run("pssh-rs", &[&["--dry-run"], args, &["true"]].concat(), fleet);
     let plan = |record: &serde_json::Value| {
-        let (plan, host) = (&record["plan"], record["host"].as_str().unwrap());
-        format!("{host} {} {} {}", plan["user"].as_str().unwrap(), plan["address"].as_str().unwrap(), plan["port"])
+        let (plan, text) = (&record["plan"], |value: &serde_json::Value| value.as_str().expect("text").to_string());
+        format!("{} {} {} {}", text(&record["host"]), text(&plan["user"]), text(&plan["address"]), plan["port"])
     };
     run.exits(0).records().iter().map(plan).collect()
 }
