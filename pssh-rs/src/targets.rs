@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 /// Reads the hosts of the run, without those of `--exclude`.
 pub fn read_records(args: &Args, tool: &Tool) -> Result<Vec<Record>> {
-    let (mut records, excluded) = read_hosts_and_excluded(&args.hosts, &args.exclude, tool)?;
+    let (mut records, excluded) =
+        read_hosts_and_excluded(&args.hosts, &args.exclude, tool).map_err(with_hint_about_users)?;
     for (expression, excluded) in args.exclude.iter().zip(excluded) {
         let before = records.len();
         records.retain(|record| !names_of(record.host()).iter().any(|name| excluded.contains(name)));
@@ -28,6 +29,17 @@ pub fn read_records(args: &Args, tool: &Tool) -> Result<Vec<Record>> {
         }
     }
     Ok(records)
+}
+
+/// pssh(1) takes lines of a host and its user, with a blank between them.
+fn with_hint_about_users(failure: Failure) -> Failure {
+    match (&failure.hint, failure.message.contains("blanks do not separate names")) {
+        (Some(hint), true) => {
+            let hint = format!("{hint}; a host and its user are written user@host");
+            failure.hint(hint)
+        }
+        _ => failure,
+    }
 }
 
 /// Returns the names that a host is left out by: `root@web1:2222`, `web1:2222` and `web1` are the same host.

@@ -225,3 +225,15 @@ fn options_of_other_tools_name_ours() {
     }
     assert!(said(&["-o", "jsn", "true"]).contains("[possible values: "));
 }
+
+#[test]
+fn a_line_of_a_host_and_its_user_is_refused_with_its_number() {
+    let (sandbox, _sshd) = fleet();
+    let list = sandbox.file("hosts", "127.0.0.1\n127.0.0.2 root\n");
+    for args in [&["-w", &format!("^{}", list.display())][..], &["-w", "-"]] {
+        let run = sandbox.run("pssh-rs", &[args, &["true"]].concat(), "127.0.0.1\n127.0.0.2 root\n").exits(2);
+        assert!(run.stderr.contains(": line 2: "), "{}", run.stderr);
+        assert!(run.stderr.ends_with("; a host and its user are written user@host\n"), "{}", run.stderr);
+        assert_eq!(run.stdout, "");
+    }
+}
