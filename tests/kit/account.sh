@@ -16,7 +16,7 @@ prefix=cerveza-test-
 name=$prefix$$
 
 remove() {
-    rm -f "/etc/sudoers.d/$1"
+    rm -f "/etc/sudoers.d/$1" "/etc/sudoers.d/.$1"
     pkill -KILL -u "$1" || true
     userdel --force "$1"
 }
