@@ -19,9 +19,11 @@ use crate::seat::NoSeat;
 use crate::shell::Around;
 use crate::sink::Sink;
 use crate::sudo::Password;
+use crate::trace::Trace;
 use crate::watched::Watched;
 use crate::wire::Wire;
 use crate::work::{Run, work};
+use cerveza_manners::Tool;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -45,6 +47,8 @@ pub struct Job {
     pub keys: KeyStore,
     /// Where a host needs one.
     pub jumps: Option<Jumps>,
+    /// Who tells of each step, with `-v`.
+    pub verbose: Option<Tool>,
     /// With `--engine openssh`.
     pub openssh: Option<openssh::Engine>,
     pub ending: Ending,
@@ -115,6 +119,7 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
     let bound = target.connect_timeout;
     // Before any deadline: thousands of hashed names take their time.
     let trust = trust(target);
+    let trace = Trace::new(job.verbose, target.record.host());
 
     let (wire, mut carrier) = connected(job, target, watched)?;
     let wire = Arc::new(wire);
@@ -161,7 +166,7 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
     })?;
 
     let deadline = watched.begin(Phase::Auth, job.auth);
-    log_in(&link, &target.user, &job.keys, &target.offer, deadline).map_err(|refusal| match refusal {
+    log_in(&link, &target.user, &job.keys, &target.offer, deadline, trace).map_err(|refusal| match refusal {
         Refusal::Refused(error) => Outcome::error(HostStatus::Auth, Phase::Auth, error),
         Refusal::Late(error) => Outcome::error(HostStatus::Timeout, Phase::Auth, error),
         Refusal::Halt(halt) => unasked(job, Phase::Auth, halt, job.auth, "while logging in"),

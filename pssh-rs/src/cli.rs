@@ -57,7 +57,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     // From here on every host comes out, whatever signal comes.
     let ending = setup::ending(args.deadline.map(|deadline| begun + deadline))?;
     let prepared = targets::read(args, records.clone(), tool).and_then(|targets| {
-        let job = setup::job(args, local, &targets, ending.clone())?;
+        let job = setup::job(args, local, &targets, ending.clone(), tool)?;
         Ok((job, targets))
     });
     match prepared {
@@ -133,6 +133,8 @@ fn execute(
     let bar = match is_pipe(io::stdout().as_fd()) {
         // Who reads it may write to the same terminal.
         true => ProgressBar::hidden(),
+        // Its lines would go through the bar.
+        false if args.verbose => ProgressBar::hidden(),
         false => args.progress.bar(targets.len() as u64, "hosts").with_style(progress_style(&progress)),
     };
     job.password = password(&job.ending, bar.clone());

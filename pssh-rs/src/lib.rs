@@ -50,6 +50,7 @@ mod ssh_config;
 mod sudo;
 mod summary;
 mod targets;
+mod trace;
 mod view;
 mod watched;
 mod wire;

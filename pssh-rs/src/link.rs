@@ -1,7 +1,7 @@
 //! An SSH session under our own clock: libssh2 never blocks, every wait is ours and ends at the phase's deadline or on
 //! Ctrl-C.
 
-use crate::ffi::receive_in_turns;
+use crate::ffi::{Received, receive_in_turns};
 use crate::host_key::{Wanted, host_key_algorithms};
 use crate::interrupt::{Ending, Stop};
 use crate::ssh_config::HostOptions;
@@ -62,6 +62,7 @@ pub fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Option<Instant>,
 pub struct Link {
     session: Session,
     wire: Arc<Wire>,
+    received: Received,
     /// The stop that waits end by.
     stop: RefCell<Arc<Stop>>,
     ending: Ending,
@@ -70,10 +71,9 @@ pub struct Link {
 impl Link {
     pub fn new(wire: Arc<Wire>, ending: Ending) -> Result<Link, ssh2::Error> {
         let mut session = Session::new()?;
-        session.set_tcp_stream(Arc::clone(&wire));
         session.set_blocking(false);
-        receive_in_turns(&session);
-        Ok(Link { session, wire, stop: RefCell::new(Arc::clone(&ending.end)), ending })
+        let received = receive_in_turns(&mut session, Arc::clone(&wire));
+        Ok(Link { session, wire, received, stop: RefCell::new(Arc::clone(&ending.end)), ending })
     }
 
     /// What is done because of a stop, or to clean up, heeds only the last one.
@@ -168,6 +168,11 @@ impl Link {
             Ok((_, received)) => received == 0,
             Err(error) => error != Errno::AGAIN && error != Errno::INTR,
         }
+    }
+
+    /// Returns the server's reason, if it has ended the connection by a message.
+    pub fn disconnect(&self) -> Option<String> {
+        self.received.disconnect()
     }
 
     /// Whether the deadline has passed or Ctrl-C came: for loops that never need to wait.

@@ -13,7 +13,7 @@ use crate::script::Script;
 use crate::shell::Around;
 use crate::sudo::{NoPassword, Password, marks};
 use crate::work::Run;
-use cerveza_manners::{Failure, Result};
+use cerveza_manners::{Failure, Result, Tool};
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
@@ -132,7 +132,7 @@ pub fn ending(deadline: Option<Instant>) -> Result<Ending> {
 }
 
 /// Reads keys, asks for what protects them, and connects to jump hosts.
-pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending) -> Result<Job> {
+pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending, tool: &Tool) -> Result<Job> {
     let own = args.engine == Engine::Libssh2;
     let tried = || targets.iter().filter(|target| target.problem.is_none());
     let mut keys = KeyStore::new(args.auth_timeout);
@@ -181,6 +181,7 @@ pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending) -> Res
         timeout: args.timeout,
         keys,
         jumps,
+        verbose: args.verbose.then_some(*tool),
         openssh,
         ending,
     })

@@ -8,6 +8,7 @@ mod files;
 mod host_keys;
 mod input;
 mod interrupt;
+mod login;
 mod reach;
 mod rollout;
 mod ssh_config;

@@ -24,6 +24,17 @@ pub struct Candidate<'a> {
     pub shown: String,
 }
 
+impl Candidate<'_> {
+    /// Its type, its fingerprint and where it comes from.
+    pub fn described(&self) -> String {
+        let (algorithm, fingerprint) = (&self.public.algorithm, self.public.fingerprint());
+        match self.shown.contains(&fingerprint) {
+            true => format!("{algorithm} {}", self.shown),
+            false => format!("{algorithm} {fingerprint} of {}", self.shown),
+        }
+    }
+}
+
 #[derive(Default)]
 pub struct Choice<'a> {
     pub candidates: Vec<Candidate<'a>>,

@@ -15,8 +15,9 @@ mod tests;
 pub use passphrase::{Unasked, ask};
 pub use store::{KeyStore, Named, Offer};
 
-use crate::ffi::{KeyOffer, Step};
+use crate::ffi::{KeyOffer, Step, accepted_methods};
 use crate::link::{Halt, LOST, Link, is_disconnect, phrase};
+use crate::trace::Trace;
 use agent::Trouble;
 use blob::Reader;
 use choice::{Candidate, Signer, choose};
@@ -24,9 +25,6 @@ use libssh2_sys as raw;
 use ssh2::ErrorCode;
 use std::io;
 use std::time::Instant;
-
-/// Servers hang up after so many refused keys (MaxAuthTries).
-const MOST_OFFERS: usize = 6;
 
 /// Why the login failed.
 #[derive(Debug)]
@@ -38,26 +36,28 @@ pub enum Refusal {
     Halt(Halt),
 }
 
-pub fn log_in(link: &Link, user: &str, store: &KeyStore, offer: &Offer, deadline: Instant) -> Result<(), Refusal> {
+pub fn log_in(
+    link: &Link,
+    user: &str,
+    store: &KeyStore,
+    offer: &Offer,
+    deadline: Instant,
+    trace: Trace<'_>,
+) -> Result<(), Refusal> {
     let choice = choose(store, offer);
-    let mut login = Login { link, user, deadline, tried: Vec::new(), not: choice.notes, left: 0, refused: false };
-    let mut offered = 0;
+    let mut login =
+        Login { link, user, deadline, trace, tried: Vec::new(), not: choice.notes, left: 0, refused: false };
+    login.not.iter().for_each(|note| trace.say(|| format!("key {note}")));
+    if login.needs_no_key()? {
+        return Ok(());
+    }
     for (at, candidate) in choice.candidates.iter().enumerate() {
-        if login.is_lost(candidate) {
-            continue;
-        }
-        login.left = choice.candidates.len() - at;
-        if offered == MOST_OFFERS {
-            return Err(login.refusal());
-        }
-        offered += 1;
-        login.left -= 1;
-        if login.offer(candidate)? {
+        login.left = choice.candidates.len() - at - 1;
+        if !login.is_lost(candidate) && login.offer(candidate)? {
             return Ok(());
         }
     }
-    login.left = 0;
-    Err(login.refusal())
+    Err(login.refusal(None))
 }
 
 /// One login: what was tried so far, in words.
@@ -65,6 +65,7 @@ struct Login<'a> {
     link: &'a Link,
     user: &'a str,
     deadline: Instant,
+    trace: Trace<'a>,
     tried: Vec<String>,
     not: Vec<String>,
     /// Keys that had no turn yet.
@@ -72,7 +73,37 @@ struct Login<'a> {
     refused: bool,
 }
 
+/// Login methods that ssh has and this engine lacks, and that need nobody at a terminal.
+const OTHER_METHODS: [&str; 3] = ["gssapi-with-mic", "gssapi-keyex", "hostbased"];
+/// The longest list of methods that is shown.
+const LONGEST_LIST: usize = 200;
+
 impl Login<'_> {
+    /// Asks the server for its login methods, as ssh does first. Returns whether it lets the user in without any.
+    fn needs_no_key(&mut self) -> Result<bool, Refusal> {
+        let methods = match self.link.drive(Some(self.deadline), |session| accepted_methods(session, self.user)) {
+            Ok(Some(methods)) => methods,
+            Ok(None) => {
+                self.trace.say(|| format!("the server lets user {:?} in without a key", self.user));
+                return Ok(true);
+            }
+            Err(Halt::Ssh(_)) => return Err(self.ended()),
+            Err(halt) => return Err(Refusal::Halt(halt)),
+        };
+        let shown: String = methods.chars().take(LONGEST_LIST).collect();
+        self.trace.say(|| format!("the server accepts from user {:?}: {shown}", self.user));
+        let methods: Vec<&str> = methods.split(',').filter(|method| !method.is_empty()).collect();
+        if methods.is_empty() || methods.contains(&"publickey") {
+            return Ok(false);
+        }
+        let remedy = match methods.iter().find(|method| OTHER_METHODS.contains(method)) {
+            Some(method) => format!("--engine openssh may log in by {method}"),
+            None => "let the server accept keys (sshd's PubkeyAuthentication)".to_string(),
+        };
+        let user = self.user;
+        Err(Refusal::Refused(format!("the server accepts no keys from user {user:?}, only {shown}: {remedy}")))
+    }
+
     /// Offers one key; whether that let us in.
     fn offer(&mut self, candidate: &Candidate<'_>) -> Result<bool, Refusal> {
         let Some(mut offer) = KeyOffer::new(self.link.session(), self.user, &candidate.public.blob) else {
@@ -81,7 +112,10 @@ impl Login<'_> {
         let (mut asked, mut failed, mut other_algorithm) = (false, None, false);
         loop {
             match offer.step() {
-                Ok(Step::Accepted) => return Ok(self.link.session().authenticated()),
+                Ok(Step::Accepted) => {
+                    self.trace.say(|| format!("key {}: accepted", candidate.described()));
+                    return Ok(self.link.session().authenticated());
+                }
                 Ok(Step::Wait) => self.link.wait(Some(self.deadline)).map_err(Refusal::Halt)?,
                 Ok(Step::Sign(data)) => {
                     asked = true;
@@ -122,6 +156,7 @@ impl Login<'_> {
         let Some(why) = agent.gone() else { return false };
         let note = format!("the agent not ({why})");
         if !self.not.contains(&note) {
+            self.trace.say(|| format!("key of {note}"));
             self.not.push(note);
         }
         true
@@ -135,47 +170,59 @@ impl Login<'_> {
         asked: bool,
         failed: Option<String>,
     ) -> Result<(), Refusal> {
-        let shown = &candidate.shown;
         // libssh2 calls a lost connection a refused key too.
-        if is_disconnect(error) || self.link.is_closed() {
-            return Err(match self.refused {
-                // A server hangs up on who tried too many keys.
-                true => {
-                    self.not.push(format!("{shown} not (the server hung up)"));
-                    self.refusal()
-                }
-                false => Refusal::Halt(Halt::Io(io::Error::other(LOST))),
-            });
-        }
+        let ended = self.link.disconnect().is_some() || is_disconnect(error) || self.link.is_closed();
         let refused = matches!(
             error.code(),
             ErrorCode::Session(raw::LIBSSH2_ERROR_AUTHENTICATION_FAILED | raw::LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
         );
-        match failed {
-            Some(why) => self.not.push(format!("{shown} not ({why})")),
-            None => {
-                self.refused |= refused;
-                self.tried.push(match refused {
-                    true if asked => format!("{shown} (the server knows it, and wants more than its signature)"),
-                    true => shown.clone(),
-                    false => format!("{shown} ({})", phrase(error)),
-                });
-            }
+        let shown = candidate.shown.as_str();
+        let (tried, answer) = match (failed, self.link.disconnect()) {
+            (Some(why), _) => (false, why),
+            // The server looked at this key too, and then had enough.
+            (None, Some(_)) => (true, String::new()),
+            (None, None) if ended => (false, "the server hung up".to_string()),
+            (None, None) if refused && asked => (true, "the server knows it, and wants more than its signature".into()),
+            (None, None) if refused => (true, String::new()),
+            (None, None) => (true, phrase(error)),
+        };
+        self.trace.say(|| match answer.as_str() {
+            "" => format!("key {}: refused", candidate.described()),
+            answer => format!("key {}: {answer}", candidate.described()),
+        });
+        match (tried, answer.as_str()) {
+            (true, "") => self.tried.push(shown.to_string()),
+            (true, answer) => self.tried.push(format!("{shown} ({answer})")),
+            (false, why) => self.not.push(format!("{shown} not ({why})")),
         }
+        if ended {
+            return Err(self.ended());
+        }
+        self.refused |= tried && refused;
         Ok(())
     }
 
-    fn refusal(&self) -> Refusal {
-        let left = (self.left > 0).then(|| {
-            let left = self.left;
-            format!("{left} more not (servers take some {MOST_OFFERS} tries: name the right one with -i)")
-        });
+    /// Why the login is over: the server has ended the connection, or it was lost.
+    fn ended(&self) -> Refusal {
+        match self.link.disconnect() {
+            Some(why) => self.refusal(Some(&why)),
+            // A server may hang up after too many keys, and not say so.
+            None if self.refused => self.refusal(None),
+            None => Refusal::Halt(Halt::Io(io::Error::other(LOST))),
+        }
+    }
+
+    /// `ended`: the server's words, if it has ended the attempts.
+    fn refusal(&self, ended: Option<&str>) -> Refusal {
+        let left = (self.left > 0).then(|| format!("{} more not", self.left));
         let words: Vec<&str> = self.tried.iter().chain(&self.not).chain(&left).map(String::as_str).collect();
         let words = words.join(", ");
-        Refusal::Refused(match self.refused {
-            true => format!("the server refused user {:?}: tried {words}", self.user),
-            false if words.is_empty() => format!("there is no key to offer for user {:?}", self.user),
-            false => format!("no key could be offered for user {:?}: {words}", self.user),
+        let user = self.user;
+        Refusal::Refused(match ended {
+            Some(why) => attempts_ended(user, why, &words, self.tried.len() + self.left > 1),
+            None if self.refused => format!("the server refused user {user:?}: tried {words}"),
+            None if words.is_empty() => format!("there is no key to offer for user {user:?}"),
+            None => format!("no key could be offered for user {user:?}: {words}"),
         })
     }
 
@@ -186,6 +233,16 @@ impl Login<'_> {
         };
         Refusal::Late(format!("while logging in: the agent did not sign in time: it was busy with other hosts{tried}"))
     }
+}
+
+/// Says that the server ended a login (sshd's MaxAuthTries). `why` are its own words, and `tried` the keys.
+pub fn attempts_ended(user: &str, why: &str, tried: &str, several: bool) -> String {
+    let tried = if tried.is_empty() { String::new() } else { format!(": tried {tried}") };
+    let remedy = match several {
+        true => "; name the right key with -i KEY, and add --ssh-option IdentitiesOnly=yes to offer no other",
+        false => "",
+    };
+    format!("the server refused user {user:?} and ended the attempts ({why:?}){tried}{remedy}")
 }
 
 /// The signature algorithm that libssh2 agreed on with the server, as it stands in what is to be signed (RFC 4252

@@ -81,7 +81,15 @@ impl Server {
         let mut link = Link::new(Arc::new(wire), ending).unwrap();
         link.handshake(&Wanted::default(), deadline).unwrap();
         let user = Command::new("id").arg("-un").output().unwrap().stdout;
-        log_in(&link, String::from_utf8(user).unwrap().trim(), &keys, &offer, deadline).unwrap();
+        log_in(
+            &link,
+            String::from_utf8(user).unwrap().trim(),
+            &keys,
+            &offer,
+            deadline,
+            crate::trace::Trace::new(None, ""),
+        )
+        .unwrap();
         link
     }
 

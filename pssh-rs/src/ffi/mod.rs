@@ -7,6 +7,6 @@ mod sftp;
 mod userauth;
 
 pub use channel::{ExecChannel, Stream};
-pub use receive::receive_in_turns;
+pub use receive::{Received, receive_in_turns};
 pub use sftp::{Attributes, Handle, Open, Sftp};
-pub use userauth::{KeyOffer, Step};
+pub use userauth::{KeyOffer, Step, accepted_methods};

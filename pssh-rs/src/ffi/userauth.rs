@@ -6,7 +6,7 @@
 
 use libssh2_sys as raw;
 use ssh2::{Error, Session};
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{mem, ptr, slice};
 
@@ -31,6 +31,24 @@ unsafe extern "C" {
     ) -> c_int;
     /// libssh2 frees the signature with its session's allocator, which for the `ssh2` crate's sessions is this one.
     fn malloc(size: usize) -> *mut c_void;
+}
+
+/// Returns the login methods that the server accepts from a user, as a list with commas, or `None` where the server lets
+/// the user in without any. One try, which never blocks.
+pub fn accepted_methods(session: &Session, user: &str) -> Result<Option<String>, Error> {
+    let mut locked = session.raw();
+    // SAFETY: the session is alive and locked; the name is as long as said. The list is null, or ends in a zero and stays
+    // as it is until the next call.
+    let list = unsafe {
+        let list = raw::libssh2_userauth_list(&mut *locked, user.as_ptr().cast(), user.len() as c_uint);
+        (!list.is_null()).then(|| CStr::from_ptr(list).to_string_lossy().into_owned())
+    };
+    drop(locked);
+    match list {
+        Some(list) => Ok(Some(list)),
+        None if session.authenticated() => Ok(None),
+        None => Err(Error::last_session_error(session).unwrap_or_else(Error::unknown)),
+    }
 }
 
 /// One key offered to the server.

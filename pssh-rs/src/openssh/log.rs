@@ -1,10 +1,13 @@
 //! What ssh's log at level DEBUG1 tells. It is written to a pipe of its own (`-E`): on stderr the remote command could
 //! print lines that look the same.
 
+use crate::auth::attempts_ended;
 use crate::outcome::Phase;
 
 /// The most that is kept of a line.
 const LINE: usize = 4096;
+/// The most keys that are kept: a server ends a login sooner.
+const KEYS: usize = 100;
 /// What log.c has room for in a message.
 const MESSAGE: usize = 1024;
 /// What clientloop.c shows of the command.
@@ -54,6 +57,12 @@ pub struct Story {
     pub exit: Option<i64>,
     pub host_key_failed: bool,
     pub auth_failed: bool,
+    /// How many keys ssh has to offer.
+    keys: usize,
+    /// Those that the server was offered, as ssh names them.
+    offered: Vec<String>,
+    /// Why the server ended the connection, in its own words.
+    disconnect: Option<String>,
     /// The last messages, oldest first.
     pub messages: Vec<String>,
     /// Lines that are still to come of the command, which is shown with its line feeds.
@@ -72,6 +81,9 @@ impl Story {
             exit: None,
             host_key_failed: false,
             auth_failed: false,
+            keys: 0,
+            offered: Vec::new(),
+            disconnect: None,
             messages: Vec::new(),
             command: 0,
             command_lines: shown_lines(command),
@@ -94,7 +106,16 @@ impl Story {
             return;
         }
         self.host_key_failed |= line == "Host key verification failed.";
-        self.auth_failed |= line.contains(": Permission denied (") || line.contains("Too many authentication failures");
+        if let Some(disconnect) = line.strip_prefix("Received disconnect from ") {
+            // ADDRESS port NUMBER:REASON: WORDS
+            self.disconnect = disconnect
+                .splitn(2, " port ")
+                .nth(1)
+                .and_then(|rest| rest.splitn(3, ':').nth(2))
+                .map(|words| words.trim().to_string());
+            self.auth_failed |= self.phase == Phase::Auth;
+        }
+        self.auth_failed |= line.contains(": Permission denied (");
         self.denied |= self.sent && line.starts_with("exec request failed on channel ");
         if self.messages.len() == MESSAGES {
             self.messages.remove(0);
@@ -112,6 +133,12 @@ impl Story {
         } else if line.starts_with("SSH2_MSG_NEWKEYS received") || line.starts_with("SSH2_MSG_SERVICE_ACCEPT received")
         {
             self.reach(Phase::Auth);
+        } else if line.starts_with("Will attempt key: ") {
+            self.keys += 1;
+        } else if let Some(key) = line.strip_prefix("Offering public key: ") {
+            if self.offered.len() < KEYS {
+                self.offered.push(key.to_string());
+            }
         } else if line.starts_with("Authentication succeeded (") {
             self.reach(Phase::Exec);
         } else if line.starts_with("Sending command: ") {
@@ -140,12 +167,23 @@ impl Story {
         self.exit.filter(|_| self.status).and_then(|exit| i32::try_from(exit).ok()).map(|exit| exit as u32)
     }
 
-    /// Why it ended, in ssh's own words: the last message, with the one before it where only that tells.
+    /// Why it ended, in ssh's own words: the last message, or the one before it where only that tells.
     pub fn why(&self) -> Option<String> {
-        let last = self.messages.last()?;
-        match last == "Host key verification failed." {
-            true if self.messages.len() > 1 => Some(format!("{} {last}", self.messages[self.messages.len() - 2])),
+        let (last, earlier) = self.messages.split_last()?;
+        match earlier.last() {
+            Some(before) if last == "Host key verification failed." => Some(format!("{before} {last}")),
+            Some(before) if last.starts_with("Disconnected from ") => Some(before.clone()),
             _ => Some(last.clone()),
+        }
+    }
+
+    /// Why the login was refused.
+    pub fn refusal(&self, user: &str) -> Option<String> {
+        let words = self.offered.join(", ");
+        match (&self.disconnect, self.why()) {
+            (Some(disconnect), _) => Some(attempts_ended(user, disconnect, &words, self.keys > 1)),
+            (None, Some(why)) if !words.is_empty() => Some(format!("{why} Tried {words}")),
+            (None, why) => why,
         }
     }
 }
@@ -217,5 +255,13 @@ mod tests {
         assert_eq!(key.why().unwrap(), "No ED25519 host key is known for a. Host key verification failed.");
         let auth = story("x", "debug1: SSH2_MSG_SERVICE_ACCEPT received\r\nu@a: Permission denied (publickey).\r\n");
         assert!(auth.auth_failed && auth.phase == Phase::Auth);
+        let ended = "debug1: SSH2_MSG_SERVICE_ACCEPT received\r\ndebug1: Offering public key: /k ED25519 SHA256:x agent\r\n\
+                     Received disconnect from ::1 port 22:2: Too many: yes\r\nDisconnected from ::1 port 22\r\n";
+        let ended = story("x", ended);
+        assert!(ended.auth_failed);
+        assert_eq!(
+            ended.refusal("u").unwrap(),
+            "the server refused user \"u\" and ended the attempts (\"Too many: yes\"): tried /k ED25519 SHA256:x agent"
+        );
     }
 }

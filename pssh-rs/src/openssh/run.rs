@@ -83,7 +83,7 @@ pub fn attempt(
         watched.tell(Phase::Exec, Some(Instant::now() + end::LONGEST));
         running.end(&job.ending.now, sink)
     });
-    running.outcome(halt, arrived, ended, bounds, job.ending.is_late(), sink)
+    running.outcome(halt, arrived, ended, bounds, job.ending.is_late(), &target.user, sink)
 }
 
 /// The longest that each phase may take.
@@ -373,6 +373,7 @@ impl Running {
         ended: Option<Ended>,
         bounds: Bounds,
         late: bool,
+        user: &str,
         sink: &mut dyn Sink,
     ) -> Outcome {
         end_group(&mut self.child);
@@ -413,7 +414,9 @@ impl Running {
                 None => unreached(HostStatus::Lost, format!("no exit status of the command arrived: {}", said())),
             },
             None if story.host_key_failed => Outcome::error(HostStatus::HostKey, Phase::HostKey, said()),
-            None if story.auth_failed => Outcome::error(HostStatus::Auth, Phase::Auth, said()),
+            None if story.auth_failed => {
+                Outcome::error(HostStatus::Auth, Phase::Auth, story.refusal(user).unwrap_or_else(said))
+            }
             None => Outcome { retry: may_pass(phase, &said()), ..unreached(HostStatus::Unreachable, said()) },
         };
         let exit_code = code.filter(|_| !self.story.signal);
