@@ -151,7 +151,7 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
         }
     };
     let mut link = Link::new(wire, job.ending.clone()).map_err(|error| no_handshake(error.into()))?;
-    link.prefer(&target.options).map_err(|error| no_handshake(error.into()))?;
+    link.prefer(&target.options).map_err(&mut no_handshake)?;
     let wanted = Wanted { allowed: target.options.host_key_algorithms.as_deref(), ..trust.wanted() };
     link.handshake(&wanted, deadline).map_err(&mut no_handshake)?;
     if first == Greeting::None {

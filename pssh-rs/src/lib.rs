@@ -26,6 +26,7 @@ mod hint;
 mod host_key;
 mod interrupt;
 mod jump;
+mod kex;
 mod known_hosts;
 mod leash;
 mod limits;

@@ -4,6 +4,7 @@
 use crate::ffi::{Received, receive_in_turns};
 use crate::host_key::{Wanted, host_key_algorithms};
 use crate::interrupt::{Ending, Stop};
+use crate::kex::{Allowed, Kind, Ours, why_failed};
 use crate::ssh_config::HostOptions;
 use crate::wire::Wire;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -63,6 +64,8 @@ pub struct Link {
     session: Session,
     wire: Arc<Wire>,
     received: Received,
+    /// The algorithms that the server is offered.
+    ours: Ours,
     /// The stop that waits end by.
     stop: RefCell<Arc<Stop>>,
     ending: Ending,
@@ -73,7 +76,7 @@ impl Link {
         let mut session = Session::new()?;
         session.set_blocking(false);
         let received = receive_in_turns(&mut session, Arc::clone(&wire));
-        Ok(Link { session, wire, received, stop: RefCell::new(Arc::clone(&ending.end)), ending })
+        Ok(Link { session, wire, received, ours: Ours::default(), stop: RefCell::new(Arc::clone(&ending.end)), ending })
     }
 
     /// What is done because of a stop, or to clean up, heeds only the last one.
@@ -97,35 +100,53 @@ impl Link {
         &self.session
     }
 
-    /// The algorithms that ssh_config allows, of those that libssh2 has.
-    pub fn prefer(&self, options: &HostOptions) -> Result<(), ssh2::Error> {
-        let lists = [
-            (MethodType::Kex, &options.kex_algorithms),
-            (MethodType::CryptCs, &options.ciphers),
-            (MethodType::CryptSc, &options.ciphers),
-            (MethodType::MacCs, &options.macs),
-            (MethodType::MacSc, &options.macs),
-        ];
+    /// Allows the algorithms that ssh_config asks for, of those that libssh2 has.
+    pub fn prefer(&mut self, options: &HostOptions) -> Result<(), Halt> {
         self.session.set_compress(options.compression);
-        for (method, list) in lists {
-            if let Some(list) = list {
-                self.session.method_pref(method, list)?;
+        let allow = |kind, methods: &[MethodType], asked: &Option<String>| {
+            let supported = self.session.supported_algs(methods[0])?;
+            let allowed = Allowed::new(kind, &supported, asked.as_deref());
+            let allowed = allowed.map_err(|why| Halt::Io(io::Error::other(why)))?;
+            for method in methods.iter().filter(|_| asked.is_some()) {
+                self.session.method_pref(*method, &allowed.names.join(","))?;
             }
-        }
+            Ok::<Allowed, Halt>(allowed)
+        };
+        self.ours = Ours {
+            key_exchange: allow(Kind::KeyExchange, &[MethodType::Kex], &options.kex_algorithms)?,
+            // Which of these are offered depends on the host's known keys too.
+            host_key: allow(Kind::HostKey, &[MethodType::HostKey], &options.host_key_algorithms)?,
+            cipher: allow(Kind::Cipher, &[MethodType::CryptCs, MethodType::CryptSc], &options.ciphers)?,
+            mac: allow(Kind::Mac, &[MethodType::MacCs, MethodType::MacSc], &options.macs)?,
+        };
         Ok(())
     }
 
     /// Exchanges banners and keys. Of the host key algorithms those that are `wanted` are asked for first.
     pub fn handshake(&mut self, wanted: &Wanted<'_>, deadline: Instant) -> Result<(), Halt> {
         let supported = self.session.supported_algs(MethodType::HostKey)?;
-        self.session.method_pref(MethodType::HostKey, &host_key_algorithms(&supported, wanted))?;
+        let host_keys = host_key_algorithms(&supported, wanted);
+        if host_keys.is_empty() {
+            let why = "ssh_config's HostKeyAlgorithms leaves none that this host could prove a key by";
+            return Err(Halt::Io(io::Error::other(why)));
+        }
+        self.session.method_pref(MethodType::HostKey, &host_keys)?;
+        self.ours.host_key.names = host_keys.split(',').map(str::to_string).collect();
         let mut session = self.session.clone();
-        match self.drive(Some(deadline), |_| session.handshake()) {
+        let result = self.drive(Some(deadline), |_| session.handshake());
+        let opening = self.received.take_opening();
+        let halt = match result {
+            Ok(()) => return Ok(()),
+            Err(Halt::Stopped) => return Err(Halt::Stopped),
+            Err(halt) => halt,
+        };
+        let reset = |why: String| Err(Halt::Io(io::Error::new(io::ErrorKind::ConnectionReset, why)));
+        match (why_failed(&opening, &self.ours), self.disconnect(), halt) {
+            (Some(why), _, _) => Err(Halt::Io(io::Error::other(why))),
+            (None, Some(why), _) => reset(format!("the server ended the connection ({why:?})")),
             // libssh2 calls it a failed key exchange.
-            Err(Halt::Ssh(_)) if self.is_closed() => {
-                Err(Halt::Io(io::Error::new(io::ErrorKind::ConnectionReset, LOST)))
-            }
-            result => result,
+            (None, None, Halt::Ssh(_)) if self.is_closed() => reset(LOST.to_string()),
+            (None, None, halt) => Err(halt),
         }
     }
 

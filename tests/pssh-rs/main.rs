@@ -5,6 +5,7 @@ mod display;
 mod ending;
 mod engine;
 mod files;
+mod handshake;
 mod host_keys;
 mod input;
 mod interrupt;

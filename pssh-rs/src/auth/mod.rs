@@ -12,6 +12,9 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use blob::Reader;
+#[cfg(test)]
+pub use blob::put_string;
 pub use passphrase::{Unasked, ask};
 pub use store::{KeyStore, Named, Offer};
 
@@ -19,7 +22,6 @@ use crate::ffi::{KeyOffer, Step, accepted_methods};
 use crate::link::{Halt, LOST, Link, is_disconnect, phrase};
 use crate::trace::Trace;
 use agent::Trouble;
-use blob::Reader;
 use choice::{Candidate, Signer, choose};
 use libssh2_sys as raw;
 use ssh2::ErrorCode;
