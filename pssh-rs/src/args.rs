@@ -182,9 +182,10 @@ pub struct Args {
     pub command: Vec<String>,
 }
 
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Engine {
     /// pssh-rs itself, by libssh2
+    #[default]
     Libssh2,
     /// The system's ssh(1), a process a host: for FIDO keys without an agent, GSSAPI, PKCS#11 and servers of old
     Openssh,

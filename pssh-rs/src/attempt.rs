@@ -105,6 +105,7 @@ fn trust(target: &Target) -> Trust<'_> {
         None => HostId::new(&target.name, &target.address, target.port),
     };
     Trust::new(host, &target.known_hosts, target.host_keys.as_ref(), target.host_key)
+        .hash_names(target.options.hash_known_hosts)
 }
 
 /// An authenticated session with the right host. The link ends before what carries it.

@@ -26,6 +26,8 @@ const TERMINAL: (&str, (u32, u32)) = ("xterm", (200, 50));
 /// What to run, and how.
 pub struct Ask<'a> {
     pub line: &'a str,
+    /// Variables that the server is asked to set.
+    pub env: &'a [(String, String)],
     pub stdin: Stdin<'a>,
     pub tty: bool,
     /// Whether the server passes signals on to the command.
@@ -71,6 +73,8 @@ pub enum End {
     Closed,
     /// The server would not run it.
     Denied,
+    /// The server would not give it a terminal.
+    NoTerminal,
     /// The server was not asked to run it.
     Unasked(Halt),
     /// The server was asked, and did not say whether it does.
@@ -163,7 +167,17 @@ fn start(link: &Link, ask: &Ask<'_>, deadline: Instant) -> Result<ExecChannel, E
     let channel = link.drive(deadline, ExecChannel::open).map_err(unasked)?;
     if ask.tty {
         let (term, size) = TERMINAL;
-        link.drive(deadline, |_| channel.request_pty(term, size)).map_err(unasked)?;
+        link.drive(deadline, |_| channel.request_pty(term, size)).map_err(|halt| match unasked(halt) {
+            End::Denied => End::NoTerminal,
+            end => end,
+        })?;
+    }
+    for (name, value) in ask.env {
+        match link.drive(deadline, |_| channel.set_env(name, value)) {
+            // As for ssh, a server that takes no such variable is no reason not to run the command.
+            Err(Halt::Ssh(error)) if is_denied(&error) => {}
+            result => result.map_err(unasked)?,
+        }
     }
     match link.drive(deadline, |_| channel.start(ask.line)) {
         Ok(()) => Ok(channel),

@@ -15,6 +15,7 @@ pub struct Trust<'a> {
     known: &'a KnownHosts,
     pinned: Option<&'a HostKeys>,
     policy: HostKeyPolicy,
+    hash_names: bool,
     found: Found<'a>,
 }
 
@@ -47,10 +48,15 @@ impl<'a> Trust<'a> {
         policy: HostKeyPolicy,
     ) -> Trust<'a> {
         let found = match policy == HostKeyPolicy::Off && pinned.is_none() {
-            true => Found::default(),
+            true => known.find_revoked(&host),
             false => known.find(&host),
         };
-        Trust { host, known, pinned, policy, found }
+        Trust { host, known, pinned, policy, hash_names: false, found }
+    }
+
+    /// Hashes the name that an accepted key is kept under.
+    pub fn hash_names(self, hash_names: bool) -> Trust<'a> {
+        Trust { hash_names, ..self }
     }
 
     pub fn wanted(&self) -> Wanted<'a> {
@@ -62,7 +68,7 @@ impl<'a> Trust<'a> {
 
     /// Checks the key or certificate that the host has proved to hold, as the key exchange gave it.
     pub fn check(&self, shown: Option<&[u8]>, deadline: Instant, stop: &Stop) -> Result<(), Refusal> {
-        if self.policy == HostKeyPolicy::Off && self.pinned.is_none() {
+        if self.takes_any() && !self.found.has_revoked() {
             return Ok(());
         }
         let refused = |error: String| Err(Refusal::Refused(error));
@@ -89,6 +95,9 @@ impl<'a> Trust<'a> {
         if let Some(place) = self.found.revoked(key) {
             return refused(revoked(key, place));
         }
+        if self.takes_any() {
+            return Ok(());
+        }
         let Err(why) = self.found.certify(&certificate, now()) else {
             return Ok(());
         };
@@ -101,8 +110,14 @@ impl<'a> Trust<'a> {
         })
     }
 
+    /// Whether any key will do that is not revoked.
+    fn takes_any(&self) -> bool {
+        self.policy == HostKeyPolicy::Off && self.pinned.is_none()
+    }
+
     fn check_key(&self, key: &[u8], deadline: Instant, stop: &Stop) -> Result<(), Refusal> {
         let mut verdict = match (self.pinned, self.found.revoked(key)) {
+            (None, None) if self.takes_any() => Verdict::Known,
             (Some(pinned), None) => pinned.judge(key),
             _ => self.found.judge(key),
         };
@@ -135,7 +150,7 @@ impl<'a> Trust<'a> {
     }
 
     fn accept(&self, key: &[u8], deadline: Instant, stop: &Stop) -> Result<Verdict, Refusal> {
-        let why = match self.known.accept(&self.host, key, deadline, stop) {
+        let why = match self.known.accept(&self.host, key, self.hash_names, deadline, stop) {
             Ok(verdict) => return Ok(verdict),
             Err(Halt::Stopped) => return Err(Refusal::Stopped),
             Err(Halt::Deadline) => "another program holds its lock".to_string(),

@@ -216,6 +216,14 @@ impl Drop for Link {
     }
 }
 
+/// The algorithms that libssh2 has, of every kind.
+pub fn supported_algorithms() -> Result<Vec<&'static str>, ssh2::Error> {
+    let session = Session::new()?;
+    let kinds = [MethodType::Kex, MethodType::HostKey, MethodType::CryptCs, MethodType::MacCs];
+    let lists = kinds.into_iter().map(|kind| session.supported_algs(kind));
+    Ok(lists.collect::<Result<Vec<_>, _>>()?.concat())
+}
+
 pub fn would_block(error: &ssh2::Error) -> bool {
     error.code() == ErrorCode::Session(libssh2_sys::LIBSSH2_ERROR_EAGAIN)
 }

@@ -60,7 +60,7 @@ impl HostStatus {
 }
 
 /// How far an attempt came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Phase {
     Resolve,
     Connect,

@@ -200,11 +200,7 @@ pub fn target(named: Named, answer: Result<Answer, String>, common: &Common) -> 
         Err(error) => (unknown(&named.name), Some(unreachable(error))),
     };
     let options = &answer.options;
-    let needs = options.needs_openssh.as_ref().filter(|_| common.engine == Engine::Libssh2).map(|what| Problem {
-        status: HostStatus::Auth,
-        phase: Phase::Auth,
-        error: format!("ssh_config wants {what} for this host, which only --engine openssh can do"),
-    });
+    let needs = (common.engine == Engine::Libssh2).then(|| needs_openssh(options)).flatten();
     let bad_keys = host_keys.as_ref().err().map(|why| Problem {
         status: HostStatus::HostKey,
         phase: Phase::HostKey,
@@ -237,6 +233,19 @@ pub fn target(named: Named, answer: Result<Answer, String>, common: &Common) -> 
         name: named.name,
         record: named.record,
     }
+}
+
+/// The problem of a host that ssh_config wants reached by means which only ssh has.
+fn needs_openssh(options: &HostOptions) -> Option<Problem> {
+    let phase = options.needs_openssh.iter().map(|(phase, _)| *phase).min()?;
+    let status = match phase {
+        Phase::HostKey => HostStatus::HostKey,
+        Phase::Auth => HostStatus::Auth,
+        _ => HostStatus::Unreachable,
+    };
+    let wanted: Vec<&str> = options.needs_openssh.iter().map(|(_, wanted)| wanted.as_str()).collect();
+    let error = format!("ssh_config wants {} for this host, which only --engine openssh can do", wanted.join(", "));
+    Some(Problem { status, phase, error })
 }
 
 /// Stands in where ssh_config has no answer; nothing is tried then.
@@ -415,13 +424,20 @@ mod tests {
 
     #[test]
     fn what_only_ssh_can_do_is_said() {
-        let options = HostOptions { needs_openssh: Some("PKCS11Provider".to_string()), ..HostOptions::default() };
-        let by = |engine| {
+        let by = |engine, needs: &[(Phase, &str)]| {
+            let needs_openssh = needs.iter().map(|(phase, name)| (*phase, name.to_string())).collect();
+            let options = HostOptions { needs_openssh, ..HostOptions::default() };
             let common = Common { engine, ..common() };
-            target(one(r#"{"host":"a"}"#, choice(None)), Ok(answer(options.clone())), &common).problem
+            target(one(r#"{"host":"a"}"#, choice(None)), Ok(answer(options)), &common).problem
         };
-        assert!(by(Engine::Libssh2).unwrap().error.contains("--engine openssh"));
-        assert_eq!(by(Engine::Openssh), None);
+        let both = [(Phase::Auth, "PKCS11Provider"), (Phase::HostKey, "KnownHostsCommand")];
+        let problem = by(Engine::Libssh2, &both).unwrap();
+        assert_eq!((problem.status, problem.phase), (HostStatus::HostKey, Phase::HostKey));
+        assert!(problem.error.contains("PKCS11Provider, KnownHostsCommand"), "{}", problem.error);
+        assert!(problem.error.contains("--engine openssh"), "{}", problem.error);
+        let status = |phase| by(Engine::Libssh2, &[(phase, "x")]).unwrap().status;
+        assert_eq!([status(Phase::Connect), status(Phase::Auth)], [HostStatus::Unreachable, HostStatus::Auth]);
+        assert_eq!(by(Engine::Openssh, &both), None);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! From records to targets: asks ssh_config of each host, and reads what its files name.
 
 use crate::args::{Args, Engine, HostKeyPolicy};
+use crate::kex::shortened;
 use crate::known_hosts::KnownHostsStore;
+use crate::link::supported_algorithms;
 use crate::outcome::{HostStatus, Phase};
 use crate::plan::{Choice, Common, Problem, Target, named, split_port, split_user, target};
 use crate::script::Script;
@@ -10,7 +12,7 @@ use crate::ssh_config::{Source, look_up};
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::{Record, Value};
 use hostrange::read_hosts_and_excluded;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -52,12 +54,8 @@ pub fn read(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Vec<Target
     let choice = Choice { user: given_text(&args.user), port: args.port, address: args.address.as_deref() };
     let named = named(records, choice);
     let asked: Vec<_> = named.iter().map(|named| named.asked()).collect();
-    let source = Source { file: args.ssh_config.as_deref(), options: &args.ssh_option, jump: args.jump.as_deref() };
-    if args.engine == Engine::Libssh2 {
-        for option in args.ssh_option.iter().filter(|option| !counts(option)) {
-            tool.warn(format!("--ssh-option {option} has no effect: it counts with --engine openssh only"));
-        }
-    }
+    let (file, jump) = (args.ssh_config.as_deref(), args.jump.as_deref());
+    let source = Source { file, options: &args.ssh_option, jump, engine: args.engine };
     let answers = look_up(&asked, &source, &mut |warning| tool.warn(warning))?;
     drop(asked);
     let common = Common {
@@ -76,6 +74,9 @@ pub fn read(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Vec<Target
             return Err(Failure::usage(format!("the host {host:?} comes twice: --pull has one folder for a host")));
         }
     }
+    if args.engine == Engine::Libssh2 {
+        warn_of_algorithms(&targets, tool)?;
+    }
     read_known_hosts(args, &mut targets, tool)?;
     if let Some(field) = &args.run {
         read_scripts(field, &mut targets)?;
@@ -83,44 +84,19 @@ pub fn read(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Vec<Target
     Ok(targets)
 }
 
-/// Whether an option of ssh_config means anything to the engine libssh2, also by being refused.
-fn counts(option: &str) -> bool {
-    const COUNT: [&str; 32] = [
-        "addressfamily",
-        "batchmode",
-        "bindaddress",
-        "bindinterface",
-        "certificatefile",
-        "ciphers",
-        "compression",
-        "connecttimeout",
-        "globalknownhostsfile",
-        "hostkeyalgorithms",
-        "hostkeyalias",
-        "hostname",
-        "identitiesonly",
-        "identityagent",
-        "identityfile",
-        "kexalgorithms",
-        "knownhostscommand",
-        "loglevel",
-        "macs",
-        "pkcs11provider",
-        "port",
-        "preferredauthentications",
-        "proxycommand",
-        "proxyjump",
-        "proxyusefdpass",
-        "pubkeyauthentication",
-        "revokedhostkeys",
-        "stricthostkeychecking",
-        "user",
-        "userknownhostsfile",
-        "verifyhostkeydns",
-        "tcpkeepalive",
-    ];
-    let end = option.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(option.len());
-    COUNT.contains(&option[..end].to_ascii_lowercase().as_str())
+/// Warns of algorithms that the user has written in ssh_config and that this engine lacks.
+fn warn_of_algorithms(targets: &[Target], tool: &Tool) -> Result<()> {
+    let named: BTreeSet<&str> =
+        targets.iter().flat_map(|target| &target.options.named_algorithms).map(String::as_str).collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let supported = supported_algorithms().map_err(|error| Failure::usage(format!("cannot use libssh2: {error}")))?;
+    let lacking: Vec<&str> = named.into_iter().filter(|name| !supported.contains(name)).collect();
+    if !lacking.is_empty() {
+        tool.warn(format!("ssh_config names algorithms that the default engine lacks: {}", shortened(&lacking)));
+    }
+    Ok(())
 }
 
 fn given_text(text: &Option<String>) -> Option<&str> {
@@ -134,23 +110,34 @@ fn read_known_hosts(args: &Args, targets: &mut [Target], tool: &Tool) -> Result<
     }
     let chosen = given(&args.known_hosts);
     let store = KnownHostsStore::default();
-    let mut views: HashMap<(Vec<PathBuf>, HostKeyPolicy), Arc<_>> = HashMap::new();
+    let mut views = HashMap::new();
     for target in targets {
         let options = &target.options;
-        let files = match chosen.is_empty() {
+        let takes_any = target.host_key == HostKeyPolicy::Off && target.host_keys.is_none();
+        let files: Vec<PathBuf> = match chosen.is_empty() {
+            _ if takes_any => Vec::new(),
             true => options.user_known_hosts.iter().chain(&options.global_known_hosts).cloned().collect(),
             false => chosen.clone(),
         };
+        let revoked = options.revoked_host_keys.as_ref().filter(|_| args.engine == Engine::Libssh2);
+        if takes_any && revoked.is_none() {
+            continue;
+        }
         // A file that was named and is not there is a slip, unless it is to be made.
         let required = !chosen.is_empty() && target.host_key == HostKeyPolicy::Strict;
-        let key = (files, target.host_key);
+        let key = (files, revoked.cloned(), target.host_key);
         if let Some(known) = views.get(&key) {
             target.known_hosts = Arc::clone(known);
             continue;
         }
-        if target.host_key == HostKeyPolicy::Off && target.host_keys.is_none() {
-            continue;
-        }
+        let revoked = match revoked.map(|file| store.revoked(file)).transpose() {
+            Ok(revoked) => revoked,
+            Err(error) => {
+                let problem = Problem { status: HostStatus::HostKey, phase: Phase::HostKey, error };
+                target.problem.get_or_insert(problem);
+                continue;
+            }
+        };
         let accept = match target.host_key {
             HostKeyPolicy::AcceptNew => Some(key.0.first().map(PathBuf::as_path).ok_or_else(|| {
                 Failure::usage("there is no file to keep host keys in").hint("name one with --known-hosts")
@@ -159,7 +146,7 @@ fn read_known_hosts(args: &Args, targets: &mut [Target], tool: &Tool) -> Result<
         };
         let known = store.view(&key.0, required, accept, |warning| tool.warn(warning))?;
         known.open_accept()?;
-        let known = Arc::new(known);
+        let known = Arc::new(known.with_revoked(revoked));
         target.known_hosts = Arc::clone(&known);
         views.insert(key, known);
     }

@@ -84,7 +84,8 @@ impl Host<'_, '_> {
             let whose = format!("{} on {}", self.target.user, self.target.name);
             Gate::new(sudo, &self.job.password, whose)
         });
-        let ask = Ask { line: &line, stdin, tty: self.job.tty, signals, gate };
+        let env = &self.target.options.environment;
+        let ask = Ask { line: &line, env, stdin, tty: self.job.tty, signals, gate };
         let (ran, end) = exec(self.link, ask, self.clock, sink);
         self.outcome(ran, end)
     }
@@ -130,6 +131,11 @@ impl Host<'_, '_> {
             (End::Denied, _) => {
                 Outcome::error(HostStatus::Failed, Phase::Exec, "the server refused to run the command")
             }
+            (End::NoTerminal, _) => Outcome::error(
+                HostStatus::Failed,
+                Phase::Exec,
+                "the server refused the terminal of --tty (sshd's PermitTTY): run the command without it",
+            ),
             (End::Unasked(halt), _) => {
                 unasked(job, Phase::Exec, halt, START, "before the command was sent: it was not started")
             }

@@ -3,6 +3,9 @@
 use crate::{error, host, of};
 use kit::{Sandbox, Sshd, hostile::wait_until};
 use serde_json::json;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -129,4 +132,112 @@ fn a_server_that_takes_no_keys_is_said_to() {
             assert!(error(record).contains("accepts no keys from user"), "{record}");
         }
     }
+}
+
+#[test]
+fn a_private_key_that_others_can_read_is_not_used() {
+    let (mut sandbox, sshd) = crate::fleet();
+    let key = sandbox.dir().join("key");
+    fs::copy(sshd.identity(), &key).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+    sandbox.env("PSSH_RS_IDENTITY", key.display().to_string());
+    let run = sandbox.run("pssh-rs", &["true"], host("one", 1)).exits(2);
+    let why = format!("{} not (its permissions 0640 are too open: ", key.display());
+    assert!(run.stderr.contains(&why), "{}", run.stderr);
+    // Another key may do; an agent may hold this one.
+    let both = format!("{}:{}", key.display(), sshd.identity().display());
+    sandbox.env("PSSH_RS_IDENTITY", both);
+    sandbox.run("pssh-rs", &["true"], host("one", 1)).exits(0);
+    let agent = Agent::start(sandbox.dir());
+    agent.add(&sshd.identity());
+    sandbox.env("PSSH_RS_IDENTITY", key.display().to_string()).env("SSH_AUTH_SOCK", agent.socket.display().to_string());
+    sandbox.run("pssh-rs", &["--ssh-option", "IdentitiesOnly=yes", "true"], host("one", 1)).exits(0);
+    // A public half that others can read is no secret.
+    let public = sandbox.file("public", fs::read_to_string(sshd.identity().with_extension("pub")).unwrap());
+    sandbox.env("PSSH_RS_IDENTITY", public.display().to_string());
+    sandbox.run("pssh-rs", &["--ssh-option", "IdentitiesOnly=yes", "true"], host("one", 1)).exits(0);
+}
+
+/// A user id that the user database does not know.
+const UNKNOWN_UID: u32 = 4242;
+
+/// The sandbox's pssh-rs, to be run by a user id without an account.
+fn by_unknown_uid(sandbox: &Sandbox) -> Command {
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    // Out of folders that only their owner may enter.
+    let program = sandbox.dir().join("copied-pssh-rs");
+    fs::copy(kit::bin_dir().join("pssh-rs"), &program).unwrap();
+    fs::set_permissions(sandbox.dir(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = match is_root {
+        true => {
+            let mut command = sandbox.command(&program.display().to_string());
+            command.uid(UNKNOWN_UID);
+            command
+        }
+        false => {
+            let mut command = sandbox.command("unshare");
+            command.args(["--user", &format!("--map-user={UNKNOWN_UID}")]).arg(&program);
+            command
+        }
+    };
+    if is_root {
+        chown(sandbox.dir().join("key"), Some(UNKNOWN_UID), None).unwrap();
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn a_user_id_without_an_account_logs_in_and_is_told_what_needs_one() {
+    let (mut sandbox, sshd) = crate::fleet();
+    let key = sandbox.dir().join("key");
+    fs::copy(sshd.identity(), &key).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let known = sandbox.file("known", fs::read_to_string(sshd.known_hosts(&["*"])).unwrap());
+    sandbox.env("PSSH_RS_IDENTITY", key.display().to_string()).env("PSSH_RS_KNOWN_HOSTS", known.display().to_string());
+    sandbox.env("PSSH_RS_USER", "");
+    let finish = |mut command: Command, args: &[&str]| {
+        let output = command.args([args, &["-w", "127.0.0.1", "--", "id -un"]].concat()).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let run = |sandbox: &Sandbox, args: &[&str]| finish(by_unknown_uid(sandbox), args);
+    let user = sshd.user().to_string();
+    let (code, stdout, stderr) = run(&sandbox, &["-l", &user]);
+    assert_eq!((code, stderr.as_str()), (Some(0), "pssh-rs: 1 ok\n"), "{stdout}");
+    assert!(stdout.contains(&format!("\"stdout\":\"{user}\\n\"")), "{stdout}");
+    // The environment tells who logs in, and where .ssh is.
+    let (code, _, stderr) = run(&sandbox, &[]);
+    assert_eq!((code, stderr.contains("cannot tell who you are")), (Some(2), true), "{stderr}");
+    sandbox.env("USER", user.clone());
+    assert_eq!(run(&sandbox, &[]).0, Some(0));
+    sandbox.env("PSSH_RS_IDENTITY", "").env("PSSH_RS_KNOWN_HOSTS", "");
+    sandbox.file(".ssh/known_hosts", fs::read_to_string(&known).unwrap());
+    let usual = sandbox.dir().join(".ssh/id_ed25519");
+    fs::rename(&key, &usual).unwrap();
+    std::os::unix::fs::symlink(&usual, &key).unwrap();
+    let (code, _, stderr) = run(&sandbox, &[]);
+    assert_eq!(code, Some(0), "{stderr}");
+    // ssh itself refuses to run for it.
+    sandbox.file("config", "Host *\n ForwardAgent no\n");
+    for (option, args) in [
+        ("-F", &["-F", "config"][..]),
+        ("-J", &["-J", "gw"]),
+        ("--ssh-option", &["--ssh-option", "Compression=yes"]),
+        ("--engine openssh", &["--engine", "openssh"]),
+    ] {
+        let (code, _, stderr) = run(&sandbox, args);
+        let start =
+            format!("pssh-rs: {option} needs the program ssh, and it does not run for an unknown user (No user exists");
+        assert!(code == Some(2) && stderr.starts_with(&start), "{option}: {stderr}");
+        assert!(stderr.contains("-F none -l USER"), "{option}: {stderr}");
+    }
+    // A file that is not read is told of.
+    sandbox.file(".ssh/config", "Host *\n Port 1\n");
+    let mut command = by_unknown_uid(&sandbox);
+    command.env_remove("PSSH_RS_SSH_CONFIG");
+    let (code, _, stderr) = finish(command, &[]);
+    let file = sandbox.dir().join(".ssh/config").display().to_string();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.starts_with("pssh-rs: not read: ") && stderr.contains(&file), "{stderr}");
 }

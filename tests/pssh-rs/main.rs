@@ -12,6 +12,7 @@ mod interrupt;
 mod login;
 mod reach;
 mod rollout;
+mod settings;
 mod ssh_config;
 mod started;
 mod stopping;

@@ -8,10 +8,12 @@ use super::passphrase::{Unasked, ask};
 use crate::bounded;
 use crate::interrupt::Stop;
 use cerveza_manners::{Failure, Result, visible};
+use rustix::process::getuid;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -58,6 +60,11 @@ pub enum Half {
     },
     /// A FIDO authenticator holds it.
     Hardware(Public),
+    /// Others may use the file, which has this mode.
+    Exposed {
+        mode: u32,
+        public: Option<Public>,
+    },
     /// No private key here, and why. An agent may hold it: then the public half tells which.
     Absent {
         why: String,
@@ -70,7 +77,7 @@ impl KeyFile {
         match &self.half {
             Half::Open(key) => Some(&key.public),
             Half::Hardware(public) => Some(public),
-            Half::Locked { public, .. } | Half::Absent { public, .. } => public.as_ref(),
+            Half::Locked { public, .. } | Half::Exposed { public, .. } | Half::Absent { public, .. } => public.as_ref(),
         }
     }
 }
@@ -237,11 +244,20 @@ fn read_file(path: &Path) -> KeyFile {
 
 fn read_half(path: &Path) -> Half {
     let public_file = || bounded::read(&beside(path, ".pub")).ok().and_then(|text| Public::parse_file(&text).ok());
-    let text = match read_secret(path) {
-        Ok(text) => text,
+    let (text, too_open) = match read_secret(path) {
+        Ok(read) => read,
         Err(error) => return Half::Absent { why: error.to_string(), public: public_file() },
     };
-    match Key::parse(&text, None) {
+    let key = Key::parse(&text, None);
+    if let (Some(mode), Ok(key)) = (too_open, &key) {
+        let public = match key {
+            Held::Open(key) => Some(key.public.clone()),
+            Held::Hardware(public) => Some(public.clone()),
+            Held::Locked(public) => public.clone().or_else(public_file),
+        };
+        return Half::Exposed { mode, public };
+    }
+    match key {
         Ok(Held::Open(key)) => Half::Open(key),
         Ok(Held::Hardware(public)) => Half::Hardware(public),
         Ok(Held::Locked(public)) => Half::Locked { text, public: public.or_else(public_file) },
@@ -263,13 +279,19 @@ fn read_certificate(path: &Path) -> io::Result<std::result::Result<Public, Strin
     })
 }
 
-/// Into one piece of memory, which is wiped when it is freed: growing would leave copies behind.
-fn read_secret(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+/// Reads a file into one piece of memory, which is wiped when it is freed: growing would leave copies behind. With it comes
+/// the file's mode if it is ours and others may use it: ssh takes no private key from such a file.
+fn read_secret(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Option<u32>)> {
     const LARGEST: usize = 64 << 10;
+    const OTHERS: u32 = 0o077;
     let mut text = Zeroizing::new(Vec::with_capacity(LARGEST + 1));
-    File::open(path)?.take(LARGEST as u64 + 1).read_to_end(&mut text)?;
+    let file = File::open(path)?;
+    let about = file.metadata()?;
+    file.take(LARGEST as u64 + 1).read_to_end(&mut text)?;
+    let mode = about.mode() & 0o777;
+    let too_open = about.is_file() && about.uid() == getuid().as_raw() && mode & OTHERS != 0;
     match text.len() > LARGEST {
         true => Err(io::Error::other(format!("larger than {} KiB", LARGEST >> 10))),
-        false => Ok(text),
+        false => Ok((text, too_open.then_some(mode))),
     }
 }

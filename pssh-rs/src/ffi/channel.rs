@@ -110,6 +110,17 @@ impl ExecChannel {
         self.call(|channel| unsafe { raw::libssh2_channel_write_ex(channel, 0, bytes.as_ptr().cast(), bytes.len()) })
     }
 
+    /// Asks the server to set a variable for the command. sshd refuses what its AcceptEnv does not name.
+    pub fn set_env(&self, name: &str, value: &str) -> Result<(), Error> {
+        let (name_len, value_len) = (name.len() as u32, value.len() as u32);
+        // SAFETY: the invariant; both are as long as said, and libssh2 copies them.
+        self.call(|channel| unsafe {
+            raw::libssh2_channel_setenv_ex(channel, name.as_ptr().cast(), name_len, value.as_ptr().cast(), value_len)
+                as isize
+        })
+        .map(|_| ())
+    }
+
     /// Asks for a terminal of this type and size (columns, rows).
     pub fn request_pty(&self, term: &str, (columns, rows): (u32, u32)) -> Result<(), Error> {
         // SAFETY: the invariant; the name is as long as said, and there are no modes.

@@ -2,6 +2,7 @@
 
 use super::entry::key_type;
 use super::found::{Found, HostId, Verdict, lookup_name};
+use super::hashed::hash_name;
 use super::index::Index;
 use super::lock;
 use crate::bounded;
@@ -70,8 +71,15 @@ impl AcceptFile {
         self.path.display().to_string()
     }
 
-    /// Adds a line for the first of a host's names, unless the host became known meanwhile.
-    pub fn add(&self, host: &HostId<'_>, key: &[u8], deadline: Instant, stop: &Stop) -> Result<Verdict, Halt> {
+    /// Adds a line for the first of a host's names, which is `hashed` if so wanted, unless the host became known meanwhile.
+    pub fn add(
+        &self,
+        host: &HostId<'_>,
+        key: &[u8],
+        hashed: bool,
+        deadline: Instant,
+        stop: &Stop,
+    ) -> Result<Verdict, Halt> {
         // A name comes from a record: one with a blank, a comma or a newline in it would write lines of its own.
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '%' | '+');
         let name = host.names.first().copied().unwrap_or_default();
@@ -81,7 +89,7 @@ impl AcceptFile {
         loop {
             // The mutex too is only tried: who has it may be waiting for a file system that is down.
             let pause = match self.state.try_lock() {
-                Ok(mut state) => match self.try_add(&mut state, host, key).map_err(Halt::Io)? {
+                Ok(mut state) => match self.try_add(&mut state, host, key, hashed).map_err(Halt::Io)? {
                     Some(verdict) => return Ok(verdict),
                     None => AGAIN,
                 },
@@ -99,10 +107,11 @@ impl AcceptFile {
     }
 
     /// `None` while another program holds the file's lock, or where it has just put another file in its place.
-    fn try_add(&self, state: &mut State, host: &HostId<'_>, key: &[u8]) -> io::Result<Option<Verdict>> {
+    fn try_add(&self, state: &mut State, host: &HostId<'_>, key: &[u8], hashed: bool) -> io::Result<Option<Verdict>> {
         let file = self.current(state)?;
-        let line =
-            format!("{} {} {}\n", lookup_name(host.names[0], host.port), key_type(key), BASE64_STANDARD.encode(key));
+        let name = lookup_name(host.names[0], host.port);
+        let name = if hashed { hash_name(&name)? } else { name };
+        let line = format!("{name} {} {}\n", key_type(key), BASE64_STANDARD.encode(key));
         if !file.metadata()?.is_file() {
             // /dev/null, say: it keeps nothing that could be looked up again.
             file.write_all(line.as_bytes())?;
@@ -210,7 +219,7 @@ mod tests {
     fn add(accept: &AcceptFile, name: &str, key: &str) -> Result<Verdict, Halt> {
         let deadline = Instant::now() + Duration::from_secs(1);
         let host = HostId { names: vec![name], port: 2222 };
-        accept.add(&host, &BASE64_STANDARD.decode(key).unwrap(), deadline, &Stop::new().unwrap())
+        accept.add(&host, &BASE64_STANDARD.decode(key).unwrap(), false, deadline, &Stop::new().unwrap())
     }
 
     #[test]
@@ -294,7 +303,7 @@ mod tests {
                 scope.spawn(move || {
                     let name = format!("web{}", number / 2);
                     let host = HostId { names: vec![&name], port: 22 };
-                    assert_eq!(accept.add(&host, key, deadline, stop).unwrap(), Verdict::Known);
+                    assert_eq!(accept.add(&host, key, false, deadline, stop).unwrap(), Verdict::Known);
                 });
             }
         });

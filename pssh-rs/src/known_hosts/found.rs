@@ -138,6 +138,10 @@ impl<'a> Found<'a> {
         !self.authorities.is_empty()
     }
 
+    pub fn has_revoked(&self) -> bool {
+        !self.revoked.is_empty()
+    }
+
     /// The types of the keys that the host is known by (`ssh-ed25519`), as far as its names agree: it must be asked for
     /// one of these first, else a key of another type looks like a changed host.
     pub fn key_types(&self) -> Vec<&'a str> {

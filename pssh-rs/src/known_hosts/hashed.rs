@@ -1,6 +1,12 @@
 //! Hashed names (`|1|salt|hash`, HMAC-SHA1). Each has a salt of its own, so a host is compared with every one of them, and
 //! thousands of hosts with thousands of lines: what HMAC does with the salt is done once, when the line is read.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
+use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::rand::rand_bytes;
+use openssl::sign::Signer;
 use sha1::compress;
 use sha1::digest::consts::U64;
 use sha1::digest::generic_array::GenericArray;
@@ -63,6 +69,14 @@ impl Sought {
         bytes.extend(((64 + name.len() as u64) * 8).to_be_bytes());
         Sought(bytes.chunks_exact(64).map(|block| *Block::from_slice(block)).collect())
     }
+}
+
+/// A name as HashKnownHosts keeps it, with a new salt.
+pub fn hash_name(name: &str) -> Result<String, ErrorStack> {
+    let mut salt = [0; 20];
+    rand_bytes(&mut salt)?;
+    let hash = Signer::new(MessageDigest::sha1(), &*PKey::hmac(&salt)?)?.sign_oneshot_to_vec(name.as_bytes())?;
+    Ok(format!("|1|{}|{}", BASE64_STANDARD.encode(salt), BASE64_STANDARD.encode(hash)))
 }
 
 fn words(hash: [u8; 20]) -> [u32; 5] {

@@ -45,7 +45,7 @@ impl Index {
         Ok(())
     }
 
-    fn add(&mut self, entry: Entry) {
+    pub fn add(&mut self, entry: Entry) {
         let at = self.entries.len();
         if let Some(hashed) = entry.hashed_name() {
             self.hashed.push((hashed, at));

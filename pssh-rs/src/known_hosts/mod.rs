@@ -8,11 +8,13 @@ mod found;
 mod hashed;
 mod index;
 mod pinned;
+mod revoked;
 mod signature;
 
 pub use certificate::{Certificate, is_certificate};
 pub use entry::key_type;
 pub use found::{Found, HostId, Verdict, lookup_name};
+pub use index::Index;
 pub use pinned::HostKeys;
 
 use crate::bounded;
@@ -22,7 +24,6 @@ use crate::lock::lock;
 use accept::{AcceptFile, Seen};
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use cerveza_manners::{Failure, Result};
-use index::Index;
 use openssl::sha::sha256;
 use std::collections::HashMap;
 use std::fs::File;
@@ -35,6 +36,7 @@ use std::time::Instant;
 #[derive(Debug, Default)]
 pub struct KnownHostsStore {
     files: Mutex<HashMap<PathBuf, Arc<KnownFile>>>,
+    revoked: Mutex<HashMap<PathBuf, std::result::Result<Arc<Index>, String>>>,
     accepts: Mutex<HashMap<PathBuf, Arc<AcceptFile>>>,
 }
 
@@ -49,6 +51,8 @@ struct KnownFile {
 #[derive(Clone, Debug, Default)]
 pub struct KnownHosts {
     files: Vec<Arc<KnownFile>>,
+    /// The keys of RevokedHostKeys.
+    revoked: Option<Arc<Index>>,
     accept: Option<Arc<AcceptFile>>,
 }
 
@@ -78,6 +82,11 @@ impl KnownHostsStore {
             Arc::clone(file.or_insert_with(|| Arc::new(AcceptFile::new(path, seen.unwrap_or_default()))))
         });
         Ok(view)
+    }
+
+    /// The keys that a file of RevokedHostKeys revokes, or why it cannot be used.
+    pub fn revoked(&self, path: &Path) -> std::result::Result<Arc<Index>, String> {
+        lock(&self.revoked).entry(path.to_path_buf()).or_insert_with(|| revoked::read(path).map(Arc::new)).clone()
     }
 
     fn read(&self, path: &Path, warn: &mut impl FnMut(String)) -> Result<Arc<KnownFile>> {
@@ -111,9 +120,19 @@ impl KnownHostsStore {
 }
 
 impl KnownHosts {
+    pub fn with_revoked(self, revoked: Option<Arc<Index>>) -> KnownHosts {
+        KnownHosts { revoked, ..self }
+    }
+
     /// What is written of a host.
     pub fn find<'a>(&'a self, host: &HostId<'a>) -> Found<'a> {
-        Found::of(host, self.files.iter().map(|file| &file.index))
+        let revoked = self.revoked.as_deref();
+        Found::of(host, self.files.iter().map(|file| &file.index).chain(revoked))
+    }
+
+    /// The keys that hold whatever is done about host keys.
+    pub fn find_revoked<'a>(&'a self, host: &HostId<'a>) -> Found<'a> {
+        Found::of(host, self.revoked.as_deref().into_iter())
     }
 
     /// Opens the file that accepted keys go to, and makes it if need be: what is wrong with it is said before the first
@@ -128,17 +147,18 @@ impl KnownHosts {
         })
     }
 
-    /// Accepts an unknown key on first contact, for the first of the names. `Changed` when another key was accepted
-    /// meanwhile.
+    /// Accepts an unknown key on first contact, for the first of the names, which is `hashed` if so wanted. `Changed` when
+    /// another key was accepted meanwhile.
     pub fn accept(
         &self,
         host: &HostId<'_>,
         key: &[u8],
+        hashed: bool,
         deadline: Instant,
         stop: &Stop,
     ) -> std::result::Result<Verdict, Halt> {
         match &self.accept {
-            Some(accept) => accept.add(host, key, deadline, stop),
+            Some(accept) => accept.add(host, key, hashed, deadline, stop),
             None => Ok(Verdict::Unknown),
         }
     }

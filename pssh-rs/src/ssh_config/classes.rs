@@ -8,24 +8,17 @@
 use super::options::{Host, Maker, Template, filled, tokens};
 use super::query::Query;
 use super::run::{Dump, NOTHING, Ssh, Trouble};
-use super::scan::{Scan, TEMPLATES};
+use super::scan::{ALGORITHMS, Scan, TEMPLATES};
 use super::words::{Words, made_name};
 use super::{Answer, Local, expand};
+use crate::args::Engine;
 use std::collections::HashMap;
 
 type Answered = Result<Answer, String>;
 
-/// Keywords of which it is asked whether they are set, and those that a neutral answer must be compared with.
-const COMPARED: [&str; 8] = [
-    "identityfile",
-    "userknownhostsfile",
-    "globalknownhostsfile",
-    "stricthostkeychecking",
-    "hostkeyalgorithms",
-    "ciphers",
-    "macs",
-    "kexalgorithms",
-];
+/// Keywords of which it is asked whether they are set, and those that a neutral answer must be compared with; beside
+/// these, `ALGORITHMS` and what is unused.
+const COMPARED: [&str; 4] = ["identityfile", "userknownhostsfile", "globalknownhostsfile", "stricthostkeychecking"];
 /// From so many runs on they are worth a word.
 const MANY: usize = 200;
 
@@ -37,7 +30,7 @@ pub fn answers(
     let first = queries.iter().flatten().next();
     let mut known = HashMap::new();
     let probe = match first.map(|first| ssh.probe(first)) {
-        Some(Err(Trouble::Missing)) => return Err(Trouble::Missing),
+        Some(Err(trouble @ (Trouble::Missing | Trouble::NoAccount(_)))) => return Err(trouble),
         Some(Ok(dump)) => {
             known.extend(first.map(|first| (first, Ok(dump.clone()))));
             dump
@@ -48,7 +41,8 @@ pub fn answers(
     let facts = probe.bytes("controlpath").and_then(Local::parse);
     let local = facts.ok_or_else(|| Trouble::Failed("what `ssh -G` says is not understood".to_string()))?;
     let mut scan = Scan::new(ssh.source, &probe.log);
-    let plain = scan.unsure.is_none() && scan.files > 0 && !COMPARED.iter().any(|keyword| scan.has(keyword));
+    let compared = COMPARED.iter().chain(&ALGORITHMS).any(|keyword| scan.has(keyword)) || !scan.unused.is_empty();
+    let plain = scan.unsure.is_none() && scan.files > 0 && !compared;
     let defaults = if plain { probe } else { ssh.defaults()? };
     if scan.files == 0 {
         scan.check_log(&defaults.log, NOTHING);
@@ -60,7 +54,8 @@ pub fn answers(
         let why = scan.unsure.as_deref().unwrap_or("the configuration tells so many apart");
         warn(format!("`ssh -G` is run for {} hosts: {why}", chosen.len() + alone.len()));
     }
-    let mut found = Finder { maker: Maker::new(&local, &defaults), scan: &scan, local: &local, queries };
+    let mut found =
+        Finder { maker: Maker::new(&local, &defaults, &scan.algorithms), scan: &scan, local: &local, queries };
     let mut answers: Vec<Option<Answered>> =
         queries.iter().map(|query| query.as_ref().err().map(|error| Err(error.clone()))).collect();
 
@@ -74,6 +69,15 @@ pub fn answers(
     ask(ssh, &mut known, alone.iter().filter_map(|&at| queries[at].as_ref().ok()));
     for at in alone {
         answers[at] = found.alone(at, &known);
+    }
+    if ssh.source.engine == Engine::Libssh2 {
+        let differs = |keyword: &str| known.values().flatten().any(|dump| dump.all(keyword).ne(defaults.all(keyword)));
+        let unused: Vec<&str> =
+            scan.unused.iter().filter(|(keyword, _)| differs(keyword)).map(|(_, name)| name.as_str()).collect();
+        if !unused.is_empty() {
+            let unused = unused.join(", ");
+            warn(format!("these settings of ssh_config have no effect with the default engine: {unused}"));
+        }
     }
     Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err("ssh was not asked".to_string()))).collect())
 }
@@ -272,6 +276,6 @@ fn spread(class: &[usize], error: &str) -> Vec<(usize, Answered)> {
 fn words_of(trouble: &Trouble) -> String {
     match trouble {
         Trouble::Missing => "the program ssh is gone".to_string(),
-        Trouble::Failed(why) => why.clone(),
+        Trouble::NoAccount(why) | Trouble::Failed(why) => why.clone(),
     }
 }

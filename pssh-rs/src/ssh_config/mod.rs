@@ -14,8 +14,11 @@ mod run;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod unused;
 mod words;
 
+use crate::args::Engine;
+use crate::outcome::Phase;
 use cerveza_manners::{Failure, Result};
 use expand::Local;
 use run::{Ssh, Trouble};
@@ -48,6 +51,7 @@ pub struct Source<'a> {
     pub options: &'a [String],
     /// As `ssh -J`.
     pub jump: Option<&'a str>,
+    pub engine: Engine,
 }
 
 /// One host: its own part, and the options it shares with others.
@@ -97,12 +101,18 @@ pub struct HostOptions {
     pub ciphers: Option<String>,
     pub macs: Option<String>,
     pub kex_algorithms: Option<String>,
+    /// The names in these lists that the user has written, rather than ssh's defaults.
+    pub named_algorithms: Vec<String>,
     pub compression: bool,
     pub connect_timeout: Option<Duration>,
     pub bind_address: Option<IpAddr>,
     pub address_family: AddressFamily,
-    /// What this host needs that libssh2 lacks, in ssh_config's words.
-    pub needs_openssh: Option<String>,
+    /// Variables that the server is asked to set for the command.
+    pub environment: Vec<(String, String)>,
+    pub hash_known_hosts: bool,
+    pub revoked_host_keys: Option<PathBuf>,
+    /// What this host needs that libssh2 lacks, in ssh_config's words, each with the phase that needs it.
+    pub needs_openssh: Vec<(Phase, String)>,
 }
 
 /// The answers, one an asked host, in order; options that are equal share an `Arc`.
@@ -126,30 +136,44 @@ fn look_up_by(
     }
     let queries: Vec<_> = asked.iter().map(query::Query::new).collect();
     match classes::answers(ssh, &queries, warn) {
-        Err(Trouble::Missing) => without_ssh(ssh.source, &queries, warn),
+        Err(Trouble::Missing) => {
+            let remedy = "install OpenSSH's client (openssh-client, openssh-clients)";
+            without_ssh(ssh.source, &queries, "it is not installed", remedy, warn)
+        }
+        Err(Trouble::NoAccount(why)) => {
+            let remedy = "add it to the user database, or do without with -F none -l USER";
+            without_ssh(ssh.source, &queries, &format!("it does not run for an unknown user ({why})"), remedy, warn)
+        }
         Err(Trouble::Failed(why)) => Err(Failure::usage(why)),
         Ok(answers) => Ok(answers),
     }
 }
 
-/// ssh's defaults, where ssh is not installed. That a file was not read is said; that an option was not is a failure.
+/// ssh's defaults, where ssh cannot be asked. That a file was not read is said; that an option was not is a failure.
 fn without_ssh(
     source: &Source<'_>,
     queries: &[std::result::Result<query::Query, String>],
+    why: &str,
+    remedy: &str,
     warn: &mut dyn FnMut(String),
 ) -> Result<Vec<std::result::Result<Answer, String>>> {
-    const INSTALL: &str = "install OpenSSH's client (openssh-client, openssh-clients)";
     // As for ssh, `none` is no file at all.
     let none = |file: &Path| file.as_os_str().eq_ignore_ascii_case("none");
-    if source.file.is_some_and(|file| !none(file)) || !source.options.is_empty() || source.jump.is_some() {
-        let message = "-F, -J and --ssh-option are understood by the program ssh, and it is not installed";
-        return Err(Failure::usage(message).hint(INSTALL));
+    let given = [
+        ("-F", source.file.is_some_and(|file| !none(file))),
+        ("-J", source.jump.is_some()),
+        ("--ssh-option", !source.options.is_empty()),
+        ("--engine openssh", source.engine == Engine::Openssh),
+    ];
+    if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
+        return Err(Failure::usage(format!("{option} needs the program ssh, and {why}")).hint(remedy));
     }
     let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     if source.file.is_none() {
         let usual = home.iter().map(|home| home.join(".ssh/config")).chain([PathBuf::from("/etc/ssh/ssh_config")]);
-        for file in usual.filter(|file| file.exists()) {
-            warn(format!("{} was not read: the program ssh is not installed; {INSTALL}", file.display()));
+        let unread: Vec<_> = usual.filter(|file| file.exists()).map(|file| file.display().to_string()).collect();
+        if !unread.is_empty() {
+            warn(format!("not read: {}: that needs the program ssh, and {why}; {remedy}", unread.join(", ")));
         }
     }
     let options = Arc::new(options::usual(home.as_deref()));

@@ -1,9 +1,13 @@
 //! From what `ssh -G` printed to a host's options.
 
 use super::expand::Tokens;
+use super::pattern::matches;
 use super::run::Dump;
+use super::scan::ALGORITHMS;
 use super::{AddressFamily, Answer, HostKeyCheck, HostOptions, Local};
-use std::collections::{HashMap, HashSet};
+use crate::outcome::Phase;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::env;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +22,8 @@ pub struct Maker<'a> {
     pub local: &'a Local,
     /// What ssh prints where nothing is configured.
     pub defaults: &'a Dump,
+    /// The algorithms that the user has written.
+    algorithms: &'a BTreeSet<String>,
     /// Equal options are kept once.
     kept: HashSet<Arc<HostOptions>>,
 }
@@ -32,8 +38,8 @@ pub struct Host<'a> {
 }
 
 impl<'a> Maker<'a> {
-    pub fn new(local: &'a Local, defaults: &'a Dump) -> Maker<'a> {
-        Maker { local, defaults, kept: HashSet::new() }
+    pub fn new(local: &'a Local, defaults: &'a Dump, algorithms: &'a BTreeSet<String>) -> Maker<'a> {
+        Maker { local, defaults, algorithms, kept: HashSet::new() }
     }
 
     /// `templates` stand for values that the dump may hold for another host.
@@ -51,7 +57,7 @@ impl<'a> Maker<'a> {
             value.map(|value| value.map(text)).map_err(|error| format!("{keyword}: {error}"))
         };
         let (proxy_jump, proxy_command) = (proxy("proxyjump")?, proxy("proxycommand")?);
-        let options = self.keep(options(dump, self.defaults, templates, &tokens)?);
+        let options = self.keep(options(dump, self, templates, &tokens)?);
         let (hostname, user) = (host.hostname.to_string(), host.user.to_string());
         Ok(Answer { hostname, user, port: host.port, proxy_jump, proxy_command, options })
     }
@@ -82,10 +88,11 @@ pub fn filled(keyword: &str, template: &Template, tokens: &Tokens<'_>) -> Result
 
 fn options(
     dump: &Dump,
-    defaults: &Dump,
+    maker: &Maker<'_>,
     templates: &HashMap<&str, Template>,
     tokens: &Tokens<'_>,
 ) -> Result<HostOptions, String> {
+    let defaults = maker.defaults;
     let flag = |keyword: &str| dump.bytes(keyword).is_some_and(|value| value == b"yes" || value == b"true");
     let some = |keyword: &str| dump.text(keyword).filter(|value| !value.eq_ignore_ascii_case("none"));
     let differs = |keyword: &str| dump.bytes(keyword) != defaults.bytes(keyword);
@@ -103,7 +110,7 @@ fn options(
         for file in dump.all(keyword).filter(|file| !file.eq_ignore_ascii_case(b"none")) {
             match tokens.path(file) {
                 Ok(file) => files.push(path(file)),
-                Err(why) => needs.push(format!("{keyword} ({why})")),
+                Err(why) => needs.push((Phase::Auth, format!("{keyword} ({why})"))),
             }
         }
         files
@@ -111,11 +118,20 @@ fn options(
     let (identity_files, certificate_files) = (files("identityfile"), files("certificatefile"));
     let bind_address = match some("bindaddress").map(|address| address.parse()) {
         Some(Err(_)) => {
-            needs.push("BindAddress (a name)".to_string());
+            needs.push((Phase::Connect, "BindAddress (a name)".to_string()));
             None
         }
         address => address.and_then(Result::ok),
     };
+    let revoked_host_keys = match some("revokedhostkeys").map(|file| tokens.path(file.as_bytes())) {
+        Some(Err(why)) => {
+            needs.push((Phase::HostKey, format!("RevokedHostKeys ({why})")));
+            None
+        }
+        file => file.and_then(Result::ok).map(path),
+    };
+    let algorithms = ALGORITHMS.into_iter().filter_map(|keyword| dump.text(keyword));
+    let algorithms = algorithms.flat_map(|list| list.split(',').map(str::to_string).collect::<Vec<_>>());
     let known = |keyword: &str| {
         let files = value(keyword)?.unwrap_or_default();
         let files = files.into_iter().filter(|file| !file.eq_ignore_ascii_case(b"none"));
@@ -139,7 +155,11 @@ fn options(
         ciphers: set("ciphers"),
         macs: set("macs"),
         kex_algorithms: set("kexalgorithms"),
+        named_algorithms: algorithms.filter(|name| maker.algorithms.contains(name)).collect(),
         compression: flag("compression"),
+        environment: environment(dump),
+        hash_known_hosts: flag("hashknownhosts"),
+        revoked_host_keys,
         connect_timeout: Some(number("connecttimeout")).filter(|&time| time > 0).map(seconds),
         bind_address,
         address_family: match dump.bytes("addressfamily") {
@@ -147,7 +167,7 @@ fn options(
             Some(b"inet6") => AddressFamily::Inet6,
             _ => AddressFamily::Any,
         },
-        needs_openssh: (!needs.is_empty()).then(|| needs.join(", ")),
+        needs_openssh: needs,
     })
 }
 
@@ -166,23 +186,42 @@ fn as_printed(keyword: &str, value: &[u8], tokens: &Tokens<'_>) -> Template {
     }
 }
 
-/// Only what is clear: without it the host would be reached otherwise than by ssh, or not at all.
-fn needs_openssh(dump: &Dump) -> Vec<String> {
+/// What SendEnv takes of our own environment, and SetEnv, which decides where both name a variable.
+fn environment(dump: &Dump) -> Vec<(String, String)> {
+    let mut environment = BTreeMap::new();
+    let patterns: Vec<&[u8]> = dump.all("sendenv").collect();
+    for (name, value) in env::vars_os().filter(|_| !patterns.is_empty()) {
+        // Only text goes well with the servers of others.
+        let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) else { continue };
+        if patterns.iter().any(|pattern| matches(name.as_bytes(), pattern)) {
+            environment.insert(name, value);
+        }
+    }
+    for set in dump.all("setenv") {
+        if let Some((name, value)) = String::from_utf8_lossy(set).split_once('=') {
+            environment.insert(name.to_string(), value.to_string());
+        }
+    }
+    environment.into_iter().collect()
+}
+
+/// Only what is clear: without it the host would be reached otherwise than by ssh, or not at all. Each with the phase that
+/// needs it.
+fn needs_openssh(dump: &Dump) -> Vec<(Phase, String)> {
     let named = |keyword: &str| dump.bytes(keyword).is_some_and(|value| !value.eq_ignore_ascii_case(b"none"));
     let is = |keyword: &str, values: &[&[u8]]| dump.bytes(keyword).is_some_and(|value| values.contains(&value));
     let methods = dump.text("preferredauthentications");
     let no_keys = methods.as_ref().is_some_and(|methods| !methods.split(',').any(|method| method == "publickey"));
     let needs = [
-        (named("pkcs11provider"), "PKCS11Provider".to_string()),
-        (named("knownhostscommand"), "KnownHostsCommand".to_string()),
-        (named("revokedhostkeys"), "RevokedHostKeys".to_string()),
-        (named("bindinterface"), "BindInterface".to_string()),
-        (is("verifyhostkeydns", &[b"yes", b"true"]), "VerifyHostKeyDNS".to_string()),
-        (is("proxyusefdpass", &[b"yes"]), "ProxyUseFdpass".to_string()),
-        (is("pubkeyauthentication", &[b"no", b"false"]), "PubkeyAuthentication no".to_string()),
-        (no_keys, format!("PreferredAuthentications {}", methods.unwrap_or_default())),
+        (named("bindinterface"), Phase::Connect, "BindInterface".to_string()),
+        (is("proxyusefdpass", &[b"yes"]), Phase::Connect, "ProxyUseFdpass".to_string()),
+        (named("knownhostscommand"), Phase::HostKey, "KnownHostsCommand".to_string()),
+        (is("verifyhostkeydns", &[b"yes", b"true"]), Phase::HostKey, "VerifyHostKeyDNS".to_string()),
+        (named("pkcs11provider"), Phase::Auth, "PKCS11Provider".to_string()),
+        (is("pubkeyauthentication", &[b"no", b"false"]), Phase::Auth, "PubkeyAuthentication no".to_string()),
+        (no_keys, Phase::Auth, format!("PreferredAuthentications {}", methods.unwrap_or_default())),
     ];
-    needs.into_iter().filter(|(needed, _)| *needed).map(|(_, name)| name).collect()
+    needs.into_iter().filter(|(needed, ..)| *needed).map(|(_, phase, name)| (phase, name)).collect()
 }
 
 /// What ssh has where it is not there to be asked.

@@ -46,6 +46,8 @@ pub struct Dump {
 pub enum Trouble {
     /// There is no such program.
     Missing,
+    /// The user database does not know who runs it; ssh's own words.
+    NoAccount(String),
     /// ssh's own words, or why it could not be asked.
     Failed(String),
 }
@@ -150,7 +152,14 @@ impl<'a> Ssh<'a> {
         })?;
         match collect(child, Instant::now() + self.deadline) {
             Ok(Some((status, stdout, log))) if status.success() => Ok(Dump::parse(&stdout, log)),
-            Ok(Some((status, _, log))) => Err(Trouble::Failed(complaint(&log, status))),
+            Ok(Some((status, _, log))) => {
+                let why = complaint(&log, status);
+                Err(if why.starts_with("No user exists for uid ") {
+                    Trouble::NoAccount(why)
+                } else {
+                    Trouble::Failed(why)
+                })
+            }
             Ok(None) => {
                 self.late.fetch_add(1, Ordering::Relaxed);
                 let time = self.deadline;

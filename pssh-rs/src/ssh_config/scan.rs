@@ -3,8 +3,9 @@
 //! This is no reader of ssh_config(5): it finds more than matters, and what it does not understand makes it `unsure`.
 
 use super::Source;
+use super::unused::is_unused;
 use crate::bounded;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -17,6 +18,10 @@ pub struct Scan {
     pub values: HashMap<&'static str, Vec<Vec<Vec<u8>>>>,
     /// Keywords that are there at all.
     pub keywords: BTreeSet<String>,
+    /// Those that the user has written and that the default engine does not act on, each as it is written.
+    pub unused: BTreeMap<String, String>,
+    /// The algorithms that the user has written.
+    pub algorithms: BTreeSet<String>,
     /// How many files ssh read.
     pub files: usize,
     /// Why each host must be asked for by itself.
@@ -25,6 +30,12 @@ pub struct Scan {
 
 /// Keywords that `ssh -G` prints expanded, or in one line where a space in a path cannot be told.
 pub const TEMPLATES: [&str; 4] = ["hostname", "userknownhostsfile", "globalknownhostsfile", "identityagent"];
+
+/// The keywords with names of algorithms.
+pub const ALGORITHMS: [&str; 4] = ["hostkeyalgorithms", "ciphers", "macs", "kexalgorithms"];
+
+/// What is below it the machine's own set-up has written: users cannot help it.
+const SYSTEM: &[u8] = b"/etc/";
 
 /// The criteria of `Match` that are settled by the words and by this machine; exec is apart.
 const CRITERIA: [&str; 9] =
@@ -37,12 +48,14 @@ impl Scan {
         for file in files(log) {
             scan.files += 1;
             match bounded::read(Path::new(OsStr::from_bytes(file))) {
-                Ok(text) => text.split(|&byte| byte == b'\n').for_each(|line| scan.line(line)),
+                Ok(text) => {
+                    text.split(|&byte| byte == b'\n').for_each(|line| scan.line(line, !file.starts_with(SYSTEM)))
+                }
                 Err(error) => scan.doubt(format!("{} cannot be read: {error}", String::from_utf8_lossy(file))),
             }
         }
         for option in source.options {
-            scan.line(option.as_bytes());
+            scan.line(option.as_bytes(), true);
         }
         scan.jumps(source.jump.unwrap_or_default().as_bytes());
         scan
@@ -68,7 +81,8 @@ impl Scan {
         self.unsure.get_or_insert(why);
     }
 
-    fn line(&mut self, line: &[u8]) {
+    /// `own`: written by the user, and not the machine's.
+    fn line(&mut self, line: &[u8], own: bool) {
         let (keyword, rest) = keyword(line);
         if keyword.is_empty() || keyword.starts_with('#') {
             return;
@@ -87,6 +101,16 @@ impl Scan {
             if !values.contains(&value) {
                 values.push(value);
             }
+        }
+        if own && ALGORITHMS.contains(&keyword.as_str()) && !rest.starts_with(b"-") {
+            let names = rest.strip_prefix(b"+").or(rest.strip_prefix(b"^")).unwrap_or(rest);
+            let names = names.split(|&byte| b", \t\"".contains(&byte)).filter(|name| !name.is_empty());
+            self.algorithms.extend(names.map(|name| String::from_utf8_lossy(name).into_owned()));
+        }
+        if own && is_unused(&keyword) {
+            let line = String::from_utf8_lossy(line);
+            let mut words = line.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+            self.unused.entry(keyword.clone()).or_insert_with(|| words.next().unwrap_or_default().to_string());
         }
         self.keywords.insert(keyword);
     }
@@ -184,7 +208,7 @@ mod tests {
 
     fn scan(text: &str) -> Scan {
         let mut scan = Scan::default();
-        text.lines().for_each(|line| scan.line(line.as_bytes()));
+        text.lines().for_each(|line| scan.line(line.as_bytes(), true));
         scan
     }
 
@@ -198,6 +222,18 @@ mod tests {
         let found = scan("HostName=%h.x\nhostname %h.x\nUserKnownHostsFile \"a b\" c");
         assert_eq!(found.templates("hostname").len(), 1);
         assert_eq!(found.templates("userknownhostsfile"), [[b"a b".to_vec(), b"c".to_vec()]]);
+    }
+
+    #[test]
+    fn what_the_user_has_written_is_noted_and_what_the_machine_has_is_not() {
+        let text =
+            "ForwardAgent yes\nPort 3\nCiphers=+a1,a2\nMACs -m1\nKexAlgorithms ^k1\n\"GSSAPIAuthentication\" yes";
+        let found = scan(text);
+        assert_eq!(found.unused.values().collect::<Vec<_>>(), ["ForwardAgent", "GSSAPIAuthentication"]);
+        assert_eq!(found.algorithms.iter().collect::<Vec<_>>(), ["a1", "a2", "k1"]);
+        let mut machine = Scan::default();
+        text.lines().for_each(|line| machine.line(line.as_bytes(), false));
+        assert!(machine.unused.is_empty() && machine.algorithms.is_empty());
     }
 
     #[test]
