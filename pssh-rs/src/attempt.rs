@@ -122,7 +122,7 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
     let trust = trust(target);
     let trace = Trace::new(job.verbose, target.record.host());
 
-    let (wire, mut carrier) = connected(job, target, watched)?;
+    let (wire, mut carrier) = connected(job, target, watched, trace)?;
     let wire = Arc::new(wire);
     watched.connected(&wire);
 
@@ -137,7 +137,8 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
     };
     let first = greeting(&wire, deadline, stop).map_err(&mut no_handshake)?;
     let deadline = match first {
-        Greeting::Some => {
+        Greeting::Some(ref line) => {
+            trace.say(|| format!("the server says {line:?}"));
             seat(job, watched, Phase::Handshake, bound)?;
             watched.begin(Phase::Handshake, bound)
         }
@@ -155,13 +156,19 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
     link.prefer(&target.options).map_err(&mut no_handshake)?;
     let wanted = Wanted { allowed: target.options.host_key_algorithms.as_deref(), ..trust.wanted() };
     link.handshake(&wanted, deadline).map_err(&mut no_handshake)?;
+    trace.say(|| format!("algorithms: {}", link.algorithms()));
     if first == Greeting::None {
+        trace.say(|| format!("the server says {:?}", link.session().banner().unwrap_or_default()));
         seat(job, watched, Phase::Handshake, bound)?;
     }
 
     let deadline = watched.begin(Phase::HostKey, bound);
     let shown = link.session().host_key().map(|(key, _)| key);
-    trust.check(shown, deadline, stop).map_err(|refusal| match refusal {
+    let trusted = trust.check(shown, deadline, stop);
+    trace.say(|| {
+        format!("host key {}: {}", trust.described(shown), if trusted.is_ok() { "accepted" } else { "refused" })
+    });
+    trusted.map_err(|refusal| match refusal {
         host_key::Refusal::Refused(why) => Outcome::error(HostStatus::HostKey, Phase::HostKey, why),
         host_key::Refusal::Stopped => halted(job, Phase::HostKey, Halt::Stopped, bound, "keeping the host key"),
     })?;
@@ -190,7 +197,12 @@ pub fn seat(job: &Job, watched: &mut Watched<'_>, phase: Phase, bound: Duration)
 }
 
 /// What carries the connection: a TCP connection, or one that somebody else makes.
-fn connected(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<(Wire, Carrier), Box<Outcome>> {
+fn connected(
+    job: &Job,
+    target: &Target,
+    watched: &mut Watched<'_>,
+    trace: Trace<'_>,
+) -> Result<(Wire, Carrier), Box<Outcome>> {
     let stop = &job.ending.end;
     let bound = target.connect_timeout;
     match &target.way {
@@ -200,7 +212,7 @@ fn connected(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<(W
                 unreached(job, Phase::Resolve, halt, bound, &format!("cannot resolve {:?}", target.address))
             })?;
             let deadline = watched.begin(Phase::Connect, bound);
-            let wire = connect(&addresses, target.options.bind_address, deadline, stop).map_err(|halt| {
+            let wire = connect(&addresses, target.options.bind_address, deadline, stop, trace).map_err(|halt| {
                 unreached(job, Phase::Connect, halt, bound, &format!("cannot connect to {}", target.place()))
             })?;
             Ok((wire, Carrier::Tcp))
@@ -212,7 +224,10 @@ fn connected(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<(W
                 return Err(Outcome::error(HostStatus::Unreachable, Phase::Connect, error).into());
             };
             match jumps.open(spec, &target.address, target.port, deadline, stop) {
-                Ok((wire, channel)) => Ok((wire, Carrier::Jump(channel))),
+                Ok((wire, channel)) => {
+                    trace.say(|| format!("connected to {}", target.place()));
+                    Ok((wire, Carrier::Jump(channel)))
+                }
                 Err(Unreached::Jump(why) | Unreached::Target(why)) => {
                     Err(Outcome::error(HostStatus::Unreachable, Phase::Connect, why).into())
                 }
@@ -224,6 +239,7 @@ fn connected(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<(W
         }
         Way::Proxy(command) => {
             watched.begin(Phase::Connect, bound);
+            trace.say(|| format!("connecting to {}", target.place()));
             let (wire, child) = proxy::spawn(command).map_err(|error| {
                 unreached(job, Phase::Connect, Halt::Io(error), bound, "cannot start the ProxyCommand")
             })?;

@@ -3,6 +3,7 @@
 use crate::interrupt::Stop;
 use crate::link::{Halt, wait_for};
 use crate::ssh_config::AddressFamily as Family;
+use crate::trace::Trace;
 use crate::wire::Wire;
 use rustix::event::PollFlags;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect as start_connect, socket_with, sockopt};
@@ -61,15 +62,30 @@ pub fn resolve(
 }
 
 /// Connects to the first address that answers; each gets its share of the time left. The last error counts.
-pub fn connect(addresses: &[SocketAddr], from: Option<IpAddr>, deadline: Instant, stop: &Stop) -> Result<Wire, Halt> {
+pub fn connect(
+    addresses: &[SocketAddr],
+    from: Option<IpAddr>,
+    deadline: Instant,
+    stop: &Stop,
+    trace: Trace<'_>,
+) -> Result<Wire, Halt> {
     let mut last = Halt::Deadline;
     for (tried, address) in addresses.iter().enumerate() {
         let now = Instant::now();
         let share = deadline.saturating_duration_since(now) / (addresses.len() - tried) as u32;
         match connect_one(address, from, now + share, stop) {
             Err(Halt::Stopped) => return Err(Halt::Stopped),
-            Err(halt) => last = halt,
-            connected => return connected,
+            Err(halt) => {
+                trace.say(|| match &halt {
+                    Halt::Io(error) => format!("no connection to {address}: {error}"),
+                    _ => format!("no connection to {address} in time"),
+                });
+                last = halt;
+            }
+            Ok(wire) => {
+                trace.say(|| format!("connected to {address}"));
+                return Ok(wire);
+            }
         }
     }
     Err(last)
@@ -120,9 +136,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let addresses = resolve("127.0.0.1", port, Family::Any, deadline, &stop).unwrap();
-        assert!(connect(&addresses, None, deadline, &stop).is_ok());
+        assert!(connect(&addresses, None, deadline, &stop, Trace::OFF).is_ok());
         drop(listener);
-        match connect(&addresses, None, deadline, &stop) {
+        match connect(&addresses, None, deadline, &stop, Trace::OFF) {
             Err(Halt::Io(error)) => assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused),
             other => panic!("{other:?}"),
         }
@@ -134,7 +150,7 @@ mod tests {
         // TEST-NET-1 (RFC 5737) answers nobody: a black hole, or unreachable on a machine without a network.
         let addresses = [SocketAddr::from(([192, 0, 2, 1], 9))];
         let started = Instant::now();
-        assert!(connect(&addresses, None, started + Duration::from_millis(100), &stop).is_err());
+        assert!(connect(&addresses, None, started + Duration::from_millis(100), &stop, Trace::OFF).is_err());
         assert!(started.elapsed() < Duration::from_secs(5));
         stop.set();
         assert!(stop.is_set());

@@ -18,8 +18,8 @@ const SHEDS: [&str; 2] = ["Exceeded MaxStartups", "Not allowed at this time"];
 
 #[derive(Debug, PartialEq)]
 pub enum Greeting {
-    /// The host answers.
-    Some,
+    /// The host answers; the first line of it.
+    Some(String),
     /// Nothing yet.
     None,
     /// The connection is closed already; what was said before that.
@@ -45,6 +45,6 @@ pub fn greeting(wire: &Wire, deadline: Instant, stop: &Stop) -> Result<Greeting,
     let first = text.lines().next().unwrap_or_default().trim_end();
     match SHEDS.iter().any(|sheds| first.starts_with(sheds)) {
         true => Ok(Greeting::Shed(first.to_string())),
-        false => Ok(Greeting::Some),
+        false => Ok(Greeting::Some(first.to_string())),
     }
 }

@@ -110,6 +110,25 @@ impl<'a> Trust<'a> {
         })
     }
 
+    /// The key or certificate that the host showed, and where it is known from.
+    pub fn described(&self, shown: Option<&[u8]>) -> String {
+        let Some(shown) = shown else { return "(none)".to_string() };
+        let certificate = Certificate::parse(shown).ok().filter(|_| is_certificate(key_type(shown)));
+        let key = certificate.as_ref().map_or(shown, |certificate| &certificate.key);
+        let by_authority = certificate.as_ref().and_then(|certificate| {
+            let place = self.found.place_of(&certificate.authority)?;
+            Some(format!("signed by the CA {} of {place}", fingerprint(&certificate.authority)))
+        });
+        let known = match self.pinned {
+            _ if self.takes_any() => "not checked".to_string(),
+            Some(_) => "compared with the record's".to_string(),
+            None => by_authority
+                .or_else(|| self.found.place_of(key).map(|place| format!("known from {place}")))
+                .unwrap_or_else(|| "not known before".to_string()),
+        };
+        format!("{} {} ({known})", key_type(shown), fingerprint(key))
+    }
+
     /// Whether any key will do that is not revoked.
     fn takes_any(&self) -> bool {
         self.policy == HostKeyPolicy::Off && self.pinned.is_none()

@@ -9,11 +9,13 @@ use crate::interrupt::Stop;
 use crate::link::Halt;
 use crate::lock::lock;
 use crate::openssh::folder::{Folder, Guard};
-use crate::openssh::log::{Lines, is_message};
+use crate::openssh::log::{self, Lines, is_message};
 use crate::openssh::mux::{Client, Refusal};
 use crate::openssh::system::{Hop, SystemSsh, through};
 use crate::proxy::{end_group, pair};
+use crate::trace::Trace;
 use crate::wire::Wire;
+use cerveza_manners::Tool;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -65,6 +67,8 @@ struct All {
     folder: Folder,
     /// The longest that reaching one may take.
     bound: Duration,
+    /// Who tells of each step, with `-v`.
+    verbose: Option<Tool>,
     jumps: Mutex<HashMap<String, Arc<Jump>>>,
 }
 
@@ -94,8 +98,8 @@ struct Master {
 
 impl Jumps {
     /// `bound` is for connecting to a jump host and logging in there together.
-    pub fn new(ssh: SystemSsh, bound: Duration) -> io::Result<Jumps> {
-        Ok(Jumps(Arc::new(All { ssh, folder: Folder::new()?, bound, jumps: Mutex::default() })))
+    pub fn new(ssh: SystemSsh, bound: Duration, verbose: Option<Tool>) -> io::Result<Jumps> {
+        Ok(Jumps(Arc::new(All { ssh, folder: Folder::new()?, bound, verbose, jumps: Mutex::default() })))
     }
 
     /// Connects to these now, all at once; then, one after another, to those that want something of who is at the
@@ -252,7 +256,7 @@ impl All {
         if !ask {
             command.process_group(0);
         }
-        let log = Log::follow(reader).map_err(failed)?;
+        let log = Log::follow(reader, self.verbose, spec).map_err(failed)?;
         let spawned = command.spawn();
         // It holds our end of the log's pipe, which then would never end.
         drop(command);
@@ -416,16 +420,17 @@ struct Heard {
 }
 
 impl Log {
-    fn follow(reader: File) -> io::Result<Arc<Log>> {
+    /// With `verbose` each line up to the login is told too.
+    fn follow(reader: File, verbose: Option<Tool>, spec: &str) -> io::Result<Arc<Log>> {
         let log = Arc::new(Log { heard: Mutex::default(), changed: Condvar::new() });
-        let heard = Arc::clone(&log);
+        let (heard, jump) = (Arc::clone(&log), format!("jump host {spec}"));
         let thread = thread::Builder::new().name("jump log".to_string()).stack_size(128 * 1024);
-        thread.spawn(move || heard.read(reader))?;
+        thread.spawn(move || heard.read(reader, Trace::new(verbose, &jump)))?;
         Ok(log)
     }
 
-    fn read(&self, mut reader: File) {
-        let (mut lines, mut buffer) = (Lines::default(), [0; 4096]);
+    fn read(&self, mut reader: File, trace: Trace<'_>) {
+        let (mut lines, mut buffer, mut logged_in) = (Lines::default(), [0; 4096], false);
         loop {
             let mut fds = [PollFd::new(&reader, PollFlags::IN)];
             if !matches!(poll(&mut fds, None), Ok(_) | Err(Errno::INTR)) {
@@ -435,7 +440,13 @@ impl Log {
                 Ok(0) => break,
                 Ok(len) => {
                     let mut heard = lock(&self.heard);
-                    lines.take(&buffer[..len], |line| heard.line(line));
+                    lines.take(&buffer[..len], |line| {
+                        if !logged_in {
+                            trace.say(|| log::text(line));
+                        }
+                        logged_in |= line.starts_with("Authenticated to ");
+                        heard.line(line);
+                    });
                     self.changed.notify_all();
                 }
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}

@@ -22,6 +22,7 @@ mod end;
 mod exec;
 mod ffi;
 mod greeting;
+mod heard;
 mod hint;
 mod host_key;
 mod interrupt;

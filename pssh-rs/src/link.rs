@@ -1,7 +1,7 @@
 //! An SSH session under our own clock: libssh2 never blocks, every wait is ours and ends at the phase's deadline or on
 //! Ctrl-C.
 
-use crate::ffi::{Received, receive_in_turns};
+use crate::ffi::connect_to_wire;
 use crate::host_key::{Wanted, host_key_algorithms};
 use crate::interrupt::{Ending, Stop};
 use crate::kex::{Allowed, Kind, Ours, why_failed};
@@ -63,7 +63,6 @@ pub fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Option<Instant>,
 pub struct Link {
     session: Session,
     wire: Arc<Wire>,
-    received: Received,
     /// The algorithms that the server is offered.
     ours: Ours,
     /// The stop that waits end by.
@@ -75,8 +74,8 @@ impl Link {
     pub fn new(wire: Arc<Wire>, ending: Ending) -> Result<Link, ssh2::Error> {
         let mut session = Session::new()?;
         session.set_blocking(false);
-        let received = receive_in_turns(&mut session, Arc::clone(&wire));
-        Ok(Link { session, wire, received, ours: Ours::default(), stop: RefCell::new(Arc::clone(&ending.end)), ending })
+        connect_to_wire(&mut session, &wire);
+        Ok(Link { session, wire, ours: Ours::default(), stop: RefCell::new(Arc::clone(&ending.end)), ending })
     }
 
     /// What is done because of a stop, or to clean up, heeds only the last one.
@@ -134,7 +133,7 @@ impl Link {
         self.ours.host_key.names = host_keys.split(',').map(str::to_string).collect();
         let mut session = self.session.clone();
         let result = self.drive(Some(deadline), |_| session.handshake());
-        let opening = self.received.take_opening();
+        let opening = self.wire.heard.take_opening();
         let halt = match result {
             Ok(()) => return Ok(()),
             Err(Halt::Stopped) => return Err(Halt::Stopped),
@@ -148,6 +147,12 @@ impl Link {
             (None, None, Halt::Ssh(_)) if self.is_closed() => reset(LOST.to_string()),
             (None, None, halt) => Err(halt),
         }
+    }
+
+    /// The algorithms that both sides agreed on.
+    pub fn algorithms(&self) -> String {
+        let kinds = [MethodType::Kex, MethodType::HostKey, MethodType::CryptCs, MethodType::MacCs, MethodType::CompCs];
+        kinds.into_iter().filter_map(|kind| self.session.methods(kind)).collect::<Vec<_>>().join(", ")
     }
 
     /// Repeats `op` until it no longer would block. The deadline is that of the phase: what trickles in does not move it.
@@ -193,7 +198,7 @@ impl Link {
 
     /// Returns the server's reason, if it has ended the connection by a message.
     pub fn disconnect(&self) -> Option<String> {
-        self.received.disconnect()
+        self.wire.heard.disconnect()
     }
 
     /// Whether the deadline has passed or Ctrl-C came: for loops that never need to wait.

@@ -134,6 +134,7 @@ pub fn ending(deadline: Option<Instant>) -> Result<Ending> {
 /// Reads keys, asks for what protects them, and connects to jump hosts.
 pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending, tool: &Tool) -> Result<Job> {
     let own = args.engine == Engine::Libssh2;
+    let verbose = args.verbose.then_some(*tool);
     let tried = || targets.iter().filter(|target| target.problem.is_none());
     let mut keys = KeyStore::new(args.auth_timeout);
     if own {
@@ -159,7 +160,7 @@ pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending, tool: 
         true => None,
         false => {
             let bound = args.connect_timeout.unwrap_or(CONNECT) + args.auth_timeout;
-            let jumps = Jumps::new(ssh.clone(), bound).map_err(no_folder)?;
+            let jumps = Jumps::new(ssh.clone(), bound, verbose).map_err(no_folder)?;
             jumps.start(specs, &ending.end);
             Some(jumps)
         }
@@ -181,7 +182,7 @@ pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending, tool: 
         timeout: args.timeout,
         keys,
         jumps,
-        verbose: args.verbose.then_some(*tool),
+        verbose,
         openssh,
         ending,
     })

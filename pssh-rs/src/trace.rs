@@ -10,6 +10,9 @@ pub struct Trace<'a> {
 }
 
 impl<'a> Trace<'a> {
+    #[cfg(test)]
+    pub const OFF: Trace<'static> = Trace { tool: None, host: "" };
+
     pub fn new(tool: Option<Tool>, host: &'a str) -> Trace<'a> {
         Trace { tool, host }
     }

@@ -20,7 +20,13 @@ struct Agent {
 impl Agent {
     fn start(folder: &Path) -> Agent {
         let socket = folder.join("agent");
-        let child = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn().unwrap();
+        let child = Command::new("ssh-agent")
+            .arg("-D")
+            .arg("-a")
+            .arg(&socket)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("ssh-agent runs");
         wait_until("the agent's socket", || socket.exists());
         Agent { child, socket }
     }
@@ -28,7 +34,7 @@ impl Agent {
     fn add(&self, key: &Path) {
         let mut add = Command::new("ssh-add");
         add.arg("-q").arg(key).env("SSH_AUTH_SOCK", &self.socket).stderr(Stdio::null());
-        assert!(add.status().unwrap().success());
+        assert!(add.status().expect("ssh-add runs").success());
     }
 }
 
@@ -43,7 +49,7 @@ impl Drop for Agent {
 fn keygen(sandbox: &Sandbox, name: &str) -> (PathBuf, String) {
     let path = sandbox.dir().join(name);
     let run = sandbox.sh(&format!("ssh-keygen -q -t ed25519 -N '' -f {name} && ssh-keygen -lf {name}")).exits(0);
-    (path, run.stdout.split(' ').nth(1).unwrap().to_string())
+    (path, run.stdout.split(' ').nth(1).expect("a fingerprint").to_string())
 }
 
 /// A sandbox whose agent holds five keys, the right one last, and which names no key itself; and the fingerprints.
@@ -163,11 +169,11 @@ const UNKNOWN_UID: u32 = 4242;
 
 /// The sandbox's pssh-rs, to be run by a user id without an account.
 fn by_unknown_uid(sandbox: &Sandbox) -> Command {
-    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let is_root = fs::metadata("/proc/self").expect("our own process").uid() == 0;
     // Out of folders that only their owner may enter.
     let program = sandbox.dir().join("copied-pssh-rs");
-    fs::copy(kit::bin_dir().join("pssh-rs"), &program).unwrap();
-    fs::set_permissions(sandbox.dir(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::copy(kit::bin_dir().join("pssh-rs"), &program).expect("pssh-rs copied");
+    fs::set_permissions(sandbox.dir(), fs::Permissions::from_mode(0o755)).expect("a folder of ours");
     let mut command = match is_root {
         true => {
             let mut command = sandbox.command(&program.display().to_string());
@@ -181,7 +187,7 @@ fn by_unknown_uid(sandbox: &Sandbox) -> Command {
         }
     };
     if is_root {
-        chown(sandbox.dir().join("key"), Some(UNKNOWN_UID), None).unwrap();
+        chown(sandbox.dir().join("key"), Some(UNKNOWN_UID), None).expect("a file of ours");
     }
     command.stdin(Stdio::null());
     command
@@ -240,4 +246,54 @@ fn a_user_id_without_an_account_logs_in_and_is_told_what_needs_one() {
     let file = sandbox.dir().join(".ssh/config").display().to_string();
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stderr.starts_with("pssh-rs: not read: ") && stderr.contains(&file), "{stderr}");
+}
+
+#[test]
+fn verbose_tells_each_step_of_handshake_and_login() {
+    let (mut sandbox, sshd) = crate::fleet();
+    let (other, fingerprint) = keygen(&sandbox, "other");
+    let both = format!("{}:{}", other.display(), sshd.identity().display());
+    sandbox.env("PSSH_RS_IDENTITY", both);
+    let quiet = sandbox.run("pssh-rs", &["true"], host("one", 1)).exits(0);
+    let known = sshd.known_hosts(&["*"]);
+    for engine in ENGINES {
+        let args = ["-v", "--engine", engine, "--", "echo debug1: not of ssh >&2"];
+        let run = sandbox.run("pssh-rs", &args, host("one", 1) + &host("closed", 77)).exits(3);
+        assert_eq!(of(&run.records(), "one")["stderr"], "debug1: not of ssh\n");
+        let line = |host: &str, parts: &[&str]| {
+            let found = run.stderr.lines().any(|line| {
+                line.starts_with(&format!("pssh-rs: {host}: ")) && parts.iter().all(|part| line.contains(part))
+            });
+            assert!(found, "{engine} {host} {parts:?}:\n{}", run.stderr);
+        };
+        let at = format!("127.0.0.1{}{}", if engine == "libssh2" { ":" } else { "] port " }, sshd.port());
+        line("one", &["onnect", &at]);
+        line("one", &["SSH-2.0-OpenSSH", ""][usize::from(engine == "openssh")..]);
+        line("one", &["25519-sha"]);
+        line("one", &["host key", "ssh-ed25519 SHA256:"][usize::from(engine == "openssh")..]);
+        line("one", &["publickey"]);
+        line("one", &[&fingerprint, &other.display().to_string()]);
+        line("one", &[&sshd.identity().display().to_string()]);
+        line("closed", &["efused"]);
+        assert!(!run.stderr.contains("not of ssh"), "{}", run.stderr);
+        if engine == "libssh2" {
+            line("one", &[&format!("(known from {}:1): accepted", known.display())]);
+            line("one", &["key ssh-ed25519", &fingerprint, ": refused"]);
+            line("one", &["key ssh-ed25519", &sshd.identity().display().to_string(), ": accepted"]);
+        }
+    }
+    assert_eq!(quiet.stderr, "pssh-rs: 1 ok\n");
+    let through = format!("127.0.0.12:{}", sshd.port());
+    let run = sandbox.run("pssh-rs", &["-v", "-J", &through, "true"], host("one", 1)).exits(0);
+    assert!(
+        run.stderr.contains(&format!("pssh-rs: jump host [127.0.0.12]:{}: Server host key: ", sshd.port())),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        run.stderr.contains(&format!("pssh-rs: one: connected to 127.0.0.1 port {} through ", sshd.port())),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains("stdio"), "{}", run.stderr);
 }

@@ -119,10 +119,10 @@ impl Lab {
         store.prepare(std::slice::from_ref(offer), &ending.end).unwrap();
         let deadline = Instant::now() + LONG;
         let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &ending.end).unwrap();
-        let wire = Arc::new(connect(&addresses, None, deadline, &ending.end).unwrap());
+        let wire = Arc::new(connect(&addresses, None, deadline, &ending.end, Trace::OFF).unwrap());
         let mut link = Link::new(wire, ending).unwrap();
         link.handshake(&Wanted::default(), deadline).unwrap();
-        let result = log_in(&link, &self.user, &store, offer, deadline, Trace::new(None, ""));
+        let result = log_in(&link, &self.user, &store, offer, deadline, Trace::OFF);
         assert_eq!(result.is_ok(), link.session().authenticated());
         let folder = format!("{}/", self.folder.path().display());
         result.map_err(|refusal| match refusal {

@@ -74,22 +74,15 @@ impl Server {
     fn link_until(&self, ending: Ending) -> Link {
         let deadline = Instant::now() + Duration::from_secs(60);
         let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &ending.end).unwrap();
-        let wire = connect(&addresses, None, deadline, &ending.end).unwrap();
+        let wire = connect(&addresses, None, deadline, &ending.end, crate::trace::Trace::OFF).unwrap();
         let offer = Offer { files: vec![self.path("id")], named: Named::Option, ..Offer::default() };
         let mut keys = KeyStore::new(Duration::from_secs(60));
         keys.prepare(std::slice::from_ref(&offer), &ending.end).unwrap();
         let mut link = Link::new(Arc::new(wire), ending).unwrap();
         link.handshake(&Wanted::default(), deadline).unwrap();
         let user = Command::new("id").arg("-un").output().unwrap().stdout;
-        log_in(
-            &link,
-            String::from_utf8(user).unwrap().trim(),
-            &keys,
-            &offer,
-            deadline,
-            crate::trace::Trace::new(None, ""),
-        )
-        .unwrap();
+        log_in(&link, String::from_utf8(user).unwrap().trim(), &keys, &offer, deadline, crate::trace::Trace::OFF)
+            .unwrap();
         link
     }
 

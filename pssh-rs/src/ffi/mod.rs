@@ -2,11 +2,12 @@
 #![allow(unsafe_code)]
 
 mod channel;
+mod disconnect;
 mod receive;
 mod sftp;
 mod userauth;
 
 pub use channel::{ExecChannel, Stream};
-pub use receive::{Received, receive_in_turns};
+pub use receive::connect_to_wire;
 pub use sftp::{Attributes, Handle, Open, Sftp};
 pub use userauth::{KeyOffer, Step, accepted_methods};

@@ -138,6 +138,13 @@ impl<'a> Found<'a> {
         !self.authorities.is_empty()
     }
 
+    /// The place of a line by which a key is the host's own, or that of an authority.
+    pub fn place_of(&self, key: &[u8]) -> Option<&'a str> {
+        let own = self.names.iter().flat_map(|lines| &lines.entries).copied();
+        let authorities = self.authorities.iter().map(|(_, entry)| *entry);
+        own.chain(authorities).find(|entry| entry.key == key).map(|entry| entry.place.as_str())
+    }
+
     pub fn has_revoked(&self) -> bool {
         !self.revoked.is_empty()
     }

@@ -41,6 +41,11 @@ pub fn is_message(line: &str) -> bool {
     !line.trim().is_empty() && !noise.iter().any(|noise| line.starts_with(noise)) && !line.starts_with("OpenSSH_")
 }
 
+/// A line without the mark of its level.
+pub fn text(line: &str) -> String {
+    line.strip_prefix("debug1: ").unwrap_or(line).to_string()
+}
+
 /// What became of a connection so far, by its log.
 #[derive(Debug)]
 pub struct Story {

@@ -10,7 +10,7 @@ use crate::interrupt::Stop;
 use crate::known_hosts::{HostId, lookup_name};
 use crate::link::Halt;
 use crate::openssh::folder::{Folder, Guard};
-use crate::openssh::log::{Lines, Story};
+use crate::openssh::log::{self, Lines, Story};
 use crate::openssh::mux::Client;
 use crate::openssh::system::{Hop, SystemSsh, through};
 use crate::outcome::{HostStatus, Outcome, Phase};
@@ -18,7 +18,9 @@ use crate::plan::{Target, Way};
 use crate::proxy::{end_group, last_line};
 use crate::schedule::Retry;
 use crate::sink::Sink;
+use crate::trace::Trace;
 use crate::watched::Watched;
+use cerveza_manners::Tool;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::Pid;
@@ -136,6 +138,8 @@ struct Running {
     story: Story,
     /// The last of its stderr, where ssh itself may have said something.
     last_stderr: Vec<u8>,
+    verbose: Option<Tool>,
+    host: String,
 }
 
 impl Running {
@@ -209,6 +213,8 @@ impl Running {
             stderr: Source(Some(stderr)),
             story: Story::new(line),
             last_stderr: Vec::new(),
+            verbose: job.verbose,
+            host: target.record.host().to_string(),
         })
     }
 
@@ -303,11 +309,17 @@ impl Running {
     /// Takes what has arrived; whether it was anything. With a `stop` it waits for a slow reader until that comes.
     fn read(&mut self, stop: Option<&Stop>, sink: &mut dyn Sink) -> Result<bool, Why> {
         let mut buffer = [0; 32 * 1024];
-        let Running { log, lines, story, stdout, stderr, last_stderr, .. } = self;
+        let Running { log: log_source, lines, story, stdout, stderr, last_stderr, verbose, host, .. } = self;
+        let trace = Trace::new(*verbose, host);
         // Before ssh opens its log the pipe has no writer, and reads as ended.
-        let mut any = match log.0.as_mut().map(|log| log.read(&mut buffer)) {
+        let mut any = match log_source.0.as_mut().map(|log| log.read(&mut buffer)) {
             Some(Ok(len)) => {
-                lines.take(&buffer[..len], |line| story.line(line));
+                lines.take(&buffer[..len], |line| {
+                    if story.phase < Phase::Exec {
+                        trace.say(|| log::text(line));
+                    }
+                    story.line(line);
+                });
                 len > 0
             }
             _ => false,
