@@ -113,11 +113,8 @@ impl Story {
         self.host_key_failed |= line == "Host key verification failed.";
         if let Some(disconnect) = line.strip_prefix("Received disconnect from ") {
             // ADDRESS port NUMBER:REASON: WORDS
-            self.disconnect = disconnect
-                .splitn(2, " port ")
-                .nth(1)
-                .and_then(|rest| rest.splitn(3, ':').nth(2))
-                .map(|words| words.trim().to_string());
+            let reason = disconnect.split_once(" port ").and_then(|(_, rest)| rest.splitn(3, ':').nth(2));
+            self.disconnect = reason.map(|words| words.trim().to_string());
             self.auth_failed |= self.phase == Phase::Auth;
         }
         self.auth_failed |= line.contains(": Permission denied (");
