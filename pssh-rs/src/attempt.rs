@@ -238,11 +238,18 @@ fn connected(
             }
         }
         Way::Proxy(command) => {
-            watched.begin(Phase::Connect, bound);
+            let deadline = watched.begin(Phase::Connect, bound);
             trace.say(|| format!("connecting to {}", target.place()));
-            let (wire, child) = proxy::spawn(command).map_err(|error| {
+            let (wire, mut child) = proxy::spawn(command).map_err(|error| {
                 unreached(job, Phase::Connect, Halt::Io(error), bound, "cannot start the ProxyCommand")
             })?;
+            let wire = match target.options.proxy_use_fdpass {
+                false => wire,
+                true => proxy::receive_passed(&wire, deadline, stop).map_err(|halt| {
+                    let said = child.last_words().map(|said| format!(" (it said: {said})")).unwrap_or_default();
+                    unreached(job, Phase::Connect, halt, bound, &format!("no connection by the ProxyCommand{said}"))
+                })?,
+            };
             Ok((wire, Carrier::Proxy(child)))
         }
     }

@@ -1,14 +1,20 @@
 //! ProxyCommand: a command of the user's whose stdin and stdout carry the SSH connection. Also how any child process is
 //! ended that must not outlive its use.
 
+use crate::interrupt::Stop;
+use crate::link::{Halt, wait_for};
 use crate::wire::Wire;
-use rustix::io::ioctl_fionbio;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::event::PollFlags;
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType, recvmsg, socketpair,
+};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, PipeReader, Read, pipe};
-use std::os::fd::OwnedFd;
+use std::io::{self, IoSliceMut, PipeReader, Read, pipe};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -53,6 +59,29 @@ pub fn spawn(command: &str) -> io::Result<(Wire, ProxyChild)> {
         .process_group(0)
         .spawn()?;
     Ok((Wire::new(ours), ProxyChild { child, stderr }))
+}
+
+/// Waits for the connection that a command passes over its own, as with ProxyUseFdpass (`ssh_proxy_fdpass_connect` in
+/// sshconnect.c).
+pub fn receive_passed(from: &Wire, deadline: Instant, stop: &Stop) -> Result<Wire, Halt> {
+    loop {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let (mut byte, flags) = ([0], RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC);
+        match recvmsg(from, &mut [IoSliceMut::new(&mut byte)], &mut control, flags) {
+            Ok(_) => {
+                let passed = control.drain().find_map(|message| match message {
+                    RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+                    _ => None,
+                });
+                let passed = passed.ok_or_else(|| Halt::Io(io::Error::other("it passed no connection")))?;
+                ioctl_fionbio(&passed, true).map_err(|error| Halt::Io(error.into()))?;
+                return Ok(Wire::new(passed));
+            }
+            Err(Errno::AGAIN | Errno::INTR) => wait_for(from.as_fd(), PollFlags::IN, Some(deadline), stop)?,
+            Err(error) => return Err(Halt::Io(error.into())),
+        }
+    }
 }
 
 impl ProxyChild {
@@ -113,12 +142,8 @@ fn await_end(pid: Pid) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interrupt::Stop;
-    use crate::link::wait_for;
-    use rustix::event::PollFlags;
-    use rustix::net::{RecvFlags, SendFlags, recv, send};
+    use rustix::net::{SendFlags, recv, send};
     use rustix::process::test_kill_process;
-    use std::os::fd::AsFd;
 
     fn read(wire: &Wire) -> Vec<u8> {
         let (stop, deadline) = (Stop::new().unwrap(), Some(Instant::now() + Duration::from_secs(20)));

@@ -192,6 +192,32 @@ fn a_proxy_command_is_the_connection() {
 }
 
 #[test]
+fn a_proxy_command_may_pass_its_connection_on() {
+    let sshd = Sshd::start();
+    let python = kit::target_dir().join("venv/bin/python3").display().to_string();
+    let sandbox = configured(&sshd, &format!("Host web*\n ProxyUseFdpass yes\n ProxyCommand {python} pass.py %h %p\n"));
+    sandbox.file(
+        "pass.py",
+        "import socket, sys\nconnection = socket.create_connection((sys.argv[1], int(sys.argv[2])))\n\
+         socket.send_fds(socket.socket(fileno=1), [b'\\0'], [connection.fileno()])\n",
+    );
+    for engine in ["libssh2", "openssh"] {
+        let run = sandbox.run("pssh-rs", &["-F", "config", "--engine", engine, "--", WHERE], hosts(2)).exits(0);
+        assert_eq!(of(&run.records(), "web2")["stdout"], "127.0.0.2\n", "{engine}");
+    }
+    // One that passes none, and one that never does.
+    for (program, why) in [("echo no way >&2", "no way"), ("sleep 60", "not done within 1s")] {
+        let config = format!("Host web*\n ProxyUseFdpass yes\n ProxyCommand {program}\n");
+        sandbox.file("config", config + &base(&sshd));
+        let args = ["-F", "config", "--connect-timeout", "1", "true"];
+        let run = sandbox.run("pssh-rs", &args, hosts(1)).exits(3);
+        let record = &run.records()[0];
+        assert_eq!((&record["status"], &record["phase"]), (&json!("unreachable"), &json!("connect")), "{record}");
+        assert!(error(record).contains(why), "{record}");
+    }
+}
+
+#[test]
 fn a_proxy_command_that_hangs_or_fails_is_unreachable_and_leaves_no_process() {
     let marker = marker();
     let sshd = Sshd::start();

@@ -111,6 +111,8 @@ pub struct HostOptions {
     pub environment: Vec<(String, String)>,
     pub hash_known_hosts: bool,
     pub revoked_host_keys: Option<PathBuf>,
+    /// The ProxyCommand passes its connection on instead of carrying it.
+    pub proxy_use_fdpass: bool,
     /// What this host needs that libssh2 lacks, in ssh_config's words, each with the phase that needs it.
     pub needs_openssh: Vec<(Phase, String)>,
 }

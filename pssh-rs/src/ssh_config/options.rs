@@ -160,6 +160,7 @@ fn options(
         environment: environment(dump),
         hash_known_hosts: flag("hashknownhosts"),
         revoked_host_keys,
+        proxy_use_fdpass: flag("proxyusefdpass"),
         connect_timeout: Some(number("connecttimeout")).filter(|&time| time > 0).map(seconds),
         bind_address,
         address_family: match dump.bytes("addressfamily") {
@@ -214,7 +215,6 @@ fn needs_openssh(dump: &Dump) -> Vec<(Phase, String)> {
     let no_keys = methods.as_ref().is_some_and(|methods| !methods.split(',').any(|method| method == "publickey"));
     let needs = [
         (named("bindinterface"), Phase::Connect, "BindInterface".to_string()),
-        (is("proxyusefdpass", &[b"yes"]), Phase::Connect, "ProxyUseFdpass".to_string()),
         (named("knownhostscommand"), Phase::HostKey, "KnownHostsCommand".to_string()),
         (is("verifyhostkeydns", &[b"yes", b"true"]), Phase::HostKey, "VerifyHostKeyDNS".to_string()),
         (named("pkcs11provider"), Phase::Auth, "PKCS11Provider".to_string()),
