@@ -85,7 +85,7 @@ pub fn attempt(
         watched.tell(Phase::Exec, Some(Instant::now() + end::LONGEST));
         running.end(&job.ending.now, sink)
     });
-    running.outcome(halt, arrived, ended, bounds, job.ending.is_late(), &target.user, sink)
+    running.outcome(halt, arrived, ended, bounds, job.ending.is_late(), sink)
 }
 
 /// The longest that each phase may take.
@@ -140,6 +140,7 @@ struct Running {
     last_stderr: Vec<u8>,
     verbose: Option<Tool>,
     host: String,
+    user: String,
 }
 
 impl Running {
@@ -215,6 +216,7 @@ impl Running {
             last_stderr: Vec::new(),
             verbose: job.verbose,
             host: target.record.host().to_string(),
+            user: target.user.clone(),
         })
     }
 
@@ -385,7 +387,6 @@ impl Running {
         ended: Option<Ended>,
         bounds: Bounds,
         late: bool,
-        user: &str,
         sink: &mut dyn Sink,
     ) -> Outcome {
         end_group(&mut self.child);
@@ -427,7 +428,7 @@ impl Running {
             },
             None if story.host_key_failed => Outcome::error(HostStatus::HostKey, Phase::HostKey, said()),
             None if story.auth_failed => {
-                Outcome::error(HostStatus::Auth, Phase::Auth, story.refusal(user).unwrap_or_else(said))
+                Outcome::error(HostStatus::Auth, Phase::Auth, story.refusal(&self.user).unwrap_or_else(said))
             }
             None => Outcome { retry: may_pass(phase, &said()), ..unreached(HostStatus::Unreachable, said()) },
         };
