@@ -150,6 +150,7 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -
             End::Stdin(error)
         }
     };
+    link.close_session(&channel);
     // What ended, in order or not, after its last output and with its exit status, has ended well.
     let complete = channel.ended() && (ran.exit_code.is_some() || ran.signal.is_some());
     match end {
@@ -164,7 +165,7 @@ fn start(link: &Link, ask: &Ask<'_>, deadline: Instant) -> Result<ExecChannel, E
         Halt::Ssh(error) if is_denied(&error) => End::Denied,
         halt => End::Unasked(halt),
     };
-    let channel = link.drive(deadline, ExecChannel::open).map_err(unasked)?;
+    let channel = link.open_session(deadline, ExecChannel::open).map_err(unasked)?;
     if ask.tty {
         let (term, size) = TERMINAL;
         link.drive(deadline, |_| channel.request_pty(term, size)).map_err(|halt| match unasked(halt) {

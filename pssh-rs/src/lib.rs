@@ -45,6 +45,7 @@ mod rollout;
 mod schedule;
 mod script;
 mod seat;
+mod session;
 mod setup;
 mod shell;
 mod sink;

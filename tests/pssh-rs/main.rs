@@ -13,6 +13,7 @@ mod login;
 mod reach;
 mod rollout;
 mod settings;
+mod sessions;
 mod ssh_config;
 mod started;
 mod stopping;

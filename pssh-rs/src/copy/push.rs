@@ -35,7 +35,9 @@ pub fn push(
         let (buffer, mark) = (Vec::new(), mark(place));
         let (copied, partial) = (&mut copied, &mut partial);
         let mut push = Push { remote: &remote, mark, copied, partial, progress, buffer, owner: None };
-        plan.items.iter().try_for_each(|item| push.item(item))
+        plan.items.iter().try_for_each(|item| push.item(item))?;
+        remote.close();
+        Ok(())
     });
     plan.skipped.iter().for_each(|why| copied.remark(why.clone()));
     ended(done, copied, partial)

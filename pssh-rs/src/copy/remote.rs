@@ -4,6 +4,7 @@ use super::names::shown;
 use crate::exec::START;
 use crate::ffi::{Attributes, Handle, Open, Sftp};
 use crate::link::{Halt, LOST, Link, is_disconnect, phrase};
+use crate::session::is_refused;
 use libssh2_sys as raw;
 use ssh2::{Error, ErrorCode};
 use std::fmt;
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// The longest that a server may take for one answer, `-t` or not. libssh2 has the same bound for some of them.
 const ANSWER: Duration = Duration::from_secs(60);
+/// The longest wait for the server to close its end of a session that is over.
+const CLOSE: Duration = Duration::from_secs(5);
 
 /// Why a copy ended before its end.
 #[derive(Debug)]
@@ -72,8 +75,11 @@ impl<'a> Remote<'a> {
     pub fn open(link: &'a Link, deadline: Option<Instant>) -> Result<Remote<'a>, Cause> {
         let start = Instant::now() + START;
         let bound = deadline.map_or(start, |deadline| deadline.min(start));
-        let sftp = link.drive(Some(bound), Sftp::open).map_err(|halt| match halt {
+        let sftp = link.open_session(Some(bound), Sftp::open).map_err(|halt| match halt {
             Halt::Ssh(error) if link.is_closed() => Cause::Halt(Halt::Ssh(error)),
+            Halt::Ssh(error) if is_refused(&error) => Cause::NoSftp(
+                "the server refused to open a session for SFTP (does its MaxSessions allow one?)".to_string(),
+            ),
             Halt::Ssh(error) => Cause::NoSftp(match error.code() {
                 ErrorCode::Session(raw::LIBSSH2_ERROR_CHANNEL_PACKET_EXCEEDED | raw::LIBSSH2_ERROR_SFTP_PROTOCOL) => {
                     "what the server's SFTP subsystem says is no SFTP (does the shell's startup file print something?)"
@@ -186,6 +192,12 @@ impl<'a> Remote<'a> {
         };
         let names = read();
         self.finish(&handle, here, names)
+    }
+
+    /// Ends the SFTP session. The server has room for the next session when this returns.
+    pub fn close(self) {
+        // What becomes of it changes nothing about what was copied.
+        let _ = self.link.drive(Some(Instant::now() + CLOSE), |_| self.sftp.close());
     }
 
     pub fn read(&self, handle: &Handle<'_>, path: &[u8], buffer: &mut [u8]) -> Result<usize, Cause> {

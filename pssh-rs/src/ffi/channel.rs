@@ -104,6 +104,12 @@ impl ExecChannel {
         self.call(|channel| unsafe { raw::libssh2_channel_wait_closed(channel) as isize }).map(|_| ())
     }
 
+    /// Closes our side of the channel. After `closed` the server has nothing to say to that.
+    pub fn close(&self) -> Result<(), Error> {
+        // SAFETY: the invariant.
+        self.call(|channel| unsafe { raw::libssh2_channel_close(channel) as isize }).map(|_| ())
+    }
+
     /// Sends bytes to the command's stdin; how many were taken.
     pub fn write(&self, bytes: &[u8]) -> Result<usize, Error> {
         // SAFETY: the invariant; libssh2 reads no more than the buffer's length.

@@ -21,6 +21,7 @@ unsafe extern "C" {
         to: *const c_char,
         to_len: usize,
     ) -> c_int;
+    fn libssh2_sftp_get_channel(sftp: *mut raw::LIBSSH2_SFTP) -> *mut raw::LIBSSH2_CHANNEL;
 }
 
 /// Longer paths are refused: what libssh2 sends besides file contents has to fit one packet and the channel's window.
@@ -53,6 +54,8 @@ enum State {
     Idle,
     /// This call would have blocked.
     UnderWay(Call),
+    /// Our end of the channel is closed.
+    Closing,
     /// The connection is gone, or the server does not speak SFTP as libssh2 does: no call makes sense any more.
     Broken,
 }
@@ -244,12 +247,45 @@ impl Sftp {
         Ok(room)
     }
 
+    /// Tells the server that nothing more is asked, and waits until it has closed the channel. No other call comes after
+    /// this one.
+    pub fn close(&self) -> Result<(), Error> {
+        let mut rest = [0u8; 4096];
+        let locked = self.session.raw();
+        // SAFETY: the invariant; libssh2 writes at most the length of `rest` into it.
+        let result = unsafe {
+            let channel = libssh2_sftp_get_channel(self.sftp.as_ptr());
+            let mut result = match self.state.get() {
+                State::Idle => raw::libssh2_channel_send_eof(channel) as isize,
+                State::Closing => 0,
+                State::UnderWay(_) | State::Broken => raw::LIBSSH2_ERROR_BAD_USE as isize,
+            };
+            if result == 0 {
+                self.state.set(State::Closing);
+                result = 1;
+            }
+            while result > 0 {
+                result = raw::libssh2_channel_read_ex(channel, 0, rest.as_mut_ptr().cast(), rest.len());
+            }
+            match result {
+                0 => raw::libssh2_channel_wait_closed(channel),
+                error => error as c_int,
+            }
+        };
+        drop(locked);
+        match result {
+            0 => Ok(()),
+            code => Err(Error::from_session_error(&self.session, code)),
+        }
+    }
+
     /// Lets a call in if nothing is under way, or if that is this very call.
     fn enter(&self, call: Call) -> Result<(), Error> {
         match self.state.get() {
             State::Idle => Ok(()),
             State::UnderWay(earlier) if earlier == call => Ok(()),
             State::UnderWay(_) => Err(bad_use("another SFTP call is under way")),
+            State::Closing => Err(bad_use("the SFTP channel is closed")),
             State::Broken => Err(bad_use("the SFTP channel is broken")),
         }
         .inspect(|_| self.state.set(State::UnderWay(call)))
