@@ -199,6 +199,7 @@ fn meet(
 ) -> Result<(), Halt> {
     const MOST: usize = 64 * 1024;
     link.check(Some(*deadline))?;
+    let received = link.received();
     let mut buffer = [0; 16 * 1024];
     let before = sink.reader_time();
     let mut any = false;
@@ -214,12 +215,12 @@ fn meet(
             printed.extend_from_slice(&bytes[..bytes.len().min(MOST - printed.len().min(MOST))]);
         })?;
         any |= read(script, Stream::Stderr, &mut buffer, |_| ())?;
-        any |= script.ended() || script.has_output();
+        any |= script.ended();
     } else {
         any |= channel.ended();
     }
-    any |= channel.has_output();
-    match any {
+    // What one read has received may be for another.
+    match any || link.received() != received {
         true => Ok(()),
         false => link.wait(Some(*deadline)),
     }

@@ -7,7 +7,7 @@ use crate::link::{Halt, Link, would_block};
 use crate::sink::Sink;
 use crate::sudo::{Gate, NoPassword, Secret, Seen};
 use libssh2_sys as raw;
-use ssh2::{BlockDirections, ErrorCode};
+use ssh2::ErrorCode;
 use std::cell::Cell;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -66,6 +66,12 @@ pub struct Ran {
     pub signal: Option<String>,
 }
 
+impl Ran {
+    fn has_ended(&self) -> bool {
+        self.exit_code.is_some() || self.signal.is_some()
+    }
+}
+
 /// How the waiting for it ended.
 #[derive(Debug)]
 pub enum End {
@@ -81,6 +87,8 @@ pub enum End {
     Unconfirmed(Halt),
     /// It was to end before its time; what became of it.
     Ended(Halt, Ended),
+    /// Its exit status arrived, and the connection ended before the end of its output did.
+    Unfinished(Halt),
     Halt(Halt),
     /// Sudo did not let it begin.
     NoPassword(String),
@@ -118,12 +126,11 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -
         feeder: Feeder::new(ask.stdin),
         gate: ask.gate,
         buffer: vec![0; BUFFER],
-        stuck: None,
         sudo_since: Instant::now(),
     };
     let broken = follow.follow();
-    if broken.is_err() {
-        follow.finish_packet();
+    if let Err(Broken::Halt(Halt::Ssh(_) | Halt::Io(_))) = broken {
+        follow.take_queued();
     }
     let refusal = follow.gate.as_ref().and_then(Gate::refusal);
     drop(follow);
@@ -139,6 +146,9 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -
             let ended = end_it();
             End::Ended(halt, ended)
         }
+        // What ended, in order or not, after its last output and with its exit status, has ended well.
+        Err(Broken::Halt(_)) if ran.has_ended() && channel.ended() => End::Closed,
+        Err(Broken::Halt(halt)) if ran.has_ended() => End::Unfinished(halt),
         Err(Broken::Halt(halt)) => End::Halt(halt),
         Err(Broken::NoPassword(why)) => {
             // Without an answer sudo would ask until somebody hangs up.
@@ -151,12 +161,7 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -
         }
     };
     link.close_session(&channel);
-    // What ended, in order or not, after its last output and with its exit status, has ended well.
-    let complete = channel.ended() && (ran.exit_code.is_some() || ran.signal.is_some());
-    match end {
-        End::Halt(Halt::Ssh(_)) if complete => (ran, End::Closed),
-        end => (ran, end),
-    }
+    (ran, end)
 }
 
 fn start(link: &Link, ask: &Ask<'_>, deadline: Instant) -> Result<ExecChannel, End> {
@@ -220,13 +225,6 @@ impl<'a> Feeder<'a> {
     }
 }
 
-/// Which call has bytes under way that only the same call can send.
-#[derive(Clone, Copy, PartialEq)]
-enum Stuck {
-    Feeding,
-    Reading(Stream),
-}
-
 struct Follow<'a, 'c> {
     link: &'a Link,
     channel: &'a ExecChannel,
@@ -235,7 +233,6 @@ struct Follow<'a, 'c> {
     feeder: Feeder<'a>,
     gate: Option<Gate<'a>>,
     buffer: Vec<u8>,
-    stuck: Option<Stuck>,
     /// Since when sudo has what it needs.
     sudo_since: Instant,
 }
@@ -243,34 +240,25 @@ struct Follow<'a, 'c> {
 impl Follow<'_, '_> {
     /// Feeds stdin and drains both streams side by side, since they share one window, until the server closes the channel.
     fn follow(&mut self) -> Result<(), Broken> {
-        let mut looked_again = false;
         loop {
-            let mut moved = false;
-            if self.may(Stuck::Feeding) {
-                moved |= self.feed()?;
-            }
+            let received = self.link.received();
+            let mut moved = self.feed()?;
             for stream in [Stream::Stdout, Stream::Stderr] {
-                if self.may(Stuck::Reading(stream)) {
-                    moved |= self.drain(stream)?;
-                }
-            }
-            // Once: what is on neither stream is never read.
-            let look_again = !moved && !looked_again && self.stuck.is_none() && self.channel.has_output();
-            looked_again = look_again;
-            if moved || look_again {
-                continue;
+                moved |= self.drain(stream)?;
             }
             // Who has closed its outputs may read on.
-            if self.stuck.is_none() && self.channel.ended() {
+            if !moved && self.channel.ended() {
                 self.rest()?;
-                if self.feeder.over {
-                    return Ok(self.link.drive(self.clock.deadline(), |_| self.channel.closed())?);
-                }
                 match self.channel.closed() {
                     Ok(()) => return Ok(()),
                     Err(error) if would_block(&error) => {}
                     Err(error) => return Err(Halt::from(error).into()),
                 }
+            }
+            // Whatever a call receives may be what an earlier one waits for, and nothing more may come after it: a larger
+            // window, new keys, output on the other stream.
+            if moved || self.link.received() != received {
+                continue;
             }
             self.sink.flush();
             let sudo = self.gate.as_ref().filter(|gate| !gate.is_open()).map(|_| self.sudo_since + SUDO);
@@ -283,40 +271,25 @@ impl Follow<'_, '_> {
         }
     }
 
-    /// Sends the rest of a packet, without which nothing else can be sent on this connection.
-    fn finish_packet(&mut self) {
-        let deadline = Some(Instant::now() + CONFIRM);
-        let (channel, buffer) = (self.channel, &mut self.buffer);
-        let rest = &self.feeder.chunk[self.feeder.sent..];
-        let _ = match self.stuck.take() {
-            None => Ok(0),
-            Some(Stuck::Feeding) if rest.is_empty() => {
-                self.link.sheltered(|| self.link.drive(deadline, |_| channel.send_eof().map(|()| 0)))
+    /// Takes what had arrived before the connection ended.
+    fn take_queued(&mut self) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            while let Some(mut bytes) = self.channel.take_queued(stream) {
+                if let Some(gate) = self.gate.as_mut().filter(|gate| !gate.is_open()) {
+                    bytes = gate.pass(stream, &bytes).0;
+                }
+                // It fails only where our reader takes no more.
+                let _ = hand_on(self.link, self.clock, self.sink, stream, &bytes);
             }
-            Some(Stuck::Feeding) => self.link.sheltered(|| self.link.drive(deadline, |_| channel.write(rest))),
-            Some(Stuck::Reading(stream)) => {
-                let read = self.link.sheltered(|| self.link.drive(deadline, |_| channel.read(stream, buffer)));
-                read.inspect(|len| drop(self.sink.take(stream, &buffer[..*len], &|| Err(Halt::Stopped))))
-            }
-        };
-    }
-
-    fn may(&self, what: Stuck) -> bool {
-        self.stuck.is_none_or(|stuck| stuck == what)
-    }
-
-    /// Notes whether a call that would block has left half a packet behind.
-    fn note(&mut self, what: Stuck) {
-        let outbound =
-            matches!(self.link.session().block_directions(), BlockDirections::Outbound | BlockDirections::Both);
-        self.stuck = outbound.then_some(what);
+        }
+        let _ = self.rest();
     }
 
     /// Sends some of stdin, at its end the end; whether anything moved.
     fn feed(&mut self) -> Result<bool, Broken> {
         let open = self.gate.as_ref().is_none_or(Gate::is_open);
         let feeder = &mut self.feeder;
-        if feeder.over {
+        if feeder.over || !self.link.may_send() {
             return Ok(false);
         }
         if feeder.sent == feeder.chunk.len() {
@@ -342,14 +315,10 @@ impl Follow<'_, '_> {
             Ok(0) if feeder.chunk.is_empty() => {
                 feeder.over = true;
                 feeder.chunk = Vec::new();
-                self.stuck = None;
                 Ok(false)
             }
             // The window is full.
-            Ok(0) => {
-                self.stuck = None;
-                Ok(false)
-            }
+            Ok(0) => Ok(false),
             Ok(len) => {
                 feeder.sent += len;
                 if !open && feeder.sent == feeder.chunk.len() {
@@ -357,17 +326,12 @@ impl Follow<'_, '_> {
                     zeroize::Zeroize::zeroize(&mut feeder.chunk);
                     feeder.sent = 0;
                 }
-                self.stuck = None;
                 Ok(true)
             }
-            Err(error) if would_block(&error) => {
-                self.note(Stuck::Feeding);
-                Ok(false)
-            }
+            Err(error) if would_block(&error) => Ok(false),
             // The command may have ended, or closed its stdin: what there is to read tells.
             Err(_) => {
                 feeder.over = true;
-                self.stuck = None;
                 Ok(false)
             }
         }
@@ -380,18 +344,9 @@ impl Follow<'_, '_> {
             // A fast sender never lets us wait, where the deadline is looked at too.
             self.link.check(self.clock.deadline())?;
             match self.channel.read(stream, &mut self.buffer) {
-                Ok(0) => {
-                    self.stuck = None;
-                    return Ok(turn > 0);
-                }
-                Ok(len) => {
-                    self.stuck = None;
-                    self.take(stream, len)?;
-                }
-                Err(error) if would_block(&error) => {
-                    self.note(Stuck::Reading(stream));
-                    return Ok(turn > 0);
-                }
+                Ok(0) => return Ok(turn > 0),
+                Ok(len) => self.take(stream, len)?,
+                Err(error) if would_block(&error) => return Ok(turn > 0),
                 Err(error) => return Err(Halt::from(error).into()),
             }
         }

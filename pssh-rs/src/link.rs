@@ -169,23 +169,34 @@ impl Link {
         }
     }
 
+    /// How many bytes have been received. A call that would block is worth repeating once this has changed: another one
+    /// may have received what it waits for.
+    pub fn received(&self) -> u64 {
+        self.wire.received()
+    }
+
+    /// Whether the socket has room for more data.
+    pub fn may_send(&self) -> bool {
+        self.wire.flush()
+    }
+
     /// Waits until the socket is ready for what libssh2 wants of it.
     pub fn wait(&self, deadline: Option<Instant>) -> Result<(), Halt> {
-        let flags = match self.session.block_directions() {
-            BlockDirections::Inbound => PollFlags::IN,
-            BlockDirections::Outbound => PollFlags::OUT,
-            BlockDirections::Both => PollFlags::IN | PollFlags::OUT,
-            // It wants nothing and yet did not finish: ask again soon, not at once.
-            BlockDirections::None => {
-                let soon = Instant::now() + Duration::from_millis(20);
-                let soon = deadline.map_or(soon, |deadline| deadline.min(soon));
-                return match wait_for(self.wire.as_fd(), PollFlags::IN, Some(soon), &self.stop()) {
-                    Err(Halt::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => Ok(()),
-                    result => result,
-                };
-            }
-        };
-        wait_for(self.wire.as_fd(), flags, deadline, &self.stop())
+        let sent = self.wire.flush();
+        let directions = self.session.block_directions();
+        let mut flags = PollFlags::empty();
+        let reads = matches!(directions, BlockDirections::Inbound | BlockDirections::Both);
+        flags.set(PollFlags::IN, reads && self.wire.may_receive());
+        flags.set(PollFlags::OUT, !sent || matches!(directions, BlockDirections::Outbound | BlockDirections::Both));
+        if !flags.is_empty() {
+            return wait_for(self.wire.as_fd(), flags, deadline, &self.stop());
+        }
+        // libssh2 wants nothing and is not done: ask again soon, not at once.
+        let soon = Instant::now() + Duration::from_millis(20);
+        match wait_for(self.wire.as_fd(), PollFlags::IN, Some(soon), &self.stop()) {
+            Err(Halt::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => Ok(()),
+            result => result,
+        }
     }
 
     /// Whether the peer has closed the connection, or it broke: libssh2 calls that a refused key.

@@ -159,6 +159,13 @@ impl Host<'_, '_> {
                 };
                 Outcome { error: Some(error), ..outcome }
             }
+            (End::Unfinished(halt), _) => {
+                let what = "before the end of its output, some of which may be missing";
+                let lost = halted(job, Phase::Exec, halt, self.clock.limit(), what).error;
+                let outcome = exited(&ran);
+                let errors: Vec<String> = outcome.error.into_iter().chain(lost).collect();
+                Outcome { error: Some(errors.join("; ")), ..outcome }
+            }
             (End::Halt(halt), _) => {
                 let what = "before the command's exit status arrived";
                 halted(job, Phase::Exec, halt, self.clock.limit(), what)
@@ -167,18 +174,7 @@ impl Host<'_, '_> {
             (End::Stdin(error), _) => {
                 Outcome::error(HostStatus::Failed, Phase::Exec, format!("the file of --stdin cannot be read: {error}"))
             }
-            (End::Closed, Ran { signal: Some(signal), .. }) => {
-                Outcome::error(HostStatus::Signaled, Phase::Exec, format!("signal {signal} ended the command"))
-            }
-            (End::Closed, Ran { exit_code: Some(0), .. }) => Outcome::new(HostStatus::Ok, Some(Phase::Exec)),
-            (End::Closed, Ran { exit_code: Some(code), .. }) => {
-                Outcome::error(HostStatus::Failed, Phase::Exec, format!("the command's exit status is {code}"))
-            }
-            (End::Closed, _) => Outcome::error(
-                HostStatus::Lost,
-                Phase::Exec,
-                "the server closed the channel without the command's exit status",
-            ),
+            (End::Closed, _) => exited(&ran),
         };
         Outcome { exit_code: ran.exit_code, signal: ran.signal, ..outcome }
     }
@@ -198,5 +194,23 @@ impl Host<'_, '_> {
         };
         let error = outcome.error.unwrap_or_default() + &left.unwrap_or_default();
         Outcome { error: Some(error), ..outcome }
+    }
+}
+
+/// The outcome of a command that ended by itself.
+fn exited(ran: &Ran) -> Outcome {
+    match ran {
+        Ran { signal: Some(signal), .. } => {
+            Outcome::error(HostStatus::Signaled, Phase::Exec, format!("signal {signal} ended the command"))
+        }
+        Ran { exit_code: Some(0), .. } => Outcome::new(HostStatus::Ok, Some(Phase::Exec)),
+        Ran { exit_code: Some(code), .. } => {
+            Outcome::error(HostStatus::Failed, Phase::Exec, format!("the command's exit status is {code}"))
+        }
+        Ran { exit_code: None, signal: None } => Outcome::error(
+            HostStatus::Lost,
+            Phase::Exec,
+            "the server closed the channel without the command's exit status",
+        ),
     }
 }

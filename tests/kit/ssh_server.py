@@ -1,7 +1,8 @@
 """A real SSH server that does on demand what no sshd does. usage: ssh_server.py ADDRESS PORT HOST_KEY AUTHORIZED_KEYS
 
 A command that holds `behave:WORD` or `behave:WORD:ARGUMENT` gets what `execute` has for it. A user's name sets what
-becomes of the login: stall-auth, stall-key, drop-auth, stall-session. Each event is a line on stdout, the first of them
+becomes of the login: stall-auth, stall-key, drop-auth, stall-session; and how much a command's stdin may hold: window-N,
+and with busy-window-N each of its packets is answered by many that mean nothing. Each event is a line on stdout, the first of them
 `ready`; the server ends when its stdin does.
 """
 
@@ -53,12 +54,17 @@ class Server(asyncssh.SSHServer):
             return for_ever()
         if self.username == "refuse-session":
             return False
+        window = re.fullmatch(r"(busy-)?window-(\d+)", self.username)
+        if window:
+            channel = self.conn.create_server_channel(encoding=None, window=int(window[2]))
+            return channel, Session(self.conn, busy=window[1])
         return Session(self.conn)
 
 
 class Session(asyncssh.SSHServerSession):
-    def __init__(self, conn):
+    def __init__(self, conn, busy=False):
         self.conn = conn
+        self.busy = busy
         self.task = None
         self.stdin = b""
         self.stdin_ended = asyncio.Event()
@@ -72,7 +78,15 @@ class Session(asyncssh.SSHServerSession):
             self.task.cancel()
 
     def data_received(self, data, datatype):
-        self.stdin += data
+        if self.word == "echo":
+            self.chan.write(data)
+        else:
+            self.stdin += data
+        if self.busy:
+            for _ in range(5):
+                self.conn.send_debug("nothing")
+                self.conn.send_packet(asyncssh.constants.MSG_IGNORE, String("nothing"))
+                self.conn.create_task(self.conn._make_keepalive_request())
 
     def eof_received(self):
         self.stdin_ended.set()
@@ -124,6 +138,27 @@ class Session(asyncssh.SSHServerSession):
         self.chan.send_packet(asyncssh.constants.MSG_CHANNEL_REQUEST, String("exit-signal"), Boolean(False), String(name),
                               Boolean(False), String("text\x1b[2J of the server"), String(""))
 
+    def at_once(self, letter):
+        constants = asyncssh.constants
+        if letter == "o":
+            self.write("out\n")
+        elif letter == "e":
+            self.chan.write(b"err\n", asyncssh.EXTENDED_DATA_STDERR)
+        elif letter == "b":
+            self.write(b"x" * 20_000)
+        elif letter == "s":
+            self.status(0)
+        elif letter == "f":
+            self.chan.send_packet(constants.MSG_CHANNEL_EOF)
+        elif letter == "c":
+            self.chan.send_packet(constants.MSG_CHANNEL_CLOSE)
+        elif letter == "i":
+            self.conn.send_packet(constants.MSG_IGNORE, String("nothing"))
+        elif letter == "g":
+            self.conn.send_debug("nothing")
+        elif letter == "d":
+            self.conn.send_packet(constants.MSG_DISCONNECT, UInt32(asyncssh.DISC_BY_APPLICATION), String("bye"), String(""))
+
     async def execute(self):
         chan, word = self.chan, self.word
         if word == "unknown":
@@ -154,6 +189,15 @@ class Session(asyncssh.SSHServerSession):
             self.write("begun\n")
             await self.drain()
             self.conn.disconnect(asyncssh.DISC_BY_APPLICATION, "bye\x1b[2J\nfrom the server")
+        elif word == "at-once":  # one packet a letter, all in one write: a single segment
+            packets, send = [], self.conn._send
+            self.conn._send = packets.append
+            for letter in self.argument:
+                self.at_once(letter)
+            self.conn._send = send
+            self.conn._transport.write(b"".join(packets))
+            if self.argument.endswith("d"):
+                self.conn._transport.close()
         elif word == "signal":
             self.write("begun\n")
             self.signal(self.argument)
@@ -195,7 +239,7 @@ class Session(asyncssh.SSHServerSession):
             while True:
                 self.write(".")
                 await asyncio.sleep(0.05)
-        elif word == "stdin":
+        elif word in ("stdin", "echo"):  # gives it back at its end, and as it comes
             await self.stdin_ended.wait()
             self.write(self.stdin)
             chan.exit(0)

@@ -43,6 +43,51 @@ fn without_an_exit_status_it_is_lost() {
     }
 }
 
+/// Runs `behave:at-once:PACKETS` on many hosts, and gives their records.
+#[track_caller]
+fn at_once(sandbox: &Sandbox, packets: &str) -> Vec<Value> {
+    let hosts: String = (0..24).map(|number| host(&format!("odd{number}"), 80)).collect();
+    let run = sandbox.run("pssh-rs", &["--", &format!(": behave:at-once:{packets}")], hosts);
+    let records = run.records();
+    assert_eq!(records.len(), 24, "{packets}: {}", run.stderr);
+    for record in &records {
+        assert_eq!((&record["phase"], &record["attempts"]), (&json!("exec"), &json!(1)), "{packets}: {record}");
+    }
+    records
+}
+
+#[test]
+fn output_comes_out_whatever_arrives_with_it() {
+    let (sandbox, _sshd, _server) = misbehaving();
+    for packets in ["oed", "oegid", "ofed", "ebobd", "oefd", "oefcd"] {
+        let big = "x".repeat(20_000);
+        let stdout = if packets.contains('b') { format!("{big}out\n{big}") } else { "out\n".to_string() };
+        for record in at_once(&sandbox, packets) {
+            assert_eq!(
+                (&record["status"], &record["exit_code"]),
+                (&json!("lost"), &Value::Null),
+                "{packets}: {record}"
+            );
+            assert_eq!((&record["stdout"], &record["stderr"]), (&json!(stdout), &json!("err\n")), "{packets}");
+        }
+    }
+}
+
+#[test]
+fn an_exit_status_counts_whatever_arrives_with_it() {
+    let (sandbox, _sshd, _server) = misbehaving();
+    for (packets, complete) in
+        [("oesd", false), ("soed", false), ("oesgid", false), ("oesfd", true), ("osefcd", true), ("oesfigcgid", true)]
+    {
+        for record in at_once(&sandbox, packets) {
+            assert_eq!((&record["status"], &record["exit_code"]), (&json!("ok"), &json!(0)), "{packets}: {record}");
+            assert_eq!((&record["stdout"], &record["stderr"]), (&json!("out\n"), &json!("err\n")), "{packets}");
+            // Without the end of its output nobody knows whether that was all.
+            assert_eq!(record["error"].is_null(), complete, "{packets}: {record}");
+        }
+    }
+}
+
 #[test]
 fn a_server_s_text_reaches_no_terminal_as_it_is() {
     let (sandbox, _sshd, _server) = misbehaving();

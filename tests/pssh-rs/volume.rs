@@ -2,7 +2,7 @@
 
 use crate::started::Started;
 use crate::{fleet, host, hosts, of};
-use kit::{Sandbox, Sshd};
+use kit::{Sandbox, SshServer, Sshd};
 use serde_json::json;
 
 /// A fleet that agrees on new keys all the time.
@@ -44,6 +44,26 @@ fn input_comes_through_whole_whatever_is_agreed_anew_on_the_way() {
     let run = sandbox.run("pssh-rs", &args, hosts(1)).exits(0);
     sandbox.file("came", run.records()[0]["stdout"].as_str().unwrap());
     assert_eq!(sandbox.sh("base64 -d < came | sha256sum").stdout, whole);
+}
+
+#[test]
+fn a_small_window_stalls_no_stdin() {
+    let (sandbox, sshd) = fleet();
+    let _server = SshServer::start(&sshd, sshd.at(80));
+    for (user, size) in
+        [("window-1", 1000), ("busy-window-1", 200), ("window-4096", 500_000), ("busy-window-4096", 100_000)]
+    {
+        let input: String = ('a'..='z').cycle().take(size).collect();
+        sandbox.file("input", &input);
+        let hosts: String = (0..8).map(|number| host(&format!("{user}@odd{number}"), 80)).collect();
+        for word in ["stdin", "echo"] {
+            // Without -t: nothing else would end a stall.
+            let args = ["--stdin", "input", "--", &format!(": behave:{word}")];
+            let (run, _) = Started::new(&sandbox, &args, &hosts).end_and_peak();
+            assert_eq!((run.code, run.records.len()), (0, 8), "{user}, {word}: {:?}", run.records);
+            assert!(run.records.iter().all(|record| record["stdout"] == input.as_str()), "{user}, {word}");
+        }
+    }
 }
 
 #[test]

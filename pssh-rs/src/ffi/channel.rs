@@ -3,6 +3,7 @@
 //!
 //! Every call is one try: on a non-blocking session it returns "would block".
 
+use super::queue::take_packet;
 use libssh2_sys as raw;
 use ssh2::{Error, Session};
 use std::ffi::{c_char, c_int};
@@ -11,8 +12,10 @@ use std::ptr::{self, NonNull};
 unsafe extern "C" {
     /// In the libssh2 that libssh2-sys 0.3.4 builds (`src/channel.c`), and not in its bindings.
     fn libssh2_channel_has_exit_status(channel: *mut raw::LIBSSH2_CHANNEL) -> c_int;
-    fn libssh2_poll_channel_read(channel: *mut raw::LIBSSH2_CHANNEL, extended: c_int) -> c_int;
     fn libssh2_channel_signal_ex(channel: *mut raw::LIBSSH2_CHANNEL, name: *const c_char, len: usize) -> c_int;
+    /// Internal to it (`src/channel.h`).
+    fn ssh2_channel_locate(session: *mut raw::LIBSSH2_SESSION, id: u32) -> *mut raw::LIBSSH2_CHANNEL;
+    fn ssh2_channel_packet_data_len(channel: *mut raw::LIBSSH2_CHANNEL, stream: c_int) -> usize;
 }
 
 /// Which of a command's two outputs, by libssh2's stream id.
@@ -91,11 +94,25 @@ impl ExecChannel {
         self.call(|channel| unsafe { raw::libssh2_channel_eof(channel) as isize }).is_ok_and(|eof| eof == 1)
     }
 
-    /// Whether output has arrived that was not read. A read of one stream may have brought some of the other, and then
-    /// nothing more may come for which a wait would end.
-    pub fn has_output(&self) -> bool {
-        // SAFETY: the invariant. 1 asks for both streams.
-        self.call(|channel| unsafe { libssh2_poll_channel_read(channel, 1) as isize }).is_ok_and(|has| has == 1)
+    /// Takes output that has arrived and that [`ExecChannel::read`] does not hand over, because the connection has ended.
+    /// Returns what is left of the first packet of the stream.
+    pub fn take_queued(&self, stream: Stream) -> Option<Vec<u8>> {
+        const DATA: u8 = 94;
+        const EXTENDED_DATA: u8 = 95;
+        let mut locked = self.session.raw();
+        // SAFETY: the invariant, here and below. libssh2 counts its channels up from 0.
+        let is_own = |id: &u32| unsafe { ssh2_channel_locate(&mut *locked, *id) == self.channel.as_ptr() };
+        let id = (0..=u32::from(u16::MAX)).find(is_own)?.to_be_bytes();
+        // SAFETY: as above. This is the length of what was not read of the first packet, which is its end.
+        let left = unsafe { ssh2_channel_packet_data_len(self.channel.as_ptr(), stream as c_int) };
+        let mut packet = match stream {
+            Stream::Stdout => take_packet(&mut locked, DATA, &id)?,
+            Stream::Stderr => {
+                let head = [id, (stream as u32).to_be_bytes()].concat();
+                take_packet(&mut locked, EXTENDED_DATA, &head)?
+            }
+        };
+        Some(packet.split_off(packet.len().saturating_sub(left)))
     }
 
     /// Waits for the server to close the channel; what tells how the command ended has arrived by then.

@@ -3,6 +3,7 @@
 
 mod channel;
 mod disconnect;
+mod queue;
 mod receive;
 mod sftp;
 mod userauth;
