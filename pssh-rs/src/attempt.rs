@@ -179,6 +179,7 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
         Refusal::Late(error) => Outcome::error(HostStatus::Timeout, Phase::Auth, error),
         Refusal::Halt(halt) => unasked(job, Phase::Auth, halt, job.auth, "while logging in"),
     })?;
+    link.keep_alive(target.options.server_alive);
     Ok(Reached { link, _carrier: carrier })
 }
 

@@ -11,8 +11,9 @@ use crate::lock::lock;
 use crate::openssh::folder::{Folder, Guard};
 use crate::openssh::log::{self, Lines, is_message};
 use crate::openssh::mux::{Client, Refusal};
-use crate::openssh::system::{Hop, SystemSsh, through};
+use crate::openssh::system::{Hop, SystemSsh, alive_args, through};
 use crate::proxy::{end_group, pair};
+use crate::ssh_config::{Asked, ServerAlive, Source, look_up};
 use crate::trace::Trace;
 use crate::wire::Wire;
 use cerveza_manners::Tool;
@@ -250,8 +251,7 @@ impl All {
         ];
         command.args(through(&self.ssh, &first, earlier));
         command.args(self.ssh.args(&own));
-        // A dead peer is found out within a minute, unless the options say otherwise.
-        command.args(["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3", "-o", "TCPKeepAlive=yes"]);
+        command.args(alive_args(self.alive(last))).args(["-o", "TCPKeepAlive=yes"]);
         command.args(last.args()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(stderr));
         if !ask {
             command.process_group(0);
@@ -291,6 +291,15 @@ impl All {
                 Err(why)
             }
         }
+    }
+
+    /// When the jump host counts as gone.
+    fn alive(&self, hop: &Hop) -> ServerAlive {
+        let asked = Asked { name: &hop.host, address: None, user: hop.user.as_deref(), port: hop.port };
+        let source = Source { file: self.ssh.config.as_deref(), options: &self.ssh.options, ..Source::default() };
+        let answers = look_up(&[asked], &source, &mut |_| ()).unwrap_or_default();
+        let answer = answers.into_iter().flatten().next();
+        answer.map_or(ServerAlive::default(), |answer| answer.options.server_alive)
     }
 
     fn serve(&self, socket: PathBuf, log: Arc<Log>) -> Master {

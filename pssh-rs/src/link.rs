@@ -1,17 +1,17 @@
 //! An SSH session under our own clock: libssh2 never blocks, every wait is ours and ends at the phase's deadline or on
 //! Ctrl-C.
 
-use crate::ffi::connect_to_wire;
+use crate::ffi::{connect_to_wire, send_keepalive};
 use crate::host_key::{Wanted, host_key_algorithms};
 use crate::interrupt::{Ending, Stop};
 use crate::kex::{Allowed, Kind, Ours, why_failed};
-use crate::ssh_config::HostOptions;
+use crate::ssh_config::{HostOptions, ServerAlive};
 use crate::wire::Wire;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use ssh2::{BlockDirections, ErrorCode, MethodType, Session};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -60,11 +60,22 @@ pub fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Option<Instant>,
     }
 }
 
+/// What tells whether the host is still there.
+#[derive(Clone, Copy)]
+struct Watch {
+    alive: ServerAlive,
+    /// How many keepalives in a row it has not answered.
+    unanswered: u32,
+    /// When the next one is due, if nothing comes before.
+    due: Instant,
+}
+
 pub struct Link {
     session: Session,
     wire: Arc<Wire>,
     /// The algorithms that the server is offered.
     ours: Ours,
+    watch: Cell<Option<Watch>>,
     /// The stop that waits end by.
     stop: RefCell<Arc<Stop>>,
     ending: Ending,
@@ -75,7 +86,8 @@ impl Link {
         let mut session = Session::new()?;
         session.set_blocking(false);
         connect_to_wire(&mut session, &wire);
-        Ok(Link { session, wire, ours: Ours::default(), stop: RefCell::new(Arc::clone(&ending.end)), ending })
+        let stop = RefCell::new(Arc::clone(&ending.end));
+        Ok(Link { session, wire, ours: Ours::default(), watch: Cell::new(None), stop, ending })
     }
 
     /// What is done because of a stop, or to clean up, heeds only the last one.
@@ -180,8 +192,44 @@ impl Link {
         self.wire.flush()
     }
 
+    /// From now on each wait also ends when the host has been silent for too long. For after the login, since no server
+    /// answers a keepalive before.
+    pub fn keep_alive(&self, alive: ServerAlive) {
+        let due = Instant::now() + alive.interval;
+        self.watch.set((!alive.interval.is_zero()).then_some(Watch { alive, unanswered: 0, due }));
+    }
+
     /// Waits until the socket is ready for what libssh2 wants of it.
     pub fn wait(&self, deadline: Option<Instant>) -> Result<(), Halt> {
+        loop {
+            let watch = self.watch.get();
+            let due = watch.map(|watch| watch.due);
+            match self.wait_until_ready(due.into_iter().chain(deadline).min()) {
+                Err(Halt::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
+                ended => {
+                    if let (Ok(true), Some(Watch { alive, .. })) = (&ended, watch) {
+                        self.keep_alive(alive);
+                    }
+                    return ended.map(|_| ());
+                }
+            }
+            if let Some(mut watch) = watch {
+                if watch.unanswered >= watch.alive.count_max {
+                    let silence = watch.alive.interval * (watch.unanswered + 1);
+                    let silence = humantime::format_duration(silence);
+                    let error = format!("the host stopped answering (nothing came for {silence})");
+                    return Err(Halt::Io(io::Error::new(io::ErrorKind::TimedOut, error)));
+                }
+                send_keepalive(&self.session);
+                watch.unanswered += 1;
+                watch.due = Instant::now() + watch.alive.interval;
+                self.watch.set(Some(watch));
+            }
+        }
+    }
+
+    /// Returns whether there was a sign of life: something to receive, or room for what could not be sent.
+    fn wait_until_ready(&self, deadline: Option<Instant>) -> Result<bool, Halt> {
         let sent = self.wire.flush();
         let directions = self.session.block_directions();
         let mut flags = PollFlags::empty();
@@ -189,13 +237,13 @@ impl Link {
         flags.set(PollFlags::IN, reads && self.wire.may_receive());
         flags.set(PollFlags::OUT, !sent || matches!(directions, BlockDirections::Outbound | BlockDirections::Both));
         if !flags.is_empty() {
-            return wait_for(self.wire.as_fd(), flags, deadline, &self.stop());
+            return wait_for(self.wire.as_fd(), flags, deadline, &self.stop()).map(|()| true);
         }
         // libssh2 wants nothing and is not done: ask again soon, not at once.
         let soon = Instant::now() + Duration::from_millis(20);
         match wait_for(self.wire.as_fd(), PollFlags::IN, Some(soon), &self.stop()) {
-            Err(Halt::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => Ok(()),
-            result => result,
+            Err(Halt::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => Ok(false),
+            result => result.map(|()| true),
         }
     }
 

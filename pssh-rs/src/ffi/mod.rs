@@ -3,12 +3,14 @@
 
 mod channel;
 mod disconnect;
+mod keepalive;
 mod queue;
 mod receive;
 mod sftp;
 mod userauth;
 
 pub use channel::{ExecChannel, Stream};
+pub use keepalive::send_keepalive;
 pub use receive::connect_to_wire;
 pub use sftp::{Attributes, Handle, Open, Sftp};
 pub use userauth::{KeyOffer, Step, accepted_methods};

@@ -12,7 +12,7 @@ use crate::link::Halt;
 use crate::openssh::folder::{Folder, Guard};
 use crate::openssh::log::{self, Lines, Story};
 use crate::openssh::mux::Client;
-use crate::openssh::system::{Hop, SystemSsh, through};
+use crate::openssh::system::{Hop, SystemSsh, alive_args, through};
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::{Target, Way};
 use crate::proxy::{end_group, last_line};
@@ -180,7 +180,7 @@ impl Running {
             command.args(through(&engine.ssh, &of_hops, &hops));
         }
         command.args(engine.ssh.args(&first));
-        command.args(["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"]);
+        command.args(alive_args(target.options.server_alive));
         if target.address != target.name {
             command.args(["-o", &format!("HostName={}", target.address.replace('%', "%%"))]);
         }

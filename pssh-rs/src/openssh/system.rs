@@ -1,6 +1,7 @@
 //! The system's `ssh` and the options of ours that it is given.
 
 use crate::args::HostKeyPolicy;
+use crate::ssh_config::ServerAlive;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -58,6 +59,12 @@ impl SystemSsh {
         }
         args
     }
+}
+
+/// When a host that is silent counts as gone. ssh's own default is never.
+pub fn alive_args(alive: ServerAlive) -> [String; 4] {
+    let interval = format!("ServerAliveInterval={}", alive.interval.as_secs());
+    ["-o".to_string(), interval, "-o".to_string(), format!("ServerAliveCountMax={}", alive.count_max)]
 }
 
 /// ssh expands `%` in names of files.

@@ -54,8 +54,7 @@ pub fn answers(
         let why = scan.unsure.as_deref().unwrap_or("the configuration tells so many apart");
         warn(format!("`ssh -G` is run for {} hosts: {why}", chosen.len() + alone.len()));
     }
-    let mut found =
-        Finder { maker: Maker::new(&local, &defaults, &scan.algorithms), scan: &scan, local: &local, queries };
+    let mut found = Finder { maker: Maker::new(&local, &defaults, &scan), scan: &scan, local: &local, queries };
     let mut answers: Vec<Option<Answered>> =
         queries.iter().map(|query| query.as_ref().err().map(|error| Err(error.clone()))).collect();
 

@@ -83,6 +83,22 @@ pub enum AddressFamily {
     Inet6,
 }
 
+/// When a host that sends nothing counts as gone: ServerAliveInterval and ServerAliveCountMax.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ServerAlive {
+    /// 0: never.
+    pub interval: Duration,
+    /// How many keepalives may stay unanswered.
+    pub count_max: u32,
+}
+
+impl Default for ServerAlive {
+    /// ssh's own default is to wait for ever. With this a frozen host is found within a minute.
+    fn default() -> ServerAlive {
+        ServerAlive { interval: Duration::from_secs(10), count_max: 3 }
+    }
+}
+
 /// What `_set` says is whether a file or an option named it, rather than ssh's defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HostOptions {
@@ -105,6 +121,7 @@ pub struct HostOptions {
     pub named_algorithms: Vec<String>,
     pub compression: bool,
     pub connect_timeout: Option<Duration>,
+    pub server_alive: ServerAlive,
     pub bind_address: Option<IpAddr>,
     pub address_family: AddressFamily,
     /// Variables that the server is asked to set for the command.

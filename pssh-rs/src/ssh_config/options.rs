@@ -3,8 +3,8 @@
 use super::expand::Tokens;
 use super::pattern::matches;
 use super::run::Dump;
-use super::scan::ALGORITHMS;
-use super::{AddressFamily, Answer, HostKeyCheck, HostOptions, Local};
+use super::scan::{ALGORITHMS, Scan};
+use super::{AddressFamily, Answer, HostKeyCheck, HostOptions, Local, ServerAlive};
 use crate::outcome::Phase;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::env;
@@ -24,6 +24,8 @@ pub struct Maker<'a> {
     pub defaults: &'a Dump,
     /// The algorithms that the user has written.
     algorithms: &'a BTreeSet<String>,
+    /// Whether `ServerAliveInterval 0`, which is also ssh's default, was written down.
+    alive_off: bool,
     /// Equal options are kept once.
     kept: HashSet<Arc<HostOptions>>,
 }
@@ -38,8 +40,8 @@ pub struct Host<'a> {
 }
 
 impl<'a> Maker<'a> {
-    pub fn new(local: &'a Local, defaults: &'a Dump, algorithms: &'a BTreeSet<String>) -> Maker<'a> {
-        Maker { local, defaults, algorithms, kept: HashSet::new() }
+    pub fn new(local: &'a Local, defaults: &'a Dump, scan: &'a Scan) -> Maker<'a> {
+        Maker { local, defaults, algorithms: &scan.algorithms, alive_off: scan.alive_off, kept: HashSet::new() }
     }
 
     /// `templates` stand for values that the dump may hold for another host.
@@ -162,6 +164,7 @@ fn options(
         revoked_host_keys,
         proxy_use_fdpass: flag("proxyusefdpass"),
         connect_timeout: Some(number("connecttimeout")).filter(|&time| time > 0).map(seconds),
+        server_alive: server_alive(dump, maker.alive_off),
         bind_address,
         address_family: match dump.bytes("addressfamily") {
             Some(b"inet") => AddressFamily::Inet,
@@ -170,6 +173,20 @@ fn options(
         },
         needs_openssh: needs,
     })
+}
+
+/// The user's own values, else our defaults. ssh's default interval is 0, so only `off` tells that a user wants that.
+fn server_alive(dump: &Dump, off: bool) -> ServerAlive {
+    let number = |keyword: &str| dump.text(keyword).and_then(|value| value.parse::<u32>().ok());
+    let default = ServerAlive::default();
+    ServerAlive {
+        interval: match number("serveraliveinterval") {
+            None => default.interval,
+            Some(0) if !off => default.interval,
+            Some(time) => seconds(time),
+        },
+        count_max: number("serveralivecountmax").unwrap_or(default.count_max),
+    }
 }
 
 /// A value that ssh printed for this very host, or that is the same for all: ssh before 8.4 leaves `~` to us.

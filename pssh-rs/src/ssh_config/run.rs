@@ -113,7 +113,8 @@ impl<'a> Ssh<'a> {
 
     fn command(&self) -> Command {
         let mut command = Command::new(self.program);
-        command.arg("-G");
+        // With BatchMode Debian's ssh has another ServerAliveInterval, which then looks like the user's.
+        command.args(["-G", "-o", "BatchMode=no"]);
         command
     }
 

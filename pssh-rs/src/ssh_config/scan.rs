@@ -22,6 +22,8 @@ pub struct Scan {
     pub unused: BTreeMap<String, String>,
     /// The algorithms that the user has written.
     pub algorithms: BTreeSet<String>,
+    /// Whether some line is `ServerAliveInterval 0`.
+    pub alive_off: bool,
     /// How many files ssh read.
     pub files: usize,
     /// Why each host must be asked for by itself.
@@ -91,6 +93,7 @@ impl Scan {
             "host" => self.patterns(rest),
             "match" => self.criteria(rest),
             "proxyjump" => self.jumps(rest),
+            "serveraliveinterval" => self.alive_off |= is_zero(rest),
             // Only versions to come look up such values, each its own way.
             "include" | "user" | "tag" if rest.contains(&b'%') => self.doubt(format!("a token in {keyword}")),
             _ => {}
@@ -157,6 +160,12 @@ impl Scan {
             self.keywords.insert("proxyjump".to_string());
         }
     }
+}
+
+/// Whether it is no time at all: `0`, `0s`, `"0"`.
+fn is_zero(time: &[u8]) -> bool {
+    let word = words(time, false).into_iter().next().unwrap_or_default();
+    word.contains(&b'0') && !word.iter().any(|byte| (b'1'..=b'9').contains(byte))
 }
 
 /// The files that `ssh -vvv` says it read. Its log cuts long paths and escapes odd ones: those cannot be opened.
@@ -234,6 +243,14 @@ mod tests {
         let mut machine = Scan::default();
         text.lines().for_each(|line| machine.line(line.as_bytes(), false));
         assert!(machine.unused.is_empty() && machine.algorithms.is_empty());
+    }
+
+    #[test]
+    fn keepalives_are_off_where_a_line_says_so() {
+        assert!(["ServerAliveInterval 0", "serveraliveinterval=\"0s\" # off"].iter().all(|text| scan(text).alive_off));
+        assert!(
+            ["ServerAliveInterval 10", "ServerAliveInterval 1m0s", "Port 0"].iter().all(|text| !scan(text).alive_off)
+        );
     }
 
     #[test]

@@ -192,6 +192,19 @@ fn each_host_alone_is_answered_the_same() {
 }
 
 #[test]
+fn a_silent_host_is_waited_for_as_the_user_says_else_less_than_a_minute() {
+    let alive = |text: &str, name: &str| {
+        let answer = Config::new(text).found(&[host(name)]).0.remove(0).unwrap();
+        (answer.options.server_alive.interval.as_secs(), answer.options.server_alive.count_max)
+    };
+    // Debian's ssh would make 300 of it.
+    assert_eq!(alive("BatchMode yes\n", "a"), (10, 3));
+    let text = "Host a\n ServerAliveInterval 7\nHost b\n ServerAliveInterval 2m\n ServerAliveCountMax 1\n";
+    assert_eq!((alive(text, "a"), alive(text, "b"), alive(text, "c")), ((7, 3), (120, 1), (10, 3)));
+    assert_eq!(alive("ServerAliveInterval 0\n", "a"), (0, 3));
+}
+
+#[test]
 fn a_bad_configuration_is_a_failure_in_words_of_ssh() {
     let config = Config::new("Host a\n Foo bar\n");
     let path = config.path();
