@@ -30,8 +30,6 @@ pub struct Ask<'a> {
     pub env: &'a [(String, String)],
     pub stdin: Stdin<'a>,
     pub tty: bool,
-    /// Whether the server passes signals on to the command.
-    pub signals: bool,
     pub gate: Option<Gate<'a>>,
 }
 
@@ -110,7 +108,8 @@ impl From<Halt> for Broken {
 
 /// Runs a command. Where the clock or a stop ends it, it is ended on the host too.
 pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -> (Ran, End) {
-    let starts_by = Instant::now() + START;
+    let started = Instant::now();
+    let starts_by = started + START;
     clock.tell(Some(starts_by));
     let channel = match start(link, &ask, starts_by) {
         Ok(channel) => channel,
@@ -138,7 +137,7 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -
     let ran = Ran { exit_code: channel.exit_code(), signal: channel.exit_signal() };
     let mut end_it = || {
         clock.tell(Some(Instant::now() + end::LONGEST));
-        link.sheltered(|| end::end(link, &channel, ask.signals, sink))
+        link.sheltered(|| end::end(link, &channel, started.elapsed(), sink))
     };
     let end = match broken {
         Ok(()) => refusal.map_or(End::Closed, End::NoPassword),

@@ -9,7 +9,7 @@ use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::Target;
 use crate::schedule::{Retry, Schedule, Turn};
 use crate::seat::Seat;
-use crate::sink::Sinks;
+use crate::sink::{SharedKept, Sinks, with_output};
 use crate::view::{Flow, Out, follow};
 use crate::watched::Watched;
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// An attempt that its own deadlines did not end is given up this long after them.
 const OVERRUN: Duration = Duration::from_secs(3);
 /// After Ctrl-C, or the run's deadline, commands are ended on their hosts. Attempts that take longer are left behind.
-const AFTER_STOP: Duration = Duration::from_secs(13);
+const AFTER_STOP: Duration = Duration::from_secs(17);
 /// A thread that was left behind is not waited for longer than this.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// With nothing to wait for, as when no thread could be started: look again.
@@ -63,6 +63,7 @@ struct Shared {
 /// What the collector knows of an attempt.
 struct Running {
     turn: Turn,
+    kept: SharedKept,
     leash: Arc<Leash>,
     seat: Arc<Seat>,
     thread: JoinHandle<()>,
@@ -145,12 +146,12 @@ fn say_farewell(threads: Vec<JoinHandle<()>>) {
 }
 
 /// The life of an attempt's thread.
-fn life(shared: &Shared, index: usize, leash: &Leash, seat: &Seat, events: &Sender<Event>) {
+fn life(shared: &Shared, index: usize, kept: SharedKept, leash: &Leash, seat: &Seat, events: &Sender<Event>) {
     let mut watched = Watched { index, leash, seat, events };
     let target = &shared.targets[index];
     // A bug that one host brings to light must not cost the others their records.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut sink = shared.sinks.sink(index);
+        let mut sink = shared.sinks.sink(index, kept);
         let outcome = attempt(&shared.job, target, &mut watched, &mut sink);
         sink.finish(outcome)
     }));
@@ -233,12 +234,13 @@ impl Collector<'_> {
 
     fn start(&self, turn: Turn) -> io::Result<Running> {
         let (leash, seat) = (Arc::new(Leash::default()), Arc::new(Seat::default()));
-        let (shared, held, wanted, events) =
-            (Arc::clone(&self.shared), Arc::clone(&leash), Arc::clone(&seat), self.events.clone());
+        let kept = self.shared.sinks.kept();
+        let (shared, own_kept, held, wanted, events) =
+            (Arc::clone(&self.shared), Arc::clone(&kept), Arc::clone(&leash), Arc::clone(&seat), self.events.clone());
         let thread = thread::Builder::new().name("host".to_string()).stack_size(STACK);
         let (at, started_at) = (Instant::now(), SystemTime::now());
-        let thread = thread.spawn(move || life(&shared, turn.index, &held, &wanted, &events))?;
-        Ok(Running { turn, leash, seat, thread, phase: None, at, started_at, give_up_at: None })
+        let thread = thread.spawn(move || life(&shared, turn.index, own_kept, &held, &wanted, &events))?;
+        Ok(Running { turn, kept, leash, seat, thread, phase: None, at, started_at, give_up_at: None })
     }
 
     fn grant(&self, index: usize) {
@@ -256,7 +258,9 @@ impl Collector<'_> {
     fn hear(&mut self, event: Event) {
         match event {
             Event::Phase { index, phase, deadline } => {
-                let give_up_at = self.sooner_if_stopped(deadline.map(|deadline| deadline + OVERRUN));
+                // A deadline that has passed while something was cleaned up gives the attempt a moment, too.
+                let give_up_at = deadline.map(|deadline| deadline.max(Instant::now()) + OVERRUN);
+                let give_up_at = self.sooner_if_stopped(give_up_at);
                 if let Some(running) = self.running.get_mut(&index) {
                     running.give_up_at = give_up_at;
                     running.phase = Some(phase);
@@ -344,7 +348,7 @@ impl Collector<'_> {
                 false => stuck(running.phase),
                 true => Outcome { phase: running.phase, ..Outcome::stopped(self.shared.job.ending.is_late()) },
             };
-            let mut outcome = outcome_of(&running, outcome);
+            let mut outcome = with_output(&running.kept, outcome_of(&running, outcome));
             if let (Some(Phase::Exec), Some(error)) = (running.phase, &mut outcome.error) {
                 error.push_str("; the command may still be running");
             }

@@ -69,7 +69,7 @@ pub fn upload(link: &Link, script: &Script, readable: bool, clock: &Clock<'_>) -
     let mode = if readable { "755" } else { "700" };
     let line = format!("exec sh -c '{}'", UPLOAD.replace("MODE", mode));
     let mut said = Captured::default();
-    let ask = Ask { line: &line, env: &[], stdin: Stdin::Bytes(&script.bytes), tty: false, signals: false, gate: None };
+    let ask = Ask { line: &line, env: &[], stdin: Stdin::Bytes(&script.bytes), tty: false, gate: None };
     match exec(link, ask, clock, &mut said) {
         (Ran { exit_code: Some(0), .. }, End::Closed) => {}
         (Ran { exit_code: Some(_), .. }, End::Closed) => {
@@ -98,7 +98,7 @@ pub fn remove(link: &Link, path: &str, clock: &Clock<'_>) -> bool {
     let line = format!("exec rm -f {}", quote(path));
     let mut watch = |_, _| {};
     let own_clock = Clock::start(Some(REMOVAL), &mut watch);
-    let ask = Ask { line: &line, env: &[], stdin: Stdin::Nothing, tty: false, signals: false, gate: None };
+    let ask = Ask { line: &line, env: &[], stdin: Stdin::Nothing, tty: false, gate: None };
     let ended = link.sheltered(|| exec(link, ask, &own_clock, &mut Captured::default()));
     clock.back();
     matches!(ended, (Ran { exit_code: Some(0), .. }, End::Closed))

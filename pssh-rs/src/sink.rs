@@ -2,12 +2,13 @@
 
 use crate::ffi::Stream;
 use crate::link::Halt;
+use crate::lock::lock;
 use crate::outcome::Outcome;
 use crate::outdir::{HostFiles, Outdir};
 use crate::output::{Kept, Limits};
 use crate::view::Flow;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Takes output as it comes. Where it has to wait it calls `check` every now and then, and ends with what that says.
@@ -56,26 +57,35 @@ pub struct Sinks {
     pub outdir: Option<Outdir>,
 }
 
+/// What is kept of a host's output, until somebody takes it. It is shared, so that the output of an attempt that is given
+/// up is not lost.
+pub type SharedKept = Arc<Mutex<Option<Kept>>>;
+
+/// Puts what was kept into an outcome, unless that was done before.
+pub fn with_output(kept: &SharedKept, outcome: Outcome) -> Outcome {
+    match lock(kept).take().map(Kept::into_outputs) {
+        Some((stdout, stderr)) => Outcome { stdout, stderr, ..outcome },
+        None => outcome,
+    }
+}
+
 /// One host's. Several commands of it, one after another, use the same.
 pub struct HostSink<'a> {
     sinks: &'a Sinks,
     index: usize,
-    kept: Kept,
+    kept: SharedKept,
     files: Option<HostFiles>,
     error: Option<String>,
     reader_time: Duration,
 }
 
 impl Sinks {
-    pub fn sink(&self, index: usize) -> HostSink<'_> {
-        HostSink {
-            sinks: self,
-            index,
-            kept: Kept::new(&self.limits),
-            files: None,
-            error: None,
-            reader_time: Duration::ZERO,
-        }
+    pub fn kept(&self) -> SharedKept {
+        Arc::new(Mutex::new(Some(Kept::new(&self.limits))))
+    }
+
+    pub fn sink(&self, index: usize, kept: SharedKept) -> HostSink<'_> {
+        HostSink { sinks: self, index, kept, files: None, error: None, reader_time: Duration::ZERO }
     }
 }
 
@@ -95,7 +105,9 @@ impl Sink for HostSink<'_> {
 
     /// Fails only with what `check` says, which is asked while the terminal takes no more.
     fn take(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), Halt>) -> Result<(), Halt> {
-        self.kept.take(stream, bytes);
+        if let Some(kept) = &mut *lock(&self.kept) {
+            kept.take(stream, bytes);
+        }
         if let Some(files) = &mut self.files {
             let written = files.take(stream, bytes);
             self.note(written);
@@ -126,11 +138,10 @@ impl HostSink<'_> {
             let written = files.finish();
             self.note(written);
         }
-        let (stdout, stderr) = self.kept.into_outputs();
         let unwritten = self.error.is_some();
         let errors = outcome.error.into_iter().chain(self.error).collect::<Vec<_>>();
         let error = (!errors.is_empty()).then(|| errors.join("; "));
-        Outcome { stdout, stderr, error, unwritten, ..outcome }
+        with_output(&self.kept, Outcome { error, unwritten, ..outcome })
     }
 
     fn note(&mut self, written: io::Result<()>) {
@@ -154,7 +165,7 @@ mod tests {
         std::fs::create_dir(temp.path().join("a.out")).unwrap();
         let limits = Limits { stream: 100, budget: Budget::new(1000) };
         let sinks = Sinks { limits, flow: None, outdir: Some(outdir) };
-        let mut sink = sinks.sink(0);
+        let mut sink = sinks.sink(0, sinks.kept());
         sink.open();
         sink.take(Stream::Stdout, b"hi\n", &|| Ok(())).unwrap();
         let outcome = sink.finish(Outcome::new(HostStatus::Ok, None));

@@ -3,7 +3,6 @@
 use crate::attempt::{Job, halted, unasked};
 use crate::clock::Clock;
 use crate::copy::{self, Cause, Copied, CopyError};
-use crate::end::heeds_signals;
 use crate::exec::{Ask, End, Ran, START, Stdin, exec};
 use crate::link::{Halt, Link};
 use crate::outcome::{HostStatus, Outcome, Phase};
@@ -79,13 +78,12 @@ impl Host<'_, '_> {
     fn command(&self, command: &str, sink: &mut dyn Sink) -> Outcome {
         let line = self.job.around.line(command);
         let stdin = self.job.stdin.as_ref().map_or(Stdin::Nothing, Stdin::File);
-        let signals = heeds_signals(self.link.session().banner().unwrap_or_default(), &self.target.user);
         let gate = self.job.around.sudo.as_ref().map(|sudo| {
             let whose = format!("{} on {}", self.target.user, self.target.name);
             Gate::new(sudo, &self.job.password, whose)
         });
         let env = &self.target.options.environment;
-        let ask = Ask { line: &line, env, stdin, tty: self.job.tty, signals, gate };
+        let ask = Ask { line: &line, env, stdin, tty: self.job.tty, gate };
         let (ran, end) = exec(self.link, ask, self.clock, sink);
         self.outcome(ran, end)
     }
@@ -151,11 +149,15 @@ impl Host<'_, '_> {
             (End::Ended(halt, ended), _) => {
                 let outcome = halted(job, Phase::Exec, halt, self.clock.limit(), "the command");
                 let what = outcome.error.as_deref().unwrap_or_default();
-                let error = match (ended.by, ran.exit_code) {
-                    (None, Some(code)) => {
-                        format!("{what}; it ended with status {code}, and left a process that holds its output open")
+                let rest = ended.phrase_of_rest();
+                let error = match &ran {
+                    Ran { signal: Some(signal), .. } => {
+                        format!("{what}; signal {signal} ended it, {rest}")
                     }
-                    _ => format!("{what}; {}", ended.phrase()),
+                    Ran { exit_code: Some(code), .. } => {
+                        format!("{what}; it ended with status {code}, {rest}")
+                    }
+                    Ran { exit_code: None, signal: None } => format!("{what}; {}", ended.phrase()),
                 };
                 Outcome { error: Some(error), ..outcome }
             }

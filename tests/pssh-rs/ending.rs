@@ -155,15 +155,18 @@ fn nothing_that_a_server_does_outlasts_the_timeout() {
 }
 
 #[test]
-fn a_timeout_asks_by_the_protocol_first() {
+fn where_no_script_runs_a_timeout_asks_by_the_protocol() {
     let (sandbox, _sshd, server) = misbehaving();
-    ended(behave(&sandbox, &["-t", "3"], "sit"), "timeout", Value::Null, 3);
+    let record = ended(behave(&sandbox, &["-t", "3"], "sit"), "timeout", Value::Null, 3);
+    assert!(error(&record).ends_with("the command could not be ended: it may still be running"), "{record}");
     wait_until("the signals", || server.events().contains(&"signal KILL".to_string()));
     let signals: Vec<String> = server.events().into_iter().filter(|event| event.starts_with("signal ")).collect();
     assert_eq!(signals, ["signal TERM", "signal KILL"]);
     // One that obeys needs no KILL. It is a timeout, whatever ended it in the end.
     let before = server.events().len();
-    ended(behave(&sandbox, &["-t", "3"], "obey"), "timeout", Value::Null, 3);
+    let record = ended(behave(&sandbox, &["-t", "3"], "obey"), "timeout", Value::Null, 3);
+    // Of what it started nobody knows.
+    assert!(error(&record).contains("ended by TERM; what it had started in the background may still"), "{record}");
     let events = server.events().split_off(before);
     assert!(events.contains(&"signal TERM".to_string()) && !events.contains(&"signal KILL".to_string()), "{events:?}");
 }

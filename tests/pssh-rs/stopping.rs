@@ -1,7 +1,7 @@
 //! A timeout, Ctrl-C and the run's deadline end the remote processes too, and leave a record for each host.
 
 use crate::started::Started;
-use crate::{fleet, host, hosts, of};
+use crate::{error, fleet, host, hosts, of};
 use kit::hostile::wait_until;
 use kit::processes::{marker, with_argument};
 use kit::{Hostile, Sandbox, SshServer, Sshd};
@@ -67,6 +67,116 @@ fn a_timeout_ends_what_whoever_runs_the_tests_has_run() {
 fn a_timeout_ends_what_an_account_has_run() {
     let (sandbox, _sshd) = by_account();
     times_out(&sandbox);
+}
+
+/// Commands that leave what TERM does not end, or whose first process ends before the others.
+fn stubborn(marker: &str) -> [String; 5] {
+    let deaf = format!("trap '' TERM; sleep {marker}; sleep {marker}");
+    [
+        format!("({deaf}) >/dev/null 2>&1 & wait"),
+        format!("({deaf}) & wait"),
+        format!("({deaf}) & exit 7"),
+        format!("setsid sh -c \"{deaf}\" & wait"),
+        format!("({deaf}) & (({deaf}) & exec sleep {marker}) & sleep {marker}"),
+    ]
+}
+
+/// What is reported as ended is gone by then: it is looked at once.
+fn ends_what_it_says(sandbox: &Sandbox) {
+    for engine in ["libssh2", "openssh"] {
+        let markers: Vec<String> = (0..5).map(|_| marker()).collect();
+        for (form, marker) in markers.iter().enumerate() {
+            let command = &stubborn(marker)[form];
+            let args = ["--engine", engine, "-t", "3", "--", &format!("echo begun; {command}")];
+            let (run, _) = Started::new(sandbox, &args, hosts(2)).end_and_peak();
+            let left = with_argument(marker);
+            assert_eq!((run.code, run.records.len()), (3, 2), "{engine}, {command}: {}", run.stderr);
+            for record in &run.records {
+                let found = (&record["status"], &record["stdout"]);
+                assert_eq!(found, (&json!("timeout"), &json!("begun\n")), "{engine}, {command}: {record}");
+                assert!(error(record).ends_with("ended by KILL"), "{engine}, {command}: {record}");
+                let had_ended = error(record).contains(" ended with status 7, and left") || engine == "openssh";
+                assert!(had_ended || form != 2, "{record}");
+            }
+            assert_eq!(left, Vec::<u32>::new(), "{engine}, {command}: {:?}", run.records);
+        }
+    }
+}
+
+#[test]
+fn what_whoever_runs_the_tests_has_run_is_gone_when_it_is_said_to_be() {
+    let (sandbox, _sshd) = fleet();
+    ends_what_it_says(&sandbox);
+}
+
+#[test]
+fn what_an_account_has_run_is_gone_when_it_is_said_to_be() {
+    let (sandbox, _sshd) = by_account();
+    ends_what_it_says(&sandbox);
+}
+
+#[test]
+fn where_no_second_command_can_run_nothing_is_said_to_be_gone() {
+    let (mut sandbox, sshd) = (Sandbox::new(), Sshd::with(&["127.0.0.1".to_string()], "MaxSessions 1"));
+    sshd.open_to(&mut sandbox);
+    for engine in ["libssh2", "openssh"] {
+        let command = format!("(trap '' TERM; sleep {0}; sleep {0}) >/dev/null 2>&1 & wait", marker());
+        let run = sandbox.run("pssh-rs", &["--engine", engine, "-t", "2", "--", &command], hosts(1)).exits(3);
+        assert!(error(&run.records()[0]).ends_with("may still be running"), "{engine}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn what_detached_itself_is_left_alone_and_said_to_be_there() {
+    let (sandbox, _sshd) = fleet();
+    for engine in ["libssh2", "openssh"] {
+        let marker = marker();
+        // In a session of its own, which it leads, and without a parent.
+        let command = format!("echo begun; setsid sleep {marker} & sleep 0.5");
+        let args = ["--engine", engine, "-t", "2", "--", &command];
+        let run = sandbox.run("pssh-rs", &args, hosts(1)).exits(3);
+        assert_eq!(with_argument(&marker).len(), 1, "{engine}: {}", run.stdout);
+        assert!(error(&run.records()[0]).ends_with("may still be running"), "{engine}: {}", run.stdout);
+        // One that holds no output open is nobody's business.
+        let marker = kit::processes::marker();
+        let command = format!("(setsid sleep {marker} >/dev/null 2>&1 &); sleep {marker}");
+        sandbox.run("pssh-rs", &["--engine", engine, "-t", "2", "--", &command], hosts(1)).exits(3);
+        assert_eq!(with_argument(&marker).len(), 1, "{engine}");
+    }
+}
+
+#[test]
+fn what_an_earlier_step_started_is_not_ended_with_a_later_one() {
+    let (sandbox, _sshd) = fleet();
+    let (early, late) = (marker(), marker());
+    sandbox.file("first", format!("#!/bin/sh\nsleep {early} >/dev/null 2>&1 &\nsleep 4\n"));
+    sandbox.file("second", format!("#!/bin/sh\ntrap '' TERM\necho begun\nsleep {late} & sleep {late}; sleep {late}\n"));
+    let record = r#"{"host":"web1","private_ip":"127.0.0.1","steps":["first","second"]}"#;
+    let run = sandbox.run("pssh-rs", &["-t", "8", "--run", "steps"], record).exits(3);
+    assert!(error(&run.records()[0]).contains("ended by KILL"), "{}", run.stdout);
+    assert_eq!((with_argument(&early).len(), with_argument(&late).len()), (1, 0), "{}", run.stdout);
+}
+
+fn keeps_output(sandbox: &Sandbox) {
+    let marker = marker();
+    let deaf = format!("trap '' TERM INT HUP\necho begun\nsleep {marker} & sleep {marker}; sleep {marker}\n");
+    sandbox.file("deaf.sh", format!("#!/bin/sh\n{deaf}"));
+    let fleet: String = (0..24).map(|number| host(&format!("web{number}"), number % 12 + 1)).collect();
+    let (run, _) = Started::new(sandbox, &["-t", "4", "--script", "deaf.sh"], &fleet).end_and_peak();
+    assert_eq!((run.code, run.records.len()), (3, 24), "{}", run.stderr);
+    for record in &run.records {
+        assert_eq!((&record["status"], &record["stdout"]), (&json!("timeout"), &json!("begun\n")), "{record}");
+        assert!(error(record).ends_with("the command was ended by KILL"), "{record}");
+    }
+    assert_eq!(with_argument(&marker), Vec::<u32>::new());
+}
+
+#[test]
+fn the_output_of_a_script_that_ignores_term_is_not_lost() {
+    let (sandbox, _sshd) = fleet();
+    keeps_output(&sandbox);
+    let (sandbox, _sshd) = by_account();
+    keeps_output(&sandbox);
 }
 
 #[test]
@@ -144,6 +254,8 @@ fn a_second_ctrl_c_stops_at_once_with_a_record_for_each_host() {
         let record = of(&ended.records, name);
         assert_eq!((&record["status"], &record["phase"]), (&json!("cancelled"), &json!(phase)), "{record}");
     }
+    // What had come is not lost.
+    assert_eq!(of(&ended.records, "odd")["stdout"], "begun\n");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::args::HostKeyPolicy;
 use crate::attempt::{Job, seat};
-use crate::end::{self, Ended, Word, last_word, script};
+use crate::end::{self, Ended, LAST_OUTPUT, SCRIPT_TIME, Word, concluded, last_word, script};
 use crate::exec::START;
 use crate::ffi::Stream;
 use crate::interrupt::Stop;
@@ -35,11 +35,8 @@ use std::time::{Duration, Instant};
 
 /// How soon it is looked whether ssh has ended, should something else hold its pipes open.
 const TICK: Duration = Duration::from_millis(200);
-/// What the script that ends a command may take (`end`), and the moment in which its connection comes about.
-const ENDING: Duration = Duration::from_secs(4);
-const ASKING: Duration = Duration::from_secs(1);
-/// An ended command's last output and exit status come within this.
-const LAST_OUTPUT: Duration = Duration::from_millis(300);
+/// The script that ends a command is started within this.
+const ASKING: Duration = Duration::from_secs(3);
 
 /// What all attempts of a run share.
 pub struct Engine {
@@ -82,8 +79,10 @@ pub fn attempt(
     // Read before we end the command: whether an exit status of that still arrives is chance.
     let arrived = running.story.exit_code();
     let ended = halt.filter(|_| running.story.sent).map(|_| {
+        let had_ended = running.story.status || running.story.signal;
         watched.tell(Phase::Exec, Some(Instant::now() + end::LONGEST));
-        running.end(&job.ending.now, sink)
+        let ended = running.end(&job.ending.now, sink);
+        if had_ended { format!("it had ended, {}", ended.phrase_of_rest()) } else { ended.phrase() }
     });
     running.outcome(halt, arrived, ended, bounds, job.ending.is_late(), sink)
 }
@@ -123,6 +122,7 @@ impl<R: Read> Source<R> {
 }
 
 struct Running {
+    started: Instant,
     child: Child,
     exited: bool,
     _guard: Guard,
@@ -198,6 +198,7 @@ impl Running {
         drop(command);
         let child = spawned.inspect_err(|_| drop(fs::remove_file(&log_path)))?;
         Ok(Running {
+            started: Instant::now(),
             _guard: engine.folder.guard(Pid::from_child(&child)),
             child,
             exited: false,
@@ -345,22 +346,23 @@ impl Running {
 
     /// Ends the remote command by a script on the same connection.
     fn end(&mut self, stop: &Stop, sink: &mut dyn Sink) -> Ended {
-        let by = self.by_script(stop, sink).flatten();
+        let ended = self.by_script(stop, sink).unwrap_or(Ended::No);
         // Its exit status and last output are on their way, perhaps.
         let mut until = Some(Instant::now() + LAST_OUTPUT);
-        while by.is_some() && !self.is_over(stop, sink) && self.turn(&mut until, stop, None, sink).is_ok() {}
-        Ended { by }
+        while ended != Ended::No && !self.is_over(stop, sink) && self.turn(&mut until, stop, None, sink).is_ok() {}
+        concluded(ended, self.exited)
     }
 
-    fn by_script(&mut self, stop: &Stop, sink: &mut dyn Sink) -> Option<Option<&'static str>> {
+    fn by_script(&mut self, stop: &Stop, sink: &mut dyn Sink) -> Option<Ended> {
         let asking = Instant::now() + ASKING;
         let client = Client::connect(&self.socket, asking, stop).ok()?;
         let (mut reader, writer) = pipe().ok()?;
         ioctl_fionbio(&reader, true).ok()?;
         let null = File::options().read(true).write(true).open("/dev/null").ok()?;
-        client.session(&script(), [null.as_fd(), writer.as_fd(), null.as_fd()], asking, stop).ok()?;
+        let script = script(self.started.elapsed());
+        client.session(&script, [null.as_fd(), writer.as_fd(), null.as_fd()], asking, stop).ok()?;
         drop(writer);
-        let mut deadline = Some(Instant::now() + ENDING);
+        let mut deadline = Some(Instant::now() + SCRIPT_TIME);
         let (mut printed, mut buffer) = (Vec::new(), [0; 4096]);
         loop {
             let ended = match reader.read(&mut buffer) {
@@ -372,9 +374,9 @@ impl Running {
                 Err(error) => error.kind() != io::ErrorKind::WouldBlock,
             };
             match last_word(&printed) {
-                Some(Word::Ended(by)) => return Some(Some(by)),
-                Some(Word::Left | Word::Nothing) => return Some(None),
-                _ if ended || self.is_over(stop, sink) => return Some(None),
+                Some(Word::Ended(ended)) => return Some(ended),
+                Some(Word::Left | Word::Nothing) => return None,
+                _ if ended || self.is_over(stop, sink) => return None,
                 _ => self.turn(&mut deadline, stop, Some(&reader), sink).ok()?,
             }
         }
@@ -384,7 +386,7 @@ impl Running {
         mut self,
         halt: Option<Why>,
         arrived: Option<u32>,
-        ended: Option<Ended>,
+        ended: Option<String>,
         bounds: Bounds,
         late: bool,
         sink: &mut dyn Sink,
@@ -413,7 +415,7 @@ impl Running {
         let outcome = match halt {
             Some(Why::Stopped) => {
                 let outcome = Outcome { phase: Some(phase), ..Outcome::stopped(late) };
-                let error = ended.and_then(|ended| Some(format!("{}; {}", outcome.error.as_ref()?, ended.phrase())));
+                let error = ended.and_then(|ended| Some(format!("{}; {ended}", outcome.error.as_ref()?)));
                 Outcome { error: error.or(outcome.error.clone()), ..outcome }
             }
             Some(Why::Deadline) => too_late(story, ended, bounds),
@@ -491,11 +493,11 @@ fn remove(path: &Path) {
 }
 
 /// The outcome of an attempt whose time was up.
-fn too_late(story: &Story, ended: Option<Ended>, bounds: Bounds) -> Outcome {
+fn too_late(story: &Story, ended: Option<String>, bounds: Bounds) -> Outcome {
     let within = |bound| format!("not done within {}", humantime::format_duration(bound));
     match (story.phase, ended) {
         (Phase::Exec, Some(ended)) => {
-            let error = format!("the command: {}: {}", within(bounds.command.unwrap_or_default()), ended.phrase());
+            let error = format!("the command: {}; {ended}", within(bounds.command.unwrap_or_default()));
             Outcome::error(HostStatus::Timeout, Phase::Exec, error)
         }
         (Phase::Exec, None) => {
