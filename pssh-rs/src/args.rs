@@ -50,6 +50,7 @@ pub struct Args {
     pub push: Vec<std::ffi::OsString>,
 
     /// After all was run, copy a file or folder, wildcards too, from every host to FOLDER/HOST; may be given again
+    /// [default folder: pulled]
     #[arg(long, value_name = "PATH[:FOLDER]", value_parser = OsStringValueParser::new())]
     pub pull: Vec<std::ffi::OsString>,
 

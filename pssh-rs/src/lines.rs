@@ -116,10 +116,21 @@ impl Style {
 /// `failed: the command's exit status is 3`
 fn said(outcome: &Outcome) -> Option<String> {
     match (outcome.status, &outcome.error) {
-        (HostStatus::Ok, None) => None,
+        (HostStatus::Ok, None) => left_out(outcome),
         (status, Some(error)) => Some(format!("{}: {error}", status.name())),
         (status, None) => Some(status.name().to_string()),
     }
+}
+
+/// `ok, but not all was copied: /var/log/b: the symbolic link leads nowhere (and 3 more)`
+fn left_out(outcome: &Outcome) -> Option<String> {
+    let copied = outcome.copied.as_ref()?;
+    let first = copied.skipped.first()?;
+    let more = match copied.skipped.len() as u64 - 1 + copied.more_skipped {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    Some(format!("ok, but not all was copied: {first}{more}"))
 }
 
 /// Returns the columns that the widest of the names takes, as shown; names wider than `most` do not count.

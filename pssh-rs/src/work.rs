@@ -191,7 +191,7 @@ impl Host<'_, '_> {
                 halted(self.job, Phase::Exec, halt, limit, "the copy")
             }
             Cause::Halt(halt) => halted(self.job, Phase::Exec, halt, limit, "in the middle of the copy"),
-            cause @ Cause::Silent => Outcome::error(HostStatus::Timeout, Phase::Exec, cause.to_string()),
+            cause @ Cause::Silent(_) => Outcome::error(HostStatus::Timeout, Phase::Exec, cause.to_string()),
             cause => Outcome::error(HostStatus::Failed, Phase::Exec, cause.to_string()),
         };
         let error = outcome.error.unwrap_or_default() + &left.unwrap_or_default();

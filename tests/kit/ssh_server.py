@@ -1,8 +1,9 @@
 """A real SSH server that does on demand what no sshd does. usage: ssh_server.py ADDRESS PORT HOST_KEY AUTHORIZED_KEYS
 
 A command that holds `behave:WORD` or `behave:WORD:ARGUMENT` gets what `execute` has for it. A user's name sets what
-becomes of the login: stall-auth, stall-key, drop-auth, stall-session; and how much a command's stdin may hold: window-N,
-and with busy-window-N each of its packets is answered by many that mean nothing. Each event is a line on stdout, the first of them
+becomes of the login: stall-auth, stall-key, drop-auth, stall-session; how much a command's stdin may hold: window-N, and
+with busy-window-N each of its packets is answered by many that mean nothing; and what its SFTP server does: see `Sftp`.
+Each event is a line on stdout, the first of them
 `ready`; the server ends when its stdin does.
 """
 
@@ -57,14 +58,16 @@ class Server(asyncssh.SSHServer):
         window = re.fullmatch(r"(busy-)?window-(\d+)", self.username)
         if window:
             channel = self.conn.create_server_channel(encoding=None, window=int(window[2]))
-            return channel, Session(self.conn, busy=window[1])
-        return Session(self.conn)
+            return channel, Session(self.conn, self.username, busy=window[1])
+        return Session(self.conn, self.username)
 
 
 class Session(asyncssh.SSHServerSession):
-    def __init__(self, conn, busy=False):
+    def __init__(self, conn, username, busy=False):
         self.conn = conn
+        self.username = username
         self.busy = busy
+        self.sftp = None
         self.task = None
         self.stdin = b""
         self.stdin_ended = asyncio.Event()
@@ -78,7 +81,9 @@ class Session(asyncssh.SSHServerSession):
             self.task.cancel()
 
     def data_received(self, data, datatype):
-        if self.word == "echo":
+        if self.sftp:
+            self.sftp.received(data)
+        elif self.word == "echo":
             self.chan.write(data)
         else:
             self.stdin += data
@@ -105,7 +110,11 @@ class Session(asyncssh.SSHServerSession):
 
     def subsystem_requested(self, subsystem):
         say("subsystem", subsystem)
-        return REFUSED
+        if not self.username.startswith("sftp-"):
+            return REFUSED
+        self.word = subsystem
+        self.sftp = Sftp(self, self.username.removeprefix("sftp-"))
+        return ANSWERED
 
     def exec_requested(self, command):
         found = re.search(r"behave:([a-z-]+)(?::([^\s'\"]+))?", command)
@@ -161,7 +170,10 @@ class Session(asyncssh.SSHServerSession):
 
     async def execute(self):
         chan, word = self.chan, self.word
-        if word == "unknown":
+        if word == "sftp":
+            await self.stdin_ended.wait()
+            chan.exit(0)
+        elif word == "unknown":
             chan.exit(127)
         elif word == "exit":
             self.write("done\n")
@@ -246,6 +258,81 @@ class Session(asyncssh.SSHServerSession):
         else:
             say("no such behaviour", word)
             chan.exit(127)
+
+
+class Sftp:
+    """As much of an SFTP server (version 3) as lists folders that no disk holds. All that is asked for is a folder.
+
+    `mute` answers nothing; `flood` answers what nobody asked, without an end, `early-flood` from the beginning. `names` and `long` list names without an end,
+    `long` ones of 4000 bytes; `deep` lists one more folder in each folder, `endless` a file that says it is empty.
+    """
+
+    INIT, VERSION, CLOSE, READ, FSTAT, OPENDIR, READDIR, OPEN, LSTAT, STAT = 1, 2, 4, 5, 8, 11, 12, 3, 7, 17
+    STATUS, HANDLE, DATA, NAME, ATTRS = 101, 102, 103, 104, 105
+    SIZE, PERMISSIONS = 1, 4
+
+    def __init__(self, session, word):
+        self.session = session
+        self.word = word
+        self.input = b""
+        self.listed = 0
+
+    def received(self, data):
+        self.input += data
+        while len(self.input) >= 5:
+            length = int.from_bytes(self.input[:4], "big")
+            if len(self.input) < 4 + length:
+                return
+            packet, self.input = self.input[4 : 4 + length], self.input[4 + length :]
+            self.answer(packet[0], packet[1:5], packet[5:])
+
+    def send(self, kind, *parts):
+        packet = bytes([kind]) + b"".join(parts)
+        self.session.write(String(packet))
+
+    def attributes(self, mode):
+        return UInt32(self.SIZE | self.PERMISSIONS) + bytes(8) + UInt32(mode)
+
+    def entry(self, name, mode):
+        return String(name) + String("") + self.attributes(mode)
+
+    def answer(self, kind, number, rest):
+        if self.word == "mute":
+            return
+        if kind == self.INIT and self.word != "early-flood":
+            return self.send(self.VERSION, UInt32(3))
+        if self.word in ("flood", "early-flood"):
+            asyncio.ensure_future(self.flood())
+        elif kind in (self.STAT, self.LSTAT):
+            self.send(self.ATTRS, number, self.attributes(0o040755))
+        elif kind == self.FSTAT:
+            self.send(self.ATTRS, number, self.attributes(0o100644))
+        elif kind in (self.OPEN, self.OPENDIR):
+            self.listed = 0 if self.word in ("deep", "endless") else self.listed
+            self.send(self.HANDLE, number, String("h"))
+        elif kind == self.READ:
+            self.send(self.DATA, number, String(bytes(30000)))
+        elif kind == self.READDIR:
+            names = self.names()
+            if names:
+                return self.send(self.NAME, number, UInt32(len(names)), *names)
+            self.send(self.STATUS, number, UInt32(1), String(""), String(""))
+        else:
+            self.send(self.STATUS, number, UInt32(0), String(""), String(""))
+
+    def names(self):
+        first, self.listed = self.listed, self.listed + 1
+        if self.word in ("deep", "endless"):
+            return [self.entry("d", 0o040755 if self.word == "deep" else 0o100644)] if first == 0 else []
+        if not first:
+            count, end = (8, "x" * 4000) if self.word == "long" else (1000, "")
+            self.batch = [self.entry(f"{number}-{end}"[:4000], 0o100644) for number in range(count)]
+        return self.batch
+
+    async def flood(self):
+        while not self.session.chan.is_closing():
+            self.send(self.DATA, UInt32(0xffffffff), String(bytes(200000)))
+            await self.session.drain()
 
 
 async def main():

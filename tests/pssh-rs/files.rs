@@ -144,6 +144,33 @@ fn a_host_s_name_leaves_no_folder_that_pulls_go_to() {
 }
 
 #[test]
+fn a_wildcard_s_link_that_leads_nowhere_is_named_in_the_record_and_on_the_screen() {
+    let (sandbox, _sshd) = fleet();
+    sandbox.file("logs/a", "a");
+    sandbox.sh("ln -s nowhere logs/b && ln -s nowhere logs/c").exits(0);
+    let (pull, at) = (format!("{}/logs/*:got", sandbox.dir().display()), sandbox.dir().join("logs"));
+    let why = |name: &str| format!("{}/{name}: the symbolic link leads nowhere", at.display());
+    let ran = run(&sandbox, &["--pull", &pull]).exits(0);
+    assert_eq!(ran.records()[0]["copied"]["skipped"], json!([why("b"), why("c")]));
+    let ran = run(&sandbox, &["--lines", "--pull", &pull]).exits(0);
+    assert!(ran.stdout.contains(&format!("ok, but not all was copied: {} (and 1 more)", why("b"))), "{}", ran.stdout);
+}
+
+#[test]
+fn a_pull_that_names_no_folder_puts_no_host_s_name_beside_us() {
+    let (sandbox, _sshd) = fleet();
+    let there = sandbox.file("there", "x");
+    let args = ["-w", "127.0.0.[1-2]", "--pull", &there.display().to_string()];
+    sandbox.run("pssh-rs", &args, "").exits(0);
+    for host in ["127.0.0.1", "127.0.0.2"] {
+        assert_eq!(fs::read_to_string(sandbox.dir().join("pulled").join(host).join("there")).unwrap(), "x");
+    }
+    // A later run finds no file of this name, which would be a sign of an expression that was not quoted.
+    let ran = sandbox.run("pssh-rs", &["-w", "127.0.0.1", "--", "true"], "").exits(0);
+    assert_eq!(ran.stderr, "pssh-rs: 1 ok\n");
+}
+
+#[test]
 fn without_sftp_a_push_fails_and_says_why() {
     let (sandbox, sshd) = fleet();
     let server = SshServer::start(&sshd, sshd.at(80));

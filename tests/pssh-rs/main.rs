@@ -8,6 +8,7 @@ mod files;
 mod frozen;
 mod handshake;
 mod host_keys;
+mod hostile_sftp;
 mod input;
 mod interrupt;
 mod login;

@@ -3,8 +3,9 @@
 //!
 //! A plan is made once for the whole run: `spec` reads the options, `tree` the local files; then `push` and `pull` act on
 //! one host, through `remote` (one SFTP session under our deadlines) and, where a server decides what is written here,
-//! through `local`, which cannot leave its folder. `names` and `pattern` are the rules.
+//! through `local`, which cannot leave its folder. `names` and `pattern` are the rules, `budget` limits the memory that names take.
 
+mod budget;
 mod local;
 mod names;
 mod pattern;

@@ -1,9 +1,10 @@
 //! From a host to here, into `DIR/HOST/`. Nothing that the server says is trusted: see `local` and `names`.
 
+use super::budget::{BESIDES, Budget, HostBudget, WAY_OUT};
 use super::local::{self, Folder};
 use super::names::{is_plain, join, shown, split, stays_inside, temporary};
 use super::pattern::Step;
-use super::remote::{Cause, FileKind, Remote};
+use super::remote::{Cause, FileKind, Remote, Visit, here};
 use super::spec::Spec;
 use super::{Copied, CopyError, ended};
 use crate::ffi::{Attributes, Handle, Open};
@@ -22,13 +23,17 @@ use std::time::Instant;
 const BUFFER: usize = 256 * 1024;
 /// A tree that is deeper has no end.
 const DEEPEST: usize = 64;
-/// The most names that are looked at on one host.
-const MOST_NAMES: usize = 1_000_000;
+/// The most that is read of a file whose size the server gives as 0: those of /proc are small, and some never end.
+const MOST_OF_EMPTY: u64 = 256 << 20;
+/// Where a pull that names no folder puts what it fetches. Folders named like hosts do not lie in the folder that one works
+/// in: there a shell would make their names of an expression that is not quoted.
+const FOLDER: &str = "pulled";
 
 /// All that is to be pulled.
 #[derive(Debug, Default)]
 pub struct PullPlan {
     items: Vec<Item>,
+    budget: Budget,
 }
 
 /// One `--pull`.
@@ -59,10 +64,10 @@ impl PullPlan {
                 source: source.to_vec(),
                 absolute: source.starts_with(b"/"),
                 steps,
-                folder: spec.dest.as_ref().map_or_else(|| PathBuf::from("."), PathBuf::from),
+                folder: spec.dest.as_ref().map_or_else(|| PathBuf::from(FOLDER), PathBuf::from),
             })
         };
-        Ok(PullPlan { items: specs.iter().map(item).collect::<Checked<Vec<Item>>>()? })
+        Ok(PullPlan { items: specs.iter().map(item).collect::<Checked<Vec<Item>>>()?, budget: Budget::default() })
     }
 }
 
@@ -78,9 +83,9 @@ pub fn pull(
     let mut copied = Copied::default();
     let mut partial = None;
     let done = Remote::open(link, deadline).and_then(|remote| {
-        let (buffer, names_left, taken) = (Vec::new(), MOST_NAMES, HashSet::new());
+        let (buffer, budget, taken) = (Vec::new(), plan.budget.for_host(), HashSet::new());
         let (copied, partial) = (&mut copied, &mut partial);
-        let mut pull = Pull { remote: &remote, host, copied, partial, progress, buffer, names_left, taken };
+        let mut pull = Pull { remote: &remote, host, copied, partial, progress, buffer, budget, taken };
         plan.items.iter().try_for_each(|item| pull.item(item))
     });
     ended(done, copied, partial)
@@ -94,7 +99,7 @@ struct Pull<'a> {
     partial: &'a mut Option<String>,
     progress: &'a mut dyn FnMut(u64),
     buffer: Vec<u8>,
-    names_left: usize,
+    budget: HostBudget<'a>,
     /// Where something was put in this run: the next is not to replace it.
     taken: HashSet<PathBuf>,
 }
@@ -187,8 +192,17 @@ impl Pull<'_> {
                 Step::Pattern(pattern) => {
                     let mut found = Vec::new();
                     for place in &places {
-                        let names = match self.list(&place.path) {
-                            Ok(names) => names,
+                        let mut names = Vec::new();
+                        let listed = self.list(&place.path, &mut |name, _| {
+                            if pattern.finds(name) && is_plain(name) {
+                                // The path that it makes, that here, and both once more for the names along it.
+                                self.budget.hold(4 * (place.path.len() + name.len() + BESIDES), here(&place.path))?;
+                                names.push(name.to_vec());
+                            }
+                            Ok(())
+                        });
+                        match listed {
+                            Ok(()) => {}
                             // Not a folder, or not for us: a pattern passes over it, unless it stands alone.
                             Err(cause @ Cause::Answer { .. }) if is_pattern => {
                                 if !cause.is_missing() {
@@ -197,9 +211,7 @@ impl Pull<'_> {
                                 continue;
                             }
                             Err(cause) => return Err(cause),
-                        };
-                        let mut names: Vec<Vec<u8>> = names.into_iter().map(|(name, _)| name).collect();
-                        names.retain(|name| pattern.finds(name) && is_plain(name));
+                        }
                         names.sort_unstable();
                         found.extend(names.into_iter().map(|name| {
                             let path = join(&place.path, &name);
@@ -213,9 +225,9 @@ impl Pull<'_> {
                 }
             }
         }
-        let mut found = Vec::new();
+        let (mut found, mut leads_nowhere) = (Vec::new(), false);
         for mut place in places {
-            let path: &[u8] = if place.path.is_empty() { b"." } else { &place.path };
+            let path = here(&place.path);
             match self.remote.stat(path)? {
                 Some(attributes) => {
                     if place.names.iter().any(|name| !is_plain(name)) || place.names.is_empty() {
@@ -225,30 +237,48 @@ impl Pull<'_> {
                     }
                     found.push((place, attributes));
                 }
-                None if is_pattern => {}
+                None if is_pattern => {
+                    if self.remote.lstat(path)?.is_some() {
+                        self.copied.skip(path, "the symbolic link leads nowhere");
+                        leads_nowhere = true;
+                    }
+                }
                 None => return Err(Cause::Refused(format!("{}: no such file or directory", shown(path)))),
             }
         }
-        match found.is_empty() {
-            true => Err(Cause::Refused(format!("{}: nothing there matches", shown(&item.source)))),
-            false => Ok(found),
+        match (found.is_empty(), leads_nowhere) {
+            (false, _) => Ok(found),
+            (true, false) => Err(Cause::Refused(format!("{}: nothing there matches", shown(&item.source)))),
+            (true, true) => {
+                let what = "nothing matches but symbolic links that lead nowhere";
+                Err(Cause::Refused(format!("{}: {what}", shown(&item.source))))
+            }
         }
     }
 
-    fn list(&mut self, path: &[u8]) -> Result<Vec<(Vec<u8>, Attributes)>, Cause> {
-        let names = self.remote.list(path, self.names_left)?;
-        self.names_left -= names.len();
-        Ok(names)
+    /// Visits the names in a folder, and counts them.
+    fn list(&self, path: &[u8], visit: &mut Visit<'_>) -> Result<(), Cause> {
+        self.remote.list(path, &mut |name, attributes| {
+            self.budget.count(here(path))?;
+            visit(name, attributes)
+        })
     }
 
     /// Fills the tree's folder with what is in the remote one.
     fn folder(&mut self, tree: &mut Tree<'_>, path: &[u8], found: &Attributes) -> Result<(), Cause> {
         if tree.names.len() > DEEPEST {
-            return Err(Cause::Refused(format!("{}: more than {DEEPEST} folders deep", shown(path))));
+            return Err(Cause::Refused(format!("{}: more than {DEEPEST} folders deep: {WAY_OUT}", shown(path))));
         }
         let folder = tree.open()?;
-        let mut folders = Vec::new();
-        for (name, mut attributes) in self.list(path)? {
+        let (mut names, mut folders, mut held) = (Vec::new(), Vec::new(), 0);
+        self.list(path, &mut |name, attributes| {
+            let bytes = name.len() + BESIDES;
+            self.budget.hold(bytes, here(path))?;
+            held += bytes;
+            names.push((name.to_vec(), attributes));
+            Ok(())
+        })?;
+        for (name, mut attributes) in names {
             if !is_plain(&name) {
                 self.copied.skip(&join(path, &name), "not a name of a file");
                 continue;
@@ -271,6 +301,7 @@ impl Pull<'_> {
             self.folder(tree, &remote, &attributes)?;
             tree.names.pop();
         }
+        self.budget.release(held);
         let folder = tree.open()?;
         folder.finish(found.permissions(), found.times).map_err(|error| tree.cannot_write(&tree.path(), error))
     }
@@ -381,6 +412,10 @@ impl Pull<'_> {
             if taken == 0 {
                 return Err(changed());
             }
+            if endless && u64::MAX - left > MOST_OF_EMPTY {
+                let what = format!("its size is 0, and more than {} MiB came", MOST_OF_EMPTY >> 20);
+                return Err(Cause::Refused(format!("{}: {what}", shown(path))));
+            }
             file.write_all(&self.buffer[..taken]).map_err(cannot)?;
             left -= taken as u64;
             self.copied.bytes += taken as u64;
@@ -419,7 +454,7 @@ mod tests {
         let item = &made.items[0];
         assert!(!item.absolute && item.steps.len() == 2 && item.folder.as_os_str() == "out");
         assert!(matches!(&item.steps[..], [Step::Name(name), Step::Pattern(_)] if name == b"a"));
-        assert_eq!(plan("/x").unwrap().items[0].folder.as_os_str(), ".");
+        assert_eq!(plan("/x").unwrap().items[0].folder.as_os_str(), "pulled");
         assert_eq!(plan("/[z-a]").unwrap_err().message, "cannot pull /[z-a]: \"[z-a]\" is no pattern");
     }
 }

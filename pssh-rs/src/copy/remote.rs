@@ -2,11 +2,11 @@
 
 use super::names::shown;
 use crate::exec::START;
-use crate::ffi::{Attributes, Handle, Open, Sftp};
+use crate::ffi::{Attributes, Handle, LONGEST_NAME, Open, Sftp};
 use crate::link::{Halt, LOST, Link, is_disconnect, phrase};
 use crate::session::is_refused;
 use libssh2_sys as raw;
-use ssh2::{Error, ErrorCode};
+use ssh2::{Error, ErrorCode, Session};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 const ANSWER: Duration = Duration::from_secs(60);
 /// The longest wait for the server to close its end of a session that is over.
 const CLOSE: Duration = Duration::from_secs(5);
+/// The most that may come before an answer is complete. libssh2 reads up to 16 MiB of names at a time, and keeps whatever
+/// else a server sends.
+const MOST_OF_ANSWER: u64 = 32 << 20;
+const FLOOD: &str = "the server sends what it was not asked for";
 
 /// Why a copy ended before its end.
 #[derive(Debug)]
@@ -30,8 +34,8 @@ pub enum Cause {
     NoSftp(String),
     /// Something of this machine: a file that changed, a full disk.
     Local(String),
-    /// The server did not answer for a minute.
-    Silent,
+    /// The server did not answer for so long.
+    Silent(Duration),
     Halt(Halt),
 }
 
@@ -47,7 +51,7 @@ impl Cause {
 
     /// Whether the connection is of no more use.
     pub fn is_end(&self) -> bool {
-        matches!(self, Cause::Silent | Cause::Halt(_))
+        matches!(self, Cause::Silent(_) | Cause::Halt(_))
     }
 }
 
@@ -56,7 +60,9 @@ impl fmt::Display for Cause {
         match self {
             Cause::Answer { path, code, words } => write!(f, "{path}: {words} (SFTP {code})"),
             Cause::Refused(why) | Cause::NoSftp(why) | Cause::Local(why) => f.write_str(why),
-            Cause::Silent => write!(f, "no answer from the SFTP server within {}", humantime::format_duration(ANSWER)),
+            Cause::Silent(bound) => {
+                write!(f, "no answer from the SFTP server within {}", humantime::format_duration(*bound))
+            }
             Cause::Halt(Halt::Deadline) => f.write_str("the time was over"),
             Cause::Halt(Halt::Stopped) => f.write_str("interrupted"),
             Cause::Halt(Halt::Ssh(error)) => f.write_str(&phrase(error)),
@@ -64,6 +70,9 @@ impl fmt::Display for Cause {
         }
     }
 }
+
+/// Is given each name in a folder, with what the server says of it.
+pub type Visit<'a> = dyn FnMut(&[u8], Attributes) -> Result<(), Cause> + 'a;
 
 pub struct Remote<'a> {
     link: &'a Link,
@@ -75,7 +84,8 @@ impl<'a> Remote<'a> {
     pub fn open(link: &'a Link, deadline: Option<Instant>) -> Result<Remote<'a>, Cause> {
         let start = Instant::now() + START;
         let bound = deadline.map_or(start, |deadline| deadline.min(start));
-        let sftp = link.open_session(Some(bound), Sftp::open).map_err(|halt| match halt {
+        let sftp = link.open_session(Some(bound), limited(link, Sftp::open)).map_err(|halt| match halt {
+            Halt::Deadline if bound == start => Cause::Silent(START),
             Halt::Ssh(error) if link.is_closed() => Cause::Halt(Halt::Ssh(error)),
             Halt::Ssh(error) if is_refused(&error) => Cause::NoSftp(
                 "the server refused to open a session for SFTP (does its MaxSessions allow one?)".to_string(),
@@ -102,13 +112,14 @@ impl<'a> Remote<'a> {
         self.check()?;
         let silence = Instant::now() + ANSWER;
         let bound = self.deadline.map_or(silence, |deadline| deadline.min(silence));
-        self.link.drive(Some(bound), |_| call(&self.sftp)).map_err(|halt| match halt {
-            Halt::Deadline if bound == silence => Cause::Silent,
+        self.link.drive(Some(bound), limited(self.link, |_| call(&self.sftp))).map_err(|halt| match halt {
+            Halt::Deadline if bound == silence => Cause::Silent(ANSWER),
             Halt::Ssh(error) => match error.code() {
                 ErrorCode::SFTP(code) => {
                     Cause::Answer { path: shown(path), code, words: words(code).unwrap_or(error.message()).to_string() }
                 }
-                ErrorCode::Session(raw::LIBSSH2_ERROR_TIMEOUT) => Cause::Silent,
+                ErrorCode::Session(raw::LIBSSH2_ERROR_TIMEOUT) => Cause::Silent(ANSWER),
+                _ if error.message() == FLOOD => Cause::Halt(Halt::Io(std::io::Error::other(FLOOD))),
                 _ if is_disconnect(&error) || self.link.is_closed() => {
                     Cause::Halt(Halt::Io(std::io::Error::other(LOST)))
                 }
@@ -172,26 +183,29 @@ impl<'a> Remote<'a> {
         self.ask(as_path, |_| sftp.open_file(path, open))
     }
 
-    /// All names in a folder but `.` and `..`, no more than `most`.
-    pub fn list(&self, path: &[u8], most: usize) -> Result<Vec<(Vec<u8>, Attributes)>, Cause> {
+    /// Visits all names in a folder but `.` and `..`.
+    pub fn list(&self, path: &[u8], visit: &mut Visit<'_>) -> Result<(), Cause> {
         let sftp = &self.sftp;
-        let here: &[u8] = if path.is_empty() { b"." } else { path };
+        let here = here(path);
         let handle = self.ask(here, |_| sftp.open_dir(here))?;
-        let read = || {
-            let mut names = Vec::new();
-            while let Some((name, attributes)) = self.ask(here, |_| handle.read_dir())? {
-                if name == b"." || name == b".." {
-                    continue;
+        let mut buffer = [0; LONGEST_NAME];
+        let mut read = || {
+            while let Some((len, attributes)) = self.ask(here, |_| handle.read_dir(&mut buffer))? {
+                let name = &buffer[..len];
+                if name != b"." && name != b".." {
+                    visit(name, attributes)?;
                 }
-                if names.len() >= most {
-                    return Err(Cause::Refused(format!("{}: too many names", shown(here))));
-                }
-                names.push((name, attributes));
             }
-            Ok(names)
+            Ok(())
         };
-        let names = read();
-        self.finish(&handle, here, names)
+        let listed = match read() {
+            Err(Cause::Halt(Halt::Ssh(error))) if error.code() == ErrorCode::Session(raw::LIBSSH2_ERROR_PROTO) => {
+                let what = format!("the server lists a name of {LONGEST_NAME} bytes or more, or what is not a list");
+                Err(Cause::Refused(format!("{}: {what}", shown(here))))
+            }
+            listed => listed,
+        };
+        self.finish(&handle, here, listed)
     }
 
     /// Ends the SFTP session. The server has room for the next session when this returns.
@@ -230,6 +244,23 @@ impl<'a> Remote<'a> {
         }
         result
     }
+}
+
+/// The call, as long as no more has come than an answer takes.
+fn limited<T>(
+    link: &Link,
+    mut call: impl FnMut(&Session) -> Result<T, Error>,
+) -> impl FnMut(&Session) -> Result<T, Error> {
+    let before = link.received();
+    move |session| match link.received() - before <= MOST_OF_ANSWER {
+        true => call(session),
+        false => Err(Error::new(ErrorCode::Session(raw::LIBSSH2_ERROR_OUT_OF_BOUNDARY), FLOOD)),
+    }
+}
+
+/// The folder that one logs in to has a name too.
+pub fn here(path: &[u8]) -> &[u8] {
+    if path.is_empty() { b"." } else { path }
 }
 
 /// Nothing there is an answer, not an error.

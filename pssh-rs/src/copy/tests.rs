@@ -329,6 +329,28 @@ fn a_pull_finds_by_pattern_and_leaves_out_what_leads_elsewhere() {
 }
 
 #[test]
+fn a_wildcard_names_the_links_that_lead_nowhere() {
+    let server = Server::sftp();
+    let (there, back) = (server.path("there"), server.path("back"));
+    fs::create_dir(&there).unwrap();
+    fs::write(there.join("a.log"), "a").unwrap();
+    symlink("no/where", there.join("b.log")).unwrap();
+    symlink("a.log", there.join("c.log")).unwrap();
+    let pulled = server.pull(there.join("*.log"), &back, "h").unwrap();
+    let at = there.display();
+    assert_eq!((pulled.files, pulled.skipped), (2, vec![format!("{at}/b.log: the symbolic link leads nowhere")]));
+    assert_eq!(fs::read(back.join("h/c.log")).unwrap(), b"a");
+    let error = server.pull(there.join("b*"), &back, "h").unwrap_err();
+    assert_eq!(error.to_string(), format!("{at}/b*: nothing matches but symbolic links that lead nowhere"));
+    // A folder that the rest of the pattern is not in is passed over.
+    fs::create_dir(there.join("d")).unwrap();
+    fs::write(there.join("d/x"), "x").unwrap();
+    fs::create_dir(there.join("e")).unwrap();
+    let pulled = server.pull(there.join("[de]/x"), &back, "h").unwrap();
+    assert_eq!((pulled.files, pulled.skipped), (1, Vec::new()));
+}
+
+#[test]
 fn a_source_that_changes_on_the_way_is_an_error_and_no_file() {
     let server = Server::sftp();
     let (source, target) = (server.path("source"), server.path("target"));
@@ -387,6 +409,10 @@ fn a_server_that_says_nothing_ends_by_the_deadline() {
     let deadline = Some(Instant::now() + Duration::from_millis(300));
     let error = push(&server.link(), &plan, "here", deadline, &mut |_| {}).unwrap_err();
     assert!(matches!(error.cause, Cause::Halt(Halt::Deadline)), "{error}");
+    let begun = Instant::now();
+    let error = push(&server.link(), &plan, "here", soon(), &mut |_| {}).unwrap_err();
+    assert_eq!(error.to_string(), "no answer from the SFTP server within 15s");
+    assert!(begun.elapsed() >= Duration::from_secs(15));
 }
 
 #[test]

@@ -12,5 +12,5 @@ mod userauth;
 pub use channel::{ExecChannel, Stream};
 pub use keepalive::send_keepalive;
 pub use receive::connect_to_wire;
-pub use sftp::{Attributes, Handle, Open, Sftp};
+pub use sftp::{Attributes, Handle, LONGEST_NAME, Open, Sftp};
 pub use userauth::{KeyOffer, Step, accepted_methods};

@@ -27,7 +27,7 @@ unsafe extern "C" {
 /// Longer paths are refused: what libssh2 sends besides file contents has to fit one packet and the channel's window.
 const LONGEST_PATH: usize = 8 * 1024;
 /// Room for a name or a link's target, which the server says and libssh2 copies only where it fits.
-const LONGEST_NAME: usize = 4 * 1024;
+pub const LONGEST_NAME: usize = 4 * 1024;
 
 /// What a server says of a file; each part may be missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -405,17 +405,15 @@ impl Handle<'_> {
         Ok(())
     }
 
-    /// The next name in a folder, `.` and `..` among them; `None` at the end.
-    pub fn read_dir(&self) -> Result<Option<(Vec<u8>, Attributes)>, Error> {
-        let mut name = vec![0u8; LONGEST_NAME];
+    /// Puts the next name in a folder, `.` and `..` among them, into `name`, and gives its length; `None` at the end.
+    pub fn read_dir(&self, name: &mut [u8; LONGEST_NAME]) -> Result<Option<(usize, Attributes)>, Error> {
         let mut attributes = Attributes::default().to_raw();
         // SAFETY: both invariants; libssh2 writes at most the buffer's length, and no long entry.
         let taken = self.call("readdir", 0, |handle| unsafe {
             let (name_at, none) = (name.as_mut_ptr().cast(), ptr::null_mut());
             raw::libssh2_sftp_readdir_ex(handle, name_at, LONGEST_NAME, none, 0, &mut attributes) as isize
         })?;
-        name.truncate(taken);
-        Ok((taken > 0).then(|| (name, Attributes::from_raw(&attributes))))
+        Ok((taken > 0).then(|| (taken, Attributes::from_raw(&attributes))))
     }
 
     /// Closes it: on any answer but "would block" it is gone.
