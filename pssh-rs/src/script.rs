@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::exec::{Ask, End, Ran, START, Stdin, exec};
 use crate::link::Link;
-use crate::shell::quote;
+use crate::shell::{command_line, quote};
 use crate::sink::Captured;
 use std::fs;
 use std::io;
@@ -55,6 +55,15 @@ const UPLOAD: &str = "umask 077; f=; gone() { rm -f \"$f\"; exit 1; }; trap gone
     cat >\"$f\" && printf %s \"$f\" && exit 0; rm -f \"$f\"; exit 1; fi; rm -f \"$f\"; done; \
     echo \"no folder for a script: none of ${TMPDIR:-/tmp}, /var/tmp and $HOME takes files that may be executed\" >&2; \
     exit 1";
+
+/// Counted for the path of an uploaded script before it is known: the folder is the host's to choose.
+pub const PATH_ALLOWANCE: usize = 256;
+
+/// The command that runs the script at `path` with its arguments.
+pub fn line(path: &str, args: &[String]) -> String {
+    let words: Vec<&str> = std::iter::once(path).chain(args.iter().map(String::as_str)).collect();
+    command_line(&words)
+}
 
 /// What went wrong before the script itself began.
 pub enum Unstarted {

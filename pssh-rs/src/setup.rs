@@ -4,12 +4,13 @@ use crate::args::{Args, Engine};
 use crate::attempt::Job;
 use crate::auth::{KeyStore, Offer};
 use crate::copy::{PullPlan, PushPlan, Spec};
+use crate::ffi::LONGEST_COMMAND;
 use crate::interrupt::Ending;
 use crate::jump::Jumps;
 use crate::openssh;
 use crate::openssh::system::SystemSsh;
 use crate::plan::{CONNECT, Target, Way};
-use crate::script::Script;
+use crate::script::{self, PATH_ALLOWANCE, Script};
 use crate::shell::Around;
 use crate::sudo::{NoPassword, Password, marks};
 use crate::work::Run;
@@ -26,6 +27,9 @@ use std::time::{Duration, Instant};
 
 /// The longest wait for the user's own name.
 const ID: Duration = Duration::from_secs(5);
+
+/// Linux passes no longer argument to a program, here to ssh, and on the host to the login shell.
+const LONGEST_ARGUMENT: usize = 128 * 1024 - 1;
 
 /// What the options name on this machine.
 pub struct Local {
@@ -64,13 +68,15 @@ pub fn local(args: &Args) -> Result<Local> {
             Err(error) => Err(Failure::usage(format!("cannot read {}: {error}", path.display()))),
         }
     });
+    let around = Around {
+        chdir: args.chdir.clone(),
+        env: args.env.clone(),
+        sudo: args.sudo.clone().map(|user| marks(Some(user).filter(|user| !user.is_empty()))),
+    };
+    refuse_too_long(args.engine, &run, &around)?;
     Ok(Local {
         run,
-        around: Around {
-            chdir: args.chdir.clone(),
-            env: args.env.clone(),
-            sudo: args.sudo.clone().map(|user| marks(Some(user).filter(|user| !user.is_empty()))),
-        },
+        around,
         push: (!push.is_empty()).then(|| PushPlan::read(&push)).transpose()?,
         pull: (!pull.is_empty()).then(|| PullPlan::new(&pull)).transpose()?,
         stdin: stdin.transpose()?,
@@ -91,6 +97,39 @@ fn refuse_for_openssh(args: &Args) -> Result<()> {
             .hint("a script runs as in: --stdin script.sh -- sh -s ARGUMENT...; else leave the engine out")),
         None => Ok(()),
     }
+}
+
+/// Refuses a command that cannot be sent: a packet of libssh2's, or an argument of ssh's, holds no more.
+fn refuse_too_long(engine: Engine, run: &Run, around: &Around) -> Result<()> {
+    let (what, command) = match run {
+        Run::Nothing => return Ok(()),
+        Run::Command(command) => ("command", command.clone()),
+        Run::Script(_, words) => ("script's command line", script::line(&"x".repeat(PATH_ALLOWANCE), words)),
+        Run::Named => ("script's command line", "x".repeat(PATH_ALLOWANCE)),
+    };
+    let line = |command| match engine {
+        Engine::Libssh2 => around.line(command),
+        Engine::Openssh => around.unasked_line(command),
+    };
+    let (len, besides) = (line(&command).len(), line("").len());
+    let most = match engine {
+        Engine::Libssh2 => LONGEST_COMMAND,
+        Engine::Openssh => LONGEST_ARGUMENT,
+    };
+    if len <= most {
+        return Ok(());
+    }
+    let with = if besides > 0 { ", with what --env, --chdir and --sudo add to it" } else { "" };
+    let way_out = match (run, engine) {
+        _ if besides > len / 2 => "put long values into a file, --push it, and read it in the command",
+        (Run::Command(_), Engine::Openssh) => "put it into a script, as in: --stdin script.sh -- sh -s",
+        (Run::Command(_), Engine::Libssh2) if len <= LONGEST_ARGUMENT => &format!(
+            "put it into a script (--script FILE), or use --engine openssh, which sends {LONGEST_ARGUMENT} bytes"
+        ),
+        (Run::Command(_), Engine::Libssh2) => "put it into a script (--script FILE)",
+        _ => "put long arguments into a file, --push it, and read it in the script",
+    };
+    Err(Failure::usage(format!("the {what} has {len} bytes{with}: at most {most} can be sent")).hint(way_out))
 }
 
 fn specs(given: &[OsString], option: &str) -> Result<Vec<Spec>> {

@@ -4,11 +4,11 @@ use crate::attempt::{Job, halted, unasked};
 use crate::clock::Clock;
 use crate::copy::{self, Cause, Copied, CopyError};
 use crate::exec::{Ask, End, Ran, START, Stdin, exec};
+use crate::ffi::LONGEST_COMMAND;
 use crate::link::{Halt, Link};
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::Target;
 use crate::script::{self, Script, Unstarted};
-use crate::shell::command_line;
 use crate::sink::Sink;
 use crate::sudo::Gate;
 use std::sync::Arc;
@@ -77,6 +77,14 @@ impl Host<'_, '_> {
 
     fn command(&self, command: &str, sink: &mut dyn Sink) -> Outcome {
         let line = self.job.around.line(command);
+        // `setup` has refused it, but for the path of a script, which is known only now.
+        if line.len() > LONGEST_COMMAND {
+            let error = format!(
+                "the command was not started: it has {} bytes, and at most {LONGEST_COMMAND} can be sent",
+                line.len()
+            );
+            return Outcome::error(HostStatus::Failed, Phase::Exec, error);
+        }
         let stdin = self.job.stdin.as_ref().map_or(Stdin::Nothing, Stdin::File);
         let gate = self.job.around.sudo.as_ref().map(|sudo| {
             let whose = format!("{} on {}", self.target.user, self.target.name);
@@ -110,8 +118,7 @@ impl Host<'_, '_> {
                 return Outcome::error(HostStatus::Failed, Phase::Exec, error);
             }
         };
-        let words: Vec<&str> = std::iter::once(&path).chain(args).map(String::as_str).collect();
-        let mut outcome = self.command(&command_line(&words), sink);
+        let mut outcome = self.command(&script::line(&path, args), sink);
         let lost = outcome.status == HostStatus::Lost;
         if lost || !script::remove(self.link, &path, self.clock) {
             let left = format!("the script was left at {path}");

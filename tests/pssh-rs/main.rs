@@ -12,6 +12,7 @@ mod hostile_sftp;
 mod input;
 mod interrupt;
 mod login;
+mod long_lines;
 mod reach;
 mod rollout;
 mod sessions;

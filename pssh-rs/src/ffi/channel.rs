@@ -18,6 +18,10 @@ unsafe extern "C" {
     fn ssh2_channel_packet_data_len(channel: *mut raw::LIBSSH2_CHANNEL, stream: c_int) -> usize;
 }
 
+/// The longest command that fits into a packet of libssh2's (`ssh2_transport_send`): less than 35,000 bytes, of which 256 are
+/// kept for the packet's own needs and 18 are the request's.
+pub const LONGEST_COMMAND: usize = 35_000 - 256 - 1 - 18;
+
 /// Which of a command's two outputs, by libssh2's stream id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
