@@ -40,7 +40,8 @@ pub struct Args {
     #[arg(long, value_name = "FIELD")]
     pub run: Option<String>,
 
-    /// Give this file to the command's standard input, on every host
+    /// Give this file to the command's standard input, on every host; `-` is our own standard input. A pipe is read once, up
+    /// to 1 GiB, into a temporary file
     #[arg(long, value_name = "FILE")]
     pub stdin: Option<PathBuf>,
 

@@ -26,7 +26,6 @@ use crate::work::{Run, work};
 use cerveza_manners::Tool;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +37,6 @@ pub struct Job {
     pub push: Option<PushPlan>,
     pub pull: Option<PullPlan>,
     pub stdin: Option<File>,
-    pub stdin_path: Option<PathBuf>,
     pub tty: bool,
     /// How long logging in may take.
     pub auth: Duration,

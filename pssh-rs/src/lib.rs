@@ -50,6 +50,7 @@ mod setup;
 mod shell;
 mod sink;
 mod ssh_config;
+mod stdin_file;
 mod sudo;
 mod summary;
 mod targets;

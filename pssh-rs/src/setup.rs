@@ -12,13 +12,13 @@ use crate::openssh::system::SystemSsh;
 use crate::plan::{CONNECT, Target, Way};
 use crate::script::{self, PATH_ALLOWANCE, Script};
 use crate::shell::Around;
+use crate::stdin_file::StdinFile;
 use crate::sudo::{NoPassword, Password, marks};
 use crate::work::Run;
 use cerveza_manners::{Failure, Result, Tool};
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -37,7 +37,7 @@ pub struct Local {
     pub around: Around,
     pub push: Option<PushPlan>,
     pub pull: Option<PullPlan>,
-    pub stdin: Option<File>,
+    pub stdin: Option<StdinFile>,
 }
 
 /// Reads and checks what is named on this machine.
@@ -58,16 +58,6 @@ pub fn local(args: &Args) -> Result<Local> {
             return Err(Failure::usage(format!("{option} is for a command, and there is none")));
         }
     }
-    let stdin = args.stdin.as_ref().map(|path| {
-        let file = File::open(path).and_then(|file| file.metadata().map(|about| (file, about)));
-        match file {
-            // Each host reads it from its beginning.
-            Ok((file, about)) if about.is_file() || path.as_os_str() == "/dev/null" => Ok(file),
-            Ok(_) => Err(Failure::usage(format!("the file of --stdin is no regular file: {}", path.display()))
-                .hint("each host reads it from its beginning: save it first")),
-            Err(error) => Err(Failure::usage(format!("cannot read {}: {error}", path.display()))),
-        }
-    });
     let around = Around {
         chdir: args.chdir.clone(),
         env: args.env.clone(),
@@ -79,7 +69,7 @@ pub fn local(args: &Args) -> Result<Local> {
         around,
         push: (!push.is_empty()).then(|| PushPlan::read(&push)).transpose()?,
         pull: (!pull.is_empty()).then(|| PullPlan::new(&pull)).transpose()?,
-        stdin: stdin.transpose()?,
+        stdin: args.stdin.as_ref().map(|path| StdinFile::open(path, args)).transpose()?,
     })
 }
 
@@ -181,6 +171,7 @@ pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending, tool: 
         keys.prepare(&offers, &ending.end)?;
         keys.require_any(&offers)?;
     }
+    let stdin = local.stdin.map(|stdin| stdin.shared(&ending.end)).transpose()?;
     let ssh = SystemSsh {
         program: PathBuf::from("ssh"),
         config: args.ssh_config.clone(),
@@ -214,8 +205,7 @@ pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending, tool: 
         })),
         push: local.push,
         pull: local.pull,
-        stdin: local.stdin,
-        stdin_path: args.stdin.clone(),
+        stdin,
         tty: args.tty,
         auth: args.auth_timeout,
         timeout: args.timeout,

@@ -13,6 +13,7 @@ mod input;
 mod interrupt;
 mod login;
 mod long_lines;
+mod piped_stdin;
 mod reach;
 mod rollout;
 mod sessions;

@@ -27,7 +27,7 @@ use rustix::process::Pid;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, PipeReader, Read, pipe};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -185,9 +185,9 @@ impl Running {
             command.args(["-o", &format!("HostName={}", target.address.replace('%', "%%"))]);
         }
         command.args(["-l", &target.user, "-p", &target.port.to_string(), "--", &target.name, line]);
-        let stdin = match &job.stdin_path {
-            // Each host reads it from its beginning.
-            Some(path) => Stdio::from(File::open(path)?),
+        let stdin = match &job.stdin {
+            // Opened again for each host, which reads it from its beginning. It may have no name.
+            Some(file) => Stdio::from(File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?),
             None => Stdio::null(),
         };
         command.stdin(stdin).stdout(their_stdout).stderr(their_stderr);
