@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 /// sshd frees a session after it has handled both sides' close, and refuses an open that it reads together with ours. Its
 /// refusal tells that the close is handled by now. The later pauses are for other servers.
 const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(200)];
-/// The longest wait for the server to close its end of a session whose command has ended.
-const CLOSE: Duration = Duration::from_secs(3);
+/// The longest wait for the server to close its end of a session whose command was ended: less than what the pool grants
+/// after a deadline.
+const CLOSE: Duration = Duration::from_secs(2);
 
 impl Link {
     /// Opens a session. One that is refused is asked for again, because the session before it may not be gone yet.

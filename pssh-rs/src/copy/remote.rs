@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// The longest that a server may take for one answer, `-t` or not. libssh2 has the same bound for some of them.
 const ANSWER: Duration = Duration::from_secs(60);
 /// The longest wait for the server to close its end of a session that is over.
-const CLOSE: Duration = Duration::from_secs(5);
+const CLOSE: Duration = Duration::from_secs(10);
 /// The most that may come before an answer is complete. libssh2 reads up to 16 MiB of names at a time, and keeps whatever
 /// else a server sends.
 const MOST_OF_ANSWER: u64 = 32 << 20;
@@ -210,8 +210,10 @@ impl<'a> Remote<'a> {
 
     /// Ends the SFTP session. The server has room for the next session when this returns.
     pub fn close(self) {
+        let by = Instant::now() + CLOSE;
+        let by = self.deadline.map_or(by, |deadline| deadline.min(by));
         // What becomes of it changes nothing about what was copied.
-        let _ = self.link.drive(Some(Instant::now() + CLOSE), |_| self.sftp.close());
+        let _ = self.link.drive(Some(by), |_| self.sftp.close());
     }
 
     pub fn read(&self, handle: &Handle<'_>, path: &[u8], buffer: &mut [u8]) -> Result<usize, Cause> {
