@@ -161,9 +161,9 @@ impl<'a> Chooser<'a, '_> {
             Half::Hardware(_) => {
                 Some("a FIDO authenticator holds it: load it with ssh-add, or use --engine openssh".into())
             }
-            Half::Exposed { mode, .. } => Some(format!(
-                "its permissions {mode:04o} are too open: others must have no access to it, as by chmod 600"
-            )),
+            Half::Exposed { mode, .. } => {
+                Some(format!("its permissions {mode:04o} are too open: take away the access of others with chmod 600"))
+            }
             Half::Absent { .. } if self.offer.named == Named::Usual => None,
             Half::Absent { why, public: None } => Some(why.clone()),
             Half::Absent { public: Some(_), .. } => Some("only its public half is there, and no agent holds it".into()),
