@@ -2,9 +2,9 @@ complete -c pssh-rs -s w -l hosts -d 'Hosts, as in \'web[1-3]\' or \'n[1-2][01-1
 complete -c pssh-rs -s x -l exclude -d 'Leave out these hosts, as in \'web3\' or \'@down\'; may be given again. A host with a user or port is left out by its name alone, too' -r
 complete -c pssh-rs -l script -d 'Upload this script over the same connection, run it with the words of the command as its arguments, and remove it' -r -F
 complete -c pssh-rs -l run -d 'Run the scripts of this machine that each record names in this field, such as startup_scripts (ec2-launch sets it), in order, until one fails' -r
-complete -c pssh-rs -l stdin -d 'Give this file to the command\'s standard input, on every host' -r -F
+complete -c pssh-rs -l stdin -d 'Give this file to the command\'s standard input, on every host; `-` is our own standard input. A pipe is read once, up to 1 GiB, into a temporary file' -r -F
 complete -c pssh-rs -l push -d 'Before anything is run, copy a file or folder of this machine to a path on every host; may be given again. Mode and time are kept, files are replaced as a whole, and what is there already is not sent' -r
-complete -c pssh-rs -l pull -d 'After all was run, copy a file or folder, wildcards too, from every host to FOLDER/HOST; may be given again' -r
+complete -c pssh-rs -l pull -d 'After all was run, copy a file or folder, wildcards too, from every host to FOLDER/HOST; may be given again [default folder: pulled]' -r
 complete -c pssh-rs -l sudo -d 'Run it with sudo(8), as root or as USER. Where a sudo wants a password it is asked for, once' -r
 complete -c pssh-rs -l env -d 'Set a variable for the command; may be given again' -r
 complete -c pssh-rs -l chdir -d 'Run the command in this folder' -r
