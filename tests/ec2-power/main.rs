@@ -97,8 +97,8 @@ fn ctrl_c_while_ec2_is_silent_gives_every_record_back() {
     assert_eq!(run.stderr, "ec2-power: [ab]: interrupted\nec2-power: 2 hosts: 2 failed\n".replace("[ab]", "a,b"));
 }
 
-#[test]
-fn a_shell_loop_ends_with_ctrl_c() {
+/// A sandbox whose EC2 never answers, and makes the file `asked` at the first request.
+fn silent_sandbox() -> Sandbox {
     let mut sandbox = Moto::shared().sandbox();
     let asked = sandbox.dir().join("asked");
     let ec2 = FakeEc2::start(move |_| {
@@ -106,6 +106,12 @@ fn a_shell_loop_ends_with_ctrl_c() {
         Reply::Silence
     });
     sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
+    sandbox
+}
+
+#[test]
+fn a_shell_loop_ends_with_ctrl_c() {
+    let sandbox = silent_sandbox();
     // setsid makes them a group of their own, to which the kernel sends what a terminal's Ctrl-C sends; and a shell
     // obeys no signal that was ignored when it started, as SIGINT is of a test run in the background.
     let shell = "setsid -w env --default-signal=INT bash -c";
@@ -117,12 +123,10 @@ fn a_shell_loop_ends_with_ctrl_c() {
 
 #[test]
 fn a_signal_ends_the_run_with_its_records_and_the_tool_dies_of_it() {
-    let ec2 = FakeEc2::start(|_| Reply::Silence);
-    let mut sandbox = Moto::shared().sandbox();
-    sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
+    let sandbox = silent_sandbox();
     for (signal, number) in [("HUP", 1), ("TERM", 15)] {
-        let line = format!("ec2-power stop web1 & sleep 2; kill -{signal} $!; sleep 0.2; kill -HUP $!; wait $!");
-        let run = sandbox.sh(&line).exits(128 + number);
+        let kill = format!("until test -e asked; do sleep 0.1; done; kill -{signal} $!; sleep 0.2; kill -HUP $!");
+        let run = sandbox.sh(&format!("rm -f asked; ec2-power stop web1 & {kill}; wait $!")).exits(128 + number);
         assert_eq!(run.records()[0]["error"], "interrupted", "{signal}");
     }
 }

@@ -192,8 +192,8 @@ fn a_slow_reader_of_lines_costs_no_host_its_time() {
     for engine in ["libssh2", "openssh"] {
         // More than all pipes and buffers hold, and a reader that sleeps for longer than the command may take.
         let line = format!(
-            "pssh-rs --engine {engine} --lines -t 4 -w '127.0.0.[1-3]' -- 'seq -f %.f0123456789 200000' | \
-             (sleep 12; cut -d: -f1 | sort | uniq -c)"
+            "pssh-rs --engine {engine} --lines -t 15 -w '127.0.0.[1-3]' -- 'seq -f %.f0123456789 200000' | \
+             (sleep 30; cut -d: -f1 | sort | uniq -c)"
         );
         let run = sandbox.sh(&line).exits(0);
         assert_eq!(run.stderr, "pssh-rs: 3 ok\n", "{engine}");
