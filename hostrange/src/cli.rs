@@ -330,6 +330,7 @@ fn fold_options(args: &Args) -> FoldOptions {
     FoldOptions {
         axes: args.axis.as_ref().map(|axes| axes.0.clone()),
         autostep: args.autostep.map(|least| least as usize),
+        for_shell: true,
     }
 }
 

@@ -23,6 +23,8 @@ pub struct FoldOptions {
     pub axes: Option<Vec<i64>>,
     /// Write numbers as a stepped range `[0-10/2]` where at least so many (3 or more) stand in a row. `None`: never.
     pub autostep: Option<usize>,
+    /// Write quoted text as one word of a shell: blanks are escapes. `false`: as people read it.
+    pub for_shell: bool,
 }
 
 impl FoldOptions {
@@ -133,7 +135,7 @@ impl Folder {
     }
 
     pub fn finish(self) -> String {
-        let mut words = Words::new(self.options.autostep);
+        let mut words = Words::new(&self.options);
         for (shape, names) in self.shapes {
             let count = shape.iter().filter(|byte| **byte == NUMBER).count();
             let folded = self.options.folded(count);

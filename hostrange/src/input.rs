@@ -81,15 +81,16 @@ fn load_given(words: &[String], loader: &mut Loader<impl Read>) -> Result<Given>
     }
     let mut records = Records::default();
     finished(set.feed_duplicates(&mut records))?;
-    match (records.records.is_empty(), words) {
-        (false, _) => {
-            let expressions = sources.iter().flat_map(Source::expressions).map(str::to_string).collect();
-            Ok(Given { hosts: records.records, expressions })
-        }
-        (true, []) => Err(Failure::usage("no hosts: stdin was empty")),
-        (true, [word]) if word == "-" => Err(Failure::usage("no hosts: stdin was empty")),
-        (true, words) => Err(Failure::usage(format!("{}: no host is left", words.join(" ")))),
+    if !records.records.is_empty() {
+        let expressions = sources.iter().flat_map(Source::expressions).map(str::to_string).collect();
+        return Ok(Given { hosts: records.records, expressions });
     }
+    let is_stdin = matches!(words, [] | [_]) && words.iter().all(|word| word == "-");
+    Err(match sources.iter().all(|source| items(&source.text).next().is_none()) {
+        true if is_stdin => Failure::usage("no hosts: stdin was empty"),
+        _ if is_stdin => Failure::usage("no hosts: no host of stdin is left"),
+        _ => Failure::usage(format!("{}: no host is left", words.join(" "))),
+    })
 }
 
 /// Warns of a word that is also a file here: most likely a shell has made it of an expression that was not quoted.

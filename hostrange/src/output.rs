@@ -3,7 +3,7 @@
 use crate::names::Names;
 use crate::set::{Host, Sink, Step, Stop, finished};
 use cerveza_manners::{Column, Failure, OutputMode, RecordWriter, Result, json_line};
-use cerveza_record::{Record, printed_name};
+use cerveza_record::{Record, printed_name, quote};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::os::fd::AsFd;
@@ -134,14 +134,12 @@ impl Sink for Lines {
                 self.put(line.as_bytes())?;
                 self.put(b"\n")
             }
-            host => {
-                let name = printed_name(host.name());
-                match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
-                    // The frame has quotes.
-                    Some(name) if self.is_json => self.put_name(name),
-                    _ => self.put_name(&name),
-                }
+            host if self.is_json => {
+                // The frame has the quotes.
+                let name = quote(host.name());
+                self.put_name(&name[1..name.len() - 1])
             }
+            host => self.put_name(&printed_name(host.name())),
         }
     }
 

@@ -75,18 +75,21 @@ fn blanks_do_not_separate_names_and_lines_do() {
 
 #[test]
 fn quotes_make_one_name_of_any_text() {
-    assert_eq!(printed(&["-1", "\"My Web Server\",web1"], ""), "\"My Web Server\"\nweb1\n");
-    assert_eq!(printed(&["-e", "\"rack 1 \"[1-2]\" x\""], ""), "\"rack 1 1 x\" \"rack 1 2 x\"\n");
+    assert_eq!(printed(&["-1", "\"My Web Server\",web1"], ""), "\"My\\u0020Web\\u0020Server\"\nweb1\n");
+    assert_eq!(
+        printed(&["-e", "\"rack 1 \"[1-2]\" x\""], ""),
+        "\"rack\\u00201\\u00201\\u0020x\" \"rack\\u00201\\u00202\\u0020x\"\n"
+    );
     assert_eq!(printed(&["\"a\\\"b\""], ""), "{\"host\":\"a\\\"b\"}\n");
     assert_eq!(printed(&["\"a \"[1-2]", "-o", "table"], ""), "HOST\na 1\na 2\n");
-    assert_eq!(printed(&["-1"], "\"My #1\" # a comment\n\"#2\"\n"), "\"My #1\"\n\"#2\"\n");
+    assert_eq!(printed(&["-1"], "\"My #1\" # a comment\n\"#2\"\n"), "\"My\\u0020\\u00231\"\n\"\\u00232\"\n");
     assert_eq!(printed(&["-1", "\"web\"", "-x", "\"a b\"", "\"a b\""], ""), "web\n");
     assert_eq!(printed(&["--index", "\"a 2\"", "\"a \"[1-9]"], ""), "1\n");
     assert_eq!(printed(&["--contains", "\"a \"[2-3]", "\"a \"[1-9]"], ""), "");
-    assert_eq!(printed(&["-f", "-x", "\"a 3\"", "\"a \"[1-5]"], ""), "\"a \"[1-2,4-5]\n");
+    assert_eq!(printed(&["-f", "-x", "\"a 3\"", "\"a \"[1-5]"], ""), "\"a\\u0020\"[1-2,4-5]\n");
     assert_eq!(printed(&["-c", "\"a \"[1-999999999999]"], ""), "999999999999\n");
     for (wrong, why) in [
-        ("\"a b", "\" is not closed by \" (the shell removes quotes: write '\"a b\"')"),
+        ("\"a b", "\" is not closed by \" (for a shell write '\"a b\"', or \"a\\u0020b\")"),
         ("\"a\"b", "a comma is missing after \""),
         ("a\"b\"", "a comma is missing before \""),
         ("\"\"", "there is nothing in the quotes"),
@@ -111,9 +114,24 @@ fn names_that_need_quotes_are_read_back_from_every_output() {
         "hostrange -f --split 4 < fleet.jsonl | hostrange",
         "hostrange \"$(hostrange -1 < fleet.jsonl)\"",
         "jq .host < fleet.jsonl | hostrange",
+        // A shell splits no name at its blanks.
+        "hostrange $(hostrange -1 < fleet.jsonl)",
+        "for name in $(hostrange -1 < fleet.jsonl); do hostrange $name; done",
+        "hostrange -1 < fleet.jsonl | xargs -d '\\n' hostrange",
     ] {
         let run = sandbox.sh(line).exits(0);
         assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (records.as_str(), ""), "{line}");
+    }
+}
+
+/// xargs removes quotes: what is left of such a name is a name to no tool.
+#[test]
+fn a_name_that_lost_its_quotes_is_refused() {
+    let sandbox = Sandbox::new();
+    for name in ["My Web Server", "a,b", "x-", "-n", "@grp", "k=v", "web[1-2]", "back\\slash", "#1"] {
+        sandbox.file("fleet.jsonl", format!("{}\n", serde_json::json!({"host": name})));
+        let run = sandbox.sh("hostrange -1 < fleet.jsonl | xargs hostrange").exits(123);
+        assert!(run.stdout.is_empty() && run.stderr.contains("a host name has no '\\'"), "{name}: {}", run.stderr);
     }
 }
 

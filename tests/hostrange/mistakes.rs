@@ -97,7 +97,7 @@ fn a_record_may_have_a_hostile_name_that_only_json_carries_as_it_is() {
     let shown = "a\\nb\\u{1b}[2J;$(reboot)";
     let run = |args: &[&str]| Sandbox::new().run("hostrange", args, record);
     assert_eq!(run(&[]).exits(0).stdout, record);
-    let quoted = r#""a\nb\u001b[2J;$(reboot)""#;
+    let quoted = r#""a\u000ab\u001b\u005b2J\u003b\u0024\u0028reboot\u0029""#;
     assert_eq!(run(&["-1"]).exits(0).stdout, format!("{quoted}\n"));
     assert_eq!(run(&["-f"]).exits(0).stdout, format!("{quoted}\n"));
     assert_eq!(run(&["-o", "table"]).exits(0).stdout, format!("HOST\n{shown}\n"));

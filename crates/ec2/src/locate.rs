@@ -3,7 +3,7 @@
 use crate::client::{Ec2, RegionArgs, check_region};
 use crate::find::Filter;
 use crate::{CONCURRENCY, LIVE_STATES};
-use cerveza_manners::{Failure, Result, Status};
+use cerveza_manners::{Failure, Result, Status, visible};
 use cerveza_record::{Record, Value, quote};
 use futures_util::stream::{self, StreamExt};
 use hostrange::Given;
@@ -81,9 +81,12 @@ pub fn refuse_ambiguous<'a>(expressions: &[String], found: impl IntoIterator<Ite
         None => Ok(()),
         Some(instance) => {
             let (name, id) = (quote(instance.host()), instance.str("instance_id").unwrap_or_default());
-            Err(Failure::usage(format!("{name} is an expression, and also the name of {id}")).hint(
-                "put it in double quotes to mean that instance, or in parentheses to mean the hosts of the expression",
-            ))
+            let text = instance.host();
+            Err(Failure::usage(format!("{name} is an expression, and also the name of {id}")).hint(format!(
+                "in double quotes, '{name}', it means that instance; in parentheses, '({text})', the hosts of the expression",
+                name = name.replace('\'', r"'\''"),
+                text = visible(text).replace('\'', r"'\''"),
+            )))
         }
     }
 }

@@ -11,7 +11,8 @@ mod record;
 
 pub use lines::{Item, LineError, items, read_text};
 pub use name::{
-    escape_hidden, is_bare, is_hidden, is_name_char, is_plain_name, printed_name, quote, unquote, unquoted,
+    escape_hidden, is_bare, is_hidden, is_name_char, is_plain_name, printed_name, quote, quote_as_word, unquote,
+    unquoted,
 };
 pub use record::{Record, RecordError};
 pub use serde_json::{Value, json};

@@ -32,12 +32,28 @@ pub fn is_bare<'a>(pieces: impl IntoIterator<Item = &'a str>) -> bool {
     last.is_some_and(|piece| !piece.ends_with('-'))
 }
 
-/// Returns the name as it is printed: bare where that reads back as the same name, else quoted.
+/// Returns the name as it is printed: bare if that reads back as the same name, else in quotes, as one word of a shell.
 pub fn printed_name(name: &str) -> Cow<'_, str> {
     match !name.is_empty() && is_bare([name]) {
         true => Cow::Borrowed(name),
-        false => Cow::Owned(quote(name)),
+        false => Cow::Owned(quote_as_word(name)),
     }
+}
+
+/// Returns the text as a JSON string in which each character that cannot stand in a bare name is an escape
+/// (`"My\u0020Server"`). A shell loop does not split it at blanks, and without its quotes, which xargs(1) removes, it is
+/// refused instead of being read as something else.
+pub fn quote_as_word(text: &str) -> String {
+    let last = text.chars().count().saturating_sub(1);
+    let mut quoted = String::from("\"");
+    for (at, c) in text.chars().enumerate() {
+        let is_edge = (at == 0 && matches!(c, '-' | '@')) || (at == last && c == '-');
+        match is_name_char(c) && !is_edge {
+            true => quoted.push(c),
+            false => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| quoted.push_str(&format!("\\u{unit:04x}"))),
+        }
+    }
+    quoted + "\""
 }
 
 /// Returns the text as a JSON string without control characters.
@@ -48,7 +64,7 @@ pub fn quote(text: &str) -> String {
 /// Reads the quoted string at the start of `text`. Returns it and its length with the quotes, or why it is not one.
 pub fn unquote(text: &str) -> Result<(String, usize), String> {
     let Some(length) = quoted_length(text) else {
-        return Err("\" is not closed by \" (the shell removes quotes: write '\"a b\"')".to_string());
+        return Err("\" is not closed by \" (for a shell write '\"a b\"', or \"a\\u0020b\")".to_string());
     };
     let name = serde_json::from_str(&text[..length]).map_err(|error| format!("in quotes: {}", reason(&error)))?;
     Ok((name, length))
@@ -129,11 +145,16 @@ mod tests {
             "web*",
             "(a)",
         ] {
-            assert_eq!(printed_name(name), format!("\"{name}\""));
+            let printed = printed_name(name).into_owned();
+            let inner = printed.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).expect("quotes");
+            assert!(inner.chars().all(|c| is_name_char(c) || c == '\\'), "{printed}");
+            // Nothing reads it as a name once its quotes are lost.
+            assert!(inner.is_empty() || inner.contains('\\'), "{printed}");
         }
-        assert_eq!(printed_name("tab\tname"), r#""tab\tname""#);
-        assert_eq!(printed_name("\"q\" back\\slash"), r#""\"q\" back\\slash""#);
-        assert_eq!(printed_name("a\u{1b}\u{9b}\u{202e}\u{7f}"), r#""a\u001b\u009b\u202e\u007f""#);
+        assert_eq!(printed_name("My Web Server"), r#""My\u0020Web\u0020Server""#);
+        assert_eq!(printed_name("-x-"), r#""\u002dx\u002d""#);
+        assert_eq!(printed_name("a\u{1b}\u{202e}\u{1f600}"), r#""a\u001b\u202e\ud83d\ude00""#);
+        assert_eq!(quote("a\u{1b}\u{9b}\u{202e}\u{7f}"), r#""a\u001b\u009b\u202e\u007f""#);
     }
 
     #[test]
@@ -160,9 +181,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_quoted_text_reads_back(text in any::<String>(), rest in "[\" a,]{0,5}") {
-            let quoted = quote(&text);
-            prop_assert!(!quoted.contains(is_hidden));
-            prop_assert_eq!(unquote(&format!("{quoted}{rest}")), Ok((text, quoted.len())));
+            for quoted in [quote(&text), quote_as_word(&text)] {
+                prop_assert!(!quoted.contains(is_hidden));
+                prop_assert_eq!(unquote(&format!("{quoted}{rest}")), Ok((text.clone(), quoted.len())));
+            }
         }
     }
 }

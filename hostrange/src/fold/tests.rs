@@ -15,7 +15,7 @@ fn folded(names: &str) -> String {
 }
 
 fn along(axes: &[i64], names: &str) -> String {
-    let options = FoldOptions { axes: Some(axes.to_vec()), autostep: None };
+    let options = FoldOptions { axes: Some(axes.to_vec()), autostep: None, for_shell: false };
     folded_with(options, &names.split_whitespace().collect::<Vec<_>>())
 }
 
@@ -77,8 +77,8 @@ fn axes_are_chosen_from_either_end() {
 fn steps_are_written_where_asked_for() {
     let names: Vec<String> = [8, 0, 2, 6, 4, 10].iter().map(|at| format!("n{at}")).collect();
     assert_eq!(folded_with(FoldOptions::default(), &names), "n[0,2,4,6,8,10]");
-    assert_eq!(folded_with(FoldOptions { axes: None, autostep: Some(6) }, &names), "n[0-10/2]");
-    assert_eq!(folded_with(FoldOptions { axes: None, autostep: Some(7) }, &names), "n[0,2,4,6,8,10]");
+    assert_eq!(folded_with(FoldOptions { axes: None, autostep: Some(6), for_shell: true }, &names), "n[0-10/2]");
+    assert_eq!(folded_with(FoldOptions { axes: None, autostep: Some(7), for_shell: true }, &names), "n[0,2,4,6,8,10]");
 }
 
 #[test]
@@ -97,6 +97,8 @@ fn of_many_digits_the_last_are_the_number() {
 #[test]
 fn text_that_needs_quotes_has_them() {
     assert_eq!(fold(["My Web 2", "web1", "My Web 1", "web2"]), "\"My Web \"[1-2],web[1-2]");
+    let for_shell = FoldOptions { for_shell: true, ..FoldOptions::default() };
+    assert_eq!(folded_with(for_shell, &["My Web 2", "My Web 1"]), r#""My\u0020Web\u0020"[1-2]"#);
     assert_eq!(fold(["1 x", "2 x"]), "[1-2]\" x\"");
     assert_eq!(fold(["a,b"]), "\"a,b\"");
     assert_eq!(fold(["-n1", "-n2", "@n1", "n1-", "n2-"]), "\"-n\"[1-2],\"@n1\",\"n\"[1-2]\"-\"");
@@ -140,7 +142,8 @@ fn many_axes_are_no_more_work_than_their_names() {
 
 fn any_options() -> impl Strategy<Value = FoldOptions> {
     let axes = prop::option::of(prop::collection::vec(-3..=3i64, 0..4));
-    (axes, prop::option::of(3..6usize)).prop_map(|(axes, autostep)| FoldOptions { axes, autostep })
+    let options = (axes, prop::option::of(3..6usize), any::<bool>());
+    options.prop_map(|(axes, autostep, for_shell)| FoldOptions { axes, autostep, for_shell })
 }
 
 /// Names that share shapes, with numbers close to where paddings and heads change.

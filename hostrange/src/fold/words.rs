@@ -1,8 +1,8 @@
 //! The words of an expression, written.
 
-use super::NUMBER;
 use super::numbers::{MOST_DIGITS, Number, Run, progressions};
-use cerveza_record::{is_bare, quote};
+use super::{FoldOptions, NUMBER};
+use cerveza_record::{is_bare, quote, quote_as_word};
 use std::{mem, str};
 
 /// The digits that a parser takes for one number.
@@ -17,13 +17,15 @@ fn texts(shape: &[u8]) -> impl Iterator<Item = &str> {
 pub struct Words {
     pub expression: String,
     autostep: Option<usize>,
+    quote: fn(&str) -> String,
     /// Of a word that needs quotes: the text since its last group.
     unquoted: Option<String>,
 }
 
 impl Words {
-    pub fn new(autostep: Option<usize>) -> Words {
-        Words { expression: String::new(), autostep, unquoted: None }
+    pub fn new(options: &FoldOptions) -> Words {
+        let quote = if options.for_shell { quote_as_word } else { quote };
+        Words { expression: String::new(), autostep: options.autostep, quote, unquoted: None }
     }
 
     /// Writes the names of a shape that have any of the numbers of each group.
@@ -49,7 +51,7 @@ impl Words {
 
     fn end_text(&mut self) {
         if let Some(text) = self.unquoted.as_mut().map(mem::take).filter(|text| !text.is_empty()) {
-            self.expression.push_str(&quote(&text));
+            self.expression.push_str(&(self.quote)(&text));
         }
     }
 
