@@ -81,6 +81,13 @@ impl Schema {
                 causes.iter().for_each(|cause| self.explain(cause, config, found));
             }
             causes => {
+                // An unknown key says more than the keys that each of the forms would want besides.
+                let is_key = |cause: &&&ValidationError| {
+                    matches!(cause.kind(), ValidationErrorKind::AdditionalProperties { .. })
+                };
+                if let Some(unknown) = causes.iter().find(is_key) {
+                    return self.explain(unknown, config, found);
+                }
                 let path = causes.first().map_or(path, |cause| keys(cause.instance_path().as_str()));
                 let Some(node) = at(config, &path) else { return };
                 let demands = joined(causes.iter().map(|cause| demand(cause)));

@@ -41,7 +41,7 @@ fn judged(sandbox: &Sandbox, release: &str, configs: &[&str]) -> Vec<Value> {
 }
 
 /// Cloud-configs, and what today's release has against them.
-const UNSOUND: [(&str, &[&str]); 19] = [
+const UNSOUND: [(&str, &[&str]); 20] = [
     ("pakages: [a]", &["line 2: pakages is not a key of the schema: did you mean packages?"]),
     (
         "packages:\n- 5\n- [a, b, c]\n- a",
@@ -92,6 +92,7 @@ const UNSOUND: [(&str, &[&str]); 19] = [
         &["line 2: ssh_keys.dsa_private is not a key of the schema; allowed: keys that match \
            ^(ecdsa|ed25519|rsa)_(public|private|certificate)$"],
     ),
+    ("users:\n- {nmae: secret}", &["line 3: users.0.nmae is not a key of the schema: did you mean name?"]),
     ("users:\n- {gecos: secret}", &["line 3: users.0 is a mapping, and has to have the key name or the key snapuser"]),
     ("ntp: {servers: [a, a]}", &["line 2: ntp.servers is a list, and has to have no entry twice"]),
     (
