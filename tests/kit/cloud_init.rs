@@ -129,7 +129,7 @@ pub fn packages() -> PathBuf {
 }
 
 /// The folder names and the Python packages of the releases there are, oldest first.
-fn releases() -> Vec<(&'static str, PathBuf)> {
+pub fn releases() -> Vec<(&'static str, PathBuf)> {
     let packages = |release| crate::target_dir().join(release).join("usr/lib/python3/dist-packages");
     let found = RELEASES.map(|release| (release, packages(release))).into_iter();
     let found: Vec<_> = found.filter(|(_, packages)| packages.join("cloudinit").is_dir()).collect();
