@@ -157,7 +157,7 @@ pub fn end(link: &Link, channel: &ExecChannel, age: Duration, sink: &mut dyn Sin
     let ended = match by_script(link, channel, age, sink) {
         Ok(Some(Word::Ended(ended))) => {
             // What it printed last is on its way.
-            let _ = finish(link, channel, sink, Instant::now() + LAST_OUTPUT);
+            let _ = finish(link, channel, sink, Instant::now() + LAST_OUTPUT, ExecChannel::ended);
             concluded(ended, channel.ended())
         }
         Ok(Some(Word::Left | Word::Found)) | Err(Over) => Ended::No,
@@ -209,12 +209,16 @@ fn by_script(link: &Link, channel: &ExecChannel, age: Duration, sink: &mut dyn S
 }
 
 fn by_signals(link: &Link, channel: &ExecChannel, sink: &mut dyn Sink) -> Ended {
+    let has_status = |channel: &ExecChannel| channel.exit_code().is_some() || channel.exit_signal().is_some();
+    let had_status = has_status(channel);
+    // The end of its output is not the end of the command.
+    let is_gone = |channel: &ExecChannel| channel.closed().is_ok() || (!had_status && has_status(channel));
     for signal in ["TERM", "KILL"] {
         let deadline = Instant::now() + AFTER_SIGNAL;
         if link.drive(Some(deadline), |_| channel.signal(signal)).is_err() {
             return Ended::No;
         }
-        match finish(link, channel, sink, deadline) {
+        match finish(link, channel, sink, deadline, is_gone) {
             Ok(()) => return Ended::SignaledBy(signal),
             Err(Halt::Deadline) => {}
             Err(_) => return Ended::No,
@@ -223,9 +227,15 @@ fn by_signals(link: &Link, channel: &ExecChannel, sink: &mut dyn Sink) -> Ended 
     Ended::No
 }
 
-/// Takes what the command prints until it has ended.
-fn finish(link: &Link, channel: &ExecChannel, sink: &mut dyn Sink, mut deadline: Instant) -> Result<(), Halt> {
-    while !channel.ended() {
+/// Takes what the command prints until it is done.
+fn finish(
+    link: &Link,
+    channel: &ExecChannel,
+    sink: &mut dyn Sink,
+    mut deadline: Instant,
+    is_done: impl Fn(&ExecChannel) -> bool,
+) -> Result<(), Halt> {
+    while !is_done(channel) {
         meet(link, channel, sink, &mut deadline, None)?;
     }
     Ok(())
@@ -258,8 +268,6 @@ fn meet(
         })?;
         any |= read(script, Stream::Stderr, &mut buffer, |_| ())?;
         any |= script.ended();
-    } else {
-        any |= channel.ended();
     }
     // What one read has received may be for another.
     match any || link.received() != received {

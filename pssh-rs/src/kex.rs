@@ -147,7 +147,9 @@ fn mismatch(lists: &[Vec<String>], ours: &Ours) -> Option<String> {
         (false, false) => format!("this engine lacks {}: use --engine openssh", shortened(&lacking)),
         (false, true) => format!("ssh_config's {} asks for {}", kind.keyword(), shortened(&asked)),
     };
-    let theirs: Vec<&str> = theirs.iter().map(String::as_str).collect();
+    // These names are extensions and no algorithms (OpenSSH's PROTOCOL 1.10, RFC 8308).
+    let is_marker = |name: &&str| name.starts_with("kex-strict-") || name.starts_with("ext-info-");
+    let theirs: Vec<&str> = theirs.iter().map(String::as_str).filter(|name| !is_marker(name)).collect();
     Some(format!("no {} in common: the server offers {}; {remedy}", kind.name(), shortened(&theirs)))
 }
 
@@ -218,6 +220,8 @@ mod tests {
             why(["k1", "h2", "c1", "m1"]).unwrap(),
             format!("no host key algorithm in common: the server offers h2{end}")
         );
+        let marked = why(["k3,kex-strict-s-v00@openssh.com,ext-info-s", "h1", "c1", "m1"]).unwrap();
+        assert_eq!(marked, format!("no key exchange algorithm in common: the server offers k3{end}"));
         assert_eq!(why(["k1", "h1", "", "m1"]).unwrap(), format!("no cipher in common: the server offers none{end}"));
         assert_eq!(why(["k1", "h1", "c1", "m2"]).unwrap(), format!("no MAC in common: the server offers m2{end}"));
         assert_eq!(why(["k1", "h1", "aes256-gcm@openssh.com", "m2"]), None);

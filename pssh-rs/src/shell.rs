@@ -43,18 +43,29 @@ pub struct Sudo {
 }
 
 impl Around {
-    /// The whole line for the login shell: a POSIX one where a folder or variables are set without sudo.
+    /// Returns the line for the login shell.
     pub fn line(&self, command: &str) -> String {
+        let Some(sudo) = &self.sudo else { return self.line_without_sudo(command) };
         let line = self.plain(command);
-        let Some(sudo) = &self.sudo else { return line };
         sudo.line(&["-S", "-p", &sudo.prompt], &format!("printf %s {} >&2; {line}", sudo.begun))
     }
 
     /// The same where nobody can answer a sudo: one that wants a password fails.
     pub fn unasked_line(&self, command: &str) -> String {
-        let line = self.plain(command);
-        let Some(sudo) = &self.sudo else { return line };
-        sudo.line(&["-n"], &line)
+        match &self.sudo {
+            Some(sudo) => sudo.line(&["-n"], &self.plain(command)),
+            None => self.line_without_sudo(command),
+        }
+    }
+
+    /// The folder and the variables are set by sh, because csh has no `export` and goes on after `|| exit`. The login
+    /// shell reads the command.
+    fn line_without_sudo(&self, command: &str) -> String {
+        if self.chdir.is_none() && self.env.is_empty() {
+            return command.to_string();
+        }
+        let line = self.plain(&format!("exec \"${{SHELL:-/bin/sh}}\" -c {}", quote(command)));
+        command_line(&["exec", "sh", "-c", &line])
     }
 
     /// For people: without the marks of sudo.
@@ -162,6 +173,17 @@ mod tests {
     }
 
     #[test]
+    fn every_login_shell_gets_the_folder_and_the_variables() {
+        let env = vec!["A=it's !$HOME\\\n".parse().unwrap()];
+        let around = Around { chdir: Some("/usr/lib".to_string()), env, sudo: None };
+        let nowhere = Around { chdir: Some("/no such".to_string()), ..Around::default() };
+        for shell in SHELLS {
+            assert_eq!(arguments_by(shell, &around.line("printenv A; pwd")), "it's !$HOME\\\n\n/usr/lib\n", "{shell}");
+            assert_eq!(arguments_by(shell, &nowhere.line("echo ran; echo ran")), "", "{shell}");
+        }
+    }
+
+    #[test]
     fn sudo_runs_it_all_once_it_has_begun() {
         let sudo = Sudo { user: Some("it".to_string()), prompt: "[p]".to_string(), begun: "[b]".to_string() };
         let around = Around { chdir: Some("/a b".to_string()), env: Vec::new(), sudo: Some(sudo) };
@@ -181,7 +203,13 @@ mod tests {
 
     /// What a login shell hands on to a program that prints each of its arguments in brackets.
     fn arguments_by(shell: &str, line: &str) -> String {
-        let output = Command::new(shell).arg("-c").arg(line).env("HOME", "/nonexistent").stdin(Stdio::null()).output();
+        let output = Command::new(shell)
+            .arg("-c")
+            .arg(line)
+            .env("HOME", "/nonexistent")
+            .env("SHELL", shell)
+            .stdin(Stdio::null())
+            .output();
         let output = output.unwrap_or_else(|error| panic!("{shell} does not run ({error}): run `make setup`"));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }

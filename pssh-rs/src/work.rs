@@ -141,6 +141,11 @@ impl Host<'_, '_> {
                 Phase::Exec,
                 "the server refused the terminal of --tty (sshd's PermitTTY): run the command without it",
             ),
+            (End::Unasked(Halt::Deadline), _) => Outcome::error(
+                HostStatus::Timeout,
+                Phase::Exec,
+                format!("the server opened no session within {}s: the command was not sent", START.as_secs()),
+            ),
             (End::Unasked(halt), _) => {
                 unasked(job, Phase::Exec, halt, START, "before the command was sent: it was not started")
             }
@@ -149,6 +154,14 @@ impl Host<'_, '_> {
                 let what = outcome.error.as_deref().unwrap_or_default();
                 Outcome { error: Some(format!("{what}; the command may be running")), ..outcome }
             }
+            (End::Unconfirmed(Halt::Deadline), _) => Outcome::error(
+                HostStatus::Timeout,
+                Phase::Exec,
+                format!(
+                    "the server did not confirm within {}s that it started the command: it may be running",
+                    START.as_secs()
+                ),
+            ),
             (End::Unconfirmed(halt), _) => {
                 let what = "before the server confirmed that it had started the command (it may be running)";
                 halted(job, Phase::Exec, halt, START, what)

@@ -149,6 +149,7 @@ fn nothing_that_a_server_does_outlasts_the_timeout() {
         let record = ended(behave(&sandbox, &["-t", "3"], word), "timeout", Value::Null, 3);
         assert!(started.elapsed() < Duration::from_secs(60), "{word}: {:?}", started.elapsed());
         assert_ne!(record["stdout"], "", "{word}");
+        assert!(error(&record).ends_with("could not be ended: it may still be running"), "{word}: {record}");
     }
     // Its status came, and is kept; that the streams never ended is a timeout all the same.
     ended(behave(&sandbox, &["-t", "3"], "status-open:3"), "timeout", json!(3), 3);

@@ -87,6 +87,7 @@ impl<'a> Remote<'a> {
         let sftp = link.open_session(Some(bound), limited(link, Sftp::open)).map_err(|halt| match halt {
             Halt::Deadline if bound == start => Cause::Silent(START),
             Halt::Ssh(error) if link.is_closed() => Cause::Halt(Halt::Ssh(error)),
+            Halt::Ssh(error) if error.message() == FLOOD => Cause::NoSftp(FLOOD.to_string()),
             Halt::Ssh(error) if is_refused(&error) => Cause::NoSftp(
                 "the server refused to open a session for SFTP (does its MaxSessions allow one?)".to_string(),
             ),
