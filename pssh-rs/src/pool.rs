@@ -26,6 +26,8 @@ use std::time::{Duration, Instant, SystemTime};
 const OVERRUN: Duration = Duration::from_secs(3);
 /// After Ctrl-C, or the run's deadline, commands are ended on their hosts. Attempts that take longer are left behind.
 const AFTER_STOP: Duration = Duration::from_secs(17);
+/// After a second Ctrl-C no attempt waits for anything any more, and has its outcome, with the output that came, within this.
+const AFTER_SECOND_STOP: Duration = Duration::from_millis(500);
 /// A thread that was left behind is not waited for longer than this.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// With nothing to wait for, as when no thread could be started: look again.
@@ -308,7 +310,7 @@ impl Collector<'_> {
         self.interrupts += 1;
         self.close(HostStatus::Cancelled, "interrupted");
         let now = Instant::now();
-        self.give_up_by(if self.interrupts > 1 { now } else { now + AFTER_STOP });
+        self.give_up_by(now + if self.interrupts > 1 { AFTER_SECOND_STOP } else { AFTER_STOP });
     }
 
     /// Begins nothing more. Hosts that were never tried come out as `status`, the others as they last ended.
@@ -332,7 +334,7 @@ impl Collector<'_> {
         let stop = match (self.stopped(), self.interrupts) {
             (false, _) => return give_up_at,
             (true, 0 | 1) => Instant::now() + AFTER_STOP,
-            (true, _) => Instant::now(),
+            (true, _) => Instant::now() + AFTER_SECOND_STOP,
         };
         Some(give_up_at.map_or(stop, |give_up_at| give_up_at.min(stop)))
     }
