@@ -148,7 +148,7 @@ mod tests {
     fn each_mode_writes_one_line_a_record() {
         let lines = [r#"{"host":"a","x":1}"#, r#"{"host":"b\nc"}"#];
         assert_eq!(written(OutputMode::Json, &lines), "{\"host\":\"a\",\"x\":1}\n{\"host\":\"b\\nc\"}\n");
-        assert_eq!(written(OutputMode::Names, &lines), "a\n\"b\\nc\"\n");
+        assert_eq!(written(OutputMode::Names, &lines), "a\n\"b\\u000ac\"\n");
         assert_eq!(written(OutputMode::Table, &lines), "HOST\na\nb\\nc\n");
         assert_eq!(written(OutputMode::Table, &[]), "");
     }
