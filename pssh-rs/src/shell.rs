@@ -59,13 +59,13 @@ impl Around {
     }
 
     /// The folder and the variables are set by sh, because csh has no `export` and goes on after `|| exit`. The login
-    /// shell reads the command.
+    /// shell reads the command; it is kept as `$1`, which no variable of the user's replaces.
     fn line_without_sudo(&self, command: &str) -> String {
         if self.chdir.is_none() && self.env.is_empty() {
             return command.to_string();
         }
-        let line = self.plain(&format!("exec \"${{SHELL:-/bin/sh}}\" -c {}", quote(command)));
-        command_line(&["exec", "sh", "-c", &line])
+        let line = self.plain(&format!("exec \"$1\" -c {}", quote(command)));
+        command_line(&["exec", "sh", "-c", &format!("set -- \"${{SHELL:-/bin/sh}}\"; {line}")])
     }
 
     /// For people: without the marks of sudo.
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn every_login_shell_gets_the_folder_and_the_variables() {
-        let env = vec!["A=it's !$HOME\\\n".parse().unwrap()];
+        let env = vec!["SHELL=/no/shell".parse().unwrap(), "A=it's !$HOME\\\n".parse().unwrap()];
         let around = Around { chdir: Some("/usr/lib".to_string()), env, sudo: None };
         let nowhere = Around { chdir: Some("/no such".to_string()), ..Around::default() };
         for shell in SHELLS {
