@@ -4,6 +4,8 @@
 use crate::volumes::volumes;
 use crate::yaml::{Keys, Source, flag, is_nothing, known, text, texts};
 use cerveza_ec2::Volume;
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
 use serde_yaml::{Mapping, Value};
 use std::collections::{BTreeMap, HashSet};
 use std::net::Ipv4Addr;
@@ -14,20 +16,55 @@ use std::net::Ipv4Addr;
 pub struct Profile {
     pub name: Option<String>,
     pub image: Option<PerPlace>,
-    pub instance_type: Option<String>,
+    /// Tried one after the other if EC2 has no capacity.
+    pub instance_types: Vec<String>,
     pub security_groups: Vec<String>,
     pub key_name: Option<String>,
     pub elastic_ip: Option<ElasticIp>,
-    pub zone: Option<String>,
+    /// Tried one after the other if EC2 has no capacity.
+    pub zones: Vec<String>,
     pub subnet: Option<PerPlace>,
-    pub iam_instance_profile: Option<String>,
     pub user_data: Vec<String>,
     pub startup_scripts: Vec<String>,
     pub shutdown_scripts: Vec<String>,
     /// What `uname -r` must print on the host.
     pub kernel: Option<String>,
-    pub volumes: Vec<Volume>,
+    /// The root volume, whatever device it is on. Its `device` is empty.
+    pub root_volume: Option<Volume>,
+    pub volume_sets: Vec<VolumeSet>,
     pub tags: BTreeMap<String, String>,
+    /// Every other parameter of RunInstances, by its name in `cerveza_ec2::LAUNCH_KEYS`.
+    pub settings: Map<String, serde_json::Value>,
+}
+
+/// Volumes that belong together: one disk of the host, which may be an array. A volume profile describes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VolumeSet {
+    /// The set's name; the tag `volume set` of its volumes.
+    pub name: String,
+    /// Each with its device; `count: 4` has become four volumes.
+    pub volumes: Vec<Volume>,
+    /// An existing volume to attach as `volumes[0].device`, in place of a new one.
+    pub volume_id: Option<String>,
+    pub raid: Option<Raid>,
+    pub lvm: bool,
+    /// As `ext4` or `xfs`.
+    pub file_system: Option<String>,
+    pub mount_point: Option<String>,
+    pub mount_options: Option<String>,
+    /// As `mysql` or `mysql:mysql`, of the mount point.
+    pub owner: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Raid {
+    #[serde(rename = "0")]
+    Raid0,
+    #[serde(rename = "1")]
+    Raid1,
+    #[serde(rename = "10")]
+    Raid10,
 }
 
 /// One value for everywhere, or one for each region or zone.
@@ -113,13 +150,15 @@ impl Profile {
                 "aws" => return Err(expected("keys with values")),
                 "name" => self.name = one()?,
                 "ami" => self.image = place()?,
-                "instance type" => self.instance_type = one()?,
+                "instance type" => self.instance_types = list()?,
                 "security group" => self.security_groups = list()?,
                 "key pair" => self.key_name = one()?,
                 "elastic ip" => self.elastic_ip = elastic_ip(value).ok_or_else(|| expected("yes, no or an address"))?,
-                "zone" => self.zone = one()?,
+                "zone" => self.zones = list()?,
                 "subnet" => self.subnet = place()?,
-                "iam instance profile" => self.iam_instance_profile = one()?,
+                "iam instance profile" => {
+                    self.settings.extend(one()?.map(|profile| (name.to_string(), profile.into())));
+                }
                 "user data" => self.user_data = list()?,
                 "startup scripts" => self.startup_scripts = list()?,
                 "shutdown scripts" => self.shutdown_scripts = list()?,
@@ -127,7 +166,14 @@ impl Profile {
                     return Err(expected("the kernel release that `uname -r` prints on the host"));
                 }
                 "check ec2 kernel" => self.kernel = one()?,
-                "volumes" => self.volumes = volumes(source, &key, value)?,
+                "volumes" => {
+                    let set = |volume: Volume| VolumeSet {
+                        name: volume.device.trim_start_matches("/dev/").to_string(),
+                        volumes: vec![volume],
+                        ..VolumeSet::default()
+                    };
+                    self.volume_sets = volumes(source, &key, value)?.into_iter().map(set).collect();
+                }
                 "tags" => self.tags.extend(tags(value).ok_or_else(|| expected("keys with texts"))?),
                 // A description is for people.
                 _ => {}
@@ -179,7 +225,7 @@ mod tests {
         assert_eq!(profile.image.as_ref().unwrap().at("us-east-1", None), Some("ami-1aad5273"));
         assert_eq!(profile.image.as_ref().unwrap().at("us-west-1", Some("us-west-1b")), Some("ami-3d491d78"));
         assert_eq!(profile.image.as_ref().unwrap().at("eu-west-1", None), None);
-        assert_eq!(profile.instance_type.as_deref(), Some("m2.4xlarge"));
+        assert_eq!(profile.instance_types, ["m2.4xlarge"]);
         assert_eq!(profile.security_groups, ["default", "mysql"]);
         assert_eq!(profile.key_name.as_deref(), Some("prod"));
         assert_eq!(profile.elastic_ip, None);
@@ -190,9 +236,9 @@ mod tests {
         assert_eq!(profile.startup_scripts, ["mount-ebs.sh", "register-dns.sh"]);
         assert_eq!(profile.shutdown_scripts, ["unregister-dns.sh"]);
         assert_eq!(profile.kernel.as_deref(), Some("3.2.0-24-virtual"));
-        assert_eq!(profile.volumes.len(), 2);
-        assert_eq!(profile.volumes[0].device, "/dev/sdf");
-        assert_eq!(profile.volumes[0].size, Some(500));
+        assert_eq!(profile.volume_sets.len(), 2);
+        assert_eq!(profile.volume_sets[0].volumes[0].device, "/dev/sdf");
+        assert_eq!(profile.volume_sets[0].volumes[0].size, Some(500));
     }
 
     #[test]
@@ -203,7 +249,7 @@ mod tests {
         let expected = Profile {
             name: Some("Crawler".into()),
             image: Some(PerPlace::Each(images.into())),
-            instance_type: Some("m5.large".into()),
+            instance_types: vec!["m5.large".into()],
             security_groups: vec!["crawlers".into()],
             key_name: Some("crawler-ops".into()),
             user_data: ["base.txt", "hostname.sh.j2", "login.sh", "agent.txt"].map(String::from).into(),
@@ -260,7 +306,7 @@ mod tests {
         let parse = |text: &str| Profile::parse(text).unwrap();
         assert_eq!(parse("\u{feff}--- !P\nAMI: ami-1\n").image, Some(PerPlace::Everywhere("ami-1".into())));
         let tagged = "volumes: !Volumes\n  - !Volume {device: /dev/sdf, size: 500GB}\n";
-        assert_eq!(parse(tagged).volumes[0].size, Some(500));
+        assert_eq!(parse(tagged).volume_sets[0].volumes[0].size, Some(500));
         for nothing in ["volumes: ~", "volumes: None", "volumes: no", "volumes: []", "volumes:", "elastic ip: None"] {
             assert_eq!(parse(nothing), Profile::default(), "{nothing}");
         }

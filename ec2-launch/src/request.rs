@@ -63,13 +63,13 @@ impl Recipe {
     pub fn request(&self, host: &Record, region: &str) -> Result<LaunchRequest> {
         let profile = &self.file.profile;
         let missing = |what: String| Failure::usage(format!("profile {} has no {what}", self.file.name));
-        let zone = self.zone.clone().or(host.str("zone")).or(profile.zone.clone());
+        let zone = self.zone.clone().or(host.str("zone")).or(profile.zones.first().cloned());
         if let Some(elsewhere) = zone.as_deref().filter(|zone| region_of(zone).as_deref() != Some(region)) {
             return Err(Failure::usage(format!("zone {elsewhere} does not lie in {region}")));
         }
         let image = profile.image.as_ref().ok_or_else(|| missing("ami".to_string()))?;
         let image = image.at(region, zone.as_deref()).ok_or_else(|| missing(format!("ami for {region}")))?;
-        let instance_type = profile.instance_type.clone().ok_or_else(|| missing("instance type".to_string()))?;
+        let instance_type = profile.instance_types.first().ok_or_else(|| missing("instance type".to_string()))?;
         let subnet = match &profile.subnet {
             None => None,
             Some(subnet) => {
@@ -80,15 +80,15 @@ impl Recipe {
         Ok(LaunchRequest {
             region: region.to_string(),
             image_id: image.to_string(),
-            instance_type,
+            instance_type: instance_type.clone(),
             key_name: profile.key_name.clone(),
             security_groups: profile.security_groups.clone(),
             subnet_id: subnet.map(str::to_string),
             zone,
-            iam_instance_profile: profile.iam_instance_profile.clone(),
+            settings: profile.settings.clone(),
             user_data: self.user_data(host)?,
             tags: self.tags(host)?,
-            volumes: profile.volumes.clone(),
+            volumes: profile.volume_sets.iter().flat_map(|set| set.volumes.clone()).collect(),
         })
     }
 
@@ -112,7 +112,7 @@ impl Recipe {
     }
 
     /// The profile's tags, over them the record's, over them --tag's; Name and profile are not anybody's to choose.
-    fn tags(&self, host: &Record) -> Result<Vec<(String, String)>> {
+    fn tags(&self, host: &Record) -> Result<BTreeMap<String, String>> {
         let mut tags = self.file.profile.tags.clone();
         if let Some(given) = host.get("tags").filter(|given| !given.is_null()) {
             let given = given.as_object().ok_or_else(|| Failure::usage("tags is not an object"))?.clone();
@@ -131,11 +131,11 @@ impl Recipe {
     }
 }
 
-fn checked(tags: BTreeMap<String, String>) -> Result<Vec<(String, String)>> {
+fn checked(tags: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
     for (key, value) in &tags {
         check_tag(key, value).map_err(Failure::usage)?;
     }
-    Ok(tags.into_iter().collect())
+    Ok(tags)
 }
 
 #[cfg(test)]

@@ -11,40 +11,62 @@ use aws_sdk_ec2::types::{
 };
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// What to launch, decided in full: names of security groups are for the default VPC, with a subnet they are ids.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What RunInstances is asked for, for one host, decided in full. `--dry-run` prints it, `--plan` reads it back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LaunchRequest {
     pub region: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
     pub image_id: String,
     pub instance_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_name: Option<String>,
-    /// Names or `sg-` ids.
-    pub security_groups: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subnet_id: Option<String>,
-    pub zone: Option<String>,
-    /// A name or an ARN.
-    pub iam_instance_profile: Option<String>,
-    /// Base64, as the API takes it.
-    pub user_data: Option<String>,
-    /// Set on the instance and its volumes.
-    pub tags: Vec<(String, String)>,
+    /// `sg-` ids if `subnet_id` is set; else names of groups of the default VPC, or ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security_groups: Vec<String>,
+    /// Every other parameter, by its name in `LAUNCH_KEYS`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub settings: Map<String, Value>,
+    /// The tags of the instance, its volumes and its network interfaces.
+    pub tags: BTreeMap<String, String>,
+    /// Volumes that EC2 creates together with the instance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,
+    /// Base64, as the API takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_data: Option<String>,
 }
 
-/// A block device to attach at launch; what is `None` is left to the AMI and EC2.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A block device to create at launch. What is `None` is left to the AMI and EC2.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Volume {
+    /// As `/dev/sdf`.
     pub device: String,
     /// In GiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub iops: Option<i32>,
     /// In MiB/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub throughput: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub encrypted: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kms_key_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub delete_on_termination: Option<bool>,
 }
 
@@ -59,7 +81,7 @@ impl Ec2 {
         // An instance can be described before it can be tagged: tags go in here or are missing for a while.
         let tags: Vec<_> = request.tags.iter().map(|(key, value)| tag(key, Some(value))).collect();
         let tagged = |kind| TagSpecification::builder().resource_type(kind).set_tags(Some(tags.clone())).build();
-        let profile = request.iam_instance_profile.as_ref().map(|profile| {
+        let profile = request.settings.get("iam instance profile").and_then(Value::as_str).map(|profile| {
             let builder = IamInstanceProfileSpecification::builder();
             match profile.starts_with("arn:") {
                 true => builder.arn(profile).build(),
@@ -85,7 +107,7 @@ impl Ec2 {
             .set_block_device_mappings(some(devices))
             .tag_specifications(tagged(ResourceType::Instance))
             .tag_specifications(tagged(ResourceType::Volume));
-        let answer = match call.send().await {
+        let answer = match self.call("RunInstances", &request.region, 1, || call.clone().send()).await {
             Ok(answer) => answer,
             Err(error) => {
                 let failure = failure("RunInstances", &request.region, &error);
