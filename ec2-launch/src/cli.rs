@@ -1,12 +1,13 @@
 //! The command line of `ec2-launch`.
 
-use crate::execute::execute;
+use crate::execute::{Options, execute};
+use crate::facts::look_up;
 use crate::place::{region_wanted, settle};
 use crate::plan::{plan, planned, refuse_duplicates, refuse_half};
 use crate::profile::ElasticIp;
 use crate::profile_file;
 use crate::request::Recipe;
-use cerveza_ec2::{By, RegionArgs, WaitArgs, block_on, check_records, check_tag, locate, report};
+use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, check_tag, report};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
 use hostrange::read_given;
@@ -66,7 +67,7 @@ pub fn command() -> clap::Command {
 }
 
 impl Args {
-    pub(crate) fn waits(&self) -> bool {
+    fn waits(&self) -> bool {
         !self.no_wait
     }
 }
@@ -79,7 +80,7 @@ fn parse_tag(text: &str) -> std::result::Result<(String, String), String> {
     }
 }
 
-/// Reads the profile and the hosts, looks the hosts up, decides, does, reports.
+/// Reads the profile and the hosts, looks up, decides, executes, and writes the records.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let region = region_wanted(args.region.as_deref(), args.zone.as_deref())?;
     let recipe = match &args.profile {
@@ -95,19 +96,16 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     if let Some(recipe) = &recipe {
         check(args, tool, recipe, given.hosts.len())?;
     }
-    let args_region = RegionArgs { region: region.into_iter().collect() };
-    let mut acted = block_on(async {
-        let (ec2, found) = locate(&args_region, &given, By::Name).await;
-        let here = ec2.as_ref().and_then(|ec2| ec2.regions().ok()?.first().cloned()).unwrap_or_default();
-        let steps = plan(given.hosts, found, recipe.as_ref(), &here);
+    let regions = RegionArgs { region: region.into_iter().collect() };
+    let options = Options { waits: args.waits(), wait_args: &args.wait_args, progress: &args.progress };
+    let acted = block_on(async {
+        let (ec2, facts) = look_up(&regions, &given).await;
+        let steps = plan(given.hosts, recipe.as_ref(), &facts);
         match ec2.filter(|_| !args.dry_run) {
-            Some(ec2) => execute(args, &ec2, recipe.as_ref(), refuse_half(steps)).await,
+            Some(ec2) => execute(&ec2, &options, refuse_half(steps)).await,
             None => steps.into_iter().map(planned).collect(),
         }
     })?;
-    if let Some(recipe) = &recipe {
-        acted.iter_mut().for_each(|host| recipe.annotate(&mut host.record));
-    }
     report(tool, &args.output, args.dry_run, acted)
 }
 

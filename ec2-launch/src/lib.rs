@@ -2,6 +2,7 @@
 
 mod cli;
 mod execute;
+mod facts;
 mod place;
 mod plan;
 mod profile;
