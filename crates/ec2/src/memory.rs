@@ -7,6 +7,7 @@ use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};
 use cerveza_manners::Failure;
 use futures_util::stream::{self, StreamExt};
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 /// Parameters of hosts are here: `/cerveza/hosts/web1`.
@@ -32,6 +33,14 @@ pub struct MemoryFailure {
     pub failure: Failure,
     /// The account or its permissions do not allow it, now or later.
     pub denied: bool,
+    /// The region did not answer at all. Asking again would take as long.
+    pub silent: bool,
+}
+
+impl MemoryFailure {
+    pub fn of(failure: Failure) -> MemoryFailure {
+        MemoryFailure { failure, denied: false, silent: false }
+    }
 }
 
 impl Ec2 {
@@ -45,8 +54,18 @@ impl Ec2 {
             let names: Vec<&str> = names.into_iter().collect();
             batches.extend(names.chunks(NAMES).map(|names| (region, names.to_vec())));
         }
+        let lost: &RefCell<HashMap<String, MemoryFailure>> = &RefCell::default();
         let answers = stream::iter(batches).map(|(region, names)| async move {
-            let texts = self.read_batch(region, &names).await;
+            let known = lost.borrow().get(region).cloned();
+            let texts = match known {
+                Some(failure) => Err(failure),
+                None => self.read_batch(region, &names).await,
+            };
+            if let Err(failure) = &texts
+                && (failure.denied || failure.silent)
+            {
+                lost.borrow_mut().insert(region.to_string(), failure.clone());
+            }
             let text = |name: &&str| match &texts {
                 Ok(texts) => Ok(parameter(name).and_then(|parameter| texts.get(&parameter).cloned())),
                 Err(failure) => Err(failure.clone()),
@@ -79,7 +98,7 @@ impl Ec2 {
     pub async fn write_memory(&self, region: &str, host: &str, text: &str) -> std::result::Result<(), MemoryFailure> {
         check(region)?;
         let name = parameter(host).ok_or_else(|| {
-            unusable(Failure::unreached(format!("the name of {host} is too long for an SSM parameter")))
+            MemoryFailure::of(Failure::unreached(format!("the name of {host} is too long for an SSM parameter")))
         })?;
         let request = self
             .ssm(region)
@@ -95,11 +114,7 @@ impl Ec2 {
 }
 
 fn check(region: &str) -> std::result::Result<(), MemoryFailure> {
-    check_region(region).map_err(unusable)
-}
-
-fn unusable(failure: Failure) -> MemoryFailure {
-    MemoryFailure { failure, denied: false }
+    check_region(region).map_err(MemoryFailure::of)
 }
 
 fn explained<E, R>(call: &str, region: &str, error: &SdkError<E, R>) -> MemoryFailure
@@ -107,8 +122,9 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug + 'static,
 {
-    let denied = code(error) == Some("AccessDeniedException");
-    MemoryFailure { failure: failure(call, region, error), denied }
+    let code = code(error);
+    let (denied, silent) = (code == Some("AccessDeniedException"), code.is_none());
+    MemoryFailure { failure: failure(call, region, error), denied, silent }
 }
 
 /// The parameter's name, or none if it would be too long. SSM takes letters, digits, `.`, `-` and `_`: any other byte, and
