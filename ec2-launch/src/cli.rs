@@ -2,14 +2,18 @@
 
 use crate::execute::{Options, execute};
 use crate::facts::look_up;
+use crate::memory::RESERVED_TAGS;
+use crate::memory_queue;
 use crate::place::{region_wanted, settle};
 use crate::plan::{plan, planned, refuse_duplicates, refuse_half};
 use crate::profile::ElasticIp;
 use crate::profile_file;
+use crate::remember::{CommandLine, notes};
 use crate::request::Recipe;
 use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, check_tag, report};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
+use futures_util::future::join;
 use hostrange::read_given;
 
 /// Make named hosts exist and run on EC2
@@ -24,7 +28,8 @@ pub struct Args {
     #[arg(value_name = "HOST")]
     pub hosts: Vec<String>,
 
-    /// The profile to launch by: a name, looked for as NAME.yaml, or a file. Without it hosts are only started
+    /// The profile to launch by: a name, looked for as NAME.yaml, or a file. Without it hosts are launched by the profile
+    /// that is remembered of them
     #[arg(short, long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
 
@@ -55,6 +60,10 @@ pub struct Args {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 
+    /// Neither read nor write what is remembered of hosts in the SSM parameters /cerveza/hosts/NAME
+    #[arg(long)]
+    pub no_remember: bool,
+
     #[command(flatten)]
     pub output: OutputArgs,
 
@@ -75,7 +84,7 @@ impl Args {
 fn parse_tag(text: &str) -> std::result::Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     match key {
-        "Name" | "profile" => Err(format!("{key} is set from the host and the profile")),
+        key if RESERVED_TAGS.contains(&key) => Err(format!("{key} is set from the host and the profile")),
         key => check_tag(key, value).map(|()| (key.to_string(), value.to_string())),
     }
 }
@@ -97,15 +106,29 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         check(args, tool, recipe, given.hosts.len())?;
     }
     let regions = RegionArgs { region: region.into_iter().collect() };
+    let command_line = CommandLine {
+        zone: args.zone.clone(),
+        tags: args.tag.clone(),
+        profile: recipe.as_ref().map(|recipe| &recipe.file),
+    };
     let options = Options { waits: args.waits(), wait_args: &args.wait_args, progress: &args.progress };
     let acted = block_on(async {
-        let (ec2, facts) = look_up(&regions, &given).await;
-        let steps = plan(given.hosts, recipe.as_ref(), &facts);
-        match ec2.filter(|_| !args.dry_run) {
-            Some(ec2) => execute(&ec2, &options, refuse_half(steps)).await,
-            None => steps.into_iter().map(planned).collect(),
+        let (ec2, facts) = look_up(&regions, &given, &command_line, !args.no_remember).await;
+        facts.recall.warnings.iter().for_each(|warning| tool.warn(warning));
+        for recipe in facts.recall.recipes() {
+            check(args, tool, recipe, given.hosts.len())?;
         }
-    })?;
+        let steps = plan(given.hosts, recipe.as_ref(), &facts);
+        let Some(ec2) = ec2.filter(|_| !args.dry_run) else {
+            return Ok(steps.into_iter().map(planned).collect());
+        };
+        let (queue, orders) = memory_queue::queue();
+        let (acted, warnings) =
+            join(execute(&ec2, &options, refuse_half(steps), queue), memory_queue::write_all(&ec2, orders)).await;
+        warnings.iter().for_each(|warning| tool.warn(warning));
+        Ok::<_, Failure>(acted)
+    })??;
+    notes(&acted, args.dry_run).iter().for_each(|note| tool.warn(note));
     report(tool, &args.output, args.dry_run, acted)
 }
 

@@ -1,6 +1,7 @@
 //! Executes the plan, one stage after the other. What fails fails for its host alone, and the host takes no part in the
 //! stages that follow.
 
+use crate::memory_queue::Queue;
 use crate::plan::{Launch, Needs, Step, Todo};
 use crate::profile::ElasticIp;
 use cerveza_ec2::{Acted, Change, Ec2, LaunchRequest, WaitArgs};
@@ -26,10 +27,10 @@ pub struct Options<'a> {
 const TO_START: &str = "start";
 const FAILED: &str = "failed";
 
-/// Executes every step and returns each host as it is then.
-pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>) -> Vec<Acted> {
+/// Executes every step and returns each host as it is then. What is to be remembered goes into the queue.
+pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: Queue) -> Vec<Acted> {
     let needs: Vec<Needs> = steps.iter().map(|step| step.needs.clone()).collect();
-    let mut acted = launch_all(ec2, options, steps).await;
+    let mut acted = launch_all(ec2, options, steps, &queue).await;
     start_all(ec2, options, &mut acted).await;
     wait_until_running(ec2, options, &mut acted).await;
     // Here kept volumes are attached.
@@ -37,7 +38,6 @@ pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>) -> Vec<
     associate_addresses(ec2, &needs, &mut acted).await;
     // Here the wait for ssh.
     // Here the host keys.
-    // Here the hosts are remembered.
     for host in &mut acted {
         // They are of the plan that has been executed.
         host.record.remove("plan");
@@ -51,11 +51,11 @@ pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>) -> Vec<
 }
 
 /// Launches what is to be launched. The other hosts get the action of their step.
-async fn launch_all(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>) -> Vec<Acted> {
+async fn launch_all(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: &Queue) -> Vec<Acted> {
     let groups = &resolve_groups(ec2, &steps).await;
     let bar = &options.progress.bar(steps.len() as u64, "launching");
     let begun = stream::iter(steps).map(|step| async move {
-        let acted = begin(ec2, groups, step).await;
+        let acted = begin(ec2, groups, step, queue).await;
         bar.inc(1);
         acted
     });
@@ -64,33 +64,38 @@ async fn launch_all(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>) -> Vec<A
     acted
 }
 
-async fn begin(ec2: &Ec2, groups: &Groups, step: Step) -> Acted {
-    let Step { mut record, todo, .. } = step;
+async fn begin(ec2: &Ec2, groups: &Groups, step: Step, queue: &Queue) -> Acted {
+    let Step { mut record, todo, needs, .. } = step;
+    let mut memory = needs.memory;
     let (action, result) = match todo {
         Ok(Todo::Leave) => ("unchanged", Ok(())),
         Ok(Todo::Start | Todo::StopThenStart) => (TO_START, Ok(())),
         Ok(Todo::Launch(launch)) => match launch_one(ec2, groups, &mut record, *launch).await {
-            Ok(()) => ("launched", Ok(())),
+            Ok(()) => {
+                memory = memory.map(|memory| memory.launched(&record));
+                ("launched", Ok(()))
+            }
             Err(failure) => (FAILED, Err(failure)),
         },
         Err(failure) => (FAILED, Err(failure)),
     };
+    if let Some(memory) = memory.filter(|_| result.is_ok()) {
+        queue.remember(&record, memory);
+    }
     Acted { record, action, result }
 }
 
 async fn launch_one(ec2: &Ec2, groups: &Groups, record: &mut Record, launch: Launch) -> Result<()> {
-    for mut request in launch.attempts {
-        record.set("region", request.region.as_str());
-        record.set("zone", request.zone.clone());
-        if ec2.is_interrupted() {
-            return Err(Failure::interrupted().within("not launched"));
-        }
-        if let Some(ids) = subnet(&request).and_then(|subnet| groups.get(&subnet)) {
-            request.security_groups = ids.clone()?;
-        }
-        record.merge(ec2.launch(&request).await?);
-        break;
+    let Some(mut request) = launch.attempts.into_iter().next() else { return Ok(()) };
+    record.set("region", request.region.as_str());
+    record.set("zone", request.zone.clone());
+    if ec2.is_interrupted() {
+        return Err(Failure::interrupted().within("not launched"));
     }
+    if let Some(ids) = subnet(&request).and_then(|subnet| groups.get(&subnet)) {
+        request.security_groups = ids.clone()?;
+    }
+    record.merge(ec2.launch(&request).await?);
     Ok(())
 }
 

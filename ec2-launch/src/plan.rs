@@ -2,7 +2,9 @@
 //! `--dry-run` prints the result, and the same result is executed.
 
 use crate::facts::Facts;
+use crate::memory::Memory;
 use crate::profile::ElasticIp;
+use crate::remember::Recalled;
 use crate::request::Recipe;
 use cerveza_ec2::{Acted, Found, LaunchRequest, is_instance_id};
 use cerveza_manners::{Failure, Result, Status};
@@ -46,6 +48,9 @@ pub struct Launch {
 pub struct Needs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub elastic_ip: Option<ElasticIp>,
+    /// What is to be remembered of the host, unless that is remembered already. A launch adds its instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
 }
 
 impl Todo {
@@ -81,28 +86,35 @@ pub fn refuse_half(mut steps: Vec<Step>) -> Vec<Step> {
 
 /// Decides for every host.
 pub fn plan(hosts: Vec<Record>, recipe: Option<&Recipe>, facts: &Facts) -> Vec<Step> {
-    hosts.into_iter().zip(&facts.found).map(|(host, found)| step(host, found.clone(), recipe, facts)).collect()
+    let step = |(at, host)| step(host, at, recipe, facts);
+    hosts.into_iter().enumerate().map(step).collect()
 }
 
-fn step(mut record: Record, found: Found, recipe: Option<&Recipe>, facts: &Facts) -> Step {
+fn step(mut record: Record, at: usize, given: Option<&Recipe>, facts: &Facts) -> Step {
+    let nothing = Recalled::Nothing;
+    let recalled = facts.recall.hosts.get(at).unwrap_or(&nothing);
+    let recipe = given.or(recalled.recipe());
+    let found = facts.found[at].clone();
+    let host = record.clone();
     let reason = reason(&record, &found);
     let todo = match (found, recipe) {
         // An instance that has ended is not launched again with its id as the name.
         (found @ (Found::Absent(_) | Found::Ended(_)), _) if is_instance_id(record.host()) => {
             found.instance(&record).map(|_| Todo::Leave)
         }
-        (found @ (Found::Absent(_) | Found::Ended(_)), None) => found
-            .instance(&record)
-            .map(|_| Todo::Leave)
-            .map_err(|failure| failure.hint("give --profile to launch it by")),
+        (found @ (Found::Absent(_) | Found::Ended(_)), None) => {
+            found.instance(&record).map(|_| Todo::Leave).map_err(|failure| recalled.refusal(failure))
+        }
         (found @ (Found::Absent(_) | Found::Ended(_)), Some(recipe)) => {
             let region = record.str("region").unwrap_or(facts.region.clone());
-            let generation = match found {
-                Found::Ended(last) => last.str("instance_id").unwrap_or_default(),
-                _ => String::new(),
+            let last = match found {
+                Found::Ended(last) => last.str("instance_id"),
+                _ => recalled.last_instance(),
             };
+            let generation = last.unwrap_or_default();
             let launch = |request| Todo::Launch(Box::new(Launch { generation, attempts: vec![request] }));
-            recipe.request(&record, &region).map(launch)
+            let applied = if given.is_none() { recalled.apply(&mut record) } else { Ok(()) };
+            applied.and_then(|()| recipe.request(&record, &region)).map(launch)
         }
         (found, _) => found.instance(&record).and_then(|instance| {
             let todo = by_state(&instance.str("state").unwrap_or_default());
@@ -113,8 +125,13 @@ fn step(mut record: Record, found: Found, recipe: Option<&Recipe>, facts: &Facts
     if let Some(recipe) = recipe {
         recipe.annotate(&mut record);
     }
-    let needs = Needs { elastic_ip: recipe.and_then(|recipe| recipe.file.profile.elastic_ip.clone()) };
-    Step { record, todo, reason, needs }
+    let memory = match &todo {
+        Ok(Todo::Launch(_)) => facts.recall.next_memory(&record, None, given, recalled),
+        Ok(_) if !is_instance_id(record.host()) => facts.recall.next_memory(&host, Some(&record), given, recalled),
+        _ => None,
+    };
+    let elastic_ip = recipe.and_then(|recipe| recipe.file.profile.elastic_ip.clone());
+    Step { record, todo, reason, needs: Needs { elastic_ip, memory } }
 }
 
 fn by_state(state: &str) -> Result<Todo> {
@@ -183,7 +200,7 @@ mod tests {
     }
 
     fn one(found: Found) -> Step {
-        let facts = Facts { region: "us-east-1".into(), found: vec![found] };
+        let facts = Facts { region: "us-east-1".into(), found: vec![found], ..Facts::default() };
         plan(vec![host(r#"{"mine":1,"host":"web1"}"#)], None, &facts).remove(0)
     }
 
@@ -221,7 +238,7 @@ mod tests {
     #[test]
     fn an_instance_that_has_ended_is_not_launched_by_its_id() {
         let host = vec![Record::named("i-0123456789abcdef0")];
-        let step = plan(host, None, &Facts { region: "us-east-1".into(), found: vec![absent()] }).remove(0);
+        let step = plan(host, None, &Facts { found: vec![absent()], ..Facts::default() }).remove(0);
         assert_eq!(step.todo.unwrap_err().message, "there is no instance i-0123456789abcdef0 in us-east-1");
     }
 
