@@ -45,11 +45,11 @@ impl Spread {
     /// Numbers the hosts: by the number at the end of each name if all have one, so that a host has the same zone in every
     /// run; else by their position.
     pub fn new(zones: &[String], hosts: &[Record]) -> Spread {
-        let by_name: Option<Vec<usize>> =
-            hosts.iter().map(|host| Some(number(host.host())? + zones.len() - 1)).collect();
-        let numbers = match by_name {
+        let in_name: Option<Vec<usize>> = hosts.iter().map(|host| number(host.host())).collect();
+        let numbers = match in_name {
             _ if zones.is_empty() => Vec::new(),
-            Some(numbers) => numbers,
+            // The host 1 has the first zone.
+            Some(numbers) => numbers.iter().map(|number| number + zones.len() - 1).collect(),
             None => (0..hosts.len()).collect(),
         };
         Spread { zones: zones.to_vec(), numbers }
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(zones(&["web2", "web4"], &["a", "b"]), ["us-east-1bus-east-1a"; 2]);
         assert_eq!(zones(&["web1", "db0"], &["x1", "y1"]), ["x1y1", "y1x1"]);
         assert_eq!(zones(&["web", "web2"], &["x1", "y1"]), ["x1y1", "y1x1"]);
-        assert_eq!(zones(&["web1"], &[]), [""]);
+        assert_eq!(zones(&["web0"], &[]), [""]);
         assert!(region_wanted(Some("us-east-1"), None, &["eu-west-1a".into()]).is_err());
         assert!(region_wanted(None, None, &["us-east-1a".into(), "eu-west-1a".into()]).is_err());
         assert!(region_wanted(None, None, &["us-east-1".into()]).is_err());
