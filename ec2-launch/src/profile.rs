@@ -86,7 +86,8 @@ pub enum PerPlace<T> {
     Each(BTreeMap<String, T>),
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ElasticIp {
     /// An address of the account's own, kept for the host by its name.
     Own,
