@@ -10,6 +10,7 @@ use crate::profile::ElasticIp;
 use crate::profile_file;
 use crate::remember::{CommandLine, notes};
 use crate::request::Recipe;
+use crate::show::{ProfileArgs, show};
 use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, check_tag, report};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
@@ -28,10 +29,13 @@ pub struct Args {
     #[arg(value_name = "HOST")]
     pub hosts: Vec<String>,
 
-    /// The profile to launch by: a name, looked for as NAME.yaml, or a file. Without it hosts are launched by the profile
-    /// that is remembered of them
+    /// The profile to launch by: a name, or a file. Of a file with several profiles FILE:NAME names one. Without it hosts
+    /// are launched by the profile that is remembered of them
     #[arg(short, long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
+
+    #[command(flatten)]
+    pub profile_args: ProfileArgs,
 
     /// The availability zone to launch in; it names the region too
     #[arg(short, long, value_name = "ZONE")]
@@ -96,9 +100,19 @@ fn parse_tag(text: &str) -> std::result::Result<(String, String), String> {
 
 /// Reads the profile and the hosts, looks up, decides, executes, and writes the records.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
+    if let Some(status) = show(&args.profile_args)? {
+        return Ok(status);
+    }
+    if args.profile.is_none() && !args.profile_args.set.is_empty() {
+        return Err(Failure::usage("--set sets keys of the profile that --profile or --show-profile names: give one"));
+    }
     let region = region_wanted(args.region.as_deref(), args.zone.as_deref(), &args.spread)?;
     let recipe = match &args.profile {
-        Some(name) => Some(Recipe::new(profile_file::read(name)?, args.zone.clone(), args.tag.clone())?),
+        Some(name) => Some(Recipe::new(
+            profile_file::read_with(name, &args.profile_args.set)?,
+            args.zone.clone(),
+            args.tag.clone(),
+        )?),
         None => None,
     };
     let mut given = read_given(&args.hosts, tool)?;

@@ -13,7 +13,7 @@ mod profile_file;
 mod remember;
 mod remembered_profile;
 mod request;
-mod volumes;
+mod show;
 mod yaml;
 
 pub use cli::{Args, command, run};
