@@ -16,3 +16,4 @@ mod show;
 mod yaml;
 
 pub use cli::{Args, command, run};
+pub use profile::{KeyHelp, launch_keys};

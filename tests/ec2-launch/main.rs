@@ -2,6 +2,7 @@
 
 mod cut_off;
 mod memory;
+mod profiles;
 mod user_data;
 
 use base64::Engine;
