@@ -4,7 +4,7 @@ use crate::execute::{Options, execute};
 use crate::facts::look_up;
 use crate::memory::RESERVED_TAGS;
 use crate::memory_queue;
-use crate::place::{region_wanted, settle};
+use crate::place::{Spread, region_wanted, settle};
 use crate::plan::{plan, planned, refuse_duplicates, refuse_half};
 use crate::profile::ElasticIp;
 use crate::profile_file;
@@ -40,6 +40,11 @@ pub struct Args {
     /// The availability zone to launch in; it names the region too
     #[arg(short, long, value_name = "ZONE")]
     pub zone: Option<String>,
+
+    /// Distribute the hosts that are launched over these zones, in turn: web1 in the first, web2 in the second. Zones are
+    /// given by name or by letter. A host whose record has a zone is launched there
+    #[arg(long, value_name = "ZONE,...", value_delimiter = ',', conflicts_with = "zone")]
+    pub spread: Vec<String>,
 
     /// The region to look and launch in. Without it the zone's, else that of the AWS configuration
     #[arg(short, long, value_name = "REGION")]
@@ -101,7 +106,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     if args.profile.is_none() && !args.profile_args.set.is_empty() {
         return Err(Failure::usage("--set sets keys of the profile that --profile or --show-profile names: give one"));
     }
-    let region = region_wanted(args.region.as_deref(), args.zone.as_deref())?;
+    let region = region_wanted(args.region.as_deref(), args.zone.as_deref(), &args.spread)?;
     let recipe = match &args.profile {
         Some(name) => {
             Some(Recipe::new(profile_file::read(name, &args.profile_args.set)?, args.zone.clone(), args.tag.clone())?)
@@ -130,7 +135,8 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         for recipe in facts.recall.recipes() {
             check(args, tool, recipe, given.hosts.len())?;
         }
-        let steps = plan(given.hosts, recipe.as_ref(), &facts);
+        let spread = Spread::new(&args.spread, &given.hosts);
+        let steps = plan(given.hosts, recipe.as_ref(), &spread, &facts);
         let Some(ec2) = ec2.filter(|_| !args.dry_run) else {
             return Ok(steps.into_iter().map(planned).collect());
         };

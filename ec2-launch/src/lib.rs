@@ -3,6 +3,7 @@
 mod cli;
 mod execute;
 mod facts;
+mod launch_host;
 mod memory;
 mod memory_queue;
 mod place;

@@ -2,6 +2,7 @@
 
 mod cut_off;
 mod memory;
+mod once;
 mod profiles;
 mod user_data;
 
