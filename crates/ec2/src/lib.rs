@@ -3,6 +3,7 @@
 //! Requests follow the documentation of the EC2 API (Amazon EC2 API Reference), not what a stand-in accepts.
 
 mod acted;
+mod address;
 mod aws_profile;
 mod awscli_hint;
 mod batch;
@@ -10,12 +11,14 @@ mod call;
 mod change;
 mod client;
 mod complete_answer;
+mod elastic_ip;
 mod failure;
 mod find;
 mod instance;
 mod interrupt;
 mod launch;
 mod launch_keys;
+mod limit;
 mod locate;
 mod network;
 mod report;
@@ -25,13 +28,16 @@ mod wait;
 mod zone;
 
 pub use acted::{Acted, NO_ACTION};
+pub use address::Address;
 pub use awscli_hint::awscli_hint;
 pub use change::Change;
 pub use client::{Ec2, RegionArgs, block_on};
+pub use elastic_ip::AddressNeed;
 pub use find::Filter;
 pub use instance::host_name;
 pub use launch::{LaunchRequest, Volume};
 pub use launch_keys::{Key, Kind, LAUNCH_KEYS};
+pub use limit::Limit;
 pub use locate::{By, Found, check_records, instance_id, is_instance_id, locate, refuse_ambiguous};
 pub use report::report;
 pub use tags::{Tags, check_tag};
