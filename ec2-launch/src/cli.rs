@@ -1,14 +1,18 @@
 //! The command line of `ec2-launch`.
 
 use crate::execute::execute;
+use crate::memory::RESERVED_TAGS;
+use crate::memory_queue;
 use crate::place::{region_wanted, settle};
 use crate::plan::{plan, planned, refuse_duplicates, refuse_half};
 use crate::profile::ElasticIp;
 use crate::profile_file;
+use crate::remember::{CommandLine, Recall, notes, recall};
 use crate::request::Recipe;
 use cerveza_ec2::{By, RegionArgs, WaitArgs, block_on, check_records, check_tag, locate, report};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
+use futures_util::future::join;
 use hostrange::read_given;
 
 /// Make named hosts exist and run on EC2
@@ -23,7 +27,8 @@ pub struct Args {
     #[arg(value_name = "HOST")]
     pub hosts: Vec<String>,
 
-    /// The profile to launch by: a name, looked for as NAME.yaml, or a file. Without it hosts are only started
+    /// The profile to launch by: a name, looked for as NAME.yaml, or a file. Without it hosts are launched by the profile
+    /// that is remembered of them
     #[arg(short, long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
 
@@ -54,6 +59,10 @@ pub struct Args {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 
+    /// Neither read nor write what is remembered of hosts in the SSM parameters /cerveza/hosts/NAME
+    #[arg(long)]
+    pub no_remember: bool,
+
     #[command(flatten)]
     pub output: OutputArgs,
 
@@ -74,7 +83,7 @@ impl Args {
 fn parse_tag(text: &str) -> std::result::Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     match key {
-        "Name" | "profile" => Err(format!("{key} is set from the host and the profile")),
+        key if RESERVED_TAGS.contains(&key) => Err(format!("{key} is set from the host and the profile")),
         key => check_tag(key, value).map(|()| (key.to_string(), value.to_string())),
     }
 }
@@ -96,18 +105,32 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         check(args, tool, recipe, given.hosts.len())?;
     }
     let args_region = RegionArgs { region: region.into_iter().collect() };
-    let mut acted = block_on(async {
+    let acted = block_on(async {
         let (ec2, found) = locate(&args_region, &given, By::Name).await;
         let here = ec2.as_ref().and_then(|ec2| ec2.regions().ok()?.first().cloned()).unwrap_or_default();
-        let steps = plan(given.hosts, found, recipe.as_ref(), &here);
-        match ec2.filter(|_| !args.dry_run) {
-            Some(ec2) => execute(args, &ec2, recipe.as_ref(), refuse_half(steps)).await,
-            None => steps.into_iter().map(planned).collect(),
+        let recall = match ec2.as_ref().filter(|_| !args.no_remember) {
+            Some(ec2) => {
+                let profile = recipe.as_ref().map(|recipe| &recipe.file);
+                let command_line = CommandLine { zone: args.zone.clone(), tags: args.tag.clone(), profile };
+                recall(ec2, &given.hosts, &found, &here, &command_line).await
+            }
+            None => Recall::default(),
+        };
+        recall.warnings.iter().for_each(|warning| tool.warn(warning));
+        for recipe in recall.recipes() {
+            check(args, tool, recipe, given.hosts.len())?;
         }
-    })?;
-    if let Some(recipe) = &recipe {
-        acted.iter_mut().for_each(|host| recipe.annotate(&mut host.record));
-    }
+        let steps = plan(given.hosts, found, recipe.as_ref(), &here, &recall);
+        let Some(ec2) = ec2.filter(|_| !args.dry_run) else {
+            return Ok(steps.into_iter().map(planned).collect());
+        };
+        let (queue, orders) = memory_queue::queue();
+        let (acted, warnings) =
+            join(execute(args, &ec2, refuse_half(steps), queue), memory_queue::write_all(&ec2, orders)).await;
+        warnings.iter().for_each(|warning| tool.warn(warning));
+        Ok::<_, Failure>(acted)
+    })??;
+    notes(&acted, args.dry_run).iter().for_each(|note| tool.warn(note));
     report(tool, &args.output, args.dry_run, acted)
 }
 

@@ -1,9 +1,9 @@
 //! Executes the plan: launches and starts, waits, gives addresses. Whatever fails fails for its host alone.
 
 use crate::cli::Args;
+use crate::memory_queue::Queue;
 use crate::plan::{Step, Todo};
 use crate::profile::ElasticIp;
-use crate::request::Recipe;
 use cerveza_ec2::{Acted, Change, Ec2, LaunchRequest, NO_ACTION};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
@@ -14,12 +14,14 @@ use std::collections::{HashMap, HashSet};
 /// RunInstances refills at 2 a second: more at once are only throttled.
 const LAUNCHES_AT_ONCE: usize = 5;
 
-/// Does every step, one kind of it after the other, and gives each host back as it is then.
-pub async fn execute(args: &Args, ec2: &Ec2, recipe: Option<&Recipe>, steps: Vec<Step>) -> Vec<Acted> {
-    let groups = &resolve_groups(ec2, &steps).await;
+/// Does every step, one kind of it after the other, and gives each host back as it is then. What is to be remembered
+/// goes into the queue.
+pub async fn execute(args: &Args, ec2: &Ec2, steps: Vec<Step>, queue: Queue) -> Vec<Acted> {
+    let elastic_ips: Vec<_> = steps.iter().map(|step| step.elastic_ip.clone()).collect();
+    let (groups, queue) = (&resolve_groups(ec2, &steps).await, &queue);
     let bar = &args.progress.bar(steps.len() as u64, "launching");
     let begun = stream::iter(steps).map(|step| async move {
-        let acted = begin(ec2, groups, step).await;
+        let acted = begin(ec2, groups, step, queue).await;
         bar.inc(1);
         acted
     });
@@ -35,9 +37,7 @@ pub async fn execute(args: &Args, ec2: &Ec2, recipe: Option<&Recipe>, steps: Vec
         true => ec2.wait_all(&mut acted, |_| true, "running", &args.wait_args, &args.progress).await,
         false => ec2.refresh_all(&mut acted).await,
     }
-    if let Some(recipe) = recipe {
-        addresses(ec2, recipe, &mut acted).await;
-    }
+    addresses(ec2, &elastic_ips, &mut acted).await;
     // Where the host runs it has served; later tools and files need no copy of what may hold secrets.
     acted.iter_mut().filter(|host| host.result.is_ok()).for_each(|host| host.record.remove("user_data"));
     acted
@@ -71,14 +71,20 @@ async fn resolve_groups(ec2: &Ec2, steps: &[Step]) -> Groups {
 }
 
 /// Launches the host if that is its step.
-async fn begin(ec2: &Ec2, groups: &Groups, step: Step) -> Acted {
-    let Step { mut record, todo } = step;
+async fn begin(ec2: &Ec2, groups: &Groups, step: Step, queue: &Queue) -> Acted {
+    let Step { mut record, todo, mut memory, .. } = step;
     let action = todo.as_ref().map_or(NO_ACTION, Todo::action);
     let result = match todo {
         Ok(Todo::Launch(_)) if ec2.is_interrupted() => Err(Failure::interrupted().within("not launched")),
-        Ok(Todo::Launch(request)) => launch(ec2, groups, *request).await.map(|instance| record.merge(instance)),
+        Ok(Todo::Launch(request)) => launch(ec2, groups, *request).await.map(|instance| {
+            record.merge(instance);
+            memory = memory.take().map(|memory| memory.launched(&record));
+        }),
         other => other.map(drop),
     };
+    if let Some(memory) = memory.filter(|_| result.is_ok()) {
+        queue.remember(&record, memory);
+    }
     Acted { record, action, result }
 }
 
@@ -92,9 +98,9 @@ async fn launch(ec2: &Ec2, groups: &Groups, mut request: LaunchRequest) -> Resul
 }
 
 /// Gives the hosts the profile's elastic IP, also one that went without it last time. An instance must run first.
-async fn addresses(ec2: &Ec2, recipe: &Recipe, acted: &mut [Acted]) {
-    let Some(elastic_ip) = &recipe.file.profile.elastic_ip else { return };
-    for host in acted.iter_mut().filter(|host| host.result.is_ok()) {
+async fn addresses(ec2: &Ec2, elastic_ips: &[Option<ElasticIp>], acted: &mut [Acted]) {
+    for (host, elastic_ip) in acted.iter_mut().zip(elastic_ips).filter(|(host, _)| host.result.is_ok()) {
+        let Some(elastic_ip) = elastic_ip else { continue };
         let (region, id) = host.place();
         let given = match elastic_ip {
             _ if ec2.is_interrupted() => Err(Failure::interrupted()),

@@ -2,10 +2,14 @@
 
 mod cli;
 mod execute;
+mod memory;
+mod memory_queue;
 mod place;
 mod plan;
 mod profile;
 mod profile_file;
+mod remember;
+mod remembered_profile;
 mod request;
 mod volumes;
 mod yaml;

@@ -1,5 +1,8 @@
 //! What is to be done for each host to exist and run. --dry-run prints it, and it alone is executed.
 
+use crate::memory::Memory;
+use crate::profile::ElasticIp;
+use crate::remember::{Recall, Recalled};
 use crate::request::Recipe;
 use cerveza_ec2::{Acted, Found, LaunchRequest, NO_ACTION, is_instance_id};
 use cerveza_manners::{Failure, Result, Status};
@@ -11,6 +14,9 @@ pub struct Step {
     /// The record that was given, with the instance's own facts where there is one.
     pub record: Record,
     pub todo: Result<Todo>,
+    /// What is to be remembered of the host, if that is not remembered already. A launch adds its instance.
+    pub memory: Option<Memory>,
+    pub elastic_ip: Option<ElasticIp>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -54,23 +60,42 @@ pub fn refuse_half(mut steps: Vec<Step>) -> Vec<Step> {
 }
 
 /// Decides for every host. `region` is where a host without one of its own is launched.
-pub fn plan(hosts: Vec<Record>, found: Vec<Found>, recipe: Option<&Recipe>, region: &str) -> Vec<Step> {
-    hosts.into_iter().zip(found).map(|(host, found)| step(host, found, recipe, region)).collect()
+pub fn plan(
+    hosts: Vec<Record>,
+    found: Vec<Found>,
+    recipe: Option<&Recipe>,
+    region: &str,
+    recall: &Recall,
+) -> Vec<Step> {
+    let step = |(at, (host, found)): (usize, (Record, Found))| {
+        let nothing = Recalled::Nothing;
+        step(host, found, recipe, region, recall, recall.hosts.get(at).unwrap_or(&nothing))
+    };
+    hosts.into_iter().zip(found).enumerate().map(step).collect()
 }
 
-fn step(mut record: Record, found: Found, recipe: Option<&Recipe>, region: &str) -> Step {
+fn step(
+    mut record: Record,
+    found: Found,
+    given: Option<&Recipe>,
+    region: &str,
+    recall: &Recall,
+    recalled: &Recalled,
+) -> Step {
+    let recipe = given.or(recalled.recipe());
+    let host = record.clone();
     let todo = match (found, recipe) {
         // An instance that is gone is not launched again under its id as a name.
         (found @ Found::Absent(_), _) if is_instance_id(record.host()) => {
             found.instance(&record).map(|_| Todo::Nothing)
         }
-        (found @ Found::Absent(_), None) => found
-            .instance(&record)
-            .map(|_| Todo::Nothing)
-            .map_err(|failure| failure.hint("give --profile to launch it by")),
+        (found @ Found::Absent(_), None) => {
+            found.instance(&record).map(|_| Todo::Nothing).map_err(|failure| recalled.refusal(failure))
+        }
         (Found::Absent(_), Some(recipe)) => {
             let region = record.str("region").unwrap_or(region.to_string());
-            recipe.request(&record, &region).map(|request| Todo::Launch(Box::new(request)))
+            let applied = if given.is_none() { recalled.apply(&mut record) } else { Ok(()) };
+            applied.and_then(|()| recipe.request(&record, &region)).map(|request| Todo::Launch(Box::new(request)))
         }
         (found, _) => found.instance(&record).and_then(|instance| {
             let todo = decide(&instance.str("state").unwrap_or_default());
@@ -78,7 +103,16 @@ fn step(mut record: Record, found: Found, recipe: Option<&Recipe>, region: &str)
             todo
         }),
     };
-    Step { record, todo }
+    if let Some(recipe) = recipe {
+        recipe.annotate(&mut record);
+    }
+    let memory = match &todo {
+        Ok(Todo::Launch(_)) => recall.next_memory(&record, None, given, recalled),
+        Ok(_) if !is_instance_id(record.host()) => recall.next_memory(&host, Some(&record), given, recalled),
+        _ => None,
+    };
+    let elastic_ip = recipe.and_then(|recipe| recipe.file.profile.elastic_ip.clone());
+    Step { record, todo, memory, elastic_ip }
 }
 
 fn decide(state: &str) -> Result<Todo> {
@@ -93,7 +127,7 @@ fn decide(state: &str) -> Result<Todo> {
 
 /// The step as --dry-run shows it: for a launch the record has what the request asks for.
 pub fn planned(step: Step) -> Acted {
-    let Step { mut record, todo } = step;
+    let Step { mut record, todo, .. } = step;
     if let Ok(Todo::Launch(request)) = &todo {
         let tags = request.tags.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str())));
         record.set("region", request.region.as_str());
@@ -117,7 +151,7 @@ mod tests {
     }
 
     fn one(found: Found) -> Step {
-        plan(vec![host(r#"{"mine":1,"host":"web1"}"#)], vec![found], None, "us-east-1").remove(0)
+        plan(vec![host(r#"{"mine":1,"host":"web1"}"#)], vec![found], None, "us-east-1", &Recall::default()).remove(0)
     }
 
     fn absent() -> Found {
@@ -153,13 +187,13 @@ mod tests {
     #[test]
     fn an_instance_that_is_gone_is_not_launched_by_its_id() {
         let host = vec![Record::named("i-0123456789abcdef0")];
-        let step = plan(host, vec![absent()], None, "us-east-1").remove(0);
+        let step = plan(host, vec![absent()], None, "us-east-1", &Recall::default()).remove(0);
         assert_eq!(step.todo.unwrap_err().message, "there is no instance i-0123456789abcdef0 in us-east-1");
     }
 
     #[test]
     fn bad_input_of_one_host_leaves_all_undone() {
-        let step = |todo| Step { record: Record::named("a"), todo };
+        let step = |todo| Step { record: Record::named("a"), todo, memory: None, elastic_ip: None };
         let steps = refuse_half(vec![step(Ok(Todo::Start)), step(Err(Failure::usage("bad"))), step(Ok(Todo::Nothing))]);
         assert!(steps.iter().all(|step| step.todo.is_err()));
         let steps = refuse_half(vec![step(Ok(Todo::Start)), step(Err(Failure::unreached("two of them")))]);

@@ -14,6 +14,7 @@ pub struct ProfileFile {
     /// Files that the profile names are in here, or in `scripts` in here.
     pub folder: PathBuf,
     pub profile: Profile,
+    document: serde_json::Value,
 }
 
 /// Reads the profile `name`: a path where it has a `/` in it or ends in .yaml or .yml, else a name, looked for as
@@ -25,15 +26,32 @@ pub fn read(name: &str) -> Result<ProfileFile> {
     };
     let shown = path.display();
     let text = fs::read_to_string(&path).map_err(|error| Failure::usage(format!("{shown}: cannot read: {error}")))?;
-    let profile = Profile::parse(&text).map_err(|why| Failure::usage(format!("{shown}: {why}")))?;
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     // A folder that is absolute: what is made of it (startup_scripts) travels on in records.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
-    Ok(ProfileFile { name: profile.name.clone().unwrap_or(stem), folder, profile })
+    ProfileFile::from_text(&stem, &shown.to_string(), &folder, &text)
 }
 
 impl ProfileFile {
+    /// Returns the profile as one JSON document, which reads back as the same profile.
+    pub fn document(&self) -> serde_json::Value {
+        self.document.clone()
+    }
+
+    /// Reads a profile that is not in a file, as a remembered one. `shown` is what errors call the text.
+    pub fn from_text(name: &str, shown: &str, folder: &Path, text: &str) -> Result<ProfileFile> {
+        let profile = Profile::parse(text).map_err(|why| Failure::usage(format!("{shown}: {why}")))?;
+        let document = serde_yaml::from_str::<serde_yaml::Value>(text).ok().map(crate::yaml::untag);
+        let document = document.and_then(|value| serde_json::to_value(value).ok()).unwrap_or_default();
+        Ok(ProfileFile {
+            name: profile.name.clone().unwrap_or(name.to_string()),
+            folder: folder.to_path_buf(),
+            profile,
+            document,
+        })
+    }
+
     /// Returns the path of a file that the profile names: a script, or a user-data part, whose type may follow a colon.
     /// `what` is the profile's word for it.
     pub fn find(&self, what: &str, name: &str) -> Result<PathBuf> {
@@ -70,7 +88,7 @@ fn is_path(name: &str) -> bool {
 }
 
 /// The working directory, `$CERVEZA_PROFILES` (a list with `:`), the user's and the machine's configuration.
-fn folders() -> Vec<PathBuf> {
+pub fn folders() -> Vec<PathBuf> {
     let listed = env::var_os("CERVEZA_PROFILES");
     let config = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let config = config.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
@@ -131,7 +149,7 @@ mod tests {
         for name in ["both", "scripts/both", "scripts/mount", "scripts/empty"] {
             fs::write(at(name), if name.ends_with("empty") { "" } else { "#!/bin/sh\n" }).unwrap();
         }
-        let file = ProfileFile { name: "Web".into(), folder: folder.path().into(), profile: Profile::default() };
+        let file = ProfileFile::from_text("Web", "text", folder.path(), "ami: ami-1").unwrap();
         let find = |name: &str| file.find("user data part", name).map_err(|failure| failure.message);
         assert_eq!(find("both"), Ok(at("both")));
         assert_eq!(find("mount"), Ok(at("scripts/mount")));

@@ -1,5 +1,6 @@
 //! From a profile and a host to the one request that launches it.
 
+use crate::memory::{DIGEST_TAG, digest_tag};
 use crate::profile_file::ProfileFile;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What hosts are launched as: the profile, with what the command line adds to it.
+#[derive(Debug)]
 pub struct Recipe {
     pub file: ProfileFile,
     /// The profile's own user-data parts, for hosts whose record brings none.
@@ -123,6 +125,7 @@ impl Recipe {
         }
         tags.extend(self.tags.iter().cloned());
         tags.insert("profile".to_string(), self.file.name.clone());
+        tags.insert(DIGEST_TAG.to_string(), digest_tag(&self.file));
         tags.insert("Name".to_string(), host.host().to_string());
         match tags.len() {
             0..=MOST_TAGS => checked(tags),
@@ -141,10 +144,9 @@ fn checked(tags: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::Profile;
 
     fn recipe(yaml: &str) -> Recipe {
-        let file = ProfileFile { name: "Web".into(), folder: "/".into(), profile: Profile::parse(yaml).unwrap() };
+        let file = ProfileFile::from_text("Web", "text", "/".as_ref(), yaml).unwrap();
         let tags = vec![("team".into(), "ops".into())];
         Recipe { file, parts: None, startup_scripts: vec![], shutdown_scripts: vec![], zone: None, tags }
     }
@@ -156,7 +158,8 @@ mod tests {
     fn tags_of_the_command_line_win_over_the_records_and_those_over_the_profiles() {
         let host = Record::parse(r#"{"host":"web1","tags":{"role":"db","aws:x":"y","Name":"old","n":"1"}}"#).unwrap();
         let request = recipe(YAML).request(&host, "us-east-1").unwrap();
-        let tags: Vec<_> = request.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let own = request.tags.iter().filter(|(key, _)| *key != DIGEST_TAG);
+        let tags: Vec<_> = own.map(|(key, value)| format!("{key}={value}")).collect();
         assert_eq!(tags, ["Name=web1", "n=1", "profile=Web", "role=db", "team=ops"]);
         assert_eq!(request.image_id, "ami-1");
         assert_eq!(request.zone.as_deref(), Some("us-east-1a"));

@@ -103,7 +103,7 @@ pub fn is_nothing(value: &Value) -> bool {
     }
 }
 
-fn untag(value: Value) -> Value {
+pub fn untag(value: Value) -> Value {
     match value {
         Value::Tagged(tagged) => untag(tagged.value),
         Value::Sequence(items) => items.into_iter().map(untag).collect(),

@@ -1,6 +1,7 @@
 //! `ec2-launch` against the EC2 stand-in.
 
 mod cut_off;
+mod memory;
 mod user_data;
 
 use base64::Engine;
@@ -19,6 +20,14 @@ fn actions(run: &Outcome) -> Vec<(String, String)> {
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(host, action)| (host.to_string(), action.to_string())).collect()
+}
+
+/// These tags, with the one of the profile's digest, which the record must have.
+fn tags(record: &Value, mut tags: Value) -> Value {
+    let digest = record["tags"]["profile-digest"].as_str().expect("the tag profile-digest");
+    assert!(digest.len() == 12 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
+    tags["profile-digest"] = digest.into();
+    tags
 }
 
 #[test]
@@ -59,7 +68,7 @@ fn a_dry_run_shows_the_plan_and_launches_nothing() {
     let record = &run.records()[0];
     assert_eq!(record["action"], "launch");
     assert_eq!(record["image_id"], moto.image);
-    assert_eq!(record["tags"], json!({"Name": "dry1", "profile": "MySQL", "team": "dba"}));
+    assert_eq!(record["tags"], tags(record, json!({"Name": "dry1", "profile": "MySQL", "team": "dba"})));
     assert_eq!(run.stderr, "ec2-launch: 1 host: 1 to launch (dry run: nothing was changed)\n");
     assert_eq!(sandbox.run("ec2-ls", &["dry1"], "").exits(1).stdout, "");
 }
@@ -74,7 +83,7 @@ fn records_come_through_and_their_user_data_and_tags_reach_ec2() {
     let run = launch(&sandbox, &[], &record.to_string()).exits(0);
     let launched = &run.records()[0];
     assert!(run.stdout.starts_with(r#"{"mine":[1,2],"host":"ud1","tags":{"Name":"ud1""#), "{}", run.stdout);
-    assert_eq!(launched["tags"], json!({"Name": "ud1", "profile": "MySQL", "role": "ud"}));
+    assert_eq!(launched["tags"], tags(launched, json!({"Name": "ud1", "profile": "MySQL", "role": "ud"})));
     assert_eq!(launched["profile"], "MySQL");
     assert_eq!(launched.get("user_data"), None);
 
