@@ -32,6 +32,11 @@ impl Address {
     pub(crate) fn is_free(&self) -> bool {
         self.association_id.is_none()
     }
+
+    /// Whether nothing has it but this instance.
+    pub fn is_free_but_for(&self, instance_id: &str) -> bool {
+        self.is_free() || self.instance_id.as_deref() == Some(instance_id)
+    }
 }
 
 /// How a call that changes an address failed.

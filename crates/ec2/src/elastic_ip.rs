@@ -99,7 +99,7 @@ impl Ec2 {
         region: &str,
         needs: Vec<&AddressNeed>,
         limit: &Limit,
-        done: impl Fn(),
+        done: &impl Fn(),
     ) -> Vec<Result<String>> {
         let mut hosts: Vec<(&AddressNeed, Progress, Option<Result<String>>)> =
             needs.into_iter().map(|need| (need, Progress::default(), None)).collect();
@@ -170,7 +170,6 @@ impl Ec2 {
             Next::Done(_) | Next::Wait(_) | Next::Fail(_) => {}
         }
     }
-}
 
     /// Looks at the addresses of these hosts, and at the instances that have them.
     async fn see<'a>(&self, region: &str, needs: impl Iterator<Item = &'a AddressNeed>) -> Result<Seen> {
