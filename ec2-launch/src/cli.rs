@@ -1,15 +1,16 @@
 //! The command line of `ec2-launch`.
 
-use crate::execute::execute;
+use crate::execute::{Options, execute};
+use crate::facts::look_up;
 use crate::memory::RESERVED_TAGS;
 use crate::memory_queue;
 use crate::place::{region_wanted, settle};
 use crate::plan::{plan, planned, refuse_duplicates, refuse_half};
 use crate::profile::ElasticIp;
 use crate::profile_file;
-use crate::remember::{CommandLine, Recall, notes, recall};
+use crate::remember::{CommandLine, notes};
 use crate::request::Recipe;
-use cerveza_ec2::{By, RegionArgs, WaitArgs, block_on, check_records, check_tag, locate, report};
+use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, check_tag, report};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
 use futures_util::future::join;
@@ -75,7 +76,7 @@ pub fn command() -> clap::Command {
 }
 
 impl Args {
-    pub(crate) fn waits(&self) -> bool {
+    fn waits(&self) -> bool {
         !self.no_wait
     }
 }
@@ -88,7 +89,7 @@ fn parse_tag(text: &str) -> std::result::Result<(String, String), String> {
     }
 }
 
-/// Reads the profile and the hosts, looks the hosts up, decides, does, reports.
+/// Reads the profile and the hosts, looks up, decides, executes, and writes the records.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let region = region_wanted(args.region.as_deref(), args.zone.as_deref())?;
     let recipe = match &args.profile {
@@ -104,29 +105,26 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     if let Some(recipe) = &recipe {
         check(args, tool, recipe, given.hosts.len())?;
     }
-    let args_region = RegionArgs { region: region.into_iter().collect() };
+    let regions = RegionArgs { region: region.into_iter().collect() };
+    let command_line = CommandLine {
+        zone: args.zone.clone(),
+        tags: args.tag.clone(),
+        profile: recipe.as_ref().map(|recipe| &recipe.file),
+    };
+    let options = Options { waits: args.waits(), wait_args: &args.wait_args, progress: &args.progress };
     let acted = block_on(async {
-        let (ec2, found) = locate(&args_region, &given, By::Name).await;
-        let here = ec2.as_ref().and_then(|ec2| ec2.regions().ok()?.first().cloned()).unwrap_or_default();
-        let recall = match ec2.as_ref().filter(|_| !args.no_remember) {
-            Some(ec2) => {
-                let profile = recipe.as_ref().map(|recipe| &recipe.file);
-                let command_line = CommandLine { zone: args.zone.clone(), tags: args.tag.clone(), profile };
-                recall(ec2, &given.hosts, &found, &here, &command_line).await
-            }
-            None => Recall::default(),
-        };
-        recall.warnings.iter().for_each(|warning| tool.warn(warning));
-        for recipe in recall.recipes() {
+        let (ec2, facts) = look_up(&regions, &given, &command_line, !args.no_remember).await;
+        facts.recall.warnings.iter().for_each(|warning| tool.warn(warning));
+        for recipe in facts.recall.recipes() {
             check(args, tool, recipe, given.hosts.len())?;
         }
-        let steps = plan(given.hosts, found, recipe.as_ref(), &here, &recall);
+        let steps = plan(given.hosts, recipe.as_ref(), &facts);
         let Some(ec2) = ec2.filter(|_| !args.dry_run) else {
             return Ok(steps.into_iter().map(planned).collect());
         };
         let (queue, orders) = memory_queue::queue();
         let (acted, warnings) =
-            join(execute(args, &ec2, refuse_half(steps), queue), memory_queue::write_all(&ec2, orders)).await;
+            join(execute(&ec2, &options, refuse_half(steps), queue), memory_queue::write_all(&ec2, orders)).await;
         warnings.iter().for_each(|warning| tool.warn(warning));
         Ok::<_, Failure>(acted)
     })??;

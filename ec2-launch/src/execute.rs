@@ -1,11 +1,11 @@
-//! Executes the plan: launches and starts, waits, gives addresses. Whatever fails fails for its host alone.
+//! Executes the plan, one stage after the other. What fails fails for its host alone, and the host takes no part in the
+//! stages that follow.
 
-use crate::cli::Args;
 use crate::memory_queue::Queue;
-use crate::plan::{Step, Todo};
+use crate::plan::{Launch, Needs, Step, Todo};
 use crate::profile::ElasticIp;
-use cerveza_ec2::{Acted, Change, Ec2, LaunchRequest, NO_ACTION};
-use cerveza_manners::{Failure, Result};
+use cerveza_ec2::{Acted, Change, Ec2, LaunchRequest, WaitArgs};
+use cerveza_manners::{Failure, ProgressArgs, Result};
 use cerveza_record::Record;
 use futures_util::stream::{self, StreamExt};
 use std::collections::hash_map::Entry;
@@ -14,73 +14,70 @@ use std::collections::{HashMap, HashSet};
 /// RunInstances refills at 2 a second: more at once are only throttled.
 const LAUNCHES_AT_ONCE: usize = 5;
 
-/// Does every step, one kind of it after the other, and gives each host back as it is then. What is to be remembered
-/// goes into the queue.
-pub async fn execute(args: &Args, ec2: &Ec2, steps: Vec<Step>, queue: Queue) -> Vec<Acted> {
-    let elastic_ips: Vec<_> = steps.iter().map(|step| step.elastic_ip.clone()).collect();
-    let (groups, queue) = (&resolve_groups(ec2, &steps).await, &queue);
-    let bar = &args.progress.bar(steps.len() as u64, "launching");
+/// How the plan is executed.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// Whether to wait until the hosts are running.
+    pub waits: bool,
+    pub wait_args: &'a WaitArgs,
+    pub progress: &'a ProgressArgs,
+}
+
+/// What a host's `action` is while its StartInstances is still to come.
+const TO_START: &str = "start";
+const FAILED: &str = "failed";
+
+/// Executes every step and returns each host as it is then. What is to be remembered goes into the queue.
+pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: Queue) -> Vec<Acted> {
+    let needs: Vec<Needs> = steps.iter().map(|step| step.needs.clone()).collect();
+    let mut acted = launch_all(ec2, options, steps, &queue).await;
+    start_all(ec2, options, &mut acted).await;
+    wait_until_running(ec2, options, &mut acted).await;
+    // Here kept volumes are attached.
+    // Here volumes are tagged.
+    associate_addresses(ec2, &needs, &mut acted).await;
+    // Here the wait for ssh.
+    // Here the host keys.
+    for host in &mut acted {
+        // They are of the plan that has been executed.
+        host.record.remove("plan");
+        host.record.remove("reason");
+        // The host has it now. Later tools and files need no copy of what may hold secrets.
+        if host.result.is_ok() {
+            host.record.remove("user_data");
+        }
+    }
+    acted
+}
+
+/// Launches what is to be launched. The other hosts get the action of their step.
+async fn launch_all(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: &Queue) -> Vec<Acted> {
+    let groups = &resolve_groups(ec2, &steps).await;
+    let bar = &options.progress.bar(steps.len() as u64, "launching");
     let begun = stream::iter(steps).map(|step| async move {
         let acted = begin(ec2, groups, step, queue).await;
         bar.inc(1);
         acted
     });
-    let mut acted: Vec<Acted> = begun.buffered(LAUNCHES_AT_ONCE).collect().await;
+    let acted = begun.buffered(LAUNCHES_AT_ONCE).collect().await;
     bar.finish_and_clear();
-    // The stopped ones first: they need not wait for those that are still stopping.
-    ec2.change_all(&mut acted, |host| is_start(host) && !is_stopping(host), Change::Start).await;
-    let late: HashSet<_> = acted.iter().filter(|host| is_start(host) && is_stopping(host)).map(Acted::place).collect();
-    let is_late = |host: &Acted| late.contains(&host.place());
-    ec2.wait_all(&mut acted, is_late, "stopped", &args.wait_args, &args.progress).await;
-    ec2.change_all(&mut acted, is_late, Change::Start).await;
-    match args.waits() {
-        true => ec2.wait_all(&mut acted, |_| true, "running", &args.wait_args, &args.progress).await,
-        false => ec2.refresh_all(&mut acted).await,
-    }
-    addresses(ec2, &elastic_ips, &mut acted).await;
-    // Where the host runs it has served; later tools and files need no copy of what may hold secrets.
-    acted.iter_mut().filter(|host| host.result.is_ok()).for_each(|host| host.record.remove("user_data"));
     acted
 }
 
-fn is_start(host: &Acted) -> bool {
-    host.action == "start"
-}
-
-fn is_stopping(host: &Acted) -> bool {
-    host.record.str("state").as_deref() == Some("stopping")
-}
-
-/// The ids of the security groups of each subnet, asked for once.
-type Groups = HashMap<(String, String), Result<Vec<String>>>;
-
-async fn resolve_groups(ec2: &Ec2, steps: &[Step]) -> Groups {
-    let mut groups = Groups::new();
-    for step in steps {
-        if let Ok(Todo::Launch(request)) = &step.todo
-            && let Some(subnet) = &request.subnet_id
-        {
-            let key = (request.region.clone(), subnet.clone());
-            if let Entry::Vacant(unknown) = groups.entry(key) {
-                let ids = ec2.security_group_ids(&request.region, subnet, &request.security_groups).await;
-                unknown.insert(ids);
-            }
-        }
-    }
-    groups
-}
-
-/// Launches the host if that is its step.
 async fn begin(ec2: &Ec2, groups: &Groups, step: Step, queue: &Queue) -> Acted {
-    let Step { mut record, todo, mut memory, .. } = step;
-    let action = todo.as_ref().map_or(NO_ACTION, Todo::action);
-    let result = match todo {
-        Ok(Todo::Launch(_)) if ec2.is_interrupted() => Err(Failure::interrupted().within("not launched")),
-        Ok(Todo::Launch(request)) => launch(ec2, groups, *request).await.map(|instance| {
-            record.merge(instance);
-            memory = memory.take().map(|memory| memory.launched(&record));
-        }),
-        other => other.map(drop),
+    let Step { mut record, todo, needs, .. } = step;
+    let mut memory = needs.memory;
+    let (action, result) = match todo {
+        Ok(Todo::Leave) => ("unchanged", Ok(())),
+        Ok(Todo::Start | Todo::StopThenStart) => (TO_START, Ok(())),
+        Ok(Todo::Launch(launch)) => match launch_one(ec2, groups, &mut record, *launch).await {
+            Ok(()) => {
+                memory = memory.map(|memory| memory.launched(&record));
+                ("launched", Ok(()))
+            }
+            Err(failure) => (FAILED, Err(failure)),
+        },
+        Err(failure) => (FAILED, Err(failure)),
     };
     if let Some(memory) = memory.filter(|_| result.is_ok()) {
         queue.remember(&record, memory);
@@ -88,24 +85,76 @@ async fn begin(ec2: &Ec2, groups: &Groups, step: Step, queue: &Queue) -> Acted {
     Acted { record, action, result }
 }
 
-async fn launch(ec2: &Ec2, groups: &Groups, mut request: LaunchRequest) -> Result<Record> {
-    if let Some(subnet) = &request.subnet_id
-        && let Some(ids) = groups.get(&(request.region.clone(), subnet.clone()))
-    {
+async fn launch_one(ec2: &Ec2, groups: &Groups, record: &mut Record, launch: Launch) -> Result<()> {
+    let Some(mut request) = launch.attempts.into_iter().next() else { return Ok(()) };
+    record.set("region", request.region.as_str());
+    record.set("zone", request.zone.clone());
+    if ec2.is_interrupted() {
+        return Err(Failure::interrupted().within("not launched"));
+    }
+    if let Some(ids) = subnet(&request).and_then(|subnet| groups.get(&subnet)) {
         request.security_groups = ids.clone()?;
     }
-    ec2.launch(&request).await
+    record.merge(ec2.launch(&request).await?);
+    Ok(())
 }
 
-/// Gives the hosts the profile's elastic IP, also one that went without it last time. An instance must run first.
-async fn addresses(ec2: &Ec2, elastic_ips: &[Option<ElasticIp>], acted: &mut [Acted]) {
-    for (host, elastic_ip) in acted.iter_mut().zip(elastic_ips).filter(|(host, _)| host.result.is_ok()) {
-        let Some(elastic_ip) = elastic_ip else { continue };
+/// The ids of the security groups of each subnet (region, subnet).
+type Groups = HashMap<(String, String), Result<Vec<String>>>;
+
+fn subnet(request: &LaunchRequest) -> Option<(String, String)> {
+    Some((request.region.clone(), request.subnet_id.clone()?))
+}
+
+async fn resolve_groups(ec2: &Ec2, steps: &[Step]) -> Groups {
+    let mut groups = Groups::new();
+    for step in steps {
+        let Ok(Todo::Launch(launch)) = &step.todo else { continue };
+        for request in &launch.attempts {
+            let Some(key) = subnet(request) else { continue };
+            if let Entry::Vacant(unknown) = groups.entry(key.clone()) {
+                unknown.insert(ec2.security_group_ids(&key.0, &key.1, &request.security_groups).await);
+            }
+        }
+    }
+    groups
+}
+
+/// Starts stopped hosts, and those that are still stopping once they are stopped.
+async fn start_all(ec2: &Ec2, options: &Options<'_>, acted: &mut [Acted]) {
+    let is_start = |host: &Acted| host.action == TO_START;
+    // The stopped ones first: they need not wait for those that are still stopping.
+    ec2.change_all(acted, |host| is_start(host) && !is_stopping(host), Change::Start).await;
+    let late: HashSet<_> = acted.iter().filter(|host| is_start(host) && is_stopping(host)).map(Acted::place).collect();
+    let is_late = |host: &Acted| late.contains(&host.place());
+    ec2.wait_all(acted, is_late, "stopped", options.wait_args, options.progress).await;
+    ec2.change_all(acted, is_late, Change::Start).await;
+    for host in acted.iter_mut().filter(|host| is_start(host)) {
+        host.action = if host.result.is_ok() { "started" } else { FAILED };
+    }
+}
+
+fn is_stopping(host: &Acted) -> bool {
+    host.record.str("state").as_deref() == Some("stopping")
+}
+
+async fn wait_until_running(ec2: &Ec2, options: &Options<'_>, acted: &mut [Acted]) {
+    if options.waits {
+        ec2.wait_all(acted, |_| true, "running", options.wait_args, options.progress).await;
+    } else {
+        ec2.refresh_all(acted).await;
+    }
+}
+
+/// Gives the hosts their elastic IP, also those that went without it last time. An instance must be running for that.
+async fn associate_addresses(ec2: &Ec2, needs: &[Needs], acted: &mut [Acted]) {
+    for (host, needs) in acted.iter_mut().zip(needs).filter(|(host, _)| host.result.is_ok()) {
         let (region, id) = host.place();
-        let given = match elastic_ip {
-            _ if ec2.is_interrupted() => Err(Failure::interrupted()),
-            ElasticIp::Address(address) => ec2.associate_address(&region, &id, address).await,
-            ElasticIp::Own => ec2.associate_own_address(&region, &id, host.record.host()).await,
+        let given = match &needs.elastic_ip {
+            None => continue,
+            Some(_) if ec2.is_interrupted() => Err(Failure::interrupted()),
+            Some(ElasticIp::Address(address)) => ec2.associate_address(&region, &id, address).await,
+            Some(ElasticIp::Own) => ec2.associate_own_address(&region, &id, host.record.host()).await,
         };
         match given {
             Ok(address) => host.record.set("public_ip", address),

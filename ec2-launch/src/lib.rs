@@ -2,6 +2,7 @@
 
 mod cli;
 mod execute;
+mod facts;
 mod memory;
 mod memory_queue;
 mod place;

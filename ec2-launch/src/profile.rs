@@ -3,7 +3,7 @@
 
 use crate::volumes::volumes;
 use crate::yaml::{Keys, Source, flag, is_nothing, known, text, texts};
-use cerveza_ec2::Volume;
+use cerveza_ec2::{ImageChoice, Volume};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use serde_yaml::{Mapping, Value};
@@ -15,7 +15,7 @@ use std::net::Ipv4Addr;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Profile {
     pub name: Option<String>,
-    pub image: Option<PerPlace>,
+    pub image: Option<PerPlace<ImageChoice>>,
     /// Tried one after the other if EC2 has no capacity.
     pub instance_types: Vec<String>,
     pub security_groups: Vec<String>,
@@ -23,7 +23,8 @@ pub struct Profile {
     pub elastic_ip: Option<ElasticIp>,
     /// Tried one after the other if EC2 has no capacity.
     pub zones: Vec<String>,
-    pub subnet: Option<PerPlace>,
+    /// Of one place: tried one after the other if EC2 has no capacity.
+    pub subnets: Option<PerPlace<Vec<String>>>,
     pub user_data: Vec<String>,
     pub startup_scripts: Vec<String>,
     pub shutdown_scripts: Vec<String>,
@@ -69,12 +70,13 @@ pub enum Raid {
 
 /// One value for everywhere, or one for each region or zone.
 #[derive(Clone, Debug, PartialEq)]
-pub enum PerPlace {
-    Everywhere(String),
-    Each(BTreeMap<String, String>),
+pub enum PerPlace<T> {
+    Everywhere(T),
+    Each(BTreeMap<String, T>),
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ElasticIp {
     /// An address of the account's own, kept for the host by its name.
     Own,
@@ -82,12 +84,21 @@ pub enum ElasticIp {
     Address(String),
 }
 
-impl PerPlace {
-    /// The value for a zone or, failing that, for its region.
-    pub fn at(&self, region: &str, zone: Option<&str>) -> Option<&str> {
+impl<T> PerPlace<T> {
+    /// Returns the value for a zone, or without one that for its region.
+    pub fn at(&self, region: &str, zone: Option<&str>) -> Option<&T> {
         match self {
             PerPlace::Everywhere(value) => Some(value),
-            PerPlace::Each(values) => zone.and_then(|zone| values.get(zone)).or(values.get(region)).map(String::as_str),
+            PerPlace::Each(values) => zone.and_then(|zone| values.get(zone)).or(values.get(region)),
+        }
+    }
+
+    fn map<U>(self, convert: impl Fn(T) -> U) -> PerPlace<U> {
+        match self {
+            PerPlace::Everywhere(value) => PerPlace::Everywhere(convert(value)),
+            PerPlace::Each(values) => {
+                PerPlace::Each(values.into_iter().map(|(place, value)| (place, convert(value))).collect())
+            }
         }
     }
 }
@@ -149,13 +160,13 @@ impl Profile {
                 "aws" if value.is_mapping() || value.is_null() => {}
                 "aws" => return Err(expected("keys with values")),
                 "name" => self.name = one()?,
-                "ami" => self.image = place()?,
+                "ami" => self.image = place()?.map(|image| image.map(|text| ImageChoice::from_text(&text))),
                 "instance type" => self.instance_types = list()?,
                 "security group" => self.security_groups = list()?,
                 "key pair" => self.key_name = one()?,
                 "elastic ip" => self.elastic_ip = elastic_ip(value).ok_or_else(|| expected("yes, no or an address"))?,
                 "zone" => self.zones = list()?,
-                "subnet" => self.subnet = place()?,
+                "subnet" => self.subnets = place()?.map(|subnet| subnet.map(|subnet| vec![subnet])),
                 "iam instance profile" => {
                     self.settings.extend(one()?.map(|profile| (name.to_string(), profile.into())));
                 }
@@ -183,7 +194,7 @@ impl Profile {
     }
 }
 
-fn per_place(value: &Value) -> Option<Option<PerPlace>> {
+fn per_place(value: &Value) -> Option<Option<PerPlace<String>>> {
     match value {
         value if is_nothing(value) => Some(None),
         Value::Mapping(_) => Some(Some(PerPlace::Each(tags(value)?))),
@@ -222,9 +233,10 @@ mod tests {
     fn a_profile_in_the_reports_form_is_read() {
         let profile = Profile::parse(REPORT).unwrap();
         assert_eq!(profile.name.as_deref(), Some("MySQL"));
-        assert_eq!(profile.image.as_ref().unwrap().at("us-east-1", None), Some("ami-1aad5273"));
-        assert_eq!(profile.image.as_ref().unwrap().at("us-west-1", Some("us-west-1b")), Some("ami-3d491d78"));
-        assert_eq!(profile.image.as_ref().unwrap().at("eu-west-1", None), None);
+        let images = profile.image.as_ref().unwrap();
+        assert_eq!(images.at("us-east-1", None), Some(&ImageChoice::Id("ami-1aad5273".into())));
+        assert_eq!(images.at("us-west-1", Some("us-west-1b")), Some(&ImageChoice::Id("ami-3d491d78".into())));
+        assert_eq!(images.at("eu-west-1", None), None);
         assert_eq!(profile.instance_types, ["m2.4xlarge"]);
         assert_eq!(profile.security_groups, ["default", "mysql"]);
         assert_eq!(profile.key_name.as_deref(), Some("prod"));
@@ -245,7 +257,7 @@ mod tests {
     fn every_key_that_the_report_prints_is_read() {
         let profile = Profile::parse(include_str!("../tests/Crawler.yaml")).unwrap();
         let images = [("us-east-1", "ami-03cf127a"), ("eu-west-1", "ami-1e749f67"), ("ap-southeast-1", "ami-12c6146b")];
-        let images = images.map(|(region, image)| (region.to_string(), image.to_string()));
+        let images = images.map(|(region, image)| (region.to_string(), ImageChoice::Id(image.into())));
         let expected = Profile {
             name: Some("Crawler".into()),
             image: Some(PerPlace::Each(images.into())),
@@ -304,7 +316,10 @@ mod tests {
     #[test]
     fn what_people_write_is_understood() {
         let parse = |text: &str| Profile::parse(text).unwrap();
-        assert_eq!(parse("\u{feff}--- !P\nAMI: ami-1\n").image, Some(PerPlace::Everywhere("ami-1".into())));
+        assert_eq!(
+            parse("\u{feff}--- !P\nAMI: ami-1\n").image,
+            Some(PerPlace::Everywhere(ImageChoice::Id("ami-1".into())))
+        );
         let tagged = "volumes: !Volumes\n  - !Volume {device: /dev/sdf, size: 500GB}\n";
         assert_eq!(parse(tagged).volume_sets[0].volumes[0].size, Some(500));
         for nothing in ["volumes: ~", "volumes: None", "volumes: no", "volumes: []", "volumes:", "elastic ip: None"] {
@@ -319,7 +334,7 @@ mod tests {
     #[test]
     fn keys_at_the_top_count_where_aws_has_none() {
         let profile = Profile::parse("ami: ami-1\nkey pair: a\naws:\n  key pair: b\n").unwrap();
-        assert_eq!(profile.image, Some(PerPlace::Everywhere("ami-1".into())));
+        assert_eq!(profile.image, Some(PerPlace::Everywhere(ImageChoice::Id("ami-1".into()))));
         assert_eq!(profile.key_name.as_deref(), Some("b"));
     }
 

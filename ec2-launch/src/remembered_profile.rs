@@ -25,17 +25,18 @@ impl<'a> RecipeReader<'a> {
         RecipeReader { args, recipes: HashMap::new() }
     }
 
-    /// `last` is the instance that the host had, if it has ended and is listed.
+    /// `denied` says that the account lacks the permission to read memories. Then the tags of an ended instance serve.
     pub fn recalled(
         &mut self,
         found: &Found,
         memory: Result<Option<Memory>>,
-        last: Option<&Record>,
+        denied: bool,
         warnings: &mut Vec<String>,
     ) -> Recalled {
         let instance = match found {
             Found::One(instance) => Some(instance),
-            _ => last,
+            Found::Ended(last) if denied || memory.is_ok() => Some(last),
+            _ => None,
         };
         let has_instance = matches!(found, Found::One(_));
         match memory {

@@ -4,7 +4,7 @@ use crate::memory::{DIGEST_TAG, digest_tag};
 use crate::profile_file::ProfileFile;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cerveza_ec2::{LaunchRequest, check_tag, region_of};
+use cerveza_ec2::{ImageChoice, LaunchRequest, check_tag, region_of};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use mkuserdata::{Effort, Options, Parts};
@@ -71,12 +71,14 @@ impl Recipe {
         }
         let image = profile.image.as_ref().ok_or_else(|| missing("ami".to_string()))?;
         let image = image.at(region, zone.as_deref()).ok_or_else(|| missing(format!("ami for {region}")))?;
+        let ImageChoice::Id(image) = image else { return Err(Failure::usage("an ami by parameter or name")) };
         let instance_type = profile.instance_types.first().ok_or_else(|| missing("instance type".to_string()))?;
-        let subnet = match &profile.subnet {
+        let subnet = match &profile.subnets {
             None => None,
             Some(subnet) => {
                 let here = zone.as_deref().unwrap_or(region);
-                Some(subnet.at(region, zone.as_deref()).ok_or_else(|| missing(format!("subnet for {here}")))?)
+                let subnets = subnet.at(region, zone.as_deref());
+                Some(subnets.and_then(|subnets| subnets.first()).ok_or_else(|| missing(format!("subnet for {here}")))?)
             }
         };
         Ok(LaunchRequest {
@@ -85,7 +87,7 @@ impl Recipe {
             instance_type: instance_type.clone(),
             key_name: profile.key_name.clone(),
             security_groups: profile.security_groups.clone(),
-            subnet_id: subnet.map(str::to_string),
+            subnet_id: subnet.cloned(),
             zone,
             settings: profile.settings.clone(),
             user_data: self.user_data(host)?,

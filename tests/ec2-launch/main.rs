@@ -34,13 +34,13 @@ fn tags(record: &Value, mut tags: Value) -> Value {
 fn absent_is_launched_running_is_left_and_stopped_is_started() {
     let sandbox = Moto::shared().sandbox();
     let run = launch(&sandbox, &["db[1-2]"], "").exits(0);
-    assert_eq!(actions(&run), pairs(&[("db1", "launch"), ("db2", "launch")]));
+    assert_eq!(actions(&run), pairs(&[("db1", "launched"), ("db2", "launched")]));
     assert!(run.records().iter().all(|record| record["state"] == "running"), "{}", run.stdout);
     assert_eq!(run.stderr, "ec2-launch: 2 hosts: 2 launched\n");
 
     sandbox.run("ec2-power", &["stop", "--wait", "db2"], "").exits(0);
     let run = launch(&sandbox, &["db[1-3]"], "").exits(0);
-    assert_eq!(actions(&run), pairs(&[("db1", "none"), ("db2", "start"), ("db3", "launch")]));
+    assert_eq!(actions(&run), pairs(&[("db1", "unchanged"), ("db2", "started"), ("db3", "launched")]));
     assert_eq!(run.stderr, "ec2-launch: 3 hosts: 1 left as is, 1 started, 1 launched\n");
     assert_eq!(sandbox.run("ec2-ls", &["-1", "db*"], "").exits(0).stdout, "db1\ndb2\ndb3\n");
 }
@@ -51,7 +51,7 @@ fn without_a_profile_hosts_are_started_but_not_launched() {
     launch(&sandbox, &["start1"], "").exits(0);
     sandbox.run("ec2-power", &["stop", "--wait", "start1"], "").exits(0);
     let run = sandbox.run("ec2-launch", &["start[1-2]"], "").exits(3);
-    assert_eq!(actions(&run), pairs(&[("start1", "start"), ("start2", "none")]));
+    assert_eq!(actions(&run), pairs(&[("start1", "started"), ("start2", "failed")]));
     assert_eq!(run.records()[1]["error"], "no live instance has this name in us-east-1");
     assert_eq!(
         run.stderr,
@@ -69,6 +69,9 @@ fn a_dry_run_shows_the_plan_and_launches_nothing() {
     assert_eq!(record["action"], "launch");
     assert_eq!(record["image_id"], moto.image);
     assert_eq!(record["tags"], tags(record, json!({"Name": "dry1", "profile": "MySQL", "team": "dba"})));
+    assert_eq!(record["reason"], "no live instance has this name in us-east-1");
+    assert_eq!(record["plan"]["generation"], "");
+    assert_eq!(record["plan"]["attempts"][0]["image_id"], moto.image);
     assert_eq!(run.stderr, "ec2-launch: 1 host: 1 to launch (dry run: nothing was changed)\n");
     assert_eq!(sandbox.run("ec2-ls", &["dry1"], "").exits(1).stdout, "");
 }
@@ -152,7 +155,7 @@ fn two_live_instances_of_one_name_are_left_to_the_user() {
     let records = run.records();
     let error = records[0]["error"].as_str().unwrap();
     assert!(error.contains(&id) && error.contains(&other), "{error}");
-    assert_eq!(records[1]["action"], "launch");
+    assert_eq!((&records[0]["action"], &records[1]["action"]), (&json!("failed"), &json!("launched")));
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-const LAUNCHED: &str = "launch";
-const STARTED: &str = "start";
-const UNCHANGED: &str = "none";
+const LAUNCHED: &str = "launched";
+const STARTED: &str = "started";
+const UNCHANGED: &str = "unchanged";
 
 const REPORT_REGION: &str = "ap-southeast-1";
 /// The files that the report's profile names.
@@ -221,7 +221,7 @@ fn a_memory_that_cannot_be_read_refuses_what_needs_it_and_nothing_else() {
     fs::remove_file(sandbox.dir().join("Web.yaml")).expect("a file to remove");
     let run = launch(&sandbox, &["silent[1-2]"]).exits(3);
     let records = run.records();
-    assert_eq!((&records[0]["action"], &records[1]["action"]), (&json!(UNCHANGED), &json!(UNCHANGED)));
+    assert_eq!((&records[0]["action"], &records[1]["action"]), (&json!("failed"), &json!(UNCHANGED)));
     let error = records[0]["error"].as_str().expect("an error");
     assert!(error.contains("what is remembered of it cannot be read: GetParameters in us-east-1: "), "{error}");
     let run = launch(&sandbox, &["-p", "MySQL", "silent1"]).exits(0);
