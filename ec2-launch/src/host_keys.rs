@@ -195,7 +195,8 @@ mod tests {
         Console { text: text.to_string(), is_of_this_boot }
     }
 
-    const FINISHED: &str = "[   31.2] cloud-init[612]: Cloud-init v. 24.1.3 finished at Sun, 29 Nov 2026 05:00:00 +0000.";
+    const FINISHED: &str =
+        "[   31.2] cloud-init[612]: Cloud-init v. 24.1.3 finished at Sun, 29 Nov 2026 05:00:00 +0000.";
 
     #[test]
     fn the_output_of_an_earlier_boot_waits_for_this_one() {

@@ -3,6 +3,7 @@
 mod cli;
 mod execute;
 mod facts;
+mod host_keys;
 mod memory;
 mod memory_queue;
 mod place;
@@ -12,7 +13,9 @@ mod profile_file;
 mod remember;
 mod remembered_profile;
 mod request;
+mod ssh_wait;
 mod volumes;
+mod waiting;
 mod yaml;
 
 pub use cli::{Args, command, run};

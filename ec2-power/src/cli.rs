@@ -3,8 +3,8 @@
 use crate::confirm::confirm;
 use crate::plan::plan;
 use cerveza_ec2::{
-    Acted, Addresses, By, Change, Ec2, NO_ACTION, RegionArgs, WaitArgs, block_on, check_records, locate, region_of_zone_option,
-    report,
+    Acted, Addresses, By, Change, Ec2, NO_ACTION, RegionArgs, WaitArgs, block_on, check_records, locate,
+    region_of_zone_option, report,
 };
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
@@ -144,7 +144,8 @@ fn tell_of_kept(tool: &Tool, acted: &[Acted], addresses: &Addresses) {
 fn ask(acted: &[Acted], released: Option<&Addresses>) -> Result<()> {
     let due: Vec<&Acted> = acted.iter().filter(|host| is_due(host)).collect();
     let hosts = due.iter().map(|host| host.record.host());
-    let addresses = released.into_iter().flat_map(|addresses| due.iter().flat_map(|host| addresses_of(host, addresses)));
+    let addresses =
+        released.into_iter().flat_map(|addresses| due.iter().flat_map(|host| addresses_of(host, addresses)));
     let addresses: Vec<String> = addresses.collect();
     let release = match addresses.len() {
         0 => String::new(),

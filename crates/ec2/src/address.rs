@@ -123,8 +123,9 @@ where
 {
     let code = code(&error).unwrap_or_default().to_string();
     let failure = match code.as_str() {
-        "AddressLimitExceeded" => failure(call, region, &error)
-            .hint("release addresses that nothing uses, or ask for a higher quota (Service Quotas, EC2-VPC Elastic IPs)"),
+        "AddressLimitExceeded" => failure(call, region, &error).hint(
+            "release addresses that nothing uses, or ask for a higher quota (Service Quotas, EC2-VPC Elastic IPs)",
+        ),
         _ => failure(call, region, &error),
     };
     AddressError { failure, is_ambiguous: is_ambiguous(&error), code }

@@ -42,7 +42,9 @@ impl Ec2 {
                     is_of_this_boot: is_since(answer.timestamp(), host.str("launch_time").as_deref()),
                 }))
             }
-            Err(error) if latest && matches!(code(&error), Some("UnsupportedOperation" | "InvalidParameterCombination")) => {
+            Err(error)
+                if latest && matches!(code(&error), Some("UnsupportedOperation" | "InvalidParameterCombination")) =>
+            {
                 Ok(None)
             }
             Err(error) => Err(failure("GetConsoleOutput", &region, &error)),

@@ -123,7 +123,8 @@ impl Ec2 {
                         _ if self.is_interrupted() => *result = Some(Err(Failure::interrupted())),
                         Next::Wait(why) if is_last => {
                             let failure = Failure::unreached(format!("{why} after {}", limit.words()));
-                            *result = Some(Err(failure.hint("run the same command again, or wait longer with --timeout")));
+                            *result =
+                                Some(Err(failure.hint("run the same command again, or wait longer with --timeout")));
                         }
                         Next::Wait(_) => return false,
                         change => {
@@ -248,7 +249,8 @@ impl Progress {
             }
             Err(error) => {
                 // The address is gone or in use since the last look, or the answer was lost.
-                let is_other_now = ["InvalidAllocationID.NotFound", "Resource.AlreadyAssociated"].contains(&&*error.code);
+                let is_other_now =
+                    ["InvalidAllocationID.NotFound", "Resource.AlreadyAssociated"].contains(&&*error.code);
                 if !is_other_now {
                     self.associations = MOST_ASSOCIATIONS;
                 }
@@ -453,9 +455,7 @@ mod tests {
         progress.allocated(Err(error("AddressLimitExceeded", false)), now);
         assert!(matches!(next(&need(), &mut progress, &seen(&[]), now), Next::Wait(_)));
         assert_eq!(next(&need(), &mut progress, &seen(&[]), now + FIRST_PAUSE), Next::Allocate);
-        let Next::Fail(failure) = next(&need(), &mut progress, &seen(&[]), now + LOOK_FOR) else {
-            panic!("goes on")
-        };
+        let Next::Fail(failure) = next(&need(), &mut progress, &seen(&[]), now + LOOK_FOR) else { panic!("goes on") };
         assert_eq!(failure.message, "AddressLimitExceeded");
         let mut refused = Progress::default();
         refused.allocated(Err(error("UnauthorizedOperation", false)), now);

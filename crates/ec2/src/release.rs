@@ -92,7 +92,9 @@ impl Ec2 {
                 // The instance is terminated: EC2 disassociates the address itself, maybe a moment later.
                 Some(association) if address.instance_id.as_ref() == Some(&instance_id) => {
                     match self.disassociate(&region, association).await {
-                        Err(error) if error.code != "InvalidAssociationID.NotFound" => return (released, Err(error.failure)),
+                        Err(error) if error.code != "InvalidAssociationID.NotFound" => {
+                            return (released, Err(error.failure));
+                        }
                         _ => {}
                     }
                 }
