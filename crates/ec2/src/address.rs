@@ -6,6 +6,7 @@ use crate::client::Ec2;
 use crate::failure::{code, failure, is_ambiguous};
 use crate::find::escape;
 use crate::tags::tag;
+use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::types::{self, DomainType, Filter, ResourceType, TagSpecification};
 use cerveza_manners::{Failure, Result};
 
@@ -75,7 +76,10 @@ impl Ec2 {
     pub(crate) async fn allocate(&self, region: &str, host: &str) -> std::result::Result<Address, AddressError> {
         let name = TagSpecification::builder().resource_type(ResourceType::ElasticIp).tags(tag("Name", Some(host)));
         let request = self.client(region).allocate_address().domain(DomainType::Vpc).tag_specifications(name.build());
-        let answer = self.call("AllocateAddress", region, 1, || request.clone().send()).await;
+        // Made again by the SDK it would allocate a second address.
+        let once = aws_sdk_ec2::config::Builder::default().retry_config(RetryConfig::disabled());
+        let send = || request.clone().customize().config_override(once.clone()).send();
+        let answer = self.call("AllocateAddress", region, 1, send).await;
         let answer = answer.map_err(|error| address_error(error, "AllocateAddress", region))?;
         Ok(Address {
             allocation_id: answer.allocation_id.unwrap_or_default(),

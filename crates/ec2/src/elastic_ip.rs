@@ -129,7 +129,10 @@ impl Ec2 {
                         Next::Wait(_) => return false,
                         change => {
                             self.change_address(need, progress, change).await;
-                            return true;
+                            match progress.settled() {
+                                Some(address) => *result = Some(Ok(address)),
+                                None => return true,
+                            }
                         }
                     }
                     done();
@@ -219,6 +222,12 @@ impl Seen {
 }
 
 impl Progress {
+    /// Returns the address that was associated if no other run may change that: there is no need to look again.
+    fn settled(&self) -> Option<String> {
+        let (address, _) = self.associated.as_ref().filter(|_| !self.is_contested)?;
+        Some(address.public_ip.clone())
+    }
+
     fn allocated(&mut self, allocated: std::result::Result<Address, AddressError>, now: Instant) {
         self.is_contested = true;
         self.allocations += 1;
@@ -289,8 +298,6 @@ fn next(need: &AddressNeed, progress: &mut Progress, seen: &Seen, now: Instant) 
         };
     }
     match &progress.associated {
-        // EC2 said so, and there is no other run.
-        Some((address, _)) if !progress.is_contested => return Next::Done(address.public_ip.clone()),
         Some((address, at)) if now < *at + 2 * SETTLE => {
             return Next::Wait(format!("EC2 does not list its address {} as associated", address.public_ip));
         }
