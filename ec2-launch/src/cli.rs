@@ -4,12 +4,13 @@ use crate::execute::{Options, execute};
 use crate::facts::look_up;
 use crate::memory::RESERVED_TAGS;
 use crate::memory_queue;
-use crate::place::{region_wanted, settle};
+use crate::place::{Spread, region_wanted, settle};
 use crate::plan::{plan, planned, refuse_duplicates, refuse_half};
 use crate::profile::ElasticIp;
 use crate::profile_file;
 use crate::remember::{CommandLine, notes};
 use crate::request::Recipe;
+use crate::show::{ProfileArgs, show};
 use crate::waiting::{Until, WaitingArgs};
 use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, check_tag, report};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
@@ -29,14 +30,22 @@ pub struct Args {
     #[arg(value_name = "HOST")]
     pub hosts: Vec<String>,
 
-    /// The profile to launch by: a name, looked for as NAME.yaml, or a file. Without it hosts are launched by the profile
-    /// that is remembered of them
+    /// The profile to launch by: a name, or a file. Of a file with several profiles FILE:NAME names one. Without it hosts
+    /// are launched by the profile that is remembered of them
     #[arg(short, long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
+
+    #[command(flatten)]
+    pub profile_args: ProfileArgs,
 
     /// The availability zone to launch in; it names the region too
     #[arg(short, long, value_name = "ZONE")]
     pub zone: Option<String>,
+
+    /// Distribute the hosts that are launched over these zones, in turn: web1 in the first, web2 in the second. Zones are
+    /// given by name or by letter. A host whose record has a zone is launched there
+    #[arg(long, value_name = "ZONE,...", value_delimiter = ',', conflicts_with = "zone")]
+    pub spread: Vec<String>,
 
     /// The region to look and launch in. Without it the zone's, else that of the AWS configuration
     #[arg(short, long, value_name = "REGION")]
@@ -82,9 +91,19 @@ fn parse_tag(text: &str) -> std::result::Result<(String, String), String> {
 /// Reads the profile and the hosts, looks up, decides, executes, and writes the records.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     args.waiting.check()?;
-    let region = region_wanted(args.region.as_deref(), args.zone.as_deref())?;
+    if let Some(status) = show(&args.profile_args)? {
+        return Ok(status);
+    }
+    if args.profile.is_none() && !args.profile_args.set.is_empty() {
+        return Err(Failure::usage("--set sets keys of the profile that --profile or --show-profile names: give one"));
+    }
+    let region = region_wanted(args.region.as_deref(), args.zone.as_deref(), &args.spread)?;
     let recipe = match &args.profile {
-        Some(name) => Some(Recipe::new(profile_file::read(name)?, args.zone.clone(), args.tag.clone())?),
+        Some(name) => Some(Recipe::new(
+            profile_file::read_with(name, &args.profile_args.set)?,
+            args.zone.clone(),
+            args.tag.clone(),
+        )?),
         None => None,
     };
     let mut given = read_given(&args.hosts, tool)?;
@@ -115,7 +134,8 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         for recipe in facts.recall.recipes() {
             check(args, tool, recipe, given.hosts.len())?;
         }
-        let steps = plan(given.hosts, recipe.as_ref(), &facts);
+        let spread = Spread::new(&args.spread, &given.hosts);
+        let steps = plan(given.hosts, recipe.as_ref(), &spread, &facts);
         let Some(ec2) = ec2.filter(|_| !args.dry_run) else {
             return Ok(steps.into_iter().map(planned).collect());
         };

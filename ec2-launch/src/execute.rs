@@ -2,13 +2,14 @@
 //! stages that follow.
 
 use crate::host_keys::add_host_keys;
+use crate::launch_host::{launch_host, twins};
 use crate::memory_queue::Queue;
 use crate::plan::{Launch, Needs, Step, Todo};
 use crate::profile::ElasticIp;
 use crate::ssh_wait::{SshPlace, wait_for_ssh};
 use crate::waiting::Until;
 use cerveza_ec2::{Acted, AddressNeed, Change, Ec2, LaunchRequest, WaitArgs};
-use cerveza_manners::{Failure, ProgressArgs, Result};
+use cerveza_manners::{ProgressArgs, Result};
 use cerveza_record::{Record, Value};
 use futures_util::stream::{self, StreamExt};
 use std::collections::hash_map::Entry;
@@ -39,6 +40,7 @@ pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: 
     let mut acted = launch_all(ec2, options, steps, &queue).await;
     start_all(ec2, options, &mut acted).await;
     wait_until_running(ec2, options, &mut acted).await;
+    find_twins(ec2, &mut acted).await;
     // Here kept volumes are attached.
     // Here volumes are tagged.
     associate_addresses(ec2, options, &needs, &mut acted).await;
@@ -81,10 +83,10 @@ async fn begin(ec2: &Ec2, groups: &Groups, step: Step, queue: &Queue) -> Acted {
     let (action, result) = match todo {
         Ok(Todo::Leave) => ("unchanged", Ok(())),
         Ok(Todo::Start | Todo::StopThenStart) => (TO_START, Ok(())),
-        Ok(Todo::Launch(launch)) => match launch_one(ec2, groups, &mut record, *launch).await {
-            Ok(()) => {
+        Ok(Todo::Launch(mut launch)) => match launch_one(ec2, groups, &mut record, &mut launch).await {
+            Ok(action) => {
                 memory = memory.map(|memory| memory.launched(&record));
-                ("launched", Ok(()))
+                (action, Ok(()))
             }
             Err(failure) => (FAILED, Err(failure)),
         },
@@ -96,18 +98,13 @@ async fn begin(ec2: &Ec2, groups: &Groups, step: Step, queue: &Queue) -> Acted {
     Acted { record, action, result }
 }
 
-async fn launch_one(ec2: &Ec2, groups: &Groups, record: &mut Record, launch: Launch) -> Result<()> {
-    let Some(mut request) = launch.attempts.into_iter().next() else { return Ok(()) };
-    record.set("region", request.region.as_str());
-    record.set("zone", request.zone.clone());
-    if ec2.is_interrupted() {
-        return Err(Failure::interrupted().within("not launched"));
+async fn launch_one(ec2: &Ec2, groups: &Groups, record: &mut Record, launch: &mut Launch) -> Result<&'static str> {
+    for request in &mut launch.attempts {
+        if let Some(ids) = subnet(request).and_then(|subnet| groups.get(&subnet)) {
+            request.security_groups = ids.clone()?;
+        }
     }
-    if let Some(ids) = subnet(&request).and_then(|subnet| groups.get(&subnet)) {
-        request.security_groups = ids.clone()?;
-    }
-    record.merge(ec2.launch(&request).await?);
-    Ok(())
+    launch_host(ec2, record, launch).await
 }
 
 /// The ids of the security groups of each subnet (region, subnet).
@@ -131,29 +128,64 @@ async fn resolve_groups(ec2: &Ec2, steps: &[Step]) -> Groups {
     groups
 }
 
-/// Starts stopped hosts, and those that are still stopping once they are stopped.
+/// Starts stopped hosts, and those that are still stopping once they are stopped. Another run may do the same.
 async fn start_all(ec2: &Ec2, options: &Options<'_>, acted: &mut [Acted]) {
-    let is_start = |host: &Acted| host.action == TO_START;
+    let is_due = |host: &Acted, state: &str| host.action == TO_START && is_in(host, state);
     // The stopped ones first: they need not wait for those that are still stopping.
-    ec2.change_all(acted, |host| is_start(host) && !is_stopping(host), Change::Start).await;
-    let late: HashSet<_> = acted.iter().filter(|host| is_start(host) && is_stopping(host)).map(Acted::place).collect();
+    ec2.change_all(acted, |host| is_due(host, "stopped"), Change::Start).await;
+    look_again(ec2, acted).await;
+    let late: HashSet<_> = acted.iter().filter(|host| is_due(host, "stopping")).map(Acted::place).collect();
     let is_late = |host: &Acted| late.contains(&host.place());
-    ec2.wait_all(acted, is_late, "stopped", options.wait_args, options.progress).await;
-    ec2.change_all(acted, is_late, Change::Start).await;
-    for host in acted.iter_mut().filter(|host| is_start(host)) {
+    let settled = ["stopped", "pending", "running"];
+    ec2.wait_all(acted, is_late, &settled, options.wait_args, options.progress).await;
+    ec2.change_all(acted, |host| is_late(host) && is_due(host, "stopped"), Change::Start).await;
+    for host in acted.iter_mut().filter(|host| host.action == TO_START) {
         host.action = if host.result.is_ok() { "started" } else { FAILED };
     }
 }
 
-fn is_stopping(host: &Acted) -> bool {
-    host.record.str("state").as_deref() == Some("stopping")
+/// Looks again at hosts that could not be started because of their state: somebody is stopping them.
+async fn look_again(ec2: &Ec2, acted: &mut [Acted]) {
+    let is_refused = |host: &&mut Acted| {
+        let failure = host.result.as_ref().err();
+        host.action == TO_START && failure.is_some_and(|failure| failure.message.contains("IncorrectInstanceState"))
+    };
+    let mut refused: Vec<Acted> = Vec::new();
+    for host in acted.iter_mut().filter(is_refused) {
+        refused.push(Acted { result: Ok(()), ..host.clone() });
+    }
+    ec2.refresh_all(&mut refused).await;
+    for again in refused {
+        if let Some(host) = acted.iter_mut().find(|host| host.place() == again.place())
+            && !is_in(&again, "stopped")
+        {
+            *host = again;
+        }
+    }
+}
+
+fn is_in(host: &Acted, state: &str) -> bool {
+    host.record.str("state").as_deref() == Some(state)
+}
+
+/// Finds launched hosts that have a second live instance.
+async fn find_twins(ec2: &Ec2, acted: &mut [Acted]) {
+    let is_launched = |host: &Acted| host.action == "launched" && host.result.is_ok();
+    let hosts = acted.iter().filter(|host| is_launched(host));
+    let hosts: Vec<_> = hosts.map(|host| (host.place().0, host.record.host().to_string())).collect();
+    let mut twins = twins(ec2, &hosts).await;
+    for host in acted.iter_mut().filter(|host| is_launched(host)) {
+        if let Some(failure) = twins.remove(host.record.host()) {
+            host.result = Err(failure);
+        }
+    }
 }
 
 async fn wait_until_running(ec2: &Ec2, options: &Options<'_>, acted: &mut [Acted]) {
     if options.until == Until::None {
         ec2.refresh_all(acted).await;
     } else {
-        ec2.wait_all(acted, |_| true, "running", options.wait_args, options.progress).await;
+        ec2.wait_all(acted, |_| true, &["running"], options.wait_args, options.progress).await;
     }
 }
 

@@ -4,6 +4,7 @@ mod cli;
 mod execute;
 mod facts;
 mod host_keys;
+mod launch_host;
 mod memory;
 mod memory_queue;
 mod place;
@@ -13,8 +14,8 @@ mod profile_file;
 mod remember;
 mod remembered_profile;
 mod request;
+mod show;
 mod ssh_wait;
-mod volumes;
 mod waiting;
 mod yaml;
 

@@ -3,6 +3,7 @@
 
 use crate::facts::Facts;
 use crate::memory::Memory;
+use crate::place::Spread;
 use crate::profile::ElasticIp;
 use crate::remember::Recalled;
 use crate::request::Recipe;
@@ -85,12 +86,12 @@ pub fn refuse_half(mut steps: Vec<Step>) -> Vec<Step> {
 }
 
 /// Decides for every host.
-pub fn plan(hosts: Vec<Record>, recipe: Option<&Recipe>, facts: &Facts) -> Vec<Step> {
-    let step = |(at, host)| step(host, at, recipe, facts);
+pub fn plan(hosts: Vec<Record>, recipe: Option<&Recipe>, spread: &Spread, facts: &Facts) -> Vec<Step> {
+    let step = |(at, host)| step(host, at, recipe, spread, facts);
     hosts.into_iter().enumerate().map(step).collect()
 }
 
-fn step(mut record: Record, at: usize, given: Option<&Recipe>, facts: &Facts) -> Step {
+fn step(mut record: Record, at: usize, given: Option<&Recipe>, spread: &Spread, facts: &Facts) -> Step {
     let nothing = Recalled::Nothing;
     let recalled = facts.recall.hosts.get(at).unwrap_or(&nothing);
     let recipe = given.or(recalled.recipe());
@@ -112,9 +113,9 @@ fn step(mut record: Record, at: usize, given: Option<&Recipe>, facts: &Facts) ->
                 _ => recalled.last_instance(),
             };
             let generation = last.unwrap_or_default();
-            let launch = |request| Todo::Launch(Box::new(Launch { generation, attempts: vec![request] }));
+            let launch = |attempts| Todo::Launch(Box::new(Launch { generation, attempts }));
             let applied = if given.is_none() { recalled.apply(&mut record) } else { Ok(()) };
-            applied.and_then(|()| recipe.request(&record, &region)).map(launch)
+            applied.and_then(|()| recipe.requests(&record, &region, &spread.zones(at, &region))).map(launch)
         }
         (found, _) => found.instance(&record).and_then(|instance| {
             let todo = by_state(&instance.str("state").unwrap_or_default());
@@ -201,7 +202,7 @@ mod tests {
 
     fn one(found: Found) -> Step {
         let facts = Facts { region: "us-east-1".into(), found: vec![found], ..Facts::default() };
-        plan(vec![host(r#"{"mine":1,"host":"web1"}"#)], None, &facts).remove(0)
+        plan(vec![host(r#"{"mine":1,"host":"web1"}"#)], None, &Spread::default(), &facts).remove(0)
     }
 
     fn absent() -> Found {
@@ -238,7 +239,7 @@ mod tests {
     #[test]
     fn an_instance_that_has_ended_is_not_launched_by_its_id() {
         let host = vec![Record::named("i-0123456789abcdef0")];
-        let step = plan(host, None, &Facts { found: vec![absent()], ..Facts::default() }).remove(0);
+        let step = plan(host, None, &Spread::default(), &Facts { found: vec![absent()], ..Facts::default() }).remove(0);
         assert_eq!(step.todo.unwrap_err().message, "there is no instance i-0123456789abcdef0 in us-east-1");
     }
 

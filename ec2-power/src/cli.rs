@@ -166,7 +166,7 @@ fn is_due(host: &Acted) -> bool {
 async fn execute(args: &Args, ec2: &Ec2, acted: &mut [Acted]) {
     ec2.change_all(acted, is_due, args.change).await;
     match args.wait || args.release_addresses {
-        true => ec2.wait_all(acted, |_| true, args.change.end_state(), &args.wait_args, &args.progress).await,
+        true => ec2.wait_all(acted, |_| true, &[args.change.end_state()], &args.wait_args, &args.progress).await,
         false => ec2.refresh_all(acted).await,
     }
     if args.release_addresses {
