@@ -11,6 +11,7 @@ use crate::profile_file;
 use crate::remember::{CommandLine, notes};
 use crate::request::Recipe;
 use crate::show::{ProfileArgs, show};
+use crate::waiting::{Until, WaitingArgs};
 use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, check_tag, report};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
@@ -54,13 +55,8 @@ pub struct Args {
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse_tag)]
     pub tag: Vec<(String, String)>,
 
-    /// Wait until every host runs: the default
-    #[arg(short, long, overrides_with = "no_wait")]
-    pub wait: bool,
-
-    /// Do not wait until the hosts run
-    #[arg(long, overrides_with = "wait")]
-    pub no_wait: bool,
+    #[command(flatten)]
+    pub waiting: WaitingArgs,
 
     #[command(flatten)]
     pub wait_args: WaitArgs,
@@ -84,12 +80,6 @@ pub fn command() -> clap::Command {
     Args::command()
 }
 
-impl Args {
-    fn waits(&self) -> bool {
-        !self.no_wait
-    }
-}
-
 fn parse_tag(text: &str) -> std::result::Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     match key {
@@ -100,6 +90,7 @@ fn parse_tag(text: &str) -> std::result::Result<(String, String), String> {
 
 /// Reads the profile and the hosts, looks up, decides, executes, and writes the records.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
+    args.waiting.check()?;
     if let Some(status) = show(&args.profile_args)? {
         return Ok(status);
     }
@@ -128,7 +119,13 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         tags: args.tag.clone(),
         profile: recipe.as_ref().map(|recipe| &recipe.file),
     };
-    let options = Options { waits: args.waits(), wait_args: &args.wait_args, progress: &args.progress };
+    let options = Options {
+        until: args.waiting.until(),
+        ssh_place: args.waiting.ssh_place(),
+        host_keys: args.waiting.host_keys,
+        wait_args: &args.wait_args,
+        progress: &args.progress,
+    };
     let acted = block_on(async {
         let (ec2, facts) = look_up(&regions, &given, &command_line, !args.no_remember).await;
         facts.recall.warnings.iter().for_each(|warning| tool.warn(warning));
@@ -154,8 +151,8 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
 fn check(args: &Args, tool: &Tool, recipe: &Recipe, hosts: usize) -> Result<()> {
     let profile = &recipe.file.profile;
     match &profile.elastic_ip {
-        Some(_) if args.no_wait => {
-            return Err(Failure::usage("the profile's elastic ip needs an instance that runs: leave out --no-wait"));
+        Some(_) if args.waiting.until() == Until::None => {
+            return Err(Failure::usage("the profile's elastic ip needs an instance that runs: leave out --wait none"));
         }
         Some(ElasticIp::Address(address)) if hosts > 1 => {
             return Err(Failure::usage(format!(
