@@ -32,8 +32,8 @@ fn all_mistakes_of_a_profile_are_named_and_nothing_is_launched() {
     let run = sandbox.run("ec2-launch", &["-p", "Bad", "mistake1"], "").exits(2);
     assert_eq!(
         run.stderr,
-        "ec2-launch: ./Bad.yaml:10:3: unknown key \"securty group\": did you mean \"security group\"?\n\
-         ./Bad.yaml:13:22: unknown key \"sise\": did you mean \"size\"?\n"
+        "ec2-launch: ./Bad.yaml:11:3: unknown key \"securty group\": did you mean \"security group\"?\n\
+         ./Bad.yaml:14:22: unknown key \"sise\": did you mean \"size\"?\n"
     );
     assert_eq!(sandbox.run("ec2-ls", &["-1", "mistake1"], "").stdout, "");
 }
