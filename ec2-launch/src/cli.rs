@@ -5,13 +5,14 @@ use crate::facts::look_up;
 use crate::memory::RESERVED_TAGS;
 use crate::memory_queue;
 use crate::place::{Spread, region_wanted, settle, zone_warnings};
-use crate::plan::{plan, refuse_duplicates, refuse_half};
+use crate::plan::{Step, plan, refuse_duplicates, refuse_half};
 use crate::plan_record::{planned, planned_steps, read_plan};
 use crate::profile::ElasticIp;
 use crate::profile_file;
 use crate::remember::{CommandLine, notes};
 use crate::request::Recipe;
 use crate::show::{ProfileArgs, show};
+use crate::waiting::{Until, WaitingArgs};
 use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, check_tag, report};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
@@ -56,13 +57,8 @@ pub struct Args {
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse_tag)]
     pub tag: Vec<(String, String)>,
 
-    /// Wait until every host runs: the default
-    #[arg(short, long, overrides_with = "no_wait")]
-    pub wait: bool,
-
-    /// Do not wait until the hosts run
-    #[arg(long, overrides_with = "wait")]
-    pub no_wait: bool,
+    #[command(flatten)]
+    pub waiting: WaitingArgs,
 
     #[command(flatten)]
     pub wait_args: WaitArgs,
@@ -92,12 +88,6 @@ pub fn command() -> clap::Command {
     Args::command()
 }
 
-impl Args {
-    fn waits(&self) -> bool {
-        !self.no_wait
-    }
-}
-
 fn parse_tag(text: &str) -> std::result::Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     match key {
@@ -108,6 +98,7 @@ fn parse_tag(text: &str) -> std::result::Result<(String, String), String> {
 
 /// Reads the profile and the hosts, looks up, decides, executes, and writes the records.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
+    args.waiting.check()?;
     if let Some(status) = show(&args.profile_args)? {
         return Ok(status);
     }
@@ -116,11 +107,9 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     }
     let region = region_wanted(args.region.as_deref(), args.zone.as_deref(), &args.spread)?;
     let recipe = match &args.profile {
-        Some(name) => Some(Recipe::new(
-            profile_file::read_with(name, &args.profile_args.set)?,
-            args.zone.clone(),
-            args.tag.clone(),
-        )?),
+        Some(name) => {
+            Some(Recipe::new(profile_file::read(name, &args.profile_args.set)?, args.zone.clone(), args.tag.clone())?)
+        }
         None => None,
     };
     let mut given = match &args.plan {
@@ -142,7 +131,13 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         tags: args.tag.clone(),
         profile: recipe.as_ref().map(|recipe| &recipe.file),
     };
-    let options = Options { waits: args.waits(), wait_args: &args.wait_args, progress: &args.progress };
+    let options = Options {
+        until: args.waiting.until(),
+        ssh_place: args.waiting.ssh_place(),
+        host_keys: args.waiting.host_keys,
+        wait_args: &args.wait_args,
+        progress: &args.progress,
+    };
     let acted = block_on(async {
         let (ec2, facts) = look_up(&regions, &given, &command_line, !args.no_remember && args.plan.is_none()).await;
         warnings.extend(facts.recall.warnings.iter().cloned());
@@ -154,8 +149,9 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
             Some(_) => planned_steps(given.hosts, &facts),
             None => plan(given.hosts, recipe.as_ref(), &spread, &facts),
         };
-        if args.no_wait && steps.iter().any(|step| step.todo.is_ok() && step.needs.elastic_ip.is_some()) {
-            return Err(Failure::usage("the profile's elastic ip needs an instance that runs: leave out --no-wait"));
+        let needs_running = |step: &Step| step.todo.is_ok() && step.needs.elastic_ip.is_some();
+        if options.until == Until::None && steps.iter().any(needs_running) {
+            return Err(Failure::usage("the profile's elastic ip needs an instance that runs: leave out --wait none"));
         }
         warnings.extend(zone_warnings(&steps, args.zone.as_deref()));
         let mut said = HashSet::new();

@@ -1,13 +1,16 @@
 //! Executes the plan, one stage after the other. What fails fails for its host alone, and the host takes no part in the
 //! stages that follow.
 
+use crate::host_keys::add_host_keys;
 use crate::launch_host::{launch_host, twins};
 use crate::memory_queue::Queue;
 use crate::plan::{Launch, Needs, Step, Todo};
 use crate::profile::ElasticIp;
-use cerveza_ec2::{Acted, Change, Ec2, LaunchRequest, WaitArgs};
-use cerveza_manners::{Failure, ProgressArgs, Result};
-use cerveza_record::Record;
+use crate::ssh_wait::{SshPlace, wait_for_ssh};
+use crate::waiting::Until;
+use cerveza_ec2::{Acted, AddressNeed, Change, Ec2, LaunchRequest, WaitArgs};
+use cerveza_manners::{ProgressArgs, Result};
+use cerveza_record::{Record, Value};
 use futures_util::stream::{self, StreamExt};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -16,10 +19,13 @@ use std::collections::{HashMap, HashSet};
 const LAUNCHES_AT_ONCE: usize = 5;
 
 /// How the plan is executed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options<'a> {
-    /// Whether to wait until the hosts are running.
-    pub waits: bool,
+    pub until: Until,
+    /// Where sshd is waited for.
+    pub ssh_place: SshPlace,
+    /// Whether to read the host keys from the console.
+    pub host_keys: bool,
     pub wait_args: &'a WaitArgs,
     pub progress: &'a ProgressArgs,
 }
@@ -37,9 +43,14 @@ pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: 
     find_twins(ec2, &mut acted).await;
     // Here kept volumes are attached.
     // Here volumes are tagged.
-    associate_addresses(ec2, &needs, &mut acted).await;
-    // Here the wait for ssh.
-    // Here the host keys.
+    associate_addresses(ec2, options, &needs, &mut acted).await;
+    let (timeout, progress) = (options.wait_args.timeout, options.progress);
+    if options.until == Until::Ssh {
+        wait_for_ssh(&mut acted, &options.ssh_place, timeout, progress, || ec2.interrupted()).await;
+    }
+    if options.host_keys {
+        add_host_keys(ec2, &mut acted, timeout, progress).await;
+    }
     for host in &mut acted {
         // They are of the plan that has been executed.
         host.record.remove("plan");
@@ -171,25 +182,40 @@ async fn find_twins(ec2: &Ec2, acted: &mut [Acted]) {
 }
 
 async fn wait_until_running(ec2: &Ec2, options: &Options<'_>, acted: &mut [Acted]) {
-    if options.waits {
-        ec2.wait_all(acted, |_| true, &["running"], options.wait_args, options.progress).await;
-    } else {
+    if options.until == Until::None {
         ec2.refresh_all(acted).await;
+    } else {
+        ec2.wait_all(acted, |_| true, &["running"], options.wait_args, options.progress).await;
     }
 }
 
 /// Gives the hosts their elastic IP, also those that went without it last time. An instance must be running for that.
-async fn associate_addresses(ec2: &Ec2, needs: &[Needs], acted: &mut [Acted]) {
-    for (host, needs) in acted.iter_mut().zip(needs).filter(|(host, _)| host.result.is_ok()) {
-        let (region, id) = host.place();
-        let given = match &needs.elastic_ip {
-            None => continue,
-            Some(_) if ec2.is_interrupted() => Err(Failure::interrupted()),
-            Some(ElasticIp::Address(address)) => ec2.associate_address(&region, &id, address).await,
-            Some(ElasticIp::Own) => ec2.associate_own_address(&region, &id, host.record.host()).await,
+async fn associate_addresses(ec2: &Ec2, options: &Options<'_>, needs: &[Needs], acted: &mut [Acted]) {
+    let (mut hosts, mut wanted) = (Vec::new(), Vec::new());
+    for (host, needs) in acted.iter_mut().zip(needs) {
+        let Some(elastic_ip) = needs.elastic_ip.as_ref().filter(|_| host.result.is_ok()) else { continue };
+        let (region, instance_id) = host.place();
+        let given = match elastic_ip {
+            ElasticIp::Own => None,
+            ElasticIp::Address(address) => Some(address.clone()),
         };
+        wanted.push(AddressNeed { region, host: host.record.host().to_string(), instance_id, given });
+        hosts.push(host);
+    }
+    if wanted.is_empty() {
+        return;
+    }
+    let bar = options.progress.bar(wanted.len() as u64, "addresses");
+    let given = ec2.associate_addresses(&wanted, options.wait_args.timeout, || bar.inc(1)).await;
+    bar.finish_and_clear();
+    for (host, given) in hosts.into_iter().zip(given) {
         match given {
-            Ok(address) => host.record.set("public_ip", address),
+            Ok(address) if host.record.str("public_ip").as_ref() == Some(&address) => {}
+            Ok(address) => {
+                host.record.set("public_ip", address);
+                // It was that of another address.
+                host.record.set("public_dns", Value::Null);
+            }
             Err(failure) => host.result = Err(failure.within("it runs without its elastic IP")),
         }
     }

@@ -3,6 +3,7 @@
 mod cli;
 mod execute;
 mod facts;
+mod host_keys;
 mod launch_host;
 mod memory;
 mod memory_queue;
@@ -15,6 +16,9 @@ mod remember;
 mod remembered_profile;
 mod request;
 mod show;
+mod ssh_wait;
+mod waiting;
 mod yaml;
 
 pub use cli::{Args, command, run};
+pub use profile::{KeyHelp, launch_keys};

@@ -1,9 +1,12 @@
 //! `ec2-launch` against the EC2 stand-in.
 
+mod address;
 mod cut_off;
 mod memory;
 mod once;
+mod profiles;
 mod user_data;
+mod waiting;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
