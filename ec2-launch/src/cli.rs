@@ -99,11 +99,9 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     }
     let region = region_wanted(args.region.as_deref(), args.zone.as_deref(), &args.spread)?;
     let recipe = match &args.profile {
-        Some(name) => Some(Recipe::new(
-            profile_file::read_with(name, &args.profile_args.set)?,
-            args.zone.clone(),
-            args.tag.clone(),
-        )?),
+        Some(name) => {
+            Some(Recipe::new(profile_file::read(name, &args.profile_args.set)?, args.zone.clone(), args.tag.clone())?)
+        }
         None => None,
     };
     let mut given = read_given(&args.hosts, tool)?;

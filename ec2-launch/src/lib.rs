@@ -20,3 +20,4 @@ mod waiting;
 mod yaml;
 
 pub use cli::{Args, command, run};
+pub use profile::{KeyHelp, launch_keys};

@@ -3,6 +3,7 @@
 
 mod document;
 mod folders;
+mod key_help;
 mod keys;
 mod library;
 mod reader;
@@ -13,6 +14,7 @@ mod volume_set;
 
 pub use document::{Document, failure};
 pub use folders::folders;
+pub use key_help::{KeyHelp, launch_keys};
 pub use library::{Library, Override, Resolved, problems};
 pub use schema::schema;
 

@@ -19,21 +19,24 @@ pub struct ProfileFile {
     document: Document,
 }
 
-/// Reads the profile `name`: a path where it has a `/` in it or ends in .yaml or .yml, else a name, looked for in the
-/// folders of profiles.
-pub fn read(name: &str) -> Result<ProfileFile> {
-    read_with(name, &[])
+/// Reads the profile of a name in the folders of profiles. The name is never taken for a path.
+pub fn read_named(name: &str) -> Result<ProfileFile> {
+    ProfileFile::of_file(name, Library::new(folders()).read_named(name, &[])?)
 }
 
-/// Reads a profile, and sets in it what --set says.
-pub fn read_with(name: &str, overrides: &[Override]) -> Result<ProfileFile> {
-    let Resolved { document, folders } = Library::new(folders()).read(name, overrides)?;
-    let mut folders = folders.into_iter();
-    let folder = folders.next().unwrap_or_default();
-    ProfileFile::of(document, name, folder, folders.collect())
+/// Reads the profile `name`, and sets in it what --set says. It is a path if it has a `/` in it or ends in .yaml or .yml,
+/// else a name that is looked for in the folders of profiles.
+pub fn read(name: &str, overrides: &[Override]) -> Result<ProfileFile> {
+    ProfileFile::of_file(name, Library::new(folders()).read(name, overrides)?)
 }
 
 impl ProfileFile {
+    fn of_file(name: &str, resolved: Resolved) -> Result<ProfileFile> {
+        let mut folders = resolved.folders.into_iter();
+        let folder = folders.next().unwrap_or_default();
+        ProfileFile::of(resolved.document, name, folder, folders.collect())
+    }
+
     fn of(document: Document, name: &str, folder: PathBuf, base_folders: Vec<PathBuf>) -> Result<ProfileFile> {
         let profile = Profile::of(&document.values).map_err(|wrong| failure(problems(&document, wrong)))?;
         let name = profile.name.clone().unwrap_or(name.to_string());

@@ -177,7 +177,7 @@ fn is_as_remembered(file: &ProfileFile, what: &str, name: &str, memory: &Memory)
 
 /// The profile of this name in the folders of profiles. A name from EC2 is never taken for a path.
 fn profile_named(name: &str) -> Option<ProfileFile> {
-    if name.contains('/') { None } else { profile_file::read(name).ok() }
+    profile_file::read_named(name).ok()
 }
 
 /// The names of a profile's parts and scripts, each with the profile's word for it.

@@ -1,7 +1,7 @@
 //! Options that show profiles and launch nothing.
 
 use crate::profile::{Library, Override, folders, schema};
-use crate::profile_file::read_with;
+use crate::profile_file::read;
 use cerveza_manners::{Failure, Result, Status, visible};
 use std::io::{self, Write};
 
@@ -29,7 +29,7 @@ pub struct ProfileArgs {
 /// Shows what is asked for, if anything is.
 pub fn show(args: &ProfileArgs) -> Result<Option<Status>> {
     let text = if let Some(name) = &args.show_profile {
-        let file = read_with(name, &args.set)?;
+        let file = read(name, &args.set)?;
         format!("--- !InstanceProfile\n# {}\n{}", visible(&file.at("")), file.to_yaml())
     } else if args.list_profiles {
         list()

@@ -4,6 +4,7 @@ mod address;
 mod cut_off;
 mod memory;
 mod once;
+mod profiles;
 mod user_data;
 mod waiting;
 

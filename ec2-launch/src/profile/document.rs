@@ -1,6 +1,6 @@
 //! A profile as canonical JSON, with the place of each value.
 
-use super::keys::{INSTANCE_KEYS, ProfileKey, Shape, VOLUME_KEYS, is_place};
+use super::keys::{ProfileKey, Shape, VOLUME_KEYS, is_place};
 use super::reader::{is_word_for_nothing, join};
 use crate::yaml::Position;
 use cerveza_ec2::Kind;
@@ -53,6 +53,8 @@ impl fmt::Display for Problem {
 pub fn failure(mut problems: Vec<Problem>) -> Failure {
     let position = |problem: &Problem| problem.place.position.map(|position| (position.line, position.column));
     problems.sort_by(|a, b| (&a.place.file, position(a)).cmp(&(&b.place.file, position(b))));
+    // What an alias refers to is read several times.
+    problems.dedup();
     let more = problems.len().saturating_sub(MOST_PROBLEMS);
     let mut lines: Vec<String> = problems.iter().take(MOST_PROBLEMS).map(Problem::to_string).collect();
     if more > 0 {
@@ -77,7 +79,11 @@ impl Document {
     /// Forgets the places of what is within a value.
     pub fn forget(&mut self, path: &str) {
         let within = join(path, "");
-        self.places.retain(|known, _| !known.starts_with(&within));
+        let known = self.places.range(within.clone()..).map(|(known, _)| known);
+        let known: Vec<String> = known.take_while(|known| known.starts_with(&within)).cloned().collect();
+        for path in known {
+            self.places.remove(&path);
+        }
     }
 
     /// Takes the values of `over`, which count. Objects are merged key by key, lists are replaced, and null takes a value
@@ -173,11 +179,6 @@ fn not_empty(values: Map<String, Value>) -> Option<Value> {
     if values.is_empty() { None } else { Some(values.into()) }
 }
 
-/// The table that a document of an instance profile is arranged by.
-pub fn instance_keys() -> &'static [ProfileKey] {
-    &INSTANCE_KEYS
-}
-
 fn write_object(text: &mut String, values: &Map<String, Value>, indent: usize) {
     for (number, (key, value)) in values.iter().enumerate() {
         // The first key of a list's item is in the line of its dash.
@@ -197,7 +198,7 @@ fn write_value(text: &mut String, value: &Value, indent: usize) {
             write_object(text, values, indent + 2);
         }
         Value::Array(items) if items.iter().all(|item| !item.is_object()) => {
-            let items: Vec<String> = items.iter().map(|item| scalar_value(item)).collect();
+            let items: Vec<String> = items.iter().map(scalar_value).collect();
             text.push_str(&format!(" [{}]\n", items.join(", ")));
         }
         Value::Array(items) => {

@@ -1,7 +1,7 @@
 //! The profiles of a machine: found by name or path, and resolved with what they extend.
 
-use super::document::{Document, Problem, failure, instance_keys};
-use super::keys::{VOLUME_KEYS, canonical};
+use super::document::{Document, Problem, failure};
+use super::keys::{INSTANCE_KEYS, VOLUME_KEYS, canonical};
 use super::reader::Reader;
 use super::source::{DocumentKind, SourceDocument, read_documents, read_text};
 use crate::yaml::{self, Content, Node, Pair, Position};
@@ -81,17 +81,29 @@ impl Library {
     /// Reads and resolves an instance profile: a path where it has a `/` in it or ends in .yaml or .yml, with `:NAME`
     /// after it if the file has several; else a name.
     pub fn read(&mut self, name: &str, overrides: &[Override]) -> Result<Resolved> {
-        let found = match path_and_name(name) {
-            Some((path, name)) => self.in_path(&path, name)?,
-            None => self.find(DocumentKind::Instance, name, None)?,
-        };
-        let mut resolved = self.instance(&found, &mut Vec::new())?;
+        match path_and_name(name) {
+            Some((path, name)) => {
+                let found = self.in_path(&path, name)?;
+                self.resolve(&found, overrides)
+            }
+            None => self.read_named(name, overrides),
+        }
+    }
+
+    /// Reads and resolves the instance profile of a name, which is never taken for a path.
+    pub fn read_named(&mut self, name: &str, overrides: &[Override]) -> Result<Resolved> {
+        let found = self.find(DocumentKind::Instance, name, None)?;
+        self.resolve(&found, overrides)
+    }
+
+    fn resolve(&mut self, found: &Found, overrides: &[Override]) -> Result<Resolved> {
+        let mut resolved = self.instance(found, &mut Vec::new())?;
         if resolved.document.values.get("name").is_none_or(Value::is_null) {
             resolved.document.values.insert("name".to_string(), stem(&found.path).into());
         }
         self.set(&mut resolved.document, overrides, Some(&found.path))?;
         resolved.document.values.shift_remove("extends");
-        resolved.document.arrange(instance_keys());
+        resolved.document.arrange(&INSTANCE_KEYS);
         Ok(resolved)
     }
 
@@ -107,7 +119,7 @@ impl Library {
             return Err(Failure::usage(format!("{place}: extends: a profile that is not in a file cannot extend one")));
         }
         self.volumes(&mut document, None)?;
-        document.arrange(instance_keys());
+        document.arrange(&INSTANCE_KEYS);
         Ok(document)
     }
 

@@ -90,11 +90,7 @@ impl<'a> Reader<'a> {
     }
 
     pub fn refuse(&mut self, node: &Node, message: String) {
-        let problem = Problem { place: self.place(node), message };
-        // What an alias refers to is read several times.
-        if !self.problems.contains(&problem) {
-            self.problems.push(problem);
-        }
+        self.problems.push(Problem { place: self.place(node), message });
     }
 
     /// Reads keys with values. `path` is that of the object.

@@ -1,5 +1,5 @@
-//! The JSON Schema of profiles, for editors. It is made of the table of keys, and knows each key in three spellings:
-//! `instance type`, `instance_type` and `InstanceType`.
+//! The JSON Schema of profiles, for editors, made of the table of keys. Editors complete the canonical names; other
+//! spellings (`instance_type`, `InstanceType`, aliases) are accepted. It is draft 7, which editors know best.
 
 use super::keys::{IMAGE_KEYS, INSTANCE_KEYS, ProfileKey, Shape, VOLUME_KEYS};
 use cerveza_ec2::Kind;
@@ -12,104 +12,138 @@ const NOTHING: &str = "^(no|none|None|off|false)$";
 
 /// Returns the schema of a document of either kind.
 pub fn schema() -> Value {
-    let instance = keys(&INSTANCE_KEYS);
+    let mut schema = Schema::default();
+    let mut instance = schema.keys("instance", &INSTANCE_KEYS);
     let mut aws = instance.clone();
     aws["type"] = json!(["object", "null"]);
-    let mut instance = instance;
-    instance["properties"]["aws"] =
-        json!({"$ref": "#/$defs/aws", "description": "Keys as at the top. These count where both have one."});
+    aws["description"] = "Keys as at the top. These count where both have one.".into();
+    instance["properties"]["aws"] = json!({"$ref": "#/definitions/aws"});
+    let volume = schema.keys("volume", VOLUME_KEYS);
+    for (name, value) in [("instance", instance), ("aws", aws), ("volume", volume)] {
+        schema.definitions.insert(name.to_string(), value);
+    }
+    schema.definitions.sort_keys();
     json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Profiles of ec2-launch: what hosts are launched as, and their volumes",
-        "anyOf": [{"$ref": "#/$defs/instance"}, {"$ref": "#/$defs/volume"}],
-        "$defs": {"instance": instance, "aws": aws, "volume": keys(VOLUME_KEYS)},
+        "anyOf": [{"$ref": "#/definitions/instance"}, {"$ref": "#/definitions/volume"}],
+        "definitions": schema.definitions,
     })
 }
 
-fn keys(keys: &[ProfileKey]) -> Value {
-    let mut properties = Map::new();
-    for key in keys {
-        let mut value = shape(key.shape);
-        value["description"] = key.about.into();
-        for name in std::iter::once(&key.name).chain(key.aliases) {
-            for spelling in [name.to_string(), name.replace(' ', "_"), camel_case(name)] {
-                properties.insert(spelling, value.clone());
+/// Collects a definition for each key, which all its spellings refer to.
+#[derive(Default)]
+struct Schema {
+    definitions: Map<String, Value>,
+}
+
+impl Schema {
+    /// Returns an object of these keys. `path` is the start of their definitions' names.
+    fn keys(&mut self, path: &str, keys: &[ProfileKey]) -> Value {
+        let (mut properties, mut spellings) = (Map::new(), Map::new());
+        for key in keys {
+            let name = format!("{path}.{}", key.name.replace(' ', "_"));
+            let mut value = self.shape(&name, key.shape);
+            value["description"] = key.about.into();
+            let reference = json!({"$ref": format!("#/definitions/{name}")});
+            self.definitions.insert(name, value);
+            properties.insert(key.name.to_string(), reference.clone());
+            let all = std::iter::once(&key.name).chain(key.aliases);
+            let all: Vec<String> = all.flat_map(|name| [name.replace(' ', "[ _]"), camel_case(name)]).collect();
+            spellings.insert(format!("^({})$", all.join("|")), reference);
+        }
+        json!({
+            "type": "object",
+            "properties": properties,
+            "patternProperties": spellings,
+            "additionalProperties": false,
+        })
+    }
+
+    fn shape(&mut self, path: &str, shape: Shape) -> Value {
+        match shape {
+            Shape::Kind(kind) => self.kind(path, kind),
+            Shape::Verbatim => scalar(),
+            Shape::Gibibytes => json!({"anyOf": [
+                {"type": ["integer", "null"], "minimum": 1, "maximum": 65536},
+                {"type": "string", "pattern": "^[0-9]+ *([gGtT]([iI]?[bB])?)?$"},
+            ]}),
+            Shape::Image => {
+                let mut by_name = self.keys(path, IMAGE_KEYS);
+                by_name["required"] = json!(["name", "owner"]);
+                json!({"anyOf": [{"type": "string", "pattern": "^(ami-|resolve:ssm:)"}, nothing(), by_name]})
+            }
+            Shape::ElasticIp => json!({"anyOf": [
+                flag(),
+                {"type": "string", "pattern": "^(eipalloc-.+|([0-9]{1,3}\\.){3}[0-9]{1,3}|none|None)$"},
+            ]}),
+            Shape::Kernel => json!({"anyOf": [
+                {"type": ["number", "null"]},
+                {"const": false},
+                {"type": "string", "not": {"pattern": "^(y|yes|on|true)$"}},
+            ]}),
+            Shape::PerPlace(inner) => {
+                let one = self.shape(path, *inner);
+                json!({"anyOf": [
+                    one,
+                    {"type": "object", "patternProperties": {PLACE: one}, "additionalProperties": false},
+                ]})
+            }
+            Shape::Object(keys) => or_null(self.keys(path, keys)),
+            Shape::Volumes => {
+                let volume = json!({"$ref": "#/definitions/volume"});
+                let size_or_name = json!({"type": ["integer", "string"]});
+                json!({"anyOf": [
+                    nothing(),
+                    {"type": "string"},
+                    {"type": "array", "items": {"anyOf": [{"type": "string"}, volume]}},
+                    volume,
+                    {
+                        "type": "object",
+                        "patternProperties": {"^(/dev/|xvd)": {"anyOf": [size_or_name, volume]}},
+                        "additionalProperties": false,
+                    },
+                ]})
             }
         }
     }
-    json!({"type": "object", "properties": properties, "additionalProperties": false})
+
+    fn kind(&mut self, path: &str, kind: Kind) -> Value {
+        match kind {
+            Kind::Text => scalar(),
+            Kind::Flag => flag(),
+            Kind::Number { least, most } => json!({"type": ["integer", "null"], "minimum": least, "maximum": most}),
+            Kind::Choice(choices) => {
+                let mut values: Vec<Value> = choices.iter().map(|choice| (*choice).into()).collect();
+                // A plain 10 is a number to an editor.
+                values.extend(choices.iter().filter_map(|choice| Some(choice.parse::<i64>().ok()?.into())));
+                if choices.contains(&"enabled") && choices.contains(&"disabled") {
+                    values.extend([true.into(), false.into()]);
+                }
+                values.push(Value::Null);
+                json!({ "enum": values })
+            }
+            Kind::List(item) => {
+                let item = self.kind(path, *item);
+                json!({"anyOf": [item, {"type": "array", "items": item}]})
+            }
+            Kind::Object(keys) => {
+                let keys: Vec<ProfileKey> = keys.iter().map(ProfileKey::from).collect();
+                or_null(self.keys(path, &keys))
+            }
+            Kind::Texts => json!({"type": ["object", "null"], "additionalProperties": scalar()}),
+        }
+    }
+}
+
+/// A boolean in the words of YAML 1.1 and 1.2.
+fn flag() -> Value {
+    json!({"enum": [true, false, null, "yes", "no", "on", "off", "y", "n"]})
 }
 
 fn camel_case(name: &str) -> String {
     let word = |word: &str| word[..1].to_uppercase() + &word[1..];
     name.split(' ').map(word).collect()
-}
-
-fn shape(shape_of: Shape) -> Value {
-    match shape_of {
-        Shape::Kind(of) => kind(of),
-        Shape::Verbatim => scalar(),
-        Shape::Gibibytes => json!({"anyOf": [
-            {"type": ["integer", "null"], "minimum": 1, "maximum": 65536},
-            {"type": "string", "pattern": "^[0-9]+ *([gGtT]([iI]?[bB])?)?$"},
-        ]}),
-        Shape::Image => json!({"anyOf": [
-            {"type": "string", "pattern": "^(ami-|resolve:ssm:)"},
-            nothing(),
-            with_required(keys(IMAGE_KEYS), &["name", "owner"]),
-        ]}),
-        Shape::ElasticIp => json!({"anyOf": [
-            kind(Kind::Flag),
-            {"type": "string", "pattern": "^(eipalloc-.+|([0-9]{1,3}\\.){3}[0-9]{1,3}|none|None)$"},
-        ]}),
-        Shape::Kernel => json!({"anyOf": [
-            {"type": ["number", "null"]},
-            {"const": false},
-            {"type": "string", "not": {"pattern": "^(y|yes|on|true)$"}},
-        ]}),
-        Shape::PerPlace(inner) => json!({"anyOf": [
-            shape(*inner),
-            {"type": "object", "patternProperties": {PLACE: shape(*inner)}, "additionalProperties": false},
-        ]}),
-        Shape::Object(of) => or_null(keys(of)),
-        Shape::Volumes => {
-            let volume = json!({"$ref": "#/$defs/volume"});
-            let size_or_name = shape(Shape::Gibibytes);
-            json!({"anyOf": [
-                nothing(),
-                {"type": "string"},
-                {"type": "array", "items": {"anyOf": [{"type": "string"}, volume]}},
-                volume,
-                {
-                    "type": "object",
-                    "patternProperties":
-                        {"^(/dev/|xvd)": {"anyOf": [size_or_name, {"type": "string"}, volume]}},
-                    "additionalProperties": false,
-                },
-            ]})
-        }
-    }
-}
-
-fn kind(of: Kind) -> Value {
-    match of {
-        Kind::Text => scalar(),
-        Kind::Flag => json!({"enum": [true, false, null, "yes", "no", "on", "off", "y", "n"]}),
-        Kind::Number { least, most } => json!({"type": ["integer", "null"], "minimum": least, "maximum": most}),
-        Kind::Choice(choices) => {
-            let mut values: Vec<Value> = choices.iter().map(|choice| (*choice).into()).collect();
-            // A plain 10 is a number to an editor.
-            values.extend(choices.iter().filter_map(|choice| Some(choice.parse::<i64>().ok()?.into())));
-            if choices.contains(&"enabled") && choices.contains(&"disabled") {
-                values.extend([true.into(), false.into()]);
-            }
-            values.push(Value::Null);
-            json!({ "enum": values })
-        }
-        Kind::List(item) => json!({"anyOf": [kind(*item), {"type": "array", "items": kind(*item)}]}),
-        Kind::Object(of) => or_null(keys(&of.iter().map(ProfileKey::from).collect::<Vec<_>>())),
-        Kind::Texts => json!({"type": ["object", "null"], "additionalProperties": scalar()}),
-    }
 }
 
 /// What is a text here may be a number or a boolean to an editor.
@@ -123,10 +157,5 @@ fn nothing() -> Value {
 
 fn or_null(mut object: Value) -> Value {
     object["type"] = json!(["object", "null"]);
-    object
-}
-
-fn with_required(mut object: Value, required: &[&str]) -> Value {
-    object["required"] = json!(required);
     object
 }
