@@ -1,20 +1,11 @@
-//! RunInstances: one named host a request, with all its tags in it.
+//! RunInstances: one host in each request, with all its tags.
 
 use crate::client::Ec2;
-use crate::failure::{failure, is_ambiguous};
-use crate::find::Filter;
-use crate::instance::record;
-use crate::tags::tag;
-use aws_sdk_ec2::types::{
-    BlockDeviceMapping, EbsBlockDevice, IamInstanceProfileSpecification, InstanceType, Placement, ResourceType,
-    TagSpecification, VolumeType,
-};
-use cerveza_manners::{Failure, Result};
-use cerveza_record::Record;
+use aws_sdk_ec2::error::SdkError;
+use aws_sdk_ec2::operation::run_instances::{RunInstancesError, RunInstancesOutput};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// What RunInstances is asked for, for one host, decided in full. `--dry-run` prints it, `--plan` reads it back.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -71,90 +62,14 @@ pub struct Volume {
 }
 
 impl Ec2 {
-    /// Launches one instance. Its ClientToken keeps the SDK's retries from launching twice, and finds the instance
-    /// where EC2 launched it and its answer got lost.
-    pub async fn launch(&self, request: &LaunchRequest) -> Result<Record> {
-        let token = random_token();
-        let (ids, names): (Vec<_>, Vec<_>) =
-            request.security_groups.iter().cloned().partition(|group| group.starts_with("sg-"));
-        let zone = request.zone.as_ref().map(|zone| Placement::builder().availability_zone(zone).build());
-        // An instance can be described before it can be tagged: tags go in here or are missing for a while.
-        let tags: Vec<_> = request.tags.iter().map(|(key, value)| tag(key, Some(value))).collect();
-        let tagged = |kind| TagSpecification::builder().resource_type(kind).set_tags(Some(tags.clone())).build();
-        let profile = request.settings.get("iam instance profile").and_then(Value::as_str).map(|profile| {
-            let builder = IamInstanceProfileSpecification::builder();
-            match profile.starts_with("arn:") {
-                true => builder.arn(profile).build(),
-                false => builder.name(profile).build(),
-            }
-        });
-        let devices: Vec<_> = request.volumes.iter().map(device).collect();
-        let call = self
-            .client(&request.region)
-            .run_instances()
-            .client_token(&token)
-            .min_count(1)
-            .max_count(1)
-            .image_id(&request.image_id)
-            .instance_type(InstanceType::from(request.instance_type.as_str()))
-            .set_key_name(request.key_name.clone())
-            .set_security_group_ids(some(ids))
-            .set_security_groups(some(names))
-            .set_subnet_id(request.subnet_id.clone())
-            .set_placement(zone)
-            .set_iam_instance_profile(profile)
-            .set_user_data(request.user_data.clone())
-            .set_block_device_mappings(some(devices))
-            .tag_specifications(tagged(ResourceType::Instance))
-            .tag_specifications(tagged(ResourceType::Volume));
-        let answer = match self.call("RunInstances", &request.region, 1, || call.clone().send()).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let failure = failure("RunInstances", &request.region, &error);
-                return match is_ambiguous(&error) {
-                    true => self.launched_all_the_same(&request.region, token, failure).await,
-                    false => Err(failure),
-                };
-            }
-        };
-        match answer.instances() {
-            [instance] => Ok(record(instance, &request.region, answer.owner_id())),
-            others => Err(Failure::unreached(format!(
-                "RunInstances in {}: asked for 1 instance, got {}",
-                request.region,
-                others.len()
-            ))),
-        }
+    /// Requests one instance.
+    pub(crate) async fn run_instances(
+        &self,
+        request: &LaunchRequest,
+        token: &str,
+    ) -> std::result::Result<RunInstancesOutput, SdkError<RunInstancesError>> {
+        let input = request.to_input().map_err(SdkError::construction_failure)?.client_token(token);
+        let client = self.client(&request.region);
+        self.call("RunInstances", &request.region, 1, || input.clone().send_with(&client)).await
     }
-}
-
-impl Ec2 {
-    async fn launched_all_the_same(&self, region: &str, token: String, failure: Failure) -> Result<Record> {
-        let found = self.find(region, &[Filter::exact("client-token", [token])]).await.unwrap_or_default();
-        let hint = "it may have been launched all the same: look with ec2-ls before you run this again";
-        found.into_iter().next().ok_or(failure.hint(hint))
-    }
-}
-
-/// Unique over all runs and users of an account: 128 bits from the randomly keyed hasher of the standard library.
-fn random_token() -> String {
-    let random = || RandomState::new().build_hasher().finish();
-    format!("cerveza-{:016x}{:016x}", random(), random())
-}
-
-fn device(volume: &Volume) -> BlockDeviceMapping {
-    let ebs = EbsBlockDevice::builder()
-        .set_volume_size(volume.size)
-        .set_volume_type(volume.volume_type.as_deref().map(VolumeType::from))
-        .set_iops(volume.iops)
-        .set_throughput(volume.throughput)
-        .set_snapshot_id(volume.snapshot_id.clone())
-        .set_encrypted(volume.encrypted)
-        .set_delete_on_termination(volume.delete_on_termination);
-    BlockDeviceMapping::builder().device_name(&volume.device).ebs(ebs.build()).build()
-}
-
-/// A list that is empty is not sent at all.
-fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
-    if list.is_empty() { None } else { Some(list) }
 }

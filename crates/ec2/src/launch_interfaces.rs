@@ -3,7 +3,9 @@
 use crate::launch_keys::{Key, Kind, Parameter};
 use crate::launch_parameters::{flag, ipv6_addresses, list, number, text};
 use aws_sdk_ec2::types::builders::InstanceNetworkInterfaceSpecificationBuilder;
-use aws_sdk_ec2::types::{Ipv4PrefixSpecificationRequest, Ipv6PrefixSpecificationRequest, PrivateIpAddressSpecification};
+use aws_sdk_ec2::types::{
+    Ipv4PrefixSpecificationRequest, Ipv6PrefixSpecificationRequest, PrivateIpAddressSpecification,
+};
 use serde_json::Value;
 
 pub(crate) const INTERFACE: [Parameter<InstanceNetworkInterfaceSpecificationBuilder>; 20] = [

@@ -34,6 +34,16 @@ pub enum Kind {
     Texts,
 }
 
+impl Kind {
+    /// The keys within a value, or within each value of a list.
+    pub fn keys(self) -> &'static [Key] {
+        match self {
+            Kind::Object(keys) | Kind::List(&Kind::Object(keys)) => keys,
+            _ => &[],
+        }
+    }
+}
+
 /// A key and its effect on the `B` that builds the request.
 pub(crate) struct Parameter<B: 'static> {
     pub key: Key,
@@ -115,9 +125,7 @@ mod tests {
                     assert!(seen.insert(*name), "{name} is used twice");
                     assert_eq!(*name, name.to_lowercase().replace(['_', '-'], " "));
                 }
-                if let Kind::Object(keys) | Kind::List(Kind::Object(keys)) = key.kind {
-                    each(keys);
-                }
+                each(key.kind.keys());
             }
         }
         each(LAUNCH_KEYS);

@@ -80,15 +80,10 @@ pub(crate) const PARAMETERS: [Parameter<Draft>; 36] = [
         },
     },
     Parameter {
-        key: Key {
-            name: "spot",
-            aliases: &[],
-            kind: Kind::Flag,
-            about: "Whether the host is a Spot Instance.",
-        },
-        set: |draft, value| match flag(value) {
-            true => Draft { market: Some(MarketType::Spot), ..draft },
-            false => draft,
+        key: Key { name: "spot", aliases: &[], kind: Kind::Flag, about: "Whether the host is a Spot Instance." },
+        set: |draft, value| Draft {
+            market: Some(if flag(value) { MarketType::Spot } else { MarketType::OnDemand }),
+            ..draft
         },
     },
     Parameter {
@@ -116,7 +111,13 @@ pub(crate) const PARAMETERS: [Parameter<Draft>; 36] = [
             kind: Kind::Choice(&["spot", "capacity-block", "on-demand"]),
             about: "How the instance is paid for, if not on demand.",
         },
-        set: |draft, value| Draft { market: Some(MarketType::from(text(value).as_str())), ..draft },
+        set: |mut draft, value| {
+            let market = MarketType::from(text(value).as_str());
+            if draft.market.as_ref().is_some_and(|other| *other != market) {
+                draft.problems.push("market type: `spot` and `spot options` say something else".to_string());
+            }
+            Draft { market: Some(market), ..draft }
+        },
     },
     Parameter {
         key: Key {
@@ -435,9 +436,8 @@ pub(crate) const PARAMETERS: [Parameter<Draft>; 36] = [
             about: "ARNs of license configurations.",
         },
         set: |draft, value| {
-            let license = |arn: &Value| {
-                LicenseConfigurationRequest::builder().license_configuration_arn(text(arn)).build()
-            };
+            let license =
+                |arn: &Value| LicenseConfigurationRequest::builder().license_configuration_arn(text(arn)).build();
             let licenses = list(value).iter().map(license).collect();
             Draft { input: draft.input.set_license_specifications(Some(licenses)), ..draft }
         },
@@ -536,11 +536,7 @@ const SPOT: [Parameter<SpotMarketOptionsBuilder>; 4] = [
     Parameter {
         key: Key {
             name: "interruption behaviour",
-            aliases: &[
-                "interruption behavior",
-                "instance interruption behavior",
-                "instance interruption behaviour",
-            ],
+            aliases: &["interruption behavior", "instance interruption behavior", "instance interruption behaviour"],
             kind: Kind::Choice(&["terminate", "stop", "hibernate"]),
             about: "What becomes of the instance when EC2 needs its capacity.",
         },
@@ -652,7 +648,12 @@ const CPU: [Parameter<CpuOptionsRequestBuilder>; 4] = [
         set: |options, value| options.threads_per_core(number(value)),
     },
     Parameter {
-        key: Key { name: "amd sev snp", aliases: &[], kind: SWITCH, about: "Whether memory is encrypted by AMD SEV-SNP." },
+        key: Key {
+            name: "amd sev snp",
+            aliases: &[],
+            kind: SWITCH,
+            about: "Whether memory is encrypted by AMD SEV-SNP.",
+        },
         set: |options, value| options.amd_sev_snp(AmdSevSnpSpecification::from(text(value).as_str())),
     },
     Parameter {

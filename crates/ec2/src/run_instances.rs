@@ -26,7 +26,9 @@ impl LaunchRequest {
         let interfaces = self.interfaces(&mut draft)?;
         let (placement, template) = (draft.placement.set_availability_zone(self.zone.clone()), draft.template.build());
         let market = market_options(draft.market, draft.spot)?;
-        if template.version.is_some() && template.launch_template_id.is_none() && template.launch_template_name.is_none()
+        if template.version.is_some()
+            && template.launch_template_id.is_none()
+            && template.launch_template_name.is_none()
         {
             return Err("launch template version: there is no launch template".to_string());
         }
@@ -97,7 +99,8 @@ impl LaunchRequest {
             let is_first = |it: &&mut InstanceNetworkInterfaceSpecification| it.device_index == Some(0);
             let first = interfaces.iter_mut().find(is_first).filter(|first| first.network_interface_id.is_none());
             let first = first.ok_or("private ip, ipv6 and public ip are for a new first network interface")?;
-            first.associate_public_ip_address = first.associate_public_ip_address.or(common.associate_public_ip_address);
+            first.associate_public_ip_address =
+                first.associate_public_ip_address.or(common.associate_public_ip_address);
             first.private_ip_address = first.private_ip_address.take().or(common.private_ip_address);
             first.ipv6_address_count = first.ipv6_address_count.or(common.ipv6_address_count);
             first.ipv6_addresses = first.ipv6_addresses.take().or(common.ipv6_addresses);
@@ -118,7 +121,9 @@ fn market_options(
 ) -> Result<Option<InstanceMarketOptionsRequest>, String> {
     match (&market, &spot) {
         (Some(market), Some(_)) if *market != MarketType::Spot => {
-            return Err(format!("spot options: the market type is {market}"));
+            return Err(format!(
+                "spot options: the host is not a Spot Instance (spot: false, or market type: {market})"
+            ));
         }
         // On demand is what RunInstances does without any option.
         (None | Some(MarketType::OnDemand), _) => return Ok(None),
@@ -185,31 +190,145 @@ mod tests {
         }
     }
 
-    /// The parameters of each request in the bodies that are really sent, as `Name=value`, sorted.
+    /// The parameters of each request in the body that is really sent, as `Name=value`, sorted.
     fn sent(requests: &[LaunchRequest]) -> Vec<Vec<String>> {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let config = aws_sdk_ec2::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("us-east-1"))
-            .endpoint_url(endpoint)
-            .credentials_provider(Credentials::for_tests())
+            .endpoint_url(format!("http://{}", listener.local_addr().unwrap()))
+            .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
             .http_client(http_client())
             .retry_config(RetryConfig::disabled())
             .build();
-        let client = Client::from_conf(config);
-        let inputs: Vec<_> = requests.iter().map(|request| request.to_input().unwrap()).collect();
-        let server = std::thread::spawn(move || (0..inputs.len()).map(|_| body(&listener)).zip(inputs.clone()).collect());
-        let inputs: Vec<_> = requests.iter().map(|request| request.to_input().unwrap()).collect();
+        let (client, count) = (Client::from_conf(config), requests.len());
+        let server = std::thread::spawn(move || (0..count).map(|_| parameters(&listener)).collect());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        for input in inputs {
-            runtime.block_on(input.client_token("token").send_with(&client)).unwrap_err();
+        for request in requests {
+            runtime.block_on(request.to_input().unwrap().client_token("token").send_with(&client)).unwrap_err();
         }
-        let bodies: Vec<(Vec<String>, _)> = server.join().expect("no panic");
-        bodies.into_iter().map(|(body, _)| body).collect()
+        server.join().unwrap()
     }
 
-    fn body(listener: &TcpListener) -> Vec<String> {
-        todo!()
+    /// Reads one request, and refuses it.
+    fn parameters(listener: &TcpListener) -> Vec<String> {
+        let mut stream = BufReader::new(listener.accept().unwrap().0);
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            stream.read_line(&mut line).unwrap();
+            if line.trim().is_empty() {
+                break;
+            }
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).unwrap();
+        let refusal = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        stream.get_mut().write_all(refusal).unwrap();
+        let body = String::from_utf8(body).unwrap();
+        let mut parameters: Vec<String> = body.split('&').map(str::to_string).collect();
+        parameters.sort();
+        parameters
+    }
+
+    fn sample(key: &Key, kind: Kind) -> Value {
+        match kind {
+            _ if key.name == "valid until" => json!("2030-01-31T12:00:00Z"),
+            Kind::Text => json!("sg-sample"),
+            Kind::Flag => json!(true),
+            Kind::Number { most, .. } => json!(most),
+            Kind::Choice(choices) => json!(choices[0]),
+            Kind::List(kind) => json!([sample(key, *kind)]),
+            Kind::Object(keys) => keys.iter().map(|key| (key.name.to_string(), sample(key, key.kind))).collect(),
+            Kind::Texts => json!({"sample": "sample"}),
+        }
+    }
+
+    /// Settings that have one key, or one key within a key, each.
+    fn one_by_one() -> Vec<Value> {
+        let mut settings = Vec::new();
+        for key in LAUNCH_KEYS {
+            for inner in key.kind.keys() {
+                let value = json!({inner.name: sample(inner, inner.kind)});
+                let value = if matches!(key.kind, Kind::List(_)) { json!([value]) } else { value };
+                settings.push(json!({key.name: value}));
+            }
+            if key.kind.keys().is_empty() {
+                settings.push(json!({key.name: sample(key, key.kind)}));
+            }
+        }
+        settings
+    }
+
+    #[test]
+    fn every_key_is_in_the_request_that_is_sent() {
+        // Without a value of their own in the request: a version needs a template, an index has the default 0.
+        let context = |settings: &Value| match settings.get("launch template version") {
+            Some(_) => json!({"launch template": "base"}),
+            None if settings.get("network interfaces").is_some() => json!({"network interfaces": [{}]}),
+            None => json!({}),
+        };
+        let settings = one_by_one();
+        let with = settings.iter().map(|settings| {
+            let mut all = context(settings).as_object().unwrap().clone();
+            all.extend(settings.as_object().unwrap().clone());
+            request(all.into())
+        });
+        let without = sent(&settings.iter().map(|settings| request(context(settings))).collect::<Vec<_>>());
+        for ((settings, with), without) in settings.iter().zip(sent(&with.collect::<Vec<_>>())).zip(without) {
+            assert!(with.iter().any(|parameter| !without.contains(parameter)), "{settings} is not sent");
+        }
+    }
+
+    #[test]
+    fn a_public_address_moves_subnet_groups_and_addresses_into_the_interface() {
+        let mut request = request(json!({"associate public ip": false, "private ip": "10.0.0.7"}));
+        request.subnet_id = Some("subnet-1".to_string());
+        request.security_groups = vec!["sg-1".to_string()];
+        let ordinary = LaunchRequest { settings: Map::new(), ..request.clone() };
+        let sent = sent(&[request.clone(), ordinary]);
+        for parameter in [
+            "NetworkInterface.1.AssociatePublicIpAddress=false",
+            "NetworkInterface.1.DeviceIndex=0",
+            "NetworkInterface.1.PrivateIpAddress=10.0.0.7",
+            "NetworkInterface.1.SecurityGroupId.1=sg-1",
+            "NetworkInterface.1.SubnetId=subnet-1",
+        ] {
+            assert!(sent[0].iter().any(|sent| sent == parameter), "{parameter}: {:?}", sent[0]);
+        }
+        assert!(!sent[0].iter().any(|sent| sent.starts_with("SubnetId") || sent.starts_with("SecurityGroup")));
+        for parameter in ["SubnetId=subnet-1", "SecurityGroupId.1=sg-1"] {
+            assert!(sent[1].iter().any(|sent| sent == parameter), "{parameter}: {:?}", sent[1]);
+        }
+        request.security_groups = vec!["web".to_string()];
+        assert_eq!(request.check(), Err("security group web: a network interface takes ids (sg-...)".to_string()));
+    }
+
+    #[test]
+    fn tags_are_those_of_all_that_is_made() {
+        let sent = sent(&[request(json!({"spot": true}))]);
+        for (number, kind) in (1..).zip(["instance", "volume", "network-interface", "spot-instances-request"]) {
+            let parameter = format!("TagSpecification.{number}.ResourceType={kind}");
+            assert!(sent[0].contains(&parameter), "{parameter}: {:?}", sent[0]);
+            assert!(sent[0].contains(&format!("TagSpecification.{number}.Tag.1.Value=web1")));
+        }
+    }
+
+    #[test]
+    fn settings_that_exclude_each_other_are_refused() {
+        let why = |settings| request(settings).check().unwrap_err();
+        assert_eq!(
+            why(json!({"spot options": {"valid until": "soon"}})),
+            "spot options: valid until: expected a time such as 2030-01-31T12:00:00Z, not \"soon\""
+        );
+        assert!(why(json!({"spot": false, "spot options": {"max price": "1"}})).contains("spot: false"));
+        assert!(why(json!({"launch template version": "2"})).contains("there is no launch template"));
+        let existing = json!({"private ip": "10.0.0.7", "network interfaces": [{"network interface id": "eni-1"}]});
+        assert!(why(existing).contains("new first network interface"));
     }
 }
