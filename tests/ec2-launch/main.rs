@@ -2,6 +2,7 @@
 
 mod address;
 mod cut_off;
+mod exactly_once;
 mod memory;
 mod once;
 mod profiles;
