@@ -18,16 +18,23 @@ impl Ec2 {
             return Ok(groups.to_vec());
         }
         let client = self.client(region);
-        let answer = client.describe_subnets().filters(filter("subnet-id", vec![subnet.to_string()])).send().await;
+        let request = client.describe_subnets().filters(filter("subnet-id", vec![subnet.to_string()]));
+        let answer = self.call("DescribeSubnets", region, 1, || request.clone().send()).await;
         let answer = answer.map_err(|error| failure("DescribeSubnets", region, &error))?;
         let vpc = answer.subnets().first().and_then(|subnet| subnet.vpc_id());
         let vpc = vpc.ok_or_else(|| Failure::unreached(format!("no subnet {subnet} in {region}")))?;
         let filters = vec![filter("vpc-id", vec![vpc.to_string()]), filter("group-name", names)];
-        let mut pages = client.describe_security_groups().set_filters(Some(filters)).into_paginator().send();
-        let mut known = Vec::new();
-        while let Some(page) = pages.next().await {
+        let request = client.describe_security_groups().set_filters(Some(filters)).max_results(1000);
+        let (mut known, mut next) = (Vec::new(), None);
+        loop {
+            let page = request.clone().set_next_token(next);
+            let page = self.call("DescribeSecurityGroups", region, 1, || page.clone().send()).await;
             let page = page.map_err(|error| failure("DescribeSecurityGroups", region, &error))?;
             known.extend(page.security_groups().iter().cloned());
+            next = page.next_token.filter(|token| !token.is_empty());
+            if next.is_none() {
+                break;
+            }
         }
         let id = |group: &String| {
             if group.starts_with("sg-") {
@@ -73,20 +80,23 @@ impl Ec2 {
         }
         let name = TagSpecification::builder().resource_type(ResourceType::ElasticIp).tags(tag("Name", Some(host)));
         let call = self.client(region).allocate_address().domain(DomainType::Vpc).tag_specifications(name.build());
-        let new = call.send().await.map_err(|error| failure("AllocateAddress", region, &error))?;
+        let new = self.call("AllocateAddress", region, 1, || call.clone().send()).await;
+        let new = new.map_err(|error| failure("AllocateAddress", region, &error))?;
         self.associate(region, instance_id, new.allocation_id().unwrap_or_default()).await?;
         Ok(new.public_ip().unwrap_or_default().to_string())
     }
 
     async fn addresses(&self, region: &str, field: &str, value: &str) -> Result<Vec<Address>> {
         let call = self.client(region).describe_addresses().filters(filter(field, vec![value.to_string()]));
-        let answer = call.send().await.map_err(|error| failure("DescribeAddresses", region, &error))?;
+        let answer = self.call("DescribeAddresses", region, 1, || call.clone().send()).await;
+        let answer = answer.map_err(|error| failure("DescribeAddresses", region, &error))?;
         Ok(answer.addresses().to_vec())
     }
 
     async fn associate(&self, region: &str, instance_id: &str, allocation: &str) -> Result<()> {
         let call = self.client(region).associate_address().instance_id(instance_id).allocation_id(allocation);
-        let answer = call.allow_reassociation(false).send().await;
+        let call = call.allow_reassociation(false);
+        let answer = self.call("AssociateAddress", region, 1, || call.clone().send()).await;
         answer.map(drop).map_err(|error| failure("AssociateAddress", region, &error))
     }
 }
