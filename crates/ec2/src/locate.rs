@@ -119,6 +119,13 @@ pub async fn locate(args: &RegionArgs, given: &Given, by: By) -> (Option<Ec2>, V
 }
 
 impl Ec2 {
+    /// Looks hosts up once more by name, in order.
+    pub async fn locate_again(&self, hosts: Vec<Record>) -> Vec<Found> {
+        let count = hosts.len();
+        let given = Given { hosts, expressions: Vec::new() };
+        self.locate(&given, By::Name).await.unwrap_or_else(|failure| vec![Found::Unknown(failure); count])
+    }
+
     async fn locate(&self, given: &Given, by: By) -> Result<Vec<Found>> {
         let mut wanted: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
         let mut places = Vec::new();
