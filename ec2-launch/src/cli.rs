@@ -139,12 +139,14 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         progress: &args.progress,
     };
     let acted = block_on(async {
-        let (ec2, facts) = look_up(&regions, &given, &command_line, !args.no_remember && args.plan.is_none()).await;
+        let spread = Spread::new(&args.spread, &given.hosts);
+        let (launch_by, remembers) = ((recipe.as_ref(), &spread), !args.no_remember && args.plan.is_none());
+        let (ec2, facts) = look_up(&regions, &given, &command_line, launch_by, remembers).await;
         warnings.extend(facts.recall.warnings.iter().cloned());
+        warnings.extend(facts.catalogs.values().flat_map(|catalog| catalog.warnings.iter().cloned()));
         for recipe in facts.recall.recipes() {
             check(recipe, given.hosts.len(), &mut warnings)?;
         }
-        let spread = Spread::new(&args.spread, &given.hosts);
         let mut steps = match args.plan {
             Some(_) => planned_steps(given.hosts, &facts),
             None => plan(given.hosts, recipe.as_ref(), &spread, &facts),
@@ -154,6 +156,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
             return Err(Failure::usage("the profile's elastic ip needs an instance that runs: leave out --wait none"));
         }
         warnings.extend(zone_warnings(&steps, args.zone.as_deref()));
+        warnings.extend(steps.iter().flat_map(|step| step.notes().to_vec()));
         let mut said = HashSet::new();
         warnings.iter().filter(|warning| said.insert(*warning)).for_each(|warning| tool.warn(warning));
         if args.no_remember {

@@ -4,16 +4,15 @@
 use crate::host_keys::add_host_keys;
 use crate::launch_host::{launch_host, twins};
 use crate::memory_queue::Queue;
-use crate::plan::{Launch, Needs, Step, Todo};
+use crate::plan::{Needs, Step, Todo};
 use crate::profile::ElasticIp;
 use crate::ssh_wait::{SshPlace, wait_for_ssh};
 use crate::waiting::Until;
-use cerveza_ec2::{Acted, AddressNeed, Change, Ec2, LaunchRequest, WaitArgs};
-use cerveza_manners::{ProgressArgs, Result};
-use cerveza_record::{Record, Value};
+use cerveza_ec2::{Acted, AddressNeed, Change, Ec2, WaitArgs};
+use cerveza_manners::ProgressArgs;
+use cerveza_record::Value;
 use futures_util::stream::{self, StreamExt};
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 /// Launches under way at once. RunInstances has 2 a second, and each may take some seconds.
 const LAUNCHES_AT_ONCE: usize = 100;
@@ -65,10 +64,9 @@ pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: 
 
 /// Launches what is to be launched. The other hosts get the action of their step.
 async fn launch_all(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: &Queue) -> Vec<Acted> {
-    let groups = &resolve_groups(ec2, &steps).await;
     let bar = &options.progress.bar(steps.len() as u64, "launching");
     let begun = stream::iter(steps).map(|step| async move {
-        let acted = begin(ec2, groups, step, queue).await;
+        let acted = begin(ec2, step, queue).await;
         bar.inc(1);
         acted
     });
@@ -77,13 +75,13 @@ async fn launch_all(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: &
     acted
 }
 
-async fn begin(ec2: &Ec2, groups: &Groups, step: Step, queue: &Queue) -> Acted {
+async fn begin(ec2: &Ec2, step: Step, queue: &Queue) -> Acted {
     let Step { mut record, todo, needs, .. } = step;
     let mut memory = needs.memory;
     let (action, result) = match todo {
         Ok(Todo::Leave) => ("unchanged", Ok(())),
         Ok(Todo::Start | Todo::StopThenStart) => (TO_START, Ok(())),
-        Ok(Todo::Launch(mut launch)) => match launch_one(ec2, groups, &mut record, &mut launch).await {
+        Ok(Todo::Launch(launch)) => match launch_host(ec2, &mut record, &launch).await {
             Ok(action) => {
                 memory = memory.map(|memory| memory.launched(&record));
                 (action, Ok(()))
@@ -96,36 +94,6 @@ async fn begin(ec2: &Ec2, groups: &Groups, step: Step, queue: &Queue) -> Acted {
         queue.remember(&record, memory);
     }
     Acted { record, action, result }
-}
-
-async fn launch_one(ec2: &Ec2, groups: &Groups, record: &mut Record, launch: &mut Launch) -> Result<&'static str> {
-    for request in &mut launch.attempts {
-        if let Some(ids) = subnet(request).and_then(|subnet| groups.get(&subnet)) {
-            request.security_groups = ids.clone()?;
-        }
-    }
-    launch_host(ec2, record, launch).await
-}
-
-/// The ids of the security groups of each subnet (region, subnet).
-type Groups = HashMap<(String, String), Result<Vec<String>>>;
-
-fn subnet(request: &LaunchRequest) -> Option<(String, String)> {
-    Some((request.region.clone(), request.subnet_id.clone()?))
-}
-
-async fn resolve_groups(ec2: &Ec2, steps: &[Step]) -> Groups {
-    let mut groups = Groups::new();
-    for step in steps {
-        let Ok(Todo::Launch(launch)) = &step.todo else { continue };
-        for request in &launch.attempts {
-            let Some(key) = subnet(request) else { continue };
-            if let Entry::Vacant(unknown) = groups.entry(key.clone()) {
-                unknown.insert(ec2.security_group_ids(&key.0, &key.1, &request.security_groups).await);
-            }
-        }
-    }
-    groups
 }
 
 /// Starts stopped hosts, and those that are still stopping once they are stopped. Another run may do the same.

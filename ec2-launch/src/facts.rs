@@ -1,9 +1,13 @@
 //! Everything that is looked up before anything is decided.
 
+use crate::place::Spread;
 use crate::remember::{CommandLine, Recall, Recalled, recall};
-use cerveza_ec2::{By, Ec2, Found, RegionArgs, locate};
+use crate::request::Recipe;
+use cerveza_ec2::{By, Catalog, Ec2, Found, Names, RegionArgs, locate};
 use cerveza_record::Record;
+use futures_util::future::join_all;
 use hostrange::Given;
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep};
 
@@ -21,6 +25,8 @@ pub struct Facts {
     pub found: Vec<Found>,
     /// What is remembered of the hosts.
     pub recall: Recall,
+    /// What each region that is launched in has of what the profiles name.
+    pub catalogs: BTreeMap<String, Catalog>,
 }
 
 /// Connects, and looks up what the decision needs. Returns no connection if there is none to be had; then each host says
@@ -29,6 +35,7 @@ pub async fn look_up(
     regions: &RegionArgs,
     given: &Given,
     command_line: &CommandLine<'_>,
+    launch_by: (Option<&Recipe>, &Spread),
     remembers: bool,
 ) -> (Option<Ec2>, Facts) {
     let (ec2, mut found) = locate(regions, given, By::Name).await;
@@ -40,7 +47,34 @@ pub async fn look_up(
     if let Some(ec2) = &ec2 {
         see_new_instances(ec2, &given.hosts, &recall, &mut found).await;
     }
-    (ec2, Facts { region, found, recall })
+    let mut facts = Facts { region, found, recall, catalogs: BTreeMap::new() };
+    if let Some(ec2) = &ec2 {
+        let regions = names(&given.hosts, launch_by, &facts);
+        let catalogs = regions.iter().map(|(region, names)| ec2.catalog(region, names));
+        facts.catalogs = regions.keys().cloned().zip(join_all(catalogs).await).collect();
+    }
+    (ec2, facts)
+}
+
+/// What the launches of all hosts name, by region. A host that cannot be launched is refused later.
+fn names(
+    hosts: &[Record],
+    (given, spread): (Option<&Recipe>, &Spread),
+    facts: &Facts,
+) -> BTreeMap<String, Names> {
+    let mut regions: BTreeMap<String, Names> = BTreeMap::new();
+    for (at, (host, found)) in hosts.iter().zip(&facts.found).enumerate() {
+        let recalled = facts.recall.hosts.get(at);
+        let recipe = given.or(recalled.and_then(Recalled::recipe));
+        let (Some(recipe), Found::Absent(_) | Found::Ended(_)) = (recipe, found) else { continue };
+        let mut host = host.clone();
+        let applied = recalled.filter(|_| given.is_none()).map_or(Ok(()), |recalled| recalled.apply(&mut host));
+        let region = host.str("region").unwrap_or(facts.region.clone());
+        if let Ok(attempts) = applied.and_then(|()| recipe.attempts(&host, &region, &spread.zones(at, &region))) {
+            recipe.add_names(&attempts, regions.entry(region.clone()).or_default());
+        }
+    }
+    regions
 }
 
 /// Looks again at hosts whose last instance has just been launched and cannot be seen, until it can or the time is over.

@@ -1,5 +1,6 @@
 //! `ec2-launch`: makes each named host exist and run: launches it, starts it, or leaves it alone.
 
+mod attempt;
 mod cli;
 mod execute;
 mod facts;
@@ -15,6 +16,8 @@ mod profile_file;
 mod remember;
 mod remembered_profile;
 mod request;
+mod resolve;
+mod root_volume;
 mod show;
 mod ssh_wait;
 mod waiting;

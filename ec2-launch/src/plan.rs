@@ -7,7 +7,7 @@ use crate::place::Spread;
 use crate::profile::ElasticIp;
 use crate::remember::Recalled;
 use crate::request::Recipe;
-use cerveza_ec2::{Found, LaunchRequest, is_instance_id};
+use cerveza_ec2::{Catalog, Found, LaunchRequest, is_instance_id};
 use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::Record;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,9 @@ pub struct Launch {
     pub generation: String,
     /// Tried one after the other while EC2 has no capacity.
     pub attempts: Vec<LaunchRequest>,
+    /// What the user is to know, as which image is the newest.
+    #[serde(skip)]
+    pub notes: Vec<String>,
 }
 
 /// What a host is given once it is running, whether it was launched, started or left alone.
@@ -52,6 +55,16 @@ pub struct Needs {
     /// What is to be remembered of the host, unless that is remembered already. A launch adds its instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
+}
+
+impl Step {
+    /// What the user is to know of the launch.
+    pub fn notes(&self) -> &[String] {
+        match &self.todo {
+            Ok(Todo::Launch(launch)) => &launch.notes,
+            _ => &[],
+        }
+    }
 }
 
 impl Todo {
@@ -113,9 +126,11 @@ fn step(mut record: Record, at: usize, given: Option<&Recipe>, spread: &Spread, 
                 _ => recalled.last_instance(),
             };
             let generation = last.unwrap_or_default();
-            let launch = |attempts| Todo::Launch(Box::new(Launch { generation, attempts }));
+            let launch = |(attempts, notes)| Todo::Launch(Box::new(Launch { generation, attempts, notes }));
             let applied = if given.is_none() { recalled.apply(&mut record) } else { Ok(()) };
-            applied.and_then(|()| recipe.requests(&record, &region, &spread.zones(at, &region))).map(launch)
+            let (zones, unknown) = (spread.zones(at, &region), Catalog::default());
+            let catalog = facts.catalogs.get(&region).unwrap_or(&unknown);
+            applied.and_then(|()| recipe.requests(&record, &region, &zones, catalog)).map(launch)
         }
         (found, _) => found.instance(&record).and_then(|instance| {
             let todo = by_state(&instance.str("state").unwrap_or_default());

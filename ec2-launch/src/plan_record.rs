@@ -199,7 +199,7 @@ mod tests {
             ..LaunchRequest::default()
         };
         let other = LaunchRequest { instance_type: "t3.nano".into(), ..request.clone() };
-        let launch = Launch { generation: "i-0".into(), attempts: vec![request, other] };
+        let launch = Launch { generation: "i-0".into(), attempts: vec![request, other], notes: vec![] };
         Step {
             record: Record::named("web1"),
             todo: Ok(Todo::Launch(Box::new(launch))),

@@ -52,7 +52,6 @@ impl ProfileFile {
     /// Returns `FILE:LINE:COLUMN` of a key's value, for what is found to be wrong with it later. `key` is a canonical
     /// key with the keys and numbers within it: `ami/us-east-1`, `volumes/1/size`. Of a key that the file does not have,
     /// the place of what it would be in.
-    #[allow(dead_code)]
     pub fn at(&self, key: &str) -> String {
         self.document.place(key).to_string()
     }

@@ -2,9 +2,10 @@
 
 use crate::memory::{DIGEST_TAG, digest_tag};
 use crate::profile_file::ProfileFile;
+use crate::resolve::resolve;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cerveza_ec2::{ImageChoice, LaunchRequest, check_tag, region_of};
+use cerveza_ec2::{Catalog, LaunchRequest, check_tag};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use mkuserdata::{Effort, Options, Parts};
@@ -76,70 +77,22 @@ impl Recipe {
         }
     }
 
-    /// The requests that launch a host in `region`, in the order in which they are tried while EC2 has no capacity: every
-    /// instance type in the first zone or subnet, then in the next. `spread` has the zones of --spread, the host's own
-    /// first. Security groups are named as the profile names them.
-    pub fn requests(&self, host: &Record, region: &str, spread: &[String]) -> Result<Vec<LaunchRequest>> {
-        let profile = &self.file.profile;
-        if profile.instance_types.is_empty() {
-            return Err(self.missing("instance type"));
+    /// The requests that launch a host in `region`, in the order in which they are tried while EC2 has no capacity, and
+    /// what the user is to know of them. `spread` has the zones of --spread, the host's own first.
+    pub fn requests(
+        &self,
+        host: &Record,
+        region: &str,
+        spread: &[String],
+        catalog: &Catalog,
+    ) -> Result<(Vec<LaunchRequest>, Vec<String>)> {
+        let tags = self.tags(host)?;
+        let (mut requests, notes) = resolve(self, region, &self.attempts(host, region, spread)?, &tags, catalog)?;
+        let user_data = self.user_data(host)?;
+        for request in &mut requests {
+            (request.user_data, request.tags) = (user_data.clone(), tags.clone());
         }
-        let (user_data, tags) = (self.user_data(host)?, self.tags(host)?);
-        let mut requests = Vec::new();
-        for zone in self.zones(host, region, spread)? {
-            let image = profile.image.as_ref().ok_or_else(|| self.missing("ami"))?;
-            let image = image.at(region, zone.as_deref()).ok_or_else(|| self.missing(format!("ami for {region}")))?;
-            let ImageChoice::Id(image) = image else { return Err(Failure::usage("an ami by parameter or name")) };
-            for subnet in self.subnets(region, zone.as_deref())? {
-                for instance_type in &profile.instance_types {
-                    requests.push(LaunchRequest {
-                        region: region.to_string(),
-                        image_id: image.to_string(),
-                        instance_type: instance_type.clone(),
-                        key_name: profile.key_name.clone(),
-                        security_groups: profile.security_groups.clone(),
-                        subnet_id: subnet.clone(),
-                        zone: zone.clone(),
-                        settings: profile.settings.clone(),
-                        user_data: user_data.clone(),
-                        tags: tags.clone(),
-                        volumes: profile.volume_sets.iter().flat_map(|set| set.volumes.clone()).collect(),
-                    });
-                }
-            }
-        }
-        Ok(requests)
-    }
-
-    fn missing(&self, what: impl std::fmt::Display) -> Failure {
-        Failure::usage(format!("profile {} has no {what}", self.file.name))
-    }
-
-    /// The zones to try: the one of --zone or of the record, else those of --spread, else those of the profile that lie in
-    /// the region. One that is not named is left to EC2.
-    fn zones(&self, host: &Record, region: &str, spread: &[String]) -> Result<Vec<Option<String>>> {
-        let lies_here = |zone: &String| region_of(zone).as_deref() == Some(region);
-        let zones = match self.zone.clone().or(host.str("zone")) {
-            Some(zone) => vec![zone],
-            None if !spread.is_empty() => spread.to_vec(),
-            None => {
-                let (here, elsewhere): (Vec<_>, Vec<_>) = self.file.profile.zones.iter().cloned().partition(lies_here);
-                if here.is_empty() { elsewhere } else { here }
-            }
-        };
-        match zones.iter().find(|zone| !lies_here(zone)) {
-            Some(elsewhere) => Err(Failure::usage(format!("zone {elsewhere} does not lie in {region}"))),
-            None if zones.is_empty() => Ok(vec![None]),
-            None => Ok(zones.into_iter().map(Some).collect()),
-        }
-    }
-
-    fn subnets(&self, region: &str, zone: Option<&str>) -> Result<Vec<Option<String>>> {
-        let Some(subnets) = &self.file.profile.subnets else { return Ok(vec![None]) };
-        match subnets.at(region, zone) {
-            Some(subnets) if !subnets.is_empty() => Ok(subnets.iter().cloned().map(Some).collect()),
-            _ => Err(self.missing(format!("subnet for {}", zone.unwrap_or(region)))),
-        }
+        Ok((requests, notes))
     }
 
     /// The record's own user-data, else the profile's parts.
@@ -208,13 +161,18 @@ mod tests {
         Recipe { file, parts: None, startup_scripts: vec![], shutdown_scripts: vec![], zone: None, tags }
     }
 
+    fn requests(host: &Record) -> Result<Vec<LaunchRequest>> {
+        let (requests, _) = recipe(YAML).requests(host, "us-east-1", &[], &Catalog::default())?;
+        Ok(requests)
+    }
+
     const YAML: &str =
         "ami: {us-east-1: ami-1}\ninstance type: t3.micro\nzone: us-east-1a\ntags: {role: web, team: x}\n";
 
     #[test]
     fn tags_of_the_command_line_win_over_the_records_and_those_over_the_profiles() {
         let host = Record::parse(r#"{"host":"web1","tags":{"role":"db","aws:x":"y","Name":"old","n":"1"}}"#).unwrap();
-        let request = recipe(YAML).requests(&host, "us-east-1", &[]).unwrap().remove(0);
+        let request = requests(&host).unwrap().remove(0);
         let own = request.tags.iter().filter(|(key, _)| *key != DIGEST_TAG);
         let tags: Vec<_> = own.map(|(key, value)| format!("{key}={value}")).collect();
         assert_eq!(tags, ["Name=web1", "n=1", "profile=Web", "role=db", "team=ops"]);
@@ -223,40 +181,11 @@ mod tests {
     }
 
     #[test]
-    fn all_types_are_tried_in_a_zone_before_the_next_zone() {
-        let yaml = "ami: ami-1\ninstance type: [m5.large, m6i.large]\nzone: [us-east-1a, eu-west-1a, us-east-1b]\n";
-        let tried = |host: &Record, spread: &[String]| {
-            let requests = recipe(yaml).requests(host, "us-east-1", spread).unwrap();
-            let tried = requests.iter().map(|it| format!("{} {}", it.zone.clone().unwrap(), it.instance_type));
-            tried.collect::<Vec<_>>()
-        };
-        let host = Record::named("web1");
-        let (a, b) = (["us-east-1a m5.large", "us-east-1a m6i.large"], ["us-east-1b m5.large", "us-east-1b m6i.large"]);
-        assert_eq!(tried(&host, &[]), [a, b].concat());
-        assert_eq!(tried(&host, &["us-east-1b".into(), "us-east-1a".into()]), [b, a].concat());
-        let placed = Record::parse(r#"{"host":"web1","zone":"us-east-1b"}"#).unwrap();
-        assert_eq!(tried(&placed, &["us-east-1a".into()]), b);
-    }
-
-    #[test]
-    fn what_the_profile_lacks_is_named() {
-        let why =
-            |yaml: &str, region: &str| recipe(yaml).requests(&Record::named("web1"), region, &[]).unwrap_err().message;
-        assert_eq!(why(YAML, "eu-west-1"), "zone us-east-1a does not lie in eu-west-1");
-        let anywhere = YAML.replace("zone: us-east-1a\n", "");
-        assert_eq!(why(&anywhere, "eu-west-1"), "profile Web has no ami for eu-west-1");
-        assert_eq!(why("ami: ami-1", "us-east-1"), "profile Web has no instance type");
-        assert_eq!(why("instance type: t3.micro", "us-east-1"), "profile Web has no ami");
-        let subnets = "ami: ami-1\ninstance type: t\nzone: us-east-1a\nsubnet: {us-east-1b: subnet-1}\n";
-        assert_eq!(why(subnets, "us-east-1"), "profile Web has no subnet for us-east-1a");
-    }
-
-    #[test]
     fn bad_user_data_is_refused_before_ec2_would() {
         let with = |user_data: &str| {
             let mut host = Record::named("web1");
             host.set("user_data", user_data);
-            recipe(YAML).requests(&host, "us-east-1", &[]).map_err(|failure| failure.message)
+            requests(&host).map_err(|failure| failure.message)
         };
         assert_eq!(with("not base64!").unwrap_err(), "user_data is not base64");
         assert_eq!(

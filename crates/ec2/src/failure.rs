@@ -157,10 +157,33 @@ fn hint(code: &str) -> Option<&'static str> {
         "RequestLimitExceeded" | "Throttling" | "ThrottlingException" => Some(SLOWER),
         "RequestExpired" | "ExpiredToken" => Some("the credentials have expired: log in again (`aws sso login`)"),
         "OptInRequired" => Some("the account has not enabled this region"),
-        "VcpuLimitExceeded" | "InstanceLimitExceeded" => {
-            Some("ask for a higher quota (Service Quotas), or use another instance type")
+        "VcpuLimitExceeded" | "InstanceLimitExceeded" | "VolumeLimitExceeded" | "MaxSpotInstanceCountExceeded" => {
+            Some("ask for a higher quota (Service Quotas), or use another instance type or less")
         }
         "InsufficientInstanceCapacity" => Some("try another zone (--zone) or instance type, or try again later"),
+        "InsufficientFreeAddressesInSubnet" => Some("give the profile another subnet, or several of them"),
+        "InsufficientVolumeCapacity" | "Unsupported" => {
+            Some("try another zone (--zone), instance type or volume type")
+        }
+        "UnauthorizedOperation" => Some(
+            "the account's policies do not allow this request; `aws sts decode-authorization-message` tells which one, from \
+             the encoded message if there is one",
+        ),
+        "VPCIdNotSpecified" | "DefaultVpcDoesNotExist" => {
+            Some("the region has no default VPC: give the profile a subnet")
+        }
+        "InvalidAMIID.NotFound" | "InvalidAMIID.Unavailable" => {
+            Some("images differ by region: give the profile the ami of this one, as in `ami: {us-east-1: ami-...}`")
+        }
+        "InvalidKeyPair.NotFound" => Some("key pairs differ by region: `aws ec2 describe-key-pairs` lists them"),
+        "InvalidGroup.NotFound" | "InvalidSecurityGroupID.NotFound" => {
+            Some("security groups differ by VPC: `aws ec2 describe-security-groups` lists them")
+        }
+        "SpotMaxPriceTooLow" => Some("raise or leave out `max price`: without it the most is the on-demand price"),
+        "PendingVerification" => Some("AWS checks the account for this region: try again later, within some 4 hours"),
+        "InvalidParameterCombination" => {
+            Some("`ec2-launch --dry-run --output json` shows all that is requested; `aws ec2 run-instances help` what goes together")
+        }
         _ => None,
     }
 }

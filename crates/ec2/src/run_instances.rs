@@ -146,7 +146,8 @@ fn device(volume: &Volume) -> BlockDeviceMapping {
     BlockDeviceMapping::builder().device_name(&volume.device).ebs(ebs.build()).build()
 }
 
-pub(crate) fn is_group_id(group: &str) -> bool {
+/// Whether a security group is given by its id.
+pub fn is_group_id(group: &str) -> bool {
     group.starts_with("sg-")
 }
 
