@@ -31,7 +31,8 @@ impl Recipe {
         let profile = &self.file.profile;
         let has_template = self.template().is_some();
         let types = profile.instance_types.iter().enumerate();
-        let types = types.map(|(number, name)| Some(Named { path: format!("instance type/{number}"), value: name.as_str() }));
+        let types =
+            types.map(|(number, name)| Some(Named { path: format!("instance type/{number}"), value: name.as_str() }));
         let types: Vec<_> = match types.len() {
             0 if has_template => vec![None],
             0 => return Err(self.missing("instance type")),
@@ -86,7 +87,8 @@ impl Recipe {
     fn subnets(&self, region: &str, zone: Option<&str>) -> Result<Vec<Option<Named<&str>>>> {
         let Some(subnets) = &self.file.profile.subnets else { return Ok(vec![None]) };
         let named = at("subnet", subnets, region, zone).filter(|subnets| !subnets.value.is_empty());
-        let Named { path, value } = named.ok_or_else(|| self.missing(format!("subnet for {}", zone.unwrap_or(region))))?;
+        let Named { path, value } =
+            named.ok_or_else(|| self.missing(format!("subnet for {}", zone.unwrap_or(region))))?;
         let subnet = |(number, id)| Some(Named { path: format!("{path}/{number}"), value: String::as_str(id) });
         Ok(value.iter().enumerate().map(subnet).collect())
     }
@@ -109,7 +111,8 @@ impl Recipe {
 
     /// Whether a launch without a subnet goes into a default one: not if a template or an interface may have another.
     pub fn uses_default_subnet(&self) -> bool {
-        self.template().is_none() && !self.interfaces().iter().any(|it| has(it, "subnet") || has(it, "network interface id"))
+        self.template().is_none()
+            && !self.interfaces().iter().any(|it| has(it, "subnet") || has(it, "network interface id"))
     }
 
     /// Adds what the attempts and the rest of the profile name to what is looked up.
@@ -189,9 +192,9 @@ mod tests {
         let recipe = recipe(yaml);
         let tried = |host: &Record, spread: &[String]| {
             let attempts = recipe.attempts(host, "us-east-1", spread).unwrap();
-            let tried = attempts.iter().map(|it| {
-                format!("{} {}", it.zone.clone().unwrap(), it.instance_type.as_ref().unwrap().value)
-            });
+            let tried = attempts
+                .iter()
+                .map(|it| format!("{} {}", it.zone.clone().unwrap(), it.instance_type.as_ref().unwrap().value));
             tried.collect::<Vec<_>>()
         };
         let host = Record::named("web1");
@@ -204,9 +207,8 @@ mod tests {
 
     #[test]
     fn what_the_profile_lacks_is_named() {
-        let why = |yaml: &str, region: &str| {
-            recipe(yaml).attempts(&Record::named("web1"), region, &[]).unwrap_err().message
-        };
+        let why =
+            |yaml: &str, region: &str| recipe(yaml).attempts(&Record::named("web1"), region, &[]).unwrap_err().message;
         let yaml = "ami: {us-east-1: ami-1}\ninstance type: t3.micro\nzone: us-east-1a\n";
         assert_eq!(why(yaml, "eu-west-1"), "zone us-east-1a does not lie in eu-west-1");
         let anywhere = yaml.replace("zone: us-east-1a\n", "");

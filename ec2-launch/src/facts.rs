@@ -57,11 +57,7 @@ pub async fn look_up(
 }
 
 /// What the launches of all hosts name, by region. A host that cannot be launched is refused later.
-fn names(
-    hosts: &[Record],
-    (given, spread): (Option<&Recipe>, &Spread),
-    facts: &Facts,
-) -> BTreeMap<String, Names> {
+fn names(hosts: &[Record], (given, spread): (Option<&Recipe>, &Spread), facts: &Facts) -> BTreeMap<String, Names> {
     let mut regions: BTreeMap<String, Names> = BTreeMap::new();
     for (at, (host, found)) in hosts.iter().zip(&facts.found).enumerate() {
         let recalled = facts.recall.hosts.get(at);

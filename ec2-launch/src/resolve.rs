@@ -29,7 +29,8 @@ pub fn resolve(
     let requests: Vec<LaunchRequest> =
         attempts.iter().filter_map(|attempt| resolver.request(attempt, &settings)).collect();
     if requests.is_empty() && resolver.problems.is_empty() {
-        let zones: Vec<&str> = attempts.iter().filter_map(|attempt| attempt.zone.as_deref()).collect();
+        let mut zones: Vec<&str> = attempts.iter().filter_map(|attempt| attempt.zone.as_deref()).collect();
+        zones.dedup();
         resolver.problem("subnet", format!("no subnet of the profile is in {}", zones.join(", ")));
     }
     resolver.finish(requests)
@@ -126,9 +127,11 @@ impl<'a> Resolver<'a> {
 
     /// The request of one attempt; none if its subnet is in another zone, or something is wrong with it.
     fn request(&mut self, attempt: &Attempt<'_>, settings: &Map<String, Value>) -> Option<LaunchRequest> {
-        let mut request = LaunchRequest { settings: settings.clone(), ..self.recipe.bare_request(self.region, attempt) };
+        let mut request =
+            LaunchRequest { settings: settings.clone(), ..self.recipe.bare_request(self.region, attempt) };
         let vpc = self.vpc(attempt)?;
-        request.security_groups = self.groups("security group", &request.security_groups, vpc.as_deref(), attempt.subnet.is_some());
+        request.security_groups =
+            self.groups("security group", &request.security_groups, vpc.as_deref(), attempt.subnet.is_some());
         self.name_interface_groups(&mut request.settings, vpc.as_deref());
         let type_facts = self.type_facts(attempt);
         if let Some(image) = self.image(attempt, type_facts) {
@@ -206,7 +209,8 @@ impl<'a> Resolver<'a> {
             let vpc = subnet.and_then(|(_, subnet)| Some(subnet?.vpc.as_str())).or(vpc);
             if has(interface, "security groups") {
                 let groups = texts(&interface["security groups"]);
-                interface["security groups"] = self.groups(&format!("{path}/security groups"), &groups, vpc, true).into();
+                interface["security groups"] =
+                    self.groups(&format!("{path}/security groups"), &groups, vpc, true).into();
             }
         }
     }
@@ -291,13 +295,20 @@ fn fits(image: &Image, facts: Option<&TypeFacts>) -> bool {
 }
 
 /// The id of a security group in a VPC, or in any if that is not known.
-fn find_group(known: &[SecurityGroup], group: &str, vpc: Option<&str>, region: &str) -> std::result::Result<String, String> {
+fn find_group(
+    known: &[SecurityGroup],
+    group: &str,
+    vpc: Option<&str>,
+    region: &str,
+) -> std::result::Result<String, String> {
     let is_here = |it: &&SecurityGroup| vpc.is_none_or(|vpc| it.vpc == vpc);
     let place = vpc.map_or(region.to_string(), |vpc| format!("{vpc} ({region})"));
     if is_group_id(group) {
         return match known.iter().find(|it| it.id == group) {
             Some(it) if is_here(&it) => Ok(it.id.clone()),
-            Some(it) => Err(format!("the security group {group} is in {}, but the host is launched in {place}", it.vpc)),
+            Some(it) => {
+                Err(format!("the security group {group} is in {}, but the host is launched in {place}", it.vpc))
+            }
             None => Err(format!("there is no security group {group} in {region}")),
         };
     }

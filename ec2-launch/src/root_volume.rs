@@ -131,7 +131,12 @@ mod tests {
         }
     }
 
-    fn planned(yaml: &str, image: &Image, facts: Option<&TypeFacts>, template: Option<&LaunchTemplate>) -> (Vec<Volume>, Findings) {
+    fn planned(
+        yaml: &str,
+        image: &Image,
+        facts: Option<&TypeFacts>,
+        template: Option<&LaunchTemplate>,
+    ) -> (Vec<Volume>, Findings) {
         let file = ProfileFile::from_text("Web", "text", "/".as_ref(), &format!("ami: ami-1\n{yaml}")).unwrap();
         let mut volumes = file.profile.volume_sets.iter().flat_map(|set| set.volumes.clone()).collect();
         let plan = RootPlan { image, type_facts: facts, profile: &file.profile, template: template.map(Some) };
@@ -162,7 +167,10 @@ mod tests {
         assert_eq!(good("", &image), expected);
         let other = good("root volume: {size: 20, type: gp2, encrypted: no, keep: yes}", &image);
         let (size, kept, encrypted) = (other.size, other.delete_on_termination, other.encrypted);
-        assert_eq!((size, other.volume_type.as_deref(), encrypted, kept), (Some(20), Some("gp2"), Some(false), Some(false)));
+        assert_eq!(
+            (size, other.volume_type.as_deref(), encrypted, kept),
+            (Some(20), Some("gp2"), Some(false), Some(false))
+        );
         // The report's way: the root in the list of volumes.
         let listed = good("volumes: {/dev/xvda: 30}", &image);
         assert_eq!(listed, Volume { size: Some(30), ..expected });
@@ -174,7 +182,13 @@ mod tests {
         let image = image(RootDevice::Volume(own));
         assert_eq!(good("", &image).volume_type.as_deref(), Some("io2"));
         let why = problems("root volume: {encrypted: no}", &image);
-        assert_eq!(why, [("root volume/encrypted".to_string(), "the snapshot of the image ami-1 is encrypted, so its root is too".to_string())]);
+        assert_eq!(
+            why,
+            [(
+                "root volume/encrypted".to_string(),
+                "the snapshot of the image ami-1 is encrypted, so its root is too".to_string()
+            )]
+        );
     }
 
     #[test]
@@ -211,11 +225,15 @@ mod tests {
         assert_eq!((volumes.len(), problems.len()), (2, 0));
         assert_eq!(notes, ["/dev/xvda is one more volume, not the root: the image ami-1 has its root on /dev/sda1"]);
         let why = |yaml: &str| super::tests::problems(yaml, &image)[0].clone();
-        let twice = why("root volume: {size: 20}\nvolumes: [{device: /dev/sdf, size: 1}, {device: /dev/sda1, size: 30}]");
+        let twice =
+            why("root volume: {size: 20}\nvolumes: [{device: /dev/sdf, size: 1}, {device: /dev/sda1, size: 30}]");
         let expected = "/dev/sda1 is the root of the image ami-1, which `root volume` describes already";
         assert_eq!(twice, ("volumes/1/device".to_string(), expected.to_string()));
         let mounted = why("volumes: [{device: /dev/sda1, size: 30, file system: xfs, mount point: /data}]");
         assert_eq!(mounted.1, "/dev/sda1 is the root of the image ami-1: it has its file system");
-        assert_eq!(why("root volume: {size: 4}"), ("root volume/size".into(), "the image ami-1 needs 8 GiB, not 4".into()));
+        assert_eq!(
+            why("root volume: {size: 4}"),
+            ("root volume/size".into(), "the image ami-1 needs 8 GiB, not 4".into())
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! `ec2-launch` against the EC2 stand-in.
 
 mod address;
+mod catalog;
 mod cut_off;
 mod exactly_once;
 mod memory;
@@ -172,9 +173,8 @@ fn two_live_instances_of_one_name_are_left_to_the_user() {
 fn what_ec2_refuses_is_said_for_its_host() {
     let moto = Moto::shared();
     let sandbox = moto.sandbox();
-    let profile = moto.profile().replace("m5.large", "m5.enormous");
-    sandbox.file("Enormous.yaml", profile);
-    let run = sandbox.run("ec2-launch", &["--profile", "Enormous", "refused[1-2]"], "").exits(3);
+    sandbox.file("Refused.yaml", moto.profile() + "  iam instance profile: nobody\n");
+    let run = sandbox.run("ec2-launch", &["--profile", "Refused", "refused[1-2]"], "").exits(3);
     assert_eq!(run.records().len(), 2);
     assert!(run.records()[0]["error"].as_str().unwrap().starts_with("RunInstances in us-east-1: "), "{}", run.stdout);
     assert!(run.stderr.starts_with("ec2-launch: refused[1-2]: RunInstances in us-east-1: "), "{}", run.stderr);

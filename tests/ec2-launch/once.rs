@@ -268,7 +268,8 @@ fn a_host_in_another_zone_is_left_there_and_said() {
 #[test]
 fn hosts_are_spread_over_zones() {
     let sandbox = Moto::shared().sandbox();
-    let args = ["--profile", "MySQL", "--no-remember", "--dry-run", "--spread", "a,us-east-1c", "spread[1-3]"];
+    let args = ["--profile", "MySQL", "--set", "subnet=~", "--set", "security group=~"];
+    let args = [&args[..], &["--no-remember", "--dry-run", "--spread", "a,us-east-1c", "spread[1-3]"]].concat();
     let run = sandbox.run("ec2-launch", &args, "").exits(0);
     let zones: Vec<_> = run.records().iter().map(|record| record["zone"].clone()).collect();
     assert_eq!(zones, ["us-east-1a", "us-east-1c", "us-east-1a"]);

@@ -29,7 +29,8 @@ pub struct FakeEc2 {
 
 impl FakeEc2 {
     /// Serves on a free loopback port. `reply` decides by the body of each request, `Action=...&...`, or by the first
-    /// line of a request without a body, `GET /...`.
+    /// line of a request without a body, `GET /...`. Every image, instance type, subnet, security group and key pair that
+    /// is looked up exists.
     pub fn start(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> FakeEc2 {
         let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let endpoint = format!("http://{}", server.local_addr().expect("an address"));
@@ -54,7 +55,7 @@ fn serve(client: TcpStream, seen: &Mutex<Vec<String>>, reply: &dyn Fn(&str) -> R
     let mut client = BufReader::new(client);
     let Some(body) = body(&mut client) else { return };
     seen.lock().expect("no panic while it was held").push(body.clone());
-    match reply(&body) {
+    match catalog(&body).unwrap_or_else(|| reply(&body)) {
         Reply::HangUp => {}
         Reply::Silence => std::thread::sleep(Duration::from_secs(600)),
         Reply::Xml(text) | Reply::Text(text) => answer(client.get_mut(), "200 OK", &text),
@@ -65,6 +66,38 @@ fn serve(client: TcpStream, seen: &Mutex<Vec<String>>, reply: &dyn Fn(&str) -> R
             answer(client.get_mut(), "400 Bad Request", &xml);
         }
     }
+}
+
+/// What the look-ups before a launch are answered with.
+fn catalog(body: &str) -> Option<Reply> {
+    let action = body.split('&').next()?.strip_prefix("Action=")?;
+    let pairs: Vec<(&str, &str)> = body.split('&').filter_map(|pair| pair.split_once('=')).collect();
+    let is_name = |key: &str| key.starts_with("ImageId.") || key.starts_with("Filter.1.Value.");
+    let names = pairs.iter().filter(|(key, _)| is_name(key)).map(|(_, name)| *name);
+    let element = |name: &str, text: &str| format!("<{name}>{text}</{name}>");
+    let (set, items): (&str, Vec<String>) = match action {
+        "DescribeImages" => {
+            let facts = "<imageState>available</imageState><rootDeviceType>ebs</rootDeviceType>\
+                         <rootDeviceName>/dev/sda1</rootDeviceName>";
+            ("imagesSet", names.map(|name| element("imageId", name) + facts).collect())
+        }
+        "DescribeInstanceTypes" => ("instanceTypeSet", names.map(|name| element("instanceType", name)).collect()),
+        "DescribeKeyPairs" => ("keySet", names.map(|name| element("keyName", name)).collect()),
+        "DescribeSecurityGroups" => {
+            let group = |name| element("groupId", "sg-1") + &element("groupName", name) + &element("vpcId", "vpc-1");
+            ("securityGroupInfo", names.map(group).collect())
+        }
+        "DescribeSubnets" => {
+            let subnet = |zone| {
+                let facts = "<vpcId>vpc-1</vpcId><defaultForAz>true</defaultForAz>";
+                element("subnetId", &format!("subnet-{zone}")) + &element("availabilityZone", zone) + facts
+            };
+            ("subnetSet", ["us-east-1a", "us-east-1b", "us-east-1c"].map(subnet).into())
+        }
+        _ => return None,
+    };
+    let items: String = items.iter().map(|item| element("item", item)).collect();
+    Some(Reply::Xml(element(&format!("{action}Response"), &element(set, &items))))
 }
 
 fn answer(client: &mut impl Write, status: &str, xml: &str) {

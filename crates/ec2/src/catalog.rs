@@ -181,7 +181,11 @@ impl Ec2 {
             let encryption = info.ebs_info().and_then(|info| info.encryption_support());
             let facts = TypeFacts {
                 architectures: architectures.iter().map(|name| name.as_str().to_string()).collect(),
-                virtualizations: info.supported_virtualization_types().iter().map(|it| it.as_str().to_string()).collect(),
+                virtualizations: info
+                    .supported_virtualization_types()
+                    .iter()
+                    .map(|it| it.as_str().to_string())
+                    .collect(),
                 encrypts: encryption != Some(&EbsEncryptionSupport::Unsupported),
             };
             Some((info.instance_type?.as_str().to_string(), facts))
@@ -200,7 +204,9 @@ impl Ec2 {
             self.security_groups(region, &names.security_groups),
         );
         let groups = match (&subnets, groups) {
-            (Ok(subnets), Ok(groups)) => self.with_missing_groups(region, &names.security_groups, subnets, groups).await,
+            (Ok(subnets), Ok(groups)) => {
+                self.with_missing_groups(region, &names.security_groups, subnets, groups).await
+            }
             (_, groups) => groups,
         };
         (subnets, groups)

@@ -162,9 +162,7 @@ fn hint(code: &str) -> Option<&'static str> {
         }
         "InsufficientInstanceCapacity" => Some("try another zone (--zone) or instance type, or try again later"),
         "InsufficientFreeAddressesInSubnet" => Some("give the profile another subnet, or several of them"),
-        "InsufficientVolumeCapacity" | "Unsupported" => {
-            Some("try another zone (--zone), instance type or volume type")
-        }
+        "InsufficientVolumeCapacity" | "Unsupported" => Some("try another zone (--zone), instance type or volume type"),
         "UnauthorizedOperation" => Some(
             "the account's policies do not allow this request; `aws sts decode-authorization-message` tells which one, from \
              the encoded message if there is one",
@@ -181,9 +179,9 @@ fn hint(code: &str) -> Option<&'static str> {
         }
         "SpotMaxPriceTooLow" => Some("raise or leave out `max price`: without it the most is the on-demand price"),
         "PendingVerification" => Some("AWS checks the account for this region: try again later, within some 4 hours"),
-        "InvalidParameterCombination" => {
-            Some("`ec2-launch --dry-run --output json` shows all that is requested; `aws ec2 run-instances help` what goes together")
-        }
+        "InvalidParameterCombination" => Some(
+            "`ec2-launch --dry-run --output json` shows all that is requested; `aws ec2 run-instances help` what goes together",
+        ),
         _ => None,
     }
 }

@@ -79,10 +79,13 @@ impl Ec2 {
         let mut images: Images =
             choices.iter().filter_map(|choice| Some((choice.clone(), id(choice)?.and_then(by_id)))).collect();
         let newest = choices.iter().filter(|choice| matches!(choice, ImageChoice::Newest { .. }));
-        let newest = stream::iter(newest).map(|choice| async move { (choice, self.newest_images(region, choice).await) });
+        let newest =
+            stream::iter(newest).map(|choice| async move { (choice, self.newest_images(region, choice).await) });
         for (choice, found) in newest.buffered(AT_ONCE).collect::<Vec<_>>().await {
             let found = match found {
-                Ok(found) if found.is_empty() => Err(format!("there is no available image in {region} {}", said(choice))),
+                Ok(found) if found.is_empty() => {
+                    Err(format!("there is no available image in {region} {}", said(choice)))
+                }
                 Ok(found) => Ok(found),
                 Err(failure) => {
                     failures.push(failure);
@@ -98,7 +101,8 @@ impl Ec2 {
     async fn image_parameters(&self, region: &str, names: &[&String]) -> LookedUp<BTreeMap<String, String>> {
         let mut ids = BTreeMap::new();
         for names in names.chunks(PARAMETERS) {
-            let request = self.ssm(region).get_parameters().set_names(Some(names.iter().map(|it| it.to_string()).collect()));
+            let request =
+                self.ssm(region).get_parameters().set_names(Some(names.iter().map(|it| it.to_string()).collect()));
             let answer = self.call("GetParameters", region, 1, || request.clone().send()).await;
             let answer = answer.map_err(|error| NotLookedUp::of("GetParameters", region, &error))?;
             for parameter in answer.parameters.unwrap_or_default() {

@@ -1,3 +1,5 @@
+//! What the profile names, looked up and not, becomes requests.
+
 use super::*;
 use crate::profile_file::ProfileFile;
 use cerveza_ec2::{RootDevice, Subnet, Volume};
@@ -73,8 +75,11 @@ fn request(yaml: &str) -> LaunchRequest {
     resolved(yaml).unwrap().0.remove(0)
 }
 
+/// What is wrong, without the places.
 fn why(yaml: &str) -> String {
-    resolved(yaml).unwrap_err().message.replace("text: ", "").replace("text:", "")
+    let message = resolved(yaml).unwrap_err().message;
+    let problems = message.split("; ").map(|problem| problem.split_once(": ").expect("a place").1);
+    problems.collect::<Vec<_>>().join("; ")
 }
 
 const BASE: &str = "ami: ami-x86\ninstance type: m5.large\n";
@@ -155,17 +160,17 @@ fn what_does_not_exist_is_refused_with_the_nearest_name() {
     assert_eq!(all, "there is no key pair \"x\" in us-east-1; there is no image ami-gone in us-east-1");
     let interface = "network interfaces: [{subnet: subnet-1, security groups: [mail]}]";
     assert_eq!(named(interface), "there is no security group \"mail\" in vpc-a (us-east-1)");
-    assert_eq!(
-        named("zone: us-east-1c"),
-        "there is no default subnet in us-east-1c: give the profile a subnet"
-    );
+    assert_eq!(named("zone: us-east-1c"), "there is no default subnet in us-east-1c: give the profile a subnet");
     assert!(named("spot options: {valid until: soon}").contains("valid until: expected a time"));
 }
 
 #[test]
 fn groups_are_sent_as_ids_of_the_vpc_that_is_launched_in() {
     assert_eq!(request(&format!("{BASE}security group: web")).security_groups, ["sg-2"]);
-    assert_eq!(request(&format!("{BASE}subnet: subnet-1\nsecurity groups: [web, db]")).security_groups, ["sg-1", "sg-3"]);
+    assert_eq!(
+        request(&format!("{BASE}subnet: subnet-1\nsecurity groups: [web, db]")).security_groups,
+        ["sg-1", "sg-3"]
+    );
     let yaml = "network interfaces: [{subnet: subnet-1, security groups: [web]}]";
     let request = request(&format!("{BASE}{yaml}"));
     assert_eq!(request.settings["network interfaces"][0]["security groups"], json!(["sg-1"]));

@@ -73,6 +73,18 @@ const ACTIONS: &[Action] = &[
         &["LaunchTemplateId.#", "LaunchTemplateName.#", "MaxResults", "NextToken", "Filter.#.Name", "Filter.#.Value.#"],
     ),
     action(
+        "DescribeLaunchTemplateVersions",
+        catalog::describe_launch_template_versions,
+        &[
+            "LaunchTemplateId",
+            "LaunchTemplateName",
+            "LaunchTemplateVersion.#",
+            "ResolveAlias",
+            "MaxResults",
+            "NextToken",
+        ],
+    ),
+    action(
         "DescribePlacementGroups",
         catalog::describe_placement_groups,
         &["GroupName.#", "GroupId.#", "Filter.#.Name", "Filter.#.Value.#"],

@@ -433,6 +433,28 @@ pub fn describe_launch_templates(region: &mut Region, params: &Params, _: &Optio
     describe(params, &named, by, FIELDS, ("launchTemplates", item))
 }
 
+/// Each template has the one version 1, which holds nothing but its image.
+pub fn describe_launch_template_versions(region: &mut Region, params: &Params, _: &Options) -> Answer {
+    let wanted = (params.get("LaunchTemplateId"), params.get("LaunchTemplateName"));
+    let is_wanted = |known: &&(&str, &str)| wanted == (Some(known.0), None) || wanted == (None, Some(known.1));
+    let Some((id, name)) = region.catalog.templates.iter().find(is_wanted) else {
+        let code = if wanted.0.is_some() {
+            "InvalidLaunchTemplateId.NotFound"
+        } else {
+            "InvalidLaunchTemplateName.NotFoundException"
+        };
+        return Err(ApiError::new(code, "The specified launch template does not exist."));
+    };
+    let versions = params.list("LaunchTemplateVersion");
+    if let Some(version) = versions.iter().find(|version| !["1", "$Default", "$Latest"].contains(&version.as_str())) {
+        let message = format!("Could not find the specified version {version} for the launch template with ID {id}.");
+        return Err(ApiError::new("InvalidLaunchTemplateId.VersionNotFound", message));
+    }
+    let image = element("launchTemplateData", &text("imageId", &region.catalog.images[0].id));
+    let item = text("launchTemplateId", id) + &text("launchTemplateName", name) + &text("versionNumber", 1) + &image;
+    Ok(set("launchTemplateVersionSet", [item]))
+}
+
 pub fn describe_instance_types(region: &mut Region, params: &Params, _: &Options) -> Answer {
     const FIELDS: Fields<Type> = &[
         ("instance-type", |kind| vec![kind.name.to_string()]),

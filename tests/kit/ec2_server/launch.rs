@@ -80,10 +80,13 @@ fn launch(region: &mut Region, params: &Params, options: &Options) -> Result<Vec
     if offers_tags(params) {
         check_metadata_keys(&tags)?;
     }
-    // A launch template may hold what else is required; those of the catalog hold nothing.
     let template = params.under("LaunchTemplate");
     region.catalog.check_template(&template)?;
-    let image = region.catalog.image(params.required("ImageId")?)?.clone();
+    let image = match (params.get("ImageId"), template.0.is_empty()) {
+        // That of the launch template.
+        (None, false) => region.catalog.images[0].clone(),
+        _ => region.catalog.image(params.required("ImageId")?)?.clone(),
+    };
     let instance_type = params.get("InstanceType").unwrap_or("m1.small").to_string();
     region.catalog.check_type(&instance_type, &image)?;
     if let Some(key) = params.get("KeyName") {

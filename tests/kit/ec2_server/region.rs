@@ -254,6 +254,14 @@ impl Region {
         found.ok_or_else(|| ApiError::new("InvalidAllocationID.NotFound", message()))
     }
 
+    /// Sets a parameter of Systems Manager, also a public one.
+    pub fn put_parameter(&mut self, name: &str, value: &str) {
+        let (name, value, kind) = (name.to_string(), value.to_string(), "String".to_string());
+        let parameter =
+            Parameter { name: name.clone(), value, kind, tier: "Standard", version: 1, modified: SystemTime::now() };
+        self.parameters.insert(name, parameter);
+    }
+
     /// The elastic address of an instance.
     pub fn address_of(&self, instance: &str) -> Option<&Address> {
         self.addresses.iter().find(|address| address.association.as_ref().is_some_and(|(_, id)| id == instance))
