@@ -4,8 +4,9 @@ use crate::execute::{Options, execute};
 use crate::facts::look_up;
 use crate::memory::RESERVED_TAGS;
 use crate::memory_queue;
-use crate::place::{Spread, region_wanted, settle};
-use crate::plan::{plan, planned, refuse_duplicates, refuse_half};
+use crate::place::{Spread, region_wanted, settle, zone_warnings};
+use crate::plan::{Step, plan, refuse_duplicates, refuse_half};
+use crate::plan_record::{planned, planned_steps, read_plan};
 use crate::profile::ElasticIp;
 use crate::profile_file;
 use crate::remember::{CommandLine, notes};
@@ -16,7 +17,8 @@ use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, check_tag, repo
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
 use futures_util::future::join;
-use hostrange::read_given;
+use hostrange::{Given, read_given};
+use std::collections::HashSet;
 
 /// Make named hosts exist and run on EC2
 ///
@@ -61,9 +63,15 @@ pub struct Args {
     #[command(flatten)]
     pub wait_args: WaitArgs,
 
-    /// Show what would be done, and do nothing
+    /// Print the plan as records: what would be done for each host, why, and everything that would be requested. Change
+    /// nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+
+    /// Execute the plan that --dry-run has written to this file (`-`: stdin). If anything has changed since then, refuse
+    /// all of it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["hosts", "profile", "set", "zone", "spread", "tag"])]
+    pub plan: Option<String>,
 
     /// Neither read nor write what is remembered of hosts in the SSM parameters /cerveza/hosts/NAME
     #[arg(long)]
@@ -104,14 +112,18 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         }
         None => None,
     };
-    let mut given = read_given(&args.hosts, tool)?;
+    let mut given = match &args.plan {
+        Some(file) => Given { hosts: read_plan(file)?, expressions: Vec::new() },
+        None => read_given(&args.hosts, tool)?,
+    };
     check_records(&given.hosts)?;
     refuse_duplicates(&given.hosts)?;
     for host in &mut given.hosts {
         settle(host, region.as_deref())?;
     }
+    let mut warnings = Vec::new();
     if let Some(recipe) = &recipe {
-        check(args, tool, recipe, given.hosts.len())?;
+        check(recipe, given.hosts.len(), &mut warnings)?;
     }
     let regions = RegionArgs { region: region.into_iter().collect() };
     let command_line = CommandLine {
@@ -127,13 +139,26 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         progress: &args.progress,
     };
     let acted = block_on(async {
-        let (ec2, facts) = look_up(&regions, &given, &command_line, !args.no_remember).await;
-        facts.recall.warnings.iter().for_each(|warning| tool.warn(warning));
+        let (ec2, facts) = look_up(&regions, &given, &command_line, !args.no_remember && args.plan.is_none()).await;
+        warnings.extend(facts.recall.warnings.iter().cloned());
         for recipe in facts.recall.recipes() {
-            check(args, tool, recipe, given.hosts.len())?;
+            check(recipe, given.hosts.len(), &mut warnings)?;
         }
         let spread = Spread::new(&args.spread, &given.hosts);
-        let steps = plan(given.hosts, recipe.as_ref(), &spread, &facts);
+        let mut steps = match args.plan {
+            Some(_) => planned_steps(given.hosts, &facts),
+            None => plan(given.hosts, recipe.as_ref(), &spread, &facts),
+        };
+        let needs_running = |step: &Step| step.todo.is_ok() && step.needs.elastic_ip.is_some();
+        if options.until == Until::None && steps.iter().any(needs_running) {
+            return Err(Failure::usage("the profile's elastic ip needs an instance that runs: leave out --wait none"));
+        }
+        warnings.extend(zone_warnings(&steps, args.zone.as_deref()));
+        let mut said = HashSet::new();
+        warnings.iter().filter(|warning| said.insert(*warning)).for_each(|warning| tool.warn(warning));
+        if args.no_remember {
+            steps.iter_mut().for_each(|step| step.needs.memory = None);
+        }
         let Some(ec2) = ec2.filter(|_| !args.dry_run) else {
             return Ok(steps.into_iter().map(planned).collect());
         };
@@ -147,22 +172,14 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     report(tool, &args.output, args.dry_run, acted)
 }
 
-/// What a profile asks for that cannot be had, before anything is done.
-fn check(args: &Args, tool: &Tool, recipe: &Recipe, hosts: usize) -> Result<()> {
-    let profile = &recipe.file.profile;
-    match &profile.elastic_ip {
-        Some(_) if args.waiting.until() == Until::None => {
-            return Err(Failure::usage("the profile's elastic ip needs an instance that runs: leave out --wait none"));
-        }
-        Some(ElasticIp::Address(address)) if hosts > 1 => {
-            return Err(Failure::usage(format!(
-                "{hosts} hosts cannot have the one elastic ip {address} of the profile"
-            )));
-        }
-        _ => {}
+/// Refuses what a profile asks for and cannot be had, before anything is done. Adds the warnings of its user-data.
+fn check(recipe: &Recipe, hosts: usize, warnings: &mut Vec<String>) -> Result<()> {
+    if let Some(ElasticIp::Address(address)) = &recipe.file.profile.elastic_ip
+        && hosts > 1
+    {
+        return Err(Failure::usage(format!("{hosts} hosts cannot have the one elastic ip {address} of the profile")));
     }
-    for warning in recipe.parts.iter().flat_map(|parts| parts.warnings()) {
-        tool.warn(format!("profile {}: {warning}", recipe.file.name));
-    }
+    let new = recipe.parts.iter().flat_map(|parts| parts.warnings());
+    warnings.extend(new.map(|warning| format!("profile {}: {warning}", recipe.file.name)));
     Ok(())
 }

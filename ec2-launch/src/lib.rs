@@ -9,6 +9,7 @@ mod memory;
 mod memory_queue;
 mod place;
 mod plan;
+mod plan_record;
 mod profile;
 mod profile_file;
 mod remember;

@@ -1,5 +1,5 @@
 //! What is to be done for each host to exist and run: a pure function of the hosts, the profile and the facts.
-//! `--dry-run` prints the result, and the same result is executed.
+//! `--dry-run` prints the result, and the same result is executed (`plan_record.rs`).
 
 use crate::facts::Facts;
 use crate::memory::Memory;
@@ -7,9 +7,9 @@ use crate::place::Spread;
 use crate::profile::ElasticIp;
 use crate::remember::Recalled;
 use crate::request::Recipe;
-use cerveza_ec2::{Acted, Found, LaunchRequest, is_instance_id};
+use cerveza_ec2::{Found, LaunchRequest, is_instance_id};
 use cerveza_manners::{Failure, Result, Status};
-use cerveza_record::{Record, Value, json};
+use cerveza_record::Record;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
@@ -135,7 +135,8 @@ fn step(mut record: Record, at: usize, given: Option<&Recipe>, spread: &Spread, 
     Step { record, todo, reason, needs: Needs { elastic_ip, memory } }
 }
 
-fn by_state(state: &str) -> Result<Todo> {
+/// What is to be done for an instance in this state.
+pub fn by_state(state: &str) -> Result<Todo> {
     match state {
         "pending" | "running" => Ok(Todo::Leave),
         "stopped" => Ok(Todo::Start),
@@ -153,43 +154,6 @@ fn reason(record: &Record, found: &Found) -> String {
         }
         found => found.clone().instance(record).map_or_else(|failure| failure.message, |_| String::new()),
     }
-}
-
-/// The step as --dry-run shows it: the record has what will be requested.
-pub fn planned(step: Step) -> Acted {
-    let Step { mut record, todo, reason, needs } = step;
-    let action = todo.as_ref().map_or("refuse", Todo::action);
-    let reason = todo.as_ref().map_or_else(|failure| failure.message.clone(), |_| reason);
-    record.set("reason", reason);
-    if let Ok(todo) = &todo {
-        record.set("plan", document(todo, &needs));
-    }
-    if let Ok(Todo::Launch(launch)) = &todo
-        && let Some(request) = launch.attempts.first()
-    {
-        let tags = request.tags.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str())));
-        record.set("region", request.region.as_str());
-        record.set("zone", request.zone.clone());
-        record.set("instance_type", request.instance_type.as_str());
-        record.set("image_id", request.image_id.as_str());
-        record.set("key_name", request.key_name.clone());
-        record.set("security_groups", request.security_groups.clone());
-        record.set("subnet_id", request.subnet_id.clone());
-        record.set("tags", Value::Object(tags.collect()));
-    }
-    Acted { record, action, result: todo.map(drop) }
-}
-
-/// The record's `plan`: everything that will be requested.
-fn document(todo: &Todo, needs: &Needs) -> Value {
-    let mut document = match todo {
-        Todo::Launch(launch) => json!(launch),
-        _ => json!({}),
-    };
-    if let (Value::Object(document), Value::Object(needs)) = (&mut document, json!(needs)) {
-        document.extend(needs);
-    }
-    document
 }
 
 #[cfg(test)]

@@ -32,10 +32,25 @@ const MOST_TAGS: usize = 50;
 impl Recipe {
     /// Finds the profile's scripts, and reads its user-data parts.
     pub fn new(file: ProfileFile, zone: Option<String>, tags: Vec<(String, String)>) -> Result<Recipe> {
-        let paths = file.profile.user_data.iter().map(|part| file.find("user data part", part));
-        let paths = paths.collect::<Result<Vec<_>>>()?;
-        let startup_scripts = file.find_scripts("startup script", &file.profile.startup_scripts)?;
-        let shutdown_scripts = file.find_scripts("shutdown script", &file.profile.shutdown_scripts)?;
+        let mut missing = Vec::new();
+        let mut all = |found: Vec<Result<Vec<PathBuf>>>| -> Vec<PathBuf> {
+            found
+                .into_iter()
+                .filter_map(|found| found.map_err(|failure| missing.push(failure)).ok())
+                .flatten()
+                .collect()
+        };
+        let part = |name: &String| Ok(vec![file.find("user data part", name)?]);
+        let paths = all(file.profile.user_data.iter().map(part).collect());
+        let script = |what: &'static str| {
+            let (file, one) = (&file, std::slice::from_ref::<String>);
+            move |name| file.find_scripts(what, one(name))
+        };
+        let startup_scripts = all(file.profile.startup_scripts.iter().map(script("startup script")).collect());
+        let shutdown_scripts = all(file.profile.shutdown_scripts.iter().map(script("shutdown script")).collect());
+        if let Some(failure) = in_one_message(missing, &file.name) {
+            return Err(failure);
+        }
         // What does not fit this way is compressed the other way all the same.
         let options = Options { effort: Effort::Fast, ..Options::default() };
         let parts = match paths.is_empty() {
@@ -165,6 +180,15 @@ impl Recipe {
             many => Err(Failure::usage(format!("{many} tags: EC2 takes at most {MOST_TAGS}"))),
         }
     }
+}
+
+/// What is wrong with the files of a profile, all of it.
+fn in_one_message(failures: Vec<Failure>, profile: &str) -> Option<Failure> {
+    let prefix = format!("profile {profile}: ");
+    let why = |failure: &Failure| failure.message.strip_prefix(&prefix).unwrap_or(&failure.message).to_string();
+    let first = failures.first()?;
+    let why: Vec<String> = failures.iter().map(why).collect();
+    Some(Failure { message: format!("{prefix}{}", why.join("; ")), ..first.clone() })
 }
 
 fn checked(tags: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {

@@ -214,3 +214,62 @@ fn a_lack_of_capacity_leads_to_the_next_type_and_zone_with_another_token() {
     assert!(record["error"].as_str().unwrap_or_default().starts_with(error), "{record}");
     assert_eq!((&record["zone"], &record["region"]), (&json!("us-east-1a"), &json!("us-east-1")));
 }
+
+#[test]
+fn a_plan_is_executed_as_written_or_not_at_all() {
+    let sandbox = Moto::shared().sandbox();
+    let plan = |args: &[&str]| {
+        let args = [&["--profile", "MySQL", "--no-remember", "-t", "team=plan", "--dry-run"], args].concat();
+        sandbox.run("ec2-launch", &args, "").exits(0).stdout
+    };
+    let first = plan(&["plan[1-2]"]);
+    sandbox.file("plan.jsonl", &first);
+    let run = sandbox.run("ec2-launch", &["--plan", "plan.jsonl"], "").exits(0);
+    let record = &run.records()[0];
+    assert_eq!(
+        (&record["action"], &record["tags"]["team"], record.get("plan")),
+        (&json!("launched"), &json!("plan"), None)
+    );
+    assert_eq!(run.stderr, "ec2-launch: 2 hosts: 2 launched\n");
+    // The same plan again would launch what is there.
+    let run = sandbox.run("ec2-launch", &["--plan", "-"], &first).exits(2);
+    let error = run.records()[1]["error"].as_str().unwrap_or_default().to_string();
+    assert!(error.starts_with("changed since the plan was made: there is i-"), "{error}");
+    // One host that has changed leaves the others undone.
+    let second = plan(&["plan[2-3]"]);
+    sandbox.run("ec2-power", &["stop", "--wait", "plan2"], "").exits(0);
+    let run = sandbox.run("ec2-launch", &["--plan", "-"], &second).exits(2);
+    assert_eq!(run.records()[1]["error"], "not done: another host has changed since the plan was made");
+    assert_eq!(sandbox.run("ec2-ls", &["-1", "plan3*"], "").exits(0).stdout, "");
+    for (input, why) in [
+        ("plan1\n", "stdin: line 1: this is not a record with a plan"),
+        ("{\"host\":\"plan1\"}\n", "stdin: line 1: this is not a record with a plan"),
+        ("", "stdin: there is no plan in it"),
+    ] {
+        let run = sandbox.run("ec2-launch", &["--plan", "-"], input).exits(2);
+        assert!(run.stderr.contains(why), "{}", run.stderr);
+    }
+    sandbox.run("ec2-launch", &["--plan", "-", "plan1"], "").exits(2);
+}
+
+#[test]
+fn a_host_in_another_zone_is_left_there_and_said() {
+    let sandbox = Moto::shared().sandbox();
+    let launch = |zone: &str| sandbox.run("ec2-launch", &["--profile", "MySQL", "-z", zone, "placed1"], "").exits(0);
+    launch("us-east-1a");
+    let run = launch("us-east-1b");
+    assert_eq!((&run.records()[0]["action"], &run.records()[0]["zone"]), (&json!("unchanged"), &json!("us-east-1a")));
+    let said = "ec2-launch: placed1: left in us-east-1a, not in --zone us-east-1b\n";
+    assert!(run.stderr.starts_with(said), "{}", run.stderr);
+    let run = sandbox.run("ec2-launch", &["--profile", "MySQL", "-z", "us-east-1", "placed1"], "").exits(2);
+    assert!(run.stderr.contains("--zone us-east-1: this is not the name of a zone"), "{}", run.stderr);
+}
+
+#[test]
+fn hosts_are_spread_over_zones() {
+    let sandbox = Moto::shared().sandbox();
+    let args = ["--profile", "MySQL", "--no-remember", "--dry-run", "--spread", "a,us-east-1c", "spread[1-3]"];
+    let run = sandbox.run("ec2-launch", &args, "").exits(0);
+    let zones: Vec<_> = run.records().iter().map(|record| record["zone"].clone()).collect();
+    assert_eq!(zones, ["us-east-1a", "us-east-1c", "us-east-1a"]);
+}

@@ -60,7 +60,10 @@ fn options_that_do_not_go_together_are_refused() {
     }
     let run = launch(&sandbox, &["--wait", "never1"]).exits(2);
     assert!(run.stderr.contains("possible values: running, ssh, none"), "{}", run.stderr);
-    sandbox.file("Ip.yaml", Moto::shared().profile().replace("elastic ip: no", "elastic ip: yes"));
+    sandbox.file(
+        "Ip.yaml",
+        Moto::shared().profile().replace("name: MySQL", "name: Ip").replace("elastic ip: no", "elastic ip: yes"),
+    );
     let run = sandbox.run("ec2-launch", &["--profile", "Ip", "--wait", "none", "never1"], "").exits(2);
     let why = "ec2-launch: the profile's elastic ip needs an instance that runs: leave out --wait none\n";
     assert_eq!(run.stderr, why);
@@ -72,7 +75,7 @@ fn startup_scripts_run_on_hosts_as_soon_as_they_answer() {
     let sshd = Sshd::everywhere();
     let mut sandbox = Moto::shared().sandbox();
     sshd.open_to(&mut sandbox);
-    sandbox.file("Start.yaml", Moto::shared().profile() + "startup scripts: [hello.sh]\n");
+    sandbox.file("Start.yaml", Moto::shared().profile().replace("MySQL", "Start") + "startup scripts: [hello.sh]\n");
     sandbox.file("scripts/hello.sh", "#!/bin/sh\necho hello\n");
     let launch = format!("ec2-launch --profile Start --wait ssh --ssh-port {} 'script[1-2]'", sshd.port());
     let run = sandbox.sh(&format!("{launch} | pssh-rs --run startup_scripts")).exits(0);

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 fn with_addresses(hosts: &str) -> (Sandbox, Vec<Value>) {
     let moto = Moto::shared();
     let sandbox = moto.sandbox();
-    sandbox.file("Ip.yaml", moto.profile().replace("elastic ip: no", "elastic ip: yes"));
+    sandbox.file(
+        "Ip.yaml",
+        moto.profile().replace("name: MySQL", "name: Ip").replace("elastic ip: no", "elastic ip: yes"),
+    );
     let run = sandbox.run("ec2-launch", &["--profile", "Ip", "--no-remember", hosts], "").exits(0);
     let addresses = run.records().iter().map(|record| record["public_ip"].clone()).collect();
     (sandbox, addresses)

@@ -15,10 +15,21 @@ const COLUMNS: [Column; 7] = [
     Column { header: "ERROR", key: "error" },
 ];
 
+/// Of a plan that says why.
+const PLAN_COLUMNS: [Column; 5] = [
+    Column { header: "HOST", key: "host" },
+    Column { header: "ACTION", key: "action" },
+    Column { header: "TYPE", key: "instance_type" },
+    Column { header: "ZONE", key: "zone" },
+    Column { header: "REASON", key: "reason" },
+];
+
 /// Writes every record with its `action` and `error`, says on stderr what failed and what was done, and decides the
 /// exit status by the gravest failure.
 pub fn report(tool: &Tool, args: &OutputArgs, dry_run: bool, acted: Vec<Acted>) -> Result<Status> {
-    let mut writer = RecordWriter::stdout(args.mode(OutputMode::Table), &COLUMNS);
+    let is_plan = dry_run && acted.iter().any(|host| host.record.has("reason"));
+    let columns = if is_plan { &PLAN_COLUMNS[..] } else { &COLUMNS };
+    let mut writer = RecordWriter::stdout(args.mode(OutputMode::Table), columns);
     let mut written = Ok(());
     for host in &acted {
         written = written.and_then(|()| writer.write(&finished(host)));
