@@ -191,6 +191,27 @@ fn a_missing_permission_to_look_is_told_once_and_the_launch_goes_on() {
 }
 
 #[test]
+fn what_only_ec2_can_refuse_comes_with_what_to_do() {
+    let ec2 = Ec2Server::start(Options { default_vpc: false, ..Options::default() });
+    ec2.fault(Rule::on("DescribeSubnets", Fault::unauthorized()).always());
+    let run = sandbox(&ec2, PROFILE).run("ec2-launch", &["-p", "Web", "web1"], "").exits(3);
+    assert!(run.stderr.contains("RunInstances in us-east-1: VPCIdNotSpecified: "), "{}", run.stderr);
+    let hint = "ec2-launch: the region has no default VPC: give the profile a subnet\n";
+    assert!(run.stderr.contains(hint), "{}", run.stderr);
+}
+
+#[test]
+fn an_account_that_denies_launches_without_imdsv2_is_no_obstacle() {
+    let ec2 = strict();
+    let is_open = |params: &Params| params.get("MetadataOptions.HttpTokens") != Some("required");
+    ec2.fault(Rule::on("RunInstances", Fault::unauthorized()).only(is_open).always());
+    launched(&ec2, PROFILE);
+    let open = format!("{PROFILE}metadata options: {{http tokens: optional}}\n");
+    let run = sandbox(&ec2, &open).run("ec2-launch", &["-p", "Web", "web2"], "").exits(3);
+    assert!(run.stderr.contains("aws sts decode-authorization-message"), "{}", run.stderr);
+}
+
+#[test]
 fn a_hundred_hosts_are_looked_up_as_one() {
     let profile = format!("{PROFILE}security group: web\nkey pair: prod\n");
     let calls = |hosts: &str| {
