@@ -193,9 +193,7 @@ fn hint(code: &str) -> Option<&'static str> {
         }
         "SpotMaxPriceTooLow" => Some("raise or leave out `max price`: without it the most is the on-demand price"),
         "PendingVerification" => Some("AWS checks the account for this region: try again later, within some 4 hours"),
-        "InvalidParameterCombination" => Some(
-            "`ec2-launch --dry-run --output json` shows all that is requested; `aws ec2 run-instances help` what goes together",
-        ),
+        "InvalidParameterCombination" => Some("--dry-run shows everything that is requested"),
         _ => None,
     }
 }
