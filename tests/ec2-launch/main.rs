@@ -150,8 +150,11 @@ fn a_file_that_the_profile_names_and_is_not_there_launches_nothing() {
     let both = "user data: [a.sh]\nshutdown scripts: [b.sh]\n";
     sandbox.file("Gone.yaml", format!("{}{both}", moto.profile().replace("MySQL", "Gone")));
     let run = sandbox.run("ec2-launch", &["--profile", "Gone", "gone1"], "").exits(2);
-    let why = format!("there is no user data part a.sh in {places}; there is no shutdown script b.sh in {places}\n");
-    assert_eq!(run.stderr, format!("ec2-launch: profile Gone: {why}"));
+    let why = format!(
+        "./Gone.yaml:11:13: there is no user data part a.sh in {places}\n./Gone.yaml:12:20: there is no shutdown script b.sh in \
+         {places}\n"
+    );
+    assert_eq!(run.stderr, format!("ec2-launch: {why}"));
     assert_eq!(sandbox.run("ec2-ls", &["-1", "gone*"], "").exits(0).stdout, "");
 }
 
