@@ -35,7 +35,7 @@ impl Recipe {
             types.map(|(number, name)| Some(Named { path: format!("instance type/{number}"), value: name.as_str() }));
         let types: Vec<_> = match types.len() {
             0 if has_template => vec![None],
-            0 => return Err(self.missing("instance type")),
+            0 => return Err(self.missing("instance type", "instance type")),
             _ => types.collect(),
         };
         let mut attempts = Vec::new();
@@ -43,8 +43,8 @@ impl Recipe {
             let image = profile.image.as_ref().map(|images| at("ami", images, region, zone.as_deref()));
             let image = match image {
                 None if has_template => None,
-                None => return Err(self.missing("ami")),
-                Some(None) => return Err(self.missing(format!("ami for {region}"))),
+                None => return Err(self.missing("ami", "ami")),
+                Some(None) => return Err(self.missing("ami", format!("ami for {region}"))),
                 Some(image) => image,
             };
             for subnet in self.subnets(region, zone.as_deref())? {
@@ -61,8 +61,10 @@ impl Recipe {
         Ok(attempts)
     }
 
-    fn missing(&self, what: impl std::fmt::Display) -> Failure {
-        Failure::usage(format!("profile {} has no {what}", self.file.name))
+    /// What a key of the profile lacks.
+    fn missing(&self, key: &str, what: impl std::fmt::Display) -> Failure {
+        let place = self.file.at(key);
+        Failure::usage(format!("{place}: profile {} has no {what}", self.file.name))
     }
 
     /// The zones to try: the one of --zone or of the record, else those of --spread, else those of the profile that lie in
@@ -78,7 +80,13 @@ impl Recipe {
             }
         };
         match zones.iter().find(|zone| !lies_here(zone)) {
-            Some(elsewhere) => Err(Failure::usage(format!("zone {elsewhere} does not lie in {region}"))),
+            Some(elsewhere) => {
+                let place = match self.file.profile.zones.iter().position(|zone| zone == elsewhere) {
+                    Some(number) => self.file.at(&format!("zone/{number}")) + ": ",
+                    None => String::new(),
+                };
+                Err(Failure::usage(format!("{place}zone {elsewhere} does not lie in {region}")))
+            }
             None if zones.is_empty() => Ok(vec![None]),
             None => Ok(zones.into_iter().map(Some).collect()),
         }
@@ -88,7 +96,7 @@ impl Recipe {
         let Some(subnets) = &self.file.profile.subnets else { return Ok(vec![None]) };
         let named = at("subnet", subnets, region, zone).filter(|subnets| !subnets.value.is_empty());
         let Named { path, value } =
-            named.ok_or_else(|| self.missing(format!("subnet for {}", zone.unwrap_or(region))))?;
+            named.ok_or_else(|| self.missing("subnet", format!("subnet for {}", zone.unwrap_or(region))))?;
         let subnet = |(number, id)| Some(Named { path: format!("{path}/{number}"), value: String::as_str(id) });
         Ok(value.iter().enumerate().map(subnet).collect())
     }
@@ -107,6 +115,18 @@ impl Recipe {
     pub fn interfaces(&self) -> &[Value] {
         let interfaces = self.file.profile.settings.get("network interfaces").and_then(Value::as_array);
         interfaces.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The path of an address or a network interface that only one host can have.
+    pub fn path_of_one_host(&self) -> Option<String> {
+        const ADDRESSES: [&str; 3] = ["private ip", "ipv6 addresses", "network interface id"];
+        let settings = Value::Object(self.file.profile.settings.clone());
+        let own = ADDRESSES.iter().find(|key| has(&settings, key)).map(|key| key.to_string());
+        let of_interface = |(number, interface): (usize, &Value)| {
+            let key = ADDRESSES.iter().find(|key| has(interface, key))?;
+            Some(format!("network interfaces/{number}/{key}"))
+        };
+        own.or_else(|| self.interfaces().iter().enumerate().find_map(of_interface))
     }
 
     /// Whether a launch without a subnet goes into a default one: not if a template or an interface may have another.
@@ -210,13 +230,13 @@ mod tests {
         let why =
             |yaml: &str, region: &str| recipe(yaml).attempts(&Record::named("web1"), region, &[]).unwrap_err().message;
         let yaml = "ami: {us-east-1: ami-1}\ninstance type: t3.micro\nzone: us-east-1a\n";
-        assert_eq!(why(yaml, "eu-west-1"), "zone us-east-1a does not lie in eu-west-1");
+        assert_eq!(why(yaml, "eu-west-1"), "text: zone us-east-1a does not lie in eu-west-1");
         let anywhere = yaml.replace("zone: us-east-1a\n", "");
-        assert_eq!(why(&anywhere, "eu-west-1"), "profile Web has no ami for eu-west-1");
-        assert_eq!(why("ami: ami-1", "us-east-1"), "profile Web has no instance type");
-        assert_eq!(why("instance type: t3.micro", "us-east-1"), "profile Web has no ami");
+        assert_eq!(why(&anywhere, "eu-west-1"), "text: profile Web has no ami for eu-west-1");
+        assert_eq!(why("ami: ami-1", "us-east-1"), "text: profile Web has no instance type");
+        assert_eq!(why("instance type: t3.micro", "us-east-1"), "text: profile Web has no ami");
         let subnets = "ami: ami-1\ninstance type: t\nzone: us-east-1a\nsubnet: {us-east-1b: subnet-1}\n";
-        assert_eq!(why(subnets, "us-east-1"), "profile Web has no subnet for us-east-1a");
+        assert_eq!(why(subnets, "us-east-1"), "text: profile Web has no subnet for us-east-1a");
     }
 
     #[test]
@@ -244,6 +264,15 @@ mod tests {
             ..Names::default()
         };
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn an_address_of_one_host_is_found() {
+        let path = |yaml: &str| recipe(&format!("ami: ami-1\n{yaml}")).path_of_one_host();
+        assert_eq!(path("private ip: 10.0.0.7"), Some("private ip".to_string()));
+        let interfaces = "network interfaces: [{device index: 0}, {id: eni-1}]";
+        assert_eq!(path(interfaces), Some("network interfaces/1/network interface id".to_string()));
+        assert_eq!(path("associate public ip: yes"), None);
     }
 
     #[test]

@@ -192,6 +192,10 @@ fn check(recipe: &Recipe, hosts: usize, warnings: &mut Vec<String>) -> Result<()
     {
         return Err(Failure::usage(format!("{hosts} hosts cannot have the one elastic ip {address} of the profile")));
     }
+    if let Some(path) = recipe.path_of_one_host().filter(|_| hosts > 1) {
+        let (place, key) = (recipe.file.at(&path), path.rsplit('/').next().unwrap_or_default());
+        return Err(Failure::usage(format!("{place}: {hosts} hosts cannot have the one {key} of the profile")));
+    }
     let new = recipe.parts.iter().flat_map(|parts| parts.warnings());
     warnings.extend(new.map(|warning| format!("profile {}: {warning}", recipe.file.name)));
     Ok(())

@@ -191,6 +191,24 @@ fn a_missing_permission_to_look_is_told_once_and_the_launch_goes_on() {
 }
 
 #[test]
+fn several_hosts_cannot_have_one_private_address() {
+    let ec2 = strict();
+    let sandbox = sandbox(&ec2, &format!("{PROFILE}subnet: {SUBNET}\nprivate ip: 127.10.0.77\n"));
+    let run = sandbox.run("ec2-launch", &["-p", "Web", "web[1-2]"], "").exits(2);
+    let why = "ec2-launch: ./Web.yaml:4:13: 2 hosts cannot have the one private ip of the profile\n";
+    assert_eq!((run.stderr.as_str(), ec2.count("RunInstances")), (why, 0));
+    sandbox.run("ec2-launch", &["-p", "Web", "web1"], "").exits(0);
+}
+
+#[test]
+fn an_override_that_does_not_exist_is_named_as_it_was_given() {
+    let args = ["-p", "Web", "--set", "type=t3.mirco", "web1"];
+    let run = sandbox(&strict(), PROFILE).run("ec2-launch", &args, "").exits(2);
+    let why = "--set \"type=t3.mirco\": there is no instance type t3.mirco in us-east-1: did you mean \"t3.micro\"?";
+    assert_eq!(run.records()[0]["error"], why);
+}
+
+#[test]
 fn what_only_ec2_can_refuse_comes_with_what_to_do() {
     let ec2 = Ec2Server::start(Options { default_vpc: false, ..Options::default() });
     ec2.fault(Rule::on("DescribeSubnets", Fault::unauthorized()).always());

@@ -213,7 +213,7 @@ fn bad_input_launches_nothing() {
         "ec2-launch: --region all: name the one region to launch in\n"
     );
     let elsewhere = sandbox.run("ec2-launch", &["--profile", "MySQL", "-z", "eu-west-1a", "bad1"], "").exits(2);
-    assert_eq!(elsewhere.records()[0]["error"], "profile MySQL has no ami for eu-west-1");
+    assert_eq!(elsewhere.records()[0]["error"], "./MySQL.yaml:5:5: profile MySQL has no ami for eu-west-1");
     assert_eq!(sandbox.run("ec2-ls", &["bad*", "-1"], "").exits(0).stdout, "");
 }
 

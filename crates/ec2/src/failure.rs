@@ -187,6 +187,9 @@ fn hint(code: &str) -> Option<&'static str> {
         "InvalidAMIID.NotFound" | "InvalidAMIID.Unavailable" => {
             Some("images differ by region: give the profile the ami of this one, as in `ami: {us-east-1: ami-...}`")
         }
+        "InvalidSnapshot.NotFound" => {
+            Some("snapshots differ by region, and those of other accounts must be shared with this one")
+        }
         "InvalidKeyPair.NotFound" => Some("key pairs differ by region: `aws ec2 describe-key-pairs` lists them"),
         "InvalidGroup.NotFound" | "InvalidSecurityGroupID.NotFound" => {
             Some("security groups differ by VPC: `aws ec2 describe-security-groups` lists them")

@@ -113,10 +113,10 @@ pub const VOLUME_KEYS: &[ProfileKey] = &[
 /// Keys of the root volume.
 pub const ROOT_KEYS: &[ProfileKey] = &[
     key("size", &["volume size"], Shape::Gibibytes, "The size in GiB; without it the snapshot's."),
-    key("type", &["volume type"], VOLUME_TYPE, "The type of the volume."),
+    key("type", &["volume type"], VOLUME_TYPE, "The type of the volume; gp3 by default."),
     key("iops", &[], IOPS, "The I/O operations a second."),
     key("throughput", &[], THROUGHPUT, "The throughput in MiB/s."),
-    key("encrypted", &[], FLAG, "Whether the volume is encrypted."),
+    key("encrypted", &[], FLAG, "Whether the volume is encrypted; yes by default."),
     key("kms key", &["kms key id"], TEXT, "The KMS key of an encrypted volume."),
     DELETE_ON_TERMINATION,
     KEEP,
