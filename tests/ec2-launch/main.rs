@@ -3,9 +3,12 @@
 mod address;
 mod cut_off;
 mod exactly_once;
+mod faults;
+mod killed;
 mod memory;
 mod once;
 mod profiles;
+mod strict;
 mod user_data;
 mod waiting;
 
