@@ -39,10 +39,12 @@ impl Fault {
     }
 }
 
+type Matches = Box<dyn Fn(&Params) -> bool + Send + Sync>;
+
 /// The calls that a fault is for: by default the next one, whatever it is.
 pub struct Rule {
     action: Option<String>,
-    matches: Option<Box<dyn Fn(&Params) -> bool + Send + Sync>>,
+    matches: Option<Matches>,
     skip: usize,
     times: usize,
     fault: Fault,
