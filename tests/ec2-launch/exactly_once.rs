@@ -28,10 +28,10 @@ fn the_same_command_twice_within_the_consistency_delay_makes_one_instance() {
     assert_exact(&ec2, &hosts(2), PROFILE, "");
 }
 
-/// Runs that are under way at once.
-fn race(ec2: &Ec2Server, profile: &str, runs: usize, expression: &str) -> Vec<(i32, Vec<Value>, String)> {
-    let sandboxes: Vec<_> = (0..runs).map(|_| sandbox(ec2, profile)).collect();
-    let start = |sandbox: &Sandbox| {
+/// Starts a run for each expression at once. Returns the exit status, records and stderr of each.
+pub fn race(ec2: &Ec2Server, profile: &str, expressions: &[&str]) -> Vec<(i32, Vec<Value>, String)> {
+    let sandboxes: Vec<_> = expressions.iter().map(|expression| (sandbox(ec2, profile), expression)).collect();
+    let start = |(sandbox, expression): &(Sandbox, &&str)| {
         let mut command = sandbox.command("ec2-launch");
         command.args(["-p", "Web", expression]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().expect("ec2-launch starts")
@@ -53,7 +53,7 @@ fn assert_race(profile: &str) {
         ..Options::default()
     };
     let ec2 = Ec2Server::start(options);
-    let runs = race(&ec2, profile, 20, "r[1-10]");
+    let runs = race(&ec2, profile, &["r[1-10]"; 20]);
     assert_exact(&ec2, &hosts(10), profile, "");
     let id = |region: &mut Region, host: &str| region.live(host)[0].id.clone();
     for (code, records, stderr) in runs {

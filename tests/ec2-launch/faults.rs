@@ -97,6 +97,22 @@ fn any_call_may_be_refused() {
 }
 
 #[test]
+fn an_answer_that_never_comes_is_not_taken_for_a_failure() {
+    let silent = |action: &str| {
+        let ec2 = server();
+        ec2.fault(Rule::on(action, Fault::SilenceAfter));
+        let run = sandbox(&ec2, RICH).run("ec2-launch", &COMMAND, "");
+        let context = format!("no answer to {action}: {}{}", run.stdout, run.stderr);
+        assert!(!ec2.drop_faults(), "{context}");
+        assert_eq!(run.code, 0, "{context}");
+        assert_truth(&ec2, &run, &context);
+    };
+    // Each waits for half a minute.
+    let actions = ["DescribeInstances", "RunInstances", "AllocateAddress", "AssociateAddress", "PutParameter"];
+    std::thread::scope(|scope| actions.iter().for_each(|action| _ = scope.spawn(|| silent(action))));
+}
+
+#[test]
 fn tags_of_volumes_that_are_denied_are_said_and_nothing_is_launched() {
     let ec2 = server();
     let has_volume_tags = |params: &Params| !params.tags_for("volume").is_empty();

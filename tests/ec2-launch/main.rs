@@ -9,6 +9,7 @@ mod memory;
 mod once;
 mod profiles;
 mod strict;
+mod throttled;
 mod user_data;
 mod waiting;
 
