@@ -28,12 +28,17 @@ fn the_same_command_twice_within_the_consistency_delay_makes_one_instance() {
     assert_exact(&ec2, &hosts(2), PROFILE, "");
 }
 
-/// Starts a run for each expression at once. Returns the exit status, records and stderr of each.
-pub fn race(ec2: &Ec2Server, profile: &str, expressions: &[&str]) -> Vec<(i32, Vec<Value>, String)> {
-    let sandboxes: Vec<_> = expressions.iter().map(|expression| (sandbox(ec2, profile), expression)).collect();
-    let start = |(sandbox, expression): &(Sandbox, &&str)| {
+/// Starts a run with each of these arguments at once. Returns the exit status, records and stderr of each.
+pub fn race(ec2: &Ec2Server, profile: &str, runs: &[&str]) -> Vec<(i32, Vec<Value>, String)> {
+    let sandboxes: Vec<_> = runs.iter().map(|args| (sandbox(ec2, profile), args)).collect();
+    let start = |(sandbox, args): &(Sandbox, &&str)| {
         let mut command = sandbox.command("ec2-launch");
-        command.args(["-p", "Web", expression]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(["-p", "Web"])
+            .args(args.split(' '))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command.spawn().expect("ec2-launch starts")
     };
     let children: Vec<Child> = sandboxes.iter().map(start).collect();
@@ -54,11 +59,16 @@ fn assert_race(profile: &str) {
     };
     let ec2 = Ec2Server::start(options);
     let runs = race(&ec2, profile, &["r[1-10]"; 20]);
-    assert_exact(&ec2, &hosts(10), profile, "");
+    assert_same(&ec2, 10, profile, runs);
+}
+
+/// Fails the test unless all runs tell of the same instances, and there are no others.
+fn assert_same(ec2: &Ec2Server, count: usize, profile: &str, runs: Vec<(i32, Vec<Value>, String)>) {
+    assert_exact(ec2, &hosts(count), profile, "");
     let id = |region: &mut Region, host: &str| region.live(host)[0].id.clone();
     for (code, records, stderr) in runs {
         assert_eq!(code, 0, "{stderr}{records:?}");
-        assert_eq!(records.len(), 10);
+        assert_eq!(records.len(), count);
         for record in records {
             assert!(["launched", "unchanged"].contains(&text(&record, "action")), "{record}");
             assert_eq!(text(&record, "instance_id"), ec2.region(|region| id(region, text(&record, "host"))));
@@ -74,4 +84,37 @@ fn twenty_runs_at_once_make_ten_instances() {
 #[test]
 fn twenty_runs_at_once_make_ten_instances_with_their_volumes_and_addresses() {
     assert_race(RICH);
+}
+
+/// Several runs at once launch hosts whose last instances have ended.
+fn assert_next_life(listed: Duration, args: &str) {
+    let options = Options {
+        launch_delay: Duration::from_millis(500),
+        invisible: Duration::from_secs(1),
+        pending: Duration::from_secs(1),
+        listed,
+        ..Options::default()
+    };
+    let ec2 = Ec2Server::start(options);
+    let sandbox = sandbox(&ec2, PROFILE);
+    for _life in 0..2 {
+        let args = ["-p", "Web"].into_iter().chain(args.split(' ')).collect::<Vec<_>>();
+        sandbox.run("ec2-launch", &args, "").exits(0);
+        sandbox.run("ec2-power", &["terminate", "--yes", "r[1-3]"], "").exits(0);
+        while ec2.region(|region| region.instances.iter().any(|one| one.state != "terminated")) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    let runs = race(&ec2, PROFILE, &[args; 6]);
+    assert_same(&ec2, 3, PROFILE, runs);
+}
+
+#[test]
+fn runs_at_once_launch_hosts_again_whose_last_instances_are_listed() {
+    assert_next_life(Duration::from_secs(3600), "r[1-3]");
+}
+
+#[test]
+fn runs_at_once_launch_hosts_again_whose_last_instances_are_forgotten() {
+    assert_next_life(Duration::ZERO, "--no-remember r[1-3]");
 }
