@@ -5,12 +5,12 @@
 
 use kit::ec2_server::{Call, Ec2Server, Options};
 use std::collections::BTreeMap;
-use std::io::{Read, Result, stdin};
+use std::io::{Read, Result, Write, stdin, stdout};
 use std::time::SystemTime;
 
 fn main() -> Result<()> {
     let ec2 = Ec2Server::start(Options { buckets: Some(1.0), ..Options::default() });
-    println!("{}", ec2.endpoint);
+    writeln!(stdout(), "{}", ec2.endpoint)?;
     stdin().read_to_string(&mut String::new())?;
     let calls = ec2.calls();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -23,8 +23,7 @@ fn main() -> Result<()> {
         "first_call": calls.first().and_then(epoch),
         "instances": ec2.region(|region| region.instances.len()),
     });
-    println!("{report}");
-    Ok(())
+    writeln!(stdout(), "{report}")
 }
 
 fn epoch(call: &Call) -> Option<f64> {
