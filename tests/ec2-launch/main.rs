@@ -4,9 +4,13 @@ mod address;
 mod catalog;
 mod cut_off;
 mod exactly_once;
+mod faults;
+mod killed;
 mod memory;
 mod once;
 mod profiles;
+mod strict;
+mod throttled;
 mod user_data;
 mod waiting;
 
