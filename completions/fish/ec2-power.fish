@@ -6,6 +6,7 @@ json\t''
 names\t''
 table\t''"
 complete -c ec2-power -s w -l wait -d 'Wait until the instances are running, stopped or terminated (after a reboot: running)'
+complete -c ec2-power -l release-addresses -d 'Release the elastic IP addresses that carry the names of the terminated hosts; waits until they are terminated. Without it the addresses are kept for the next launch'
 complete -c ec2-power -s y -l yes -d 'Terminate without asking'
 complete -c ec2-power -s n -l dry-run -d 'Show what would be done, and do nothing'
 complete -c ec2-power -s 1 -d 'Write names, one a line, of all hosts, those that failed too: the short form of --output names'

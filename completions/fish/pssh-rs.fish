@@ -24,6 +24,7 @@ complete -c pssh-rs -l known-hosts -d 'Read host keys from this file; may be giv
 complete -c pssh-rs -s t -l timeout -d 'Give what is done on a host this long, in seconds or as in 5m; where it takes longer the command is ended and the host is a `timeout` [default: as long as it takes]' -r
 complete -c pssh-rs -l connect-timeout -d 'Give looking up a host, connecting to it and the SSH handshake this long each [default: ssh_config\'s ConnectTimeout, else 10]' -r
 complete -c pssh-rs -l auth-timeout -d 'Give logging in this long' -r
+complete -c pssh-rs -l wait -d 'Wait this long, from a host\'s first attempt, for the host to let us in: a host that refuses the connection, does not answer or rejects the login, as one that is still booting does, is tried again [default: do not wait]' -r
 complete -c pssh-rs -l deadline -d 'Give the whole run this long: then commands are ended, and hosts not yet tried are `skipped`' -r
 complete -c pssh-rs -s f -l fanout -d 'Run on at most this many hosts at a time; hosts that do not answer do not count' -r
 complete -c pssh-rs -l batch -d 'Go in batches of these sizes, numbers of hosts or parts of all; the last size goes on. A batch begins when the one before is done, one of its hosts was reached, and not more than --max-fail have failed' -r

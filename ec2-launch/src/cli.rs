@@ -1,15 +1,24 @@
 //! The command line of `ec2-launch`.
 
-use crate::execute::execute;
-use crate::place::{region_wanted, settle};
-use crate::plan::{plan, planned, refuse_duplicates, refuse_half};
+use crate::execute::{Options, execute};
+use crate::facts::look_up;
+use crate::memory::RESERVED_TAGS;
+use crate::memory_queue;
+use crate::place::{Spread, region_wanted, settle, zone_warnings};
+use crate::plan::{Step, plan, refuse_duplicates, refuse_half};
+use crate::plan_record::{planned, planned_steps, read_plan};
 use crate::profile::ElasticIp;
 use crate::profile_file;
+use crate::remember::{CommandLine, notes};
 use crate::request::Recipe;
-use cerveza_ec2::{By, RegionArgs, WaitArgs, block_on, check_records, check_tag, locate, report};
+use crate::show::{ProfileArgs, show};
+use crate::waiting::{Until, WaitingArgs};
+use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, check_tag, report};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
-use hostrange::read_given;
+use futures_util::future::join;
+use hostrange::{Given, read_given};
+use std::collections::HashSet;
 
 /// Make named hosts exist and run on EC2
 ///
@@ -23,13 +32,22 @@ pub struct Args {
     #[arg(value_name = "HOST")]
     pub hosts: Vec<String>,
 
-    /// The profile to launch by: a name, looked for as NAME.yaml, or a file. Without it hosts are only started
+    /// The profile to launch by: a name, or a file. Of a file with several profiles FILE:NAME names one. Without it hosts
+    /// are launched by the profile that is remembered of them
     #[arg(short, long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
+
+    #[command(flatten)]
+    pub profile_args: ProfileArgs,
 
     /// The availability zone to launch in; it names the region too
     #[arg(short, long, value_name = "ZONE")]
     pub zone: Option<String>,
+
+    /// Distribute the hosts that are launched over these zones, in turn: web1 in the first, web2 in the second. Zones are
+    /// given by name or by letter. A host whose record has a zone is launched there
+    #[arg(long, value_name = "ZONE,...", value_delimiter = ',', conflicts_with = "zone")]
+    pub spread: Vec<String>,
 
     /// The region to look and launch in. Without it the zone's, else that of the AWS configuration
     #[arg(short, long, value_name = "REGION")]
@@ -39,20 +57,25 @@ pub struct Args {
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse_tag)]
     pub tag: Vec<(String, String)>,
 
-    /// Wait until every host runs: the default
-    #[arg(short, long, overrides_with = "no_wait")]
-    pub wait: bool,
-
-    /// Do not wait until the hosts run
-    #[arg(long, overrides_with = "wait")]
-    pub no_wait: bool,
+    #[command(flatten)]
+    pub waiting: WaitingArgs,
 
     #[command(flatten)]
     pub wait_args: WaitArgs,
 
-    /// Show what would be done, and do nothing
+    /// Print the plan as records: what would be done for each host, why, and everything that would be requested. Change
+    /// nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+
+    /// Execute the plan that --dry-run has written to this file (`-`: stdin). If anything has changed since then, refuse
+    /// all of it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["hosts", "profile", "set", "zone", "spread", "tag"])]
+    pub plan: Option<String>,
+
+    /// Neither read nor write what is remembered of hosts in the SSM parameters /cerveza/hosts/NAME
+    #[arg(long)]
+    pub no_remember: bool,
 
     #[command(flatten)]
     pub output: OutputArgs,
@@ -65,68 +88,98 @@ pub fn command() -> clap::Command {
     Args::command()
 }
 
-impl Args {
-    pub(crate) fn waits(&self) -> bool {
-        !self.no_wait
-    }
-}
-
 fn parse_tag(text: &str) -> std::result::Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     match key {
-        "Name" | "profile" => Err(format!("{key} is set from the host and the profile")),
+        key if RESERVED_TAGS.contains(&key) => Err(format!("{key} is set from the host and the profile")),
         key => check_tag(key, value).map(|()| (key.to_string(), value.to_string())),
     }
 }
 
-/// Reads the profile and the hosts, looks the hosts up, decides, does, reports.
+/// Reads the profile and the hosts, looks up, decides, executes, and writes the records.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
-    let region = region_wanted(args.region.as_deref(), args.zone.as_deref())?;
+    args.waiting.check()?;
+    if let Some(status) = show(&args.profile_args)? {
+        return Ok(status);
+    }
+    if args.profile.is_none() && !args.profile_args.set.is_empty() {
+        return Err(Failure::usage("--set sets keys of the profile that --profile or --show-profile names: give one"));
+    }
+    let region = region_wanted(args.region.as_deref(), args.zone.as_deref(), &args.spread)?;
     let recipe = match &args.profile {
-        Some(name) => Some(Recipe::new(profile_file::read(name)?, args.zone.clone(), args.tag.clone())?),
+        Some(name) => {
+            Some(Recipe::new(profile_file::read(name, &args.profile_args.set)?, args.zone.clone(), args.tag.clone())?)
+        }
         None => None,
     };
-    let mut given = read_given(&args.hosts, tool)?;
+    let mut given = match &args.plan {
+        Some(file) => Given { hosts: read_plan(file)?, expressions: Vec::new() },
+        None => read_given(&args.hosts, tool)?,
+    };
     check_records(&given.hosts)?;
     refuse_duplicates(&given.hosts)?;
     for host in &mut given.hosts {
         settle(host, region.as_deref())?;
     }
+    let mut warnings = Vec::new();
     if let Some(recipe) = &recipe {
-        check(args, tool, recipe, given.hosts.len())?;
+        check(recipe, given.hosts.len(), &mut warnings)?;
     }
-    let args_region = RegionArgs { region: region.into_iter().collect() };
-    let mut acted = block_on(async {
-        let (ec2, found) = locate(&args_region, &given, By::Name).await;
-        let here = ec2.as_ref().and_then(|ec2| ec2.regions().ok()?.first().cloned()).unwrap_or_default();
-        let steps = plan(given.hosts, found, recipe.as_ref(), &here);
-        match ec2.filter(|_| !args.dry_run) {
-            Some(ec2) => execute(args, &ec2, recipe.as_ref(), refuse_half(steps)).await,
-            None => steps.into_iter().map(planned).collect(),
+    let regions = RegionArgs { region: region.into_iter().collect() };
+    let command_line = CommandLine {
+        zone: args.zone.clone(),
+        tags: args.tag.clone(),
+        profile: recipe.as_ref().map(|recipe| &recipe.file),
+    };
+    let options = Options {
+        until: args.waiting.until(),
+        ssh_place: args.waiting.ssh_place(),
+        host_keys: args.waiting.host_keys,
+        wait_args: &args.wait_args,
+        progress: &args.progress,
+    };
+    let acted = block_on(async {
+        let (ec2, facts) = look_up(&regions, &given, &command_line, !args.no_remember && args.plan.is_none()).await;
+        warnings.extend(facts.recall.warnings.iter().cloned());
+        for recipe in facts.recall.recipes() {
+            check(recipe, given.hosts.len(), &mut warnings)?;
         }
-    })?;
-    if let Some(recipe) = &recipe {
-        acted.iter_mut().for_each(|host| recipe.annotate(&mut host.record));
-    }
+        let spread = Spread::new(&args.spread, &given.hosts);
+        let mut steps = match args.plan {
+            Some(_) => planned_steps(given.hosts, &facts),
+            None => plan(given.hosts, recipe.as_ref(), &spread, &facts),
+        };
+        let needs_running = |step: &Step| step.todo.is_ok() && step.needs.elastic_ip.is_some();
+        if options.until == Until::None && steps.iter().any(needs_running) {
+            return Err(Failure::usage("the profile's elastic ip needs an instance that runs: leave out --wait none"));
+        }
+        warnings.extend(zone_warnings(&steps, args.zone.as_deref()));
+        let mut said = HashSet::new();
+        warnings.iter().filter(|warning| said.insert(*warning)).for_each(|warning| tool.warn(warning));
+        if args.no_remember {
+            steps.iter_mut().for_each(|step| step.needs.memory = None);
+        }
+        let Some(ec2) = ec2.filter(|_| !args.dry_run) else {
+            return Ok(steps.into_iter().map(planned).collect());
+        };
+        let (queue, orders) = memory_queue::queue();
+        let (acted, warnings) =
+            join(execute(&ec2, &options, refuse_half(steps), queue), memory_queue::write_all(&ec2, orders)).await;
+        warnings.iter().for_each(|warning| tool.warn(warning));
+        Ok::<_, Failure>(acted)
+    })??;
+    notes(&acted, args.dry_run).iter().for_each(|note| tool.warn(note));
     report(tool, &args.output, args.dry_run, acted)
 }
 
-/// What a profile asks for that cannot be had, before anything is done.
-fn check(args: &Args, tool: &Tool, recipe: &Recipe, hosts: usize) -> Result<()> {
-    let profile = &recipe.file.profile;
-    match &profile.elastic_ip {
-        Some(_) if args.no_wait => {
-            return Err(Failure::usage("the profile's elastic ip needs an instance that runs: leave out --no-wait"));
-        }
-        Some(ElasticIp::Address(address)) if hosts > 1 => {
-            return Err(Failure::usage(format!(
-                "{hosts} hosts cannot have the one elastic ip {address} of the profile"
-            )));
-        }
-        _ => {}
+/// Refuses what a profile asks for and cannot be had, before anything is done. Adds the warnings of its user-data.
+fn check(recipe: &Recipe, hosts: usize, warnings: &mut Vec<String>) -> Result<()> {
+    if let Some(ElasticIp::Address(address)) = &recipe.file.profile.elastic_ip
+        && hosts > 1
+    {
+        return Err(Failure::usage(format!("{hosts} hosts cannot have the one elastic ip {address} of the profile")));
     }
-    for warning in recipe.parts.iter().flat_map(|parts| parts.warnings()) {
-        tool.warn(format!("profile {}: {warning}", recipe.file.name));
-    }
+    let new = recipe.parts.iter().flat_map(|parts| parts.warnings());
+    warnings.extend(new.map(|warning| format!("profile {}: {warning}", recipe.file.name)));
     Ok(())
 }

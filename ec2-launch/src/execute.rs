@@ -1,12 +1,16 @@
-//! Executes the plan: launches and starts, waits, gives addresses. Whatever fails fails for its host alone.
+//! Executes the plan, one stage after the other. What fails fails for its host alone, and the host takes no part in the
+//! stages that follow.
 
-use crate::cli::Args;
-use crate::plan::{Step, Todo};
+use crate::host_keys::add_host_keys;
+use crate::launch_host::{launch_host, twins};
+use crate::memory_queue::Queue;
+use crate::plan::{Launch, Needs, Step, Todo};
 use crate::profile::ElasticIp;
-use crate::request::Recipe;
-use cerveza_ec2::{Acted, Change, Ec2, LaunchRequest, NO_ACTION};
-use cerveza_manners::{Failure, Result};
-use cerveza_record::Record;
+use crate::ssh_wait::{SshPlace, wait_for_ssh};
+use crate::waiting::Until;
+use cerveza_ec2::{Acted, AddressNeed, Change, Ec2, LaunchRequest, WaitArgs};
+use cerveza_manners::{ProgressArgs, Result};
+use cerveza_record::{Record, Value};
 use futures_util::stream::{self, StreamExt};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -14,95 +18,204 @@ use std::collections::{HashMap, HashSet};
 /// RunInstances refills at 2 a second: more at once are only throttled.
 const LAUNCHES_AT_ONCE: usize = 5;
 
-/// Does every step, one kind of it after the other, and gives each host back as it is then.
-pub async fn execute(args: &Args, ec2: &Ec2, recipe: Option<&Recipe>, steps: Vec<Step>) -> Vec<Acted> {
-    let groups = &resolve_groups(ec2, &steps).await;
-    let bar = &args.progress.bar(steps.len() as u64, "launching");
-    let begun = stream::iter(steps).map(|step| async move {
-        let acted = begin(ec2, groups, step).await;
-        bar.inc(1);
-        acted
-    });
-    let mut acted: Vec<Acted> = begun.buffered(LAUNCHES_AT_ONCE).collect().await;
-    bar.finish_and_clear();
-    // The stopped ones first: they need not wait for those that are still stopping.
-    ec2.change_all(&mut acted, |host| is_start(host) && !is_stopping(host), Change::Start).await;
-    let late: HashSet<_> = acted.iter().filter(|host| is_start(host) && is_stopping(host)).map(Acted::place).collect();
-    let is_late = |host: &Acted| late.contains(&host.place());
-    ec2.wait_all(&mut acted, is_late, "stopped", &args.wait_args, &args.progress).await;
-    ec2.change_all(&mut acted, is_late, Change::Start).await;
-    match args.waits() {
-        true => ec2.wait_all(&mut acted, |_| true, "running", &args.wait_args, &args.progress).await,
-        false => ec2.refresh_all(&mut acted).await,
+/// How the plan is executed.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    pub until: Until,
+    /// Where sshd is waited for.
+    pub ssh_place: SshPlace,
+    /// Whether to read the host keys from the console.
+    pub host_keys: bool,
+    pub wait_args: &'a WaitArgs,
+    pub progress: &'a ProgressArgs,
+}
+
+/// What a host's `action` is while its StartInstances is still to come.
+const TO_START: &str = "start";
+const FAILED: &str = "failed";
+
+/// Executes every step and returns each host as it is then. What is to be remembered goes into the queue.
+pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: Queue) -> Vec<Acted> {
+    let needs: Vec<Needs> = steps.iter().map(|step| step.needs.clone()).collect();
+    let mut acted = launch_all(ec2, options, steps, &queue).await;
+    start_all(ec2, options, &mut acted).await;
+    wait_until_running(ec2, options, &mut acted).await;
+    find_twins(ec2, &mut acted).await;
+    // Here kept volumes are attached.
+    // Here volumes are tagged.
+    associate_addresses(ec2, options, &needs, &mut acted).await;
+    let (timeout, progress) = (options.wait_args.timeout, options.progress);
+    if options.until == Until::Ssh {
+        wait_for_ssh(&mut acted, &options.ssh_place, timeout, progress, || ec2.interrupted()).await;
     }
-    if let Some(recipe) = recipe {
-        addresses(ec2, recipe, &mut acted).await;
+    if options.host_keys {
+        add_host_keys(ec2, &mut acted, timeout, progress).await;
     }
-    // Where the host runs it has served; later tools and files need no copy of what may hold secrets.
-    acted.iter_mut().filter(|host| host.result.is_ok()).for_each(|host| host.record.remove("user_data"));
+    for host in &mut acted {
+        // They are of the plan that has been executed.
+        host.record.remove("plan");
+        host.record.remove("reason");
+        // The host has it now. Later tools and files need no copy of what may hold secrets.
+        if host.result.is_ok() {
+            host.record.remove("user_data");
+        }
+    }
     acted
 }
 
-fn is_start(host: &Acted) -> bool {
-    host.action == "start"
+/// Launches what is to be launched. The other hosts get the action of their step.
+async fn launch_all(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: &Queue) -> Vec<Acted> {
+    let groups = &resolve_groups(ec2, &steps).await;
+    let bar = &options.progress.bar(steps.len() as u64, "launching");
+    let begun = stream::iter(steps).map(|step| async move {
+        let acted = begin(ec2, groups, step, queue).await;
+        bar.inc(1);
+        acted
+    });
+    let acted = begun.buffered(LAUNCHES_AT_ONCE).collect().await;
+    bar.finish_and_clear();
+    acted
 }
 
-fn is_stopping(host: &Acted) -> bool {
-    host.record.str("state").as_deref() == Some("stopping")
+async fn begin(ec2: &Ec2, groups: &Groups, step: Step, queue: &Queue) -> Acted {
+    let Step { mut record, todo, needs, .. } = step;
+    let mut memory = needs.memory;
+    let (action, result) = match todo {
+        Ok(Todo::Leave) => ("unchanged", Ok(())),
+        Ok(Todo::Start | Todo::StopThenStart) => (TO_START, Ok(())),
+        Ok(Todo::Launch(mut launch)) => match launch_one(ec2, groups, &mut record, &mut launch).await {
+            Ok(action) => {
+                memory = memory.map(|memory| memory.launched(&record));
+                (action, Ok(()))
+            }
+            Err(failure) => (FAILED, Err(failure)),
+        },
+        Err(failure) => (FAILED, Err(failure)),
+    };
+    if let Some(memory) = memory.filter(|_| result.is_ok()) {
+        queue.remember(&record, memory);
+    }
+    Acted { record, action, result }
 }
 
-/// The ids of the security groups of each subnet, asked for once.
+async fn launch_one(ec2: &Ec2, groups: &Groups, record: &mut Record, launch: &mut Launch) -> Result<&'static str> {
+    for request in &mut launch.attempts {
+        if let Some(ids) = subnet(request).and_then(|subnet| groups.get(&subnet)) {
+            request.security_groups = ids.clone()?;
+        }
+    }
+    launch_host(ec2, record, launch).await
+}
+
+/// The ids of the security groups of each subnet (region, subnet).
 type Groups = HashMap<(String, String), Result<Vec<String>>>;
+
+fn subnet(request: &LaunchRequest) -> Option<(String, String)> {
+    Some((request.region.clone(), request.subnet_id.clone()?))
+}
 
 async fn resolve_groups(ec2: &Ec2, steps: &[Step]) -> Groups {
     let mut groups = Groups::new();
     for step in steps {
-        if let Ok(Todo::Launch(request)) = &step.todo
-            && let Some(subnet) = &request.subnet_id
-        {
-            let key = (request.region.clone(), subnet.clone());
-            if let Entry::Vacant(unknown) = groups.entry(key) {
-                let ids = ec2.security_group_ids(&request.region, subnet, &request.security_groups).await;
-                unknown.insert(ids);
+        let Ok(Todo::Launch(launch)) = &step.todo else { continue };
+        for request in &launch.attempts {
+            let Some(key) = subnet(request) else { continue };
+            if let Entry::Vacant(unknown) = groups.entry(key.clone()) {
+                unknown.insert(ec2.security_group_ids(&key.0, &key.1, &request.security_groups).await);
             }
         }
     }
     groups
 }
 
-/// Launches the host if that is its step.
-async fn begin(ec2: &Ec2, groups: &Groups, step: Step) -> Acted {
-    let Step { mut record, todo } = step;
-    let action = todo.as_ref().map_or(NO_ACTION, Todo::action);
-    let result = match todo {
-        Ok(Todo::Launch(_)) if ec2.is_interrupted() => Err(Failure::interrupted().within("not launched")),
-        Ok(Todo::Launch(request)) => launch(ec2, groups, *request).await.map(|instance| record.merge(instance)),
-        other => other.map(drop),
-    };
-    Acted { record, action, result }
-}
-
-async fn launch(ec2: &Ec2, groups: &Groups, mut request: LaunchRequest) -> Result<Record> {
-    if let Some(subnet) = &request.subnet_id
-        && let Some(ids) = groups.get(&(request.region.clone(), subnet.clone()))
-    {
-        request.security_groups = ids.clone()?;
+/// Starts stopped hosts, and those that are still stopping once they are stopped. Another run may do the same.
+async fn start_all(ec2: &Ec2, options: &Options<'_>, acted: &mut [Acted]) {
+    let is_due = |host: &Acted, state: &str| host.action == TO_START && is_in(host, state);
+    // The stopped ones first: they need not wait for those that are still stopping.
+    ec2.change_all(acted, |host| is_due(host, "stopped"), Change::Start).await;
+    look_again(ec2, acted).await;
+    let late: HashSet<_> = acted.iter().filter(|host| is_due(host, "stopping")).map(Acted::place).collect();
+    let is_late = |host: &Acted| late.contains(&host.place());
+    let settled = ["stopped", "pending", "running"];
+    ec2.wait_all(acted, is_late, &settled, options.wait_args, options.progress).await;
+    ec2.change_all(acted, |host| is_late(host) && is_due(host, "stopped"), Change::Start).await;
+    for host in acted.iter_mut().filter(|host| host.action == TO_START) {
+        host.action = if host.result.is_ok() { "started" } else { FAILED };
     }
-    ec2.launch(&request).await
 }
 
-/// Gives the hosts the profile's elastic IP, also one that went without it last time. An instance must run first.
-async fn addresses(ec2: &Ec2, recipe: &Recipe, acted: &mut [Acted]) {
-    let Some(elastic_ip) = &recipe.file.profile.elastic_ip else { return };
-    for host in acted.iter_mut().filter(|host| host.result.is_ok()) {
-        let (region, id) = host.place();
+/// Looks again at hosts that could not be started because of their state: somebody is stopping them.
+async fn look_again(ec2: &Ec2, acted: &mut [Acted]) {
+    let is_refused = |host: &&mut Acted| {
+        let failure = host.result.as_ref().err();
+        host.action == TO_START && failure.is_some_and(|failure| failure.message.contains("IncorrectInstanceState"))
+    };
+    let mut refused: Vec<Acted> = Vec::new();
+    for host in acted.iter_mut().filter(is_refused) {
+        refused.push(Acted { result: Ok(()), ..host.clone() });
+    }
+    ec2.refresh_all(&mut refused).await;
+    for again in refused {
+        if let Some(host) = acted.iter_mut().find(|host| host.place() == again.place())
+            && !is_in(&again, "stopped")
+        {
+            *host = again;
+        }
+    }
+}
+
+fn is_in(host: &Acted, state: &str) -> bool {
+    host.record.str("state").as_deref() == Some(state)
+}
+
+/// Finds launched hosts that have a second live instance.
+async fn find_twins(ec2: &Ec2, acted: &mut [Acted]) {
+    let is_launched = |host: &Acted| host.action == "launched" && host.result.is_ok();
+    let hosts = acted.iter().filter(|host| is_launched(host));
+    let hosts: Vec<_> = hosts.map(|host| (host.place().0, host.record.host().to_string())).collect();
+    let mut twins = twins(ec2, &hosts).await;
+    for host in acted.iter_mut().filter(|host| is_launched(host)) {
+        if let Some(failure) = twins.remove(host.record.host()) {
+            host.result = Err(failure);
+        }
+    }
+}
+
+async fn wait_until_running(ec2: &Ec2, options: &Options<'_>, acted: &mut [Acted]) {
+    if options.until == Until::None {
+        ec2.refresh_all(acted).await;
+    } else {
+        ec2.wait_all(acted, |_| true, &["running"], options.wait_args, options.progress).await;
+    }
+}
+
+/// Gives the hosts their elastic IP, also those that went without it last time. An instance must be running for that.
+async fn associate_addresses(ec2: &Ec2, options: &Options<'_>, needs: &[Needs], acted: &mut [Acted]) {
+    let (mut hosts, mut wanted) = (Vec::new(), Vec::new());
+    for (host, needs) in acted.iter_mut().zip(needs) {
+        let Some(elastic_ip) = needs.elastic_ip.as_ref().filter(|_| host.result.is_ok()) else { continue };
+        let (region, instance_id) = host.place();
         let given = match elastic_ip {
-            _ if ec2.is_interrupted() => Err(Failure::interrupted()),
-            ElasticIp::Address(address) => ec2.associate_address(&region, &id, address).await,
-            ElasticIp::Own => ec2.associate_own_address(&region, &id, host.record.host()).await,
+            ElasticIp::Own => None,
+            ElasticIp::Address(address) => Some(address.clone()),
         };
+        wanted.push(AddressNeed { region, host: host.record.host().to_string(), instance_id, given });
+        hosts.push(host);
+    }
+    if wanted.is_empty() {
+        return;
+    }
+    let bar = options.progress.bar(wanted.len() as u64, "addresses");
+    let given = ec2.associate_addresses(&wanted, options.wait_args.timeout, || bar.inc(1)).await;
+    bar.finish_and_clear();
+    for (host, given) in hosts.into_iter().zip(given) {
         match given {
-            Ok(address) => host.record.set("public_ip", address),
+            Ok(address) if host.record.str("public_ip").as_ref() == Some(&address) => {}
+            Ok(address) => {
+                host.record.set("public_ip", address);
+                // It was that of another address.
+                host.record.set("public_dns", Value::Null);
+            }
             Err(failure) => host.result = Err(failure.within("it runs without its elastic IP")),
         }
     }

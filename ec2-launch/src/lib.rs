@@ -2,12 +2,23 @@
 
 mod cli;
 mod execute;
+mod facts;
+mod host_keys;
+mod launch_host;
+mod memory;
+mod memory_queue;
 mod place;
 mod plan;
+mod plan_record;
 mod profile;
 mod profile_file;
+mod remember;
+mod remembered_profile;
 mod request;
-mod volumes;
+mod show;
+mod ssh_wait;
+mod waiting;
 mod yaml;
 
 pub use cli::{Args, command, run};
+pub use profile::{KeyHelp, launch_keys};

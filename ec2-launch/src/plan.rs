@@ -1,39 +1,71 @@
-//! What is to be done for each host to exist and run. --dry-run prints it, and it alone is executed.
+//! What is to be done for each host to exist and run: a pure function of the hosts, the profile and the facts.
+//! `--dry-run` prints the result, and the same result is executed (`plan_record.rs`).
 
+use crate::facts::Facts;
+use crate::memory::Memory;
+use crate::place::Spread;
+use crate::profile::ElasticIp;
+use crate::remember::Recalled;
 use crate::request::Recipe;
-use cerveza_ec2::{Acted, Found, LaunchRequest, NO_ACTION, is_instance_id};
+use cerveza_ec2::{Found, LaunchRequest, is_instance_id};
 use cerveza_manners::{Failure, Result, Status};
-use cerveza_record::{Record, Value};
+use cerveza_record::Record;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
+/// What is to be done for one host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// The record that was given, with the instance's own facts where there is one.
+    /// The record that was given, with the instance's own facts if there is an instance.
     pub record: Record,
     pub todo: Result<Todo>,
+    /// Why `todo` is to be done.
+    pub reason: String,
+    pub needs: Needs,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Todo {
-    /// It runs, or is about to.
-    Nothing,
+    /// It is running, or about to.
+    Leave,
     Start,
     /// It is still stopping.
     StopThenStart,
-    Launch(Box<LaunchRequest>),
+    Launch(Box<Launch>),
+}
+
+/// A launch, decided in full.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Launch {
+    /// The id of the last instance of this name that has ended, or nothing. It tells this launch from earlier ones.
+    pub generation: String,
+    /// Tried one after the other while EC2 has no capacity.
+    pub attempts: Vec<LaunchRequest>,
+}
+
+/// What a host is given once it is running, whether it was launched, started or left alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Needs {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elastic_ip: Option<ElasticIp>,
+    /// What is to be remembered of the host, unless that is remembered already. A launch adds its instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
 }
 
 impl Todo {
+    /// The record's `action` under --dry-run.
     pub fn action(&self) -> &'static str {
         match self {
-            Todo::Nothing => NO_ACTION,
+            Todo::Leave => "leave",
             Todo::Start | Todo::StopThenStart => "start",
             Todo::Launch(_) => "launch",
         }
     }
 }
 
-/// A host is its name: given twice it would be launched twice.
+/// Refuses a host that is given twice, because a host is its name.
 pub fn refuse_duplicates(hosts: &[Record]) -> Result<()> {
     let mut seen = HashSet::new();
     match hosts.iter().find(|host| !seen.insert(host.host())) {
@@ -42,7 +74,7 @@ pub fn refuse_duplicates(hosts: &[Record]) -> Result<()> {
     }
 }
 
-/// Bad input of one host, such as a template that does not render, ends the run before anything is changed.
+/// Refuses every step if the input of one host is bad, as a template that does not render.
 pub fn refuse_half(mut steps: Vec<Step>) -> Vec<Step> {
     let is_bad = |step: &Step| step.todo.as_ref().is_err_and(|failure| failure.status == Status::Usage);
     if steps.iter().any(is_bad) {
@@ -53,37 +85,60 @@ pub fn refuse_half(mut steps: Vec<Step>) -> Vec<Step> {
     steps
 }
 
-/// Decides for every host. `region` is where a host without one of its own is launched.
-pub fn plan(hosts: Vec<Record>, found: Vec<Found>, recipe: Option<&Recipe>, region: &str) -> Vec<Step> {
-    hosts.into_iter().zip(found).map(|(host, found)| step(host, found, recipe, region)).collect()
+/// Decides for every host.
+pub fn plan(hosts: Vec<Record>, recipe: Option<&Recipe>, spread: &Spread, facts: &Facts) -> Vec<Step> {
+    let step = |(at, host)| step(host, at, recipe, spread, facts);
+    hosts.into_iter().enumerate().map(step).collect()
 }
 
-fn step(mut record: Record, found: Found, recipe: Option<&Recipe>, region: &str) -> Step {
+fn step(mut record: Record, at: usize, given: Option<&Recipe>, spread: &Spread, facts: &Facts) -> Step {
+    let nothing = Recalled::Nothing;
+    let recalled = facts.recall.hosts.get(at).unwrap_or(&nothing);
+    let recipe = given.or(recalled.recipe());
+    let found = facts.found[at].clone();
+    let host = record.clone();
+    let reason = reason(&record, &found);
     let todo = match (found, recipe) {
-        // An instance that is gone is not launched again under its id as a name.
-        (found @ Found::Absent(_), _) if is_instance_id(record.host()) => {
-            found.instance(&record).map(|_| Todo::Nothing)
+        // An instance that has ended is not launched again with its id as the name.
+        (found @ (Found::Absent(_) | Found::Ended(_)), _) if is_instance_id(record.host()) => {
+            found.instance(&record).map(|_| Todo::Leave)
         }
-        (found @ Found::Absent(_), None) => found
-            .instance(&record)
-            .map(|_| Todo::Nothing)
-            .map_err(|failure| failure.hint("give --profile to launch it by")),
-        (Found::Absent(_), Some(recipe)) => {
-            let region = record.str("region").unwrap_or(region.to_string());
-            recipe.request(&record, &region).map(|request| Todo::Launch(Box::new(request)))
+        (found @ (Found::Absent(_) | Found::Ended(_)), None) => {
+            found.instance(&record).map(|_| Todo::Leave).map_err(|failure| recalled.refusal(failure))
+        }
+        (found @ (Found::Absent(_) | Found::Ended(_)), Some(recipe)) => {
+            let region = record.str("region").unwrap_or(facts.region.clone());
+            let last = match found {
+                Found::Ended(last) => last.str("instance_id"),
+                _ => recalled.last_instance(),
+            };
+            let generation = last.unwrap_or_default();
+            let launch = |attempts| Todo::Launch(Box::new(Launch { generation, attempts }));
+            let applied = if given.is_none() { recalled.apply(&mut record) } else { Ok(()) };
+            applied.and_then(|()| recipe.requests(&record, &region, &spread.zones(at, &region))).map(launch)
         }
         (found, _) => found.instance(&record).and_then(|instance| {
-            let todo = decide(&instance.str("state").unwrap_or_default());
+            let todo = by_state(&instance.str("state").unwrap_or_default());
             record.merge(instance);
             todo
         }),
     };
-    Step { record, todo }
+    if let Some(recipe) = recipe {
+        recipe.annotate(&mut record);
+    }
+    let memory = match &todo {
+        Ok(Todo::Launch(_)) => facts.recall.next_memory(&record, None, given, recalled),
+        Ok(_) if !is_instance_id(record.host()) => facts.recall.next_memory(&host, Some(&record), given, recalled),
+        _ => None,
+    };
+    let elastic_ip = recipe.and_then(|recipe| recipe.file.profile.elastic_ip.clone());
+    Step { record, todo, reason, needs: Needs { elastic_ip, memory } }
 }
 
-fn decide(state: &str) -> Result<Todo> {
+/// What is to be done for an instance in this state.
+pub fn by_state(state: &str) -> Result<Todo> {
     match state {
-        "pending" | "running" => Ok(Todo::Nothing),
+        "pending" | "running" => Ok(Todo::Leave),
         "stopped" => Ok(Todo::Start),
         "stopping" => Ok(Todo::StopThenStart),
         // Only a host that was given by its id gets here.
@@ -91,21 +146,14 @@ fn decide(state: &str) -> Result<Todo> {
     }
 }
 
-/// The step as --dry-run shows it: for a launch the record has what the request asks for.
-pub fn planned(step: Step) -> Acted {
-    let Step { mut record, todo } = step;
-    if let Ok(Todo::Launch(request)) = &todo {
-        let tags = request.tags.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str())));
-        record.set("region", request.region.as_str());
-        record.set("zone", request.zone.clone());
-        record.set("instance_type", request.instance_type.as_str());
-        record.set("image_id", request.image_id.as_str());
-        record.set("key_name", request.key_name.clone());
-        record.set("security_groups", request.security_groups.clone());
-        record.set("subnet_id", request.subnet_id.clone());
-        record.set("tags", Value::Object(tags.collect()));
+fn reason(record: &Record, found: &Found) -> String {
+    match found {
+        Found::One(instance) => {
+            let text = |key| instance.str(key).unwrap_or_default();
+            format!("{} is {}", text("instance_id"), text("state"))
+        }
+        found => found.clone().instance(record).map_or_else(|failure| failure.message, |_| String::new()),
     }
-    Acted { record, action: todo.as_ref().map_or(NO_ACTION, Todo::action), result: todo.map(drop) }
 }
 
 #[cfg(test)]
@@ -117,7 +165,8 @@ mod tests {
     }
 
     fn one(found: Found) -> Step {
-        plan(vec![host(r#"{"mine":1,"host":"web1"}"#)], vec![found], None, "us-east-1").remove(0)
+        let facts = Facts { region: "us-east-1".into(), found: vec![found], ..Facts::default() };
+        plan(vec![host(r#"{"mine":1,"host":"web1"}"#)], None, &Spread::default(), &facts).remove(0)
     }
 
     fn absent() -> Found {
@@ -132,10 +181,11 @@ mod tests {
 
     #[test]
     fn running_is_left_stopped_is_started_stopping_is_waited_for() {
-        assert_eq!(one(in_state("running")).todo, Ok(Todo::Nothing));
-        assert_eq!(one(in_state("pending")).todo, Ok(Todo::Nothing));
+        assert_eq!(one(in_state("running")).todo, Ok(Todo::Leave));
+        assert_eq!(one(in_state("pending")).todo, Ok(Todo::Leave));
         assert_eq!(one(in_state("stopped")).todo, Ok(Todo::Start));
         assert_eq!(one(in_state("stopping")).todo, Ok(Todo::StopThenStart));
+        assert_eq!(one(in_state("stopped")).reason, "i-1 is stopped");
         assert_eq!(
             one(in_state("stopped")).record.to_string(),
             r#"{"mine":1,"host":"web1","instance_id":"i-1","state":"stopped"}"#
@@ -151,16 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_that_is_gone_is_not_launched_by_its_id() {
+    fn an_instance_that_has_ended_is_not_launched_by_its_id() {
         let host = vec![Record::named("i-0123456789abcdef0")];
-        let step = plan(host, vec![absent()], None, "us-east-1").remove(0);
+        let step = plan(host, None, &Spread::default(), &Facts { found: vec![absent()], ..Facts::default() }).remove(0);
         assert_eq!(step.todo.unwrap_err().message, "there is no instance i-0123456789abcdef0 in us-east-1");
     }
 
     #[test]
     fn bad_input_of_one_host_leaves_all_undone() {
-        let step = |todo| Step { record: Record::named("a"), todo };
-        let steps = refuse_half(vec![step(Ok(Todo::Start)), step(Err(Failure::usage("bad"))), step(Ok(Todo::Nothing))]);
+        let step = |todo| Step { record: Record::named("a"), todo, reason: String::new(), needs: Needs::default() };
+        let steps = refuse_half(vec![step(Ok(Todo::Start)), step(Err(Failure::usage("bad"))), step(Ok(Todo::Leave))]);
         assert!(steps.iter().all(|step| step.todo.is_err()));
         let steps = refuse_half(vec![step(Ok(Todo::Start)), step(Err(Failure::unreached("two of them")))]);
         assert_eq!(steps[0].todo, Ok(Todo::Start));

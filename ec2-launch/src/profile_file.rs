@@ -1,12 +1,12 @@
-//! Where profiles lie: a name is looked up in the folders of profiles, a path is a path.
+//! A profile with its name, its folder, and the place of each of its values.
 
-use crate::profile::Profile;
-use cerveza_manners::{Failure, Result, nearest};
-use std::env;
+pub use crate::profile::folders;
+use crate::profile::{Document, Library, Override, Profile, Resolved, failure, problems};
+use cerveza_manners::{Failure, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A profile with what its file says of it.
+/// A resolved profile with what is known of its file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProfileFile {
     /// The `name` in the file, or the file's own.
@@ -14,26 +14,59 @@ pub struct ProfileFile {
     /// Files that the profile names are in here, or in `scripts` in here.
     pub folder: PathBuf,
     pub profile: Profile,
+    /// Files that the profile names may be in these folders too: those of the profiles that it extends.
+    base_folders: Vec<PathBuf>,
+    document: Document,
 }
 
-/// Reads the profile `name`: a path where it has a `/` in it or ends in .yaml or .yml, else a name, looked for as
-/// NAME.yaml or NAME.yml in the working directory and in the folders of profiles.
-pub fn read(name: &str) -> Result<ProfileFile> {
-    let path = match is_path(name) {
-        true => PathBuf::from(name),
-        false => look_up(name, &folders())?,
-    };
-    let shown = path.display();
-    let text = fs::read_to_string(&path).map_err(|error| Failure::usage(format!("{shown}: cannot read: {error}")))?;
-    let profile = Profile::parse(&text).map_err(|why| Failure::usage(format!("{shown}: {why}")))?;
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    // A folder that is absolute: what is made of it (startup_scripts) travels on in records.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
-    Ok(ProfileFile { name: profile.name.clone().unwrap_or(stem), folder, profile })
+/// Reads the profile of a name in the folders of profiles. The name is never taken for a path.
+pub fn read_named(name: &str) -> Result<ProfileFile> {
+    ProfileFile::of_file(name, Library::new(folders()).read_named(name, &[])?)
+}
+
+/// Reads the profile `name`, and sets in it what --set says. It is a path if it has a `/` in it or ends in .yaml or .yml,
+/// else a name that is looked for in the folders of profiles.
+pub fn read(name: &str, overrides: &[Override]) -> Result<ProfileFile> {
+    ProfileFile::of_file(name, Library::new(folders()).read(name, overrides)?)
 }
 
 impl ProfileFile {
+    fn of_file(name: &str, resolved: Resolved) -> Result<ProfileFile> {
+        let mut folders = resolved.folders.into_iter();
+        let folder = folders.next().unwrap_or_default();
+        ProfileFile::of(resolved.document, name, folder, folders.collect())
+    }
+
+    fn of(document: Document, name: &str, folder: PathBuf, base_folders: Vec<PathBuf>) -> Result<ProfileFile> {
+        let profile = Profile::of(&document.values).map_err(|wrong| failure(problems(&document, wrong)))?;
+        let name = profile.name.clone().unwrap_or(name.to_string());
+        Ok(ProfileFile { name, folder, profile, base_folders, document })
+    }
+
+    /// Reads a profile that is not in a file, as a remembered one. `shown` is what errors call the text.
+    pub fn from_text(name: &str, shown: &str, folder: &Path, text: &str) -> Result<ProfileFile> {
+        let document = Library::new(folders()).read_text(shown, text)?;
+        ProfileFile::of(document, name, folder.to_path_buf(), Vec::new())
+    }
+
+    /// Returns `FILE:LINE:COLUMN` of a key's value, for what is found to be wrong with it later. `key` is a canonical
+    /// key with the keys and numbers within it: `ami/us-east-1`, `volumes/1/size`. Of a key that the file does not have,
+    /// the place of what it would be in.
+    #[allow(dead_code)]
+    pub fn at(&self, key: &str) -> String {
+        self.document.place(key).to_string()
+    }
+
+    /// Returns the profile as one JSON document with canonical keys, which reads back as the same profile.
+    pub fn document(&self) -> serde_json::Value {
+        self.document.to_json()
+    }
+
+    /// Returns the same document as YAML.
+    pub fn to_yaml(&self) -> String {
+        self.document.to_yaml()
+    }
+
     /// Returns the path of a file that the profile names: a script, or a user-data part, whose type may follow a colon.
     /// `what` is the profile's word for it.
     pub fn find(&self, what: &str, name: &str) -> Result<PathBuf> {
@@ -41,11 +74,12 @@ impl ProfileFile {
             let without_type = path.to_str().and_then(|path| path.rsplit_once(':'));
             path.is_file() || without_type.is_some_and(|(path, _)| Path::new(path).is_file())
         };
-        // An absolute path is the same in both.
-        let places = [self.folder.clone(), self.folder.join("scripts")];
+        let folders = std::iter::once(&self.folder).chain(&self.base_folders);
+        let places: Vec<PathBuf> = folders.flat_map(|folder| [folder.clone(), folder.join("scripts")]).collect();
+        // An absolute path is the same in all.
         places.iter().map(|place| place.join(name)).find(is_there).ok_or_else(|| {
-            let [beside, scripts] = places.each_ref().map(|place| place.display());
-            Failure::usage(format!("profile {}: there is no {what} {name} in {beside} or {scripts}", self.name))
+            let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+            Failure::usage(format!("profile {}: there is no {what} {name} in {}", self.name, places.join(" or ")))
         })
     }
 
@@ -65,63 +99,9 @@ impl ProfileFile {
     }
 }
 
-fn is_path(name: &str) -> bool {
-    name.contains('/') || name.ends_with(".yaml") || name.ends_with(".yml")
-}
-
-/// The working directory, `$CERVEZA_PROFILES` (a list with `:`), the user's and the machine's configuration.
-fn folders() -> Vec<PathBuf> {
-    let listed = env::var_os("CERVEZA_PROFILES");
-    let config = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let config = config.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
-    let mut folders = vec![PathBuf::from(".")];
-    folders.extend(listed.iter().flat_map(env::split_paths));
-    folders.extend(config.map(|config| config.join("cerveza/profiles")));
-    folders.push(PathBuf::from("/etc/cerveza/profiles"));
-    folders
-}
-
-fn look_up(name: &str, folders: &[PathBuf]) -> Result<PathBuf> {
-    for folder in folders {
-        for ending in ["yaml", "yml"] {
-            let path = folder.join(format!("{name}.{ending}"));
-            if path.is_file() {
-                return Ok(path);
-            }
-        }
-    }
-    let looked: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
-    let failure = Failure::usage(format!("no profile {name:?}: looked for {name}.yaml in {}", looked.join(", ")));
-    let known: Vec<String> = folders.iter().flat_map(|folder| names(folder)).collect();
-    Err(match nearest(name, known.iter().map(String::as_str)) {
-        Some(near) => failure.hint(format!("did you mean {near}?")),
-        None => failure,
-    })
-}
-
-/// The names of the profiles in a folder.
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let paths = entries.map(|entry| entry.path());
-    let yaml = paths.filter(|path| path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml"));
-    yaml.filter_map(|path| Some(path.file_stem()?.to_str()?.to_string())).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_is_looked_up_and_a_near_miss_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("MySQL.yaml"), "ami: ami-1\n").unwrap();
-        let folders = [folder.path().to_path_buf()];
-        assert_eq!(look_up("MySQL", &folders).unwrap(), folder.path().join("MySQL.yaml"));
-        let failure = look_up("mysq", &folders).unwrap_err();
-        assert!(failure.message.starts_with("no profile \"mysq\": looked for mysq.yaml in /"), "{failure}");
-        assert_eq!(failure.hint.as_deref(), Some("did you mean MySQL?"));
-        assert_eq!(look_up("web", &folders).unwrap_err().hint, None);
-    }
 
     #[test]
     fn files_are_beside_the_profile_or_in_scripts() {
@@ -131,7 +111,7 @@ mod tests {
         for name in ["both", "scripts/both", "scripts/mount", "scripts/empty"] {
             fs::write(at(name), if name.ends_with("empty") { "" } else { "#!/bin/sh\n" }).unwrap();
         }
-        let file = ProfileFile { name: "Web".into(), folder: folder.path().into(), profile: Profile::default() };
+        let file = ProfileFile::from_text("Web", "text", folder.path(), "ami: ami-1").unwrap();
         let find = |name: &str| file.find("user data part", name).map_err(|failure| failure.message);
         assert_eq!(find("both"), Ok(at("both")));
         assert_eq!(find("mount"), Ok(at("scripts/mount")));
@@ -146,16 +126,5 @@ mod tests {
         assert_eq!(scripts("mount"), Ok(vec![at("scripts/mount")]));
         let why = format!("profile Web: startup script {place}/scripts/empty: it is empty");
         assert_eq!(scripts("empty").unwrap_err().message, why);
-    }
-
-    #[test]
-    fn a_path_is_a_path() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("web.yml");
-        fs::write(&path, "ami: ami-1\n").unwrap();
-        let file = read(path.to_str().unwrap()).unwrap();
-        assert_eq!(file.name, "web");
-        assert_eq!(file.folder, fs::canonicalize(folder.path()).unwrap());
-        assert!(read("./no/such.yaml").unwrap_err().message.contains("cannot read: No such file"));
     }
 }

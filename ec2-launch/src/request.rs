@@ -1,9 +1,10 @@
 //! From a profile and a host to the one request that launches it.
 
+use crate::memory::{DIGEST_TAG, digest_tag};
 use crate::profile_file::ProfileFile;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cerveza_ec2::{LaunchRequest, check_tag, region_of};
+use cerveza_ec2::{ImageChoice, LaunchRequest, check_tag, region_of};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use mkuserdata::{Effort, Options, Parts};
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What hosts are launched as: the profile, with what the command line adds to it.
+#[derive(Debug)]
 pub struct Recipe {
     pub file: ProfileFile,
     /// The profile's own user-data parts, for hosts whose record brings none.
@@ -30,10 +32,25 @@ const MOST_TAGS: usize = 50;
 impl Recipe {
     /// Finds the profile's scripts, and reads its user-data parts.
     pub fn new(file: ProfileFile, zone: Option<String>, tags: Vec<(String, String)>) -> Result<Recipe> {
-        let paths = file.profile.user_data.iter().map(|part| file.find("user data part", part));
-        let paths = paths.collect::<Result<Vec<_>>>()?;
-        let startup_scripts = file.find_scripts("startup script", &file.profile.startup_scripts)?;
-        let shutdown_scripts = file.find_scripts("shutdown script", &file.profile.shutdown_scripts)?;
+        let mut missing = Vec::new();
+        let mut all = |found: Vec<Result<Vec<PathBuf>>>| -> Vec<PathBuf> {
+            found
+                .into_iter()
+                .filter_map(|found| found.map_err(|failure| missing.push(failure)).ok())
+                .flatten()
+                .collect()
+        };
+        let part = |name: &String| Ok(vec![file.find("user data part", name)?]);
+        let paths = all(file.profile.user_data.iter().map(part).collect());
+        let script = |what: &'static str| {
+            let (file, one) = (&file, std::slice::from_ref::<String>);
+            move |name| file.find_scripts(what, one(name))
+        };
+        let startup_scripts = all(file.profile.startup_scripts.iter().map(script("startup script")).collect());
+        let shutdown_scripts = all(file.profile.shutdown_scripts.iter().map(script("shutdown script")).collect());
+        if let Some(failure) = in_one_message(missing, &file.name) {
+            return Err(failure);
+        }
         // What does not fit this way is compressed the other way all the same.
         let options = Options { effort: Effort::Fast, ..Options::default() };
         let parts = match paths.is_empty() {
@@ -59,37 +76,70 @@ impl Recipe {
         }
     }
 
-    /// The request for one host in `region`. Security groups are named here as the profile names them.
-    pub fn request(&self, host: &Record, region: &str) -> Result<LaunchRequest> {
+    /// The requests that launch a host in `region`, in the order in which they are tried while EC2 has no capacity: every
+    /// instance type in the first zone or subnet, then in the next. `spread` has the zones of --spread, the host's own
+    /// first. Security groups are named as the profile names them.
+    pub fn requests(&self, host: &Record, region: &str, spread: &[String]) -> Result<Vec<LaunchRequest>> {
         let profile = &self.file.profile;
-        let missing = |what: String| Failure::usage(format!("profile {} has no {what}", self.file.name));
-        let zone = self.zone.clone().or(host.str("zone")).or(profile.zones.first().cloned());
-        if let Some(elsewhere) = zone.as_deref().filter(|zone| region_of(zone).as_deref() != Some(region)) {
-            return Err(Failure::usage(format!("zone {elsewhere} does not lie in {region}")));
+        if profile.instance_types.is_empty() {
+            return Err(self.missing("instance type"));
         }
-        let image = profile.image.as_ref().ok_or_else(|| missing("ami".to_string()))?;
-        let image = image.at(region, zone.as_deref()).ok_or_else(|| missing(format!("ami for {region}")))?;
-        let instance_type = profile.instance_types.first().ok_or_else(|| missing("instance type".to_string()))?;
-        let subnet = match &profile.subnet {
-            None => None,
-            Some(subnet) => {
-                let here = zone.as_deref().unwrap_or(region);
-                Some(subnet.at(region, zone.as_deref()).ok_or_else(|| missing(format!("subnet for {here}")))?)
+        let (user_data, tags) = (self.user_data(host)?, self.tags(host)?);
+        let mut requests = Vec::new();
+        for zone in self.zones(host, region, spread)? {
+            let image = profile.image.as_ref().ok_or_else(|| self.missing("ami"))?;
+            let image = image.at(region, zone.as_deref()).ok_or_else(|| self.missing(format!("ami for {region}")))?;
+            let ImageChoice::Id(image) = image else { return Err(Failure::usage("an ami by parameter or name")) };
+            for subnet in self.subnets(region, zone.as_deref())? {
+                for instance_type in &profile.instance_types {
+                    requests.push(LaunchRequest {
+                        region: region.to_string(),
+                        image_id: image.to_string(),
+                        instance_type: instance_type.clone(),
+                        key_name: profile.key_name.clone(),
+                        security_groups: profile.security_groups.clone(),
+                        subnet_id: subnet.clone(),
+                        zone: zone.clone(),
+                        settings: profile.settings.clone(),
+                        user_data: user_data.clone(),
+                        tags: tags.clone(),
+                        volumes: profile.volume_sets.iter().flat_map(|set| set.volumes.clone()).collect(),
+                    });
+                }
+            }
+        }
+        Ok(requests)
+    }
+
+    fn missing(&self, what: impl std::fmt::Display) -> Failure {
+        Failure::usage(format!("profile {} has no {what}", self.file.name))
+    }
+
+    /// The zones to try: the one of --zone or of the record, else those of --spread, else those of the profile that lie in
+    /// the region. One that is not named is left to EC2.
+    fn zones(&self, host: &Record, region: &str, spread: &[String]) -> Result<Vec<Option<String>>> {
+        let lies_here = |zone: &String| region_of(zone).as_deref() == Some(region);
+        let zones = match self.zone.clone().or(host.str("zone")) {
+            Some(zone) => vec![zone],
+            None if !spread.is_empty() => spread.to_vec(),
+            None => {
+                let (here, elsewhere): (Vec<_>, Vec<_>) = self.file.profile.zones.iter().cloned().partition(lies_here);
+                if here.is_empty() { elsewhere } else { here }
             }
         };
-        Ok(LaunchRequest {
-            region: region.to_string(),
-            image_id: image.to_string(),
-            instance_type: instance_type.clone(),
-            key_name: profile.key_name.clone(),
-            security_groups: profile.security_groups.clone(),
-            subnet_id: subnet.map(str::to_string),
-            zone,
-            settings: profile.settings.clone(),
-            user_data: self.user_data(host)?,
-            tags: self.tags(host)?,
-            volumes: profile.volume_sets.iter().flat_map(|set| set.volumes.clone()).collect(),
-        })
+        match zones.iter().find(|zone| !lies_here(zone)) {
+            Some(elsewhere) => Err(Failure::usage(format!("zone {elsewhere} does not lie in {region}"))),
+            None if zones.is_empty() => Ok(vec![None]),
+            None => Ok(zones.into_iter().map(Some).collect()),
+        }
+    }
+
+    fn subnets(&self, region: &str, zone: Option<&str>) -> Result<Vec<Option<String>>> {
+        let Some(subnets) = &self.file.profile.subnets else { return Ok(vec![None]) };
+        match subnets.at(region, zone) {
+            Some(subnets) if !subnets.is_empty() => Ok(subnets.iter().cloned().map(Some).collect()),
+            _ => Err(self.missing(format!("subnet for {}", zone.unwrap_or(region)))),
+        }
     }
 
     /// The record's own user-data, else the profile's parts.
@@ -123,12 +173,22 @@ impl Recipe {
         }
         tags.extend(self.tags.iter().cloned());
         tags.insert("profile".to_string(), self.file.name.clone());
+        tags.insert(DIGEST_TAG.to_string(), digest_tag(&self.file));
         tags.insert("Name".to_string(), host.host().to_string());
         match tags.len() {
             0..=MOST_TAGS => checked(tags),
             many => Err(Failure::usage(format!("{many} tags: EC2 takes at most {MOST_TAGS}"))),
         }
     }
+}
+
+/// What is wrong with the files of a profile, all of it.
+fn in_one_message(failures: Vec<Failure>, profile: &str) -> Option<Failure> {
+    let prefix = format!("profile {profile}: ");
+    let why = |failure: &Failure| failure.message.strip_prefix(&prefix).unwrap_or(&failure.message).to_string();
+    let first = failures.first()?;
+    let why: Vec<String> = failures.iter().map(why).collect();
+    Some(Failure { message: format!("{prefix}{}", why.join("; ")), ..first.clone() })
 }
 
 fn checked(tags: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
@@ -141,10 +201,9 @@ fn checked(tags: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::Profile;
 
     fn recipe(yaml: &str) -> Recipe {
-        let file = ProfileFile { name: "Web".into(), folder: "/".into(), profile: Profile::parse(yaml).unwrap() };
+        let file = ProfileFile::from_text("Web", "text", "/".as_ref(), yaml).unwrap();
         let tags = vec![("team".into(), "ops".into())];
         Recipe { file, parts: None, startup_scripts: vec![], shutdown_scripts: vec![], zone: None, tags }
     }
@@ -155,16 +214,34 @@ mod tests {
     #[test]
     fn tags_of_the_command_line_win_over_the_records_and_those_over_the_profiles() {
         let host = Record::parse(r#"{"host":"web1","tags":{"role":"db","aws:x":"y","Name":"old","n":"1"}}"#).unwrap();
-        let request = recipe(YAML).request(&host, "us-east-1").unwrap();
-        let tags: Vec<_> = request.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let request = recipe(YAML).requests(&host, "us-east-1", &[]).unwrap().remove(0);
+        let own = request.tags.iter().filter(|(key, _)| *key != DIGEST_TAG);
+        let tags: Vec<_> = own.map(|(key, value)| format!("{key}={value}")).collect();
         assert_eq!(tags, ["Name=web1", "n=1", "profile=Web", "role=db", "team=ops"]);
         assert_eq!(request.image_id, "ami-1");
         assert_eq!(request.zone.as_deref(), Some("us-east-1a"));
     }
 
     #[test]
+    fn all_types_are_tried_in_a_zone_before_the_next_zone() {
+        let yaml = "ami: ami-1\ninstance type: [m5.large, m6i.large]\nzone: [us-east-1a, eu-west-1a, us-east-1b]\n";
+        let tried = |host: &Record, spread: &[String]| {
+            let requests = recipe(yaml).requests(host, "us-east-1", spread).unwrap();
+            let tried = requests.iter().map(|it| format!("{} {}", it.zone.clone().unwrap(), it.instance_type));
+            tried.collect::<Vec<_>>()
+        };
+        let host = Record::named("web1");
+        let (a, b) = (["us-east-1a m5.large", "us-east-1a m6i.large"], ["us-east-1b m5.large", "us-east-1b m6i.large"]);
+        assert_eq!(tried(&host, &[]), [a, b].concat());
+        assert_eq!(tried(&host, &["us-east-1b".into(), "us-east-1a".into()]), [b, a].concat());
+        let placed = Record::parse(r#"{"host":"web1","zone":"us-east-1b"}"#).unwrap();
+        assert_eq!(tried(&placed, &["us-east-1a".into()]), b);
+    }
+
+    #[test]
     fn what_the_profile_lacks_is_named() {
-        let why = |yaml: &str, region: &str| recipe(yaml).request(&Record::named("web1"), region).unwrap_err().message;
+        let why =
+            |yaml: &str, region: &str| recipe(yaml).requests(&Record::named("web1"), region, &[]).unwrap_err().message;
         assert_eq!(why(YAML, "eu-west-1"), "zone us-east-1a does not lie in eu-west-1");
         let anywhere = YAML.replace("zone: us-east-1a\n", "");
         assert_eq!(why(&anywhere, "eu-west-1"), "profile Web has no ami for eu-west-1");
@@ -179,13 +256,13 @@ mod tests {
         let with = |user_data: &str| {
             let mut host = Record::named("web1");
             host.set("user_data", user_data);
-            recipe(YAML).request(&host, "us-east-1").map_err(|failure| failure.message)
+            recipe(YAML).requests(&host, "us-east-1", &[]).map_err(|failure| failure.message)
         };
         assert_eq!(with("not base64!").unwrap_err(), "user_data is not base64");
         assert_eq!(
             with(&STANDARD.encode(vec![0; 16_385])).unwrap_err(),
             "user_data has 16385 bytes: EC2 takes at most 16384"
         );
-        assert_eq!(with("aGk=").unwrap().user_data.as_deref(), Some("aGk="));
+        assert_eq!(with("aGk=").unwrap()[0].user_data.as_deref(), Some("aGk="));
     }
 }

@@ -1,125 +1,340 @@
-//! YAML as people write it in profiles: tags anywhere, one or a list, `yes` for true, and where in the file it stands.
+//! YAML as nodes that know where they are in the text. A plain scalar is kept as it is written: `1.10` stays `1.10`.
 
-use cerveza_manners::nearest;
-use serde_yaml::{Mapping, Value};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use std::collections::HashMap;
+use std::fmt;
 
-/// Known keys, each with its other names, all as [`canonical`] writes them.
-pub type Keys = [(&'static str, &'static [&'static str])];
+/// Aliases can make a few bytes into gigabytes.
+const MOST_NODES: usize = 50_000;
+const DEEPEST: usize = 64;
 
-/// A profile's text, which knows the line of a key: the parser forgets it.
-pub struct Source<'a> {
-    text: &'a str,
+/// A line and a column, both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub line: usize,
+    pub column: usize,
 }
 
-impl<'a> Source<'a> {
-    /// An editor's byte order mark would make the whole file one text.
-    pub fn new(text: &'a str) -> Source<'a> {
-        Source { text: text.trim_start_matches('\u{feff}') }
-    }
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Where the node begins. The node of an alias is where its anchor is.
+    pub position: Position,
+    pub content: Content,
+}
 
-    /// The document without its tags, which are the report's own (`!InstanceProfile`), and with merge keys (`<<`)
-    /// merged.
-    pub fn mapping(&self) -> Result<Mapping, String> {
-        let mut value: Value = serde_yaml::from_str(self.text).map_err(|error| explain(&error))?;
-        value.apply_merge().map_err(|error| explain(&error))?;
-        match untag(value) {
-            Value::Null => Err("it is empty".to_string()),
-            Value::Mapping(mapping) => Ok(mapping),
-            _ => Err("it is no mapping of keys to values".to_string()),
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// A scalar without quotes.
+    Plain(String),
+    /// A scalar in quotes, a block scalar, or one with the tag `!!str`.
+    Quoted(String),
+    List(Vec<Node>),
+    Mapping(Vec<Pair>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pair {
+    pub key: Node,
+    pub value: Node,
+    /// Whether it comes from a merge key (`<<`): then a key of the mapping's own replaces it. Merged pairs are last, and
+    /// of two the first counts.
+    pub is_merged: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// The tag of the document, without `!`.
+    pub tag: Option<String>,
+    pub root: Node,
+}
+
+/// Why a text is not YAML.
+#[derive(Clone, Debug, PartialEq)]
+pub struct YamlError {
+    pub position: Position,
+    pub message: String,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+impl Position {
+    fn of(span: Span) -> Position {
+        Position { line: span.start.line(), column: span.start.col() + 1 }
+    }
+}
+
+impl Node {
+    /// The text of a scalar.
+    pub fn text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Plain(text) | Content::Quoted(text) => Some(text),
+            Content::List(_) | Content::Mapping(_) => None,
         }
     }
 
-    /// `line 3: key pair: expected ...`
-    pub fn wrong(&self, key: &str, why: &str) -> String {
-        format!("{}{key}: {why}", self.line(key))
+    /// The text of a scalar without quotes.
+    pub fn plain(&self) -> Option<&str> {
+        match &self.content {
+            Content::Plain(text) => Some(text),
+            _ => None,
+        }
     }
 
-    /// `line 4: unknown key "securty group": did you mean "security group"?`
-    pub fn unknown(&self, key: &str, known: &Keys) -> String {
-        let names = known.iter().flat_map(|(name, others)| std::iter::once(*name).chain(others.iter().copied()));
-        let hint = nearest(&canonical(key), names).map(|near| format!(": did you mean {near:?}?")).unwrap_or_default();
-        format!("{}unknown key {key:?}{hint}", self.line(key))
+    pub fn pairs(&self) -> Option<&[Pair]> {
+        match &self.content {
+            Content::Mapping(pairs) => Some(pairs),
+            _ => None,
+        }
     }
 
-    /// The first line that has the key at its start.
-    fn line(&self, key: &str) -> String {
-        let has_key = |line: &str| {
-            let line = line.trim_start_matches(['-', ' ', '\t', '{', '"', '\'']);
-            line.strip_prefix(key).is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with(':'))
+    /// Whether it is YAML's null: no value, `~` or `null`.
+    pub fn is_null(&self) -> bool {
+        self.plain().is_some_and(|text| matches!(text, "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    fn size(&self) -> usize {
+        match &self.content {
+            Content::Plain(_) | Content::Quoted(_) => 1,
+            Content::List(items) => 1 + items.iter().map(Node::size).sum::<usize>(),
+            Content::Mapping(pairs) => 1 + pairs.iter().map(|pair| 1 + pair.value.size()).sum::<usize>(),
+        }
+    }
+}
+
+/// Reads the documents of a text, without those that are empty.
+pub fn read(text: &str) -> Result<Vec<Document>, YamlError> {
+    let mut builder = Builder::default();
+    // An editor's byte order mark is not a part of the first key.
+    let text = text.trim_start_matches('\u{feff}');
+    for event in Parser::new_from_str(text) {
+        match event {
+            Ok((event, span)) => builder.add(event, Position::of(span))?,
+            Err(error) => return Err(explain(text, &error)),
+        }
+    }
+    builder.documents.retain(|document| !document.root.is_null());
+    Ok(builder.documents)
+}
+
+fn explain(text: &str, error: &ScanError) -> YamlError {
+    let marker = error.marker();
+    let mut position = Position { line: marker.line(), column: marker.col() + 1 };
+    // The parser names the start of the scalar before the tab.
+    if error.info().contains("tab") {
+        for character in text.chars().skip(marker.index()).take_while(|character| *character != '\t') {
+            position = match character {
+                '\n' => Position { line: position.line + 1, column: 1 },
+                _ => Position { column: position.column + 1, ..position },
+            };
+        }
+    }
+    YamlError { position, message: format!("not valid YAML: {}", error.info()) }
+}
+
+/// Makes nodes of a parser's events.
+#[derive(Default)]
+struct Builder {
+    documents: Vec<Document>,
+    open: Vec<Open>,
+    anchors: HashMap<usize, Node>,
+    nodes: usize,
+    tag: Option<String>,
+}
+
+/// A list or mapping whose end has not come.
+struct Open {
+    position: Position,
+    anchor: usize,
+    items: Vec<Node>,
+    is_mapping: bool,
+}
+
+impl Builder {
+    fn add(&mut self, event: Event, position: Position) -> Result<(), YamlError> {
+        let refuse = |message: &str| Err(YamlError { position, message: message.to_string() });
+        match event {
+            Event::SequenceStart(anchor, tag) => self.start(anchor, tag.as_deref(), position, false),
+            Event::MappingStart(anchor, tag) => self.start(anchor, tag.as_deref(), position, true),
+            Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
+                Some(node) => {
+                    self.nodes += node.size();
+                    self.put(0, node)
+                }
+                None => refuse("an alias within its own anchor"),
+            },
+            Event::Scalar(text, style, anchor, tag) => {
+                self.note_tag(tag.as_deref());
+                let is_text = tag.is_some_and(|tag| matches!(tag.suffix.as_str(), "str" | "") || tag.handle.is_empty());
+                let content = match style == ScalarStyle::Plain && !is_text {
+                    true => Content::Plain(text.into_owned()),
+                    false => Content::Quoted(text.into_owned()),
+                };
+                self.put(anchor, Node { position, content })
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Some(open) = self.open.pop() else { return refuse("an end without a beginning") };
+                let content = match open.is_mapping {
+                    true => Content::Mapping(pairs(open.items)?),
+                    false => Content::List(open.items),
+                };
+                self.put(open.anchor, Node { position: open.position, content })
+            }
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps the tag of a document's root.
+    fn note_tag(&mut self, tag: Option<&Tag>) {
+        if self.open.is_empty() {
+            self.tag = tag.map(|tag| tag.suffix.clone());
+        }
+    }
+
+    fn start(
+        &mut self,
+        anchor: usize,
+        tag: Option<&Tag>,
+        position: Position,
+        is_mapping: bool,
+    ) -> Result<(), YamlError> {
+        self.note_tag(tag);
+        self.open.push(Open { position, anchor, items: Vec::new(), is_mapping });
+        match self.open.len() {
+            ..=DEEPEST => Ok(()),
+            _ => Err(YamlError { position, message: format!("nested deeper than {DEEPEST} levels") }),
+        }
+    }
+
+    fn put(&mut self, anchor: usize, node: Node) -> Result<(), YamlError> {
+        let position = node.position;
+        self.nodes += 1;
+        if anchor > 0 {
+            self.nodes += node.size();
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut() {
+            Some(open) => open.items.push(node),
+            None => self.documents.push(Document { tag: self.tag.take(), root: node }),
+        }
+        match self.nodes {
+            ..=MOST_NODES => Ok(()),
+            _ => Err(YamlError { position, message: format!("more than {MOST_NODES} values, aliases counted") }),
+        }
+    }
+}
+
+/// The pairs of a mapping from its keys and values in turn.
+fn pairs(items: Vec<Node>) -> Result<Vec<Pair>, YamlError> {
+    let (mut own, mut merged) = (Vec::new(), Vec::new());
+    let mut items = items.into_iter();
+    while let (Some(key), Some(value)) = (items.next(), items.next()) {
+        if key.plain() != Some("<<") {
+            own.push(Pair { key, value, is_merged: false });
+            continue;
+        }
+        let position = value.position;
+        let parts = match value.content {
+            Content::List(items) => items,
+            content => vec![Node { position, content }],
         };
-        let line = self.text.lines().position(has_key);
-        line.map(|line| format!("line {}: ", line + 1)).unwrap_or_default()
-    }
-}
-
-/// Keys are the same with blanks, `_` and `-`, in capitals and not.
-pub fn canonical(key: &str) -> String {
-    key.trim().replace(['_', '-'], " ").to_lowercase()
-}
-
-/// The known name that a key goes by.
-pub fn known(key: &str, known: &Keys) -> Option<&'static str> {
-    let key = canonical(key);
-    known.iter().find(|(name, others)| *name == key || others.contains(&key.as_str())).map(|(name, _)| *name)
-}
-
-/// A text; a number or a boolean as it is written.
-pub fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        _ => None,
-    }
-}
-
-/// A list of texts, or a single one.
-pub fn texts(value: &Value) -> Option<Vec<String>> {
-    match value {
-        value if is_nothing(value) => Some(Vec::new()),
-        Value::Sequence(items) => items.iter().map(text).collect(),
-        value => Some(vec![text(value)?]),
-    }
-}
-
-/// A boolean, also in the words of YAML 1.1, which profiles of 2011 were written in.
-pub fn flag(value: &Value) -> Option<bool> {
-    match text(value)?.to_ascii_lowercase().as_str() {
-        "yes" | "y" | "on" | "true" => Some(true),
-        "no" | "n" | "off" | "false" => Some(false),
-        _ => None,
-    }
-}
-
-/// What people write for nothing: `~`, `no`, an empty text or list, Python's `None`.
-pub fn is_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Sequence(items) => items.is_empty(),
-        Value::Mapping(mapping) => mapping.is_empty(),
-        Value::String(text) if text.trim().is_empty() => true,
-        Value::String(text) if matches!(text.to_ascii_lowercase().as_str(), "none" | "null" | "nil") => true,
-        value => flag(value) == Some(false),
-    }
-}
-
-fn untag(value: Value) -> Value {
-    match value {
-        Value::Tagged(tagged) => untag(tagged.value),
-        Value::Sequence(items) => items.into_iter().map(untag).collect(),
-        Value::Mapping(mapping) => {
-            Value::Mapping(mapping.into_iter().map(|(key, value)| (key, untag(value))).collect())
+        for part in parts {
+            let Content::Mapping(pairs) = part.content else {
+                let message = "<<: expected keys with values, as *NAME of an anchor &NAME".to_string();
+                return Err(YamlError { position: part.position, message });
+            };
+            merged.extend(pairs.into_iter().map(|pair| Pair { is_merged: true, ..pair }));
         }
-        value => value,
     }
+    own.extend(merged);
+    Ok(own)
 }
 
-/// The parser's words, with the line in front.
-fn explain(error: &serde_yaml::Error) -> String {
-    let text = error.to_string();
-    let text = text.rfind(" at line ").map_or(text.as_str(), |end| &text[..end]);
-    match error.location() {
-        Some(at) => format!("line {}: {text}", at.line()),
-        None => text.to_string(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn roots(text: &str) -> Vec<Node> {
+        read(text).unwrap().into_iter().map(|document| document.root).collect()
+    }
+
+    fn refused(text: &str) -> String {
+        let error = read(text).unwrap_err();
+        format!("{}: {}", error.position, error.message)
+    }
+
+    /// Keys and values in short.
+    fn shown(node: &Node) -> String {
+        match &node.content {
+            Content::Plain(text) => text.clone(),
+            Content::Quoted(text) => format!("{text:?}"),
+            Content::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(" ")),
+            Content::Mapping(pairs) => {
+                let pair = |pair: &Pair| {
+                    format!("{}{}={}", if pair.is_merged { "<" } else { "" }, shown(&pair.key), shown(&pair.value))
+                };
+                format!("{{{}}}", pairs.iter().map(pair).collect::<Vec<_>>().join(" "))
+            }
+        }
+    }
+
+    #[test]
+    fn plain_scalars_are_kept_as_they_are_written() {
+        let text = "[1.10, 1e3, 0x1F, 010, yes, 2024-01-01, 1:30, ~, , 'no', !!str null, \"\\u00e9\"]";
+        let kept = "[1.10 1e3 0x1F 010 yes 2024-01-01 1:30 ~ \"no\" \"null\" \"é\"]";
+        assert_eq!(shown(&roots(&text.replace(" ,", ""))[0]), kept);
+        assert!(roots("a:\n").remove(0).pairs().unwrap()[0].value.is_null());
+        assert!(!roots("a: ''\n").remove(0).pairs().unwrap()[0].value.is_null());
+    }
+
+    #[test]
+    fn every_node_knows_its_line_and_column() {
+        let root = roots("# c\na: {b: [1, 22], c: é}\nd:\n  - e: 1\n    f: 2\n").remove(0);
+        let pairs = root.pairs().unwrap();
+        let inner = pairs[0].value.pairs().unwrap();
+        let Content::List(items) = &inner[0].value.content else { panic!("{root:?}") };
+        let Content::List(volumes) = &pairs[1].value.content else { panic!("{root:?}") };
+        let second = &volumes[0].pairs().unwrap()[1];
+        let positions = [&inner[0].key, &items[1], &inner[1].value, &pairs[1].key, &second.key, &second.value];
+        let positions = positions.map(|node| node.position.to_string());
+        assert_eq!(positions, ["2:5", "2:12", "2:20", "3:1", "5:5", "5:8"]);
+    }
+
+    #[test]
+    fn documents_have_tags_and_empty_ones_are_left_out() {
+        let documents = read("--- !InstanceProfile\na: 1\n---\n--- !VolumeProfile {b: 2}\n---\nc: !X 3\n").unwrap();
+        let tags: Vec<_> = documents.iter().map(|document| document.tag.as_deref()).collect();
+        assert_eq!(tags, [Some("InstanceProfile"), Some("VolumeProfile"), None]);
+        assert_eq!(read("# nothing\n"), Ok(vec![]));
+        assert_eq!(shown(&roots("\u{feff}a: 1\n")[0]), "{a=1}");
+    }
+
+    #[test]
+    fn aliases_are_followed_and_merge_keys_come_last() {
+        let root = roots("a: &x {b: 1, c: 2}\nd: *x\ne:\n  <<: [*x, {c: 3}]\n  b: 4\n").remove(0);
+        assert_eq!(shown(&root), "{a={b=1 c=2} d={b=1 c=2} e={b=4 <b=1 <c=2 <c=3}}");
+        assert_eq!(refused("a: &x [*x]\n"), "1:8: an alias within its own anchor");
+        assert_eq!(refused("<<: 1\n"), "1:5: <<: expected keys with values, as *NAME of an anchor &NAME");
+    }
+
+    #[test]
+    fn what_is_not_yaml_or_too_large_is_refused_where_it_is() {
+        assert!(refused("a: 1\n\tb: 2\n").starts_with("2:"), "{}", refused("a: 1\n\tb: 2\n"));
+        assert!(refused("a: {b: 1\n").contains("not valid YAML: "), "{}", refused("a: {b: 1\n"));
+        assert!(refused("a: *b\n").starts_with("1:4: not valid YAML: "), "{}", refused("a: *b\n"));
+        let deep = "[".repeat(100) + &"]".repeat(100);
+        assert_eq!(refused(&deep), "1:65: nested deeper than 64 levels");
+        assert!(refused(&"[".repeat(5000)).starts_with("1:"));
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_string();
+        for n in 1..9 {
+            let before = n - 1;
+            text += &format!("a{n}: &a{n} [{}]\n", vec![format!("*a{before}"); 10].join(", "));
+        }
+        assert!(refused(&text).ends_with("more than 50000 values, aliases counted"), "{}", refused(&text));
     }
 }

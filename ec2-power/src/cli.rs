@@ -3,8 +3,8 @@
 use crate::confirm::confirm;
 use crate::plan::plan;
 use cerveza_ec2::{
-    Acted, By, Change, Ec2, NO_ACTION, RegionArgs, WaitArgs, block_on, check_records, locate, region_of_zone_option,
-    report,
+    Acted, Addresses, By, Change, Ec2, NO_ACTION, RegionArgs, WaitArgs, block_on, check_records, locate,
+    region_of_zone_option, report,
 };
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
@@ -31,6 +31,11 @@ pub struct Args {
 
     #[command(flatten)]
     pub wait_args: WaitArgs,
+
+    /// Release the elastic IP addresses that carry the names of the terminated hosts; waits until they are terminated.
+    /// Without it the addresses are kept for the next launch
+    #[arg(long)]
+    pub release_addresses: bool,
 
     /// Terminate without asking
     #[arg(short, long)]
@@ -63,14 +68,26 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let regions = regions(args)?;
     let given = read_given(&args.hosts, tool)?;
     check_records(&given.hosts)?;
+    if args.release_addresses && args.change != Change::Terminate {
+        return Err(Failure::usage("--release-addresses goes with terminate only"));
+    }
     let acted = block_on(async {
         let (ec2, found) = locate(&regions, &given, By::Instance).await;
         let mut acted = plan(args.change, args.zone.as_deref(), given.hosts, found);
-        if let Some(ec2) = ec2.filter(|_| !args.dry_run) {
-            if args.change == Change::Terminate && !args.yes {
-                ask(&acted)?;
+        let Some(ec2) = ec2 else { return Ok(acted) };
+        let addresses = addresses(args, &ec2, &acted).await?;
+        if args.dry_run {
+            if args.release_addresses {
+                plan_release(&mut acted, &addresses);
             }
-            execute(args, &ec2, &mut acted).await;
+            return Ok(acted);
+        }
+        if args.change == Change::Terminate && !args.yes {
+            ask(&acted, args.release_addresses.then_some(&addresses))?;
+        }
+        execute(args, &ec2, &mut acted).await;
+        if !args.release_addresses {
+            tell_of_kept(tool, &acted, &addresses);
         }
         Ok::<_, Failure>(acted)
     })??;
@@ -85,12 +102,60 @@ fn regions(args: &Args) -> Result<RegionArgs> {
     Ok(RegionArgs { region: vec![region] })
 }
 
-fn ask(acted: &[Acted]) -> Result<()> {
-    let hosts: Vec<&str> = acted.iter().filter(|host| is_due(host)).map(|host| host.record.host()).collect();
-    match hosts.len() {
+/// Looks up the addresses of the hosts that are to be terminated. Where nothing is to be released it is no error that
+/// they cannot be listed.
+async fn addresses(args: &Args, ec2: &Ec2, acted: &[Acted]) -> Result<Addresses> {
+    if args.change != Change::Terminate {
+        return Ok(Addresses::new());
+    }
+    let found = ec2.addresses_by_host(acted.iter().filter(|host| is_due(host))).await;
+    if args.release_addresses { found } else { Ok(found.unwrap_or_default()) }
+}
+
+/// The addresses of a host that is to be terminated: those that nothing but it uses.
+fn addresses_of(host: &Acted, addresses: &Addresses) -> Vec<String> {
+    let (region, id) = host.place();
+    let own = addresses.get(&(region, host.record.host().to_string())).into_iter().flatten();
+    let own = own.filter(|address| address.is_free_but_for(&id));
+    own.map(|address| address.public_ip.clone()).collect()
+}
+
+fn plan_release(acted: &mut [Acted], addresses: &Addresses) {
+    for host in acted.iter_mut().filter(|host| is_due(host)) {
+        let own = addresses_of(host, addresses);
+        if !own.is_empty() {
+            host.record.set("released_addresses", own);
+        }
+    }
+}
+
+fn tell_of_kept(tool: &Tool, acted: &[Acted], addresses: &Addresses) {
+    let kept = |host: &&Acted| is_due(host) && !addresses_of(host, addresses).is_empty();
+    let hosts: Vec<&Acted> = acted.iter().filter(kept).collect();
+    if !hosts.is_empty() {
+        let count: usize = hosts.iter().map(|host| addresses_of(host, addresses).len()).sum();
+        let names = fold(hosts.iter().map(|host| host.record.host()));
+        let what = if count == 1 { "1 elastic IP address is" } else { &format!("{count} elastic IP addresses are") };
+        tool.warn(format!("{names}: {what} kept, which AWS charges for; --release-addresses releases them"));
+    }
+}
+
+/// Asks before hosts are terminated, and before their addresses are released.
+fn ask(acted: &[Acted], released: Option<&Addresses>) -> Result<()> {
+    let due: Vec<&Acted> = acted.iter().filter(|host| is_due(host)).collect();
+    let hosts = due.iter().map(|host| host.record.host());
+    let addresses =
+        released.into_iter().flat_map(|addresses| due.iter().flat_map(|host| addresses_of(host, addresses)));
+    let addresses: Vec<String> = addresses.collect();
+    let release = match addresses.len() {
+        0 => String::new(),
+        1 => format!(" and release {}", addresses[0]),
+        many => format!(" and release {many} addresses: {}", addresses.join(", ")),
+    };
+    match due.len() {
         0 => Ok(()),
-        1 => confirm(&format!("terminate {}?", hosts[0])),
-        many => confirm(&format!("terminate {many} hosts: {}?", fold(hosts))),
+        1 => confirm(&format!("terminate {}{release}?", fold(hosts))),
+        many => confirm(&format!("terminate {many} hosts: {}{release}?", fold(hosts))),
     }
 }
 
@@ -100,8 +165,17 @@ fn is_due(host: &Acted) -> bool {
 
 async fn execute(args: &Args, ec2: &Ec2, acted: &mut [Acted]) {
     ec2.change_all(acted, is_due, args.change).await;
-    match args.wait {
-        true => ec2.wait_all(acted, |_| true, args.change.end_state(), &args.wait_args, &args.progress).await,
+    match args.wait || args.release_addresses {
+        true => ec2.wait_all(acted, |_| true, &[args.change.end_state()], &args.wait_args, &args.progress).await,
         false => ec2.refresh_all(acted).await,
     }
+    if args.release_addresses {
+        // Also those of a host that was terminated before: a run that was interrupted is completed.
+        let mut ended: Vec<&mut Acted> = acted.iter_mut().filter(|host| is_terminated(host)).collect();
+        ec2.release_addresses(&mut ended).await;
+    }
+}
+
+fn is_terminated(host: &Acted) -> bool {
+    host.result.is_ok() && host.record.str("state").as_deref() == Some("terminated")
 }

@@ -7,6 +7,7 @@ mod arrange;
 mod check;
 mod cli;
 mod configs;
+mod console;
 mod cost;
 mod decoding;
 mod encoding;

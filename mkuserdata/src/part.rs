@@ -2,6 +2,7 @@
 
 use crate::check;
 use crate::configs::{Config, configs};
+use crate::console;
 use crate::gzip;
 use crate::kind::{Folder, Kind, PLAIN, PartType};
 use crate::mime::{Block, Headers};
@@ -125,13 +126,9 @@ impl Part {
             merge_type: merge_type.filter(|_| is_merged),
             launch_index: self.launch_index,
         };
-        Body {
-            configs: configs(&part_type, content, headers.merge_type, self.launch_index.map(i64::from)),
-            size: content.len(),
-            block: Block::new(&headers, content),
-            problems,
-            warnings: secret::warnings(content),
-        }
+        let configs = configs(&part_type, content, headers.merge_type, self.launch_index.map(i64::from));
+        let warnings = [secret::warnings(content), console::warnings(&configs)].concat();
+        Body { configs, size: content.len(), block: Block::new(&headers, content), problems, warnings }
     }
 }
 

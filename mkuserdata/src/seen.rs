@@ -5,7 +5,7 @@ use crate::foreign::Foreign;
 use crate::kind::{Folder, Kind, NOT_MULTIPART, PLAIN, PartType};
 use crate::received::Leaf;
 use crate::schema::Schema;
-use crate::{check, gzip, merge, name, order, secret, yaml};
+use crate::{check, console, gzip, merge, name, order, secret, yaml};
 
 /// What a few bytes of gzip may become: far more than anyone means.
 pub(crate) const MOST_UNPACKED: u64 = 64 * 1024 * 1024;
@@ -103,11 +103,11 @@ impl Seeing {
             Some(Kind::CloudConfigArchive) => yaml::entries(&String::from_utf8_lossy(&content)),
             _ => Vec::new(),
         };
-        let warnings = secret::warnings(&content);
         let name = self.attach(name, &part_type);
         let runs = String::new();
         let index = launch_index.as_deref().and_then(|index| index.trim().parse().ok());
         let mut configs = configs(&part_type, &content, merge_type.as_deref(), index);
+        let warnings = [secret::warnings(&content), console::warnings(&configs)].concat();
         self.parts.push(Seen {
             name,
             config: configs.pop_if(|config| config.entry.is_none()),

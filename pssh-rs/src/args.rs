@@ -133,6 +133,11 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "20", value_parser = parse_duration)]
     pub auth_timeout: Duration,
 
+    /// Wait this long, from a host's first attempt, for the host to let us in: a host that refuses the connection, does
+    /// not answer or rejects the login, as one that is still booting does, is tried again [default: do not wait]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub wait: Option<Duration>,
+
     /// Give the whole run this long: then commands are ended, and hosts not yet tried are `skipped`
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub deadline: Option<Duration>,

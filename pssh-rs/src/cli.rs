@@ -125,7 +125,7 @@ fn execute(
     if let Some(warning) = warning {
         tool.warn(warning);
     }
-    let schedule = Schedule::new(Rollout::new(targets.len(), rollout), width);
+    let schedule = Schedule::new(Rollout::new(targets.len(), rollout), width).wait_for_boot(args.wait);
     for what in job.push.iter().flat_map(|plan| &plan.skipped) {
         tool.warn(format!("not pushed: {what}"));
     }
@@ -148,11 +148,12 @@ fn execute(
         bar.inc(1);
     };
     let write = |out: &mut Out| bar.suspend(|| out.flush());
-    let run = pool::Plan { job, targets, sinks, schedule, progress: Arc::clone(&progress) };
+    let run = pool::Plan { job, targets, sinks, schedule, progress: Arc::clone(&progress), waits: args.wait.is_some() };
     let interrupted = pool::run(run, &flow, &mut out, write, done);
     bar.finish_and_clear();
     let interrupted = interrupted.map_err(|error| Failure::usage(format!("cannot start a thread: {error}")))?;
     let took = io::stderr().is_terminal().then(|| begun.elapsed());
+    summary.waited_for = progress.waited_for.load(Ordering::Relaxed) as usize;
     end(out, &summary, took, interrupted, tool)
 }
 

@@ -138,6 +138,17 @@ impl Outcome {
         }
     }
 
+    /// Whether a host that is still booting ends an attempt like this: it cannot be reached, or has not installed the
+    /// login's keys. A host key that is not the right one is not among them, because sshd shows none before the host has
+    /// its final keys. Nothing was run.
+    pub fn may_boot(&self) -> bool {
+        match (self.status, self.phase) {
+            (_, None | Some(Phase::Exec)) => false,
+            (HostStatus::Unreachable | HostStatus::Auth, _) => true,
+            (status, phase) => (status, phase) == (HostStatus::Timeout, Some(Phase::Auth)),
+        }
+    }
+
     /// The outcome of a host that the end of the run came before: by its deadline (`late`) or by Ctrl-C.
     pub fn stopped(late: bool) -> Outcome {
         let (status, error) = match late {
@@ -290,6 +301,31 @@ mod tests {
             assert_eq!(record.str("encoding"), None);
         }
         assert_eq!(record(HostStatus::Ok).str("encoding").unwrap(), "base64");
+    }
+
+    #[test]
+    fn only_a_host_that_ran_nothing_may_be_booting() {
+        let may_boot = |status, phase| Outcome::new(status, phase).may_boot();
+        for (status, phase) in [
+            (HostStatus::Unreachable, Phase::Resolve),
+            (HostStatus::Unreachable, Phase::Connect),
+            (HostStatus::Unreachable, Phase::Handshake),
+            (HostStatus::Unreachable, Phase::Auth),
+            (HostStatus::Auth, Phase::Auth),
+            (HostStatus::Timeout, Phase::Auth),
+        ] {
+            assert!(may_boot(status, Some(phase)), "{status:?}");
+        }
+        for (status, phase) in [
+            (HostStatus::HostKey, Phase::HostKey),
+            (HostStatus::Timeout, Phase::Exec),
+            (HostStatus::Lost, Phase::Exec),
+            (HostStatus::Failed, Phase::Exec),
+            (HostStatus::Cancelled, Phase::Connect),
+        ] {
+            assert!(!may_boot(status, Some(phase)), "{status:?}");
+        }
+        assert!(!may_boot(HostStatus::Unreachable, None));
     }
 
     #[test]

@@ -7,12 +7,12 @@ use crate::interrupt::Why;
 use crate::leash::Leash;
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::Target;
-use crate::schedule::{Retry, Schedule, Turn};
+use crate::schedule::{AttemptEnd, Retry, Schedule, Turn};
 use crate::seat::Seat;
 use crate::sink::{SharedKept, Sinks, with_output};
 use crate::view::{Flow, Out, follow};
 use crate::watched::Watched;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,6 +32,12 @@ const AFTER_SECOND_STOP: Duration = Duration::from_millis(500);
 const FAREWELL: Duration = Duration::from_millis(500);
 /// With nothing to wait for, as when no thread could be started: look again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// With --wait, the pause after a host could not be reached: at first, and at most.
+const FIRST_BOOT_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_BOOT_PAUSE: Duration = Duration::from_secs(8);
+/// With --wait, the pause after a login was refused. sshd adds a penalty of 5 seconds for each refused login and, from 15
+/// seconds on, refuses connections (sshd_config(5), PerSourcePenalties): slower than 5 seconds they never add up.
+const REFUSED_LOGIN_PAUSE: Duration = Duration::from_secs(8);
 const STACK: usize = 512 * 1024;
 
 /// What an attempt's thread tells the collector.
@@ -82,6 +88,8 @@ pub struct Plan {
     pub sinks: Sinks,
     pub schedule: Schedule,
     pub progress: Arc<Progress>,
+    /// With `--wait`.
+    pub waits: bool,
 }
 
 /// What the progress bar shows, besides the hosts that are done.
@@ -91,6 +99,8 @@ pub struct Progress {
     pub running: AtomicU64,
     /// Hosts that are done and not ok.
     pub failed: AtomicU64,
+    /// Hosts that were tried again because of `--wait`.
+    pub waited_for: AtomicU64,
 }
 
 /// Runs the job on all targets as the schedule says, and hands each outcome over once, as soon as it is final: to `out` by
@@ -102,7 +112,7 @@ pub fn run(
     write: impl FnMut(&mut Out) + Send,
     mut done: impl FnMut(&Target, HostStatus, bool) + Send,
 ) -> io::Result<bool> {
-    let Plan { job, targets, sinks, schedule, progress } = plan;
+    let Plan { job, targets, sinks, schedule, progress, waits } = plan;
     let shared = Arc::new(Shared { job, targets, sinks });
     let (events, received) = channel();
     let early = events.clone();
@@ -122,8 +132,10 @@ pub fn run(
             events,
             flow,
             progress: &progress,
+            waits,
             running: HashMap::new(),
             earlier: HashMap::new(),
+            waited_for: HashSet::new(),
             left_behind: Vec::new(),
             interrupts: 0,
         };
@@ -172,9 +184,11 @@ struct Collector<'a> {
     events: Sender<Event>,
     flow: &'a Flow,
     progress: &'a Progress,
+    waits: bool,
     running: HashMap<usize, Running>,
     /// What became of hosts that wait for another try.
     earlier: HashMap<usize, Outcome>,
+    waited_for: HashSet<usize>,
     left_behind: Vec<JoinHandle<()>>,
     interrupts: u32,
 }
@@ -227,7 +241,7 @@ impl Collector<'_> {
                 Err(error) => {
                     let error = Some(format!("no thread could be started: {error}"));
                     let outcome = Outcome { error, ..Outcome::new(HostStatus::Unreachable, None) };
-                    self.schedule.ended(turn, outcome.retry, now, pause);
+                    self.schedule.ended(turn, AttemptEnd::default(), now, pause);
                     self.emit(turn.index, Outcome { attempts: turn.attempts, ..outcome });
                 }
             }
@@ -295,8 +309,17 @@ impl Collector<'_> {
 
     /// Sends the host to the end of the queue for another try, or out.
     fn finish(&mut self, turn: Turn, outcome: Outcome) {
-        match self.schedule.ended(turn, outcome.retry, Instant::now(), pause) {
-            true => drop(self.earlier.insert(turn.index, outcome)),
+        // What is wrong with the host's record or settings stays wrong.
+        let may_boot = self.waits && outcome.may_boot() && self.shared.targets[turn.index].problem.is_none();
+        let end = AttemptEnd { retry: outcome.retry, may_boot };
+        let pause = |attempts| if may_boot { boot_pause(outcome.status, attempts) } else { pause(attempts) };
+        match self.schedule.ended(turn, end, Instant::now(), pause) {
+            true => {
+                if may_boot && self.waited_for.insert(turn.index) {
+                    self.progress.waited_for.fetch_add(1, Ordering::Relaxed);
+                }
+                self.earlier.insert(turn.index, outcome);
+            }
             false => self.emit(turn.index, outcome),
         }
     }
@@ -354,7 +377,7 @@ impl Collector<'_> {
             if let (Some(Phase::Exec), Some(error)) = (running.phase, &mut outcome.error) {
                 error.push_str("; the command may still be running");
             }
-            self.schedule.ended(running.turn, outcome.retry, now, pause);
+            self.schedule.ended(running.turn, AttemptEnd::default(), now, pause);
             self.emit(running.turn.index, outcome);
             self.left_behind.push(running.thread);
         }
@@ -391,6 +414,20 @@ fn stuck(phase: Option<Phase>) -> Outcome {
 /// A pause before another try, of a random length: hosts that were refused together must not come back together. It grows
 /// with the number of tries.
 fn pause(attempts: u32) -> Duration {
-    let random = RandomState::new().build_hasher().finish();
-    Duration::from_millis(300 + random % 700) * 2u32.pow(attempts.saturating_sub(1).min(4))
+    Duration::from_millis(300 + random() % 700) * 2u32.pow(attempts.saturating_sub(1).min(4))
+}
+
+/// The pause before a host that may be booting is tried again. Up to half of it is random.
+fn boot_pause(status: HostStatus, attempts: u32) -> Duration {
+    let pause = match status {
+        HostStatus::Unreachable => {
+            (FIRST_BOOT_PAUSE * 2u32.pow(attempts.saturating_sub(1).min(4))).min(LONGEST_BOOT_PAUSE)
+        }
+        _ => REFUSED_LOGIN_PAUSE,
+    };
+    pause + pause * (random() % 500) as u32 / 1000
+}
+
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }

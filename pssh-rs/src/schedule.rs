@@ -42,6 +42,14 @@ pub enum Retry {
     Again,
 }
 
+/// How an attempt ended, as far as another one depends on it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AttemptEnd {
+    pub retry: Retry,
+    /// The host may only be booting: within the time of `--wait` it is tried again however often it was.
+    pub may_boot: bool,
+}
+
 /// A host's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
@@ -49,6 +57,8 @@ pub struct Turn {
     pub index: usize,
     /// How often it was tried before.
     pub attempts: u32,
+    /// When it was tried first.
+    since: Option<Instant>,
     /// Not before: another try comes after a pause.
     not_before: Option<Instant>,
 }
@@ -79,6 +89,8 @@ pub struct Schedule {
     logins: usize,
     logged_in: usize,
     last_shed: Option<Instant>,
+    /// How long a host that may be booting is tried again, from its first attempt.
+    wait: Option<Duration>,
     /// Nothing is begun any more.
     closed: bool,
 }
@@ -95,14 +107,21 @@ impl Schedule {
             logins: width.open,
             logged_in: 0,
             last_shed: None,
+            wait: None,
             closed: false,
         };
         schedule.queue_batch();
         schedule
     }
 
+    /// Tries hosts that may be booting again, each for this long.
+    pub fn wait_for_boot(mut self, wait: Option<Duration>) -> Schedule {
+        self.wait = wait;
+        self
+    }
+
     fn queue_batch(&mut self) {
-        self.queue.extend(self.rollout.batch().map(|index| Turn { index, attempts: 0, not_before: None }));
+        self.queue.extend(self.rollout.batch().map(|index| Turn { index, attempts: 0, since: None, not_before: None }));
     }
 
     /// The next host to begin with.
@@ -121,6 +140,7 @@ impl Schedule {
         let due = |turn: &Turn| turn.not_before.is_none_or(|at| at <= now);
         let most = if self.is_serial() { 1 } else { self.queue.len() };
         let turn = self.queue.iter().take(most).position(due).and_then(|at| self.queue.remove(at))?;
+        let turn = Turn { since: turn.since.or(Some(now)), ..turn };
         self.states.insert(turn.index, State::Fresh(now));
         Some(turn)
     }
@@ -182,7 +202,13 @@ impl Schedule {
 
     /// An attempt has ended. Whether the host comes again, after the `pause`; if not, its outcome is final, which the
     /// schedule wants to be told of by [`Schedule::done`].
-    pub fn ended(&mut self, turn: Turn, retry: Retry, now: Instant, pause: impl FnOnce(u32) -> Duration) -> bool {
+    pub fn ended(
+        &mut self,
+        turn: Turn,
+        AttemptEnd { retry, may_boot }: AttemptEnd,
+        now: Instant,
+        pause: impl FnOnce(u32) -> Duration,
+    ) -> bool {
         self.states.remove(&turn.index);
         self.waiting.retain(|waiting| *waiting != turn.index);
         if matches!(retry, Retry::Closed | Retry::Shed)
@@ -199,11 +225,16 @@ impl Schedule {
             Retry::Shed => MOST_SHED,
             Retry::Again => u32::MAX,
         };
-        let again = attempts < most && !self.closed && self.rollout.why_over().is_none();
+        let wait_until = self.wait.filter(|_| may_boot).and_then(|wait| Some(turn.since? + wait));
+        let waits = wait_until.is_some_and(|until| now < until);
+        let again = (attempts < most || waits) && !self.closed && self.rollout.why_over().is_none();
         if again && retry == Retry::Again {
             self.queue.push_front(Turn { attempts, ..turn });
         } else if again {
-            let turn = Turn { index: turn.index, attempts, not_before: Some(now + pause(attempts)) };
+            let at = now + pause(attempts);
+            // The last attempt of a wait begins when its time is over.
+            let at = wait_until.filter(|_| waits).map_or(at, |until| at.min(until));
+            let turn = Turn { attempts, not_before: Some(at), ..turn };
             // One after the other is in order, too.
             match self.is_serial() {
                 true => self.queue.push_front(turn),
@@ -299,7 +330,11 @@ mod tests {
     }
 
     fn turn(index: usize, attempts: u32) -> Turn {
-        Turn { index, attempts, not_before: None }
+        Turn { index, attempts, since: None, not_before: None }
+    }
+
+    fn end(retry: Retry) -> AttemptEnd {
+        AttemptEnd { retry, may_boot: false }
     }
 
     const NO_PAUSE: fn(u32) -> Duration = |_| Duration::ZERO;
@@ -317,7 +352,7 @@ mod tests {
         assert!(schedule.answers(2));
         assert!(!schedule.answers(1));
         assert_eq!(schedule.grant(later), None);
-        assert!(!schedule.ended(turn(0, 0), Retry::Never, later, NO_PAUSE));
+        assert!(!schedule.ended(turn(0, 0), end(Retry::Never), later, NO_PAUSE));
         schedule.done(Mark::Good);
         // What is not written holds its slot.
         assert_eq!(schedule.grant(later), None);
@@ -360,16 +395,16 @@ mod tests {
         let mut schedule = schedule(2, 1, 2);
         let first = schedule.begin(now).unwrap();
         let pause = Duration::from_secs(1);
-        assert!(schedule.ended(first, Retry::Once, now, |_| pause));
+        assert!(schedule.ended(first, end(Retry::Once), now, |_| pause));
         assert_eq!(begun(&mut schedule, now), [1]);
-        assert!(!schedule.ended(turn(1, 0), Retry::Never, now, NO_PAUSE));
+        assert!(!schedule.ended(turn(1, 0), end(Retry::Never), now, NO_PAUSE));
         schedule.done(Mark::Good);
         schedule.written();
         assert_eq!(schedule.begin(now), None);
         assert_eq!(schedule.wakes_at(now), Some(now + pause));
         let again = schedule.begin(now + pause).unwrap();
         assert_eq!((again.index, again.attempts), (0, 1));
-        assert!(!schedule.ended(again, Retry::Once, now, NO_PAUSE));
+        assert!(!schedule.ended(again, end(Retry::Once), now, NO_PAUSE));
         schedule.done(Mark::Unreached);
         schedule.written();
         assert!(schedule.is_over());
@@ -381,7 +416,7 @@ mod tests {
         let mut schedule = schedule(2, 1, 1);
         let first = schedule.begin(now).unwrap();
         let pause = Duration::from_secs(1);
-        assert!(schedule.ended(first, Retry::Once, now, |_| pause));
+        assert!(schedule.ended(first, end(Retry::Once), now, |_| pause));
         assert_eq!(schedule.begin(now), None);
         assert_eq!(schedule.begin(now + pause).unwrap().index, 0);
     }
@@ -391,8 +426,8 @@ mod tests {
         let now = Instant::now();
         let mut schedule = schedule(3, 1, 2);
         let first = schedule.begin(now).unwrap();
-        assert!(schedule.ended(first, Retry::Again, now, NO_PAUSE));
-        assert_eq!(schedule.begin(now).unwrap(), turn(0, 0));
+        assert!(schedule.ended(first, end(Retry::Again), now, NO_PAUSE));
+        assert_eq!(schedule.begin(now).unwrap(), Turn { since: Some(now), ..turn(0, 0) });
     }
 
     #[test]
@@ -401,7 +436,7 @@ mod tests {
         let mut schedule = schedule(200, 64, 256);
         assert_eq!(begun(&mut schedule, now).len(), 64);
         for index in 0..10 {
-            assert!(schedule.ended(turn(index, 0), Retry::Shed, now, |_| Duration::from_secs(1)));
+            assert!(schedule.ended(turn(index, 0), end(Retry::Shed), now, |_| Duration::from_secs(1)));
         }
         // Ten at once are one burst: half of the 64.
         assert!(begun(&mut schedule, now).is_empty());
@@ -414,17 +449,53 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_may_be_booting_is_tried_until_its_time_is_over_and_holds_no_slot() {
+        let start = Instant::now();
+        let (pause, second) = (|_| Duration::from_secs(4), Duration::from_secs(1));
+        let mut schedule = schedule(2, 1, 1).wait_for_boot(Some(10 * second));
+        schedule.width.open = 2;
+        let boots = AttemptEnd { retry: Retry::Never, may_boot: true };
+        let first = schedule.begin(start).unwrap();
+        assert!(schedule.ended(first, boots, start + second, pause));
+        // The other host has the slot, and its own time.
+        let other = schedule.begin(start + second).unwrap();
+        assert_eq!(other.index, 1);
+        assert!(!schedule.ended(other, end(Retry::Never), start + 2 * second, pause));
+        schedule.done(Mark::Good);
+        schedule.written();
+        assert_eq!(schedule.wakes_at(start + 2 * second), Some(start + 5 * second));
+        let again = schedule.begin(start + 5 * second).unwrap();
+        assert!(schedule.ended(again, boots, start + 7 * second, pause));
+        // The last attempt begins at the end of the time, not after the whole pause.
+        assert_eq!(schedule.wakes_at(start + 7 * second), Some(start + 10 * second));
+        let last = schedule.begin(start + 10 * second).unwrap();
+        assert_eq!((last.index, last.attempts), (0, 2));
+        assert!(!schedule.ended(last, boots, start + 11 * second, pause));
+        schedule.done(Mark::Unreached);
+        schedule.written();
+        assert!(schedule.is_over());
+    }
+
+    #[test]
+    fn without_wait_a_host_that_may_be_booting_is_final() {
+        let now = Instant::now();
+        let mut schedule = schedule(1, 1, 1);
+        let first = schedule.begin(now).unwrap();
+        assert!(!schedule.ended(first, AttemptEnd { retry: Retry::Never, may_boot: true }, now, NO_PAUSE));
+    }
+
+    #[test]
     fn what_is_not_begun_when_it_closes_comes_out_once() {
         let now = Instant::now();
         let choice = Choice { batches: vec![crate::rollout::Share::Hosts(3)], ..Choice::default() };
         let mut schedule = Schedule::new(Rollout::new(8, &choice), Width { fanout: 2, open: 2 });
         let first = schedule.begin(now).unwrap();
         schedule.begin(now).unwrap();
-        assert!(schedule.ended(first, Retry::Once, now, NO_PAUSE));
+        assert!(schedule.ended(first, end(Retry::Once), now, NO_PAUSE));
         assert_eq!(schedule.close(), [(0, 1), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0), (7, 0)]);
         assert_eq!(schedule.close(), []);
         assert_eq!(schedule.begin(now), None);
-        assert!(!schedule.ended(turn(1, 0), Retry::Once, now, NO_PAUSE));
+        assert!(!schedule.ended(turn(1, 0), end(Retry::Once), now, NO_PAUSE));
         schedule.done(Mark::Good);
         assert!(!schedule.is_over());
         schedule.written();

@@ -12,6 +12,8 @@ const LONGEST: usize = 100;
 #[derive(Default)]
 pub struct Summary {
     hosts: BTreeMap<HostStatus, Vec<String>>,
+    /// How many hosts were tried again because of `--wait`.
+    pub waited_for: usize,
     /// Whose output could not be written where `--outdir` wants it.
     unwritten: Vec<String>,
 }
@@ -33,7 +35,8 @@ impl Summary {
         });
         let unwritten = (!self.unwritten.is_empty())
             .then(|| format!("the files of {} are not whole: {}", self.unwritten.len(), listed(&self.unwritten)));
-        let parts = parts.chain(unwritten).chain(took.map(|took| format!("took {}", clock(took))));
+        let waited_for = (self.waited_for > 0).then(|| format!("{} waited for", self.waited_for));
+        let parts = parts.chain(waited_for).chain(unwritten).chain(took.map(|took| format!("took {}", clock(took))));
         parts.collect::<Vec<_>>().join("; ")
     }
 
@@ -103,6 +106,13 @@ mod tests {
         assert_eq!(ended.line(TOOK), "1 ok; 1 cancelled: a2; 1 skipped: a3; took 3.2s");
         assert_eq!(summary(&[(Lost, "a b"), (Lost, "c")]).line(TOOK), r#"2 lost: "a b",c; took 3.2s"#);
         assert_eq!(summary(&[(Lost, "x\npssh-rs: 5 ok")]).line(TOOK), r#"1 lost: "x\npssh-rs: 5 ok"; took 3.2s"#);
+    }
+
+    #[test]
+    fn hosts_that_were_waited_for_are_counted() {
+        let mut all = summary(&[(HostStatus::Ok, "a"), (HostStatus::Auth, "b")]);
+        all.waited_for = 2;
+        assert_eq!(all.line(TOOK), "1 ok; 1 auth: b; 2 waited for; took 3.2s");
     }
 
     #[test]

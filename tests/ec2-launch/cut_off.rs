@@ -27,15 +27,24 @@ fn three() -> String {
     xml(instances(&[("i-1", "web1", "running"), ("i-2", "web2", "running"), ("i-3", "web3", "running")], None))
 }
 
+/// The address that is kept for `web1`, which this instance has.
+fn addresses(holder: Option<&str>) -> String {
+    let used = holder.map(|id| format!("<associationId>eipassoc-1</associationId><instanceId>{id}</instanceId>"));
+    format!(
+        "<DescribeAddressesResponse><addressesSet><item><publicIp>192.0.2.1</publicIp><allocationId>eipalloc-1\
+         </allocationId>{}<tagSet><item><key>Name</key><value>web1</value></item></tagSet></item></addressesSet>\
+         </DescribeAddressesResponse>",
+        used.unwrap_or_default()
+    )
+}
+
 /// Answers as EC2 does for the running host `web1`, except that answers to the call `broken` are `reply`.
 fn ec2(broken: &'static str, reply: impl Fn(String) -> Reply + Send + Sync + 'static) -> FakeEc2 {
     FakeEc2::start(move |request| {
         let action = action(request);
         let answer = match action {
             "DescribeInstances" => xml(instances(&[("i-1", "web1", "running")], None)),
-            "DescribeAddresses" => "<DescribeAddressesResponse><addressesSet><item><publicIp>192.0.2.1</publicIp>\
-                <allocationId>eipalloc-1</allocationId></item></addressesSet></DescribeAddressesResponse>"
-                .to_string(),
+            "DescribeAddresses" => addresses(None),
             _ => format!("<{action}Response><requestId>r</requestId><return>true</return></{action}Response>"),
         };
         match action == broken {
@@ -91,9 +100,7 @@ fn other_answers_that_are_not_whole_are_errors_too() {
 fn a_launch_whose_answer_was_cut_off_is_found_by_its_token() {
     let ec2 = FakeEc2::start(|request| match action(request) {
         "RunInstances" => cut_off("200 OK", &three().replace("Describe", "Run")),
-        "DescribeAddresses" => Reply::Xml("<DescribeAddressesResponse/>".to_string()),
-        "AllocateAddress" => Reply::Xml("<AllocateAddressResponse/>".to_string()),
-        "AssociateAddress" => Reply::Xml("<AssociateAddressResponse/>".to_string()),
+        "DescribeAddresses" => Reply::Xml(addresses(Some("i-0123456789abcdef0"))),
         _ if request.contains("tag%3AName") => instances(&[], None),
         _ => instances(&[("i-0123456789abcdef0", "web1", "running")], None),
     });

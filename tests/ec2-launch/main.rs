@@ -1,7 +1,12 @@
 //! `ec2-launch` against the EC2 stand-in.
 
+mod address;
 mod cut_off;
+mod memory;
+mod once;
+mod profiles;
 mod user_data;
+mod waiting;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,17 +26,25 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(host, action)| (host.to_string(), action.to_string())).collect()
 }
 
+/// These tags, with the one of the profile's digest, which the record must have.
+fn tags(record: &Value, mut tags: Value) -> Value {
+    let digest = record["tags"]["profile-digest"].as_str().expect("the tag profile-digest");
+    assert!(digest.len() == 12 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
+    tags["profile-digest"] = digest.into();
+    tags
+}
+
 #[test]
 fn absent_is_launched_running_is_left_and_stopped_is_started() {
     let sandbox = Moto::shared().sandbox();
     let run = launch(&sandbox, &["db[1-2]"], "").exits(0);
-    assert_eq!(actions(&run), pairs(&[("db1", "launch"), ("db2", "launch")]));
+    assert_eq!(actions(&run), pairs(&[("db1", "launched"), ("db2", "launched")]));
     assert!(run.records().iter().all(|record| record["state"] == "running"), "{}", run.stdout);
     assert_eq!(run.stderr, "ec2-launch: 2 hosts: 2 launched\n");
 
     sandbox.run("ec2-power", &["stop", "--wait", "db2"], "").exits(0);
     let run = launch(&sandbox, &["db[1-3]"], "").exits(0);
-    assert_eq!(actions(&run), pairs(&[("db1", "none"), ("db2", "start"), ("db3", "launch")]));
+    assert_eq!(actions(&run), pairs(&[("db1", "unchanged"), ("db2", "started"), ("db3", "launched")]));
     assert_eq!(run.stderr, "ec2-launch: 3 hosts: 1 left as is, 1 started, 1 launched\n");
     assert_eq!(sandbox.run("ec2-ls", &["-1", "db*"], "").exits(0).stdout, "db1\ndb2\ndb3\n");
 }
@@ -42,7 +55,7 @@ fn without_a_profile_hosts_are_started_but_not_launched() {
     launch(&sandbox, &["start1"], "").exits(0);
     sandbox.run("ec2-power", &["stop", "--wait", "start1"], "").exits(0);
     let run = sandbox.run("ec2-launch", &["start[1-2]"], "").exits(3);
-    assert_eq!(actions(&run), pairs(&[("start1", "start"), ("start2", "none")]));
+    assert_eq!(actions(&run), pairs(&[("start1", "started"), ("start2", "failed")]));
     assert_eq!(run.records()[1]["error"], "no live instance has this name in us-east-1");
     assert_eq!(
         run.stderr,
@@ -59,7 +72,10 @@ fn a_dry_run_shows_the_plan_and_launches_nothing() {
     let record = &run.records()[0];
     assert_eq!(record["action"], "launch");
     assert_eq!(record["image_id"], moto.image);
-    assert_eq!(record["tags"], json!({"Name": "dry1", "profile": "MySQL", "team": "dba"}));
+    assert_eq!(record["tags"], tags(record, json!({"Name": "dry1", "profile": "MySQL", "team": "dba"})));
+    assert_eq!(record["reason"], "no live instance has this name in us-east-1");
+    assert_eq!(record["plan"]["generation"], "");
+    assert_eq!(record["plan"]["attempts"][0]["image_id"], moto.image);
     assert_eq!(run.stderr, "ec2-launch: 1 host: 1 to launch (dry run: nothing was changed)\n");
     assert_eq!(sandbox.run("ec2-ls", &["dry1"], "").exits(1).stdout, "");
 }
@@ -74,7 +90,7 @@ fn records_come_through_and_their_user_data_and_tags_reach_ec2() {
     let run = launch(&sandbox, &[], &record.to_string()).exits(0);
     let launched = &run.records()[0];
     assert!(run.stdout.starts_with(r#"{"mine":[1,2],"host":"ud1","tags":{"Name":"ud1""#), "{}", run.stdout);
-    assert_eq!(launched["tags"], json!({"Name": "ud1", "profile": "MySQL", "role": "ud"}));
+    assert_eq!(launched["tags"], tags(launched, json!({"Name": "ud1", "profile": "MySQL", "role": "ud"})));
     assert_eq!(launched["profile"], "MySQL");
     assert_eq!(launched.get("user_data"), None);
 
@@ -127,6 +143,11 @@ fn a_file_that_the_profile_names_and_is_not_there_launches_nothing() {
             assert_eq!((run.stdout.as_str(), run.stderr), ("", why));
         }
     }
+    let both = "user data: [a.sh]\nshutdown scripts: [b.sh]\n";
+    sandbox.file("Gone.yaml", format!("{}{both}", moto.profile().replace("MySQL", "Gone")));
+    let run = sandbox.run("ec2-launch", &["--profile", "Gone", "gone1"], "").exits(2);
+    let why = format!("there is no user data part a.sh in {places}; there is no shutdown script b.sh in {places}\n");
+    assert_eq!(run.stderr, format!("ec2-launch: profile Gone: {why}"));
     assert_eq!(sandbox.run("ec2-ls", &["-1", "gone*"], "").exits(0).stdout, "");
 }
 
@@ -143,7 +164,7 @@ fn two_live_instances_of_one_name_are_left_to_the_user() {
     let records = run.records();
     let error = records[0]["error"].as_str().unwrap();
     assert!(error.contains(&id) && error.contains(&other), "{error}");
-    assert_eq!(records[1]["action"], "launch");
+    assert_eq!((&records[0]["action"], &records[1]["action"]), (&json!("failed"), &json!("launched")));
 }
 
 #[test]
@@ -174,13 +195,12 @@ fn bad_input_launches_nothing() {
         "ec2-launch: bad1 is given twice\n"
     );
     let unknown = refused(&["--profile", "MySQI", "bad1"], "");
-    assert!(unknown.starts_with("ec2-launch: no profile \"MySQI\": looked for MySQI.yaml in ., "), "{unknown}");
+    assert!(unknown.contains("no profile \"MySQI\": looked for it and for MySQI.yaml in profiles, ., /"), "{unknown}");
     assert!(unknown.ends_with("ec2-launch: did you mean MySQL?\n"), "{unknown}");
     sandbox.file("Typo.yaml", "aws:\n  security gruop: web\n");
     assert_eq!(
         refused(&["--profile", "Typo", "bad1"], ""),
-        "ec2-launch: Typo.yaml: line 2: unknown key \"security gruop\": did you mean \"security group\"?\n"
-            .replace("Typo.yaml", "./Typo.yaml")
+        "ec2-launch: ./Typo.yaml:2:3: unknown key \"security gruop\": did you mean \"security group\"?\n"
     );
     assert_eq!(
         refused(&["--profile", "MySQL", "--region", "all", "bad1"], ""),

@@ -1,5 +1,7 @@
 //! `ec2-power` against the EC2 stand-in.
 
+mod addresses;
+
 use kit::{FakeEc2, Moto, Reply, Sandbox, fake_ec2};
 use std::time::{Duration, Instant};
 

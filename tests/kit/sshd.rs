@@ -77,6 +77,24 @@ impl Sshd {
         panic!("sshd did not start:\n{log}");
     }
 
+    /// Ends the server. The port is free for another one, and [`Sshd::start_again`] takes it back.
+    pub fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts a server that was stopped, as it was.
+    pub fn start_again(&mut self) {
+        self.child = launch(self.dir.path());
+        assert!(answers(&mut self.child, self.port), "sshd did not start again:\n{}", self.log());
+    }
+
+    /// Lets the user's key in, or no key.
+    pub fn authorize(&self, allowed: bool) {
+        let key = if allowed { fs::read(self.dir.path().join("id.pub")).expect("a public key") } else { Vec::new() };
+        fs::write(self.dir.path().join("authorized_keys"), key).expect("authorized_keys written");
+    }
+
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -162,6 +180,10 @@ fn spawn(dir: &Path, addresses: &[String], port: u16, config: &str) -> Child {
          {config}\n"
     );
     fs::write(dir.join("config"), config).expect("sshd's configuration written");
+    launch(dir)
+}
+
+fn launch(dir: &Path) -> Child {
     // sshd must not outlive a test that was killed.
     Command::new("setpriv")
         .args(["--pdeathsig", "KILL", PROGRAM, "-D", "-f"])

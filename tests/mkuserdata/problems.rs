@@ -262,6 +262,18 @@ fn a_part_that_looks_like_a_secret_is_warned_of_and_the_secret_is_not_shown() {
     assert!(!format!("{said}{of_template}{}", again.stderr).contains("wJalr"));
 }
 
+#[test]
+fn a_part_that_keeps_the_host_keys_off_the_console_is_warned_of_once() {
+    let sandbox = Sandbox::new();
+    sandbox.file("quiet.cfg", "#cloud-config\nssh:\n  emit_keys_to_console: false\n");
+    let (user_data, said) = forced(&sandbox, &["quiet.cfg"]);
+    let rest = "line 3: emit_keys_to_console keeps the host keys off the console: \
+                ec2-launch --host-keys would wait for them in vain\n";
+    assert_eq!(said, format!("mkuserdata: quiet.cfg: {rest}"));
+    let again = check(&sandbox, &user_data).exits(1);
+    assert_eq!(again.stderr.matches("emit_keys_to_console").count(), 1, "{}", again.stderr);
+}
+
 /// What cloud-init would take none of the user-data for, or pass over, though nothing is said of it.
 #[test]
 fn what_the_checks_do_not_see_yet() {

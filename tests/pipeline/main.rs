@@ -53,7 +53,7 @@ fn named_hosts_are_launched_tagged_listed_reached_stopped_started_and_terminated
 
     sandbox.sh("ec2-power stop --wait mysql3").exits(0);
     let run = sandbox.sh("ec2-launch mysql3").exits(0);
-    assert_eq!((text(&run.records()[0], "action"), text(&run.records()[0], "state")), ("start", "running"));
+    assert_eq!((text(&run.records()[0], "action"), text(&run.records()[0], "state")), ("started", "running"));
 
     let run = sandbox.sh("ec2-ls role=mysql | ec2-power terminate --yes --wait").exits(0);
     assert!(run.records().iter().all(|record| record["state"] == "terminated"), "{}", run.stdout);
@@ -102,7 +102,7 @@ fn the_four_commands_of_the_report_work_with_a_profile_of_its_form() {
     assert_eq!(run.stderr, "ec2-launch: 1 host: 1 launched\n");
     let launched = &run.records()[0];
     for (key, value) in [
-        ("action", "launch"),
+        ("action", "launched"),
         ("state", "running"),
         ("zone", "eu-west-1b"),
         ("image_id", "ami-1e749f67"),
@@ -127,7 +127,7 @@ fn the_four_commands_of_the_report_work_with_a_profile_of_its_form() {
     assert_eq!((text(&run.records()[0], "action"), run.stderr.as_str()), ("stop", "ec2-power: 1 host: 1 stopped\n"));
     let run = sandbox.sh("ec2-launch crawl01").exits(0);
     let started = &run.records()[0];
-    assert_eq!((text(started, "action"), text(started, "state")), ("start", "running"));
+    assert_eq!((text(started, "action"), text(started, "state")), ("started", "running"));
     assert_eq!(started["instance_id"], launched["instance_id"]);
     assert_eq!((text(started, "profile"), run.stderr.as_str()), ("Crawler", "ec2-launch: 1 host: 1 started\n"));
     sandbox.sh("ec2-power stop --wait crawl01").exits(0);

@@ -24,6 +24,7 @@ mod stopping;
 mod sudo;
 mod truth;
 mod volume;
+mod wait;
 
 use kit::{Sandbox, Sshd};
 use serde_json::Value;

@@ -49,12 +49,12 @@ impl Ec2 {
         }
     }
 
-    /// Waits until the hosts that `wanted` holds of are in `state`, and gives their records the facts seen last.
+    /// Waits until the hosts that `wanted` holds of are in one of `states`, and gives their records the facts seen last.
     pub async fn wait_all(
         &self,
         hosts: &mut [Acted],
         wanted: impl Fn(&Acted) -> bool,
-        state: &str,
+        states: &[&str],
         args: &WaitArgs,
         progress: &ProgressArgs,
     ) {
@@ -64,7 +64,7 @@ impl Ec2 {
         }
         let places: Vec<_> = hosts.iter().map(|host| host.place()).collect();
         let bar = progress.bar(places.len() as u64, "waiting");
-        let waited = self.wait(&places, state, args.timeout, || bar.inc(1)).await;
+        let waited = self.wait(&places, states, args.timeout, || bar.inc(1)).await;
         bar.finish_and_clear();
         for host in &mut hosts {
             if let Some(waited) = waited.get(&host.id()) {

@@ -32,6 +32,7 @@ pub struct Ec2 {
     config: SdkConfig,
     regions: Vec<String>,
     clients: Mutex<BTreeMap<String, Client>>,
+    ssm_clients: Mutex<BTreeMap<String, aws_sdk_ssm::Client>>,
     pub(crate) interrupt: Interrupt,
 }
 
@@ -55,7 +56,7 @@ impl Ec2 {
 
     async fn load(args: &RegionArgs, interrupt: Interrupt) -> Result<Ec2> {
         // The SDK takes an empty one for an address, and panics.
-        let endpoints = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2"];
+        let endpoints = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_SSM"];
         if let Some(empty) = endpoints.iter().find(|name| env::var_os(name).is_some_and(|value| value.is_empty())) {
             return Err(Failure::usage(format!("{empty} is set and empty")).hint("unset it, or give it an address"));
         }
@@ -76,7 +77,8 @@ impl Ec2 {
             loader = loader.profile_name(name);
         }
         let config = profile.restrict(loader.load().await);
-        let mut ec2 = Ec2 { config, regions: args.region.clone(), clients: Mutex::default(), interrupt };
+        let (clients, ssm_clients) = (Mutex::default(), Mutex::default());
+        let mut ec2 = Ec2 { config, regions: args.region.clone(), clients, ssm_clients, interrupt };
         if ec2.regions.is_empty() {
             ec2.regions.extend(ec2.configured_region());
         }
@@ -118,6 +120,16 @@ impl Ec2 {
         let make = || {
             let config = aws_sdk_ec2::config::Builder::from(&self.config).region(Region::new(region.to_string()));
             Client::from_conf(config.interceptor(CompleteAnswer).build())
+        };
+        clients.entry(region.to_string()).or_insert_with(make).clone()
+    }
+
+    /// The client of Systems Manager.
+    pub(crate) fn ssm(&self, region: &str) -> aws_sdk_ssm::Client {
+        let mut clients = self.ssm_clients.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let make = || {
+            let config = aws_sdk_ssm::config::Builder::from(&self.config).region(Region::new(region.to_string()));
+            aws_sdk_ssm::Client::from_conf(config.build())
         };
         clients.entry(region.to_string()).or_insert_with(make).clone()
     }

@@ -1,20 +1,16 @@
 //! RunInstances: one named host a request, with all its tags in it.
 
 use crate::client::Ec2;
-use crate::failure::{failure, is_ambiguous};
-use crate::find::Filter;
-use crate::instance::record;
 use crate::tags::tag;
+use aws_sdk_ec2::error::SdkError;
+use aws_sdk_ec2::operation::run_instances::{RunInstancesError, RunInstancesOutput};
 use aws_sdk_ec2::types::{
     BlockDeviceMapping, EbsBlockDevice, IamInstanceProfileSpecification, InstanceType, Placement, ResourceType,
     TagSpecification, VolumeType,
 };
-use cerveza_manners::{Failure, Result};
-use cerveza_record::Record;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// What RunInstances is asked for, for one host, decided in full. `--dry-run` prints it, `--plan` reads it back.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -71,10 +67,12 @@ pub struct Volume {
 }
 
 impl Ec2 {
-    /// Launches one instance. Its ClientToken keeps the SDK's retries from launching twice, and finds the instance
-    /// where EC2 launched it and its answer got lost.
-    pub async fn launch(&self, request: &LaunchRequest) -> Result<Record> {
-        let token = random_token();
+    /// Requests one instance.
+    pub(crate) async fn run_instances(
+        &self,
+        request: &LaunchRequest,
+        token: &str,
+    ) -> std::result::Result<RunInstancesOutput, SdkError<RunInstancesError>> {
         let (ids, names): (Vec<_>, Vec<_>) =
             request.security_groups.iter().cloned().partition(|group| group.starts_with("sg-"));
         let zone = request.zone.as_ref().map(|zone| Placement::builder().availability_zone(zone).build());
@@ -92,7 +90,7 @@ impl Ec2 {
         let call = self
             .client(&request.region)
             .run_instances()
-            .client_token(&token)
+            .client_token(token)
             .min_count(1)
             .max_count(1)
             .image_id(&request.image_id)
@@ -107,39 +105,8 @@ impl Ec2 {
             .set_block_device_mappings(some(devices))
             .tag_specifications(tagged(ResourceType::Instance))
             .tag_specifications(tagged(ResourceType::Volume));
-        let answer = match self.call("RunInstances", &request.region, 1, || call.clone().send()).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let failure = failure("RunInstances", &request.region, &error);
-                return match is_ambiguous(&error) {
-                    true => self.launched_all_the_same(&request.region, token, failure).await,
-                    false => Err(failure),
-                };
-            }
-        };
-        match answer.instances() {
-            [instance] => Ok(record(instance, &request.region, answer.owner_id())),
-            others => Err(Failure::unreached(format!(
-                "RunInstances in {}: asked for 1 instance, got {}",
-                request.region,
-                others.len()
-            ))),
-        }
+        self.call("RunInstances", &request.region, 1, || call.clone().send()).await
     }
-}
-
-impl Ec2 {
-    async fn launched_all_the_same(&self, region: &str, token: String, failure: Failure) -> Result<Record> {
-        let found = self.find(region, &[Filter::exact("client-token", [token])]).await.unwrap_or_default();
-        let hint = "it may have been launched all the same: look with ec2-ls before you run this again";
-        found.into_iter().next().ok_or(failure.hint(hint))
-    }
-}
-
-/// Unique over all runs and users of an account: 128 bits from the randomly keyed hasher of the standard library.
-fn random_token() -> String {
-    let random = || RandomState::new().build_hasher().finish();
-    format!("cerveza-{:016x}{:016x}", random(), random())
 }
 
 fn device(volume: &Volume) -> BlockDeviceMapping {

@@ -15,6 +15,9 @@ pub enum Found {
     One(Record),
     /// In none of these regions.
     Absent(Vec<String>),
+    /// No live instance has the host's name. This is the newest of those that are shutting down or terminated and still
+    /// listed. Only [`By::Name`] gives it.
+    Ended(Record),
     /// Several live instances have the host's name: their ids.
     Several(Vec<String>),
     /// EC2 could not be asked.
@@ -32,6 +35,11 @@ impl Found {
                     None => "no live instance has this name".to_string(),
                 };
                 Err(Failure::unreached(format!("{what} in {}", regions.join(", "))))
+            }
+            Found::Ended(last) => {
+                let text = |key| last.str(key).unwrap_or_default();
+                let (id, state, region) = (text("instance_id"), text("state"), text("region"));
+                Err(Failure::unreached(format!("no live instance has this name in {region}: {id} is {state}")))
             }
             Found::Several(ids) => {
                 Err(Failure::unreached(format!("several live instances have this name: {}", ids.join(", ")))
@@ -55,7 +63,7 @@ pub enum By {
     /// A record with an `instance_id` by that, whatever its state; a host named like an instance id too; any other by
     /// its `Name` tag among the live instances.
     Instance,
-    /// By name, whatever instance the host was when its record was written.
+    /// By name, whatever instance the host was when its record was written. Instances that have ended are looked for too.
     Name,
 }
 
@@ -131,11 +139,12 @@ impl Ec2 {
         let expressions = || given.expressions.iter().map(|text| Key::Name(text.clone()));
         wanted.values_mut().for_each(|keys| keys.extend(expressions()));
         let answers = stream::iter(wanted).map(|(region, keys)| async move {
-            let found = self.lookup(&region, &keys).await;
+            let found = self.lookup(&region, &keys, by).await;
             (region, found)
         });
         let answers: HashMap<_, _> = answers.buffer_unordered(CONCURRENCY).collect().await;
-        refuse_ambiguous(&given.expressions, answers.values().flatten().flat_map(HashMap::values).flatten())?;
+        let instances = answers.values().flatten().flat_map(HashMap::values).flatten();
+        refuse_ambiguous(&given.expressions, instances.filter(|instance| !has_ended(instance)))?;
         let mut places: Vec<Found> = places.iter().map(|(key, regions)| found(key, regions, &answers)).collect();
         if places.iter().all(|place| matches!(place, Found::Unknown(_))) {
             // Not one host could be asked about: nothing can be done.
@@ -149,7 +158,7 @@ impl Ec2 {
     }
 
     /// The instances of one region under the keys they were asked for by.
-    async fn lookup(&self, region: &str, keys: &BTreeSet<Key>) -> Result<HashMap<Key, Vec<Record>>> {
+    async fn lookup(&self, region: &str, keys: &BTreeSet<Key>, by: By) -> Result<HashMap<Key, Vec<Record>>> {
         let ids = keys.iter().filter_map(|key| match key {
             Key::Id(id) => Some(id),
             Key::Name(_) => None,
@@ -168,8 +177,9 @@ impl Ec2 {
             }
         }
         if !by_name.values.is_empty() {
-            let live = Filter::new("instance-state-name", LIVE_STATES);
-            for record in self.find(region, &[by_name, live]).await? {
+            let live = (by == By::Instance).then(|| Filter::new("instance-state-name", LIVE_STATES));
+            let filters: Vec<_> = [by_name].into_iter().chain(live).collect();
+            for record in self.find(region, &filters).await? {
                 found.entry(Key::Name(record.host().to_string())).or_default().push(record);
             }
         }
@@ -203,13 +213,30 @@ fn found(key: &Key, regions: &[String], answers: &HashMap<String, Result<HashMap
             None => {}
         }
     }
+    // An instance that was asked for by its id is that instance in any state.
+    let is_name = matches!(key, Key::Name(_));
+    let (ended, instances): (Vec<&Record>, Vec<&Record>) =
+        instances.into_iter().partition(|instance| is_name && has_ended(instance));
     match (instances.as_slice(), failed) {
         ([_, _, ..], _) => Found::Several(instances.iter().filter_map(|record| record.str("instance_id")).collect()),
         // Absent here and unknown there is unknown; and one here may be one of two.
         (_, Some(failure)) => Found::Unknown(failure),
         ([one], None) => Found::One((*one).clone()),
-        ([], None) => Found::Absent(regions.to_vec()),
+        ([], None) => match ended.into_iter().max_by_key(|instance| age_key(instance)) {
+            Some(last) => Found::Ended(last.clone()),
+            None => Found::Absent(regions.to_vec()),
+        },
     }
+}
+
+/// Whether the instance is shutting down or terminated, and will never run again.
+pub(crate) fn has_ended(instance: &Record) -> bool {
+    matches!(instance.str("state").as_deref(), Some("shutting-down" | "terminated"))
+}
+
+/// Orders instances by their launch, the newest last; the id decides between equals, so all runs agree.
+fn age_key(instance: &Record) -> (Option<String>, Option<String>) {
+    (instance.str("launch_time"), instance.str("instance_id"))
 }
 
 #[cfg(test)]
@@ -234,6 +261,21 @@ mod tests {
         let two = answers(&[("eu-west-1", "i-1"), ("us-east-1", "i-2")]);
         assert_eq!(found(&key, &regions, &two), Found::Several(vec!["i-1".into(), "i-2".into()]));
         assert_eq!(found(&key, &regions, &answers(&[])), Found::Absent(regions.to_vec()));
+    }
+
+    #[test]
+    fn an_ended_instance_is_found_only_if_no_live_one_has_the_name() {
+        let (key, regions) = (Key::Name("web1".into()), ["us-east-1".to_string()]);
+        let mut both = answers(&[("us-east-1", "i-1"), ("us-east-1", "i-2"), ("us-east-1", "i-3")]);
+        let records = both.get_mut("us-east-1").unwrap().as_mut().unwrap().get_mut(&key).unwrap();
+        for (record, time) in records.iter_mut().zip(["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"]) {
+            record.set("state", "terminated");
+            record.set("launch_time", time);
+        }
+        let last = records[1].clone();
+        assert!(matches!(found(&key, &regions, &both), Found::One(live) if live.str("instance_id").unwrap() == "i-3"));
+        both.get_mut("us-east-1").unwrap().as_mut().unwrap().get_mut(&key).unwrap().truncate(2);
+        assert_eq!(found(&key, &regions, &both), Found::Ended(last));
     }
 
     #[test]

@@ -1,9 +1,8 @@
-//! What a launch needs of the VPC: ids of security groups, elastic IP addresses.
+//! What a launch needs of the VPC: ids of security groups.
 
 use crate::client::Ec2;
 use crate::failure::failure;
-use crate::tags::tag;
-use aws_sdk_ec2::types::{Address, DomainType, Filter, ResourceType, TagSpecification};
+use aws_sdk_ec2::types::Filter;
 use cerveza_manners::{Failure, Result};
 
 fn filter(name: &str, values: Vec<String>) -> Filter {
@@ -38,55 +37,5 @@ impl Ec2 {
             found.ok_or_else(|| Failure::unreached(format!("no security group {group} in {vpc} ({region})")))
         };
         groups.iter().map(id).collect()
-    }
-
-    /// Gives an instance an elastic IP address that the account has, an IPv4 address or an `eipalloc-` id, and returns
-    /// the address. One that is in use elsewhere is not taken away.
-    pub async fn associate_address(&self, region: &str, instance_id: &str, address: &str) -> Result<String> {
-        let field = if address.starts_with("eipalloc-") { "allocation-id" } else { "public-ip" };
-        let known = self.addresses(region, field, address).await?;
-        let Some(known) = known.first() else {
-            return Err(Failure::unreached(format!("the account has no elastic IP {address} in {region}")));
-        };
-        match known.instance_id().filter(|id| !id.is_empty()) {
-            Some(id) if id == instance_id => Ok(known.public_ip().unwrap_or(address).to_string()),
-            Some(id) => Err(Failure::unreached(format!("elastic IP {address} is in use by {id}"))),
-            None => {
-                self.associate(region, instance_id, known.allocation_id().unwrap_or_default()).await?;
-                Ok(known.public_ip().unwrap_or(address).to_string())
-            }
-        }
-    }
-
-    /// Gives an instance the address kept for its host, which is one with that Name tag and in nobody's use, or a new
-    /// one, and returns it.
-    pub async fn associate_own_address(&self, region: &str, instance_id: &str, host: &str) -> Result<String> {
-        let kept = self.addresses(region, "tag:Name", &crate::find::escape(host)).await?;
-        if let Some(has) = kept.iter().find(|address| address.instance_id() == Some(instance_id)) {
-            return Ok(has.public_ip().unwrap_or_default().to_string());
-        }
-        // An address may be in use by what is no instance: a NAT gateway, a network interface.
-        let is_free = |address: &&Address| address.association_id().is_none_or(str::is_empty);
-        if let Some(free) = kept.iter().find(is_free) {
-            self.associate(region, instance_id, free.allocation_id().unwrap_or_default()).await?;
-            return Ok(free.public_ip().unwrap_or_default().to_string());
-        }
-        let name = TagSpecification::builder().resource_type(ResourceType::ElasticIp).tags(tag("Name", Some(host)));
-        let call = self.client(region).allocate_address().domain(DomainType::Vpc).tag_specifications(name.build());
-        let new = call.send().await.map_err(|error| failure("AllocateAddress", region, &error))?;
-        self.associate(region, instance_id, new.allocation_id().unwrap_or_default()).await?;
-        Ok(new.public_ip().unwrap_or_default().to_string())
-    }
-
-    async fn addresses(&self, region: &str, field: &str, value: &str) -> Result<Vec<Address>> {
-        let call = self.client(region).describe_addresses().filters(filter(field, vec![value.to_string()]));
-        let answer = call.send().await.map_err(|error| failure("DescribeAddresses", region, &error))?;
-        Ok(answer.addresses().to_vec())
-    }
-
-    async fn associate(&self, region: &str, instance_id: &str, allocation: &str) -> Result<()> {
-        let call = self.client(region).associate_address().instance_id(instance_id).allocation_id(allocation);
-        let answer = call.allow_reassociation(false).send().await;
-        answer.map(drop).map_err(|error| failure("AssociateAddress", region, &error))
     }
 }

@@ -15,10 +15,21 @@ const COLUMNS: [Column; 7] = [
     Column { header: "ERROR", key: "error" },
 ];
 
+/// Of a plan that says why.
+const PLAN_COLUMNS: [Column; 5] = [
+    Column { header: "HOST", key: "host" },
+    Column { header: "ACTION", key: "action" },
+    Column { header: "TYPE", key: "instance_type" },
+    Column { header: "ZONE", key: "zone" },
+    Column { header: "REASON", key: "reason" },
+];
+
 /// Writes every record with its `action` and `error`, says on stderr what failed and what was done, and decides the
 /// exit status by the gravest failure.
 pub fn report(tool: &Tool, args: &OutputArgs, dry_run: bool, acted: Vec<Acted>) -> Result<Status> {
-    let mut writer = RecordWriter::stdout(args.mode(OutputMode::Table), &COLUMNS);
+    let is_plan = dry_run && acted.iter().any(|host| host.record.has("reason"));
+    let columns = if is_plan { &PLAN_COLUMNS[..] } else { &COLUMNS };
+    let mut writer = RecordWriter::stdout(args.mode(OutputMode::Table), columns);
     let mut written = Ok(());
     for host in &acted {
         written = written.and_then(|()| writer.write(&finished(host)));
@@ -63,12 +74,7 @@ fn grouped(acted: &[Acted]) -> Vec<(Vec<&str>, Failure)> {
 fn summary(acted: &[Acted], dry_run: bool) -> String {
     let mut counts: Vec<(String, usize)> = Vec::new();
     for host in acted {
-        let word = match (&host.result, host.action) {
-            (Err(_), _) => "failed".to_string(),
-            (Ok(()), NO_ACTION) => "left as is".to_string(),
-            (Ok(()), action) if dry_run => format!("to {action}"),
-            (Ok(()), action) => past(action),
-        };
+        let word = word(host, dry_run);
         match counts.iter_mut().find(|(known, _)| *known == word) {
             Some((_, count)) => *count += 1,
             None => counts.push((word, 1)),
@@ -80,11 +86,25 @@ fn summary(acted: &[Acted], dry_run: bool) -> String {
     format!("{} {hosts}: {}{plan}", acted.len(), counts.join(", "))
 }
 
-/// The actions are regular verbs but for their spelling.
+/// The word that counts a host in the summary.
+fn word(host: &Acted, dry_run: bool) -> String {
+    match (&host.result, host.action) {
+        (Err(_), "refuse") => "refused".to_string(),
+        // Half-done work: the action was done, and something else failed.
+        (Err(_), "launched" | "started") => format!("{} with errors", host.action),
+        (Err(_), _) => "failed".to_string(),
+        (Ok(()), NO_ACTION | "leave" | "unchanged") => "left as is".to_string(),
+        (Ok(()), action) if dry_run => format!("to {action}"),
+        (Ok(()), action) => past(action),
+    }
+}
+
+/// The past of an action: those of ec2-launch say already what was done.
 fn past(action: &str) -> String {
     match action {
         "stop" => "stopped".to_string(),
         "tag" => "tagged".to_string(),
+        "launched" | "started" => action.to_string(),
         action => format!("{}ed", action.trim_end_matches('e')),
     }
 }
@@ -106,15 +126,18 @@ mod tests {
     fn the_summary_counts_what_was_done() {
         let failed = || Err(Failure::unreached("refused"));
         let hosts = [
-            acted("web1", "launch", Ok(())),
-            acted("web2", "launch", Ok(())),
-            acted("web3", NO_ACTION, Ok(())),
-            acted("web4", "launch", failed()),
+            acted("web1", "launched", Ok(())),
+            acted("web2", "launched", Ok(())),
+            acted("web3", "unchanged", Ok(())),
+            acted("web4", "failed", failed()),
+            acted("web5", "launched", failed()),
         ];
-        assert_eq!(summary(&hosts, false), "4 hosts: 2 launched, 1 left as is, 1 failed");
-        assert_eq!(summary(&hosts[..1], true), "1 host: 1 to launch (dry run: nothing was changed)");
-        let words = ["launch", "start", "stop", "reboot", "terminate", "tag"].map(past);
-        assert_eq!(words, ["launched", "started", "stopped", "rebooted", "terminated", "tagged"]);
+        let expected = "5 hosts: 2 launched, 1 left as is, 1 failed, 1 launched with errors";
+        assert_eq!(summary(&hosts, false), expected);
+        let hosts_to_be = [acted("web1", "launch", Ok(())), acted("web2", "refuse", failed())];
+        assert_eq!(summary(&hosts_to_be, true), "2 hosts: 1 to launch, 1 refused (dry run: nothing was changed)");
+        let words = ["start", "stop", "reboot", "terminate", "tag", "launched"].map(past);
+        assert_eq!(words, ["started", "stopped", "rebooted", "terminated", "tagged", "launched"]);
         assert_eq!(status(&hosts), Status::Unreached);
         assert_eq!(status(&hosts[..3]), Status::Done);
     }

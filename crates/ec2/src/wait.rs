@@ -38,12 +38,12 @@ enum Look {
 type Looks = HashMap<String, (Option<Record>, Look)>;
 
 impl Ec2 {
-    /// Waits until every instance (region, id) is in `state`, or has ended, or `timeout` is over. Gives one answer an
+    /// Waits until every instance (region, id) is in one of `states`, or has ended, or `timeout` is over. Gives one answer an
     /// id. `reached` is called once for each that need not be waited for any longer.
     pub async fn wait(
         &self,
         instances: &[(String, String)],
-        state: &str,
+        states: &[&str],
         timeout: Duration,
         mut reached: impl FnMut(),
     ) -> HashMap<String, Waited> {
@@ -55,7 +55,7 @@ impl Ec2 {
         loop {
             let look = join_all(waiting.iter().map(|(region, ids)| self.look(region, ids)));
             tokio::select! {
-                seen = timeout_at(deadline, look) => seen.into_iter().flatten().for_each(|seen| note(seen, state, &mut looks)),
+                seen = timeout_at(deadline, look) => seen.into_iter().flatten().for_each(|seen| note(seen, states, &mut looks)),
                 () = self.interrupt.wait() => {}
             }
             for ids in waiting.values_mut() {
@@ -101,7 +101,7 @@ struct Seen {
 }
 
 /// Takes note of a look. An instance that was seen before and is not now keeps its record.
-fn note(Seen { ids, seen }: Seen, state: &str, looks: &mut Looks) {
+fn note(Seen { ids, seen }: Seen, states: &[&str], looks: &mut Looks) {
     let (seen, failed) = match seen {
         Ok(seen) => (seen, None),
         Err(failure) => (Vec::new(), Some(failure)),
@@ -112,10 +112,10 @@ fn note(Seen { ids, seen }: Seen, state: &str, looks: &mut Looks) {
     for id in ids {
         let (record, look) = match (seen.remove(&id), &failed) {
             (Some((record, reason)), _) => {
-                let look = judge(&id, &record.str("state").unwrap_or_default(), reason, state);
+                let look = judge(&id, &record.str("state").unwrap_or_default(), reason, states);
                 (Some(record), look)
             }
-            (None, Some(failure)) => (None, Look::Open(format!("{id} was not seen to be {state}: {failure}"))),
+            (None, Some(failure)) => (None, Look::Open(format!("{id} was not seen to be {}: {failure}", states[0]))),
             (None, None) => (None, Look::Open(format!("{id} is not listed"))),
         };
         let known = looks.remove(&id).and_then(|(record, _)| record);
@@ -123,11 +123,11 @@ fn note(Seen { ids, seen }: Seen, state: &str, looks: &mut Looks) {
     }
 }
 
-fn judge(id: &str, now: &str, reason: Option<String>, wanted: &str) -> Look {
+fn judge(id: &str, now: &str, reason: Option<String>, wanted: &[&str]) -> Look {
     let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
     match now {
-        now if now == wanted => Look::Reached,
-        "terminated" | "shutting-down" if wanted != "terminated" => {
+        now if wanted.contains(&now) => Look::Reached,
+        "terminated" | "shutting-down" if !wanted.contains(&"terminated") => {
             Look::Ended(Failure::unreached(format!("{id} is {now}{reason}")))
         }
         now => Look::Open(format!("{id} is still {now}{reason}")),
@@ -141,11 +141,11 @@ mod tests {
     #[test]
     fn an_instance_that_died_at_launch_is_not_waited_for() {
         let reason = Some("Client.VolumeLimitExceeded: Volume limit exceeded".to_string());
-        let Look::Ended(failure) = judge("i-1", "terminated", reason, "running") else {
+        let Look::Ended(failure) = judge("i-1", "terminated", reason, &["running"]) else {
             panic!("waits for a dead instance");
         };
         assert_eq!(failure.message, "i-1 is terminated: Client.VolumeLimitExceeded: Volume limit exceeded");
-        assert!(matches!(judge("i-1", "shutting-down", None, "terminated"), Look::Open(_)));
-        assert!(matches!(judge("i-1", "running", None, "running"), Look::Reached));
+        assert!(matches!(judge("i-1", "shutting-down", None, &["terminated"]), Look::Open(_)));
+        assert!(matches!(judge("i-1", "running", None, &["running"]), Look::Reached));
     }
 }

@@ -11,9 +11,12 @@ const DATE: &str = "2026-11-24";
 /// What the four tools that speak to EC2 take from environment and files.
 const AWS: &str = include_str!("../manual/aws.roff");
 
+/// The line of ec2-launch's manual in whose place the table of these keys is put.
+const LAUNCH_KEYS: &str = ".\\\" PARAMETERS OF RUNINSTANCES\n";
+
 pub(crate) fn page(tool: &Tool, manual: &str) -> Result<String> {
     let path = format!("{}/manual.roff", tool.name);
-    let mut manual = Manual::parse(&path, manual)?;
+    let mut manual = Manual::parse(&path, &manual.replace(LAUNCH_KEYS, &launch_keys()))?;
     let mut aws = Manual::parse("crates/xtask/manual/aws.roff", if tool.aws { AWS } else { "" })?;
     let mut command = (tool.command)();
     command.build();
@@ -59,6 +62,13 @@ fn section(text: &mut String, title: &str, body: &str) {
     };
     // .TP at the head of a section needs no paragraph before it.
     text.push_str(&format!(".SH {title}\n{body}"));
+}
+
+/// The keys of a profile that are parameters of RunInstances.
+fn launch_keys() -> String {
+    let key = |key: ec2_launch::KeyHelp| format!(".TP\n.B {}\n{}\n", roff::literal(&key.name), roff::text(&key.about));
+    let intro = "Every other parameter of RunInstances is a key too:\n".to_string();
+    std::iter::once(intro).chain(ec2_launch::launch_keys().into_iter().map(key)).collect()
 }
 
 fn exit_status() -> String {

@@ -1,0 +1,457 @@
+//! The profiles of a machine: found by name or path, and resolved with what they extend.
+
+use super::document::{Document, Problem, failure};
+use super::keys::{INSTANCE_KEYS, VOLUME_KEYS, canonical};
+use super::reader::Reader;
+use super::source::{DocumentKind, SourceDocument, read_documents, read_text};
+use crate::yaml::{self, Content, Node, Pair, Position};
+use cerveza_manners::{Failure, Result, nearest};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// One of --set: `metadata options.http tokens=optional`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Override {
+    argument: String,
+    root: Node,
+}
+
+/// A profile with all that it extends.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resolved {
+    pub document: Document,
+    /// The folders of its file and of the files that it extends, in this order.
+    pub folders: Vec<PathBuf>,
+}
+
+/// A profile of the folders, for a list of all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    pub name: String,
+    pub place: String,
+    pub description: Option<String>,
+}
+
+/// The files that have been read, and the folders to look for profiles in.
+pub struct Library {
+    folders: Vec<PathBuf>,
+    files: HashMap<PathBuf, Result<Rc<Vec<SourceDocument>>>>,
+}
+
+/// A document of a file.
+#[derive(Clone, Debug, PartialEq)]
+struct Found {
+    path: PathBuf,
+    number: usize,
+}
+
+impl Override {
+    pub fn parse(argument: &str) -> std::result::Result<Override, String> {
+        let (keys, value) = argument.split_once('=').ok_or("expected KEY=VALUE")?;
+        let documents = yaml::read(value).map_err(|error| error.message)?;
+        let position = Position { line: 1, column: 1 };
+        let nothing = Node { position, content: Content::Plain(String::new()) };
+        let value = match <[yaml::Document; 1]>::try_from(documents) {
+            Ok([document]) => document.root,
+            Err(documents) if documents.is_empty() => nothing,
+            Err(_) => return Err("expected one value".to_string()),
+        };
+        // The name of a tag may have dots.
+        let is_tag = keys.split_once('.').is_some_and(|(first, _)| canonical(first) == "tags");
+        let keys: Vec<&str> = keys.splitn(if is_tag { 2 } else { usize::MAX }, '.').map(str::trim).collect();
+        if keys.iter().any(|key| key.is_empty()) {
+            return Err("expected KEY=VALUE, with a dot between a key and one within it".to_string());
+        }
+        let root = keys.iter().rev().fold(value, |value, key| {
+            let key = Node { position, content: Content::Plain(key.to_string()) };
+            Node { position, content: Content::Mapping(vec![Pair { key, value, is_merged: false }]) }
+        });
+        Ok(Override { argument: argument.to_string(), root })
+    }
+}
+
+impl Library {
+    pub fn new(folders: Vec<PathBuf>) -> Library {
+        Library { folders, files: HashMap::new() }
+    }
+
+    /// Reads and resolves an instance profile: a path where it has a `/` in it or ends in .yaml or .yml, with `:NAME`
+    /// after it if the file has several; else a name.
+    pub fn read(&mut self, name: &str, overrides: &[Override]) -> Result<Resolved> {
+        match path_and_name(name) {
+            Some((path, name)) => {
+                let found = self.in_path(&path, name)?;
+                self.resolve(&found, overrides)
+            }
+            None => self.read_named(name, overrides),
+        }
+    }
+
+    /// Reads and resolves the instance profile of a name, which is never taken for a path.
+    pub fn read_named(&mut self, name: &str, overrides: &[Override]) -> Result<Resolved> {
+        let found = self.find(DocumentKind::Instance, name, None)?;
+        self.resolve(&found, overrides)
+    }
+
+    fn resolve(&mut self, found: &Found, overrides: &[Override]) -> Result<Resolved> {
+        let mut resolved = self.instance(found, &mut Vec::new())?;
+        if resolved.document.values.get("name").is_none_or(Value::is_null) {
+            resolved.document.values.insert("name".to_string(), stem(&found.path).into());
+        }
+        self.set(&mut resolved.document, overrides, Some(&found.path))?;
+        resolved.document.values.shift_remove("extends");
+        resolved.document.arrange(&INSTANCE_KEYS);
+        Ok(resolved)
+    }
+
+    /// Reads a profile that is not in a file. `shown` is what errors call the text.
+    pub fn read_text(&mut self, shown: &str, text: &str) -> Result<Document> {
+        let documents = read_documents(shown, text)?;
+        let [document] = documents.as_slice() else {
+            return Err(Failure::usage(format!("{shown}: it has several documents")));
+        };
+        let mut document = Reader::new(shown, true).instance(&document.root).map_err(failure)?;
+        if document.values.contains_key("extends") {
+            let place = document.place("extends");
+            return Err(Failure::usage(format!("{place}: extends: a profile that is not in a file cannot extend one")));
+        }
+        self.volumes(&mut document, None)?;
+        document.arrange(&INSTANCE_KEYS);
+        Ok(document)
+    }
+
+    /// All instance profiles in the folders. A file that cannot be read has its reason as the description.
+    pub fn list(&mut self) -> Vec<Listed> {
+        let mut listed = Vec::new();
+        for folder in self.folders.clone() {
+            for path in yaml_files(&folder) {
+                let shown = path.display().to_string();
+                let documents = self.documents(&path);
+                for document in documents.iter().flat_map(|documents| documents.iter()) {
+                    if document.kind != DocumentKind::Instance || !document.looks_like_a_profile() {
+                        continue;
+                    }
+                    let key = |key: &Node| key.text().map(canonical);
+                    let is_description =
+                        |pair: &&Pair| matches!(key(&pair.key).as_deref(), Some("description" | "desc"));
+                    let mut pairs = document.root.pairs().into_iter().flatten();
+                    let description = pairs.find(is_description).and_then(|pair| pair.value.text());
+                    listed.push(Listed {
+                        name: document.name.clone().unwrap_or_else(|| stem(&path)),
+                        place: format!("{shown}:{}", document.root.position),
+                        description: description.map(str::to_string),
+                    });
+                }
+            }
+        }
+        listed
+    }
+
+    /// Sets what --set says.
+    fn set(&mut self, document: &mut Document, overrides: &[Override], beside: Option<&Path>) -> Result<()> {
+        for given in overrides {
+            let shown = format!("--set {:?}", given.argument);
+            let mut over = Reader::new(&shown, false).instance(&given.root).map_err(failure)?;
+            if over.values.contains_key("extends") {
+                return Err(Failure::usage(format!("{shown}: extends: it cannot be set here")));
+            }
+            self.volumes(&mut over, beside)?;
+            over.places.remove("");
+            document.merge(over);
+        }
+        Ok(())
+    }
+
+    /// Resolves an instance profile. `chain` has those that extend it.
+    fn instance(&mut self, found: &Found, chain: &mut Vec<Found>) -> Result<Resolved> {
+        let source = self.source(found)?;
+        let mut document =
+            Reader::new(&found.path.display().to_string(), true).instance(&source.root).map_err(failure)?;
+        self.volumes(&mut document, Some(&found.path))?;
+        let mut folders = vec![folder(&found.path)];
+        if let Some(base) = self.base(&document, DocumentKind::Instance, found, chain)? {
+            let mut base = self.instance(&base, chain)?;
+            // These are the base's own.
+            base.document.values.shift_remove("name");
+            base.document.values.shift_remove("description");
+            base.document.merge(document);
+            document = base.document;
+            folders.extend(base.folders);
+        }
+        chain.pop();
+        Ok(Resolved { document, folders })
+    }
+
+    /// Resolves a volume profile.
+    fn volume(&mut self, found: &Found, chain: &mut Vec<Found>) -> Result<Document> {
+        let source = self.source(found)?;
+        let mut document =
+            Reader::new(&found.path.display().to_string(), true).volume(&source.root).map_err(failure)?;
+        if document.values.get("name").is_none_or(Value::is_null) {
+            document.values.insert("name".to_string(), stem(&found.path).into());
+        }
+        if let Some(base) = self.base(&document, DocumentKind::Volume, found, chain)? {
+            let mut base = self.volume(&base, chain)?;
+            base.merge(document);
+            document = base;
+        }
+        chain.pop();
+        Ok(document)
+    }
+
+    /// Finds what a document extends, and adds the document to the chain. A chain that leads back to it is refused.
+    fn base(
+        &mut self,
+        document: &Document,
+        kind: DocumentKind,
+        found: &Found,
+        chain: &mut Vec<Found>,
+    ) -> Result<Option<Found>> {
+        chain.push(found.clone());
+        let Some(name) = document.values.get("extends").and_then(Value::as_str) else { return Ok(None) };
+        let place = document.place("extends");
+        let base =
+            self.find(kind, name, Some(&found.path)).map_err(|failure| failure.within(format!("{place}: extends")))?;
+        match chain.contains(&base) {
+            true => Err(Failure::usage(format!("{place}: extends: {name} extends this profile itself"))),
+            false => Ok(Some(base)),
+        }
+    }
+
+    /// Puts into each volume of a document what it extends. Volumes of a volume profile are kept when the instance ends,
+    /// unless a profile says otherwise.
+    fn volumes(&mut self, document: &mut Document, beside: Option<&Path>) -> Result<()> {
+        let Some(Value::Array(volumes)) = document.values.get("volumes") else { return Ok(()) };
+        let volumes = volumes.clone();
+        let mut resolved = Vec::new();
+        let mut places = HashMap::new();
+        for (number, volume) in volumes.into_iter().enumerate() {
+            let path = format!("volumes/{number}");
+            let name = volume.get("extends").and_then(Value::as_str);
+            let (Some(name), Value::Object(values)) = (name, &volume) else {
+                resolved.push(volume);
+                continue;
+            };
+            let place = document.place(&format!("{path}/extends"));
+            let within = |failure: Failure| failure.within(format!("{place}: volumes"));
+            let found = self.find(DocumentKind::Volume, name, beside).map_err(within)?;
+            let mut base = self.volume(&found, &mut Vec::new())?;
+            // The places of what the volume says itself are known in this document.
+            let base_places = std::mem::take(&mut base.places);
+            base.merge(Document { values: values.clone(), ..Document::default() });
+            base.values.shift_remove("extends");
+            base.values.shift_remove("description");
+            base.values.entry("delete on termination").or_insert(false.into());
+            base.arrange(VOLUME_KEYS);
+            for (key, place) in base_places.into_iter().filter(|(key, _)| !key.is_empty()) {
+                places.insert(format!("{path}/{key}"), place);
+            }
+            resolved.push(base.values.into());
+        }
+        document.values.insert("volumes".to_string(), resolved.into());
+        for (path, place) in places {
+            document.places.entry(path).or_insert(place);
+        }
+        Ok(())
+    }
+
+    /// The documents of a file, which is read once.
+    fn documents(&mut self, path: &Path) -> Result<Rc<Vec<SourceDocument>>> {
+        let read = || {
+            let text = read_text(path)?;
+            Ok(Rc::new(read_documents(&path.display().to_string(), &text)?))
+        };
+        self.files.entry(path.to_path_buf()).or_insert_with(read).clone()
+    }
+
+    fn source(&mut self, found: &Found) -> Result<SourceDocument> {
+        let documents = self.documents(&found.path)?;
+        documents
+            .get(found.number)
+            .cloned()
+            .ok_or_else(|| Failure::usage(format!("{}: it has changed", found.path.display())))
+    }
+
+    /// The instance profile of a path: the one of this name, or the only one.
+    fn in_path(&mut self, path: &Path, name: Option<&str>) -> Result<Found> {
+        let shown = path.display();
+        let documents = self.documents(path)?;
+        let of_kind = documents.iter().enumerate().filter(|(_, document)| document.kind == DocumentKind::Instance);
+        let (all, names): (Vec<usize>, Vec<Option<&str>>) =
+            of_kind.map(|(number, document)| (number, document.name.as_deref())).unzip();
+        let known: Vec<&str> = names.iter().flatten().copied().collect();
+        let wanted: Vec<usize> = match name {
+            Some(name) => {
+                all.iter().zip(&names).filter(|(_, known)| **known == Some(name)).map(|(at, _)| *at).collect()
+            }
+            None => all,
+        };
+        match (wanted.as_slice(), name) {
+            ([number], _) => Ok(Found { path: path.to_path_buf(), number: *number }),
+            ([], None) => Err(Failure::usage(format!("{shown}: it has volume profiles alone"))),
+            ([], Some(name)) => {
+                let failure = Failure::usage(format!("{shown}: it has no profile {name:?}"));
+                Err(match nearest(name, known.iter().copied()) {
+                    Some(near) => failure.hint(format!("did you mean {near}?")),
+                    None => failure.hint(format!("it has {}", known.join(", "))),
+                })
+            }
+            (_, None) => Err(Failure::usage(format!("{shown}: it has several profiles: {}", known.join(", ")))
+                .hint(format!("name one, as in {shown}:{}", known.first().unwrap_or(&"NAME")))),
+            (several, Some(name)) => {
+                let several = several.iter().map(|number| Found { path: path.to_path_buf(), number: *number });
+                Err(self.twice(DocumentKind::Instance, name, &several.collect::<Vec<_>>()))
+            }
+        }
+    }
+
+    /// Finds a document by its name, or by the name of its file if it is the only one of its kind in there. It may be in
+    /// the file `beside`, in the folder of that, or in the folders of profiles.
+    fn find(&mut self, kind: DocumentKind, name: &str, beside: Option<&Path>) -> Result<Found> {
+        if let Some(path) = beside
+            && let Some(found) = self.one(kind, name, self.named_in(path, kind, name))?
+        {
+            return Ok(found);
+        }
+        let beside = beside.map(|path| path.parent().map(Path::to_path_buf).unwrap_or_default());
+        let folders: Vec<PathBuf> = beside.into_iter().chain(self.folders.clone()).collect();
+        for folder in &folders {
+            let found = self.in_folder(folder, kind, name)?;
+            if let Some(found) = self.one(kind, name, found)? {
+                return Ok(found);
+            }
+        }
+        Err(self.not_found(kind, name, &folders))
+    }
+
+    fn one(&self, kind: DocumentKind, name: &str, found: Vec<Found>) -> Result<Option<Found>> {
+        match found.as_slice() {
+            [] => Ok(None),
+            [found] => Ok(Some(found.clone())),
+            several => Err(self.twice(kind, name, several)),
+        }
+    }
+
+    fn twice(&self, kind: DocumentKind, name: &str, several: &[Found]) -> Failure {
+        let place = |found: &Found| {
+            let position =
+                self.files.get(&found.path).and_then(|file| Some(file.as_ref().ok()?.get(found.number)?.root.position));
+            let position = position.map(|position| format!(":{position}")).unwrap_or_default();
+            format!("{}{position}", found.path.display())
+        };
+        let places: Vec<String> = several.iter().map(place).collect();
+        Failure::usage(format!("several {}s have the name {name:?}: {}", kind.noun(), places.join(", ")))
+    }
+
+    /// Documents of this name in a file that has been read.
+    fn named_in(&self, path: &Path, kind: DocumentKind, name: &str) -> Vec<Found> {
+        let documents = self.files.get(path).and_then(|file| file.as_ref().ok());
+        let documents = documents.into_iter().flat_map(|documents| documents.iter().enumerate());
+        let of_name = documents.filter(|(_, document)| document.kind == kind && document.name.as_deref() == Some(name));
+        of_name.map(|(number, _)| Found { path: path.to_path_buf(), number }).collect()
+    }
+
+    fn in_folder(&mut self, folder: &Path, kind: DocumentKind, name: &str) -> Result<Vec<Found>> {
+        let mut found = Vec::new();
+        for path in yaml_files(folder) {
+            let is_of_name = stem(&path) == name;
+            // A working directory has files of other programs. Most are not parsed, and an error in one does not count.
+            if !is_of_name && !self.files.contains_key(&path) && !read_text(&path).is_ok_and(|text| text.contains(name))
+            {
+                continue;
+            }
+            let documents = match self.documents(&path) {
+                Ok(documents) => documents,
+                Err(failure) if is_of_name => return Err(failure),
+                Err(_) => continue,
+            };
+            let named = self.named_in(&path, kind, name);
+            let is_profile = |found: &Found| is_of_name || documents[found.number].looks_like_a_profile();
+            let named: Vec<Found> = named.into_iter().filter(is_profile).collect();
+            if named.is_empty() && is_of_name {
+                let mut of_kind = documents.iter().enumerate().filter(|(_, document)| document.kind == kind);
+                match (of_kind.next(), of_kind.next()) {
+                    (Some((number, _)), None) => found.push(Found { path, number }),
+                    (Some(_), Some(_)) if kind == DocumentKind::Instance => {
+                        return self.in_path(&path, None).map(|found| vec![found]);
+                    }
+                    _ => {}
+                }
+            } else {
+                found.extend(named);
+            }
+        }
+        Ok(found)
+    }
+
+    fn not_found(&mut self, kind: DocumentKind, name: &str, folders: &[PathBuf]) -> Failure {
+        let mut looked: Vec<String> = Vec::new();
+        let mut known: Vec<String> = Vec::new();
+        for folder in folders {
+            let shown = if folder.as_os_str().is_empty() { ".".to_string() } else { folder.display().to_string() };
+            if looked.contains(&shown) {
+                continue;
+            }
+            looked.push(shown);
+            for path in yaml_files(folder) {
+                let documents = self.documents(&path);
+                let documents = documents.iter().flat_map(|documents| documents.iter());
+                let of_kind = documents.filter(|document| document.kind == kind && document.looks_like_a_profile());
+                known.extend(of_kind.map(|document| document.name.clone().unwrap_or_else(|| stem(&path))));
+                if kind == DocumentKind::Instance {
+                    known.push(stem(&path));
+                }
+            }
+        }
+        let failure = Failure::usage(format!(
+            "no {} {name:?}: looked for it and for {name}.yaml in {}",
+            kind.noun(),
+            looked.join(", ")
+        ));
+        match nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => failure.hint(format!("did you mean {near}?")),
+            None => failure,
+        }
+    }
+}
+
+/// Splits `FILE` and `FILE:NAME`. A name of a profile is not a path.
+fn path_and_name(name: &str) -> Option<(PathBuf, Option<&str>)> {
+    let is_file = |name: &str| name.ends_with(".yaml") || name.ends_with(".yml");
+    if let Some((path, profile)) = name.rsplit_once(':')
+        && !Path::new(name).exists()
+        && (is_file(path) || Path::new(path).is_file())
+    {
+        return Some((PathBuf::from(path), Some(profile)));
+    }
+    (name.contains('/') || is_file(name)).then(|| (PathBuf::from(name), None))
+}
+
+/// The YAML files of a folder, in the order of their names.
+fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_yaml = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+    let mut paths: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(is_yaml).filter(|path| path.is_file()).collect();
+    paths.sort();
+    paths
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The folder of a file, as an absolute path: what is made of it (startup_scripts) travels on in records.
+fn folder(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf())
+}
+
+/// Turns what is wrong with values into problems at their places.
+pub fn problems(document: &Document, wrong: Vec<(String, String)>) -> Vec<Problem> {
+    wrong.into_iter().map(|(path, message)| Problem { place: document.place(&path), message }).collect()
+}

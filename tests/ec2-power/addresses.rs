@@ -1,0 +1,78 @@
+//! Addresses of terminated hosts: kept, unless --release-addresses is given.
+
+use kit::{Moto, Sandbox};
+use serde_json::{Value, json};
+
+/// A sandbox with launched hosts that have an address each.
+fn with_addresses(hosts: &str) -> (Sandbox, Vec<Value>) {
+    let moto = Moto::shared();
+    let sandbox = moto.sandbox();
+    sandbox.file(
+        "Ip.yaml",
+        moto.profile().replace("name: MySQL", "name: Ip").replace("elastic ip: no", "elastic ip: yes"),
+    );
+    let run = sandbox.run("ec2-launch", &["--profile", "Ip", "--no-remember", hosts], "").exits(0);
+    let addresses = run.records().iter().map(|record| record["public_ip"].clone()).collect();
+    (sandbox, addresses)
+}
+
+fn exists(address: &Value) -> bool {
+    let address = address.as_str().expect("an address");
+    Moto::shared().call(&[("Action", "DescribeAddresses")]).contains(&format!("<publicIp>{address}</publicIp>"))
+}
+
+#[test]
+fn addresses_are_released_only_on_demand_and_only_those_of_the_hosts() {
+    let (sandbox, addresses) = with_addresses("release[1-3]");
+    let run = sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "release1"], "").exits(0);
+    assert_eq!(
+        run.stderr,
+        "ec2-power: release1: 1 elastic IP address is kept, which AWS charges for; --release-addresses releases them\n\
+         ec2-power: 1 host: 1 terminated\n"
+    );
+    assert_eq!(run.records()[0].get("released_addresses"), None);
+    let args = ["terminate", "--release-addresses", "-n", "release2"];
+    let plan = sandbox.run("ec2-power", &args, "").exits(0);
+    assert_eq!(plan.records()[0]["released_addresses"], json!([addresses[1]]));
+    assert!(addresses.iter().all(exists), "{addresses:?}");
+    let args = ["terminate", "--release-addresses", "--yes", "release2"];
+    let run = sandbox.run("ec2-power", &args, "").exits(0);
+    let record = &run.records()[0];
+    assert_eq!((&record["state"], &record["released_addresses"]), (&"terminated".into(), &json!([addresses[1]])));
+    assert_eq!(run.stderr, "ec2-power: 1 host: 1 terminated\n");
+    let left: Vec<bool> = addresses.iter().map(exists).collect();
+    assert_eq!(left, [true, false, true]);
+    // The address of a host that was terminated before: by its record, as its name means no live instance any more.
+    let gone = sandbox.run("ec2-ls", &["--state", "terminated", "release1"], "").exits(0).stdout;
+    let run = sandbox.run("ec2-power", &["terminate", "--release-addresses", "--yes"], gone).exits(0);
+    assert_eq!(run.records()[0]["released_addresses"], json!([addresses[0]]));
+    assert!(!exists(&addresses[0]) && exists(&addresses[2]), "{addresses:?}");
+}
+
+#[test]
+fn an_address_whose_name_a_live_instance_has_is_kept() {
+    let (sandbox, addresses) = with_addresses("again1");
+    let old = sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "again1"], "").exits(0).stdout;
+    let new = sandbox.run("ec2-launch", &["--profile", "MySQL", "--no-remember", "again1"], "").exits(0);
+    let id = new.records()[0]["instance_id"].as_str().expect("an id").to_string();
+    let run = sandbox.run("ec2-power", &["terminate", "--release-addresses", "--yes"], old).exits(3);
+    let why = format!("it is terminated, but its elastic IP is not released: {id} has its name now");
+    assert_eq!(run.records()[0]["error"], why);
+    assert!(exists(&addresses[0]));
+}
+
+#[test]
+fn the_question_says_which_addresses_are_released() {
+    let (sandbox, addresses) = with_addresses("asked1");
+    let ask = "(sleep 1; echo n) | script -qec 'ec2-power terminate --release-addresses asked1' /dev/null";
+    let run = sandbox.sh(ask).exits(2);
+    let address = addresses[0].as_str().expect("an address");
+    assert!(run.stdout.contains(&format!("terminate asked1 and release {address}? [y/N]")), "{}", run.stdout);
+    assert!(exists(&addresses[0]));
+}
+
+#[test]
+fn only_terminate_releases_addresses() {
+    let run = Sandbox::new().run("ec2-power", &["stop", "--release-addresses", "web1"], "").exits(2);
+    assert_eq!(run.stderr, "ec2-power: --release-addresses goes with terminate only\n");
+}
