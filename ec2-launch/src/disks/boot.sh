@@ -99,33 +99,37 @@ for disk in sys.argv[1:]:
     except OSError as error:
         print(disk, "cannot be identified:", error, file=sys.stderr)
         continue
-    if data.raw[:2] == b"\x0f\x1d":
+    if data.raw[:2] == b"\x0f\x1d" and data.raw[24:64].startswith(b"Amazon Elastic Block Store"):
         device = data.raw[3072:3104].rstrip(b"\0 ").decode("ascii", "replace")
         print(disk, device[5:] if device.startswith("/dev/") else device)
 ' $nvme
 }
 
-# Prints the disk that is attached as this device, as /dev/sdf: by its NVMe data, or on Xen by its name.
-disk_by_device() {
-    nvme_devices | sed -n "s|^\([^ ]*\) ${1#/dev/}\$|\1|p"
-    lsblk -dnpo NAME | grep -x -e "$1" -e "/dev/xvd${1#/dev/sd}"
-}
-
+# Prints the disk with this serial.
 disk_by_serial() {
     lsblk -dnpP -o NAME,SERIAL | sed -n "s|^NAME=\"\(.*\)\" SERIAL=\"$1 *\"\$|\1|p"
 }
 
+# Prints the disk that is attached as this device, as /dev/sdf, on Xen: disks keep their names and have no serials there.
+disk_on_xen() {
+    for alias in "$1" "/dev/xvd${1#/dev/sd}"; do
+        lsblk -dnpP -o NAME,SERIAL | sed -n "s|^NAME=\"\($alias\)\" SERIAL=\"\"\$|\1|p"
+    done
+}
+
 # Prints the disk of a member: DEVICE, or DEVICE=SERIAL if ec2-launch knew the volume.
 disk_of() {
-    serial=$(sed -n "s|^$instance ${1%%=*} ||p" "$notes" 2>/dev/null | tail -n 1)
+    device=${1%%=*}
+    serial=$(sed -n "s|^$instance $device ||p" "$notes" 2>/dev/null | tail -n 1)
     case $1 in
     *=*) : "${serial:=${1#*=}}" ;;
     esac
     if [ "$serial" ]; then
-        disk_by_serial "$serial"
+        found=$(disk_by_serial "$serial")
     else
-        disk_by_device "$1"
-    fi | head -n 1
+        found=$(nvme_devices | sed -n "s|^\([^ ]*\) ${device#/dev/}\$|\1|p")
+    fi
+    echo "${found:-$(disk_on_xen "$device")}" | head -n 1
 }
 
 note_serial() {
@@ -136,24 +140,20 @@ note_serial() {
 
 # Sets $disks to the disks of all members, in order. Waits for those that are attached after the start.
 find_disks() {
-    # A set that was complete once needs no patience: its volumes were attached before the instance booted.
-    grep -qs "^$instance ${1%%=*} " "$notes" && [ "$patience" -gt 30 ] && patience=30
-    [ "$dry" ] && patience=0
-    deadline=$(($(date +%s) + patience))
+    limit=$patience
+    # Volumes that have been there before are attached before the instance boots.
+    ! grep -qs "^$instance ${1%%=*} " "$notes" || [ "$limit" -lt 30 ] || limit=30
     while :; do
         disks='' missing=''
         for member; do
             disk=$(disk_of "$member")
-            case " $disks " in
-            *" $disk "*)
-                # The only element that is in any list is the empty one, and a disk that is found twice.
-                missing="$missing $member"
-                ;;
+            case "$disk/ $disks " in
+            /* | "$disk/"*" $disk "*) missing="$missing $member" ;;
             *) disks="$disks${disks:+ }$disk" ;;
             esac
         done
         [ "$missing" ] || break
-        if [ "$(date +%s)" -ge "$deadline" ]; then
+        if [ "$dry" ] || [ "$(date +%s)" -ge "$((begun + limit))" ]; then
             say "of $# volumes these are not there:$missing: the set is left alone; attach them and run $0 again" \
                 "(the file /etc/cerveza/volumes says which volume was behind a device)"
             return 1
@@ -184,21 +184,36 @@ probe() {
 
 # Succeeds if a device is blank; else says what is on it. After probe.
 is_blank() {
-    found=${type:+$type}${table:+partition table $table}
-    [ "$found" ] || found=$(lsblk -nrpo NAME,FSTYPE,PTTYPE,MOUNTPOINT "$1" | tr '\n' ' ' | sed "s|^$1 *||") || found=?
-    [ "$found" ] || found=$(wipefs -n "$1" | tr -s '\n ' ' ') || found=?
-    [ "$found" ] || {
-        sectors=$(blockdev --getsz "$1") || sectors=2048
-        for sector in 0 $((sectors - 2048)); do
-            # od prints one line of zeros and a *: anything else is data, or could not be read.
-            read=$(dd if="$1" bs=512 skip="$sector" count=2048 2>/dev/null | od -An -tx1 | tr -d '0 \n')
-            [ "$read" = '*' ] || found='data without a known signature'
-        done
-    }
-    [ -z "$found" ] || {
-        say "$1 is not blank ($found): it is left as it is"
+    content=$(content_of "$1")
+    [ -z "$content" ] || {
+        say "$1 is not blank ($content): it is left as it is"
         return 1
     }
+}
+
+# Prints what is on a device, or nothing if it is blank. After probe.
+content_of() {
+    if [ "$type$table" ]; then
+        echo "${type:-partition table $table}"
+        return
+    fi
+    # What the system has found on it, and built on it.
+    listing=$(lsblk -nrpo NAME,FSTYPE,MOUNTPOINT "$1") || listing='- lsblk cannot read it'
+    listing=$(echo "$listing" | sed '1s/^[^ ]* *//' | tr -s '\n ' ' ')
+    signatures=$(wipefs -n "$1") || signatures='wipefs cannot read it'
+    if [ "${listing# }" ]; then
+        echo "${listing% }"
+    elif [ "$signatures" ]; then
+        echo "$signatures" | tr -s '\n ' ' '
+    elif ! is_zero "$1" 0 || ! is_zero "$1" $(($(blockdev --getsz "$1") - 2048)); then
+        echo 'data without a known signature'
+    fi
+}
+
+# is_zero DEVICE SECTOR: whether a MiB can be read and has nothing but zeros.
+is_zero() {
+    # od prints one line of zeros, and a * for all that follow.
+    [ "$(dd if="$1" bs=512 skip="$2" count=2048 2>/dev/null | od -An -tx1 | tr -d '0 \n')" = '*' ]
 }
 
 # survey TYPE: how many of $disks are of this type, as linux_raid_member, in $signed; their ids in $ids. Fails if one of
@@ -281,9 +296,7 @@ activate_volume() {
     fi
     if [ "$signed" = 0 ]; then
         # shellcheck disable=SC2086
-        run pvcreate $disks && run vgcreate "vg_$safe_name" $disks &&
-            run lvcreate -n "lv_$safe_name" -l 100%FREE "vg_$safe_name" || return 1
-        disks=/dev/vg_$safe_name/lv_$safe_name created=yes
+        run vgcreate "vg_$safe_name" $disks && create_volume
         return
     fi
     # Where LVM keeps a list of its devices, volumes that another instance made are not in it.
@@ -307,8 +320,13 @@ activate_volume() {
     run vgchange -ay "$group" || return 1
     settle
     volume=$(lvs --noheadings -o lv_path "$group" | tr -d ' ')
-    case $volume in
-    '' | *"
+    case $group/$volume in
+    "vg_$safe_name/")
+        # The run that made the group was cut off.
+        create_volume
+        return
+        ;;
+    */ | *"
 "*)
         say "the volume group $group has not exactly one logical volume: mount them by fstab"
         return 1
@@ -317,15 +335,25 @@ activate_volume() {
     disks=$volume
 }
 
+create_volume() {
+    run lvcreate -n "lv_$safe_name" -l 100%FREE "vg_$safe_name" || return 1
+    settle
+    disks=/dev/vg_$safe_name/lv_$safe_name created=yes
+}
+
 # Makes the file system on $disks if that is blank. Sets $type and $id to what is there then.
 make_file_system() {
     if [ -z "$created" ] || [ -z "$dry" ]; then
         probe "$disks" || return 1
         if [ "$usage" = filesystem ] && [ -z "$table" ]; then
-            [ "$type" = "$file_system" ] || say "note: $disks holds $type, not $file_system: it is used as it is"
+            [ "$type" = "${file_system:-$type}" ] || say "note: $disks holds $type, not $file_system: it is used as it is"
             return
         fi
         is_blank "$disks" || return 1
+        [ "$file_system" ] || {
+            say "$disks is blank, and the profile names no file system for it"
+            return 1
+        }
     fi
     case $file_system in
     xfs) package=xfsprogs ;;
@@ -380,12 +408,22 @@ mount_file_system() {
         run mount -t "$type" -o "$options" "$disks" "$root$mount_point" || return 1
     fi
     # A file system that is in use keeps its owner: only one that is empty and root's is new.
-    if [ "$owner" ] && { [ "$created" ] ||
-        [ -z "$(ls -A "$root$mount_point" | grep -v '^lost+found$')" ] && [ "$(stat -c %u "$root$mount_point")" = 0 ]; }; then
-        run chown "$owner" "$root$mount_point"
+    if [ "$created" ] || is_untouched "$root$mount_point"; then
+        [ -z "$owner" ] || run chown "$owner" "$root$mount_point" || return 1
+        # SELinux knows a new file system as unlabeled.
+        ! command -v restorecon >/dev/null || run restorecon "$root$mount_point"
     fi
 }
 
+# Whether a folder is root's and has nothing in it but lost+found.
+is_untouched() {
+    for file in "$1"/* "$1"/.[!.]*; do
+        [ ! -e "$file" ] || [ "${file##*/}" = lost+found ] || return 1
+    done
+    [ "$(stat -c %u "$1")" = 0 ]
+}
+
+# Succeeds if the set is there at the end.
 # volume_set NAME SAFE_NAME ARRAY_ID RAID LVM FILE_SYSTEM MOUNT_POINT OPTIONS OWNER MEMBER...
 volume_set() (
     name=$1 safe_name=$2 array_id=$3 raid=$4 lvm=$5 file_system=$6 mount_point=$7 options=$8 owner=$9 created=''
@@ -393,12 +431,12 @@ volume_set() (
     find_disks "$@" || return 1
     if [ "$raid" ]; then assemble_array || return 1; fi
     if [ "$lvm" ]; then activate_volume || return 1; fi
-    if [ "$file_system" ]; then make_file_system || return 1; fi
+    if [ "$file_system$mount_point" ]; then make_file_system || return 1; fi
     if [ "$mount_point" ]; then mount_file_system || return 1; fi
     say "complete"
 )
 
-failed=0
+failed=0 begun=$(date +%s)
 for tool in lsblk blkid wipefs findmnt blockdev flock; do
     need $tool util-linux || exit 1
 done
