@@ -147,10 +147,11 @@ find_disks() {
         disks='' missing=''
         for member; do
             disk=$(disk_of "$member")
-            case "$disk/ $disks " in
-            /* | "$disk/"*" $disk "*) missing="$missing $member" ;;
-            *) disks="$disks${disks:+ }$disk" ;;
-            esac
+            if [ "$disk" ]; then
+                disks="$disks${disks:+ }$disk"
+            else
+                missing="$missing $member"
+            fi
         done
         [ "$missing" ] || break
         if [ "$dry" ] || [ "$(date +%s)" -ge "$((begun + limit))" ]; then
@@ -408,7 +409,7 @@ mount_file_system() {
         run mount -t "$type" -o "$options" "$disks" "$root$mount_point" || return 1
     fi
     # A file system that is in use keeps its owner: only one that is empty and root's is new.
-    if [ "$created" ] || is_untouched "$root$mount_point"; then
+    if [ "$created" ] || { [ -z "$dry" ] && is_untouched "$root$mount_point"; }; then
         [ -z "$owner" ] || run chown "$owner" "$root$mount_point" || return 1
         # SELinux knows a new file system as unlabeled.
         ! command -v restorecon >/dev/null || run restorecon "$root$mount_point"
