@@ -200,12 +200,12 @@ content_of() {
     fi
     # What the system has found on it, and built on it.
     listing=$(lsblk -nrpo NAME,FSTYPE,MOUNTPOINT "$1") || listing='- lsblk cannot read it'
-    listing=$(echo "$listing" | sed '1s/^[^ ]* *//' | tr -s '\n ' ' ')
+    listing=$(echo "$listing" | sed '1s/^[^ ]* *//' | tr -s '\n ' ' ' | sed 's/^ //; s/ $//')
     signatures=$(wipefs -n "$1") || signatures='wipefs cannot read it'
-    if [ "${listing# }" ]; then
-        echo "${listing% }"
+    if [ "$listing" ]; then
+        echo "$listing"
     elif [ "$signatures" ]; then
-        echo "$signatures" | tr -s '\n ' ' '
+        echo "$signatures" | tr -s '\n ' ' ' | sed 's/ $//'
     elif ! is_zero "$1" 0 || ! is_zero "$1" $(($(blockdev --getsz "$1") - 2048)); then
         echo 'data without a known signature'
     fi

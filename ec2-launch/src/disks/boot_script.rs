@@ -26,7 +26,7 @@ fn is_assembled(set: &VolumeSet) -> bool {
 /// Returns the part of the user-data: a template for the record that [`with_sets`] returns.
 pub fn part() -> ExtraPart {
     // Without most comments: user-data has no room for them.
-    let lines = include_str!("disks/boot.sh").lines().skip(1);
+    let lines = include_str!("boot.sh").lines().skip(1);
     let mut is_introduction = true;
     let mut script = String::from("#!/bin/sh\n{% raw %}");
     for line in lines {

@@ -39,7 +39,7 @@ dd\ *)
 python3\ *) awk -F'|' '$1 ~ /nvme/ && $3 { print $1, $3 }' "$FAKE/devices" ;;
 'pvs --noheadings -o vg_name '*)
     shift 3
-    for last; do get 11 | grep '^vg:' | sed 's/^vg:/  /; s/ .*//'; done ;;
+    for last; do get 11 | grep '^vg:' | sed 's/ .*//; s/^vg:/  /'; done ;;
 'vgs --noheadings -o vg_missing_pv_count '*) awk -F'|' -v group="vg:$last" '
     index($11, group) == 1 { missing = ($11 ~ / missing$/) } END { print "  " missing + 0 }' "$FAKE/devices" ;;
 'lvs --noheadings -o lv_path '*) awk -F'|' -v group="/dev/$last/" 'index($1, group) == 1 { print "  " $1 }' "$FAKE/devices" ;;

@@ -11,6 +11,33 @@ use std::process::Command;
 /// The shells that the script must run in. /bin/sh is one of them on every Linux.
 const SHELLS: [&[&str]; 3] = [&["dash"], &["bash", "--posix"], &["busybox", "sh"]];
 
+/// What `fake.sh` stands in for.
+const COMMANDS: [&str; 20] = [
+    "lsblk",
+    "blkid",
+    "wipefs",
+    "blockdev",
+    "dd",
+    "findmnt",
+    "python3",
+    "pvs",
+    "vgs",
+    "lvs",
+    "lvm",
+    "mdadm",
+    "mount",
+    "vgcreate",
+    "lvcreate",
+    "vgchange",
+    "chown",
+    "flock",
+    "restorecon",
+    "mkdir",
+];
+
+/// Those with a name that no function can have.
+const MORE_COMMANDS: [&str; 3] = ["mkfs.ext4", "mkfs.xfs", "update-initramfs"];
+
 /// A made-up machine.
 #[derive(Default)]
 struct Machine {
@@ -61,35 +88,18 @@ fn decide(shell: &[&str], machine: &Machine, sets: &[VolumeSet]) -> (Vec<String>
     write("etc/mdadm.conf", machine.mdadm_conf);
     write("devices", &machine.devices.iter().map(|line| format!("{line}\n")).collect::<String>());
     write("fake", include_str!("fake.sh"));
-    write("script", &script(sets));
     fs::set_permissions(path.join("fake"), fs::Permissions::from_mode(0o755)).unwrap();
     fs::create_dir(path.join("bin")).unwrap();
-    for command in [
-        "lsblk",
-        "blkid",
-        "wipefs",
-        "blockdev",
-        "dd",
-        "findmnt",
-        "python3",
-        "pvs",
-        "vgs",
-        "lvs",
-        "lvm",
-        "mdadm",
-        "mount",
-        "mkfs.ext4",
-        "mkfs.xfs",
-        "vgcreate",
-        "lvcreate",
-        "vgchange",
-        "chown",
-        "update-initramfs",
-        "flock",
-        "restorecon",
-    ] {
+    let mut functions = String::new();
+    for command in MORE_COMMANDS {
         symlink("../fake", path.join("bin").join(command)).unwrap();
     }
+    for command in COMMANDS {
+        symlink("../fake", path.join("bin").join(command)).unwrap();
+        let _ = writeln!(functions, "{command}() {{ \"$FAKE/bin/{command}\" \"$@\"; }}");
+    }
+    // busybox prefers its own commands to those of PATH.
+    write("script", &script(sets).replacen('\n', &format!("\n{functions}"), 1));
     let before = tree(path);
     let output = Command::new(shell[0])
         .args(&shell[1..])
