@@ -5,7 +5,7 @@ use crate::facts::look_up;
 use crate::memory::RESERVED_TAGS;
 use crate::memory_queue;
 use crate::place::{Spread, region_wanted, settle, zone_warnings};
-use crate::plan::{Step, plan, refuse_duplicates, refuse_half};
+use crate::plan::{Step, Todo, plan, refuse_duplicates, refuse_half};
 use crate::plan_record::{planned, planned_steps, read_plan};
 use crate::profile::ElasticIp;
 use crate::profile_file;
@@ -13,7 +13,7 @@ use crate::remember::{CommandLine, notes};
 use crate::request::Recipe;
 use crate::show::{ProfileArgs, show};
 use crate::waiting::{Until, WaitingArgs};
-use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, check_tag, report};
+use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, check_tag, report, time_for};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
 use futures_util::future::join;
@@ -160,8 +160,10 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
             steps.iter_mut().for_each(|step| step.needs.memory = None);
         }
         let Some(ec2) = ec2.filter(|_| !args.dry_run) else {
+            launch_time(&steps).iter().for_each(|note| tool.warn(note));
             return Ok(steps.into_iter().map(planned).collect());
         };
+        ec2.set_timeout(args.wait_args.timeout);
         let (queue, orders) = memory_queue::queue();
         let (acted, warnings) =
             join(execute(&ec2, &options, refuse_half(steps), queue), memory_queue::write_all(&ec2, orders)).await;
@@ -170,6 +172,14 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     })??;
     notes(&acted, args.dry_run).iter().for_each(|note| tool.warn(note));
     report(tool, &args.output, args.dry_run, acted)
+}
+
+/// Says how long the launches take because of EC2's request limits, if they do not all begin at once.
+fn launch_time(steps: &[Step]) -> Option<String> {
+    let launches = steps.iter().filter(|step| matches!(step.todo, Ok(Todo::Launch(_)))).count();
+    let time = time_for("RunInstances", launches);
+    let text = || format!("EC2's request limits allow these {launches} launches in {} s", time.as_secs_f64().ceil());
+    (!time.is_zero()).then(text)
 }
 
 /// Refuses what a profile asks for and cannot be had, before anything is done. Adds the warnings of its user-data.

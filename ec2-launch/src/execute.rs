@@ -15,8 +15,8 @@ use futures_util::stream::{self, StreamExt};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-/// RunInstances refills at 2 a second: more at once are only throttled.
-const LAUNCHES_AT_ONCE: usize = 5;
+/// Launches under way at once. RunInstances has 2 a second, and each may take some seconds.
+const LAUNCHES_AT_ONCE: usize = 100;
 
 /// How the plan is executed.
 #[derive(Clone, Debug)]

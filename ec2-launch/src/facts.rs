@@ -1,8 +1,16 @@
 //! Everything that is looked up before anything is decided.
 
-use crate::remember::{CommandLine, Recall, recall};
+use crate::remember::{CommandLine, Recall, Recalled, recall};
 use cerveza_ec2::{By, Ec2, Found, RegionArgs, locate};
+use cerveza_record::Record;
 use hostrange::Given;
+use std::time::{Duration, SystemTime};
+use tokio::time::{Instant, sleep};
+
+/// How long a new instance may be missing in the answers of DescribeInstances.
+const VISIBLE_AFTER: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What was looked up. The decision depends on this, the hosts and the profile alone.
 #[derive(Clone, Debug, Default)]
@@ -23,11 +31,74 @@ pub async fn look_up(
     command_line: &CommandLine<'_>,
     remembers: bool,
 ) -> (Option<Ec2>, Facts) {
-    let (ec2, found) = locate(regions, given, By::Name).await;
+    let (ec2, mut found) = locate(regions, given, By::Name).await;
     let region = ec2.as_ref().and_then(|ec2| ec2.regions().ok()?.first().cloned()).unwrap_or_default();
     let recall = match ec2.as_ref().filter(|_| remembers) {
         Some(ec2) => recall(ec2, &given.hosts, &found, &region, command_line).await,
         None => Recall::default(),
     };
+    if let Some(ec2) = &ec2 {
+        see_new_instances(ec2, &given.hosts, &recall, &mut found).await;
+    }
     (ec2, Facts { region, found, recall })
+}
+
+/// Looks again at hosts whose last instance has just been launched and cannot be seen, until it can or the time is over.
+/// Such a host only seems to be absent.
+async fn see_new_instances(ec2: &Ec2, hosts: &[Record], recall: &Recall, found: &mut [Found]) {
+    let deadline = Instant::now() + VISIBLE_AFTER;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let now = SystemTime::now();
+        let unseen = recall.hosts.iter().zip(found.iter_mut()).zip(hosts);
+        let unseen: Vec<_> = unseen.filter(|((recalled, found), _)| is_unseen(recalled, found, now)).collect();
+        if unseen.is_empty() || Instant::now() + pause > deadline {
+            return;
+        }
+        tokio::select! {
+            () = sleep(pause) => {}
+            _ = ec2.interrupted() => return,
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        let again = ec2.locate_again(unseen.iter().map(|(_, host)| Record::clone(host)).collect()).await;
+        for (((_, found), _), again) in unseen.into_iter().zip(again) {
+            *found = again;
+        }
+    }
+}
+
+/// Whether the last instance of a host was launched just before `now` and is not among those found.
+fn is_unseen(recalled: &Recalled, found: &Found, now: SystemTime) -> bool {
+    let Some(new) = recalled.new_instance(now) else { return false };
+    match found {
+        Found::Absent(_) => true,
+        Found::Ended(last) => last.str("instance_id").as_deref() != Some(new),
+        Found::One(_) | Found::Several(_) | Found::Unknown(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+    use cerveza_manners::Failure;
+
+    #[test]
+    fn only_an_instance_that_was_just_launched_may_be_unseen() {
+        let launch_time = Some("2026-01-02T03:00:00Z".to_string());
+        let memory = Memory { instance_id: Some("i-2".into()), launch_time, ..Memory::default() };
+        let recipe = Err(Failure::unreached("none"));
+        let recalled = Recalled::Memory { memory: Box::new(memory), recipe, files: Default::default() };
+        let at = |time| humantime::parse_rfc3339(time).unwrap();
+        let ended = |id: &str| Found::Ended(Record::parse(&format!(r#"{{"host":"a","instance_id":"{id}"}}"#)).unwrap());
+        let absent = Found::Absent(vec!["us-east-1".into()]);
+        let soon = at("2026-01-02T03:00:20Z");
+        assert!(is_unseen(&recalled, &absent, soon));
+        assert!(is_unseen(&recalled, &ended("i-1"), soon));
+        assert!(!is_unseen(&recalled, &ended("i-2"), soon));
+        assert!(!is_unseen(&Recalled::Nothing, &absent, soon));
+        // The clocks of this machine and of EC2 differ.
+        assert!(is_unseen(&recalled, &absent, at("2026-01-02T02:59:00Z")));
+        assert!(!is_unseen(&recalled, &absent, at("2026-01-02T04:30:00Z")));
+    }
 }

@@ -10,6 +10,11 @@ use cerveza_record::Record;
 use hostrange::fold;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Instances that have ended are listed for about an hour (EC2 user guide, "Terminate Amazon EC2 instances"). This is less,
+/// because clocks differ.
+const LISTED: Duration = Duration::from_secs(15 * 60);
 
 /// What is known of one host from earlier runs.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +93,14 @@ impl Recalled {
     /// The id of the last instance that is remembered.
     pub fn last_instance(&self) -> Option<String> {
         self.memory()?.instance_id.clone()
+    }
+
+    /// The id of the last instance if it was launched so shortly before `now` that EC2 lists it, even if it has ended.
+    pub fn new_instance(&self, now: SystemTime) -> Option<&str> {
+        let memory = self.memory()?;
+        let launched = humantime::parse_rfc3339_weak(memory.launch_time.as_deref()?).ok()?;
+        let is_old = now.duration_since(launched).is_ok_and(|age| age > LISTED);
+        memory.instance_id.as_deref().filter(|_| !is_old)
     }
 
     fn memory(&self) -> Option<&Memory> {

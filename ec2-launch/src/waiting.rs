@@ -21,7 +21,8 @@ pub struct WaitingArgs {
     address: Option<String>,
 
     /// For --wait ssh: connect to this port where a record has none of its own [default: 22]
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", env = "PSSH_RS_PORT", hide_env_values = true,
+        value_parser = clap::value_parser!(u16).range(1..))]
     ssh_port: Option<u16>,
 
     /// Add the public host keys that each instance has printed on its console to its record, as `host_keys`; pssh-rs then
@@ -58,8 +59,8 @@ impl WaitingArgs {
                 "--host-keys reads the console of an instance that runs: leave out --wait none",
             ));
         }
-        if self.until() != Until::Ssh && (self.address.is_some() || self.ssh_port.is_some()) {
-            return Err(Failure::usage("--address and --ssh-port go with --wait ssh"));
+        if self.until() != Until::Ssh && self.address.is_some() {
+            return Err(Failure::usage("--address goes with --wait ssh"));
         }
         Ok(())
     }

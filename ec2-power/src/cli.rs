@@ -75,6 +75,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         let (ec2, found) = locate(&regions, &given, By::Instance).await;
         let mut acted = plan(args.change, args.zone.as_deref(), given.hosts, found);
         let Some(ec2) = ec2 else { return Ok(acted) };
+        ec2.set_timeout(args.wait_args.timeout);
         let addresses = addresses(args, &ec2, &acted).await?;
         if args.dry_run {
             if args.release_addresses {

@@ -52,8 +52,7 @@ fn options_that_do_not_go_together_are_refused() {
             &["--no-wait", "--host-keys"][..],
             "--host-keys reads the console of an instance that runs: leave out --wait none",
         ),
-        (&["--ssh-port", "2222"], "--address and --ssh-port go with --wait ssh"),
-        (&["--address", "public_ip", "-w"], "--address and --ssh-port go with --wait ssh"),
+        (&["--address", "public_ip", "-w"], "--address goes with --wait ssh"),
     ] {
         let run = launch(&sandbox, &[&["never1"], args].concat()).exits(2);
         assert_eq!(run.stderr, format!("ec2-launch: {why}\n"));

@@ -2,6 +2,7 @@
 
 mod account;
 pub mod cloud_init;
+pub mod ec2_server;
 pub mod fake_ec2;
 pub mod hostile;
 mod moto;
@@ -10,6 +11,7 @@ mod sandbox;
 mod ssh_server;
 mod sshd;
 
+pub use ec2_server::Ec2Server;
 pub use fake_ec2::{FakeEc2, Reply};
 pub use hostile::{Hostile, Relay};
 pub use moto::{Moto, REGION, element};

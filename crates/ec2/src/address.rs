@@ -6,7 +6,8 @@ use crate::client::Ec2;
 use crate::failure::{code, failure, is_ambiguous};
 use crate::find::escape;
 use crate::tags::tag;
-use aws_sdk_ec2::config::retry::RetryConfig;
+use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::{self, DomainType, Filter, ResourceType, TagSpecification};
 use cerveza_manners::{Failure, Result};
 
@@ -76,10 +77,7 @@ impl Ec2 {
     pub(crate) async fn allocate(&self, region: &str, host: &str) -> std::result::Result<Address, AddressError> {
         let name = TagSpecification::builder().resource_type(ResourceType::ElasticIp).tags(tag("Name", Some(host)));
         let request = self.client(region).allocate_address().domain(DomainType::Vpc).tag_specifications(name.build());
-        // Made again by the SDK it would allocate a second address.
-        let once = aws_sdk_ec2::config::Builder::default().retry_config(RetryConfig::disabled());
-        let send = || request.clone().customize().config_override(once.clone()).send();
-        let answer = self.call("AllocateAddress", region, 1, send).await;
+        let answer = self.call("AllocateAddress", region, 1, || request.clone().send()).await;
         let answer = answer.map_err(|error| address_error(error, "AllocateAddress", region))?;
         Ok(Address {
             allocation_id: answer.allocation_id.unwrap_or_default(),
@@ -120,10 +118,9 @@ impl Ec2 {
     }
 }
 
-fn address_error<E, R>(error: aws_sdk_ec2::error::SdkError<E, R>, call: &str, region: &str) -> AddressError
+fn address_error<E>(error: SdkError<E, HttpResponse>, call: &str, region: &str) -> AddressError
 where
-    E: aws_sdk_ec2::error::ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug + 'static,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let code = code(&error).unwrap_or_default().to_string();
     let failure = match code.as_str() {

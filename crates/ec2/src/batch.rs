@@ -1,17 +1,27 @@
-//! Requests that change many resources at once, and what to do when EC2 refuses one for the sake of a single member.
+//! Requests that change many resources at once, and what to do when EC2 refuses one because of a single member.
 
+use crate::call::VISIBLE_AFTER;
 use cerveza_manners::{Failure, Result};
+use std::collections::VecDeque;
 use std::future::Future;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// A refused request.
 pub(crate) struct Refused {
     pub failure: Failure,
     /// Whether the others may succeed without the one that was wrong. Not so when EC2 could not be reached.
     pub divisible: bool,
+    /// EC2 does not know an id. It may have given it a moment ago.
+    pub not_found: bool,
 }
 
-/// Calls with the ids of up to `size` hosts at once, and host by host again where EC2 refuses a whole batch: it does
-/// so for one bad id. Gives one result a host, in order. Calls after `stop` returned true are not made.
+/// The first pause before ids that were not found are tried again.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Calls with the ids of up to `size` hosts at once. If EC2 refuses a batch, the hosts that its message names are taken
+/// out, or the batch is divided in two. Ids that are not found were listed a moment ago, so they are tried again for
+/// [`VISIBLE_AFTER`]. Returns one result for each host, in order. Calls after `stop` returned true are not made.
 pub(crate) async fn in_batches<C, F>(
     hosts: &[Vec<String>],
     size: usize,
@@ -22,61 +32,115 @@ where
     C: Fn(Vec<String>) -> F,
     F: Future<Output = std::result::Result<(), Refused>>,
 {
-    let mut results = Vec::with_capacity(hosts.len());
-    for batch in hosts.chunks(size) {
-        if stop() {
-            results.extend(batch.iter().map(|_| Err(Failure::interrupted().within("not changed"))));
-            continue;
-        }
-        match call(batch.concat()).await {
-            Ok(()) => results.extend(batch.iter().map(|_| Ok(()))),
-            Err(refused) if refused.divisible && batch.len() > 1 => {
-                for host in batch {
-                    results.push(match stop() {
-                        true => Err(Failure::interrupted().within("not changed")),
-                        false => call(host.clone()).await.map_err(|refused| refused.failure),
-                    });
+    let all: Vec<usize> = (0..hosts.len()).collect();
+    let mut queue: VecDeque<Vec<usize>> = all.chunks(size).map(<[usize]>::to_vec).collect();
+    let mut results: Vec<Result<()>> = vec![Ok(()); hosts.len()];
+    let mut invisible: Vec<usize> = Vec::new();
+    let (deadline, mut pause) = (Instant::now() + VISIBLE_AFTER, FIRST_PAUSE);
+    loop {
+        while let Some(batch) = queue.pop_front() {
+            let fail = |results: &mut Vec<Result<()>>, failure: &Failure| {
+                batch.iter().for_each(|host| results[*host] = Err(failure.clone()));
+            };
+            if stop() {
+                fail(&mut results, &Failure::interrupted().within("not changed"));
+                continue;
+            }
+            let ids = batch.iter().flat_map(|host| hosts[*host].iter().cloned()).collect();
+            let Err(refused) = call(ids).await else {
+                batch.iter().for_each(|host| results[*host] = Ok(()));
+                continue;
+            };
+            let (named, others): (Vec<usize>, Vec<usize>) =
+                batch.iter().partition(|host| hosts[**host].iter().any(|id| is_named(&refused.failure.message, id)));
+            match (named.is_empty(), batch.len()) {
+                _ if !refused.divisible => fail(&mut results, &refused.failure),
+                (_, 1) => {
+                    fail(&mut results, &refused.failure);
+                    if refused.not_found {
+                        invisible.extend(&batch);
+                    }
+                }
+                // Each host that is named fails with a message of its own.
+                (false, _) if !others.is_empty() => {
+                    queue.push_front(others);
+                    named.into_iter().for_each(|host| queue.push_back(vec![host]));
+                }
+                (_, many) => {
+                    queue.push_front(batch[many / 2..].to_vec());
+                    queue.push_front(batch[..many / 2].to_vec());
                 }
             }
-            Err(refused) => results.extend(batch.iter().map(|_| Err(refused.failure.clone()))),
         }
+        if invisible.is_empty() || stop() || Instant::now() + pause > deadline {
+            return results;
+        }
+        sleep(pause).await;
+        pause *= 2;
+        queue.push_back(std::mem::take(&mut invisible));
     }
-    results
+}
+
+/// Whether a message has this id in it, and not only a longer one.
+fn is_named(message: &str, id: &str) -> bool {
+    message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == id)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
 
     fn hosts(names: &str) -> Vec<Vec<String>> {
         names.split(' ').map(|name| vec![name.to_string()]).collect()
     }
 
-    fn run(hosts: &[Vec<String>], divisible: bool) -> (Vec<bool>, Vec<String>) {
+    fn run(hosts: &[Vec<String>], divisible: bool, message: &str) -> (Vec<bool>, Vec<String>) {
         let calls = RefCell::new(Vec::new());
         let call = |ids: Vec<String>| {
             calls.borrow_mut().push(ids.join("+"));
-            let failure = Failure::unreached("bad id");
+            let failure = Failure::unreached(message);
             let bad = ids.iter().any(|id| id == "bad");
-            async move { if bad { Err(Refused { failure, divisible }) } else { Ok(()) } }
+            async move { if bad { Err(Refused { failure, divisible, not_found: false }) } else { Ok(()) } }
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let results = runtime.block_on(in_batches(hosts, 3, || false, call));
         (results.iter().map(Result::is_ok).collect(), calls.into_inner())
     }
 
     #[test]
-    fn one_bad_id_fails_alone() {
-        let (results, calls) = run(&hosts("a bad c d"), true);
+    fn host_that_the_message_names_fails_alone() {
+        let (results, calls) = run(&hosts("a bad c d"), true, "the instance ID 'bad' does not exist");
         assert_eq!(results, [true, false, true, true]);
-        assert_eq!(calls, ["a+bad+c", "a", "bad", "c", "d"]);
+        assert_eq!(calls, ["a+bad+c", "a+c", "d", "bad"]);
     }
 
     #[test]
-    fn an_endpoint_that_is_down_is_not_asked_once_a_host() {
-        let (results, calls) = run(&hosts("a bad c d"), false);
+    fn batch_is_divided_if_the_message_names_no_host() {
+        let (results, calls) = run(&hosts("a bad c d"), true, "one of badly named instances");
+        assert_eq!(results, [true, false, true, true]);
+        assert_eq!(calls, ["a+bad+c", "a", "bad+c", "bad", "c", "d"]);
+    }
+
+    #[test]
+    fn batch_is_not_divided_if_the_endpoint_is_down() {
+        let (results, calls) = run(&hosts("a bad c d"), false, "down");
         assert_eq!(results, [false, false, false, true]);
         assert_eq!(calls, ["a+bad+c", "d"]);
+    }
+
+    #[test]
+    fn id_that_is_not_visible_at_first_is_tried_again() {
+        let calls = Cell::new(0);
+        let call = |ids: Vec<String>| {
+            calls.set(calls.get() + 1);
+            let failure = Failure::unreached("the instance IDs 'new, newer' do not exist");
+            let unseen = calls.get() < 5 && ids.iter().any(|id| id.starts_with("new"));
+            async move { if unseen { Err(Refused { failure, divisible: true, not_found: true }) } else { Ok(()) } }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let results = runtime.block_on(in_batches(&hosts("a new newer"), 3, || false, call));
+        assert_eq!(results, [Ok(()), Ok(()), Ok(())]);
+        assert_eq!(calls.get(), 5);
     }
 }

@@ -1,23 +1,291 @@
-//! One call of the EC2 API: every request of every tool goes through [`Ec2::call`].
+//! One call of the EC2 API: every request of every tool goes through [`Ec2::call`], which waits for its bucket and
+//! decides what is repeated.
 
+use crate::buckets::{Buckets, is_read};
 use crate::client::Ec2;
-use aws_sdk_ec2::error::SdkError;
+use crate::failure::{Verdict, verdict};
+use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use std::collections::hash_map::RandomState;
+use std::fmt;
 use std::future::Future;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// Calls that change something and have the same effect when they are made twice (Amazon EC2 API Reference, and "Ensuring
+/// idempotency in Amazon EC2 API requests"). Every other change is made once if its answer got lost.
+const SAME_TWICE: [&str; 8] = [
+    "AssociateAddress",
+    "CreateTags",
+    "DeleteTags",
+    "ModifyInstanceAttribute",
+    "PutParameter",
+    "StartInstances",
+    "StopInstances",
+    "TerminateInstances",
+];
+
+/// Reads that name an instance by its id. Those with filters only do not fail for an id that is not visible.
+const READS_OF_ONE: [&str; 3] = ["DescribeInstanceAttribute", "GetConsoleOutput", "GetPasswordData"];
+
+/// How often a call is made whose answers got lost, and how long after the first attempt it is still repeated.
+const ATTEMPTS: u32 = 4;
+const REPEATED_FOR: Duration = Duration::from_secs(60);
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long an id that EC2 has just given may be unknown to other calls ("Eventual consistency in the Amazon EC2 API").
+pub(crate) const VISIBLE_AFTER: Duration = Duration::from_secs(30);
+
+/// The default of --timeout.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// What the calls of a run share.
+pub(crate) struct Calls {
+    buckets: Buckets,
+    /// When EC2 last did what it was asked for, or refused it.
+    progress: Mutex<Instant>,
+    /// How long a call may wait after that.
+    timeout: Mutex<Duration>,
+}
+
+impl Calls {
+    pub fn new() -> Calls {
+        Calls { buckets: Buckets::default(), progress: Mutex::new(Instant::now()), timeout: Mutex::new(TIMEOUT) }
+    }
+
+    /// Returns once nothing has made progress for the time limit, counted from `begun` at the earliest.
+    async fn stalled(&self, begun: Instant) -> NotSent {
+        loop {
+            let (progress, timeout) = (get(&self.progress), get(&self.timeout));
+            let deadline = begun.max(progress) + timeout;
+            if Instant::now() >= deadline {
+                return NotSent::Stalled(timeout);
+            }
+            sleep_until(deadline).await;
+        }
+    }
+}
+
+fn get<T: Copy>(mutex: &Mutex<T>) -> T {
+    *mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn set<T>(mutex: &Mutex<T>, value: T) {
+    *mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = value;
+}
+
+/// Why a call was given up before it was sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum NotSent {
+    Interrupted,
+    Stalled(Duration),
+}
+
+impl fmt::Display for NotSent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotSent::Interrupted => write!(f, "interrupted"),
+            NotSent::Stalled(timeout) => {
+                write!(f, "not sent, because no call has succeeded for {} s", timeout.as_secs_f64())
+            }
+        }
+    }
+}
+
+impl std::error::Error for NotSent {}
 
 impl Ec2 {
+    /// Sets how long calls wait after the last progress of the run: what --timeout says.
+    pub fn set_timeout(&self, timeout: Duration) {
+        set(&self.calls.timeout, timeout);
+    }
+
     /// Makes the call `name` (as `RunInstances`) in `region` for so many `resources`. `send` is called once for each
     /// attempt.
-    pub(crate) async fn call<T, E, R, F>(
+    ///
+    /// Waits for the call's bucket. A throttled call is made again until nothing has made progress for the time limit. A
+    /// call that did not reach EC2, or that has the same effect twice and whose answer got lost, is made again a few
+    /// times. An id that is not found is tried again for [`VISIBLE_AFTER`]: EC2 has just given it. The error of a change
+    /// that may have been made is returned at once (`is_ambiguous`). Ctrl-C ends all waiting.
+    pub(crate) async fn call<T, E, F>(
         &self,
         name: &'static str,
         region: &str,
         resources: usize,
         send: impl Fn() -> F,
-    ) -> Result<T, SdkError<E, R>>
+    ) -> Result<T, SdkError<E, HttpResponse>>
     where
-        F: Future<Output = Result<T, SdkError<E, R>>>,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        let _ = (name, region, resources);
-        send().await
+        self.attempt(Attempts::new(name, true), region, resources, send).await
+    }
+
+    /// As [`Ec2::call`] for a call with many ids: if one is not found the error is returned at once.
+    pub(crate) async fn call_batch<T, E, F>(
+        &self,
+        name: &'static str,
+        region: &str,
+        resources: usize,
+        send: impl Fn() -> F,
+    ) -> Result<T, SdkError<E, HttpResponse>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        self.attempt(Attempts::new(name, false), region, resources, send).await
+    }
+
+    async fn attempt<T, E, F>(
+        &self,
+        mut attempts: Attempts,
+        region: &str,
+        resources: usize,
+        send: impl Fn() -> F,
+    ) -> Result<T, SdkError<E, HttpResponse>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let (name, begun, buckets) = (attempts.call, attempts.begun, &self.calls.buckets);
+        let mut last = None;
+        loop {
+            if let Err(why) = self.waiting(begun, buckets.take(region, name, resources)).await {
+                return Err(last.unwrap_or_else(|| SdkError::construction_failure(why)));
+            }
+            let sent = Instant::now();
+            let error = match send().await {
+                Ok(answer) => {
+                    buckets.succeeded(region, name);
+                    set(&self.calls.progress, Instant::now());
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            let verdict = verdict(&error);
+            match verdict {
+                Verdict::Throttled => buckets.throttled(region, name, sent, random()),
+                Verdict::NotSent => buckets.give_back(region, name, resources),
+                Verdict::Ambiguous => {}
+                Verdict::NotFound | Verdict::Refused => set(&self.calls.progress, Instant::now()),
+            }
+            let Some(pause) = attempts.next(verdict, Instant::now()) else { return Err(error) };
+            let pause = pause.mul_f64(0.5 + random() / 2.0);
+            if self.waiting(begun, sleep(pause)).await.is_err() {
+                return Err(error);
+            }
+            last = Some(error);
+        }
+    }
+
+    /// Waits for `work`, but not after Ctrl-C, nor when nothing makes progress. What is ready goes on in any case: after
+    /// Ctrl-C a run still finishes what it has begun.
+    async fn waiting<T>(&self, begun: Instant, work: impl Future<Output = T>) -> Result<T, NotSent> {
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            () = self.interrupt.wait() => Err(NotSent::Interrupted),
+            stalled = self.calls.stalled(begun) => Err(stalled),
+        }
+    }
+}
+
+/// The attempts of one call: decides whether there is another one.
+#[derive(Debug)]
+struct Attempts {
+    call: &'static str,
+    /// Whether an id that is not found is tried again.
+    is_patient: bool,
+    begun: Instant,
+    failed: u32,
+}
+
+impl Attempts {
+    fn new(call: &'static str, is_patient: bool) -> Attempts {
+        Attempts { call, is_patient, begun: Instant::now(), failed: 0 }
+    }
+
+    /// Returns how long to wait before the next attempt, or `None` if the error is the call's result. A throttled call
+    /// waits for its bucket instead.
+    fn next(&mut self, verdict: Verdict, now: Instant) -> Option<Duration> {
+        let is_repeated = match verdict {
+            Verdict::Throttled => return Some(Duration::ZERO),
+            Verdict::Refused => false,
+            Verdict::NotSent => self.is_repeated(now),
+            Verdict::Ambiguous => (is_read(self.call) || SAME_TWICE.contains(&self.call)) && self.is_repeated(now),
+            Verdict::NotFound => {
+                let is_of_one = !is_read(self.call) || READS_OF_ONE.contains(&self.call);
+                self.is_patient && is_of_one && now < self.begun + VISIBLE_AFTER
+            }
+        };
+        let pause = FIRST_PAUSE * 2u32.pow(self.failed.min(4));
+        self.failed += 1;
+        is_repeated.then_some(pause)
+    }
+
+    fn is_repeated(&self, now: Instant) -> bool {
+        self.failed + 1 < ATTEMPTS && now < self.begun + REPEATED_FOR
+    }
+}
+
+/// A number from 0 to 1, from the randomly keyed hasher of the standard library.
+fn random() -> f64 {
+    RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often a call is made that fails so each time, `each` after the one before.
+    fn attempts(call: &'static str, is_patient: bool, verdict: Verdict, each: Duration) -> usize {
+        let mut attempts = Attempts::new(call, is_patient);
+        let mut now = attempts.begun;
+        for made in 1..100 {
+            now += each;
+            match attempts.next(verdict, now) {
+                Some(pause) => now += pause,
+                None => return made,
+            }
+        }
+        100
+    }
+
+    const QUICK: Duration = Duration::from_millis(10);
+
+    #[test]
+    fn what_may_have_been_done_is_done_again_only_if_that_changes_nothing() {
+        for (call, made) in [
+            ("DescribeInstances", ATTEMPTS as usize),
+            ("GetConsoleOutput", 4),
+            ("StopInstances", 4),
+            ("CreateTags", 4),
+            ("RunInstances", 1),
+            ("AllocateAddress", 1),
+            ("CreateVolume", 1),
+            ("RebootInstances", 1),
+            ("AttachVolume", 1),
+        ] {
+            assert_eq!(attempts(call, true, Verdict::Ambiguous, QUICK), made, "{call}");
+            assert_eq!(attempts(call, true, Verdict::NotSent, QUICK), 4, "{call}");
+            assert_eq!(attempts(call, true, Verdict::Refused, QUICK), 1, "{call}");
+            assert_eq!(attempts(call, true, Verdict::Throttled, QUICK), 100, "{call}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_is_silent_is_not_asked_for_minutes() {
+        assert_eq!(attempts("DescribeInstances", true, Verdict::Ambiguous, Duration::from_secs(30)), 2);
+    }
+
+    #[test]
+    fn an_id_that_is_new_is_tried_for_half_a_minute() {
+        let tried = attempts("AssociateAddress", true, Verdict::NotFound, QUICK);
+        assert!((6..20).contains(&tried), "{tried}");
+        assert_eq!(attempts("CreateTags", false, Verdict::NotFound, QUICK), 1);
+        assert_eq!(attempts("DescribeVolumes", true, Verdict::NotFound, QUICK), 1);
+        assert!(attempts("GetConsoleOutput", true, Verdict::NotFound, QUICK) > 5);
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::batch::{Refused, in_batches};
 use crate::client::Ec2;
-use crate::failure::{code, failure};
+use crate::failure::{Verdict, code, failure, verdict};
+use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use cerveza_manners::Result;
 
@@ -49,22 +50,26 @@ impl Ec2 {
         let client = &self.client(region);
         let hosts: Vec<_> = ids.iter().map(|id| vec![id.clone()]).collect();
         let call = |ids: Vec<String>| async move {
-            let ids = Some(ids);
+            let (count, ids) = (ids.len(), Some(ids));
             match change {
                 Change::Start => {
-                    let answer = client.start_instances().set_instance_ids(ids).send().await;
+                    let request = client.start_instances().set_instance_ids(ids);
+                    let answer = self.call_batch("StartInstances", region, count, || request.clone().send()).await;
                     answer.map(drop).map_err(|error| refused("StartInstances", region, &error))
                 }
                 Change::Stop => {
-                    let answer = client.stop_instances().set_instance_ids(ids).send().await;
+                    let request = client.stop_instances().set_instance_ids(ids);
+                    let answer = self.call_batch("StopInstances", region, count, || request.clone().send()).await;
                     answer.map(drop).map_err(|error| refused("StopInstances", region, &error))
                 }
                 Change::Reboot => {
-                    let answer = client.reboot_instances().set_instance_ids(ids).send().await;
+                    let request = client.reboot_instances().set_instance_ids(ids);
+                    let answer = self.call_batch("RebootInstances", region, count, || request.clone().send()).await;
                     answer.map(drop).map_err(|error| refused("RebootInstances", region, &error))
                 }
                 Change::Terminate => {
-                    let answer = client.terminate_instances().set_instance_ids(ids).send().await;
+                    let request = client.terminate_instances().set_instance_ids(ids);
+                    let answer = self.call_batch("TerminateInstances", region, count, || request.clone().send()).await;
                     answer.map(drop).map_err(|error| refused("TerminateInstances", region, &error))
                 }
             }
@@ -73,7 +78,7 @@ impl Ec2 {
     }
 }
 
-/// Codes that say nothing of a single id (EC2 API reference, "Error codes"): asking host by host would only add to it.
+/// Codes that concern no single id (EC2 API reference, "Error codes"): dividing the request would only add to it.
 const NOT_OF_ONE_ID: [&str; 8] = [
     "AuthFailure",
     "InternalError",
@@ -85,14 +90,14 @@ const NOT_OF_ONE_ID: [&str; 8] = [
     "Unavailable",
 ];
 
-/// A refusal that EC2 itself spoke may be for one id of many.
-pub(crate) fn refused<E, R>(call: &str, region: &str, error: &SdkError<E, R>) -> Refused
+/// Returns what a failed request means for its members. A refusal by EC2 itself may be for one id of many.
+pub(crate) fn refused<E>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> Refused
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug + 'static,
 {
     Refused {
         failure: failure(call, region, error),
         divisible: code(error).is_some_and(|code| !NOT_OF_ONE_ID.contains(&code)),
+        not_found: verdict(error) == Verdict::NotFound,
     }
 }

@@ -1,6 +1,7 @@
 //! Clients from the standard AWS configuration: environment, `~/.aws`, SSO, assumed roles, IMDS.
 
 use crate::aws_profile::AwsProfile;
+use crate::call::Calls;
 use crate::complete_answer::CompleteAnswer;
 use crate::failure::failure;
 use crate::interrupt::Interrupt;
@@ -34,6 +35,7 @@ pub struct Ec2 {
     clients: Mutex<BTreeMap<String, Client>>,
     ssm_clients: Mutex<BTreeMap<String, aws_sdk_ssm::Client>>,
     pub(crate) interrupt: Interrupt,
+    pub(crate) calls: Calls,
 }
 
 /// Runs what a tool does with EC2, on this thread.
@@ -63,22 +65,22 @@ impl Ec2 {
         let profile = AwsProfile::read().await?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
-            .operation_attempt_timeout(Duration::from_secs(30))
-            .operation_timeout(Duration::from_secs(120));
+            .operation_attempt_timeout(Duration::from_secs(30));
         // A credential process or an SSO login may be slow, but not for ever.
         let identities = IdentityCache::lazy().load_timeout(Duration::from_secs(30));
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http_client())
             .timeout_config(timeouts.build())
             .identity_cache(identities.build())
-            // Throttling is common when a fleet is changed: more attempts than the SDK's 3, within the bound above.
-            .retry_config(RetryConfig::standard().with_max_attempts(5));
+            // `Ec2::call` decides what is repeated.
+            .retry_config(RetryConfig::disabled());
         if let Some(name) = &profile.name {
             loader = loader.profile_name(name);
         }
         let config = profile.restrict(loader.load().await);
         let (clients, ssm_clients) = (Mutex::default(), Mutex::default());
-        let mut ec2 = Ec2 { config, regions: args.region.clone(), clients, ssm_clients, interrupt };
+        let mut ec2 =
+            Ec2 { config, regions: args.region.clone(), clients, ssm_clients, interrupt, calls: Calls::new() };
         if ec2.regions.is_empty() {
             ec2.regions.extend(ec2.configured_region());
         }
@@ -136,14 +138,15 @@ impl Ec2 {
 
     async fn enabled_regions(&self) -> Result<Vec<String>> {
         let home = self.configured_region().unwrap_or("us-east-1".to_string());
-        let answer = self.client(&home).describe_regions().send().await;
+        let request = self.client(&home).describe_regions();
+        let answer = self.call("DescribeRegions", &home, 1, || request.clone().send()).await;
         let answer = answer.map_err(|error| failure("DescribeRegions", &home, &error))?;
         Ok(answer.regions().iter().filter_map(|region| region.region_name.clone()).collect())
     }
 }
 
 /// HTTPS by rustls with ring, through the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name, as AWS's own tools do.
-fn http_client() -> aws_sdk_ec2::config::SharedHttpClient {
+pub(crate) fn http_client() -> aws_sdk_ec2::config::SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
         connector.set_connector_settings(settings.cloned());

@@ -1,20 +1,29 @@
 //! Errors of the SDK as sentences: which call, in which region, refused for what reason.
 
 use crate::aws_profile;
+use crate::buckets::is_read;
+use crate::call::NotSent;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use cerveza_manners::Failure;
 use std::error::Error;
 
 /// `RunInstances in us-east-1: InsufficientInstanceCapacity: We currently do not have ...`, with what to do next for
 /// the errors that people meet.
-pub(crate) fn failure<E, R>(call: &str, region: &str, error: &SdkError<E, R>) -> Failure
+pub(crate) fn failure<E>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + 'static,
-    R: std::fmt::Debug + 'static,
 {
     if let Some(failure) = credentials(error) {
         return failure;
+    }
+    match source::<NotSent>(error) {
+        Some(NotSent::Interrupted) => return Failure::interrupted().within(format!("{call} in {region}")),
+        Some(stalled) => {
+            return Failure::unreached(format!("{call} in {region}: {stalled}")).hint(SLOWER);
+        }
+        None => {}
     }
     let why = match error {
         SdkError::ServiceError(service) => match service.err().code() {
@@ -33,7 +42,7 @@ where
     };
     match hint(code) {
         Some(hint) => failure.hint(hint),
-        None if went_out(error) && !call.starts_with("Describe") => {
+        None if is_ambiguous(error) && !is_read(call) => {
             failure.hint("EC2 may have done it all the same: look with ec2-ls before you run this again")
         }
         None => failure,
@@ -42,36 +51,92 @@ where
 
 /// What keeps the request from being signed, wherever in the chain the SDK says so.
 fn credentials(error: &(dyn Error + 'static)) -> Option<Failure> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<CredentialsError>() {
-            let profile = aws_profile::selected().map(|(_, name)| format!(" in the profile {name}"));
-            let profile = profile.unwrap_or_default();
-            let what = match error {
-                // Its own text lists every place that was looked in, wherever the user keeps credentials.
-                CredentialsError::CredentialsNotLoaded(_) => format!("no AWS credentials were found{profile}"),
-                error => format!("the AWS credentials{profile} cannot be used: {}", innermost(error)),
-            };
-            let hint =
-                "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`";
-            return Some(Failure::usage(what).hint(hint));
-        }
-        next = error.source();
-    }
-    None
+    let error = source::<CredentialsError>(error)?;
+    let profile = aws_profile::selected().map(|(_, name)| format!(" in the profile {name}"));
+    let profile = profile.unwrap_or_default();
+    let what = match error {
+        // Its own text lists every place that was looked in, wherever the user keeps credentials.
+        CredentialsError::CredentialsNotLoaded(_) => format!("no AWS credentials were found{profile}"),
+        error => format!("the AWS credentials{profile} cannot be used: {}", innermost(error)),
+    };
+    let hint = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`";
+    Some(Failure::usage(what).hint(hint))
 }
 
-/// Whether EC2 may have done what was asked for all the same: the request went out and no answer came back whole.
-pub(crate) fn is_ambiguous<E, R>(error: &SdkError<E, R>) -> bool {
+/// What an error of a call says of its effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Too many calls: nothing was done.
+    Throttled,
+    /// The request did not reach EC2.
+    NotSent,
+    /// EC2 may have done it: the answer got lost, or EC2 says that something failed within itself.
+    Ambiguous,
+    /// An id in the request does not exist, or not yet.
+    NotFound,
+    /// EC2 has refused it.
+    Refused,
+}
+
+/// Codes of a throttled call: EC2 API Reference, "Error codes"; SSM; and the codes that AWS's own SDKs take for it.
+const THROTTLED: [&str; 8] = [
+    "EC2ThrottledException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
+/// Codes of ids that EC2 may have given a moment ago.
+const NOT_FOUND: [&str; 7] = [
+    "InvalidAllocationID.NotFound",
+    "InvalidAttachment.NotFound",
+    "InvalidID",
+    "InvalidInstanceID.NotFound",
+    "InvalidNetworkInterfaceID.NotFound",
+    "InvalidNetworkInterface.NotFound",
+    "InvalidVolume.NotFound",
+];
+
+pub(crate) fn verdict<E>(error: &SdkError<E, HttpResponse>) -> Verdict
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
     match error {
-        SdkError::DispatchFailure(failure) => !failure.is_user(),
-        error => went_out(error),
+        SdkError::ServiceError(service) => {
+            verdict_of_answer(service.err().code().unwrap_or_default(), service.raw().status().as_u16())
+        }
+        SdkError::DispatchFailure(failure) if failure.is_user() => Verdict::Refused,
+        SdkError::DispatchFailure(_) if source::<CredentialsError>(error).is_some() => Verdict::Refused,
+        SdkError::DispatchFailure(_) => match source::<hyper_util::client::legacy::Error>(error) {
+            Some(error) if error.is_connect() => Verdict::NotSent,
+            _ => Verdict::Ambiguous,
+        },
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Verdict::Ambiguous,
+        _ => Verdict::Refused,
     }
 }
 
-/// Whether EC2 got the request and its answer did not come back whole.
-fn went_out<E, R>(error: &SdkError<E, R>) -> bool {
-    matches!(error, SdkError::TimeoutError(_) | SdkError::ResponseError(_))
+/// EC2 gives a lack of capacity with status 500, which is an answer like any other.
+fn verdict_of_answer(code: &str, status: u16) -> Verdict {
+    match (code, status) {
+        (code, _) if THROTTLED.contains(&code) => Verdict::Throttled,
+        ("Unavailable" | "ServiceUnavailable", 503) | (_, 429) => Verdict::Throttled,
+        (code, _) if NOT_FOUND.contains(&code) => Verdict::NotFound,
+        ("" | "InternalError" | "InternalFailure" | "ServiceUnavailable" | "Unavailable", 500..) => Verdict::Ambiguous,
+        _ => Verdict::Refused,
+    }
+}
+
+/// Whether EC2 may have done what was asked for all the same.
+pub(crate) fn is_ambiguous<E>(error: &SdkError<E, HttpResponse>) -> bool
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    verdict(error) == Verdict::Ambiguous
 }
 
 /// The error's code, where EC2 gave one.
@@ -82,11 +147,14 @@ pub(crate) fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option
     }
 }
 
+const SLOWER: &str = "others use the account's request limits too: wait longer with --timeout, or try again later";
+
 fn hint(code: &str) -> Option<&'static str> {
     match code {
         "AuthFailure" | "InvalidClientTokenId" | "SignatureDoesNotMatch" => {
             Some("the credentials are wrong for this endpoint or region, or the region is not enabled for the account")
         }
+        "RequestLimitExceeded" | "Throttling" | "ThrottlingException" => Some(SLOWER),
         "RequestExpired" | "ExpiredToken" => Some("the credentials have expired: log in again (`aws sso login`)"),
         "OptInRequired" => Some("the account has not enabled this region"),
         "VcpuLimitExceeded" | "InstanceLimitExceeded" => {
@@ -97,6 +165,18 @@ fn hint(code: &str) -> Option<&'static str> {
     }
 }
 
+/// The first error of this type in the chain.
+fn source<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
 /// The cause at the bottom of the chain: "Connection refused (os error 111)" instead of five wrappers around it.
 pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
@@ -104,4 +184,31 @@ pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
         innermost = source;
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_tells_whether_anything_was_done() {
+        for (code, status, verdict) in [
+            ("RequestLimitExceeded", 503, Verdict::Throttled),
+            ("RequestLimitExceeded", 400, Verdict::Throttled),
+            ("ThrottlingException", 400, Verdict::Throttled),
+            ("Unavailable", 503, Verdict::Throttled),
+            ("", 503, Verdict::Ambiguous),
+            ("", 502, Verdict::Ambiguous),
+            ("InternalError", 500, Verdict::Ambiguous),
+            ("InsufficientInstanceCapacity", 500, Verdict::Refused),
+            ("InsufficientAddressCapacity", 500, Verdict::Refused),
+            ("InvalidInstanceID.NotFound", 400, Verdict::NotFound),
+            ("InvalidAMIID.NotFound", 400, Verdict::Refused),
+            ("InvalidSubnetID.NotFound", 400, Verdict::Refused),
+            ("UnauthorizedOperation", 403, Verdict::Refused),
+            ("", 400, Verdict::Refused),
+        ] {
+            assert_eq!(verdict_of_answer(code, status), verdict, "{code} {status}");
+        }
+    }
 }

@@ -73,12 +73,14 @@ impl Ec2 {
     /// As [`Ec2::find`], with each instance's reason for its state.
     pub(crate) async fn describe(&self, region: &str, filters: &[Filter]) -> Result<Vec<(Record, Option<String>)>> {
         check_region(region)?;
-        let long = filters.iter().position(|filter| filter.values.len() > FILTER_VALUES);
-        let Some(long) = long else {
+        let total: usize = filters.iter().map(|filter| filter.values.len()).sum();
+        let long = (0..filters.len()).max_by_key(|index| filters[*index].values.len());
+        let Some(long) = long.filter(|_| total > FILTER_VALUES) else {
             return self.describe_batch(region, filters).await;
         };
+        let room = FILTER_VALUES.saturating_sub(total - filters[long].values.len()).max(1);
         let mut found = Vec::new();
-        for values in filters[long].values.chunks(FILTER_VALUES) {
+        for values in filters[long].values.chunks(room) {
             let mut batch = filters.to_vec();
             batch[long].values = values.to_vec();
             found.extend(self.describe_batch(region, &batch).await?);
@@ -90,9 +92,11 @@ impl Ec2 {
         let filters: Vec<_> = filters.iter().map(api_filter).collect();
         let request = self.client(region).describe_instances().set_filters(Some(filters));
         // An answer without a page size is cut off at no documented length: ask for pages.
-        let mut pages = request.max_results(1000).into_paginator().send();
-        let mut found = Vec::new();
-        while let Some(page) = pages.next().await {
+        let request = request.max_results(1000);
+        let (mut found, mut next) = (Vec::new(), None);
+        loop {
+            let page = request.clone().set_next_token(next);
+            let page = self.call("DescribeInstances", region, 1, || page.clone().send()).await;
             let page = page.map_err(|error| failure("DescribeInstances", region, &error))?;
             for reservation in page.reservations() {
                 let account = reservation.owner_id();
@@ -100,8 +104,11 @@ impl Ec2 {
                     found.push((record(instance, region, account), crate::instance::state_reason(instance)));
                 }
             }
+            next = page.next_token.filter(|token| !token.is_empty());
+            if next.is_none() {
+                return Ok(found);
+            }
         }
-        Ok(found)
     }
 }
 

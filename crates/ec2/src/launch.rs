@@ -1,13 +1,8 @@
-//! RunInstances: one named host a request, with all its tags in it.
+//! RunInstances: one host in each request, with all its tags.
 
 use crate::client::Ec2;
-use crate::tags::tag;
 use aws_sdk_ec2::error::SdkError;
 use aws_sdk_ec2::operation::run_instances::{RunInstancesError, RunInstancesOutput};
-use aws_sdk_ec2::types::{
-    BlockDeviceMapping, EbsBlockDevice, IamInstanceProfileSpecification, InstanceType, Placement, ResourceType,
-    TagSpecification, VolumeType,
-};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -73,55 +68,8 @@ impl Ec2 {
         request: &LaunchRequest,
         token: &str,
     ) -> std::result::Result<RunInstancesOutput, SdkError<RunInstancesError>> {
-        let (ids, names): (Vec<_>, Vec<_>) =
-            request.security_groups.iter().cloned().partition(|group| group.starts_with("sg-"));
-        let zone = request.zone.as_ref().map(|zone| Placement::builder().availability_zone(zone).build());
-        // An instance can be described before it can be tagged: tags go in here or are missing for a while.
-        let tags: Vec<_> = request.tags.iter().map(|(key, value)| tag(key, Some(value))).collect();
-        let tagged = |kind| TagSpecification::builder().resource_type(kind).set_tags(Some(tags.clone())).build();
-        let profile = request.settings.get("iam instance profile").and_then(Value::as_str).map(|profile| {
-            let builder = IamInstanceProfileSpecification::builder();
-            match profile.starts_with("arn:") {
-                true => builder.arn(profile).build(),
-                false => builder.name(profile).build(),
-            }
-        });
-        let devices: Vec<_> = request.volumes.iter().map(device).collect();
-        let call = self
-            .client(&request.region)
-            .run_instances()
-            .client_token(token)
-            .min_count(1)
-            .max_count(1)
-            .image_id(&request.image_id)
-            .instance_type(InstanceType::from(request.instance_type.as_str()))
-            .set_key_name(request.key_name.clone())
-            .set_security_group_ids(some(ids))
-            .set_security_groups(some(names))
-            .set_subnet_id(request.subnet_id.clone())
-            .set_placement(zone)
-            .set_iam_instance_profile(profile)
-            .set_user_data(request.user_data.clone())
-            .set_block_device_mappings(some(devices))
-            .tag_specifications(tagged(ResourceType::Instance))
-            .tag_specifications(tagged(ResourceType::Volume));
-        self.call("RunInstances", &request.region, 1, || call.clone().send()).await
+        let input = request.to_input().map_err(SdkError::construction_failure)?.client_token(token);
+        let client = self.client(&request.region);
+        self.call("RunInstances", &request.region, 1, || input.clone().send_with(&client)).await
     }
-}
-
-fn device(volume: &Volume) -> BlockDeviceMapping {
-    let ebs = EbsBlockDevice::builder()
-        .set_volume_size(volume.size)
-        .set_volume_type(volume.volume_type.as_deref().map(VolumeType::from))
-        .set_iops(volume.iops)
-        .set_throughput(volume.throughput)
-        .set_snapshot_id(volume.snapshot_id.clone())
-        .set_encrypted(volume.encrypted)
-        .set_delete_on_termination(volume.delete_on_termination);
-    BlockDeviceMapping::builder().device_name(&volume.device).ebs(ebs.build()).build()
-}
-
-/// A list that is empty is not sent at all.
-fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
-    if list.is_empty() { None } else { Some(list) }
 }

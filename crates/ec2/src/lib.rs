@@ -7,6 +7,7 @@ mod address;
 mod aws_profile;
 mod awscli_hint;
 mod batch;
+mod buckets;
 mod call;
 mod change;
 mod client;
@@ -19,14 +20,17 @@ mod image_choice;
 mod instance;
 mod interrupt;
 mod launch;
+mod launch_interfaces;
 mod launch_keys;
 mod launch_once;
+mod launch_parameters;
 mod limit;
 mod locate;
 mod memory;
 mod network;
 mod release;
 mod report;
+mod run_instances;
 mod tags;
 mod user_data;
 mod wait;
@@ -35,6 +39,7 @@ mod zone;
 pub use acted::{Acted, NO_ACTION};
 pub use address::Address;
 pub use awscli_hint::awscli_hint;
+pub use buckets::time_for;
 pub use change::Change;
 pub use client::{Ec2, RegionArgs, block_on};
 pub use console::Console;
@@ -54,11 +59,10 @@ pub use tags::{Tags, check_tag};
 pub use wait::WaitArgs;
 pub use zone::{region_of, region_of_zone_option};
 
-/// How many requests are under way at once. EC2 refills its buckets at 2 to 20 a second; the SDK retries what is
-/// throttled all the same.
+/// How many requests of one kind are under way at once. The buckets limit how many begin.
 pub(crate) const CONCURRENCY: usize = 8;
 
-/// What EC2 takes as values of one filter in one request.
+/// How many values EC2 takes in one request, those of all filters together.
 pub(crate) const FILTER_VALUES: usize = 200;
 
 /// States of an instance that exists and can be used again.

@@ -1,13 +1,17 @@
 //! From hosts as given (a name, an instance id, a record of either) to the instances they are now.
 
+use crate::call::VISIBLE_AFTER;
 use crate::client::{Ec2, RegionArgs, check_region};
 use crate::find::Filter;
 use crate::{CONCURRENCY, LIVE_STATES};
+use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use cerveza_manners::{Failure, Result, Status, visible};
 use cerveza_record::{Record, Value, quote};
 use futures_util::stream::{self, StreamExt};
 use hostrange::Given;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::{Duration, SystemTime};
+use tokio::time::{Instant, sleep};
 
 /// What a host is in EC2 now.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,6 +119,13 @@ pub async fn locate(args: &RegionArgs, given: &Given, by: By) -> (Option<Ec2>, V
 }
 
 impl Ec2 {
+    /// Looks hosts up once more by name, in order.
+    pub async fn locate_again(&self, hosts: Vec<Record>) -> Vec<Found> {
+        let count = hosts.len();
+        let given = Given { hosts, expressions: Vec::new() };
+        self.locate(&given, By::Name).await.unwrap_or_else(|failure| vec![Found::Unknown(failure); count])
+    }
+
     async fn locate(&self, given: &Given, by: By) -> Result<Vec<Found>> {
         let mut wanted: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
         let mut places = Vec::new();
@@ -138,11 +149,14 @@ impl Ec2 {
         }
         let expressions = || given.expressions.iter().map(|text| Key::Name(text.clone()));
         wanted.values_mut().for_each(|keys| keys.extend(expressions()));
-        let answers = stream::iter(wanted).map(|(region, keys)| async move {
-            let found = self.lookup(&region, &keys, by).await;
-            (region, found)
+        let answers = stream::iter(&wanted).map(|(region, keys)| async move {
+            let found = self.lookup(region, keys, by).await;
+            (region.clone(), found)
         });
-        let answers: HashMap<_, _> = answers.buffer_unordered(CONCURRENCY).collect().await;
+        let mut answers: HashMap<_, _> = answers.buffer_unordered(CONCURRENCY).collect().await;
+        let new: Vec<_> =
+            places.iter().zip(&given.hosts).filter(|(_, host)| is_new(host)).map(|(place, _)| place).collect();
+        self.look_again(&new, by, &mut answers).await;
         let instances = answers.values().flatten().flat_map(HashMap::values).flatten();
         refuse_ambiguous(&given.expressions, instances.filter(|instance| !has_ended(instance)))?;
         let mut places: Vec<Found> = places.iter().map(|(key, regions)| found(key, regions, &answers)).collect();
@@ -155,6 +169,29 @@ impl Ec2 {
             }
         }
         Ok(places)
+    }
+
+    /// Looks again for hosts that were launched a moment ago and are not listed, until they are or [`VISIBLE_AFTER`] is
+    /// over.
+    async fn look_again(&self, new: &[&(Key, Vec<String>)], by: By, answers: &mut Answers) {
+        let (deadline, mut pause) = (Instant::now() + VISIBLE_AFTER, Duration::from_millis(500));
+        loop {
+            let absent = new.iter().filter(|(key, regions)| matches!(found(key, regions, answers), Found::Absent(_)));
+            let mut wanted: BTreeMap<&String, BTreeSet<Key>> = BTreeMap::new();
+            for (key, regions) in absent {
+                regions.iter().for_each(|region| _ = wanted.entry(region).or_default().insert(key.clone()));
+            }
+            if wanted.is_empty() || Instant::now() + pause > deadline {
+                return;
+            }
+            sleep(pause).await;
+            pause *= 2;
+            for (region, keys) in wanted {
+                if let (Ok(seen), Some(Ok(known))) = (self.lookup(region, &keys, by).await, answers.get_mut(region)) {
+                    known.extend(seen);
+                }
+            }
+        }
     }
 
     /// The instances of one region under the keys they were asked for by.
@@ -203,7 +240,24 @@ pub fn is_instance_id(name: &str) -> bool {
     })
 }
 
-fn found(key: &Key, regions: &[String], answers: &HashMap<String, Result<HashMap<Key, Vec<Record>>>>) -> Found {
+/// In seconds. More than [`VISIBLE_AFTER`], because clocks differ.
+const NEW: i64 = 300;
+
+/// The instances of each region under the keys they were asked for by.
+type Answers = HashMap<String, Result<HashMap<Key, Vec<Record>>>>;
+
+/// Whether the host's record is of a launch that may still be invisible: the tool before has launched it, or it was
+/// launched less than five minutes ago.
+fn is_new(host: &Record) -> bool {
+    let age = || {
+        let launched = DateTime::from_str(&host.str("launch_time")?, DateTimeFormat::DateTime).ok()?;
+        Some(DateTime::from(SystemTime::now()).secs() - launched.secs())
+    };
+    host.str("instance_id").is_some()
+        && (host.str("action").as_deref() == Some("launched") || age().is_some_and(|age| age < NEW))
+}
+
+fn found(key: &Key, regions: &[String], answers: &Answers) -> Found {
     let mut instances: Vec<&Record> = Vec::new();
     let mut failed = None;
     for region in regions {

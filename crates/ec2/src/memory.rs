@@ -3,6 +3,7 @@
 use crate::client::{Ec2, check_region};
 use crate::failure::{code, failure};
 use crate::find::by_region;
+use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};
 use cerveza_manners::Failure;
@@ -117,10 +118,9 @@ fn check(region: &str) -> std::result::Result<(), MemoryFailure> {
     check_region(region).map_err(MemoryFailure::of)
 }
 
-fn explained<E, R>(call: &str, region: &str, error: &SdkError<E, R>) -> MemoryFailure
+fn explained<E>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> MemoryFailure
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug + 'static,
 {
     let code = code(error);
     let (denied, silent) = (code == Some("AccessDeniedException"), code.is_none());

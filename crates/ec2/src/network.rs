@@ -17,16 +17,23 @@ impl Ec2 {
             return Ok(groups.to_vec());
         }
         let client = self.client(region);
-        let answer = client.describe_subnets().filters(filter("subnet-id", vec![subnet.to_string()])).send().await;
+        let request = client.describe_subnets().filters(filter("subnet-id", vec![subnet.to_string()]));
+        let answer = self.call("DescribeSubnets", region, 1, || request.clone().send()).await;
         let answer = answer.map_err(|error| failure("DescribeSubnets", region, &error))?;
         let vpc = answer.subnets().first().and_then(|subnet| subnet.vpc_id());
         let vpc = vpc.ok_or_else(|| Failure::unreached(format!("no subnet {subnet} in {region}")))?;
         let filters = vec![filter("vpc-id", vec![vpc.to_string()]), filter("group-name", names)];
-        let mut pages = client.describe_security_groups().set_filters(Some(filters)).into_paginator().send();
-        let mut known = Vec::new();
-        while let Some(page) = pages.next().await {
+        let request = client.describe_security_groups().set_filters(Some(filters)).max_results(1000);
+        let (mut known, mut next) = (Vec::new(), None);
+        loop {
+            let page = request.clone().set_next_token(next);
+            let page = self.call("DescribeSecurityGroups", region, 1, || page.clone().send()).await;
             let page = page.map_err(|error| failure("DescribeSecurityGroups", region, &error))?;
             known.extend(page.security_groups().iter().cloned());
+            next = page.next_token.filter(|token| !token.is_empty());
+            if next.is_none() {
+                break;
+            }
         }
         let id = |group: &String| {
             if group.starts_with("sg-") {

@@ -47,11 +47,14 @@ impl Ec2 {
         let call = |ids: Vec<String>| async move {
             if !set.is_empty() {
                 let request = client.create_tags().set_resources(Some(ids.clone())).set_tags(Some(set.clone()));
-                request.send().await.map_err(|error| refused("CreateTags", region, &error))?;
+                let answer = self.call_batch("CreateTags", region, ids.len(), || request.clone().send()).await;
+                answer.map_err(|error| refused("CreateTags", region, &error))?;
             }
             if !remove.is_empty() {
+                let count = ids.len();
                 let request = client.delete_tags().set_resources(Some(ids)).set_tags(Some(remove.clone()));
-                request.send().await.map_err(|error| refused("DeleteTags", region, &error))?;
+                let answer = self.call_batch("DeleteTags", region, count, || request.clone().send()).await;
+                answer.map_err(|error| refused("DeleteTags", region, &error))?;
             }
             Ok(())
         };

@@ -39,7 +39,8 @@ impl Ec2 {
             return Err(failure.clone());
         }
         let request = self.client(region).describe_instance_attribute().instance_id(id);
-        let error = match request.attribute(InstanceAttributeName::UserData).send().await {
+        let request = request.attribute(InstanceAttributeName::UserData);
+        let error = match self.call("DescribeInstanceAttribute", region, 1, || request.clone().send()).await {
             Ok(answer) => return Ok(answer.user_data.and_then(|it| it.value).filter(|value| !value.is_empty())),
             Err(error) => error,
         };

@@ -2,16 +2,17 @@
 
 use crate::client::Ec2;
 use crate::find::{Filter, by_region};
+use crate::limit::Limit;
 use cerveza_manners::{Failure, Result, parse_duration};
 use cerveza_record::Record;
 use futures_util::future::join_all;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::sleep;
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct WaitArgs {
-    /// How long to wait at the most: seconds, or with a unit (10m)
+    /// How long to wait without any progress: seconds, or with a unit (10m)
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
     pub timeout: Duration,
 }
@@ -38,8 +39,8 @@ enum Look {
 type Looks = HashMap<String, (Option<Record>, Look)>;
 
 impl Ec2 {
-    /// Waits until every instance (region, id) is in one of `states`, or has ended, or `timeout` is over. Gives one answer an
-    /// id. `reached` is called once for each that need not be waited for any longer.
+    /// Waits until every instance (region, id) is in one of `states`, or has ended, or none of them has
+    /// got there for `timeout`. Returns one answer for each id. `reached` is called once for each that need not be waited for any longer.
     pub async fn wait(
         &self,
         instances: &[(String, String)],
@@ -47,7 +48,7 @@ impl Ec2 {
         timeout: Duration,
         mut reached: impl FnMut(),
     ) -> HashMap<String, Waited> {
-        let deadline = Instant::now() + timeout;
+        let limit = Limit::new(timeout);
         let mut waiting = by_region(instances);
         let unseen = |(_, id): &(String, String)| (id.clone(), (None, Look::Open(format!("{id} was not seen"))));
         let mut looks: Looks = instances.iter().map(unseen).collect();
@@ -55,20 +56,24 @@ impl Ec2 {
         loop {
             let look = join_all(waiting.iter().map(|(region, ids)| self.look(region, ids)));
             tokio::select! {
-                seen = timeout_at(deadline, look) => seen.into_iter().flatten().for_each(|seen| note(seen, states, &mut looks)),
+                seen = look => seen.into_iter().for_each(|seen| note(seen, states, &mut looks)),
+                () = limit.over() => {}
                 () = self.interrupt.wait() => {}
             }
             for ids in waiting.values_mut() {
                 let before = ids.len();
                 ids.retain(|id| matches!(looks.get(*id), Some((_, Look::Open(_)))));
-                (ids.len()..before).for_each(|_| reached());
+                (ids.len()..before).for_each(|_| {
+                    limit.progressed();
+                    reached();
+                });
             }
             waiting.retain(|_, ids| !ids.is_empty());
-            if waiting.is_empty() || Instant::now() >= deadline || self.is_interrupted() {
+            if waiting.is_empty() || limit.is_over() || self.is_interrupted() {
                 break;
             }
             tokio::select! {
-                () = sleep_until(deadline.min(Instant::now() + pause)) => {}
+                () = sleep(limit.at_most(pause)) => {}
                 () = self.interrupt.wait() => {}
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -78,7 +83,7 @@ impl Ec2 {
                 Look::Reached => Ok(()),
                 Look::Ended(failure) => Err(failure),
                 Look::Open(why) if self.is_interrupted() => Err(Failure::interrupted().within(why)),
-                Look::Open(why) => Err(Failure::unreached(format!("{why} after {} s", timeout.as_secs_f64()))
+                Look::Open(why) => Err(Failure::unreached(format!("{why} after {}", limit.words()))
                     .hint("wait longer with --timeout, or look again with ec2-ls")),
             };
             (id, Waited { record, outcome })

@@ -1,0 +1,256 @@
+//! The calls that the server answers, each with the parameters that the API reference gives it.
+
+use super::params::{Answer, Params};
+use super::region::{Options, Region};
+use super::{addresses, catalog, instances, launch, tags, volumes};
+
+pub struct Action {
+    pub name: &'static str,
+    pub answer: fn(&mut Region, &Params, &Options) -> Answer,
+    /// A parameter that is none of these fails the call; `#` is a number.
+    pub params: &'static [&'static str],
+}
+
+const fn action(
+    name: &'static str,
+    answer: fn(&mut Region, &Params, &Options) -> Answer,
+    params: &'static [&'static str],
+) -> Action {
+    Action { name, answer, params }
+}
+
+pub fn find(name: &str) -> Option<&'static Action> {
+    ACTIONS.iter().find(|action| action.name == name)
+}
+
+const ACTIONS: &[Action] = &[
+    action("AllocateAddress", addresses::allocate_address, ALLOCATE_ADDRESS),
+    action(
+        "AssociateAddress",
+        addresses::associate_address,
+        &["AllocationId", "InstanceId", "AllowReassociation", "NetworkInterfaceId", "PrivateIpAddress"],
+    ),
+    action("AttachVolume", volumes::attach_volume, &["VolumeId", "InstanceId", "Device"]),
+    action("CreateTags", tags::create_tags, &["ResourceId.#", "Tag.#.Key", "Tag.#.Value"]),
+    action("CreateVolume", volumes::create_volume, CREATE_VOLUME),
+    action("DeleteTags", tags::delete_tags, &["ResourceId.#", "Tag.#.Key", "Tag.#.Value"]),
+    action("DeleteVolume", volumes::delete_volume, &["VolumeId"]),
+    action(
+        "DescribeAddresses",
+        addresses::describe_addresses,
+        &["AllocationId.#", "PublicIp.#", "Filter.#.Name", "Filter.#.Value.#"],
+    ),
+    action(
+        "DescribeAvailabilityZones",
+        catalog::describe_availability_zones,
+        &["ZoneName.#", "ZoneId.#", "AllAvailabilityZones", "Filter.#.Name", "Filter.#.Value.#"],
+    ),
+    action("DescribeImages", catalog::describe_images, DESCRIBE_IMAGES),
+    action("DescribeInstanceAttribute", instances::describe_instance_attribute, &["InstanceId", "Attribute"]),
+    action(
+        "DescribeInstanceTypeOfferings",
+        catalog::describe_instance_type_offerings,
+        &["LocationType", "MaxResults", "NextToken", "Filter.#.Name", "Filter.#.Value.#"],
+    ),
+    action(
+        "DescribeInstanceTypes",
+        catalog::describe_instance_types,
+        &["InstanceType.#", "MaxResults", "NextToken", "Filter.#.Name", "Filter.#.Value.#"],
+    ),
+    action(
+        "DescribeInstances",
+        instances::describe_instances,
+        &["InstanceId.#", "MaxResults", "NextToken", "Filter.#.Name", "Filter.#.Value.#"],
+    ),
+    action(
+        "DescribeKeyPairs",
+        catalog::describe_key_pairs,
+        &["KeyName.#", "KeyPairId.#", "IncludePublicKey", "Filter.#.Name", "Filter.#.Value.#"],
+    ),
+    action(
+        "DescribeLaunchTemplates",
+        catalog::describe_launch_templates,
+        &["LaunchTemplateId.#", "LaunchTemplateName.#", "MaxResults", "NextToken", "Filter.#.Name", "Filter.#.Value.#"],
+    ),
+    action(
+        "DescribePlacementGroups",
+        catalog::describe_placement_groups,
+        &["GroupName.#", "GroupId.#", "Filter.#.Name", "Filter.#.Value.#"],
+    ),
+    action(
+        "DescribeRegions",
+        catalog::describe_regions,
+        &["RegionName.#", "AllRegions", "Filter.#.Name", "Filter.#.Value.#"],
+    ),
+    action(
+        "DescribeSecurityGroups",
+        catalog::describe_security_groups,
+        &["GroupId.#", "GroupName.#", "MaxResults", "NextToken", "Filter.#.Name", "Filter.#.Value.#"],
+    ),
+    action(
+        "DescribeSubnets",
+        catalog::describe_subnets,
+        &["SubnetId.#", "MaxResults", "NextToken", "Filter.#.Name", "Filter.#.Value.#"],
+    ),
+    action(
+        "DescribeVolumes",
+        volumes::describe_volumes,
+        &["VolumeId.#", "MaxResults", "NextToken", "Filter.#.Name", "Filter.#.Value.#"],
+    ),
+    action(
+        "DescribeVpcs",
+        catalog::describe_vpcs,
+        &["VpcId.#", "MaxResults", "NextToken", "Filter.#.Name", "Filter.#.Value.#"],
+    ),
+    action("DetachVolume", volumes::detach_volume, &["VolumeId", "InstanceId", "Device", "Force"]),
+    action("DisassociateAddress", addresses::disassociate_address, &["AssociationId", "PublicIp"]),
+    action("GetConsoleOutput", instances::get_console_output, &["InstanceId", "Latest"]),
+    action("ModifyInstanceAttribute", instances::modify_instance_attribute, MODIFY_INSTANCE_ATTRIBUTE),
+    action("RebootInstances", instances::reboot_instances, &["InstanceId.#"]),
+    action("ReleaseAddress", addresses::release_address, &["AllocationId", "NetworkBorderGroup", "PublicIp"]),
+    action("RunInstances", launch::run_instances, RUN_INSTANCES),
+    action("StartInstances", instances::start_instances, &["InstanceId.#", "AdditionalInfo"]),
+    action("StopInstances", instances::stop_instances, &["InstanceId.#", "Force", "Hibernate", "SkipOsShutdown"]),
+    action("TerminateInstances", instances::terminate_instances, &["InstanceId.#", "Force", "SkipOsShutdown"]),
+];
+
+const ALLOCATE_ADDRESS: &[&str] = &[
+    "Domain",
+    "Address",
+    "PublicIpv4Pool",
+    "NetworkBorderGroup",
+    "CustomerOwnedIpv4Pool",
+    "TagSpecification.#.ResourceType",
+    "TagSpecification.#.Tag.#.Key",
+    "TagSpecification.#.Tag.#.Value",
+];
+
+const CREATE_VOLUME: &[&str] = &[
+    "AvailabilityZone",
+    "ClientToken",
+    "Encrypted",
+    "Iops",
+    "KmsKeyId",
+    "MultiAttachEnabled",
+    "Size",
+    "SnapshotId",
+    "TagSpecification.#.ResourceType",
+    "TagSpecification.#.Tag.#.Key",
+    "TagSpecification.#.Tag.#.Value",
+    "Throughput",
+    "VolumeType",
+];
+
+const DESCRIBE_IMAGES: &[&str] = &[
+    "ImageId.#",
+    "Owner.#",
+    "ExecutableBy.#",
+    "IncludeDeprecated",
+    "IncludeDisabled",
+    "MaxResults",
+    "NextToken",
+    "Filter.#.Name",
+    "Filter.#.Value.#",
+];
+
+const MODIFY_INSTANCE_ATTRIBUTE: &[&str] = &[
+    "InstanceId",
+    "InstanceType.Value",
+    "DisableApiTermination.Value",
+    "DisableApiStop.Value",
+    "BlockDeviceMapping.#.DeviceName",
+    "BlockDeviceMapping.#.Ebs.DeleteOnTermination",
+    "BlockDeviceMapping.#.Ebs.VolumeId",
+];
+
+const RUN_INSTANCES: &[&str] = &[
+    "BlockDeviceMapping.#.DeviceName",
+    "BlockDeviceMapping.#.NoDevice",
+    "BlockDeviceMapping.#.VirtualName",
+    "BlockDeviceMapping.#.Ebs.DeleteOnTermination",
+    "BlockDeviceMapping.#.Ebs.Encrypted",
+    "BlockDeviceMapping.#.Ebs.Iops",
+    "BlockDeviceMapping.#.Ebs.KmsKeyId",
+    "BlockDeviceMapping.#.Ebs.SnapshotId",
+    "BlockDeviceMapping.#.Ebs.Throughput",
+    "BlockDeviceMapping.#.Ebs.VolumeSize",
+    "BlockDeviceMapping.#.Ebs.VolumeType",
+    "CapacityReservationSpecification.CapacityReservationPreference",
+    "CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId",
+    "CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationResourceGroupArn",
+    "ClientToken",
+    "CpuOptions.AmdSevSnp",
+    "CpuOptions.CoreCount",
+    "CpuOptions.ThreadsPerCore",
+    "CreditSpecification.CpuCredits",
+    "DisableApiStop",
+    "DisableApiTermination",
+    "EbsOptimized",
+    "EnablePrimaryIpv6",
+    "EnclaveOptions.Enabled",
+    "HibernationOptions.Configured",
+    "IamInstanceProfile.Arn",
+    "IamInstanceProfile.Name",
+    "ImageId",
+    "InstanceInitiatedShutdownBehavior",
+    "InstanceMarketOptions.MarketType",
+    "InstanceMarketOptions.SpotOptions.BlockDurationMinutes",
+    "InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior",
+    "InstanceMarketOptions.SpotOptions.MaxPrice",
+    "InstanceMarketOptions.SpotOptions.SpotInstanceType",
+    "InstanceMarketOptions.SpotOptions.ValidUntil",
+    "InstanceType",
+    "Ipv6Address.#.Ipv6Address",
+    "Ipv6AddressCount",
+    "KernelId",
+    "KeyName",
+    "LaunchTemplate.LaunchTemplateId",
+    "LaunchTemplate.LaunchTemplateName",
+    "LaunchTemplate.Version",
+    "LicenseSpecification.#.LicenseConfigurationArn",
+    "MaintenanceOptions.AutoRecovery",
+    "MaxCount",
+    "MetadataOptions.HttpEndpoint",
+    "MetadataOptions.HttpProtocolIpv6",
+    "MetadataOptions.HttpPutResponseHopLimit",
+    "MetadataOptions.HttpTokens",
+    "MetadataOptions.InstanceMetadataTags",
+    "MinCount",
+    "Monitoring.Enabled",
+    "NetworkInterface.#.AssociateCarrierIpAddress",
+    "NetworkInterface.#.AssociatePublicIpAddress",
+    "NetworkInterface.#.DeleteOnTermination",
+    "NetworkInterface.#.Description",
+    "NetworkInterface.#.DeviceIndex",
+    "NetworkInterface.#.InterfaceType",
+    "NetworkInterface.#.Ipv6AddressCount",
+    "NetworkInterface.#.Ipv6Addresses.#.Ipv6Address",
+    "NetworkInterface.#.NetworkCardIndex",
+    "NetworkInterface.#.NetworkInterfaceId",
+    "NetworkInterface.#.PrimaryIpv6",
+    "NetworkInterface.#.PrivateIpAddress",
+    "NetworkInterface.#.SecondaryPrivateIpAddressCount",
+    "NetworkInterface.#.SecurityGroupId.#",
+    "NetworkInterface.#.SubnetId",
+    "Placement.Affinity",
+    "Placement.AvailabilityZone",
+    "Placement.GroupId",
+    "Placement.GroupName",
+    "Placement.HostId",
+    "Placement.HostResourceGroupArn",
+    "Placement.PartitionNumber",
+    "Placement.SpreadDomain",
+    "Placement.Tenancy",
+    "PrivateDnsNameOptions.EnableResourceNameDnsAAAARecord",
+    "PrivateDnsNameOptions.EnableResourceNameDnsARecord",
+    "PrivateDnsNameOptions.HostnameType",
+    "PrivateIpAddress",
+    "RamdiskId",
+    "SecurityGroup.#",
+    "SecurityGroupId.#",
+    "SubnetId",
+    "TagSpecification.#.ResourceType",
+    "TagSpecification.#.Tag.#.Key",
+    "TagSpecification.#.Tag.#.Value",
+    "UserData",
+];

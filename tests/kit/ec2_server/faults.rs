@@ -1,0 +1,94 @@
+//! Scheduled faults: what goes wrong with which call.
+
+use super::params::{ApiError, Params};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What goes wrong. "Before" and "after" mean before and after the effect of the call.
+#[derive(Clone)]
+pub enum Fault {
+    /// The call is throttled: RequestLimitExceeded, or SSM's ThrottlingException. It has no effect.
+    Throttle,
+    /// The call is refused with this error. It has no effect.
+    Refuse(ApiError),
+    /// HTTP status 500, InternalError.
+    ErrorBefore,
+    ErrorAfter,
+    /// The connection is closed without an answer.
+    CutBefore,
+    CutAfter,
+    /// The answer ends in its middle, and the connection with it.
+    HalfAnswer,
+    /// No answer ever comes.
+    SilenceBefore,
+    SilenceAfter,
+    /// The answer comes late by this.
+    Delay(Duration),
+    /// The function is called, then the connection is closed without an answer.
+    RunBefore(Arc<dyn Fn() + Send + Sync>),
+    RunAfter(Arc<dyn Fn() + Send + Sync>),
+}
+
+impl Fault {
+    pub fn refuse(status: u16, code: &str, message: &str) -> Fault {
+        Fault::Refuse(ApiError::server(status, code, message))
+    }
+
+    pub fn unauthorized() -> Fault {
+        Fault::refuse(403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
+    }
+}
+
+type Matches = Box<dyn Fn(&Params) -> bool + Send + Sync>;
+
+/// The calls that a fault is for: by default the next one, whatever it is.
+pub struct Rule {
+    action: Option<String>,
+    matches: Option<Matches>,
+    skip: usize,
+    times: usize,
+    fault: Fault,
+}
+
+impl Rule {
+    pub fn any(fault: Fault) -> Rule {
+        Rule { action: None, matches: None, skip: 0, times: 1, fault }
+    }
+
+    pub fn on(action: &str, fault: Fault) -> Rule {
+        Rule { action: Some(action.to_string()), ..Rule::any(fault) }
+    }
+
+    /// Only calls with such parameters count.
+    pub fn only(self, matches: impl Fn(&Params) -> bool + Send + Sync + 'static) -> Rule {
+        Rule { matches: Some(Box::new(matches)), ..self }
+    }
+
+    /// Lets so many calls pass first.
+    pub fn after(self, skip: usize) -> Rule {
+        Rule { skip, ..self }
+    }
+
+    pub fn times(self, times: usize) -> Rule {
+        Rule { times, ..self }
+    }
+
+    pub fn always(self) -> Rule {
+        self.times(usize::MAX)
+    }
+
+    /// The fault for this call, if the rule has one left for it.
+    pub(super) fn apply(&mut self, action: &str, params: &Params) -> Option<Fault> {
+        let is_for = self.action.as_deref().is_none_or(|wanted| wanted == action)
+            && self.matches.as_ref().is_none_or(|matches| matches(params));
+        if !is_for || self.times == 0 {
+            return None;
+        }
+        if self.skip > 0 {
+            self.skip -= 1;
+            return None;
+        }
+        self.times -= 1;
+        Some(self.fault.clone())
+    }
+}
