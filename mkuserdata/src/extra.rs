@@ -42,7 +42,8 @@ impl ExtraPart {
     }
 
     /// Returns user-data that has this part too, behind those of `user_data`, which is a message or one part alone. Fails
-    /// if cloud-init would not read that, or if the result is larger than EC2 takes.
+    /// if cloud-init would not read that, or if the result is larger than EC2 takes. User-data that has the part already
+    /// stays as it is.
     pub fn added_to(&self, user_data: &[u8], record: &Record) -> Result<Vec<u8>> {
         let mut given = user_data.to_vec();
         while let Some(inner) = unwrapped(&given) {
@@ -51,6 +52,10 @@ impl ExtraPart {
         if is_gzip(&given) {
             given = gzip::unpacked(&given, MOST_UNPACKED)
                 .map_err(|error| Failure::usage(format!("{} cannot be added: broken gzip: {error}", self.label)))?;
+        }
+        let header = format!("filename={}\n", self.name);
+        if is_message(&given) && String::from_utf8_lossy(&given).contains(&header) {
+            return Ok(user_data.to_vec());
         }
         let first = match (is_message(&given), Foreign::of(&given), Kind::of(&given)) {
             // A message inside a message: cloud-init reads the parts of both.

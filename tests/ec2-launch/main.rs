@@ -1,6 +1,7 @@
 //! `ec2-launch` against the EC2 stand-in.
 
 mod address;
+mod boot_script;
 mod cut_off;
 mod exactly_once;
 mod memory;
