@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use kit::cloud_init::{Part, Verdict, judge};
 use kit::ec2_server::{Ec2Server, Options};
 use kit::{Outcome, Sandbox};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -78,8 +78,14 @@ fn user_data_that_cannot_take_the_script_is_refused() {
     let windows = refused(b"<powershell>\r\nRename-Computer web1\r\n</powershell>\r\n");
     let cannot = "user_data: the boot script for volumes cannot be added to user-data that is";
     assert_eq!(windows, format!("{cannot} a script for EC2Launch on Windows"));
-    let noise: String = (0u64..2500).map(|n| format!("{:x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
-    let large = refused(format!("#!/bin/sh\n# {}\n", &noise[..15_000]).as_bytes());
+    // What does not get smaller when it is compressed.
+    let mut state = 1u64;
+    let mut character = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'!' + ((state >> 33) % 94) as u8)
+    };
+    let noise: String = (0..16_000).map(|_| character()).collect();
+    let large = refused(format!("#!/bin/sh\n# {noise}\n").as_bytes());
     assert!(large.contains("bytes with the boot script for volumes: EC2 takes at most 16384"), "{large}");
 }
 
