@@ -43,9 +43,10 @@ impl ProfileFile {
         Ok(ProfileFile { name, folder, profile, base_folders, document })
     }
 
-    /// Reads a profile that is not in a file, as a remembered one. `shown` is what errors call the text.
+    /// Reads a profile that is not in a file, as a remembered one. `shown` is what errors call the text, whose lines
+    /// a user does not see.
     pub fn from_text(name: &str, shown: &str, folder: &Path, text: &str) -> Result<ProfileFile> {
-        let document = Library::new(folders()).read_text(shown, text)?;
+        let document = Library::new(folders()).read_text(shown, false, text)?;
         ProfileFile::of(document, name, folder.to_path_buf(), Vec::new())
     }
 
@@ -79,16 +80,31 @@ impl ProfileFile {
         // An absolute path is the same in all.
         places.iter().map(|place| place.join(name)).find(is_there).ok_or_else(|| {
             let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
-            Failure::usage(format!("profile {}: there is no {what} {name} in {}", self.name, places.join(" or ")))
+            let place = self.place_of(what, name);
+            Failure::usage(format!("{place}: there is no {what} {name} in {}", places.join(" or ")))
         })
+    }
+
+    /// Returns the place of a file's name in the profile. `what` is the profile's word for the file.
+    fn place_of(&self, what: &str, name: &str) -> String {
+        let key = match what {
+            "startup script" => "startup scripts",
+            "shutdown script" => "shutdown scripts",
+            _ => "user data",
+        };
+        let names = self.document.values.get(key).and_then(|names| names.as_array());
+        match names.and_then(|names| names.iter().position(|known| known == name)) {
+            Some(number) => self.at(&format!("{key}/{number}")),
+            None => self.at(key),
+        }
     }
 
     /// Returns the paths of scripts, which must be what pssh-rs will be able to send.
     pub fn find_scripts(&self, what: &str, names: &[String]) -> Result<Vec<PathBuf>> {
         let find = |name: &String| {
             let path = self.find(what, name)?;
-            let wrong =
-                |why: String| Failure::usage(format!("profile {}: {what} {}: {why}", self.name, path.display()));
+            let place = self.place_of(what, name);
+            let wrong = |why: String| Failure::usage(format!("{place}: {what} {}: {why}", path.display()));
             match fs::File::open(&path).and_then(|file| file.metadata()) {
                 Ok(facts) if facts.len() == 0 => Err(wrong("it is empty".to_string())),
                 Ok(_) => Ok(path),
@@ -119,12 +135,12 @@ mod tests {
         assert_eq!(find(at("scripts/mount").to_str().unwrap()), Ok(at("scripts/mount")));
         let place = folder.path().display();
         for name in ["taken", "gone"] {
-            let why = format!("profile Web: there is no user data part {name} in {place} or {place}/scripts");
+            let why = format!("text: there is no user data part {name} in {place} or {place}/scripts");
             assert_eq!(find(name), Err(why));
         }
         let scripts = |name: &str| file.find_scripts("startup script", &[name.to_string()]);
         assert_eq!(scripts("mount"), Ok(vec![at("scripts/mount")]));
-        let why = format!("profile Web: startup script {place}/scripts/empty: it is empty");
+        let why = format!("text: startup script {place}/scripts/empty: it is empty");
         assert_eq!(scripts("empty").unwrap_err().message, why);
     }
 }

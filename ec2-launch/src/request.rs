@@ -49,7 +49,7 @@ impl Recipe {
         };
         let startup_scripts = all(file.profile.startup_scripts.iter().map(script("startup script")).collect());
         let shutdown_scripts = all(file.profile.shutdown_scripts.iter().map(script("shutdown script")).collect());
-        if let Some(failure) = in_one_message(missing, &file.name) {
+        if let Some(failure) = in_one_message(missing) {
             return Err(failure);
         }
         // What does not fit this way is compressed the other way all the same.
@@ -192,13 +192,10 @@ impl Recipe {
     }
 }
 
-/// What is wrong with the files of a profile, all of it.
-fn in_one_message(failures: Vec<Failure>, profile: &str) -> Option<Failure> {
-    let prefix = format!("profile {profile}: ");
-    let why = |failure: &Failure| failure.message.strip_prefix(&prefix).unwrap_or(&failure.message).to_string();
-    let first = failures.first()?;
-    let why: Vec<String> = failures.iter().map(why).collect();
-    Some(Failure { message: format!("{prefix}{}", why.join("; ")), ..first.clone() })
+/// What is wrong with the files of a profile, all of it: each has a line with its place.
+fn in_one_message(failures: Vec<Failure>) -> Option<Failure> {
+    let lines: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
+    Some(Failure { message: lines.join("\n"), ..failures.first()?.clone() })
 }
 
 fn checked(tags: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {

@@ -6,7 +6,6 @@ use cerveza_manners::{Failure, Result, Status, visible};
 use std::io::{self, Write};
 
 #[derive(clap::Args, Clone, Debug)]
-#[command(next_help_heading = None)]
 pub struct ProfileArgs {
     /// Set a key of the profile for this run; may be given several times. The value is YAML, and a dot leads to a key
     /// within another: --set 'metadata options.http tokens=optional'

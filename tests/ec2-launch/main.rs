@@ -141,7 +141,9 @@ fn a_file_that_the_profile_names_and_is_not_there_launches_nothing() {
         sandbox.file("Gone.yaml", format!("{}{key}: [gone.sh]\n", moto.profile().replace("MySQL", "Gone")));
         for args in [&["--profile", "Gone", "gone1"][..], &["--profile", "Gone", "--dry-run", "gone1"]] {
             let run = sandbox.run("ec2-launch", args, "").exits(2);
-            let why = format!("ec2-launch: profile Gone: there is no {what} gone.sh in {places}\n");
+            // The name is in the line after those of the stand-in's profile.
+            let place = format!("./Gone.yaml:11:{}", key.len() + 4);
+            let why = format!("ec2-launch: {place}: there is no {what} gone.sh in {places}\n");
             assert_eq!((run.stdout.as_str(), run.stderr), ("", why));
         }
     }

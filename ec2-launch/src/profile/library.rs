@@ -107,13 +107,13 @@ impl Library {
         Ok(resolved)
     }
 
-    /// Reads a profile that is not in a file. `shown` is what errors call the text.
-    pub fn read_text(&mut self, shown: &str, text: &str) -> Result<Document> {
+    /// Reads a text with one profile. `shown` is what errors call the text; `has_lines` says whether they name lines.
+    pub fn read_text(&mut self, shown: &str, has_lines: bool, text: &str) -> Result<Document> {
         let documents = read_documents(shown, text)?;
         let [document] = documents.as_slice() else {
             return Err(Failure::usage(format!("{shown}: it has several documents")));
         };
-        let mut document = Reader::new(shown, true).instance(&document.root).map_err(failure)?;
+        let mut document = Reader::new(shown, has_lines).instance(&document.root).map_err(failure)?;
         if document.values.contains_key("extends") {
             let place = document.place("extends");
             return Err(Failure::usage(format!("{place}: extends: a profile that is not in a file cannot extend one")));

@@ -1,22 +1,22 @@
 //! Profiles from their text to what they say, and what is refused.
 
 use super::*;
-use crate::profile_file::ProfileFile;
 use cerveza_manners::Failure;
 use std::fs;
-use std::path::Path;
 use tempfile::TempDir;
 
 /// The form of the report's profile: a tagged document, keys with blanks, an AMI a region.
 const REPORT: &str = include_str!("../../tests/MySQL.yaml");
 const CRAWLER: &str = include_str!("../../tests/Crawler.yaml");
 
-fn read(text: &str) -> Result<ProfileFile, Failure> {
-    ProfileFile::from_text("text", "F", Path::new("/"), text)
+fn read(text: &str) -> Result<(Document, Profile), Failure> {
+    let document = Library::new(Vec::new()).read_text("F", true, text)?;
+    let profile = Profile::of(&document.values).map_err(|wrong| failure(problems(&document, wrong)))?;
+    Ok((document, profile))
 }
 
 fn parse(text: &str) -> Profile {
-    read(text).unwrap().profile
+    read(text).unwrap().1
 }
 
 fn why(text: &str) -> String {
@@ -447,20 +447,30 @@ const EXAMPLES: [&str; 8] = [
 #[test]
 fn the_canonical_document_reads_back_as_the_same_profile() {
     for text in EXAMPLES {
-        let file = read(text).unwrap();
-        for again in [file.document().to_string(), file.to_yaml()] {
+        let (document, profile) = read(text).unwrap();
+        for again in [document.to_json().to_string(), document.to_yaml()] {
             let read_back = read(&again).unwrap_or_else(|failure| panic!("{failure}\n{again}"));
-            assert_eq!(read_back.profile, file.profile, "{again}");
-            assert_eq!(read_back.document().to_string(), file.document().to_string(), "{again}");
+            assert_eq!(read_back.1, profile, "{again}");
+            assert_eq!(read_back.0.to_json().to_string(), document.to_json().to_string(), "{again}");
         }
         // Other readers of YAML take the text for the same values.
-        let other: Value = serde_yaml::from_str(&file.to_yaml()).unwrap();
-        assert_eq!(other, file.document(), "{}", file.to_yaml());
+        let other: Value = serde_yaml::from_str(&document.to_yaml()).unwrap();
+        assert_eq!(other, document.to_json(), "{}", document.to_yaml());
     }
     // The order of keys is the table's, whatever the order in the file is.
-    let (one, other) =
-        (read("tags: {b: 1, a: 2}\nami: ami-1\n").unwrap(), read("ami: ami-1\ntags: {a: 2, b: 1}\n").unwrap());
-    assert_eq!(one.document().to_string(), other.document().to_string());
+    let json = |text: &str| read(text).unwrap().0.to_json().to_string();
+    assert_eq!(json("tags: {b: 1, a: 2}\nami: ami-1\n"), json("ami: ami-1\ntags: {a: 2, b: 1}\n"));
+}
+
+#[test]
+fn a_text_that_is_cut_off_anywhere_is_read_or_refused_with_its_place() {
+    for text in EXAMPLES {
+        for (end, _) in text.char_indices() {
+            if let Err(failure) = read(&text[..end]) {
+                assert!(failure.message.starts_with("F:"), "{failure}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -478,7 +488,7 @@ fn the_schema_takes_good_profiles_and_refuses_bad_ones() {
     for text in EXAMPLES {
         let errors: Vec<String> = validator.iter_errors(&value(text)).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{text}{errors:?}");
-        let canonical = read(text).unwrap().document();
+        let canonical = read(text).unwrap().0.to_json();
         assert!(validator.is_valid(&canonical), "{canonical}");
     }
     for good in [
