@@ -102,10 +102,10 @@ struct Loop {
 
 impl Loop {
     fn new(file: &Path) -> Loop {
-        fs::File::create(file).unwrap().set_len(64 << 20).unwrap();
+        fs::File::create(file).and_then(|file| file.set_len(64 << 20)).expect("a file");
         let output = Command::new("losetup").args(["--find", "--show"]).arg(file).output().expect("losetup runs");
         assert!(output.status.success(), "losetup: {}", String::from_utf8_lossy(&output.stderr));
-        Loop { device: String::from_utf8(output.stdout).unwrap().trim().into() }
+        Loop { device: String::from_utf8(output.stdout).expect("UTF-8").trim().into() }
     }
 }
 
@@ -127,7 +127,7 @@ fn boot(sandbox: &Sandbox, command: &str) -> (String, bool) {
         .stderr(Stdio::inherit())
         .output()
         .expect("unshare runs");
-    let text = String::from_utf8(output.stdout).unwrap().replace(root.to_str().unwrap(), "");
+    let text = String::from_utf8(output.stdout).expect("UTF-8").replace(&root.display().to_string(), "");
     (text, output.status.success())
 }
 

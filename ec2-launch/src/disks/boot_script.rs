@@ -36,7 +36,7 @@ pub fn part() -> ExtraPart {
             script.push('\n');
         }
     }
-    let _ = write!(script, "{{% endraw %}}{{{{ {CALLS} }}}}exit $failed\n");
+    let _ = writeln!(script, "{{% endraw %}}{{{{ {CALLS} }}}}exit $failed");
     ExtraPart {
         label: "the boot script for volumes".to_string(),
         name: "cerveza-volumes".to_string(),
