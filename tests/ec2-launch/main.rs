@@ -3,6 +3,7 @@
 mod address;
 mod boot_script;
 mod cut_off;
+mod disks;
 mod exactly_once;
 mod memory;
 mod once;

@@ -248,6 +248,8 @@ array_of() {
 # Replaces $disks by the array that they form.
 assemble_array() {
     need mdadm mdadm || return 1
+    # udev may be assembling it.
+    settle
     survey linux_raid_member || return 1
     if [ "$signed" = 0 ]; then
         # shellcheck disable=SC2086 # one argument for each disk
