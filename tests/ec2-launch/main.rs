@@ -5,9 +5,13 @@ mod boot_script;
 mod cut_off;
 mod disks;
 mod exactly_once;
+mod faults;
+mod killed;
 mod memory;
 mod once;
 mod profiles;
+mod strict;
+mod throttled;
 mod user_data;
 mod waiting;
 
