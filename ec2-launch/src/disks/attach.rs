@@ -60,11 +60,14 @@ fn add_volume(record: &mut Record, need: &AttachNeed) {
     record.set("volumes", volumes);
 }
 
+/// Keys and values.
+type TagSet = Vec<(String, String)>;
+
 /// Tags each volume with its device and its place in a set, and puts that into the record. The volumes of all hosts that
 /// get the same tags are tagged together.
 pub async fn tag_volumes(ec2: &Ec2, acted: &mut [Acted], places: &[&[Place]]) {
     // By region and tags: the positions of hosts, and the ids of volumes.
-    let mut tagged: BTreeMap<(String, Vec<(String, String)>), Vec<(usize, String)>> = BTreeMap::new();
+    let mut tagged: BTreeMap<(String, TagSet), Vec<(usize, String)>> = BTreeMap::new();
     for (at, (host, places)) in acted.iter_mut().zip(places).enumerate().filter(|(_, (_, places))| !places.is_empty()) {
         let is_launched = host.action == "launched";
         for (device, volume) in instance_volumes(&host.record) {
@@ -104,7 +107,7 @@ fn not_tagged(failure: Failure, volume: &str) -> Failure {
     if is_hinted { failure } else { failure.hint("run the same command again before the instance is terminated") }
 }
 
-fn tags(place: &Place, host: &str) -> Vec<(String, String)> {
+fn tags(place: &Place, host: &str) -> TagSet {
     let name = place.is_nameless.then(|| host.to_string());
     let tags = [
         ("Name", name),
