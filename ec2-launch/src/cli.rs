@@ -144,6 +144,8 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         let (ec2, facts) = look_up(&regions, &given, &command_line, launch_by, remembers).await;
         warnings.extend(facts.recall.warnings.iter().cloned());
         warnings.extend(facts.catalogs.values().flat_map(|catalog| catalog.warnings.iter().cloned()));
+        warnings
+            .extend(facts.volumes.iter().filter_map(|known| known.as_ref().err()).map(|failure| failure.to_string()));
         for recipe in facts.recall.recipes() {
             check(recipe, given.hosts.len(), &mut warnings)?;
         }
@@ -151,9 +153,9 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
             Some(_) => planned_steps(given.hosts, &facts),
             None => plan(given.hosts, recipe.as_ref(), &spread, &facts),
         };
-        let needs_running = |step: &Step| step.todo.is_ok() && step.needs.elastic_ip.is_some();
-        if options.until == Until::None && steps.iter().any(needs_running) {
-            return Err(Failure::usage("the profile's elastic ip needs an instance that runs: leave out --wait none"));
+        let mut needs = steps.iter().filter(|step| step.todo.is_ok()).filter_map(|step| step.needs.running());
+        if let Some(why) = needs.next().filter(|_| options.until == Until::None) {
+            return Err(Failure::usage(format!("{why}: leave out --wait none")));
         }
         warnings.extend(zone_warnings(&steps, args.zone.as_deref()));
         warnings.extend(steps.iter().flat_map(|step| step.notes().to_vec()));
@@ -195,6 +197,10 @@ fn check(recipe: &Recipe, hosts: usize, warnings: &mut Vec<String>) -> Result<()
     if let Some(path) = recipe.path_of_one_host().filter(|_| hosts > 1) {
         let (place, key) = (recipe.file.at(&path), path.rsplit('/').next().unwrap_or_default());
         return Err(Failure::usage(format!("{place}: {hosts} hosts cannot have the one {key} of the profile")));
+    }
+    let mut ids = recipe.file.profile.volume_sets.iter().filter_map(|set| set.volume_id.as_ref());
+    if let Some(id) = ids.next().filter(|_| hosts > 1) {
+        return Err(Failure::usage(format!("{hosts} hosts cannot have the one volume {id} of the profile")));
     }
     let new = recipe.parts.iter().flat_map(|parts| parts.warnings());
     warnings.extend(new.map(|warning| format!("profile {}: {warning}", recipe.file.name)));

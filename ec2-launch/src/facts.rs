@@ -1,9 +1,13 @@
 //! Everything that is looked up before anything is decided.
 
+use crate::disks::look_up::{Wanted, host_volumes};
+use crate::disks::places::{HostVolumes, for_launch};
 use crate::place::Spread;
+use crate::plan_record::planned_places;
 use crate::remember::{CommandLine, Recall, Recalled, recall};
 use crate::request::Recipe;
 use cerveza_ec2::{By, Catalog, Ec2, Found, Names, RegionArgs, locate};
+use cerveza_manners::Result;
 use cerveza_record::Record;
 use futures_util::future::join_all;
 use hostrange::Given;
@@ -25,6 +29,8 @@ pub struct Facts {
     pub found: Vec<Found>,
     /// What is remembered of the hosts.
     pub recall: Recall,
+    /// What is known of the volumes of hosts whose profile has volumes; in the order of the hosts.
+    pub volumes: Vec<Result<HostVolumes>>,
     /// What each region that is launched in has of what the profiles name.
     pub catalogs: BTreeMap<String, Catalog>,
 }
@@ -47,8 +53,10 @@ pub async fn look_up(
     if let Some(ec2) = &ec2 {
         see_new_instances(ec2, &given.hosts, &recall, &mut found).await;
     }
-    let mut facts = Facts { region, found, recall, catalogs: BTreeMap::new() };
+    let mut facts = Facts { region, found, recall, volumes: Vec::new(), catalogs: BTreeMap::new() };
     if let Some(ec2) = &ec2 {
+        facts.volumes = host_volumes(ec2, &wanted_volumes(&given.hosts, command_line, &facts)).await;
+        facts.find_launched_by_others(&given.hosts);
         let regions = names(&given.hosts, launch_by, &facts);
         let catalogs = regions.iter().map(|(region, names)| ec2.catalog(region, names));
         facts.catalogs = regions.keys().cloned().zip(join_all(catalogs).await).collect();
@@ -66,11 +74,59 @@ fn names(hosts: &[Record], (given, spread): (Option<&Recipe>, &Spread), facts: &
         let mut host = host.clone();
         let applied = recalled.filter(|_| given.is_none()).map_or(Ok(()), |recalled| recalled.apply(&mut host));
         let region = host.str("region").unwrap_or(facts.region.clone());
+        let sets = &recipe.file.profile.volume_sets;
+        let disks = facts.volumes_of(at).and_then(|known| for_launch(host.host(), sets, &known, &region));
+        if let Some(zone) = disks.ok().and_then(|disks| disks.zone) {
+            host.set("zone", zone);
+        }
         if let Ok(attempts) = applied.and_then(|()| recipe.attempts(&host, &region, &spread.zones(at, &region))) {
             recipe.add_names(&attempts, regions.entry(region.clone()).or_default());
         }
     }
     regions
+}
+
+/// The hosts whose volumes are looked up.
+fn wanted_volumes<'a>(
+    hosts: &'a [Record],
+    command_line: &'a CommandLine<'_>,
+    facts: &'a Facts,
+) -> Vec<Option<Wanted<'a>>> {
+    let wanted = |(at, (host, found)): (usize, (&'a Record, &'a Found))| {
+        let recalled = || Some(&facts.recall.hosts.get(at)?.recipe()?.file);
+        let ids = match command_line.profile.or_else(recalled) {
+            Some(file) if file.profile.volume_sets.is_empty() => return None,
+            Some(file) => file.profile.volume_sets.iter().filter_map(|set| set.volume_id.clone()).collect(),
+            // The records of a plan have all that is to be done.
+            None => planned_places(host)?.into_iter().filter_map(|place| place.attach).collect(),
+        };
+        let (name, region) = match found {
+            Found::One(instance) => (instance.host(), instance.str("region")),
+            Found::Absent(_) | Found::Ended(_) => (host.host(), host.str("region")),
+            Found::Several(_) | Found::Unknown(_) => return None,
+        };
+        let region = Some(region.unwrap_or(facts.region.clone())).filter(|region| !region.is_empty())?;
+        Some(Wanted { region, host: name, ids })
+    };
+    hosts.iter().zip(&facts.found).enumerate().map(wanted).collect()
+}
+
+impl Facts {
+    /// What is known of a host's volumes.
+    pub fn volumes_of(&self, host: usize) -> Result<HostVolumes> {
+        self.volumes.get(host).cloned().unwrap_or_else(|| Ok(HostVolumes::default()))
+    }
+
+    /// Takes note of instances that were launched after the hosts were looked up, and before their volumes were.
+    fn find_launched_by_others(&mut self, hosts: &[Record]) {
+        for ((host, found), known) in hosts.iter().zip(&mut self.found).zip(&self.volumes) {
+            if let (Found::Absent(_) | Found::Ended(_), Ok(known)) = (&*found, known)
+                && let Some(instance) = known.live_instance(host.host())
+            {
+                *found = Found::One(instance.clone());
+            }
+        }
+    }
 }
 
 /// Looks again at hosts whose last instance has just been launched and cannot be seen, until it can or the time is over.

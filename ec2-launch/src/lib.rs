@@ -2,6 +2,7 @@
 
 mod attempt;
 mod cli;
+mod disks;
 mod execute;
 mod facts;
 mod host_keys;

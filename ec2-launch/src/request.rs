@@ -1,5 +1,7 @@
 //! From a profile and a host to the one request that launches it.
 
+use crate::disks::boot_script;
+use crate::disks::places::Disks;
 use crate::memory::{DIGEST_TAG, digest_tag};
 use crate::profile_file::ProfileFile;
 use crate::resolve::resolve;
@@ -54,11 +56,13 @@ impl Recipe {
         }
         // What does not fit this way is compressed the other way all the same.
         let options = Options { effort: Effort::Fast, ..Options::default() };
-        let parts = match paths.is_empty() {
+        let boot_script = boot_script::is_needed(&file.profile.volume_sets).then(boot_script::part);
+        let parts = match paths.is_empty() && boot_script.is_none() {
             true => None,
-            false => {
-                Some(Parts::read(&paths, options).map_err(|failure| failure.within(format!("profile {}", file.name)))?)
-            }
+            false => Some(
+                Parts::read_with(&paths, boot_script, options)
+                    .map_err(|failure| failure.within(format!("profile {}", file.name)))?,
+            ),
         };
         Ok(Recipe { file, parts, startup_scripts, shutdown_scripts, zone, tags })
     }
@@ -84,23 +88,31 @@ impl Recipe {
         host: &Record,
         region: &str,
         spread: &[String],
+        disks: &Disks,
         catalog: &Catalog,
     ) -> Result<(Vec<LaunchRequest>, Vec<String>)> {
         let tags = self.tags(host)?;
         let (mut requests, notes) = resolve(self, region, &self.attempts(host, region, spread)?, &tags, catalog)?;
-        let user_data = self.user_data(host)?;
+        let user_data = self.user_data(host, disks)?;
         for request in &mut requests {
             (request.user_data, request.tags) = (user_data.clone(), tags.clone());
         }
         Ok((requests, notes))
     }
 
-    /// The record's own user-data, else the profile's parts.
-    fn user_data(&self, host: &Record) -> Result<Option<String>> {
+    /// The record's own user-data, else the profile's parts; with the script that assembles the profile's volumes.
+    fn user_data(&self, host: &Record, disks: &Disks) -> Result<Option<String>> {
+        let sets = &self.file.profile.volume_sets;
+        let assembles = boot_script::is_needed(sets);
+        let record = if assembles { boot_script::with_sets(host, sets, &disks.volume_ids()) } else { host.clone() };
         match (host.str("user_data"), &self.parts) {
             (Some(given), _) => {
                 let bytes = STANDARD.decode(&given).map_err(|_| Failure::usage("user_data is not base64"))?;
                 match bytes.len() <= mkuserdata::LIMIT {
+                    true if assembles => {
+                        let bytes = boot_script::part().added_to(&bytes, &record);
+                        Ok(Some(STANDARD.encode(bytes.map_err(|failure| failure.within("user_data"))?)))
+                    }
                     true => Ok(Some(given)),
                     false => Err(Failure::usage(format!(
                         "user_data has {} bytes: EC2 takes at most {}",
@@ -109,7 +121,7 @@ impl Recipe {
                     ))),
                 }
             }
-            (None, Some(parts)) => Ok(Some(STANDARD.encode(parts.build(Some(host))?.bytes))),
+            (None, Some(parts)) => Ok(Some(STANDARD.encode(parts.build(Some(&record))?.bytes))),
             (None, None) => Ok(None),
         }
     }
@@ -159,7 +171,7 @@ mod tests {
     }
 
     fn requests(host: &Record) -> Result<Vec<LaunchRequest>> {
-        let (requests, _) = recipe(YAML).requests(host, "us-east-1", &[], &Catalog::default())?;
+        let (requests, _) = recipe(YAML).requests(host, "us-east-1", &[], &Disks::default(), &Catalog::default())?;
         Ok(requests)
     }
 

@@ -4,6 +4,7 @@
 
 mod acted;
 mod address;
+mod attach;
 mod aws_profile;
 mod awscli_hint;
 mod batch;
@@ -37,11 +38,13 @@ mod report;
 mod run_instances;
 mod tags;
 mod user_data;
+mod volumes;
 mod wait;
 mod zone;
 
 pub use acted::{Acted, NO_ACTION};
 pub use address::Address;
+pub use attach::AttachNeed;
 pub use awscli_hint::awscli_hint;
 pub use buckets::time_for;
 pub use catalog::{Catalog, Names, TypeFacts, known_instance_types};
@@ -66,6 +69,7 @@ pub use release::Addresses;
 pub use report::report;
 pub use run_instances::is_group_id;
 pub use tags::{Tags, check_tag};
+pub use volumes::{Attachment, EbsVolume};
 pub use wait::WaitArgs;
 pub use zone::{region_of, region_of_zone_option};
 
