@@ -52,7 +52,7 @@ pub use launch_keys::{Key, Kind, LAUNCH_KEYS};
 pub use launch_once::{LaunchAttempt, NotLaunched};
 pub use limit::Limit;
 pub use locate::{By, Found, check_records, instance_id, is_instance_id, locate, refuse_ambiguous};
-pub use memory::{MEMORY_LIMIT, MemoryFailure};
+pub use memory::{ByHost, MEMORY_LIMIT, MemoryFailure};
 pub use release::Addresses;
 pub use report::report;
 pub use tags::{Tags, check_tag};

@@ -123,14 +123,22 @@ impl Library {
         Ok(document)
     }
 
-    /// All instance profiles in the folders. A file that cannot be read has its reason as the description.
-    pub fn list(&mut self) -> Vec<Listed> {
-        let mut listed = Vec::new();
+    /// Returns all instance profiles in the folders, and why files cannot be read. Those of the working directory may be
+    /// another program's.
+    pub fn list(&mut self) -> (Vec<Listed>, Vec<Failure>) {
+        let (mut listed, mut failures) = (Vec::new(), Vec::new());
         for folder in self.folders.clone() {
             for path in yaml_files(&folder) {
                 let shown = path.display().to_string();
-                let documents = self.documents(&path);
-                for document in documents.iter().flat_map(|documents| documents.iter()) {
+                let documents = match self.documents(&path) {
+                    Ok(documents) => documents,
+                    Err(_) if folder == Path::new(".") => continue,
+                    Err(failure) => {
+                        failures.push(failure);
+                        continue;
+                    }
+                };
+                for document in documents.iter() {
                     if document.kind != DocumentKind::Instance || !document.looks_like_a_profile() {
                         continue;
                     }
@@ -147,7 +155,7 @@ impl Library {
                 }
             }
         }
-        listed
+        (listed, failures)
     }
 
     /// Sets what --set says.
