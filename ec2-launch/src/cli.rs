@@ -2,7 +2,7 @@
 
 use crate::execute::{Options, execute};
 use crate::facts::look_up;
-use crate::memory::RESERVED_TAGS;
+use crate::memory::check_given_tag;
 use crate::memory_command::{MemoryArgs, forget, show_memory};
 use crate::memory_queue;
 use crate::place::{Spread, region_wanted, settle, zone_warnings};
@@ -14,7 +14,7 @@ use crate::remember::{CommandLine, notes};
 use crate::request::Recipe;
 use crate::show::{ProfileArgs, show};
 use crate::waiting::{Until, WaitingArgs};
-use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, check_tag, report, time_for};
+use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, report, time_for};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
 use futures_util::future::join;
@@ -94,10 +94,7 @@ pub fn command() -> clap::Command {
 
 fn parse_tag(text: &str) -> std::result::Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
-    match key {
-        key if RESERVED_TAGS.contains(&key) => Err(format!("{key} is set from the host and the profile")),
-        key => check_tag(key, value).map(|()| (key.to_string(), value.to_string())),
-    }
+    check_given_tag(key, value).map(|()| (key.to_string(), value.to_string()))
 }
 
 /// Reads the profile and the hosts, looks up, decides, executes, and writes the records.
