@@ -66,8 +66,9 @@ impl Ec2 {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .operation_attempt_timeout(Duration::from_secs(30));
-        // A credential process or an SSO login may be slow, but not for ever.
-        let identities = IdentityCache::lazy().load_timeout(Duration::from_secs(30));
+        // A credential process or an SSO login may be slow, but not for ever. It fails before the call's time is over:
+        // a call is repeated.
+        let identities = IdentityCache::lazy().load_timeout(Duration::from_secs(25));
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http_client())
             .timeout_config(timeouts.build())

@@ -7,6 +7,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use cerveza_manners::Failure;
+use hyper_util::client::legacy::Error as HttpError;
 use std::error::Error;
 
 /// `RunInstances in us-east-1: InsufficientInstanceCapacity: We currently do not have ...`, with what to do next for
@@ -31,6 +32,7 @@ where
             None => "the answer was an error without an EC2 error code: is the endpoint EC2?".to_string(),
         },
         SdkError::TimeoutError(_) => "no answer in time".to_string(),
+        _ if is_of_signing(error) => return unusable_credentials(&innermost(error)),
         SdkError::DispatchFailure(_) => format!("the endpoint cannot be reached: {}", innermost(error)),
         SdkError::ResponseError(_) => format!("the answer cannot be used: {}", innermost(error)),
         _ => innermost(error),
@@ -51,16 +53,23 @@ where
 
 /// What keeps the request from being signed, wherever in the chain the SDK says so.
 fn credentials(error: &(dyn Error + 'static)) -> Option<Failure> {
-    let error = source::<CredentialsError>(error)?;
-    let profile = aws_profile::selected().map(|(_, name)| format!(" in the profile {name}"));
-    let profile = profile.unwrap_or_default();
-    let what = match error {
+    Some(match source::<CredentialsError>(error)? {
         // Its own text lists every place that was looked in, wherever the user keeps credentials.
-        CredentialsError::CredentialsNotLoaded(_) => format!("no AWS credentials were found{profile}"),
-        error => format!("the AWS credentials{profile} cannot be used: {}", innermost(error)),
-    };
-    let hint = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`";
-    Some(Failure::usage(what).hint(hint))
+        CredentialsError::CredentialsNotLoaded(_) => {
+            Failure::usage(format!("no AWS credentials were found{}", in_profile())).hint(LOGIN)
+        }
+        error => unusable_credentials(&innermost(error)),
+    })
+}
+
+const LOGIN: &str = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`";
+
+fn unusable_credentials(why: &str) -> Failure {
+    Failure::usage(format!("the AWS credentials{} cannot be used: {why}", in_profile())).hint(LOGIN)
+}
+
+fn in_profile() -> String {
+    aws_profile::selected().map(|(_, name)| format!(" in the profile {name}")).unwrap_or_default()
 }
 
 /// What an error of a call says of its effect.
@@ -109,15 +118,20 @@ where
         SdkError::ServiceError(service) => {
             verdict_of_answer(service.err().code().unwrap_or_default(), service.raw().status().as_u16())
         }
-        SdkError::DispatchFailure(failure) if failure.is_user() => Verdict::Refused,
-        SdkError::DispatchFailure(_) if source::<CredentialsError>(error).is_some() => Verdict::Refused,
-        SdkError::DispatchFailure(_) => match source::<hyper_util::client::legacy::Error>(error) {
+        _ if is_of_signing(error) => Verdict::Refused,
+        SdkError::DispatchFailure(_) => match source::<HttpError>(error) {
             Some(error) if error.is_connect() => Verdict::NotSent,
             _ => Verdict::Ambiguous,
         },
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Verdict::Ambiguous,
         _ => Verdict::Refused,
     }
+}
+
+/// Whether the request could not be signed, as without credentials: the HTTP client knows nothing of such an error.
+fn is_of_signing<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> bool {
+    let SdkError::DispatchFailure(failure) = error else { return false };
+    (failure.is_user() || failure.is_other()) && source::<HttpError>(error).is_none()
 }
 
 /// EC2 gives a lack of capacity with status 500, which is an answer like any other.
