@@ -346,7 +346,8 @@ fn a_profile_is_found_by_its_name_in_any_file_or_by_its_files_name() {
         ami("fleet"),
         Err("fleet.yaml: it has several profiles: Web, DB | name one, as in fleet.yaml:Web".into())
     );
-    let several = "nameless.yaml: it has several profiles: one without a name in line 1, B | name one, as in nameless.yaml:B";
+    let several =
+        "nameless.yaml: it has several profiles: one without a name in line 1, B | name one, as in nameless.yaml:B";
     assert_eq!(ami("nameless"), Err(several.into()));
     let not_found = |name: &str| ami(name).unwrap_err().replace(&folder.path().display().to_string(), "FOLDER");
     assert_eq!(not_found("Wec"), "no profile \"Wec\": looked for it and for Wec.yaml in FOLDER | did you mean Web?");
