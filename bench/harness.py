@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BIN = (ROOT / os.environ.get("CARGO_TARGET_DIR", "target")).resolve() / "release"
+# BENCH_BUILD=debug tries a bench out without a release build.
+BIN = (ROOT / os.environ.get("CARGO_TARGET_DIR", "target")).resolve() / (os.environ.get("BENCH_BUILD") or "release")
 RUNS = os.environ.get("BENCH_RUNS") or "5"
 if not RUNS.isdecimal() or int(RUNS) == 0:
     sys.exit(f"bench: BENCH_RUNS should be a number of runs, as in BENCH_RUNS=5; it is {RUNS}")

@@ -137,15 +137,8 @@ async fn search(args: &Args, query: &Query) -> Result<Answer> {
     if query.is_anywhere() {
         regions.extend(ec2.regions()?.iter().cloned());
     }
-    let asked = join_all(regions.iter().map(|region| async {
-        let mut found = Vec::new();
-        for filters in query.requests(region) {
-            found.extend(ec2.find(region, &filters).await?);
-        }
-        Ok(found)
-    }));
-    let asked: Vec<Result<Vec<Record>>> = tokio::select! {
-        asked = asked => asked,
+    let asked = tokio::select! {
+        asked = ask(ec2, query, &regions) => asked,
         interrupted = ec2.interrupted() => return Err(interrupted),
     };
     let (answered, failed): (Vec<_>, Vec<_>) = asked.into_iter().partition(Result::is_ok);
@@ -163,6 +156,28 @@ async fn search(args: &Args, query: &Query) -> Result<Answer> {
         false => UserData::new(),
     };
     Ok(Answer { found, user_data, failures })
+}
+
+/// Asks each region. If hosts that were launched a moment ago are missing, asks again once EC2 lists them.
+async fn ask(ec2: &Ec2, query: &Query, regions: &BTreeSet<String>) -> Vec<Result<Vec<Record>>> {
+    let ask = || {
+        join_all(regions.iter().map(|region| async {
+            let mut found = Vec::new();
+            for filters in query.requests(region) {
+                found.extend(ec2.find(region, &filters).await?);
+            }
+            Ok(found)
+        }))
+    };
+    let asked = ask().await;
+    let found: Vec<Record> = asked.iter().flatten().flatten().cloned().collect();
+    let new = query.missing_new(&found);
+    // Where a region did not answer it is unknown what is missing.
+    if new.is_empty() || asked.iter().any(Result::is_err) {
+        return asked;
+    }
+    ec2.wait_until_listed(&new).await;
+    ask().await
 }
 
 /// A terminated instance has none any more, and is not asked for it.

@@ -1,6 +1,6 @@
 //! From the words of the command line to what is asked of EC2.
 
-use cerveza_ec2::{Filter, LIVE_STATES, check_records, instance_id};
+use cerveza_ec2::{Filter, LIVE_STATES, check_records, instance_id, is_new};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, unquoted};
 use hostrange::given_from;
@@ -130,9 +130,18 @@ impl Query {
 
     /// Those of the hosts that no record is of.
     pub fn missing<'a>(&'a self, found: &[Record]) -> Vec<&'a str> {
-        let is_missing = |host: &&Record| !found.iter().any(|found| is_of(host, found));
-        self.hosts.iter().filter(is_missing).map(Record::host).collect()
+        self.hosts.iter().filter(|host| is_missing(host, found)).map(Record::host).collect()
     }
+
+    /// The instances (region, id) of missing hosts that were launched a moment ago.
+    pub fn missing_new(&self, found: &[Record]) -> Vec<(String, String)> {
+        let hosts = self.hosts.iter().filter(|host| is_new(host) && is_missing(host, found));
+        hosts.filter_map(|host| Some((host.str("region")?, host.str("instance_id")?))).collect()
+    }
+}
+
+fn is_missing(host: &Record, found: &[Record]) -> bool {
+    !found.iter().any(|found| is_of(host, found))
 }
 
 fn is_of(host: &Record, found: &Record) -> bool {

@@ -165,6 +165,12 @@ fn is_due(host: &Acted) -> bool {
 }
 
 async fn execute(args: &Args, ec2: &Ec2, acted: &mut [Acted]) {
+    if matches!(args.change, Change::Stop | Change::Reboot) {
+        // EC2 refuses both for an instance that is still pending.
+        let is_pending = |host: &Acted| is_due(host) && host.record.str("state").as_deref() == Some("pending");
+        let settled = ["running", "stopping", "stopped"];
+        ec2.wait_all(acted, is_pending, &settled, &args.wait_args, &args.progress).await;
+    }
     ec2.change_all(acted, is_due, args.change).await;
     match args.wait || args.release_addresses {
         true => ec2.wait_all(acted, |_| true, &[args.change.end_state()], &args.wait_args, &args.progress).await,

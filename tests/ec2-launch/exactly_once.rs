@@ -1,46 +1,15 @@
 //! A named host exists exactly once, however often, by however many and at whatever moment it is launched: against the
 //! strict EC2 server.
 
+use crate::strict::{PROFILE, RICH, assert_exact, hosts, sandbox};
 use kit::Sandbox;
 use kit::ec2_server::{Ec2Server, Options, Region};
 use serde_json::Value;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-const PROFILE: &str = "ami: ami-0000000000000000b\ninstance type: t3.micro\n";
-/// The same with a kept volume and an address for each host.
-const RICH: &str = "ami: ami-0000000000000000b\ninstance type: t3.micro\nelastic ip: yes\nvolumes:\n- device: /dev/sdf\n  \
-                    size: 10\n  delete on termination: no\n";
-
-fn sandbox(ec2: &Ec2Server, profile: &str) -> Sandbox {
-    let sandbox = ec2.sandbox();
-    sandbox.file("Web.yaml", profile);
-    sandbox
-}
-
 fn text<'a>(record: &'a Value, key: &str) -> &'a str {
     record[key].as_str().unwrap_or_default()
-}
-
-/// Fails the test unless there is exactly what the profile asks for, for these hosts.
-fn assert_exact(ec2: &Ec2Server, hosts: &[String], profile: &str) {
-    let (volumes, addresses) = if profile == RICH { (2, 1) } else { (1, 0) };
-    ec2.region(|region| {
-        let all: Vec<_> = region.instances.iter().map(|one| (&one.id, one.state, one.tags.get("Name"))).collect();
-        for host in hosts {
-            let live = region.live(host);
-            assert_eq!(live.len(), 1, "{host} in {all:?}");
-            assert_eq!(region.volumes_of(&live[0].id).count(), volumes, "{host}: {:?}", region.volumes);
-            assert_eq!(region.address_of(&live[0].id).is_some(), addresses == 1, "{host}: {:?}", region.addresses);
-        }
-        assert_eq!(all.len(), hosts.len(), "{all:?}");
-        assert_eq!(region.volumes.len(), hosts.len() * volumes, "{:?}", region.volumes);
-        assert_eq!(region.addresses.len(), hosts.len() * addresses, "{:?}", region.addresses);
-    });
-}
-
-fn web(count: usize) -> Vec<String> {
-    (1..=count).map(|number| format!("r{number}")).collect()
 }
 
 #[test]
@@ -56,15 +25,20 @@ fn the_same_command_twice_within_the_consistency_delay_makes_one_instance() {
         let (first, second) = (launch(args), launch(args));
         assert_eq!(first["instance_id"], second["instance_id"]);
     }
-    assert_exact(&ec2, &web(2), PROFILE);
+    assert_exact(&ec2, &hosts(2), PROFILE, "");
 }
 
-/// Runs that are under way at once.
-fn race(ec2: &Ec2Server, profile: &str, runs: usize, hosts: &str) -> Vec<(i32, Vec<Value>, String)> {
-    let sandboxes: Vec<_> = (0..runs).map(|_| sandbox(ec2, profile)).collect();
-    let start = |sandbox: &Sandbox| {
+/// Starts a run with each of these arguments at once. Returns the exit status, records and stderr of each.
+pub fn race(ec2: &Ec2Server, profile: &str, runs: &[&str]) -> Vec<(i32, Vec<Value>, String)> {
+    let sandboxes: Vec<_> = runs.iter().map(|args| (sandbox(ec2, profile), args)).collect();
+    let start = |(sandbox, args): &(Sandbox, &&str)| {
         let mut command = sandbox.command("ec2-launch");
-        command.args(["-p", "Web", hosts]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(["-p", "Web"])
+            .args(args.split(' '))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command.spawn().expect("ec2-launch starts")
     };
     let children: Vec<Child> = sandboxes.iter().map(start).collect();
@@ -84,12 +58,17 @@ fn assert_race(profile: &str) {
         ..Options::default()
     };
     let ec2 = Ec2Server::start(options);
-    let runs = race(&ec2, profile, 20, "r[1-10]");
-    assert_exact(&ec2, &web(10), profile);
+    let runs = race(&ec2, profile, &["r[1-10]"; 20]);
+    assert_same(&ec2, 10, profile, runs);
+}
+
+/// Fails the test unless all runs tell of the same instances, and there are no others.
+fn assert_same(ec2: &Ec2Server, count: usize, profile: &str, runs: Vec<(i32, Vec<Value>, String)>) {
+    assert_exact(ec2, &hosts(count), profile, "");
     let id = |region: &mut Region, host: &str| region.live(host)[0].id.clone();
     for (code, records, stderr) in runs {
         assert_eq!(code, 0, "{stderr}{records:?}");
-        assert_eq!(records.len(), 10);
+        assert_eq!(records.len(), count);
         for record in records {
             assert!(["launched", "unchanged"].contains(&text(&record, "action")), "{record}");
             assert_eq!(text(&record, "instance_id"), ec2.region(|region| id(region, text(&record, "host"))));
@@ -105,4 +84,37 @@ fn twenty_runs_at_once_make_ten_instances() {
 #[test]
 fn twenty_runs_at_once_make_ten_instances_with_their_volumes_and_addresses() {
     assert_race(RICH);
+}
+
+/// Several runs at once launch hosts whose last instances have ended.
+fn assert_next_life(listed: Duration, args: &str) {
+    let options = Options {
+        launch_delay: Duration::from_millis(500),
+        invisible: Duration::from_secs(1),
+        pending: Duration::from_secs(1),
+        listed,
+        ..Options::default()
+    };
+    let ec2 = Ec2Server::start(options);
+    let sandbox = sandbox(&ec2, PROFILE);
+    for _life in 0..2 {
+        let args = ["-p", "Web"].into_iter().chain(args.split(' ')).collect::<Vec<_>>();
+        sandbox.run("ec2-launch", &args, "").exits(0);
+        sandbox.run("ec2-power", &["terminate", "--yes", "r[1-3]"], "").exits(0);
+        while ec2.region(|region| region.instances.iter().any(|one| one.state != "terminated")) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    let runs = race(&ec2, PROFILE, &[args; 6]);
+    assert_same(&ec2, 3, PROFILE, runs);
+}
+
+#[test]
+fn runs_at_once_launch_hosts_again_whose_last_instances_are_listed() {
+    assert_next_life(Duration::from_secs(3600), "r[1-3]");
+}
+
+#[test]
+fn runs_at_once_launch_hosts_again_whose_last_instances_are_forgotten() {
+    assert_next_life(Duration::ZERO, "--no-remember r[1-3]");
 }

@@ -3,9 +3,13 @@
 mod address;
 mod cut_off;
 mod exactly_once;
+mod faults;
+mod killed;
 mod memory;
 mod once;
 mod profiles;
+mod strict;
+mod throttled;
 mod user_data;
 mod waiting;
 

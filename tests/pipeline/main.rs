@@ -1,6 +1,7 @@
 //! The main job, end to end: the tools in pipelines, against a real sshd and the EC2 stand-in.
 
 mod names;
+mod new_instances;
 
 use kit::{Moto, Sandbox, Sshd};
 use serde_json::Value;

@@ -3,14 +3,13 @@
 use crate::call::VISIBLE_AFTER;
 use crate::client::{Ec2, RegionArgs, check_region};
 use crate::find::Filter;
+use crate::new_instances::{FIRST_PAUSE, is_new};
 use crate::{CONCURRENCY, LIVE_STATES};
-use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use cerveza_manners::{Failure, Result, Status, visible};
 use cerveza_record::{Record, Value, quote};
 use futures_util::stream::{self, StreamExt};
 use hostrange::Given;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep};
 
 /// What a host is in EC2 now.
@@ -174,7 +173,7 @@ impl Ec2 {
     /// Looks again for hosts that were launched a moment ago and are not listed, until they are or [`VISIBLE_AFTER`] is
     /// over.
     async fn look_again(&self, new: &[&(Key, Vec<String>)], by: By, answers: &mut Answers) {
-        let (deadline, mut pause) = (Instant::now() + VISIBLE_AFTER, Duration::from_millis(500));
+        let (deadline, mut pause) = (Instant::now() + VISIBLE_AFTER, FIRST_PAUSE);
         loop {
             let absent = new.iter().filter(|(key, regions)| matches!(found(key, regions, answers), Found::Absent(_)));
             let mut wanted: BTreeMap<&String, BTreeSet<Key>> = BTreeMap::new();
@@ -240,22 +239,8 @@ pub fn is_instance_id(name: &str) -> bool {
     })
 }
 
-/// In seconds. More than [`VISIBLE_AFTER`], because clocks differ.
-const NEW: i64 = 300;
-
 /// The instances of each region under the keys they were asked for by.
 type Answers = HashMap<String, Result<HashMap<Key, Vec<Record>>>>;
-
-/// Whether the host's record is of a launch that may still be invisible: the tool before has launched it, or it was
-/// launched less than five minutes ago.
-fn is_new(host: &Record) -> bool {
-    let age = || {
-        let launched = DateTime::from_str(&host.str("launch_time")?, DateTimeFormat::DateTime).ok()?;
-        Some(DateTime::from(SystemTime::now()).secs() - launched.secs())
-    };
-    host.str("instance_id").is_some()
-        && (host.str("action").as_deref() == Some("launched") || age().is_some_and(|age| age < NEW))
-}
 
 fn found(key: &Key, regions: &[String], answers: &Answers) -> Found {
     let mut instances: Vec<&Record> = Vec::new();

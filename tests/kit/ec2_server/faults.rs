@@ -77,6 +77,10 @@ impl Rule {
         self.times(usize::MAX)
     }
 
+    pub(super) fn is_left(&self) -> bool {
+        self.times > 0
+    }
+
     /// The fault for this call, if the rule has one left for it.
     pub(super) fn apply(&mut self, action: &str, params: &Params) -> Option<Fault> {
         let is_for = self.action.as_deref().is_none_or(|wanted| wanted == action)

@@ -113,9 +113,10 @@ impl Ec2Server {
         self.account().rules.push(rule);
     }
 
-    /// Drops all faults that are still to come.
-    pub fn no_more_faults(&self) {
-        self.account().rules.clear();
+    /// Drops all faults that are still to come, and returns whether there were any.
+    pub fn drop_faults(&self) -> bool {
+        let rules = std::mem::take(&mut self.account().rules);
+        rules.iter().any(Rule::is_left)
     }
 
     /// Changes how the server behaves from now on.
