@@ -171,7 +171,7 @@ fn errors_name_the_line_the_column_and_the_nearest_key() {
     ] {
         assert_eq!(why(text), expected.replace(": did you mean \"ami\"?", ""), "{text}");
     }
-    for (text, place) in [("ami: ami-1\n\tx: y\n", "F:2:1: "), ("ami:\n \tus-east-1: ami-1\n", "F:2:2: ")] {
+    for (text, place) in [("ami: ami-1\n\tx: y\n", "F:2:1: "), ("ami:\n\tus-east-1: ami-1\n", "F:2:1: ")] {
         assert!(why(text).starts_with(place), "{}", why(text));
     }
     assert!(why("ami: {us-east-1: ami-1\n").contains("not valid YAML"));
