@@ -34,12 +34,11 @@ const COLUMNS: [Column; 4] = [
 ];
 
 /// Prints what is remembered of each host.
-pub fn show_memory(hosts: Vec<Record>, regions: &RegionArgs, output: &OutputArgs, tool: &Tool) -> Result<Status> {
-    let (hosts, texts) = block_on(async {
+pub fn show_memory(mut hosts: Vec<Record>, regions: &RegionArgs, output: &OutputArgs, tool: &Tool) -> Result<Status> {
+    let texts = block_on(async {
         let ec2 = Ec2::connect(regions).await?;
-        let (hosts, places) = placed(&ec2, hosts)?;
-        let texts = ec2.read_memory(&places).await;
-        Ok::<_, Failure>((hosts, texts))
+        let places = places(&ec2, &mut hosts)?;
+        Ok::<_, Failure>(ec2.read_memory(&places).await)
     })??;
     let mut writer = RecordWriter::stdout(output.mode(OutputMode::Table), &COLUMNS);
     let mut failures: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -75,7 +74,7 @@ fn memory_of(host: &Record, texts: &ByHost<String>) -> Result<Memory> {
 
 /// Deletes what is remembered of each host.
 pub fn forget(
-    hosts: Vec<Record>,
+    mut hosts: Vec<Record>,
     regions: &RegionArgs,
     dry_run: bool,
     output: &OutputArgs,
@@ -83,7 +82,7 @@ pub fn forget(
 ) -> Result<Status> {
     let acted = block_on(async {
         let ec2 = Ec2::connect(regions).await?;
-        let (hosts, places) = placed(&ec2, hosts)?;
+        let places = places(&ec2, &mut hosts)?;
         let had_memory = match dry_run {
             true => without_values(ec2.read_memory(&places).await),
             false => ec2.delete_memory(&places).await,
@@ -107,14 +106,13 @@ fn forgotten(record: Record, had_memory: &ByHost<()>, dry_run: bool) -> Acted {
     Acted { record, action, result }
 }
 
-/// Gives each host the region whose memory is meant, and returns their places (region, name) too.
-fn placed(ec2: &Ec2, mut hosts: Vec<Record>) -> Result<(Vec<Record>, Vec<(String, String)>)> {
+/// Gives each host the region whose memory is meant, and returns their places (region, name).
+fn places(ec2: &Ec2, hosts: &mut [Record]) -> Result<Vec<(String, String)>> {
     for host in hosts.iter_mut().filter(|host| host.str("region").is_none()) {
         let region = ec2.regions()?.first().cloned();
         host.set("region", Value::from(region));
     }
-    let places = hosts.iter().map(place).collect();
-    Ok((hosts, places))
+    Ok(hosts.iter().map(place).collect())
 }
 
 fn place(host: &Record) -> (String, String) {
