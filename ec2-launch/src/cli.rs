@@ -147,6 +147,8 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         let (ec2, facts) =
             look_up(&regions, &given, &command_line, !args.memory.no_remember && args.plan.is_none()).await;
         warnings.extend(facts.recall.warnings.iter().cloned());
+        warnings
+            .extend(facts.volumes.iter().filter_map(|known| known.as_ref().err()).map(|failure| failure.to_string()));
         for recipe in facts.recall.recipes() {
             check(recipe, given.hosts.len(), args.waiting.host_keys, &mut warnings)?;
         }
@@ -155,9 +157,9 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
             Some(_) => planned_steps(given.hosts, &facts),
             None => plan(given.hosts, recipe.as_ref(), &spread, &facts),
         };
-        let needs_running = |step: &Step| step.todo.is_ok() && step.needs.elastic_ip.is_some();
-        if options.until == Until::None && steps.iter().any(needs_running) {
-            return Err(Failure::usage("the profile's elastic ip needs an instance that runs: leave out --wait none"));
+        let mut needs = steps.iter().filter(|step| step.todo.is_ok()).filter_map(|step| step.needs.running());
+        if let Some(why) = needs.next().filter(|_| options.until == Until::None) {
+            return Err(Failure::usage(format!("{why}: leave out --wait none")));
         }
         warnings.extend(zone_warnings(&steps, args.zone.as_deref()));
         let mut said = HashSet::new();
@@ -194,6 +196,10 @@ fn check<'a>(recipe: &'a Recipe, hosts: usize, host_keys: bool, warnings: &mut V
         && hosts > 1
     {
         return Err(Failure::usage(format!("{hosts} hosts cannot have the one elastic ip {address} of the profile")));
+    }
+    let mut ids = recipe.file.profile.volume_sets.iter().filter_map(|set| set.volume_id.as_ref());
+    if let Some(id) = ids.next().filter(|_| hosts > 1) {
+        return Err(Failure::usage(format!("{hosts} hosts cannot have the one volume {id} of the profile")));
     }
     let of_console = |parts: &'a Parts| if host_keys { parts.console_warnings() } else { &[] };
     let new = recipe.parts.iter().flat_map(|parts| parts.warnings().iter().chain(of_console(parts)));

@@ -1,6 +1,7 @@
 //! `ec2-launch`: makes each named host exist and run: launches it, starts it, or leaves it alone.
 
 mod cli;
+mod disks;
 mod execute;
 mod facts;
 mod host_keys;

@@ -3,6 +3,7 @@
 use crate::arrange::{Arranged, arrange};
 use crate::configs::{Clash, Config, merge};
 use crate::cost::{self, Cost, LIMIT};
+use crate::extra::ExtraPart;
 use crate::gzip::{Effort, Head, gzip};
 use crate::kind::Kind;
 use crate::mime;
@@ -89,9 +90,15 @@ impl Parts {
     /// Reads the part files, in order, each a path or `PATH:TYPE`. Those that end in `.j2` are templates, which vary by
     /// host.
     pub fn read(files: &[PathBuf], options: Options) -> Result<Parts> {
+        Parts::read_with(files, None, options)
+    }
+
+    /// The same with a part that is not a file before them.
+    pub fn read_with(files: &[PathBuf], extra: Option<ExtraPart>, options: Options) -> Result<Parts> {
         let operands: Vec<Operand> =
             files.iter().map(|file| Operand::parse(file.as_os_str())).collect::<Result<_>>()?;
-        Parts::new(operands.iter().map(Part::read).collect::<Result<_>>()?, options)
+        let extra = extra.into_iter().map(|extra| Ok(extra.into_part()));
+        Parts::new(extra.chain(operands.iter().map(Part::read)).collect::<Result<_>>()?, options)
     }
 
     pub(crate) fn new(parts: Vec<Part>, options: Options) -> Result<Parts> {
