@@ -8,6 +8,7 @@ mod facts;
 mod host_keys;
 mod launch_host;
 mod memory;
+mod memory_command;
 mod memory_queue;
 mod place;
 mod plan;

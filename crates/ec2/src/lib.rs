@@ -62,7 +62,7 @@ pub use launch_once::{LaunchAttempt, NotLaunched};
 pub use launch_template::{LaunchTemplate, TemplateName};
 pub use limit::Limit;
 pub use locate::{By, Found, check_records, instance_id, is_instance_id, locate, refuse_ambiguous};
-pub use memory::{MEMORY_LIMIT, MemoryFailure};
+pub use memory::{ByHost, MEMORY_LIMIT, MemoryFailure};
 pub use network::{SecurityGroup, Subnet};
 pub use new_instances::is_new;
 pub use release::Addresses;
