@@ -2,22 +2,24 @@
 
 use crate::execute::{Options, execute};
 use crate::facts::look_up;
-use crate::memory::RESERVED_TAGS;
+use crate::memory::check_given_tag;
+use crate::memory_command::{MemoryArgs, forget, show_memory};
 use crate::memory_queue;
 use crate::place::{Spread, region_wanted, settle, zone_warnings};
 use crate::plan::{Step, Todo, plan, refuse_duplicates, refuse_half};
 use crate::plan_record::{planned, planned_steps, read_plan};
-use crate::profile::ElasticIp;
+use crate::profile::{ElasticIp, Override};
 use crate::profile_file;
 use crate::remember::{CommandLine, notes};
 use crate::request::Recipe;
 use crate::show::{ProfileArgs, show};
 use crate::waiting::{Until, WaitingArgs};
-use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, check_tag, report, time_for};
+use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, report, time_for};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
 use futures_util::future::join;
 use hostrange::{Given, read_given};
+use mkuserdata::Parts;
 use std::collections::HashSet;
 
 /// Make named hosts exist and run on EC2
@@ -27,35 +29,45 @@ use std::collections::HashSet;
 #[derive(Parser, Clone, Debug)]
 #[command(name = "ec2-launch", version)]
 pub struct Args {
-    /// Hosts: expressions as in 'mysql[1-40]' (hostrange(1) has the language); `-` reads names and records from stdin, as
+    /// Hosts: names, or expressions such as 'mysql[1-40]' (see hostrange(1)); `-` reads names and records from stdin, as
     /// does no host at all
     #[arg(value_name = "HOST")]
     pub hosts: Vec<String>,
 
-    /// The profile to launch by: a name, or a file. Of a file with several profiles FILE:NAME names one. Without it hosts
-    /// are launched by the profile that is remembered of them
+    /// Launch hosts by this profile: its name, its FILE, or FILE:NAME in a file of several [default: the profile that is
+    /// remembered of each host]
     #[arg(short, long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
 
-    #[command(flatten)]
-    pub profile_args: ProfileArgs,
+    /// Override a key of the profile, as in --set 'root volume.size=20'; the value is YAML. May be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = Override::parse)]
+    pub set: Vec<Override>,
 
-    /// The availability zone to launch in; it names the region too
+    /// Launch in this availability zone, such as us-east-1a [default: that of the record or the profile, else EC2 chooses]
     #[arg(short, long, value_name = "ZONE")]
     pub zone: Option<String>,
 
-    /// Distribute the hosts that are launched over these zones, in turn: web1 in the first, web2 in the second. Zones are
-    /// given by name or by letter. A host whose record has a zone is launched there
+    /// Launch in these zones in turn, by the number in each name: web1 in the first, web2 in the second. Zones are names or
+    /// letters (a,b,c); a zone in a host's record counts instead
     #[arg(long, value_name = "ZONE,...", value_delimiter = ',', conflicts_with = "zone")]
     pub spread: Vec<String>,
 
-    /// The region to look and launch in. Without it the zone's, else that of the AWS configuration
+    /// Look and launch in this region [default: the zone's, else that of the AWS configuration]
     #[arg(short, long, value_name = "REGION")]
     pub region: Option<String>,
 
-    /// A tag for the hosts that are launched; may be given several times
+    /// Add a tag to the hosts that are launched. May be given several times
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse_tag)]
     pub tag: Vec<(String, String)>,
+
+    /// Print the plan as records and change nothing: what would be done for each host, why, and all that would be requested
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+
+    /// Execute the plan that --dry-run has written to this file (`-`: stdin). If anything has changed since, refuse all of
+    /// it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["hosts", "profile", "set", "zone", "spread", "tag"])]
+    pub plan: Option<String>,
 
     #[command(flatten)]
     pub waiting: WaitingArgs,
@@ -63,25 +75,17 @@ pub struct Args {
     #[command(flatten)]
     pub wait_args: WaitArgs,
 
-    /// Print the plan as records: what would be done for each host, why, and everything that would be requested. Change
-    /// nothing
-    #[arg(short = 'n', long)]
-    pub dry_run: bool,
-
-    /// Execute the plan that --dry-run has written to this file (`-`: stdin). If anything has changed since then, refuse
-    /// all of it
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["hosts", "profile", "set", "zone", "spread", "tag"])]
-    pub plan: Option<String>,
-
-    /// Neither read nor write what is remembered of hosts in the SSM parameters /cerveza/hosts/NAME
-    #[arg(long)]
-    pub no_remember: bool,
-
     #[command(flatten)]
     pub output: OutputArgs,
 
     #[command(flatten)]
     pub progress: ProgressArgs,
+
+    #[command(flatten)]
+    pub memory: MemoryArgs,
+
+    #[command(flatten)]
+    pub profiles: ProfileArgs,
 }
 
 pub fn command() -> clap::Command {
@@ -90,26 +94,21 @@ pub fn command() -> clap::Command {
 
 fn parse_tag(text: &str) -> std::result::Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
-    match key {
-        key if RESERVED_TAGS.contains(&key) => Err(format!("{key} is set from the host and the profile")),
-        key => check_tag(key, value).map(|()| (key.to_string(), value.to_string())),
-    }
+    check_given_tag(key, value).map(|()| (key.to_string(), value.to_string()))
 }
 
 /// Reads the profile and the hosts, looks up, decides, executes, and writes the records.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     args.waiting.check()?;
-    if let Some(status) = show(&args.profile_args)? {
+    if let Some(status) = show(&args.profiles, &args.set, tool)? {
         return Ok(status);
     }
-    if args.profile.is_none() && !args.profile_args.set.is_empty() {
+    if args.profile.is_none() && !args.set.is_empty() {
         return Err(Failure::usage("--set sets keys of the profile that --profile or --show-profile names: give one"));
     }
     let region = region_wanted(args.region.as_deref(), args.zone.as_deref(), &args.spread)?;
     let recipe = match &args.profile {
-        Some(name) => {
-            Some(Recipe::new(profile_file::read(name, &args.profile_args.set)?, args.zone.clone(), args.tag.clone())?)
-        }
+        Some(name) => Some(Recipe::new(profile_file::read(name, &args.set)?, args.zone.clone(), args.tag.clone())?),
         None => None,
     };
     let mut given = match &args.plan {
@@ -121,11 +120,17 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     for host in &mut given.hosts {
         settle(host, region.as_deref())?;
     }
+    let regions = RegionArgs { region: region.into_iter().collect() };
+    if args.memory.show_memory {
+        return show_memory(given.hosts, &regions, &args.output, tool);
+    }
+    if args.memory.forget {
+        return forget(given.hosts, &regions, args.dry_run, &args.output, tool);
+    }
     let mut warnings = Vec::new();
     if let Some(recipe) = &recipe {
-        check(recipe, given.hosts.len(), &mut warnings)?;
+        check(recipe, given.hosts.len(), args.waiting.host_keys, &mut warnings)?;
     }
-    let regions = RegionArgs { region: region.into_iter().collect() };
     let command_line = CommandLine {
         zone: args.zone.clone(),
         tags: args.tag.clone(),
@@ -139,24 +144,27 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         progress: &args.progress,
     };
     let acted = block_on(async {
-        let (ec2, facts) = look_up(&regions, &given, &command_line, !args.no_remember && args.plan.is_none()).await;
+        let (ec2, facts) =
+            look_up(&regions, &given, &command_line, !args.memory.no_remember && args.plan.is_none()).await;
         warnings.extend(facts.recall.warnings.iter().cloned());
+        warnings
+            .extend(facts.volumes.iter().filter_map(|known| known.as_ref().err()).map(|failure| failure.to_string()));
         for recipe in facts.recall.recipes() {
-            check(recipe, given.hosts.len(), &mut warnings)?;
+            check(recipe, given.hosts.len(), args.waiting.host_keys, &mut warnings)?;
         }
         let spread = Spread::new(&args.spread, &given.hosts);
         let mut steps = match args.plan {
             Some(_) => planned_steps(given.hosts, &facts),
             None => plan(given.hosts, recipe.as_ref(), &spread, &facts),
         };
-        let needs_running = |step: &Step| step.todo.is_ok() && step.needs.elastic_ip.is_some();
-        if options.until == Until::None && steps.iter().any(needs_running) {
-            return Err(Failure::usage("the profile's elastic ip needs an instance that runs: leave out --wait none"));
+        let mut needs = steps.iter().filter(|step| step.todo.is_ok()).filter_map(|step| step.needs.running());
+        if let Some(why) = needs.next().filter(|_| options.until == Until::None) {
+            return Err(Failure::usage(format!("{why}: leave out --wait none")));
         }
         warnings.extend(zone_warnings(&steps, args.zone.as_deref()));
         let mut said = HashSet::new();
         warnings.iter().filter(|warning| said.insert(*warning)).for_each(|warning| tool.warn(warning));
-        if args.no_remember {
+        if args.memory.no_remember {
             steps.iter_mut().for_each(|step| step.needs.memory = None);
         }
         let Some(ec2) = ec2.filter(|_| !args.dry_run) else {
@@ -183,13 +191,18 @@ fn launch_time(steps: &[Step]) -> Option<String> {
 }
 
 /// Refuses what a profile asks for and cannot be had, before anything is done. Adds the warnings of its user-data.
-fn check(recipe: &Recipe, hosts: usize, warnings: &mut Vec<String>) -> Result<()> {
+fn check<'a>(recipe: &'a Recipe, hosts: usize, host_keys: bool, warnings: &mut Vec<String>) -> Result<()> {
     if let Some(ElasticIp::Address(address)) = &recipe.file.profile.elastic_ip
         && hosts > 1
     {
         return Err(Failure::usage(format!("{hosts} hosts cannot have the one elastic ip {address} of the profile")));
     }
-    let new = recipe.parts.iter().flat_map(|parts| parts.warnings());
+    let mut ids = recipe.file.profile.volume_sets.iter().filter_map(|set| set.volume_id.as_ref());
+    if let Some(id) = ids.next().filter(|_| hosts > 1) {
+        return Err(Failure::usage(format!("{hosts} hosts cannot have the one volume {id} of the profile")));
+    }
+    let of_console = |parts: &'a Parts| if host_keys { parts.console_warnings() } else { &[] };
+    let new = recipe.parts.iter().flat_map(|parts| parts.warnings().iter().chain(of_console(parts)));
     warnings.extend(new.map(|warning| format!("profile {}: {warning}", recipe.file.name)));
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Executes the plan, one stage after the other. What fails fails for its host alone, and the host takes no part in the
 //! stages that follow.
 
+use crate::disks::attach::{attach_volumes, tag_volumes};
+use crate::disks::places::Place;
 use crate::host_keys::add_host_keys;
 use crate::launch_host::{launch_host, twins};
 use crate::memory_queue::Queue;
@@ -41,8 +43,9 @@ pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: 
     start_all(ec2, options, &mut acted).await;
     wait_until_running(ec2, options, &mut acted).await;
     find_twins(ec2, &mut acted).await;
-    // Here kept volumes are attached.
-    // Here volumes are tagged.
+    let places: Vec<&[Place]> = needs.iter().map(|needs| needs.volumes.as_slice()).collect();
+    attach_volumes(ec2, &mut acted, &places, options.wait_args.timeout, options.progress).await;
+    tag_volumes(ec2, &mut acted, &places).await;
     associate_addresses(ec2, options, &needs, &mut acted).await;
     let (timeout, progress) = (options.wait_args.timeout, options.progress);
     if options.until == Until::Ssh {

@@ -1,7 +1,11 @@
 //! Everything that is looked up before anything is decided.
 
+use crate::disks::look_up::{Wanted, host_volumes};
+use crate::disks::places::HostVolumes;
+use crate::plan_record::planned_places;
 use crate::remember::{CommandLine, Recall, Recalled, recall};
 use cerveza_ec2::{By, Ec2, Found, RegionArgs, locate};
+use cerveza_manners::Result;
 use cerveza_record::Record;
 use hostrange::Given;
 use std::time::{Duration, SystemTime};
@@ -21,6 +25,8 @@ pub struct Facts {
     pub found: Vec<Found>,
     /// What is remembered of the hosts.
     pub recall: Recall,
+    /// What is known of the volumes of hosts whose profile has volumes; in the order of the hosts.
+    pub volumes: Vec<Result<HostVolumes>>,
 }
 
 /// Connects, and looks up what the decision needs. Returns no connection if there is none to be had; then each host says
@@ -40,7 +46,55 @@ pub async fn look_up(
     if let Some(ec2) = &ec2 {
         see_new_instances(ec2, &given.hosts, &recall, &mut found).await;
     }
-    (ec2, Facts { region, found, recall })
+    let mut facts = Facts { region, found, recall, volumes: Vec::new() };
+    if let Some(ec2) = &ec2 {
+        facts.volumes = host_volumes(ec2, &wanted_volumes(&given.hosts, command_line, &facts)).await;
+        facts.find_launched_by_others(&given.hosts);
+    }
+    (ec2, facts)
+}
+
+/// The hosts whose volumes are looked up.
+fn wanted_volumes<'a>(
+    hosts: &'a [Record],
+    command_line: &'a CommandLine<'_>,
+    facts: &'a Facts,
+) -> Vec<Option<Wanted<'a>>> {
+    let wanted = |(at, (host, found)): (usize, (&'a Record, &'a Found))| {
+        let recalled = || Some(&facts.recall.hosts.get(at)?.recipe()?.file);
+        let ids = match command_line.profile.or_else(recalled) {
+            Some(file) if file.profile.volume_sets.is_empty() => return None,
+            Some(file) => file.profile.volume_sets.iter().filter_map(|set| set.volume_id.clone()).collect(),
+            // The records of a plan have all that is to be done.
+            None => planned_places(host)?.into_iter().filter_map(|place| place.attach).collect(),
+        };
+        let (name, region) = match found {
+            Found::One(instance) => (instance.host(), instance.str("region")),
+            Found::Absent(_) | Found::Ended(_) => (host.host(), host.str("region")),
+            Found::Several(_) | Found::Unknown(_) => return None,
+        };
+        let region = Some(region.unwrap_or(facts.region.clone())).filter(|region| !region.is_empty())?;
+        Some(Wanted { region, host: name, ids })
+    };
+    hosts.iter().zip(&facts.found).enumerate().map(wanted).collect()
+}
+
+impl Facts {
+    /// What is known of a host's volumes.
+    pub fn volumes_of(&self, host: usize) -> Result<HostVolumes> {
+        self.volumes.get(host).cloned().unwrap_or_else(|| Ok(HostVolumes::default()))
+    }
+
+    /// Takes note of instances that were launched after the hosts were looked up, and before their volumes were.
+    fn find_launched_by_others(&mut self, hosts: &[Record]) {
+        for ((host, found), known) in hosts.iter().zip(&mut self.found).zip(&self.volumes) {
+            if let (Found::Absent(_) | Found::Ended(_), Ok(known)) = (&*found, known)
+                && let Some(instance) = known.live_instance(host.host())
+            {
+                *found = Found::One(instance.clone());
+            }
+        }
+    }
 }
 
 /// Looks again at hosts whose last instance has just been launched and cannot be seen, until it can or the time is over.

@@ -1,11 +1,13 @@
 //! `ec2-launch`: makes each named host exist and run: launches it, starts it, or leaves it alone.
 
 mod cli;
+mod disks;
 mod execute;
 mod facts;
 mod host_keys;
 mod launch_host;
 mod memory;
+mod memory_command;
 mod memory_queue;
 mod place;
 mod plan;

@@ -3,7 +3,7 @@
 
 use crate::profile_file::ProfileFile;
 use crate::request::Recipe;
-use cerveza_ec2::MEMORY_LIMIT;
+use cerveza_ec2::{MEMORY_LIMIT, check_tag};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value, json};
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,14 @@ use std::collections::BTreeMap;
 
 /// Tags that ec2-launch sets from the host and the profile.
 pub const RESERVED_TAGS: [&str; 3] = ["Name", "profile", DIGEST_TAG];
+/// Checks a tag that a profile or --tag gives.
+pub fn check_given_tag(key: &str, value: &str) -> std::result::Result<(), String> {
+    match RESERVED_TAGS.contains(&key) {
+        true => Err(format!("{key} is set from the host and the profile")),
+        false => check_tag(key, value),
+    }
+}
+
 /// The first digits of the digest of the profile that an instance was launched by.
 pub const DIGEST_TAG: &str = "profile-digest";
 const SHORT_DIGEST: usize = 12;

@@ -1,6 +1,7 @@
 //! What is to be done for each host to exist and run: a pure function of the hosts, the profile and the facts.
 //! `--dry-run` prints the result, and the same result is executed (`plan_record.rs`).
 
+use crate::disks::places::{Disks, Place, for_instance, for_launch};
 use crate::facts::Facts;
 use crate::memory::Memory;
 use crate::place::Spread;
@@ -52,6 +53,22 @@ pub struct Needs {
     /// What is to be remembered of the host, unless that is remembered already. A launch adds its instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
+    /// Its volumes but for the root: which are attached, and how they are tagged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Place>,
+}
+
+impl Needs {
+    /// Why the instance must run, if it must.
+    pub fn running(&self) -> Option<&'static str> {
+        match self.elastic_ip {
+            Some(_) => Some("the profile's elastic ip needs an instance that runs"),
+            None => {
+                let attaches = self.volumes.iter().any(|place| place.attach.is_some());
+                attaches.then_some("volumes are attached to an instance that runs")
+            }
+        }
+    }
 }
 
 impl Todo {
@@ -98,6 +115,7 @@ fn step(mut record: Record, at: usize, given: Option<&Recipe>, spread: &Spread, 
     let found = facts.found[at].clone();
     let host = record.clone();
     let reason = reason(&record, &found);
+    let mut volumes = Ok(Vec::new());
     let todo = match (found, recipe) {
         // An instance that has ended is not launched again with its id as the name.
         (found @ (Found::Absent(_) | Found::Ended(_)), _) if is_instance_id(record.host()) => {
@@ -113,12 +131,19 @@ fn step(mut record: Record, at: usize, given: Option<&Recipe>, spread: &Spread, 
                 _ => recalled.last_instance(),
             };
             let generation = last.unwrap_or_default();
-            let launch = |attempts| Todo::Launch(Box::new(Launch { generation, attempts }));
-            let applied = if given.is_none() { recalled.apply(&mut record) } else { Ok(()) };
-            applied.and_then(|()| recipe.requests(&record, &region, &spread.zones(at, &region))).map(launch)
+            launch_requests(&mut record, (given, recipe), recalled, &region, (spread, at), facts).map(
+                |(attempts, disks)| {
+                    volumes = Ok(disks.places);
+                    Todo::Launch(Box::new(Launch { generation, attempts }))
+                },
+            )
         }
         (found, _) => found.instance(&record).and_then(|instance| {
             let todo = by_state(&instance.str("state").unwrap_or_default());
+            // It runs all the same if its volumes cannot be looked up.
+            if let (Some(recipe), Ok(known)) = (recipe, facts.volumes_of(at)) {
+                volumes = for_instance(&instance, &recipe.file.profile.volume_sets, &known);
+            }
             record.merge(instance);
             todo
         }),
@@ -132,7 +157,36 @@ fn step(mut record: Record, at: usize, given: Option<&Recipe>, spread: &Spread, 
         _ => None,
     };
     let elastic_ip = recipe.and_then(|recipe| recipe.file.profile.elastic_ip.clone());
-    Step { record, todo, reason, needs: Needs { elastic_ip, memory } }
+    let (todo, volumes) = match volumes {
+        Ok(volumes) => (todo, volumes),
+        Err(failure) => (todo.and(Err(failure)), Vec::new()),
+    };
+    Step { record, todo, reason, needs: Needs { elastic_ip, memory, volumes } }
+}
+
+/// The requests that launch a host, with its volumes. Volumes that are kept are not created, and their zone is the host's.
+fn launch_requests(
+    record: &mut Record,
+    (given, recipe): (Option<&Recipe>, &Recipe),
+    recalled: &Recalled,
+    region: &str,
+    (spread, at): (&Spread, usize),
+    facts: &Facts,
+) -> Result<(Vec<LaunchRequest>, Disks)> {
+    let disks = for_launch(record.host(), &recipe.file.profile.volume_sets, &facts.volumes_of(at)?, region)?;
+    disks.check_zone(recipe.zone.clone().or(record.str("zone")).as_deref())?;
+    if given.is_none() {
+        recalled.apply(record)?;
+    }
+    if let Some(zone) = &disks.zone {
+        record.set("zone", zone.as_str());
+    }
+    let mut requests = recipe.requests(record, region, &spread.zones(at, region), &disks)?;
+    let kept = disks.volume_ids();
+    for request in &mut requests {
+        request.volumes.retain(|volume| !kept.contains_key(&volume.device));
+    }
+    Ok((requests, disks))
 }
 
 /// What is to be done for an instance in this state.

@@ -1,5 +1,6 @@
 //! The plan as records: `--dry-run` writes them, and `--plan` reads them back and compares them with what is there now.
 
+use crate::disks::places::{HostVolumes, Place, check_plan};
 use crate::facts::Facts;
 use crate::plan::{Launch, Needs, Step, Todo, by_state};
 use cerveza_ec2::{Acted, Found};
@@ -93,8 +94,12 @@ pub fn read_plan(path: &str) -> Result<Vec<Record>> {
 
 /// The steps of a plan. If the world has changed for one host, nothing is done for any.
 pub fn planned_steps(records: Vec<Record>, facts: &Facts) -> Vec<Step> {
-    let mut steps: Vec<Step> =
-        records.into_iter().zip(&facts.found).map(|(record, found)| read(record, found)).collect();
+    let mut steps: Vec<Step> = records
+        .into_iter()
+        .zip(&facts.found)
+        .enumerate()
+        .map(|(at, it)| read(it.0, it.1, facts.volumes_of(at)))
+        .collect();
     if steps.iter().any(|step| step.todo.as_ref().is_err_and(is_changed)) {
         for step in steps.iter_mut().filter(|step| step.todo.is_ok()) {
             step.todo =
@@ -116,7 +121,7 @@ fn changed(why: impl std::fmt::Display) -> Failure {
 }
 
 /// One step of a plan.
-fn read(mut record: Record, found: &Found) -> Step {
+fn read(mut record: Record, found: &Found, volumes: Result<HostVolumes>) -> Step {
     let action = record.str("action").unwrap_or_default();
     let reason = record.str("reason").unwrap_or_default();
     let document = serde_json::from_value::<Document>(record.get("plan").unwrap_or(json!({})));
@@ -133,7 +138,18 @@ fn read(mut record: Record, found: &Found) -> Step {
             }
         }
     };
+    let todo = todo.and_then(|todo| {
+        let is_launched = matches!(todo, Todo::Launch(_));
+        check_plan(record.host(), &needs.volumes, is_launched, &volumes?)
+            .map_err(|failure| changed(failure.message))?;
+        Ok(todo)
+    });
     Step { record, todo, reason, needs }
+}
+
+/// What the plan in a record says of volumes, if it does.
+pub fn planned_places(record: &Record) -> Option<Vec<Place>> {
+    serde_json::from_value(record.get("plan")?.get("volumes")?.clone()).ok()
 }
 
 fn launch_of_plan(record: &Record, mut launch: Launch, bytes: Option<usize>, found: &Found) -> Result<Todo> {

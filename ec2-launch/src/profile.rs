@@ -18,7 +18,8 @@ pub use key_help::{KeyHelp, launch_keys};
 pub use library::{Library, Override, Resolved, problems};
 pub use schema::schema;
 
-use cerveza_ec2::{ImageChoice, LAUNCH_KEYS, Volume};
+use crate::memory::check_given_tag;
+use cerveza_ec2::{ImageChoice, LAUNCH_KEYS, Volume, region_of};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -139,7 +140,34 @@ impl Profile {
             tags: values.get("tags").map(names_with_texts).unwrap_or_default(),
             settings: settings.map(|(key, value)| (key.clone(), value.clone())).collect(),
         };
+        profile.check_texts(&mut wrong);
         if wrong.is_empty() { Ok(profile) } else { Err(wrong) }
+    }
+}
+
+impl Profile {
+    /// Checks texts that have a form of their own.
+    fn check_texts(&self, wrong: &mut Vec<Wrong>) {
+        for (key, value) in &self.tags {
+            if let Err(why) = check_given_tag(key, value) {
+                wrong.push((format!("tags/{key}"), format!("tags: {why}")));
+            }
+        }
+        for (number, zone) in self.zones.iter().enumerate().filter(|(_, zone)| region_of(zone).is_none()) {
+            let why = format!("zone: {zone:?} is not the name of a zone: a zone has a letter, as us-east-1a");
+            wrong.push((format!("zone/{number}"), why));
+        }
+        for (key, names) in [
+            ("user data", &self.user_data),
+            ("startup scripts", &self.startup_scripts),
+            ("shutdown scripts", &self.shutdown_scripts),
+        ] {
+            let is_content = |name: &str| name.starts_with('#') || name.contains('\n');
+            for (number, _) in names.iter().enumerate().filter(|(_, name)| is_content(name)) {
+                let why = format!("{key}: expected the name of a file, not its content");
+                wrong.push((format!("{key}/{number}"), why));
+            }
+        }
     }
 }
 

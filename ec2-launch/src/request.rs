@@ -1,5 +1,7 @@
 //! From a profile and a host to the one request that launches it.
 
+use crate::disks::boot_script;
+use crate::disks::places::Disks;
 use crate::memory::{DIGEST_TAG, digest_tag};
 use crate::profile_file::ProfileFile;
 use base64::Engine;
@@ -53,11 +55,13 @@ impl Recipe {
         }
         // What does not fit this way is compressed the other way all the same.
         let options = Options { effort: Effort::Fast, ..Options::default() };
-        let parts = match paths.is_empty() {
+        let boot_script = boot_script::is_needed(&file.profile.volume_sets).then(boot_script::part);
+        let parts = match paths.is_empty() && boot_script.is_none() {
             true => None,
-            false => {
-                Some(Parts::read(&paths, options).map_err(|failure| failure.within(format!("profile {}", file.name)))?)
-            }
+            false => Some(
+                Parts::read_with(&paths, boot_script, options)
+                    .map_err(|failure| failure.within(format!("profile {}", file.name)))?,
+            ),
         };
         Ok(Recipe { file, parts, startup_scripts, shutdown_scripts, zone, tags })
     }
@@ -79,12 +83,18 @@ impl Recipe {
     /// The requests that launch a host in `region`, in the order in which they are tried while EC2 has no capacity: every
     /// instance type in the first zone or subnet, then in the next. `spread` has the zones of --spread, the host's own
     /// first. Security groups are named as the profile names them.
-    pub fn requests(&self, host: &Record, region: &str, spread: &[String]) -> Result<Vec<LaunchRequest>> {
+    pub fn requests(
+        &self,
+        host: &Record,
+        region: &str,
+        spread: &[String],
+        disks: &Disks,
+    ) -> Result<Vec<LaunchRequest>> {
         let profile = &self.file.profile;
         if profile.instance_types.is_empty() {
             return Err(self.missing("instance type"));
         }
-        let (user_data, tags) = (self.user_data(host)?, self.tags(host)?);
+        let (user_data, tags) = (self.user_data(host, disks)?, self.tags(host)?);
         let mut requests = Vec::new();
         for zone in self.zones(host, region, spread)? {
             let image = profile.image.as_ref().ok_or_else(|| self.missing("ami"))?;
@@ -142,12 +152,19 @@ impl Recipe {
         }
     }
 
-    /// The record's own user-data, else the profile's parts.
-    fn user_data(&self, host: &Record) -> Result<Option<String>> {
+    /// The record's own user-data, else the profile's parts; with the script that assembles the profile's volumes.
+    fn user_data(&self, host: &Record, disks: &Disks) -> Result<Option<String>> {
+        let sets = &self.file.profile.volume_sets;
+        let assembles = boot_script::is_needed(sets);
+        let record = if assembles { boot_script::with_sets(host, sets, &disks.volume_ids()) } else { host.clone() };
         match (host.str("user_data"), &self.parts) {
             (Some(given), _) => {
                 let bytes = STANDARD.decode(&given).map_err(|_| Failure::usage("user_data is not base64"))?;
                 match bytes.len() <= mkuserdata::LIMIT {
+                    true if assembles => {
+                        let bytes = boot_script::part().added_to(&bytes, &record);
+                        Ok(Some(STANDARD.encode(bytes.map_err(|failure| failure.within("user_data"))?)))
+                    }
                     true => Ok(Some(given)),
                     false => Err(Failure::usage(format!(
                         "user_data has {} bytes: EC2 takes at most {}",
@@ -156,7 +173,7 @@ impl Recipe {
                     ))),
                 }
             }
-            (None, Some(parts)) => Ok(Some(STANDARD.encode(parts.build(Some(host))?.bytes))),
+            (None, Some(parts)) => Ok(Some(STANDARD.encode(parts.build(Some(&record))?.bytes))),
             (None, None) => Ok(None),
         }
     }
@@ -211,7 +228,7 @@ mod tests {
     #[test]
     fn tags_of_the_command_line_win_over_the_records_and_those_over_the_profiles() {
         let host = Record::parse(r#"{"host":"web1","tags":{"role":"db","aws:x":"y","Name":"old","n":"1"}}"#).unwrap();
-        let request = recipe(YAML).requests(&host, "us-east-1", &[]).unwrap().remove(0);
+        let request = recipe(YAML).requests(&host, "us-east-1", &[], &Disks::default()).unwrap().remove(0);
         let own = request.tags.iter().filter(|(key, _)| *key != DIGEST_TAG);
         let tags: Vec<_> = own.map(|(key, value)| format!("{key}={value}")).collect();
         assert_eq!(tags, ["Name=web1", "n=1", "profile=Web", "role=db", "team=ops"]);
@@ -223,7 +240,7 @@ mod tests {
     fn all_types_are_tried_in_a_zone_before_the_next_zone() {
         let yaml = "ami: ami-1\ninstance type: [m5.large, m6i.large]\nzone: [us-east-1a, eu-west-1a, us-east-1b]\n";
         let tried = |host: &Record, spread: &[String]| {
-            let requests = recipe(yaml).requests(host, "us-east-1", spread).unwrap();
+            let requests = recipe(yaml).requests(host, "us-east-1", spread, &Disks::default()).unwrap();
             let tried = requests.iter().map(|it| format!("{} {}", it.zone.clone().unwrap(), it.instance_type));
             tried.collect::<Vec<_>>()
         };
@@ -237,8 +254,9 @@ mod tests {
 
     #[test]
     fn what_the_profile_lacks_is_named() {
-        let why =
-            |yaml: &str, region: &str| recipe(yaml).requests(&Record::named("web1"), region, &[]).unwrap_err().message;
+        let why = |yaml: &str, region: &str| {
+            recipe(yaml).requests(&Record::named("web1"), region, &[], &Disks::default()).unwrap_err().message
+        };
         assert_eq!(why(YAML, "eu-west-1"), "zone us-east-1a does not lie in eu-west-1");
         let anywhere = YAML.replace("zone: us-east-1a\n", "");
         assert_eq!(why(&anywhere, "eu-west-1"), "profile Web has no ami for eu-west-1");
@@ -253,7 +271,7 @@ mod tests {
         let with = |user_data: &str| {
             let mut host = Record::named("web1");
             host.set("user_data", user_data);
-            recipe(YAML).requests(&host, "us-east-1", &[]).map_err(|failure| failure.message)
+            recipe(YAML).requests(&host, "us-east-1", &[], &Disks::default()).map_err(|failure| failure.message)
         };
         assert_eq!(with("not base64!").unwrap_err(), "user_data is not base64");
         assert_eq!(

@@ -5,30 +5,29 @@ use cerveza_manners::{Failure, Result};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct WaitingArgs {
-    /// Wait until each host is `running`, until its sshd answers too (`ssh`), or not at all (`none`). Without a value:
-    /// running
+    /// Wait until each host is `running`, until its sshd answers too (`ssh`), or not at all (`none`)
     #[arg(short, long, value_name = "UNTIL", num_args = 0..=1, default_value = "running", default_missing_value = "running",
         value_enum, overrides_with = "no_wait")]
     wait: Until,
 
-    /// Do not wait until the hosts run: the same as --wait none
+    /// Do not wait: the same as --wait none
     #[arg(long, overrides_with = "wait")]
     no_wait: bool,
 
-    /// For --wait ssh: connect to the address in this field of the record, such as public_ip or host [default:
-    /// private_ip, else public_ip, else host]
+    /// Add to each record, as `host_keys`, the public host keys that the instance has printed on its console; pssh-rs then
+    /// accepts no other machine
+    #[arg(long)]
+    pub host_keys: bool,
+
+    /// Record field with the address that --wait ssh connects to, such as public_ip or host [default: private_ip, else
+    /// public_ip, else host]
     #[arg(long, value_name = "FIELD")]
     address: Option<String>,
 
-    /// For --wait ssh: connect to this port where a record has none of its own [default: 22]
+    /// Port that --wait ssh connects to if a record has none [default: 22]
     #[arg(long, value_name = "PORT", env = "PSSH_RS_PORT", hide_env_values = true,
         value_parser = clap::value_parser!(u16).range(1..))]
     ssh_port: Option<u16>,
-
-    /// Add the public host keys that each instance has printed on its console to its record, as `host_keys`; pssh-rs then
-    /// accepts no other machine. Waits for them up to --timeout
-    #[arg(long)]
-    pub host_keys: bool,
 }
 
 /// What is waited for.

@@ -123,14 +123,13 @@ pub fn read(text: &str) -> Result<Vec<Document>, YamlError> {
 fn explain(text: &str, error: &ScanError) -> YamlError {
     let marker = error.marker();
     let mut position = Position { line: marker.line(), column: marker.col() + 1 };
-    // The parser names the start of the scalar before the tab.
+    // The parser names what is before or after the indentation with a tab.
     if error.info().contains("tab") {
-        for character in text.chars().skip(marker.index()).take_while(|character| *character != '\t') {
-            position = match character {
-                '\n' => Position { line: position.line + 1, column: 1 },
-                _ => Position { column: position.column + 1, ..position },
-            };
-        }
+        let indented = text.lines().enumerate().filter_map(|(number, line)| {
+            let blanks = line.len() - line.trim_start_matches(' ').len();
+            line[blanks..].starts_with('\t').then_some(Position { line: number + 1, column: blanks + 1 })
+        });
+        position = indented.min_by_key(|tab| tab.line.abs_diff(marker.line())).unwrap_or(position);
     }
     YamlError { position, message: format!("not valid YAML: {}", error.info()) }
 }

@@ -30,7 +30,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     if !args.set.is_empty() && !parts.varies() {
         tool.warn("--set gives names to templates, and no part is one: their files end in .j2");
     }
-    parts.warnings().iter().for_each(|warning| tool.warn(warning));
+    parts.warnings().iter().chain(parts.console_warnings()).for_each(|warning| tool.warn(warning));
     match args.per_host {
         true => write_records(args, &parts, tool)?,
         false => write_one(args, &parts, tool)?,

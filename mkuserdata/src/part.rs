@@ -45,6 +45,8 @@ pub(crate) struct Body {
     /// What cloud-init would do with it that its owner does not expect.
     pub problems: Vec<String>,
     pub warnings: Vec<String>,
+    /// That it keeps the host keys off the console.
+    pub console_warnings: Vec<String>,
     /// The cloud-configs in it.
     pub configs: Vec<Config>,
 }
@@ -100,6 +102,7 @@ impl Part {
                 block: Block::raw(content),
                 problems: check::nothing(content).into_iter().collect(),
                 warnings: secret::warnings(content),
+                console_warnings: Vec::new(),
                 configs: Vec::new(),
             };
         }
@@ -127,8 +130,14 @@ impl Part {
             launch_index: self.launch_index,
         };
         let configs = configs(&part_type, content, headers.merge_type, self.launch_index.map(i64::from));
-        let warnings = [secret::warnings(content), console::warnings(&configs)].concat();
-        Body { configs, size: content.len(), block: Block::new(&headers, content), problems, warnings }
+        Body {
+            size: content.len(),
+            block: Block::new(&headers, content),
+            problems,
+            warnings: secret::warnings(content),
+            console_warnings: console::warnings(&configs),
+            configs,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::arrange::{Arranged, arrange};
 use crate::configs::{Clash, Config, merge};
 use crate::cost::{self, Cost, LIMIT};
+use crate::extra::ExtraPart;
 use crate::gzip::{Effort, Head, gzip};
 use crate::kind::Kind;
 use crate::mime;
@@ -78,6 +79,7 @@ pub struct Parts {
     templates: Templates,
     options: Options,
     warnings: Vec<String>,
+    console_warnings: Vec<String>,
     /// How messages begin, but for those that need another boundary; `None` where the first part varies.
     head: OnceLock<Option<Head>>,
     /// What is built where no part varies: the same for every host.
@@ -88,16 +90,22 @@ impl Parts {
     /// Reads the part files, in order, each a path or `PATH:TYPE`. Those that end in `.j2` are templates, which vary by
     /// host.
     pub fn read(files: &[PathBuf], options: Options) -> Result<Parts> {
+        Parts::read_with(files, None, options)
+    }
+
+    /// The same with a part that is not a file before them.
+    pub fn read_with(files: &[PathBuf], extra: Option<ExtraPart>, options: Options) -> Result<Parts> {
         let operands: Vec<Operand> =
             files.iter().map(|file| Operand::parse(file.as_os_str())).collect::<Result<_>>()?;
-        Parts::new(operands.iter().map(Part::read).collect::<Result<_>>()?, options)
+        let extra = extra.into_iter().map(|extra| Ok(extra.into_part()));
+        Parts::new(extra.chain(operands.iter().map(Part::read)).collect::<Result<_>>()?, options)
     }
 
     pub(crate) fn new(parts: Vec<Part>, options: Options) -> Result<Parts> {
         refuse_raw_beside_others(&parts, &options)?;
         let Arranged { parts, mut problems, mut warnings } = arrange(parts, options.keep_names);
         let mut templates = Templates::new();
-        let mut fixed = Vec::new();
+        let (mut fixed, mut console_warnings) = (Vec::new(), Vec::new());
         for part in &parts {
             if part.is_template {
                 templates.add(&part.path, &String::from_utf8_lossy(&part.content))?;
@@ -105,8 +113,10 @@ impl Parts {
                 continue;
             }
             let body = part.body(&part.content, options.merge_type.as_deref());
-            problems.extend(body.problems.iter().map(|problem| format!("{}: {problem}", part.path)));
-            warnings.extend(body.warnings.iter().map(|warning| format!("{}: {warning}", part.path)));
+            let named = |text: &String| format!("{}: {text}", part.path);
+            problems.extend(body.problems.iter().map(named));
+            warnings.extend(body.warnings.iter().map(named));
+            console_warnings.extend(body.console_warnings.iter().map(named));
             fixed.push(Some(body));
         }
         problems.extend(clashes(&parts, fixed.iter().map(Option::as_ref)).into_iter().map(|(_, problem)| problem));
@@ -120,7 +130,7 @@ impl Parts {
             return Err(Failure::usage(format!("{boundary}: RFC 2046 does not allow it for a boundary")));
         }
         let (head, only) = (OnceLock::new(), OnceLock::new());
-        Ok(Parts { parts, fixed, templates, options, warnings, head, only })
+        Ok(Parts { parts, fixed, templates, options, warnings, console_warnings, head, only })
     }
 
     /// Whether there are templates: then user-data is built from a host's record.
@@ -131,6 +141,11 @@ impl Parts {
     /// What their owner should know of the parts that do not vary.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// What keeps the host keys off the console, in the parts that do not vary.
+    pub fn console_warnings(&self) -> &[String] {
+        &self.console_warnings
     }
 
     /// The user-data of a host, or without one of what was set.
@@ -221,7 +236,8 @@ impl Parts {
             }
         }
         for (part, body) in self.parts.iter().zip(bodies).filter(|(part, _)| part.is_template) {
-            warnings.extend(body.warnings.iter().map(|warning| format!("{}: {warning}", part.path)));
+            let all = body.warnings.iter().chain(&body.console_warnings);
+            warnings.extend(all.map(|warning| format!("{}: {warning}", part.path)));
         }
         Ok(UserData { bytes, warnings })
     }

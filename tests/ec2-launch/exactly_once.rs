@@ -87,7 +87,7 @@ fn twenty_runs_at_once_make_ten_instances_with_their_volumes_and_addresses() {
 }
 
 /// Several runs at once launch hosts whose last instances have ended.
-fn assert_next_life(listed: Duration, args: &str) {
+fn assert_next_life(listed: Duration, profile: &str, args: &str) {
     let options = Options {
         launch_delay: Duration::from_millis(500),
         invisible: Duration::from_secs(1),
@@ -96,7 +96,7 @@ fn assert_next_life(listed: Duration, args: &str) {
         ..Options::default()
     };
     let ec2 = Ec2Server::start(options);
-    let sandbox = sandbox(&ec2, PROFILE);
+    let sandbox = sandbox(&ec2, profile);
     for _life in 0..2 {
         let args = ["-p", "Web"].into_iter().chain(args.split(' ')).collect::<Vec<_>>();
         sandbox.run("ec2-launch", &args, "").exits(0);
@@ -105,16 +105,21 @@ fn assert_next_life(listed: Duration, args: &str) {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
-    let runs = race(&ec2, PROFILE, &[args; 6]);
-    assert_same(&ec2, 3, PROFILE, runs);
+    let runs = race(&ec2, profile, &[args; 6]);
+    assert_same(&ec2, 3, profile, runs);
 }
 
 #[test]
 fn runs_at_once_launch_hosts_again_whose_last_instances_are_listed() {
-    assert_next_life(Duration::from_secs(3600), "r[1-3]");
+    assert_next_life(Duration::from_secs(3600), PROFILE, "r[1-3]");
 }
 
 #[test]
 fn runs_at_once_launch_hosts_again_whose_last_instances_are_forgotten() {
-    assert_next_life(Duration::ZERO, "--no-remember r[1-3]");
+    assert_next_life(Duration::ZERO, PROFILE, "--no-remember r[1-3]");
+}
+
+#[test]
+fn runs_at_once_launch_hosts_again_with_the_volumes_and_addresses_that_are_kept() {
+    assert_next_life(Duration::from_secs(3600), RICH, "r[1-3]");
 }

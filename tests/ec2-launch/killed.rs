@@ -80,3 +80,13 @@ fn a_start_that_is_killed_at_any_call_is_completed_by_the_next_run() {
     };
     assert_killed(true, stop);
 }
+
+#[test]
+fn a_launch_with_kept_volumes_that_is_killed_at_any_call_is_completed_by_the_next_run() {
+    let end = |_: &Ec2Server, sandbox: &Sandbox| {
+        sandbox.run("ec2-launch", &COMMAND, "").exits(0);
+        sandbox.run("ec2-power", &["terminate", "--yes", "r[1-2]"], "").exits(0);
+    };
+    assert_killed(false, end);
+    assert_killed(true, end);
+}

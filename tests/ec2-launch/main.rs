@@ -1,7 +1,9 @@
 //! `ec2-launch` against the EC2 stand-in.
 
 mod address;
+mod boot_script;
 mod cut_off;
+mod disks;
 mod exactly_once;
 mod faults;
 mod killed;

@@ -255,3 +255,38 @@ fn a_memory_that_names_a_file_elsewhere_does_not_get_it() {
     let run = launch(&sandbox, &["foreign1"]).exits(2);
     assert!(run.stderr.contains("secret.sh is not the file that it was"), "{}", run.stderr);
 }
+
+#[test]
+fn what_is_remembered_is_shown_and_forgotten() {
+    let moto = Moto::shared();
+    let sandbox = sandbox(moto);
+    launch(&sandbox, &["-p", "Web", "-t", "team=web", "past[1-2]"]).exits(0);
+    let run = launch(&sandbox, &["--show-memory", "past[1-3]"]).exits(1);
+    assert_eq!(run.stderr, "ec2-launch: past3: nothing is remembered\n");
+    let records = run.records();
+    assert_eq!((records.len(), &records[2]["error"]), (3, &json!("nothing is remembered")));
+    assert_eq!(records[0]["memory"], remembered(moto, "past1"));
+    assert_eq!((&records[0]["region"], &records[0]["remembered"]["profile"]), (&json!("us-east-1"), &json!("Web")));
+
+    let run = launch(&sandbox, &["--forget", "--dry-run", "past[1,3]"]).exits(0);
+    assert_eq!(run.stderr, "ec2-launch: 2 hosts: 1 to forget, 1 left as is (dry run: nothing was changed)\n");
+    let run = launch(&sandbox, &["--forget", "past[1,3]"]).exits(0);
+    let actions: Vec<_> = run.records().iter().map(|record| record["action"].clone()).collect();
+    assert_eq!(actions, ["forgotten", UNCHANGED]);
+    assert_eq!(run.stderr, "ec2-launch: 2 hosts: 1 forgotten, 1 left as is\n");
+    launch(&sandbox, &["--show-memory", "past1"]).exits(1);
+    launch(&sandbox, &["--show-memory", "past2"]).exits(0);
+    launch(&sandbox, &["--forget", "-p", "Web", "past2"]).exits(2);
+    launch(&sandbox, &["--forget", "--show-memory", "past2"]).exits(2);
+}
+
+#[test]
+fn a_memory_that_cannot_be_deleted_is_each_hosts_error() {
+    let mut sandbox = sandbox(Moto::shared());
+    sandbox.env("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:1");
+    let run = launch(&sandbox, &["--forget", "kept[1-12]"]).exits(3);
+    let records = run.records();
+    assert_eq!((records.len(), &records[11]["action"]), (12, &json!("failed")));
+    let why = "ec2-launch: kept[1-12]: DeleteParameters in us-east-1: ";
+    assert!(run.stderr.starts_with(why), "{}", run.stderr);
+}

@@ -73,7 +73,11 @@ fn profiles_are_listed_and_a_file_of_several_asks_for_one() {
         "--- !InstanceProfile\nname: Web\ndesc: Web servers\n--- !InstanceProfile\nname: DB\n",
     );
     sandbox.file("compose.yaml", "name: shop\nservices: {}\n");
+    sandbox.file("broken.yaml", "a: b: c");
+    sandbox.file("profiles/broken.yaml", "name: Web: {\n");
     let run = sandbox.run("ec2-launch", &["--list-profiles"], "").exits(0);
+    assert!(run.stderr.starts_with("ec2-launch: profiles/broken.yaml:1:10: not valid YAML: "), "{}", run.stderr);
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
     assert_eq!(run.stdout, "Web  profiles/fleet.yaml:1:5  Web servers\nDB   profiles/fleet.yaml:4:5\n");
     let run = sandbox.run("ec2-launch", &["--show-profile", "profiles/fleet.yaml"], "").exits(2);
     let why = "ec2-launch: profiles/fleet.yaml: it has several profiles: Web, DB\n\

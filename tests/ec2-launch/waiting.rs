@@ -82,6 +82,18 @@ fn startup_scripts_run_on_hosts_as_soon_as_they_answer() {
     assert_eq!(said, ["hello\n", "hello\n"]);
 }
 
+#[test]
+fn a_part_that_keeps_host_keys_off_the_console_is_warned_of_where_they_are_read() {
+    let sandbox = Moto::shared().sandbox();
+    sandbox.file("quiet.cfg", "#cloud-config\nssh: {emit_keys_to_console: false}\n");
+    let args = ["--set", "user data=quiet.cfg", "--dry-run", "quiet1"];
+    let run = launch(&sandbox, &args).exits(0);
+    assert!(!run.stderr.contains("emit_keys_to_console"), "{}", run.stderr);
+    let run = launch(&sandbox, &[&["--host-keys"], &args[..]].concat()).exits(0);
+    let why = "quiet.cfg: line 2: emit_keys_to_console keeps the host keys off the console: ";
+    assert!(run.stderr.contains(why), "{}", run.stderr);
+}
+
 const LAUNCHED: &str = "2026-11-29T05:00:00.000Z";
 const BEFORE: &str = "2026-11-29T04:00:00.000Z";
 const AFTER: &str = "2026-11-29T05:01:00.000Z";

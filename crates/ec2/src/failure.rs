@@ -174,6 +174,7 @@ fn hint(code: &str) -> Option<&'static str> {
         "VcpuLimitExceeded" | "InstanceLimitExceeded" => {
             Some("ask for a higher quota (Service Quotas), or use another instance type")
         }
+        "VPCIdNotSpecified" => Some("the region has no default VPC: give the profile a subnet"),
         "InsufficientInstanceCapacity" => Some("try another zone (--zone) or instance type, or try again later"),
         _ => None,
     }

@@ -4,6 +4,7 @@
 
 mod acted;
 mod address;
+mod attach;
 mod aws_profile;
 mod awscli_hint;
 mod batch;
@@ -35,11 +36,13 @@ mod report;
 mod run_instances;
 mod tags;
 mod user_data;
+mod volumes;
 mod wait;
 mod zone;
 
 pub use acted::{Acted, NO_ACTION};
 pub use address::Address;
+pub use attach::AttachNeed;
 pub use awscli_hint::awscli_hint;
 pub use buckets::time_for;
 pub use change::Change;
@@ -54,11 +57,12 @@ pub use launch_keys::{Key, Kind, LAUNCH_KEYS};
 pub use launch_once::{LaunchAttempt, NotLaunched};
 pub use limit::Limit;
 pub use locate::{By, Found, check_records, instance_id, is_instance_id, locate, refuse_ambiguous};
-pub use memory::{MEMORY_LIMIT, MemoryFailure};
+pub use memory::{ByHost, MEMORY_LIMIT, MemoryFailure};
 pub use new_instances::is_new;
 pub use release::Addresses;
 pub use report::report;
 pub use tags::{Tags, check_tag};
+pub use volumes::{Attachment, EbsVolume};
 pub use wait::WaitArgs;
 pub use zone::{region_of, region_of_zone_option};
 

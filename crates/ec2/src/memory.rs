@@ -14,7 +14,7 @@ use std::collections::HashMap;
 /// Parameters of hosts are here: `/cerveza/hosts/web1`.
 const FOLDER: &str = "/cerveza/hosts/";
 
-/// What GetParameters takes in one request (SSM API reference, GetParameters).
+/// What GetParameters and DeleteParameters take in one request (SSM API reference).
 const NAMES: usize = 10;
 
 /// A text of more bytes than this does not fit a parameter (SSM user guide, "Managing parameter tiers": 4 KB in the
@@ -38,6 +38,9 @@ pub struct MemoryFailure {
     pub silent: bool,
 }
 
+/// For each host (region, name) its value, none, or why that is unknown.
+pub type ByHost<T> = HashMap<(String, String), std::result::Result<Option<T>, MemoryFailure>>;
+
 impl MemoryFailure {
     pub fn of(failure: Failure) -> MemoryFailure {
         MemoryFailure { failure, denied: false, silent: false }
@@ -46,10 +49,22 @@ impl MemoryFailure {
 
 impl Ec2 {
     /// Returns the texts of hosts (region, name) that have one. Ten hosts take one request.
-    pub async fn read_memory(
+    pub async fn read_memory(&self, hosts: &[(String, String)]) -> ByHost<String> {
+        self.in_batches(hosts, async |region, names| self.read_batch(region, names).await).await
+    }
+
+    /// Deletes the texts of hosts (region, name), and returns which hosts had one. Ten hosts take one request.
+    pub async fn delete_memory(&self, hosts: &[(String, String)]) -> ByHost<()> {
+        self.in_batches(hosts, async |region, names| self.delete_batch(region, names).await).await
+    }
+
+    /// Calls `batch` with the parameters of ten hosts at a time. It returns a value for each parameter that exists.
+    async fn in_batches<T: Clone>(
         &self,
         hosts: &[(String, String)],
-    ) -> HashMap<(String, String), std::result::Result<Option<String>, MemoryFailure>> {
+        batch: impl AsyncFn(&str, Vec<String>) -> std::result::Result<HashMap<String, T>, MemoryFailure>,
+    ) -> ByHost<T> {
+        let batch = &batch;
         let mut batches = Vec::new();
         for (region, names) in by_region(hosts) {
             let names: Vec<&str> = names.into_iter().collect();
@@ -58,20 +73,22 @@ impl Ec2 {
         let lost: &RefCell<HashMap<String, MemoryFailure>> = &RefCell::default();
         let answers = stream::iter(batches).map(|(region, names)| async move {
             let known = lost.borrow().get(region).cloned();
-            let texts = match known {
+            let parameters: Vec<String> = names.iter().filter_map(|host| parameter(host)).collect();
+            let values = match known {
                 Some(failure) => Err(failure),
-                None => self.read_batch(region, &names).await,
+                None if parameters.is_empty() => Ok(HashMap::new()),
+                None => batch(region, parameters).await,
             };
-            if let Err(failure) = &texts
+            if let Err(failure) = &values
                 && (failure.denied || failure.silent)
             {
                 lost.borrow_mut().insert(region.to_string(), failure.clone());
             }
-            let text = |name: &&str| match &texts {
-                Ok(texts) => Ok(parameter(name).and_then(|parameter| texts.get(&parameter).cloned())),
+            let value = |name: &&str| match &values {
+                Ok(values) => Ok(parameter(name).and_then(|parameter| values.get(&parameter).cloned())),
                 Err(failure) => Err(failure.clone()),
             };
-            names.iter().map(|name| ((region.to_string(), name.to_string()), text(name))).collect::<Vec<_>>()
+            names.iter().map(|name| ((region.to_string(), name.to_string()), value(name))).collect::<Vec<_>>()
         });
         answers.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await.into_iter().flatten().collect()
     }
@@ -79,13 +96,9 @@ impl Ec2 {
     async fn read_batch(
         &self,
         region: &str,
-        hosts: &[&str],
+        names: Vec<String>,
     ) -> std::result::Result<HashMap<String, String>, MemoryFailure> {
         check(region)?;
-        let names: Vec<String> = hosts.iter().filter_map(|host| parameter(host)).collect();
-        if names.is_empty() {
-            return Ok(HashMap::new());
-        }
         let request = self.ssm(region).get_parameters().set_names(Some(names));
         let answer = self.call("GetParameters", region, 1, || request.clone().send()).await;
         let answer = answer.map_err(|error| explained("GetParameters", region, &error))?;
@@ -93,6 +106,18 @@ impl Ec2 {
             Some((parameter.name()?.to_string(), parameter.value()?.to_string()))
         };
         Ok(answer.parameters().iter().filter_map(pair).collect())
+    }
+
+    async fn delete_batch(
+        &self,
+        region: &str,
+        names: Vec<String>,
+    ) -> std::result::Result<HashMap<String, ()>, MemoryFailure> {
+        check(region)?;
+        let request = self.ssm(region).delete_parameters().set_names(Some(names));
+        let answer = self.call("DeleteParameters", region, 1, || request.clone().send()).await;
+        let answer = answer.map_err(|error| explained("DeleteParameters", region, &error))?;
+        Ok(answer.deleted_parameters().iter().map(|name| (name.clone(), ())).collect())
     }
 
     /// Writes the text of a host, in place of the one that is there.

@@ -104,7 +104,7 @@ fn past(action: &str) -> String {
     match action {
         "stop" => "stopped".to_string(),
         "tag" => "tagged".to_string(),
-        "launched" | "started" => action.to_string(),
+        "forgotten" | "launched" | "started" => action.to_string(),
         action => format!("{}ed", action.trim_end_matches('e')),
     }
 }

@@ -123,14 +123,22 @@ impl Library {
         Ok(document)
     }
 
-    /// All instance profiles in the folders. A file that cannot be read has its reason as the description.
-    pub fn list(&mut self) -> Vec<Listed> {
-        let mut listed = Vec::new();
+    /// Returns all instance profiles in the folders, and why files cannot be read. Those of the working directory may be
+    /// another program's.
+    pub fn list(&mut self) -> (Vec<Listed>, Vec<Failure>) {
+        let (mut listed, mut failures) = (Vec::new(), Vec::new());
         for folder in self.folders.clone() {
             for path in yaml_files(&folder) {
                 let shown = path.display().to_string();
-                let documents = self.documents(&path);
-                for document in documents.iter().flat_map(|documents| documents.iter()) {
+                let documents = match self.documents(&path) {
+                    Ok(documents) => documents,
+                    Err(_) if folder == Path::new(".") => continue,
+                    Err(failure) => {
+                        failures.push(failure);
+                        continue;
+                    }
+                };
+                for document in documents.iter() {
                     if document.kind != DocumentKind::Instance || !document.looks_like_a_profile() {
                         continue;
                     }
@@ -147,7 +155,7 @@ impl Library {
                 }
             }
         }
-        listed
+        (listed, failures)
     }
 
     /// Sets what --set says.
@@ -213,8 +221,11 @@ impl Library {
         chain.push(found.clone());
         let Some(name) = document.values.get("extends").and_then(Value::as_str) else { return Ok(None) };
         let place = document.place("extends");
-        let base =
-            self.find(kind, name, Some(&found.path)).map_err(|failure| failure.within(format!("{place}: extends")))?;
+        let base = match path_and_name(name).filter(|_| kind == DocumentKind::Instance) {
+            Some((path, name)) => self.in_path(&found.path.parent().unwrap_or(Path::new("")).join(path), name),
+            None => self.find(kind, name, Some(&found.path)),
+        };
+        let base = base.map_err(|failure| failure.within(format!("{place}: extends")))?;
         match chain.contains(&base) {
             true => Err(Failure::usage(format!("{place}: extends: {name} extends this profile itself"))),
             false => Ok(Some(base)),
@@ -281,7 +292,7 @@ impl Library {
         let documents = self.documents(path)?;
         let of_kind = documents.iter().enumerate().filter(|(_, document)| document.kind == DocumentKind::Instance);
         let (all, names): (Vec<usize>, Vec<Option<&str>>) =
-            of_kind.map(|(number, document)| (number, document.name.as_deref())).unzip();
+            of_kind.clone().map(|(number, document)| (number, document.name.as_deref())).unzip();
         let known: Vec<&str> = names.iter().flatten().copied().collect();
         let wanted: Vec<usize> = match name {
             Some(name) => {
@@ -299,8 +310,15 @@ impl Library {
                     None => failure.hint(format!("it has {}", known.join(", "))),
                 })
             }
-            (_, None) => Err(Failure::usage(format!("{shown}: it has several profiles: {}", known.join(", ")))
-                .hint(format!("name one, as in {shown}:{}", known.first().unwrap_or(&"NAME")))),
+            (_, None) => {
+                let label = |(_, document): (usize, &SourceDocument)| {
+                    let line = document.root.position.line;
+                    document.name.clone().unwrap_or_else(|| format!("one without a name in line {line}"))
+                };
+                let all: Vec<String> = of_kind.map(label).collect();
+                Err(Failure::usage(format!("{shown}: it has several profiles: {}", all.join(", ")))
+                    .hint(format!("name one, as in {shown}:{}", known.first().unwrap_or(&"NAME"))))
+            }
             (several, Some(name)) => {
                 let several = several.iter().map(|number| Found { path: path.to_path_buf(), number: *number });
                 Err(self.twice(DocumentKind::Instance, name, &several.collect::<Vec<_>>()))

@@ -108,8 +108,8 @@ impl<'a> Reader<'a> {
             };
             if let Some(first) = seen.get(key.name) {
                 if !pair.is_merged {
-                    let again = format!("{written}: {} is given twice, first in line {first}", key.name);
-                    self.refuse(&pair.key, again);
+                    let key_name = if written == key.name { "it" } else { key.name };
+                    self.refuse(&pair.key, format!("{written}: {key_name} is given twice, first in line {first}"));
                 }
                 continue;
             }
@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
             Shape::Gibibytes if node.is_null() => Some(Value::Null),
             Shape::Gibibytes => {
                 let size = node.text().and_then(gibibytes);
-                size.map(Value::from).or_else(|| self.expected(at, node, "a size in GiB"))
+                size.map(Value::from).or_else(|| self.expected(at, node, "a size from 1 to 65536 GiB"))
             }
             Shape::Image => self.image(at, node),
             Shape::ElasticIp => match (flag(node), node.text()) {

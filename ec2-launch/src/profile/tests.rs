@@ -134,7 +134,7 @@ fn errors_name_the_line_the_column_and_the_nearest_key() {
         ("volumes:\n  - {device: /dev/sdf, sise: 5}\n", "F:2:24: unknown key \"sise\": did you mean \"size\"?"),
         (
             "volumes:\n- {device: /dev/sdf, size: 5}\n- {device: /dev/sdg, size: x}\n",
-            "F:3:28: size: expected a size in GiB, not \"x\"",
+            "F:3:28: size: expected a size from 1 to 65536 GiB, not \"x\"",
         ),
         ("key pair: a\nkey_pair: b\n", "F:2:1: key_pair: key pair is given twice, first in line 1"),
         ("elastic ip: maybe\n", "F:1:13: elastic ip: expected yes, no or an address, not \"maybe\""),
@@ -152,6 +152,14 @@ fn errors_name_the_line_the_column_and_the_nearest_key() {
             "F:1:6: ami: an image by its name needs an owner too, because anyone can publish an image of any name",
         ),
         ("user data: [a, ~]\n", "F:1:16: user data: an empty item"),
+        ("user data: '#!/bin/sh'\n", "F:1:12: user data: expected the name of a file, not its content"),
+        ("ami: ami-1\nami: ami-2\n", "F:2:1: ami: it is given twice, first in line 1"),
+        ("tags: {Name: x}\n", "F:1:14: tags: Name is set from the host and the profile"),
+        ("tags: {a: x, aws:b: y}\n", "F:1:21: tags: tag aws:b: keys that begin with aws: are reserved"),
+        (
+            "zone: [us-east-1a, us-east-1]\n",
+            "F:1:20: zone: \"us-east-1\" is not the name of a zone: a zone has a letter, as us-east-1a",
+        ),
         (
             "check ec2 kernel: yes\n",
             "F:1:19: check ec2 kernel: expected the kernel release that `uname -r` prints on the host, not \"yes\"",
@@ -163,7 +171,9 @@ fn errors_name_the_line_the_column_and_the_nearest_key() {
     ] {
         assert_eq!(why(text), expected.replace(": did you mean \"ami\"?", ""), "{text}");
     }
-    assert!(why("ami: ami-1\n\tx: y\n").starts_with("F:2:"), "{}", why("ami: ami-1\n\tx: y\n"));
+    for (text, place) in [("ami: ami-1\n\tx: y\n", "F:2:1: "), ("ami:\n\tus-east-1: ami-1\n", "F:2:1: ")] {
+        assert!(why(text).starts_with(place), "{}", why(text));
+    }
     assert!(why("ami: {us-east-1: ami-1\n").contains("not valid YAML"));
 }
 
@@ -322,6 +332,7 @@ fn a_profile_is_found_by_its_name_in_any_file_or_by_its_files_name() {
         ("Crawler.yml", "ami: ami-3\n"),
         ("compose.yaml", "name: shop\nservices: {}\n"),
         ("broken.yaml", "name: Web: {\n"),
+        ("nameless.yaml", "ami: ami-1\n---\nname: B\nami: ami-2\n"),
         ("one.yaml", "name: Twin\nami: ami-4\n"),
         ("two.yaml", "---\n---\nname: Twin\nami: ami-5\n"),
     ]);
@@ -335,6 +346,9 @@ fn a_profile_is_found_by_its_name_in_any_file_or_by_its_files_name() {
         ami("fleet"),
         Err("fleet.yaml: it has several profiles: Web, DB | name one, as in fleet.yaml:Web".into())
     );
+    let several =
+        "nameless.yaml: it has several profiles: one without a name in line 1, B | name one, as in nameless.yaml:B";
+    assert_eq!(ami("nameless"), Err(several.into()));
     let not_found = |name: &str| ami(name).unwrap_err().replace(&folder.path().display().to_string(), "FOLDER");
     assert_eq!(not_found("Wec"), "no profile \"Wec\": looked for it and for Wec.yaml in FOLDER | did you mean Web?");
     assert_eq!(not_found("shop"), "no profile \"shop\": looked for it and for shop.yaml in FOLDER");
@@ -357,6 +371,7 @@ fn a_profile_extends_another_key_by_key() {
         ("middle.yaml", "extends: base\naws:\n  ami: {eu-west-1: ami-3}\n  tags: {role: web, old: ~}\n"),
         ("Web.yaml", "extends: middle\nzone: us-east-1c\nkey pair: ~\nvolumes: []\n"),
         ("Image.yaml", "extends: base\nami: {name: a, owner: self}\nvolumes: {device: /dev/sdg, size: 6}\n"),
+        ("sub/Path.yaml", "extends: ../Web.yaml\n"),
         ("Loop.yaml", "extends: Loop2\n"),
         ("Loop2.yaml", "extends: Loop\n"),
         ("Gone.yaml", "extends: bas\n"),
@@ -369,6 +384,8 @@ fn a_profile_extends_another_key_by_key() {
     assert_eq!(place("ami/eu-west-1"), "middle.yaml:3:20");
     assert_eq!(place("zone"), "Web.yaml:2:7");
     assert_eq!(place("subnet"), "Web.yaml:1:1");
+    let path = format!("{}/sub/Path.yaml", folder.path().display());
+    assert_eq!(shown(&folder, &path, &[]), expected.replace("Web", "Path"));
     let image = shown(&folder, "Image", &[]);
     assert!(image.contains("ami:\n  name: a\n  owner: self\n"), "{image}");
     assert!(image.contains("volumes:\n  - device: /dev/sdg\n    size: 6\n"), "{image}");
@@ -435,7 +452,7 @@ fn set_overrides_the_profile() {
 const EXAMPLES: [&str; 8] = [
     REPORT,
     CRAWLER,
-    "name: 'no'\ndescription: |\n  two\n  lines: \"é\" 𝄞\ntags: {a: '', 'b: c': ' x ', none: none, '~': '~', \"\\t\": \"\\u0007\", 1: 2}\n",
+    "name: 'no'\ndescription: |\n  two\n  lines: \"é\" 𝄞\ntags: {a: '', 'b: c': ' x ', none: none, '~': '~', 1: 2}\ncheck ec2 kernel: \"\\u0007\\t\"\n",
     "ami: {name: 'x-*', owner: self}\nsubnet: [subnet-1, subnet-2]\nelastic ip: yes\n",
     "ami: {us-east-1: {name: x, owner: 099720109477, architecture: arm64}, us-east-1a: 'resolve:ssm:/a/b'}\nelastic ip: eipalloc-1\n",
     "subnet: {us-east-1a: subnet-1, us-east-1b: [subnet-2, subnet-3]}\nsecurity group: ['no', '1.10', 'a, b', '#c']\n",

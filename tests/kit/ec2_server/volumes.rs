@@ -71,8 +71,8 @@ pub fn devices(params: &Params, image: &Image, tags: &Tags) -> Result<Vec<Device
     mappings
         .into_iter()
         .map(|(device, ebs)| {
-            let delete_on_termination =
-                ebs.flag("DeleteOnTermination")?.unwrap_or(image.root_device.as_ref() == Some(&device));
+            // "Default deletion behavior for EBS volumes" (EC2 user guide): what the API creates at launch is deleted.
+            let delete_on_termination = ebs.flag("DeleteOnTermination")?.unwrap_or(true);
             let volume = volume(&ebs, "VolumeSize", tags)
                 .map_err(|error| ApiError { message: format!("{device}: {}", error.message), ..error })?;
             Ok(Device { device, delete_on_termination, volume })

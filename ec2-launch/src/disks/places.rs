@@ -1,0 +1,326 @@
+//! Decides which volumes a host gets: those that are kept for it are attached again, and only what it never had is created.
+
+use super::matching::{belongs, described, device, is_kept, is_same_device, listed, place};
+use crate::profile::VolumeSet;
+use cerveza_ec2::{EbsVolume, LIVE_STATES};
+use cerveza_manners::{Failure, Result};
+use cerveza_record::{Record, Value};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// The tags of a volume that say which disk of its host it is.
+pub const DEVICE_TAG: &str = "device";
+pub const SET_TAG: &str = "volume set";
+pub const POSITION_TAG: &str = "volume position";
+
+/// What a device of a host is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Place {
+    pub device: String,
+    /// The name of the volume set; a root volume is in none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
+    /// As `1/4`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+    /// The id of an existing volume that is to be attached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attach: Option<String>,
+    /// Whether that volume is to get the host's name, because it has none.
+    #[serde(skip_serializing_if = "is_false")]
+    pub is_nameless: bool,
+    /// Whether the volume has the tags of its place already.
+    #[serde(skip_serializing_if = "is_false")]
+    pub is_tagged: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// What is known of the volumes of one host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostVolumes {
+    /// Those with the host's name and those that the profile names by id.
+    pub volumes: Vec<EbsVolume>,
+    /// The instances that use them.
+    pub holders: HashMap<String, Record>,
+}
+
+impl HostVolumes {
+    /// A live instance of the host that has one of its volumes: another run has launched it just now.
+    pub fn live_instance(&self, host: &str) -> Option<&Record> {
+        let is_live = |instance: &&Record| {
+            instance.host() == host && instance.str("state").is_some_and(|state| LIVE_STATES.contains(&state.as_str()))
+        };
+        self.holders.values().find(is_live)
+    }
+}
+
+/// The volumes of a host that is launched.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Disks {
+    pub places: Vec<Place>,
+    /// The zone of the volumes that are to be attached.
+    pub zone: Option<String>,
+}
+
+impl Disks {
+    /// The volumes that are to be attached, by device.
+    pub fn volume_ids(&self) -> BTreeMap<String, String> {
+        let id = |place: &Place| Some((place.device.clone(), place.attach.clone()?));
+        self.places.iter().filter_map(id).collect()
+    }
+
+    /// Refuses another zone than that of the volumes. `given` is from the command line or the host's record.
+    pub fn check_zone(&self, given: Option<&str>) -> Result<()> {
+        match (&self.zone, given) {
+            (Some(zone), Some(given)) if zone != given => {
+                let ids: Vec<String> = self.volume_ids().into_values().collect();
+                let why = format!("its volumes {} are in {zone}, not in {given}", ids.join(", "));
+                Err(Failure::usage(why).hint("launch it where its volumes are: leave out the zone"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Decides for a host that is launched.
+pub fn for_launch(host: &str, sets: &[VolumeSet], known: &HostVolumes, region: &str) -> Result<Disks> {
+    let (mut places, mut used, mut zones) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
+    let mut is_created = Vec::new();
+    for set in sets {
+        let found = match &set.volume_id {
+            Some(id) => vec![Some(volume_by_id(id, known, region)?)],
+            None => find_set(host, set, known)?,
+        };
+        if found.iter().all(Option::is_none) && set.volumes.iter().any(|it| it.delete_on_termination == Some(false)) {
+            is_created.push(set);
+        }
+        for (index, volume) in found.into_iter().enumerate() {
+            let mut place = place(set, index);
+            if let Some(volume) = volume {
+                check_free(volume, None, known)?;
+                used.insert(volume.id.as_str());
+                zones.entry(volume.zone.clone()).or_insert_with(Vec::new).push(volume);
+                place.attach = Some(volume.id.clone());
+                place.is_nameless = volume.tag("Name").is_none();
+                place.is_tagged = has_tags(volume, &place);
+            }
+            places.push(place);
+        }
+    }
+    if let Some(set) = is_created.first() {
+        refuse_leftovers(host, set, sets, known, &used)?;
+    }
+    if zones.len() > 1 {
+        let each: Vec<String> =
+            zones.iter().map(|(zone, volumes)| format!("{} in {zone}", listed(volumes.iter().copied()))).collect();
+        return Err(Failure::usage(format!("its volumes are in several zones: {}", each.join("; ")))
+            .hint("an instance can use volumes of its own zone alone: move them by snapshots"));
+    }
+    Ok(Disks { places, zone: zones.into_keys().next() })
+}
+
+/// Decides for a host that has an instance: what a launch that was cut off has left undone.
+pub fn for_instance(instance: &Record, sets: &[VolumeSet], known: &HostVolumes) -> Result<Vec<Place>> {
+    let host = instance.host();
+    let id = instance.str("instance_id").unwrap_or_default();
+    let has = |device: &str| instance_volumes(instance).into_iter().find(|(known, _)| is_same_device(known, device));
+    let mut places = Vec::new();
+    for set in sets {
+        for index in 0..set.volumes.len() {
+            let mut place = place(set, index);
+            let own = |volume: &&EbsVolume| volume.attachment_to(&id).is_some();
+            let candidates: Vec<&EbsVolume> = match &set.volume_id {
+                Some(id) => known.volumes.iter().filter(|volume| volume.id == *id).collect(),
+                None => candidates(host, &place, known),
+            };
+            let attached = candidates.iter().copied().find(own);
+            let current = has(&place.device);
+            let mut free =
+                candidates.into_iter().filter(|volume| Some(volume.id.as_str()) != attached.map(|it| it.id.as_str()));
+            match (attached, free.next(), &current) {
+                (Some(volume), ..) => {
+                    place.is_nameless = volume.tag("Name").is_none();
+                    place.is_tagged = has_tags(volume, &place);
+                }
+                (None, Some(volume), Some((device, other))) => {
+                    let what = described(volume);
+                    return Err(Failure::unreached(format!("{what} is its volume too, but {device} is {other}")));
+                }
+                (None, Some(volume), None) => {
+                    if let Some(second) = free.next() {
+                        return Err(twice(&place, &[volume, second]));
+                    }
+                    check_free(volume, Some(&id), known)?;
+                    if instance.str("zone").is_some_and(|zone| zone != volume.zone) {
+                        let zone = &volume.zone;
+                        return Err(Failure::unreached(format!(
+                            "{} is in {zone}, the instance is not",
+                            described(volume)
+                        )));
+                    }
+                    place.attach = Some(volume.id.clone());
+                    place.is_nameless = volume.tag("Name").is_none();
+                    place.is_tagged = has_tags(volume, &place);
+                }
+                // The set is newer than the instance.
+                (None, None, None) => continue,
+                // Another disk of the instance, or one that the tags do not tell of.
+                (None, None, Some((_, other))) => {
+                    if known.volumes.iter().any(|volume| volume.id == *other && volume.tag(SET_TAG).is_some()) {
+                        continue;
+                    }
+                }
+            }
+            places.push(place);
+        }
+    }
+    for (device, volume) in instance_volumes(instance) {
+        let is_placed = places.iter().any(|place| is_same_device(&place.device, &device));
+        let is_ours = known.volumes.iter().find(|known| known.id == volume && known.tag("Name") == Some(host));
+        if let Some(volume) = is_ours.filter(|_| !is_placed) {
+            let is_tagged = volume.tag(DEVICE_TAG).is_some();
+            places.push(Place { device, is_tagged, ..Place::default() });
+        }
+    }
+    Ok(places)
+}
+
+/// Checks that what was planned can still be done: volumes that are to be attached are there and free, and there are none
+/// in place of which others would be created.
+pub fn check_plan(host: &str, places: &[Place], is_launched: bool, known: &HostVolumes) -> Result<()> {
+    for place in places {
+        let found = match &place.attach {
+            Some(id) => {
+                let volume = known.volumes.iter().find(|volume| volume.id == *id);
+                check_free(volume.ok_or_else(|| Failure::unreached(format!("there is no volume {id}")))?, None, known)?;
+                continue;
+            }
+            None if is_launched => candidates(host, place, known),
+            None => continue,
+        };
+        if !found.is_empty() {
+            return Err(Failure::unreached(format!("there are {}", listed(found))));
+        }
+    }
+    Ok(())
+}
+
+/// The devices and ids of the volumes in an instance's record.
+pub fn instance_volumes(instance: &Record) -> Vec<(String, String)> {
+    let Some(Value::Array(volumes)) = instance.get("volumes") else { return Vec::new() };
+    let text = |volume: &Value, key: &str| volume.get(key).and_then(Value::as_str).map(str::to_string);
+    volumes.iter().filter_map(|volume| Some((text(volume, "device")?, text(volume, "volume_id")?))).collect()
+}
+
+/// The volume of each position of a set: all or none.
+fn find_set<'a>(host: &str, set: &VolumeSet, known: &'a HostVolumes) -> Result<Vec<Option<&'a EbsVolume>>> {
+    let places: Vec<Place> = (0..set.volumes.len()).map(|index| place(set, index)).collect();
+    let mut found = Vec::new();
+    for place in &places {
+        let candidates = candidates(host, place, known);
+        if candidates.len() > 1 {
+            return Err(twice(place, &candidates));
+        }
+        found.push(candidates.into_iter().next());
+    }
+    let is_other_size = |volume: &&EbsVolume| {
+        volume.tag("Name") == Some(host)
+            && is_kept(volume)
+            && volume.tag(SET_TAG) == Some(set.name.as_str())
+            && places.iter().all(|place| !belongs(volume, place))
+    };
+    let others: Vec<&EbsVolume> = known.volumes.iter().filter(is_other_size).collect();
+    if !others.is_empty() {
+        let (count, set) = (places.len(), &set.name);
+        let why = format!("{} do not fit the set {set:?} of the profile, which has {count} volumes", listed(others));
+        return Err(Failure::unreached(why).hint(START_ANEW));
+    }
+    let missing: Vec<&str> = places
+        .iter()
+        .zip(&found)
+        .filter(|(_, volume)| volume.is_none())
+        .filter_map(|(place, _)| place.position.as_deref())
+        .collect();
+    if !missing.is_empty() && missing.len() < places.len() {
+        let there = listed(found.iter().flatten().copied());
+        let why =
+            format!("its volume set {:?} is incomplete: there are {there}; missing: {}", set.name, missing.join(", "));
+        return Err(Failure::unreached(why).hint(START_ANEW));
+    }
+    Ok(found)
+}
+
+const START_ANEW: &str = "nothing is created in place of a volume that had data: give the missing ones their tags (Name, \
+                          `volume set`, `volume position`), or remove the tag Name of those that are left to start anew";
+
+fn candidates<'a>(host: &str, place: &Place, known: &'a HostVolumes) -> Vec<&'a EbsVolume> {
+    let fits = |volume: &&EbsVolume| volume.tag("Name") == Some(host) && is_kept(volume) && belongs(volume, place);
+    known.volumes.iter().filter(fits).collect()
+}
+
+fn twice(place: &Place, volumes: &[&EbsVolume]) -> Failure {
+    let (position, set) = (place.position.as_deref().unwrap_or_default(), place.set.as_deref().unwrap_or_default());
+    let ids: Vec<&str> = volumes.iter().map(|volume| volume.id.as_str()).collect();
+    Failure::unreached(format!("several volumes are {position} of its set {set:?}: {}", ids.join(", ")))
+        .hint("remove the tag Name of all but one")
+}
+
+fn volume_by_id<'a>(id: &str, known: &'a HostVolumes, region: &str) -> Result<&'a EbsVolume> {
+    let found = known.volumes.iter().find(|volume| volume.id == *id);
+    found.ok_or_else(|| Failure::usage(format!("volume id: there is no volume {id} in {region}")))
+}
+
+/// Whether a volume can be attached, at the latest when an instance that is ending lets go of it.
+fn check_free(volume: &EbsVolume, instance: Option<&str>, known: &HostVolumes) -> Result<()> {
+    if let Some(holder) = volume.live_holder(instance, &known.holders) {
+        return Err(Failure::unreached(format!("its volume {} is in use by {holder}", described(volume)))
+            .hint("a volume is not taken from an instance that has it: detach it first"));
+    }
+    match volume.state.as_str() {
+        "available" | "in-use" | "creating" => Ok(()),
+        state => Err(Failure::unreached(format!("its volume {} is in the state {state}", described(volume)))),
+    }
+}
+
+/// Refuses to create a set while there are volumes of the host that may be it: of a set with another name, or without a
+/// place. A volume that has only a device is one that no set has, as a root volume.
+fn refuse_leftovers(
+    host: &str,
+    created: &VolumeSet,
+    sets: &[VolumeSet],
+    known: &HostVolumes,
+    used: &BTreeSet<&str>,
+) -> Result<()> {
+    let is_of_a_set =
+        |volume: &EbsVolume| volume.tag(SET_TAG).is_some_and(|tag| sets.iter().any(|set| set.name == tag));
+    let may_be_it = |volume: &&EbsVolume| {
+        volume.tag("Name") == Some(host)
+            && is_kept(volume)
+            && !used.contains(volume.id.as_str())
+            && !is_of_a_set(volume)
+            && (volume.tag(SET_TAG).is_some() || device(volume).is_none())
+    };
+    let leftovers: Vec<&EbsVolume> = known.volumes.iter().filter(may_be_it).collect();
+    if leftovers.is_empty() {
+        return Ok(());
+    }
+    let why = format!("it has kept volumes of no set of the profile: {}", listed(leftovers));
+    Err(Failure::unreached(why).hint(format!(
+        "the set {:?} is not created beside them: give them their tags (`volume set`, `volume position`), or remove their \
+         tag Name",
+        created.name
+    )))
+}
+
+fn has_tags(volume: &EbsVolume, place: &Place) -> bool {
+    volume.tag(SET_TAG) == place.set.as_deref()
+        && volume.tag(POSITION_TAG) == place.position.as_deref()
+        && volume.tag(DEVICE_TAG) == Some(place.device.as_str())
+}
+
+#[cfg(test)]
+mod tests;
