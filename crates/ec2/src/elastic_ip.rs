@@ -52,7 +52,7 @@ impl Ec2 {
         done: &impl Fn(),
     ) -> Vec<Result<String>> {
         let run = random_name();
-        let progress = || AddressProgress { run: run.clone(), ..Progress::default() };
+        let progress = || AddressProgress::new(&run);
         let mut hosts: Vec<(&AddressNeed, AddressProgress, Option<Result<String>>)> =
             needs.into_iter().map(|need| (need, progress(), None)).collect();
         let mut pause = FIRST_PAUSE;

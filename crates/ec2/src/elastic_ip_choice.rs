@@ -82,6 +82,10 @@ impl SeenAddresses {
 }
 
 impl AddressProgress {
+    pub fn new(run: &str) -> AddressProgress {
+        AddressProgress { run: run.to_string(), ..AddressProgress::default() }
+    }
+
     /// Returns the address that was associated if no other run may change that: there is no need to look again.
     pub fn settled(&self) -> Option<String> {
         let (address, _) = self.associated.as_ref().filter(|_| !self.is_contested)?;
@@ -138,13 +142,17 @@ pub fn next_step(need: &AddressNeed, progress: &mut AddressProgress, seen: &Seen
     if let Some(own) = own.iter().find(|own| addresses.iter().all(|known| known.allocation_id != own.allocation_id)) {
         addresses.push(own.clone());
     }
+    let run = progress.run.clone();
+    let is_own = |address: &Address| {
+        let is_answered = own.as_ref().is_some_and(|own| own.allocation_id == address.allocation_id);
+        is_answered || address.run.as_ref() == Some(&run)
+    };
     // One that this run has allocated beside the one that is kept.
     let spare = |kept: &Address, addresses: &[Address], progress: &AddressProgress| {
-        let is_own = |address: &&Address| address.run.as_ref() == Some(&progress.run) && address.is_free();
-        let mut own = addresses.iter().filter(is_own).filter(|own| own.allocation_id != kept.allocation_id);
-        own.next().filter(|_| progress.releases < MOST_RELEASES).cloned()
+        let is_spare = |one: &&Address| is_own(one) && one.is_free() && one.allocation_id != kept.allocation_id;
+        addresses.iter().find(is_spare).filter(|_| progress.releases < MOST_RELEASES).cloned()
     };
-    if addresses.iter().any(|address| address.run.as_ref() == Some(&progress.run)) {
+    if addresses.iter().any(is_own) {
         progress.lost_until = None;
     }
     if addresses.len() > 1 && need.given.is_none() {
@@ -253,7 +261,7 @@ mod tests {
     }
 
     fn progress() -> AddressProgress {
-        AddressProgress { run: "this run".into(), ..Progress::default() }
+        AddressProgress::new("this run")
     }
 
     fn own(id: &str) -> AddressProgress {
