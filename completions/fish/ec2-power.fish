@@ -1,4 +1,4 @@
-complete -c ec2-power -l timeout -d 'How long to wait at the most: seconds, or with a unit (10m)' -r
+complete -c ec2-power -l timeout -d 'How long to wait without any progress: seconds, or with a unit (10m)' -r
 complete -c ec2-power -s r -l region -d 'Regions to work in, separated by commas, or `all` for every region the account has enabled. Without it the region of the AWS configuration (AWS_REGION, or the profile\'s)' -r
 complete -c ec2-power -s z -l zone -d 'Change only hosts in this availability zone; a host in another zone is an error. The zone names the region too' -r
 complete -c ec2-power -s o -l output -d 'How to write the results: JSON lines, names (one a line) or a table. `auto` is JSON lines in a pipe or file, and on a terminal what suits the tool, mostly a table' -r -f -a "auto\t''

@@ -1,11 +1,14 @@
 //! Whatever goes wrong with whichever call of a launch: it ends in success, or in a record that says what exists; and the
 //! same command again completes it.
 
+use crate::exactly_once::race;
 use crate::strict::{RICH, assert_exact, for_each_number, hosts, sandbox};
 use kit::Outcome;
 use kit::ec2_server::{Ec2Server, Fault, Options, Params, Rule};
 use std::time::Duration;
 
+/// How many combinations of faults are tried at once with several runs.
+const SEEDS: usize = 8;
 const COMMAND: [&str; 3] = ["-p", "Web", "r1"];
 
 fn server() -> Ec2Server {
@@ -94,6 +97,46 @@ fn the_answer_of_any_call_may_end_in_its_middle() {
 #[test]
 fn any_call_may_be_refused() {
     assert_every_call("refused", Fault::unauthorized);
+}
+
+/// The next of a sequence of numbers that only the seed decides (a linear congruential generator, Knuth's MMIX).
+fn next_number(seed: &mut u64) -> usize {
+    *seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+    (*seed >> 33) as usize
+}
+
+#[test]
+fn several_runs_at_once_with_several_faults_end_with_one_instance_of_each_host() {
+    let kinds = [
+        Fault::Throttle,
+        Fault::ErrorBefore,
+        Fault::ErrorAfter,
+        Fault::CutBefore,
+        Fault::CutAfter,
+        Fault::HalfAnswer,
+        Fault::unauthorized(),
+        Fault::Delay(Duration::from_millis(1500)),
+    ];
+    for_each_number(|number| {
+        let ec2 = server();
+        let (mut seed, mut faults) = (number as u64, Vec::new());
+        for _ in 0..5 {
+            let (kind, call) = (next_number(&mut seed) % kinds.len(), next_number(&mut seed) % 30);
+            faults.push((kind, call));
+            ec2.fault(Rule::any(kinds[kind].clone()).after(call));
+        }
+        let runs = race(&ec2, RICH, &["r[1-2]"; 3]);
+        ec2.drop_faults();
+        let context = format!("seed {number}, faults {faults:?}: {runs:?}");
+        for (_, records, _) in &runs {
+            assert_eq!(records.len(), 2, "{context}");
+        }
+        let again = sandbox(&ec2, RICH).run("ec2-launch", &["-p", "Web", "r[1-2]"], "");
+        let context = format!("{context}; then {}{}", again.stdout, again.stderr);
+        assert_eq!(again.code, 0, "{context}");
+        assert_exact(&ec2, &hosts(2), RICH, &context);
+        number < SEEDS
+    });
 }
 
 #[test]

@@ -18,11 +18,16 @@ pub struct Address {
     pub public_ip: String,
     /// Its tag `Name`.
     pub name: String,
+    /// Its tag [`RUN_TAG`].
+    pub run: Option<String>,
     /// Set while it is in use, be it by an instance or by another network interface, such as that of a NAT gateway.
     pub association_id: Option<String>,
     pub instance_id: Option<String>,
     pub network_interface_id: Option<String>,
 }
+
+/// The tag of an address that tells the run of ec2-launch that has allocated it.
+const RUN_TAG: &str = "launch-run";
 
 impl Address {
     /// Who has it, for messages.
@@ -73,16 +78,24 @@ impl Ec2 {
         self.addresses(region, "tag:Name", hosts).await
     }
 
-    /// Allocates an address for a host. The tag is part of the request, so the address is found by it in any case.
-    pub(crate) async fn allocate(&self, region: &str, host: &str) -> std::result::Result<Address, AddressError> {
-        let name = TagSpecification::builder().resource_type(ResourceType::ElasticIp).tags(tag("Name", Some(host)));
-        let request = self.client(region).allocate_address().domain(DomainType::Vpc).tag_specifications(name.build());
+    /// Allocates an address for a host. The tags are part of the request, so the run finds its address by them even if
+    /// the answer gets lost.
+    pub(crate) async fn allocate(
+        &self,
+        region: &str,
+        host: &str,
+        run: &str,
+    ) -> std::result::Result<Address, AddressError> {
+        let tags = TagSpecification::builder().resource_type(ResourceType::ElasticIp);
+        let tags = tags.tags(tag("Name", Some(host))).tags(tag(RUN_TAG, Some(run)));
+        let request = self.client(region).allocate_address().domain(DomainType::Vpc).tag_specifications(tags.build());
         let answer = self.call("AllocateAddress", region, 1, || request.clone().send()).await;
         let answer = answer.map_err(|error| address_error(error, "AllocateAddress", region))?;
         Ok(Address {
             allocation_id: answer.allocation_id.unwrap_or_default(),
             public_ip: answer.public_ip.unwrap_or_default(),
             name: host.to_string(),
+            run: Some(run.to_string()),
             ..Address::default()
         })
     }
@@ -134,11 +147,12 @@ where
 
 fn address(address: &types::Address) -> Address {
     let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_string);
-    let name = address.tags().iter().find(|tag| tag.key() == Some("Name")).and_then(|tag| tag.value());
+    let value = |key| text(address.tags().iter().find(|tag| tag.key() == Some(key))?.value());
     Address {
         allocation_id: text(address.allocation_id()).unwrap_or_default(),
         public_ip: text(address.public_ip()).unwrap_or_default(),
-        name: text(name).unwrap_or_default(),
+        name: value("Name").unwrap_or_default(),
+        run: value(RUN_TAG),
         association_id: text(address.association_id()),
         instance_id: text(address.instance_id()),
         network_interface_id: text(address.network_interface_id()),
