@@ -174,7 +174,6 @@ fn hint(code: &str) -> Option<&'static str> {
         "VcpuLimitExceeded" | "InstanceLimitExceeded" | "VolumeLimitExceeded" | "MaxSpotInstanceCountExceeded" => {
             Some("ask for a higher quota (Service Quotas), or use another instance type or less")
         }
-        "VPCIdNotSpecified" => Some("the region has no default VPC: give the profile a subnet"),
         "InsufficientInstanceCapacity" => Some("try another zone (--zone) or instance type, or try again later"),
         "InsufficientFreeAddressesInSubnet" => Some("give the profile another subnet, or several of them"),
         "InsufficientVolumeCapacity" | "Unsupported" => Some("try another zone (--zone), instance type or volume type"),
