@@ -128,7 +128,9 @@ fn a_signal_ends_the_run_with_its_records_and_the_tool_dies_of_it() {
     let sandbox = silent_sandbox();
     for (signal, number) in [("HUP", 1), ("TERM", 15)] {
         let kill = format!("until test -e asked; do sleep 0.1; done; kill -{signal} $!; sleep 0.2; kill -HUP $!");
-        let run = sandbox.sh(&format!("rm -f asked; ec2-power stop web1 & {kill}; wait $!")).exits(128 + number);
+        // Under nohup the signal is ignored.
+        let stop = "env --default-signal=HUP,TERM ec2-power stop web1";
+        let run = sandbox.sh(&format!("rm -f asked; {stop} & {kill}; wait $!")).exits(128 + number);
         assert_eq!(run.records()[0]["error"], "interrupted", "{signal}");
     }
 }
