@@ -1,6 +1,6 @@
 //! The command line of `ec2-launch`.
 
-use crate::execute::{Options, execute};
+use crate::execute::{Options, execute, not_done};
 use crate::facts::look_up;
 use crate::memory::check_given_tag;
 use crate::memory_command::{MemoryArgs, forget, show_memory};
@@ -169,10 +169,12 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         if args.memory.no_remember {
             steps.iter_mut().for_each(|step| step.needs.memory = None);
         }
-        let Some(ec2) = ec2.filter(|_| !args.dry_run) else {
+        if args.dry_run {
             launch_time(&steps).iter().for_each(|note| tool.warn(note));
             return Ok(steps.into_iter().map(planned).collect());
-        };
+        }
+        // Without a connection each step is a failure.
+        let Some(ec2) = ec2 else { return Ok(steps.into_iter().map(not_done).collect()) };
         ec2.set_timeout(args.wait_args.timeout);
         let (queue, orders) = memory_queue::queue();
         let (acted, warnings) =

@@ -11,7 +11,7 @@ use crate::profile::ElasticIp;
 use crate::ssh_wait::{SshPlace, wait_for_ssh};
 use crate::waiting::Until;
 use cerveza_ec2::{Acted, AddressNeed, Change, Ec2, WaitArgs};
-use cerveza_manners::ProgressArgs;
+use cerveza_manners::{Failure, ProgressArgs, Status};
 use cerveza_record::Value;
 use futures_util::stream::{self, StreamExt};
 use std::collections::HashSet;
@@ -42,10 +42,14 @@ pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: 
     start_all(ec2, options, &mut acted).await;
     wait_until_running(ec2, options, &mut acted).await;
     find_twins(ec2, &mut acted).await;
+    let running: Vec<bool> = acted.iter().map(|host| host.result.is_ok()).collect();
     let places: Vec<&[Place]> = needs.iter().map(|needs| needs.volumes.as_slice()).collect();
     attach_volumes(ec2, &mut acted, &places, options.wait_args.timeout, options.progress).await;
     tag_volumes(ec2, &mut acted, &places).await;
+    // A host gets its address even if a volume is missing.
+    let incomplete = set_aside(&mut acted, &running);
     associate_addresses(ec2, options, &needs, &mut acted).await;
+    put_back(&mut acted, incomplete);
     let (timeout, progress) = (options.wait_args.timeout, options.progress);
     if options.until == Until::Ssh {
         wait_for_ssh(&mut acted, &options.ssh_place, timeout, progress, || ec2.interrupted()).await;
@@ -63,6 +67,11 @@ pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: 
         }
     }
     acted
+}
+
+/// A step that is not executed.
+pub fn not_done(step: Step) -> Acted {
+    Acted { record: step.record, action: FAILED, result: step.todo.map(drop) }
 }
 
 /// Launches what is to be launched. The other hosts get the action of their step.
@@ -149,6 +158,31 @@ async fn find_twins(ec2: &Ec2, acted: &mut [Acted]) {
         if let Some(failure) = twins.remove(host.record.host()) {
             host.result = Err(failure);
         }
+    }
+}
+
+/// Takes the failures of hosts that run out of their results. After Ctrl-C nothing more is begun.
+fn set_aside(acted: &mut [Acted], running: &[bool]) -> Vec<Option<Failure>> {
+    let take = |(host, runs): (&mut Acted, &bool)| match &host.result {
+        Err(failure) if *runs && failure.status != Status::Interrupted => {
+            let failure = failure.clone();
+            host.result = Ok(());
+            Some(failure)
+        }
+        _ => None,
+    };
+    acted.iter_mut().zip(running).map(take).collect()
+}
+
+/// Puts failures back that were set aside, before those that have come since.
+fn put_back(acted: &mut [Acted], failures: Vec<Option<Failure>>) {
+    for (host, failure) in acted.iter_mut().zip(failures) {
+        let Some(mut failure) = failure else { continue };
+        if let Err(later) = &host.result {
+            failure.message = format!("{}; {}", failure.message, later.message);
+            failure.status = failure.status.max(later.status);
+        }
+        host.result = Err(failure);
     }
 }
 

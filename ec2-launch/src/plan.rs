@@ -266,7 +266,7 @@ mod tests {
         let failure = one(Found::Several(vec!["i-1".into(), "i-2".into()])).todo.unwrap_err();
         assert_eq!(failure.message, "several live instances have this name: i-1, i-2");
         let failure = one(absent()).todo.unwrap_err();
-        assert_eq!(failure.hint.as_deref(), Some("give --profile to launch it by"));
+        assert_eq!(failure.hint.as_deref(), Some("give --profile to launch it by, or the --region that it is in"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::disks::places::{HostVolumes, Place, check_plan};
 use crate::facts::Facts;
 use crate::plan::{Launch, Needs, Step, Todo, by_state};
-use cerveza_ec2::{Acted, Found};
+use cerveza_ec2::{Acted, Found, LaunchRequest};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Item, Record, Value, items, json, read_text};
 use serde::{Deserialize, Serialize};
@@ -167,6 +167,11 @@ fn launch_of_plan(record: &Record, mut launch: Launch, bytes: Option<usize>, fou
         }
         found => return found.clone().instance(record).map(|_| Todo::Leave),
     }
+    // An instance of another name would not be found again.
+    let name = |request: &LaunchRequest| request.tags.get("Name").is_some_and(|name| name == record.host());
+    if !launch.attempts.iter().all(name) {
+        return Err(Failure::usage("its plan launches another host: the Name tag is not its name").hint(MAKE_ANEW));
+    }
     let user_data = record.str("user_data");
     if user_data.as_deref().map(decoded_size) != bytes {
         return Err(Failure::usage("its plan is not complete: the record lacks its user_data, or has another"));
@@ -195,7 +200,6 @@ fn instance_of_plan(record: &mut Record, action: &str, found: &Found) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cerveza_ec2::LaunchRequest;
 
     fn absent() -> Found {
         Found::Absent(vec!["us-east-1".into()])
@@ -283,6 +287,14 @@ mod tests {
             steps[0].todo.clone().unwrap_err().message,
             "not done: another host has changed since the plan was made"
         );
+    }
+
+    #[test]
+    fn a_plan_whose_instance_would_have_another_name_is_refused() {
+        let mut step = launch();
+        let Ok(Todo::Launch(launch)) = &mut step.todo else { panic!("a launch") };
+        launch.attempts[1].tags.insert("Name".to_string(), "web2".to_string());
+        assert_eq!(why(step, absent()), "its plan launches another host: the Name tag is not its name");
     }
 
     #[test]

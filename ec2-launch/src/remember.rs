@@ -78,7 +78,7 @@ impl Recalled {
 
     /// Why a host without an instance and a profile is not launched. `absent` says that there is no instance.
     pub fn refusal(&self, absent: Failure) -> Failure {
-        const HINT: &str = "give --profile to launch it by";
+        const HINT: &str = "give --profile to launch it by, or the --region that it is in";
         match self {
             Recalled::Memory { recipe: Err(failure), .. } => failure.clone(),
             Recalled::Unknown(failure) => {

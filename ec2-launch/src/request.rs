@@ -32,6 +32,9 @@ pub struct Recipe {
 /// EC2's limit of tags on one resource (EC2 user guide, "Tag restrictions").
 const MOST_TAGS: usize = 50;
 
+/// How many more tags a volume gets: its device, its set, and its position there.
+const PLACE_TAGS: usize = 3;
+
 impl Recipe {
     /// Finds the profile's scripts, and reads its user-data parts.
     pub fn new(file: ProfileFile, zone: Option<String>, tags: Vec<(String, String)>) -> Result<Recipe> {
@@ -140,9 +143,13 @@ impl Recipe {
         tags.insert("profile".to_string(), self.file.name.clone());
         tags.insert(DIGEST_TAG.to_string(), digest_tag(&self.file));
         tags.insert("Name".to_string(), host.host().to_string());
-        match tags.len() {
-            0..=MOST_TAGS => checked(tags),
-            many => Err(Failure::usage(format!("{many} tags: EC2 takes at most {MOST_TAGS}"))),
+        let of_volumes = if self.file.profile.volume_sets.is_empty() { 0 } else { PLACE_TAGS };
+        match (tags.len() + of_volumes, of_volumes) {
+            (..=MOST_TAGS, _) => checked(tags),
+            (many, 0) => Err(Failure::usage(format!("{many} tags: EC2 takes at most {MOST_TAGS}"))),
+            (many, _) => Err(Failure::usage(format!(
+                "{many} tags, with those that tell the place of a volume: EC2 takes at most {MOST_TAGS}"
+            ))),
         }
     }
 }

@@ -7,6 +7,7 @@ use cerveza_ec2::{
     region_of_zone_option, report,
 };
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
+use cerveza_record::Value;
 use clap::{CommandFactory, Parser};
 use hostrange::{fold, read_given};
 
@@ -59,6 +60,9 @@ pub struct Args {
     pub progress: ProgressArgs,
 }
 
+/// The action of a host that was terminated before and whose addresses are released now.
+const RELEASE: &str = "release";
+
 pub fn command() -> clap::Command {
     Args::command()
 }
@@ -72,7 +76,8 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         return Err(Failure::usage("--release-addresses goes with terminate only"));
     }
     let acted = block_on(async {
-        let (ec2, found) = locate(&regions, &given, By::Instance).await;
+        let by = if args.release_addresses { By::LastInstance } else { By::Instance };
+        let (ec2, found) = locate(&regions, &given, by).await;
         let mut acted = plan(args.change, args.zone.as_deref(), given.hosts, found);
         let Some(ec2) = ec2 else { return Ok(acted) };
         ec2.set_timeout(args.wait_args.timeout);
@@ -103,13 +108,13 @@ fn regions(args: &Args) -> Result<RegionArgs> {
     Ok(RegionArgs { region: vec![region] })
 }
 
-/// Looks up the addresses of the hosts that are to be terminated. Where nothing is to be released it is no error that
+/// Looks up the addresses of the hosts that are to be terminated, and of those that were before. Where nothing is to be released it is no error that
 /// they cannot be listed.
 async fn addresses(args: &Args, ec2: &Ec2, acted: &[Acted]) -> Result<Addresses> {
     if args.change != Change::Terminate {
         return Ok(Addresses::new());
     }
-    let found = ec2.addresses_by_host(acted.iter().filter(|host| is_due(host))).await;
+    let found = ec2.addresses_by_host(acted.iter().filter(|host| host.result.is_ok())).await;
     if args.release_addresses { found } else { Ok(found.unwrap_or_default()) }
 }
 
@@ -122,10 +127,11 @@ fn addresses_of(host: &Acted, addresses: &Addresses) -> Vec<String> {
 }
 
 fn plan_release(acted: &mut [Acted], addresses: &Addresses) {
-    for host in acted.iter_mut().filter(|host| is_due(host)) {
+    for host in acted.iter_mut().filter(|host| host.result.is_ok()) {
         let own = addresses_of(host, addresses);
         if !own.is_empty() {
             host.record.set("released_addresses", own);
+            host.action = if host.action == NO_ACTION { RELEASE } else { host.action };
         }
     }
 }
@@ -145,16 +151,20 @@ fn tell_of_kept(tool: &Tool, acted: &[Acted], addresses: &Addresses) {
 fn ask(acted: &[Acted], released: Option<&Addresses>) -> Result<()> {
     let due: Vec<&Acted> = acted.iter().filter(|host| is_due(host)).collect();
     let hosts = due.iter().map(|host| host.record.host());
-    let addresses =
-        released.into_iter().flat_map(|addresses| due.iter().flat_map(|host| addresses_of(host, addresses)));
-    let addresses: Vec<String> = addresses.collect();
-    let release = match addresses.len() {
-        0 => String::new(),
-        1 => format!(" and release {}", addresses[0]),
-        many => format!(" and release {many} addresses: {}", addresses.join(", ")),
+    let released = released.into_iter().flat_map(|addresses| {
+        let own = |host| addresses_of(host, addresses);
+        acted.iter().filter(|host| host.result.is_ok()).flat_map(own)
+    });
+    let released: Vec<String> = released.collect();
+    let (and, release) = match released.len() {
+        0 => ("", String::new()),
+        1 => (" and ", format!("release {}", released[0])),
+        many => (" and ", format!("release {many} addresses: {}", released.join(", "))),
     };
+    let release = if due.is_empty() { release } else { format!("{and}{release}") };
     match due.len() {
-        0 => Ok(()),
+        0 if release.is_empty() => Ok(()),
+        0 => confirm(&format!("{release}?")),
         1 => confirm(&format!("terminate {}{release}?", fold(hosts))),
         many => confirm(&format!("terminate {many} hosts: {}{release}?", fold(hosts))),
     }
@@ -180,6 +190,11 @@ async fn execute(args: &Args, ec2: &Ec2, acted: &mut [Acted]) {
         // Also those of a host that was terminated before: a run that was interrupted is completed.
         let mut ended: Vec<&mut Acted> = acted.iter_mut().filter(|host| is_terminated(host)).collect();
         ec2.release_addresses(&mut ended).await;
+        for host in ended {
+            let is_released =
+                matches!(host.record.get("released_addresses"), Some(Value::Array(own)) if !own.is_empty());
+            host.action = if is_released && host.action == NO_ACTION { RELEASE } else { host.action };
+        }
     }
 }
 

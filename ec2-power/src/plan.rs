@@ -8,6 +8,11 @@ use cerveza_record::Record;
 /// `zone` is an error.
 pub fn plan(change: Change, zone: Option<&str>, hosts: Vec<Record>, found: Vec<Found>) -> Vec<Acted> {
     let step = |(mut record, found): (Record, Found)| {
+        let found = match found {
+            // It is terminated already. Its addresses may be left.
+            Found::Ended(last) if change == Change::Terminate => Found::One(last),
+            found => found,
+        };
         let decided = found.instance(&record).and_then(|instance| {
             let here = instance.str("zone").unwrap_or("an unknown zone".to_string());
             let action = match zone {

@@ -67,7 +67,7 @@ fn without_a_profile_hosts_are_started_but_not_launched() {
     assert_eq!(run.records()[1]["error"], "no live instance has this name in us-east-1");
     assert_eq!(
         run.stderr,
-        "ec2-launch: start2: no live instance has this name in us-east-1\nec2-launch: give --profile to launch it by\n\
+        "ec2-launch: start2: no live instance has this name in us-east-1\nec2-launch: give --profile to launch it by, or the --region that it is in\n\
          ec2-launch: 2 hosts: 1 started, 1 failed\n"
     );
 }

@@ -42,11 +42,23 @@ fn addresses_are_released_only_on_demand_and_only_those_of_the_hosts() {
     assert_eq!(run.stderr, "ec2-power: 1 host: 1 terminated\n");
     let left: Vec<bool> = addresses.iter().map(exists).collect();
     assert_eq!(left, [true, false, true]);
-    // The address of a host that was terminated before: by its record, as its name means no live instance any more.
-    let gone = sandbox.run("ec2-ls", &["--state", "terminated", "release1"], "").exits(0).stdout;
-    let run = sandbox.run("ec2-power", &["terminate", "--release-addresses", "--yes"], gone).exits(0);
+    // The address of a host that was terminated before: by its name, and by its record.
+    let args = ["terminate", "--release-addresses", "--yes", "release1"];
+    let plan = sandbox.run("ec2-power", &[&args[..], &["-n"]].concat(), "").exits(0);
+    assert_eq!(
+        (&plan.records()[0]["action"], &plan.stderr),
+        (&"release".into(), &"ec2-power: 1 host: 1 to release\n".into())
+    );
+    let run = sandbox.run("ec2-power", &args, "").exits(0);
     assert_eq!(run.records()[0]["released_addresses"], json!([addresses[0]]));
+    assert_eq!(
+        (&run.records()[0]["action"], &run.stderr),
+        (&"release".into(), &"ec2-power: 1 host: 1 released\n".into())
+    );
     assert!(!exists(&addresses[0]) && exists(&addresses[2]), "{addresses:?}");
+    let gone = sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "release3"], "").exits(0).stdout;
+    let run = sandbox.run("ec2-power", &["terminate", "--release-addresses", "--yes"], gone).exits(0);
+    assert_eq!(run.records()[0]["released_addresses"], json!([addresses[2]]));
 }
 
 #[test]

@@ -153,7 +153,7 @@ impl Ec2 {
         let mut last = None;
         loop {
             if let Err(why) = self.waiting(begun, buckets.take(region, name, resources)).await {
-                return Err(last.unwrap_or_else(|| SdkError::construction_failure(why)));
+                return Err(given_up(last, why));
             }
             let sent = Instant::now();
             let error = match send().await {
@@ -173,10 +173,10 @@ impl Ec2 {
             }
             let Some(pause) = attempts.next(verdict, Instant::now()) else { return Err(error) };
             let pause = pause.mul_f64(0.5 + random() / 2.0);
-            if self.waiting(begun, sleep(pause)).await.is_err() {
-                return Err(error);
+            last = Some((error, verdict));
+            if let Err(why) = self.waiting(begun, sleep(pause)).await {
+                return Err(given_up(last, why));
             }
-            last = Some(error);
         }
     }
 
@@ -189,6 +189,14 @@ impl Ec2 {
             () = self.interrupt.wait() => Err(NotSent::Interrupted),
             stalled = self.calls.stalled(begun) => Err(stalled),
         }
+    }
+}
+
+/// The error of a call that is not repeated: the last one, unless that did nothing and Ctrl-C was pressed.
+fn given_up<E>(last: Option<(SdkError<E, HttpResponse>, Verdict)>, why: NotSent) -> SdkError<E, HttpResponse> {
+    match last {
+        Some((error, verdict)) if why != NotSent::Interrupted || verdict == Verdict::Ambiguous => error,
+        _ => SdkError::construction_failure(why),
     }
 }
 

@@ -32,7 +32,11 @@ where
             None => "the answer was an error without an EC2 error code: is the endpoint EC2?".to_string(),
         },
         SdkError::TimeoutError(_) => "no answer in time".to_string(),
-        _ if is_of_signing(error) => return unusable_credentials(&innermost(error)),
+        // The SDK has no public type for credentials that take too long.
+        _ if is_of_signing(error) && innermost(error).starts_with("identity resolver") => {
+            return unusable_credentials(&innermost(error));
+        }
+        _ if is_of_signing(error) => format!("the request cannot be made: {}", innermost(error)),
         SdkError::DispatchFailure(_) => format!("the endpoint cannot be reached: {}", innermost(error)),
         SdkError::ResponseError(_) => format!("the answer cannot be used: {}", innermost(error)),
         _ => innermost(error),
@@ -128,7 +132,8 @@ where
     }
 }
 
-/// Whether the request could not be signed, as without credentials: the HTTP client knows nothing of such an error.
+/// Whether the request could not be made, as without credentials or for an endpoint that is no URL: the HTTP client knows
+/// nothing of such an error.
 fn is_of_signing<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> bool {
     let SdkError::DispatchFailure(failure) = error else { return false };
     (failure.is_user() || failure.is_other()) && source::<HttpError>(error).is_none()

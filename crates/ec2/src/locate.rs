@@ -66,6 +66,8 @@ pub enum By {
     /// A record with an `instance_id` by that, whatever its state; a host named like an instance id too; any other by
     /// its `Name` tag among the live instances.
     Instance,
+    /// As `Instance`, but where no live instance has the name the last one that has ended is found.
+    LastInstance,
     /// By name, whatever instance the host was when its record was written. Instances that have ended are looked for too.
     Name,
 }
@@ -130,7 +132,7 @@ impl Ec2 {
         let mut places = Vec::new();
         for host in &given.hosts {
             let id = match by {
-                By::Instance => instance_id(host),
+                By::Instance | By::LastInstance => instance_id(host),
                 By::Name => named_by_id(host),
             };
             let key = id.map_or_else(|| Key::Name(host.host().to_string()), Key::Id);
