@@ -47,7 +47,7 @@ fn addresses_are_released_only_on_demand_and_only_those_of_the_hosts() {
     let plan = sandbox.run("ec2-power", &[&args[..], &["-n"]].concat(), "").exits(0);
     assert_eq!(
         (&plan.records()[0]["action"], &plan.stderr),
-        (&"release".into(), &"ec2-power: 1 host: 1 to release\n".into())
+        (&"release".into(), &"ec2-power: 1 host: 1 to release (dry run: nothing was changed)\n".into())
     );
     let run = sandbox.run("ec2-power", &args, "").exits(0);
     assert_eq!(run.records()[0]["released_addresses"], json!([addresses[0]]));
