@@ -46,10 +46,7 @@ pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: 
     let places: Vec<&[Place]> = needs.iter().map(|needs| needs.volumes.as_slice()).collect();
     attach_volumes(ec2, &mut acted, &places, options.wait_args.timeout, options.progress).await;
     tag_volumes(ec2, &mut acted, &places).await;
-    // A host gets its address even if a volume is missing.
-    let incomplete = set_aside(&mut acted, &running);
-    associate_addresses(ec2, options, &needs, &mut acted).await;
-    put_back(&mut acted, incomplete);
+    associate_addresses(ec2, options, &needs, &running, &mut acted).await;
     let (timeout, progress) = (options.wait_args.timeout, options.progress);
     if options.until == Until::Ssh {
         wait_for_ssh(&mut acted, &options.ssh_place, timeout, progress, || ec2.interrupted()).await;
@@ -161,29 +158,16 @@ async fn find_twins(ec2: &Ec2, acted: &mut [Acted]) {
     }
 }
 
-/// Takes the failures of hosts that run out of their results. After Ctrl-C nothing more is begun.
-fn set_aside(acted: &mut [Acted], running: &[bool]) -> Vec<Option<Failure>> {
-    let take = |(host, runs): (&mut Acted, &bool)| match &host.result {
-        Err(failure) if *runs && failure.status != Status::Interrupted => {
-            let failure = failure.clone();
-            host.result = Ok(());
-            Some(failure)
-        }
-        _ => None,
-    };
-    acted.iter_mut().zip(running).map(take).collect()
-}
-
-/// Puts failures back that were set aside, before those that have come since.
-fn put_back(acted: &mut [Acted], failures: Vec<Option<Failure>>) {
-    for (host, failure) in acted.iter_mut().zip(failures) {
-        let Some(mut failure) = failure else { continue };
-        if let Err(later) = &host.result {
-            failure.message = format!("{}; {}", failure.message, later.message);
-            failure.status = failure.status.max(later.status);
-        }
-        host.result = Err(failure);
-    }
+/// Adds a failure to those that a host has.
+fn fail(host: &mut Acted, failure: Failure) {
+    host.result = Err(match &host.result {
+        Ok(()) => failure,
+        Err(first) => Failure {
+            status: first.status.max(failure.status),
+            message: format!("{}; {}", first.message, failure.message),
+            ..first.clone()
+        },
+    });
 }
 
 async fn wait_until_running(ec2: &Ec2, options: &Options<'_>, acted: &mut [Acted]) {
@@ -194,11 +178,13 @@ async fn wait_until_running(ec2: &Ec2, options: &Options<'_>, acted: &mut [Acted
     }
 }
 
-/// Gives the hosts their elastic IP, also those that went without it last time. An instance must be running for that.
-async fn associate_addresses(ec2: &Ec2, options: &Options<'_>, needs: &[Needs], acted: &mut [Acted]) {
+/// Gives the hosts their elastic IP, also those that went without it last time, and those that lack a volume. An instance
+/// must be running for that. After Ctrl-C nothing more is begun.
+async fn associate_addresses(ec2: &Ec2, options: &Options<'_>, needs: &[Needs], running: &[bool], acted: &mut [Acted]) {
     let (mut hosts, mut wanted) = (Vec::new(), Vec::new());
-    for (host, needs) in acted.iter_mut().zip(needs) {
-        let Some(elastic_ip) = needs.elastic_ip.as_ref().filter(|_| host.result.is_ok()) else { continue };
+    for ((host, needs), runs) in acted.iter_mut().zip(needs).zip(running) {
+        let is_interrupted = host.result.as_ref().is_err_and(|failure| failure.status == Status::Interrupted);
+        let Some(elastic_ip) = needs.elastic_ip.as_ref().filter(|_| *runs && !is_interrupted) else { continue };
         let (region, instance_id) = host.place();
         let given = match elastic_ip {
             ElasticIp::Own => None,
@@ -221,7 +207,7 @@ async fn associate_addresses(ec2: &Ec2, options: &Options<'_>, needs: &[Needs], 
                 // It was that of another address.
                 host.record.set("public_dns", Value::Null);
             }
-            Err(failure) => host.result = Err(failure.within("it runs without its elastic IP")),
+            Err(failure) => fail(host, failure.within("it runs without its elastic IP")),
         }
     }
 }

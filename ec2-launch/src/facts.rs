@@ -6,7 +6,7 @@ use crate::place::Spread;
 use crate::plan_record::planned_places;
 use crate::remember::{CommandLine, Recall, Recalled, recall};
 use crate::request::Recipe;
-use cerveza_ec2::{By, Catalog, Ec2, Found, Names, RegionArgs, locate};
+use cerveza_ec2::{By, Catalog, Ec2, Found, Names, RegionArgs, VISIBLE_AFTER, locate};
 use cerveza_manners::Result;
 use cerveza_record::Record;
 use futures_util::future::join_all;
@@ -15,8 +15,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep};
 
-/// How long a new instance may be missing in the answers of DescribeInstances.
-const VISIBLE_AFTER: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 

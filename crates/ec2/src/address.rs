@@ -3,12 +3,12 @@
 
 use crate::FILTER_VALUES;
 use crate::client::Ec2;
-use crate::failure::{code, failure, is_ambiguous};
-use crate::find::escape;
+use crate::failure::{CallError, code, failure, is_ambiguous};
+use crate::find::Filter;
 use crate::tags::tag;
 use aws_sdk_ec2::config::http::HttpResponse;
-use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_ec2::types::{self, DomainType, Filter, ResourceType, TagSpecification};
+use aws_sdk_ec2::error::SdkError;
+use aws_sdk_ec2::types::{self, DomainType, ResourceType, TagSpecification};
 use cerveza_manners::{Failure, Result};
 
 /// An elastic IP address of the account.
@@ -61,8 +61,7 @@ impl Ec2 {
     pub(crate) async fn addresses(&self, region: &str, field: &str, values: &[String]) -> Result<Vec<Address>> {
         let mut found = Vec::new();
         for values in values.chunks(FILTER_VALUES) {
-            let values = values.iter().map(|value| escape(value)).collect();
-            let filter = Filter::builder().name(field).set_values(Some(values)).build();
+            let filter = Filter::exact(field, values).api();
             // DescribeAddresses has no pages.
             let request = self.client(region).describe_addresses().filters(filter);
             let answer = self.call("DescribeAddresses", region, 1, || request.clone().send()).await;
@@ -131,10 +130,7 @@ impl Ec2 {
     }
 }
 
-fn address_error<E>(error: SdkError<E, HttpResponse>, call: &str, region: &str) -> AddressError
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
+fn address_error<E: CallError>(error: SdkError<E, HttpResponse>, call: &str, region: &str) -> AddressError {
     let code = code(&error).unwrap_or_default().to_string();
     let failure = match code.as_str() {
         "AddressLimitExceeded" => failure(call, region, &error).hint(

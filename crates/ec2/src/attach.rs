@@ -6,7 +6,6 @@
 use crate::CONCURRENCY;
 use crate::client::Ec2;
 use crate::failure::{code, failure, is_ambiguous};
-use crate::find::Filter;
 use crate::limit::Limit;
 use crate::locate::has_ended;
 use crate::volumes::EbsVolume;
@@ -146,11 +145,7 @@ impl Ec2 {
     pub async fn holders(&self, region: &str, volumes: &[EbsVolume]) -> Result<HashMap<String, Record>> {
         let attachments = volumes.iter().flat_map(|volume| &volume.attachments);
         let ids: BTreeSet<&str> = attachments.map(|attachment| attachment.instance_id.as_str()).collect();
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let instances = self.find(region, &[Filter::exact("instance-id", ids)]).await?;
-        Ok(instances.into_iter().map(|instance| (instance.str("instance_id").unwrap_or_default(), instance)).collect())
+        self.instances(region, ids).await
     }
 }
 

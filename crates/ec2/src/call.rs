@@ -3,9 +3,9 @@
 
 use crate::buckets::{Buckets, is_read};
 use crate::client::Ec2;
-use crate::failure::{Verdict, verdict};
+use crate::failure::{CallError, Verdict, verdict};
 use aws_sdk_ec2::config::http::HttpResponse;
-use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::error::SdkError;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::future::Future;
@@ -36,10 +36,13 @@ const REPEATED_FOR: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long an id that EC2 has just given may be unknown to other calls ("Eventual consistency in the Amazon EC2 API").
-pub(crate) const VISIBLE_AFTER: Duration = Duration::from_secs(30);
+pub const VISIBLE_AFTER: Duration = Duration::from_secs(30);
 
 /// The default of --timeout.
 const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// What a call gives.
+pub(crate) type Answer<T, E> = Result<T, SdkError<E, HttpResponse>>;
 
 /// What the calls of a run share.
 pub(crate) struct Calls {
@@ -115,10 +118,10 @@ impl Ec2 {
         region: &str,
         resources: usize,
         send: impl Fn() -> F,
-    ) -> Result<T, SdkError<E, HttpResponse>>
+    ) -> Answer<T, E>
     where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: CallError,
+        F: Future<Output = Answer<T, E>>,
     {
         self.attempt(Attempts::new(name, true), region, resources, send).await
     }
@@ -130,10 +133,10 @@ impl Ec2 {
         region: &str,
         resources: usize,
         send: impl Fn() -> F,
-    ) -> Result<T, SdkError<E, HttpResponse>>
+    ) -> Answer<T, E>
     where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: CallError,
+        F: Future<Output = Answer<T, E>>,
     {
         self.attempt(Attempts::new(name, false), region, resources, send).await
     }
@@ -144,10 +147,10 @@ impl Ec2 {
         region: &str,
         resources: usize,
         send: impl Fn() -> F,
-    ) -> Result<T, SdkError<E, HttpResponse>>
+    ) -> Answer<T, E>
     where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: CallError,
+        F: Future<Output = Answer<T, E>>,
     {
         let (name, begun, buckets) = (attempts.call, attempts.begun, &self.calls.buckets);
         let mut last = None;
@@ -238,9 +241,14 @@ impl Attempts {
     }
 }
 
-/// A number from 0 to 1, from the randomly keyed hasher of the standard library.
+/// A number from 0 to 1.
 fn random() -> f64 {
-    RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64
+    random_bits() as f64 / u64::MAX as f64
+}
+
+/// From the randomly keyed hasher of the standard library.
+pub(crate) fn random_bits() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 #[cfg(test)]

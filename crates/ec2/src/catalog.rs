@@ -3,18 +3,17 @@
 
 use crate::FILTER_VALUES;
 use crate::client::{Ec2, check_region};
-use crate::failure::{code, failure};
-use crate::find::escape;
+use crate::failure::{CallError, code, failure};
+use crate::find::{Filter, gather};
 use crate::image_choice::ImageChoice;
 use crate::images::Image;
 use crate::launch_template::{LaunchTemplate, TemplateName};
 use crate::network::{SecurityGroup, Subnet};
 use aws_sdk_ec2::config::http::HttpResponse;
-use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_ec2::types::{EbsEncryptionSupport, Filter, InstanceType};
+use aws_sdk_ec2::error::SdkError;
+use aws_sdk_ec2::types::{self, EbsEncryptionSupport, InstanceType};
 use cerveza_manners::Failure;
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 
 /// What the launches in one region name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,45 +74,13 @@ pub(crate) struct NotLookedUp {
 }
 
 impl NotLookedUp {
-    pub fn of<E>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> NotLookedUp
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
+    pub fn of<E: CallError>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> NotLookedUp {
         let denied = matches!(code(error), Some("UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException"));
         NotLookedUp { failure: failure(call, region, error), denied }
     }
 }
 
 pub(crate) type LookedUp<T> = Result<T, NotLookedUp>;
-
-/// A filter on the exact text of values.
-pub(crate) fn exact(name: &str, values: &[String]) -> Filter {
-    Filter::builder().name(name).set_values(Some(values.iter().map(|value| escape(value)).collect())).build()
-}
-
-/// Calls `page` for as many values as a call takes, and for each further page. Gathers what the pages hold.
-pub(crate) async fn gather<T, F>(
-    values: impl IntoIterator<Item = &String>,
-    page: impl Fn(Vec<String>, Option<String>) -> F,
-) -> LookedUp<Vec<T>>
-where
-    F: Future<Output = LookedUp<(Vec<T>, Option<String>)>>,
-{
-    let values: Vec<String> = values.into_iter().cloned().collect();
-    let mut found = Vec::new();
-    for values in values.chunks(FILTER_VALUES) {
-        let mut token = None;
-        loop {
-            let (items, next) = page(values.to_vec(), token).await?;
-            found.extend(items);
-            token = next.filter(|token| !token.is_empty());
-            if token.is_none() {
-                break;
-            }
-        }
-    }
-    Ok(found)
-}
 
 impl Catalog {
     /// Returns what was found, or notes why it was not.
@@ -170,13 +137,13 @@ impl Ec2 {
     async fn instance_types(&self, region: &str, names: &BTreeSet<String>) -> LookedUp<BTreeMap<String, TypeFacts>> {
         let client = &self.client(region);
         let found = gather(names, |names, token| async move {
-            let request = client.describe_instance_types().filters(exact("instance-type", &names));
+            let request = client.describe_instance_types().filters(Filter::exact("instance-type", &names).api());
             let request = request.max_results(100).set_next_token(token);
             let page = self.call("DescribeInstanceTypes", region, 1, || request.clone().send()).await;
             let page = page.map_err(|error| NotLookedUp::of("DescribeInstanceTypes", region, &error))?;
             Ok((page.instance_types.unwrap_or_default(), page.next_token))
         });
-        let facts = |info: aws_sdk_ec2::types::InstanceTypeInfo| {
+        let facts = |info: types::InstanceTypeInfo| {
             let architectures = info.processor_info().map(|info| info.supported_architectures()).unwrap_or_default();
             let encryption = info.ebs_info().and_then(|info| info.encryption_support());
             let facts = TypeFacts {
@@ -217,7 +184,7 @@ impl Ec2 {
             return Ok(BTreeSet::new());
         }
         let client = &self.client(region);
-        let list = |filter: Option<Filter>| async move {
+        let list = |filter: Option<types::Filter>| async move {
             let request = client.describe_key_pairs().set_filters(filter.map(|filter| vec![filter]));
             let answer = self.call("DescribeKeyPairs", region, 1, || request.clone().send()).await;
             let answer = answer.map_err(|error| NotLookedUp::of("DescribeKeyPairs", region, &error))?;
@@ -225,7 +192,7 @@ impl Ec2 {
         };
         let mut known = BTreeSet::new();
         for names in Vec::from_iter(names.clone()).chunks(FILTER_VALUES) {
-            known.extend(list(Some(exact("key-name", names))).await?);
+            known.extend(list(Some(Filter::exact("key-name", names).api())).await?);
         }
         if !names.is_subset(&known) {
             known.extend(list(None).await?);

@@ -2,9 +2,9 @@
 
 use crate::batch::{Refused, in_batches};
 use crate::client::Ec2;
-use crate::failure::{Verdict, code, failure, verdict};
+use crate::failure::{CallError, Verdict, code, failure, verdict};
 use aws_sdk_ec2::config::http::HttpResponse;
-use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::error::SdkError;
 use cerveza_manners::Result;
 
 /// What can be done to the power of an instance.
@@ -91,10 +91,7 @@ const NOT_OF_ONE_ID: [&str; 8] = [
 ];
 
 /// Returns what a failed request means for its members. A refusal by EC2 itself may be for one id of many.
-pub(crate) fn refused<E>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> Refused
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
+pub(crate) fn refused<E: CallError>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> Refused {
     Refused {
         failure: failure(call, region, error),
         divisible: code(error).is_some_and(|code| !NOT_OF_ONE_ID.contains(&code)),

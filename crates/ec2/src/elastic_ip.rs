@@ -6,15 +6,13 @@
 //! AllocateAddress got lost.
 
 use crate::CONCURRENCY;
+use crate::call::random_bits;
 use crate::client::Ec2;
 use crate::elastic_ip_choice::{AddressNeed, AddressProgress, FIRST_PAUSE, NextStep, SeenAddresses, next_step};
-use crate::find::Filter;
 use crate::limit::Limit;
 use cerveza_manners::{Failure, Result};
 use futures_util::stream::{self, StreamExt};
-use std::collections::hash_map::RandomState;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{BuildHasher, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -160,19 +158,13 @@ impl Ec2 {
             addresses.extend(self.addresses(region, field, &values).await?);
         }
         let others: BTreeSet<&str> = addresses.iter().filter_map(|address| address.instance_id.as_deref()).collect();
-        let others: Vec<_> = others.difference(&own).collect();
-        let mut states = HashMap::new();
-        if !others.is_empty() {
-            for instance in self.find(region, &[Filter::exact("instance-id", others)]).await? {
-                let state = instance.str("state").unwrap_or_default();
-                states.insert(instance.str("instance_id").unwrap_or_default(), state);
-            }
-        }
+        let others = self.instances(region, others.difference(&own)).await?;
+        let states = others.into_iter().map(|(id, instance)| (id, instance.str("state").unwrap_or_default())).collect();
         Ok(SeenAddresses { addresses, states })
     }
 }
 
-/// A name that no other run has, from the randomly keyed hasher of the standard library.
+/// A name that no other run has.
 fn random_name() -> String {
-    format!("{:016x}", RandomState::new().build_hasher().finish())
+    format!("{:016x}", random_bits())
 }

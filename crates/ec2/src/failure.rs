@@ -10,12 +10,14 @@ use cerveza_manners::Failure;
 use hyper_util::client::legacy::Error as HttpError;
 use std::error::Error;
 
+/// What the error of any call of the SDK is.
+pub(crate) trait CallError: ProvideErrorMetadata + Error + 'static {}
+
+impl<E: ProvideErrorMetadata + Error + 'static> CallError for E {}
+
 /// `RunInstances in us-east-1: InsufficientInstanceCapacity: We currently do not have ...`, with what to do next for
 /// the errors that people meet.
-pub(crate) fn failure<E>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> Failure
-where
-    E: ProvideErrorMetadata + Error + 'static,
-{
+pub(crate) fn failure<E: CallError>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> Failure {
     if let Some(failure) = credentials(error) {
         return failure;
     }
@@ -114,10 +116,7 @@ const NOT_FOUND: [&str; 7] = [
     "InvalidVolume.NotFound",
 ];
 
-pub(crate) fn verdict<E>(error: &SdkError<E, HttpResponse>) -> Verdict
-where
-    E: ProvideErrorMetadata + Error + 'static,
-{
+pub(crate) fn verdict<E: CallError>(error: &SdkError<E, HttpResponse>) -> Verdict {
     match error {
         SdkError::ServiceError(service) => {
             verdict_of_answer(service.err().code().unwrap_or_default(), service.raw().status().as_u16())
@@ -151,10 +150,7 @@ fn verdict_of_answer(code: &str, status: u16) -> Verdict {
 }
 
 /// Whether EC2 may have done what was asked for all the same.
-pub(crate) fn is_ambiguous<E>(error: &SdkError<E, HttpResponse>) -> bool
-where
-    E: ProvideErrorMetadata + Error + 'static,
-{
+pub(crate) fn is_ambiguous<E: CallError>(error: &SdkError<E, HttpResponse>) -> bool {
     verdict(error) == Verdict::Ambiguous
 }
 

@@ -1,4 +1,4 @@
-//! DescribeInstances: every page, in batches that EC2 takes.
+//! Filters, and DescribeInstances: every page, in batches that EC2 takes.
 
 use crate::FILTER_VALUES;
 use crate::client::{Ec2, check_region};
@@ -8,6 +8,7 @@ use aws_sdk_ec2::types;
 use cerveza_manners::Result;
 use cerveza_record::Record;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::Future;
 
 /// A filter of DescribeInstances: a field and the values of which any may match. `*` and `?` are wildcards in values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +26,15 @@ impl Filter {
     pub fn exact(name: impl Into<String>, values: impl IntoIterator<Item = impl AsRef<str>>) -> Filter {
         Filter::new(name, values.into_iter().map(|value| escape(value.as_ref())))
     }
+
+    /// The filter as the SDK has it.
+    pub(crate) fn api(&self) -> types::Filter {
+        types::Filter::builder().name(&self.name).set_values(Some(self.values.clone())).build()
+    }
 }
 
 /// EC2's filters take `\*`, `\?` and `\\` for the characters themselves.
-pub(crate) fn escape(value: &str) -> String {
+fn escape(value: &str) -> String {
     let mut escaped = String::with_capacity(value.len());
     for c in value.chars() {
         if matches!(c, '*' | '?' | '\\') {
@@ -37,6 +43,30 @@ pub(crate) fn escape(value: &str) -> String {
         escaped.push(c);
     }
     escaped
+}
+
+/// Calls `page` for as many values as a call takes, and for each further page. Gathers what the pages hold.
+pub(crate) async fn gather<T, E, F>(
+    values: impl IntoIterator<Item = &String>,
+    page: impl Fn(Vec<String>, Option<String>) -> F,
+) -> std::result::Result<Vec<T>, E>
+where
+    F: Future<Output = std::result::Result<(Vec<T>, Option<String>), E>>,
+{
+    let values: Vec<String> = values.into_iter().cloned().collect();
+    let mut found = Vec::new();
+    for values in values.chunks(FILTER_VALUES) {
+        let mut token = None;
+        loop {
+            let (items, next) = page(values.to_vec(), token).await?;
+            found.extend(items);
+            token = next.filter(|token| !token.is_empty());
+            if token.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Instances (region, id) by region, each once, however often a host was given.
@@ -56,14 +86,24 @@ impl Ec2 {
         Ok(found.into_iter().map(|(record, _)| record).collect())
     }
 
+    /// The instances of one region with these ids, by id; one that is not listed is left out.
+    pub(crate) async fn instances(
+        &self,
+        region: &str,
+        ids: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<HashMap<String, Record>> {
+        let filter = Filter::exact("instance-id", ids);
+        // No value would be no filter.
+        let found = if filter.values.is_empty() { Vec::new() } else { self.find(region, &[filter]).await? };
+        Ok(found.into_iter().map(|instance| (instance.str("instance_id").unwrap_or_default(), instance)).collect())
+    }
+
     /// The instances (region, id) as they are now, by id; one that is not listed is left out.
     pub(crate) async fn refresh(&self, instances: &[(String, String)]) -> HashMap<String, Result<Record>> {
         let mut now = HashMap::new();
         for (region, ids) in by_region(instances) {
-            match self.find(region, &[Filter::exact("instance-id", &ids)]).await {
-                Ok(found) => {
-                    now.extend(found.into_iter().map(|it| (it.str("instance_id").unwrap_or_default(), Ok(it))))
-                }
+            match self.instances(region, &ids).await {
+                Ok(found) => now.extend(found.into_iter().map(|(id, instance)| (id, Ok(instance)))),
                 Err(failure) => now.extend(ids.iter().map(|id| (id.to_string(), Err(failure.clone())))),
             }
         }
@@ -89,7 +129,7 @@ impl Ec2 {
     }
 
     async fn describe_batch(&self, region: &str, filters: &[Filter]) -> Result<Vec<(Record, Option<String>)>> {
-        let filters: Vec<_> = filters.iter().map(api_filter).collect();
+        let filters: Vec<_> = filters.iter().map(Filter::api).collect();
         let request = self.client(region).describe_instances().set_filters(Some(filters));
         // An answer without a page size is cut off at no documented length: ask for pages.
         let request = request.max_results(1000);
@@ -110,10 +150,6 @@ impl Ec2 {
             }
         }
     }
-}
-
-fn api_filter(filter: &Filter) -> types::Filter {
-    types::Filter::builder().name(&filter.name).set_values(Some(filter.values.clone())).build()
 }
 
 #[cfg(test)]

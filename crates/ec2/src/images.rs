@@ -1,8 +1,9 @@
 //! Images: what a choice of an image leads to.
 
-use crate::catalog::{LookedUp, NotLookedUp, gather};
+use crate::catalog::{LookedUp, NotLookedUp};
 use crate::client::Ec2;
 use crate::failure::code;
+use crate::find::gather;
 use crate::image_choice::ImageChoice;
 use crate::launch::Volume;
 use aws_sdk_ec2::types::{self, DeviceType, Filter};

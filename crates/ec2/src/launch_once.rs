@@ -4,6 +4,7 @@
 //! Guide, "Ensuring idempotency in Amazon EC2 API requests"). The token is made from what all runs know: the host and the
 //! last instance of its name that has ended. Its scope is the region, or the zone if the request names one.
 
+use crate::call::VISIBLE_AFTER;
 use crate::client::Ec2;
 use crate::failure::{code, failure, is_ambiguous};
 use crate::find::Filter;
@@ -56,8 +57,6 @@ const GENERATIONS: usize = 5;
 const REQUESTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// How long a new instance may be missing in the answers of DescribeInstances.
-const VISIBLE_AFTER: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Whose instance a token stands for.

@@ -48,6 +48,7 @@ pub use address::Address;
 pub use attach::AttachNeed;
 pub use awscli_hint::awscli_hint;
 pub use buckets::time_for;
+pub use call::VISIBLE_AFTER;
 pub use catalog::{Catalog, Names, TypeFacts, known_instance_types};
 pub use change::Change;
 pub use client::{Ec2, RegionArgs, block_on};

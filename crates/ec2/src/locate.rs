@@ -19,7 +19,7 @@ pub enum Found {
     /// In none of these regions.
     Absent(Vec<String>),
     /// No live instance has the host's name. This is the newest of those that are shutting down or terminated and still
-    /// listed. Only [`By::Name`] gives it.
+    /// listed. [`By::Instance`] never gives it.
     Ended(Record),
     /// Several live instances have the host's name: their ids.
     Several(Vec<String>),

@@ -1,10 +1,10 @@
 //! Parameter Store of Systems Manager (SSM): small texts by host, for what has to outlive an instance.
 
 use crate::client::{Ec2, check_region};
-use crate::failure::{code, failure};
+use crate::failure::{CallError, code, failure};
 use crate::find::by_region;
 use aws_sdk_ec2::config::http::HttpResponse;
-use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::error::SdkError;
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};
 use cerveza_manners::Failure;
 use futures_util::stream::{self, StreamExt};
@@ -143,10 +143,7 @@ fn check(region: &str) -> std::result::Result<(), MemoryFailure> {
     check_region(region).map_err(MemoryFailure::of)
 }
 
-fn explained<E>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> MemoryFailure
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
+fn explained<E: CallError>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> MemoryFailure {
     let code = code(error);
     let (denied, silent) = (code == Some("AccessDeniedException"), code.is_none());
     MemoryFailure { failure: failure(call, region, error), denied, silent }

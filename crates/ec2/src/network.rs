@@ -1,9 +1,9 @@
 //! Subnets and security groups.
 
-use crate::catalog::{LookedUp, NotLookedUp, exact, gather};
+use crate::catalog::{LookedUp, NotLookedUp};
 use crate::client::Ec2;
+use crate::find::{Filter, gather};
 use crate::run_instances::is_group_id;
-use aws_sdk_ec2::types::Filter;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Ec2 {
     ) -> LookedUp<BTreeMap<String, Subnet>> {
         let client = &self.client(region);
         let found = gather(values, |values, token| async move {
-            let request = client.describe_subnets().filters(exact(filter, &values));
+            let request = client.describe_subnets().filters(Filter::exact(filter, &values).api());
             let request = request.max_results(1000).set_next_token(token);
             let page = self.call("DescribeSubnets", region, 1, || request.clone().send()).await;
             let page = page.map_err(|error| NotLookedUp::of("DescribeSubnets", region, &error))?;
@@ -100,7 +100,7 @@ impl Ec2 {
     ) -> LookedUp<Vec<SecurityGroup>> {
         let client = &self.client(region);
         let found = gather(values, |values, token| async move {
-            let filter: Filter = exact(filter, &values);
+            let filter = Filter::exact(filter, &values).api();
             let request = client.describe_security_groups().filters(filter).max_results(1000).set_next_token(token);
             let page = self.call("DescribeSecurityGroups", region, 1, || request.clone().send()).await;
             let page = page.map_err(|error| NotLookedUp::of("DescribeSecurityGroups", region, &error))?;

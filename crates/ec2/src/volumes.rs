@@ -1,10 +1,9 @@
 //! EBS volumes of the account, found by their tags or ids, with the instances that use them.
 
-use crate::FILTER_VALUES;
 use crate::client::Ec2;
 use crate::failure::failure;
-use crate::find::escape;
-use aws_sdk_ec2::types::{self, Filter};
+use crate::find::{Filter, gather};
+use aws_sdk_ec2::types;
 use cerveza_manners::Result;
 use std::collections::BTreeMap;
 
@@ -46,23 +45,15 @@ const PAGE: i32 = 500;
 impl Ec2 {
     /// The volumes of one region whose `field`, a filter of DescribeVolumes, has one of the `values`, by id.
     pub async fn volumes(&self, region: &str, field: &str, values: &[String]) -> Result<Vec<EbsVolume>> {
-        let mut found = Vec::new();
-        for values in values.chunks(FILTER_VALUES) {
-            let values = values.iter().map(|value| escape(value)).collect();
-            let filter = Filter::builder().name(field).set_values(Some(values)).build();
-            let request = self.client(region).describe_volumes().filters(filter).max_results(PAGE);
-            let mut next = None;
-            loop {
-                let page = request.clone().set_next_token(next);
-                let page = self.call("DescribeVolumes", region, 1, || page.clone().send()).await;
-                let page = page.map_err(|error| failure("DescribeVolumes", region, &error))?;
-                found.extend(page.volumes().iter().map(volume));
-                next = page.next_token.filter(|token| !token.is_empty());
-                if next.is_none() {
-                    break;
-                }
-            }
-        }
+        let client = &self.client(region);
+        let found = gather(values, |values, token| async move {
+            let request = client.describe_volumes().filters(Filter::exact(field, &values).api());
+            let request = request.max_results(PAGE).set_next_token(token);
+            let page = self.call("DescribeVolumes", region, 1, || request.clone().send()).await;
+            let page = page.map_err(|error| failure("DescribeVolumes", region, &error))?;
+            Ok((page.volumes().iter().map(volume).collect(), page.next_token))
+        });
+        let mut found: Vec<EbsVolume> = found.await?;
         found.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(found)
     }

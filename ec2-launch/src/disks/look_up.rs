@@ -1,14 +1,12 @@
 //! Looks up the volumes of hosts: those with their names, and those that their profiles name by id.
 
 use super::places::HostVolumes;
-use cerveza_ec2::{EbsVolume, Ec2};
+use cerveza_ec2::{Attachment, EbsVolume, Ec2, VISIBLE_AFTER};
 use cerveza_manners::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long a new instance may be missing in the answers of DescribeInstances.
-const VISIBLE_AFTER: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// What is looked up for one host.
@@ -36,8 +34,11 @@ pub async fn host_volumes(ec2: &Ec2, wanted: &[Option<Wanted<'_>>]) -> Vec<Resul
         };
         let known = known.as_ref().map_err(|failure| failure.clone().within("its volumes cannot be looked up"))?;
         let is_meant = |volume: &&EbsVolume| volume.tag("Name") == Some(wanted.host) || wanted.ids.contains(&volume.id);
-        let volumes = known.volumes.iter().filter(is_meant).cloned().collect();
-        Ok(HostVolumes { volumes, holders: known.holders.clone() })
+        let volumes: Vec<EbsVolume> = known.volumes.iter().filter(is_meant).cloned().collect();
+        let attachments = volumes.iter().flat_map(|volume| &volume.attachments);
+        let holder = |attachment: &Attachment| known.holders.get_key_value(&attachment.instance_id);
+        let holders = attachments.filter_map(holder).map(|(id, holder)| (id.clone(), holder.clone())).collect();
+        Ok(HostVolumes { volumes, holders })
     };
     wanted.iter().map(of_host).collect()
 }

@@ -39,6 +39,16 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
+impl Place {
+    /// Takes note of the tags that the volume of this place has.
+    fn note_tags(&mut self, volume: &EbsVolume) {
+        self.is_nameless = volume.tag("Name").is_none();
+        self.is_tagged = volume.tag(SET_TAG) == self.set.as_deref()
+            && volume.tag(POSITION_TAG) == self.position.as_deref()
+            && volume.tag(DEVICE_TAG) == Some(self.device.as_str());
+    }
+}
+
 /// What is known of the volumes of one host.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HostVolumes {
@@ -105,8 +115,7 @@ pub fn for_launch(host: &str, sets: &[VolumeSet], known: &HostVolumes, region: &
                 used.insert(volume.id.as_str());
                 zones.entry(volume.zone.clone()).or_insert_with(Vec::new).push(volume);
                 place.attach = Some(volume.id.clone());
-                place.is_nameless = volume.tag("Name").is_none();
-                place.is_tagged = has_tags(volume, &place);
+                place.note_tags(volume);
             }
             places.push(place);
         }
@@ -142,10 +151,7 @@ pub fn for_instance(instance: &Record, sets: &[VolumeSet], known: &HostVolumes) 
             let mut free =
                 candidates.into_iter().filter(|volume| Some(volume.id.as_str()) != attached.map(|it| it.id.as_str()));
             match (attached, free.next(), &current) {
-                (Some(volume), ..) => {
-                    place.is_nameless = volume.tag("Name").is_none();
-                    place.is_tagged = has_tags(volume, &place);
-                }
+                (Some(volume), ..) => place.note_tags(volume),
                 (None, Some(volume), Some((device, other))) => {
                     let what = described(volume);
                     return Err(Failure::unreached(format!("{what} is its volume too, but {device} is {other}")));
@@ -163,8 +169,7 @@ pub fn for_instance(instance: &Record, sets: &[VolumeSet], known: &HostVolumes) 
                         )));
                     }
                     place.attach = Some(volume.id.clone());
-                    place.is_nameless = volume.tag("Name").is_none();
-                    place.is_tagged = has_tags(volume, &place);
+                    place.note_tags(volume);
                 }
                 // The set is newer than the instance.
                 (None, None, None) => continue,
@@ -314,12 +319,6 @@ fn refuse_leftovers(
          tag Name",
         created.name
     )))
-}
-
-fn has_tags(volume: &EbsVolume, place: &Place) -> bool {
-    volume.tag(SET_TAG) == place.set.as_deref()
-        && volume.tag(POSITION_TAG) == place.position.as_deref()
-        && volume.tag(DEVICE_TAG) == Some(place.device.as_str())
 }
 
 #[cfg(test)]
