@@ -11,7 +11,7 @@ use crate::output::{Lines, Output, Table};
 use crate::query;
 use crate::select::{Places, Select, Slice, Split};
 use crate::set::{Host, Sink, Step, finished};
-use cerveza_manners::{Failure, OutputArgs, OutputMode, Result, Status, Tool};
+use cerveza_manners::{Failure, FormatArgs, OutputMode, Result, Status, Tool};
 use cerveza_record::{is_bare, unquote};
 use clap::{CommandFactory, Parser};
 use num_bigint::BigUint;
@@ -105,7 +105,7 @@ pub struct Args {
     pub max: Option<u64>,
 
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub output: FormatArgs,
 }
 
 impl Args {
@@ -184,7 +184,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         }
         false => {
             chosen.refuse_too_many(args)?;
-            let is_empty = !chosen.write(args)?;
+            let is_empty = !chosen.write(args, tool)?;
             if is_empty {
                 tool.warn(if is_input_empty { "no hosts: the input was empty" } else { "no host is left" });
             }
@@ -264,8 +264,8 @@ impl Chosen<'_> {
     }
 
     /// Writes them; false where there is none.
-    fn write(&self, args: &Args) -> Result<bool> {
-        let mut output = output(args)?;
+    fn write(&self, args: &Args, tool: &Tool) -> Result<bool> {
+        let mut output = output(args, tool)?;
         let any = match args.split {
             Some(parts) => self.feed(&mut Split::new(&self.count(), parts, &mut *output))?,
             None => self.feed(&mut *output)?,
@@ -306,7 +306,7 @@ impl Sink for Watch<'_> {
     }
 }
 
-fn output(args: &Args) -> Result<Box<dyn Output>> {
+fn output(args: &Args, tool: &Tool) -> Result<Box<dyn Output>> {
     let separator = match (args.separator.as_deref(), args.split) {
         (Some("\n" | "\0"), Some(_)) => {
             return Err(Failure::usage(
@@ -322,7 +322,9 @@ fn output(args: &Args) -> Result<Box<dyn Output>> {
         _ if args.fold => Box::new(Folded::new(fold_options(args))),
         OutputMode::Names => Box::new(Lines::names(separator)?),
         OutputMode::Json => Box::new(Lines::json()?),
-        OutputMode::Table => Box::new(Table::new(args.split.is_some())),
+        OutputMode::Table | OutputMode::Csv | OutputMode::Tsv => {
+            Box::new(Table::new(&args.output, args.split.is_some(), tool))
+        }
     })
 }
 

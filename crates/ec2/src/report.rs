@@ -1,7 +1,7 @@
 //! The end of a run that acted on hosts: each host's record once, failures grouped, one closing line.
 
 use crate::acted::{Acted, NO_ACTION};
-use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool, was_interrupted};
+use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool, was_interrupted};
 use cerveza_record::{Record, Value};
 use hostrange::fold;
 
@@ -29,7 +29,7 @@ const PLAN_COLUMNS: [Column; 5] = [
 pub fn report(tool: &Tool, args: &OutputArgs, dry_run: bool, acted: Vec<Acted>) -> Result<Status> {
     let is_plan = dry_run && acted.iter().any(|host| host.record.has("reason"));
     let columns = if is_plan { &PLAN_COLUMNS[..] } else { &COLUMNS };
-    let mut writer = RecordWriter::stdout(args.mode(OutputMode::Table), columns);
+    let mut writer = args.writer(OutputMode::Table, columns, tool).optional(&["private_ip", "zone", "instance_type"]);
     let mut written = Ok(());
     for host in &acted {
         written = written.and_then(|()| writer.write(&finished(host)));

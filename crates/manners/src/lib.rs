@@ -1,22 +1,29 @@
 //! The manners all tools share on the command line, so that who knows one tool knows them all.
 
+mod color;
 mod duration;
 mod failure;
+mod field;
 mod output;
 mod progress;
 mod signals;
+mod sort;
 mod status;
 mod suggestion;
 mod table;
 mod tool;
 mod visible;
+mod writer;
 
+pub use color::Color;
 pub use duration::parse_duration;
 pub use failure::{Failure, Result};
-pub use output::{Format, OutputArgs, OutputMode, RecordWriter, json_line};
+pub use output::{Format, FormatArgs, OutputArgs, OutputMode};
 pub use signals::{die_of, ending_signals, note_signal, was_interrupted};
+pub use sort::{SortArgs, SortKey};
 pub use status::Status;
 pub use suggestion::{Hint, nearest};
-pub use table::{Column, table};
+pub use table::Column;
 pub use tool::{ProgressArgs, Tool, main};
 pub use visible::{columns, visible};
+pub use writer::{RecordWriter, json_line};

@@ -7,6 +7,7 @@
 
 mod lines;
 mod name;
+mod natural;
 mod record;
 
 pub use lines::{Item, LineError, items, read_text};
@@ -14,5 +15,6 @@ pub use name::{
     escape_hidden, is_bare, is_hidden, is_name_char, is_plain_name, printed_name, quote, quote_as_word, unquote,
     unquoted,
 };
+pub use natural::natural_cmp;
 pub use record::{Record, RecordError};
 pub use serde_json::{Value, json};
