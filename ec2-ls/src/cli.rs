@@ -1,11 +1,11 @@
 //! The command line of `ec2-ls`.
 
+use crate::details::{Unread, add_details};
 use crate::find_args::FindArgs;
 use crate::query::Query;
 use crate::search::{Found, search};
-use crate::show::{read_user_data, show};
+use crate::show::Listing;
 use crate::show_args::ShowArgs;
-use crate::user_data::{self, UserData};
 use cerveza_ec2::{Ec2, block_on};
 use cerveza_manners::{ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
@@ -36,32 +36,26 @@ pub fn command() -> clap::Command {
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     warn_of_globbed(&args.find.words, tool);
     let query = Query::new(&args.find.words, args.find.states(), io::stdin().lock())?;
-    let (found, user_data) = block_on(read(args, &query))??;
-    let status = say(args, tool, &query, &found, &user_data);
-    match show(&args.show, &query, found.records, &user_data) {
+    let (found, unread) = block_on(read(args, &query))??;
+    let status = say_found(args, tool, &query, &found).max(unread.say(tool));
+    let mut listing = Listing::new(&args.show, tool);
+    let written = found.records.into_iter().try_for_each(|record| listing.write(record));
+    match written.and_then(|()| listing.finish()) {
         Err(failure) if !failure.is_closed_pipe() => Err(failure),
         _ => Ok(status),
     }
 }
 
-/// What was found, with its user-data where that was asked for.
-async fn read(args: &Args, query: &Query) -> Result<(Found, UserData)> {
+/// What was found, with what else is to be shown of it.
+async fn read(args: &Args, query: &Query) -> Result<(Found, Unread)> {
     let ec2 = &Ec2::connect(&args.find.region).await?;
-    let found = search(ec2, query).await?;
-    let user_data = match args.show.user_data {
-        true => read_user_data(ec2, &args.progress, &found.records).await?,
-        false => UserData::new(),
+    let mut found = search(ec2, query).await?;
+    found.records = found.records.into_iter().map(|record| query.answer(record)).collect();
+    let unread = match args.show.needs_details() {
+        true => add_details(&args.show, ec2, &args.progress, &mut found.records).await?,
+        false => Unread::default(),
     };
-    Ok((found, user_data))
-}
-
-fn say(args: &Args, tool: &Tool, query: &Query, found: &Found, user_data: &UserData) -> Status {
-    let status = say_found(args, tool, query, found);
-    user_data::say_unread(tool, &found.records, user_data);
-    match user_data.values().any(Result::is_err) {
-        true => status.max(Status::Unreached),
-        false => status,
-    }
+    Ok((found, unread))
 }
 
 /// Where a region did not answer, what is not found is unknown: nothing is said of it.

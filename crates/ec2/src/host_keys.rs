@@ -2,9 +2,11 @@
 
 use crate::client::Ec2;
 use crate::console::Console;
+use crate::each_instance::{AskError, each_instance};
 use cerveza_manners::Result;
 use cerveza_record::Record;
 use ssh_key::PublicKey;
+use std::collections::HashMap;
 
 /// The lines around the keys, in cloud-init's `write-ssh-key-fingerprints`.
 const BEGIN: &str = "-----BEGIN SSH HOST KEY KEYS-----";
@@ -25,6 +27,25 @@ pub struct HostKeySearch {
 impl Ec2 {
     /// Looks once at the console of the instance of this record.
     pub async fn look_for_host_keys(&self, host: &Record, search: &mut HostKeySearch) -> Result<()> {
+        self.look(host, search).await.map_err(|error| error.failure)
+    }
+
+    /// Returns the keys that the consoles of these instances show now, by id; `None` if they show none. `done` is called for
+    /// each instance.
+    pub async fn host_keys(
+        &self,
+        instances: &[Record],
+        done: impl Fn(),
+    ) -> HashMap<String, Result<Option<Vec<String>>>> {
+        let ask = |host| async move {
+            let mut search = HostKeySearch::default();
+            self.look(host, &mut search).await?;
+            Ok(search.answer())
+        };
+        each_instance(instances, done, ask).await
+    }
+
+    async fn look(&self, host: &Record, search: &mut HostKeySearch) -> std::result::Result<(), AskError> {
         // The latest output comes at once but begins late; the posted one comes late and may begin earlier.
         let latest = if search.lacks_latest { None } else { self.latest_console(host).await? };
         search.lacks_latest = latest.is_none();

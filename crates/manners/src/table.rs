@@ -31,6 +31,8 @@ pub(crate) struct TableStyle {
     pub is_chosen: bool,
     /// Keys of columns that are left out, the first one first, when a line gets too long.
     pub optional: &'static [&'static str],
+    /// Keys of columns that are left out, in a pipe too, if they are empty for all rows.
+    pub only_if_used: &'static [&'static str],
 }
 
 /// Blanks between columns.
@@ -81,7 +83,9 @@ fn text_of(cell: &str) -> &str {
 /// Which columns are shown, and how wide each is.
 fn layout(fields: &[Field], rows: &[TableRow], style: &TableStyle) -> Vec<(usize, usize)> {
     let is_used = |index: usize| index == 0 || rows.iter().any(|row| !row.cells[index].is_empty());
-    let is_shown = |index: &usize| style.width.is_none() || style.is_chosen || is_used(*index);
+    let is_only_if_used = |index: usize| style.only_if_used.contains(&fields[index].path.as_str());
+    let is_wanted = |index: usize| style.is_chosen || (style.width.is_none() && !is_only_if_used(index));
+    let is_shown = |index: &usize| is_wanted(*index) || is_used(*index);
     let width_of = |index: usize| {
         let cells = rows.iter().map(|row| columns(text_of(&row.cells[index]))).max().unwrap_or_default();
         if style.has_header { cells.max(columns(&fields[index].header)) } else { cells }

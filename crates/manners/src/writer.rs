@@ -75,6 +75,12 @@ impl<W: Write> RecordWriter<W> {
         self
     }
 
+    /// Leaves out these columns of a table, by key, in a pipe too, if they are empty for all records.
+    pub fn only_if_used(mut self, keys: &'static [&'static str]) -> Self {
+        self.style.only_if_used = keys;
+        self
+    }
+
     pub fn write(&mut self, record: &Record) -> Result<()> {
         let text = match self.mode {
             OutputMode::Json => json_line(record, self.on_terminal),
@@ -177,6 +183,25 @@ impl<W: Write> RecordWriter<W> {
         self.paths.warn(&self.tool);
         // The header alone.
         self.put(b"")
+    }
+}
+
+impl<W: Write> RecordWriter<W> {
+    /// The rows of a table, in their order, each with the place of its record.
+    pub fn rows(&self, records: &[Record]) -> Vec<(usize, TableRow)> {
+        let row = |record: &Record| {
+            let row: Lookup<'_> = &|key| record.get(key);
+            let cells = TableRow { cells: self.cells(row, shown), bold: Vec::new() };
+            (sort_values(&self.keys, row, self.now), cells)
+        };
+        let mut rows: Vec<_> = records.iter().map(row).enumerate().collect();
+        rows.sort_by(|(_, (a, _)), (_, (b, _))| compare(&self.keys, a, b));
+        rows.into_iter().map(|(place, (_, row))| (place, row)).collect()
+    }
+
+    /// The lines of a table of this width.
+    pub fn table_lines(&self, rows: &[TableRow], width: usize) -> Vec<String> {
+        table_lines(&self.fields, rows, &TableStyle { width: Some(width), ..self.style.clone() })
     }
 }
 
