@@ -1,7 +1,7 @@
 //! Adds to the records of instances what takes further calls.
 
-use crate::show_args::ShowArgs;
 use crate::search::Found;
+use crate::show_args::ShowArgs;
 use cerveza_ec2::{Ec2, Health};
 use cerveza_manners::{Failure, ProgressArgs, Result, Status, Tool};
 use cerveza_record::{Record, Value};
@@ -102,11 +102,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs `listing`, and reads beside it which instances of these regions are not well. If that fails or takes longer the
 /// listing is as it would be without.
-pub async fn with_health(
-    ec2: &Ec2,
-    regions: &[String],
-    listing: impl Future<Output = Result<Found>>,
-) -> Result<Found> {
+pub async fn with_health(ec2: &Ec2, regions: &[String], listing: impl Future<Output = Result<Found>>) -> Result<Found> {
     let unhealthy = async {
         let read = join_all(regions.iter().map(|region| ec2.unhealthy(region))).await;
         read.into_iter().flatten().flatten().collect::<HashMap<String, Health>>()

@@ -123,6 +123,11 @@ impl Query {
         }
     }
 
+    /// Whether every live instance is asked for.
+    pub fn is_everything(&self) -> bool {
+        self.hosts.is_empty() && self.patterns.is_empty() && !self.is_narrowed()
+    }
+
     /// Whether more than the names and ids decides what is found.
     pub fn is_narrowed(&self) -> bool {
         self.filters.iter().any(|filter| *filter != Filter::new("instance-state-name", LIVE_STATES))

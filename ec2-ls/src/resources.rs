@@ -67,7 +67,8 @@ pub async fn read_resources(
 /// Writes the records. In columns what no instance uses has no host.
 pub fn write_resources(args: &ShowArgs, records: &[Record], tool: &Tool) -> Result<()> {
     let columns = if args.volumes { &VOLUME_COLUMNS[..] } else { &ADDRESS_COLUMNS };
-    let mut writer = args.output.writer(OutputMode::Table, columns, tool).optional(&["encrypted", "iops", "private_ip"]);
+    let mut writer =
+        args.output.writer(OutputMode::Table, columns, tool).optional(&["encrypted", "iops", "private_ip"]);
     for record in records {
         match args.mode().has_columns() && record.str("instance_id").is_none() {
             true => {

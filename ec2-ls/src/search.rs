@@ -16,10 +16,7 @@ pub struct Found {
 
 /// Asks all regions at once. Where none of them answers there is nothing to write: an error.
 pub async fn search(ec2: &Ec2, query: &Query) -> Result<Found> {
-    let mut regions: BTreeSet<String> = query.regions().collect();
-    if query.is_anywhere() {
-        regions.extend(ec2.regions()?.iter().cloned());
-    }
+    let regions = regions(ec2, query)?;
     let asked = tokio::select! {
         asked = ask(ec2, query, &regions) => asked,
         interrupted = ec2.interrupted() => return Err(interrupted),
@@ -37,8 +34,17 @@ pub async fn search(ec2: &Ec2, query: &Query) -> Result<Found> {
     Ok(Found { records, failures })
 }
 
+/// The regions to look in, each once.
+pub fn regions(ec2: &Ec2, query: &Query) -> Result<Vec<String>> {
+    let mut regions: BTreeSet<String> = query.regions().collect();
+    if query.is_anywhere() {
+        regions.extend(ec2.regions()?.iter().cloned());
+    }
+    Ok(regions.into_iter().collect())
+}
+
 /// Asks each region. If hosts that were launched a moment ago are missing, asks again once EC2 lists them.
-async fn ask(ec2: &Ec2, query: &Query, regions: &BTreeSet<String>) -> Vec<Result<Vec<Record>>> {
+async fn ask(ec2: &Ec2, query: &Query, regions: &[String]) -> Vec<Result<Vec<Record>>> {
     let ask = || {
         join_all(regions.iter().map(|region| async {
             let mut found = Vec::new();

@@ -6,7 +6,6 @@ use cerveza_manners::{Failure, OutputMode, RecordWriter, Result, Status, TableRo
 use cerveza_record::Record;
 use console::Term;
 use std::collections::HashMap;
-use std::future::Future;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,12 +34,12 @@ pub fn check(args: &ShowArgs) -> Result<()> {
 }
 
 /// Looks and draws until Ctrl-C.
-pub async fn watch<F: Future<Output = Result<Look>>>(
+pub async fn watch(
     args: &ShowArgs,
     interval: Duration,
     what: &str,
     tool: &Tool,
-    look: impl Fn() -> F,
+    look: impl AsyncFn() -> Result<Look>,
     interrupted: impl AsyncFn() -> Failure,
 ) -> Result<Status> {
     let writer = args.output_with_env().writer(OutputMode::Table, &columns(args, OutputMode::Table), tool);
@@ -140,7 +139,8 @@ impl Watched {
         let table = writer.table_lines(&rows, width.saturating_sub(2));
         let headers = table.len() - rows.len();
         let now = humantime::format_rfc3339_seconds(SystemTime::now());
-        let mut lines = vec![cut(&format!("Every {}s: {}  {now}  {}", interval.as_secs(), visible(what), self.count()), width)];
+        let mut lines =
+            vec![cut(&format!("Every {}s: {}  {now}  {}", interval.as_secs(), visible(what), self.count()), width)];
         lines.extend(self.failures.iter().map(|failure| cut(&visible(&failure.message.replace('\n', " ")), width)));
         lines.push(String::new());
         lines.extend(table[..headers].iter().map(|line| format!("  {line}")));
@@ -180,8 +180,12 @@ fn key(record: &Record) -> String {
 
 /// Marks the rows by what was shown before. A host that is gone is shown once more, at the end.
 fn marked(before: Option<&[MarkedRow]>, now: impl Iterator<Item = (String, bool, TableRow)>) -> Vec<MarkedRow> {
-    let known: HashMap<&str, &MarkedRow> =
-        before.unwrap_or_default().iter().filter(|row| row.mark != Mark::Gone).map(|row| (row.key.as_str(), row)).collect();
+    let known: HashMap<&str, &MarkedRow> = before
+        .unwrap_or_default()
+        .iter()
+        .filter(|row| row.mark != Mark::Gone)
+        .map(|row| (row.key.as_str(), row))
+        .collect();
     let mut rows: Vec<MarkedRow> = now
         .map(|(key, is_stale, TableRow { cells, .. })| {
             let old = known.get(key.as_str());
@@ -199,9 +203,10 @@ fn marked(before: Option<&[MarkedRow]>, now: impl Iterator<Item = (String, bool,
             MarkedRow { key, mark, cells, bold }
         })
         .collect();
-    let gone = before.unwrap_or_default().iter().filter(|old| {
-        old.mark != Mark::Gone && !rows.iter().any(|row| row.key == old.key)
-    });
+    let gone = before
+        .unwrap_or_default()
+        .iter()
+        .filter(|old| old.mark != Mark::Gone && !rows.iter().any(|row| row.key == old.key));
     let gone: Vec<MarkedRow> =
         gone.map(|old| MarkedRow { mark: Mark::Gone, bold: vec![true; old.cells.len()], ..old.clone() }).collect();
     rows.extend(gone);

@@ -56,7 +56,7 @@ pub use call::VISIBLE_AFTER;
 pub use catalog::{Catalog, Names, TypeFacts, known_instance_types};
 pub use change::Change;
 pub use client::{Ec2, RegionArgs, block_on};
-pub use elastic_ip_choice::AddressNeed;
+pub use elastic_ip_choice::{AddressNeed, HostAddress};
 pub use find::Filter;
 pub use host_keys::HostKeySearch;
 pub use image_choice::ImageChoice;
