@@ -1,6 +1,7 @@
 //! `ec2-ls` against the EC2 stand-in.
 
 mod credentials;
+mod show;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
