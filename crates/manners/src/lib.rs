@@ -23,7 +23,7 @@ pub use signals::{die_of, ending_signals, note_signal, was_interrupted};
 pub use sort::{SortArgs, SortKey};
 pub use status::Status;
 pub use suggestion::{Hint, nearest};
-pub use table::{Column, TableRow};
+pub use table::{Column, TableRow, table};
 pub use tool::{ProgressArgs, Tool, main};
 pub use visible::{columns, visible, visible_lines};
 pub use writer::{RecordWriter, json_line};

@@ -2,7 +2,8 @@
 
 use crate::color::color_of;
 use crate::columns;
-use crate::field::Field;
+use crate::field::{Field, shown};
+use cerveza_record::Value;
 use console::Term;
 use std::borrow::Cow;
 
@@ -73,6 +74,19 @@ pub(crate) fn table_lines(fields: &[Field], rows: &[TableRow], style: &TableStyl
         line(&|index| text_of(&row.cells[index]).to_string(), &paint)
     });
     header.into_iter().chain(body).collect()
+}
+
+/// A table of rows that are not records, as wide as its cells need.
+pub fn table(headers: &[&str], rows: impl Iterator<Item = Vec<Option<Value>>>) -> String {
+    let field = |header: &&str| Field { header: header.to_string(), path: String::new() };
+    let fields: Vec<Field> = headers.iter().map(field).collect();
+    let row = |cells: Vec<Option<Value>>| TableRow {
+        cells: cells.iter().map(|cell| shown("", cell.as_ref())).collect(),
+        bold: Vec::new(),
+    };
+    let rows: Vec<TableRow> = rows.map(row).collect();
+    let lines = table_lines(&fields, &rows, &TableStyle { has_header: true, ..TableStyle::default() });
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 /// `-` for what is missing.
@@ -154,7 +168,7 @@ pub(crate) fn stdout_width(on_terminal: bool) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::field::{shown, value_at};
+    use crate::field::value_at;
     use cerveza_record::Record;
     use proptest::prelude::*;
 
