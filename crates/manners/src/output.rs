@@ -96,8 +96,11 @@ impl FormatArgs {
 
     /// Writes records to stdout. The columns are those that the tool shows unless the user names others.
     pub fn writer(&self, on_terminal: OutputMode, columns: &[Column], tool: &Tool) -> RecordWriter<BufWriter<Stdout>> {
-        let out = BufWriter::with_capacity(64 * 1024, io::stdout());
-        RecordWriter::new(out, self, self.mode(on_terminal), columns, tool).on_stdout(self)
+        let (mode, out) = (self.mode(on_terminal), BufWriter::with_capacity(64 * 1024, io::stdout()));
+        if !self.columns.is_empty() && !mode.has_columns() {
+            tool.warn("--columns is for a table, csv and tsv: this format has none");
+        }
+        RecordWriter::new(out, self, mode, columns, tool).on_stdout(self)
     }
 }
 
