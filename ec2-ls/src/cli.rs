@@ -41,25 +41,25 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     }
     warn_of_globbed(&args.find.words, tool);
     let query = Query::new(&args.find.words, args.find.states(), io::stdin().lock())?;
-    let written = match args.show.watch {
+    let (written, status) = match args.show.watch {
         Some(interval) => return block_on(watch_instances(args, &query, interval, tool))?,
         None if args.show.volumes || args.show.addresses => {
             let (records, failures, status) = block_on(read_all_resources(args, &query, tool))??;
             failures.iter().for_each(|failure| tool.failure(failure));
             let status = if failures.is_empty() { status } else { status.max(Status::Unreached) };
-            write_resources(&args.show, &records, tool).map(|()| status)
+            (write_resources(&args.show, &records, tool), status)
         }
         None => {
             let (found, unread) = block_on(read(args, &query))??;
             let status = say_found(args, tool, &query, &found).max(unread.say(tool));
             let mut listing = Listing::new(&args.show, tool);
             let written = found.records.into_iter().try_for_each(|record| listing.write(record));
-            written.and_then(|()| listing.finish()).map(|()| status)
+            (written.and_then(|()| listing.finish()), status)
         }
     };
     match written {
-        Err(failure) if failure.is_closed_pipe() => Ok(Status::Done),
-        written => written,
+        Err(failure) if !failure.is_closed_pipe() => Err(failure),
+        _ => Ok(status),
     }
 }
 

@@ -30,7 +30,7 @@ pub const ONLY_IF_USED: [&str; 2] = ["aws_profile", "note"];
 /// Writes the records of a listing.
 pub enum Listing {
     Records {
-        writer: RecordWriter<BufWriter<Stdout>>,
+        writer: Box<RecordWriter<BufWriter<Stdout>>>,
         has_columns: bool,
     },
     /// The text of consoles.
@@ -46,7 +46,7 @@ impl Listing {
         let columns = columns(args, mode);
         let writer = args.output_with_env().writer(OutputMode::Table, &columns, tool);
         let writer = writer.optional(&OPTIONAL).only_if_used(&ONLY_IF_USED);
-        Listing::Records { writer, has_columns: mode.has_columns() }
+        Listing::Records { writer: Box::new(writer), has_columns: mode.has_columns() }
     }
 
     pub fn write(&mut self, mut record: Record) -> Result<()> {

@@ -40,11 +40,12 @@ fn auto(on_terminal: bool, env: impl Fn(&str) -> Option<OsString>) -> bool {
 /// The colour of a value, by the key that it stands at.
 pub(crate) fn color_of(key: &str, value: &str) -> Option<&'static str> {
     match key {
+        _ if value == "-" => None,
         "error" | "note" => Some(RED),
         "state" | "status" | "status_checks" => match value {
             "running" | "ok" | "in-use" | "available" => Some(GREEN),
             "pending" | "stopping" | "shutting-down" | "initializing" | "creating" | "deleting" => Some(YELLOW),
-            "terminated" | "not-applicable" | "skipped" | "-" => Some(DIM),
+            "terminated" | "not-applicable" | "skipped" => Some(DIM),
             _ => Some(RED),
         },
         _ => None,

@@ -145,15 +145,14 @@ impl<W: Write> RecordWriter<W> {
 
     /// Writes text, and the header before the first of csv and tsv.
     fn put(&mut self, text: &[u8]) -> Result<()> {
-        let mut written = Ok(());
-        if !std::mem::replace(&mut self.is_begun, true)
-            && matches!(self.mode, OutputMode::Csv | OutputMode::Tsv)
-            && self.style.has_header
-        {
-            let paths: Vec<String> = self.fields.iter().map(|field| field.path.clone()).collect();
-            written = self.out.write_all(&self.separated(&paths));
-        }
-        written.and_then(|()| self.out.write_all(text)).map_err(|error| Failure::stdout(&error))
+        let is_first = !std::mem::replace(&mut self.is_begun, true);
+        let is_separated = matches!(self.mode, OutputMode::Csv | OutputMode::Tsv);
+        let header = match is_first && is_separated && self.style.has_header {
+            true => self.separated(&self.fields.iter().map(|field| field.path.clone()).collect::<Vec<_>>()),
+            false => Vec::new(),
+        };
+        let written = self.out.write_all(&header).and_then(|()| self.out.write_all(text));
+        written.map_err(|error| Failure::stdout(&error))
     }
 
     /// Hands what was written so far to the reader: for records that come seconds apart.
