@@ -197,7 +197,7 @@ fn what_keeps_it_from_ec2_is_one_clear_line() {
 fn a_credential_process_that_hangs_is_given_up_and_ctrl_c_is_obeyed() {
     let moto = Moto::shared();
     let mut sandbox = moto.sandbox();
-    sandbox.file(".aws/config", "[profile slow]\ncredential_process = sleep 600\n");
+    sandbox.file(".aws/config", "[profile slow]\ncredential_process = sleep 60\n");
     sandbox.env("AWS_PROFILE", "slow").env("AWS_ACCESS_KEY_ID", "").env("AWS_SECRET_ACCESS_KEY", "");
     let started = Instant::now();
     let run = sandbox.run("ec2-ls", &[], "").exits(2);
