@@ -182,11 +182,11 @@ fn table_tells_unasked_what_an_operator_must_know() {
 #[test]
 fn listing_does_not_need_the_status_that_nobody_asked_for() {
     let (ec2, sandbox) = unwell();
-    ec2.fault(Rule::on("DescribeInstanceStatus", Fault::unauthorized()).times(usize::MAX));
+    ec2.fault(Rule::on("DescribeInstanceStatus", Fault::unauthorized()).always());
     let run = on_terminal(&sandbox, 80, "NO_COLOR=1 ec2-ls").exits(0);
     assert_eq!(lines(&run.stdout).len(), 5, "{}", run.stdout);
     ec2.drop_faults();
-    ec2.fault(Rule::on("DescribeInstanceStatus", Fault::SilenceBefore).times(usize::MAX));
+    ec2.fault(Rule::on("DescribeInstanceStatus", Fault::SilenceBefore).always());
     let run = on_terminal(&sandbox, 80, "NO_COLOR=1 ec2-ls").exits(0);
     assert_eq!(lines(&run.stdout).len(), 5, "{}", run.stdout);
 }
@@ -205,7 +205,7 @@ fn status_is_in_each_record() {
     let table = sandbox.run("ec2-ls", &["--status", "-o", "table"], "").exits(0).stdout;
     assert!(table.lines().nth(1).unwrap().contains("  impaired  "), "{table}");
 
-    ec2.fault(Rule::on("DescribeInstanceStatus", Fault::unauthorized()).times(usize::MAX));
+    ec2.fault(Rule::on("DescribeInstanceStatus", Fault::unauthorized()).always());
     let run = sandbox.run("ec2-ls", &["--status"], "").exits(3);
     assert_eq!(run.records().len(), 4);
     assert!(run.stderr.contains("ec2:DescribeInstanceStatus"), "{}", run.stderr);
@@ -338,7 +338,7 @@ fn watch_redraws_the_table_and_ends_on_ctrl_c() {
 #[test]
 fn watch_keeps_what_it_knew_when_nothing_answers() {
     let (ec2, sandbox) = hosts(&["web[1-2]"]);
-    ec2.fault(Rule::on("DescribeInstances", Fault::unauthorized()).after(1).times(usize::MAX));
+    ec2.fault(Rule::on("DescribeInstances", Fault::unauthorized()).after(1).always());
     let run = watched(&ec2, &sandbox, 4);
     let last = run.stdout.rsplit("Every 1s").next().unwrap();
     assert!(
