@@ -22,6 +22,8 @@ mod find;
 mod image_choice;
 mod images;
 mod instance;
+mod instance_page;
+mod instance_xml;
 mod interrupt;
 mod launch;
 mod launch_interfaces;
