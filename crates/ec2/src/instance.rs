@@ -177,8 +177,8 @@ fn number_or_text(value: &str) -> Value {
 
 /// RFC 3339 without a fraction that is zero.
 fn time(text: &str) -> Value {
-    let time = DateTime::from_str(text, DateTimeFormat::DateTime);
-    time.and_then(|time| time.fmt(DateTimeFormat::DateTime).map_err(Into::into)).map_or(Value::Null, Value::from)
+    let time = DateTime::from_str(text, DateTimeFormat::DateTime).ok();
+    time.and_then(|time| time.fmt(DateTimeFormat::DateTime).ok()).map_or(Value::Null, Value::from)
 }
 
 /// The time in the reason of a change of state, as `User initiated (2026-01-31 12:00:00 GMT)`.

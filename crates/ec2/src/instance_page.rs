@@ -11,7 +11,7 @@ use http_body::{Body, Frame};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 /// The instances of one answer. Each call whose instances are wanted gets one as its interceptor.
 #[derive(Clone, Debug)]

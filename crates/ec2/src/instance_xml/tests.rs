@@ -94,7 +94,7 @@ fn instances_become_records_and_the_sdk_gets_the_rest() {
         squeezed,
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?> <DescribeInstancesResponse \
          xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"> <requestId>8f7724cf-496f-496e-8fe3-example</requestId> \
-         <reservationSet> </reservationSet> <nextToken>more</nextToken> </DescribeInstancesResponse>"
+         <reservationSet> <!-- The account comes last. --> </reservationSet> <nextToken>more</nextToken> </DescribeInstancesResponse>"
     );
     let [first, second] = records.as_slice() else { panic!("{records:?}") };
     for (key, value) in [
@@ -158,7 +158,10 @@ fn an_answer_that_was_cut_off_is_an_error() {
                         < root + "<DescribeInstancesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\">".len()
                 );
             }
-            Err(error) => assert_eq!(error.0, "it was cut off", "{text}"),
+            Err(error) => {
+                let is_said = error.0 == "it was cut off" || error.0.ends_with("before end of input");
+                assert!(is_said, "{}: {text}", error.0);
+            }
         }
     }
 }
@@ -381,13 +384,11 @@ fn any_instance() -> BoxedStrategy<String> {
     let mut parts: Vec<_> = texts.into_iter().map(|name| named(name, any_text())).collect();
     let group = || list("groupSet", vec![named("groupId", any_text()), named("groupName", any_text())]);
     // A key twice would be one key of an object.
-    let tag = (0..3, any_text()).prop_map(|(number, value)| (["Name", "profile", "role"][number], value));
-    let tags =
-        proptest::collection::btree_map(tag.clone().prop_map(|(key, _)| key), any_text(), 0..3).prop_map(|tags| {
-            let item =
-                |(key, value): (&str, String)| element("item", &(element("key", key) + &element("value", &value)));
-            element("tagSet", &tags.into_iter().map(item).collect::<String>())
-        });
+    let key = proptest::sample::select(vec!["Name", "profile", "role"]);
+    let tags = proptest::collection::btree_map(key, any_text(), 0..3).prop_map(|tags| {
+        let item = |(key, value): (&&str, &String)| element("item", &(element("key", key) + &element("value", value)));
+        element("tagSet", &tags.iter().map(item).collect::<String>())
+    });
     let flag = || prop_oneof![Just("true".to_string()), Just("false".to_string())];
     let ebs = some_of(vec![named("volumeId", any_text()), named("deleteOnTermination", flag())]);
     let address = list("ipv6AddressesSet", vec![named("ipv6Address", "[0-9a-f:]{1,4}")]);
@@ -403,7 +404,7 @@ fn any_instance() -> BoxedStrategy<String> {
             some_of(vec![
                 named("httpTokens", any_text()),
                 named("httpEndpoint", any_text()),
-                named("httpPutResponseHopLimit", (1..64).prop_map(|hops| hops.to_string())),
+                named("httpPutResponseHopLimit", (1..64u32).prop_map(|hops| hops.to_string())),
             ]),
         ),
         group(),
