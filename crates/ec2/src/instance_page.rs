@@ -10,8 +10,8 @@ use cerveza_record::Record;
 use http_body::{Body, Frame};
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 
 /// The instances of one answer. Each call whose instances are wanted gets one as its interceptor.
 #[derive(Clone, Debug)]
@@ -25,9 +25,13 @@ impl InstancePage {
         InstancePage { region: region.to_string(), records: Arc::default() }
     }
 
-    /// The instances of the last answer.
+    /// The instances that have arrived since the last time. Those of an answer that was not whole count too.
     pub fn take(&self) -> Vec<Record> {
-        std::mem::take(&mut *self.records.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Record>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -44,10 +48,13 @@ impl Intercept for InstancePage {
     ) -> Result<(), BoxError> {
         let response = context.response_mut();
         if response.status().is_success() {
+            // What an attempt before has left comes again.
+            self.take();
             let body = InstanceBody {
                 body: response.take_body(),
-                xml: Some(InstanceXml::new(&self.region)),
-                records: self.records.clone(),
+                xml: InstanceXml::new(&self.region),
+                is_read: false,
+                page: self.clone(),
             };
             *response.body_mut() = SdkBody::from_body_1_x(body);
         }
@@ -58,9 +65,10 @@ impl Intercept for InstancePage {
 /// An answer without its instances.
 struct InstanceBody {
     body: SdkBody,
-    /// `None` once it has been read to its end.
-    xml: Option<InstanceXml>,
-    records: Arc<Mutex<Vec<Record>>>,
+    xml: InstanceXml,
+    /// Whether it has been read to its end.
+    is_read: bool,
+    page: InstancePage,
 }
 
 impl Body for InstanceBody {
@@ -68,31 +76,18 @@ impl Body for InstanceBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        while let Some(mut xml) = self.xml.take() {
-            let frame = match Pin::new(&mut self.body).poll_frame(context) {
-                Poll::Ready(frame) => frame,
-                Poll::Pending => {
-                    self.xml = Some(xml);
-                    return Poll::Pending;
-                }
-            };
-            let kept = match frame.transpose()?.map(Frame::into_data) {
-                Some(Ok(data)) => {
-                    let kept = xml.read(&data)?;
-                    self.xml = Some(xml);
-                    kept
-                }
+        while !self.is_read {
+            let kept = match ready!(Pin::new(&mut self.body).poll_frame(context)).transpose()?.map(Frame::into_data) {
+                Some(Ok(data)) => self.xml.read(&data)?,
                 // A frame of trailers.
-                Some(Err(_)) => {
-                    self.xml = Some(xml);
-                    continue;
-                }
+                Some(Err(_)) => continue,
                 None => {
-                    let (kept, records) = xml.finish()?;
-                    *self.records.lock().unwrap_or_else(PoisonError::into_inner) = records;
-                    kept
+                    self.is_read = true;
+                    self.xml.finish()?
                 }
             };
+            let records = self.xml.take_records();
+            self.page.lock().extend(records);
             if !kept.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(kept.into()))));
             }

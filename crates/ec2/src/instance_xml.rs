@@ -80,16 +80,21 @@ impl InstanceXml {
         Ok(kept)
     }
 
-    /// Reads what is left at the end of the answer. Returns what of it is for the SDK, and the records.
-    pub fn finish(mut self) -> Result<(Vec<u8>, Vec<Record>), BadXml> {
+    /// The instances of the reservations that have been read since the last time.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
+    }
+
+    /// Reads what is left at the end of the answer. Returns what of it is for the SDK.
+    pub fn finish(&mut self) -> Result<Vec<u8>, BadXml> {
         let bytes = std::mem::take(&mut self.rest);
         let (mut kept, read) = self.read_tokens(&bytes)?;
         match self.document {
             Document::Ec2 if !self.open.is_empty() || read < bytes.len() => Err(BadXml("it was cut off".into())),
-            Document::Ec2 => Ok((kept, self.records)),
+            Document::Ec2 => Ok(kept),
             Document::Unknown | Document::Foreign => {
                 kept.extend_from_slice(&bytes[read..]);
-                Ok((kept, self.records))
+                Ok(kept)
             }
         }
     }

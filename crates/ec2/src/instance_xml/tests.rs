@@ -77,9 +77,8 @@ fn read<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(String, Vec<Re
     for part in parts {
         kept.extend(xml.read(part)?);
     }
-    let (last, records) = xml.finish()?;
-    kept.extend(last);
-    Ok((String::from_utf8(kept).unwrap(), records))
+    kept.extend(xml.finish()?);
+    Ok((String::from_utf8(kept).unwrap(), xml.take_records()))
 }
 
 fn read_text(text: &str) -> Result<(String, Vec<Record>), BadXml> {
