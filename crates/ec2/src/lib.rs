@@ -24,6 +24,8 @@ mod host_keys;
 mod image_choice;
 mod images;
 mod instance;
+mod instance_page;
+mod instance_xml;
 mod interrupt;
 mod launch;
 mod launch_interfaces;
