@@ -1,11 +1,13 @@
 //! The command line of `ec2-ls`.
 
-use crate::details::{Unread, add_details};
+use crate::details::{Unread, add_details, with_health};
 use crate::find_args::FindArgs;
 use crate::query::Query;
+use crate::resources::{read_resources, write_resources};
 use crate::search::{Found, regions, search};
-use crate::show::Listing;
+use crate::show::{Listing, prepare_for_columns};
 use crate::show_args::ShowArgs;
+use crate::watch::{self, Look};
 use cerveza_ec2::{Ec2, block_on};
 use cerveza_manners::{Failure, OutputMode, ProgressArgs, Result, Status, Tool};
 use cerveza_record::Record;
