@@ -27,7 +27,7 @@ pub struct HostKeySearch {
 impl Ec2 {
     /// Looks once at the console of the instance of this record.
     pub async fn look_for_host_keys(&self, host: &Record, search: &mut HostKeySearch) -> Result<()> {
-        self.look(host, search).await.map_err(|error| error.failure)
+        self.search_console(host, search).await.map_err(|error| error.failure)
     }
 
     /// Returns the keys that the consoles of these instances show now, by id; `None` if they show none. `done` is called for
@@ -39,13 +39,13 @@ impl Ec2 {
     ) -> HashMap<String, Result<Option<Vec<String>>>> {
         let ask = |host| async move {
             let mut search = HostKeySearch::default();
-            self.look(host, &mut search).await?;
+            self.search_console(host, &mut search).await?;
             Ok(search.answer())
         };
         each_instance(instances, done, ask).await
     }
 
-    async fn look(&self, host: &Record, search: &mut HostKeySearch) -> std::result::Result<(), AskError> {
+    async fn search_console(&self, host: &Record, search: &mut HostKeySearch) -> std::result::Result<(), AskError> {
         // The latest output comes at once but begins late; the posted one comes late and may begin earlier.
         let latest = if search.lacks_latest { None } else { self.latest_console(host).await? };
         search.lacks_latest = latest.is_none();
