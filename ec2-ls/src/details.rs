@@ -178,11 +178,6 @@ async fn add_volume_sizes(ec2: &Ec2, records: &mut [Record], unread: &mut Unread
 }
 
 impl Unread {
-    pub fn append(&mut self, mut other: Unread) {
-        self.regions.append(&mut other.regions);
-        self.hosts.append(&mut other.hosts);
-    }
-
     /// Says why: once for what is so of many hosts, such as a permission that is missing.
     pub fn say(&self, tool: &Tool) -> Status {
         self.regions.iter().for_each(|failure| tool.failure(failure));

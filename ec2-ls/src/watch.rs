@@ -1,6 +1,6 @@
 //! `--watch`: the table, drawn again and again, with marks on what has changed.
 
-use crate::show::{ONLY_IF_USED, OPTIONAL, columns, prepare_for_columns};
+use crate::show::{ONLY_IF_USED, OPTIONAL, columns};
 use crate::show_args::ShowArgs;
 use cerveza_manners::{Failure, OutputMode, RecordWriter, Result, Status, TableRow, Tool, visible};
 use cerveza_record::Record;
