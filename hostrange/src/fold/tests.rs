@@ -15,7 +15,7 @@ fn folded(names: &str) -> String {
 }
 
 fn along(axes: &[i64], names: &str) -> String {
-    let options = FoldOptions { axes: Some(axes.to_vec()), autostep: None, for_shell: false };
+    let options = FoldOptions { axes: Some(axes.to_vec()), ..FoldOptions::default() };
     folded_with(options, &names.split_whitespace().collect::<Vec<_>>())
 }
 
@@ -77,8 +77,14 @@ fn axes_are_chosen_from_either_end() {
 fn steps_are_written_where_asked_for() {
     let names: Vec<String> = [8, 0, 2, 6, 4, 10].iter().map(|at| format!("n{at}")).collect();
     assert_eq!(folded_with(FoldOptions::default(), &names), "n[0,2,4,6,8,10]");
-    assert_eq!(folded_with(FoldOptions { axes: None, autostep: Some(6), for_shell: true }, &names), "n[0-10/2]");
-    assert_eq!(folded_with(FoldOptions { axes: None, autostep: Some(7), for_shell: true }, &names), "n[0,2,4,6,8,10]");
+    assert_eq!(
+        folded_with(FoldOptions { autostep: Some(6), for_shell: true, ..FoldOptions::default() }, &names),
+        "n[0-10/2]"
+    );
+    assert_eq!(
+        folded_with(FoldOptions { autostep: Some(7), for_shell: true, ..FoldOptions::default() }, &names),
+        "n[0,2,4,6,8,10]"
+    );
 }
 
 #[test]
