@@ -15,7 +15,7 @@ pub(crate) struct FieldValues {
     /// Each value by its text: the number 80 and the text "80" are one.
     pub values: IndexMap<String, Value>,
     /// The values of each host, as places in `values`. Hosts without any are left out.
-    hosts: HashMap<Box<str>, Vec<u32>>,
+    hosts: HashMap<String, Vec<u32>>,
     /// Whether a record has the field, even if it is null.
     is_known: bool,
     /// The fields of the first record.
@@ -79,7 +79,7 @@ impl FieldValues {
 
     /// The hosts that have a value.
     pub fn hosts(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.hosts.keys().map(|host| &**host)
+        self.hosts.keys().map(String::as_str)
     }
 
     /// Warns if the field is in no record: it may be misspelt.

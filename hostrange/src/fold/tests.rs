@@ -149,7 +149,7 @@ fn many_axes_are_no_more_work_than_their_names() {
 fn any_options() -> impl Strategy<Value = FoldOptions> {
     let axes = prop::option::of(prop::collection::vec(-3..=3i64, 0..4));
     let options = (axes, prop::option::of(3..6usize), any::<bool>());
-    options.prop_map(|(axes, autostep, for_shell)| FoldOptions { axes, autostep, for_shell })
+    options.prop_map(|(axes, autostep, for_shell)| FoldOptions { axes, autostep, for_shell, before: "" })
 }
 
 /// Names that share shapes, with numbers close to where paddings and heads change.
