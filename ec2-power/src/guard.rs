@@ -57,7 +57,7 @@ pub fn check_count(job: &Job, most: Option<usize>, acted: &[Acted]) -> Result<()
     let Some(most) = most.filter(|most| hosts.len() > *most) else { return Ok(()) };
     let (count, names) = (hosts.len(), fold(hosts.iter().map(|host| host.record.host())));
     let failure = Failure::usage(format!(
-        "{count} hosts are to {}, and at most {most} may be: nothing was changed: {names}",
+        "refused to {} {count} hosts, because at most {most} are allowed at once: {names}",
         job.action()
     ));
     Err(failure.hint(format!("if all of them are meant, give --max {count}")))

@@ -1,6 +1,9 @@
 //! `ec2-power` against the EC2 stand-in.
 
 mod addresses;
+mod batches;
+mod changes;
+mod guards;
 
 use kit::{FakeEc2, Moto, Reply, Sandbox, fake_ec2};
 use std::time::{Duration, Instant};
