@@ -22,7 +22,10 @@ fn refused_ids_are_found_by_halving_their_batch() {
     );
     let run = ec2.sandbox().run("ec2-power", &["stop", "web[1-1000]"], "").exits(3);
     let failed: Vec<_> = run.records().into_iter().filter(|record| record["error"].is_string()).collect();
-    assert_eq!(failed.iter().map(|record| record["instance_id"].as_str()).collect::<Vec<_>>(), bad.each_ref().map(|id| Some(id.as_str())));
+    assert_eq!(
+        failed.iter().map(|record| record["instance_id"].as_str()).collect::<Vec<_>>(),
+        bad.each_ref().map(|id| Some(id.as_str()))
+    );
     let running = ec2.region(|region| region.instances.iter().filter(|one| one.state == "running").count());
     assert_eq!((running, ec2.throttled()), (3, 0));
     // Ten batches, and two calls for each halving of three of them: 100, 50, 25, 13, 7, 4, 2.

@@ -101,7 +101,8 @@ fn type_is_checked_before_anything_is_stopped() {
 fn host_whose_change_fails_is_started_again() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(["web1", "web2"], &[]);
-    let why = "Enhanced networking with the Elastic Network Adapter (ENA) is required for the 'm5.xlarge' instance type.";
+    let why =
+        "Enhanced networking with the Elastic Network Adapter (ENA) is required for the 'm5.xlarge' instance type.";
     ec2.fault(Rule::on("ModifyInstanceAttribute", Fault::refuse(400, "InvalidParameterCombination", why)));
     let run = power(&ec2.sandbox(), &["resize", "m5.xlarge", "--yes", "--wait", "web[1-2]"]).exits(3);
     let failed: Vec<_> = run.records().into_iter().filter(|record| record["error"].is_string()).collect();
@@ -110,7 +111,10 @@ fn host_whose_change_fails_is_started_again() {
     assert!(error.starts_with("not resized, it is started again as m5.large: ModifyInstanceAttribute"), "{error}");
     assert!(error.ends_with(why), "{error}");
     assert_eq!((&failed[0]["state"], &failed[0]["instance_type"]), (&"running".into(), &"m5.large".into()));
-    assert!(run.stderr.ends_with("ec2-power: 2 hosts: 1 failed, 1 resized\n") || run.stderr.ends_with("1 resized, 1 failed\n"));
+    assert!(
+        run.stderr.ends_with("ec2-power: 2 hosts: 1 failed, 1 resized\n")
+            || run.stderr.ends_with("1 resized, 1 failed\n")
+    );
 }
 
 #[test]
@@ -143,23 +147,4 @@ fn interrupted_resize_says_how_far_it_came() {
     let error = records[0]["error"].as_str().expect("an error");
     assert!(error.starts_with("not resized, it is still stopping, and its type is m5.large: "), "{error}");
     assert_eq!(ec2.count("ModifyInstanceAttribute"), 0);
-}
-
-#[test]
-fn wait_ok_waits_for_the_status_checks() {
-    use kit::ec2_server::Health;
-    let ec2 = Ec2Server::start(Options::default());
-    ec2.launch(["web1", "web2"], &[]);
-    let sandbox = ec2.sandbox();
-    power(&sandbox, &["stop", "--wait", "web1"]).exits(0);
-    let run = power(&sandbox, &["start", "--wait", "ok", "web[1-2]"]).exits(0);
-    assert!(run.records().iter().all(|record| record["status_checks"] == "ok"), "{}", run.stdout);
-    let impaired = Health { system: "ok", instance: "impaired", ..Health::default() };
-    ec2.region(|region| region.health.insert("web1".to_string(), impaired));
-    let run = power(&sandbox, &["start", "--wait=ok", "--timeout", "1", "web[1-2]"]).exits(3);
-    let records = run.records();
-    assert_eq!(records[0]["error"], "its status checks are impaired after 1 s");
-    assert_eq!((&records[0]["status_checks"], &records[1]["error"]), (&"impaired".into(), &serde_json::Value::Null));
-    let run = power(&sandbox, &["stop", "--wait", "ok", "web1"]).exits(2);
-    assert!(run.stderr.starts_with("ec2-power: --wait ok goes with start, reboot and resize only\n"), "{}", run.stderr);
 }

@@ -13,7 +13,9 @@ fn names(count: usize) -> Vec<String> {
 
 /// How many live instances there are.
 fn live(ec2: &Ec2Server) -> usize {
-    ec2.region(|region| region.instances.iter().filter(|one| !["shutting-down", "terminated"].contains(&one.state)).count())
+    ec2.region(|region| {
+        region.instances.iter().filter(|one| !["shutting-down", "terminated"].contains(&one.state)).count()
+    })
 }
 
 fn tagged(key_and_value: [&'static str; 2]) -> [(&'static str, &'static str); 2] {
@@ -94,7 +96,9 @@ fn host_whose_command_has_failed_is_skipped() {
     assert_eq!((&records[1]["action"], &records[1]["status"]), (&"skipped".into(), &"failed".into()));
     let why = "skipped, because the command before did not succeed (failed: exit code 3)";
     assert_eq!(records[1]["error"], why);
-    let said = format!("ec2-power: web2: {why}\nec2-power: --even-failed changes such hosts too\nec2-power: 2 hosts: 1 stopped, 1 skipped\n");
+    let said = format!(
+        "ec2-power: web2: {why}\nec2-power: --even-failed changes such hosts too\nec2-power: 2 hosts: 1 stopped, 1 skipped\n"
+    );
     assert_eq!(run.stderr, said);
     let unreachable = "{\"host\":\"web3\",\"status\":\"unreachable\",\"error\":\"no route to host\"}\n";
     power(&sandbox, &["stop"], unreachable).exits(3);
@@ -160,7 +164,8 @@ fn volumes_that_remain_are_listed() {
     ];
     ec2.launch(["db1"], &volume);
     let sandbox = ec2.sandbox();
-    let id = ec2.region(|region| region.volumes.iter().find(|volume| volume.size == 10).map(|volume| volume.id.clone()));
+    let id =
+        ec2.region(|region| region.volumes.iter().find(|volume| volume.size == 10).map(|volume| volume.id.clone()));
     let id = id.expect("the volume");
     let said = format!("ec2-power: db1: 1 volume is kept, which AWS charges for: {id}\n");
     for args in [&["terminate", "-n", "db1"][..], &["terminate", "--yes", "--wait", "db1"]] {
