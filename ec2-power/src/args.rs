@@ -28,10 +28,11 @@ pub struct Args {
     #[arg(long)]
     pub hibernate: bool,
 
-    /// Wait until the instances are running, stopped or terminated (after a reboot: running); `--wait ok` also waits
-    /// until EC2's status checks of running instances pass
-    #[arg(short, long, value_name = "ok", num_args = 0..=1, default_missing_value = "state")]
-    wait: Option<String>,
+    /// Wait until the instances are in their new `state`: running, stopped or terminated (after a reboot: running). With
+    /// `--wait ok` wait until EC2's status checks of the running instances pass, too
+    #[arg(short, long, value_name = "UNTIL", num_args = 0..=1, require_equals = true, default_missing_value = "state",
+        value_enum)]
+    wait: Option<Until>,
 
     #[command(flatten)]
     pub wait_args: WaitArgs,
@@ -98,14 +99,16 @@ pub enum Job {
 }
 
 /// What is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// EC2 has taken the request.
-    Requested,
+    /// The instance is running, stopped or terminated
     State,
-    /// The status checks pass.
+    /// It is running and its status checks pass
     Ok,
 }
+
+/// The word of `--wait ok`. A host with this name is written `'"ok"'`.
+const OK: &str = "ok";
 
 /// The most hosts that are terminated without `--max`.
 const MAX_TERMINATED: usize = 10;
@@ -132,8 +135,9 @@ impl Args {
     /// The job, and the words that name its hosts. Refuses options that do not go together.
     pub fn job(&self) -> Result<(Job, Vec<String>)> {
         let mut words = self.words.clone();
-        // `--wait web1` is `--wait` before a host.
-        words.splice(0..0, self.wait.clone().filter(|word| !is_until(word)));
+        if self.is_wait_ok() {
+            words.retain(|word| word != OK);
+        }
         let goes_with = |option, action| Err(Failure::usage(format!("{option} goes with {action} only")));
         match self.action {
             Action::Stop => {}
@@ -144,7 +148,7 @@ impl Args {
         if self.release_addresses && self.action != Action::Terminate {
             return goes_with("--release-addresses", "terminate");
         }
-        if self.until() == Until::Ok && matches!(self.action, Action::Stop | Action::Terminate) {
+        if self.until() == Some(Until::Ok) && matches!(self.action, Action::Stop | Action::Terminate) {
             return goes_with("--wait ok", "start, reboot and resize")
                 .map_err(|failure: Failure| failure.hint("EC2 checks only running instances"));
         }
@@ -168,13 +172,17 @@ impl Args {
         Ok((job, words))
     }
 
-    pub fn until(&self) -> Until {
-        match self.wait.as_deref() {
-            None if self.release_addresses => Until::State,
-            None => Until::Requested,
-            Some("ok") => Until::Ok,
-            Some(_) => Until::State,
+    pub fn until(&self) -> Option<Until> {
+        match self.wait {
+            None if self.release_addresses => Some(Until::State),
+            Some(_) if self.is_wait_ok() => Some(Until::Ok),
+            until => until,
         }
+    }
+
+    /// Whether `ok` comes after `--wait` without an equals sign, where it would be a host.
+    fn is_wait_ok(&self) -> bool {
+        self.wait == Some(Until::State) && self.words.iter().any(|word| word == OK)
     }
 
     /// The regions to look for hosts in: that of --zone, else those of --region.
@@ -191,15 +199,11 @@ impl Args {
     }
 }
 
-fn is_until(word: &str) -> bool {
-    matches!(word, "ok" | "state")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn job(words: &[&str]) -> std::result::Result<(Job, Vec<String>, Until), String> {
+    fn job(words: &[&str]) -> std::result::Result<(Job, Vec<String>, Option<Until>), String> {
         let args = Args::parse_from([&["ec2-power"], words].concat());
         let (job, hosts) = args.job().map_err(|failure| failure.message)?;
         Ok((job, hosts, args.until()))
@@ -207,20 +211,22 @@ mod tests {
 
     #[test]
     fn wait_takes_ok_and_leaves_hosts_alone() {
-        let start = Job::Power(Change::Start);
-        let hosts = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<_>>();
-        assert_eq!(job(&["start", "web1"]), Ok((start.clone(), hosts(&["web1"]), Until::Requested)));
-        assert_eq!(job(&["start", "--wait", "web1"]), Ok((start.clone(), hosts(&["web1"]), Until::State)));
-        assert_eq!(job(&["start", "-w", "-"]), Ok((start.clone(), hosts(&["-"]), Until::State)));
-        assert_eq!(job(&["start", "web1", "--wait"]), Ok((start.clone(), hosts(&["web1"]), Until::State)));
-        for ok in [&["start", "--wait", "ok", "web1"][..], &["start", "--wait=ok", "web1"], &["start", "web1", "-wok"]]
-        {
-            assert_eq!(job(ok), Ok((start.clone(), hosts(&["web1"]), Until::Ok)), "{ok:?}");
-        }
+        let waits =
+            |words: &[&str]| job(&[&["start"], words].concat()).map(|(_, hosts, until)| (hosts.join(" "), until));
+        let is = |hosts: &str, until| Ok((hosts.to_string(), until));
+        assert_eq!(waits(&["web1"]), is("web1", None));
+        assert_eq!(waits(&["--wait", "web1", "web2"]), is("web1 web2", Some(Until::State)));
+        assert_eq!(waits(&["web1", "-w", "web2"]), is("web1 web2", Some(Until::State)));
+        assert_eq!(waits(&["--wait", "ok", "web1"]), is("web1", Some(Until::Ok)));
+        assert_eq!(waits(&["web1", "-w=ok", "web2"]), is("web1 web2", Some(Until::Ok)));
+        assert_eq!(waits(&["--wait", "\"ok\""]), is("\"ok\"", Some(Until::State)));
+        assert_eq!(waits(&["ok"]), is("ok", None));
         assert_eq!(
             job(&["stop", "--wait", "ok", "a"]).unwrap_err(),
             "--wait ok goes with start, reboot and resize only"
         );
+        let resized = job(&["resize", "--wait", "ok", "m5.large", "web1"]).unwrap();
+        assert_eq!((resized.0, resized.1.join(" ")), (Job::Resize("m5.large".into()), "web1".to_string()));
     }
 
     #[test]

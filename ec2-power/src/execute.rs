@@ -15,12 +15,12 @@ pub async fn execute(args: &Args, ec2: &Ec2, change: Change, acted: &mut [Acted]
     }
     ec2.change_all(acted, is_due, change).await;
     match args.until() {
-        Until::Requested => ec2.refresh_all(acted).await,
-        Until::State | Until::Ok => {
+        None => ec2.refresh_all(acted).await,
+        Some(_) => {
             ec2.wait_all(acted, |_| true, &[change.end_state()], &args.wait_args, &args.progress).await;
         }
     }
-    if args.until() == Until::Ok {
+    if args.until() == Some(Until::Ok) {
         ec2.wait_for_checks(acted, |_| true, &args.wait_args, &args.progress).await;
     }
     if args.release_addresses {

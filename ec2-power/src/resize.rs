@@ -121,15 +121,17 @@ async fn resize_due(args: &Args, ec2: &Ec2, name: &str, hosts: &mut [Acted]) {
     ec2.finish_all(hosts, |host| is_of(&again, host), Change::Start).await;
     let never_started = set_aside(hosts, &again);
 
-    match args.until() {
-        Until::Requested => ec2.refresh_all(hosts).await,
-        Until::State | Until::Ok => {
-            let is_starting = |host: &Acted| is_of(&started, host) && !is_in(host, "running");
-            ec2.wait_all(hosts, is_starting, &["running"], &args.wait_args, &args.progress).await;
-        }
+    ec2.refresh_all(hosts).await;
+    let starting = places(hosts, |host| {
+        let place = host.place();
+        let first = started.contains(&place) && !unstarted.contains_key(&place);
+        first || again.contains(&place) && !never_started.contains_key(&place)
+    });
+    if args.until().is_some() {
+        ec2.wait_all(hosts, |host| is_of(&starting, host), &["running"], &args.wait_args, &args.progress).await;
     }
-    if args.until() == Until::Ok {
-        ec2.wait_for_checks(hosts, |host| is_of(&started, host), &args.wait_args, &args.progress).await;
+    if args.until() == Some(Until::Ok) {
+        ec2.wait_for_checks(hosts, |host| is_of(&starting, host), &args.wait_args, &args.progress).await;
     }
 
     for host in hosts.iter_mut() {
