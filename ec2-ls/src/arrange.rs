@@ -1,0 +1,118 @@
+//! Puts the instances that were found in order, each into the record that asked for it.
+
+use crate::query::{Query, address};
+use cerveza_ec2::{instance_id, is_new};
+use cerveza_manners::Failure;
+use cerveza_record::Record;
+use hostrange::natural_cmp;
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
+/// The records to be written, and the hosts of which no instance was found.
+pub struct Arranged<'a> {
+    pub records: Vec<Record>,
+    pub missing: Vec<&'a Record>,
+}
+
+/// Where the instances are that were found, by what hosts are given by.
+struct Index<'a> {
+    found: &'a [Record],
+    ids: HashMap<String, usize>,
+    names: HashMap<&'a str, Vec<usize>>,
+    addresses: HashMap<IpAddr, Vec<usize>>,
+}
+
+impl<'a> Index<'a> {
+    fn new(found: &'a [Record]) -> Index<'a> {
+        let mut index = Index { found, ids: HashMap::new(), names: HashMap::new(), addresses: HashMap::new() };
+        for (at, record) in found.iter().enumerate() {
+            index.ids.extend(record.str("instance_id").map(|id| (id, at)));
+            index.names.entry(record.host()).or_default().push(at);
+            for address in ["private_ip", "public_ip", "ipv6"].iter().filter_map(|key| record.str(key)?.parse().ok()) {
+                index.addresses.entry(address).or_default().push(at);
+            }
+        }
+        index
+    }
+
+    /// The instances that a host is, by their places.
+    fn of(&self, host: &Record) -> Vec<usize> {
+        if let Some(id) = instance_id(host) {
+            return self.ids.get(&id).copied().into_iter().collect();
+        }
+        let is_here = |key, at: &usize| host.str(key).is_none_or(|its| self.found[*at].str(key) == Some(its));
+        let named = self.names.get(host.host()).into_iter().flatten();
+        let addressed = address(host).and_then(|address| self.addresses.get(&address)).into_iter().flatten();
+        let mut places: Vec<usize> = named.chain(addressed).copied().collect();
+        places.retain(|at| is_here("region", at) && is_here("aws_profile", at));
+        let mut seen = HashSet::new();
+        places.retain(|at| seen.insert(*at));
+        places
+    }
+}
+
+/// Arranges `found`, in which each instance is once. A record that asked for an instance keeps its keys; one that could not
+/// be asked for, as `failure_of` says, comes out as it came, with `error`. Hosts of stdin keep their order, others are
+/// sorted by name.
+pub fn arrange<'a>(
+    query: &'a Query,
+    found: Vec<Record>,
+    failure_of: impl Fn(&Record) -> Option<&'a Failure>,
+) -> Arranged<'a> {
+    let index = Index::new(&found);
+    let places: Vec<Vec<usize>> = query.hosts.iter().map(|host| index.of(host)).collect();
+    let is_record = |host: &Record| host.iter().nth(1).is_some();
+    let of_records = query.hosts.iter().zip(&places).filter(|(host, _)| is_record(host)).flat_map(|(_, places)| places);
+    let mut written: HashSet<usize> = of_records.copied().collect();
+    let (mut records, mut missing) = (Vec::new(), Vec::new());
+    for (host, places) in query.hosts.iter().zip(&places) {
+        match (is_record(host), failure_of(host)) {
+            (true, Some(failure)) if places.is_empty() => {
+                let mut record = host.clone();
+                record.set("error", failure.message.as_str());
+                records.push(record);
+            }
+            (_, Some(_)) if places.is_empty() => {}
+            (_, None) if places.is_empty() => missing.push(host),
+            (true, _) => records.extend(places.iter().map(|at| refreshed(host, &found[*at]))),
+            (false, _) => records.extend(places.iter().filter(|at| written.insert(**at)).map(|at| found[*at].clone())),
+        }
+    }
+    let others = found.iter().enumerate().filter(|(at, _)| !written.contains(at)).map(|(_, record)| record.clone());
+    let mut others: Vec<Record> = others.collect();
+    if !query.is_ordered {
+        others.append(&mut records);
+    }
+    sort(&mut others);
+    records.extend(others);
+    Arranged { records, missing }
+}
+
+/// The record with the facts of now. What an earlier tool said of it is over.
+pub fn refreshed(host: &Record, now: &Record) -> Record {
+    let mut record = host.clone();
+    record.merge(now.clone());
+    record.remove("stale");
+    record
+}
+
+/// By name as people count.
+pub fn sort(records: &mut [Record]) {
+    let by_id = |a: &Record, b: &Record| a.str("instance_id").cmp(&b.str("instance_id"));
+    records.sort_by(|a, b| match natural_cmp(a.host(), b.host()) {
+        Ordering::Equal => by_id(a, b),
+        order => order,
+    });
+}
+
+/// The instances (region, id) of missing hosts that were launched a moment ago.
+pub fn missing_new(query: &Query, found: &[Record]) -> Vec<(String, String)> {
+    let new: Vec<&Record> = query.hosts.iter().filter(|host| is_new(host)).collect();
+    if new.is_empty() {
+        return Vec::new();
+    }
+    let index = Index::new(found);
+    let missing = new.into_iter().filter(|host| index.of(host).is_empty());
+    missing.filter_map(|host| Some((host.str("region")?, host.str("instance_id")?))).collect()
+}
