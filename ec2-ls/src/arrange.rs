@@ -18,7 +18,7 @@ pub struct Arranged<'a> {
 /// Where the instances are that were found, by what hosts are given by.
 struct Index<'a> {
     found: &'a [Record],
-    ids: HashMap<String, usize>,
+    ids: HashMap<String, Vec<usize>>,
     names: HashMap<&'a str, Vec<usize>>,
     addresses: HashMap<IpAddr, Vec<usize>>,
 }
@@ -27,7 +27,7 @@ impl<'a> Index<'a> {
     fn new(found: &'a [Record]) -> Index<'a> {
         let mut index = Index { found, ids: HashMap::new(), names: HashMap::new(), addresses: HashMap::new() };
         for (at, record) in found.iter().enumerate() {
-            index.ids.extend(record.str("instance_id").map(|id| (id, at)));
+            index.ids.entry(record.str("instance_id").unwrap_or_default()).or_default().push(at);
             index.names.entry(record.host()).or_default().push(at);
             for address in ["private_ip", "public_ip", "ipv6"].iter().filter_map(|key| record.str(key)?.parse().ok()) {
                 index.addresses.entry(address).or_default().push(at);
@@ -38,13 +38,15 @@ impl<'a> Index<'a> {
 
     /// The instances that a host is, by their places.
     fn of(&self, host: &Record) -> Vec<usize> {
-        if let Some(id) = instance_id(host) {
-            return self.ids.get(&id).copied().into_iter().collect();
-        }
-        let is_here = |key, at: &usize| host.str(key).is_none_or(|its| self.found[*at].str(key) == Some(its));
+        let of_id = instance_id(host).map(|id| self.ids.get(&id).into_iter().flatten());
         let named = self.names.get(host.host()).into_iter().flatten();
         let addressed = address(host).and_then(|address| self.addresses.get(&address)).into_iter().flatten();
-        let mut places: Vec<usize> = named.chain(addressed).copied().collect();
+        let mut places: Vec<usize> = match of_id {
+            Some(of_id) => of_id.copied().collect(),
+            None => named.chain(addressed).copied().collect(),
+        };
+        // Accounts may have the same names, and profiles the same account.
+        let is_here = |key, at: &usize| host.str(key).is_none_or(|its| self.found[*at].str(key) == Some(its));
         places.retain(|at| is_here("region", at) && is_here("aws_profile", at));
         let mut seen = HashSet::new();
         places.retain(|at| seen.insert(*at));

@@ -57,6 +57,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
             hosts.push(Record::named("*"));
         }
         let accounts = Accounts::connect(&regions, &hosts).await;
+        accounts.connected().for_each(|ec2| ec2.set_read_limit(args.find.timeout));
         let listing = Listing { args, regions: &regions, query: &query, accounts: &accounts, tool };
         match &saved {
             Some(saved) => listing.last(saved).await,
@@ -86,13 +87,15 @@ impl<'a> Listing<'a> {
     /// Writes each page as it arrives.
     async fn stream(&self) -> Result<Status> {
         let (writer, count) = (Writer::start(writer(&self.args.show, self.tool)), Cell::new(0));
-        let answers = self
-            .search()
-            .run(async |page| {
-                count.set(count.get() + page.len());
-                writer.write(page).await
-            })
-            .await;
+        let search = self.search();
+        let listed = search.run(async |page| {
+            count.set(count.get() + page.len());
+            writer.write(page).await
+        });
+        let answers = tokio::select! {
+            answers = listed => answers,
+            closed = writer.closed() => Err(closed),
+        };
         writer.finish()?;
         Ok(self.say_empty(&answers?, count.get()))
     }

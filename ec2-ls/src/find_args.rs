@@ -1,10 +1,11 @@
 //! The options that say what to look for.
 
 use cerveza_ec2::{RegionArgs, region_of};
-use cerveza_manners::{Failure, Result};
+use cerveza_manners::{Failure, Result, parse_duration};
 use clap::builder::NonEmptyStringValueParser;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct FindArgs {
@@ -71,6 +72,10 @@ pub struct FindArgs {
     /// answer comes out as in the file, with the file's time as `stale`
     #[arg(long, value_name = "FILE")]
     pub last: Option<PathBuf>,
+
+    /// Time limit for each answer of a region; a region that exceeds it is reported, and the others are listed
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "20s")]
+    pub timeout: Duration,
 
     /// Exit with 1 when nothing is found
     #[arg(long)]

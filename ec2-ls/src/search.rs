@@ -17,8 +17,6 @@ pub struct Search<'a> {
     pub tool: &'a Tool,
     /// Hints that were given. They are not given again.
     hints: RefCell<HashSet<String>>,
-    /// The ids of instances that were found, where one may be found twice.
-    seen: RefCell<HashSet<String>>,
 }
 
 /// A region of an account.
@@ -56,14 +54,13 @@ const FAULTS: [&str; 4] = [": InternalError: ", ": Unavailable: ", ": ServiceUna
 
 impl<'a> Search<'a> {
     pub fn new(accounts: &'a Accounts, args: &'a RegionArgs, query: &'a Query, tool: &'a Tool) -> Search<'a> {
-        Search { accounts, args, query, tool, hints: RefCell::default(), seen: RefCell::default() }
+        Search { accounts, args, query, tool, hints: RefCell::default() }
     }
 
     /// Asks all places at once, and gives each page of each to `page` as it arrives, sorted by name. A place that fails
     /// is reported at once. An error of `page` ends the search.
     pub async fn run(&self, page: impl AsyncFn(Vec<Record>) -> Result<()>) -> Result<Answers<'a>> {
         let places = self.places()?;
-        self.seen.borrow_mut().clear();
         let mut answers = Answers { asked: places.len(), failed: Vec::new() };
         let (page, stop) = (&page, &RefCell::new(None));
         let ask = |place: Place<'a>| async move {
@@ -132,14 +129,13 @@ impl<'a> Search<'a> {
     ) -> Result<()> {
         let calls = self.query.calls(|host| self.is_in(host, place), place.is_searched);
         let left = self.query.left();
-        // By its name and by its id, or through two profiles of one account.
-        let is_found_twice = calls.len() > 1 || self.accounts.iter().nth(1).is_some();
-        let is_new = |record: &Record| self.seen.borrow_mut().insert(record.str("instance_id").unwrap_or_default());
+        // Two calls may find the same instance, by its name and by its id.
+        let seen = RefCell::new(HashSet::new());
         for filters in &calls {
             let each = async |mut records: Vec<Record>| {
                 records.retain(|record| {
                     let is_wanted = left.iter().all(|condition| condition.holds(record)) && self.query.is_named(record);
-                    is_wanted && (!is_found_twice || is_new(record))
+                    is_wanted && (calls.len() == 1 || seen.borrow_mut().insert(record.str("instance_id")))
                 });
                 sort(&mut records);
                 let written = page(records).await;

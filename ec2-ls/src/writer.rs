@@ -27,13 +27,22 @@ impl Writer {
         Writer { pages, thread }
     }
 
-    /// Fails once the writer has ended, as after `| head`. [`Writer::finish`] says why.
     pub async fn write(&self, page: Vec<Record>) -> Result<()> {
-        self.pages.send(page).await.map_err(|_| Failure::stdout(&std::io::ErrorKind::BrokenPipe.into()))
+        self.pages.send(page).await.map_err(|_| closed_pipe())
+    }
+
+    /// Returns once nothing more can be written, as after `| head`. [`Writer::finish`] says why.
+    pub async fn closed(&self) -> Failure {
+        self.pages.closed().await;
+        closed_pipe()
     }
 
     pub fn finish(self) -> Result<()> {
         drop(self.pages);
         self.thread.join().unwrap_or_else(|_| Err(Failure::usage("cannot write to stdout")))
     }
+}
+
+fn closed_pipe() -> Failure {
+    Failure::stdout(&std::io::ErrorKind::BrokenPipe.into())
 }

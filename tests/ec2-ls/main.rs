@@ -1,6 +1,8 @@
 //! `ec2-ls` against the EC2 stand-in.
 
 mod credentials;
+mod filters;
+mod outage;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
