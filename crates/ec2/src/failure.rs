@@ -1,8 +1,9 @@
 //! Errors of the SDK as sentences: which call, in which region, refused for what reason.
 
-use crate::aws_profile;
+use crate::aws_profile::{self, CredentialsFailure, LOGIN};
 use crate::buckets::is_read;
-use crate::call::NotSent;
+use crate::call::{NoAnswer, NotSent};
+use crate::credentials::classify;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
@@ -33,7 +34,7 @@ pub(crate) fn failure<E: CallError>(call: &str, region: &str, error: &SdkError<E
             Some(code) => format!("{code}: {}", service.err().message().unwrap_or("no reason given").trim_end()),
             None => "the answer was an error without an EC2 error code: is the endpoint EC2?".to_string(),
         },
-        SdkError::TimeoutError(_) => "no answer in time".to_string(),
+        SdkError::TimeoutError(_) => source::<NoAnswer>(error).map_or("no answer in time".to_string(), NoAnswer::to_string),
         // The SDK has no public type for credentials that take too long.
         _ if is_of_signing(error) && innermost(error).starts_with("identity resolver") => {
             return unusable_credentials(&innermost(error));
@@ -59,16 +60,13 @@ pub(crate) fn failure<E: CallError>(call: &str, region: &str, error: &SdkError<E
 
 /// What keeps the request from being signed, wherever in the chain the SDK says so.
 fn credentials(error: &(dyn Error + 'static)) -> Option<Failure> {
-    Some(match source::<CredentialsError>(error)? {
+    Some(match classify(source::<CredentialsError>(error)?) {
         // Its own text lists every place that was looked in, wherever the user keeps credentials.
-        CredentialsError::CredentialsNotLoaded(_) => {
-            Failure::usage(format!("no AWS credentials were found{}", in_profile())).hint(LOGIN)
-        }
-        error => unusable_credentials(&innermost(error)),
+        CredentialsFailure::None => Failure::usage(format!("no AWS credentials were found{}", in_profile())).hint(LOGIN),
+        CredentialsFailure::SessionEnded => unusable_credentials("they have expired"),
+        CredentialsFailure::Other(why) => unusable_credentials(&why),
     })
 }
-
-const LOGIN: &str = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`";
 
 fn unusable_credentials(why: &str) -> Failure {
     Failure::usage(format!("the AWS credentials{} cannot be used: {why}", in_profile())).hint(LOGIN)
@@ -76,6 +74,14 @@ fn unusable_credentials(why: &str) -> Failure {
 
 fn in_profile() -> String {
     aws_profile::selected().map(|(_, name)| format!(" in the profile {name}")).unwrap_or_default()
+}
+
+/// Codes of a request that the account may not make, whatever it is of.
+const DENIED: [&str; 4] = ["AccessDenied", "AccessDeniedException", "OptInRequired", "UnauthorizedOperation"];
+
+/// Whether EC2 has denied a call, as [`failure`] words it.
+pub(crate) fn is_denied(failure: &Failure) -> bool {
+    DENIED.iter().any(|code| failure.message.contains(&format!(": {code}: ")))
 }
 
 /// What an error of a call says of its effect.

@@ -1,5 +1,6 @@
 //! An instance of the API as a host record.
 
+use crate::accounts::AWS_PROFILE;
 use crate::locate::is_instance_id;
 use aws_sdk_ec2::primitives::DateTimeFormat;
 use aws_sdk_ec2::types::{Instance, InstanceBlockDeviceMapping, Tag};
@@ -7,7 +8,9 @@ use cerveza_record::{Record, Value, json};
 
 /// Every key is there, `null` where EC2 has nothing: merged into an older record it leaves nothing stale. Addresses
 /// and DNS names that EC2 gives as empty strings (a stopped or terminated instance) are `null` too.
-pub(crate) fn record(instance: &Instance, region: &str, account: Option<&str>) -> Record {
+///
+/// `profile` is that of the AWS configuration which the account was named by.
+pub(crate) fn record(instance: &Instance, region: &str, account: Option<&str>, profile: Option<&str>) -> Record {
     let id = instance.instance_id().unwrap_or_default();
     let tags = instance.tags();
     let mut record = Record::named(host_name(tag(tags, "Name"), id));
@@ -17,6 +20,9 @@ pub(crate) fn record(instance: &Instance, region: &str, account: Option<&str>) -
     record.set("region", region);
     record.set("zone", text(instance.placement().and_then(|placement| placement.availability_zone())));
     record.set("account", text(account));
+    if let Some(profile) = profile {
+        record.set(AWS_PROFILE, profile);
+    }
     record.set("state", text(instance.state().and_then(|state| state.name()).map(|name| name.as_str())));
     record.set("instance_type", text(instance.instance_type().map(|kind| kind.as_str())));
     record.set("image_id", text(instance.image_id()));
@@ -95,7 +101,7 @@ mod tests {
             .tags(Tag::builder().key("Name").value("mysql1").build())
             .build();
         assert_eq!(
-            record(&instance, "us-east-1", Some("123456789012")).to_string(),
+            record(&instance, "us-east-1", Some("123456789012"), None).to_string(),
             concat!(
                 r#"{"host":"mysql1","instance_id":"i-0123456789abcdef0","region":"us-east-1","zone":"us-east-1a","#,
                 r#""account":"123456789012","state":"running","instance_type":"t3.micro","image_id":null,"#,
@@ -111,7 +117,7 @@ mod tests {
         let host = |name: Option<&str>| {
             let name = name.map(|name| Tag::builder().key("Name").value(name).build());
             let instance = Instance::builder().instance_id("i-0123456789abcdef0").set_tags(name.map(|name| vec![name]));
-            record(&instance.build(), "us-east-1", None).host().to_string()
+            record(&instance.build(), "us-east-1", None, None).host().to_string()
         };
         assert_eq!(host(None), "i-0123456789abcdef0");
         assert_eq!(host(Some("")), "i-0123456789abcdef0");

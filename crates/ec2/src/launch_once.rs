@@ -108,7 +108,7 @@ impl Ec2 {
                             "RunInstances in {region}: no instance in the answer"
                         )))
                     })?;
-                    return Ok(Answer::Instance(Box::new(record(instance, region, output.owner_id()))));
+                    return Ok(Answer::Instance(Box::new(record(instance, region, output.owner_id(), self.profile()))));
                 }
                 Err(error) => error,
             };

@@ -2,6 +2,7 @@
 //!
 //! Requests follow the documentation of the EC2 API (Amazon EC2 API Reference), not what a stand-in accepts.
 
+mod accounts;
 mod acted;
 mod address;
 mod attach;
@@ -15,10 +16,12 @@ mod change;
 mod client;
 mod complete_answer;
 mod console;
+mod credentials;
 mod elastic_ip;
 mod elastic_ip_choice;
 mod failure;
 mod find;
+mod http;
 mod image_choice;
 mod images;
 mod instance;
@@ -34,15 +37,18 @@ mod locate;
 mod memory;
 mod network;
 mod new_instances;
+mod region_name;
 mod release;
 mod report;
 mod run_instances;
+mod settings;
 mod tags;
 mod user_data;
 mod volumes;
 mod wait;
 mod zone;
 
+pub use accounts::{Account, Accounts};
 pub use acted::{Acted, NO_ACTION};
 pub use address::Address;
 pub use attach::AttachNeed;
