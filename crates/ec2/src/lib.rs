@@ -59,7 +59,7 @@ pub use catalog::{Catalog, Names, TypeFacts, known_instance_types};
 pub use change::Change;
 pub use client::{Ec2, RegionArgs, block_on};
 pub use console::Console;
-pub use elastic_ip_choice::AddressNeed;
+pub use elastic_ip_choice::{AddressNeed, HostAddress};
 pub use find::Filter;
 pub use image_choice::ImageChoice;
 pub use images::{Image, RootDevice};
