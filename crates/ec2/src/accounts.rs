@@ -51,6 +51,11 @@ impl Accounts {
         self.accounts.iter()
     }
 
+    /// Returns the first account, if it can be used.
+    pub fn into_first(self) -> Option<Ec2> {
+        self.accounts.into_iter().next()?.ec2.ok()
+    }
+
     /// Returns the accounts that can be used.
     pub fn connected(&self) -> impl Iterator<Item = &Ec2> {
         self.accounts.iter().filter_map(|account| account.ec2.as_ref().ok())
@@ -134,7 +139,8 @@ fn profiles(args: &RegionArgs, hosts: &[Record]) -> Vec<Option<String>> {
     profiles
 }
 
-fn named(profile: Option<&str>, failure: Failure) -> Failure {
+/// Puts the account before the message of its failure.
+pub(crate) fn named(profile: Option<&str>, failure: Failure) -> Failure {
     match profile {
         Some(profile) => failure.within(format!("account {profile}")),
         None => failure,

@@ -1,4 +1,4 @@
-//! The profile of the AWS configuration, by the rules of version 2 of the AWS CLI.
+//! The profile of the AWS configuration, by botocore's rules.
 //!
 //! Where the SDK cannot use a profile it goes on to the role of the container or the instance, which may belong to
 //! another account. So a profile that does not exist ends the run here, before the SDK asks anything.
@@ -16,8 +16,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// The variables that name a profile, in the order of version 2 of the AWS CLI.
-const PROFILE_VARIABLES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
+/// The variables that name a profile. botocore reads the first of them first.
+const PROFILE_VARIABLES: [&str; 2] = ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"];
 
 /// Variables of which the first has no effect without the second. The SDK goes on as if neither were set.
 const PAIRS: [(&str, &str); 2] =

@@ -60,6 +60,7 @@ pub use change::Change;
 pub use client::{Ec2, RegionArgs, block_on};
 pub use console::Console;
 pub use elastic_ip_choice::{AddressNeed, HostAddress};
+pub use failure::grouped;
 pub use find::Filter;
 pub use image_choice::ImageChoice;
 pub use images::{Image, RootDevice};

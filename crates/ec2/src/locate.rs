@@ -1,6 +1,6 @@
 //! From hosts as given (a name, an instance id, a record of either) to the instances they are now.
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, named};
 use crate::call::VISIBLE_AFTER;
 use crate::client::{Ec2, RegionArgs, check_region};
 use crate::failure::is_denied;
@@ -119,11 +119,7 @@ pub async fn locate(args: &RegionArgs, given: &Given, by: By) -> (Accounts, Vec<
     };
     match looked_up {
         Ok((found, denied)) => {
-            let name = |(account, failure): (usize, Failure)| {
-                let profile = accounts.iter().nth(account).and_then(|account| account.profile.as_deref());
-                accounts.failure_of(profile, failure)
-            };
-            accounts.denied = denied.into_iter().map(name).collect();
+            accounts.denied = denied;
             (accounts, found)
         }
         Err(failure) => (accounts, unknown(failure)),
@@ -140,7 +136,7 @@ async fn look_up(
     accounts_of: impl Fn(&Record) -> Vec<usize>,
     given: &Given,
     by: By,
-) -> Result<(Vec<Found>, Vec<(usize, Failure)>)> {
+) -> Result<(Vec<Found>, Vec<Failure>)> {
     let mut wanted: BTreeMap<Place, BTreeSet<Key>> = BTreeMap::new();
     let mut answers = Answers::new();
     let mut places: Vec<(Key, Vec<Place>)> = Vec::new();
@@ -175,6 +171,9 @@ async fn look_up(
     wanted.values_mut().for_each(|keys| keys.extend(expressions()));
     let asked = stream::iter(&wanted).map(|(place, keys)| async move {
         let found = match &accounts[place.0] {
+            Ok(ec2) if accounts.len() > 1 => {
+                ec2.lookup(&place.1, keys, by).await.map_err(|failure| named(ec2.profile(), failure))
+            }
             Ok(ec2) => ec2.lookup(&place.1, keys, by).await,
             Err(failure) => Err(failure.clone()),
         };
@@ -198,7 +197,7 @@ async fn look_up(
     let is_found = |(_, found): &(_, &Found)| matches!(found, Found::One(_));
     let looked_in: BTreeSet<&Place> =
         places.iter().zip(&found).filter(is_found).flat_map(|((_, places), _)| places).collect();
-    let denied = looked_in.into_iter().filter_map(|place| Some((place.0, answers.get(place)?.as_ref().err()?.clone())));
+    let denied = looked_in.into_iter().filter_map(|place| Some(answers.get(place)?.as_ref().err()?.clone()));
     let denied = denied.collect();
     Ok((found, denied))
 }

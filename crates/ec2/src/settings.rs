@@ -1,4 +1,4 @@
-//! Settings of the environment and of a profile of the AWS configuration, by the rules of version 2 of the AWS CLI.
+//! Settings of the environment and of a profile of the AWS configuration, by the rules of the AWS CLI.
 
 use crate::http;
 use aws_config::profile::Profile;
