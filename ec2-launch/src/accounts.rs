@@ -37,7 +37,9 @@ pub fn only_profile(hosts: &[Record]) -> Result<Option<String>> {
     let first = profiles.next().flatten();
     match profiles.next() {
         None => Ok(first),
-        Some(_) => Err(Failure::usage("the records are of several accounts (`aws_profile`): give those of one account")),
+        Some(_) => {
+            Err(Failure::usage("the records are of several accounts (`aws_profile`): give those of one account"))
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::remember::{CommandLine, notes};
 use crate::request::Recipe;
 use crate::show::{ProfileArgs, show};
 use crate::waiting::{Until, WaitingArgs};
-use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, report, time_for};
+use cerveza_ec2::{Acted, RegionArgs, WaitArgs, block_on, check_records, report, time_for};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
 use futures_util::future::join;
@@ -145,7 +145,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         wait_args: &args.wait_args,
         progress: &args.progress,
     };
-    let in_account = async |regions: RegionArgs, given: Given| {
+    let in_account = async |regions: RegionArgs, given: Given| -> Result<Vec<Acted>> {
         let mut warnings = warnings.clone();
         let spread = Spread::new(&args.spread, &given.hosts);
         let (launch_by, remembers) = ((recipe.as_ref(), &spread), !args.memory.no_remember && args.plan.is_none());

@@ -41,10 +41,11 @@ fn a_listing_over_accounts_is_acted_on_in_each_account() {
     let started = sandbox.run("ec2-launch", &["--no-remember", "--wait", "running"], &tagged.stdout);
     // Two hosts of one name are refused by ec2-launch.
     assert!(started.code == 2, "{}", started.stderr);
-    let one_account: String = tagged.stdout.lines().filter(|line| line.contains(r#""prod""#)).fold(
-        String::new(),
-        |lines, line| lines + line + "\n",
-    );
+    let one_account: String = tagged
+        .stdout
+        .lines()
+        .filter(|line| line.contains(r#""prod""#))
+        .fold(String::new(), |lines, line| lines + line + "\n");
     let started = sandbox.run("ec2-launch", &["--no-remember", "--wait", "running"], &one_account).exits(0);
     assert!(started.records().iter().all(|record| record["state"] == "running"), "{}", started.stdout);
     assert_eq!((servers[0].count("StartInstances"), servers[1].count("StartInstances")), (0, 1));

@@ -145,7 +145,10 @@ fn an_sso_session_that_has_ended_names_the_command_that_renews_it() {
     sandbox.env("AWS_REGION", "us-east-1");
     // Unauthorized is what the SSO service says of a session that was ended elsewhere.
     let ended = r#"{"message":"Session token not found or invalid"}"#;
-    let head = format!("HTTP/1.1 401 Unauthorized\r\nx-amzn-ErrorType: UnauthorizedException\r\nContent-Length: {}", ended.len());
+    let head = format!(
+        "HTTP/1.1 401 Unauthorized\r\nx-amzn-ErrorType: UnauthorizedException\r\nContent-Length: {}",
+        ended.len()
+    );
     let answer = format!("{head}\r\nConnection: close\r\n\r\n{ended}");
     let sso = FakeEc2::start(move |_| Reply::Raw(answer.clone()));
     sandbox.env("AWS_ENDPOINT_URL_SSO", &sso.endpoint);
@@ -163,7 +166,10 @@ fn an_sso_session_that_has_ended_names_the_command_that_renews_it() {
             }
             sandbox.env("AWS_PROFILE", profile);
             let lines = refused(sandbox.run("ec2-ls", &[], ""));
-            assert!(lines[0].starts_with(&format!("the SSO session of the AWS profile \"{of}\" has ended")), "{lines:?}");
+            assert!(
+                lines[0].starts_with(&format!("the SSO session of the AWS profile \"{of}\" has ended")),
+                "{lines:?}"
+            );
             assert!(lines[1].contains(&format!("`aws sso login --profile {of}`")), "{lines:?}");
         }
     };
@@ -200,7 +206,8 @@ fn a_wrong_clock_is_named() {
             0.. => now + Duration::from_secs(hours as u64 * 3600),
             _ => now - Duration::from_secs(hours.unsigned_abs() as u64 * 3600),
         };
-        let error = format!("<Response><Errors><Error><Code>{code}</Code><Message>No.</Message></Error></Errors></Response>");
+        let error =
+            format!("<Response><Errors><Error><Code>{code}</Code><Message>No.</Message></Error></Errors></Response>");
         let head = format!("HTTP/1.1 400 Bad Request\r\nDate: {}\r\nConnection: close", http_date(theirs));
         let answer = format!("{head}\r\nContent-Length: {}\r\n\r\n{error}", error.len());
         let ec2 = FakeEc2::start(move |_| Reply::Raw(answer.clone()));
@@ -311,7 +318,11 @@ fn a_region_that_is_denied_hides_no_host_of_the_others() {
     for args in [vec!["ec2-power", "stop", "--wait", "web1"], vec!["ec2-tag", "a=b", "web1"]] {
         let run = sandbox.run(args[0], &[&args[1..], &regions].concat(), "").exits(0);
         assert_eq!(run.records()[0]["region"], "us-east-1");
-        assert!(run.stderr.contains("hosts in this region are not seen: DescribeInstances in eu-west-1: "), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("hosts in this region are not seen: DescribeInstances in eu-west-1: "),
+            "{}",
+            run.stderr
+        );
     }
     let run = sandbox.run("ec2-power", &[&["stop", "web[1-2]"], regions.as_slice()].concat(), "").exits(3);
     let error = run.records()[1]["error"].as_str().unwrap().to_string();
@@ -333,7 +344,10 @@ fn a_denial_of_many_hosts_is_said_once_and_short() {
     let lines: Vec<&str> = run.stderr.lines().collect();
     let why = "StopInstances in us-east-1: UnauthorizedOperation: You are not authorized. Encoded authorization failure message: ";
     assert_eq!(lines[0], format!("ec2-power: web[1-3]: {why}{}...", &token[..20]));
-    assert!(lines[1].starts_with("ec2-power: `aws sts decode-authorization-message --encoded-message ...` "), "{lines:?}");
+    assert!(
+        lines[1].starts_with("ec2-power: `aws sts decode-authorization-message --encoded-message ...` "),
+        "{lines:?}"
+    );
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert_eq!(run.records()[0]["error"], format!("{why}{token}"));
     let run = sandbox.run("ec2-power", &["stop", "-o", "table", "web[1-3]"], "").exits(3);

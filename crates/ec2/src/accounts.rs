@@ -31,20 +31,13 @@ impl Accounts {
     /// hosts, to those of `--account`, or to that of the environment. Watches for Ctrl-C from then on.
     pub async fn connect(args: &RegionArgs, hosts: &[Record]) -> Accounts {
         let interrupt = Interrupt::watch();
-        let connect = |profile: Option<String>| async {
-            let ec2 = Ec2::connect_to(args, profile.clone(), interrupt.clone()).await;
+        let watched = &interrupt;
+        let connect = |profile: Option<String>| async move {
+            let ec2 = Ec2::connect_to(args, profile.clone(), watched.clone()).await;
             Account { profile, ec2 }
         };
         let accounts = join_all(profiles(args, hosts).into_iter().map(connect)).await;
-        let mut accounts = Accounts { accounts, interrupt, denied: Vec::new() };
-        if accounts.accounts.len() > 1 {
-            for account in &mut accounts.accounts {
-                if let Err(failure) = &mut account.ec2 {
-                    *failure = named(account.profile.as_deref(), failure.clone());
-                }
-            }
-        }
-        accounts
+        Accounts { accounts, interrupt, denied: Vec::new() }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Account> {

@@ -216,9 +216,7 @@ fn chain(profiles: &ProfileSet, selected: Option<&(&str, String)>) -> Result<Vec
     while !chain.iter().any(|profile| profile.name() == name) {
         let Some(profile) = profiles.get_profile(name) else {
             return match (chain.last(), selected) {
-                (Some(parent), _) => {
-                    absent(format!("source_profile {name:?} of the AWS profile {:?}", parent.name()))
-                }
+                (Some(parent), _) => absent(format!("source_profile {name:?} of the AWS profile {:?}", parent.name())),
                 (None, Some((variable, _))) => absent(format!("the AWS profile {name:?} (from {variable})")),
                 (None, None) => Ok(chain),
             };

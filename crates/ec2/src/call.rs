@@ -283,7 +283,9 @@ impl Attempts {
             Verdict::Throttled => self.max_attempts.is_none_or(|most| self.failed + 1 < most),
             Verdict::Refused => false,
             Verdict::NotSent => self.is_repeated(now + pause),
-            Verdict::Ambiguous => (is_read(self.call) || SAME_TWICE.contains(&self.call)) && self.is_repeated(now + pause),
+            Verdict::Ambiguous => {
+                (is_read(self.call) || SAME_TWICE.contains(&self.call)) && self.is_repeated(now + pause)
+            }
             Verdict::NotFound => {
                 let is_of_one = !is_read(self.call) || READS_OF_ONE.contains(&self.call);
                 self.is_patient && is_of_one && now < self.begun + VISIBLE_AFTER

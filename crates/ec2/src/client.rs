@@ -177,8 +177,10 @@ impl Ec2 {
     /// The regions to look in, at least one, each once.
     pub fn regions(&self) -> Result<&[String]> {
         match self.regions.is_empty() {
-            true => Err(Failure::usage("no region: neither --region, CERVEZA_REGIONS, AWS_REGION nor the AWS profile names one")
-                .hint("give --region, as in --region us-east-1, or set AWS_REGION")),
+            true => Err(Failure::usage(
+                "no region: neither --region, CERVEZA_REGIONS, AWS_REGION nor the AWS profile names one",
+            )
+            .hint("give --region, as in --region us-east-1, or set AWS_REGION")),
             false => Ok(&self.regions),
         }
     }

@@ -68,7 +68,9 @@ pub(crate) fn classify(error: &CredentialsError) -> CredentialsFailure {
         if let Some(answer) = error.downcast_ref::<ErrorMetadata>() {
             return match answer.code() {
                 Some(code) if ENDED.contains(&code) => CredentialsFailure::SessionEnded,
-                Some(code) => CredentialsFailure::Other(format!("{code}: {}", answer.message().unwrap_or("no reason given"))),
+                Some(code) => {
+                    CredentialsFailure::Other(format!("{code}: {}", answer.message().unwrap_or("no reason given")))
+                }
                 None => CredentialsFailure::Other("the answer was an error without a code".to_string()),
             };
         }

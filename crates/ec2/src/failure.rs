@@ -10,7 +10,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
-use cerveza_manners::{Failure, Status, is_opaque};
+use cerveza_manners::{Failure, is_opaque};
 use hyper_util::client::legacy::Error as HttpError;
 use std::collections::HashMap;
 use std::error::Error;
@@ -42,7 +42,9 @@ pub(crate) fn failure<E: CallError>(call: &str, region: &str, error: &SdkError<E
                 status => format!("HTTP {status}, without an error code of EC2: is the endpoint EC2?"),
             },
         },
-        SdkError::TimeoutError(_) => source::<NoAnswer>(error).map_or("no answer in time".to_string(), NoAnswer::to_string),
+        SdkError::TimeoutError(_) => {
+            source::<NoAnswer>(error).map_or("no answer in time".to_string(), NoAnswer::to_string)
+        }
         // The SDK has no public type for credentials that take too long.
         _ if is_of_signing(error) && innermost(error).starts_with("identity resolver") => {
             return unusable_credentials(&innermost(error));
@@ -114,7 +116,9 @@ fn hint_of_clock<E: CallError>(code: &str, error: &SdkError<E, HttpResponse>) ->
 fn credentials(error: &(dyn Error + 'static)) -> Option<Failure> {
     Some(match classify(source::<CredentialsError>(error)?) {
         // Its own text lists every place that was looked in, wherever the user keeps credentials.
-        CredentialsFailure::None => Failure::usage(format!("no AWS credentials were found{}", in_profile())).hint(LOGIN),
+        CredentialsFailure::None => {
+            Failure::usage(format!("no AWS credentials were found{}", in_profile())).hint(LOGIN)
+        }
         CredentialsFailure::SessionEnded => unusable_credentials("they have expired"),
         CredentialsFailure::Other(why) => unusable_credentials(&why),
     })
@@ -138,8 +142,9 @@ pub(crate) fn is_denied(failure: &Failure) -> bool {
 
 /// Returns what failures of one kind have in common: their text without what names a resource or is an opaque token.
 fn kind(failure: &Failure) -> String {
-    // In other messages the ids tell what to do.
-    let is_of_call = failure.message.split(": ").next().is_some_and(|call| call.contains(" in "));
+    // In messages other than of a call, as `StopInstances in us-east-1: ...`, the ids tell what to do.
+    let is_call = |part: &str| matches!(part.split(' ').collect::<Vec<_>>().as_slice(), [_, "in", _]);
+    let is_of_call = failure.message.split(": ").any(is_call);
     let word = |word: &str| if is_of_call && is_resource_id(word) { "...".to_string() } else { word.to_string() };
     let is_end = |c: char| !(c.is_ascii_alphanumeric() || c == '-');
     let words = failure.message.split_whitespace().filter(|word| !is_opaque(word.trim_end_matches(['.', ','])));
@@ -150,16 +155,19 @@ fn kind(failure: &Failure) -> String {
 fn is_resource_id(word: &str) -> bool {
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     word.split_once('-').is_some_and(|(kind, digits)| {
-        !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_lowercase()) && !digits.is_empty() && digits.bytes().all(is_hex)
+        !kind.is_empty()
+            && kind.bytes().all(|byte| byte.is_ascii_lowercase())
+            && !digits.is_empty()
+            && digits.bytes().all(is_hex)
     })
 }
 
 /// Returns failures of one kind once, with the hosts that they are of.
 pub fn grouped<'a>(failures: impl IntoIterator<Item = (&'a str, &'a Failure)>) -> Vec<(Vec<&'a str>, &'a Failure)> {
-    let mut places: HashMap<(String, Status), usize> = HashMap::new();
+    let mut places: HashMap<(String, u8), usize> = HashMap::new();
     let mut groups: Vec<(Vec<&str>, &Failure)> = Vec::new();
     for (host, failure) in failures {
-        let place = *places.entry((kind(failure), failure.status)).or_insert_with(|| {
+        let place = *places.entry((kind(failure), failure.status.code())).or_insert_with(|| {
             groups.push((Vec::new(), failure));
             groups.len() - 1
         });
@@ -372,8 +380,10 @@ mod tests {
                 "StopInstances in us-east-1: UnauthorizedOperation: You are not authorized. Encoded authorization failure message: {token}"
             ))
         };
-        let of_id = |id: &str| Failure::unreached(format!("GetConsoleOutput in us-east-1: Denied: not on instance/{id}."));
-        let several = |id: &str| Failure::unreached(format!("several live instances have this name: {id}, i-0fedcba9876543210"));
+        let of_id =
+            |id: &str| Failure::unreached(format!("GetConsoleOutput in us-east-1: Denied: not on instance/{id}."));
+        let several =
+            |id: &str| Failure::unreached(format!("several live instances have this name: {id}, i-0fedcba9876543210"));
         let failures = [
             ("web1", denied("aB3_-")),
             ("web2", denied("xY9+/")),

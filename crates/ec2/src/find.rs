@@ -141,7 +141,10 @@ impl Ec2 {
             for reservation in page.reservations() {
                 let account = reservation.owner_id();
                 for instance in reservation.instances() {
-                    found.push((record(instance, region, account, self.profile()), crate::instance::state_reason(instance)));
+                    found.push((
+                        record(instance, region, account, self.profile()),
+                        crate::instance::state_reason(instance),
+                    ));
                 }
             }
             next = page.next_token.filter(|token| !token.is_empty());

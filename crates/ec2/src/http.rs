@@ -50,7 +50,8 @@ pub(crate) fn trust_store(place: &str, path: &str) -> Result<TrustStore> {
     for certificate in CertificateDer::pem_slice_iter(&pem).flatten() {
         if RootCertStore::empty().add(certificate.clone()).is_ok() {
             let text = STANDARD.encode(&certificate);
-            trust_store.add_pem_certificate(format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"));
+            trust_store
+                .add_pem_certificate(format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"));
             usable += 1;
         }
     }

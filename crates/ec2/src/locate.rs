@@ -1,6 +1,6 @@
 //! From hosts as given (a name, an instance id, a record of either) to the instances they are now.
 
-use crate::accounts::{Accounts, named};
+use crate::accounts::{Account, Accounts, named};
 use crate::call::VISIBLE_AFTER;
 use crate::client::{Ec2, RegionArgs, check_region};
 use crate::failure::is_denied;
@@ -111,7 +111,10 @@ pub fn refuse_ambiguous<'a>(expressions: &[String], found: impl IntoIterator<Ite
 pub async fn locate(args: &RegionArgs, given: &Given, by: By) -> (Accounts, Vec<Found>) {
     let unknown = |failure: Failure| given.hosts.iter().map(|_| Found::Unknown(failure.clone())).collect();
     let mut accounts = Accounts::connect(args, &given.hosts).await;
-    let all: Vec<Result<&Ec2>> = accounts.iter().map(|account| account.ec2.as_ref().map_err(Clone::clone)).collect();
+    let mut all: Vec<Result<&Ec2>> = Vec::new();
+    for Account { profile, ec2 } in accounts.iter() {
+        all.push(ec2.as_ref().map_err(|failure| accounts.failure_of(profile.as_deref(), failure.clone())));
+    }
     let places_of = |host: &Record| accounts.places_of(args, host);
     let looked_up = tokio::select! {
         looked_up = look_up(&all, places_of, given, by) => looked_up,
@@ -302,9 +305,7 @@ fn found(key: &Key, places: &[Place], answers: &Answers) -> Found {
     let (ended, instances): (Vec<&Record>, Vec<&Record>) =
         instances.into_iter().partition(|instance| is_name && has_ended(instance));
     match (instances.as_slice(), failed.filter(|_| is_name || instances.is_empty()), denied) {
-        ([_, _, ..], _, _) => {
-            Found::Several(instances.iter().filter_map(|record| record.str("instance_id")).collect())
-        }
+        ([_, _, ..], _, _) => Found::Several(instances.iter().filter_map(|record| record.str("instance_id")).collect()),
         // One name here may be one of two. Where the account may do nothing it has no instances that can be worked on.
         (_, Some(failure), _) => Found::Unknown(failure),
         ([one], None, _) => Found::One((*one).clone()),
@@ -390,7 +391,8 @@ mod tests {
     fn a_region_that_denies_everything_hides_no_host_of_another() {
         let (web1, web2) = (Key::Name("web1".into()), Key::Name("web2".into()));
         let places = ["eu-west-1", "us-east-1"].map(|region| (0, region.to_string()));
-        let denied = Failure::unreached("DescribeInstances in us-east-1: UnauthorizedOperation: You are not authorized");
+        let denied =
+            Failure::unreached("DescribeInstances in us-east-1: UnauthorizedOperation: You are not authorized");
         let mut half = answers(&[("eu-west-1", "i-1")]);
         half.insert(places[1].clone(), Err(denied.clone()));
         assert!(matches!(found(&web1, &places, &half), Found::One(_)));

@@ -118,7 +118,11 @@ fn meant(name: &str) -> Option<&'static str> {
     let plain = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
     let name = plain(name);
     let same = REGIONS.iter().find(|region| plain(region) == name);
-    let begun = || REGIONS.iter().find(|region| name.len() > 3 && plain(region).trim_end_matches(|c: char| c.is_ascii_digit()) == name);
+    let begun = || {
+        REGIONS
+            .iter()
+            .find(|region| name.len() > 3 && plain(region).trim_end_matches(|c: char| c.is_ascii_digit()) == name)
+    };
     let known: Vec<String> = REGIONS.iter().map(|region| plain(region)).collect();
     let near = || {
         let near = nearest(&name, known.iter().map(String::as_str))?;

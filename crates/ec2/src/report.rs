@@ -3,7 +3,9 @@
 use crate::accounts::AWS_PROFILE;
 use crate::acted::{Acted, NO_ACTION};
 use crate::failure::grouped;
-use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool, shorten, was_interrupted};
+use cerveza_manners::{
+    Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool, shorten, was_interrupted,
+};
 use cerveza_record::{Record, Value};
 use hostrange::fold;
 use std::collections::BTreeSet;
