@@ -121,7 +121,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     for host in &mut given.hosts {
         settle(host, region.as_deref())?;
     }
-    let regions = RegionArgs { region: region.into_iter().collect(), ..RegionArgs::default() };
+    let regions = RegionArgs { region: region.into_iter().collect(), has_one_region: true, ..RegionArgs::default() };
     if args.memory.show_memory || args.memory.forget {
         let regions = RegionArgs { account: only_profile(&given.hosts)?.into_iter().collect(), ..regions };
         return match args.memory.show_memory {

@@ -39,11 +39,16 @@ pub struct RegionArgs {
     /// Time limit for each connection to AWS
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5s")]
     pub connect_timeout: Duration,
+
+    /// For a tool that works in one region: CERVEZA_REGIONS does not count.
+    #[arg(skip)]
+    pub has_one_region: bool,
 }
 
 impl Default for RegionArgs {
     fn default() -> RegionArgs {
-        RegionArgs { region: Vec::new(), account: Vec::new(), connect_timeout: Duration::from_secs(5) }
+        let connect_timeout = Duration::from_secs(5);
+        RegionArgs { region: Vec::new(), account: Vec::new(), connect_timeout, has_one_region: false }
     }
 }
 
@@ -51,7 +56,7 @@ impl RegionArgs {
     /// Returns the regions of the command line, else those of CERVEZA_REGIONS.
     fn regions(&self) -> Vec<String> {
         let names = |text: String| text.split(',').map(|name| name.trim().to_string()).collect();
-        let regions = match self.region.is_empty() {
+        let regions = match self.region.is_empty() && !self.has_one_region {
             true => env::var("CERVEZA_REGIONS").map(names).unwrap_or_default(),
             false => self.region.clone(),
         };
