@@ -180,15 +180,20 @@ fn an_sso_session_that_has_ended_names_the_command_that_renews_it() {
 
 #[test]
 fn a_refusal_of_the_token_service_is_a_sentence() {
-    let sts = FakeEc2::start(|_| Reply::Error("AccessDenied", "User: me is not authorized to assume ops".to_string()));
+    let error = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User: me is not authorized to \
+                 assume ops</Message></Error><RequestId>r</RequestId></ErrorResponse>";
+    let answer =
+        format!("HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{error}", error.len());
+    let sts = FakeEc2::start(move |_| Reply::Raw(answer.clone()));
     let mut sandbox = Sandbox::new();
     let keys = "aws_access_key_id = AKID\naws_secret_access_key = secret\n";
     let role = "role_arn = arn:aws:iam::123456789012:role/ops\nsource_profile = keys\n";
     sandbox.file(".aws/config", format!("[profile keys]\n{keys}[profile ops]\n{role}"));
     sandbox.env("AWS_REGION", "us-east-1").env("AWS_PROFILE", "ops").env("AWS_ENDPOINT_URL", &sts.endpoint);
     let lines = refused(sandbox.run("ec2-ls", &[], ""));
-    assert!(lines[0].starts_with("the AWS credentials in the profile ops cannot be used: "), "{lines:?}");
-    assert!(!lines[0].contains('{') && !lines[0].contains("Error"), "{lines:?}");
+    let why = "AccessDenied: User: me is not authorized to assume ops";
+    assert_eq!(lines[0], format!("the AWS credentials in the profile ops cannot be used: {why}"));
+    assert_eq!(lines[1], "`aws sts get-caller-identity --profile ops` uses the same credentials");
 }
 
 /// `date -R`, but of HTTP.

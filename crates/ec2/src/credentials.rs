@@ -61,6 +61,7 @@ pub(crate) fn classify(error: &CredentialsError) -> CredentialsFailure {
         is_of_sso_cache |= text.contains(".aws/sso/cache");
         let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
         if text.contains("SSO token has expired")
+            || ENDED.iter().any(|code| text.starts_with(code))
             || is_of_sso_cache && error.downcast_ref::<io::Error>().is_some_and(is_missing)
         {
             return CredentialsFailure::SessionEnded;
