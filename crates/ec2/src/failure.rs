@@ -38,7 +38,7 @@ pub(crate) fn failure<E: CallError>(call: &str, region: &str, error: &SdkError<E
         SdkError::ServiceError(service) => match service.err().code() {
             Some(code) => format!("{code}: {}", service.err().message().unwrap_or("no reason given").trim_end()),
             None => match service.raw().status().as_u16() {
-                407 => "the proxy asks for a user and password (HTTP 407)".to_string(),
+                407 => PROXY_ASKS.to_string(),
                 status => format!("HTTP {status}, without an error code of EC2: is the endpoint EC2?"),
             },
         },
@@ -51,7 +51,8 @@ pub(crate) fn failure<E: CallError>(call: &str, region: &str, error: &SdkError<E
         }
         _ if is_of_signing(error) => format!("the request cannot be made: {}", innermost(error)),
         SdkError::DispatchFailure(_) => match innermost(error).as_str() {
-            PROXY_REFUSED => "the proxy asks for a user and password (HTTP 407)".to_string(),
+            "tunnel error: proxy authorization required" => PROXY_ASKS.to_string(),
+            "tunnel error: unsuccessful" => "the proxy does not let the request through".to_string(),
             why => format!("the endpoint cannot be reached: {why}"),
         },
         SdkError::ResponseError(_) => format!("the answer cannot be used: {}", innermost(error)),
@@ -72,14 +73,13 @@ pub(crate) fn failure<E: CallError>(call: &str, region: &str, error: &SdkError<E
     }
 }
 
-/// What the HTTP client says if a proxy answers with HTTP 407.
-const PROXY_REFUSED: &str = "proxy authorization required";
+const PROXY_ASKS: &str = "the proxy asks for a user and password (HTTP 407)";
 
 /// Returns what may be wrong with the network.
 fn hint_of_network(region: &str, why: &str) -> Option<String> {
     if let Some((variable, address)) = http::proxy() {
         let host = address.rsplit('@').next().unwrap_or_default();
-        return Some(match why.contains("HTTP 407") {
+        return Some(match why == PROXY_ASKS {
             true => format!("{variable} names the proxy: write it as http://USER:PASSWORD@{}", host_of(host)),
             false => format!("requests go through the proxy {} ({variable}); NO_PROXY makes exceptions", host_of(host)),
         });
