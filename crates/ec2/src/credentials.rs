@@ -7,7 +7,6 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_sdk_ec2::error::ErrorMetadata;
 use std::error::Error;
 use std::io;
-use std::iter::successors;
 use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 
@@ -56,7 +55,9 @@ pub(crate) fn classify(error: &CredentialsError) -> CredentialsFailure {
         return CredentialsFailure::None;
     }
     let mut is_of_sso_cache = false;
-    for error in successors(Some(error as &(dyn Error + 'static)), |error| error.source()) {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        next = error.source();
         let text = error.to_string();
         is_of_sso_cache |= text.contains(".aws/sso/cache");
         let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
