@@ -16,7 +16,7 @@ pub async fn each_account(
     for (places, profile, hosts) in by_profile(given.hosts) {
         let regions = RegionArgs { account: profile.into_iter().collect(), ..regions.clone() };
         let group = Given { hosts: hosts.clone(), expressions: given.expressions.clone() };
-        let done = match flow(regions, group).await {
+        let done = match Box::pin(flow(regions, group)).await {
             Ok(done) => done,
             Err(failure) if acted.is_empty() => return Err(failure),
             Err(failure) => hosts.into_iter().map(|host| failed(host, &failure)).collect(),

@@ -180,8 +180,9 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         let Some(ec2) = ec2 else { return Ok(steps.into_iter().map(not_done).collect()) };
         ec2.set_timeout(args.wait_args.timeout);
         let (queue, orders) = memory_queue::queue();
-        let (acted, warnings) =
-            join(execute(&ec2, &options, refuse_half(steps), queue), memory_queue::write_all(&ec2, orders)).await;
+        // In a box: the compiler bounds how deep futures may be nested.
+        let executed = Box::pin(execute(&ec2, &options, refuse_half(steps), queue));
+        let (acted, warnings) = join(executed, memory_queue::write_all(&ec2, orders)).await;
         warnings.iter().for_each(|warning| tool.warn(warning));
         Ok(acted)
     };
