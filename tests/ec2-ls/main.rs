@@ -1,7 +1,5 @@
 //! `ec2-ls` against the EC2 stand-in.
 
-mod accounts;
-mod configuration;
 mod credentials;
 
 use base64::Engine;
