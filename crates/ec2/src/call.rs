@@ -6,13 +6,15 @@ use crate::client::Ec2;
 use crate::failure::{CallError, Verdict, verdict};
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::SdkError;
+use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Mutex;
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// Calls that change something and have the same effect when they are made twice (Amazon EC2 API Reference, and "Ensuring
 /// idempotency in Amazon EC2 API requests"). Every other change is made once if its answer got lost.
@@ -59,6 +61,8 @@ pub(crate) struct Calls {
     /// How long a call may wait after that.
     timeout: Mutex<Duration>,
     read_limit: Mutex<Duration>,
+    /// When a part of an answer last arrived, by region.
+    arrivals: Mutex<HashMap<String, Instant>>,
     /// How often any request is sent at most, if the user has set that.
     max_attempts: Option<u32>,
 }
@@ -70,7 +74,43 @@ impl Calls {
             progress: Mutex::new(Instant::now()),
             timeout: Mutex::new(TIMEOUT),
             read_limit: Mutex::new(READ_LIMIT),
+            arrivals: Mutex::default(),
             max_attempts,
+        }
+    }
+
+    /// Notes that a part of an answer has arrived, which gives the rest of it more time.
+    pub fn note_arrival(&self, region: &str) {
+        self.arrivals().insert(region.to_string(), Instant::now());
+    }
+
+    /// Returns when a part of an answer last arrived after `begun`, or `begun`.
+    fn last_arrival(&self, region: &str, begun: Instant) -> Instant {
+        self.arrivals().get(region).copied().unwrap_or(begun).max(begun)
+    }
+
+    fn arrivals(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.arrivals.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Waits for an answer, for `limit` after it was asked for and after each part of it.
+    async fn bounded<T, E>(
+        &self,
+        region: &str,
+        limit: Duration,
+        answer: impl Future<Output = Answer<T, E>>,
+    ) -> Answer<T, E> {
+        let (mut answer, begun) = (pin!(answer), Instant::now());
+        loop {
+            let deadline = self.last_arrival(region, begun) + limit;
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                () = sleep_until(deadline) => {}
+            }
+            if self.last_arrival(region, begun) + limit <= Instant::now() {
+                return Err(SdkError::timeout_error(NoAnswer(limit)));
+            }
         }
     }
 
@@ -193,8 +233,7 @@ impl Ec2 {
             }
             let sent = Instant::now();
             let limit = attempts.limit(sent);
-            let answer = timeout(limit, send()).await;
-            let error = match answer.unwrap_or_else(|_| Err(SdkError::timeout_error(NoAnswer(limit)))) {
+            let error = match self.calls.bounded(region, limit, send()).await {
                 Ok(answer) => {
                     buckets.succeeded(region, name);
                     set(&self.calls.progress, Instant::now());
@@ -203,9 +242,11 @@ impl Ec2 {
                 Err(error) => error,
             };
             let verdict = verdict(&error);
+            if verdict == Verdict::Throttled || self.calls.last_arrival(region, sent) > sent {
+                attempts.answered();
+            }
             match verdict {
                 Verdict::Throttled => {
-                    attempts.answered();
                     buckets.throttled(region, name, sent, random());
                 }
                 Verdict::NotSent => buckets.give_back(region, name, resources),

@@ -25,6 +25,8 @@ mod http;
 mod image_choice;
 mod images;
 mod instance;
+mod instance_page;
+mod instance_xml;
 mod interrupt;
 mod launch;
 mod launch_interfaces;
