@@ -1,7 +1,7 @@
 //! The reader against a table, against every way that an answer can arrive, and against the SDK's own parser.
 
 use super::*;
-use crate::client::http_client;
+use crate::http::http_client;
 use crate::instance_page::InstancePage;
 use aws_credential_types::Credentials;
 use aws_sdk_ec2::Client;
@@ -201,7 +201,7 @@ impl Loopback {
             .region(Region::new("us-east-1"))
             .endpoint_url(format!("http://{}", listener.local_addr().unwrap()))
             .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
-            .http_client(http_client())
+            .http_client(http_client(Default::default()))
             .retry_config(RetryConfig::disabled());
         let answer = Arc::new(Mutex::new(String::new()));
         let shared = answer.clone();
