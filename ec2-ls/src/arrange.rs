@@ -1,6 +1,6 @@
 //! Puts the instances that were found in order, each into the record that asked for it.
 
-use crate::query::{Query, address};
+use crate::query::{Query, address, addresses};
 use cerveza_ec2::{instance_id, is_new};
 use cerveza_manners::Failure;
 use cerveza_record::Record;
@@ -8,12 +8,6 @@ use hostrange::natural_cmp;
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-
-/// The records to be written, and the hosts of which no instance was found.
-pub struct Arranged<'a> {
-    pub records: Vec<Record>,
-    pub missing: Vec<&'a Record>,
-}
 
 /// Where the instances are that were found, by what hosts are given by.
 struct Index<'a> {
@@ -29,7 +23,7 @@ impl<'a> Index<'a> {
         for (at, record) in found.iter().enumerate() {
             index.ids.entry(record.str("instance_id").unwrap_or_default()).or_default().push(at);
             index.names.entry(record.host()).or_default().push(at);
-            for address in ["private_ip", "public_ip", "ipv6"].iter().filter_map(|key| record.str(key)?.parse().ok()) {
+            for address in addresses(record) {
                 index.addresses.entry(address).or_default().push(at);
             }
         }
@@ -56,12 +50,12 @@ impl<'a> Index<'a> {
 
 /// Arranges `found`, in which each instance is once. A record that asked for an instance keeps its keys; one that could not
 /// be asked for, as `failure_of` says, comes out as it came, with `error`. Hosts of stdin keep their order, others are
-/// sorted by name.
+/// sorted by name. Also returns the hosts of which there is no instance.
 pub fn arrange<'a>(
-    query: &'a Query,
+    query: &Query,
     found: Vec<Record>,
     failure_of: impl Fn(&Record) -> Option<&'a Failure>,
-) -> Arranged<'a> {
+) -> (Vec<Record>, Vec<String>) {
     let index = Index::new(&found);
     let places: Vec<Vec<usize>> = query.hosts.iter().map(|host| index.of(host)).collect();
     let is_record = |host: &Record| host.iter().nth(1).is_some();
@@ -76,7 +70,7 @@ pub fn arrange<'a>(
                 records.push(record);
             }
             (_, Some(_)) if places.is_empty() => {}
-            (_, None) if places.is_empty() => missing.push(host),
+            (_, None) if places.is_empty() => missing.push(host.host().to_string()),
             (true, _) => records.extend(places.iter().map(|at| refreshed(host, &found[*at]))),
             (false, _) => records.extend(places.iter().filter(|at| written.insert(**at)).map(|at| found[*at].clone())),
         }
@@ -88,14 +82,18 @@ pub fn arrange<'a>(
     }
     sort(&mut others);
     records.extend(others);
-    Arranged { records, missing }
+    (records, missing)
 }
 
-/// The record with the facts of now. What an earlier tool said of it is over.
+/// The record with the facts of now.
 pub fn refreshed(host: &Record, now: &Record) -> Record {
     let mut record = host.clone();
     record.merge(now.clone());
     record.remove("stale");
+    if !record.has("action") && !record.has("status") {
+        // It is of an earlier listing.
+        record.remove("error");
+    }
     record
 }
 

@@ -1,21 +1,18 @@
 //! The command line of `ec2-ls`.
 
-use crate::arrange::{arrange, missing_new};
+use crate::find::{Finder, Found};
 use crate::find_args::FindArgs;
-use crate::last::{Refreshed, Saved, read_saved, refresh};
+use crate::last::read_saved;
 use crate::query::Query;
-use crate::search::{Answers, Search};
 use crate::show::{read_user_data, show, writer};
 use crate::show_args::ShowArgs;
 use crate::user_data::{self, UserData};
 use crate::writer::Writer;
-use cerveza_ec2::{Accounts, RegionArgs, block_on, refuse_ambiguous};
+use cerveza_ec2::{Accounts, block_on};
 use cerveza_manners::{ProgressArgs, Result, Status, Tool};
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
-use futures_util::future::join_all;
 use hostrange::{fold, warn_of_globbed};
-use std::cell::{Cell, RefCell};
 use std::io;
 
 /// List EC2 instances by tags, names and states
@@ -56,13 +53,12 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
             // Patterns are looked for in the accounts of the arguments.
             hosts.push(Record::named("*"));
         }
-        let accounts = Accounts::connect(&regions, &hosts).await;
+        let accounts = &Accounts::connect(&regions, &hosts).await;
         accounts.connected().for_each(|ec2| ec2.set_read_limit(args.find.timeout));
-        let listing = Listing { args, regions: &regions, query: &query, accounts: &accounts, tool };
-        match &saved {
-            Some(saved) => listing.last(saved).await,
-            None if args.show.is_streamed() && !query.needs_all() => listing.stream().await,
-            None => listing.collect().await,
+        let finder = Finder { accounts, regions: &regions, query: &query, saved: saved.as_ref() };
+        match args.show.is_streamed() && !query.needs_all() && saved.is_none() {
+            true => stream(args, &finder, tool).await,
+            false => list(args, &finder, tool).await,
         }
     })?;
     match listed {
@@ -71,128 +67,59 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     }
 }
 
-struct Listing<'a> {
-    args: &'a Args,
-    regions: &'a RegionArgs,
-    query: &'a Query,
-    accounts: &'a Accounts,
-    tool: &'a Tool,
+/// Writes instances as they arrive.
+async fn stream(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result<Status> {
+    let writer = Writer::start(writer(&args.show));
+    let answers = tokio::select! {
+        answers = finder.pages(|failure| tool.failure(&failure), async |page| writer.write(page).await) => answers,
+        closed = writer.closed() => Err(closed),
+    };
+    let count = writer.finish()?;
+    let status = answers?.status();
+    Ok(if count == 0 && status == Status::Done { say_empty(args, finder.query, tool) } else { status })
 }
 
-impl<'a> Listing<'a> {
-    fn search(&self) -> Search<'a> {
-        Search::new(self.accounts, self.regions, self.query, self.tool)
+/// Finds all, reads what else was asked for, and writes the records.
+async fn list(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result<Status> {
+    let found = finder.all(|failure| tool.failure(&failure)).await?;
+    let status = say_found(args, finder.query, tool, &found);
+    let user_data = match args.show.user_data {
+        true => read_user_data(finder.accounts, finder.regions, &args.progress, &found.records).await?,
+        false => UserData::new(),
+    };
+    user_data::say_unread(tool, &found.records, &user_data);
+    if let Err(failure) = show(&args.show, found.records, &user_data)
+        && !failure.is_closed_pipe()
+    {
+        return Err(failure);
     }
+    match user_data.values().any(Result::is_err) {
+        true => Ok(status.max(Status::Unreached)),
+        false => Ok(status),
+    }
+}
 
-    /// Writes each page as it arrives.
-    async fn stream(&self) -> Result<Status> {
-        let (writer, count) = (Writer::start(writer(&self.args.show, self.tool)), Cell::new(0));
-        let search = self.search();
-        let listed = search.run(async |page| {
-            count.set(count.get() + page.len());
-            writer.write(page).await
-        });
-        let answers = tokio::select! {
-            answers = listed => answers,
-            closed = writer.closed() => Err(closed),
-        };
-        writer.finish()?;
-        Ok(self.say_empty(&answers?, count.get()))
+/// Says which hosts were not found.
+fn say_found(args: &Args, query: &Query, tool: &Tool, found: &Found) -> Status {
+    let mut status = found.status;
+    if !found.missing.is_empty() {
+        let narrowed = if query.is_narrowed() { ", or not of these tags and states" } else { "" };
+        tool.warn(format!("not found{narrowed}: {}", fold(found.missing.iter().map(String::as_str))));
+        status = status.max(Status::No);
     }
+    if !found.gone.is_empty() {
+        tool.warn(format!("no longer in EC2: {}", fold(found.gone.iter().map(String::as_str))));
+        status = status.max(Status::No);
+    }
+    match found.records.is_empty() && status == Status::Done {
+        true => say_empty(args, query, tool),
+        false => status,
+    }
+}
 
-    /// Writes once all is known: hosts that come from records keep their order, a table is sorted.
-    async fn collect(&self) -> Result<Status> {
-        let (search, found) = (self.search(), RefCell::new(Vec::new()));
-        let gather = async |page| {
-            found.borrow_mut().extend::<Vec<Record>>(page);
-            Ok(())
-        };
-        let mut answers = search.run(gather).await?;
-        let new = missing_new(self.query, &found.borrow());
-        // Hosts that were launched a moment ago are asked for again once EC2 lists them. Where a region did not answer it
-        // is unknown what is missing.
-        if !new.is_empty() && answers.failed.is_empty() {
-            let listed = join_all(self.accounts.connected().map(|ec2| ec2.wait_until_listed(&new)));
-            tokio::select! {
-                _ = listed => {}
-                interrupted = self.accounts.interrupted() => return Err(interrupted),
-            }
-            found.borrow_mut().clear();
-            answers = search.run(gather).await?;
-        }
-        let found = found.into_inner();
-        refuse_ambiguous(&self.query.expressions, &found)?;
-        let failure_of = |host: &Record| {
-            let mut failed = answers.failed.iter();
-            failed.find(|(place, _)| search.is_in(host, place)).map(|(_, failure)| failure)
-        };
-        let arranged = arrange(self.query, found, failure_of);
-        let missing = arranged.missing.iter().map(|host| host.host());
-        let status = match arranged.missing.is_empty() {
-            true => self.say_empty(&answers, arranged.records.len()),
-            false => self.say_missing(missing).max(answers.status()),
-        };
-        self.show(arranged.records, status).await
-    }
-
-    /// Asks for the hosts of a saved listing alone.
-    async fn last(&self, saved: &Saved) -> Result<Status> {
-        let Refreshed { mut records, gone, failed } = tokio::select! {
-            refreshed = refresh(self.accounts, self.regions, saved) => refreshed,
-            interrupted = self.accounts.interrupted() => return Err(interrupted),
-        };
-        let is_wanted = |record: &Record| {
-            self.query.conditions.iter().all(|condition| condition.holds(record)) && self.query.is_named(record)
-        };
-        records.retain(is_wanted);
-        let mut status = Status::Done;
-        for (zone, failure, hosts) in failed {
-            let count = hosts.iter().filter(|host| is_wanted(host)).count();
-            if count > 0 {
-                let hosts = if count == 1 { "host comes" } else { "hosts come" };
-                self.tool.failure(&failure.within(format!("{zone}: {count} {hosts} out as last seen")));
-                status = Status::Unreached;
-            }
-        }
-        if self.query.hosts.is_empty() && gone.iter().any(is_wanted) {
-            let gone = gone.iter().filter(|host| is_wanted(host)).map(Record::host);
-            self.tool.warn(format!("no longer in EC2: {}", fold(gone)));
-            status = status.max(Status::No);
-        }
-        let arranged = arrange(self.query, records, |_| None);
-        if !arranged.missing.is_empty() {
-            status = status.max(self.say_missing(arranged.missing.iter().map(|host| host.host())));
-        }
-        self.show(arranged.records, status).await
-    }
-
-    /// Reads what else was asked for, and writes the records.
-    async fn show(&self, found: Vec<Record>, status: Status) -> Result<Status> {
-        let user_data = match self.args.show.user_data {
-            true => read_user_data(self.accounts, &self.args.progress, &found).await?,
-            false => UserData::new(),
-        };
-        user_data::say_unread(self.tool, &found, &user_data);
-        show(&self.args.show, found, &user_data, self.tool)?;
-        match user_data.values().any(Result::is_err) {
-            true => Ok(status.max(Status::Unreached)),
-            false => Ok(status),
-        }
-    }
-
-    fn say_missing<'b>(&self, missing: impl Iterator<Item = &'b str>) -> Status {
-        let narrowed = if self.query.is_narrowed() { ", or not of these tags and states" } else { "" };
-        self.tool.warn(format!("not found{narrowed}: {}", fold(missing)));
-        Status::No
-    }
-
-    /// Where a region did not answer, nothing is said of what was not found: it is unknown.
-    fn say_empty(&self, answers: &Answers<'_>, count: usize) -> Status {
-        if count > 0 || !answers.failed.is_empty() {
-            return answers.status();
-        }
-        self.tool.warn("no instance matches");
-        self.query.advice.iter().for_each(|advice| self.tool.warn(advice));
-        if self.args.find.fail_empty { Status::No } else { Status::Done }
-    }
+/// Says that nothing was found, and what else the words may mean. Where a region did not answer this is unknown.
+fn say_empty(args: &Args, query: &Query, tool: &Tool) -> Status {
+    tool.warn("no instance matches");
+    query.advice.iter().for_each(|advice| tool.warn(advice));
+    if args.find.fail_empty { Status::No } else { Status::Done }
 }

@@ -2,7 +2,7 @@
 
 use crate::advice;
 use crate::condition::{Condition, Test, Wanted};
-use crate::fact::{TAG, TAG_KEY};
+use crate::fact::TAG_KEY;
 use crate::filter_option::{is_filter, read_filter};
 use crate::find_args::{FindArgs, is_zone_id};
 use crate::glob::Glob;
@@ -84,17 +84,14 @@ pub fn of_options(args: &FindArgs) -> Result<(Vec<Condition>, Vec<String>)> {
         conditions.push(Condition::any(filter.values.iter().map(|value| Test::glob(&filter.name, value))));
     }
     conditions.extend(args.has.iter().map(|key| Condition::any([Test::glob(TAG_KEY, key)])));
-    let group = |text: &str| if text.starts_with("sg-") { "instance.group-id" } else { "instance.group-name" };
-    let zone = |text: &str| if is_zone_id(text) { "availability-zone-id" } else { "availability-zone" };
-    let profile = format!("{TAG}profile");
-    let options: [(&[String], &dyn Fn(&str) -> &str); 7] = [
-        (&args.instance_type, &|_| "instance-type"),
-        (&args.zone, &zone),
-        (&args.vpc, &|_| "vpc-id"),
-        (&args.subnet, &|_| "subnet-id"),
-        (&args.ami, &|_| "image-id"),
-        (&args.profile, &|_| profile.as_str()),
-        (&args.group, &group),
+    let options: [(&[String], fn(&str) -> &'static str); 7] = [
+        (&args.instance_type, |_| "instance-type"),
+        (&args.zone, |zone| if is_zone_id(zone) { "availability-zone-id" } else { "availability-zone" }),
+        (&args.vpc, |_| "vpc-id"),
+        (&args.subnet, |_| "subnet-id"),
+        (&args.ami, |_| "image-id"),
+        (&args.profile, |_| "tag:profile"),
+        (&args.group, |group| if group.starts_with("sg-") { "instance.group-id" } else { "instance.group-name" }),
     ];
     for (values, fact) in options.iter().filter(|(values, _)| !values.is_empty()) {
         conditions.push(Condition::any(values.iter().map(|value| Test::glob(fact(value), value))));
@@ -105,10 +102,7 @@ pub fn of_options(args: &FindArgs) -> Result<(Vec<Condition>, Vec<String>)> {
     }
     let (after, before) = (args.launched_after.as_deref(), args.launched_before.as_deref());
     if let Some(launched) = Launched::new(after, before, SystemTime::now())? {
-        conditions.push(Condition::any([Test {
-            fact: "launch-time".to_string(),
-            wanted: Wanted::Launched(launched),
-        }]));
+        conditions.push(Condition::any([Test { fact: "launch-time".to_string(), wanted: Wanted::Launched(launched) }]));
     }
     Ok((conditions, words))
 }

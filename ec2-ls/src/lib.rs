@@ -7,6 +7,7 @@ mod condition;
 mod conditions;
 mod fact;
 mod filter_option;
+mod find;
 mod find_args;
 mod glob;
 mod last;

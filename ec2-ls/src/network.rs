@@ -133,6 +133,8 @@ mod tests {
         for bad in ["10.1.2", "web1", "10.1.0.0/33", "::/129", "10.1.0.0/x", "web*", "10.1.2.300"] {
             assert!(address_tests(bad).is_err(), "{bad}");
         }
-        assert!(address_tests("10.1.*").is_ok() && address_tests("2600:1f18:*").is_ok() && address_tests("::1").is_ok());
+        assert!(
+            address_tests("10.1.*").is_ok() && address_tests("2600:1f18:*").is_ok() && address_tests("::1").is_ok()
+        );
     }
 }

@@ -32,6 +32,7 @@ pub struct Query {
     pub advice: Vec<String>,
     names: HashSet<String>,
     ids: HashSet<String>,
+    ips: HashSet<IpAddr>,
 }
 
 impl Query {
@@ -75,6 +76,7 @@ impl Query {
         }
         query.names = query.hosts.iter().map(|host| host.host().to_string()).collect();
         query.ids = query.hosts.iter().filter_map(instance_id).collect();
+        query.ips = query.hosts.iter().filter_map(address).collect();
         Ok(query)
     }
 
@@ -103,7 +105,10 @@ impl Query {
             let filters = if is_asked { condition.filters() } else { Vec::new() };
             if !filters.is_empty() {
                 let with = |call: Vec<Filter>| {
-                    filters.iter().map(move |filter| [call.as_slice(), std::slice::from_ref(filter)].concat()).collect::<Vec<_>>()
+                    filters
+                        .iter()
+                        .map(move |filter| [call.as_slice(), std::slice::from_ref(filter)].concat())
+                        .collect::<Vec<_>>()
                 };
                 calls = calls.into_iter().flat_map(with).collect();
             }
@@ -141,7 +146,9 @@ impl Query {
     fn asked(&self) -> Vec<bool> {
         let mut used: HashSet<String> = HashSet::new();
         if !self.hosts.is_empty() || self.has_patterns() {
-            used.extend(["tag:Name", "instance-id", "ip-address", "private-ip-address", "ipv6-address"].map(String::from));
+            used.extend(
+                ["tag:Name", "instance-id", "ip-address", "private-ip-address", "ipv6-address"].map(String::from),
+            );
             used.extend(self.addresses.iter().map(|test| test.fact.clone()));
         }
         let asks = |condition: &Condition| {
@@ -168,7 +175,7 @@ impl Query {
         self.names.contains(record.host())
             || record.str("instance_id").is_some_and(|id| self.ids.contains(&id))
             || self.patterns.iter().chain(&self.addresses).any(is_pattern)
-            || self.hosts.iter().any(|host| address(host).is_some() && is_of(host, record))
+            || (!self.ips.is_empty() && addresses(record).any(|address| self.ips.contains(&address)))
     }
 
     /// Refuses conditions that cannot be checked without EC2.
@@ -186,20 +193,14 @@ impl Query {
     }
 }
 
-/// Whether an instance is the host that was asked for.
-fn is_of(host: &Record, found: &Record) -> bool {
-    if let Some(id) = instance_id(host) {
-        return found.str("instance_id") == Some(id);
-    }
-    let is_here = |key| host.str(key).is_none_or(|its| found.str(key) == Some(its));
-    let is_named = || found.host() == host.host();
-    let has_address = || address(host).is_some_and(|address| host_tests(address).iter().any(|test| test.holds(found)));
-    (is_named() || has_address()) && is_here("region") && is_here("aws_profile")
-}
-
 /// The address that a host is given by.
 pub fn address(host: &Record) -> Option<IpAddr> {
     host.host().parse().ok()
+}
+
+/// The addresses of an instance that its record has.
+pub fn addresses(record: &Record) -> impl Iterator<Item = IpAddr> {
+    ["private_ip", "public_ip", "ipv6"].into_iter().filter_map(|key| record.str(key)?.parse().ok())
 }
 
 /// The tests of which one holds for the host with this address. Other addresses of an instance are not in its record.
@@ -209,5 +210,146 @@ fn host_tests(address: IpAddr) -> Vec<Test> {
             ["private-ip-address", "ip-address"].map(|fact| Test::glob(fact, address.to_string())).into()
         }
         IpAddr::V6(address) => vec![Test::glob("ipv6-address", address.to_string())],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arrange::arrange;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Options {
+        #[command(flatten)]
+        find: FindArgs,
+    }
+
+    fn try_query(words: &str, stdin: &str) -> Result<Query> {
+        let words = ["ec2-ls"].into_iter().chain(words.split(' ').filter(|word| !word.is_empty()));
+        Query::new(&Options::parse_from(words).find, stdin.as_bytes())
+    }
+
+    fn query(words: &str, stdin: &str) -> Query {
+        try_query(words, stdin).unwrap()
+    }
+
+    /// The calls for a region in which everything is looked for: `name=value,value name=value`.
+    fn calls(query: &Query) -> Vec<String> {
+        let filter = |filter: &Filter| format!("{}={}", filter.name, filter.values.join(","));
+        let calls = query.calls(|_| true, true);
+        calls.iter().map(|call| call.iter().map(filter).collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    #[test]
+    fn one_call_has_the_filters_that_must_all_hold() {
+        for (words, expected) in [
+            ("-s all", &[""][..]),
+            ("", &["instance-state-name=pending,running,stopping,stopped"]),
+            ("-s run*,stopped", &["instance-state-name=running,stopped"]),
+            ("-s all role=web role=db* state=prod", &["tag:role=web,db* tag:state=prod"]),
+            ("-s all role!=web env~x empty= --has role", &["tag-key=role"]),
+            ("-s all role=web role!=web1 role=db", &["tag:role=web,db"]),
+            ("-s all role=web role~^db", &[""]),
+            ("-s all --has a --has b", &["tag-key=a"]),
+            (
+                "-s all --type t3.*,m5.large --zone use1-az1",
+                &["instance-type=t3.*,m5.large availability-zone-id=use1-az1"],
+            ),
+            (
+                "-s all web* 10.1.*",
+                &["tag:Name=web*,10.1.*", "network-interface.addresses.private-ip-address=10.1.*", "ip-address=10.1.*"],
+            ),
+            (
+                "-s all env=a web[1-2] i-0123456789abcdef0 db*",
+                &["instance-id=i-0123456789abcdef0 tag:env=a", "tag:Name=db*,web[1-2],web1,web2 tag:env=a"],
+            ),
+            ("-s all Name=web* web1", &["tag:Name=web1"]),
+            ("-s all 10.1.2.3", &["tag:Name=10.1.2.3", "private-ip-address=10.1.2.3", "ip-address=10.1.2.3"]),
+            (
+                "-s all --group web,sg-1 --vpc vpc-1",
+                &["vpc-id=vpc-1 instance.group-name=web", "vpc-id=vpc-1 instance.group-id=sg-1"],
+            ),
+            (
+                "-s all vpc-12345678 vpc-87654321 sg-12345678",
+                &["vpc-id=vpc-12345678,vpc-87654321 instance.group-id=sg-12345678"],
+            ),
+            ("--filter Name=instance-state-name,Values=stopped", &["instance-state-name=stopped"]),
+            ("-s all --filter Name=tag:a,Values=1 Name=host-id,Values=h b=2 a=3", &["tag:a=1 host-id=h tag:b=2"]),
+        ] {
+            assert_eq!(calls(&query(words, "")), expected, "{words}");
+        }
+    }
+
+    #[test]
+    fn what_ec2_has_not_decided_is_left_to_the_record() {
+        for (words, left) in [
+            ("role=web --type t3.* --has role", 0),
+            ("role!=web", 1),
+            ("role~web", 1),
+            ("role=", 1),
+            ("role=web role!=web1", 1),
+            ("--has a --has b", 1),
+            ("--launched-after 2d", 1),
+            ("--ip 10.0.0.0/9,2600::/32", 1),
+            ("--ip 10.0.0.0/9", 0),
+            ("Name=web* web1", 1),
+            ("--filter Name=tag:a,Values=1 a=3", 1),
+        ] {
+            assert_eq!(query(words, "").left().len(), left, "{words}");
+        }
+    }
+
+    #[test]
+    fn stdin_is_read_on_a_dash_alone() {
+        assert_eq!(query("", "web1\n").hosts, []);
+        assert_eq!(query("-", "web1\n").hosts, [Record::named("web1")]);
+        assert_eq!(query("--filter Name=vpc-id,Values=v -", "web1\n").hosts, [Record::named("web1")]);
+    }
+
+    #[test]
+    fn record_is_looked_for_in_its_region() {
+        let query = query("-s all -", r#"{"host":"web1","instance_id":"i-1","region":"us-west-2"}"#);
+        assert!(!query.is_anywhere());
+        let calls = |region| query.calls(|host| host.str("region").is_none_or(|its| its == region), false);
+        assert_eq!((calls("us-east-1").len(), calls("us-west-2").len()), (0, 1));
+    }
+
+    #[test]
+    fn hosts_of_stdin_keep_their_keys_and_order() {
+        let stdin = concat!(
+            r#"{"mine":1,"host":"web2","instance_id":"i-2","state":"running"}"#,
+            "\nweb9\nweb1\ni-2\n",
+            r#"{"host":"far","instance_id":"i-7","region":"down"}"#
+        );
+        let query = query("-s all - db*", &stdin.replace("i-2", "i-00000002"));
+        let found = [("web1", "i-00000001"), ("db10", "i-00000003"), ("db9", "i-00000004"), ("web2", "i-00000002")];
+        let found = found.map(|(host, id)| {
+            let mut record = Record::named(host);
+            record.set("instance_id", id);
+            record
+        });
+        let down = Failure::unreached("down");
+        let failure_of = |host: &Record| Some(&down).filter(|_| host.str("region").as_deref() == Some("down"));
+        let (records, missing) = arrange(&query, found.into(), failure_of);
+        let hosts: Vec<&str> = records.iter().map(Record::host).collect();
+        assert_eq!(hosts, ["web2", "web1", "far", "db9", "db10"]);
+        assert_eq!(records[0].to_string(), r#"{"mine":1,"host":"web2","instance_id":"i-00000002","state":"running"}"#);
+        assert_eq!(records[2].str("error").as_deref(), Some("down"));
+        assert_eq!(missing, ["web9"]);
+    }
+
+    #[test]
+    fn contradiction_is_refused() {
+        assert!(try_query("role=web role!=web", "").is_err());
+        assert!(try_query("role=web role!=*", "").is_err());
+        assert!(try_query("role=web role=db role!=web", "").is_ok());
+    }
+
+    #[test]
+    fn saved_listing_has_no_fact_that_only_ec2_knows() {
+        assert!(query("role=web --type t3.* --ip 10.1.2.3", "").check_is_local().is_ok());
+        assert!(query("--filter Name=host-id,Values=h", "").check_is_local().is_err());
+        assert!(query("--zone use1-az1", "").check_is_local().is_err());
     }
 }

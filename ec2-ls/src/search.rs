@@ -3,7 +3,7 @@
 use crate::arrange::sort;
 use crate::query::Query;
 use cerveza_ec2::{Account, Accounts, Ec2, RegionArgs};
-use cerveza_manners::{Failure, Result, Status, Tool};
+use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::Record;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::cell::RefCell;
@@ -14,9 +14,6 @@ pub struct Search<'a> {
     pub accounts: &'a Accounts,
     pub args: &'a RegionArgs,
     pub query: &'a Query,
-    pub tool: &'a Tool,
-    /// Hints that were given. They are not given again.
-    hints: RefCell<HashSet<String>>,
 }
 
 /// A region of an account.
@@ -53,16 +50,17 @@ impl Answers<'_> {
 const FAULTS: [&str; 4] = [": InternalError: ", ": Unavailable: ", ": ServiceUnavailable: ", ": no answer in "];
 
 impl<'a> Search<'a> {
-    pub fn new(accounts: &'a Accounts, args: &'a RegionArgs, query: &'a Query, tool: &'a Tool) -> Search<'a> {
-        Search { accounts, args, query, tool, hints: RefCell::default() }
-    }
-
-    /// Asks all places at once, and gives each page of each to `page` as it arrives, sorted by name. A place that fails
-    /// is reported at once. An error of `page` ends the search.
-    pub async fn run(&self, page: impl AsyncFn(Vec<Record>) -> Result<()>) -> Result<Answers<'a>> {
+    /// Asks all places at once, and gives each page of each to `page` as it arrives, sorted by name. Calls `report` at once
+    /// for a place that fails. An error of `page` ends the search.
+    pub async fn run(
+        &self,
+        report: impl Fn(Failure),
+        page: impl AsyncFn(Vec<Record>) -> Result<()>,
+    ) -> Result<Answers<'a>> {
         let places = self.places()?;
         let mut answers = Answers { asked: places.len(), failed: Vec::new() };
         let (page, stop) = (&page, &RefCell::new(None));
+        let mut hints = HashSet::new();
         let ask = |place: Place<'a>| async move {
             let asked = match &place.account.ec2 {
                 Ok(ec2) => self.ask(ec2, &place, page, stop).await,
@@ -84,7 +82,10 @@ impl<'a> Search<'a> {
                 Some((_, Ok(()))) => {}
                 Some((place, Err(failure))) => {
                     let failure = self.accounts.failure_of(place.account.profile.as_deref(), failure);
-                    self.report(failure.clone());
+                    let mut reported = with_advice(failure.clone());
+                    // The same advice is given once.
+                    reported.hint = reported.hint.filter(|hint| hints.insert(hint.clone()));
+                    report(reported);
                     answers.failed.push((place, failure));
                 }
             }
@@ -130,34 +131,28 @@ impl<'a> Search<'a> {
         let calls = self.query.calls(|host| self.is_in(host, place), place.is_searched);
         let left = self.query.left();
         // Two calls may find the same instance, by its name and by its id.
-        let seen = RefCell::new(HashSet::new());
+        let mut seen = HashSet::new();
         for filters in &calls {
             let each = async |mut records: Vec<Record>| {
                 records.retain(|record| {
                     let is_wanted = left.iter().all(|condition| condition.holds(record)) && self.query.is_named(record);
-                    is_wanted && (calls.len() == 1 || seen.borrow_mut().insert(record.str("instance_id")))
+                    is_wanted && (calls.len() == 1 || seen.insert(record.str("instance_id")))
                 });
                 sort(&mut records);
-                let written = page(records).await;
-                if let Err(failure) = &written {
-                    stop.replace(Some(failure.clone()));
-                }
-                written
+                let taken = if records.is_empty() { Ok(()) } else { page(records).await };
+                taken.inspect_err(|failure| _ = stop.replace(Some(failure.clone())))
             };
             ec2.find_pages(&place.region, filters, each).await?;
         }
         Ok(())
     }
+}
 
-    /// Says at once why a place did not answer.
-    fn report(&self, mut failure: Failure) {
-        if failure.hint.is_none() && FAULTS.iter().any(|fault| failure.message.contains(fault)) {
-            failure = failure.hint(
-                "if a zone is down, `ec2-ls --last SAVED` asks for the hosts of the other zones (SAVED: output of ec2-ls)",
-            );
-        }
-        let is_new = |hint: &String| self.hints.borrow_mut().insert(hint.clone());
-        failure.hint = failure.hint.filter(is_new);
-        self.tool.failure(&failure);
+fn with_advice(failure: Failure) -> Failure {
+    match failure.hint.is_none() && FAULTS.iter().any(|fault| failure.message.contains(fault)) {
+        true => failure.hint(
+            "if a zone is down, `ec2-ls --last SAVED` asks for the hosts of the other zones (SAVED: output of ec2-ls)",
+        ),
+        false => failure,
     }
 }

@@ -54,8 +54,9 @@ pub fn read_word(word: &str) -> Result<Word> {
         return Ok(Word::Expression(word.to_string()));
     }
     if find(&['[']).is_some() {
-        return Err(Failure::usage(format!("{word}: a pattern has * and ?, but not [...]"))
-            .hint("write an expression, as web[1-9], or a pattern, as 'web*'; KEY~REGEX looks for a regular expression"));
+        return Err(Failure::usage(format!("{word}: a pattern has * and ?, but not [...]")).hint(
+            "write an expression, as web[1-9], or a pattern, as 'web*'; KEY~REGEX looks for a regular expression",
+        ));
     }
     let addresses = if is_address_glob(word) { address_tests(word)? } else { Vec::new() };
     Ok(Word::Pattern(word.to_string(), addresses))
@@ -147,10 +148,7 @@ mod tests {
             ("vpc-prod", "hosts vpc-prod"),
             ("i-0123456789abcdef0", "hosts i-0123456789abcdef0"),
             ("10.1.2.3", "hosts 10.1.2.3"),
-            (
-                "10.1.0.0/16",
-                "network-interface.addresses.private-ip-address=10.1.*.* ip-address=10.1.*.*",
-            ),
+            ("10.1.0.0/16", "network-interface.addresses.private-ip-address=10.1.*.* ip-address=10.1.*.*"),
             ("10.1.*", "10.1.* 2"),
             ("web*", "web* 0"),
             ("\"web*\"", "hosts \"web*\""),

@@ -2,15 +2,17 @@
 
 use cerveza_manners::{Failure, RecordWriter, Result};
 use cerveza_record::Record;
+use std::cell::Cell;
 use std::io::Write;
 use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc::{Sender, channel};
 
-/// Pages that wait for the reader. Then the regions do.
-const WAITING: usize = 2;
+/// How many pages wait for the reader. Then the regions do.
+const WAITING: usize = 1;
 
 pub struct Writer {
     pages: Sender<Vec<Record>>,
+    count: Cell<usize>,
     thread: JoinHandle<Result<()>>,
 }
 
@@ -24,10 +26,11 @@ impl Writer {
             }
             writer.finish()
         });
-        Writer { pages, thread }
+        Writer { pages, count: Cell::new(0), thread }
     }
 
     pub async fn write(&self, page: Vec<Record>) -> Result<()> {
+        self.count.update(|count| count + page.len());
         self.pages.send(page).await.map_err(|_| closed_pipe())
     }
 
@@ -37,9 +40,11 @@ impl Writer {
         closed_pipe()
     }
 
-    pub fn finish(self) -> Result<()> {
+    /// Waits until all is written. Returns how many records it was given.
+    pub fn finish(self) -> Result<usize> {
         drop(self.pages);
-        self.thread.join().unwrap_or_else(|_| Err(Failure::usage("cannot write to stdout")))
+        let written = self.thread.join().unwrap_or_else(|_| Err(Failure::usage("cannot write to stdout")));
+        written.map(|()| self.count.get())
     }
 }
 

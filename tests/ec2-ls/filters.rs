@@ -6,9 +6,8 @@ use kit::ec2_server::{Ec2Server, Options};
 /// web1 and web2 in zone a, db1 in zone b, and an instance without a name in zone c.
 fn fleet() -> (Ec2Server, Sandbox) {
     let ec2 = Ec2Server::start(Options::default());
-    let place = |zone, group, kind| {
-        [("Placement.AvailabilityZone", zone), ("SecurityGroup.1", group), ("InstanceType", kind)]
-    };
+    let place =
+        |zone, group, kind| [("Placement.AvailabilityZone", zone), ("SecurityGroup.1", group), ("InstanceType", kind)];
     ec2.launch(["web1", "web2"], &place("us-east-1a", "web", "t3.micro"));
     ec2.launch(["db1"], &place("us-east-1b", "mysql", "m5.large"));
     ec2.launch([""], &place("us-east-1c", "default", "m5.xlarge"));
@@ -173,7 +172,10 @@ fn any_text_is_a_value() {
 fn what_cannot_be_is_refused_with_advice() {
     let sandbox = Ec2Server::start(Options::default()).sandbox();
     for (args, message) in [
-        (&["instance-type=t3.*"][..], "'instance-type=t3.*': instance-type is a fact of EC2, not a tag\nec2-ls: write --type 't3.*'; for a tag of that name, 'tag:instance-type=t3.*'\n"),
+        (
+            &["instance-type=t3.*"][..],
+            "'instance-type=t3.*': instance-type is a fact of EC2, not a tag\nec2-ls: write --type 't3.*'; for a tag of that name, 'tag:instance-type=t3.*'\n",
+        ),
         (&["private_ip=10.*"], "'private_ip=10.*': private_ip is a fact of EC2, not a tag\n"),
         (&["=x"], "=x: a tag without a key\n"),
         (&["role=web", "role!=web"], "no instance is both role=web and role!=web\n"),
@@ -187,7 +189,10 @@ fn what_cannot_be_is_refused_with_advice() {
         (&["--filter", "Name=x"], "--filter Name=x: it has no Values"),
         (&["--filter", "role=web"], "--filter role=web: it has a Name and Values, and nothing else\n"),
         (&["--zone", "us-east-1"], "--zone us-east-1: not the name of a zone\n"),
-        (&["--zone", "eu-west-1a", "-r", "us-east-1"], "--zone eu-west-1a is in eu-west-1, not in --region us-east-1\n"),
+        (
+            &["--zone", "eu-west-1a", "-r", "us-east-1"],
+            "--zone eu-west-1a is in eu-west-1, not in --region us-east-1\n",
+        ),
         (&["--state", "prod"], "invalid value 'prod' for '--state <STATE>': the states are pending, running,"),
         (&["--last", "nosuch.jsonl"], "cannot read nosuch.jsonl: No such file"),
     ] {
@@ -226,8 +231,10 @@ fn zone_says_where_to_look() {
 fn records_of_stdin_keep_their_keys_and_order() {
     let (ec2, sandbox) = fleet();
     let id = |at: usize| ec2.region(|region| region.instances[at].id.clone());
-    let record = |host: &str, id: &str| format!("{{\"mine\":\"{host}\",\"host\":\"{host}\",\"instance_id\":\"{id}\"}}\n");
-    let stdin = record("w2", &id(1)) + "db1\n" + &record("gone", "i-00000000000000fff") + &record("w1", &id(0)) + &id(0) + "\n";
+    let record =
+        |host: &str, id: &str| format!("{{\"mine\":\"{host}\",\"host\":\"{host}\",\"instance_id\":\"{id}\"}}\n");
+    let stdin =
+        record("w2", &id(1)) + "db1\n" + &record("gone", "i-00000000000000fff") + &record("w1", &id(0)) + &id(0) + "\n";
     let run = sandbox.run("ec2-ls", &["-"], &stdin).exits(1);
     let hosts: Vec<_> = run.records().iter().map(|record| (record["host"].clone(), record["mine"].clone())).collect();
     let null = serde_json::Value::Null;

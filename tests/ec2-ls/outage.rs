@@ -38,7 +38,8 @@ fn zone_that_is_down_leaves_the_others_to_a_saved_listing() {
     };
     let run = sandbox.run("ec2-ls", &["--last", "fleet.jsonl"], "").exits(3);
     let time = "2026-01-02T03:04:05Z";
-    let expected = [format!("db1 m5.large {time} 1"), format!("db2 m5.large {time} 1"), "web1 t3.micro - 1".to_string()];
+    let expected =
+        [format!("db1 m5.large {time} 1"), format!("db2 m5.large {time} 1"), "web1 t3.micro - 1".to_string()];
     assert_eq!(facts(&run), expected);
     let said = "ec2-ls: us-east-1b: 2 hosts come out as last seen: DescribeInstances in us-east-1: InternalError: ";
     assert!(run.stderr.starts_with(said), "{}", run.stderr);
@@ -48,7 +49,11 @@ fn zone_that_is_down_leaves_the_others_to_a_saved_listing() {
     assert_eq!((facts(&run), run.stderr.as_str()), (vec!["web1 t3.micro - 1".to_string()], ""));
     let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "db2", "db9"], "").exits(3);
     assert_eq!(run.stdout, "db2\n");
-    assert!(run.stderr.contains("1 host comes out as last seen") && run.stderr.ends_with("not found: db9\n"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("1 host comes out as last seen") && run.stderr.ends_with("not found: db9\n"),
+        "{}",
+        run.stderr
+    );
 
     // What is stale stays as old as it was, and is over once the zone answers.
     sandbox.sh("ec2-ls --last fleet.jsonl > again.jsonl").exits(3);
@@ -72,8 +77,13 @@ fn saved_listing_has_instances() {
     let (_ec2, sandbox) = fleet();
     sandbox.file("names.txt", "# hosts\nweb1\n");
     let run = sandbox.run("ec2-ls", &["--last", "names.txt"], "").exits(2);
-    assert!(run.stderr.starts_with("ec2-ls: names.txt: line 2: not a record with instance_id and region\n"), "{}", run.stderr);
-    let run = sandbox.run("ec2-ls", &["--last", "fleet.jsonl", "--filter", "Name=reservation-id,Values=r-*"], "").exits(2);
+    assert!(
+        run.stderr.starts_with("ec2-ls: names.txt: line 2: not a record with instance_id and region\n"),
+        "{}",
+        run.stderr
+    );
+    let run =
+        sandbox.run("ec2-ls", &["--last", "fleet.jsonl", "--filter", "Name=reservation-id,Values=r-*"], "").exits(2);
     assert!(run.stderr.starts_with("ec2-ls: --last: a saved listing does not have reservation-id\n"), "{}", run.stderr);
 }
 

@@ -82,7 +82,7 @@ where
 }
 
 /// Whether a message has this id in it, and not only a longer one.
-fn is_named(message: &str, id: &str) -> bool {
+pub(crate) fn is_named(message: &str, id: &str) -> bool {
     message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == id)
 }
 

@@ -54,7 +54,7 @@ impl Default for RegionArgs {
 
 impl RegionArgs {
     /// Returns the regions of the command line, else those of CERVEZA_REGIONS.
-    fn regions(&self) -> Vec<String> {
+    pub fn regions(&self) -> Vec<String> {
         let names = |text: String| text.split(',').map(|name| name.trim().to_string()).collect();
         let regions = match self.region.is_empty() && !self.has_one_region {
             true => env::var("CERVEZA_REGIONS").map(names).unwrap_or_default(),
