@@ -88,7 +88,7 @@ impl Ec2 {
         mut page: impl AsyncFnMut(Vec<Record>) -> Result<()>,
     ) -> Result<()> {
         check_region(region)?;
-        let (calls, instances) = (calls(filters), InstancePage::new(region));
+        let (calls, instances) = (calls(filters), InstancePage::new(region, self.profile()));
         // Two calls may find the same instance: "web1" matches web* and *1.
         let mut seen = HashSet::new();
         for filters in &calls {
