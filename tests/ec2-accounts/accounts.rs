@@ -3,8 +3,6 @@
 use kit::ec2_server::{Ec2Server, Fault, Options, Rule};
 use kit::{REGION, Sandbox};
 
-const RECORD: &str = "host,aws_profile,state";
-
 /// A sandbox with the profiles `dev` and `prod`, each with an account that runs these hosts.
 fn accounts(dev: &str, prod: &str) -> (Sandbox, [Ec2Server; 2]) {
     let servers = [dev, prod].map(|hosts| {
@@ -57,7 +55,7 @@ fn a_name_is_looked_for_in_every_account() {
     let (sandbox, servers) = accounts("web[1-2]", "web[2-3]");
     let run = sandbox.run("ec2-power", &["stop", "--account", "dev,prod", "web1", "web3", "web4"], "").exits(3);
     let states: Vec<_> = run.records().iter().map(|record| record["aws_profile"].clone()).collect();
-    assert_eq!(states, ["dev".into(), "prod".into(), serde_json::Value::Null], "{RECORD}: {}", run.stdout);
+    assert_eq!(states, ["dev".into(), "prod".into(), serde_json::Value::Null], "{}", run.stdout);
     assert!(run.stderr.contains("ec2-power: web4: no live instance has this name in us-east-1\n"), "{}", run.stderr);
     let run = sandbox.run("ec2-power", &["stop", "--account", "dev,prod", "web2"], "").exits(3);
     assert!(run.stderr.contains("web2: several live instances have this name: i-"), "{}", run.stderr);
