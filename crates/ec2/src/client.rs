@@ -122,7 +122,7 @@ impl Ec2 {
         let timeouts = TimeoutConfig::builder().connect_timeout(args.connect_timeout);
         let identities = IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT);
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(http_client(settings.trust_store.unwrap_or_default()))
+            .http_client(http_client(settings.trust_store))
             .timeout_config(timeouts.clone().operation_attempt_timeout(CREDENTIALS_TIMEOUT).build())
             .identity_cache(identities.build())
             // `Ec2::call` decides what is repeated.

@@ -204,7 +204,7 @@ impl Loopback {
             .region(Region::new("us-east-1"))
             .endpoint_url(format!("http://{}", listener.local_addr().unwrap()))
             .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
-            .http_client(http_client(Default::default()))
+            .http_client(http_client(None))
             .retry_config(RetryConfig::disabled());
         let answer = Arc::new(Mutex::new(String::new()));
         let shared = answer.clone();
