@@ -1,0 +1,88 @@
+//! Hosts that a format cannot hold, and why.
+
+use cerveza_record::quote;
+use hostrange::fold;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Why a host cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// Its place in the fleet.
+    pub host: usize,
+    /// What cannot be written, where it is known.
+    pub value: Option<String>,
+    /// As it follows the value: `has a control character`.
+    pub why: String,
+}
+
+/// What is noted while a template is rendered.
+#[derive(Debug)]
+pub(crate) struct Notes {
+    refusals: Mutex<Vec<Refusal>>,
+    last_host: AtomicUsize,
+}
+
+const NO_HOST: usize = usize::MAX;
+
+impl Notes {
+    pub fn new() -> Notes {
+        Notes { refusals: Mutex::new(Vec::new()), last_host: AtomicUsize::new(NO_HOST) }
+    }
+
+    /// Notes that the template has read a field of this host. An error that comes next is most likely about it.
+    pub fn read_host(&self, host: usize) {
+        self.last_host.store(host, Ordering::Relaxed);
+    }
+
+    /// The host of which a field was read last.
+    pub fn last_host(&self) -> Option<usize> {
+        Some(self.last_host.load(Ordering::Relaxed)).filter(|host| *host != NO_HOST)
+    }
+
+    pub fn refuse(&self, refusal: Refusal) {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
+    }
+
+    pub fn take_refusals(&self) -> Vec<Refusal> {
+        std::mem::take(&mut self.refusals.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// So many reasons are told one by one.
+const MOST_REASONS: usize = 10;
+
+/// Returns a line for each reason, with the names of its hosts folded.
+pub(crate) fn reasons(refusals: &[Refusal], name: impl Fn(usize) -> String) -> Vec<String> {
+    let mut by_reason: BTreeMap<(usize, &str), Vec<&Refusal>> = BTreeMap::new();
+    let mut order: Vec<&str> = Vec::new();
+    for refusal in refusals {
+        let place = order.iter().position(|why| *why == refusal.why).unwrap_or_else(|| {
+            order.push(&refusal.why);
+            order.len() - 1
+        });
+        by_reason.entry((place, &refusal.why)).or_default().push(refusal);
+    }
+    let count = by_reason.len();
+    let mut lines: Vec<String> = by_reason
+        .into_iter()
+        .take(MOST_REASONS)
+        .map(|((_, why), refusals)| {
+            let names: Vec<String> = refusals.iter().map(|refusal| name(refusal.host)).collect();
+            let hosts = fold(names.iter().map(String::as_str));
+            match refusals.as_slice() {
+                [Refusal { value: Some(value), host, .. }] if *value == name(*host) => {
+                    format!("{}: the name {why}", quote(value))
+                }
+                [Refusal { value: Some(value), .. }] => format!("{hosts}: {} {why}", quote(value)),
+                [Refusal { value: None, .. }] => format!("{hosts}: {why}"),
+                many => format!("{hosts}: a value {why} ({} hosts)", many.len()),
+            }
+        })
+        .collect();
+    if count > MOST_REASONS {
+        lines.push(format!("and hosts for {} more reasons", count - MOST_REASONS));
+    }
+    lines
+}
