@@ -2,7 +2,7 @@
 
 use crate::fleet::Fleet;
 use crate::format::{FORMATS, Format, Template};
-use crate::render::{Options, render};
+use crate::render::{Options, check, render};
 use cerveza_manners::{Failure, Result, Status, Tool, visible, write_file, write_stdout};
 use cerveza_record::Record;
 use cerveza_template::Setting;
@@ -75,6 +75,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         return write_stdout(Format::named(name)?.source.as_bytes()).map(|()| Status::Done);
     }
     let template = Template::find(args.format.as_deref().unwrap_or_default())?;
+    check(&template, &args.set)?;
     let fleet = Fleet::new(read_records(&args.files, tool)?, template.policy.hosts);
     if !fleet.left_out.is_empty() {
         let (count, hosts) = (count_of(fleet.left_out.len()), fold(fleet.left_out.iter().map(String::as_str)));

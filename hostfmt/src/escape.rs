@@ -130,11 +130,9 @@ fn ganglia(text: &str) -> Escaped<'_> {
     }
 }
 
-/// What RFC 2849 takes behind `attribute: `.
+/// What every reader of LDIF takes behind `attribute: `. RFC 2849 allows control characters, but some readers strip them.
 pub(crate) fn is_ldif_safe(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, 1..=127) && byte != b'\n' && byte != b'\r')
-        && !text.starts_with([' ', ':', '<'])
-        && !text.ends_with(' ')
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && !text.starts_with([' ', ':', '<']) && !text.ends_with(' ')
 }
 
 /// Nagios refuses the first characters in names by default (illegal_object_name_chars); a semicolon begins a comment, a

@@ -21,7 +21,7 @@ macro_rules! built_in {
 
 pub(crate) const FORMATS: [Format; 9] = [
     built_in!("ansible", "inventory of Ansible, with groups; script=yes for an inventory script"),
-    built_in!("bind", "zone file of BIND with both addresses; zone, ttl, nameservers, contact, serial, public_suffix"),
+    built_in!("bind", "zone file of BIND; zone, ttl, nameservers, contact, serial, public_suffix"),
     built_in!("csv", "comma-separated values with a header; columns"),
     built_in!("ganglia", "data sources of gmetad, one for each group; port, interval"),
     built_in!("hosts", "/etc/hosts; domain"),

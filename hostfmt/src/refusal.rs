@@ -71,13 +71,21 @@ pub(crate) fn reasons(refusals: &[Refusal], name: impl Fn(usize) -> String) -> V
         .map(|((_, why), refusals)| {
             let names: Vec<String> = refusals.iter().map(|refusal| name(refusal.host)).collect();
             let hosts = fold(names.iter().map(String::as_str));
+            let is_name = |refusal: &&&Refusal| refusal.value.as_deref() == Some(&name(refusal.host));
             match refusals.as_slice() {
-                [Refusal { value: Some(value), host, .. }] if *value == name(*host) => {
+                [Refusal { value: Some(value), .. }] if refusals.first().is_some_and(|one| is_name(&one)) => {
                     format!("{}: the name {why}", quote(value))
                 }
                 [Refusal { value: Some(value), .. }] => format!("{hosts}: {} {why}", quote(value)),
                 [Refusal { value: None, .. }] => format!("{hosts}: {why}"),
-                many => format!("{hosts}: a value {why} ({} hosts)", many.len()),
+                many => {
+                    let subject = match many {
+                        _ if many.iter().all(|refusal| refusal.value.is_none()) => "",
+                        _ if many.iter().all(|refusal| is_name(&refusal)) => "the name ",
+                        _ => "a value ",
+                    };
+                    format!("{hosts}: {subject}{why} ({} hosts)", many.len())
+                }
             }
         })
         .collect();

@@ -38,12 +38,11 @@ pub(crate) struct Rendered {
 }
 
 /// Names that are not settings.
-const GIVEN: [&str; 3] = ["hosts", "groups", "ungrouped"];
+const GIVEN: [&str; 8] = ["hosts", "groups", "ungrouped", "refuse", "range", "dict", "namespace", "debug"];
 
 /// Renders the template. A host that it cannot hold is left out with `skip`, and the rest is rendered again; else none is
 /// written.
 pub(crate) fn render(template: &Template, records: &[Arc<Record>], options: &Options) -> Result<Rendered> {
-    check_settings(template, options)?;
     let name = |place: usize| records.get(place).map(|record| record.host().to_string()).unwrap_or_default();
     let mut refusals: Vec<Refusal> = Vec::new();
     loop {
@@ -103,15 +102,13 @@ fn hinted(failure: Failure, error: &Error) -> Failure {
     }
 }
 
-/// A setting that the template does not read is a slip.
-fn check_settings(template: &Template, options: &Options) -> Result<()> {
+/// Checks the syntax of a template, and that it reads each setting: one that it does not read is a slip.
+pub(crate) fn check(template: &Template, settings: &[Setting]) -> Result<()> {
+    let of_template = |error: Error| failure(&template.label, &error);
     let mut set = Map::new();
-    put_settings(&mut set, &options.settings);
-    if set.is_empty() {
-        return Ok(());
-    }
-    let environment = prepared(template, &Arc::new(Notes::new()))?;
-    let read = environment.get_template(&template.label).map_err(|error| failure(&template.label, &error))?;
+    put_settings(&mut set, settings);
+    let environment = prepared(template, &Arc::new(Notes::new())).map_err(of_template)?;
+    let read = environment.get_template(&template.label).map_err(of_template)?;
     let read: BTreeSet<String> =
         read.undeclared_variables(false).into_iter().filter(|name| !GIVEN.contains(&name.as_str())).collect();
     match set.keys().find(|key| !read.contains(*key)) {
@@ -127,7 +124,7 @@ fn check_settings(template: &Template, options: &Options) -> Result<()> {
 }
 
 /// An environment with the compiled template.
-fn prepared(template: &Template, notes: &Arc<Notes>) -> Result<Environment<'static>> {
+fn prepared(template: &Template, notes: &Arc<Notes>) -> std::result::Result<Environment<'static>, Error> {
     let mut environment = environment();
     // As Ansible has it: a line of nothing but a tag leaves no line.
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).trim_blocks(true).lstrip_blocks(true).build();
@@ -143,8 +140,7 @@ fn prepared(template: &Template, notes: &Arc<Notes>) -> Result<Environment<'stat
     let for_values = notes.clone();
     environment.set_formatter(move |out, state, value| write_value(escape, &for_values, out, state, value));
     add_functions(&mut environment, notes);
-    let added = environment.add_template_owned(template.label.clone(), template.source.clone());
-    added.map_err(|error| failure(&template.label, &error))?;
+    environment.add_template_owned(template.label.clone(), template.source.clone())?;
     Ok(environment)
 }
 
@@ -174,8 +170,7 @@ fn render_once(
     options: &Options,
     notes: &Arc<Notes>,
 ) -> std::result::Result<String, Error> {
-    let environment =
-        prepared(template, notes).map_err(|failure| Error::new(ErrorKind::SyntaxError, failure.message))?;
+    let environment = prepared(template, notes)?;
     environment.get_template(&template.label)?.render(context(template, hosts, options, notes))
 }
 

@@ -31,10 +31,10 @@ fn python(script: &str, files: &[(&str, &str)]) -> Value {
 
 /// The addresses of names in a hosts file, as getent prints them.
 pub fn hosts(text: &str, names: &[&str]) -> BTreeMap<String, Vec<String>> {
-    let lookup = "export NSS_WRAPPER_HOSTS=hosts LD_PRELOAD=libnss_wrapper.so; \
-                  while read -r name; do getent ahosts \"$name\" | sed \"s/ .*//; s/^/$name /\" | sort -u; done < names";
+    let lookup = "set +o pipefail; export NSS_WRAPPER_HOSTS=hosts LD_PRELOAD=libnss_wrapper.so; \
+                  while read -r name; do getent ahosts \"$name\" | sed \"s/ .*//; s/^/$name /\" | sort -u; done < names; true";
     let names = names.iter().map(|name| format!("{name}\n")).collect::<String>();
-    let found = run(&format!("{lookup} || exit 1"), &[("hosts", text), ("names", &names)]);
+    let found = run(lookup, &[("hosts", text), ("names", &names)]);
     let mut addresses: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, address) in found.lines().filter_map(|line| line.split_once(' ')) {
         addresses.entry(name.to_string()).or_default().push(address.to_string());
@@ -66,7 +66,8 @@ pub fn ssh(text: &str, host: &str) -> BTreeMap<String, String> {
 /// The entries of LDIF, each a list of its name and its attributes.
 pub fn ldif(text: &str) -> Value {
     let script = r#"
-import json, sys, ldif3
+import base64, json, sys, ldif3
+base64.decodestring = base64.decodebytes  # its name until Python 3.9, by which ldif3 calls it
 print(json.dumps([[dn, dict(entry)] for dn, entry in ldif3.LDIFParser(sys.stdin.buffer).parse()]))"#;
     python(script, &[("fleet.ldif", text)])
 }
