@@ -48,11 +48,11 @@ check: lint
 	else echo 'check: the database of advisories cannot be fetched: they were not checked' >&2; fi
 
 # Tools against their peers, on this machine: BENCH_RUNS=n sets the runs, QUICK=1 leaves out the large inputs.
-# BENCHED="hostrange pssh-rs" measures these alone. ec2-launch needs the AWS SDK, whose first release build takes minutes.
-BENCHED = hostrange mkuserdata pssh-rs ec2-launch
+# BENCHED="hostrange pssh-rs" measures these alone. Those of EC2 need the AWS SDK, whose first release build takes minutes.
+BENCHED = hostrange mkuserdata pssh-rs ec2-launch ec2-ls
 bench:
 	tests/setup bench
-	$(CARGO) build --release --locked $(if $(filter ec2-launch,$(BENCHED)),--workspace --exclude xtask,$(BENCHED:%=-p %))
+	$(CARGO) build --release --locked $(if $(filter ec2-%,$(BENCHED)),--workspace --exclude xtask,$(BENCHED:%=-p %))
 	bench/run $(BENCHED)
 
 release:

@@ -1,6 +1,6 @@
 //! The command line of `ec2-launch`.
 
-use crate::execute::{Options, execute, not_done};
+use crate::execute::{Options, execute, not_done, spare_address_warnings};
 use crate::facts::look_up;
 use crate::memory::check_given_tag;
 use crate::memory_command::{MemoryArgs, forget, show_memory};
@@ -100,7 +100,7 @@ fn parse_tag(text: &str) -> std::result::Result<(String, String), String> {
 /// Reads the profile and the hosts, looks up, decides, executes, and writes the records.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     args.waiting.check()?;
-    if let Some(status) = show(&args.profiles, &args.set, tool)? {
+    if let Some(status) = show(&args.profiles, &args.set, &args.output, tool)? {
         return Ok(status);
     }
     if args.profile.is_none() && !args.set.is_empty() {
@@ -182,7 +182,8 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         warnings.iter().for_each(|warning| tool.warn(warning));
         Ok::<_, Failure>(acted)
     })??;
-    notes(&acted, args.dry_run).iter().for_each(|note| tool.warn(note));
+    let notes = notes(&acted, args.dry_run).into_iter().chain(spare_address_warnings(&acted));
+    notes.for_each(|note| tool.warn(note));
     report(tool, &args.output, args.dry_run, acted)
 }
 

@@ -10,7 +10,7 @@ use crate::plan::{Needs, Step, Todo};
 use crate::profile::ElasticIp;
 use crate::ssh_wait::{SshPlace, wait_for_ssh};
 use crate::waiting::Until;
-use cerveza_ec2::{Acted, AddressNeed, Change, Ec2, WaitArgs};
+use cerveza_ec2::{Acted, AddressNeed, Change, Ec2, HostAddress, WaitArgs};
 use cerveza_manners::{Failure, ProgressArgs, Status};
 use cerveza_record::Value;
 use futures_util::stream::{self, StreamExt};
@@ -34,6 +34,8 @@ pub struct Options<'a> {
 /// What a host's `action` is while its StartInstances is still to come.
 const TO_START: &str = "start";
 const FAILED: &str = "failed";
+/// The key of a record that has free elastic IPs with the host's name.
+const SPARE_ADDRESSES: &str = "spare_addresses";
 
 /// Executes every step and returns each host as it is then. What is to be remembered goes into the queue.
 pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: Queue) -> Vec<Acted> {
@@ -178,6 +180,21 @@ async fn wait_until_running(ec2: &Ec2, options: &Options<'_>, acted: &mut [Acted
     }
 }
 
+/// Says which addresses carry a host's name, cost money and serve nothing. A run that was killed has left them.
+pub fn spare_address_warnings(acted: &[Acted]) -> Vec<String> {
+    let warning = |host: &Acted| {
+        let Value::Array(spare) = host.record.get(SPARE_ADDRESSES)? else { return None };
+        let spare: Vec<&str> = spare.iter().filter_map(Value::as_str).collect();
+        let (are, them) = if spare.len() == 1 { ("is", "it") } else { ("are", "them") };
+        let (name, spare) = (host.record.host(), spare.join(", "));
+        Some(format!(
+            "{name}: {spare} {are} allocated for it too, and free: a run that was killed has left {them}. \
+             `aws ec2 release-address` releases {them}"
+        ))
+    };
+    acted.iter().filter_map(warning).collect()
+}
+
 /// Gives the hosts their elastic IP, also those that went without it last time, and those that lack a volume. An instance
 /// must be running for that. After Ctrl-C nothing more is begun.
 async fn associate_addresses(ec2: &Ec2, options: &Options<'_>, needs: &[Needs], running: &[bool], acted: &mut [Acted]) {
@@ -201,11 +218,15 @@ async fn associate_addresses(ec2: &Ec2, options: &Options<'_>, needs: &[Needs], 
     bar.finish_and_clear();
     for (host, given) in hosts.into_iter().zip(given) {
         match given {
-            Ok(address) if host.record.str("public_ip").as_ref() == Some(&address) => {}
-            Ok(address) => {
-                host.record.set("public_ip", address);
-                // It was that of another address.
-                host.record.set("public_dns", Value::Null);
+            Ok(HostAddress { public_ip, spare }) => {
+                if host.record.str("public_ip").as_ref() != Some(&public_ip) {
+                    host.record.set("public_ip", public_ip);
+                    // It was that of another address.
+                    host.record.set("public_dns", Value::Null);
+                }
+                if !spare.is_empty() {
+                    host.record.set(SPARE_ADDRESSES, spare);
+                }
             }
             Err(failure) => fail(host, failure.within("it runs without its elastic IP")),
         }

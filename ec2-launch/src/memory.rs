@@ -50,6 +50,9 @@ pub struct Memory {
     /// The last instance.
     #[serde(default)]
     pub instance_id: Option<String>,
+    /// Its image. The profile may name the newest one of a name, which changes.
+    #[serde(default)]
+    pub image_id: Option<String>,
     #[serde(default)]
     pub launch_time: Option<String>,
 }
@@ -57,8 +60,12 @@ pub struct Memory {
 impl Memory {
     /// Reads the document of a host.
     pub fn parse(text: &str) -> Result<Memory> {
-        serde_json::from_str(text)
-            .map_err(|error| Failure::unreached(format!("what is remembered is not usable: {error}")))
+        let is_object = serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object());
+        let unusable = |why: &str| Failure::unreached(format!("what is remembered is not usable: {why}"));
+        match is_object {
+            true => serde_json::from_str(text).map_err(|error| unusable(&error.to_string())),
+            false => Err(unusable("it is not a JSON object")),
+        }
     }
 
     /// Returns the memory of a host that is launched or left by a profile. `files` are those of the profile.
@@ -82,7 +89,7 @@ impl Memory {
             tags.extend(own.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_string()))));
         }
         tags.retain(|key, _| !RESERVED_TAGS.contains(&key.as_str()));
-        Memory { zone: instance.str("zone"), tags, ..Memory::default() }
+        Memory { zone: instance.str("zone"), tags, image_id: instance.str("image_id"), ..Memory::default() }
     }
 
     /// Takes over from the older memory of the same host what still holds.
@@ -107,6 +114,7 @@ impl Memory {
                     zone: record.str("zone"),
                     user_data: old.user_data.clone(),
                     instance_id: old.instance_id.clone(),
+                    image_id: record.str("image_id").or(old.image_id.clone()),
                     launch_time: old.launch_time.clone(),
                     ..self
                 }
@@ -119,6 +127,7 @@ impl Memory {
         Memory {
             zone: record.str("zone").or(self.zone),
             instance_id: record.str("instance_id"),
+            image_id: record.str("image_id"),
             launch_time: record.str("launch_time"),
             ..self
         }
@@ -182,15 +191,24 @@ fn given_tags(host: &Record, recipe: &Recipe) -> BTreeMap<String, String> {
     tags
 }
 
-/// What messages say of a remembered profile: `Web (1a2b3c4d5e6f), remembered since 2026-11-29`.
+/// What messages say of a remembered profile: `Web (1a2b3c4d5e6f), remembered since 2026-11-29`. Without a day the profile
+/// is known by the tags of the last instance.
 pub fn label(profile: &str, digest: &str, since: &str) -> String {
-    let day = since.get(..10).unwrap_or(since);
-    format!("{profile} ({}), remembered since {day}", short_digest(digest))
+    let known = match since.get(..10).unwrap_or(since) {
+        "" => "named by the tags of its last instance".to_string(),
+        day => format!("remembered since {day}"),
+    };
+    format!("{profile} ({}), {known}", short_digest(digest))
 }
 
 /// The value of the tag `profile-digest` for a profile.
 pub fn digest_tag(file: &ProfileFile) -> String {
     short_digest(&sha256(file.document().to_string().as_bytes())).to_string()
+}
+
+/// The record's `remembered` of a host whose profile the tags of its last instance name.
+pub fn tags_note(file: &ProfileFile) -> Value {
+    json!({"profile": file.name, "digest": digest_tag(file), "since": null})
 }
 
 fn short_digest(digest: &str) -> &str {
@@ -214,6 +232,7 @@ mod tests {
             profile: Some(json!({"ami": "ami-1"})),
             tags: [("team".to_string(), "web".to_string())].into(),
             instance_id: Some("i-1".into()),
+            image_id: Some("ami-1".into()),
             launch_time: Some("2026-01-02T03:00:00Z".into()),
             ..Memory::default()
         }
@@ -226,7 +245,9 @@ mod tests {
         assert_eq!(Memory::parse(&text), Ok(memory()));
         assert_eq!(Memory::parse(&text.replacen('{', r#"{"later":{"a":1},"#, 1)), Ok(memory()));
         let failure = Memory::parse("{}").unwrap_err();
-        assert!(failure.message.starts_with("what is remembered is not usable: "), "{failure}");
+        assert!(failure.message.starts_with("what is remembered is not usable: missing field"), "{failure}");
+        let failure = Memory::parse("[]").unwrap_err();
+        assert_eq!(failure.message, "what is remembered is not usable: it is not a JSON object");
     }
 
     #[test]

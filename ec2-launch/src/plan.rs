@@ -196,7 +196,13 @@ fn launch_requests(
     }
     let unknown = Catalog::default();
     let catalog = facts.catalogs.get(region).unwrap_or(&unknown);
-    let (mut requests, notes) = recipe.requests(record, region, &spread.zones(at, region), &disks, catalog)?;
+    let requests = recipe.requests(record, region, &spread.zones(at, region), &disks, catalog);
+    let (mut requests, notes) = requests.map_err(|failure| match (given, &failure.hint) {
+        (None, None) => {
+            failure.hint(format!("give --profile {} to launch it by the profile of today", recipe.file.name))
+        }
+        _ => failure,
+    })?;
     let kept = disks.volume_ids();
     for request in &mut requests {
         request.volumes.retain(|volume| !kept.contains_key(&volume.device));

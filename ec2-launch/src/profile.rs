@@ -15,7 +15,7 @@ mod volume_set;
 pub use document::{Document, failure};
 pub use folders::folders;
 pub use key_help::{KeyHelp, launch_keys};
-pub use library::{Library, Override, Resolved, problems};
+pub use library::{Library, Listed, Override, Resolved, problems};
 pub use schema::schema;
 
 use crate::memory::check_given_tag;

@@ -75,7 +75,13 @@ impl ProfileFile {
             path.is_file() || without_type.is_some_and(|(path, _)| Path::new(path).is_file())
         };
         let folders = std::iter::once(&self.folder).chain(&self.base_folders);
-        let places: Vec<PathBuf> = folders.flat_map(|folder| [folder.clone(), folder.join("scripts")]).collect();
+        let mut places: Vec<PathBuf> = Vec::new();
+        for place in folders.flat_map(|folder| [folder.clone(), folder.join("scripts")]) {
+            // A profile and what it extends are often in one folder.
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
         // An absolute path is the same in all.
         places.iter().map(|place| place.join(name)).find(is_there).ok_or_else(|| {
             let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
@@ -139,6 +145,9 @@ mod tests {
         }
         let scripts = |name: &str| file.find_scripts("startup script", &[name.to_string()]);
         assert_eq!(scripts("mount"), Ok(vec![at("scripts/mount")]));
+        let extended = ProfileFile { base_folders: vec![folder.path().to_path_buf()], ..file.clone() };
+        let why = format!("text: there is no user data part gone in {place} or {place}/scripts");
+        assert_eq!(extended.find("user data part", "gone").unwrap_err().message, why);
         let why = format!("text: startup script {place}/scripts/empty: it is empty");
         assert_eq!(scripts("empty").unwrap_err().message, why);
     }

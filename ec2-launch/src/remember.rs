@@ -1,6 +1,6 @@
 //! Reads what is remembered of hosts, and decides what is to be remembered.
 
-use crate::memory::{Memory, label};
+use crate::memory::{Memory, label, tags_note};
 use crate::profile_file::ProfileFile;
 use crate::remembered_profile::{RecipeReader, digests};
 use crate::request::Recipe;
@@ -29,8 +29,12 @@ pub enum Recalled {
         /// SHA-256 of the profile's files as they are now.
         files: BTreeMap<String, String>,
     },
-    /// There is no memory to be had, but the tags of an instance name the profile, and it is the same today.
-    Tags { recipe: Arc<Recipe>, instance: Box<Record> },
+    /// There is no memory to be had, but the tags of an instance name the profile.
+    Tags {
+        /// What to launch the host by, or why not: the profile has changed since or is not here.
+        recipe: Result<Arc<Recipe>>,
+        instance: Box<Record>,
+    },
     /// The memory could not be read.
     Unknown(Failure),
 }
@@ -51,8 +55,7 @@ impl Recalled {
     /// What to launch the host by.
     pub fn recipe(&self) -> Option<&Recipe> {
         match self {
-            Recalled::Memory { recipe, .. } => recipe.as_deref().ok(),
-            Recalled::Tags { recipe, .. } => Some(recipe),
+            Recalled::Memory { recipe, .. } | Recalled::Tags { recipe, .. } => recipe.as_deref().ok(),
             Recalled::Nothing | Recalled::Unknown(_) => None,
         }
     }
@@ -61,8 +64,11 @@ impl Recalled {
     pub fn apply(&self, host: &mut Record) -> Result<()> {
         let memory = match self {
             Recalled::Memory { memory, .. } => memory,
-            Recalled::Tags { instance, .. } => {
+            Recalled::Tags { recipe, instance } => {
                 Memory::of_last(instance).apply(host);
+                if let Ok(recipe) = recipe {
+                    host.set("remembered", tags_note(&recipe.file));
+                }
                 return Ok(());
             }
             Recalled::Nothing | Recalled::Unknown(_) => return Ok(()),
@@ -80,7 +86,9 @@ impl Recalled {
     pub fn refusal(&self, absent: Failure) -> Failure {
         const HINT: &str = "give --profile to launch it by, or the --region that it is in";
         match self {
-            Recalled::Memory { recipe: Err(failure), .. } => failure.clone(),
+            Recalled::Memory { recipe: Err(failure), .. } | Recalled::Tags { recipe: Err(failure), .. } => {
+                failure.clone()
+            }
             Recalled::Unknown(failure) => {
                 let why =
                     format!("{}, and what is remembered of it cannot be read: {}", absent.message, failure.message);
@@ -140,7 +148,7 @@ impl Recall {
                 Memory { profile: old.and_then(|old| old.profile.clone()), ..Memory::of(host, recipe, files) }
             }
             (None, Recalled::Memory { memory, .. }, Some(_)) => Memory::clone(memory),
-            (None, Recalled::Tags { recipe, .. }, None) => Memory::of(host, recipe, &digests(&recipe.file)),
+            (None, Recalled::Tags { recipe: Ok(recipe), .. }, None) => Memory::of(host, recipe, &digests(&recipe.file)),
             _ => return None,
         };
         let memory = match old {

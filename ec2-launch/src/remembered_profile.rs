@@ -1,10 +1,11 @@
 //! From what is remembered of a host to the recipe that it is launched by: the profile, and the files that it names.
 
 use crate::memory::{DIGEST_TAG, Memory, digest_tag, sha256};
+use crate::profile::PerPlace;
 use crate::profile_file::{self, ProfileFile};
 use crate::remember::{CommandLine, Recalled, said};
 use crate::request::Recipe;
-use cerveza_ec2::Found;
+use cerveza_ec2::{Found, ImageChoice};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value};
 use std::collections::{BTreeMap, HashMap};
@@ -65,7 +66,8 @@ impl<'a> RecipeReader<'a> {
 
     /// The recipe of a memory, for a host with or without an instance.
     fn recipe(&mut self, memory: &Memory, has_instance: bool, warnings: &mut Vec<String>) -> Made {
-        let key = (format!("{} {}", memory.profile_name, memory.digest), has_instance);
+        let image = memory.image_id.as_deref().unwrap_or_default();
+        let key = (format!("{} {} {image}", memory.profile_name, memory.digest), has_instance);
         if let Some(made) = self.recipes.get(&key) {
             return made.clone();
         }
@@ -76,8 +78,9 @@ impl<'a> RecipeReader<'a> {
                 }
                 (Err(failure), BTreeMap::new())
             }
-            Ok(file) => {
+            Ok(mut file) => {
                 let files = digests(&file);
+                keep_image(&mut file, memory.image_id.as_deref());
                 let made = match has_instance {
                     true => Ok(self.light(file, warnings)),
                     false => refuse_missing(&file).and_then(|()| self.made(file)),
@@ -118,21 +121,45 @@ impl<'a> RecipeReader<'a> {
     }
 
     /// The recipe of the profile that an instance's tags name, if it is found and the same as it was then.
-    fn by_tags(&mut self, instance: &Record, has_instance: bool) -> Option<Arc<Recipe>> {
+    fn by_tags(&mut self, instance: &Record, has_instance: bool) -> Option<Result<Arc<Recipe>>> {
         let Some(Value::Object(tags)) = instance.get("tags") else { return None };
         let (name, digest) = (tags.get("profile")?.as_str()?, tags.get(DIGEST_TAG)?.as_str()?);
-        let key = (format!("{name} {digest}"), has_instance);
+        let image = instance.str("image_id").unwrap_or_default();
+        let key = (format!("{name} {digest} {image}"), has_instance);
         if let Some((made, _)) = self.recipes.get(&key) {
-            return made.clone().ok();
+            return Some(made.clone());
         }
-        let file = profile_named(name).filter(|file| digest_tag(file) == digest)?;
-        let made = match has_instance {
-            true => Ok(self.light(file, &mut Vec::new())),
-            false => self.made(file),
-        };
+        let made = tagged_file(name, digest).and_then(|mut file| {
+            keep_image(&mut file, Some(image.as_str()));
+            if has_instance { Ok(self.light(file, &mut Vec::new())) } else { self.made(file) }
+        });
         let made = made.map(Arc::new);
         self.recipes.insert(key, (made.clone(), BTreeMap::new()));
-        made.ok()
+        Some(made)
+    }
+}
+
+/// The profile that the tags of an instance name, as it was when the instance was launched.
+fn tagged_file(name: &str, digest: &str) -> Result<ProfileFile> {
+    let refused = |what: &str| {
+        let why = format!("its last instance was launched by the profile {name} ({digest}), {what}");
+        Failure::unreached(why).hint("give --profile to launch it by")
+    };
+    let file = profile_named(name).ok_or_else(|| refused("which is not in the folders of profiles here"))?;
+    if digest_tag(&file) == digest { Ok(file) } else { Err(refused("which has changed since")) }
+}
+
+/// Launches by the image of the last instance if the profile does not give the id of one: what is the newest image of a
+/// name, or the value of a parameter, may be another one today.
+fn keep_image(file: &mut ProfileFile, image_id: Option<&str>) {
+    let is_id = |choice: &ImageChoice| matches!(choice, ImageChoice::Id(_));
+    let has_ids = match &file.profile.image {
+        None => return,
+        Some(PerPlace::Everywhere(choice)) => is_id(choice),
+        Some(PerPlace::Each(choices)) => choices.values().all(is_id),
+    };
+    if let Some(id) = image_id.filter(|id| !has_ids && !id.is_empty()) {
+        file.profile.image = Some(PerPlace::Everywhere(ImageChoice::Id(id.to_string())));
     }
 }
 

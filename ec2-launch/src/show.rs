@@ -1,8 +1,9 @@
 //! Options that show profiles and launch nothing.
 
-use crate::profile::{Library, Override, folders, schema};
+use crate::profile::{Library, Listed, Override, folders, schema};
 use crate::profile_file::read;
-use cerveza_manners::{Failure, Result, Status, Tool, visible};
+use cerveza_manners::{Failure, Format, OutputArgs, Result, Status, Tool, visible};
+use cerveza_record::{json, printed_name};
 use std::io::{self, Write};
 
 #[derive(clap::Args, Clone, Debug)]
@@ -21,12 +22,12 @@ pub struct ProfileArgs {
 }
 
 /// Shows what is asked for, if anything is.
-pub fn show(args: &ProfileArgs, overrides: &[Override], tool: &Tool) -> Result<Option<Status>> {
+pub fn show(args: &ProfileArgs, overrides: &[Override], output: &OutputArgs, tool: &Tool) -> Result<Option<Status>> {
     let text = if let Some(name) = &args.show_profile {
         let file = read(name, overrides)?;
         format!("--- !InstanceProfile\n# {}\n{}", visible(&file.at("")), file.to_yaml())
     } else if args.list_profiles {
-        list(tool)
+        list(output, tool)
     } else if args.profile_schema {
         format!("{:#}\n", schema())
     } else {
@@ -37,17 +38,32 @@ pub fn show(args: &ProfileArgs, overrides: &[Override], tool: &Tool) -> Result<O
     Ok(Some(Status::Done))
 }
 
-/// Returns a line for each profile, in columns. Warns of files that cannot be read.
-fn list(tool: &Tool) -> String {
+/// Returns a line for each profile: in columns, or as --output asks. Warns of files that cannot be read.
+fn list(output: &OutputArgs, tool: &Tool) -> String {
     let (profiles, failures) = Library::new(folders()).list();
     failures.iter().for_each(|failure| tool.warn(&failure.message));
+    if output.names || output.output == Format::Names {
+        return profiles
+            .iter()
+            .flat_map(|profile| &profile.name)
+            .map(|name| format!("{}\n", printed_name(name)))
+            .collect();
+    }
+    if output.output == Format::Json {
+        return profiles.iter().map(|profile| format!("{}\n", json!(profile))).collect();
+    }
+    columns(profiles)
+}
+
+fn columns(profiles: Vec<Listed>) -> String {
+    let name = |profile: &Listed| profile.name.clone().unwrap_or("-".to_string());
     let width = |text: &str| text.chars().count();
-    let names = profiles.iter().map(|profile| width(&profile.name)).max().unwrap_or_default();
+    let names = profiles.iter().map(|profile| width(&name(profile))).max().unwrap_or_default();
     let places = profiles.iter().map(|profile| width(&profile.place)).max().unwrap_or_default();
     let mut text = String::new();
     for profile in profiles {
-        let description = profile.description.unwrap_or_default();
-        let line = format!("{:names$}  {:places$}  {description}", profile.name, profile.place);
+        let description = profile.description.as_deref().unwrap_or_default();
+        let line = format!("{:names$}  {:places$}  {description}", name(&profile), profile.place);
         text.push_str(&visible(line.trim_end()));
         text.push('\n');
     }

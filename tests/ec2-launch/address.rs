@@ -1,6 +1,7 @@
 //! Elastic IP addresses: a host has one, whoever launches it and whatever fails on the way.
 
 use kit::{FakeEc2, Moto, Outcome, Reply, Sandbox};
+use serde_json::json;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -178,6 +179,20 @@ fn an_allocation_whose_answer_was_lost_leaves_no_second_address() {
     let left = addresses(&account);
     assert_eq!(left.len(), 1, "{left:?}");
     assert_eq!(run.records()[0]["public_ip"], format!("ip-{}", left[0].0));
+}
+
+#[test]
+fn a_free_address_that_a_killed_run_has_left_is_told() {
+    let account = account(vec![kept("eipalloc-1", "web1", Some("i-web1")), kept("eipalloc-2", "web1", None)]);
+    let of_server = account.clone();
+    let ec2 = FakeEc2::start(move |request| answer(&of_server, request));
+    let run = launch(&sandbox(&ec2), "web1").exits(0);
+    assert_eq!(run.records()[0]["spare_addresses"], json!(["ip-eipalloc-2"]));
+    let told = "ec2-launch: web1: ip-eipalloc-2 is allocated for it too, and free: a run that was killed has left it. \
+                `aws ec2 release-address` releases it\n";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+    // Another run may still need it.
+    assert_eq!(addresses(&account).len(), 2);
 }
 
 #[test]

@@ -156,6 +156,27 @@ fn an_image_is_found_by_a_parameter() {
 }
 
 #[test]
+fn host_is_launched_again_by_the_image_that_it_had() {
+    let ec2 = strict();
+    let sandbox = sandbox(&ec2, "ami: 'resolve:ssm:/our/base'\ninstance type: t3.micro\n");
+    ec2.region(|region| region.put_parameter("/our/base", "ami-0000000000000000e"));
+    sandbox.run("ec2-launch", &["-p", "Web", "web[1-2]"], "").exits(0);
+    ec2.region(|region| region.put_parameter("/our/base", "ami-0000000000000000b"));
+    sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "web[1-2]"], "").exits(0);
+    let run = sandbox.run("ec2-launch", &["web1"], "").exits(0);
+    assert_eq!(run.records()[0]["image_id"], "ami-0000000000000000e");
+    assert!(!run.stderr.contains("resolve:ssm"), "{}", run.stderr);
+    // A profile that is given decides anew.
+    let run = sandbox.run("ec2-launch", &["-p", "Web", "web2"], "").exits(0);
+    assert_eq!(run.records()[0]["image_id"], "ami-0000000000000000b");
+    // Another life, of which the memory of the first knows nothing.
+    sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "web2"], "").exits(0);
+    ec2.region(|region| region.put_parameter("/our/base", "ami-0000000000000000e"));
+    let run = sandbox.run("ec2-launch", &["web2"], "").exits(0);
+    assert_eq!(run.records()[0]["image_id"], "ami-0000000000000000b");
+}
+
+#[test]
 fn groups_are_those_of_the_vpc_of_the_subnet() {
     let network = format!("security groups: [web, default]\nsubnet: {SUBNET}\nassociate public ip: yes\n");
     let (_, params) = launched(&strict(), &format!("{PROFILE}{network}"));

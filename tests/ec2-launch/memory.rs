@@ -203,11 +203,15 @@ fn without_the_permission_the_tags_alone_serve_and_it_is_said_once() {
     terminate(&sandbox, "denied1");
     let run = launch(&sandbox, &["denied1"]).exits(0);
     assert_eq!((&run.records()[0]["action"], &run.records()[0]["profile"]), (&json!(LAUNCHED), &json!("Web")));
+    let told = "denied1: launched as remembered: profile Web (";
+    assert!(run.stderr.contains(told) && run.stderr.contains("named by the tags of its last"), "{}", run.stderr);
     // A profile that has changed is not what the host was launched by.
     terminate(&sandbox, "denied2");
     let changed = fs::read_to_string(sandbox.dir().join("Web.yaml")).expect("the profile");
     sandbox.file("Web.yaml", changed.replace("m5.large", "m5.xlarge"));
     let run = launch(&sandbox, &["denied2"]).exits(3);
+    let why = "denied2: its last instance was launched by the profile Web (";
+    assert!(run.stderr.contains(why) && run.stderr.contains("which has changed since"), "{}", run.stderr);
     assert!(run.stderr.contains("give --profile to launch it by"), "{}", run.stderr);
 }
 

@@ -70,7 +70,8 @@ fn profiles_are_listed_and_a_file_of_several_asks_for_one() {
     sandbox.env("XDG_CONFIG_HOME", sandbox.dir().join("none").display().to_string());
     sandbox.file(
         "profiles/fleet.yaml",
-        "--- !InstanceProfile\nname: Web\ndesc: Web servers\n--- !InstanceProfile\nname: DB\n",
+        "--- !InstanceProfile\nname: Web\ndesc: Web servers\n--- !InstanceProfile\nname: DB\n\
+         ---\ntags: {team: ops}\n",
     );
     sandbox.file("compose.yaml", "name: shop\nservices: {}\n");
     sandbox.file("broken.yaml", "a: b: c");
@@ -78,9 +79,16 @@ fn profiles_are_listed_and_a_file_of_several_asks_for_one() {
     let run = sandbox.run("ec2-launch", &["--list-profiles"], "").exits(0);
     assert!(run.stderr.starts_with("ec2-launch: profiles/broken.yaml:1:10: not valid YAML: "), "{}", run.stderr);
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
-    assert_eq!(run.stdout, "Web  profiles/fleet.yaml:1:5  Web servers\nDB   profiles/fleet.yaml:4:5\n");
+    let listed =
+        "Web  profiles/fleet.yaml:1:5  Web servers\nDB   profiles/fleet.yaml:4:5\n-    profiles/fleet.yaml:7:1\n";
+    assert_eq!(run.stdout, listed);
+    let names = sandbox.run("ec2-launch", &["--list-profiles", "-1"], "").exits(0).stdout;
+    assert_eq!(names, "Web\nDB\n");
+    let records = sandbox.run("ec2-launch", &["--list-profiles", "-o", "json"], "").exits(0).records();
+    let web = json!({"name": "Web", "place": "profiles/fleet.yaml:1:5", "description": "Web servers"});
+    assert_eq!((&records[0], &records[2]["name"]), (&web, &Value::Null));
     let run = sandbox.run("ec2-launch", &["--show-profile", "profiles/fleet.yaml"], "").exits(2);
-    let why = "ec2-launch: profiles/fleet.yaml: it has several profiles: Web, DB\n\
+    let why = "ec2-launch: profiles/fleet.yaml: it has several profiles: Web, DB, one without a name in line 7\n\
                ec2-launch: name one, as in profiles/fleet.yaml:Web\n";
     assert_eq!(run.stderr, why);
     sandbox.run("ec2-launch", &["--show-profile", "profiles/fleet.yaml:DB"], "").exits(0);

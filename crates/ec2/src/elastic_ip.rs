@@ -8,7 +8,9 @@
 use crate::CONCURRENCY;
 use crate::call::random_bits;
 use crate::client::Ec2;
-use crate::elastic_ip_choice::{AddressNeed, AddressProgress, FIRST_PAUSE, NextStep, SeenAddresses, next_step};
+use crate::elastic_ip_choice::{
+    AddressNeed, AddressProgress, FIRST_PAUSE, HostAddress, NextStep, SeenAddresses, next_step,
+};
 use crate::limit::Limit;
 use cerveza_manners::{Failure, Result};
 use futures_util::stream::{self, StreamExt};
@@ -25,7 +27,7 @@ impl Ec2 {
         needs: &[AddressNeed],
         timeout: Duration,
         done: impl Fn(),
-    ) -> Vec<Result<String>> {
+    ) -> Vec<Result<HostAddress>> {
         let (limit, done) = (&Limit::new(timeout), &done);
         let mut regions: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (index, need) in needs.iter().enumerate() {
@@ -48,10 +50,10 @@ impl Ec2 {
         needs: Vec<&AddressNeed>,
         limit: &Limit,
         done: &impl Fn(),
-    ) -> Vec<Result<String>> {
+    ) -> Vec<Result<HostAddress>> {
         let run = random_name();
         let progress = || AddressProgress::new(&run);
-        let mut hosts: Vec<(&AddressNeed, AddressProgress, Option<Result<String>>)> =
+        let mut hosts: Vec<(&AddressNeed, AddressProgress, Option<Result<HostAddress>>)> =
             needs.into_iter().map(|need| (need, progress(), None)).collect();
         let mut pause = FIRST_PAUSE;
         loop {
@@ -66,9 +68,13 @@ impl Ec2 {
                     Ok(seen) => next_step(need, progress, seen, Instant::now()),
                     Err(failure) => NextStep::Fail(failure.clone()),
                 };
+                let spare = match (&next, &seen) {
+                    (NextStep::Done(address), Ok(seen)) => seen.spare(need, address),
+                    _ => Vec::new(),
+                };
                 async move {
                     match next {
-                        NextStep::Done(address) => *result = Some(Ok(address)),
+                        NextStep::Done(public_ip) => *result = Some(Ok(HostAddress { public_ip, spare })),
                         NextStep::Fail(failure) => {
                             self.give_up_address(need, progress).await;
                             *result = Some(Err(failure));
@@ -87,7 +93,7 @@ impl Ec2 {
                         change => {
                             self.change_address(need, progress, change).await;
                             match progress.settled() {
-                                Some(address) => *result = Some(Ok(address)),
+                                Some(public_ip) => *result = Some(Ok(HostAddress { public_ip, spare: Vec::new() })),
                                 None => return true,
                             }
                         }

@@ -16,6 +16,14 @@ pub struct AddressNeed {
     pub given: Option<String>,
 }
 
+/// The address that a host has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostAddress {
+    pub public_ip: String,
+    /// Free addresses that carry the host's name too: a run that was killed has allocated them.
+    pub spare: Vec<String>,
+}
+
 pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// How long a run that may not be alone waits for what the others do, before it associates an address and after.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -78,6 +86,12 @@ impl SeenAddresses {
             Some(given) => *given == address.allocation_id || *given == address.public_ip,
         };
         self.addresses.iter().filter(is_meant).cloned().collect()
+    }
+
+    /// The free addresses that are the host's own beside the one that it has.
+    pub fn spare(&self, need: &AddressNeed, public_ip: &str) -> Vec<String> {
+        let own = if need.given.is_none() { self.of(need) } else { Vec::new() };
+        own.into_iter().filter(|own| own.is_free() && own.public_ip != public_ip).map(|own| own.public_ip).collect()
     }
 }
 
@@ -283,6 +297,14 @@ mod tests {
         assert_eq!(decide(&[("a", Some("i-1"))]), NextStep::Done("ip-a".into()));
         let NextStep::Wait(why) = decide(&[("a", Some("i-9"))]) else { panic!("does not wait") };
         assert_eq!(why, "ip-a is still associated with i-9, which is gone");
+    }
+
+    #[test]
+    fn free_addresses_beside_the_one_that_the_host_has_are_spare() {
+        let seen = seen(&[("a", Some("i-1")), ("b", None), ("c", Some("i-9"))]);
+        assert_eq!(seen.spare(&need(), "ip-a"), ["ip-b"]);
+        let given = AddressNeed { given: Some("ip-a".into()), ..need() };
+        assert_eq!(seen.spare(&given, "ip-a"), [""; 0]);
     }
 
     #[test]

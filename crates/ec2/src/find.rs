@@ -3,12 +3,14 @@
 use crate::FILTER_VALUES;
 use crate::client::{Ec2, check_region};
 use crate::failure::failure;
-use crate::instance::record;
+use crate::instance_page::InstancePage;
 use aws_sdk_ec2::types;
 use cerveza_manners::Result;
 use cerveza_record::Record;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::future::Future;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 
 /// A filter of DescribeInstances: a field and the values of which any may match. `*` and `?` are wildcards in values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,11 +81,60 @@ pub(crate) fn by_region(instances: &[(String, String)]) -> BTreeMap<&str, BTreeS
 }
 
 impl Ec2 {
-    /// The instances of one region that match all of `filters`. A filter with more values than a request takes is
-    /// asked for in several; at most one may be so long.
+    /// Finds the instances of one region that match all of `filters`, and gives them to `part` as they arrive, each once.
+    /// Filters may have any number of values. An error of `part` ends the search.
+    pub async fn find_pages(
+        &self,
+        region: &str,
+        filters: &[Filter],
+        mut part: impl FnMut(Vec<Record>) -> Result<()>,
+    ) -> Result<()> {
+        check_region(region)?;
+        let (calls, instances) = (calls(filters), InstancePage::new(region));
+        // Two calls may find the same instance ("web1" matches web* and *1), and so may two attempts of one call.
+        let mut seen = HashSet::new();
+        for filters in &calls {
+            let filters: Vec<_> = filters.iter().map(Filter::api).collect();
+            let request = self.client(region).describe_instances().set_filters(Some(filters));
+            // An answer without a page size is cut off at no documented length: ask for pages.
+            let request = request.max_results(1000);
+            let mut next = None;
+            loop {
+                let request = request.clone().set_next_token(next);
+                let send = || request.clone().customize().interceptor(instances.clone()).send();
+                let mut call = pin!(self.call("DescribeInstances", region, 1, send));
+                let answer = poll_fn(|context| {
+                    let answer = call.as_mut().poll(context);
+                    let mut found = instances.take();
+                    found.retain(|record| seen.insert(record.str("instance_id")));
+                    let taken = if found.is_empty() { Ok(()) } else { part(found) };
+                    match taken {
+                        Ok(()) => answer.map(Ok),
+                        Err(failure) => Poll::Ready(Err(failure)),
+                    }
+                });
+                let answer = answer.await?.map_err(|error| failure("DescribeInstances", region, &error))?;
+                next = answer.next_token.filter(|token| !token.is_empty());
+                if next.is_none() {
+                    break;
+                }
+                if calls.len() == 1 {
+                    seen.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Ec2::find_pages`], all together.
     pub async fn find(&self, region: &str, filters: &[Filter]) -> Result<Vec<Record>> {
-        let found = self.describe(region, filters).await?;
-        Ok(found.into_iter().map(|(record, _)| record).collect())
+        let mut found = Vec::new();
+        self.find_pages(region, filters, |part| {
+            found.extend(part);
+            Ok(())
+        })
+        .await?;
+        Ok(found)
     }
 
     /// The instances of one region with these ids, by id; one that is not listed is left out.
@@ -109,47 +160,31 @@ impl Ec2 {
         }
         now
     }
+}
 
-    /// As [`Ec2::find`], with each instance's reason for its state.
-    pub(crate) async fn describe(&self, region: &str, filters: &[Filter]) -> Result<Vec<(Record, Option<String>)>> {
-        check_region(region)?;
-        let total: usize = filters.iter().map(|filter| filter.values.len()).sum();
-        let long = (0..filters.len()).max_by_key(|index| filters[*index].values.len());
-        let Some(long) = long.filter(|_| total > FILTER_VALUES) else {
-            return self.describe_batch(region, filters).await;
-        };
-        let room = FILTER_VALUES.saturating_sub(total - filters[long].values.len()).max(1);
-        let mut found = Vec::new();
-        for values in filters[long].values.chunks(room) {
-            let mut batch = filters.to_vec();
-            batch[long].values = values.to_vec();
-            found.extend(self.describe_batch(region, &batch).await?);
-        }
-        Ok(found)
-    }
-
-    async fn describe_batch(&self, region: &str, filters: &[Filter]) -> Result<Vec<(Record, Option<String>)>> {
-        let filters: Vec<_> = filters.iter().map(Filter::api).collect();
-        let request = self.client(region).describe_instances().set_filters(Some(filters));
-        // An answer without a page size is cut off at no documented length: ask for pages.
-        let request = request.max_results(1000);
-        let (mut found, mut next) = (Vec::new(), None);
-        loop {
-            let page = request.clone().set_next_token(next);
-            let page = self.call("DescribeInstances", region, 1, || page.clone().send()).await;
-            let page = page.map_err(|error| failure("DescribeInstances", region, &error))?;
-            for reservation in page.reservations() {
-                let account = reservation.owner_id();
-                for instance in reservation.instances() {
-                    found.push((record(instance, region, account), crate::instance::state_reason(instance)));
-                }
-            }
-            next = page.next_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                return Ok(found);
-            }
+/// The filters of each call that together find what `filters` find. EC2 takes [`FILTER_VALUES`] values in one call, those
+/// of all filters together, so long filters are divided: each part of one goes with each part of the others.
+fn calls(filters: &[Filter]) -> Vec<Vec<Filter>> {
+    let mut parts = vec![1; filters.len()];
+    let longest = |at: usize, parts: &[usize]| filters[at].values.len().div_ceil(parts[at]);
+    while (0..filters.len()).map(|at| longest(at, &parts)).sum::<usize>() > FILTER_VALUES {
+        match (0..filters.len()).max_by_key(|at| longest(*at, &parts)) {
+            Some(at) if longest(at, &parts) > 1 => parts[at] += 1,
+            // More filters than a call takes values: EC2 refuses that.
+            _ => break,
         }
     }
+    let mut calls: Vec<Vec<Filter>> = vec![Vec::new()];
+    for (at, filter) in filters.iter().enumerate() {
+        let size = longest(at, &parts).max(1);
+        // A filter without values stays, and EC2 refuses it: left out, it would find everything.
+        let values: Vec<&[String]> =
+            if filter.values.is_empty() { vec![&[]] } else { filter.values.chunks(size).collect() };
+        let with =
+            |call: &Vec<Filter>, values: &[String]| [call.as_slice(), &[Filter::new(&filter.name, values)]].concat();
+        calls = calls.iter().flat_map(|call| values.iter().map(|values| with(call, values))).collect();
+    }
+    calls
 }
 
 #[cfg(test)]
@@ -159,5 +194,45 @@ mod tests {
     #[test]
     fn exact_values_have_no_wildcards() {
         assert_eq!(Filter::exact("tag:Name", ["web*", r"a\b?"]).values, [r"web\*", r"a\\b\?"]);
+    }
+
+    fn filter(name: &str, count: usize) -> Filter {
+        Filter::new(name, (0..count).map(|number| format!("{name}{number}")))
+    }
+
+    #[test]
+    fn no_call_has_more_values_than_ec2_takes() {
+        for (counts, expected) in [
+            (&[][..], 1),
+            (&[200][..], 1),
+            (&[196, 4], 1),
+            (&[197, 4], 2),
+            (&[450, 4], 3),
+            (&[300, 300], 9),
+            (&[1000, 300, 4], 55),
+        ] {
+            let filters: Vec<Filter> =
+                (0..).zip(counts).map(|(at, count)| filter(&format!("f{at}-"), *count)).collect();
+            let calls = calls(&filters);
+            let values = |call: &Vec<Filter>| call.iter().map(|filter| filter.values.len()).sum::<usize>();
+            assert!(calls.iter().all(|call| values(call) <= FILTER_VALUES), "{counts:?}");
+            assert!(calls.len() <= expected, "{counts:?}: {} calls", calls.len());
+            // Each combination of values is in exactly one call.
+            let combinations =
+                calls.iter().map(|call| call.iter().map(|filter| filter.values.len()).product::<usize>());
+            assert_eq!(combinations.sum::<usize>(), counts.iter().product::<usize>(), "{counts:?}");
+            for (at, filter) in filters.iter().enumerate() {
+                let asked: BTreeSet<&String> = calls.iter().flat_map(|call| &call[at].values).collect();
+                assert_eq!(asked, filter.values.iter().collect(), "{counts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_filter_without_values_is_not_left_out() {
+        assert_eq!(
+            calls(&[filter("a", 0), filter("b", 300)]).iter().map(|call| call.len()).collect::<Vec<_>>(),
+            [2, 2]
+        );
     }
 }

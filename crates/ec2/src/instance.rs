@@ -1,39 +1,152 @@
 //! An instance of the API as a host record.
 
 use crate::locate::is_instance_id;
-use aws_sdk_ec2::primitives::DateTimeFormat;
-use aws_sdk_ec2::types::{Instance, InstanceBlockDeviceMapping, Tag};
+use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use cerveza_record::{Record, Value, json};
+use serde_json::Map;
 
-/// Every key is there, `null` where EC2 has nothing: merged into an older record it leaves nothing stale. Addresses
-/// and DNS names that EC2 gives as empty strings (a stopped or terminated instance) are `null` too.
-pub(crate) fn record(instance: &Instance, region: &str, account: Option<&str>) -> Record {
-    let id = instance.instance_id().unwrap_or_default();
-    let tags = instance.tags();
-    let mut record = Record::named(host_name(tag(tags, "Name"), id));
-    let groups: Vec<_> = instance.security_groups().iter().map(|group| text(group.group_name())).collect();
-    let launch_time = instance.launch_time().and_then(|time| time.fmt(DateTimeFormat::DateTime).ok());
-    record.set("instance_id", id);
-    record.set("region", region);
-    record.set("zone", text(instance.placement().and_then(|placement| placement.availability_zone())));
-    record.set("account", text(account));
-    record.set("state", text(instance.state().and_then(|state| state.name()).map(|name| name.as_str())));
-    record.set("instance_type", text(instance.instance_type().map(|kind| kind.as_str())));
-    record.set("image_id", text(instance.image_id()));
-    record.set("private_ip", text(instance.private_ip_address()));
-    record.set("public_ip", text(instance.public_ip_address()));
-    record.set("private_dns", text(instance.private_dns_name()));
-    record.set("public_dns", text(instance.public_dns_name()));
-    record.set("key_name", text(instance.key_name()));
-    record.set("security_groups", groups);
-    record.set("subnet_id", text(instance.subnet_id()));
-    record.set("vpc_id", text(instance.vpc_id()));
-    record.set("launch_time", text(launch_time.as_deref()));
-    record.set("profile", text(tag(tags, "profile")));
-    record.set("tags", tags_object(tags));
-    let volumes: Vec<_> = instance.block_device_mappings().iter().map(volume).collect();
-    record.set("volumes", volumes);
-    record
+/// The keys of a record after `host`, in order, each with the path of its text in an instance's XML. Those without a path
+/// are made of several elements, or of none.
+const KEYS: [(&str, &str); 30] = [
+    ("instance_id", "instanceId"),
+    ("region", ""),
+    ("zone", "placement/availabilityZone"),
+    ("account", ""),
+    ("state", "instanceState/name"),
+    ("instance_type", "instanceType"),
+    ("image_id", "imageId"),
+    ("private_ip", "privateIpAddress"),
+    ("public_ip", "ipAddress"),
+    ("ipv6", "ipv6Address"),
+    ("private_dns", "privateDnsName"),
+    ("public_dns", "dnsName"),
+    ("key_name", "keyName"),
+    ("security_groups", ""),
+    ("security_group_ids", ""),
+    ("subnet_id", "subnetId"),
+    ("vpc_id", "vpcId"),
+    ("launch_time", "launchTime"),
+    ("state_reason", "stateReason/message"),
+    ("state_time", "reason"),
+    ("lifecycle", "instanceLifecycle"),
+    ("architecture", "architecture"),
+    ("platform", "platformDetails"),
+    ("iam_profile", "iamInstanceProfile/arn"),
+    ("root_device", "rootDeviceName"),
+    ("monitoring", "monitoring/state"),
+    ("metadata_options", ""),
+    ("profile", ""),
+    ("tags", ""),
+    ("volumes", ""),
+];
+
+/// What a record needs of one instance, collected while its XML is read.
+#[derive(Debug, Default)]
+pub(crate) struct InstanceFacts {
+    /// By position in [`KEYS`].
+    texts: [String; KEYS.len()],
+    tags: Vec<(String, String)>,
+    groups: Vec<Group>,
+    volumes: Vec<Volume>,
+    metadata_options: Map<String, Value>,
+    /// The code of the reason for the state, for an instance without its message.
+    state_code: String,
+    /// Those of the network interfaces.
+    ipv6: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    id: String,
+    name: String,
+}
+
+#[derive(Debug, Default)]
+struct Volume {
+    device: String,
+    id: String,
+    delete_on_termination: String,
+}
+
+impl InstanceFacts {
+    /// Notes that the element at `path`, counted from the instance, begins.
+    pub fn begin(&mut self, path: &str) {
+        match path {
+            "tagSet/item" => self.tags.push(Default::default()),
+            "groupSet/item" => self.groups.push(Default::default()),
+            "blockDeviceMapping/item" => self.volumes.push(Default::default()),
+            _ => {}
+        }
+    }
+
+    /// Notes the text of the element at `path`.
+    pub fn note(&mut self, path: &str, text: &str) {
+        let place = match path {
+            "tagSet/item/key" => self.tags.last_mut().map(|tag| &mut tag.0),
+            "tagSet/item/value" => self.tags.last_mut().map(|tag| &mut tag.1),
+            "groupSet/item/groupId" => self.groups.last_mut().map(|group| &mut group.id),
+            "groupSet/item/groupName" => self.groups.last_mut().map(|group| &mut group.name),
+            "blockDeviceMapping/item/deviceName" => self.volumes.last_mut().map(|volume| &mut volume.device),
+            "blockDeviceMapping/item/ebs/volumeId" => self.volumes.last_mut().map(|volume| &mut volume.id),
+            "blockDeviceMapping/item/ebs/deleteOnTermination" => {
+                self.volumes.last_mut().map(|volume| &mut volume.delete_on_termination)
+            }
+            "stateReason/code" => Some(&mut self.state_code),
+            "networkInterfaceSet/item/ipv6AddressesSet/item/ipv6Address" => {
+                self.ipv6.push(String::new());
+                self.ipv6.last_mut()
+            }
+            _ => match path.strip_prefix("metadataOptions/") {
+                Some(name) => {
+                    self.metadata_options.insert(snake_case(name), number_or_text(text));
+                    None
+                }
+                None => KEYS.iter().position(|(_, known)| *known == path).map(|at| &mut self.texts[at]),
+            },
+        };
+        if let Some(place) = place {
+            place.clear();
+            place.push_str(text);
+        }
+    }
+
+    /// Every key is there, `null` where EC2 has nothing: merged into an older record it leaves nothing stale. Addresses
+    /// and DNS names that EC2 gives as empty strings (a stopped or terminated instance) are `null` too.
+    pub fn record(mut self, region: &str, account: &str) -> Record {
+        // The same instance gives the same record.
+        self.tags.sort_unstable();
+        let id = std::mem::take(&mut self.texts[0]);
+        let mut record = Record::named(host_name(self.tag("Name"), &id));
+        record.set("instance_id", id.as_str());
+        for (at, (key, _)) in KEYS.iter().enumerate().skip(1) {
+            record.set(key, self.value(key, at, region, account));
+        }
+        record
+    }
+
+    fn value(&self, key: &str, at: usize, region: &str, account: &str) -> Value {
+        let own = self.texts[at].as_str();
+        match key {
+            "region" => json!(region),
+            "account" => text(account),
+            "ipv6" => text(first_of(own, self.ipv6.first().map_or("", String::as_str))),
+            "security_groups" => self.groups.iter().map(|group| text(&group.name)).collect(),
+            "security_group_ids" => self.groups.iter().map(|group| text(&group.id)).collect(),
+            "launch_time" => time(own),
+            "state_reason" => text(first_of(own, &self.state_code)),
+            "state_time" => state_time(own),
+            "metadata_options" if self.metadata_options.is_empty() => Value::Null,
+            "metadata_options" => Value::Object(self.metadata_options.clone()),
+            "profile" => text(self.tag("profile").unwrap_or_default()),
+            "tags" => self.tags.iter().map(|(key, value)| (key.clone(), json!(value))).collect(),
+            "volumes" => self.volumes.iter().map(volume).collect(),
+            _ => text(own),
+        }
+    }
+
+    fn tag(&self, key: &str) -> Option<&str> {
+        self.tags.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+    }
 }
 
 /// The name that an instance goes by: its `Name` tag. Without one, or with one that reads as an instance id, its own id:
@@ -42,80 +155,150 @@ pub fn host_name<'a>(name: Option<&'a str>, id: &'a str) -> &'a str {
     name.filter(|name| !name.is_empty() && !is_instance_id(name)).unwrap_or(id)
 }
 
-/// Why the instance is in its state, such as `Server.InsufficientInstanceCapacity: ...`.
-pub(crate) fn state_reason(instance: &Instance) -> Option<String> {
-    let reason = instance.state_reason()?;
-    Some(reason.message().or(reason.code())?.to_string())
-}
-
-fn volume(mapping: &InstanceBlockDeviceMapping) -> Value {
-    let ebs = mapping.ebs();
+fn volume(volume: &Volume) -> Value {
     json!({
-        "device": mapping.device_name(),
-        "volume_id": ebs.and_then(|ebs| ebs.volume_id()),
-        "delete_on_termination": ebs.and_then(|ebs| ebs.delete_on_termination()),
+        "device": text(&volume.device),
+        "volume_id": text(&volume.id),
+        "delete_on_termination": volume.delete_on_termination.parse::<bool>().ok(),
     })
 }
 
-/// The tags by name, so that the same instance gives the same record.
-fn tags_object(tags: &[Tag]) -> Value {
-    let mut pairs: Vec<_> =
-        tags.iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default())).collect();
-    pairs.sort_unstable();
-    pairs.into_iter().map(|(key, value)| (key.to_string(), json!(value))).collect()
+fn first_of<'a>(text: &'a str, other: &'a str) -> &'a str {
+    if text.is_empty() { other } else { text }
 }
 
-fn tag<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
-    tags.iter().find(|tag| tag.key() == Some(key)).and_then(|tag| tag.value())
+fn text(text: &str) -> Value {
+    if text.is_empty() { Value::Null } else { json!(text) }
 }
 
-fn text(text: Option<&str>) -> Value {
-    match text {
-        None | Some("") => Value::Null,
-        Some(text) => json!(text),
+fn number_or_text(value: &str) -> Value {
+    value.parse::<i64>().map_or_else(|_| text(value), Value::from)
+}
+
+/// RFC 3339 without a fraction that is zero.
+fn time(text: &str) -> Value {
+    let time = DateTime::from_str(text, DateTimeFormat::DateTime).ok();
+    time.and_then(|time| time.fmt(DateTimeFormat::DateTime).ok()).map_or(Value::Null, Value::from)
+}
+
+/// The time in the reason of a change of state, as `User initiated (2026-01-31 12:00:00 GMT)`.
+fn state_time(reason: &str) -> Value {
+    let within = reason.rsplit_once('(').and_then(|(_, rest)| rest.strip_suffix(" GMT)"));
+    let parts = within.and_then(|time| time.split_once(' '));
+    parts.map_or(Value::Null, |(date, clock)| time(&format!("{date}T{clock}Z")))
+}
+
+/// `httpTokens` is `http_tokens`.
+fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    for c in name.chars() {
+        if c.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
     }
+    snake
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_ec2::primitives::DateTime;
-    use aws_sdk_ec2::types::{InstanceState, InstanceStateName, InstanceType, Placement};
+
+    fn record(facts: &[(&str, &str)]) -> Record {
+        let mut instance = InstanceFacts::default();
+        for (path, text) in facts {
+            match text.is_empty() {
+                true => instance.begin(path),
+                false => instance.note(path, text),
+            }
+        }
+        instance.record("us-east-1", "123456789012")
+    }
 
     #[test]
     fn a_record_has_every_key_in_the_order_of_the_manual() {
-        let instance = Instance::builder()
-            .instance_id("i-0123456789abcdef0")
-            .state(InstanceState::builder().name(InstanceStateName::Running).build())
-            .instance_type(InstanceType::T3Micro)
-            .placement(Placement::builder().availability_zone("us-east-1a").build())
-            .public_dns_name("")
-            .launch_time(DateTime::from_secs(1_321_000_000))
-            .tags(Tag::builder().key("role").value("db").build())
-            .tags(Tag::builder().key("Name").value("mysql1").build())
-            .build();
+        let nothing = record(&[("instanceId", "i-0123456789abcdef0")]);
         assert_eq!(
-            record(&instance, "us-east-1", Some("123456789012")).to_string(),
+            nothing.to_string(),
             concat!(
-                r#"{"host":"mysql1","instance_id":"i-0123456789abcdef0","region":"us-east-1","zone":"us-east-1a","#,
-                r#""account":"123456789012","state":"running","instance_type":"t3.micro","image_id":null,"#,
-                r#""private_ip":null,"public_ip":null,"private_dns":null,"public_dns":null,"key_name":null,"#,
-                r#""security_groups":[],"subnet_id":null,"vpc_id":null,"launch_time":"2011-11-11T08:26:40Z","#,
-                r#""profile":null,"tags":{"Name":"mysql1","role":"db"},"volumes":[]}"#
+                r#"{"host":"i-0123456789abcdef0","instance_id":"i-0123456789abcdef0","region":"us-east-1","zone":null,"#,
+                r#""account":"123456789012","state":null,"instance_type":null,"image_id":null,"private_ip":null,"#,
+                r#""public_ip":null,"ipv6":null,"private_dns":null,"public_dns":null,"key_name":null,"#,
+                r#""security_groups":[],"security_group_ids":[],"subnet_id":null,"vpc_id":null,"launch_time":null,"#,
+                r#""state_reason":null,"state_time":null,"lifecycle":null,"architecture":null,"platform":null,"#,
+                r#""iam_profile":null,"root_device":null,"monitoring":null,"metadata_options":null,"profile":null,"#,
+                r#""tags":{},"volumes":[]}"#
             )
         );
     }
 
     #[test]
+    fn lists_and_tags_keep_their_parts_together() {
+        let instance = record(&[
+            ("instanceId", "i-0123456789abcdef0"),
+            ("tagSet/item", ""),
+            ("tagSet/item/value", "db"),
+            ("tagSet/item/key", "role"),
+            ("tagSet/item", ""),
+            ("tagSet/item/key", "Name"),
+            ("tagSet/item/value", "mysql1"),
+            ("tagSet/item", ""),
+            ("tagSet/item/key", "empty"),
+            ("blockDeviceMapping/item", ""),
+            ("blockDeviceMapping/item/deviceName", "/dev/sda1"),
+            ("blockDeviceMapping/item/ebs/volumeId", "vol-1"),
+            ("blockDeviceMapping/item/ebs/deleteOnTermination", "true"),
+            ("blockDeviceMapping/item", ""),
+            ("blockDeviceMapping/item/deviceName", "/dev/sdb"),
+        ]);
+        assert_eq!(instance.host(), "mysql1");
+        assert_eq!(instance.get("tags"), Some(json!({"Name": "mysql1", "empty": "", "role": "db"})));
+        let volumes = json!([
+            {"device": "/dev/sda1", "volume_id": "vol-1", "delete_on_termination": true},
+            {"device": "/dev/sdb", "volume_id": null, "delete_on_termination": null},
+        ]);
+        assert_eq!(instance.get("volumes"), Some(volumes));
+    }
+
+    #[test]
     fn an_instance_without_a_name_of_its_own_goes_by_its_id() {
-        let host = |name: Option<&str>| {
-            let name = name.map(|name| Tag::builder().key("Name").value(name).build());
-            let instance = Instance::builder().instance_id("i-0123456789abcdef0").set_tags(name.map(|name| vec![name]));
-            record(&instance.build(), "us-east-1", None).host().to_string()
+        let host = |name: &[(&str, &str)]| {
+            record(&[&[("instanceId", "i-0123456789abcdef0")], name].concat()).host().to_string()
         };
-        assert_eq!(host(None), "i-0123456789abcdef0");
-        assert_eq!(host(Some("")), "i-0123456789abcdef0");
-        assert_eq!(host(Some("i-0fedcba9876543210")), "i-0123456789abcdef0");
-        assert_eq!(host(Some("i-beam")), "i-beam");
+        let named = |name| [("tagSet/item", ""), ("tagSet/item/key", "Name"), ("tagSet/item/value", name)];
+        assert_eq!(host(&[]), "i-0123456789abcdef0");
+        assert_eq!(host(&named("")), "i-0123456789abcdef0");
+        assert_eq!(host(&named("i-0fedcba9876543210")), "i-0123456789abcdef0");
+        assert_eq!(host(&named("i-beam")), "i-beam");
+    }
+
+    #[test]
+    fn the_time_of_a_state_is_in_its_reason() {
+        for (reason, expected) in [
+            ("User initiated (2026-01-31 12:00:00 GMT)", json!("2026-01-31T12:00:00Z")),
+            ("Server.SpotInstanceTermination: (x) (2026-01-31 12:00:00 GMT)", json!("2026-01-31T12:00:00Z")),
+            ("User initiated", Value::Null),
+            ("", Value::Null),
+            ("(2026-13-31 12:00:00 GMT)", Value::Null),
+        ] {
+            assert_eq!(state_time(reason), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn the_address_and_reason_that_come_first_count() {
+        let interface = "networkInterfaceSet/item/ipv6AddressesSet/item/ipv6Address";
+        let of = |facts: &[(&str, &str)], key| record(&[&[("instanceId", "i-1")], facts].concat()).get(key);
+        assert_eq!(of(&[(interface, "2001:db8::1"), (interface, "2001:db8::2")], "ipv6"), Some(json!("2001:db8::1")));
+        assert_eq!(
+            of(&[(interface, "2001:db8::1"), ("ipv6Address", "2001:db8::3")], "ipv6"),
+            Some(json!("2001:db8::3"))
+        );
+        assert_eq!(of(&[("stateReason/code", "Server.X")], "state_reason"), Some(json!("Server.X")));
+        let options = [("metadataOptions/httpTokens", "required"), ("metadataOptions/httpPutResponseHopLimit", "2")];
+        assert_eq!(
+            of(&options, "metadata_options"),
+            Some(json!({"http_tokens": "required", "http_put_response_hop_limit": 2}))
+        );
     }
 }

@@ -1,8 +1,11 @@
 //! RunInstances: one host in each request, with all its tags.
 
 use crate::client::Ec2;
+use crate::instance_page::InstancePage;
+use aws_sdk_ec2::Client;
 use aws_sdk_ec2::error::SdkError;
-use aws_sdk_ec2::operation::run_instances::{RunInstancesError, RunInstancesOutput};
+use aws_sdk_ec2::operation::run_instances::RunInstancesError;
+use cerveza_record::Record;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -62,14 +65,18 @@ pub struct Volume {
 }
 
 impl Ec2 {
-    /// Requests one instance.
+    /// Requests one instance. Returns the instances of the answer.
     pub(crate) async fn run_instances(
         &self,
         request: &LaunchRequest,
         token: &str,
-    ) -> std::result::Result<RunInstancesOutput, SdkError<RunInstancesError>> {
+    ) -> std::result::Result<Vec<Record>, SdkError<RunInstancesError>> {
         let input = request.to_input().map_err(SdkError::construction_failure)?.client_token(token);
-        let client = self.client(&request.region);
-        self.call("RunInstances", &request.region, 1, || input.clone().send_with(&client)).await
+        let instances = InstancePage::new(&request.region);
+        // An input that is made without a client has no other place for an interceptor.
+        let config = self.client(&request.region).config().to_builder().interceptor(instances.clone());
+        let client = Client::from_conf(config.build());
+        self.call("RunInstances", &request.region, 1, || input.clone().send_with(&client)).await?;
+        Ok(instances.take())
     }
 }

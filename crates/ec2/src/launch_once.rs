@@ -8,7 +8,6 @@ use crate::call::VISIBLE_AFTER;
 use crate::client::Ec2;
 use crate::failure::{code, failure, is_ambiguous};
 use crate::find::Filter;
-use crate::instance::record;
 use crate::launch::LaunchRequest;
 use crate::locate::has_ended;
 use aws_sdk_ec2::error::SdkError;
@@ -102,13 +101,11 @@ impl Ec2 {
         let mut requests = 0;
         loop {
             let error = match self.run_instances(request, token).await {
-                Ok(output) => {
-                    let instance = output.instances().first().ok_or_else(|| {
-                        NotLaunched::Failed(Failure::unreached(format!(
-                            "RunInstances in {region}: no instance in the answer"
-                        )))
-                    })?;
-                    return Ok(Answer::Instance(Box::new(record(instance, region, output.owner_id()))));
+                Ok(instances) => {
+                    let why = || format!("RunInstances in {region}: no instance in the answer");
+                    let instance = instances.into_iter().next();
+                    let instance = instance.ok_or_else(|| NotLaunched::Failed(Failure::unreached(why())))?;
+                    return Ok(Answer::Instance(Box::new(instance)));
                 }
                 Err(error) => error,
             };

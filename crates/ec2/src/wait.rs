@@ -94,7 +94,7 @@ impl Ec2 {
     /// One look at the instances of a region.
     async fn look(&self, region: &str, ids: &BTreeSet<&str>) -> Seen {
         let ids: Vec<String> = ids.iter().map(|id| id.to_string()).collect();
-        let seen = self.describe(region, &[Filter::exact("instance-id", &ids)]).await;
+        let seen = self.find(region, &[Filter::exact("instance-id", &ids)]).await;
         Seen { ids, seen }
     }
 }
@@ -102,7 +102,7 @@ impl Ec2 {
 /// What one look at a region gave: the instances that were asked for, and those that were listed.
 struct Seen {
     ids: Vec<String>,
-    seen: Result<Vec<(Record, Option<String>)>>,
+    seen: Result<Vec<Record>>,
 }
 
 /// Takes note of a look. An instance that was seen before and is not now keeps its record.
@@ -111,12 +111,12 @@ fn note(Seen { ids, seen }: Seen, states: &[&str], looks: &mut Looks) {
         Ok(seen) => (seen, None),
         Err(failure) => (Vec::new(), Some(failure)),
     };
-    let by_id =
-        |(record, reason): (Record, Option<String>)| (record.str("instance_id").unwrap_or_default(), (record, reason));
-    let mut seen: HashMap<String, (Record, Option<String>)> = seen.into_iter().map(by_id).collect();
+    let by_id = |record: Record| (record.str("instance_id").unwrap_or_default(), record);
+    let mut seen: HashMap<String, Record> = seen.into_iter().map(by_id).collect();
     for id in ids {
         let (record, look) = match (seen.remove(&id), &failed) {
-            (Some((record, reason)), _) => {
+            (Some(record), _) => {
+                let reason = record.str("state_reason");
                 let look = judge(&id, &record.str("state").unwrap_or_default(), reason, states);
                 (Some(record), look)
             }

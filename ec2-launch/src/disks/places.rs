@@ -126,7 +126,7 @@ pub fn for_launch(host: &str, sets: &[VolumeSet], known: &HostVolumes, region: &
     if zones.len() > 1 {
         let each: Vec<String> =
             zones.iter().map(|(zone, volumes)| format!("{} in {zone}", listed(volumes.iter().copied()))).collect();
-        return Err(Failure::usage(format!("its volumes are in several zones: {}", each.join("; ")))
+        return Err(Failure::unreached(format!("its volumes are in several zones: {}", each.join("; ")))
             .hint("an instance can use volumes of its own zone alone: move them by snapshots"));
     }
     Ok(Disks { places, zone: zones.into_keys().next() })
@@ -141,13 +141,15 @@ pub fn for_instance(instance: &Record, sets: &[VolumeSet], known: &HostVolumes) 
     for set in sets {
         for index in 0..set.volumes.len() {
             let mut place = place(set, index);
-            let own = |volume: &&EbsVolume| volume.attachment_to(&id).is_some();
             let candidates: Vec<&EbsVolume> = match &set.volume_id {
                 Some(id) => known.volumes.iter().filter(|volume| volume.id == *id).collect(),
                 None => candidates(host, &place, known),
             };
-            let attached = candidates.iter().copied().find(own);
             let current = has(&place.device);
+            // An instance that is ending has a volume in its record for longer than the volume has the attachment.
+            let is_current = |volume: &EbsVolume| current.as_ref().is_some_and(|(_, own)| *own == volume.id);
+            let own = |volume: &&EbsVolume| volume.attachment_to(&id).is_some() || is_current(volume);
+            let attached = candidates.iter().copied().find(own);
             let mut free =
                 candidates.into_iter().filter(|volume| Some(volume.id.as_str()) != attached.map(|it| it.id.as_str()));
             match (attached, free.next(), &current) {

@@ -6,6 +6,7 @@ use super::reader::Reader;
 use super::source::{DocumentKind, SourceDocument, read_documents, read_text};
 use crate::yaml::{self, Content, Node, Pair, Position};
 use cerveza_manners::{Failure, Result, nearest};
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
@@ -28,9 +29,10 @@ pub struct Resolved {
 }
 
 /// A profile of the folders, for a list of all.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Listed {
-    pub name: String,
+    /// The name that --profile takes; none of a profile without a name in a file of several.
+    pub name: Option<String>,
     pub place: String,
     pub description: Option<String>,
 }
@@ -62,6 +64,10 @@ impl Override {
         // The name of a tag may have dots.
         let is_tag = keys.split_once('.').is_some_and(|(first, _)| canonical(first) == "tags");
         let keys: Vec<&str> = keys.splitn(if is_tag { 2 } else { usize::MAX }, '.').map(str::trim).collect();
+        if let Some(number) = keys[1..].iter().position(|key| !is_tag && key.parse::<usize>().is_ok()) {
+            let list = keys[..=number].join(".");
+            return Err(format!("{list}: a list is set as a whole, as in --set '{list}=[...]'"));
+        }
         if keys.iter().any(|key| key.is_empty()) {
             return Err("expected KEY=VALUE, with a dot between a key and one within it".to_string());
         }
@@ -138,17 +144,19 @@ impl Library {
                         continue;
                     }
                 };
-                for document in documents.iter() {
-                    if document.kind != DocumentKind::Instance || !document.looks_like_a_profile() {
-                        continue;
-                    }
+                let is_listed = |document: &&SourceDocument| {
+                    let is_here = folder == Path::new(".");
+                    document.kind == DocumentKind::Instance && (!is_here || document.looks_like_a_profile())
+                };
+                let is_only = documents.iter().filter(is_listed).count() == 1;
+                for document in documents.iter().filter(is_listed) {
                     let key = |key: &Node| key.text().map(canonical);
                     let is_description =
                         |pair: &&Pair| matches!(key(&pair.key).as_deref(), Some("description" | "desc"));
                     let mut pairs = document.root.pairs().into_iter().flatten();
                     let description = pairs.find(is_description).and_then(|pair| pair.value.text());
                     listed.push(Listed {
-                        name: document.name.clone().unwrap_or_else(|| stem(&path)),
+                        name: document.name.clone().or_else(|| is_only.then(|| stem(&path))),
                         place: format!("{shown}:{}", document.root.position),
                         description: description.map(str::to_string),
                     });

@@ -445,6 +445,9 @@ fn set_overrides_the_profile() {
     );
     assert_eq!(refused("extends=a"), "--set \"extends=a\": extends: it cannot be set here");
     assert_eq!(Override::parse("a"), Err("expected KEY=VALUE".to_string()));
+    let why = "volumes: a list is set as a whole, as in --set 'volumes=[...]'";
+    assert_eq!(Override::parse("volumes.0.size=3"), Err(why.to_string()));
+    assert!(Override::parse("tags.0=3").is_ok());
     assert!(Override::parse(".=1").is_err() && Override::parse("a={").is_err());
 }
 

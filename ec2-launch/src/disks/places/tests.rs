@@ -222,6 +222,13 @@ fn instance_is_given_what_a_launch_left_undone() {
 }
 
 #[test]
+fn volume_of_an_instance_that_is_ending_is_still_its_own() {
+    // EC2 lists the volume as free already, but it is still in the instance's record.
+    let places = on_instance("data:1", &[("sdf", "vol-1")], vec![volume("vol-1 data 1/1 sdf")]).unwrap();
+    assert_eq!((places.len(), places[0].attach.as_deref(), places[0].is_tagged), (1, None, true));
+}
+
+#[test]
 fn instance_that_is_older_than_a_set_of_the_profile_is_left_without_it() {
     assert_eq!(on_instance("data:1", &[("xvda", "vol-0")], vec![]), Ok(vec![]));
     // Another set has this device.

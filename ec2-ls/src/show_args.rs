@@ -1,0 +1,14 @@
+//! The options that say what to show of the instances, and how.
+
+use cerveza_manners::OutputArgs;
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct ShowArgs {
+    /// Ask also for the user-data of each instance, and write it, in base64, under `user_data`. It may hold secrets; a
+    /// table shows its size alone
+    #[arg(long)]
+    pub user_data: bool,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+}

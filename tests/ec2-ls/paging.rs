@@ -1,0 +1,58 @@
+//! Many instances: pages, and more values than a call takes.
+
+use kit::ec2_server::{Ec2Server, Options};
+use kit::fake_ec2::instances as instances_of;
+use kit::{FakeEc2, Moto, Reply};
+
+/// EC2 pages instances, also within one reservation; the stand-in pages reservations.
+#[test]
+fn every_page_is_read() {
+    let ec2 = FakeEc2::start(|request| match request.contains("NextToken=more") {
+        false => instances_of(&[("i-1", "page1", "running")], Some("more")),
+        true => instances_of(&[("i-2", "page2", "running")], None),
+    });
+    let mut sandbox = Moto::shared().sandbox();
+    sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
+    assert_eq!(sandbox.run("ec2-ls", &["-1"], "").exits(0).stdout, "page1\npage2\n");
+    assert_eq!(ec2.requests().len(), 2);
+}
+
+/// EC2 counts the values of all filters of a call together.
+#[test]
+fn more_names_than_a_call_takes_are_looked_for() {
+    let ec2 = Ec2Server::start(Options::default());
+    let sandbox = ec2.sandbox();
+    sandbox.file("Web.yaml", "ami: ami-0000000000000000b\ninstance type: t3.micro\n");
+    sandbox.run("ec2-launch", &["-p", "Web", "h1", "h225", "h450"], "").exits(0);
+    let run = sandbox.run("ec2-ls", &["-1", "h[1-450]"], "").exits(1);
+    assert_eq!(run.stdout, "h1\nh225\nh450\n");
+    assert_eq!(run.stderr, "ec2-ls: not found: h[2-224,226-449]\n");
+    // Two long filters: each part of one goes with each part of the other.
+    let roles: Vec<String> =
+        (0..300).map(|number| format!("profile=x{number}")).chain(["profile=Web".into()]).collect();
+    let words: Vec<&str> = roles.iter().map(String::as_str).chain(["h[1-450]"]).collect();
+    let run = sandbox.run("ec2-ls", &[&["-1"], words.as_slice()].concat(), "").exits(1);
+    assert_eq!(run.stdout, "h1\nh225\nh450\n");
+    sandbox.run("ec2-tag", &["h[1-450]", "team=web"], "").exits(3);
+    let tagged = sandbox.run("ec2-ls", &["-1", "team=web"], "").exits(0);
+    assert_eq!(tagged.stdout, "h1\nh225\nh450\n");
+}
+
+/// Broken XML counts as an answer that got lost.
+#[test]
+fn an_answer_that_cannot_be_used_is_asked_for_again() {
+    let page = |id| match instances_of(&[(id, "web1", "running")], None) {
+        Reply::Xml(page) => page,
+        _ => unreachable!("a page"),
+    };
+    for broken in [page("i-1").replace("</item>", "</itm>"), page("i-1").replace("web1", "a & b")] {
+        let ec2 = FakeEc2::start(move |_| Reply::Xml(broken.clone()));
+        let mut sandbox = Moto::shared().sandbox();
+        sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
+        let run = sandbox.run("ec2-ls", &["-1"], "").exits(2);
+        assert_eq!(run.stdout, "");
+        let why = "ec2-ls: DescribeInstances in us-east-1: the answer cannot be used: it is not well-formed XML: ";
+        assert!(run.stderr.starts_with(why), "{}", run.stderr);
+        assert!(ec2.requests().len() > 1);
+    }
+}
