@@ -2,6 +2,7 @@
 
 use crate::fleet::Fleet;
 use crate::format::{FORMATS, Format, Template};
+use crate::host::value_at;
 use crate::render::{Options, check, render};
 use cerveza_manners::{Failure, Result, Status, Tool, visible, write_file, write_stdout};
 use cerveza_record::Record;
@@ -36,11 +37,11 @@ pub struct Args {
     pub set: Vec<Setting>,
 
     /// Group hosts by the value of this field, such as zone or tags.role. A host is in a group for each value of a list
-    #[arg(short, long, value_name = "KEY", default_value = "security_groups")]
+    #[arg(short, long, value_name = "KEY", default_value = GROUP_BY)]
     pub group_by: String,
 
     /// Use the address in this field, such as public_ip or ipv6; a host that lacks it cannot be written [default:
-    /// private_ip, else public_ip, else host]
+    /// private_ip, else public_ip, else ipv6, else host]
     #[arg(long, value_name = "FIELD")]
     pub address: Option<String>,
 
@@ -61,6 +62,9 @@ pub struct Args {
     pub show: Option<String>,
 }
 
+/// What hosts are grouped by unless the command line says it.
+const GROUP_BY: &str = "security_groups";
+
 /// The clap definition, for man page and completions.
 pub fn command() -> clap::Command {
     Args::command()
@@ -80,6 +84,9 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     if !fleet.left_out.is_empty() {
         let (count, hosts) = (count_of(fleet.left_out.len()), fold(fleet.left_out.iter().map(String::as_str)));
         tool.warn(format!("{} leaves out {count} by state: {hosts}", template.label));
+    }
+    if args.group_by != GROUP_BY && !fleet.hosts.iter().any(|record| value_at(record, &args.group_by).is_some()) {
+        tool.warn(format!("no host has {}, so there are no groups", args.group_by));
     }
     let rendered = render(&template, &fleet.hosts, &options(args)?)?;
     match &args.write {

@@ -2,7 +2,7 @@
 
 use crate::escape::is_ldif_safe;
 use crate::fleet::texts;
-use crate::host::{Host, is_refused, refused, value_at};
+use crate::host::{Host, is_refused, refused};
 use crate::names;
 use crate::refusal::{Notes, Refusal};
 use cerveza_record::{Value as Json, quote};
@@ -38,7 +38,8 @@ impl Object for Group {
 /// A check of a text: as it is written, or why it cannot be.
 type Check = fn(&str) -> Result<String, &'static str>;
 
-const CHECKS: [(&str, Check); 9] = [
+const CHECKS: [(&str, Check); 10] = [
+    ("address", names::address),
     ("dn", names::dn_value),
     ("domain", names::domain),
     ("hostname", names::hostname),
@@ -183,8 +184,7 @@ fn ldif(text: &str) -> Result<String, &'static str> {
 fn field(host: Value, path: String) -> Result<String, Error> {
     let host = host.downcast_object_ref::<Host>();
     let host = host.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "field is a filter of hosts"))?;
-    host.notes.read_host(host.place);
-    Ok(match value_at(&host.record, &path) {
+    Ok(match host.value_at(&path) {
         Some(value @ Json::Object(_)) => value.to_string(),
         value => value.map(texts).unwrap_or_default().join(","),
     })
@@ -204,8 +204,9 @@ fn tag_columns(hosts: Value) -> Result<Vec<String>, Error> {
 
 /// A value that Ansible does not take for a template of its own, which could run commands.
 fn ansible(value: &Value) -> Result<Value, Error> {
+    let is_template = |text: &str| ["{{", "{%", "{#"].iter().any(|start| text.contains(start));
     Ok(match value.kind() {
-        ValueKind::String if ["{{", "{%", "{#"].iter().any(|start| value.to_string().contains(start)) => {
+        ValueKind::String if value.as_str().is_some_and(is_template) => {
             Value::from_pairs([("__ansible_unsafe", value.clone())])
         }
         ValueKind::Seq | ValueKind::Iterable => {

@@ -60,6 +60,20 @@ impl Host {
         }
     }
 
+    /// Returns the value at `path`. The object that it leads into is kept for the next path, because a row of a table has
+    /// many fields of one object.
+    pub fn value_at(&self, path: &str) -> Option<Json> {
+        self.notes.read_host(self.place);
+        let Some((key, rest)) = path.split_once('.').filter(|_| !self.record.has(path)) else {
+            return self.record.get(path);
+        };
+        let mut last = self.notes.last_object();
+        if !matches!(&*last, Some((place, last_key, _)) if *place == self.place && last_key == key) {
+            *last = Some((self.place, key.to_string(), self.record.get(key)?));
+        }
+        last.as_ref().and_then(|(_, _, object)| inner_value(object, rest)).cloned()
+    }
+
     fn address(&self) -> Value {
         match address(&self.record, self.address_field.as_deref()) {
             Ok(address) => Value::from(address),
@@ -81,13 +95,16 @@ pub(crate) fn is_refused(value: &Value) -> bool {
     value.is_safe() && value.as_str() == Some("")
 }
 
-/// Returns the address of a host as pssh-rs chooses it: `private_ip`, else `public_ip`, else the host's name, or only what
-/// `field` has.
+/// Returns the address of a host: `private_ip`, else `public_ip`, as pssh-rs chooses it, else `ipv6`, else the host's name;
+/// or only what `field` has.
 fn address(record: &Record, field: Option<&str>) -> Result<String, String> {
     let text = |key: &str| record.str(key).filter(|text| !text.is_empty());
     match field {
         Some(field) => text(field).ok_or_else(|| format!("the record has no address in \"{field}\"")),
-        None => Ok(text("private_ip").or_else(|| text("public_ip")).unwrap_or_else(|| record.host().to_string())),
+        None => {
+            let first = ["private_ip", "public_ip", "ipv6"].into_iter().find_map(text);
+            Ok(first.unwrap_or_else(|| record.host().to_string()))
+        }
     }
 }
 
@@ -113,15 +130,14 @@ impl Object for Host {
 pub(crate) fn value_at(record: &Record, path: &str) -> Option<Json> {
     record.get(path).or_else(|| {
         let (key, rest) = path.split_once('.')?;
-        inner_value(record.get(key)?, rest)
+        inner_value(&record.get(key)?, rest).cloned()
     })
 }
 
-fn inner_value(value: Json, path: &str) -> Option<Json> {
-    let Json::Object(mut map) = value else { return None };
-    map.remove(path).or_else(|| {
+fn inner_value<'a>(value: &'a Json, path: &str) -> Option<&'a Json> {
+    value.get(path).or_else(|| {
         let (key, rest) = path.split_once('.')?;
-        inner_value(map.remove(key)?, rest)
+        inner_value(value.get(key)?, rest)
     })
 }
 
@@ -134,11 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn the_address_is_that_of_pssh_rs() {
+    fn the_address_is_private_or_public_or_ipv6_or_the_name() {
         let both = record(r#"{"host":"a","public_ip":"5.6.7.8","private_ip":"10.0.0.1"}"#);
         assert_eq!(address(&both, None), Ok("10.0.0.1".to_string()));
         assert_eq!(address(&both, Some("public_ip")), Ok("5.6.7.8".to_string()));
         assert_eq!(address(&record(r#"{"host":"a","private_ip":null}"#), None), Ok("a".to_string()));
+        let ipv6 = record(r#"{"host":"a","private_ip":null,"ipv6":"2001:db8::1"}"#);
+        assert_eq!(address(&ipv6, None), Ok("2001:db8::1".to_string()));
         assert!(address(&record(r#"{"host":"a","private_ip":""}"#), Some("private_ip")).is_err());
     }
 

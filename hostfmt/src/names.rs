@@ -71,6 +71,11 @@ pub(crate) fn ip(text: &str) -> Checked {
     text.parse::<IpAddr>().map(|address| address.to_string()).map_err(|_| "is not an IP address")
 }
 
+/// An address or a host name.
+pub(crate) fn address(text: &str) -> Checked {
+    ip(text).or_else(|_| hostname(text))
+}
+
 pub(crate) fn ipv4(text: &str) -> Checked {
     text.parse::<Ipv4Addr>().map(|address| address.to_string()).map_err(|_| "is not an IPv4 address")
 }
@@ -160,7 +165,8 @@ mod tests {
     #[test]
     fn addresses_are_checked_and_ports_are_put_behind_them() {
         assert_eq!(ip("2001:DB8::0:1").unwrap(), "2001:db8::1");
-        assert!(ip("web1").is_err() && ipv4("::1").is_err() && ipv6("10.0.0.1").is_err());
+        assert_eq!([address("web1"), address("::1")], [Ok("web1".to_string()), Ok("::1".to_string())]);
+        assert!(address("a b").is_err() && ip("web1").is_err() && ipv4("::1").is_err() && ipv6("10.0.0.1").is_err());
         assert_eq!(host_port("::1", "80").unwrap(), "[::1]:80");
         assert_eq!(host_port("web1", "80").unwrap(), "web1:80");
         assert!(host_port("web1", "x").is_err() && host_port("a b", "1").is_err());

@@ -33,6 +33,20 @@ fn a_host_that_cannot_be_written_stops_all_and_skip_leaves_it_out() {
 }
 
 #[test]
+fn a_field_that_no_host_has_makes_no_groups_and_is_named() {
+    let run = hostfmt(&["nagios", "-g", "tags.rol"], "{\"host\":\"a\",\"tags\":{\"role\":\"web\"}}\n").exits(0);
+    assert_eq!(run.stderr, "hostfmt: no host has tags.rol, so there are no groups\n");
+}
+
+#[test]
+fn a_host_with_nothing_but_an_ipv6_address_is_reached_by_it() {
+    let record = "{\"host\":\"six\",\"private_ip\":null,\"ipv6\":\"2001:db8::6\"}\n";
+    assert_eq!(written(&["hosts"], record), "2001:db8::6 six\n");
+    assert!(written(&["bind"], record).ends_with("six IN AAAA 2001:db8::6\n"));
+    assert!(written(&["prometheus"], record).contains("\"[2001:db8::6]:9100\""));
+}
+
+#[test]
 fn hosts_of_one_name_are_refused_where_a_name_is_one_host() {
     let twins = concat!(
         r#"{"host":"web1","private_ip":"10.0.0.1"}"#,
