@@ -101,6 +101,9 @@ fn checked(
     if is_refused(value) {
         return Ok(value.clone());
     }
+    if let Some(why) = notes.undefined.as_deref().filter(|_| value.is_undefined()) {
+        return refuse(state, notes, None, why);
+    }
     match scalar(value)? {
         None => refuse(state, notes, None, "a value is missing"),
         Some(text) => match check(&text) {
@@ -110,12 +113,15 @@ fn checked(
     }
 }
 
+/// The message of an error, where the value's name is not known.
+pub(crate) const A_VALUE_IS_UNDEFINED: &str = "a value is undefined";
+
 /// Returns the text of a value: `None` of null. What is not one value is an error of the template.
 pub(crate) fn scalar(value: &Value) -> Result<Option<String>, Error> {
     match value.kind() {
         ValueKind::None => Ok(None),
         ValueKind::String | ValueKind::Number | ValueKind::Bool => Ok(Some(value.to_string())),
-        ValueKind::Undefined => Err(Error::new(ErrorKind::UndefinedError, "a value is undefined")),
+        ValueKind::Undefined => Err(Error::new(ErrorKind::UndefinedError, A_VALUE_IS_UNDEFINED)),
         kind => {
             Err(Error::new(ErrorKind::InvalidOperation, format!("a {kind} is not a text: join or tojson makes one")))
         }

@@ -23,6 +23,8 @@ pub(crate) struct Notes {
     refusals: Mutex<Vec<Refusal>>,
     last_host: AtomicUsize,
     last_object: Mutex<Option<FieldObject>>,
+    /// The reason to refuse a host of which a value is undefined, instead of ending with an error.
+    pub undefined: Option<String>,
 }
 
 /// An object in a record: the place of its host, its key, and itself.
@@ -31,8 +33,13 @@ type FieldObject = (usize, String, Json);
 const NO_HOST: usize = usize::MAX;
 
 impl Notes {
-    pub fn new() -> Notes {
-        Notes { refusals: Mutex::new(Vec::new()), last_host: AtomicUsize::new(NO_HOST), last_object: Mutex::new(None) }
+    pub fn new(undefined: Option<String>) -> Notes {
+        Notes {
+            refusals: Mutex::new(Vec::new()),
+            last_host: AtomicUsize::new(NO_HOST),
+            last_object: Mutex::new(None),
+            undefined,
+        }
     }
 
     /// Notes that the template has read a field of this host. An error that comes next is most likely about it.

@@ -3,14 +3,14 @@
 use crate::escape::Escape;
 use crate::fleet::Groups;
 use crate::format::Template;
-use crate::functions::{Group, add_functions, refuse, scalar};
+use crate::functions::{A_VALUE_IS_UNDEFINED, Group, add_functions, refuse, scalar};
 use crate::host::Host;
 use crate::refusal::{Notes, Refusal, reasons};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value as Json, printed_name};
 use cerveza_template::{Setting, environment, failure, put_settings, template_value};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Value, escape_formatter};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, escape_formatter};
 use serde_json::Map;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub(crate) fn render(template: &Template, records: &[Arc<Record>], options: &Opt
         }
         let hosts: Vec<(usize, &Arc<Record>)> =
             records.iter().enumerate().filter(|(place, _)| !out.contains(place)).collect();
-        let notes = Arc::new(Notes::new());
+        let notes = Arc::new(Notes::new(None));
         let rendered = render_once(template, &hosts, options, &notes);
         let mut found = notes.take_refusals();
         match rendered {
@@ -65,6 +65,10 @@ pub(crate) fn render(template: &Template, records: &[Arc<Record>], options: &Opt
                 let failure = failure(&template.label, &error);
                 match host {
                     Some(host) if options.skip => {
+                        // One more pass finds all hosts that lack a value. Else each would take a pass of its own.
+                        let notes = Arc::new(Notes::new(Some(failure.message.clone())));
+                        let _ = render_once(template, &hosts, options, &notes);
+                        found.extend(notes.take_refusals());
                         found.push(Refusal { host, value: None, why: failure.message });
                     }
                     Some(host) => return Err(failure.within(printed_name(&name(host)))),
@@ -91,7 +95,8 @@ fn refused(template: &Template, count: usize, reasons: &[String]) -> Failure {
 /// Whether an error is about a field of a record, such as `h.tags.role is undefined`.
 fn is_of_a_host(error: &Error) -> bool {
     let name = error.detail().and_then(|detail| detail.split_once(" is undefined")).map(|(name, _)| name);
-    error.kind() == ErrorKind::UndefinedError && name.is_some_and(|name| name.contains(['.', '[']))
+    let is_field = name.is_some_and(|name| name.contains(['.', '['])) || error.detail() == Some(A_VALUE_IS_UNDEFINED);
+    error.kind() == ErrorKind::UndefinedError && is_field
 }
 
 fn hinted(failure: Failure, error: &Error) -> Failure {
@@ -107,7 +112,7 @@ pub(crate) fn check(template: &Template, settings: &[Setting]) -> Result<()> {
     let of_template = |error: Error| failure(&template.label, &error);
     let mut set = Map::new();
     put_settings(&mut set, settings);
-    let environment = prepared(template, &Arc::new(Notes::new())).map_err(of_template)?;
+    let environment = prepared(template, &Arc::new(Notes::new(None))).map_err(of_template)?;
     let read = environment.get_template(&template.label).map_err(of_template)?;
     let read: BTreeSet<String> =
         read.undeclared_variables(false).into_iter().filter(|name| !GIVEN.contains(&name.as_str())).collect();
@@ -126,6 +131,9 @@ pub(crate) fn check(template: &Template, settings: &[Setting]) -> Result<()> {
 /// An environment with the compiled template.
 fn prepared(template: &Template, notes: &Arc<Notes>) -> std::result::Result<Environment<'static>, Error> {
     let mut environment = environment();
+    if notes.undefined.is_some() {
+        environment.set_undefined_behavior(UndefinedBehavior::Lenient);
+    }
     // As Ansible has it: a line of nothing but a tag leaves no line.
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).trim_blocks(true).lstrip_blocks(true).build();
     if let Ok(syntax) = syntax {
@@ -151,6 +159,9 @@ fn write_value(
     state: &mut State,
     value: &Value,
 ) -> std::result::Result<(), Error> {
+    if let Some(why) = notes.undefined.as_deref().filter(|_| value.is_undefined()) {
+        return refuse(state, notes, None, why).map(|_| ());
+    }
     if value.is_safe() || !matches!(state.auto_escape(), AutoEscape::Custom(_)) {
         return escape_formatter(out, state, value);
     }

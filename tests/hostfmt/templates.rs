@@ -90,6 +90,18 @@ fn an_error_of_a_template_names_file_and_line_and_host() {
 }
 
 #[test]
+fn many_hosts_that_lack_a_value_are_left_out_at_once() {
+    let sandbox = Sandbox::new();
+    let records: String =
+        (1..=3000).map(|n| format!("{{\"host\":\"n{n}\",\"tags\":{{\"t{}\":\"x\"}}}}\n", n % 2)).collect();
+    for (name, value) in [("x.j2", "h.tags.t1"), ("x.json.j2", "h.tags.t1"), ("y.j2", "h.tags.t1 | ip | default('')")] {
+        sandbox.file(name, format!("{{% for h in hosts %}}{{{{ h.host }}}} {{{{ {value} }}}}\n{{% endfor %}}"));
+        let run = sandbox.run("hostfmt", &[name, "--skip"], &records);
+        assert!(run.stderr.contains("n[2,4,") && run.stderr.lines().count() < 10, "{}", run.stderr);
+    }
+}
+
+#[test]
 fn a_slip_on_the_command_line_says_what_there_is() {
     let why = |args: &[&str]| hostfmt(args, FLEET).exits(2).stderr;
     assert_eq!(
