@@ -172,7 +172,7 @@ fn claim(state: &mut State<'_, '_>, notes: &Notes, value: &Value, owner: Option<
     let first = claims.entry(name.to_ascii_lowercase()).or_insert_with(|| (owner.clone(), host));
     if first.0 != owner {
         for host in [first.1, host].into_iter().flatten() {
-            let why = "is the name of several hosts".to_string();
+            let why = "stands for several hosts".to_string();
             notes.refuse(Refusal { host, value: Some(name.clone()), why });
         }
     }

@@ -2,7 +2,6 @@
 
 use cerveza_record::{Value as Json, quote};
 use hostrange::fold;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -69,44 +68,72 @@ impl Notes {
 /// So many reasons are told one by one.
 const MOST_REASONS: usize = 10;
 
-/// Returns a line for each reason, with the names of its hosts folded.
+/// Returns a line for each reason, in the order of `refusals`, with the names of its hosts folded.
 pub(crate) fn reasons(refusals: &[Refusal], name: impl Fn(usize) -> String) -> Vec<String> {
-    let mut by_reason: BTreeMap<(usize, &str), Vec<&Refusal>> = BTreeMap::new();
-    let mut order: Vec<&str> = Vec::new();
+    let mut by_reason: Vec<(&str, Vec<&Refusal>)> = Vec::new();
     for refusal in refusals {
-        let place = order.iter().position(|why| *why == refusal.why).unwrap_or_else(|| {
-            order.push(&refusal.why);
-            order.len() - 1
-        });
-        by_reason.entry((place, &refusal.why)).or_default().push(refusal);
+        match by_reason.iter_mut().find(|(why, _)| *why == refusal.why) {
+            Some((_, same)) => same.push(refusal),
+            None => by_reason.push((&refusal.why, vec![refusal])),
+        }
     }
-    let count = by_reason.len();
-    let mut lines: Vec<String> = by_reason
-        .into_iter()
-        .take(MOST_REASONS)
-        .map(|((_, why), refusals)| {
-            let names: Vec<String> = refusals.iter().map(|refusal| name(refusal.host)).collect();
-            let hosts = fold(names.iter().map(String::as_str));
-            let is_name = |refusal: &&&Refusal| refusal.value.as_deref() == Some(&name(refusal.host));
-            match refusals.as_slice() {
-                [Refusal { value: Some(value), .. }] if refusals.first().is_some_and(|one| is_name(&one)) => {
-                    format!("{}: the name {why}", quote(value))
-                }
-                [Refusal { value: Some(value), .. }] => format!("{hosts}: {} {why}", quote(value)),
-                [Refusal { value: None, .. }] => format!("{hosts}: {why}"),
-                many => {
-                    let subject = match many {
-                        _ if many.iter().all(|refusal| refusal.value.is_none()) => "",
-                        _ if many.iter().all(|refusal| is_name(&refusal)) => "the name ",
-                        _ => "a value ",
-                    };
-                    format!("{hosts}: {subject}{why} ({} hosts)", many.len())
-                }
-            }
-        })
-        .collect();
-    if count > MOST_REASONS {
-        lines.push(format!("and hosts for {} more reasons", count - MOST_REASONS));
+    let shown = by_reason.iter().take(MOST_REASONS);
+    let mut lines: Vec<String> = shown.map(|(why, refusals)| reason(why, refusals, &name)).collect();
+    if by_reason.len() > MOST_REASONS {
+        lines.push(format!("and hosts for {} more reasons", by_reason.len() - MOST_REASONS));
     }
     lines
+}
+
+/// Returns the line of one reason: `web[1-2]: the name is not a host name (2 hosts)`.
+fn reason(why: &str, refusals: &[&Refusal], name: &impl Fn(usize) -> String) -> String {
+    let is_name = |refusal: &Refusal| refusal.value.as_deref() == Some(&name(refusal.host));
+    let names: Vec<String> = refusals.iter().map(|refusal| name(refusal.host)).collect();
+    let hosts = fold(names.iter().map(String::as_str));
+    match refusals {
+        [Refusal { value: Some(value), .. }] if !refusals.iter().all(|refusal| is_name(refusal)) => {
+            format!("{hosts}: {} {why}", quote(value))
+        }
+        _ => {
+            let subject = match refusals {
+                _ if refusals.iter().all(|refusal| refusal.value.is_none()) => "",
+                _ if refusals.iter().all(|refusal| is_name(refusal)) => "the name ",
+                _ => "a value ",
+            };
+            let count = if refusals.len() > 1 { format!(" ({} hosts)", refusals.len()) } else { String::new() };
+            format!("{hosts}: {subject}{why}{count}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_names_its_hosts_and_the_value_of_one() {
+        let names = ["web1", "web2", "a b", "db1"];
+        let refusal = |host: usize, value: Option<&str>, why: &str| Refusal {
+            host,
+            value: value.map(str::to_string),
+            why: why.to_string(),
+        };
+        let refusals = [
+            refusal(0, None, "has no address"),
+            refusal(2, Some("a b"), "is not a host name"),
+            refusal(3, Some("x\n"), "has a control character"),
+            refusal(1, None, "has no address"),
+        ];
+        let lines = [
+            "web[1-2]: has no address (2 hosts)",
+            "\"a b\": the name is not a host name",
+            "db1: \"x\\n\" has a control character",
+        ];
+        assert_eq!(reasons(&refusals, |host| names[host].to_string()), lines);
+        let many: Vec<Refusal> = (0..12).map(|number| refusal(0, None, &format!("is {number}"))).collect();
+        assert_eq!(
+            reasons(&many, |_| "web1".to_string()).last().map(String::as_str),
+            Some("and hosts for 2 more reasons")
+        );
+    }
 }

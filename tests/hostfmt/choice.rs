@@ -58,7 +58,7 @@ fn hosts_of_one_name_are_refused_where_a_name_is_one_host() {
     );
     for format in ["ssh-config", "ansible", "prometheus", "nagios"] {
         let run = hostfmt(&[format], twins).exits(2);
-        assert!(run.stderr.contains("is the name of several hosts (2 hosts)"), "{}", run.stderr);
+        assert!(run.stderr.contains("stands for several hosts (2 hosts)"), "{}", run.stderr);
         let run = hostfmt(&[format, "--skip"], twins).exits(3);
         assert!(run.stdout.contains("10.0.0.3") && !run.stdout.contains("10.0.0.1"), "{}", run.stdout);
     }

@@ -74,7 +74,7 @@ fn a_public_name_that_is_another_host_is_refused() {
         r#"{"host":"WEB1-public","private_ip":"10.0.0.2"}"#,
     );
     let run = hostfmt(&["bind"], records).exits(2);
-    assert!(run.stdout.is_empty() && run.stderr.contains("is the name of several hosts"), "{}", run.stderr);
+    assert!(run.stdout.is_empty() && run.stderr.contains("stands for several hosts"), "{}", run.stderr);
 }
 
 #[test]
