@@ -52,7 +52,7 @@ fn fleet() -> (Sandbox, Servers) {
     sandbox.file("Web.yaml", format!("{web}startup scripts: [hello.sh]\ncheck ec2 kernel: {kernel}"));
     sandbox.file("hello.sh", "#!/bin/sh\necho hello\n");
     // What the page before left.
-    sandbox.sh("ec2-ls | ec2-power terminate --yes --wait");
+    sandbox.sh("ec2-ls | ec2-power terminate --yes --wait --max 1000");
     for (hosts, role) in [("mysql[1-3]", "mysql"), ("web[1-2]", "web")] {
         let tag = format!("role={role}");
         let profile = if role == "web" { "Web" } else { "MySQL" };

@@ -25,7 +25,7 @@ impl InstancePage {
         InstancePage { region: region.to_string(), records: Arc::default() }
     }
 
-    /// The instances that have arrived since the last time. Those of an answer that was not whole count too.
+    /// The instances of the last answer, which must have arrived whole.
     pub fn take(&self) -> Vec<Record> {
         std::mem::take(&mut *self.lock())
     }
@@ -48,7 +48,7 @@ impl Intercept for InstancePage {
     ) -> Result<(), BoxError> {
         let response = context.response_mut();
         if response.status().is_success() {
-            // What an attempt before has left comes again.
+            // An attempt before may have been cut off.
             self.take();
             let body = InstanceBody {
                 body: response.take_body(),

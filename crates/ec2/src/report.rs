@@ -1,9 +1,10 @@
 //! The end of a run that acted on hosts: each host's record once, failures grouped, one closing line.
 
-use crate::acted::{Acted, NO_ACTION};
+use crate::acted::{Acted, NO_ACTION, PROTECTED};
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool, was_interrupted};
 use cerveza_record::{Record, Value};
 use hostrange::fold;
+use std::collections::HashSet;
 
 const COLUMNS: [Column; 7] = [
     Column { header: "HOST", key: "host" },
@@ -70,10 +71,13 @@ fn grouped(acted: &[Acted]) -> Vec<(Vec<&str>, Failure)> {
     groups
 }
 
-/// `5 hosts: 3 launched, 1 left as is, 1 failed`; of a dry run `to launch`.
+/// `5 hosts: 3 launched, 1 left as is, 1 failed`; of a dry run `to launch`. An instance that was given twice is one host.
 fn summary(acted: &[Acted], dry_run: bool) -> String {
+    let mut seen = HashSet::new();
+    let is_first = |host: &&Acted| host.place().1.is_empty() || seen.insert(host.place());
+    let acted: Vec<&Acted> = acted.iter().filter(is_first).collect();
     let mut counts: Vec<(String, usize)> = Vec::new();
-    for host in acted {
+    for host in &acted {
         let word = word(host, dry_run);
         match counts.iter_mut().find(|(known, _)| *known == word) {
             Some((_, count)) => *count += 1,
@@ -90,10 +94,11 @@ fn summary(acted: &[Acted], dry_run: bool) -> String {
 fn word(host: &Acted, dry_run: bool) -> String {
     match (&host.result, host.action) {
         (Err(_), "refuse") => "refused".to_string(),
+        (Err(_), PROTECTED | "skipped") => host.action.to_string(),
         // Half-done work: the action was done, and something else failed.
         (Err(_), "launched" | "started") => format!("{} with errors", host.action),
         (Err(_), _) => "failed".to_string(),
-        (Ok(()), NO_ACTION | "leave" | "unchanged") => "left as is".to_string(),
+        (Ok(()), NO_ACTION | "leave") => "left as is".to_string(),
         (Ok(()), action) if dry_run => format!("to {action}"),
         (Ok(()), action) => past(action),
     }
@@ -140,6 +145,16 @@ mod tests {
         assert_eq!(words, ["started", "stopped", "rebooted", "terminated", "tagged", "launched"]);
         assert_eq!(status(&hosts), Status::Unreached);
         assert_eq!(status(&hosts[..3]), Status::Done);
+    }
+
+    #[test]
+    fn an_instance_that_was_given_twice_is_one_host() {
+        let host = |name: &str| {
+            let mut host = acted(name, "stop", Ok(()));
+            host.record.set("instance_id", "i-1");
+            host
+        };
+        assert_eq!(summary(&[host("web1"), host("i-1")], false), "1 host: 1 stopped");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::volumes::mapped;
 use super::xml::{element, optional, set, tag_set, text, time};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const FILTERS: Fields<Instance> = &[
     ("instance-id", |one| vec![one.id.clone()]),
@@ -100,8 +100,9 @@ pub(super) fn facts(one: &Instance, public_ip: Option<String>, volumes: Vec<Stri
         element("placement", &(text("availabilityZone", &one.place.zone) + &text("tenancy", "default"))),
         if ended { String::new() } else { network.concat() },
         set("groupSet", one.groups.iter().map(group)),
-        text("architecture", "x86_64"),
-        optional("rootDeviceName", one.root_device.as_ref()),
+        text("architecture", one.architecture),
+        text("rootDeviceType", if one.root_device.is_some() { "ebs" } else { "instance-store" }),
+        text("rootDeviceName", one.root_device.as_deref().unwrap_or("/dev/sda1")),
         set("blockDeviceMapping", volumes),
         optional("clientToken", one.request.get("ClientToken")),
         arn.map(|arn| element("iamInstanceProfile", &text("arn", arn))).unwrap_or_default(),
@@ -164,34 +165,69 @@ pub fn start_instances(region: &mut Region, params: &Params, options: &Options) 
     })
 }
 
+/// "You can't stop or hibernate instance store-backed instances." With Force also an instance that is stuck in `stopping` is
+/// stopped ("Troubleshoot Amazon EC2 instance stop issues").
 pub fn stop_instances(region: &mut Region, params: &Params, options: &Options) -> Answer {
+    let (forces, hibernates) = (params.flag("Force")? == Some(true), params.flag("Hibernate")? == Some(true));
     change(region, params, |one| match one.state {
-        _ if one.stop_protection => {
-            Err(ApiError::new("OperationNotPermitted", format!("The instance '{}' may not be stopped.", one.id)))
+        _ if one.root_device.is_none() => Err(ApiError::new(
+            "UnsupportedOperation",
+            format!("The instance '{}' does not have an 'ebs' root device type and cannot be stopped.", one.id),
+        )),
+        _ if one.stop_protection => Err(ApiError::new(
+            "OperationNotPermitted",
+            format!(
+                "The instance '{}' may not be stopped. Modify its 'disableApiStop' instance attribute and try again.",
+                one.id
+            ),
+        )),
+        _ if hibernates && one.request.get("HibernationOptions.Configured") != Some("true") => Err(ApiError::new(
+            "UnsupportedHibernationConfiguration",
+            format!(
+                "The instance can't be hibernated because it was not configured at launch for hibernation: {}",
+                one.id
+            ),
+        )),
+        "stopping" if forces => {
+            one.changes = Instant::now();
+            Ok(())
         }
         "stopping" | "stopped" => Ok(()),
         "running" => {
-            (one.state, one.changes) = ("stopping", Instant::now() + options.stopping);
+            let stopping = if forces { Duration::ZERO } else { options.stopping };
+            (one.state, one.changes) = ("stopping", Instant::now() + stopping);
             Ok(())
         }
         _ => Err(incorrect(one, "stopped")),
     })
 }
 
+/// A protected instance fails the request. "The specified instances that are in different Availability Zones, where no other
+/// specified instances are protected, are successfully terminated" (TerminateInstances).
 pub fn terminate_instances(region: &mut Region, params: &Params, options: &Options) -> Answer {
-    change(region, params, |one| match one.state {
-        "shutting-down" | "terminated" => Ok(()),
-        _ if one.termination_protection => Err(ApiError::new(
-            "OperationNotPermitted",
-            format!(
-                "The instance '{}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
-                one.id
-            ),
-        )),
-        _ => {
-            (one.state, one.changes) = ("shutting-down", Instant::now() + options.shutting_down);
-            Ok(())
+    let places = region.instances_of(&params.list("InstanceId"))?;
+    let has_ended = |one: &Instance| matches!(one.state, "shutting-down" | "terminated");
+    let is_protected = |one: &&Instance| one.termination_protection && !has_ended(one);
+    let protected: Vec<Instance> =
+        places.iter().map(|at| &region.instances[*at]).filter(is_protected).cloned().collect();
+    if let Some(one) = protected.first() {
+        for at in places {
+            let other = &mut region.instances[at];
+            if !has_ended(other) && protected.iter().all(|one| one.place.zone != other.place.zone) {
+                (other.state, other.changes) = ("shutting-down", Instant::now() + options.shutting_down);
+            }
         }
+        let message = format!(
+            "The instance '{}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
+            one.id
+        );
+        return Err(ApiError::new("OperationNotPermitted", message));
+    }
+    change(region, params, |one| {
+        if !has_ended(one) {
+            (one.state, one.changes) = ("shutting-down", Instant::now() + options.shutting_down);
+        }
+        Ok(())
     })
 }
 

@@ -131,6 +131,7 @@ fn launch(region: &mut Region, params: &Params, options: &Options) -> Result<Vec
             tags: tags.clone(),
             image_id: image.id.clone(),
             instance_type: instance_type.clone(),
+            architecture: image.architecture,
             groups: groups.clone(),
             private_ip: format!("127.{}.{}.{}", place.network, low.0, low.1),
             public_ip: is_public.then(|| format!("127.100.{}.{}", low.0, low.1)),

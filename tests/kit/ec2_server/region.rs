@@ -66,6 +66,7 @@ pub struct Instance {
     pub tags: Tags,
     pub image_id: String,
     pub instance_type: String,
+    pub architecture: &'static str,
     pub place: Placement,
     /// Ids and names.
     pub groups: Vec<(String, String)>,
