@@ -3,7 +3,6 @@
 use crate::batch::is_named;
 use crate::client::{Ec2, check_region};
 use crate::failure::{code, failure};
-use crate::instance_page::InstancePage;
 use cerveza_manners::Result;
 use cerveza_record::Record;
 
@@ -11,7 +10,7 @@ impl Ec2 {
     /// The instances of one region with these ids. One that EC2 does not know is left out.
     pub async fn find_by_id(&self, region: &str, ids: &[String]) -> Result<Vec<Record>> {
         check_region(region)?;
-        let (mut ids, instances) = (ids.to_vec(), InstancePage::new(region, self.profile()));
+        let (mut ids, instances) = (ids.to_vec(), self.instance_page(region));
         while !ids.is_empty() {
             let request = self.client(region).describe_instances().set_instance_ids(Some(ids.clone()));
             let send = || request.clone().customize().interceptor(instances.clone()).send();

@@ -225,7 +225,7 @@ impl Loopback {
         let expected = by_sdk.reservations().iter().flat_map(|reservation| {
             reservation.instances().iter().map(|instance| expected(instance, reservation.owner_id()))
         });
-        let page = InstancePage::new("us-east-1", None);
+        let page = InstancePage::new("us-east-1", None, Default::default());
         let by_us = self.runtime.block_on(request.customize().interceptor(page.clone()).send()).unwrap();
         assert_eq!(by_us.reservations(), []);
         ((expected.collect(), by_sdk.next_token.clone()), (page.take(), by_us.next_token))
