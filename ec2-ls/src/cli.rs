@@ -1,18 +1,21 @@
 //! The command line of `ec2-ls`.
 
-use crate::details::{Unread, add_details, with_health};
+use crate::details::{add_details, with_health};
+use crate::find::{Finder, Found};
 use crate::find_args::FindArgs;
+use crate::last::read_saved;
 use crate::query::Query;
 use crate::resources::{read_resources, write_resources};
-use crate::search::{Found, regions, search};
 use crate::show::{Listing, prepare_for_columns};
 use crate::show_args::ShowArgs;
 use crate::watch::{self, Look};
-use cerveza_ec2::{Ec2, block_on};
+use crate::writer::Writer;
+use cerveza_ec2::{Accounts, block_on};
 use cerveza_manners::{Failure, OutputMode, ProgressArgs, Result, Status, Tool};
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
 use hostrange::{fold, warn_of_globbed};
+use std::cell::RefCell;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
@@ -42,103 +45,138 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         watch::check(&args.show)?;
     }
     warn_of_globbed(&args.find.words, tool);
-    let query = Query::new(&args.find.words, args.find.states(), io::stdin().lock())?;
-    let (written, status) = match args.show.watch {
-        Some(interval) => return block_on(watch_instances(args, &query, interval, tool))?,
-        None if args.show.volumes || args.show.addresses => {
-            let (records, failures, status) = block_on(read_all_resources(args, &query, tool))??;
-            failures.iter().for_each(|failure| tool.failure(failure));
-            let status = if failures.is_empty() { status } else { status.max(Status::Unreached) };
-            (write_resources(&args.show, &records, tool), status)
+    let regions = args.find.region_args()?;
+    let query = Query::new(&args.find, io::stdin().lock())?;
+    let saved = match &args.find.last {
+        Some(path) => {
+            query.check_is_local()?;
+            Some(read_saved(path)?)
         }
-        None => {
-            let (found, unread) = block_on(read(args, &query))??;
-            let status = say_found(args, tool, &query, &found).max(unread.say(tool));
-            let mut listing = Listing::new(&args.show, tool);
-            let written = found.records.into_iter().try_for_each(|record| listing.write(record));
-            (written.and_then(|()| listing.finish()), status)
-        }
+        None => None,
     };
-    match written {
+    let listed = block_on(async {
+        let mut hosts = saved.as_ref().map_or(query.hosts.as_slice(), |saved| &saved.records).to_vec();
+        if query.has_patterns() {
+            // Patterns are looked for in the accounts of the arguments.
+            hosts.push(Record::named("*"));
+        }
+        let accounts = &Accounts::connect(&regions, &hosts).await;
+        accounts.connected().for_each(|ec2| ec2.set_read_limit(args.find.timeout));
+        let finder = Finder { accounts, regions: &regions, query: &query, saved: saved.as_ref() };
+        match args.show.watch {
+            Some(interval) => watch_hosts(args, &finder, interval, tool).await,
+            None if args.show.volumes || args.show.addresses => list_resources(args, &finder, tool).await,
+            None if args.show.is_streamed() && !query.needs_all() && saved.is_none() => {
+                stream(args, &finder, tool).await
+            }
+            None => list(args, &finder, tool).await,
+        }
+    })?;
+    match listed {
+        Err(failure) if failure.is_closed_pipe() => Ok(Status::Done),
+        listed => listed,
+    }
+}
+
+/// Writes instances as they arrive.
+async fn stream(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result<Status> {
+    let writer = Writer::start(Listing::new(&args.show, tool));
+    let answers = tokio::select! {
+        answers = finder.pages(|failure| tool.failure(&failure), async |page| writer.write(page).await) => answers,
+        closed = writer.closed() => Err(closed),
+    };
+    let count = writer.finish()?;
+    let status = answers?.status();
+    Ok(if count == 0 && status == Status::Done { say_empty(args, finder.query, tool) } else { status })
+}
+
+/// Finds all, reads what else was asked for, and writes the records.
+async fn list(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result<Status> {
+    let mut found = find(args, finder, |failure| tool.failure(&failure)).await?;
+    let status = say_found(args, finder.query, tool, &found);
+    let unread = add_details(&args.show, finder, &args.progress, &mut found.records).await?;
+    let status = status.max(unread.say(tool));
+    let mut listing = Listing::new(&args.show, tool);
+    let written = found.records.into_iter().try_for_each(|record| listing.write(record));
+    match written.and_then(|()| listing.finish()) {
         Err(failure) if !failure.is_closed_pipe() => Err(failure),
         _ => Ok(status),
     }
 }
 
-/// What was found, with what else is to be shown of it.
-async fn read(args: &Args, query: &Query) -> Result<(Found, Unread)> {
-    let ec2 = &Ec2::connect(&args.find.region).await?;
-    let mut found = look(args, query, ec2).await?;
-    let unread = match args.show.needs_details() {
-        true => add_details(&args.show, ec2, &args.progress, &mut found.records).await?,
-        false => Unread::default(),
-    };
-    Ok((found, unread))
-}
-
-/// Searches. For a table on a terminal it also reads which instances are not well.
-async fn look(args: &Args, query: &Query, ec2: &Ec2) -> Result<Found> {
+/// Finds all. For a table on a terminal it also reads which instances are not well.
+async fn find(args: &Args, finder: &Finder<'_>, report: impl Fn(Failure)) -> Result<Found> {
     let is_table = args.show.mode() == OutputMode::Table && io::stdout().is_terminal();
-    let mut found = match is_table && !args.show.status {
-        true => with_health(ec2, &regions(ec2, query)?, search(ec2, query)).await?,
-        false => search(ec2, query).await?,
-    };
-    found.records = found.records.into_iter().map(|record| query.answer(record)).collect();
-    Ok(found)
+    let found = finder.all(report);
+    match is_table && !args.show.status && finder.saved.is_none() {
+        true => with_health(finder, found).await,
+        false => found.await,
+    }
 }
 
-async fn read_all_resources(args: &Args, query: &Query, tool: &Tool) -> Result<(Vec<Record>, Vec<Failure>, Status)> {
-    let ec2 = &Ec2::connect(&args.find.region).await?;
-    let found = search(ec2, query).await?;
-    let all = query.is_everything();
+/// Writes the volumes or addresses of what is found.
+async fn list_resources(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result<Status> {
+    let found = finder.all(|failure| tool.failure(&failure)).await?;
+    let all = finder.query.is_everything();
     // A region without instances may have volumes.
-    let status = if all && found.failures.is_empty() { Status::Done } else { say_found(args, tool, query, &found) };
-    let regions = regions(ec2, query)?;
+    let status = if all { found.status } else { say_found(args, finder.query, tool, &found) };
     let (records, failures) = tokio::select! {
-        read = read_resources(&args.show, ec2, &found.records, &regions, all) => read,
-        interrupted = ec2.interrupted() => return Err(interrupted),
+        read = read_resources(&args.show, finder, &found.records, all) => read?,
+        interrupted = finder.accounts.interrupted() => return Err(interrupted),
     };
-    Ok((records, failures, status))
+    failures.iter().for_each(|failure| tool.failure(failure));
+    let status = if failures.is_empty() { status } else { status.max(Status::Unreached) };
+    match write_resources(&args.show, &records, tool) {
+        Err(failure) if !failure.is_closed_pipe() => Err(failure),
+        _ => Ok(status),
+    }
 }
 
-async fn watch_instances(args: &Args, query: &Query, interval: Duration, tool: &Tool) -> Result<Status> {
-    let ec2 = &Ec2::connect(&args.find.region).await?;
+/// Shows the table again and again.
+async fn watch_hosts(args: &Args, finder: &Finder<'_>, interval: Duration, tool: &Tool) -> Result<Status> {
     let words = args.find.words.iter().map(String::as_str);
     let what = ["ec2-ls"].into_iter().chain(words).collect::<Vec<_>>().join(" ");
     let look = async || {
-        let mut found = look(args, query, ec2).await?;
-        if args.show.needs_details() {
-            add_details(&args.show, ec2, &args.progress, &mut found.records).await?;
+        let failures = RefCell::new(Vec::new());
+        let mut found = find(args, finder, |failure| failures.borrow_mut().push(failure)).await?;
+        let mut failures = failures.into_inner();
+        let all_failed = found.status == Status::Usage;
+        if all_failed && found.records.is_empty() && !failures.is_empty() {
+            return Err(Failure { status: Status::Usage, ..failures.swap_remove(0) });
         }
+        add_details(&args.show, finder, &args.progress, &mut found.records).await?;
         found.records.iter_mut().for_each(prepare_for_columns);
-        let messages: Vec<String> = found.failures.iter().map(|failure| failure.message.clone()).collect();
+        let messages: Vec<String> = failures.iter().map(|failure| failure.message.clone()).collect();
         let is_unknown = move |record: &Record| {
-            record
-                .str("region")
-                .is_some_and(|region| messages.iter().any(|message| message.contains(&format!(" in {region}: "))))
+            let place = format!(" in {}: ", record.str("region").unwrap_or_default());
+            all_failed || messages.iter().any(|message| message.contains(&place))
         };
-        Ok(Look { records: found.records, failures: found.failures, is_unknown: Box::new(is_unknown) })
+        Ok(Look { records: found.records, failures, is_unknown: Box::new(is_unknown) })
     };
-    watch::watch(&args.show, interval, &what, tool, look, async || ec2.interrupted().await).await
+    watch::watch(&args.show, interval, &what, tool, look, async || finder.accounts.interrupted().await).await
 }
 
-/// Where a region did not answer, what is not found is unknown: nothing is said of it.
-fn say_found(args: &Args, tool: &Tool, query: &Query, found: &Found) -> Status {
-    if !found.failures.is_empty() {
-        found.failures.iter().for_each(|failure| tool.failure(failure));
-        return Status::Unreached;
-    }
-    let missing = query.missing(&found.records);
-    if !missing.is_empty() {
+/// Says which hosts were not found.
+fn say_found(args: &Args, query: &Query, tool: &Tool, found: &Found) -> Status {
+    let mut status = found.status;
+    if !found.missing.is_empty() {
         let narrowed = if query.is_narrowed() { ", or not of these tags and states" } else { "" };
-        tool.warn(format!("not found{narrowed}: {}", fold(missing)));
-        return Status::No;
+        tool.warn(format!("not found{narrowed}: {}", fold(found.missing.iter().map(String::as_str))));
+        status = status.max(Status::No);
     }
-    if found.records.is_empty() {
-        tool.warn("no instance matches");
+    if !found.gone.is_empty() {
+        tool.warn(format!("no longer in EC2: {}", fold(found.gone.iter().map(String::as_str))));
+        status = status.max(Status::No);
     }
-    match found.records.is_empty() && args.find.fail_empty {
-        true => Status::No,
-        false => Status::Done,
+    match found.records.is_empty() && status == Status::Done {
+        true => say_empty(args, query, tool),
+        false => status,
     }
+}
+
+/// Says that nothing was found, and what else the words may mean. Where a region did not answer this is unknown.
+fn say_empty(args: &Args, query: &Query, tool: &Tool) -> Status {
+    tool.warn("no instance matches");
+    query.advice.iter().for_each(|advice| tool.warn(advice));
+    if args.find.fail_empty { Status::No } else { Status::Done }
 }

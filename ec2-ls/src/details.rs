@@ -1,8 +1,8 @@
 //! Adds to the records of instances what takes further calls.
 
-use crate::search::Found;
+use crate::find::{Finder, Found};
 use crate::show_args::ShowArgs;
-use cerveza_ec2::{Ec2, Health};
+use cerveza_ec2::{Ec2, Health, grouped};
 use cerveza_manners::{Failure, ProgressArgs, Result, Status, Tool};
 use cerveza_record::{Record, Value};
 use futures_util::future::{Either, join_all, select};
@@ -21,17 +21,31 @@ pub struct Unread {
     hosts: Vec<(String, Failure)>,
 }
 
-/// Adds to the records of one account what `args` asks for. What cannot be read is left out of the record, and told.
+/// Adds to the records what `args` asks for. What cannot be read is left out of the record, and told.
 pub async fn add_details(
     args: &ShowArgs,
-    ec2: &Ec2,
+    finder: &Finder<'_>,
     progress: &ProgressArgs,
     records: &mut [Record],
 ) -> Result<Unread> {
-    tokio::select! {
-        unread = add(args, ec2, progress, records) => Ok(unread),
-        interrupted = ec2.interrupted() => Err(interrupted),
+    let mut all = Unread::default();
+    if !args.needs_details() {
+        return Ok(all);
     }
+    for (account, ec2, places) in finder.by_account(records) {
+        let mut its: Vec<Record> = places.iter().map(|place| records[*place].clone()).collect();
+        let unread = tokio::select! {
+            unread = add(args, ec2, progress, &mut its) => unread,
+            interrupted = finder.accounts.interrupted() => return Err(interrupted),
+        };
+        let named = |failure| finder.accounts.failure_of(account.profile.as_deref(), failure);
+        all.regions.extend(unread.regions.into_iter().map(named));
+        all.hosts.extend(unread.hosts.into_iter().map(|(host, failure)| (host, named(failure))));
+        for (place, record) in places.into_iter().zip(its) {
+            records[place] = record;
+        }
+    }
+    Ok(all)
 }
 
 async fn add(args: &ShowArgs, ec2: &Ec2, progress: &ProgressArgs, records: &mut [Record]) -> Unread {
@@ -100,19 +114,21 @@ fn put<T: Into<Value>>(
 /// How much longer than the listing the status of instances may take where nobody has asked for it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Runs `listing`, and reads beside it which instances of these regions are not well. If that fails or takes longer the
-/// listing is as it would be without.
-pub async fn with_health(ec2: &Ec2, regions: &[String], listing: impl Future<Output = Result<Found>>) -> Result<Found> {
+/// Runs `listing`, and reads beside it which instances are not well. If that fails or takes longer the listing is as it
+/// would be without.
+pub async fn with_health(finder: &Finder<'_>, listing: impl Future<Output = Result<Found>>) -> Result<Found> {
+    let places = finder.places()?;
     let unhealthy = async {
-        let read = join_all(regions.iter().map(|region| ec2.unhealthy(region))).await;
-        read.into_iter().flatten().flatten().collect::<HashMap<String, Health>>()
+        let read = join_all(places.iter().map(async |place| match &place.account.ec2 {
+            Ok(ec2) => ec2.unhealthy(&place.region).await.unwrap_or_default(),
+            Err(_) => HashMap::new(),
+        }));
+        read.await.into_iter().flatten().collect::<HashMap<String, Health>>()
     };
-    let unhealthy = pin!(unhealthy);
-    let (found, unhealthy) = match select(pin!(listing), unhealthy).await {
+    let (mut found, unhealthy) = match select(pin!(listing), pin!(unhealthy)).await {
         Either::Left((found, unhealthy)) => (found?, timeout(PATIENCE, unhealthy).await.unwrap_or_default()),
         Either::Right((unhealthy, listing)) => (listing.await?, unhealthy),
     };
-    let mut found = found;
     for record in &mut found.records {
         if let Some(health) = record.str("instance_id").and_then(|id| unhealthy.get(&id)) {
             health.put(record);
@@ -181,7 +197,7 @@ impl Unread {
     /// Says why: once for what is so of many hosts, such as a permission that is missing.
     pub fn say(&self, tool: &Tool) -> Status {
         self.regions.iter().for_each(|failure| tool.failure(failure));
-        for (hosts, failure) in self.grouped() {
+        for (hosts, failure) in grouped(self.hosts.iter().map(|(host, failure)| (host.as_str(), failure))) {
             let (first, others) = hosts.split_at(1);
             tool.failure(&failure.clone().within(fold(first.iter().copied())));
             if !others.is_empty() {
@@ -193,24 +209,6 @@ impl Unread {
             false => Status::Unreached,
         }
     }
-
-    /// The failures by their kind, each with its hosts and as it was of the first of them.
-    fn grouped(&self) -> Vec<(Vec<&str>, &Failure)> {
-        let mut groups: Vec<(Vec<&str>, &Failure)> = Vec::new();
-        for (host, failure) in &self.hosts {
-            match groups.iter_mut().find(|(_, known)| kind(known) == kind(failure)) {
-                Some((hosts, _)) => hosts.push(host),
-                None => groups.push((vec![host], failure)),
-            }
-        }
-        groups
-    }
-}
-
-/// A failure's call, region and error code: the text after those names the instance.
-fn kind(failure: &Failure) -> &str {
-    let end = failure.message.match_indices(": ").nth(1).map(|(end, _)| end);
-    &failure.message[..end.unwrap_or(failure.message.len())]
 }
 
 #[cfg(test)]
@@ -239,22 +237,5 @@ mod tests {
             after(failed("down")),
             r#"{"host":"web1","instance_id":"i-1","error":"DescribeInstanceAttribute in us-east-1: down"}"#
         );
-    }
-
-    #[test]
-    fn failures_of_one_kind_are_one_group_though_each_names_its_instance() {
-        let reads = [
-            failed("UnauthorizedOperation: not on instance: i-1"),
-            failed("InvalidInstanceID.NotFound: i-2"),
-            Ok(None),
-            failed("UnauthorizedOperation: not on instance: i-4"),
-        ];
-        let read = (1..).map(|number| format!("i-{number}")).zip(reads).collect();
-        let mut unread = Unread::default();
-        put(&mut [1, 2, 3, 4].map(record), "user_data", read, &mut unread);
-        let groups = unread.grouped();
-        let hosts: Vec<_> = groups.iter().map(|(hosts, _)| hosts.clone()).collect();
-        assert_eq!(hosts, [vec!["web1", "web4"], vec!["web2"]]);
-        assert!(groups[0].1.message.ends_with("i-1"));
     }
 }

@@ -1,13 +1,13 @@
 //! `--volumes` and `--addresses`: records of what instances use, and of what no instance uses.
 
 use crate::details::ids_by_region;
+use crate::find::Finder;
 use crate::show_args::ShowArgs;
-use cerveza_ec2::Ec2;
 use cerveza_manners::{Column, Failure, OutputMode, Result, Tool};
 use cerveza_record::{Record, Value};
 use futures_util::future::join_all;
 use hostrange::natural_cmp;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 const VOLUME_COLUMNS: [Column; 9] = [
     Column { header: "HOST", key: "host" },
@@ -30,26 +30,40 @@ const ADDRESS_COLUMNS: [Column; 6] = [
     Column { header: "REGION", key: "region" },
 ];
 
-/// Reads the volumes or addresses of the instances that were found in one account. With `all` also those of these regions
-/// that no instance uses.
+/// Reads the volumes or addresses of the instances that were found. With `all` also those that no instance uses.
 pub async fn read_resources(
     args: &ShowArgs,
-    ec2: &Ec2,
+    finder: &Finder<'_>,
     found: &[Record],
-    regions: &[String],
     all: bool,
-) -> (Vec<Record>, Vec<Failure>) {
-    let ids = ids_by_region(found);
-    let regions: Vec<&String> = if all { regions.iter().collect() } else { ids.keys().collect() };
-    let read = join_all(regions.into_iter().map(async |region| {
-        let ids = ids.get(region).map(Vec::as_slice).filter(|_| !all);
-        match args.volumes {
-            true => ec2.volume_records(region, ids).await,
-            false => ec2.address_records(region, ids).await,
+) -> Result<(Vec<Record>, Vec<Failure>)> {
+    let (mut records, mut failures) = (Vec::new(), Vec::new());
+    for (account, ec2, places) in finder.by_account(found) {
+        let its: Vec<Record> = places.into_iter().map(|place| found[place].clone()).collect();
+        let ids = ids_by_region(&its);
+        let mut regions: BTreeSet<String> = ids.keys().cloned().collect();
+        if all {
+            regions.extend(ec2.regions()?.iter().cloned());
         }
-    }));
-    let (records, failures): (Vec<_>, Vec<_>) = read.await.into_iter().partition(Result::is_ok);
-    let mut records: Vec<Record> = records.into_iter().flatten().flatten().collect();
+        let read = join_all(regions.iter().map(async |region| {
+            let ids = ids.get(region).map(Vec::as_slice).filter(|_| !all);
+            match args.volumes {
+                true => ec2.volume_records(region, ids).await,
+                false => ec2.address_records(region, ids).await,
+            }
+        }));
+        for read in read.await {
+            match read {
+                Ok(read) => records.extend(read.into_iter().map(|mut record| {
+                    if let Some(profile) = &account.profile {
+                        record.set("aws_profile", profile.as_str());
+                    }
+                    record
+                })),
+                Err(failure) => failures.push(finder.accounts.failure_of(account.profile.as_deref(), failure)),
+            }
+        }
+    }
     let hosts: HashMap<String, &Record> =
         found.iter().filter_map(|host| Some((host.str("instance_id")?, host))).collect();
     for record in &mut records {
@@ -61,7 +75,7 @@ pub async fn read_resources(
         }
     }
     records.sort_by(|a, b| natural_cmp(a.host(), b.host()).then_with(|| a.str("device").cmp(&b.str("device"))));
-    (records, failures.into_iter().filter_map(Result::err).collect())
+    Ok((records, failures))
 }
 
 /// Writes the records. In columns what no instance uses has no host.

@@ -65,6 +65,14 @@ impl Listing {
         }
     }
 
+    /// Hands what was written so far to the reader.
+    pub fn flush(&mut self) -> Result<()> {
+        match self {
+            Listing::Records { writer, .. } => writer.flush(),
+            Listing::Consoles(out) => out.flush().map_err(|error| Failure::stdout(&error)),
+        }
+    }
+
     pub fn finish(self) -> Result<()> {
         match self {
             Listing::Records { writer, .. } => writer.finish(),

@@ -60,6 +60,11 @@ impl ShowArgs {
         self.output.mode(OutputMode::Table)
     }
 
+    /// Whether a record can be written before the others are known.
+    pub fn is_streamed(&self) -> bool {
+        self.mode() != OutputMode::Table && !self.needs_details() && self.output.sort.sort.is_empty()
+    }
+
     /// Whether further calls are needed for what is shown of the instances.
     pub fn needs_details(&self) -> bool {
         self.status || self.volume_sizes || self.has_own_calls()

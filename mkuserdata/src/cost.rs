@@ -1,9 +1,8 @@
 //! What each part costs of the user-data, and EC2's limit on that.
 
 use crate::gzip;
-use crate::output;
 use crate::part::Body;
-use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Tool, visible};
+use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Tool, visible, write_stdout};
 use cerveza_record::json;
 use std::cmp::Reverse;
 
@@ -51,7 +50,7 @@ const COLUMNS: [Column; 3] = [
 /// Writes the costs to stdout.
 pub(crate) fn write(args: &OutputArgs, costs: &[Cost], tool: &Tool) -> Result<()> {
     if args.mode(OutputMode::Table) == OutputMode::Table && args.format.columns.is_empty() {
-        return output::to_stdout((table(costs) + "\n").as_bytes());
+        return write_stdout((table(costs) + "\n").as_bytes());
     }
     let mut writer = args.writer(OutputMode::Table, &COLUMNS, tool);
     for row in costs {

@@ -3,13 +3,12 @@
 use crate::foreign::Foreign;
 use crate::name;
 use crate::operand;
-use crate::output;
 use crate::received::Received;
 use crate::schema::Schema;
 use crate::seen::Seen;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool};
+use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool, write_private_file};
 use cerveza_record::{Item, Value, items};
 use serde_json::Map;
 use std::collections::{HashMap, HashSet};
@@ -254,7 +253,7 @@ fn extract(folder: &Path, read: &[(Given, Received)], force: bool) -> Result<Pat
             .hint("--force writes over it"));
     }
     for (at, (path, part)) in files.iter().enumerate() {
-        output::to_private_file(path, &part.content, part.runs_as_file()).map_err(|failure| match at {
+        write_private_file(path, &part.content, part.runs_as_file()).map_err(|failure| match at {
             0 => failure,
             _ => failure.hint(format!("{at} of {} parts were written", files.len())),
         })?;

@@ -1,6 +1,8 @@
 //! `ec2-ls` against the EC2 stand-in.
 
 mod credentials;
+mod filters;
+mod outage;
 mod paging;
 mod show;
 
@@ -138,7 +140,10 @@ fn several_regions_are_listed_together_and_one_that_is_unknown_is_not_hidden() {
     assert_eq!(run.stdout, "region1\n");
     assert_eq!(sandbox.run("ec2-ls", &["-r", "all", "-1", "role=regions"], "").exits(0).stdout, "region1\n");
     let run = sandbox.run("ec2-ls", &["-r", "us-east-1;x", "role=regions"], "").exits(2);
-    assert_eq!(run.stderr, "ec2-ls: \"us-east-1;x\" is no name of a region\n");
+    assert_eq!(
+        run.stderr,
+        "ec2-ls: \"us-east-1;x\" is not the name of a region\nec2-ls: the nearest name of a region is us-east-1\n"
+    );
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl Ec2 {
             }
             Ok(())
         };
-        in_batches(hosts, BATCH, || self.is_interrupted(), call).await
+        in_batches(hosts, |_| BATCH, || self.is_interrupted(), call).await
     }
 }
 
