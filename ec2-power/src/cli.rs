@@ -3,7 +3,7 @@
 use crate::confirm::confirm;
 use crate::plan::plan;
 use cerveza_ec2::{
-    Acted, Addresses, By, Change, Ec2, NO_ACTION, RegionArgs, WaitArgs, block_on, check_records, locate,
+    Accounts, Acted, Addresses, By, Change, Ec2, NO_ACTION, RegionArgs, WaitArgs, block_on, check_records, locate,
     region_of_zone_option, report,
 };
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
@@ -77,11 +77,11 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     }
     let acted = block_on(async {
         let by = if args.release_addresses { By::LastInstance } else { By::Instance };
-        let (ec2, found) = locate(&regions, &given, by).await;
+        let (accounts, found) = locate(&regions, &given, by).await;
+        accounts.warn_of_denied(tool);
         let mut acted = plan(args.change, args.zone.as_deref(), given.hosts, found);
-        let Some(ec2) = ec2 else { return Ok(acted) };
-        ec2.set_timeout(args.wait_args.timeout);
-        let addresses = addresses(args, &ec2, &acted).await?;
+        accounts.connected().for_each(|ec2| ec2.set_timeout(args.wait_args.timeout));
+        let addresses = addresses(args, &accounts, &acted).await?;
         if args.dry_run {
             if args.release_addresses {
                 plan_release(&mut acted, &addresses);
@@ -91,7 +91,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         if args.change == Change::Terminate && !args.yes {
             ask(&acted, args.release_addresses.then_some(&addresses))?;
         }
-        execute(args, &ec2, &mut acted).await;
+        accounts.each(&mut acted, async |ec2, acted| execute(args, ec2, acted).await).await;
         if !args.release_addresses {
             tell_of_kept(tool, &acted, &addresses);
         }
@@ -105,17 +105,25 @@ fn regions(args: &Args) -> Result<RegionArgs> {
     let Some(zone) = &args.zone else { return Ok(args.region.clone()) };
     let given = args.region.region.join(",");
     let region = region_of_zone_option(zone, Some(given.as_str()).filter(|given| !given.is_empty()))?;
-    Ok(RegionArgs { region: vec![region] })
+    Ok(RegionArgs { region: vec![region], ..args.region.clone() })
 }
 
 /// Looks up the addresses of the hosts that are to be terminated, and of those that were before. Where nothing is to be released it is no error that
 /// they cannot be listed.
-async fn addresses(args: &Args, ec2: &Ec2, acted: &[Acted]) -> Result<Addresses> {
+async fn addresses(args: &Args, accounts: &Accounts, acted: &[Acted]) -> Result<Addresses> {
+    let mut addresses = Addresses::new();
     if args.change != Change::Terminate {
-        return Ok(Addresses::new());
+        return Ok(addresses);
     }
-    let found = ec2.addresses_by_host(acted.iter().filter(|host| host.result.is_ok())).await;
-    if args.release_addresses { found } else { Ok(found.unwrap_or_default()) }
+    for ec2 in accounts.connected() {
+        let hosts = acted.iter().filter(|host| host.result.is_ok() && ec2.owns(&host.record));
+        match ec2.addresses_by_host(hosts).await {
+            Ok(found) => addresses.extend(found),
+            Err(failure) if args.release_addresses => return Err(accounts.failure_of(ec2.profile(), failure)),
+            Err(_) => {}
+        }
+    }
+    Ok(addresses)
 }
 
 /// The addresses of a host that is to be terminated: those that nothing but it uses.
