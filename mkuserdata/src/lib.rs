@@ -37,10 +37,10 @@ mod template;
 mod yaml;
 
 pub use args::{Args, command};
+pub use cerveza_template::Setting;
 pub use cli::run;
 pub use cost::{Cost, LIMIT};
 pub use extra::ExtraPart;
 pub use gzip::Effort;
 pub use kind::Kind;
 pub use parts::{Options, Parts, UserData};
-pub use template::Setting;
