@@ -212,7 +212,8 @@ mod tests {
     fn the_limit_counts_the_tags_that_a_resource_has() {
         let many: Vec<(String, String)> = (0..49).map(|n| (format!("k{n}"), "v".to_string())).collect();
         let mut full = record();
-        let tags_now = many.iter().chain(&[("aws:x".to_string(), "y".to_string())]);
+        let of_aws = [("aws:x".to_string(), "y".to_string())];
+        let tags_now = many.iter().chain(&of_aws);
         full.set(
             "tags",
             tags_now.map(|(key, value)| (key.clone(), value.clone().into())).collect::<serde_json::Map<_, _>>(),

@@ -49,10 +49,10 @@ fn a_hostile_tag_is_data() {
 #[test]
 fn what_it_would_do_and_what_it_will_not() {
     let sandbox = with_hosts("dry[1-2]");
-    let run = sandbox.run("ec2-tag", &["-n", "x=y", "dry[1-2]"], "").exits(0);
-    assert_eq!(run.records()[0]["tags"]["x"], "y");
+    let run = sandbox.run("ec2-tag", &["-n", "planned=y", "dry[1-2]"], "").exits(0);
+    assert_eq!(run.records()[0]["tags"]["planned"], "y");
     assert_eq!(run.stderr, "ec2-tag: 2 hosts: 2 to tag (dry run: nothing was changed)\n");
-    assert_eq!(sandbox.run("ec2-ls", &["x=y"], "").exits(0).stdout, "");
+    assert_eq!(sandbox.run("ec2-ls", &["planned=y"], "").exits(0).stdout, "");
     let run = sandbox.run("ec2-tag", &["Name=same", "dry[1-2]"], "").exits(2);
     assert!(run.stderr.starts_with("ec2-tag: several hosts cannot have one name"), "{}", run.stderr);
     let run = sandbox.run("ec2-tag", &["Name=dry2", "dry1"], "").exits(3);

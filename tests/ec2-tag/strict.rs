@@ -6,23 +6,19 @@ use serde_json::{Value, json};
 
 const PROFILE: &str = "ami: ami-0000000000000000b\ninstance type: t3.micro\nvolumes:\n- device: /dev/sdf\n  size: 10\n";
 
-/// Hosts that run, of the profile.
-fn with_hosts(hosts: &str, profile: &str) -> (Ec2Server, Sandbox) {
+/// Hosts that run, of the profile, and how many calls that took.
+fn with_hosts(hosts: &str, profile: &str) -> (Ec2Server, Sandbox, usize) {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = ec2.sandbox();
     sandbox.file("Web.yaml", profile);
     sandbox.run("ec2-launch", &["-p", "Web", hosts], "").exits(0);
-    (ec2, sandbox)
+    let calls = ec2.calls().len();
+    (ec2, sandbox, calls)
 }
 
-/// Calls of these actions since the launch.
-fn tag_calls(ec2: &Ec2Server, action: &str) -> Vec<Params> {
-    let calls = ec2.calls();
-    let launched = calls.iter().rposition(|call| call.action == "RunInstances").expect("a launch");
-    let is_after_launch = calls.into_iter().skip(launched).filter(|call| call.action == action);
-    // ec2-launch tags volumes with their device.
-    let is_own = |params: &Params| params.get("Tag.1.Key") != Some("device") || params.get("Tag.2.Key").is_some();
-    is_after_launch.map(|call| call.params).filter(is_own).collect()
+/// The calls of an action after the first `start` calls.
+fn calls_of(ec2: &Ec2Server, start: usize, action: &str) -> Vec<Params> {
+    ec2.calls().into_iter().skip(start).filter(|call| call.action == action).map(|call| call.params).collect()
 }
 
 fn tags(region: &Region, host: &str) -> Value {
@@ -42,27 +38,27 @@ fn error(run: &Outcome, record: usize) -> String {
 
 #[test]
 fn a_tag_that_holds_is_not_sent() {
-    let (ec2, sandbox) = with_hosts("web[1-3]", PROFILE);
+    let (ec2, sandbox, start) = with_hosts("web[1-3]", PROFILE);
     sandbox.run("ec2-tag", &["role=web", "web1"], "").exits(0);
-    let before = tag_calls(&ec2, "CreateTags").len();
+    let before = calls_of(&ec2, start, "CreateTags").len();
     let run = sandbox.run("ec2-tag", &["role=web", "web[1-3]"], "").exits(0);
     assert_eq!(run.stderr, "ec2-tag: 3 hosts: 1 left as is, 2 tagged\n");
     let records = run.records();
     assert_eq!((records[0]["action"].as_str(), records[1]["action"].as_str()), (Some("unchanged"), Some("tag")));
     assert_eq!(records[0]["changes"], json!([]));
-    let calls = tag_calls(&ec2, "CreateTags");
+    let calls = calls_of(&ec2, start, "CreateTags");
     assert_eq!(calls.len(), before + 1);
     // Two hosts with two volumes each.
     assert_eq!(calls[before].list("ResourceId").len(), 6);
     let run = sandbox.run("ec2-tag", &["role=web", "gone-", "web[1-3]"], "").exits(0);
     assert_eq!(run.stderr, "ec2-tag: 3 hosts: 3 left as is\n");
-    assert_eq!(tag_calls(&ec2, "CreateTags").len(), before + 1);
-    assert_eq!(tag_calls(&ec2, "DeleteTags").len(), 0);
+    assert_eq!(calls_of(&ec2, start, "CreateTags").len(), before + 1);
+    assert_eq!(calls_of(&ec2, start, "DeleteTags").len(), 0);
 }
 
 #[test]
 fn a_value_is_made_of_the_record() {
-    let (ec2, sandbox) = with_hosts("web[1-2]", PROFILE);
+    let (ec2, sandbox, _) = with_hosts("web[1-2]", PROFILE);
     let line = "ec2-ls | ec2-tag --no-volumes 'fqdn={{ host }}.{{ zone }}.example.com' 'Name={{ host }}-old'";
     let run = sandbox.sh(line).exits(0);
     assert_eq!(run.records()[1]["host"], "web2-old");
@@ -78,7 +74,7 @@ fn a_value_is_made_of_the_record() {
 
 #[test]
 fn volumes_get_the_name_of_their_host_and_their_device() {
-    let (ec2, sandbox) = with_hosts("db[1-2]", PROFILE);
+    let (ec2, sandbox, _) = with_hosts("db[1-2]", PROFILE);
     ec2.region(|region| region.volumes.iter_mut().for_each(|volume| volume.tags.clear()));
     let run = sandbox.run("ec2-tag", &["--volumes", "--device-names", "db[1-2]"], "").exits(0);
     assert_eq!(run.stderr, "ec2-tag: 2 hosts: 2 tagged\n");
@@ -99,7 +95,7 @@ fn volumes_get_the_name_of_their_host_and_their_device() {
 
 #[test]
 fn limits_are_checked_for_every_host_before_the_first_call() {
-    let (ec2, sandbox) = with_hosts("web[1-3]", PROFILE);
+    let (ec2, sandbox, start) = with_hosts("web[1-3]", PROFILE);
     ec2.region(|region| {
         let full = region.instances.iter_mut().find(|one| one.tags["Name"] == "web2").expect("web2");
         full.tags.insert("aws:autoscaling:groupName".into(), "group".into());
@@ -112,7 +108,7 @@ fn limits_are_checked_for_every_host_before_the_first_call() {
     assert_eq!(run.records()[1]["action"], "refuse");
     assert_eq!(error(&run, 0), "nothing is tagged, because other hosts of this run are refused");
     assert!(run.stderr.ends_with("ec2-tag: 3 hosts: 2 failed, 1 refused\n"), "{}", run.stderr);
-    assert_eq!(tag_calls(&ec2, "CreateTags").len(), 0);
+    assert_eq!(calls_of(&ec2, start, "CreateTags").len(), 0);
     // There is room if another tag goes, which goes first.
     sandbox.run("ec2-tag", &["--no-volumes", "a=1", "filler0-", "web[1-3]"], "").exits(0);
     assert_eq!(ec2.region(|region| tags(region, "web2"))["a"], "1");
@@ -122,20 +118,21 @@ fn limits_are_checked_for_every_host_before_the_first_call() {
 
 #[test]
 fn a_key_that_the_metadata_does_not_take_is_refused_where_tags_are_on() {
-    let (ec2, sandbox) = with_hosts("on1", PROFILE);
+    let (ec2, sandbox, _) = with_hosts("on1", PROFILE);
     sandbox.file("Off.yaml", format!("{PROFILE}metadata options:\n  instance metadata tags: disabled\n"));
     sandbox.run("ec2-launch", &["-p", "Off", "off1"], "").exits(0);
+    let start = ec2.calls().len();
     let run = sandbox.run("ec2-tag", &["cost center=1", "off1", "on1"], "").exits(2);
     assert!(error(&run, 1).starts_with("tag cost center: the instance metadata, where its tags are on, takes only"));
     assert!(run.stderr.contains("aws ec2 modify-instance-metadata-options"), "{}", run.stderr);
-    assert_eq!(tag_calls(&ec2, "CreateTags").len(), 0);
+    assert_eq!(calls_of(&ec2, start, "CreateTags").len(), 0);
     sandbox.run("ec2-tag", &["cost center=1", "off1"], "").exits(0);
     assert_eq!(ec2.region(|region| tags(region, "off1"))["cost center"], "1");
 }
 
 #[test]
 fn a_tag_has_the_length_and_the_characters_that_ec2_takes() {
-    let (ec2, sandbox) = with_hosts("web1", PROFILE);
+    let (ec2, sandbox, _) = with_hosts("web1", PROFILE);
     for bad in
         ["aws:x=1".to_string(), "AWS:x=1".into(), format!("{}=1", "k".repeat(129)), format!("k={}", "é".repeat(257))]
     {
@@ -150,7 +147,7 @@ fn a_tag_has_the_length_and_the_characters_that_ec2_takes() {
 
 #[test]
 fn a_failure_half_way_says_what_is_tagged() {
-    let (ec2, sandbox) = with_hosts("web[1-2]", PROFILE);
+    let (ec2, sandbox, _) = with_hosts("web[1-2]", PROFILE);
     let (_, volumes) = ec2.region(|region| ids(region, "web1"));
     let lost = volumes[1].clone();
     let denied = Fault::refuse(400, "OperationNotPermitted", &format!("The volume '{lost}' cannot be tagged."));
@@ -172,12 +169,12 @@ fn a_failure_half_way_says_what_is_tagged() {
 
 #[test]
 fn a_region_that_denies_it_leaves_the_tags_as_they_are() {
-    let (ec2, sandbox) = with_hosts("web1", PROFILE);
+    let (ec2, sandbox, start) = with_hosts("web1", PROFILE);
     ec2.fault(Rule::on("CreateTags", Fault::unauthorized()).always());
     let run = sandbox.run("ec2-tag", &["team=dba", "profile-", "web1"], "").exits(3);
     let record = &run.records()[0];
     assert_eq!((&record["changes"], &record["tags"]["profile"]), (&json!([]), &json!("Web")));
-    assert_eq!(tag_calls(&ec2, "DeleteTags").len(), 0);
+    assert_eq!(calls_of(&ec2, start, "DeleteTags").len(), 0);
     ec2.drop_faults();
     ec2.fault(Rule::on("DescribeVolumes", Fault::unauthorized()).always());
     let run = sandbox.run("ec2-tag", &["team=dba", "web1"], "").exits(3);
@@ -188,7 +185,7 @@ fn a_region_that_denies_it_leaves_the_tags_as_they_are() {
 
 #[test]
 fn a_plan_shows_the_tags_before_and_after() {
-    let (ec2, sandbox) = with_hosts("web[1-2]", PROFILE);
+    let (ec2, sandbox, _) = with_hosts("web[1-2]", PROFILE);
     sandbox.run("ec2-tag", &["role=web", "old=x", "web1"], "").exits(0);
     let before = ec2.calls().len();
     let args = ["-n", "role=db", "old-", "new=a b", "web[1-2]"];
@@ -212,19 +209,19 @@ fn a_plan_shows_the_tags_before_and_after() {
 
 #[test]
 fn a_name_that_two_hosts_would_have_is_refused() {
-    let (ec2, sandbox) = with_hosts("web[1-3]", PROFILE);
-    let run = sandbox.run("ec2-tag", &["Name={{ host[:3] }}", "web[1-2]"], "").exits(2);
+    let (ec2, sandbox, start) = with_hosts("web[1-3]", PROFILE);
+    let run = sandbox.run("ec2-tag", &["Name={{ host[:3] }}", "web[1-2]"], "").exits(3);
     let (first, second) = ec2.region(|region| (ids(region, "web1").0, ids(region, "web2").0));
     assert_eq!(error(&run, 0), format!("{second} has the name web already, or gets it in this run"));
     assert_eq!(error(&run, 1), format!("{first} has the name web already, or gets it in this run"));
-    assert_eq!(tag_calls(&ec2, "CreateTags").len(), 0);
+    assert_eq!(calls_of(&ec2, start, "CreateTags").len(), 0);
 }
 
 #[test]
 fn identical_changes_of_many_hosts_share_calls() {
-    let (ec2, sandbox) = with_hosts("n[1-250]", "ami: ami-0000000000000000b\ninstance type: t3.micro\n");
-    let run = sandbox.run("ec2-tag", &["team=dba", "n[1-250]"], "").exits(0);
-    assert_eq!(run.stderr, "ec2-tag: 250 hosts: 250 tagged\n");
-    let calls = tag_calls(&ec2, "CreateTags");
-    assert_eq!(calls.iter().map(|call| call.list("ResourceId").len()).collect::<Vec<_>>(), [200, 200, 100]);
+    let (ec2, sandbox, start) = with_hosts("n[1-105]", "ami: ami-0000000000000000b\ninstance type: t3.micro\n");
+    let run = sandbox.run("ec2-tag", &["team=dba", "n[1-105]"], "").exits(0);
+    assert_eq!(run.stderr, "ec2-tag: 105 hosts: 105 tagged\n");
+    let calls = calls_of(&ec2, start, "CreateTags");
+    assert_eq!(calls.iter().map(|call| call.list("ResourceId").len()).collect::<Vec<_>>(), [200, 10]);
 }
