@@ -1,22 +1,130 @@
-//! Asks before instances are terminated.
+//! Asks on the terminal before instances are terminated or resized.
 
-use cerveza_manners::{Failure, Result, visible};
+use crate::args::Job;
+use crate::plan::due;
+use cerveza_ec2::{Accounts, Acted};
+use cerveza_manners::{Failure, Result, table, visible};
 use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 
-/// Asks on the terminal itself: stdin may be a pipe of records.
-pub fn confirm(question: &str) -> Result<()> {
-    let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty");
-    let Ok(mut terminal) = terminal else {
-        return Err(Failure::usage("there is no terminal to ask on: nothing was terminated")
-            .hint("give --yes to terminate without being asked"));
+/// A question whose right answer is a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    text: String,
+    count: usize,
+}
+
+/// What the table of the hosts shows: what they are, and where.
+const COLUMNS: [(&str, &str); 6] = [
+    ("HOST", "host"),
+    ("INSTANCE", "instance_id"),
+    ("TYPE", "instance_type"),
+    ("STATE", "state"),
+    ("REGION", "region"),
+    ("ACCOUNT", "account"),
+];
+
+/// Returns what to ask: a table of the hosts, `notes`, and the number to type. `None` if nothing is to be done.
+pub fn question(job: &Job, acted: &[Acted], notes: &[String], released: &[String]) -> Option<Question> {
+    let hosts = due(acted);
+    let count = if hosts.is_empty() { released.len() } else { hosts.len() };
+    let things = |count: usize, thing: &str| format!("{count} {thing}{}", if count == 1 { "" } else { "s" });
+    let what = match job {
+        _ if hosts.is_empty() => format!("release {}", addresses(released)),
+        Job::Resize(name) => {
+            format!("resize {} to {name}; those that run are stopped and started", things(count, "host"))
+        }
+        Job::Power(_) if released.is_empty() => format!("{} {}", job.action(), things(count, "host")),
+        Job::Power(_) => {
+            format!("{} {} and release {}", job.action(), things(count, "host"), addresses(released))
+        }
     };
+    let mut text = String::new();
+    if !hosts.is_empty() {
+        let headers = COLUMNS.map(|(header, _)| header);
+        text = table(&headers, hosts.iter().map(|host| COLUMNS.map(|(_, key)| host.record.get(key)).into()));
+    }
+    for note in notes {
+        text.push_str(&format!("{}\n", visible(note)));
+    }
+    text.push_str(&format!("type {count} to {}: ", visible(&what)));
+    (count > 0).then_some(Question { text, count })
+}
+
+fn addresses(released: &[String]) -> String {
+    match released {
+        [one] => one.clone(),
+        many => format!("{} addresses ({})", many.len(), many.join(", ")),
+    }
+}
+
+/// Asks on the terminal itself, because stdin may be a pipe of records. Anything but the number is a no.
+pub async fn ask(accounts: &Accounts, job: &Job, question: Question) -> Result<()> {
+    let count = question.count;
+    let answer = accounts.unless_interrupted(move || read_answer(&question.text)).await?;
+    match answer {
+        Ok(Some(answer)) if answer.trim() == count.to_string() => Ok(()),
+        Ok(Some(_)) => Err(Failure::usage("not confirmed: nothing was changed")),
+        Ok(None) => Err(Failure::usage("there is no terminal to ask on: nothing was changed")
+            .hint(format!("give --yes to {} without being asked", job.action()))),
+        Err(error) => Err(Failure::usage(format!("cannot ask on the terminal: {error}: nothing was changed"))),
+    }
+}
+
+/// Returns the line that is typed, or `None` if there is no terminal.
+fn read_answer(text: &str) -> io::Result<Option<String>> {
+    let Ok(mut terminal) = OpenOptions::new().read(true).write(true).open("/dev/tty") else { return Ok(None) };
+    terminal.write_all(text.as_bytes())?;
     let mut answer = String::new();
-    let asked =
-        write!(terminal, "{} [y/N] ", visible(question)).and_then(|()| BufReader::new(terminal).read_line(&mut answer));
-    match asked {
-        Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
-        Ok(_) => Err(Failure::usage("not confirmed: nothing was terminated")),
-        Err(error) => Err(Failure::usage(format!("cannot ask on the terminal: {error}: nothing was terminated"))),
+    BufReader::new(terminal).read_line(&mut answer)?;
+    Ok(Some(answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cerveza_ec2::{Change, NO_ACTION};
+    use cerveza_record::Record;
+
+    fn host(name: &str, action: &'static str) -> Acted {
+        let line = format!(
+            r#"{{"host":"{name}","instance_id":"i-{name}","state":"running","region":"us-east-1","account":"111122223333","instance_type":"m5.large"}}"#
+        );
+        Acted { record: Record::parse(&line).unwrap(), action, result: Ok(()) }
+    }
+
+    #[test]
+    fn the_question_shows_the_hosts_and_asks_for_their_number() {
+        let acted = [host("web1", "terminate"), host("web2", "terminate"), host("web3", NO_ACTION)];
+        let asked =
+            question(&Job::Power(Change::Terminate), &acted, &["web1: 1 volume is kept".to_string()], &[]).unwrap();
+        let expected = "HOST  INSTANCE  TYPE      STATE    REGION     ACCOUNT\n\
+                        web1  i-web1    m5.large  running  us-east-1  111122223333\n\
+                        web2  i-web2    m5.large  running  us-east-1  111122223333\n\
+                        web1: 1 volume is kept\n\
+                        type 2 to terminate 2 hosts: ";
+        assert_eq!(asked, Question { text: expected.to_string(), count: 2 });
+    }
+
+    #[test]
+    fn the_question_says_what_else_is_done() {
+        let last = |job: &Job, acted: &[Acted], released: &[&str]| {
+            let released: Vec<String> = released.iter().map(|address| address.to_string()).collect();
+            question(job, acted, &[], &released).map(|asked| asked.text.lines().last().unwrap_or_default().to_string())
+        };
+        let (terminate, resize) = (Job::Power(Change::Terminate), Job::Resize("m7g.large".to_string()));
+        assert_eq!(
+            last(&terminate, &[host("a", "terminate")], &["192.0.2.1"]).unwrap(),
+            "type 1 to terminate 1 host and release 192.0.2.1: "
+        );
+        assert_eq!(
+            last(&terminate, &[host("a", NO_ACTION)], &["192.0.2.1", "192.0.2.2"]).unwrap(),
+            "type 2 to release 2 addresses (192.0.2.1, 192.0.2.2): "
+        );
+        assert_eq!(
+            last(&resize, &[host("a", "resize")], &[]).unwrap(),
+            "type 1 to resize 1 host to m7g.large; those that run are stopped and started: "
+        );
+        assert_eq!(last(&terminate, &[host("a", NO_ACTION)], &[]), None);
     }
 }

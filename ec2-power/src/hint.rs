@@ -8,7 +8,7 @@ pub fn hint(word: &str) -> Option<String> {
         "restart" => {
             "`reboot` restarts the operating system; to move a host to other hardware, `stop --wait` and then `start` it"
         }
-        "hibernate" | "sleep" | "suspend" => "ec2-power cannot hibernate hosts",
+        "hibernate" | "sleep" | "suspend" => "`stop --hibernate` keeps the memory of hosts that were launched for it",
         "create" | "launch" | "run" => "ec2-launch makes hosts",
         "tag" => "ec2-tag sets tags",
         _ => return cerveza_ec2::awscli_hint(word),

@@ -1,9 +1,16 @@
-//! `ec2-power`: starts, stops, reboots and terminates instances.
+//! `ec2-power`: starts, stops, reboots, resizes and terminates instances.
 
+mod args;
 mod cli;
 mod confirm;
+mod execute;
+mod guard;
 mod hint;
+mod identity;
+mod leftovers;
 mod plan;
+mod resize;
 
-pub use cli::{Args, command, run};
+pub use args::Args;
+pub use cli::{command, run};
 pub use hint::hint;

@@ -1,50 +1,106 @@
 //! What is to be done to each host, decided from the state it is in.
 
-use cerveza_ec2::{Acted, Change, Found, NO_ACTION};
+use crate::args::Job;
+use crate::guard::{check_protection, check_status};
+use crate::identity::check_identity;
+use cerveza_ec2::{Acted, Change, Found, NO_ACTION, PROTECTED, StopMode};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
+use std::collections::HashSet;
 
-/// Each host with the action that is due: the change, or none where it is so already or cannot be. A host outside of
-/// `zone` is an error.
-pub fn plan(change: Change, zone: Option<&str>, hosts: Vec<Record>, found: Vec<Found>) -> Vec<Acted> {
-    let step = |(mut record, found): (Record, Found)| {
-        let found = match found {
-            // It is terminated already. Its addresses may be left.
-            Found::Ended(last) if change == Change::Terminate => Found::One(last),
-            found => found,
-        };
-        let decided = found.instance(&record).and_then(|instance| {
-            let here = instance.str("zone").unwrap_or("an unknown zone".to_string());
-            let action = match zone {
-                Some(zone) if zone != here => Err(Failure::unreached(format!("it is in {here}, not in --zone {zone}"))),
-                _ => decide(change, &instance.str("state").unwrap_or_default()),
-            };
-            record.merge(instance);
-            action
-        });
-        match decided {
-            Ok(action) => Acted { record, action, result: Ok(()) },
-            Err(failure) => Acted { record, action: NO_ACTION, result: Err(failure) },
-        }
+/// The action of a host whose command before has failed.
+const SKIPPED: &str = "skipped";
+
+/// The rules of a run.
+pub struct Rules<'a> {
+    pub job: &'a Job,
+    /// A host outside of this zone is an error.
+    pub zone: Option<&'a str>,
+    /// Change also hosts whose command before has failed.
+    pub even_failed: bool,
+}
+
+/// Each host with the action that is due, or none where it is so already or cannot be.
+pub fn plan(rules: &Rules<'_>, hosts: Vec<Record>, found: Vec<Found>) -> Vec<Acted> {
+    hosts.into_iter().zip(found).map(|(record, found)| plan_host(rules, record, found)).collect()
+}
+
+fn plan_host(rules: &Rules<'_>, mut record: Record, found: Found) -> Acted {
+    if let Err(failure) = check_status(&record)
+        && !rules.even_failed
+    {
+        return Acted { record, action: SKIPPED, result: Err(failure) };
+    }
+    let found = match found {
+        // It is terminated already. Its addresses may be left.
+        Found::Ended(last) if rules.job.is_terminate() => Found::One(last),
+        found => found,
     };
-    hosts.into_iter().zip(found).map(step).collect()
+    let instance = match found.instance(&record).map_err(|failure| name_account(&record, failure)) {
+        Ok(instance) => instance,
+        Err(failure) => return Acted { record, action: NO_ACTION, result: Err(failure) },
+    };
+    if let Err(failure) = check_identity(&record, &instance) {
+        return Acted { record, action: NO_ACTION, result: Err(failure) };
+    }
+    let zone = instance.str("zone").unwrap_or("an unknown zone".to_string());
+    let decided = match rules.zone {
+        Some(wanted) if wanted != zone => Err(Failure::unreached(format!("it is in {zone}, not in --zone {wanted}"))),
+        _ => decide(rules.job, &instance),
+    };
+    let acted = match decided {
+        Ok(NO_ACTION) => (NO_ACTION, Ok(())),
+        Ok(action) => match check_protection(rules.job, &instance) {
+            Ok(()) => (action, Ok(())),
+            Err(failure) => (PROTECTED, Err(failure)),
+        },
+        Err(failure) => (NO_ACTION, Err(failure)),
+    };
+    record.merge(instance);
+    Acted { record, action: acted.0, result: acted.1 }
+}
+
+/// An instance that is not there may be in another account.
+fn name_account(record: &Record, failure: Failure) -> Failure {
+    match record.str("account").filter(|_| failure.message.starts_with("there is no instance")) {
+        Some(account) => Failure {
+            message: format!("{} of this account; its record is of the account {account}", failure.message),
+            ..failure
+        },
+        None => failure,
+    }
 }
 
 /// The state decides, by EC2's own table of what an instance in it can do (EC2 user guide, "Instance lifecycle").
-fn decide(change: Change, state: &str) -> Result<&'static str> {
-    match (change, state) {
-        (Change::Start, "pending" | "running") => Ok(NO_ACTION),
-        (Change::Stop, "stopping" | "stopped") => Ok(NO_ACTION),
-        (Change::Terminate, "shutting-down" | "terminated") => Ok(NO_ACTION),
+fn decide(job: &Job, instance: &Record) -> Result<&'static str> {
+    let state = instance.str("state").unwrap_or_default();
+    match (job, state.as_str()) {
+        (Job::Power(Change::Start), "pending" | "running") => Ok(NO_ACTION),
+        // A forced stop ends one that is stuck.
+        (Job::Power(Change::Stop(StopMode::Force)), "stopping") => Ok(job.action()),
+        (Job::Power(Change::Stop(_)), "stopping" | "stopped") => Ok(NO_ACTION),
+        (Job::Power(Change::Terminate), "shutting-down" | "terminated") => Ok(NO_ACTION),
         (_, "shutting-down" | "terminated") => Err(Failure::unreached(format!("the instance is {state}"))),
-        (Change::Start, "stopping") => {
+        (Job::Power(Change::Start), "stopping") => {
             Err(Failure::unreached("the instance is still stopping").hint("wait until it is stopped, then start it"))
         }
-        (Change::Reboot, "stopping" | "stopped") => {
+        (Job::Power(Change::Reboot), "stopping" | "stopped") => {
             Err(Failure::unreached(format!("the instance is {state}: only a running one can be rebooted")))
         }
-        _ => Ok(change.word()),
+        (Job::Resize(name), _) if instance.str("instance_type").as_ref() == Some(name) => Ok(NO_ACTION),
+        _ => Ok(job.action()),
     }
+}
+
+/// Whether something is to be done to the host.
+pub fn is_due(host: &Acted) -> bool {
+    host.result.is_ok() && host.action != NO_ACTION
+}
+
+/// The hosts to which something is to be done, each instance once.
+pub fn due(acted: &[Acted]) -> Vec<&Acted> {
+    let mut seen = HashSet::new();
+    acted.iter().filter(|host| is_due(host) && seen.insert(host.place())).collect()
 }
 
 #[cfg(test)]
@@ -52,18 +108,38 @@ mod tests {
     use super::*;
 
     fn action(change: Change, state: &str) -> Option<&'static str> {
-        decide(change, state).ok()
+        let mut instance = Record::named("web1");
+        instance.set("state", state);
+        decide(&Job::Power(change), &instance).ok()
     }
+
+    fn planned(change: Change, zone: Option<&str>, hosts: Vec<Record>, found: Vec<Found>) -> Vec<Acted> {
+        plan(&Rules { job: &Job::Power(change), zone, even_failed: false }, hosts, found)
+    }
+
+    const STOP: Change = Change::Stop(StopMode::Shutdown);
+    const FORCE: Change = Change::Stop(StopMode::Force);
 
     #[test]
     fn what_is_so_already_is_left_alone() {
         assert_eq!(action(Change::Start, "running"), Some(NO_ACTION));
         assert_eq!(action(Change::Start, "stopped"), Some("start"));
-        assert_eq!(action(Change::Stop, "stopped"), Some(NO_ACTION));
-        assert_eq!(action(Change::Stop, "running"), Some("stop"));
+        assert_eq!(action(STOP, "stopped"), Some(NO_ACTION));
+        assert_eq!(action(STOP, "stopping"), Some(NO_ACTION));
+        assert_eq!(action(STOP, "running"), Some("stop"));
+        assert_eq!(action(FORCE, "stopping"), Some("stop"));
+        assert_eq!(action(FORCE, "stopped"), Some(NO_ACTION));
+        assert_eq!(action(Change::Stop(StopMode::Hibernate), "running"), Some("hibernate"));
         assert_eq!(action(Change::Terminate, "terminated"), Some(NO_ACTION));
         assert_eq!(action(Change::Terminate, "stopped"), Some("terminate"));
         assert_eq!(action(Change::Reboot, "running"), Some("reboot"));
+    }
+
+    #[test]
+    fn a_host_that_has_the_type_is_left_alone() {
+        let instance = Record::parse(r#"{"host":"web1","state":"running","instance_type":"m5.large"}"#).unwrap();
+        assert_eq!(decide(&Job::Resize("m5.large".into()), &instance), Ok(NO_ACTION));
+        assert_eq!(decide(&Job::Resize("m5.xlarge".into()), &instance), Ok("resize"));
     }
 
     #[test]
@@ -77,20 +153,22 @@ mod tests {
     fn a_record_keeps_what_no_tool_knows_and_gets_the_fresh_state() {
         let given = Record::parse(r#"{"mine":1,"host":"web1","state":"running","instance_id":"i-1"}"#).unwrap();
         let now = Record::parse(r#"{"host":"web1","instance_id":"i-1","state":"stopped"}"#).unwrap();
-        let acted = plan(Change::Stop, None, vec![given], vec![Found::One(now)]);
+        let acted = planned(STOP, None, vec![given], vec![Found::One(now)]);
         assert_eq!(acted[0].record.to_string(), r#"{"mine":1,"host":"web1","state":"stopped","instance_id":"i-1"}"#);
         assert_eq!((acted[0].action, &acted[0].result), (NO_ACTION, &Ok(())));
     }
 
     #[test]
     fn a_host_in_another_zone_is_not_changed() {
-        let found = |zone: &str| {
+        let found = |name: &str, zone: &str| {
             let mut record = Record::parse(r#"{"host":"web1","instance_id":"i-1","state":"running"}"#).unwrap();
+            record.set("host", name);
             record.set("zone", zone);
             Found::One(record)
         };
         let hosts = vec![Record::named("web1"), Record::named("web2")];
-        let acted = plan(Change::Terminate, Some("us-east-1a"), hosts, vec![found("us-east-1a"), found("us-east-1b")]);
+        let found = vec![found("web1", "us-east-1a"), found("web2", "us-east-1b")];
+        let acted = planned(Change::Terminate, Some("us-east-1a"), hosts, found);
         assert_eq!((acted[0].action, acted[1].action), ("terminate", NO_ACTION));
         let failure = acted[1].result.as_ref().unwrap_err();
         assert_eq!(failure.message, "it is in us-east-1b, not in --zone us-east-1a");
@@ -99,10 +177,28 @@ mod tests {
     #[test]
     fn a_host_that_is_not_there_fails_alone() {
         let absent = || Found::Absent(vec!["us-east-1".to_string()]);
-        let hosts = vec![Record::named("web1"), Record::parse(r#"{"host":"x","instance_id":"i-1"}"#).unwrap()];
-        let acted = plan(Change::Stop, None, hosts, vec![absent(), absent()]);
+        let hosts = [
+            r#"{"host":"web1"}"#,
+            r#"{"host":"x","instance_id":"i-1"}"#,
+            r#"{"host":"x","instance_id":"i-1","account":"111111111111"}"#,
+        ];
+        let hosts: Vec<Record> = hosts.iter().map(|line| Record::parse(line).unwrap()).collect();
+        let acted = planned(STOP, None, hosts, vec![absent(), absent(), absent()]);
         let why = |acted: &Acted| acted.result.as_ref().unwrap_err().message.clone();
         assert_eq!(why(&acted[0]), "no live instance has this name in us-east-1");
         assert_eq!(why(&acted[1]), "there is no instance i-1 in us-east-1");
+        assert_eq!(
+            why(&acted[2]),
+            "there is no instance i-1 in us-east-1 of this account; its record is of the account 111111111111"
+        );
+    }
+
+    #[test]
+    fn an_instance_is_due_once() {
+        let host = || {
+            let record = Record::parse(r#"{"host":"a","instance_id":"i-1","region":"r"}"#).unwrap();
+            Acted { record, action: "stop", result: Ok(()) }
+        };
+        assert_eq!(due(&[host(), host()]).len(), 1);
     }
 }

@@ -13,7 +13,7 @@ use crate::output::{Lines, Output, Table};
 use crate::query;
 use crate::select::{Places, Select, Split};
 use crate::set::{Host, HostSet, Sink, Step, finished};
-use cerveza_manners::{Failure, OutputMode, Result, Status, Tool};
+use cerveza_manners::{Failure, Format, OutputMode, Result, Status, Tool};
 use cerveza_record::{is_bare, unquote};
 use clap::CommandFactory;
 use num_bigint::BigUint;
@@ -42,6 +42,10 @@ pub fn command() -> clap::Command {
 
 /// Reads to the end, then answers or writes: a reader that acts on hosts must not get half of a bad input.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
+    if (args.by.is_some() || args.groups.is_some()) && args.output.output == Format::Names {
+        return Err(Failure::usage("--by and --groups write groups, not names")
+            .hint("-o json, and jq -r .hosts, give an expression for each group"));
+    }
     let groups = NodeGroups::from_env();
     if let Some(source) = &args.groups {
         return list_groups(args, source, &groups, tool);

@@ -39,6 +39,12 @@ pub fn read_given(words: &[String], tool: &Tool) -> Result<Given> {
     given_from(words, stdin_for(words)?)
 }
 
+/// [`read_given`], or `None` if stdin was read and holds no host.
+pub fn read_given_unless_empty(words: &[String], tool: &Tool) -> Result<Option<Given>> {
+    warn_of_globbed(words, tool);
+    load_unless_empty(words, &mut Loader::new(stdin_for(words)?))
+}
+
 /// [`read_hosts`], and the hosts of each word of `excluded`, to be left out.
 pub fn read_hosts_and_excluded(
     words: &[String],
@@ -68,6 +74,10 @@ pub fn given_from(words: &[String], stdin: impl Read) -> Result<Given> {
 }
 
 fn load_given(words: &[String], loader: &mut Loader<impl Read>) -> Result<Given> {
+    load_unless_empty(words, loader)?.ok_or_else(|| Failure::usage("no hosts: stdin was empty"))
+}
+
+fn load_unless_empty(words: &[String], loader: &mut Loader<impl Read>) -> Result<Option<Given>> {
     let sources = match words {
         [] => vec![loader.load("-")?],
         words => words.iter().map(|word| loader.load(word)).collect::<Result<_>>()?,
@@ -84,14 +94,14 @@ fn load_given(words: &[String], loader: &mut Loader<impl Read>) -> Result<Given>
     finished(set.feed_duplicates(&mut records))?;
     if !records.records.is_empty() {
         let expressions = sources.iter().flat_map(Source::expressions).map(str::to_string).collect();
-        return Ok(Given { hosts: records.records, expressions });
+        return Ok(Some(Given { hosts: records.records, expressions }));
     }
     let is_stdin = matches!(words, [] | [_]) && words.iter().all(|word| word == "-");
-    Err(match sources.iter().all(Source::is_empty) {
-        true if is_stdin => Failure::usage("no hosts: stdin was empty"),
-        _ if is_stdin => Failure::usage("no hosts: no host of stdin is left"),
-        _ => Failure::usage(format!("{}: no host is left", words.join(" "))),
-    })
+    match sources.iter().all(Source::is_empty) {
+        true if is_stdin => Ok(None),
+        _ if is_stdin => Err(Failure::usage("no hosts: no host of stdin is left")),
+        _ => Err(Failure::usage(format!("{}: no host is left", words.join(" ")))),
+    }
 }
 
 /// Warns of a word that is also a file here: most likely a shell has made it of an expression that was not quoted.

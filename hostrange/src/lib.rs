@@ -36,5 +36,8 @@ mod tests;
 pub use args::Args;
 pub use cli::{command, run};
 pub use fold::fold;
-pub use input::{ExcludedHosts, Given, given_from, read_given, read_hosts, read_hosts_and_excluded, warn_of_globbed};
+pub use input::{
+    ExcludedHosts, Given, given_from, read_given, read_given_unless_empty, read_hosts, read_hosts_and_excluded,
+    warn_of_globbed,
+};
 pub use natural::natural_cmp;

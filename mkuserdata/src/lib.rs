@@ -24,7 +24,6 @@ mod node;
 mod operand;
 mod order;
 mod outline;
-mod output;
 mod parameter;
 mod part;
 mod parts;

@@ -25,11 +25,13 @@ fn exists(address: &Value) -> bool {
 fn addresses_are_released_only_on_demand_and_only_those_of_the_hosts() {
     let (sandbox, addresses) = with_addresses("release[1-3]");
     let run = sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "release1"], "").exits(0);
-    assert_eq!(
-        run.stderr,
-        "ec2-power: release1: 1 elastic IP address is kept, which AWS charges for; --release-addresses releases them\n\
-         ec2-power: 1 host: 1 terminated\n"
+    let address = addresses[0].as_str().expect("an address");
+    let kept = format!(
+        "ec2-power: release1: 1 elastic IP address is kept, which AWS charges for: {address}; --release-addresses releases \
+         those with the hosts' names\n"
     );
+    assert_eq!(run.stderr, format!("{kept}ec2-power: 1 host: 1 terminated\n"));
+    assert_eq!(run.records()[0]["kept_addresses"], json!([address]));
     assert_eq!(run.records()[0].get("released_addresses"), None);
     let args = ["terminate", "--release-addresses", "-n", "release2"];
     let plan = sandbox.run("ec2-power", &args, "").exits(0);
@@ -79,7 +81,8 @@ fn the_question_says_which_addresses_are_released() {
     let ask = "(sleep 1; echo n) | script -qec 'ec2-power terminate --release-addresses asked1' /dev/null";
     let run = sandbox.sh(ask).exits(2);
     let address = addresses[0].as_str().expect("an address");
-    assert!(run.stdout.contains(&format!("terminate asked1 and release {address}? [y/N]")), "{}", run.stdout);
+    let asked = format!("type 1 to terminate 1 host and release {address}: ");
+    assert!(run.stdout.contains(&asked), "{}", run.stdout);
     assert!(exists(&addresses[0]));
 }
 

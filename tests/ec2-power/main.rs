@@ -1,6 +1,9 @@
 //! `ec2-power` against the EC2 stand-in.
 
 mod addresses;
+mod batches;
+mod changes;
+mod guards;
 
 use kit::{FakeEc2, Moto, Reply, Sandbox, fake_ec2};
 use std::time::{Duration, Instant};
@@ -25,7 +28,7 @@ fn power_is_changed_and_what_is_so_already_is_left() {
     // A host given twice, as records are not a set, is waited for once.
     let twice = "{\"host\":\"power1\"}\n{\"host\":\"power1\"}\n";
     let run = sandbox.run("ec2-power", &["stop", "--wait", "--timeout", "60"], twice).exits(0);
-    assert_eq!(run.stderr, "ec2-power: 2 hosts: 2 stopped\n");
+    assert_eq!((run.records().len(), run.stderr.as_str()), (2, "ec2-power: 1 host: 1 stopped\n"));
     // One instance that is found twice is no two of one name.
     let run = sandbox.run("ec2-power", &["stop", "-r", "us-east-1,us-east-1", "power3"], "").exits(0);
     assert_eq!(run.stderr, "ec2-power: 1 host: 1 stopped\n");
@@ -46,7 +49,7 @@ fn without_a_terminal_termination_needs_yes() {
     let run = sandbox.sh("setsid -w ec2-power terminate 'keep[1-2]'").exits(2);
     assert_eq!(run.stdout, "");
     assert!(
-        run.stderr.starts_with("ec2-power: there is no terminal to ask on: nothing was terminated\n"),
+        run.stderr.starts_with("ec2-power: there is no terminal to ask on: nothing was changed\n"),
         "{}",
         run.stderr
     );
@@ -60,16 +63,21 @@ fn without_a_terminal_termination_needs_yes() {
 }
 
 #[test]
-fn on_a_terminal_it_asks_and_no_is_the_answer_to_anything_but_yes() {
+fn on_a_terminal_it_asks_for_the_number_of_hosts() {
     let sandbox = with_hosts("ask[1-2]");
     // script(1) gives it a terminal, where the answer is typed.
     let ask = |answer: &str| {
         sandbox.sh(&format!("(sleep 1; echo {answer}) | script -qec \"ec2-power terminate 'ask[1-2]'\" /dev/null"))
     };
-    let no = ask("n").exits(2);
-    assert!(no.stdout.contains("terminate 2 hosts: ask[1-2]? [y/N]"), "{}", no.stdout);
-    assert!(no.stdout.contains("not confirmed: nothing was terminated"), "{}", no.stdout);
-    let yes = ask("y").exits(0);
+    for answer in ["n", "y", "yes", "1", "", "22"] {
+        let no = ask(answer).exits(2);
+        assert!(no.stdout.contains("type 2 to terminate 2 hosts: "), "{}", no.stdout);
+        assert!(no.stdout.contains("not confirmed: nothing was changed"), "{}", no.stdout);
+        let row = no.stdout.lines().find(|line| line.starts_with("ask1 ")).unwrap_or_default();
+        assert!(row.contains("us-east-1") && row.contains("123456789012"), "{}", no.stdout);
+    }
+    assert_eq!(sandbox.run("ec2-ls", &["-1", "ask[1-2]"], "").exits(0).stdout, "ask1\nask2\n");
+    let yes = ask("2").exits(0);
     assert!(yes.stdout.contains("2 hosts: 2 terminated"), "{}", yes.stdout);
 }
 
@@ -82,7 +90,7 @@ fn one_bad_host_leaves_the_others_to_be_done() {
     let gone = "{\"host\":\"x\",\"instance_id\":\"i-0123456789abcdef0\"}\nbad1\n";
     let run = sandbox.run("ec2-power", &["start"], gone).exits(3);
     assert_eq!(run.records()[0]["error"], "there is no instance i-0123456789abcdef0 in us-east-1");
-    assert_eq!(run.records()[0]["action"], "none");
+    assert_eq!(run.records()[0]["action"], "unchanged");
     assert_eq!(run.records()[1]["action"], "start");
 }
 
@@ -171,9 +179,9 @@ fn its_input_and_output_obey_the_manners() {
 fn an_unknown_action_suggests_nothing_that_does_something_else() {
     let sandbox = Sandbox::new();
     let says = |words: &[&str]| sandbox.run("ec2-power", words, "").exits(2).stderr;
-    let actions = "'<ACTION>'\n  [possible values: start, stop, reboot, terminate]\n";
+    let actions = "'<ACTION>'\n  [possible values: start, stop, reboot, terminate, resize]\n";
     for (word, hint) in [
-        ("hibernate", "\n  tip: ec2-power cannot hibernate hosts\n"),
+        ("hibernate", "\n  tip: `stop --hibernate` keeps the memory of hosts that were launched for it\n"),
         ("status", "\n  tip: ec2-ls shows the state of hosts\n"),
         ("restart", "\n  tip: `reboot` restarts the operating system; "),
         ("terminat", ""),
@@ -213,7 +221,7 @@ fn a_zone_limits_what_is_changed() {
         let run = sandbox.run("ec2-power", args, "").exits(3);
         let why = "it is in us-east-1a, not in --zone us-east-1b";
         assert!(
-            run.records().iter().all(|record| record["error"] == why && record["action"] == "none"),
+            run.records().iter().all(|record| record["error"] == why && record["action"] == "unchanged"),
             "{}",
             run.stdout
         );

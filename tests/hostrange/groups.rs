@@ -104,7 +104,11 @@ fn groups_are_listed_by_source() {
     assert_eq!(printed_in(&sandbox, &["--groups"], ""), "@all\n@db\n@front\n@web\n");
     assert_eq!(printed_in(&sandbox, &["--groups=taps"], ""), "@taps:rack1\n@taps:rack2\n");
     assert_eq!(printed_in(&sandbox, &["--groups=@taps:"], ""), "@taps:rack1\n@taps:rack2\n");
-    assert_eq!(printed_in(&sandbox, &["--groups=*"], ""), "@all\n@db\n@front\n@web\n@taps:rack1\n@taps:rack2\n");
+    // A source of the machine's own may be unreadable, which is said.
+    assert_eq!(
+        sandbox.run("hostrange", &["--groups=*"], "").exits(0).stdout,
+        "@all\n@db\n@front\n@web\n@taps:rack1\n@taps:rack2\n"
+    );
     let members = "@all: web[1,3],db[1-2]\n@db: db[1-2]\n@front: web[1,3]\n@web: web[1-3]\n";
     assert_eq!(printed_in(&sandbox, &["--groups", "--fold"], ""), members);
     assert_eq!(printed_in(&sandbox, &["--groups", "-c"], ""), "@all: 4\n@db: 2\n@front: 2\n@web: 3\n");
@@ -123,7 +127,8 @@ fn the_groups_of_some_hosts_are_those_that_have_one_of_them() {
         printed_in(&sandbox, &["--groups", "-f", "-"], "web1\n{\"host\":\"db2\"}\n"),
         "@all: web1,db2\n@db: db2\n@front: web1\n@web: web1\n"
     );
-    assert_eq!(printed_in(&sandbox, &["--groups=*", "@db!db2"], ""), "@all\n@db\n@taps:rack1\n");
+    let of_all = sandbox.run("hostrange", &["--groups=*", "@db!db2"], "").exits(0).stdout;
+    assert_eq!(of_all, "@all\n@db\n@taps:rack1\n");
     assert_eq!(printed_in(&sandbox, &["--groups", "x1"], ""), "");
     assert_eq!(sandbox.run("hostrange", &["--groups", "--fail-empty", "x1"], "").exits(1).stdout, "");
 }
@@ -164,7 +169,7 @@ fn hosts_are_folded_into_the_largest_whole_groups() {
         "@taps:rack[1-2],n1\n"
     );
     assert_eq!(printed_in(&sandbox, &["--regroup=taps", "-x", "n1", "@*", "n1"], ""), "@taps:rack1,web3,db2\n");
-    let folded = printed_in(&sandbox, &["--regroup=*", "web[1-3],db[1-2],x9"], "");
+    let folded = sandbox.run("hostrange", &["--regroup=*", "web[1-3],db[1-2],x9"], "").exits(0).stdout;
     assert_eq!(names_in(&sandbox, &[folded.trim_end()], "").split(' ').count(), 6, "{folded}");
 }
 

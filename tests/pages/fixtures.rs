@@ -11,6 +11,7 @@ pub fn set_up(tool: &str) -> (Sandbox, Servers) {
     let sandbox = Sandbox::new();
     match tool {
         "hostrange" => {}
+        "hostfmt" => saved_fleet(&sandbox),
         "mkuserdata" => parts(&sandbox),
         _ => return fleet(),
     }
@@ -25,6 +26,21 @@ fn parts(sandbox: &Sandbox) {
     sandbox.file("role.sh.j2", "#!/bin/sh\necho {{ tags.role }}\n");
 }
 
+/// Saved records, as the page of hostfmt uses them.
+fn saved_fleet(sandbox: &Sandbox) {
+    let record = |host: &str, number: u8, state: &str, public: &str, role: &str| {
+        format!(
+            r#"{{"host":"{host}","state":"{state}","private_ip":"10.0.0.{number}","public_ip":{public},"tags":{{"role":"{role}"}}}}"#
+        ) + "\n"
+    };
+    let records = [
+        record("web1", 1, "running", "\"192.0.2.1\"", "web"),
+        record("web2", 2, "stopped", "null", "web"),
+        record("db1", 3, "running", "null", "db"),
+    ];
+    sandbox.file("fleet.jsonl", records.concat());
+}
+
 /// EC2 and SSH for the tools that speak to them: mysql1 to mysql3, of which mysql3 is stopped, web1 and web2; and the
 /// profiles MySQL and Web.
 fn fleet() -> (Sandbox, Servers) {
@@ -36,7 +52,7 @@ fn fleet() -> (Sandbox, Servers) {
     sandbox.file("Web.yaml", format!("{web}startup scripts: [hello.sh]\ncheck ec2 kernel: {kernel}"));
     sandbox.file("hello.sh", "#!/bin/sh\necho hello\n");
     // What the page before left.
-    sandbox.sh("ec2-ls | ec2-power terminate --yes --wait");
+    sandbox.sh("ec2-ls | ec2-power terminate --yes --wait --max 1000");
     for (hosts, role) in [("mysql[1-3]", "mysql"), ("web[1-2]", "web")] {
         let tag = format!("role={role}");
         let profile = if role == "web" { "Web" } else { "MySQL" };

@@ -1,11 +1,12 @@
 //! Hosts on which something is being done: changed together, waited for together, each with its own result.
 
-use crate::change::Change;
+use crate::change::{Change, is_protected_by_ec2};
 use crate::client::Ec2;
 use crate::find::by_region;
 use crate::wait::WaitArgs;
 use cerveza_manners::{ProgressArgs, Result};
 use cerveza_record::Record;
+use futures_util::future::join_all;
 use std::collections::HashMap;
 
 /// What was done to one host, or would be under --dry-run.
@@ -18,7 +19,10 @@ pub struct Acted {
     pub result: Result<()>,
 }
 
-pub const NO_ACTION: &str = "none";
+pub const NO_ACTION: &str = "unchanged";
+
+/// The action of a host that a tag or EC2 itself protects from the change.
+pub const PROTECTED: &str = "protected";
 
 impl Acted {
     /// Region and id of the instance; empty where there is none.
@@ -32,19 +36,31 @@ impl Acted {
 }
 
 impl Ec2 {
-    /// Changes the hosts that `wanted` holds of, region by region; an instance given twice is changed once.
+    /// Changes the hosts that `wanted` holds of, all regions at once; an instance given twice is changed once.
     pub async fn change_all(&self, hosts: &mut [Acted], wanted: impl Fn(&Acted) -> bool, change: Change) {
+        self.change_chosen(hosts, wanted, change, false).await;
+    }
+
+    /// As [`Ec2::change_all`], but also after Ctrl-C: to finish what was begun.
+    pub async fn finish_all(&self, hosts: &mut [Acted], wanted: impl Fn(&Acted) -> bool, change: Change) {
+        self.change_chosen(hosts, wanted, change, true).await;
+    }
+
+    async fn change_chosen(&self, hosts: &mut [Acted], wanted: impl Fn(&Acted) -> bool, change: Change, finish: bool) {
         let mut hosts = chosen(hosts, wanted);
         let places: Vec<_> = hosts.iter().map(|host| host.place()).collect();
-        let mut results: HashMap<String, Result<()>> = HashMap::new();
-        for (region, ids) in by_region(&places) {
+        let changes = by_region(&places).into_iter().map(|(region, ids)| async move {
             let ids: Vec<String> = ids.into_iter().map(str::to_string).collect();
-            let changed = self.change(region, change, &ids).await;
-            results.extend(ids.into_iter().zip(changed));
-        }
+            let results = self.change(region, change, &ids, finish).await;
+            ids.into_iter().zip(results).collect::<Vec<_>>()
+        });
+        let results: HashMap<String, Result<()>> = join_all(changes).await.into_iter().flatten().collect();
         for host in &mut hosts {
             if let Some(result) = results.get(&host.id()) {
                 host.result = result.clone();
+                if result.as_ref().is_err_and(is_protected_by_ec2) {
+                    host.action = PROTECTED;
+                }
             }
         }
     }
@@ -92,6 +108,6 @@ impl Ec2 {
 }
 
 /// The hosts that have not failed and that `wanted` holds of.
-fn chosen(hosts: &mut [Acted], wanted: impl Fn(&Acted) -> bool) -> Vec<&mut Acted> {
+pub(crate) fn chosen(hosts: &mut [Acted], wanted: impl Fn(&Acted) -> bool) -> Vec<&mut Acted> {
     hosts.iter_mut().filter(|host| host.result.is_ok() && wanted(host)).collect()
 }

@@ -19,12 +19,14 @@ pub(crate) struct Refused {
 /// The first pause before ids that were not found are tried again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Calls with the ids of up to `size` hosts at once. If EC2 refuses a batch, the hosts that its message names are taken
-/// out, or the batch is divided in two. Ids that are not found were listed a moment ago, so they are tried again for
-/// [`VISIBLE_AFTER`]. Returns one result for each host, in order. Calls after `stop` returned true are not made.
+/// Calls with the ids of several hosts at once. `size` returns the size of the next batch, from the number of hosts in the
+/// batches before. If EC2 refuses a batch, the hosts that its message names fail and the others are tried again without
+/// them; if the message names none, the batch is divided in two. Ids that are not found were listed a moment ago, so they
+/// are tried again for [`VISIBLE_AFTER`]. Returns one result for each host, in order. Calls after `stop` returned true are
+/// not made.
 pub(crate) async fn in_batches<C, F>(
     hosts: &[Vec<String>],
-    size: usize,
+    size: impl Fn(usize) -> usize,
     stop: impl Fn() -> bool,
     call: C,
 ) -> Vec<Result<()>>
@@ -32,18 +34,14 @@ where
     C: Fn(Vec<String>) -> F,
     F: Future<Output = std::result::Result<(), Refused>>,
 {
-    let all: Vec<usize> = (0..hosts.len()).collect();
-    let mut queue: VecDeque<Vec<usize>> = all.chunks(size).map(<[usize]>::to_vec).collect();
+    let mut queue = batches(hosts.len(), size);
     let mut results: Vec<Result<()>> = vec![Ok(()); hosts.len()];
     let mut invisible: Vec<usize> = Vec::new();
     let (deadline, mut pause) = (Instant::now() + VISIBLE_AFTER, FIRST_PAUSE);
     loop {
         while let Some(batch) = queue.pop_front() {
-            let fail = |results: &mut Vec<Result<()>>, failure: &Failure| {
-                batch.iter().for_each(|host| results[*host] = Err(failure.clone()));
-            };
             if stop() {
-                fail(&mut results, &Failure::interrupted().within("not changed"));
+                fail(&batch, &mut results, &Failure::interrupted().within("not changed"));
                 continue;
             }
             let ids = batch.iter().flat_map(|host| hosts[*host].iter().cloned()).collect();
@@ -54,21 +52,21 @@ where
             let (named, others): (Vec<usize>, Vec<usize>) =
                 batch.iter().partition(|host| hosts[**host].iter().any(|id| is_named(&refused.failure.message, id)));
             match (named.is_empty(), batch.len()) {
-                _ if !refused.divisible => fail(&mut results, &refused.failure),
-                (_, 1) => {
-                    fail(&mut results, &refused.failure);
+                _ if !refused.divisible => fail(&batch, &mut results, &refused.failure),
+                (true, 2..) => {
+                    let (first, second) = batch.split_at(batch.len() / 2);
+                    queue.push_front(second.to_vec());
+                    queue.push_front(first.to_vec());
+                }
+                (is_unnamed, _) => {
+                    let (failed, others) = if is_unnamed { (batch, Vec::new()) } else { (named, others) };
+                    fail(&failed, &mut results, &refused.failure);
                     if refused.not_found {
-                        invisible.extend(&batch);
+                        invisible.extend(failed);
                     }
-                }
-                // Each host that is named fails with a message of its own.
-                (false, _) if !others.is_empty() => {
-                    queue.push_front(others);
-                    named.into_iter().for_each(|host| queue.push_back(vec![host]));
-                }
-                (_, many) => {
-                    queue.push_front(batch[many / 2..].to_vec());
-                    queue.push_front(batch[..many / 2].to_vec());
+                    if !others.is_empty() {
+                        queue.push_front(others);
+                    }
                 }
             }
         }
@@ -81,8 +79,23 @@ where
     }
 }
 
+/// The positions of `count` hosts in batches.
+pub(crate) fn batches(count: usize, size: impl Fn(usize) -> usize) -> VecDeque<Vec<usize>> {
+    let (mut batches, mut next) = (VecDeque::new(), 0);
+    while next < count {
+        let end = count.min(next + size(next).max(1));
+        batches.push_back((next..end).collect());
+        next = end;
+    }
+    batches
+}
+
+fn fail(batch: &[usize], results: &mut [Result<()>], failure: &Failure) {
+    batch.iter().for_each(|host| results[*host] = Err(failure.clone()));
+}
+
 /// Whether a message has this id in it, and not only a longer one.
-fn is_named(message: &str, id: &str) -> bool {
+pub(crate) fn is_named(message: &str, id: &str) -> bool {
     message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == id)
 }
 
@@ -104,7 +117,7 @@ mod tests {
             async move { if bad { Err(Refused { failure, divisible, not_found: false }) } else { Ok(()) } }
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let results = runtime.block_on(in_batches(hosts, 3, || false, call));
+        let results = runtime.block_on(in_batches(hosts, |_| 3, || false, call));
         (results.iter().map(Result::is_ok).collect(), calls.into_inner())
     }
 
@@ -112,7 +125,7 @@ mod tests {
     fn host_that_the_message_names_fails_alone() {
         let (results, calls) = run(&hosts("a bad c d"), true, "the instance ID 'bad' does not exist");
         assert_eq!(results, [true, false, true, true]);
-        assert_eq!(calls, ["a+bad+c", "a+c", "d", "bad"]);
+        assert_eq!(calls, ["a+bad+c", "a+c", "d"]);
     }
 
     #[test]
@@ -120,6 +133,15 @@ mod tests {
         let (results, calls) = run(&hosts("a bad c d"), true, "one of badly named instances");
         assert_eq!(results, [true, false, true, true]);
         assert_eq!(calls, ["a+bad+c", "a", "bad+c", "bad", "c", "d"]);
+    }
+
+    #[test]
+    fn batches_have_the_size_that_is_left() {
+        let sizes =
+            |count| batches(count, |before| if before < 6 { 3 } else { 2 }).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(sizes(0), [0; 0]);
+        assert_eq!(sizes(2), [2]);
+        assert_eq!(sizes(9), [3, 3, 2, 1]);
     }
 
     #[test]
@@ -135,12 +157,12 @@ mod tests {
         let call = |ids: Vec<String>| {
             calls.set(calls.get() + 1);
             let failure = Failure::unreached("the instance IDs 'new, newer' do not exist");
-            let unseen = calls.get() < 5 && ids.iter().any(|id| id.starts_with("new"));
+            let unseen = calls.get() < 4 && ids.iter().any(|id| id.starts_with("new"));
             async move { if unseen { Err(Refused { failure, divisible: true, not_found: true }) } else { Ok(()) } }
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let results = runtime.block_on(in_batches(&hosts("a new newer"), 3, || false, call));
+        let results = runtime.block_on(in_batches(&hosts("a new newer"), |_| 3, || false, call));
         assert_eq!(results, [Ok(()), Ok(()), Ok(())]);
-        assert_eq!(calls.get(), 5);
+        assert_eq!(calls.get(), 4);
     }
 }

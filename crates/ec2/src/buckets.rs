@@ -62,10 +62,27 @@ fn limits(call: &str) -> &'static Limits {
 
 /// Returns how long `calls` calls of one instance each take at the least, if the buckets are full.
 pub fn time_for(call: &str, calls: usize) -> Duration {
+    time_for_batches(call, calls, calls)
+}
+
+/// Returns how long `calls` calls of so many `resources` together take at the least, if the buckets are full.
+pub(crate) fn time_for_batches(call: &str, calls: usize, resources: usize) -> Duration {
     let limits = limits(call);
-    let time = |rate: Rate| (calls as f64 - rate.size).max(0.0) / rate.refill;
-    let seconds = limits.resources.map_or(0.0, time).max(time(limits.requests));
+    let time = |rate: Rate, tokens: usize| (tokens as f64 - rate.size).max(0.0) / rate.refill;
+    let seconds = limits.resources.map_or(0.0, |rate| time(rate, resources)).max(time(limits.requests, calls));
     Duration::from_secs_f64(seconds)
+}
+
+/// How many seconds a batch waits for its tokens once the bucket is empty.
+const BATCH_SECONDS: f64 = 5.0;
+
+/// Returns how many resources, `most` at most, the next call should change after so many `before`. A batch after the bucket
+/// is empty is small, so calls succeed every few seconds and a pause of minutes does not look like a stall.
+pub(crate) fn batch_size(call: &str, before: usize, most: usize) -> usize {
+    match limits(call).resources {
+        Some(bucket) if before as f64 >= bucket.size => most.min((bucket.refill * BATCH_SECONDS) as usize),
+        _ => most,
+    }
 }
 
 /// Tokens are added once a second, so a bucket that was full may get its first ones a second after a token was taken.

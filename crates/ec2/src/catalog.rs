@@ -134,7 +134,11 @@ impl Ec2 {
         catalog
     }
 
-    async fn instance_types(&self, region: &str, names: &BTreeSet<String>) -> LookedUp<BTreeMap<String, TypeFacts>> {
+    pub(crate) async fn instance_types(
+        &self,
+        region: &str,
+        names: &BTreeSet<String>,
+    ) -> LookedUp<BTreeMap<String, TypeFacts>> {
         let client = &self.client(region);
         let found = gather(names, |names, token| async move {
             let request = client.describe_instance_types().filters(Filter::exact("instance-type", &names).api());

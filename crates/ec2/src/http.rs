@@ -12,15 +12,21 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::fs;
+use std::sync::OnceLock;
 
-/// Returns a client that trusts the certificates of `trust_store`. Nothing is loaded before the first request.
-pub(crate) fn http_client(trust_store: TrustStore) -> SharedHttpClient {
+/// Returns a client that trusts these certificates, else those of the system. Nothing is loaded before the first request.
+pub(crate) fn http_client(trust_store: Option<TrustStore>) -> SharedHttpClient {
+    let trusted = OnceLock::new();
+    if let Some(trust_store) = trust_store {
+        let _ = trusted.set(trust_store);
+    }
     Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         let connector = connector.tls_provider(Provider::Rustls(CryptoMode::Ring));
-        match TlsContext::builder().with_trust_store(trust_store.clone()).build() {
+        let trusted = trusted.get_or_init(system_certificates).clone();
+        match TlsContext::builder().with_trust_store(trusted).build() {
             Ok(context) => connector.tls_context(context).build(),
             Err(_) => connector.build(),
         }
@@ -30,7 +36,23 @@ pub(crate) fn http_client(trust_store: TrustStore) -> SharedHttpClient {
 /// Returns a client for an endpoint without TLS: to load the certificates of the system would take longer than a request.
 /// `None` if a proxy is set, which may be one that speaks TLS.
 pub(crate) fn plain_http_client() -> Option<SharedHttpClient> {
-    proxy().is_none().then(|| http_client(TrustStore::empty()))
+    proxy().is_none().then(|| http_client(Some(TrustStore::empty())))
+}
+
+/// The files in which systems keep all certificates that they trust.
+const SYSTEM_BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Returns the certificates of the system. From one file if there is one, because the SDK reads each certificate twice: from
+/// that file and from one of its own.
+fn system_certificates() -> TrustStore {
+    let is_chosen = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some());
+    let mut bundles = SYSTEM_BUNDLES.iter().filter(|_| !is_chosen);
+    bundles.find_map(|path| trust_store("", path).ok()).unwrap_or_default()
 }
 
 /// Returns the first variable that names a proxy, and its value.
@@ -45,19 +67,20 @@ pub(crate) fn proxy() -> Option<(&'static str, String)> {
 /// The SDK panics if a certificate cannot be used, so those are left out, as OpenSSL does.
 pub(crate) fn trust_store(place: &str, path: &str) -> Result<TrustStore> {
     let pem = fs::read(path).map_err(|error| Failure::usage(format!("cannot read {path} ({place}): {error}")))?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect();
+    let is_usable = |certificate: &CertificateDer| RootCertStore::empty().add(certificate.clone()).is_ok();
+    let usable: Vec<_> = certificates.iter().flatten().filter(|certificate| is_usable(certificate)).collect();
+    if usable.is_empty() {
+        return Err(Failure::usage(format!("{path} ({place}): there is no certificate in it"))
+            .hint("a CA bundle is a file of certificates in PEM: -----BEGIN CERTIFICATE-----"));
+    }
+    if usable.len() == certificates.len() {
+        return Ok(TrustStore::empty().with_pem_certificate(pem));
+    }
     let mut trust_store = TrustStore::empty();
-    let mut usable = 0;
-    for certificate in CertificateDer::pem_slice_iter(&pem).flatten() {
-        if RootCertStore::empty().add(certificate.clone()).is_ok() {
-            let text = STANDARD.encode(&certificate);
-            trust_store
-                .add_pem_certificate(format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"));
-            usable += 1;
-        }
+    for certificate in usable {
+        let text = STANDARD.encode(certificate);
+        trust_store.add_pem_certificate(format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"));
     }
-    match usable {
-        0 => Err(Failure::usage(format!("{path} ({place}): there is no certificate in it"))
-            .hint("a CA bundle is a file of certificates in PEM: -----BEGIN CERTIFICATE-----")),
-        _ => Ok(trust_store),
-    }
+    Ok(trust_store)
 }

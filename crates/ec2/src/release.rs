@@ -5,7 +5,7 @@ use crate::LIVE_STATES;
 use crate::acted::Acted;
 use crate::address::Address;
 use crate::client::Ec2;
-use crate::find::Filter;
+use crate::find::{Filter, by_region};
 use cerveza_manners::{Failure, Result};
 use futures_util::stream::{self, StreamExt};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -28,6 +28,20 @@ impl Ec2 {
         for (region, names) in regions {
             for address in self.addresses_of(&region, &names).await? {
                 found.entry((region.clone(), address.name.clone())).or_default().push(address);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns the addresses that the instances of these hosts use, by region and instance id, whatever their names.
+    pub async fn addresses_in_use(&self, hosts: impl Iterator<Item = &Acted>) -> Result<Addresses> {
+        let places: Vec<_> = hosts.map(Acted::place).collect();
+        let mut found = Addresses::new();
+        for (region, ids) in by_region(&places) {
+            let ids: Vec<String> = ids.into_iter().map(str::to_string).collect();
+            for address in self.addresses(region, "instance-id", &ids).await? {
+                let id = address.instance_id.clone().unwrap_or_default();
+                found.entry((region.to_string(), id)).or_default().push(address);
             }
         }
         Ok(found)

@@ -1,14 +1,14 @@
 //! The end of a run that acted on hosts: each host's record once, failures grouped, one closing line.
 
 use crate::accounts::AWS_PROFILE;
-use crate::acted::{Acted, NO_ACTION};
+use crate::acted::{Acted, NO_ACTION, PROTECTED};
 use crate::failure::grouped;
 use cerveza_manners::{
     Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool, shorten, was_interrupted,
 };
 use cerveza_record::{Record, Value};
 use hostrange::fold;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// The last is for a run in which a host has failed.
 const COLUMNS: [Column; 6] = [
@@ -105,14 +105,19 @@ fn profiles(acted: &[Acted]) -> BTreeSet<Option<String>> {
 }
 
 /// `5 hosts: 3 launched, 1 left as is, 1 failed`; of a dry run `to launch`. Hosts of several accounts are counted by
-/// account.
+/// account. An instance that was given twice is one host.
 fn summary(acted: &[Acted], dry_run: bool) -> String {
     let profiles = profiles(acted);
+    let mut seen = HashSet::new();
+    let is_first = |host: &&Acted| host.place().1.is_empty() || seen.insert(host.place());
+    let acted: Vec<&Acted> = acted.iter().filter(is_first).collect();
     let counted = match profiles.len() {
-        0 | 1 => counts(acted.iter(), dry_run),
+        0 | 1 => counts(&acted, dry_run),
         _ => {
             let of_profile = |profile: Option<String>| {
-                let counts = counts(acted.iter().filter(|host| host.record.str(AWS_PROFILE) == profile), dry_run);
+                let mut its = acted.clone();
+                its.retain(|host| host.record.str(AWS_PROFILE) == profile);
+                let counts = counts(&its, dry_run);
                 match profile {
                     Some(profile) => format!("{counts} in {profile}"),
                     None => counts,
@@ -127,7 +132,7 @@ fn summary(acted: &[Acted], dry_run: bool) -> String {
 }
 
 /// `3 launched, 1 left as is`.
-fn counts<'a>(acted: impl Iterator<Item = &'a Acted>, dry_run: bool) -> String {
+fn counts(acted: &[&Acted], dry_run: bool) -> String {
     let mut counts: Vec<(String, usize)> = Vec::new();
     for host in acted {
         let word = word(host, dry_run);
@@ -144,10 +149,11 @@ fn counts<'a>(acted: impl Iterator<Item = &'a Acted>, dry_run: bool) -> String {
 fn word(host: &Acted, dry_run: bool) -> String {
     match (&host.result, host.action) {
         (Err(_), "refuse") => "refused".to_string(),
+        (Err(_), PROTECTED | "skipped") => host.action.to_string(),
         // Half-done work: the action was done, and something else failed.
         (Err(_), "launched" | "started") => format!("{} with errors", host.action),
         (Err(_), _) => "failed".to_string(),
-        (Ok(()), NO_ACTION | "leave" | "unchanged") => "left as is".to_string(),
+        (Ok(()), NO_ACTION | "leave") => "left as is".to_string(),
         (Ok(()), action) if dry_run => format!("to {action}"),
         (Ok(()), action) => under_way(action, host).map_or_else(|| past(action), str::to_string),
     }
@@ -234,6 +240,16 @@ mod tests {
         hosts.push(of("web3", "prod", Err(Failure::unreached("refused"))));
         assert_eq!(summary(&hosts, false), "3 hosts: 2 stopped in dev; 1 failed in prod");
         assert!(columns(&hosts).iter().any(|column| column.header == "ACCOUNT"));
+    }
+
+    #[test]
+    fn an_instance_that_was_given_twice_is_one_host() {
+        let host = |name: &str| {
+            let mut host = acted(name, "stop", Ok(()));
+            host.record.set("instance_id", "i-1");
+            host
+        };
+        assert_eq!(summary(&[host("web1"), host("i-1")], false), "1 host: 1 stopped");
     }
 
     #[test]

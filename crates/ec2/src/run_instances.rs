@@ -199,7 +199,7 @@ mod tests {
             .region(Region::new("us-east-1"))
             .endpoint_url(format!("http://{}", listener.local_addr().unwrap()))
             .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
-            .http_client(http_client(Default::default()))
+            .http_client(http_client(None))
             .retry_config(RetryConfig::disabled())
             .build();
         let (client, count) = (Client::from_conf(config), requests.len());

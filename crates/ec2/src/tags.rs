@@ -93,7 +93,7 @@ impl Ec2 {
             }
         };
         let resources: Vec<Vec<String>> = ids.iter().map(|id| vec![id.clone()]).collect();
-        in_batches(&resources, BATCH, || self.is_interrupted(), call).await
+        in_batches(&resources, |_| BATCH, || self.is_interrupted(), call).await
     }
 }
 

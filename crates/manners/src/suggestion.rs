@@ -7,8 +7,8 @@ use strsim::osa_distance;
 /// that another tool has under this name, or the action that EC2 calls otherwise.
 pub type Hint = fn(&str) -> Option<String>;
 
-/// Options that skip a question or overwrite something. A typo must not lead a user to them.
-const NEVER_SUGGESTED: [&str; 2] = ["force", "yes"];
+/// Options that skip a question or a check, or overwrite something. A typo must not lead a user to them.
+const NEVER_SUGGESTED: [&str; 3] = ["even-failed", "force", "yes"];
 
 /// Returns the known word that `word` is a misspelling of. Only a typo counts: one character that is wrong, missing,
 /// added or swapped with its neighbour, or two of them in a word of 12 characters and more. A larger distance offers

@@ -20,7 +20,7 @@ pub fn environment() -> Environment<'static> {
     // .get(), .split(), .startswith()...
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     environment.add_filter("quote", quote);
-    environment.add_filter("b64encode", |text: String| BASE64_STANDARD.encode(text));
+    environment.add_filter("b64encode", |text: String| base64(&text));
     environment
 }
 
@@ -51,4 +51,9 @@ pub fn failure(path: &str, error: &Error) -> Failure {
     let line = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
     let what = error.detail().map_or(error.kind().to_string(), |detail| detail.replace('`', ""));
     Failure::usage(format!("{path}: {line}{what}"))
+}
+
+/// Returns a text in base64.
+pub fn base64(text: &str) -> String {
+    BASE64_STANDARD.encode(text)
 }

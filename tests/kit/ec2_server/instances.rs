@@ -7,7 +7,7 @@ use super::volumes::mapped;
 use super::xml::{element, optional, set, tag_set, text, time};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const FILTERS: Fields<Instance> = &[
     ("instance-id", |one| vec![one.id.clone()]),
@@ -16,9 +16,13 @@ const FILTERS: Fields<Instance> = &[
     ("instance-type", |one| vec![one.instance_type.clone()]),
     ("image-id", |one| vec![one.image_id.clone()]),
     ("availability-zone", |one| vec![one.place.zone.clone()]),
+    ("launch-time", |one| vec![time(one.launched)]),
     ("subnet-id", |one| vec![one.place.subnet.clone()]),
     ("vpc-id", |one| vec![one.place.vpc.clone()]),
     ("private-ip-address", |one| vec![one.private_ip.clone()]),
+    ("network-interface.addresses.private-ip-address", |one| vec![one.private_ip.clone()]),
+    ("ipv6-address", |one| one.ipv6.iter().cloned().collect()),
+    ("network-interface.ipv6-addresses.ipv6-address", |one| one.ipv6.iter().cloned().collect()),
     ("ip-address", |one| one.public_ip.iter().cloned().collect()),
     ("key-name", |one| one.request.get("KeyName").map(str::to_string).into_iter().collect()),
     ("client-token", |one| one.request.get("ClientToken").map(str::to_string).into_iter().collect()),
@@ -44,7 +48,14 @@ fn state(name: &str, state: &str) -> String {
 /// next page.
 pub fn describe_instances(region: &mut Region, params: &Params, _: &Options) -> Answer {
     let ids = params.list("InstanceId");
-    region.instances_of(&ids)?;
+    let places = region.instances_of(&ids)?;
+    // "If you describe instances in the rare case where an Availability Zone is experiencing a service disruption and you
+    // specify instance IDs that are in the affected zone, or do not specify any instance IDs at all, the call fails. If you
+    // describe instances and specify only instance IDs that are in an unaffected zone, the call works normally."
+    let is_down = |at: &usize| region.down.contains(&region.instances[*at].place.zone);
+    if !region.down.is_empty() && (ids.is_empty() || places.iter().any(is_down)) {
+        return Err(ApiError::server(500, "InternalError", "An internal error has occurred"));
+    }
     let now = Instant::now();
     let visible = region.instances.iter().filter(|one| one.visible <= now);
     let named = visible.filter(|one| ids.is_empty() || ids.contains(&one.id));
@@ -81,6 +92,7 @@ pub(super) fn facts(one: &Instance, public_ip: Option<String>, volumes: Vec<Stri
     let network = [
         text("privateIpAddress", &one.private_ip),
         optional("ipAddress", public_ip),
+        optional("ipv6Address", one.ipv6.as_ref()),
         text("subnetId", &one.place.subnet),
         text("vpcId", &one.place.vpc),
     ];
@@ -100,8 +112,9 @@ pub(super) fn facts(one: &Instance, public_ip: Option<String>, volumes: Vec<Stri
         element("placement", &(text("availabilityZone", &one.place.zone) + &text("tenancy", "default"))),
         if ended { String::new() } else { network.concat() },
         set("groupSet", one.groups.iter().map(group)),
-        text("architecture", "x86_64"),
-        optional("rootDeviceName", one.root_device.as_ref()),
+        text("architecture", one.architecture),
+        text("rootDeviceType", if one.root_device.is_some() { "ebs" } else { "instance-store" }),
+        text("rootDeviceName", one.root_device.as_deref().unwrap_or("/dev/sda1")),
         set("blockDeviceMapping", volumes),
         optional("clientToken", one.request.get("ClientToken")),
         metadata_options(one),
@@ -179,34 +192,69 @@ pub fn start_instances(region: &mut Region, params: &Params, options: &Options) 
     })
 }
 
+/// "You can't stop or hibernate instance store-backed instances." With Force also an instance that is stuck in `stopping` is
+/// stopped ("Troubleshoot Amazon EC2 instance stop issues").
 pub fn stop_instances(region: &mut Region, params: &Params, options: &Options) -> Answer {
+    let (forces, hibernates) = (params.flag("Force")? == Some(true), params.flag("Hibernate")? == Some(true));
     change(region, params, |one| match one.state {
-        _ if one.stop_protection => {
-            Err(ApiError::new("OperationNotPermitted", format!("The instance '{}' may not be stopped.", one.id)))
+        _ if one.root_device.is_none() => Err(ApiError::new(
+            "UnsupportedOperation",
+            format!("The instance '{}' does not have an 'ebs' root device type and cannot be stopped.", one.id),
+        )),
+        _ if one.stop_protection => Err(ApiError::new(
+            "OperationNotPermitted",
+            format!(
+                "The instance '{}' may not be stopped. Modify its 'disableApiStop' instance attribute and try again.",
+                one.id
+            ),
+        )),
+        _ if hibernates && one.request.get("HibernationOptions.Configured") != Some("true") => Err(ApiError::new(
+            "UnsupportedHibernationConfiguration",
+            format!(
+                "The instance can't be hibernated because it was not configured at launch for hibernation: {}",
+                one.id
+            ),
+        )),
+        "stopping" if forces => {
+            one.changes = Instant::now();
+            Ok(())
         }
         "stopping" | "stopped" => Ok(()),
         "running" => {
-            (one.state, one.changes) = ("stopping", Instant::now() + options.stopping);
+            let stopping = if forces { Duration::ZERO } else { options.stopping };
+            (one.state, one.changes) = ("stopping", Instant::now() + stopping);
             Ok(())
         }
         _ => Err(incorrect(one, "stopped")),
     })
 }
 
+/// A protected instance fails the request. "The specified instances that are in different Availability Zones, where no other
+/// specified instances are protected, are successfully terminated" (TerminateInstances).
 pub fn terminate_instances(region: &mut Region, params: &Params, options: &Options) -> Answer {
-    change(region, params, |one| match one.state {
-        "shutting-down" | "terminated" => Ok(()),
-        _ if one.termination_protection => Err(ApiError::new(
-            "OperationNotPermitted",
-            format!(
-                "The instance '{}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
-                one.id
-            ),
-        )),
-        _ => {
-            (one.state, one.changes) = ("shutting-down", Instant::now() + options.shutting_down);
-            Ok(())
+    let places = region.instances_of(&params.list("InstanceId"))?;
+    let has_ended = |one: &Instance| matches!(one.state, "shutting-down" | "terminated");
+    let is_protected = |one: &&Instance| one.termination_protection && !has_ended(one);
+    let protected: Vec<Instance> =
+        places.iter().map(|at| &region.instances[*at]).filter(is_protected).cloned().collect();
+    if let Some(one) = protected.first() {
+        for at in places {
+            let other = &mut region.instances[at];
+            if !has_ended(other) && protected.iter().all(|one| one.place.zone != other.place.zone) {
+                (other.state, other.changes) = ("shutting-down", Instant::now() + options.shutting_down);
+            }
         }
+        let message = format!(
+            "The instance '{}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
+            one.id
+        );
+        return Err(ApiError::new("OperationNotPermitted", message));
+    }
+    change(region, params, |one| {
+        if !has_ended(one) {
+            (one.state, one.changes) = ("shutting-down", Instant::now() + options.shutting_down);
+        }
+        Ok(())
     })
 }
 

@@ -108,6 +108,33 @@ impl Ec2Server {
         sandbox
     }
 
+    /// Launches an instance for each name, beside the tools and without a limit. `params` are added to those of RunInstances,
+    /// or replace them. Returns the ids.
+    pub fn launch(&self, names: impl IntoIterator<Item = impl Into<String>>, params: &[(&str, &str)]) -> Vec<String> {
+        let account = &mut *self.account();
+        let options = account.options.clone();
+        let region = account.region(REGION);
+        let mut ids = Vec::new();
+        for name in names {
+            let image = region.catalog.images[1].id.clone();
+            let own = [
+                ("ImageId", image),
+                ("InstanceType", "m5.large".to_string()),
+                ("MinCount", "1".to_string()),
+                ("MaxCount", "1".to_string()),
+                ("TagSpecification.1.ResourceType", "instance".to_string()),
+                ("TagSpecification.1.Tag.1.Key", "Name".to_string()),
+                ("TagSpecification.1.Tag.1.Value", name.into()),
+            ];
+            let mut all = Params(own.map(|(key, value)| (key.to_string(), value)).into());
+            all.0.extend(params.iter().map(|(key, value)| (key.to_string(), value.to_string())));
+            launch::run_instances(region, &all, &options).expect("a launch that EC2 would take");
+            ids.extend(region.instances.last().map(|one| one.id.clone()));
+        }
+        region.settle(&options);
+        ids
+    }
+
     /// Schedules a fault. Of the rules for a call, the first one that was given and is not used up counts.
     pub fn fault(&self, rule: Rule) {
         self.account().rules.push(rule);

@@ -1,0 +1,250 @@
+//! The arguments of `ec2-power`, and the job that they ask for.
+
+use cerveza_ec2::{Change, RegionArgs, StopMode, WaitArgs, region_of_zone_option};
+use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result};
+use clap::Parser;
+
+/// Start, stop, reboot, resize and terminate EC2 instances
+///
+/// Changes the power of hosts given as records, names or instance ids. What is in the state already is left alone.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "ec2-power", version)]
+pub struct Args {
+    /// What to do
+    #[arg(value_name = "ACTION")]
+    pub action: Action,
+
+    /// Hosts: expressions as in 'mysql[1-3]' (hostrange(1) has the language), or instance ids; `-` reads names and
+    /// records from stdin, as does no host at all. `resize` takes the new instance type before the hosts
+    #[arg(value_name = "HOST")]
+    pub words: Vec<String>,
+
+    /// Stop without giving the operating system a chance to shut down. This also stops an instance that is stuck in
+    /// `stopping`. Goes with stop
+    #[arg(long, conflicts_with = "hibernate")]
+    pub force: bool,
+
+    /// Stop and keep the memory on the root volume. The instance must have been launched for it. Goes with stop
+    #[arg(long)]
+    pub hibernate: bool,
+
+    /// Wait until the instances are in their new `state`: running, stopped or terminated (after a reboot: running). With
+    /// `--wait ok` wait until EC2's status checks of the running instances pass, too
+    #[arg(short, long, value_name = "UNTIL", num_args = 0..=1, require_equals = true, default_missing_value = "state",
+        value_enum)]
+    wait: Option<Until>,
+
+    #[command(flatten)]
+    pub wait_args: WaitArgs,
+
+    /// Release the elastic IP addresses that carry the names of the terminated hosts; waits until they are terminated.
+    /// Without it the addresses are kept for the next launch
+    #[arg(long)]
+    pub release_addresses: bool,
+
+    /// Change also hosts whose record says that a command before has failed (`status` is not `ok`)
+    #[arg(long)]
+    pub even_failed: bool,
+
+    /// Do nothing and succeed, with a warning, if stdin has no hosts
+    #[arg(long)]
+    pub allow_empty: bool,
+
+    /// Refuse to change more hosts than this [default: 10 for terminate, else no limit]
+    #[arg(long, value_name = "N", env = "CERVEZA_MAX_HOSTS", hide_env_values = true)]
+    pub max: Option<usize>,
+
+    /// Terminate or resize without asking
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// Show what would be done, and do nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+
+    #[command(flatten)]
+    pub region: RegionArgs,
+
+    /// Change only hosts in this availability zone; a host in another zone is an error. The zone names the region too
+    #[arg(short, long, value_name = "ZONE")]
+    pub zone: Option<String>,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start stopped instances
+    Start,
+    /// Stop running instances: their EBS volumes stay, what is on instance store is lost
+    Stop,
+    /// Reboot running instances; they keep their addresses
+    Reboot,
+    /// Terminate instances for good, with the volumes that are marked for it
+    Terminate,
+    /// Change the instance type: running instances are stopped for it and started again
+    Resize,
+}
+
+/// What is to be done to each host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Job {
+    Power(Change),
+    /// To this instance type.
+    Resize(String),
+}
+
+/// What is waited for.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// The instance is running, stopped or terminated
+    State,
+    /// It is running and its status checks pass
+    Ok,
+}
+
+/// The word of `--wait ok`. A host with this name is written `'"ok"'`.
+const OK: &str = "ok";
+
+/// The most hosts that are terminated without `--max`.
+const MAX_TERMINATED: usize = 10;
+
+impl Job {
+    /// The word in the record's `action`.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Job::Power(Change::Start) => "start",
+            Job::Power(Change::Stop(StopMode::Hibernate)) => "hibernate",
+            Job::Power(Change::Stop(_)) => "stop",
+            Job::Power(Change::Reboot) => "reboot",
+            Job::Power(Change::Terminate) => "terminate",
+            Job::Resize(_) => "resize",
+        }
+    }
+
+    pub fn is_terminate(&self) -> bool {
+        *self == Job::Power(Change::Terminate)
+    }
+}
+
+impl Args {
+    /// The job, and the words that name its hosts. Refuses options that do not go together.
+    pub fn job(&self) -> Result<(Job, Vec<String>)> {
+        let mut words = self.words.clone();
+        if self.is_wait_ok() {
+            words.retain(|word| word != OK);
+        }
+        let goes_with = |option, action| Err(Failure::usage(format!("{option} goes with {action} only")));
+        match self.action {
+            Action::Stop => {}
+            _ if self.force => return goes_with("--force", "stop"),
+            _ if self.hibernate => return goes_with("--hibernate", "stop"),
+            _ => {}
+        }
+        if self.release_addresses && self.action != Action::Terminate {
+            return goes_with("--release-addresses", "terminate");
+        }
+        if self.until() == Some(Until::Ok) && matches!(self.action, Action::Stop | Action::Terminate) {
+            return goes_with("--wait ok", "start, reboot and resize")
+                .map_err(|failure: Failure| failure.hint("EC2 checks only running instances"));
+        }
+        let job = match self.action {
+            Action::Start => Job::Power(Change::Start),
+            Action::Stop if self.force => Job::Power(Change::Stop(StopMode::Force)),
+            Action::Stop if self.hibernate => Job::Power(Change::Stop(StopMode::Hibernate)),
+            Action::Stop => Job::Power(Change::Stop(StopMode::Shutdown)),
+            Action::Reboot => Job::Power(Change::Reboot),
+            Action::Terminate => Job::Power(Change::Terminate),
+            Action::Resize => {
+                let is_type = |word: &&String| word.contains('.') && !word.contains(['[', ',', '"']);
+                let Some(name) = words.first().filter(is_type).cloned() else {
+                    return Err(Failure::usage("resize takes the new instance type before the hosts")
+                        .hint("as in: ec2-power resize m7g.large web1"));
+                };
+                words.remove(0);
+                Job::Resize(name)
+            }
+        };
+        Ok((job, words))
+    }
+
+    pub fn until(&self) -> Option<Until> {
+        match self.wait {
+            None if self.release_addresses => Some(Until::State),
+            Some(_) if self.is_wait_ok() => Some(Until::Ok),
+            until => until,
+        }
+    }
+
+    /// Whether `ok` comes after `--wait` without an equals sign, where it would be a host.
+    fn is_wait_ok(&self) -> bool {
+        self.wait == Some(Until::State) && self.words.iter().any(|word| word == OK)
+    }
+
+    /// The regions to look for hosts in: that of --zone, else those of --region.
+    pub fn regions(&self) -> Result<RegionArgs> {
+        let Some(zone) = &self.zone else { return Ok(self.region.clone()) };
+        let given = self.region.region.join(",");
+        let region = region_of_zone_option(zone, Some(given.as_str()).filter(|given| !given.is_empty()))?;
+        Ok(RegionArgs { region: vec![region], ..self.region.clone() })
+    }
+
+    /// The most hosts that may be changed.
+    pub fn most(&self) -> Option<usize> {
+        self.max.or((self.action == Action::Terminate).then_some(MAX_TERMINATED))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(words: &[&str]) -> std::result::Result<(Job, Vec<String>, Option<Until>), String> {
+        let args = Args::parse_from([&["ec2-power"], words].concat());
+        let (job, hosts) = args.job().map_err(|failure| failure.message)?;
+        Ok((job, hosts, args.until()))
+    }
+
+    #[test]
+    fn wait_takes_ok_and_leaves_hosts_alone() {
+        let waits =
+            |words: &[&str]| job(&[&["start"], words].concat()).map(|(_, hosts, until)| (hosts.join(" "), until));
+        let is = |hosts: &str, until| Ok((hosts.to_string(), until));
+        assert_eq!(waits(&["web1"]), is("web1", None));
+        assert_eq!(waits(&["--wait", "web1", "web2"]), is("web1 web2", Some(Until::State)));
+        assert_eq!(waits(&["web1", "-w", "web2"]), is("web1 web2", Some(Until::State)));
+        assert_eq!(waits(&["--wait", "ok", "web1"]), is("web1", Some(Until::Ok)));
+        assert_eq!(waits(&["web1", "-w=ok", "web2"]), is("web1 web2", Some(Until::Ok)));
+        assert_eq!(waits(&["--wait", "\"ok\""]), is("\"ok\"", Some(Until::State)));
+        assert_eq!(waits(&["ok"]), is("ok", None));
+        assert_eq!(
+            job(&["stop", "--wait", "ok", "a"]).unwrap_err(),
+            "--wait ok goes with start, reboot and resize only"
+        );
+        let resized = job(&["resize", "--wait", "ok", "m5.large", "web1"]).unwrap();
+        assert_eq!((resized.0, resized.1.join(" ")), (Job::Resize("m5.large".into()), "web1".to_string()));
+    }
+
+    #[test]
+    fn options_go_with_their_action() {
+        let stop = |mode| Job::Power(Change::Stop(mode));
+        assert_eq!(job(&["stop", "--force", "web1"]).unwrap().0, stop(StopMode::Force));
+        assert_eq!(job(&["stop", "--hibernate", "web1"]).unwrap().0, stop(StopMode::Hibernate));
+        assert_eq!(job(&["terminate", "--force", "a"]).unwrap_err(), "--force goes with stop only");
+        assert_eq!(job(&["start", "--hibernate", "a"]).unwrap_err(), "--hibernate goes with stop only");
+    }
+
+    #[test]
+    fn resize_takes_a_type_first() {
+        let (job_found, hosts, _) = job(&["resize", "m7g.large", "web[1-2]"]).unwrap();
+        assert_eq!((job_found, hosts), (Job::Resize("m7g.large".into()), vec!["web[1-2]".to_string()]));
+        assert!(job(&["resize", "m7g.large"]).unwrap().1.is_empty());
+        for words in [&["resize"][..], &["resize", "web1"], &["resize", "web[1-2].example"]] {
+            assert_eq!(job(words).unwrap_err(), "resize takes the new instance type before the hosts", "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Carries the plan out: starts, stops, reboots and terminates.
+
+use crate::args::{Args, Until};
+use crate::leftovers::note_released;
+use crate::plan::is_due;
+use cerveza_ec2::{Acted, Change, Ec2};
+use cerveza_record::Value;
+
+pub async fn execute(args: &Args, ec2: &Ec2, change: Change, acted: &mut [Acted]) {
+    if matches!(change, Change::Stop(_) | Change::Reboot) {
+        // EC2 refuses both for an instance that is still pending.
+        let is_pending = |host: &Acted| is_due(host) && is_in(host, "pending");
+        let settled = ["running", "stopping", "stopped"];
+        ec2.wait_all(acted, is_pending, &settled, &args.wait_args, &args.progress).await;
+    }
+    ec2.change_all(acted, is_due, change).await;
+    match args.until() {
+        None => ec2.refresh_all(acted).await,
+        Some(_) => {
+            ec2.wait_all(acted, |_| true, &[change.end_state()], &args.wait_args, &args.progress).await;
+        }
+    }
+    if args.until() == Some(Until::Ok) {
+        ec2.wait_for_checks(acted, |_| true, &args.wait_args, &args.progress).await;
+    }
+    if args.release_addresses {
+        release(ec2, acted).await;
+    }
+}
+
+/// Releases the addresses also of hosts that were terminated before: a run that was interrupted is completed.
+async fn release(ec2: &Ec2, acted: &mut [Acted]) {
+    let mut ended: Vec<&mut Acted> =
+        acted.iter_mut().filter(|host| host.result.is_ok() && is_in(host, "terminated")).collect();
+    ec2.release_addresses(&mut ended).await;
+    for host in ended {
+        if let Some(Value::Array(released)) = host.record.get("released_addresses") {
+            note_released(host, released.iter().filter_map(|address| address.as_str().map(str::to_string)).collect());
+        }
+    }
+}
+
+pub fn is_in(host: &Acted, state: &str) -> bool {
+    host.record.str("state").as_deref() == Some(state)
+}

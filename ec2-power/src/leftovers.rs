@@ -1,0 +1,190 @@
+//! What terminated hosts leave behind: volumes that are not deleted with them, and elastic IP addresses.
+
+use crate::plan::{due, is_due};
+use cerveza_ec2::{Accounts, Acted, NO_ACTION};
+use cerveza_manners::Result;
+use cerveza_record::{Record, Value};
+use hostrange::fold;
+use std::collections::HashMap;
+
+/// The action of a host that was terminated before and whose addresses are released now.
+const RELEASE: &str = "release";
+
+/// What one host leaves behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leftover {
+    pub volumes: Vec<String>,
+    /// Addresses with the host's name that nothing else uses: `--release-addresses` releases them.
+    pub own: Vec<String>,
+    /// Other addresses that the instance uses.
+    pub other: Vec<String>,
+}
+
+/// By region and instance id.
+pub struct Leftovers {
+    by_place: HashMap<(String, String), Leftover>,
+    /// Whether the own addresses are to be released.
+    releases: bool,
+}
+
+impl Leftovers {
+    /// Looks up what the hosts leave that are to be terminated, or that were before. Where nothing is to be released it is
+    /// no error that addresses cannot be listed.
+    pub async fn look_up(accounts: &Accounts, acted: &[Acted], releases: bool) -> Result<Leftovers> {
+        let mut by_place = HashMap::new();
+        for ec2 in accounts.connected() {
+            let hosts = || acted.iter().filter(|host| host.result.is_ok() && ec2.owns(&host.record));
+            let (named, used) = (ec2.addresses_by_host(hosts()).await, ec2.addresses_in_use(hosts()).await);
+            let named = match named {
+                Err(failure) if releases => return Err(accounts.failure_of(ec2.profile(), failure)),
+                named => named.unwrap_or_default(),
+            };
+            let used = used.unwrap_or_default();
+            let leftover = |host: &Acted| {
+                let (region, id) = host.place();
+                let own = named.get(&(region.clone(), host.record.host().to_string())).into_iter().flatten();
+                let own = own.filter(|address| address.is_free_but_for(&id));
+                let own: Vec<String> = own.map(|address| address.public_ip.clone()).collect();
+                let other = used.get(&(region, id)).into_iter().flatten().map(|address| address.public_ip.clone());
+                let other = other.filter(|address| !own.contains(address)).collect();
+                Leftover { volumes: kept_volumes(&host.record), own, other }
+            };
+            by_place.extend(hosts().map(|host| (host.place(), leftover(host))));
+        }
+        Ok(Leftovers { by_place, releases })
+    }
+
+    fn of(&self, host: &Acted) -> Leftover {
+        self.by_place.get(&host.place()).cloned().unwrap_or_default()
+    }
+
+    fn kept_addresses(&self, host: &Acted) -> Vec<String> {
+        let Leftover { own, other, .. } = self.of(host);
+        if self.releases { other } else { [own, other].concat() }
+    }
+
+    /// The addresses that are to be released, of hosts that were terminated before too.
+    pub fn released(&self, acted: &[Acted]) -> Vec<String> {
+        let mut released: Vec<String> = Vec::new();
+        for host in acted.iter().filter(|host| self.releases && host.result.is_ok()) {
+            released.extend(
+                self.of(host).own.into_iter().filter(|address| !released.contains(address)).collect::<Vec<_>>(),
+            );
+        }
+        released
+    }
+
+    /// Adds to the plan which addresses are to be released.
+    pub fn plan_release(&self, acted: &mut [Acted]) {
+        for host in acted.iter_mut().filter(|host| self.releases && host.result.is_ok()) {
+            note_released(host, self.of(host).own);
+        }
+    }
+
+    /// Sets in the records of terminated hosts, or of those to be terminated, what is kept.
+    pub fn note_kept(&self, acted: &mut [Acted]) {
+        for host in acted.iter_mut().filter(|host| is_due(host) && host.action != RELEASE) {
+            let (volumes, addresses) = (self.of(host).volumes, self.kept_addresses(host));
+            for (key, kept) in [("kept_volumes", volumes), ("kept_addresses", addresses)] {
+                if !kept.is_empty() {
+                    host.record.set(key, kept);
+                }
+            }
+        }
+    }
+
+    /// Says what is kept, in one sentence for volumes and one for addresses.
+    pub fn sentences(&self, acted: &[Acted]) -> Vec<String> {
+        let due = due(acted);
+        let sentence = |kept: &dyn Fn(&Acted) -> Vec<String>, one: &str, many: &str, hint: &str| {
+            let hosts: Vec<(&str, Vec<String>)> = due.iter().map(|host| (host.record.host(), kept(host))).collect();
+            let hosts: Vec<_> = hosts.into_iter().filter(|(_, kept)| !kept.is_empty()).collect();
+            let all: Vec<String> = hosts.iter().flat_map(|(_, kept)| kept.clone()).collect();
+            let what = match all.len() {
+                0 => return None,
+                1 => one.to_string(),
+                count => format!("{count} {many}"),
+            };
+            let names = fold(hosts.iter().map(|(host, _)| *host));
+            Some(format!("{names}: {what} kept, which AWS charges for: {}{hint}", listed(&all)))
+        };
+        let is_own_kept = !self.releases && due.iter().any(|host| !self.of(host).own.is_empty());
+        let hint = if is_own_kept { "; --release-addresses releases those with the hosts' names" } else { "" };
+        let volumes = sentence(&|host| self.of(host).volumes, "1 volume is", "volumes are", "");
+        let addresses =
+            sentence(&|host| self.kept_addresses(host), "1 elastic IP address is", "elastic IP addresses are", hint);
+        volumes.into_iter().chain(addresses).collect()
+    }
+}
+
+/// Sets the addresses that were released, or are to be. A host that was terminated before gets an action of its own.
+pub fn note_released(host: &mut Acted, released: Vec<String>) {
+    if !released.is_empty() {
+        host.record.set("released_addresses", released);
+        host.action = if host.action == NO_ACTION { RELEASE } else { host.action };
+    }
+}
+
+/// The volumes that EC2 does not delete with the instance.
+fn kept_volumes(record: &Record) -> Vec<String> {
+    let Some(Value::Array(volumes)) = record.get("volumes") else { return Vec::new() };
+    let kept = volumes.iter().filter(|volume| volume["delete_on_termination"] == Value::Bool(false));
+    kept.filter_map(|volume| volume["volume_id"].as_str().map(str::to_string)).collect()
+}
+
+/// The first ones, and how many more there are.
+fn listed(all: &[String]) -> String {
+    const SHOWN: usize = 20;
+    match all.len().saturating_sub(SHOWN) {
+        0 => all.join(", "),
+        more => format!("{} and {more} more", all[..SHOWN].join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(name: &str, volumes: &str) -> Acted {
+        let line = format!(r#"{{"host":"{name}","instance_id":"i-{name}","region":"r","volumes":[{volumes}]}}"#);
+        Acted { record: Record::parse(&line).unwrap(), action: "terminate", result: Ok(()) }
+    }
+
+    fn leftovers(acted: &[Acted], own: &[&str], releases: bool) -> Leftovers {
+        let own: Vec<String> = own.iter().map(|address| address.to_string()).collect();
+        let leftover =
+            |host: &Acted| Leftover { volumes: kept_volumes(&host.record), own: own.clone(), other: Vec::new() };
+        Leftovers { by_place: acted.iter().map(|host| (host.place(), leftover(host))).collect(), releases }
+    }
+
+    const KEPT: &str =
+        r#"{"volume_id":"vol-1","delete_on_termination":false},{"volume_id":"vol-2","delete_on_termination":true}"#;
+
+    #[test]
+    fn what_is_kept_is_said_and_noted() {
+        let mut acted = [host("db1", KEPT), host("db2", "")];
+        let kept = leftovers(&acted, &["192.0.2.1"], false);
+        assert_eq!(
+            kept.sentences(&acted),
+            [
+                "db1: 1 volume is kept, which AWS charges for: vol-1",
+                "db[1-2]: 2 elastic IP addresses are kept, which AWS charges for: 192.0.2.1, 192.0.2.1; \
+                 --release-addresses releases those with the hosts' names"
+            ]
+        );
+        kept.note_kept(&mut acted);
+        assert_eq!(acted[0].record.get("kept_volumes"), Some(vec!["vol-1"].into()));
+        assert!(!acted[1].record.has("kept_volumes") && acted[1].record.has("kept_addresses"));
+    }
+
+    #[test]
+    fn what_is_released_is_not_kept() {
+        let mut acted = [host("db1", "")];
+        let released = leftovers(&acted, &["192.0.2.1"], true);
+        assert_eq!(released.sentences(&acted), [""; 0]);
+        assert_eq!(released.released(&acted), ["192.0.2.1"]);
+        acted[0].action = NO_ACTION;
+        released.plan_release(&mut acted);
+        assert_eq!(acted[0].action, RELEASE);
+    }
+}

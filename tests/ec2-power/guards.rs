@@ -1,0 +1,177 @@
+//! What keeps hosts from being changed by mistake, against the strict EC2 server.
+
+use kit::ec2_server::{Ec2Server, Options};
+use kit::{Outcome, Sandbox};
+
+fn power(sandbox: &Sandbox, args: &[&str], stdin: &str) -> Outcome {
+    sandbox.run("ec2-power", args, stdin)
+}
+
+fn names(count: usize) -> Vec<String> {
+    (1..=count).map(|number| format!("web{number}")).collect()
+}
+
+/// How many live instances there are.
+fn live(ec2: &Ec2Server) -> usize {
+    ec2.region(|region| {
+        region.instances.iter().filter(|one| !["shutting-down", "terminated"].contains(&one.state)).count()
+    })
+}
+
+fn tagged(key_and_value: [&'static str; 2]) -> [(&'static str, &'static str); 2] {
+    [("TagSpecification.1.Tag.2.Key", key_and_value[0]), ("TagSpecification.1.Tag.2.Value", key_and_value[1])]
+}
+
+#[test]
+fn more_hosts_than_the_most_are_refused_before_any_change() {
+    let ec2 = Ec2Server::start(Options::default());
+    ec2.launch(names(12), &[]);
+    let mut sandbox = ec2.sandbox();
+    let run = power(&sandbox, &["terminate", "--yes", "web[1-12]"], "").exits(2);
+    let why = "ec2-power: refused to terminate 12 hosts, because at most 10 are allowed at once: web[1-12]\n\
+               ec2-power: if all of them are meant, give --max 12\n";
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", why));
+    let plan = power(&sandbox, &["terminate", "-n", "web[1-12]"], "").exits(2);
+    assert_eq!(plan.records().len(), 12);
+    assert!(plan.stderr.ends_with(why), "{}", plan.stderr);
+    assert_eq!((ec2.count("TerminateInstances"), live(&ec2)), (0, 12));
+    // A limit for every action. A host that is as it should be does not count.
+    sandbox.env("CERVEZA_MAX_HOSTS", "1");
+    power(&sandbox, &["stop", "web[1-2]"], "").exits(2);
+    power(&sandbox, &["stop", "--wait", "web1"], "").exits(0);
+    power(&sandbox, &["stop", "--wait", "web[1-2]"], "").exits(0);
+    power(&sandbox, &["stop", "--max", "2", "web[3-4]"], "").exits(0);
+    power(&sandbox, &["terminate", "--yes", "web[1-2]"], "").exits(2);
+    assert_eq!(live(&ec2), 12);
+    power(&sandbox, &["terminate", "--yes", "--max", "12", "--wait", "web[1-12]"], "").exits(0);
+    assert_eq!(live(&ec2), 0);
+}
+
+#[test]
+fn tagged_instances_are_protected_and_the_others_are_changed() {
+    let ec2 = Ec2Server::start(Options::default());
+    ec2.launch(["web1"], &tagged(["cerveza:protect", "terminate"]));
+    ec2.launch(["web2"], &[]);
+    let sandbox = ec2.sandbox();
+    let run = power(&sandbox, &["terminate", "--yes", "--wait", "web[1-2]"], "").exits(3);
+    let records = run.records();
+    assert_eq!((&records[0]["action"], &records[0]["state"]), (&"protected".into(), &"running".into()));
+    assert_eq!(records[0]["error"], "protected by its tag cerveza:protect=terminate");
+    assert_eq!((&records[1]["action"], &records[1]["state"]), (&"terminate".into(), &"terminated".into()));
+    assert!(run.stderr.ends_with("ec2-power: 2 hosts: 1 protected, 1 terminated\n"), "{}", run.stderr);
+    let run = power(&sandbox, &["stop", "--wait", "web1"], "").exits(0);
+    assert_eq!(run.records()[0]["state"], "stopped");
+}
+
+#[test]
+fn protection_by_ec2_is_reported_and_never_lifted() {
+    let ec2 = Ec2Server::start(Options::default());
+    ec2.launch(["web1"], &[("DisableApiTermination", "true"), ("DisableApiStop", "true")]);
+    ec2.launch(["web2"], &[]);
+    ec2.launch(["web3"], &[("Placement.AvailabilityZone", "us-east-1b")]);
+    let sandbox = ec2.sandbox();
+    let stop = power(&sandbox, &["stop", "--force", "web1"], "").exits(3);
+    assert_eq!(stop.records()[0]["error"], "protected by EC2: disableApiStop is set");
+    let run = power(&sandbox, &["terminate", "--yes", "--wait", "web[1-3]"], "").exits(3);
+    let records = run.records();
+    assert_eq!((&records[0]["action"], &records[0]["state"]), (&"protected".into(), &"running".into()));
+    assert_eq!(records[0]["error"], "protected by EC2: disableApiTermination is set");
+    assert!(records[1..].iter().all(|record| record["state"] == "terminated"), "{}", run.stdout);
+    assert!(run.stderr.contains("--no-disable-api-termination"), "{}", run.stderr);
+    assert!(run.stderr.ends_with("ec2-power: 3 hosts: 1 protected, 2 terminated\n"), "{}", run.stderr);
+    assert_eq!(ec2.count("ModifyInstanceAttribute"), 0);
+    assert!(ec2.region(|region| region.live("web1")[0].termination_protection));
+}
+
+#[test]
+fn host_whose_command_has_failed_is_skipped() {
+    let ec2 = Ec2Server::start(Options::default());
+    ec2.launch(names(3), &[]);
+    let sandbox = ec2.sandbox();
+    let input = "{\"host\":\"web1\",\"status\":\"ok\",\"exit_code\":0}\n\
+                 {\"host\":\"web2\",\"status\":\"failed\",\"exit_code\":3,\"error\":null}\n";
+    let run = power(&sandbox, &["stop", "--wait"], input).exits(1);
+    let records = run.records();
+    assert_eq!((&records[0]["action"], &records[0]["state"]), (&"stop".into(), &"stopped".into()));
+    assert_eq!((&records[1]["action"], &records[1]["status"]), (&"skipped".into(), &"failed".into()));
+    let why = "skipped, because the command before did not succeed (failed: exit code 3)";
+    assert_eq!(records[1]["error"], why);
+    let said = format!(
+        "ec2-power: web2: {why}\nec2-power: --even-failed changes such hosts too\nec2-power: 2 hosts: 1 stopped, 1 skipped\n"
+    );
+    assert_eq!(run.stderr, said);
+    let unreachable = "{\"host\":\"web3\",\"status\":\"unreachable\",\"error\":\"no route to host\"}\n";
+    power(&sandbox, &["stop"], unreachable).exits(3);
+    let run = power(&sandbox, &["stop", "--wait", "--even-failed"], &(input.to_string() + unreachable)).exits(0);
+    assert!(run.records().iter().all(|record| record["state"] == "stopped"), "{}", run.stdout);
+}
+
+#[test]
+fn instance_whose_name_or_account_is_another_now_is_not_changed() {
+    let ec2 = Ec2Server::start(Options::default());
+    let ids = ec2.launch(names(2), &[]);
+    let sandbox = ec2.sandbox();
+    let input = format!(
+        "{{\"host\":\"web2\",\"instance_id\":\"{0}\"}}\n\
+         {{\"host\":\"web1\",\"instance_id\":\"{0}\",\"account\":\"999999999999\"}}\n\
+         {{\"host\":\"web2\",\"instance_id\":\"{1}\",\"account\":\"123456789012\"}}\n",
+        ids[0], ids[1]
+    );
+    let run = power(&sandbox, &["stop", "--wait"], &input).exits(3);
+    let records = run.records();
+    assert_eq!(records[0]["error"], format!("{} is named web1 now, not web2", ids[0]));
+    let account = "is in the account 123456789012, and its record is of the account 999999999999";
+    assert_eq!(records[1]["error"], format!("{} {account}", ids[0]));
+    assert_eq!(records[2]["state"], "stopped");
+    assert_eq!(ec2.region(|region| region.live("web1")[0].state), "running");
+    // A listing can be acted on, and an id alone means that instance.
+    sandbox.sh("ec2-ls | ec2-power start --wait").exits(0);
+    power(&sandbox, &["stop", &ids[0]], "").exits(0);
+}
+
+#[test]
+fn empty_input_is_an_error_unless_it_is_allowed() {
+    let sandbox = Ec2Server::start(Options::default()).sandbox();
+    for input in ["", "\n# nothing tonight\n"] {
+        let run = power(&sandbox, &["stop"], input).exits(2);
+        assert_eq!(run.stderr, "ec2-power: no hosts: stdin was empty\n");
+        let run = power(&sandbox, &["stop", "--allow-empty"], input).exits(0);
+        assert_eq!(run.stdout, "");
+        assert_eq!(run.stderr, "ec2-power: no hosts: stdin was empty; nothing is done, as --allow-empty says\n");
+    }
+    power(&sandbox, &["stop", "--allow-empty"], "{\"host\":\"\"}\n").exits(2);
+}
+
+#[test]
+fn ctrl_c_answers_the_question_with_no() {
+    let ec2 = Ec2Server::start(Options::default());
+    ec2.launch(["web1"], &[]);
+    // script(1) gives it a terminal, where Ctrl-C is typed.
+    let asked = "(sleep 2; printf '\\003'; sleep 1) | script -qec 'ec2-power -o json terminate web1' /dev/null";
+    let run = ec2.sandbox().sh(asked).exits(130);
+    assert!(run.stdout.contains("type 1 to terminate 1 host: "), "{}", run.stdout);
+    assert!(run.stdout.contains("\"error\":\"not changed: interrupted\""), "{}", run.stdout);
+    assert_eq!((live(&ec2), ec2.count("TerminateInstances")), (1, 0));
+}
+
+#[test]
+fn volumes_that_remain_are_listed() {
+    let ec2 = Ec2Server::start(Options::default());
+    let volume = [
+        ("BlockDeviceMapping.1.DeviceName", "/dev/sdf"),
+        ("BlockDeviceMapping.1.Ebs.VolumeSize", "10"),
+        ("BlockDeviceMapping.1.Ebs.DeleteOnTermination", "false"),
+    ];
+    ec2.launch(["db1"], &volume);
+    let sandbox = ec2.sandbox();
+    let id =
+        ec2.region(|region| region.volumes.iter().find(|volume| volume.size == 10).map(|volume| volume.id.clone()));
+    let id = id.expect("the volume");
+    let said = format!("ec2-power: db1: 1 volume is kept, which AWS charges for: {id}\n");
+    for args in [&["terminate", "-n", "db1"][..], &["terminate", "--yes", "--wait", "db1"]] {
+        let run = power(&sandbox, args, "").exits(0);
+        assert_eq!(run.records()[0]["kept_volumes"], serde_json::json!([id]));
+        assert!(run.stderr.starts_with(&said), "{}", run.stderr);
+    }
+    assert_eq!(ec2.region(|region| region.volumes.len()), 1);
+}
