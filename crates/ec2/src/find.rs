@@ -3,7 +3,6 @@
 use crate::FILTER_VALUES;
 use crate::client::{Ec2, check_region};
 use crate::failure::failure;
-use crate::instance_page::InstancePage;
 use aws_sdk_ec2::types;
 use cerveza_manners::Result;
 use cerveza_record::Record;
@@ -88,7 +87,7 @@ impl Ec2 {
         mut page: impl AsyncFnMut(Vec<Record>) -> Result<()>,
     ) -> Result<()> {
         check_region(region)?;
-        let (calls, instances) = (calls(filters), InstancePage::new(region));
+        let (calls, instances) = (calls(filters), self.instance_page(region));
         // Two calls may find the same instance: "web1" matches web* and *1.
         let mut seen = HashSet::new();
         for filters in &calls {

@@ -1,5 +1,6 @@
 //! Takes the instances out of an answer on its way to the SDK, which signs, sends and judges the call as any other.
 
+use crate::call::Arrivals;
 use crate::instance_xml::{BadXml, InstanceXml};
 use aws_sdk_ec2::config::interceptors::BeforeDeserializationInterceptorContextMut;
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -17,12 +18,16 @@ use std::task::{Context, Poll, ready};
 #[derive(Clone, Debug)]
 pub(crate) struct InstancePage {
     region: String,
+    /// The profile of the AWS configuration which the account was named by.
+    profile: Option<String>,
+    arrivals: Arrivals,
     records: Arc<Mutex<Vec<Record>>>,
 }
 
 impl InstancePage {
-    pub fn new(region: &str) -> InstancePage {
-        InstancePage { region: region.to_string(), records: Arc::default() }
+    pub fn new(region: &str, profile: Option<&str>, arrivals: Arrivals) -> InstancePage {
+        let (region, profile) = (region.to_string(), profile.map(str::to_string));
+        InstancePage { region, profile, arrivals, records: Arc::default() }
     }
 
     /// The instances of the last answer, which must have arrived whole.
@@ -52,7 +57,7 @@ impl Intercept for InstancePage {
             self.take();
             let body = InstanceBody {
                 body: response.take_body(),
-                xml: InstanceXml::new(&self.region),
+                xml: InstanceXml::new(&self.region, self.profile.as_deref()),
                 is_read: false,
                 page: self.clone(),
             };
@@ -87,6 +92,7 @@ impl Body for InstanceBody {
                 }
             };
             let records = self.xml.take_records();
+            self.page.arrivals.note(&self.page.region);
             self.page.lock().extend(records);
             if !kept.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(kept.into()))));

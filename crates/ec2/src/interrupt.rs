@@ -1,6 +1,6 @@
 //! Ctrl-C: what is under way is finished, nothing new is begun. A second one ends the tool at once.
 
-use crate::client::Ec2;
+use crate::accounts::Accounts;
 use cerveza_manners::{Result, die_of, ending_signals, note_signal};
 use std::io;
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,7 +41,7 @@ impl Interrupt {
     }
 }
 
-impl Ec2 {
+impl Accounts {
     /// Does what blocks, as reading from a terminal does, on a thread of its own. Ctrl-C ends the wait for it.
     pub async fn unless_interrupted<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let (sender, done) = oneshot::channel();
