@@ -1,5 +1,6 @@
 //! The command line of `ec2-launch`.
 
+use crate::accounts::{each_account, only_profile};
 use crate::execute::{Options, execute, not_done, spare_address_warnings};
 use crate::facts::look_up;
 use crate::memory::check_given_tag;
@@ -14,7 +15,7 @@ use crate::remember::{CommandLine, notes};
 use crate::request::Recipe;
 use crate::show::{ProfileArgs, show};
 use crate::waiting::{Until, WaitingArgs};
-use cerveza_ec2::{RegionArgs, WaitArgs, block_on, check_records, report, time_for};
+use cerveza_ec2::{Acted, RegionArgs, WaitArgs, block_on, check_records, report, time_for};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};
 use futures_util::future::join;
@@ -120,12 +121,13 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     for host in &mut given.hosts {
         settle(host, region.as_deref())?;
     }
-    let regions = RegionArgs { region: region.into_iter().collect() };
-    if args.memory.show_memory {
-        return show_memory(given.hosts, &regions, &args.output, tool);
-    }
-    if args.memory.forget {
-        return forget(given.hosts, &regions, args.dry_run, &args.output, tool);
+    let regions = RegionArgs { region: region.into_iter().collect(), has_one_region: true, ..RegionArgs::default() };
+    if args.memory.show_memory || args.memory.forget {
+        let regions = RegionArgs { account: only_profile(&given.hosts)?.into_iter().collect(), ..regions };
+        return match args.memory.show_memory {
+            true => show_memory(given.hosts, &regions, &args.output, tool),
+            false => forget(given.hosts, &regions, args.dry_run, &args.output, tool),
+        };
     }
     let mut warnings = Vec::new();
     if let Some(recipe) = &recipe {
@@ -143,7 +145,8 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         wait_args: &args.wait_args,
         progress: &args.progress,
     };
-    let acted = block_on(async {
+    let in_account = async |regions: RegionArgs, given: Given| -> Result<Vec<Acted>> {
+        let mut warnings = warnings.clone();
         let spread = Spread::new(&args.spread, &given.hosts);
         let (launch_by, remembers) = ((recipe.as_ref(), &spread), !args.memory.no_remember && args.plan.is_none());
         let (ec2, facts) = look_up(&regions, &given, &command_line, launch_by, remembers).await;
@@ -177,11 +180,13 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         let Some(ec2) = ec2 else { return Ok(steps.into_iter().map(not_done).collect()) };
         ec2.set_timeout(args.wait_args.timeout);
         let (queue, orders) = memory_queue::queue();
-        let (acted, warnings) =
-            join(execute(&ec2, &options, refuse_half(steps), queue), memory_queue::write_all(&ec2, orders)).await;
+        // In a box: the compiler bounds how deep futures may be nested.
+        let executed = Box::pin(execute(&ec2, &options, refuse_half(steps), queue));
+        let (acted, warnings) = join(executed, memory_queue::write_all(&ec2, orders)).await;
         warnings.iter().for_each(|warning| tool.warn(warning));
-        Ok::<_, Failure>(acted)
-    })??;
+        Ok(acted)
+    };
+    let acted = block_on(each_account(&regions, given, in_account))??;
     let notes = notes(&acted, args.dry_run).into_iter().chain(spare_address_warnings(&acted));
     notes.for_each(|note| tool.warn(note));
     report(tool, &args.output, args.dry_run, acted)

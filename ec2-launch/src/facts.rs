@@ -42,7 +42,8 @@ pub async fn look_up(
     launch_by: (Option<&Recipe>, &Spread),
     remembers: bool,
 ) -> (Option<Ec2>, Facts) {
-    let (ec2, mut found) = locate(regions, given, By::Name).await;
+    let (accounts, mut found) = locate(regions, given, By::Name).await;
+    let ec2 = accounts.into_first();
     let region = ec2.as_ref().and_then(|ec2| ec2.regions().ok()?.first().cloned()).unwrap_or_default();
     let recall = match ec2.as_ref().filter(|_| remembers) {
         Some(ec2) => recall(ec2, &given.hosts, &found, &region, command_line).await,

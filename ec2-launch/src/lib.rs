@@ -1,5 +1,6 @@
 //! `ec2-launch`: makes each named host exist and run: launches it, starts it, or leaves it alone.
 
+mod accounts;
 mod attempt;
 mod cli;
 mod disks;

@@ -98,7 +98,7 @@ impl Todo {
 /// Refuses a host that is given twice, because a host is its name.
 pub fn refuse_duplicates(hosts: &[Record]) -> Result<()> {
     let mut seen = HashSet::new();
-    match hosts.iter().find(|host| !seen.insert(host.host())) {
+    match hosts.iter().find(|host| !seen.insert((host.host(), host.str("aws_profile")))) {
         Some(twice) => Err(Failure::usage(format!("{} is given twice", twice.host()))),
         None => Ok(()),
     }

@@ -1,6 +1,7 @@
 //! What became of reading user-data: in the records, and on stderr.
 
-use cerveza_manners::{Failure, Result, Tool};
+use cerveza_ec2::grouped;
+use cerveza_manners::{Result, Tool};
 use cerveza_record::Record;
 use hostrange::fold;
 use std::collections::HashMap;
@@ -35,7 +36,11 @@ fn size(base64: &str) -> usize {
 
 /// Says why user-data could not be read: once for what is so of many hosts, such as a permission that is missing.
 pub fn say_unread(tool: &Tool, found: &[Record], user_data: &UserData) {
-    for (hosts, failure) in grouped(found, user_data) {
+    let failures = found.iter().filter_map(|record| {
+        let read = user_data.get(&record.str("instance_id")?)?;
+        Some((record.host(), read.as_ref().err()?))
+    });
+    for (hosts, failure) in grouped(failures) {
         let (first, others) = hosts.split_at(1);
         tool.failure(&failure.clone().within(fold(first.iter().copied())));
         if !others.is_empty() {
@@ -44,29 +49,10 @@ pub fn say_unread(tool: &Tool, found: &[Record], user_data: &UserData) {
     }
 }
 
-/// The failures by their kind, each with its hosts and as it was of the first of them.
-fn grouped<'a>(found: &'a [Record], user_data: &'a UserData) -> Vec<(Vec<&'a str>, &'a Failure)> {
-    let mut groups: Vec<(Vec<&str>, &Failure)> = Vec::new();
-    for record in found {
-        let read = record.str("instance_id").and_then(|id| user_data.get(&id));
-        let Some(Err(failure)) = read else { continue };
-        match groups.iter_mut().find(|(_, known)| kind(known) == kind(failure)) {
-            Some((hosts, _)) => hosts.push(record.host()),
-            None => groups.push((vec![record.host()], failure)),
-        }
-    }
-    groups
-}
-
-/// A failure's call, region and error code: the text after those names the instance.
-fn kind(failure: &Failure) -> &str {
-    let end = failure.message.match_indices(": ").nth(1).map(|(end, _)| end);
-    &failure.message[..end.unwrap_or(failure.message.len())]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cerveza_manners::Failure;
 
     fn failed(why: &str) -> Result<Option<String>> {
         Err(Failure::unreached(format!("DescribeInstanceAttribute in us-east-1: {why}")))
@@ -90,23 +76,5 @@ mod tests {
         let mut none = Record::parse(r#"{"host":"web1","user_data":null}"#).unwrap();
         put_size(&mut none);
         assert_eq!(none.to_string(), r#"{"host":"web1","user_data":null}"#);
-    }
-
-    #[test]
-    fn failures_of_one_kind_are_one_group_though_each_names_its_instance() {
-        let found: Vec<Record> = (1..=4)
-            .map(|number| Record::parse(&format!(r#"{{"host":"web{number}","instance_id":"i-{number}"}}"#)).unwrap())
-            .collect();
-        let reads = [
-            failed("UnauthorizedOperation: not on instance: i-1"),
-            failed("InvalidInstanceID.NotFound: i-2"),
-            Ok(None),
-            failed("UnauthorizedOperation: not on instance: i-4"),
-        ];
-        let user_data = (1..).map(|number| format!("i-{number}")).zip(reads).collect();
-        let groups = grouped(&found, &user_data);
-        let hosts: Vec<_> = groups.iter().map(|(hosts, _)| hosts.clone()).collect();
-        assert_eq!(hosts, [vec!["web1", "web4"], vec!["web2"]]);
-        assert!(groups[0].1.message.ends_with("i-1"));
     }
 }

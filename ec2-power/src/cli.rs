@@ -7,7 +7,7 @@ use crate::guard::check_count;
 use crate::leftovers::Leftovers;
 use crate::plan::{Rules, due, is_due, plan};
 use crate::resize::{check_type, note_reasons, resize};
-use cerveza_ec2::{Acted, By, Change, Ec2, block_on, check_records, locate, report};
+use cerveza_ec2::{Accounts, Acted, By, Change, Ec2, block_on, check_records, locate, report};
 use cerveza_manners::{Result, Status, Tool};
 use clap::CommandFactory;
 use hostrange::{read_given, read_given_unless_empty};
@@ -33,12 +33,12 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let mut refusal = Ok(());
     let acted = block_on(async {
         let by = if args.release_addresses { By::LastInstance } else { By::Instance };
-        let (ec2, found) = locate(&regions, &given, by).await;
+        let (accounts, found) = locate(&regions, &given, by).await;
+        accounts.warn_of_denied(tool);
         let rules = Rules { job: &job, zone: args.zone.as_deref(), even_failed: args.even_failed };
         let mut acted = plan(&rules, given.hosts, found);
-        let Some(ec2) = ec2 else { return Ok(acted) };
-        ec2.set_timeout(args.wait_args.timeout);
-        refusal = carry_out(args, tool, &ec2, &job, &mut acted).await;
+        accounts.connected().for_each(|ec2| ec2.set_timeout(args.wait_args.timeout));
+        refusal = carry_out(args, tool, &accounts, &job, &mut acted).await;
         match &refusal {
             // A dry run shows its plan all the same.
             Err(failure) if !args.dry_run && failure.status != Status::Interrupted => Err(failure.clone()),
@@ -56,12 +56,12 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
 }
 
 /// Checks, asks and does what is planned. The error is why nothing was done.
-async fn carry_out(args: &Args, tool: &Tool, ec2: &Ec2, job: &Job, acted: &mut [Acted]) -> Result<()> {
+async fn carry_out(args: &Args, tool: &Tool, accounts: &Accounts, job: &Job, acted: &mut Vec<Acted>) -> Result<()> {
     if let Job::Resize(name) = job {
-        check_type(ec2, name, acted).await;
+        accounts.each(acted, async |ec2, hosts| check_type(ec2, name, hosts).await).await;
     }
     let leftovers = match job.is_terminate() {
-        true => Some(Leftovers::look_up(ec2, acted, args.release_addresses).await?),
+        true => Some(Leftovers::look_up(accounts, acted, args.release_addresses).await?),
         false => None,
     };
     let counted = check_count(job, args.most(), acted);
@@ -84,17 +84,18 @@ async fn carry_out(args: &Args, tool: &Tool, ec2: &Ec2, job: &Job, acted: &mut [
     let released = leftovers.as_ref().map(|leftovers| leftovers.released(acted)).unwrap_or_default();
     let asks = !args.yes && matches!(job, Job::Power(Change::Terminate) | Job::Resize(_));
     if let Some(question) = question(job, acted, &notes, &released).filter(|_| asks)
-        && let Err(failure) = ask(ec2, job, question).await
+        && let Err(failure) = ask(accounts, job, question).await
     {
         for host in acted.iter_mut().filter(|host| is_due(host)) {
             host.result = Err(failure.clone().within("not changed"));
         }
         return Err(failure);
     }
-    match job {
-        Job::Power(change) => execute(args, ec2, *change, acted).await,
-        Job::Resize(name) => resize(args, ec2, name, acted).await,
-    }
+    let flow = async |ec2: &Ec2, hosts: &mut Vec<Acted>| match job {
+        Job::Power(change) => execute(args, ec2, *change, hosts).await,
+        Job::Resize(name) => resize(args, ec2, name, hosts).await,
+    };
+    accounts.each(acted, flow).await;
     if let Some(leftovers) = &leftovers {
         leftovers.note_kept(acted);
         leftovers.sentences(acted).iter().for_each(|sentence| tool.warn(sentence));

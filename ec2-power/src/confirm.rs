@@ -2,7 +2,7 @@
 
 use crate::args::Job;
 use crate::plan::due;
-use cerveza_ec2::{Acted, Ec2};
+use cerveza_ec2::{Accounts, Acted};
 use cerveza_manners::{Failure, Result, table, visible};
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader, Write};
@@ -59,9 +59,9 @@ fn addresses(released: &[String]) -> String {
 }
 
 /// Asks on the terminal itself, because stdin may be a pipe of records. Anything but the number is a no.
-pub async fn ask(ec2: &Ec2, job: &Job, question: Question) -> Result<()> {
+pub async fn ask(accounts: &Accounts, job: &Job, question: Question) -> Result<()> {
     let count = question.count;
-    let answer = ec2.unless_interrupted(move || read_answer(&question.text)).await?;
+    let answer = accounts.unless_interrupted(move || read_answer(&question.text)).await?;
     match answer {
         Ok(Some(answer)) if answer.trim() == count.to_string() => Ok(()),
         Ok(Some(_)) => Err(Failure::usage("not confirmed: nothing was changed")),

@@ -1,7 +1,7 @@
 //! What terminated hosts leave behind: volumes that are not deleted with them, and elastic IP addresses.
 
 use crate::plan::{due, is_due};
-use cerveza_ec2::{Acted, Ec2, NO_ACTION};
+use cerveza_ec2::{Accounts, Acted, Address, Addresses, NO_ACTION};
 use cerveza_manners::Result;
 use cerveza_record::{Record, Value};
 use hostrange::fold;
@@ -30,21 +30,19 @@ pub struct Leftovers {
 impl Leftovers {
     /// Looks up what the hosts leave that are to be terminated, or that were before. Where nothing is to be released it is
     /// no error that addresses cannot be listed.
-    pub async fn look_up(ec2: &Ec2, acted: &[Acted], releases: bool) -> Result<Leftovers> {
-        let hosts = || acted.iter().filter(|host| host.result.is_ok());
-        let (named, used) = (ec2.addresses_by_host(hosts()).await, ec2.addresses_in_use(hosts()).await);
-        let named = if releases { named? } else { named.unwrap_or_default() };
-        let used = used.unwrap_or_default();
-        let leftover = |host: &Acted| {
-            let (region, id) = host.place();
-            let own = named.get(&(region.clone(), host.record.host().to_string())).into_iter().flatten();
-            let own: Vec<String> =
-                own.filter(|address| address.is_free_but_for(&id)).map(|address| address.public_ip.clone()).collect();
-            let other = used.get(&(region, id)).into_iter().flatten().map(|address| address.public_ip.clone());
-            let other = other.filter(|address| !own.contains(address)).collect();
-            Leftover { volumes: kept_volumes(&host.record), own, other }
-        };
-        Ok(Leftovers { by_place: hosts().map(|host| (host.place(), leftover(host))).collect(), releases })
+    pub async fn look_up(accounts: &Accounts, acted: &[Acted], releases: bool) -> Result<Leftovers> {
+        let mut by_place = HashMap::new();
+        for ec2 in accounts.connected() {
+            let hosts = || acted.iter().filter(|host| host.result.is_ok() && ec2.owns(&host.record));
+            let (named, used) = (ec2.addresses_by_host(hosts()).await, ec2.addresses_in_use(hosts()).await);
+            let named = match named {
+                Err(failure) if releases => return Err(accounts.failure_of(ec2.profile(), failure)),
+                named => named.unwrap_or_default(),
+            };
+            let used = used.unwrap_or_default();
+            by_place.extend(hosts().map(|host| (host.place(), leftover(host, &named, &used))));
+        }
+        Ok(Leftovers { by_place, releases })
     }
 
     fn of(&self, host: &Acted) -> Leftover {
@@ -116,6 +114,17 @@ pub fn note_released(host: &mut Acted, released: Vec<String>) {
         host.record.set("released_addresses", released);
         host.action = if host.action == NO_ACTION { RELEASE } else { host.action };
     }
+}
+
+/// `named` are the addresses with the names of hosts, `used` those that instances use.
+fn leftover(host: &Acted, named: &Addresses, used: &Addresses) -> Leftover {
+    let (region, id) = host.place();
+    let ip = |address: &Address| address.public_ip.clone();
+    let own = named.get(&(region.clone(), host.record.host().to_string())).into_iter().flatten();
+    let own: Vec<String> = own.filter(|address| address.is_free_but_for(&id)).map(ip).collect();
+    let other = used.get(&(region, id)).into_iter().flatten().map(ip);
+    let other = other.filter(|address| !own.contains(address)).collect();
+    Leftover { volumes: kept_volumes(&host.record), own, other }
 }
 
 /// The volumes that EC2 does not delete with the instance.

@@ -51,14 +51,16 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         return Err(Failure::usage("several hosts cannot have one name: set Name of one host at a time"));
     }
     let acted = block_on(async {
-        let (ec2, found) = locate(&args.region, &given, By::Instance).await;
+        let (accounts, found) = locate(&args.region, &given, By::Instance).await;
+        accounts.warn_of_denied(tool);
         let mut acted: Vec<Acted> = given.hosts.into_iter().zip(found).map(|(host, found)| plan(host, found)).collect();
-        if let Some(ec2) = &ec2 {
-            refuse_taken_name(ec2, &tags, &mut acted).await;
-        }
-        if let Some(ec2) = ec2.filter(|_| !args.dry_run) {
-            execute(args, &ec2, &tags, &mut acted).await;
-        }
+        let in_account = async |ec2: &Ec2, acted: &mut Vec<Acted>| {
+            refuse_taken_name(ec2, &tags, acted).await;
+            if !args.dry_run {
+                execute(args, ec2, &tags, acted).await;
+            }
+        };
+        accounts.each(&mut acted, in_account).await;
         acted.iter_mut().filter(|host| host.result.is_ok()).for_each(|host| show(&mut host.record, &tags));
         acted
     })?;

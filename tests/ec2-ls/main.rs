@@ -137,7 +137,10 @@ fn several_regions_are_listed_together_and_one_that_is_unknown_is_not_hidden() {
     assert_eq!(run.stdout, "region1\n");
     assert_eq!(sandbox.run("ec2-ls", &["-r", "all", "-1", "role=regions"], "").exits(0).stdout, "region1\n");
     let run = sandbox.run("ec2-ls", &["-r", "us-east-1;x", "role=regions"], "").exits(2);
-    assert_eq!(run.stderr, "ec2-ls: \"us-east-1;x\" is no name of a region\n");
+    assert_eq!(
+        run.stderr,
+        "ec2-ls: \"us-east-1;x\" is not the name of a region\nec2-ls: the nearest name of a region is us-east-1\n"
+    );
 }
 
 #[test]
@@ -184,7 +187,7 @@ fn what_keeps_it_from_ec2_is_one_clear_line() {
 fn a_credential_process_that_hangs_is_given_up_and_ctrl_c_is_obeyed() {
     let moto = Moto::shared();
     let mut sandbox = moto.sandbox();
-    sandbox.file(".aws/config", "[profile slow]\ncredential_process = sleep 600\n");
+    sandbox.file(".aws/config", "[profile slow]\ncredential_process = sleep 60\n");
     sandbox.env("AWS_PROFILE", "slow").env("AWS_ACCESS_KEY_ID", "").env("AWS_SECRET_ACCESS_KEY", "");
     let started = Instant::now();
     let run = sandbox.run("ec2-ls", &[], "").exits(2);

@@ -199,7 +199,12 @@ fn an_unknown_action_suggests_nothing_that_does_something_else() {
     let yes = says(&["terminate", "db1", "--yess"]);
     assert!(!yes.contains("tip:") && !yes.contains("--yes "), "{yes}");
     let profile = says(&["stop", "db1", "--profile", "prod"]);
-    assert!(profile.contains("\n  tip: set AWS_PROFILE to choose a profile of the AWS configuration\n"), "{profile}");
+    assert!(
+        profile.contains(
+            "\n  tip: --account names a profile of the AWS configuration, as AWS_PROFILE does for every tool\n"
+        ),
+        "{profile}"
+    );
 }
 
 #[test]

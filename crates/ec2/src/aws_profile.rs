@@ -5,7 +5,10 @@
 
 use crate::failure::innermost;
 use aws_config::SdkConfig;
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileSet};
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::{Profile, ProfileFileCredentialsProvider, ProfileSet};
 use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use cerveza_manners::{Failure, Result};
@@ -37,10 +40,12 @@ const CREDENTIAL_KEYS: [&str; 10] = [
 /// The selected profile, which exists as far as it is named.
 #[derive(Debug)]
 pub(crate) struct AwsProfile {
-    /// What the environment names; `None` means `default`, which may be absent.
+    /// `None` means `default`, which may be absent.
     pub name: Option<String>,
-    /// Whether the profile's own keys say where credentials come from.
-    has_credentials: bool,
+    /// The profile and the profiles that it takes its credentials from, one after another.
+    chain: Vec<Profile>,
+    /// Whether its own keys are used even if the environment has some.
+    is_explicit: bool,
 }
 
 /// Returns the name of the profile that the environment selects, and the variable that it is in.
@@ -50,15 +55,19 @@ pub(crate) fn selected() -> Option<(&'static str, String)> {
 }
 
 impl AwsProfile {
-    /// Reads the AWS configuration files. Refuses a profile that does not exist, whether the environment names it or a
-    /// profile does, also where keys in the environment would be used instead.
-    pub async fn read() -> Result<AwsProfile> {
+    /// Reads the profile `explicit` of the AWS configuration files, or the one that the environment selects. Refuses a
+    /// profile that does not exist, whether the environment names it or a profile does, also where keys in the environment
+    /// would be used instead.
+    pub async fn read(explicit: Option<&str>) -> Result<AwsProfile> {
         for (first, second) in PAIRS {
-            if is_set(first) && !is_set(second) {
+            if explicit.is_none() && is_set(first) && !is_set(second) {
                 return Err(Failure::usage(format!("{first} is set, but {second} is not")).hint("set both or neither"));
             }
         }
-        let selected = selected();
+        let selected = match explicit {
+            Some(name) => Some((ACCOUNT_OPTION, name.to_string())),
+            None => selected(),
+        };
         if let Some((variable, _)) = selected.as_ref().filter(|(_, name)| name.is_empty()) {
             return Err(Failure::usage(format!("{variable} is set and empty")).hint("unset it, or name a profile"));
         }
@@ -66,18 +75,51 @@ impl AwsProfile {
         let profiles = aws_config::profile::load(&<_>::default(), &<_>::default(), &<_>::default(), None).await;
         let profiles =
             profiles.map_err(|error| Failure::usage(format!("the AWS configuration: {}", innermost(&error))))?;
-        check_names(&profiles, selected.as_ref())?;
-        let name = selected.map(|(_, name)| name);
-        let profile = profiles.get_profile(name.as_deref().unwrap_or("default"));
-        let has_credentials =
-            profile.is_some_and(|profile| CREDENTIAL_KEYS.iter().any(|key| profile.get(key).is_some()));
-        Ok(AwsProfile { name, has_credentials })
+        let chain = chain(&profiles, selected.as_ref())?;
+        let profile = AwsProfile { name: selected.map(|(_, name)| name), chain, is_explicit: explicit.is_some() };
+        profile.check_login()?;
+        Ok(profile)
     }
 
-    /// Makes the profile's own credentials the only ones, unless keys in the environment come before them. The role of
-    /// the container or instance is for a profile that names no credentials.
+    /// Returns the keys of the profile.
+    pub fn keys(&self) -> Option<&Profile> {
+        self.chain.first()
+    }
+
+    /// Whether the profile's own credentials are the only ones. Keys in the environment come before those of the profile
+    /// that it selects. The role of the container or instance is for a profile that names no credentials.
+    fn is_only(&self) -> bool {
+        let has_credentials = |profile: &Profile| CREDENTIAL_KEYS.iter().any(|key| profile.get(key).is_some());
+        self.keys().is_some_and(has_credentials) && (self.is_explicit || !is_set("AWS_ACCESS_KEY_ID"))
+    }
+
+    /// Refuses credentials that only the AWS CLI can get.
+    fn check_login(&self) -> Result<()> {
+        if !self.is_only() {
+            return Ok(());
+        }
+        for profile in &self.chain {
+            let why = if profile.get("role_arn").is_some() && profile.get("mfa_serial").is_some() {
+                "needs an MFA code (mfa_serial), which only the AWS CLI asks for"
+            } else if profile.get("login_session").is_some() {
+                "has a session of `aws login`, which only the AWS CLI can use"
+            } else {
+                continue;
+            };
+            let name = self.chain.first().map_or("default", Profile::name);
+            let export = format!("eval \"$(aws configure export-credentials --profile {name} --format env)\"");
+            let hint = match self.is_explicit {
+                false => format!("get its credentials into the environment first: {export}"),
+                true => format!("get its credentials into the environment first, and leave out --account: {export}"),
+            };
+            return Err(Failure::usage(format!("the AWS profile {:?} {why}", profile.name())).hint(hint));
+        }
+        Ok(())
+    }
+
+    /// Returns the configuration with credentials of this profile alone, unless others come first.
     pub fn restrict(&self, config: SdkConfig) -> SdkConfig {
-        if !self.has_credentials || is_set("AWS_ACCESS_KEY_ID") {
+        if !self.is_only() && !self.is_explicit {
             return config;
         }
         let mut provider = ProviderConfig::without_region()
@@ -87,13 +129,64 @@ impl AwsProfile {
         if let Some(http_client) = config.http_client() {
             provider = provider.with_http_client(http_client);
         }
-        let mut credentials = ProfileFileCredentialsProvider::builder().configure(&provider);
+        let mut of_profile = ProfileFileCredentialsProvider::builder().configure(&provider);
         if let Some(name) = &self.name {
-            credentials = credentials.profile_name(name);
+            of_profile = of_profile.profile_name(name);
         }
-        config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials.build())).build()
+        let credentials = match self.is_only() {
+            true => SharedCredentialsProvider::new(of_profile.build()),
+            // The profile of --account names no credentials.
+            false => {
+                let container = EcsCredentialsProvider::builder().configure(&provider).build();
+                let instance = ImdsCredentialsProvider::builder().configure(&provider).build();
+                let chain = CredentialsProviderChain::first_try("container", container).or_else("instance", instance);
+                SharedCredentialsProvider::new(chain)
+            }
+        };
+        config.into_builder().credentials_provider(credentials).build()
+    }
+
+    /// Says why the credentials cannot be used, and what to do.
+    pub fn failure(&self, why: CredentialsFailure) -> Failure {
+        let in_profile = self.name.as_ref().map(|name| format!(" in the profile {name}")).unwrap_or_default();
+        let profile = self.name.as_ref().map(|name| format!(" --profile {name}")).unwrap_or_default();
+        let sso = self.chain.iter().find(|profile| profile.get("sso_account_id").is_some()).filter(|_| self.is_only());
+        match (why, sso) {
+            (CredentialsFailure::None, _) => {
+                Failure::usage(format!("no AWS credentials were found{in_profile}")).hint(LOGIN)
+            }
+            (CredentialsFailure::SessionEnded, Some(sso)) => {
+                let name = sso.name();
+                Failure::usage(format!("the SSO session of the AWS profile {name:?} has ended, or was never begun"))
+                    .hint(format!("begin one: `aws sso login --profile {name}`"))
+            }
+            (CredentialsFailure::SessionEnded, None) => {
+                Failure::usage(format!("the AWS credentials{in_profile} have expired")).hint(LOGIN)
+            }
+            (CredentialsFailure::Other(why), sso) => {
+                let failure = Failure::usage(format!("the AWS credentials{in_profile} cannot be used: {why}"));
+                match sso {
+                    Some(sso) => failure.hint(format!("`aws sso login --profile {}` begins a session", sso.name())),
+                    None => failure.hint(format!("`aws sts get-caller-identity{profile}` uses the same credentials")),
+                }
+            }
+        }
     }
 }
+
+/// What keeps credentials from being used.
+#[derive(Debug)]
+pub(crate) enum CredentialsFailure {
+    /// There are none.
+    None,
+    SessionEnded,
+    Other(String),
+}
+
+pub(crate) const LOGIN: &str =
+    "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`";
+
+const ACCOUNT_OPTION: &str = "--account";
 
 fn is_set(variable: &str) -> bool {
     env::var_os(variable).is_some_and(|value| !value.is_empty())
@@ -111,27 +204,28 @@ fn check_files() -> Result<()> {
     Ok(())
 }
 
-/// Refuses a selected profile, and a `source_profile` of it or further on, that is in none of the files.
-fn check_names(profiles: &ProfileSet, selected: Option<&(&str, String)>) -> Result<()> {
+/// Returns the selected profile, and the profiles that it takes its credentials from. Refuses one that is in none of the
+/// files.
+fn chain(profiles: &ProfileSet, selected: Option<&(&str, String)>) -> Result<Vec<Profile>> {
     let absent = |what: String| {
         Err(Failure::usage(format!("{what} does not exist"))
             .hint("`aws configure list-profiles` lists the profiles that exist"))
     };
     let mut name = selected.map_or("default", |(_, name)| name);
-    let mut seen = Vec::new();
-    while !seen.contains(&name) {
+    let mut chain: Vec<Profile> = Vec::new();
+    while !chain.iter().any(|profile| profile.name() == name) {
         let Some(profile) = profiles.get_profile(name) else {
-            return match (seen.last(), selected) {
-                (Some(parent), _) => absent(format!("source_profile {name:?} of the AWS profile {parent:?}")),
+            return match (chain.last(), selected) {
+                (Some(parent), _) => absent(format!("source_profile {name:?} of the AWS profile {:?}", parent.name())),
                 (None, Some((variable, _))) => absent(format!("the AWS profile {name:?} (from {variable})")),
-                (None, None) => Ok(()),
+                (None, None) => Ok(chain),
             };
         };
         // The keys of a source profile count before its own source.
-        let has_keys = !seen.is_empty() && profile.get("aws_access_key_id").is_some();
-        let Some(source) = profile.get("source_profile").filter(|_| !has_keys) else { return Ok(()) };
-        seen.push(name);
+        let has_keys = !chain.is_empty() && profile.get("aws_access_key_id").is_some();
+        chain.push(profile.clone());
+        let Some(source) = profile.get("source_profile").filter(|_| !has_keys) else { break };
         name = source;
     }
-    Ok(())
+    Ok(chain)
 }

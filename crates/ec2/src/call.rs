@@ -6,11 +6,13 @@ use crate::client::Ec2;
 use crate::failure::{CallError, Verdict, verdict};
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::SdkError;
+use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Mutex;
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -30,9 +32,16 @@ const SAME_TWICE: [&str; 8] = [
 /// Reads that name an instance by its id. Those with filters only do not fail for an id that is not visible.
 const READS_OF_ONE: [&str; 3] = ["DescribeInstanceAttribute", "GetConsoleOutput", "GetPasswordData"];
 
-/// How often a call is made whose answers got lost, and how long after the first attempt it is still repeated.
+/// How often a call is made whose answers got lost, and how long after the first attempt a change is still repeated.
 const ATTEMPTS: u32 = 4;
 const REPEATED_FOR: Duration = Duration::from_secs(60);
+
+/// How long one attempt of a change may take.
+const CHANGE_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a read may take, with all attempts. None of them takes more than half of it, so a connection that has died
+/// costs no answer.
+const READ_LIMIT: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long an id that EC2 has just given may be unknown to other calls ("Eventual consistency in the Amazon EC2 API").
@@ -51,11 +60,58 @@ pub(crate) struct Calls {
     progress: Mutex<Instant>,
     /// How long a call may wait after that.
     timeout: Mutex<Duration>,
+    read_limit: Mutex<Duration>,
+    /// When a part of an answer last arrived, by region.
+    arrivals: Mutex<HashMap<String, Instant>>,
+    /// How often any request is sent at most, if the user has set that.
+    max_attempts: Option<u32>,
 }
 
 impl Calls {
-    pub fn new() -> Calls {
-        Calls { buckets: Buckets::default(), progress: Mutex::new(Instant::now()), timeout: Mutex::new(TIMEOUT) }
+    pub fn new(max_attempts: Option<u32>) -> Calls {
+        Calls {
+            buckets: Buckets::default(),
+            progress: Mutex::new(Instant::now()),
+            timeout: Mutex::new(TIMEOUT),
+            read_limit: Mutex::new(READ_LIMIT),
+            arrivals: Mutex::default(),
+            max_attempts,
+        }
+    }
+
+    /// Notes that a part of an answer has arrived, which gives the rest of it more time.
+    pub fn note_arrival(&self, region: &str) {
+        self.arrivals().insert(region.to_string(), Instant::now());
+    }
+
+    /// Returns when a part of an answer last arrived after `begun`, or `begun`.
+    fn last_arrival(&self, region: &str, begun: Instant) -> Instant {
+        self.arrivals().get(region).copied().unwrap_or(begun).max(begun)
+    }
+
+    fn arrivals(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.arrivals.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Waits for an answer, for `limit` after it was asked for and after each part of it.
+    async fn bounded<T, E>(
+        &self,
+        region: &str,
+        limit: Duration,
+        answer: impl Future<Output = Answer<T, E>>,
+    ) -> Answer<T, E> {
+        let (mut answer, begun) = (pin!(answer), Instant::now());
+        loop {
+            let deadline = self.last_arrival(region, begun) + limit;
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                () = sleep_until(deadline) => {}
+            }
+            if self.last_arrival(region, begun) + limit <= Instant::now() {
+                return Err(SdkError::timeout_error(NoAnswer(limit)));
+            }
+        }
     }
 
     /// Returns once nothing has made progress for the time limit, counted from `begun` at the earliest.
@@ -99,10 +155,27 @@ impl fmt::Display for NotSent {
 
 impl std::error::Error for NotSent {}
 
+/// An attempt was given up after this time.
+#[derive(Debug)]
+pub(crate) struct NoAnswer(pub Duration);
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no answer in {} s", self.0.as_secs_f64())
+    }
+}
+
+impl std::error::Error for NoAnswer {}
+
 impl Ec2 {
     /// Sets how long calls wait after the last progress of the run: what --timeout says.
     pub fn set_timeout(&self, timeout: Duration) {
         set(&self.calls.timeout, timeout);
+    }
+
+    /// Sets how long a region may take to answer a read.
+    pub fn set_read_limit(&self, limit: Duration) {
+        set(&self.calls.read_limit, limit);
     }
 
     /// Makes the call `name` (as `RunInstances`) in `region` for so many `resources`. `send` is called once for each
@@ -123,7 +196,7 @@ impl Ec2 {
         E: CallError,
         F: Future<Output = Answer<T, E>>,
     {
-        self.attempt(Attempts::new(name, true), region, resources, send).await
+        self.attempt(Attempts::new(name, true, &self.calls), region, resources, send).await
     }
 
     /// As [`Ec2::call`] for a call with many ids: if one is not found the error is returned at once.
@@ -138,7 +211,7 @@ impl Ec2 {
         E: CallError,
         F: Future<Output = Answer<T, E>>,
     {
-        self.attempt(Attempts::new(name, false), region, resources, send).await
+        self.attempt(Attempts::new(name, false, &self.calls), region, resources, send).await
     }
 
     async fn attempt<T, E, F>(
@@ -159,7 +232,8 @@ impl Ec2 {
                 return Err(given_up(last, why));
             }
             let sent = Instant::now();
-            let error = match send().await {
+            let limit = attempts.limit(sent);
+            let error = match self.calls.bounded(region, limit, send()).await {
                 Ok(answer) => {
                     buckets.succeeded(region, name);
                     set(&self.calls.progress, Instant::now());
@@ -168,8 +242,13 @@ impl Ec2 {
                 Err(error) => error,
             };
             let verdict = verdict(&error);
+            if verdict == Verdict::Throttled || self.calls.last_arrival(region, sent) > sent {
+                attempts.answered();
+            }
             match verdict {
-                Verdict::Throttled => buckets.throttled(region, name, sent, random()),
+                Verdict::Throttled => {
+                    buckets.throttled(region, name, sent, random());
+                }
                 Verdict::NotSent => buckets.give_back(region, name, resources),
                 Verdict::Ambiguous => {}
                 Verdict::NotFound | Verdict::Refused => set(&self.calls.progress, Instant::now()),
@@ -203,41 +282,65 @@ fn given_up<E>(last: Option<(SdkError<E, HttpResponse>, Verdict)>, why: NotSent)
     }
 }
 
-/// The attempts of one call: decides whether there is another one.
+/// The attempts of one call: decides whether there is another one, and how long each may take.
 #[derive(Debug)]
 struct Attempts {
     call: &'static str,
     /// Whether an id that is not found is tried again.
     is_patient: bool,
     begun: Instant,
+    /// When the first attempt was sent that has no answer.
+    unanswered: Option<Instant>,
     failed: u32,
+    max_attempts: Option<u32>,
+    read_limit: Duration,
 }
 
 impl Attempts {
-    fn new(call: &'static str, is_patient: bool) -> Attempts {
-        Attempts { call, is_patient, begun: Instant::now(), failed: 0 }
+    fn new(call: &'static str, is_patient: bool, calls: &Calls) -> Attempts {
+        let (max_attempts, read_limit) = (calls.max_attempts, get(&calls.read_limit));
+        Attempts { call, is_patient, begun: Instant::now(), unanswered: None, failed: 0, max_attempts, read_limit }
+    }
+
+    /// Returns how long an attempt may take that is sent now.
+    fn limit(&mut self, now: Instant) -> Duration {
+        let first = *self.unanswered.get_or_insert(now);
+        match is_read(self.call) {
+            true => (self.read_limit / 2).min((first + self.read_limit).saturating_duration_since(now)),
+            false => CHANGE_LIMIT,
+        }
+    }
+
+    /// Takes note of an answer.
+    fn answered(&mut self) {
+        self.unanswered = None;
     }
 
     /// Returns how long to wait before the next attempt, or `None` if the error is the call's result. A throttled call
     /// waits for its bucket instead.
     fn next(&mut self, verdict: Verdict, now: Instant) -> Option<Duration> {
+        let pause = FIRST_PAUSE * 2u32.pow(self.failed.min(4));
         let is_repeated = match verdict {
-            Verdict::Throttled => return Some(Duration::ZERO),
+            Verdict::Throttled => self.max_attempts.is_none_or(|most| self.failed + 1 < most),
             Verdict::Refused => false,
-            Verdict::NotSent => self.is_repeated(now),
-            Verdict::Ambiguous => (is_read(self.call) || SAME_TWICE.contains(&self.call)) && self.is_repeated(now),
+            Verdict::NotSent => self.is_repeated(now + pause),
+            Verdict::Ambiguous => {
+                (is_read(self.call) || SAME_TWICE.contains(&self.call)) && self.is_repeated(now + pause)
+            }
             Verdict::NotFound => {
                 let is_of_one = !is_read(self.call) || READS_OF_ONE.contains(&self.call);
                 self.is_patient && is_of_one && now < self.begun + VISIBLE_AFTER
             }
         };
-        let pause = FIRST_PAUSE * 2u32.pow(self.failed.min(4));
         self.failed += 1;
+        let pause = if verdict == Verdict::Throttled { Duration::ZERO } else { pause };
         is_repeated.then_some(pause)
     }
 
-    fn is_repeated(&self, now: Instant) -> bool {
-        self.failed + 1 < ATTEMPTS && now < self.begun + REPEATED_FOR
+    fn is_repeated(&self, then: Instant) -> bool {
+        let first = self.unanswered.unwrap_or(self.begun);
+        let limit = if is_read(self.call) { self.read_limit } else { REPEATED_FOR };
+        self.failed + 1 < self.max_attempts.unwrap_or(ATTEMPTS) && then < first + limit
     }
 }
 
@@ -257,10 +360,20 @@ mod tests {
 
     /// How often a call is made that fails so each time, `each` after the one before.
     fn attempts(call: &'static str, is_patient: bool, verdict: Verdict, each: Duration) -> usize {
-        let mut attempts = Attempts::new(call, is_patient);
+        attempts_of(call, is_patient, verdict, each, None)
+    }
+
+    fn attempts_of(
+        call: &'static str,
+        is_patient: bool,
+        verdict: Verdict,
+        each: Duration,
+        max_attempts: Option<u32>,
+    ) -> usize {
+        let mut attempts = Attempts::new(call, is_patient, &Calls::new(max_attempts));
         let mut now = attempts.begun;
         for made in 1..100 {
-            now += each;
+            now += each.min(attempts.limit(now));
             match attempts.next(verdict, now) {
                 Some(pause) => now += pause,
                 None => return made,
@@ -294,6 +407,30 @@ mod tests {
     #[test]
     fn an_endpoint_that_is_silent_is_not_asked_for_minutes() {
         assert_eq!(attempts("DescribeInstances", true, Verdict::Ambiguous, Duration::from_secs(30)), 2);
+    }
+
+    #[test]
+    fn a_read_has_two_attempts_of_ten_seconds_and_a_change_of_thirty() {
+        let mut read = Attempts::new("DescribeInstances", true, &Calls::new(None));
+        let begun = read.begun;
+        let seconds = Duration::from_secs;
+        assert_eq!(read.limit(begun), seconds(10));
+        assert_eq!(read.limit(begun + seconds(11)), seconds(9));
+        assert!(read.next(Verdict::Ambiguous, begun + seconds(10)).is_some());
+        assert!(read.next(Verdict::Ambiguous, begun + seconds(20)).is_none());
+        // An answer that tells to wait is an answer.
+        read.answered();
+        assert_eq!(read.limit(begun + seconds(60)), seconds(10));
+        assert_eq!(Attempts::new("StopInstances", true, &Calls::new(None)).limit(begun), seconds(30));
+    }
+
+    #[test]
+    fn the_user_may_bound_the_attempts() {
+        for (most, made) in [(1, 1), (3, 3), (6, 6)] {
+            for verdict in [Verdict::Ambiguous, Verdict::NotSent, Verdict::Throttled] {
+                assert_eq!(attempts_of("DescribeInstances", true, verdict, QUICK, Some(most)), made, "{verdict:?}");
+            }
+        }
     }
 
     #[test]

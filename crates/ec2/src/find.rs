@@ -90,7 +90,7 @@ impl Ec2 {
         mut part: impl FnMut(Vec<Record>) -> Result<()>,
     ) -> Result<()> {
         check_region(region)?;
-        let (calls, instances) = (calls(filters), InstancePage::new(region));
+        let (calls, instances) = (calls(filters), InstancePage::new(region, self.profile()));
         // Two calls may find the same instance ("web1" matches web* and *1), and so may two attempts of one call.
         let mut seen = HashSet::new();
         for filters in &calls {
@@ -106,6 +106,9 @@ impl Ec2 {
                 let answer = poll_fn(|context| {
                     let answer = call.as_mut().poll(context);
                     let mut found = instances.take();
+                    if !found.is_empty() {
+                        self.calls.note_arrival(region);
+                    }
                     found.retain(|record| seen.insert(record.str("instance_id")));
                     let taken = if found.is_empty() { Ok(()) } else { part(found) };
                     match taken {

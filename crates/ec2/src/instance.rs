@@ -1,5 +1,6 @@
 //! An instance of the API as a host record.
 
+use crate::accounts::AWS_PROFILE;
 use crate::locate::is_instance_id;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use cerveza_record::{Record, Value, json};
@@ -112,7 +113,9 @@ impl InstanceFacts {
 
     /// Every key is there, `null` where EC2 has nothing: merged into an older record it leaves nothing stale. Addresses
     /// and DNS names that EC2 gives as empty strings (a stopped or terminated instance) are `null` too.
-    pub fn record(mut self, region: &str, account: &str) -> Record {
+    ///
+    /// `profile` is that of the AWS configuration which the account was named by.
+    pub fn record(mut self, region: &str, account: &str, profile: Option<&str>) -> Record {
         // The same instance gives the same record.
         self.tags.sort_unstable();
         let id = std::mem::take(&mut self.texts[0]);
@@ -120,6 +123,9 @@ impl InstanceFacts {
         record.set("instance_id", id.as_str());
         for (at, (key, _)) in KEYS.iter().enumerate().skip(1) {
             record.set(key, self.value(key, at, region, account));
+            if let Some(profile) = profile.filter(|_| *key == "account") {
+                record.set(AWS_PROFILE, profile);
+            }
         }
         record
     }
@@ -212,7 +218,7 @@ mod tests {
                 false => instance.note(path, text),
             }
         }
-        instance.record("us-east-1", "123456789012")
+        instance.record("us-east-1", "123456789012", None)
     }
 
     #[test]

@@ -17,12 +17,14 @@ use std::task::{Context, Poll, ready};
 #[derive(Clone, Debug)]
 pub(crate) struct InstancePage {
     region: String,
+    /// The profile of the AWS configuration which the account was named by.
+    profile: Option<String>,
     records: Arc<Mutex<Vec<Record>>>,
 }
 
 impl InstancePage {
-    pub fn new(region: &str) -> InstancePage {
-        InstancePage { region: region.to_string(), records: Arc::default() }
+    pub fn new(region: &str, profile: Option<&str>) -> InstancePage {
+        InstancePage { region: region.to_string(), profile: profile.map(str::to_string), records: Arc::default() }
     }
 
     /// The instances that have arrived since the last time. Those of an answer that was not whole count too.
@@ -52,7 +54,7 @@ impl Intercept for InstancePage {
             self.take();
             let body = InstanceBody {
                 body: response.take_body(),
-                xml: InstanceXml::new(&self.region),
+                xml: InstanceXml::new(&self.region, self.profile.as_deref()),
                 is_read: false,
                 page: self.clone(),
             };

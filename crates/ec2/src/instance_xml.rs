@@ -21,6 +21,8 @@ const KEPT_DEPTH: usize = 2;
 #[derive(Debug)]
 pub(crate) struct InstanceXml {
     region: String,
+    /// The profile of the AWS configuration which the account was named by.
+    profile: Option<String>,
     /// What has arrived and is not read yet: the last tag and what follows it.
     rest: Vec<u8>,
     document: Document,
@@ -53,9 +55,10 @@ enum Document {
 pub(crate) struct BadXml(pub String);
 
 impl InstanceXml {
-    pub fn new(region: &str) -> InstanceXml {
+    pub fn new(region: &str, profile: Option<&str>) -> InstanceXml {
         InstanceXml {
             region: region.to_string(),
+            profile: profile.map(str::to_string),
             rest: Vec::new(),
             document: Document::Unknown,
             path: String::new(),
@@ -178,7 +181,8 @@ impl InstanceXml {
             self.account.clone_from(&self.text);
         } else if self.below_root() == RESERVATION || self.open.len() == 1 {
             let (region, account) = (&self.region, std::mem::take(&mut self.account));
-            self.records.extend(self.reservation.drain(..).map(|facts| facts.record(region, &account)));
+            let profile = self.profile.as_deref();
+            self.records.extend(self.reservation.drain(..).map(|facts| facts.record(region, &account, profile)));
         }
         self.text.clear();
         self.path.truncate(start);

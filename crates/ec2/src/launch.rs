@@ -72,7 +72,7 @@ impl Ec2 {
         token: &str,
     ) -> std::result::Result<Vec<Record>, SdkError<RunInstancesError>> {
         let input = request.to_input().map_err(SdkError::construction_failure)?.client_token(token);
-        let instances = InstancePage::new(&request.region);
+        let instances = InstancePage::new(&request.region, self.profile());
         // An input that is made without a client has no other place for an interceptor.
         let config = self.client(&request.region).config().to_builder().interceptor(instances.clone());
         let client = Client::from_conf(config.build());

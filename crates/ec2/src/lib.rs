@@ -2,6 +2,7 @@
 //!
 //! Requests follow the documentation of the EC2 API (Amazon EC2 API Reference), not what a stand-in accepts.
 
+mod accounts;
 mod acted;
 mod address;
 mod attach;
@@ -15,10 +16,12 @@ mod change;
 mod client;
 mod complete_answer;
 mod console;
+mod credentials;
 mod elastic_ip;
 mod elastic_ip_choice;
 mod failure;
 mod find;
+mod http;
 mod image_choice;
 mod images;
 mod instance;
@@ -36,10 +39,12 @@ mod locate;
 mod memory;
 mod network;
 mod new_instances;
+mod region_name;
 mod release;
 mod report;
 mod resize;
 mod run_instances;
+mod settings;
 mod tags;
 mod user_data;
 mod volumes;
@@ -47,6 +52,7 @@ mod wait;
 mod wait_checks;
 mod zone;
 
+pub use accounts::{Account, Accounts};
 pub use acted::{Acted, NO_ACTION, PROTECTED};
 pub use address::Address;
 pub use attach::AttachNeed;
@@ -58,6 +64,7 @@ pub use change::{Change, StopMode};
 pub use client::{Ec2, RegionArgs, block_on};
 pub use console::Console;
 pub use elastic_ip_choice::{AddressNeed, HostAddress};
+pub use failure::grouped;
 pub use find::Filter;
 pub use image_choice::ImageChoice;
 pub use images::{Image, RootDevice};

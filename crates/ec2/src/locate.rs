@@ -1,7 +1,9 @@
 //! From hosts as given (a name, an instance id, a record of either) to the instances they are now.
 
+use crate::accounts::{Account, Accounts, named};
 use crate::call::VISIBLE_AFTER;
 use crate::client::{Ec2, RegionArgs, check_region};
+use crate::failure::is_denied;
 use crate::find::Filter;
 use crate::new_instances::{FIRST_PAUSE, is_new};
 use crate::{CONCURRENCY, LIVE_STATES};
@@ -104,19 +106,127 @@ pub fn refuse_ambiguous<'a>(expressions: &[String], found: impl IntoIterator<Ite
     }
 }
 
-/// Connects and looks each host up, in order: in its record's `region`, else in all that `args` name. What keeps it
-/// from either is each host's own failure, so that no record is lost.
-pub async fn locate(args: &RegionArgs, given: &Given, by: By) -> (Option<Ec2>, Vec<Found>) {
+/// Connects and looks each host up, in order: in its record's account and `region`, else in all that `args` name. What
+/// keeps it from either is each host's own failure, so that no record is lost.
+pub async fn locate(args: &RegionArgs, given: &Given, by: By) -> (Accounts, Vec<Found>) {
     let unknown = |failure: Failure| given.hosts.iter().map(|_| Found::Unknown(failure.clone())).collect();
-    let ec2 = match Ec2::connect(args).await {
-        Ok(ec2) => ec2,
-        Err(failure) => return (None, unknown(failure)),
+    let mut accounts = Accounts::connect(args, &given.hosts).await;
+    let mut all: Vec<Result<&Ec2>> = Vec::new();
+    for Account { profile, ec2 } in accounts.iter() {
+        all.push(ec2.as_ref().map_err(|failure| accounts.failure_of(profile.as_deref(), failure.clone())));
+    }
+    let places_of = |host: &Record| accounts.places_of(args, host);
+    let looked_up = tokio::select! {
+        looked_up = look_up(&all, places_of, given, by) => looked_up,
+        failure = accounts.interrupted() => Err(failure),
     };
-    let found = tokio::select! {
-        found = ec2.locate(given, by) => found.unwrap_or_else(unknown),
-        failure = ec2.interrupted() => unknown(failure),
-    };
-    (Some(ec2), found)
+    match looked_up {
+        Ok((found, denied)) => {
+            accounts.denied = denied;
+            (accounts, found)
+        }
+        Err(failure) => (accounts, unknown(failure)),
+    }
+}
+
+/// A region of an account, which is given by its place among the accounts.
+type Place = (usize, String);
+
+/// Looks hosts up, in order, each in the accounts that `accounts_of` gives. Also returns why regions denied it that hosts
+/// were looked for in and found in others.
+async fn look_up(
+    accounts: &[Result<&Ec2>],
+    accounts_of: impl Fn(&Record) -> Vec<usize>,
+    given: &Given,
+    by: By,
+) -> Result<(Vec<Found>, Vec<Failure>)> {
+    let mut wanted: BTreeMap<Place, BTreeSet<Key>> = BTreeMap::new();
+    let mut answers = Answers::new();
+    let mut places: Vec<(Key, Vec<Place>)> = Vec::new();
+    for host in &given.hosts {
+        let id = match by {
+            By::Instance | By::LastInstance => instance_id(host),
+            By::Name => named_by_id(host),
+        };
+        let key = id.map_or_else(|| Key::Name(host.host().to_string()), Key::Id);
+        let mut its = Vec::new();
+        for account in accounts_of(host) {
+            let regions = match (&accounts[account], host.str("region")) {
+                (Err(failure), _) => {
+                    answers.insert((account, String::new()), Err(failure.clone()));
+                    its.push((account, String::new()));
+                    continue;
+                }
+                (Ok(_), Some(region)) => {
+                    check_region(&region).map_err(|failure| failure.within(host.host()))?;
+                    vec![region]
+                }
+                (Ok(ec2), None) => ec2.regions()?.to_vec(),
+            };
+            its.extend(regions.into_iter().map(|region| (account, region)));
+        }
+        for place in its.iter().filter(|place| !answers.contains_key(place)) {
+            wanted.entry(place.clone()).or_default().insert(key.clone());
+        }
+        places.push((key, its));
+    }
+    let expressions = || given.expressions.iter().map(|text| Key::Name(text.clone()));
+    wanted.values_mut().for_each(|keys| keys.extend(expressions()));
+    let asked = stream::iter(&wanted).map(|(place, keys)| async move {
+        let found = match &accounts[place.0] {
+            Ok(ec2) if accounts.len() > 1 => {
+                ec2.lookup(&place.1, keys, by).await.map_err(|failure| named(ec2.profile(), failure))
+            }
+            Ok(ec2) => ec2.lookup(&place.1, keys, by).await,
+            Err(failure) => Err(failure.clone()),
+        };
+        (place.clone(), found)
+    });
+    answers.extend(asked.buffer_unordered(CONCURRENCY).collect::<Vec<_>>().await);
+    let new: Vec<_> =
+        places.iter().zip(&given.hosts).filter(|(_, host)| is_new(host)).map(|(place, _)| place).collect();
+    look_again(accounts, &new, by, &mut answers).await;
+    let instances = answers.values().flatten().flat_map(HashMap::values).flatten();
+    refuse_ambiguous(&given.expressions, instances.filter(|instance| !has_ended(instance)))?;
+    let mut found: Vec<Found> = places.iter().map(|(key, places)| found(key, places, &answers)).collect();
+    if found.iter().all(|found| matches!(found, Found::Unknown(_))) {
+        // Not one host could be asked about: nothing can be done.
+        for found in &mut found {
+            if let Found::Unknown(failure) = found {
+                failure.status = failure.status.max(Status::Usage);
+            }
+        }
+    }
+    let is_found = |(_, found): &(_, &Found)| matches!(found, Found::One(_));
+    let looked_in: BTreeSet<&Place> =
+        places.iter().zip(&found).filter(is_found).flat_map(|((_, places), _)| places).collect();
+    let denied = looked_in.into_iter().filter_map(|place| Some(answers.get(place)?.as_ref().err()?.clone()));
+    let denied = denied.collect();
+    Ok((found, denied))
+}
+
+/// Looks again for hosts that were launched a moment ago and are not listed, until they are or [`VISIBLE_AFTER`] is
+/// over.
+async fn look_again(accounts: &[Result<&Ec2>], new: &[&(Key, Vec<Place>)], by: By, answers: &mut Answers) {
+    let (deadline, mut pause) = (Instant::now() + VISIBLE_AFTER, FIRST_PAUSE);
+    loop {
+        let absent = new.iter().filter(|(key, places)| matches!(found(key, places, answers), Found::Absent(_)));
+        let mut wanted: BTreeMap<&Place, BTreeSet<Key>> = BTreeMap::new();
+        for (key, places) in absent {
+            places.iter().for_each(|place| _ = wanted.entry(place).or_default().insert(key.clone()));
+        }
+        if wanted.is_empty() || Instant::now() + pause > deadline {
+            return;
+        }
+        sleep(pause).await;
+        pause *= 2;
+        for (place, keys) in wanted {
+            let Ok(ec2) = &accounts[place.0] else { continue };
+            if let (Ok(seen), Some(Ok(known))) = (ec2.lookup(&place.1, &keys, by).await, answers.get_mut(place)) {
+                known.extend(seen);
+            }
+        }
+    }
 }
 
 impl Ec2 {
@@ -124,75 +234,8 @@ impl Ec2 {
     pub async fn locate_again(&self, hosts: Vec<Record>) -> Vec<Found> {
         let count = hosts.len();
         let given = Given { hosts, expressions: Vec::new() };
-        self.locate(&given, By::Name).await.unwrap_or_else(|failure| vec![Found::Unknown(failure); count])
-    }
-
-    async fn locate(&self, given: &Given, by: By) -> Result<Vec<Found>> {
-        let mut wanted: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
-        let mut places = Vec::new();
-        for host in &given.hosts {
-            let id = match by {
-                By::Instance | By::LastInstance => instance_id(host),
-                By::Name => named_by_id(host),
-            };
-            let key = id.map_or_else(|| Key::Name(host.host().to_string()), Key::Id);
-            let regions = match host.str("region") {
-                Some(region) => {
-                    check_region(&region).map_err(|failure| failure.within(host.host()))?;
-                    vec![region]
-                }
-                None => self.regions()?.to_vec(),
-            };
-            for region in &regions {
-                wanted.entry(region.clone()).or_default().insert(key.clone());
-            }
-            places.push((key, regions));
-        }
-        let expressions = || given.expressions.iter().map(|text| Key::Name(text.clone()));
-        wanted.values_mut().for_each(|keys| keys.extend(expressions()));
-        let answers = stream::iter(&wanted).map(|(region, keys)| async move {
-            let found = self.lookup(region, keys, by).await;
-            (region.clone(), found)
-        });
-        let mut answers: HashMap<_, _> = answers.buffer_unordered(CONCURRENCY).collect().await;
-        let new: Vec<_> =
-            places.iter().zip(&given.hosts).filter(|(_, host)| is_new(host)).map(|(place, _)| place).collect();
-        self.look_again(&new, by, &mut answers).await;
-        let instances = answers.values().flatten().flat_map(HashMap::values).flatten();
-        refuse_ambiguous(&given.expressions, instances.filter(|instance| !has_ended(instance)))?;
-        let mut places: Vec<Found> = places.iter().map(|(key, regions)| found(key, regions, &answers)).collect();
-        if places.iter().all(|place| matches!(place, Found::Unknown(_))) {
-            // Not one host could be asked about: nothing can be done.
-            for place in &mut places {
-                if let Found::Unknown(failure) = place {
-                    failure.status = failure.status.max(Status::Usage);
-                }
-            }
-        }
-        Ok(places)
-    }
-
-    /// Looks again for hosts that were launched a moment ago and are not listed, until they are or [`VISIBLE_AFTER`] is
-    /// over.
-    async fn look_again(&self, new: &[&(Key, Vec<String>)], by: By, answers: &mut Answers) {
-        let (deadline, mut pause) = (Instant::now() + VISIBLE_AFTER, FIRST_PAUSE);
-        loop {
-            let absent = new.iter().filter(|(key, regions)| matches!(found(key, regions, answers), Found::Absent(_)));
-            let mut wanted: BTreeMap<&String, BTreeSet<Key>> = BTreeMap::new();
-            for (key, regions) in absent {
-                regions.iter().for_each(|region| _ = wanted.entry(region).or_default().insert(key.clone()));
-            }
-            if wanted.is_empty() || Instant::now() + pause > deadline {
-                return;
-            }
-            sleep(pause).await;
-            pause *= 2;
-            for (region, keys) in wanted {
-                if let (Ok(seen), Some(Ok(known))) = (self.lookup(region, &keys, by).await, answers.get_mut(region)) {
-                    known.extend(seen);
-                }
-            }
-        }
+        let looked_up = look_up(&[Ok(self)], |_| vec![0], &given, By::Name).await;
+        looked_up.map_or_else(|failure| vec![Found::Unknown(failure); count], |(found, _)| found)
     }
 
     /// The instances of one region under the keys they were asked for by.
@@ -241,33 +284,44 @@ pub fn is_instance_id(name: &str) -> bool {
     })
 }
 
-/// The instances of each region under the keys they were asked for by.
-type Answers = HashMap<String, Result<HashMap<Key, Vec<Record>>>>;
+/// The instances of each region of each account under the keys they were asked for by.
+type Answers = HashMap<Place, Result<HashMap<Key, Vec<Record>>>>;
 
-fn found(key: &Key, regions: &[String], answers: &Answers) -> Found {
+fn found(key: &Key, places: &[Place], answers: &Answers) -> Found {
     let mut instances: Vec<&Record> = Vec::new();
-    let mut failed = None;
-    for region in regions {
-        match answers.get(region) {
+    let (mut denied, mut failed) = (None, None);
+    for place in places {
+        match answers.get(place) {
             Some(Ok(answer)) => instances.extend(answer.get(key).into_iter().flatten()),
+            Some(Err(failure)) if is_denied(failure) => denied = Some(failure.clone()),
             Some(Err(failure)) => failed = Some(failure.clone()),
             None => {}
         }
     }
+    let mut ids = HashSet::new();
+    instances.retain(|instance| ids.insert(instance.str("instance_id")));
     // An instance that was asked for by its id is that instance in any state.
     let is_name = matches!(key, Key::Name(_));
     let (ended, instances): (Vec<&Record>, Vec<&Record>) =
         instances.into_iter().partition(|instance| is_name && has_ended(instance));
-    match (instances.as_slice(), failed) {
-        ([_, _, ..], _) => Found::Several(instances.iter().filter_map(|record| record.str("instance_id")).collect()),
-        // Absent here and unknown there is unknown; and one here may be one of two.
-        (_, Some(failure)) => Found::Unknown(failure),
-        ([one], None) => Found::One((*one).clone()),
-        ([], None) => match ended.into_iter().max_by_key(|instance| age_key(instance)) {
+    match (instances.as_slice(), failed.filter(|_| is_name || instances.is_empty()), denied) {
+        ([_, _, ..], _, _) => Found::Several(instances.iter().filter_map(|record| record.str("instance_id")).collect()),
+        // One name here may be one of two. Where the account may do nothing it has no instances that can be worked on.
+        (_, Some(failure), _) => Found::Unknown(failure),
+        ([one], None, _) => Found::One((*one).clone()),
+        // Absent here and unknown there is unknown.
+        ([], None, Some(failure)) => Found::Unknown(failure),
+        ([], None, None) => match ended.into_iter().max_by_key(|instance| age_key(instance)) {
             Some(last) => Found::Ended(last.clone()),
-            None => Found::Absent(regions.to_vec()),
+            None => Found::Absent(regions(places)),
         },
     }
+}
+
+/// Returns the regions of these places, each once.
+fn regions(places: &[Place]) -> Vec<String> {
+    let regions: BTreeSet<&String> = places.iter().map(|(_, region)| region).collect();
+    regions.into_iter().cloned().collect()
 }
 
 /// Whether the instance is shutting down or terminated, and will never run again.
@@ -284,12 +338,12 @@ fn age_key(instance: &Record) -> (Option<String>, Option<String>) {
 mod tests {
     use super::*;
 
-    fn answers(found: &[(&str, &str)]) -> HashMap<String, Result<HashMap<Key, Vec<Record>>>> {
-        let mut answers: HashMap<_, Result<HashMap<Key, Vec<Record>>>> = HashMap::new();
+    fn answers(found: &[(&str, &str)]) -> Answers {
+        let mut answers = Answers::new();
         for (region, id) in found {
             let mut record = Record::named("web1");
             record.set("instance_id", *id);
-            let answer = answers.entry(region.to_string()).or_insert_with(|| Ok(HashMap::new()));
+            let answer = answers.entry((0, region.to_string())).or_insert_with(|| Ok(HashMap::new()));
             answer.as_mut().unwrap().entry(Key::Name("web1".into())).or_default().push(record);
         }
         answers
@@ -298,34 +352,51 @@ mod tests {
     #[test]
     fn one_name_on_two_live_instances_is_several_also_over_regions() {
         let key = Key::Name("web1".into());
-        let regions = ["eu-west-1".to_string(), "us-east-1".to_string()];
+        let places = ["eu-west-1", "us-east-1"].map(|region| (0, region.to_string()));
         let two = answers(&[("eu-west-1", "i-1"), ("us-east-1", "i-2")]);
-        assert_eq!(found(&key, &regions, &two), Found::Several(vec!["i-1".into(), "i-2".into()]));
-        assert_eq!(found(&key, &regions, &answers(&[])), Found::Absent(regions.to_vec()));
+        assert_eq!(found(&key, &places, &two), Found::Several(vec!["i-1".into(), "i-2".into()]));
+        let regions = vec!["eu-west-1".to_string(), "us-east-1".to_string()];
+        assert_eq!(found(&key, &places, &answers(&[])), Found::Absent(regions));
+        // Two profiles may be of one account.
+        let same = answers(&[("eu-west-1", "i-1"), ("us-east-1", "i-1")]);
+        assert!(matches!(found(&key, &places, &same), Found::One(_)));
     }
 
     #[test]
     fn an_ended_instance_is_found_only_if_no_live_one_has_the_name() {
-        let (key, regions) = (Key::Name("web1".into()), ["us-east-1".to_string()]);
+        let (key, places) = (Key::Name("web1".into()), [(0, "us-east-1".to_string())]);
         let mut both = answers(&[("us-east-1", "i-1"), ("us-east-1", "i-2"), ("us-east-1", "i-3")]);
-        let records = both.get_mut("us-east-1").unwrap().as_mut().unwrap().get_mut(&key).unwrap();
+        let records = both.get_mut(&places[0]).unwrap().as_mut().unwrap().get_mut(&key).unwrap();
         for (record, time) in records.iter_mut().zip(["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"]) {
             record.set("state", "terminated");
             record.set("launch_time", time);
         }
         let last = records[1].clone();
-        assert!(matches!(found(&key, &regions, &both), Found::One(live) if live.str("instance_id").unwrap() == "i-3"));
-        both.get_mut("us-east-1").unwrap().as_mut().unwrap().get_mut(&key).unwrap().truncate(2);
-        assert_eq!(found(&key, &regions, &both), Found::Ended(last));
+        assert!(matches!(found(&key, &places, &both), Found::One(live) if live.str("instance_id").unwrap() == "i-3"));
+        both.get_mut(&places[0]).unwrap().as_mut().unwrap().get_mut(&key).unwrap().truncate(2);
+        assert_eq!(found(&key, &places, &both), Found::Ended(last));
     }
 
     #[test]
     fn a_region_that_does_not_answer_leaves_a_host_unknown() {
         let key = Key::Name("web1".into());
-        let regions = ["eu-west-1".to_string(), "us-east-1".to_string()];
+        let places = ["eu-west-1", "us-east-1"].map(|region| (0, region.to_string()));
+        let down = Failure::unreached("DescribeInstances in us-east-1: no answer in 10 s");
         let mut half = answers(&[("eu-west-1", "i-1")]);
-        half.insert("us-east-1".into(), Err(Failure::unreached("down")));
-        assert_eq!(found(&key, &regions, &half), Found::Unknown(Failure::unreached("down")));
+        half.insert(places[1].clone(), Err(down.clone()));
+        assert_eq!(found(&key, &places, &half), Found::Unknown(down));
+    }
+
+    #[test]
+    fn a_region_that_denies_everything_hides_no_host_of_another() {
+        let (web1, web2) = (Key::Name("web1".into()), Key::Name("web2".into()));
+        let places = ["eu-west-1", "us-east-1"].map(|region| (0, region.to_string()));
+        let denied =
+            Failure::unreached("DescribeInstances in us-east-1: UnauthorizedOperation: You are not authorized");
+        let mut half = answers(&[("eu-west-1", "i-1")]);
+        half.insert(places[1].clone(), Err(denied.clone()));
+        assert!(matches!(found(&web1, &places, &half), Found::One(_)));
+        assert_eq!(found(&web2, &places, &half), Found::Unknown(denied));
     }
 
     #[test]

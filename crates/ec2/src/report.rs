@@ -1,18 +1,33 @@
 //! The end of a run that acted on hosts: each host's record once, failures grouped, one closing line.
 
+use crate::accounts::AWS_PROFILE;
 use crate::acted::{Acted, NO_ACTION, PROTECTED};
-use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool, was_interrupted};
+use crate::failure::grouped;
+use cerveza_manners::{
+    Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool, shorten, was_interrupted,
+};
 use cerveza_record::{Record, Value};
 use hostrange::fold;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-const COLUMNS: [Column; 7] = [
+/// The last is for a run in which a host has failed.
+const COLUMNS: [Column; 6] = [
     Column { header: "HOST", key: "host" },
     Column { header: "ACTION", key: "action" },
-    Column { header: "INSTANCE", key: "instance_id" },
     Column { header: "STATE", key: "state" },
     Column { header: "ZONE", key: "zone" },
-    Column { header: "PRIVATE IP", key: "private_ip" },
+    Column { header: "INSTANCE", key: "instance_id" },
+    Column { header: "ERROR", key: "error" },
+];
+
+/// As [`COLUMNS`], of hosts in several accounts.
+const ACCOUNT_COLUMNS: [Column; 7] = [
+    Column { header: "HOST", key: "host" },
+    Column { header: "ACCOUNT", key: AWS_PROFILE },
+    Column { header: "ACTION", key: "action" },
+    Column { header: "STATE", key: "state" },
+    Column { header: "ZONE", key: "zone" },
+    Column { header: "INSTANCE", key: "instance_id" },
     Column { header: "ERROR", key: "error" },
 ];
 
@@ -29,15 +44,24 @@ const PLAN_COLUMNS: [Column; 5] = [
 /// exit status by the gravest failure.
 pub fn report(tool: &Tool, args: &OutputArgs, dry_run: bool, acted: Vec<Acted>) -> Result<Status> {
     let is_plan = dry_run && acted.iter().any(|host| host.record.has("reason"));
-    let columns = if is_plan { &PLAN_COLUMNS[..] } else { &COLUMNS };
-    let mut writer = RecordWriter::stdout(args.mode(OutputMode::Table), columns);
+    let columns = match is_plan {
+        true => &PLAN_COLUMNS[..],
+        false => columns(&acted),
+    };
+    let mode = args.mode(OutputMode::Table);
+    let mut writer = RecordWriter::stdout(mode, columns);
     let mut written = Ok(());
     for host in &acted {
-        written = written.and_then(|()| writer.write(&finished(host)));
+        let mut record = finished(host);
+        if let (OutputMode::Table, Err(failure)) = (mode, &host.result) {
+            record.set("error", shorten(&failure.message).as_ref());
+        }
+        written = written.and_then(|()| writer.write(&record));
     }
     let written = written.and_then(|()| writer.finish());
-    for (hosts, failure) in grouped(&acted) {
-        tool.failure(&Failure { message: format!("{}: {}", fold(hosts), failure.message), ..failure });
+    let failures = acted.iter().filter_map(|host| Some((host.record.host(), host.result.as_ref().err()?)));
+    for (hosts, failure) in grouped(failures) {
+        tool.failure(&Failure { message: format!("{}: {}", fold(hosts), failure.message), ..failure.clone() });
     }
     tool.summary(summary(&acted, dry_run));
     match written {
@@ -58,26 +82,47 @@ fn finished(host: &Acted) -> Record {
     record
 }
 
-/// Failures that say the same, once, with their hosts.
-fn grouped(acted: &[Acted]) -> Vec<(Vec<&str>, Failure)> {
-    let mut groups: Vec<(Vec<&str>, Failure)> = Vec::new();
-    for host in acted {
-        let Err(failure) = &host.result else { continue };
-        match groups.iter_mut().find(|(_, known)| known == failure) {
-            Some((hosts, _)) => hosts.push(host.record.host()),
-            None => groups.push((vec![host.record.host()], failure.clone())),
-        }
-    }
-    groups
+fn columns(acted: &[Acted]) -> &'static [Column] {
+    let has_failed = acted.iter().any(|host| host.result.is_err());
+    let columns: &[Column] = if profiles(acted).len() > 1 { &ACCOUNT_COLUMNS } else { &COLUMNS };
+    &columns[..columns.len() - usize::from(!has_failed)]
 }
 
-/// `5 hosts: 3 launched, 1 left as is, 1 failed`; of a dry run `to launch`. An instance that was given twice is one host.
+/// Returns the profiles that the accounts of the hosts are named by.
+fn profiles(acted: &[Acted]) -> BTreeSet<Option<String>> {
+    acted.iter().map(|host| host.record.str(AWS_PROFILE)).collect()
+}
+
+/// `5 hosts: 3 launched, 1 left as is, 1 failed`; of a dry run `to launch`. Hosts of several accounts are counted by
+/// account. An instance that was given twice is one host.
 fn summary(acted: &[Acted], dry_run: bool) -> String {
+    let profiles = profiles(acted);
     let mut seen = HashSet::new();
     let is_first = |host: &&Acted| host.place().1.is_empty() || seen.insert(host.place());
     let acted: Vec<&Acted> = acted.iter().filter(is_first).collect();
+    let counted = match profiles.len() {
+        0 | 1 => counts(&acted, dry_run),
+        _ => {
+            let of_profile = |profile: Option<String>| {
+                let is_its = |host: &&&Acted| host.record.str(AWS_PROFILE) == profile;
+                let counts = counts(&acted.iter().filter(is_its).copied().collect::<Vec<_>>(), dry_run);
+                match profile {
+                    Some(profile) => format!("{counts} in {profile}"),
+                    None => counts,
+                }
+            };
+            profiles.into_iter().map(of_profile).collect::<Vec<_>>().join("; ")
+        }
+    };
+    let hosts = if acted.len() == 1 { "host" } else { "hosts" };
+    let plan = if dry_run { " (dry run: nothing was changed)" } else { "" };
+    format!("{} {hosts}: {counted}{plan}", acted.len())
+}
+
+/// `3 launched, 1 left as is`.
+fn counts(acted: &[&Acted], dry_run: bool) -> String {
     let mut counts: Vec<(String, usize)> = Vec::new();
-    for host in &acted {
+    for host in acted {
         let word = word(host, dry_run);
         match counts.iter_mut().find(|(known, _)| *known == word) {
             Some((_, count)) => *count += 1,
@@ -85,9 +130,7 @@ fn summary(acted: &[Acted], dry_run: bool) -> String {
         }
     }
     let counts: Vec<String> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
-    let hosts = if acted.len() == 1 { "host" } else { "hosts" };
-    let plan = if dry_run { " (dry run: nothing was changed)" } else { "" };
-    format!("{} {hosts}: {}{plan}", acted.len(), counts.join(", "))
+    counts.join(", ")
 }
 
 /// The word that counts a host in the summary.
@@ -100,7 +143,17 @@ fn word(host: &Acted, dry_run: bool) -> String {
         (Err(_), _) => "failed".to_string(),
         (Ok(()), NO_ACTION | "leave") => "left as is".to_string(),
         (Ok(()), action) if dry_run => format!("to {action}"),
-        (Ok(()), action) => past(action),
+        (Ok(()), action) => under_way(action, host).map_or_else(|| past(action), str::to_string),
+    }
+}
+
+/// Returns what a host still does after the action, by its state.
+fn under_way(action: &str, host: &Acted) -> Option<&'static str> {
+    match (action, host.record.str("state")?.as_str()) {
+        ("stop", "stopping") => Some("stopping"),
+        ("start", "pending") => Some("starting"),
+        ("terminate", "shutting-down") => Some("terminating"),
+        _ => None,
     }
 }
 
@@ -148,22 +201,33 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_that_was_given_twice_is_one_host() {
-        let host = |name: &str| {
-            let mut host = acted(name, "stop", Ok(()));
-            host.record.set("instance_id", "i-1");
-            host
+    fn what_is_still_under_way_is_not_said_to_be_done() {
+        let host = |action, state| {
+            let mut host = acted("web1", action, Ok(()));
+            host.record.set("state", state);
+            word(&host, false)
         };
-        assert_eq!(summary(&[host("web1"), host("i-1")], false), "1 host: 1 stopped");
+        assert_eq!(host("stop", "stopping"), "stopping");
+        assert_eq!(host("stop", "stopped"), "stopped");
+        assert_eq!(host("start", "pending"), "starting");
+        assert_eq!(host("start", "running"), "started");
+        assert_eq!(host("terminate", "shutting-down"), "terminating");
+        assert_eq!(host("launched", "pending"), "launched");
     }
 
     #[test]
-    fn one_message_for_all_hosts_it_is_true_of() {
-        let failed = || Err(Failure::unreached("refused"));
-        let hosts = [acted("web1", "stop", failed()), acted("db1", "stop", Ok(())), acted("web2", "stop", failed())];
-        let groups = grouped(&hosts);
-        assert_eq!(groups.len(), 1);
-        assert_eq!(fold(groups[0].0.iter().copied()), "web[1-2]");
+    fn hosts_of_several_accounts_are_counted_by_account() {
+        let of = |name: &str, profile: &str, result| {
+            let mut host = acted(name, "stop", result);
+            host.record.set(AWS_PROFILE, profile);
+            host
+        };
+        let mut hosts = vec![of("web1", "dev", Ok(())), of("web2", "dev", Ok(()))];
+        assert_eq!(summary(&hosts, false), "2 hosts: 2 stopped");
+        assert!(columns(&hosts).iter().all(|column| !["ERROR", "ACCOUNT"].contains(&column.header)));
+        hosts.push(of("web3", "prod", Err(Failure::unreached("refused"))));
+        assert_eq!(summary(&hosts, false), "3 hosts: 2 stopped in dev; 1 failed in prod");
+        assert!(columns(&hosts).iter().any(|column| column.header == "ACCOUNT"));
     }
 
     #[test]

@@ -169,7 +169,7 @@ fn differs<T: PartialEq>(value: T, empty: T) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::http_client;
+    use crate::http::http_client;
     use crate::launch_keys::{Key, Kind};
     use aws_credential_types::Credentials;
     use aws_sdk_ec2::Client;
@@ -199,7 +199,7 @@ mod tests {
             .region(Region::new("us-east-1"))
             .endpoint_url(format!("http://{}", listener.local_addr().unwrap()))
             .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
-            .http_client(http_client())
+            .http_client(http_client(None))
             .retry_config(RetryConfig::disabled())
             .build();
         let (client, count) = (Client::from_conf(config), requests.len());

@@ -19,4 +19,4 @@ pub use status::Status;
 pub use suggestion::{Hint, nearest};
 pub use table::{Column, table};
 pub use tool::{ProgressArgs, Tool, main};
-pub use visible::{columns, visible};
+pub use visible::{columns, is_opaque, shorten, visible};

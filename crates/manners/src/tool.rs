@@ -3,7 +3,7 @@
 use crate::progress::{bar_target, show};
 use crate::signals::die_interrupted;
 use crate::suggestion::suggest;
-use crate::{Failure, Hint, Result, Status, visible};
+use crate::{Failure, Hint, Result, Status, shorten, visible};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, Write};
@@ -112,7 +112,7 @@ impl Tool {
     }
 }
 
-/// Writes `tool: message` with control characters made visible, line by line. A stderr that is gone has no reader to
+/// Writes `tool: message` with control characters made visible and opaque tokens shortened, line by line. A stderr that is gone has no reader to
 /// tell.
 fn say(tool: &str, message: &str) {
     let mut text = format!("{tool}: ");
@@ -120,7 +120,7 @@ fn say(tool: &str, message: &str) {
         if number > 0 {
             text.push('\n');
         }
-        text.push_str(&visible(line));
+        text.push_str(&visible(&shorten(line)));
     }
     text.push('\n');
     let _ = io::stderr().write_all(text.as_bytes());

@@ -26,6 +26,34 @@ pub fn columns(text: &str) -> usize {
     text.width()
 }
 
+/// A longer word without a blank or a comma is not written for people.
+const LONGEST_WORD: usize = 200;
+
+/// Whether a word is an opaque token, as those that AWS encodes messages in.
+pub fn is_opaque(word: &str) -> bool {
+    word.len() > LONGEST_WORD && word.bytes().all(is_of_token)
+}
+
+fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'=' | b'/')
+}
+
+/// Shortens opaque tokens to their first 20 characters.
+pub fn shorten(text: &str) -> Cow<'_, str> {
+    let is_end = |c: char| !c.is_ascii() || !is_of_token(c as u8);
+    if !text.split(is_end).any(is_opaque) {
+        return Cow::Borrowed(text);
+    }
+    let words = text.split_inclusive(is_end).map(|word| {
+        let token = word.trim_end_matches(is_end);
+        match is_opaque(token) {
+            true => format!("{}...{}", &token[..20], &word[token.len()..]),
+            false => word.to_string(),
+        }
+    });
+    Cow::Owned(words.collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,5 +63,13 @@ mod tests {
         assert_eq!(visible("web1 é 日本"), "web1 é 日本");
         assert_eq!(visible("a\x1b[31mb\r\n\u{9b}"), "a\\u{1b}[31mb\\r\\n\\u{9b}");
         assert_eq!(visible("user\u{202e}gpj.exe"), "user\\u{202e}gpj.exe");
+    }
+
+    #[test]
+    fn only_opaque_tokens_are_shortened() {
+        let token = "aZ09_-+/=".repeat(60);
+        assert_eq!(shorten(&format!("message: {token}, é")), "message: aZ09_-+/=aZ09_-+/=aZ..., é");
+        let hosts = (0..200).map(|number| format!("web{number}")).collect::<Vec<_>>().join(",");
+        assert_eq!(shorten(&hosts), hosts);
     }
 }

@@ -44,6 +44,7 @@ type Matches = Box<dyn Fn(&Params) -> bool + Send + Sync>;
 /// The calls that a fault is for: by default the next one, whatever it is.
 pub struct Rule {
     action: Option<String>,
+    region: Option<String>,
     matches: Option<Matches>,
     skip: usize,
     times: usize,
@@ -52,11 +53,16 @@ pub struct Rule {
 
 impl Rule {
     pub fn any(fault: Fault) -> Rule {
-        Rule { action: None, matches: None, skip: 0, times: 1, fault }
+        Rule { action: None, region: None, matches: None, skip: 0, times: 1, fault }
     }
 
     pub fn on(action: &str, fault: Fault) -> Rule {
         Rule { action: Some(action.to_string()), ..Rule::any(fault) }
+    }
+
+    /// Only calls in this region count.
+    pub fn in_region(self, region: &str) -> Rule {
+        Rule { region: Some(region.to_string()), ..self }
     }
 
     /// Only calls with such parameters count.
@@ -82,8 +88,9 @@ impl Rule {
     }
 
     /// The fault for this call, if the rule has one left for it.
-    pub(super) fn apply(&mut self, action: &str, params: &Params) -> Option<Fault> {
+    pub(super) fn apply(&mut self, action: &str, region: &str, params: &Params) -> Option<Fault> {
         let is_for = self.action.as_deref().is_none_or(|wanted| wanted == action)
+            && self.region.as_deref().is_none_or(|wanted| wanted == region)
             && self.matches.as_ref().is_none_or(|matches| matches(params));
         if !is_for || self.times == 0 {
             return None;

@@ -202,7 +202,7 @@ impl Account {
             outcome: "lost".to_string(),
         };
         self.calls.push(call);
-        (self.calls.len() - 1, self.rules.iter_mut().find_map(|rule| rule.apply(action, params)))
+        (self.calls.len() - 1, self.rules.iter_mut().find_map(|rule| rule.apply(action, region, params)))
     }
 
     /// What the call gives: the body of a good answer.

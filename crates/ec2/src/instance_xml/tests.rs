@@ -1,7 +1,7 @@
 //! The reader against a table, against every way that an answer can arrive, and against the SDK's own parser.
 
 use super::*;
-use crate::client::http_client;
+use crate::http::http_client;
 use crate::instance_page::InstancePage;
 use aws_credential_types::Credentials;
 use aws_sdk_ec2::Client;
@@ -72,7 +72,7 @@ const ANSWER: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 
 /// What the SDK gets, and the records, of an answer that arrives in these parts.
 fn read<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(String, Vec<Record>), BadXml> {
-    let mut xml = InstanceXml::new("us-east-1");
+    let mut xml = InstanceXml::new("us-east-1", None);
     let mut kept = Vec::new();
     for part in parts {
         kept.extend(xml.read(part)?);
@@ -201,7 +201,7 @@ impl Loopback {
             .region(Region::new("us-east-1"))
             .endpoint_url(format!("http://{}", listener.local_addr().unwrap()))
             .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
-            .http_client(http_client())
+            .http_client(http_client(None))
             .retry_config(RetryConfig::disabled());
         let answer = Arc::new(Mutex::new(String::new()));
         let shared = answer.clone();
@@ -222,7 +222,7 @@ impl Loopback {
         let expected = by_sdk.reservations().iter().flat_map(|reservation| {
             reservation.instances().iter().map(|instance| expected(instance, reservation.owner_id()))
         });
-        let page = InstancePage::new("us-east-1");
+        let page = InstancePage::new("us-east-1", None);
         let by_us = self.runtime.block_on(request.customize().interceptor(page.clone()).send()).unwrap();
         assert_eq!(by_us.reservations(), []);
         ((expected.collect(), by_sdk.next_token.clone()), (page.take(), by_us.next_token))

@@ -1,0 +1,76 @@
+//! Several accounts at once: each is a server of its own, which a profile of the AWS configuration names.
+
+use kit::ec2_server::{Ec2Server, Fault, Options, Rule};
+use kit::{REGION, Sandbox};
+
+/// A sandbox with the profiles `dev` and `prod`, each with an account that runs these hosts.
+fn accounts(dev: &str, prod: &str) -> (Sandbox, [Ec2Server; 2]) {
+    let servers = [dev, prod].map(|hosts| {
+        let server = Ec2Server::start(Options::default());
+        let sandbox = server.sandbox();
+        sandbox.file("Web.yaml", "ami: ami-0000000000000000b\ninstance type: t3.micro\nelastic ip: no\n");
+        sandbox.run("ec2-launch", &["-p", "Web", hosts], "").exits(0);
+        server
+    });
+    let profile = |name: &str, server: &Ec2Server| {
+        let keys = "aws_access_key_id = AKID\naws_secret_access_key = secret";
+        format!("[profile {name}]\nregion = {REGION}\nendpoint_url = {}\n{keys}\n", server.endpoint)
+    };
+    let sandbox = Sandbox::new();
+    sandbox.file(".aws/config", profile("dev", &servers[0]) + &profile("prod", &servers[1]));
+    (sandbox, servers)
+}
+
+#[test]
+fn a_listing_over_accounts_is_acted_on_in_each_account() {
+    let (sandbox, servers) = accounts("web[1-2]", "web[2-3]");
+    let listed = sandbox.run("ec2-ls", &["--account", "dev,prod"], "").exits(0);
+    let of = |record: &serde_json::Value| format!("{} {}", record["host"].as_str().unwrap(), record["aws_profile"]);
+    let hosts: Vec<String> = listed.records().iter().map(of).collect();
+    for host in ["web1 \"dev\"", "web2 \"dev\"", "web2 \"prod\"", "web3 \"prod\""] {
+        assert!(hosts.contains(&host.to_string()), "{host} in {hosts:?}");
+    }
+    assert!(listed.stdout.contains(r#","account":"123456789012","aws_profile":"dev","#), "{}", listed.stdout);
+
+    let stopped = sandbox.run("ec2-power", &["stop", "--wait"], &listed.stdout).exits(0);
+    assert_eq!(stopped.stderr, "ec2-power: 4 hosts: 2 stopped in dev; 2 stopped in prod\n");
+    let tagged = sandbox.run("ec2-tag", &["team=dba"], &stopped.stdout).exits(0);
+    assert_eq!(tagged.stderr, "ec2-tag: 4 hosts: 2 tagged in dev; 2 tagged in prod\n");
+    let started = sandbox.run("ec2-launch", &["--no-remember", "--wait", "running"], &tagged.stdout).exits(0);
+    assert!(started.records().iter().all(|record| record["state"] == "running"), "{}", started.stdout);
+    assert_eq!(started.stderr, "ec2-launch: 4 hosts: 2 started in dev; 2 started in prod\n");
+    assert_eq!((servers[0].count("StartInstances"), servers[1].count("StartInstances")), (1, 1));
+    assert_eq!((servers[0].count("StopInstances"), servers[1].count("StopInstances")), (1, 1));
+}
+
+#[test]
+fn a_name_is_looked_for_in_every_account() {
+    let (sandbox, servers) = accounts("web[1-2]", "web[2-3]");
+    let run = sandbox.run("ec2-power", &["stop", "--account", "dev,prod", "web1", "web3", "web4"], "").exits(3);
+    let states: Vec<_> = run.records().iter().map(|record| record["aws_profile"].clone()).collect();
+    assert_eq!(states, ["dev".into(), "prod".into(), serde_json::Value::Null], "{}", run.stdout);
+    assert!(run.stderr.contains("ec2-power: web4: no live instance has this name in us-east-1\n"), "{}", run.stderr);
+    let run = sandbox.run("ec2-power", &["stop", "--account", "dev,prod", "web2"], "").exits(3);
+    assert!(run.stderr.contains("web2: several live instances have this name: i-"), "{}", run.stderr);
+    assert_eq!((servers[0].count("StopInstances"), servers[1].count("StopInstances")), (1, 1));
+}
+
+#[test]
+fn an_account_that_fails_is_named_and_the_others_are_listed() {
+    let (sandbox, servers) = accounts("web1", "web2");
+    servers[0].fault(Rule::on("DescribeInstances", Fault::unauthorized()).always());
+    let run = sandbox.run("ec2-ls", &["-1", "--account", "dev,prod"], "").exits(3);
+    assert_eq!(run.stdout, "web2\n");
+    let why = "ec2-ls: account dev: DescribeInstances in us-east-1: UnauthorizedOperation: ";
+    assert!(run.stderr.starts_with(why), "{}", run.stderr);
+
+    let run = sandbox.run("ec2-ls", &["-1", "--account", "nosuch,prod"], "").exits(3);
+    assert_eq!(run.stdout, "web2\n");
+    let why = "ec2-ls: account nosuch: the AWS profile \"nosuch\" (from --account) does not exist\n";
+    assert!(run.stderr.starts_with(why), "{}", run.stderr);
+    sandbox.run("ec2-ls", &["-1", "--account", "nosuch"], "").exits(2);
+
+    // What could not be asked is unknown, not absent.
+    let run = sandbox.run("ec2-power", &["stop", "--account", "nosuch,prod", "web1"], "").exits(2);
+    assert!(run.stderr.starts_with("ec2-power: web1: account nosuch: the AWS profile"), "{}", run.stderr);
+}
