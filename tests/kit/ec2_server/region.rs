@@ -2,6 +2,7 @@
 
 use super::catalog::{Catalog, Placement};
 use super::params::{ApiError, Params};
+use super::status::Health;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -141,6 +142,10 @@ pub struct Region {
     pub exhausted: Vec<(Option<String>, Option<String>)>,
     /// The console's output by the Name of the host or the id of the instance, and when it was written.
     pub consoles: HashMap<String, (String, SystemTime)>,
+    /// The health of instances by their Name or id. Without it they are well.
+    pub health: HashMap<String, Health>,
+    /// Why instances are in their state, by their Name or id: code and message.
+    pub state_reasons: HashMap<String, (&'static str, &'static str)>,
     next_id: u64,
 }
 
@@ -157,6 +162,8 @@ impl Region {
             creations: HashMap::new(),
             exhausted: Vec::new(),
             consoles: HashMap::new(),
+            health: HashMap::new(),
+            state_reasons: HashMap::new(),
             next_id: 0,
         }
     }
