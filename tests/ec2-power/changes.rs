@@ -148,6 +148,7 @@ fn interrupted_resize_says_how_far_it_came() {
     assert!(error.starts_with("not resized, it is still stopping, and its type is m5.large: "), "{error}");
     assert_eq!(ec2.count("ModifyInstanceAttribute"), 0);
 }
+
 #[test]
 fn wait_ok_waits_for_the_status_checks() {
     let ec2 = Ec2Server::start(Options::default());
