@@ -1,13 +1,16 @@
 //! The command line of `ec2-ls`.
 
+use crate::find::{Finder, Found};
 use crate::find_args::FindArgs;
+use crate::last::read_saved;
 use crate::query::Query;
-use crate::search::{Found, search};
-use crate::show::{read_user_data, show};
+use crate::show::{read_user_data, show, writer};
 use crate::show_args::ShowArgs;
 use crate::user_data::{self, UserData};
-use cerveza_ec2::{Ec2, block_on};
+use crate::writer::Writer;
+use cerveza_ec2::{Accounts, block_on};
 use cerveza_manners::{ProgressArgs, Result, Status, Tool};
+use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
 use hostrange::{fold, warn_of_globbed};
 use std::io;
@@ -35,52 +38,88 @@ pub fn command() -> clap::Command {
 /// Reads the words, asks every region, says what was not found, writes what was.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     warn_of_globbed(&args.find.words, tool);
-    let query = Query::new(&args.find.words, args.find.states(), io::stdin().lock())?;
-    let (found, user_data) = block_on(read(args, &query))??;
-    let status = say(args, tool, &query, &found, &user_data);
-    match show(&args.show, &query, found.records, &user_data) {
-        Err(failure) if !failure.is_closed_pipe() => Err(failure),
-        _ => Ok(status),
+    let regions = args.find.region_args()?;
+    let query = Query::new(&args.find, io::stdin().lock())?;
+    let saved = match &args.find.last {
+        Some(path) => {
+            query.check_is_local()?;
+            Some(read_saved(path)?)
+        }
+        None => None,
+    };
+    let listed = block_on(async {
+        let mut hosts = saved.as_ref().map_or(query.hosts.as_slice(), |saved| &saved.records).to_vec();
+        if query.has_patterns() {
+            // Patterns are looked for in the accounts of the arguments.
+            hosts.push(Record::named("*"));
+        }
+        let accounts = &Accounts::connect(&regions, &hosts).await;
+        accounts.connected().for_each(|ec2| ec2.set_read_limit(args.find.timeout));
+        let finder = Finder { accounts, regions: &regions, query: &query, saved: saved.as_ref() };
+        match args.show.is_streamed() && !query.needs_all() && saved.is_none() {
+            true => stream(args, &finder, tool).await,
+            false => list(args, &finder, tool).await,
+        }
+    })?;
+    match listed {
+        Err(failure) if failure.is_closed_pipe() => Ok(Status::Done),
+        listed => listed,
     }
 }
 
-/// What was found, with its user-data where that was asked for.
-async fn read(args: &Args, query: &Query) -> Result<(Found, UserData)> {
-    let ec2 = &Ec2::connect(&args.find.region).await?;
-    let found = search(ec2, query).await?;
-    let user_data = match args.show.user_data {
-        true => read_user_data(ec2, &args.progress, &found.records).await?,
-        false => UserData::new(),
+/// Writes instances as they arrive.
+async fn stream(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result<Status> {
+    let writer = Writer::start(writer(&args.show));
+    let answers = tokio::select! {
+        answers = finder.pages(|failure| tool.failure(&failure), async |page| writer.write(page).await) => answers,
+        closed = writer.closed() => Err(closed),
     };
-    Ok((found, user_data))
+    let count = writer.finish()?;
+    let status = answers?.status();
+    Ok(if count == 0 && status == Status::Done { say_empty(args, finder.query, tool) } else { status })
 }
 
-fn say(args: &Args, tool: &Tool, query: &Query, found: &Found, user_data: &UserData) -> Status {
-    let status = say_found(args, tool, query, found);
-    user_data::say_unread(tool, &found.records, user_data);
+/// Finds all, reads what else was asked for, and writes the records.
+async fn list(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result<Status> {
+    let found = finder.all(|failure| tool.failure(&failure)).await?;
+    let status = say_found(args, finder.query, tool, &found);
+    let user_data = match args.show.user_data {
+        true => read_user_data(finder.accounts, finder.regions, &args.progress, &found.records).await?,
+        false => UserData::new(),
+    };
+    user_data::say_unread(tool, &found.records, &user_data);
+    if let Err(failure) = show(&args.show, found.records, &user_data)
+        && !failure.is_closed_pipe()
+    {
+        return Err(failure);
+    }
     match user_data.values().any(Result::is_err) {
-        true => status.max(Status::Unreached),
+        true => Ok(status.max(Status::Unreached)),
+        false => Ok(status),
+    }
+}
+
+/// Says which hosts were not found.
+fn say_found(args: &Args, query: &Query, tool: &Tool, found: &Found) -> Status {
+    let mut status = found.status;
+    if !found.missing.is_empty() {
+        let narrowed = if query.is_narrowed() { ", or not of these tags and states" } else { "" };
+        tool.warn(format!("not found{narrowed}: {}", fold(found.missing.iter().map(String::as_str))));
+        status = status.max(Status::No);
+    }
+    if !found.gone.is_empty() {
+        tool.warn(format!("no longer in EC2: {}", fold(found.gone.iter().map(String::as_str))));
+        status = status.max(Status::No);
+    }
+    match found.records.is_empty() && status == Status::Done {
+        true => say_empty(args, query, tool),
         false => status,
     }
 }
 
-/// Where a region did not answer, what is not found is unknown: nothing is said of it.
-fn say_found(args: &Args, tool: &Tool, query: &Query, found: &Found) -> Status {
-    if !found.failures.is_empty() {
-        found.failures.iter().for_each(|failure| tool.failure(failure));
-        return Status::Unreached;
-    }
-    let missing = query.missing(&found.records);
-    if !missing.is_empty() {
-        let narrowed = if query.is_narrowed() { ", or not of these tags and states" } else { "" };
-        tool.warn(format!("not found{narrowed}: {}", fold(missing)));
-        return Status::No;
-    }
-    if found.records.is_empty() {
-        tool.warn("no instance matches");
-    }
-    match found.records.is_empty() && args.find.fail_empty {
-        true => Status::No,
-        false => Status::Done,
-    }
+/// Says that nothing was found, and what else the words may mean. Where a region did not answer this is unknown.
+fn say_empty(args: &Args, query: &Query, tool: &Tool) -> Status {
+    tool.warn("no instance matches");
+    query.advice.iter().for_each(|advice| tool.warn(advice));
+    if args.find.fail_empty { Status::No } else { Status::Done }
 }

@@ -1,67 +1,158 @@
-//! Asks EC2 what a [`Query`] says, in all regions side by side.
+//! Asks EC2 what a [`Query`] says, in all accounts and regions side by side.
 
+use crate::arrange::sort;
 use crate::query::Query;
-use cerveza_ec2::{Ec2, refuse_ambiguous};
+use cerveza_ec2::{Account, Accounts, Ec2, RegionArgs};
 use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::Record;
-use futures_util::future::join_all;
-use hostrange::natural_cmp;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
 
-/// What was found, by name, and the regions that did not answer.
-pub struct Found {
-    pub records: Vec<Record>,
-    pub failures: Vec<Failure>,
+/// Who is asked, and what for.
+pub struct Search<'a> {
+    pub accounts: &'a Accounts,
+    pub args: &'a RegionArgs,
+    pub query: &'a Query,
 }
 
-/// Asks all regions at once. Where none of them answers there is nothing to write: an error.
-pub async fn search(ec2: &Ec2, query: &Query) -> Result<Found> {
-    let mut regions: BTreeSet<String> = query.regions().collect();
-    if query.is_anywhere() {
-        regions.extend(ec2.regions()?.iter().cloned());
-    }
-    let asked = tokio::select! {
-        asked = ask(ec2, query, &regions) => asked,
-        interrupted = ec2.interrupted() => return Err(interrupted),
-    };
-    let (answered, failed): (Vec<_>, Vec<_>) = asked.into_iter().partition(Result::is_ok);
-    let mut failures: Vec<Failure> = failed.into_iter().filter_map(Result::err).collect();
-    if answered.is_empty() && !failures.is_empty() {
-        let failure = failures.swap_remove(0);
-        return Err(Failure { status: Status::Usage, ..failure });
-    }
-    let mut records: Vec<Record> = answered.into_iter().flatten().flatten().collect();
-    refuse_ambiguous(&query.expressions, &records)?;
-    query.keep_exact(&mut records);
-    sort(&mut records);
-    Ok(Found { records, failures })
+/// A region of an account.
+#[derive(Clone)]
+pub struct Place<'a> {
+    pub account: &'a Account,
+    /// The account's number.
+    pub number: usize,
+    /// Empty for an account that cannot be used.
+    pub region: String,
+    /// Whether hosts are looked for here that do not say where they are.
+    is_searched: bool,
 }
 
-/// Asks each region. If hosts that were launched a moment ago are missing, asks again once EC2 lists them.
-async fn ask(ec2: &Ec2, query: &Query, regions: &BTreeSet<String>) -> Vec<Result<Vec<Record>>> {
-    let ask = || {
-        join_all(regions.iter().map(|region| async {
-            let mut found = Vec::new();
-            for filters in query.requests(region) {
-                found.extend(ec2.find(region, &filters).await?);
+/// What became of a search.
+pub struct Answers<'a> {
+    /// How many places were asked.
+    asked: usize,
+    pub failed: Vec<(Place<'a>, Failure)>,
+}
+
+impl Answers<'_> {
+    pub fn status(&self) -> Status {
+        match self.failed.len() {
+            0 => Status::Done,
+            // Nothing could be done.
+            failed if failed == self.asked => Status::Usage,
+            _ => Status::Unreached,
+        }
+    }
+}
+
+/// What a message says if a zone that is down may be the reason.
+const FAULTS: [&str; 4] = [": InternalError: ", ": Unavailable: ", ": ServiceUnavailable: ", ": no answer in "];
+
+impl<'a> Search<'a> {
+    /// Asks all places at once, and gives each page of each to `page` as it arrives, sorted by name. Calls `report` at once
+    /// for a place that fails. An error of `page` ends the search.
+    pub async fn run(
+        &self,
+        report: impl Fn(Failure),
+        page: impl AsyncFn(Vec<Record>) -> Result<()>,
+    ) -> Result<Answers<'a>> {
+        let places = self.places()?;
+        let mut answers = Answers { asked: places.len(), failed: Vec::new() };
+        let (page, stop) = (&page, &RefCell::new(None));
+        let mut hints = HashSet::new();
+        let ask = |place: Place<'a>| async move {
+            let asked = match &place.account.ec2 {
+                Ok(ec2) => self.ask(ec2, &place, page, stop).await,
+                Err(failure) => Err(failure.clone()),
+            };
+            (place, asked)
+        };
+        let mut asked: FuturesUnordered<_> = places.into_iter().map(ask).collect();
+        loop {
+            let next = tokio::select! {
+                next = asked.next() => next,
+                interrupted = self.accounts.interrupted() => return Err(interrupted),
+            };
+            if let Some(failure) = stop.borrow_mut().take() {
+                return Err(failure);
             }
-            Ok(found)
-        }))
-    };
-    let asked = ask().await;
-    let found: Vec<Record> = asked.iter().flatten().flatten().cloned().collect();
-    let new = query.missing_new(&found);
-    // Where a region did not answer it is unknown what is missing.
-    if new.is_empty() || asked.iter().any(Result::is_err) {
-        return asked;
+            match next {
+                None => return Ok(answers),
+                Some((_, Ok(()))) => {}
+                Some((place, Err(failure))) => {
+                    let failure = self.accounts.failure_of(place.account.profile.as_deref(), failure);
+                    let mut reported = with_advice(failure.clone());
+                    // The same advice is given once.
+                    reported.hint = reported.hint.filter(|hint| hints.insert(hint.clone()));
+                    report(reported);
+                    answers.failed.push((place, failure));
+                }
+            }
+        }
     }
-    ec2.wait_until_listed(&new).await;
-    ask().await
+
+    /// Where to ask: in the region of each host that says its own, and in all that the arguments name for the others.
+    fn places(&self) -> Result<Vec<Place<'a>>> {
+        let anywhere = self.accounts.places_of(self.args, &Record::named("*"));
+        let mut places = Vec::new();
+        for (number, account) in self.accounts.iter().enumerate() {
+            let place = |region: String, is_searched| Place { account, number, region, is_searched };
+            let Ok(ec2) = &account.ec2 else {
+                places.push(place(String::new(), false));
+                continue;
+            };
+            let mut searched = BTreeSet::new();
+            if self.query.is_anywhere() && anywhere.contains(&number) {
+                searched.extend(ec2.regions()?.iter().cloned());
+            }
+            let its = |host: &&Record| self.accounts.places_of(self.args, host).contains(&number);
+            let of_hosts = self.query.hosts.iter().filter(its).filter_map(|host| host.str("region"));
+            let others: BTreeSet<String> = of_hosts.filter(|region| !searched.contains(region)).collect();
+            places.extend(searched.into_iter().map(|region| place(region, true)));
+            places.extend(others.into_iter().map(|region| place(region, false)));
+        }
+        Ok(places)
+    }
+
+    /// Whether a host may be in a place.
+    pub fn is_in(&self, host: &Record, place: &Place<'_>) -> bool {
+        let is_here = host.str("region").map_or(place.is_searched, |region| region == place.region);
+        (is_here || place.region.is_empty()) && self.accounts.places_of(self.args, host).contains(&place.number)
+    }
+
+    async fn ask(
+        &self,
+        ec2: &Ec2,
+        place: &Place<'_>,
+        page: &impl AsyncFn(Vec<Record>) -> Result<()>,
+        stop: &RefCell<Option<Failure>>,
+    ) -> Result<()> {
+        let calls = self.query.calls(|host| self.is_in(host, place), place.is_searched);
+        let left = self.query.left();
+        // Two calls may find the same instance, by its name and by its id.
+        let mut seen = HashSet::new();
+        for filters in &calls {
+            let each = async |mut records: Vec<Record>| {
+                records.retain(|record| {
+                    let is_wanted = left.iter().all(|condition| condition.holds(record)) && self.query.is_named(record);
+                    is_wanted && (calls.len() == 1 || seen.insert(record.str("instance_id")))
+                });
+                sort(&mut records);
+                let taken = if records.is_empty() { Ok(()) } else { page(records).await };
+                taken.inspect_err(|failure| _ = stop.replace(Some(failure.clone())))
+            };
+            ec2.find_pages(&place.region, filters, each).await?;
+        }
+        Ok(())
+    }
 }
 
-/// By name as people count, each instance once though it may match by name and by id.
-fn sort(found: &mut Vec<Record>) {
-    let mut seen = HashSet::new();
-    found.retain(|record| seen.insert(record.str("instance_id")));
-    found.sort_by(|a, b| natural_cmp(a.host(), b.host()).then_with(|| a.str("instance_id").cmp(&b.str("instance_id"))));
+fn with_advice(failure: Failure) -> Failure {
+    match failure.hint.is_none() && FAULTS.iter().any(|fault| failure.message.contains(fault)) {
+        true => failure.hint(
+            "if a zone is down, `ec2-ls --last SAVED` asks for the hosts of the other zones (SAVED: output of ec2-ls)",
+        ),
+        false => failure,
+    }
 }

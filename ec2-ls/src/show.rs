@@ -1,11 +1,11 @@
 //! Reads what else is to be shown of the instances, and writes them.
 
-use crate::query::Query;
 use crate::show_args::ShowArgs;
 use crate::user_data::{self, UserData};
-use cerveza_ec2::Ec2;
+use cerveza_ec2::{Accounts, RegionArgs};
 use cerveza_manners::{Column, OutputMode, ProgressArgs, RecordWriter, Result};
 use cerveza_record::Record;
+use std::io::{BufWriter, Stdout};
 
 /// The last is for --user-data.
 const COLUMNS: [Column; 8] = [
@@ -19,18 +19,21 @@ const COLUMNS: [Column; 8] = [
     Column { header: "USER DATA", key: "user_data" },
 ];
 
-/// Writes the instances that were found.
-pub fn show(args: &ShowArgs, query: &Query, found: Vec<Record>, user_data: &UserData) -> Result<()> {
-    let mode = args.output.mode(OutputMode::Table);
+/// What writes the records.
+pub fn writer(args: &ShowArgs) -> RecordWriter<BufWriter<Stdout>> {
     let columns = if args.user_data { &COLUMNS } else { &COLUMNS[..COLUMNS.len() - 1] };
-    let mut writer = RecordWriter::stdout(mode, columns);
-    for found in found {
-        let read = found.str("instance_id").and_then(|id| user_data.get(&id));
-        let mut record = query.answer(found);
+    RecordWriter::stdout(args.output.mode(OutputMode::Table), columns)
+}
+
+/// Writes the instances that were found.
+pub fn show(args: &ShowArgs, found: Vec<Record>, user_data: &UserData) -> Result<()> {
+    let mut writer = writer(args);
+    for mut record in found {
+        let read = record.str("instance_id").and_then(|id| user_data.get(&id));
         if let Some(read) = read {
             user_data::put(&mut record, read);
         }
-        if mode == OutputMode::Table {
+        if args.output.mode(OutputMode::Table) == OutputMode::Table {
             user_data::put_size(&mut record);
         }
         writer.write(&record)?;
@@ -39,16 +42,26 @@ pub fn show(args: &ShowArgs, query: &Query, found: Vec<Record>, user_data: &User
 }
 
 /// A terminated instance has no user-data any more, and is not asked for it.
-pub async fn read_user_data(ec2: &Ec2, progress: &ProgressArgs, found: &[Record]) -> Result<UserData> {
+pub async fn read_user_data(
+    accounts: &Accounts,
+    regions: &RegionArgs,
+    progress: &ProgressArgs,
+    found: &[Record],
+) -> Result<UserData> {
     let place = |record: &Record| Some((record.str("region")?, record.str("instance_id")?));
     let is_gone = |record: &&Record| record.str("state").as_deref() == Some("terminated");
     let (gone, there): (Vec<&Record>, Vec<&Record>) = found.iter().partition(is_gone);
-    let there: Vec<_> = there.into_iter().filter_map(place).collect();
     let bar = progress.bar(there.len() as u64, "reading user-data");
-    let mut user_data = tokio::select! {
-        read = ec2.user_data(&there, || bar.inc(1)) => read,
-        interrupted = ec2.interrupted() => return Err(interrupted),
-    };
+    let mut user_data = UserData::new();
+    for (number, account) in accounts.iter().enumerate() {
+        let Ok(ec2) = &account.ec2 else { continue };
+        let is_its = |record: &&&Record| accounts.places_of(regions, record).contains(&number);
+        let its: Vec<_> = there.iter().filter(is_its).filter_map(|record| place(record)).collect();
+        user_data.extend(tokio::select! {
+            read = ec2.user_data(&its, || bar.inc(1)) => read,
+            interrupted = accounts.interrupted() => return Err(interrupted),
+        });
+    }
     bar.finish_and_clear();
     user_data.extend(gone.into_iter().filter_map(place).map(|(_, id)| (id, Ok(None))));
     Ok(user_data)

@@ -1,6 +1,6 @@
 //! The options that say what to show of the instances, and how.
 
-use cerveza_manners::OutputArgs;
+use cerveza_manners::{OutputArgs, OutputMode};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct ShowArgs {
@@ -11,4 +11,11 @@ pub struct ShowArgs {
 
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+impl ShowArgs {
+    /// Whether a record can be written before the others are known.
+    pub fn is_streamed(&self) -> bool {
+        self.output.mode(OutputMode::Table) != OutputMode::Table && !self.user_data
+    }
 }

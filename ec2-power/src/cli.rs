@@ -58,7 +58,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
 /// Checks, asks and does what is planned. The error is why nothing was done.
 async fn carry_out(args: &Args, tool: &Tool, accounts: &Accounts, job: &Job, acted: &mut Vec<Acted>) -> Result<()> {
     if let Job::Resize(name) = job {
-        accounts.each(acted, async |ec2, hosts| check_type(ec2, name, hosts).await).await;
+        accounts.each(acted, async |ec2, acted| check_type(ec2, name, acted).await).await;
     }
     let leftovers = match job.is_terminate() {
         true => Some(Leftovers::look_up(accounts, acted, args.release_addresses).await?),
@@ -91,11 +91,11 @@ async fn carry_out(args: &Args, tool: &Tool, accounts: &Accounts, job: &Job, act
         }
         return Err(failure);
     }
-    let flow = async |ec2: &Ec2, hosts: &mut Vec<Acted>| match job {
-        Job::Power(change) => execute(args, ec2, *change, hosts).await,
-        Job::Resize(name) => resize(args, ec2, name, hosts).await,
+    let in_account = async |ec2: &Ec2, acted: &mut Vec<Acted>| match job {
+        Job::Power(change) => execute(args, ec2, *change, acted).await,
+        Job::Resize(name) => resize(args, ec2, name, acted).await,
     };
-    accounts.each(acted, flow).await;
+    accounts.each(acted, in_account).await;
     if let Some(leftovers) = &leftovers {
         leftovers.note_kept(acted);
         leftovers.sentences(acted).iter().for_each(|sentence| tool.warn(sentence));

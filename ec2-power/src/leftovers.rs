@@ -1,7 +1,7 @@
 //! What terminated hosts leave behind: volumes that are not deleted with them, and elastic IP addresses.
 
 use crate::plan::{due, is_due};
-use cerveza_ec2::{Accounts, Acted, Address, Addresses, NO_ACTION};
+use cerveza_ec2::{Accounts, Acted, NO_ACTION};
 use cerveza_manners::Result;
 use cerveza_record::{Record, Value};
 use hostrange::fold;
@@ -40,7 +40,16 @@ impl Leftovers {
                 named => named.unwrap_or_default(),
             };
             let used = used.unwrap_or_default();
-            by_place.extend(hosts().map(|host| (host.place(), leftover(host, &named, &used))));
+            let leftover = |host: &Acted| {
+                let (region, id) = host.place();
+                let own = named.get(&(region.clone(), host.record.host().to_string())).into_iter().flatten();
+                let own = own.filter(|address| address.is_free_but_for(&id));
+                let own: Vec<String> = own.map(|address| address.public_ip.clone()).collect();
+                let other = used.get(&(region, id)).into_iter().flatten().map(|address| address.public_ip.clone());
+                let other = other.filter(|address| !own.contains(address)).collect();
+                Leftover { volumes: kept_volumes(&host.record), own, other }
+            };
+            by_place.extend(hosts().map(|host| (host.place(), leftover(host))));
         }
         Ok(Leftovers { by_place, releases })
     }
@@ -114,17 +123,6 @@ pub fn note_released(host: &mut Acted, released: Vec<String>) {
         host.record.set("released_addresses", released);
         host.action = if host.action == NO_ACTION { RELEASE } else { host.action };
     }
-}
-
-/// `named` are the addresses with the names of hosts, `used` those that instances use.
-fn leftover(host: &Acted, named: &Addresses, used: &Addresses) -> Leftover {
-    let (region, id) = host.place();
-    let ip = |address: &Address| address.public_ip.clone();
-    let own = named.get(&(region.clone(), host.record.host().to_string())).into_iter().flatten();
-    let own: Vec<String> = own.filter(|address| address.is_free_but_for(&id)).map(ip).collect();
-    let other = used.get(&(region, id)).into_iter().flatten().map(ip);
-    let other = other.filter(|address| !own.contains(address)).collect();
-    Leftover { volumes: kept_volumes(&host.record), own, other }
 }
 
 /// The volumes that EC2 does not delete with the instance.

@@ -6,10 +6,10 @@ use crate::operand::Operand;
 use crate::part::Part;
 use crate::parts::{Options, Parts, UserData};
 use crate::schema::Schema;
-use crate::{Effort, cost, listing, output};
+use crate::{Effort, cost, listing};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use cerveza_manners::{Column, Failure, OutputMode, RecordWriter, Result, Status, Tool};
+use cerveza_manners::{Column, Failure, OutputMode, RecordWriter, Result, Status, Tool, write_file, write_stdout};
 use cerveza_record::Record;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
@@ -91,13 +91,13 @@ fn write_one(args: &Args, parts: &Parts, tool: &Tool) -> Result<()> {
         false => bytes,
     };
     match args.file() {
-        Some(file) => output::to_file(file, &bytes)?,
+        Some(file) => write_file(file, &bytes)?,
         None if args.size => {}
-        None => output::to_stdout(&bytes)?,
+        None => write_stdout(&bytes)?,
     }
     if args.size {
         let costs = parts.costs(None, size)?;
-        output::to_stdout(cost::rows(args.output.mode(OutputMode::Table), &costs).as_bytes())?;
+        write_stdout(cost::rows(args.output.mode(OutputMode::Table), &costs).as_bytes())?;
         tool.summary(format!("{size} bytes of user-data, of {} there may be", args.limit));
     }
     Ok(())
@@ -116,7 +116,7 @@ fn write_records(args: &Args, parts: &Parts, tool: &Tool) -> Result<()> {
     };
     let mut text = Vec::new();
     write_rows(RecordWriter::new(&mut text, mode, &COLUMNS), mode, records, built)?;
-    output::to_file(file, &text)
+    write_file(file, &text)
 }
 
 fn write_rows(

@@ -3,13 +3,12 @@
 use crate::foreign::Foreign;
 use crate::name;
 use crate::operand;
-use crate::output;
 use crate::received::Received;
 use crate::schema::Schema;
 use crate::seen::Seen;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use cerveza_manners::{Failure, OutputMode, Result, Status, Tool, table, visible};
+use cerveza_manners::{Failure, OutputMode, Result, Status, Tool, table, visible, write_private_file, write_stdout};
 use cerveza_record::{Item, Value, items};
 use serde_json::Map;
 use std::collections::{HashMap, HashSet};
@@ -175,7 +174,7 @@ fn write(mode: OutputMode, read: &[(Given, Received)], paths: &Paths) -> Result<
     if mode == OutputMode::Table && !rows.is_empty() {
         lines = table(&headers, rows.into_iter());
     }
-    output::to_stdout(lines.as_bytes())
+    write_stdout(lines.as_bytes())
 }
 
 fn cells(at: usize, part: &Seen) -> [Value; 6] {
@@ -259,7 +258,7 @@ fn extract(folder: &Path, read: &[(Given, Received)], force: bool) -> Result<Pat
             .hint("--force writes over it"));
     }
     for (at, (path, part)) in files.iter().enumerate() {
-        output::to_private_file(path, &part.content, part.runs_as_file()).map_err(|failure| match at {
+        write_private_file(path, &part.content, part.runs_as_file()).map_err(|failure| match at {
             0 => failure,
             _ => failure.hint(format!("{at} of {} parts were written", files.len())),
         })?;

@@ -1,5 +1,6 @@
 //! The parts of a run: read once, put together as often as there are hosts.
 
+use crate::Setting;
 use crate::arrange::{Arranged, arrange};
 use crate::configs::{Clash, Config, merge};
 use crate::cost::{self, Cost, LIMIT};
@@ -9,7 +10,7 @@ use crate::kind::Kind;
 use crate::mime;
 use crate::operand::Operand;
 use crate::part::{Body, Part};
-use crate::template::{Setting, Templates, fields};
+use crate::template::{Templates, fields};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use std::borrow::Cow;

@@ -205,7 +205,7 @@ fn http_date(time: SystemTime) -> String {
 
 #[test]
 fn a_wrong_clock_is_named() {
-    for (code, hours, how) in [("RequestExpired", 2, "behind"), ("AuthFailure", -1, "ahead of")] {
+    for (code, hours, how) in [("RequestExpired", 2, "behind"), ("AuthFailure", -1i64, "ahead of")] {
         let now = SystemTime::now();
         let theirs = match hours {
             0.. => now + Duration::from_secs(hours as u64 * 3600),

@@ -1,6 +1,8 @@
 //! `ec2-ls` against the EC2 stand-in.
 
 mod credentials;
+mod filters;
+mod outage;
 mod paging;
 
 use base64::Engine;

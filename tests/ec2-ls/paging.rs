@@ -1,6 +1,6 @@
 //! Many instances: pages, and more values than a call takes.
 
-use kit::ec2_server::{Ec2Server, Options};
+use kit::ec2_server::{Ec2Server, Fault, Options, Rule};
 use kit::fake_ec2::instances as instances_of;
 use kit::{FakeEc2, Moto, Reply};
 
@@ -55,4 +55,17 @@ fn an_answer_that_cannot_be_used_is_asked_for_again() {
         assert!(run.stderr.starts_with(why), "{}", run.stderr);
         assert!(ec2.requests().len() > 1);
     }
+}
+
+#[test]
+fn no_instance_is_listed_twice_if_an_answer_is_cut_off() {
+    let ec2 = Ec2Server::start(Options::default());
+    let sandbox = ec2.sandbox();
+    sandbox.file("Web.yaml", "ami: ami-0000000000000000b\ninstance type: t3.micro\n");
+    sandbox.run("ec2-launch", &["-p", "Web", "web[1-9]"], "").exits(0);
+    ec2.fault(Rule::on("DescribeInstances", Fault::HalfAnswer));
+    let run = sandbox.run("ec2-ls", &["-1"], "").exits(0);
+    assert!(!ec2.drop_faults(), "nothing was cut off");
+    let names: Vec<String> = (1..=9).map(|number| format!("web{number}\n")).collect();
+    assert_eq!(run.stdout, names.concat());
 }

@@ -11,6 +11,7 @@ pub fn set_up(tool: &str) -> (Sandbox, Servers) {
     let sandbox = Sandbox::new();
     match tool {
         "hostrange" => {}
+        "hostfmt" => saved_fleet(&sandbox),
         "mkuserdata" => parts(&sandbox),
         _ => return fleet(),
     }
@@ -23,6 +24,21 @@ fn parts(sandbox: &Sandbox) {
     sandbox.file("root-login.sh", "#!/bin/sh\ncp ~admin/.ssh/authorized_keys /root/.ssh/\n");
     sandbox.file("hostname.sh.j2", "#!/bin/sh\nhostname {{ host }}\n");
     sandbox.file("role.sh.j2", "#!/bin/sh\necho {{ tags.role }}\n");
+}
+
+/// Saved records, as the page of hostfmt uses them.
+fn saved_fleet(sandbox: &Sandbox) {
+    let record = |host: &str, number: u8, state: &str, public: &str, role: &str| {
+        format!(
+            r#"{{"host":"{host}","state":"{state}","private_ip":"10.0.0.{number}","public_ip":{public},"tags":{{"role":"{role}"}}}}"#
+        ) + "\n"
+    };
+    let records = [
+        record("web1", 1, "running", "\"192.0.2.1\"", "web"),
+        record("web2", 2, "stopped", "null", "web"),
+        record("db1", 3, "running", "null", "db"),
+    ];
+    sandbox.file("fleet.jsonl", records.concat());
 }
 
 /// EC2 and SSH for the tools that speak to them: mysql1 to mysql3, of which mysql3 is stopped, web1 and web2; and the

@@ -52,6 +52,13 @@ fn named_hosts_are_launched_tagged_listed_reached_stopped_started_and_terminated
         assert_eq!(record["tags"]["team"], "dba");
     }
 
+    let zone = sandbox
+        .sh("ec2-ls role=mysql | hostfmt bind -D zone=example.com -w fleet.zone && cat fleet.zone")
+        .exits(0)
+        .stdout;
+    let named = zone.lines().filter(|line| line.contains(" IN A ") && !line.contains("-public"));
+    assert_eq!(named.count(), 5, "{zone}");
+
     sandbox.sh("ec2-power stop --wait mysql3").exits(0);
     let run = sandbox.sh("ec2-launch mysql3").exits(0);
     assert_eq!((text(&run.records()[0], "action"), text(&run.records()[0], "state")), ("started", "running"));

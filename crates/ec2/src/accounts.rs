@@ -8,7 +8,6 @@ use cerveza_record::Record;
 use futures_util::future::join_all;
 use std::collections::HashSet;
 use std::mem::{replace, take};
-use tokio::sync::oneshot;
 
 /// The key of a record that names the AWS profile of its account.
 pub(crate) const AWS_PROFILE: &str = "aws_profile";
@@ -114,16 +113,6 @@ impl Accounts {
     pub async fn interrupted(&self) -> Failure {
         self.interrupt.wait().await;
         Failure::interrupted()
-    }
-
-    /// Does what blocks, as reading from a terminal does, on a thread of its own. Ctrl-C ends the wait for it.
-    pub async fn unless_interrupted<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let (sender, done) = oneshot::channel();
-        std::thread::spawn(move || sender.send(work()));
-        tokio::select! {
-            Ok(done) = done => Ok(done),
-            failure = self.interrupted() => Err(failure),
-        }
     }
 }
 

@@ -95,7 +95,7 @@ fn fail(batch: &[usize], results: &mut [Result<()>], failure: &Failure) {
 }
 
 /// Whether a message has this id in it, and not only a longer one.
-fn is_named(message: &str, id: &str) -> bool {
+pub(crate) fn is_named(message: &str, id: &str) -> bool {
     message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == id)
 }
 

@@ -12,7 +12,7 @@ use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -61,8 +61,7 @@ pub(crate) struct Calls {
     /// How long a call may wait after that.
     timeout: Mutex<Duration>,
     read_limit: Mutex<Duration>,
-    /// When a part of an answer last arrived, by region.
-    arrivals: Mutex<HashMap<String, Instant>>,
+    pub arrivals: Arrivals,
     /// How often any request is sent at most, if the user has set that.
     max_attempts: Option<u32>,
 }
@@ -74,23 +73,9 @@ impl Calls {
             progress: Mutex::new(Instant::now()),
             timeout: Mutex::new(TIMEOUT),
             read_limit: Mutex::new(READ_LIMIT),
-            arrivals: Mutex::default(),
+            arrivals: Arrivals::default(),
             max_attempts,
         }
-    }
-
-    /// Notes that a part of an answer has arrived, which gives the rest of it more time.
-    pub fn note_arrival(&self, region: &str) {
-        self.arrivals().insert(region.to_string(), Instant::now());
-    }
-
-    /// Returns when a part of an answer last arrived after `begun`, or `begun`.
-    fn last_arrival(&self, region: &str, begun: Instant) -> Instant {
-        self.arrivals().get(region).copied().unwrap_or(begun).max(begun)
-    }
-
-    fn arrivals(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
-        self.arrivals.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Waits for an answer, for `limit` after it was asked for and after each part of it.
@@ -102,13 +87,13 @@ impl Calls {
     ) -> Answer<T, E> {
         let (mut answer, begun) = (pin!(answer), Instant::now());
         loop {
-            let deadline = self.last_arrival(region, begun) + limit;
+            let deadline = self.arrivals.last(region, begun) + limit;
             tokio::select! {
                 biased;
                 answer = &mut answer => return answer,
                 () = sleep_until(deadline) => {}
             }
-            if self.last_arrival(region, begun) + limit <= Instant::now() {
+            if self.arrivals.last(region, begun) + limit <= Instant::now() {
                 return Err(SdkError::timeout_error(NoAnswer(limit)));
             }
         }
@@ -124,6 +109,26 @@ impl Calls {
             }
             sleep_until(deadline).await;
         }
+    }
+}
+
+/// When a part of an answer last arrived, by region.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Arrivals(Arc<Mutex<HashMap<String, Instant>>>);
+
+impl Arrivals {
+    /// Notes that a part of an answer has arrived, which gives the rest of it more time.
+    pub fn note(&self, region: &str) {
+        self.lock().insert(region.to_string(), Instant::now());
+    }
+
+    /// Returns when a part of an answer last arrived after `begun`, or `begun`.
+    fn last(&self, region: &str, begun: Instant) -> Instant {
+        self.lock().get(region).copied().unwrap_or(begun).max(begun)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -242,7 +247,7 @@ impl Ec2 {
                 Err(error) => error,
             };
             let verdict = verdict(&error);
-            if verdict == Verdict::Throttled || self.calls.last_arrival(region, sent) > sent {
+            if verdict == Verdict::Throttled || self.calls.arrivals.last(region, sent) > sent {
                 attempts.answered();
             }
             match verdict {

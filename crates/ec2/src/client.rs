@@ -7,6 +7,7 @@ use crate::complete_answer::CompleteAnswer;
 use crate::credentials::Credentials;
 use crate::failure::failure;
 use crate::http::{http_client, plain_http_client};
+use crate::instance_page::InstancePage;
 use crate::interrupt::Interrupt;
 pub(crate) use crate::region_name::check_region;
 use crate::settings::Settings;
@@ -54,7 +55,7 @@ impl Default for RegionArgs {
 
 impl RegionArgs {
     /// Returns the regions of the command line, else those of CERVEZA_REGIONS.
-    fn regions(&self) -> Vec<String> {
+    pub fn regions(&self) -> Vec<String> {
         let names = |text: String| text.split(',').map(|name| name.trim().to_string()).collect();
         let regions = match self.region.is_empty() && !self.has_one_region {
             true => env::var("CERVEZA_REGIONS").map(names).unwrap_or_default(),
@@ -224,6 +225,11 @@ impl Ec2 {
             aws_sdk_ssm::Client::from_conf(config.build())
         };
         clients.entry(region.to_string()).or_insert_with(make).clone()
+    }
+
+    /// Returns what takes the instances out of an answer of this account.
+    pub(crate) fn instance_page(&self, region: &str) -> InstancePage {
+        InstancePage::new(region, self.profile(), self.calls.arrivals.clone())
     }
 
     /// Returns the HTTP client for a service whose endpoint this variable may name.

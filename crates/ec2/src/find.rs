@@ -3,14 +3,11 @@
 use crate::FILTER_VALUES;
 use crate::client::{Ec2, check_region};
 use crate::failure::failure;
-use crate::instance_page::InstancePage;
 use aws_sdk_ec2::types;
 use cerveza_manners::Result;
 use cerveza_record::Record;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::future::Future;
 
 /// A filter of DescribeInstances: a field and the values of which any may match. `*` and `?` are wildcards in values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,17 +78,17 @@ pub(crate) fn by_region(instances: &[(String, String)]) -> BTreeMap<&str, BTreeS
 }
 
 impl Ec2 {
-    /// Finds the instances of one region that match all of `filters`, and gives them to `part` as they arrive, each once.
-    /// Filters may have any number of values. An error of `part` ends the search.
+    /// Finds the instances of one region that match all of `filters`, and gives each page to `page` as it arrives, each
+    /// instance once. Filters may have any number of values. An error of `page` ends the search.
     pub async fn find_pages(
         &self,
         region: &str,
         filters: &[Filter],
-        mut part: impl FnMut(Vec<Record>) -> Result<()>,
+        mut page: impl AsyncFnMut(Vec<Record>) -> Result<()>,
     ) -> Result<()> {
         check_region(region)?;
-        let (calls, instances) = (calls(filters), InstancePage::new(region, self.profile()));
-        // Two calls may find the same instance ("web1" matches web* and *1), and so may two attempts of one call.
+        let (calls, instances) = (calls(filters), self.instance_page(region));
+        // Two calls may find the same instance: "web1" matches web* and *1.
         let mut seen = HashSet::new();
         for filters in &calls {
             let filters: Vec<_> = filters.iter().map(Filter::api).collect();
@@ -102,27 +99,16 @@ impl Ec2 {
             loop {
                 let request = request.clone().set_next_token(next);
                 let send = || request.clone().customize().interceptor(instances.clone()).send();
-                let mut call = pin!(self.call("DescribeInstances", region, 1, send));
-                let answer = poll_fn(|context| {
-                    let answer = call.as_mut().poll(context);
-                    let mut found = instances.take();
-                    if !found.is_empty() {
-                        self.calls.note_arrival(region);
-                    }
+                let answer = self.call("DescribeInstances", region, 1, send).await;
+                let answer = answer.map_err(|error| failure("DescribeInstances", region, &error))?;
+                let mut found = instances.take();
+                if calls.len() > 1 {
                     found.retain(|record| seen.insert(record.str("instance_id")));
-                    let taken = if found.is_empty() { Ok(()) } else { part(found) };
-                    match taken {
-                        Ok(()) => answer.map(Ok),
-                        Err(failure) => Poll::Ready(Err(failure)),
-                    }
-                });
-                let answer = answer.await?.map_err(|error| failure("DescribeInstances", region, &error))?;
+                }
+                page(found).await?;
                 next = answer.next_token.filter(|token| !token.is_empty());
                 if next.is_none() {
                     break;
-                }
-                if calls.len() == 1 {
-                    seen.clear();
                 }
             }
         }
@@ -132,8 +118,8 @@ impl Ec2 {
     /// As [`Ec2::find_pages`], all together.
     pub async fn find(&self, region: &str, filters: &[Filter]) -> Result<Vec<Record>> {
         let mut found = Vec::new();
-        self.find_pages(region, filters, |part| {
-            found.extend(part);
+        self.find_pages(region, filters, async |page| {
+            found.extend(page);
             Ok(())
         })
         .await?;

@@ -119,7 +119,7 @@ impl InstanceFacts {
         // The same instance gives the same record.
         self.tags.sort_unstable();
         let id = std::mem::take(&mut self.texts[0]);
-        let mut record = Record::named(host_name(self.tag("Name"), &id));
+        let mut record = Record::with_capacity(host_name(self.tag("Name"), &id), KEYS.len() + 1);
         record.set("instance_id", id.as_str());
         for (at, (key, _)) in KEYS.iter().enumerate().skip(1) {
             record.set(key, self.value(key, at, region, account));

@@ -1,5 +1,6 @@
 //! Takes the instances out of an answer on its way to the SDK, which signs, sends and judges the call as any other.
 
+use crate::call::Arrivals;
 use crate::instance_xml::{BadXml, InstanceXml};
 use aws_sdk_ec2::config::interceptors::BeforeDeserializationInterceptorContextMut;
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -19,15 +20,17 @@ pub(crate) struct InstancePage {
     region: String,
     /// The profile of the AWS configuration which the account was named by.
     profile: Option<String>,
+    arrivals: Arrivals,
     records: Arc<Mutex<Vec<Record>>>,
 }
 
 impl InstancePage {
-    pub fn new(region: &str, profile: Option<&str>) -> InstancePage {
-        InstancePage { region: region.to_string(), profile: profile.map(str::to_string), records: Arc::default() }
+    pub fn new(region: &str, profile: Option<&str>, arrivals: Arrivals) -> InstancePage {
+        let (region, profile) = (region.to_string(), profile.map(str::to_string));
+        InstancePage { region, profile, arrivals, records: Arc::default() }
     }
 
-    /// The instances that have arrived since the last time. Those of an answer that was not whole count too.
+    /// The instances of the last answer, which must have arrived whole.
     pub fn take(&self) -> Vec<Record> {
         std::mem::take(&mut *self.lock())
     }
@@ -50,7 +53,7 @@ impl Intercept for InstancePage {
     ) -> Result<(), BoxError> {
         let response = context.response_mut();
         if response.status().is_success() {
-            // What an attempt before has left comes again.
+            // An attempt before may have been cut off.
             self.take();
             let body = InstanceBody {
                 body: response.take_body(),
@@ -89,6 +92,7 @@ impl Body for InstanceBody {
                 }
             };
             let records = self.xml.take_records();
+            self.page.arrivals.note(&self.page.region);
             self.page.lock().extend(records);
             if !kept.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(kept.into()))));

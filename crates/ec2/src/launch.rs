@@ -1,7 +1,6 @@
 //! RunInstances: one host in each request, with all its tags.
 
 use crate::client::Ec2;
-use crate::instance_page::InstancePage;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::error::SdkError;
 use aws_sdk_ec2::operation::run_instances::RunInstancesError;
@@ -72,7 +71,7 @@ impl Ec2 {
         token: &str,
     ) -> std::result::Result<Vec<Record>, SdkError<RunInstancesError>> {
         let input = request.to_input().map_err(SdkError::construction_failure)?.client_token(token);
-        let instances = InstancePage::new(&request.region, self.profile());
+        let instances = self.instance_page(&request.region);
         // An input that is made without a client has no other place for an interceptor.
         let config = self.client(&request.region).config().to_builder().interceptor(instances.clone());
         let client = Client::from_conf(config.build());

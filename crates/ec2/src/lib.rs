@@ -21,6 +21,7 @@ mod elastic_ip;
 mod elastic_ip_choice;
 mod failure;
 mod find;
+mod find_by_id;
 mod http;
 mod image_choice;
 mod images;

@@ -104,8 +104,9 @@ fn summary(acted: &[Acted], dry_run: bool) -> String {
         0 | 1 => counts(&acted, dry_run),
         _ => {
             let of_profile = |profile: Option<String>| {
-                let is_its = |host: &&&Acted| host.record.str(AWS_PROFILE) == profile;
-                let counts = counts(&acted.iter().filter(is_its).copied().collect::<Vec<_>>(), dry_run);
+                let mut its = acted.clone();
+                its.retain(|host| host.record.str(AWS_PROFILE) == profile);
+                let counts = counts(&its, dry_run);
                 match profile {
                     Some(profile) => format!("{counts} in {profile}"),
                     None => counts,
@@ -229,6 +230,16 @@ mod tests {
         hosts.push(of("web3", "prod", Err(Failure::unreached("refused"))));
         assert_eq!(summary(&hosts, false), "3 hosts: 2 stopped in dev; 1 failed in prod");
         assert!(columns(&hosts).iter().any(|column| column.header == "ACCOUNT"));
+    }
+
+    #[test]
+    fn an_instance_that_was_given_twice_is_one_host() {
+        let host = |name: &str| {
+            let mut host = acted(name, "stop", Ok(()));
+            host.record.set("instance_id", "i-1");
+            host
+        };
+        assert_eq!(summary(&[host("web1"), host("i-1")], false), "1 host: 1 stopped");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod duration;
 mod failure;
+mod file;
 mod output;
 mod progress;
 mod signals;
@@ -13,6 +14,7 @@ mod visible;
 
 pub use duration::parse_duration;
 pub use failure::{Failure, Result};
+pub use file::{write_file, write_private_file, write_stdout};
 pub use output::{Format, OutputArgs, OutputMode, RecordWriter, json_line};
 pub use signals::{die_of, ending_signals, note_signal, was_interrupted};
 pub use status::Status;

@@ -42,7 +42,12 @@ impl std::error::Error for RecordError {}
 impl Record {
     /// A record of nothing but its host. An empty name is a bug of the caller.
     pub fn named(host: impl Into<String>) -> Record {
-        let mut record = Record { host: String::new(), fields: IndexMap::new() };
+        Record::with_capacity(host, 1)
+    }
+
+    /// As [`Record::named`], with room for so many keys: a listing has many records.
+    pub fn with_capacity(host: impl Into<String>, keys: usize) -> Record {
+        let mut record = Record { host: String::new(), fields: IndexMap::with_capacity(keys) };
         record.set("host", host.into());
         record
     }

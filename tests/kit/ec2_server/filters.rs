@@ -32,6 +32,10 @@ pub fn filtered<'a, T>(
         if !is_tag(name) && field(name).is_none() {
             return Err(ApiError::value(format!("The filter '{name}' is invalid")));
         }
+        // What that means is not documented.
+        if filters.iter().filter(|(other, _)| other == name).count() > 1 {
+            return Err(ApiError::value(format!("The filter '{name}' is given twice")));
+        }
         if values.is_empty() {
             return Err(ApiError::value(format!("The filter '{name}' has no values")));
         }

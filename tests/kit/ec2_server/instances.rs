@@ -16,9 +16,13 @@ const FILTERS: Fields<Instance> = &[
     ("instance-type", |one| vec![one.instance_type.clone()]),
     ("image-id", |one| vec![one.image_id.clone()]),
     ("availability-zone", |one| vec![one.place.zone.clone()]),
+    ("launch-time", |one| vec![time(one.launched)]),
     ("subnet-id", |one| vec![one.place.subnet.clone()]),
     ("vpc-id", |one| vec![one.place.vpc.clone()]),
     ("private-ip-address", |one| vec![one.private_ip.clone()]),
+    ("network-interface.addresses.private-ip-address", |one| vec![one.private_ip.clone()]),
+    ("ipv6-address", |one| one.ipv6.iter().cloned().collect()),
+    ("network-interface.ipv6-addresses.ipv6-address", |one| one.ipv6.iter().cloned().collect()),
     ("ip-address", |one| one.public_ip.iter().cloned().collect()),
     ("key-name", |one| one.request.get("KeyName").map(str::to_string).into_iter().collect()),
     ("client-token", |one| one.request.get("ClientToken").map(str::to_string).into_iter().collect()),
@@ -44,7 +48,14 @@ fn state(name: &str, state: &str) -> String {
 /// next page.
 pub fn describe_instances(region: &mut Region, params: &Params, _: &Options) -> Answer {
     let ids = params.list("InstanceId");
-    region.instances_of(&ids)?;
+    let places = region.instances_of(&ids)?;
+    // "If you describe instances in the rare case where an Availability Zone is experiencing a service disruption and you
+    // specify instance IDs that are in the affected zone, or do not specify any instance IDs at all, the call fails. If you
+    // describe instances and specify only instance IDs that are in an unaffected zone, the call works normally."
+    let is_down = |at: &usize| region.down.contains(&region.instances[*at].place.zone);
+    if !region.down.is_empty() && (ids.is_empty() || places.iter().any(is_down)) {
+        return Err(ApiError::server(500, "InternalError", "An internal error has occurred"));
+    }
     let now = Instant::now();
     let visible = region.instances.iter().filter(|one| one.visible <= now);
     let named = visible.filter(|one| ids.is_empty() || ids.contains(&one.id));
@@ -85,6 +96,7 @@ pub(super) fn facts(one: &Instance, public_ip: Option<String>, volumes: Vec<Stri
     let network = [
         text("privateIpAddress", &one.private_ip),
         optional("ipAddress", public_ip),
+        optional("ipv6Address", one.ipv6.as_ref()),
         text("subnetId", &one.place.subnet),
         text("vpcId", &one.place.vpc),
     ];

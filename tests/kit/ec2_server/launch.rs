@@ -135,6 +135,7 @@ fn launch(region: &mut Region, params: &Params, options: &Options) -> Result<Vec
             groups: groups.clone(),
             private_ip: format!("127.{}.{}.{}", place.network, low.0, low.1),
             public_ip: is_public.then(|| format!("127.100.{}.{}", low.0, low.1)),
+            ipv6: None,
             user_data: user_data.clone(),
             termination_protection: flag("DisableApiTermination")?,
             stop_protection: flag("DisableApiStop")?,

@@ -3,7 +3,7 @@
 use super::catalog::{Catalog, Placement};
 use super::params::{ApiError, Params};
 use super::status::Health;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant, SystemTime};
 
 pub const ACCOUNT: &str = "123456789012";
@@ -74,6 +74,7 @@ pub struct Instance {
     pub private_ip: String,
     /// An address of its own; an elastic one hides it.
     pub public_ip: Option<String>,
+    pub ipv6: Option<String>,
     pub user_data: Option<String>,
     pub termination_protection: bool,
     pub stop_protection: bool,
@@ -140,6 +141,8 @@ pub struct Region {
     pub(super) creations: HashMap<String, (Params, String)>,
     /// Zones and types, any for `None`, without capacity.
     pub exhausted: Vec<(Option<String>, Option<String>)>,
+    /// Zones that are down.
+    pub down: BTreeSet<String>,
     /// The console's output by the Name of the host or the id of the instance, and when it was written.
     pub consoles: HashMap<String, (String, SystemTime)>,
     /// The health of instances by their Name or id. Without it they are well.
@@ -161,6 +164,7 @@ impl Region {
             launches: HashMap::new(),
             creations: HashMap::new(),
             exhausted: Vec::new(),
+            down: BTreeSet::new(),
             consoles: HashMap::new(),
             health: HashMap::new(),
             state_reasons: HashMap::new(),

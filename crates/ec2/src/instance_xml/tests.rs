@@ -186,6 +186,9 @@ fn what_is_not_of_ec2_reaches_the_sdk_whole() {
     }
 }
 
+/// The instances of an answer, and the token of the next page.
+type Listing = (Vec<Record>, Option<String>);
+
 /// An answer's server on loopback, and a client that asks it.
 struct Loopback {
     answer: Arc<Mutex<String>>,
@@ -214,15 +217,15 @@ impl Loopback {
         Loopback { answer, client: Client::from_conf(config.build()), runtime }
     }
 
-    /// The instances of an answer as the SDK reads them, and as this reader does, with the token of the next page.
-    fn read_by_both(&self, answer: &str) -> ((Vec<Record>, Option<String>), (Vec<Record>, Option<String>)) {
+    /// An answer as the SDK reads it, and as this reader does.
+    fn read_by_both(&self, answer: &str) -> (Listing, Listing) {
         *self.answer.lock().unwrap() = answer.to_string();
         let request = self.client.describe_instances();
         let by_sdk = self.runtime.block_on(request.clone().send()).unwrap();
         let expected = by_sdk.reservations().iter().flat_map(|reservation| {
             reservation.instances().iter().map(|instance| expected(instance, reservation.owner_id()))
         });
-        let page = InstancePage::new("us-east-1", None);
+        let page = InstancePage::new("us-east-1", None, Default::default());
         let by_us = self.runtime.block_on(request.customize().interceptor(page.clone()).send()).unwrap();
         assert_eq!(by_us.reservations(), []);
         ((expected.collect(), by_sdk.next_token.clone()), (page.take(), by_us.next_token))

@@ -1,20 +1,21 @@
 //! Where the bytes go: stdout, or a file that appears whole or not at all.
 
-use cerveza_manners::{Failure, Result};
+use crate::{Failure, Result};
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-pub(crate) fn to_stdout(bytes: &[u8]) -> Result<()> {
+/// Writes to stdout and flushes it.
+pub fn write_stdout(bytes: &[u8]) -> Result<()> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
     written.map_err(|error| Failure::stdout(&error))
 }
 
-/// Writes beside the file and renames, so that nobody ever reads a half. What is no file, such as /dev/null or a
-/// pipe, is written to: a rename would replace it.
-pub(crate) fn to_file(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes a temporary file beside `path` and renames it, so no reader ever sees half of it. What is not a file, such as
+/// /dev/null or a pipe, is written to, because a rename would replace it.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let written = match fs::metadata(path) {
         Ok(found) if found.is_file() => {
             // Behind a symbolic link the file is replaced, not the link.
@@ -27,8 +28,8 @@ pub(crate) fn to_file(path: &Path, bytes: &[u8]) -> Result<()> {
     written.map_err(|error| cannot_write(path, &error))
 }
 
-/// A file for its owner alone, and the folder for it: what user-data holds may be secret.
-pub(crate) fn to_private_file(path: &Path, bytes: &[u8], executable: bool) -> Result<()> {
+/// Writes a file that only its owner may read, and makes the folder for it.
+pub fn write_private_file(path: &Path, bytes: &[u8], executable: bool) -> Result<()> {
     let mode = if executable { 0o700 } else { 0o600 };
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)
@@ -44,7 +45,7 @@ fn replace(path: &Path, bytes: &[u8], permissions: Permissions) -> io::Result<()
         Some(folder) if folder != Path::new("") => folder.to_path_buf(),
         _ => PathBuf::from("."),
     };
-    let mut file = tempfile::Builder::new().prefix(".mkuserdata-").permissions(permissions).tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(".cerveza-").permissions(permissions).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
@@ -68,7 +69,7 @@ mod tests {
         fs::write(&file, "an earlier, longer one").unwrap();
         fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        to_file(&link, b"new").unwrap();
+        write_file(&link, b"new").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"new");
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
@@ -78,13 +79,13 @@ mod tests {
     #[test]
     fn a_device_is_written_to_not_replaced() {
         use std::os::unix::fs::FileTypeExt;
-        to_file(Path::new("/dev/null"), b"x").unwrap();
+        write_file(Path::new("/dev/null"), b"x").unwrap();
         assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
     }
 
     #[test]
     fn what_cannot_be_written_is_named() {
-        let why = |path: &str| to_file(Path::new(path), b"x").unwrap_err().message;
+        let why = |path: &str| write_file(Path::new(path), b"x").unwrap_err().message;
         assert_eq!(why("/no/such/folder/x"), "cannot write /no/such/folder/x: No such file or directory (os error 2)");
         assert_eq!(why("/"), "cannot write /: Is a directory (os error 21)");
     }

@@ -1,0 +1,46 @@
+"""hostfmt against jq -r, which writes a line for each record too."""
+
+import json
+from pathlib import Path
+
+from harness import QUICK, Command, Failed, Text, compare, head, scratch
+
+HOSTS = 2_000 if QUICK else 20_000
+
+
+def bench():
+    with scratch() as folder:
+        head("hostfmt", "jq")
+        file = Path(folder) / "fleet.jsonl"
+        file.write_text("".join(json.dumps(record(number)) + "\n" for number in range(HOSTS)))
+        expected = Text.of([f"{address(number)} web{number}\n".encode() for number in range(HOSTS)])
+        commands = [Command(["hostfmt", "hosts", str(file)], expected, label="hostfmt hosts"),
+                    Command(["jq", "-r", '"\\(.private_ip) \\(.host)"', str(file)], expected, label="jq -r")]
+        compare(f"A hosts file of {HOSTS:,} records of {file.stat().st_size // HOSTS:,} bytes", commands)
+        formats = [["csv"], ["bind"], ["ssh-config"], ["prometheus"], ["ansible"], ["nagios"], ["ganglia"],
+                   ["ldif", "--set", "base=dc=example"]]
+        commands = [Command(["hostfmt", *words, str(file)], has_each_group, label=f"hostfmt {words[0]}") for words in formats]
+        compare(f"Other formats of {HOSTS:,} records", commands)
+
+
+def has_each_group(printed: bytes):
+    """The formats have the readers that they are for in the tests; here it is enough that the text is whole."""
+    if b"web0" not in printed and b"sg49" not in printed:
+        raise Failed(f"printed {printed[:80]!r}")
+
+
+def address(number: int) -> str:
+    return f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+
+
+def record(number: int) -> dict:
+    """A record as ec2-ls writes it."""
+    name = f"web{number}"
+    return {"host": name, "instance_id": f"i-{number:017x}", "region": "us-east-1", "zone": "us-east-1a",
+            "account": "123456789012", "state": "running", "instance_type": "t3.micro",
+            "image_id": "ami-0123456789abcdef0", "private_ip": address(number), "public_ip": None,
+            "private_dns": f"ip-{number}.ec2.internal", "public_dns": None, "key_name": "ops",
+            "security_groups": ["web", f"sg{number % 50}"], "subnet_id": "subnet-0123456789abcdef0",
+            "vpc_id": "vpc-0123456789abcdef0", "launch_time": "2026-01-01T00:00:00Z", "profile": "Web",
+            "tags": {"Name": name, "role": "web", "team": "ops", "env": "prod"},
+            "volumes": [{"device": "/dev/xvda", "volume_id": f"vol-{number:017x}", "delete_on_termination": True}]}

@@ -1,0 +1,108 @@
+//! Finds instances: page by page, or all of them in order.
+
+use crate::arrange::{arrange, missing_new};
+use crate::last::{Refreshed, Saved, refresh};
+use crate::query::Query;
+use crate::search::{Answers, Search};
+use cerveza_ec2::{Accounts, RegionArgs, refuse_ambiguous};
+use cerveza_manners::{Failure, Result, Status};
+use cerveza_record::Record;
+use futures_util::future::join_all;
+use std::cell::RefCell;
+
+/// Who is asked, and what for.
+pub struct Finder<'a> {
+    pub accounts: &'a Accounts,
+    pub regions: &'a RegionArgs,
+    pub query: &'a Query,
+    /// A saved listing, whose instances alone are asked for.
+    pub saved: Option<&'a Saved>,
+}
+
+/// What was found.
+pub struct Found {
+    pub records: Vec<Record>,
+    /// Hosts that were asked for, and of which there is no instance.
+    pub missing: Vec<String>,
+    /// Hosts of a saved listing that EC2 does not know any more.
+    pub gone: Vec<String>,
+    /// How the regions answered.
+    pub status: Status,
+}
+
+impl<'a> Finder<'a> {
+    /// Gives each page to `page` as it arrives. `report` is called at once for a region that fails.
+    pub async fn pages(
+        &self,
+        report: impl Fn(Failure),
+        page: impl AsyncFn(Vec<Record>) -> Result<()>,
+    ) -> Result<Answers<'a>> {
+        self.search().run(report, page).await
+    }
+
+    /// Finds all. Hosts of stdin keep their order, others are sorted by name.
+    pub async fn all(&self, report: impl Fn(Failure)) -> Result<Found> {
+        match self.saved {
+            Some(saved) => self.refreshed(saved, report).await,
+            None => self.searched(report).await,
+        }
+    }
+
+    fn search(&self) -> Search<'a> {
+        Search { accounts: self.accounts, args: self.regions, query: self.query }
+    }
+
+    async fn searched(&self, report: impl Fn(Failure)) -> Result<Found> {
+        let (search, found) = (self.search(), RefCell::new(Vec::new()));
+        let gather = async |page| {
+            found.borrow_mut().extend::<Vec<Record>>(page);
+            Ok(())
+        };
+        let mut answers = search.run(&report, gather).await?;
+        let new = missing_new(self.query, &found.borrow());
+        // Hosts that were launched a moment ago are asked for again once EC2 lists them. Where a region did not answer it
+        // is unknown what is missing.
+        if !new.is_empty() && answers.failed.is_empty() {
+            let listed = join_all(self.accounts.connected().map(|ec2| ec2.wait_until_listed(&new)));
+            tokio::select! {
+                _ = listed => {}
+                interrupted = self.accounts.interrupted() => return Err(interrupted),
+            }
+            found.borrow_mut().clear();
+            answers = search.run(&report, gather).await?;
+        }
+        let found = found.into_inner();
+        refuse_ambiguous(&self.query.expressions, &found)?;
+        let failure_of = |host: &Record| {
+            let mut failed = answers.failed.iter();
+            failed.find(|(place, _)| search.is_in(host, place)).map(|(_, failure)| failure)
+        };
+        let (records, missing) = arrange(self.query, found, failure_of);
+        Ok(Found { records, missing, gone: Vec::new(), status: answers.status() })
+    }
+
+    async fn refreshed(&self, saved: &Saved, report: impl Fn(Failure)) -> Result<Found> {
+        let Refreshed { mut records, gone, failed } = tokio::select! {
+            refreshed = refresh(self.accounts, self.regions, saved) => refreshed,
+            interrupted = self.accounts.interrupted() => return Err(interrupted),
+        };
+        let is_wanted = |record: &Record| {
+            self.query.conditions.iter().all(|condition| condition.holds(record)) && self.query.is_named(record)
+        };
+        records.retain(is_wanted);
+        let mut status = Status::Done;
+        for (zone, failure, hosts) in failed {
+            let count = hosts.iter().filter(|host| is_wanted(host)).count();
+            if count > 0 {
+                let hosts = if count == 1 { "host comes" } else { "hosts come" };
+                report(failure.within(format!("{zone}: {count} {hosts} out as last seen")));
+                status = Status::Unreached;
+            }
+        }
+        let (records, missing) = arrange(self.query, records, |_| None);
+        // Hosts that were named are missing.
+        let is_gone = |host: &&Record| self.query.hosts.is_empty() && is_wanted(host);
+        let gone = gone.iter().filter(is_gone).map(|host| host.host().to_string()).collect();
+        Ok(Found { records, missing, gone, status })
+    }
+}

@@ -1,0 +1,168 @@
+//! The command line of `hostfmt`: read the hosts, render, write.
+
+use crate::fleet::Fleet;
+use crate::format::{FORMATS, Format, Template};
+use crate::host::value_at;
+use crate::render::{Options, check, render};
+use cerveza_manners::{Failure, Result, Status, Tool, visible, write_file, write_stdout};
+use cerveza_record::Record;
+use cerveza_template::Setting;
+use clap::{CommandFactory, Parser};
+use hostrange::{fold, read_hosts};
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Render host records as text for other programs
+///
+/// Reads records of hosts, live or saved, and writes what another program reads: a hosts file, a zone, an inventory, or what
+/// a template of your own makes of them.
+#[derive(Parser, Clone, Debug)]
+#[command(
+    name = "hostfmt",
+    version,
+    override_usage = "hostfmt [OPTIONS] FORMAT|FILE.j2 [FILE...]\n       hostfmt --list\n       hostfmt --show FORMAT"
+)]
+pub struct Args {
+    /// Write this format (--list names them), or render this template: a file whose name ends in `.j2` or has a slash
+    #[arg(value_name = "FORMAT|FILE.j2", required_unless_present_any = ["list", "show"])]
+    pub format: Option<String>,
+
+    /// Read records and names of hosts from these files, `-` is stdin [default: stdin]
+    #[arg(value_name = "FILE")]
+    pub files: Vec<String>,
+
+    /// Give the template a name whose value is the text VALUE, such as zone=example.com
+    #[arg(short = 'D', long, value_name = "KEY=VALUE")]
+    pub set: Vec<Setting>,
+
+    /// Group hosts by the value of this field, such as zone or tags.role. A host is in a group for each value of a list
+    #[arg(short, long, value_name = "KEY", default_value = GROUP_BY)]
+    pub group_by: String,
+
+    /// Use the address in this field, such as public_ip or ipv6; a host that lacks it cannot be written [default:
+    /// private_ip, else public_ip, else ipv6, else host]
+    #[arg(long, value_name = "FIELD")]
+    pub address: Option<String>,
+
+    /// Leave out hosts that cannot be written, and exit with status 3. Without it nothing is written if there is one
+    #[arg(long)]
+    pub skip: bool,
+
+    /// Write to FILE instead of stdout. It is replaced as a whole, and only if all went well
+    #[arg(short, long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+
+    /// List the formats with their settings
+    #[arg(short, long, exclusive = true)]
+    pub list: bool,
+
+    /// Print the template of a format, to begin one of your own with
+    #[arg(long, value_name = "FORMAT", exclusive = true)]
+    pub show: Option<String>,
+}
+
+/// What hosts are grouped by unless the command line says it.
+const GROUP_BY: &str = "security_groups";
+
+/// The clap definition, for man page and completions.
+pub fn command() -> clap::Command {
+    Args::command()
+}
+
+/// Reads the hosts, renders, and writes. Nothing is written before all is rendered.
+pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
+    if args.list {
+        return write_stdout(listing().as_bytes()).map(|()| Status::Done);
+    }
+    if let Some(name) = &args.show {
+        return write_stdout(Format::named(name)?.source.as_bytes()).map(|()| Status::Done);
+    }
+    let template = Template::find(args.format.as_deref().unwrap_or_default())?;
+    check(&template, &args.set)?;
+    let fleet = Fleet::new(read_records(&args.files, tool)?, template.policy.hosts);
+    if !fleet.left_out.is_empty() {
+        let (count, hosts) = (count_of(fleet.left_out.len()), fold(fleet.left_out.iter().map(String::as_str)));
+        tool.warn(format!("{} leaves out {count} by state: {hosts}", template.label));
+    }
+    if args.group_by != GROUP_BY && !fleet.hosts.iter().any(|record| value_at(record, &args.group_by).is_some()) {
+        tool.warn(format!("no host has {}, so there are no groups", args.group_by));
+    }
+    let rendered = render(&template, &fleet.hosts, &options(args)?)?;
+    match &args.write {
+        Some(file) => write_file(file, rendered.text.as_bytes())?,
+        None => write_stdout(shown(&rendered.text, io::stdout().is_terminal()).as_bytes())?,
+    }
+    if rendered.left_out.is_empty() {
+        return Ok(Status::Done);
+    }
+    let count = count_of(rendered.left_out_count);
+    tool.warn(format!("{} cannot hold {count}, left out:\n  {}", template.label, rendered.left_out.join("\n  ")));
+    Ok(Status::Unreached)
+}
+
+fn options(args: &Args) -> Result<Options> {
+    Ok(Options {
+        settings: args.set.clone(),
+        group_by: args.group_by.clone(),
+        address: args.address.clone(),
+        skip: args.skip,
+        serial: serial()?,
+    })
+}
+
+/// The time as a serial number. SOURCE_DATE_EPOCH stands in for the clock, as in reproducible builds.
+fn serial() -> Result<u64> {
+    const VARIABLE: &str = "SOURCE_DATE_EPOCH";
+    match std::env::var(VARIABLE).ok().filter(|value| !value.is_empty()) {
+        Some(value) => {
+            value.parse().map_err(|_| Failure::usage(format!("{VARIABLE} is not a number of seconds: {value}")))
+        }
+        None => Ok(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())),
+    }
+}
+
+fn read_records(files: &[String], tool: &Tool) -> Result<Vec<Record>> {
+    if files.is_empty() && io::stdin().is_terminal() {
+        return Err(
+            Failure::usage("no hosts are given").hint("pipe records in, as from ec2-ls, or name a file of them")
+        );
+    }
+    // As hostrange's language has it, ^FILE is what the file holds.
+    let word = |file: &String| if file == "-" { file.clone() } else { format!("^{file}") };
+    read_hosts(&files.iter().map(word).collect::<Vec<_>>(), tool)
+}
+
+fn count_of(hosts: usize) -> String {
+    if hosts == 1 { "1 host".to_string() } else { format!("{hosts} hosts") }
+}
+
+/// Text of others reaches a terminal with its control characters made visible.
+fn shown(text: &str, is_terminal: bool) -> String {
+    let line = |line: &str| line.split('\t').map(visible).collect::<Vec<_>>().join("\t");
+    match is_terminal {
+        true => text.split('\n').map(line).collect::<Vec<_>>().join("\n"),
+        false => text.to_string(),
+    }
+}
+
+/// A line for each format.
+fn listing() -> String {
+    FORMATS.iter().map(|format| format!("{:<11} {}\n", format.name, format.about)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_terminal_sees_control_characters_as_escapes() {
+        assert_eq!(shown("a\tb\x1b[31m\nc\u{9b}\n", true), "a\tb\\u{1b}[31m\nc\\u{9b}\n");
+        assert_eq!(shown("a\x1b", false), "a\x1b");
+    }
+}

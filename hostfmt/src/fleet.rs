@@ -1,0 +1,124 @@
+//! The hosts of a run: those that a format takes, sorted, and their groups.
+
+use crate::host::value_at;
+use crate::names::identifier;
+use crate::policy::{GroupNames, HostFilter};
+use cerveza_record::{Record, Value as Json};
+use hostrange::natural_cmp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The hosts that a format takes, and those that it leaves out by their state.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    /// In natural order of their names, then by instance id.
+    pub hosts: Vec<Arc<Record>>,
+    /// Names.
+    pub left_out: Vec<String>,
+}
+
+impl Fleet {
+    pub fn new(records: Vec<Record>, filter: HostFilter) -> Fleet {
+        let (taken, left_out): (Vec<_>, Vec<_>) =
+            records.into_iter().partition(|record| filter.takes(record.str("state").as_deref()));
+        let mut taken: Vec<_> = taken.into_iter().map(|record| (record.str("instance_id"), Arc::new(record))).collect();
+        taken.sort_by(|(a_id, a), (b_id, b)| natural_cmp(a.host(), b.host()).then_with(|| a_id.cmp(b_id)));
+        Fleet {
+            hosts: taken.into_iter().map(|(_, record)| record).collect(),
+            left_out: left_out.iter().map(|record| record.host().to_string()).collect(),
+        }
+    }
+}
+
+/// Hosts by the value of one field.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Groups {
+    /// In natural order of the names, each with the places of its hosts.
+    pub groups: Vec<(String, Vec<usize>)>,
+    /// The places of the hosts that have no value.
+    pub ungrouped: Vec<usize>,
+}
+
+impl Groups {
+    /// Groups `hosts`, each with its place in the fleet, by the value at the path `key`. A list puts a host into several.
+    pub fn new<'a>(hosts: impl Iterator<Item = (usize, &'a Record)>, key: &str, names: GroupNames) -> Groups {
+        let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut ungrouped = Vec::new();
+        for (place, record) in hosts {
+            let values = value_at(record, key).map(texts).unwrap_or_default();
+            if values.is_empty() {
+                ungrouped.push(place);
+            }
+            for value in values {
+                let name = match names {
+                    GroupNames::Verbatim => value,
+                    GroupNames::Identifiers => identifier(&value).unwrap_or(value),
+                };
+                let places = groups.entry(name).or_default();
+                if places.last() != Some(&place) {
+                    places.push(place);
+                }
+            }
+        }
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        groups.sort_by(|(a, _), (b, _)| natural_cmp(a, b));
+        Groups { groups, ungrouped }
+    }
+}
+
+/// The texts of a value: several of a list, none of what is empty.
+pub(crate) fn texts(value: Json) -> Vec<String> {
+    match value {
+        Json::Null => Vec::new(),
+        Json::String(text) if text.is_empty() => Vec::new(),
+        Json::String(text) => vec![text],
+        Json::Array(items) => items.into_iter().flat_map(texts).collect(),
+        value => vec![value.to_string()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(lines: &[&str]) -> Vec<Record> {
+        lines.iter().map(|line| Record::parse(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn hosts_are_sorted_and_chosen_by_state() {
+        let lines = [
+            r#"{"host":"web10"}"#,
+            r#"{"host":"web2","instance_id":"i-2"}"#,
+            r#"{"host":"db1","state":"stopped"}"#,
+            r#"{"host":"web2","instance_id":"i-1","state":"running"}"#,
+        ];
+        let fleet = Fleet::new(records(&lines), HostFilter::Running);
+        let places = [3, 1, 0];
+        let sorted: Vec<String> = fleet.hosts.iter().map(|record| record.to_string()).collect();
+        assert_eq!(sorted, places.map(|place| lines[place]));
+        assert_eq!(fleet.left_out, ["db1"]);
+    }
+
+    #[test]
+    fn a_list_puts_a_host_into_several_groups() {
+        let lines = [
+            r#"{"host":"a","security_groups":["web-1","db"]}"#,
+            r#"{"host":"b","security_groups":[],"n":7}"#,
+            r#"{"host":"c","security_groups":["web_1","web-1"],"n":""}"#,
+        ];
+        let records = records(&lines);
+        let groups = |key, names| Groups::new(records.iter().enumerate(), key, names);
+        let by_group = groups("security_groups", GroupNames::Verbatim);
+        let expected = [("db", vec![0]), ("web-1", vec![0, 2]), ("web_1", vec![2])];
+        assert_eq!(by_group.groups, expected.map(|(name, places)| (name.to_string(), places)));
+        assert_eq!(by_group.ungrouped, [1]);
+        let by_identifier = groups("security_groups", GroupNames::Identifiers).groups;
+        assert_eq!(
+            by_identifier,
+            [("db", vec![0]), ("web_1", vec![0, 2])].map(|(name, places)| (name.to_string(), places))
+        );
+        assert_eq!(groups("n", GroupNames::Verbatim).groups, [("7".to_string(), vec![1])]);
+        assert_eq!(groups("n", GroupNames::Verbatim).ungrouped, [0, 2]);
+    }
+}

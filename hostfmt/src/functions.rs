@@ -1,0 +1,227 @@
+//! The filters and functions that templates have beside those of MiniJinja.
+
+use crate::escape::is_ldif_safe;
+use crate::fleet::texts;
+use crate::host::{Host, is_refused, refused};
+use crate::names;
+use crate::refusal::{Notes, Refusal};
+use cerveza_record::{Value as Json, quote};
+use cerveza_template::base64;
+use minijinja::value::{Object, ObjectRepr, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, State, Value};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// A group of hosts as templates see it.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub name: String,
+    /// The places of its hosts in the fleet.
+    pub places: Vec<usize>,
+    pub hosts: Value,
+}
+
+impl Object for Group {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        match key.as_str()? {
+            "name" => Some(Value::from(self.name.as_str())),
+            "hosts" => Some(self.hosts.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// A check of a text: as it is written, or why it cannot be.
+type Check = fn(&str) -> Result<String, &'static str>;
+
+const CHECKS: [(&str, Check); 10] = [
+    ("address", names::address),
+    ("dn", names::dn_value),
+    ("domain", names::domain),
+    ("hostname", names::hostname),
+    ("identifier", names::identifier),
+    ("ip", names::ip),
+    ("ipv4", names::ipv4),
+    ("ipv6", names::ipv6),
+    ("ldif", ldif),
+    ("txt", names::zone_text),
+];
+
+/// Whose results are not escaped once more.
+const FINISHED: [&str; 2] = ["ldif", "txt"];
+
+pub(crate) fn add_functions(environment: &mut Environment<'static>, notes: &Arc<Notes>) {
+    for (name, check) in CHECKS {
+        let notes = notes.clone();
+        let is_finished = FINISHED.contains(&name);
+        environment.add_filter(name, move |state: &State, value: Value| {
+            let text = checked(state, &notes, &value, check)?;
+            Ok::<_, Error>(match text.as_str() {
+                Some(text) if is_finished => Value::from_safe_string(text.to_string()),
+                _ => text,
+            })
+        });
+    }
+    let for_port = notes.clone();
+    environment.add_filter("with_port", move |state: &State, value: Value, port: Value| {
+        let port = port.to_string();
+        checked(state, &for_port, &value, |text| names::host_port(text, &port))
+    });
+    let for_zone = notes.clone();
+    environment.add_filter("zone_name", move |state: &State, value: Value, zone: Option<String>| {
+        checked(state, &for_zone, &value, |text| names::zone_name(text, zone.as_deref().unwrap_or_default()))
+    });
+    let for_suffix = notes.clone();
+    environment.add_filter("suffix", move |state: &State, value: Value, suffix: String| {
+        checked(state, &for_suffix, &value, |text| names::with_suffix(text, &suffix))
+    });
+    let for_claim = notes.clone();
+    environment.add_filter("claim", move |state: &mut State<'_, '_>, value: Value, owner: Option<Value>| {
+        claim(state, &for_claim, &value, owner);
+        value
+    });
+    let for_refuse = notes.clone();
+    environment.add_function("refuse", move |state: &State, why: String| refuse(state, &for_refuse, None, &why));
+    environment.add_filter("field", field);
+    environment.add_filter("tag_columns", tag_columns);
+    environment.add_filter("ansible", |value: Value| ansible(&value));
+}
+
+/// Returns what the check makes of a value, or notes that its host is refused.
+fn checked(
+    state: &State,
+    notes: &Notes,
+    value: &Value,
+    check: impl Fn(&str) -> Result<String, &'static str>,
+) -> Result<Value, Error> {
+    if is_refused(value) {
+        return Ok(value.clone());
+    }
+    if let Some(why) = notes.undefined.as_deref().filter(|_| value.is_undefined()) {
+        return refuse(state, notes, None, why);
+    }
+    match scalar(value)? {
+        None => refuse(state, notes, None, "a value is missing"),
+        Some(text) => match check(&text) {
+            Ok(text) => Ok(Value::from(text)),
+            Err(why) => refuse(state, notes, Some(text), why),
+        },
+    }
+}
+
+/// The message of an error, where the value's name is not known.
+pub(crate) const A_VALUE_IS_UNDEFINED: &str = "a value is undefined";
+
+/// Returns the text of a value: `None` of null. What is not one value is an error of the template.
+pub(crate) fn scalar(value: &Value) -> Result<Option<String>, Error> {
+    match value.kind() {
+        ValueKind::None => Ok(None),
+        ValueKind::String | ValueKind::Number | ValueKind::Bool => Ok(Some(value.to_string())),
+        ValueKind::Undefined => Err(Error::new(ErrorKind::UndefinedError, A_VALUE_IS_UNDEFINED)),
+        kind => {
+            Err(Error::new(ErrorKind::InvalidOperation, format!("a {kind} is not a text: join or tojson makes one")))
+        }
+    }
+}
+
+/// Notes that the hosts at hand are refused. Fails if the template is at no host.
+pub(crate) fn refuse(state: &State, notes: &Notes, value: Option<String>, why: &str) -> Result<Value, Error> {
+    let hosts = current_hosts(state, notes);
+    if hosts.is_empty() {
+        let what = value.map_or_else(|| why.to_string(), |value| format!("{} {why}", quote(&value)));
+        return Err(Error::new(ErrorKind::InvalidOperation, what));
+    }
+    for host in hosts {
+        notes.refuse(Refusal { host, value: value.clone(), why: why.to_string() });
+    }
+    Ok(refused())
+}
+
+/// The host that a variable of the template is, such as that of its loop: of several the one that was read last. Where
+/// there is none, the hosts of the group that a variable is.
+fn current_hosts(state: &State, notes: &Notes) -> Vec<usize> {
+    let variables: Vec<Value> = state.known_variables().iter().filter_map(|name| state.lookup(name)).collect();
+    let hosts: Vec<usize> =
+        variables.iter().filter_map(Value::downcast_object_ref::<Host>).map(|host| host.place).collect();
+    let last = notes.last_host().filter(|last| hosts.contains(last));
+    if let Some(host) = last.or(hosts.first().copied()) {
+        return vec![host];
+    }
+    let group = variables.iter().find_map(Value::downcast_object_ref::<Group>);
+    group.map(|group| group.places.clone()).unwrap_or_default()
+}
+
+/// The names that were claimed, each with its owner and the host at hand.
+#[derive(Default)]
+struct Claims(HashMap<String, (String, Option<usize>)>);
+
+/// Refuses both hosts where another owner has the name already. Without an owner each host is its own. Names that differ
+/// only in case count as one.
+fn claim(state: &mut State<'_, '_>, notes: &Notes, value: &Value, owner: Option<Value>) {
+    if is_refused(value) {
+        return;
+    }
+    let host = notes.last_host();
+    let owner = owner.map_or_else(|| format!("{host:?}"), |owner| owner.to_string());
+    let name = value.to_string();
+    let claims = &mut state.get_or_insert_extension(Claims::default()).0;
+    let first = claims.entry(name.to_ascii_lowercase()).or_insert_with(|| (owner.clone(), host));
+    if first.0 != owner {
+        for host in [first.1, host].into_iter().flatten() {
+            let why = "stands for several hosts".to_string();
+            notes.refuse(Refusal { host, value: Some(name.clone()), why });
+        }
+    }
+}
+
+/// An attribute's value of LDIF with what is before it: `: web1`, or in base64 `:: d2ViMQ==`.
+fn ldif(text: &str) -> Result<String, &'static str> {
+    Ok(match is_ldif_safe(text) {
+        true => format!(": {text}"),
+        false => format!(":: {}", base64(text)),
+    })
+}
+
+/// The text of a host's field, such as `tags.role`: of a list its texts with commas, of what is missing nothing.
+fn field(host: Value, path: String) -> Result<String, Error> {
+    let host = host.downcast_object_ref::<Host>();
+    let host = host.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "field is a filter of hosts"))?;
+    Ok(match host.value_at(&path) {
+        Some(value @ Json::Object(_)) => value.to_string(),
+        value => value.map(texts).unwrap_or_default().join(","),
+    })
+}
+
+/// The paths of the tags of all hosts, sorted: `tags.role`.
+fn tag_columns(hosts: Value) -> Result<Vec<String>, Error> {
+    let mut keys = BTreeSet::new();
+    for host in hosts.try_iter()? {
+        let host = host.downcast_object_ref::<Host>();
+        if let Some(Json::Object(tags)) = host.and_then(|host| host.record.get("tags")) {
+            keys.extend(tags.into_iter().map(|(key, _)| format!("tags.{key}")));
+        }
+    }
+    Ok(keys.into_iter().collect())
+}
+
+/// A value that Ansible does not take for a template of its own, which could run commands.
+fn ansible(value: &Value) -> Result<Value, Error> {
+    let is_template = |text: &str| ["{{", "{%", "{#"].iter().any(|start| text.contains(start));
+    Ok(match value.kind() {
+        ValueKind::String if value.as_str().is_some_and(is_template) => {
+            Value::from_pairs([("__ansible_unsafe", value.clone())])
+        }
+        ValueKind::Seq | ValueKind::Iterable => {
+            value.try_iter()?.map(|item| ansible(&item)).collect::<Result<Vec<Value>, Error>>()?.into()
+        }
+        ValueKind::Map => {
+            let pair = |key: Value| Ok((key.clone(), ansible(&value.get_item(&key)?)?));
+            Value::from_pairs(value.try_iter()?.map(pair).collect::<Result<Vec<_>, Error>>()?)
+        }
+        _ => value.clone(),
+    })
+}

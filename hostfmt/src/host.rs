@@ -1,0 +1,173 @@
+//! A host as templates see it: its record, with what is always there.
+
+use crate::refusal::{Notes, Refusal};
+use cerveza_record::{Record, Value as Json};
+use cerveza_template::template_value;
+use minijinja::Value;
+use minijinja::value::{Enumerator, Object, ObjectRepr};
+use std::sync::Arc;
+
+/// Keys that EC2 may leave out. A record without one, such as a bare name, has `null` there, so a template can ask for it.
+/// Every other key that is missing is an error.
+const FACTS: [&str; 25] = [
+    "account",
+    "architecture",
+    "aws_profile",
+    "iam_profile",
+    "image_id",
+    "instance_id",
+    "instance_type",
+    "ipv6",
+    "key_name",
+    "launch_time",
+    "lifecycle",
+    "platform",
+    "port",
+    "private_dns",
+    "private_ip",
+    "profile",
+    "public_dns",
+    "public_ip",
+    "region",
+    "security_groups",
+    "state",
+    "subnet_id",
+    "user",
+    "vpc_id",
+    "zone",
+];
+
+/// A host of a template. `address` is computed, and `tags` is always an object.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub record: Arc<Record>,
+    /// Its place in the fleet.
+    pub place: usize,
+    /// The field whose value is the address, where the command line names it.
+    pub address_field: Option<Arc<str>>,
+    pub notes: Arc<Notes>,
+}
+
+impl Host {
+    fn field(&self, key: &str) -> Option<Value> {
+        self.notes.read_host(self.place);
+        match self.record.get(key) {
+            _ if key == "address" => Some(self.address()),
+            Some(value) => Some(template_value(value)),
+            None if key == "tags" => Some(Value::from_pairs(std::iter::empty::<(String, Value)>())),
+            None if FACTS.contains(&key) => Some(Value::from(())),
+            None => None,
+        }
+    }
+
+    /// Returns the value at `path`. The object that it leads into is kept for the next path, because a row of a table has
+    /// many fields of one object.
+    pub fn value_at(&self, path: &str) -> Option<Json> {
+        self.notes.read_host(self.place);
+        let Some((key, rest)) = path.split_once('.').filter(|_| !self.record.has(path)) else {
+            return self.record.get(path);
+        };
+        let mut last = self.notes.last_object();
+        if !matches!(&*last, Some((place, last_key, _)) if *place == self.place && last_key == key) {
+            *last = Some((self.place, key.to_string(), self.record.get(key)?));
+        }
+        last.as_ref().and_then(|(_, _, object)| inner_value(object, rest)).cloned()
+    }
+
+    fn address(&self) -> Value {
+        match address(&self.record, self.address_field.as_deref()) {
+            Ok(address) => Value::from(address),
+            Err(why) => {
+                self.notes.refuse(Refusal { host: self.place, value: None, why });
+                refused()
+            }
+        }
+    }
+}
+
+/// What stands for a value that is refused: the text is not used.
+pub(crate) fn refused() -> Value {
+    Value::from_safe_string(String::new())
+}
+
+/// Whether a value is what [`refused`] returns.
+pub(crate) fn is_refused(value: &Value) -> bool {
+    value.is_safe() && value.as_str() == Some("")
+}
+
+/// Returns the address of a host: `private_ip`, else `public_ip`, as pssh-rs chooses it, else `ipv6`, else the host's name;
+/// or only what `field` has.
+fn address(record: &Record, field: Option<&str>) -> Result<String, String> {
+    let text = |key: &str| record.str(key).filter(|text| !text.is_empty());
+    match field {
+        Some(field) => text(field).ok_or_else(|| format!("the record has no address in \"{field}\"")),
+        None => {
+            let first = ["private_ip", "public_ip", "ipv6"].into_iter().find_map(text);
+            Ok(first.unwrap_or_else(|| record.host().to_string()))
+        }
+    }
+}
+
+impl Object for Host {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.field(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        self.field(key)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.record.iter().map(|(key, _)| Value::from(key)).collect())
+    }
+}
+
+/// Returns the value at `path`, such as `zone` or `tags.role`. A key that has a dot itself is found too.
+pub(crate) fn value_at(record: &Record, path: &str) -> Option<Json> {
+    record.get(path).or_else(|| {
+        let (key, rest) = path.split_once('.')?;
+        inner_value(&record.get(key)?, rest).cloned()
+    })
+}
+
+fn inner_value<'a>(value: &'a Json, path: &str) -> Option<&'a Json> {
+    value.get(path).or_else(|| {
+        let (key, rest) = path.split_once('.')?;
+        inner_value(value.get(key)?, rest)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(json: &str) -> Record {
+        Record::parse(json).unwrap()
+    }
+
+    #[test]
+    fn the_address_is_private_or_public_or_ipv6_or_the_name() {
+        let both = record(r#"{"host":"a","public_ip":"5.6.7.8","private_ip":"10.0.0.1"}"#);
+        assert_eq!(address(&both, None), Ok("10.0.0.1".to_string()));
+        assert_eq!(address(&both, Some("public_ip")), Ok("5.6.7.8".to_string()));
+        assert_eq!(address(&record(r#"{"host":"a","private_ip":null}"#), None), Ok("a".to_string()));
+        let ipv6 = record(r#"{"host":"a","private_ip":null,"ipv6":"2001:db8::1"}"#);
+        assert_eq!(address(&ipv6, None), Ok("2001:db8::1".to_string()));
+        assert!(address(&record(r#"{"host":"a","private_ip":""}"#), Some("private_ip")).is_err());
+    }
+
+    #[test]
+    fn a_path_leads_into_objects_also_by_keys_with_a_dot() {
+        let record = record(r#"{"host":"a","tags":{"role":"db","a.b":"1","n":{"x.y":2}},"k.l":3}"#);
+        let at = |path| value_at(&record, path).map(|value| value.to_string());
+        assert_eq!(at("tags.role").as_deref(), Some("\"db\""));
+        assert_eq!(at("tags.a.b").as_deref(), Some("\"1\""));
+        assert_eq!(at("tags.n.x.y").as_deref(), Some("2"));
+        assert_eq!(at("k.l").as_deref(), Some("3"));
+        assert_eq!((at("tags.x"), at("host.x"), at("x")), (None, None, None));
+    }
+}
