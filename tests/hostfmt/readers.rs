@@ -13,6 +13,8 @@ pub fn run(command: &str, files: &[(&str, &str)]) -> String {
         sandbox.file(name, content);
     }
     let outcome = sandbox.sh(command);
+    let is_missing = ["command not found", "cannot be preloaded"].iter().any(|sign| outcome.stderr.contains(sign));
+    assert!(!is_missing, "a reader is missing: run: tests/setup test\n{}", outcome.stderr);
     assert_eq!(outcome.code, 0, "{command}\n{}\n{}\nof:\n{}", outcome.stdout, outcome.stderr, files[0].1);
     outcome.stdout
 }
