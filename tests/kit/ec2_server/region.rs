@@ -31,6 +31,8 @@ pub struct Options {
     pub default_vpc: bool,
     /// How many addresses the account may have.
     pub addresses: usize,
+    /// The ids of a server come after this number, so two servers can have ids of their own.
+    pub ids_after: u64,
 }
 
 impl Default for Options {
@@ -47,6 +49,7 @@ impl Default for Options {
             buckets: None,
             default_vpc: true,
             addresses: 10_000,
+            ids_after: 0,
         }
     }
 }
@@ -161,7 +164,7 @@ impl Region {
             exhausted: Vec::new(),
             down: BTreeSet::new(),
             consoles: HashMap::new(),
-            next_id: 0,
+            next_id: options.ids_after,
         }
     }
 
