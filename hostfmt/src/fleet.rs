@@ -19,12 +19,16 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     pub fn new(records: Vec<Record>, filter: HostFilter) -> Fleet {
-        let (taken, left_out): (Vec<_>, Vec<_>) =
-            records.into_iter().partition(|record| filter.takes(record.str("state").as_deref()));
-        let mut taken: Vec<_> = taken.into_iter().map(|record| (record.str("instance_id"), Arc::new(record))).collect();
-        taken.sort_by(|(a_id, a), (b_id, b)| natural_cmp(a.host(), b.host()).then_with(|| a_id.cmp(b_id)));
+        let mut hosts: Vec<_> = records.into_iter().map(|record| (record.str("instance_id"), record)).collect();
+        hosts.sort_by(|(a_id, a), (b_id, b)| natural_cmp(a.host(), b.host()).then_with(|| a_id.cmp(b_id)));
+        // Of an instance that is given twice the last record counts, and dedup_by keeps the first.
+        hosts.reverse();
+        hosts.dedup_by(|(a_id, a), (b_id, b)| a_id.is_some() && a_id == b_id && a.host() == b.host());
+        let hosts = hosts.into_iter().rev().map(|(_, record)| record);
+        let (taken, left_out): (Vec<Record>, Vec<Record>) =
+            hosts.partition(|record| filter.takes(record.str("state").as_deref()));
         Fleet {
-            hosts: taken.into_iter().map(|(_, record)| record).collect(),
+            hosts: taken.into_iter().map(Arc::new).collect(),
             left_out: left_out.iter().map(|record| record.host().to_string()).collect(),
         }
     }
@@ -98,6 +102,22 @@ mod tests {
         let sorted: Vec<String> = fleet.hosts.iter().map(|record| record.to_string()).collect();
         assert_eq!(sorted, places.map(|place| lines[place]));
         assert_eq!(fleet.left_out, ["db1"]);
+    }
+
+    #[test]
+    fn an_instance_that_is_given_twice_is_one_host() {
+        let lines = [
+            r#"{"host":"web1","instance_id":"i-1","state":"running"}"#,
+            r#"{"host":"web1"}"#,
+            r#"{"host":"web1","instance_id":"i-1","state":"stopped"}"#,
+            r#"{"host":"web1"}"#,
+        ];
+        let hosts = |filter| {
+            let fleet = Fleet::new(records(&lines), filter);
+            fleet.hosts.iter().map(|record| record.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(hosts(HostFilter::All), [lines[1], lines[3], lines[2]]);
+        assert_eq!(hosts(HostFilter::Running), [lines[1], lines[3]]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use kit::Sandbox;
 #[test]
 fn hosts_that_a_format_leaves_out_by_state_are_named() {
     let run = hostfmt(&["prometheus"], FLEET).exits(0);
-    assert_eq!(run.stderr, "hostfmt: prometheus leaves out 2 hosts by state: web2,old1\n");
+    assert_eq!(run.stderr, "hostfmt: prometheus leaves out 2 hosts by state: old1,web2\n");
     assert_eq!(hostfmt(&["csv"], FLEET).exits(0).stderr, "");
     let none = hostfmt(&["prometheus"], "{\"host\":\"a\",\"state\":\"stopped\"}\n").exits(0);
     assert_eq!(none.stdout, "[\n]\n");
