@@ -1,5 +1,7 @@
-"""hostrange against what else makes and folds lists of names: seq, ClusterShell's nodeset, Slurm's scontrol, bash."""
+"""hostrange against what else makes and folds lists of names: seq, ClusterShell's nodeset, Slurm's scontrol, bash; and
+against jq with nodeset, which group records."""
 
+import json
 import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ def bench():
         # scontrol wants a cluster even for what it asks none of, and for --version.
         (here / "slurm.conf").write_text("ClusterName=bench\nSlurmctldHost=localhost\n")
         ENV["SLURM_CONF"] = str(here / "slurm.conf")
-        head("hostrange", "seq", "nodeset", "scontrol", "bash")
+        head("hostrange", "seq", "nodeset", "scontrol", "bash", "jq")
         start_up()
         names(here, MILLION)
         json_lines(here, MILLION)
@@ -27,6 +29,9 @@ def bench():
         if not QUICK:
             fold(here, MILLION)
         count()
+        group(here, 10_000)
+        if not QUICK:
+            group(here, 100_000)
 
 
 def start_up():
@@ -93,6 +98,52 @@ def count():
                                        Command(["nodeset", "-c", "n[1-1000000]"], line("1000000"))])
     huge = Command(["hostrange", "--count", "n[1-999999999999]x[1-1000]"], line("999999999999000"))
     compare("Count, 999,999,999,999,000 names", [huge])
+
+
+def group(here: Path, most: int):
+    """Records with the keys that ec2-ls gives them, of hosts in turn in three zones."""
+    file, zones = here / "fleet.jsonl", "abc"
+    with file.open("w") as fleet:
+        for number in range(1, most + 1):
+            fleet.write(json.dumps(fleet_record(number, zones[number % 3])) + "\n")
+    hosts = {zone: [number for number in range(1, most + 1) if zones[number % 3] == zone] for zone in zones}
+    folded = [f"us-east-1{zone}: n[{','.join(map(str, hosts[zone]))}]\n".encode() for zone in zones]
+    counted = [f"us-east-1{zone}: {len(hosts[zone])}\n".encode() for zone in zones]
+    compare(f"Group, {most:,} records on stdin, a line a zone with the hosts folded", [
+        Command(["hostrange", "--by", "zone"], Text.of(folded), stdin=str(file), label="hostrange --by zone <FILE"),
+        Command(["bash", "-c", JQ_NODESET], Text.of(folded), stdin=str(file),
+                label="jq -r '[.zone, .host] | @tsv' <FILE | sort, then nodeset -f for each zone"),
+    ], notes=["peak of the second: the largest of its processes"])
+    compare(f"Group, {most:,} records on stdin, a line a zone with the number of hosts", [
+        Command(["hostrange", "--by", "zone", "--count"], Text.of(counted), stdin=str(file),
+                label="hostrange --by zone --count <FILE"),
+        Command(["jq", "-rn", JQ_COUNT], Text.of(counted), stdin=str(file),
+                label="jq -rn 'reduce inputs as $host ({}; .[$host.zone] += 1) | ...' <FILE"),
+    ])
+    file.unlink()
+
+
+JQ_COUNT = """reduce inputs as $host ({}; .[$host.zone] += 1) | to_entries | sort_by(.key)[] | "\\(.key): \\(.value)\""""
+
+JQ_NODESET = r"""
+jq -r '[.zone, .host] | @tsv' | LC_ALL=C sort -s -k1,1 | awk -F'\t' '
+    $1 != zone { if (zone) close(fold); zone = $1; fold = "nodeset -f"; printf "%s: ", zone; fflush() }
+    { print $2 | fold }'
+"""
+
+
+def fleet_record(number: int, zone: str) -> dict:
+    host, part = f"n{number}", f"{number:017x}"
+    return {
+        "host": host, "instance_id": f"i-{part}", "region": "us-east-1", "zone": f"us-east-1{zone}",
+        "account": "123456789012", "state": "running", "instance_type": "m5.large", "image_id": "ami-0123456789abcdef0",
+        "private_ip": f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", "public_ip": None,
+        "private_dns": f"ip-{number}.ec2.internal", "public_dns": None, "key_name": "ops",
+        "security_groups": ["web", "ssh"], "subnet_id": "subnet-0123456789abcdef0", "vpc_id": "vpc-0123456789abcdef0",
+        "launch_time": "2026-01-01T00:00:00Z", "profile": "Web",
+        "tags": {"Name": host, "profile": "Web", "role": "web", "team": "shop"},
+        "volumes": [{"device": "/dev/xvda", "volume_id": f"vol-{part}", "delete_on_termination": True}],
+    }
 
 
 def hostrange(most: int, expected: Text) -> Command:

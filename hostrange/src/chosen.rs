@@ -114,6 +114,14 @@ fn records<'s>(set: &'s HostSet<'_>) -> HashMap<&'s str, Vec<&'s Record>> {
     records
 }
 
+/// The places of the known hosts among the names that are still to come, ascending.
+pub(crate) fn places_of<'s>(known: impl Iterator<Item = &'s str>, names: &Names<'_>) -> Vec<BigUint> {
+    let (pattern, next) = (names.pattern(), names.position());
+    let mut places: Vec<BigUint> = known.filter_map(|host| pattern.find(host)).filter(|at| *at >= next).collect();
+    places.sort_unstable();
+    places
+}
+
 /// Gives the records of a host in place of its name.
 struct WithRecords<'s> {
     records: HashMap<&'s str, Vec<&'s Record>>,
@@ -136,9 +144,7 @@ impl Sink for WithRecords<'_> {
             }
             return Ok(());
         }
-        let pattern = names.pattern();
-        let mut places: Vec<BigUint> = self.records.keys().filter_map(|host| pattern.find(host)).collect();
-        places.sort_unstable();
+        let places = places_of(self.records.keys().copied(), names);
         for place in places {
             let before = place - names.position();
             self.sink.names(&mut names.split_off(&before))?;

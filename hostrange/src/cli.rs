@@ -1,132 +1,24 @@
 //! The command line of `hostrange`.
 
+use crate::args::Args;
 use crate::chosen::Hosts;
-use crate::fold::FoldOptions;
+use crate::field::FieldValues;
 use crate::folded::Folded;
+use crate::grouped::{Grouped, Shown, write_by_value, write_node_groups};
 use crate::input::{Loader, Source, stdin_for, union, warn_of_globbed};
 use crate::names::Names;
+use crate::node_group_list::{GroupSource, list, regroup};
 use crate::nodegroups::NodeGroups;
-use crate::options::{Axes, Operations, parse_axes, parse_separator};
 use crate::output::{Lines, Output, Table};
 use crate::query;
-use crate::select::{Places, Select, Slice, Split};
-use crate::set::{Host, Sink, Step, finished};
-use cerveza_manners::{Failure, OutputArgs, OutputMode, Result, Status, Tool};
+use crate::select::{Places, Select, Split};
+use crate::set::{Host, HostSet, Sink, Step, finished};
+use cerveza_manners::{Failure, Format, OutputMode, Result, Status, Tool};
 use cerveza_record::{is_bare, unquote};
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use num_bigint::BigUint;
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-
-/// Expand, fold, count and combine sets of host names
-///
-/// Expands expressions such as mysql[1-40] into host names, folds names back into one expression, and answers what is in
-/// such a set.
-#[derive(Parser, Clone, Debug)]
-#[command(name = "hostrange", version, args_override_self = true)]
-#[command(mut_arg("names", |arg| arg.help("Write names, one a line, also in a pipe: the short form of --output names")))]
-pub struct Args {
-    /// Expressions, as in 'web[1-3]' or 'n[1-2][01-10],db1!n105'; `-` reads names, expressions and records from stdin, as
-    /// does no expression at all; `^FILE` reads them from a file
-    #[arg(value_name = "EXPR")]
-    pub expressions: Vec<String>,
-
-    /// Write names on one line, with blanks between them: the short form of -s ' '
-    #[arg(short, long, conflicts_with_all = ["fold", "count", "index", "contains", "output"])]
-    pub expand: bool,
-
-    /// Fold the hosts into one expression
-    #[arg(short, long, conflicts_with_all = ["output"])]
-    pub fold: bool,
-
-    /// Fold along these numbers of a name only: counted from 1, or with a minus from the end. As in 2, 1-2 or -1
-    #[arg(long, value_name = "AXES", requires = "fold", allow_hyphen_values = true, value_parser = parse_axes)]
-    pub axis: Option<Axes>,
-
-    /// Fold numbers in even steps, as in [0-10/2], where at least N are in a row
-    #[arg(long, value_name = "N", requires = "fold", value_parser = clap::value_parser!(u32).range(3..))]
-    pub autostep: Option<u32>,
-
-    /// Print how many hosts there are
-    #[arg(short, long, conflicts_with_all = ["fold", "output"])]
-    pub count: bool,
-
-    /// Take the hosts at these places, in the order of the set: 0 is the first, -1 the last, 10-19 ten of them, 5- all
-    /// from the sixth; several are separated by commas. Places beyond the end are empty
-    #[arg(long, value_name = "SLICE", allow_hyphen_values = true)]
-    pub nth: Option<Slice>,
-
-    /// Print the place of NAME, counted from 0; with exit status 1 where it is not in the set
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["fold", "count", "nth", "output"])]
-    pub index: Option<String>,
-
-    /// Print nothing; the exit status is 0 if all hosts of EXPR are in the set, 1 if not, and 2 where that cannot be told
-    #[arg(long, value_name = "EXPR", conflicts_with_all = ["fold", "count", "nth", "index", "output"])]
-    pub contains: Option<String>,
-
-    /// Take N hosts at random, in the order of the set
-    #[arg(long, value_name = "N", conflicts_with_all = ["nth", "index", "contains"],
-          value_parser = clap::value_parser!(u64).range(1..=MOST_PICKED))]
-    pub pick: Option<u64>,
-
-    /// Make --pick take the same hosts for the same seed
-    #[arg(long, value_name = "S", requires = "pick")]
-    pub seed: Option<u64>,
-
-    /// Cut the hosts, in order, into N parts whose sizes differ by one at the most: a line a part, and a key "split" in
-    /// records. Fewer hosts make fewer parts
-    #[arg(long, value_name = "N", conflicts_with_all = ["count", "index", "contains"],
-          value_parser = clap::value_parser!(u32).range(1..=MOST_PARTS))]
-    pub split: Option<u32>,
-
-    #[command(flatten)]
-    pub operations: Operations,
-
-    /// Sort the hosts: numbers by value, web2 before web10
-    #[arg(long)]
-    pub sort: bool,
-
-    /// Keep hosts that are given more than once
-    #[arg(long, conflicts_with_all = ["fold", "index", "contains"])]
-    pub keep_duplicates: bool,
-
-    /// Write names with SEP between them, in place of a line each. \n, \t and \0 are understood: \0 ends each name, for
-    /// xargs -0
-    #[arg(short, long, value_name = "SEP", conflicts_with_all = ["fold", "count", "index", "contains", "output"],
-          allow_hyphen_values = true, value_parser = parse_separator)]
-    pub separator: Option<String>,
-
-    /// Exit with status 1 where no host is left
-    #[arg(long)]
-    pub fail_empty: bool,
-
-    /// Refuse to write more than N hosts. Without it there is no bound in a pipe or file, and 100000 on a terminal or in
-    /// a table
-    #[arg(long, value_name = "N")]
-    pub max: Option<u64>,
-
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-impl Args {
-    /// How hosts are written, where that is not folded.
-    fn mode(&self) -> OutputMode {
-        match self.separator.is_some() || self.expand {
-            true => OutputMode::Names,
-            false => self.output.mode(OutputMode::Names),
-        }
-    }
-
-    /// Whether records come out whole.
-    fn writes_records(&self) -> bool {
-        !self.fold && !self.count && self.index.is_none() && self.mode() != OutputMode::Names
-    }
-
-    /// Whether one expression is made of all hosts, and nobody counts them.
-    fn folds_all(&self) -> bool {
-        self.fold && self.nth.is_none() && self.pick.is_none() && self.split.is_none() && self.max.is_none()
-    }
-}
 
 /// The name that `text` is, bare or in quotes.
 fn one_name(text: &str) -> Result<String> {
@@ -137,9 +29,6 @@ fn one_name(text: &str) -> Result<String> {
             .hint("a name with other characters than a host's is written in double quotes")),
     }
 }
-
-const MOST_PICKED: u64 = 10_000_000;
-const MOST_PARTS: i64 = 1_000_000;
 
 /// The most operations that may nest: each takes some of the stack.
 const MOST_NESTED: usize = 300;
@@ -153,19 +42,24 @@ pub fn command() -> clap::Command {
 
 /// Reads to the end, then answers or writes: a reader that acts on hosts must not get half of a bad input.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
-    let input = Input::load(args, tool)?;
+    if (args.by.is_some() || args.groups.is_some()) && args.output.output == Format::Names {
+        return Err(Failure::usage("--by and --groups write groups, not names")
+            .hint("-o json, and jq -r .hosts, give an expression for each group"));
+    }
     let groups = NodeGroups::from_env();
-    let mut set = union(&input.sources, &groups)?;
-    let is_input_empty = set.most() == BigUint::ZERO;
-    if args.operations.nested() > MOST_NESTED {
-        return Err(Failure::usage(format!("-i and -X are given more than {MOST_NESTED} times")));
+    if let Some(source) = &args.groups {
+        return list_groups(args, source, &groups, tool);
     }
-    for ((operator, _), operand) in args.operations.0.iter().zip(&input.operands) {
-        set = set.combine(*operator, union(std::slice::from_ref(operand), &groups)?);
-    }
+    let input = Input::load(args, tool)?;
+    let set = input.set(args, &groups)?;
     if let Some(asked) = &input.asked {
-        let has_all = query::contains(set, union(std::slice::from_ref(asked), &groups)?)?;
+        let has_all = query::contains(&set, &union(std::slice::from_ref(asked), &groups)?)?;
         return Ok(if has_all { Status::Done } else { Status::No });
+    }
+    if let Some(source) = &args.regroup {
+        let expression = regroup(set, source, &args.fold_options(), &groups, tool)?;
+        expression.iter().try_for_each(print)?;
+        return Ok(ended(args, &input, expression.is_none(), tool));
     }
     // Folding drops duplicates itself.
     let keep_duplicates = args.keep_duplicates || args.folds_all();
@@ -176,22 +70,54 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         return print(&index).map(|()| Status::Done);
     }
     let chosen = Chosen::new(&hosts, args)?;
-    let is_empty = match args.count {
-        true => {
-            let count = chosen.count();
-            print(&count)?;
-            count == BigUint::ZERO
-        }
+    if args.count && args.by.is_none() {
+        let count = chosen.count();
+        print(&count)?;
+        return Ok(if count == BigUint::ZERO && args.fail_empty { Status::No } else { Status::Done });
+    }
+    chosen.refuse_too_many(args)?;
+    let is_empty = match &input.fields {
+        Some(fields) => !write_by_field(&chosen, fields, args, tool)?,
+        None => !chosen.write(args)?,
+    };
+    Ok(ended(args, &input, is_empty, tool))
+}
+
+/// The status of a run, with a warning if there was no host.
+fn ended(args: &Args, input: &Input, is_empty: bool, tool: &Tool) -> Status {
+    if is_empty {
+        tool.warn(if input.is_empty { "no hosts: the input was empty" } else { "no host is left" });
+    }
+    if is_empty && args.fail_empty { Status::No } else { Status::Done }
+}
+
+/// Writes the hosts of each value of a field; false where there is none.
+fn write_by_field(chosen: &Chosen<'_>, fields: &FieldValues, args: &Args, tool: &Tool) -> Result<bool> {
+    let (shown, format) = (args.shown(Shown::Hosts), args.output.output);
+    let options = args.fold_options();
+    let mut grouped = Grouped::new(fields, Some(&options).filter(|_| shown.has_hosts(format)));
+    let any = chosen.feed(&mut grouped)?;
+    if any {
+        fields.warn_if_unknown(tool);
+    }
+    write_by_value(&fields.path, &grouped.rows(), shown, format)?;
+    Ok(any)
+}
+
+/// Lists node groups. Hosts are read only where they are asked for.
+fn list_groups(args: &Args, source: &GroupSource, groups: &NodeGroups, tool: &Tool) -> Result<Status> {
+    let (shown, format) = (args.shown(Shown::Label), args.output.output);
+    let options = args.fold_options();
+    let options = Some(&options).filter(|_| shown.has_hosts(format));
+    let rows = match args.expressions.is_empty() && args.operations.is_empty() {
+        true => list(source, None, shown == Shown::Count, options, groups, tool)?,
         false => {
-            chosen.refuse_too_many(args)?;
-            let is_empty = !chosen.write(args)?;
-            if is_empty {
-                tool.warn(if is_input_empty { "no hosts: the input was empty" } else { "no host is left" });
-            }
-            is_empty
+            let input = Input::load(args, tool)?;
+            list(source, Some(&input.set(args, groups)?), true, options, groups, tool)?
         }
     };
-    Ok(if is_empty && args.fail_empty { Status::No } else { Status::Done })
+    write_node_groups(&rows, shown, format)?;
+    Ok(if rows.is_empty() && args.fail_empty { Status::No } else { Status::Done })
 }
 
 /// What the arguments name, read.
@@ -201,20 +127,40 @@ struct Input {
     operands: Vec<Source>,
     /// What --contains asks for.
     asked: Option<Source>,
+    /// The values of what --by groups by.
+    fields: Option<FieldValues>,
+    is_empty: bool,
 }
 
 impl Input {
     fn load(args: &Args, tool: &Tool) -> Result<Input> {
         let operands = args.operations.0.iter().map(|(_, expression)| expression);
         warn_of_globbed(args.expressions.iter().chain(operands.clone()), tool);
-        let mut loader = Loader::new(stdin_for(&args.expressions)?);
-        let sources = match args.expressions.as_slice() {
+        let stdin = stdin_for(&args.expressions)?;
+        let mut loader = match &args.by {
+            Some(path) => Loader::of_field(stdin, path),
+            None => Loader::new(stdin),
+        };
+        let sources: Vec<Source> = match args.expressions.as_slice() {
             [] => vec![loader.load("-")?],
             words => words.iter().map(|word| loader.load(word)).collect::<Result<_>>()?,
         };
         let operands = operands.map(|word| loader.load(word)).collect::<Result<_>>()?;
         let asked = args.contains.as_ref().map(|word| loader.load(word)).transpose()?;
-        Ok(Input { sources, operands, asked })
+        let is_empty = sources.iter().all(Source::is_empty);
+        Ok(Input { sources, operands, asked, fields: loader.into_fields(), is_empty })
+    }
+
+    /// The hosts that are asked for.
+    fn set(&self, args: &Args, groups: &NodeGroups) -> Result<HostSet<'_>> {
+        let mut set = union(&self.sources, groups)?;
+        if args.operations.nested() > MOST_NESTED {
+            return Err(Failure::usage(format!("-i and -X are given more than {MOST_NESTED} times")));
+        }
+        for ((operator, _), operand) in args.operations.0.iter().zip(&self.operands) {
+            set = set.combine(*operator, union(std::slice::from_ref(operand), groups)?);
+        }
+        Ok(set)
     }
 }
 
@@ -247,7 +193,7 @@ impl Chosen<'_> {
 
     fn refuse_too_many(&self, args: &Args) -> Result<()> {
         let place = match args.mode() {
-            _ if args.fold => None,
+            _ if args.folds() => None,
             OutputMode::Table => Some("a table"),
             _ => io::stdout().is_terminal().then_some("a terminal"),
         };
@@ -319,21 +265,13 @@ fn output(args: &Args) -> Result<Box<dyn Output>> {
         (None, None) => "\n",
     };
     Ok(match args.mode() {
-        _ if args.fold => Box::new(Folded::new(fold_options(args))),
+        _ if args.fold => Box::new(Folded::new(args.fold_options())),
         OutputMode::Names => Box::new(Lines::names(separator)?),
         OutputMode::Json => Box::new(Lines::json()?),
         OutputMode::Table => Box::new(Table::new(args.split.is_some())),
     })
 }
 
-fn fold_options(args: &Args) -> FoldOptions {
-    FoldOptions {
-        axes: args.axis.as_ref().map(|axes| axes.0.clone()),
-        autostep: args.autostep.map(|least| least as usize),
-        for_shell: true,
-    }
-}
-
-fn print(answer: &BigUint) -> Result<()> {
+fn print(answer: impl Display) -> Result<()> {
     writeln!(io::stdout(), "{answer}").map_err(|error| Failure::stdout(&error))
 }

@@ -25,6 +25,8 @@ pub struct FoldOptions {
     pub autostep: Option<usize>,
     /// Write quoted text as one word of a shell: blanks are escapes. `false`: as people read it.
     pub for_shell: bool,
+    /// What stands before each word: the `@` of node groups.
+    pub before: &'static str,
 }
 
 impl FoldOptions {

@@ -25,12 +25,15 @@ impl Folded {
         Folded { folder: Folder::new(options.clone()), options, added: 0 }
     }
 
-    fn write(&mut self) -> Result<()> {
+    /// Returns the expression of the hosts added since the last one. `None` if there are none.
+    pub fn take(&mut self) -> Option<String> {
         let folder = std::mem::replace(&mut self.folder, Folder::new(self.options.clone()));
-        if std::mem::take(&mut self.added) == 0 {
-            return Ok(());
-        }
-        writeln!(io::stdout(), "{}", folder.finish()).map_err(|error| Failure::stdout(&error))
+        (std::mem::take(&mut self.added) > 0).then(|| folder.finish())
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let Some(expression) = self.take() else { return Ok(()) };
+        writeln!(io::stdout(), "{expression}").map_err(|error| Failure::stdout(&error))
     }
 
     fn count(&mut self, added: &BigUint) -> Step {

@@ -1,5 +1,6 @@
 //! Where a tool's hosts come from: expressions on its command line, files of them, names and records on stdin.
 
+use crate::field::FieldValues;
 use crate::nodegroups::NodeGroups;
 use crate::parse::parse;
 use crate::set::{Host, HostSet, Sink, Step, finished};
@@ -96,7 +97,7 @@ fn load_unless_empty(words: &[String], loader: &mut Loader<impl Read>) -> Result
         return Ok(Some(Given { hosts: records.records, expressions }));
     }
     let is_stdin = matches!(words, [] | [_]) && words.iter().all(|word| word == "-");
-    match sources.iter().all(|source| items(&source.text).next().is_none()) {
+    match sources.iter().all(Source::is_empty) {
         true if is_stdin => Ok(None),
         _ if is_stdin => Err(Failure::usage("no hosts: no host of stdin is left")),
         _ => Err(Failure::usage(format!("{}: no host is left", words.join(" ")))),
@@ -138,11 +139,30 @@ pub(crate) struct Source {
 /// Reads sources: stdin but once.
 pub(crate) struct Loader<R> {
     stdin: Option<R>,
+    /// What is read of records, if not all.
+    fields: Option<FieldValues>,
 }
 
 impl<R: Read> Loader<R> {
     pub fn new(stdin: R) -> Loader<R> {
-        Loader { stdin: Some(stdin) }
+        Loader { stdin: Some(stdin), fields: None }
+    }
+
+    /// Reads one field of each record alone: sources then have names in place of records.
+    pub fn of_field(stdin: R, path: &str) -> Loader<R> {
+        Loader { stdin: Some(stdin), fields: Some(FieldValues::new(path)) }
+    }
+
+    /// The values of that field that were read.
+    pub fn into_fields(self) -> Option<FieldValues> {
+        self.fields
+    }
+
+    fn read(&mut self, input: impl Read) -> std::result::Result<String, LineError> {
+        match &mut self.fields {
+            Some(fields) => fields.read(input),
+            None => read_text(input),
+        }
     }
 
     /// `-` is stdin, `^FILE` a file, all else an expression.
@@ -150,19 +170,19 @@ impl<R: Read> Loader<R> {
         let (file, text) = match word.strip_prefix('^') {
             _ if word == "-" || word == "^-" => {
                 let stdin = self.stdin.take().ok_or_else(|| Failure::usage("stdin ('-') is given twice"))?;
-                ("stdin".to_string(), read_text(stdin))
+                ("stdin".to_string(), self.read(stdin))
             }
             Some("") => return Err(Failure::usage("the name of a file is missing after ^")),
             Some(file) => {
                 let opened = File::open(file).map_err(|error| Failure::usage(format!("{file}: {error}")))?;
-                (file.to_string(), read_text(opened))
+                (file.to_string(), self.read(opened))
             }
             None if word.trim().is_empty() => {
                 return Err(Failure::usage("an expression is empty").hint("is it a variable that is not set?"));
             }
             None => return Ok(Source { file: None, text: word.to_string() }),
         };
-        let text = text.map_err(|error| Failure::usage(format!("{file}: {error}")))?;
+        let text = text.map_err(|error| not_a_line(&file, &error))?;
         Ok(Source { file: Some(file), text })
     }
 }
@@ -177,6 +197,11 @@ pub(crate) fn union<'a>(sources: &'a [Source], groups: &NodeGroups) -> Result<Ho
 }
 
 impl Source {
+    /// Whether it gives nothing at all.
+    pub fn is_empty(&self) -> bool {
+        items(&self.text).next().is_none()
+    }
+
     /// The expressions that may also be names.
     fn expressions(&self) -> impl Iterator<Item = &str> {
         let lines = self.file.as_ref().map(|_| self.text.lines().map(str::trim));

@@ -2,6 +2,7 @@
 //!
 //! The library is also how every other tool takes its hosts: [`read_hosts`].
 
+mod args;
 mod bracket;
 mod chosen;
 mod cli;
@@ -9,12 +10,15 @@ mod count;
 mod digits;
 mod error;
 mod expanded;
+mod field;
 mod fold;
 mod folded;
+mod grouped;
 mod input;
 mod item;
 mod names;
 mod natural;
+mod node_group_list;
 mod nodegroups;
 mod options;
 mod output;
@@ -29,7 +33,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use cli::{Args, command, run};
+pub use args::Args;
+pub use cli::{command, run};
 pub use fold::fold;
 pub use input::{
     ExcludedHosts, Given, given_from, read_given, read_given_unless_empty, read_hosts, read_hosts_and_excluded,

@@ -45,8 +45,30 @@ impl NodeGroups {
 
     /// `source` `None` is the default source. `group` `*` is all of the source: its group `all`, or else every group.
     pub fn find(&self, source: Option<&str>, group: &str) -> Result<Definition, String> {
+        self.look_up(|catalogue| catalogue.find(source, group))
+    }
+
+    /// The names of a source's groups, in the order of its file, with the source's own. `None` is the default source.
+    pub fn names(&self, source: Option<&str>) -> Result<(String, Vec<String>), String> {
+        self.look_up(|catalogue| {
+            let (name, source) = catalogue.source(source, "GROUP")?;
+            let groups = source.groups.as_ref().map_err(String::clone)?;
+            Ok((name.to_string(), groups.keys().cloned().collect()))
+        })
+    }
+
+    /// All sources, the default one first, and the default one's name, if there is any.
+    pub fn sources(&self) -> Result<(Vec<String>, Option<String>), String> {
+        self.look_up(|catalogue| {
+            let default = catalogue.default.clone().filter(|name| catalogue.sources.contains_key(name));
+            let others = catalogue.sources.keys().filter(|name| Some(*name) != default.as_ref());
+            Ok((default.iter().chain(others).cloned().collect(), default.clone()))
+        })
+    }
+
+    fn look_up<T>(&self, look: impl FnOnce(&Catalogue) -> Result<T, String>) -> Result<T, String> {
         let found = match self.catalogue.get_or_init(|| Catalogue::read(&self.folders)) {
-            Ok(catalogue) => catalogue.find(source, group),
+            Ok(catalogue) => look(catalogue),
             Err(error) => Err(error.clone()),
         };
         found.map_err(|error| visible(&error).into_owned())
@@ -214,13 +236,18 @@ impl Catalogue {
         Ok(read.ok())
     }
 
-    fn find(&self, asked: Option<&str>, group: &str) -> Result<Definition, String> {
-        let asked = asked.filter(|name| !name.is_empty());
+    /// The source that is asked for, or the default one. `group` is what of it is wanted, for messages.
+    fn source<'s>(&'s self, asked: Option<&'s str>, group: &str) -> Result<(&'s str, &'s Source), String> {
         let Some(name) = asked.or(self.default.as_deref()) else {
             let what = format!("which source of groups? {} have {}", paths(&self.read), self.names());
             return Err(format!("{what}: write @SOURCE:{group}, or 'default: SOURCE' under [Main] in a groups.conf"));
         };
-        let source = self.sources.get(name).ok_or_else(|| self.no_source(name, group))?;
+        Ok((name, self.sources.get(name).ok_or_else(|| self.no_source(name, group))?))
+    }
+
+    fn find(&self, asked: Option<&str>, group: &str) -> Result<Definition, String> {
+        let asked = asked.filter(|name| !name.is_empty());
+        let (name, source) = self.source(asked, group)?;
         let groups = source.groups.as_ref().map_err(String::clone)?;
         let known = if group == "*" { groups.get_key_value("all") } else { groups.get_key_value(group) };
         let (group, texts) = match known {

@@ -9,6 +9,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 pub struct Operations(pub(crate) Vec<(Operator, String)>);
 
 impl Operations {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// How many of them nest: hosts that are left out are joined.
     pub(crate) fn nested(&self) -> usize {
         self.0.iter().filter(|(operator, _)| *operator != Operator::Difference).count()

@@ -18,6 +18,11 @@ pub(crate) fn parse<'a>(expression: &'a str, groups: &NodeGroups) -> Result<Host
     Parser { text: expression, at: 0, groups, within: &[], nested: 0 }.all()
 }
 
+/// The hosts of a node group.
+pub(crate) fn node_group(source: &str, group: &str, groups: &NodeGroups) -> Result<HostSet<'static>, String> {
+    Parser { text: "", at: 0, groups, within: &[], nested: 0 }.group_hosts(Some(source), group)
+}
+
 /// The deepest that parentheses may nest, and node groups: beyond it is a slip, and the stack is finite.
 const DEEPEST: usize = 50;
 
@@ -293,7 +298,12 @@ impl<'a> Parser<'a, '_> {
         let span = start..self.at;
         let mut set = HostSet::words(Vec::new());
         for name in names {
-            let hosts = self.group_hosts(&name).map_err(|why| self.error(span.clone(), why))?;
+            // A group without its source is of the source that this text is of.
+            let (source, group) = match name.split_once(':') {
+                Some((source, group)) => (Some(source), group),
+                None => (self.within.last().map(|(source, _)| source.as_str()), name.as_str()),
+            };
+            let hosts = self.group_hosts(source, group).map_err(|why| self.error(span.clone(), why))?;
             set = set.or(hosts);
         }
         Ok(set)
@@ -307,12 +317,9 @@ impl<'a> Parser<'a, '_> {
         Ok(std::iter::from_fn(|| names.next_name().map(str::to_string)).collect())
     }
 
-    /// The hosts of one node group. A group without its source is of the source that this text is of.
-    fn group_hosts(&self, name: &str) -> Result<HostSet<'static>, String> {
-        let (source, group) = match name.split_once(':') {
-            Some((source, group)) => (Some(source), group),
-            None => (self.within.last().map(|(source, _)| source.as_str()), name),
-        };
+    /// The hosts of one node group, of the default source where none is given.
+    fn group_hosts(&self, source: Option<&str>, group: &str) -> Result<HostSet<'static>, String> {
+        let asked = source.map_or(group.to_string(), |source| format!("{source}:{group}"));
         let found = self.groups.find(source, group)?;
         let group = (found.source, found.group);
         let within = [self.within, std::slice::from_ref(&group)].concat();
@@ -328,7 +335,7 @@ impl<'a> Parser<'a, '_> {
             let parser = Parser { text, at: 0, groups: self.groups, within: &within, nested: 0 };
             let hosts = parser.all().map_err(|error| {
                 let (file, wrong) = (found.file.display(), &error.expression[error.span.clone()]);
-                format!("@{name}, in {file}: at '{wrong}': {}", error.why)
+                format!("@{asked}, in {file}: at '{wrong}': {}", error.why)
             })?;
             set = set.or(hosts.into_owned());
         }

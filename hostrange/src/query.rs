@@ -10,15 +10,20 @@ use num_bigint::BigUint;
 const FEW: u32 = 100_000;
 
 /// Whether the set has all hosts of `asked`.
-pub(crate) fn contains(set: HostSet<'_>, asked: HostSet<'_>) -> Result<bool> {
+pub(crate) fn contains(set: &HostSet<'_>, asked: &HostSet<'_>) -> Result<bool> {
     let many = asked.count();
     if many == BigUint::ZERO {
         return Err(Failure::usage("--contains: the expression stands for no host"));
     }
-    if many > FEW.into() {
-        return Ok(asked.combine(Operator::Difference, set).count() == BigUint::ZERO);
+    has_all(set, asked, &many)
+}
+
+/// Whether the set has all hosts of `asked`, which are so many.
+pub(crate) fn has_all(set: &HostSet<'_>, asked: &HostSet<'_>, many: &BigUint) -> Result<bool> {
+    if *many > FEW.into() {
+        return Ok(asked.clone().combine(Operator::Difference, set.clone()).count() == BigUint::ZERO);
     }
-    let mut missing = Missing { set: &set, any: false };
+    let mut missing = Missing { set, any: false };
     finished(asked.feed(&mut missing))?;
     Ok(!missing.any)
 }

@@ -152,7 +152,7 @@ proptest! {
         }
         if !other.names.is_empty() {
             let has_all = other.names.iter().all(|name| model.names.contains(name));
-            prop_assert_eq!(query::contains(parsed(&model.text), parsed(&other.text)).unwrap(), has_all);
+            prop_assert_eq!(query::contains(&parsed(&model.text), &parsed(&other.text)).unwrap(), has_all);
             let missing = parsed(&other.text).combine(Operator::Difference, set);
             prop_assert_eq!(missing.count() == BigUint::ZERO, has_all, "{} in {}", other.text, model.text);
         }

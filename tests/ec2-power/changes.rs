@@ -1,6 +1,6 @@
 //! Forced stops, hibernation and other instance types, against the strict EC2 server.
 
-use kit::ec2_server::{Ec2Server, Fault, Options, Rule};
+use kit::ec2_server::{Ec2Server, Fault, Health, Options, Rule};
 use kit::{Outcome, Sandbox};
 use std::time::Duration;
 
@@ -147,4 +147,22 @@ fn interrupted_resize_says_how_far_it_came() {
     let error = records[0]["error"].as_str().expect("an error");
     assert!(error.starts_with("not resized, it is still stopping, and its type is m5.large: "), "{error}");
     assert_eq!(ec2.count("ModifyInstanceAttribute"), 0);
+}
+
+#[test]
+fn wait_ok_waits_for_the_status_checks() {
+    let ec2 = Ec2Server::start(Options::default());
+    ec2.launch(["web1", "web2"], &[]);
+    let sandbox = ec2.sandbox();
+    power(&sandbox, &["stop", "--wait", "web1"]).exits(0);
+    let run = power(&sandbox, &["start", "--wait", "ok", "web[1-2]"]).exits(0);
+    assert!(run.records().iter().all(|record| record["status_checks"] == "ok"), "{}", run.stdout);
+    let impaired = Health { system: "ok", instance: "impaired", ..Health::default() };
+    ec2.region(|region| region.health.insert("web1".to_string(), impaired));
+    let run = power(&sandbox, &["start", "--wait=ok", "--timeout", "1", "web[1-2]"]).exits(3);
+    let records = run.records();
+    assert_eq!(records[0]["error"], "its status checks are impaired after 1 s");
+    assert_eq!((&records[0]["status_checks"], &records[1]["error"]), (&"impaired".into(), &serde_json::Value::Null));
+    let run = power(&sandbox, &["stop", "--wait", "ok", "web1"]).exits(2);
+    assert!(run.stderr.starts_with("ec2-power: --wait ok goes with start, reboot and resize only\n"), "{}", run.stderr);
 }

@@ -43,6 +43,18 @@ fn records_are_changed_by_their_instance_and_come_through() {
 }
 
 #[test]
+fn a_type_is_changed_and_a_stop_is_forced() {
+    let sandbox = with_hosts("type1");
+    let run = sandbox.run("ec2-power", &["resize", "m5.xlarge", "--yes", "--wait", "type1"], "").exits(0);
+    let record = &run.records()[0];
+    assert_eq!((&record["state"], &record["instance_type"]), (&"running".into(), &"m5.xlarge".into()));
+    let run = sandbox.run("ec2-power", &["stop", "--force", "--wait", "type1"], "").exits(0);
+    assert_eq!(run.records()[0]["state"], "stopped");
+    let run = sandbox.run("ec2-power", &["start", "--wait", "ok", "type1"], "").exits(0);
+    assert_eq!(run.records()[0]["status_checks"], "ok");
+}
+
+#[test]
 fn without_a_terminal_termination_needs_yes() {
     let sandbox = with_hosts("keep[1-2]");
     // setsid takes the terminal away, should the tests be run on one.

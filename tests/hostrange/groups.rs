@@ -96,3 +96,89 @@ fn no_program_is_run_for_a_group() {
     assert!(!sandbox.dir().join("ran").exists());
     assert_eq!(names_in(&sandbox, &["@db"], ""), "db1 db2");
 }
+
+#[test]
+fn groups_are_listed_by_source() {
+    let sandbox = in_home();
+    // As nodeset -l, -ll and -L print them.
+    assert_eq!(printed_in(&sandbox, &["--groups"], ""), "@all\n@db\n@front\n@web\n");
+    assert_eq!(printed_in(&sandbox, &["--groups=taps"], ""), "@taps:rack1\n@taps:rack2\n");
+    assert_eq!(printed_in(&sandbox, &["--groups=@taps:"], ""), "@taps:rack1\n@taps:rack2\n");
+    // A source of the machine's own may be unreadable, which is said.
+    assert_eq!(
+        sandbox.run("hostrange", &["--groups=*"], "").exits(0).stdout,
+        "@all\n@db\n@front\n@web\n@taps:rack1\n@taps:rack2\n"
+    );
+    let members = "@all: web[1,3],db[1-2]\n@db: db[1-2]\n@front: web[1,3]\n@web: web[1-3]\n";
+    assert_eq!(printed_in(&sandbox, &["--groups", "--fold"], ""), members);
+    assert_eq!(printed_in(&sandbox, &["--groups", "-c"], ""), "@all: 4\n@db: 2\n@front: 2\n@web: 3\n");
+    let json = printed_in(&sandbox, &["--groups=taps", "-o", "json"], "");
+    assert!(
+        json.starts_with("{\"by\":\"group\",\"value\":\"@taps:rack1\",\"count\":2,\"hosts\":\"web1,db1\"}\n"),
+        "{json}"
+    );
+}
+
+#[test]
+fn the_groups_of_some_hosts_are_those_that_have_one_of_them() {
+    let sandbox = in_home();
+    assert_eq!(printed_in(&sandbox, &["--groups", "web1"], ""), "@all\n@front\n@web\n");
+    assert_eq!(
+        printed_in(&sandbox, &["--groups", "-f", "-"], "web1\n{\"host\":\"db2\"}\n"),
+        "@all: web1,db2\n@db: db2\n@front: web1\n@web: web1\n"
+    );
+    let of_all = sandbox.run("hostrange", &["--groups=*", "@db!db2"], "").exits(0).stdout;
+    assert_eq!(of_all, "@all\n@db\n@taps:rack1\n");
+    assert_eq!(printed_in(&sandbox, &["--groups", "x1"], ""), "");
+    assert_eq!(sandbox.run("hostrange", &["--groups", "--fail-empty", "x1"], "").exits(1).stdout, "");
+}
+
+#[test]
+fn a_source_that_is_missing_or_a_program_is_said() {
+    let sandbox = in_home();
+    let run = sandbox.run("hostrange", &["--groups=tap"], "").exits(2);
+    assert!(
+        run.stderr.contains("no source of groups \"tap\"") && run.stderr.contains("did you mean @taps:GROUP?"),
+        "{}",
+        run.stderr
+    );
+    sandbox.file(
+        ".config/clustershell/groups.conf",
+        format!("{CONF}[upcall]\nmap: touch ran; echo web1\nlist: touch ran\n"),
+    );
+    let run = sandbox.run("hostrange", &["--groups=*"], "").exits(0);
+    assert!(run.stdout.ends_with("@taps:rack2\n"), "{}", run.stdout);
+    assert!(run.stderr.contains("the groups of \"upcall\" come out of a program"), "{}", run.stderr);
+    assert!(!sandbox.dir().join("ran").exists());
+}
+
+#[test]
+fn hosts_are_folded_into_the_largest_whole_groups() {
+    let sandbox = in_home();
+    let regrouped = |args: &[&str]| printed_in(&sandbox, &[&["--regroup"], args].concat(), "").trim_end().to_string();
+    // What nodeset -r makes of them, words in the order of their first name.
+    assert_eq!(regrouped(&["web[1,3]"]), "@front");
+    assert_eq!(regrouped(&["web[1-3]", "db1", "db2"]), "@all,web2");
+    assert_eq!(regrouped(&["web[1-3]", "db1", "x[1-2]"]), "@web,db1,x[1-2]");
+    assert_eq!(regrouped(&["web[1-2],x1"]), "web[1-2],x1");
+    assert_eq!(regrouped(&["db[1-2]", "web2"]), "@db,web2");
+    assert_eq!(regrouped(&["@web"]), "@web");
+    assert_eq!(regrouped(&["web[1-1000000000]"]), "@web,web[4-1000000000]");
+    assert_eq!(
+        printed_in(&sandbox, &["--regroup=taps"], "web1\n{\"host\":\"web2\"}\ndb[1-2],n1\n"),
+        "@taps:rack[1-2],n1\n"
+    );
+    assert_eq!(printed_in(&sandbox, &["--regroup=taps", "-x", "n1", "@*", "n1"], ""), "@taps:rack1,web3,db2\n");
+    let folded = sandbox.run("hostrange", &["--regroup=*", "web[1-3],db[1-2],x9"], "").exits(0).stdout;
+    assert_eq!(names_in(&sandbox, &[folded.trim_end()], "").split(' ').count(), 6, "{folded}");
+}
+
+#[test]
+fn what_is_regrouped_must_be_hosts() {
+    let run = in_home().run("hostrange", &["--regroup", "--fail-empty"], "").exits(1);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "hostrange: no hosts: the input was empty\n"));
+    let run = Sandbox::new().run("hostrange", &["--regroup", "a"], "");
+    if !std::path::Path::new("/etc/clustershell").exists() {
+        assert!(run.stderr.starts_with("hostrange: there are no node groups"), "{}", run.stderr);
+    }
+}

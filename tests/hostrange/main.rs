@@ -1,5 +1,6 @@
 //! `hostrange` as a user runs it: arguments, stdin and files in, names, records and exit statuses out.
 
+mod by;
 mod commands;
 mod groups;
 mod language;

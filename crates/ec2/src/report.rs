@@ -152,6 +152,7 @@ fn word(host: &Acted, dry_run: bool) -> String {
 fn under_way(action: &str, host: &Acted) -> Option<&'static str> {
     match (action, host.record.str("state")?.as_str()) {
         ("stop", "stopping") => Some("stopping"),
+        ("hibernate", "stopping") => Some("hibernating"),
         ("start", "pending") => Some("starting"),
         ("terminate", "shutting-down") => Some("terminating"),
         _ => None,

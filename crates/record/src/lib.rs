@@ -7,12 +7,15 @@
 
 mod lines;
 mod name;
+mod partial;
+mod path;
 mod record;
 
-pub use lines::{Item, LineError, items, read_text};
+pub use lines::{Item, LineError, each_line, items, read_text};
 pub use name::{
     escape_hidden, is_bare, is_hidden, is_name_char, is_plain_name, printed_name, quote, quote_as_word, unquote,
     unquoted,
 };
+pub use path::leads_into;
 pub use record::{Record, RecordError};
 pub use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use crate::{Record, RecordError, unquoted};
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 /// In bytes. Some megabytes of remote output in a record are usual; /dev/zero is a slip.
 const LONGEST: usize = 256 << 20;
@@ -65,6 +65,37 @@ pub fn read_text(mut input: impl Read) -> Result<String, LineError> {
     })
 }
 
+/// Calls `visit` with each line of an input, without white space around it, and its number. Only one line is in memory.
+/// Ends at a line that cannot be one.
+pub fn each_line(
+    mut input: impl BufRead,
+    mut visit: impl FnMut(usize, &str) -> Result<(), LineError>,
+) -> Result<(), LineError> {
+    let mut bytes = Vec::new();
+    for line in 1.. {
+        bytes.clear();
+        let read = (&mut input).take(LONGEST as u64 + 2).read_until(b'\n', &mut bytes).map_err(LineError::Io)?;
+        if read == 0 {
+            break;
+        }
+        if read > LONGEST + 1 {
+            return Err(LineError::TooLong { line });
+        }
+        let text = str::from_utf8(&bytes).map_err(|_| LineError::NotUtf8 { line })?;
+        visit(line, if line == 1 { without_byte_order_mark(text).trim() } else { text.trim() })?;
+        // To ask a terminal again after its end would take a second Ctrl-D.
+        if bytes.last() != Some(&b'\n') {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// An editor's byte order mark is no part of the first name.
+fn without_byte_order_mark(text: &str) -> &str {
+    text.trim_start_matches('\u{feff}')
+}
+
 /// A comment at the end of a line has a blank before it, and is not in quotes.
 fn without_comment(text: &str) -> &str {
     if !text.contains('#') {
@@ -79,9 +110,7 @@ fn without_comment(text: &str) -> &str {
 
 /// The items of an input with their line numbers; blank lines and `#` comments are skipped.
 pub fn items(text: &str) -> impl Iterator<Item = Result<(usize, Item<'_>), LineError>> {
-    // An editor's byte order mark is no part of the first name.
-    let text = text.trim_start_matches('\u{feff}');
-    let lines = text.split('\n').enumerate().map(|(number, line)| (number + 1, line.trim()));
+    let lines = without_byte_order_mark(text).split('\n').enumerate().map(|(number, line)| (number + 1, line.trim()));
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     lines.map(|(line, text)| match text.starts_with('{') {
         false => Ok((line, Item::Text(without_comment(text)))),
@@ -148,6 +177,30 @@ mod tests {
     #[test]
     fn a_line_without_an_end_ends_the_input() {
         let error = read_text(io::Cursor::new("web1\n").chain(io::repeat(0))).unwrap_err();
+        assert_eq!(error.to_string(), "line 2: longer than 256 MiB");
+    }
+
+    #[test]
+    fn lines_are_visited_one_after_another() {
+        let visited = |input: &[u8]| {
+            let mut lines = Vec::new();
+            let end = each_line(input, |line, text| {
+                lines.push(format!("{line}:{text}"));
+                if text == "stop" { Err(LineError::TooLong { line }) } else { Ok(()) }
+            });
+            (lines.join(" "), end.map_err(|error| error.to_string()))
+        };
+        assert_eq!(visited("\u{feff}a\r\n\n b\nc".as_bytes()), ("1:a 2: 3:b 4:c".to_string(), Ok(())));
+        assert_eq!(visited(b"a\n"), ("1:a".to_string(), Ok(())));
+        assert_eq!(visited(b"a\nb\xff\n"), ("1:a".to_string(), Err("line 2: not UTF-8".to_string())));
+        let too_long = Err("line 1: longer than 256 MiB".to_string());
+        assert_eq!(visited(b"stop\nb"), ("1:stop".to_string(), too_long));
+    }
+
+    #[test]
+    fn a_line_too_long_to_visit_ends_the_input() {
+        let input = io::BufReader::new(io::Cursor::new("web1\n").chain(io::repeat(0)));
+        let error = each_line(input, |_, _| Ok(())).unwrap_err();
         assert_eq!(error.to_string(), "line 2: longer than 256 MiB");
     }
 

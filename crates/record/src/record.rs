@@ -9,8 +9,8 @@ use std::fmt;
 /// costs no parsing and comes out byte for byte.
 #[derive(Clone, Debug)]
 pub struct Record {
-    host: String,
-    fields: IndexMap<String, Box<RawValue>>,
+    pub(crate) host: String,
+    pub(crate) fields: IndexMap<String, Box<RawValue>>,
 }
 
 /// Why a text is no record. `Display` says it without the line's number, which the reader knows.
@@ -54,14 +54,8 @@ impl Record {
 
     /// Reads one JSON object; of a key given twice the last value counts.
     pub fn parse(text: &str) -> Result<Record, RecordError> {
-        let fields: IndexMap<String, Box<RawValue>> = serde_json::from_str(text)
-            .map_err(|error| RecordError::Json { why: reason(&error), column: error.column() })?;
-        let host = fields.get("host").ok_or(RecordError::NoHost)?;
-        let host: String = serde_json::from_str(host.get()).map_err(|_| RecordError::HostNotAString)?;
-        match host.is_empty() {
-            true => Err(RecordError::EmptyHost),
-            false => Ok(Record { host, fields }),
-        }
+        let fields: IndexMap<String, Box<RawValue>> = serde_json::from_str(text).map_err(|error| json_error(&error))?;
+        Ok(Record { host: host_of(&fields)?, fields })
     }
 
     pub fn host(&self) -> &str {
@@ -139,6 +133,17 @@ impl fmt::Display for Record {
         let line = serde_json::to_string(&self.fields).map_err(|_| fmt::Error)?;
         f.write_str(&line)
     }
+}
+
+/// The name in the key `host`.
+pub(crate) fn host_of(fields: &IndexMap<String, Box<RawValue>>) -> Result<String, RecordError> {
+    let host = fields.get("host").ok_or(RecordError::NoHost)?;
+    let host: String = serde_json::from_str(host.get()).map_err(|_| RecordError::HostNotAString)?;
+    if host.is_empty() { Err(RecordError::EmptyHost) } else { Ok(host) }
+}
+
+pub(crate) fn json_error(error: &serde_json::Error) -> RecordError {
+    RecordError::Json { why: reason(error), column: error.column() }
 }
 
 /// serde_json's reason without its " at line 1 column N", which counts lines within the one line given to it.

@@ -15,7 +15,7 @@ fn folded(names: &str) -> String {
 }
 
 fn along(axes: &[i64], names: &str) -> String {
-    let options = FoldOptions { axes: Some(axes.to_vec()), autostep: None, for_shell: false };
+    let options = FoldOptions { axes: Some(axes.to_vec()), ..FoldOptions::default() };
     folded_with(options, &names.split_whitespace().collect::<Vec<_>>())
 }
 
@@ -77,8 +77,14 @@ fn axes_are_chosen_from_either_end() {
 fn steps_are_written_where_asked_for() {
     let names: Vec<String> = [8, 0, 2, 6, 4, 10].iter().map(|at| format!("n{at}")).collect();
     assert_eq!(folded_with(FoldOptions::default(), &names), "n[0,2,4,6,8,10]");
-    assert_eq!(folded_with(FoldOptions { axes: None, autostep: Some(6), for_shell: true }, &names), "n[0-10/2]");
-    assert_eq!(folded_with(FoldOptions { axes: None, autostep: Some(7), for_shell: true }, &names), "n[0,2,4,6,8,10]");
+    assert_eq!(
+        folded_with(FoldOptions { autostep: Some(6), for_shell: true, ..FoldOptions::default() }, &names),
+        "n[0-10/2]"
+    );
+    assert_eq!(
+        folded_with(FoldOptions { autostep: Some(7), for_shell: true, ..FoldOptions::default() }, &names),
+        "n[0,2,4,6,8,10]"
+    );
 }
 
 #[test]
@@ -143,7 +149,7 @@ fn many_axes_are_no_more_work_than_their_names() {
 fn any_options() -> impl Strategy<Value = FoldOptions> {
     let axes = prop::option::of(prop::collection::vec(-3..=3i64, 0..4));
     let options = (axes, prop::option::of(3..6usize), any::<bool>());
-    options.prop_map(|(axes, autostep, for_shell)| FoldOptions { axes, autostep, for_shell })
+    options.prop_map(|(axes, autostep, for_shell)| FoldOptions { axes, autostep, for_shell, before: "" })
 }
 
 /// Names that share shapes, with numbers close to where paddings and heads change.

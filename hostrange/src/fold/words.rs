@@ -16,6 +16,7 @@ fn texts(shape: &[u8]) -> impl Iterator<Item = &str> {
 
 pub struct Words {
     pub expression: String,
+    before: &'static str,
     autostep: Option<usize>,
     quote: fn(&str) -> String,
     /// Of a word that needs quotes: the text since its last group.
@@ -25,7 +26,8 @@ pub struct Words {
 impl Words {
     pub fn new(options: &FoldOptions) -> Words {
         let quote = if options.for_shell { quote_as_word } else { quote };
-        Words { expression: String::new(), autostep: options.autostep, quote, unquoted: None }
+        let (before, autostep) = (options.before, options.autostep);
+        Words { expression: String::new(), before, autostep, quote, unquoted: None }
     }
 
     /// Writes the names of a shape that have any of the numbers of each group.
@@ -33,6 +35,7 @@ impl Words {
         if !self.expression.is_empty() {
             self.expression.push(',');
         }
+        self.expression.push_str(self.before);
         self.unquoted = (!is_bare(texts(shape))).then(String::new);
         let mut groups = groups.into_iter();
         for text in texts(shape) {

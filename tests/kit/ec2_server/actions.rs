@@ -2,7 +2,7 @@
 
 use super::params::{Answer, Params};
 use super::region::{Options, Region};
-use super::{addresses, catalog, instances, launch, tags, volumes};
+use super::{addresses, catalog, instances, launch, status, tags, volumes};
 
 pub struct Action {
     pub name: &'static str,
@@ -47,6 +47,11 @@ const ACTIONS: &[Action] = &[
     ),
     action("DescribeImages", catalog::describe_images, DESCRIBE_IMAGES),
     action("DescribeInstanceAttribute", instances::describe_instance_attribute, &["InstanceId", "Attribute"]),
+    action(
+        "DescribeInstanceStatus",
+        status::describe_instance_status,
+        &["InstanceId.#", "IncludeAllInstances", "MaxResults", "NextToken", "Filter.#.Name", "Filter.#.Value.#"],
+    ),
     action(
         "DescribeInstanceTypeOfferings",
         catalog::describe_instance_type_offerings,

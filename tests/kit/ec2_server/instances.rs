@@ -75,7 +75,11 @@ pub fn describe_instances(region: &mut Region, params: &Params, _: &Options) -> 
         let volumes = region.volumes_of(&one.id).map(|(volume, attachment)| mapped(volume, attachment)).collect();
         let elastic = region.address_of(&one.id).map(|address| address.ip.clone());
         let own = one.public_ip.clone().filter(|_| one.state == "running");
-        facts(one, elastic.or(own), volumes)
+        let reason = one.tags.get("Name").and_then(|name| region.state_reasons.get(name));
+        let reason = reason.or(region.state_reasons.get(&one.id));
+        let reason =
+            reason.map(|(code, message)| element("stateReason", &(text("code", code) + &text("message", message))));
+        facts(one, elastic.or(own), volumes) + &reason.unwrap_or_default()
     };
     let reservations = shown.chunk_by(|a, b| a.reservation == b.reservation).map(|members| {
         let head = text("reservationId", &members[0].reservation) + &text("ownerId", ACCOUNT);

@@ -32,6 +32,7 @@ mod launch;
 mod parameters;
 mod params;
 mod region;
+mod status;
 mod tags;
 mod volumes;
 mod xml;
@@ -39,6 +40,7 @@ mod xml;
 pub use faults::{Fault, Rule};
 pub use params::{ApiError, Params};
 pub use region::{Address, Instance, Options, Region, Volume};
+pub use status::{Event, Health};
 
 use crate::{REGION, Sandbox};
 use buckets::{Buckets, throttled};

@@ -2,6 +2,7 @@
 
 use super::catalog::{Catalog, Placement};
 use super::params::{ApiError, Params};
+use super::status::Health;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -144,6 +145,10 @@ pub struct Region {
     pub down: BTreeSet<String>,
     /// The console's output by the Name of the host or the id of the instance, and when it was written.
     pub consoles: HashMap<String, (String, SystemTime)>,
+    /// The health of instances by their Name or id. Without it they are well.
+    pub health: HashMap<String, Health>,
+    /// Why instances are in their state, by their Name or id: code and message.
+    pub state_reasons: HashMap<String, (&'static str, &'static str)>,
     next_id: u64,
 }
 
@@ -161,6 +166,8 @@ impl Region {
             exhausted: Vec::new(),
             down: BTreeSet::new(),
             consoles: HashMap::new(),
+            health: HashMap::new(),
+            state_reasons: HashMap::new(),
             next_id: 0,
         }
     }

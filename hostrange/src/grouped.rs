@@ -1,0 +1,196 @@
+//! Hosts in groups, one for each value of a field, and how groups are written: as lines, JSON or a table.
+
+use crate::chosen::places_of;
+use crate::field::FieldValues;
+use crate::fold::FoldOptions;
+use crate::folded::Folded;
+use crate::names::Names;
+use crate::natural::natural_cmp;
+use crate::set::{Host, Sink, Step};
+use cerveza_manners::{Failure, Format, Result, table, visible};
+use cerveza_record::{Value, escape_hidden, is_hidden, quote};
+use num_bigint::BigUint;
+use std::io::{self, BufWriter, Write};
+
+/// A group as it is written.
+pub(crate) struct GroupRow {
+    /// `None`: the hosts that have no value.
+    pub value: Option<Value>,
+    pub count: BigUint,
+    /// The hosts, folded.
+    pub hosts: Option<String>,
+}
+
+/// What a line says of a group. JSON and the table always say all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Label,
+    Count,
+    Hosts,
+}
+
+impl Shown {
+    /// Whether the hosts are written, so they have to be folded.
+    pub fn has_hosts(self, format: Format) -> bool {
+        self == Shown::Hosts || format != Format::Auto
+    }
+}
+
+/// Puts hosts into the group of each of their values.
+pub(crate) struct Grouped<'f> {
+    fields: &'f FieldValues,
+    /// One for each value, and the last for hosts without any.
+    groups: Vec<Group>,
+}
+
+struct Group {
+    count: BigUint,
+    folded: Option<Folded>,
+}
+
+impl Group {
+    fn add(&mut self, host: Host<'_>) -> Step {
+        self.count += 1u8;
+        self.folded.as_mut().map_or(Ok(()), |folded| folded.host(host))
+    }
+
+    fn add_names(&mut self, names: &mut Names<'_>) -> Step {
+        self.count += names.remaining();
+        self.folded.as_mut().map_or(Ok(()), |folded| folded.names(names))
+    }
+}
+
+impl<'f> Grouped<'f> {
+    /// `fold` says how hosts are folded. `None`: they are counted alone.
+    pub fn new(fields: &'f FieldValues, fold: Option<&FoldOptions>) -> Grouped<'f> {
+        let group = |_| Group { count: BigUint::ZERO, folded: fold.map(|options| Folded::new(options.clone())) };
+        Grouped { fields, groups: (0..=fields.values.len()).map(group).collect() }
+    }
+
+    fn add_without_value(&mut self, names: &mut Names<'_>) -> Step {
+        self.groups.last_mut().map_or(Ok(()), |group| group.add_names(names))
+    }
+
+    /// The groups that have a host, in natural order of their values.
+    pub fn rows(self) -> Vec<GroupRow> {
+        let row = |(at, mut group): (usize, Group)| {
+            let value = self.fields.values.get_index(at);
+            let hosts = group.folded.as_mut().and_then(Folded::take);
+            let row = GroupRow { value: value.map(|(_, value)| value.clone()), count: group.count, hosts };
+            (value.map(|(text, _)| text), row)
+        };
+        let rows = self.groups.into_iter().enumerate().filter(|(_, group)| group.count > BigUint::ZERO).map(row);
+        let mut rows: Vec<(Option<&String>, GroupRow)> = rows.collect();
+        rows.sort_by(|(a, _), (b, _)| match (a, b) {
+            (Some(a), Some(b)) => natural_cmp(a, b),
+            (a, b) => a.is_none().cmp(&b.is_none()),
+        });
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
+}
+
+impl Sink for Grouped<'_> {
+    fn host(&mut self, host: Host<'_>) -> Step {
+        let fields = self.fields;
+        match fields.of(host.name()) {
+            [] => self.groups.last_mut().map_or(Ok(()), |group| group.add(host)),
+            values => values.iter().try_for_each(|value| self.groups[*value as usize].add(host)),
+        }
+    }
+
+    /// The names between those that have a value stay runs.
+    fn names(&mut self, names: &mut Names<'_>) -> Step {
+        if names.left() <= self.fields.hosts().len() as u64 {
+            while let Some(name) = names.next_name() {
+                self.host(Host::Name(name))?;
+            }
+            return Ok(());
+        }
+        for place in places_of(self.fields.hosts(), names) {
+            let before = place - names.position();
+            self.add_without_value(&mut names.split_off(&before))?;
+            if let Some(name) = names.next_name() {
+                self.host(Host::Name(name))?;
+            }
+        }
+        self.add_without_value(names)
+    }
+}
+
+/// The label of a line: a plain value as it is, any other in quotes. `-` stands for no value.
+fn label(value: Option<&Value>) -> String {
+    let text = match value {
+        None => return "-".to_string(),
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+    };
+    let is_plain = !text.is_empty()
+        && text != "-"
+        && text.trim() == text
+        && !text.contains(|c| is_hidden(c) || matches!(c, ':' | '"'));
+    if is_plain { text } else { quote(&text) }
+}
+
+/// Writes groups by a field, a line each.
+pub(crate) fn write_by_value(by: &str, rows: &[GroupRow], shown: Shown, format: Format) -> Result<()> {
+    write(by, rows, shown, format, label)
+}
+
+/// Writes node groups. Their names are lines as they are: `@rack:web`.
+pub(crate) fn write_node_groups(rows: &[GroupRow], shown: Shown, format: Format) -> Result<()> {
+    let name = |value: Option<&Value>| visible(value.and_then(Value::as_str).unwrap_or_default()).into_owned();
+    write("group", rows, shown, format, name)
+}
+
+fn write(
+    by: &str,
+    rows: &[GroupRow],
+    shown: Shown,
+    format: Format,
+    label: impl Fn(Option<&Value>) -> String,
+) -> Result<()> {
+    let mut out = BufWriter::with_capacity(64 * 1024, io::stdout());
+    let hosts = |row: &GroupRow| row.hosts.clone().unwrap_or_default();
+    let written = match format {
+        Format::Table => {
+            let cells = |row: &GroupRow| {
+                let count = u64::try_from(&row.count).map_or_else(|_| row.count.to_string().into(), Value::from);
+                vec![row.value.clone(), Some(count), Some(hosts(row).into())]
+            };
+            out.write_all(table(&[&visible(&by.to_uppercase()), "COUNT", "HOSTS"], rows.iter().map(cells)).as_bytes())
+        }
+        Format::Auto => rows.iter().try_for_each(|row| {
+            let label = label(row.value.as_ref());
+            match shown {
+                Shown::Label => writeln!(out, "{label}"),
+                Shown::Count => writeln!(out, "{label}: {}", row.count),
+                Shown::Hosts => writeln!(out, "{label}: {}", hosts(row)),
+            }
+        }),
+        Format::Json => rows.iter().try_for_each(|row| {
+            let value = escape_hidden(&row.value.clone().unwrap_or_default().to_string());
+            let (by, count, hosts) = (quote(by), &row.count, quote(&hosts(row)));
+            writeln!(out, r#"{{"by":{by},"value":{value},"count":{count},"hosts":{hosts}}}"#)
+        }),
+        Format::Names => Ok(()),
+    };
+    written.and_then(|()| out.flush()).map_err(|error| Failure::stdout(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_could_be_misread_is_quoted() {
+        let shown = |text: &str| label(Some(&Value::from(text)));
+        for plain in ["us-east-1a", "null", "My Group", "é", "a-", "@x", "#", "80", "{}"] {
+            assert_eq!(shown(plain), plain);
+        }
+        for quoted in ["", "-", " a", "a ", "a:b", "arn: x", "a\nb", "\"a\"", "\u{1b}[1m", "\u{202e}"] {
+            assert!(shown(quoted).starts_with('"') && !shown(quoted).contains(is_hidden), "{quoted:?}");
+        }
+        assert_eq!(label(None), "-");
+        assert_eq!([Value::from(255), Value::Bool(true)].map(|value| label(Some(&value))), ["255", "true"]);
+    }
+}
