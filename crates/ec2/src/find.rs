@@ -6,6 +6,7 @@ use crate::failure::failure;
 use aws_sdk_ec2::types;
 use cerveza_manners::Result;
 use cerveza_record::Record;
+use hostrange::natural_cmp;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::future::Future;
 
@@ -68,6 +69,9 @@ where
     Ok(found)
 }
 
+/// How many instances become records at a time: a record is several times as large.
+const PART: usize = 100;
+
 /// Instances (region, id) by region, each once, however often a host was given.
 pub(crate) fn by_region(instances: &[(String, String)]) -> BTreeMap<&str, BTreeSet<&str>> {
     let mut regions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -78,13 +82,13 @@ pub(crate) fn by_region(instances: &[(String, String)]) -> BTreeMap<&str, BTreeS
 }
 
 impl Ec2 {
-    /// Finds the instances of one region that match all of `filters`, and gives each page to `page` as it arrives, each
-    /// instance once. Filters may have any number of values. An error of `page` ends the search.
+    /// Finds the instances of one region that match all of `filters`, each once. Gives each page to `part` as it arrives,
+    /// sorted by name, a part after the other. Filters may have any number of values. An error of `part` ends the search.
     pub async fn find_pages(
         &self,
         region: &str,
         filters: &[Filter],
-        mut page: impl AsyncFnMut(Vec<Record>) -> Result<()>,
+        mut part: impl AsyncFnMut(Vec<Record>) -> Result<()>,
     ) -> Result<()> {
         check_region(region)?;
         let (calls, instances) = (calls(filters), self.instance_page(region));
@@ -101,11 +105,14 @@ impl Ec2 {
                 let send = || request.clone().customize().interceptor(instances.clone()).send();
                 let answer = self.call("DescribeInstances", region, 1, send).await;
                 let answer = answer.map_err(|error| failure("DescribeInstances", region, &error))?;
-                let mut found = instances.take();
+                let mut found = instances.take_instances();
                 if calls.len() > 1 {
-                    found.retain(|record| seen.insert(record.str("instance_id")));
+                    found.retain(|instance| seen.insert(instance.id().to_string()));
                 }
-                page(found).await?;
+                found.sort_by(|a, b| natural_cmp(a.host(), b.host()).then_with(|| a.id().cmp(b.id())));
+                for some in found.chunks(PART) {
+                    part(some.iter().map(|instance| instances.record(instance)).collect()).await?;
+                }
                 next = answer.next_token.filter(|token| !token.is_empty());
                 if next.is_none() {
                     break;
@@ -118,8 +125,8 @@ impl Ec2 {
     /// As [`Ec2::find_pages`], all together.
     pub async fn find(&self, region: &str, filters: &[Filter]) -> Result<Vec<Record>> {
         let mut found = Vec::new();
-        self.find_pages(region, filters, async |page| {
-            found.extend(page);
+        self.find_pages(region, filters, async |part| {
+            found.extend(part);
             Ok(())
         })
         .await?;

@@ -4,7 +4,6 @@ use crate::accounts::AWS_PROFILE;
 use crate::locate::is_instance_id;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use cerveza_record::{Record, Value, json};
-use serde_json::Map;
 
 /// The keys of a record after `host`, in order, each with the path of its text in an instance's XML. Those without a path
 /// are made of several elements, or of none.
@@ -41,32 +40,42 @@ const KEYS: [(&str, &str); 30] = [
     ("volumes", ""),
 ];
 
-/// What a record needs of one instance, collected while its XML is read.
+/// What a record needs of one instance, collected while its XML is read. A page has a thousand of them, so they are small:
+/// all texts are in one string.
 #[derive(Debug, Default)]
 pub(crate) struct InstanceFacts {
+    all: String,
+    account: Span,
     /// By position in [`KEYS`].
-    texts: [String; KEYS.len()],
-    tags: Vec<(String, String)>,
+    texts: [Span; KEYS.len()],
+    tags: Vec<(Span, Span)>,
     groups: Vec<Group>,
     volumes: Vec<Volume>,
-    metadata_options: Map<String, Value>,
+    metadata_options: Vec<(Span, Span)>,
     /// The code of the reason for the state, for an instance without its message.
-    state_code: String,
-    /// Those of the network interfaces.
-    ipv6: Vec<String>,
+    state_code: Span,
+    /// The first address of the network interfaces.
+    ipv6: Span,
+}
+
+/// A part of the string of all texts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    start: u32,
+    end: u32,
 }
 
 #[derive(Debug, Default)]
 struct Group {
-    id: String,
-    name: String,
+    id: Span,
+    name: Span,
 }
 
 #[derive(Debug, Default)]
 struct Volume {
-    device: String,
-    id: String,
-    delete_on_termination: String,
+    device: Span,
+    id: Span,
+    delete_on_termination: Span,
 }
 
 impl InstanceFacts {
@@ -82,6 +91,12 @@ impl InstanceFacts {
 
     /// Notes the text of the element at `path`.
     pub fn note(&mut self, path: &str, text: &str) {
+        if let Some(name) = path.strip_prefix("metadataOptions/") {
+            let option = (self.push(name), self.push(text));
+            self.metadata_options.push(option);
+            return;
+        }
+        let span = self.next_span(text);
         let place = match path {
             "tagSet/item/key" => self.tags.last_mut().map(|tag| &mut tag.0),
             "tagSet/item/value" => self.tags.last_mut().map(|tag| &mut tag.1),
@@ -94,35 +109,54 @@ impl InstanceFacts {
             }
             "stateReason/code" => Some(&mut self.state_code),
             "networkInterfaceSet/item/ipv6AddressesSet/item/ipv6Address" => {
-                self.ipv6.push(String::new());
-                self.ipv6.last_mut()
+                Some(&mut self.ipv6).filter(|first| first.start == first.end)
             }
-            _ => match path.strip_prefix("metadataOptions/") {
-                Some(name) => {
-                    self.metadata_options.insert(snake_case(name), number_or_text(text));
-                    None
-                }
-                None => KEYS.iter().position(|(_, known)| *known == path).map(|at| &mut self.texts[at]),
-            },
+            _ => KEYS.iter().position(|(_, known)| *known == path).map(|at| &mut self.texts[at]),
         };
         if let Some(place) = place {
-            place.clear();
-            place.push_str(text);
+            *place = span;
+            self.all.push_str(text);
         }
+    }
+
+    /// Notes the account, which is outside of the instance, once the instance has been read.
+    pub fn finish(&mut self, account: &str) {
+        self.account = self.push(account);
+        self.all.shrink_to_fit();
+    }
+
+    fn next_span(&self, text: &str) -> Span {
+        // An instance has a few KiB of text.
+        let position = |at: usize| u32::try_from(at).unwrap_or_default();
+        Span { start: position(self.all.len()), end: position(self.all.len() + text.len()) }
+    }
+
+    fn push(&mut self, text: &str) -> Span {
+        let span = self.next_span(text);
+        self.all.push_str(text);
+        span
+    }
+
+    fn text(&self, span: Span) -> &str {
+        self.all.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    pub fn id(&self) -> &str {
+        self.text(self.texts[0])
+    }
+
+    pub fn host(&self) -> &str {
+        host_name(self.tag("Name"), self.id())
     }
 
     /// Every key is there, `null` where EC2 has nothing: merged into an older record it leaves nothing stale. Addresses
     /// and DNS names that EC2 gives as empty strings (a stopped or terminated instance) are `null` too.
     ///
     /// `profile` is that of the AWS configuration which the account was named by.
-    pub fn record(mut self, region: &str, account: &str, profile: Option<&str>) -> Record {
-        // The same instance gives the same record.
-        self.tags.sort_unstable();
-        let id = std::mem::take(&mut self.texts[0]);
-        let mut record = Record::with_capacity(host_name(self.tag("Name"), &id), KEYS.len() + 1);
-        record.set("instance_id", id.as_str());
-        for (at, (key, _)) in KEYS.iter().enumerate().skip(1) {
-            record.set(key, self.value(key, at, region, account));
+    pub fn record(&self, region: &str, profile: Option<&str>) -> Record {
+        let mut record = Record::with_capacity(self.host(), KEYS.len() + 1);
+        for (at, (key, _)) in KEYS.iter().enumerate() {
+            record.set(key, self.value(key, self.text(self.texts[at]), region));
             if let Some(profile) = profile.filter(|_| *key == "account") {
                 record.set(AWS_PROFILE, profile);
             }
@@ -130,28 +164,46 @@ impl InstanceFacts {
         record
     }
 
-    fn value(&self, key: &str, at: usize, region: &str, account: &str) -> Value {
-        let own = self.texts[at].as_str();
+    fn value(&self, key: &str, own: &str, region: &str) -> Value {
+        let text = |span| text_or_null(self.text(span));
         match key {
             "region" => json!(region),
-            "account" => text(account),
-            "ipv6" => text(first_of(own, self.ipv6.first().map_or("", String::as_str))),
-            "security_groups" => self.groups.iter().map(|group| text(&group.name)).collect(),
-            "security_group_ids" => self.groups.iter().map(|group| text(&group.id)).collect(),
+            "account" => text(self.account),
+            "ipv6" if own.is_empty() => text(self.ipv6),
+            "security_groups" => self.groups.iter().map(|group| text(group.name)).collect(),
+            "security_group_ids" => self.groups.iter().map(|group| text(group.id)).collect(),
             "launch_time" => time(own),
-            "state_reason" => text(first_of(own, &self.state_code)),
+            "state_reason" if own.is_empty() => text(self.state_code),
             "state_time" => state_time(own),
             "metadata_options" if self.metadata_options.is_empty() => Value::Null,
-            "metadata_options" => Value::Object(self.metadata_options.clone()),
-            "profile" => text(self.tag("profile").unwrap_or_default()),
-            "tags" => self.tags.iter().map(|(key, value)| (key.clone(), json!(value))).collect(),
-            "volumes" => self.volumes.iter().map(volume).collect(),
-            _ => text(own),
+            "metadata_options" => {
+                let option =
+                    |(name, value): &(Span, Span)| (snake_case(self.text(*name)), number_or_text(self.text(*value)));
+                self.metadata_options.iter().map(option).collect()
+            }
+            "profile" => self.tag("profile").map_or(Value::Null, text_or_null),
+            "tags" => {
+                let tag = |(key, value): &(Span, Span)| (self.text(*key), self.text(*value));
+                let mut tags: Vec<_> = self.tags.iter().map(tag).collect();
+                // The same instance gives the same record.
+                tags.sort_unstable();
+                tags.into_iter().map(|(key, value)| (key.to_string(), json!(value))).collect()
+            }
+            "volumes" => self.volumes.iter().map(|volume| self.volume(volume)).collect(),
+            _ => text_or_null(own),
         }
     }
 
+    fn volume(&self, volume: &Volume) -> Value {
+        json!({
+            "device": text_or_null(self.text(volume.device)),
+            "volume_id": text_or_null(self.text(volume.id)),
+            "delete_on_termination": self.text(volume.delete_on_termination).parse::<bool>().ok(),
+        })
+    }
+
     fn tag(&self, key: &str) -> Option<&str> {
-        self.tags.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+        self.tags.iter().find(|(known, _)| self.text(*known) == key).map(|(_, value)| self.text(*value))
     }
 }
 
@@ -161,24 +213,12 @@ pub fn host_name<'a>(name: Option<&'a str>, id: &'a str) -> &'a str {
     name.filter(|name| !name.is_empty() && !is_instance_id(name)).unwrap_or(id)
 }
 
-fn volume(volume: &Volume) -> Value {
-    json!({
-        "device": text(&volume.device),
-        "volume_id": text(&volume.id),
-        "delete_on_termination": volume.delete_on_termination.parse::<bool>().ok(),
-    })
-}
-
-fn first_of<'a>(text: &'a str, other: &'a str) -> &'a str {
-    if text.is_empty() { other } else { text }
-}
-
-fn text(text: &str) -> Value {
+fn text_or_null(text: &str) -> Value {
     if text.is_empty() { Value::Null } else { json!(text) }
 }
 
 fn number_or_text(value: &str) -> Value {
-    value.parse::<i64>().map_or_else(|_| text(value), Value::from)
+    value.parse::<i64>().map_or_else(|_| text_or_null(value), Value::from)
 }
 
 /// RFC 3339 without a fraction that is zero.
@@ -218,7 +258,8 @@ mod tests {
                 false => instance.note(path, text),
             }
         }
-        instance.record("us-east-1", "123456789012", None)
+        instance.finish("123456789012");
+        instance.record("us-east-1", None)
     }
 
     #[test]

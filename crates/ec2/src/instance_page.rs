@@ -1,6 +1,7 @@
 //! Takes the instances out of an answer on its way to the SDK, which signs, sends and judges the call as any other.
 
 use crate::call::Arrivals;
+use crate::instance::InstanceFacts;
 use crate::instance_xml::{BadXml, InstanceXml};
 use aws_sdk_ec2::config::interceptors::BeforeDeserializationInterceptorContextMut;
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -21,22 +22,31 @@ pub(crate) struct InstancePage {
     /// The profile of the AWS configuration which the account was named by.
     profile: Option<String>,
     arrivals: Arrivals,
-    records: Arc<Mutex<Vec<Record>>>,
+    instances: Arc<Mutex<Vec<InstanceFacts>>>,
 }
 
 impl InstancePage {
     pub fn new(region: &str, profile: Option<&str>, arrivals: Arrivals) -> InstancePage {
         let (region, profile) = (region.to_string(), profile.map(str::to_string));
-        InstancePage { region, profile, arrivals, records: Arc::default() }
+        InstancePage { region, profile, arrivals, instances: Arc::default() }
     }
 
-    /// The instances of the last answer, which must have arrived whole.
+    /// The records of the last answer, which must have arrived whole.
     pub fn take(&self) -> Vec<Record> {
+        self.take_instances().iter().map(|instance| self.record(instance)).collect()
+    }
+
+    /// As [`InstancePage::take`], for an answer with many instances.
+    pub fn take_instances(&self) -> Vec<InstanceFacts> {
         std::mem::take(&mut *self.lock())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Record>> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn record(&self, instance: &InstanceFacts) -> Record {
+        instance.record(&self.region, self.profile.as_deref())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<InstanceFacts>> {
+        self.instances.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -54,10 +64,10 @@ impl Intercept for InstancePage {
         let response = context.response_mut();
         if response.status().is_success() {
             // An attempt before may have been cut off.
-            self.take();
+            self.take_instances();
             let body = InstanceBody {
                 body: response.take_body(),
-                xml: InstanceXml::new(&self.region, self.profile.as_deref()),
+                xml: InstanceXml::new(),
                 is_read: false,
                 page: self.clone(),
             };
@@ -91,9 +101,9 @@ impl Body for InstanceBody {
                     self.xml.finish()?
                 }
             };
-            let records = self.xml.take_records();
+            let instances = self.xml.take_instances();
             self.page.arrivals.note(&self.page.region);
-            self.page.lock().extend(records);
+            self.page.lock().extend(instances);
             if !kept.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(kept.into()))));
             }

@@ -4,7 +4,6 @@
 //! of the answer, the root with its direct children, is for the SDK: it reads `nextToken` there.
 
 use crate::instance::InstanceFacts;
-use cerveza_record::Record;
 use quick_xml::errors::Error;
 use quick_xml::events::Event;
 use quick_xml::reader::Reader;
@@ -20,9 +19,6 @@ const KEPT_DEPTH: usize = 2;
 
 #[derive(Debug)]
 pub(crate) struct InstanceXml {
-    region: String,
-    /// The profile of the AWS configuration which the account was named by.
-    profile: Option<String>,
     /// What has arrived and is not read yet: the last tag and what follows it.
     rest: Vec<u8>,
     document: Document,
@@ -37,7 +33,7 @@ pub(crate) struct InstanceXml {
     account: String,
     /// The instances of the reservation so far: its account may come after them.
     reservation: Vec<InstanceFacts>,
-    records: Vec<Record>,
+    instances: Vec<InstanceFacts>,
 }
 
 /// What is known of the document so far.
@@ -55,10 +51,8 @@ enum Document {
 pub(crate) struct BadXml(pub String);
 
 impl InstanceXml {
-    pub fn new(region: &str, profile: Option<&str>) -> InstanceXml {
+    pub fn new() -> InstanceXml {
         InstanceXml {
-            region: region.to_string(),
-            profile: profile.map(str::to_string),
             rest: Vec::new(),
             document: Document::Unknown,
             path: String::new(),
@@ -67,7 +61,7 @@ impl InstanceXml {
             instance: None,
             account: String::new(),
             reservation: Vec::new(),
-            records: Vec::new(),
+            instances: Vec::new(),
         }
     }
 
@@ -84,8 +78,8 @@ impl InstanceXml {
     }
 
     /// The instances of the reservations that have been read since the last time.
-    pub fn take_records(&mut self) -> Vec<Record> {
-        std::mem::take(&mut self.records)
+    pub fn take_instances(&mut self) -> Vec<InstanceFacts> {
+        std::mem::take(&mut self.instances)
     }
 
     /// Reads what is left at the end of the answer. Returns what of it is for the SDK.
@@ -180,9 +174,9 @@ impl InstanceXml {
         } else if OWNERS.contains(&self.below_root()) {
             self.account.clone_from(&self.text);
         } else if self.below_root() == RESERVATION || self.open.len() == 1 {
-            let (region, account) = (&self.region, std::mem::take(&mut self.account));
-            let profile = self.profile.as_deref();
-            self.records.extend(self.reservation.drain(..).map(|facts| facts.record(region, &account, profile)));
+            self.reservation.iter_mut().for_each(|facts| facts.finish(&self.account));
+            self.instances.append(&mut self.reservation);
+            self.account.clear();
         }
         self.text.clear();
         self.path.truncate(start);

@@ -48,6 +48,17 @@ pub fn report(tool: &Tool, args: &OutputArgs, dry_run: bool, acted: Vec<Acted>) 
         true => &PLAN_COLUMNS[..],
         false => columns(&acted),
     };
+    report_with(tool, args, dry_run, acted, columns)
+}
+
+/// [`report`] with a table of these columns.
+pub fn report_with(
+    tool: &Tool,
+    args: &OutputArgs,
+    dry_run: bool,
+    acted: Vec<Acted>,
+    columns: &'static [Column],
+) -> Result<Status> {
     let mode = args.mode(OutputMode::Table);
     let mut writer = RecordWriter::stdout(mode, columns);
     let mut written = Ok(());

@@ -8,7 +8,7 @@ use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::{BehaviorVersion, Region, retry::RetryConfig};
 use aws_sdk_ec2::primitives::DateTimeFormat;
 use aws_sdk_ec2::types::Instance;
-use cerveza_record::{Value, json};
+use cerveza_record::{Record, Value, json};
 use proptest::prelude::*;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -72,13 +72,17 @@ const ANSWER: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 
 /// What the SDK gets, and the records, of an answer that arrives in these parts.
 fn read<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(String, Vec<Record>), BadXml> {
-    let mut xml = InstanceXml::new("us-east-1", None);
+    let mut xml = InstanceXml::new();
     let mut kept = Vec::new();
     for part in parts {
         kept.extend(xml.read(part)?);
     }
     kept.extend(xml.finish()?);
-    Ok((String::from_utf8(kept).unwrap(), xml.take_records()))
+    Ok((String::from_utf8(kept).unwrap(), records(xml.take_instances())))
+}
+
+fn records(instances: Vec<InstanceFacts>) -> Vec<Record> {
+    instances.iter().map(|instance| instance.record("us-east-1", None)).collect()
 }
 
 fn read_text(text: &str) -> Result<(String, Vec<Record>), BadXml> {
