@@ -4,7 +4,6 @@ use super::catalog::{Catalog, Placement};
 use super::params::{ApiError, Params};
 use super::status::Health;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant, SystemTime};
 
 pub const ACCOUNT: &str = "123456789012";
