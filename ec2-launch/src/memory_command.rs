@@ -3,7 +3,7 @@
 use crate::memory::Memory;
 use crate::remember::said;
 use cerveza_ec2::{Acted, ByHost, Ec2, MemoryFailure, RegionArgs, block_on, report};
-use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool};
+use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool};
 use cerveza_record::{Record, Value, json};
 use hostrange::fold;
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ pub fn show_memory(mut hosts: Vec<Record>, regions: &RegionArgs, output: &Output
         let places = places(&ec2, &mut hosts)?;
         Ok::<_, Failure>(ec2.read_memory(&places).await)
     })??;
-    let mut writer = RecordWriter::stdout(output.mode(OutputMode::Table), &COLUMNS);
+    let mut writer = output.writer(OutputMode::Table, &COLUMNS, tool);
     let mut failures: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut status = Status::Done;
     for mut host in hosts {

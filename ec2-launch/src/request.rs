@@ -7,7 +7,7 @@ use crate::profile_file::ProfileFile;
 use crate::resolve::resolve;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cerveza_ec2::{Catalog, LaunchRequest, check_tag};
+use cerveza_ec2::{Catalog, LaunchRequest, MOST_TAGS, check_tag};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use mkuserdata::{Effort, Options, Parts};
@@ -28,9 +28,6 @@ pub struct Recipe {
     /// --tag, over the record's and the profile's.
     pub tags: Vec<(String, String)>,
 }
-
-/// EC2's limit of tags on one resource (EC2 user guide, "Tag restrictions").
-const MOST_TAGS: usize = 50;
 
 /// How many more tags a volume gets: its device, its set, and its position there.
 const PLACE_TAGS: usize = 3;

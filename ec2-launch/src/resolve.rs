@@ -5,7 +5,7 @@ use crate::attempt::{Attempt, Named, has, texts};
 use crate::request::Recipe;
 use crate::root_volume::RootPlan;
 use cerveza_ec2::{
-    Catalog, Image, ImageChoice, LaunchRequest, LaunchTemplate, SecurityGroup, TypeFacts, is_group_id,
+    Catalog, Image, ImageChoice, LaunchRequest, LaunchTemplate, SecurityGroup, TypeFacts, fits_metadata, is_group_id,
     known_instance_types,
 };
 use cerveza_manners::{Failure, Result, nearest};
@@ -102,7 +102,7 @@ impl<'a> Resolver<'a> {
     fn settings(&mut self, tags: &BTreeMap<String, String>) -> Map<String, Value> {
         let mut settings = self.recipe.file.profile.settings.clone();
         let mut options = settings.get("metadata options").and_then(Value::as_object).cloned().unwrap_or_default();
-        let bad_key = tags.keys().find(|key| !fits_imds(key));
+        let bad_key = tags.keys().find(|key| !fits_metadata(key));
         if let Some(key) = bad_key
             && options.get("instance metadata tags") == Some(&json!("enabled"))
         {
@@ -325,13 +325,6 @@ fn find_group(
 
 fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     nearest(name, known).map(|near| format!(": did you mean {near:?}?")).unwrap_or_default()
-}
-
-/// Whether a tag's key can be a path in the instance metadata (EC2 user guide, "View tags for your EC2 instances using
-/// instance metadata").
-fn fits_imds(key: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "+-=.,_:@".contains(c);
-    key.chars().all(fits) && ![".", "..", "_index"].contains(&key)
 }
 
 #[cfg(test)]

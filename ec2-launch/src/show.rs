@@ -42,14 +42,14 @@ pub fn show(args: &ProfileArgs, overrides: &[Override], output: &OutputArgs, too
 fn list(output: &OutputArgs, tool: &Tool) -> String {
     let (profiles, failures) = Library::new(folders()).list();
     failures.iter().for_each(|failure| tool.warn(&failure.message));
-    if output.names || output.output == Format::Names {
+    if output.format.names || output.format.output == Format::Names {
         return profiles
             .iter()
             .flat_map(|profile| &profile.name)
             .map(|name| format!("{}\n", printed_name(name)))
             .collect();
     }
-    if output.output == Format::Json {
+    if output.format.output == Format::Json {
         return profiles.iter().map(|profile| format!("{}\n", json!(profile))).collect();
     }
     columns(profiles)

@@ -1,19 +1,23 @@
 //! The command line of `ec2-ls`.
 
+use crate::details::{add_details, with_health};
 use crate::find::{Finder, Found};
 use crate::find_args::FindArgs;
 use crate::last::read_saved;
 use crate::query::Query;
-use crate::show::{read_user_data, show, writer};
+use crate::resources::{read_resources, write_resources};
+use crate::show::{Listing, prepare_for_columns};
 use crate::show_args::ShowArgs;
-use crate::user_data::{self, UserData};
+use crate::watch::{self, Look};
 use crate::writer::Writer;
 use cerveza_ec2::{Accounts, block_on};
-use cerveza_manners::{ProgressArgs, Result, Status, Tool};
+use cerveza_manners::{Failure, OutputMode, ProgressArgs, Result, Status, Tool};
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
 use hostrange::{fold, warn_of_globbed};
-use std::io;
+use std::cell::RefCell;
+use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 /// List EC2 instances by tags, names and states
 ///
@@ -37,6 +41,9 @@ pub fn command() -> clap::Command {
 
 /// Reads the words, asks every region, says what was not found, writes what was.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
+    if args.show.watch.is_some() {
+        watch::check(&args.show)?;
+    }
     warn_of_globbed(&args.find.words, tool);
     let regions = args.find.region_args()?;
     let query = Query::new(&args.find, io::stdin().lock())?;
@@ -56,9 +63,13 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         let accounts = &Accounts::connect(&regions, &hosts).await;
         accounts.connected().for_each(|ec2| ec2.set_read_limit(args.find.timeout));
         let finder = Finder { accounts, regions: &regions, query: &query, saved: saved.as_ref() };
-        match args.show.is_streamed() && !query.needs_all() && saved.is_none() {
-            true => stream(args, &finder, tool).await,
-            false => list(args, &finder, tool).await,
+        match args.show.watch {
+            Some(interval) => watch_hosts(args, &finder, interval, tool).await,
+            None if args.show.volumes || args.show.addresses => list_resources(args, &finder, tool).await,
+            None if args.show.is_streamed() && !query.needs_all() && saved.is_none() => {
+                stream(args, &finder, tool).await
+            }
+            None => list(args, &finder, tool).await,
         }
     })?;
     match listed {
@@ -69,7 +80,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
 
 /// Writes instances as they arrive.
 async fn stream(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result<Status> {
-    let writer = Writer::start(writer(&args.show));
+    let writer = Writer::start(Listing::new(&args.show, tool));
     let answers = tokio::select! {
         answers = finder.pages(|failure| tool.failure(&failure), async |page| writer.write(page).await) => answers,
         closed = writer.closed() => Err(closed),
@@ -81,22 +92,68 @@ async fn stream(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result<Status>
 
 /// Finds all, reads what else was asked for, and writes the records.
 async fn list(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result<Status> {
-    let found = finder.all(|failure| tool.failure(&failure)).await?;
+    let mut found = find(args, finder, |failure| tool.failure(&failure)).await?;
     let status = say_found(args, finder.query, tool, &found);
-    let user_data = match args.show.user_data {
-        true => read_user_data(finder.accounts, finder.regions, &args.progress, &found.records).await?,
-        false => UserData::new(),
+    let unread = add_details(&args.show, finder, &args.progress, &mut found.records).await?;
+    let status = status.max(unread.say(tool));
+    let mut listing = Listing::new(&args.show, tool);
+    let written = found.records.into_iter().try_for_each(|record| listing.write(record));
+    match written.and_then(|()| listing.finish()) {
+        Err(failure) if !failure.is_closed_pipe() => Err(failure),
+        _ => Ok(status),
+    }
+}
+
+/// Finds all. For a table on a terminal it also reads which instances are not well.
+async fn find(args: &Args, finder: &Finder<'_>, report: impl Fn(Failure)) -> Result<Found> {
+    let is_table = args.show.mode() == OutputMode::Table && io::stdout().is_terminal();
+    let found = finder.all(report);
+    match is_table && !args.show.status && finder.saved.is_none() {
+        true => with_health(finder, found).await,
+        false => found.await,
+    }
+}
+
+/// Writes the volumes or addresses of what is found.
+async fn list_resources(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result<Status> {
+    let found = finder.all(|failure| tool.failure(&failure)).await?;
+    let all = finder.query.is_everything();
+    // A region without instances may have volumes.
+    let status = if all { found.status } else { say_found(args, finder.query, tool, &found) };
+    let (records, failures) = tokio::select! {
+        read = read_resources(&args.show, finder, &found.records, all) => read?,
+        interrupted = finder.accounts.interrupted() => return Err(interrupted),
     };
-    user_data::say_unread(tool, &found.records, &user_data);
-    if let Err(failure) = show(&args.show, found.records, &user_data)
-        && !failure.is_closed_pipe()
-    {
-        return Err(failure);
+    failures.iter().for_each(|failure| tool.failure(failure));
+    let status = if failures.is_empty() { status } else { status.max(Status::Unreached) };
+    match write_resources(&args.show, &records, tool) {
+        Err(failure) if !failure.is_closed_pipe() => Err(failure),
+        _ => Ok(status),
     }
-    match user_data.values().any(Result::is_err) {
-        true => Ok(status.max(Status::Unreached)),
-        false => Ok(status),
-    }
+}
+
+/// Shows the table again and again.
+async fn watch_hosts(args: &Args, finder: &Finder<'_>, interval: Duration, tool: &Tool) -> Result<Status> {
+    let words = args.find.words.iter().map(String::as_str);
+    let what = ["ec2-ls"].into_iter().chain(words).collect::<Vec<_>>().join(" ");
+    let look = async || {
+        let failures = RefCell::new(Vec::new());
+        let mut found = find(args, finder, |failure| failures.borrow_mut().push(failure)).await?;
+        let mut failures = failures.into_inner();
+        let all_failed = found.status == Status::Usage;
+        if all_failed && found.records.is_empty() && !failures.is_empty() {
+            return Err(Failure { status: Status::Usage, ..failures.swap_remove(0) });
+        }
+        add_details(&args.show, finder, &args.progress, &mut found.records).await?;
+        found.records.iter_mut().for_each(prepare_for_columns);
+        let messages: Vec<String> = failures.iter().map(|failure| failure.message.clone()).collect();
+        let is_unknown = move |record: &Record| {
+            let place = format!(" in {}: ", record.str("region").unwrap_or_default());
+            all_failed || messages.iter().any(|message| message.contains(&place))
+        };
+        Ok(Look { records: found.records, failures, is_unknown: Box::new(is_unknown) })
+    };
+    watch::watch(&args.show, interval, &what, tool, look, async || finder.accounts.interrupted().await).await
 }
 
 /// Says which hosts were not found.

@@ -3,8 +3,8 @@
 use crate::arrange::{arrange, missing_new};
 use crate::last::{Refreshed, Saved, refresh};
 use crate::query::Query;
-use crate::search::{Answers, Search};
-use cerveza_ec2::{Accounts, RegionArgs, refuse_ambiguous};
+use crate::search::{Answers, Place, Search};
+use cerveza_ec2::{Account, Accounts, Ec2, RegionArgs, refuse_ambiguous};
 use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::Record;
 use futures_util::future::join_all;
@@ -46,6 +46,23 @@ impl<'a> Finder<'a> {
             Some(saved) => self.refreshed(saved, report).await,
             None => self.searched(report).await,
         }
+    }
+
+    /// The places that are asked.
+    pub fn places(&self) -> Result<Vec<Place<'a>>> {
+        self.search().places()
+    }
+
+    /// The records of each account that can be used, by their positions.
+    pub fn by_account(&self, records: &[Record]) -> Vec<(&'a Account, &'a Ec2, Vec<usize>)> {
+        let account_of = |record: &Record| self.accounts.places_of(self.regions, record).first().copied();
+        let accounts = self.accounts.iter().enumerate();
+        accounts
+            .filter_map(|(number, account)| {
+                let its = (0..records.len()).filter(|at| account_of(&records[*at]) == Some(number)).collect();
+                Some((account, account.ec2.as_ref().ok()?, its))
+            })
+            .collect()
     }
 
     fn search(&self) -> Search<'a> {

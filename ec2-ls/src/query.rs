@@ -187,6 +187,11 @@ impl Query {
         }
     }
 
+    /// Whether every live instance is asked for.
+    pub fn is_everything(&self) -> bool {
+        self.hosts.is_empty() && !self.has_patterns() && !self.is_narrowed()
+    }
+
     /// Whether more than the names and ids decides what is found.
     pub fn is_narrowed(&self) -> bool {
         self.is_narrowed

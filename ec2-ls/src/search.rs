@@ -93,7 +93,7 @@ impl<'a> Search<'a> {
     }
 
     /// Where to ask: in the region of each host that says its own, and in all that the arguments name for the others.
-    fn places(&self) -> Result<Vec<Place<'a>>> {
+    pub fn places(&self) -> Result<Vec<Place<'a>>> {
         let anywhere = self.accounts.places_of(self.args, &Record::named("*"));
         let mut places = Vec::new();
         for (number, account) in self.accounts.iter().enumerate() {

@@ -1,68 +1,121 @@
-//! Reads what else is to be shown of the instances, and writes them.
+//! Writes the instances that were found.
 
+use crate::note::note;
 use crate::show_args::ShowArgs;
-use crate::user_data::{self, UserData};
-use cerveza_ec2::{Accounts, RegionArgs};
-use cerveza_manners::{Column, OutputMode, ProgressArgs, RecordWriter, Result};
-use cerveza_record::Record;
-use std::io::{BufWriter, Stdout};
+use cerveza_manners::{Column, Failure, OutputMode, RecordWriter, Result, Tool, visible_lines};
+use cerveza_record::{Record, printed_name};
+use std::io::{self, BufWriter, Stdout, Write};
 
-/// The last is for --user-data.
-const COLUMNS: [Column; 8] = [
+/// The columns of a table. USER DATA and CHECKS are for their options.
+const COLUMNS: [Column; 11] = [
     Column { header: "HOST", key: "host" },
     Column { header: "INSTANCE", key: "instance_id" },
     Column { header: "STATE", key: "state" },
+    Column { header: "CHECKS", key: "status_checks" },
     Column { header: "TYPE", key: "instance_type" },
     Column { header: "ZONE", key: "zone" },
     Column { header: "PRIVATE IP", key: "private_ip" },
     Column { header: "PUBLIC IP", key: "public_ip" },
     Column { header: "USER DATA", key: "user_data" },
+    Column { header: "ACCOUNT", key: "aws_profile" },
+    Column { header: "NOTE", key: "note" },
 ];
 
-/// What writes the records.
-pub fn writer(args: &ShowArgs) -> RecordWriter<BufWriter<Stdout>> {
-    let columns = if args.user_data { &COLUMNS } else { &COLUMNS[..COLUMNS.len() - 1] };
-    RecordWriter::stdout(args.output.mode(OutputMode::Table), columns)
+/// Columns that are left out where the terminal is too narrow.
+pub const OPTIONAL: [&str; 3] = ["public_ip", "instance_type", "private_ip"];
+
+/// Columns that a table has only if some host has a value.
+pub const ONLY_IF_USED: [&str; 2] = ["aws_profile", "note"];
+
+/// Writes the records of a listing.
+pub enum Listing {
+    Records {
+        writer: Box<RecordWriter<BufWriter<Stdout>>>,
+        has_columns: bool,
+    },
+    /// The text of consoles.
+    Consoles(BufWriter<Stdout>),
 }
 
-/// Writes the instances that were found.
-pub fn show(args: &ShowArgs, found: Vec<Record>, user_data: &UserData) -> Result<()> {
-    let mut writer = writer(args);
-    for mut record in found {
-        let read = record.str("instance_id").and_then(|id| user_data.get(&id));
-        if let Some(read) = read {
-            user_data::put(&mut record, read);
+impl Listing {
+    pub fn new(args: &ShowArgs, tool: &Tool) -> Listing {
+        let mode = args.mode();
+        if args.console && mode == OutputMode::Table && args.output.format.columns.is_empty() {
+            return Listing::Consoles(BufWriter::new(io::stdout()));
         }
-        if args.output.mode(OutputMode::Table) == OutputMode::Table {
-            user_data::put_size(&mut record);
-        }
-        writer.write(&record)?;
+        let columns = columns(args, mode);
+        let writer = args.output_with_env().writer(OutputMode::Table, &columns, tool);
+        let writer = writer.optional(&OPTIONAL).only_if_used(&ONLY_IF_USED);
+        Listing::Records { writer: Box::new(writer), has_columns: mode.has_columns() }
     }
-    writer.finish()
+
+    pub fn write(&mut self, mut record: Record) -> Result<()> {
+        match self {
+            Listing::Records { writer, has_columns } => {
+                if *has_columns {
+                    prepare_for_columns(&mut record);
+                }
+                writer.write(&record)
+            }
+            Listing::Consoles(out) => {
+                let text = visible_lines(&record.str("console").unwrap_or_default());
+                let name = printed_name(record.host()).into_owned();
+                writeln!(out, "==> {name} <==\n{text}").map_err(|error| Failure::stdout(&error))
+            }
+        }
+    }
+
+    /// Hands what was written so far to the reader.
+    pub fn flush(&mut self) -> Result<()> {
+        match self {
+            Listing::Records { writer, .. } => writer.flush(),
+            Listing::Consoles(out) => out.flush().map_err(|error| Failure::stdout(&error)),
+        }
+    }
+
+    pub fn finish(self) -> Result<()> {
+        match self {
+            Listing::Records { writer, .. } => writer.finish(),
+            Listing::Consoles(mut out) => out.flush().map_err(|error| Failure::stdout(&error)),
+        }
+    }
 }
 
-/// A terminated instance has no user-data any more, and is not asked for it.
-pub async fn read_user_data(
-    accounts: &Accounts,
-    regions: &RegionArgs,
-    progress: &ProgressArgs,
-    found: &[Record],
-) -> Result<UserData> {
-    let place = |record: &Record| Some((record.str("region")?, record.str("instance_id")?));
-    let is_gone = |record: &&Record| record.str("state").as_deref() == Some("terminated");
-    let (gone, there): (Vec<&Record>, Vec<&Record>) = found.iter().partition(is_gone);
-    let bar = progress.bar(there.len() as u64, "reading user-data");
-    let mut user_data = UserData::new();
-    for (number, account) in accounts.iter().enumerate() {
-        let Ok(ec2) = &account.ec2 else { continue };
-        let is_its = |record: &&&Record| accounts.places_of(regions, record).contains(&number);
-        let its: Vec<_> = there.iter().filter(is_its).filter_map(|record| place(record)).collect();
-        user_data.extend(tokio::select! {
-            read = ec2.user_data(&its, || bar.inc(1)) => read,
-            interrupted = accounts.interrupted() => return Err(interrupted),
-        });
+/// The columns that are shown unless the user names others. Those of csv and tsv are always the same.
+pub fn columns(args: &ShowArgs, mode: OutputMode) -> Vec<Column> {
+    let is_shown = |column: &&Column| match column.key {
+        "user_data" => args.user_data,
+        "status_checks" => args.status,
+        "aws_profile" | "note" => mode == OutputMode::Table,
+        _ => true,
+    };
+    COLUMNS.iter().filter(is_shown).copied().collect()
+}
+
+/// Columns show the size of user-data, which is no text for people and may hold secrets, and a note.
+pub fn prepare_for_columns(record: &mut Record) {
+    if let Some(base64) = record.str("user_data") {
+        record.set("user_data", size(&base64));
     }
-    bar.finish_and_clear();
-    user_data.extend(gone.into_iter().filter_map(place).map(|(_, id)| (id, Ok(None))));
-    Ok(user_data)
+    if !record.has("note") {
+        record.set("note", note(record));
+    }
+}
+
+/// The bytes that base64 stands for: four characters are three bytes, but for the padding.
+fn size(base64: &str) -> usize {
+    base64.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=').count() * 3 / 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_shows_the_size_of_what_base64_stands_for() {
+        assert_eq!(["", "YQ==", "YWI=", "YWJj", "YWJj\nZA=="].map(size), [0, 1, 2, 3, 4]);
+        let mut record = Record::parse(r#"{"host":"web1","user_data":null}"#).unwrap();
+        prepare_for_columns(&mut record);
+        assert_eq!(record.to_string(), r#"{"host":"web1","user_data":null,"note":null}"#);
+    }
 }

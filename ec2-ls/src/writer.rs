@@ -1,9 +1,9 @@
 //! Writes records on a thread of its own, so a slow reader of stdout never delays an answer of EC2.
 
-use cerveza_manners::{Failure, RecordWriter, Result};
+use crate::show::Listing;
+use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use std::cell::Cell;
-use std::io::Write;
 use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc::{Sender, channel};
 
@@ -17,14 +17,14 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn start(mut writer: RecordWriter<impl Write + Send + 'static>) -> Writer {
+    pub fn start(mut listing: Listing) -> Writer {
         let (pages, mut waiting) = channel::<Vec<Record>>(WAITING);
         let thread = thread::spawn(move || {
             while let Some(page) = waiting.blocking_recv() {
-                page.iter().try_for_each(|record| writer.write(record))?;
-                writer.flush()?;
+                page.into_iter().try_for_each(|record| listing.write(record))?;
+                listing.flush()?;
             }
-            writer.finish()
+            listing.finish()
         });
         Writer { pages, count: Cell::new(0), thread }
     }

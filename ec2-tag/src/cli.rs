@@ -1,15 +1,20 @@
 //! The command line of `ec2-tag`.
 
+use crate::execute::{execute, not_alone, outcome};
+use crate::facts::Facts;
+use crate::plan::{TagChange, VolumeTags, changes, refuse_conflicts, remove_first};
+use crate::show::{changes_cell, renamed, show};
+use crate::wanted::Wanted;
 use crate::words::sort_words;
 use cerveza_ec2::{
-    Acted, By, Ec2, Filter, Found, LIVE_STATES, NO_ACTION, RegionArgs, Tags, block_on, check_records, host_name,
-    locate, report,
+    Acted, By, DEVICE_TAG, Ec2, Found, NO_ACTION, RegionArgs, block_on, check_records, locate, report_with,
 };
-use cerveza_manners::{Failure, OutputArgs, Result, Status, Tool};
+use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool};
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
 use hostrange::read_given;
-use std::collections::{BTreeMap, HashMap};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Set and remove tags of EC2 instances and their volumes
 ///
@@ -19,15 +24,24 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Args {
     /// KEY=VALUE sets a tag, KEY- removes one; anything else is a host: an expression as in 'mysql[1-3]'
     /// (hostrange(1) has the language), an instance id, or `-` for names and records on stdin, which is read also when
-    /// no host is given
-    #[arg(value_name = "KEY=VALUE|KEY-|HOST", required = true)]
+    /// no host is given. In VALUE, {{ FIELD }} stands for a field of the host's record, as in 'fqdn={{ host }}.example.com'
+    #[arg(value_name = "KEY=VALUE|KEY-|HOST")]
     pub words: Vec<String>,
 
+    /// Tag the EBS volumes of the hosts too. This is the default
+    #[arg(long, overrides_with = "no_volumes")]
+    pub volumes: bool,
+
     /// Leave the tags of the volumes alone
-    #[arg(long)]
+    #[arg(long, overrides_with = "volumes")]
     pub no_volumes: bool,
 
-    /// Show what would be done, and do nothing
+    /// Tag each volume with the name of its host (key Name) and its device, such as /dev/sdf (key device). No KEY=VALUE is
+    /// needed then
+    #[arg(long, conflicts_with = "no_volumes")]
+    pub device_names: bool,
+
+    /// Show the tags before and after, and change nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 
@@ -38,135 +52,139 @@ pub struct Args {
     pub output: OutputArgs,
 }
 
+const COLUMNS: [Column; 5] = [
+    Column { header: "HOST", key: "host" },
+    Column { header: "ACTION", key: "action" },
+    Column { header: "INSTANCE", key: "instance_id" },
+    Column { header: "CHANGES", key: "changes" },
+    Column { header: "ERROR", key: "error" },
+];
+
+impl Args {
+    fn volume_tags(&self) -> VolumeTags {
+        VolumeTags { as_host: !self.no_volumes, device_names: self.device_names }
+    }
+}
+
 pub fn command() -> clap::Command {
     Args::command()
 }
 
-/// Sorts the words, reads the hosts, looks them up, tags, reports.
+/// Sorts the words, reads the hosts, looks them up with their volumes, decides for all of them, tags, reports.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
-    let (tags, words) = sort_words(&args.words)?;
+    let (wanted, words) = sort_words(&args.words)?;
+    check_wanted(&wanted, args)?;
     let given = read_given(&words, tool)?;
     check_records(&given.hosts)?;
-    if given.hosts.len() > 1 && tags.set.iter().any(|(key, _)| key == "Name") {
-        return Err(Failure::usage("several hosts cannot have one name: set Name of one host at a time"));
+    if given.hosts.len() > 1 && wanted.common_value("Name").is_some() {
+        return Err(Failure::usage("several hosts cannot have one name: set Name of one host at a time")
+            .hint("a value can be made of each host's record, as in 'Name={{ host }}-old'"));
     }
-    let acted = block_on(async {
+    let mut acted = block_on(async {
         let (accounts, found) = locate(&args.region, &given, By::Instance).await;
         accounts.warn_of_denied(tool);
-        let mut acted: Vec<Acted> = given.hosts.into_iter().zip(found).map(|(host, found)| plan(host, found)).collect();
-        let in_account = async |ec2: &Ec2, acted: &mut Vec<Acted>| {
-            refuse_taken_name(ec2, &tags, acted).await;
-            if !args.dry_run {
-                execute(args, ec2, &tags, acted).await;
-            }
-        };
-        accounts.each(&mut acted, in_account).await;
-        acted.iter_mut().filter(|host| host.result.is_ok()).for_each(|host| show(&mut host.record, &tags));
+        let mut acted: Vec<Acted> =
+            given.hosts.into_iter().zip(found).map(|(host, found)| looked_up(host, found)).collect();
+        let facts = RefCell::new(Facts::default());
+        accounts
+            .each(&mut acted, async |ec2, hosts| Facts::read(&facts, ec2, hosts, &wanted, args.volume_tags()).await)
+            .await;
+        let plans = decide(&mut acted, &wanted, args.volume_tags(), &facts.into_inner());
+        if let Some(warning) = renamed(plans.changes.values().flatten()) {
+            tool.warn(warning);
+        }
+        if !args.dry_run {
+            accounts.each(&mut acted, async |ec2, hosts| tag(ec2, hosts, &plans).await).await;
+        } else {
+            acted.iter_mut().for_each(|host| show_plan(host, &plans));
+        }
         acted
     })?;
-    report(tool, &args.output, args.dry_run, acted)
+    if args.output.mode(OutputMode::Table) == OutputMode::Table {
+        acted.iter_mut().for_each(|host| host.record.set("changes", changes_cell(&host.record)));
+    }
+    report_with(tool, &args.output, args.dry_run, acted, &COLUMNS)
 }
 
-fn plan(mut record: Record, found: Found) -> Acted {
+fn check_wanted(wanted: &Wanted, args: &Args) -> Result<()> {
+    if args.device_names && wanted.has(DEVICE_TAG) {
+        return Err(Failure::usage(format!("--device-names sets the tag {DEVICE_TAG} itself")));
+    }
+    match wanted.is_empty() && !args.device_names {
+        true => Err(Failure::usage("no tag is given").hint("KEY=VALUE sets one, KEY- removes one")),
+        false => Ok(()),
+    }
+}
+
+fn looked_up(mut record: Record, found: Found) -> Acted {
+    record.remove("changes");
     let result = found.instance(&record).map(|instance| record.merge(instance));
-    let action = if result.is_ok() { "tag" } else { NO_ACTION };
-    Acted { record, action, result }
+    Acted { record, action: NO_ACTION, result }
 }
 
-/// A name that another live instance has: with two of it neither can be addressed by it any more.
-async fn refuse_taken_name(ec2: &Ec2, tags: &Tags, acted: &mut [Acted]) {
-    let Some((_, name)) = tags.set.iter().find(|(key, _)| key == "Name") else { return };
-    for host in acted.iter_mut().filter(|host| host.result.is_ok()) {
-        let (region, id) = host.place();
-        let named = [Filter::exact("tag:Name", [name]), Filter::new("instance-state-name", LIVE_STATES)];
-        let other = ec2.find(&region, &named).await.map(|found| {
-            found.into_iter().filter_map(|instance| instance.str("instance_id")).find(|other| *other != id)
-        });
-        host.result = match other {
-            Ok(None) => Ok(()),
-            Ok(Some(other)) => Err(Failure::unreached(format!("{other} has the name {name} already"))),
-            Err(failure) => Err(failure),
-        };
-    }
+/// What is to be done.
+#[derive(Default)]
+struct Plans {
+    /// The changes of each host, by its region and id.
+    changes: HashMap<(String, String), Vec<TagChange>>,
+    /// The resources whose tags are removed before others are set.
+    remove_first: HashSet<String>,
 }
 
-/// Tags region by region; a host that was given twice is tagged once.
-async fn execute(args: &Args, ec2: &Ec2, tags: &Tags, acted: &mut [Acted]) {
-    let mut regions: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
-    for host in acted.iter().filter(|host| host.result.is_ok()) {
-        let (region, id) = host.place();
-        regions.entry(region).or_default().insert(id, resources(&host.record, !args.no_volumes));
-    }
-    let mut results: HashMap<String, Result<()>> = HashMap::new();
-    for (region, hosts) in regions {
-        let (ids, hosts): (Vec<String>, Vec<Vec<String>>) = hosts.into_iter().unzip();
-        results.extend(ids.into_iter().zip(ec2.tag(&region, &hosts, tags).await));
-    }
-    for host in acted.iter_mut() {
-        if let Some(result) = results.get(&host.place().1) {
-            host.result = result.clone();
+/// Decides what changes for each host. Where a host is refused, no host has changes: half of a fleet must not be tagged.
+fn decide(acted: &mut [Acted], wanted: &Wanted, volume_tags: VolumeTags, facts: &Facts) -> Plans {
+    let mut hosts: Vec<&mut Acted> = acted.iter_mut().filter(|host| host.result.is_ok()).collect();
+    let plan = |host: &Acted| {
+        let tags = wanted.tags_of(&host.record)?;
+        facts.check_name(host)?;
+        changes(&host.record, &tags, volume_tags, &facts.volumes)
+    };
+    let mut plans: Vec<(String, Result<Vec<TagChange>>)> =
+        hosts.iter().map(|host| (host.place().1, plan(host))).collect();
+    refuse_conflicts(&mut plans);
+    let is_refused = plans.iter().any(|(_, plan)| plan.is_err());
+    let mut decided = Plans::default();
+    for (host, (_, plan)) in hosts.iter_mut().zip(plans) {
+        match plan {
+            Err(failure) => (host.action, host.result) = ("refuse", Err(failure)),
+            Ok(_) if is_refused => host.result = Err(not_alone()),
+            Ok(changes) => {
+                host.action = if changes.is_empty() { "unchanged" } else { "tag" };
+                // A host may be given twice, with fields of its own.
+                decided.remove_first.extend(remove_first(&host.record, &changes, &facts.volumes));
+                decided.changes.entry(host.place()).or_default().extend(changes);
+            }
         }
     }
+    decided.changes.values_mut().for_each(|changes| {
+        changes.sort();
+        changes.dedup();
+    });
+    decided
 }
 
-/// The ids that get the tags: the instance's first.
-fn resources(record: &Record, with_volumes: bool) -> Vec<String> {
-    let mut ids = vec![record.str("instance_id").unwrap_or_default()];
-    let volumes = record.get("volumes").filter(|_| with_volumes);
-    let volumes = volumes.as_ref().and_then(|volumes| volumes.as_array());
-    ids.extend(volumes.into_iter().flatten().filter_map(|volume| volume["volume_id"].as_str().map(str::to_string)));
-    ids
-}
-
-/// The record as it is once the tags are set: EC2 may list the old ones for a moment still.
-fn show(record: &mut Record, tags: &Tags) {
-    let mut now: BTreeMap<String, String> = record.get("tags").and_then(|tags| parse(&tags)).unwrap_or_default();
-    now.extend(tags.set.iter().cloned());
-    tags.remove.iter().for_each(|key| drop(now.remove(key)));
-    if let Some(id) = record.str("instance_id") {
-        record.set("host", host_name(now.get("Name").map(String::as_str), &id));
+fn show_plan(host: &mut Acted, plans: &Plans) {
+    if host.result.is_ok()
+        && let Some(changes) = plans.changes.get(&host.place())
+    {
+        show(&mut host.record, changes);
     }
-    record.set("profile", now.get("profile").cloned());
-    record.set("tags", now.into_iter().map(|(key, value)| (key, value.into())).collect::<serde_json::Map<_, _>>());
 }
 
-fn parse(tags: &serde_json::Value) -> Option<BTreeMap<String, String>> {
-    let tags = tags.as_object()?;
-    Some(tags.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_string()))).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RECORD: &str = r#"{"host":"web1","instance_id":"i-1","profile":null,"tags":{"Name":"web1","old":"x"},"volumes":[{"device":"/dev/sda1","volume_id":"vol-1"}]}"#;
-
-    #[test]
-    fn without_its_name_a_host_is_its_id() {
-        let mut record = Record::parse(RECORD).unwrap();
-        show(&mut record, &Tags { remove: vec!["Name".into()], ..Tags::default() });
-        assert_eq!(record.host(), "i-1");
+/// Makes the changes of the hosts of one account, region by region.
+async fn tag(ec2: &Ec2, acted: &mut [Acted], plans: &Plans) {
+    let mut regions: BTreeMap<String, BTreeSet<TagChange>> = BTreeMap::new();
+    for host in acted.iter().filter(|host| host.result.is_ok()) {
+        let changes = plans.changes.get(&host.place()).into_iter().flatten().cloned();
+        regions.entry(host.place().0).or_default().extend(changes);
     }
-
-    #[test]
-    fn volumes_are_tagged_with_their_instance() {
-        let record = Record::parse(RECORD).unwrap();
-        assert_eq!(resources(&record, true), ["i-1", "vol-1"]);
-        assert_eq!(resources(&record, false), ["i-1"]);
-    }
-
-    #[test]
-    fn the_record_shows_the_tags_as_they_are_then() {
-        let mut record = Record::parse(RECORD).unwrap();
-        let tags = Tags {
-            set: vec![("Name".into(), "web2".into()), ("profile".into(), "Web".into())],
-            remove: vec!["old".into()],
-        };
-        show(&mut record, &tags);
-        let expected = RECORD
-            .replace("web1", "web2")
-            .replace(r#""profile":null"#, r#""profile":"Web""#)
-            .replace(r#""old":"x""#, r#""profile":"Web""#);
-        assert_eq!(record.to_string(), expected);
+    for (region, changes) in regions {
+        let results = execute(ec2, &region, &changes, &plans.remove_first).await;
+        for host in acted.iter_mut().filter(|host| host.result.is_ok() && host.place().0 == region) {
+            let Some(changes) = plans.changes.get(&host.place()) else { continue };
+            let (done, result) = outcome(changes, &results);
+            show(&mut host.record, &done);
+            host.result = result;
+        }
     }
 }

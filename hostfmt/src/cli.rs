@@ -1,8 +1,7 @@
 //! The command line of `hostfmt`: read the hosts, render, write.
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, texts};
 use crate::format::{FORMATS, Format, Template};
-use crate::host::value_at;
 use crate::render::{Options, check, render};
 use cerveza_manners::{Failure, Result, Status, Tool, visible, write_file, write_stdout};
 use cerveza_record::Record;
@@ -85,7 +84,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         let (count, hosts) = (count_of(fleet.left_out.len()), fold(fleet.left_out.iter().map(String::as_str)));
         tool.warn(format!("{} leaves out {count} by state: {hosts}", template.label));
     }
-    if args.group_by != GROUP_BY && !fleet.hosts.iter().any(|record| value_at(record, &args.group_by).is_some()) {
+    if args.group_by != GROUP_BY && !fleet.hosts.iter().any(|record| !texts(record, &args.group_by).is_empty()) {
         tool.warn(format!("no host has {}, so there are no groups", args.group_by));
     }
     let rendered = render(&template, &fleet.hosts, &options(args)?)?;

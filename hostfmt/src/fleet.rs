@@ -1,6 +1,5 @@
 //! The hosts of a run: those that a format takes, sorted, and their groups.
 
-use crate::host::value_at;
 use crate::names::identifier;
 use crate::policy::{GroupNames, HostFilter};
 use cerveza_record::{Record, Value as Json};
@@ -49,7 +48,7 @@ impl Groups {
         let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut ungrouped = Vec::new();
         for (place, record) in hosts {
-            let values = value_at(record, key).map(texts).unwrap_or_default();
+            let values = texts(record, key);
             if values.is_empty() {
                 ungrouped.push(place);
             }
@@ -70,15 +69,13 @@ impl Groups {
     }
 }
 
-/// The texts of a value: several of a list, none of what is empty.
-pub(crate) fn texts(value: Json) -> Vec<String> {
-    match value {
-        Json::Null => Vec::new(),
-        Json::String(text) if text.is_empty() => Vec::new(),
-        Json::String(text) => vec![text],
-        Json::Array(items) => items.into_iter().flat_map(texts).collect(),
-        value => vec![value.to_string()],
-    }
+/// The texts of a record at the path `key`, such as `tags.role`: several of a list, none of what is empty.
+pub(crate) fn texts(record: &Record, key: &str) -> Vec<String> {
+    let text = |value| match value {
+        Json::String(text) => text,
+        value => value.to_string(),
+    };
+    record.values_at(key).into_iter().map(text).filter(|text| !text.is_empty()).collect()
 }
 
 #[cfg(test)]

@@ -190,10 +190,8 @@ fn ldif(text: &str) -> Result<String, &'static str> {
 fn field(host: Value, path: String) -> Result<String, Error> {
     let host = host.downcast_object_ref::<Host>();
     let host = host.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "field is a filter of hosts"))?;
-    Ok(match host.value_at(&path) {
-        Some(value @ Json::Object(_)) => value.to_string(),
-        value => value.map(texts).unwrap_or_default().join(","),
-    })
+    host.notes.read_host(host.place);
+    Ok(texts(&host.record, &path).join(","))
 }
 
 /// The paths of the tags of all hosts, sorted: `tags.role`.

@@ -1,7 +1,7 @@
 //! A host as templates see it: its record, with what is always there.
 
 use crate::refusal::{Notes, Refusal};
-use cerveza_record::{Record, Value as Json};
+use cerveza_record::Record;
 use cerveza_template::template_value;
 use minijinja::Value;
 use minijinja::value::{Enumerator, Object, ObjectRepr};
@@ -60,20 +60,6 @@ impl Host {
         }
     }
 
-    /// Returns the value at `path`. The object that it leads into is kept for the next path, because a row of a table has
-    /// many fields of one object.
-    pub fn value_at(&self, path: &str) -> Option<Json> {
-        self.notes.read_host(self.place);
-        let Some((key, rest)) = path.split_once('.').filter(|_| !self.record.has(path)) else {
-            return self.record.get(path);
-        };
-        let mut last = self.notes.last_object();
-        if !matches!(&*last, Some((place, last_key, _)) if *place == self.place && last_key == key) {
-            *last = Some((self.place, key.to_string(), self.record.get(key)?));
-        }
-        last.as_ref().and_then(|(_, _, object)| inner_value(object, rest)).cloned()
-    }
-
     fn address(&self) -> Value {
         match address(&self.record, self.address_field.as_deref()) {
             Ok(address) => Value::from(address),
@@ -126,21 +112,6 @@ impl Object for Host {
     }
 }
 
-/// Returns the value at `path`, such as `zone` or `tags.role`. A key that has a dot itself is found too.
-pub(crate) fn value_at(record: &Record, path: &str) -> Option<Json> {
-    record.get(path).or_else(|| {
-        let (key, rest) = path.split_once('.')?;
-        inner_value(&record.get(key)?, rest).cloned()
-    })
-}
-
-fn inner_value<'a>(value: &'a Json, path: &str) -> Option<&'a Json> {
-    value.get(path).or_else(|| {
-        let (key, rest) = path.split_once('.')?;
-        inner_value(value.get(key)?, rest)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,16 +129,5 @@ mod tests {
         let ipv6 = record(r#"{"host":"a","private_ip":null,"ipv6":"2001:db8::1"}"#);
         assert_eq!(address(&ipv6, None), Ok("2001:db8::1".to_string()));
         assert!(address(&record(r#"{"host":"a","private_ip":""}"#), Some("private_ip")).is_err());
-    }
-
-    #[test]
-    fn a_path_leads_into_objects_also_by_keys_with_a_dot() {
-        let record = record(r#"{"host":"a","tags":{"role":"db","a.b":"1","n":{"x.y":2}},"k.l":3}"#);
-        let at = |path| value_at(&record, path).map(|value| value.to_string());
-        assert_eq!(at("tags.role").as_deref(), Some("\"db\""));
-        assert_eq!(at("tags.a.b").as_deref(), Some("\"1\""));
-        assert_eq!(at("tags.n.x.y").as_deref(), Some("2"));
-        assert_eq!(at("k.l").as_deref(), Some("3"));
-        assert_eq!((at("tags.x"), at("host.x"), at("x")), (None, None, None));
     }
 }

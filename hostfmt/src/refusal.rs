@@ -1,9 +1,9 @@
 //! Hosts that a format cannot hold, and why.
 
-use cerveza_record::{Value as Json, quote};
+use cerveza_record::quote;
 use hostrange::fold;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// Why a host cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,24 +21,15 @@ pub(crate) struct Refusal {
 pub(crate) struct Notes {
     refusals: Mutex<Vec<Refusal>>,
     last_host: AtomicUsize,
-    last_object: Mutex<Option<FieldObject>>,
     /// The reason to refuse a host of which a value is undefined, instead of ending with an error.
     pub undefined: Option<String>,
 }
-
-/// An object in a record: the place of its host, its key, and itself.
-type FieldObject = (usize, String, Json);
 
 const NO_HOST: usize = usize::MAX;
 
 impl Notes {
     pub fn new(undefined: Option<String>) -> Notes {
-        Notes {
-            refusals: Mutex::new(Vec::new()),
-            last_host: AtomicUsize::new(NO_HOST),
-            last_object: Mutex::new(None),
-            undefined,
-        }
+        Notes { refusals: Mutex::new(Vec::new()), last_host: AtomicUsize::new(NO_HOST), undefined }
     }
 
     /// Notes that the template has read a field of this host. An error that comes next is most likely about it.
@@ -49,11 +40,6 @@ impl Notes {
     /// The host of which a field was read last.
     pub fn last_host(&self) -> Option<usize> {
         Some(self.last_host.load(Ordering::Relaxed)).filter(|host| *host != NO_HOST)
-    }
-
-    /// The object of a record that was read last.
-    pub fn last_object(&self) -> MutexGuard<'_, Option<FieldObject>> {
-        self.last_object.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn refuse(&self, refusal: Refusal) {

@@ -5,7 +5,7 @@ use crate::grouped::Shown;
 use crate::node_group_list::{GroupSource, parse_source};
 use crate::options::{Axes, Operations, parse_axes, parse_separator};
 use crate::select::Slice;
-use cerveza_manners::{OutputArgs, OutputMode};
+use cerveza_manners::{FormatArgs, OutputMode};
 use clap::{ArgGroup, Parser};
 
 /// Expand, fold, count and combine sets of host names
@@ -117,7 +117,7 @@ pub struct Args {
     pub max: Option<u64>,
 
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub output: FormatArgs,
 }
 
 impl Args {

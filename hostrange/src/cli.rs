@@ -78,7 +78,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     chosen.refuse_too_many(args)?;
     let is_empty = match &input.fields {
         Some(fields) => !write_by_field(&chosen, fields, args, tool)?,
-        None => !chosen.write(args)?,
+        None => !chosen.write(args, tool)?,
     };
     Ok(ended(args, &input, is_empty, tool))
 }
@@ -93,22 +93,22 @@ fn ended(args: &Args, input: &Input, is_empty: bool, tool: &Tool) -> Status {
 
 /// Writes the hosts of each value of a field; false where there is none.
 fn write_by_field(chosen: &Chosen<'_>, fields: &FieldValues, args: &Args, tool: &Tool) -> Result<bool> {
-    let (shown, format) = (args.shown(Shown::Hosts), args.output.output);
+    let (shown, format) = (args.shown(Shown::Hosts), &args.output);
     let options = args.fold_options();
-    let mut grouped = Grouped::new(fields, Some(&options).filter(|_| shown.has_hosts(format)));
+    let mut grouped = Grouped::new(fields, Some(&options).filter(|_| shown.has_hosts(format.output)));
     let any = chosen.feed(&mut grouped)?;
     if any {
         fields.warn_if_unknown(tool);
     }
-    write_by_value(&fields.path, &grouped.rows(), shown, format)?;
+    write_by_value(&fields.path, &grouped.rows(), shown, format, tool)?;
     Ok(any)
 }
 
 /// Lists node groups. Hosts are read only where they are asked for.
 fn list_groups(args: &Args, source: &GroupSource, groups: &NodeGroups, tool: &Tool) -> Result<Status> {
-    let (shown, format) = (args.shown(Shown::Label), args.output.output);
+    let (shown, format) = (args.shown(Shown::Label), &args.output);
     let options = args.fold_options();
-    let options = Some(&options).filter(|_| shown.has_hosts(format));
+    let options = Some(&options).filter(|_| shown.has_hosts(format.output));
     let rows = match args.expressions.is_empty() && args.operations.is_empty() {
         true => list(source, None, shown == Shown::Count, options, groups, tool)?,
         false => {
@@ -116,7 +116,7 @@ fn list_groups(args: &Args, source: &GroupSource, groups: &NodeGroups, tool: &To
             list(source, Some(&input.set(args, groups)?), true, options, groups, tool)?
         }
     };
-    write_node_groups(&rows, shown, format)?;
+    write_node_groups(&rows, shown, format, tool)?;
     Ok(if rows.is_empty() && args.fail_empty { Status::No } else { Status::Done })
 }
 
@@ -210,8 +210,8 @@ impl Chosen<'_> {
     }
 
     /// Writes them; false where there is none.
-    fn write(&self, args: &Args) -> Result<bool> {
-        let mut output = output(args)?;
+    fn write(&self, args: &Args, tool: &Tool) -> Result<bool> {
+        let mut output = output(args, tool)?;
         let any = match args.split {
             Some(parts) => self.feed(&mut Split::new(&self.count(), parts, &mut *output))?,
             None => self.feed(&mut *output)?,
@@ -252,7 +252,7 @@ impl Sink for Watch<'_> {
     }
 }
 
-fn output(args: &Args) -> Result<Box<dyn Output>> {
+fn output(args: &Args, tool: &Tool) -> Result<Box<dyn Output>> {
     let separator = match (args.separator.as_deref(), args.split) {
         (Some("\n" | "\0"), Some(_)) => {
             return Err(Failure::usage(
@@ -268,7 +268,9 @@ fn output(args: &Args) -> Result<Box<dyn Output>> {
         _ if args.fold => Box::new(Folded::new(args.fold_options())),
         OutputMode::Names => Box::new(Lines::names(separator)?),
         OutputMode::Json => Box::new(Lines::json()?),
-        OutputMode::Table => Box::new(Table::new(args.split.is_some())),
+        OutputMode::Table | OutputMode::Csv | OutputMode::Tsv => {
+            Box::new(Table::new(&args.output, args.split.is_some(), tool))
+        }
     })
 }
 

@@ -7,8 +7,8 @@ use crate::folded::Folded;
 use crate::names::Names;
 use crate::natural::natural_cmp;
 use crate::set::{Host, Sink, Step};
-use cerveza_manners::{Failure, Format, Result, table, visible};
-use cerveza_record::{Value, escape_hidden, is_hidden, quote};
+use cerveza_manners::{Column, Failure, Format, FormatArgs, OutputMode, Result, Tool, table, visible};
+use cerveza_record::{Value, escape_hidden, is_hidden, json, quote};
 use num_bigint::BigUint;
 use std::io::{self, BufWriter, Write};
 
@@ -131,32 +131,51 @@ fn label(value: Option<&Value>) -> String {
     if is_plain { text } else { quote(&text) }
 }
 
+/// The columns of csv and tsv.
+const COLUMNS: [Column; 3] = [
+    Column { header: "VALUE", key: "value" },
+    Column { header: "COUNT", key: "count" },
+    Column { header: "HOSTS", key: "hosts" },
+];
+
 /// Writes groups by a field, a line each.
-pub(crate) fn write_by_value(by: &str, rows: &[GroupRow], shown: Shown, format: Format) -> Result<()> {
-    write(by, rows, shown, format, label)
+pub(crate) fn write_by_value(
+    by: &str,
+    rows: &[GroupRow],
+    shown: Shown,
+    format: &FormatArgs,
+    tool: &Tool,
+) -> Result<()> {
+    write(by, rows, shown, (format, tool), label)
 }
 
 /// Writes node groups. Their names are lines as they are: `@rack:web`.
-pub(crate) fn write_node_groups(rows: &[GroupRow], shown: Shown, format: Format) -> Result<()> {
+pub(crate) fn write_node_groups(rows: &[GroupRow], shown: Shown, format: &FormatArgs, tool: &Tool) -> Result<()> {
     let name = |value: Option<&Value>| visible(value.and_then(Value::as_str).unwrap_or_default()).into_owned();
-    write("group", rows, shown, format, name)
+    write("group", rows, shown, (format, tool), name)
 }
 
 fn write(
     by: &str,
     rows: &[GroupRow],
     shown: Shown,
-    format: Format,
+    (format, tool): (&FormatArgs, &Tool),
     label: impl Fn(Option<&Value>) -> String,
 ) -> Result<()> {
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout());
     let hosts = |row: &GroupRow| row.hosts.clone().unwrap_or_default();
-    let written = match format {
+    let count = |row: &GroupRow| u64::try_from(&row.count).map_or_else(|_| row.count.to_string().into(), Value::from);
+    let written = match format.output {
+        Format::Csv | Format::Tsv => {
+            let mut writer = format.writer(OutputMode::Table, &COLUMNS, tool);
+            for row in rows {
+                let object = json!({"by": by, "value": row.value, "count": count(row), "hosts": row.hosts});
+                writer.write_object(&object, by)?;
+            }
+            return writer.finish();
+        }
         Format::Table => {
-            let cells = |row: &GroupRow| {
-                let count = u64::try_from(&row.count).map_or_else(|_| row.count.to_string().into(), Value::from);
-                vec![row.value.clone(), Some(count), Some(hosts(row).into())]
-            };
+            let cells = |row: &GroupRow| vec![row.value.clone(), Some(count(row)), Some(hosts(row).into())];
             out.write_all(table(&[&visible(&by.to_uppercase()), "COUNT", "HOSTS"], rows.iter().map(cells)).as_bytes())
         }
         Format::Auto => rows.iter().try_for_each(|row| {

@@ -2,7 +2,7 @@
 
 use crate::names::Names;
 use crate::set::{Host, Sink, Step, Stop, finished};
-use cerveza_manners::{Column, Failure, OutputMode, RecordWriter, Result, json_line};
+use cerveza_manners::{Column, Failure, FormatArgs, OutputMode, RecordWriter, Result, Tool, json_line};
 use cerveza_record::{Record, printed_name, quote};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
@@ -203,9 +203,9 @@ pub(crate) struct Table {
 const COLUMNS: [Column; 2] = [Column { header: "HOST", key: "host" }, Column { header: "SPLIT", key: "split" }];
 
 impl Table {
-    pub fn new(is_split: bool) -> Table {
+    pub fn new(args: &FormatArgs, is_split: bool, tool: &Tool) -> Table {
         let columns = if is_split { &COLUMNS } else { &COLUMNS[..1] };
-        Table { writer: Some(RecordWriter::stdout(OutputMode::Table, columns)), part: None }
+        Table { writer: Some(args.writer(OutputMode::Names, columns, tool)), part: None }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::listing::Action;
 use crate::{LIMIT, Setting, operand};
-use cerveza_manners::{Failure, Format, OutputArgs, ProgressArgs, Result};
+use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result};
 use clap::{CommandFactory, Parser};
 use std::path::{Path, PathBuf};
 
@@ -177,7 +177,7 @@ impl Args {
                 .hint("pipe names or records in, as from hostrange or ec2-ls"));
         }
         let writes_rows = self.per_host || self.size || self.is_reading();
-        if !writes_rows && (self.output.names || self.output.output != Format::Auto) {
+        if !writes_rows && !self.output.is_auto() {
             return Err(Failure::usage(
                 "--output is for the rows of --per-host, --size, --list, --check and --extract",
             ));

@@ -23,8 +23,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     args.refuse_misuse(io::stdout().is_terminal(), io::stdin().is_terminal())?;
     if let Some(action) = args.action() {
         let schema = args.schema.as_deref().map(Schema::read).transpose()?;
-        let mode = args.output.mode(OutputMode::Table);
-        return listing::run(&action, mode, &args.files(), args.force, schema.as_ref(), tool);
+        return listing::run(&action, &args.output, &args.files(), args.force, schema.as_ref(), tool);
     }
     let parts = Parts::new(read(args)?, options(args)?)?;
     if !args.set.is_empty() && !parts.varies() {
@@ -97,7 +96,7 @@ fn write_one(args: &Args, parts: &Parts, tool: &Tool) -> Result<()> {
     }
     if args.size {
         let costs = parts.costs(None, size)?;
-        write_stdout(cost::rows(args.output.mode(OutputMode::Table), &costs).as_bytes())?;
+        cost::write(&args.output, &costs, tool)?;
         tool.summary(format!("{size} bytes of user-data, of {} there may be", args.limit));
     }
     Ok(())
@@ -112,10 +111,11 @@ fn write_records(args: &Args, parts: &Parts, tool: &Tool) -> Result<()> {
     let built = built?;
     warn(&records, &built, tool);
     let Some(file) = args.file() else {
-        return write_rows(RecordWriter::stdout(mode, &COLUMNS), mode, records, built);
+        return write_rows(args.output.writer(OutputMode::Table, &COLUMNS, tool), mode, records, built);
     };
     let mut text = Vec::new();
-    write_rows(RecordWriter::new(&mut text, mode, &COLUMNS), mode, records, built)?;
+    let writer = RecordWriter::new(&mut text, &args.output.format, mode, &COLUMNS, tool).sorted(&args.output.sort);
+    write_rows(writer, mode, records, built)?;
     write_file(file, &text)
 }
 
@@ -127,11 +127,8 @@ fn write_rows(
 ) -> Result<()> {
     for (mut record, UserData { bytes, .. }) in records.into_iter().zip(built) {
         match mode {
-            OutputMode::Table => {
-                record = Record::named(record.host());
-                record.set("size", bytes.len());
-            }
-            _ => record.set("user_data", BASE64_STANDARD.encode(bytes)),
+            OutputMode::Json | OutputMode::Names => record.set("user_data", BASE64_STANDARD.encode(bytes)),
+            _ => record.set("size", bytes.len()),
         }
         writer.write(&record)?;
     }

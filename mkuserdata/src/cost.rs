@@ -2,7 +2,7 @@
 
 use crate::gzip;
 use crate::part::Body;
-use cerveza_manners::{Failure, OutputMode, Result, visible};
+use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Tool, visible, write_stdout};
 use cerveza_record::json;
 use std::cmp::Reverse;
 
@@ -41,16 +41,22 @@ pub(crate) fn costs(parts: &[(&str, &Body)], size: usize) -> Vec<Cost> {
     rows
 }
 
-/// The costs as rows of stdout.
-pub(crate) fn rows(mode: OutputMode, costs: &[Cost]) -> String {
-    let line = |row: &Cost| match mode {
-        OutputMode::Json => json!({"part": row.part, "size": row.size, "cost": row.cost}).to_string(),
-        _ => visible(&row.part).into_owned(),
-    };
-    match mode {
-        OutputMode::Table => table(costs) + "\n",
-        _ => costs.iter().map(|row| line(row) + "\n").collect(),
+const COLUMNS: [Column; 3] = [
+    Column { header: "BYTES", key: "size" },
+    Column { header: "COST", key: "cost" },
+    Column { header: "PART", key: "part" },
+];
+
+/// Writes the costs to stdout.
+pub(crate) fn write(args: &OutputArgs, costs: &[Cost], tool: &Tool) -> Result<()> {
+    if args.mode(OutputMode::Table) == OutputMode::Table && args.format.columns.is_empty() {
+        return write_stdout((table(costs) + "\n").as_bytes());
     }
+    let mut writer = args.writer(OutputMode::Table, &COLUMNS, tool);
+    for row in costs {
+        writer.write_object(&json!({"part": row.part, "size": row.size, "cost": row.cost}), &row.part)?;
+    }
+    writer.finish()
 }
 
 /// A table of the costs, without a newline at its end.

@@ -8,7 +8,7 @@ use crate::schema::Schema;
 use crate::seen::Seen;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use cerveza_manners::{Failure, OutputMode, Result, Status, Tool, table, visible, write_private_file, write_stdout};
+use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool, write_private_file};
 use cerveza_record::{Item, Value, items};
 use serde_json::Map;
 use std::collections::{HashMap, HashSet};
@@ -37,7 +37,7 @@ struct Given {
 /// Lists each user-data and says what is wrong with it. One that cannot be read does not keep the others from it.
 pub(crate) fn run(
     action: &Action,
-    mode: OutputMode,
+    args: &OutputArgs,
     files: &[PathBuf],
     force: bool,
     schema: Option<&Schema>,
@@ -66,7 +66,7 @@ pub(crate) fn run(
         Action::Extract(folder) => extract(folder, &read, force)?,
         _ => HashMap::new(),
     };
-    write(mode, &read, &paths)?;
+    write(args, &read, &paths, tool)?;
     // Where there is no part to show, that is no success of any kind.
     let is_empty = read.iter().any(|(_, received)| received.parts.is_empty());
     match action {
@@ -147,46 +147,41 @@ fn in_records(text: &str) -> Result<Vec<Given>> {
     Ok(all)
 }
 
-const HEADERS: [&str; 6] = ["PART", "TYPE", "NAME", "BYTES", "ENCODING", "RUNS"];
+const COLUMNS: [Column; 8] = [
+    Column { header: "HOST", key: "host" },
+    Column { header: "FROM", key: "from" },
+    Column { header: "PART", key: "part" },
+    Column { header: "TYPE", key: "type" },
+    Column { header: "NAME", key: "name" },
+    Column { header: "BYTES", key: "size" },
+    Column { header: "ENCODING", key: "encoding" },
+    Column { header: "RUNS", key: "runs" },
+];
 
-/// A row a part: whose it is, if there are several, and what `HEADERS` names.
-fn write(mode: OutputMode, read: &[(Given, Received)], paths: &Paths) -> Result<()> {
-    let with_labels = read.len() > 1 || read.iter().any(|(given, _)| given.host.is_some());
-    let mut headers = HEADERS.to_vec();
-    if with_labels {
-        let all_hosts = read.iter().all(|(given, _)| given.host.is_some());
-        headers.insert(0, if all_hosts { "HOST" } else { "FROM" });
-    }
-    let mut lines = String::new();
-    let mut rows = Vec::new();
+/// Writes a row for each part. Of several user-data it has a column that says whose each is.
+fn write(args: &OutputArgs, read: &[(Given, Received)], paths: &Paths, tool: &Tool) -> Result<()> {
+    let all_hosts = !read.is_empty() && read.iter().all(|(given, _)| given.host.is_some());
+    let columns = match read.len() > 1 || all_hosts {
+        true if all_hosts => [&COLUMNS[..1], &COLUMNS[2..]].concat(),
+        true => COLUMNS[1..].to_vec(),
+        false => COLUMNS[2..].to_vec(),
+    };
+    let mode = args.mode(OutputMode::Table);
+    let mut writer = args.writer(OutputMode::Table, &columns, tool);
     for (of, (given, received)) in read.iter().enumerate() {
         for (at, part) in received.parts.iter().enumerate() {
-            match mode {
-                OutputMode::Json => lines += &format!("{}\n", json_of(given, at, part, paths.get(&(of, at)))),
-                OutputMode::Names => lines += &format!("{}\n", visible(&part.name)),
-                OutputMode::Table => {
-                    let label = with_labels.then(|| Some(Value::from(given.label.as_str())));
-                    rows.push(label.into_iter().chain(cells(at, part).map(Some)).collect());
-                }
+            let mut row = json_of(given, at, part, paths.get(&(of, at)));
+            if mode == OutputMode::Table {
+                let mime = part.part_type.to_string();
+                row["type"] = mime.strip_prefix("text/").unwrap_or(&mime).into();
             }
+            if mode.has_columns() && !all_hosts {
+                row["from"] = given.label.as_str().into();
+            }
+            writer.write_object(&row, &part.name)?;
         }
     }
-    if mode == OutputMode::Table && !rows.is_empty() {
-        lines = table(&headers, rows.into_iter());
-    }
-    write_stdout(lines.as_bytes())
-}
-
-fn cells(at: usize, part: &Seen) -> [Value; 6] {
-    let mime = part.part_type.to_string();
-    [
-        (at + 1).into(),
-        mime.strip_prefix("text/").unwrap_or(&mime).into(),
-        part.name.as_str().into(),
-        part.content.len().into(),
-        part.encoding.into(),
-        part.runs.as_str().into(),
-    ]
+    writer.finish()
 }
 
 fn json_of(given: &Given, at: usize, part: &Seen, path: Option<&PathBuf>) -> Value {

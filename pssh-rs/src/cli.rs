@@ -18,7 +18,7 @@ use crate::summary::Summary;
 use crate::view::{Flow, ON_THE_WAY, Out};
 use crate::work::Run;
 use crate::{pool, setup, targets};
-use cerveza_manners::{Column, Failure, OutputMode, RecordWriter, Result, Status, Tool, was_interrupted};
+use cerveza_manners::{Column, Failure, OutputMode, Result, Status, Tool, was_interrupted};
 use cerveza_record::{Record, Value, json};
 use clap::CommandFactory;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
@@ -52,7 +52,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let records = targets::read_records(args, tool)?;
     let rollout = rollout(args);
     if args.dry_run {
-        return write_plan(args, &local, &rollout, &targets::read(args, records, tool)?);
+        return write_plan(args, &local, &rollout, &targets::read(args, records, tool)?, tool);
     }
     // From here on every host comes out, whatever signal comes.
     let ending = setup::ending(args.deadline.map(|deadline| begun + deadline))?;
@@ -72,7 +72,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
 
 /// Writes the hosts of a run that was interrupted before anything was tried.
 fn cancel(args: &Args, records: &[Record], tool: &Tool) -> Result<Status> {
-    let mut out = Out::new(&args.view, &args.output, records.iter().map(Record::host))?;
+    let mut out = Out::new(&args.view, &args.output, records.iter().map(Record::host), tool)?;
     let mut summary = Summary::default();
     for (index, record) in records.iter().enumerate() {
         let outcome = Outcome::stopped(false);
@@ -111,7 +111,7 @@ fn execute(
     tool: &Tool,
 ) -> Result<Status> {
     let hosts = || targets.iter().map(|target| target.record.host());
-    let mut out = Out::new(&args.view, &args.output, hosts())?;
+    let mut out = Out::new(&args.view, &args.output, hosts(), tool)?;
     let flow = Arc::new(Flow::new(ON_THE_WAY));
     let mut sinks = Sinks {
         limits: args.view.limits(),
@@ -203,8 +203,8 @@ fn width(args: &Args) -> Width {
     }
 }
 
-fn write_plan(args: &Args, local: &setup::Local, rollout: &Choice, targets: &[Target]) -> Result<Status> {
-    let mut writer = RecordWriter::stdout(args.output.mode(OutputMode::Table), &PLAN_COLUMNS);
+fn write_plan(args: &Args, local: &setup::Local, rollout: &Choice, targets: &[Target], tool: &Tool) -> Result<Status> {
+    let mut writer = args.output.writer(OutputMode::Table, &PLAN_COLUMNS, tool);
     let mut what: Vec<(&str, Value)> = Vec::new();
     match &local.run {
         Run::Nothing | Run::Named => {}

@@ -5,8 +5,8 @@ use kit::{REGION, Sandbox};
 
 /// A sandbox with the profiles `dev` and `prod`, each with an account that runs these hosts.
 fn accounts(dev: &str, prod: &str) -> (Sandbox, [Ec2Server; 2]) {
-    let servers = [dev, prod].map(|hosts| {
-        let server = Ec2Server::start(Options::default());
+    let servers = [(dev, 0), (prod, 1000)].map(|(hosts, ids_after)| {
+        let server = Ec2Server::start(Options { ids_after, ..Options::default() });
         let sandbox = server.sandbox();
         sandbox.file("Web.yaml", "ami: ami-0000000000000000b\ninstance type: t3.micro\nelastic ip: no\n");
         sandbox.run("ec2-launch", &["-p", "Web", hosts], "").exits(0);

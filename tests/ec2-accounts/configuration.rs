@@ -299,7 +299,7 @@ fn a_ca_bundle_replaces_the_certificates_of_the_system() {
     assert_eq!(sandbox.run("ec2-ls", &["-1"], "").exits(0).stdout, "web1\n");
     // A certificate that cannot be read is passed over.
     let broken = "-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n";
-    sandbox.sh(&format!("printf '{}' | cat - ca.pem > two.pem", broken.replace('\n', "\\n"))).exits(0);
+    sandbox.sh(&format!("printf -- '{}' | cat - ca.pem > two.pem", broken.replace('\n', "\\n"))).exits(0);
     sandbox.env("AWS_CA_BUNDLE", "").file(".aws/config", "[default]\nca_bundle = two.pem\n");
     assert_eq!(sandbox.run("ec2-ls", &["-1"], "").exits(0).stdout, "web1\n");
     for (bundle, why) in [
@@ -334,6 +334,20 @@ fn a_region_that_is_denied_hides_no_host_of_the_others() {
     assert!(error.starts_with("DescribeInstances in eu-west-1: UnauthorizedOperation: "), "{error}");
     let run = sandbox.run("ec2-ls", &[&["-1"], regions.as_slice()].concat(), "").exits(3);
     assert_eq!(run.stdout, "web1\n");
+}
+
+#[test]
+fn a_region_that_hangs_is_given_up_and_the_others_are_listed() {
+    let ec2 = Ec2Server::start(Options::default());
+    let sandbox = ec2.sandbox();
+    sandbox.file("Web.yaml", "ami: ami-0000000000000000b\ninstance type: t3.micro\nelastic ip: no\n");
+    sandbox.run("ec2-launch", &["-p", "Web", "web1"], "").exits(0);
+    ec2.fault(Rule::any(Fault::SilenceBefore).in_region("eu-west-1").always());
+    let run = sandbox.run("ec2-ls", &["-1", "-r", "eu-west-1,us-east-1", "--timeout", "2"], "").exits(3);
+    assert_eq!(run.stdout, "web1\n");
+    assert!(run.stderr.starts_with("ec2-ls: DescribeInstances in eu-west-1: no answer in "), "{}", run.stderr);
+    let asked = ec2.calls().iter().filter(|call| call.region == "eu-west-1").count();
+    assert!((1..=2).contains(&asked), "{asked}");
 }
 
 #[test]

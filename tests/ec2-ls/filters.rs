@@ -178,7 +178,7 @@ fn what_cannot_be_is_refused_with_advice() {
         ),
         (&["private_ip=10.*"], "'private_ip=10.*': private_ip is a fact of EC2, not a tag\n"),
         (&["=x"], "=x: a tag without a key\n"),
-        (&["role=web", "role!=web"], "no instance is both role=web and role!=web\n"),
+        (&["role=web", "role!=web"], "no instance is both role=web and 'role!=web'\n"),
         (&["role~("], "'role~(': not a regular expression: unclosed group\n"),
         (&["web[1-3]*"], "web[1-3]*: a pattern has * and ?, but not [...]\n"),
         (&["--ip", "10.1.2"], "--ip 10.1.2: not an address\n"),

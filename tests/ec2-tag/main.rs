@@ -1,5 +1,7 @@
 //! `ec2-tag` against the EC2 stand-in.
 
+mod strict;
+
 use kit::{Moto, Sandbox};
 use serde_json::json;
 
@@ -47,14 +49,18 @@ fn a_hostile_tag_is_data() {
 #[test]
 fn what_it_would_do_and_what_it_will_not() {
     let sandbox = with_hosts("dry[1-2]");
-    let run = sandbox.run("ec2-tag", &["-n", "x=y", "dry[1-2]"], "").exits(0);
-    assert_eq!(run.records()[0]["tags"]["x"], "y");
+    let run = sandbox.run("ec2-tag", &["-n", "planned=y", "dry[1-2]"], "").exits(0);
+    assert_eq!(run.records()[0]["tags"]["planned"], "y");
     assert_eq!(run.stderr, "ec2-tag: 2 hosts: 2 to tag (dry run: nothing was changed)\n");
-    assert_eq!(sandbox.run("ec2-ls", &["x=y"], "").exits(0).stdout, "");
+    assert_eq!(sandbox.run("ec2-ls", &["planned=y"], "").exits(0).stdout, "");
     let run = sandbox.run("ec2-tag", &["Name=same", "dry[1-2]"], "").exits(2);
     assert!(run.stderr.starts_with("ec2-tag: several hosts cannot have one name"), "{}", run.stderr);
     let run = sandbox.run("ec2-tag", &["Name=dry2", "dry1"], "").exits(3);
-    assert!(run.records()[0]["error"].as_str().unwrap().ends_with(" has the name dry2 already"), "{}", run.stdout);
+    assert!(
+        run.records()[0]["error"].as_str().unwrap().ends_with(" has the name dry2 already, or gets it in this run"),
+        "{}",
+        run.stdout
+    );
     let run = sandbox.run("ec2-tag", &["x=y", "dry[2-3]"], "").exits(3);
     assert_eq!(run.records()[1]["error"], "no live instance has this name in us-east-1");
     assert_eq!(

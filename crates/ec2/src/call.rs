@@ -247,7 +247,8 @@ impl Ec2 {
                 Err(error) => error,
             };
             let verdict = verdict(&error);
-            if verdict == Verdict::Throttled || self.calls.arrivals.last(region, sent) > sent {
+            let is_answer = !matches!(verdict, Verdict::NotSent | Verdict::Ambiguous);
+            if is_answer || self.calls.arrivals.last(region, sent) > sent {
                 attempts.answered();
             }
             match verdict {

@@ -1,12 +1,14 @@
 //! GetConsoleOutput: what an instance has written to its console.
 
 use crate::client::Ec2;
-use crate::failure::{code, failure};
+use crate::each_instance::{AskError, each_instance};
+use crate::failure::code;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cerveza_manners::Result;
 use cerveza_record::Record;
+use std::collections::HashMap;
 
 /// What the console showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,18 +20,28 @@ pub struct Console {
 }
 
 impl Ec2 {
+    /// Returns what the consoles of these instances showed last, by id; `None` if EC2 has nothing. `done` is called for each.
+    pub async fn consoles(&self, instances: &[Record], done: impl Fn()) -> HashMap<String, Result<Option<Console>>> {
+        let ask = |host| async move {
+            let latest = self.latest_console(host).await?.filter(|console| !console.text.is_empty());
+            let console = if latest.is_some() { latest } else { self.posted_console(host).await? };
+            Ok(console.filter(|console| !console.text.is_empty()))
+        };
+        each_instance(instances, done, ask).await
+    }
+
     /// Returns the console output of the instance of this record as it is now, or `None` if EC2 cannot tell that: only
     /// instances on Nitro have it ("Instance console output" in the EC2 user guide).
-    pub async fn latest_console(&self, host: &Record) -> Result<Option<Console>> {
+    pub(crate) async fn latest_console(&self, host: &Record) -> std::result::Result<Option<Console>, AskError> {
         self.console(host, true).await
     }
 
     /// Returns the output that EC2 has posted after the last start, stop or reboot, usually some minutes later.
-    pub async fn posted_console(&self, host: &Record) -> Result<Option<Console>> {
+    pub(crate) async fn posted_console(&self, host: &Record) -> std::result::Result<Option<Console>, AskError> {
         self.console(host, false).await
     }
 
-    async fn console(&self, host: &Record, latest: bool) -> Result<Option<Console>> {
+    async fn console(&self, host: &Record, latest: bool) -> std::result::Result<Option<Console>, AskError> {
         let region = host.str("region").unwrap_or_default();
         let request = self.client(&region).get_console_output().set_instance_id(host.str("instance_id"));
         // Without the option in the request where it is not needed: EC2 refuses it for other instance types.
@@ -47,7 +59,7 @@ impl Ec2 {
             {
                 Ok(None)
             }
-            Err(error) => Err(failure("GetConsoleOutput", &region, &error)),
+            Err(error) => Err(AskError::new("GetConsoleOutput", &region, &error)),
         }
     }
 }

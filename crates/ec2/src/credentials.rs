@@ -6,7 +6,6 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_sdk_ec2::error::ErrorMetadata;
 use std::error::Error;
-use std::io;
 use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 
@@ -54,17 +53,13 @@ pub(crate) fn classify(error: &CredentialsError) -> CredentialsFailure {
     if let CredentialsError::CredentialsNotLoaded(_) = error {
         return CredentialsFailure::None;
     }
-    let mut is_of_sso_cache = false;
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = next {
         next = error.source();
         let text = error.to_string();
-        is_of_sso_cache |= text.contains(".aws/sso/cache");
-        let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-        if text.contains("SSO token has expired")
-            || ENDED.iter().any(|code| text.starts_with(code))
-            || is_of_sso_cache && error.downcast_ref::<io::Error>().is_some_and(is_missing)
-        {
+        // The token of a session is in ~/.aws/sso/cache.
+        let is_of_session = ["SSO token", ".aws/sso/cache"].iter().any(|part| text.contains(part));
+        if is_of_session || ENDED.iter().any(|code| text.starts_with(code)) {
             return CredentialsFailure::SessionEnded;
         }
         if let Some(answer) = error.downcast_ref::<ErrorMetadata>() {

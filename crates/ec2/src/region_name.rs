@@ -57,7 +57,8 @@ const DIRECTIONS: [&str; 9] =
 /// through.
 pub(crate) fn check_region(name: &str) -> Result<()> {
     let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if let Some((region, what)) = of_zone(name) {
+    let is_clean = !name.is_empty() && name.bytes().all(is_letter);
+    if let Some((region, what)) = of_zone(name).filter(|_| is_clean) {
         return Err(Failure::usage(format!("{name:?} is {what} in {region}, not a region"))
             .hint(format!("give the region: --region {region}")));
     }
@@ -65,7 +66,7 @@ pub(crate) fn check_region(name: &str) -> Result<()> {
     match meant {
         Some(region) => Err(Failure::usage(format!("{name:?} is not the name of a region"))
             .hint(format!("the nearest name of a region is {region}"))),
-        None if !name.is_empty() && name.bytes().all(is_letter) => Ok(()),
+        None if is_clean => Ok(()),
         None => Err(Failure::usage(format!("{name:?} is not the name of a region"))
             .hint("a region is named as in us-east-1; `aws ec2 describe-regions` lists them")),
     }
@@ -174,7 +175,7 @@ mod tests {
         for new in ["us-east-7", "ca-east-1", "nz-south-1", "us-gov-central-1", "me-north-2", "xy"] {
             assert_eq!(check_region(new), Ok(()), "{new}");
         }
-        for bad in ["", "eu/west", "a b", "é"] {
+        for bad in ["", "eu/west", "a b", "é", "us-east-1;x"] {
             assert!(check_region(bad).is_err(), "{bad}");
         }
     }

@@ -3,9 +3,7 @@
 use crate::accounts::AWS_PROFILE;
 use crate::acted::{Acted, NO_ACTION, PROTECTED};
 use crate::failure::grouped;
-use cerveza_manners::{
-    Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool, shorten, was_interrupted,
-};
+use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool, shorten, was_interrupted};
 use cerveza_record::{Record, Value};
 use hostrange::fold;
 use std::collections::{BTreeSet, HashSet};
@@ -48,8 +46,19 @@ pub fn report(tool: &Tool, args: &OutputArgs, dry_run: bool, acted: Vec<Acted>) 
         true => &PLAN_COLUMNS[..],
         false => columns(&acted),
     };
+    report_with(tool, args, dry_run, acted, columns)
+}
+
+/// [`report`] with a table of these columns.
+pub fn report_with(
+    tool: &Tool,
+    args: &OutputArgs,
+    dry_run: bool,
+    acted: Vec<Acted>,
+    columns: &'static [Column],
+) -> Result<Status> {
     let mode = args.mode(OutputMode::Table);
-    let mut writer = RecordWriter::stdout(mode, columns);
+    let mut writer = args.writer(OutputMode::Table, columns, tool).optional(&["zone", "instance_type", "instance_id"]);
     let mut written = Ok(());
     for host in &acted {
         let mut record = finished(host);

@@ -1,10 +1,12 @@
 //! CreateTags and DeleteTags, and what EC2 takes as a tag.
 
+use crate::CONCURRENCY;
 use crate::batch::in_batches;
 use crate::change::refused;
 use crate::client::Ec2;
 use aws_sdk_ec2::types::Tag;
 use cerveza_manners::Result;
+use futures_util::stream::{self, StreamExt};
 
 /// Tags to set and keys to remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,8 +15,22 @@ pub struct Tags {
     pub remove: Vec<String>,
 }
 
-/// Hosts in one request. CreateTags takes 1,000 resources, but is documented to want fewer.
-const BATCH: usize = 25;
+/// Tags that resources get, or keys without values that they lose: one of both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagCall {
+    pub resources: Vec<String>,
+    pub tags: Vec<(String, Option<String>)>,
+}
+
+/// How many tags of the account's own a resource may have (EC2 user guide, "Tag restrictions"). Keys that begin with
+/// `aws:` do not count.
+pub const MOST_TAGS: usize = 50;
+
+/// The key of the tag that tells the device of a volume.
+pub const DEVICE_TAG: &str = "device";
+
+/// Resources in one request. CreateTags takes 1,000, but is documented to want fewer.
+const BATCH: usize = 200;
 
 /// Checks a tag by EC2's rules (EC2 user guide, "Tag restrictions"), and refuses control characters, which EC2 may
 /// take and no line of a tool would hold.
@@ -38,27 +54,46 @@ pub fn check_tag(key: &str, value: &str) -> std::result::Result<(), String> {
     Ok(())
 }
 
+/// Whether a tag's key can be a path in the instance metadata (EC2 user guide, "View tags for your EC2 instances using
+/// instance metadata").
+pub fn fits_metadata(key: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "+-=.,_:@".contains(c);
+    key.chars().all(fits) && ![".", "..", "_index"].contains(&key)
+}
+
 impl Ec2 {
-    /// Sets and removes tags in one region. `hosts` has the ids of each host's resources; one result a host, in order.
-    pub async fn tag(&self, region: &str, hosts: &[Vec<String>], tags: &Tags) -> Vec<Result<()>> {
+    /// Makes calls in one region, several at once. Returns one result for each resource.
+    pub async fn tag_all(&self, region: &str, calls: Vec<TagCall>) -> Vec<(String, Result<()>)> {
+        let results = stream::iter(calls).map(|call| async move {
+            let results = self.tag(region, &call.resources, &call.tags).await;
+            call.resources.into_iter().zip(results).collect::<Vec<_>>()
+        });
+        results.buffer_unordered(CONCURRENCY).concat().await
+    }
+
+    /// Sets tags of resources in one region, or removes them where no value is given. Returns one result for each resource,
+    /// in order.
+    pub async fn tag(&self, region: &str, ids: &[String], tags: &[(String, Option<String>)]) -> Vec<Result<()>> {
         let client = &self.client(region);
-        let set: &Vec<Tag> = &tags.set.iter().map(|(key, value)| tag(key, Some(value))).collect();
-        let remove: &Vec<Tag> = &tags.remove.iter().map(|key| tag(key, None)).collect();
+        let is_set = tags.iter().all(|(_, value)| value.is_some());
+        let tags: &Vec<Tag> = &tags.iter().map(|(key, value)| tag(key, value.as_deref())).collect();
         let call = |ids: Vec<String>| async move {
-            if !set.is_empty() {
-                let request = client.create_tags().set_resources(Some(ids.clone())).set_tags(Some(set.clone()));
-                let answer = self.call_batch("CreateTags", region, ids.len(), || request.clone().send()).await;
-                answer.map_err(|error| refused("CreateTags", region, &error))?;
+            let (count, ids, tags) = (ids.len(), Some(ids), Some(tags.clone()));
+            match is_set {
+                true => {
+                    let request = client.create_tags().set_resources(ids).set_tags(tags);
+                    let answer = self.call_batch("CreateTags", region, count, || request.clone().send()).await;
+                    answer.map(drop).map_err(|error| refused("CreateTags", region, &error))
+                }
+                false => {
+                    let request = client.delete_tags().set_resources(ids).set_tags(tags);
+                    let answer = self.call_batch("DeleteTags", region, count, || request.clone().send()).await;
+                    answer.map(drop).map_err(|error| refused("DeleteTags", region, &error))
+                }
             }
-            if !remove.is_empty() {
-                let count = ids.len();
-                let request = client.delete_tags().set_resources(Some(ids)).set_tags(Some(remove.clone()));
-                let answer = self.call_batch("DeleteTags", region, count, || request.clone().send()).await;
-                answer.map_err(|error| refused("DeleteTags", region, &error))?;
-            }
-            Ok(())
         };
-        in_batches(hosts, |_| BATCH, || self.is_interrupted(), call).await
+        let resources: Vec<Vec<String>> = ids.iter().map(|id| vec![id.clone()]).collect();
+        in_batches(&resources, |_| BATCH, || self.is_interrupted(), call).await
     }
 }
 

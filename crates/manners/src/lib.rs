@@ -1,24 +1,31 @@
 //! The manners all tools share on the command line, so that who knows one tool knows them all.
 
+mod color;
 mod duration;
 mod failure;
+mod field;
 mod file;
 mod output;
 mod progress;
 mod signals;
+mod sort;
 mod status;
 mod suggestion;
 mod table;
 mod tool;
 mod visible;
+mod writer;
 
+pub use color::Color;
 pub use duration::parse_duration;
 pub use failure::{Failure, Result};
 pub use file::{write_file, write_private_file, write_stdout};
-pub use output::{Format, OutputArgs, OutputMode, RecordWriter, json_line};
+pub use output::{Format, FormatArgs, OutputArgs, OutputMode};
 pub use signals::{die_of, ending_signals, note_signal, was_interrupted};
+pub use sort::{SortArgs, SortKey};
 pub use status::Status;
 pub use suggestion::{Hint, nearest};
-pub use table::{Column, table};
+pub use table::{Column, TableRow, table};
 pub use tool::{ProgressArgs, Tool, main};
-pub use visible::{columns, is_opaque, shorten, visible};
+pub use visible::{columns, is_opaque, shorten, visible, visible_lines};
+pub use writer::{RecordWriter, json_line};

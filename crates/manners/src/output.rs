@@ -1,20 +1,43 @@
 //! Output modes: a table where people look, JSON lines where programs read.
 
-use crate::table::{Column, record_table};
-use crate::{Failure, Result};
-use cerveza_record::{Record, escape_hidden, printed_name};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use crate::color::Color;
+use crate::sort::SortArgs;
+use crate::{Column, RecordWriter, Tool};
+use std::io::{self, BufWriter, IsTerminal, Stdout};
 
+/// The output options of a tool that has an order of its own.
 #[derive(clap::Args, Clone, Debug)]
-pub struct OutputArgs {
-    /// How to write the results: JSON lines, names (one a line) or a table. `auto` is JSON lines in a pipe or file,
-    /// and on a terminal what suits the tool, mostly a table
+pub struct FormatArgs {
+    /// How to write the results: JSON lines, names (one a line), a table, or csv or tsv with a header line. `auto` is JSON
+    /// lines in a pipe or file, and on a terminal what suits the tool, mostly a table
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Auto, overrides_with = "names")]
     pub output: Format,
 
     /// Write names, one a line, of all hosts, those that failed too: the short form of --output names
     #[arg(short = '1', overrides_with = "output")]
     pub names: bool,
+
+    /// Write these columns, separated by commas, in a table, csv or tsv: keys of the records, as in
+    /// host,tags.role,volumes.size_gib, and `age`, the time since the launch. Without --output it is a table
+    #[arg(long, value_name = "KEY", value_delimiter = ',', value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub columns: Vec<String>,
+
+    /// Write no header line
+    #[arg(long)]
+    pub no_header: bool,
+
+    /// Whether to use colours
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct OutputArgs {
+    #[command(flatten)]
+    pub format: FormatArgs,
+
+    #[command(flatten)]
+    pub sort: SortArgs,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +46,10 @@ pub enum Format {
     Json,
     Names,
     Table,
+    /// As RFC 4180 has it, with \n at the end of lines
+    Csv,
+    /// With \t, \n, \r and \\ for those characters, as PostgreSQL's COPY and mysql --batch write them
+    Tsv,
 }
 
 /// A format once `auto` is decided.
@@ -31,9 +58,18 @@ pub enum OutputMode {
     Json,
     Names,
     Table,
+    Csv,
+    Tsv,
 }
 
-impl OutputArgs {
+impl OutputMode {
+    /// Whether rows have columns.
+    pub fn has_columns(self) -> bool {
+        !matches!(self, OutputMode::Json | OutputMode::Names)
+    }
+}
+
+impl FormatArgs {
     /// `on_terminal` is what `auto` means on a terminal.
     pub fn mode(&self, on_terminal: OutputMode) -> OutputMode {
         self.mode_for(on_terminal, io::stdout().is_terminal())
@@ -45,67 +81,43 @@ impl OutputArgs {
             Format::Json => OutputMode::Json,
             Format::Names => OutputMode::Names,
             Format::Table => OutputMode::Table,
+            Format::Csv => OutputMode::Csv,
+            Format::Tsv => OutputMode::Tsv,
+            Format::Auto if !self.columns.is_empty() => OutputMode::Table,
             Format::Auto if is_terminal => on_terminal,
             Format::Auto => OutputMode::Json,
         }
     }
-}
 
-/// Writes records in one mode. A table needs all of them first; the other modes write each as it comes.
-pub struct RecordWriter<W: Write> {
-    out: W,
-    mode: OutputMode,
-    /// JSON escapes C0 alone; a terminal obeys more.
-    on_terminal: bool,
-    columns: &'static [Column],
-    rows: Vec<Record>,
-}
-
-impl RecordWriter<BufWriter<io::Stdout>> {
-    pub fn stdout(mode: OutputMode, columns: &'static [Column]) -> Self {
-        let on_terminal = io::stdout().is_terminal();
-        let out = BufWriter::with_capacity(64 * 1024, io::stdout());
-        RecordWriter { on_terminal, ..RecordWriter::new(out, mode, columns) }
-    }
-}
-
-impl<W: Write> RecordWriter<W> {
-    pub fn new(out: W, mode: OutputMode, columns: &'static [Column]) -> Self {
-        RecordWriter { out, mode, on_terminal: false, columns, rows: Vec::new() }
+    /// Whether the user has left it to the tool how results are written.
+    pub fn is_auto(&self) -> bool {
+        self.output == Format::Auto && !self.names && self.columns.is_empty()
     }
 
-    pub fn write(&mut self, record: &Record) -> Result<()> {
-        let written = match self.mode {
-            OutputMode::Json => writeln!(self.out, "{}", json_line(record, self.on_terminal)),
-            OutputMode::Names => writeln!(self.out, "{}", printed_name(record.host())),
-            OutputMode::Table => {
-                self.rows.push(record.clone());
-                Ok(())
-            }
-        };
-        written.map_err(|error| Failure::stdout(&error))
-    }
-
-    /// Hands what was written so far to the reader: for records that come seconds apart.
-    pub fn flush(&mut self) -> Result<()> {
-        self.out.flush().map_err(|error| Failure::stdout(&error))
-    }
-
-    /// Writes the table, if that is the mode, and flushes. Nothing is on its way before this returned.
-    pub fn finish(mut self) -> Result<()> {
-        if self.mode == OutputMode::Table && !self.rows.is_empty() {
-            let text = record_table(self.columns, &self.rows);
-            self.out.write_all(text.as_bytes()).map_err(|error| Failure::stdout(&error))?;
+    /// Writes records to stdout. The columns are those that the tool shows unless the user names others.
+    pub fn writer(&self, on_terminal: OutputMode, columns: &[Column], tool: &Tool) -> RecordWriter<BufWriter<Stdout>> {
+        let (mode, out) = (self.mode(on_terminal), BufWriter::with_capacity(64 * 1024, io::stdout()));
+        if !self.columns.is_empty() && !mode.has_columns() {
+            tool.warn("--columns is for a table, csv and tsv: this format has none");
         }
-        self.flush()
+        RecordWriter::new(out, self, mode, columns, tool).on_stdout(self)
     }
 }
 
-/// A record as a line of JSON, without the newline.
-pub fn json_line(record: &Record, on_terminal: bool) -> String {
-    match on_terminal {
-        true => escape_hidden(&record.to_string()),
-        false => record.to_string(),
+impl OutputArgs {
+    /// See [`FormatArgs::mode`].
+    pub fn mode(&self, on_terminal: OutputMode) -> OutputMode {
+        self.format.mode(on_terminal)
+    }
+
+    /// See [`FormatArgs::is_auto`].
+    pub fn is_auto(&self) -> bool {
+        self.format.is_auto()
+    }
+
+    /// See [`FormatArgs::writer`].
+    pub fn writer(&self, on_terminal: OutputMode, columns: &[Column], tool: &Tool) -> RecordWriter<BufWriter<Stdout>> {
+        self.format.writer(on_terminal, columns, tool).sorted(&self.sort)
     }
 }
 
@@ -113,8 +125,8 @@ pub fn json_line(record: &Record, on_terminal: bool) -> String {
 mod tests {
     use super::*;
 
-    fn args(output: Format, names: bool) -> OutputArgs {
-        OutputArgs { output, names }
+    fn args(output: Format, names: bool) -> FormatArgs {
+        FormatArgs { output, names, columns: Vec::new(), no_header: false, color: Color::Auto }
     }
 
     #[test]
@@ -125,31 +137,14 @@ mod tests {
         assert_eq!(auto.mode_for(OutputMode::Table, false), OutputMode::Json);
         assert_eq!(args(Format::Auto, true).mode_for(OutputMode::Table, false), OutputMode::Names);
         assert_eq!(args(Format::Table, false).mode_for(OutputMode::Names, false), OutputMode::Table);
-    }
-
-    fn written(mode: OutputMode, lines: &[&str]) -> String {
-        let mut out = Vec::new();
-        let mut writer = RecordWriter::new(&mut out, mode, &[Column { header: "HOST", key: "host" }]);
-        for line in lines {
-            writer.write(&Record::parse(line).unwrap()).unwrap();
-        }
-        writer.finish().unwrap();
-        String::from_utf8(out).unwrap()
+        assert_eq!(args(Format::Csv, false).mode_for(OutputMode::Names, true), OutputMode::Csv);
     }
 
     #[test]
-    fn json_for_a_terminal_is_the_same_json() {
-        let json = "{\"host\":\"a\u{9b}\u{7f}\u{202e}é\"}";
-        assert_eq!(escape_hidden(json), "{\"host\":\"a\\u009b\\u007f\\u202eé\"}");
-        assert_eq!(Record::parse(&escape_hidden(json)).unwrap().host(), Record::parse(json).unwrap().host());
-    }
-
-    #[test]
-    fn each_mode_writes_one_line_a_record() {
-        let lines = [r#"{"host":"a","x":1}"#, r#"{"host":"b\nc"}"#];
-        assert_eq!(written(OutputMode::Json, &lines), "{\"host\":\"a\",\"x\":1}\n{\"host\":\"b\\nc\"}\n");
-        assert_eq!(written(OutputMode::Names, &lines), "a\n\"b\\u000ac\"\n");
-        assert_eq!(written(OutputMode::Table, &lines), "HOST\na\nb\\nc\n");
-        assert_eq!(written(OutputMode::Table, &[]), "");
+    fn columns_mean_a_table_unless_a_format_is_named() {
+        let with = |output| FormatArgs { columns: vec!["host".to_string()], ..args(output, false) };
+        assert_eq!(with(Format::Auto).mode_for(OutputMode::Names, false), OutputMode::Table);
+        assert_eq!(with(Format::Tsv).mode_for(OutputMode::Names, false), OutputMode::Tsv);
+        assert_eq!(with(Format::Json).mode_for(OutputMode::Table, true), OutputMode::Json);
     }
 }

@@ -21,6 +21,12 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Makes text of many lines visible: without the escape sequences of colours, each line ended by a newline.
+pub fn visible_lines(text: &str) -> String {
+    let text = console::strip_ansi_codes(text);
+    text.lines().map(|line| visible(&line.trim_end_matches('\r').replace('\t', "    ")).into_owned() + "\n").collect()
+}
+
 /// Returns how many columns of a terminal a text takes.
 pub fn columns(text: &str) -> usize {
     text.width()
@@ -62,6 +68,10 @@ mod tests {
     fn escapes_become_visible_and_plain_text_stays() {
         assert_eq!(visible("web1 é 日本"), "web1 é 日本");
         assert_eq!(visible("a\x1b[31mb\r\n\u{9b}"), "a\\u{1b}[31mb\\r\\n\\u{9b}");
+        assert_eq!(
+            visible_lines("[  \x1b[32mOK\x1b[0m  ] up\r\n\ta\x1b\x07\n\nend"),
+            "[  OK  ] up\n    a\\u{1b}\\u{7}\n\nend\n"
+        );
         assert_eq!(visible("user\u{202e}gpj.exe"), "user\\u{202e}gpj.exe");
     }
 

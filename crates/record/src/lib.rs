@@ -7,6 +7,7 @@
 
 mod lines;
 mod name;
+mod natural;
 mod partial;
 mod path;
 mod record;
@@ -16,6 +17,7 @@ pub use name::{
     escape_hidden, is_bare, is_hidden, is_name_char, is_plain_name, printed_name, quote, quote_as_word, unquote,
     unquoted,
 };
+pub use natural::natural_cmp;
 pub use path::leads_into;
 pub use record::{Record, RecordError};
 pub use serde_json::{Value, json};

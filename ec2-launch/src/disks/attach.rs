@@ -2,7 +2,7 @@
 
 use super::matching::is_same_device;
 use super::places::{DEVICE_TAG, POSITION_TAG, Place, SET_TAG, instance_volumes};
-use cerveza_ec2::{Acted, AttachNeed, Ec2, Tags};
+use cerveza_ec2::{Acted, AttachNeed, Ec2};
 use cerveza_manners::{Failure, ProgressArgs};
 use cerveza_record::{Record, Value, json};
 use std::collections::BTreeMap;
@@ -88,8 +88,9 @@ pub async fn tag_volumes(ec2: &Ec2, acted: &mut [Acted], places: &[&[Place]]) {
         }
     }
     for ((region, set), volumes) in tagged {
-        let ids: Vec<Vec<String>> = volumes.iter().map(|(_, id)| vec![id.clone()]).collect();
-        let results = ec2.tag(&region, &ids, &Tags { set, remove: Vec::new() }).await;
+        let ids: Vec<String> = volumes.iter().map(|(_, id)| id.clone()).collect();
+        let tags: Vec<_> = set.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        let results = ec2.tag(&region, &ids, &tags).await;
         for ((at, id), result) in volumes.into_iter().zip(results) {
             let host = &mut acted[at];
             if let Err(failure) = result

@@ -2,14 +2,14 @@
 
 use super::matching::{belongs, described, device, is_kept, is_same_device, listed, place};
 use crate::profile::VolumeSet;
+pub use cerveza_ec2::DEVICE_TAG;
 use cerveza_ec2::{EbsVolume, LIVE_STATES};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// The tags of a volume that say which disk of its host it is.
-pub const DEVICE_TAG: &str = "device";
+/// The tags of a volume that say, with its device, which disk of its host it is.
 pub const SET_TAG: &str = "volume set";
 pub const POSITION_TAG: &str = "volume position";
 

@@ -1,7 +1,6 @@
 //! What a user may choose about output.
 
 use crate::output::{Budget, Limits};
-use clap::ValueEnum;
 use std::path::PathBuf;
 
 /// The limit on what `--max-output` may be: a record is one line, made in memory.
@@ -31,10 +30,6 @@ pub struct ViewArgs {
     #[arg(long)]
     pub raw: bool,
 
-    /// Whether to colour names and marks
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
-    pub color: Color,
-
     /// Keep this much of each host's stdout and stderr, in bytes or as in 64K or 4M: half of it from the beginning
     /// and half from the end. A record where something was left out is `truncated`
     #[arg(long, value_name = "BYTES", default_value = "1M", value_parser = parse_bytes)]
@@ -44,27 +39,6 @@ pub struct ViewArgs {
     /// be
     #[arg(long, value_name = "DIR")]
     pub outdir: Option<PathBuf>,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Color {
-    /// On a terminal, unless NO_COLOR is set or TERM is dumb
-    Auto,
-    Always,
-    Never,
-}
-
-impl Color {
-    pub fn is_on(self, on_terminal: bool) -> bool {
-        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        match self {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => {
-                on_terminal && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-            }
-        }
-    }
 }
 
 impl ViewArgs {
@@ -108,12 +82,5 @@ mod tests {
         for bad in ["", "M", "-1", "1.5M", "1 M", "1T", "2G", "99999999999999999999", "17179869185G"] {
             assert!(parse_bytes(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn colour_is_by_choice() {
-        assert!(Color::Always.is_on(false));
-        assert!(!Color::Never.is_on(true));
-        assert!(!Color::Auto.is_on(false));
     }
 }

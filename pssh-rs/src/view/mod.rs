@@ -17,7 +17,7 @@ pub use flow::{Flow, Item};
 use crate::ffi::Stream;
 use crate::lines::Style;
 use crate::outcome::{HostStatus, Outcome, with_result};
-use cerveza_manners::{Failure, Format, OutputArgs, OutputMode, Result, json_line};
+use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Tool, json_line};
 use cerveza_record::{Record, printed_name};
 use diff::Differ;
 use group::Groups;
@@ -37,12 +37,25 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// With nothing to do, look again.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
+/// The columns of csv and tsv.
+const COLUMNS: [Column; 7] = [
+    Column { header: "HOST", key: "host" },
+    Column { header: "STATUS", key: "status" },
+    Column { header: "EXIT", key: "exit_code" },
+    Column { header: "MS", key: "duration_ms" },
+    Column { header: "OUTPUT", key: "stdout" },
+    Column { header: "STDERR", key: "stderr" },
+    Column { header: "ERROR", key: "error" },
+];
+
 enum View {
     Json {
         on_terminal: bool,
     },
     Names,
     Table(Table),
+    /// Records that are sorted, or of which columns are written.
+    Rows(Box<RecordWriter<Vec<u8>>>),
     Live(Live),
     /// Lines, but each host's only when it is done.
     Hosts(Style),
@@ -70,8 +83,13 @@ struct Order {
 
 impl Out {
     /// `hosts` are those of the run, which tell how wide a column has to be.
-    pub fn new<'a>(args: &ViewArgs, output: &OutputArgs, hosts: impl Iterator<Item = &'a str>) -> Result<Out> {
-        Out::on(args, output, hosts, io::stdout().is_terminal())
+    pub fn new<'a>(
+        args: &ViewArgs,
+        output: &OutputArgs,
+        hosts: impl Iterator<Item = &'a str>,
+        tool: &Tool,
+    ) -> Result<Out> {
+        Out::on(args, output, hosts, io::stdout().is_terminal(), tool)
     }
 
     fn on<'a>(
@@ -79,8 +97,9 @@ impl Out {
         output: &OutputArgs,
         hosts: impl Iterator<Item = &'a str>,
         on_terminal: bool,
+        tool: &Tool,
     ) -> Result<Out> {
-        let (colour, auto) = (args.color.is_on(on_terminal), output.output == Format::Auto && !output.names);
+        let (colour, auto) = (output.format.color.is_on(on_terminal), output.is_auto());
         let style = Style::new(colour, args.raw);
         let view = if args.group || args.diff {
             if !auto {
@@ -91,17 +110,23 @@ impl Out {
             View::Groups { groups: Groups::default(), style, diff: args.diff }
         } else if args.lines && !auto {
             return Err(Failure::usage("--lines is text for people and goes with no --output"));
-        } else if auto && (on_terminal || args.lines) {
+        } else if auto && output.sort.sort.is_empty() && (on_terminal || args.lines) {
             let style = if on_terminal { style.on_terminal(hosts) } else { style };
             match args.ordered {
                 true => View::Hosts(style),
                 false => View::Live(Live::new(style)),
             }
         } else {
-            match output.mode(OutputMode::Table) {
-                OutputMode::Json => View::Json { on_terminal },
-                OutputMode::Names => View::Names,
-                OutputMode::Table => View::Table(Table::new(hosts)),
+            let mode = output.mode(OutputMode::Table);
+            let is_plain = output.sort.sort.is_empty() && output.format.columns.is_empty() && !output.format.no_header;
+            match mode {
+                OutputMode::Json if is_plain => View::Json { on_terminal },
+                OutputMode::Names if is_plain => View::Names,
+                OutputMode::Table if is_plain => View::Table(Table::new(hosts)),
+                mode => {
+                    let writer = RecordWriter::new(Vec::new(), &output.format, mode, &COLUMNS, tool);
+                    View::Rows(Box::new(writer.on_stdout(&output.format).sorted(&output.sort)))
+                }
             }
         };
         let order = args.ordered.then(Order::default);
@@ -150,6 +175,11 @@ impl Out {
                 text.push(b'\n');
             }
             View::Table(table) => table.row(text, host, &outcome),
+            View::Rows(writer) => {
+                // Memory takes all that is written to it.
+                let _ = writer.write(&with_result(record, outcome));
+                text.append(&mut writer.take_text());
+            }
             View::Live(live) => live.done(text, (index, host), &outcome),
             View::Hosts(style) => style.push_host(text, host, &outcome),
             View::Groups { groups, .. } => groups.add(host, outcome),
@@ -191,6 +221,9 @@ impl Out {
         if let View::Groups { groups, style, diff } = &mut self.view {
             let (groups, style, diff) = (mem::take(groups), *style, *diff);
             self.show_groups(groups, style, diff);
+        }
+        if let View::Rows(writer) = mem::replace(&mut self.view, View::Names) {
+            self.text.append(&mut writer.into_text());
         }
         self.flush();
         match self.failure {

@@ -12,7 +12,7 @@ struct Args {
 
 fn out(words: &[&str], on_terminal: bool) -> Result<Out> {
     let args = Args::parse_from(["x"].iter().chain(words));
-    Out::on(&args.view, &args.output, ["a", "b", "c10"].into_iter(), on_terminal)
+    Out::on(&args.view, &args.output, ["a", "b", "c10"].into_iter(), on_terminal, &Tool { name: "x" })
 }
 
 /// What is written of two hosts that are done in another order than they came.
@@ -34,6 +34,13 @@ fn each_view_shows_the_hosts_in_its_way() {
     assert_eq!(written(&["--ordered", "-o", "names"], false), "a\nb\n");
     let table = written(&["-o", "table"], true);
     assert_eq!(table.lines().map(|line| line.split("  ").next().unwrap()).collect::<Vec<_>>(), ["HOST", "b", "a"]);
+    assert_eq!(written(&["-o", "tsv", "--columns", "host,status"], false), "host\tstatus\nb\tok\na\tlost\n");
+    let mut sorted = out(&["--sort", "host", "-1"], false).unwrap();
+    for host in ["b", "a"] {
+        sorted.done(0, &Record::named(host), outcome(HostStatus::Ok, "", ""));
+    }
+    let View::Rows(writer) = sorted.view else { panic!("not sorted") };
+    assert_eq!(String::from_utf8(writer.into_text()).unwrap(), "a\nb\n");
     let records = written(&[], false);
     assert!(records.starts_with(r#"{"host":"b","status":"ok","#), "{records}");
     assert_eq!(records.lines().count(), 2);

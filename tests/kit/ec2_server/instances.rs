@@ -121,10 +121,25 @@ pub(super) fn facts(one: &Instance, public_ip: Option<String>, volumes: Vec<Stri
         text("rootDeviceName", one.root_device.as_deref().unwrap_or("/dev/sda1")),
         set("blockDeviceMapping", volumes),
         optional("clientToken", one.request.get("ClientToken")),
+        metadata_options(one),
         arn.map(|arn| element("iamInstanceProfile", &text("arn", arn))).unwrap_or_default(),
         tag_set(&one.tags),
     ]
     .concat()
+}
+
+fn metadata_options(one: &Instance) -> String {
+    let options = one.request.under("MetadataOptions");
+    let option = |name: &str, default: &str| options.get(name).unwrap_or(default).to_string();
+    let options = [
+        text("state", "applied"),
+        text("httpTokens", option("HttpTokens", "optional")),
+        text("httpPutResponseHopLimit", option("HttpPutResponseHopLimit", "1")),
+        text("httpEndpoint", option("HttpEndpoint", "enabled")),
+        text("httpProtocolIpv6", option("HttpProtocolIpv6", "disabled")),
+        text("instanceMetadataTags", option("InstanceMetadataTags", "disabled")),
+    ];
+    element("metadataOptions", &options.concat())
 }
 
 /// What a change of state does to an instance that may be changed.

@@ -32,6 +32,8 @@ pub struct Options {
     pub default_vpc: bool,
     /// How many addresses the account may have.
     pub addresses: usize,
+    /// The ids of a server come after this number, so two servers can have ids of their own.
+    pub ids_after: u64,
 }
 
 impl Default for Options {
@@ -48,6 +50,7 @@ impl Default for Options {
             buckets: None,
             default_vpc: true,
             addresses: 10_000,
+            ids_after: 0,
         }
     }
 }
@@ -168,7 +171,7 @@ impl Region {
             consoles: HashMap::new(),
             health: HashMap::new(),
             state_reasons: HashMap::new(),
-            next_id: 0,
+            next_id: options.ids_after,
         }
     }
 

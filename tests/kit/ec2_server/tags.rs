@@ -7,9 +7,7 @@ use super::xml::text;
 /// Fails where tags break EC2's rules ("Tag your Amazon EC2 resources" in the user guide: 50 tags for each resource, keys
 /// of 1 to 128 characters, values of up to 256, `aws:` is reserved).
 pub fn check_tags(tags: &Tags) -> Result<(), ApiError> {
-    if tags.len() > 50 {
-        return Err(ApiError::new("TagLimitExceeded", "Tag limit exceeded: a resource can have 50 tags"));
-    }
+    check_number(tags)?;
     for (key, value) in tags {
         if key.is_empty() || key.chars().count() > 128 {
             return Err(ApiError::value("Tag key must be 1 to 128 characters long"));
@@ -17,11 +15,19 @@ pub fn check_tags(tags: &Tags) -> Result<(), ApiError> {
         if value.chars().count() > 256 {
             return Err(ApiError::value("Tag value exceeds the maximum length of 256 characters"));
         }
-        if key.starts_with("aws:") {
+        if key.to_ascii_lowercase().starts_with("aws:") {
             return Err(ApiError::value("Tag keys starting with 'aws:' are reserved for internal use"));
         }
     }
     Ok(())
+}
+
+/// Tags of AWS itself do not count.
+fn check_number(tags: &Tags) -> Result<(), ApiError> {
+    match tags.keys().filter(|key| !key.starts_with("aws:")).count() {
+        0..=50 => Ok(()),
+        _ => Err(ApiError::new("TagLimitExceeded", "Tag limit exceeded: a resource can have 50 tags")),
+    }
 }
 
 /// Fails where a tag cannot be read from the metadata of an instance that offers its tags there: keys are letters, digits
@@ -51,12 +57,16 @@ pub fn create_tags(region: &mut Region, params: &Params, _: &Options) -> Answer 
     if given.is_empty() {
         return Err(ApiError::missing("Tag"));
     }
+    check_tags(&given)?;
     change(region, params, |tags| tags.extend(given.clone()))
 }
 
 /// A tag that is given with a value is removed only if it has that value.
 pub fn delete_tags(region: &mut Region, params: &Params, _: &Options) -> Answer {
     let given = params.items("Tag");
+    if given.iter().any(|tag| tag.get("Key").is_some_and(|key| key.starts_with("aws:"))) {
+        return Err(ApiError::value("Tag keys starting with 'aws:' are reserved for internal use"));
+    }
     change(region, params, |tags| {
         for tag in &given {
             let key = tag.get("Key").unwrap_or_default();
@@ -75,11 +85,14 @@ fn change(region: &mut Region, params: &Params, change: impl Fn(&mut Tags)) -> A
     if ids.is_empty() {
         return Err(ApiError::missing("ResourceId"));
     }
+    if ids.len() > 1000 {
+        return Err(ApiError::value("The maximum number of resources in one request is 1000"));
+    }
     let mut changed = Vec::new();
     for id in &ids {
         let mut tags = tags_of(region, id)?.clone();
         change(&mut tags);
-        check_tags(&tags)?;
+        check_number(&tags)?;
         if id.starts_with("i-") && offers_tags(&region.instances[region.instance(id)?].request) {
             check_metadata_keys(&tags)?;
         }

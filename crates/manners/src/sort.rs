@@ -1,0 +1,121 @@
+//! `--sort`: the keys, and how rows compare by them.
+
+use crate::field::{Lookup, value_at};
+use cerveza_record::{Value, natural_cmp};
+use std::cmp::Ordering;
+use std::time::SystemTime;
+
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct SortArgs {
+    /// Sort by these keys of the records, separated by commas, as in zone,-launch_time: numbers by value, names as people
+    /// count (web2 before web10), `-` for descending. A host without the key comes last
+    #[arg(long, value_name = "KEY", value_delimiter = ',', allow_hyphen_values = true, value_parser = parse_key)]
+    pub sort: Vec<SortKey>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SortKey {
+    pub path: String,
+    pub is_descending: bool,
+}
+
+fn parse_key(text: &str) -> Result<SortKey, String> {
+    let (path, is_descending) = text.strip_prefix('-').map_or((text, false), |path| (path, true));
+    match path.is_empty() || path.starts_with('-') {
+        true => Err("give a key of the records, with - before it for descending order, as in zone,-launch_time".into()),
+        false => Ok(SortKey { path: path.to_string(), is_descending }),
+    }
+}
+
+/// What a row is sorted by, for each key.
+pub(crate) type SortValues = Vec<SortValue>;
+
+pub(crate) enum SortValue {
+    Number(f64),
+    Text(String),
+    Missing,
+}
+
+pub(crate) fn sort_values(keys: &[SortKey], row: Lookup<'_>, now: SystemTime) -> SortValues {
+    keys.iter().map(|key| SortValue::of(value_at(row, &key.path, now))).collect()
+}
+
+/// Compares two rows by the first key in which they differ.
+pub(crate) fn compare(keys: &[SortKey], a: &SortValues, b: &SortValues) -> Ordering {
+    let orders = keys.iter().zip(a.iter().zip(b)).map(|(key, (a, b))| a.compare(b, key.is_descending));
+    orders.fold(Ordering::Equal, Ordering::then)
+}
+
+impl SortValue {
+    fn of(value: Option<Value>) -> SortValue {
+        match value {
+            None | Some(Value::Null) => SortValue::Missing,
+            Some(Value::Number(number)) => number.as_f64().map_or(SortValue::Missing, SortValue::Number),
+            Some(Value::String(text)) => match number_in(&text) {
+                Some(number) => SortValue::Number(number),
+                None => SortValue::Text(text),
+            },
+            Some(other) => SortValue::Text(other.to_string()),
+        }
+    }
+
+    /// Numbers come before text, and what is missing comes last in either direction.
+    fn compare(&self, other: &SortValue, is_descending: bool) -> Ordering {
+        let order = match (self, other) {
+            (SortValue::Missing, SortValue::Missing) => Ordering::Equal,
+            (SortValue::Missing, _) => return Ordering::Greater,
+            (_, SortValue::Missing) => return Ordering::Less,
+            (SortValue::Number(a), SortValue::Number(b)) => a.total_cmp(b),
+            (SortValue::Number(_), SortValue::Text(_)) => Ordering::Less,
+            (SortValue::Text(_), SortValue::Number(_)) => Ordering::Greater,
+            (SortValue::Text(a), SortValue::Text(b)) => natural_cmp(a, b),
+        };
+        if is_descending { order.reverse() } else { order }
+    }
+}
+
+/// The number that a text is, as tags have them: digits with a sign and a point at most.
+fn number_in(text: &str) -> Option<f64> {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    text.parse().ok().filter(|_| text.bytes().all(is_digit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cerveza_record::Record;
+
+    #[test]
+    fn a_key_may_be_descending() {
+        let key = |text| parse_key(text).map(|key| (key.path, key.is_descending));
+        assert_eq!(key("zone"), Ok(("zone".to_string(), false)));
+        assert_eq!(key("-tags.role"), Ok(("tags.role".to_string(), true)));
+        assert!(key("").is_err() && key("-").is_err() && key("--no-header").is_err());
+    }
+
+    #[test]
+    fn rows_sort_by_number_and_name_and_missing_ones_come_last() {
+        let sorted = |keys: &[&str]| {
+            let keys: Vec<SortKey> = keys.iter().map(|key| parse_key(key).unwrap()).collect();
+            let lines = [
+                r#"{"host":"web10","n":2,"tags":{"w":"10"},"ip":"10.0.0.9"}"#,
+                r#"{"host":"web2","n":10.5,"tags":{"w":"9.5"},"ip":"10.0.0.10"}"#,
+                r#"{"host":"db1","n":2,"tags":{"w":"x"},"ip":null}"#,
+                r#"{"host":"db2","tags":{}}"#,
+            ];
+            let mut rows: Vec<(SortValues, Record)> = lines
+                .map(|line| Record::parse(line).unwrap())
+                .map(|record| (sort_values(&keys, &|key| record.get(key), SystemTime::UNIX_EPOCH), record))
+                .into();
+            rows.sort_by(|(a, _), (b, _)| compare(&keys, a, b));
+            rows.iter().map(|(_, record)| record.host().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(sorted(&["host"]), ["db1", "db2", "web2", "web10"]);
+        assert_eq!(sorted(&["-host"]), ["web10", "web2", "db2", "db1"]);
+        assert_eq!(sorted(&["n", "host"]), ["db1", "web10", "web2", "db2"]);
+        assert_eq!(sorted(&["-n", "-host"]), ["web2", "web10", "db1", "db2"]);
+        assert_eq!(sorted(&["tags.w"]), ["web2", "web10", "db1", "db2"]);
+        assert_eq!(sorted(&["ip"]), ["web10", "web2", "db1", "db2"]);
+        assert_eq!(sorted(&["nosuch"]), ["web10", "web2", "db1", "db2"]);
+    }
+}

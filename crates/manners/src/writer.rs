@@ -1,0 +1,375 @@
+//! Writes records in one of the output modes.
+
+use crate::field::{Field, Lookup, flat, shown, value_at};
+use crate::sort::{SortArgs, SortKey, SortValues, compare, sort_values};
+use crate::table::{Column, TableRow, TableStyle, stdout_width, table_lines};
+use crate::{Failure, FormatArgs, OutputMode, Result, Tool, nearest, visible};
+use cerveza_record::{Record, Value, escape_hidden, printed_name};
+use std::io::{self, IsTerminal, Write};
+use std::time::SystemTime;
+
+/// Writes records in one mode, each as it comes unless all are needed first: for a table, and to sort them.
+pub struct RecordWriter<W: Write> {
+    out: W,
+    tool: Tool,
+    mode: OutputMode,
+    /// JSON escapes C0 alone; a terminal obeys more.
+    on_terminal: bool,
+    fields: Vec<Field>,
+    style: TableStyle,
+    keys: Vec<SortKey>,
+    held: Vec<Held>,
+    paths: Paths,
+    is_begun: bool,
+    now: SystemTime,
+}
+
+/// A row that waits for the others.
+struct Held {
+    order: SortValues,
+    line: Line,
+}
+
+enum Line {
+    Text(Vec<u8>),
+    Cells(TableRow),
+}
+
+impl<W: Write> RecordWriter<W> {
+    /// Writes to a file, as it would to a pipe.
+    pub fn new(out: W, args: &FormatArgs, mode: OutputMode, columns: &[Column], tool: &Tool) -> Self {
+        let is_chosen = !args.columns.is_empty();
+        RecordWriter {
+            out,
+            tool: *tool,
+            mode,
+            on_terminal: false,
+            fields: Field::all(&args.columns, columns),
+            style: TableStyle { has_header: !args.no_header, is_chosen, ..TableStyle::default() },
+            keys: Vec::new(),
+            held: Vec::new(),
+            paths: Paths::new(if mode.has_columns() { args.columns.clone() } else { Vec::new() }),
+            is_begun: false,
+            now: SystemTime::now(),
+        }
+    }
+
+    /// Writes what ends on stdout: fitted to its terminal, if it is one.
+    pub fn on_stdout(mut self, args: &FormatArgs) -> Self {
+        self.on_terminal = io::stdout().is_terminal();
+        self.style.width = stdout_width(self.on_terminal);
+        self.style.has_color = args.color.is_on(self.on_terminal);
+        self
+    }
+
+    /// Sorts the records before they are written.
+    pub fn sorted(mut self, args: &SortArgs) -> Self {
+        self.keys = args.sort.clone();
+        self.paths.unseen.extend(args.sort.iter().map(|key| key.path.clone()));
+        self
+    }
+
+    /// Leaves out these columns of a table, by key and in this order, if its lines are too long for the terminal.
+    pub fn optional(mut self, keys: &'static [&'static str]) -> Self {
+        self.style.optional = keys;
+        self
+    }
+
+    /// Leaves out these columns of a table, by key, in a pipe too, if they are empty for all records.
+    pub fn only_if_used(mut self, keys: &'static [&'static str]) -> Self {
+        self.style.only_if_used = keys;
+        self
+    }
+
+    pub fn write(&mut self, record: &Record) -> Result<()> {
+        let text = match self.mode {
+            OutputMode::Json => json_line(record, self.on_terminal),
+            OutputMode::Names => printed_name(record.host()).into_owned(),
+            _ => String::new(),
+        };
+        if !self.paths.unseen.is_empty() {
+            self.paths.look(record.iter());
+        }
+        self.write_row(&|key| record.get(key), text)
+    }
+
+    /// Writes an object that is not a host; `name` stands for it in a list of names.
+    pub fn write_object(&mut self, object: &Value, name: &str) -> Result<()> {
+        let text = match self.mode {
+            OutputMode::Json if self.on_terminal => escape_hidden(&object.to_string()),
+            OutputMode::Json => object.to_string(),
+            OutputMode::Names => visible(name).into_owned(),
+            _ => String::new(),
+        };
+        let pairs = object.as_object().into_iter().flatten();
+        self.paths.look(pairs.map(|(key, value)| (key.as_str(), value.clone())));
+        self.write_row(&|key| object.get(key).cloned(), text)
+    }
+
+    /// `text` is the line of JSON or the name.
+    fn write_row(&mut self, row: Lookup<'_>, text: String) -> Result<()> {
+        self.paths.unseen.retain(|path| value_at(row, path, self.now).is_none());
+        let line = match self.mode {
+            OutputMode::Json | OutputMode::Names => Line::Text((text + "\n").into_bytes()),
+            OutputMode::Table => Line::Cells(TableRow { cells: self.cells(row, shown), bold: Vec::new() }),
+            OutputMode::Csv | OutputMode::Tsv => Line::Text(self.separated(&self.cells(row, flat))),
+        };
+        match line {
+            Line::Text(text) if self.keys.is_empty() => self.put(&text),
+            line => {
+                let order = sort_values(&self.keys, row, self.now);
+                self.held.push(Held { order, line });
+                Ok(())
+            }
+        }
+    }
+
+    fn cells(&self, row: Lookup<'_>, text: fn(&str, Option<&Value>) -> String) -> Vec<String> {
+        let cell = |field: &Field| text(&field.path, value_at(row, &field.path, self.now).as_ref());
+        self.fields.iter().map(cell).collect()
+    }
+
+    /// A line of csv or tsv.
+    fn separated(&self, cells: &[String]) -> Vec<u8> {
+        let mut line = match self.mode {
+            OutputMode::Csv => csv_line(cells),
+            _ => cells.iter().map(|cell| tsv_cell(cell)).collect::<Vec<_>>().join("\t").into_bytes(),
+        };
+        if self.on_terminal {
+            let text = String::from_utf8_lossy(&line);
+            line = text.split('\t').map(visible).collect::<Vec<_>>().join("\t").into_bytes();
+        }
+        line.push(b'\n');
+        line
+    }
+
+    /// Writes text, and the header before the first of csv and tsv.
+    fn put(&mut self, text: &[u8]) -> Result<()> {
+        let is_first = !std::mem::replace(&mut self.is_begun, true);
+        let is_separated = matches!(self.mode, OutputMode::Csv | OutputMode::Tsv);
+        let header = match is_first && is_separated && self.style.has_header {
+            true => self.separated(&self.fields.iter().map(|field| field.path.clone()).collect::<Vec<_>>()),
+            false => Vec::new(),
+        };
+        let written = self.out.write_all(&header).and_then(|()| self.out.write_all(text));
+        written.map_err(|error| Failure::stdout(&error))
+    }
+
+    /// Hands what was written so far to the reader: for records that come seconds apart.
+    pub fn flush(&mut self) -> Result<()> {
+        self.out.flush().map_err(|error| Failure::stdout(&error))
+    }
+
+    /// Writes what was held, and flushes. Nothing is on its way before this returned.
+    pub fn finish(mut self) -> Result<()> {
+        self.write_held()?;
+        self.flush()
+    }
+
+    fn write_held(&mut self) -> Result<()> {
+        let mut held = std::mem::take(&mut self.held);
+        held.sort_by(|a, b| compare(&self.keys, &a.order, &b.order));
+        let mut rows = Vec::new();
+        for Held { line, .. } in held {
+            match line {
+                Line::Text(text) => self.put(&text)?,
+                Line::Cells(row) => rows.push(row),
+            }
+        }
+        for line in table_lines(&self.fields, &rows, &self.style) {
+            self.put(format!("{line}\n").as_bytes())?;
+        }
+        self.paths.warn(&self.tool);
+        // The header alone.
+        self.put(b"")
+    }
+}
+
+impl<W: Write> RecordWriter<W> {
+    /// The rows of a table, in their order, each with the place of its record.
+    pub fn rows(&self, records: &[Record]) -> Vec<(usize, TableRow)> {
+        let row = |record: &Record| {
+            let row: Lookup<'_> = &|key| record.get(key);
+            let cells = TableRow { cells: self.cells(row, shown), bold: Vec::new() };
+            (sort_values(&self.keys, row, self.now), cells)
+        };
+        let mut rows: Vec<_> = records.iter().map(row).enumerate().collect();
+        rows.sort_by(|(_, (a, _)), (_, (b, _))| compare(&self.keys, a, b));
+        rows.into_iter().map(|(place, (_, row))| (place, row)).collect()
+    }
+
+    /// The lines of a table of this width.
+    pub fn table_lines(&self, rows: &[TableRow], width: usize) -> Vec<String> {
+        table_lines(&self.fields, rows, &TableStyle { width: Some(width), ..self.style.clone() })
+    }
+}
+
+impl RecordWriter<Vec<u8>> {
+    /// Takes the text that was written so far.
+    pub fn take_text(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// As [`RecordWriter::finish`], and returns the text.
+    pub fn into_text(mut self) -> Vec<u8> {
+        // Memory takes all that is written to it.
+        let _ = self.write_held();
+        self.out
+    }
+}
+
+/// The paths that the user has named. One that no record has is probably a slip.
+struct Paths {
+    unseen: Vec<String>,
+    /// The keys of the first record, with those of its tags.
+    known: Vec<String>,
+}
+
+impl Paths {
+    fn new(paths: Vec<String>) -> Paths {
+        Paths { unseen: paths, known: Vec::new() }
+    }
+
+    fn look<'a>(&mut self, pairs: impl Iterator<Item = (&'a str, Value)>) {
+        if !self.known.is_empty() {
+            return;
+        }
+        for (key, value) in pairs {
+            self.known.push(key.to_string());
+            let below = value.as_object().into_iter().flat_map(|map| map.keys());
+            self.known.extend(below.map(|below| format!("{key}.{below}")));
+        }
+    }
+
+    fn warn(&mut self, tool: &Tool) {
+        // Without a record there is nothing to compare with.
+        if self.known.is_empty() {
+            return;
+        }
+        self.known.push("age".to_string());
+        for path in std::mem::take(&mut self.unseen) {
+            let tag = format!("tags.{path}");
+            let known = self.known.iter().map(String::as_str);
+            let near = known.clone().find(|known| *known == tag).or_else(|| nearest(&path, known));
+            let advice = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            tool.warn(format!("no record has the key {path}{advice}"));
+        }
+    }
+}
+
+/// A record as a line of JSON, without the newline.
+pub fn json_line(record: &Record, on_terminal: bool) -> String {
+    match on_terminal {
+        true => escape_hidden(&record.to_string()),
+        false => record.to_string(),
+    }
+}
+
+/// A line of csv, without the newline.
+fn csv_line(cells: &[String]) -> Vec<u8> {
+    let mut line = Vec::new();
+    // Memory takes all that is written to it.
+    let _ = csv::WriterBuilder::new().buffer_capacity(512).from_writer(&mut line).write_record(cells);
+    line.pop();
+    line
+}
+
+fn tsv_cell(cell: &str) -> String {
+    let mut text = String::with_capacity(cell.len());
+    for c in cell.chars() {
+        match c {
+            '\t' => text.push_str("\\t"),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\\' => text.push_str("\\\\"),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Args {
+        #[command(flatten)]
+        output: crate::OutputArgs,
+    }
+
+    const COLUMNS: [Column; 2] = [Column { header: "HOST", key: "host" }, Column { header: "X", key: "x" }];
+
+    fn written(args: &[&str], lines: &[&str]) -> String {
+        let args = Args::parse_from([&["x"], args].concat()).output;
+        let mode = args.mode(OutputMode::Table);
+        let tool = Tool { name: "x" };
+        let mut writer = RecordWriter::new(Vec::new(), &args.format, mode, &COLUMNS, &tool).sorted(&args.sort);
+        for line in lines {
+            writer.write(&Record::parse(line).unwrap()).unwrap();
+        }
+        String::from_utf8(writer.into_text()).unwrap()
+    }
+
+    #[test]
+    fn json_for_a_terminal_is_the_same_json() {
+        let json = "{\"host\":\"a\u{9b}\u{7f}\u{202e}é\"}";
+        assert_eq!(escape_hidden(json), "{\"host\":\"a\\u009b\\u007f\\u202eé\"}");
+        assert_eq!(Record::parse(&escape_hidden(json)).unwrap().host(), Record::parse(json).unwrap().host());
+    }
+
+    const LINES: [&str; 2] = [r#"{"host":"a","x":1}"#, r#"{"host":"b\nc","y":"\\"}"#];
+
+    #[test]
+    fn each_mode_writes_one_line_a_record() {
+        assert_eq!(written(&["-o", "json"], &LINES), format!("{}\n{}\n", LINES[0], LINES[1]));
+        assert_eq!(written(&["-1"], &LINES), "a\n\"b\\u000ac\"\n");
+        assert_eq!(written(&["-o", "table"], &LINES), "HOST  X\na     1\nb\\nc  -\n");
+        assert_eq!(written(&["-o", "tsv"], &LINES), "host\tx\na\t1\nb\\nc\t\n");
+        assert_eq!(written(&["-o", "csv"], &LINES), "host,x\na,1\n\"b\nc\",\n");
+    }
+
+    #[test]
+    fn header_of_csv_is_written_without_records_and_a_table_is_not() {
+        assert_eq!(written(&["-o", "csv"], &[]), "host,x\n");
+        assert_eq!(written(&["-o", "csv", "--sort", "x"], &[]), "host,x\n");
+        assert_eq!(written(&["-o", "table"], &[]), "");
+        assert_eq!(written(&["-o", "tsv", "--no-header"], &LINES), "a\t1\nb\\nc\t\n");
+        assert_eq!(written(&["-o", "table", "--no-header"], &LINES), "a     1\nb\\nc  -\n");
+    }
+
+    #[test]
+    fn columns_are_keys_of_the_records() {
+        assert_eq!(written(&["--columns", "y,host"], &LINES), "Y  HOST\n-  a\n\\  b\\nc\n");
+        assert_eq!(written(&["--columns", "y,nosuch", "-o", "tsv"], &LINES), "y\tnosuch\n\t\n\\\\\t\n");
+        assert_eq!(written(&["--columns", "y", "-o", "csv"], &LINES), "y\n\"\"\n\\\n");
+    }
+
+    #[test]
+    fn every_mode_is_sorted() {
+        for (args, first) in [("json", r#"{"host":"b"#), ("names", "\"b"), ("table", "HOST"), ("csv", "host,x")] {
+            let text = written(&["-o", args, "--sort", "-host"], &LINES);
+            assert!(text.starts_with(first) && text.find("b").unwrap() < text.rfind('a').unwrap(), "{text}");
+        }
+    }
+
+    #[test]
+    fn hostile_text_cannot_end_a_cell() {
+        let line = r#"{"host":"a\tb\r\n,\"c\\","x":"\u001b[2J日本"}"#;
+        assert_eq!(written(&["-o", "tsv", "--no-header"], &[line]), "a\\tb\\r\\n,\"c\\\\\t\u{1b}[2J日本\n");
+        assert_eq!(written(&["-o", "csv", "--no-header"], &[line]), "\"a\tb\r\n,\"\"c\\\",\u{1b}[2J日本\n");
+        let args = Args::parse_from(["x", "-o", "tsv", "--no-header"]).output;
+        let mut writer = RecordWriter::new(Vec::new(), &args.format, OutputMode::Tsv, &COLUMNS, &Tool { name: "x" });
+        writer.on_terminal = true;
+        writer.write(&Record::parse(line).unwrap()).unwrap();
+        assert_eq!(String::from_utf8(writer.into_text()).unwrap(), "a\\tb\\r\\n,\"c\\\\\t\\u{1b}[2J日本\n");
+    }
+
+    #[test]
+    fn slip_in_a_column_is_told_with_the_likely_key() {
+        let mut paths = Paths::new(vec!["stat".to_string()]);
+        paths.look(Record::parse(r#"{"host":"a","tags":{"role":"x"}}"#).unwrap().iter());
+        assert_eq!(paths.known, ["host", "tags", "tags.role"]);
+    }
+}
