@@ -173,6 +173,8 @@ impl Query {
         }
         let is_pattern = |test: &Test| test.holds(record);
         self.names.contains(record.host())
+            // An instance whose name is the expression itself: `refuse_ambiguous` has to see it.
+            || self.expressions.iter().any(|expression| expression == record.host())
             || record.str("instance_id").is_some_and(|id| self.ids.contains(&id))
             || self.patterns.iter().chain(&self.addresses).any(is_pattern)
             || (!self.ips.is_empty() && addresses(record).any(|address| self.ips.contains(&address)))
