@@ -5,7 +5,7 @@ use crate::shell::shell_word;
 use cerveza_manners::{Failure, Result};
 
 /// Names of facts, each with the option that looks for them. An empty option is for a word without one.
-const OPTIONS: [(&str, &str); 40] = [
+const OPTIONS: [(&str, &str); 41] = [
     ("ami", "--ami"),
     ("availability-zone", "--zone"),
     ("availability_zone", "--zone"),
@@ -41,6 +41,7 @@ const OPTIONS: [(&str, &str); 40] = [
     ("subnet", "--subnet"),
     ("subnet-id", "--subnet"),
     ("subnet_id", "--subnet"),
+    ("tag-key", "--has"),
     ("type", "--type"),
     ("vpc", "--vpc"),
     ("vpc-id", "--vpc"),
@@ -49,7 +50,7 @@ const OPTIONS: [(&str, &str); 40] = [
 ];
 
 /// Filters of EC2 that no record has a key for. Users of the AWS CLI know them.
-const FILTERS: [&str; 12] = [
+const FILTERS: [&str; 11] = [
     "availability-zone-id",
     "client-token",
     "ebs-optimized",
@@ -60,7 +61,6 @@ const FILTERS: [&str; 12] = [
     "product-code",
     "reservation-id",
     "root-device-type",
-    "tag-key",
     "virtualization-type",
 ];
 

@@ -165,7 +165,7 @@ fn say_found(args: &Args, query: &Query, tool: &Tool, found: &Found) -> Status {
         status = status.max(Status::No);
     }
     if !found.gone.is_empty() {
-        tool.warn(format!("no longer in EC2: {}", fold(found.gone.iter().map(String::as_str))));
+        tool.warn(format!("terminated since the listing was saved: {}", fold(found.gone.iter().map(String::as_str))));
         status = status.max(Status::No);
     }
     match found.records.is_empty() && status == Status::Done {

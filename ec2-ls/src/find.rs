@@ -24,7 +24,7 @@ pub struct Found {
     pub records: Vec<Record>,
     /// Hosts that were asked for, and of which there is no instance.
     pub missing: Vec<String>,
-    /// Hosts of a saved listing that EC2 does not know any more.
+    /// Hosts of a saved listing that have been terminated since.
     pub gone: Vec<String>,
     /// How the regions answered.
     pub status: Status,
@@ -106,6 +106,13 @@ impl<'a> Finder<'a> {
         let is_wanted = |record: &Record| {
             self.query.conditions.iter().all(|condition| condition.holds(record)) && self.query.is_named(record)
         };
+        // One that has ended since then is gone too, unless its state is looked for.
+        let has_ended = |record: &Record| {
+            let mut live = record.clone();
+            live.set("state", "running");
+            is_ended(record) && !is_wanted(record) && is_wanted(&live)
+        };
+        let ended: Vec<Record> = records.extract_if(.., |record| has_ended(record)).collect();
         records.retain(is_wanted);
         let mut status = Status::Done;
         for (zone, failure, hosts) in failed {
@@ -119,7 +126,12 @@ impl<'a> Finder<'a> {
         let (records, missing) = arrange(self.query, records, |_| None);
         // Hosts that were named are missing.
         let is_gone = |host: &&Record| self.query.hosts.is_empty() && is_wanted(host);
-        let gone = gone.iter().filter(is_gone).map(|host| host.host().to_string()).collect();
+        let gone = gone.iter().filter(is_gone).chain(ended.iter().filter(|_| self.query.hosts.is_empty()));
+        let gone = gone.map(|host| host.host().to_string()).collect();
         Ok(Found { records, missing, gone, status })
     }
+}
+
+fn is_ended(record: &Record) -> bool {
+    matches!(record.str("state").as_deref(), Some("shutting-down" | "terminated"))
 }

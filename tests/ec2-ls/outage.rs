@@ -68,8 +68,14 @@ fn zone_that_is_down_leaves_the_others_to_a_saved_listing() {
 fn instance_that_is_gone_is_reported_by_a_saved_listing() {
     let (ec2, sandbox) = fleet();
     ec2.region(|region| region.instances.retain(|one| one.tags["Name"] != "db1"));
+    sandbox.run("ec2-power", &["terminate", "--yes", "db2"], "").exits(0);
     let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl"], "").exits(1);
-    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("db2\nweb1\n", "ec2-ls: no longer in EC2: db1\n"));
+    let said = "ec2-ls: terminated since the listing was saved: db[1-2]\n";
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("web1\n", said));
+    let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "--state", "terminated"], "").exits(0);
+    assert_eq!(run.stdout, "db2\n");
+    let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "db2", "web1"], "").exits(1);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("web1\n", "ec2-ls: not found: db2\n"));
 }
 
 #[test]

@@ -156,7 +156,8 @@ impl Ec2 {
             profile: account,
             regions,
             plain_http_client: OnceLock::new(),
-            timeouts: timeouts.build(),
+            // A client would inherit the limit of the credentials. `Ec2::call` has its own, which a slow answer extends.
+            timeouts: timeouts.disable_operation_attempt_timeout().build(),
             clients: Mutex::default(),
             ssm_clients: Mutex::default(),
             interrupt,
