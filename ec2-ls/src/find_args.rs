@@ -148,9 +148,9 @@ mod tests {
     #[test]
     fn zones_say_their_regions() {
         let regions = |zones: &[&str], regions: &[&str]| {
-            let mut args = FindArgs::default();
-            args.zone = zones.iter().map(|zone| zone.to_string()).collect();
-            args.region.region = regions.iter().map(|region| region.to_string()).collect();
+            let texts = |texts: &[&str]| texts.iter().map(|text| text.to_string()).collect();
+            let region = RegionArgs { region: texts(regions), ..RegionArgs::default() };
+            let args = FindArgs { zone: texts(zones), region, ..FindArgs::default() };
             args.region_args().map(|args| args.region.join(","))
         };
         assert_eq!(regions(&["eu-west-1a", "us-east-1b"], &[]), Ok("eu-west-1,us-east-1".to_string()));

@@ -52,8 +52,9 @@ pub struct Args {
     pub output: OutputArgs,
 }
 
-const COLUMNS: [Column; 5] = [
+const COLUMNS: [Column; 6] = [
     Column { header: "HOST", key: "host" },
+    Column { header: "ACCOUNT", key: "aws_profile" },
     Column { header: "ACTION", key: "action" },
     Column { header: "INSTANCE", key: "instance_id" },
     Column { header: "CHANGES", key: "changes" },

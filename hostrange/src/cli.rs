@@ -13,7 +13,7 @@ use crate::output::{Lines, Output, Table};
 use crate::query;
 use crate::select::{Places, Select, Split};
 use crate::set::{Host, HostSet, Sink, Step, finished};
-use cerveza_manners::{Failure, Format, OutputMode, Result, Status, Tool};
+use cerveza_manners::{Failure, OutputMode, Result, Status, Tool};
 use cerveza_record::{is_bare, unquote};
 use clap::CommandFactory;
 use num_bigint::BigUint;
@@ -42,7 +42,10 @@ pub fn command() -> clap::Command {
 
 /// Reads to the end, then answers or writes: a reader that acts on hosts must not get half of a bad input.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
-    if (args.by.is_some() || args.groups.is_some()) && args.output.output == Format::Names {
+    if (args.by.is_some() || args.groups.is_some())
+        && !args.output.is_auto()
+        && args.output.mode(OutputMode::Names) == OutputMode::Names
+    {
         return Err(Failure::usage("--by and --groups write groups, not names")
             .hint("-o json, and jq -r .hosts, give an expression for each group"));
     }
@@ -93,22 +96,20 @@ fn ended(args: &Args, input: &Input, is_empty: bool, tool: &Tool) -> Status {
 
 /// Writes the hosts of each value of a field; false where there is none.
 fn write_by_field(chosen: &Chosen<'_>, fields: &FieldValues, args: &Args, tool: &Tool) -> Result<bool> {
-    let (shown, format) = (args.shown(Shown::Hosts), &args.output);
-    let options = args.fold_options();
-    let mut grouped = Grouped::new(fields, Some(&options).filter(|_| shown.has_hosts(format.output)));
+    let (shown, options) = (args.shown(Shown::Hosts), args.fold_options());
+    let mut grouped = Grouped::new(fields, Some(&options).filter(|_| shown.has_hosts(&args.output)));
     let any = chosen.feed(&mut grouped)?;
     if any {
         fields.warn_if_unknown(tool);
     }
-    write_by_value(&fields.path, &grouped.rows(), shown, format, tool)?;
+    write_by_value(&fields.path, &grouped.rows(), shown, &args.output, tool)?;
     Ok(any)
 }
 
 /// Lists node groups. Hosts are read only where they are asked for.
 fn list_groups(args: &Args, source: &GroupSource, groups: &NodeGroups, tool: &Tool) -> Result<Status> {
-    let (shown, format) = (args.shown(Shown::Label), &args.output);
-    let options = args.fold_options();
-    let options = Some(&options).filter(|_| shown.has_hosts(format.output));
+    let (shown, options) = (args.shown(Shown::Label), args.fold_options());
+    let options = Some(&options).filter(|_| shown.has_hosts(&args.output));
     let rows = match args.expressions.is_empty() && args.operations.is_empty() {
         true => list(source, None, shown == Shown::Count, options, groups, tool)?,
         false => {
@@ -116,7 +117,7 @@ fn list_groups(args: &Args, source: &GroupSource, groups: &NodeGroups, tool: &To
             list(source, Some(&input.set(args, groups)?), true, options, groups, tool)?
         }
     };
-    write_node_groups(&rows, shown, format, tool)?;
+    write_node_groups(&rows, shown, &args.output, tool)?;
     Ok(if rows.is_empty() && args.fail_empty { Status::No } else { Status::Done })
 }
 

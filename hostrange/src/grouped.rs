@@ -7,8 +7,8 @@ use crate::folded::Folded;
 use crate::names::Names;
 use crate::natural::natural_cmp;
 use crate::set::{Host, Sink, Step};
-use cerveza_manners::{Column, Failure, Format, FormatArgs, OutputMode, Result, Tool, table, visible};
-use cerveza_record::{Value, escape_hidden, is_hidden, json, quote};
+use cerveza_manners::{Column, Failure, FormatArgs, OutputMode, Result, Tool, visible};
+use cerveza_record::{Value, is_hidden, json, quote};
 use num_bigint::BigUint;
 use std::io::{self, BufWriter, Write};
 
@@ -31,8 +31,8 @@ pub(crate) enum Shown {
 
 impl Shown {
     /// Whether the hosts are written, so they have to be folded.
-    pub fn has_hosts(self, format: Format) -> bool {
-        self == Shown::Hosts || format != Format::Auto
+    pub fn has_hosts(self, output: &FormatArgs) -> bool {
+        self == Shown::Hosts || !output.is_auto()
     }
 }
 
@@ -131,69 +131,57 @@ fn label(value: Option<&Value>) -> String {
     if is_plain { text } else { quote(&text) }
 }
 
-/// The columns of csv and tsv.
+/// Writes groups by a field.
+pub(crate) fn write_by_value(
+    by: &str,
+    rows: &[GroupRow],
+    shown: Shown,
+    output: &FormatArgs,
+    tool: &Tool,
+) -> Result<()> {
+    match output.is_auto() {
+        true => write_lines(rows, shown, label),
+        false => write_objects(by, rows, output, tool),
+    }
+}
+
+/// Writes node groups. Their names are lines as they are: `@rack:web`.
+pub(crate) fn write_node_groups(rows: &[GroupRow], shown: Shown, output: &FormatArgs, tool: &Tool) -> Result<()> {
+    let name = |value: Option<&Value>| visible(value.and_then(Value::as_str).unwrap_or_default()).into_owned();
+    match output.is_auto() {
+        true => write_lines(rows, shown, name),
+        false => write_objects("group", rows, output, tool),
+    }
+}
+
+fn write_lines(rows: &[GroupRow], shown: Shown, label: impl Fn(Option<&Value>) -> String) -> Result<()> {
+    let mut out = BufWriter::with_capacity(64 * 1024, io::stdout());
+    let written = rows.iter().try_for_each(|row| {
+        let label = label(row.value.as_ref());
+        match shown {
+            Shown::Label => writeln!(out, "{label}"),
+            Shown::Count => writeln!(out, "{label}: {}", row.count),
+            Shown::Hosts => writeln!(out, "{label}: {}", row.hosts.as_deref().unwrap_or_default()),
+        }
+    });
+    written.and_then(|()| out.flush()).map_err(|error| Failure::stdout(&error))
+}
+
 const COLUMNS: [Column; 3] = [
     Column { header: "VALUE", key: "value" },
     Column { header: "COUNT", key: "count" },
     Column { header: "HOSTS", key: "hosts" },
 ];
 
-/// Writes groups by a field, a line each.
-pub(crate) fn write_by_value(
-    by: &str,
-    rows: &[GroupRow],
-    shown: Shown,
-    format: &FormatArgs,
-    tool: &Tool,
-) -> Result<()> {
-    write(by, rows, shown, (format, tool), label)
-}
-
-/// Writes node groups. Their names are lines as they are: `@rack:web`.
-pub(crate) fn write_node_groups(rows: &[GroupRow], shown: Shown, format: &FormatArgs, tool: &Tool) -> Result<()> {
-    let name = |value: Option<&Value>| visible(value.and_then(Value::as_str).unwrap_or_default()).into_owned();
-    write("group", rows, shown, (format, tool), name)
-}
-
-fn write(
-    by: &str,
-    rows: &[GroupRow],
-    shown: Shown,
-    (format, tool): (&FormatArgs, &Tool),
-    label: impl Fn(Option<&Value>) -> String,
-) -> Result<()> {
-    let mut out = BufWriter::with_capacity(64 * 1024, io::stdout());
-    let hosts = |row: &GroupRow| row.hosts.clone().unwrap_or_default();
-    let count = |row: &GroupRow| u64::try_from(&row.count).map_or_else(|_| row.count.to_string().into(), Value::from);
-    let written = match format.output {
-        Format::Csv | Format::Tsv => {
-            let mut writer = format.writer(OutputMode::Table, &COLUMNS, tool);
-            for row in rows {
-                let object = json!({"by": by, "value": row.value, "count": count(row), "hosts": row.hosts});
-                writer.write_object(&object, by)?;
-            }
-            return writer.finish();
-        }
-        Format::Table => {
-            let cells = |row: &GroupRow| vec![row.value.clone(), Some(count(row)), Some(hosts(row).into())];
-            out.write_all(table(&[&visible(&by.to_uppercase()), "COUNT", "HOSTS"], rows.iter().map(cells)).as_bytes())
-        }
-        Format::Auto => rows.iter().try_for_each(|row| {
-            let label = label(row.value.as_ref());
-            match shown {
-                Shown::Label => writeln!(out, "{label}"),
-                Shown::Count => writeln!(out, "{label}: {}", row.count),
-                Shown::Hosts => writeln!(out, "{label}: {}", hosts(row)),
-            }
-        }),
-        Format::Json => rows.iter().try_for_each(|row| {
-            let value = escape_hidden(&row.value.clone().unwrap_or_default().to_string());
-            let (by, count, hosts) = (quote(by), &row.count, quote(&hosts(row)));
-            writeln!(out, r#"{{"by":{by},"value":{value},"count":{count},"hosts":{hosts}}}"#)
-        }),
-        Format::Names => Ok(()),
-    };
-    written.and_then(|()| out.flush()).map_err(|error| Failure::stdout(&error))
+/// Groups have no `host`: no tool is to take one for a host.
+fn write_objects(by: &str, rows: &[GroupRow], output: &FormatArgs, tool: &Tool) -> Result<()> {
+    let mut writer = output.writer(OutputMode::Table, &COLUMNS, tool);
+    for row in rows {
+        let count = u64::try_from(&row.count).map_or_else(|_| row.count.to_string().into(), Value::from);
+        let group = json!({"by": by, "value": row.value, "count": count, "hosts": row.hosts});
+        writer.write_object(&group, &label(row.value.as_ref()))?;
+    }
+    writer.finish()
 }
 
 #[cfg(test)]

@@ -58,7 +58,8 @@ pub fn report_with(
     columns: &'static [Column],
 ) -> Result<Status> {
     let mode = args.mode(OutputMode::Table);
-    let mut writer = args.writer(OutputMode::Table, columns, tool).optional(&["zone", "instance_type", "instance_id"]);
+    let writer = args.writer(OutputMode::Table, columns, tool).optional(&["zone", "instance_type", "instance_id"]);
+    let mut writer = writer.only_if_used(&[AWS_PROFILE]);
     let mut written = Ok(());
     for host in &acted {
         let mut record = finished(host);

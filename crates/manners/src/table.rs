@@ -144,9 +144,9 @@ fn shrink(shown: &mut [(usize, usize)], most: usize, floor: usize, may: impl Fn(
     }
 }
 
-/// A part of an id or an address is of no use to anyone.
+/// A part of an id, an address or a zone is of no use to anyone.
 fn is_kept_whole(path: &str) -> bool {
-    path.ends_with("_id") || path.ends_with("_ip") || matches!(path, "state" | "status" | "action" | "age")
+    path.ends_with("_id") || path.ends_with("_ip") || matches!(path, "zone" | "state" | "status" | "action" | "age")
 }
 
 /// Cuts text that is wider, with an ellipsis at its end.

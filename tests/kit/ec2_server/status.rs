@@ -34,12 +34,18 @@ struct Checked {
     health: Health,
 }
 
+impl Checked {
+    fn attached_ebs(&self) -> &'static str {
+        if self.instance.state == "running" { "ok" } else { "not-applicable" }
+    }
+}
+
 const FILTERS: Fields<Checked> = &[
     ("availability-zone", |one| vec![one.instance.place.zone.clone()]),
     ("instance-state-name", |one| vec![one.instance.state.to_string()]),
     ("instance-status.status", |one| vec![one.health.instance.to_string()]),
     ("system-status.status", |one| vec![one.health.system.to_string()]),
-    ("attached-ebs-status.status", |_| vec!["ok".to_string()]),
+    ("attached-ebs-status.status", |one| vec![one.attached_ebs().to_string()]),
     ("event.code", |one| one.health.events.iter().map(|event| event.code.to_string()).collect()),
 ];
 
@@ -93,7 +99,7 @@ fn item(one: &Checked) -> String {
         element("instanceState", &text("name", one.instance.state)),
         summary("systemStatus", one.health.system),
         summary("instanceStatus", one.health.instance),
-        summary("attachedEbsStatus", "ok"),
+        summary("attachedEbsStatus", one.attached_ebs()),
     ]
     .concat()
 }
