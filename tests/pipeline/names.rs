@@ -68,7 +68,7 @@ fn with_account() -> Sandbox {
 /// EC2 takes `\\` for a backslash in a filter's value, where the stand-in takes a name with one as it is.
 #[test]
 fn a_backslash_is_asked_for_as_ec2_takes_it() {
-    let ec2 = FakeEc2::start(|request| match request.contains("Filter.1.Value.1=back%5C%5Cslash") {
+    let ec2 = FakeEc2::start(|request| match request.contains(".Value.1=back%5C%5Cslash") {
         true => fake_ec2::instances(&[("i-0123456789abcdef0", "back\\slash", "running")], None),
         false => Reply::HangUp,
     });
