@@ -84,17 +84,17 @@ pub fn of_options(args: &FindArgs) -> Result<(Vec<Condition>, Vec<String>)> {
         conditions.push(Condition::any(filter.values.iter().map(|value| Test::glob(&filter.name, value))));
     }
     conditions.extend(args.has.iter().map(|key| Condition::any([Test::glob(TAG_KEY, key)])));
-    let options: [(&[String], fn(&str) -> &'static str); 7] = [
-        (&args.instance_type, |_| "instance-type"),
-        (&args.zone, |zone| if is_zone_id(zone) { "availability-zone-id" } else { "availability-zone" }),
-        (&args.vpc, |_| "vpc-id"),
-        (&args.subnet, |_| "subnet-id"),
-        (&args.ami, |_| "image-id"),
-        (&args.profile, |_| "tag:profile"),
-        (&args.group, |group| if group.starts_with("sg-") { "instance.group-id" } else { "instance.group-name" }),
+    let options = [
+        (&args.instance_type, "instance-type"),
+        (&args.zone, "availability-zone"),
+        (&args.vpc, "vpc-id"),
+        (&args.subnet, "subnet-id"),
+        (&args.ami, "image-id"),
+        (&args.profile, "tag:profile"),
+        (&args.group, "instance.group-name"),
     ];
-    for (values, fact) in options.iter().filter(|(values, _)| !values.is_empty()) {
-        conditions.push(Condition::any(values.iter().map(|value| Test::glob(fact(value), value))));
+    for (values, fact) in options.into_iter().filter(|(values, _)| !values.is_empty()) {
+        conditions.push(Condition::any(values.iter().map(|value| Test::glob(fact_of(fact, value), value))));
     }
     if !args.ip.is_empty() {
         let tests = args.ip.iter().map(|text| address_tests(text)).collect::<Result<Vec<_>>>()?;
@@ -105,4 +105,13 @@ pub fn of_options(args: &FindArgs) -> Result<(Vec<Condition>, Vec<String>)> {
         conditions.push(Condition::any([Test { fact: "launch-time".to_string(), wanted: Wanted::Launched(launched) }]));
     }
     Ok((conditions, words))
+}
+
+/// Zones and security groups are given by their names or ids, which are facts of their own.
+fn fact_of(fact: &'static str, value: &str) -> &'static str {
+    match fact {
+        "availability-zone" if is_zone_id(value) => "availability-zone-id",
+        "instance.group-name" if value.starts_with("sg-") => "instance.group-id",
+        fact => fact,
+    }
 }

@@ -14,6 +14,14 @@ pub struct Facts {
     taken: HashMap<(String, String), (String, String)>,
 }
 
+/// What has to be read of one region.
+#[derive(Default)]
+struct Needed {
+    volumes: BTreeSet<String>,
+    /// New names, with the instances that are to get them.
+    names: BTreeMap<String, BTreeSet<String>>,
+}
+
 impl Facts {
     /// Reads what the hosts of one account need. A host of which EC2 does not tell it fails.
     pub async fn read(
@@ -23,10 +31,10 @@ impl Facts {
         wanted: &Wanted,
         volume_tags: VolumeTags,
     ) {
-        let mut regions: BTreeMap<String, (BTreeSet<String>, BTreeMap<String, BTreeSet<String>>)> = BTreeMap::new();
+        let mut regions: BTreeMap<String, Needed> = BTreeMap::new();
         for host in acted.iter().filter(|host| host.result.is_ok()) {
             let (region, id) = host.place();
-            let (volumes, names) = regions.entry(region).or_default();
+            let Needed { volumes, names } = regions.entry(region).or_default();
             if volume_tags.any() {
                 volumes.extend(volumes_of(&host.record).into_iter().map(|(volume, _)| volume));
             }
@@ -34,7 +42,7 @@ impl Facts {
                 names.entry(name).or_default().insert(id);
             }
         }
-        for (region, (volumes, names)) in regions {
+        for (region, Needed { volumes, names }) in regions {
             let volumes: Vec<String> = volumes.into_iter().collect();
             let found = async {
                 let volumes = match volumes.is_empty() {

@@ -115,19 +115,12 @@ pub fn remove_first(record: &Record, changes: &[TagChange], volumes: &Volumes) -
 
 /// Fails each host that shares a volume with another one that wants other tags for it.
 pub fn refuse_conflicts(plans: &mut [(String, Result<Vec<TagChange>>)]) {
-    let mut wanted: HashMap<(&str, &str), BTreeSet<(&Option<String>, &str)>> = HashMap::new();
-    for (host, plan) in plans.iter() {
-        for change in plan.iter().flatten() {
-            let values = wanted.entry((&change.resource, &change.key)).or_default();
-            values.insert((&change.after, host));
-        }
+    let mut wanted: HashMap<(&str, &str), BTreeSet<&Option<String>>> = HashMap::new();
+    for change in plans.iter().flat_map(|(_, plan)| plan.iter().flatten()) {
+        wanted.entry((&change.resource, &change.key)).or_default().insert(&change.after);
     }
-    let differ = |values: &BTreeSet<(&Option<String>, &str)>| {
-        let mut values = values.iter().map(|(after, _)| after);
-        values.next().is_some_and(|first| values.any(|value| value != first))
-    };
     let conflicts: BTreeSet<String> =
-        wanted.iter().filter(|(_, values)| differ(values)).map(|((resource, _), _)| resource.to_string()).collect();
+        wanted.iter().filter(|(_, values)| values.len() > 1).map(|((resource, _), _)| resource.to_string()).collect();
     for (_, plan) in plans.iter_mut() {
         let resource = plan.iter().flatten().find(|change| conflicts.contains(&change.resource));
         if let Some(resource) = resource.map(|change| change.resource.clone()) {
