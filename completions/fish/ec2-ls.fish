@@ -10,7 +10,7 @@ complete -c ec2-ls -l group -d 'Find instances in these security groups, by thei
 complete -c ec2-ls -l ip -d 'Find instances with these private, public or IPv6 addresses, or with one in these networks, as in 10.1.0.0/16' -r
 complete -c ec2-ls -l launched-before -d 'Find instances that were last started before this time: a date, a time in UTC, or how long ago, as in 2d' -r
 complete -c ec2-ls -l launched-after -d 'Find instances that were last started at this time or later' -r
-complete -c ec2-ls -l filter -l filters -d 'Find instances by any filter of EC2, in the shorthand of the AWS CLI: Name=FILTER,Values=GLOB,...' -r
+complete -c ec2-ls -l filter -d 'Find instances by any filter of EC2, in the shorthand of the AWS CLI: Name=FILTER,Values=GLOB,...' -r
 complete -c ec2-ls -l last -d 'Ask only for the instances of this saved listing, zone by zone, while a zone is down. A host whose zone does not answer comes out as in the file, with the file\'s time as `stale`' -r -F
 complete -c ec2-ls -l timeout -d 'Time limit for each answer of a region; a region that exceeds it is reported, and the others are listed' -r
 complete -c ec2-ls -s r -l region -d 'Work in these regions, separated by commas, or in `all` regions that the account has enabled [default: CERVEZA_REGIONS, else the region of the AWS configuration]' -r

@@ -40,7 +40,7 @@ pub fn show_memory(mut hosts: Vec<Record>, regions: &RegionArgs, output: &Output
         let places = places(&ec2, &mut hosts)?;
         Ok::<_, Failure>(ec2.read_memory(&places).await)
     })??;
-    let mut writer = output.writer(OutputMode::Table, &COLUMNS, tool);
+    let mut writer = output.writer(OutputMode::Table, &COLUMNS, tool).only_if_used(&["error"]);
     let mut failures: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut status = Status::Done;
     for mut host in hosts {

@@ -65,7 +65,7 @@ pub struct FindArgs {
     pub launched_after: Option<String>,
 
     /// Find instances by any filter of EC2, in the shorthand of the AWS CLI: Name=FILTER,Values=GLOB,...
-    #[arg(long, visible_alias = "filters", value_name = "FILTER", num_args = 1..)]
+    #[arg(long, alias = "filters", value_name = "FILTER", num_args = 1..)]
     pub filter: Vec<String>,
 
     /// Ask only for the instances of this saved listing, zone by zone, while a zone is down. A host whose zone does not

@@ -8,7 +8,6 @@ use cerveza_record::{Record, Value};
 use hostrange::fold;
 use std::collections::{BTreeSet, HashSet};
 
-/// The last is for a run in which a host has failed.
 const COLUMNS: [Column; 6] = [
     Column { header: "HOST", key: "host" },
     Column { header: "ACTION", key: "action" },
@@ -59,7 +58,7 @@ pub fn report_with(
 ) -> Result<Status> {
     let mode = args.mode(OutputMode::Table);
     let writer = args.writer(OutputMode::Table, columns, tool).optional(&["zone", "instance_type", "instance_id"]);
-    let mut writer = writer.only_if_used(&[AWS_PROFILE]);
+    let mut writer = writer.only_if_used(&[AWS_PROFILE, "error"]);
     let mut written = Ok(());
     for host in &acted {
         let mut record = finished(host);
@@ -93,9 +92,7 @@ fn finished(host: &Acted) -> Record {
 }
 
 fn columns(acted: &[Acted]) -> &'static [Column] {
-    let has_failed = acted.iter().any(|host| host.result.is_err());
-    let columns: &[Column] = if profiles(acted).len() > 1 { &ACCOUNT_COLUMNS } else { &COLUMNS };
-    &columns[..columns.len() - usize::from(!has_failed)]
+    if profiles(acted).len() > 1 { &ACCOUNT_COLUMNS } else { &COLUMNS }
 }
 
 /// Returns the profiles that the accounts of the hosts are named by.
@@ -236,7 +233,7 @@ mod tests {
         };
         let mut hosts = vec![of("web1", "dev", Ok(())), of("web2", "dev", Ok(()))];
         assert_eq!(summary(&hosts, false), "2 hosts: 2 stopped");
-        assert!(columns(&hosts).iter().all(|column| !["ERROR", "ACCOUNT"].contains(&column.header)));
+        assert!(columns(&hosts).iter().all(|column| column.header != "ACCOUNT"));
         hosts.push(of("web3", "prod", Err(Failure::unreached("refused"))));
         assert_eq!(summary(&hosts, false), "3 hosts: 2 stopped in dev; 1 failed in prod");
         assert!(columns(&hosts).iter().any(|column| column.header == "ACCOUNT"));
