@@ -98,7 +98,7 @@ pub fn refreshed(host: &Record, now: &Record) -> Record {
 }
 
 /// By name as people count.
-pub fn sort(records: &mut [Record]) {
+fn sort(records: &mut [Record]) {
     let by_id = |a: &Record, b: &Record| a.str("instance_id").cmp(&b.str("instance_id"));
     records.sort_by(|a, b| match natural_cmp(a.host(), b.host()) {
         Ordering::Equal => by_id(a, b),

@@ -4,7 +4,7 @@ use crate::arrange::{arrange, missing_new};
 use crate::last::{Refreshed, Saved, refresh};
 use crate::query::Query;
 use crate::search::{Answers, Place, Search};
-use cerveza_ec2::{Account, Accounts, Ec2, RegionArgs, refuse_ambiguous};
+use cerveza_ec2::{Account, Accounts, Ec2, RegionArgs, has_ended, refuse_ambiguous};
 use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::Record;
 use futures_util::future::join_all;
@@ -107,12 +107,12 @@ impl<'a> Finder<'a> {
             self.query.conditions.iter().all(|condition| condition.holds(record)) && self.query.is_named(record)
         };
         // One that has ended since then is gone too, unless its state is looked for.
-        let has_ended = |record: &Record| {
+        let has_ended_since = |record: &Record| {
             let mut live = record.clone();
             live.set("state", "running");
-            is_ended(record) && !is_wanted(record) && is_wanted(&live)
+            has_ended(record) && !is_wanted(record) && is_wanted(&live)
         };
-        let ended: Vec<Record> = records.extract_if(.., |record| has_ended(record)).collect();
+        let ended: Vec<Record> = records.extract_if(.., |record| has_ended_since(record)).collect();
         records.retain(is_wanted);
         let mut status = Status::Done;
         for (zone, failure, hosts) in failed {
@@ -130,8 +130,4 @@ impl<'a> Finder<'a> {
         let gone = gone.map(|host| host.host().to_string()).collect();
         Ok(Found { records, missing, gone, status })
     }
-}
-
-fn is_ended(record: &Record) -> bool {
-    matches!(record.str("state").as_deref(), Some("shutting-down" | "terminated"))
 }

@@ -1,6 +1,5 @@
 //! Asks EC2 what a [`Query`] says, in all accounts and regions side by side.
 
-use crate::arrange::sort;
 use crate::query::Query;
 use cerveza_ec2::{Account, Accounts, Ec2, RegionArgs};
 use cerveza_manners::{Failure, Result, Status};
@@ -138,7 +137,6 @@ impl<'a> Search<'a> {
                     let is_wanted = left.iter().all(|condition| condition.holds(record)) && self.query.is_named(record);
                     is_wanted && (calls.len() == 1 || seen.insert(record.str("instance_id")))
                 });
-                sort(&mut records);
                 let taken = if records.is_empty() { Ok(()) } else { page(records).await };
                 taken.inspect_err(|failure| _ = stop.replace(Some(failure.clone())))
             };

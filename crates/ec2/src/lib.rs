@@ -79,7 +79,7 @@ pub use launch_keys::{Key, Kind, LAUNCH_KEYS};
 pub use launch_once::{LaunchAttempt, NotLaunched};
 pub use launch_template::{LaunchTemplate, TemplateName};
 pub use limit::Limit;
-pub use locate::{By, Found, check_records, instance_id, is_instance_id, locate, refuse_ambiguous};
+pub use locate::{By, Found, check_records, has_ended, instance_id, is_instance_id, locate, refuse_ambiguous};
 pub use memory::{ByHost, MEMORY_LIMIT, MemoryFailure};
 pub use network::{SecurityGroup, Subnet};
 pub use new_instances::is_new;

@@ -325,7 +325,7 @@ fn regions(places: &[Place]) -> Vec<String> {
 }
 
 /// Whether the instance is shutting down or terminated, and will never run again.
-pub(crate) fn has_ended(instance: &Record) -> bool {
+pub fn has_ended(instance: &Record) -> bool {
     matches!(instance.str("state").as_deref(), Some("shutting-down" | "terminated"))
 }
 
