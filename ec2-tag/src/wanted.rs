@@ -3,7 +3,7 @@
 use cerveza_ec2::{Tags, check_tag};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value as Json};
-use cerveza_template::{environment, template_value};
+use cerveza_template::{environment, reason, template_value};
 use minijinja::{Environment, Error, Value};
 
 #[derive(Debug, Default)]
@@ -63,8 +63,7 @@ impl Wanted {
 }
 
 fn failure(key: &str, error: &Error) -> Failure {
-    let what = error.detail().map_or(error.kind().to_string(), |detail| detail.replace('`', ""));
-    Failure::usage(format!("tag {key}: {what}"))
+    Failure::usage(format!("tag {key}: {}", reason(error)))
 }
 
 #[cfg(test)]

@@ -49,8 +49,12 @@ pub fn template_value(value: Json) -> Value {
 /// Returns an error of the template at `path` as `hostname.sh.j2: line 3: tags.rol is undefined`.
 pub fn failure(path: &str, error: &Error) -> Failure {
     let line = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
-    let what = error.detail().map_or(error.kind().to_string(), |detail| detail.replace('`', ""));
-    Failure::usage(format!("{path}: {line}{what}"))
+    Failure::usage(format!("{path}: {line}{}", reason(error)))
+}
+
+/// Returns what an error of a template is about, without its place, as `tags.rol is undefined`.
+pub fn reason(error: &Error) -> String {
+    error.detail().map_or(error.kind().to_string(), |detail| detail.replace('`', ""))
 }
 
 /// Returns a text in base64.

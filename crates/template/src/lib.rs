@@ -3,5 +3,5 @@
 mod environment;
 mod setting;
 
-pub use environment::{base64, environment, failure, template_value};
+pub use environment::{base64, environment, failure, reason, template_value};
 pub use setting::{Setting, put_settings};
