@@ -2,7 +2,7 @@
 
 use crate::table::Column;
 use crate::visible;
-use cerveza_record::Value;
+use cerveza_record::{Value, path_splits};
 use std::time::SystemTime;
 
 /// Where rows of output get their values from: the value of a key, if there is one.
@@ -11,8 +11,10 @@ pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<Value>;
 /// Returns what stands at a dotted path, such as `tags.role`. A key may have dots of its own (`tags.kubernetes.io/role`).
 /// In a list it is what the items have there, as a list.
 fn at_path(row: Lookup<'_>, path: &str) -> Option<Value> {
-    let splits = path.rmatch_indices('.').map(|(dot, _)| (&path[..dot], &path[dot + 1..]));
-    row(path).or_else(|| splits.into_iter().find_map(|(key, rest)| within(&row(key)?, rest)))
+    path_splits(path).find_map(|(key, rest)| match rest {
+        None => row(key),
+        Some(rest) => within(&row(key)?, rest),
+    })
 }
 
 fn within(value: &Value, path: &str) -> Option<Value> {

@@ -18,6 +18,6 @@ pub use name::{
     unquoted,
 };
 pub use natural::natural_cmp;
-pub use path::leads_into;
+pub use path::{leads_into, path_splits};
 pub use record::{Record, RecordError};
 pub use serde_json::{Value, json};

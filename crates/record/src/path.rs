@@ -6,7 +6,7 @@ use std::iter;
 
 /// Splits a path at each of its dots, the longest key first, because a key may have dots in it (`tags.example.com/team`).
 /// Gives each key with the path that is left within its value.
-fn splits(path: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+pub fn path_splits(path: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     let dots = path.rmatch_indices('.').map(|(at, _)| (&path[..at], Some(&path[at + 1..])));
     iter::once((path, None)).chain(dots)
 }
@@ -21,7 +21,7 @@ impl Record {
     /// items; null is no value.
     pub fn values_at(&self, path: &str) -> Vec<Value> {
         let mut values = Vec::new();
-        if let Some((value, rest)) = splits(path).find_map(|(key, rest)| Some((self.get(key)?, rest))) {
+        if let Some((value, rest)) = path_splits(path).find_map(|(key, rest)| Some((self.get(key)?, rest))) {
             collect(value, rest, &mut values);
         }
         values
@@ -33,7 +33,7 @@ fn collect(value: Value, path: Option<&str>, values: &mut Vec<Value>) {
         (Value::Null, _) => {}
         (Value::Array(items), _) => items.into_iter().for_each(|item| collect(item, path, values)),
         (Value::Object(mut map), Some(path)) => {
-            if let Some((value, rest)) = splits(path).find_map(|(key, rest)| Some((map.remove(key)?, rest))) {
+            if let Some((value, rest)) = path_splits(path).find_map(|(key, rest)| Some((map.remove(key)?, rest))) {
                 collect(value, rest, values);
             }
         }
