@@ -2,10 +2,10 @@
 //! be sorted, listed in memory.
 
 use crate::names::Names;
-use crate::natural::natural_cmp;
 use crate::set::{Host, HostSet, Sink, Step, finished};
 use crate::words::Word;
 use cerveza_manners::{Failure, Result};
+use cerveza_record::natural_cmp;
 use cerveza_record::{Record, Value};
 use hashbrown::HashMap;
 use num_bigint::BigUint;

@@ -17,7 +17,6 @@ mod grouped;
 mod input;
 mod item;
 mod names;
-mod natural;
 mod node_group_list;
 mod nodegroups;
 mod options;
@@ -34,10 +33,10 @@ mod words;
 mod tests;
 
 pub use args::Args;
+pub use cerveza_record::natural_cmp;
 pub use cli::{command, run};
 pub use fold::fold;
 pub use input::{
     ExcludedHosts, Given, given_from, read_given, read_given_unless_empty, read_hosts, read_hosts_and_excluded,
     warn_of_globbed,
 };
-pub use natural::natural_cmp;

@@ -3,13 +3,13 @@
 use crate::fold::{FoldOptions, Folder};
 use crate::folded::Folded;
 use crate::grouped::GroupRow;
-use crate::natural::natural_cmp;
 use crate::nodegroups::NodeGroups;
 use crate::parse::node_group;
 use crate::query::has_all;
 use crate::set::{HostSet, Operator, finished};
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::is_bare;
+use cerveza_record::natural_cmp;
 use num_bigint::BigUint;
 
 /// Which source of node groups is asked for.

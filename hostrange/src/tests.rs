@@ -3,12 +3,12 @@
 use crate::chosen::Hosts;
 use crate::fold::{FoldOptions, Folder};
 use crate::names::Names;
-use crate::natural::natural_cmp;
 use crate::nodegroups::NodeGroups;
 use crate::parse::parse;
 use crate::query;
 use crate::select::{Select, Slice};
 use crate::set::{Host, HostSet, Operator, Sink, Step};
+use cerveza_record::natural_cmp;
 use cerveza_record::printed_name;
 use num_bigint::BigUint;
 use proptest::collection::vec;
