@@ -12,9 +12,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::path::Path;
 
-/// How many ids one call names. A call of DescribeInstanceStatus takes that many.
-const IDS: usize = 100;
-
 /// How many zones are asked at once.
 const ZONES: usize = 16;
 
@@ -89,35 +86,30 @@ pub async fn refresh(accounts: &Accounts, args: &RegionArgs, saved: &Saved) -> R
 async fn ask(accounts: &Accounts, (account, region, zone): &Zone, hosts: &[&Record], saved: &Saved) -> Refreshed {
     let mut all = Refreshed::default();
     let Some(account) = accounts.iter().nth(*account) else { return all };
-    let mut failed: Option<Failure> = None;
-    let mut stale = Vec::new();
-    for hosts in hosts.chunks(IDS) {
-        let ids: Vec<String> = hosts.iter().filter_map(|host| host.str("instance_id")).collect();
-        let found = match (&account.ec2, &failed) {
-            // A zone that does not answer is not asked again.
-            (_, Some(failure)) | (Err(failure), _) => Err(failure.clone()),
-            (Ok(ec2), None) => ec2.find_by_id(region, &ids).await,
-        };
-        match found {
-            Ok(found) => {
-                let mut by_id: HashMap<_, _> = found.into_iter().map(|now| (now.str("instance_id"), now)).collect();
-                for host in hosts {
-                    match by_id.remove(&host.str("instance_id")) {
-                        Some(now) => all.records.push(refreshed(host, &now)),
-                        None => all.gone.push((*host).clone()),
-                    }
+    let ids: Vec<String> = hosts.iter().filter_map(|host| host.str("instance_id")).collect();
+    let found = match &account.ec2 {
+        Ok(ec2) => ec2.find_by_id(region, &ids).await,
+        Err(failure) => Err(failure.clone()),
+    };
+    match found {
+        Ok(found) => {
+            let mut by_id: HashMap<_, _> = found.into_iter().map(|now| (now.str("instance_id"), now)).collect();
+            for host in hosts {
+                match by_id.remove(&host.str("instance_id")) {
+                    Some(now) => all.records.push(refreshed(host, &now)),
+                    None => all.gone.push((*host).clone()),
                 }
             }
-            Err(failure) => {
-                stale.extend(hosts.iter().map(|host| as_last_seen(host, &saved.time)));
-                failed = Some(failure);
-            }
         }
-    }
-    all.records.extend(stale.iter().cloned());
-    if let Some(failure) = failed {
-        let failure = accounts.failure_of(account.profile.as_deref(), failure);
-        all.failed.push((if zone.is_empty() { region.clone() } else { zone.clone() }, failure, stale));
+        Err(failure) => {
+            let failure = accounts.failure_of(account.profile.as_deref(), failure);
+            all.records = hosts.iter().map(|host| as_last_seen(host, &saved.time)).collect();
+            all.failed.push((
+                if zone.is_empty() { region.clone() } else { zone.clone() },
+                failure,
+                all.records.clone(),
+            ));
+        }
     }
     all
 }

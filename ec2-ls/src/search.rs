@@ -1,7 +1,7 @@
 //! Asks EC2 what a [`Query`] says, in all accounts and regions side by side.
 
 use crate::query::Query;
-use cerveza_ec2::{Account, Accounts, Ec2, RegionArgs};
+use cerveza_ec2::{Account, Accounts, Ec2, RegionArgs, is_server_fault};
 use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::Record;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -44,9 +44,6 @@ impl Answers<'_> {
         }
     }
 }
-
-/// What a message says if a zone that is down may be the reason.
-const FAULTS: [&str; 4] = [": InternalError: ", ": Unavailable: ", ": ServiceUnavailable: ", ": no answer in "];
 
 impl<'a> Search<'a> {
     /// Asks all places at once, and gives each page of each to `page` as it arrives, sorted by name. Calls `report` at once
@@ -147,10 +144,10 @@ impl<'a> Search<'a> {
 }
 
 fn with_advice(failure: Failure) -> Failure {
-    match failure.hint.is_none() && FAULTS.iter().any(|fault| failure.message.contains(fault)) {
-        true => failure.hint(
-            "if a zone is down, `ec2-ls --last SAVED` asks for the hosts of the other zones (SAVED: output of ec2-ls)",
-        ),
-        false => failure,
+    if failure.hint.is_some() || !is_server_fault(&failure) {
+        return failure;
     }
+    failure.hint(
+        "if a zone is down, `ec2-ls --last SAVED` asks for the hosts of the other zones (SAVED: output of ec2-ls)",
+    )
 }

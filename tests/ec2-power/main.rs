@@ -4,6 +4,7 @@ mod addresses;
 mod batches;
 mod changes;
 mod guards;
+mod outage;
 
 use kit::{FakeEc2, Moto, Reply, Sandbox, fake_ec2};
 use std::time::{Duration, Instant};

@@ -140,6 +140,14 @@ pub(crate) fn is_denied(failure: &Failure) -> bool {
     DENIED.iter().any(|code| failure.message.contains(&format!(": {code}: ")))
 }
 
+/// Errors of AWS itself. While a zone is down, they answer whatever asks about its whole region.
+const SERVER_FAULTS: [&str; 4] = [": InternalError: ", ": Unavailable: ", ": ServiceUnavailable: ", ": no answer in "];
+
+/// Whether AWS itself has failed, as [`failure`] words it.
+pub fn is_server_fault(failure: &Failure) -> bool {
+    SERVER_FAULTS.iter().any(|fault| failure.message.contains(fault))
+}
+
 /// Returns what failures of one kind have in common: their text without what names a resource or is an opaque token.
 fn kind(failure: &Failure) -> String {
     // In messages other than of a call, as `StopInstances in us-east-1: ...`, the ids tell what to do.

@@ -139,9 +139,8 @@ impl Ec2 {
         region: &str,
         ids: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<HashMap<String, Record>> {
-        let filter = Filter::exact("instance-id", ids);
-        // No value would be no filter.
-        let found = if filter.values.is_empty() { Vec::new() } else { self.find(region, &[filter]).await? };
+        let ids: Vec<String> = ids.into_iter().map(|id| id.as_ref().to_string()).collect();
+        let found = self.find_ids(region, &ids).await?;
         Ok(found.into_iter().map(|instance| (instance.str("instance_id").unwrap_or_default(), instance)).collect())
     }
 

@@ -1,16 +1,42 @@
-//! DescribeInstances by ids. While a zone is down it works for instances of the others; with filters it fails.
+//! Finds instances by their ids, also while a zone is down: DescribeInstances with filters then fails for the whole
+//! region, but with only ids of other zones it works (DescribeInstances, Amazon EC2 API Reference).
 
 use crate::batch::is_named;
 use crate::client::{Ec2, check_region};
-use crate::failure::{code, failure};
+use crate::failure::{code, failure, is_server_fault};
+use crate::find::Filter;
 use cerveza_manners::Result;
 use cerveza_record::Record;
 
+/// How many ids one call has.
+const IDS: usize = 100;
+
 impl Ec2 {
-    /// The instances of one region with these ids. One that EC2 does not know is left out.
+    /// Returns the instances of one region with these ids. One that is not listed is left out. While a zone is down, all
+    /// must be of other zones.
+    pub(crate) async fn find_ids(&self, region: &str, ids: &[String]) -> Result<Vec<Record>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        // A filter, not InstanceIds: one id that is gone would fail the whole call.
+        match self.find(region, &[Filter::exact("instance-id", ids)]).await {
+            Err(failure) if is_server_fault(&failure) => self.find_by_id(region, ids).await,
+            found => found,
+        }
+    }
+
+    /// Returns the instances of one region with these ids, without filters. One that EC2 does not know is left out.
     pub async fn find_by_id(&self, region: &str, ids: &[String]) -> Result<Vec<Record>> {
         check_region(region)?;
-        let (mut ids, instances) = (ids.to_vec(), self.instance_page(region));
+        let mut found = Vec::new();
+        for ids in ids.chunks(IDS) {
+            found.extend(self.find_some_by_id(region, ids.to_vec()).await?);
+        }
+        Ok(found)
+    }
+
+    async fn find_some_by_id(&self, region: &str, mut ids: Vec<String>) -> Result<Vec<Record>> {
+        let instances = self.instance_page(region);
         while !ids.is_empty() {
             let request = self.client(region).describe_instances().set_instance_ids(Some(ids.clone()));
             let send = || request.clone().customize().interceptor(instances.clone()).send();

@@ -68,7 +68,7 @@ pub use catalog::{Catalog, Names, TypeFacts, known_instance_types};
 pub use change::{Change, StopMode};
 pub use client::{Ec2, RegionArgs, block_on};
 pub use elastic_ip_choice::{AddressNeed, HostAddress};
-pub use failure::grouped;
+pub use failure::{grouped, is_server_fault};
 pub use find::Filter;
 pub use host_keys::HostKeySearch;
 pub use image_choice::ImageChoice;

@@ -1,7 +1,7 @@
 //! Waiting for instances to reach a state, always with a bound.
 
 use crate::client::Ec2;
-use crate::find::{Filter, by_region};
+use crate::find::by_region;
 use crate::limit::Limit;
 use cerveza_manners::{Failure, Result, parse_duration};
 use cerveza_record::Record;
@@ -94,7 +94,7 @@ impl Ec2 {
     /// One look at the instances of a region.
     async fn look(&self, region: &str, ids: &BTreeSet<&str>) -> Seen {
         let ids: Vec<String> = ids.iter().map(|id| id.to_string()).collect();
-        let seen = self.find(region, &[Filter::exact("instance-id", &ids)]).await;
+        let seen = self.find_ids(region, &ids).await;
         Seen { ids, seen }
     }
 }

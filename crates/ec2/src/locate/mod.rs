@@ -1,12 +1,17 @@
 //! From hosts as given (a name, an instance id, a record of either) to the instances they are now.
 
+mod by_zone;
+#[cfg(test)]
+mod tests;
+
 use crate::accounts::{Account, Accounts, named};
 use crate::call::VISIBLE_AFTER;
 use crate::client::{Ec2, RegionArgs, check_region};
-use crate::failure::is_denied;
+use crate::failure::{is_denied, is_server_fault};
 use crate::find::Filter;
 use crate::new_instances::{FIRST_PAUSE, is_new};
 use crate::{CONCURRENCY, LIVE_STATES};
+use by_zone::ask_by_zone;
 use cerveza_manners::{Failure, Result, Status, visible};
 use cerveza_record::{Record, Value, quote};
 use futures_util::stream::{self, StreamExt};
@@ -129,8 +134,24 @@ pub async fn locate(args: &RegionArgs, given: &Given, by: By) -> (Accounts, Vec<
     }
 }
 
-/// A region of an account, which is given by its place among the accounts.
-type Place = (usize, String);
+/// Where a host is looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Place {
+    /// The number of the account.
+    account: usize,
+    region: String,
+    /// The only zone that is asked about. Without one, it is the whole region.
+    zone: Option<String>,
+}
+
+impl Place {
+    fn new(account: usize, region: impl Into<String>) -> Place {
+        Place { account, region: region.into(), zone: None }
+    }
+}
+
+/// Names cannot be looked up while a zone is down; ids can.
+const SAVED_LISTING: &str = "if a zone is down, hosts of the other zones are found by id: pipe in `ec2-ls --last SAVED` (SAVED: output of ec2-ls)";
 
 /// Looks hosts up, in order, each in the accounts that `accounts_of` gives. Also returns why regions denied it that hosts
 /// were looked for in and found in others.
@@ -153,8 +174,8 @@ async fn look_up(
         for account in accounts_of(host) {
             let regions = match (&accounts[account], host.str("region")) {
                 (Err(failure), _) => {
-                    answers.insert((account, String::new()), Err(failure.clone()));
-                    its.push((account, String::new()));
+                    answers.insert(Place::new(account, ""), Err(failure.clone()));
+                    its.push(Place::new(account, ""));
                     continue;
                 }
                 (Ok(_), Some(region)) => {
@@ -163,7 +184,7 @@ async fn look_up(
                 }
                 (Ok(ec2), None) => ec2.regions()?.to_vec(),
             };
-            its.extend(regions.into_iter().map(|region| (account, region)));
+            its.extend(regions.into_iter().map(|region| Place::new(account, region)));
         }
         for place in its.iter().filter(|place| !answers.contains_key(place)) {
             wanted.entry(place.clone()).or_default().insert(key.clone());
@@ -173,22 +194,30 @@ async fn look_up(
     let expressions = || given.expressions.iter().map(|text| Key::Name(text.clone()));
     wanted.values_mut().for_each(|keys| keys.extend(expressions()));
     let asked = stream::iter(&wanted).map(|(place, keys)| async move {
-        let found = match &accounts[place.0] {
-            Ok(ec2) if accounts.len() > 1 => {
-                ec2.lookup(&place.1, keys, by).await.map_err(|failure| named(ec2.profile(), failure))
-            }
-            Ok(ec2) => ec2.lookup(&place.1, keys, by).await,
+        let found = match &accounts[place.account] {
+            Ok(ec2) => ec2.lookup(&place.region, keys, by).await.map_err(|failure| named_of(accounts, ec2, failure)),
             Err(failure) => Err(failure.clone()),
         };
         (place.clone(), found)
     });
     answers.extend(asked.buffer_unordered(CONCURRENCY).collect::<Vec<_>>().await);
+    ask_by_zone(accounts, &given.hosts, &mut places, &mut answers).await;
     let new: Vec<_> =
         places.iter().zip(&given.hosts).filter(|(_, host)| is_new(host)).map(|(place, _)| place).collect();
     look_again(accounts, &new, by, &mut answers).await;
     let instances = answers.values().flatten().flat_map(HashMap::values).flatten();
     refuse_ambiguous(&given.expressions, instances.filter(|instance| !has_ended(instance)))?;
     let mut found: Vec<Found> = places.iter().map(|(key, places)| found(key, places, &answers)).collect();
+    if by != By::Name {
+        for (found, (key, _)) in found.iter_mut().zip(&places) {
+            match (found, key) {
+                (Found::Unknown(failure), Key::Name(_)) if is_server_fault(failure) => {
+                    failure.hint.get_or_insert_with(|| SAVED_LISTING.to_string());
+                }
+                _ => {}
+            }
+        }
+    }
     if found.iter().all(|found| matches!(found, Found::Unknown(_))) {
         // Not one host could be asked about: nothing can be done.
         for found in &mut found {
@@ -203,6 +232,11 @@ async fn look_up(
     let denied = looked_in.into_iter().filter_map(|place| Some(answers.get(place)?.as_ref().err()?.clone()));
     let denied = denied.collect();
     Ok((found, denied))
+}
+
+/// Returns a failure of this account. The message names the account if there are several.
+fn named_of(accounts: &[Result<&Ec2>], ec2: &Ec2, failure: Failure) -> Failure {
+    if accounts.len() > 1 { named(ec2.profile(), failure) } else { failure }
 }
 
 /// Looks again for hosts that were launched a moment ago and are not listed, until they are or [`VISIBLE_AFTER`] is
@@ -221,8 +255,8 @@ async fn look_again(accounts: &[Result<&Ec2>], new: &[&(Key, Vec<Place>)], by: B
         sleep(pause).await;
         pause *= 2;
         for (place, keys) in wanted {
-            let Ok(ec2) = &accounts[place.0] else { continue };
-            if let (Ok(seen), Some(Ok(known))) = (ec2.lookup(&place.1, &keys, by).await, answers.get_mut(place)) {
+            let Ok(ec2) = &accounts[place.account] else { continue };
+            if let (Ok(seen), Some(Ok(known))) = (ec2.lookup(&place.region, &keys, by).await, answers.get_mut(place)) {
                 known.extend(seen);
             }
         }
@@ -241,21 +275,17 @@ impl Ec2 {
     /// The instances of one region under the keys they were asked for by.
     async fn lookup(&self, region: &str, keys: &BTreeSet<Key>, by: By) -> Result<HashMap<Key, Vec<Record>>> {
         let ids = keys.iter().filter_map(|key| match key {
-            Key::Id(id) => Some(id),
+            Key::Id(id) => Some(id.clone()),
             Key::Name(_) => None,
         });
         let names = keys.iter().filter_map(|key| match key {
             Key::Name(name) => Some(name),
             Key::Id(_) => None,
         });
-        // A filter, not InstanceIds: one id that is gone would fail the whole request.
-        let by_id = Filter::exact("instance-id", ids);
         let by_name = Filter::exact("tag:Name", names);
         let mut found: HashMap<Key, Vec<Record>> = HashMap::new();
-        if !by_id.values.is_empty() {
-            for record in self.find(region, &[by_id]).await? {
-                found.entry(Key::Id(record.str("instance_id").unwrap_or_default())).or_default().push(record);
-            }
+        for record in self.find_ids(region, &ids.collect::<Vec<_>>()).await? {
+            found.entry(Key::Id(record.str("instance_id").unwrap_or_default())).or_default().push(record);
         }
         if !by_name.values.is_empty() {
             let live = (by == By::Instance).then(|| Filter::new("instance-state-name", LIVE_STATES));
@@ -320,7 +350,7 @@ fn found(key: &Key, places: &[Place], answers: &Answers) -> Found {
 
 /// Returns the regions of these places, each once.
 fn regions(places: &[Place]) -> Vec<String> {
-    let regions: BTreeSet<&String> = places.iter().map(|(_, region)| region).collect();
+    let regions: BTreeSet<&String> = places.iter().map(|place| &place.region).collect();
     regions.into_iter().cloned().collect()
 }
 
@@ -332,78 +362,4 @@ pub fn has_ended(instance: &Record) -> bool {
 /// Orders instances by their launch, the newest last; the id decides between equals, so all runs agree.
 fn age_key(instance: &Record) -> (Option<String>, Option<String>) {
     (instance.str("launch_time"), instance.str("instance_id"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answers(found: &[(&str, &str)]) -> Answers {
-        let mut answers = Answers::new();
-        for (region, id) in found {
-            let mut record = Record::named("web1");
-            record.set("instance_id", *id);
-            let answer = answers.entry((0, region.to_string())).or_insert_with(|| Ok(HashMap::new()));
-            answer.as_mut().unwrap().entry(Key::Name("web1".into())).or_default().push(record);
-        }
-        answers
-    }
-
-    #[test]
-    fn one_name_on_two_live_instances_is_several_also_over_regions() {
-        let key = Key::Name("web1".into());
-        let places = ["eu-west-1", "us-east-1"].map(|region| (0, region.to_string()));
-        let two = answers(&[("eu-west-1", "i-1"), ("us-east-1", "i-2")]);
-        assert_eq!(found(&key, &places, &two), Found::Several(vec!["i-1".into(), "i-2".into()]));
-        let regions = vec!["eu-west-1".to_string(), "us-east-1".to_string()];
-        assert_eq!(found(&key, &places, &answers(&[])), Found::Absent(regions));
-        // Two profiles may be of one account.
-        let same = answers(&[("eu-west-1", "i-1"), ("us-east-1", "i-1")]);
-        assert!(matches!(found(&key, &places, &same), Found::One(_)));
-    }
-
-    #[test]
-    fn an_ended_instance_is_found_only_if_no_live_one_has_the_name() {
-        let (key, places) = (Key::Name("web1".into()), [(0, "us-east-1".to_string())]);
-        let mut both = answers(&[("us-east-1", "i-1"), ("us-east-1", "i-2"), ("us-east-1", "i-3")]);
-        let records = both.get_mut(&places[0]).unwrap().as_mut().unwrap().get_mut(&key).unwrap();
-        for (record, time) in records.iter_mut().zip(["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"]) {
-            record.set("state", "terminated");
-            record.set("launch_time", time);
-        }
-        let last = records[1].clone();
-        assert!(matches!(found(&key, &places, &both), Found::One(live) if live.str("instance_id").unwrap() == "i-3"));
-        both.get_mut(&places[0]).unwrap().as_mut().unwrap().get_mut(&key).unwrap().truncate(2);
-        assert_eq!(found(&key, &places, &both), Found::Ended(last));
-    }
-
-    #[test]
-    fn a_region_that_does_not_answer_leaves_a_host_unknown() {
-        let key = Key::Name("web1".into());
-        let places = ["eu-west-1", "us-east-1"].map(|region| (0, region.to_string()));
-        let down = Failure::unreached("DescribeInstances in us-east-1: no answer in 10 s");
-        let mut half = answers(&[("eu-west-1", "i-1")]);
-        half.insert(places[1].clone(), Err(down.clone()));
-        assert_eq!(found(&key, &places, &half), Found::Unknown(down));
-    }
-
-    #[test]
-    fn a_region_that_denies_everything_hides_no_host_of_another() {
-        let (web1, web2) = (Key::Name("web1".into()), Key::Name("web2".into()));
-        let places = ["eu-west-1", "us-east-1"].map(|region| (0, region.to_string()));
-        let denied =
-            Failure::unreached("DescribeInstances in us-east-1: UnauthorizedOperation: You are not authorized");
-        let mut half = answers(&[("eu-west-1", "i-1")]);
-        half.insert(places[1].clone(), Err(denied.clone()));
-        assert!(matches!(found(&web1, &places, &half), Found::One(_)));
-        assert_eq!(found(&web2, &places, &half), Found::Unknown(denied));
-    }
-
-    #[test]
-    fn ids_are_told_from_names() {
-        assert!(is_instance_id("i-0123456789abcdef0"));
-        assert!(is_instance_id("i-1a2b3c4d"));
-        assert!(!is_instance_id("i-beam"));
-        assert!(!is_instance_id("web-1a2b3c4d"));
-    }
 }
