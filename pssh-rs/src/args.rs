@@ -1,11 +1,12 @@
 //! The command line of `pssh-rs`.
 
+use crate::base::policy::{Engine, HostKeyPolicy};
 use crate::rollout::{Share, batch_size};
 use crate::shell::Variable;
 use crate::view::ViewArgs;
 use cerveza_manners::{OutputArgs, ProgressArgs, parse_duration};
+use clap::Parser;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -187,25 +188,6 @@ pub struct Args {
     /// word
     #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     pub command: Vec<String>,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Engine {
-    /// pssh-rs itself, by libssh2
-    #[default]
-    Libssh2,
-    /// The system's ssh(1), a process a host: for FIDO keys without an agent, GSSAPI, PKCS#11 and servers of old
-    Openssh,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum HostKeyPolicy {
-    /// Refuse a host whose key is not known
-    Strict,
-    /// Trust the key of a host seen for the first time, and keep it; refuse one that changed
-    AcceptNew,
-    /// Trust any key: whoever answers gets the command
-    Off,
 }
 
 #[cfg(test)]

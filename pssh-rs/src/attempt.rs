@@ -1,6 +1,7 @@
 //! One attempt at one host: its phases in order, each with its own deadline, and what became of it.
 
 use crate::auth::{KeyStore, Refusal, log_in};
+use crate::base::wait::Halt;
 use crate::clock::Clock;
 use crate::connect::{connect, resolve};
 use crate::copy::{PullPlan, PushPlan};
@@ -9,7 +10,7 @@ use crate::host_key::{self, Trust, Wanted};
 use crate::interrupt::Ending;
 use crate::jump::{Channel, Jumps, Unreached};
 use crate::known_hosts::HostId;
-use crate::link::{Halt, LOST, Link, is_disconnect, phrase};
+use crate::link::{LOST, Link, is_disconnect, phrase};
 use crate::openssh;
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::{Target, Way};

@@ -3,9 +3,9 @@
 use crate::args::Args;
 use crate::attempt::Job;
 use crate::auth::{Unasked, ask};
+use crate::base::wait::Halt;
 use crate::interrupt::Ending;
 use crate::limits::room_for;
-use crate::link::Halt;
 use crate::outcome::{HostStatus, Outcome};
 use crate::outdir::Outdir;
 use crate::plan::{Target, planned};

@@ -1,7 +1,7 @@
 //! From an address to a TCP connection, by a deadline.
 
+use crate::base::wait::{Halt, wait_for};
 use crate::interrupt::Stop;
-use crate::link::{Halt, wait_for};
 use crate::ssh_config::AddressFamily as Family;
 use crate::trace::Trace;
 use crate::wire::Wire;

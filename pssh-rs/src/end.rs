@@ -3,8 +3,9 @@
 //! takes these from 8.1 on only, never for root ("session signalling requires privilege separation", session.c), and hands
 //! them to the process group that it started, where a command's background processes need not be.
 
+use crate::base::wait::Halt;
 use crate::ffi::{ExecChannel, Stream};
-use crate::link::{Halt, Link, would_block};
+use crate::link::{Link, would_block};
 use crate::sink::Sink;
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,10 @@
 //! One command on an open session: started, fed, drained, ended.
 
+use crate::base::wait::Halt;
 use crate::clock::Clock;
 use crate::end::{self, Ended};
 use crate::ffi::{ExecChannel, Stream};
-use crate::link::{Halt, Link, would_block};
+use crate::link::{Link, would_block};
 use crate::sink::Sink;
 use crate::sudo::{Gate, NoPassword, Secret, Seen};
 use libssh2_sys as raw;

@@ -1,8 +1,8 @@
 //! The first bytes of a server, looked at before libssh2 gets them: they tell a host that lives, and one that sends
 //! everybody away for now.
 
+use crate::base::wait::{Halt, wait_for};
 use crate::interrupt::Stop;
-use crate::link::{Halt, wait_for};
 use crate::wire::Wire;
 use rustix::event::PollFlags;
 use rustix::io::Errno;

@@ -5,8 +5,8 @@
 //! and its first process ends. So a question for a passphrase is asked from the terminal's foreground, and an exit status
 //! tells when the jump host is ready.
 
+use crate::base::wait::Halt;
 use crate::interrupt::Stop;
-use crate::link::Halt;
 use crate::lock::lock;
 use crate::openssh::folder::{Folder, Guard};
 use crate::openssh::log::{self, Lines, is_message};

@@ -1,7 +1,7 @@
 //! What a server offers for the key exchange (its KEXINIT, RFC 4253 section 7.1), read from the first bytes that it sent,
 //! and which kind of algorithm has no match in it. libssh2 says only that the exchange failed.
 
-use crate::auth::Reader;
+use crate::base::ssh_wire::Reader;
 
 /// The kinds of algorithms that both sides must agree on, in the order of KEXINIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,7 +168,7 @@ pub fn shortened(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::put_string;
+    use crate::base::ssh_wire::put_string;
 
     /// What a server sends that offers these: key exchanges, host keys, ciphers, MACs.
     fn opening(offers: [&str; 4]) -> Vec<u8> {

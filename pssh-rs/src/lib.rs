@@ -13,6 +13,7 @@
 mod args;
 mod attempt;
 mod auth;
+mod base;
 mod bounded;
 mod cli;
 mod clock;
@@ -60,6 +61,7 @@ mod watched;
 mod wire;
 mod work;
 
-pub use args::{Args, Engine, HostKeyPolicy};
+pub use args::Args;
+pub use base::policy::{Engine, HostKeyPolicy};
 pub use cli::{command, run};
 pub use hint::hint;

@@ -1,64 +1,25 @@
 //! An SSH session under our own clock: libssh2 never blocks, every wait is ours and ends at the phase's deadline or on
 //! Ctrl-C.
 
+use crate::base::wait::{Halt, wait_for};
 use crate::ffi::{connect_to_wire, send_keepalive};
 use crate::host_key::{Wanted, host_key_algorithms};
 use crate::interrupt::{Ending, Stop};
 use crate::kex::{Allowed, Kind, Ours, why_failed};
 use crate::ssh_config::{HostOptions, ServerAlive};
 use crate::wire::Wire;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use ssh2::{BlockDirections, ErrorCode, MethodType, Session};
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// However it came about: closed by the server, reset on the way, or silent for too long.
 pub const LOST: &str = "the connection was lost";
-
-/// Why a wait ended without what was waited for.
-#[derive(Debug)]
-pub enum Halt {
-    Deadline,
-    Stopped,
-    Ssh(ssh2::Error),
-    Io(io::Error),
-}
-
-impl From<ssh2::Error> for Halt {
-    fn from(error: ssh2::Error) -> Halt {
-        Halt::Ssh(error)
-    }
-}
-
-/// Waits until `poll` says anything of a file descriptor.
-pub fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Option<Instant>, stop: &Stop) -> Result<(), Halt> {
-    loop {
-        let timeout = match deadline {
-            None => None,
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(Halt::Deadline);
-                }
-                // Rounded up: a poll that ends a moment early would spin through its last millisecond.
-                Timespec::try_from(left + Duration::from_millis(1)).ok()
-            }
-        };
-        let stop_fd = stop.as_fd();
-        let mut fds = [PollFd::from_borrowed_fd(fd, flags), PollFd::from_borrowed_fd(stop_fd, PollFlags::IN)];
-        match poll(&mut fds, timeout.as_ref()) {
-            Err(Errno::INTR) | Ok(0) => continue,
-            Err(error) => return Err(Halt::Io(error.into())),
-            Ok(_) if !fds[1].revents().is_empty() => return Err(Halt::Stopped),
-            Ok(_) => return Ok(()),
-        }
-    }
-}
 
 /// What tells whether the host is still there.
 #[derive(Clone, Copy)]

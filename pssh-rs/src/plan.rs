@@ -1,12 +1,12 @@
 //! What will be done where: a pure function of options, records and what ssh_config says. `--dry-run` prints it, the pool
 //! carries it out.
 
-use crate::args::{Engine, HostKeyPolicy};
 use crate::auth::{self, Offer};
+use crate::base::env::env_path;
+use crate::base::policy::{Engine, HostKeyPolicy};
 use crate::known_hosts::{HostKeys, KnownHosts};
 use crate::outcome::{HostStatus, Phase, without_result};
 use crate::script::Script;
-use crate::setup::env_path;
 use crate::ssh_config::{AddressFamily, Answer, Asked, HostKeyCheck, HostOptions};
 use cerveza_record::{Record, Value, json};
 use std::path::PathBuf;

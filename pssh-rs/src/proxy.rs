@@ -1,8 +1,8 @@
 //! ProxyCommand: a command of the user's whose stdin and stdout carry the SSH connection. Also how any child process is
 //! ended that must not outlive its use.
 
+use crate::base::wait::{Halt, wait_for};
 use crate::interrupt::Stop;
-use crate::link::{Halt, wait_for};
 use crate::wire::Wire;
 use rustix::event::PollFlags;
 use rustix::io::{Errno, ioctl_fionbio};

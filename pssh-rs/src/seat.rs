@@ -1,7 +1,7 @@
 //! A slot of the run, as the attempt that waits for it sees it.
 
+use crate::base::wait::Halt;
 use crate::interrupt::Stop;
-use crate::link::Halt;
 use crate::lock::lock;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,7 +1,8 @@
 //! One session after another on a connection, for servers that have room for only one at a time (`MaxSessions 1`).
 
+use crate::base::wait::Halt;
 use crate::ffi::ExecChannel;
-use crate::link::{Halt, Link};
+use crate::link::Link;
 use libssh2_sys as raw;
 use ssh2::{Error, ErrorCode, Session};
 use std::thread::sleep;

@@ -1,8 +1,8 @@
 //! Sudo's password: asked for once in the run, and only where a sudo asks; tried on one host before others get it, since
 //! a wrong one on hundreds of hosts locks an account.
 
+use crate::base::wait::Halt;
 use crate::ffi::Stream;
-use crate::link::Halt;
 use crate::shell;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};

@@ -1,13 +1,14 @@
 //! From records to targets: asks ssh_config of each host, and reads what its files name.
 
-use crate::args::{Args, Engine, HostKeyPolicy};
+use crate::args::Args;
+use crate::base::env::{env_path, given};
+use crate::base::policy::{Engine, HostKeyPolicy};
 use crate::kex::shortened;
 use crate::known_hosts::KnownHostsStore;
 use crate::link::supported_algorithms;
 use crate::outcome::{HostStatus, Phase};
 use crate::plan::{Choice, Common, Problem, Target, named, split_port, split_user, target};
 use crate::script::Script;
-use crate::setup::{env_path, given};
 use crate::ssh_config::{Source, look_up};
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::{Record, Value};

@@ -1,11 +1,12 @@
 //! What is done on a host once it is logged in: files sent, commands run, files fetched, in this order, until one fails.
 
 use crate::attempt::{Job, halted, unasked};
+use crate::base::wait::Halt;
 use crate::clock::Clock;
 use crate::copy::{self, Cause, Copied, CopyError};
 use crate::exec::{Ask, End, Ran, START, Stdin, exec};
 use crate::ffi::LONGEST_COMMAND;
-use crate::link::{Halt, Link};
+use crate::link::Link;
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::Target;
 use crate::script::{self, Script, Unstarted};

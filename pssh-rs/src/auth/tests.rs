@@ -1,7 +1,8 @@
 //! Logins at a real sshd on loopback, with keys, certificates and agents of the tests' own.
 
-use super::blob::{Public, Reader, put_string};
+use super::blob::Public;
 use super::*;
+use crate::base::ssh_wire::{Reader, put_string};
 use crate::connect::{connect, resolve};
 use crate::host_key::Wanted;
 use crate::interrupt::{Ending, Stop};

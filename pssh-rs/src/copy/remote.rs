@@ -1,9 +1,10 @@
 //! One SFTP session, each call driven to its answer by our deadlines, and what went wrong told apart.
 
 use super::names::shown;
+use crate::base::wait::Halt;
 use crate::exec::START;
 use crate::ffi::{Attributes, Handle, LONGEST_NAME, Open, Sftp};
-use crate::link::{Halt, LOST, Link, is_disconnect, phrase};
+use crate::link::{LOST, Link, is_disconnect, phrase};
 use crate::session::is_refused;
 use libssh2_sys as raw;
 use ssh2::{Error, ErrorCode, Session};

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::auth::{KeyStore, Named, Offer, log_in};
+use crate::base::wait::Halt;
 use crate::connect::{connect, resolve};
 use crate::host_key::Wanted;
 use crate::interrupt::Ending;
-use crate::link::{Halt, Link};
+use crate::link::Link;
 use crate::ssh_config::AddressFamily;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, FileTimes, Permissions};

@@ -17,9 +17,9 @@ pub use found::{Found, HostId, Verdict, lookup_name};
 pub use index::Index;
 pub use pinned::HostKeys;
 
+use crate::base::wait::Halt;
 use crate::bounded;
 use crate::interrupt::Stop;
-use crate::link::Halt;
 use crate::lock::lock;
 use accept::{AcceptFile, Seen};
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};

@@ -1,14 +1,14 @@
 //! `--engine openssh`: one host's command by the system's `ssh`, with the same truth about it as by libssh2. What ssh's
 //! own exit status cannot tell (255 may be its own or the command's) is read from its log.
 
-use crate::args::HostKeyPolicy;
 use crate::attempt::{Job, seat};
+use crate::base::policy::HostKeyPolicy;
+use crate::base::wait::Halt;
 use crate::end::{self, Ended, LAST_OUTPUT, SCRIPT_TIME, Word, concluded, last_word, script};
 use crate::exec::START;
 use crate::ffi::Stream;
 use crate::interrupt::Stop;
 use crate::known_hosts::{HostId, lookup_name};
-use crate::link::Halt;
 use crate::openssh::folder::{Folder, Guard};
 use crate::openssh::log::{self, Lines, Story};
 use crate::openssh::mux::Client;

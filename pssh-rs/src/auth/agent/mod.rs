@@ -9,9 +9,10 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-use super::blob::{Public, Reader, put_string};
+use super::blob::Public;
+use crate::base::ssh_wire::{Reader, put_string};
+use crate::base::wait::{Halt, wait_for};
 use crate::interrupt::Stop;
-use crate::link::{Halt, wait_for};
 use crate::lock::lock;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
