@@ -1,13 +1,15 @@
 //! One attempt at one host: its phases in order, each with its own deadline, and what became of it.
 
 use crate::auth::{KeyStore, Refusal, log_in};
+use crate::base::shutdown::Ending;
+use crate::base::socket::Wire;
+use crate::base::trace::Trace;
 use crate::base::wait::Halt;
 use crate::clock::Clock;
 use crate::connect::{connect, resolve};
 use crate::copy::{PullPlan, PushPlan};
 use crate::greeting::{Greeting, greeting};
 use crate::host_key::{self, Trust, Wanted};
-use crate::interrupt::Ending;
 use crate::jump::{Channel, Jumps, Unreached};
 use crate::known_hosts::HostId;
 use crate::link::{LOST, Link, is_disconnect, phrase};
@@ -20,9 +22,7 @@ use crate::seat::NoSeat;
 use crate::shell::Around;
 use crate::sink::Sink;
 use crate::sudo::Password;
-use crate::trace::Trace;
 use crate::watched::Watched;
-use crate::wire::Wire;
 use crate::work::{Run, work};
 use cerveza_manners::Tool;
 use std::fs::File;

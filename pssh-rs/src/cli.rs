@@ -3,8 +3,8 @@
 use crate::args::Args;
 use crate::attempt::Job;
 use crate::auth::{Unasked, ask};
+use crate::base::shutdown::Ending;
 use crate::base::wait::Halt;
-use crate::interrupt::Ending;
 use crate::limits::room_for;
 use crate::outcome::{HostStatus, Outcome};
 use crate::outdir::Outdir;

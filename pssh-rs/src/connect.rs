@@ -1,10 +1,10 @@
 //! From an address to a TCP connection, by a deadline.
 
+use crate::base::shutdown::Stop;
+use crate::base::socket::Wire;
+use crate::base::trace::Trace;
 use crate::base::wait::{Halt, wait_for};
-use crate::interrupt::Stop;
 use crate::ssh_config::AddressFamily as Family;
-use crate::trace::Trace;
-use crate::wire::Wire;
 use rustix::event::PollFlags;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect as start_connect, socket_with, sockopt};
 use std::io;

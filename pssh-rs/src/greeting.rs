@@ -1,9 +1,9 @@
 //! The first bytes of a server, looked at before libssh2 gets them: they tell a host that lives, and one that sends
 //! everybody away for now.
 
+use crate::base::shutdown::Stop;
+use crate::base::socket::Wire;
 use crate::base::wait::{Halt, wait_for};
-use crate::interrupt::Stop;
-use crate::wire::Wire;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};

@@ -1,8 +1,8 @@
 //! Whether a host is who it says it is: which of its keys it is asked for, and what is made of the one that it shows.
 
 use crate::base::policy::HostKeyPolicy;
+use crate::base::shutdown::Stop;
 use crate::base::wait::Halt;
-use crate::interrupt::Stop;
 use crate::known_hosts::{
     Certificate, Found, HostId, HostKeys, KnownHosts, Verdict, fingerprint, is_certificate, key_type,
 };

@@ -5,17 +5,18 @@
 //! and its first process ends. So a question for a passphrase is asked from the terminal's foreground, and an exit status
 //! tells when the jump host is ready.
 
+use crate::base::lock::lock;
+use crate::base::shutdown::Stop;
+use crate::base::socket::Wire;
+use crate::base::socket::pair;
+use crate::base::trace::Trace;
 use crate::base::wait::Halt;
-use crate::interrupt::Stop;
-use crate::lock::lock;
 use crate::openssh::folder::{Folder, Guard};
 use crate::openssh::log::{self, Lines, is_message};
 use crate::openssh::mux::{Client, Refusal};
 use crate::openssh::system::{Hop, SystemSsh, alive_args, through};
-use crate::proxy::{end_group, pair};
+use crate::proxy::end_group;
 use crate::ssh_config::{Asked, ServerAlive, Source, look_up};
-use crate::trace::Trace;
-use crate::wire::Wire;
 use cerveza_manners::Tool;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;

@@ -1,7 +1,7 @@
 //! A hold on an attempt from outside, and the one place where it is settled whether it ended or was given up.
 
-use crate::lock::lock;
-use crate::wire::Wire;
+use crate::base::lock::lock;
+use crate::base::socket::Wire;
 use std::sync::{Arc, Mutex};
 
 pub struct Leash(Mutex<State>);

@@ -1,13 +1,13 @@
 //! An SSH session under our own clock: libssh2 never blocks, every wait is ours and ends at the phase's deadline or on
 //! Ctrl-C.
 
+use crate::base::shutdown::{Ending, Stop};
+use crate::base::socket::Wire;
 use crate::base::wait::{Halt, wait_for};
 use crate::ffi::{connect_to_wire, send_keepalive};
 use crate::host_key::{Wanted, host_key_algorithms};
-use crate::interrupt::{Ending, Stop};
 use crate::kex::{Allowed, Kind, Ours, why_failed};
 use crate::ssh_config::{HostOptions, ServerAlive};
-use crate::wire::Wire;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};

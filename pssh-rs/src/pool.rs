@@ -3,7 +3,7 @@
 //! the results slowly keeps the collector from nothing.
 
 use crate::attempt::{Job, attempt};
-use crate::interrupt::Why;
+use crate::base::shutdown::Why;
 use crate::leash::Leash;
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::Target;

@@ -1,20 +1,18 @@
 //! ProxyCommand: a command of the user's whose stdin and stdout carry the SSH connection. Also how any child process is
 //! ended that must not outlive its use.
 
+use crate::base::shutdown::Stop;
+use crate::base::socket::{Wire, pair};
 use crate::base::wait::{Halt, wait_for};
-use crate::interrupt::Stop;
-use crate::wire::Wire;
 use rustix::event::PollFlags;
 use rustix::io::{Errno, ioctl_fionbio};
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType, recvmsg, socketpair,
-};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, IoSliceMut, PipeReader, Read, pipe};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -24,12 +22,6 @@ use std::time::{Duration, Instant};
 const GRACE: Duration = Duration::from_millis(200);
 /// The most of a last line that is kept.
 const LINE: usize = 512;
-
-/// Two connected stream sockets that never block: ours, and the one that another process gets.
-pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    Ok(socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
-}
 
 /// A running ProxyCommand; dropped it ends.
 #[derive(Debug)]

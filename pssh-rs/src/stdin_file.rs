@@ -2,8 +2,8 @@
 //! temporary file first.
 
 use crate::args::Args;
+use crate::base::shutdown::Stop;
 use crate::base::wait::{Halt, wait_for};
-use crate::interrupt::Stop;
 use cerveza_manners::{Failure, Result};
 use rustix::event::PollFlags;
 use rustix::fs::{OFlags, fstat};

@@ -1,11 +1,11 @@
 //! An attempt's side of the run: what it tells the collector, and what it gets from it.
 
-use crate::interrupt::Stop;
+use crate::base::shutdown::Stop;
+use crate::base::socket::Wire;
 use crate::leash::Leash;
 use crate::outcome::Phase;
 use crate::pool::Event;
 use crate::seat::{NoSeat, Seat};
-use crate::wire::Wire;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};

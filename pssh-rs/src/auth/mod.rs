@@ -16,10 +16,10 @@ pub use passphrase::{Unasked, ask};
 pub use store::{KeyStore, Named, Offer};
 
 use crate::base::ssh_wire::Reader;
+use crate::base::trace::Trace;
 use crate::base::wait::Halt;
 use crate::ffi::{KeyOffer, Step, accepted_methods};
 use crate::link::{LOST, Link, is_disconnect, phrase};
-use crate::trace::Trace;
 use agent::Trouble;
 use choice::{Candidate, Signer, choose};
 use libssh2_sys as raw;

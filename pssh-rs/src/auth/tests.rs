@@ -2,10 +2,10 @@
 
 use super::blob::Public;
 use super::*;
+use crate::base::shutdown::{Ending, Stop};
 use crate::base::ssh_wire::{Reader, put_string};
 use crate::connect::{connect, resolve};
 use crate::host_key::Wanted;
-use crate::interrupt::{Ending, Stop};
 use crate::ssh_config::AddressFamily;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::sha::sha256;

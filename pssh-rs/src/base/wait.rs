@@ -1,6 +1,6 @@
 //! Waiting for a file descriptor until a deadline or a stop, and why a wait ended.
 
-use crate::interrupt::Stop;
+use crate::base::shutdown::Stop;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::io;

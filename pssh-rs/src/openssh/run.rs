@@ -3,11 +3,12 @@
 
 use crate::attempt::{Job, seat};
 use crate::base::policy::HostKeyPolicy;
+use crate::base::shutdown::Stop;
+use crate::base::trace::Trace;
 use crate::base::wait::Halt;
 use crate::end::{self, Ended, LAST_OUTPUT, SCRIPT_TIME, Word, concluded, last_word, script};
 use crate::exec::START;
 use crate::ffi::Stream;
-use crate::interrupt::Stop;
 use crate::known_hosts::{HostId, lookup_name};
 use crate::openssh::folder::{Folder, Guard};
 use crate::openssh::log::{self, Lines, Story};
@@ -18,7 +19,6 @@ use crate::plan::{Target, Way};
 use crate::proxy::{end_group, last_line};
 use crate::schedule::Retry;
 use crate::sink::Sink;
-use crate::trace::Trace;
 use crate::watched::Watched;
 use cerveza_manners::Tool;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

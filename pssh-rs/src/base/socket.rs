@@ -1,9 +1,12 @@
 //! What carries the bytes of an SSH connection: a TCP connection, or a local socket behind which a proxy is.
 
-use crate::heard::Heard;
-use crate::lock::lock;
+use crate::base::lock::lock;
+use crate::base::transcript::Heard;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, recv, send, shutdown, socketpair,
+};
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Mutex;
@@ -123,10 +126,15 @@ impl AsRawFd for Wire {
     }
 }
 
+/// Two connected stream sockets that never block: ours, and the one that another process gets.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::pair;
 
     fn read_all(socket: &OwnedFd) -> usize {
         let mut buffer = [0; 64 * 1024];
