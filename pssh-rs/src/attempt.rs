@@ -6,17 +6,17 @@ use crate::base::socket::Wire;
 use crate::base::trace::Trace;
 use crate::base::wait::Halt;
 use crate::clock::Clock;
-use crate::connect::{connect, resolve};
+use crate::connect::banner::{Greeting, greeting};
+use crate::connect::host_key::{self, Trust, Wanted};
+use crate::connect::jump_host::{Channel, Jumps, Unreached};
+use crate::connect::proxy_command::{self, ProxyChild};
+use crate::connect::tcp::{connect, resolve};
 use crate::copy::{PullPlan, PushPlan};
-use crate::greeting::{Greeting, greeting};
-use crate::host_key::{self, Trust, Wanted};
-use crate::jump::{Channel, Jumps, Unreached};
 use crate::known_hosts::HostId;
 use crate::link::{LOST, Link, is_disconnect, phrase};
 use crate::openssh;
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::{Target, Way};
-use crate::proxy::{self, ProxyChild};
 use crate::schedule::Retry;
 use crate::seat::NoSeat;
 use crate::shell::Around;
@@ -240,12 +240,12 @@ fn connected(
         Way::Proxy(command) => {
             let deadline = watched.begin(Phase::Connect, bound);
             trace.say(|| format!("connecting to {}", target.place()));
-            let (wire, mut child) = proxy::spawn(command).map_err(|error| {
+            let (wire, mut child) = proxy_command::spawn(command).map_err(|error| {
                 unreached(job, Phase::Connect, Halt::Io(error), bound, "cannot start the ProxyCommand")
             })?;
             let wire = match target.options.proxy_use_fdpass {
                 false => wire,
-                true => proxy::receive_passed(&wire, deadline, stop).map_err(|halt| {
+                true => proxy_command::receive_passed(&wire, deadline, stop).map_err(|halt| {
                     let said = child.last_words().map(|said| format!(" (it said: {said})")).unwrap_or_default();
                     unreached(job, Phase::Connect, halt, bound, &format!("no connection by the ProxyCommand{said}"))
                 })?,

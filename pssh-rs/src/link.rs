@@ -4,8 +4,8 @@
 use crate::base::shutdown::{Ending, Stop};
 use crate::base::socket::Wire;
 use crate::base::wait::{Halt, wait_for};
+use crate::connect::host_key::{Wanted, host_key_algorithms};
 use crate::ffi::{connect_to_wire, send_keepalive};
-use crate::host_key::{Wanted, host_key_algorithms};
 use crate::kex::{Allowed, Kind, Ours, why_failed};
 use crate::ssh_config::{HostOptions, ServerAlive};
 use rustix::event::PollFlags;
