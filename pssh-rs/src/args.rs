@@ -2,7 +2,7 @@
 
 use crate::base::policy::{Engine, HostKeyPolicy};
 use crate::rollout::{Share, batch_size};
-use crate::shell::Variable;
+use crate::session::command_line::Variable;
 use crate::view::ViewArgs;
 use cerveza_manners::{OutputArgs, ProgressArgs, parse_duration};
 use clap::Parser;

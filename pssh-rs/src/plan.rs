@@ -6,7 +6,7 @@ use crate::base::env::env_path;
 use crate::base::policy::{Engine, HostKeyPolicy};
 use crate::known_hosts::{HostKeys, KnownHosts};
 use crate::outcome::{HostStatus, Phase, without_result};
-use crate::script::Script;
+use crate::session::script::Script;
 use crate::ssh_config::{AddressFamily, Answer, Asked, HostKeyCheck, HostOptions};
 use cerveza_record::{Record, Value, json};
 use std::path::PathBuf;

@@ -3,12 +3,12 @@
 use crate::args::Args;
 use crate::base::env::{env_path, given};
 use crate::base::policy::{Engine, HostKeyPolicy};
-use crate::kex::shortened;
 use crate::known_hosts::KnownHostsStore;
-use crate::link::supported_algorithms;
 use crate::outcome::{HostStatus, Phase};
 use crate::plan::{Choice, Common, Problem, Target, named, split_port, split_user, target};
-use crate::script::Script;
+use crate::session::algorithms::shortened;
+use crate::session::script::Script;
+use crate::session::ssh_session::supported_algorithms;
 use crate::ssh_config::{Source, look_up};
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::{Record, Value};

@@ -2,16 +2,16 @@
 
 use crate::attempt::{Job, halted, unasked};
 use crate::base::wait::Halt;
-use crate::clock::Clock;
 use crate::copy::{self, Cause, Copied, CopyError};
-use crate::exec::{Ask, End, Ran, START, Stdin, exec};
 use crate::ffi::LONGEST_COMMAND;
-use crate::link::Link;
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::Target;
-use crate::script::{self, Script, Unstarted};
+use crate::session::exec::{Ask, End, Ran, START, Stdin, exec};
+use crate::session::phase_timer::Clock;
+use crate::session::script::{self, Script, Unstarted};
+use crate::session::ssh_session::Link;
+use crate::session::sudo::Gate;
 use crate::sink::Sink;
-use crate::sudo::Gate;
 use std::sync::Arc;
 
 /// What to run.

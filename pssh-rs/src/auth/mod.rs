@@ -19,7 +19,7 @@ use crate::base::ssh_wire::Reader;
 use crate::base::trace::Trace;
 use crate::base::wait::Halt;
 use crate::ffi::{KeyOffer, Step, accepted_methods};
-use crate::link::{LOST, Link, is_disconnect, phrase};
+use crate::session::ssh_session::{LOST, Link, is_disconnect, phrase};
 use agent::Trouble;
 use choice::{Candidate, Signer, choose};
 use libssh2_sys as raw;

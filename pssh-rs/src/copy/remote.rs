@@ -2,10 +2,10 @@
 
 use super::names::shown;
 use crate::base::wait::Halt;
-use crate::exec::START;
 use crate::ffi::{Attributes, Handle, LONGEST_NAME, Open, Sftp};
-use crate::link::{LOST, Link, is_disconnect, phrase};
-use crate::session::is_refused;
+use crate::session::exec::START;
+use crate::session::open_session::is_refused;
+use crate::session::ssh_session::{LOST, Link, is_disconnect, phrase};
 use libssh2_sys as raw;
 use ssh2::{Error, ErrorCode, Session};
 use std::fmt;

@@ -6,7 +6,7 @@ use crate::base::shutdown::Ending;
 use crate::base::wait::Halt;
 use crate::connect::host_key::Wanted;
 use crate::connect::tcp::{connect, resolve};
-use crate::link::Link;
+use crate::session::ssh_session::Link;
 use crate::ssh_config::AddressFamily;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, FileTimes, Permissions};

@@ -7,8 +7,6 @@ use crate::base::shutdown::Stop;
 use crate::base::trace::Trace;
 use crate::base::wait::Halt;
 use crate::connect::proxy_command::{end_group, last_line};
-use crate::end::{self, Ended, LAST_OUTPUT, SCRIPT_TIME, Word, concluded, last_word, script};
-use crate::exec::START;
 use crate::ffi::Stream;
 use crate::known_hosts::{HostId, lookup_name};
 use crate::openssh::folder::{Folder, Guard};
@@ -18,6 +16,8 @@ use crate::openssh::system::{Hop, SystemSsh, alive_args, through};
 use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::plan::{Target, Way};
 use crate::schedule::Retry;
+use crate::session::exec::START;
+use crate::session::terminate::{self, Ended, LAST_OUTPUT, SCRIPT_TIME, Word, concluded, last_word, script};
 use crate::sink::Sink;
 use crate::watched::Watched;
 use cerveza_manners::Tool;
@@ -80,7 +80,7 @@ pub fn attempt(
     let arrived = running.story.exit_code();
     let ended = halt.filter(|_| running.story.sent).map(|_| {
         let had_ended = running.story.status || running.story.signal;
-        watched.tell(Phase::Exec, Some(Instant::now() + end::LONGEST));
+        watched.tell(Phase::Exec, Some(Instant::now() + terminate::LONGEST));
         let ended = running.end(&job.ending.now, sink);
         if had_ended { format!("it had ended, {}", ended.phrase_of_rest()) } else { ended.phrase() }
     });

@@ -2,7 +2,7 @@
 
 use crate::base::wait::Halt;
 use crate::ffi::ExecChannel;
-use crate::link::Link;
+use crate::session::ssh_session::Link;
 use libssh2_sys as raw;
 use ssh2::{Error, ErrorCode, Session};
 use std::thread::sleep;

@@ -6,7 +6,7 @@ use crate::base::socket::Wire;
 use crate::base::wait::{Halt, wait_for};
 use crate::connect::host_key::{Wanted, host_key_algorithms};
 use crate::ffi::{connect_to_wire, send_keepalive};
-use crate::kex::{Allowed, Kind, Ours, why_failed};
+use crate::session::algorithms::{Allowed, Kind, Ours, why_failed};
 use crate::ssh_config::{HostOptions, ServerAlive};
 use rustix::event::PollFlags;
 use rustix::io::Errno;

@@ -1,12 +1,12 @@
 //! One command on an open session: started, fed, drained, ended.
 
 use crate::base::wait::Halt;
-use crate::clock::Clock;
-use crate::end::{self, Ended};
 use crate::ffi::{ExecChannel, Stream};
-use crate::link::{Link, would_block};
+use crate::session::phase_timer::Clock;
+use crate::session::ssh_session::{Link, would_block};
+use crate::session::sudo::{Gate, NoPassword, Secret, Seen};
+use crate::session::terminate::{self, Ended};
 use crate::sink::Sink;
-use crate::sudo::{Gate, NoPassword, Secret, Seen};
 use libssh2_sys as raw;
 use ssh2::ErrorCode;
 use std::cell::Cell;
@@ -137,8 +137,8 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -
     // Read before we end the command: whether an exit status or signal of that still arrives is chance.
     let ran = Ran { exit_code: channel.exit_code(), signal: channel.exit_signal() };
     let mut end_it = || {
-        clock.tell(Some(Instant::now() + end::LONGEST));
-        link.sheltered(|| end::end(link, &channel, started.elapsed(), sink))
+        clock.tell(Some(Instant::now() + terminate::LONGEST));
+        link.sheltered(|| terminate::end(link, &channel, started.elapsed(), sink))
     };
     let end = match broken {
         Ok(()) => refusal.map_or(End::Closed, End::NoPassword),

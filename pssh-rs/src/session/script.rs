@@ -1,9 +1,9 @@
 //! A script of this machine on a host: uploaded over the connection, run, removed.
 
-use crate::clock::Clock;
-use crate::exec::{Ask, End, Ran, START, Stdin, exec};
-use crate::link::Link;
-use crate::shell::{command_line, quote};
+use crate::session::command_line::{command_line, quote};
+use crate::session::exec::{Ask, End, Ran, START, Stdin, exec};
+use crate::session::phase_timer::Clock;
+use crate::session::ssh_session::Link;
 use crate::sink::Captured;
 use std::fs;
 use std::io;

@@ -3,7 +3,7 @@
 
 use crate::base::wait::Halt;
 use crate::ffi::Stream;
-use crate::shell;
+use crate::session::command_line::Sudo;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, TryLockError};
@@ -68,7 +68,7 @@ impl Password {
 
 /// One sudo on one host: what it prints is looked through for its prompt, and for the mark that the command has begun.
 pub struct Gate<'a> {
-    sudo: &'a shell::Sudo,
+    sudo: &'a Sudo,
     password: &'a Password,
     /// Whose account it is, for who is asked.
     whose: String,
@@ -89,7 +89,7 @@ pub enum Seen {
 }
 
 impl<'a> Gate<'a> {
-    pub fn new(sudo: &'a shell::Sudo, password: &'a Password, whose: String) -> Gate<'a> {
+    pub fn new(sudo: &'a Sudo, password: &'a Password, whose: String) -> Gate<'a> {
         Gate { sudo, password, whose, held: [Vec::new(), Vec::new()], begun: false, asked: 0, first: None }
     }
 
@@ -199,9 +199,9 @@ fn overlap(bytes: &[u8], mark: &[u8]) -> usize {
 }
 
 /// Marks for one run that no output holds by chance or, since they are random, on purpose.
-pub fn marks(user: Option<String>) -> shell::Sudo {
+pub fn marks(user: Option<String>) -> Sudo {
     let random = || format!("{:016x}", RandomState::new().build_hasher().finish());
-    shell::Sudo { user, prompt: format!("pssh-rs.sudo.{}:", random()), begun: format!("pssh-rs.begun.{}:", random()) }
+    Sudo { user, prompt: format!("pssh-rs.sudo.{}:", random()), begun: format!("pssh-rs.begun.{}:", random()) }
 }
 
 #[cfg(test)]
@@ -209,8 +209,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn sudo() -> shell::Sudo {
-        shell::Sudo { user: None, prompt: "<ask>".to_string(), begun: "<go>".to_string() }
+    fn sudo() -> Sudo {
+        Sudo { user: None, prompt: "<ask>".to_string(), begun: "<go>".to_string() }
     }
 
     fn never() -> Result<(), Halt> {

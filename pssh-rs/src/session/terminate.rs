@@ -5,7 +5,7 @@
 
 use crate::base::wait::Halt;
 use crate::ffi::{ExecChannel, Stream};
-use crate::link::{Link, would_block};
+use crate::session::ssh_session::{Link, would_block};
 use crate::sink::Sink;
 use std::time::{Duration, Instant};
 
