@@ -1,14 +1,15 @@
 //! `pssh-rs` from its options to its exit status: reads, plans, and runs the plan or writes it.
 
 use crate::args::Args;
-use crate::attempt::Job;
+use crate::host::job::Job;
 use crate::auth::{Unasked, ask};
 use crate::base::shutdown::Ending;
 use crate::base::wait::Halt;
 use crate::limits::room_for;
 use crate::outcome::{HostStatus, Outcome};
 use crate::outdir::Outdir;
-use crate::plan::{Target, planned};
+use crate::plan::planned;
+use crate::host::target::Target;
 use crate::pool::Progress;
 use crate::rollout::{Choice, Rollout, Share, batches};
 use crate::schedule::{Schedule, Width};
@@ -16,7 +17,7 @@ use crate::session::sudo::{NoPassword, Password};
 use crate::sink::Sinks;
 use crate::summary::Summary;
 use crate::view::{Flow, ON_THE_WAY, Out};
-use crate::work::Run;
+use crate::host::job::Run;
 use crate::{pool, setup, targets};
 use cerveza_manners::{Column, Failure, OutputMode, Result, Status, Tool, was_interrupted};
 use cerveza_record::{Record, Value, json};

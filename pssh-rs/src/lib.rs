@@ -11,16 +11,16 @@
 //! `openssh` is the other engine: the system's ssh.
 
 mod args;
-mod attempt;
 mod auth;
 mod base;
 mod cli;
 mod connect;
+mod copied;
 mod copy;
 mod ffi;
 mod hint;
+mod host;
 mod known_hosts;
-mod leash;
 mod limits;
 mod lines;
 mod openssh;
@@ -31,7 +31,6 @@ mod plan;
 mod pool;
 mod rollout;
 mod schedule;
-mod seat;
 mod session;
 mod setup;
 mod sink;
@@ -40,8 +39,6 @@ mod stdin_file;
 mod summary;
 mod targets;
 mod view;
-mod watched;
-mod work;
 
 pub use args::Args;
 pub use base::policy::{Engine, HostKeyPolicy};

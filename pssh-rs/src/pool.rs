@@ -2,16 +2,18 @@
 //! that every host comes out exactly once, also when Ctrl-C comes or a thread is stuck; and one writer, so that who reads
 //! the results slowly keeps the collector from nothing.
 
-use crate::attempt::{Job, attempt};
+use crate::host::libssh2::attempt;
+use crate::host::job::Job;
 use crate::base::shutdown::Why;
-use crate::leash::Leash;
+use crate::host::attempt_handle::Leash;
 use crate::outcome::{HostStatus, Outcome, Phase};
-use crate::plan::Target;
-use crate::schedule::{AttemptEnd, Retry, Schedule, Turn};
-use crate::seat::Seat;
+use crate::host::target::Target;
+use crate::schedule::{AttemptEnd, Schedule, Turn};
+use crate::outcome::Retry;
+use crate::host::slot::Seat;
 use crate::sink::{SharedKept, Sinks, with_output};
 use crate::view::{Flow, Out, follow};
-use crate::watched::Watched;
+use crate::host::progress::{Event, Watched};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -39,28 +41,6 @@ const LONGEST_BOOT_PAUSE: Duration = Duration::from_secs(8);
 /// seconds on, refuses connections (sshd_config(5), PerSourcePenalties): slower than 5 seconds they never add up.
 const REFUSED_LOGIN_PAUSE: Duration = Duration::from_secs(8);
 const STACK: usize = 512 * 1024;
-
-/// What an attempt's thread tells the collector.
-pub enum Event {
-    Phase {
-        index: usize,
-        phase: Phase,
-        deadline: Option<Instant>,
-    },
-    /// The host answers; its seat is to be granted.
-    Answers {
-        index: usize,
-    },
-    LoggedIn {
-        index: usize,
-    },
-    Ended {
-        index: usize,
-        outcome: Box<Outcome>,
-    },
-    Written,
-    Stopped(Why),
-}
 
 struct Shared {
     job: Job,

@@ -3,7 +3,8 @@
 //! A host holds a slot from its first moment to its last, with one exception: where a connection is slow to come about, its
 //! slot goes to another host, so that dead hosts cost none. One that turns out alive waits for a slot again.
 
-use crate::rollout::{Mark, Rollout};
+use crate::rollout::Rollout;
+use crate::outcome::Mark;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -26,20 +27,6 @@ pub struct Width {
     pub fanout: usize,
     /// All hosts, with those that do not answer (yet).
     pub open: usize,
-}
-
-/// Whether another attempt may help and can do no harm: the server had not yet heard of the command.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Retry {
-    #[default]
-    Never,
-    Once,
-    /// The server hung up before it said anything, as it may do to shed load.
-    Closed,
-    /// The server said that it sheds load: later it may not.
-    Shed,
-    /// Nothing was tried: a live host waited too long for a slot. It does not count.
-    Again,
 }
 
 /// How an attempt ended, as far as another one depends on it.

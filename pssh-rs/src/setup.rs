@@ -1,7 +1,7 @@
 //! From the options to a job: what can be checked without a host is checked here, before the first connection.
 
 use crate::args::Args;
-use crate::attempt::Job;
+use crate::host::job::Job;
 use crate::auth::{KeyStore, Offer};
 use crate::base::env::given;
 use crate::base::policy::Engine;
@@ -9,14 +9,15 @@ use crate::base::shutdown::Ending;
 use crate::connect::jump_host::Jumps;
 use crate::copy::{PullPlan, PushPlan, Spec};
 use crate::ffi::LONGEST_COMMAND;
-use crate::openssh;
+use crate::host::openssh;
 use crate::openssh::system::SystemSsh;
-use crate::plan::{CONNECT, Target, Way};
+use crate::plan::CONNECT;
+use crate::host::target::{Target, Way};
 use crate::session::command_line::Around;
 use crate::session::script::{self, PATH_ALLOWANCE, Script};
 use crate::session::sudo::{NoPassword, Password, marks};
 use crate::stdin_file::StdinFile;
-use crate::work::Run;
+use crate::host::job::Run;
 use cerveza_manners::{Failure, Result, Tool};
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -12,7 +12,7 @@ use crate::base::socket::pair;
 use crate::base::trace::Trace;
 use crate::base::wait::Halt;
 use crate::connect::proxy_command::end_group;
-use crate::openssh::folder::{Folder, Guard};
+use crate::openssh::control_dir::{Folder, Guard};
 use crate::openssh::log::{self, Lines, is_message};
 use crate::openssh::mux::{Client, Refusal};
 use crate::openssh::system::{Hop, SystemSsh, alive_args, through};

@@ -1,63 +1,29 @@
 //! One attempt at one host: its phases in order, each with its own deadline, and what became of it.
 
-use crate::auth::{KeyStore, Refusal, log_in};
-use crate::base::shutdown::Ending;
+use crate::auth::{Refusal, log_in};
+use crate::host::failure::{halted, unasked, unreached};
+use crate::host::job::{Job, Run};
+use crate::host::openssh;
+use crate::host::progress::seat;
 use crate::base::socket::Wire;
 use crate::base::trace::Trace;
 use crate::base::wait::Halt;
 use crate::connect::banner::{Greeting, greeting};
 use crate::connect::host_key::{self, Trust, Wanted};
-use crate::connect::jump_host::{Channel, Jumps, Unreached};
+use crate::connect::jump_host::{Channel, Unreached};
 use crate::connect::proxy_command::{self, ProxyChild};
 use crate::connect::tcp::{connect, resolve};
-use crate::copy::{PullPlan, PushPlan};
 use crate::known_hosts::HostId;
-use crate::openssh;
 use crate::outcome::{HostStatus, Outcome, Phase};
-use crate::plan::{Target, Way};
-use crate::schedule::Retry;
-use crate::seat::NoSeat;
-use crate::session::command_line::Around;
+use crate::host::target::{Target, Way};
+use crate::outcome::Retry;
 use crate::session::phase_timer::Clock;
-use crate::session::ssh_session::{LOST, Link, is_disconnect, phrase};
-use crate::session::sudo::Password;
+use crate::session::ssh_session::{LOST, Link};
 use crate::sink::Sink;
-use crate::watched::Watched;
-use crate::work::{Run, work};
-use cerveza_manners::Tool;
-use std::fs::File;
+use crate::host::progress::Watched;
+use crate::host::steps::work;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// What all attempts of a run share.
-pub struct Job {
-    pub run: Run,
-    pub around: Around,
-    pub password: Password,
-    pub push: Option<PushPlan>,
-    pub pull: Option<PullPlan>,
-    pub stdin: Option<File>,
-    pub tty: bool,
-    /// How long logging in may take.
-    pub auth: Duration,
-    /// How long the work on a host may take; `None`: as long as it takes.
-    pub timeout: Option<Duration>,
-    pub keys: KeyStore,
-    /// Where a host needs one.
-    pub jumps: Option<Jumps>,
-    /// Who tells of each step, with `-v`.
-    pub verbose: Option<Tool>,
-    /// With `--engine openssh`.
-    pub openssh: Option<openssh::Engine>,
-    pub ending: Ending,
-}
-
-impl Job {
-    pub fn copies(&self) -> bool {
-        self.push.is_some() || self.pull.is_some()
-    }
-}
 
 /// Does the job on one host.
 pub fn attempt(job: &Job, target: &Target, watched: &mut Watched<'_>, sink: &mut dyn Sink) -> Outcome {
@@ -182,20 +148,6 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
     Ok(Reached { link, _carrier: carrier })
 }
 
-/// The host answers: waits for its slot.
-pub fn seat(job: &Job, watched: &mut Watched<'_>, phase: Phase, bound: Duration) -> Result<(), Box<Outcome>> {
-    let outcome = match watched.answers(phase, &job.ending.end) {
-        Ok(()) => return Ok(()),
-        Err(NoSeat::Halt(halt)) => halted(job, phase, halt, bound, "waiting for its turn"),
-        Err(NoSeat::Over) => Outcome::error(HostStatus::Skipped, phase, "not tried: the rollout ended before its turn"),
-        Err(NoSeat::Late) => Outcome {
-            retry: Retry::Again,
-            ..Outcome::error(HostStatus::Unreachable, phase, "waited too long for its turn")
-        },
-    };
-    Err(outcome.into())
-}
-
 /// What carries the connection: a TCP connection, or one that somebody else makes.
 fn connected(
     job: &Job,
@@ -252,53 +204,5 @@ fn connected(
             };
             Ok((wire, Carrier::Proxy(child)))
         }
-    }
-}
-
-/// The outcome of an attempt that found no SSH server. One that said no in a moment may say yes in the next (it
-/// restarts); one that used up its time gets no second helping.
-fn unreached(job: &Job, phase: Phase, halt: Halt, bound: Duration, what: &str) -> Outcome {
-    let once = match &halt {
-        Halt::Deadline | Halt::Stopped => false,
-        Halt::Ssh(error) => is_disconnect(error),
-        Halt::Io(error) => matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted
-        ),
-    };
-    let retry = if once { Retry::Once } else { Retry::Never };
-    match halt {
-        Halt::Stopped => halted(job, phase, halt, bound, what),
-        halt => Outcome {
-            retry,
-            ..Outcome::error(HostStatus::Unreachable, phase, format!("{what}: {}", why(&halt, bound)))
-        },
-    }
-}
-
-/// The outcome of an attempt that ended after the server had answered and before it was asked to run anything.
-pub fn unasked(job: &Job, phase: Phase, halt: Halt, bound: Duration, what: &str) -> Outcome {
-    let outcome = halted(job, phase, halt, bound, what);
-    match outcome.status {
-        HostStatus::Lost => Outcome { status: HostStatus::Unreachable, ..outcome },
-        _ => outcome,
-    }
-}
-
-/// The outcome of an attempt that ended on the way: what the command did, if it ran, is not known.
-pub fn halted(job: &Job, phase: Phase, halt: Halt, bound: Duration, what: &str) -> Outcome {
-    match &halt {
-        Halt::Stopped => Outcome { phase: Some(phase), ..Outcome::stopped(job.ending.is_late()) },
-        Halt::Deadline => Outcome::error(HostStatus::Timeout, phase, format!("{what}: {}", why(&halt, bound))),
-        Halt::Ssh(_) | Halt::Io(_) => Outcome::error(HostStatus::Lost, phase, format!("{} {what}", why(&halt, bound))),
-    }
-}
-
-fn why(halt: &Halt, bound: Duration) -> String {
-    match halt {
-        Halt::Deadline => format!("not done within {}", humantime::format_duration(bound)),
-        Halt::Stopped => "interrupted".to_string(),
-        Halt::Ssh(error) => phrase(error),
-        Halt::Io(error) => error.to_string(),
     }
 }

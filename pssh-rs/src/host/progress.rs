@@ -2,13 +2,39 @@
 
 use crate::base::shutdown::Stop;
 use crate::base::socket::Wire;
-use crate::leash::Leash;
-use crate::outcome::Phase;
-use crate::pool::Event;
-use crate::seat::{NoSeat, Seat};
+use crate::host::attempt_handle::Leash;
+use crate::outcome::{HostStatus, Outcome, Phase};
+use crate::base::shutdown::Why;
+use crate::base::wait::Halt;
+use crate::host::failure::halted;
+use crate::host::job::Job;
+use crate::outcome::Retry;
+use crate::host::slot::{NoSeat, Seat};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
+
+/// What an attempt's thread tells the collector.
+pub enum Event {
+    Phase {
+        index: usize,
+        phase: Phase,
+        deadline: Option<Instant>,
+    },
+    /// The host answers; its seat is to be granted.
+    Answers {
+        index: usize,
+    },
+    LoggedIn {
+        index: usize,
+    },
+    Ended {
+        index: usize,
+        outcome: Box<Outcome>,
+    },
+    Written,
+    Stopped(Why),
+}
 
 pub struct Watched<'a> {
     pub index: usize,
@@ -49,4 +75,18 @@ impl Watched<'_> {
     fn send(&mut self, event: Event) {
         let _ = self.events.send(event);
     }
+}
+
+/// The host answers: waits for its slot.
+pub fn seat(job: &Job, watched: &mut Watched<'_>, phase: Phase, bound: Duration) -> Result<(), Box<Outcome>> {
+    let outcome = match watched.answers(phase, &job.ending.end) {
+        Ok(()) => return Ok(()),
+        Err(NoSeat::Halt(halt)) => halted(job, phase, halt, bound, "waiting for its turn"),
+        Err(NoSeat::Over) => Outcome::error(HostStatus::Skipped, phase, "not tried: the rollout ended before its turn"),
+        Err(NoSeat::Late) => Outcome {
+            retry: Retry::Again,
+            ..Outcome::error(HostStatus::Unreachable, phase, "waited too long for its turn")
+        },
+    };
+    Err(outcome.into())
 }
