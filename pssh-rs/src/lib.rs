@@ -10,7 +10,6 @@
 //!
 //! `openssh` is the other engine: the system's ssh.
 
-mod args;
 mod auth;
 mod base;
 mod cli;
@@ -18,29 +17,23 @@ mod connect;
 mod copied;
 mod copy;
 mod ffi;
-mod hint;
 mod host;
 mod known_hosts;
-mod limits;
 mod lines;
 mod openssh;
 mod outcome;
 mod outdir;
 mod output;
-mod plan;
 mod pool;
 mod rollout;
 mod schedule;
 mod session;
-mod setup;
 mod sink;
 mod ssh_config;
-mod stdin_file;
 mod summary;
-mod targets;
 mod view;
 
-pub use args::Args;
 pub use base::policy::{Engine, HostKeyPolicy};
+pub use cli::args::Args;
+pub use cli::hint::hint;
 pub use cli::{command, run};
-pub use hint::hint;

@@ -2,18 +2,18 @@
 //! that every host comes out exactly once, also when Ctrl-C comes or a thread is stuck; and one writer, so that who reads
 //! the results slowly keeps the collector from nothing.
 
-use crate::host::libssh2::attempt;
-use crate::host::job::Job;
 use crate::base::shutdown::Why;
 use crate::host::attempt_handle::Leash;
-use crate::outcome::{HostStatus, Outcome, Phase};
-use crate::host::target::Target;
-use crate::schedule::{AttemptEnd, Schedule, Turn};
-use crate::outcome::Retry;
+use crate::host::job::Job;
+use crate::host::libssh2::attempt;
+use crate::host::progress::{Event, Watched};
 use crate::host::slot::Seat;
+use crate::host::target::Target;
+use crate::outcome::Retry;
+use crate::outcome::{HostStatus, Outcome, Phase};
+use crate::schedule::{AttemptEnd, Schedule, Turn};
 use crate::sink::{SharedKept, Sinks, with_output};
 use crate::view::{Flow, Out, follow};
-use crate::host::progress::{Event, Watched};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;

@@ -1,10 +1,6 @@
 //! One attempt at one host: its phases in order, each with its own deadline, and what became of it.
 
 use crate::auth::{Refusal, log_in};
-use crate::host::failure::{halted, unasked, unreached};
-use crate::host::job::{Job, Run};
-use crate::host::openssh;
-use crate::host::progress::seat;
 use crate::base::socket::Wire;
 use crate::base::trace::Trace;
 use crate::base::wait::Halt;
@@ -13,15 +9,19 @@ use crate::connect::host_key::{self, Trust, Wanted};
 use crate::connect::jump_host::{Channel, Unreached};
 use crate::connect::proxy_command::{self, ProxyChild};
 use crate::connect::tcp::{connect, resolve};
-use crate::known_hosts::HostId;
-use crate::outcome::{HostStatus, Outcome, Phase};
+use crate::host::failure::{halted, unasked, unreached};
+use crate::host::job::{Job, Run};
+use crate::host::openssh;
+use crate::host::progress::Watched;
+use crate::host::progress::seat;
+use crate::host::steps::work;
 use crate::host::target::{Target, Way};
+use crate::known_hosts::HostId;
 use crate::outcome::Retry;
+use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::session::phase_timer::Clock;
 use crate::session::ssh_session::{LOST, Link};
 use crate::sink::Sink;
-use crate::host::progress::Watched;
-use crate::host::steps::work;
 use std::io;
 use std::sync::Arc;
 

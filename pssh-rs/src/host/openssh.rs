@@ -1,27 +1,27 @@
 //! `--engine openssh`: one host's command by the system's `ssh`, with the same truth about it as by libssh2. What ssh's
 //! own exit status cannot tell (255 may be its own or the command's) is read from its log.
 
-use crate::host::progress::seat;
-use crate::host::job::Job;
 use crate::base::policy::HostKeyPolicy;
 use crate::base::shutdown::Stop;
 use crate::base::trace::Trace;
 use crate::base::wait::Halt;
 use crate::connect::proxy_command::{end_group, last_line};
 use crate::ffi::Stream;
+use crate::host::connection_log::Story;
+use crate::host::job::Job;
+use crate::host::progress::Watched;
+use crate::host::progress::seat;
+use crate::host::target::{Target, Way};
 use crate::known_hosts::{HostId, lookup_name};
 use crate::openssh::control_dir::{Folder, Guard};
 use crate::openssh::log::{self, Lines};
-use crate::host::connection_log::Story;
 use crate::openssh::mux::Client;
 use crate::openssh::system::{Hop, SystemSsh, alive_args, through};
-use crate::outcome::{HostStatus, Outcome, Phase};
-use crate::host::target::{Target, Way};
 use crate::outcome::Retry;
+use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::session::exec::START;
 use crate::session::terminate::{self, Ended, LAST_OUTPUT, SCRIPT_TIME, Word, concluded, last_word, script};
 use crate::sink::Sink;
-use crate::host::progress::Watched;
 use cerveza_manners::Tool;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};

@@ -1,20 +1,19 @@
 //! What is done on a host once it is logged in: files sent, commands run, files fetched, in this order, until one fails.
 
+use crate::base::wait::Halt;
+use crate::copied::Copied;
+use crate::copy::{self, Cause, CopyError};
+use crate::ffi::LONGEST_COMMAND;
 use crate::host::failure::{halted, unasked};
 use crate::host::job::{Job, Run};
-use crate::base::wait::Halt;
-use crate::copy::{self, Cause, CopyError};
-use crate::copied::Copied;
-use crate::ffi::LONGEST_COMMAND;
-use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::host::target::Target;
+use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::session::exec::{Ask, End, Ran, START, Stdin, exec};
 use crate::session::phase_timer::Clock;
-use crate::session::script::{Script, Unstarted};
+use crate::session::script::{self, Script, Unstarted};
 use crate::session::ssh_session::Link;
 use crate::session::sudo::Gate;
 use crate::sink::Sink;
-use std::sync::Arc;
 
 /// Does a host's work. The outcome is that of the first step that did not go well, else of the last.
 pub fn work(job: &Job, target: &Target, link: &Link, clock: &Clock<'_>, sink: &mut dyn Sink) -> Outcome {

@@ -1,12 +1,12 @@
 //! From records to targets: asks ssh_config of each host, and reads what its files name.
 
-use crate::args::Args;
 use crate::base::env::{env_path, given};
 use crate::base::policy::{Engine, HostKeyPolicy};
+use crate::cli::args::Args;
+use crate::cli::resolve::{Choice, Common, named, split_port, split_user, target};
+use crate::host::target::{Problem, Target};
 use crate::known_hosts::KnownHostsStore;
 use crate::outcome::{HostStatus, Phase};
-use crate::plan::{Choice, Common, named, split_port, split_user, target};
-use crate::host::target::{Problem, Target};
 use crate::session::algorithms::shortened;
 use crate::session::script::Script;
 use crate::session::ssh_session::supported_algorithms;

@@ -1,9 +1,9 @@
 //! The file of `--stdin`: each host reads it from its beginning. What can be read only once, such as a pipe, is copied to a
 //! temporary file first.
 
-use crate::args::Args;
 use crate::base::shutdown::Stop;
 use crate::base::wait::{Halt, wait_for};
+use crate::cli::args::Args;
 use cerveza_manners::{Failure, Result};
 use rustix::event::PollFlags;
 use rustix::fs::{OFlags, fstat};

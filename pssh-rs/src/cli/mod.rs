@@ -1,15 +1,25 @@
 //! `pssh-rs` from its options to its exit status: reads, plans, and runs the plan or writes it.
 
-use crate::args::Args;
-use crate::host::job::Job;
+pub mod args;
+mod fd_limit;
+pub mod hint;
+mod resolve;
+mod setup;
+mod stdin_file;
+mod targets;
+
 use crate::auth::{Unasked, ask};
 use crate::base::shutdown::Ending;
 use crate::base::wait::Halt;
-use crate::limits::room_for;
+use crate::cli::args::Args;
+use crate::cli::fd_limit::room_for;
+use crate::cli::resolve::planned;
+use crate::host::job::Job;
+use crate::host::job::Run;
+use crate::host::target::Target;
 use crate::outcome::{HostStatus, Outcome};
 use crate::outdir::Outdir;
-use crate::plan::planned;
-use crate::host::target::Target;
+use crate::pool;
 use crate::pool::Progress;
 use crate::rollout::{Choice, Rollout, Share, batches};
 use crate::schedule::{Schedule, Width};
@@ -17,8 +27,6 @@ use crate::session::sudo::{NoPassword, Password};
 use crate::sink::Sinks;
 use crate::summary::Summary;
 use crate::view::{Flow, ON_THE_WAY, Out};
-use crate::host::job::Run;
-use crate::{pool, setup, targets};
 use cerveza_manners::{Column, Failure, OutputMode, Result, Status, Tool, was_interrupted};
 use cerveza_record::{Record, Value, json};
 use clap::CommandFactory;

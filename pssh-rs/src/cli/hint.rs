@@ -36,7 +36,7 @@ fn is_ssh_option(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Args;
+    use crate::cli::args::Args;
     use clap::CommandFactory;
 
     #[test]

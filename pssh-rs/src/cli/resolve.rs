@@ -3,11 +3,11 @@
 
 use crate::auth::{self, Offer};
 use crate::base::env::env_path;
-use crate::host::target::{Problem, Target, Way};
 use crate::base::policy::{Engine, HostKeyPolicy};
-use crate::known_hosts::{HostKeys, KnownHosts};
+use crate::host::target::{Problem, Target, Way};
+use crate::known_hosts::HostKeys;
 use crate::outcome::{HostStatus, Phase, without_result};
-use crate::ssh_config::{AddressFamily, Answer, Asked, HostKeyCheck, HostOptions};
+use crate::ssh_config::{Answer, Asked, HostKeyCheck, HostOptions};
 use cerveza_record::{Record, Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,23 +1,23 @@
 //! From the options to a job: what can be checked without a host is checked here, before the first connection.
 
-use crate::args::Args;
-use crate::host::job::Job;
 use crate::auth::{KeyStore, Offer};
 use crate::base::env::given;
 use crate::base::policy::Engine;
 use crate::base::shutdown::Ending;
+use crate::cli::args::Args;
+use crate::cli::resolve::CONNECT;
+use crate::cli::stdin_file::StdinFile;
 use crate::connect::jump_host::Jumps;
 use crate::copy::{PullPlan, PushPlan, Spec};
 use crate::ffi::LONGEST_COMMAND;
+use crate::host::job::Job;
+use crate::host::job::Run;
 use crate::host::openssh;
-use crate::openssh::system::SystemSsh;
-use crate::plan::CONNECT;
 use crate::host::target::{Target, Way};
+use crate::openssh::system::SystemSsh;
 use crate::session::command_line::Around;
 use crate::session::script::{self, PATH_ALLOWANCE, Script};
 use crate::session::sudo::{NoPassword, Password, marks};
-use crate::stdin_file::StdinFile;
-use crate::host::job::Run;
 use cerveza_manners::{Failure, Result, Tool};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
