@@ -1,14 +1,15 @@
-//! `pssh-rs`: runs a command on many hosts over SSH and says truly what became of it on each.
+//! `pssh-rs`: runs a command on many hosts over SSH and reports exactly what happened on each.
 //!
-//! Data flows one way: `cli` reads options (`args`) and hosts; `targets` asks `ssh_config` of them, and `plan` decides
-//! where and how each is reached; `setup` reads what this machine has for it (keys, scripts, files). Then `pool` begins
-//! an attempt a host when `schedule` says so, which `rollout` has a say in, and hands the outcomes to `view`, which writes them.
+//! A folder imports only from folders below it:
 //!
-//! An `attempt` goes through `resolve` and `connect` (or `jump`, or `proxy`), `greeting`, `link` (the SSH session under our own
-//! clock), `host_key` (by what `known_hosts` says), `auth`, and `work`: `copy`, `exec`, `script`. What a command prints goes to a
-//! `sink`. Every wait ends by a deadline or by Ctrl-C; `pool` gives up on a thread that overruns all the same.
-//!
-//! `openssh` is the other engine: the system's ssh.
+//! - `cli`: from options and hosts to targets and a job; `--dry-run`.
+//! - `run`: which host begins when, and a thread for each attempt.
+//! - `host`: one attempt at one host, by libssh2 or by the system's ssh, and its outcome.
+//! - `copy`: `--push` and `--pull`. `auth`: logging in with keys, certificates and an agent.
+//! - `session`: an SSH session with our own deadlines; running and terminating a command on it.
+//! - `connect`: TCP, jump hosts and ProxyCommands; the banner; the judgement on a host key.
+//! - `openssh`: the system's ssh as a program. `ssh_config`, `known_hosts`: what the user has configured.
+//! - `ffi`: calls of libssh2 that the `ssh2` crate lacks. `base`: waits, stop signals, sockets, small readers.
 
 mod auth;
 mod base;
@@ -24,9 +25,8 @@ mod openssh;
 mod outcome;
 mod outdir;
 mod output;
-mod pool;
 mod rollout;
-mod schedule;
+mod run;
 mod session;
 mod sink;
 mod ssh_config;

@@ -1,6 +1,6 @@
 //! How many hosts at a time this process has room for.
 
-use crate::schedule::Width;
+use crate::run::schedule::Width;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What a host may have open at once: its connection, one to the agent, and the resolver's.

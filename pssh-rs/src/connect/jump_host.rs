@@ -7,8 +7,7 @@
 
 use crate::base::lock::lock;
 use crate::base::shutdown::Stop;
-use crate::base::socket::Wire;
-use crate::base::socket::pair;
+use crate::base::socket::{Wire, pair};
 use crate::base::trace::Trace;
 use crate::base::wait::Halt;
 use crate::connect::proxy_command::end_group;

@@ -2,8 +2,7 @@
 
 use crate::base::wait::Halt;
 use crate::host::job::Job;
-use crate::outcome::Retry;
-use crate::outcome::{HostStatus, Outcome, Phase};
+use crate::outcome::{HostStatus, Outcome, Phase, Retry};
 use crate::session::ssh_session::{is_disconnect, phrase};
 use std::io;
 use std::time::Duration;

@@ -1,14 +1,12 @@
 //! An attempt's side of the run: what it tells the collector, and what it gets from it.
 
-use crate::base::shutdown::Stop;
-use crate::base::shutdown::Why;
+use crate::base::shutdown::{Stop, Why};
 use crate::base::socket::Wire;
 use crate::host::attempt_handle::Leash;
 use crate::host::failure::halted;
 use crate::host::job::Job;
 use crate::host::slot::{NoSeat, Seat};
-use crate::outcome::Retry;
-use crate::outcome::{HostStatus, Outcome, Phase};
+use crate::outcome::{HostStatus, Outcome, Phase, Retry};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};

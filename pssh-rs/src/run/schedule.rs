@@ -3,8 +3,7 @@
 //! A host holds a slot from its first moment to its last, with one exception: where a connection is slow to come about, its
 //! slot goes to another host, so that dead hosts cost none. One that turns out alive waits for a slot again.
 
-use crate::outcome::Mark;
-use crate::outcome::Retry;
+use crate::outcome::{Mark, Retry};
 use crate::rollout::Rollout;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
