@@ -77,11 +77,6 @@ impl FieldValues {
         self.hosts.get(host).map_or(&[], Vec::as_slice)
     }
 
-    /// The hosts that have a value.
-    pub fn hosts(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.hosts.keys().map(String::as_str)
-    }
-
     /// Warns if the field is in no record: it may be misspelt.
     pub fn warn_if_unknown(&self, tool: &Tool) {
         let path = &self.path;
