@@ -49,8 +49,9 @@ struct Group {
 }
 
 impl Group {
-    fn add(&mut self, host: Host<'_>) -> Step {
-        self.count += 1u8;
+    /// Adds a host that is `count` instances.
+    fn add(&mut self, host: Host<'_>, count: u32) -> Step {
+        self.count += count;
         self.folded.as_mut().map_or(Ok(()), |folded| folded.host(host))
     }
 
@@ -93,8 +94,11 @@ impl Sink for Grouped<'_> {
     fn host(&mut self, host: Host<'_>) -> Step {
         let fields = self.fields;
         match fields.of(host.name()) {
-            [] => self.groups.last_mut().map_or(Ok(()), |group| group.add(host)),
-            values => values.iter().try_for_each(|value| self.groups[*value as usize].add(host)),
+            [] => self.groups.last_mut().map_or(Ok(()), |group| group.add(host, 1)),
+            values => values.iter().try_for_each(|value| {
+                let group = value.place.map_or(fields.values.len(), |place| place as usize);
+                self.groups[group].add(host, value.count)
+            }),
         }
     }
 
