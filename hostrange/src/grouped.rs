@@ -48,8 +48,9 @@ struct Group {
 }
 
 impl Group {
-    fn add(&mut self, host: Host<'_>) -> Visited {
-        self.count += 1;
+    /// Adds a host that is `count` instances.
+    fn add(&mut self, host: Host<'_>, count: u32) -> Visited {
+        self.count += u128::from(count);
         self.folded.as_mut().map_or(Ok(()), |folded| folded.visit_host(host))
     }
 
@@ -89,8 +90,11 @@ impl HostVisitor for Grouped<'_> {
     fn visit_host(&mut self, host: Host<'_>) -> Visited {
         let fields = self.fields;
         match fields.of(host.name()) {
-            [] => self.groups.last_mut().map_or(Ok(()), |group| group.add(host)),
-            values => values.iter().try_for_each(|value| self.groups[*value as usize].add(host)),
+            [] => self.groups.last_mut().map_or(Ok(()), |group| group.add(host, 1)),
+            values => values.iter().try_for_each(|value| {
+                let group = value.place.map_or(fields.values.len(), |place| place as usize);
+                self.groups[group].add(host, value.count)
+            }),
         }
     }
 
