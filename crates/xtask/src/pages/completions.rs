@@ -1,6 +1,6 @@
 //! Completions, each in the file where its shell looks for it.
 
-use crate::tools::Tool;
+use super::tools::Tool;
 use clap_complete::{Shell, generate};
 
 pub(crate) fn completions(tool: &Tool) -> [(String, Vec<u8>); 3] {

@@ -1,15 +1,15 @@
 //! A man page, put together.
 
-use crate::manual::Manual;
-use crate::tools::{TOOLS, Tool};
-use crate::{options, roff};
+use super::manual::Manual;
+use super::tools::{TOOLS, Tool};
+use super::{options, roff};
 use cerveza_manners::{Failure, Result, Status};
 
 /// The day of the pages' last rewriting. Not the clock's: the same sources give the same pages.
 const DATE: &str = "2026-11-24";
 
 /// What the four tools that speak to EC2 take from environment and files.
-const AWS: &str = include_str!("../manual/aws.roff");
+const AWS: &str = include_str!("../../manual/aws.roff");
 
 /// The line of ec2-launch's manual in whose place the table of these keys is put.
 const LAUNCH_KEYS: &str = ".\\\" PARAMETERS OF RUNINSTANCES\n";

@@ -1,6 +1,6 @@
 //! SYNOPSIS, OPTIONS and the variables of ENVIRONMENT, from a clap definition.
 
-use crate::roff;
+use super::roff;
 use clap::{Arg, Command};
 
 /// The usage line as `--help` has it, what is typed as it stands in bold, what stands for something else in italics.

@@ -1,8 +1,8 @@
-//! The generated files: made, compared with what is checked in, written.
+//! Makes the generated files, compares them with the checked-in ones, and writes them.
 
-use crate::completions::completions;
-use crate::page::page;
-use crate::tools::TOOLS;
+use super::completions::completions;
+use super::page::page;
+use super::tools::TOOLS;
 use cerveza_manners::{Failure, Result};
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,6 +1,6 @@
 //! The hand-written part of a page, `TOOL/manual.roff`: man(7) sections.
 
-use crate::roff;
+use super::roff;
 use cerveza_manners::{Failure, Result};
 
 /// Sections by title, in the order of the file.
