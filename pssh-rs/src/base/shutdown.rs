@@ -1,7 +1,7 @@
 //! The end of a run before its time, by a signal or --deadline: one place that is told of it, and a file descriptor that
 //! every wait of the run can also wait for.
 
-use crate::base::lock::lock;
+use cerveza_results::lock;
 use std::io::{self, PipeReader, PipeWriter, pipe};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,7 @@
 //! What carries the bytes of an SSH connection: a TCP connection, or a local socket behind which a proxy is.
 
-use crate::base::lock::lock;
 use crate::base::transcript::Heard;
+use cerveza_results::lock;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, recv, send, shutdown, socketpair,

@@ -1,6 +1,6 @@
 //! What a server says that libssh2 keeps to itself: its first bytes, and why it ended the connection.
 
-use crate::base::lock::lock;
+use cerveza_results::lock;
 use std::mem;
 use std::sync::Mutex;
 

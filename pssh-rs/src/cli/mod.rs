@@ -16,17 +16,12 @@ use crate::cli::fd_limit::room_for;
 use crate::cli::resolve::planned;
 use crate::host::job::{Job, Run};
 use crate::host::target::Target;
-use crate::outcome::{HostStatus, Outcome};
-use crate::outdir::Outdir;
-use crate::rollout::{Choice, Rollout, Share, batches};
 use crate::run::runner::{self, Progress};
 use crate::run::schedule::{Schedule, Width};
 use crate::session::sudo::{NoPassword, Password};
-use crate::sink::Sinks;
-use crate::summary::Summary;
-use crate::view::{Flow, ON_THE_WAY, Out};
 use cerveza_manners::{Column, Failure, OutputMode, Result, Status, Tool, was_interrupted};
 use cerveza_record::{Record, Value, json};
+use cerveza_results::{Choice, Flow, HostStatus, ON_THE_WAY, Out, Outcome, Outdir, Rollout, Sinks, Summary, batches};
 use clap::CommandFactory;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use rustix::fs::{FileType, fstat};
@@ -57,7 +52,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     // Before stdin is read: who mistyped a file should not have to wait for a pipe to end.
     let local = setup::local(args)?;
     let records = targets::read_records(args, tool)?;
-    let rollout = rollout(args);
+    let rollout = args.rollout.choice();
     if args.dry_run {
         return write_plan(args, &local, &rollout, &targets::read(args, records, tool)?, tool);
     }
@@ -101,12 +96,6 @@ fn end(out: Out, summary: &Summary, took: Option<Duration>, interrupted: bool, t
             Ok(Status::Interrupted)
         }
     }
-}
-
-fn rollout(args: &Args) -> Choice {
-    // A rollout that goes on after its first hosts failed is none.
-    let careful = (args.serial || !args.batch.is_empty()).then_some(Share::Hosts(0));
-    Choice { batches: args.batch.clone(), max_fail: args.max_fail.or(careful), max_unreachable: args.max_unreachable }
 }
 
 fn execute(
@@ -202,7 +191,7 @@ fn is_pipe(stdout: BorrowedFd<'_>) -> bool {
 }
 
 fn width(args: &Args) -> Width {
-    match args.serial {
+    match args.rollout.serial {
         true => Width { fanout: 1, open: 1 },
         false => {
             let fanout = usize::from(args.fanout);

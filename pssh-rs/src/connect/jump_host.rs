@@ -5,7 +5,6 @@
 //! and its first process ends. So a question for a passphrase is asked from the terminal's foreground, and an exit status
 //! tells when the jump host is ready.
 
-use crate::base::lock::lock;
 use crate::base::shutdown::Stop;
 use crate::base::socket::{Wire, pair};
 use crate::base::trace::Trace;
@@ -17,6 +16,7 @@ use crate::openssh::mux::{Client, Refusal};
 use crate::openssh::system::{Hop, SystemSsh, alive_args, through};
 use crate::ssh_config::{Asked, ServerAlive, Source, look_up};
 use cerveza_manners::Tool;
+use cerveza_results::lock;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};

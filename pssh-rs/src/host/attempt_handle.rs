@@ -1,7 +1,7 @@
 //! A hold on an attempt from outside, and the one place where it is settled whether it ended or was given up.
 
-use crate::base::lock::lock;
 use crate::base::socket::Wire;
+use cerveza_results::lock;
 use std::sync::{Arc, Mutex};
 
 pub struct Leash(Mutex<State>);

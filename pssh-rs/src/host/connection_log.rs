@@ -2,7 +2,7 @@
 
 use crate::auth::attempts_ended;
 use crate::openssh::log::is_message;
-use crate::outcome::Phase;
+use cerveza_results::Phase;
 
 /// The most keys that are kept: a server ends a login sooner.
 const KEYS: usize = 100;

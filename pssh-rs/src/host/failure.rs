@@ -2,8 +2,8 @@
 
 use crate::base::wait::Halt;
 use crate::host::job::Job;
-use crate::outcome::{HostStatus, Outcome, Phase, Retry};
 use crate::session::ssh_session::{is_disconnect, phrase};
+use cerveza_results::{HostStatus, Outcome, Phase, Retry};
 use std::io;
 use std::time::Duration;
 

@@ -16,15 +16,14 @@ use crate::host::progress::{Watched, seat};
 use crate::host::steps::work;
 use crate::host::target::{Target, Way};
 use crate::known_hosts::HostId;
-use crate::outcome::{HostStatus, Outcome, Phase, Retry};
 use crate::session::phase_timer::Clock;
 use crate::session::ssh_session::{LOST, Link};
-use crate::sink::Sink;
+use cerveza_results::{HostStatus, Outcome, Phase, Retry, Sink};
 use std::io;
 use std::sync::Arc;
 
 /// Does the job on one host.
-pub fn attempt(job: &Job, target: &Target, watched: &mut Watched<'_>, sink: &mut dyn Sink) -> Outcome {
+pub fn attempt(job: &Job, target: &Target, watched: &mut Watched<'_>, sink: &mut dyn Sink<Halt>) -> Outcome {
     if let Some(problem) = &target.problem {
         return Outcome::error(problem.status, problem.phase, problem.error.as_str());
     }

@@ -6,7 +6,6 @@ use crate::base::shutdown::Stop;
 use crate::base::trace::Trace;
 use crate::base::wait::Halt;
 use crate::connect::proxy_command::{end_group, last_line};
-use crate::ffi::Stream;
 use crate::host::connection_log::Story;
 use crate::host::job::Job;
 use crate::host::progress::{Watched, seat};
@@ -16,11 +15,10 @@ use crate::openssh::control_dir::{Folder, Guard};
 use crate::openssh::log::{self, Lines};
 use crate::openssh::mux::Client;
 use crate::openssh::system::{Hop, SystemSsh, alive_args, through};
-use crate::outcome::{HostStatus, Outcome, Phase, Retry};
 use crate::session::exec::START;
 use crate::session::terminate::{self, Ended, LAST_OUTPUT, SCRIPT_TIME, Word, concluded, last_word, script};
-use crate::sink::Sink;
 use cerveza_manners::Tool;
+use cerveza_results::{HostStatus, Outcome, Phase, Retry, Sink, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::Pid;
@@ -56,7 +54,7 @@ pub fn attempt(
     job: &Job,
     target: &Target,
     watched: &mut Watched<'_>,
-    sink: &mut dyn Sink,
+    sink: &mut dyn Sink<Halt>,
     line: &str,
 ) -> Outcome {
     if target.name.contains(|c: char| c.is_control() || c.is_whitespace()) {
@@ -222,7 +220,13 @@ impl Running {
     }
 
     /// Until ssh has ended, or why it was not waited for.
-    fn follow(&mut self, bounds: Bounds, stop: &Stop, watched: &mut Watched<'_>, sink: &mut dyn Sink) -> Option<Why> {
+    fn follow(
+        &mut self,
+        bounds: Bounds,
+        stop: &Stop,
+        watched: &mut Watched<'_>,
+        sink: &mut dyn Sink<Halt>,
+    ) -> Option<Why> {
         let bound = |story: &Story| match story.phase {
             Phase::Exec if story.sent => bounds.command,
             Phase::Exec => Some(START),
@@ -256,7 +260,7 @@ impl Running {
     }
 
     /// Whether ssh has ended and all of its output was read.
-    fn is_over(&mut self, stop: &Stop, sink: &mut dyn Sink) -> bool {
+    fn is_over(&mut self, stop: &Stop, sink: &mut dyn Sink<Halt>) -> bool {
         if !self.exited {
             self.exited = !matches!(self.child.try_wait(), Ok(None));
             // What it wrote before it ended is in the pipes by now.
@@ -274,7 +278,7 @@ impl Running {
         deadline: &mut Option<Instant>,
         stop: &Stop,
         other: Option<&PipeReader>,
-        sink: &mut dyn Sink,
+        sink: &mut dyn Sink<Halt>,
     ) -> Result<(), Why> {
         let now = Instant::now();
         if stop.is_set() {
@@ -310,7 +314,7 @@ impl Running {
     }
 
     /// Takes what has arrived; whether it was anything. With a `stop` it waits for a slow reader until that comes.
-    fn read(&mut self, stop: Option<&Stop>, sink: &mut dyn Sink) -> Result<bool, Why> {
+    fn read(&mut self, stop: Option<&Stop>, sink: &mut dyn Sink<Halt>) -> Result<bool, Why> {
         let mut buffer = [0; 32 * 1024];
         let Running { log: log_source, lines, story, stdout, stderr, last_stderr, verbose, host, .. } = self;
         let trace = Trace::new(*verbose, host);
@@ -345,7 +349,7 @@ impl Running {
     }
 
     /// Ends the remote command by a script on the same connection.
-    fn end(&mut self, stop: &Stop, sink: &mut dyn Sink) -> Ended {
+    fn end(&mut self, stop: &Stop, sink: &mut dyn Sink<Halt>) -> Ended {
         let ended = self.by_script(stop, sink).unwrap_or(Ended::No);
         // Its exit status and last output are on their way, perhaps.
         let mut until = Some(Instant::now() + LAST_OUTPUT);
@@ -353,7 +357,7 @@ impl Running {
         concluded(ended, self.exited)
     }
 
-    fn by_script(&mut self, stop: &Stop, sink: &mut dyn Sink) -> Option<Ended> {
+    fn by_script(&mut self, stop: &Stop, sink: &mut dyn Sink<Halt>) -> Option<Ended> {
         let asking = Instant::now() + ASKING;
         let client = Client::connect(&self.socket, asking, stop).ok()?;
         let (mut reader, writer) = pipe().ok()?;
@@ -389,7 +393,7 @@ impl Running {
         ended: Option<String>,
         bounds: Bounds,
         late: bool,
-        sink: &mut dyn Sink,
+        sink: &mut dyn Sink<Halt>,
     ) -> Outcome {
         end_group(&mut self.child);
         while self.read(None, sink) == Ok(true) {}

@@ -6,7 +6,7 @@ use crate::host::attempt_handle::Leash;
 use crate::host::failure::halted;
 use crate::host::job::Job;
 use crate::host::slot::{NoSeat, Seat};
-use crate::outcome::{HostStatus, Outcome, Phase, Retry};
+use cerveza_results::{HostStatus, Outcome, Phase, Retry};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};

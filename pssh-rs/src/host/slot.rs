@@ -1,8 +1,8 @@
 //! A slot of the run, as the attempt that waits for it sees it.
 
-use crate::base::lock::lock;
 use crate::base::shutdown::Stop;
 use crate::base::wait::Halt;
+use cerveza_results::lock;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 

@@ -1,22 +1,20 @@
 //! What is done on a host once it is logged in: files sent, commands run, files fetched, in this order, until one fails.
 
 use crate::base::wait::Halt;
-use crate::copied::Copied;
 use crate::copy::{self, Cause, CopyError};
 use crate::ffi::LONGEST_COMMAND;
 use crate::host::failure::{halted, unasked};
 use crate::host::job::{Job, Run};
 use crate::host::target::Target;
-use crate::outcome::{HostStatus, Outcome, Phase};
 use crate::session::exec::{Ask, End, Ran, START, Stdin, exec};
 use crate::session::phase_timer::Clock;
 use crate::session::script::{self, Script, Unstarted};
 use crate::session::ssh_session::Link;
 use crate::session::sudo::Gate;
-use crate::sink::Sink;
+use cerveza_results::{Copied, HostStatus, Outcome, Phase, Sink};
 
 /// Does a host's work. The outcome is that of the first step that did not go well, else of the last.
-pub fn work(job: &Job, target: &Target, link: &Link, clock: &Clock<'_>, sink: &mut dyn Sink) -> Outcome {
+pub fn work(job: &Job, target: &Target, link: &Link, clock: &Clock<'_>, sink: &mut dyn Sink<Halt>) -> Outcome {
     let host = Host { job, target, link, clock };
     let mut copied = Copied::default();
     let mut outcome = host.steps(&mut copied, sink);
@@ -32,7 +30,7 @@ struct Host<'a, 'c> {
 }
 
 impl Host<'_, '_> {
-    fn steps(&self, copied: &mut Copied, sink: &mut dyn Sink) -> Outcome {
+    fn steps(&self, copied: &mut Copied, sink: &mut dyn Sink<Halt>) -> Outcome {
         let mut outcome = Outcome::new(HostStatus::Ok, Some(Phase::Exec));
         if let Some(plan) = &self.job.push {
             match copy::push(self.link, plan, &self.target.place(), self.clock.deadline(), &mut |_| ()) {
@@ -66,7 +64,7 @@ impl Host<'_, '_> {
         outcome
     }
 
-    fn command(&self, command: &str, sink: &mut dyn Sink) -> Outcome {
+    fn command(&self, command: &str, sink: &mut dyn Sink<Halt>) -> Outcome {
         let line = self.job.around.line(command);
         // `setup` has refused it, but for the path of a script, which is known only now.
         if line.len() > LONGEST_COMMAND {
@@ -87,7 +85,7 @@ impl Host<'_, '_> {
         self.outcome(ran, end)
     }
 
-    fn script(&self, script: &Script, args: &[String], sink: &mut dyn Sink) -> Outcome {
+    fn script(&self, script: &Script, args: &[String], sink: &mut dyn Sink<Halt>) -> Outcome {
         let readable = self.job.around.sudo.as_ref().is_some_and(|sudo| sudo.user.is_some());
         let path = match script::upload(self.link, script, readable, self.clock) {
             Ok(path) => path,

@@ -3,10 +3,10 @@
 use crate::auth::Offer;
 use crate::base::policy::{Engine, HostKeyPolicy};
 use crate::known_hosts::{HostKeys, KnownHosts};
-use crate::outcome::{HostStatus, Phase};
 use crate::session::script::Script;
 use crate::ssh_config::{AddressFamily, HostOptions};
 use cerveza_record::Record;
+use cerveza_results::{HostStatus, Phase};
 use std::sync::Arc;
 use std::time::Duration;
 

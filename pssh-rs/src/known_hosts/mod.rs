@@ -17,13 +17,13 @@ pub use found::{Found, HostId, Verdict, lookup_name};
 pub use index::Index;
 pub use pinned::HostKeys;
 
-use crate::base::lock::lock;
 use crate::base::read_capped;
 use crate::base::shutdown::Stop;
 use crate::base::wait::Halt;
 use accept::{AcceptFile, Seen};
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use cerveza_manners::{Failure, Result};
+use cerveza_results::lock;
 use openssl::sha::sha256;
 use std::collections::HashMap;
 use std::fs::File;

@@ -9,10 +9,8 @@ use crate::host::libssh2::attempt;
 use crate::host::progress::{Event, Watched};
 use crate::host::slot::Seat;
 use crate::host::target::Target;
-use crate::outcome::{HostStatus, Outcome, Phase, Retry};
 use crate::run::schedule::{AttemptEnd, Schedule, Turn};
-use crate::sink::{SharedKept, Sinks, with_output};
-use crate::view::{Flow, Out, follow};
+use cerveza_results::{Flow, HostStatus, Out, Outcome, Phase, Retry, SharedKept, Sinks, follow, with_output};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -289,7 +287,7 @@ impl Collector<'_> {
     /// Sends the host to the end of the queue for another try, or out.
     fn finish(&mut self, turn: Turn, outcome: Outcome) {
         // What is wrong with the host's record or settings stays wrong.
-        let may_boot = self.waits && outcome.may_boot() && self.shared.targets[turn.index].problem.is_none();
+        let may_boot = self.waits && may_be_booting(&outcome) && self.shared.targets[turn.index].problem.is_none();
         let end = AttemptEnd { retry: outcome.retry, may_boot };
         let pause = |attempts| if may_boot { boot_pause(outcome.status, attempts) } else { pause(attempts) };
         match self.schedule.ended(turn, end, Instant::now(), pause) {
@@ -376,6 +374,17 @@ fn was_tried(outcome: &Outcome) -> bool {
     outcome.status != HostStatus::Skipped && outcome.retry != Retry::Again
 }
 
+/// Whether a host that is still booting ends an attempt like this: it cannot be reached, or has not installed the login's
+/// keys. A host key that is not the right one is not among them, because sshd shows none before the host has its final
+/// keys. Nothing was run.
+fn may_be_booting(outcome: &Outcome) -> bool {
+    match (outcome.status, outcome.phase) {
+        (_, None | Some(Phase::Exec)) => false,
+        (HostStatus::Unreachable | HostStatus::Auth, _) => true,
+        (status, phase) => (status, phase) == (HostStatus::Timeout, Some(Phase::Auth)),
+    }
+}
+
 /// The outcome of an attempt that its own deadlines did not end.
 fn stuck(phase: Option<Phase>) -> Outcome {
     let (status, error) = match phase {
@@ -409,4 +418,34 @@ fn boot_pause(status: HostStatus, attempts: u32) -> Duration {
 
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_host_that_ran_nothing_may_be_booting() {
+        let may_boot = |status, phase| may_be_booting(&Outcome::new(status, phase));
+        for (status, phase) in [
+            (HostStatus::Unreachable, Phase::Resolve),
+            (HostStatus::Unreachable, Phase::Connect),
+            (HostStatus::Unreachable, Phase::Handshake),
+            (HostStatus::Unreachable, Phase::Auth),
+            (HostStatus::Auth, Phase::Auth),
+            (HostStatus::Timeout, Phase::Auth),
+        ] {
+            assert!(may_boot(status, Some(phase)), "{status:?}");
+        }
+        for (status, phase) in [
+            (HostStatus::HostKey, Phase::HostKey),
+            (HostStatus::Timeout, Phase::Exec),
+            (HostStatus::Lost, Phase::Exec),
+            (HostStatus::Failed, Phase::Exec),
+            (HostStatus::Cancelled, Phase::Connect),
+        ] {
+            assert!(!may_boot(status, Some(phase)), "{status:?}");
+        }
+        assert!(!may_boot(HostStatus::Unreachable, None));
+    }
 }

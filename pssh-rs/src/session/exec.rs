@@ -1,12 +1,12 @@
 //! One command on an open session: started, fed, drained, ended.
 
 use crate::base::wait::Halt;
-use crate::ffi::{ExecChannel, Stream};
+use crate::ffi::ExecChannel;
 use crate::session::phase_timer::Clock;
 use crate::session::ssh_session::{Link, would_block};
 use crate::session::sudo::{Gate, NoPassword, Secret, Seen};
 use crate::session::terminate::{self, Ended};
-use crate::sink::Sink;
+use cerveza_results::{Sink, Stream};
 use libssh2_sys as raw;
 use ssh2::ErrorCode;
 use std::cell::Cell;
@@ -108,7 +108,7 @@ impl From<Halt> for Broken {
 }
 
 /// Runs a command. Where the clock or a stop ends it, it is ended on the host too.
-pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -> (Ran, End) {
+pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink<Halt>) -> (Ran, End) {
     let started = Instant::now();
     let starts_by = started + START;
     clock.tell(Some(starts_by));
@@ -229,7 +229,7 @@ struct Follow<'a, 'c> {
     link: &'a Link,
     channel: &'a ExecChannel,
     clock: &'a Clock<'c>,
-    sink: &'a mut dyn Sink,
+    sink: &'a mut dyn Sink<Halt>,
     feeder: Feeder<'a>,
     gate: Option<Gate<'a>>,
     buffer: Vec<u8>,
@@ -392,7 +392,13 @@ impl Follow<'_, '_> {
 }
 
 /// Hands output on. The clock stands still while the reader of our output takes no more: that is no fault of the host.
-fn hand_on(link: &Link, clock: &Clock<'_>, sink: &mut dyn Sink, stream: Stream, bytes: &[u8]) -> Result<(), Halt> {
+fn hand_on(
+    link: &Link,
+    clock: &Clock<'_>,
+    sink: &mut dyn Sink<Halt>,
+    stream: Stream,
+    bytes: &[u8],
+) -> Result<(), Halt> {
     let (before, waits) = (sink.reader_time(), Cell::new(false));
     let check = || {
         if !waits.replace(true) {

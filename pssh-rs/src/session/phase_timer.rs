@@ -1,6 +1,6 @@
 //! The time that a host's command has, and who is told of it.
 
-use crate::outcome::Phase;
+use cerveza_results::Phase;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 

@@ -4,7 +4,7 @@ use crate::session::command_line::{command_line, quote};
 use crate::session::exec::{Ask, End, Ran, START, Stdin, exec};
 use crate::session::phase_timer::Clock;
 use crate::session::ssh_session::Link;
-use crate::sink::Captured;
+use cerveza_results::Captured;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

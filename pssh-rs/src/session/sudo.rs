@@ -2,8 +2,8 @@
 //! a wrong one on hundreds of hosts locks an account.
 
 use crate::base::wait::Halt;
-use crate::ffi::Stream;
 use crate::session::command_line::Sudo;
+use cerveza_results::Stream;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, TryLockError};

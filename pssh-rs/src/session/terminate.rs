@@ -4,9 +4,9 @@
 //! them to the process group that it started, where a command's background processes need not be.
 
 use crate::base::wait::Halt;
-use crate::ffi::{ExecChannel, Stream};
+use crate::ffi::ExecChannel;
 use crate::session::ssh_session::{Link, would_block};
-use crate::sink::Sink;
+use cerveza_results::{Sink, Stream};
 use std::time::{Duration, Instant};
 
 /// The script runs within this, or it was not started.
@@ -154,7 +154,7 @@ pub fn concluded(ended: Ended, output_ended: bool) -> Ended {
 }
 
 /// Ends the command of `channel`, which began so long ago, and takes what it still prints, within [`LONGEST`].
-pub fn end(link: &Link, channel: &ExecChannel, age: Duration, sink: &mut dyn Sink) -> Ended {
+pub fn end(link: &Link, channel: &ExecChannel, age: Duration, sink: &mut dyn Sink<Halt>) -> Ended {
     let ended = match by_script(link, channel, age, sink) {
         Ok(Some(Word::Ended(ended))) => {
             // What it printed last is on its way.
@@ -177,7 +177,12 @@ pub fn end(link: &Link, channel: &ExecChannel, age: Duration, sink: &mut dyn Sin
 struct Over;
 
 /// Returns the script's last word, `None` if it did not run here.
-fn by_script(link: &Link, channel: &ExecChannel, age: Duration, sink: &mut dyn Sink) -> Result<Option<Word>, Over> {
+fn by_script(
+    link: &Link,
+    channel: &ExecChannel,
+    age: Duration,
+    sink: &mut dyn Sink<Halt>,
+) -> Result<Option<Word>, Over> {
     let mut deadline = Instant::now() + STARTED;
     let started = link
         .drive(Some(deadline), ExecChannel::open)
@@ -209,7 +214,7 @@ fn by_script(link: &Link, channel: &ExecChannel, age: Duration, sink: &mut dyn S
     }
 }
 
-fn by_signals(link: &Link, channel: &ExecChannel, sink: &mut dyn Sink) -> Ended {
+fn by_signals(link: &Link, channel: &ExecChannel, sink: &mut dyn Sink<Halt>) -> Ended {
     let has_status = |channel: &ExecChannel| channel.exit_code().is_some() || channel.exit_signal().is_some();
     let had_status = has_status(channel);
     // The end of its output is not the end of the command.
@@ -232,7 +237,7 @@ fn by_signals(link: &Link, channel: &ExecChannel, sink: &mut dyn Sink) -> Ended 
 fn finish(
     link: &Link,
     channel: &ExecChannel,
-    sink: &mut dyn Sink,
+    sink: &mut dyn Sink<Halt>,
     mut deadline: Instant,
     is_done: impl Fn(&ExecChannel) -> bool,
 ) -> Result<(), Halt> {
@@ -246,7 +251,7 @@ fn finish(
 fn meet(
     link: &Link,
     channel: &ExecChannel,
-    sink: &mut dyn Sink,
+    sink: &mut dyn Sink<Halt>,
     deadline: &mut Instant,
     script: Option<(&ExecChannel, &mut Vec<u8>)>,
 ) -> Result<(), Halt> {

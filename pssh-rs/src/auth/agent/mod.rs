@@ -10,10 +10,10 @@ mod message;
 mod tests;
 
 use super::blob::Public;
-use crate::base::lock::lock;
 use crate::base::shutdown::Stop;
 use crate::base::ssh_wire::{Reader, put_string};
 use crate::base::wait::{Halt, wait_for};
+use cerveza_results::lock;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};

@@ -1,6 +1,6 @@
 //! A rollout: which hosts go together, and when a run has failed too often to go on. Pure.
 
-use crate::outcome::Mark;
+use crate::output::outcome::Mark;
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -42,6 +42,40 @@ impl Share {
             Share::Hosts(number) => number,
             // As many as hosts at most, which are far fewer than f64 is exact for.
             Share::Percent(percent) => (hosts as f64 * percent / 100.0).floor() as usize,
+        }
+    }
+}
+
+/// The options of a rollout.
+#[derive(clap::Args, Clone, Debug)]
+pub struct RolloutArgs {
+    /// One host after the other, in order; ends with the first that fails
+    #[arg(long, conflicts_with = "batch")]
+    pub serial: bool,
+
+    /// Go in batches of these sizes, numbers of hosts or parts of all; the last size goes on. A batch begins when the one
+    /// before is done, one of its hosts was reached, and not more than --max-fail have failed
+    #[arg(long, value_name = "SIZE[,SIZE...]", value_delimiter = ',', value_parser = batch_size)]
+    pub batch: Vec<Share>,
+
+    /// Begin no more hosts once more than this many, or this part of all, have failed; the others are `skipped`
+    /// [default: 0 with --batch or --serial]
+    #[arg(long, value_name = "NUMBER|PERCENT%")]
+    pub max_fail: Option<Share>,
+
+    /// The same for hosts that were not reached
+    #[arg(long, value_name = "NUMBER|PERCENT%")]
+    pub max_unreachable: Option<Share>,
+}
+
+impl RolloutArgs {
+    pub fn choice(&self) -> Choice {
+        // A rollout that goes on after its first hosts failed is none.
+        let careful = (self.serial || !self.batch.is_empty()).then_some(Share::Hosts(0));
+        Choice {
+            batches: self.batch.clone(),
+            max_fail: self.max_fail.or(careful),
+            max_unreachable: self.max_unreachable,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is kept of a command's output: of each stream the head and the tail, within a limit a stream and a budget of
 //! the run.
 
-use crate::ffi::Stream;
+use crate::output::stream::Stream;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 //! and names are padded to one width. Elsewhere every line is `web1: text`, `web1: ! text` or `web1: = text`: dshbak, clubak
 //! and awk take what is before the first colon for the host.
 
-use crate::outcome::{HostStatus, Outcome};
+use crate::output::outcome::{HostStatus, Outcome};
 use cerveza_manners::{columns, visible};
 
 /// Names up to this wide are padded to one width.
@@ -196,8 +196,8 @@ pub fn last_line(outcome: &Outcome) -> String {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::outcome::Phase;
-    use crate::output::Output;
+    use crate::output::capture::Output;
+    use crate::output::outcome::Phase;
 
     pub fn outcome(status: HostStatus, stdout: &str, stderr: &str) -> Outcome {
         Outcome { stdout: Output::of(stdout), stderr: Output::of(stderr), ..Outcome::new(status, Some(Phase::Exec)) }

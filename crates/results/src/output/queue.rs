@@ -3,10 +3,9 @@
 //! It holds so much output and no more. A thread that has more of it waits, and learns how long it was the reader of our
 //! output that took no more, such as a terminal that was stopped (Ctrl-S): that time is not the host's. Outcomes never wait.
 
-use crate::base::lock::lock;
-use crate::base::wait::Halt;
-use crate::ffi::Stream;
-use crate::outcome::Outcome;
+use crate::lock::lock;
+use crate::output::outcome::Outcome;
+use crate::output::stream::Stream;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -60,13 +59,13 @@ impl Flow {
 
     /// Sends output, as soon as there is room, unless `check` ends the waiting for it. Returns how long the reader of our
     /// output was waited for.
-    pub fn send(
+    pub fn send<E>(
         &self,
         index: usize,
         stream: Stream,
         bytes: &[u8],
-        check: &dyn Fn() -> Result<(), Halt>,
-    ) -> Result<Duration, Halt> {
+        check: &dyn Fn() -> Result<(), E>,
+    ) -> Result<Duration, E> {
         let mut waited = Duration::ZERO;
         let mut state = lock(&self.state);
         while state.bytes >= self.most && !state.abandoned {
@@ -166,7 +165,7 @@ impl Drop for Receiver<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::HostStatus;
+    use crate::output::outcome::HostStatus;
     use std::cell::Cell;
     use std::thread;
 
@@ -176,16 +175,16 @@ mod tests {
     fn who_waits_for_room_is_ended_by_the_deadline_and_an_outcome_waits_for_none() {
         let flow = Flow::new(100);
         let receiver = flow.receiver();
-        flow.send(1, Stream::Stdout, &[b'x'; 200], &|| Ok(())).unwrap();
+        flow.send(1, Stream::Stdout, &[b'x'; 200], &|| Ok::<(), ()>(())).unwrap();
         let looks = Cell::new(0);
         let check = || {
             looks.set(looks.get() + 1);
             match looks.get() {
-                3 => Err(Halt::Deadline),
+                3 => Err("deadline"),
                 _ => Ok(()),
             }
         };
-        assert!(matches!(flow.send(1, Stream::Stdout, b"y", &check), Err(Halt::Deadline)));
+        assert!(matches!(flow.send(1, Stream::Stdout, b"y", &check), Err("deadline")));
         flow.done(1, Outcome::new(HostStatus::Timeout, None));
         flow.close();
         assert_eq!(receiver.receive(FOREVER).unwrap().len(), 2);
@@ -196,7 +195,7 @@ mod tests {
     fn only_a_reader_that_takes_nothing_is_waited_for() {
         let flow = Flow::new(1);
         let receiver = flow.receiver();
-        let send = || flow.send(1, Stream::Stdout, b"xx", &|| Ok(())).unwrap();
+        let send = || flow.send(1, Stream::Stdout, b"xx", &|| Ok::<(), ()>(())).unwrap();
         assert_eq!(send(), Duration::ZERO);
         let pause = Duration::from_millis(500);
         let waited = |writes: bool| {
@@ -218,7 +217,7 @@ mod tests {
     fn what_a_host_prints_bit_by_bit_comes_together_and_in_order() {
         let flow = Flow::new(1 << 20);
         for (index, bytes) in [(1, b"a".as_slice()), (1, b"b"), (2, b"c"), (1, b""), (1, b"d")] {
-            flow.send(index, Stream::Stdout, bytes, &|| Ok(())).unwrap();
+            flow.send(index, Stream::Stdout, bytes, &|| Ok::<(), ()>(())).unwrap();
         }
         let items = flow.receiver().receive(FOREVER).unwrap();
         let seen: Vec<_> = items
@@ -235,9 +234,9 @@ mod tests {
     fn nobody_waits_for_a_receiver_that_is_gone() {
         let flow = Flow::new(1);
         let receiver = flow.receiver();
-        flow.send(1, Stream::Stdout, b"xx", &|| Ok(())).unwrap();
+        flow.send(1, Stream::Stdout, b"xx", &|| Ok::<(), ()>(())).unwrap();
         thread::scope(|scope| {
-            let sender = scope.spawn(|| flow.send(1, Stream::Stdout, b"y", &|| Ok(())));
+            let sender = scope.spawn(|| flow.send(1, Stream::Stdout, b"y", &|| Ok::<(), ()>(())));
             drop(receiver);
             sender.join().unwrap().unwrap();
         });

@@ -1,6 +1,6 @@
 //! What a user may choose about output.
 
-use crate::output::{Budget, Limits};
+use crate::output::capture::{Budget, Limits};
 use std::path::PathBuf;
 
 /// The limit on what `--max-output` may be: a record is one line, made in memory.

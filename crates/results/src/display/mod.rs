@@ -1,22 +1,23 @@
-//! Writes what becomes of the hosts: as records, or as text for people. `flow` brings it here, `live` shows lines as they
+//! Writes what becomes of the hosts: as records, or as text for people. `output::queue` brings it here, `live` shows lines as they
 //! come, `group` and `diff` hold all to the end.
 //!
 //! All of it makes text first, which is written in one go: so two hosts never share a line, and what else is on the
 //! terminal (the progress bar) has to make room once for many lines.
 
-mod args;
+pub mod args;
 mod diff;
-mod flow;
 mod group;
 mod live;
+mod style;
+pub mod summary;
 mod table;
 
-pub use args::ViewArgs;
-pub use flow::{Flow, Item};
-
-use crate::ffi::Stream;
-use crate::lines::Style;
-use crate::outcome::{HostStatus, Outcome, with_result};
+use crate::display::args::ViewArgs;
+use crate::display::style::Style;
+use crate::output::outcome::{HostStatus, Outcome};
+use crate::output::queue::{Flow, Item};
+use crate::output::record::with_result;
+use crate::output::stream::Stream;
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Tool, json_line};
 use cerveza_record::{Record, printed_name};
 use diff::Differ;

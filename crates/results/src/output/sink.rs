@@ -1,19 +1,19 @@
 //! Where a command's output goes as it comes: what is kept of it, its files, and the writer's terminal.
 
-use crate::base::lock::lock;
-use crate::base::wait::Halt;
-use crate::ffi::Stream;
-use crate::outcome::Outcome;
-use crate::outdir::{HostFiles, Outdir};
-use crate::output::{Kept, Limits};
-use crate::view::Flow;
+use crate::lock::lock;
+use crate::output::capture::{Kept, Limits};
+use crate::output::outcome::Outcome;
+use crate::output::outdir::{HostFiles, Outdir};
+use crate::output::queue::Flow;
+use crate::output::stream::Stream;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Takes output as it comes. Where it has to wait it calls `check` every now and then, and ends with what that says.
-pub trait Sink {
-    fn take(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), Halt>) -> Result<(), Halt>;
+/// `E` is the error of the tool's own waits.
+pub trait Sink<E> {
+    fn take(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), E>) -> Result<(), E>;
 
     /// Returns how long it has waited in all for the reader of our own output.
     fn reader_time(&self) -> Duration {
@@ -37,8 +37,8 @@ pub struct Captured {
 /// In bytes: what such a command has to say is short.
 const MOST_CAPTURED: usize = 64 * 1024;
 
-impl Sink for Captured {
-    fn take(&mut self, stream: Stream, bytes: &[u8], _check: &dyn Fn() -> Result<(), Halt>) -> Result<(), Halt> {
+impl<E> Sink<E> for Captured {
+    fn take(&mut self, stream: Stream, bytes: &[u8], _check: &dyn Fn() -> Result<(), E>) -> Result<(), E> {
         let kept = match stream {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
@@ -89,7 +89,7 @@ impl Sinks {
     }
 }
 
-impl Sink for HostSink<'_> {
+impl<E> Sink<E> for HostSink<'_> {
     /// Replaces the files of an earlier run; the first time only. For when the command starts.
     fn open(&mut self) {
         if let Some(outdir) = &self.sinks.outdir
@@ -104,7 +104,7 @@ impl Sink for HostSink<'_> {
     }
 
     /// Fails only with what `check` says, which is asked while the terminal takes no more.
-    fn take(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), Halt>) -> Result<(), Halt> {
+    fn take(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), E>) -> Result<(), E> {
         if let Some(kept) = &mut *lock(&self.kept) {
             kept.take(stream, bytes);
         }
@@ -154,8 +154,8 @@ impl HostSink<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::HostStatus;
-    use crate::output::Budget;
+    use crate::output::capture::Budget;
+    use crate::output::outcome::HostStatus;
 
     #[test]
     fn a_file_that_cannot_be_written_is_said_and_the_output_is_kept() {
@@ -166,8 +166,8 @@ mod tests {
         let limits = Limits { stream: 100, budget: Budget::new(1000) };
         let sinks = Sinks { limits, flow: None, outdir: Some(outdir) };
         let mut sink = sinks.sink(0, sinks.kept());
-        sink.open();
-        sink.take(Stream::Stdout, b"hi\n", &|| Ok(())).unwrap();
+        Sink::<()>::open(&mut sink);
+        sink.take(Stream::Stdout, b"hi\n", &|| Ok::<(), ()>(())).unwrap();
         let outcome = sink.finish(Outcome::new(HostStatus::Ok, None));
         assert!(outcome.unwritten);
         assert_eq!(outcome.stdout.bytes, b"hi\n");

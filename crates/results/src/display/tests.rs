@@ -1,5 +1,5 @@
 use super::*;
-use crate::lines::tests::outcome;
+use crate::display::style::tests::outcome;
 use clap::Parser;
 
 #[derive(Parser)]
