@@ -17,7 +17,7 @@ pub use store::{KeyStore, Named, Offer};
 
 use crate::base::ssh_wire::Reader;
 use crate::base::trace::Trace;
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use crate::ffi::{KeyOffer, Step, accepted_methods};
 use crate::session::ssh_session::{LOST, Link, is_disconnect, phrase};
 use agent::Trouble;
@@ -34,7 +34,7 @@ pub enum Refusal {
     Refused(String),
     /// The agent was too busy to sign in time.
     Late(String),
-    Halt(Halt),
+    WaitError(WaitError),
 }
 
 pub fn log_in(
@@ -88,8 +88,8 @@ impl Login<'_> {
                 self.trace.say(|| format!("the server lets user {:?} in without a key", self.user));
                 return Ok(true);
             }
-            Err(Halt::Ssh(_)) => return Err(self.ended()),
-            Err(halt) => return Err(Refusal::Halt(halt)),
+            Err(WaitError::Ssh(_)) => return Err(self.ended()),
+            Err(wait_error) => return Err(Refusal::WaitError(wait_error)),
         };
         let shown: String = methods.chars().take(LONGEST_LIST).collect();
         self.trace.say(|| format!("the server accepts from user {:?}: {shown}", self.user));
@@ -117,12 +117,12 @@ impl Login<'_> {
                     self.trace.say(|| format!("key {}: accepted", candidate.described()));
                     return Ok(self.link.session().authenticated());
                 }
-                Ok(Step::Wait) => self.link.wait(Some(self.deadline)).map_err(Refusal::Halt)?,
+                Ok(Step::Wait) => self.link.wait(Some(self.deadline)).map_err(Refusal::WaitError)?,
                 Ok(Step::Sign(data)) => {
                     asked = true;
                     match self.sign(candidate, &data) {
                         Ok(signature) => offer.answer(signature),
-                        Err(Trouble::Stopped) => return Err(Refusal::Halt(Halt::Stopped)),
+                        Err(Trouble::Stopped) => return Err(Refusal::WaitError(WaitError::Stopped)),
                         Err(Trouble::Late) => return Err(self.late()),
                         Err(Trouble::OtherAlgorithm) if !other_algorithm => {
                             other_algorithm = true;
@@ -209,7 +209,7 @@ impl Login<'_> {
             Some(why) => self.refusal(Some(&why)),
             // A server may hang up after too many keys, and not say so.
             None if self.refused => self.refusal(None),
-            None => Refusal::Halt(Halt::Io(io::Error::other(LOST))),
+            None => Refusal::WaitError(WaitError::Io(io::Error::other(LOST))),
         }
     }
 

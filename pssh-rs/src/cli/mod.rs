@@ -9,8 +9,8 @@ mod stdin_file;
 mod targets;
 
 use crate::auth::{Unasked, ask};
-use crate::base::shutdown::Ending;
-use crate::base::wait::Halt;
+use crate::base::shutdown::Shutdown;
+use crate::base::wait::WaitError;
 use crate::cli::args::Args;
 use crate::cli::fd_limit::room_for;
 use crate::cli::resolve::planned;
@@ -57,9 +57,9 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         return write_plan(args, &local, &rollout, &targets::read(args, records, tool)?, tool);
     }
     // From here on every host comes out, whatever signal comes.
-    let ending = setup::ending(args.deadline.map(|deadline| begun + deadline))?;
+    let shutdown = setup::shutdown(args.deadline.map(|deadline| begun + deadline))?;
     let prepared = targets::read(args, records.clone(), tool).and_then(|targets| {
-        let job = setup::job(args, local, &targets, ending.clone(), tool)?;
+        let job = setup::job(args, local, &targets, shutdown.clone(), tool)?;
         Ok((job, targets))
     });
     match prepared {
@@ -133,7 +133,7 @@ fn execute(
         false if args.verbose => ProgressBar::hidden(),
         false => args.progress.bar(targets.len() as u64, "hosts").with_style(progress_style(&progress)),
     };
-    job.password = password(&job.ending, bar.clone());
+    job.password = password(&job.shutdown, bar.clone());
     let mut summary = Summary::default();
     let done = |target: &Target, status, unwritten| {
         summary.add(status, target.record.host());
@@ -155,8 +155,8 @@ fn execute(
 }
 
 /// Asks with the progress bar out of the way. Ctrl-C there is one for the whole run: it comes as a byte.
-fn password(ending: &Ending, bar: ProgressBar) -> Password {
-    let stop = Arc::clone(&ending.end);
+fn password(shutdown: &Shutdown, bar: ProgressBar) -> Password {
+    let stop = Arc::clone(&shutdown.stop);
     Password::new(Box::new(move |prompt| {
         let because = |why: String| NoPassword::Because(format!("sudo wants a password, and {why}"));
         bar.suspend(|| ask(prompt, &stop)).map_err(|unasked| match unasked {
@@ -164,7 +164,7 @@ fn password(ending: &Ending, bar: ProgressBar) -> Password {
             Unasked::Failed(why) => because(format!("it could not be asked for: {why}")),
             Unasked::Interrupted => {
                 let _ = raise(SIGINT);
-                NoPassword::Halt(Halt::Stopped)
+                NoPassword::WaitError(WaitError::Stopped)
             }
         })
     }))

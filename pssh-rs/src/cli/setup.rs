@@ -3,7 +3,7 @@
 use crate::auth::{KeyStore, Offer};
 use crate::base::env::given;
 use crate::base::policy::Engine;
-use crate::base::shutdown::Ending;
+use crate::base::shutdown::Shutdown;
 use crate::cli::args::Args;
 use crate::cli::resolve::CONNECT;
 use crate::cli::stdin_file::StdinFile;
@@ -146,29 +146,29 @@ fn run(args: &Args, copies: bool) -> Result<Run> {
 }
 
 /// Handles signals from now on, and ends the run at its deadline.
-pub fn ending(deadline: Option<Instant>) -> Result<Ending> {
+pub fn shutdown(deadline: Option<Instant>) -> Result<Shutdown> {
     let no_pipe = |error: io::Error| Failure::usage(format!("cannot make a pipe: {error}"));
-    let ending = Ending::new().map_err(no_pipe)?;
+    let shutdown = Shutdown::new().map_err(no_pipe)?;
     let no_thread = |error: io::Error| Failure::usage(format!("cannot start a thread: {error}"));
-    ending.take_signals().map_err(no_thread)?;
+    shutdown.take_signals().map_err(no_thread)?;
     if let Some(deadline) = deadline {
-        ending.at(deadline).map_err(no_thread)?;
+        shutdown.at(deadline).map_err(no_thread)?;
     }
-    Ok(ending)
+    Ok(shutdown)
 }
 
 /// Reads keys, asks for what protects them, and connects to jump hosts.
-pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending, tool: &Tool) -> Result<Job> {
+pub fn job(args: &Args, local: Local, targets: &[Target], shutdown: Shutdown, tool: &Tool) -> Result<Job> {
     let own = args.engine == Engine::Libssh2;
     let verbose = args.verbose.then_some(*tool);
     let tried = || targets.iter().filter(|target| target.problem.is_none());
     let mut keys = KeyStore::new(args.auth_timeout);
     if own {
         let offers: Vec<Offer> = tried().map(|target| target.offer.clone()).collect();
-        keys.prepare(&offers, &ending.end)?;
+        keys.prepare(&offers, &shutdown.stop)?;
         keys.require_any(&offers)?;
     }
-    let stdin = local.stdin.map(|stdin| stdin.shared(&ending.end)).transpose()?;
+    let stdin = local.stdin.map(|stdin| stdin.shared(&shutdown.stop)).transpose()?;
     let ssh = SystemSsh {
         program: PathBuf::from("ssh"),
         config: args.ssh_config.clone(),
@@ -188,7 +188,7 @@ pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending, tool: 
         false => {
             let bound = args.connect_timeout.unwrap_or(CONNECT) + args.auth_timeout;
             let jumps = Jumps::new(ssh.clone(), bound, verbose).map_err(no_folder)?;
-            jumps.start(specs, &ending.end);
+            jumps.start(specs, &shutdown.stop);
             Some(jumps)
         }
     };
@@ -210,7 +210,7 @@ pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending, tool: 
         jumps,
         verbose,
         openssh,
-        ending,
+        shutdown,
     })
 }
 

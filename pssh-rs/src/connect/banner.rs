@@ -3,7 +3,7 @@
 
 use crate::base::shutdown::Stop;
 use crate::base::socket::Wire;
-use crate::base::wait::{Halt, wait_for};
+use crate::base::wait::{WaitError, wait_for};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
@@ -28,19 +28,19 @@ pub enum Greeting {
     Shed(String),
 }
 
-pub fn greeting(wire: &Wire, deadline: Instant, stop: &Stop) -> Result<Greeting, Halt> {
+pub fn greeting(wire: &Wire, deadline: Instant, stop: &Stop) -> Result<Greeting, WaitError> {
     let until = deadline.min(Instant::now() + SOON);
     match wait_for(wire.as_fd(), PollFlags::IN, Some(until), stop) {
         Ok(()) => {}
-        Err(Halt::Deadline) => return Ok(Greeting::None),
-        Err(halt) => return Err(halt),
+        Err(WaitError::Deadline) => return Ok(Greeting::None),
+        Err(wait_error) => return Err(wait_error),
     }
     let mut bytes = [0; 255];
     let text = match recv(wire, &mut bytes[..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
         Ok((_, 0)) => return Ok(Greeting::Closed),
         Ok((_, len)) => String::from_utf8_lossy(&bytes[..len]).into_owned(),
         Err(Errno::AGAIN | Errno::INTR) => return Ok(Greeting::None),
-        Err(error) => return Err(Halt::Io(error.into())),
+        Err(error) => return Err(WaitError::Io(error.into())),
     };
     let first = text.lines().next().unwrap_or_default().trim_end();
     match SHEDS.iter().any(|sheds| first.starts_with(sheds)) {

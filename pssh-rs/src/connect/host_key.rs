@@ -2,7 +2,7 @@
 
 use crate::base::policy::HostKeyPolicy;
 use crate::base::shutdown::Stop;
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use crate::known_hosts::{
     Certificate, Found, HostId, HostKeys, KnownHosts, Verdict, fingerprint, is_certificate, key_type,
 };
@@ -171,15 +171,15 @@ impl<'a> Trust<'a> {
     fn accept(&self, key: &[u8], deadline: Instant, stop: &Stop) -> Result<Verdict, Refusal> {
         let why = match self.known.accept(&self.host, key, self.hash_names, deadline, stop) {
             Ok(verdict) => return Ok(verdict),
-            Err(Halt::Stopped) => return Err(Refusal::Stopped),
-            Err(Halt::Deadline) => "another program holds its lock".to_string(),
-            Err(Halt::Io(error)) => match error.kind() {
+            Err(WaitError::Stopped) => return Err(Refusal::Stopped),
+            Err(WaitError::Deadline) => "another program holds its lock".to_string(),
+            Err(WaitError::Io(error)) => match error.kind() {
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
                     format!("{error}: make it writable, or name another file first with --known-hosts")
                 }
                 _ => error.to_string(),
             },
-            Err(Halt::Ssh(error)) => error.to_string(),
+            Err(WaitError::Ssh(error)) => error.to_string(),
         };
         let (name, file) = (self.host.names.first().copied().unwrap_or_default(), self.known.accept_file());
         Err(Refusal::Refused(format!("cannot keep the host key of {name:?} in {file}: {why}")))

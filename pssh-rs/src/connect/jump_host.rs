@@ -8,7 +8,7 @@
 use crate::base::shutdown::Stop;
 use crate::base::socket::{Wire, pair};
 use crate::base::trace::Trace;
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use crate::connect::proxy_command::end_group;
 use crate::openssh::control_dir::{Folder, Guard};
 use crate::openssh::log::{self, Lines, is_message};
@@ -51,7 +51,7 @@ pub enum Unreached {
     Jump(String),
     /// The jump host could not or would not connect to the host.
     Target(String),
-    Halt(Halt),
+    WaitError(WaitError),
 }
 
 /// Keeps a host's channel through its jump host; dropped it ends.
@@ -152,7 +152,7 @@ impl Jumps {
             let _turn = Turn::take(&jump, deadline, stop)?;
             match forward(&master, host, port, deadline, stop) {
                 Ok(opened) => return Ok(opened),
-                Err(Refusal::Halt(halt)) => return Err(Unreached::Halt(halt)),
+                Err(Refusal::WaitError(wait_error)) => return Err(Unreached::WaitError(wait_error)),
                 Err(Refusal::Gone) => self.0.is_gone(&jump, &master),
                 Err(Refusal::Refused(why)) => {
                     let why = master.log.reason(host, port).unwrap_or(why);
@@ -378,18 +378,18 @@ fn wait<'a>(
     stop: &Stop,
 ) -> Result<MutexGuard<'a, State>, Unreached> {
     if stop.is_set() {
-        return Err(Unreached::Halt(Halt::Stopped));
+        return Err(Unreached::WaitError(WaitError::Stopped));
     }
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
-        return Err(Unreached::Halt(Halt::Deadline));
+        return Err(Unreached::WaitError(WaitError::Deadline));
     }
     Ok(jump.changed.wait_timeout(state, left.min(TICK)).unwrap_or_else(PoisonError::into_inner).0)
 }
 
 fn forward(master: &Master, host: &str, port: u16, deadline: Instant, stop: &Stop) -> Result<(Wire, Channel), Refusal> {
     let client = Client::connect(&master.socket, deadline, stop)?;
-    let (ours, theirs) = pair().map_err(|error| Refusal::Halt(Halt::Io(error)))?;
+    let (ours, theirs) = pair().map_err(|error| Refusal::WaitError(WaitError::Io(error)))?;
     client.forward(host, port, theirs.as_fd(), deadline, stop)?;
     Ok((Wire::new(ours), Channel { _client: client }))
 }

@@ -3,7 +3,7 @@
 
 use crate::base::shutdown::Stop;
 use crate::base::socket::{Wire, pair};
-use crate::base::wait::{Halt, wait_for};
+use crate::base::wait::{WaitError, wait_for};
 use rustix::event::PollFlags;
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
@@ -55,7 +55,7 @@ pub fn spawn(command: &str) -> io::Result<(Wire, ProxyChild)> {
 
 /// Waits for the connection that a command passes over its own, as with ProxyUseFdpass (`ssh_proxy_fdpass_connect` in
 /// sshconnect.c).
-pub fn receive_passed(from: &Wire, deadline: Instant, stop: &Stop) -> Result<Wire, Halt> {
+pub fn receive_passed(from: &Wire, deadline: Instant, stop: &Stop) -> Result<Wire, WaitError> {
     loop {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -66,12 +66,12 @@ pub fn receive_passed(from: &Wire, deadline: Instant, stop: &Stop) -> Result<Wir
                     RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
                     _ => None,
                 });
-                let passed = passed.ok_or_else(|| Halt::Io(io::Error::other("it passed no connection")))?;
-                ioctl_fionbio(&passed, true).map_err(|error| Halt::Io(error.into()))?;
+                let passed = passed.ok_or_else(|| WaitError::Io(io::Error::other("it passed no connection")))?;
+                ioctl_fionbio(&passed, true).map_err(|error| WaitError::Io(error.into()))?;
                 return Ok(Wire::new(passed));
             }
             Err(Errno::AGAIN | Errno::INTR) => wait_for(from.as_fd(), PollFlags::IN, Some(deadline), stop)?,
-            Err(error) => return Err(Halt::Io(error.into())),
+            Err(error) => return Err(WaitError::Io(error.into())),
         }
     }
 }

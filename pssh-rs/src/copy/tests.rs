@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::auth::{KeyStore, Named, Offer, log_in};
-use crate::base::shutdown::Ending;
-use crate::base::wait::Halt;
+use crate::base::shutdown::Shutdown;
+use crate::base::wait::WaitError;
 use crate::connect::host_key::Wanted;
 use crate::connect::tcp::{connect, resolve};
 use crate::session::ssh_session::Link;
@@ -69,17 +69,17 @@ impl Server {
     }
 
     fn link(&self) -> Link {
-        self.link_until(Ending::new().unwrap())
+        self.link_until(Shutdown::new().unwrap())
     }
 
-    fn link_until(&self, ending: Ending) -> Link {
+    fn link_until(&self, shutdown: Shutdown) -> Link {
         let deadline = Instant::now() + Duration::from_secs(60);
-        let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &ending.end).unwrap();
-        let wire = connect(&addresses, None, deadline, &ending.end, crate::base::trace::Trace::OFF).unwrap();
+        let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &shutdown.stop).unwrap();
+        let wire = connect(&addresses, None, deadline, &shutdown.stop, crate::base::trace::Trace::OFF).unwrap();
         let offer = Offer { files: vec![self.path("id")], named: Named::Option, ..Offer::default() };
         let mut keys = KeyStore::new(Duration::from_secs(60));
-        keys.prepare(std::slice::from_ref(&offer), &ending.end).unwrap();
-        let mut link = Link::new(Arc::new(wire), ending).unwrap();
+        keys.prepare(std::slice::from_ref(&offer), &shutdown.stop).unwrap();
+        let mut link = Link::new(Arc::new(wire), shutdown).unwrap();
         link.handshake(&Wanted::default(), deadline).unwrap();
         let user = Command::new("id").arg("-un").output().unwrap().stdout;
         log_in(&link, String::from_utf8(user).unwrap().trim(), &keys, &offer, deadline, crate::base::trace::Trace::OFF)
@@ -218,9 +218,9 @@ fn what_was_cut_is_continued_and_what_is_of_another_source_is_not() {
     fs::write(&source, &content).unwrap();
     // Cut after the first acknowledged bytes, by Ctrl-C.
     let plan = PushPlan::read(&[Spec { source: source.clone().into(), dest: Some(target.clone().into()) }]).unwrap();
-    let ending = Ending::new().unwrap();
-    let stop = Arc::clone(&ending.end);
-    let link = server.link_until(ending);
+    let shutdown = Shutdown::new().unwrap();
+    let stop = Arc::clone(&shutdown.stop);
+    let link = server.link_until(shutdown);
     let mut sent = 0;
     let error = push(&link, &plan, "here", soon(), &mut |bytes| {
         sent += bytes;
@@ -229,7 +229,7 @@ fn what_was_cut_is_continued_and_what_is_of_another_source_is_not() {
         }
     })
     .unwrap_err();
-    assert!(matches!(error.cause, Cause::Halt(Halt::Stopped)), "{error}");
+    assert!(matches!(error.cause, Cause::WaitError(WaitError::Stopped)), "{error}");
     assert_eq!(error.copied.bytes, sent);
     drop(link);
     let partial = PathBuf::from(error.partial.unwrap());
@@ -409,7 +409,7 @@ fn a_server_that_says_nothing_ends_by_the_deadline() {
     let plan = PushPlan::read(&[Spec { source: source.into(), dest: None }]).unwrap();
     let deadline = Some(Instant::now() + Duration::from_millis(300));
     let error = push(&server.link(), &plan, "here", deadline, &mut |_| {}).unwrap_err();
-    assert!(matches!(error.cause, Cause::Halt(Halt::Deadline)), "{error}");
+    assert!(matches!(error.cause, Cause::WaitError(WaitError::Deadline)), "{error}");
     let begun = Instant::now();
     let error = push(&server.link(), &plan, "here", soon(), &mut |_| {}).unwrap_err();
     assert_eq!(error.to_string(), "no answer from the SFTP server within 15s");

@@ -1,7 +1,7 @@
 //! What all attempts of a run share: what is run and copied, keys, limits and the engine.
 
 use crate::auth::KeyStore;
-use crate::base::shutdown::Ending;
+use crate::base::shutdown::Shutdown;
 use crate::connect::jump_host::Jumps;
 use crate::copy::{PullPlan, PushPlan};
 use crate::host::openssh;
@@ -44,7 +44,7 @@ pub struct Job {
     pub verbose: Option<Tool>,
     /// With `--engine openssh`.
     pub openssh: Option<openssh::Engine>,
-    pub ending: Ending,
+    pub shutdown: Shutdown,
 }
 
 impl Job {

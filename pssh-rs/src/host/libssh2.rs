@@ -3,7 +3,7 @@
 use crate::auth::{Refusal, log_in};
 use crate::base::socket::Wire;
 use crate::base::trace::Trace;
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use crate::connect::banner::{Greeting, greeting};
 use crate::connect::host_key::{self, Trust, Wanted};
 use crate::connect::jump_host::{Channel, Unreached};
@@ -23,7 +23,7 @@ use std::io;
 use std::sync::Arc;
 
 /// Does the job on one host.
-pub fn attempt(job: &Job, target: &Target, watched: &mut Watched<'_>, sink: &mut dyn Sink<Halt>) -> Outcome {
+pub fn attempt(job: &Job, target: &Target, watched: &mut Watched<'_>, sink: &mut dyn Sink<WaitError>) -> Outcome {
     if let Some(problem) = &target.problem {
         return Outcome::error(problem.status, problem.phase, problem.error.as_str());
     }
@@ -78,7 +78,7 @@ struct Reached {
 
 /// Everything before the command.
 fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reached, Box<Outcome>> {
-    let stop = &job.ending.end;
+    let stop = &job.shutdown.stop;
     let bound = target.connect_timeout;
     // Before any deadline: thousands of hashed names take their time.
     let trust = trust(target);
@@ -90,12 +90,12 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
 
     let place = target.place();
     let deadline = watched.begin(Phase::Handshake, bound);
-    let mut no_handshake = |halt: Halt| {
+    let mut no_handshake = |wait_error: WaitError| {
         let what = match carrier.last_words() {
             Some(said) => format!("no SSH handshake with {place} (its ProxyCommand said: {said})"),
             None => format!("no SSH handshake with {place}"),
         };
-        unreached(job, Phase::Handshake, halt, bound, &what)
+        unreached(job, Phase::Handshake, wait_error, bound, &what)
     };
     let first = greeting(&wire, deadline, stop).map_err(&mut no_handshake)?;
     let deadline = match first {
@@ -106,15 +106,15 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
         }
         Greeting::None => deadline,
         Greeting::Closed => {
-            let outcome = no_handshake(Halt::Io(io::Error::other(LOST)));
+            let outcome = no_handshake(WaitError::Io(io::Error::other(LOST)));
             return Err(Outcome { retry: Retry::Closed, ..outcome }.into());
         }
         Greeting::Shed(ref words) => {
-            let outcome = no_handshake(Halt::Io(io::Error::other(format!("the server said {words:?}"))));
+            let outcome = no_handshake(WaitError::Io(io::Error::other(format!("the server said {words:?}"))));
             return Err(Outcome { retry: Retry::Shed, ..outcome }.into());
         }
     };
-    let mut link = Link::new(wire, job.ending.clone()).map_err(|error| no_handshake(error.into()))?;
+    let mut link = Link::new(wire, job.shutdown.clone()).map_err(|error| no_handshake(error.into()))?;
     link.prefer(&target.options).map_err(&mut no_handshake)?;
     let wanted = Wanted { allowed: target.options.host_key_algorithms.as_deref(), ..trust.wanted() };
     link.handshake(&wanted, deadline).map_err(&mut no_handshake)?;
@@ -132,14 +132,14 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
     });
     trusted.map_err(|refusal| match refusal {
         host_key::Refusal::Refused(why) => Outcome::error(HostStatus::HostKey, Phase::HostKey, why),
-        host_key::Refusal::Stopped => halted(job, Phase::HostKey, Halt::Stopped, bound, "keeping the host key"),
+        host_key::Refusal::Stopped => halted(job, Phase::HostKey, WaitError::Stopped, bound, "keeping the host key"),
     })?;
 
     let deadline = watched.begin(Phase::Auth, job.auth);
     log_in(&link, &target.user, &job.keys, &target.offer, deadline, trace).map_err(|refusal| match refusal {
         Refusal::Refused(error) => Outcome::error(HostStatus::Auth, Phase::Auth, error),
         Refusal::Late(error) => Outcome::error(HostStatus::Timeout, Phase::Auth, error),
-        Refusal::Halt(halt) => unasked(job, Phase::Auth, halt, job.auth, "while logging in"),
+        Refusal::WaitError(wait_error) => unasked(job, Phase::Auth, wait_error, job.auth, "while logging in"),
     })?;
     link.keep_alive(target.options.server_alive);
     Ok(Reached { link, _carrier: carrier })
@@ -152,18 +152,20 @@ fn connected(
     watched: &mut Watched<'_>,
     trace: Trace<'_>,
 ) -> Result<(Wire, Carrier), Box<Outcome>> {
-    let stop = &job.ending.end;
+    let stop = &job.shutdown.stop;
     let bound = target.connect_timeout;
     match &target.way {
         Way::Direct => {
             let deadline = watched.begin(Phase::Resolve, bound);
-            let addresses = resolve(&target.address, target.port, target.family, deadline, stop).map_err(|halt| {
-                unreached(job, Phase::Resolve, halt, bound, &format!("cannot resolve {:?}", target.address))
-            })?;
+            let addresses =
+                resolve(&target.address, target.port, target.family, deadline, stop).map_err(|wait_error| {
+                    unreached(job, Phase::Resolve, wait_error, bound, &format!("cannot resolve {:?}", target.address))
+                })?;
             let deadline = watched.begin(Phase::Connect, bound);
-            let wire = connect(&addresses, target.options.bind_address, deadline, stop, trace).map_err(|halt| {
-                unreached(job, Phase::Connect, halt, bound, &format!("cannot connect to {}", target.place()))
-            })?;
+            let wire =
+                connect(&addresses, target.options.bind_address, deadline, stop, trace).map_err(|wait_error| {
+                    unreached(job, Phase::Connect, wait_error, bound, &format!("cannot connect to {}", target.place()))
+                })?;
             Ok((wire, Carrier::Tcp))
         }
         Way::Jump(spec) => {
@@ -180,23 +182,33 @@ fn connected(
                 Err(Unreached::Jump(why) | Unreached::Target(why)) => {
                     Err(Outcome::error(HostStatus::Unreachable, Phase::Connect, why).into())
                 }
-                Err(Unreached::Halt(halt)) => {
-                    Err(unreached(job, Phase::Connect, halt, bound, &format!("cannot connect to {}", target.place()))
-                        .into())
-                }
+                Err(Unreached::WaitError(wait_error)) => Err(unreached(
+                    job,
+                    Phase::Connect,
+                    wait_error,
+                    bound,
+                    &format!("cannot connect to {}", target.place()),
+                )
+                .into()),
             }
         }
         Way::Proxy(command) => {
             let deadline = watched.begin(Phase::Connect, bound);
             trace.say(|| format!("connecting to {}", target.place()));
             let (wire, mut child) = proxy_command::spawn(command).map_err(|error| {
-                unreached(job, Phase::Connect, Halt::Io(error), bound, "cannot start the ProxyCommand")
+                unreached(job, Phase::Connect, WaitError::Io(error), bound, "cannot start the ProxyCommand")
             })?;
             let wire = match target.options.proxy_use_fdpass {
                 false => wire,
-                true => proxy_command::receive_passed(&wire, deadline, stop).map_err(|halt| {
+                true => proxy_command::receive_passed(&wire, deadline, stop).map_err(|wait_error| {
                     let said = child.last_words().map(|said| format!(" (it said: {said})")).unwrap_or_default();
-                    unreached(job, Phase::Connect, halt, bound, &format!("no connection by the ProxyCommand{said}"))
+                    unreached(
+                        job,
+                        Phase::Connect,
+                        wait_error,
+                        bound,
+                        &format!("no connection by the ProxyCommand{said}"),
+                    )
                 })?,
             };
             Ok((wire, Carrier::Proxy(child)))

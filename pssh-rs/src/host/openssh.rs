@@ -4,7 +4,7 @@
 use crate::base::policy::HostKeyPolicy;
 use crate::base::shutdown::Stop;
 use crate::base::trace::Trace;
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use crate::connect::proxy_command::{end_group, last_line};
 use crate::host::connection_log::Story;
 use crate::host::job::Job;
@@ -54,7 +54,7 @@ pub fn attempt(
     job: &Job,
     target: &Target,
     watched: &mut Watched<'_>,
-    sink: &mut dyn Sink<Halt>,
+    sink: &mut dyn Sink<WaitError>,
     line: &str,
 ) -> Outcome {
     if target.name.contains(|c: char| c.is_control() || c.is_whitespace()) {
@@ -73,16 +73,16 @@ pub fn attempt(
         }
     };
     let bounds = Bounds { connect: target.connect_timeout, auth: job.auth, command: job.timeout };
-    let halt = running.follow(bounds, &job.ending.end, watched, sink);
+    let wait_error = running.follow(bounds, &job.shutdown.stop, watched, sink);
     // Read before we end the command: whether an exit status of that still arrives is chance.
     let arrived = running.story.exit_code();
-    let ended = halt.filter(|_| running.story.sent).map(|_| {
+    let ended = wait_error.filter(|_| running.story.sent).map(|_| {
         let had_ended = running.story.status || running.story.signal;
         watched.tell(Phase::Exec, Some(Instant::now() + terminate::LONGEST));
-        let ended = running.end(&job.ending.now, sink);
+        let ended = running.end(&job.shutdown.abort, sink);
         if had_ended { format!("it had ended, {}", ended.phrase_of_rest()) } else { ended.phrase() }
     });
-    running.outcome(halt, arrived, ended, bounds, job.ending.is_late(), sink)
+    running.outcome(wait_error, arrived, ended, bounds, job.shutdown.is_late(), sink)
 }
 
 /// The longest that each phase may take.
@@ -94,7 +94,7 @@ struct Bounds {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
+enum StopReason {
     Deadline,
     Stopped,
 }
@@ -225,8 +225,8 @@ impl Running {
         bounds: Bounds,
         stop: &Stop,
         watched: &mut Watched<'_>,
-        sink: &mut dyn Sink<Halt>,
-    ) -> Option<Why> {
+        sink: &mut dyn Sink<WaitError>,
+    ) -> Option<StopReason> {
         let bound = |story: &Story| match story.phase {
             Phase::Exec if story.sent => bounds.command,
             Phase::Exec => Some(START),
@@ -260,7 +260,7 @@ impl Running {
     }
 
     /// Whether ssh has ended and all of its output was read.
-    fn is_over(&mut self, stop: &Stop, sink: &mut dyn Sink<Halt>) -> bool {
+    fn is_over(&mut self, stop: &Stop, sink: &mut dyn Sink<WaitError>) -> bool {
         if !self.exited {
             self.exited = !matches!(self.child.try_wait(), Ok(None));
             // What it wrote before it ended is in the pipes by now.
@@ -278,14 +278,14 @@ impl Running {
         deadline: &mut Option<Instant>,
         stop: &Stop,
         other: Option<&PipeReader>,
-        sink: &mut dyn Sink<Halt>,
-    ) -> Result<(), Why> {
+        sink: &mut dyn Sink<WaitError>,
+    ) -> Result<(), StopReason> {
         let now = Instant::now();
         if stop.is_set() {
-            return Err(Why::Stopped);
+            return Err(StopReason::Stopped);
         }
         if deadline.is_some_and(|deadline| deadline <= now) {
-            return Err(Why::Deadline);
+            return Err(StopReason::Deadline);
         }
         let before = sink.reader_time();
         if self.read(Some(stop), sink)? {
@@ -314,7 +314,7 @@ impl Running {
     }
 
     /// Takes what has arrived; whether it was anything. With a `stop` it waits for a slow reader until that comes.
-    fn read(&mut self, stop: Option<&Stop>, sink: &mut dyn Sink<Halt>) -> Result<bool, Why> {
+    fn read(&mut self, stop: Option<&Stop>, sink: &mut dyn Sink<WaitError>) -> Result<bool, StopReason> {
         let mut buffer = [0; 32 * 1024];
         let Running { log: log_source, lines, story, stdout, stderr, last_stderr, verbose, host, .. } = self;
         let trace = Trace::new(*verbose, host);
@@ -333,7 +333,7 @@ impl Running {
         };
         let check = || match stop {
             Some(stop) if !stop.is_set() => Ok(()),
-            _ => Err(Halt::Stopped),
+            _ => Err(WaitError::Stopped),
         };
         let mut taken = Ok(());
         any |= stdout.read(&mut buffer, |bytes| taken = sink.take(Stream::Stdout, bytes, &check));
@@ -343,13 +343,13 @@ impl Running {
             taken = sink.take(Stream::Stderr, bytes, &check);
         });
         match taken {
-            Err(_) if stop.is_some() => Err(Why::Stopped),
+            Err(_) if stop.is_some() => Err(StopReason::Stopped),
             _ => Ok(any),
         }
     }
 
     /// Ends the remote command by a script on the same connection.
-    fn end(&mut self, stop: &Stop, sink: &mut dyn Sink<Halt>) -> Ended {
+    fn end(&mut self, stop: &Stop, sink: &mut dyn Sink<WaitError>) -> Ended {
         let ended = self.by_script(stop, sink).unwrap_or(Ended::No);
         // Its exit status and last output are on their way, perhaps.
         let mut until = Some(Instant::now() + LAST_OUTPUT);
@@ -357,7 +357,7 @@ impl Running {
         concluded(ended, self.exited)
     }
 
-    fn by_script(&mut self, stop: &Stop, sink: &mut dyn Sink<Halt>) -> Option<Ended> {
+    fn by_script(&mut self, stop: &Stop, sink: &mut dyn Sink<WaitError>) -> Option<Ended> {
         let asking = Instant::now() + ASKING;
         let client = Client::connect(&self.socket, asking, stop).ok()?;
         let (mut reader, writer) = pipe().ok()?;
@@ -388,19 +388,19 @@ impl Running {
 
     fn outcome(
         mut self,
-        halt: Option<Why>,
+        wait_error: Option<StopReason>,
         arrived: Option<u32>,
         ended: Option<String>,
         bounds: Bounds,
         late: bool,
-        sink: &mut dyn Sink<Halt>,
+        sink: &mut dyn Sink<WaitError>,
     ) -> Outcome {
         end_group(&mut self.child);
         while self.read(None, sink) == Ok(true) {}
         let story = &self.story;
         // Both, or it is not known: the log's number, and ssh's own exit status, which are its low 8 bits.
         let own = self.child.try_wait().ok().flatten().and_then(|status| status.code());
-        let code = match halt {
+        let code = match wait_error {
             Some(_) => arrived,
             None => story.exit_code().filter(|code| own == Some((code & 0xff) as i32)),
         };
@@ -416,13 +416,13 @@ impl Running {
             why.unwrap_or_else(|| "ssh ended and did not say why".to_string())
         };
         let unreached = |status, error: String| Outcome::error(status, phase, error);
-        let outcome = match halt {
-            Some(Why::Stopped) => {
+        let outcome = match wait_error {
+            Some(StopReason::Stopped) => {
                 let outcome = Outcome { phase: Some(phase), ..Outcome::stopped(late) };
                 let error = ended.and_then(|ended| Some(format!("{}; {ended}", outcome.error.as_ref()?)));
                 Outcome { error: error.or(outcome.error.clone()), ..outcome }
             }
-            Some(Why::Deadline) => too_late(story, ended, bounds),
+            Some(StopReason::Deadline) => too_late(story, ended, bounds),
             None if story.denied => unreached(HostStatus::Failed, "the server refused to run the command".to_string()),
             None if story.signal => {
                 unreached(HostStatus::Signaled, "a signal ended the command (ssh does not tell which)".to_string())

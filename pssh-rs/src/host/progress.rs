@@ -1,6 +1,6 @@
 //! An attempt's side of the run: what it tells the collector, and what it gets from it.
 
-use crate::base::shutdown::{Stop, Why};
+use crate::base::shutdown::{Stop, StopReason};
 use crate::base::socket::Wire;
 use crate::host::attempt_handle::Leash;
 use crate::host::failure::halted;
@@ -30,7 +30,7 @@ pub enum Event {
         outcome: Box<Outcome>,
     },
     Written,
-    Stopped(Why),
+    Stopped(StopReason),
 }
 
 pub struct Watched<'a> {
@@ -76,9 +76,9 @@ impl Watched<'_> {
 
 /// The host answers: waits for its slot.
 pub fn seat(job: &Job, watched: &mut Watched<'_>, phase: Phase, bound: Duration) -> Result<(), Box<Outcome>> {
-    let outcome = match watched.answers(phase, &job.ending.end) {
+    let outcome = match watched.answers(phase, &job.shutdown.stop) {
         Ok(()) => return Ok(()),
-        Err(NoSeat::Halt(halt)) => halted(job, phase, halt, bound, "waiting for its turn"),
+        Err(NoSeat::WaitError(wait_error)) => halted(job, phase, wait_error, bound, "waiting for its turn"),
         Err(NoSeat::Over) => Outcome::error(HostStatus::Skipped, phase, "not tried: the rollout ended before its turn"),
         Err(NoSeat::Late) => Outcome {
             retry: Retry::Again,

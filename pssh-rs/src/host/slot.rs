@@ -1,7 +1,7 @@
 //! A slot of the run, as the attempt that waits for it sees it.
 
 use crate::base::shutdown::Stop;
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use cerveza_results::lock;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ pub enum NoSeat {
     Late,
     /// The rollout ended meanwhile.
     Over,
-    Halt(Halt),
+    WaitError(WaitError),
 }
 
 impl Seat {
@@ -55,7 +55,7 @@ impl Seat {
                 _ => {}
             }
             if stop.is_set() {
-                return Err(NoSeat::Halt(Halt::Stopped));
+                return Err(NoSeat::WaitError(WaitError::Stopped));
             }
             if Instant::now() >= until {
                 return Err(NoSeat::Late);

@@ -1,6 +1,6 @@
 //! What is done on a host once it is logged in: files sent, commands run, files fetched, in this order, until one fails.
 
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use crate::copy::{self, Cause, CopyError};
 use crate::ffi::LONGEST_COMMAND;
 use crate::host::failure::{halted, unasked};
@@ -14,7 +14,7 @@ use crate::session::sudo::Gate;
 use cerveza_results::{Copied, HostStatus, Outcome, Phase, Sink};
 
 /// Does a host's work. The outcome is that of the first step that did not go well, else of the last.
-pub fn work(job: &Job, target: &Target, link: &Link, clock: &Clock<'_>, sink: &mut dyn Sink<Halt>) -> Outcome {
+pub fn work(job: &Job, target: &Target, link: &Link, clock: &Clock<'_>, sink: &mut dyn Sink<WaitError>) -> Outcome {
     let host = Host { job, target, link, clock };
     let mut copied = Copied::default();
     let mut outcome = host.steps(&mut copied, sink);
@@ -30,7 +30,7 @@ struct Host<'a, 'c> {
 }
 
 impl Host<'_, '_> {
-    fn steps(&self, copied: &mut Copied, sink: &mut dyn Sink<Halt>) -> Outcome {
+    fn steps(&self, copied: &mut Copied, sink: &mut dyn Sink<WaitError>) -> Outcome {
         let mut outcome = Outcome::new(HostStatus::Ok, Some(Phase::Exec));
         if let Some(plan) = &self.job.push {
             match copy::push(self.link, plan, &self.target.place(), self.clock.deadline(), &mut |_| ()) {
@@ -64,7 +64,7 @@ impl Host<'_, '_> {
         outcome
     }
 
-    fn command(&self, command: &str, sink: &mut dyn Sink<Halt>) -> Outcome {
+    fn command(&self, command: &str, sink: &mut dyn Sink<WaitError>) -> Outcome {
         let line = self.job.around.line(command);
         // `setup` has refused it, but for the path of a script, which is known only now.
         if line.len() > LONGEST_COMMAND {
@@ -85,7 +85,7 @@ impl Host<'_, '_> {
         self.outcome(ran, end)
     }
 
-    fn script(&self, script: &Script, args: &[String], sink: &mut dyn Sink<Halt>) -> Outcome {
+    fn script(&self, script: &Script, args: &[String], sink: &mut dyn Sink<WaitError>) -> Outcome {
         let readable = self.job.around.sudo.as_ref().is_some_and(|sudo| sudo.user.is_some());
         let path = match script::upload(self.link, script, readable, self.clock) {
             Ok(path) => path,
@@ -130,20 +130,20 @@ impl Host<'_, '_> {
                 Phase::Exec,
                 "the server refused the terminal of --tty (sshd's PermitTTY): run the command without it",
             ),
-            (End::Unasked(Halt::Deadline), _) => Outcome::error(
+            (End::Unasked(WaitError::Deadline), _) => Outcome::error(
                 HostStatus::Timeout,
                 Phase::Exec,
                 format!("the server opened no session within {}s: the command was not sent", START.as_secs()),
             ),
-            (End::Unasked(halt), _) => {
-                unasked(job, Phase::Exec, halt, START, "before the command was sent: it was not started")
+            (End::Unasked(wait_error), _) => {
+                unasked(job, Phase::Exec, wait_error, START, "before the command was sent: it was not started")
             }
-            (End::Unconfirmed(halt @ Halt::Stopped), _) => {
-                let outcome = halted(job, Phase::Exec, halt, START, "");
+            (End::Unconfirmed(wait_error @ WaitError::Stopped), _) => {
+                let outcome = halted(job, Phase::Exec, wait_error, START, "");
                 let what = outcome.error.as_deref().unwrap_or_default();
                 Outcome { error: Some(format!("{what}; the command may be running")), ..outcome }
             }
-            (End::Unconfirmed(Halt::Deadline), _) => Outcome::error(
+            (End::Unconfirmed(WaitError::Deadline), _) => Outcome::error(
                 HostStatus::Timeout,
                 Phase::Exec,
                 format!(
@@ -151,12 +151,12 @@ impl Host<'_, '_> {
                     START.as_secs()
                 ),
             ),
-            (End::Unconfirmed(halt), _) => {
+            (End::Unconfirmed(wait_error), _) => {
                 let what = "before the server confirmed that it had started the command (it may be running)";
-                halted(job, Phase::Exec, halt, START, what)
+                halted(job, Phase::Exec, wait_error, START, what)
             }
-            (End::Ended(halt, ended), _) => {
-                let outcome = halted(job, Phase::Exec, halt, self.clock.limit(), "the command");
+            (End::Ended(wait_error, ended), _) => {
+                let outcome = halted(job, Phase::Exec, wait_error, self.clock.limit(), "the command");
                 let what = outcome.error.as_deref().unwrap_or_default();
                 let rest = ended.phrase_of_rest();
                 let error = match &ran {
@@ -170,16 +170,16 @@ impl Host<'_, '_> {
                 };
                 Outcome { error: Some(error), ..outcome }
             }
-            (End::Unfinished(halt), _) => {
+            (End::Unfinished(wait_error), _) => {
                 let what = "before the end of its output, some of which may be missing";
-                let lost = halted(job, Phase::Exec, halt, self.clock.limit(), what).error;
+                let lost = halted(job, Phase::Exec, wait_error, self.clock.limit(), what).error;
                 let outcome = exited(&ran);
                 let errors: Vec<String> = outcome.error.into_iter().chain(lost).collect();
                 Outcome { error: Some(errors.join("; ")), ..outcome }
             }
-            (End::Halt(halt), _) => {
+            (End::WaitError(wait_error), _) => {
                 let what = "before the command's exit status arrived";
-                halted(job, Phase::Exec, halt, self.clock.limit(), what)
+                halted(job, Phase::Exec, wait_error, self.clock.limit(), what)
             }
             (End::NoPassword(why), _) => Outcome::error(HostStatus::Failed, Phase::Exec, why),
             (End::Stdin(error), _) => {
@@ -196,10 +196,12 @@ impl Host<'_, '_> {
         copied.add(error.copied);
         let limit = self.clock.limit();
         let outcome = match error.cause {
-            Cause::Halt(halt @ (Halt::Deadline | Halt::Stopped)) => {
-                halted(self.job, Phase::Exec, halt, limit, "the copy")
+            Cause::WaitError(wait_error @ (WaitError::Deadline | WaitError::Stopped)) => {
+                halted(self.job, Phase::Exec, wait_error, limit, "the copy")
             }
-            Cause::Halt(halt) => halted(self.job, Phase::Exec, halt, limit, "in the middle of the copy"),
+            Cause::WaitError(wait_error) => {
+                halted(self.job, Phase::Exec, wait_error, limit, "in the middle of the copy")
+            }
             cause @ Cause::Silent(_) => Outcome::error(HostStatus::Timeout, Phase::Exec, cause.to_string()),
             cause => Outcome::error(HostStatus::Failed, Phase::Exec, cause.to_string()),
         };

@@ -19,7 +19,7 @@ pub use pinned::HostKeys;
 
 use crate::base::read_capped;
 use crate::base::shutdown::Stop;
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use accept::{AcceptFile, Seen};
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use cerveza_manners::{Failure, Result};
@@ -156,7 +156,7 @@ impl KnownHosts {
         hashed: bool,
         deadline: Instant,
         stop: &Stop,
-    ) -> std::result::Result<Verdict, Halt> {
+    ) -> std::result::Result<Verdict, WaitError> {
         match &self.accept {
             Some(accept) => accept.add(host, key, hashed, deadline, stop),
             None => Ok(Verdict::Unknown),

@@ -6,7 +6,7 @@
 //! client does.
 
 use crate::base::shutdown::Stop;
-use crate::base::wait::{Halt, wait_for};
+use crate::base::wait::{WaitError, wait_for};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{
@@ -44,21 +44,21 @@ pub enum Refusal {
     Gone,
     /// It, or the server behind it, said no.
     Refused(String),
-    Halt(Halt),
+    WaitError(WaitError),
 }
 
-impl From<Halt> for Refusal {
-    fn from(halt: Halt) -> Refusal {
-        match halt {
-            Halt::Io(error) => match error.kind() {
+impl From<WaitError> for Refusal {
+    fn from(wait_error: WaitError) -> Refusal {
+        match wait_error {
+            WaitError::Io(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused
                 | io::ErrorKind::ConnectionReset
                 | io::ErrorKind::BrokenPipe
                 | io::ErrorKind::NotFound
                 | io::ErrorKind::UnexpectedEof => Refusal::Gone,
-                _ => Refusal::Halt(Halt::Io(error)),
+                _ => Refusal::WaitError(WaitError::Io(error)),
             },
-            halt => Refusal::Halt(halt),
+            wait_error => Refusal::WaitError(wait_error),
         }
     }
 }
@@ -156,7 +156,7 @@ impl Client {
         Ok(())
     }
 
-    fn send(&self, message: &Message, deadline: Instant, stop: &Stop) -> Result<(), Halt> {
+    fn send(&self, message: &Message, deadline: Instant, stop: &Stop) -> Result<(), WaitError> {
         let mut packet = (message.0.len() as u32).to_be_bytes().to_vec();
         packet.extend_from_slice(&message.0);
         let mut rest = packet.as_slice();
@@ -168,7 +168,7 @@ impl Client {
     }
 
     /// As `mm_send_fd` does: one descriptor with one byte of 0.
-    fn pass(&self, end: BorrowedFd<'_>, deadline: Instant, stop: &Stop) -> Result<(), Halt> {
+    fn pass(&self, end: BorrowedFd<'_>, deadline: Instant, stop: &Stop) -> Result<(), WaitError> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         let ends = [end];
@@ -182,7 +182,7 @@ impl Client {
         control: &mut SendAncillaryBuffer<'_, '_, '_>,
         deadline: Instant,
         stop: &Stop,
-    ) -> Result<usize, Halt> {
+    ) -> Result<usize, WaitError> {
         loop {
             match sendmsg(&self.socket, &[IoSlice::new(bytes)], control, SendFlags::NOSIGNAL) {
                 Ok(sent) => return Ok(sent),
@@ -193,22 +193,22 @@ impl Client {
         }
     }
 
-    fn receive(&self, deadline: Instant, stop: &Stop) -> Result<Vec<u8>, Halt> {
+    fn receive(&self, deadline: Instant, stop: &Stop) -> Result<Vec<u8>, WaitError> {
         let mut len = [0; 4];
         self.fill(&mut len, deadline, stop)?;
         let len = u32::from_be_bytes(len) as usize;
         if len > LONGEST {
-            return Err(Halt::Io(io::Error::other("ssh gave an answer that is too long")));
+            return Err(WaitError::Io(io::Error::other("ssh gave an answer that is too long")));
         }
         let mut body = vec![0; len];
         self.fill(&mut body, deadline, stop)?;
         Ok(body)
     }
 
-    fn fill(&self, mut room: &mut [u8], deadline: Instant, stop: &Stop) -> Result<(), Halt> {
+    fn fill(&self, mut room: &mut [u8], deadline: Instant, stop: &Stop) -> Result<(), WaitError> {
         while !room.is_empty() {
             match recv(&self.socket, &mut *room, RecvFlags::empty()) {
-                Ok((_, 0)) => return Err(Halt::Io(io::ErrorKind::UnexpectedEof.into())),
+                Ok((_, 0)) => return Err(WaitError::Io(io::ErrorKind::UnexpectedEof.into())),
                 Ok((_, len)) => room = &mut room[len..],
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => wait_for(self.as_fd(), PollFlags::IN, Some(deadline), stop)?,
@@ -219,18 +219,18 @@ impl Client {
     }
 }
 
-fn io_halt(error: Errno) -> Halt {
-    Halt::Io(error.into())
+fn io_halt(error: Errno) -> WaitError {
+    WaitError::Io(error.into())
 }
 
 /// Waits a little, unless the deadline or a stop comes first.
-fn pause(deadline: Instant, stop: &Stop) -> Result<(), Halt> {
+fn pause(deadline: Instant, stop: &Stop) -> Result<(), WaitError> {
     if stop.is_set() {
-        return Err(Halt::Stopped);
+        return Err(WaitError::Stopped);
     }
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
-        return Err(Halt::Deadline);
+        return Err(WaitError::Deadline);
     }
     std::thread::sleep(left.min(AGAIN));
     Ok(())

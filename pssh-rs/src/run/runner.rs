@@ -2,7 +2,7 @@
 //! that every host comes out exactly once, also when Ctrl-C comes or a thread is stuck; and one writer, so that who reads
 //! the results slowly keeps the collector from nothing.
 
-use crate::base::shutdown::Why;
+use crate::base::shutdown::StopReason;
 use crate::host::attempt_handle::Leash;
 use crate::host::job::Job;
 use crate::host::libssh2::attempt;
@@ -93,7 +93,7 @@ pub fn run(
     let shared = Arc::new(Shared { job, targets, sinks });
     let (events, received) = channel();
     let early = events.clone();
-    shared.job.ending.listen(move |why| drop(early.send(Event::Stopped(why))));
+    shared.job.shutdown.listen(move |why| drop(early.send(Event::Stopped(why))));
     let (targets, written) = (&shared.targets, events.clone());
     thread::scope(|scope| {
         let writer = thread::Builder::new().name("writer".to_string()).spawn_scoped(scope, move || {
@@ -121,7 +121,7 @@ pub fn run(
         let interrupted = collector.interrupts > 0;
         say_farewell(collector.left_behind);
         // An attempt may end of Ctrl-C before the collector hears of it.
-        Ok(interrupted || shared.job.ending.end.is_set() && !shared.job.ending.is_late())
+        Ok(interrupted || shared.job.shutdown.stop.is_set() && !shared.job.shutdown.is_late())
     })
 }
 
@@ -201,7 +201,7 @@ impl Collector<'_> {
     }
 
     fn stopped(&self) -> bool {
-        self.shared.job.ending.end.is_set()
+        self.shared.job.shutdown.stop.is_set()
     }
 
     fn begin_due(&mut self, now: Instant) {
@@ -276,8 +276,8 @@ impl Collector<'_> {
                 }
             }
             Event::Written => self.schedule.written(),
-            Event::Stopped(Why::Signal) => self.interrupt(),
-            Event::Stopped(Why::Deadline) => {
+            Event::Stopped(StopReason::Signal) => self.interrupt(),
+            Event::Stopped(StopReason::Deadline) => {
                 self.close(HostStatus::Skipped, "not tried: the run's deadline had passed");
                 self.give_up_by(Instant::now() + AFTER_STOP);
             }
@@ -348,7 +348,7 @@ impl Collector<'_> {
         for running in overdue {
             let outcome = match self.stopped() {
                 false => stuck(running.phase),
-                true => Outcome { phase: running.phase, ..Outcome::stopped(self.shared.job.ending.is_late()) },
+                true => Outcome { phase: running.phase, ..Outcome::stopped(self.shared.job.shutdown.is_late()) },
             };
             let mut outcome = with_output(&running.kept, outcome_of(&running, outcome));
             if let (Some(Phase::Exec), Some(error)) = (running.phase, &mut outcome.error) {

@@ -1,6 +1,6 @@
 //! One command on an open session: started, fed, drained, ended.
 
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;
 use crate::session::phase_timer::Clock;
 use crate::session::ssh_session::{Link, would_block};
@@ -81,14 +81,14 @@ pub enum End {
     /// The server would not give it a terminal.
     NoTerminal,
     /// The server was not asked to run it.
-    Unasked(Halt),
+    Unasked(WaitError),
     /// The server was asked, and did not say whether it does.
-    Unconfirmed(Halt),
+    Unconfirmed(WaitError),
     /// It was to end before its time; what became of it.
-    Ended(Halt, Ended),
+    Ended(WaitError, Ended),
     /// Its exit status arrived, and the connection ended before the end of its output did.
-    Unfinished(Halt),
-    Halt(Halt),
+    Unfinished(WaitError),
+    WaitError(WaitError),
     /// Sudo did not let it begin.
     NoPassword(String),
     /// Its stdin could not be read.
@@ -96,19 +96,19 @@ pub enum End {
 }
 
 enum Broken {
-    Halt(Halt),
+    WaitError(WaitError),
     NoPassword(String),
     Stdin(std::io::Error),
 }
 
-impl From<Halt> for Broken {
-    fn from(halt: Halt) -> Broken {
-        Broken::Halt(halt)
+impl From<WaitError> for Broken {
+    fn from(wait_error: WaitError) -> Broken {
+        Broken::WaitError(wait_error)
     }
 }
 
 /// Runs a command. Where the clock or a stop ends it, it is ended on the host too.
-pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink<Halt>) -> (Ran, End) {
+pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink<WaitError>) -> (Ran, End) {
     let started = Instant::now();
     let starts_by = started + START;
     clock.tell(Some(starts_by));
@@ -129,7 +129,7 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink<Ha
         sudo_since: Instant::now(),
     };
     let broken = follow.follow();
-    if let Err(Broken::Halt(Halt::Ssh(_) | Halt::Io(_))) = broken {
+    if let Err(Broken::WaitError(WaitError::Ssh(_) | WaitError::Io(_))) = broken {
         follow.take_queued();
     }
     let refusal = follow.gate.as_ref().and_then(Gate::refusal);
@@ -142,14 +142,14 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink<Ha
     };
     let end = match broken {
         Ok(()) => refusal.map_or(End::Closed, End::NoPassword),
-        Err(Broken::Halt(halt @ (Halt::Deadline | Halt::Stopped))) => {
+        Err(Broken::WaitError(wait_error @ (WaitError::Deadline | WaitError::Stopped))) => {
             let ended = end_it();
-            End::Ended(halt, ended)
+            End::Ended(wait_error, ended)
         }
         // What ended, in order or not, after its last output and with its exit status, has ended well.
-        Err(Broken::Halt(_)) if ran.has_ended() && channel.ended() => End::Closed,
-        Err(Broken::Halt(halt)) if ran.has_ended() => End::Unfinished(halt),
-        Err(Broken::Halt(halt)) => End::Halt(halt),
+        Err(Broken::WaitError(_)) if ran.has_ended() && channel.ended() => End::Closed,
+        Err(Broken::WaitError(wait_error)) if ran.has_ended() => End::Unfinished(wait_error),
+        Err(Broken::WaitError(wait_error)) => End::WaitError(wait_error),
         Err(Broken::NoPassword(why)) => {
             // Without an answer sudo would ask until somebody hangs up.
             end_it();
@@ -166,14 +166,14 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink<Ha
 
 fn start(link: &Link, ask: &Ask<'_>, deadline: Instant) -> Result<ExecChannel, End> {
     let deadline = Some(deadline);
-    let unasked = |halt| match halt {
-        Halt::Ssh(error) if is_denied(&error) => End::Denied,
-        halt => End::Unasked(halt),
+    let unasked = |wait_error| match wait_error {
+        WaitError::Ssh(error) if is_denied(&error) => End::Denied,
+        wait_error => End::Unasked(wait_error),
     };
     let channel = link.open_session(deadline, ExecChannel::open).map_err(unasked)?;
     if ask.tty {
         let (term, size) = TERMINAL;
-        link.drive(deadline, |_| channel.request_pty(term, size)).map_err(|halt| match unasked(halt) {
+        link.drive(deadline, |_| channel.request_pty(term, size)).map_err(|wait_error| match unasked(wait_error) {
             End::Denied => End::NoTerminal,
             end => end,
         })?;
@@ -181,22 +181,22 @@ fn start(link: &Link, ask: &Ask<'_>, deadline: Instant) -> Result<ExecChannel, E
     for (name, value) in ask.env {
         match link.drive(deadline, |_| channel.set_env(name, value)) {
             // As for ssh, a server that takes no such variable is no reason not to run the command.
-            Err(Halt::Ssh(error)) if is_denied(&error) => {}
+            Err(WaitError::Ssh(error)) if is_denied(&error) => {}
             result => result.map_err(unasked)?,
         }
     }
     match link.drive(deadline, |_| channel.start(ask.line)) {
         Ok(()) => Ok(channel),
-        Err(Halt::Ssh(error)) if is_denied(&error) => Err(End::Denied),
+        Err(WaitError::Ssh(error)) if is_denied(&error) => Err(End::Denied),
         // It may be running: what the server says is heard yet, so that it can be ended.
-        Err(Halt::Stopped) => {
+        Err(WaitError::Stopped) => {
             let until = deadline.map(|deadline| deadline.min(Instant::now() + CONFIRM));
             match link.sheltered(|| link.drive(until, |_| channel.start(ask.line))) {
                 Ok(()) => Ok(channel),
-                Err(_) => Err(End::Unconfirmed(Halt::Stopped)),
+                Err(_) => Err(End::Unconfirmed(WaitError::Stopped)),
             }
         }
-        Err(halt) => Err(End::Unconfirmed(halt)),
+        Err(wait_error) => Err(End::Unconfirmed(wait_error)),
     }
 }
 
@@ -229,7 +229,7 @@ struct Follow<'a, 'c> {
     link: &'a Link,
     channel: &'a ExecChannel,
     clock: &'a Clock<'c>,
-    sink: &'a mut dyn Sink<Halt>,
+    sink: &'a mut dyn Sink<WaitError>,
     feeder: Feeder<'a>,
     gate: Option<Gate<'a>>,
     buffer: Vec<u8>,
@@ -252,7 +252,7 @@ impl Follow<'_, '_> {
                 match self.channel.closed() {
                     Ok(()) => return Ok(()),
                     Err(error) if would_block(&error) => {}
-                    Err(error) => return Err(Halt::from(error).into()),
+                    Err(error) => return Err(WaitError::from(error).into()),
                 }
             }
             // Whatever a call receives may be what an earlier one waits for, and nothing more may come after it: a larger
@@ -263,7 +263,7 @@ impl Follow<'_, '_> {
             self.sink.flush();
             let sudo = self.gate.as_ref().filter(|gate| !gate.is_open()).map(|_| self.sudo_since + SUDO);
             match self.link.wait(self.clock.deadline().into_iter().chain(sudo).min()) {
-                Err(Halt::Deadline) if sudo.is_some_and(|by| by <= Instant::now()) => {
+                Err(WaitError::Deadline) if sudo.is_some_and(|by| by <= Instant::now()) => {
                     return Err(Broken::NoPassword("sudo did not let the command begin within a minute".to_string()));
                 }
                 waited => waited?,
@@ -347,7 +347,7 @@ impl Follow<'_, '_> {
                 Ok(0) => return Ok(turn > 0),
                 Ok(len) => self.take(stream, len)?,
                 Err(error) if would_block(&error) => return Ok(turn > 0),
-                Err(error) => return Err(Halt::from(error).into()),
+                Err(error) => return Err(WaitError::from(error).into()),
             }
         }
         Ok(true)
@@ -370,7 +370,7 @@ impl Follow<'_, '_> {
                     clock.pause();
                     self.feeder.password = Some(gate.answer(&|| link.check(None)).map_err(|no| match no {
                         NoPassword::Because(why) => Broken::NoPassword(why),
-                        NoPassword::Halt(halt) => Broken::Halt(halt),
+                        NoPassword::WaitError(wait_error) => Broken::WaitError(wait_error),
                     })?);
                     self.sudo_since = Instant::now();
                     clock.restart();
@@ -395,10 +395,10 @@ impl Follow<'_, '_> {
 fn hand_on(
     link: &Link,
     clock: &Clock<'_>,
-    sink: &mut dyn Sink<Halt>,
+    sink: &mut dyn Sink<WaitError>,
     stream: Stream,
     bytes: &[u8],
-) -> Result<(), Halt> {
+) -> Result<(), WaitError> {
     let (before, waits) = (sink.reader_time(), Cell::new(false));
     let check = || {
         if !waits.replace(true) {

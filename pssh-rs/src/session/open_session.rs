@@ -1,6 +1,6 @@
 //! One session after another on a connection, for servers that have room for only one at a time (`MaxSessions 1`).
 
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;
 use crate::session::ssh_session::Link;
 use libssh2_sys as raw;
@@ -21,10 +21,10 @@ impl Link {
         &self,
         deadline: Option<Instant>,
         mut open: impl FnMut(&Session) -> Result<T, Error>,
-    ) -> Result<T, Halt> {
+    ) -> Result<T, WaitError> {
         for pause in PAUSES {
             match self.drive(deadline, &mut open) {
-                Err(Halt::Ssh(error)) if is_refused(&error) => sleep(pause),
+                Err(WaitError::Ssh(error)) if is_refused(&error) => sleep(pause),
                 result => return result,
             }
         }

@@ -86,7 +86,7 @@ pub fn upload(link: &Link, script: &Script, readable: bool, clock: &Clock<'_>) -
             let why = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason was given");
             return Err(Unstarted::Upload(why.trim().to_string()));
         }
-        (_, End::Unfinished(halt)) => return Err(Unstarted::End(Ran::default(), End::Halt(halt))),
+        (_, End::Unfinished(wait_error)) => return Err(Unstarted::End(Ran::default(), End::WaitError(wait_error))),
         (ran, end) => return Err(Unstarted::End(ran, end)),
     }
     // A login shell that prints something of its own prints it first.

@@ -1,9 +1,9 @@
 //! An SSH session under our own clock: libssh2 never blocks, every wait is ours and ends at the phase's deadline or on
 //! Ctrl-C.
 
-use crate::base::shutdown::{Ending, Stop};
+use crate::base::shutdown::{Shutdown, Stop};
 use crate::base::socket::Wire;
-use crate::base::wait::{Halt, wait_for};
+use crate::base::wait::{WaitError, wait_for};
 use crate::connect::host_key::{Wanted, host_key_algorithms};
 use crate::ffi::{connect_to_wire, send_keepalive};
 use crate::session::algorithms::{Allowed, Kind, Ours, why_failed};
@@ -39,21 +39,21 @@ pub struct Link {
     watch: Cell<Option<Watch>>,
     /// The stop that waits end by.
     stop: RefCell<Arc<Stop>>,
-    ending: Ending,
+    shutdown: Shutdown,
 }
 
 impl Link {
-    pub fn new(wire: Arc<Wire>, ending: Ending) -> Result<Link, ssh2::Error> {
+    pub fn new(wire: Arc<Wire>, shutdown: Shutdown) -> Result<Link, ssh2::Error> {
         let mut session = Session::new()?;
         session.set_blocking(false);
         connect_to_wire(&mut session, &wire);
-        let stop = RefCell::new(Arc::clone(&ending.end));
-        Ok(Link { session, wire, ours: Ours::default(), watch: Cell::new(None), stop, ending })
+        let stop = RefCell::new(Arc::clone(&shutdown.stop));
+        Ok(Link { session, wire, ours: Ours::default(), watch: Cell::new(None), stop, shutdown })
     }
 
     /// What is done because of a stop, or to clean up, heeds only the last one.
     pub fn sheltered<T>(&self, work: impl FnOnce() -> T) -> T {
-        let before = self.stop.replace(Arc::clone(&self.ending.now));
+        let before = self.stop.replace(Arc::clone(&self.shutdown.abort));
         let result = work();
         self.stop.replace(before);
         result
@@ -73,16 +73,16 @@ impl Link {
     }
 
     /// Allows the algorithms that ssh_config asks for, of those that libssh2 has.
-    pub fn prefer(&mut self, options: &HostOptions) -> Result<(), Halt> {
+    pub fn prefer(&mut self, options: &HostOptions) -> Result<(), WaitError> {
         self.session.set_compress(options.compression);
         let allow = |kind, methods: &[MethodType], asked: &Option<String>| {
             let supported = self.session.supported_algs(methods[0])?;
             let allowed = Allowed::new(kind, &supported, asked.as_deref());
-            let allowed = allowed.map_err(|why| Halt::Io(io::Error::other(why)))?;
+            let allowed = allowed.map_err(|why| WaitError::Io(io::Error::other(why)))?;
             for method in methods.iter().filter(|_| asked.is_some()) {
                 self.session.method_pref(*method, &allowed.names.join(","))?;
             }
-            Ok::<Allowed, Halt>(allowed)
+            Ok::<Allowed, WaitError>(allowed)
         };
         self.ours = Ours {
             key_exchange: allow(Kind::KeyExchange, &[MethodType::Kex], &options.kex_algorithms)?,
@@ -95,30 +95,30 @@ impl Link {
     }
 
     /// Exchanges banners and keys. Of the host key algorithms those that are `wanted` are asked for first.
-    pub fn handshake(&mut self, wanted: &Wanted<'_>, deadline: Instant) -> Result<(), Halt> {
+    pub fn handshake(&mut self, wanted: &Wanted<'_>, deadline: Instant) -> Result<(), WaitError> {
         let supported = self.session.supported_algs(MethodType::HostKey)?;
         let host_keys = host_key_algorithms(&supported, wanted);
         if host_keys.is_empty() {
             let why = "ssh_config's HostKeyAlgorithms leaves none that this host could prove a key by";
-            return Err(Halt::Io(io::Error::other(why)));
+            return Err(WaitError::Io(io::Error::other(why)));
         }
         self.session.method_pref(MethodType::HostKey, &host_keys)?;
         self.ours.host_key.names = host_keys.split(',').map(str::to_string).collect();
         let mut session = self.session.clone();
         let result = self.drive(Some(deadline), |_| session.handshake());
         let opening = self.wire.heard.take_opening();
-        let halt = match result {
+        let wait_error = match result {
             Ok(()) => return Ok(()),
-            Err(Halt::Stopped) => return Err(Halt::Stopped),
-            Err(halt) => halt,
+            Err(WaitError::Stopped) => return Err(WaitError::Stopped),
+            Err(wait_error) => wait_error,
         };
-        let reset = |why: String| Err(Halt::Io(io::Error::new(io::ErrorKind::ConnectionReset, why)));
-        match (why_failed(&opening, &self.ours), self.disconnect(), halt) {
-            (Some(why), _, _) => Err(Halt::Io(io::Error::other(why))),
+        let reset = |why: String| Err(WaitError::Io(io::Error::new(io::ErrorKind::ConnectionReset, why)));
+        match (why_failed(&opening, &self.ours), self.disconnect(), wait_error) {
+            (Some(why), _, _) => Err(WaitError::Io(io::Error::other(why))),
             (None, Some(why), _) => reset(format!("the server ended the connection ({why:?})")),
             // libssh2 calls it a failed key exchange.
-            (None, None, Halt::Ssh(_)) if self.is_closed() => reset(LOST.to_string()),
-            (None, None, halt) => Err(halt),
+            (None, None, WaitError::Ssh(_)) if self.is_closed() => reset(LOST.to_string()),
+            (None, None, wait_error) => Err(wait_error),
         }
     }
 
@@ -133,7 +133,7 @@ impl Link {
         &self,
         deadline: Option<Instant>,
         mut op: impl FnMut(&Session) -> Result<T, ssh2::Error>,
-    ) -> Result<T, Halt> {
+    ) -> Result<T, WaitError> {
         loop {
             match op(&self.session) {
                 Err(error) if would_block(&error) => self.wait(deadline)?,
@@ -161,12 +161,12 @@ impl Link {
     }
 
     /// Waits until the socket is ready for what libssh2 wants of it.
-    pub fn wait(&self, deadline: Option<Instant>) -> Result<(), Halt> {
+    pub fn wait(&self, deadline: Option<Instant>) -> Result<(), WaitError> {
         loop {
             let watch = self.watch.get();
             let due = watch.map(|watch| watch.due);
             match self.wait_until_ready(due.into_iter().chain(deadline).min()) {
-                Err(Halt::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
+                Err(WaitError::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
                 ended => {
                     if let (Ok(true), Some(Watch { alive, .. })) = (&ended, watch) {
                         self.keep_alive(alive);
@@ -179,7 +179,7 @@ impl Link {
                     let silence = watch.alive.interval * (watch.unanswered + 1);
                     let silence = humantime::format_duration(silence);
                     let error = format!("the host stopped answering (nothing came for {silence})");
-                    return Err(Halt::Io(io::Error::new(io::ErrorKind::TimedOut, error)));
+                    return Err(WaitError::Io(io::Error::new(io::ErrorKind::TimedOut, error)));
                 }
                 send_keepalive(&self.session);
                 watch.unanswered += 1;
@@ -190,7 +190,7 @@ impl Link {
     }
 
     /// Returns whether there was a sign of life: something to receive, or room for what could not be sent.
-    fn wait_until_ready(&self, deadline: Option<Instant>) -> Result<bool, Halt> {
+    fn wait_until_ready(&self, deadline: Option<Instant>) -> Result<bool, WaitError> {
         let sent = self.wire.flush();
         let directions = self.session.block_directions();
         let mut flags = PollFlags::empty();
@@ -203,7 +203,7 @@ impl Link {
         // libssh2 wants nothing and is not done: ask again soon, not at once.
         let soon = Instant::now() + Duration::from_millis(20);
         match wait_for(self.wire.as_fd(), PollFlags::IN, Some(soon), &self.stop()) {
-            Err(Halt::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => Ok(false),
+            Err(WaitError::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => Ok(false),
             result => result.map(|()| true),
         }
     }
@@ -222,10 +222,10 @@ impl Link {
     }
 
     /// Whether the deadline has passed or Ctrl-C came: for loops that never need to wait.
-    pub fn check(&self, deadline: Option<Instant>) -> Result<(), Halt> {
+    pub fn check(&self, deadline: Option<Instant>) -> Result<(), WaitError> {
         match deadline {
-            _ if self.stop().is_set() => Err(Halt::Stopped),
-            Some(deadline) if Instant::now() >= deadline => Err(Halt::Deadline),
+            _ if self.stop().is_set() => Err(WaitError::Stopped),
+            Some(deadline) if Instant::now() >= deadline => Err(WaitError::Deadline),
             _ => Ok(()),
         }
     }

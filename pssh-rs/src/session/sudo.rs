@@ -1,7 +1,7 @@
 //! Sudo's password: asked for once in the run, and only where a sudo asks; tried on one host before others get it, since
 //! a wrong one on hundreds of hosts locks an account.
 
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use crate::session::command_line::Sudo;
 use cerveza_results::Stream;
 use std::fmt;
@@ -26,7 +26,7 @@ pub type Ask = Box<dyn Fn(&str) -> Result<Secret, NoPassword> + Send + Sync>;
 pub enum NoPassword {
     /// In words.
     Because(String),
-    Halt(Halt),
+    WaitError(WaitError),
 }
 
 pub struct Password {
@@ -54,7 +54,7 @@ impl Password {
     }
 
     /// Waits until it is this host's turn to know the password. `check` is called while waiting.
-    fn lock(&self, check: &dyn Fn() -> Result<(), Halt>) -> Result<MutexGuard<'_, Known>, Halt> {
+    fn lock(&self, check: &dyn Fn() -> Result<(), WaitError>) -> Result<MutexGuard<'_, Known>, WaitError> {
         loop {
             match self.known.try_lock() {
                 Ok(known) => return Ok(known),
@@ -129,21 +129,21 @@ impl<'a> Gate<'a> {
     }
 
     /// The answer to a prompt.
-    pub fn answer(&mut self, check: &dyn Fn() -> Result<(), Halt>) -> Result<Secret, NoPassword> {
+    pub fn answer(&mut self, check: &dyn Fn() -> Result<(), WaitError>) -> Result<Secret, NoPassword> {
         self.asked += 1;
         if self.asked > 1 && self.first.is_none() {
             return Err(NoPassword::Because(format!("sudo refused the password of {}", self.whose)));
         }
         let mut known = match self.first.take() {
             Some((known, _)) => known,
-            None => self.password.lock(check).map_err(NoPassword::Halt)?,
+            None => self.password.lock(check).map_err(NoPassword::WaitError)?,
         };
         match &*known {
             Known::Good(password) => return Ok(password.clone()),
             Known::None(why) => return Err(NoPassword::Because(why.clone())),
             Known::NotAsked => {}
         }
-        check().map_err(NoPassword::Halt)?;
+        check().map_err(NoPassword::WaitError)?;
         if self.asked > MOST_TRIES {
             let why = format!("sudo refused the password of {} {MOST_TRIES} times", self.whose);
             *known = Known::None(why.clone());
@@ -157,11 +157,11 @@ impl<'a> Gate<'a> {
             }
             Err(NoPassword::Because(why)) => {
                 // The end of the run is no answer.
-                check().map_err(NoPassword::Halt)?;
+                check().map_err(NoPassword::WaitError)?;
                 *known = Known::None(why.clone());
                 Err(NoPassword::Because(why))
             }
-            Err(halt) => Err(halt),
+            Err(wait_error) => Err(wait_error),
         }
     }
 
@@ -213,7 +213,7 @@ mod tests {
         Sudo { user: None, prompt: "<ask>".to_string(), begun: "<go>".to_string() }
     }
 
-    fn never() -> Result<(), Halt> {
+    fn never() -> Result<(), WaitError> {
         Ok(())
     }
 
@@ -247,7 +247,7 @@ mod tests {
         let mut first = Gate::new(&sudo, &password, "me".to_string());
         assert_eq!(*first.answer(&never).unwrap(), b"pw0");
         let mut second = Gate::new(&sudo, &password, "me".to_string());
-        assert!(matches!(second.answer(&|| Err(Halt::Stopped)), Err(NoPassword::Halt(Halt::Stopped))));
+        assert!(matches!(second.answer(&|| Err(WaitError::Stopped)), Err(NoPassword::WaitError(WaitError::Stopped))));
         assert_eq!(*first.answer(&never).unwrap(), b"pw1");
         first.accepted();
         let mut second = Gate::new(&sudo, &password, "me".to_string());

@@ -3,7 +3,7 @@
 //! takes these from 8.1 on only, never for root ("session signalling requires privilege separation", session.c), and hands
 //! them to the process group that it started, where a command's background processes need not be.
 
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;
 use crate::session::ssh_session::{Link, would_block};
 use cerveza_results::{Sink, Stream};
@@ -154,7 +154,7 @@ pub fn concluded(ended: Ended, output_ended: bool) -> Ended {
 }
 
 /// Ends the command of `channel`, which began so long ago, and takes what it still prints, within [`LONGEST`].
-pub fn end(link: &Link, channel: &ExecChannel, age: Duration, sink: &mut dyn Sink<Halt>) -> Ended {
+pub fn end(link: &Link, channel: &ExecChannel, age: Duration, sink: &mut dyn Sink<WaitError>) -> Ended {
     let ended = match by_script(link, channel, age, sink) {
         Ok(Some(Word::Ended(ended))) => {
             // What it printed last is on its way.
@@ -181,7 +181,7 @@ fn by_script(
     link: &Link,
     channel: &ExecChannel,
     age: Duration,
-    sink: &mut dyn Sink<Halt>,
+    sink: &mut dyn Sink<WaitError>,
 ) -> Result<Option<Word>, Over> {
     let mut deadline = Instant::now() + STARTED;
     let started = link
@@ -189,8 +189,8 @@ fn by_script(
         .and_then(|script| link.drive(Some(deadline), |_| script.start(&self::script(age))).map(|()| script));
     let script = match started {
         Ok(script) => script,
-        Err(Halt::Stopped | Halt::Io(_)) => return Err(Over),
-        Err(Halt::Deadline | Halt::Ssh(_)) => return Ok(None),
+        Err(WaitError::Stopped | WaitError::Io(_)) => return Err(Over),
+        Err(WaitError::Deadline | WaitError::Ssh(_)) => return Ok(None),
     };
     let mut printed = Vec::new();
     let mut runs = false;
@@ -208,13 +208,13 @@ fn by_script(
         match met {
             Ok(()) if script.ended() => return Ok(word),
             Ok(()) => {}
-            Err(Halt::Deadline) => return Ok(word),
+            Err(WaitError::Deadline) => return Ok(word),
             Err(_) => return Err(Over),
         }
     }
 }
 
-fn by_signals(link: &Link, channel: &ExecChannel, sink: &mut dyn Sink<Halt>) -> Ended {
+fn by_signals(link: &Link, channel: &ExecChannel, sink: &mut dyn Sink<WaitError>) -> Ended {
     let has_status = |channel: &ExecChannel| channel.exit_code().is_some() || channel.exit_signal().is_some();
     let had_status = has_status(channel);
     // The end of its output is not the end of the command.
@@ -226,7 +226,7 @@ fn by_signals(link: &Link, channel: &ExecChannel, sink: &mut dyn Sink<Halt>) -> 
         }
         match finish(link, channel, sink, deadline, is_gone) {
             Ok(()) => return Ended::SignaledBy(signal),
-            Err(Halt::Deadline) => {}
+            Err(WaitError::Deadline) => {}
             Err(_) => return Ended::No,
         }
     }
@@ -237,10 +237,10 @@ fn by_signals(link: &Link, channel: &ExecChannel, sink: &mut dyn Sink<Halt>) -> 
 fn finish(
     link: &Link,
     channel: &ExecChannel,
-    sink: &mut dyn Sink<Halt>,
+    sink: &mut dyn Sink<WaitError>,
     mut deadline: Instant,
     is_done: impl Fn(&ExecChannel) -> bool,
-) -> Result<(), Halt> {
+) -> Result<(), WaitError> {
     while !is_done(channel) {
         meet(link, channel, sink, &mut deadline, None)?;
     }
@@ -251,10 +251,10 @@ fn finish(
 fn meet(
     link: &Link,
     channel: &ExecChannel,
-    sink: &mut dyn Sink<Halt>,
+    sink: &mut dyn Sink<WaitError>,
     deadline: &mut Instant,
     script: Option<(&ExecChannel, &mut Vec<u8>)>,
-) -> Result<(), Halt> {
+) -> Result<(), WaitError> {
     const MOST: usize = 64 * 1024;
     link.check(Some(*deadline))?;
     let received = link.received();
@@ -282,7 +282,12 @@ fn meet(
     }
 }
 
-fn read(channel: &ExecChannel, stream: Stream, buffer: &mut [u8], mut take: impl FnMut(&[u8])) -> Result<bool, Halt> {
+fn read(
+    channel: &ExecChannel,
+    stream: Stream,
+    buffer: &mut [u8],
+    mut take: impl FnMut(&[u8]),
+) -> Result<bool, WaitError> {
     match channel.read(stream, buffer) {
         Ok(0) => Ok(false),
         Ok(len) => {
