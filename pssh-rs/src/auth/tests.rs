@@ -120,8 +120,8 @@ impl Lab {
         store.prepare(std::slice::from_ref(offer), &shutdown.stop).unwrap();
         let deadline = Instant::now() + LONG;
         let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &shutdown.stop).unwrap();
-        let wire = Arc::new(connect(&addresses, None, deadline, &shutdown.stop, Trace::OFF).unwrap());
-        let mut link = Link::new(wire, shutdown).unwrap();
+        let socket = Arc::new(connect(&addresses, None, deadline, &shutdown.stop, Trace::OFF).unwrap());
+        let mut link = Link::new(socket, shutdown).unwrap();
         link.handshake(&Wanted::default(), deadline).unwrap();
         let result = log_in(&link, &self.user, &store, offer, deadline, Trace::OFF);
         assert_eq!(result.is_ok(), link.session().authenticated());

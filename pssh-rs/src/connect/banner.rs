@@ -2,7 +2,7 @@
 //! everybody away for now.
 
 use crate::base::shutdown::Stop;
-use crate::base::socket::Wire;
+use crate::base::socket::Socket;
 use crate::base::wait::{WaitError, wait_for};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -28,15 +28,15 @@ pub enum Greeting {
     Shed(String),
 }
 
-pub fn greeting(wire: &Wire, deadline: Instant, stop: &Stop) -> Result<Greeting, WaitError> {
+pub fn greeting(socket: &Socket, deadline: Instant, stop: &Stop) -> Result<Greeting, WaitError> {
     let until = deadline.min(Instant::now() + SOON);
-    match wait_for(wire.as_fd(), PollFlags::IN, Some(until), stop) {
+    match wait_for(socket.as_fd(), PollFlags::IN, Some(until), stop) {
         Ok(()) => {}
         Err(WaitError::Deadline) => return Ok(Greeting::None),
         Err(wait_error) => return Err(wait_error),
     }
     let mut bytes = [0; 255];
-    let text = match recv(wire, &mut bytes[..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+    let text = match recv(socket, &mut bytes[..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
         Ok((_, 0)) => return Ok(Greeting::Closed),
         Ok((_, len)) => String::from_utf8_lossy(&bytes[..len]).into_owned(),
         Err(Errno::AGAIN | Errno::INTR) => return Ok(Greeting::None),

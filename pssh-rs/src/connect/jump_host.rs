@@ -6,7 +6,7 @@
 //! tells when the jump host is ready.
 
 use crate::base::shutdown::Stop;
-use crate::base::socket::{Wire, pair};
+use crate::base::socket::{Socket, pair};
 use crate::base::trace::Trace;
 use crate::base::wait::WaitError;
 use crate::connect::proxy_command::end_group;
@@ -142,7 +142,7 @@ impl Jumps {
         port: u16,
         deadline: Instant,
         stop: &Arc<Stop>,
-    ) -> Result<(Wire, Channel), Unreached> {
+    ) -> Result<(Socket, Channel), Unreached> {
         if host.is_empty() || host.contains(|c: char| c.is_control() || c.is_whitespace()) {
             return Err(Unreached::Target(format!("{host:?} is no address")));
         }
@@ -387,11 +387,17 @@ fn wait<'a>(
     Ok(jump.changed.wait_timeout(state, left.min(TICK)).unwrap_or_else(PoisonError::into_inner).0)
 }
 
-fn forward(master: &Master, host: &str, port: u16, deadline: Instant, stop: &Stop) -> Result<(Wire, Channel), Refusal> {
+fn forward(
+    master: &Master,
+    host: &str,
+    port: u16,
+    deadline: Instant,
+    stop: &Stop,
+) -> Result<(Socket, Channel), Refusal> {
     let client = Client::connect(&master.socket, deadline, stop)?;
     let (ours, theirs) = pair().map_err(|error| Refusal::WaitError(WaitError::Io(error)))?;
     client.forward(host, port, theirs.as_fd(), deadline, stop)?;
-    Ok((Wire::new(ours), Channel { _client: client }))
+    Ok((Socket::new(ours), Channel { _client: client }))
 }
 
 fn exited(status: ExitStatus) -> String {
@@ -413,12 +419,12 @@ fn told(spec: &str, host: &str, port: u16, why: &str) -> String {
 
 /// What a master wrote to its log, read by a thread of its own until the log ends.
 struct Log {
-    heard: Mutex<Heard>,
+    transcript: Mutex<Transcript>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Heard {
+struct Transcript {
     messages: Vec<String>,
     /// The place that the next new channel is to.
     asked: Option<String>,
@@ -431,10 +437,10 @@ struct Heard {
 impl Log {
     /// With `verbose` each line up to the login is told too.
     fn follow(reader: File, verbose: Option<Tool>, spec: &str) -> io::Result<Arc<Log>> {
-        let log = Arc::new(Log { heard: Mutex::default(), changed: Condvar::new() });
-        let (heard, jump) = (Arc::clone(&log), format!("jump host {spec}"));
+        let log = Arc::new(Log { transcript: Mutex::default(), changed: Condvar::new() });
+        let (transcript, jump) = (Arc::clone(&log), format!("jump host {spec}"));
         let thread = thread::Builder::new().name("jump log".to_string()).stack_size(128 * 1024);
-        thread.spawn(move || heard.read(reader, Trace::new(verbose, &jump)))?;
+        thread.spawn(move || transcript.read(reader, Trace::new(verbose, &jump)))?;
         Ok(log)
     }
 
@@ -448,13 +454,13 @@ impl Log {
             match reader.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(len) => {
-                    let mut heard = lock(&self.heard);
+                    let mut transcript = lock(&self.transcript);
                     lines.take(&buffer[..len], |line| {
                         if !logged_in {
                             trace.say(|| log::text(line));
                         }
                         logged_in |= line.starts_with("Authenticated to ");
-                        heard.line(line);
+                        transcript.line(line);
                     });
                     self.changed.notify_all();
                 }
@@ -462,20 +468,22 @@ impl Log {
                 Err(_) => break,
             }
         }
-        lock(&self.heard).ended = true;
+        lock(&self.transcript).ended = true;
         self.changed.notify_all();
     }
 
     /// Why the last channel to this place was refused.
     fn reason(&self, host: &str, port: u16) -> Option<String> {
         let (place, until) = (format!("{host}:{port}"), Instant::now() + REASON);
-        let mut heard = lock(&self.heard);
+        let mut transcript = lock(&self.transcript);
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            match heard.reasons.get(&place) {
+            match transcript.reasons.get(&place) {
                 Some(reason) => return Some(reason.clone()),
-                None if heard.ended || left.is_zero() => return None,
-                None => heard = self.changed.wait_timeout(heard, left).unwrap_or_else(PoisonError::into_inner).0,
+                None if transcript.ended || left.is_zero() => return None,
+                None => {
+                    transcript = self.changed.wait_timeout(transcript, left).unwrap_or_else(PoisonError::into_inner).0
+                }
             }
         }
     }
@@ -483,19 +491,19 @@ impl Log {
     /// The last messages: the one that says why often is not the very last. Waits a moment for the log's end.
     fn last_words(&self) -> Option<String> {
         let until = Instant::now() + REASON;
-        let mut heard = lock(&self.heard);
-        while !heard.ended && Instant::now() < until {
-            heard = self.changed.wait_timeout(heard, TICK).unwrap_or_else(PoisonError::into_inner).0;
+        let mut transcript = lock(&self.transcript);
+        while !transcript.ended && Instant::now() < until {
+            transcript = self.changed.wait_timeout(transcript, TICK).unwrap_or_else(PoisonError::into_inner).0;
         }
-        (!heard.messages.is_empty()).then(|| heard.messages.join(" "))
+        (!transcript.messages.is_empty()).then(|| transcript.messages.join(" "))
     }
 
     fn has_ended(&self) -> bool {
-        lock(&self.heard).ended
+        lock(&self.transcript).ended
     }
 }
 
-impl Heard {
+impl Transcript {
     fn line(&mut self, line: &str) {
         const MESSAGES: usize = 2;
         const PLACES: usize = 10_000;
@@ -548,14 +556,14 @@ mod tests {
              channel 4: open failed: administratively prohibited: open failed\n\
              channel 3: open failed: connect failed: Connection refused\n",
         ] {
-            let mut heard = Heard::default();
-            log.lines().for_each(|line| heard.line(line));
-            assert_eq!(heard.reasons["a:1"], "connect failed: Connection refused");
+            let mut transcript = Transcript::default();
+            log.lines().for_each(|line| transcript.line(line));
+            assert_eq!(transcript.reasons["a:1"], "connect failed: Connection refused");
             assert_eq!(
-                told("j", "::1", 2, &heard.reasons["::1:2"]),
+                told("j", "::1", 2, &transcript.reasons["::1:2"]),
                 "jump host \"j\" forbids to connect to ::1 port 2"
             );
-            assert!(heard.messages.is_empty());
+            assert!(transcript.messages.is_empty());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From an address to a TCP connection, by a deadline.
 
 use crate::base::shutdown::Stop;
-use crate::base::socket::Wire;
+use crate::base::socket::Socket;
 use crate::base::trace::Trace;
 use crate::base::wait::{WaitError, wait_for};
 use crate::ssh_config::AddressFamily as Family;
@@ -70,7 +70,7 @@ pub fn connect(
     deadline: Instant,
     stop: &Stop,
     trace: Trace<'_>,
-) -> Result<Wire, WaitError> {
+) -> Result<Socket, WaitError> {
     let mut last = WaitError::Deadline;
     for (tried, address) in addresses.iter().enumerate() {
         let now = Instant::now();
@@ -84,16 +84,21 @@ pub fn connect(
                 });
                 last = wait_error;
             }
-            Ok(wire) => {
+            Ok(socket) => {
                 trace.say(|| format!("connected to {address}"));
-                return Ok(wire);
+                return Ok(socket);
             }
         }
     }
     Err(last)
 }
 
-fn connect_one(address: &SocketAddr, from: Option<IpAddr>, deadline: Instant, stop: &Stop) -> Result<Wire, WaitError> {
+fn connect_one(
+    address: &SocketAddr,
+    from: Option<IpAddr>,
+    deadline: Instant,
+    stop: &Stop,
+) -> Result<Socket, WaitError> {
     let socket = open(address).map_err(|error| WaitError::Io(error.into()))?;
     if let Some(from) = from {
         bind(&socket, &SocketAddr::new(from, 0)).map_err(|error| {
@@ -106,7 +111,7 @@ fn connect_one(address: &SocketAddr, from: Option<IpAddr>, deadline: Instant, st
         Err(error) => return Err(WaitError::Io(error.into())),
     }
     match sockopt::socket_error(&socket) {
-        Ok(Ok(())) => Ok(Wire::new(socket)),
+        Ok(Ok(())) => Ok(Socket::new(socket)),
         Ok(Err(error)) | Err(error) => Err(WaitError::Io(error.into())),
     }
 }

@@ -75,11 +75,11 @@ impl Server {
     fn link_until(&self, shutdown: Shutdown) -> Link {
         let deadline = Instant::now() + Duration::from_secs(60);
         let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &shutdown.stop).unwrap();
-        let wire = connect(&addresses, None, deadline, &shutdown.stop, crate::base::trace::Trace::OFF).unwrap();
+        let socket = connect(&addresses, None, deadline, &shutdown.stop, crate::base::trace::Trace::OFF).unwrap();
         let offer = Offer { files: vec![self.path("id")], named: Named::Option, ..Offer::default() };
         let mut keys = KeyStore::new(Duration::from_secs(60));
         keys.prepare(std::slice::from_ref(&offer), &shutdown.stop).unwrap();
-        let mut link = Link::new(Arc::new(wire), shutdown).unwrap();
+        let mut link = Link::new(Arc::new(socket), shutdown).unwrap();
         link.handshake(&Wanted::default(), deadline).unwrap();
         let user = Command::new("id").arg("-un").output().unwrap().stdout;
         log_in(&link, String::from_utf8(user).unwrap().trim(), &keys, &offer, deadline, crate::base::trace::Trace::OFF)

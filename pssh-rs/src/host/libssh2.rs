@@ -1,7 +1,7 @@
 //! One attempt at one host: its phases in order, each with its own deadline, and what became of it.
 
 use crate::auth::{Refusal, log_in};
-use crate::base::socket::Wire;
+use crate::base::socket::Socket;
 use crate::base::trace::Trace;
 use crate::base::wait::WaitError;
 use crate::connect::banner::{Greeting, greeting};
@@ -84,9 +84,9 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
     let trust = trust(target);
     let trace = Trace::new(job.verbose, target.record.host());
 
-    let (wire, mut carrier) = connected(job, target, watched, trace)?;
-    let wire = Arc::new(wire);
-    watched.connected(&wire);
+    let (socket, mut carrier) = connected(job, target, watched, trace)?;
+    let socket = Arc::new(socket);
+    watched.connected(&socket);
 
     let place = target.place();
     let deadline = watched.begin(Phase::Handshake, bound);
@@ -97,7 +97,7 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
         };
         unreached(job, Phase::Handshake, wait_error, bound, &what)
     };
-    let first = greeting(&wire, deadline, stop).map_err(&mut no_handshake)?;
+    let first = greeting(&socket, deadline, stop).map_err(&mut no_handshake)?;
     let deadline = match first {
         Greeting::Some(ref line) => {
             trace.say(|| format!("the server says {line:?}"));
@@ -114,7 +114,7 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
             return Err(Outcome { retry: Retry::Shed, ..outcome }.into());
         }
     };
-    let mut link = Link::new(wire, job.shutdown.clone()).map_err(|error| no_handshake(error.into()))?;
+    let mut link = Link::new(socket, job.shutdown.clone()).map_err(|error| no_handshake(error.into()))?;
     link.prefer(&target.options).map_err(&mut no_handshake)?;
     let wanted = Wanted { allowed: target.options.host_key_algorithms.as_deref(), ..trust.wanted() };
     link.handshake(&wanted, deadline).map_err(&mut no_handshake)?;
@@ -151,7 +151,7 @@ fn connected(
     target: &Target,
     watched: &mut Watched<'_>,
     trace: Trace<'_>,
-) -> Result<(Wire, Carrier), Box<Outcome>> {
+) -> Result<(Socket, Carrier), Box<Outcome>> {
     let stop = &job.shutdown.stop;
     let bound = target.connect_timeout;
     match &target.way {
@@ -162,11 +162,11 @@ fn connected(
                     unreached(job, Phase::Resolve, wait_error, bound, &format!("cannot resolve {:?}", target.address))
                 })?;
             let deadline = watched.begin(Phase::Connect, bound);
-            let wire =
+            let socket =
                 connect(&addresses, target.options.bind_address, deadline, stop, trace).map_err(|wait_error| {
                     unreached(job, Phase::Connect, wait_error, bound, &format!("cannot connect to {}", target.place()))
                 })?;
-            Ok((wire, Carrier::Tcp))
+            Ok((socket, Carrier::Tcp))
         }
         Way::Jump(spec) => {
             let deadline = watched.begin(Phase::Connect, bound);
@@ -175,9 +175,9 @@ fn connected(
                 return Err(Outcome::error(HostStatus::Unreachable, Phase::Connect, error).into());
             };
             match jumps.open(spec, &target.address, target.port, deadline, stop) {
-                Ok((wire, channel)) => {
+                Ok((socket, channel)) => {
                     trace.say(|| format!("connected to {}", target.place()));
-                    Ok((wire, Carrier::Jump(channel)))
+                    Ok((socket, Carrier::Jump(channel)))
                 }
                 Err(Unreached::Jump(why) | Unreached::Target(why)) => {
                     Err(Outcome::error(HostStatus::Unreachable, Phase::Connect, why).into())
@@ -195,12 +195,12 @@ fn connected(
         Way::Proxy(command) => {
             let deadline = watched.begin(Phase::Connect, bound);
             trace.say(|| format!("connecting to {}", target.place()));
-            let (wire, mut child) = proxy_command::spawn(command).map_err(|error| {
+            let (socket, mut child) = proxy_command::spawn(command).map_err(|error| {
                 unreached(job, Phase::Connect, WaitError::Io(error), bound, "cannot start the ProxyCommand")
             })?;
-            let wire = match target.options.proxy_use_fdpass {
-                false => wire,
-                true => proxy_command::receive_passed(&wire, deadline, stop).map_err(|wait_error| {
+            let socket = match target.options.proxy_use_fdpass {
+                false => socket,
+                true => proxy_command::receive_passed(&socket, deadline, stop).map_err(|wait_error| {
                     let said = child.last_words().map(|said| format!(" (it said: {said})")).unwrap_or_default();
                     unreached(
                         job,
@@ -211,7 +211,7 @@ fn connected(
                     )
                 })?,
             };
-            Ok((wire, Carrier::Proxy(child)))
+            Ok((socket, Carrier::Proxy(child)))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! An attempt's side of the run: what it tells the collector, and what it gets from it.
 
 use crate::base::shutdown::{Stop, StopReason};
-use crate::base::socket::Wire;
+use crate::base::socket::Socket;
 use crate::host::attempt_handle::Leash;
 use crate::host::failure::halted;
 use crate::host::job::Job;
@@ -53,8 +53,8 @@ impl Watched<'_> {
     }
 
     /// There is a connection, which can be cut from outside from now on.
-    pub fn connected(&mut self, wire: &Arc<Wire>) {
-        self.leash.hold(wire);
+    pub fn connected(&mut self, socket: &Arc<Socket>) {
+        self.leash.hold(socket);
     }
 
     /// The host answers: waits for its slot.

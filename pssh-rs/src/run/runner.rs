@@ -178,11 +178,11 @@ impl Collector<'_> {
             self.begin_due(now);
             self.progress.running.store(self.running.len() as u64, Ordering::Relaxed);
             if let Ok(event) = events.recv_timeout(self.wait(Instant::now())) {
-                self.hear(event);
+                self.note_received(event);
             }
             // All that was said first: what came after an old deadline may be a new one, or the end.
             while let Ok(event) = events.try_recv() {
-                self.hear(event);
+                self.note_received(event);
             }
             self.give_up_overdue();
             for index in self.schedule.refused() {
@@ -248,7 +248,7 @@ impl Collector<'_> {
         }
     }
 
-    fn hear(&mut self, event: Event) {
+    fn note_received(&mut self, event: Event) {
         match event {
             Event::Phase { index, phase, deadline } => {
                 // A deadline that has passed while something was cleaned up gives the attempt a moment, too.

@@ -2,10 +2,10 @@
 //! Ctrl-C.
 
 use crate::base::shutdown::{Shutdown, Stop};
-use crate::base::socket::Wire;
+use crate::base::socket::Socket;
 use crate::base::wait::{WaitError, wait_for};
 use crate::connect::host_key::{Wanted, host_key_algorithms};
-use crate::ffi::{connect_to_wire, send_keepalive};
+use crate::ffi::{attach_socket, send_keepalive};
 use crate::session::algorithms::{Allowed, Kind, Ours, why_failed};
 use crate::ssh_config::{HostOptions, ServerAlive};
 use rustix::event::PollFlags;
@@ -33,7 +33,7 @@ struct Watch {
 
 pub struct Link {
     session: Session,
-    wire: Arc<Wire>,
+    socket: Arc<Socket>,
     /// The algorithms that the server is offered.
     ours: Ours,
     watch: Cell<Option<Watch>>,
@@ -43,12 +43,12 @@ pub struct Link {
 }
 
 impl Link {
-    pub fn new(wire: Arc<Wire>, shutdown: Shutdown) -> Result<Link, ssh2::Error> {
+    pub fn new(socket: Arc<Socket>, shutdown: Shutdown) -> Result<Link, ssh2::Error> {
         let mut session = Session::new()?;
         session.set_blocking(false);
-        connect_to_wire(&mut session, &wire);
+        attach_socket(&mut session, &socket);
         let stop = RefCell::new(Arc::clone(&shutdown.stop));
-        Ok(Link { session, wire, ours: Ours::default(), watch: Cell::new(None), stop, shutdown })
+        Ok(Link { session, socket, ours: Ours::default(), watch: Cell::new(None), stop, shutdown })
     }
 
     /// What is done because of a stop, or to clean up, heeds only the last one.
@@ -65,7 +65,7 @@ impl Link {
 
     /// Ends the connection on the spot: nothing that libssh2 does with it can wait any more.
     pub fn cut(&self) {
-        self.wire.cut();
+        self.socket.cut();
     }
 
     pub fn session(&self) -> &Session {
@@ -106,7 +106,7 @@ impl Link {
         self.ours.host_key.names = host_keys.split(',').map(str::to_string).collect();
         let mut session = self.session.clone();
         let result = self.drive(Some(deadline), |_| session.handshake());
-        let opening = self.wire.heard.take_opening();
+        let opening = self.socket.transcript.take_opening();
         let wait_error = match result {
             Ok(()) => return Ok(()),
             Err(WaitError::Stopped) => return Err(WaitError::Stopped),
@@ -145,12 +145,12 @@ impl Link {
     /// How many bytes have been received. A call that would block is worth repeating once this has changed: another one
     /// may have received what it waits for.
     pub fn received(&self) -> u64 {
-        self.wire.received()
+        self.socket.received()
     }
 
     /// Whether the socket has room for more data.
     pub fn may_send(&self) -> bool {
-        self.wire.flush()
+        self.socket.flush()
     }
 
     /// From now on each wait also ends when the host has been silent for too long. For after the login, since no server
@@ -191,18 +191,18 @@ impl Link {
 
     /// Returns whether there was a sign of life: something to receive, or room for what could not be sent.
     fn wait_until_ready(&self, deadline: Option<Instant>) -> Result<bool, WaitError> {
-        let sent = self.wire.flush();
+        let sent = self.socket.flush();
         let directions = self.session.block_directions();
         let mut flags = PollFlags::empty();
         let reads = matches!(directions, BlockDirections::Inbound | BlockDirections::Both);
-        flags.set(PollFlags::IN, reads && self.wire.may_receive());
+        flags.set(PollFlags::IN, reads && self.socket.may_receive());
         flags.set(PollFlags::OUT, !sent || matches!(directions, BlockDirections::Outbound | BlockDirections::Both));
         if !flags.is_empty() {
-            return wait_for(self.wire.as_fd(), flags, deadline, &self.stop()).map(|()| true);
+            return wait_for(self.socket.as_fd(), flags, deadline, &self.stop()).map(|()| true);
         }
         // libssh2 wants nothing and is not done: ask again soon, not at once.
         let soon = Instant::now() + Duration::from_millis(20);
-        match wait_for(self.wire.as_fd(), PollFlags::IN, Some(soon), &self.stop()) {
+        match wait_for(self.socket.as_fd(), PollFlags::IN, Some(soon), &self.stop()) {
             Err(WaitError::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => Ok(false),
             result => result.map(|()| true),
         }
@@ -210,7 +210,7 @@ impl Link {
 
     /// Whether the peer has closed the connection, or it broke: libssh2 calls that a refused key.
     pub fn is_closed(&self) -> bool {
-        match recv(&self.wire, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        match recv(&self.socket, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
             Ok((_, received)) => received == 0,
             Err(error) => error != Errno::AGAIN && error != Errno::INTR,
         }
@@ -218,7 +218,7 @@ impl Link {
 
     /// Returns the server's reason, if it has ended the connection by a message.
     pub fn disconnect(&self) -> Option<String> {
-        self.wire.heard.disconnect()
+        self.socket.transcript.disconnect()
     }
 
     /// Whether the deadline has passed or Ctrl-C came: for loops that never need to wait.
@@ -237,7 +237,7 @@ impl Drop for Link {
         if self.session.authenticated() {
             let _ = self.session.disconnect(None, "", None);
         }
-        self.wire.cut();
+        self.socket.cut();
     }
 }
 
