@@ -19,7 +19,7 @@ use crate::base::ssh_wire::Reader;
 use crate::base::trace::Trace;
 use crate::base::wait::WaitError;
 use crate::ffi::{KeyOffer, Step, accepted_methods};
-use crate::session::ssh_session::{LOST, Link, is_disconnect, phrase};
+use crate::session::ssh_session::{LOST, SshSession, is_disconnect, phrase};
 use agent::Trouble;
 use choice::{Candidate, Signer, choose};
 use libssh2_sys as raw;
@@ -38,7 +38,7 @@ pub enum Refusal {
 }
 
 pub fn log_in(
-    link: &Link,
+    session: &SshSession,
     user: &str,
     store: &KeyStore,
     offer: &Offer,
@@ -47,7 +47,7 @@ pub fn log_in(
 ) -> Result<(), Refusal> {
     let choice = choose(store, offer);
     let mut login =
-        Login { link, user, deadline, trace, tried: Vec::new(), not: choice.notes, left: 0, refused: false };
+        Login { session, user, deadline, trace, tried: Vec::new(), not: choice.notes, left: 0, refused: false };
     login.not.iter().for_each(|note| trace.say(|| format!("key {note}")));
     if login.needs_no_key()? {
         return Ok(());
@@ -63,7 +63,7 @@ pub fn log_in(
 
 /// One login: what was tried so far, in words.
 struct Login<'a> {
-    link: &'a Link,
+    session: &'a SshSession,
     user: &'a str,
     deadline: Instant,
     trace: Trace<'a>,
@@ -82,7 +82,7 @@ const LONGEST_LIST: usize = 200;
 impl Login<'_> {
     /// Asks the server for its login methods, as ssh does first. Returns whether it lets the user in without any.
     fn needs_no_key(&mut self) -> Result<bool, Refusal> {
-        let methods = match self.link.drive(Some(self.deadline), |session| accepted_methods(session, self.user)) {
+        let methods = match self.session.drive(Some(self.deadline), |raw| accepted_methods(raw, self.user)) {
             Ok(Some(methods)) => methods,
             Ok(None) => {
                 self.trace.say(|| format!("the server lets user {:?} in without a key", self.user));
@@ -107,7 +107,7 @@ impl Login<'_> {
 
     /// Offers one key; whether that let us in.
     fn offer(&mut self, candidate: &Candidate<'_>) -> Result<bool, Refusal> {
-        let Some(mut offer) = KeyOffer::new(self.link.session(), self.user, &candidate.public.blob) else {
+        let Some(mut offer) = KeyOffer::new(self.session.raw(), self.user, &candidate.public.blob) else {
             return Err(Refusal::Refused(format!("{:?} is no user's name", self.user)));
         };
         let (mut asked, mut failed, mut other_algorithm) = (false, None, false);
@@ -115,9 +115,9 @@ impl Login<'_> {
             match offer.step() {
                 Ok(Step::Accepted) => {
                     self.trace.say(|| format!("key {}: accepted", candidate.described()));
-                    return Ok(self.link.session().authenticated());
+                    return Ok(self.session.raw().authenticated());
                 }
-                Ok(Step::Wait) => self.link.wait(Some(self.deadline)).map_err(Refusal::WaitError)?,
+                Ok(Step::Wait) => self.session.wait(Some(self.deadline)).map_err(Refusal::WaitError)?,
                 Ok(Step::Sign(data)) => {
                     asked = true;
                     match self.sign(candidate, &data) {
@@ -147,7 +147,7 @@ impl Login<'_> {
         let algorithm = algorithm(data, &candidate.public.algorithm);
         match &candidate.signer {
             Signer::Key(key) => key.sign(&algorithm, data).map_err(Trouble::Refused),
-            Signer::Agent(agent, blob) => agent.sign(blob, &algorithm, data, self.deadline, &self.link.stop()),
+            Signer::Agent(agent, blob) => agent.sign(blob, &algorithm, data, self.deadline, &self.session.stop()),
         }
     }
 
@@ -172,13 +172,13 @@ impl Login<'_> {
         failed: Option<String>,
     ) -> Result<(), Refusal> {
         // libssh2 calls a lost connection a refused key too.
-        let ended = self.link.disconnect().is_some() || is_disconnect(error) || self.link.is_closed();
+        let ended = self.session.disconnect().is_some() || is_disconnect(error) || self.session.is_closed();
         let refused = matches!(
             error.code(),
             ErrorCode::Session(raw::LIBSSH2_ERROR_AUTHENTICATION_FAILED | raw::LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
         );
         let shown = candidate.shown.as_str();
-        let (tried, answer) = match (failed, self.link.disconnect()) {
+        let (tried, answer) = match (failed, self.session.disconnect()) {
             (Some(why), _) => (false, why),
             // The server looked at this key too, and then had enough.
             (None, Some(_)) => (true, String::new()),
@@ -205,7 +205,7 @@ impl Login<'_> {
 
     /// Why the login is over: the server has ended the connection, or it was lost.
     fn ended(&self) -> Refusal {
-        match self.link.disconnect() {
+        match self.session.disconnect() {
             Some(why) => self.refusal(Some(&why)),
             // A server may hang up after too many keys, and not say so.
             None if self.refused => self.refusal(None),

@@ -121,10 +121,10 @@ impl Lab {
         let deadline = Instant::now() + LONG;
         let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &shutdown.stop).unwrap();
         let socket = Arc::new(connect(&addresses, None, deadline, &shutdown.stop, Trace::OFF).unwrap());
-        let mut link = Link::new(socket, shutdown).unwrap();
-        link.handshake(&Wanted::default(), deadline).unwrap();
-        let result = log_in(&link, &self.user, &store, offer, deadline, Trace::OFF);
-        assert_eq!(result.is_ok(), link.session().authenticated());
+        let mut session = SshSession::new(socket, shutdown).unwrap();
+        session.handshake(&Wanted::default(), deadline).unwrap();
+        let result = log_in(&session, &self.user, &store, offer, deadline, Trace::OFF);
+        assert_eq!(result.is_ok(), session.raw().authenticated());
         let folder = format!("{}/", self.folder.path().display());
         result.map_err(|refusal| match refusal {
             Refusal::Refused(error) | Refusal::Late(error) => error.replace(&folder, ""),

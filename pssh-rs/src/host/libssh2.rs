@@ -17,7 +17,7 @@ use crate::host::steps::work;
 use crate::host::target::{Target, Way};
 use crate::known_hosts::HostId;
 use crate::session::phase_timer::Clock;
-use crate::session::ssh_session::{LOST, Link};
+use crate::session::ssh_session::{LOST, SshSession};
 use cerveza_results::{HostStatus, Outcome, Phase, Retry, Sink};
 use std::io;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub fn attempt(job: &Job, target: &Target, watched: &mut Watched<'_>, sink: &mut
     watched.logged_in();
     let mut tell = |phase, deadline| watched.tell(phase, deadline);
     let clock = Clock::start(job.timeout, &mut tell);
-    work(job, target, &reached.link, &clock, sink)
+    work(job, target, &reached.session, &clock, sink)
 }
 
 /// What a connection needs to be kept for, besides its socket.
@@ -72,7 +72,7 @@ fn trust(target: &Target) -> Trust<'_> {
 
 /// An authenticated session with the right host. The link ends before what carries it.
 struct Reached {
-    link: Link,
+    session: SshSession,
     _carrier: Carrier,
 }
 
@@ -114,18 +114,18 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
             return Err(Outcome { retry: Retry::Shed, ..outcome }.into());
         }
     };
-    let mut link = Link::new(socket, job.shutdown.clone()).map_err(|error| no_handshake(error.into()))?;
-    link.prefer(&target.options).map_err(&mut no_handshake)?;
+    let mut session = SshSession::new(socket, job.shutdown.clone()).map_err(|error| no_handshake(error.into()))?;
+    session.prefer(&target.options).map_err(&mut no_handshake)?;
     let wanted = Wanted { allowed: target.options.host_key_algorithms.as_deref(), ..trust.wanted() };
-    link.handshake(&wanted, deadline).map_err(&mut no_handshake)?;
-    trace.say(|| format!("algorithms: {}", link.algorithms()));
+    session.handshake(&wanted, deadline).map_err(&mut no_handshake)?;
+    trace.say(|| format!("algorithms: {}", session.algorithms()));
     if first == Greeting::None {
-        trace.say(|| format!("the server says {:?}", link.session().banner().unwrap_or_default()));
+        trace.say(|| format!("the server says {:?}", session.raw().banner().unwrap_or_default()));
         seat(job, watched, Phase::Handshake, bound)?;
     }
 
     let deadline = watched.begin(Phase::HostKey, bound);
-    let shown = link.session().host_key().map(|(key, _)| key);
+    let shown = session.raw().host_key().map(|(key, _)| key);
     let trusted = trust.check(shown, deadline, stop);
     trace.say(|| {
         format!("host key {}: {}", trust.described(shown), if trusted.is_ok() { "accepted" } else { "refused" })
@@ -136,13 +136,13 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
     })?;
 
     let deadline = watched.begin(Phase::Auth, job.auth);
-    log_in(&link, &target.user, &job.keys, &target.offer, deadline, trace).map_err(|refusal| match refusal {
+    log_in(&session, &target.user, &job.keys, &target.offer, deadline, trace).map_err(|refusal| match refusal {
         Refusal::Refused(error) => Outcome::error(HostStatus::Auth, Phase::Auth, error),
         Refusal::Late(error) => Outcome::error(HostStatus::Timeout, Phase::Auth, error),
         Refusal::WaitError(wait_error) => unasked(job, Phase::Auth, wait_error, job.auth, "while logging in"),
     })?;
-    link.keep_alive(target.options.server_alive);
-    Ok(Reached { link, _carrier: carrier })
+    session.keep_alive(target.options.server_alive);
+    Ok(Reached { session, _carrier: carrier })
 }
 
 /// What carries the connection: a TCP connection, or one that somebody else makes.

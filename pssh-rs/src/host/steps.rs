@@ -9,13 +9,19 @@ use crate::host::target::Target;
 use crate::session::exec::{Ask, End, Ran, START, Stdin, exec};
 use crate::session::phase_timer::Clock;
 use crate::session::script::{self, Script, Unstarted};
-use crate::session::ssh_session::Link;
+use crate::session::ssh_session::SshSession;
 use crate::session::sudo::Gate;
 use cerveza_results::{Copied, HostStatus, Outcome, Phase, Sink};
 
 /// Does a host's work. The outcome is that of the first step that did not go well, else of the last.
-pub fn work(job: &Job, target: &Target, link: &Link, clock: &Clock<'_>, sink: &mut dyn Sink<WaitError>) -> Outcome {
-    let host = Host { job, target, link, clock };
+pub fn work(
+    job: &Job,
+    target: &Target,
+    session: &SshSession,
+    clock: &Clock<'_>,
+    sink: &mut dyn Sink<WaitError>,
+) -> Outcome {
+    let host = Host { job, target, session, clock };
     let mut copied = Copied::default();
     let mut outcome = host.steps(&mut copied, sink);
     outcome.copied = job.copies().then_some(copied);
@@ -25,7 +31,7 @@ pub fn work(job: &Job, target: &Target, link: &Link, clock: &Clock<'_>, sink: &m
 struct Host<'a, 'c> {
     job: &'a Job,
     target: &'a Target,
-    link: &'a Link,
+    session: &'a SshSession,
     clock: &'a Clock<'c>,
 }
 
@@ -33,7 +39,7 @@ impl Host<'_, '_> {
     fn steps(&self, copied: &mut Copied, sink: &mut dyn Sink<WaitError>) -> Outcome {
         let mut outcome = Outcome::new(HostStatus::Ok, Some(Phase::Exec));
         if let Some(plan) = &self.job.push {
-            match copy::push(self.link, plan, &self.target.place(), self.clock.deadline(), &mut |_| ()) {
+            match copy::push(self.session, plan, &self.target.place(), self.clock.deadline(), &mut |_| ()) {
                 Ok(pushed) => copied.add(pushed),
                 Err(error) => return self.copy_failed(*error, copied),
             }
@@ -56,7 +62,7 @@ impl Host<'_, '_> {
         if outcome.status == HostStatus::Ok
             && let Some(plan) = &self.job.pull
         {
-            match copy::pull(self.link, plan, self.target.record.host(), self.clock.deadline(), &mut |_| ()) {
+            match copy::pull(self.session, plan, self.target.record.host(), self.clock.deadline(), &mut |_| ()) {
                 Ok(pulled) => copied.add(pulled),
                 Err(error) => return Outcome { exit_code: outcome.exit_code, ..self.copy_failed(*error, copied) },
             }
@@ -81,13 +87,13 @@ impl Host<'_, '_> {
         });
         let env = &self.target.options.environment;
         let ask = Ask { line: &line, env, stdin, tty: self.job.tty, gate };
-        let (ran, end) = exec(self.link, ask, self.clock, sink);
+        let (ran, end) = exec(self.session, ask, self.clock, sink);
         self.outcome(ran, end)
     }
 
     fn script(&self, script: &Script, args: &[String], sink: &mut dyn Sink<WaitError>) -> Outcome {
         let readable = self.job.around.sudo.as_ref().is_some_and(|sudo| sudo.user.is_some());
-        let path = match script::upload(self.link, script, readable, self.clock) {
+        let path = match script::upload(self.session, script, readable, self.clock) {
             Ok(path) => path,
             Err(Unstarted::End(_, End::Closed)) => {
                 return Outcome::error(
@@ -109,7 +115,7 @@ impl Host<'_, '_> {
         };
         let mut outcome = self.command(&script::line(&path, args), sink);
         let lost = outcome.status == HostStatus::Lost;
-        if lost || !script::remove(self.link, &path, self.clock) {
+        if lost || !script::remove(self.session, &path, self.clock) {
             let left = format!("the script was left at {path}");
             outcome.error = Some(match outcome.error.take() {
                 Some(error) => format!("{error}; {left}"),

@@ -3,7 +3,7 @@
 use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;
 use crate::session::phase_timer::Clock;
-use crate::session::ssh_session::{Link, would_block};
+use crate::session::ssh_session::{SshSession, would_block};
 use crate::session::sudo::{Gate, NoPassword, Secret, Seen};
 use crate::session::terminate::{self, Ended};
 use cerveza_results::{Sink, Stream};
@@ -108,18 +108,18 @@ impl From<WaitError> for Broken {
 }
 
 /// Runs a command. Where the clock or a stop ends it, it is ended on the host too.
-pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink<WaitError>) -> (Ran, End) {
+pub fn exec(session: &SshSession, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink<WaitError>) -> (Ran, End) {
     let started = Instant::now();
     let starts_by = started + START;
     clock.tell(Some(starts_by));
-    let channel = match start(link, &ask, starts_by) {
+    let channel = match start(session, &ask, starts_by) {
         Ok(channel) => channel,
         Err(end) => return (Ran::default(), end),
     };
     clock.back();
     sink.open();
     let mut follow = Follow {
-        link,
+        session,
         channel: &channel,
         clock,
         sink,
@@ -138,7 +138,7 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink<Wa
     let ran = Ran { exit_code: channel.exit_code(), signal: channel.exit_signal() };
     let mut end_it = || {
         clock.tell(Some(Instant::now() + terminate::LONGEST));
-        link.sheltered(|| terminate::end(link, &channel, started.elapsed(), sink))
+        session.sheltered(|| terminate::end(session, &channel, started.elapsed(), sink))
     };
     let end = match broken {
         Ok(()) => refusal.map_or(End::Closed, End::NoPassword),
@@ -160,38 +160,40 @@ pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink<Wa
             End::Stdin(error)
         }
     };
-    link.close_session(&channel);
+    session.close_session(&channel);
     (ran, end)
 }
 
-fn start(link: &Link, ask: &Ask<'_>, deadline: Instant) -> Result<ExecChannel, End> {
+fn start(session: &SshSession, ask: &Ask<'_>, deadline: Instant) -> Result<ExecChannel, End> {
     let deadline = Some(deadline);
     let unasked = |wait_error| match wait_error {
         WaitError::Ssh(error) if is_denied(&error) => End::Denied,
         wait_error => End::Unasked(wait_error),
     };
-    let channel = link.open_session(deadline, ExecChannel::open).map_err(unasked)?;
+    let channel = session.open_session(deadline, ExecChannel::open).map_err(unasked)?;
     if ask.tty {
         let (term, size) = TERMINAL;
-        link.drive(deadline, |_| channel.request_pty(term, size)).map_err(|wait_error| match unasked(wait_error) {
-            End::Denied => End::NoTerminal,
-            end => end,
+        session.drive(deadline, |_| channel.request_pty(term, size)).map_err(|wait_error| {
+            match unasked(wait_error) {
+                End::Denied => End::NoTerminal,
+                end => end,
+            }
         })?;
     }
     for (name, value) in ask.env {
-        match link.drive(deadline, |_| channel.set_env(name, value)) {
+        match session.drive(deadline, |_| channel.set_env(name, value)) {
             // As for ssh, a server that takes no such variable is no reason not to run the command.
             Err(WaitError::Ssh(error)) if is_denied(&error) => {}
             result => result.map_err(unasked)?,
         }
     }
-    match link.drive(deadline, |_| channel.start(ask.line)) {
+    match session.drive(deadline, |_| channel.start(ask.line)) {
         Ok(()) => Ok(channel),
         Err(WaitError::Ssh(error)) if is_denied(&error) => Err(End::Denied),
         // It may be running: what the server says is heard yet, so that it can be ended.
         Err(WaitError::Stopped) => {
             let until = deadline.map(|deadline| deadline.min(Instant::now() + CONFIRM));
-            match link.sheltered(|| link.drive(until, |_| channel.start(ask.line))) {
+            match session.sheltered(|| session.drive(until, |_| channel.start(ask.line))) {
                 Ok(()) => Ok(channel),
                 Err(_) => Err(End::Unconfirmed(WaitError::Stopped)),
             }
@@ -226,7 +228,7 @@ impl<'a> Feeder<'a> {
 }
 
 struct Follow<'a, 'c> {
-    link: &'a Link,
+    session: &'a SshSession,
     channel: &'a ExecChannel,
     clock: &'a Clock<'c>,
     sink: &'a mut dyn Sink<WaitError>,
@@ -241,7 +243,7 @@ impl Follow<'_, '_> {
     /// Feeds stdin and drains both streams side by side, since they share one window, until the server closes the channel.
     fn follow(&mut self) -> Result<(), Broken> {
         loop {
-            let received = self.link.received();
+            let received = self.session.received();
             let mut moved = self.feed()?;
             for stream in [Stream::Stdout, Stream::Stderr] {
                 moved |= self.drain(stream)?;
@@ -257,12 +259,12 @@ impl Follow<'_, '_> {
             }
             // Whatever a call receives may be what an earlier one waits for, and nothing more may come after it: a larger
             // window, new keys, output on the other stream.
-            if moved || self.link.received() != received {
+            if moved || self.session.received() != received {
                 continue;
             }
             self.sink.flush();
             let sudo = self.gate.as_ref().filter(|gate| !gate.is_open()).map(|_| self.sudo_since + SUDO);
-            match self.link.wait(self.clock.deadline().into_iter().chain(sudo).min()) {
+            match self.session.wait(self.clock.deadline().into_iter().chain(sudo).min()) {
                 Err(WaitError::Deadline) if sudo.is_some_and(|by| by <= Instant::now()) => {
                     return Err(Broken::NoPassword("sudo did not let the command begin within a minute".to_string()));
                 }
@@ -279,7 +281,7 @@ impl Follow<'_, '_> {
                     bytes = gate.pass(stream, &bytes).0;
                 }
                 // It fails only where our reader takes no more.
-                let _ = hand_on(self.link, self.clock, self.sink, stream, &bytes);
+                let _ = hand_on(self.session, self.clock, self.sink, stream, &bytes);
             }
         }
         let _ = self.rest();
@@ -289,7 +291,7 @@ impl Follow<'_, '_> {
     fn feed(&mut self) -> Result<bool, Broken> {
         let open = self.gate.as_ref().is_none_or(Gate::is_open);
         let feeder = &mut self.feeder;
-        if feeder.over || !self.link.may_send() {
+        if feeder.over || !self.session.may_send() {
             return Ok(false);
         }
         if feeder.sent == feeder.chunk.len() {
@@ -342,7 +344,7 @@ impl Follow<'_, '_> {
         const TURNS: usize = 32;
         for turn in 0..TURNS {
             // A fast sender never lets us wait, where the deadline is looked at too.
-            self.link.check(self.clock.deadline())?;
+            self.session.check(self.clock.deadline())?;
             match self.channel.read(stream, &mut self.buffer) {
                 Ok(0) => return Ok(turn > 0),
                 Ok(len) => self.take(stream, len)?,
@@ -354,10 +356,10 @@ impl Follow<'_, '_> {
     }
 
     fn take(&mut self, stream: Stream, len: usize) -> Result<(), Broken> {
-        let (link, clock) = (self.link, self.clock);
+        let (session, clock) = (self.session, self.clock);
         let bytes = &self.buffer[..len];
         let Some(gate) = self.gate.as_mut().filter(|gate| !gate.is_open()) else {
-            return Ok(hand_on(link, clock, self.sink, stream, bytes)?);
+            return Ok(hand_on(session, clock, self.sink, stream, bytes)?);
         };
         let (bytes, seen) = gate.pass(stream, bytes);
         for seen in seen {
@@ -368,7 +370,7 @@ impl Follow<'_, '_> {
                 }
                 Seen::Prompt => {
                     clock.pause();
-                    self.feeder.password = Some(gate.answer(&|| link.check(None)).map_err(|no| match no {
+                    self.feeder.password = Some(gate.answer(&|| session.check(None)).map_err(|no| match no {
                         NoPassword::Because(why) => Broken::NoPassword(why),
                         NoPassword::WaitError(wait_error) => Broken::WaitError(wait_error),
                     })?);
@@ -377,14 +379,14 @@ impl Follow<'_, '_> {
                 }
             }
         }
-        Ok(hand_on(link, clock, self.sink, stream, &bytes)?)
+        Ok(hand_on(session, clock, self.sink, stream, &bytes)?)
     }
 
     /// What the gate held back to the last.
     fn rest(&mut self) -> Result<(), Broken> {
         for stream in [Stream::Stdout, Stream::Stderr] {
             if let Some(rest) = self.gate.as_mut().map(|gate| gate.rest(stream)).filter(|rest| !rest.is_empty()) {
-                hand_on(self.link, self.clock, self.sink, stream, &rest)?;
+                hand_on(self.session, self.clock, self.sink, stream, &rest)?;
             }
         }
         Ok(())
@@ -393,7 +395,7 @@ impl Follow<'_, '_> {
 
 /// Hands output on. The clock stands still while the reader of our output takes no more: that is no fault of the host.
 fn hand_on(
-    link: &Link,
+    session: &SshSession,
     clock: &Clock<'_>,
     sink: &mut dyn Sink<WaitError>,
     stream: Stream,
@@ -404,7 +406,7 @@ fn hand_on(
         if !waits.replace(true) {
             clock.tell(None);
         }
-        link.check(None)
+        session.check(None)
     };
     let taken = sink.take(stream, bytes, &check);
     clock.postpone(sink.reader_time() - before);

@@ -2,7 +2,7 @@
 
 use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;
-use crate::session::ssh_session::Link;
+use crate::session::ssh_session::SshSession;
 use libssh2_sys as raw;
 use ssh2::{Error, ErrorCode, Session};
 use std::thread::sleep;
@@ -15,7 +15,7 @@ const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(50), Durati
 /// after a deadline.
 const CLOSE: Duration = Duration::from_secs(2);
 
-impl Link {
+impl SshSession {
     /// Opens a session. One that is refused is asked for again, because the session before it may not be gone yet.
     pub fn open_session<T>(
         &self,

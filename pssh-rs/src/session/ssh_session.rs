@@ -31,7 +31,7 @@ struct Watch {
     due: Instant,
 }
 
-pub struct Link {
+pub struct SshSession {
     session: Session,
     socket: Arc<Socket>,
     /// The algorithms that the server is offered.
@@ -42,13 +42,13 @@ pub struct Link {
     shutdown: Shutdown,
 }
 
-impl Link {
-    pub fn new(socket: Arc<Socket>, shutdown: Shutdown) -> Result<Link, ssh2::Error> {
+impl SshSession {
+    pub fn new(socket: Arc<Socket>, shutdown: Shutdown) -> Result<SshSession, ssh2::Error> {
         let mut session = Session::new()?;
         session.set_blocking(false);
         attach_socket(&mut session, &socket);
         let stop = RefCell::new(Arc::clone(&shutdown.stop));
-        Ok(Link { session, socket, ours: Ours::default(), watch: Cell::new(None), stop, shutdown })
+        Ok(SshSession { session, socket, ours: Ours::default(), watch: Cell::new(None), stop, shutdown })
     }
 
     /// What is done because of a stop, or to clean up, heeds only the last one.
@@ -68,7 +68,8 @@ impl Link {
         self.socket.cut();
     }
 
-    pub fn session(&self) -> &Session {
+    /// The session of the `ssh2` crate.
+    pub fn raw(&self) -> &Session {
         &self.session
     }
 
@@ -231,7 +232,7 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for SshSession {
     /// Takes leave in one try. The socket is shut before the session is freed, so that freeing cannot wait for the peer.
     fn drop(&mut self) {
         if self.session.authenticated() {

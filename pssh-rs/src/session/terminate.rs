@@ -5,7 +5,7 @@
 
 use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;
-use crate::session::ssh_session::{Link, would_block};
+use crate::session::ssh_session::{SshSession, would_block};
 use cerveza_results::{Sink, Stream};
 use std::time::{Duration, Instant};
 
@@ -154,20 +154,20 @@ pub fn concluded(ended: Ended, output_ended: bool) -> Ended {
 }
 
 /// Ends the command of `channel`, which began so long ago, and takes what it still prints, within [`LONGEST`].
-pub fn end(link: &Link, channel: &ExecChannel, age: Duration, sink: &mut dyn Sink<WaitError>) -> Ended {
-    let ended = match by_script(link, channel, age, sink) {
+pub fn end(session: &SshSession, channel: &ExecChannel, age: Duration, sink: &mut dyn Sink<WaitError>) -> Ended {
+    let ended = match by_script(session, channel, age, sink) {
         Ok(Some(Word::Ended(ended))) => {
             // What it printed last is on its way.
-            let _ = finish(link, channel, sink, Instant::now() + LAST_OUTPUT, ExecChannel::ended);
+            let _ = finish(session, channel, sink, Instant::now() + LAST_OUTPUT, ExecChannel::ended);
             concluded(ended, channel.ended())
         }
         Ok(Some(Word::Left | Word::Found)) | Err(Over) => Ended::No,
-        Ok(Some(Word::Nothing) | None) => by_signals(link, channel, sink),
+        Ok(Some(Word::Nothing) | None) => by_signals(session, channel, sink),
     };
     for stream in [Stream::Stdout, Stream::Stderr] {
         while let Some(bytes) = channel.take_queued(stream) {
             // It fails only where our reader takes no more.
-            let _ = sink.take(stream, &bytes, &|| link.check(None));
+            let _ = sink.take(stream, &bytes, &|| session.check(None));
         }
     }
     ended
@@ -178,15 +178,15 @@ struct Over;
 
 /// Returns the script's last word, `None` if it did not run here.
 fn by_script(
-    link: &Link,
+    session: &SshSession,
     channel: &ExecChannel,
     age: Duration,
     sink: &mut dyn Sink<WaitError>,
 ) -> Result<Option<Word>, Over> {
     let mut deadline = Instant::now() + STARTED;
-    let started = link
+    let started = session
         .drive(Some(deadline), ExecChannel::open)
-        .and_then(|script| link.drive(Some(deadline), |_| script.start(&self::script(age))).map(|()| script));
+        .and_then(|script| session.drive(Some(deadline), |_| script.start(&self::script(age))).map(|()| script));
     let script = match started {
         Ok(script) => script,
         Err(WaitError::Stopped | WaitError::Io(_)) => return Err(Over),
@@ -195,7 +195,7 @@ fn by_script(
     let mut printed = Vec::new();
     let mut runs = false;
     loop {
-        let met = meet(link, channel, sink, &mut deadline, Some((&script, &mut printed)));
+        let met = meet(session, channel, sink, &mut deadline, Some((&script, &mut printed)));
         let word = last_word(&printed);
         match word {
             Some(Word::Found) if !runs => {
@@ -214,17 +214,17 @@ fn by_script(
     }
 }
 
-fn by_signals(link: &Link, channel: &ExecChannel, sink: &mut dyn Sink<WaitError>) -> Ended {
+fn by_signals(session: &SshSession, channel: &ExecChannel, sink: &mut dyn Sink<WaitError>) -> Ended {
     let has_status = |channel: &ExecChannel| channel.exit_code().is_some() || channel.exit_signal().is_some();
     let had_status = has_status(channel);
     // The end of its output is not the end of the command.
     let is_gone = |channel: &ExecChannel| channel.closed().is_ok() || (!had_status && has_status(channel));
     for signal in ["TERM", "KILL"] {
         let deadline = Instant::now() + AFTER_SIGNAL;
-        if link.drive(Some(deadline), |_| channel.signal(signal)).is_err() {
+        if session.drive(Some(deadline), |_| channel.signal(signal)).is_err() {
             return Ended::No;
         }
-        match finish(link, channel, sink, deadline, is_gone) {
+        match finish(session, channel, sink, deadline, is_gone) {
             Ok(()) => return Ended::SignaledBy(signal),
             Err(WaitError::Deadline) => {}
             Err(_) => return Ended::No,
@@ -235,35 +235,35 @@ fn by_signals(link: &Link, channel: &ExecChannel, sink: &mut dyn Sink<WaitError>
 
 /// Takes what the command prints until it is done.
 fn finish(
-    link: &Link,
+    session: &SshSession,
     channel: &ExecChannel,
     sink: &mut dyn Sink<WaitError>,
     mut deadline: Instant,
     is_done: impl Fn(&ExecChannel) -> bool,
 ) -> Result<(), WaitError> {
     while !is_done(channel) {
-        meet(link, channel, sink, &mut deadline, None)?;
+        meet(session, channel, sink, &mut deadline, None)?;
     }
     Ok(())
 }
 
 /// Takes what has arrived; waits where nothing has. The time that our own reader takes is added to the deadline.
 fn meet(
-    link: &Link,
+    session: &SshSession,
     channel: &ExecChannel,
     sink: &mut dyn Sink<WaitError>,
     deadline: &mut Instant,
     script: Option<(&ExecChannel, &mut Vec<u8>)>,
 ) -> Result<(), WaitError> {
     const MOST: usize = 64 * 1024;
-    link.check(Some(*deadline))?;
-    let received = link.received();
+    session.check(Some(*deadline))?;
+    let received = session.received();
     let mut buffer = [0; 16 * 1024];
     let before = sink.reader_time();
     let mut any = false;
     for stream in [Stream::Stdout, Stream::Stderr] {
         let mut taken = Ok(());
-        let check = || link.check(None);
+        let check = || session.check(None);
         any |= read(channel, stream, &mut buffer, |bytes| taken = sink.take(stream, bytes, &check))?;
         taken?;
     }
@@ -276,9 +276,9 @@ fn meet(
         any |= script.ended();
     }
     // What one read has received may be for another.
-    match any || link.received() != received {
+    match any || session.received() != received {
         true => Ok(()),
-        false => link.wait(Some(*deadline)),
+        false => session.wait(Some(*deadline)),
     }
 }
 
