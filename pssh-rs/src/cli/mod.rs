@@ -205,7 +205,7 @@ fn write_plan(args: &Args, local: &setup::Local, rollout: &Choice, targets: &[Ta
     let mut what: Vec<(&str, Value)> = Vec::new();
     match &local.run {
         Run::Nothing | Run::Named => {}
-        Run::Command(command) => what.push(("command", local.around.shown(command).into())),
+        Run::Command(command) => what.push(("command", local.wrapper.shown(command).into())),
         Run::Script(script, words) => {
             what.push(("script", script.path.display().to_string().into()));
             what.push(("arguments", json!(words)));

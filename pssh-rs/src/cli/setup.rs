@@ -14,7 +14,7 @@ use crate::host::job::{Job, Run};
 use crate::host::openssh;
 use crate::host::target::{Target, Way};
 use crate::openssh::system::SystemSsh;
-use crate::session::command_line::Around;
+use crate::session::command_line::CommandWrapper;
 use crate::session::script::{self, PATH_ALLOWANCE, Script};
 use crate::session::sudo::{NoPassword, Password, marks};
 use cerveza_manners::{Failure, Result, Tool};
@@ -31,7 +31,7 @@ const LONGEST_ARGUMENT: usize = 128 * 1024 - 1;
 /// What the options name on this machine.
 pub struct Local {
     pub run: Run,
-    pub around: Around,
+    pub wrapper: CommandWrapper,
     pub push: Option<PushPlan>,
     pub pull: Option<PullPlan>,
     pub stdin: Option<StdinFile>,
@@ -55,15 +55,15 @@ pub fn local(args: &Args) -> Result<Local> {
             return Err(Failure::usage(format!("{option} is for a command, and there is none")));
         }
     }
-    let around = Around {
+    let wrapper = CommandWrapper {
         chdir: args.chdir.clone(),
         env: args.env.clone(),
         sudo: args.sudo.clone().map(|user| marks(Some(user).filter(|user| !user.is_empty()))),
     };
-    refuse_too_long(args.engine, &run, &around)?;
+    refuse_too_long(args.engine, &run, &wrapper)?;
     Ok(Local {
         run,
-        around,
+        wrapper,
         push: (!push.is_empty()).then(|| PushPlan::read(&push)).transpose()?,
         pull: (!pull.is_empty()).then(|| PullPlan::new(&pull)).transpose()?,
         stdin: args.stdin.as_ref().map(|path| StdinFile::open(path, args)).transpose()?,
@@ -87,7 +87,7 @@ fn refuse_for_openssh(args: &Args) -> Result<()> {
 }
 
 /// Refuses a command that cannot be sent: a packet of libssh2's, or an argument of ssh's, holds no more.
-fn refuse_too_long(engine: Engine, run: &Run, around: &Around) -> Result<()> {
+fn refuse_too_long(engine: Engine, run: &Run, wrapper: &CommandWrapper) -> Result<()> {
     let (what, command) = match run {
         Run::Nothing => return Ok(()),
         Run::Command(command) => ("command", command.clone()),
@@ -95,8 +95,8 @@ fn refuse_too_long(engine: Engine, run: &Run, around: &Around) -> Result<()> {
         Run::Named => ("script's command line", "x".repeat(PATH_ALLOWANCE)),
     };
     let line = |command| match engine {
-        Engine::Libssh2 => around.line(command),
-        Engine::Openssh => around.unasked_line(command),
+        Engine::Libssh2 => wrapper.wrap(command),
+        Engine::Openssh => wrapper.wrap_without_prompt(command),
     };
     let (len, besides) = (line(&command).len(), line("").len());
     let most = match engine {
@@ -195,7 +195,7 @@ pub fn job(args: &Args, local: Local, targets: &[Target], shutdown: Shutdown, to
     let openssh = (!own).then(|| openssh::Engine::new(ssh).map_err(no_folder)).transpose()?;
     Ok(Job {
         run: local.run,
-        around: local.around,
+        wrapper: local.wrapper,
         // Whoever can ask replaces it.
         password: Password::new(Box::new(|_| {
             Err(NoPassword::Because("there is nobody to ask for a password".to_string()))

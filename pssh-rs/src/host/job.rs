@@ -5,7 +5,7 @@ use crate::base::shutdown::Shutdown;
 use crate::connect::jump_host::Jumps;
 use crate::copy::{PullPlan, PushPlan};
 use crate::host::openssh;
-use crate::session::command_line::Around;
+use crate::session::command_line::CommandWrapper;
 use crate::session::script::Script;
 use crate::session::sudo::Password;
 use cerveza_manners::Tool;
@@ -27,7 +27,7 @@ pub enum Run {
 /// What all attempts of a run share.
 pub struct Job {
     pub run: Run,
-    pub around: Around,
+    pub wrapper: CommandWrapper,
     pub password: Password,
     pub push: Option<PushPlan>,
     pub pull: Option<PullPlan>,

@@ -16,7 +16,7 @@ use crate::host::progress::{Watched, seat};
 use crate::host::steps::work;
 use crate::host::target::{Target, Way};
 use crate::known_hosts::HostId;
-use crate::session::phase_timer::Clock;
+use crate::session::phase_timer::PhaseTimer;
 use crate::session::ssh_session::{LOST, SshSession};
 use cerveza_results::{HostStatus, Outcome, Phase, Retry, Sink};
 use std::io;
@@ -32,7 +32,7 @@ pub fn attempt(job: &Job, target: &Target, watched: &mut Watched<'_>, sink: &mut
             let error = "--engine openssh runs commands only";
             return Outcome::error(HostStatus::Failed, Phase::Exec, error);
         };
-        return openssh::attempt(engine, job, target, watched, sink, &job.around.unasked_line(command));
+        return openssh::attempt(engine, job, target, watched, sink, &job.wrapper.wrap_without_prompt(command));
     }
     let reached = match reach(job, target, watched) {
         Ok(reached) => reached,
@@ -40,8 +40,8 @@ pub fn attempt(job: &Job, target: &Target, watched: &mut Watched<'_>, sink: &mut
     };
     watched.logged_in();
     let mut tell = |phase, deadline| watched.tell(phase, deadline);
-    let clock = Clock::start(job.timeout, &mut tell);
-    work(job, target, &reached.session, &clock, sink)
+    let timer = PhaseTimer::start(job.timeout, &mut tell);
+    work(job, target, &reached.session, &timer, sink)
 }
 
 /// What a connection needs to be kept for, besides its socket.

@@ -7,7 +7,7 @@ use crate::host::failure::{halted, unasked};
 use crate::host::job::{Job, Run};
 use crate::host::target::Target;
 use crate::session::exec::{Ask, End, Ran, START, Stdin, exec};
-use crate::session::phase_timer::Clock;
+use crate::session::phase_timer::PhaseTimer;
 use crate::session::script::{self, Script, Unstarted};
 use crate::session::ssh_session::SshSession;
 use crate::session::sudo::Gate;
@@ -18,10 +18,10 @@ pub fn work(
     job: &Job,
     target: &Target,
     session: &SshSession,
-    clock: &Clock<'_>,
+    timer: &PhaseTimer<'_>,
     sink: &mut dyn Sink<WaitError>,
 ) -> Outcome {
-    let host = Host { job, target, session, clock };
+    let host = Host { job, target, session, timer };
     let mut copied = Copied::default();
     let mut outcome = host.steps(&mut copied, sink);
     outcome.copied = job.copies().then_some(copied);
@@ -32,14 +32,14 @@ struct Host<'a, 'c> {
     job: &'a Job,
     target: &'a Target,
     session: &'a SshSession,
-    clock: &'a Clock<'c>,
+    timer: &'a PhaseTimer<'c>,
 }
 
 impl Host<'_, '_> {
     fn steps(&self, copied: &mut Copied, sink: &mut dyn Sink<WaitError>) -> Outcome {
         let mut outcome = Outcome::new(HostStatus::Ok, Some(Phase::Exec));
         if let Some(plan) = &self.job.push {
-            match copy::push(self.session, plan, &self.target.place(), self.clock.deadline(), &mut |_| ()) {
+            match copy::push(self.session, plan, &self.target.place(), self.timer.deadline(), &mut |_| ()) {
                 Ok(pushed) => copied.add(pushed),
                 Err(error) => return self.copy_failed(*error, copied),
             }
@@ -62,7 +62,7 @@ impl Host<'_, '_> {
         if outcome.status == HostStatus::Ok
             && let Some(plan) = &self.job.pull
         {
-            match copy::pull(self.session, plan, self.target.record.host(), self.clock.deadline(), &mut |_| ()) {
+            match copy::pull(self.session, plan, self.target.record.host(), self.timer.deadline(), &mut |_| ()) {
                 Ok(pulled) => copied.add(pulled),
                 Err(error) => return Outcome { exit_code: outcome.exit_code, ..self.copy_failed(*error, copied) },
             }
@@ -71,7 +71,7 @@ impl Host<'_, '_> {
     }
 
     fn command(&self, command: &str, sink: &mut dyn Sink<WaitError>) -> Outcome {
-        let line = self.job.around.line(command);
+        let line = self.job.wrapper.wrap(command);
         // `setup` has refused it, but for the path of a script, which is known only now.
         if line.len() > LONGEST_COMMAND {
             let error = format!(
@@ -81,19 +81,19 @@ impl Host<'_, '_> {
             return Outcome::error(HostStatus::Failed, Phase::Exec, error);
         }
         let stdin = self.job.stdin.as_ref().map_or(Stdin::Nothing, Stdin::File);
-        let gate = self.job.around.sudo.as_ref().map(|sudo| {
+        let gate = self.job.wrapper.sudo.as_ref().map(|sudo| {
             let whose = format!("{} on {}", self.target.user, self.target.name);
             Gate::new(sudo, &self.job.password, whose)
         });
         let env = &self.target.options.environment;
         let ask = Ask { line: &line, env, stdin, tty: self.job.tty, gate };
-        let (ran, end) = exec(self.session, ask, self.clock, sink);
+        let (ran, end) = exec(self.session, ask, self.timer, sink);
         self.outcome(ran, end)
     }
 
     fn script(&self, script: &Script, args: &[String], sink: &mut dyn Sink<WaitError>) -> Outcome {
-        let readable = self.job.around.sudo.as_ref().is_some_and(|sudo| sudo.user.is_some());
-        let path = match script::upload(self.session, script, readable, self.clock) {
+        let readable = self.job.wrapper.sudo.as_ref().is_some_and(|sudo| sudo.user.is_some());
+        let path = match script::upload(self.session, script, readable, self.timer) {
             Ok(path) => path,
             Err(Unstarted::End(_, End::Closed)) => {
                 return Outcome::error(
@@ -115,7 +115,7 @@ impl Host<'_, '_> {
         };
         let mut outcome = self.command(&script::line(&path, args), sink);
         let lost = outcome.status == HostStatus::Lost;
-        if lost || !script::remove(self.session, &path, self.clock) {
+        if lost || !script::remove(self.session, &path, self.timer) {
             let left = format!("the script was left at {path}");
             outcome.error = Some(match outcome.error.take() {
                 Some(error) => format!("{error}; {left}"),
@@ -162,7 +162,7 @@ impl Host<'_, '_> {
                 halted(job, Phase::Exec, wait_error, START, what)
             }
             (End::Ended(wait_error, ended), _) => {
-                let outcome = halted(job, Phase::Exec, wait_error, self.clock.limit(), "the command");
+                let outcome = halted(job, Phase::Exec, wait_error, self.timer.limit(), "the command");
                 let what = outcome.error.as_deref().unwrap_or_default();
                 let rest = ended.phrase_of_rest();
                 let error = match &ran {
@@ -178,14 +178,14 @@ impl Host<'_, '_> {
             }
             (End::Unfinished(wait_error), _) => {
                 let what = "before the end of its output, some of which may be missing";
-                let lost = halted(job, Phase::Exec, wait_error, self.clock.limit(), what).error;
+                let lost = halted(job, Phase::Exec, wait_error, self.timer.limit(), what).error;
                 let outcome = exited(&ran);
                 let errors: Vec<String> = outcome.error.into_iter().chain(lost).collect();
                 Outcome { error: Some(errors.join("; ")), ..outcome }
             }
             (End::WaitError(wait_error), _) => {
                 let what = "before the command's exit status arrived";
-                halted(job, Phase::Exec, wait_error, self.clock.limit(), what)
+                halted(job, Phase::Exec, wait_error, self.timer.limit(), what)
             }
             (End::NoPassword(why), _) => Outcome::error(HostStatus::Failed, Phase::Exec, why),
             (End::Stdin(error), _) => {
@@ -200,7 +200,7 @@ impl Host<'_, '_> {
         let left =
             error.partial.map(|path| format!(" (what there is of it is in {path}: the same run again continues it)"));
         copied.add(error.copied);
-        let limit = self.clock.limit();
+        let limit = self.timer.limit();
         let outcome = match error.cause {
             Cause::WaitError(wait_error @ (WaitError::Deadline | WaitError::Stopped)) => {
                 halted(self.job, Phase::Exec, wait_error, limit, "the copy")

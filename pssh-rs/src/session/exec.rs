@@ -2,7 +2,7 @@
 
 use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;
-use crate::session::phase_timer::Clock;
+use crate::session::phase_timer::PhaseTimer;
 use crate::session::ssh_session::{SshSession, would_block};
 use crate::session::sudo::{Gate, NoPassword, Secret, Seen};
 use crate::session::terminate::{self, Ended};
@@ -108,20 +108,20 @@ impl From<WaitError> for Broken {
 }
 
 /// Runs a command. Where the clock or a stop ends it, it is ended on the host too.
-pub fn exec(session: &SshSession, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink<WaitError>) -> (Ran, End) {
+pub fn exec(session: &SshSession, ask: Ask<'_>, timer: &PhaseTimer<'_>, sink: &mut dyn Sink<WaitError>) -> (Ran, End) {
     let started = Instant::now();
     let starts_by = started + START;
-    clock.tell(Some(starts_by));
+    timer.report_deadline(Some(starts_by));
     let channel = match start(session, &ask, starts_by) {
         Ok(channel) => channel,
         Err(end) => return (Ran::default(), end),
     };
-    clock.back();
+    timer.report_own_deadline();
     sink.open();
     let mut follow = Follow {
         session,
         channel: &channel,
-        clock,
+        timer,
         sink,
         feeder: Feeder::new(ask.stdin),
         gate: ask.gate,
@@ -137,7 +137,7 @@ pub fn exec(session: &SshSession, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dy
     // Read before we end the command: whether an exit status or signal of that still arrives is chance.
     let ran = Ran { exit_code: channel.exit_code(), signal: channel.exit_signal() };
     let mut end_it = || {
-        clock.tell(Some(Instant::now() + terminate::LONGEST));
+        timer.report_deadline(Some(Instant::now() + terminate::LONGEST));
         session.sheltered(|| terminate::end(session, &channel, started.elapsed(), sink))
     };
     let end = match broken {
@@ -230,7 +230,7 @@ impl<'a> Feeder<'a> {
 struct Follow<'a, 'c> {
     session: &'a SshSession,
     channel: &'a ExecChannel,
-    clock: &'a Clock<'c>,
+    timer: &'a PhaseTimer<'c>,
     sink: &'a mut dyn Sink<WaitError>,
     feeder: Feeder<'a>,
     gate: Option<Gate<'a>>,
@@ -264,7 +264,7 @@ impl Follow<'_, '_> {
             }
             self.sink.flush();
             let sudo = self.gate.as_ref().filter(|gate| !gate.is_open()).map(|_| self.sudo_since + SUDO);
-            match self.session.wait(self.clock.deadline().into_iter().chain(sudo).min()) {
+            match self.session.wait(self.timer.deadline().into_iter().chain(sudo).min()) {
                 Err(WaitError::Deadline) if sudo.is_some_and(|by| by <= Instant::now()) => {
                     return Err(Broken::NoPassword("sudo did not let the command begin within a minute".to_string()));
                 }
@@ -281,7 +281,7 @@ impl Follow<'_, '_> {
                     bytes = gate.pass(stream, &bytes).0;
                 }
                 // It fails only where our reader takes no more.
-                let _ = hand_on(self.session, self.clock, self.sink, stream, &bytes);
+                let _ = hand_on(self.session, self.timer, self.sink, stream, &bytes);
             }
         }
         let _ = self.rest();
@@ -344,7 +344,7 @@ impl Follow<'_, '_> {
         const TURNS: usize = 32;
         for turn in 0..TURNS {
             // A fast sender never lets us wait, where the deadline is looked at too.
-            self.session.check(self.clock.deadline())?;
+            self.session.check(self.timer.deadline())?;
             match self.channel.read(stream, &mut self.buffer) {
                 Ok(0) => return Ok(turn > 0),
                 Ok(len) => self.take(stream, len)?,
@@ -356,37 +356,37 @@ impl Follow<'_, '_> {
     }
 
     fn take(&mut self, stream: Stream, len: usize) -> Result<(), Broken> {
-        let (session, clock) = (self.session, self.clock);
+        let (session, timer) = (self.session, self.timer);
         let bytes = &self.buffer[..len];
         let Some(gate) = self.gate.as_mut().filter(|gate| !gate.is_open()) else {
-            return Ok(hand_on(session, clock, self.sink, stream, bytes)?);
+            return Ok(hand_on(session, timer, self.sink, stream, bytes)?);
         };
         let (bytes, seen) = gate.pass(stream, bytes);
         for seen in seen {
             match seen {
                 Seen::Begun => {
                     gate.accepted();
-                    clock.restart();
+                    timer.restart();
                 }
                 Seen::Prompt => {
-                    clock.pause();
+                    timer.pause();
                     self.feeder.password = Some(gate.answer(&|| session.check(None)).map_err(|no| match no {
                         NoPassword::Because(why) => Broken::NoPassword(why),
                         NoPassword::WaitError(wait_error) => Broken::WaitError(wait_error),
                     })?);
                     self.sudo_since = Instant::now();
-                    clock.restart();
+                    timer.restart();
                 }
             }
         }
-        Ok(hand_on(session, clock, self.sink, stream, &bytes)?)
+        Ok(hand_on(session, timer, self.sink, stream, &bytes)?)
     }
 
     /// What the gate held back to the last.
     fn rest(&mut self) -> Result<(), Broken> {
         for stream in [Stream::Stdout, Stream::Stderr] {
             if let Some(rest) = self.gate.as_mut().map(|gate| gate.rest(stream)).filter(|rest| !rest.is_empty()) {
-                hand_on(self.session, self.clock, self.sink, stream, &rest)?;
+                hand_on(self.session, self.timer, self.sink, stream, &rest)?;
             }
         }
         Ok(())
@@ -396,7 +396,7 @@ impl Follow<'_, '_> {
 /// Hands output on. The clock stands still while the reader of our output takes no more: that is no fault of the host.
 fn hand_on(
     session: &SshSession,
-    clock: &Clock<'_>,
+    timer: &PhaseTimer<'_>,
     sink: &mut dyn Sink<WaitError>,
     stream: Stream,
     bytes: &[u8],
@@ -404,14 +404,14 @@ fn hand_on(
     let (before, waits) = (sink.reader_time(), Cell::new(false));
     let check = || {
         if !waits.replace(true) {
-            clock.tell(None);
+            timer.report_deadline(None);
         }
         session.check(None)
     };
     let taken = sink.take(stream, bytes, &check);
-    clock.postpone(sink.reader_time() - before);
+    timer.postpone(sink.reader_time() - before);
     if waits.get() {
-        clock.back();
+        timer.report_own_deadline();
     }
     taken
 }

@@ -2,7 +2,7 @@
 
 use crate::session::command_line::{command_line, quote};
 use crate::session::exec::{Ask, End, Ran, START, Stdin, exec};
-use crate::session::phase_timer::Clock;
+use crate::session::phase_timer::PhaseTimer;
 use crate::session::ssh_session::SshSession;
 use cerveza_results::Captured;
 use std::fs;
@@ -74,12 +74,17 @@ pub enum Unstarted {
 
 /// Puts the script on the host; the file's name there. With `readable` others than who logs in may read it:
 /// sudo may make another user of us.
-pub fn upload(session: &SshSession, script: &Script, readable: bool, clock: &Clock<'_>) -> Result<String, Unstarted> {
+pub fn upload(
+    session: &SshSession,
+    script: &Script,
+    readable: bool,
+    timer: &PhaseTimer<'_>,
+) -> Result<String, Unstarted> {
     let mode = if readable { "755" } else { "700" };
     let line = format!("exec sh -c '{}'", UPLOAD.replace("MODE", mode));
     let mut said = Captured::default();
     let ask = Ask { line: &line, env: &[], stdin: Stdin::Bytes(&script.bytes), tty: false, gate: None };
-    match exec(session, ask, clock, &mut said) {
+    match exec(session, ask, timer, &mut said) {
         (Ran { exit_code: Some(0), .. }, End::Closed) => {}
         (Ran { exit_code: Some(_), .. }, End::Closed) => {
             let stderr = String::from_utf8_lossy(&said.stderr);
@@ -102,14 +107,14 @@ pub fn upload(session: &SshSession, script: &Script, readable: bool, clock: &Clo
 const REMOVAL: Duration = Duration::from_secs(5);
 
 /// Removes what `upload` put there; whether that was done.
-pub fn remove(session: &SshSession, path: &str, clock: &Clock<'_>) -> bool {
-    clock.tell(Some(Instant::now() + START + REMOVAL));
+pub fn remove(session: &SshSession, path: &str, timer: &PhaseTimer<'_>) -> bool {
+    timer.report_deadline(Some(Instant::now() + START + REMOVAL));
     let line = format!("exec rm -f {}", quote(path));
     let mut watch = |_, _| {};
-    let own_clock = Clock::start(Some(REMOVAL), &mut watch);
+    let own_timer = PhaseTimer::start(Some(REMOVAL), &mut watch);
     let ask = Ask { line: &line, env: &[], stdin: Stdin::Nothing, tty: false, gate: None };
-    let ended = session.sheltered(|| exec(session, ask, &own_clock, &mut Captured::default()));
-    clock.back();
+    let ended = session.sheltered(|| exec(session, ask, &own_timer, &mut Captured::default()));
+    timer.report_own_deadline();
     matches!(ended, (Ran { exit_code: Some(0), .. }, End::Closed))
 }
 
