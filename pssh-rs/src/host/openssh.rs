@@ -16,7 +16,9 @@ use crate::openssh::log::{self, Lines};
 use crate::openssh::mux::Client;
 use crate::openssh::system::{Hop, SystemSsh, alive_args, through};
 use crate::session::exec::START;
-use crate::session::terminate::{self, Ended, LAST_OUTPUT, SCRIPT_TIME, Word, concluded, last_word, script};
+use crate::session::terminate::{
+    self, LAST_OUTPUT_TIME, SCRIPT_TIME, ScriptReply, Termination, conclude, last_reply, script,
+};
 use cerveza_manners::Tool;
 use cerveza_results::{HostStatus, Outcome, Phase, Retry, Sink, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -349,15 +351,16 @@ impl Running {
     }
 
     /// Ends the remote command by a script on the same connection.
-    fn end(&mut self, stop: &Stop, sink: &mut dyn Sink<WaitError>) -> Ended {
-        let ended = self.by_script(stop, sink).unwrap_or(Ended::No);
+    fn end(&mut self, stop: &Stop, sink: &mut dyn Sink<WaitError>) -> Termination {
+        let ended = self.by_script(stop, sink).unwrap_or(Termination::No);
         // Its exit status and last output are on their way, perhaps.
-        let mut until = Some(Instant::now() + LAST_OUTPUT);
-        while ended != Ended::No && !self.is_over(stop, sink) && self.turn(&mut until, stop, None, sink).is_ok() {}
-        concluded(ended, self.exited)
+        let mut until = Some(Instant::now() + LAST_OUTPUT_TIME);
+        while ended != Termination::No && !self.is_over(stop, sink) && self.turn(&mut until, stop, None, sink).is_ok() {
+        }
+        conclude(ended, self.exited)
     }
 
-    fn by_script(&mut self, stop: &Stop, sink: &mut dyn Sink<WaitError>) -> Option<Ended> {
+    fn by_script(&mut self, stop: &Stop, sink: &mut dyn Sink<WaitError>) -> Option<Termination> {
         let asking = Instant::now() + ASKING;
         let client = Client::connect(&self.socket, asking, stop).ok()?;
         let (mut reader, writer) = pipe().ok()?;
@@ -377,9 +380,9 @@ impl Running {
                 }
                 Err(error) => error.kind() != io::ErrorKind::WouldBlock,
             };
-            match last_word(&printed) {
-                Some(Word::Ended(ended)) => return Some(ended),
-                Some(Word::Left | Word::Nothing) => return None,
+            match last_reply(&printed) {
+                Some(ScriptReply::Termination(ended)) => return Some(ended),
+                Some(ScriptReply::Left | ScriptReply::Nothing) => return None,
                 _ if ended || self.is_over(stop, sink) => return None,
                 _ => self.turn(&mut deadline, stop, Some(&reader), sink).ok()?,
             }

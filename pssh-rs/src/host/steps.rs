@@ -6,11 +6,11 @@ use crate::ffi::LONGEST_COMMAND;
 use crate::host::failure::{halted, unasked};
 use crate::host::job::{Job, Run};
 use crate::host::target::Target;
-use crate::session::exec::{Ask, End, Ran, START, Stdin, exec};
+use crate::session::exec::{CommandEnd, CommandExit, CommandRequest, START, Stdin, exec};
 use crate::session::phase_timer::PhaseTimer;
-use crate::session::script::{self, Script, Unstarted};
+use crate::session::script::{self, NotStarted, Script};
 use crate::session::ssh_session::SshSession;
-use crate::session::sudo::Gate;
+use crate::session::sudo::SudoGate;
 use cerveza_results::{Copied, HostStatus, Outcome, Phase, Sink};
 
 /// Does a host's work. The outcome is that of the first step that did not go well, else of the last.
@@ -83,32 +83,32 @@ impl Host<'_, '_> {
         let stdin = self.job.stdin.as_ref().map_or(Stdin::Nothing, Stdin::File);
         let gate = self.job.wrapper.sudo.as_ref().map(|sudo| {
             let whose = format!("{} on {}", self.target.user, self.target.name);
-            Gate::new(sudo, &self.job.password, whose)
+            SudoGate::new(sudo, &self.job.password, whose)
         });
         let env = &self.target.options.environment;
-        let ask = Ask { line: &line, env, stdin, tty: self.job.tty, gate };
-        let (ran, end) = exec(self.session, ask, self.timer, sink);
-        self.outcome(ran, end)
+        let request = CommandRequest { line: &line, env, stdin, tty: self.job.tty, gate };
+        let (exit, end) = exec(self.session, request, self.timer, sink);
+        self.outcome(exit, end)
     }
 
     fn script(&self, script: &Script, args: &[String], sink: &mut dyn Sink<WaitError>) -> Outcome {
         let readable = self.job.wrapper.sudo.as_ref().is_some_and(|sudo| sudo.user.is_some());
         let path = match script::upload(self.session, script, readable, self.timer) {
             Ok(path) => path,
-            Err(Unstarted::End(_, End::Closed)) => {
+            Err(NotStarted::CommandEnd(_, CommandEnd::Closed)) => {
                 return Outcome::error(
                     HostStatus::Lost,
                     Phase::Exec,
                     "the connection was lost while the script was uploaded: it was not started",
                 );
             }
-            Err(Unstarted::End(ran, end)) => {
-                let outcome = self.outcome(Ran { exit_code: None, ..ran }, end);
+            Err(NotStarted::CommandEnd(exit, end)) => {
+                let outcome = self.outcome(CommandExit { exit_code: None, ..exit }, end);
                 let what = outcome.error.as_deref().unwrap_or_default();
                 let error = format!("the script was not started: {what}");
                 return Outcome { error: Some(error), ..outcome };
             }
-            Err(Unstarted::Upload(why)) => {
+            Err(NotStarted::Upload(why)) => {
                 let error = format!("the script could not be uploaded: {why}");
                 return Outcome::error(HostStatus::Failed, Phase::Exec, error);
             }
@@ -125,31 +125,31 @@ impl Host<'_, '_> {
         outcome
     }
 
-    fn outcome(&self, ran: Ran, end: End) -> Outcome {
+    fn outcome(&self, exit: CommandExit, end: CommandEnd) -> Outcome {
         let job = self.job;
-        let outcome = match (end, &ran) {
-            (End::Denied, _) => {
+        let outcome = match (end, &exit) {
+            (CommandEnd::Denied, _) => {
                 Outcome::error(HostStatus::Failed, Phase::Exec, "the server refused to run the command")
             }
-            (End::NoTerminal, _) => Outcome::error(
+            (CommandEnd::NoTerminal, _) => Outcome::error(
                 HostStatus::Failed,
                 Phase::Exec,
                 "the server refused the terminal of --tty (sshd's PermitTTY): run the command without it",
             ),
-            (End::Unasked(WaitError::Deadline), _) => Outcome::error(
+            (CommandEnd::NotSent(WaitError::Deadline), _) => Outcome::error(
                 HostStatus::Timeout,
                 Phase::Exec,
                 format!("the server opened no session within {}s: the command was not sent", START.as_secs()),
             ),
-            (End::Unasked(wait_error), _) => {
+            (CommandEnd::NotSent(wait_error), _) => {
                 unasked(job, Phase::Exec, wait_error, START, "before the command was sent: it was not started")
             }
-            (End::Unconfirmed(wait_error @ WaitError::Stopped), _) => {
+            (CommandEnd::Unconfirmed(wait_error @ WaitError::Stopped), _) => {
                 let outcome = halted(job, Phase::Exec, wait_error, START, "");
                 let what = outcome.error.as_deref().unwrap_or_default();
                 Outcome { error: Some(format!("{what}; the command may be running")), ..outcome }
             }
-            (End::Unconfirmed(WaitError::Deadline), _) => Outcome::error(
+            (CommandEnd::Unconfirmed(WaitError::Deadline), _) => Outcome::error(
                 HostStatus::Timeout,
                 Phase::Exec,
                 format!(
@@ -157,43 +157,43 @@ impl Host<'_, '_> {
                     START.as_secs()
                 ),
             ),
-            (End::Unconfirmed(wait_error), _) => {
+            (CommandEnd::Unconfirmed(wait_error), _) => {
                 let what = "before the server confirmed that it had started the command (it may be running)";
                 halted(job, Phase::Exec, wait_error, START, what)
             }
-            (End::Ended(wait_error, ended), _) => {
+            (CommandEnd::Terminated(wait_error, ended), _) => {
                 let outcome = halted(job, Phase::Exec, wait_error, self.timer.limit(), "the command");
                 let what = outcome.error.as_deref().unwrap_or_default();
                 let rest = ended.phrase_of_rest();
-                let error = match &ran {
-                    Ran { signal: Some(signal), .. } => {
+                let error = match &exit {
+                    CommandExit { signal: Some(signal), .. } => {
                         format!("{what}; signal {signal} ended it, {rest}")
                     }
-                    Ran { exit_code: Some(code), .. } => {
+                    CommandExit { exit_code: Some(code), .. } => {
                         format!("{what}; it ended with status {code}, {rest}")
                     }
-                    Ran { exit_code: None, signal: None } => format!("{what}; {}", ended.phrase()),
+                    CommandExit { exit_code: None, signal: None } => format!("{what}; {}", ended.phrase()),
                 };
                 Outcome { error: Some(error), ..outcome }
             }
-            (End::Unfinished(wait_error), _) => {
+            (CommandEnd::Unfinished(wait_error), _) => {
                 let what = "before the end of its output, some of which may be missing";
                 let lost = halted(job, Phase::Exec, wait_error, self.timer.limit(), what).error;
-                let outcome = exited(&ran);
+                let outcome = exited(&exit);
                 let errors: Vec<String> = outcome.error.into_iter().chain(lost).collect();
                 Outcome { error: Some(errors.join("; ")), ..outcome }
             }
-            (End::WaitError(wait_error), _) => {
+            (CommandEnd::WaitError(wait_error), _) => {
                 let what = "before the command's exit status arrived";
                 halted(job, Phase::Exec, wait_error, self.timer.limit(), what)
             }
-            (End::NoPassword(why), _) => Outcome::error(HostStatus::Failed, Phase::Exec, why),
-            (End::Stdin(error), _) => {
+            (CommandEnd::NoPassword(why), _) => Outcome::error(HostStatus::Failed, Phase::Exec, why),
+            (CommandEnd::Stdin(error), _) => {
                 Outcome::error(HostStatus::Failed, Phase::Exec, format!("the file of --stdin cannot be read: {error}"))
             }
-            (End::Closed, _) => exited(&ran),
+            (CommandEnd::Closed, _) => exited(&exit),
         };
-        Outcome { exit_code: ran.exit_code, signal: ran.signal, ..outcome }
+        Outcome { exit_code: exit.exit_code, signal: exit.signal, ..outcome }
     }
 
     fn copy_failed(&self, error: CopyError, copied: &mut Copied) -> Outcome {
@@ -217,16 +217,16 @@ impl Host<'_, '_> {
 }
 
 /// The outcome of a command that ended by itself.
-fn exited(ran: &Ran) -> Outcome {
-    match ran {
-        Ran { signal: Some(signal), .. } => {
+fn exited(exit: &CommandExit) -> Outcome {
+    match exit {
+        CommandExit { signal: Some(signal), .. } => {
             Outcome::error(HostStatus::Signaled, Phase::Exec, format!("signal {signal} ended the command"))
         }
-        Ran { exit_code: Some(0), .. } => Outcome::new(HostStatus::Ok, Some(Phase::Exec)),
-        Ran { exit_code: Some(code), .. } => {
+        CommandExit { exit_code: Some(0), .. } => Outcome::new(HostStatus::Ok, Some(Phase::Exec)),
+        CommandExit { exit_code: Some(code), .. } => {
             Outcome::error(HostStatus::Failed, Phase::Exec, format!("the command's exit status is {code}"))
         }
-        Ran { exit_code: None, signal: None } => Outcome::error(
+        CommandExit { exit_code: None, signal: None } => Outcome::error(
             HostStatus::Lost,
             Phase::Exec,
             "the server closed the channel without the command's exit status",

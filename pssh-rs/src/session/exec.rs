@@ -4,8 +4,8 @@ use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;
 use crate::session::phase_timer::PhaseTimer;
 use crate::session::ssh_session::{SshSession, would_block};
-use crate::session::sudo::{Gate, NoPassword, Secret, Seen};
-use crate::session::terminate::{self, Ended};
+use crate::session::sudo::{NoPassword, Secret, SudoGate, SudoSign};
+use crate::session::terminate::{self, Termination};
 use cerveza_results::{Sink, Stream};
 use libssh2_sys as raw;
 use ssh2::ErrorCode;
@@ -25,13 +25,13 @@ const BUFFER: usize = 32 * 1024;
 const TERMINAL: (&str, (u32, u32)) = ("xterm", (200, 50));
 
 /// What to run, and how.
-pub struct Ask<'a> {
+pub struct CommandRequest<'a> {
     pub line: &'a str,
     /// Variables that the server is asked to set.
     pub env: &'a [(String, String)],
     pub stdin: Stdin<'a>,
     pub tty: bool,
-    pub gate: Option<Gate<'a>>,
+    pub gate: Option<SudoGate<'a>>,
 }
 
 /// What the command reads.
@@ -60,12 +60,12 @@ impl Stdin<'_> {
 
 /// How a command ended, as far as that arrived.
 #[derive(Debug, Default)]
-pub struct Ran {
+pub struct CommandExit {
     pub exit_code: Option<u32>,
     pub signal: Option<String>,
 }
 
-impl Ran {
+impl CommandExit {
     fn has_ended(&self) -> bool {
         self.exit_code.is_some() || self.signal.is_some()
     }
@@ -73,7 +73,7 @@ impl Ran {
 
 /// How the waiting for it ended.
 #[derive(Debug)]
-pub enum End {
+pub enum CommandEnd {
     /// The server closed the channel in order.
     Closed,
     /// The server would not run it.
@@ -81,11 +81,11 @@ pub enum End {
     /// The server would not give it a terminal.
     NoTerminal,
     /// The server was not asked to run it.
-    Unasked(WaitError),
+    NotSent(WaitError),
     /// The server was asked, and did not say whether it does.
     Unconfirmed(WaitError),
     /// It was to end before its time; what became of it.
-    Ended(WaitError, Ended),
+    Terminated(WaitError, Termination),
     /// Its exit status arrived, and the connection ended before the end of its output did.
     Unfinished(WaitError),
     WaitError(WaitError),
@@ -95,26 +95,31 @@ pub enum End {
     Stdin(std::io::Error),
 }
 
-enum Broken {
+enum FollowError {
     WaitError(WaitError),
     NoPassword(String),
     Stdin(std::io::Error),
 }
 
-impl From<WaitError> for Broken {
-    fn from(wait_error: WaitError) -> Broken {
-        Broken::WaitError(wait_error)
+impl From<WaitError> for FollowError {
+    fn from(wait_error: WaitError) -> FollowError {
+        FollowError::WaitError(wait_error)
     }
 }
 
 /// Runs a command. Where the clock or a stop ends it, it is ended on the host too.
-pub fn exec(session: &SshSession, ask: Ask<'_>, timer: &PhaseTimer<'_>, sink: &mut dyn Sink<WaitError>) -> (Ran, End) {
+pub fn exec(
+    session: &SshSession,
+    request: CommandRequest<'_>,
+    timer: &PhaseTimer<'_>,
+    sink: &mut dyn Sink<WaitError>,
+) -> (CommandExit, CommandEnd) {
     let started = Instant::now();
     let starts_by = started + START;
     timer.report_deadline(Some(starts_by));
-    let channel = match start(session, &ask, starts_by) {
+    let channel = match start(session, &request, starts_by) {
         Ok(channel) => channel,
-        Err(end) => return (Ran::default(), end),
+        Err(end) => return (CommandExit::default(), end),
     };
     timer.report_own_deadline();
     sink.open();
@@ -123,82 +128,82 @@ pub fn exec(session: &SshSession, ask: Ask<'_>, timer: &PhaseTimer<'_>, sink: &m
         channel: &channel,
         timer,
         sink,
-        feeder: Feeder::new(ask.stdin),
-        gate: ask.gate,
+        feeder: Feeder::new(request.stdin),
+        gate: request.gate,
         buffer: vec![0; BUFFER],
         sudo_since: Instant::now(),
     };
     let broken = follow.follow();
-    if let Err(Broken::WaitError(WaitError::Ssh(_) | WaitError::Io(_))) = broken {
+    if let Err(FollowError::WaitError(WaitError::Ssh(_) | WaitError::Io(_))) = broken {
         follow.take_queued();
     }
-    let refusal = follow.gate.as_ref().and_then(Gate::refusal);
+    let refusal = follow.gate.as_ref().and_then(SudoGate::refusal);
     drop(follow);
     // Read before we end the command: whether an exit status or signal of that still arrives is chance.
-    let ran = Ran { exit_code: channel.exit_code(), signal: channel.exit_signal() };
+    let exit = CommandExit { exit_code: channel.exit_code(), signal: channel.exit_signal() };
     let mut end_it = || {
         timer.report_deadline(Some(Instant::now() + terminate::LONGEST));
-        session.sheltered(|| terminate::end(session, &channel, started.elapsed(), sink))
+        session.sheltered(|| terminate::terminate(session, &channel, started.elapsed(), sink))
     };
     let end = match broken {
-        Ok(()) => refusal.map_or(End::Closed, End::NoPassword),
-        Err(Broken::WaitError(wait_error @ (WaitError::Deadline | WaitError::Stopped))) => {
+        Ok(()) => refusal.map_or(CommandEnd::Closed, CommandEnd::NoPassword),
+        Err(FollowError::WaitError(wait_error @ (WaitError::Deadline | WaitError::Stopped))) => {
             let ended = end_it();
-            End::Ended(wait_error, ended)
+            CommandEnd::Terminated(wait_error, ended)
         }
         // What ended, in order or not, after its last output and with its exit status, has ended well.
-        Err(Broken::WaitError(_)) if ran.has_ended() && channel.ended() => End::Closed,
-        Err(Broken::WaitError(wait_error)) if ran.has_ended() => End::Unfinished(wait_error),
-        Err(Broken::WaitError(wait_error)) => End::WaitError(wait_error),
-        Err(Broken::NoPassword(why)) => {
+        Err(FollowError::WaitError(_)) if exit.has_ended() && channel.ended() => CommandEnd::Closed,
+        Err(FollowError::WaitError(wait_error)) if exit.has_ended() => CommandEnd::Unfinished(wait_error),
+        Err(FollowError::WaitError(wait_error)) => CommandEnd::WaitError(wait_error),
+        Err(FollowError::NoPassword(why)) => {
             // Without an answer sudo would ask until somebody hangs up.
             end_it();
-            End::NoPassword(why)
+            CommandEnd::NoPassword(why)
         }
-        Err(Broken::Stdin(error)) => {
+        Err(FollowError::Stdin(error)) => {
             end_it();
-            End::Stdin(error)
+            CommandEnd::Stdin(error)
         }
     };
     session.close_session(&channel);
-    (ran, end)
+    (exit, end)
 }
 
-fn start(session: &SshSession, ask: &Ask<'_>, deadline: Instant) -> Result<ExecChannel, End> {
+fn start(session: &SshSession, request: &CommandRequest<'_>, deadline: Instant) -> Result<ExecChannel, CommandEnd> {
     let deadline = Some(deadline);
-    let unasked = |wait_error| match wait_error {
-        WaitError::Ssh(error) if is_denied(&error) => End::Denied,
-        wait_error => End::Unasked(wait_error),
+    let not_sent = |wait_error| match wait_error {
+        WaitError::Ssh(error) if is_denied(&error) => CommandEnd::Denied,
+        wait_error => CommandEnd::NotSent(wait_error),
     };
-    let channel = session.open_session(deadline, ExecChannel::open).map_err(unasked)?;
-    if ask.tty {
+    let channel = session.open_session(deadline, ExecChannel::open).map_err(not_sent)?;
+    if request.tty {
         let (term, size) = TERMINAL;
         session.drive(deadline, |_| channel.request_pty(term, size)).map_err(|wait_error| {
-            match unasked(wait_error) {
-                End::Denied => End::NoTerminal,
+            match not_sent(wait_error) {
+                CommandEnd::Denied => CommandEnd::NoTerminal,
                 end => end,
             }
         })?;
     }
-    for (name, value) in ask.env {
+    for (name, value) in request.env {
         match session.drive(deadline, |_| channel.set_env(name, value)) {
             // As for ssh, a server that takes no such variable is no reason not to run the command.
             Err(WaitError::Ssh(error)) if is_denied(&error) => {}
-            result => result.map_err(unasked)?,
+            result => result.map_err(not_sent)?,
         }
     }
-    match session.drive(deadline, |_| channel.start(ask.line)) {
+    match session.drive(deadline, |_| channel.start(request.line)) {
         Ok(()) => Ok(channel),
-        Err(WaitError::Ssh(error)) if is_denied(&error) => Err(End::Denied),
+        Err(WaitError::Ssh(error)) if is_denied(&error) => Err(CommandEnd::Denied),
         // It may be running: what the server says is heard yet, so that it can be ended.
         Err(WaitError::Stopped) => {
             let until = deadline.map(|deadline| deadline.min(Instant::now() + CONFIRM));
-            match session.sheltered(|| session.drive(until, |_| channel.start(ask.line))) {
+            match session.sheltered(|| session.drive(until, |_| channel.start(request.line))) {
                 Ok(()) => Ok(channel),
-                Err(_) => Err(End::Unconfirmed(WaitError::Stopped)),
+                Err(_) => Err(CommandEnd::Unconfirmed(WaitError::Stopped)),
             }
         }
-        Err(wait_error) => Err(End::Unconfirmed(wait_error)),
+        Err(wait_error) => Err(CommandEnd::Unconfirmed(wait_error)),
     }
 }
 
@@ -233,7 +238,7 @@ struct Follow<'a, 'c> {
     timer: &'a PhaseTimer<'c>,
     sink: &'a mut dyn Sink<WaitError>,
     feeder: Feeder<'a>,
-    gate: Option<Gate<'a>>,
+    gate: Option<SudoGate<'a>>,
     buffer: Vec<u8>,
     /// Since when sudo has what it needs.
     sudo_since: Instant,
@@ -241,7 +246,7 @@ struct Follow<'a, 'c> {
 
 impl Follow<'_, '_> {
     /// Feeds stdin and drains both streams side by side, since they share one window, until the server closes the channel.
-    fn follow(&mut self) -> Result<(), Broken> {
+    fn follow(&mut self) -> Result<(), FollowError> {
         loop {
             let received = self.session.received();
             let mut moved = self.feed()?;
@@ -266,7 +271,9 @@ impl Follow<'_, '_> {
             let sudo = self.gate.as_ref().filter(|gate| !gate.is_open()).map(|_| self.sudo_since + SUDO);
             match self.session.wait(self.timer.deadline().into_iter().chain(sudo).min()) {
                 Err(WaitError::Deadline) if sudo.is_some_and(|by| by <= Instant::now()) => {
-                    return Err(Broken::NoPassword("sudo did not let the command begin within a minute".to_string()));
+                    return Err(FollowError::NoPassword(
+                        "sudo did not let the command begin within a minute".to_string(),
+                    ));
                 }
                 waited => waited?,
             }
@@ -288,8 +295,8 @@ impl Follow<'_, '_> {
     }
 
     /// Sends some of stdin, at its end the end; whether anything moved.
-    fn feed(&mut self) -> Result<bool, Broken> {
-        let open = self.gate.as_ref().is_none_or(Gate::is_open);
+    fn feed(&mut self) -> Result<bool, FollowError> {
+        let open = self.gate.as_ref().is_none_or(SudoGate::is_open);
         let feeder = &mut self.feeder;
         if feeder.over || !self.session.may_send() {
             return Ok(false);
@@ -304,7 +311,7 @@ impl Follow<'_, '_> {
                 return Ok(false);
             } else if !matches!(feeder.stdin, Stdin::Nothing) {
                 feeder.chunk.resize(BUFFER, 0);
-                let len = feeder.stdin.read(&mut feeder.chunk, feeder.at).map_err(Broken::Stdin)?;
+                let len = feeder.stdin.read(&mut feeder.chunk, feeder.at).map_err(FollowError::Stdin)?;
                 feeder.chunk.truncate(len);
                 feeder.at += len as u64;
             }
@@ -340,7 +347,7 @@ impl Follow<'_, '_> {
     }
 
     /// Reads what has arrived on one stream; whether that was anything. Stops to look at the other after a while.
-    fn drain(&mut self, stream: Stream) -> Result<bool, Broken> {
+    fn drain(&mut self, stream: Stream) -> Result<bool, FollowError> {
         const TURNS: usize = 32;
         for turn in 0..TURNS {
             // A fast sender never lets us wait, where the deadline is looked at too.
@@ -355,7 +362,7 @@ impl Follow<'_, '_> {
         Ok(true)
     }
 
-    fn take(&mut self, stream: Stream, len: usize) -> Result<(), Broken> {
+    fn take(&mut self, stream: Stream, len: usize) -> Result<(), FollowError> {
         let (session, timer) = (self.session, self.timer);
         let bytes = &self.buffer[..len];
         let Some(gate) = self.gate.as_mut().filter(|gate| !gate.is_open()) else {
@@ -364,15 +371,15 @@ impl Follow<'_, '_> {
         let (bytes, seen) = gate.pass(stream, bytes);
         for seen in seen {
             match seen {
-                Seen::Begun => {
+                SudoSign::Begun => {
                     gate.accepted();
                     timer.restart();
                 }
-                Seen::Prompt => {
+                SudoSign::Prompt => {
                     timer.pause();
                     self.feeder.password = Some(gate.answer(&|| session.check(None)).map_err(|no| match no {
-                        NoPassword::Because(why) => Broken::NoPassword(why),
-                        NoPassword::WaitError(wait_error) => Broken::WaitError(wait_error),
+                        NoPassword::Because(why) => FollowError::NoPassword(why),
+                        NoPassword::WaitError(wait_error) => FollowError::WaitError(wait_error),
                     })?);
                     self.sudo_since = Instant::now();
                     timer.restart();
@@ -383,7 +390,7 @@ impl Follow<'_, '_> {
     }
 
     /// What the gate held back to the last.
-    fn rest(&mut self) -> Result<(), Broken> {
+    fn rest(&mut self) -> Result<(), FollowError> {
         for stream in [Stream::Stdout, Stream::Stderr] {
             if let Some(rest) = self.gate.as_mut().map(|gate| gate.rest(stream)).filter(|rest| !rest.is_empty()) {
                 hand_on(self.session, self.timer, self.sink, stream, &rest)?;

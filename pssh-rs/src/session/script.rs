@@ -1,7 +1,7 @@
 //! A script of this machine on a host: uploaded over the connection, run, removed.
 
 use crate::session::command_line::{command_line, quote};
-use crate::session::exec::{Ask, End, Ran, START, Stdin, exec};
+use crate::session::exec::{CommandEnd, CommandExit, CommandRequest, START, Stdin, exec};
 use crate::session::phase_timer::PhaseTimer;
 use crate::session::ssh_session::SshSession;
 use cerveza_results::Captured;
@@ -66,8 +66,8 @@ pub fn line(path: &str, args: &[String]) -> String {
 }
 
 /// What went wrong before the script itself began.
-pub enum Unstarted {
-    End(Ran, End),
+pub enum NotStarted {
+    CommandEnd(CommandExit, CommandEnd),
     /// The upload failed; what it said.
     Upload(String),
 }
@@ -79,27 +79,29 @@ pub fn upload(
     script: &Script,
     readable: bool,
     timer: &PhaseTimer<'_>,
-) -> Result<String, Unstarted> {
+) -> Result<String, NotStarted> {
     let mode = if readable { "755" } else { "700" };
     let line = format!("exec sh -c '{}'", UPLOAD.replace("MODE", mode));
     let mut said = Captured::default();
-    let ask = Ask { line: &line, env: &[], stdin: Stdin::Bytes(&script.bytes), tty: false, gate: None };
-    match exec(session, ask, timer, &mut said) {
-        (Ran { exit_code: Some(0), .. }, End::Closed) => {}
-        (Ran { exit_code: Some(_), .. }, End::Closed) => {
+    let request = CommandRequest { line: &line, env: &[], stdin: Stdin::Bytes(&script.bytes), tty: false, gate: None };
+    match exec(session, request, timer, &mut said) {
+        (CommandExit { exit_code: Some(0), .. }, CommandEnd::Closed) => {}
+        (CommandExit { exit_code: Some(_), .. }, CommandEnd::Closed) => {
             let stderr = String::from_utf8_lossy(&said.stderr);
             let why = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason was given");
-            return Err(Unstarted::Upload(why.trim().to_string()));
+            return Err(NotStarted::Upload(why.trim().to_string()));
         }
-        (_, End::Unfinished(wait_error)) => return Err(Unstarted::End(Ran::default(), End::WaitError(wait_error))),
-        (ran, end) => return Err(Unstarted::End(ran, end)),
+        (_, CommandEnd::Unfinished(wait_error)) => {
+            return Err(NotStarted::CommandEnd(CommandExit::default(), CommandEnd::WaitError(wait_error)));
+        }
+        (exit, end) => return Err(NotStarted::CommandEnd(exit, end)),
     }
     // A login shell that prints something of its own prints it first.
     let said = String::from_utf8_lossy(&said.stdout);
     let path = said.rfind("/.pssh-rs.").map(|at| said[..at].rfind('\n').map_or(&said[..], |line| &said[line + 1..]));
     match path {
         Some(path) if path.starts_with('/') => Ok(path.to_string()),
-        _ => Err(Unstarted::Upload("the host did not say where it put the script".to_string())),
+        _ => Err(NotStarted::Upload("the host did not say where it put the script".to_string())),
     }
 }
 
@@ -112,10 +114,10 @@ pub fn remove(session: &SshSession, path: &str, timer: &PhaseTimer<'_>) -> bool 
     let line = format!("exec rm -f {}", quote(path));
     let mut watch = |_, _| {};
     let own_timer = PhaseTimer::start(Some(REMOVAL), &mut watch);
-    let ask = Ask { line: &line, env: &[], stdin: Stdin::Nothing, tty: false, gate: None };
-    let ended = session.sheltered(|| exec(session, ask, &own_timer, &mut Captured::default()));
+    let request = CommandRequest { line: &line, env: &[], stdin: Stdin::Nothing, tty: false, gate: None };
+    let ended = session.sheltered(|| exec(session, request, &own_timer, &mut Captured::default()));
     timer.report_own_deadline();
-    matches!(ended, (Ran { exit_code: Some(0), .. }, End::Closed))
+    matches!(ended, (CommandExit { exit_code: Some(0), .. }, CommandEnd::Closed))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_millis(20);
 pub type Secret = Zeroizing<Vec<u8>>;
 
 /// Asks the user, with a prompt; or why that is not possible.
-pub type Ask = Box<dyn Fn(&str) -> Result<Secret, NoPassword> + Send + Sync>;
+pub type AskPassword = Box<dyn Fn(&str) -> Result<Secret, NoPassword> + Send + Sync>;
 
 /// Why there is no password.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub enum NoPassword {
 }
 
 pub struct Password {
-    ask: Ask,
+    ask: AskPassword,
     known: Mutex<Known>,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Debug for Password {
 }
 
 impl Password {
-    pub fn new(ask: Ask) -> Password {
+    pub fn new(ask: AskPassword) -> Password {
         Password { ask, known: Mutex::new(Known::NotAsked) }
     }
 
@@ -67,7 +67,7 @@ impl Password {
 }
 
 /// One sudo on one host: what it prints is looked through for its prompt, and for the mark that the command has begun.
-pub struct Gate<'a> {
+pub struct SudoGate<'a> {
     sudo: &'a Sudo,
     password: &'a Password,
     /// Whose account it is, for who is asked.
@@ -81,16 +81,16 @@ pub struct Gate<'a> {
 
 /// What a stretch of output held besides output.
 #[derive(Debug, PartialEq)]
-pub enum Seen {
+pub enum SudoSign {
     /// Sudo wants the password.
     Prompt,
     /// Sudo is content: what comes from now on is the command's.
     Begun,
 }
 
-impl<'a> Gate<'a> {
-    pub fn new(sudo: &'a Sudo, password: &'a Password, whose: String) -> Gate<'a> {
-        Gate { sudo, password, whose, held: [Vec::new(), Vec::new()], begun: false, asked: 0, first: None }
+impl<'a> SudoGate<'a> {
+    pub fn new(sudo: &'a Sudo, password: &'a Password, whose: String) -> SudoGate<'a> {
+        SudoGate { sudo, password, whose, held: [Vec::new(), Vec::new()], begun: false, asked: 0, first: None }
     }
 
     pub fn is_open(&self) -> bool {
@@ -98,7 +98,7 @@ impl<'a> Gate<'a> {
     }
 
     /// Takes prompt and mark out of the output. What may be the beginning of one is held back.
-    pub fn pass(&mut self, stream: Stream, bytes: &[u8]) -> (Vec<u8>, Vec<Seen>) {
+    pub fn pass(&mut self, stream: Stream, bytes: &[u8]) -> (Vec<u8>, Vec<SudoSign>) {
         let held = &mut self.held[stream as usize];
         held.extend_from_slice(bytes);
         let (mut out, mut seen) = (Vec::new(), Vec::new());
@@ -109,7 +109,7 @@ impl<'a> Gate<'a> {
             out.extend_from_slice(&held[..at]);
             held.drain(..at + len);
             self.begun = begun == Some((at, len));
-            seen.push(if self.begun { Seen::Begun } else { Seen::Prompt });
+            seen.push(if self.begun { SudoSign::Begun } else { SudoSign::Prompt });
         }
         let keep = match self.begun {
             true => 0,
@@ -173,7 +173,7 @@ impl<'a> Gate<'a> {
     }
 }
 
-impl Gate<'_> {
+impl SudoGate<'_> {
     /// Why the command did not begin, where that was for want of a password.
     pub fn refusal(&self) -> Option<String> {
         match (self.begun, self.asked) {
@@ -184,7 +184,7 @@ impl Gate<'_> {
     }
 }
 
-impl Drop for Gate<'_> {
+impl Drop for SudoGate<'_> {
     /// Sudo gives up by itself after the last try: then the password is tried nowhere else.
     fn drop(&mut self) {
         if let (Some((mut known, _)), true) = (self.first.take(), self.asked >= MOST_TRIES) {
@@ -221,7 +221,7 @@ mod tests {
         #[test]
         fn marks_are_taken_out_wherever_the_output_is_cut(cuts in proptest::collection::vec(0usize..40, 0..6)) {
             let (sudo, password) = (sudo(), Password::new(Box::new(|_| Err(NoPassword::Because(String::new())))));
-            let mut gate = Gate::new(&sudo, &password, "me".to_string());
+            let mut gate = SudoGate::new(&sudo, &password, "me".to_string());
             let all = b"lecture <as<ask>\nno<ask>x<go>out <ask> <go>";
             let mut cuts: Vec<usize> = cuts.into_iter().chain([0, all.len()]).collect();
             cuts.sort_unstable();
@@ -232,7 +232,7 @@ mod tests {
                 seen.extend(marks);
             }
             prop_assert_eq!(String::from_utf8(out).unwrap(), "lecture <as\nnoxout <ask> <go>");
-            prop_assert_eq!(seen, [Seen::Prompt, Seen::Prompt, Seen::Begun]);
+            prop_assert_eq!(seen, [SudoSign::Prompt, SudoSign::Prompt, SudoSign::Begun]);
         }
     }
 
@@ -244,13 +244,13 @@ mod tests {
             Ok(Zeroizing::new(format!("pw{}", asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed)).into_bytes()))
         };
         let password = Password::new(Box::new(ask));
-        let mut first = Gate::new(&sudo, &password, "me".to_string());
+        let mut first = SudoGate::new(&sudo, &password, "me".to_string());
         assert_eq!(*first.answer(&never).unwrap(), b"pw0");
-        let mut second = Gate::new(&sudo, &password, "me".to_string());
+        let mut second = SudoGate::new(&sudo, &password, "me".to_string());
         assert!(matches!(second.answer(&|| Err(WaitError::Stopped)), Err(NoPassword::WaitError(WaitError::Stopped))));
         assert_eq!(*first.answer(&never).unwrap(), b"pw1");
         first.accepted();
-        let mut second = Gate::new(&sudo, &password, "me".to_string());
+        let mut second = SudoGate::new(&sudo, &password, "me".to_string());
         assert_eq!(*second.answer(&never).unwrap(), b"pw1");
         match second.answer(&never) {
             Err(NoPassword::Because(why)) => assert_eq!(why, "sudo refused the password of me"),
@@ -262,12 +262,12 @@ mod tests {
     fn a_password_refused_three_times_is_tried_nowhere_else() {
         let sudo = sudo();
         let password = Password::new(Box::new(|_| Ok(Zeroizing::new(b"x".to_vec()))));
-        let mut gate = Gate::new(&sudo, &password, "me".to_string());
+        let mut gate = SudoGate::new(&sudo, &password, "me".to_string());
         for _ in 0..3 {
             gate.answer(&never).unwrap();
         }
         assert!(gate.answer(&never).is_err());
-        let mut other = Gate::new(&sudo, &password, "me".to_string());
+        let mut other = SudoGate::new(&sudo, &password, "me".to_string());
         match other.answer(&never) {
             Err(NoPassword::Because(why)) => assert_eq!(why, "sudo refused the password of me 3 times"),
             other => panic!("{other:?}"),

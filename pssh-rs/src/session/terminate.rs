@@ -16,7 +16,7 @@ pub const SCRIPT_TIME: Duration = Duration::from_secs(8);
 /// How long a server may take to end the command after one of SSH's own signals.
 const AFTER_SIGNAL: Duration = Duration::from_secs(2);
 /// How long the last output of an ended command may take.
-pub const LAST_OUTPUT: Duration = Duration::from_secs(2);
+pub const LAST_OUTPUT_TIME: Duration = Duration::from_secs(2);
 /// All of it together.
 pub const LONGEST: Duration = Duration::from_secs(16);
 /// The clocks of the two hosts are compared no closer than this.
@@ -27,7 +27,7 @@ const SAYS: &str = "pssh-rs-end ";
 
 /// What is known of a command that was to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum Termination {
     /// It is gone, with all that it started in its session. The signal is the last that was needed, `TERM` or `KILL`.
     By(&'static str),
     /// The same for the processes of the login user; the host hides those of others.
@@ -39,32 +39,34 @@ pub enum Ended {
     No,
 }
 
-impl Ended {
+impl Termination {
     /// For the record's error, after what it is the end of.
     pub fn phrase(self) -> String {
         match self {
-            Ended::By(signal) => format!("the command was ended by {signal}"),
-            Ended::OwnBy(signal) => {
+            Termination::By(signal) => format!("the command was ended by {signal}"),
+            Termination::OwnBy(signal) => {
                 format!(
                     "the command was ended by {signal}, but the host hides whether it left processes of other users"
                 )
             }
-            Ended::HeldAfter(signal) => format!(
+            Termination::HeldAfter(signal) => format!(
                 "the command was ended by {signal}, but a process that it had detached holds its output open: it may still \
                  be running"
             ),
-            Ended::SignaledBy(signal) => {
+            Termination::SignaledBy(signal) => {
                 format!("the command was ended by {signal}; what it had started in the background may still be running")
             }
-            Ended::No => "the command could not be ended: it may still be running".to_string(),
+            Termination::No => "the command could not be ended: it may still be running".to_string(),
         }
     }
 
     /// The same of what a command left that had ended before.
     pub fn phrase_of_rest(self) -> String {
         let rest = match self {
-            Ended::By(signal) | Ended::OwnBy(signal) | Ended::SignaledBy(signal) => format!("was ended by {signal}"),
-            Ended::HeldAfter(_) | Ended::No => "may still be running".to_string(),
+            Termination::By(signal) | Termination::OwnBy(signal) | Termination::SignaledBy(signal) => {
+                format!("was ended by {signal}")
+            }
+            Termination::HeldAfter(_) | Termination::No => "may still be running".to_string(),
         };
         format!("and left a process that held its output open, which {rest}")
     }
@@ -119,50 +121,55 @@ pub fn script(age: Duration) -> String {
 
 /// What the script has said so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
+pub enum ScriptReply {
     /// It runs, and has sent TERM.
     Found,
     /// There was nothing to end.
     Nothing,
-    Ended(Ended),
+    Termination(Termination),
     Left,
 }
 
 /// The last word in what the script has printed.
-pub fn last_word(printed: &[u8]) -> Option<Word> {
+pub fn last_reply(printed: &[u8]) -> Option<ScriptReply> {
     let printed = String::from_utf8_lossy(printed);
     let words = printed.lines().filter_map(|line| line.trim_end().strip_prefix(SAYS));
     let mut words = words.filter_map(|word| match word {
-        "FOUND" => Some(Word::Found),
-        "NONE" => Some(Word::Nothing),
-        "TERM" => Some(Word::Ended(Ended::By("TERM"))),
-        "KILL" => Some(Word::Ended(Ended::By("KILL"))),
-        "OWN TERM" => Some(Word::Ended(Ended::OwnBy("TERM"))),
-        "OWN KILL" => Some(Word::Ended(Ended::OwnBy("KILL"))),
-        "LEFT" => Some(Word::Left),
+        "FOUND" => Some(ScriptReply::Found),
+        "NONE" => Some(ScriptReply::Nothing),
+        "TERM" => Some(ScriptReply::Termination(Termination::By("TERM"))),
+        "KILL" => Some(ScriptReply::Termination(Termination::By("KILL"))),
+        "OWN TERM" => Some(ScriptReply::Termination(Termination::OwnBy("TERM"))),
+        "OWN KILL" => Some(ScriptReply::Termination(Termination::OwnBy("KILL"))),
+        "LEFT" => Some(ScriptReply::Left),
         _ => None,
     });
     words.next_back()
 }
 
 /// What is known once it is also known whether the command's output ended.
-pub fn concluded(ended: Ended, output_ended: bool) -> Ended {
+pub fn conclude(ended: Termination, output_ended: bool) -> Termination {
     match ended {
-        Ended::By(signal) | Ended::OwnBy(signal) if !output_ended => Ended::HeldAfter(signal),
+        Termination::By(signal) | Termination::OwnBy(signal) if !output_ended => Termination::HeldAfter(signal),
         ended => ended,
     }
 }
 
 /// Ends the command of `channel`, which began so long ago, and takes what it still prints, within [`LONGEST`].
-pub fn end(session: &SshSession, channel: &ExecChannel, age: Duration, sink: &mut dyn Sink<WaitError>) -> Ended {
+pub fn terminate(
+    session: &SshSession,
+    channel: &ExecChannel,
+    age: Duration,
+    sink: &mut dyn Sink<WaitError>,
+) -> Termination {
     let ended = match by_script(session, channel, age, sink) {
-        Ok(Some(Word::Ended(ended))) => {
+        Ok(Some(ScriptReply::Termination(ended))) => {
             // What it printed last is on its way.
-            let _ = finish(session, channel, sink, Instant::now() + LAST_OUTPUT, ExecChannel::ended);
-            concluded(ended, channel.ended())
+            let _ = finish(session, channel, sink, Instant::now() + LAST_OUTPUT_TIME, ExecChannel::ended);
+            conclude(ended, channel.ended())
         }
-        Ok(Some(Word::Left | Word::Found)) | Err(Over) => Ended::No,
-        Ok(Some(Word::Nothing) | None) => by_signals(session, channel, sink),
+        Ok(Some(ScriptReply::Left | ScriptReply::Found)) | Err(Over) => Termination::No,
+        Ok(Some(ScriptReply::Nothing) | None) => by_signals(session, channel, sink),
     };
     for stream in [Stream::Stdout, Stream::Stderr] {
         while let Some(bytes) = channel.take_queued(stream) {
@@ -182,7 +189,7 @@ fn by_script(
     channel: &ExecChannel,
     age: Duration,
     sink: &mut dyn Sink<WaitError>,
-) -> Result<Option<Word>, Over> {
+) -> Result<Option<ScriptReply>, Over> {
     let mut deadline = Instant::now() + STARTED;
     let started = session
         .drive(Some(deadline), ExecChannel::open)
@@ -196,13 +203,13 @@ fn by_script(
     let mut runs = false;
     loop {
         let met = meet(session, channel, sink, &mut deadline, Some((&script, &mut printed)));
-        let word = last_word(&printed);
+        let word = last_reply(&printed);
         match word {
-            Some(Word::Found) if !runs => {
+            Some(ScriptReply::Found) if !runs => {
                 runs = true;
                 deadline = Instant::now() + SCRIPT_TIME;
             }
-            Some(Word::Found) | None => {}
+            Some(ScriptReply::Found) | None => {}
             Some(_) => return Ok(word),
         }
         match met {
@@ -214,7 +221,7 @@ fn by_script(
     }
 }
 
-fn by_signals(session: &SshSession, channel: &ExecChannel, sink: &mut dyn Sink<WaitError>) -> Ended {
+fn by_signals(session: &SshSession, channel: &ExecChannel, sink: &mut dyn Sink<WaitError>) -> Termination {
     let has_status = |channel: &ExecChannel| channel.exit_code().is_some() || channel.exit_signal().is_some();
     let had_status = has_status(channel);
     // The end of its output is not the end of the command.
@@ -222,15 +229,15 @@ fn by_signals(session: &SshSession, channel: &ExecChannel, sink: &mut dyn Sink<W
     for signal in ["TERM", "KILL"] {
         let deadline = Instant::now() + AFTER_SIGNAL;
         if session.drive(Some(deadline), |_| channel.signal(signal)).is_err() {
-            return Ended::No;
+            return Termination::No;
         }
         match finish(session, channel, sink, deadline, is_gone) {
-            Ok(()) => return Ended::SignaledBy(signal),
+            Ok(()) => return Termination::SignaledBy(signal),
             Err(WaitError::Deadline) => {}
-            Err(_) => return Ended::No,
+            Err(_) => return Termination::No,
         }
     }
-    Ended::No
+    Termination::No
 }
 
 /// Takes what the command prints until it is done.
@@ -310,16 +317,16 @@ mod tests {
 
     #[test]
     fn only_the_script_s_own_words_count() {
-        let word = last_word(b"motd\r\npssh-rs-end FOUND\npssh-rs-end TERM\n");
-        assert_eq!(word, Some(Word::Ended(Ended::By("TERM"))));
-        assert_eq!(last_word(b"pssh-rs-end OWN KILL\n"), Some(Word::Ended(Ended::OwnBy("KILL"))));
-        assert_eq!(last_word(b"TERM\npssh-rs-end\nx pssh-rs-end KILL\npssh-rs-end SOON"), None);
+        let word = last_reply(b"motd\r\npssh-rs-end FOUND\npssh-rs-end TERM\n");
+        assert_eq!(word, Some(ScriptReply::Termination(Termination::By("TERM"))));
+        assert_eq!(last_reply(b"pssh-rs-end OWN KILL\n"), Some(ScriptReply::Termination(Termination::OwnBy("KILL"))));
+        assert_eq!(last_reply(b"TERM\npssh-rs-end\nx pssh-rs-end KILL\npssh-rs-end SOON"), None);
     }
 
     #[test]
     fn nothing_is_gone_while_its_output_is_open() {
-        assert_eq!(concluded(Ended::By("KILL"), true), Ended::By("KILL"));
-        assert_eq!(concluded(Ended::By("KILL"), false), Ended::HeldAfter("KILL"));
-        assert_eq!(concluded(Ended::SignaledBy("TERM"), true), Ended::SignaledBy("TERM"));
+        assert_eq!(conclude(Termination::By("KILL"), true), Termination::By("KILL"));
+        assert_eq!(conclude(Termination::By("KILL"), false), Termination::HeldAfter("KILL"));
+        assert_eq!(conclude(Termination::SignaledBy("TERM"), true), Termination::SignaledBy("TERM"));
     }
 }
