@@ -29,7 +29,7 @@ use std::time::Instant;
 
 /// Why the login failed.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum LoginError {
     /// The server took none of the keys; the message tells which were tried.
     Refused(String),
     /// The agent was too busy to sign in time.
@@ -44,7 +44,7 @@ pub fn log_in(
     offer: &Offer,
     deadline: Instant,
     trace: Trace<'_>,
-) -> Result<(), Refusal> {
+) -> Result<(), LoginError> {
     let choice = choose(store, offer);
     let mut login =
         Login { session, user, deadline, trace, tried: Vec::new(), not: choice.notes, left: 0, refused: false };
@@ -81,7 +81,7 @@ const LONGEST_LIST: usize = 200;
 
 impl Login<'_> {
     /// Asks the server for its login methods, as ssh does first. Returns whether it lets the user in without any.
-    fn needs_no_key(&mut self) -> Result<bool, Refusal> {
+    fn needs_no_key(&mut self) -> Result<bool, LoginError> {
         let methods = match self.session.drive(Some(self.deadline), |raw| accepted_methods(raw, self.user)) {
             Ok(Some(methods)) => methods,
             Ok(None) => {
@@ -89,7 +89,7 @@ impl Login<'_> {
                 return Ok(true);
             }
             Err(WaitError::Ssh(_)) => return Err(self.ended()),
-            Err(wait_error) => return Err(Refusal::WaitError(wait_error)),
+            Err(wait_error) => return Err(LoginError::WaitError(wait_error)),
         };
         let shown: String = methods.chars().take(LONGEST_LIST).collect();
         self.trace.say(|| format!("the server accepts from user {:?}: {shown}", self.user));
@@ -102,13 +102,13 @@ impl Login<'_> {
             None => "let the server accept keys (sshd's PubkeyAuthentication)".to_string(),
         };
         let user = self.user;
-        Err(Refusal::Refused(format!("the server accepts no keys from user {user:?}, only {shown}: {remedy}")))
+        Err(LoginError::Refused(format!("the server accepts no keys from user {user:?}, only {shown}: {remedy}")))
     }
 
     /// Offers one key; whether that let us in.
-    fn offer(&mut self, candidate: &Candidate<'_>) -> Result<bool, Refusal> {
+    fn offer(&mut self, candidate: &Candidate<'_>) -> Result<bool, LoginError> {
         let Some(mut offer) = KeyOffer::new(self.session.raw(), self.user, &candidate.public.blob) else {
-            return Err(Refusal::Refused(format!("{:?} is no user's name", self.user)));
+            return Err(LoginError::Refused(format!("{:?} is no user's name", self.user)));
         };
         let (mut asked, mut failed, mut other_algorithm) = (false, None, false);
         loop {
@@ -117,12 +117,12 @@ impl Login<'_> {
                     self.trace.say(|| format!("key {}: accepted", candidate.described()));
                     return Ok(self.session.raw().authenticated());
                 }
-                Ok(Step::Wait) => self.session.wait(Some(self.deadline)).map_err(Refusal::WaitError)?,
+                Ok(Step::Wait) => self.session.wait(Some(self.deadline)).map_err(LoginError::WaitError)?,
                 Ok(Step::Sign(data)) => {
                     asked = true;
                     match self.sign(candidate, &data) {
                         Ok(signature) => offer.answer(signature),
-                        Err(Trouble::Stopped) => return Err(Refusal::WaitError(WaitError::Stopped)),
+                        Err(Trouble::Stopped) => return Err(LoginError::WaitError(WaitError::Stopped)),
                         Err(Trouble::Late) => return Err(self.late()),
                         Err(Trouble::OtherAlgorithm) if !other_algorithm => {
                             other_algorithm = true;
@@ -170,7 +170,7 @@ impl Login<'_> {
         candidate: &Candidate<'_>,
         asked: bool,
         failed: Option<String>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), LoginError> {
         // libssh2 calls a lost connection a refused key too.
         let ended = self.session.disconnect().is_some() || is_disconnect(error) || self.session.is_closed();
         let refused = matches!(
@@ -204,22 +204,22 @@ impl Login<'_> {
     }
 
     /// Why the login is over: the server has ended the connection, or it was lost.
-    fn ended(&self) -> Refusal {
+    fn ended(&self) -> LoginError {
         match self.session.disconnect() {
             Some(why) => self.refusal(Some(&why)),
             // A server may hang up after too many keys, and not say so.
             None if self.refused => self.refusal(None),
-            None => Refusal::WaitError(WaitError::Io(io::Error::other(LOST))),
+            None => LoginError::WaitError(WaitError::Io(io::Error::other(LOST))),
         }
     }
 
     /// `ended`: the server's words, if it has ended the attempts.
-    fn refusal(&self, ended: Option<&str>) -> Refusal {
+    fn refusal(&self, ended: Option<&str>) -> LoginError {
         let left = (self.left > 0).then(|| format!("{} more not", self.left));
         let words: Vec<&str> = self.tried.iter().chain(&self.not).chain(&left).map(String::as_str).collect();
         let words = words.join(", ");
         let user = self.user;
-        Refusal::Refused(match ended {
+        LoginError::Refused(match ended {
             Some(why) => attempts_ended(user, why, &words, self.tried.len() + self.left > 1),
             None if self.refused => format!("the server refused user {user:?}: tried {words}"),
             None if words.is_empty() => format!("there is no key to offer for user {user:?}"),
@@ -227,12 +227,14 @@ impl Login<'_> {
         })
     }
 
-    fn late(&self) -> Refusal {
+    fn late(&self) -> LoginError {
         let tried = match self.tried.is_empty() {
             true => String::new(),
             false => format!("; before that: tried {}", self.tried.join(", ")),
         };
-        Refusal::Late(format!("while logging in: the agent did not sign in time: it was busy with other hosts{tried}"))
+        LoginError::Late(format!(
+            "while logging in: the agent did not sign in time: it was busy with other hosts{tried}"
+        ))
     }
 }
 

@@ -4,7 +4,7 @@ use super::blob::Public;
 use super::*;
 use crate::base::shutdown::{Shutdown, Stop};
 use crate::base::ssh_wire::{Reader, put_string};
-use crate::connect::host_key::Wanted;
+use crate::connect::host_key::HostKeyQuery;
 use crate::connect::tcp::{connect, resolve};
 use crate::ssh_config::AddressFamily;
 use openssl::pkey::{Id, PKey, Private};
@@ -122,13 +122,13 @@ impl Lab {
         let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &shutdown.stop).unwrap();
         let socket = Arc::new(connect(&addresses, None, deadline, &shutdown.stop, Trace::OFF).unwrap());
         let mut session = SshSession::new(socket, shutdown).unwrap();
-        session.handshake(&Wanted::default(), deadline).unwrap();
+        session.handshake(&HostKeyQuery::default(), deadline).unwrap();
         let result = log_in(&session, &self.user, &store, offer, deadline, Trace::OFF);
         assert_eq!(result.is_ok(), session.raw().authenticated());
         let folder = format!("{}/", self.folder.path().display());
         result.map_err(|refusal| match refusal {
-            Refusal::Refused(error) | Refusal::Late(error) => error.replace(&folder, ""),
-            Refusal::WaitError(wait_error) => format!("{wait_error:?}"),
+            LoginError::Refused(error) | LoginError::Late(error) => error.replace(&folder, ""),
+            LoginError::WaitError(wait_error) => format!("{wait_error:?}"),
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::base::shutdown::Shutdown;
 use crate::cli::args::Args;
 use crate::cli::resolve::CONNECT;
 use crate::cli::stdin_file::StdinFile;
-use crate::connect::jump_host::Jumps;
+use crate::connect::jump_host::JumpHosts;
 use crate::copy::{PullPlan, PushPlan, Spec};
 use crate::ffi::LONGEST_COMMAND;
 use crate::host::job::{Job, Run};
@@ -187,7 +187,7 @@ pub fn job(args: &Args, local: Local, targets: &[Target], shutdown: Shutdown, to
         true => None,
         false => {
             let bound = args.connect_timeout.unwrap_or(CONNECT) + args.auth_timeout;
-            let jumps = Jumps::new(ssh.clone(), bound, verbose).map_err(no_folder)?;
+            let jumps = JumpHosts::new(ssh.clone(), bound, verbose).map_err(no_folder)?;
             jumps.start(specs, &shutdown.stop);
             Some(jumps)
         }

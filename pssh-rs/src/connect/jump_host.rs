@@ -10,10 +10,10 @@ use crate::base::socket::{Socket, pair};
 use crate::base::trace::Trace;
 use crate::base::wait::WaitError;
 use crate::connect::proxy_command::end_group;
-use crate::openssh::control_dir::{Folder, Guard};
-use crate::openssh::log::{self, Lines, is_message};
-use crate::openssh::mux::{Client, Refusal};
-use crate::openssh::system::{Hop, SystemSsh, alive_args, through};
+use crate::openssh::control_dir::{ControlDir, Guard};
+use crate::openssh::log::{self, LogLines, is_message};
+use crate::openssh::mux::{MuxClient, MuxError};
+use crate::openssh::system::{JumpSpec, SystemSsh, alive_args, through};
 use crate::ssh_config::{Asked, ServerAlive, Source, look_up};
 use cerveza_manners::Tool;
 use cerveza_results::lock;
@@ -46,7 +46,7 @@ const FAREWELL: Duration = Duration::from_millis(300);
 
 /// Why a host behind a jump was not reached.
 #[derive(Debug)]
-pub enum Unreached {
+pub enum JumpError {
     /// The jump host itself cannot be reached, and will not be tried again.
     Jump(String),
     /// The jump host could not or would not connect to the host.
@@ -57,15 +57,15 @@ pub enum Unreached {
 /// Keeps a host's channel through its jump host; dropped it ends.
 #[derive(Debug)]
 pub struct Channel {
-    _client: Client,
+    _client: MuxClient,
 }
 
 /// All jumps of a run.
-pub struct Jumps(Arc<All>);
+pub struct JumpHosts(Arc<All>);
 
 struct All {
     ssh: SystemSsh,
-    folder: Folder,
+    folder: ControlDir,
     /// The longest that reaching one may take.
     bound: Duration,
     /// Who tells of each step, with `-v`.
@@ -97,10 +97,10 @@ struct Master {
     log: Arc<Log>,
 }
 
-impl Jumps {
+impl JumpHosts {
     /// `bound` is for connecting to a jump host and logging in there together.
-    pub fn new(ssh: SystemSsh, bound: Duration, verbose: Option<Tool>) -> io::Result<Jumps> {
-        Ok(Jumps(Arc::new(All { ssh, folder: Folder::new()?, bound, verbose, jumps: Mutex::default() })))
+    pub fn new(ssh: SystemSsh, bound: Duration, verbose: Option<Tool>) -> io::Result<JumpHosts> {
+        Ok(JumpHosts(Arc::new(All { ssh, folder: ControlDir::new()?, bound, verbose, jumps: Mutex::default() })))
     }
 
     /// Connects to these now, all at once; then, one after another, to those that want something of who is at the
@@ -142,9 +142,9 @@ impl Jumps {
         port: u16,
         deadline: Instant,
         stop: &Arc<Stop>,
-    ) -> Result<(Socket, Channel), Unreached> {
+    ) -> Result<(Socket, Channel), JumpError> {
         if host.is_empty() || host.contains(|c: char| c.is_control() || c.is_whitespace()) {
-            return Err(Unreached::Target(format!("{host:?} is no address")));
+            return Err(JumpError::Target(format!("{host:?} is no address")));
         }
         let jump = self.0.jump(spec);
         loop {
@@ -152,11 +152,11 @@ impl Jumps {
             let _turn = Turn::take(&jump, deadline, stop)?;
             match forward(&master, host, port, deadline, stop) {
                 Ok(opened) => return Ok(opened),
-                Err(Refusal::WaitError(wait_error)) => return Err(Unreached::WaitError(wait_error)),
-                Err(Refusal::Gone) => self.0.is_gone(&jump, &master),
-                Err(Refusal::Refused(why)) => {
+                Err(MuxError::WaitError(wait_error)) => return Err(JumpError::WaitError(wait_error)),
+                Err(MuxError::Gone) => self.0.is_gone(&jump, &master),
+                Err(MuxError::Refused(why)) => {
                     let why = master.log.reason(host, port).unwrap_or(why);
-                    return Err(Unreached::Target(told(&jump.spec, host, port, &why)));
+                    return Err(JumpError::Target(told(&jump.spec, host, port, &why)));
                 }
             }
         }
@@ -176,11 +176,11 @@ impl All {
         jump: &Arc<Jump>,
         deadline: Instant,
         stop: &Arc<Stop>,
-    ) -> Result<Arc<Master>, Unreached> {
+    ) -> Result<Arc<Master>, JumpError> {
         loop {
             let state = lock(&jump.state);
             if let Some(why) = &state.down {
-                return Err(Unreached::Jump(why.clone()));
+                return Err(JumpError::Jump(why.clone()));
             }
             let mut state = match (&state.master, state.starting) {
                 (Some(master), _) => return Ok(Arc::clone(master)),
@@ -228,7 +228,7 @@ impl All {
     }
 
     fn run(&self, spec: &str, ask: bool, stop: &Stop) -> Result<Master, String> {
-        let hops = Hop::list(spec)?;
+        let hops = JumpSpec::list(spec)?;
         let (last, earlier) = hops.split_last().ok_or("no jump host is named")?;
         let failed = |error: io::Error| format!("cannot run {}: {error}", self.ssh.program.display());
         let (log_path, reader) = self.folder.fifo().map_err(failed)?;
@@ -294,7 +294,7 @@ impl All {
     }
 
     /// When the jump host counts as gone.
-    fn alive(&self, hop: &Hop) -> ServerAlive {
+    fn alive(&self, hop: &JumpSpec) -> ServerAlive {
         let asked = Asked { name: &hop.host, address: None, user: hop.user.as_deref(), port: hop.port };
         let source = Source { file: self.ssh.config.as_deref(), options: &self.ssh.options, ..Source::default() };
         let answers = look_up(&[asked], &source, &mut |_| ()).unwrap_or_default();
@@ -305,7 +305,7 @@ impl All {
     fn serve(&self, socket: PathBuf, log: Arc<Log>) -> Master {
         let quiet = Stop::new().ok();
         let deadline = Instant::now() + Duration::from_secs(5);
-        let pid = quiet.and_then(|stop| Client::connect(&socket, deadline, &stop).ok()?.pid(deadline, &stop).ok());
+        let pid = quiet.and_then(|stop| MuxClient::connect(&socket, deadline, &stop).ok()?.pid(deadline, &stop).ok());
         let pid = pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
         Master { socket, pid, _guard: pid.map(|pid| self.folder.guard(pid)), log }
     }
@@ -331,7 +331,7 @@ impl Drop for All {
         let masters: Vec<_> = jumps.values().filter_map(|jump| lock(&jump.state).master.take()).collect();
         let (Ok(stop), until) = (Stop::new(), Instant::now() + FAREWELL) else { return };
         for master in &masters {
-            if let Ok(client) = Client::connect(&master.socket, until, &stop) {
+            if let Ok(client) = MuxClient::connect(&master.socket, until, &stop) {
                 let _ = client.terminate(until, &stop);
             }
         }
@@ -353,7 +353,7 @@ impl Drop for All {
 struct Turn<'a>(&'a Jump);
 
 impl<'a> Turn<'a> {
-    fn take(jump: &'a Jump, deadline: Instant, stop: &Stop) -> Result<Turn<'a>, Unreached> {
+    fn take(jump: &'a Jump, deadline: Instant, stop: &Stop) -> Result<Turn<'a>, JumpError> {
         let mut state = lock(&jump.state);
         while state.opens >= MOST_OPENS {
             state = wait(jump, state, deadline, stop)?;
@@ -376,13 +376,13 @@ fn wait<'a>(
     state: MutexGuard<'a, State>,
     deadline: Instant,
     stop: &Stop,
-) -> Result<MutexGuard<'a, State>, Unreached> {
+) -> Result<MutexGuard<'a, State>, JumpError> {
     if stop.is_set() {
-        return Err(Unreached::WaitError(WaitError::Stopped));
+        return Err(JumpError::WaitError(WaitError::Stopped));
     }
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
-        return Err(Unreached::WaitError(WaitError::Deadline));
+        return Err(JumpError::WaitError(WaitError::Deadline));
     }
     Ok(jump.changed.wait_timeout(state, left.min(TICK)).unwrap_or_else(PoisonError::into_inner).0)
 }
@@ -393,9 +393,9 @@ fn forward(
     port: u16,
     deadline: Instant,
     stop: &Stop,
-) -> Result<(Socket, Channel), Refusal> {
-    let client = Client::connect(&master.socket, deadline, stop)?;
-    let (ours, theirs) = pair().map_err(|error| Refusal::WaitError(WaitError::Io(error)))?;
+) -> Result<(Socket, Channel), MuxError> {
+    let client = MuxClient::connect(&master.socket, deadline, stop)?;
+    let (ours, theirs) = pair().map_err(|error| MuxError::WaitError(WaitError::Io(error)))?;
     client.forward(host, port, theirs.as_fd(), deadline, stop)?;
     Ok((Socket::new(ours), Channel { _client: client }))
 }
@@ -445,7 +445,7 @@ impl Log {
     }
 
     fn read(&self, mut reader: File, trace: Trace<'_>) {
-        let (mut lines, mut buffer, mut logged_in) = (Lines::default(), [0; 4096], false);
+        let (mut lines, mut buffer, mut logged_in) = (LogLines::default(), [0; 4096], false);
         loop {
             let mut fds = [PollFd::new(&reader, PollFlags::IN)];
             if !matches!(poll(&mut fds, None), Ok(_) | Err(Errno::INTR)) {

@@ -4,7 +4,7 @@ use super::*;
 use crate::auth::{KeyStore, Named, Offer, log_in};
 use crate::base::shutdown::Shutdown;
 use crate::base::wait::WaitError;
-use crate::connect::host_key::Wanted;
+use crate::connect::host_key::HostKeyQuery;
 use crate::connect::tcp::{connect, resolve};
 use crate::session::ssh_session::SshSession;
 use crate::ssh_config::AddressFamily;
@@ -80,7 +80,7 @@ impl Server {
         let mut keys = KeyStore::new(Duration::from_secs(60));
         keys.prepare(std::slice::from_ref(&offer), &shutdown.stop).unwrap();
         let mut session = SshSession::new(Arc::new(socket), shutdown).unwrap();
-        session.handshake(&Wanted::default(), deadline).unwrap();
+        session.handshake(&HostKeyQuery::default(), deadline).unwrap();
         let user = Command::new("id").arg("-un").output().unwrap().stdout;
         log_in(
             &session,

@@ -2,7 +2,7 @@
 
 use crate::auth::KeyStore;
 use crate::base::shutdown::Shutdown;
-use crate::connect::jump_host::Jumps;
+use crate::connect::jump_host::JumpHosts;
 use crate::copy::{PullPlan, PushPlan};
 use crate::host::openssh;
 use crate::session::command_line::CommandWrapper;
@@ -39,7 +39,7 @@ pub struct Job {
     pub timeout: Option<Duration>,
     pub keys: KeyStore,
     /// Where a host needs one.
-    pub jumps: Option<Jumps>,
+    pub jumps: Option<JumpHosts>,
     /// Who tells of each step, with `-v`.
     pub verbose: Option<Tool>,
     /// With `--engine openssh`.

@@ -1,12 +1,12 @@
 //! One attempt at one host: its phases in order, each with its own deadline, and what became of it.
 
-use crate::auth::{Refusal, log_in};
+use crate::auth::{LoginError, log_in};
 use crate::base::socket::Socket;
 use crate::base::trace::Trace;
 use crate::base::wait::WaitError;
-use crate::connect::banner::{Greeting, greeting};
-use crate::connect::host_key::{self, Trust, Wanted};
-use crate::connect::jump_host::{Channel, Unreached};
+use crate::connect::banner::{Banner, read_banner};
+use crate::connect::host_key::{self, HostKeyQuery, HostKeyVerifier};
+use crate::connect::jump_host::{Channel, JumpError};
 use crate::connect::proxy_command::{self, ProxyChild};
 use crate::connect::tcp::{connect, resolve};
 use crate::host::failure::{halted, unasked, unreached};
@@ -61,12 +61,12 @@ impl Carrier {
 }
 
 /// All that decides about a host's key. A record's address is another name of the host.
-fn trust(target: &Target) -> Trust<'_> {
+fn host_key_verifier(target: &Target) -> HostKeyVerifier<'_> {
     let host = match &target.options.host_key_alias {
         Some(alias) => HostId::alias(alias),
         None => HostId::new(&target.name, &target.address, target.port),
     };
-    Trust::new(host, &target.known_hosts, target.host_keys.as_ref(), target.host_key)
+    HostKeyVerifier::new(host, &target.known_hosts, target.host_keys.as_ref(), target.host_key)
         .hash_names(target.options.hash_known_hosts)
 }
 
@@ -81,7 +81,7 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
     let stop = &job.shutdown.stop;
     let bound = target.connect_timeout;
     // Before any deadline: thousands of hashed names take their time.
-    let trust = trust(target);
+    let verifier = host_key_verifier(target);
     let trace = Trace::new(job.verbose, target.record.host());
 
     let (socket, mut carrier) = connected(job, target, watched, trace)?;
@@ -97,49 +97,51 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
         };
         unreached(job, Phase::Handshake, wait_error, bound, &what)
     };
-    let first = greeting(&socket, deadline, stop).map_err(&mut no_handshake)?;
+    let first = read_banner(&socket, deadline, stop).map_err(&mut no_handshake)?;
     let deadline = match first {
-        Greeting::Some(ref line) => {
+        Banner::Some(ref line) => {
             trace.say(|| format!("the server says {line:?}"));
             seat(job, watched, Phase::Handshake, bound)?;
             watched.begin(Phase::Handshake, bound)
         }
-        Greeting::None => deadline,
-        Greeting::Closed => {
+        Banner::None => deadline,
+        Banner::Closed => {
             let outcome = no_handshake(WaitError::Io(io::Error::other(LOST)));
             return Err(Outcome { retry: Retry::Closed, ..outcome }.into());
         }
-        Greeting::Shed(ref words) => {
+        Banner::Shed(ref words) => {
             let outcome = no_handshake(WaitError::Io(io::Error::other(format!("the server said {words:?}"))));
             return Err(Outcome { retry: Retry::Shed, ..outcome }.into());
         }
     };
     let mut session = SshSession::new(socket, job.shutdown.clone()).map_err(|error| no_handshake(error.into()))?;
     session.prefer(&target.options).map_err(&mut no_handshake)?;
-    let wanted = Wanted { allowed: target.options.host_key_algorithms.as_deref(), ..trust.wanted() };
-    session.handshake(&wanted, deadline).map_err(&mut no_handshake)?;
+    let query = HostKeyQuery { allowed: target.options.host_key_algorithms.as_deref(), ..verifier.query() };
+    session.handshake(&query, deadline).map_err(&mut no_handshake)?;
     trace.say(|| format!("algorithms: {}", session.algorithms()));
-    if first == Greeting::None {
+    if first == Banner::None {
         trace.say(|| format!("the server says {:?}", session.raw().banner().unwrap_or_default()));
         seat(job, watched, Phase::Handshake, bound)?;
     }
 
     let deadline = watched.begin(Phase::HostKey, bound);
     let shown = session.raw().host_key().map(|(key, _)| key);
-    let trusted = trust.check(shown, deadline, stop);
+    let trusted = verifier.check(shown, deadline, stop);
     trace.say(|| {
-        format!("host key {}: {}", trust.described(shown), if trusted.is_ok() { "accepted" } else { "refused" })
+        format!("host key {}: {}", verifier.described(shown), if trusted.is_ok() { "accepted" } else { "refused" })
     });
     trusted.map_err(|refusal| match refusal {
-        host_key::Refusal::Refused(why) => Outcome::error(HostStatus::HostKey, Phase::HostKey, why),
-        host_key::Refusal::Stopped => halted(job, Phase::HostKey, WaitError::Stopped, bound, "keeping the host key"),
+        host_key::HostKeyError::Refused(why) => Outcome::error(HostStatus::HostKey, Phase::HostKey, why),
+        host_key::HostKeyError::Stopped => {
+            halted(job, Phase::HostKey, WaitError::Stopped, bound, "keeping the host key")
+        }
     })?;
 
     let deadline = watched.begin(Phase::Auth, job.auth);
     log_in(&session, &target.user, &job.keys, &target.offer, deadline, trace).map_err(|refusal| match refusal {
-        Refusal::Refused(error) => Outcome::error(HostStatus::Auth, Phase::Auth, error),
-        Refusal::Late(error) => Outcome::error(HostStatus::Timeout, Phase::Auth, error),
-        Refusal::WaitError(wait_error) => unasked(job, Phase::Auth, wait_error, job.auth, "while logging in"),
+        LoginError::Refused(error) => Outcome::error(HostStatus::Auth, Phase::Auth, error),
+        LoginError::Late(error) => Outcome::error(HostStatus::Timeout, Phase::Auth, error),
+        LoginError::WaitError(wait_error) => unasked(job, Phase::Auth, wait_error, job.auth, "while logging in"),
     })?;
     session.keep_alive(target.options.server_alive);
     Ok(Reached { session, _carrier: carrier })
@@ -179,10 +181,10 @@ fn connected(
                     trace.say(|| format!("connected to {}", target.place()));
                     Ok((socket, Carrier::Jump(channel)))
                 }
-                Err(Unreached::Jump(why) | Unreached::Target(why)) => {
+                Err(JumpError::Jump(why) | JumpError::Target(why)) => {
                     Err(Outcome::error(HostStatus::Unreachable, Phase::Connect, why).into())
                 }
-                Err(Unreached::WaitError(wait_error)) => Err(unreached(
+                Err(JumpError::WaitError(wait_error)) => Err(unreached(
                     job,
                     Phase::Connect,
                     wait_error,

@@ -6,15 +6,15 @@ use crate::base::shutdown::Stop;
 use crate::base::trace::Trace;
 use crate::base::wait::WaitError;
 use crate::connect::proxy_command::{end_group, last_line};
-use crate::host::connection_log::Story;
+use crate::host::connection_log::ConnectionLog;
 use crate::host::job::Job;
 use crate::host::progress::{Watched, seat};
 use crate::host::target::{Target, Way};
 use crate::known_hosts::{HostId, lookup_name};
-use crate::openssh::control_dir::{Folder, Guard};
-use crate::openssh::log::{self, Lines};
-use crate::openssh::mux::Client;
-use crate::openssh::system::{Hop, SystemSsh, alive_args, through};
+use crate::openssh::control_dir::{ControlDir, Guard};
+use crate::openssh::log::{self, LogLines};
+use crate::openssh::mux::MuxClient;
+use crate::openssh::system::{JumpSpec, SystemSsh, alive_args, through};
 use crate::session::exec::START;
 use crate::session::terminate::{
     self, LAST_OUTPUT_TIME, SCRIPT_TIME, ScriptReply, Termination, conclude, last_reply, script,
@@ -41,12 +41,12 @@ const ASKING: Duration = Duration::from_secs(3);
 /// What all attempts of a run share.
 pub struct Engine {
     ssh: SystemSsh,
-    folder: Folder,
+    folder: ControlDir,
 }
 
 impl Engine {
     pub fn new(ssh: SystemSsh) -> io::Result<Engine> {
-        Ok(Engine { ssh, folder: Folder::new()? })
+        Ok(Engine { ssh, folder: ControlDir::new()? })
     }
 }
 
@@ -77,9 +77,9 @@ pub fn attempt(
     let bounds = Bounds { connect: target.connect_timeout, auth: job.auth, command: job.timeout };
     let wait_error = running.follow(bounds, &job.shutdown.stop, watched, sink);
     // Read before we end the command: whether an exit status of that still arrives is chance.
-    let arrived = running.story.exit_code();
-    let ended = wait_error.filter(|_| running.story.sent).map(|_| {
-        let had_ended = running.story.status || running.story.signal;
+    let arrived = running.connection_log.exit_code();
+    let ended = wait_error.filter(|_| running.connection_log.sent).map(|_| {
+        let had_ended = running.connection_log.status || running.connection_log.signal;
         watched.tell(Phase::Exec, Some(Instant::now() + terminate::LONGEST));
         let ended = running.end(&job.shutdown.abort, sink);
         if had_ended { format!("it had ended, {}", ended.phrase_of_rest()) } else { ended.phrase() }
@@ -132,10 +132,10 @@ struct Running {
     socket: PathBuf,
     log_path: PathBuf,
     log: Source<File>,
-    lines: Lines,
+    lines: LogLines,
     stdout: Source<PipeReader>,
     stderr: Source<PipeReader>,
-    story: Story,
+    connection_log: ConnectionLog,
     /// The last of its stderr, where ssh itself may have said something.
     last_stderr: Vec<u8>,
     verbose: Option<Tool>,
@@ -164,9 +164,9 @@ impl Running {
         ];
         let mut command = Command::new(&engine.ssh.program);
         command.args(["-T", "-M", "-S"]).arg(&socket).arg("-E").arg(&log_path);
-        let known = trust(engine, target, &mut command)?;
+        let known = host_key_options(engine, target, &mut command)?;
         if let Way::Jump(jump) = &target.way {
-            let hops = Hop::list(jump).map_err(io::Error::other)?;
+            let hops = JumpSpec::list(jump).map_err(io::Error::other)?;
             let of_hops = [
                 "BatchMode=yes",
                 &timeout,
@@ -210,10 +210,10 @@ impl Running {
             socket,
             log_path,
             log: Source(Some(log)),
-            lines: Lines::default(),
+            lines: LogLines::default(),
             stdout: Source(Some(stdout)),
             stderr: Source(Some(stderr)),
-            story: Story::new(line),
+            connection_log: ConnectionLog::new(line),
             last_stderr: Vec::new(),
             verbose: job.verbose,
             host: target.record.host().to_string(),
@@ -229,8 +229,8 @@ impl Running {
         watched: &mut Watched<'_>,
         sink: &mut dyn Sink<WaitError>,
     ) -> Option<StopReason> {
-        let bound = |story: &Story| match story.phase {
-            Phase::Exec if story.sent => bounds.command,
+        let bound = |connection_log: &ConnectionLog| match connection_log.phase {
+            Phase::Exec if connection_log.sent => bounds.command,
             Phase::Exec => Some(START),
             Phase::Auth => Some(bounds.auth),
             _ => Some(bounds.connect),
@@ -240,17 +240,17 @@ impl Running {
         let mut opened = false;
         loop {
             // A deadline a phase: what else is logged meanwhile does not move it.
-            if at != Some((self.story.phase, self.story.sent)) {
-                at = Some((self.story.phase, self.story.sent));
-                deadline = bound(&self.story).map(|bound| Instant::now() + bound);
-                let phase = self.story.phase;
+            if at != Some((self.connection_log.phase, self.connection_log.sent)) {
+                at = Some((self.connection_log.phase, self.connection_log.sent));
+                deadline = bound(&self.connection_log).map(|bound| Instant::now() + bound);
+                let phase = self.connection_log.phase;
                 if phase == Phase::Exec && !opened {
                     opened = true;
                     watched.logged_in();
                     sink.open();
                 }
                 // The command's own deadline moves while our reader takes no more, so only this loop knows it.
-                watched.tell(phase, deadline.filter(|_| !self.story.sent));
+                watched.tell(phase, deadline.filter(|_| !self.connection_log.sent));
             }
             if self.is_over(stop, sink) {
                 return None;
@@ -318,16 +318,16 @@ impl Running {
     /// Takes what has arrived; whether it was anything. With a `stop` it waits for a slow reader until that comes.
     fn read(&mut self, stop: Option<&Stop>, sink: &mut dyn Sink<WaitError>) -> Result<bool, StopReason> {
         let mut buffer = [0; 32 * 1024];
-        let Running { log: log_source, lines, story, stdout, stderr, last_stderr, verbose, host, .. } = self;
+        let Running { log: log_source, lines, connection_log, stdout, stderr, last_stderr, verbose, host, .. } = self;
         let trace = Trace::new(*verbose, host);
         // Before ssh opens its log the pipe has no writer, and reads as ended.
         let mut any = match log_source.0.as_mut().map(|log| log.read(&mut buffer)) {
             Some(Ok(len)) => {
                 lines.take(&buffer[..len], |line| {
-                    if story.phase < Phase::Exec {
+                    if connection_log.phase < Phase::Exec {
                         trace.say(|| log::text(line));
                     }
-                    story.line(line);
+                    connection_log.line(line);
                 });
                 len > 0
             }
@@ -362,7 +362,7 @@ impl Running {
 
     fn by_script(&mut self, stop: &Stop, sink: &mut dyn Sink<WaitError>) -> Option<Termination> {
         let asking = Instant::now() + ASKING;
-        let client = Client::connect(&self.socket, asking, stop).ok()?;
+        let client = MuxClient::connect(&self.socket, asking, stop).ok()?;
         let (mut reader, writer) = pipe().ok()?;
         ioctl_fionbio(&reader, true).ok()?;
         let null = File::options().read(true).write(true).open("/dev/null").ok()?;
@@ -400,22 +400,24 @@ impl Running {
     ) -> Outcome {
         end_group(&mut self.child);
         while self.read(None, sink) == Ok(true) {}
-        let story = &self.story;
+        let connection_log = &self.connection_log;
         // Both, or it is not known: the log's number, and ssh's own exit status, which are its low 8 bits.
         let own = self.child.try_wait().ok().flatten().and_then(|status| status.code());
         let code = match wait_error {
             Some(_) => arrived,
-            None => story.exit_code().filter(|code| own == Some((code & 0xff) as i32)),
+            None => connection_log.exit_code().filter(|code| own == Some((code & 0xff) as i32)),
         };
-        let phase = story.phase;
+        let phase = connection_log.phase;
         let said = || {
             // A jump host's trouble is on stderr: that the proxy ended is all that ssh itself knows.
-            let why = story.why().filter(|why| why != "Connection closed by UNKNOWN port 65535" || story.sent);
+            let why = connection_log
+                .why()
+                .filter(|why| why != "Connection closed by UNKNOWN port 65535" || connection_log.sent);
             let of_jump = |why| match &self.jump {
                 Some(jump) => format!("jump host {jump:?} did not let us through: {why}"),
                 None => why,
             };
-            let why = why.or_else(|| last_line(&self.last_stderr).map(of_jump)).or_else(|| story.why());
+            let why = why.or_else(|| last_line(&self.last_stderr).map(of_jump)).or_else(|| connection_log.why());
             why.unwrap_or_else(|| "ssh ended and did not say why".to_string())
         };
         let unreached = |status, error: String| Outcome::error(status, phase, error);
@@ -425,23 +427,25 @@ impl Running {
                 let error = ended.and_then(|ended| Some(format!("{}; {ended}", outcome.error.as_ref()?)));
                 Outcome { error: error.or(outcome.error.clone()), ..outcome }
             }
-            Some(StopReason::Deadline) => too_late(story, ended, bounds),
-            None if story.denied => unreached(HostStatus::Failed, "the server refused to run the command".to_string()),
-            None if story.signal => {
+            Some(StopReason::Deadline) => too_late(connection_log, ended, bounds),
+            None if connection_log.denied => {
+                unreached(HostStatus::Failed, "the server refused to run the command".to_string())
+            }
+            None if connection_log.signal => {
                 unreached(HostStatus::Signaled, "a signal ended the command (ssh does not tell which)".to_string())
             }
-            None if story.sent => match code {
+            None if connection_log.sent => match code {
                 Some(0) => Outcome::new(HostStatus::Ok, Some(Phase::Exec)),
                 Some(code) => unreached(HostStatus::Failed, format!("the command's exit status is {code}")),
                 None => unreached(HostStatus::Lost, format!("no exit status of the command arrived: {}", said())),
             },
-            None if story.host_key_failed => Outcome::error(HostStatus::HostKey, Phase::HostKey, said()),
-            None if story.auth_failed => {
-                Outcome::error(HostStatus::Auth, Phase::Auth, story.refusal(&self.user).unwrap_or_else(said))
+            None if connection_log.host_key_failed => Outcome::error(HostStatus::HostKey, Phase::HostKey, said()),
+            None if connection_log.auth_failed => {
+                Outcome::error(HostStatus::Auth, Phase::Auth, connection_log.refusal(&self.user).unwrap_or_else(said))
             }
             None => Outcome { retry: may_pass(phase, &said()), ..unreached(HostStatus::Unreachable, said()) },
         };
-        let exit_code = code.filter(|_| !self.story.signal);
+        let exit_code = code.filter(|_| !self.connection_log.signal);
         Outcome { exit_code, ..outcome }
     }
 }
@@ -457,7 +461,7 @@ impl Drop for Running {
 
 /// The same decision about the host's key as the other engine's: the record's own keys decide; else a host is known by
 /// its name, where ssh would ask for its address only. Gives the file that was made for it.
-fn trust(engine: &Engine, target: &Target, command: &mut Command) -> io::Result<Option<PathBuf>> {
+fn host_key_options(engine: &Engine, target: &Target, command: &mut Command) -> io::Result<Option<PathBuf>> {
     let mut option = |option: OsString| {
         command.arg("-o").arg(option);
     };
@@ -500,9 +504,9 @@ fn remove(path: &Path) {
 }
 
 /// The outcome of an attempt whose time was up.
-fn too_late(story: &Story, ended: Option<String>, bounds: Bounds) -> Outcome {
+fn too_late(connection_log: &ConnectionLog, ended: Option<String>, bounds: Bounds) -> Outcome {
     let within = |bound| format!("not done within {}", humantime::format_duration(bound));
-    match (story.phase, ended) {
+    match (connection_log.phase, ended) {
         (Phase::Exec, Some(ended)) => {
             let error = format!("the command: {}; {ended}", within(bounds.command.unwrap_or_default()));
             Outcome::error(HostStatus::Timeout, Phase::Exec, error)

@@ -1,7 +1,7 @@
 //! Keys accepted on first contact: appended to a known_hosts file, a line a host, under a lock.
 
 use super::entry::key_type;
-use super::found::{Found, HostId, Verdict, lookup_name};
+use super::found::{HostId, KnownHostMatches, Verdict, lookup_name};
 use super::hashed::hash_name;
 use super::index::Index;
 use super::lock;
@@ -162,7 +162,7 @@ impl AcceptFile {
         seen.to += whole_lines(&bytes);
         let taken = added.take(&String::from_utf8_lossy(&bytes), |_| self.shown(), |_| {});
         taken.map_err(|failure| io::Error::other(failure.message))?;
-        let verdict = Found::of(host, [&*added].into_iter()).judge(key);
+        let verdict = KnownHostMatches::of(host, [&*added].into_iter()).judge(key);
         if verdict == Verdict::Unknown {
             append(file, line)?;
             return Ok(Verdict::Known);

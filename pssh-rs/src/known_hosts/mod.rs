@@ -13,7 +13,7 @@ mod signature;
 
 pub use certificate::{Certificate, is_certificate};
 pub use entry::key_type;
-pub use found::{Found, HostId, Verdict, lookup_name};
+pub use found::{HostId, KnownHostMatches, Verdict, lookup_name};
 pub use index::Index;
 pub use pinned::HostKeys;
 
@@ -125,14 +125,14 @@ impl KnownHosts {
     }
 
     /// What is written of a host.
-    pub fn find<'a>(&'a self, host: &HostId<'a>) -> Found<'a> {
+    pub fn find<'a>(&'a self, host: &HostId<'a>) -> KnownHostMatches<'a> {
         let revoked = self.revoked.as_deref();
-        Found::of(host, self.files.iter().map(|file| &file.index).chain(revoked))
+        KnownHostMatches::of(host, self.files.iter().map(|file| &file.index).chain(revoked))
     }
 
     /// The keys that hold whatever is done about host keys.
-    pub fn find_revoked<'a>(&'a self, host: &HostId<'a>) -> Found<'a> {
-        Found::of(host, self.revoked.as_deref().into_iter())
+    pub fn find_revoked<'a>(&'a self, host: &HostId<'a>) -> KnownHostMatches<'a> {
+        KnownHostMatches::of(host, self.revoked.as_deref().into_iter())
     }
 
     /// Opens the file that accepted keys go to, and makes it if need be: what is wrong with it is said before the first

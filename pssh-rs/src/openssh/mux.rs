@@ -39,7 +39,7 @@ const AGAIN: Duration = Duration::from_millis(10);
 
 /// Why the master opened no channel.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum MuxError {
     /// It is not there, or went away.
     Gone,
     /// It, or the server behind it, said no.
@@ -47,37 +47,37 @@ pub enum Refusal {
     WaitError(WaitError),
 }
 
-impl From<WaitError> for Refusal {
-    fn from(wait_error: WaitError) -> Refusal {
+impl From<WaitError> for MuxError {
+    fn from(wait_error: WaitError) -> MuxError {
         match wait_error {
             WaitError::Io(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused
                 | io::ErrorKind::ConnectionReset
                 | io::ErrorKind::BrokenPipe
                 | io::ErrorKind::NotFound
-                | io::ErrorKind::UnexpectedEof => Refusal::Gone,
-                _ => Refusal::WaitError(WaitError::Io(error)),
+                | io::ErrorKind::UnexpectedEof => MuxError::Gone,
+                _ => MuxError::WaitError(WaitError::Io(error)),
             },
-            wait_error => Refusal::WaitError(wait_error),
+            wait_error => MuxError::WaitError(wait_error),
         }
     }
 }
 
 /// A client of a master.
 #[derive(Debug)]
-pub struct Client {
+pub struct MuxClient {
     socket: OwnedFd,
 }
 
-impl AsFd for Client {
+impl AsFd for MuxClient {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 }
 
-impl Client {
+impl MuxClient {
     /// Connects to the master behind a control socket and exchanges versions.
-    pub fn connect(path: &Path, deadline: Instant, stop: &Stop) -> Result<Client, Refusal> {
+    pub fn connect(path: &Path, deadline: Instant, stop: &Stop) -> Result<MuxClient, MuxError> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(io_halt)?;
         let address = SocketAddrUnix::new(path).map_err(io_halt)?;
@@ -88,12 +88,12 @@ impl Client {
                 Err(error) => return Err(io_halt(error).into()),
             }
         }
-        let client = Client { socket };
+        let client = MuxClient { socket };
         client.send(&Message::new(HELLO).u32(VERSION), deadline, stop)?;
         let hello = client.receive(deadline, stop)?;
         match (word(&hello, 0), word(&hello, 1)) {
             (Some(HELLO), Some(VERSION)) => Ok(client),
-            _ => Err(Refusal::Refused("ssh speaks another multiplexing protocol".to_string())),
+            _ => Err(MuxError::Refused("ssh speaks another multiplexing protocol".to_string())),
         }
     }
 
@@ -105,7 +105,7 @@ impl Client {
         end: BorrowedFd<'_>,
         deadline: Instant,
         stop: &Stop,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), MuxError> {
         let message = Message::new(NEW_STDIO_FWD).u32(REQUEST).string(b"").string(host.as_bytes()).u32(port.into());
         self.open(&message, &[end, end], deadline, stop)
     }
@@ -117,7 +117,7 @@ impl Client {
         ends: [BorrowedFd<'_>; 3],
         deadline: Instant,
         stop: &Stop,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), MuxError> {
         const NO_ESCAPE: u32 = u32::MAX;
         let message = Message::new(NEW_SESSION).u32(REQUEST).string(b"");
         // No terminal, X11, agent or subsystem.
@@ -125,7 +125,7 @@ impl Client {
         self.open(&message, &ends, deadline, stop)
     }
 
-    fn open(&self, message: &Message, ends: &[BorrowedFd<'_>], deadline: Instant, stop: &Stop) -> Result<(), Refusal> {
+    fn open(&self, message: &Message, ends: &[BorrowedFd<'_>], deadline: Instant, stop: &Stop) -> Result<(), MuxError> {
         self.send(message, deadline, stop)?;
         // The master does nothing else until it has them all.
         for end in ends {
@@ -134,23 +134,23 @@ impl Client {
         let answer = self.receive(deadline, stop)?;
         match word(&answer, 0) {
             Some(SESSION_OPENED) => Ok(()),
-            Some(DENIED | FAILURE) => Err(Refusal::Refused(reason(&answer))),
-            _ => Err(Refusal::Refused("ssh gave an answer that is none".to_string())),
+            Some(DENIED | FAILURE) => Err(MuxError::Refused(reason(&answer))),
+            _ => Err(MuxError::Refused("ssh gave an answer that is none".to_string())),
         }
     }
 
     /// The master's process id.
-    pub fn pid(&self, deadline: Instant, stop: &Stop) -> Result<u32, Refusal> {
+    pub fn pid(&self, deadline: Instant, stop: &Stop) -> Result<u32, MuxError> {
         self.send(&Message::new(ALIVE_CHECK).u32(REQUEST), deadline, stop)?;
         let answer = self.receive(deadline, stop)?;
         match (word(&answer, 0), word(&answer, 2)) {
             (Some(ALIVE), Some(pid)) => Ok(pid),
-            _ => Err(Refusal::Refused(reason(&answer))),
+            _ => Err(MuxError::Refused(reason(&answer))),
         }
     }
 
     /// Ends the master. It exits before it answers.
-    pub fn terminate(&self, deadline: Instant, stop: &Stop) -> Result<(), Refusal> {
+    pub fn terminate(&self, deadline: Instant, stop: &Stop) -> Result<(), MuxError> {
         self.send(&Message::new(TERMINATE).u32(REQUEST), deadline, stop)?;
         while self.receive(deadline, stop).is_ok() {}
         Ok(())

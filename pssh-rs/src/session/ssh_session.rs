@@ -4,7 +4,7 @@
 use crate::base::shutdown::{Shutdown, Stop};
 use crate::base::socket::Socket;
 use crate::base::wait::{WaitError, wait_for};
-use crate::connect::host_key::{Wanted, host_key_algorithms};
+use crate::connect::host_key::{HostKeyQuery, host_key_algorithms};
 use crate::ffi::{attach_socket, send_keepalive};
 use crate::session::algorithms::{Allowed, Kind, Ours, why_failed};
 use crate::ssh_config::{HostOptions, ServerAlive};
@@ -95,10 +95,10 @@ impl SshSession {
         Ok(())
     }
 
-    /// Exchanges banners and keys. Of the host key algorithms those that are `wanted` are asked for first.
-    pub fn handshake(&mut self, wanted: &Wanted<'_>, deadline: Instant) -> Result<(), WaitError> {
+    /// Exchanges banners and keys. Of the host key algorithms those that are `query` are asked for first.
+    pub fn handshake(&mut self, query: &HostKeyQuery<'_>, deadline: Instant) -> Result<(), WaitError> {
         let supported = self.session.supported_algs(MethodType::HostKey)?;
-        let host_keys = host_key_algorithms(&supported, wanted);
+        let host_keys = host_key_algorithms(&supported, query);
         if host_keys.is_empty() {
             let why = "ssh_config's HostKeyAlgorithms leaves none that this host could prove a key by";
             return Err(WaitError::Io(io::Error::other(why)));

@@ -123,7 +123,7 @@ pub fn script(age: Duration) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScriptReply {
     /// It runs, and has sent TERM.
-    Found,
+    KnownHostMatches,
     /// There was nothing to end.
     Nothing,
     Termination(Termination),
@@ -135,7 +135,7 @@ pub fn last_reply(printed: &[u8]) -> Option<ScriptReply> {
     let printed = String::from_utf8_lossy(printed);
     let words = printed.lines().filter_map(|line| line.trim_end().strip_prefix(SAYS));
     let mut words = words.filter_map(|word| match word {
-        "FOUND" => Some(ScriptReply::Found),
+        "FOUND" => Some(ScriptReply::KnownHostMatches),
         "NONE" => Some(ScriptReply::Nothing),
         "TERM" => Some(ScriptReply::Termination(Termination::By("TERM"))),
         "KILL" => Some(ScriptReply::Termination(Termination::By("KILL"))),
@@ -168,7 +168,7 @@ pub fn terminate(
             let _ = finish(session, channel, sink, Instant::now() + LAST_OUTPUT_TIME, ExecChannel::ended);
             conclude(ended, channel.ended())
         }
-        Ok(Some(ScriptReply::Left | ScriptReply::Found)) | Err(Over) => Termination::No,
+        Ok(Some(ScriptReply::Left | ScriptReply::KnownHostMatches)) | Err(Over) => Termination::No,
         Ok(Some(ScriptReply::Nothing) | None) => by_signals(session, channel, sink),
     };
     for stream in [Stream::Stdout, Stream::Stderr] {
@@ -205,11 +205,11 @@ fn by_script(
         let met = meet(session, channel, sink, &mut deadline, Some((&script, &mut printed)));
         let word = last_reply(&printed);
         match word {
-            Some(ScriptReply::Found) if !runs => {
+            Some(ScriptReply::KnownHostMatches) if !runs => {
                 runs = true;
                 deadline = Instant::now() + SCRIPT_TIME;
             }
-            Some(ScriptReply::Found) | None => {}
+            Some(ScriptReply::KnownHostMatches) | None => {}
             Some(_) => return Ok(word),
         }
         match met {
