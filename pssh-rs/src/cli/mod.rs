@@ -16,7 +16,7 @@ use crate::cli::fd_limit::room_for;
 use crate::cli::resolve::planned;
 use crate::host::job::{Job, Run};
 use crate::host::target::Target;
-use crate::run::runner::{self, Progress};
+use crate::run::runner::{self, RunCounts};
 use crate::run::schedule::{Schedule, Width};
 use crate::session::sudo::{NoPassword, Password};
 use cerveza_manners::{Column, Failure, OutputMode, Result, Status, Tool, was_interrupted};
@@ -125,13 +125,13 @@ fn execute(
     for what in job.push.iter().flat_map(|plan| &plan.skipped) {
         tool.warn(format!("not pushed: {what}"));
     }
-    let progress = Arc::new(Progress::default());
+    let counts = Arc::new(RunCounts::default());
     let bar = match is_pipe(io::stdout().as_fd()) {
         // Who reads it may write to the same terminal.
         true => ProgressBar::hidden(),
         // Its lines would go through the bar.
         false if args.verbose => ProgressBar::hidden(),
-        false => args.progress.bar(targets.len() as u64, "hosts").with_style(progress_style(&progress)),
+        false => args.progress.bar(targets.len() as u64, "hosts").with_style(progress_style(&counts)),
     };
     job.password = password(&job.shutdown, bar.clone());
     let mut summary = Summary::default();
@@ -140,17 +140,17 @@ fn execute(
         if unwritten {
             summary.add_unwritten(target.record.host());
         }
-        progress.failed.fetch_add(u64::from(status != HostStatus::Ok), Ordering::Relaxed);
+        counts.failed.fetch_add(u64::from(status != HostStatus::Ok), Ordering::Relaxed);
         bar.inc(1);
     };
     let write = |out: &mut Out| bar.suspend(|| out.flush());
     let run =
-        runner::Plan { job, targets, sinks, schedule, progress: Arc::clone(&progress), waits: args.wait.is_some() };
+        runner::RunPlan { job, targets, sinks, schedule, counts: Arc::clone(&counts), waits: args.wait.is_some() };
     let interrupted = runner::run(run, &flow, &mut out, write, done);
     bar.finish_and_clear();
     let interrupted = interrupted.map_err(|error| Failure::usage(format!("cannot start a thread: {error}")))?;
     let took = io::stderr().is_terminal().then(|| begun.elapsed());
-    summary.waited_for = progress.waited_for.load(Ordering::Relaxed) as usize;
+    summary.waited_for = counts.waited_for.load(Ordering::Relaxed) as usize;
     end(out, &summary, took, interrupted, tool)
 }
 
@@ -172,18 +172,18 @@ fn password(shutdown: &Shutdown, bar: ProgressBar) -> Password {
 
 /// A bar of the hosts that are done, with how many are worked on and how many failed. The counts are read when it is drawn:
 /// a terminal that takes nothing must not hold up the thread that counts.
-fn progress_style(progress: &Arc<Progress>) -> ProgressStyle {
-    let count = |progress: &Arc<Progress>, of: fn(&Progress) -> &AtomicU64| {
-        let progress = Arc::clone(progress);
+fn progress_style(counts: &Arc<RunCounts>) -> ProgressStyle {
+    let count = |counts: &Arc<RunCounts>, of: fn(&RunCounts) -> &AtomicU64| {
+        let counts = Arc::clone(counts);
         move |_: &ProgressState, text: &mut dyn fmt::Write| {
             // Writing to a string cannot fail.
-            let _ = write!(text, "{}", of(&progress).load(Ordering::Relaxed));
+            let _ = write!(text, "{}", of(&counts).load(Ordering::Relaxed));
         }
     };
     ProgressStyle::with_template("{pos}/{len} done, {running} running, {failed} failed [{wide_bar}] {elapsed_precise}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .with_key("running", count(progress, |progress| &progress.running))
-        .with_key("failed", count(progress, |progress| &progress.failed))
+        .with_key("running", count(counts, |counts| &counts.running))
+        .with_key("failed", count(counts, |counts| &counts.failed))
 }
 
 fn is_pipe(stdout: BorrowedFd<'_>) -> bool {

@@ -4,7 +4,7 @@
 use crate::auth::{self, Offer};
 use crate::base::env::env_path;
 use crate::base::policy::{Engine, HostKeyPolicy};
-use crate::host::target::{Problem, Target, Way};
+use crate::host::target::{Problem, Route, Target};
 use crate::known_hosts::HostKeys;
 use crate::ssh_config::{Answer, Asked, HostKeyCheck, HostOptions};
 use cerveza_record::{Record, Value, json};
@@ -152,10 +152,10 @@ pub fn target(named: Named, answer: Result<Answer, String>, common: &Common) -> 
     });
     let problem = named.problem.clone().map(unreachable).or(refused).or(bad_keys).or(needs);
     Target {
-        way: match (answer.proxy_jump, answer.proxy_command) {
-            (Some(jump), _) => Way::Jump(jump),
-            (None, Some(command)) => Way::Proxy(command),
-            (None, None) => Way::Direct,
+        route: match (answer.proxy_jump, answer.proxy_command) {
+            (Some(jump), _) => Route::Jump(jump),
+            (None, Some(command)) => Route::Proxy(command),
+            (None, None) => Route::Direct,
         },
         user: answer.user,
         port: answer.port,
@@ -224,10 +224,10 @@ pub fn planned(target: &Target, what: &[(&str, Value)]) -> Record {
     }
     let mut plan = json!({"address": target.address, "user": target.user, "port": target.port});
     if let Some(fields) = plan.as_object_mut() {
-        match &target.way {
-            Way::Direct => {}
-            Way::Jump(jump) => drop(fields.insert("jump".to_string(), jump.as_str().into())),
-            Way::Proxy(command) => drop(fields.insert("proxy_command".to_string(), command.as_str().into())),
+        match &target.route {
+            Route::Direct => {}
+            Route::Jump(jump) => drop(fields.insert("jump".to_string(), jump.as_str().into())),
+            Route::Proxy(command) => drop(fields.insert("proxy_command".to_string(), command.as_str().into())),
         }
         if target.engine == Engine::Openssh {
             fields.insert("engine".to_string(), "openssh".into());

@@ -12,7 +12,7 @@ use crate::copy::{PullPlan, PushPlan, Spec};
 use crate::ffi::LONGEST_COMMAND;
 use crate::host::job::{Job, Run};
 use crate::host::openssh;
-use crate::host::target::{Target, Way};
+use crate::host::target::{Route, Target};
 use crate::openssh::system::SystemSsh;
 use crate::session::command_line::CommandWrapper;
 use crate::session::script::{self, PATH_ALLOWANCE, Script};
@@ -178,8 +178,8 @@ pub fn job(args: &Args, local: Local, targets: &[Target], shutdown: Shutdown, to
         host_key: args.host_key,
     };
     let specs: BTreeSet<&str> = tried()
-        .filter_map(|target| match &target.way {
-            Way::Jump(spec) if own => Some(spec.as_str()),
+        .filter_map(|target| match &target.route {
+            Route::Jump(spec) if own => Some(spec.as_str()),
             _ => None,
         })
         .collect();

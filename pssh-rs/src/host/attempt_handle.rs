@@ -4,7 +4,7 @@ use crate::base::socket::Socket;
 use cerveza_results::lock;
 use std::sync::{Arc, Mutex};
 
-pub struct Leash(Mutex<State>);
+pub struct AttemptHandle(Mutex<State>);
 
 enum State {
     Running(Option<Arc<Socket>>),
@@ -12,16 +12,16 @@ enum State {
     GivenUp,
 }
 
-impl Default for Leash {
-    fn default() -> Leash {
-        Leash(Mutex::new(State::Running(None)))
+impl Default for AttemptHandle {
+    fn default() -> AttemptHandle {
+        AttemptHandle(Mutex::new(State::Running(None)))
     }
 }
 
-impl Leash {
+impl AttemptHandle {
     /// Takes the connection of the attempt. One that was given up meanwhile is cut at once: it would run a command for
     /// nobody.
-    pub fn hold(&self, socket: &Arc<Socket>) {
+    pub fn set_socket(&self, socket: &Arc<Socket>) {
         match &mut *lock(&self.0) {
             State::Running(held) => *held = Some(Arc::clone(socket)),
             State::Ended | State::GivenUp => socket.cut(),
@@ -29,7 +29,7 @@ impl Leash {
     }
 
     /// The attempt has its outcome; whether anybody still waits for it.
-    pub fn end(&self) -> bool {
+    pub fn finish(&self) -> bool {
         let mut state = lock(&self.0);
         let awaited = matches!(*state, State::Running(_));
         if awaited {
@@ -59,12 +59,12 @@ mod tests {
 
     #[test]
     fn an_attempt_ends_or_is_given_up_and_never_both() {
-        let leash = Leash::default();
-        assert!(leash.end());
-        assert!(!leash.give_up());
-        let leash = Leash::default();
-        assert!(leash.give_up());
-        assert!(!leash.end());
+        let handle = AttemptHandle::default();
+        assert!(handle.finish());
+        assert!(!handle.give_up());
+        let handle = AttemptHandle::default();
+        assert!(handle.give_up());
+        assert!(!handle.finish());
     }
 
     #[test]
@@ -72,9 +72,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let socket = Arc::new(Socket::new(stream.try_clone().unwrap().into()));
-        let leash = Leash::default();
-        leash.give_up();
-        leash.hold(&socket);
+        let handle = AttemptHandle::default();
+        handle.give_up();
+        handle.set_socket(&socket);
         assert_eq!((&stream).read(&mut [0]).unwrap(), 0);
     }
 }

@@ -12,9 +12,9 @@ use crate::connect::tcp::{connect, resolve};
 use crate::host::failure::{halted, unasked, unreached};
 use crate::host::job::{Job, Run};
 use crate::host::openssh;
-use crate::host::progress::{Watched, seat};
+use crate::host::progress::{AttemptProgress, wait_for_slot};
 use crate::host::steps::work;
-use crate::host::target::{Target, Way};
+use crate::host::target::{Route, Target};
 use crate::known_hosts::HostId;
 use crate::session::phase_timer::PhaseTimer;
 use crate::session::ssh_session::{LOST, SshSession};
@@ -23,7 +23,12 @@ use std::io;
 use std::sync::Arc;
 
 /// Does the job on one host.
-pub fn attempt(job: &Job, target: &Target, watched: &mut Watched<'_>, sink: &mut dyn Sink<WaitError>) -> Outcome {
+pub fn attempt(
+    job: &Job,
+    target: &Target,
+    progress: &mut AttemptProgress<'_>,
+    sink: &mut dyn Sink<WaitError>,
+) -> Outcome {
     if let Some(problem) = &target.problem {
         return Outcome::error(problem.status, problem.phase, problem.error.as_str());
     }
@@ -32,14 +37,14 @@ pub fn attempt(job: &Job, target: &Target, watched: &mut Watched<'_>, sink: &mut
             let error = "--engine openssh runs commands only";
             return Outcome::error(HostStatus::Failed, Phase::Exec, error);
         };
-        return openssh::attempt(engine, job, target, watched, sink, &job.wrapper.wrap_without_prompt(command));
+        return openssh::attempt(engine, job, target, progress, sink, &job.wrapper.wrap_without_prompt(command));
     }
-    let reached = match reach(job, target, watched) {
+    let reached = match reach(job, target, progress) {
         Ok(reached) => reached,
         Err(outcome) => return *outcome,
     };
-    watched.logged_in();
-    let mut tell = |phase, deadline| watched.tell(phase, deadline);
+    progress.logged_in();
+    let mut tell = |phase, deadline| progress.report_phase(phase, deadline);
     let timer = PhaseTimer::start(job.timeout, &mut tell);
     work(job, target, &reached.session, &timer, sink)
 }
@@ -77,19 +82,19 @@ struct Reached {
 }
 
 /// Everything before the command.
-fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reached, Box<Outcome>> {
+fn reach(job: &Job, target: &Target, progress: &mut AttemptProgress<'_>) -> Result<Reached, Box<Outcome>> {
     let stop = &job.shutdown.stop;
     let bound = target.connect_timeout;
     // Before any deadline: thousands of hashed names take their time.
     let verifier = host_key_verifier(target);
     let trace = Trace::new(job.verbose, target.record.host());
 
-    let (socket, mut carrier) = connected(job, target, watched, trace)?;
+    let (socket, mut carrier) = connected(job, target, progress, trace)?;
     let socket = Arc::new(socket);
-    watched.connected(&socket);
+    progress.set_socket(&socket);
 
     let place = target.place();
-    let deadline = watched.begin(Phase::Handshake, bound);
+    let deadline = progress.start_phase(Phase::Handshake, bound);
     let mut no_handshake = |wait_error: WaitError| {
         let what = match carrier.last_words() {
             Some(said) => format!("no SSH handshake with {place} (its ProxyCommand said: {said})"),
@@ -101,8 +106,8 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
     let deadline = match first {
         Banner::Some(ref line) => {
             trace.say(|| format!("the server says {line:?}"));
-            seat(job, watched, Phase::Handshake, bound)?;
-            watched.begin(Phase::Handshake, bound)
+            wait_for_slot(job, progress, Phase::Handshake, bound)?;
+            progress.start_phase(Phase::Handshake, bound)
         }
         Banner::None => deadline,
         Banner::Closed => {
@@ -121,10 +126,10 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
     trace.say(|| format!("algorithms: {}", session.algorithms()));
     if first == Banner::None {
         trace.say(|| format!("the server says {:?}", session.raw().banner().unwrap_or_default()));
-        seat(job, watched, Phase::Handshake, bound)?;
+        wait_for_slot(job, progress, Phase::Handshake, bound)?;
     }
 
-    let deadline = watched.begin(Phase::HostKey, bound);
+    let deadline = progress.start_phase(Phase::HostKey, bound);
     let shown = session.raw().host_key().map(|(key, _)| key);
     let trusted = verifier.check(shown, deadline, stop);
     trace.say(|| {
@@ -137,7 +142,7 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
         }
     })?;
 
-    let deadline = watched.begin(Phase::Auth, job.auth);
+    let deadline = progress.start_phase(Phase::Auth, job.auth);
     log_in(&session, &target.user, &job.keys, &target.offer, deadline, trace).map_err(|refusal| match refusal {
         LoginError::Refused(error) => Outcome::error(HostStatus::Auth, Phase::Auth, error),
         LoginError::Late(error) => Outcome::error(HostStatus::Timeout, Phase::Auth, error),
@@ -151,27 +156,27 @@ fn reach(job: &Job, target: &Target, watched: &mut Watched<'_>) -> Result<Reache
 fn connected(
     job: &Job,
     target: &Target,
-    watched: &mut Watched<'_>,
+    progress: &mut AttemptProgress<'_>,
     trace: Trace<'_>,
 ) -> Result<(Socket, Carrier), Box<Outcome>> {
     let stop = &job.shutdown.stop;
     let bound = target.connect_timeout;
-    match &target.way {
-        Way::Direct => {
-            let deadline = watched.begin(Phase::Resolve, bound);
+    match &target.route {
+        Route::Direct => {
+            let deadline = progress.start_phase(Phase::Resolve, bound);
             let addresses =
                 resolve(&target.address, target.port, target.family, deadline, stop).map_err(|wait_error| {
                     unreached(job, Phase::Resolve, wait_error, bound, &format!("cannot resolve {:?}", target.address))
                 })?;
-            let deadline = watched.begin(Phase::Connect, bound);
+            let deadline = progress.start_phase(Phase::Connect, bound);
             let socket =
                 connect(&addresses, target.options.bind_address, deadline, stop, trace).map_err(|wait_error| {
                     unreached(job, Phase::Connect, wait_error, bound, &format!("cannot connect to {}", target.place()))
                 })?;
             Ok((socket, Carrier::Tcp))
         }
-        Way::Jump(spec) => {
-            let deadline = watched.begin(Phase::Connect, bound);
+        Route::Jump(spec) => {
+            let deadline = progress.start_phase(Phase::Connect, bound);
             let Some(jumps) = &job.jumps else {
                 let error = "a bug in pssh-rs: no jump host was made ready";
                 return Err(Outcome::error(HostStatus::Unreachable, Phase::Connect, error).into());
@@ -194,8 +199,8 @@ fn connected(
                 .into()),
             }
         }
-        Way::Proxy(command) => {
-            let deadline = watched.begin(Phase::Connect, bound);
+        Route::Proxy(command) => {
+            let deadline = progress.start_phase(Phase::Connect, bound);
             trace.say(|| format!("connecting to {}", target.place()));
             let (socket, mut child) = proxy_command::spawn(command).map_err(|error| {
                 unreached(job, Phase::Connect, WaitError::Io(error), bound, "cannot start the ProxyCommand")

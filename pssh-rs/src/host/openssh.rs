@@ -8,8 +8,8 @@ use crate::base::wait::WaitError;
 use crate::connect::proxy_command::{end_group, last_line};
 use crate::host::connection_log::ConnectionLog;
 use crate::host::job::Job;
-use crate::host::progress::{Watched, seat};
-use crate::host::target::{Target, Way};
+use crate::host::progress::{AttemptProgress, wait_for_slot};
+use crate::host::target::{Route, Target};
 use crate::known_hosts::{HostId, lookup_name};
 use crate::openssh::control_dir::{ControlDir, Guard};
 use crate::openssh::log::{self, LogLines};
@@ -55,7 +55,7 @@ pub fn attempt(
     engine: &Engine,
     job: &Job,
     target: &Target,
-    watched: &mut Watched<'_>,
+    progress: &mut AttemptProgress<'_>,
     sink: &mut dyn Sink<WaitError>,
     line: &str,
 ) -> Outcome {
@@ -64,7 +64,7 @@ pub fn attempt(
         return Outcome::error(HostStatus::Unreachable, Phase::Resolve, error);
     }
     // Once it runs ssh logs in and runs the command: it cannot be made to wait for its slot then.
-    if let Err(outcome) = seat(job, watched, Phase::Resolve, target.connect_timeout) {
+    if let Err(outcome) = wait_for_slot(job, progress, Phase::Resolve, target.connect_timeout) {
         return *outcome;
     }
     let mut running = match Running::start(engine, job, target, line) {
@@ -75,12 +75,12 @@ pub fn attempt(
         }
     };
     let bounds = Bounds { connect: target.connect_timeout, auth: job.auth, command: job.timeout };
-    let wait_error = running.follow(bounds, &job.shutdown.stop, watched, sink);
+    let wait_error = running.follow(bounds, &job.shutdown.stop, progress, sink);
     // Read before we end the command: whether an exit status of that still arrives is chance.
     let arrived = running.connection_log.exit_code();
     let ended = wait_error.filter(|_| running.connection_log.sent).map(|_| {
         let had_ended = running.connection_log.status || running.connection_log.signal;
-        watched.tell(Phase::Exec, Some(Instant::now() + terminate::LONGEST));
+        progress.report_phase(Phase::Exec, Some(Instant::now() + terminate::LONGEST));
         let ended = running.end(&job.shutdown.abort, sink);
         if had_ended { format!("it had ended, {}", ended.phrase_of_rest()) } else { ended.phrase() }
     });
@@ -165,7 +165,7 @@ impl Running {
         let mut command = Command::new(&engine.ssh.program);
         command.args(["-T", "-M", "-S"]).arg(&socket).arg("-E").arg(&log_path);
         let known = host_key_options(engine, target, &mut command)?;
-        if let Way::Jump(jump) = &target.way {
+        if let Route::Jump(jump) = &target.route {
             let hops = JumpSpec::list(jump).map_err(io::Error::other)?;
             let of_hops = [
                 "BatchMode=yes",
@@ -202,9 +202,9 @@ impl Running {
             _guard: engine.folder.guard(Pid::from_child(&child)),
             child,
             exited: false,
-            jump: match &target.way {
-                Way::Jump(jump) => Some(jump.clone()),
-                Way::Direct | Way::Proxy(_) => None,
+            jump: match &target.route {
+                Route::Jump(jump) => Some(jump.clone()),
+                Route::Direct | Route::Proxy(_) => None,
             },
             known,
             socket,
@@ -226,7 +226,7 @@ impl Running {
         &mut self,
         bounds: Bounds,
         stop: &Stop,
-        watched: &mut Watched<'_>,
+        progress: &mut AttemptProgress<'_>,
         sink: &mut dyn Sink<WaitError>,
     ) -> Option<StopReason> {
         let bound = |connection_log: &ConnectionLog| match connection_log.phase {
@@ -246,11 +246,11 @@ impl Running {
                 let phase = self.connection_log.phase;
                 if phase == Phase::Exec && !opened {
                     opened = true;
-                    watched.logged_in();
+                    progress.logged_in();
                     sink.open();
                 }
                 // The command's own deadline moves while our reader takes no more, so only this loop knows it.
-                watched.tell(phase, deadline.filter(|_| !self.connection_log.sent));
+                progress.report_phase(phase, deadline.filter(|_| !self.connection_log.sent));
             }
             if self.is_over(stop, sink) {
                 return None;

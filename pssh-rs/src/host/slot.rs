@@ -13,14 +13,14 @@ const LONGEST: Duration = Duration::from_secs(20);
 const AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
-pub struct Seat {
+pub struct Slot {
     said: Mutex<Option<bool>>,
     changed: Condvar,
 }
 
 /// Why there was no slot.
 #[derive(Debug)]
-pub enum NoSeat {
+pub enum NoSlot {
     /// The time for it is over: another attempt will have one.
     Late,
     /// The rollout ended meanwhile.
@@ -28,7 +28,7 @@ pub enum NoSeat {
     WaitError(WaitError),
 }
 
-impl Seat {
+impl Slot {
     /// Gives it to who waits.
     pub fn grant(&self) {
         self.say(true);
@@ -45,20 +45,20 @@ impl Seat {
     }
 
     /// Waits for it.
-    pub fn wait(&self, stop: &Stop) -> Result<(), NoSeat> {
+    pub fn wait(&self, stop: &Stop) -> Result<(), NoSlot> {
         let until = Instant::now() + LONGEST;
         let mut said = lock(&self.said);
         loop {
             match *said {
                 Some(true) => return Ok(()),
-                Some(false) if !stop.is_set() => return Err(NoSeat::Over),
+                Some(false) if !stop.is_set() => return Err(NoSlot::Over),
                 _ => {}
             }
             if stop.is_set() {
-                return Err(NoSeat::WaitError(WaitError::Stopped));
+                return Err(NoSlot::WaitError(WaitError::Stopped));
             }
             if Instant::now() >= until {
-                return Err(NoSeat::Late);
+                return Err(NoSlot::Late);
             }
             said = self.changed.wait_timeout(said, AGAIN).unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -3,11 +3,11 @@
 //! the results slowly keeps the collector from nothing.
 
 use crate::base::shutdown::StopReason;
-use crate::host::attempt_handle::Leash;
+use crate::host::attempt_handle::AttemptHandle;
 use crate::host::job::Job;
 use crate::host::libssh2::attempt;
-use crate::host::progress::{Event, Watched};
-use crate::host::slot::Seat;
+use crate::host::progress::{AttemptProgress, Event};
+use crate::host::slot::Slot;
 use crate::host::target::Target;
 use crate::run::schedule::{AttemptEnd, Schedule, Turn};
 use cerveza_results::{Flow, HostStatus, Out, Outcome, Phase, Retry, SharedKept, Sinks, follow, with_output};
@@ -28,7 +28,7 @@ const AFTER_STOP: Duration = Duration::from_secs(17);
 /// After a second Ctrl-C no attempt waits for anything any more, and has its outcome, with the output that came, within this.
 const AFTER_SECOND_STOP: Duration = Duration::from_millis(500);
 /// A thread that was left behind is not waited for longer than this.
-const FAREWELL: Duration = Duration::from_millis(500);
+const JOIN_TIME: Duration = Duration::from_millis(500);
 /// With nothing to wait for, as when no thread could be started: look again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// With --wait, the pause after a host could not be reached: at first, and at most.
@@ -49,8 +49,8 @@ struct Shared {
 struct Running {
     turn: Turn,
     kept: SharedKept,
-    leash: Arc<Leash>,
-    seat: Arc<Seat>,
+    handle: Arc<AttemptHandle>,
+    slot: Arc<Slot>,
     thread: JoinHandle<()>,
     phase: Option<Phase>,
     at: Instant,
@@ -59,19 +59,19 @@ struct Running {
 }
 
 /// What is to be run.
-pub struct Plan {
+pub struct RunPlan {
     pub job: Job,
     pub targets: Vec<Target>,
     pub sinks: Sinks,
     pub schedule: Schedule,
-    pub progress: Arc<Progress>,
+    pub counts: Arc<RunCounts>,
     /// With `--wait`.
     pub waits: bool,
 }
 
 /// What the progress bar shows, besides the hosts that are done.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct RunCounts {
     /// Hosts that are worked on.
     pub running: AtomicU64,
     /// Hosts that are done and not ok.
@@ -83,13 +83,13 @@ pub struct Progress {
 /// Runs the job on all targets as the schedule says, and hands each outcome over once, as soon as it is final: to `out` by
 /// way of `flow`, which `write` lets it write, and to `done`. Whether it was interrupted.
 pub fn run(
-    plan: Plan,
+    plan: RunPlan,
     flow: &Flow,
     out: &mut Out,
     write: impl FnMut(&mut Out) + Send,
     mut done: impl FnMut(&Target, HostStatus, bool) + Send,
 ) -> io::Result<bool> {
-    let Plan { job, targets, sinks, schedule, progress, waits } = plan;
+    let RunPlan { job, targets, sinks, schedule, counts, waits } = plan;
     let shared = Arc::new(Shared { job, targets, sinks });
     let (events, received) = channel();
     let early = events.clone();
@@ -103,12 +103,12 @@ pub fn run(
                 let _ = written.send(Event::Written);
             });
         })?;
-        let mut collector = Collector {
+        let mut runner = Runner {
             shared: Arc::clone(&shared),
             schedule,
             events,
             flow,
-            progress: &progress,
+            counts: &counts,
             waits,
             running: HashMap::new(),
             earlier: HashMap::new(),
@@ -116,10 +116,10 @@ pub fn run(
             left_behind: Vec::new(),
             interrupts: 0,
         };
-        collector.collect(&received, || !writer.is_finished());
+        runner.collect(&received, || !writer.is_finished());
         flow.close();
-        let interrupted = collector.interrupts > 0;
-        say_farewell(collector.left_behind);
+        let interrupted = runner.interrupts > 0;
+        join_left_behind(runner.left_behind);
         // An attempt may end of Ctrl-C before the collector hears of it.
         Ok(interrupted || shared.job.shutdown.stop.is_set() && !shared.job.shutdown.is_late())
     })
@@ -127,8 +127,8 @@ pub fn run(
 
 /// Lets the threads that were left behind end before the program does: at its exit OpenSSL takes itself apart, also
 /// under a thread that is still using it.
-fn say_farewell(threads: Vec<JoinHandle<()>>) {
-    let until = Instant::now() + FAREWELL;
+fn join_left_behind(threads: Vec<JoinHandle<()>>) {
+    let until = Instant::now() + JOIN_TIME;
     for thread in threads {
         while !thread.is_finished() && Instant::now() < until {
             thread::sleep(Duration::from_millis(1));
@@ -137,30 +137,37 @@ fn say_farewell(threads: Vec<JoinHandle<()>>) {
 }
 
 /// The life of an attempt's thread.
-fn life(shared: &Shared, index: usize, kept: SharedKept, leash: &Leash, seat: &Seat, events: &Sender<Event>) {
-    let mut watched = Watched { index, leash, seat, events };
+fn run_attempt(
+    shared: &Shared,
+    index: usize,
+    kept: SharedKept,
+    handle: &AttemptHandle,
+    slot: &Slot,
+    events: &Sender<Event>,
+) {
+    let mut progress = AttemptProgress { index, handle, slot, events };
     let target = &shared.targets[index];
     // A bug that one host brings to light must not cost the others their records.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut sink = shared.sinks.sink(index, kept);
-        let outcome = attempt(&shared.job, target, &mut watched, &mut sink);
+        let outcome = attempt(&shared.job, target, &mut progress, &mut sink);
         sink.finish(outcome)
     }));
     let outcome = outcome.unwrap_or_else(|_| Outcome {
         error: Some("a bug in pssh-rs ended this attempt".to_string()),
         ..Outcome::new(HostStatus::Lost, None)
     });
-    if leash.end() {
+    if handle.finish() {
         let _ = events.send(Event::Ended { index, outcome: outcome.into() });
     }
 }
 
-struct Collector<'a> {
+struct Runner<'a> {
     shared: Arc<Shared>,
     schedule: Schedule,
     events: Sender<Event>,
     flow: &'a Flow,
-    progress: &'a Progress,
+    counts: &'a RunCounts,
     waits: bool,
     running: HashMap<usize, Running>,
     /// What became of hosts that wait for another try.
@@ -170,13 +177,13 @@ struct Collector<'a> {
     interrupts: u32,
 }
 
-impl Collector<'_> {
+impl Runner<'_> {
     /// Until all is done; or `writing` is no longer, which only a bug can bring about.
     fn collect(&mut self, events: &Receiver<Event>, writing: impl Fn() -> bool) {
         while !self.schedule.is_over() && writing() {
             let now = Instant::now();
             self.begin_due(now);
-            self.progress.running.store(self.running.len() as u64, Ordering::Relaxed);
+            self.counts.running.store(self.running.len() as u64, Ordering::Relaxed);
             if let Ok(event) = events.recv_timeout(self.wait(Instant::now())) {
                 self.note_received(event);
             }
@@ -226,25 +233,25 @@ impl Collector<'_> {
     }
 
     fn start(&self, turn: Turn) -> io::Result<Running> {
-        let (leash, seat) = (Arc::new(Leash::default()), Arc::new(Seat::default()));
+        let (handle, slot) = (Arc::new(AttemptHandle::default()), Arc::new(Slot::default()));
         let kept = self.shared.sinks.kept();
         let (shared, own_kept, held, wanted, events) =
-            (Arc::clone(&self.shared), Arc::clone(&kept), Arc::clone(&leash), Arc::clone(&seat), self.events.clone());
+            (Arc::clone(&self.shared), Arc::clone(&kept), Arc::clone(&handle), Arc::clone(&slot), self.events.clone());
         let thread = thread::Builder::new().name("host".to_string()).stack_size(STACK);
         let (at, started_at) = (Instant::now(), SystemTime::now());
-        let thread = thread.spawn(move || life(&shared, turn.index, own_kept, &held, &wanted, &events))?;
-        Ok(Running { turn, kept, leash, seat, thread, phase: None, at, started_at, give_up_at: None })
+        let thread = thread.spawn(move || run_attempt(&shared, turn.index, own_kept, &held, &wanted, &events))?;
+        Ok(Running { turn, kept, handle, slot, thread, phase: None, at, started_at, give_up_at: None })
     }
 
     fn grant(&self, index: usize) {
         if let Some(running) = self.running.get(&index) {
-            running.seat.grant();
+            running.slot.grant();
         }
     }
 
     fn refuse(&self, index: usize) {
         if let Some(running) = self.running.get(&index) {
-            running.seat.refuse();
+            running.slot.refuse();
         }
     }
 
@@ -293,7 +300,7 @@ impl Collector<'_> {
         match self.schedule.ended(turn, end, Instant::now(), pause) {
             true => {
                 if may_boot && self.waited_for.insert(turn.index) {
-                    self.progress.waited_for.fetch_add(1, Ordering::Relaxed);
+                    self.counts.waited_for.fetch_add(1, Ordering::Relaxed);
                 }
                 self.earlier.insert(turn.index, outcome);
             }
@@ -343,7 +350,7 @@ impl Collector<'_> {
     fn give_up_overdue(&mut self) {
         let now = Instant::now();
         // One that has ended all the same is about to say so.
-        let overdue = |running: &Running| running.give_up_at.is_some_and(|at| at <= now) && running.leash.give_up();
+        let overdue = |running: &Running| running.give_up_at.is_some_and(|at| at <= now) && running.handle.give_up();
         let overdue: Vec<Running> = self.running.extract_if(|_, running| overdue(running)).map(|(_, it)| it).collect();
         for running in overdue {
             let outcome = match self.stopped() {
