@@ -3,7 +3,7 @@
 use crate::base::policy::{Engine, HostKeyPolicy};
 use crate::session::command_line::Variable;
 use cerveza_manners::{OutputArgs, ProgressArgs, parse_duration};
-use cerveza_results::{RolloutArgs, ViewArgs};
+use cerveza_results::{DisplayArgs, RolloutArgs};
 use clap::Parser;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use std::path::PathBuf;
@@ -163,7 +163,7 @@ pub struct Args {
     pub output: OutputArgs,
 
     #[command(flatten)]
-    pub view: ViewArgs,
+    pub display: DisplayArgs,
 
     #[command(flatten)]
     pub progress: ProgressArgs,

@@ -21,7 +21,9 @@ use crate::run::schedule::{Schedule, Width};
 use crate::session::sudo::{NoPassword, Password};
 use cerveza_manners::{Column, Failure, OutputMode, Result, Status, Tool, was_interrupted};
 use cerveza_record::{Record, Value, json};
-use cerveza_results::{Choice, Flow, HostStatus, ON_THE_WAY, Out, Outcome, Outdir, Rollout, Sinks, Summary, batches};
+use cerveza_results::{
+    HostSinks, HostStatus, Outcome, Outdir, OutputQueue, QUEUE_LIMIT, Renderer, Rollout, RolloutRules, Summary, batches,
+};
 use clap::CommandFactory;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use rustix::fs::{FileType, fstat};
@@ -52,7 +54,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     // Before stdin is read: who mistyped a file should not have to wait for a pipe to end.
     let local = setup::local(args)?;
     let records = targets::read_records(args, tool)?;
-    let rollout = args.rollout.choice();
+    let rollout = args.rollout.rules();
     if args.dry_run {
         return write_plan(args, &local, &rollout, &targets::read(args, records, tool)?, tool);
     }
@@ -74,7 +76,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
 
 /// Writes the hosts of a run that was interrupted before anything was tried.
 fn cancel(args: &Args, records: &[Record], tool: &Tool) -> Result<Status> {
-    let mut out = Out::new(&args.view, &args.output, records.iter().map(Record::host), tool)?;
+    let mut out = Renderer::new(&args.display, &args.output, records.iter().map(Record::host), tool)?;
     let mut summary = Summary::default();
     for (index, record) in records.iter().enumerate() {
         let outcome = Outcome::stopped(false);
@@ -85,7 +87,7 @@ fn cancel(args: &Args, records: &[Record], tool: &Tool) -> Result<Status> {
 }
 
 /// Writes what is left, and the closing line. A run that was interrupted is that, also where its terminal is gone.
-fn end(out: Out, summary: &Summary, took: Option<Duration>, interrupted: bool, tool: &Tool) -> Result<Status> {
+fn end(out: Renderer, summary: &Summary, took: Option<Duration>, interrupted: bool, tool: &Tool) -> Result<Status> {
     let finished = out.finish();
     tool.summary(summary.line(took));
     match (interrupted, finished) {
@@ -102,17 +104,17 @@ fn execute(
     args: &Args,
     mut job: Job,
     targets: Vec<Target>,
-    rollout: &Choice,
+    rollout: &RolloutRules,
     begun: Instant,
     tool: &Tool,
 ) -> Result<Status> {
     let hosts = || targets.iter().map(|target| target.record.host());
-    let mut out = Out::new(&args.view, &args.output, hosts(), tool)?;
-    let flow = Arc::new(Flow::new(ON_THE_WAY));
-    let mut sinks = Sinks {
-        limits: args.view.limits(),
-        flow: out.is_live().then(|| Arc::clone(&flow)),
-        outdir: args.view.outdir.as_deref().map(|folder| Outdir::new(folder, hosts())).transpose()?,
+    let mut out = Renderer::new(&args.display, &args.output, hosts(), tool)?;
+    let queue = Arc::new(OutputQueue::new(QUEUE_LIMIT));
+    let mut sinks = HostSinks {
+        limits: args.display.limits(),
+        queue: out.is_live().then(|| Arc::clone(&queue)),
+        outdir: args.display.outdir.as_deref().map(|folder| Outdir::new(folder, hosts())).transpose()?,
     };
     if !out.needs_kept() {
         sinks.limits.stream = 0;
@@ -143,10 +145,10 @@ fn execute(
         counts.failed.fetch_add(u64::from(status != HostStatus::Ok), Ordering::Relaxed);
         bar.inc(1);
     };
-    let write = |out: &mut Out| bar.suspend(|| out.flush());
+    let write = |out: &mut Renderer| bar.suspend(|| out.flush());
     let run =
         runner::RunPlan { job, targets, sinks, schedule, counts: Arc::clone(&counts), waits: args.wait.is_some() };
-    let interrupted = runner::run(run, &flow, &mut out, write, done);
+    let interrupted = runner::run(run, &queue, &mut out, write, done);
     bar.finish_and_clear();
     let interrupted = interrupted.map_err(|error| Failure::usage(format!("cannot start a thread: {error}")))?;
     let took = io::stderr().is_terminal().then(|| begun.elapsed());
@@ -200,7 +202,13 @@ fn width(args: &Args) -> Width {
     }
 }
 
-fn write_plan(args: &Args, local: &setup::Local, rollout: &Choice, targets: &[Target], tool: &Tool) -> Result<Status> {
+fn write_plan(
+    args: &Args,
+    local: &setup::Local,
+    rollout: &RolloutRules,
+    targets: &[Target],
+    tool: &Tool,
+) -> Result<Status> {
     let mut writer = args.output.writer(OutputMode::Table, &PLAN_COLUMNS, tool);
     let mut what: Vec<(&str, Value)> = Vec::new();
     match &local.run {

@@ -10,7 +10,9 @@ use crate::host::progress::{AttemptProgress, Event};
 use crate::host::slot::Slot;
 use crate::host::target::Target;
 use crate::run::schedule::{AttemptEnd, Schedule, Turn};
-use cerveza_results::{Flow, HostStatus, Out, Outcome, Phase, Retry, SharedKept, Sinks, follow, with_output};
+use cerveza_results::{
+    HostSinks, HostStatus, Outcome, OutputQueue, Phase, Renderer, Retry, SharedCapture, with_output, write_results,
+};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -42,13 +44,13 @@ const STACK: usize = 512 * 1024;
 struct Shared {
     job: Job,
     targets: Vec<Target>,
-    sinks: Sinks,
+    sinks: HostSinks,
 }
 
 /// What the collector knows of an attempt.
 struct Running {
     turn: Turn,
-    kept: SharedKept,
+    kept: SharedCapture,
     handle: Arc<AttemptHandle>,
     slot: Arc<Slot>,
     thread: JoinHandle<()>,
@@ -62,7 +64,7 @@ struct Running {
 pub struct RunPlan {
     pub job: Job,
     pub targets: Vec<Target>,
-    pub sinks: Sinks,
+    pub sinks: HostSinks,
     pub schedule: Schedule,
     pub counts: Arc<RunCounts>,
     /// With `--wait`.
@@ -81,12 +83,12 @@ pub struct RunCounts {
 }
 
 /// Runs the job on all targets as the schedule says, and hands each outcome over once, as soon as it is final: to `out` by
-/// way of `flow`, which `write` lets it write, and to `done`. Whether it was interrupted.
+/// way of `queue`, which `write` lets it write, and to `done`. Whether it was interrupted.
 pub fn run(
     plan: RunPlan,
-    flow: &Flow,
-    out: &mut Out,
-    write: impl FnMut(&mut Out) + Send,
+    queue: &OutputQueue,
+    out: &mut Renderer,
+    write: impl FnMut(&mut Renderer) + Send,
     mut done: impl FnMut(&Target, HostStatus, bool) + Send,
 ) -> io::Result<bool> {
     let RunPlan { job, targets, sinks, schedule, counts, waits } = plan;
@@ -98,7 +100,7 @@ pub fn run(
     thread::scope(|scope| {
         let writer = thread::Builder::new().name("writer".to_string()).spawn_scoped(scope, move || {
             let record = |index: usize| &targets[index].record;
-            follow(flow, out, record, write, |index, status, unwritten| {
+            write_results(queue, out, record, write, |index, status, unwritten| {
                 done(&targets[index], status, unwritten);
                 let _ = written.send(Event::Written);
             });
@@ -107,7 +109,7 @@ pub fn run(
             shared: Arc::clone(&shared),
             schedule,
             events,
-            flow,
+            queue,
             counts: &counts,
             waits,
             running: HashMap::new(),
@@ -117,7 +119,7 @@ pub fn run(
             interrupts: 0,
         };
         runner.collect(&received, || !writer.is_finished());
-        flow.close();
+        queue.close();
         let interrupted = runner.interrupts > 0;
         join_left_behind(runner.left_behind);
         // An attempt may end of Ctrl-C before the collector hears of it.
@@ -140,7 +142,7 @@ fn join_left_behind(threads: Vec<JoinHandle<()>>) {
 fn run_attempt(
     shared: &Shared,
     index: usize,
-    kept: SharedKept,
+    kept: SharedCapture,
     handle: &AttemptHandle,
     slot: &Slot,
     events: &Sender<Event>,
@@ -166,7 +168,7 @@ struct Runner<'a> {
     shared: Arc<Shared>,
     schedule: Schedule,
     events: Sender<Event>,
-    flow: &'a Flow,
+    queue: &'a OutputQueue,
     counts: &'a RunCounts,
     waits: bool,
     running: HashMap<usize, Running>,
@@ -310,7 +312,7 @@ impl Runner<'_> {
 
     fn emit(&mut self, index: usize, outcome: Outcome) {
         self.schedule.done(outcome.mark());
-        self.flow.done(index, outcome);
+        self.queue.done(index, outcome);
     }
 
     fn interrupt(&mut self) {

@@ -1,6 +1,6 @@
 //! Lines as they come, while the commands run: whole ones, so that two hosts never share a line.
 
-use crate::display::style::{Mark, Style, without_return};
+use crate::display::style::{LineKind, Style, without_return};
 use crate::output::capture::whole_chars;
 use crate::output::outcome::Outcome;
 use crate::output::stream::Stream;
@@ -47,7 +47,7 @@ impl Live {
         }
         let style = self.style;
         let lines = self.hosts.entry(index).or_insert_with(|| {
-            [Mark::Stdout, Mark::Stderr].map(|mark| {
+            [LineKind::Stdout, LineKind::Stderr].map(|mark| {
                 let prefix = style.prefix(host, mark);
                 Line { prefix, rest: Vec::new(), begun: false, since: now }
             })

@@ -19,7 +19,7 @@ pub const GREEN: &str = "32";
 const YELLOW: &str = "33";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
+pub enum LineKind {
     Stdout,
     Stderr,
     Status,
@@ -50,14 +50,14 @@ impl Style {
     }
 
     /// What each line of the host begins with.
-    pub fn prefix(&self, host: &str, mark: Mark) -> Vec<u8> {
+    pub fn prefix(&self, host: &str, mark: LineKind) -> Vec<u8> {
         let name = visible(host);
         let pad = " ".repeat(self.width.unwrap_or_default().saturating_sub(columns(&name)));
         let name = self.coloured(colour_of(host), &name);
         let mark = match mark {
-            Mark::Stdout => None,
-            Mark::Stderr => Some(self.coloured(YELLOW, "!")),
-            Mark::Status => Some(self.coloured(RED, "=")),
+            LineKind::Stdout => None,
+            LineKind::Stderr => Some(self.coloured(YELLOW, "!")),
+            LineKind::Status => Some(self.coloured(RED, "=")),
         };
         match (self.width, mark) {
             (Some(_), mark) => format!("{name}{}{pad} ", mark.as_deref().unwrap_or(":")),
@@ -99,7 +99,7 @@ impl Style {
     /// Adds what pssh-rs says of a host that is not ok, or could not be dealt with as asked for.
     pub fn push_status(&self, text: &mut Vec<u8>, host: &str, outcome: &Outcome) {
         if let Some(said) = said(outcome) {
-            text.extend_from_slice(&self.prefix(host, Mark::Status));
+            text.extend_from_slice(&self.prefix(host, LineKind::Status));
             text.extend_from_slice(self.coloured(RED, &visible(&said)).as_bytes());
             text.push(b'\n');
         }
@@ -107,8 +107,8 @@ impl Style {
 
     /// Adds a host whose output was held until it was done; nothing where it is ok and said nothing.
     pub fn push_host(&self, text: &mut Vec<u8>, host: &str, outcome: &Outcome) {
-        self.push_lines(text, &self.prefix(host, Mark::Stdout), &outcome.stdout.bytes);
-        self.push_lines(text, &self.prefix(host, Mark::Stderr), &outcome.stderr.bytes);
+        self.push_lines(text, &self.prefix(host, LineKind::Stdout), &outcome.stdout.bytes);
+        self.push_lines(text, &self.prefix(host, LineKind::Stderr), &outcome.stderr.bytes);
         self.push_status(text, host, outcome);
     }
 }

@@ -1,10 +1,10 @@
 //! Where a command's output goes as it comes: what is kept of it, its files, and the writer's terminal.
 
 use crate::lock::lock;
-use crate::output::capture::{Kept, Limits};
+use crate::output::capture::{Capture, Limits};
 use crate::output::outcome::Outcome;
 use crate::output::outdir::{HostFiles, Outdir};
-use crate::output::queue::Flow;
+use crate::output::queue::OutputQueue;
 use crate::output::stream::Stream;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -50,20 +50,20 @@ impl<E> Sink<E> for Captured {
 }
 
 /// What all hosts of a run share of it.
-pub struct Sinks {
+pub struct HostSinks {
     pub limits: Limits,
     /// Where lines are shown as they come.
-    pub flow: Option<Arc<Flow>>,
+    pub queue: Option<Arc<OutputQueue>>,
     pub outdir: Option<Outdir>,
 }
 
 /// What is kept of a host's output, until somebody takes it. It is shared, so that the output of an attempt that is given
 /// up is not lost.
-pub type SharedKept = Arc<Mutex<Option<Kept>>>;
+pub type SharedCapture = Arc<Mutex<Option<Capture>>>;
 
 /// Puts what was kept into an outcome, unless that was done before.
-pub fn with_output(kept: &SharedKept, outcome: Outcome) -> Outcome {
-    match lock(kept).take().map(Kept::into_outputs) {
+pub fn with_output(kept: &SharedCapture, outcome: Outcome) -> Outcome {
+    match lock(kept).take().map(Capture::into_outputs) {
         Some((stdout, stderr)) => Outcome { stdout, stderr, ..outcome },
         None => outcome,
     }
@@ -71,20 +71,20 @@ pub fn with_output(kept: &SharedKept, outcome: Outcome) -> Outcome {
 
 /// One host's. Several commands of it, one after another, use the same.
 pub struct HostSink<'a> {
-    sinks: &'a Sinks,
+    sinks: &'a HostSinks,
     index: usize,
-    kept: SharedKept,
+    kept: SharedCapture,
     files: Option<HostFiles>,
     error: Option<String>,
     reader_time: Duration,
 }
 
-impl Sinks {
-    pub fn kept(&self) -> SharedKept {
-        Arc::new(Mutex::new(Some(Kept::new(&self.limits))))
+impl HostSinks {
+    pub fn kept(&self) -> SharedCapture {
+        Arc::new(Mutex::new(Some(Capture::new(&self.limits))))
     }
 
-    pub fn sink(&self, index: usize, kept: SharedKept) -> HostSink<'_> {
+    pub fn sink(&self, index: usize, kept: SharedCapture) -> HostSink<'_> {
         HostSink { sinks: self, index, kept, files: None, error: None, reader_time: Duration::ZERO }
     }
 }
@@ -112,8 +112,8 @@ impl<E> Sink<E> for HostSink<'_> {
             let written = files.take(stream, bytes);
             self.note(written);
         }
-        if let Some(flow) = &self.sinks.flow {
-            self.reader_time += flow.send(self.index, stream, bytes, check)?;
+        if let Some(queue) = &self.sinks.queue {
+            self.reader_time += queue.send(self.index, stream, bytes, check)?;
         }
         Ok(())
     }
@@ -164,7 +164,7 @@ mod tests {
         // In the place of the file, and not to be replaced.
         std::fs::create_dir(temp.path().join("a.out")).unwrap();
         let limits = Limits { stream: 100, budget: Budget::new(1000) };
-        let sinks = Sinks { limits, flow: None, outdir: Some(outdir) };
+        let sinks = HostSinks { limits, queue: None, outdir: Some(outdir) };
         let mut sink = sinks.sink(0, sinks.kept());
         Sink::<()>::open(&mut sink);
         sink.take(Stream::Stdout, b"hi\n", &|| Ok::<(), ()>(())).unwrap();
