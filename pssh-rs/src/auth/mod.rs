@@ -253,10 +253,10 @@ pub fn attempts_ended(user: &str, why: &str, tried: &str, several: bool) -> Stri
 fn algorithm(data: &[u8], of_key: &str) -> String {
     let mut reader = Reader(data);
     let mut read = || {
-        let (_session_id, _message) = (reader.string()?, reader.bytes(1)?);
+        let (_session_id, _message) = (reader.string().ok()?, reader.bytes(1).ok()?);
         let (_user, _service, _method, _true) =
-            (reader.string()?, reader.string()?, reader.string()?, reader.bytes(1)?);
-        std::str::from_utf8(reader.string()?).ok()
+            (reader.string().ok()?, reader.string().ok()?, reader.string().ok()?, reader.bytes(1).ok()?);
+        std::str::from_utf8(reader.string().ok()?).ok()
     };
     match read().map(|name| name.strip_suffix("-cert-v01@openssh.com").unwrap_or(name)) {
         Some(name @ ("rsa-sha2-512" | "rsa-sha2-256")) => name.to_string(),

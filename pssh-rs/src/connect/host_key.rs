@@ -2,9 +2,10 @@
 
 use crate::base::policy::HostKeyPolicy;
 use crate::base::shutdown::Stop;
+use crate::base::ssh_wire::fingerprint;
 use crate::base::wait::WaitError;
 use crate::known_hosts::{
-    Certificate, HostId, HostKeys, KnownHostMatches, KnownHosts, Verdict, fingerprint, is_certificate, key_type,
+    Certificate, HostId, HostKeys, KnownHostMatches, KnownHosts, Verdict, is_certificate, key_type,
 };
 use std::io::ErrorKind;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};

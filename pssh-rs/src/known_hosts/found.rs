@@ -2,8 +2,8 @@
 
 use super::certificate::Certificate;
 use super::entry::{Entry, Marker, key_type};
-use super::fingerprint;
 use super::index::Index;
+use crate::base::ssh_wire::fingerprint;
 
 /// A host as known_hosts may name it: its name and its address, either of which is enough.
 #[derive(Clone, Debug)]

@@ -21,10 +21,8 @@ use crate::base::read_capped;
 use crate::base::shutdown::Stop;
 use crate::base::wait::WaitError;
 use accept::{AcceptFile, Seen};
-use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use cerveza_manners::{Failure, Result};
 use cerveza_results::lock;
-use openssl::sha::sha256;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
@@ -169,12 +167,6 @@ impl KnownHosts {
     }
 }
 
-/// A key as ssh-keygen -l names it.
-pub fn fingerprint(key: &[u8]) -> String {
-    format!("SHA256:{}", BASE64_STANDARD_NO_PAD.encode(sha256(key)))
-}
-
-/// A panic with the lock held has been told of already, and leaves whole files behind.
 #[cfg(test)]
 mod tests {
     use super::*;

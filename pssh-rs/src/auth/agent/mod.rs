@@ -230,7 +230,7 @@ impl Agent {
         // What is announced is not believed: room is made for what comes.
         let (mut answer, mut chunk) = (Vec::new(), [0; 4096]);
         loop {
-            let announced = Reader(&answer).u32().map(|len| len as usize);
+            let announced = Reader(&answer).u32().ok().map(|len| len as usize);
             if announced.is_some_and(|len| len > LARGEST_ANSWER) {
                 return Err(self.give_up("it announced an answer of endless length".to_string()));
             }
