@@ -112,7 +112,7 @@ fn execute(
     let mut out = Renderer::new(&args.display, &args.output, hosts(), tool)?;
     let queue = Arc::new(OutputQueue::new(QUEUE_LIMIT));
     let mut sinks = HostSinks {
-        limits: args.display.limits(),
+        limits: args.display.limits(tool),
         queue: out.is_live().then(|| Arc::clone(&queue)),
         outdir: args.display.outdir.as_deref().map(|folder| Outdir::new(folder, hosts())).transpose()?,
     };

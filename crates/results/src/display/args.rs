@@ -1,6 +1,7 @@
 //! What a user may choose about output.
 
 use crate::output::capture::{Budget, Limits};
+use cerveza_manners::Tool;
 use std::path::PathBuf;
 
 /// The limit on what `--max-output` may be: a record is one line, made in memory.
@@ -43,8 +44,8 @@ pub struct DisplayArgs {
 
 impl DisplayArgs {
     /// The limits of a run; its budget is shared by all its hosts.
-    pub fn limits(&self) -> Limits {
-        Limits { stream: self.max_output, budget: Budget::of_machine() }
+    pub fn limits(&self, tool: &Tool) -> Limits {
+        Limits { stream: self.max_output, budget: Budget::of_machine(), tool: tool.name }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Output as lines, each with its host's name and a mark that tells what it is: `!` for stderr, `=` for what pssh-rs itself
+//! Output as lines, each with its host's name and a mark that tells what it is: `!` for stderr, `=` for what the tool itself
 //! says of the host, none for stdout.
 //!
 //! On a terminal the mark comes straight after the name (`web1! text`), so no output can pass for a line of another kind,
@@ -96,7 +96,7 @@ impl Style {
         }
     }
 
-    /// Adds what pssh-rs says of a host that is not ok, or could not be dealt with as asked for.
+    /// Adds what the tool says of a host that is not ok, or could not be dealt with as asked for.
     pub fn push_status(&self, text: &mut Vec<u8>, host: &str, outcome: &Outcome) {
         if let Some(said) = said(outcome) {
             text.extend_from_slice(&self.prefix(host, LineKind::Status));

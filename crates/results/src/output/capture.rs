@@ -100,6 +100,8 @@ pub struct Limits {
     /// Of each stream, in bytes.
     pub stream: usize,
     pub budget: Arc<Budget>,
+    /// The name of the program, for the line that says how much was left out.
+    pub tool: &'static str,
 }
 
 /// One stream of remote output, as far as it was kept. Where bytes were left out, a line in their place says how many.
@@ -167,12 +169,13 @@ struct StreamCapture {
     oldest: usize,
     lost: u64,
     share: BudgetShare,
+    tool: &'static str,
 }
 
 impl StreamCapture {
     fn new(limits: &Limits) -> StreamCapture {
         let share = BudgetShare { budget: Some(Arc::clone(&limits.budget)), bytes: 0 };
-        StreamCapture { buffer: Vec::new(), most: limits.stream, oldest: 0, lost: 0, share }
+        StreamCapture { buffer: Vec::new(), most: limits.stream, oldest: 0, lost: 0, share, tool: limits.tool }
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -237,7 +240,7 @@ impl StreamCapture {
             None | Some(b'\n') => "",
             Some(_) => "\n",
         };
-        let line = format!("{newline}[pssh-rs: {lost} bytes left out]\n");
+        let line = format!("{newline}[{}: {lost} bytes left out]\n", self.tool);
         self.buffer.reserve_exact(line.len());
         self.buffer.splice(head..tail, line.into_bytes());
     }
@@ -286,7 +289,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn limits(stream: usize, budget: usize) -> Limits {
-        Limits { stream, budget: Budget::new(budget) }
+        Limits { stream, budget: Budget::new(budget), tool: "pssh-rs" }
     }
 
     fn kept(stream: usize, chunks: &[&[u8]]) -> Output {

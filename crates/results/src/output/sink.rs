@@ -163,7 +163,7 @@ mod tests {
         let outdir = Outdir::new(temp.path(), ["a"].into_iter()).unwrap();
         // In the place of the file, and not to be replaced.
         std::fs::create_dir(temp.path().join("a.out")).unwrap();
-        let limits = Limits { stream: 100, budget: Budget::new(1000) };
+        let limits = Limits { stream: 100, budget: Budget::new(1000), tool: "x" };
         let sinks = HostSinks { limits, queue: None, outdir: Some(outdir) };
         let mut sink = sinks.sink(0, sinks.kept());
         Sink::<()>::open(&mut sink);
