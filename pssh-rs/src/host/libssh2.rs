@@ -9,7 +9,7 @@ use crate::connect::host_key::{self, HostKeyQuery, HostKeyVerifier};
 use crate::connect::jump_host::{Channel, JumpError};
 use crate::connect::proxy_command::{self, ProxyChild};
 use crate::connect::tcp::{connect, resolve};
-use crate::host::failure::{halted, unasked, unreached};
+use crate::host::failure::{failed_before_command, not_reached, wait_failed};
 use crate::host::job::{Job, Run};
 use crate::host::openssh;
 use crate::host::progress::{AttemptProgress, wait_for_slot};
@@ -100,7 +100,7 @@ fn reach(job: &Job, target: &Target, progress: &mut AttemptProgress<'_>) -> Resu
             Some(said) => format!("no SSH handshake with {place} (its ProxyCommand said: {said})"),
             None => format!("no SSH handshake with {place}"),
         };
-        unreached(job, Phase::Handshake, wait_error, bound, &what)
+        not_reached(job, Phase::Handshake, wait_error, bound, &what)
     };
     let first = read_banner(&socket, deadline, stop).map_err(&mut no_handshake)?;
     let deadline = match first {
@@ -138,7 +138,7 @@ fn reach(job: &Job, target: &Target, progress: &mut AttemptProgress<'_>) -> Resu
     trusted.map_err(|refusal| match refusal {
         host_key::HostKeyError::Refused(why) => Outcome::error(HostStatus::HostKey, Phase::HostKey, why),
         host_key::HostKeyError::Stopped => {
-            halted(job, Phase::HostKey, WaitError::Stopped, bound, "keeping the host key")
+            wait_failed(job, Phase::HostKey, WaitError::Stopped, bound, "keeping the host key")
         }
     })?;
 
@@ -146,7 +146,9 @@ fn reach(job: &Job, target: &Target, progress: &mut AttemptProgress<'_>) -> Resu
     log_in(&session, &target.user, &job.keys, &target.offer, deadline, trace).map_err(|refusal| match refusal {
         LoginError::Refused(error) => Outcome::error(HostStatus::Auth, Phase::Auth, error),
         LoginError::Late(error) => Outcome::error(HostStatus::Timeout, Phase::Auth, error),
-        LoginError::WaitError(wait_error) => unasked(job, Phase::Auth, wait_error, job.auth, "while logging in"),
+        LoginError::WaitError(wait_error) => {
+            failed_before_command(job, Phase::Auth, wait_error, job.auth, "while logging in")
+        }
     })?;
     session.keep_alive(target.options.server_alive);
     Ok(Reached { session, _carrier: carrier })
@@ -166,12 +168,18 @@ fn connected(
             let deadline = progress.start_phase(Phase::Resolve, bound);
             let addresses =
                 resolve(&target.address, target.port, target.family, deadline, stop).map_err(|wait_error| {
-                    unreached(job, Phase::Resolve, wait_error, bound, &format!("cannot resolve {:?}", target.address))
+                    not_reached(job, Phase::Resolve, wait_error, bound, &format!("cannot resolve {:?}", target.address))
                 })?;
             let deadline = progress.start_phase(Phase::Connect, bound);
             let socket =
                 connect(&addresses, target.options.bind_address, deadline, stop, trace).map_err(|wait_error| {
-                    unreached(job, Phase::Connect, wait_error, bound, &format!("cannot connect to {}", target.place()))
+                    not_reached(
+                        job,
+                        Phase::Connect,
+                        wait_error,
+                        bound,
+                        &format!("cannot connect to {}", target.place()),
+                    )
                 })?;
             Ok((socket, Carrier::Tcp))
         }
@@ -189,7 +197,7 @@ fn connected(
                 Err(JumpError::Jump(why) | JumpError::Target(why)) => {
                     Err(Outcome::error(HostStatus::Unreachable, Phase::Connect, why).into())
                 }
-                Err(JumpError::WaitError(wait_error)) => Err(unreached(
+                Err(JumpError::WaitError(wait_error)) => Err(not_reached(
                     job,
                     Phase::Connect,
                     wait_error,
@@ -203,13 +211,13 @@ fn connected(
             let deadline = progress.start_phase(Phase::Connect, bound);
             trace.say(|| format!("connecting to {}", target.place()));
             let (socket, mut child) = proxy_command::spawn(command).map_err(|error| {
-                unreached(job, Phase::Connect, WaitError::Io(error), bound, "cannot start the ProxyCommand")
+                not_reached(job, Phase::Connect, WaitError::Io(error), bound, "cannot start the ProxyCommand")
             })?;
             let socket = match target.options.proxy_use_fdpass {
                 false => socket,
                 true => proxy_command::receive_passed(&socket, deadline, stop).map_err(|wait_error| {
                     let said = child.last_words().map(|said| format!(" (it said: {said})")).unwrap_or_default();
-                    unreached(
+                    not_reached(
                         job,
                         Phase::Connect,
                         wait_error,

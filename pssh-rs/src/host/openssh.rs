@@ -7,6 +7,7 @@ use crate::base::trace::Trace;
 use crate::base::wait::WaitError;
 use crate::connect::proxy_command::{end_group, last_line};
 use crate::host::connection_log::ConnectionLog;
+use crate::host::failure::{exited, not_reached, wait_failed};
 use crate::host::job::Job;
 use crate::host::progress::{AttemptProgress, wait_for_slot};
 use crate::host::target::{Route, Target};
@@ -15,10 +16,8 @@ use crate::openssh::control_dir::{ControlDir, Guard};
 use crate::openssh::log::{self, LogLines};
 use crate::openssh::mux::MuxClient;
 use crate::openssh::system::{JumpSpec, SystemSsh, alive_args, through};
-use crate::session::exec::START;
-use crate::session::terminate::{
-    self, LAST_OUTPUT_TIME, SCRIPT_TIME, ScriptReply, Termination, conclude, last_reply, script,
-};
+use crate::session::exec::{CommandExit, START};
+use crate::session::terminate::{LONGEST, TerminableCommand, terminate};
 use cerveza_manners::Tool;
 use cerveza_results::{HostStatus, Outcome, Phase, Retry, Sink, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -35,9 +34,6 @@ use std::time::{Duration, Instant};
 
 /// How soon it is looked whether ssh has ended, should something else hold its pipes open.
 const TICK: Duration = Duration::from_millis(200);
-/// The script that ends a command is started within this.
-const ASKING: Duration = Duration::from_secs(3);
-
 /// What all attempts of a run share.
 pub struct Engine {
     ssh: SystemSsh,
@@ -78,13 +74,16 @@ pub fn attempt(
     let wait_error = running.follow(bounds, &job.shutdown.stop, progress, sink);
     // Read before we end the command: whether an exit status of that still arrives is chance.
     let arrived = running.connection_log.exit_code();
-    let ended = wait_error.filter(|_| running.connection_log.sent).map(|_| {
+    let terminated = wait_error.as_ref().filter(|_| running.connection_log.sent).map(|_| {
         let had_ended = running.connection_log.status || running.connection_log.signal;
-        progress.report_phase(Phase::Exec, Some(Instant::now() + terminate::LONGEST));
-        let ended = running.end(&job.shutdown.abort, sink);
-        if had_ended { format!("it had ended, {}", ended.phrase_of_rest()) } else { ended.phrase() }
+        progress.report_phase(Phase::Exec, Some(Instant::now() + LONGEST));
+        let age = running.started.elapsed();
+        let mut command =
+            MuxCommand { running: &mut running, stop: &job.shutdown.abort, sink: &mut *sink, script: None };
+        let termination = terminate(&mut command, age);
+        if had_ended { format!("it had ended, {}", termination.phrase_of_rest()) } else { termination.phrase() }
     });
-    running.outcome(wait_error, arrived, ended, bounds, job.shutdown.is_late(), sink)
+    running.outcome(job, wait_error, arrived, terminated, bounds, sink)
 }
 
 /// The longest that each phase may take.
@@ -93,12 +92,6 @@ struct Bounds {
     connect: Duration,
     auth: Duration,
     command: Option<Duration>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum StopReason {
-    Deadline,
-    Stopped,
 }
 
 /// A pipe that is read until it ends.
@@ -228,7 +221,7 @@ impl Running {
         stop: &Stop,
         progress: &mut AttemptProgress<'_>,
         sink: &mut dyn Sink<WaitError>,
-    ) -> Option<StopReason> {
+    ) -> Option<WaitError> {
         let bound = |connection_log: &ConnectionLog| match connection_log.phase {
             Phase::Exec if connection_log.sent => bounds.command,
             Phase::Exec => Some(START),
@@ -267,7 +260,7 @@ impl Running {
             self.exited = !matches!(self.child.try_wait(), Ok(None));
             // What it wrote before it ended is in the pipes by now.
             if self.exited {
-                while self.read(Some(stop), sink) == Ok(true) {}
+                while matches!(self.read(Some(stop), sink), Ok(true)) {}
             }
         }
         self.exited
@@ -281,13 +274,13 @@ impl Running {
         stop: &Stop,
         other: Option<&PipeReader>,
         sink: &mut dyn Sink<WaitError>,
-    ) -> Result<(), StopReason> {
+    ) -> Result<(), WaitError> {
         let now = Instant::now();
         if stop.is_set() {
-            return Err(StopReason::Stopped);
+            return Err(WaitError::Stopped);
         }
         if deadline.is_some_and(|deadline| deadline <= now) {
-            return Err(StopReason::Deadline);
+            return Err(WaitError::Deadline);
         }
         let before = sink.reader_time();
         if self.read(Some(stop), sink)? {
@@ -316,7 +309,7 @@ impl Running {
     }
 
     /// Takes what has arrived; whether it was anything. With a `stop` it waits for a slow reader until that comes.
-    fn read(&mut self, stop: Option<&Stop>, sink: &mut dyn Sink<WaitError>) -> Result<bool, StopReason> {
+    fn read(&mut self, stop: Option<&Stop>, sink: &mut dyn Sink<WaitError>) -> Result<bool, WaitError> {
         let mut buffer = [0; 32 * 1024];
         let Running { log: log_source, lines, connection_log, stdout, stderr, last_stderr, verbose, host, .. } = self;
         let trace = Trace::new(*verbose, host);
@@ -345,65 +338,26 @@ impl Running {
             taken = sink.take(Stream::Stderr, bytes, &check);
         });
         match taken {
-            Err(_) if stop.is_some() => Err(StopReason::Stopped),
+            Err(_) if stop.is_some() => Err(WaitError::Stopped),
             _ => Ok(any),
-        }
-    }
-
-    /// Ends the remote command by a script on the same connection.
-    fn end(&mut self, stop: &Stop, sink: &mut dyn Sink<WaitError>) -> Termination {
-        let ended = self.by_script(stop, sink).unwrap_or(Termination::No);
-        // Its exit status and last output are on their way, perhaps.
-        let mut until = Some(Instant::now() + LAST_OUTPUT_TIME);
-        while ended != Termination::No && !self.is_over(stop, sink) && self.turn(&mut until, stop, None, sink).is_ok() {
-        }
-        conclude(ended, self.exited)
-    }
-
-    fn by_script(&mut self, stop: &Stop, sink: &mut dyn Sink<WaitError>) -> Option<Termination> {
-        let asking = Instant::now() + ASKING;
-        let client = MuxClient::connect(&self.socket, asking, stop).ok()?;
-        let (mut reader, writer) = pipe().ok()?;
-        ioctl_fionbio(&reader, true).ok()?;
-        let null = File::options().read(true).write(true).open("/dev/null").ok()?;
-        let script = script(self.started.elapsed());
-        client.session(&script, [null.as_fd(), writer.as_fd(), null.as_fd()], asking, stop).ok()?;
-        drop(writer);
-        let mut deadline = Some(Instant::now() + SCRIPT_TIME);
-        let (mut printed, mut buffer) = (Vec::new(), [0; 4096]);
-        loop {
-            let ended = match reader.read(&mut buffer) {
-                Ok(len) => {
-                    printed.extend_from_slice(&buffer[..len]);
-                    // Its end, or a login shell that prints without one.
-                    len == 0 || printed.len() > 64 * 1024
-                }
-                Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-            };
-            match last_reply(&printed) {
-                Some(ScriptReply::Termination(ended)) => return Some(ended),
-                Some(ScriptReply::Left | ScriptReply::Nothing) => return None,
-                _ if ended || self.is_over(stop, sink) => return None,
-                _ => self.turn(&mut deadline, stop, Some(&reader), sink).ok()?,
-            }
         }
     }
 
     fn outcome(
         mut self,
-        wait_error: Option<StopReason>,
+        job: &Job,
+        wait_error: Option<WaitError>,
         arrived: Option<u32>,
-        ended: Option<String>,
+        terminated: Option<String>,
         bounds: Bounds,
-        late: bool,
         sink: &mut dyn Sink<WaitError>,
     ) -> Outcome {
         end_group(&mut self.child);
-        while self.read(None, sink) == Ok(true) {}
+        while matches!(self.read(None, sink), Ok(true)) {}
         let connection_log = &self.connection_log;
         // Both, or it is not known: the log's number, and ssh's own exit status, which are its low 8 bits.
         let own = self.child.try_wait().ok().flatten().and_then(|status| status.code());
-        let code = match wait_error {
+        let code = match &wait_error {
             Some(_) => arrived,
             None => connection_log.exit_code().filter(|code| own == Some((code & 0xff) as i32)),
         };
@@ -420,33 +374,107 @@ impl Running {
             let why = why.or_else(|| last_line(&self.last_stderr).map(of_jump)).or_else(|| connection_log.why());
             why.unwrap_or_else(|| "ssh ended and did not say why".to_string())
         };
-        let unreached = |status, error: String| Outcome::error(status, phase, error);
+        let failed = |status, error: String| Outcome::error(status, phase, error);
         let outcome = match wait_error {
-            Some(StopReason::Stopped) => {
-                let outcome = Outcome { phase: Some(phase), ..Outcome::stopped(late) };
-                let error = ended.and_then(|ended| Some(format!("{}; {ended}", outcome.error.as_ref()?)));
-                Outcome { error: error.or(outcome.error.clone()), ..outcome }
-            }
-            Some(StopReason::Deadline) => too_late(connection_log, ended, bounds),
+            Some(error) => cut_short(job, connection_log, error, bounds, terminated),
             None if connection_log.denied => {
-                unreached(HostStatus::Failed, "the server refused to run the command".to_string())
+                failed(HostStatus::Failed, "the server refused to run the command".to_string())
             }
             None if connection_log.signal => {
-                unreached(HostStatus::Signaled, "a signal ended the command (ssh does not tell which)".to_string())
+                failed(HostStatus::Signaled, "a signal ended the command (ssh does not tell which)".to_string())
             }
             None if connection_log.sent => match code {
-                Some(0) => Outcome::new(HostStatus::Ok, Some(Phase::Exec)),
-                Some(code) => unreached(HostStatus::Failed, format!("the command's exit status is {code}")),
-                None => unreached(HostStatus::Lost, format!("no exit status of the command arrived: {}", said())),
+                Some(code) => exited(&CommandExit { exit_code: Some(code), signal: None }),
+                None => failed(HostStatus::Lost, format!("no exit status of the command arrived: {}", said())),
             },
             None if connection_log.host_key_failed => Outcome::error(HostStatus::HostKey, Phase::HostKey, said()),
             None if connection_log.auth_failed => {
                 Outcome::error(HostStatus::Auth, Phase::Auth, connection_log.refusal(&self.user).unwrap_or_else(said))
             }
-            None => Outcome { retry: may_pass(phase, &said()), ..unreached(HostStatus::Unreachable, said()) },
+            None => Outcome { retry: may_pass(phase, &said()), ..failed(HostStatus::Unreachable, said()) },
         };
         let exit_code = code.filter(|_| !self.connection_log.signal);
         Outcome { exit_code, ..outcome }
+    }
+}
+
+/// The remote command, terminated through ssh's control socket.
+struct MuxCommand<'a> {
+    running: &'a mut Running,
+    stop: &'a Stop,
+    sink: &'a mut dyn Sink<WaitError>,
+    script: Option<Script>,
+}
+
+/// A script on the same connection.
+struct Script {
+    _client: MuxClient,
+    stdout: PipeReader,
+    ended: bool,
+}
+
+impl TerminableCommand for MuxCommand<'_> {
+    fn start_script(&mut self, script: &str, deadline: Instant) -> Result<(), WaitError> {
+        let failed = |_| WaitError::Io(io::Error::other("ssh's control socket takes no command"));
+        let client = MuxClient::connect(&self.running.socket, deadline, self.stop).map_err(failed)?;
+        let (stdout, writer) = pipe().map_err(WaitError::Io)?;
+        ioctl_fionbio(&stdout, true).map_err(|error| WaitError::Io(error.into()))?;
+        let null = File::options().read(true).write(true).open("/dev/null").map_err(WaitError::Io)?;
+        client.session(script, [null.as_fd(), writer.as_fd(), null.as_fd()], deadline, self.stop).map_err(failed)?;
+        self.script = Some(Script { _client: client, stdout, ended: false });
+        Ok(())
+    }
+
+    fn script_ended(&self) -> bool {
+        self.script.as_ref().is_none_or(|script| script.ended)
+    }
+
+    fn transfer(&mut self, deadline: &mut Instant, printed: Option<&mut Vec<u8>>) -> Result<(), WaitError> {
+        if self.stop.is_set() {
+            return Err(WaitError::Stopped);
+        }
+        if *deadline <= Instant::now() {
+            return Err(WaitError::Deadline);
+        }
+        if let Some((script, printed)) = self.script.as_mut().zip(printed) {
+            let mut buffer = [0; 4096];
+            match script.stdout.read(&mut buffer) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Ok(len) if len > 0 => {
+                    printed.extend_from_slice(&buffer[..len]);
+                    return Ok(());
+                }
+                Ok(_) | Err(_) => {
+                    script.ended = true;
+                    return Ok(());
+                }
+            }
+        }
+        if self.running.is_over(self.stop, self.sink) {
+            return Err(WaitError::Io(io::Error::other("ssh has ended")));
+        }
+        let mut until = Some(*deadline);
+        let script = self.script.as_ref().filter(|script| !script.ended).map(|script| &script.stdout);
+        let turned = self.running.turn(&mut until, self.stop, script, self.sink);
+        *deadline = until.unwrap_or(*deadline);
+        turned
+    }
+
+    fn output_ended(&mut self) -> bool {
+        self.running.is_over(self.stop, self.sink)
+    }
+
+    /// ssh's control socket has no request for it.
+    fn send_signal(&mut self, _signal: &str, _deadline: Instant) -> Result<(), WaitError> {
+        Err(WaitError::Io(io::ErrorKind::Unsupported.into()))
+    }
+
+    fn has_exit(&self) -> bool {
+        self.running.connection_log.status || self.running.connection_log.signal
+    }
+
+    fn is_closed(&self) -> bool {
+        self.running.exited
     }
 }
 
@@ -503,29 +531,19 @@ fn remove(path: &Path) {
     let _ = fs::remove_file(path);
 }
 
-/// The outcome of an attempt whose time was up.
-fn too_late(connection_log: &ConnectionLog, ended: Option<String>, bounds: Bounds) -> Outcome {
-    let within = |bound| format!("not done within {}", humantime::format_duration(bound));
-    match (connection_log.phase, ended) {
-        (Phase::Exec, Some(ended)) => {
-            let error = format!("the command: {}; {ended}", within(bounds.command.unwrap_or_default()));
-            Outcome::error(HostStatus::Timeout, Phase::Exec, error)
-        }
-        (Phase::Exec, None) => {
-            Outcome::error(HostStatus::Timeout, Phase::Exec, format!("starting the command: {}", within(START)))
-        }
-        (Phase::Auth, _) => {
-            Outcome::error(HostStatus::Timeout, Phase::Auth, format!("while logging in: {}", within(bounds.auth)))
-        }
-        (phase, _) => {
-            let what = match phase {
-                Phase::Resolve => "the address was not found",
-                Phase::Connect => "no connection",
-                _ => "no SSH handshake",
-            };
-            Outcome::error(HostStatus::Unreachable, phase, format!("{what}: {}", within(bounds.connect)))
-        }
-    }
+/// The outcome of an attempt whose time was up, or which a stop ended. `terminated`: what became of the command.
+fn cut_short(job: &Job, log: &ConnectionLog, error: WaitError, bounds: Bounds, terminated: Option<String>) -> Outcome {
+    let (phase, connect) = (log.phase, bounds.connect);
+    let outcome = match phase {
+        Phase::Exec if log.sent => wait_failed(job, phase, error, bounds.command.unwrap_or_default(), "the command"),
+        Phase::Exec => wait_failed(job, phase, error, START, "starting the command"),
+        Phase::Auth => wait_failed(job, phase, error, bounds.auth, "while logging in"),
+        Phase::Resolve => not_reached(job, phase, error, connect, "the address was not found"),
+        Phase::Connect => not_reached(job, phase, error, connect, "no connection"),
+        Phase::Handshake | Phase::HostKey => not_reached(job, phase, error, connect, "no SSH handshake"),
+    };
+    let error = outcome.error.into_iter().chain(terminated).collect::<Vec<_>>().join("; ");
+    Outcome { error: Some(error), ..outcome }
 }
 
 /// Whether another try may help: the server said no at once, and had not yet heard who we are.

@@ -3,7 +3,7 @@
 use crate::base::shutdown::{Stop, StopReason};
 use crate::base::socket::Socket;
 use crate::host::attempt_handle::AttemptHandle;
-use crate::host::failure::halted;
+use crate::host::failure::wait_failed;
 use crate::host::job::Job;
 use crate::host::slot::{NoSlot, Slot};
 use cerveza_results::{HostStatus, Outcome, Phase, Retry};
@@ -83,7 +83,7 @@ pub fn wait_for_slot(
 ) -> Result<(), Box<Outcome>> {
     let outcome = match progress.answers(phase, &job.shutdown.stop) {
         Ok(()) => return Ok(()),
-        Err(NoSlot::WaitError(wait_error)) => halted(job, phase, wait_error, bound, "waiting for its turn"),
+        Err(NoSlot::WaitError(wait_error)) => wait_failed(job, phase, wait_error, bound, "waiting for its turn"),
         Err(NoSlot::Over) => Outcome::error(HostStatus::Skipped, phase, "not tried: the rollout ended before its turn"),
         Err(NoSlot::Late) => Outcome {
             retry: Retry::Again,

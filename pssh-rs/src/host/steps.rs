@@ -3,7 +3,7 @@
 use crate::base::wait::WaitError;
 use crate::copy::{self, Cause, CopyError};
 use crate::ffi::LONGEST_COMMAND;
-use crate::host::failure::{halted, unasked};
+use crate::host::failure::{failed_before_command, wait_failed};
 use crate::host::job::{Job, Run};
 use crate::host::target::Target;
 use crate::session::exec::{CommandEnd, CommandExit, CommandRequest, START, Stdin, exec};
@@ -141,11 +141,15 @@ impl Host<'_, '_> {
                 Phase::Exec,
                 format!("the server opened no session within {}s: the command was not sent", START.as_secs()),
             ),
-            (CommandEnd::NotSent(wait_error), _) => {
-                unasked(job, Phase::Exec, wait_error, START, "before the command was sent: it was not started")
-            }
+            (CommandEnd::NotSent(wait_error), _) => failed_before_command(
+                job,
+                Phase::Exec,
+                wait_error,
+                START,
+                "before the command was sent: it was not started",
+            ),
             (CommandEnd::Unconfirmed(wait_error @ WaitError::Stopped), _) => {
-                let outcome = halted(job, Phase::Exec, wait_error, START, "");
+                let outcome = wait_failed(job, Phase::Exec, wait_error, START, "");
                 let what = outcome.error.as_deref().unwrap_or_default();
                 Outcome { error: Some(format!("{what}; the command may be running")), ..outcome }
             }
@@ -159,10 +163,10 @@ impl Host<'_, '_> {
             ),
             (CommandEnd::Unconfirmed(wait_error), _) => {
                 let what = "before the server confirmed that it had started the command (it may be running)";
-                halted(job, Phase::Exec, wait_error, START, what)
+                wait_failed(job, Phase::Exec, wait_error, START, what)
             }
             (CommandEnd::Terminated(wait_error, ended), _) => {
-                let outcome = halted(job, Phase::Exec, wait_error, self.timer.limit(), "the command");
+                let outcome = wait_failed(job, Phase::Exec, wait_error, self.timer.limit(), "the command");
                 let what = outcome.error.as_deref().unwrap_or_default();
                 let rest = ended.phrase_of_rest();
                 let error = match &exit {
@@ -178,14 +182,14 @@ impl Host<'_, '_> {
             }
             (CommandEnd::Unfinished(wait_error), _) => {
                 let what = "before the end of its output, some of which may be missing";
-                let lost = halted(job, Phase::Exec, wait_error, self.timer.limit(), what).error;
+                let lost = wait_failed(job, Phase::Exec, wait_error, self.timer.limit(), what).error;
                 let outcome = exited(&exit);
                 let errors: Vec<String> = outcome.error.into_iter().chain(lost).collect();
                 Outcome { error: Some(errors.join("; ")), ..outcome }
             }
             (CommandEnd::WaitError(wait_error), _) => {
                 let what = "before the command's exit status arrived";
-                halted(job, Phase::Exec, wait_error, self.timer.limit(), what)
+                wait_failed(job, Phase::Exec, wait_error, self.timer.limit(), what)
             }
             (CommandEnd::NoPassword(why), _) => Outcome::error(HostStatus::Failed, Phase::Exec, why),
             (CommandEnd::Stdin(error), _) => {
@@ -203,33 +207,15 @@ impl Host<'_, '_> {
         let limit = self.timer.limit();
         let outcome = match error.cause {
             Cause::WaitError(wait_error @ (WaitError::Deadline | WaitError::Stopped)) => {
-                halted(self.job, Phase::Exec, wait_error, limit, "the copy")
+                wait_failed(self.job, Phase::Exec, wait_error, limit, "the copy")
             }
             Cause::WaitError(wait_error) => {
-                halted(self.job, Phase::Exec, wait_error, limit, "in the middle of the copy")
+                wait_failed(self.job, Phase::Exec, wait_error, limit, "in the middle of the copy")
             }
             cause @ Cause::Silent(_) => Outcome::error(HostStatus::Timeout, Phase::Exec, cause.to_string()),
             cause => Outcome::error(HostStatus::Failed, Phase::Exec, cause.to_string()),
         };
         let error = outcome.error.unwrap_or_default() + &left.unwrap_or_default();
         Outcome { error: Some(error), ..outcome }
-    }
-}
-
-/// The outcome of a command that ended by itself.
-fn exited(exit: &CommandExit) -> Outcome {
-    match exit {
-        CommandExit { signal: Some(signal), .. } => {
-            Outcome::error(HostStatus::Signaled, Phase::Exec, format!("signal {signal} ended the command"))
-        }
-        CommandExit { exit_code: Some(0), .. } => Outcome::new(HostStatus::Ok, Some(Phase::Exec)),
-        CommandExit { exit_code: Some(code), .. } => {
-            Outcome::error(HostStatus::Failed, Phase::Exec, format!("the command's exit status is {code}"))
-        }
-        CommandExit { exit_code: None, signal: None } => Outcome::error(
-            HostStatus::Lost,
-            Phase::Exec,
-            "the server closed the channel without the command's exit status",
-        ),
     }
 }

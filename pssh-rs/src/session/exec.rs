@@ -5,7 +5,8 @@ use crate::ffi::ExecChannel;
 use crate::session::phase_timer::PhaseTimer;
 use crate::session::ssh_session::{SshSession, would_block};
 use crate::session::sudo::{NoPassword, Secret, SudoGate, SudoSign};
-use crate::session::terminate::{self, Termination};
+use crate::session::terminate::{LONGEST, Termination};
+use crate::session::terminate_channel::terminate_channel;
 use cerveza_results::{Sink, Stream};
 use libssh2_sys as raw;
 use ssh2::ErrorCode;
@@ -142,8 +143,8 @@ pub fn exec(
     // Read before we end the command: whether an exit status or signal of that still arrives is chance.
     let exit = CommandExit { exit_code: channel.exit_code(), signal: channel.exit_signal() };
     let mut end_it = || {
-        timer.report_deadline(Some(Instant::now() + terminate::LONGEST));
-        session.sheltered(|| terminate::terminate(session, &channel, started.elapsed(), sink))
+        timer.report_deadline(Some(Instant::now() + LONGEST));
+        session.sheltered(|| terminate_channel(session, &channel, started.elapsed(), sink))
     };
     let end = match broken {
         Ok(()) => refusal.map_or(CommandEnd::Closed, CommandEnd::NoPassword),

@@ -4,19 +4,16 @@
 //! them to the process group that it started, where a command's background processes need not be.
 
 use crate::base::wait::WaitError;
-use crate::ffi::ExecChannel;
-use crate::session::ssh_session::{SshSession, would_block};
-use cerveza_results::{Sink, Stream};
 use std::time::{Duration, Instant};
 
 /// The script runs within this, or it was not started.
 const STARTED: Duration = Duration::from_secs(5);
 /// Once it runs it needs two seconds, and longer on a busy host.
-pub const SCRIPT_TIME: Duration = Duration::from_secs(8);
+const SCRIPT_TIME: Duration = Duration::from_secs(8);
 /// How long a server may take to end the command after one of SSH's own signals.
 const AFTER_SIGNAL: Duration = Duration::from_secs(2);
 /// How long the last output of an ended command may take.
-pub const LAST_OUTPUT_TIME: Duration = Duration::from_secs(2);
+const LAST_OUTPUT_TIME: Duration = Duration::from_secs(2);
 /// All of it together.
 pub const LONGEST: Duration = Duration::from_secs(16);
 /// The clocks of the two hosts are compared no closer than this.
@@ -113,7 +110,7 @@ const SCRIPT_TEXT: &str = concat!(
 
 /// The remote command that ends a command of its own login that began so long ago: TERM, then, a good second later, KILL.
 /// It does so also when we are gone by then.
-pub fn script(age: Duration) -> String {
+fn script(age: Duration) -> String {
     // In the kernel's clock ticks, of which a second has 100 on everything that runs sshd.
     let age = (age + SLACK).as_millis() / 10;
     format!("exec sh -c 'age={age}; {SCRIPT_TEXT}'")
@@ -121,26 +118,26 @@ pub fn script(age: Duration) -> String {
 
 /// What the script has said so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScriptReply {
+enum ScriptReply {
     /// It runs, and has sent TERM.
     KnownHostMatches,
     /// There was nothing to end.
     Nothing,
-    Termination(Termination),
+    Ended(Termination),
     Left,
 }
 
 /// The last word in what the script has printed.
-pub fn last_reply(printed: &[u8]) -> Option<ScriptReply> {
+fn last_reply(printed: &[u8]) -> Option<ScriptReply> {
     let printed = String::from_utf8_lossy(printed);
     let words = printed.lines().filter_map(|line| line.trim_end().strip_prefix(SAYS));
     let mut words = words.filter_map(|word| match word {
         "FOUND" => Some(ScriptReply::KnownHostMatches),
         "NONE" => Some(ScriptReply::Nothing),
-        "TERM" => Some(ScriptReply::Termination(Termination::By("TERM"))),
-        "KILL" => Some(ScriptReply::Termination(Termination::By("KILL"))),
-        "OWN TERM" => Some(ScriptReply::Termination(Termination::OwnBy("TERM"))),
-        "OWN KILL" => Some(ScriptReply::Termination(Termination::OwnBy("KILL"))),
+        "TERM" => Some(ScriptReply::Ended(Termination::By("TERM"))),
+        "KILL" => Some(ScriptReply::Ended(Termination::By("KILL"))),
+        "OWN TERM" => Some(ScriptReply::Ended(Termination::OwnBy("TERM"))),
+        "OWN KILL" => Some(ScriptReply::Ended(Termination::OwnBy("KILL"))),
         "LEFT" => Some(ScriptReply::Left),
         _ => None,
     });
@@ -148,90 +145,95 @@ pub fn last_reply(printed: &[u8]) -> Option<ScriptReply> {
 }
 
 /// What is known once it is also known whether the command's output ended.
-pub fn conclude(ended: Termination, output_ended: bool) -> Termination {
+fn conclude(ended: Termination, output_ended: bool) -> Termination {
     match ended {
         Termination::By(signal) | Termination::OwnBy(signal) if !output_ended => Termination::HeldAfter(signal),
         ended => ended,
     }
 }
 
-/// Ends the command of `channel`, which began so long ago, and takes what it still prints, within [`LONGEST`].
-pub fn terminate(
-    session: &SshSession,
-    channel: &ExecChannel,
-    age: Duration,
-    sink: &mut dyn Sink<WaitError>,
-) -> Termination {
-    let ended = match by_script(session, channel, age, sink) {
-        Ok(Some(ScriptReply::Termination(ended))) => {
-            // What it printed last is on its way.
-            let _ = finish(session, channel, sink, Instant::now() + LAST_OUTPUT_TIME, ExecChannel::ended);
-            conclude(ended, channel.ended())
+/// A command that runs on a host, and what it takes to terminate it there. Both engines have one.
+pub trait TerminableCommand {
+    /// Starts `script` as a second command on the same connection.
+    fn start_script(&mut self, script: &str, deadline: Instant) -> Result<(), WaitError>;
+
+    fn script_ended(&self) -> bool;
+
+    /// Passes on what the command has printed, and adds to `printed` what the script has. Waits if there is nothing. The time
+    /// that the reader of our own output takes is added to the deadline.
+    fn transfer(&mut self, deadline: &mut Instant, printed: Option<&mut Vec<u8>>) -> Result<(), WaitError>;
+
+    fn output_ended(&mut self) -> bool;
+
+    /// Sends one of SSH's own signals to the command.
+    fn send_signal(&mut self, signal: &str, deadline: Instant) -> Result<(), WaitError>;
+
+    /// Whether an exit status or signal of the command has arrived.
+    fn has_exit(&self) -> bool;
+
+    /// Whether the server has closed the command's channel.
+    fn is_closed(&self) -> bool;
+}
+
+/// Terminates a command that began so long ago, within [`LONGEST`]. What it still prints is passed on.
+pub fn terminate(command: &mut dyn TerminableCommand, age: Duration) -> Termination {
+    match run_script(command, age) {
+        Ok(Some(ScriptReply::Ended(ended))) => {
+            // Its last output is on its way.
+            let _ = transfer_until(command, Instant::now() + LAST_OUTPUT_TIME, |command| command.output_ended());
+            conclude(ended, command.output_ended())
         }
-        Ok(Some(ScriptReply::Left | ScriptReply::KnownHostMatches)) | Err(Over) => Termination::No,
-        Ok(Some(ScriptReply::Nothing) | None) => by_signals(session, channel, sink),
-    };
-    for stream in [Stream::Stdout, Stream::Stderr] {
-        while let Some(bytes) = channel.take_queued(stream) {
-            // It fails only where our reader takes no more.
-            let _ = sink.take(stream, &bytes, &|| session.check(None));
-        }
+        Ok(Some(ScriptReply::Left | ScriptReply::Found)) | Err(Over) => Termination::No,
+        Ok(Some(ScriptReply::Nothing) | None) => send_signals(command),
     }
-    ended
 }
 
 /// A stop, or the end of the connection: nothing more can be done.
 struct Over;
 
-/// Returns the script's last word, `None` if it did not run here.
-fn by_script(
-    session: &SshSession,
-    channel: &ExecChannel,
-    age: Duration,
-    sink: &mut dyn Sink<WaitError>,
-) -> Result<Option<ScriptReply>, Over> {
+/// Returns the script's last reply, `None` if it did not run.
+fn run_script(command: &mut dyn TerminableCommand, age: Duration) -> Result<Option<ScriptReply>, Over> {
+    /// The most of its output that is kept: a login shell may print without an end.
+    const MOST: usize = 64 * 1024;
     let mut deadline = Instant::now() + STARTED;
-    let started = session
-        .drive(Some(deadline), ExecChannel::open)
-        .and_then(|script| session.drive(Some(deadline), |_| script.start(&self::script(age))).map(|()| script));
-    let script = match started {
-        Ok(script) => script,
+    match command.start_script(&script(age), deadline) {
+        Ok(()) => {}
         Err(WaitError::Stopped | WaitError::Io(_)) => return Err(Over),
         Err(WaitError::Deadline | WaitError::Ssh(_)) => return Ok(None),
-    };
+    }
     let mut printed = Vec::new();
     let mut runs = false;
     loop {
-        let met = meet(session, channel, sink, &mut deadline, Some((&script, &mut printed)));
-        let word = last_reply(&printed);
-        match word {
-            Some(ScriptReply::KnownHostMatches) if !runs => {
+        let transferred = command.transfer(&mut deadline, Some(&mut printed));
+        printed.truncate(MOST);
+        let reply = last_reply(&printed);
+        match reply {
+            Some(ScriptReply::Found) if !runs => {
                 runs = true;
                 deadline = Instant::now() + SCRIPT_TIME;
             }
-            Some(ScriptReply::KnownHostMatches) | None => {}
-            Some(_) => return Ok(word),
+            Some(ScriptReply::Found) | None => {}
+            Some(_) => return Ok(reply),
         }
-        match met {
-            Ok(()) if script.ended() => return Ok(word),
+        match transferred {
+            Ok(()) if command.script_ended() => return Ok(reply),
             Ok(()) => {}
-            Err(WaitError::Deadline) => return Ok(word),
+            Err(WaitError::Deadline) => return Ok(reply),
             Err(_) => return Err(Over),
         }
     }
 }
 
-fn by_signals(session: &SshSession, channel: &ExecChannel, sink: &mut dyn Sink<WaitError>) -> Termination {
-    let has_status = |channel: &ExecChannel| channel.exit_code().is_some() || channel.exit_signal().is_some();
-    let had_status = has_status(channel);
-    // The end of its output is not the end of the command.
-    let is_gone = |channel: &ExecChannel| channel.closed().is_ok() || (!had_status && has_status(channel));
+fn send_signals(command: &mut dyn TerminableCommand) -> Termination {
+    let had_exit = command.has_exit();
     for signal in ["TERM", "KILL"] {
         let deadline = Instant::now() + AFTER_SIGNAL;
-        if session.drive(Some(deadline), |_| channel.signal(signal)).is_err() {
+        if command.send_signal(signal, deadline).is_err() {
             return Termination::No;
         }
-        match finish(session, channel, sink, deadline, is_gone) {
+        // The end of its output is not the end of the command.
+        let is_gone = |command: &mut dyn TerminableCommand| command.is_closed() || !had_exit && command.has_exit();
+        match transfer_until(command, deadline, is_gone) {
             Ok(()) => return Termination::SignaledBy(signal),
             Err(WaitError::Deadline) => {}
             Err(_) => return Termination::No,
@@ -240,70 +242,15 @@ fn by_signals(session: &SshSession, channel: &ExecChannel, sink: &mut dyn Sink<W
     Termination::No
 }
 
-/// Takes what the command prints until it is done.
-fn finish(
-    session: &SshSession,
-    channel: &ExecChannel,
-    sink: &mut dyn Sink<WaitError>,
+fn transfer_until(
+    command: &mut dyn TerminableCommand,
     mut deadline: Instant,
-    is_done: impl Fn(&ExecChannel) -> bool,
+    is_done: impl Fn(&mut dyn TerminableCommand) -> bool,
 ) -> Result<(), WaitError> {
-    while !is_done(channel) {
-        meet(session, channel, sink, &mut deadline, None)?;
+    while !is_done(command) {
+        command.transfer(&mut deadline, None)?;
     }
     Ok(())
-}
-
-/// Takes what has arrived; waits where nothing has. The time that our own reader takes is added to the deadline.
-fn meet(
-    session: &SshSession,
-    channel: &ExecChannel,
-    sink: &mut dyn Sink<WaitError>,
-    deadline: &mut Instant,
-    script: Option<(&ExecChannel, &mut Vec<u8>)>,
-) -> Result<(), WaitError> {
-    const MOST: usize = 64 * 1024;
-    session.check(Some(*deadline))?;
-    let received = session.received();
-    let mut buffer = [0; 16 * 1024];
-    let before = sink.reader_time();
-    let mut any = false;
-    for stream in [Stream::Stdout, Stream::Stderr] {
-        let mut taken = Ok(());
-        let check = || session.check(None);
-        any |= read(channel, stream, &mut buffer, |bytes| taken = sink.take(stream, bytes, &check))?;
-        taken?;
-    }
-    *deadline += sink.reader_time() - before;
-    if let Some((script, printed)) = script {
-        any |= read(script, Stream::Stdout, &mut buffer, |bytes| {
-            printed.extend_from_slice(&bytes[..bytes.len().min(MOST - printed.len().min(MOST))]);
-        })?;
-        any |= read(script, Stream::Stderr, &mut buffer, |_| ())?;
-        any |= script.ended();
-    }
-    // What one read has received may be for another.
-    match any || session.received() != received {
-        true => Ok(()),
-        false => session.wait(Some(*deadline)),
-    }
-}
-
-fn read(
-    channel: &ExecChannel,
-    stream: Stream,
-    buffer: &mut [u8],
-    mut take: impl FnMut(&[u8]),
-) -> Result<bool, WaitError> {
-    match channel.read(stream, buffer) {
-        Ok(0) => Ok(false),
-        Ok(len) => {
-            take(&buffer[..len]);
-            Ok(true)
-        }
-        Err(error) if would_block(&error) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }
 
 #[cfg(test)]
@@ -318,8 +265,8 @@ mod tests {
     #[test]
     fn only_the_script_s_own_words_count() {
         let word = last_reply(b"motd\r\npssh-rs-end FOUND\npssh-rs-end TERM\n");
-        assert_eq!(word, Some(ScriptReply::Termination(Termination::By("TERM"))));
-        assert_eq!(last_reply(b"pssh-rs-end OWN KILL\n"), Some(ScriptReply::Termination(Termination::OwnBy("KILL"))));
+        assert_eq!(word, Some(ScriptReply::Ended(Termination::By("TERM"))));
+        assert_eq!(last_reply(b"pssh-rs-end OWN KILL\n"), Some(ScriptReply::Ended(Termination::OwnBy("KILL"))));
         assert_eq!(last_reply(b"TERM\npssh-rs-end\nx pssh-rs-end KILL\npssh-rs-end SOON"), None);
     }
 
