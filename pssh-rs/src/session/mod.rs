@@ -10,4 +10,3 @@ pub mod script;
 pub mod ssh_session;
 pub mod sudo;
 pub mod terminate;
-pub mod terminate_channel;

@@ -1,9 +1,15 @@
-//! Ending a remote command, not only its connection: by a script on a second channel of the same connection, which works
-//! with every sshd and sees what is left; by SSH's own signals (RFC 4254 section 6.9) where no script can be run. sshd
-//! takes these from 8.1 on only, never for root ("session signalling requires privilege separation", session.c), and hands
-//! them to the process group that it started, where a command's background processes need not be.
+//! Terminates a remote command, not only its connection.
+//!
+//! A script on a second channel of the same connection does it: that works with every sshd and shows what is left. If no
+//! script can be run, SSH's own signals are sent (RFC 4254 section 6.9). sshd accepts these only since 8.1, never for root
+//! ("session signalling requires privilege separation", session.c), and delivers them to the process group that it started,
+//! which background processes may have left.
+
+pub mod channel;
+mod script;
 
 use crate::base::wait::WaitError;
+use script::{ScriptReply, last_reply, script};
 use std::time::{Duration, Instant};
 
 /// The script runs within this, or it was not started.
@@ -16,11 +22,6 @@ const AFTER_SIGNAL: Duration = Duration::from_secs(2);
 const LAST_OUTPUT_TIME: Duration = Duration::from_secs(2);
 /// All of it together.
 pub const LONGEST: Duration = Duration::from_secs(16);
-/// The clocks of the two hosts are compared no closer than this.
-const SLACK: Duration = Duration::from_secs(2);
-
-/// What the script says when it has found something to end, and how that ended. A login shell may say more.
-const SAYS: &str = "pssh-rs-end ";
 
 /// What is known of a command that was to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,81 +68,6 @@ impl Termination {
         };
         format!("and left a process that held its output open, which {rest}")
     }
-}
-
-/// The script, for `sh`: no quote, backslash or `!`, which login shells (fish, csh) would take for theirs.
-///
-/// Its parent is the login's sshd process, as it is the command's: sshd makes each command's shell the leader of a session
-/// (setsid in session.c), and a login shell `exec`s us. So what is to end are the other children of that parent, what is
-/// below them, and all in the sessions that any of these leads, also once their own parents are gone. dropbear makes no
-/// session for a command; there the parent leads that of the connection. If nothing is found, the command's own leader is
-/// gone, and its session is found by SSH_CONNECTION, which names this connection, in the environment of processes that began
-/// with the command.
-const SCRIPT_TEXT: &str = concat!(
-    "up=$PPID; me=$$; ours=\" \"; sids=\" \"; own=; [ \"$up\" -gt 1 ] || exit 1; ",
-    // All processes but zombies, as pid:ppid:sid:start. Linux needs no ps, and containers often have none; elsewhere the
-    // process group stands for the session. A process's name may hold a line feed.
-    "nl=$(echo; echo x); nl=${nl%x}; list() { all=; if [ -r /proc/self/stat ]; then [ -r /proc/1/stat ] || own=\"OWN \"; ",
-    "c=; set -f; IFS=$nl; for a in $(set +f; cat /proc/[0-9]*/stat 2>/dev/null); do IFS=\" \"; a=\"$c$a\"; ",
-    "case \"$a\" in *\") \"[A-Z]\" \"[0-9]*) c=;; *) c=\"$a \"; continue;; esac; p=${a%% *}; set -- ${a##*\") \"}; ",
-    "case $1 in Z|X) continue;; esac; all=\"$all $p:$2:$4:${20}\"; ",
-    "[ $p = $me ] && now=${20}; [ $p = $up ] && [ $4 = $up ] && sids=\"$sids$up \"; done; IFS=\" \"; set +f; ",
-    "else all=$(ps -A -o pid= -o ppid= -o pgid= | while read -r a b c; do echo $a:$b:$c:; done); fi; }; ",
-    "part() { p=${1%%:*}; b=${1##*:}; u=${1#*:}; s=${u#*:}; s=${s%:*}; u=${u%%:*}; }; ",
-    // Adds what is below `up`, below what was found before, or in a session of theirs.
-    "look() { more=1; while [ \"$more\" ]; do more=; for t in $all; do part $t; ",
-    "case \" $up $me $ours\" in *\" $p \"*) continue;; esac; [ $u = $me ] && continue; ",
-    "case \" $up $ours\" in *\" $u \"*) ;; *) case \"$sids\" in *\" $s \"*) ;; *) continue;; esac;; esac; ",
-    "ours=\"$ours$p \"; more=1; [ $s = $p ] && sids=\"$sids$s \"; done; done; }; ",
-    // Adds sessions without a leader.
-    "left() { case \"$SSH_CONNECTION\" in \"\"|UNKNOWN*) return;; esac; [ \"$now\" ] || return; ",
-    "for t in $all; do part $t; [ $b -ge $((now-age)) ] || continue; case \"$all\" in *\" $s:\"*) continue;; esac; ",
-    "grep -qsF \"SSH_CONNECTION=$SSH_CONNECTION\" /proc/$p/environ && sids=\"$sids$s \"; done; }; ",
-    "send() { for p in $ours; do kill -$1 $p 2>/dev/null; done; }; ",
-    // `kill -0` would take one that is not ours to signal for ended.
-    "lives() { list; look; for t in $all; do part $t; case \"$ours\" in *\" $p \"*) return 0;; esac; done; return 1; }; ",
-    "nap() { sleep 0.1 2>/dev/null || sleep 1; }; ",
-    "list; look; [ \"$ours\" = \" \" ] && { left; look; }; [ \"$ours\" = \" \" ] && { echo pssh-rs-end NONE; exit; }; ",
-    "echo pssh-rs-end FOUND; send TERM; ",
-    "i=0; while [ $i -lt 10 ]; do nap; lives || { echo pssh-rs-end ${own}TERM; exit; }; i=$((i+1)); done; ",
-    "i=0; while [ $i -lt 8 ]; do send KILL; nap; lives || { echo pssh-rs-end ${own}KILL; exit; }; i=$((i+1)); done; ",
-    "echo pssh-rs-end LEFT",
-);
-
-/// The remote command that ends a command of its own login that began so long ago: TERM, then, a good second later, KILL.
-/// It does so also when we are gone by then.
-fn script(age: Duration) -> String {
-    // In the kernel's clock ticks, of which a second has 100 on everything that runs sshd.
-    let age = (age + SLACK).as_millis() / 10;
-    format!("exec sh -c 'age={age}; {SCRIPT_TEXT}'")
-}
-
-/// What the script has said so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ScriptReply {
-    /// It runs, and has sent TERM.
-    KnownHostMatches,
-    /// There was nothing to end.
-    Nothing,
-    Ended(Termination),
-    Left,
-}
-
-/// The last word in what the script has printed.
-fn last_reply(printed: &[u8]) -> Option<ScriptReply> {
-    let printed = String::from_utf8_lossy(printed);
-    let words = printed.lines().filter_map(|line| line.trim_end().strip_prefix(SAYS));
-    let mut words = words.filter_map(|word| match word {
-        "FOUND" => Some(ScriptReply::KnownHostMatches),
-        "NONE" => Some(ScriptReply::Nothing),
-        "TERM" => Some(ScriptReply::Ended(Termination::By("TERM"))),
-        "KILL" => Some(ScriptReply::Ended(Termination::By("KILL"))),
-        "OWN TERM" => Some(ScriptReply::Ended(Termination::OwnBy("TERM"))),
-        "OWN KILL" => Some(ScriptReply::Ended(Termination::OwnBy("KILL"))),
-        "LEFT" => Some(ScriptReply::Left),
-        _ => None,
-    });
-    words.next_back()
 }
 
 /// What is known once it is also known whether the command's output ended.
@@ -258,22 +184,105 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_script_has_nothing_that_a_login_shell_would_take_for_its_own() {
-        assert!(!SCRIPT_TEXT.contains(['\'', '\\', '!', '\n', '`']));
-    }
-
-    #[test]
-    fn only_the_script_s_own_words_count() {
-        let word = last_reply(b"motd\r\npssh-rs-end FOUND\npssh-rs-end TERM\n");
-        assert_eq!(word, Some(ScriptReply::Ended(Termination::By("TERM"))));
-        assert_eq!(last_reply(b"pssh-rs-end OWN KILL\n"), Some(ScriptReply::Ended(Termination::OwnBy("KILL"))));
-        assert_eq!(last_reply(b"TERM\npssh-rs-end\nx pssh-rs-end KILL\npssh-rs-end SOON"), None);
-    }
-
-    #[test]
     fn nothing_is_gone_while_its_output_is_open() {
         assert_eq!(conclude(Termination::By("KILL"), true), Termination::By("KILL"));
         assert_eq!(conclude(Termination::By("KILL"), false), Termination::HeldAfter("KILL"));
         assert_eq!(conclude(Termination::SignaledBy("TERM"), true), Termination::SignaledBy("TERM"));
+    }
+
+    /// A command that ends when the script, or a signal, has terminated it.
+    #[derive(Default)]
+    struct FakeCommand {
+        /// What the script prints, a piece for each transfer; `None`: no script can be started.
+        replies: Option<Vec<&'static str>>,
+        output_ends: bool,
+        /// The signal that ends the command.
+        ends_by: &'static str,
+        sent: Vec<String>,
+        /// The connection ends with the first transfer.
+        is_lost: bool,
+    }
+
+    impl TerminableCommand for FakeCommand {
+        fn start_script(&mut self, _script: &str, _deadline: Instant) -> Result<(), WaitError> {
+            self.replies.as_ref().map(|_| ()).ok_or(WaitError::Deadline)
+        }
+
+        fn script_ended(&self) -> bool {
+            self.replies.as_ref().is_none_or(Vec::is_empty)
+        }
+
+        fn transfer(&mut self, deadline: &mut Instant, printed: Option<&mut Vec<u8>>) -> Result<(), WaitError> {
+            match (printed, &mut self.replies) {
+                _ if self.is_lost => Err(WaitError::Io(std::io::ErrorKind::ConnectionReset.into())),
+                (Some(printed), Some(replies)) if !replies.is_empty() => {
+                    printed.extend_from_slice(replies.remove(0).as_bytes());
+                    Ok(())
+                }
+                _ => {
+                    *deadline = Instant::now();
+                    Err(WaitError::Deadline)
+                }
+            }
+        }
+
+        fn output_ended(&mut self) -> bool {
+            self.output_ends
+        }
+
+        fn send_signal(&mut self, signal: &str, _deadline: Instant) -> Result<(), WaitError> {
+            self.sent.push(signal.to_string());
+            Ok(())
+        }
+
+        fn has_exit(&self) -> bool {
+            self.sent.iter().any(|signal| signal == self.ends_by)
+        }
+
+        fn is_closed(&self) -> bool {
+            false
+        }
+    }
+
+    fn terminated(mut command: FakeCommand) -> (Termination, Vec<String>) {
+        (terminate(&mut command, Duration::ZERO), command.sent)
+    }
+
+    #[test]
+    fn the_last_reply_of_the_script_decides() {
+        let by_script = |replies: &[&'static str], output_ends| {
+            let (termination, sent) =
+                terminated(FakeCommand { replies: Some(replies.to_vec()), output_ends, ..FakeCommand::default() });
+            assert!(sent.is_empty());
+            termination
+        };
+        assert_eq!(by_script(&["motd\npssh-rs-end FO", "UND\n", "pssh-rs-end TERM\n"], true), Termination::By("TERM"));
+        assert_eq!(by_script(&["pssh-rs-end FOUND\npssh-rs-end KILL\n"], false), Termination::HeldAfter("KILL"));
+        assert_eq!(by_script(&["pssh-rs-end FOUND\n", "pssh-rs-end LEFT\n"], true), Termination::No);
+        // It was cut off.
+        assert_eq!(by_script(&["pssh-rs-end FOUND\n"], true), Termination::No);
+    }
+
+    #[test]
+    fn signals_are_sent_if_no_script_runs_or_it_finds_nothing() {
+        for replies in [None, Some(vec!["pssh-rs-end NONE\n"]), Some(vec!["no such shell\n"])] {
+            let by_signals = |ends_by| {
+                terminated(FakeCommand {
+                    replies: replies.clone(),
+                    output_ends: true,
+                    ends_by,
+                    ..FakeCommand::default()
+                })
+            };
+            assert_eq!(by_signals("TERM"), (Termination::SignaledBy("TERM"), vec!["TERM".to_string()]));
+            assert_eq!(by_signals("KILL").0, Termination::SignaledBy("KILL"));
+            assert_eq!(by_signals("none").0, Termination::No);
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_on_a_lost_connection() {
+        let lost = FakeCommand { replies: Some(vec!["x"]), is_lost: true, ..FakeCommand::default() };
+        assert_eq!(terminated(lost), (Termination::No, Vec::new()));
     }
 }
