@@ -46,7 +46,6 @@ impl Share {
     }
 }
 
-/// The options of a rollout.
 #[derive(clap::Args, Clone, Debug)]
 pub struct RolloutArgs {
     /// One host after the other, in order; ends with the first that fails
