@@ -3,7 +3,7 @@
 use crate::base::wait::WaitError;
 use crate::copy::{self, Cause, CopyError};
 use crate::ffi::LONGEST_COMMAND;
-use crate::host::failure::{failed_before_command, wait_failed};
+use crate::host::failure::{exited, failed_before_command, wait_failed};
 use crate::host::job::{Job, Run};
 use crate::host::target::Target;
 use crate::session::exec::{CommandEnd, CommandExit, CommandRequest, START, Stdin, exec};

@@ -59,7 +59,7 @@ pub fn script(age: Duration) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScriptReply {
     /// It runs, and has sent TERM.
-    KnownHostMatches,
+    Found,
     /// There was nothing to end.
     Nothing,
     Ended(Termination),
@@ -71,7 +71,7 @@ pub fn last_reply(printed: &[u8]) -> Option<ScriptReply> {
     let printed = String::from_utf8_lossy(printed);
     let words = printed.lines().filter_map(|line| line.trim_end().strip_prefix(SAYS));
     let mut words = words.filter_map(|word| match word {
-        "FOUND" => Some(ScriptReply::KnownHostMatches),
+        "FOUND" => Some(ScriptReply::Found),
         "NONE" => Some(ScriptReply::Nothing),
         "TERM" => Some(ScriptReply::Ended(Termination::By("TERM"))),
         "KILL" => Some(ScriptReply::Ended(Termination::By("KILL"))),
