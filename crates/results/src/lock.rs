@@ -1,5 +1,5 @@
-//! Mutexes of which nobody minds the poison: what they hold is whole between any two steps, and a bug that one attempt
-//! brings to light must not cost the others their records.
+//! Locks a mutex and ignores poison. What these mutexes hold is consistent between any two steps, so a panic in one
+//! host's thread does not cost other hosts their records.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,4 @@
-//! A rollout: which hosts go together, and when a run has failed too often to go on. Pure.
+//! A rollout: which hosts run in one batch, and when so many have failed that the run ends. Without I/O.
 
 use crate::output::outcome::Mark;
 use std::ops::Range;

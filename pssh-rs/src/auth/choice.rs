@@ -1,7 +1,7 @@
-//! Which keys a host is offered, and in which order: a pure function of the store and the host's `Offer`.
+//! Which keys a host is offered, and in which order. A pure function of the key store and the host's `Offer`.
 //!
-//! First what was chosen (CertificateFile, `-i`, IdentityFile), then the agent's keys, then the usual files; in each of
-//! them certificates come first. A key is signed with from its file where that is open, else by the agent.
+//! The order is: keys that were chosen (CertificateFile, `-i`, IdentityFile), the agent's keys, the usual files.
+//! Certificates come first in each group. A key's file signs if it could be opened, else the agent.
 
 use super::agent::Agent;
 use super::blob::Public;

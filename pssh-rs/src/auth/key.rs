@@ -1,4 +1,4 @@
-//! Private keys: OpenSSH's own format (its PROTOCOL.key) and the PEM of old, opened once a run and signed with by OpenSSL.
+//! Private keys in OpenSSH's own format (PROTOCOL.key) and in PEM. Opened once a run; OpenSSL signs.
 
 use super::blob::Public;
 use crate::base::ssh_wire::{Reader, put_mpint, put_string};

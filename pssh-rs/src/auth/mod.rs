@@ -1,7 +1,7 @@
 //! Logging in by public key (RFC 4252 section 7): with key files, certificates, and the keys of an agent.
 //!
-//! `store` reads all of them once a run, `choice` says which a host is offered, and this module offers them: one after
-//! another, each signed with outside of libssh2, so that no wait is without a deadline.
+//! `store` reads all keys once a run, and `choice` selects those that a host is offered. This module offers them one
+//! after another. Signatures are made outside of libssh2, so every wait has a deadline.
 
 mod agent;
 mod blob;

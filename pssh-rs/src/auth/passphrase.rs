@@ -1,4 +1,4 @@
-//! Asks for a passphrase: on the terminal without echo, or, where there is none, through SSH_ASKPASS, as ssh does.
+//! Asks for a passphrase: on the terminal without echo, or through SSH_ASKPASS if there is no terminal, as ssh does.
 
 use crate::base::shutdown::Stop;
 use crate::base::wait::{WaitError, wait_for};

@@ -1,4 +1,4 @@
-//! What a run has to log in with: each key file, certificate and agent that any host names, read once.
+//! The keys, certificates and agents that any host of the run names, each read once.
 
 use super::agent::Agent;
 use super::blob::Public;

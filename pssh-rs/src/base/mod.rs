@@ -1,4 +1,4 @@
-//! What every other folder builds on: waits, ends of the run, sockets, small readers. Nothing here imports another folder.
+//! What every other folder builds on: waits, stop signals, sockets, small readers. Imports no other folder.
 
 pub mod env;
 pub mod policy;

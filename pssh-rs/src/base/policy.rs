@@ -1,4 +1,4 @@
-//! Which engine speaks SSH, and what is done about host keys.
+//! The choice of an SSH engine, and the policy for host keys.
 
 use clap::ValueEnum;
 

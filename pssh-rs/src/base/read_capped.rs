@@ -1,4 +1,4 @@
-//! Files that the user names, read with a bound: a device given by mistake has no end.
+//! Reads files that the user names, up to a limit: a device named by mistake has no end.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,5 +1,5 @@
-//! The end of a run before its time, by a signal or --deadline: one place that is told of it, and a file descriptor that
-//! every wait of the run can also wait for.
+//! Ends the run early, on a signal or at --deadline. Every wait of the run also waits for a file descriptor that
+//! becomes readable then.
 
 use cerveza_results::lock;
 use std::io::{self, PipeReader, PipeWriter, pipe};

@@ -1,4 +1,4 @@
-//! What carries the bytes of an SSH connection: a TCP connection, or a local socket behind which a proxy is.
+//! The non-blocking socket of an SSH connection: a TCP connection, or a local socket to a proxy.
 
 use crate::base::transcript::Transcript;
 use cerveza_results::lock;

@@ -1,4 +1,4 @@
-//! The data types of SSH messages (RFC 4251 section 5): reading and writing them. The fingerprint of a key.
+//! Reads and writes the data types of SSH messages (RFC 4251 section 5). Also the fingerprint of a key.
 
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use openssl::sha::sha256;

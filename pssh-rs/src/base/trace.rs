@@ -1,4 +1,4 @@
-//! What `-v` writes: lines on stderr that tell what is tried on one host up to its login. Nothing secret is in them.
+//! The lines that `-v` writes to stderr: what is tried on a host up to its login. They contain no secrets.
 
 use cerveza_manners::Tool;
 

@@ -1,4 +1,4 @@
-//! What a server says that libssh2 keeps to itself: its first bytes, and why it ended the connection.
+//! What a server said that libssh2 does not report: its first bytes, and its reason for ending the connection.
 
 use cerveza_results::lock;
 use std::mem;

@@ -1,4 +1,4 @@
-//! Waiting for a file descriptor until a deadline or a stop, and why a wait ended.
+//! Waits for a file descriptor until a deadline or a stop. `WaitError` says why a wait failed.
 
 use crate::base::shutdown::Stop;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

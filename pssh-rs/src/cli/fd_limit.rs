@@ -1,4 +1,4 @@
-//! How many hosts at a time this process has room for.
+//! Raises the limit on open files, and limits the number of hosts at a time to it.
 
 use crate::run::schedule::Width;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

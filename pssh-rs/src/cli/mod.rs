@@ -1,4 +1,4 @@
-//! `pssh-rs` from its options to its exit status: reads, plans, and runs the plan or writes it.
+//! `pssh-rs` from its options to its exit status: reads options and hosts, then runs the job or writes the plan.
 
 pub mod args;
 mod fd_limit;

@@ -1,5 +1,5 @@
-//! What will be done where: a pure function of options, records and what ssh_config says. `--dry-run` prints it, the pool
-//! carries it out.
+//! Makes a target of each host: a pure function of options, records and what ssh_config says. `--dry-run` prints the
+//! targets, a run acts on them.
 
 use crate::auth::{self, Offer};
 use crate::base::env::env_path;

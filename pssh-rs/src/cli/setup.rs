@@ -1,4 +1,4 @@
-//! From the options to a job: what can be checked without a host is checked here, before the first connection.
+//! Makes the job from the options. What can be checked without a host is checked here, before the first connection.
 
 use crate::auth::{KeyStore, Offer};
 use crate::base::env::given;

@@ -1,5 +1,5 @@
-//! The file of `--stdin`: each host reads it from its beginning. What can be read only once, such as a pipe, is copied to a
-//! temporary file first.
+//! The file of `--stdin`, which each host reads from its beginning. What can be read only once, such as a pipe, is
+//! copied to a temporary file first.
 
 use crate::base::shutdown::Stop;
 use crate::base::wait::{WaitError, wait_for};

@@ -1,4 +1,4 @@
-//! From records to targets: asks ssh_config of each host, and reads what its files name.
+//! Reads the hosts, asks ssh_config about each, and reads the files that its answers name.
 
 use crate::base::env::{env_path, given};
 use crate::base::policy::{Engine, HostKeyPolicy};

@@ -1,5 +1,5 @@
-//! The first bytes of a server, looked at before libssh2 gets them: they tell a host that lives, and one that sends
-//! everybody away for now.
+//! Reads a server's first bytes before libssh2 does. They show that the host is alive, or that the server refuses
+//! connections for now.
 
 use crate::base::shutdown::Stop;
 use crate::base::socket::Socket;

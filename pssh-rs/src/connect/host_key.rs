@@ -1,4 +1,4 @@
-//! Whether a host is who it says it is: which of its keys it is asked for, and what is made of the one that it shows.
+//! Verifies host keys: which algorithms are requested, and whether the key that a host shows is accepted.
 
 use crate::base::policy::HostKeyPolicy;
 use crate::base::shutdown::Stop;

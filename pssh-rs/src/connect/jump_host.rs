@@ -1,9 +1,9 @@
-//! Jump hosts: one ssh a jump (`-M`) carries the connections to all hosts behind it, a `direct-tcpip` channel each, which
-//! are asked for over its control socket.
+//! Jump hosts. One `ssh -M` for each jump host carries the connections to all hosts behind it. Each is a `direct-tcpip`
+//! channel, requested over the control socket of that ssh.
 //!
-//! ssh is started with `-f`: it logs in, goes into a session of its own, where the terminal's Ctrl-C does not reach it,
-//! and its first process ends. So a question for a passphrase is asked from the terminal's foreground, and an exit status
-//! tells when the jump host is ready.
+//! ssh is started with `-f`. It logs in, moves to a session of its own, where the terminal's Ctrl-C does not reach it,
+//! and its first process exits. So it can ask for a passphrase on the terminal, and an exit status says that the jump
+//! host is ready.
 
 use crate::base::shutdown::Stop;
 use crate::base::socket::{Socket, pair};

@@ -1,5 +1,5 @@
-//! ProxyCommand: a command of the user's whose stdin and stdout carry the SSH connection. Also how any child process is
-//! ended that must not outlive its use.
+//! ProxyCommand: a local command whose stdin and stdout carry the SSH connection. Also terminates child processes with
+//! their process group.
 
 use crate::base::shutdown::Stop;
 use crate::base::socket::{Socket, pair};

@@ -1,4 +1,4 @@
-//! From an address to a TCP connection, by a deadline.
+//! Resolves an address and makes a TCP connection, by a deadline.
 
 use crate::base::shutdown::Stop;
 use crate::base::socket::Socket;

@@ -1,4 +1,4 @@
-//! How much of our memory servers may fill with the names that they list.
+//! Limits the memory that the file names of servers may take.
 
 use super::names::shown;
 use super::remote::Cause;

@@ -1,5 +1,5 @@
-//! The folder that a server's files are written to. Every step down is taken from an open folder and follows no symbolic
-//! link, so that nothing a server says, now or in an earlier run, leads out of it.
+//! The local folder that the files of a server are written to. Each step down starts from an open folder and follows no
+//! symbolic link, so nothing that a server says, now or in an earlier run, leads out of the folder.
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps, fchmod, fstat, futimens, mkdirat, openat,

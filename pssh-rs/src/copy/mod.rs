@@ -1,9 +1,9 @@
-//! `--push` and `--pull`: files and trees over SFTP on an open connection, as they were (mode, mtime, symbolic links), each
-//! file whole or not at all, and what was begun is continued.
+//! `--push` and `--pull`: copies files and trees over SFTP with mode, mtime and symbolic links. A file is replaced as a
+//! whole or not at all. An unfinished copy is continued by the next run.
 //!
-//! A plan is made once for the whole run: `spec` reads the options, `tree` the local files; then `push` and `pull` act on
-//! one host, through `remote` (one SFTP session under our deadlines) and, where a server decides what is written here,
-//! through `local`, which cannot leave its folder. `names` and `pattern` are the rules, `budget` limits the memory that names take.
+//! A plan is made once for the whole run: `spec` reads the options, `tree` the local files. `push` and `pull` act on
+//! one host through `remote`, one SFTP session with our deadlines. `pull` writes through `local`, which cannot leave
+//! its folder. `names` and `pattern` are rules for names; `budget` limits the memory that names take.
 
 mod budget;
 mod local;

@@ -1,4 +1,4 @@
-//! Names of files: which ones a server may give us, and those that we make.
+//! File names: which names a server may give us, and the temporary names that we make.
 
 use sha1::{Digest, Sha1};
 

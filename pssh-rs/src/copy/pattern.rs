@@ -1,4 +1,4 @@
-//! Remote sources with `*`, `?` and `[..]`, as a shell reads them; no shell is asked.
+//! Remote paths with `*`, `?` and `[..]`, matched as a shell does; no shell is involved.
 
 use regex::bytes::{Regex, RegexBuilder};
 

@@ -1,4 +1,4 @@
-//! From a host to here, into `DIR/HOST/`. Nothing that the server says is trusted: see `local` and `names`.
+//! Copies from a host to `DIR/HOST/`. Nothing that the server says is trusted: see `local` and `names`.
 
 use super::budget::{BESIDES, Budget, HostBudget, WAY_OUT};
 use super::local::{self, Folder};

@@ -1,8 +1,8 @@
-//! From here to a host.
+//! Copies to a host.
 //!
-//! A file is written beside its place under a temporary name, which only its owner may read, gets its mode and time, and
-//! then takes the place in one step. As with rsync, a symbolic link in that place is replaced, not followed; one to a
-//! folder, where a folder is to be, is followed.
+//! A file is written next to its place under a temporary name with mode 600. It gets its mode and time, and then
+//! replaces the old file in one step. As with rsync, a symbolic link in its place is replaced, not followed. A link to
+//! a folder, where a folder is to be, is followed.
 
 use super::names::{join, shown, split, temporary};
 use super::remote::{Cause, FileKind, Remote};

@@ -1,4 +1,4 @@
-//! One SFTP session, each call driven to its answer by our deadlines, and what went wrong told apart.
+//! One SFTP session. Each call ends by our deadlines, and its errors are told apart.
 
 use super::names::shown;
 use crate::base::wait::WaitError;

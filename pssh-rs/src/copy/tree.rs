@@ -1,4 +1,4 @@
-//! What is to be pushed, read from disk once for all hosts.
+//! The local files to push, read from disk once for all hosts.
 
 use super::spec::Spec;
 use cerveza_manners::{Failure, Result};

@@ -1,4 +1,4 @@
-//! The reason that a server gives in a DISCONNECT, which libssh2 tells to a callback alone.
+//! The reason that a server gives in a DISCONNECT message, which libssh2 passes only to a callback.
 
 use crate::base::socket::Socket;
 use libssh2_sys as raw;

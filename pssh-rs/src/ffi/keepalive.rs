@@ -1,4 +1,4 @@
-//! A question that every server answers, to see whether it is still there.
+//! A keepalive: a request that every server answers.
 
 use super::queue::take_packet;
 use libssh2_sys as raw;

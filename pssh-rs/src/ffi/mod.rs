@@ -1,4 +1,4 @@
-//! What of libssh2 the `ssh2` crate does not bind. All unsafe code of this crate is in this folder.
+//! Calls of libssh2 that the `ssh2` crate does not bind. All unsafe code of this crate is in this folder.
 #![allow(unsafe_code)]
 
 mod channel;

@@ -1,4 +1,4 @@
-//! A hold on an attempt from outside, and the one place where it is settled whether it ended or was given up.
+//! The runner's handle of an attempt. It can give the attempt up, and settles whether an attempt ended or was given up.
 
 use crate::base::socket::Socket;
 use cerveza_results::lock;

@@ -1,4 +1,4 @@
-//! What ssh's log at level DEBUG1 tells of one connection: how far it came, and why it ended.
+//! Reads from ssh's log at level DEBUG1 how far a connection came, and why it ended.
 
 use crate::auth::attempts_ended;
 use crate::openssh::log::is_message;

@@ -1,4 +1,4 @@
-//! What happened to an attempt, as an outcome: a wait that failed, or a command that ended.
+//! Makes the outcome of a wait that failed, or of a command that ended.
 
 use crate::base::wait::WaitError;
 use crate::host::job::Job;

@@ -1,4 +1,4 @@
-//! What all attempts of a run share: what is run and copied, keys, limits and the engine.
+//! The job of a run, which all attempts share: what is run and copied, keys, limits and the engine.
 
 use crate::auth::KeyStore;
 use crate::base::shutdown::Shutdown;

@@ -1,4 +1,4 @@
-//! One attempt at one host: its phases in order, each with its own deadline, and what became of it.
+//! One attempt at one host: its phases in order, each with its own deadline, and the outcome.
 
 use crate::auth::{LoginError, log_in};
 use crate::base::socket::Socket;

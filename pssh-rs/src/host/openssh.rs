@@ -1,5 +1,5 @@
-//! `--engine openssh`: one host's command by the system's `ssh`, with the same truth about it as by libssh2. What ssh's
-//! own exit status cannot tell (255 may be its own or the command's) is read from its log.
+//! `--engine openssh`: runs the command of one host by the system's `ssh`. ssh's exit status is ambiguous (255 may be
+//! its own or the command's), so its log is read too.
 
 use crate::base::policy::HostKeyPolicy;
 use crate::base::shutdown::Stop;

@@ -1,4 +1,4 @@
-//! An attempt's side of the run: what it tells the collector, and what it gets from it.
+//! What an attempt reports to the runner, and the slot that it gets from it.
 
 use crate::base::shutdown::{Stop, StopReason};
 use crate::base::socket::Socket;

@@ -1,4 +1,4 @@
-//! A slot of the run, as the attempt that waits for it sees it.
+//! A slot: the permission of the run to go on with a host that answers. An attempt waits for it here.
 
 use crate::base::shutdown::Stop;
 use crate::base::wait::WaitError;

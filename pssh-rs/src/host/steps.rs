@@ -1,4 +1,4 @@
-//! What is done on a host once it is logged in: files sent, commands run, files fetched, in this order, until one fails.
+//! The work on a host after the login: push files, run commands, pull files, in this order, until a step fails.
 
 use crate::base::wait::WaitError;
 use crate::copy::{self, Cause, CopyError};

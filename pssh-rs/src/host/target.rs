@@ -1,4 +1,4 @@
-//! One host as it was resolved: where it is, how it is reached, and by which keys.
+//! A target: where a host is, how it is reached, and which keys it is offered.
 
 use crate::auth::Offer;
 use crate::base::policy::{Engine, HostKeyPolicy};

@@ -1,4 +1,4 @@
-//! Keys accepted on first contact: appended to a known_hosts file, a line a host, under a lock.
+//! Accepts keys on first contact: appends a line for each host to a known_hosts file, under a lock.
 
 use super::entry::key_type;
 use super::found::{HostId, KnownHostMatches, Verdict, lookup_name};

@@ -1,5 +1,5 @@
-//! Host certificates (OpenSSH's PROTOCOL.certkeys). libssh2 takes one for the key exchange and checks nothing of it but the
-//! key inside: whether to believe it is decided here.
+//! Host certificates (OpenSSH's PROTOCOL.certkeys). libssh2 checks only that the host holds the key in a certificate.
+//! Whether to trust it is decided here.
 
 use super::entry::glob;
 use super::signature::verify;

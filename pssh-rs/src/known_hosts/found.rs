@@ -1,4 +1,4 @@
-//! What the known_hosts files say of one host, and of the key that it shows.
+//! What the known_hosts files say about one host, and about the key that it shows.
 
 use super::certificate::Certificate;
 use super::entry::{Entry, Marker, key_type};

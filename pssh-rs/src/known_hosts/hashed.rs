@@ -1,5 +1,6 @@
-//! Hashed names (`|1|salt|hash`, HMAC-SHA1). Each has a salt of its own, so a host is compared with every one of them, and
-//! thousands of hosts with thousands of lines: what HMAC does with the salt is done once, when the line is read.
+//! Hashed names (`|1|salt|hash`, HMAC-SHA1). Each name has its own salt, so a host is compared with every name, and
+//! thousands of hosts with thousands of lines. The part of HMAC that depends only on the salt is computed once, when
+//! the line is read.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use openssl::error::ErrorStack;

@@ -1,4 +1,4 @@
-//! The lines of one known_hosts file by the names they speak of.
+//! The lines of one known_hosts file, by the names in them.
 
 use super::entry::{Entry, parse};
 use super::hashed::{HashedName, Sought};

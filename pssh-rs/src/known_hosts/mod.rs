@@ -1,5 +1,5 @@
-//! The keys that hosts are known by: read once from known_hosts files, asked for once a host, added to on first contact.
-//! Beside them stand the keys that a record names itself (`pinned`), and host certificates with their authorities.
+//! Known host keys. known_hosts files are read once, searched once for each host, and appended to on first contact. A
+//! record may name keys itself (`pinned`). Certificates of hosts are trusted through their authorities.
 
 mod accept;
 mod certificate;

@@ -1,4 +1,4 @@
-//! The keys that a record names for its host (`host_keys`): they decide in place of known_hosts.
+//! The keys that a record names for its host (`host_keys`). They decide instead of known_hosts.
 
 use super::entry::key_type;
 use super::found::Verdict;

@@ -1,4 +1,4 @@
-//! Keys that ssh_config's RevokedHostKeys revokes: a file with a public key a line, which hosts show under any name.
+//! The file of RevokedHostKeys: a public key a line, which is refused from any host.
 
 use super::entry::parse;
 use super::index::Index;

@@ -1,4 +1,4 @@
-//! Signatures of certificate authorities, checked by the OpenSSL that libssh2 is linked with.
+//! Verifies the signatures of certificate authorities, by OpenSSL.
 
 use crate::base::ssh_wire::Reader;
 use openssl::bn::{BigNum, BigNumContext};

@@ -1,5 +1,5 @@
-//! A private folder for sockets and logs of ssh processes, and the warden that ends these when we die: a killed pssh-rs
-//! must leave neither connections nor files behind.
+//! A private folder for sockets and logs of ssh processes, and a watchdog process that terminates these if we are
+//! killed: no connections or files are left behind.
 
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
 use rustix::process::Pid;

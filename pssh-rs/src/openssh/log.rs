@@ -1,5 +1,5 @@
-//! The lines of ssh's log at level DEBUG1. It is written to a pipe of its own (`-E`): on stderr the remote command could
-//! print lines that look the same.
+//! The lines of ssh's log at level DEBUG1. ssh writes it to a separate pipe (`-E`), because the remote command could
+//! print lines that look the same to stderr.
 
 /// The most that is kept of a line.
 const LINE: usize = 4096;

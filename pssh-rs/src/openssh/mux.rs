@@ -1,9 +1,9 @@
-//! A client of OpenSSH's multiplexing protocol, version 4 (PROTOCOL.mux and mux.c in its source): asks an ssh that runs
-//! as a master for one more channel on its connection, and hands it the sockets that the channel is to use.
+//! A client of OpenSSH's multiplexing protocol, version 4 (PROTOCOL.mux and mux.c in its source). It asks an ssh that
+//! runs as a master for one more channel on its connection, and passes it the sockets of the channel.
 //!
-//! The master answers a request when the server has answered it, and reads nothing more of us until then (`mux_pause`).
-//! Each client is a connection of its own, so a request that hangs holds up no other. The channel lives as long as the
-//! client does.
+//! The master replies to a request once the server has answered it, and reads nothing more from that client until then
+//! (`mux_pause`). Each client has its own connection, so a request that hangs blocks no other. The channel lives as
+//! long as the client.
 
 use crate::base::shutdown::Stop;
 use crate::base::wait::{WaitError, wait_for};

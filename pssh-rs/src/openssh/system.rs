@@ -1,4 +1,4 @@
-//! The system's `ssh` and the options of ours that it is given.
+//! The system's `ssh`, and which of our options it is given.
 
 use crate::base::policy::HostKeyPolicy;
 use crate::ssh_config::ServerAlive;

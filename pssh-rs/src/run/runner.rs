@@ -1,6 +1,6 @@
-//! The run over all hosts: a thread an attempt; one collector that hears of everything and asks the schedule what is next, so
-//! that every host comes out exactly once, also when Ctrl-C comes or a thread is stuck; and one writer, so that who reads
-//! the results slowly keeps the collector from nothing.
+//! Runs the job on all hosts: a thread for each attempt, and one loop that receives their events and asks the schedule
+//! what is next. So every host is reported exactly once, also after Ctrl-C or if a thread is stuck. A separate thread
+//! writes results, so a slow reader never delays a deadline.
 
 use crate::base::shutdown::StopReason;
 use crate::host::attempt_handle::AttemptHandle;

@@ -1,7 +1,7 @@
-//! Who may begin when: a state machine over the hosts that is told what happens and the time, and does nothing itself.
+//! The schedule: which host begins when. A state machine without I/O, which is told events and the time.
 //!
-//! A host holds a slot from its first moment to its last, with one exception: where a connection is slow to come about, its
-//! slot goes to another host, so that dead hosts cost none. One that turns out alive waits for a slot again.
+//! A host holds a slot from beginning to end, with one exception: if a connection takes long, its slot goes to another
+//! host, so dead hosts cost nothing. A host that answers later waits for a slot again.
 
 use cerveza_results::{Mark, Retry, Rollout};
 use std::collections::{HashMap, VecDeque};

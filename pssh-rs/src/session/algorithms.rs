@@ -1,5 +1,5 @@
-//! What a server offers for the key exchange (its KEXINIT, RFC 4253 section 7.1), read from the first bytes that it sent,
-//! and which kind of algorithm has no match in it. libssh2 says only that the exchange failed.
+//! Reads which algorithms a server offers (its KEXINIT, RFC 4253 section 7.1) from its first bytes, and says which kind
+//! has no match. libssh2 says only that the key exchange failed.
 
 use crate::base::ssh_wire::Reader;
 

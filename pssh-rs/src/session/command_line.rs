@@ -1,4 +1,4 @@
-//! What is asked of the remote shell: the command with its folder, its environment and sudo around it. Pure.
+//! Makes the command line for the remote shell: the command with its folder, environment and sudo. Without I/O.
 
 use std::fmt::Write;
 use std::str::FromStr;

@@ -1,4 +1,5 @@
-//! One command on an open session: started, fed, drained, ended.
+//! Runs one command on a session: starts it, feeds its stdin, reads its output, and ends it on the host if it has to
+//! end.
 
 use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;

@@ -1,5 +1,5 @@
-//! An SSH session once there is a connection: the handshake, channels, one command with its input, output and sudo, and
-//! how a command is ended on the host.
+//! An SSH session on an existing connection: handshake, channels, running a command with input, output and sudo, and
+//! terminating it.
 
 pub mod algorithms;
 pub mod command_line;

@@ -1,4 +1,4 @@
-//! One session after another on a connection, for servers that have room for only one at a time (`MaxSessions 1`).
+//! Opens one session after another on a connection, for servers that allow only one at a time (`MaxSessions 1`).
 
 use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;

@@ -1,4 +1,4 @@
-//! A script of this machine on a host: uploaded over the connection, run, removed.
+//! A local script on a host: uploads it over the connection, and removes it.
 
 use crate::session::command_line::{command_line, quote};
 use crate::session::exec::{CommandEnd, CommandExit, CommandRequest, START, Stdin, exec};

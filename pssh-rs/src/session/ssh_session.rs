@@ -1,5 +1,4 @@
-//! An SSH session under our own clock: libssh2 never blocks, every wait is ours and ends at the phase's deadline or on
-//! Ctrl-C.
+//! An SSH session with our own deadlines: libssh2 never blocks, and every wait ends at a deadline or on Ctrl-C.
 
 use crate::base::shutdown::{Shutdown, Stop};
 use crate::base::socket::Socket;

@@ -1,5 +1,5 @@
-//! Sudo's password: asked for once in the run, and only where a sudo asks; tried on one host before others get it, since
-//! a wrong one on hundreds of hosts locks an account.
+//! The password for sudo. It is asked for once a run, and only if a sudo wants it. It is tried on one host before
+//! others get it, because a wrong password on hundreds of hosts locks an account.
 
 use crate::base::wait::WaitError;
 use crate::session::command_line::Sudo;

@@ -1,9 +1,9 @@
-//! Few runs for many hosts: hosts that no word of the configuration tells apart have the same answer.
+//! Few runs of ssh for many hosts: hosts that no word of the configuration tells apart get the same answer.
 //!
-//! ssh reads its files line by line, and only patterns decide what counts. So two hosts for which every word there matches
-//! the same way (against the name, the address, the user and every name that HostName may make) go the same way through
-//! all files. What then still differs is where a value names the host. Two hosts of each class are asked for, and where the
-//! second is not as foretold, all of them are.
+//! ssh reads its files line by line, and only patterns decide which lines count. So two hosts that match every word
+//! there the same way (by name, address, user and every name that HostName may make) take the same way through all
+//! files. The answers then differ only where a value names the host. ssh is asked about two hosts of each class. If the
+//! second answer is not as predicted, it is asked about all of them.
 
 use super::options::{Host, Maker, Template, filled, tokens};
 use super::query::Query;

@@ -1,9 +1,9 @@
-//! What ssh_config(5) says of each host, by `ssh -G`: ssh alone reads its configuration, so nothing is read otherwise than
-//! by `ssh` itself.
+//! What ssh_config(5) says about each host, by `ssh -G`. Only ssh reads its configuration, so nothing is read
+//! differently from `ssh` itself.
 //!
-//! Data flows one way: `query` makes of a host what ssh may be asked, `run` asks, `scan` finds in the files that ssh
-//! read what can tell hosts apart, `words` tells them apart, `classes` asks for two hosts of each class of like ones, and
-//! `options` makes answers of that, with tokens looked up by `expand`.
+//! Data flows one way: `query` says what ssh may be asked about a host, `run` asks, `scan` finds in the files what can
+//! tell hosts apart, `words` tells them apart, `classes` asks about two hosts of each class, and `options` makes
+//! answers, with tokens expanded by `expand`.
 
 mod classes;
 mod expand;

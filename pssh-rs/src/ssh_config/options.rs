@@ -1,4 +1,4 @@
-//! From what `ssh -G` printed to a host's options.
+//! Parses the output of `ssh -G` to the options of a host.
 
 use super::expand::Tokens;
 use super::pattern::matches;

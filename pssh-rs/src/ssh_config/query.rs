@@ -1,4 +1,4 @@
-//! What is asked of ssh for one host, and which names, users and addresses ssh takes at all.
+//! What ssh is asked about one host, and which names, users and addresses ssh accepts.
 
 use super::Asked;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -1,4 +1,4 @@
-//! One run of `ssh -G`: no shell, no terminal, nothing on stdin, a process group of its own and a deadline.
+//! Runs `ssh -G`: without shell, terminal or stdin, in its own process group, with a deadline.
 
 use super::Source;
 use super::query::Query;

@@ -1,6 +1,7 @@
-//! What in the configuration can make the answers of two hosts differ: patterns, and values that name the host.
+//! Finds what in the configuration can make the answers of two hosts differ: patterns, and values that name the host.
 //!
-//! This is no reader of ssh_config(5): it finds more than matters, and what it does not understand makes it `unsure`.
+//! This does not parse ssh_config(5) completely: it finds more than matters, and sets `unsure` if it does not
+//! understand a line.
 
 use super::Source;
 use super::unused::is_unused;

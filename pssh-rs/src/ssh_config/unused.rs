@@ -1,4 +1,4 @@
-//! Which settings the default engine does not act on: a run says so once.
+//! Finds settings that the default engine does not support, for one warning a run.
 
 /// Settings that count, or by whose absence nothing is lost: they are about terminals and questions, or belong to one that
 /// is told of.

@@ -1,4 +1,4 @@
-//! How the words of the configuration match a host: what can tell it from another.
+//! How the words of the configuration match a host. This tells hosts apart.
 
 use super::options::{Host, tokens};
 use super::query::{Query, is_numeric};

@@ -1,4 +1,4 @@
-//! What a user may choose about output.
+//! The options of display: `--group`, `--lines`, `--max-output`, `--outdir` and others.
 
 use crate::output::capture::{Budget, Limits};
 use cerveza_manners::Tool;

@@ -1,5 +1,4 @@
-//! Hosts by what became of them: those with the same status, exit code and output are one group, and hold that output
-//! once.
+//! Groups hosts with the same status, exit code and output. A group holds its output once.
 
 use crate::display::diff::Differ;
 use crate::display::style::{RED, Style};

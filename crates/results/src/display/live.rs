@@ -1,4 +1,4 @@
-//! Lines as they come, while the commands run: whole ones, so that two hosts never share a line.
+//! Shows lines while the commands run. Lines are shown whole, so two hosts never share one.
 
 use crate::display::style::{LineKind, Style, without_return};
 use crate::output::capture::whole_chars;

@@ -1,8 +1,8 @@
-//! Writes what becomes of the hosts: as records, or as text for people. `output::queue` brings it here, `live` shows lines as they
-//! come, `group` and `diff` hold all to the end.
+//! Writes the results of hosts: as records, or as text for people. `live` shows lines as they arrive; `group` and
+//! `diff` show everything at the end.
 //!
-//! All of it makes text first, which is written in one go: so two hosts never share a line, and what else is on the
-//! terminal (the progress bar) has to make room once for many lines.
+//! All text is collected in memory and written at once. So two hosts never share a line, and the progress bar makes
+//! room once for many lines.
 
 pub mod args;
 mod diff;

@@ -1,9 +1,9 @@
-//! Output as lines, each with its host's name and a mark that tells what it is: `!` for stderr, `=` for what the tool itself
-//! says of the host, none for stdout.
+//! Output as lines. Each line has its host's name and a mark: `!` for stderr, `=` for what the tool itself says about
+//! the host, none for stdout.
 //!
-//! On a terminal the mark comes straight after the name (`web1! text`), so no output can pass for a line of another kind,
-//! and names are padded to one width. Elsewhere every line is `web1: text`, `web1: ! text` or `web1: = text`: dshbak, clubak
-//! and awk take what is before the first colon for the host.
+//! On a terminal the mark follows the name directly (`web1! text`), so no output can look like a line of another kind,
+//! and names are padded to one width. Elsewhere each line is `web1: text`, `web1: ! text` or `web1: = text`, because
+//! dshbak, clubak and awk take the text before the first colon as the host.
 
 use crate::output::outcome::{HostStatus, Outcome};
 use cerveza_manners::{columns, visible};

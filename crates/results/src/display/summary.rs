@@ -1,4 +1,4 @@
-//! The closing line: how many hosts ended how, which they were, and how long it took.
+//! The closing line: how many hosts ended with which status, their names, and how long the run took.
 
 use crate::output::outcome::HostStatus;
 use cerveza_manners::Status;

@@ -1,4 +1,4 @@
-//! A table whose rows come one by one: the columns have their widths before the first.
+//! A table whose rows are written one by one. Column widths are fixed before the first row.
 
 use crate::display::style::{last_line, width_of};
 use crate::output::outcome::Outcome;

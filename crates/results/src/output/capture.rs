@@ -1,5 +1,5 @@
-//! What is kept of a command's output: of each stream the head and the tail, within a limit a stream and a budget of
-//! the run.
+//! Captures the output of a command: the beginning and the end of each stream, within a limit for each stream and a
+//! memory budget for the run.
 
 use crate::output::stream::Stream;
 use std::fs;

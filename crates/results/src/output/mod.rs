@@ -1,4 +1,4 @@
-//! What a host printed and how its command ended, from where it comes in to its record.
+//! What a host printed and how its command ended, up to its record.
 
 pub mod capture;
 pub mod copied;

@@ -1,4 +1,4 @@
-//! What became of a command on one host.
+//! The outcome of a command on one host: status, phase, exit code, output, error.
 
 use crate::output::capture::Output;
 use crate::output::copied::Copied;

@@ -1,4 +1,4 @@
-//! `--outdir`: each host's output in two files, whole, as it comes.
+//! `--outdir`: writes the output of each host to two files, completely and as it arrives.
 
 use crate::output::stream::Stream;
 use cerveza_manners::{Failure, Result, visible};

@@ -1,7 +1,9 @@
-//! The way from the attempts' threads to the writer's: what hosts print, as it comes, and their outcomes.
+//! The queue from the threads of the hosts to the thread that writes results. It carries output as it arrives, and
+//! outcomes.
 //!
-//! It holds so much output and no more. A thread that has more of it waits, and learns how long it was the reader of our
-//! output that took no more, such as a terminal that was stopped (Ctrl-S): that time is not the host's. Outcomes never wait.
+//! The queue holds a limited number of bytes. A thread with more output waits, and learns how much of that time the
+//! reader of our own output was slow (a terminal stopped with Ctrl-S, for example): the host is not charged for it.
+//! Outcomes never wait.
 
 use crate::lock::lock;
 use crate::output::outcome::Outcome;

@@ -1,4 +1,4 @@
-//! A host's record with its outcome.
+//! Makes the record of a host with its outcome.
 
 use crate::output::capture::Output;
 use crate::output::copied::Copied;

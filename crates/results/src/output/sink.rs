@@ -1,4 +1,4 @@
-//! Where a command's output goes as it comes: what is kept of it, its files, and the writer's terminal.
+//! Where the output of a command goes as it arrives: it is captured, written to files, and sent to the output queue.
 
 use crate::lock::lock;
 use crate::output::capture::{Capture, Limits};

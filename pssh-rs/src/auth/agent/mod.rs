@@ -1,9 +1,9 @@
-//! The ssh-agent (draft-ietf-sshm-ssh-agent): its keys are listed once a run, and its signatures come over a few
-//! connections that all hosts share, since agents choke when hundreds ask at once.
+//! A client of the ssh-agent (draft-ietf-sshm-ssh-agent). The keys are listed once a run. Signatures are requested over
+//! a few connections that all hosts share, because an agent fails if hundreds of clients ask at once.
 //!
-//! An agent is gone for the whole run once it answers nobody for its patience: who waits for it then learns so at once.
-//! As long as it answers anybody it is merely busy, and who waits is bound by their own deadline. So an agent may take
-//! its time to ask its user (`ssh-add -c`, a FIDO touch).
+//! If the agent answers no request for a while, it is given up for the whole run, and everyone who waits is told at
+//! once. If it still answers some requests, it is only busy, and each request waits until its own deadline. So an agent
+//! may take its time to ask its user (`ssh-add -c`, a FIDO touch).
 
 mod message;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Terminating the command of a libssh2 channel.
+//! Terminates the command of a libssh2 channel.
 
 use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;

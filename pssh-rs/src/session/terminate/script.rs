@@ -1,4 +1,4 @@
-//! The script that terminates a command of its own login, and what it replies.
+//! The script that terminates a command of its own login, and its replies.
 
 use crate::session::terminate::Termination;
 use std::time::Duration;
