@@ -158,8 +158,7 @@ fn send_signals(command: &mut dyn TerminableCommand) -> Termination {
             return Termination::No;
         }
         // The end of its output is not the end of the command.
-        let is_gone = |command: &mut dyn TerminableCommand| command.is_closed() || !had_exit && command.has_exit();
-        match transfer_until(command, deadline, is_gone) {
+        match transfer_until(command, deadline, |command| command.is_closed() || !had_exit && command.has_exit()) {
             Ok(()) => return Termination::SignaledBy(signal),
             Err(WaitError::Deadline) => {}
             Err(_) => return Termination::No,
