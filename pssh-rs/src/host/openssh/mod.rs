@@ -1,29 +1,31 @@
 //! `--engine openssh`: runs the command of one host by the system's `ssh`. ssh's exit status is ambiguous (255 may be
 //! its own or the command's), so its log is read too.
 
-use crate::base::policy::HostKeyPolicy;
+mod connection_log;
+mod host_key;
+mod mux_command;
+mod outcome;
+
 use crate::base::shutdown::Stop;
 use crate::base::trace::Trace;
 use crate::base::wait::WaitError;
-use crate::connect::proxy_command::{end_group, last_line};
-use crate::host::connection_log::ConnectionLog;
-use crate::host::failure::{exited, not_reached, wait_failed};
+use crate::connect::proxy_command::end_group;
 use crate::host::job::Job;
 use crate::host::progress::{AttemptProgress, wait_for_slot};
 use crate::host::target::{Route, Target};
-use crate::known_hosts::{HostId, lookup_name};
 use crate::openssh::control_dir::{ControlDir, Guard};
 use crate::openssh::log::{self, LogLines};
-use crate::openssh::mux::MuxClient;
 use crate::openssh::system::{JumpSpec, SystemSsh, alive_args, through};
-use crate::session::exec::{CommandExit, START};
-use crate::session::terminate::{LONGEST, TerminableCommand, terminate};
+use crate::session::exec::START;
+use crate::session::terminate::{LONGEST, terminate};
 use cerveza_manners::Tool;
-use cerveza_results::{HostStatus, Outcome, Phase, Retry, Sink, Stream};
+use cerveza_results::{HostStatus, Outcome, Phase, Sink, Stream};
+use connection_log::ConnectionLog;
+use host_key::host_key_options;
+use mux_command::MuxCommand;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::Pid;
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, PipeReader, Read, pipe};
 use std::os::fd::{AsFd, AsRawFd};
@@ -34,6 +36,7 @@ use std::time::{Duration, Instant};
 
 /// How soon it is looked whether ssh has ended, should something else hold its pipes open.
 const TICK: Duration = Duration::from_millis(200);
+
 /// What all attempts of a run share.
 pub struct Engine {
     ssh: SystemSsh,
@@ -342,140 +345,6 @@ impl Running {
             _ => Ok(any),
         }
     }
-
-    fn outcome(
-        mut self,
-        job: &Job,
-        wait_error: Option<WaitError>,
-        arrived: Option<u32>,
-        terminated: Option<String>,
-        bounds: Bounds,
-        sink: &mut dyn Sink<WaitError>,
-    ) -> Outcome {
-        end_group(&mut self.child);
-        while matches!(self.read(None, sink), Ok(true)) {}
-        let connection_log = &self.connection_log;
-        // Both, or it is not known: the log's number, and ssh's own exit status, which are its low 8 bits.
-        let own = self.child.try_wait().ok().flatten().and_then(|status| status.code());
-        let code = match &wait_error {
-            Some(_) => arrived,
-            None => connection_log.exit_code().filter(|code| own == Some((code & 0xff) as i32)),
-        };
-        let phase = connection_log.phase;
-        let said = || {
-            // A jump host's trouble is on stderr: that the proxy ended is all that ssh itself knows.
-            let why = connection_log
-                .why()
-                .filter(|why| why != "Connection closed by UNKNOWN port 65535" || connection_log.sent);
-            let of_jump = |why| match &self.jump {
-                Some(jump) => format!("jump host {jump:?} did not let us through: {why}"),
-                None => why,
-            };
-            let why = why.or_else(|| last_line(&self.last_stderr).map(of_jump)).or_else(|| connection_log.why());
-            why.unwrap_or_else(|| "ssh ended and did not say why".to_string())
-        };
-        let failed = |status, error: String| Outcome::error(status, phase, error);
-        let outcome = match wait_error {
-            Some(error) => cut_short(job, connection_log, error, bounds, terminated),
-            None if connection_log.denied => {
-                failed(HostStatus::Failed, "the server refused to run the command".to_string())
-            }
-            None if connection_log.signal => {
-                failed(HostStatus::Signaled, "a signal ended the command (ssh does not tell which)".to_string())
-            }
-            None if connection_log.sent => match code {
-                Some(code) => exited(&CommandExit { exit_code: Some(code), signal: None }),
-                None => failed(HostStatus::Lost, format!("no exit status of the command arrived: {}", said())),
-            },
-            None if connection_log.host_key_failed => Outcome::error(HostStatus::HostKey, Phase::HostKey, said()),
-            None if connection_log.auth_failed => {
-                Outcome::error(HostStatus::Auth, Phase::Auth, connection_log.refusal(&self.user).unwrap_or_else(said))
-            }
-            None => Outcome { retry: may_pass(phase, &said()), ..failed(HostStatus::Unreachable, said()) },
-        };
-        let exit_code = code.filter(|_| !self.connection_log.signal);
-        Outcome { exit_code, ..outcome }
-    }
-}
-
-/// The remote command, terminated through ssh's control socket.
-struct MuxCommand<'a> {
-    running: &'a mut Running,
-    stop: &'a Stop,
-    sink: &'a mut dyn Sink<WaitError>,
-    script: Option<Script>,
-}
-
-/// A script on the same connection.
-struct Script {
-    _client: MuxClient,
-    stdout: PipeReader,
-    ended: bool,
-}
-
-impl TerminableCommand for MuxCommand<'_> {
-    fn start_script(&mut self, script: &str, deadline: Instant) -> Result<(), WaitError> {
-        let failed = |_| WaitError::Io(io::Error::other("ssh's control socket takes no command"));
-        let client = MuxClient::connect(&self.running.socket, deadline, self.stop).map_err(failed)?;
-        let (stdout, writer) = pipe().map_err(WaitError::Io)?;
-        ioctl_fionbio(&stdout, true).map_err(|error| WaitError::Io(error.into()))?;
-        let null = File::options().read(true).write(true).open("/dev/null").map_err(WaitError::Io)?;
-        client.session(script, [null.as_fd(), writer.as_fd(), null.as_fd()], deadline, self.stop).map_err(failed)?;
-        self.script = Some(Script { _client: client, stdout, ended: false });
-        Ok(())
-    }
-
-    fn script_ended(&self) -> bool {
-        self.script.as_ref().is_none_or(|script| script.ended)
-    }
-
-    fn transfer(&mut self, deadline: &mut Instant, printed: Option<&mut Vec<u8>>) -> Result<(), WaitError> {
-        if self.stop.is_set() {
-            return Err(WaitError::Stopped);
-        }
-        if *deadline <= Instant::now() {
-            return Err(WaitError::Deadline);
-        }
-        if let Some((script, printed)) = self.script.as_mut().zip(printed) {
-            let mut buffer = [0; 4096];
-            match script.stdout.read(&mut buffer) {
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                Ok(len) if len > 0 => {
-                    printed.extend_from_slice(&buffer[..len]);
-                    return Ok(());
-                }
-                Ok(_) | Err(_) => {
-                    script.ended = true;
-                    return Ok(());
-                }
-            }
-        }
-        if self.running.is_over(self.stop, self.sink) {
-            return Err(WaitError::Io(io::Error::other("ssh has ended")));
-        }
-        let mut until = Some(*deadline);
-        let script = self.script.as_ref().filter(|script| !script.ended).map(|script| &script.stdout);
-        let turned = self.running.turn(&mut until, self.stop, script, self.sink);
-        *deadline = until.unwrap_or(*deadline);
-        turned
-    }
-
-    fn output_ended(&mut self) -> bool {
-        self.running.is_over(self.stop, self.sink)
-    }
-
-    /// ssh's control socket has no request for it.
-    fn send_signal(&mut self, _signal: &str, _deadline: Instant) -> Result<(), WaitError> {
-        Err(WaitError::Io(io::ErrorKind::Unsupported.into()))
-    }
-
-    fn has_exit(&self) -> bool {
-        self.running.connection_log.status || self.running.connection_log.signal
-    }
-
-    fn is_closed(&self) -> bool {
-        self.running.exited
-    }
 }
 
 impl Drop for Running {
@@ -487,83 +356,6 @@ impl Drop for Running {
     }
 }
 
-/// The same decision about the host's key as the other engine's: the record's own keys decide; else a host is known by
-/// its name, where ssh would ask for its address only. Gives the file that was made for it.
-fn host_key_options(engine: &Engine, target: &Target, command: &mut Command) -> io::Result<Option<PathBuf>> {
-    let mut option = |option: OsString| {
-        command.arg("-o").arg(option);
-    };
-    let named = lookup_name(&target.name, target.port);
-    if let Some(keys) = &target.host_keys {
-        let path = engine.folder.name("known");
-        fs::write(&path, keys.known_hosts(&named))?;
-        for (key, value) in [("UserKnownHostsFile=", path.as_os_str()), ("GlobalKnownHostsFile=", "/dev/null".as_ref())]
-        {
-            let mut line = OsString::from(key);
-            line.push(value);
-            option(line);
-        }
-        option(format!("HostKeyAlias={named}").into());
-        option("StrictHostKeyChecking=yes".into());
-        return Ok(Some(path));
-    }
-    if target.host_key == HostKeyPolicy::Strict {
-        // `ask` would fail without a word: there is nobody to ask.
-        option("StrictHostKeyChecking=yes".into());
-    }
-    if target.options.host_key_alias.is_some() || target.address == target.name {
-        return Ok(None);
-    }
-    let find = |name| target.known_hosts.find(&HostId { names: vec![name], port: target.port });
-    let (by_name, by_address) = (find(target.name.as_str()), find(target.address.as_str()));
-    // A certificate names hosts, not ports.
-    if by_name.has_authorities() && !by_address.has_authorities() {
-        option(format!("HostKeyAlias={}", target.name).into());
-    } else if !by_name.key_types().is_empty()
-        || target.host_key == HostKeyPolicy::AcceptNew && by_address.key_types().is_empty()
-    {
-        option(format!("HostKeyAlias={named}").into());
-    }
-    Ok(None)
-}
-
 fn remove(path: &Path) {
     let _ = fs::remove_file(path);
-}
-
-/// The outcome of an attempt whose time was up, or which a stop ended. `terminated`: what became of the command.
-fn cut_short(job: &Job, log: &ConnectionLog, error: WaitError, bounds: Bounds, terminated: Option<String>) -> Outcome {
-    let (phase, connect) = (log.phase, bounds.connect);
-    let outcome = match phase {
-        Phase::Exec if log.sent => wait_failed(job, phase, error, bounds.command.unwrap_or_default(), "the command"),
-        Phase::Exec => wait_failed(job, phase, error, START, "starting the command"),
-        Phase::Auth => wait_failed(job, phase, error, bounds.auth, "while logging in"),
-        Phase::Resolve => not_reached(job, phase, error, connect, "the address was not found"),
-        Phase::Connect => not_reached(job, phase, error, connect, "no connection"),
-        Phase::Handshake | Phase::HostKey => not_reached(job, phase, error, connect, "no SSH handshake"),
-    };
-    let error = outcome.error.into_iter().chain(terminated).collect::<Vec<_>>().join("; ");
-    Outcome { error: Some(error), ..outcome }
-}
-
-/// Whether another try may help: the server said no at once, and had not yet heard who we are.
-fn may_pass(phase: Phase, why: &str) -> Retry {
-    let may_pass = matches!(phase, Phase::Connect | Phase::Handshake)
-        && ["Connection refused", "Connection reset", "onnection closed"].iter().any(|sign| why.contains(sign));
-    if may_pass { Retry::Once } else { Retry::Never }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_may_pass_is_tried_again() {
-        assert!(Retry::Once == may_pass(Phase::Connect, "ssh: connect to host a port 22: Connection refused"));
-        assert!(
-            Retry::Once == may_pass(Phase::Handshake, "kex_exchange_identification: Connection closed by remote host")
-        );
-        assert!(Retry::Never == may_pass(Phase::Connect, "ssh: connect to host a port 22: No route to host"));
-        assert!(Retry::Never == may_pass(Phase::Auth, "Connection closed by 10.0.0.1 port 22"));
-    }
 }
