@@ -7,22 +7,19 @@
 
 use crate::base::shutdown::Stop;
 use crate::base::socket::{Socket, pair};
-use crate::base::trace::Trace;
 use crate::base::wait::WaitError;
+use crate::connect::jump_log::{JumpLog, refusal_text};
 use crate::connect::proxy_command::end_group;
 use crate::openssh::control_dir::{ControlDir, Guard};
-use crate::openssh::log::{self, LogLines, is_message};
 use crate::openssh::mux::{MuxClient, MuxError};
 use crate::openssh::system::{JumpSpec, SystemSsh, alive_args, through};
 use crate::ssh_config::{Asked, ServerAlive, Source, look_up};
 use cerveza_manners::Tool;
 use cerveza_results::lock;
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -39,8 +36,6 @@ const MOST_STARTS: u32 = 2;
 const ASKING: Duration = Duration::from_secs(120);
 /// How soon a wait for others looks at its deadline again.
 const TICK: Duration = Duration::from_millis(50);
-/// The reason of a refusal is in the log before the refusal is on the socket; the log may be read a moment later.
-const REASON: Duration = Duration::from_millis(500);
 /// What is waited for each jump at the end.
 const FAREWELL: Duration = Duration::from_millis(300);
 
@@ -94,7 +89,7 @@ struct Master {
     socket: PathBuf,
     pid: Option<Pid>,
     _guard: Option<Guard>,
-    log: Arc<Log>,
+    log: Arc<JumpLog>,
 }
 
 impl JumpHosts {
@@ -156,7 +151,7 @@ impl JumpHosts {
                 Err(MuxError::Gone) => self.0.is_gone(&jump, &master),
                 Err(MuxError::Refused(why)) => {
                     let why = master.log.reason(host, port).unwrap_or(why);
-                    return Err(JumpError::Target(told(&jump.spec, host, port, &why)));
+                    return Err(JumpError::Target(refusal_text(&jump.spec, host, port, &why)));
                 }
             }
         }
@@ -256,7 +251,7 @@ impl All {
         if !ask {
             command.process_group(0);
         }
-        let log = Log::follow(reader, self.verbose, spec).map_err(failed)?;
+        let log = JumpLog::follow(reader, self.verbose, spec).map_err(failed)?;
         let spawned = command.spawn();
         // It holds our end of the log's pipe, which then would never end.
         drop(command);
@@ -302,7 +297,7 @@ impl All {
         answer.map_or(ServerAlive::default(), |answer| answer.options.server_alive)
     }
 
-    fn serve(&self, socket: PathBuf, log: Arc<Log>) -> Master {
+    fn serve(&self, socket: PathBuf, log: Arc<JumpLog>) -> Master {
         let quiet = Stop::new().ok();
         let deadline = Instant::now() + Duration::from_secs(5);
         let pid = quiet.and_then(|stop| MuxClient::connect(&socket, deadline, &stop).ok()?.pid(deadline, &stop).ok());
@@ -404,166 +399,5 @@ fn exited(status: ExitStatus) -> String {
     match status.code() {
         Some(code) => format!("ssh ended with status {code} and did not say why"),
         None => "ssh was killed".to_string(),
-    }
-}
-
-/// A refusal as a phrase. `why` is what ssh logs: the kind of refusal (RFC 4254 section 5.1), then the server's words.
-fn told(spec: &str, host: &str, port: u16, why: &str) -> String {
-    let place = format!("{host} port {port}");
-    match why.split_once(": ") {
-        Some(("administratively prohibited", _)) => format!("jump host {spec:?} forbids to connect to {place}"),
-        Some(("connect failed", why)) => format!("jump host {spec:?} cannot connect to {place}: {why}"),
-        _ => format!("jump host {spec:?} cannot connect to {place}: {why}"),
-    }
-}
-
-/// What a master wrote to its log, read by a thread of its own until the log ends.
-struct Log {
-    transcript: Mutex<Transcript>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Transcript {
-    messages: Vec<String>,
-    /// The place that the next new channel is to.
-    asked: Option<String>,
-    channels: HashMap<u32, String>,
-    /// Why channels to a place were refused, last.
-    reasons: HashMap<String, String>,
-    ended: bool,
-}
-
-impl Log {
-    /// With `verbose` each line up to the login is told too.
-    fn follow(reader: File, verbose: Option<Tool>, spec: &str) -> io::Result<Arc<Log>> {
-        let log = Arc::new(Log { transcript: Mutex::default(), changed: Condvar::new() });
-        let (transcript, jump) = (Arc::clone(&log), format!("jump host {spec}"));
-        let thread = thread::Builder::new().name("jump log".to_string()).stack_size(128 * 1024);
-        thread.spawn(move || transcript.read(reader, Trace::new(verbose, &jump)))?;
-        Ok(log)
-    }
-
-    fn read(&self, mut reader: File, trace: Trace<'_>) {
-        let (mut lines, mut buffer, mut logged_in) = (LogLines::default(), [0; 4096], false);
-        loop {
-            let mut fds = [PollFd::new(&reader, PollFlags::IN)];
-            if !matches!(poll(&mut fds, None), Ok(_) | Err(Errno::INTR)) {
-                break;
-            }
-            match reader.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(len) => {
-                    let mut transcript = lock(&self.transcript);
-                    lines.take(&buffer[..len], |line| {
-                        if !logged_in {
-                            trace.say(|| log::text(line));
-                        }
-                        logged_in |= line.starts_with("Authenticated to ");
-                        transcript.line(line);
-                    });
-                    self.changed.notify_all();
-                }
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                Err(_) => break,
-            }
-        }
-        lock(&self.transcript).ended = true;
-        self.changed.notify_all();
-    }
-
-    /// Why the last channel to this place was refused.
-    fn reason(&self, host: &str, port: u16) -> Option<String> {
-        let (place, until) = (format!("{host}:{port}"), Instant::now() + REASON);
-        let mut transcript = lock(&self.transcript);
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            match transcript.reasons.get(&place) {
-                Some(reason) => return Some(reason.clone()),
-                None if transcript.ended || left.is_zero() => return None,
-                None => {
-                    transcript = self.changed.wait_timeout(transcript, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-            }
-        }
-    }
-
-    /// The last messages: the one that says why often is not the very last. Waits a moment for the log's end.
-    fn last_words(&self) -> Option<String> {
-        let until = Instant::now() + REASON;
-        let mut transcript = lock(&self.transcript);
-        while !transcript.ended && Instant::now() < until {
-            transcript = self.changed.wait_timeout(transcript, TICK).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        (!transcript.messages.is_empty()).then(|| transcript.messages.join(" "))
-    }
-
-    fn has_ended(&self) -> bool {
-        lock(&self.transcript).ended
-    }
-}
-
-impl Transcript {
-    fn line(&mut self, line: &str) {
-        const MESSAGES: usize = 2;
-        const PLACES: usize = 10_000;
-        // "channel_connect_stdio_fwd: HOST:PORT" (without the first colon before 8.4), "channel 2: new stdio-forward
-        // [stdio-forward]" (without the first word before 9.2), then perhaps "channel 2: open failed: REASON".
-        let text = line.strip_prefix("debug1: ").unwrap_or(line);
-        if let Some(place) = text.strip_prefix("channel_connect_stdio_fwd") {
-            self.asked = Some(place.trim_start_matches(':').trim().to_string());
-            return;
-        }
-        if let Some((channel, what)) = text.strip_prefix("channel ").and_then(|text| text.split_once(": ")) {
-            let Ok(channel) = channel.parse() else { return };
-            if what.starts_with("new ") && what.contains("[stdio-forward]") {
-                if let Some(place) = self.asked.take() {
-                    self.channels.insert(channel, place);
-                }
-            } else if let Some(why) = what.strip_prefix("open failed: ") {
-                if let Some(place) = self.channels.remove(&channel)
-                    && self.reasons.len() < PLACES
-                {
-                    self.reasons.insert(place, why.to_string());
-                }
-            } else if what.starts_with("free: ") {
-                self.channels.remove(&channel);
-            }
-            return;
-        }
-        if is_message(line) {
-            if self.messages.len() == MESSAGES {
-                self.messages.remove(0);
-            }
-            self.messages.push(line.to_string());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_belongs_to_the_place_that_was_asked_for() {
-        for log in [
-            "debug1: channel_connect_stdio_fwd: a:1\ndebug1: channel 3: new stdio-forward [stdio-forward] (inactive timeout: 0)\n\
-             debug1: channel_connect_stdio_fwd: ::1:2\ndebug1: channel 4: new stdio-forward [stdio-forward]\n\
-             channel 4: open failed: administratively prohibited: open failed\n\
-             channel 3: open failed: connect failed: Connection refused\n",
-            "debug1: channel_connect_stdio_fwd a:1\ndebug1: channel 3: new [stdio-forward]\n\
-             debug1: channel_connect_stdio_fwd ::1:2\ndebug1: channel 4: new [stdio-forward]\n\
-             channel 4: open failed: administratively prohibited: open failed\n\
-             channel 3: open failed: connect failed: Connection refused\n",
-        ] {
-            let mut transcript = Transcript::default();
-            log.lines().for_each(|line| transcript.line(line));
-            assert_eq!(transcript.reasons["a:1"], "connect failed: Connection refused");
-            assert_eq!(
-                told("j", "::1", 2, &transcript.reasons["::1:2"]),
-                "jump host \"j\" forbids to connect to ::1 port 2"
-            );
-            assert!(transcript.messages.is_empty());
-        }
     }
 }
