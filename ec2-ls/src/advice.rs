@@ -1,8 +1,12 @@
 //! What to write instead, for words that look for a fact of EC2 among the tags.
 
 use crate::fact;
+use crate::find_args::is_state;
+use crate::launched::Launched;
+use crate::network::address_tests;
 use crate::shell::shell_word;
 use cerveza_manners::{Failure, Result};
+use std::time::SystemTime;
 
 /// Names of facts, each with the option that looks for them. An empty option is for a word without one.
 const OPTIONS: [(&str, &str); 41] = [
@@ -67,7 +71,7 @@ const FILTERS: [&str; 11] = [
 /// What looks for the fact `key`, if it is one: `--type 't3.*'`.
 fn instead(key: &str, value: &str) -> Option<String> {
     let option = OPTIONS.iter().find(|(name, _)| *name == key).map(|(_, option)| *option);
-    match option {
+    match option.filter(|option| takes(option, value)) {
         Some("") => Some(shell_word(value)),
         Some(option) => Some(format!("{option} {}", shell_word(value))),
         None if FILTERS.contains(&key) || fact::is_name(key) => {
@@ -75,6 +79,17 @@ fn instead(key: &str, value: &str) -> Option<String> {
             Some(format!("--filter {}", shell_word(&format!("Name={filter},Values={value}"))))
         }
         None => None,
+    }
+}
+
+/// Whether an option takes the value.
+fn takes(option: &str, value: &str) -> bool {
+    match option {
+        "--ip" => address_tests(value).is_ok(),
+        "--launched-after" => Launched::new(Some(value), None, SystemTime::now()).is_ok(),
+        "--region" => !value.contains(['*', '?']),
+        "--state" => is_state(value),
+        _ => true,
     }
 }
 
