@@ -71,14 +71,16 @@ const FILTERS: [&str; 11] = [
 /// What looks for the fact `key`, if it is one: `--type 't3.*'`.
 fn instead(key: &str, value: &str) -> Option<String> {
     let option = OPTIONS.iter().find(|(name, _)| *name == key).map(|(_, option)| *option);
-    match option.filter(|option| takes(option, value)) {
+    let key = if key == "ip" { "private_ip" } else { key };
+    match option {
         Some("") => Some(shell_word(value)),
-        Some(option) => Some(format!("{option} {}", shell_word(value))),
-        None if FILTERS.contains(&key) || fact::is_name(key) => {
+        Some("--state") if !is_state(value) => None,
+        Some(option) if takes(option, value) => Some(format!("{option} {}", shell_word(value))),
+        _ if FILTERS.contains(&key) || fact::is_name(key) => {
             let filter = fact::filter_of(key).unwrap_or(key);
             Some(format!("--filter {}", shell_word(&format!("Name={filter},Values={value}"))))
         }
-        None => None,
+        _ => None,
     }
 }
 
@@ -88,7 +90,6 @@ fn takes(option: &str, value: &str) -> bool {
         "--ip" => address_tests(value).is_ok(),
         "--launched-after" => Launched::new(Some(value), None, SystemTime::now()).is_ok(),
         "--region" => !value.contains(['*', '?']),
-        "--state" => is_state(value),
         _ => true,
     }
 }

@@ -173,6 +173,9 @@ fn say_found(args: &Args, query: &Query, tool: &Tool, found: &Found) -> Status {
     }
 }
 
+/// So many ids of hosts that were not found are named.
+const MOST_IDS: usize = 3;
+
 /// The names of the hosts, folded, with the ids of the first ones that were looked for by the id of their record:
 /// `web[1-2] (instances i-1, i-2)`.
 fn missing_hosts(hosts: &[Record]) -> String {
@@ -182,20 +185,33 @@ fn missing_hosts(hosts: &[Record]) -> String {
     match ids.as_slice() {
         [] => names,
         [id] => format!("{names} (instance {id})"),
-        [first @ .., _] if ids.len() > MOST_IDS => {
-            let first = first[..MOST_IDS].join(", ");
-            format!("{names} (instances {first} and {} more)", ids.len() - MOST_IDS)
+        ids if ids.len() > MOST_IDS => {
+            let (first, more) = ids.split_at(MOST_IDS);
+            format!("{names} (instances {} and {} more)", first.join(", "), more.len())
         }
         ids => format!("{names} (instances {})", ids.join(", ")),
     }
 }
-
-/// So many ids of hosts that were not found are named.
-const MOST_IDS: usize = 3;
 
 /// Says that nothing was found, and what else the words may mean. Where a region did not answer this is unknown.
 fn say_empty(args: &Args, query: &Query, tool: &Tool) -> Status {
     tool.warn("no instance matches");
     query.advice.iter().for_each(|advice| tool.warn(advice));
     if args.find.fail_empty { Status::No } else { Status::Done }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_records_are_told_with_their_ids() {
+        let record = |number: usize| Record::parse(&format!(r#"{{"host":"w{number}","instance_id":"i-{number}"}}"#));
+        let missing =
+            |count: usize| missing_hosts(&(1..=count).map(|number| record(number).unwrap()).collect::<Vec<_>>());
+        assert_eq!(missing_hosts(&[Record::named("w1"), Record::named("w2")]), "w[1-2]");
+        assert_eq!(missing(1), "w1 (instance i-1)");
+        assert_eq!(missing(3), "w[1-3] (instances i-1, i-2, i-3)");
+        assert_eq!(missing(5), "w[1-5] (instances i-1, i-2, i-3 and 2 more)");
+    }
 }
