@@ -1,10 +1,11 @@
 //! The parts among each other: the names under which scripts run, the order in which parts stand, and what cloud-init
 //! would do with them together that nobody expects.
 
+use crate::archive;
 use crate::check;
 use crate::kind::{Kind, PartType};
 use crate::part::Part;
-use crate::{name, order, template, yaml};
+use crate::{name, order, template};
 
 pub(crate) struct Arranged {
     /// In the order of the message, under the names of the message.
@@ -80,7 +81,7 @@ fn not_rendered(parts: &[Part]) -> Vec<String> {
 fn overwritten_in_archives(parts: &[Part]) -> Vec<String> {
     let mut problems = Vec::new();
     for part in parts.iter().filter(|part| part.part_type == PartType::Known(Kind::CloudConfigArchive)) {
-        for (at, entry) in yaml::entries(&String::from_utf8_lossy(&part.content)).iter().enumerate() {
+        for (at, entry) in archive::entries(&String::from_utf8_lossy(&part.content)).iter().enumerate() {
             let problem = entry.name.as_deref().and_then(|name| order::overwritten(name, entry.folder()));
             problems.extend(problem.map(|problem| format!("{}: entry {}: {problem}", part.path, at + 1)));
         }
@@ -93,7 +94,7 @@ fn own_names(parts: &[Part]) -> Vec<String> {
     let is_archive = |part: &&Part| part.part_type == PartType::Known(Kind::CloudConfigArchive);
     let has_script = |part: &&Part| {
         let text = String::from_utf8_lossy(&part.content);
-        yaml::entries(&text).iter().any(|entry| entry.folder().is_some())
+        archive::entries(&text).iter().any(|entry| entry.folder().is_some())
     };
     let say = |part: &Part| format!("{}: the scripts in it run by names of their own, among the others", part.path);
     parts.iter().filter(is_archive).filter(has_script).map(say).collect()

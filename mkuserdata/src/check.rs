@@ -1,9 +1,9 @@
 //! What cloud-init would do with a part that its owner does not expect. Each rule names what it is of cloud-init.
 
 use crate::foreign::Foreign;
-use crate::gzip::is_gzip;
 use crate::kind::{Kind, PLAIN, PartType, all_prefixes, is_python_space, prefixes};
-use crate::{decoding, python, yaml};
+use crate::wrapping::{is_gzip, unwrapped};
+use crate::{archive, python, yaml};
 use minijinja::Environment;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -37,7 +37,7 @@ pub(crate) fn problems(part_type: &PartType, declared: Option<&str>, content: &[
         Some(Kind::ShellScript | Kind::PerBoot | Kind::PerInstance | Kind::PerOnce) => problems.extend(script(text)),
         Some(Kind::CloudBoothook) => problems.extend(boothook(text)),
         Some(Kind::CloudConfig) => problems.extend(yaml::cloud_config(text)),
-        Some(Kind::CloudConfigArchive) => problems.extend(yaml::archive(text)),
+        Some(Kind::CloudConfigArchive) => problems.extend(archive::problems(text, self::problems)),
         Some(Kind::CloudConfigJsonp) => problems.extend(json_patch(text)),
         Some(Kind::Include | Kind::IncludeOnce) => problems.extend(include(text)),
         Some(Kind::Jinja) => problems.extend(jinja(text)),
@@ -83,7 +83,7 @@ fn unknown(content: &[u8]) -> String {
     if let Some(foreign) = Foreign::of(content) {
         return format!("is {foreign}: {ignored} (FILE:raw, alone, is passed through unchanged)");
     }
-    if decoding::unwrapped(content).is_some() {
+    if unwrapped(content).is_some() {
         return format!("is base64: {ignored} (base64 -d decodes it)");
     }
     // What it says instead may be a secret: messages end in logs and records.

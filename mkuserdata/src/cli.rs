@@ -6,11 +6,13 @@ use crate::operand::Operand;
 use crate::part::Part;
 use crate::parts::{Options, Parts, UserData};
 use crate::schema::Schema;
-use crate::{Effort, cost, listing};
+use crate::{Cost, Effort, cost, listing};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use cerveza_manners::{Column, Failure, OutputMode, RecordWriter, Result, Status, Tool, write_file, write_stdout};
-use cerveza_record::Record;
+use cerveza_manners::{
+    Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Status, Tool, write_file, write_stdout,
+};
+use cerveza_record::{Record, json};
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -96,10 +98,28 @@ fn write_one(args: &Args, parts: &Parts, tool: &Tool) -> Result<()> {
     }
     if args.size {
         let costs = parts.costs(None, size)?;
-        cost::write(&args.output, &costs, tool)?;
+        write_costs(&args.output, &costs, tool)?;
         tool.summary(format!("{size} bytes of user-data, of {} there may be", args.limit));
     }
     Ok(())
+}
+
+const COST_COLUMNS: [Column; 3] = [
+    Column { header: "BYTES", key: "size" },
+    Column { header: "COST", key: "cost" },
+    Column { header: "PART", key: "part" },
+];
+
+/// Writes the costs to stdout.
+fn write_costs(args: &OutputArgs, costs: &[Cost], tool: &Tool) -> Result<()> {
+    if args.mode(OutputMode::Table) == OutputMode::Table && args.format.columns.is_empty() {
+        return write_stdout((cost::table(costs) + "\n").as_bytes());
+    }
+    let mut writer = args.writer(OutputMode::Table, &COST_COLUMNS, tool);
+    for row in costs {
+        writer.write_object(&json!({"part": row.part, "size": row.size, "cost": row.cost}), &row.part)?;
+    }
+    writer.finish()
 }
 
 fn write_records(args: &Args, parts: &Parts, tool: &Tool) -> Result<()> {

@@ -3,14 +3,12 @@
 use crate::kind::{Kind, PartType};
 use crate::merge::{APPEND, Mergers};
 use crate::node::{Content, Node};
-use crate::{order, yaml};
+use crate::order::{self, RUNCMD};
+use crate::{archive, yaml};
 use regex::Regex;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
-
-/// The key whose commands cloud-init writes to a script of this name, which it runs among the others.
-pub(crate) const RUNCMD: &str = "runcmd";
 
 /// Stands for what an expression in a template becomes when cloud-init renders it. No text has it: it means nothing in Unicode.
 pub(crate) const RENDERED: char = '\u{e000}';
@@ -37,12 +35,12 @@ pub(crate) fn configs(
     let Ok(text) = std::str::from_utf8(content) else { return Vec::new() };
     match part_type.kind() {
         Some(Kind::CloudConfigArchive) => {
-            let of_entry = |(at, entry): (usize, yaml::Entry)| {
+            let of_entry = |(at, entry): (usize, archive::Entry)| {
                 let config = Config::read(&entry.part_type(), &entry.content, entry.merge_type.as_deref())?;
                 let launch_index = entry.launch_index.or(config.launch_index);
                 Some(Config { entry: Some(at + 1), launch_index, ..config })
             };
-            yaml::entries(text).into_iter().enumerate().filter_map(of_entry).collect()
+            archive::entries(text).into_iter().enumerate().filter_map(of_entry).collect()
         }
         _ => {
             let config = Config::read(part_type, text, merge_type);

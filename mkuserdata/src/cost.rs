@@ -2,8 +2,7 @@
 
 use crate::gzip;
 use crate::part::Body;
-use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Tool, visible, write_stdout};
-use cerveza_record::json;
+use cerveza_manners::{Failure, Result, visible};
 use std::cmp::Reverse;
 
 /// The most bytes of user-data that EC2 takes, before base64 (EC2 user guide, "Instance user data").
@@ -39,24 +38,6 @@ pub(crate) fn costs(parts: &[(&str, &Body)], size: usize) -> Vec<Cost> {
         .collect();
     rows.sort_by_key(|row| Reverse((row.cost, row.size)));
     rows
-}
-
-const COLUMNS: [Column; 3] = [
-    Column { header: "BYTES", key: "size" },
-    Column { header: "COST", key: "cost" },
-    Column { header: "PART", key: "part" },
-];
-
-/// Writes the costs to stdout.
-pub(crate) fn write(args: &OutputArgs, costs: &[Cost], tool: &Tool) -> Result<()> {
-    if args.mode(OutputMode::Table) == OutputMode::Table && args.format.columns.is_empty() {
-        return write_stdout((table(costs) + "\n").as_bytes());
-    }
-    let mut writer = args.writer(OutputMode::Table, &COLUMNS, tool);
-    for row in costs {
-        writer.write_object(&json!({"part": row.part, "size": row.size, "cost": row.cost}), &row.part)?;
-    }
-    writer.finish()
 }
 
 /// A table of the costs, without a newline at its end.

@@ -1,9 +1,5 @@
 //! Transfer encodings undone as Python does it (binascii's `a2b_qp`, and `a2b_base64` when it is not strict).
 
-use crate::foreign::Foreign;
-use crate::gzip::is_gzip;
-use crate::kind::Kind;
-use crate::message::is_message;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -44,18 +40,6 @@ pub(crate) fn base64(text: &[u8]) -> Vec<u8> {
         text.pop();
     }
     LENIENT.decode(text).unwrap_or_default()
-}
-
-/// What base64 around it hides, if it looks like user-data.
-pub(crate) fn unwrapped(bytes: &[u8]) -> Option<Vec<u8>> {
-    let text: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let inner = BASE64_STANDARD.decode(text).ok().filter(|inner| !inner.is_empty())?;
-    let is_user_data = is_gzip(&inner)
-        || is_message(&inner)
-        || Kind::of(&inner).is_some()
-        || Foreign::of(&inner).is_some()
-        || unwrapped(&inner).is_some();
-    is_user_data.then_some(inner)
 }
 
 /// Whether there is nothing in it, beside line ends, that decoders may differ in.

@@ -1,15 +1,13 @@
 //! A part that is not a file: another tool makes it, and adds it to the parts of a run or to user-data that is finished.
 
 use crate::cost::LIMIT;
-use crate::decoding::unwrapped;
 use crate::foreign::Foreign;
-use crate::gzip::{self, Effort, gzip, is_gzip};
+use crate::gzip::{Effort, gzip};
 use crate::kind::{Kind, NOT_MULTIPART, PartType};
-use crate::message::is_message;
 use crate::mime::{self, Block, Headers};
 use crate::part::Part;
-use crate::seen::MOST_UNPACKED;
 use crate::template::{Templates, fields};
+use crate::wrapping::{MOST_UNPACKED, is_gzip, is_message, unpacked, unwrapped};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 
@@ -50,7 +48,7 @@ impl ExtraPart {
             given = inner;
         }
         if is_gzip(&given) {
-            given = gzip::unpacked(&given, MOST_UNPACKED)
+            given = unpacked(&given, MOST_UNPACKED)
                 .map_err(|error| Failure::usage(format!("{} cannot be added: broken gzip: {error}", self.label)))?;
         }
         let header = format!("filename={}\n", self.name);

@@ -1,8 +1,6 @@
 //! gzip (RFC 1952) without a time or a name, as small as deflate allows: the same bytes on every machine.
 
-use flate2::bufread::GzDecoder;
 use flate2::{Compress, Compression, FlushCompress};
-use std::io::{self, Read};
 use zopfli::{BlockType, DeflateEncoder, Options, Write};
 
 /// How much work goes into compressing.
@@ -16,29 +14,6 @@ pub enum Effort {
 
 /// How far back deflate can look.
 const WINDOW: usize = 32 * 1024;
-
-/// What gzip of any number of members holds, with zeros behind each as Python's GzipFile takes them, if that is at most so
-/// many bytes.
-pub(crate) fn unpacked(bytes: &[u8], most: u64) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let mut member = GzDecoder::new(rest);
-        let room = (most + 1).saturating_sub(text.len() as u64);
-        member.by_ref().take(room).read_to_end(&mut text)?;
-        if text.len() as u64 > most {
-            return Err(io::Error::other(format!("unpacks to more than {most} bytes")));
-        }
-        rest = member.into_inner();
-        let zeros = rest.iter().take_while(|byte| **byte == 0).count();
-        rest = &rest[zeros..];
-    }
-    Ok(text)
-}
-
-pub(crate) fn is_gzip(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0x1f, 0x8b])
-}
 
 pub(crate) fn gzip(text: &[u8], effort: Effort) -> Vec<u8> {
     let deflated = match effort {
@@ -157,6 +132,7 @@ fn without_last_block(mut deflate: Vec<u8>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flate2::bufread::GzDecoder;
     use proptest::prelude::*;
     use std::io::Read;
 
@@ -195,16 +171,6 @@ mod tests {
             assert!(both.len() < once + 400, "{} {once}", both.len());
             assert_eq!(unpacked(&both), [&head[..], rest].concat());
         }
-    }
-
-    #[test]
-    fn members_and_zeros_behind_them_are_read() {
-        let one = gzip(b"one", Effort::Fast);
-        let two = [&one[..], &[0; 3], &gzip(b"", Effort::Thorough), &gzip(b" two", Effort::Fast), &[0]].concat();
-        assert_eq!(super::unpacked(&two, 7).unwrap(), b"one two");
-        assert!(super::unpacked(&two, 6).is_err());
-        assert!(super::unpacked(&one[..one.len() - 1], 100).is_err());
-        assert!(super::unpacked(&[&one[..], b"x"].concat(), 100).is_err());
     }
 
     #[test]

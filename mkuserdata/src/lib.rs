@@ -2,6 +2,7 @@
 //!
 //! The library is also how ec2-launch makes user-data: [`Parts::read`] once, then [`Parts::build`] for each host.
 
+mod archive;
 mod args;
 mod arrange;
 mod check;
@@ -33,6 +34,7 @@ mod schema;
 mod secret;
 mod seen;
 mod template;
+mod wrapping;
 mod yaml;
 
 pub use args::{Args, command};

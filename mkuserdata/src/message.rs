@@ -25,12 +25,6 @@ pub(crate) fn parse(text: &[u8]) -> (Vec<Entity>, Vec<String>) {
     (parsed.entities, parsed.problems)
 }
 
-/// `convert_string` in cloud-init's user_data.py.
-pub(crate) fn is_message(text: &[u8]) -> bool {
-    let start = text[..text.len().min(4096)].to_ascii_lowercase();
-    memchr::memmem::find(&start, b"mime-version:").is_some()
-}
-
 struct Parsed {
     entities: Vec<Entity>,
     problems: Vec<String>,

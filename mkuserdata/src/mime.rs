@@ -1,8 +1,8 @@
 //! The message: the parts one after another, and a boundary that occurs in none of them.
 
 use crate::encoding::Encoded;
-use crate::name;
 use memchr::memmem;
+use std::fmt::Write;
 
 /// A part as it stands in the message, from its first header to its last byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Block {
         if let Some(encoding) = encoded.header() {
             text += &format!("Content-Transfer-Encoding: {encoding}\n");
         }
-        text += &format!("Content-Disposition: attachment; {}\n", name::parameter(headers.name));
+        text += &format!("Content-Disposition: attachment; {}\n", filename(headers.name));
         if let Some(merge_type) = headers.merge_type {
             text += &format!("X-Merge-Type: {merge_type}\n");
         }
@@ -82,6 +82,23 @@ pub(crate) fn boundary<'a>(blocks: impl Iterator<Item = &'a Block> + Clone) -> S
 pub(crate) fn is_boundary(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
     (1..=70).contains(&text.len()) && text.bytes().all(allowed) && !text.ends_with(' ')
+}
+
+/// The name as a parameter of Content-Disposition: as it is where that is plain, else by RFC 2231.
+fn filename(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.+".contains(&byte);
+    if name.bytes().all(plain) {
+        return format!("filename={name}");
+    }
+    let mut parameter = "filename*=utf-8''".to_string();
+    for byte in name.bytes() {
+        match plain(byte) {
+            true => parameter.push(char::from(byte)),
+            // Writing to a String cannot fail.
+            false => _ = write!(parameter, "%{byte:02X}"),
+        }
+    }
+    parameter
 }
 
 /// In quotes where RFC 2045 asks for them.
@@ -148,5 +165,11 @@ mod tests {
         assert!(!["", "a ", "é", "a\n", "a\"b", &"x".repeat(71)].into_iter().any(is_boundary));
         assert_eq!(parameter("==X=="), "\"==X==\"");
         assert_eq!(parameter("cerveza"), "cerveza");
+    }
+
+    #[test]
+    fn a_plain_name_stands_as_it_is_and_any_other_is_percent_encoded() {
+        assert_eq!(filename("01-setup.sh"), "filename=01-setup.sh");
+        assert_eq!(filename("a \"é;.sh"), "filename*=utf-8''a%20%22%C3%A9%3B.sh");
     }
 }

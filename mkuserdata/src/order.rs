@@ -1,10 +1,12 @@
 //! The names under which scripts run: cloud-init runs those of a folder sorted by name, not in the order of the parts.
 
-use crate::configs::RUNCMD;
 use crate::kind::{Folder, Kind};
 use crate::name;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+
+/// The key whose commands cloud-init writes to a script of this name, which it runs among the others.
+pub(crate) const RUNCMD: &str = "runcmd";
 
 /// Where cloud-init puts what `content` is, if it is a script that it runs by name.
 pub(crate) fn folder_of(kind: Option<Kind>, content: &[u8]) -> Option<Folder> {

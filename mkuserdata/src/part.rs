@@ -3,16 +3,19 @@
 use crate::check;
 use crate::configs::{Config, configs};
 use crate::console;
-use crate::gzip;
 use crate::kind::{Folder, Kind, PLAIN, PartType};
 use crate::mime::{Block, Headers};
 use crate::name;
 use crate::operand::{self, Operand};
 use crate::order;
 use crate::secret;
+use crate::wrapping;
 use cerveza_manners::{Failure, Result};
 use std::io::{self, Read};
 use std::path::Path;
+
+/// The suffix of a template: it is no part of the name.
+const TEMPLATE: &str = ".j2";
 
 /// Nothing near this fits, and a device such as /dev/zero never ends.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -61,12 +64,12 @@ impl Part {
         // It is compressed with all else: cloud-init damages what is not ASCII in a part compressed by itself.
         let (declared, content) = match declared.as_deref().map(|declared| PartType::of(declared, &content)) {
             Some(PartType::Gzip(_)) => {
-                let unpacked = gzip::unpacked(&content, LARGEST_FILE);
+                let unpacked = wrapping::unpacked(&content, LARGEST_FILE);
                 (None, unpacked.map_err(|error| Failure::usage(format!("{path}: cannot be unpacked: {error}")))?)
             }
             _ => (declared, content),
         };
-        let name = name::of(if operand::is_stdin(&operand.path) { Path::new("stdin") } else { &operand.path })?;
+        let name = name_of(if operand::is_stdin(&operand.path) { Path::new("stdin") } else { &operand.path })?;
         let is_template = is_template(&operand.path);
         if is_template && std::str::from_utf8(&content).is_err() {
             return Err(Failure::usage(format!("{path}: a template has to be UTF-8")));
@@ -146,7 +149,7 @@ fn type_of(declared: Option<&str>, content: &[u8]) -> PartType {
 }
 
 fn is_template(path: &Path) -> bool {
-    path.to_str().is_some_and(|path| path.ends_with(name::TEMPLATE))
+    path.to_str().is_some_and(|path| path.ends_with(TEMPLATE))
 }
 
 fn read(input: impl Read) -> io::Result<Vec<u8>> {
@@ -155,5 +158,41 @@ fn read(input: impl Read) -> io::Result<Vec<u8>> {
     match content.len() as u64 > LARGEST_FILE {
         true => Err(io::Error::other("larger than 16 MiB")),
         false => Ok(content),
+    }
+}
+
+/// The base name of `path`, without `.j2`.
+fn name_of(path: &Path) -> Result<String> {
+    let shown = path.display();
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| Failure::usage(format!("{shown}: the file name is not UTF-8")))?;
+    let name = name.strip_suffix(TEMPLATE).unwrap_or(name);
+    // cloud-init puts names into comments of the cloud-config it merges: what ends a line in YAML would end the comment.
+    if name.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+        return Err(Failure::usage(format!("{shown}: the file name has a control character")));
+    }
+    match name::problem(&name::cleaned(name)) {
+        None => Ok(name.to_string()),
+        Some(why) => Err(Failure::usage(format!("{shown}: {why}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_name_without_the_template_suffix() {
+        assert_eq!(name_of(Path::new("a/b/setup.sh")).unwrap(), "setup.sh");
+        assert_eq!(name_of(Path::new("/x/hostname.sh.j2")).unwrap(), "hostname.sh");
+        assert_eq!(name_of(Path::new("my script.sh")).unwrap(), "my script.sh");
+    }
+
+    #[test]
+    fn a_name_that_would_do_harm_is_refused() {
+        let why = |path: &str| name_of(Path::new(path)).unwrap_err().message;
+        assert_eq!(why("a\nruncmd"), "a\nruncmd: the file name has a control character");
+        assert!(why("é").ends_with("of this one nothing is left"));
+        assert!(why("x/.j2").ends_with("of this one nothing is left"));
     }
 }

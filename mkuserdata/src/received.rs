@@ -1,12 +1,12 @@
 //! User-data as an instance was given it, taken apart as cloud-init takes it apart.
 
 use crate::cost::LIMIT;
-use crate::decoding::{self, unwrapped};
+use crate::decoding;
 use crate::foreign::Foreign;
-use crate::gzip::{self, is_gzip};
-use crate::kind::{Kind, NOT_MULTIPART};
-use crate::message::{self, Entity, is_message};
-use crate::seen::{MOST_UNPACKED, Seeing, Seen, among, number};
+use crate::kind::Kind;
+use crate::message::{self, Entity};
+use crate::seen::{Leaf, Seeing, Seen, among, number};
+use crate::wrapping::{MOST_UNPACKED, is_gzip, is_message, unpacked, unwrapped};
 
 #[derive(Debug)]
 pub(crate) struct Received {
@@ -15,17 +15,6 @@ pub(crate) struct Received {
     pub problems: Vec<String>,
     /// What is worth knowing, but not wrong.
     pub notes: Vec<String>,
-}
-
-/// A part before cloud-init names it.
-pub(crate) struct Leaf {
-    pub name: Option<String>,
-    pub declared: String,
-    pub encoding: &'static str,
-    pub content: Vec<u8>,
-    pub merge_type: Option<String>,
-    pub launch_index: Option<String>,
-    pub problems: Vec<String>,
 }
 
 impl Received {
@@ -48,7 +37,7 @@ impl Received {
         if bytes.len() > LIMIT {
             problems.push(format!("has {} bytes: EC2 takes at most {LIMIT}", bytes.len()));
         }
-        let text = match is_gzip(&bytes).then(|| gzip::unpacked(&bytes, MOST_UNPACKED)) {
+        let text = match is_gzip(&bytes).then(|| unpacked(&bytes, MOST_UNPACKED)) {
             None => bytes,
             Some(Ok(text)) => text,
             Some(Err(error)) => {
@@ -71,14 +60,6 @@ impl Received {
         problems.extend(number(&mut parts));
         problems.extend(among(&parts));
         Received { parts, problems, notes }
-    }
-}
-
-impl Leaf {
-    fn alone(content: Vec<u8>) -> Leaf {
-        let declared = NOT_MULTIPART.to_string();
-        let (name, merge_type, launch_index) = (None, None, None);
-        Leaf { name, declared, encoding: "none", content, merge_type, launch_index, problems: Vec::new() }
     }
 }
 

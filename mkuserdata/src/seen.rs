@@ -1,14 +1,12 @@
 //! The parts of existing user-data as cloud-init sees them: named, opened, and in the order in which it goes about them.
 
-use crate::configs::{Config, Merged, RUNCMD, configs, merge};
+use crate::configs::{Config, Merged, configs, merge};
 use crate::foreign::Foreign;
 use crate::kind::{Folder, Kind, NOT_MULTIPART, PLAIN, PartType};
-use crate::received::Leaf;
+use crate::order::RUNCMD;
 use crate::schema::Schema;
-use crate::{check, console, gzip, merge, name, order, secret, yaml};
-
-/// What a few bytes of gzip may become: far more than anyone means.
-pub(crate) const MOST_UNPACKED: u64 = 64 * 1024 * 1024;
+use crate::wrapping::{self, MOST_UNPACKED};
+use crate::{archive, check, console, merge, name, order, secret};
 
 /// A part as cloud-init sees it.
 #[derive(Debug)]
@@ -57,6 +55,25 @@ impl Seen {
     }
 }
 
+/// A part before cloud-init names it.
+pub(crate) struct Leaf {
+    pub name: Option<String>,
+    pub declared: String,
+    pub encoding: &'static str,
+    pub content: Vec<u8>,
+    pub merge_type: Option<String>,
+    pub launch_index: Option<String>,
+    pub problems: Vec<String>,
+}
+
+impl Leaf {
+    pub fn alone(content: Vec<u8>) -> Leaf {
+        let declared = NOT_MULTIPART.to_string();
+        let (name, merge_type, launch_index) = (None, None, None);
+        Leaf { name, declared, encoding: "none", content, merge_type, launch_index, problems: Vec::new() }
+    }
+}
+
 /// Names parts as cloud-init does, and goes into those that are archives or compressed.
 pub(crate) struct Seeing {
     pub parts: Vec<Seen>,
@@ -78,7 +95,7 @@ impl Seeing {
         let mut part_type = PartType::of(&declared, &content);
         let mut given = Some(declared.as_str()).filter(|declared| ![PLAIN, NOT_MULTIPART].contains(declared));
         if let PartType::Gzip(_) = part_type {
-            match gzip::unpacked(&content, self.budget) {
+            match wrapping::unpacked(&content, self.budget) {
                 Ok(unpacked) => {
                     self.budget = self.budget.saturating_sub(unpacked.len() as u64);
                     part_type = PartType::of(PLAIN, &unpacked);
@@ -100,7 +117,7 @@ impl Seeing {
             problems.push("Launch-Index is no number: cloud-init would leave the part out everywhere".to_string());
         }
         let entries = match part_type.kind() {
-            Some(Kind::CloudConfigArchive) => yaml::entries(&String::from_utf8_lossy(&content)),
+            Some(Kind::CloudConfigArchive) => archive::entries(&String::from_utf8_lossy(&content)),
             _ => Vec::new(),
         };
         let name = self.attach(name, &part_type);
