@@ -1,6 +1,5 @@
 //! User-data that another program than cloud-init reads, told by how it looks. It has to be the whole user-data, as it is.
 
-use crate::node::Node;
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +27,8 @@ impl Foreign {
         if setting.starts_with("[settings") || setting.starts_with("settings.") {
             return Some(Foreign::Bottlerocket);
         }
-        let document = Node::read(text)?;
-        (document.get("version").is_some() && document.get("tasks").is_some()).then_some(Foreign::WindowsTasks)
+        let has_key = |key: &str| text.lines().any(|line| line.starts_with(key));
+        (has_key("version:") && has_key("tasks:")).then_some(Foreign::WindowsTasks)
     }
 
     /// The program that reads it.
