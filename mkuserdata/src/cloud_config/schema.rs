@@ -1,8 +1,8 @@
 //! cloud-init's own JSON schema of cloud-configs, as an installed cloud-init or a file has it. What a config says there
 //! instead is in no message: it may be a secret.
 
-use crate::configs::RENDERED;
-use crate::node::{Content, Node};
+use crate::cloud_config::merge::RENDERED;
+use crate::cloud_config::yaml_node::{Content, Node};
 use cerveza_manners::{Failure, Result};
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};

@@ -1,11 +1,11 @@
 //! --list, --check and --extract: what existing user-data holds.
 
-use crate::foreign::Foreign;
-use crate::name;
-use crate::operand;
-use crate::received::Received;
-use crate::schema::Schema;
-use crate::seen::Seen;
+use crate::build::operand;
+use crate::cloud_config::schema::Schema;
+use crate::cloud_init::file_name;
+use crate::cloud_init::foreign::Foreign;
+use crate::read::decoded_part::Seen;
+use crate::read::parsed_message::Received;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool, write_private_file};
@@ -263,6 +263,6 @@ fn extract(folder: &Path, read: &[(Given, Received)], force: bool) -> Result<Pat
 
 /// The name as cloud-init cleans it, which can lead to no other folder; `None` where nothing is left.
 fn file_name(name: &str) -> Option<String> {
-    let name = name::cleaned(name);
-    name::problem(&name).is_none().then_some(name)
+    let name = file_name::cleaned(name);
+    file_name::problem(&name).is_none().then_some(name)
 }

@@ -1,13 +1,13 @@
 //! A part that is not a file: another tool makes it, and adds it to the parts of a run or to user-data that is finished.
 
-use crate::cost::LIMIT;
-use crate::foreign::Foreign;
-use crate::gzip::{Effort, gzip};
-use crate::kind::{Kind, NOT_MULTIPART, PartType};
-use crate::mime::{self, Block, Headers};
-use crate::part::Part;
-use crate::template::{Templates, fields};
-use crate::wrapping::{MOST_UNPACKED, is_gzip, is_message, unpacked, unwrapped};
+use crate::build::gzip::{Effort, gzip};
+use crate::build::mime::{self, Block, Headers};
+use crate::build::part::Part;
+use crate::build::template::{Templates, fields};
+use crate::build::user_data_size::LIMIT;
+use crate::cloud_init::content_type::{Kind, NOT_MULTIPART, PartType};
+use crate::cloud_init::foreign::Foreign;
+use crate::cloud_init::wrapping::{MOST_UNPACKED, is_gzip, is_message, unpacked, unwrapped};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 

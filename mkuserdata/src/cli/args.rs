@@ -1,8 +1,10 @@
 //! What the command line can say, and what of it makes no sense together.
 
-use crate::listing::Action;
-use crate::{LIMIT, Setting, operand};
+use crate::build::operand;
+use crate::build::user_data_size::LIMIT;
+use crate::cli::report::Action;
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result};
+use cerveza_template::Setting;
 use clap::{CommandFactory, Parser};
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
 //! Parts in YAML, read as cloud-init reads them: by PyYAML's `safe_load`, of which the root has to be of one type.
 
-use crate::merge;
-use crate::node::{Content, Node};
-use crate::outline::{IGNORED, Outline, Root};
+use crate::cloud_config::merge_how;
+use crate::cloud_config::yaml_node::Node;
+use crate::cloud_config::yaml_outline::{IGNORED, Outline, Root};
 
 /// What is wrong with a cloud-config, which is a mapping.
 pub(crate) fn cloud_config(text: &str) -> Vec<String> {
@@ -12,29 +12,9 @@ pub(crate) fn cloud_config(text: &str) -> Vec<String> {
     };
     let mut problems = outline.problems;
     problems.extend(another_root(outline.root, Root::Mapping, "has nothing but comments"));
-    let merge_how = Node::read(text).and_then(|node| merge_how(&node));
-    problems.extend(merge_how.and_then(|value| merge::problem(&value)).map(|why| format!("merge_how: {why}")));
+    let merge_how = Node::read(text).and_then(|node| merge_how::merge_how(&node));
+    problems.extend(merge_how.and_then(|value| merge_how::problem(&value)).map(|why| format!("merge_how: {why}")));
     problems
-}
-
-/// How a cloud-config says that it is merged, in the form of a header (`dict_extract_mergers` in mergers/__init__.py).
-pub(crate) fn merge_how(config: &Node) -> Option<String> {
-    let given = ["merge_how", "merge_type"].into_iter().filter_map(|key| config.get(key));
-    let given = given.into_iter().find(|given| given.content != Content::Plain(serde_json::Value::Null))?;
-    let merger = |item: &Node| {
-        let words = |items: &[Node]| items.iter().filter_map(Node::text).collect::<Vec<_>>().join(",");
-        match item.items() {
-            [] => {
-                let settings = item.get("settings").map(|settings| words(settings.items())).unwrap_or_default();
-                format!("{}({settings})", item.get("name").and_then(Node::text).unwrap_or_default())
-            }
-            [name, settings @ ..] => format!("{}({})", name.text().unwrap_or_default(), words(settings)),
-        }
-    };
-    Some(match given.text() {
-        Some(text) => text.to_string(),
-        None => given.items().iter().map(merger).collect::<Vec<_>>().join("+"),
-    })
 }
 
 pub(crate) fn another_root(root: Root, wanted: Root, empty: &str) -> Option<String> {

@@ -1,5 +1,6 @@
 //! How cloud-init merges a cloud-config with those before it: the value of X-Merge-Type.
 
+use crate::cloud_config::yaml_node::{Content, Node};
 use cerveza_manners::{Failure, Result};
 
 /// What `append` stands for: cloud-init's own example in its page on merging.
@@ -50,6 +51,26 @@ pub(crate) fn problem(value: &str) -> Option<String> {
     }
     // A cloud-config is a mapping: what nothing merges stays what it was.
     (!merges_mappings).then(|| "without dict() cloud-init would leave the whole cloud-config out".to_string())
+}
+
+/// How a cloud-config says that it is merged, in the form of a header (`dict_extract_mergers` in mergers/__init__.py).
+pub(crate) fn merge_how(config: &Node) -> Option<String> {
+    let given = ["merge_how", "merge_type"].into_iter().filter_map(|key| config.get(key));
+    let given = given.into_iter().find(|given| given.content != Content::Plain(serde_json::Value::Null))?;
+    let merger = |item: &Node| {
+        let words = |items: &[Node]| items.iter().filter_map(Node::text).collect::<Vec<_>>().join(",");
+        match item.items() {
+            [] => {
+                let settings = item.get("settings").map(|settings| words(settings.items())).unwrap_or_default();
+                format!("{}({settings})", item.get("name").and_then(Node::text).unwrap_or_default())
+            }
+            [name, settings @ ..] => format!("{}({})", name.text().unwrap_or_default(), words(settings)),
+        }
+    };
+    Some(match given.text() {
+        Some(text) => text.to_string(),
+        None => given.items().iter().map(merger).collect::<Vec<_>>().join("+"),
+    })
 }
 
 /// What a value makes of a key that the cloud-configs before have too.

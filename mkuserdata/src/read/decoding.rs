@@ -51,7 +51,7 @@ pub(crate) fn is_strict_base64(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encoding::Encoded;
+    use crate::build::encoding::Encoded;
     use proptest::prelude::*;
 
     #[test]

@@ -1,7 +1,7 @@
 //! What each part costs of the user-data, and EC2's limit on that.
 
-use crate::gzip;
-use crate::part::Body;
+use crate::build::gzip;
+use crate::build::part::Body;
 use cerveza_manners::{Failure, Result, visible};
 use std::cmp::Reverse;
 

@@ -1,18 +1,18 @@
 //! The parts of a run: read once, put together as often as there are hosts.
 
-use crate::Setting;
-use crate::arrange::{Arranged, arrange};
-use crate::configs::{Clash, Config, merge};
-use crate::cost::{self, Cost, LIMIT};
-use crate::extra::ExtraPart;
-use crate::gzip::{Effort, Head, gzip};
-use crate::kind::Kind;
-use crate::mime;
-use crate::operand::Operand;
-use crate::part::{Body, Part};
-use crate::template::{Templates, fields};
+use crate::build::extra_part::ExtraPart;
+use crate::build::gzip::{Effort, Head, gzip};
+use crate::build::layout::{Arranged, arrange};
+use crate::build::mime;
+use crate::build::operand::Operand;
+use crate::build::part::{Body, Part};
+use crate::build::template::{Templates, fields};
+use crate::build::user_data_size::{self, Cost, LIMIT};
+use crate::cloud_config::merge::{Clash, Config, merge};
+use crate::cloud_init::content_type::Kind;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
+use cerveza_template::Setting;
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -226,7 +226,7 @@ impl Parts {
 
     fn assemble(&self, bodies: &[Cow<Body>]) -> Result<UserData> {
         let bytes = self.compressed(bodies)?;
-        cost::check(bytes.len(), self.options.limit, || self.costs_of(bodies, bytes.len()))?;
+        user_data_size::check(bytes.len(), self.options.limit, || self.costs_of(bodies, bytes.len()))?;
         let mut warnings = Vec::new();
         if self.varies() {
             let clashes = clashes(&self.parts, bodies.iter().map(|body| Some(body.as_ref())));
@@ -307,7 +307,7 @@ impl Parts {
     fn costs_of(&self, bodies: &[Cow<Body>], size: usize) -> Vec<Cost> {
         let parts: Vec<_> =
             self.parts.iter().zip(bodies).map(|(part, body)| (part.path.as_str(), body.as_ref())).collect();
-        cost::costs(&parts, size)
+        user_data_size::costs(&parts, size)
     }
 }
 

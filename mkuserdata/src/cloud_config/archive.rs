@@ -1,9 +1,9 @@
 //! A cloud-config-archive: a YAML list of parts.
 
-use crate::kind::{Folder, Kind, PartType};
-use crate::order;
-use crate::outline::{Outline, Root, is_beyond_reading};
-use crate::yaml::another_root;
+use crate::cloud_config::check::another_root;
+use crate::cloud_config::yaml_outline::{Outline, Root, is_beyond_reading};
+use crate::cloud_init::content_type::{Folder, Kind, PartType};
+use crate::cloud_init::run_order;
 use serde_yaml::Value;
 
 /// What is wrong with an archive, a list of texts and mappings, and with the parts in it, which `check` looks at.
@@ -58,7 +58,7 @@ impl Entry {
 
     /// The folder that it will run from.
     pub fn folder(&self) -> Option<Folder> {
-        order::folder_of(self.part_type().kind(), self.content.as_bytes())
+        run_order::folder_of(self.part_type().kind(), self.content.as_bytes())
     }
 }
 
@@ -109,27 +109,4 @@ fn in_entry(value: Value, check: impl Fn(&PartType, Option<&str>, &[u8]) -> Vec<
     }
     let declared = entry.declared.clone().unwrap_or_else(|| part_type.to_string());
     check(&part_type, Some(&declared), entry.content.as_bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::check;
-
-    #[test]
-    fn an_archive_is_a_list_of_sound_parts() {
-        let found = |text: &str| problems(text, check::problems).join("; ");
-        assert_eq!(found("#cloud-config-archive\n- \"#!/bin/sh\\n\"\n- {content: 'x: 1'}\n"), "");
-        assert_eq!(found("a: 1\n"), "is a mapping, no YAML list: cloud-init would ignore it");
-        assert_eq!(found("- 'a: 1'\n- 7\n"), "entry 2: is neither text nor a mapping: cloud-init would skip it");
-        assert!(found("- {content: 7}\n").starts_with("entry 1: content is no text: "));
-        assert!(found("- {type: cloud-config, content: 'a: 1'}\n").starts_with("entry 1: its type has no slash: "));
-        assert!(found("- \"#include\\nhttp://x/\\n\"\n").starts_with("entry 1: cloud-init opens no such part "));
-        assert!(found("- 'a: ['\n").starts_with("entry 1: is no YAML: "));
-        // Also by who only asks for the parts.
-        assert!(entries(&format!("- {}{}", "[".repeat(2_000_000), "]".repeat(2_000_000))).is_empty());
-        let entries = entries("- '#!/bin/sh'\n- {content: x, type: text/plain, filename: f}\n- 7\n");
-        assert_eq!(entries.len(), 2);
-        assert_eq!((entries[1].name.as_deref(), entries[1].declared.as_deref()), (Some("f"), Some("text/plain")));
-    }
 }

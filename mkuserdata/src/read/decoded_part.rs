@@ -1,12 +1,18 @@
 //! The parts of existing user-data as cloud-init sees them: named, opened, and in the order in which it goes about them.
 
-use crate::configs::{Config, Merged, configs, merge};
-use crate::foreign::Foreign;
-use crate::kind::{Folder, Kind, NOT_MULTIPART, PLAIN, PartType};
-use crate::order::RUNCMD;
-use crate::schema::Schema;
-use crate::wrapping::{self, MOST_UNPACKED};
-use crate::{archive, check, console, merge, name, order, secret};
+use crate::check;
+use crate::check::console;
+use crate::check::secret;
+use crate::cloud_config::archive;
+use crate::cloud_config::merge::{Config, Merged, configs, merge};
+use crate::cloud_config::merge_how;
+use crate::cloud_config::schema::Schema;
+use crate::cloud_init::content_type::{Folder, Kind, NOT_MULTIPART, PLAIN, PartType};
+use crate::cloud_init::file_name;
+use crate::cloud_init::foreign::Foreign;
+use crate::cloud_init::run_order;
+use crate::cloud_init::run_order::RUNCMD;
+use crate::cloud_init::wrapping::{self, MOST_UNPACKED};
 
 /// A part as cloud-init sees it.
 #[derive(Debug)]
@@ -51,7 +57,7 @@ impl Seen {
 
     /// Whether it is a script that runs from a file.
     pub fn runs_as_file(&self) -> bool {
-        order::folder_of(self.part_type.kind(), &self.content).is_some()
+        run_order::folder_of(self.part_type.kind(), &self.content).is_some()
     }
 }
 
@@ -111,7 +117,7 @@ impl Seeing {
         }
         problems.extend(check::problems(&part_type, given, &content));
         let why =
-            merge_type.as_deref().filter(|_| part_type.kind() == Some(Kind::CloudConfig)).and_then(merge::problem);
+            merge_type.as_deref().filter(|_| part_type.kind() == Some(Kind::CloudConfig)).and_then(merge_how::problem);
         problems.extend(why.map(|why| format!("X-Merge-Type: {why}")));
         if launch_index.as_deref().is_some_and(|index| index.trim().parse::<i64>().is_err()) {
             problems.push("Launch-Index is no number: cloud-init would leave the part out everywhere".to_string());
@@ -168,13 +174,13 @@ impl Seeing {
 /// The files of the parts, and the folders that they run from.
 fn files(parts: &[Seen]) -> Vec<(String, Option<Folder>)> {
     let file = |part: &Seen| {
-        let folder = order::folder_of(part.part_type.kind(), &part.content);
+        let folder = run_order::folder_of(part.part_type.kind(), &part.content);
         // handlers/shell_script_by_frequency.py takes the last of a path, handlers/shell_script.py all of it.
         let name = match folder {
             None | Some(Folder::Instance) => &part.name,
             Some(_) => part.name.rsplit('/').next().unwrap_or_default(),
         };
-        (name::cleaned(name), folder)
+        (file_name::cleaned(name), folder)
     };
     parts.iter().map(file).collect()
 }
@@ -211,7 +217,7 @@ pub(crate) fn number(parts: &mut [Seen]) -> Vec<String> {
     };
     for part in parts.iter_mut().filter(|part| part.runs.is_empty()) {
         let kind = match part.part_type.kind() {
-            Some(Kind::Jinja) => order::behind_first_line(&part.content).or(Some(Kind::Jinja)),
+            Some(Kind::Jinja) => run_order::behind_first_line(&part.content).or(Some(Kind::Jinja)),
             kind => kind,
         };
         part.runs = match kind {
@@ -241,15 +247,15 @@ pub(crate) fn among(parts: &[Seen]) -> Vec<String> {
     let is_numbered =
         |(name, folder): &(String, Option<Folder>)| folder.is_none() || name.starts_with(|c: char| c.is_ascii_digit());
     if !files.iter().all(is_numbered) {
-        let changed = order::changed(&files).into_iter();
+        let changed = run_order::changed(&files).into_iter();
         problems
             .extend(changed.map(|(run, _)| format!("cloud-init runs scripts by name, {run}: not as the parts stand")));
     }
-    for (first, second, say) in order::collisions(&files) {
+    for (first, second, say) in run_order::collisions(&files) {
         problems.push(format!("parts {} and {}: {say}", first + 1, second + 1));
     }
     for (at, (name, folder)) in files.iter().enumerate().filter(|(_, (_, folder))| folder.is_some()) {
-        let problem = name::problem(name).or(order::overwritten(name, *folder));
+        let problem = file_name::problem(name).or(run_order::overwritten(name, *folder));
         problems.extend(problem.map(|why| format!("part {}: {why}", at + 1)));
     }
     for (at, part) in parts.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! The message: the parts one after another, and a boundary that occurs in none of them.
 
-use crate::encoding::Encoded;
+use crate::build::encoding::Encoded;
 use memchr::memmem;
 use std::fmt::Write;
 

@@ -1,15 +1,15 @@
 //! One part: its file read, and what goes into the message for it.
 
+use crate::build::mime::{Block, Headers};
+use crate::build::operand::{self, Operand};
 use crate::check;
-use crate::configs::{Config, configs};
-use crate::console;
-use crate::kind::{Folder, Kind, PLAIN, PartType};
-use crate::mime::{Block, Headers};
-use crate::name;
-use crate::operand::{self, Operand};
-use crate::order;
-use crate::secret;
-use crate::wrapping;
+use crate::check::console;
+use crate::check::secret;
+use crate::cloud_config::merge::{Config, configs};
+use crate::cloud_init::content_type::{Folder, Kind, PLAIN, PartType};
+use crate::cloud_init::file_name;
+use crate::cloud_init::run_order;
+use crate::cloud_init::wrapping;
 use cerveza_manners::{Failure, Result};
 use std::io::{self, Read};
 use std::path::Path;
@@ -85,10 +85,10 @@ impl Part {
             _ if self.is_raw => None,
             PartType::Unknown if self.is_template => Kind::ShellScript.folder(),
             // Of cloud-init's own templates those that begin with an expression may too.
-            PartType::Known(Kind::Jinja) if order::behind_first_line(&self.content).is_none() => {
+            PartType::Known(Kind::Jinja) if run_order::behind_first_line(&self.content).is_none() => {
                 Kind::ShellScript.folder()
             }
-            part_type => order::folder_of(part_type.kind(), &self.content),
+            part_type => run_order::folder_of(part_type.kind(), &self.content),
         }
     }
 
@@ -112,7 +112,7 @@ impl Part {
         let part_type = type_of(self.declared.as_deref(), content);
         let is_merged = match part_type.kind() {
             Some(Kind::CloudConfig) => true,
-            Some(Kind::Jinja) => order::behind_first_line(content) == Some(Kind::CloudConfig),
+            Some(Kind::Jinja) => run_order::behind_first_line(content) == Some(Kind::CloudConfig),
             _ => false,
         };
         // A type that was given stands as it was given, also where cloud-init goes by another.
@@ -171,7 +171,7 @@ fn name_of(path: &Path) -> Result<String> {
     if name.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
         return Err(Failure::usage(format!("{shown}: the file name has a control character")));
     }
-    match name::problem(&name::cleaned(name)) {
+    match file_name::problem(&file_name::cleaned(name)) {
         None => Ok(name.to_string()),
         Some(why) => Err(Failure::usage(format!("{shown}: {why}"))),
     }

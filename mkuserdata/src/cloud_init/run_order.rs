@@ -1,7 +1,7 @@
 //! The names under which scripts run: cloud-init runs those of a folder sorted by name, not in the order of the parts.
 
-use crate::kind::{Folder, Kind};
-use crate::name;
+use crate::cloud_init::content_type::{Folder, Kind};
+use crate::cloud_init::file_name;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -33,10 +33,10 @@ pub(crate) fn number(names: &mut [(String, Option<Folder>)], moves: &[bool]) {
             .filter(|((_, of), _)| *of == Some(folder))
             .map(|((name, _), moves)| (name, *moves))
             .collect();
-        let is_before_runcmd = |name: &str| folder != Folder::Instance || *name::cleaned(name) < *RUNCMD;
+        let is_before_runcmd = |name: &str| folder != Folder::Instance || *file_name::cleaned(name) < *RUNCMD;
         let stay =
             scripts.is_sorted_by_key(|(_, moves)| *moves) && scripts.iter().all(|(name, _)| is_before_runcmd(name));
-        if stay && scripts.is_sorted_by(|(a, _), (b, _)| name::cleaned(a) < name::cleaned(b)) {
+        if stay && scripts.is_sorted_by(|(a, _), (b, _)| file_name::cleaned(a) < file_name::cleaned(b)) {
             continue;
         }
         let digits = scripts.len().to_string().len().max(2);
@@ -51,7 +51,7 @@ pub(crate) fn changed(names: &[(String, Option<Folder>)]) -> Vec<(String, String
     let mut changed = Vec::new();
     for folder in Folder::ALL {
         let given: Vec<String> =
-            names.iter().filter(|(_, of)| *of == Some(folder)).map(|(name, _)| name::cleaned(name)).collect();
+            names.iter().filter(|(_, of)| *of == Some(folder)).map(|(name, _)| file_name::cleaned(name)).collect();
         let mut run = given.clone();
         run.sort();
         if run != given {
@@ -73,7 +73,7 @@ pub(crate) fn collisions(names: &[(String, Option<Folder>)]) -> Vec<(usize, usiz
     let mut collisions = Vec::new();
     for (at, (name, folder)) in names.iter().enumerate() {
         let Some(folder) = *folder else { continue };
-        let cleaned = name::cleaned(name);
+        let cleaned = file_name::cleaned(name);
         let say = format!("cloud-init would write both as {cleaned}, one over the other");
         match first.entry((cleaned, folder)) {
             Entry::Occupied(first) => collisions.push((*first.get(), at, say)),
@@ -85,7 +85,7 @@ pub(crate) fn collisions(names: &[(String, Option<Folder>)]) -> Vec<(usize, usiz
 
 /// Why a script of this name does not come to run.
 pub(crate) fn overwritten(name: &str, folder: Option<Folder>) -> Option<String> {
-    (folder == Some(Folder::Instance) && name::cleaned(name) == RUNCMD)
+    (folder == Some(Folder::Instance) && file_name::cleaned(name) == RUNCMD)
         .then(|| format!("cloud-init writes the commands of {RUNCMD} to a file of this name, over the script"))
 }
 

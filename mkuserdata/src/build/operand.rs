@@ -1,6 +1,6 @@
 //! PART on the command line: `FILE`, `FILE:TYPE`, `FILE:raw` or `-`.
 
-use crate::kind::full_type;
+use crate::cloud_init::content_type::full_type;
 use cerveza_manners::Result;
 use std::ffi::OsStr;
 use std::fs::File;

@@ -1,7 +1,7 @@
 //! A MIME message taken apart as Python's email.feedparser does, which is how cloud-init reads it: where it differs from
 //! the RFCs, and so from crates, is where what an instance does is not what its message seems to say.
 
-use crate::parameter::parameter;
+use crate::read::parameter::parameter;
 
 /// A part that holds no others.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
 //! User-data as an instance was given it, taken apart as cloud-init takes it apart.
 
-use crate::cost::LIMIT;
-use crate::decoding;
-use crate::foreign::Foreign;
-use crate::kind::Kind;
-use crate::message::{self, Entity};
-use crate::seen::{Leaf, Seeing, Seen, among, number};
-use crate::wrapping::{MOST_UNPACKED, is_gzip, is_message, unpacked, unwrapped};
+use crate::build::user_data_size::LIMIT;
+use crate::cloud_init::content_type::Kind;
+use crate::cloud_init::foreign::Foreign;
+use crate::cloud_init::wrapping::{MOST_UNPACKED, is_gzip, is_message, unpacked, unwrapped};
+use crate::read::decoded_part::{Leaf, Seeing, Seen, among, number};
+use crate::read::decoding;
+use crate::read::message::{self, Entity};
 
 #[derive(Debug)]
 pub(crate) struct Received {

@@ -1,12 +1,17 @@
 //! A run of `mkuserdata`: read the parts, build, write; or read what there is.
 
-use crate::args::Args;
-use crate::merge::merge_type;
-use crate::operand::Operand;
-use crate::part::Part;
-use crate::parts::{Options, Parts, UserData};
-use crate::schema::Schema;
-use crate::{Cost, Effort, cost, listing};
+pub(crate) mod args;
+mod report;
+
+use crate::build::gzip::Effort;
+use crate::build::operand::Operand;
+use crate::build::part::Part;
+use crate::build::parts::{Options, Parts, UserData};
+use crate::build::user_data_size;
+use crate::build::user_data_size::Cost;
+use crate::cli::args::Args;
+use crate::cloud_config::merge_how::merge_type;
+use crate::cloud_config::schema::Schema;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use cerveza_manners::{
@@ -25,7 +30,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     args.refuse_misuse(io::stdout().is_terminal(), io::stdin().is_terminal())?;
     if let Some(action) = args.action() {
         let schema = args.schema.as_deref().map(Schema::read).transpose()?;
-        return listing::run(&action, &args.output, &args.files(), args.force, schema.as_ref(), tool);
+        return report::run(&action, &args.output, &args.files(), args.force, schema.as_ref(), tool);
     }
     let parts = Parts::new(read(args)?, options(args)?)?;
     if !args.set.is_empty() && !parts.varies() {
@@ -113,7 +118,7 @@ const COST_COLUMNS: [Column; 3] = [
 /// Writes the costs to stdout.
 fn write_costs(args: &OutputArgs, costs: &[Cost], tool: &Tool) -> Result<()> {
     if args.mode(OutputMode::Table) == OutputMode::Table && args.format.columns.is_empty() {
-        return write_stdout((cost::table(costs) + "\n").as_bytes());
+        return write_stdout((user_data_size::table(costs) + "\n").as_bytes());
     }
     let mut writer = args.writer(OutputMode::Table, &COST_COLUMNS, tool);
     for row in costs {

@@ -1,7 +1,7 @@
 //! What stands around user-data: gzip, base64, or a MIME message.
 
-use crate::foreign::Foreign;
-use crate::kind::Kind;
+use crate::cloud_init::content_type::Kind;
+use crate::cloud_init::foreign::Foreign;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use flate2::bufread::GzDecoder;

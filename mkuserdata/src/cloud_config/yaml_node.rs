@@ -1,7 +1,7 @@
 //! A YAML document as PyYAML's `safe_load` returns it, with the line of each node. Plain scalars have the types of
 //! YAML 1.1: `yes` is true, `010` is 8, and a date is a date.
 
-use crate::outline::is_beyond_reading;
+use crate::cloud_config::yaml_outline::is_beyond_reading;
 use regex::Regex;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use serde_json::{Value, json};

@@ -1,10 +1,11 @@
 //! The cloud-configs of one user-data among each other: which keys cloud-init merges, and what it loses at that.
 
-use crate::kind::{Kind, PartType};
-use crate::merge::{APPEND, Mergers};
-use crate::node::{Content, Node};
-use crate::order::{self, RUNCMD};
-use crate::{archive, yaml};
+use crate::cloud_config::archive;
+use crate::cloud_config::merge_how;
+use crate::cloud_config::merge_how::{APPEND, Mergers};
+use crate::cloud_config::yaml_node::{Content, Node};
+use crate::cloud_init::content_type::{Kind, PartType};
+use crate::cloud_init::run_order::{self, RUNCMD};
 use regex::Regex;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -54,13 +55,13 @@ impl Config {
     fn read(part_type: &PartType, text: &str, merge_type: Option<&str>) -> Option<Config> {
         let text: Cow<str> = match part_type.kind() {
             Some(Kind::CloudConfig) => text.into(),
-            Some(Kind::Jinja) if order::behind_first_line(text.as_bytes()) == Some(Kind::CloudConfig) => {
+            Some(Kind::Jinja) if run_order::behind_first_line(text.as_bytes()) == Some(Kind::CloudConfig) => {
                 without_jinja(text).into()
             }
             _ => return None,
         };
         let node = Node::read(&text).filter(|node| matches!(node.content, Content::Mapping(_)))?;
-        let own = yaml::merge_how(&node);
+        let own = merge_how::merge_how(&node);
         let mergers: Vec<&str> = own.as_deref().into_iter().chain(merge_type).filter(|text| !text.is_empty()).collect();
         let mergers = (!mergers.is_empty()).then(|| mergers.join("+"));
         let launch_index = node.get("launch-index").and_then(|index| index.to_json().as_i64());

@@ -1,9 +1,14 @@
 //! What cloud-init would do with a part that its owner does not expect. Each rule names what it is of cloud-init.
 
-use crate::foreign::Foreign;
-use crate::kind::{Kind, PLAIN, PartType, all_prefixes, is_python_space, prefixes};
-use crate::wrapping::{is_gzip, unwrapped};
-use crate::{archive, python, yaml};
+pub(crate) mod console;
+mod python;
+pub(crate) mod secret;
+
+use crate::cloud_config::archive;
+use crate::cloud_config::check::cloud_config;
+use crate::cloud_init::content_type::{Kind, PLAIN, PartType, all_prefixes, is_python_space, prefixes};
+use crate::cloud_init::foreign::Foreign;
+use crate::cloud_init::wrapping::{is_gzip, unwrapped};
 use minijinja::Environment;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -36,7 +41,7 @@ pub(crate) fn problems(part_type: &PartType, declared: Option<&str>, content: &[
     match kind {
         Some(Kind::ShellScript | Kind::PerBoot | Kind::PerInstance | Kind::PerOnce) => problems.extend(script(text)),
         Some(Kind::CloudBoothook) => problems.extend(boothook(text)),
-        Some(Kind::CloudConfig) => problems.extend(yaml::cloud_config(text)),
+        Some(Kind::CloudConfig) => problems.extend(cloud_config(text)),
         Some(Kind::CloudConfigArchive) => problems.extend(archive::problems(text, self::problems)),
         Some(Kind::CloudConfigJsonp) => problems.extend(json_patch(text)),
         Some(Kind::Include | Kind::IncludeOnce) => problems.extend(include(text)),
@@ -426,5 +431,22 @@ mod tests {
         {
             assert!(found(bad).starts_with("is no JSON patch"), "{bad}: {}", found(bad));
         }
+    }
+
+    #[test]
+    fn an_archive_is_a_list_of_sound_parts() {
+        let found = |text: &str| archive::problems(text, problems).join("; ");
+        assert_eq!(found("#cloud-config-archive\n- \"#!/bin/sh\\n\"\n- {content: 'x: 1'}\n"), "");
+        assert_eq!(found("a: 1\n"), "is a mapping, no YAML list: cloud-init would ignore it");
+        assert_eq!(found("- 'a: 1'\n- 7\n"), "entry 2: is neither text nor a mapping: cloud-init would skip it");
+        assert!(found("- {content: 7}\n").starts_with("entry 1: content is no text: "));
+        assert!(found("- {type: cloud-config, content: 'a: 1'}\n").starts_with("entry 1: its type has no slash: "));
+        assert!(found("- \"#include\\nhttp://x/\\n\"\n").starts_with("entry 1: cloud-init opens no such part "));
+        assert!(found("- 'a: ['\n").starts_with("entry 1: is no YAML: "));
+        // Also by who only asks for the parts.
+        assert!(archive::entries(&format!("- {}{}", "[".repeat(2_000_000), "]".repeat(2_000_000))).is_empty());
+        let entries = archive::entries("- '#!/bin/sh'\n- {content: x, type: text/plain, filename: f}\n- 7\n");
+        assert_eq!(entries.len(), 2);
+        assert_eq!((entries[1].name.as_deref(), entries[1].declared.as_deref()), (Some("f"), Some("text/plain")));
     }
 }

@@ -1,7 +1,7 @@
 //! Whether a cloud-config keeps the host keys off the console. `ec2-launch --host-keys` reads them there.
 
-use crate::configs::Config;
-use crate::node::{Content, Node};
+use crate::cloud_config::merge::Config;
+use crate::cloud_config::yaml_node::{Content, Node};
 
 /// The types of the keys that cc_ssh.py makes, as /usr/lib/cloud-init/write-ssh-key-fingerprints compares them.
 const KEY_TYPES: [&str; 3] = ["ssh-rsa", "ecdsa-sha2-nistp256", "ssh-ed25519"];

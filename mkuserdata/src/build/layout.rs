@@ -1,11 +1,13 @@
 //! The parts among each other: the names under which scripts run, the order in which parts stand, and what cloud-init
 //! would do with them together that nobody expects.
 
-use crate::archive;
+use crate::build::part::Part;
+use crate::build::template;
 use crate::check;
-use crate::kind::{Kind, PartType};
-use crate::part::Part;
-use crate::{name, order, template};
+use crate::cloud_config::archive;
+use crate::cloud_init::content_type::{Kind, PartType};
+use crate::cloud_init::file_name;
+use crate::cloud_init::run_order;
 
 pub(crate) struct Arranged {
     /// In the order of the message, under the names of the message.
@@ -21,17 +23,19 @@ pub(crate) fn arrange(mut parts: Vec<Part>, keep_names: bool) -> Arranged {
     // Where it stands does not matter to a script that is numbered, but to how much is compressed for each host.
     let moves: Vec<bool> = parts.iter().map(|part| !keep_names && part.is_template && part.runs_by_name()).collect();
     match keep_names {
-        false => order::number(&mut names, &moves),
+        false => run_order::number(&mut names, &moves),
         true => {
             let say = |(run, given)| format!("cloud-init runs scripts sorted by name: {run}, not as given: {given}");
-            warnings.extend(order::changed(&names).into_iter().map(say));
-            for (first, second, say) in order::collisions(&names) {
+            warnings.extend(run_order::changed(&names).into_iter().map(say));
+            for (first, second, say) in run_order::collisions(&names) {
                 problems.push(format!("{} and {}: {say}", parts[first].path, parts[second].path));
             }
         }
     }
     for (part, (name, folder)) in parts.iter_mut().zip(names) {
-        let problem = folder.and_then(|_| name::problem(&name::cleaned(&name))).or(order::overwritten(&name, folder));
+        let problem = folder
+            .and_then(|_| file_name::problem(&file_name::cleaned(&name)))
+            .or(run_order::overwritten(&name, folder));
         problems.extend(problem.map(|problem| format!("{}: {problem}", part.path)));
         part.name = name;
     }
@@ -82,7 +86,7 @@ fn overwritten_in_archives(parts: &[Part]) -> Vec<String> {
     let mut problems = Vec::new();
     for part in parts.iter().filter(|part| part.part_type == PartType::Known(Kind::CloudConfigArchive)) {
         for (at, entry) in archive::entries(&String::from_utf8_lossy(&part.content)).iter().enumerate() {
-            let problem = entry.name.as_deref().and_then(|name| order::overwritten(name, entry.folder()));
+            let problem = entry.name.as_deref().and_then(|name| run_order::overwritten(name, entry.folder()));
             problems.extend(problem.map(|problem| format!("{}: entry {}: {problem}", part.path, at + 1)));
         }
     }
