@@ -3,8 +3,8 @@
 use crate::build::mime::{Block, Headers};
 use crate::build::operand::{self, Operand};
 use crate::check;
-use crate::check::console;
-use crate::check::secret;
+use crate::check::host_keys;
+use crate::check::secrets;
 use crate::cloud_config::merge::{Config, configs};
 use crate::cloud_init::content_type::{Folder, Kind, PLAIN, PartType};
 use crate::cloud_init::file_name;
@@ -104,7 +104,7 @@ impl Part {
                 size: content.len(),
                 block: Block::raw(content),
                 problems: check::nothing(content).into_iter().collect(),
-                warnings: secret::warnings(content),
+                warnings: secrets::warnings(content),
                 console_warnings: Vec::new(),
                 configs: Vec::new(),
             };
@@ -137,8 +137,8 @@ impl Part {
             size: content.len(),
             block: Block::new(&headers, content),
             problems,
-            warnings: secret::warnings(content),
-            console_warnings: console::warnings(&configs),
+            warnings: secrets::warnings(content),
+            console_warnings: host_keys::warnings(&configs),
             configs,
         }
     }

@@ -1,6 +1,8 @@
 //! A run of `mkuserdata`: read the parts, build, write; or read what there is.
 
 pub(crate) mod args;
+mod extract;
+mod given;
 mod report;
 
 use crate::build::gzip::Effort;

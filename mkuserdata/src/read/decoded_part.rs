@@ -1,8 +1,8 @@
 //! The parts of existing user-data as cloud-init sees them: named, opened, and in the order in which it goes about them.
 
 use crate::check;
-use crate::check::console;
-use crate::check::secret;
+use crate::check::host_keys;
+use crate::check::secrets;
 use crate::cloud_config::archive;
 use crate::cloud_config::merge::{Config, Merged, configs, merge};
 use crate::cloud_config::merge_how;
@@ -40,7 +40,7 @@ impl Seen {
             name: "part-001".to_string(),
             part_type: PartType::Unknown,
             encoding: "none",
-            warnings: secret::warnings(&content),
+            warnings: secrets::warnings(&content),
             content,
             merge_type: None,
             launch_index: None,
@@ -130,7 +130,7 @@ impl Seeing {
         let runs = String::new();
         let index = launch_index.as_deref().and_then(|index| index.trim().parse().ok());
         let mut configs = configs(&part_type, &content, merge_type.as_deref(), index);
-        let warnings = [secret::warnings(&content), console::warnings(&configs)].concat();
+        let warnings = [secrets::warnings(&content), host_keys::warnings(&configs)].concat();
         self.parts.push(Seen {
             name,
             config: configs.pop_if(|config| config.entry.is_none()),
