@@ -1,12 +1,12 @@
 //! Node groups listed (`--groups`), and names folded into them (`--regroup`).
 
 use crate::fold::{FoldOptions, Folder};
-use crate::folded::Folded;
-use crate::grouped::GroupRow;
+use crate::language::parse::node_group;
 use crate::nodegroups::NodeGroups;
-use crate::parse::node_group;
+use crate::output::fold_lines::Folded;
+use crate::output::groups::GroupRow;
+use crate::set::visit::finished;
 use crate::set::{HostSet, Operator};
-use crate::visit::finished;
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::is_bare;
 use cerveza_record::natural_cmp;

@@ -1,6 +1,6 @@
 //! How hosts travel: a set calls a `HostVisitor` with one host, or one run of names, after the other.
 
-use crate::names::Names;
+use crate::pattern::names::Names;
 use cerveza_manners::Failure;
 use cerveza_record::Record;
 use std::rc::Rc;

@@ -1,10 +1,10 @@
 //! Hosts in groups, one for each value of a field, and how groups are written: as lines, JSON or a table.
 
-use crate::field::FieldValues;
 use crate::fold::FoldOptions;
-use crate::folded::Folded;
-use crate::names::Names;
-use crate::visit::{Host, HostVisitor, Visited};
+use crate::input::field::FieldValues;
+use crate::output::fold_lines::Folded;
+use crate::pattern::names::Names;
+use crate::set::visit::{Host, HostVisitor, Visited};
 use cerveza_manners::{Column, Failure, FormatArgs, OutputMode, Result, Tool, visible};
 use cerveza_record::natural_cmp;
 use cerveza_record::{Value, is_hidden, json, quote};

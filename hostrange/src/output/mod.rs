@@ -1,7 +1,11 @@
 //! Writes hosts: as names or JSON lines in blocks, or as a table.
 
-use crate::names::Names;
-use crate::visit::{Host, HostVisitor, Stop, Visited, finished};
+pub(crate) mod fold_lines;
+pub(crate) mod groups;
+pub(crate) mod select;
+
+use crate::pattern::names::Names;
+use crate::set::visit::{Host, HostVisitor, Stop, Visited, finished};
 use cerveza_manners::{Column, Failure, FormatArgs, OutputMode, RecordWriter, Result, Tool, json_line};
 use cerveza_record::{Record, printed_name, quote};
 use std::fs::File;

@@ -1,7 +1,7 @@
 //! The items of a bracket, as they are written: numbers, letters, and ranges of them with steps.
 
-use crate::bracket::Segment;
-use crate::digits;
+use crate::pattern::bracket::Segment;
+use crate::pattern::digits;
 use std::cmp::Ordering;
 use std::ops::Range;
 

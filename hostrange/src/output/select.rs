@@ -1,8 +1,8 @@
 //! Which hosts of a set come out: by their places in it, or some at random.
 
-use crate::names::Names;
 use crate::output::Output;
-use crate::visit::{Host, HostVisitor, Stop, Visited};
+use crate::pattern::names::Names;
+use crate::set::visit::{Host, HostVisitor, Stop, Visited};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeSet;

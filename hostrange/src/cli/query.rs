@@ -1,9 +1,9 @@
 //! Questions about a set that are answered by an exit status or a number.
 
-use crate::names::Names;
-use crate::order::Hosts;
+use crate::pattern::names::Names;
 use crate::set::HostSet;
-use crate::visit::{Host, HostVisitor, Stop, Visited, finished};
+use crate::set::order::Hosts;
+use crate::set::visit::{Host, HostVisitor, Stop, Visited, finished};
 use cerveza_manners::{Failure, Result};
 
 /// Whether the set has all hosts of `asked`.

@@ -1,6 +1,6 @@
 //! One `[...]`: the strings it stands for, in the order written.
 
-use crate::digits;
+use crate::pattern::digits;
 use num_bigint::BigUint;
 use std::cmp::Ordering;
 
@@ -226,7 +226,7 @@ impl Bracket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::parse_item;
+    use crate::pattern::item::parse_item;
 
     #[test]
     fn a_text_is_found_in_the_first_segment_that_has_it() {

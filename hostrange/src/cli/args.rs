@@ -1,10 +1,10 @@
 //! The options of `hostrange`.
 
+use crate::cli::node_groups::{GroupSource, parse_source};
+use crate::cli::options::{Axes, Operations, parse_axes, parse_separator};
 use crate::fold::FoldOptions;
-use crate::grouped::Shown;
-use crate::node_group_list::{GroupSource, parse_source};
-use crate::options::{Axes, Operations, parse_axes, parse_separator};
-use crate::select::Slice;
+use crate::output::groups::Shown;
+use crate::output::select::Slice;
 use cerveza_manners::{FormatArgs, OutputMode};
 use clap::{ArgGroup, Parser};
 

@@ -1,6 +1,6 @@
 //! The names of one pattern, one at a time or in blocks: memory does not grow with their number.
 
-use crate::bracket::Bracket;
+use crate::pattern::bracket::Bracket;
 use crate::pattern::{Part, Pattern};
 
 /// The names of a pattern that are still to come. It lends each from one buffer, so it is no `Iterator`.

@@ -1,8 +1,8 @@
 //! The hosts of a run, in the order in which they come out.
 
-use crate::names::Names;
+use crate::pattern::names::Names;
+use crate::set::visit::{Host, HostVisitor, Visited, finished};
 use crate::set::{HostSet, MOST_IN_MEMORY, Word};
-use crate::visit::{Host, HostVisitor, Visited, finished};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value, natural_cmp};
 use hashbrown::HashMap;

@@ -62,8 +62,8 @@ impl std::error::Error for ExprError {}
 
 #[cfg(test)]
 mod tests {
+    use crate::language::parse::parse;
     use crate::nodegroups::NodeGroups;
-    use crate::parse::parse;
 
     fn shown(expression: &str) -> String {
         parse(expression, &NodeGroups::in_folders(Vec::new())).unwrap_err().to_string()

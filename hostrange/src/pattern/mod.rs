@@ -1,6 +1,11 @@
 //! One word with groups in it: its parts, and which names are of it.
 
-use crate::bracket::Bracket;
+pub(crate) mod bracket;
+pub(crate) mod digits;
+pub(crate) mod item;
+pub(crate) mod names;
+
+use crate::pattern::bracket::Bracket;
 use cerveza_record::is_bare;
 use num_bigint::BigUint;
 

@@ -1,10 +1,10 @@
 //! Writes hosts folded into expressions.
 
 use crate::fold::{FoldOptions, Folder};
-use crate::names::Names;
 use crate::output::Output;
+use crate::pattern::names::Names;
 use crate::set::MOST_IN_MEMORY;
-use crate::visit::{Host, HostVisitor, Visited};
+use crate::set::visit::{Host, HostVisitor, Visited};
 use cerveza_manners::{Failure, Result};
 use std::io::{self, Write};
 

@@ -1,19 +1,23 @@
 //! The command line of `hostrange`.
 
-use crate::args::Args;
-use crate::field::FieldValues;
-use crate::folded::Folded;
-use crate::grouped::{Grouped, Shown, write_by_value, write_node_groups};
+pub(crate) mod args;
+mod node_groups;
+pub(crate) mod options;
+pub(crate) mod query;
+
+use crate::cli::args::Args;
+use crate::cli::node_groups::{GroupSource, list, regroup};
+use crate::input::field::FieldValues;
 use crate::input::{Loader, Source, stdin_for, union, warn_of_globbed};
-use crate::names::Names;
-use crate::node_group_list::{GroupSource, list, regroup};
 use crate::nodegroups::NodeGroups;
-use crate::order::{Hosts, Repeats};
+use crate::output::fold_lines::Folded;
+use crate::output::groups::{Grouped, Shown, write_by_value, write_node_groups};
+use crate::output::select::{Places, Select, Split};
 use crate::output::{Lines, Output, Table};
-use crate::query;
-use crate::select::{Places, Select, Split};
+use crate::pattern::names::Names;
 use crate::set::HostSet;
-use crate::visit::{Host, HostVisitor, Visited, finished};
+use crate::set::order::{Hosts, Repeats};
+use crate::set::visit::{Host, HostVisitor, Visited, finished};
 use cerveza_manners::{Failure, OutputMode, Result, Status, Tool};
 use cerveza_record::{is_bare, unquote};
 use clap::CommandFactory;

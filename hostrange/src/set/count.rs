@@ -1,10 +1,10 @@
 //! How many hosts a set has, without expanding it.
 
-use crate::bracket::Bracket;
-use crate::names::Names;
+use crate::pattern::bracket::Bracket;
+use crate::pattern::names::Names;
 use crate::pattern::{Part, Pattern};
+use crate::set::visit::{Host, HostVisitor, Visited, finished};
 use crate::set::{HostSet, MOST_IN_MEMORY};
-use crate::visit::{Host, HostVisitor, Visited, finished};
 use cerveza_manners::{Failure, Result};
 use indexmap::IndexMap;
 use num_bigint::BigUint;

@@ -3,9 +3,13 @@
 //! A union joins two lists and expands nothing. An operation (`!`, `&`, `^`) expands its sides into names at once, so
 //! a set never holds an operation.
 
-use crate::names::Names;
+mod count;
+pub(crate) mod order;
+pub(crate) mod visit;
+
 use crate::pattern::Pattern;
-use crate::visit::{Host, HostVisitor, Visited};
+use crate::pattern::names::Names;
+use crate::set::visit::{Host, HostVisitor, Visited};
 use cerveza_manners::Failure;
 use cerveza_record::Record;
 use hashbrown::{DefaultHashBuilder, HashTable};
