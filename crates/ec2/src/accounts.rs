@@ -1,13 +1,12 @@
 //! The AWS accounts of a run. Each is reached by a profile of the AWS configuration.
 
-use crate::acted::Acted;
 use crate::client::{Ec2, RegionArgs};
 use crate::interrupt::Interrupt;
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::Record;
 use futures_util::future::join_all;
 use std::collections::HashSet;
-use std::mem::{replace, take};
+use tokio::sync::oneshot;
 
 /// The key of a record that names the AWS profile of its account.
 pub(crate) const AWS_PROFILE: &str = "aws_profile";
@@ -70,38 +69,6 @@ impl Accounts {
         if self.accounts.len() > 1 { named(profile, failure) } else { failure }
     }
 
-    /// Runs `flow` on the hosts of each account, all accounts at once. A host that was found nowhere is left as it is.
-    pub async fn each(&self, acted: &mut Vec<Acted>, flow: impl AsyncFn(&Ec2, &mut Vec<Acted>)) {
-        let mut groups: Vec<(Vec<usize>, Vec<Acted>)> = self.accounts.iter().map(|_| Default::default()).collect();
-        let mut left = Vec::new();
-        for (at, host) in take(acted).into_iter().enumerate() {
-            let is_its = |account: &Account| account.ec2.as_ref().is_ok_and(|ec2| ec2.owns(&host.record));
-            match self.accounts.iter().position(is_its) {
-                Some(account) => {
-                    groups[account].0.push(at);
-                    groups[account].1.push(host);
-                }
-                None => left.push((at, host)),
-            }
-        }
-        join_all(self.accounts.iter().zip(&mut groups).map(async |(account, (_, hosts))| {
-            let Ok(ec2) = &account.ec2 else { return };
-            let failed: Vec<bool> = hosts.iter().map(|host| host.result.is_err()).collect();
-            if !hosts.is_empty() {
-                flow(ec2, hosts).await;
-            }
-            for (host, _) in hosts.iter_mut().zip(failed).filter(|(_, failed)| !failed) {
-                let result = replace(&mut host.result, Ok(()));
-                host.result = result.map_err(|failure| self.failure_of(account.profile.as_deref(), failure));
-            }
-        }))
-        .await;
-        let groups = groups.into_iter().flat_map(|(places, hosts)| places.into_iter().zip(hosts));
-        left.extend(groups);
-        left.sort_by_key(|(at, _)| *at);
-        acted.extend(left.into_iter().map(|(_, host)| host));
-    }
-
     /// Says which regions hosts could not be looked for in, though they were found in others.
     pub fn warn_of_denied(&self, tool: &Tool) {
         for failure in &self.denied {
@@ -113,6 +80,16 @@ impl Accounts {
     pub async fn interrupted(&self) -> Failure {
         self.interrupt.wait().await;
         Failure::interrupted()
+    }
+
+    /// Does what blocks, as reading from a terminal does, on a thread of its own. Ctrl-C ends the wait for it.
+    pub async fn unless_interrupted<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let (sender, done) = oneshot::channel();
+        std::thread::spawn(move || sender.send(work()));
+        tokio::select! {
+            Ok(done) = done => Ok(done),
+            failure = self.interrupted() => Err(failure),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Hosts on which something is being done: changed together, waited for together, each with its own result.
 
+use crate::accounts::{Account, Accounts};
 use crate::change::{Change, is_protected_by_ec2};
 use crate::client::Ec2;
 use crate::find::by_region;
@@ -8,6 +9,7 @@ use cerveza_manners::{ProgressArgs, Result};
 use cerveza_record::Record;
 use futures_util::future::join_all;
 use std::collections::HashMap;
+use std::mem::{replace, take};
 
 /// What was done to one host, or would be under --dry-run.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +34,40 @@ impl Acted {
 
     fn id(&self) -> String {
         self.record.str("instance_id").unwrap_or_default()
+    }
+}
+
+impl Accounts {
+    /// Runs `flow` on the hosts of each account, all accounts at once. A host that was found nowhere is left as it is.
+    pub async fn each(&self, acted: &mut Vec<Acted>, flow: impl AsyncFn(&Ec2, &mut Vec<Acted>)) {
+        let mut groups: Vec<(Vec<usize>, Vec<Acted>)> = self.iter().map(|_| Default::default()).collect();
+        let mut left = Vec::new();
+        for (at, host) in take(acted).into_iter().enumerate() {
+            let is_its = |account: &Account| account.ec2.as_ref().is_ok_and(|ec2| ec2.owns(&host.record));
+            match self.iter().position(is_its) {
+                Some(account) => {
+                    groups[account].0.push(at);
+                    groups[account].1.push(host);
+                }
+                None => left.push((at, host)),
+            }
+        }
+        join_all(self.iter().zip(&mut groups).map(async |(account, (_, hosts))| {
+            let Ok(ec2) = &account.ec2 else { return };
+            let failed: Vec<bool> = hosts.iter().map(|host| host.result.is_err()).collect();
+            if !hosts.is_empty() {
+                flow(ec2, hosts).await;
+            }
+            for (host, _) in hosts.iter_mut().zip(failed).filter(|(_, failed)| !failed) {
+                let result = replace(&mut host.result, Ok(()));
+                host.result = result.map_err(|failure| self.failure_of(account.profile.as_deref(), failure));
+            }
+        }))
+        .await;
+        let groups = groups.into_iter().flat_map(|(places, hosts)| places.into_iter().zip(hosts));
+        left.extend(groups);
+        left.sort_by_key(|(at, _)| *at);
+        acted.extend(left.into_iter().map(|(_, host)| host));
     }
 }
 

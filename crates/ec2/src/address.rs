@@ -1,8 +1,7 @@
 //! Elastic IP addresses: listing, allocating, associating and releasing them. A host's own address carries the host's
 //! name as its tag `Name`.
 
-use crate::FILTER_VALUES;
-use crate::client::Ec2;
+use crate::client::{Ec2, FILTER_VALUES};
 use crate::failure::{CallError, code, failure, is_ambiguous};
 use crate::find::Filter;
 use crate::tags::tag;

@@ -3,11 +3,10 @@
 //! A volume is attached to one instance at a time, so AttachVolume cannot take effect twice: whatever a call says, the next
 //! look at the volume tells what became of it.
 
-use crate::CONCURRENCY;
-use crate::client::Ec2;
+use crate::client::{CONCURRENCY, Ec2};
 use crate::failure::{code, failure, is_ambiguous};
+use crate::instance::has_ended;
 use crate::limit::Limit;
-use crate::locate::has_ended;
 use crate::volumes::EbsVolume;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;

@@ -1,6 +1,7 @@
 //! Requests that change many resources at once, and what to do when EC2 refuses one because of a single member.
 
 use crate::call::VISIBLE_AFTER;
+use crate::failure::is_named;
 use cerveza_manners::{Failure, Result};
 use std::collections::VecDeque;
 use std::future::Future;
@@ -92,11 +93,6 @@ pub(crate) fn batches(count: usize, size: impl Fn(usize) -> usize) -> VecDeque<V
 
 fn fail(batch: &[usize], results: &mut [Result<()>], failure: &Failure) {
     batch.iter().for_each(|host| results[*host] = Err(failure.clone()));
-}
-
-/// Whether a message has this id in it, and not only a longer one.
-pub(crate) fn is_named(message: &str, id: &str) -> bool {
-    message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == id)
 }
 
 #[cfg(test)]

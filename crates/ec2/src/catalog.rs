@@ -1,8 +1,7 @@
 //! What launches name in a region: images, instance types, subnets, security groups, key pairs, placement groups, launch
 //! templates. It is looked up before anything is changed, with a few calls however many hosts are launched.
 
-use crate::FILTER_VALUES;
-use crate::client::{Ec2, check_region};
+use crate::client::{Ec2, FILTER_VALUES, check_region};
 use crate::failure::{CallError, code, failure};
 use crate::find::{Filter, gather};
 use crate::image_choice::ImageChoice;

@@ -7,7 +7,6 @@ use crate::complete_answer::CompleteAnswer;
 use crate::credentials::Credentials;
 use crate::failure::failure;
 use crate::http::{http_client, plain_http_client};
-use crate::instance_page::InstancePage;
 use crate::interrupt::Interrupt;
 pub(crate) use crate::region_name::check_region;
 use crate::settings::Settings;
@@ -79,6 +78,12 @@ pub struct Ec2 {
     pub(crate) interrupt: Interrupt,
     pub(crate) calls: Calls,
 }
+
+/// How many requests of one kind are under way at once. The buckets limit how many begin.
+pub(crate) const CONCURRENCY: usize = 8;
+
+/// How many values EC2 takes in one request, those of all filters together.
+pub(crate) const FILTER_VALUES: usize = 200;
 
 /// How long the credentials may take. A credential process or an SSO login may be slow.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(25);
@@ -226,11 +231,6 @@ impl Ec2 {
             aws_sdk_ssm::Client::from_conf(config.build())
         };
         clients.entry(region.to_string()).or_insert_with(make).clone()
-    }
-
-    /// Returns what takes the instances out of an answer of this account.
-    pub(crate) fn instance_page(&self, region: &str) -> InstancePage {
-        InstancePage::new(region, self.profile(), self.calls.arrivals.clone())
     }
 
     /// Returns the HTTP client for a service whose endpoint this variable may name.

@@ -1,7 +1,6 @@
 //! A call for each of many instances, some at a time.
 
-use crate::CONCURRENCY;
-use crate::client::check_region;
+use crate::client::{CONCURRENCY, check_region};
 use crate::failure::{CallError, code, failure};
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::SdkError;

@@ -4,6 +4,7 @@ use crate::aws_profile::{self, CredentialsFailure, LOGIN};
 use crate::buckets::is_read;
 use crate::call::{NoAnswer, NotSent};
 use crate::credentials::classify;
+use crate::error_chain::{innermost, source};
 use crate::http;
 use crate::region_name::is_known;
 use aws_credential_types::provider::error::CredentialsError;
@@ -138,6 +139,11 @@ const DENIED: [&str; 4] = ["AccessDenied", "AccessDeniedException", "OptInRequir
 /// Whether EC2 has denied a call, as [`failure`] words it.
 pub(crate) fn is_denied(failure: &Failure) -> bool {
     DENIED.iter().any(|code| failure.message.contains(&format!(": {code}: ")))
+}
+
+/// Whether a message has this id in it, and not only a longer one.
+pub(crate) fn is_named(message: &str, id: &str) -> bool {
+    message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == id)
 }
 
 /// Errors of AWS itself. While a zone is down, they answer whatever asks about its whole region.
@@ -331,27 +337,6 @@ fn hint(code: &str, call: &str, why: &str) -> Option<&'static str> {
         "InvalidParameterCombination" => Some("--dry-run shows everything that is requested"),
         _ => None,
     }
-}
-
-/// The first error of this type in the chain.
-fn source<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
-}
-
-/// The cause at the bottom of the chain: "Connection refused (os error 111)" instead of five wrappers around it.
-pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Filters, and DescribeInstances: every page, in batches that EC2 takes.
 
-use crate::FILTER_VALUES;
-use crate::client::{Ec2, check_region};
+use crate::client::{Ec2, FILTER_VALUES, check_region};
 use crate::failure::failure;
 use aws_sdk_ec2::types;
 use cerveza_manners::Result;

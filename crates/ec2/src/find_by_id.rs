@@ -1,9 +1,8 @@
 //! Finds instances by their ids, also while a zone is down: DescribeInstances with filters then fails for the whole
 //! region, but with only ids of other zones it works (DescribeInstances, Amazon EC2 API Reference).
 
-use crate::batch::is_named;
 use crate::client::{Ec2, check_region};
-use crate::failure::{code, failure, is_server_fault};
+use crate::failure::{code, failure, is_named, is_server_fault};
 use crate::find::Filter;
 use cerveza_manners::Result;
 use cerveza_record::Record;

@@ -1,7 +1,7 @@
 //! An instance of the API as a host record.
 
 use crate::accounts::AWS_PROFILE;
-use crate::locate::is_instance_id;
+use crate::instance_id::is_instance_id;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use cerveza_record::{Record, Value, json};
 
@@ -244,6 +244,14 @@ fn snake_case(name: &str) -> String {
         snake.push(c.to_ascii_lowercase());
     }
     snake
+}
+
+/// States of an instance that exists and can be used again.
+pub const LIVE_STATES: [&str; 4] = ["pending", "running", "stopping", "stopped"];
+
+/// Whether the instance is shutting down or terminated, and will never run again.
+pub fn has_ended(instance: &Record) -> bool {
+    matches!(instance.str("state").as_deref(), Some("shutting-down" | "terminated"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Takes the instances out of an answer on its way to the SDK, which signs, sends and judges the call as any other.
 
 use crate::call::Arrivals;
+use crate::client::Ec2;
 use crate::instance::InstanceFacts;
 use crate::instance_xml::{BadXml, InstanceXml};
 use aws_sdk_ec2::config::interceptors::BeforeDeserializationInterceptorContextMut;
@@ -23,6 +24,13 @@ pub(crate) struct InstancePage {
     profile: Option<String>,
     arrivals: Arrivals,
     instances: Arc<Mutex<Vec<InstanceFacts>>>,
+}
+
+impl Ec2 {
+    /// Returns what takes the instances out of an answer of this account.
+    pub(crate) fn instance_page(&self, region: &str) -> InstancePage {
+        InstancePage::new(region, self.profile(), self.calls.arrivals.clone())
+    }
 }
 
 impl InstancePage {

@@ -1,10 +1,9 @@
 //! Ctrl-C: what is under way is finished, nothing new is begun. A second one ends the tool at once.
 
-use crate::accounts::Accounts;
-use cerveza_manners::{Result, die_of, ending_signals, note_signal};
+use cerveza_manners::{die_of, ending_signals, note_signal};
 use std::io;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 /// Whether the user has pressed Ctrl-C, or another signal that ends a run has come, since [`Interrupt::watch`].
 #[derive(Clone, Debug)]
@@ -37,18 +36,6 @@ impl Interrupt {
     pub async fn wait(&self) {
         if self.0.clone().wait_for(|seen| *seen).await.is_err() {
             std::future::pending().await
-        }
-    }
-}
-
-impl Accounts {
-    /// Does what blocks, as reading from a terminal does, on a thread of its own. Ctrl-C ends the wait for it.
-    pub async fn unless_interrupted<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let (sender, done) = oneshot::channel();
-        std::thread::spawn(move || sender.send(work()));
-        tokio::select! {
-            Ok(done) = done => Ok(done),
-            failure = self.interrupted() => Err(failure),
         }
     }
 }

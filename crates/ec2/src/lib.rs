@@ -20,6 +20,7 @@ mod credentials;
 mod each_instance;
 mod elastic_ip;
 mod elastic_ip_choice;
+mod error_chain;
 mod failure;
 mod find;
 mod find_by_id;
@@ -28,6 +29,7 @@ mod http;
 mod image_choice;
 mod images;
 mod instance;
+mod instance_id;
 mod instance_page;
 mod instance_xml;
 mod interrupt;
@@ -73,13 +75,14 @@ pub use find::Filter;
 pub use host_keys::HostKeySearch;
 pub use image_choice::ImageChoice;
 pub use images::{Image, RootDevice};
-pub use instance::host_name;
+pub use instance::{LIVE_STATES, has_ended, host_name};
+pub use instance_id::{instance_id, is_instance_id};
 pub use launch::{LaunchRequest, Volume};
 pub use launch_keys::{Key, Kind, LAUNCH_KEYS};
 pub use launch_once::{LaunchAttempt, NotLaunched};
 pub use launch_template::{LaunchTemplate, TemplateName};
 pub use limit::Limit;
-pub use locate::{By, Found, check_records, has_ended, instance_id, is_instance_id, locate, refuse_ambiguous};
+pub use locate::{By, Found, check_records, locate, refuse_ambiguous};
 pub use memory::{ByHost, MEMORY_LIMIT, MemoryFailure};
 pub use network::{SecurityGroup, Subnet};
 pub use new_instances::is_new;
@@ -92,12 +95,3 @@ pub use tags::{DEVICE_TAG, MOST_TAGS, TagCall, Tags, check_tag, fits_metadata};
 pub use volumes::{Attachment, EbsVolume};
 pub use wait::WaitArgs;
 pub use zone::{region_of, region_of_zone_option};
-
-/// How many requests of one kind are under way at once. The buckets limit how many begin.
-pub(crate) const CONCURRENCY: usize = 8;
-
-/// How many values EC2 takes in one request, those of all filters together.
-pub(crate) const FILTER_VALUES: usize = 200;
-
-/// States of an instance that exists and can be used again.
-pub const LIVE_STATES: [&str; 4] = ["pending", "running", "stopping", "stopped"];

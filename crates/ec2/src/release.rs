@@ -1,11 +1,11 @@
 //! Releases the addresses of hosts that were terminated.
 
-use crate::CONCURRENCY;
-use crate::LIVE_STATES;
 use crate::acted::Acted;
 use crate::address::Address;
-use crate::client::Ec2;
+use crate::client::{CONCURRENCY, Ec2};
 use crate::find::{Filter, by_region};
+use crate::instance::LIVE_STATES;
+use crate::instance_id::is_instance_id;
 use cerveza_manners::{Failure, Result};
 use futures_util::stream::{self, StreamExt};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -20,7 +20,7 @@ impl Ec2 {
         for host in hosts {
             let names = regions.entry(host.place().0).or_default();
             // An instance without a name goes by its id, which is not the name of an address.
-            if !crate::is_instance_id(host.record.host()) {
+            if !is_instance_id(host.record.host()) {
                 names.push(host.record.host().to_string());
             }
         }

@@ -1,8 +1,7 @@
 //! Changes of the instance type: where a type is offered, and ModifyInstanceAttribute.
 
-use crate::CONCURRENCY;
 use crate::acted::{Acted, chosen};
-use crate::client::{Ec2, check_region};
+use crate::client::{CONCURRENCY, Ec2, check_region};
 use crate::failure::failure;
 use crate::find::{Filter, gather};
 use aws_sdk_ec2::types::{AttributeValue, LocationType};

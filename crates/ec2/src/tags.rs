@@ -1,9 +1,8 @@
 //! CreateTags and DeleteTags, and what EC2 takes as a tag.
 
-use crate::CONCURRENCY;
 use crate::batch::in_batches;
 use crate::change::refused;
-use crate::client::Ec2;
+use crate::client::{CONCURRENCY, Ec2};
 use aws_sdk_ec2::types::Tag;
 use cerveza_manners::Result;
 use futures_util::stream::{self, StreamExt};
