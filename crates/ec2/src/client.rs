@@ -1,15 +1,15 @@
 //! Clients from the standard AWS configuration: environment, `~/.aws`, SSO, assumed roles, IMDS.
 
 use crate::accounts::AWS_PROFILE;
-use crate::aws_profile::AwsProfile;
 use crate::call::Calls;
 use crate::complete_answer::CompleteAnswer;
-use crate::credentials::Credentials;
+use crate::config::aws_profile::AwsProfile;
+use crate::config::credentials::Credentials;
+use crate::config::http::{http_client, plain_http_client};
+pub(crate) use crate::config::region_name::check_region;
+use crate::config::settings::Settings;
 use crate::failure::failure;
-use crate::http::{http_client, plain_http_client};
 use crate::interrupt::Interrupt;
-pub(crate) use crate::region_name::check_region;
-use crate::settings::Settings;
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;

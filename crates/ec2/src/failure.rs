@@ -1,12 +1,12 @@
 //! Errors of the SDK as sentences: which call, in which region, refused for what reason.
 
-use crate::aws_profile::{self, CredentialsFailure, LOGIN};
 use crate::buckets::is_read;
 use crate::call::{NoAnswer, NotSent};
-use crate::credentials::classify;
-use crate::error_chain::{innermost, source};
-use crate::http;
-use crate::region_name::is_known;
+use crate::config::aws_profile::{self, CredentialsFailure, LOGIN};
+use crate::config::credentials::classify;
+use crate::config::error_chain::{innermost, source};
+use crate::config::http;
+use crate::config::region_name::is_known;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};

@@ -169,7 +169,7 @@ fn differs<T: PartialEq>(value: T, empty: T) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::http_client;
+    use crate::config::http::http_client;
     use crate::launch_keys::{Key, Kind};
     use aws_credential_types::Credentials;
     use aws_sdk_ec2::Client;

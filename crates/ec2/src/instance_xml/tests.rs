@@ -1,7 +1,7 @@
 //! The reader against a table, against every way that an answer can arrive, and against the SDK's own parser.
 
 use super::*;
-use crate::http::http_client;
+use crate::config::http::http_client;
 use crate::instance_page::InstancePage;
 use aws_credential_types::Credentials;
 use aws_sdk_ec2::Client;

@@ -3,7 +3,7 @@
 //! Where the SDK cannot use a profile it goes on to the role of the container or the instance, which may belong to
 //! another account. So a profile that does not exist ends the run here, before the SDK asks anything.
 
-use crate::error_chain::innermost;
+use crate::config::error_chain::innermost;
 use aws_config::SdkConfig;
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::imds::credentials::ImdsCredentialsProvider;

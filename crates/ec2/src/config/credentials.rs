@@ -1,7 +1,7 @@
 //! The credentials of an account: loaded before the first call, so a slow login counts as no call's time.
 
-use crate::aws_profile::CredentialsFailure;
-use crate::error_chain::innermost;
+use crate::config::aws_profile::CredentialsFailure;
+use crate::config::error_chain::innermost;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_sdk_ec2::error::ErrorMetadata;

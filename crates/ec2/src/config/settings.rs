@@ -1,6 +1,6 @@
 //! Settings of the environment and of a profile of the AWS configuration, by the rules of the AWS CLI.
 
-use crate::http;
+use crate::config::http;
 use aws_config::profile::Profile;
 use aws_smithy_http_client::tls::TrustStore;
 use cerveza_manners::{Failure, Result};

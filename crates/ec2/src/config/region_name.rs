@@ -1,6 +1,6 @@
 //! Names of regions, and what was meant by a word that is not one.
 
-use crate::zone::region_of;
+use crate::config::zone::region_of;
 use cerveza_manners::{Failure, Result, nearest};
 
 /// Regions that AWS documents ("AWS Regions", AWS General Reference). Used for suggestions alone: a region that AWS opens
