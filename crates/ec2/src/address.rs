@@ -2,9 +2,10 @@
 //! name as its tag `Name`.
 
 use crate::client::{Ec2, FILTER_VALUES};
-use crate::failure::{CallError, code, failure, is_ambiguous};
+use crate::failure::failure;
 use crate::find::Filter;
 use crate::tags::tag;
+use crate::verdict::{CallError, code, is_ambiguous};
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::SdkError;
 use aws_sdk_ec2::types::{self, DomainType, ResourceType, TagSpecification};

@@ -4,9 +4,10 @@
 //! look at the volume tells what became of it.
 
 use crate::client::{CONCURRENCY, Ec2};
-use crate::failure::{code, failure, is_ambiguous};
+use crate::failure::failure;
 use crate::instance::has_ended;
 use crate::limit::Limit;
+use crate::verdict::{code, is_ambiguous};
 use crate::volumes::EbsVolume;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;

@@ -1,7 +1,8 @@
 //! A call for each of many instances, some at a time.
 
 use crate::client::{CONCURRENCY, check_region};
-use crate::failure::{CallError, code, failure};
+use crate::failure::failure;
+use crate::verdict::{CallError, code};
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::SdkError;
 use cerveza_manners::{Failure, Result};

@@ -2,8 +2,9 @@
 //! region, but with only ids of other zones it works (DescribeInstances, Amazon EC2 API Reference).
 
 use crate::client::{Ec2, check_region};
-use crate::failure::{code, failure, is_named, is_server_fault};
+use crate::failure::{failure, is_named, is_server_fault};
 use crate::find::Filter;
+use crate::verdict::code;
 use cerveza_manners::Result;
 use cerveza_record::Record;
 

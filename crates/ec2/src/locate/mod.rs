@@ -5,7 +5,7 @@ mod by_zone;
 mod tests;
 
 use crate::accounts::{Account, Accounts, named};
-use crate::call::VISIBLE_AFTER;
+use crate::attempts::VISIBLE_AFTER;
 use crate::client::{CONCURRENCY, Ec2, RegionArgs, check_region};
 use crate::failure::{is_denied, is_server_fault};
 use crate::find::Filter;
