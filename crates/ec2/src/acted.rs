@@ -1,8 +1,8 @@
 //! Hosts on which something is being done: changed together, waited for together, each with its own result.
 
-use crate::accounts::{Account, Accounts};
 use crate::change::{Change, is_protected_by_ec2};
 use crate::client::Ec2;
+use crate::client::accounts::{Account, Accounts};
 use crate::find::by_region;
 use crate::wait::WaitArgs;
 use cerveza_manners::{ProgressArgs, Result};

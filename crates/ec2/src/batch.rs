@@ -1,7 +1,7 @@
 //! Requests that change many resources at once, and what to do when EC2 refuses one because of a single member.
 
-use crate::attempts::VISIBLE_AFTER;
-use crate::failure::is_named;
+use crate::client::attempts::VISIBLE_AFTER;
+use crate::client::failure::is_named;
 use cerveza_manners::{Failure, Result};
 use std::collections::VecDeque;
 use std::future::Future;

@@ -1,10 +1,10 @@
 //! StartInstances, StopInstances, RebootInstances, TerminateInstances.
 
 use crate::batch::{Refused, batches, in_batches};
-use crate::buckets::{batch_size, time_for_batches};
 use crate::client::Ec2;
-use crate::failure::failure;
-use crate::verdict::{CallError, Verdict, code, verdict};
+use crate::client::buckets::{batch_size, time_for_batches};
+use crate::client::failure::failure;
+use crate::client::verdict::{CallError, Verdict, code, verdict};
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::SdkError;
 use cerveza_manners::{Failure, Result};

@@ -1,8 +1,8 @@
 //! GetConsoleOutput: what an instance has written to its console.
 
 use crate::client::Ec2;
+use crate::client::verdict::code;
 use crate::each_instance::{AskError, each_instance};
-use crate::verdict::code;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,8 +1,9 @@
 //! A call for each of many instances, some at a time.
 
-use crate::client::{CONCURRENCY, check_region};
-use crate::failure::failure;
-use crate::verdict::{CallError, code};
+use crate::client::CONCURRENCY;
+use crate::client::failure::failure;
+use crate::client::verdict::{CallError, code};
+use crate::config::region_name::check_region;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::SdkError;
 use cerveza_manners::{Failure, Result};

@@ -5,7 +5,7 @@
 //! allocation id, and each run releases only what it has allocated itself. It knows that by a tag, even if the answer of
 //! AllocateAddress got lost.
 
-use crate::call::random_bits;
+use crate::client::call::random_bits;
 use crate::client::{CONCURRENCY, Ec2};
 use crate::elastic_ip_choice::{
     AddressNeed, AddressProgress, FIRST_PAUSE, HostAddress, NextStep, SeenAddresses, next_step,

@@ -1,7 +1,8 @@
 //! Filters, and DescribeInstances: every page, in batches that EC2 takes.
 
-use crate::client::{Ec2, FILTER_VALUES, check_region};
-use crate::failure::failure;
+use crate::client::failure::failure;
+use crate::client::{Ec2, FILTER_VALUES};
+use crate::config::region_name::check_region;
 use aws_sdk_ec2::types;
 use cerveza_manners::Result;
 use cerveza_record::Record;

@@ -1,10 +1,11 @@
 //! Finds instances by their ids, also while a zone is down: DescribeInstances with filters then fails for the whole
 //! region, but with only ids of other zones it works (DescribeInstances, Amazon EC2 API Reference).
 
-use crate::client::{Ec2, check_region};
-use crate::failure::{failure, is_named, is_server_fault};
+use crate::client::Ec2;
+use crate::client::failure::{failure, is_named, is_server_fault};
+use crate::client::verdict::code;
+use crate::config::region_name::check_region;
 use crate::find::Filter;
-use crate::verdict::code;
 use cerveza_manners::Result;
 use cerveza_record::Record;
 

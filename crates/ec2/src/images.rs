@@ -2,10 +2,10 @@
 
 use crate::catalog::{LookedUp, NotLookedUp};
 use crate::client::Ec2;
+use crate::client::verdict::code;
 use crate::find::gather;
 use crate::image_choice::ImageChoice;
 use crate::launch::Volume;
-use crate::verdict::code;
 use aws_sdk_ec2::types::{self, DeviceType, Filter};
 use futures_util::stream::{self, StreamExt};
 use std::cmp::Reverse;

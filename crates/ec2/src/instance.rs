@@ -1,6 +1,6 @@
 //! An instance of the API as a host record.
 
-use crate::accounts::AWS_PROFILE;
+use crate::client::accounts::AWS_PROFILE;
 use crate::instance_id::is_instance_id;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use cerveza_record::{Record, Value, json};

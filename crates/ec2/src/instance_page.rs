@@ -1,7 +1,7 @@
 //! Takes the instances out of an answer on its way to the SDK, which signs, sends and judges the call as any other.
 
-use crate::call::Arrivals;
 use crate::client::Ec2;
+use crate::client::call::Arrivals;
 use crate::instance::InstanceFacts;
 use crate::instance_xml::{BadXml, InstanceXml};
 use aws_sdk_ec2::config::interceptors::BeforeDeserializationInterceptorContextMut;

@@ -4,13 +4,13 @@
 //! Guide, "Ensuring idempotency in Amazon EC2 API requests"). The token is made from what all runs know: the host and the
 //! last instance of its name that has ended. Its scope is the region, or the zone if the request names one.
 
-use crate::attempts::VISIBLE_AFTER;
 use crate::client::Ec2;
-use crate::failure::failure;
+use crate::client::attempts::VISIBLE_AFTER;
+use crate::client::failure::failure;
+use crate::client::verdict::{code, is_ambiguous};
 use crate::find::Filter;
 use crate::instance::has_ended;
 use crate::launch::LaunchRequest;
-use crate::verdict::{code, is_ambiguous};
 use aws_sdk_ec2::error::SdkError;
 use aws_sdk_ec2::operation::run_instances::RunInstancesError;
 use cerveza_manners::{Failure, Result};

@@ -2,8 +2,8 @@
 
 use crate::catalog::{LookedUp, NotLookedUp};
 use crate::client::Ec2;
+use crate::client::verdict::code;
 use crate::image_choice::ImageChoice;
-use crate::verdict::code;
 
 /// A launch template: its name or `lt-` id, and a version if one is wanted.
 pub type TemplateName = (String, Option<String>);

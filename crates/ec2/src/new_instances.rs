@@ -1,8 +1,8 @@
 //! Instances that were launched a moment ago: EC2 may not list them for some seconds ("Eventual consistency in the Amazon
 //! EC2 API", Amazon EC2 Developer Guide).
 
-use crate::attempts::VISIBLE_AFTER;
 use crate::client::Ec2;
+use crate::client::attempts::VISIBLE_AFTER;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use cerveza_record::Record;
 use std::time::{Duration, SystemTime};

@@ -1,8 +1,8 @@
 //! The end of a run that acted on hosts: each host's record once, failures grouped, one closing line.
 
-use crate::accounts::AWS_PROFILE;
 use crate::acted::{Acted, NO_ACTION, PROTECTED};
-use crate::failure::grouped;
+use crate::client::accounts::AWS_PROFILE;
+use crate::client::failure::grouped;
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool, shorten, was_interrupted};
 use cerveza_record::{Record, Value};
 use hostrange::fold;

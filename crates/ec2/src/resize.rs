@@ -1,8 +1,9 @@
 //! Changes of the instance type: where a type is offered, and ModifyInstanceAttribute.
 
 use crate::acted::{Acted, chosen};
-use crate::client::{CONCURRENCY, Ec2, check_region};
-use crate::failure::failure;
+use crate::client::failure::failure;
+use crate::client::{CONCURRENCY, Ec2};
+use crate::config::region_name::check_region;
 use crate::find::{Filter, gather};
 use aws_sdk_ec2::types::{AttributeValue, LocationType};
 use cerveza_manners::{Failure, Result};

@@ -1,7 +1,8 @@
 //! EBS volumes and elastic IP addresses as records, for a listing.
 
-use crate::client::{Ec2, check_region};
-use crate::failure::failure;
+use crate::client::Ec2;
+use crate::client::failure::failure;
+use crate::config::region_name::check_region;
 use crate::find::{Filter, gather};
 use aws_sdk_ec2::primitives::DateTimeFormat;
 use aws_sdk_ec2::types::{Address, Tag, Volume, VolumeAttachment};

@@ -1,7 +1,7 @@
 //! EBS volumes of the account, found by their tags or ids, with the instances that use them.
 
 use crate::client::Ec2;
-use crate::failure::failure;
+use crate::client::failure::failure;
 use crate::find::{Filter, gather};
 use aws_sdk_ec2::types;
 use cerveza_manners::Result;

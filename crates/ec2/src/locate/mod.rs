@@ -4,10 +4,11 @@ mod by_zone;
 #[cfg(test)]
 mod tests;
 
-use crate::accounts::{Account, Accounts, named};
-use crate::attempts::VISIBLE_AFTER;
-use crate::client::{CONCURRENCY, Ec2, RegionArgs, check_region};
-use crate::failure::{is_denied, is_server_fault};
+use crate::client::accounts::{Account, Accounts, named};
+use crate::client::attempts::VISIBLE_AFTER;
+use crate::client::failure::{is_denied, is_server_fault};
+use crate::client::{CONCURRENCY, Ec2, RegionArgs};
+use crate::config::region_name::check_region;
 use crate::find::Filter;
 use crate::instance::{LIVE_STATES, has_ended};
 use crate::instance_id::{instance_id, named_by_id};

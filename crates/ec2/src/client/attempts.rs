@@ -1,7 +1,7 @@
 //! The attempts of one call: whether a call that failed is made again, and when.
 
-use crate::buckets::is_read;
-use crate::verdict::Verdict;
+use crate::client::buckets::is_read;
+use crate::client::verdict::Verdict;
 use std::time::Duration;
 use tokio::time::Instant;
 

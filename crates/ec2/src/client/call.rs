@@ -1,10 +1,10 @@
 //! One call of the EC2 API: every request of every tool goes through [`Ec2::call`], which waits for its bucket and
 //! decides what is repeated.
 
-use crate::attempts::{Attempts, READ_LIMIT};
-use crate::buckets::Buckets;
 use crate::client::Ec2;
-use crate::verdict::{CallError, Verdict, verdict};
+use crate::client::attempts::{Attempts, READ_LIMIT};
+use crate::client::buckets::Buckets;
+use crate::client::verdict::{CallError, Verdict, verdict};
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::SdkError;
 use std::collections::HashMap;

@@ -1,13 +1,13 @@
 //! Errors of the SDK as sentences: which call, in which region, refused for what reason.
 
-use crate::buckets::is_read;
-use crate::call::{NoAnswer, NotSent};
+use crate::client::buckets::is_read;
+use crate::client::call::{NoAnswer, NotSent};
+use crate::client::verdict::{CallError, code, is_ambiguous, is_of_signing};
 use crate::config::aws_profile::{self, CredentialsFailure, LOGIN};
 use crate::config::credentials::classify;
 use crate::config::error_chain::{innermost, source};
 use crate::config::http;
 use crate::config::region_name::is_known;
-use crate::verdict::{CallError, code, is_ambiguous, is_of_signing};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::SdkError;

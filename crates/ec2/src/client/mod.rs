@@ -1,15 +1,24 @@
 //! Clients from the standard AWS configuration: environment, `~/.aws`, SSO, assumed roles, IMDS.
 
-use crate::accounts::AWS_PROFILE;
-use crate::call::Calls;
-use crate::complete_answer::CompleteAnswer;
+pub(crate) mod accounts;
+pub(crate) mod attempts;
+pub(crate) mod buckets;
+pub(crate) mod call;
+pub(crate) mod complete_answer;
+pub(crate) mod failure;
+pub(crate) mod interrupt;
+pub(crate) mod verdict;
+
+use crate::client::accounts::AWS_PROFILE;
+use crate::client::call::Calls;
+use crate::client::complete_answer::CompleteAnswer;
+use crate::client::failure::failure;
+use crate::client::interrupt::Interrupt;
 use crate::config::aws_profile::AwsProfile;
 use crate::config::credentials::Credentials;
 use crate::config::http::{http_client, plain_http_client};
-pub(crate) use crate::config::region_name::check_region;
+use crate::config::region_name::check_region;
 use crate::config::settings::Settings;
-use crate::failure::failure;
-use crate::interrupt::Interrupt;
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;

@@ -1,7 +1,7 @@
 //! The AWS accounts of a run. Each is reached by a profile of the AWS configuration.
 
+use crate::client::interrupt::Interrupt;
 use crate::client::{Ec2, RegionArgs};
-use crate::interrupt::Interrupt;
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::Record;
 use futures_util::future::join_all;
