@@ -5,7 +5,7 @@ use crate::address::Address;
 use crate::client::{CONCURRENCY, Ec2};
 use crate::find::{Filter, by_region};
 use crate::instance::LIVE_STATES;
-use crate::instance_id::is_instance_id;
+use crate::instance::id::is_instance_id;
 use cerveza_manners::{Failure, Result};
 use futures_util::stream::{self, StreamExt};
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -1,7 +1,11 @@
 //! An instance of the API as a host record.
 
+pub(crate) mod id;
+pub(crate) mod page;
+pub(crate) mod xml;
+
 use crate::client::accounts::AWS_PROFILE;
-use crate::instance_id::is_instance_id;
+use crate::instance::id::is_instance_id;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use cerveza_record::{Record, Value, json};
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::http::http_client;
-use crate::instance_page::InstancePage;
+use crate::instance::page::InstancePage;
 use aws_credential_types::Credentials;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::{BehaviorVersion, Region, retry::RetryConfig};

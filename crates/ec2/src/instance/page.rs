@@ -3,7 +3,7 @@
 use crate::client::Ec2;
 use crate::client::call::Arrivals;
 use crate::instance::InstanceFacts;
-use crate::instance_xml::{BadXml, InstanceXml};
+use crate::instance::xml::{BadXml, InstanceXml};
 use aws_sdk_ec2::config::interceptors::BeforeDeserializationInterceptorContextMut;
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ec2::error::BoxError;
