@@ -3,7 +3,7 @@
 use crate::change::{Change, is_protected_by_ec2};
 use crate::client::Ec2;
 use crate::client::accounts::{Account, Accounts};
-use crate::find::by_region;
+use crate::describe::find::by_region;
 use crate::wait::WaitArgs;
 use cerveza_manners::{ProgressArgs, Result};
 use cerveza_record::Record;

@@ -4,7 +4,7 @@
 use crate::client::failure::failure;
 use crate::client::verdict::{CallError, code, is_ambiguous};
 use crate::client::{Ec2, FILTER_VALUES};
-use crate::find::Filter;
+use crate::describe::find::Filter;
 use crate::tags::tag;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::SdkError;

@@ -5,7 +5,7 @@ use crate::client::failure::failure;
 use crate::client::verdict::{CallError, code};
 use crate::client::{Ec2, FILTER_VALUES};
 use crate::config::region_name::check_region;
-use crate::find::{Filter, gather};
+use crate::describe::find::{Filter, gather};
 use crate::image_choice::ImageChoice;
 use crate::images::Image;
 use crate::launch_template::{LaunchTemplate, TemplateName};

@@ -3,7 +3,7 @@
 use crate::catalog::{LookedUp, NotLookedUp};
 use crate::client::Ec2;
 use crate::client::verdict::code;
-use crate::find::gather;
+use crate::describe::find::gather;
 use crate::image_choice::ImageChoice;
 use crate::launch::Volume;
 use aws_sdk_ec2::types::{self, DeviceType, Filter};

@@ -8,7 +8,7 @@ use crate::client::Ec2;
 use crate::client::attempts::VISIBLE_AFTER;
 use crate::client::failure::failure;
 use crate::client::verdict::{code, is_ambiguous};
-use crate::find::Filter;
+use crate::describe::find::Filter;
 use crate::instance::has_ended;
 use crate::launch::LaunchRequest;
 use aws_sdk_ec2::error::SdkError;

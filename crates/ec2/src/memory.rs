@@ -4,7 +4,7 @@ use crate::client::Ec2;
 use crate::client::failure::failure;
 use crate::client::verdict::{CallError, code};
 use crate::config::region_name::check_region;
-use crate::find::by_region;
+use crate::describe::find::by_region;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::SdkError;
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};

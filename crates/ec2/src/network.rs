@@ -2,7 +2,7 @@
 
 use crate::catalog::{LookedUp, NotLookedUp};
 use crate::client::Ec2;
-use crate::find::{Filter, gather};
+use crate::describe::find::{Filter, gather};
 use crate::run_instances::is_group_id;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,7 +3,7 @@
 use crate::acted::Acted;
 use crate::address::Address;
 use crate::client::{CONCURRENCY, Ec2};
-use crate::find::{Filter, by_region};
+use crate::describe::find::{Filter, by_region};
 use crate::instance::LIVE_STATES;
 use crate::instance::id::is_instance_id;
 use cerveza_manners::{Failure, Result};

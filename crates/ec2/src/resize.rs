@@ -4,7 +4,7 @@ use crate::acted::{Acted, chosen};
 use crate::client::failure::failure;
 use crate::client::{CONCURRENCY, Ec2};
 use crate::config::region_name::check_region;
-use crate::find::{Filter, gather};
+use crate::describe::find::{Filter, gather};
 use aws_sdk_ec2::types::{AttributeValue, LocationType};
 use cerveza_manners::{Failure, Result};
 use futures_util::stream::{self, StreamExt};

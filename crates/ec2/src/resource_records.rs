@@ -3,7 +3,7 @@
 use crate::client::Ec2;
 use crate::client::failure::failure;
 use crate::config::region_name::check_region;
-use crate::find::{Filter, gather};
+use crate::describe::find::{Filter, gather};
 use aws_sdk_ec2::primitives::DateTimeFormat;
 use aws_sdk_ec2::types::{Address, Tag, Volume, VolumeAttachment};
 use cerveza_manners::Result;

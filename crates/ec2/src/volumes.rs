@@ -2,7 +2,7 @@
 
 use crate::client::Ec2;
 use crate::client::failure::failure;
-use crate::find::{Filter, gather};
+use crate::describe::find::{Filter, gather};
 use aws_sdk_ec2::types;
 use cerveza_manners::Result;
 use std::collections::BTreeMap;

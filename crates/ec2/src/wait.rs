@@ -1,7 +1,7 @@
 //! Waiting for instances to reach a state, always with a bound.
 
 use crate::client::Ec2;
-use crate::find::by_region;
+use crate::describe::find::by_region;
 use crate::limit::Limit;
 use cerveza_manners::{Failure, Result, parse_duration};
 use cerveza_record::Record;

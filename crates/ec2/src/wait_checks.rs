@@ -2,9 +2,9 @@
 
 use crate::acted::{Acted, chosen};
 use crate::client::Ec2;
-use crate::find::by_region;
+use crate::describe::find::by_region;
+use crate::describe::status::Health;
 use crate::limit::Limit;
-use crate::status::Health;
 use crate::wait::WaitArgs;
 use cerveza_manners::{Failure, ProgressArgs, Result};
 use std::collections::{HashMap, HashSet};

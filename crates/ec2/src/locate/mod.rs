@@ -9,7 +9,7 @@ use crate::client::attempts::VISIBLE_AFTER;
 use crate::client::failure::{is_denied, is_server_fault};
 use crate::client::{CONCURRENCY, Ec2, RegionArgs};
 use crate::config::region_name::check_region;
-use crate::find::Filter;
+use crate::describe::find::Filter;
 use crate::instance::id::{instance_id, named_by_id};
 use crate::instance::{LIVE_STATES, has_ended};
 use crate::new_instances::{FIRST_PAUSE, is_new};

@@ -1,7 +1,7 @@
 //! DescribeInstanceAttribute: the user-data of instances. EC2 tells it of one instance a request.
 
 use crate::client::Ec2;
-use crate::each_instance::{AskError, each_instance};
+use crate::describe::each_instance::{AskError, each_instance};
 use aws_sdk_ec2::types::InstanceAttributeName;
 use cerveza_manners::Result;
 use cerveza_record::Record;

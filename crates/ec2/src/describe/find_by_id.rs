@@ -5,7 +5,7 @@ use crate::client::Ec2;
 use crate::client::failure::{failure, is_named, is_server_fault};
 use crate::client::verdict::code;
 use crate::config::region_name::check_region;
-use crate::find::Filter;
+use crate::describe::find::Filter;
 use cerveza_manners::Result;
 use cerveza_record::Record;
 

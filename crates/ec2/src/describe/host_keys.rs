@@ -1,8 +1,8 @@
 //! The public host keys that cloud-init prints on the console of an instance (`cc_keys_to_console`).
 
 use crate::client::Ec2;
-use crate::console::Console;
-use crate::each_instance::{AskError, each_instance};
+use crate::describe::console::Console;
+use crate::describe::each_instance::{AskError, each_instance};
 use cerveza_manners::Result;
 use cerveza_record::Record;
 use ssh_key::PublicKey;

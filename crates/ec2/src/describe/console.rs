@@ -2,7 +2,7 @@
 
 use crate::client::Ec2;
 use crate::client::verdict::code;
-use crate::each_instance::{AskError, each_instance};
+use crate::describe::each_instance::{AskError, each_instance};
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -4,7 +4,7 @@ use crate::client::Ec2;
 use crate::client::failure::failure;
 use crate::client::verdict::{CallError, code};
 use crate::config::region_name::check_region;
-use crate::find::Filter;
+use crate::describe::find::Filter;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::SdkError;
 use aws_sdk_ec2::operation::describe_instance_status::builders::DescribeInstanceStatusFluentBuilder;
