@@ -1,6 +1,7 @@
 //! From hosts as given (a name, an instance id, a record of either) to the instances they are now.
 
 mod by_zone;
+pub(crate) mod new_instances;
 #[cfg(test)]
 mod tests;
 
@@ -12,12 +13,12 @@ use crate::config::region_name::check_region;
 use crate::describe::find::Filter;
 use crate::instance::id::{instance_id, named_by_id};
 use crate::instance::{LIVE_STATES, has_ended};
-use crate::new_instances::{FIRST_PAUSE, is_new};
 use by_zone::ask_by_zone;
 use cerveza_manners::{Failure, Result, Status, visible};
 use cerveza_record::{Record, Value, quote};
 use futures_util::stream::{self, StreamExt};
 use hostrange::Given;
+use new_instances::{FIRST_PAUSE, is_new};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use tokio::time::{Instant, sleep};
 
