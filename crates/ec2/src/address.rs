@@ -1,11 +1,11 @@
 //! Elastic IP addresses: listing, allocating, associating and releasing them. A host's own address carries the host's
 //! name as its tag `Name`.
 
+use crate::change::tags::tag;
 use crate::client::failure::failure;
 use crate::client::verdict::{CallError, code, is_ambiguous};
 use crate::client::{Ec2, FILTER_VALUES};
 use crate::describe::find::Filter;
-use crate::tags::tag;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::SdkError;
 use aws_sdk_ec2::types::{self, DomainType, ResourceType, TagSpecification};

@@ -3,11 +3,11 @@
 //! A volume is attached to one instance at a time, so AttachVolume cannot take effect twice: whatever a call says, the next
 //! look at the volume tells what became of it.
 
+use crate::change::limit::Limit;
 use crate::client::failure::failure;
 use crate::client::verdict::{code, is_ambiguous};
 use crate::client::{CONCURRENCY, Ec2};
 use crate::instance::has_ended;
-use crate::limit::Limit;
 use crate::volumes::EbsVolume;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;

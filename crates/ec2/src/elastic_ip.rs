@@ -5,12 +5,12 @@
 //! allocation id, and each run releases only what it has allocated itself. It knows that by a tag, even if the answer of
 //! AllocateAddress got lost.
 
+use crate::change::limit::Limit;
 use crate::client::call::random_bits;
 use crate::client::{CONCURRENCY, Ec2};
 use crate::elastic_ip_choice::{
     AddressNeed, AddressProgress, FIRST_PAUSE, HostAddress, NextStep, SeenAddresses, next_step,
 };
-use crate::limit::Limit;
 use cerveza_manners::{Failure, Result};
 use futures_util::stream::{self, StreamExt};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,7 @@
 //! Releases the addresses of hosts that were terminated.
 
-use crate::acted::Acted;
 use crate::address::Address;
+use crate::change::acted::Acted;
 use crate::client::{CONCURRENCY, Ec2};
 use crate::describe::find::{Filter, by_region};
 use crate::instance::LIVE_STATES;

@@ -1,9 +1,9 @@
 //! From a `LaunchRequest` to the parameters of RunInstances.
 
+use crate::change::tags::tag;
 use crate::launch::{LaunchRequest, Volume};
 use crate::launch_keys::{LAUNCH_KEYS, check_values, set_all};
 use crate::launch_parameters::{Draft, PARAMETERS};
-use crate::tags::tag;
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesInputBuilder;
 use aws_sdk_ec2::types::{
     BlockDeviceMapping, EbsBlockDevice, InstanceMarketOptionsRequest, InstanceNetworkInterfaceSpecification,

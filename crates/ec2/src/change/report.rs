@@ -1,6 +1,6 @@
 //! The end of a run that acted on hosts: each host's record once, failures grouped, one closing line.
 
-use crate::acted::{Acted, NO_ACTION, PROTECTED};
+use crate::change::acted::{Acted, NO_ACTION, PROTECTED};
 use crate::client::accounts::AWS_PROFILE;
 use crate::client::failure::grouped;
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool, shorten, was_interrupted};

@@ -1,8 +1,8 @@
 //! Waiting for instances to reach a state, always with a bound.
 
+use crate::change::limit::Limit;
 use crate::client::Ec2;
 use crate::describe::find::by_region;
-use crate::limit::Limit;
 use cerveza_manners::{Failure, Result, parse_duration};
 use cerveza_record::Record;
 use futures_util::future::join_all;

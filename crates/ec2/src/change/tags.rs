@@ -1,6 +1,6 @@
 //! CreateTags and DeleteTags, and what EC2 takes as a tag.
 
-use crate::batch::in_batches;
+use crate::change::batch::in_batches;
 use crate::change::refused;
 use crate::client::{CONCURRENCY, Ec2};
 use aws_sdk_ec2::types::Tag;

@@ -1,11 +1,11 @@
 //! Waiting until EC2's status checks of running instances pass.
 
-use crate::acted::{Acted, chosen};
+use crate::change::acted::{Acted, chosen};
+use crate::change::limit::Limit;
+use crate::change::wait::WaitArgs;
 use crate::client::Ec2;
 use crate::describe::find::by_region;
 use crate::describe::status::Health;
-use crate::limit::Limit;
-use crate::wait::WaitArgs;
 use cerveza_manners::{Failure, ProgressArgs, Result};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! Hosts on which something is being done: changed together, waited for together, each with its own result.
 
+use crate::change::wait::WaitArgs;
 use crate::change::{Change, is_protected_by_ec2};
 use crate::client::Ec2;
 use crate::client::accounts::{Account, Accounts};
 use crate::describe::find::by_region;
-use crate::wait::WaitArgs;
 use cerveza_manners::{ProgressArgs, Result};
 use cerveza_record::Record;
 use futures_util::future::join_all;

@@ -1,6 +1,6 @@
 //! Changes of the instance type: where a type is offered, and ModifyInstanceAttribute.
 
-use crate::acted::{Acted, chosen};
+use crate::change::acted::{Acted, chosen};
 use crate::client::failure::failure;
 use crate::client::{CONCURRENCY, Ec2};
 use crate::config::region_name::check_region;

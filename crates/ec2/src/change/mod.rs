@@ -1,6 +1,15 @@
 //! StartInstances, StopInstances, RebootInstances, TerminateInstances.
 
-use crate::batch::{Refused, batches, in_batches};
+pub(crate) mod acted;
+pub(crate) mod batch;
+pub(crate) mod limit;
+pub(crate) mod report;
+pub(crate) mod resize;
+pub(crate) mod tags;
+pub(crate) mod wait;
+pub(crate) mod wait_checks;
+
+use crate::change::batch::{Refused, batches, in_batches};
 use crate::client::Ec2;
 use crate::client::buckets::{batch_size, time_for_batches};
 use crate::client::failure::failure;
