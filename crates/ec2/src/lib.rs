@@ -2,16 +2,12 @@
 //!
 //! Requests follow the documentation of the EC2 API (Amazon EC2 API Reference), not what a stand-in accepts.
 
-mod address;
-mod attach;
 mod awscli_hint;
 mod catalog;
 mod change;
 mod client;
 mod config;
 mod describe;
-mod elastic_ip;
-mod elastic_ip_choice;
 mod image_choice;
 mod images;
 mod instance;
@@ -24,13 +20,9 @@ mod launch_template;
 mod locate;
 mod memory;
 mod network;
-mod release;
-mod resource_records;
+mod resources;
 mod run_instances;
-mod volumes;
 
-pub use address::Address;
-pub use attach::AttachNeed;
 pub use awscli_hint::awscli_hint;
 pub use catalog::{Catalog, Names, TypeFacts, known_instance_types};
 pub use change::acted::{Acted, NO_ACTION, PROTECTED};
@@ -49,7 +41,6 @@ pub use config::zone::{region_of, region_of_zone_option};
 pub use describe::find::Filter;
 pub use describe::host_keys::HostKeySearch;
 pub use describe::status::Health;
-pub use elastic_ip_choice::{AddressNeed, HostAddress};
 pub use image_choice::ImageChoice;
 pub use images::{Image, RootDevice};
 pub use instance::id::{instance_id, is_instance_id};
@@ -62,6 +53,9 @@ pub use locate::new_instances::is_new;
 pub use locate::{By, Found, check_records, locate, refuse_ambiguous};
 pub use memory::{ByHost, MEMORY_LIMIT, MemoryFailure};
 pub use network::{SecurityGroup, Subnet};
-pub use release::Addresses;
+pub use resources::address::Address;
+pub use resources::attach::AttachNeed;
+pub use resources::elastic_ip_choice::{AddressNeed, HostAddress};
+pub use resources::release::Addresses;
+pub use resources::volumes::{Attachment, EbsVolume};
 pub use run_instances::is_group_id;
-pub use volumes::{Attachment, EbsVolume};

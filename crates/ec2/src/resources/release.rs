@@ -1,11 +1,11 @@
 //! Releases the addresses of hosts that were terminated.
 
-use crate::address::Address;
 use crate::change::acted::Acted;
 use crate::client::{CONCURRENCY, Ec2};
 use crate::describe::find::{Filter, by_region};
 use crate::instance::LIVE_STATES;
 use crate::instance::id::is_instance_id;
+use crate::resources::address::Address;
 use cerveza_manners::{Failure, Result};
 use futures_util::stream::{self, StreamExt};
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -8,7 +8,7 @@ use crate::client::failure::failure;
 use crate::client::verdict::{code, is_ambiguous};
 use crate::client::{CONCURRENCY, Ec2};
 use crate::instance::has_ended;
-use crate::volumes::EbsVolume;
+use crate::resources::volumes::EbsVolume;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use futures_util::stream::{self, StreamExt};
@@ -215,7 +215,7 @@ fn timed_out(need: &AttachNeed, next: Next, refused: Option<&Failure>, limit: &L
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::volumes::Attachment;
+    use crate::resources::volumes::Attachment;
 
     fn next_with(state: &str, attachments: &[(&str, &str)], holders: &[(&str, &str)]) -> Next {
         let need = AttachNeed {

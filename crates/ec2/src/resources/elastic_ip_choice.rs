@@ -1,6 +1,6 @@
 //! Decides what is done next for the elastic IP address of a host: a pure function of what a run has done and sees.
 
-use crate::address::{Address, AddressError};
+use crate::resources::address::{Address, AddressError};
 use cerveza_manners::Failure;
 use std::collections::HashMap;
 use std::time::Duration;

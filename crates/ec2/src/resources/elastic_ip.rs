@@ -8,7 +8,7 @@
 use crate::change::limit::Limit;
 use crate::client::call::random_bits;
 use crate::client::{CONCURRENCY, Ec2};
-use crate::elastic_ip_choice::{
+use crate::resources::elastic_ip_choice::{
     AddressNeed, AddressProgress, FIRST_PAUSE, HostAddress, NextStep, SeenAddresses, next_step,
 };
 use cerveza_manners::{Failure, Result};
