@@ -3,7 +3,7 @@
 use crate::catalog::{LookedUp, NotLookedUp};
 use crate::client::Ec2;
 use crate::describe::find::{Filter, gather};
-use crate::run_instances::is_group_id;
+use crate::launch::run_instances::is_group_id;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

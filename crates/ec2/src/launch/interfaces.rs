@@ -1,7 +1,7 @@
 //! The keys of one network interface of a new instance.
 
-use crate::launch_keys::{Key, Kind, Parameter};
-use crate::launch_parameters::{flag, ipv6_addresses, list, number, text};
+use crate::launch::keys::{Key, Kind, Parameter};
+use crate::launch::parameters::{flag, ipv6_addresses, list, number, text};
 use aws_sdk_ec2::types::builders::InstanceNetworkInterfaceSpecificationBuilder;
 use aws_sdk_ec2::types::{
     Ipv4PrefixSpecificationRequest, Ipv6PrefixSpecificationRequest, PrivateIpAddressSpecification,

@@ -1,9 +1,9 @@
 //! From a `LaunchRequest` to the parameters of RunInstances.
 
 use crate::change::tags::tag;
+use crate::launch::keys::{LAUNCH_KEYS, check_values, set_all};
+use crate::launch::parameters::{Draft, PARAMETERS};
 use crate::launch::{LaunchRequest, Volume};
-use crate::launch_keys::{LAUNCH_KEYS, check_values, set_all};
-use crate::launch_parameters::{Draft, PARAMETERS};
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesInputBuilder;
 use aws_sdk_ec2::types::{
     BlockDeviceMapping, EbsBlockDevice, InstanceMarketOptionsRequest, InstanceNetworkInterfaceSpecification,
@@ -170,7 +170,7 @@ fn differs<T: PartialEq>(value: T, empty: T) -> Option<T> {
 mod tests {
     use super::*;
     use crate::config::http::http_client;
-    use crate::launch_keys::{Key, Kind};
+    use crate::launch::keys::{Key, Kind};
     use aws_credential_types::Credentials;
     use aws_sdk_ec2::Client;
     use aws_sdk_ec2::config::{BehaviorVersion, Region, retry::RetryConfig};

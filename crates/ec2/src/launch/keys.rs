@@ -1,7 +1,7 @@
 //! A "launch key" names one parameter of RunInstances in a profile. One table (`LAUNCH_KEYS`) serves the profile's parser,
 //! its JSON Schema, the man page and the request.
 
-use crate::launch_parameters::PARAMETERS;
+use crate::launch::parameters::PARAMETERS;
 use serde_json::{Map, Value};
 
 /// A key of a profile.

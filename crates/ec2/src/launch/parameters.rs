@@ -3,8 +3,8 @@
 //! Names, ranges and sentences follow RunInstances in the Amazon EC2 API Reference. An API object with a single member is
 //! one key here (`hibernation` for `HibernationOptions.Configured`).
 
-use crate::launch_interfaces::INTERFACE;
-use crate::launch_keys::{Key, Kind, Parameter, keys, set_all};
+use crate::launch::interfaces::INTERFACE;
+use crate::launch::keys::{Key, Kind, Parameter, keys, set_all};
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesInputBuilder;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_ec2::types::builders::*;
