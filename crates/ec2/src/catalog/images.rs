@@ -1,10 +1,10 @@
 //! Images: what a choice of an image leads to.
 
+use crate::catalog::image_choice::ImageChoice;
 use crate::catalog::{LookedUp, NotLookedUp};
 use crate::client::Ec2;
 use crate::client::verdict::code;
 use crate::describe::find::gather;
-use crate::image_choice::ImageChoice;
 use crate::launch::Volume;
 use aws_sdk_ec2::types::{self, DeviceType, Filter};
 use futures_util::stream::{self, StreamExt};

@@ -1,9 +1,9 @@
 //! Launch templates: what one says that a profile does not.
 
+use crate::catalog::image_choice::ImageChoice;
 use crate::catalog::{LookedUp, NotLookedUp};
 use crate::client::Ec2;
 use crate::client::verdict::code;
-use crate::image_choice::ImageChoice;
 
 /// A launch template: its name or `lt-` id, and a version if one is wanted.
 pub type TemplateName = (String, Option<String>);

@@ -1,15 +1,20 @@
 //! What launches name in a region: images, instance types, subnets, security groups, key pairs, placement groups, launch
 //! templates. It is looked up before anything is changed, with a few calls however many hosts are launched.
 
+pub(crate) mod image_choice;
+pub(crate) mod images;
+pub(crate) mod launch_template;
+pub(crate) mod network;
+
+use crate::catalog::image_choice::ImageChoice;
+use crate::catalog::images::Image;
+use crate::catalog::launch_template::{LaunchTemplate, TemplateName};
+use crate::catalog::network::{SecurityGroup, Subnet};
 use crate::client::failure::failure;
 use crate::client::verdict::{CallError, code};
 use crate::client::{Ec2, FILTER_VALUES};
 use crate::config::region_name::check_region;
 use crate::describe::find::{Filter, gather};
-use crate::image_choice::ImageChoice;
-use crate::images::Image;
-use crate::launch_template::{LaunchTemplate, TemplateName};
-use crate::network::{SecurityGroup, Subnet};
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::SdkError;
 use aws_sdk_ec2::types::{self, EbsEncryptionSupport, InstanceType};
