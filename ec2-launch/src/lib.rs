@@ -23,6 +23,7 @@ mod resolve;
 mod root_volume;
 mod show;
 mod ssh_wait;
+mod tags;
 mod waiting;
 mod yaml;
 

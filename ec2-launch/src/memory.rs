@@ -1,28 +1,14 @@
 //! What is remembered of a host between two runs: its profile and what else it takes to launch it again as it was. One
 //! JSON document for each host.
 
-use crate::profile_file::ProfileFile;
+use crate::profile_file::{ProfileFile, digest_tag};
 use crate::request::Recipe;
-use cerveza_ec2::{MEMORY_LIMIT, check_tag};
+use crate::tags::{RESERVED_TAGS, sha256, short_digest};
+use cerveza_ec2::MEMORY_LIMIT;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value, json};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-
-/// Tags that ec2-launch sets from the host and the profile.
-pub const RESERVED_TAGS: [&str; 3] = ["Name", "profile", DIGEST_TAG];
-/// Checks a tag that a profile or --tag gives.
-pub fn check_given_tag(key: &str, value: &str) -> std::result::Result<(), String> {
-    match RESERVED_TAGS.contains(&key) {
-        true => Err(format!("{key} is set from the host and the profile")),
-        false => check_tag(key, value),
-    }
-}
-
-/// The first digits of the digest of the profile that an instance was launched by.
-pub const DIGEST_TAG: &str = "profile-digest";
-const SHORT_DIGEST: usize = 12;
 
 /// The document. Keys that another version writes are skipped.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -201,23 +187,9 @@ pub fn label(profile: &str, digest: &str, since: &str) -> String {
     format!("{profile} ({}), {known}", short_digest(digest))
 }
 
-/// The value of the tag `profile-digest` for a profile.
-pub fn digest_tag(file: &ProfileFile) -> String {
-    short_digest(&sha256(file.document().to_string().as_bytes())).to_string()
-}
-
 /// The record's `remembered` of a host whose profile the tags of its last instance name.
 pub fn tags_note(file: &ProfileFile) -> Value {
     json!({"profile": file.name, "digest": digest_tag(file), "since": null})
-}
-
-fn short_digest(digest: &str) -> &str {
-    digest.get(..SHORT_DIGEST).unwrap_or(digest)
-}
-
-/// SHA-256 in hexadecimal digits.
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

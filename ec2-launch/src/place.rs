@@ -1,11 +1,8 @@
 //! Regions and zones: which region a host belongs to.
 
-use crate::plan::{Step, Todo};
 use cerveza_ec2::{region_of, region_of_zone_option};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
-use hostrange::fold;
-use std::collections::BTreeMap;
 
 /// The region that the command line names by --region, --zone or --spread, if any.
 pub fn region_wanted(region: Option<&str>, zone: Option<&str>, spread: &[String]) -> Result<Option<String>> {
@@ -88,21 +85,6 @@ pub fn settle(record: &mut Record, wanted: Option<&str>) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Says which hosts exist already, but in another zone than --zone.
-pub fn zone_warnings(steps: &[Step], zone: Option<&str>) -> Vec<String> {
-    let mut elsewhere: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for step in steps.iter().filter(|step| matches!(step.todo, Ok(Todo::Leave | Todo::Start | Todo::StopThenStart))) {
-        if let (Some(here), Some(zone)) = (step.record.str("zone"), zone)
-            && here != zone
-        {
-            elsewhere.entry(here).or_default().push(step.record.host());
-        }
-    }
-    let zone = zone.unwrap_or_default();
-    let say = |(here, hosts): (String, Vec<&str>)| format!("{}: left in {here}, not in --zone {zone}", fold(hosts));
-    elsewhere.into_iter().map(say).collect()
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@ use crate::request::Recipe;
 use cerveza_ec2::{Catalog, Found, LaunchRequest, is_instance_id};
 use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::Record;
+use hostrange::fold;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 /// What is to be done for one host.
 #[derive(Clone, Debug, PartialEq)]
@@ -229,6 +230,21 @@ fn reason(record: &Record, found: &Found) -> String {
         }
         found => found.clone().instance(record).map_or_else(|failure| failure.message, |_| String::new()),
     }
+}
+
+/// Says which hosts exist already, but in another zone than --zone.
+pub fn zone_warnings(steps: &[Step], zone: Option<&str>) -> Vec<String> {
+    let mut elsewhere: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for step in steps.iter().filter(|step| matches!(step.todo, Ok(Todo::Leave | Todo::Start | Todo::StopThenStart))) {
+        if let (Some(here), Some(zone)) = (step.record.str("zone"), zone)
+            && here != zone
+        {
+            elsewhere.entry(here).or_default().push(step.record.host());
+        }
+    }
+    let zone = zone.unwrap_or_default();
+    let say = |(here, hosts): (String, Vec<&str>)| format!("{}: left in {here}, not in --zone {zone}", fold(hosts));
+    elsewhere.into_iter().map(say).collect()
 }
 
 #[cfg(test)]

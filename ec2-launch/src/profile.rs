@@ -18,7 +18,7 @@ pub use key_help::{KeyHelp, launch_keys};
 pub use library::{Library, Listed, Override, Resolved, problems};
 pub use schema::schema;
 
-use crate::memory::check_given_tag;
+use crate::tags::check_given_tag;
 use cerveza_ec2::{ImageChoice, LAUNCH_KEYS, Volume, region_of};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

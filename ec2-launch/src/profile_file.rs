@@ -2,6 +2,7 @@
 
 pub use crate::profile::folders;
 use crate::profile::{Document, Library, Override, Profile, Resolved, failure, problems};
+use crate::tags::{sha256, short_digest};
 use cerveza_manners::{Failure, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -118,6 +119,11 @@ impl ProfileFile {
         };
         names.iter().map(find).collect()
     }
+}
+
+/// The value of the tag `profile-digest` for a profile.
+pub fn digest_tag(file: &ProfileFile) -> String {
+    short_digest(&sha256(file.document().to_string().as_bytes())).to_string()
 }
 
 #[cfg(test)]

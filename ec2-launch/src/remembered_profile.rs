@@ -1,10 +1,11 @@
 //! From what is remembered of a host to the recipe that it is launched by: the profile, and the files that it names.
 
-use crate::memory::{DIGEST_TAG, Memory, digest_tag, sha256};
+use crate::memory::Memory;
 use crate::profile::PerPlace;
-use crate::profile_file::{self, ProfileFile};
+use crate::profile_file::{self, ProfileFile, digest_tag};
 use crate::remember::{CommandLine, Recalled, said};
 use crate::request::Recipe;
+use crate::tags::{DIGEST_TAG, sha256};
 use cerveza_ec2::{Found, ImageChoice};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value};

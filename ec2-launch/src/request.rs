@@ -2,9 +2,9 @@
 
 use crate::disks::boot_script;
 use crate::disks::places::Disks;
-use crate::memory::{DIGEST_TAG, digest_tag};
-use crate::profile_file::ProfileFile;
+use crate::profile_file::{ProfileFile, digest_tag};
 use crate::resolve::resolve;
+use crate::tags::DIGEST_TAG;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cerveza_ec2::{Catalog, LaunchRequest, MOST_TAGS, check_tag};
