@@ -199,7 +199,7 @@ fn at<'a, T>(key: &str, values: &'a PerPlace<T>, region: &str, zone: Option<&str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile_file::ProfileFile;
+    use crate::profile::file::ProfileFile;
 
     fn recipe(yaml: &str) -> Recipe {
         let file = ProfileFile::from_text("Web", "text", "/".as_ref(), yaml).unwrap();

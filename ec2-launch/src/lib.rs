@@ -15,7 +15,6 @@ mod place;
 mod plan;
 mod plan_record;
 mod profile;
-mod profile_file;
 mod remember;
 mod remembered_profile;
 mod request;

@@ -1,7 +1,7 @@
 //! What is remembered of a host between two runs: its profile and what else it takes to launch it again as it was. One
 //! JSON document for each host.
 
-use crate::profile_file::{ProfileFile, digest_tag};
+use crate::profile::file::{ProfileFile, digest_tag};
 use crate::request::Recipe;
 use crate::tags::{RESERVED_TAGS, sha256, short_digest};
 use cerveza_ec2::MEMORY_LIMIT;

@@ -2,7 +2,7 @@
 
 use crate::memory::Memory;
 use crate::profile::PerPlace;
-use crate::profile_file::{self, ProfileFile, digest_tag};
+use crate::profile::file::{self, ProfileFile, digest_tag};
 use crate::remember::{CommandLine, Recalled, said};
 use crate::request::Recipe;
 use crate::tags::{DIGEST_TAG, sha256};

@@ -2,7 +2,7 @@
 
 use crate::disks::boot_script;
 use crate::disks::places::Disks;
-use crate::profile_file::{ProfileFile, digest_tag};
+use crate::profile::file::{ProfileFile, digest_tag};
 use crate::resolve::resolve;
 use crate::tags::DIGEST_TAG;
 use base64::Engine;

@@ -115,7 +115,7 @@ fn is_assembled(set: &VolumeSet) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile_file::ProfileFile;
+    use crate::profile::file::ProfileFile;
 
     fn image(root: RootDevice) -> Image {
         Image { id: "ami-1".into(), root, ..Image::default() }

@@ -1,7 +1,7 @@
 //! Options that show profiles and launch nothing.
 
+use crate::profile::file::read;
 use crate::profile::{Library, Listed, Override, folders, schema};
-use crate::profile_file::read;
 use cerveza_manners::{Failure, Format, OutputArgs, Result, Status, Tool, visible};
 use cerveza_record::{json, printed_name};
 use std::io::{self, Write};

@@ -1,7 +1,7 @@
 //! What the profile names, looked up and not, becomes requests.
 
 use super::*;
-use crate::profile_file::ProfileFile;
+use crate::profile::file::ProfileFile;
 use cerveza_ec2::{RootDevice, Subnet, Volume};
 use cerveza_record::Record;
 

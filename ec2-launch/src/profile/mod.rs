@@ -1,6 +1,8 @@
 //! A profile: what a host is launched as. The file's form is that of the LISA 2011 report, keys with blanks and all;
 //! each key may be written in snake_case too, and by the EC2 API's name.
 
+pub(crate) mod file;
+
 mod document;
 mod folders;
 mod key_help;
