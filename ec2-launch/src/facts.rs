@@ -2,10 +2,10 @@
 
 use crate::disks::look_up::{Wanted, host_volumes};
 use crate::disks::places::{HostVolumes, for_launch};
-use crate::place::Spread;
 use crate::plan_record::planned_places;
 use crate::remember::{CommandLine, Recall, Recalled, recall};
 use crate::request::Recipe;
+use crate::request::place::Spread;
 use cerveza_ec2::{By, Catalog, Ec2, Found, Names, RegionArgs, VISIBLE_AFTER, locate};
 use cerveza_manners::Result;
 use cerveza_record::Record;

@@ -1,7 +1,6 @@
 //! `ec2-launch`: makes each named host exist and run: launches it, starts it, or leaves it alone.
 
 mod accounts;
-mod attempt;
 mod cli;
 mod disks;
 mod execute;
@@ -11,15 +10,12 @@ mod launch_host;
 mod memory;
 mod memory_command;
 mod memory_queue;
-mod place;
 mod plan;
 mod plan_record;
 mod profile;
 mod remember;
 mod remembered_profile;
 mod request;
-mod resolve;
-mod root_volume;
 mod show;
 mod ssh_wait;
 mod tags;

@@ -4,10 +4,10 @@
 use crate::disks::places::{Disks, Place, for_instance, for_launch};
 use crate::facts::Facts;
 use crate::memory::Memory;
-use crate::place::Spread;
 use crate::profile::ElasticIp;
 use crate::remember::Recalled;
 use crate::request::Recipe;
+use crate::request::place::Spread;
 use cerveza_ec2::{Catalog, Found, LaunchRequest, is_instance_id};
 use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::Record;

@@ -1,9 +1,14 @@
 //! From a profile and a host to the one request that launches it.
 
+pub(crate) mod attempt;
+pub(crate) mod place;
+pub(crate) mod resolve;
+pub(crate) mod root_volume;
+
 use crate::disks::boot_script;
 use crate::disks::places::Disks;
 use crate::profile::file::{ProfileFile, digest_tag};
-use crate::resolve::resolve;
+use crate::request::resolve::resolve;
 use crate::tags::DIGEST_TAG;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
