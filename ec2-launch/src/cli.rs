@@ -3,13 +3,13 @@
 use crate::accounts::{each_account, only_profile};
 use crate::execute::{Options, execute, not_done, spare_address_warnings};
 use crate::facts::look_up;
+use crate::memory::queue;
+use crate::memory::remember::{CommandLine, notes};
 use crate::memory_command::{MemoryArgs, forget, show_memory};
-use crate::memory_queue;
 use crate::plan::{Step, Todo, plan, refuse_duplicates, refuse_half, zone_warnings};
 use crate::plan_record::{planned, planned_steps, read_plan};
 use crate::profile::file;
 use crate::profile::{ElasticIp, Override};
-use crate::remember::{CommandLine, notes};
 use crate::request::Recipe;
 use crate::request::place::{Spread, region_wanted, settle};
 use crate::show::{ProfileArgs, show};

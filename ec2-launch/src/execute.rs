@@ -5,7 +5,7 @@ use crate::disks::attach::{attach_volumes, tag_volumes};
 use crate::disks::places::Place;
 use crate::host_keys::add_host_keys;
 use crate::launch_host::{launch_host, twins};
-use crate::memory_queue::Queue;
+use crate::memory::queue::Queue;
 use crate::plan::{Needs, Step, Todo};
 use crate::profile::ElasticIp;
 use crate::ssh_wait::{SshPlace, wait_for_ssh};

@@ -1,7 +1,7 @@
 //! Options that show and delete what is remembered of hosts, and launch nothing.
 
 use crate::memory::Memory;
-use crate::remember::said;
+use crate::memory::remember::said;
 use cerveza_ec2::{Acted, ByHost, Ec2, MemoryFailure, RegionArgs, block_on, report};
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool};
 use cerveza_record::{Record, Value, json};

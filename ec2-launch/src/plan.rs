@@ -4,8 +4,8 @@
 use crate::disks::places::{Disks, Place, for_instance, for_launch};
 use crate::facts::Facts;
 use crate::memory::Memory;
+use crate::memory::remember::Recalled;
 use crate::profile::ElasticIp;
-use crate::remember::Recalled;
 use crate::request::Recipe;
 use crate::request::place::Spread;
 use cerveza_ec2::{Catalog, Found, LaunchRequest, is_instance_id};

@@ -1,9 +1,9 @@
 //! From what is remembered of a host to the recipe that it is launched by: the profile, and the files that it names.
 
 use crate::memory::Memory;
+use crate::memory::remember::{CommandLine, Recalled, said};
 use crate::profile::PerPlace;
 use crate::profile::file::{self, ProfileFile, digest_tag};
-use crate::remember::{CommandLine, Recalled, said};
 use crate::request::Recipe;
 use crate::tags::{DIGEST_TAG, sha256};
 use cerveza_ec2::{Found, ImageChoice};

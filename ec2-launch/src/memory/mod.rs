@@ -1,6 +1,10 @@
 //! What is remembered of a host between two runs: its profile and what else it takes to launch it again as it was. One
 //! JSON document for each host.
 
+pub(crate) mod queue;
+pub(crate) mod remember;
+pub(crate) mod remembered_profile;
+
 use crate::profile::file::{ProfileFile, digest_tag};
 use crate::request::Recipe;
 use crate::tags::{RESERVED_TAGS, sha256, short_digest};

@@ -1,8 +1,8 @@
 //! Reads what is remembered of hosts, and decides what is to be remembered.
 
+use crate::memory::remembered_profile::{RecipeReader, digests};
 use crate::memory::{Memory, label, tags_note};
 use crate::profile::file::ProfileFile;
-use crate::remembered_profile::{RecipeReader, digests};
 use crate::request::Recipe;
 use cerveza_ec2::{Acted, Ec2, Found, MemoryFailure, is_instance_id};
 use cerveza_manners::{Failure, Result};

@@ -1,7 +1,7 @@
 //! Writes what is to be remembered of hosts, beside their launches.
 
 use crate::memory::Memory;
-use crate::remember::{PERMISSIONS, said};
+use crate::memory::remember::{PERMISSIONS, said};
 use cerveza_ec2::{Ec2, MemoryFailure};
 use cerveza_record::Record;
 use futures_util::stream::{self, StreamExt};
