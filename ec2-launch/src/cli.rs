@@ -2,12 +2,12 @@
 
 use crate::accounts::{each_account, only_profile};
 use crate::execute::{Options, execute, not_done, spare_address_warnings};
-use crate::facts::look_up;
 use crate::memory::queue;
 use crate::memory::remember::{CommandLine, notes};
 use crate::memory_command::{MemoryArgs, forget, show_memory};
+use crate::plan::facts::look_up;
+use crate::plan::record::{planned, planned_steps, read_plan};
 use crate::plan::{Step, Todo, plan, refuse_duplicates, refuse_half, zone_warnings};
-use crate::plan_record::{planned, planned_steps, read_plan};
 use crate::profile::file;
 use crate::profile::{ElasticIp, Override};
 use crate::request::Recipe;

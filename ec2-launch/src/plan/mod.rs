@@ -1,10 +1,13 @@
 //! What is to be done for each host to exist and run: a pure function of the hosts, the profile and the facts.
 //! `--dry-run` prints the result, and the same result is executed (`plan_record.rs`).
 
+pub(crate) mod facts;
+pub(crate) mod record;
+
 use crate::disks::places::{Disks, Place, for_instance, for_launch};
-use crate::facts::Facts;
 use crate::memory::Memory;
 use crate::memory::remember::Recalled;
+use crate::plan::facts::Facts;
 use crate::profile::ElasticIp;
 use crate::request::Recipe;
 use crate::request::place::Spread;

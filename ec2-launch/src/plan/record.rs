@@ -1,7 +1,7 @@
 //! The plan as records: `--dry-run` writes them, and `--plan` reads them back and compares them with what is there now.
 
 use crate::disks::places::{HostVolumes, Place, check_plan};
-use crate::facts::Facts;
+use crate::plan::facts::Facts;
 use crate::plan::{Launch, Needs, Step, Todo, by_state};
 use cerveza_ec2::{Acted, Found, LaunchRequest};
 use cerveza_manners::{Failure, Result};

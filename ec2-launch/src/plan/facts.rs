@@ -3,7 +3,7 @@
 use crate::disks::look_up::{Wanted, host_volumes};
 use crate::disks::places::{HostVolumes, for_launch};
 use crate::memory::remember::{CommandLine, Recall, Recalled, recall};
-use crate::plan_record::planned_places;
+use crate::plan::record::planned_places;
 use crate::request::Recipe;
 use crate::request::place::Spread;
 use cerveza_ec2::{By, Catalog, Ec2, Found, Names, RegionArgs, VISIBLE_AFTER, locate};
