@@ -1,6 +1,7 @@
 //! The command line of `ec2-launch`.
 
 use crate::accounts::{each_account, only_profile};
+use crate::execute::waiting::{Until, WaitingArgs};
 use crate::execute::{Options, execute, not_done, spare_address_warnings};
 use crate::memory::queue;
 use crate::memory::remember::{CommandLine, notes};
@@ -14,7 +15,6 @@ use crate::request::Recipe;
 use crate::request::place::{Spread, region_wanted, settle};
 use crate::show::{ProfileArgs, show};
 use crate::tags::check_given_tag;
-use crate::waiting::{Until, WaitingArgs};
 use cerveza_ec2::{Acted, RegionArgs, WaitArgs, block_on, check_records, report, time_for};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use clap::{CommandFactory, Parser};

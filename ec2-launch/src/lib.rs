@@ -4,17 +4,13 @@ mod accounts;
 mod cli;
 mod disks;
 mod execute;
-mod host_keys;
-mod launch_host;
 mod memory;
 mod memory_command;
 mod plan;
 mod profile;
 mod request;
 mod show;
-mod ssh_wait;
 mod tags;
-mod waiting;
 mod yaml;
 
 pub use cli::{Args, command, run};

@@ -1,6 +1,6 @@
 //! The options that say what `ec2-launch` waits for.
 
-use crate::ssh_wait::SshPlace;
+use crate::execute::ssh_wait::SshPlace;
 use cerveza_manners::{Failure, Result};
 
 #[derive(clap::Args, Clone, Debug)]

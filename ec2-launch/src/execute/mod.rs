@@ -1,15 +1,20 @@
 //! Executes the plan, one stage after the other. What fails fails for its host alone, and the host takes no part in the
 //! stages that follow.
 
+pub(crate) mod host_keys;
+pub(crate) mod launch_host;
+pub(crate) mod ssh_wait;
+pub(crate) mod waiting;
+
 use crate::disks::attach::{attach_volumes, tag_volumes};
 use crate::disks::places::Place;
-use crate::host_keys::add_host_keys;
-use crate::launch_host::{launch_host, twins};
+use crate::execute::host_keys::add_host_keys;
+use crate::execute::launch_host::{launch_host, twins};
+use crate::execute::ssh_wait::{SshPlace, wait_for_ssh};
+use crate::execute::waiting::Until;
 use crate::memory::queue::Queue;
 use crate::plan::{Needs, Step, Todo};
 use crate::profile::ElasticIp;
-use crate::ssh_wait::{SshPlace, wait_for_ssh};
-use crate::waiting::Until;
 use cerveza_ec2::{Acted, AddressNeed, Change, Ec2, HostAddress, WaitArgs};
 use cerveza_manners::{Failure, ProgressArgs, Status};
 use cerveza_record::Value;
