@@ -1,15 +1,12 @@
 //! `ec2-launch`: makes each named host exist and run: launches it, starts it, or leaves it alone.
 
-mod accounts;
 mod cli;
 mod disks;
 mod execute;
 mod memory;
-mod memory_command;
 mod plan;
 mod profile;
 mod request;
-mod show;
 mod tags;
 mod yaml;
 

@@ -1,11 +1,16 @@
 //! The command line of `ec2-launch`.
 
-use crate::accounts::{each_account, only_profile};
+pub(crate) mod accounts;
+pub(crate) mod memory_command;
+pub(crate) mod show;
+
+use crate::cli::accounts::{each_account, only_profile};
+use crate::cli::memory_command::{MemoryArgs, forget, show_memory};
+use crate::cli::show::{ProfileArgs, show};
 use crate::execute::waiting::{Until, WaitingArgs};
 use crate::execute::{Options, execute, not_done, spare_address_warnings};
 use crate::memory::queue;
 use crate::memory::remember::{CommandLine, notes};
-use crate::memory_command::{MemoryArgs, forget, show_memory};
 use crate::plan::facts::look_up;
 use crate::plan::record::{planned, planned_steps, read_plan};
 use crate::plan::{Step, Todo, plan, refuse_duplicates, refuse_half, zone_warnings};
@@ -13,7 +18,6 @@ use crate::profile::file;
 use crate::profile::{ElasticIp, Override};
 use crate::request::Recipe;
 use crate::request::place::{Spread, region_wanted, settle};
-use crate::show::{ProfileArgs, show};
 use crate::tags::check_given_tag;
 use cerveza_ec2::{Acted, RegionArgs, WaitArgs, block_on, check_records, report, time_for};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
