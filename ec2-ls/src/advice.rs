@@ -1,6 +1,6 @@
 //! What to write instead, for words that look for a fact of EC2 among the tags.
 
-use crate::fact;
+use crate::condition::fact;
 use crate::shell::shell_word;
 use cerveza_manners::{Failure, Result};
 

@@ -1,13 +1,13 @@
 //! The conditions of the options and of the words for tags.
 
 use crate::advice;
+use crate::condition::fact::TAG_KEY;
+use crate::condition::glob::Glob;
+use crate::condition::launched::Launched;
+use crate::condition::network::address_tests;
 use crate::condition::{Condition, Test, Wanted};
-use crate::fact::TAG_KEY;
 use crate::filter_option::{is_filter, read_filter};
 use crate::find_args::{FindArgs, is_zone_id};
-use crate::glob::Glob;
-use crate::launched::Launched;
-use crate::network::address_tests;
 use crate::shell::shell_word;
 use cerveza_ec2::LIVE_STATES;
 use cerveza_manners::{Failure, Result};

@@ -91,7 +91,7 @@ const STATES: [&str; 6] = ["pending", "running", "stopping", "stopped", "shuttin
 pub type States = Vec<&'static str>;
 
 fn states(text: &str) -> std::result::Result<States, String> {
-    let glob = crate::glob::Glob::new(if text == "all" { "*" } else { text });
+    let glob = crate::condition::glob::Glob::new(if text == "all" { "*" } else { text });
     let states: States = STATES.into_iter().filter(|state| glob.matches(state)).collect();
     match states.is_empty() {
         true => Err(format!("the states are {} and all", STATES.join(", "))),

@@ -1,9 +1,14 @@
 //! What must hold of an instance: decided by EC2 where its filters can, else by a look at the record.
 
-use crate::fact;
-use crate::glob::Glob;
-use crate::launched::Launched;
-use crate::network::Ipv6Network;
+pub(crate) mod fact;
+pub(crate) mod glob;
+pub(crate) mod launched;
+pub(crate) mod network;
+
+use crate::condition::fact;
+use crate::condition::glob::Glob;
+use crate::condition::launched::Launched;
+use crate::condition::network::Ipv6Network;
 use cerveza_ec2::Filter;
 use cerveza_record::Record;
 use regex::Regex;

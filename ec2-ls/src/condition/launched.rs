@@ -71,7 +71,7 @@ fn time(option: &str, text: &str, now: SystemTime) -> Result<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::glob::Glob;
+    use crate::condition::glob::Glob;
     use proptest::prelude::*;
 
     fn at(text: &str) -> SystemTime {

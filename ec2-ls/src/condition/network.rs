@@ -124,7 +124,7 @@ mod tests {
             let network = Ipv6Network { address: Ipv6Addr::from_bits(bits), prefix };
             let text = Ipv6Addr::from_bits(host).to_string();
             prop_assert!(network.contains(&text));
-            prop_assert!(crate::glob::Glob::new(network.glob()).matches(&text), "{} {}", network.glob(), text);
+            prop_assert!(crate::condition::glob::Glob::new(network.glob()).matches(&text), "{} {}", network.glob(), text);
         }
     }
 
