@@ -2,9 +2,9 @@
 
 use crate::details::{add_details, with_health};
 use crate::find::{Finder, Found};
-use crate::find_args::FindArgs;
 use crate::last::read_saved;
 use crate::query::Query;
+use crate::query::find_args::FindArgs;
 use crate::resources::{read_resources, write_resources};
 use crate::show::{Listing, prepare_for_columns};
 use crate::show_args::ShowArgs;

@@ -1,10 +1,10 @@
 //! What a word of the command line looks for.
 
-use crate::advice;
 use crate::condition::fact::TAG;
 use crate::condition::network::{address_tests, is_address_glob};
 use crate::condition::{Test, Wanted};
-use crate::shell::shell_word;
+use crate::query::advice;
+use crate::query::shell::shell_word;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{unquote, unquoted};
 use regex::Regex;

@@ -1,14 +1,14 @@
 //! The conditions of the options and of the words for tags.
 
-use crate::advice;
 use crate::condition::fact::TAG_KEY;
 use crate::condition::glob::Glob;
 use crate::condition::launched::Launched;
 use crate::condition::network::address_tests;
 use crate::condition::{Condition, Test, Wanted};
-use crate::filter_option::{is_filter, read_filter};
-use crate::find_args::{FindArgs, is_zone_id};
-use crate::shell::shell_word;
+use crate::query::advice;
+use crate::query::filter_option::{is_filter, read_filter};
+use crate::query::find_args::{FindArgs, is_zone_id};
+use crate::query::shell::shell_word;
 use cerveza_ec2::LIVE_STATES;
 use cerveza_manners::{Failure, Result};
 use std::time::SystemTime;

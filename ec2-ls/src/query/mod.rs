@@ -1,9 +1,16 @@
 //! What is asked of EC2, and what of the answers is wanted. No I/O.
 
+pub(crate) mod advice;
+pub(crate) mod conditions;
+pub(crate) mod filter_option;
+pub(crate) mod find_args;
+pub(crate) mod shell;
+pub(crate) mod words;
+
 use crate::condition::{Condition, Test};
-use crate::conditions::{TagConditions, of_options};
-use crate::find_args::FindArgs;
-use crate::words::{Word, read_word};
+use crate::query::conditions::{TagConditions, of_options};
+use crate::query::find_args::FindArgs;
+use crate::query::words::{Word, read_word};
 use cerveza_ec2::{Filter, check_records, instance_id};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;

@@ -1,6 +1,6 @@
 //! `--filter`, in the shorthand of the AWS CLI: `Name=tag:role,Values=web*,db`.
 
-use crate::shell::shell_word;
+use crate::query::shell::shell_word;
 use cerveza_ec2::Filter;
 use cerveza_manners::{Failure, Result};
 

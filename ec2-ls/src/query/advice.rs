@@ -1,7 +1,7 @@
 //! What to write instead, for words that look for a fact of EC2 among the tags.
 
 use crate::condition::fact;
-use crate::shell::shell_word;
+use crate::query::shell::shell_word;
 use cerveza_manners::{Failure, Result};
 
 /// Names of facts, each with the option that looks for them. An empty option is for a word without one.
