@@ -1,7 +1,7 @@
 //! Adds to the records of instances what takes further calls.
 
 use crate::find::{Finder, Found};
-use crate::show_args::ShowArgs;
+use crate::show::show_args::ShowArgs;
 use cerveza_ec2::{Ec2, Health, grouped};
 use cerveza_manners::{Failure, ProgressArgs, Result, Status, Tool};
 use cerveza_record::{Record, Value};

@@ -6,13 +6,9 @@ mod condition;
 mod details;
 mod find;
 mod last;
-mod note;
 mod query;
 mod resources;
 mod search;
 mod show;
-mod show_args;
-mod watch;
-mod writer;
 
 pub use cli::{Args, command, run};

@@ -2,7 +2,7 @@
 
 use crate::details::ids_by_region;
 use crate::find::Finder;
-use crate::show_args::ShowArgs;
+use crate::show::show_args::ShowArgs;
 use cerveza_manners::{Column, Failure, OutputMode, Result, Tool};
 use cerveza_record::{Record, Value};
 use futures_util::future::join_all;

@@ -1,7 +1,7 @@
 //! `--watch`: the table, drawn again and again, with marks on what has changed.
 
+use crate::show::show_args::ShowArgs;
 use crate::show::{ONLY_IF_USED, OPTIONAL, columns};
-use crate::show_args::ShowArgs;
 use cerveza_manners::{Failure, OutputMode, RecordWriter, Result, Status, TableRow, Tool, visible};
 use cerveza_record::Record;
 use console::Term;

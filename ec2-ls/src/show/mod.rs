@@ -1,7 +1,12 @@
 //! Writes the instances that were found.
 
-use crate::note::note;
-use crate::show_args::ShowArgs;
+pub(crate) mod note;
+pub(crate) mod show_args;
+pub(crate) mod watch;
+pub(crate) mod writer;
+
+use crate::show::note::note;
+use crate::show::show_args::ShowArgs;
 use cerveza_manners::{Column, Failure, OutputMode, RecordWriter, Result, Tool, visible_lines};
 use cerveza_record::{Record, printed_name};
 use std::io::{self, BufWriter, Stdout, Write};
