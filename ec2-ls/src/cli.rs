@@ -1,11 +1,11 @@
 //! The command line of `ec2-ls`.
 
-use crate::details::{add_details, with_health};
+use crate::find::details::{add_details, with_health};
+use crate::find::last::read_saved;
+use crate::find::resources::{read_resources, write_resources};
 use crate::find::{Finder, Found};
-use crate::last::read_saved;
 use crate::query::Query;
 use crate::query::find_args::FindArgs;
-use crate::resources::{read_resources, write_resources};
 use crate::show::show_args::ShowArgs;
 use crate::show::watch::{self, Look};
 use crate::show::writer::Writer;

@@ -230,7 +230,7 @@ fn host_tests(address: IpAddr) -> Vec<Test> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arrange::arrange;
+    use crate::find::arrange::arrange;
     use clap::Parser;
 
     #[derive(Parser)]

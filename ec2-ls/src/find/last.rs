@@ -3,7 +3,7 @@
 //! "If you describe instances and specify only instance IDs that are in an unaffected zone, the call works normally"
 //! (DescribeInstances, Amazon EC2 API Reference).
 
-use crate::arrange::refreshed;
+use crate::find::arrange::refreshed;
 use cerveza_ec2::{Accounts, RegionArgs, is_instance_id};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Item, Record, items, read_text};

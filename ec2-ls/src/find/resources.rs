@@ -1,7 +1,7 @@
 //! `--volumes` and `--addresses`: records of what instances use, and of what no instance uses.
 
-use crate::details::ids_by_region;
 use crate::find::Finder;
+use crate::find::details::ids_by_region;
 use crate::show::show_args::ShowArgs;
 use cerveza_manners::{Column, Failure, OutputMode, Result, Tool};
 use cerveza_record::{Record, Value};

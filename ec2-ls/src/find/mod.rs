@@ -1,9 +1,15 @@
 //! Finds instances: page by page, or all of them in order.
 
-use crate::arrange::{arrange, missing_new};
-use crate::last::{Refreshed, Saved, refresh};
+pub(crate) mod arrange;
+pub(crate) mod details;
+pub(crate) mod last;
+pub(crate) mod resources;
+pub(crate) mod search;
+
+use crate::find::arrange::{arrange, missing_new};
+use crate::find::last::{Refreshed, Saved, refresh};
+use crate::find::search::{Answers, Place, Search};
 use crate::query::Query;
-use crate::search::{Answers, Place, Search};
 use cerveza_ec2::{Account, Accounts, Ec2, RegionArgs, has_ended, refuse_ambiguous};
 use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::Record;
