@@ -9,12 +9,12 @@ use crate::cli::memory_command::{MemoryArgs, forget, show_memory};
 use crate::cli::show::{ProfileArgs, show};
 use crate::execute::waiting::{Until, WaitingArgs};
 use crate::execute::{Options, execute, not_done, spare_address_warnings};
-use crate::memory::queue;
+use crate::memory::queue::{queue, write_all};
 use crate::memory::remember::{CommandLine, notes};
 use crate::plan::facts::look_up;
 use crate::plan::record::{planned, planned_steps, read_plan};
 use crate::plan::{Step, Todo, plan, refuse_duplicates, refuse_half, zone_warnings};
-use crate::profile::file;
+use crate::profile::file::read;
 use crate::profile::{ElasticIp, Override};
 use crate::request::Recipe;
 use crate::request::place::{Spread, region_wanted, settle};
@@ -113,7 +113,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     }
     let region = region_wanted(args.region.as_deref(), args.zone.as_deref(), &args.spread)?;
     let recipe = match &args.profile {
-        Some(name) => Some(Recipe::new(profile_file::read(name, &args.set)?, args.zone.clone(), args.tag.clone())?),
+        Some(name) => Some(Recipe::new(read(name, &args.set)?, args.zone.clone(), args.tag.clone())?),
         None => None,
     };
     let mut given = match &args.plan {
@@ -183,10 +183,10 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         // Without a connection each step is a failure.
         let Some(ec2) = ec2 else { return Ok(steps.into_iter().map(not_done).collect()) };
         ec2.set_timeout(args.wait_args.timeout);
-        let (queue, orders) = memory_queue::queue();
+        let (queue, orders) = queue();
         // In a box: the compiler bounds how deep futures may be nested.
         let executed = Box::pin(execute(&ec2, &options, refuse_half(steps), queue));
-        let (acted, warnings) = join(executed, memory_queue::write_all(&ec2, orders)).await;
+        let (acted, warnings) = join(executed, write_all(&ec2, orders)).await;
         warnings.iter().for_each(|warning| tool.warn(warning));
         Ok(acted)
     };

@@ -2,8 +2,8 @@
 
 use crate::memory::Memory;
 use crate::memory::remember::{CommandLine, Recalled, said};
-use crate::profile::PerPlace;
-use crate::profile::file::{self, ProfileFile, digest_tag};
+use crate::profile::file::{ProfileFile, digest_tag, read_named};
+use crate::profile::{PerPlace, folders};
 use crate::request::Recipe;
 use crate::tags::{DIGEST_TAG, sha256};
 use cerveza_ec2::{Found, ImageChoice};
@@ -173,7 +173,7 @@ fn remembered_file(memory: &Memory) -> Result<ProfileFile> {
     };
     let shown = format!("the remembered profile {name}");
     let at = |folder: PathBuf| ProfileFile::from_text(name, &shown, &folder, &document.to_string());
-    let folders = profile_file::folders().into_iter().chain(profile_named(name).map(|file| file.folder));
+    let folders = folders().into_iter().chain(profile_named(name).map(|file| file.folder));
     let mut best = at(PathBuf::from("."))?;
     for folder in folders {
         // What is made of it (startup_scripts) travels on in records.
@@ -205,7 +205,7 @@ fn is_as_remembered(file: &ProfileFile, what: &str, name: &str, memory: &Memory)
 
 /// The profile of this name in the folders of profiles. A name from EC2 is never taken for a path.
 fn profile_named(name: &str) -> Option<ProfileFile> {
-    profile_file::read_named(name).ok()
+    read_named(name).ok()
 }
 
 /// The names of a profile's parts and scripts, each with the profile's word for it.

@@ -1,5 +1,5 @@
 //! What is to be done for each host to exist and run: a pure function of the hosts, the profile and the facts.
-//! `--dry-run` prints the result, and the same result is executed (`plan_record.rs`).
+//! `--dry-run` prints the result, and the same result is executed (`record.rs`).
 
 pub(crate) mod facts;
 pub(crate) mod record;

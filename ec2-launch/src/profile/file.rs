@@ -1,6 +1,6 @@
 //! A profile with its name, its folder, and the place of each of its values.
 
-pub use crate::profile::folders;
+use crate::profile::folders;
 use crate::profile::{Document, Library, Override, Profile, Resolved, failure, problems};
 use crate::tags::{sha256, short_digest};
 use cerveza_manners::{Failure, Result};
