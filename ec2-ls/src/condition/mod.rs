@@ -5,7 +5,6 @@ pub(crate) mod glob;
 pub(crate) mod launched;
 pub(crate) mod network;
 
-use crate::condition::fact;
 use crate::condition::glob::Glob;
 use crate::condition::launched::Launched;
 use crate::condition::network::Ipv6Network;
