@@ -1,7 +1,9 @@
 //! Options that show profiles and launch nothing.
 
+use crate::document::schema::schema;
+use crate::library::folders::folders;
+use crate::library::{Library, Listed, Override};
 use crate::profile::file::read;
-use crate::profile::{Library, Listed, Override, folders, schema};
 use cerveza_manners::{Failure, Format, OutputArgs, Result, Status, Tool, visible};
 use cerveza_record::{json, printed_name};
 use std::io::{self, Write};

@@ -1,6 +1,9 @@
 //! Profiles from their text to what they say, and what is refused.
 
 use super::*;
+use crate::document::schema::schema;
+use crate::document::{Document, failure, problems};
+use crate::library::{Library, Override};
 use cerveza_manners::Failure;
 use std::fs;
 use tempfile::TempDir;

@@ -3,7 +3,7 @@
 
 use super::keys::{VOLUME_KEYS, find};
 use super::reader::{At, Reader, gibibytes, is_nothing, join};
-use crate::yaml::{Content, Node, Pair};
+use crate::document::yaml::{Content, Node, Pair};
 use serde_json::Value;
 
 /// Reads the volumes as a list of objects. One that is a name is an object that `extends` it.

@@ -1,10 +1,10 @@
 //! Checks a document's values against the table of keys, and makes canonical JSON of them: keys by their canonical names,
 //! values of the type that the key has, `null` for what is said to be nothing.
 
-use super::document::{Document, Place, Problem};
 use super::keys::{IMAGE_KEYS, INSTANCE_KEYS, ProfileKey, Shape, VOLUME_KEYS, canonical, find, is_place};
 use super::volume_list;
-use crate::yaml::{Content, Node, Pair};
+use super::{Document, Place, Problem};
+use crate::document::yaml::{Content, Node, Pair};
 use cerveza_ec2::Kind;
 use cerveza_manners::nearest;
 use serde_json::{Map, Value};

@@ -1,10 +1,13 @@
 //! The profiles of a machine: found by name or path, and resolved with what they extend.
 
-use super::document::{Document, Problem, failure};
-use super::keys::{INSTANCE_KEYS, VOLUME_KEYS, canonical};
-use super::reader::Reader;
-use super::source::{DocumentKind, SourceDocument, read_documents, read_text};
-use crate::yaml::{self, Content, Node, Pair, Position};
+pub(crate) mod folders;
+pub(crate) mod source;
+
+use crate::document::keys::{INSTANCE_KEYS, VOLUME_KEYS, canonical};
+use crate::document::reader::Reader;
+use crate::document::yaml::{self, Content, Node, Pair, Position};
+use crate::document::{Document, failure};
+use crate::library::source::{DocumentKind, SourceDocument, read_documents, read_text};
 use cerveza_manners::{Failure, Result, nearest};
 use serde::Serialize;
 use serde_json::Value;
@@ -475,9 +478,4 @@ fn stem(path: &Path) -> String {
 fn folder(path: &Path) -> PathBuf {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf())
-}
-
-/// Turns what is wrong with values into problems at their places.
-pub fn problems(document: &Document, wrong: Vec<(String, String)>) -> Vec<Problem> {
-    wrong.into_iter().map(|(path, message)| Problem { place: document.place(&path), message }).collect()
 }
