@@ -9,7 +9,7 @@ use crate::cli::memory_command::{MemoryArgs, forget, show_memory};
 use crate::cli::show::{ProfileArgs, show};
 use crate::execute::waiting::{Until, WaitingArgs};
 use crate::execute::{Options, execute, not_done, spare_address_warnings};
-use crate::library::Override;
+use crate::library::set_option::Override;
 use crate::memory::queue::{queue, write_all};
 use crate::memory::remember::{CommandLine, notes};
 use crate::plan::facts::look_up;

@@ -2,7 +2,8 @@
 
 use crate::document::schema::schema;
 use crate::library::folders::folders;
-use crate::library::{Library, Listed, Override};
+use crate::library::set_option::Override;
+use crate::library::{Library, Listed};
 use crate::profile::file::read;
 use cerveza_manners::{Failure, Format, OutputArgs, Result, Status, Tool, visible};
 use cerveza_record::{json, printed_name};

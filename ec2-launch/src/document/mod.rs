@@ -5,10 +5,12 @@ pub(crate) mod keys;
 pub(crate) mod reader;
 pub(crate) mod schema;
 pub(crate) mod volume_list;
+pub(crate) mod words;
 pub(crate) mod yaml;
 
 use crate::document::keys::{ProfileKey, Shape, VOLUME_KEYS, is_place};
-use crate::document::reader::{is_word_for_nothing, join};
+use crate::document::reader::join;
+use crate::document::words::is_word_for_nothing;
 use crate::document::yaml::Position;
 use cerveza_ec2::Kind;
 use cerveza_manners::Failure;

@@ -2,7 +2,8 @@
 //! one of these, or devices with a size, a volume or a name each.
 
 use super::keys::{VOLUME_KEYS, find};
-use super::reader::{At, Reader, gibibytes, is_nothing, join};
+use super::reader::{At, Reader, join};
+use super::words::{gibibytes, is_nothing};
 use crate::document::yaml::{Content, Node, Pair};
 use serde_json::Value;
 

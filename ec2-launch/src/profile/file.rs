@@ -2,7 +2,8 @@
 
 use crate::document::{Document, failure, problems};
 use crate::library::folders::folders;
-use crate::library::{Library, Override, Resolved};
+use crate::library::set_option::Override;
+use crate::library::{Library, Resolved};
 use crate::profile::Profile;
 use crate::tags::{sha256, short_digest};
 use cerveza_manners::{Failure, Result};

@@ -3,7 +3,8 @@
 use super::*;
 use crate::document::schema::schema;
 use crate::document::{Document, failure, problems};
-use crate::library::{Library, Override};
+use crate::library::Library;
+use crate::library::set_option::Override;
 use cerveza_manners::Failure;
 use std::fs;
 use tempfile::TempDir;
