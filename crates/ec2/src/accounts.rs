@@ -6,7 +6,7 @@ use crate::interrupt::Interrupt;
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::Record;
 use futures_util::future::join_all;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::mem::{replace, take};
 
 /// The key of a record that names the AWS profile of its account.
@@ -70,14 +70,19 @@ impl Accounts {
         if self.accounts.len() > 1 { named(profile, failure) } else { failure }
     }
 
-    /// Runs `flow` on the hosts of each account, all accounts at once. A host that was found nowhere is left as it is.
+    /// Runs `flow` on the hosts of each account, all accounts at once. A host that was found nowhere is left as it is. If two
+    /// profiles reach one instance, all its records go to the account of the first one, so it is changed once.
     pub async fn each(&self, acted: &mut Vec<Acted>, flow: impl AsyncFn(&Ec2, &mut Vec<Acted>)) {
         let mut groups: Vec<(Vec<usize>, Vec<Acted>)> = self.accounts.iter().map(|_| Default::default()).collect();
         let mut left = Vec::new();
+        let mut account_of: HashMap<(String, String), usize> = HashMap::new();
+        let profiles: Vec<Option<String>> = acted.iter().map(|host| host.record.str(AWS_PROFILE)).collect();
         for (at, host) in take(acted).into_iter().enumerate() {
             let is_its = |account: &Account| account.ec2.as_ref().is_ok_and(|ec2| ec2.owns(&host.record));
             match self.accounts.iter().position(is_its) {
-                Some(account) => {
+                Some(own) => {
+                    let account =
+                        if host.has_instance() { *account_of.entry(host.place()).or_insert(own) } else { own };
                     groups[account].0.push(at);
                     groups[account].1.push(host);
                 }
@@ -100,6 +105,14 @@ impl Accounts {
         left.extend(groups);
         left.sort_by_key(|(at, _)| *at);
         acted.extend(left.into_iter().map(|(_, host)| host));
+        // A record keeps its profile, whichever account has refreshed it.
+        for (host, profile) in acted.iter_mut().zip(profiles) {
+            match profile {
+                profile if profile == host.record.str(AWS_PROFILE) => {}
+                Some(profile) => host.record.set(AWS_PROFILE, profile),
+                None => host.record.remove(AWS_PROFILE),
+            }
+        }
     }
 
     /// Says which regions hosts could not be looked for in, though they were found in others.

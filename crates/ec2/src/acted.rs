@@ -4,7 +4,7 @@ use crate::change::{Change, is_protected_by_ec2};
 use crate::client::Ec2;
 use crate::find::by_region;
 use crate::wait::WaitArgs;
-use cerveza_manners::{ProgressArgs, Result};
+use cerveza_manners::{Failure, ProgressArgs, Result, Status};
 use cerveza_record::Record;
 use futures_util::future::join_all;
 use std::collections::HashMap;
@@ -30,13 +30,19 @@ impl Acted {
         (self.record.str("region").unwrap_or_default(), self.id())
     }
 
+    /// Whether an instance was found for the host.
+    pub(crate) fn has_instance(&self) -> bool {
+        !self.id().is_empty()
+    }
+
     fn id(&self) -> String {
         self.record.str("instance_id").unwrap_or_default()
     }
 }
 
 impl Ec2 {
-    /// Changes the hosts that `wanted` holds of, all regions at once; an instance given twice is changed once.
+    /// Changes the hosts that `wanted` holds of, all regions at once; an instance given twice is changed once. A call that has
+    /// failed may have had its effect, because only its answer got lost: such a host has not failed.
     pub async fn change_all(&self, hosts: &mut [Acted], wanted: impl Fn(&Acted) -> bool, change: Change) {
         self.change_chosen(hosts, wanted, change, false).await;
     }
@@ -63,6 +69,32 @@ impl Ec2 {
                 }
             }
         }
+        let states = change.states_after();
+        if !states.is_empty() {
+            let is_changed = |host: &Acted| host.record.str("state").is_some_and(|state| states.contains(&&*state));
+            self.look_at_failed(hosts, is_changed).await;
+        }
+    }
+
+    /// Looks at those of the hosts whose call has failed. One that `is_done` holds of now has not failed. One that cannot be
+    /// looked at has no `state` any more.
+    pub(crate) async fn look_at_failed(&self, hosts: Vec<&mut Acted>, is_done: impl Fn(&Acted) -> bool) {
+        // After Ctrl-C the call was not made at all.
+        let is_unsure = |failure: &Failure| failure.status != Status::Interrupted && !is_protected_by_ec2(failure);
+        let is_failed = |host: &&mut Acted| host.result.as_ref().is_err_and(is_unsure);
+        let failed: Vec<&mut Acted> = hosts.into_iter().filter(is_failed).collect();
+        let places: Vec<_> = failed.iter().map(|host| host.place()).collect();
+        let now = self.refresh(&places).await;
+        for host in failed {
+            let Some(Ok(record)) = now.get(&host.id()) else {
+                host.record.remove("state");
+                continue;
+            };
+            host.record.merge(record.clone());
+            if is_done(host) {
+                host.result = Ok(());
+            }
+        }
     }
 
     /// Waits until the hosts that `wanted` holds of are in one of `states`, and gives their records the facts seen last.
@@ -84,14 +116,18 @@ impl Ec2 {
         bar.finish_and_clear();
         for host in &mut hosts {
             if let Some(waited) = waited.get(&host.id()) {
-                host.record.merge_some(waited.record.as_ref());
+                match &waited.record {
+                    Some(record) => host.record.merge(record.clone()),
+                    // What the record says is of before the change.
+                    None => host.record.remove("state"),
+                }
                 host.result = waited.outcome.clone();
             }
         }
     }
 
-    /// Gives the hosts' records the facts as they are now. Where EC2 does not tell them the host has failed: what its
-    /// record says would be of before the change.
+    /// Gives the hosts' records the facts as they are now. If EC2 does not tell those of a host that was changed, the host has
+    /// failed and has no `state`: what its record says is of before the change.
     pub async fn refresh_all(&self, hosts: &mut [Acted]) {
         let mut hosts = chosen(hosts, |_| true);
         let places: Vec<_> = hosts.iter().map(|host| host.place()).collect();
@@ -99,7 +135,11 @@ impl Ec2 {
         for host in &mut hosts {
             match now.get(&host.id()) {
                 Some(Ok(record)) => host.record.merge(record.clone()),
-                Some(Err(failure)) => host.result = Err(failure.clone().within("done, but its state now is unknown")),
+                Some(Err(_)) if host.action == NO_ACTION => {}
+                Some(Err(failure)) => {
+                    host.result = Err(failure.clone().within("done, but its state now is unknown"));
+                    host.record.remove("state");
+                }
                 // EC2 lists a new instance after a moment.
                 None => {}
             }
