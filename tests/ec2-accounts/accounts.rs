@@ -52,7 +52,7 @@ fn an_instance_that_two_profiles_reach_is_changed_once() {
     let listed = sandbox.run("ec2-ls", &["--account", "a,b"], "").exits(0);
     for (args, summary, calls) in [
         (&["reboot"][..], "1 rebooted", ["RebootInstances"; 2]),
-        (&["resize", "t3.large", "--yes", "--wait"], "1 resized", ["StopInstances", "StartInstances"]),
+        (&["resize", "m5.large", "--yes", "--wait"], "1 resized", ["StopInstances", "StartInstances"]),
     ] {
         let run = sandbox.run("ec2-power", args, &listed.stdout).exits(0);
         let profiles: Vec<_> = run.records().iter().map(|record| record["aws_profile"].clone()).collect();

@@ -134,7 +134,7 @@ fn host_that_does_not_start_is_not_waited_for() {
     let (_ec2, sandbox) = unstartable("m5.large");
     let run = power(&sandbox, &["start", "--wait", "--timeout", "60", "web1"]).exits(3);
     let error = run.records()[0]["error"].as_str().expect("an error").to_string();
-    let why = " was pending and is stopped again: Server.InternalError: Internal error on launch";
+    let why = " was pending and is stopped again: Internal error on launch";
     assert!(error.ends_with(why), "{error}");
 }
 
