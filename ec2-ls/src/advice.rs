@@ -90,6 +90,17 @@ pub fn refuse_fact(word: &str, key: &str, value: &str) -> Result<()> {
     }
 }
 
+/// What to write instead of a pattern that looks like a set operation, for when nothing matches.
+pub fn of_pattern(pattern: &str) -> Option<String> {
+    let is_operation = pattern.contains(['!', '&', '^']) || pattern.starts_with('(');
+    is_operation.then(|| {
+        format!(
+            "{} is one pattern of names; hostrange has the set operations, as in `ec2-ls 'web*' | hostrange -x 'web[1-3]'`",
+            shell_word(pattern)
+        )
+    })
+}
+
 /// What else a word for a tag may mean, for when nothing matches.
 pub fn of_tag(key: &str, value: &str) -> Option<String> {
     let tag = shell_word(&format!("{key}={value}"));

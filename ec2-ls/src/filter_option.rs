@@ -8,7 +8,8 @@ const EXAMPLE: &str = "write it as in --filter 'Name=instance-type,Values=t3.*,m
 
 /// Whether a word after `--filter` is one more filter, as in the AWS CLI. Else it says what to look for.
 pub fn is_filter(word: &str) -> bool {
-    word.starts_with("Name=") || word.starts_with("Values=") || word.starts_with(['[', '{'])
+    let has_key = word.split_once('=').is_some_and(|(key, _)| matches!(key.trim(), "Name" | "Values"));
+    has_key || word.starts_with(['[', '{'])
 }
 
 /// Reads one filter. Values are separated by commas; quotes and `\,` keep a comma in a value.
@@ -130,12 +131,14 @@ mod tests {
             ("Name=tag:Env,Values=", "tag:Env", &[""]),
             ("Name=x,Values=a ,b", "x", &["a", "b"]),
             ("Name=x, Values=a", "x", &["a"]),
+            ("Name = x, Values = a", "x", &["a"]),
             (r"Name=x,Values=\*a", "x", &[r"\*a"]),
             (r#"Name=x,Values="\*a""#, "x", &[r"\*a"]),
             (r"Name=x,Values=a\\b", "x", &[r"a\\b"]),
             (r#"Name=x,Values="a\"b""#, "x", &[r#"a"b"#]),
             (r"Name=x,Values=a\ b", "x", &[r"a\ b"]),
         ] {
+            assert!(is_filter(text), "{text}");
             assert_eq!(read_filter(text), Ok(Filter::new(name, values.iter().copied())), "{text}");
         }
     }

@@ -9,6 +9,7 @@ use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::Record;
 use futures_util::future::join_all;
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 /// Who is asked, and what for.
 pub struct Finder<'a> {
@@ -28,6 +29,10 @@ pub struct Found {
     pub gone: Vec<String>,
     /// How the regions answered.
     pub status: Status,
+}
+
+fn hosts_are(count: usize) -> String {
+    if count == 1 { "1 host is".to_string() } else { format!("{count} hosts are") }
 }
 
 impl<'a> Finder<'a> {
@@ -107,25 +112,33 @@ impl<'a> Finder<'a> {
             self.query.conditions.iter().all(|condition| condition.holds(record)) && self.query.is_named(record)
         };
         // One that has ended since then is gone too, unless its state is looked for.
+        let had_ended = saved.records.iter().filter(|saved| has_ended(saved)).map(|saved| saved.str("instance_id"));
+        let had_ended: HashSet<Option<String>> = had_ended.collect();
         let has_ended_since = |record: &Record| {
             let mut live = record.clone();
             live.set("state", "running");
-            has_ended(record) && !is_wanted(record) && is_wanted(&live)
+            let has_ended = has_ended(record) && !had_ended.contains(&record.str("instance_id"));
+            has_ended && !is_wanted(record) && is_wanted(&live)
         };
         let ended: Vec<Record> = records.extract_if(.., |record| has_ended_since(record)).collect();
         records.retain(is_wanted);
         let mut status = Status::Done;
         for (zone, failure, hosts) in failed {
-            let count = hosts.iter().filter(|host| is_wanted(host)).count();
-            if count > 0 {
-                let hosts = if count == 1 { "host comes" } else { "hosts come" };
-                report(failure.within(format!("{zone}: {count} {hosts} out as last seen")));
-                status = Status::Unreached;
-            }
+            let (listed, named) =
+                (hosts.iter().filter(|host| is_wanted(host)), hosts.iter().filter(|host| self.query.is_named(host)));
+            // State, tags and type may have changed since.
+            let what = match (listed.count(), named.count()) {
+                (_, 0) => continue,
+                (0, count) => format!("{} not known now, and not listed as last seen", hosts_are(count)),
+                (1, _) => "1 host comes out as last seen".to_string(),
+                (count, _) => format!("{count} hosts come out as last seen"),
+            };
+            report(failure.within(format!("{zone}: {what}")));
+            status = Status::Unreached;
         }
         let (records, missing) = arrange(self.query, records, |_| None);
         // Hosts that were named are missing.
-        let is_gone = |host: &&Record| self.query.hosts.is_empty() && is_wanted(host);
+        let is_gone = |host: &&Record| self.query.hosts.is_empty() && is_wanted(host) && !has_ended(host);
         let gone = gone.iter().filter(is_gone).chain(ended.iter().filter(|_| self.query.hosts.is_empty()));
         let gone = gone.map(|host| host.host().to_string()).collect();
         Ok(Found { records, missing, gone, status })

@@ -1,9 +1,10 @@
 //! What is asked of EC2, and what of the answers is wanted. No I/O.
 
+use crate::advice;
 use crate::condition::{Condition, Test};
 use crate::conditions::{TagConditions, of_options};
 use crate::find_args::FindArgs;
-use crate::words::{Word, read_word};
+use crate::words::{Word, patterns_of, read_word};
 use cerveza_ec2::{Filter, check_records, instance_id};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
@@ -42,19 +43,20 @@ impl Query {
         query.conditions = conditions;
         let (mut tags, mut expressions) = (TagConditions::default(), Vec::new());
         let mut resources: Vec<Test> = Vec::new();
-        for word in args.words.iter().chain(&more_words) {
+        for word in args.words.iter().chain(&more_words).flat_map(|word| patterns_of(word)) {
             match read_word(word)? {
                 Word::Tag { key, test, is_not } => tags.add(key, test, is_not),
                 Word::Resource(test) => resources.push(test),
                 Word::Addresses(tests) => query.addresses.extend(tests),
                 Word::Pattern(pattern, tests) => {
+                    query.advice.extend(advice::of_pattern(&pattern));
                     query.patterns.push(Test::glob("tag:Name", pattern));
                     query.addresses.extend(tests);
                 }
                 Word::Expression(text) => expressions.push(text),
             }
         }
-        query.advice = tags.advice();
+        query.advice.extend(tags.advice());
         if let Some(name) = args.profile.first() {
             query.advice.push(format!(
                 "--profile {name} looks for a profile of ec2-launch; --account {name} uses a profile of the AWS configuration"

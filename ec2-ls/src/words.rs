@@ -33,6 +33,22 @@ const RESOURCES: [(&str, &str); 6] = [
     ("vpc", "vpc-id"),
 ];
 
+/// Divides a list of patterns, as `web*,db*`. Any other word is left whole.
+pub fn patterns_of(word: &str) -> Vec<&str> {
+    let find = |sought: &[char]| unquoted(word).find(|(_, c)| sought.contains(c));
+    let is_list = !word.starts_with(['@', '^']) && find(&['*', '?']).is_some() && find(&['=', '~', '[']).is_none();
+    if !is_list {
+        return vec![word];
+    }
+    let (mut parts, mut begin) = (Vec::new(), 0);
+    for (at, _) in unquoted(word).filter(|(_, c)| *c == ',') {
+        parts.push(&word[begin..at]);
+        begin = at + 1;
+    }
+    parts.push(&word[begin..]);
+    parts
+}
+
 pub fn read_word(word: &str) -> Result<Word> {
     let find = |sought: &[char]| unquoted(word).find(|(_, c)| sought.contains(c));
     // ^FILE
@@ -161,6 +177,14 @@ mod tests {
             ("role~(", "error 'role~(': not a regular expression: unclosed group"),
         ] {
             assert_eq!(described(word), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn patterns_may_be_listed() {
+        assert_eq!(patterns_of("web*,db1,\"a,b\""), ["web*", "db1", "\"a,b\""]);
+        for whole in ["web[1,3]*", "web1,db1", "role=a*,b", "role~a*,b", "@db:*,x", "*"] {
+            assert_eq!(patterns_of(whole), [whole]);
         }
     }
 

@@ -2,7 +2,6 @@
 
 use crate::digits;
 use num_bigint::BigUint;
-use std::cell::OnceCell;
 use std::cmp::Ordering;
 
 /// Strings of one length from `low` to `high`, every `step`th of them: numbers, or single letters.
@@ -23,8 +22,8 @@ pub(crate) struct Bracket {
     overlaps: bool,
     /// The lengths there are, ascending, each with where in `sorted` it ends.
     lengths: Vec<(usize, usize)>,
-    /// How many strings there are up to the end of each segment.
-    counts: OnceCell<Vec<BigUint>>,
+    /// How many strings there are up to the end of each segment. `u128::MAX` stands for more.
+    ends: Vec<u128>,
 }
 
 impl Segment {
@@ -50,30 +49,36 @@ impl Segment {
     }
 
     pub fn count(&self) -> BigUint {
-        match self.small_count() {
-            Some(count) => count.into(),
-            None => (digits::value(&self.high) - digits::value(&self.low)) / self.step + 1u8,
+        let (low, high) = (self.low.as_bytes(), self.high.as_bytes());
+        match self.len() {
+            u128::MAX => (digits::value(high) - digits::value(low)) / self.step + 1u8,
+            len => len.into(),
         }
     }
 
-    /// The count where it fits.
-    pub fn small_count(&self) -> Option<u64> {
-        self.steps_from(self.low.as_bytes()).map(|steps| steps + 1)
+    /// How many strings there are. `u128::MAX` stands for more.
+    fn len(&self) -> u128 {
+        self.steps_from(self.low.as_bytes()).saturating_add(1)
+    }
+
+    /// How many steps lead from the low end to `text`, one of the strings.
+    fn index_of(&self, text: &[u8]) -> u128 {
+        self.steps(self.low.as_bytes(), text)
     }
 
     /// How many steps lead from `text`, one of the strings, to the high end.
-    pub fn steps_from(&self, text: &[u8]) -> Option<u64> {
-        let high = self.high.as_bytes();
+    pub fn steps_from(&self, text: &[u8]) -> u128 {
+        self.steps(text, self.high.as_bytes())
+    }
+
+    fn steps(&self, from: &[u8], to: &[u8]) -> u128 {
         if self.is_letter() {
-            return Some(u64::from(high[0] - text[0]) / self.step);
+            return u128::from(u64::from(to[0] - from[0]) / self.step);
         }
-        // 19 digits fit into 64 bits; of longer numbers only those do that differ in no more.
-        let same = text.iter().zip(high).take_while(|(digit, high)| digit == high).count();
-        if high.len() - same > 19 {
-            return None;
+        match digits::difference(from, to) {
+            Some(difference) => difference / u128::from(self.step),
+            None => ((digits::value(to) - digits::value(from)) / self.step).try_into().unwrap_or(u128::MAX),
         }
-        let number = |digits: &[u8]| digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
-        Some((number(&high[same..]) - number(&text[same..])) / self.step)
     }
 
     /// Moves `text` on by one step; false at the end.
@@ -88,28 +93,21 @@ impl Segment {
     /// Moves `text` on by one step, which the segment has.
     #[inline]
     pub fn step_on(&self, text: &mut [u8]) {
-        match self.step == 1 && !self.is_letter() {
-            true => digits::increment(text),
-            false => self.move_on(text, 1),
-        }
-    }
-
-    /// Moves `text` on by `steps` that the segment has.
-    pub fn move_on(&self, text: &mut [u8], steps: u64) {
-        match self.is_letter() {
-            true => text[0] += (steps * self.step) as u8,
-            false => digits::add(text, u128::from(steps) * u128::from(self.step)),
+        if self.is_letter() {
+            text[0] += self.step as u8;
+        } else if self.step == 1 {
+            digits::increment(text);
+        } else {
+            digits::add(text, self.step.into());
         }
     }
 
     /// The string that `index` steps lead to.
-    pub fn nth(&self, index: &BigUint) -> Vec<u8> {
-        if let Ok(index) = u64::try_from(index) {
-            let mut text = self.low.as_bytes().to_vec();
-            self.move_on(&mut text, index);
-            return text;
+    pub fn nth(&self, index: u128) -> Vec<u8> {
+        if self.is_letter() {
+            return vec![self.low.as_bytes()[0] + (index as u64 * self.step) as u8];
         }
-        let value = digits::value(&self.low) + index * self.step;
+        let value = digits::value(self.low.as_bytes()) + BigUint::from(index) * self.step;
         format!("{:0>width$}", value.to_string(), width = self.low.len()).into_bytes()
     }
 }
@@ -134,7 +132,26 @@ impl Bracket {
             Some((length(run[0]), *end))
         };
         let lengths = runs.scan(0, end).collect();
-        Bracket { segments, sorted, overlaps, lengths, counts: OnceCell::new() }
+        let add = |end: &mut u128, segment: &Segment| {
+            *end = end.saturating_add(segment.len());
+            Some(*end)
+        };
+        let ends = segments.iter().scan(0, add).collect();
+        Bracket { segments, sorted, overlaps, lengths, ends }
+    }
+
+    /// A bracket of the same strings, in which ranges that overlap are one range.
+    pub fn merged(mut segments: Vec<Segment>) -> Bracket {
+        segments.sort_by(|a, b| (a.low.len(), &a.low).cmp(&(b.low.len(), &b.low)));
+        segments.dedup_by(|next, last| {
+            let is_overlap =
+                last.step == 1 && next.step == 1 && last.high.len() == next.low.len() && last.high >= next.low;
+            if is_overlap && next.high > last.high {
+                last.high = next.high.clone();
+            }
+            is_overlap
+        });
+        Bracket::new(segments)
     }
 
     pub fn lengths(&self) -> impl Iterator<Item = usize> {
@@ -147,46 +164,27 @@ impl Bracket {
 
     /// How many strings there are, those in two segments counted twice.
     pub fn count(&self) -> BigUint {
-        self.counts().last().cloned().unwrap_or_default()
+        self.segments.iter().map(Segment::count).sum()
+    }
+
+    /// [`Bracket::count`]. `u128::MAX` stands for more.
+    pub fn len(&self) -> u128 {
+        self.ends.last().copied().unwrap_or_default()
     }
 
     /// The segment in which the string at `index` is, and its index there.
-    pub fn locate(&self, index: &BigUint) -> (usize, BigUint) {
-        let segment = self.counts().partition_point(|count| count <= index);
+    pub fn locate(&self, index: u128) -> (usize, u128) {
+        let segment = self.ends.partition_point(|end| *end <= index);
         (segment, index - self.before(segment))
     }
 
-    /// The strings before `index` and those from there on. Neither may be none.
-    pub fn split_at(&self, index: &BigUint) -> (Bracket, Bracket) {
-        let (at, within) = self.locate(index);
-        let segment = &self.segments[at];
-        let (mut first, mut second) = (self.segments[..at].to_vec(), self.segments[at + 1..].to_vec());
-        let text = |index: &BigUint| String::from_utf8_lossy(&segment.nth(index)).into();
-        if within > BigUint::ZERO {
-            first.push(Segment { high: text(&(&within - 1u8)), ..segment.clone() });
-        }
-        second.insert(0, Segment { low: text(&within), ..segment.clone() });
-        (Bracket::new(first), Bracket::new(second))
-    }
-
     /// The index of a string of `segment`.
-    pub fn index_of(&self, segment: usize, text: &[u8]) -> BigUint {
-        let up_to = Segment { high: String::from_utf8_lossy(text).into(), ..self.segments[segment].clone() };
-        self.before(segment) + up_to.count() - 1u8
+    pub fn index_of(&self, segment: usize, text: &[u8]) -> u128 {
+        self.before(segment).saturating_add(self.segments[segment].index_of(text))
     }
 
-    fn before(&self, segment: usize) -> BigUint {
-        segment.checked_sub(1).map_or(BigUint::ZERO, |last| self.counts()[last].clone())
-    }
-
-    fn counts(&self) -> &[BigUint] {
-        self.counts.get_or_init(|| {
-            let sum = |sum: &mut BigUint, segment: &Segment| {
-                *sum += segment.count();
-                Some(sum.clone())
-            };
-            self.segments.iter().scan(BigUint::ZERO, sum).collect()
-        })
+    fn before(&self, segment: usize) -> u128 {
+        segment.checked_sub(1).map_or(0, |last| self.ends[last])
     }
 
     /// The first segment that has `text`.
@@ -241,19 +239,21 @@ mod tests {
         assert_eq!([find("10"), find("11"), find("9"), find("b")], [Some(0), Some(2), Some(1), Some(3)]);
         assert_eq!([find("13"), find("1a"), find("d"), find("010"), find("")], [None; 5]);
         assert!(bracket.overlaps());
-        assert_eq!(bracket.count(), BigUint::from(6u8 + 5 + 3));
+        assert_eq!((bracket.count(), bracket.len()), (14u8.into(), 14));
     }
 
     #[test]
     fn counts_and_places_are_exact_beyond_64_bits() {
         let mut segments = Vec::new();
         parse_item("10000000000000000000000000-99999999999999999999999999", &mut segments).unwrap();
-        let count = segments[0].count();
-        assert_eq!(count.to_string(), "90000000000000000000000000");
-        assert_eq!(segments[0].nth(&(count - 1u8)), segments[0].high.as_bytes());
+        assert_eq!(segments[0].count().to_string(), "90000000000000000000000000");
+        assert_eq!(segments[0].len(), 90_000_000_000_000_000_000_000_000);
+        assert_eq!(segments[0].nth(segments[0].len() - 1), segments[0].high.as_bytes());
         let mut segments = Vec::new();
-        parse_item("90000000000000000000000000-90000000000000000000000009/3", &mut segments).unwrap();
-        assert_eq!(segments[0].small_count(), Some(4));
-        assert_eq!(segments[0].nth(&3u8.into()), b"90000000000000000000000009");
+        let (low, high) = ("1".to_string() + &"9".repeat(50), "2".to_string() + &"0".repeat(48) + "19");
+        parse_item(&format!("{low}-{high}/10"), &mut segments).unwrap();
+        assert_eq!((segments[0].len(), segments[0].count()), (3, 3u8.into()));
+        assert_eq!(segments[0].nth(2), segments[0].high.as_bytes());
+        assert_eq!(segments[0].index_of(segments[0].high.as_bytes()), 2);
     }
 }

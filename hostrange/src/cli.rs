@@ -1,7 +1,6 @@
 //! The command line of `hostrange`.
 
 use crate::args::Args;
-use crate::chosen::Hosts;
 use crate::field::FieldValues;
 use crate::folded::Folded;
 use crate::grouped::{Grouped, Shown, write_by_value, write_node_groups};
@@ -9,10 +8,12 @@ use crate::input::{Loader, Source, stdin_for, union, warn_of_globbed};
 use crate::names::Names;
 use crate::node_group_list::{GroupSource, list, regroup};
 use crate::nodegroups::NodeGroups;
+use crate::order::{Hosts, Repeats};
 use crate::output::{Lines, Output, Table};
 use crate::query;
 use crate::select::{Places, Select, Split};
-use crate::set::{Host, HostSet, Sink, Step, finished};
+use crate::set::HostSet;
+use crate::visit::{Host, HostVisitor, Visited, finished};
 use cerveza_manners::{Failure, OutputMode, Result, Status, Tool};
 use cerveza_record::{is_bare, unquote};
 use clap::CommandFactory;
@@ -29,9 +30,6 @@ fn one_name(text: &str) -> Result<String> {
             .hint("a name with other characters than a host's is written in double quotes")),
     }
 }
-
-/// The most operations that may nest: each takes some of the stack.
-const MOST_NESTED: usize = 300;
 
 /// More names than anybody looks at.
 const MOST_TO_LOOK_AT: u64 = 100_000;
@@ -64,9 +62,14 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         expression.iter().try_for_each(print)?;
         return Ok(ended(args, &input, expression.is_none(), tool));
     }
-    // Folding drops duplicates itself.
-    let keep_duplicates = args.keep_duplicates || args.folds_all();
-    let hosts = Hosts::new(set, args.sort && !args.count, keep_duplicates, args.writes_records())?;
+    let repeats = match (args.keep_duplicates || args.folds_all(), args.writes_records()) {
+        // Folding drops duplicates itself.
+        (true, _) => Repeats::Kept,
+        (false, true) => Repeats::Records,
+        (false, false) => Repeats::Once,
+    };
+    let hosts = Hosts::new(set, repeats);
+    let hosts = if args.sort && !args.count { hosts.sorted()? } else { hosts };
     if let Some(name) = &args.index {
         let index = query::index(&hosts, &one_name(name)?)?;
         let index = index.ok_or_else(|| Failure::no(format!("{name} is not in the set")))?;
@@ -74,7 +77,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     }
     let chosen = Chosen::new(&hosts, args)?;
     if args.count && args.by.is_none() {
-        let count = chosen.count();
+        let count = chosen.count()?;
         print(&count)?;
         return Ok(if count == BigUint::ZERO && args.fail_empty { Status::No } else { Status::Done });
     }
@@ -98,7 +101,7 @@ fn ended(args: &Args, input: &Input, is_empty: bool, tool: &Tool) -> Status {
 fn write_by_field(chosen: &Chosen<'_>, fields: &FieldValues, args: &Args, tool: &Tool) -> Result<bool> {
     let (shown, options) = (args.shown(Shown::Hosts), args.fold_options());
     let mut grouped = Grouped::new(fields, Some(&options).filter(|_| shown.has_hosts(&args.output)));
-    let any = chosen.feed(&mut grouped)?;
+    let any = chosen.for_each_host(&mut grouped)?;
     if any {
         fields.warn_if_unknown(tool);
     }
@@ -155,11 +158,9 @@ impl Input {
     /// The hosts that are asked for.
     fn set(&self, args: &Args, groups: &NodeGroups) -> Result<HostSet<'_>> {
         let mut set = union(&self.sources, groups)?;
-        if args.operations.nested() > MOST_NESTED {
-            return Err(Failure::usage(format!("-i and -X are given more than {MOST_NESTED} times")));
-        }
         for ((operator, _), operand) in args.operations.0.iter().zip(&self.operands) {
-            set = set.combine(*operator, union(std::slice::from_ref(operand), groups)?);
+            let operand = union(std::slice::from_ref(operand), groups)?;
+            set = set.combine(*operator, operand).map_err(Failure::usage)?;
         }
         Ok(set)
     }
@@ -175,20 +176,19 @@ impl Chosen<'_> {
     fn new<'s>(hosts: &'s Hosts<'s>, args: &Args) -> Result<Chosen<'s>> {
         let places = match (&args.nth, args.pick) {
             (Some(slice), _) => Some(match slice.counts_from_end() {
-                true => slice.places(Some(&hosts.count())),
+                true => slice.places(Some(hosts.len()?)),
                 false => slice.places(None),
             }),
-            (None, Some(count)) => Some(Places::pick(count, &hosts.count(), args.seed).map_err(Failure::usage)?),
+            (None, Some(count)) => Some(Places::pick(count, hosts.len()?, args.seed)),
             (None, None) => None,
         };
         Ok(Chosen { hosts, places })
     }
 
-    fn count(&self) -> BigUint {
-        let total = self.hosts.count();
+    fn count(&self) -> Result<BigUint> {
         match &self.places {
-            Some(places) => places.count(&total),
-            None => total,
+            Some(places) => Ok(places.count(self.hosts.len()?).into()),
+            None => self.hosts.count(),
         }
     }
 
@@ -199,7 +199,7 @@ impl Chosen<'_> {
             _ => io::stdout().is_terminal().then_some("a terminal"),
         };
         let Some(most) = args.max.or(place.map(|_| MOST_TO_LOOK_AT)) else { return Ok(()) };
-        let count = self.count();
+        let count = self.count()?;
         if count <= most.into() {
             return Ok(());
         }
@@ -214,18 +214,24 @@ impl Chosen<'_> {
     fn write(&self, args: &Args, tool: &Tool) -> Result<bool> {
         let mut output = output(args, tool)?;
         let any = match args.split {
-            Some(parts) => self.feed(&mut Split::new(&self.count(), parts, &mut *output))?,
-            None => self.feed(&mut *output)?,
+            Some(parts) => {
+                let total = self
+                    .places
+                    .as_ref()
+                    .map_or_else(|| self.hosts.len(), |places| Ok(places.count(self.hosts.len()?)))?;
+                self.for_each_host(&mut Split::new(total, parts, &mut *output))?
+            }
+            None => self.for_each_host(&mut *output)?,
         };
         output.finish()?;
         Ok(any)
     }
 
-    fn feed(&self, sink: &mut dyn Sink) -> Result<bool> {
-        let mut watch = Watch { sink, any: false };
+    fn for_each_host(&self, visitor: &mut dyn HostVisitor) -> Result<bool> {
+        let mut watch = Watch { visitor, any: false };
         finished(match self.places.clone() {
-            Some(places) => self.hosts.feed(&mut Select::new(places, &mut watch)),
-            None => self.hosts.feed(&mut watch),
+            Some(places) => self.hosts.for_each_host(&mut Select::new(places, &mut watch)),
+            None => self.hosts.for_each_host(&mut watch),
         })?;
         Ok(watch.any)
     }
@@ -233,23 +239,19 @@ impl Chosen<'_> {
 
 /// Sees whether any host comes by.
 struct Watch<'s> {
-    sink: &'s mut dyn Sink,
+    visitor: &'s mut dyn HostVisitor,
     any: bool,
 }
 
-impl Sink for Watch<'_> {
-    fn host(&mut self, host: Host<'_>) -> Step {
+impl HostVisitor for Watch<'_> {
+    fn visit_host(&mut self, host: Host<'_>) -> Visited {
         self.any = true;
-        self.sink.host(host)
+        self.visitor.visit_host(host)
     }
 
-    fn names(&mut self, names: &mut Names<'_>) -> Step {
-        self.any |= names.left() > 0;
-        self.sink.names(names)
-    }
-
-    fn idle(&mut self) -> Step {
-        self.sink.idle()
+    fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
+        self.any |= run.left() > 0;
+        self.visitor.visit_run(run)
     }
 }
 

@@ -4,15 +4,22 @@ use num_bigint::BigUint;
 use std::cmp::Ordering;
 
 /// The value of a string of decimal digits.
-pub(crate) fn value(digits: &str) -> BigUint {
+pub(crate) fn value(digits: &[u8]) -> BigUint {
     // The callers have seen that all of it are digits.
-    BigUint::parse_bytes(digits.as_bytes(), 10).unwrap_or_default()
+    BigUint::parse_bytes(digits, 10).unwrap_or_default()
 }
 
 /// Compares by value.
 pub(crate) fn compare(a: &str, b: &str) -> Ordering {
     let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+/// Returns `to` - `from`, which are equally long, if it fits.
+pub(crate) fn difference(from: &[u8], to: &[u8]) -> Option<u128> {
+    let mut digits = from.iter().zip(to);
+    digits
+        .try_fold(0u128, |sum, (from, to)| sum.checked_mul(10)?.checked_add((*to).into())?.checked_sub((*from).into()))
 }
 
 /// Adds one in place, modulo the length.
@@ -55,6 +62,7 @@ mod tests {
         #[test]
         fn it_counts_as_numbers_do(number in 0u64..1_000_000_000_000, more in 0u64..1_000_000_000_000, step in 1u64..) {
             let mut digits = format!("{number:020}").into_bytes();
+            prop_assert_eq!(difference(&digits, format!("{:020}", number + more).as_bytes()), Some(more.into()));
             add(&mut digits, more.into());
             prop_assert_eq!(&digits, &format!("{:020}", number + more).into_bytes());
             increment(&mut digits);

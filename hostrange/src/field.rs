@@ -14,12 +14,23 @@ pub(crate) struct FieldValues {
     pub path: String,
     /// Each value by its text: the number 80 and the text "80" are one.
     pub values: IndexMap<String, Value>,
-    /// The values of each host, as places in `values`. Hosts without any are left out.
-    hosts: HashMap<String, Vec<u32>>,
+    /// The values of each host that a record has.
+    hosts: HashMap<String, Vec<HostValue>>,
+    /// The values of each instance, because two of one name are two hosts.
+    instances: HashMap<String, Vec<Option<u32>>>,
     /// Whether a record has the field, even if it is null.
     is_known: bool,
     /// The fields of the first record.
     known: Vec<String>,
+}
+
+/// A value of a host.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct HostValue {
+    /// Its place in [`FieldValues::values`]. `None`: the host has no value.
+    pub place: Option<u32>,
+    /// How many instances of this name have it.
+    pub count: u32,
 }
 
 impl FieldValues {
@@ -28,6 +39,7 @@ impl FieldValues {
             path: path.to_string(),
             values: IndexMap::new(),
             hosts: HashMap::new(),
+            instances: HashMap::new(),
             is_known: false,
             known: Vec::new(),
         }
@@ -38,7 +50,7 @@ impl FieldValues {
         let mut names = String::new();
         each_line(BufReader::with_capacity(BLOCK, input), |line, text| {
             if text.starts_with('{') {
-                let record = Record::parse_some(text, |key| leads_into(&self.path, key));
+                let record = Record::parse_some(text, |key| key == "instance_id" || leads_into(&self.path, key));
                 let record = record.map_err(|why| LineError::NotARecord { line, why })?;
                 if self.known.is_empty() {
                     self.known = Record::parse(text).map(|record| fields(&record)).unwrap_or_default();
@@ -57,6 +69,9 @@ impl FieldValues {
     fn add(&mut self, record: &Record) {
         let values = record.values_at(&self.path);
         self.is_known |= !values.is_empty() || record.has(&self.path);
+        if values.is_empty() {
+            self.count(record, None);
+        }
         for value in values {
             let text = match &value {
                 Value::String(text) => text.clone(),
@@ -65,21 +80,41 @@ impl FieldValues {
             let place = self.values.entry(text);
             let index = place.index() as u32;
             place.or_insert(value);
-            let indices = self.hosts.entry_ref(record.host()).or_default();
-            if !indices.contains(&index) {
-                indices.push(index);
-            }
+            self.count(record, Some(index));
         }
     }
 
-    /// The values of a host, as places in `values`.
-    pub fn of(&self, host: &str) -> &[u32] {
-        self.hosts.get(host).map_or(&[], Vec::as_slice)
+    /// Counts the host of a record for one value, unless it is counted already. Several records may be of one instance: it
+    /// has no value only if none of them has.
+    fn count(&mut self, record: &Record, place: Option<u32>) {
+        let id = record.str("instance_id");
+        if place.is_none() && id.is_none() {
+            return;
+        }
+        let values = self.hosts.entry_ref(record.host()).or_default();
+        let mut is_new_instance = false;
+        if let Some(id) = id {
+            let places = self.instances.entry(id).or_default();
+            if places.contains(&place) || place.is_none() && !places.is_empty() {
+                return;
+            }
+            is_new_instance = true;
+            if *places == [None] {
+                places.clear();
+                values.iter_mut().filter(|value| value.place.is_none()).for_each(|value| value.count -= 1);
+                values.retain(|value| value.count > 0);
+            }
+            places.push(place);
+        }
+        match values.iter_mut().find(|value| value.place == place) {
+            None => values.push(HostValue { place, count: 1 }),
+            Some(value) => value.count += u32::from(is_new_instance),
+        }
     }
 
-    /// The hosts that have a value.
-    pub fn hosts(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.hosts.keys().map(String::as_str)
+    /// The values of a host that a record has.
+    pub fn of(&self, host: &str) -> &[HostValue] {
+        self.hosts.get(host).map_or(&[], Vec::as_slice)
     }
 
     /// Warns if the field is in no record: it may be misspelt.

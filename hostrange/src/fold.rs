@@ -9,7 +9,6 @@ mod numbers;
 mod tests;
 mod words;
 
-use crate::digits;
 use axes::Grid;
 use indexmap::IndexMap;
 use numbers::{MOST_DIGITS, Number, Run, join, push_run};
@@ -77,9 +76,6 @@ impl Names {
 /// Stands for a number in a shape. No UTF-8 has it.
 const NUMBER: u8 = 0xff;
 
-/// The first number of a head, after the last of the head before.
-const ZEROS: &str = "00000000000000000";
-
 impl Folder {
     pub fn new(options: FoldOptions) -> Folder {
         Folder {
@@ -98,41 +94,6 @@ impl Folder {
             Names::None => {}
             Names::One(runs) => push_run(runs, self.numbers[0].into()),
             Names::Several(rows) => rows.extend_from_slice(&self.numbers),
-        }
-    }
-
-    /// Adds `before`+d+`after` for all strings of digits d from `low` to `high`, which are equally long. `before` does
-    /// not end and `after` does not begin with a digit. Where the names have no other number it costs as much as one
-    /// name, beyond 17 digits as one for each 10^17.
-    pub fn add_run(&mut self, before: &str, low: &str, high: &str, after: &str) {
-        let is_digit = |c: char| c.is_ascii_digit();
-        debug_assert!(low.len() == high.len() && !before.ends_with(is_digit) && !after.starts_with(is_digit));
-        if low.len() != high.len() || low > high {
-            return;
-        }
-        let axis = before.split(|c: char| !is_digit(c)).filter(|digits| !digits.is_empty()).count();
-        let (head, mut low) = low.split_at(low.len().saturating_sub(MOST_DIGITS));
-        let (last_head, high) = high.split_at(head.len());
-        let mut head = head.to_string();
-        loop {
-            self.split(&format!("{before}{head}{low}{after}"));
-            let is_last = head == last_head;
-            let run = Run { low: Number::parse(low), high: if is_last { Number::parse(high) } else { Number::MAX } };
-            match &mut self.shapes[self.shape_index] {
-                Names::None => {}
-                Names::One(runs) => push_run(runs, run),
-                Names::Several(rows) => {
-                    for number in run.numbers() {
-                        self.numbers[axis] = number;
-                        rows.extend_from_slice(&self.numbers);
-                    }
-                }
-            }
-            if is_last {
-                return;
-            }
-            head = successor(&head);
-            low = ZEROS;
         }
     }
 
@@ -192,13 +153,6 @@ fn push_rows(words: &mut Words, shape: &[u8], rows: Vec<Number>, count: usize, f
     let mut grid = Grid::new(rows, count);
     grid.fold(folded);
     grid.for_each_row(|groups| words.push(shape, groups.iter().map(Vec::as_slice)));
-}
-
-/// The next string of digits of the same length.
-fn successor(digits: &str) -> String {
-    let mut next = digits.as_bytes().to_vec();
-    digits::increment(&mut next);
-    next.into_iter().map(char::from).collect()
 }
 
 /// Folds names along all their axes. Also the form that hosts have in messages: it has no control characters.

@@ -1,11 +1,10 @@
 //! Hosts in groups, one for each value of a field, and how groups are written: as lines, JSON or a table.
 
-use crate::chosen::places_of;
 use crate::field::FieldValues;
 use crate::fold::FoldOptions;
 use crate::folded::Folded;
 use crate::names::Names;
-use crate::set::{Host, Sink, Step};
+use crate::visit::{Host, HostVisitor, Visited};
 use cerveza_manners::{Column, Failure, FormatArgs, OutputMode, Result, Tool, visible};
 use cerveza_record::natural_cmp;
 use cerveza_record::{Value, is_hidden, json, quote};
@@ -44,31 +43,29 @@ pub(crate) struct Grouped<'f> {
 }
 
 struct Group {
-    count: BigUint,
+    count: u128,
     folded: Option<Folded>,
 }
 
 impl Group {
-    fn add(&mut self, host: Host<'_>) -> Step {
-        self.count += 1u8;
-        self.folded.as_mut().map_or(Ok(()), |folded| folded.host(host))
+    /// Adds a host that is `count` instances.
+    fn add(&mut self, host: Host<'_>, count: u32) -> Visited {
+        self.count += u128::from(count);
+        self.folded.as_mut().map_or(Ok(()), |folded| folded.visit_host(host))
     }
 
-    fn add_names(&mut self, names: &mut Names<'_>) -> Step {
-        self.count += names.remaining();
-        self.folded.as_mut().map_or(Ok(()), |folded| folded.names(names))
+    fn add_run(&mut self, run: &mut Names<'_>) -> Visited {
+        let count = self.count.checked_add(run.left()).filter(|count| *count < u128::MAX);
+        self.count = count.ok_or_else(|| Failure::usage("cannot group more than 2^128 hosts"))?;
+        self.folded.as_mut().map_or(Ok(()), |folded| folded.visit_run(run))
     }
 }
 
 impl<'f> Grouped<'f> {
     /// `fold` says how hosts are folded. `None`: they are counted alone.
     pub fn new(fields: &'f FieldValues, fold: Option<&FoldOptions>) -> Grouped<'f> {
-        let group = |_| Group { count: BigUint::ZERO, folded: fold.map(|options| Folded::new(options.clone())) };
+        let group = |_| Group { count: 0, folded: fold.map(|options| Folded::new(options.clone())) };
         Grouped { fields, groups: (0..=fields.values.len()).map(group).collect() }
-    }
-
-    fn add_without_value(&mut self, names: &mut Names<'_>) -> Step {
-        self.groups.last_mut().map_or(Ok(()), |group| group.add_names(names))
     }
 
     /// The groups that have a host, in natural order of their values.
@@ -76,10 +73,10 @@ impl<'f> Grouped<'f> {
         let row = |(at, mut group): (usize, Group)| {
             let value = self.fields.values.get_index(at);
             let hosts = group.folded.as_mut().and_then(Folded::take);
-            let row = GroupRow { value: value.map(|(_, value)| value.clone()), count: group.count, hosts };
+            let row = GroupRow { value: value.map(|(_, value)| value.clone()), count: group.count.into(), hosts };
             (value.map(|(text, _)| text), row)
         };
-        let rows = self.groups.into_iter().enumerate().filter(|(_, group)| group.count > BigUint::ZERO).map(row);
+        let rows = self.groups.into_iter().enumerate().filter(|(_, group)| group.count > 0).map(row);
         let mut rows: Vec<(Option<&String>, GroupRow)> = rows.collect();
         rows.sort_by(|(a, _), (b, _)| match (a, b) {
             (Some(a), Some(b)) => natural_cmp(a, b),
@@ -89,31 +86,21 @@ impl<'f> Grouped<'f> {
     }
 }
 
-impl Sink for Grouped<'_> {
-    fn host(&mut self, host: Host<'_>) -> Step {
+impl HostVisitor for Grouped<'_> {
+    fn visit_host(&mut self, host: Host<'_>) -> Visited {
         let fields = self.fields;
         match fields.of(host.name()) {
-            [] => self.groups.last_mut().map_or(Ok(()), |group| group.add(host)),
-            values => values.iter().try_for_each(|value| self.groups[*value as usize].add(host)),
+            [] => self.groups.last_mut().map_or(Ok(()), |group| group.add(host, 1)),
+            values => values.iter().try_for_each(|value| {
+                let group = value.place.map_or(fields.values.len(), |place| place as usize);
+                self.groups[group].add(host, value.count)
+            }),
         }
     }
 
-    /// The names between those that have a value stay runs.
-    fn names(&mut self, names: &mut Names<'_>) -> Step {
-        if names.left() <= self.fields.hosts().len() as u64 {
-            while let Some(name) = names.next_name() {
-                self.host(Host::Name(name))?;
-            }
-            return Ok(());
-        }
-        for place in places_of(self.fields.hosts(), names) {
-            let before = place - names.position();
-            self.add_without_value(&mut names.split_off(&before))?;
-            if let Some(name) = names.next_name() {
-                self.host(Host::Name(name))?;
-            }
-        }
-        self.add_without_value(names)
+    /// A host that was read with a value stands for itself in the set, so it is in no run.
+    fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
+        self.groups.last_mut().map_or(Ok(()), |group| group.add_run(run))
     }
 }
 

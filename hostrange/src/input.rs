@@ -3,8 +3,8 @@
 use crate::field::FieldValues;
 use crate::nodegroups::NodeGroups;
 use crate::parse::parse;
-use crate::set::{Host, HostSet, Sink, Step, finished};
-use crate::words::Word;
+use crate::set::{HostSet, Word};
+use crate::visit::{Host, HostVisitor, Visited, finished};
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::{Item, LineError, Record, RecordError, is_bare, is_plain_name, items, read_text};
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 /// More hosts than this are a slip (`web[1-400000]`), not a fleet.
-const MOST_HOSTS: u32 = 100_000;
+const MOST_HOSTS: u128 = 100_000;
 
 /// The longest `Name` tag, in characters.
 const LONGEST_NAME: usize = 256;
@@ -84,14 +84,14 @@ fn load_unless_empty(words: &[String], loader: &mut Loader<impl Read>) -> Result
     };
     let groups = NodeGroups::from_env();
     let set = union(&sources, &groups)?;
-    if set.most() > MOST_HOSTS.into() {
-        let count = set.count();
+    if set.len() > MOST_HOSTS {
+        let count = set.count()?;
         if count > MOST_HOSTS.into() {
             return Err(Failure::usage(format!("{count} hosts are given: the most is {MOST_HOSTS}")));
         }
     }
     let mut records = Records::default();
-    finished(set.feed_duplicates(&mut records))?;
+    finished(set.for_each_duplicate(&mut records))?;
     if !records.records.is_empty() {
         let expressions = sources.iter().flat_map(Source::expressions).map(str::to_string).collect();
         return Ok(Some(Given { hosts: records.records, expressions }));
@@ -189,11 +189,11 @@ impl<R: Read> Loader<R> {
 
 /// The hosts of all sources, in their order.
 pub(crate) fn union<'a>(sources: &'a [Source], groups: &NodeGroups) -> Result<HostSet<'a>> {
-    let mut set = HostSet::words(Vec::new());
+    let mut set = HostSet::default();
     for source in sources {
-        set = set.or(source.parse(groups)?);
+        set.append(source.parse(groups)?);
     }
-    Ok(set.with_few_patterns())
+    Ok(set.without_many_patterns())
 }
 
 impl Source {
@@ -220,11 +220,11 @@ impl Source {
         let Some(file) = &self.file else {
             return parse(&self.text, groups).map_err(|error| error.failure(true));
         };
-        let mut set = HostSet::words(Vec::new());
+        let mut set = HostSet::default();
         let mut words = Vec::new();
         for item in items(&self.text) {
             match item.map_err(|error| not_a_line(file, &error))? {
-                (_, Item::Record(record)) => words.push(Word::Record(Box::new(record))),
+                (_, Item::Record(record)) => words.push(Word::Record(record.into())),
                 (_, Item::Text(name)) if is_plain_name(name) => words.push(Word::Name(name.into())),
                 (line, Item::Text(text)) => {
                     let parsed = parse(text, groups).map_err(|error| {
@@ -234,11 +234,13 @@ impl Source {
                             false => failure,
                         }
                     })?;
-                    set = set.or(HostSet::words(std::mem::take(&mut words))).or(parsed);
+                    set.append(HostSet::new(std::mem::take(&mut words)));
+                    set.append(parsed);
                 }
             }
         }
-        Ok(set.or(HostSet::words(words)))
+        set.append(HostSet::new(words));
+        Ok(set)
     }
 }
 
@@ -259,10 +261,10 @@ struct Records {
     names: HashSet<String>,
 }
 
-impl Sink for Records {
-    fn host(&mut self, host: Host<'_>) -> Step {
+impl HostVisitor for Records {
+    fn visit_host(&mut self, host: Host<'_>) -> Visited {
         match host {
-            Host::Record(record) => self.records.push(record.clone()),
+            Host::Record(record) => self.records.push(Record::clone(record)),
             Host::Name(name) if self.names.insert(name.to_string()) => self.records.push(Record::named(name)),
             Host::Name(_) => {}
         }

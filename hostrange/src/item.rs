@@ -124,7 +124,7 @@ fn number_range(low: &str, high: &str, step: u64, segments: &mut Vec<Segment>) -
         let (end, next) = match step {
             1 => (end, format!("1{}", "0".repeat(length))),
             step => {
-                let (first, last) = (digits::value(&start), digits::value(&end));
+                let (first, last) = (digits::value(start.as_bytes()), digits::value(end.as_bytes()));
                 let last = &first + (last - &first) / step * step;
                 (format!("{:0>length$}", last.to_string()), (last + step).to_string())
             }

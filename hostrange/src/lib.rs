@@ -4,12 +4,10 @@
 
 mod args;
 mod bracket;
-mod chosen;
 mod cli;
 mod count;
 mod digits;
 mod error;
-mod expanded;
 mod field;
 mod fold;
 mod folded;
@@ -20,14 +18,14 @@ mod names;
 mod node_group_list;
 mod nodegroups;
 mod options;
+mod order;
 mod output;
 mod parse;
 mod pattern;
 mod query;
 mod select;
 mod set;
-mod sieve;
-mod words;
+mod visit;
 
 #[cfg(test)]
 mod tests;

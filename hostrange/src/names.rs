@@ -1,8 +1,7 @@
 //! The names of one pattern, one at a time or in blocks: memory does not grow with their number.
 
 use crate::bracket::Bracket;
-use crate::pattern::{Part, Pattern, Place};
-use num_bigint::BigUint;
+use crate::pattern::{Part, Pattern};
 
 /// The names of a pattern that are still to come. It lends each from one buffer, so it is no `Iterator`.
 #[derive(Clone)]
@@ -13,13 +12,10 @@ pub(crate) struct Names<'a> {
     name: Vec<u8>,
     /// Whether that name was given out already: the wheels turn when the next one is asked for.
     given: bool,
-    /// How many names are still to come; `u64::MAX` stands for more than anybody lives to see.
-    left: u64,
-    /// The position at which it ends.
-    end: BigUint,
-    /// The position is that to which it went, and the names taken since.
-    start: BigUint,
-    taken: u64,
+    /// How many names of the pattern come before the next one.
+    position: u128,
+    /// The position at which it ends. `u128::MAX` stands for more, which nobody lives to see.
+    end: u128,
 }
 
 /// Where one bracket stands.
@@ -41,9 +37,7 @@ impl<'a> Names<'a> {
             at: 0,
         };
         let wheels = pattern.brackets().map(wheel).collect();
-        let end = pattern.count();
-        let (name, left, start) = (Vec::new(), small(&end), BigUint::ZERO);
-        let mut names = Names { pattern, wheels, name, given: false, left, end, start, taken: 0 };
+        let mut names = Names { pattern, wheels, name: Vec::new(), given: false, position: 0, end: pattern.len() };
         names.compose();
         names
     }
@@ -52,91 +46,53 @@ impl<'a> Names<'a> {
         self.pattern
     }
 
-    /// [`Names::remaining`], where it fits; else `u64::MAX`.
-    pub fn left(&self) -> u64 {
-        self.left
+    pub fn position(&self) -> u128 {
+        self.position
     }
 
     /// How many names are still to come.
-    pub fn remaining(&self) -> BigUint {
-        &self.end - self.position()
-    }
-
-    /// Whether all names of the pattern are still to come.
-    pub fn is_whole(&self) -> bool {
-        self.remaining() == self.pattern.count()
-    }
-
-    /// The names that are still to come as patterns.
-    pub fn parts(&self) -> Vec<Pattern> {
-        let mut parts = Vec::new();
-        cut(self.pattern, &BigUint::ZERO, &self.position(), &self.end, &mut parts);
-        parts
-    }
-
-    /// How many names of the pattern come before the next one.
-    pub fn position(&self) -> BigUint {
-        &self.start + self.taken
+    pub fn left(&self) -> u128 {
+        self.end - self.position
     }
 
     /// Takes off the next `count` names, or all that are left.
-    pub fn split_off(&mut self, count: &BigUint) -> Names<'a> {
-        let middle = (self.position() + count).min(self.end.clone());
+    pub fn split_off(&mut self, count: u128) -> Names<'a> {
         let mut part = self.clone();
-        part.end = middle.clone();
-        part.left = small(&part.remaining());
-        self.go_to(middle);
-        self.left = small(&self.remaining());
+        part.end = self.position.saturating_add(count).min(self.end);
+        self.go_to(part.end);
         part
     }
 
     /// Stands before the name that `position` others come before.
-    fn go_to(&mut self, position: BigUint) {
-        let mut rest = position.clone();
+    fn go_to(&mut self, position: u128) {
+        let mut rest = position;
         for wheel in self.wheels.iter_mut().rev() {
-            let size = wheel.bracket.count();
-            let (segment, index) = wheel.bracket.locate(&(&rest % &size));
-            (wheel.segment, wheel.text) = (segment, wheel.bracket.segments[segment].nth(&index));
+            let size = wheel.bracket.len();
+            let (segment, index) = wheel.bracket.locate(rest % size);
+            (wheel.segment, wheel.text) = (segment, wheel.bracket.segments[segment].nth(index));
             rest /= size;
         }
         self.compose();
-        (self.start, self.taken, self.given) = (position, 0, false);
+        (self.position, self.given) = (position, false);
     }
 
     pub fn next_name(&mut self) -> Option<&str> {
-        self.advance().then(|| self.name())
-    }
-
-    /// Goes to the next name; false at the end.
-    pub fn advance(&mut self) -> bool {
-        if self.left == 0 {
-            return false;
+        if self.position == self.end {
+            return None;
         }
-        self.left -= 1;
-        self.taken += 1;
+        self.position += 1;
         if self.given {
             self.turn();
         }
         self.given = true;
-        true
-    }
-
-    /// The name that was gone to last.
-    pub fn name(&self) -> &str {
         // The parts of an expression are UTF-8.
-        std::str::from_utf8(&self.name).unwrap_or_default()
-    }
-
-    /// Whether the brackets gave these places to that name.
-    pub fn is_at(&self, places: &[Place]) -> bool {
-        let here = self.wheels.iter().map(|wheel| Place { segment: wheel.segment, length: wheel.text.len() });
-        here.eq(places.iter().copied())
+        Some(std::str::from_utf8(&self.name).unwrap_or_default())
     }
 
     /// Writes names, each between `before` and `after`, into `block` from `used` on, as long as there are names and room,
     /// and none is very long. Gives what is used then.
     pub fn fill(&mut self, block: &mut [u8], mut used: usize, before: &[u8], after: &[u8]) -> usize {
-        while self.left > 0 {
+        while self.left() > 0 {
             if self.given {
                 self.turn();
                 self.given = false;
@@ -145,7 +101,7 @@ impl<'a> Names<'a> {
             let line = [before, &self.name, after].concat();
             let segment = &wheel.bracket.segments[wheel.segment];
             let digits = before.len() + wheel.at..before.len() + wheel.at + wheel.text.len();
-            let most = segment.steps_from(&wheel.text).unwrap_or(u64::MAX - 1).saturating_add(1).min(self.left);
+            let most = segment.steps_from(&wheel.text).saturating_add(1).min(self.end - self.position);
             let step = |line: &mut [u8]| segment.step_on(&mut line[digits.clone()]);
             // To copy a fixed number of bytes, some of which the next line overwrites, is much faster.
             let (lines, last) = match line.len() {
@@ -158,9 +114,8 @@ impl<'a> Names<'a> {
             if lines == 0 {
                 break;
             }
-            used += lines as usize * line.len();
-            self.left -= lines;
-            self.taken += lines;
+            used += lines * line.len();
+            self.position += lines as u128;
             self.given = true;
             wheel.text.copy_from_slice(&last[digits]);
             wheel.patch(&mut self.name);
@@ -206,11 +161,11 @@ impl<'a> Names<'a> {
 
 /// Copies `line` to `block` up to `most` times, as often as there is room for `WIDTH` bytes, and steps on in between.
 /// Gives how often, and the last line.
-fn repeat<const WIDTH: usize>(line: &[u8], most: u64, block: &mut [u8], step: impl Fn(&mut [u8])) -> (u64, Vec<u8>) {
+fn repeat<const WIDTH: usize>(line: &[u8], most: u128, block: &mut [u8], step: impl Fn(&mut [u8])) -> (usize, Vec<u8>) {
     let mut wide = [0; WIDTH];
     wide[..line.len()].copy_from_slice(line);
     let room = block.len().checked_sub(WIDTH).map_or(0, |room| room / line.len() + 1);
-    let lines = most.min(room as u64);
+    let lines = most.min(room as u128) as usize;
     let mut at = 0;
     for number in 0..lines {
         if number > 0 {
@@ -220,23 +175,6 @@ fn repeat<const WIDTH: usize>(line: &[u8], most: u64, block: &mut [u8], step: im
         at += line.len();
     }
     (lines, wide[..line.len()].to_vec())
-}
-
-/// Adds the names of `pattern`, the first of which is at `start`, that are from `first` up to `end`.
-fn cut(pattern: &Pattern, start: &BigUint, first: &BigUint, end: &BigUint, parts: &mut Vec<Pattern>) {
-    let after = start + pattern.count();
-    if first <= start && after <= *end {
-        parts.push(pattern.clone());
-    } else if *first < after && start < end {
-        let (low, high) = pattern.halves();
-        let middle = start + low.count();
-        cut(&low, start, first, end, parts);
-        cut(&high, &middle, first, end, parts);
-    }
-}
-
-fn small(count: &BigUint) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 impl Wheel<'_> {

@@ -5,8 +5,8 @@ use crate::folded::Folded;
 use crate::grouped::GroupRow;
 use crate::nodegroups::NodeGroups;
 use crate::parse::node_group;
-use crate::query::has_all;
-use crate::set::{HostSet, Operator, finished};
+use crate::set::{HostSet, Operator};
+use crate::visit::finished;
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::is_bare;
 use cerveza_record::natural_cmp;
@@ -47,12 +47,12 @@ pub(crate) fn list(
         if hosts.is_some() || is_counted || fold.is_some() {
             let mut set = group.hosts(groups)?;
             if let Some(hosts) = hosts {
-                set = set.combine(Operator::Intersection, hosts.clone());
+                set = set.combine(Operator::Intersection, hosts.clone()).map_err(Failure::usage)?;
             }
-            row.count = set.count();
+            row.count = set.count()?;
             if let Some(options) = fold {
                 let mut folded = Folded::new(options.clone());
-                finished(set.feed(&mut folded))?;
+                finished(set.for_each_host(&mut folded))?;
                 row.hosts = folded.take();
             }
         }
@@ -72,12 +72,12 @@ pub(crate) fn regroup(
     groups: &NodeGroups,
     tool: &Tool,
 ) -> Result<Option<String>> {
-    let total = set.count();
+    let total = set.count()?;
     let mut candidates = Vec::new();
     // A name that reads back as something else is of no use.
     for group in groups_of(source, groups, tool)?.into_iter().filter(|group| is_bare([group.name.as_str()])) {
         let hosts = group.hosts(groups)?;
-        let count = hosts.count();
+        let count = hosts.count()?;
         if count > BigUint::ZERO && count <= total {
             candidates.push((count, group, hosts));
         }
@@ -85,8 +85,8 @@ pub(crate) fn regroup(
     candidates.sort_by(|(a, ..), (b, ..)| b.cmp(a));
     let (mut rest, mut left, mut taken) = (set, total, Vec::new());
     for (count, group, hosts) in candidates {
-        if count <= left && has_all(&rest, &hosts, &count)? {
-            rest = rest.combine(Operator::Difference, hosts);
+        if count <= left && hosts.is_subset(&rest)? {
+            rest = rest.combine(Operator::Difference, hosts).map_err(Failure::usage)?;
             left -= count;
             taken.push(group);
         }
@@ -95,7 +95,7 @@ pub(crate) fn regroup(
     let mut folder = Folder::new(FoldOptions { before: "@", ..options.clone() });
     taken.iter().for_each(|group| folder.add(group.shown().trim_start_matches('@')));
     let mut others = Folded::new(options.clone());
-    finished(rest.feed(&mut others))?;
+    finished(rest.for_each_host(&mut others))?;
     let parts = (!taken.is_empty()).then(|| folder.finish()).into_iter().chain(others.take());
     let expression = parts.collect::<Vec<_>>().join(",");
     Ok(Some(expression).filter(|expression| !expression.is_empty()))
@@ -118,7 +118,7 @@ impl NodeGroup {
 
     fn hosts(&self, groups: &NodeGroups) -> Result<HostSet<'static>> {
         let set = node_group(&self.source, &self.name, groups).map_err(Failure::usage)?;
-        Ok(set.with_few_patterns())
+        Ok(set.without_many_patterns())
     }
 }
 

@@ -12,11 +12,6 @@ impl Operations {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    /// How many of them nest: hosts that are left out are joined.
-    pub(crate) fn nested(&self) -> usize {
-        self.0.iter().filter(|(operator, _)| *operator != Operator::Difference).count()
-    }
 }
 
 const OPTIONS: [(&str, char, Operator, &str); 3] = [

@@ -1,7 +1,7 @@
 //! Writes hosts: as names or JSON lines in blocks, or as a table.
 
 use crate::names::Names;
-use crate::set::{Host, Sink, Step, Stop, finished};
+use crate::visit::{Host, HostVisitor, Stop, Visited, finished};
 use cerveza_manners::{Column, Failure, FormatArgs, OutputMode, RecordWriter, Result, Tool, json_line};
 use cerveza_record::{Record, printed_name, quote};
 use std::fs::File;
@@ -9,9 +9,9 @@ use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::os::fd::AsFd;
 
 /// Takes hosts to where they are seen.
-pub(crate) trait Output: Sink {
+pub(crate) trait Output: HostVisitor {
     /// Begins the next part of a split, the first one too.
-    fn next_part(&mut self) -> Step;
+    fn next_part(&mut self) -> Visited;
 
     /// Writes what is left. Nothing is sure to be out before this returned.
     fn finish(&mut self) -> Result<()>;
@@ -84,7 +84,7 @@ impl Lines {
         };
     }
 
-    fn put(&mut self, bytes: &[u8]) -> Step {
+    fn put(&mut self, bytes: &[u8]) -> Visited {
         if self.used + bytes.len() > BLOCK {
             self.flush()?;
         }
@@ -98,20 +98,20 @@ impl Lines {
         }
     }
 
-    fn flush(&mut self) -> Step {
+    fn flush(&mut self) -> Visited {
         let written = self.out.write_all(&self.block[..self.used]);
         self.used = 0;
         written.map_err(lost)
     }
 
-    fn put_name(&mut self, name: &str) -> Step {
+    fn put_name(&mut self, name: &str) -> Visited {
         let before = if self.is_first { &self.before_first } else { &self.before };
         let line = [before, name.as_bytes(), &self.after].concat();
         self.is_first = false;
         self.put(&line)
     }
 
-    fn end_part(&mut self) -> Step {
+    fn end_part(&mut self) -> Visited {
         match self.is_first {
             true => Ok(()),
             false => self.put(&self.end.clone()),
@@ -123,8 +123,8 @@ fn lost(error: io::Error) -> Stop {
     Stop::Failed(Failure::stdout(&error))
 }
 
-impl Sink for Lines {
-    fn host(&mut self, host: Host<'_>) -> Step {
+impl HostVisitor for Lines {
+    fn visit_host(&mut self, host: Host<'_>) -> Visited {
         match host {
             Host::Record(record) if self.is_json => {
                 let line = match self.part {
@@ -143,37 +143,33 @@ impl Sink for Lines {
         }
     }
 
-    fn names(&mut self, names: &mut Names<'_>) -> Step {
-        if !names.pattern().is_bare() {
-            while let Some(name) = names.next_name() {
-                self.host(Host::Name(name))?;
+    fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
+        if !run.pattern().is_bare() {
+            while let Some(name) = run.next_name() {
+                self.visit_host(Host::Name(name))?;
             }
             return Ok(());
         }
-        while let Some(name) = names.next_name() {
+        while let Some(name) = run.next_name() {
             // One by one where the first differs from the rest, or is too long for a block.
             self.put_name(name)?;
             loop {
-                let used = names.fill(&mut self.block, self.used, &self.before, &self.after);
+                let used = run.fill(&mut self.block, self.used, &self.before, &self.after);
                 if used == self.used {
                     break;
                 }
                 self.used = used;
-                if names.left() > 0 {
+                if run.left() > 0 {
                     self.flush()?;
                 }
             }
         }
         Ok(())
     }
-
-    fn idle(&mut self) -> Step {
-        self.flush()
-    }
 }
 
 impl Output for Lines {
-    fn next_part(&mut self) -> Step {
+    fn next_part(&mut self) -> Visited {
         self.end_part()?;
         self.is_first = true;
         self.part = Some(self.part.unwrap_or_default() + 1);
@@ -209,11 +205,11 @@ impl Table {
     }
 }
 
-impl Sink for Table {
-    fn host(&mut self, host: Host<'_>) -> Step {
+impl HostVisitor for Table {
+    fn visit_host(&mut self, host: Host<'_>) -> Visited {
         let record = match host {
             Host::Name(name) => Record::named(name),
-            Host::Record(record) => record.clone(),
+            Host::Record(record) => Record::clone(record),
         };
         let record = match self.part {
             Some(part) => in_part(&record, part),
@@ -227,7 +223,7 @@ impl Sink for Table {
 }
 
 impl Output for Table {
-    fn next_part(&mut self) -> Step {
+    fn next_part(&mut self) -> Visited {
         self.part = Some(self.part.unwrap_or_default() + 1);
         Ok(())
     }

@@ -6,8 +6,7 @@ use crate::item::parse_item;
 use crate::names::Names;
 use crate::nodegroups::NodeGroups;
 use crate::pattern::{Part, Pattern};
-use crate::set::{HostSet, Operator};
-use crate::words::Word;
+use crate::set::{HostSet, Operator, Word};
 use cerveza_manners::visible;
 use cerveza_record::{is_bare, is_name_char, unquote};
 use std::net::Ipv6Addr;
@@ -15,19 +14,16 @@ use std::ops::Range;
 
 /// Parses an expression. Of no word at all it is an error: nobody asks for no host.
 pub(crate) fn parse<'a>(expression: &'a str, groups: &NodeGroups) -> Result<HostSet<'a>, ExprError> {
-    Parser { text: expression, at: 0, groups, within: &[], nested: 0 }.all()
+    Parser { text: expression, at: 0, groups, within: &[] }.all()
 }
 
 /// The hosts of a node group.
 pub(crate) fn node_group(source: &str, group: &str, groups: &NodeGroups) -> Result<HostSet<'static>, String> {
-    Parser { text: "", at: 0, groups, within: &[], nested: 0 }.group_hosts(Some(source), group)
+    Parser { text: "", at: 0, groups, within: &[] }.group_hosts(Some(source), group)
 }
 
 /// The deepest that parentheses may nest, and node groups: beyond it is a slip, and the stack is finite.
 const DEEPEST: usize = 50;
-
-/// The most operations that may nest: each takes some of the stack.
-const MOST_NESTED: usize = 300;
 
 /// The most digits of all groups of a word together: far more than a host name can have.
 const MOST_DIGITS: usize = 1000;
@@ -36,7 +32,7 @@ const MOST_DIGITS: usize = 1000;
 const MOST_GROUPS: usize = 100;
 
 /// The most node groups that one word may name.
-const MOST_NODE_GROUPS: u32 = 10_000;
+const MOST_NODE_GROUPS: u128 = 10_000;
 
 /// A node group by its source and name.
 type Group = (String, String);
@@ -47,8 +43,6 @@ struct Parser<'a, 'g> {
     groups: &'g NodeGroups,
     /// The node groups in whose text this is, the innermost last.
     within: &'g [Group],
-    /// How many operations stand within others.
-    nested: usize,
 }
 
 impl<'a> Parser<'a, '_> {
@@ -107,10 +101,7 @@ impl<'a> Parser<'a, '_> {
                 let operand_start = self.at;
                 let operand = self.operand(depth)?;
                 only_name = Some(&self.text[operand_start..self.at]).filter(|text| set.is_none() && is_bare([*text]));
-                set = Some(match set {
-                    Some(set) => set.or(operand),
-                    None => operand,
-                });
+                set.get_or_insert_default().append(operand);
                 continue;
             };
             let span = self.here();
@@ -141,11 +132,7 @@ impl<'a> Parser<'a, '_> {
             if differs && operator != Operator::Intersection && self.within.is_empty() {
                 return Err(self.unquoted(span, format!("{c} between two different names has no use")));
             }
-            self.nested += usize::from(operator != Operator::Difference || !left.is_difference());
-            if self.nested > MOST_NESTED {
-                return Err(self.error(span, "too many operations in one expression"));
-            }
-            set = Some(left.combine(operator, right));
+            set = Some(left.combine(operator, right).map_err(|why| self.error(span, why))?);
         }
         match set {
             Some(set) => Ok(set),
@@ -171,7 +158,7 @@ impl<'a> Parser<'a, '_> {
                 set
             }
             Some('@') => self.node_group()?,
-            _ => HostSet::words(vec![self.word()?]),
+            _ => HostSet::new(vec![self.word()?]),
         };
         match self.peek() {
             Some(c) if c == '(' || self.text[..self.at].ends_with(')') && !ends_operand(c) => {
@@ -296,7 +283,7 @@ impl<'a> Parser<'a, '_> {
             }
         };
         let span = start..self.at;
-        let mut set = HostSet::words(Vec::new());
+        let mut set = HostSet::default();
         for name in names {
             // A group without its source is of the source that this text is of.
             let (source, group) = match name.split_once(':') {
@@ -304,13 +291,13 @@ impl<'a> Parser<'a, '_> {
                 None => (self.within.last().map(|(source, _)| source.as_str()), name.as_str()),
             };
             let hosts = self.group_hosts(source, group).map_err(|why| self.error(span.clone(), why))?;
-            set = set.or(hosts);
+            set.append(hosts);
         }
         Ok(set)
     }
 
     fn group_names(&self, span: Range<usize>, pattern: &Pattern) -> Result<Vec<String>, ExprError> {
-        if pattern.count() > MOST_NODE_GROUPS.into() {
+        if pattern.len() > MOST_NODE_GROUPS {
             return Err(self.error(span, format!("more than {MOST_NODE_GROUPS} node groups")));
         }
         let mut names = Names::new(pattern);
@@ -330,14 +317,14 @@ impl<'a> Parser<'a, '_> {
         if within.len() > DEEPEST {
             return Err("node groups nest too deep".to_string());
         }
-        let mut set = HostSet::words(Vec::new());
+        let mut set = HostSet::default();
         for text in found.texts.iter().filter(|text| !text.trim().is_empty()) {
-            let parser = Parser { text, at: 0, groups: self.groups, within: &within, nested: 0 };
+            let parser = Parser { text, at: 0, groups: self.groups, within: &within };
             let hosts = parser.all().map_err(|error| {
                 let (file, wrong) = (found.file.display(), &error.expression[error.span.clone()]);
                 format!("@{asked}, in {file}: at '{wrong}': {}", error.why)
             })?;
-            set = set.or(hosts.into_owned());
+            set.append(hosts.into_owned());
         }
         Ok(set)
     }
@@ -529,8 +516,9 @@ mod tests {
         assert_eq!(why(&format!("n[1-{}1]", "0".repeat(70_000))), "a number of more than 255 digits");
         assert_eq!(why(&"[1-2]".repeat(101)), "too many groups in one name");
         assert_eq!(why(&format!("[0-{}]", "9".repeat(250)).repeat(5)), "too many digits in one name");
-        assert_eq!(why(&format!("a{}", "&a!b".repeat(400))), "too many operations in one expression");
-        assert_eq!(expanded(&format!("(a){}", "!b".repeat(100_000))), ["a"]);
+        let said = "too many hosts for an operation: it reads at most 20000000 into memory";
+        assert_eq!(why("n[1-20000001]!n5"), said);
+        assert_eq!(expanded(&format!("(a){}", "!b&a".repeat(100_000))), ["a"]);
         assert_eq!(why("web1;reboot"), "a host name has no ';' in it");
         assert_eq!(why("$(reboot)"), "a host name has no '$' in it");
         assert_eq!(why("-oProxyCommand=x"), "a host name does not begin with '-' (to leave hosts out: ! or -x)");

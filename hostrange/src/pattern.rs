@@ -17,13 +17,6 @@ pub(crate) enum Part {
     Bracket(Bracket),
 }
 
-/// What a bracket gave to a name: a string of `length` bytes of the segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    pub segment: usize,
-    pub length: usize,
-}
-
 impl Pattern {
     pub fn new(parts: Vec<Part>) -> Pattern {
         // Two ways to one name need two brackets whose strings differ in length, and after the first of them something
@@ -67,56 +60,29 @@ impl Pattern {
         self.brackets().map(Bracket::count).product()
     }
 
-    pub fn matches(&self, name: &str) -> bool {
-        self.walk(name, None)
+    /// [`Pattern::count`]. `u128::MAX` stands for more.
+    pub fn len(&self) -> u128 {
+        self.brackets().fold(1, |product: u128, bracket| product.saturating_mul(bracket.len()))
     }
 
-    /// How `name` comes out the first time: what each bracket gives. `places` is empty at the start.
-    pub fn first_places(&self, name: &str, places: &mut Vec<Place>) -> bool {
-        self.walk(name, Some(places))
+    pub fn contains(&self, name: &str) -> bool {
+        self.find(name).is_some()
     }
 
-    fn walk(&self, name: &str, places: Option<&mut Vec<Place>>) -> bool {
+    /// How many names come out before `name` does for the first time. `u128::MAX` stands for more.
+    pub fn find(&self, name: &str) -> Option<u128> {
         // What is known to lead nowhere need not be tried again: without this, time would be exponential.
         let dead = match self.ambiguous {
             true => vec![false; self.parts.len() * (name.len() + 1)],
             false => Vec::new(),
         };
-        Walk { parts: &self.parts, name: name.as_bytes(), dead, places }.on(0, 0)
+        Walk { parts: &self.parts, name: name.as_bytes(), dead }.on(0, 0, 0)
     }
 
-    /// How many names come out before `name`, where it is one of them.
-    pub fn find(&self, name: &str) -> Option<BigUint> {
-        let mut places = Vec::new();
-        if !self.first_places(name, &mut places) {
-            return None;
-        }
-        let (mut at, mut places) = (0, places.into_iter());
-        let mut index = BigUint::ZERO;
-        for part in &self.parts {
-            match part {
-                Part::Text(text) => at += text.len(),
-                Part::Bracket(bracket) => {
-                    let Place { segment, length } = places.next()?;
-                    index = index * bracket.count() + bracket.index_of(segment, &name.as_bytes()[at..at + length]);
-                    at += length;
-                }
-            }
-        }
-        Some(index)
-    }
-
-    /// The names in two parts, those of the first before those of the second. There are two names at least.
-    pub fn halves(&self) -> (Pattern, Pattern) {
-        let (mut first, mut second) = (self.parts.clone(), self.parts.clone());
-        let is_wide = |part: &Part| matches!(part, Part::Bracket(bracket) if bracket.count() > 1u8.into());
-        if let Some(at) = self.parts.iter().position(is_wide)
-            && let Part::Bracket(bracket) = &self.parts[at]
-        {
-            let (low, high) = bracket.split_at(&(bracket.count() / 2u8));
-            (first[at], second[at]) = (Part::Bracket(low), Part::Bracket(high));
-        }
-        (Pattern::new(first), Pattern::new(second))
+    /// The text before its bracket, the bracket and the text after it. `None` if it has several brackets.
+    pub fn as_one_bracket(&self) -> Option<(&str, &Bracket, &str)> {
+        let (mut brackets, (before, after)) = (self.brackets(), self.ends());
+        brackets.next().filter(|_| brackets.next().is_none()).map(|bracket| (before, bracket, after))
     }
 
     /// Whether the names come in natural order: each bracket ascends, and is a number or letter of its own.
@@ -149,9 +115,8 @@ impl Pattern {
         if prefixes.chain(suffixes).any(|(a, b)| a != b) {
             return true;
         }
-        let (mut brackets, mut its_brackets) = (self.brackets(), other.brackets());
-        match (brackets.next(), brackets.next(), its_brackets.next(), its_brackets.next()) {
-            (Some(bracket), None, Some(its_bracket), None) if before == its_before && after == its_after => {
+        match (self.as_one_bracket(), other.as_one_bracket()) {
+            (Some((_, bracket, _)), Some((_, its_bracket, _))) if before == its_before && after == its_after => {
                 let both = bracket.segments.iter().chain(&its_bracket.segments).cloned().collect();
                 !bracket.overlaps() && !its_bracket.overlaps() && !Bracket::new(both).overlaps()
             }
@@ -164,22 +129,24 @@ struct Walk<'a> {
     parts: &'a [Part],
     name: &'a [u8],
     dead: Vec<bool>,
-    places: Option<&'a mut Vec<Place>>,
 }
 
 impl Walk<'_> {
-    /// Whether the parts from `part` on give the name from `at` on. It is as deep as there are parts.
-    fn on(&mut self, part: usize, at: usize) -> bool {
+    /// Returns the index of the name if the parts from `part` on give the rest of it, from `at` on. `index` is that of
+    /// what the parts before gave. It is as deep as there are parts.
+    fn on(&mut self, part: usize, at: usize, index: u128) -> Option<u128> {
         let (parts, name) = (self.parts, self.name);
         let rest = &name[at..];
         let bracket = match parts.get(part) {
-            None => return rest.is_empty(),
-            Some(Part::Text(text)) => return rest.starts_with(text.as_bytes()) && self.on(part + 1, at + text.len()),
+            None => return rest.is_empty().then_some(index),
+            Some(Part::Text(text)) => {
+                return rest.starts_with(text.as_bytes()).then(|| self.on(part + 1, at + text.len(), index))?;
+            }
             Some(Part::Bracket(bracket)) => bracket,
         };
         let mark = part * (self.name.len() + 1) + at;
         if self.dead.get(mark).is_some_and(|dead| *dead) {
-            return false;
+            return None;
         }
         // What follows is a cheap question, so it comes first.
         let goes_on = |rest: &[u8]| match parts.get(part + 1) {
@@ -187,29 +154,23 @@ impl Walk<'_> {
             Some(Part::Text(text)) => rest.starts_with(text.as_bytes()),
             Some(Part::Bracket(_)) => true,
         };
-        let found = |length: usize| {
+        let find = |length: usize| {
             let (text, rest) = rest.split_at_checked(length)?;
-            goes_on(rest).then(|| bracket.find(text))?.map(|segment| Place { segment, length })
+            goes_on(rest).then(|| bracket.find(text))?.map(|segment| (segment, text))
         };
-        if self.dead.is_empty() {
-            return bracket.lengths().filter_map(found).any(|place| self.take(part, at, place));
+        let is_unambiguous = self.dead.is_empty();
+        let mut go = |(segment, text): (usize, &[u8])| {
+            let index = index.saturating_mul(bracket.len()).saturating_add(bracket.index_of(segment, text));
+            self.on(part + 1, at + text.len(), index)
+        };
+        if is_unambiguous {
+            return bracket.lengths().filter_map(find).find_map(go);
         }
         // The names come in the order of the segments.
-        let mut ways: Vec<Place> = bracket.lengths().filter_map(found).collect();
+        let mut ways: Vec<(usize, &[u8])> = bracket.lengths().filter_map(find).collect();
         ways.sort_unstable();
-        let is_found = ways.into_iter().any(|place| self.take(part, at, place));
-        self.dead[mark] = !is_found;
-        is_found
-    }
-
-    fn take(&mut self, part: usize, at: usize, place: Place) -> bool {
-        if let Some(places) = &mut self.places {
-            places.push(place);
-        }
-        let is_found = self.on(part + 1, at + place.length);
-        if !is_found && let Some(places) = &mut self.places {
-            places.pop();
-        }
-        is_found
+        let index = ways.into_iter().find_map(&mut go);
+        self.dead[mark] = index.is_none();
+        index
     }
 }

@@ -1,84 +1,53 @@
 //! Questions about a set that are answered by an exit status or a number.
 
-use crate::chosen::Hosts;
 use crate::names::Names;
-use crate::set::{Host, HostSet, Operator, Sink, Step, Stop, finished};
+use crate::order::Hosts;
+use crate::set::HostSet;
+use crate::visit::{Host, HostVisitor, Stop, Visited, finished};
 use cerveza_manners::{Failure, Result};
-use num_bigint::BigUint;
-
-/// Of so many hosts each is looked up; more are counted.
-const FEW: u32 = 100_000;
 
 /// Whether the set has all hosts of `asked`.
 pub(crate) fn contains(set: &HostSet<'_>, asked: &HostSet<'_>) -> Result<bool> {
-    let many = asked.count();
-    if many == BigUint::ZERO {
-        return Err(Failure::usage("--contains: the expression stands for no host"));
-    }
-    has_all(set, asked, &many)
-}
-
-/// Whether the set has all hosts of `asked`, which are so many.
-pub(crate) fn has_all(set: &HostSet<'_>, asked: &HostSet<'_>, many: &BigUint) -> Result<bool> {
-    if *many > FEW.into() {
-        return Ok(asked.clone().combine(Operator::Difference, set.clone()).count() == BigUint::ZERO);
-    }
-    let mut missing = Missing { set, any: false };
-    finished(asked.feed(&mut missing))?;
-    Ok(!missing.any)
-}
-
-struct Missing<'s> {
-    set: &'s HostSet<'s>,
-    any: bool,
-}
-
-impl Sink for Missing<'_> {
-    fn host(&mut self, host: Host<'_>) -> Step {
-        self.any = !self.set.contains(host.name());
-        if self.any { Err(Stop::Enough) } else { Ok(()) }
+    match asked.is_empty() {
+        true => Err(Failure::usage("--contains: the expression stands for no host")),
+        false => asked.is_subset(set),
     }
 }
 
-/// The place of `name` among the hosts.
-pub(crate) fn index(hosts: &Hosts<'_>, name: &str) -> Result<Option<BigUint>> {
-    if let Hosts::Names(set) = hosts
-        && !set.contains(name)
-    {
+/// Returns the place of `name` among the hosts, counted from 0. `None` if it is not one of them.
+pub(crate) fn index(hosts: &Hosts<'_>, name: &str) -> Result<Option<u128>> {
+    if !hosts.contains(name) {
         return Ok(None);
     }
-    let mut search = Search { name, at: BigUint::ZERO, is_found: false };
-    finished(hosts.feed(&mut search))?;
-    Ok(search.is_found.then_some(search.at))
+    let mut search = Search { name, place: 0, is_found: false };
+    finished(hosts.for_each_host(&mut search))?;
+    match search.place {
+        u128::MAX => Err(Failure::usage(format!("more than 2^128 hosts come before {name}"))),
+        place => Ok(search.is_found.then_some(place)),
+    }
 }
 
 struct Search<'s> {
     name: &'s str,
-    at: BigUint,
+    place: u128,
     is_found: bool,
 }
 
-impl Sink for Search<'_> {
-    fn host(&mut self, host: Host<'_>) -> Step {
+impl HostVisitor for Search<'_> {
+    fn visit_host(&mut self, host: Host<'_>) -> Visited {
         self.is_found = host.name() == self.name;
         if self.is_found {
             return Err(Stop::Enough);
         }
-        self.at += 1u8;
+        self.place += 1;
         Ok(())
     }
 
-    fn names(&mut self, names: &mut Names<'_>) -> Step {
-        match names.pattern().find(self.name) {
-            None => {
-                self.at += names.remaining();
-                Ok(())
-            }
-            Some(index) => {
-                self.at += index;
-                self.is_found = true;
-                Err(Stop::Enough)
-            }
-        }
+    fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
+        let places = run.position()..run.position() + run.left();
+        let found = run.pattern().find(self.name).filter(|place| places.contains(place));
+        self.is_found = found.is_some();
+        self.place = self.place.saturating_add(found.map_or(run.left(), |place| place - run.position()));
+        if self.is_found { Err(Stop::Enough) } else { Ok(()) }
     }
 }

@@ -23,10 +23,12 @@ const PROFILE_VARIABLES: [&str; 2] = ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"];
 const PAIRS: [(&str, &str); 2] =
     [("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN")];
 
+const KEY_PAIR: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"];
+
 /// Keys that say where the credentials of a profile come from.
 const CREDENTIAL_KEYS: [&str; 10] = [
-    "aws_access_key_id",
-    "aws_secret_access_key",
+    KEY_PAIR[0],
+    KEY_PAIR[1],
     "credential_process",
     "credential_source",
     "login_session",
@@ -55,17 +57,18 @@ pub(crate) fn selected() -> Option<(&'static str, String)> {
 }
 
 impl AwsProfile {
-    /// Reads the profile `explicit` of the AWS configuration files, or the one that the environment selects. Refuses a
+    /// Reads the profile of the AWS configuration files that `explicit` names, and where it is from, or the one that the
+    /// environment selects. Refuses a
     /// profile that does not exist, whether the environment names it or a profile does, also where keys in the environment
     /// would be used instead.
-    pub async fn read(explicit: Option<&str>) -> Result<AwsProfile> {
+    pub async fn read(explicit: Option<(&'static str, &str)>) -> Result<AwsProfile> {
         for (first, second) in PAIRS {
             if explicit.is_none() && is_set(first) && !is_set(second) {
                 return Err(Failure::usage(format!("{first} is set, but {second} is not")).hint("set both or neither"));
             }
         }
         let selected = match explicit {
-            Some(name) => Some((ACCOUNT_OPTION, name.to_string())),
+            Some((place, name)) => Some((place, name.to_string())),
             None => selected(),
         };
         if let Some((variable, _)) = selected.as_ref().filter(|(_, name)| name.is_empty()) {
@@ -77,6 +80,7 @@ impl AwsProfile {
             profiles.map_err(|error| Failure::usage(format!("the AWS configuration: {}", innermost(&error))))?;
         let chain = chain(&profiles, selected.as_ref())?;
         let profile = AwsProfile { name: selected.map(|(_, name)| name), chain, is_explicit: explicit.is_some() };
+        profile.check_keys()?;
         profile.check_login()?;
         Ok(profile)
     }
@@ -91,6 +95,24 @@ impl AwsProfile {
     fn is_only(&self) -> bool {
         let has_credentials = |profile: &Profile| CREDENTIAL_KEYS.iter().any(|key| profile.get(key).is_some());
         self.keys().is_some_and(has_credentials) && (self.is_explicit || !is_set("AWS_ACCESS_KEY_ID"))
+    }
+
+    /// Refuses a profile with half a key pair.
+    fn check_keys(&self) -> Result<()> {
+        if !self.is_only() {
+            return Ok(());
+        }
+        for profile in &self.chain {
+            let name = profile.name();
+            let (first, second) = match (profile.get(KEY_PAIR[0]), profile.get(KEY_PAIR[1])) {
+                (Some(_), None) => (KEY_PAIR[0], KEY_PAIR[1]),
+                (None, Some(_)) => (KEY_PAIR[1], KEY_PAIR[0]),
+                _ => continue,
+            };
+            return Err(Failure::usage(format!("the AWS profile {name:?} has {first}, but no {second}"))
+                .hint(format!("add it: `aws configure --profile {name}`")));
+        }
+        Ok(())
     }
 
     /// Refuses credentials that only the AWS CLI can get.
@@ -185,8 +207,6 @@ pub(crate) enum CredentialsFailure {
 
 pub(crate) const LOGIN: &str =
     "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`";
-
-const ACCOUNT_OPTION: &str = "--account";
 
 fn is_set(variable: &str) -> bool {
     env::var_os(variable).is_some_and(|value| !value.is_empty())

@@ -44,12 +44,16 @@ pub struct RegionArgs {
     /// For a tool that works in one region: CERVEZA_REGIONS does not count.
     #[arg(skip)]
     pub has_one_region: bool,
+
+    /// How long a call that only reads may take, with its repeats, if the tool has a limit of its own.
+    #[arg(skip)]
+    pub read_limit: Option<Duration>,
 }
 
 impl Default for RegionArgs {
     fn default() -> RegionArgs {
         let connect_timeout = Duration::from_secs(5);
-        RegionArgs { region: Vec::new(), account: Vec::new(), connect_timeout, has_one_region: false }
+        RegionArgs { region: Vec::new(), account: Vec::new(), connect_timeout, has_one_region: false, read_limit: None }
     }
 }
 
@@ -118,7 +122,11 @@ impl Ec2 {
         }
         let mut regions = args.regions();
         regions.iter().filter(|region| *region != ALL).try_for_each(|region| check_region(region))?;
-        let profile = AwsProfile::read(account.as_deref()).await?;
+        // A record may name the profile too.
+        let is_option = |profile: &str| args.account.iter().any(|account| account == profile);
+        let place = |profile: &str| if is_option(profile) { "--account" } else { "aws_profile of a record" };
+        let explicit = account.as_deref().map(|profile| (place(profile), profile));
+        let profile = AwsProfile::read(explicit).await?;
         let settings = Settings::read(profile.keys())?;
         let timeouts = TimeoutConfig::builder().connect_timeout(args.connect_timeout);
         let identities = IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT);
@@ -163,6 +171,7 @@ impl Ec2 {
             interrupt,
             calls: Calls::new(settings.max_attempts),
         };
+        args.read_limit.into_iter().for_each(|limit| ec2.set_read_limit(limit));
         if ec2.regions.iter().any(|region| region == ALL) {
             ec2.regions = ec2.enabled_regions(home.as_deref().unwrap_or("us-east-1")).await?;
         }

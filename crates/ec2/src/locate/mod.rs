@@ -80,7 +80,7 @@ pub enum By {
 }
 
 /// The fields of a record that say which instance is meant, or what it is launched with.
-const TEXTS: [&str; 4] = ["instance_id", "region", "zone", "user_data"];
+const TEXTS: [&str; 6] = ["instance_id", "account", "aws_profile", "region", "zone", "user_data"];
 
 /// Refuses a record whose facts are not what the manual says they are: passed over, they would make another host of
 /// it.
@@ -89,6 +89,9 @@ pub fn check_records(hosts: &[Record]) -> Result<()> {
         let is_wrong = |key: &&&str| !matches!(host.get(key), None | Some(Value::Null | Value::String(_)));
         if let Some(key) = TEXTS.iter().find(is_wrong) {
             return Err(Failure::usage(format!("{}: \"{key}\" is not a string", host.host())));
+        }
+        if host.str("instance_id").is_some_and(|id| id.is_empty()) {
+            return Err(Failure::usage(format!("{}: \"instance_id\" is empty", host.host())));
         }
     }
     Ok(())
