@@ -4,7 +4,7 @@ use crate::args::{Args, Until};
 use crate::execute::is_in;
 use crate::plan::{due, is_due};
 use cerveza_ec2::{Acted, Change, Ec2, StopMode, TypeOffer, known_instance_types};
-use cerveza_manners::{Failure, Result, nearest};
+use cerveza_manners::{Failure, Result, Status, nearest};
 use cerveza_record::{Record, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -113,8 +113,13 @@ async fn resize_due(args: &Args, ec2: &Ec2, name: &str, hosts: &mut [Acted]) {
     let to_start = places(hosts, |host| ran(host) && (is_of(&stopped, host) || is_of(&unsure, host)));
     let mut started = start(args, ec2, hosts, &to_start).await;
 
-    // Back to what could be started before. A host that is not seen to be stopped may have started.
-    let is_down = |host: &Acted| host.result.is_err() && is_of(&to_start, host) && is_in(host, "stopped");
+    // Back to what could be started before. A host that is not seen to be stopped may have started; after Ctrl-C the last look
+    // may have been too early.
+    let is_down = |host: &Acted| match &host.result {
+        Err(failure) if failure.status == Status::Interrupted && is_of(&started, host) => false,
+        Err(_) => is_of(&to_start, host) && is_in(host, "stopped"),
+        Ok(()) => false,
+    };
     let down = places(hosts, is_down);
     let unstarted = set_aside(hosts, &down);
     let is_changed = |host: &Acted| is_of(&stopped, host) && !unchanged.contains_key(&host.place());
@@ -204,7 +209,6 @@ fn set_aside(hosts: &mut [Acted], places: &HashSet<Place>) -> HashMap<Place, Fai
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cerveza_manners::Status;
 
     fn fit(host: &str) -> std::result::Result<(), String> {
         let offer = TypeOffer { architectures: vec!["arm64".to_string()], zones: ["us-east-1a".to_string()].into() };
