@@ -6,7 +6,6 @@ mod confirm;
 mod execute;
 mod guard;
 mod hint;
-mod identity;
 mod leftovers;
 mod plan;
 mod resize;

@@ -26,6 +26,7 @@ pub async fn check_type(ec2: &Ec2, name: &str, acted: &mut [Acted]) {
             Some(Err(failure)) => Err(failure.clone().within("not resized, because the type cannot be checked")),
             _ => Err(unknown_type(name, &region)),
         };
+        host.note_not_done();
     }
 }
 
@@ -99,6 +100,7 @@ async fn resize_due(args: &Args, ec2: &Ec2, name: &str, hosts: &mut [Acted]) {
             if ran(host) && is_in(host, "stopping") { "it is still stopping, and its type is" } else { "its type is" };
         let is = format!("not resized, {is} {}", old_of(host));
         host.result = host.result.clone().map_err(|failure| failure.within(is));
+        host.note_not_done();
     }
 
     let stopped = places(hosts, |host| host.result.is_ok());
@@ -152,7 +154,7 @@ async fn resize_due(args: &Args, ec2: &Ec2, name: &str, hosts: &mut [Acted]) {
             }
             (None, None) => continue,
         };
-        host.result = Err(failed);
+        host.fail(failed);
     }
 }
 

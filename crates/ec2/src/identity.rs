@@ -1,6 +1,6 @@
 //! Whether an instance is still the one that a record was written of.
 
-use cerveza_ec2::instance_id;
+use crate::locate::instance_id;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value};
 
