@@ -1,16 +1,16 @@
 //! The command line of `ec2-ls`.
 
-use crate::details::{add_details, with_health};
+use crate::find::details::{add_details, with_health};
+use crate::find::last::read_saved;
+use crate::find::resources::{read_resources, write_resources};
 use crate::find::{Finder, Found};
-use crate::find_args::FindArgs;
-use crate::last::read_saved;
 use crate::query::Query;
-use crate::resources::{read_resources, write_resources};
+use crate::query::find_args::FindArgs;
+use crate::show::show_args::ShowArgs;
+use crate::show::watch::{self, Look};
+use crate::show::writer::Writer;
 use crate::show::{Listing, prepare_for_columns};
-use crate::show_args::ShowArgs;
-use crate::watch::{self, Look};
-use crate::writer::Writer;
-use cerveza_ec2::{Accounts, block_on};
+use cerveza_ec2::{Accounts, RegionArgs, block_on};
 use cerveza_manners::{Failure, OutputMode, ProgressArgs, Result, Status, Tool};
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
@@ -45,7 +45,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         watch::check(&args.show)?;
     }
     warn_of_globbed(&args.find.words, tool);
-    let regions = args.find.region_args()?;
+    let regions = RegionArgs { read_limit: Some(args.find.timeout), ..args.find.region_args()? };
     let query = Query::new(&args.find, io::stdin().lock())?;
     let saved = match &args.find.last {
         Some(path) => {
@@ -61,7 +61,6 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
             hosts.push(Record::named("*"));
         }
         let accounts = &Accounts::connect(&regions, &hosts).await;
-        accounts.connected().for_each(|ec2| ec2.set_read_limit(args.find.timeout));
         let finder = Finder { accounts, regions: &regions, query: &query, saved: saved.as_ref() };
         match args.show.watch {
             Some(interval) => watch_hosts(args, &finder, interval, tool).await,

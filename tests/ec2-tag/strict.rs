@@ -209,6 +209,15 @@ fn a_plan_shows_the_tags_before_and_after() {
 }
 
 #[test]
+fn empty_name_is_set_with_a_warning() {
+    let ec2 = Ec2Server::start(Options::default());
+    let ids = ec2.launch(["web1"], &[]);
+    let run = ec2.sandbox().run("ec2-tag", &["Name=", "web1"], "").exits(0);
+    assert!(run.stderr.starts_with(&format!("ec2-tag: web1 becomes {}: ", ids[0])), "{}", run.stderr);
+    assert_eq!(ec2.region(|region| region.instances[0].tags["Name"].clone()), "");
+}
+
+#[test]
 fn a_name_that_two_hosts_would_have_is_refused() {
     let (ec2, sandbox, start) = with_hosts("web[1-3]", PROFILE);
     let run = sandbox.run("ec2-tag", &["Name={{ host[:3] }}", "web[1-2]"], "").exits(3);
