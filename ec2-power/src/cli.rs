@@ -4,6 +4,7 @@ use crate::args::{Args, Job};
 use crate::confirm::{ask, question};
 use crate::execute::execute;
 use crate::guard::{check_count, check_ec2_protection};
+use crate::identity::check_again;
 use crate::leftovers::Leftovers;
 use crate::plan::{Rules, due, is_due, plan};
 use crate::resize::{check_type, note_reasons, resize};
@@ -107,10 +108,11 @@ async fn carry_out(args: &Args, tool: &Tool, accounts: &Accounts, job: &Job, act
     }
     let notes = leftovers.as_ref().map(|leftovers| leftovers.sentences(acted)).unwrap_or_default();
     let released = leftovers.as_ref().map(|leftovers| leftovers.released(acted)).unwrap_or_default();
-    if let Some(question) = question(job, acted, &notes, &released).filter(|_| asks)
-        && let Err(failure) = ask(accounts, job, question).await
-    {
-        return refuse(args, acted, failure);
+    if let Some(question) = question(job, acted, &notes, &released).filter(|_| asks) {
+        if let Err(failure) = ask(accounts, job, question).await {
+            return refuse(args, acted, failure);
+        }
+        accounts.each(acted, async |ec2, acted| check_again(ec2, job, acted).await).await;
     }
     let in_account = async |ec2: &Ec2, acted: &mut Vec<Acted>| match job {
         Job::Power(change) => execute(args, ec2, *change, acted).await,

@@ -6,6 +6,7 @@ mod confirm;
 mod execute;
 mod guard;
 mod hint;
+mod identity;
 mod leftovers;
 mod plan;
 mod resize;

@@ -48,6 +48,18 @@ impl Change {
         }
     }
 
+    /// The states that an instance has only after the change was requested. After a reboot none tells that.
+    pub(crate) fn states_after(self) -> &'static [&'static str] {
+        match self {
+            Change::Start => &["pending", "running"],
+            // The instance may have been stopping before.
+            Change::Stop(StopMode::Force) => &["stopped"],
+            Change::Stop(_) => &["stopping", "stopped"],
+            Change::Reboot => &[],
+            Change::Terminate => &["shutting-down", "terminated"],
+        }
+    }
+
     /// The call of the API.
     fn call(self) -> &'static str {
         match self {

@@ -92,21 +92,21 @@ fn finished(host: &Acted) -> Record {
 }
 
 fn columns(acted: &[Acted]) -> &'static [Column] {
-    if profiles(acted).len() > 1 { &ACCOUNT_COLUMNS } else { &COLUMNS }
+    if profiles(acted.iter()).len() > 1 { &ACCOUNT_COLUMNS } else { &COLUMNS }
 }
 
 /// Returns the profiles that the accounts of the hosts are named by.
-fn profiles(acted: &[Acted]) -> BTreeSet<Option<String>> {
-    acted.iter().map(|host| host.record.str(AWS_PROFILE)).collect()
+fn profiles<'a>(acted: impl Iterator<Item = &'a Acted>) -> BTreeSet<Option<String>> {
+    acted.map(|host| host.record.str(AWS_PROFILE)).collect()
 }
 
 /// `5 hosts: 3 launched, 1 left as is, 1 failed`; of a dry run `to launch`. Hosts of several accounts are counted by
 /// account. An instance that was given twice is one host.
 fn summary(acted: &[Acted], dry_run: bool) -> String {
-    let profiles = profiles(acted);
     let mut seen = HashSet::new();
     let is_first = |host: &&Acted| host.place().1.is_empty() || seen.insert(host.place());
     let acted: Vec<&Acted> = acted.iter().filter(is_first).collect();
+    let profiles = profiles(acted.iter().copied());
     let counted = match profiles.len() {
         0 | 1 => counts(&acted, dry_run),
         _ => {
@@ -247,6 +247,14 @@ mod tests {
             host
         };
         assert_eq!(summary(&[host("web1"), host("i-1")], false), "1 host: 1 stopped");
+        let mut through = ["b", "a"].map(|profile| {
+            let mut host = host("web1");
+            host.record.set(AWS_PROFILE, profile);
+            host
+        });
+        assert_eq!(summary(&through, false), "1 host: 1 stopped");
+        through[1].record.set("instance_id", "i-2");
+        assert_eq!(summary(&through, false), "2 hosts: 1 stopped in a; 1 stopped in b");
     }
 
     #[test]
