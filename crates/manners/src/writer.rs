@@ -82,6 +82,12 @@ impl<W: Write> RecordWriter<W> {
         self
     }
 
+    /// Never cuts these columns of a table, by key. They come last.
+    pub fn uncut(mut self, keys: &'static [&'static str]) -> Self {
+        self.style.uncut = keys;
+        self
+    }
+
     /// Names the options that add keys to the records, for a column that no record has: each key with its option.
     pub fn added_by(mut self, options: Vec<(&'static str, &'static str)>) -> Self {
         self.paths.options = options;
