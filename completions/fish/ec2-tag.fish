@@ -18,5 +18,6 @@ complete -c ec2-tag -l device-names -d 'Tag each volume with the name of its hos
 complete -c ec2-tag -s n -l dry-run -d 'Show the tags before and after, and change nothing'
 complete -c ec2-tag -s 1 -d 'Write names, one a line, of all hosts, those that failed too: the short form of --output names'
 complete -c ec2-tag -l no-header -d 'Write no header line'
+complete -c ec2-tag -l no-progress -d 'Show no progress bar (there is none anyway where stderr is not a terminal)'
 complete -c ec2-tag -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ec2-tag -s V -l version -d 'Print version'

@@ -34,6 +34,14 @@ pub(crate) struct TableStyle {
     pub optional: &'static [&'static str],
     /// Keys of columns that are left out, in a pipe too, if they are empty for all rows.
     pub only_if_used: &'static [&'static str],
+    /// Keys of columns that are never cut: if one of them is the last one, its text goes on past the width.
+    pub uncut: &'static [&'static str],
+}
+
+impl TableStyle {
+    fn is_uncut(&self, field: &Field) -> bool {
+        self.uncut.contains(&field.path.as_str())
+    }
 }
 
 /// Blanks between columns.
@@ -52,7 +60,7 @@ pub(crate) fn table_lines(fields: &[Field], rows: &[TableRow], style: &TableStyl
         let mut line = String::new();
         for (at, (index, width)) in shown.iter().enumerate() {
             let text = cell(*index);
-            let text = cut(&text, *width);
+            let text = if style.is_uncut(&fields[*index]) { text.into() } else { cut(&text, *width) };
             let padding = if at + 1 == shown.len() { 0 } else { width + GAP - columns(&text).min(*width) };
             match paint(*index, &text) {
                 Some(codes) => line.push_str(&format!("\x1b[{codes}m{text}\x1b[0m")),
@@ -102,7 +110,8 @@ fn layout(fields: &[Field], rows: &[TableRow], style: &TableStyle) -> Vec<(usize
     let is_shown = |index: &usize| is_wanted(*index) || is_used(*index);
     let width_of = |index: usize| {
         let cells = rows.iter().map(|row| columns(text_of(&row.cells[index]))).max().unwrap_or_default();
-        if style.has_header { cells.max(columns(&fields[index].header)) } else { cells }
+        let width = if style.has_header { cells.max(columns(&fields[index].header)) } else { cells };
+        if style.width.is_some() && style.is_uncut(&fields[index]) { width.min(FLOORS[0]) } else { width }
     };
     let mut shown: Vec<(usize, usize)> =
         (0..fields.len()).filter(is_shown).map(|index| (index, width_of(index))).collect();
@@ -248,6 +257,17 @@ mod tests {
         assert_eq!(lines, ["HOST  TAGS.ROLE  PUBLIC IP", "a     web        -"]);
         let style = TableStyle { has_header: false, ..style };
         assert_eq!(table_lines(&fields, &rows(&fields, &[r#"{"host":"a"}"#]), &style), ["a  -  -"]);
+    }
+
+    #[test]
+    fn uncut_column_goes_on_past_the_width() {
+        let fields = Field::all(&[], &COLUMNS);
+        let zone = "z".repeat(100);
+        let line = format!(r#"{{"host":"{}","zone":"{zone}"}}"#, "n".repeat(100));
+        let style = TableStyle { uncut: &["zone"], ..style(Some(40)) };
+        let lines = table_lines(&fields, &rows(&fields, &[&line]), &style);
+        assert_eq!(lines[1], format!("{}…  {zone}", "n".repeat(17)));
+        assert!(columns(&lines[0]) <= 40, "{lines:?}");
     }
 
     #[test]

@@ -81,6 +81,12 @@ impl<W: Write> RecordWriter<W> {
         self
     }
 
+    /// Never cuts these columns of a table, by key. They come last.
+    pub fn uncut(mut self, keys: &'static [&'static str]) -> Self {
+        self.style.uncut = keys;
+        self
+    }
+
     pub fn write(&mut self, record: &Record) -> Result<()> {
         let text = match self.mode {
             OutputMode::Json => json_line(record, self.on_terminal),

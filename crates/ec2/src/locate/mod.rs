@@ -56,7 +56,7 @@ impl Found {
             }
             Found::Several(ids) => {
                 Err(Failure::unreached(format!("several live instances have this name: {}", ids.join(", ")))
-                    .hint("give the id of the one that is meant"))
+                    .hint("give the id of the one that is meant: ec2-ls lists them"))
             }
             Found::Unknown(failure) => Err(failure),
         }
