@@ -171,46 +171,34 @@ impl Ec2 {
     /// call that did not reach EC2, or that has the same effect twice and whose answer got lost, is made again a few
     /// times. An id that is not found is tried again for [`VISIBLE_AFTER`](crate::VISIBLE_AFTER): EC2 has just given it. The error of a change
     /// that may have been made is returned at once (`is_ambiguous`). Ctrl-C ends all waiting.
-    pub(crate) async fn call<T, E, F>(
+    pub(crate) async fn call<T, E: CallError>(
         &self,
         name: &'static str,
         region: &str,
         resources: usize,
-        send: impl Fn() -> F,
-    ) -> Answer<T, E>
-    where
-        E: CallError,
-        F: Future<Output = Answer<T, E>>,
-    {
+        send: impl AsyncFn() -> Answer<T, E>,
+    ) -> Answer<T, E> {
         self.attempt(self.calls.attempts(name, true), region, resources, send).await
     }
 
     /// As [`Ec2::call`] for a call with many ids: if one is not found the error is returned at once.
-    pub(crate) async fn call_batch<T, E, F>(
+    pub(crate) async fn call_batch<T, E: CallError>(
         &self,
         name: &'static str,
         region: &str,
         resources: usize,
-        send: impl Fn() -> F,
-    ) -> Answer<T, E>
-    where
-        E: CallError,
-        F: Future<Output = Answer<T, E>>,
-    {
+        send: impl AsyncFn() -> Answer<T, E>,
+    ) -> Answer<T, E> {
         self.attempt(self.calls.attempts(name, false), region, resources, send).await
     }
 
-    async fn attempt<T, E, F>(
+    async fn attempt<T, E: CallError>(
         &self,
         mut attempts: Attempts,
         region: &str,
         resources: usize,
-        send: impl Fn() -> F,
-    ) -> Answer<T, E>
-    where
-        E: CallError,
-        F: Future<Output = Answer<T, E>>,
-    {
+        send: impl AsyncFn() -> Answer<T, E>,
+    ) -> Answer<T, E> {
         let (name, begun, buckets) = (attempts.call, attempts.begun, &self.calls.buckets);
         let mut last = None;
         loop {
