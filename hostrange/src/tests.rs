@@ -1,14 +1,14 @@
 //! The language as a whole, against a model that expands everything and compares names as text.
 
+use crate::cli::query;
 use crate::fold::{FoldOptions, Folder};
-use crate::names::Names;
+use crate::language::parse::parse;
 use crate::nodegroups::NodeGroups;
-use crate::order::{Hosts, Repeats};
-use crate::parse::parse;
-use crate::query;
-use crate::select::{Select, Slice};
+use crate::output::select::{Select, Slice};
+use crate::pattern::names::Names;
+use crate::set::order::{Hosts, Repeats};
+use crate::set::visit::{Host, HostVisitor, Visited};
 use crate::set::{HostSet, Operator};
-use crate::visit::{Host, HostVisitor, Visited};
 use cerveza_record::natural_cmp;
 use cerveza_record::printed_name;
 use proptest::collection::vec;
