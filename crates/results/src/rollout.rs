@@ -4,7 +4,7 @@ use crate::output::outcome::Mark;
 use std::ops::Range;
 use std::str::FromStr;
 
-/// So many hosts, or so large a part of all.
+/// A number of hosts, or a percentage of all.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Share {
     Hosts(usize),
@@ -27,7 +27,7 @@ impl FromStr for Share {
     }
 }
 
-/// The size of a batch: a share of one host at least.
+/// Parses the size of a batch, which is at least one host.
 pub fn batch_size(text: &str) -> Result<Share, String> {
     match text.parse()? {
         Share::Hosts(0) | Share::Percent(0.0) => Err("a batch has one host at least".to_string()),
@@ -36,11 +36,11 @@ pub fn batch_size(text: &str) -> Result<Share, String> {
 }
 
 impl Share {
-    /// As a number of hosts. A part is rounded down: `--max-fail 10%` of 15 hosts is one.
+    /// Returns the number of hosts. A percentage is rounded down: 10% of 15 hosts is one.
     fn of(self, hosts: usize) -> usize {
         match self {
             Share::Hosts(number) => number,
-            // As many as hosts at most, which are far fewer than f64 is exact for.
+            // At most the number of hosts, for which f64 is exact.
             Share::Percent(percent) => (hosts as f64 * percent / 100.0).floor() as usize,
         }
     }
@@ -69,7 +69,7 @@ pub struct RolloutArgs {
 
 impl RolloutArgs {
     pub fn rules(&self) -> RolloutRules {
-        // A rollout that goes on after its first hosts failed is none.
+        // Without a limit a rollout would go on after its first batch failed.
         let careful = (self.serial || !self.batch.is_empty()).then_some(Share::Hosts(0));
         RolloutRules {
             batches: self.batch.clone(),
@@ -79,26 +79,26 @@ impl RolloutArgs {
     }
 }
 
-/// What the command line says of a rollout.
+/// The rules of a rollout, from the command line.
 #[derive(Clone, Debug, Default)]
 pub struct RolloutRules {
-    /// The sizes of the batches; the last one is that of all that follow. Empty: all hosts at once.
+    /// The sizes of the batches. The last size is repeated. Empty: all hosts in one batch.
     pub batches: Vec<Share>,
-    /// More failed hosts than this end it.
+    /// The rollout ends if more hosts than this fail.
     pub max_fail: Option<Share>,
-    /// More hosts that were not reached than this end it.
+    /// The rollout ends if more hosts than this are not reached.
     pub max_unreachable: Option<Share>,
 }
 
-/// Where a rollout stands.
+/// The state of a rollout.
 #[derive(Debug)]
 pub struct Rollout {
     batches: Vec<Range<usize>>,
-    /// The batch under way; beyond the last when all are done.
+    /// The current batch; past the last batch when all are done.
     at: usize,
-    /// How many hosts of the batch under way are not done.
+    /// How many hosts of the current batch are not done.
     open: usize,
-    /// Whether any of them was reached.
+    /// Whether a host of the current batch was reached.
     answered: bool,
     failed: usize,
     unreached: usize,
@@ -115,18 +115,18 @@ impl Rollout {
         Rollout { batches, at: 0, open, answered: false, failed: 0, unreached: 0, max_fail, max_unreachable }
     }
 
-    /// The hosts that may be begun, as places in the input.
+    /// Returns the hosts of the current batch, as indexes of the input.
     pub fn batch(&self) -> Range<usize> {
         self.batches.get(self.at).cloned().unwrap_or(0..0)
     }
 
-    /// The hosts whose batches have not begun.
+    /// Returns the hosts of later batches.
     pub fn rest(&self) -> Range<usize> {
         let all = self.batches.last().map_or(0, |batch| batch.end);
         self.batch().end.max(if self.at >= self.batches.len() { all } else { 0 })..all
     }
 
-    /// A host of the batch under way is done. Whether the next batch begins with that.
+    /// A host of the current batch is done. Returns whether the next batch begins.
     pub fn done(&mut self, mark: Mark) -> bool {
         match mark {
             Mark::Good => {}
@@ -144,7 +144,7 @@ impl Rollout {
         self.open > 0
     }
 
-    /// Why nothing more may be begun.
+    /// Returns why no more hosts may begin, if so.
     pub fn why_over(&self) -> Option<String> {
         let over = |count: usize, most: Option<usize>| most.is_some_and(|most| count > most);
         if over(self.failed, self.max_fail) {
@@ -153,7 +153,7 @@ impl Rollout {
         if over(self.unreached, self.max_unreachable) {
             return Some(format!("{} not reached, which is more than --max-unreachable", hosts(self.unreached)));
         }
-        // A batch of dead hosts tells nothing of whether the command is any good.
+        // A batch of dead hosts does not show whether the command works.
         if self.open == 0 && !self.answered && !self.rest().is_empty() {
             return Some("no host of the batch before was reached".to_string());
         }
@@ -168,7 +168,7 @@ fn hosts(count: usize) -> String {
     }
 }
 
-/// The batches of so many hosts. A batch holds one host at least; a part of all is one of all hosts, not of those left.
+/// Divides hosts into batches of at least one host. A percentage is one of all hosts, not of those that are left.
 pub fn batches(hosts: usize, sizes: &[Share]) -> Vec<Range<usize>> {
     let mut batches = Vec::new();
     let mut from = 0;

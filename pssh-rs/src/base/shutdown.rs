@@ -11,11 +11,11 @@ use std::time::Instant;
 use cerveza_manners::{die_of, ending_signals, note_signal};
 use signal_hook::iterator::Signals;
 
-/// Set once, for good.
+/// A flag that is set once and stays set.
 pub struct Stop {
     set: AtomicBool,
     reader: PipeReader,
-    /// Dropped to set: the reader is readable from then on, for all who wait.
+    /// Dropped to set the flag: from then on the reader is readable for every wait.
     writer: Mutex<Option<PipeWriter>>,
 }
 
@@ -41,22 +41,22 @@ impl AsFd for Stop {
     }
 }
 
-/// Why a run is to end early.
+/// Why a run ends early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
     Signal,
     Deadline,
 }
 
-/// Is told of each signal, and of the deadline.
+/// Called for each signal, and for the deadline.
 type Listener = Box<dyn FnMut(StopReason) + Send>;
 
 /// The two stages of ending a run early.
 #[derive(Clone)]
 pub struct Shutdown {
-    /// What runs is to be ended, and nothing to be begun.
+    /// Commands are terminated, and no more are started.
     pub stop: Arc<Stop>,
-    /// Nothing is waited for any more.
+    /// Every wait ends.
     pub abort: Arc<Stop>,
     late: Arc<AtomicBool>,
     listener: Arc<Mutex<Option<Listener>>>,
@@ -72,7 +72,7 @@ impl Shutdown {
         })
     }
 
-    /// Takes the signals that end a run from now on, on a thread of its own.
+    /// Handles the signals that end a run from now on, on a separate thread.
     pub fn take_signals(&self) -> io::Result<()> {
         let mut signals = Signals::new(ending_signals())?;
         let shutdown = self.clone();
@@ -92,7 +92,7 @@ impl Shutdown {
         Ok(())
     }
 
-    /// Has this told from now on, and at once if the run is to end already.
+    /// Calls `listener` for each reason from now on, and at once if the run is ending already.
     pub fn listen(&self, mut listener: impl FnMut(StopReason) + Send + 'static) {
         let mut held = lock(&self.listener);
         if self.stop.is_set() {
@@ -107,7 +107,7 @@ impl Shutdown {
         }
     }
 
-    /// Ends the run then, whatever it is at.
+    /// Ends the run at the deadline.
     pub fn at(&self, deadline: Instant) -> io::Result<()> {
         let shutdown = self.clone();
         let wait = move || {
@@ -127,12 +127,11 @@ impl Shutdown {
         }
     }
 
-    /// Whether it was the deadline that ended the run, rather than a signal.
+    /// Returns whether the deadline ended the run, rather than a signal.
     pub fn is_late(&self) -> bool {
         self.late.load(Ordering::Acquire)
     }
 }
 
-/// So many signals end the program as they would without us: whoever sends them no longer wants to wait for records
-/// that nobody reads.
+/// After this many signals the program dies at once: the user no longer wants to wait for records.
 const ENOUGH: usize = 3;

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-/// Why a wait ended without what was waited for.
+/// Why a wait failed.
 #[derive(Debug)]
 pub enum WaitError {
     Deadline,
@@ -22,7 +22,7 @@ impl From<ssh2::Error> for WaitError {
     }
 }
 
-/// Waits until `poll` says anything of a file descriptor.
+/// Waits until `poll` reports anything about a file descriptor.
 pub fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Option<Instant>, stop: &Stop) -> Result<(), WaitError> {
     loop {
         let timeout = match deadline {

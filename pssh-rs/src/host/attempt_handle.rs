@@ -19,8 +19,7 @@ impl Default for AttemptHandle {
 }
 
 impl AttemptHandle {
-    /// Takes the connection of the attempt. One that was given up meanwhile is cut at once: it would run a command for
-    /// nobody.
+    /// Stores the connection of the attempt. If the attempt was given up, the connection is cut at once.
     pub fn set_socket(&self, socket: &Arc<Socket>) {
         match &mut *lock(&self.0) {
             State::Running(held) => *held = Some(Arc::clone(socket)),
@@ -28,7 +27,7 @@ impl AttemptHandle {
         }
     }
 
-    /// The attempt has its outcome; whether anybody still waits for it.
+    /// The attempt has its outcome. Returns whether the runner still waits for it.
     pub fn finish(&self) -> bool {
         let mut state = lock(&self.0);
         let awaited = matches!(*state, State::Running(_));
@@ -38,8 +37,8 @@ impl AttemptHandle {
         awaited
     }
 
-    /// Gives the attempt up, unless it has ended: nobody waits for it any more. Its connection is cut, which ends
-    /// whatever libssh2 is stuck in.
+    /// Gives the attempt up, unless it has ended. Returns whether it did. Its connection is cut, which ends any call that
+    /// libssh2 is stuck in.
     pub fn give_up(&self) -> bool {
         let mut state = lock(&self.0);
         let State::Running(socket) = &mut *state else { return false };

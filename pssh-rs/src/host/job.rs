@@ -33,14 +33,14 @@ pub struct Job {
     pub pull: Option<PullPlan>,
     pub stdin: Option<File>,
     pub tty: bool,
-    /// How long logging in may take.
+    /// Time limit for logging in.
     pub auth: Duration,
-    /// How long the work on a host may take; `None`: as long as it takes.
+    /// Time limit for the work on a host, if any.
     pub timeout: Option<Duration>,
     pub keys: KeyStore,
-    /// Where a host needs one.
+    /// If a host needs one.
     pub jumps: Option<JumpHosts>,
-    /// Who tells of each step, with `-v`.
+    /// With `-v`: writes each step.
     pub verbose: Option<Tool>,
     /// With `--engine openssh`.
     pub openssh: Option<openssh::Engine>,

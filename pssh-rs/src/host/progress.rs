@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-/// What an attempt's thread tells the collector.
+/// What the runner receives.
 pub enum Event {
     Phase {
         index: usize,
         phase: Phase,
         deadline: Option<Instant>,
     },
-    /// The host answers; its seat is to be granted.
+    /// The host answers, and waits for its slot.
     Answers {
         index: usize,
     },
@@ -41,7 +41,7 @@ pub struct AttemptProgress<'a> {
 }
 
 impl AttemptProgress<'_> {
-    /// A phase begins that may take so long; until when.
+    /// Starts a phase with a time limit. Returns its deadline.
     pub fn start_phase(&mut self, phase: Phase, bound: Duration) -> Instant {
         let deadline = Instant::now() + bound;
         self.report_phase(phase, Some(deadline));
@@ -52,12 +52,12 @@ impl AttemptProgress<'_> {
         self.send(Event::Phase { index: self.index, phase, deadline });
     }
 
-    /// There is a connection, which can be cut from outside from now on.
+    /// Gives the runner the connection, so it can cut it.
     pub fn set_socket(&mut self, socket: &Arc<Socket>) {
         self.handle.set_socket(socket);
     }
 
-    /// The host answers: waits for its slot.
+    /// Reports that the host answers, and waits for its slot.
     pub fn answers(&mut self, phase: Phase, stop: &Stop) -> Result<(), NoSlot> {
         self.report_phase(phase, None);
         self.send(Event::Answers { index: self.index });
@@ -68,13 +68,13 @@ impl AttemptProgress<'_> {
         self.send(Event::LoggedIn { index: self.index });
     }
 
-    /// Without a collector there is nobody to tell.
+    /// Does nothing if the runner is gone.
     fn send(&mut self, event: Event) {
         let _ = self.events.send(event);
     }
 }
 
-/// The host answers: waits for its slot.
+/// Waits for a slot, now that the host answers. Returns the outcome if there is none.
 pub fn wait_for_slot(
     job: &Job,
     progress: &mut AttemptProgress<'_>,

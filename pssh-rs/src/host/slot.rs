@@ -6,10 +6,10 @@ use cerveza_results::lock;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A host that answers waits no longer than this for its slot: servers do not let anybody wait for ever before a login
-/// (sshd's LoginGraceTime), and a connection that comes anew costs less than one that dies.
+/// The longest wait of a host that answers for its slot. Servers close connections without a login (sshd's
+/// LoginGraceTime), and a new connection costs less than one that dies.
 const LONGEST: Duration = Duration::from_secs(20);
-/// How often a stop is looked for.
+/// How often the wait checks for a stop.
 const AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
@@ -18,23 +18,23 @@ pub struct Slot {
     changed: Condvar,
 }
 
-/// Why there was no slot.
+/// Why an attempt got no slot.
 #[derive(Debug)]
 pub enum NoSlot {
-    /// The time for it is over: another attempt will have one.
+    /// The wait took too long: the host is tried again later.
     Late,
-    /// The rollout ended meanwhile.
+    /// The rollout ended first.
     Over,
     WaitError(WaitError),
 }
 
 impl Slot {
-    /// Gives it to who waits.
+    /// Gives the slot to the attempt.
     pub fn grant(&self) {
         self.say(true);
     }
 
-    /// There will be none.
+    /// Refuses the slot.
     pub fn refuse(&self) {
         self.say(false);
     }
@@ -44,7 +44,7 @@ impl Slot {
         self.changed.notify_all();
     }
 
-    /// Waits for it.
+    /// Waits for the slot.
     pub fn wait(&self, stop: &Stop) -> Result<(), NoSlot> {
         let until = Instant::now() + LONGEST;
         let mut said = lock(&self.said);

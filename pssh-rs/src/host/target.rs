@@ -10,11 +10,11 @@ use cerveza_results::{HostStatus, Phase};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One host: who logs in, where, and how it is reached.
+/// One host: the user, the address, and the route to it.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub record: Record,
-    /// The host's name without a `user@`: what ssh_config and known_hosts are asked for.
+    /// The host's name without `user@`, as ssh_config and known_hosts know it.
     pub name: String,
     pub user: String,
     pub port: u16,
@@ -23,12 +23,12 @@ pub struct Target {
     pub family: AddressFamily,
     pub route: Route,
     pub engine: Engine,
-    /// Of looking up, connecting and the handshake, each.
+    /// Time limit for each of: looking up, connecting, the handshake.
     pub connect_timeout: Duration,
     pub offer: Offer,
     pub host_key: HostKeyPolicy,
     pub known_hosts: Arc<KnownHosts>,
-    /// Those that the record carries: they decide.
+    /// The keys in the record. They decide instead of known_hosts.
     pub host_keys: Option<HostKeys>,
     pub options: Arc<HostOptions>,
     /// The scripts that the record names.
@@ -37,7 +37,7 @@ pub struct Target {
     pub problem: Option<Problem>,
 }
 
-/// What carries the connection to a host.
+/// How a host is reached.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Route {
     Direct,
@@ -56,7 +56,7 @@ pub struct Problem {
 }
 
 impl Target {
-    /// Where it is, for messages.
+    /// Returns the address and route, for messages.
     pub fn place(&self) -> String {
         match &self.route {
             Route::Direct => format!("{} port {}", self.address, self.port),

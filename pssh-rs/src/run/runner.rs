@@ -23,15 +23,15 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-/// An attempt that its own deadlines did not end is given up this long after them.
+/// An attempt that overruns its own deadline by this much is given up.
 const OVERRUN: Duration = Duration::from_secs(3);
-/// After Ctrl-C, or the run's deadline, commands are ended on their hosts. Attempts that take longer are left behind.
+/// After Ctrl-C, or the run's deadline, commands are terminated on their hosts. Attempts that take longer are abandoned.
 const AFTER_STOP: Duration = Duration::from_secs(17);
-/// After a second Ctrl-C no attempt waits for anything any more, and has its outcome, with the output that came, within this.
+/// After a second Ctrl-C attempts wait for nothing. Each has this long to report its outcome and its output.
 const AFTER_SECOND_STOP: Duration = Duration::from_millis(500);
-/// A thread that was left behind is not waited for longer than this.
+/// The longest wait at the end for threads of abandoned attempts.
 const JOIN_TIME: Duration = Duration::from_millis(500);
-/// With nothing to wait for, as when no thread could be started: look again.
+/// The longest wait for an event, in case no thread could be started.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// With --wait, the pause after a host could not be reached: at first, and at most.
 const FIRST_BOOT_PAUSE: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ struct Shared {
     sinks: HostSinks,
 }
 
-/// What the collector knows of an attempt.
+/// An attempt that is under way.
 struct Running {
     turn: Turn,
     kept: SharedCapture,
@@ -60,7 +60,7 @@ struct Running {
     give_up_at: Option<Instant>,
 }
 
-/// What is to be run.
+/// What to run, and on which hosts.
 pub struct RunPlan {
     pub job: Job,
     pub targets: Vec<Target>,
@@ -82,8 +82,8 @@ pub struct RunCounts {
     pub waited_for: AtomicU64,
 }
 
-/// Runs the job on all targets as the schedule says, and hands each outcome over once, as soon as it is final: to `out` by
-/// way of `queue`, which `write` lets it write, and to `done`. Whether it was interrupted.
+/// Runs the job on all targets as the schedule says. Each outcome is passed on once, as soon as it is final: through `queue`
+/// to `out`, which calls `write` to flush, and to `done`. Returns whether the run was interrupted.
 pub fn run(
     plan: RunPlan,
     queue: &OutputQueue,
@@ -127,8 +127,7 @@ pub fn run(
     })
 }
 
-/// Lets the threads that were left behind end before the program does: at its exit OpenSSL takes itself apart, also
-/// under a thread that is still using it.
+/// Waits for the threads of abandoned attempts, because OpenSSL cleans up at exit, even if a thread is still using it.
 fn join_left_behind(threads: Vec<JoinHandle<()>>) {
     let until = Instant::now() + JOIN_TIME;
     for thread in threads {
@@ -138,7 +137,7 @@ fn join_left_behind(threads: Vec<JoinHandle<()>>) {
     }
 }
 
-/// The life of an attempt's thread.
+/// What the thread of an attempt does.
 fn run_attempt(
     shared: &Shared,
     index: usize,
@@ -149,7 +148,7 @@ fn run_attempt(
 ) {
     let mut progress = AttemptProgress { index, handle, slot, events };
     let target = &shared.targets[index];
-    // A bug that one host brings to light must not cost the others their records.
+    // A panic on one host must not cost the others their records.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut sink = shared.sinks.sink(index, kept);
         let outcome = attempt(&shared.job, target, &mut progress, &mut sink);
@@ -172,7 +171,7 @@ struct Runner<'a> {
     counts: &'a RunCounts,
     waits: bool,
     running: HashMap<usize, Running>,
-    /// What became of hosts that wait for another try.
+    /// The last outcomes of hosts that wait for another attempt.
     earlier: HashMap<usize, Outcome>,
     waited_for: HashSet<usize>,
     left_behind: Vec<JoinHandle<()>>,
@@ -180,7 +179,7 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    /// Until all is done; or `writing` is no longer, which only a bug can bring about.
+    /// Handles events until all hosts are done, or until `writing` returns false, which only a bug can cause.
     fn collect(&mut self, events: &Receiver<Event>, writing: impl Fn() -> bool) {
         while !self.schedule.is_over() && writing() {
             let now = Instant::now();
@@ -189,7 +188,7 @@ impl Runner<'_> {
             if let Ok(event) = events.recv_timeout(self.wait(Instant::now())) {
                 self.note_received(event);
             }
-            // All that was said first: what came after an old deadline may be a new one, or the end.
+            // First read all events: an overdue attempt may have reported a new deadline, or its end.
             while let Ok(event) = events.try_recv() {
                 self.note_received(event);
             }
@@ -293,9 +292,9 @@ impl Runner<'_> {
         }
     }
 
-    /// Sends the host to the end of the queue for another try, or out.
+    /// Queues the host for another attempt, or reports its outcome.
     fn finish(&mut self, turn: Turn, outcome: Outcome) {
-        // What is wrong with the host's record or settings stays wrong.
+        // A wrong record or setting stays wrong.
         let may_boot = self.waits && may_be_booting(&outcome) && self.shared.targets[turn.index].problem.is_none();
         let end = AttemptEnd { retry: outcome.retry, may_boot };
         let pause = |attempts| if may_boot { boot_pause(outcome.status, attempts) } else { pause(attempts) };
@@ -322,7 +321,7 @@ impl Runner<'_> {
         self.give_up_by(now + if self.interrupts > 1 { AFTER_SECOND_STOP } else { AFTER_STOP });
     }
 
-    /// Begins nothing more. Hosts that were never tried come out as `status`, the others as they last ended.
+    /// Starts no more hosts. Reports hosts that were never tried with `status`, the others with their last outcome.
     fn close(&mut self, status: HostStatus, why: &str) {
         for (index, attempts) in self.schedule.close() {
             let outcome = match self.earlier.remove(&index) {
@@ -348,10 +347,10 @@ impl Runner<'_> {
         Some(give_up_at.map_or(stop, |give_up_at| give_up_at.min(stop)))
     }
 
-    /// Lets the hosts out whose attempt overran, and cuts their connection. Their threads are left to themselves.
+    /// Reports the hosts whose attempt overran, and cuts their connections. Their threads are abandoned.
     fn give_up_overdue(&mut self) {
         let now = Instant::now();
-        // One that has ended all the same is about to say so.
+        // If it has just ended, its event is about to arrive.
         let overdue = |running: &Running| running.give_up_at.is_some_and(|at| at <= now) && running.handle.give_up();
         let overdue: Vec<Running> = self.running.extract_if(|_, running| overdue(running)).map(|(_, it)| it).collect();
         for running in overdue {
@@ -394,7 +393,7 @@ fn may_be_booting(outcome: &Outcome) -> bool {
     }
 }
 
-/// The outcome of an attempt that its own deadlines did not end.
+/// The outcome of an attempt that overran its deadline.
 fn stuck(phase: Option<Phase>) -> Outcome {
     let (status, error) = match phase {
         None => (HostStatus::Unreachable, "stuck before anything was begun"),
@@ -408,8 +407,8 @@ fn stuck(phase: Option<Phase>) -> Outcome {
     Outcome { error: Some(error.to_string()), ..Outcome::new(status, phase) }
 }
 
-/// A pause before another try, of a random length: hosts that were refused together must not come back together. It grows
-/// with the number of tries.
+/// The pause before another attempt. It grows with the number of attempts, and is random so that hosts that were refused
+/// together do not come back together.
 fn pause(attempts: u32) -> Duration {
     Duration::from_millis(300 + random() % 700) * 2u32.pow(attempts.saturating_sub(1).min(4))
 }

@@ -7,24 +7,24 @@ use cerveza_results::{Mark, Retry, Rollout};
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// A host that has not answered for so long is taken for dead, until it answers.
+/// A host that has not answered for this long counts as dead until it answers.
 const SLOW: Duration = Duration::from_millis(250);
-/// So often may a host be tried: once more, where it did not get as far as the command.
+/// The most attempts for a host whose command was not started.
 const MOST_ATTEMPTS: u32 = 2;
-/// The same where a server may have too much to do, and where it said so.
+/// The most attempts if the server may be overloaded, and if it said so.
 const MOST_CLOSED: u32 = 3;
 const MOST_SHED: u32 = 6;
-/// Logins at a time are not made fewer than this.
+/// The number of logins at a time is not reduced below this.
 const FEWEST_LOGINS: usize = 4;
-/// Many connections are shed at once; that is one reason to slow down.
+/// Connections that are shed within this time count as one reason to slow down.
 const ONE_BURST: Duration = Duration::from_millis(250);
 
-/// How much may go on at a time.
+/// How many hosts may be under way at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Width {
-    /// Hosts that answer.
+    /// Of the hosts that answer.
     pub fanout: usize,
-    /// All hosts, with those that do not answer (yet).
+    /// Of all hosts, including those that do not answer.
     pub open: usize,
 }
 
@@ -67,17 +67,17 @@ pub struct Schedule {
     rollout: Rollout,
     queue: VecDeque<Turn>,
     states: HashMap<usize, State>,
-    /// Those that wait for a slot, first come first served.
+    /// Hosts that wait for a slot, in the order they answered.
     waiting: VecDeque<usize>,
-    /// Outcomes that are not written yet hold a slot each, which bounds what is in memory.
+    /// Outcomes that are not written yet. Each holds a slot, which limits memory.
     unwritten: usize,
-    /// Connections that may be on their way to a login: fewer once a server shed some.
+    /// How many connections may be between connecting and login. Reduced when a server sheds load.
     logins: usize,
     logged_in: usize,
     last_shed: Option<Instant>,
     /// How long a host that may be booting is tried again, from its first attempt.
     wait: Option<Duration>,
-    /// Nothing is begun any more.
+    /// No more hosts are started.
     closed: bool,
 }
 
@@ -131,23 +131,23 @@ impl Schedule {
         Some(turn)
     }
 
-    /// It could not be begun with: its turn comes again, first.
+    /// The host could not be started. It gets the next turn.
     pub fn give_back(&mut self, turn: Turn) {
         self.states.remove(&turn.index);
         self.queue.push_front(turn);
     }
 
-    /// Whether no other host will be begun, and those that wait for a slot get none.
+    /// Returns whether no more hosts are started, and hosts that wait for a slot get none.
     pub fn refuses(&self) -> bool {
         self.closed || self.rollout.why_over().is_some()
     }
 
-    /// Those that wait, once nobody gets a slot any more.
+    /// Returns the hosts that wait for a slot, once none is given.
     pub fn refused(&mut self) -> Vec<usize> {
         if self.refuses() { self.waiting.drain(..).collect() } else { Vec::new() }
     }
 
-    /// A host answers. Whether it has its slot; else it waits, and [`Schedule::grant`] names it later.
+    /// A host answers. Returns whether it has its slot. If not it waits, and [`Schedule::grant`] returns it later.
     pub fn answers(&mut self, index: usize) -> bool {
         let slot = self.has_slot() && self.waiting.is_empty();
         match self.states.get_mut(&index) {
@@ -164,7 +164,7 @@ impl Schedule {
         true
     }
 
-    /// A waiting host that has a slot now.
+    /// Returns a waiting host that gets a slot now.
     pub fn grant(&mut self, now: Instant) -> Option<usize> {
         self.take_slots_of_the_slow(now);
         if !self.has_slot() || self.refuses() {
@@ -186,8 +186,8 @@ impl Schedule {
         }
     }
 
-    /// An attempt has ended. Whether the host comes again, after the `pause`; if not, its outcome is final, which the
-    /// schedule wants to be told of by [`Schedule::done`].
+    /// An attempt has ended. Returns whether the host is tried again, after the `pause`. If not, its outcome is final: call
+    /// [`Schedule::done`].
     pub fn ended(
         &mut self,
         turn: Turn,
@@ -242,13 +242,13 @@ impl Schedule {
         self.unwritten -= 1;
     }
 
-    /// Why no other host will be begun, where too many failed.
+    /// Returns why no more hosts are started, if too many failed.
     pub fn why_over(&self) -> Option<String> {
         self.rollout.why_over()
     }
 
-    /// Begins nothing any more. Gives the hosts that were not begun, or are between two attempts, in order, and how
-    /// often each was tried.
+    /// Starts no more hosts. Returns the hosts that were not started, or are between two attempts, in order, with the number
+    /// of attempts.
     pub fn close(&mut self) -> Vec<(usize, u32)> {
         let rest = match self.closed {
             true => 0..0,
@@ -261,7 +261,7 @@ impl Schedule {
         left
     }
 
-    /// When something may begin without anything happening before.
+    /// Returns when a host may begin if no event comes before.
     pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
         let slow = self.states.values().filter_map(|state| match state {
             State::Fresh(since) => Some(*since + SLOW),
@@ -269,7 +269,7 @@ impl Schedule {
         });
         let due = self.queue.iter().filter_map(|turn| turn.not_before).filter(|at| *at > now);
         let (has_turn, has_slot) = (!self.queue.is_empty() || !self.waiting.is_empty(), self.has_slot());
-        // Those that are slow matter only to who waits for their slot.
+        // Slow hosts matter only to hosts that wait for their slot.
         slow.filter(|_| has_turn).chain(due.filter(|_| has_slot)).min()
     }
 
@@ -287,7 +287,7 @@ impl Schedule {
         held + self.unwritten < self.width.fanout
     }
 
-    /// How many are between a connection and a login, as a server counts them.
+    /// Returns how many hosts are between connecting and login, as a server counts them.
     fn on_the_way(&self) -> usize {
         let on_the_way = |state: &&State| !matches!(state, State::Slow | State::Alive(true));
         self.states.values().filter(on_the_way).count()

@@ -16,11 +16,11 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-/// To open a channel and get the command accepted is part of no `-t`, and yet may not take for ever.
+/// Time limit for opening a channel and starting the command, which `-t` does not include.
 pub const START: Duration = Duration::from_secs(15);
-/// After Ctrl-C the server's word that the command was started is waited for no longer than this.
+/// After Ctrl-C, the longest wait for the server to confirm that it started the command.
 const CONFIRM: Duration = Duration::from_secs(3);
-/// Sudo lets the command begin, or asks (again), within this.
+/// Time limit for sudo to start the command, or to ask for a password.
 const SUDO: Duration = Duration::from_secs(60);
 const BUFFER: usize = 32 * 1024;
 /// The terminal of `--tty`: wide, so that programs do not wrap what is read as lines.
@@ -73,20 +73,20 @@ impl CommandExit {
     }
 }
 
-/// How the waiting for it ended.
+/// How the wait for a command ended.
 #[derive(Debug)]
 pub enum CommandEnd {
     /// The server closed the channel in order.
     Closed,
-    /// The server would not run it.
+    /// The server refused to run it.
     Denied,
-    /// The server would not give it a terminal.
+    /// The server refused a terminal.
     NoTerminal,
     /// The server was not asked to run it.
     NotSent(WaitError),
     /// The server was asked, and did not say whether it does.
     Unconfirmed(WaitError),
-    /// It was to end before its time; what became of it.
+    /// It was terminated after a deadline or a stop.
     Terminated(WaitError, Termination),
     /// Its exit status arrived, and the connection ended before the end of its output did.
     Unfinished(WaitError),
@@ -109,7 +109,7 @@ impl From<WaitError> for FollowError {
     }
 }
 
-/// Runs a command. Where the clock or a stop ends it, it is ended on the host too.
+/// Runs a command. If its deadline passes, or a stop comes, it is terminated on the host too.
 pub fn exec(
     session: &SshSession,
     request: CommandRequest<'_>,
@@ -197,7 +197,7 @@ fn start(session: &SshSession, request: &CommandRequest<'_>, deadline: Instant) 
     match session.drive(deadline, |_| channel.start(request.line)) {
         Ok(()) => Ok(channel),
         Err(WaitError::Ssh(error)) if is_denied(&error) => Err(CommandEnd::Denied),
-        // It may be running: what the server says is heard yet, so that it can be ended.
+        // The command may already be running. Wait briefly for the server's reply so we can terminate it.
         Err(WaitError::Stopped) => {
             let until = deadline.map(|deadline| deadline.min(Instant::now() + CONFIRM));
             match session.sheltered(|| session.drive(until, |_| channel.start(request.line))) {

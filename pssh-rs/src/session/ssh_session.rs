@@ -17,14 +17,14 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// However it came about: closed by the server, reset on the way, or silent for too long.
+/// For a connection that was closed by the server, reset, or silent for too long.
 pub const LOST: &str = "the connection was lost";
 
-/// What tells whether the host is still there.
+/// The state of keepalives.
 #[derive(Clone, Copy)]
 struct Watch {
     alive: ServerAlive,
-    /// How many keepalives in a row it has not answered.
+    /// How many keepalives in a row the host has not answered.
     unanswered: u32,
     /// When the next one is due, if nothing comes before.
     due: Instant,
@@ -33,10 +33,10 @@ struct Watch {
 pub struct SshSession {
     session: Session,
     socket: Arc<Socket>,
-    /// The algorithms that the server is offered.
+    /// The algorithms that we offer.
     ours: Ours,
     watch: Cell<Option<Watch>>,
-    /// The stop that waits end by.
+    /// The stop that ends waits.
     stop: RefCell<Arc<Stop>>,
     shutdown: Shutdown,
 }
@@ -50,7 +50,7 @@ impl SshSession {
         Ok(SshSession { session, socket, ours: Ours::default(), watch: Cell::new(None), stop, shutdown })
     }
 
-    /// What is done because of a stop, or to clean up, heeds only the last one.
+    /// Runs `work` so that only the second stop ends its waits: for work because of a stop, and for cleaning up.
     pub fn sheltered<T>(&self, work: impl FnOnce() -> T) -> T {
         let before = self.stop.replace(Arc::clone(&self.shutdown.abort));
         let result = work();
@@ -62,7 +62,7 @@ impl SshSession {
         Arc::clone(&self.stop.borrow())
     }
 
-    /// Ends the connection on the spot: nothing that libssh2 does with it can wait any more.
+    /// Cuts the connection at once, so no call of libssh2 can wait for it.
     pub fn cut(&self) {
         self.socket.cut();
     }
@@ -232,7 +232,7 @@ impl SshSession {
 }
 
 impl Drop for SshSession {
-    /// Takes leave in one try. The socket is shut before the session is freed, so that freeing cannot wait for the peer.
+    /// Sends a disconnect message in one try. The socket is shut down before the session is freed, so freeing cannot wait.
     fn drop(&mut self) {
         if self.session.authenticated() {
             let _ = self.session.disconnect(None, "", None);

@@ -5,27 +5,27 @@ use crate::output::copied::Copied;
 use cerveza_manners::Status;
 use std::time::{Duration, SystemTime};
 
-/// How a host ended.
+/// The status of a host in its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HostStatus {
     Ok,
-    /// The command ended with a status other than 0, or the server would not run it.
+    /// The command's exit status was not 0, or the server refused to run it.
     Failed,
     /// A signal ended the command.
     Signaled,
     /// A deadline passed while logging in or running.
     Timeout,
-    /// No SSH connection came about, or it ended before the command was sent.
+    /// No connection was made, or it ended before the command was sent.
     Unreachable,
-    /// Every key was refused.
+    /// The login was refused.
     Auth,
     /// The host's key is unknown, changed or revoked.
     HostKey,
-    /// The connection ended before the command's exit status arrived: what it did is not known.
+    /// The connection ended before the command's exit status arrived. What the command did is not known.
     Lost,
-    /// Ctrl-C came first.
+    /// The run was interrupted first.
     Cancelled,
-    /// It was never tried: the rollout had ended before its turn.
+    /// The host was never tried, because the rollout ended before its turn.
     Skipped,
 }
 
@@ -45,7 +45,7 @@ impl HostStatus {
         }
     }
 
-    /// What the host makes of the run's exit status.
+    /// Returns what the host contributes to the exit status of the run.
     pub fn exit(self) -> Status {
         match self {
             HostStatus::Ok => Status::Done,
@@ -55,7 +55,7 @@ impl HostStatus {
     }
 }
 
-/// How far an attempt came.
+/// The phase that an attempt reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Phase {
     Resolve,
@@ -79,49 +79,49 @@ impl Phase {
     }
 }
 
-/// Whether another attempt may help and can do no harm: the server had not yet heard of the command.
+/// Whether another attempt may help. It is harmless only if the command was not sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Retry {
     #[default]
     Never,
     Once,
-    /// The server hung up before it said anything, as it may do to shed load.
+    /// The server closed the connection before it said anything, perhaps because of load.
     Closed,
-    /// The server said that it sheds load: later it may not.
+    /// The server said that it is overloaded.
     Shed,
-    /// Nothing was tried: a live host waited too long for a slot. It does not count.
+    /// Nothing was tried, because the host waited too long for a slot. Does not count as an attempt.
     Again,
 }
 
-/// What a host that is done counts as.
+/// What a host that is done counts as in a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     Good,
     /// The command ran and failed, or may have.
     Failed,
-    /// It was not started.
+    /// The command was not started.
     Unreached,
 }
 
-/// What became of one host.
+/// What happened on one host.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub status: HostStatus,
-    /// `None` where nothing was begun.
+    /// `None` if nothing was begun.
     pub phase: Option<Phase>,
-    /// Only one that really arrived.
+    /// Set only if it really arrived.
     pub exit_code: Option<u32>,
     pub signal: Option<String>,
     pub stdout: Output,
     pub stderr: Output,
     pub error: Option<String>,
-    /// Of the attempt that this is the outcome of.
+    /// When the last attempt began.
     pub started_at: Option<SystemTime>,
     pub duration: Duration,
     pub attempts: u32,
-    /// Whether its files of `--outdir` are not whole.
+    /// Whether its files of `--outdir` are incomplete.
     pub unwritten: bool,
-    /// What was copied, where that was asked for.
+    /// What was copied, if that was requested.
     pub copied: Option<Copied>,
     pub retry: Retry,
 }
@@ -149,7 +149,7 @@ impl Outcome {
         Outcome { error: Some(error.into()), ..Outcome::new(status, Some(phase)) }
     }
 
-    /// What the host counts as in a rollout: where nothing was started there nothing failed.
+    /// Returns what the host counts as in a rollout. If the command was not started, it did not fail.
     pub fn mark(&self) -> Mark {
         match (self.status, self.phase) {
             (HostStatus::Ok, _) => Mark::Good,
@@ -158,7 +158,7 @@ impl Outcome {
         }
     }
 
-    /// The outcome of a host that the end of the run came before: by its deadline (`late`) or by Ctrl-C.
+    /// The outcome of a host that was cut short by the run's deadline (`late`) or by Ctrl-C.
     pub fn stopped(late: bool) -> Outcome {
         let (status, error) = match late {
             true => (HostStatus::Timeout, "the run's deadline has passed"),

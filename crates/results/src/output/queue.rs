@@ -12,16 +12,16 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a sender waits before it looks for Ctrl-C.
+/// How often a waiting sender checks for a stop.
 const STEP: Duration = Duration::from_millis(50);
-/// Output of one host that came bit by bit is put together up to this.
+/// Pieces of output of one host are joined up to this size.
 const TOGETHER: usize = 64 * 1024;
 /// What an item costs beside its bytes.
 const ITEM: usize = 64;
 
 pub enum Item {
-    /// Something that a host printed. After its outcome it means nothing any more: an attempt that was given up may
-    /// still be talking.
+    /// Something that a host printed. Ignored after the host's outcome: an attempt that was given up may still send
+    /// output.
     Output {
         index: usize,
         stream: Stream,
@@ -34,7 +34,7 @@ pub enum Item {
 }
 
 pub struct OutputQueue {
-    /// The most bytes of output on the way.
+    /// The most bytes of output in the queue.
     most: usize,
     state: Mutex<State>,
     filled: Condvar,
@@ -47,9 +47,9 @@ struct State {
     bytes: usize,
     /// Nothing more comes.
     closed: bool,
-    /// Nobody takes any more.
+    /// The receiver is gone.
     abandoned: bool,
-    /// Since when the writer writes what it took, and how long it has written before.
+    /// Since when the writer is writing, and how long it has written before.
     writes_since: Option<Instant>,
     written: Duration,
 }
@@ -59,8 +59,8 @@ impl OutputQueue {
         OutputQueue { most, state: Mutex::default(), filled: Condvar::new(), emptied: Condvar::new() }
     }
 
-    /// Sends output, as soon as there is room, unless `check` ends the waiting for it. Returns how long the reader of our
-    /// output was waited for.
+    /// Sends output as soon as there is room, unless `check` fails while it waits. Returns how long it waited because
+    /// the reader of our output was slow.
     pub fn send<E>(
         &self,
         index: usize,
@@ -85,7 +85,7 @@ impl OutputQueue {
         Ok(waited)
     }
 
-    /// Runs `write`, which hands over to the reader of our output what was received.
+    /// Runs `write`, which writes what was received, and measures its time.
     pub fn writing(&self, write: impl FnOnce()) {
         lock(&self.state).writes_since = Some(Instant::now());
         write();
@@ -94,19 +94,19 @@ impl OutputQueue {
         state.writes_since = None;
     }
 
-    /// Sends an outcome: the last that comes of this host.
+    /// Sends the outcome of a host. It is the last item of this host.
     pub fn done(&self, index: usize, outcome: Outcome) {
         lock(&self.state).items.push_back(Item::Done { index, outcome: Box::new(outcome) });
         self.filled.notify_one();
     }
 
-    /// Nothing more comes: who receives gets to the end.
+    /// Closes the queue: the receiver gets what is left, then the end.
     pub fn close(&self) {
         lock(&self.state).closed = true;
         self.filled.notify_one();
     }
 
-    /// The one who takes. When it is dropped nobody waits for it any more.
+    /// Returns the receiver. Once it is dropped, senders no longer wait.
     pub fn receiver(&self) -> Receiver<'_> {
         Receiver(self)
     }
@@ -134,7 +134,7 @@ impl State {
 pub struct Receiver<'a>(&'a OutputQueue);
 
 impl Receiver<'_> {
-    /// All that is there, as soon as there is anything; nothing when it takes longer than `wait`; `None` at the end.
+    /// Returns all items as soon as there is one, no items after `wait`, and `None` at the end.
     pub fn receive(&self, wait: Duration) -> Option<VecDeque<Item>> {
         let until = Instant::now() + wait;
         let mut state = lock(&self.0.state);

@@ -10,12 +10,12 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Takes output as it comes. Where it has to wait it calls `check` every now and then, and ends with what that says.
+/// Takes output as it arrives. If it has to wait it calls `check` now and then, and fails if that fails.
 /// `E` is the error of the tool's own waits.
 pub trait Sink<E> {
     fn take(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), E>) -> Result<(), E>;
 
-    /// Returns how long it has waited in all for the reader of our own output.
+    /// Returns how long it has waited in total for the reader of our own output.
     fn reader_time(&self) -> Duration {
         Duration::ZERO
     }
@@ -23,18 +23,18 @@ pub trait Sink<E> {
     /// A command is about to start.
     fn open(&mut self) {}
 
-    /// For before each wait for more.
+    /// Called before each wait for more output.
     fn flush(&mut self) {}
 }
 
-/// Output that only this program wants: of the commands around the user's own.
+/// Collects output in memory, of commands that the tool itself runs.
 #[derive(Default)]
 pub struct Captured {
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
 }
 
-/// In bytes: what such a command has to say is short.
+/// In bytes. The rest is dropped.
 const MOST_CAPTURED: usize = 64 * 1024;
 
 impl<E> Sink<E> for Captured {
@@ -49,19 +49,19 @@ impl<E> Sink<E> for Captured {
     }
 }
 
-/// What all hosts of a run share of it.
+/// What the sinks of all hosts share.
 pub struct HostSinks {
     pub limits: Limits,
-    /// Where lines are shown as they come.
+    /// If lines are shown as they arrive.
     pub queue: Option<Arc<OutputQueue>>,
     pub outdir: Option<Outdir>,
 }
 
-/// What is kept of a host's output, until somebody takes it. It is shared, so that the output of an attempt that is given
-/// up is not lost.
+/// The captured output of a host, until it is taken. It is shared, so the output of an attempt that is given up is not
+/// lost.
 pub type SharedCapture = Arc<Mutex<Option<Capture>>>;
 
-/// Puts what was kept into an outcome, unless that was done before.
+/// Moves captured output into an outcome, unless that was done before.
 pub fn with_output(kept: &SharedCapture, outcome: Outcome) -> Outcome {
     match lock(kept).take().map(Capture::into_outputs) {
         Some((stdout, stderr)) => Outcome { stdout, stderr, ..outcome },
@@ -69,7 +69,7 @@ pub fn with_output(kept: &SharedCapture, outcome: Outcome) -> Outcome {
     }
 }
 
-/// One host's. Several commands of it, one after another, use the same.
+/// The sink of one host. Its commands use it one after another.
 pub struct HostSink<'a> {
     sinks: &'a HostSinks,
     index: usize,
@@ -90,7 +90,7 @@ impl HostSinks {
 }
 
 impl<E> Sink<E> for HostSink<'_> {
-    /// Replaces the files of an earlier run; the first time only. For when the command starts.
+    /// Replaces the files of an earlier run. Only the first call does.
     fn open(&mut self) {
         if let Some(outdir) = &self.sinks.outdir
             && self.files.is_none()
@@ -103,7 +103,7 @@ impl<E> Sink<E> for HostSink<'_> {
         }
     }
 
-    /// Fails only with what `check` says, which is asked while the terminal takes no more.
+    /// Fails only if `check` does, which is called while the terminal is blocked.
     fn take(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), E>) -> Result<(), E> {
         if let Some(kept) = &mut *lock(&self.kept) {
             kept.take(stream, bytes);
@@ -132,7 +132,7 @@ impl<E> Sink<E> for HostSink<'_> {
 }
 
 impl HostSink<'_> {
-    /// The outcome with the output. What went wrong with the files is said there too.
+    /// Returns the outcome with the output, and with the first error of the files.
     pub fn finish(mut self, outcome: Outcome) -> Outcome {
         if let Some(files) = self.files.take() {
             let written = files.finish();
