@@ -1,7 +1,6 @@
 //! What every other folder builds on: waits, stop signals, sockets, small readers. Imports no other folder.
 
 pub mod env;
-pub mod glob;
 pub mod policy;
 pub mod read_capped;
 pub mod shutdown;

@@ -1,8 +1,8 @@
 //! Host certificates (OpenSSH's PROTOCOL.certkeys). libssh2 checks only that the host holds the key in a certificate.
 //! Whether to trust it is decided here.
 
+use super::entry::glob;
 use super::signature::verify;
-use crate::base::glob::glob;
 use crate::base::ssh_wire::{Reader, fingerprint, put_string};
 use ssh_key::PublicKey;
 use std::time::{Duration, UNIX_EPOCH};

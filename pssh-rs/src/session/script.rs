@@ -1,6 +1,5 @@
 //! A local script on a host: uploads it over the connection, and removes it.
 
-use crate::connect::proxy_command::last_line;
 use crate::session::command_line::{command_line, quote};
 use crate::session::exec::{CommandEnd, CommandExit, CommandRequest, START, Stdin, exec};
 use crate::session::phase_timer::PhaseTimer;
@@ -88,8 +87,9 @@ pub fn upload(
     match exec(session, request, timer, &mut said) {
         (CommandExit { exit_code: Some(0), .. }, CommandEnd::Closed) => {}
         (CommandExit { exit_code: Some(_), .. }, CommandEnd::Closed) => {
-            let why = last_line(&said.stderr).unwrap_or_else(|| "no reason was given".to_string());
-            return Err(NotStarted::Upload(why));
+            let stderr = String::from_utf8_lossy(&said.stderr);
+            let why = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason was given");
+            return Err(NotStarted::Upload(why.trim().to_string()));
         }
         (_, CommandEnd::Unfinished(wait_error)) => {
             return Err(NotStarted::CommandEnd(CommandExit::default(), CommandEnd::WaitError(wait_error)));

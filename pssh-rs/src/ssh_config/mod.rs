@@ -8,6 +8,7 @@
 mod classes;
 mod expand;
 mod options;
+mod pattern;
 mod query;
 mod run;
 mod scan;

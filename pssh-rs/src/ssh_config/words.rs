@@ -3,8 +3,7 @@
 use super::options::{Host, tokens};
 use super::query::{Query, is_numeric};
 use super::scan::Scan;
-use super::{Local, expand};
-use crate::base::glob::glob;
+use super::{Local, expand, pattern};
 use std::collections::HashMap;
 
 /// The words of the configuration, those without wildcards by their text.
@@ -60,7 +59,7 @@ impl<'a> Words<'a> {
         }
         for (at, word, lower_word) in &self.wild {
             let ways = [(&*lower, &**lower_word), (subject, *word), (&*lower, *word)];
-            tell(*at, ways.map(|(subject, word)| glob(word, subject)));
+            tell(*at, ways.map(|(subject, word)| pattern::matches(subject, word)));
         }
     }
 }
