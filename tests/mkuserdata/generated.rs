@@ -23,7 +23,7 @@ const STARTS: [&str; 16] = [
     "",
 ];
 
-const PIECES: [&str; 26] = [
+const PIECES: [&str; 24] = [
     "\n",
     "\n",
     " ",
@@ -45,8 +45,6 @@ const PIECES: [&str; 26] = [
     "=",
     "--cerveza\n",
     "From x\n",
-    "\u{2028}",
-    "\u{85}",
     "\x1b",
     "echo word\n",
     "key: value # comment\n",

@@ -84,7 +84,6 @@ fn the_syntax_is_that_of_cloud_init() {
         "dict()+str(append)",
         "List(Append)+DICT(no-replace,recurse-list)+Str()",
         "list(append, recurse_dict) + dict(allow_delete)",
-        "m_dict()",
         "dict()++list(append)",
         "dict(recurse_list,)",
     ];

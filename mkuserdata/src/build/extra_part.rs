@@ -5,7 +5,7 @@ use crate::build::mime::{self, Block, Headers};
 use crate::build::part::Part;
 use crate::build::template::{Templates, fields};
 use crate::build::user_data_size::LIMIT;
-use crate::cloud_init::content_type::{Kind, NOT_MULTIPART, PartType};
+use crate::cloud_init::content_type::{ContentType, NOT_MULTIPART, PartType};
 use crate::cloud_init::foreign::Foreign;
 use crate::cloud_init::wrapping::{MOST_UNPACKED, is_gzip, is_message, unpacked, unwrapped};
 use cerveza_manners::{Failure, Result};
@@ -55,7 +55,7 @@ impl ExtraPart {
         if is_message(&given) && String::from_utf8_lossy(&given).contains(&header) {
             return Ok(user_data.to_vec());
         }
-        let first = match (is_message(&given), Foreign::of(&given), Kind::of(&given)) {
+        let first = match (is_message(&given), Foreign::of(&given), ContentType::of(&given)) {
             // A message inside a message: cloud-init reads the parts of both.
             (true, ..) => Block::raw(&given),
             (false, None, Some(_)) => block(NOT_MULTIPART, "part-001", &given),

@@ -5,11 +5,11 @@ use crate::build::part::Part;
 use crate::build::template;
 use crate::check;
 use crate::cloud_config::archive;
-use crate::cloud_init::content_type::{Kind, PartType};
+use crate::cloud_init::content_type::{ContentType, PartType};
 use crate::cloud_init::file_name;
 use crate::cloud_init::run_order;
 
-pub(crate) struct Arranged {
+pub(crate) struct Layout {
     /// In the order of the message, under the names of the message.
     pub parts: Vec<Part>,
     pub problems: Vec<String>,
@@ -17,7 +17,7 @@ pub(crate) struct Arranged {
 }
 
 /// Names and orders the parts, which come as the command line has them.
-pub(crate) fn arrange(mut parts: Vec<Part>, keep_names: bool) -> Arranged {
+pub(crate) fn lay_out(mut parts: Vec<Part>, keep_names: bool) -> Layout {
     let (mut problems, mut warnings) = (given_twice(&parts), Vec::new());
     let mut names: Vec<_> = parts.iter().map(|part| (part.name.clone(), part.folder())).collect();
     // Where it stands does not matter to a script that is numbered, but to how much is compressed for each host.
@@ -45,7 +45,7 @@ pub(crate) fn arrange(mut parts: Vec<Part>, keep_names: bool) -> Arranged {
     problems.extend(overwritten_in_archives(&parts));
     warnings.extend(not_rendered(&parts));
     warnings.extend(own_names(&parts));
-    Arranged { parts, problems, warnings }
+    Layout { parts, problems, warnings }
 }
 
 fn given_twice(parts: &[Part]) -> Vec<String> {
@@ -62,7 +62,7 @@ fn unhandled(parts: &[Part]) -> Vec<String> {
     for part in parts {
         match &part.part_type {
             // What these bring is not known here.
-            PartType::Known(Kind::PartHandler | Kind::CloudConfigArchive | Kind::Include | Kind::IncludeOnce) => break,
+            PartType::Known(ContentType::PartHandler | ContentType::CloudConfigArchive | ContentType::Include | ContentType::IncludeOnce) => break,
             PartType::Custom(mime) => problems.push(format!("{}: {}", part.path, check::unhandled(mime))),
             _ => {}
         }
@@ -73,7 +73,7 @@ fn unhandled(parts: &[Part]) -> Vec<String> {
 /// Parts that look like templates but are none.
 fn not_rendered(parts: &[Part]) -> Vec<String> {
     let is_one = |part: &&Part| {
-        let rendered_later = part.part_type.kind() == Some(Kind::Jinja);
+        let rendered_later = part.part_type.content_type() == Some(ContentType::Jinja);
         !part.is_template && !part.is_raw && !rendered_later && template::has_names(&part.content)
     };
     let say = |part: &Part| {
@@ -84,7 +84,7 @@ fn not_rendered(parts: &[Part]) -> Vec<String> {
 
 fn overwritten_in_archives(parts: &[Part]) -> Vec<String> {
     let mut problems = Vec::new();
-    for part in parts.iter().filter(|part| part.part_type == PartType::Known(Kind::CloudConfigArchive)) {
+    for part in parts.iter().filter(|part| part.part_type == PartType::Known(ContentType::CloudConfigArchive)) {
         for (at, entry) in archive::entries(&String::from_utf8_lossy(&part.content)).iter().enumerate() {
             let problem = entry.name.as_deref().and_then(|name| run_order::overwritten(name, entry.folder()));
             problems.extend(problem.map(|problem| format!("{}: entry {}: {problem}", part.path, at + 1)));
@@ -95,7 +95,7 @@ fn overwritten_in_archives(parts: &[Part]) -> Vec<String> {
 
 /// An archive's scripts are numbered by nobody.
 fn own_names(parts: &[Part]) -> Vec<String> {
-    let is_archive = |part: &&Part| part.part_type == PartType::Known(Kind::CloudConfigArchive);
+    let is_archive = |part: &&Part| part.part_type == PartType::Known(ContentType::CloudConfigArchive);
     let has_script = |part: &&Part| {
         let text = String::from_utf8_lossy(&part.content);
         archive::entries(&text).iter().any(|entry| entry.folder().is_some())

@@ -5,8 +5,8 @@ use crate::build::operand::{self, Operand};
 use crate::check;
 use crate::check::host_keys;
 use crate::check::secrets;
-use crate::cloud_config::merge::{Config, configs};
-use crate::cloud_init::content_type::{Folder, Kind, PLAIN, PartType};
+use crate::cloud_config::merge::{CloudConfig, configs};
+use crate::cloud_init::content_type::{Folder, ContentType, PLAIN, PartType};
 use crate::cloud_init::file_name;
 use crate::cloud_init::run_order;
 use crate::cloud_init::wrapping;
@@ -51,7 +51,7 @@ pub(crate) struct Body {
     /// That it keeps the host keys off the console.
     pub console_warnings: Vec<String>,
     /// The cloud-configs in it.
-    pub configs: Vec<Config>,
+    pub configs: Vec<CloudConfig>,
 }
 
 impl Part {
@@ -83,12 +83,12 @@ impl Part {
     pub fn folder(&self) -> Option<Folder> {
         match &self.part_type {
             _ if self.is_raw => None,
-            PartType::Unknown if self.is_template => Kind::ShellScript.folder(),
+            PartType::Unknown if self.is_template => ContentType::ShellScript.folder(),
             // Of cloud-init's own templates those that begin with an expression may too.
-            PartType::Known(Kind::Jinja) if run_order::behind_first_line(&self.content).is_none() => {
-                Kind::ShellScript.folder()
+            PartType::Known(ContentType::Jinja) if run_order::behind_first_line(&self.content).is_none() => {
+                ContentType::ShellScript.folder()
             }
-            part_type => run_order::folder_of(part_type.kind(), &self.content),
+            part_type => run_order::folder_of(part_type.content_type(), &self.content),
         }
     }
 
@@ -110,9 +110,9 @@ impl Part {
             };
         }
         let part_type = type_of(self.declared.as_deref(), content);
-        let is_merged = match part_type.kind() {
-            Some(Kind::CloudConfig) => true,
-            Some(Kind::Jinja) => run_order::behind_first_line(content) == Some(Kind::CloudConfig),
+        let is_merged = match part_type.content_type() {
+            Some(ContentType::CloudConfig) => true,
+            Some(ContentType::Jinja) => run_order::behind_first_line(content) == Some(ContentType::CloudConfig),
             _ => false,
         };
         // A type that was given stands as it was given, also where cloud-init goes by another.
@@ -122,7 +122,7 @@ impl Part {
         };
         let mut problems = check::problems(&part_type, self.declared.as_deref(), content);
         if self.launch_index.is_some()
-            && matches!(part_type.kind(), Some(Kind::Include | Kind::IncludeOnce | Kind::CloudConfigArchive))
+            && matches!(part_type.content_type(), Some(ContentType::Include | ContentType::IncludeOnce | ContentType::CloudConfigArchive))
         {
             problems.push("is for one instance of a launch: cloud-init would open it on all of them".to_string());
         }

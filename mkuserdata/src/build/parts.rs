@@ -2,14 +2,14 @@
 
 use crate::build::extra_part::ExtraPart;
 use crate::build::gzip::{Effort, Head, gzip};
-use crate::build::layout::{Arranged, arrange};
+use crate::build::layout::{Layout, lay_out};
 use crate::build::mime;
 use crate::build::operand::Operand;
 use crate::build::part::{Body, Part};
 use crate::build::template::{Templates, fields};
 use crate::build::user_data_size::{self, Cost, LIMIT};
-use crate::cloud_config::merge::{Clash, Config, merge};
-use crate::cloud_init::content_type::Kind;
+use crate::cloud_config::merge::{Clash, CloudConfig, merge};
+use crate::cloud_init::content_type::ContentType;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use cerveza_template::Setting;
@@ -104,7 +104,7 @@ impl Parts {
 
     pub(crate) fn new(parts: Vec<Part>, options: Options) -> Result<Parts> {
         refuse_raw_beside_others(&parts, &options)?;
-        let Arranged { parts, mut problems, mut warnings } = arrange(parts, options.keep_names);
+        let Layout { parts, mut problems, mut warnings } = lay_out(parts, options.keep_names);
         let mut templates = Templates::new();
         let (mut fixed, mut console_warnings) = (Vec::new(), Vec::new());
         for part in &parts {
@@ -211,8 +211,8 @@ impl Parts {
         if let Some(body) = fixed {
             return Ok(Cow::Borrowed(body));
         }
-        let text = self.templates.render(&part.path, fields).map_err(|failure| match part.part_type.kind() {
-            Some(Kind::Jinja) => failure.hint("cloud-init renders it on the instance if its name does not end in .j2"),
+        let text = self.templates.render(&part.path, fields).map_err(|failure| match part.part_type.content_type() {
+            Some(ContentType::Jinja) => failure.hint("cloud-init renders it on the instance if its name does not end in .j2"),
             _ => failure,
         })?;
         let mut body = part.body(text.as_bytes(), self.options.merge_type.as_deref());
@@ -331,7 +331,7 @@ fn clashes<'a>(parts: &[Part], bodies: impl Iterator<Item = Option<&'a Body>>) -
         let configs = body.map_or(&[][..], |body| &body.configs[..]);
         configs.iter().map(move |config| (part, config))
     });
-    let (of, configs): (Vec<&Part>, Vec<&Config>) = with_part.unzip();
+    let (of, configs): (Vec<&Part>, Vec<&CloudConfig>) = with_part.unzip();
     let name = |at: usize| match configs[at].entry {
         Some(entry) => format!("{} entry {entry}", of[at].path),
         None => of[at].path.clone(),

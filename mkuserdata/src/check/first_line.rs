@@ -1,6 +1,6 @@
 //! How a part begins: what was meant where cloud-init does not know it.
 
-use crate::cloud_init::content_type::{Kind, all_prefixes, is_python_space, prefixes};
+use crate::cloud_init::content_type::{ContentType, all_prefixes, prefixes};
 use crate::cloud_init::foreign::Foreign;
 use crate::cloud_init::wrapping::{is_gzip, unwrapped};
 
@@ -12,7 +12,7 @@ pub fn unknown(content: &[u8]) -> String {
     }
     let text = String::from_utf8_lossy(content);
     if let Some(rest) = text.strip_prefix('\u{feff}') {
-        return match Kind::of(rest.as_bytes()) {
+        return match ContentType::of(rest.as_bytes()) {
             Some(kind) => format!("a byte order mark hides its {}: {ignored}", kind.prefix()),
             None => format!("begins with a byte order mark: {ignored}"),
         };
@@ -57,7 +57,7 @@ fn is_node_config(text: &str) -> bool {
 
 /// The first line that is not blank.
 fn first_line(text: &str) -> &str {
-    text.trim_start_matches(is_python_space).lines().next().unwrap_or_default()
+    text.trim_start().lines().next().unwrap_or_default()
 }
 
 /// The beginning that `line`, in lower case, is nearest to, if it is near to any.
@@ -80,13 +80,13 @@ fn near_miss(line: &str) -> Option<&'static str> {
 }
 
 /// `#cloud-configs` counts as `#cloud-config`, which may not be what was meant.
-pub fn longer_word(kind: Kind, text: &str) -> Option<String> {
+pub fn longer_word(kind: ContentType, text: &str) -> Option<String> {
     let prefix = kind.prefix();
     let word = first_line(text).get(prefix.len()..)?;
     let goes_on = word.starts_with(|c: char| c.is_alphanumeric() || "-_".contains(c));
     match kind {
         // What may follow these is told apart by what follows.
-        Kind::ShellScript | Kind::Jinja | Kind::Include | Kind::IncludeOnce => None,
+        ContentType::ShellScript | ContentType::Jinja | ContentType::Include | ContentType::IncludeOnce => None,
         _ if goes_on => {
             Some(format!("its first line is more than {prefix}: cloud-init would take it for that all the same"))
         }

@@ -1,14 +1,14 @@
 //! Whether a cloud-config keeps the host keys off the console. `ec2-launch --host-keys` reads them there.
 
-use crate::cloud_config::merge::Config;
+use crate::cloud_config::merge::CloudConfig;
 use crate::cloud_config::yaml_node::{Content, Node};
 
 /// The types of the keys that cc_ssh.py makes, as /usr/lib/cloud-init/write-ssh-key-fingerprints compares them.
 const KEY_TYPES: [&str; 3] = ["ssh-rsa", "ecdsa-sha2-nistp256", "ssh-ed25519"];
 
 /// Returns a warning for each cloud-config by which cc_keys_to_console.py prints no host key.
-pub(crate) fn warnings(configs: &[Config]) -> Vec<String> {
-    let of_entry = |config: &Config| {
+pub(crate) fn warnings(configs: &[CloudConfig]) -> Vec<String> {
+    let of_entry = |config: &CloudConfig| {
         let warning = warning(&config.node)?;
         Some(config.entry.map_or(warning.clone(), |entry| format!("entry {entry}: {warning}")))
     };

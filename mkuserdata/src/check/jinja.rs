@@ -1,6 +1,6 @@
 //! Templates that cloud-init itself renders.
 
-use crate::cloud_init::content_type::Kind;
+use crate::cloud_init::content_type::ContentType;
 use minijinja::Environment;
 
 /// `detect_template` in templater.py, and what handlers/jinja_template.py hands on.
@@ -23,12 +23,12 @@ pub fn jinja(text: &str) -> Option<String> {
     if rest.trim_start().starts_with('{') {
         return None;
     }
-    match Kind::of(rest.as_bytes()) {
-        Some(Kind::ShellScript) if !rest.starts_with("#!") => {
+    match ContentType::of(rest.as_bytes()) {
+        Some(ContentType::ShellScript) if !rest.starts_with("#!") => {
             Some("has white space before #!: the kernel would not run it".to_string())
         }
-        Some(Kind::ShellScript | Kind::CloudConfig) => None,
-        Some(Kind::CloudBoothook) => {
+        Some(ContentType::ShellScript | ContentType::CloudConfig) => None,
+        Some(ContentType::CloudBoothook) => {
             Some("is a boothook: releases of cloud-init differ in whether they run it".to_string())
         }
         _ => Some("is no cloud-config or script after its first line: cloud-init would ignore it".to_string()),

@@ -1,12 +1,12 @@
 //! `#cloud-config-jsonp`: a JSON patch.
 
-use crate::cloud_init::content_type::{Kind, is_python_space};
+use crate::cloud_init::content_type::ContentType;
 use serde_json::{Map, Value};
 
 /// `_merge_patch` in handlers/cloud_config.py, and RFC 6902.
 pub fn json_patch(text: &str) -> Option<String> {
-    let text = text.trim_start_matches(is_python_space);
-    let patch = text.strip_prefix(Kind::CloudConfigJsonp.prefix()).unwrap_or(text);
+    let text = text.trim_start();
+    let patch = text.strip_prefix(ContentType::CloudConfigJsonp.prefix()).unwrap_or(text);
     let is_pointer = |value: Option<&Value>| {
         value.and_then(Value::as_str).is_some_and(|pointer| pointer.is_empty() || pointer.starts_with('/'))
     };
@@ -37,7 +37,7 @@ mod tests {
         assert!(found("#cloud-config-jsonp\n[{\"op\":\"add\",\"path\":\"/a\"}]").starts_with("operation 1 is none "));
         assert!(found("#cloud-config-jsonp\n[{\"op\":\"remove\",\"path\":\"a\"}]").starts_with("operation 1 is none "));
         for bad in
-            ["#cloud-config-jsonp\n{}", "#cloud-config-jsonp\n[1]", "#Cloud-Config-Jsonp\n[]", "#cloud-config-jsonp\n"]
+            ["#cloud-config-jsonp\n{}", "#cloud-config-jsonp\n[1]", "#Cloud-CloudConfig-Jsonp\n[]", "#cloud-config-jsonp\n"]
         {
             assert!(found(bad).starts_with("is no JSON patch"), "{bad}: {}", found(bad));
         }

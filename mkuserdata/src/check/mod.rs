@@ -11,7 +11,7 @@ pub(crate) mod secrets;
 
 use crate::cloud_config::archive;
 use crate::cloud_config::check::cloud_config;
-use crate::cloud_init::content_type::{Kind, PLAIN, PartType};
+use crate::cloud_init::content_type::{ContentType, PLAIN, PartType};
 
 /// Everything wrong with a part of type `part_type`, which was declared or told from how it begins.
 pub(crate) fn problems(part_type: &PartType, declared: Option<&str>, content: &[u8]) -> Vec<String> {
@@ -25,8 +25,8 @@ pub(crate) fn problems(part_type: &PartType, declared: Option<&str>, content: &[
         return Vec::new();
     }
     let Ok(text) = std::str::from_utf8(content) else {
-        return vec![match part_type.kind() {
-            Some(Kind::PartHandler | Kind::Include | Kind::IncludeOnce) => {
+        return vec![match part_type.content_type() {
+            Some(ContentType::PartHandler | ContentType::Include | ContentType::IncludeOnce) => {
                 "is not UTF-8: cloud-init would take none of the user-data".to_string()
             }
             _ => "is not UTF-8: cloud-init would fail at it, and go on without it".to_string(),
@@ -34,21 +34,21 @@ pub(crate) fn problems(part_type: &PartType, declared: Option<&str>, content: &[
     };
     let mut problems: Vec<String> =
         declared.and_then(|declared| another_type(declared, part_type)).into_iter().collect();
-    let kind = part_type.kind();
+    let kind = part_type.content_type();
     if declared.is_none() {
         problems.extend(kind.and_then(|kind| first_line::longer_word(kind, text)));
     }
     match kind {
-        Some(Kind::ShellScript | Kind::PerBoot | Kind::PerInstance | Kind::PerOnce) => {
+        Some(ContentType::ShellScript | ContentType::PerBoot | ContentType::PerInstance | ContentType::PerOnce) => {
             problems.extend(script::script(text))
         }
-        Some(Kind::CloudBoothook) => problems.extend(script::boothook(text)),
-        Some(Kind::CloudConfig) => problems.extend(cloud_config(text)),
-        Some(Kind::CloudConfigArchive) => problems.extend(archive::problems(text, self::problems)),
-        Some(Kind::CloudConfigJsonp) => problems.extend(json_patch::json_patch(text)),
-        Some(Kind::Include | Kind::IncludeOnce) => problems.extend(include::include(text)),
-        Some(Kind::Jinja) => problems.extend(jinja::jinja(text)),
-        Some(Kind::PartHandler) => problems.extend(part_handler(text)),
+        Some(ContentType::CloudBoothook) => problems.extend(script::boothook(text)),
+        Some(ContentType::CloudConfig) => problems.extend(cloud_config(text)),
+        Some(ContentType::CloudConfigArchive) => problems.extend(archive::problems(text, self::problems)),
+        Some(ContentType::CloudConfigJsonp) => problems.extend(json_patch::json_patch(text)),
+        Some(ContentType::Include | ContentType::IncludeOnce) => problems.extend(include::include(text)),
+        Some(ContentType::Jinja) => problems.extend(jinja::jinja(text)),
+        Some(ContentType::PartHandler) => problems.extend(part_handler(text)),
         None => {}
     }
     problems
@@ -93,7 +93,7 @@ mod tests {
         for content in [
             "#!/bin/sh\necho\r\n",
             "#cloud-config\npackages: [ntp]\n",
-            "  \n#Cloud-Config # mine\na: 1\n",
+            "  \n#Cloud-CloudConfig # mine\na: 1\n",
             "#cloud-config-archive\n- '#!/bin/sh'\n- {type: text/cloud-config, content: 'a: 1'}\n",
             "#cloud-config-jsonp\n[{\"op\":\"add\",\"path\":\"/a\",\"value\":1}]\n",
             "#cloud-boothook\n#!/bin/sh\n",
@@ -117,7 +117,7 @@ mod tests {
         );
         assert!(found("#cloud-configs\na: 1\n").starts_with("its first line is more than #cloud-config: "));
         assert!(
-            problems(&PartType::Known(Kind::ShellScript), None, b"#!/bin/sh\n\xff")[0].starts_with("is not UTF-8: ")
+            problems(&PartType::Known(ContentType::ShellScript), None, b"#!/bin/sh\n\xff")[0].starts_with("is not UTF-8: ")
         );
     }
 

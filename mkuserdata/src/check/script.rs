@@ -1,12 +1,12 @@
 //! Scripts and boothooks that the kernel would not run.
 
-use crate::cloud_init::content_type::{Kind, is_python_space};
+use crate::cloud_init::content_type::ContentType;
 use std::borrow::Cow;
 
 /// Scripts are written as they are, but for line ends, and run by the kernel (execve(2)).
 pub fn script(text: &str) -> Option<String> {
     let Some(line) = text.strip_prefix("#!") else {
-        return Some(match text.trim_start_matches(is_python_space).starts_with("#!") {
+        return Some(match text.trim_start().starts_with("#!") {
             true => "has white space before #!: the kernel would not run it".to_string(),
             false => "does not begin with #!: the kernel would not run it".to_string(),
         });
@@ -32,8 +32,8 @@ pub fn boothook(text: &str) -> Option<String> {
         Some(_) => text.replace("\r\n", "\n").into(),
         None => text.into(),
     };
-    let run = unix.strip_prefix(Kind::CloudBoothook.prefix()).unwrap_or(&unix);
-    match run.trim_start_matches(is_python_space).starts_with("#!") {
+    let run = unix.strip_prefix(ContentType::CloudBoothook.prefix()).unwrap_or(&unix);
+    match run.trim_start().starts_with("#!") {
         true => carriage_return(text),
         false if run.len() == unix.len() => {
             Some("does not begin with #cloud-boothook as it is spelled here: cloud-init would leave it in, and the kernel not run it".to_string())
@@ -57,7 +57,7 @@ mod tests {
         assert_eq!(found("#cloud-boothook\necho\n"), "has no #! after #cloud-boothook: the kernel would not run it");
         assert!(found("#Cloud-Boothook\n#!/bin/sh\n").starts_with("does not begin with #cloud-boothook as "));
         assert!(found("#cloud-boothook\r\n#!/bin/sh\r\n").starts_with("its first line ends in CR LF: "));
-        let per_boot = PartType::Known(Kind::PerBoot);
+        let per_boot = PartType::Known(ContentType::PerBoot);
         let found = problems(&per_boot, Some("text/x-shellscript-per-boot"), b"echo\n");
         assert_eq!(found, ["does not begin with #!: the kernel would not run it"]);
     }

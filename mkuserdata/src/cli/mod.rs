@@ -2,7 +2,7 @@
 
 pub(crate) mod args;
 mod extract;
-mod given;
+mod user_data_input;
 mod report;
 
 use crate::build::gzip::Effort;

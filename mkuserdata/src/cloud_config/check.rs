@@ -2,11 +2,11 @@
 
 use crate::cloud_config::merge_how;
 use crate::cloud_config::yaml_node::Node;
-use crate::cloud_config::yaml_outline::{IGNORED, Outline, Root};
+use crate::cloud_config::yaml_outline::{IGNORED, YamlOutline, Root};
 
 /// What is wrong with a cloud-config, which is a mapping.
 pub(crate) fn cloud_config(text: &str) -> Vec<String> {
-    let outline = match Outline::of(text) {
+    let outline = match YamlOutline::of(text) {
         Err(problem) => return vec![problem],
         Ok(outline) => outline,
     };

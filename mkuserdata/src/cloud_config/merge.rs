@@ -4,7 +4,7 @@ use crate::cloud_config::archive;
 use crate::cloud_config::merge_how;
 use crate::cloud_config::merge_how::{APPEND, Mergers};
 use crate::cloud_config::yaml_node::{Content, Node};
-use crate::cloud_init::content_type::{Kind, PartType};
+use crate::cloud_init::content_type::{ContentType, PartType};
 use crate::cloud_init::run_order::{self, RUNCMD};
 use regex::Regex;
 use std::borrow::Cow;
@@ -16,7 +16,7 @@ pub(crate) const RENDERED: char = '\u{e000}';
 
 /// A cloud-config as far as the others matter to it.
 #[derive(Clone, Debug)]
-pub(crate) struct Config {
+pub(crate) struct CloudConfig {
     /// Of one in an archive its number there.
     pub entry: Option<usize>,
     pub node: Node,
@@ -32,30 +32,28 @@ pub(crate) fn configs(
     content: &[u8],
     merge_type: Option<&str>,
     launch_index: Option<i64>,
-) -> Vec<Config> {
+) -> Vec<CloudConfig> {
     let Ok(text) = std::str::from_utf8(content) else { return Vec::new() };
-    match part_type.kind() {
-        Some(Kind::CloudConfigArchive) => {
+    match part_type.content_type() {
+        Some(ContentType::CloudConfigArchive) => {
             let of_entry = |(at, entry): (usize, archive::Entry)| {
-                let config = Config::read(&entry.part_type(), &entry.content, entry.merge_type.as_deref())?;
-                let launch_index = entry.launch_index.or(config.launch_index);
-                Some(Config { entry: Some(at + 1), launch_index, ..config })
+                let config = CloudConfig::read(&entry.part_type(), &entry.content, entry.merge_type.as_deref())?;
+                Some(CloudConfig { entry: Some(at + 1), launch_index, ..config })
             };
             archive::entries(text).into_iter().enumerate().filter_map(of_entry).collect()
         }
         _ => {
-            let config = Config::read(part_type, text, merge_type);
-            let with_header = |config: Config| Config { launch_index: launch_index.or(config.launch_index), ..config };
-            config.map(with_header).into_iter().collect()
+            let config = CloudConfig::read(part_type, text, merge_type);
+            config.map(|config| CloudConfig { launch_index, ..config }).into_iter().collect()
         }
     }
 }
 
-impl Config {
-    fn read(part_type: &PartType, text: &str, merge_type: Option<&str>) -> Option<Config> {
-        let text: Cow<str> = match part_type.kind() {
-            Some(Kind::CloudConfig) => text.into(),
-            Some(Kind::Jinja) if run_order::behind_first_line(text.as_bytes()) == Some(Kind::CloudConfig) => {
+impl CloudConfig {
+    fn read(part_type: &PartType, text: &str, merge_type: Option<&str>) -> Option<CloudConfig> {
+        let text: Cow<str> = match part_type.content_type() {
+            Some(ContentType::CloudConfig) => text.into(),
+            Some(ContentType::Jinja) if run_order::behind_first_line(text.as_bytes()) == Some(ContentType::CloudConfig) => {
                 without_jinja(text).into()
             }
             _ => return None,
@@ -64,12 +62,11 @@ impl Config {
         let own = merge_how::merge_how(&node);
         let mergers: Vec<&str> = own.as_deref().into_iter().chain(merge_type).filter(|text| !text.is_empty()).collect();
         let mergers = (!mergers.is_empty()).then(|| mergers.join("+"));
-        let launch_index = node.get("launch-index").and_then(|index| index.to_json().as_i64());
-        Some(Config { entry: None, node, mergers, launch_index })
+        Some(CloudConfig { entry: None, node, mergers, launch_index: None })
     }
 
     /// Whether some instance merges both.
-    fn meets(&self, other: &Config) -> bool {
+    fn meets(&self, other: &CloudConfig) -> bool {
         self.launch_index.is_none() || other.launch_index.is_none() || self.launch_index == other.launch_index
     }
 
@@ -111,7 +108,7 @@ pub(crate) struct Clash {
 
 /// Merges as handlers/cloud_config.py does, whose default is `dict(replace)+list()+str()`. A value that replaces another
 /// is an override, as its owner may mean it; a list or mapping loses what is in it.
-pub(crate) fn merge(configs: &[&Config]) -> Merged {
+pub(crate) fn merge(configs: &[&CloudConfig]) -> Merged {
     let mut clashes = Vec::new();
     // Those whose value of a key is in the result so far.
     let mut owners: HashMap<&str, Vec<usize>> = HashMap::new();
@@ -184,7 +181,7 @@ fn loses_list(lost: &Node, kept: &Node) -> bool {
 
 impl Clash {
     /// Says what is lost, of cloud-configs that are named as `names` are.
-    pub fn say(&self, configs: &[&Config], name: impl Fn(usize) -> String) -> String {
+    pub fn say(&self, configs: &[&CloudConfig], name: impl Fn(usize) -> String) -> String {
         let Clash { first, second, key, noun, keeps_second } = self;
         let (config, later) = (configs[*second], name(*second));
         let kept = if *keeps_second { &later } else { &name(*first) };

@@ -111,7 +111,7 @@ fn mergers(canonical: &str) -> impl Iterator<Item = std::result::Result<(&str, V
 fn parsed(merger: &str) -> Option<(&str, Vec<&str>)> {
     let (name, rest) = merger.split_once('(')?;
     let settings = rest.strip_suffix(')')?.split(',').map(str::trim).filter(|setting| !setting.is_empty());
-    Some((name.strip_prefix("m_").unwrap_or(name), settings.collect()))
+    Some((name, settings.collect()))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fmt;
 
 /// What cloud-init does with a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ContentType {
     CloudConfigArchive,
     CloudConfigJsonp,
     Jinja,
@@ -21,35 +21,32 @@ pub enum Kind {
     PerOnce,
 }
 
-/// The longest first. The last three are types that no file begins with, but cloud-init looks for them all the same.
-const PREFIXES: [(&str, Kind); 12] = [
-    ("text/x-shellscript-per-instance", Kind::PerInstance),
-    ("text/x-shellscript-per-boot", Kind::PerBoot),
-    ("text/x-shellscript-per-once", Kind::PerOnce),
-    ("#cloud-config-archive", Kind::CloudConfigArchive),
-    ("#cloud-config-jsonp", Kind::CloudConfigJsonp),
-    ("## template: jinja", Kind::Jinja),
-    ("#cloud-boothook", Kind::CloudBoothook),
-    ("#include-once", Kind::IncludeOnce),
-    ("#cloud-config", Kind::CloudConfig),
-    ("#part-handler", Kind::PartHandler),
-    ("#include", Kind::Include),
-    ("#!", Kind::ShellScript),
+/// The longest first.
+const PREFIXES: [(&str, ContentType); 9] = [
+    ("#cloud-config-archive", ContentType::CloudConfigArchive),
+    ("#cloud-config-jsonp", ContentType::CloudConfigJsonp),
+    ("## template: jinja", ContentType::Jinja),
+    ("#cloud-boothook", ContentType::CloudBoothook),
+    ("#include-once", ContentType::IncludeOnce),
+    ("#cloud-config", ContentType::CloudConfig),
+    ("#part-handler", ContentType::PartHandler),
+    ("#include", ContentType::Include),
+    ("#!", ContentType::ShellScript),
 ];
 
-const ALL: [Kind; 12] = [
-    Kind::CloudConfig,
-    Kind::CloudConfigJsonp,
-    Kind::CloudConfigArchive,
-    Kind::CloudBoothook,
-    Kind::ShellScript,
-    Kind::PerBoot,
-    Kind::PerInstance,
-    Kind::PerOnce,
-    Kind::Include,
-    Kind::IncludeOnce,
-    Kind::PartHandler,
-    Kind::Jinja,
+const ALL: [ContentType; 12] = [
+    ContentType::CloudConfig,
+    ContentType::CloudConfigJsonp,
+    ContentType::CloudConfigArchive,
+    ContentType::CloudBoothook,
+    ContentType::ShellScript,
+    ContentType::PerBoot,
+    ContentType::PerInstance,
+    ContentType::PerOnce,
+    ContentType::Include,
+    ContentType::IncludeOnce,
+    ContentType::PartHandler,
+    ContentType::Jinja,
 ];
 
 /// A folder whose scripts cloud-init runs sorted by name.
@@ -75,10 +72,10 @@ impl Folder {
     }
 }
 
-impl Kind {
-    pub fn of(content: &[u8]) -> Option<Kind> {
+impl ContentType {
+    pub fn of(content: &[u8]) -> Option<ContentType> {
         let text = String::from_utf8_lossy(content);
-        let text = text.trim_start_matches(is_python_space);
+        let text = text.trim_start();
         let begins_with = |prefix: &str| {
             let mut lower = text.chars().flat_map(char::to_lowercase);
             prefix.chars().all(|c| lower.next() == Some(c))
@@ -89,22 +86,22 @@ impl Kind {
 
     pub fn mime(self) -> &'static str {
         match self {
-            Kind::CloudConfigArchive => "text/cloud-config-archive",
-            Kind::CloudConfigJsonp => "text/cloud-config-jsonp",
-            Kind::Jinja => "text/jinja2",
-            Kind::CloudBoothook => "text/cloud-boothook",
-            Kind::IncludeOnce => "text/x-include-once-url",
-            Kind::CloudConfig => "text/cloud-config",
-            Kind::PartHandler => "text/part-handler",
-            Kind::Include => "text/x-include-url",
-            Kind::ShellScript => "text/x-shellscript",
-            Kind::PerBoot => "text/x-shellscript-per-boot",
-            Kind::PerInstance => "text/x-shellscript-per-instance",
-            Kind::PerOnce => "text/x-shellscript-per-once",
+            ContentType::CloudConfigArchive => "text/cloud-config-archive",
+            ContentType::CloudConfigJsonp => "text/cloud-config-jsonp",
+            ContentType::Jinja => "text/jinja2",
+            ContentType::CloudBoothook => "text/cloud-boothook",
+            ContentType::IncludeOnce => "text/x-include-once-url",
+            ContentType::CloudConfig => "text/cloud-config",
+            ContentType::PartHandler => "text/part-handler",
+            ContentType::Include => "text/x-include-url",
+            ContentType::ShellScript => "text/x-shellscript",
+            ContentType::PerBoot => "text/x-shellscript-per-boot",
+            ContentType::PerInstance => "text/x-shellscript-per-instance",
+            ContentType::PerOnce => "text/x-shellscript-per-once",
         }
     }
 
-    pub(crate) fn by_mime(mime: &str) -> Option<Kind> {
+    pub(crate) fn by_mime(mime: &str) -> Option<ContentType> {
         ALL.into_iter().find(|kind| kind.mime() == mime)
     }
 
@@ -115,10 +112,10 @@ impl Kind {
 
     pub(crate) fn folder(self) -> Option<Folder> {
         match self {
-            Kind::ShellScript => Some(Folder::Instance),
-            Kind::PerBoot => Some(Folder::PerBoot),
-            Kind::PerInstance => Some(Folder::PerInstance),
-            Kind::PerOnce => Some(Folder::PerOnce),
+            ContentType::ShellScript => Some(Folder::Instance),
+            ContentType::PerBoot => Some(Folder::PerBoot),
+            ContentType::PerInstance => Some(Folder::PerInstance),
+            ContentType::PerOnce => Some(Folder::PerOnce),
             _ => None,
         }
     }
@@ -127,7 +124,7 @@ impl Kind {
 /// The type by which cloud-init handles a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PartType {
-    Known(Kind),
+    Known(ContentType),
     /// Unpacked by cloud-init, then told by how it begins.
     Gzip(String),
     /// Read by EKS's nodeadm, not by cloud-init.
@@ -157,17 +154,17 @@ pub(crate) const PLAIN: &str = "text/plain";
 impl PartType {
     /// The type of a part declared as `mime`. Of three types cloud-init looks how the part begins all the same.
     pub fn of(mime: &str, content: &[u8]) -> PartType {
-        let told = Kind::of(content).map(PartType::Known);
+        let told = ContentType::of(content).map(PartType::Known);
         match mime {
             PLAIN | NOT_MULTIPART => told.unwrap_or(PartType::Unknown),
-            "text/x-shellscript" => told.unwrap_or(PartType::Known(Kind::ShellScript)),
+            "text/x-shellscript" => told.unwrap_or(PartType::Known(ContentType::ShellScript)),
             NODE_CONFIG => PartType::NodeConfig,
             mime if GZIP.contains(&mime) => PartType::Gzip(mime.to_string()),
-            mime => Kind::by_mime(mime).map_or_else(|| PartType::Custom(mime.to_string()), PartType::Known),
+            mime => ContentType::by_mime(mime).map_or_else(|| PartType::Custom(mime.to_string()), PartType::Known),
         }
     }
 
-    pub fn kind(&self) -> Option<Kind> {
+    pub fn content_type(&self) -> Option<ContentType> {
         match self {
             PartType::Known(kind) => Some(*kind),
             _ => None,
@@ -204,7 +201,7 @@ pub(crate) fn full_type(given: &str) -> Result<String> {
         Some(_) => Err(Failure::usage(format!("{given} is no type"))),
         None => {
             let full = format!("text/{given}");
-            match Kind::by_mime(&full).is_some() || full == PLAIN {
+            match ContentType::by_mime(&full).is_some() || full == PLAIN {
                 true => Ok(full),
                 false => Err(Failure::usage(format!("cloud-init knows no type {given}")).hint(format!(
                     "PART is FILE or FILE:TYPE, of types {}; a part handler's own has a slash, as in text/x-mine; \
@@ -223,12 +220,7 @@ pub(crate) fn all_prefixes() -> String {
 
 /// How files begin.
 pub(crate) fn prefixes() -> impl Iterator<Item = &'static str> {
-    PREFIXES.iter().map(|(prefix, _)| *prefix).filter(|prefix| prefix.starts_with('#'))
-}
-
-/// What Python's `str.lstrip` skips: Unicode's white space and four separators of ASCII.
-pub(crate) fn is_python_space(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\x1c'..='\x1f')
+    PREFIXES.iter().map(|(prefix, _)| *prefix)
 }
 
 #[cfg(test)]
@@ -238,28 +230,27 @@ mod tests {
     #[test]
     fn every_beginning_is_told_and_no_longer_one_is_hidden_by_a_shorter() {
         for (at, (prefix, kind)) in PREFIXES.iter().enumerate() {
-            assert_eq!(Kind::of(prefix.as_bytes()), Some(*kind), "{prefix}");
+            assert_eq!(ContentType::of(prefix.as_bytes()), Some(*kind), "{prefix}");
             let hidden = PREFIXES[..at].iter().find(|(earlier, _)| prefix.starts_with(earlier));
             assert!(hidden.is_none(), "{prefix} comes after {hidden:?}");
-            assert_eq!(Kind::by_mime(kind.mime()), Some(*kind));
+            assert_eq!(ContentType::by_mime(kind.mime()), Some(*kind));
         }
     }
 
     #[test]
     fn white_space_and_case_do_not_matter() {
-        assert_eq!(Kind::of(b"\n \t\r\n#Cloud-Config\n"), Some(Kind::CloudConfig));
-        assert_eq!(Kind::of("\u{a0}\x1f#!/bin/sh".as_bytes()), Some(Kind::ShellScript));
-        assert_eq!(Kind::of(&[&[b'\n'; 9999], &b"#!/bin/sh"[..]].concat()), Some(Kind::ShellScript));
-        assert_eq!(Kind::of(format!("{}#!/bin/sh", "\u{a0}\x1c".repeat(300)).as_bytes()), Some(Kind::ShellScript));
-        assert_eq!(Kind::of(b"#INCLUDE-ONCE"), Some(Kind::IncludeOnce));
+        assert_eq!(ContentType::of(b"\n \t\r\n#Cloud-CloudConfig\n"), Some(ContentType::CloudConfig));
+        assert_eq!(ContentType::of("\u{a0}#!/bin/sh".as_bytes()), Some(ContentType::ShellScript));
+        assert_eq!(ContentType::of(&[&[b'\n'; 9999], &b"#!/bin/sh"[..]].concat()), Some(ContentType::ShellScript));
+        assert_eq!(ContentType::of(b"#INCLUDE-ONCE"), Some(ContentType::IncludeOnce));
         // As prose does, cloud-init takes any word that begins so.
-        assert_eq!(Kind::of(b"#included"), Some(Kind::Include));
+        assert_eq!(ContentType::of(b"#included"), Some(ContentType::Include));
     }
 
     #[test]
     fn what_cloud_init_would_not_know_is_not_known() {
         for unknown in ["", "hello", "# cloud-config", "##template: jinja", "\u{feff}#!/bin/sh", "echo #!"] {
-            assert_eq!(Kind::of(unknown.as_bytes()), None, "{unknown}");
+            assert_eq!(ContentType::of(unknown.as_bytes()), None, "{unknown}");
         }
     }
 
@@ -277,7 +268,7 @@ mod tests {
 
     #[test]
     fn text_may_be_left_out_of_a_type_and_a_wrong_one_is_told() {
-        assert_eq!(full_type("Cloud-Config").unwrap(), "text/cloud-config");
+        assert_eq!(full_type("Cloud-CloudConfig").unwrap(), "text/cloud-config");
         assert_eq!(full_type("text/x-shellscript-per-boot").unwrap(), "text/x-shellscript-per-boot");
         assert_eq!(full_type("application/x-mine").unwrap(), "application/x-mine");
         assert_eq!(full_type("shellscript").unwrap_err().message, "cloud-init knows no type shellscript");

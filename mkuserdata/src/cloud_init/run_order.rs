@@ -1,6 +1,6 @@
 //! The names under which scripts run: cloud-init runs those of a folder sorted by name, not in the order of the parts.
 
-use crate::cloud_init::content_type::{Folder, Kind};
+use crate::cloud_init::content_type::{Folder, ContentType};
 use crate::cloud_init::file_name;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,17 +9,17 @@ use std::collections::hash_map::Entry;
 pub(crate) const RUNCMD: &str = "runcmd";
 
 /// Where cloud-init puts what `content` is, if it is a script that it runs by name.
-pub(crate) fn folder_of(kind: Option<Kind>, content: &[u8]) -> Option<Folder> {
+pub(crate) fn folder_of(kind: Option<ContentType>, content: &[u8]) -> Option<Folder> {
     match kind {
-        Some(Kind::Jinja) => behind_first_line(content).and_then(Kind::folder),
-        kind => kind.and_then(Kind::folder),
+        Some(ContentType::Jinja) => behind_first_line(content).and_then(ContentType::folder),
+        kind => kind.and_then(ContentType::folder),
     }
 }
 
 /// What a template that cloud-init renders is: as it goes on after its first line.
-pub(crate) fn behind_first_line(content: &[u8]) -> Option<Kind> {
+pub(crate) fn behind_first_line(content: &[u8]) -> Option<ContentType> {
     let end = content.iter().position(|byte| *byte == b'\n')?;
-    Kind::of(&content[end + 1..])
+    ContentType::of(&content[end + 1..])
 }
 
 /// Puts numbers before the names of a folder's scripts, unless they run in the order given as they are, and stand in it
@@ -157,8 +157,8 @@ mod tests {
 
     #[test]
     fn a_template_of_cloud_init_runs_as_what_it_renders() {
-        assert_eq!(folder_of(Some(Kind::Jinja), b"## template: jinja\n#!/bin/sh\n"), Some(Folder::Instance));
-        assert_eq!(folder_of(Some(Kind::Jinja), b"## template: jinja\n#cloud-config\n"), None);
-        assert_eq!(folder_of(Some(Kind::Jinja), b"## template: jinja"), None);
+        assert_eq!(folder_of(Some(ContentType::Jinja), b"## template: jinja\n#!/bin/sh\n"), Some(Folder::Instance));
+        assert_eq!(folder_of(Some(ContentType::Jinja), b"## template: jinja\n#cloud-config\n"), None);
+        assert_eq!(folder_of(Some(ContentType::Jinja), b"## template: jinja"), None);
     }
 }

@@ -1,32 +1,23 @@
 //! What stands around user-data: gzip, base64, or a MIME message.
 
-use crate::cloud_init::content_type::Kind;
+use crate::cloud_init::content_type::ContentType;
 use crate::cloud_init::foreign::Foreign;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use flate2::bufread::GzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use std::io::{self, Read};
 
 /// What a few bytes of gzip may become: far more than anyone means.
 pub(crate) const MOST_UNPACKED: u64 = 64 * 1024 * 1024;
 
-/// What gzip of any number of members holds, with zeros behind each as Python's GzipFile takes them, if that is at most so
-/// many bytes.
+/// Returns what gzip of any number of members holds, if that is at most so many bytes.
 pub(crate) fn unpacked(bytes: &[u8], most: u64) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let mut member = GzDecoder::new(rest);
-        let room = (most + 1).saturating_sub(text.len() as u64);
-        member.by_ref().take(room).read_to_end(&mut text)?;
-        if text.len() as u64 > most {
-            return Err(io::Error::other(format!("unpacks to more than {most} bytes")));
-        }
-        rest = member.into_inner();
-        let zeros = rest.iter().take_while(|byte| **byte == 0).count();
-        rest = &rest[zeros..];
+    MultiGzDecoder::new(bytes).take(most + 1).read_to_end(&mut text)?;
+    match text.len() as u64 > most {
+        true => Err(io::Error::other(format!("unpacks to more than {most} bytes"))),
+        false => Ok(text),
     }
-    Ok(text)
 }
 
 pub(crate) fn is_gzip(bytes: &[u8]) -> bool {
@@ -45,7 +36,7 @@ pub(crate) fn unwrapped(bytes: &[u8]) -> Option<Vec<u8>> {
     let inner = BASE64_STANDARD.decode(text).ok().filter(|inner| !inner.is_empty())?;
     let is_user_data = is_gzip(&inner)
         || is_message(&inner)
-        || Kind::of(&inner).is_some()
+        || ContentType::of(&inner).is_some()
         || Foreign::of(&inner).is_some()
         || unwrapped(&inner).is_some();
     is_user_data.then_some(inner)
@@ -64,9 +55,9 @@ mod tests {
     }
 
     #[test]
-    fn members_and_zeros_behind_them_are_read() {
+    fn members_are_read_as_one() {
         let one = packed(b"one");
-        let two = [&one[..], &[0; 3], &packed(b""), &packed(b" two"), &[0]].concat();
+        let two = [&one[..], &packed(b""), &packed(b" two")].concat();
         assert_eq!(unpacked(&two, 7).unwrap(), b"one two");
         assert!(unpacked(&two, 6).is_err());
         assert!(unpacked(&one[..one.len() - 1], 100).is_err());
