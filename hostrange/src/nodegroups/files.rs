@@ -1,10 +1,11 @@
 //! The kinds of files that ClusterShell keeps groups in, and the text in them.
 
+use cerveza_manners::read_capped;
 use configparser::ini::{Ini, IniDefault};
 use indexmap::IndexMap;
 use serde_yaml::Value;
 use std::fs;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// A larger file is no file of groups but a slip.
@@ -141,11 +142,10 @@ fn read_text(file: &Path) -> io::Result<String> {
     if !fs::metadata(file)?.is_file() {
         return Err(invalid("it is no regular file"));
     }
-    let mut bytes = Vec::new();
-    fs::File::open(file)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(invalid("it is larger than 64 MiB"));
-    }
+    let bytes = read_capped(fs::File::open(file)?, MOST_BYTES).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => invalid(format!("it is {error}")),
+        _ => error,
+    })?;
     let text = String::from_utf8(bytes).map_err(|error| invalid(format!("it is not UTF-8: {}", error.utf8_error())))?;
     Ok(text.trim_start_matches('\u{feff}').to_string())
 }
