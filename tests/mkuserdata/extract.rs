@@ -116,7 +116,7 @@ fn a_host_that_is_no_folder_leads_nowhere_else() {
     );
     for host in ["..", ".", "é"] {
         let run = sandbox.run("mkuserdata", &["--extract", "in/other"], record(host)).exits(2);
-        assert_eq!(run.stderr, format!("mkuserdata: {host} is no name for a folder\n"));
+        assert_eq!(run.stderr, format!("mkuserdata: {host} is not a name for a folder\n"));
     }
     assert!(!sandbox.dir().join("in/other").exists());
 }
@@ -132,7 +132,7 @@ fn nothing_that_is_there_is_written_over_but_by_force() {
     let run = extract(&[]).exits(2);
     assert_eq!(
         run.stderr,
-        "mkuserdata: parts/a is there already: nothing was written\nmkuserdata: --force writes over it\n"
+        "mkuserdata: parts/a is there already: nothing was written\nmkuserdata: --force overwrites it\n"
     );
     std::fs::remove_file(sandbox.dir().join("parts/a")).unwrap();
     assert!(extract(&[]).exits(2).stderr.contains("parts/b is there already"));

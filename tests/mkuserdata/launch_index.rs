@@ -53,7 +53,7 @@ fn a_part_goes_to_the_instance_of_its_index_alone() {
 #[test]
 fn a_number_or_a_part_that_there_is_not_is_told() {
     let sandbox = sandbox();
-    assert_eq!(refused(&sandbox, &["--launch-index=none=1", "all.sh"]), "--launch-index none=1: there is no such part");
+    assert_eq!(refused(&sandbox, &["--launch-index=none=1", "all.sh"]), "--launch-index none=1: no part has this name");
     for bad in ["x", "-1", "1.5", "all.sh=", "4294967296"] {
         let error = refused(&sandbox, &[&format!("--launch-index={bad}"), "all.sh"]);
         assert!(error.starts_with(&format!("--launch-index {bad}: ")), "{error}");

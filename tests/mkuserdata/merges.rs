@@ -24,7 +24,7 @@ fn without_it_the_last_part_wins_so_what_the_first_loses_is_refused() {
         format!(
             "mkuserdata: 1 (line 2) and 2 (line 2) both have the list packages: {rest}\n\
              1 (line 4) and 2 (line 4) both have the mapping map: {rest}\n\
-             mkuserdata: --force builds it nonetheless\n"
+             mkuserdata: --force builds it anyway\n"
         )
     );
     let verdict = judge_one(forced(&sandbox, &["--force", "1", "2"]).0);

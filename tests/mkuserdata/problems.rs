@@ -77,23 +77,23 @@ fn cases() -> Vec<Case> {
             "its first line is more than #cloud-config:",
             Configures(json!({"a": 1})),
         ),
-        ("p", b"#cloud-config\n- a\n", "is a list, no YAML mapping", Ignored),
-        ("p", b"#cloud-config\nhello\n", "is a plain value, no YAML mapping", Ignored),
+        ("p", b"#cloud-config\n- a\n", "is a list, not a YAML mapping", Ignored),
+        ("p", b"#cloud-config\nhello\n", "is a plain value, not a YAML mapping", Ignored),
         ("p", b"#cloud-config\n# a: 1\n", "has nothing but comments", Ignored),
-        ("p", b"#cloud-config\na: [1\n", "is no YAML", Ignored),
-        ("p", b"#cloud-config\na: 1\n\tb: 2\n", "is no YAML", Ignored),
+        ("p", b"#cloud-config\na: [1\n", "is not YAML", Ignored),
+        ("p", b"#cloud-config\na: 1\n\tb: 2\n", "is not YAML", Ignored),
         ("p", b"#cloud-config\na: \"\x1b\"\n", "has a control character", Ignored),
-        ("p", b"#cloud-config\na: 1\n---\nb: 1\n", "is several YAML documents", Ignored),
+        ("p", b"#cloud-config\na: 1\n---\nb: 1\n", "has several YAML documents", Ignored),
         (
             "p",
             b"#cloud-config\na: 1\nb: 2\na: 3\n",
             "line 4 has the key of line 2 again",
             Configures(json!({"a": 3, "b": 2})),
         ),
-        ("p", b"#cloud-config-archive\na: 1\n", "is a mapping, no YAML list", Ignored),
+        ("p", b"#cloud-config-archive\na: 1\n", "is a mapping, not a YAML list", Ignored),
         ("p", b"#cloud-config-archive\n- 7\n", "entry 1: is neither text nor a mapping", Ignored),
         ("p", b"#cloud-config-archive\n- 'a: 1'\n- [b]\n", "entry 2: is neither", Configures(json!({"a": 1}))),
-        ("p", b"#cloud-config-archive\n- {content: 7}\n", "entry 1: content is no text", NoneAtAll),
+        ("p", b"#cloud-config-archive\n- {content: 7}\n", "entry 1: content is not text", NoneAtAll),
         ("p", b"#cloud-config-archive\n- {type: x, content: a}\n", "entry 1: its type has no slash", NoneAtAll),
         (
             "p",
@@ -101,9 +101,9 @@ fn cases() -> Vec<Case> {
             "entry 1: cloud-init opens no such part within an archive",
             Ignored,
         ),
-        ("p", b"#cloud-config-jsonp\n{}\n", "is no JSON patch", Ignored),
-        ("p", b"#cloud-config-jsonp\n[{\"path\":\"/a\"}]\n", "operation 1 is none of RFC 6902", Ignored),
-        ("p", b"#Cloud-Config-Jsonp\n[]\n", "is no JSON patch", Ignored),
+        ("p", b"#cloud-config-jsonp\n{}\n", "is not a JSON patch", Ignored),
+        ("p", b"#cloud-config-jsonp\n[{\"path\":\"/a\"}]\n", "operation 1 is not an operation of RFC 6902", Ignored),
+        ("p", b"#Cloud-Config-Jsonp\n[]\n", "is not a JSON patch", Ignored),
         ("p", b"#included are packages\n", "line 1 counts as a URL to include", NoneAtAll),
         ("p", b"#include\n\n#include-once no such\n", "line 3 counts as a URL to include", NoneAtAll),
         ("p", b"#include\n # indented\n", "line 2 counts as a URL to include", NoneAtAll),
@@ -119,7 +119,7 @@ fn cases() -> Vec<Case> {
         ("p:jinja2", b"#!/bin/sh\n", "has something before ## template: jinja", Ignored),
         ("p", b"## template: jinja2\n#!/bin/sh\n", "names another engine", Ignored),
         ("p", b"## template: jinja\n\n#!/bin/sh\n", "has white space before #!", NotRun),
-        ("p", b"## template: jinja\n#include\nfile:///dev/null\n", "is no cloud-config or script", Ignored),
+        ("p", b"## template: jinja\n#include\nfile:///dev/null\n", "is not a cloud-config or script", Ignored),
         ("p:text/x-mine", b"mine", "no part handler before it", Ignored),
     ]
 }
@@ -212,7 +212,7 @@ fn all_problems_of_all_parts_are_said_at_once() {
     for (line, start) in lines.iter().zip(["mkuserdata: a: ", "b: line 2 ", "b: line 4 ", "c: is empty"]) {
         assert!(line.starts_with(start), "{line}");
     }
-    assert_eq!(lines[4], "mkuserdata: --force builds it nonetheless");
+    assert_eq!(lines[4], "mkuserdata: --force builds it anyway");
     let (_, said) = forced(&sandbox, &["--force", "a", "b", "c"]);
     assert_eq!(said.lines().count(), 4, "{said}");
 }
@@ -249,7 +249,7 @@ fn a_part_that_looks_like_a_secret_is_warned_of_and_the_secret_is_not_shown() {
     sandbox.file("aws.cfg", format!("#cloud-config\naws_secret_access_key: {secret}\n"));
     sandbox.file("host.sh.j2", "#!/bin/sh\nexport AWS_SECRET_ACCESS_KEY={{ secret }}\n");
     let (user_data, said) = forced(&sandbox, &["key.sh", "aws.cfg"]);
-    let rest = "whoever may describe the instance, or runs on it, can read user-data";
+    let rest = "anyone who may describe the instance, or runs on it, can read user-data";
     let warnings = [
         format!("mkuserdata: key.sh: line 3 looks like a private key: {rest}\n"),
         format!("mkuserdata: aws.cfg: line 2 looks like an AWS secret access key: {rest}\n"),

@@ -148,7 +148,7 @@ fn size_shows_what_each_part_costs_and_writes_no_user_data() {
     let run = sandbox.run("mkuserdata", &["--size", "-o", "table", "--no-gzip", "base.txt", "noise.sh"], "").exits(0);
     assert_eq!(run.stdout, "    BYTES      COST  PART\n     3013      3196  noise.sh\n       30       118  base.txt\n");
     let size = build(&sandbox, &["--no-gzip", "base.txt", "noise.sh"]).len();
-    assert_eq!(run.stderr, format!("mkuserdata: {size} bytes of user-data, of 16384 there may be\n"));
+    assert_eq!(run.stderr, format!("mkuserdata: {size} bytes of user-data; the limit is 16384\n"));
     let run = sandbox.run("mkuserdata", &["--size", "base.txt", "noise.sh"], "").exits(0);
     let rows = run.records();
     assert_eq!((&rows[0]["part"], &rows[0]["size"]), (&"noise.sh".into(), &3013.into()));

@@ -110,7 +110,7 @@ fn a_type_that_there_is_not_is_told() {
     sandbox.file("a", "#!/bin/sh\n");
     sandbox.file("b:cloud-config", "#!/bin/sh\n");
     assert_eq!(refused(&sandbox, &["a:shellscript"]), "a:shellscript: cloud-init knows no type shellscript");
-    assert_eq!(refused(&sandbox, &["a:text/"]), "a:text/: text/ is no type");
+    assert_eq!(refused(&sandbox, &["a:text/"]), "a:text/: text/ is not a type");
     assert_eq!(refused(&sandbox, &["a:upstart-job"]), "a:upstart-job: cloud-init no longer knows upstart-job");
     assert_eq!(refused(&sandbox, &["c:cloud-config"]), "cannot read c: No such file or directory (os error 2)");
     // A file whose own name has a colon is that file.

@@ -1,4 +1,4 @@
-//! A part that is not a file: another tool makes it, and adds it to the parts of a run or to user-data that is finished.
+//! A part that is not a file. Another tool makes it and adds it to other parts, or to finished user-data.
 
 use crate::build::gzip::{Effort, gzip};
 use crate::build::mime::{self, Block, Headers};
@@ -14,14 +14,14 @@ use cerveza_record::Record;
 /// A part that is not a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtraPart {
-    /// What messages call it.
+    /// Its name in messages.
     pub label: String,
     /// Its file name for cloud-init.
     pub name: String,
-    /// As `text/x-shellscript-per-boot`.
+    /// Such as `text/x-shellscript-per-boot`.
     pub content_type: String,
     pub content: String,
-    /// Whether it is rendered for each host, as a file that ends in `.j2`.
+    /// Whether it is rendered for each host, like a file that ends in `.j2`.
     pub is_template: bool,
 }
 
@@ -39,9 +39,8 @@ impl ExtraPart {
         }
     }
 
-    /// Returns user-data that has this part too, behind those of `user_data`, which is a message or one part alone. Fails
-    /// if cloud-init would not read that, or if the result is larger than EC2 takes. User-data that has the part already
-    /// stays as it is.
+    /// Returns `user_data`, a message or a single part, with this part after its own parts. Returns it unchanged if it has
+    /// the part already. Fails if cloud-init would not read it, or if the result is larger than EC2 takes.
     pub fn added_to(&self, user_data: &[u8], record: &Record) -> Result<Vec<u8>> {
         let mut given = user_data.to_vec();
         while let Some(inner) = unwrapped(&given) {

@@ -1,5 +1,4 @@
-//! The parts among each other: the names under which scripts run, the order in which parts stand, and what cloud-init
-//! would do with them together that nobody expects.
+//! Names and orders the parts for the message, and finds problems between parts.
 
 use crate::build::part::Part;
 use crate::build::template;
@@ -10,13 +9,13 @@ use crate::cloud_init::file_name;
 use crate::cloud_init::run_order;
 
 pub(crate) struct Layout {
-    /// In the order of the message, under the names of the message.
+    /// In the order and with the names of the message.
     pub parts: Vec<Part>,
     pub problems: Vec<String>,
     pub warnings: Vec<String>,
 }
 
-/// Names and orders the parts, which come as the command line has them.
+/// Names and orders the parts, which are given in the order of the command line.
 pub(crate) fn lay_out(mut parts: Vec<Part>, keep_names: bool) -> Layout {
     let (mut problems, mut warnings) = (given_twice(&parts), Vec::new());
     let mut names: Vec<_> = parts.iter().map(|part| (part.name.clone(), part.folder())).collect();
@@ -56,13 +55,18 @@ fn given_twice(parts: &[Part]) -> Vec<String> {
     parts.iter().enumerate().filter_map(twice).collect()
 }
 
-/// Parts of a type for which neither cloud-init nor a part before has a handler.
+/// Returns a problem for each part whose type neither cloud-init nor an earlier part handles.
 fn unhandled(parts: &[Part]) -> Vec<String> {
     let mut problems = Vec::new();
     for part in parts {
         match &part.part_type {
             // What these bring is not known here.
-            PartType::Known(ContentType::PartHandler | ContentType::CloudConfigArchive | ContentType::Include | ContentType::IncludeOnce) => break,
+            PartType::Known(
+                ContentType::PartHandler
+                | ContentType::CloudConfigArchive
+                | ContentType::Include
+                | ContentType::IncludeOnce,
+            ) => break,
             PartType::Custom(mime) => problems.push(format!("{}: {}", part.path, check::unhandled(mime))),
             _ => {}
         }
@@ -70,7 +74,7 @@ fn unhandled(parts: &[Part]) -> Vec<String> {
     problems
 }
 
-/// Parts that look like templates but are none.
+/// Returns a warning for each part that looks like a template and is not rendered.
 fn not_rendered(parts: &[Part]) -> Vec<String> {
     let is_one = |part: &&Part| {
         let rendered_later = part.part_type.content_type() == Some(ContentType::Jinja);
@@ -93,7 +97,7 @@ fn overwritten_in_archives(parts: &[Part]) -> Vec<String> {
     problems
 }
 
-/// An archive's scripts are numbered by nobody.
+/// Returns a warning for each archive with scripts, because their names get no numbers.
 fn own_names(parts: &[Part]) -> Vec<String> {
     let is_archive = |part: &&Part| part.part_type == PartType::Known(ContentType::CloudConfigArchive);
     let has_script = |part: &&Part| {

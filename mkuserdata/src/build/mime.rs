@@ -1,14 +1,14 @@
-//! The message: the parts one after another, and a boundary that occurs in none of them.
+//! Puts parts into a MIME message, with a boundary that occurs in none of them.
 
 use crate::build::encoding::Encoded;
 use memchr::memmem;
 use std::fmt::Write;
 
-/// A part as it stands in the message, from its first header to its last byte.
+/// The bytes of a part in the message, from its first header to its last byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Block(Vec<u8>);
 
-/// What the headers of a part say, beside how it is encoded.
+/// The headers of a part, without its encoding.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Headers<'a> {
     pub content_type: &'a str,
@@ -35,7 +35,7 @@ impl Block {
         Block([text.as_bytes(), encoded.text()].concat())
     }
 
-    /// The content alone, for user-data that is no message.
+    /// The content without headers, for user-data that is not a message.
     pub fn raw(content: &[u8]) -> Block {
         Block(content.to_vec())
     }
@@ -49,14 +49,14 @@ impl Block {
     }
 }
 
-/// The message of the blocks. It is ASCII, and the same blocks give the same bytes.
+/// Returns the message of the blocks. It is ASCII, and the same blocks give the same bytes.
 pub(crate) fn message<'a>(blocks: impl Iterator<Item = &'a Block>, boundary: &str) -> Vec<u8> {
     let mut text = beginning(blocks, boundary);
     text.extend(format!("\n--{boundary}--\n").bytes());
     text
 }
 
-/// How a message begins that starts with these blocks.
+/// Returns the beginning of a message that starts with these blocks.
 pub(crate) fn beginning<'a>(blocks: impl Iterator<Item = &'a Block>, boundary: &str) -> Vec<u8> {
     let parameter = parameter(boundary);
     let mut text = format!("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary={parameter}\n").into_bytes();
@@ -67,7 +67,7 @@ pub(crate) fn beginning<'a>(blocks: impl Iterator<Item = &'a Block>, boundary: &
     text
 }
 
-/// The first of `cerveza`, `cerveza1`, `cerveza2`... that no block has in it.
+/// Returns the first of `cerveza`, `cerveza1`, `cerveza2`... that occurs in no block.
 pub(crate) fn boundary<'a>(blocks: impl Iterator<Item = &'a Block> + Clone) -> String {
     let mut boundary = "cerveza".to_string();
     let mut number = 0;
@@ -78,13 +78,13 @@ pub(crate) fn boundary<'a>(blocks: impl Iterator<Item = &'a Block> + Clone) -> S
     boundary
 }
 
-/// Whether RFC 2046 allows it for a boundary.
+/// Returns whether RFC 2046 allows the text as a boundary.
 pub(crate) fn is_boundary(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
     (1..=70).contains(&text.len()) && text.bytes().all(allowed) && !text.ends_with(' ')
 }
 
-/// The name as a parameter of Content-Disposition: as it is where that is plain, else by RFC 2231.
+/// Returns the name as a parameter of Content-Disposition: plain if possible, else as in RFC 2231.
 fn filename(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.+".contains(&byte);
     if name.bytes().all(plain) {
@@ -101,7 +101,7 @@ fn filename(name: &str) -> String {
     parameter
 }
 
-/// In quotes where RFC 2045 asks for them.
+/// Returns the boundary, in quotes if RFC 2045 requires them.
 fn parameter(boundary: &str) -> String {
     match boundary.bytes().any(|byte| b"()<>@,;:\\\"/[]?= ".contains(&byte)) {
         true => format!("\"{boundary}\""),

@@ -1,4 +1,4 @@
-//! User-data from parts: each file becomes a block of a MIME message, which is compressed.
+//! Builds user-data: reads parts, checks them, renders templates, and puts all into a compressed MIME message.
 
 pub(crate) mod encoding;
 pub(crate) mod extra_part;

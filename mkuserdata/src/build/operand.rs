@@ -10,17 +10,17 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Operand {
     pub path: PathBuf,
-    /// The type in full, where one is given.
+    /// The full type, if one is given.
     pub declared: Option<String>,
-    /// It is the whole user-data, as it is.
+    /// It is the whole user-data, and is not changed.
     pub is_raw: bool,
 }
 
-/// Stands in place of a type.
+/// The word for "unchanged" in place of a type.
 const RAW: &str = "raw";
 
 impl Operand {
-    /// A file whose own name has a colon is that file.
+    /// Parses `FILE:TYPE`. If a file of the whole name exists, it is that file without a type.
     pub fn parse(word: &OsStr) -> Result<Operand> {
         let plain = Operand { path: PathBuf::from(word), declared: None, is_raw: false };
         if plain.path.exists() {
@@ -43,7 +43,7 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// How messages name it.
+/// Returns the name of a file in messages.
 pub(crate) fn label(path: &Path) -> String {
     match is_stdin(path) {
         true => "stdin".to_string(),
@@ -51,7 +51,7 @@ pub(crate) fn label(path: &Path) -> String {
     }
 }
 
-/// The file, or stdin.
+/// Opens the file, or stdin for `-`.
 pub(crate) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     Ok(match is_stdin(path) {
         true => Box::new(io::stdin().lock()),

@@ -1,4 +1,4 @@
-//! The parts of a run: read once, put together as often as there are hosts.
+//! All parts of a run. They are read and checked once, and built for each host.
 
 use crate::build::extra_part::ExtraPart;
 use crate::build::gzip::{Effort, Head, gzip};
@@ -19,30 +19,30 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::ScopedJoinHandle;
 
-/// Above this zopfli takes seconds, and what is so much text hardly fits, in bytes.
+/// The largest message to compress thoroughly, in bytes. Above it zopfli takes seconds, and the result would hardly fit.
 const MOST_THOROUGH: usize = 1024 * 1024;
 
-/// How user-data is to be made.
+/// How to build user-data.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// It is built for many hosts: what is the same for all is compressed once.
+    /// Build for many hosts: compress what they have in common once.
     pub per_host: bool,
-    /// Compress: where that makes it smaller.
+    /// Compress if that makes it smaller.
     pub gzip: bool,
     pub effort: Effort,
-    /// The most bytes it may have.
+    /// The largest allowed size in bytes.
     pub limit: usize,
-    /// The boundary between the parts; without it one that occurs in none.
+    /// The boundary between the parts. `None` chooses one that occurs in no part.
     pub boundary: Option<String>,
     /// The X-Merge-Type of each cloud-config.
     pub merge_type: Option<String>,
-    /// Leave the names of scripts as they are, though they may then run in another order.
+    /// Do not number the names of scripts, which may then run in another order.
     pub keep_names: bool,
-    /// Go on where cloud-init would do what nobody expects.
+    /// Turn errors about surprising cloud-init behaviour into warnings.
     pub force: bool,
-    /// What to do about problems that are refused, where the caller has a way.
+    /// The hint of such an error, if the caller has one.
     pub hint: Option<&'static str>,
-    /// What templates see, over a host's record.
+    /// Values for templates, which replace those of a host's record.
     pub set: Vec<Setting>,
 }
 
@@ -63,38 +63,37 @@ impl Default for Options {
     }
 }
 
-/// User-data, and what has to be said of it.
+/// User-data and its warnings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserData {
     pub bytes: Vec<u8>,
-    /// Of templates as they were rendered for this one.
+    /// Warnings about templates as rendered for this host.
     pub warnings: Vec<String>,
 }
 
-/// Parts read, checked and compiled.
+/// Parts that are read and checked, with compiled templates.
 #[derive(Debug)]
 pub struct Parts {
     parts: Vec<Part>,
-    /// What does not vary, in place of each part.
+    /// The body of each part, or `None` for a template.
     fixed: Vec<Option<Body>>,
     templates: Templates,
     options: Options,
     warnings: Vec<String>,
     console_warnings: Vec<String>,
-    /// How messages begin, but for those that need another boundary; `None` where the first part varies.
+    /// The beginning of all messages with the usual boundary. `None` inside if the first part is a template.
     head: OnceLock<Option<Head>>,
-    /// What is built where no part varies: the same for every host.
+    /// The user-data if no part is a template: it is the same for every host.
     only: OnceLock<Result<UserData>>,
 }
 
 impl Parts {
-    /// Reads the part files, in order, each a path or `PATH:TYPE`. Those that end in `.j2` are templates, which vary by
-    /// host.
+    /// Reads the part files, each a path or `PATH:TYPE`. Files that end in `.j2` are templates.
     pub fn read(files: &[PathBuf], options: Options) -> Result<Parts> {
         Parts::read_with(files, None, options)
     }
 
-    /// The same with a part that is not a file before them.
+    /// The same with a part before them that is not a file.
     pub fn read_with(files: &[PathBuf], extra: Option<ExtraPart>, options: Options) -> Result<Parts> {
         let operands: Vec<Operand> =
             files.iter().map(|file| Operand::parse(file.as_os_str())).collect::<Result<_>>()?;
@@ -134,22 +133,22 @@ impl Parts {
         Ok(Parts { parts, fixed, templates, options, warnings, console_warnings, head, only })
     }
 
-    /// Whether there are templates: then user-data is built from a host's record.
+    /// Returns whether there are templates, so that user-data differs by host.
     pub fn varies(&self) -> bool {
         self.parts.iter().any(|part| part.is_template)
     }
 
-    /// What their owner should know of the parts that do not vary.
+    /// Returns the warnings about parts that are not templates.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// What keeps the host keys off the console, in the parts that do not vary.
+    /// Returns the warnings about host keys that are kept off the console, for parts that are not templates.
     pub fn console_warnings(&self) -> &[String] {
         &self.console_warnings
     }
 
-    /// The user-data of a host, or without one of what was set.
+    /// Builds the user-data of a host. Without a record, templates see only what was set.
     pub fn build(&self, record: Option<&Record>) -> Result<UserData> {
         match self.varies() {
             false => self.only.get_or_init(|| self.assemble(&self.bodies(record)?)).clone(),
@@ -157,13 +156,13 @@ impl Parts {
         }
     }
 
-    /// What each part costs of the user-data, the dearest first, if it was built to `size` bytes.
+    /// Returns how many bytes of the user-data each part takes, the largest first, if the whole has `size` bytes.
     pub fn costs(&self, record: Option<&Record>, size: usize) -> Result<Vec<Cost>> {
         Ok(self.costs_of(&self.bodies(record)?, size))
     }
 
-    /// The user-data of each host, in order; `done` hears of each. The first failure ends it, and names the host where
-    /// it is the host's own.
+    /// Builds the user-data of each host, in order, and calls `done` after each. The first failure ends it; it names the
+    /// host if it depends on the host.
     pub fn build_all(&self, records: &[Record], done: impl Fn() + Sync) -> Result<Vec<UserData>> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let next = AtomicUsize::new(0);
@@ -190,7 +189,7 @@ impl Parts {
         all.into_iter().map(|(_, built)| built).collect()
     }
 
-    /// What is wrong with parts that do not vary is no fault of a host's.
+    /// Names the host in an error, unless no part depends on the host.
     fn build_named(&self, record: &Record) -> Result<UserData> {
         self.build(Some(record)).map_err(|failure| match self.varies() {
             false => failure,
@@ -198,7 +197,7 @@ impl Parts {
         })
     }
 
-    /// What goes into the message for each part: of templates rendered.
+    /// Returns the body of each part, with templates rendered.
     fn bodies(&self, record: Option<&Record>) -> Result<Vec<Cow<'_, Body>>> {
         let fields = match self.varies() {
             true => fields(record, &self.options.set),
@@ -211,10 +210,13 @@ impl Parts {
         if let Some(body) = fixed {
             return Ok(Cow::Borrowed(body));
         }
-        let text = self.templates.render(&part.path, fields).map_err(|failure| match part.part_type.content_type() {
-            Some(ContentType::Jinja) => failure.hint("cloud-init renders it on the instance if its name does not end in .j2"),
-            _ => failure,
-        })?;
+        let text =
+            self.templates.render(&part.path, fields).map_err(|failure| match part.part_type.content_type() {
+                Some(ContentType::Jinja) => {
+                    failure.hint("cloud-init renders it on the instance if its name does not end in .j2")
+                }
+                _ => failure,
+            })?;
         let mut body = part.body(text.as_bytes(), self.options.merge_type.as_deref());
         let problems = std::mem::take(&mut body.problems);
         match self.options.force {
@@ -243,7 +245,7 @@ impl Parts {
         Ok(UserData { bytes, warnings })
     }
 
-    /// The message of the bodies, compressed where that is asked for and makes it smaller.
+    /// Returns the message of the bodies, compressed if that is requested and makes it smaller.
     fn compressed(&self, bodies: &[Cow<Body>]) -> Result<Vec<u8>> {
         let blocks = bodies.iter().map(|body| &body.block);
         if let ([part], [body]) = (&self.parts[..], bodies)
@@ -273,8 +275,8 @@ impl Parts {
         Ok(if compressed.len() < message.len() { compressed } else { message })
     }
 
-    /// Where little varies only that is compressed anew. It costs some bytes, so that where much varies the thorough
-    /// way is to begin from the start.
+    /// Compresses only the part after the common head if that is small. This adds some bytes, so a message with a large
+    /// rest is compressed from the start, unless speed is requested.
     fn gzip(&self, message: &[u8]) -> Vec<u8> {
         let is_fast = self.options.effort == Effort::Fast;
         let has_head = self.options.per_host && self.varies();
@@ -286,7 +288,7 @@ impl Parts {
         }
     }
 
-    /// Compresses as far as can be, unless `fast` is too large for that to help, or it would take minutes.
+    /// Compresses thoroughly, unless that would take minutes or `fast` is so large that it would not help.
     fn thoroughly(&self, message: &[u8], fast: Vec<u8>) -> Vec<u8> {
         match message.len() > MOST_THOROUGH || fast.len() / 2 > self.options.limit {
             true => fast,
@@ -294,7 +296,7 @@ impl Parts {
         }
     }
 
-    /// What messages begin with at the boundary that suits what does not vary.
+    /// Returns the common beginning of all messages, with a boundary that occurs in none of its parts.
     fn head(&self) -> Option<Head> {
         let boundary = self.options.boundary.clone();
         let boundary = boundary.unwrap_or_else(|| mime::boundary(self.fixed.iter().flatten().map(|body| &body.block)));
@@ -311,7 +313,7 @@ impl Parts {
     }
 }
 
-/// What is passed through unchanged is no part of a message.
+/// Fails if a part that is passed through unchanged is combined with anything else.
 fn refuse_raw_beside_others(parts: &[Part], options: &Options) -> Result<()> {
     let Some(raw) = parts.iter().find(|part| part.is_raw) else { return Ok(()) };
     let path = &raw.path;
@@ -325,7 +327,7 @@ fn refuse_raw_beside_others(parts: &[Part], options: &Options) -> Result<()> {
     Err(Failure::usage(format!("{path}:raw is passed through unchanged, {why}")))
 }
 
-/// What the cloud-configs of the parts lose to each other, and whether it is a template that loses or takes.
+/// Returns what the cloud-configs of the parts lose to each other, and whether a template is involved.
 fn clashes<'a>(parts: &[Part], bodies: impl Iterator<Item = Option<&'a Body>>) -> Vec<(bool, String)> {
     let with_part = parts.iter().zip(bodies).flat_map(|(part, body)| {
         let configs = body.map_or(&[][..], |body| &body.configs[..]);
@@ -340,13 +342,13 @@ fn clashes<'a>(parts: &[Part], bodies: impl Iterator<Item = Option<&'a Body>>) -
     merge(&configs).clashes.into_iter().map(say).collect()
 }
 
-/// The record that nobody has taken yet, and its place.
+/// Returns the next record that no thread has taken, and its index.
 fn take<'a>(next: &AtomicUsize, records: &'a [Record]) -> Option<(usize, &'a Record)> {
     let at = next.fetch_add(1, Ordering::Relaxed);
     Some((at, records.get(at)?))
 }
 
-/// All problems in one failure, a line each.
+/// Fails if there are problems, with a line for each.
 fn refuse(problems: Vec<String>, options: &Options) -> Result<()> {
     if problems.is_empty() {
         return Ok(());

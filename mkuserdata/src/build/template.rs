@@ -1,4 +1,4 @@
-//! The `.j2` parts: compiled once, rendered for each host from its record.
+//! Templates (`.j2`): compiled once, and rendered for each host from its record.
 
 use cerveza_manners::Result;
 use cerveza_record::{Record, Value as Json};
@@ -24,22 +24,22 @@ impl Templates {
         added.map_err(|error| failure(path, &error))
     }
 
-    /// The template at `path` with the fields of the record, those at its top by their names.
+    /// Renders the template at `path`. `fields` are those of the host's record.
     pub fn render(&self, path: &str, fields: &Value) -> Result<String> {
         let rendered = self.environment.get_template(path).and_then(|template| template.render(fields));
         rendered.map_err(|error| failure(path, &error))
     }
 }
 
-/// Whether `{{ name` is in it, as of a template; what other languages put into braces mostly begins otherwise.
+/// Returns whether it contains `{{ name }}` or `{{ name |`, as a template does. Other languages rarely have this.
 pub(crate) fn has_names(content: &[u8]) -> bool {
     static NAME: LazyLock<Option<Regex>> =
         LazyLock::new(|| RegexBuilder::new(r"\{\{ *[a-z_][a-z0-9_.]* *(\}\}|\|)").unicode(false).build().ok());
     NAME.as_ref().is_some_and(|name| name.is_match(content))
 }
 
-/// What a template sees: each key of the record by its name, and over them what was set. `tags` is there in any case, so
-/// that a filter can stand in for each.
+/// Returns the names that a template can use: the keys of the record, replaced by what was set. `tags` always exists, so the
+/// filter `default` works for each tag.
 pub(crate) fn fields(record: Option<&Record>, set: &[Setting]) -> Value {
     let mut fields: Map<String, Json> =
         record.into_iter().flat_map(Record::iter).map(|(key, value)| (key.to_string(), value)).collect();

@@ -1,10 +1,10 @@
-//! How a part begins: what was meant where cloud-init does not know it.
+//! The first line of a part: if cloud-init does not know it, guesses what was intended.
 
 use crate::cloud_init::content_type::{ContentType, all_prefixes, prefixes};
 use crate::cloud_init::foreign::Foreign;
 use crate::cloud_init::wrapping::{is_gzip, unwrapped};
 
-/// Of a part that begins in no way that cloud-init knows.
+/// Returns the problem of a part whose first line cloud-init does not know.
 pub fn unknown(content: &[u8]) -> String {
     let ignored = "cloud-init would ignore it";
     if is_gzip(content) {
@@ -34,7 +34,7 @@ pub fn unknown(content: &[u8]) -> String {
     if unwrapped(content).is_some() {
         return format!("is base64: {ignored} (base64 -d decodes it)");
     }
-    // What it says instead may be a secret: messages end in logs and records.
+    // The message does not quote the line: it may be a secret, and messages end up in logs and records.
     match near_miss(&lower) {
         Some(prefix) => format!("cloud-init does not know its first line, and would ignore it. Did you mean {prefix}?"),
         None => {
@@ -46,7 +46,7 @@ pub fn unknown(content: &[u8]) -> String {
     }
 }
 
-/// `---` or a comment may come before its first key.
+/// Returns whether it is a NodeConfig of EKS. `---` or a comment may come before its first key.
 fn is_node_config(text: &str) -> bool {
     let is_version = |line: &str| {
         let value = line.strip_prefix("apiVersion:").map(|value| value.trim_start().trim_start_matches(['"', '\'']));
@@ -55,12 +55,12 @@ fn is_node_config(text: &str) -> bool {
     text.lines().any(is_version)
 }
 
-/// The first line that is not blank.
+/// Returns the first line that is not blank.
 fn first_line(text: &str) -> &str {
     text.trim_start().lines().next().unwrap_or_default()
 }
 
-/// The beginning that `line`, in lower case, is nearest to, if it is near to any.
+/// Returns the known beginning that is most like `line`, which is in lower case, if one is similar.
 fn near_miss(line: &str) -> Option<&'static str> {
     if ["!/", "# !", "##!", "#/"].iter().any(|start| line.starts_with(start)) {
         return Some("#!");
@@ -79,7 +79,7 @@ fn near_miss(line: &str) -> Option<&'static str> {
     near.filter(|(distance, _)| *distance <= 2).min_by_key(|(distance, _)| *distance).map(|(_, prefix)| prefix)
 }
 
-/// `#cloud-configs` counts as `#cloud-config`, which may not be what was meant.
+/// Returns a problem for a longer word such as `#cloud-configs`, which cloud-init takes for `#cloud-config`.
 pub fn longer_word(kind: ContentType, text: &str) -> Option<String> {
     let prefix = kind.prefix();
     let word = first_line(text).get(prefix.len()..)?;

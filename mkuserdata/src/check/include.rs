@@ -1,6 +1,6 @@
-//! `#include`: the lines that cloud-init would fetch.
+//! `#include`: finds lines that cloud-init would fail to fetch.
 
-/// `_do_include` in user_data.py: each line is a URL, with or without `#include` in front.
+/// cloud-init takes each line for a URL, with or without `#include` before it (`_do_include` in user_data.py).
 pub fn include(text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     let mut urls = 0;
@@ -37,7 +37,7 @@ fn url_of(line: &str) -> &str {
     }
 }
 
-/// `read_file_or_url` in url_helper.py, as far as all releases agree.
+/// Returns whether all releases of cloud-init would fetch it (`read_file_or_url` in url_helper.py).
 fn is_fetched(url: &str) -> bool {
     let lower = url.to_ascii_lowercase();
     let scheme = ["http://", "https://", "file:///"].iter().find_map(|scheme| lower.strip_prefix(scheme));
@@ -47,7 +47,7 @@ fn is_fetched(url: &str) -> bool {
     }
 }
 
-/// Whether a comment follows, or a word behind what is not a path: paths may have blanks in them.
+/// Returns whether a comment follows, or another word if it is not a path. Paths may contain blanks.
 fn goes_on(url: &str) -> bool {
     let is_path = url.starts_with('/') || url.to_ascii_lowercase().starts_with("file:");
     match url.split_once(char::is_whitespace) {

@@ -1,9 +1,9 @@
-//! Scripts and boothooks that the kernel would not run.
+//! Checks scripts and boothooks: finds those that the kernel would not run.
 
 use crate::cloud_init::content_type::ContentType;
 use std::borrow::Cow;
 
-/// Scripts are written as they are, but for line ends, and run by the kernel (execve(2)).
+/// cloud-init writes scripts unchanged except for line ends, and the kernel runs them (execve(2)).
 pub fn script(text: &str) -> Option<String> {
     let Some(line) = text.strip_prefix("#!") else {
         return Some(match text.trim_start().starts_with("#!") {
@@ -18,7 +18,7 @@ pub fn script(text: &str) -> Option<String> {
     }
 }
 
-/// `dos2unix` in cloud-init's util.py goes by the first line.
+/// Returns a problem if cloud-init would change line ends. It looks at the first line (`dos2unix` in util.py).
 fn carriage_return(text: &str) -> Option<String> {
     let end = text.find('\n').filter(|end| *end > 0)?;
     text[..end].ends_with('\r').then(|| {
@@ -26,7 +26,7 @@ fn carriage_return(text: &str) -> Option<String> {
     })
 }
 
-/// handlers/boot_hook.py takes the prefix off, in this case and at this place alone, and runs what is left.
+/// cloud-init removes the prefix if it is at the very start in lower case, and runs the rest (handlers/boot_hook.py).
 pub fn boothook(text: &str) -> Option<String> {
     let unix: Cow<str> = match carriage_return(text) {
         Some(_) => text.replace("\r\n", "\n").into(),

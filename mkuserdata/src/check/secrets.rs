@@ -37,7 +37,9 @@ pub(crate) fn warnings(content: &[u8]) -> Vec<String> {
     found.sort();
     found.dedup_by_key(|(_, what)| *what);
     let say = |(line, what)| {
-        format!("line {line} looks like {what}: whoever may describe the instance, or runs on it, can read user-data")
+        format!(
+            "line {line} looks like {what}: anyone who may describe the instance, or runs on it, can read user-data"
+        )
     };
     found.into_iter().map(say).collect()
 }

@@ -1,4 +1,4 @@
-//! --extract: the parts of existing user-data in files.
+//! --extract: writes the parts of existing user-data to files.
 
 use crate::cli::user_data_input::UserDataInput;
 use crate::cloud_init::file_name;
@@ -9,10 +9,10 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The file of a part, by the places of the user-data and of the part in it.
+/// The file of each part, by the index of the user-data and of the part in it.
 pub(crate) type Paths = HashMap<(usize, usize), PathBuf>;
 
-/// Writes each part to a file of its name, of several hosts to a folder each. What is there is not overwritten.
+/// Writes each part to a file of its name, in a folder for each host if there are several. Overwrites only with `force`.
 pub(crate) fn extract(folder: &Path, read: &[(UserDataInput, ParsedMessage)], force: bool) -> Result<Paths> {
     let mut paths = Paths::new();
     let mut files: Vec<(PathBuf, &DecodedPart)> = Vec::new();
@@ -23,7 +23,7 @@ pub(crate) fn extract(folder: &Path, read: &[(UserDataInput, ParsedMessage)], fo
             (None, 1) => folder.to_path_buf(),
             _ => {
                 let name = file_name(&input.label)
-                    .ok_or_else(|| Failure::usage(format!("{} is no name for a folder", input.label)))?;
+                    .ok_or_else(|| Failure::usage(format!("{} is not a name for a folder", input.label)))?;
                 if let Some(other) = folders.insert(name.clone(), &input.label) {
                     return Err(Failure::usage(format!("{other} and {} would have one folder, {name}", input.label)));
                 }
@@ -49,7 +49,7 @@ pub(crate) fn extract(folder: &Path, read: &[(UserDataInput, ParsedMessage)], fo
     }
     if !force && let Some((path, _)) = files.iter().find(|(path, _)| fs::symlink_metadata(path).is_ok()) {
         return Err(Failure::usage(format!("{} is there already: nothing was written", path.display()))
-            .hint("--force writes over it"));
+            .hint("--force overwrites it"));
     }
     for (at, (path, part)) in files.iter().enumerate() {
         write_private_file(path, &part.content, part.runs_as_file()).map_err(|failure| match at {
@@ -60,7 +60,7 @@ pub(crate) fn extract(folder: &Path, read: &[(UserDataInput, ParsedMessage)], fo
     Ok(paths)
 }
 
-/// The name as cloud-init cleans it, which can lead to no other folder; `None` where nothing is left.
+/// Returns the name as cloud-init cleans it, so it has no `/`, or `None` if it is not a file name.
 fn file_name(name: &str) -> Option<String> {
     let name = file_name::cleaned(name);
     file_name::problem(&name).is_none().then_some(name)

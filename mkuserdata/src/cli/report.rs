@@ -1,4 +1,4 @@
-//! --list, --check and --extract: what existing user-data holds.
+//! --list, --check and --extract: reports on existing user-data.
 
 use crate::cli::extract::{Paths, extract};
 use crate::cli::user_data_input::{UserDataInput, read_inputs};
@@ -11,7 +11,7 @@ use serde_json::Map;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-/// What to do with user-data that is read, beside listing it.
+/// What to do besides listing.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     List,
@@ -19,7 +19,7 @@ pub(crate) enum Action {
     Extract(PathBuf),
 }
 
-/// Lists each user-data and says what is wrong with it. One that cannot be read does not keep the others from it.
+/// Lists each user-data and prints what is wrong with it. Continues after a file that cannot be read.
 pub(crate) fn run(
     action: &Action,
     args: &OutputArgs,
@@ -61,7 +61,7 @@ pub(crate) fn run(
     }
 }
 
-/// Says what is wrong, and whether nothing is.
+/// Prints what is wrong. Returns whether nothing is.
 fn print_problems(input: &UserDataInput, message: &ParsedMessage, tool: &Tool) -> bool {
     let label = &input.label;
     message.notes.iter().for_each(|note| tool.warn(format!("{label}: {note}")));
@@ -85,7 +85,7 @@ const COLUMNS: [Column; 8] = [
     Column { header: "RUNS", key: "runs" },
 ];
 
-/// Writes a row for each part. Of several user-data it has a column that says whose each is.
+/// Writes a row for each part, with the host or file if there are several.
 fn write(args: &OutputArgs, read: &[(UserDataInput, ParsedMessage)], paths: &Paths, tool: &Tool) -> Result<()> {
     let all_hosts = !read.is_empty() && read.iter().all(|(input, _)| input.host.is_some());
     let columns = match read.len() > 1 || all_hosts {

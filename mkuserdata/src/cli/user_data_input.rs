@@ -1,36 +1,31 @@
-//! The user-data that --list, --check and --extract are given: as it is, in records, or as the AWS CLI prints it.
+//! Reads user-data for --list, --check and --extract: plain, in records, or in the output of the AWS CLI.
 
 use crate::build::operand;
 use crate::cloud_init::foreign::Foreign;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use cerveza_manners::{Failure, Result, Tool};
+use cerveza_manners::{Failure, Result, Tool, read_capped};
 use cerveza_record::{Item, Value, items};
-use std::io::Read;
 use std::path::Path;
 
-/// One user-data, and whose it is: a host's record, or a file.
+/// The user-data of one host's record or of one file.
 pub(crate) struct UserDataInput {
     pub host: Option<String>,
-    /// How messages name it.
+    /// Its name in messages.
     pub label: String,
     pub bytes: Vec<u8>,
-    /// They stood in base64 in JSON.
+    /// They were in base64 in JSON.
     pub is_decoded: bool,
 }
 
-/// Some thousands of records of user-data are usual; /dev/zero is a slip.
+/// The limit for a file, in bytes: room for thousands of records, but not for /dev/zero.
 const MOST: u64 = 256 * 1024 * 1024;
 
-/// The user-data of a file, or of stdin: as it is, or in JSON.
+/// Returns the user-data of a file or of stdin.
 pub(crate) fn read_inputs(file: &Path, tool: &Tool) -> Result<Vec<UserDataInput>> {
     let label = operand::label(file);
-    let mut bytes = Vec::new();
-    let read = operand::open(file).and_then(|input| input.take(MOST).read_to_end(&mut bytes));
-    read.map_err(|error| Failure::usage(format!("cannot read {label}: {error}")))?;
-    if bytes.len() as u64 == MOST {
-        return Err(Failure::usage(format!("{label}: larger than 256 MiB")));
-    }
+    let read = operand::open(file).and_then(|input| read_capped(input, MOST));
+    let bytes = read.map_err(|error| Failure::usage(format!("cannot read {label}: {error}")))?;
     if bytes.trim_ascii().is_empty() {
         return Err(Failure::usage(format!("{label}: is empty")));
     }
@@ -46,7 +41,7 @@ pub(crate) fn read_inputs(file: &Path, tool: &Tool) -> Result<Vec<UserDataInput>
     Ok(all)
 }
 
-/// Records, a line each; or one object as `aws ec2 describe-instance-attribute` prints it.
+/// Reads records, one on each line, or the object that `aws ec2 describe-instance-attribute` prints.
 fn in_json(text: &str, label: &str) -> Result<Vec<UserDataInput>> {
     let attribute: Option<Value> = text.contains("\"UserData\"").then(|| serde_json::from_str(text).ok()).flatten();
     match attribute.filter(|attribute| attribute.get("UserData").is_some()) {

@@ -1,12 +1,12 @@
-//! A cloud-config-archive: a YAML list of parts.
+//! Reads a cloud-config-archive, which is a YAML list of parts, and checks it.
 
 use crate::cloud_config::check::another_root;
 use crate::cloud_config::yaml_node::{Content, Node};
-use crate::cloud_config::yaml_outline::{YamlOutline, Root};
-use crate::cloud_init::content_type::{Folder, ContentType, PartType};
+use crate::cloud_config::yaml_outline::{Root, YamlOutline};
+use crate::cloud_init::content_type::{ContentType, Folder, PartType};
 use crate::cloud_init::run_order;
 
-/// What is wrong with an archive, a list of texts and mappings, and with the parts in it, which `check` looks at.
+/// Returns what is wrong with an archive, a list of texts and mappings, and with its parts. `check` checks one part.
 pub(crate) fn problems(text: &str, check: impl Fn(&PartType, Option<&str>, &[u8]) -> Vec<String>) -> Vec<String> {
     let outline = match YamlOutline::of(text) {
         Err(problem) => return vec![problem],
@@ -20,7 +20,7 @@ pub(crate) fn problems(text: &str, check: impl Fn(&PartType, Option<&str>, &[u8]
     problems
 }
 
-/// The parts of an archive that cloud-init opens (`_explode_archive` in its user_data.py).
+/// Returns the parts of an archive (`_explode_archive` in cloud-init's user_data.py).
 pub(crate) fn entries(text: &str) -> Vec<Entry> {
     Node::read(text).iter().flat_map(Node::items).filter_map(entry).collect()
 }
@@ -33,7 +33,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// What begins in no way that cloud-init knows is a cloud-config.
+    /// Returns the type. A part with an unknown beginning is a cloud-config.
     pub fn part_type(&self) -> PartType {
         match &self.declared {
             Some(declared) => PartType::of(&declared.to_lowercase(), self.content.as_bytes()),
@@ -41,7 +41,7 @@ impl Entry {
         }
     }
 
-    /// The folder that it will run from.
+    /// Returns the folder from which it runs, if it is a script.
     pub fn folder(&self) -> Option<Folder> {
         run_order::folder_of(self.part_type().content_type(), self.content.as_bytes())
     }
@@ -78,13 +78,15 @@ fn in_entry(node: &Node, check: impl Fn(&PartType, Option<&str>, &[u8]) -> Vec<S
         return vec!["is neither text nor a mapping: cloud-init would skip it".to_string()];
     };
     if let Some((key, _)) = not_text {
-        return vec![format!("{key} is no text: {NONE_AT_ALL}")];
+        return vec![format!("{key} is not text: {NONE_AT_ALL}")];
     }
     if entry.declared.as_deref().is_some_and(|declared| !declared.contains('/')) {
         return vec![format!("its type has no slash: {NONE_AT_ALL}")];
     }
     let part_type = entry.part_type();
-    if let Some(ContentType::Include | ContentType::IncludeOnce | ContentType::CloudConfigArchive) = part_type.content_type() {
+    if let Some(ContentType::Include | ContentType::IncludeOnce | ContentType::CloudConfigArchive) =
+        part_type.content_type()
+    {
         return vec!["cloud-init opens no such part within an archive: it would ignore it".to_string()];
     }
     if let PartType::Gzip(_) = part_type {

@@ -1,5 +1,5 @@
-//! A YAML document as PyYAML's `safe_load` returns it, with the line of each node. Plain scalars have the types of
-//! YAML 1.1: `yes` is true, `0x1F` a number, and a date is a date.
+//! Reads a YAML document into nodes with line numbers. Plain scalars have the types of YAML 1.1, as in PyYAML: `yes` is true
+//! and 2024-01-01 is a date.
 
 use crate::cloud_config::yaml_outline::is_beyond_reading;
 use regex::Regex;
@@ -8,21 +8,21 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// Aliases can make a few bytes into gigabytes.
+/// The limit for nodes, because aliases can turn a few bytes into gigabytes.
 const MOST_NODES: usize = 200_000;
-/// As deep as serde_yaml goes.
+/// The nesting limit, which is that of serde_yaml.
 const DEEPEST: usize = 128;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node {
-    /// Of a value in a mapping the line of its key. `None` where only libyaml takes the text: it tells no lines.
+    /// For a value in a mapping, the line of its key. `None` if only libyaml could read the text: it gives no lines.
     pub line: Option<usize>,
     pub content: Content,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Content {
-    /// Null, a boolean, a number or a text.
+    /// Null, a boolean, a number or text.
     Plain(Value),
     /// A date or time, for which JSON has no type.
     Time(String),
@@ -31,7 +31,7 @@ pub(crate) enum Content {
 }
 
 impl Node {
-    /// Returns `None` for what is not YAML, and for what is too large.
+    /// Returns `None` if it is not YAML, or too large.
     pub fn read(text: &str) -> Option<Node> {
         if is_beyond_reading(text) {
             return None;
@@ -53,7 +53,7 @@ impl Node {
         self.pairs().iter().find(|(found, _)| found == key).map(|(_, value)| value)
     }
 
-    /// The keys and values of a mapping.
+    /// Returns the keys and values of a mapping.
     pub fn pairs(&self) -> &[(String, Node)] {
         match &self.content {
             Content::Mapping(pairs) => pairs,
@@ -75,7 +75,7 @@ impl Node {
         }
     }
 
-    /// A date becomes a mapping: it is no text to cloud-init, nor anything else that JSON has.
+    /// Returns the node as JSON. A date becomes a mapping, because cloud-init does not take it for text and JSON has no dates.
     pub fn to_json(&self) -> Value {
         match &self.content {
             Content::Plain(value) => value.clone(),
@@ -91,7 +91,7 @@ impl Node {
     }
 }
 
-/// Makes nodes of a parser's events.
+/// Builds nodes from the events of a parser.
 #[derive(Default)]
 struct Builder {
     root: Option<Node>,
@@ -100,7 +100,7 @@ struct Builder {
     nodes: usize,
 }
 
-/// A list or mapping whose end has not come.
+/// A list or mapping that has not ended.
 struct Open {
     line: usize,
     anchor: usize,
@@ -152,7 +152,8 @@ impl Builder {
     }
 }
 
-/// The pairs of a mapping from its keys and values in turn. Own keys go before those of `<<`, later ones before earlier.
+/// Returns the pairs of a mapping, whose keys and values alternate in `items`. Its own keys override those of `<<`, and later
+/// ones override earlier ones.
 fn pairs(items: Vec<Node>) -> Vec<(String, Node)> {
     let (mut merged, mut own) = (Vec::new(), Vec::new());
     let mut items = items.into_iter();
@@ -187,7 +188,7 @@ fn pairs(items: Vec<Node>) -> Vec<(String, Node)> {
     pairs
 }
 
-/// The value of a scalar: PyYAML's resolver.py tells its type, constructor.py its value.
+/// Returns the value of a scalar (resolver.py and constructor.py of PyYAML).
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Content {
     let is_text = style != ScalarStyle::Plain;
     match tag.map(|tag| tag.suffix.trim_start_matches("tag:yaml.org,2002:")) {
@@ -240,7 +241,7 @@ fn float(text: &str) -> Option<Value> {
     Some(number.unwrap_or(f64::MAX).into())
 }
 
-/// The same without lines, and with the types of YAML 1.2.
+/// Reads with libyaml: without lines, and with the types of YAML 1.2.
 fn from_libyaml(text: &str) -> Option<Node> {
     let mut value: serde_yaml::Value = serde_yaml::from_str(text).ok()?;
     value.apply_merge().ok()?;

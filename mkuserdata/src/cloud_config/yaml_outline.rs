@@ -1,5 +1,5 @@
-//! A YAML text as PyYAML reads it: its root, and what in it `safe_load` does not take. The grammar is libyaml's, which is
-//! PyYAML's but for tabs; events of another parser tell the rest, with its lines.
+//! Checks the syntax of YAML as PyYAML's `safe_load` does. libyaml has the same grammar except for tabs. A second parser gives
+//! events with lines, in which duplicate keys, unknown tags and tabs are found.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use serde::de::IgnoredAny;
@@ -7,7 +7,7 @@ use serde_yaml::Value;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// What cloud-init does with a part that PyYAML does not take.
+/// What cloud-init does with a part that PyYAML refuses.
 pub(crate) const IGNORED: &str = "cloud-init would ignore it";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,14 +18,14 @@ pub(crate) enum Root {
     Mapping,
 }
 
-/// A YAML text as far as it matters here.
+/// The type of the root of a YAML text, and what is wrong with the text.
 #[derive(Debug)]
 pub(crate) struct YamlOutline {
     pub root: Root,
     pub problems: Vec<String>,
 }
 
-/// A mapping around a node.
+/// The keys of a mapping that has not ended.
 #[derive(Default)]
 struct Keys {
     /// The lines of the keys so far, and whether each is plain: 1 and "1" are two keys.
@@ -40,15 +40,15 @@ impl YamlOutline {
         }
         if let Some(at) = text.find(|c: char| c.is_control() && !"\t\n\r".contains(c)) {
             let line = text[..at].matches('\n').count() + 1;
-            return Err(format!("line {line} has a control character, which YAML has not: {IGNORED}"));
+            return Err(format!("line {line} has a control character, which YAML does not allow: {IGNORED}"));
         }
         serde_yaml::from_str::<IgnoredAny>(text).or_else(|error| match error.to_string() {
             // PyYAML takes a block's first line that is indented by a tab too.
             message if message.starts_with("found a tab character where an indentation space") => Ok(IgnoredAny),
             message if message.contains("more than one document") => {
-                Err(format!("is several YAML documents: {IGNORED}"))
+                Err(format!("has several YAML documents: {IGNORED}"))
             }
-            message => Err(format!("is no YAML: {message}: {IGNORED}")),
+            message => Err(format!("is not YAML: {message}: {IGNORED}")),
         })?;
         let mut outline = YamlOutline { root: Root::Empty, problems: Vec::new() };
         let mut open: Vec<Option<Keys>> = Vec::new();
@@ -81,7 +81,7 @@ impl YamlOutline {
         Ok(outline)
     }
 
-    /// `open` has an entry for each list and mapping around the event, with keys for a mapping.
+    /// `open` has an entry for each list or mapping around the event, with keys if it is a mapping.
     fn see(&mut self, event: &Event, span: Span, open: &mut Vec<Option<Keys>>) {
         let line = span.start.line();
         let (root, tag) = match event {
@@ -114,7 +114,7 @@ impl YamlOutline {
         }
     }
 
-    /// Says what is wrong with a key. `lines` has those before it.
+    /// Checks a key. `lines` has the keys before it.
     fn see_key(&mut self, event: &Event, lines: &mut HashMap<(bool, String), usize>, line: usize) {
         match event {
             Event::Scalar(key, style, ..) => {
@@ -127,7 +127,7 @@ impl YamlOutline {
             }
             Event::Alias(_) => {}
             _ => self.problems.push(format!(
-                "line {line} has a list or mapping as key, as {{{{ }}}} without quotes around is one: {IGNORED}"
+                "line {line} has a list or mapping as key, as {{{{ }}}} without quotes is one: {IGNORED}"
             )),
         }
     }
@@ -137,10 +137,10 @@ fn bare_tab_at(line: usize) -> String {
     format!("line {line} has a tab outside of quotes: {IGNORED}")
 }
 
-/// What no part of user-data comes near, in bytes.
+/// The limit in bytes, far above the size of any part.
 const MOST: usize = 4 * 1024 * 1024;
 
-/// Whether it is too large, or brackets stand in brackets deeper than PyYAML goes. libyaml would take minutes for it.
+/// Returns whether it is too large, or brackets are nested deeper than PyYAML allows. libyaml would need minutes for it.
 pub(crate) fn is_beyond_reading(text: &str) -> bool {
     const DEEPEST: usize = 400;
     let mut depth = 0usize;
@@ -166,7 +166,7 @@ fn root_of(text: &str) -> Root {
     }
 }
 
-/// Whether `SafeLoader` has a constructor for it.
+/// Returns whether PyYAML's `SafeLoader` knows the tag.
 fn is_known(tag: &Tag) -> bool {
     const KNOWN: [&str; 12] =
         ["null", "bool", "int", "float", "binary", "timestamp", "omap", "pairs", "set", "str", "seq", "map"];
@@ -177,7 +177,7 @@ fn is_known(tag: &Tag) -> bool {
     }
 }
 
-/// The type of YAML's own that the tag names: `!!str`, or `!<tag:yaml.org,2002:str>`.
+/// Returns the standard type that the tag names, as `!!str` or `!<tag:yaml.org,2002:str>`.
 fn core_type(tag: &Tag) -> Option<&str> {
     const CORE: &str = "tag:yaml.org,2002:";
     match tag.handle.as_str() {
@@ -186,8 +186,7 @@ fn core_type(tag: &Tag) -> Option<&str> {
     }
 }
 
-/// The line of the first tab outside of comments and of `opaque`, ranges of characters in which one may be: PyYAML takes
-/// none between tokens, nor in text without quotes.
+/// Returns the line of the first tab outside of comments and `opaque`, the ranges of quoted text. PyYAML refuses tabs there.
 fn bare_tab(text: &str, opaque: &[Range<usize>]) -> Option<usize> {
     let (mut line, mut in_comment, mut after_blank) = (1, false, true);
     let mut opaque = opaque.iter().peekable();

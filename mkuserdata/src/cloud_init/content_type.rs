@@ -1,10 +1,10 @@
-//! What a part is: by its type, or told by how it begins, exactly as cloud-init tells it (`type_from_starts_with` in its
-//! handlers/__init__.py): white space before is skipped, case does not matter, the longest prefix wins.
+//! The type of a part: declared, or detected from its beginning as cloud-init does it (`type_from_starts_with` in its
+//! handlers/__init__.py). White space before it is skipped, case does not matter, and the longest prefix wins.
 
 use cerveza_manners::{Failure, Result};
 use std::fmt;
 
-/// What cloud-init does with a part.
+/// The types that cloud-init itself handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContentType {
     CloudConfigArchive,
@@ -21,7 +21,7 @@ pub enum ContentType {
     PerOnce,
 }
 
-/// The longest first.
+/// The first characters of a part and its type, longer prefixes first.
 const PREFIXES: [(&str, ContentType); 9] = [
     ("#cloud-config-archive", ContentType::CloudConfigArchive),
     ("#cloud-config-jsonp", ContentType::CloudConfigJsonp),
@@ -61,7 +61,7 @@ pub(crate) enum Folder {
 impl Folder {
     pub const ALL: [Folder; 4] = [Folder::Instance, Folder::PerBoot, Folder::PerInstance, Folder::PerOnce];
 
-    /// What one of its scripts is called.
+    /// Returns the word for one of its scripts.
     pub fn noun(self) -> &'static str {
         match self {
             Folder::Instance => "script",
@@ -105,7 +105,7 @@ impl ContentType {
         ALL.into_iter().find(|kind| kind.mime() == mime)
     }
 
-    /// How a part of this kind begins, where it has to begin in one way.
+    /// Returns the prefix of parts of this type, or nothing if they have none.
     pub(crate) fn prefix(self) -> &'static str {
         PREFIXES.iter().find(|(_, kind)| *kind == self).map_or("", |(prefix, _)| prefix)
     }
@@ -125,13 +125,13 @@ impl ContentType {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PartType {
     Known(ContentType),
-    /// Unpacked by cloud-init, then told by how it begins.
+    /// cloud-init unpacks it, then detects the type of the content.
     Gzip(String),
     /// Read by EKS's nodeadm, not by cloud-init.
     NodeConfig,
-    /// One for a part handler.
+    /// A type for a part handler.
     Custom(String),
-    /// text/plain whose beginning tells nothing: ignored.
+    /// text/plain with an unknown beginning: cloud-init ignores it.
     Unknown,
 }
 
@@ -147,12 +147,12 @@ const GZIP: [&str; 8] = [
     "application/x-gzip-compressed",
 ];
 const NODE_CONFIG: &str = "application/node.eks.aws";
-/// What cloud-init calls a part that is no message.
+/// cloud-init's type for user-data that is not a message.
 pub(crate) const NOT_MULTIPART: &str = "text/x-not-multipart";
 pub(crate) const PLAIN: &str = "text/plain";
 
 impl PartType {
-    /// The type of a part declared as `mime`. Of three types cloud-init looks how the part begins all the same.
+    /// Returns the type of a part declared as `mime`. For three declared types, cloud-init looks at the beginning.
     pub fn of(mime: &str, content: &[u8]) -> PartType {
         let told = ContentType::of(content).map(PartType::Known);
         match mime {
@@ -172,7 +172,7 @@ impl PartType {
     }
 }
 
-/// As it stands in Content-Type.
+/// Writes it as in Content-Type.
 impl fmt::Display for PartType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -184,7 +184,7 @@ impl fmt::Display for PartType {
     }
 }
 
-/// The type in full, as a user writes it behind a file: `text/` may be left out.
+/// Returns the full type for one that a user wrote: `text/` may be left out.
 pub(crate) fn full_type(given: &str) -> Result<String> {
     let token = |part: &str| {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
@@ -195,10 +195,10 @@ pub(crate) fn full_type(given: &str) -> Result<String> {
     }
     match given.split_once('/') {
         Some(("message" | "multipart", _)) => {
-            Err(Failure::usage(format!("{given} is a type of what holds parts, not of a part")))
+            Err(Failure::usage(format!("{given} is the type of a container of parts, not of a part")))
         }
         Some((kind, subtype)) if token(kind) && token(subtype) => Ok(given),
-        Some(_) => Err(Failure::usage(format!("{given} is no type"))),
+        Some(_) => Err(Failure::usage(format!("{given} is not a type"))),
         None => {
             let full = format!("text/{given}");
             match ContentType::by_mime(&full).is_some() || full == PLAIN {
@@ -213,12 +213,12 @@ pub(crate) fn full_type(given: &str) -> Result<String> {
     }
 }
 
-/// The beginnings there are, for a message.
+/// Returns all prefixes, for a message.
 pub(crate) fn all_prefixes() -> String {
     prefixes().collect::<Vec<_>>().join(", ")
 }
 
-/// How files begin.
+/// Returns all prefixes.
 pub(crate) fn prefixes() -> impl Iterator<Item = &'static str> {
     PREFIXES.iter().map(|(prefix, _)| *prefix)
 }
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(full_type("text/x-shellscript-per-boot").unwrap(), "text/x-shellscript-per-boot");
         assert_eq!(full_type("application/x-mine").unwrap(), "application/x-mine");
         assert_eq!(full_type("shellscript").unwrap_err().message, "cloud-init knows no type shellscript");
-        assert_eq!(full_type("text/a b").unwrap_err().message, "text/a b is no type");
+        assert_eq!(full_type("text/a b").unwrap_err().message, "text/a b is not a type");
         assert_eq!(full_type("upstart-job").unwrap_err().message, "cloud-init no longer knows upstart-job");
     }
 }

@@ -1,14 +1,14 @@
-//! The names under which scripts run: cloud-init runs those of a folder sorted by name, not in the order of the parts.
+//! The order in which scripts run: cloud-init sorts those of a folder by name, whatever the order of the parts.
 
-use crate::cloud_init::content_type::{Folder, ContentType};
+use crate::cloud_init::content_type::{ContentType, Folder};
 use crate::cloud_init::file_name;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// The key whose commands cloud-init writes to a script of this name, which it runs among the others.
+/// cloud-init writes the commands of this key to a script of this name, and runs it with the others.
 pub(crate) const RUNCMD: &str = "runcmd";
 
-/// Where cloud-init puts what `content` is, if it is a script that it runs by name.
+/// Returns the folder into which cloud-init writes the part, if it is a script that runs by name.
 pub(crate) fn folder_of(kind: Option<ContentType>, content: &[u8]) -> Option<Folder> {
     match kind {
         Some(ContentType::Jinja) => behind_first_line(content).and_then(ContentType::folder),
@@ -16,15 +16,14 @@ pub(crate) fn folder_of(kind: Option<ContentType>, content: &[u8]) -> Option<Fol
     }
 }
 
-/// What a template that cloud-init renders is: as it goes on after its first line.
+/// Returns the type of a template that cloud-init renders, which is detected after its first line.
 pub(crate) fn behind_first_line(content: &[u8]) -> Option<ContentType> {
     let end = content.iter().position(|byte| *byte == b'\n')?;
     ContentType::of(&content[end + 1..])
 }
 
-/// Puts numbers before the names of a folder's scripts, unless they run in the order given as they are, and stand in it
-/// too: those that `moves` marks will stand behind the others. What `runcmd` has, in these parts or in the image, comes
-/// after them however many they are.
+/// Puts numbers before the names of a folder's scripts, unless their names are already in the order given and before
+/// `runcmd`. A script that `moves` marks will be put after the others in the message.
 pub(crate) fn number(names: &mut [(String, Option<Folder>)], moves: &[bool]) {
     for folder in Folder::ALL {
         let mut scripts: Vec<(&mut String, bool)> = names
@@ -46,7 +45,7 @@ pub(crate) fn number(names: &mut [(String, Option<Folder>)], moves: &[bool]) {
     }
 }
 
-/// The scripts of a folder as cloud-init runs them and as they are given, where that is not the same.
+/// Returns the order of each folder's scripts as they run and as they are given, if these differ.
 pub(crate) fn changed(names: &[(String, Option<Folder>)]) -> Vec<(String, String)> {
     let mut changed = Vec::new();
     for folder in Folder::ALL {
@@ -67,7 +66,7 @@ fn listed(names: &[String]) -> String {
     names[..names.len().min(MOST)].join(", ") + more
 }
 
-/// Two scripts of one folder and one name, of which the second is written over the first: their places, and what to say.
+/// Returns scripts with the same folder and name, of which the second overwrites the first: their indexes and a message.
 pub(crate) fn collisions(names: &[(String, Option<Folder>)]) -> Vec<(usize, usize, String)> {
     let mut first: HashMap<(String, Folder), usize> = HashMap::new();
     let mut collisions = Vec::new();
@@ -83,7 +82,7 @@ pub(crate) fn collisions(names: &[(String, Option<Folder>)]) -> Vec<(usize, usiz
     collisions
 }
 
-/// Why a script of this name does not come to run.
+/// Returns why a script of this name would not run.
 pub(crate) fn overwritten(name: &str, folder: Option<Folder>) -> Option<String> {
     (folder == Some(Folder::Instance) && file_name::cleaned(name) == RUNCMD)
         .then(|| format!("cloud-init writes the commands of {RUNCMD} to a file of this name, over the script"))

@@ -1,4 +1,4 @@
-//! What stands around user-data: gzip, base64, or a MIME message.
+//! What may be around parts: gzip, base64, or a MIME message.
 
 use crate::cloud_init::content_type::ContentType;
 use crate::cloud_init::foreign::Foreign;
@@ -7,10 +7,10 @@ use base64::prelude::BASE64_STANDARD;
 use flate2::bufread::MultiGzDecoder;
 use std::io::{self, Read};
 
-/// What a few bytes of gzip may become: far more than anyone means.
+/// The limit for unpacked gzip, in bytes: a few bytes can unpack to gigabytes.
 pub(crate) const MOST_UNPACKED: u64 = 64 * 1024 * 1024;
 
-/// Returns what gzip of any number of members holds, if that is at most so many bytes.
+/// Unpacks gzip of any number of members. Fails if there are more than `most` bytes in it.
 pub(crate) fn unpacked(bytes: &[u8], most: u64) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     MultiGzDecoder::new(bytes).take(most + 1).read_to_end(&mut text)?;
@@ -24,13 +24,13 @@ pub(crate) fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
 }
 
-/// `convert_string` in cloud-init's user_data.py.
+/// Returns whether cloud-init takes it for a message (`convert_string` in its user_data.py).
 pub(crate) fn is_message(text: &[u8]) -> bool {
     let start = text[..text.len().min(4096)].to_ascii_lowercase();
     memchr::memmem::find(&start, b"mime-version:").is_some()
 }
 
-/// What base64 around it hides, if it looks like user-data.
+/// Decodes base64. Returns `None` if it is not base64, or if what is in it does not look like user-data.
 pub(crate) fn unwrapped(bytes: &[u8]) -> Option<Vec<u8>> {
     let text: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let inner = BASE64_STANDARD.decode(text).ok().filter(|inner| !inner.is_empty())?;

@@ -1,4 +1,4 @@
-//! The parts of existing user-data as cloud-init sees them: named, opened, and in the order in which it goes about them.
+//! Decodes the parts of existing user-data like cloud-init: names them, unpacks them, opens archives, and orders them.
 
 use crate::check;
 use crate::check::host_keys;
@@ -7,34 +7,34 @@ use crate::cloud_config::archive;
 use crate::cloud_config::merge::{CloudConfig, Merged, configs, merge};
 use crate::cloud_config::merge_how;
 use crate::cloud_config::schema::Schema;
-use crate::cloud_init::content_type::{Folder, ContentType, NOT_MULTIPART, PLAIN, PartType};
+use crate::cloud_init::content_type::{ContentType, Folder, NOT_MULTIPART, PLAIN, PartType};
 use crate::cloud_init::file_name;
 use crate::cloud_init::foreign::Foreign;
 use crate::cloud_init::run_order;
 use crate::cloud_init::run_order::RUNCMD;
 use crate::cloud_init::wrapping::{self, MOST_UNPACKED};
 
-/// A part as cloud-init sees it.
+/// A part of existing user-data.
 #[derive(Debug)]
 pub(crate) struct DecodedPart {
-    /// The name by which cloud-init knows it.
+    /// Its file name for cloud-init.
     pub name: String,
     pub part_type: PartType,
-    /// How the message holds it: its Content-Transfer-Encoding, `gzip`, or `archive` for a part within one.
+    /// Its Content-Transfer-Encoding, or `gzip`, or `archive` for a part of an archive.
     pub encoding: &'static str,
     pub content: Vec<u8>,
     pub merge_type: Option<String>,
     pub launch_index: Option<String>,
-    /// What it is to the other cloud-configs, if it is one.
+    /// Its cloud-config, if it is one.
     config: Option<CloudConfig>,
-    /// What cloud-init does with it, and in what order: `script 2` is the second of the scripts to run.
+    /// What cloud-init does with it, and in what order: `script 2` is the second script to run.
     pub runs: String,
     pub problems: Vec<String>,
     pub warnings: Vec<String>,
 }
 
 impl DecodedPart {
-    /// The whole user-data, which cloud-init does not read.
+    /// Returns user-data for another program as a single part.
     pub fn foreign(foreign: Foreign, content: Vec<u8>) -> DecodedPart {
         DecodedPart {
             name: "part-001".to_string(),
@@ -50,18 +50,18 @@ impl DecodedPart {
         }
     }
 
-    /// Adds what the schema does not allow in a cloud-config.
+    /// Adds the problems that the schema finds in a cloud-config.
     pub fn validate(&mut self, schema: &Schema) {
         self.problems.extend(self.config.iter().flat_map(|config| schema.problems(&config.node)));
     }
 
-    /// Whether it is a script that runs from a file.
+    /// Returns whether it is a script that cloud-init writes to a file.
     pub fn runs_as_file(&self) -> bool {
         run_order::folder_of(self.part_type.content_type(), &self.content).is_some()
     }
 }
 
-/// A part before cloud-init names it.
+/// A part of a message, before it is named and unpacked.
 pub(crate) struct MessagePart {
     pub name: Option<String>,
     pub declared: String,
@@ -80,12 +80,12 @@ impl MessagePart {
     }
 }
 
-/// Names parts as cloud-init does, and goes into those that are archives or compressed.
+/// Names parts as cloud-init does, unpacks them, and opens archives.
 pub(crate) struct PartDecoder {
     pub parts: Vec<DecodedPart>,
-    /// How many cloud-init has attached: includes and archives are opened instead.
+    /// The number of parts that got a number. Includes and archives get none.
     attached: usize,
-    /// How many bytes may yet come out of compressed parts.
+    /// How many more bytes compressed parts may unpack to.
     budget: u64,
 }
 
@@ -116,11 +116,13 @@ impl PartDecoder {
             }
         }
         problems.extend(check::problems(&part_type, given, &content));
-        let why =
-            merge_type.as_deref().filter(|_| part_type.content_type() == Some(ContentType::CloudConfig)).and_then(merge_how::problem);
+        let why = merge_type
+            .as_deref()
+            .filter(|_| part_type.content_type() == Some(ContentType::CloudConfig))
+            .and_then(merge_how::problem);
         problems.extend(why.map(|why| format!("X-Merge-Type: {why}")));
         if launch_index.as_deref().is_some_and(|index| index.trim().parse::<i64>().is_err()) {
-            problems.push("Launch-Index is no number: cloud-init would leave the part out everywhere".to_string());
+            problems.push("Launch-Index is not a number: cloud-init would leave the part out everywhere".to_string());
         }
         let entries = match part_type.content_type() {
             Some(ContentType::CloudConfigArchive) => archive::entries(&String::from_utf8_lossy(&content)),
@@ -162,7 +164,7 @@ impl PartDecoder {
         }
     }
 
-    /// The name of a part, which has a number where none is given.
+    /// Returns the name of a part: a number if none is given.
     fn attach(&mut self, name: Option<String>, part_type: &PartType) -> String {
         let name = name.unwrap_or_else(|| format!("part-{:03}", self.attached + 1));
         let opened = [ContentType::Include, ContentType::IncludeOnce, ContentType::CloudConfigArchive];
@@ -171,7 +173,7 @@ impl PartDecoder {
     }
 }
 
-/// The files of the parts, and the folders that they run from.
+/// Returns the file name of each part, and the folder from which it runs.
 fn files(parts: &[DecodedPart]) -> Vec<(String, Option<Folder>)> {
     let file = |part: &DecodedPart| {
         let folder = run_order::folder_of(part.part_type.content_type(), &part.content);
@@ -185,8 +187,7 @@ fn files(parts: &[DecodedPart]) -> Vec<(String, Option<Folder>)> {
     parts.iter().map(file).collect()
 }
 
-/// Says of each part what cloud-init does with it, and which place it has among its like. Returns what is wrong with the
-/// cloud-configs among each other.
+/// Sets `runs` of each part. Returns what is lost when the cloud-configs are merged.
 pub(crate) fn set_run_order(parts: &mut [DecodedPart]) -> Vec<String> {
     let (of, configs): (Vec<usize>, Vec<&CloudConfig>) =
         parts.iter().enumerate().filter_map(|(at, part)| Some((at, part.config.as_ref()?))).unzip();
@@ -239,7 +240,7 @@ pub(crate) fn set_run_order(parts: &mut [DecodedPart]) -> Vec<String> {
     problems
 }
 
-/// What is wrong with the parts among each other.
+/// Returns what is wrong between parts: order, names, and types without a handler.
 pub(crate) fn problems_between(parts: &[DecodedPart]) -> Vec<String> {
     let files = files(parts);
     let mut problems = Vec::new();

@@ -1,9 +1,9 @@
-//! Transfer encodings undone as Python does it (binascii's `a2b_qp`, and `a2b_base64`).
+//! Decodes quoted-printable and base64 like Python's binascii.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-/// Nothing but `=XX` and `=` at the end of a line means anything; all else stays.
+/// Decodes `=XX`, and `=` at the end of a line. Everything else stays.
 pub(crate) fn quoted_printable(text: &[u8]) -> Vec<u8> {
     let mut content = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -24,7 +24,7 @@ pub(crate) fn quoted_printable(text: &[u8]) -> Vec<u8> {
     content
 }
 
-/// Returns `None` where it is not strict base64: decoders differ in what they make of that.
+/// Returns `None` if it is not strict base64, because decoders differ then.
 pub(crate) fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let text: Vec<u8> = text.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
     BASE64_STANDARD.decode(text).ok()

@@ -1,24 +1,24 @@
-//! A MIME message taken apart as Python's email.feedparser does, which is how cloud-init reads it: where it differs from
-//! the RFCs, and so from crates, is where what an instance does is not what its message seems to say.
+//! Splits a MIME message into parts like Python's email.feedparser, which cloud-init uses. It differs from the RFCs, so no
+//! crate gives the same parts.
 
 use crate::read::parameter::parameter;
 
-/// A part that holds no others.
+/// A part that contains no other parts.
 #[derive(Debug)]
 pub(crate) struct Entity {
     pub headers: Headers,
-    /// As it stands, before its transfer encoding is undone.
+    /// The body before its transfer encoding is decoded.
     pub body: Vec<u8>,
 }
 
-/// Each a name and a value, unfolded.
+/// Names and unfolded values.
 #[derive(Debug)]
 pub(crate) struct Headers(Vec<(String, String)>);
 
-/// Deeper than anyone means, and than a stack has to bear.
+/// The nesting limit, which protects the stack.
 const DEEPEST: usize = 50;
 
-/// The parts of the message in order, and what is wrong with how they stand.
+/// Returns the parts of the message in order, and what is wrong with its structure.
 pub(crate) fn parse(text: &[u8]) -> (Vec<Entity>, Vec<String>) {
     let mut parsed = Parsed { entities: Vec::new(), problems: Vec::new() };
     let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
@@ -40,9 +40,10 @@ impl Parsed {
         let (headers, mut rest) = headers(lines);
         match rest.split_first() {
             Some((line, behind)) if is_newline(line) => rest = behind,
-            Some(_) => self
-                .problems
-                .push("a line among headers is none: cloud-init would take the content to begin there".to_string()),
+            Some(_) => self.problems.push(
+                "a line among the headers is not a header: cloud-init would take the content to begin there"
+                    .to_string(),
+            ),
             None => {}
         }
         if !headers.content_type().starts_with("multipart/") {
@@ -93,17 +94,17 @@ impl Parsed {
 }
 
 impl Headers {
-    /// The value of the first of that name, in whatever case.
+    /// Returns the first value of that name, in upper or lower case.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The value of the first spelled just so: cloud-init looks for some of its own in this way.
+    /// Returns the first value of exactly that name. cloud-init looks for some of its own headers this way.
     pub fn get_spelled(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
-    /// `text/plain` where none is given, or what is given is none.
+    /// Returns the content type, or `text/plain` if there is none or it is malformed.
     pub fn content_type(&self) -> String {
         let value = self.get("content-type").unwrap_or_default();
         let mime = value.split(';').next().unwrap_or_default().trim().to_lowercase();
@@ -123,7 +124,7 @@ impl Headers {
     }
 }
 
-/// The headers, and the lines from the one that ends them on.
+/// Returns the headers and the lines after them.
 fn headers<'a, 'b>(lines: &'a [&'b [u8]]) -> (Headers, &'a [&'b [u8]]) {
     let is_header = |line: &&[u8]| {
         let name = line.iter().take_while(|byte| matches!(byte, b'!'..=b'9' | b';'..=b'~')).count();
@@ -155,7 +156,7 @@ fn without_newline(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r\n").or(line.strip_suffix(b"\n")).unwrap_or(line)
 }
 
-/// Whether the line separates parts, and if so whether it is the last that does.
+/// Returns `None` if the line is not a boundary, else whether it is the last boundary.
 fn separator(line: &[u8], boundary: &str) -> Option<bool> {
     let rest = without_newline(line).strip_prefix(b"--")?.strip_prefix(boundary.as_bytes())?;
     let is_blank = |rest: &[u8]| rest.iter().all(|byte| matches!(byte, b' ' | b'\t'));

@@ -1,24 +1,24 @@
-//! User-data as an instance was given it, taken apart as cloud-init takes it apart.
+//! Reads existing user-data: removes base64 and gzip, splits the message, and decodes its parts.
 
 use crate::build::user_data_size::LIMIT;
 use crate::cloud_init::content_type::ContentType;
 use crate::cloud_init::foreign::Foreign;
 use crate::cloud_init::wrapping::{MOST_UNPACKED, is_gzip, is_message, unpacked, unwrapped};
-use crate::read::decoded_part::{MessagePart, PartDecoder, DecodedPart, problems_between, set_run_order};
+use crate::read::decoded_part::{DecodedPart, MessagePart, PartDecoder, problems_between, set_run_order};
 use crate::read::decoding;
 use crate::read::message::{self, Entity};
 
 #[derive(Debug)]
 pub(crate) struct ParsedMessage {
     pub parts: Vec<DecodedPart>,
-    /// What is wrong with the whole, and with the parts among each other.
+    /// What is wrong with the whole, and between parts.
     pub problems: Vec<String>,
     /// What is worth knowing, but not wrong.
     pub notes: Vec<String>,
 }
 
 impl ParsedMessage {
-    /// `is_decoded` tells that its base64 has been undone, as EC2 does. What comes from a file may be as the API has it.
+    /// `is_decoded` says that its base64 is already decoded, as EC2 does it. A file may contain the base64 of the API.
     pub fn read(bytes: &[u8], is_decoded: bool) -> ParsedMessage {
         let (mut problems, mut notes) = (Vec::new(), Vec::new());
         let mut bytes = bytes.to_vec();
@@ -63,7 +63,7 @@ impl ParsedMessage {
     }
 }
 
-/// The parts of the message that are no containers, in order.
+/// Returns the parts of the message that contain no others, in order.
 fn message_parts(text: &[u8], problems: &mut Vec<String>) -> Vec<MessagePart> {
     if std::str::from_utf8(text).is_err() {
         problems.push("is not UTF-8: cloud-init would take none of it".to_string());
