@@ -4,6 +4,7 @@ use crate::args::{Args, Job};
 use crate::confirm::{ask, question};
 use crate::execute::execute;
 use crate::guard::check_count;
+use crate::identity::check_again;
 use crate::leftovers::Leftovers;
 use crate::plan::{Rules, due, is_due, plan};
 use crate::resize::{check_type, note_reasons, resize};
@@ -83,13 +84,14 @@ async fn carry_out(args: &Args, tool: &Tool, accounts: &Accounts, job: &Job, act
     let notes = leftovers.as_ref().map(|leftovers| leftovers.sentences(acted)).unwrap_or_default();
     let released = leftovers.as_ref().map(|leftovers| leftovers.released(acted)).unwrap_or_default();
     let asks = !args.yes && matches!(job, Job::Power(Change::Terminate) | Job::Resize(_));
-    if let Some(question) = question(job, acted, &notes, &released).filter(|_| asks)
-        && let Err(failure) = ask(accounts, job, question).await
-    {
-        for host in acted.iter_mut().filter(|host| is_due(host)) {
-            host.result = Err(failure.clone().within("not changed"));
+    if let Some(question) = question(job, acted, &notes, &released).filter(|_| asks) {
+        if let Err(failure) = ask(accounts, job, question).await {
+            for host in acted.iter_mut().filter(|host| is_due(host)) {
+                host.result = Err(failure.clone().within("not changed"));
+            }
+            return Err(failure);
         }
-        return Err(failure);
+        accounts.each(acted, async |ec2, acted| check_again(ec2, job, acted).await).await;
     }
     let in_account = async |ec2: &Ec2, acted: &mut Vec<Acted>| match job {
         Job::Power(change) => execute(args, ec2, *change, acted).await,

@@ -17,7 +17,8 @@ pub async fn execute(args: &Args, ec2: &Ec2, change: Change, acted: &mut [Acted]
     match args.until() {
         None => ec2.refresh_all(acted).await,
         Some(_) => {
-            ec2.wait_all(acted, |_| true, &[change.end_state()], &args.wait_args, &args.progress).await;
+            let is_open = |host: &Acted| is_due(host) || !is_in(host, change.end_state());
+            ec2.wait_all(acted, is_open, &[change.end_state()], &args.wait_args, &args.progress).await;
         }
     }
     if args.until() == Some(Until::Ok) {

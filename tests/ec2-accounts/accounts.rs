@@ -44,6 +44,28 @@ fn a_listing_over_accounts_is_acted_on_in_each_account() {
 }
 
 #[test]
+fn an_instance_that_two_profiles_reach_is_changed_once() {
+    let (sandbox, [server, _]) = accounts("web1", "web2");
+    let keys = "aws_access_key_id = AKID\naws_secret_access_key = secret";
+    let profile = |name| format!("[profile {name}]\nregion = {REGION}\nendpoint_url = {}\n{keys}\n", server.endpoint);
+    sandbox.file(".aws/config", profile("a") + &profile("b"));
+    let listed = sandbox.run("ec2-ls", &["--account", "a,b"], "").exits(0);
+    for (args, summary, calls) in [
+        (&["reboot"][..], "1 rebooted", ["RebootInstances"; 2]),
+        (&["resize", "m5.large", "--yes", "--wait"], "1 resized", ["StopInstances", "StartInstances"]),
+    ] {
+        let run = sandbox.run("ec2-power", args, &listed.stdout).exits(0);
+        let profiles: Vec<_> = run.records().iter().map(|record| record["aws_profile"].clone()).collect();
+        assert_eq!(profiles, ["a", "b"], "{}", run.stdout);
+        assert!(run.records().iter().all(|record| record["state"] == "running"), "{}", run.stdout);
+        assert_eq!(run.stderr, format!("ec2-power: 1 host: {summary}\n"));
+        assert_eq!(calls.map(|call| server.count(call)), [1; 2], "{args:?}");
+    }
+    let run = sandbox.run("ec2-tag", &["team=dba"], &listed.stdout).exits(0);
+    assert_eq!((run.stderr.as_str(), server.count("CreateTags")), ("ec2-tag: 1 host: 1 tagged\n", 1));
+}
+
+#[test]
 fn a_name_is_looked_for_in_every_account() {
     let (sandbox, servers) = accounts("web[1-2]", "web[2-3]");
     let run = sandbox.run("ec2-power", &["stop", "--account", "dev,prod", "web1", "web3", "web4"], "").exits(3);

@@ -145,7 +145,10 @@ fn interrupted_resize_says_how_far_it_came() {
     let records = run.records();
     assert_eq!((records.len(), &records[0]["state"]), (1, &"stopping".into()));
     let error = records[0]["error"].as_str().expect("an error");
-    assert!(error.starts_with("not resized, it is still stopping, and its type is m5.large: "), "{error}");
+    assert!(
+        error.starts_with("not resized, it is still stopping and stays stopped, and its type is m5.large: "),
+        "{error}"
+    );
     assert_eq!(ec2.count("ModifyInstanceAttribute"), 0);
 }
 

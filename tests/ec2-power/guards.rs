@@ -154,6 +154,51 @@ fn ctrl_c_answers_the_question_with_no() {
     assert_eq!((live(&ec2), ec2.count("TerminateInstances")), (1, 0));
 }
 
+/// Runs ec2-power on a terminal, and `meanwhile` while it asks. Then types 1.
+fn ask(sandbox: &Sandbox, args: &str, meanwhile: &str) -> Outcome {
+    let asked = "until grep -q 'type 1 to' asked 2> /dev/null; do sleep 0.1; done";
+    let line =
+        format!("rm -f asked; ({asked}; {meanwhile} > changed; echo 1) | script -qfec \"ec2-power {args}\" asked");
+    sandbox.sh(&line)
+}
+
+#[test]
+fn host_that_changes_during_the_question_is_left_alone() {
+    for (args, meanwhile, error) in [
+        ("terminate -o json web1", "ec2-tag Name=web9 web1", "not changed, because its name was web1 and is web9 now"),
+        (
+            "terminate -o json web1",
+            "ec2-tag Name=web9 cerveza:protect=terminate web1",
+            "protected by its tag cerveza:protect=terminate",
+        ),
+        (
+            "resize m5.xlarge -o json web1",
+            "ec2-power stop --wait web1",
+            "not changed, because its state was running and is stopped now",
+        ),
+        (
+            "resize m5.xlarge -o json web1",
+            "ec2-tag cerveza:protect=stop web1",
+            "protected by its tag cerveza:protect=stop",
+        ),
+    ] {
+        let ec2 = Ec2Server::start(Options::default());
+        ec2.launch(["web1"], &[]);
+        let run = ask(&ec2.sandbox(), args, meanwhile).exits(3);
+        assert!(run.stdout.contains(&format!("\"error\":\"{error}\"")), "{}", run.stdout);
+        let calls = ["TerminateInstances", "ModifyInstanceAttribute", "StartInstances"].map(|call| ec2.count(call));
+        assert_eq!((calls, live(&ec2)), ([0; 3], 1));
+    }
+}
+
+#[test]
+fn host_that_is_as_it_was_after_the_question_is_changed() {
+    let ec2 = Ec2Server::start(Options::default());
+    ec2.launch(["web1"], &[]);
+    ask(&ec2.sandbox(), "terminate web1", "true").exits(0);
+    assert_eq!(live(&ec2), 0);
+}
+
 #[test]
 fn volumes_that_remain_are_listed() {
     let ec2 = Ec2Server::start(Options::default());

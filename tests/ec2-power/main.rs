@@ -4,6 +4,7 @@ mod addresses;
 mod batches;
 mod changes;
 mod guards;
+mod lost_answers;
 mod outage;
 
 use kit::{FakeEc2, Moto, Reply, Sandbox, fake_ec2};
