@@ -5,7 +5,8 @@ use crate::session::exec::{Ask, End, Ran, START, Stdin, exec};
 use crate::session::phase_timer::Clock;
 use crate::session::ssh_session::Link;
 use crate::sink::Captured;
-use std::fs;
+use cerveza_manners::{last_line, read_capped};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -22,11 +23,7 @@ pub struct Script {
 
 impl Script {
     pub fn read(path: &Path) -> io::Result<Script> {
-        let size = fs::metadata(path)?.len();
-        if size > LARGEST {
-            return Err(io::Error::other(format!("larger than {} MiB", LARGEST >> 20)));
-        }
-        let bytes = fs::read(path)?;
+        let bytes = read_capped(File::open(path)?, LARGEST)?;
         if bytes.is_empty() {
             return Err(io::Error::other("it is empty"));
         }
@@ -82,9 +79,8 @@ pub fn upload(link: &Link, script: &Script, readable: bool, clock: &Clock<'_>) -
     match exec(link, ask, clock, &mut said) {
         (Ran { exit_code: Some(0), .. }, End::Closed) => {}
         (Ran { exit_code: Some(_), .. }, End::Closed) => {
-            let stderr = String::from_utf8_lossy(&said.stderr);
-            let why = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason was given");
-            return Err(Unstarted::Upload(why.trim().to_string()));
+            let why = last_line(&said.stderr).unwrap_or("no reason was given".to_string());
+            return Err(Unstarted::Upload(why));
         }
         (_, End::Unfinished(halt)) => return Err(Unstarted::End(Ran::default(), End::Halt(halt))),
         (ran, end) => return Err(Unstarted::End(ran, end)),
