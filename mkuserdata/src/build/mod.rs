@@ -6,6 +6,7 @@ pub(crate) mod gzip;
 pub(crate) mod layout;
 pub(crate) mod mime;
 pub(crate) mod operand;
+pub(crate) mod options;
 pub(crate) mod part;
 pub(crate) mod parts;
 pub(crate) mod template;

@@ -5,14 +5,14 @@ use crate::build::gzip::{Effort, Head, gzip};
 use crate::build::layout::{Layout, lay_out};
 use crate::build::mime;
 use crate::build::operand::Operand;
+use crate::build::options::Options;
 use crate::build::part::{Body, Part};
 use crate::build::template::{Templates, fields};
-use crate::build::user_data_size::{self, Cost, LIMIT};
+use crate::build::user_data_size::{self, Cost};
 use crate::cloud_config::merge::{Clash, CloudConfig, merge};
 use crate::cloud_init::content_type::ContentType;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
-use cerveza_template::Setting;
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -21,47 +21,6 @@ use std::thread::ScopedJoinHandle;
 
 /// The largest message to compress thoroughly, in bytes. Above it zopfli takes seconds, and the result would hardly fit.
 const MOST_THOROUGH: usize = 1024 * 1024;
-
-/// How to build user-data.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Build for many hosts: compress what they have in common once.
-    pub per_host: bool,
-    /// Compress if that makes it smaller.
-    pub gzip: bool,
-    pub effort: Effort,
-    /// The largest allowed size in bytes.
-    pub limit: usize,
-    /// The boundary between the parts. `None` chooses one that occurs in no part.
-    pub boundary: Option<String>,
-    /// The X-Merge-Type of each cloud-config.
-    pub merge_type: Option<String>,
-    /// Do not number the names of scripts, which may then run in another order.
-    pub keep_names: bool,
-    /// Turn errors about surprising cloud-init behaviour into warnings.
-    pub force: bool,
-    /// The hint of such an error, if the caller has one.
-    pub hint: Option<&'static str>,
-    /// Values for templates, which replace those of a host's record.
-    pub set: Vec<Setting>,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            per_host: true,
-            gzip: true,
-            effort: Effort::default(),
-            limit: LIMIT,
-            boundary: None,
-            merge_type: None,
-            keep_names: false,
-            force: false,
-            hint: None,
-            set: Vec::new(),
-        }
-    }
-}
 
 /// User-data and its warnings.
 #[derive(Clone, Debug, PartialEq, Eq)]

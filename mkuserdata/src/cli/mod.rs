@@ -7,8 +7,9 @@ mod user_data_input;
 
 use crate::build::gzip::Effort;
 use crate::build::operand::Operand;
+use crate::build::options::Options;
 use crate::build::part::Part;
-use crate::build::parts::{Options, Parts, UserData};
+use crate::build::parts::{Parts, UserData};
 use crate::build::user_data_size;
 use crate::build::user_data_size::Cost;
 use crate::cli::args::Args;
