@@ -26,12 +26,11 @@ fn files(folder: &Path) -> Vec<(String, String)> {
     while let Some(at) = folders.pop() {
         for entry in std::fs::read_dir(at).expect("a folder") {
             let path = entry.expect("an entry").path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => {
-                    let name = path.strip_prefix(folder).expect("a path in it").to_string_lossy().into_owned();
-                    found.push((name, std::fs::read_to_string(path).expect("a file")));
-                }
+            if path.is_dir() {
+                folders.push(path)
+            } else {
+                let name = path.strip_prefix(folder).expect("a path in it").to_string_lossy().into_owned();
+                found.push((name, std::fs::read_to_string(path).expect("a file")));
             }
         }
     }

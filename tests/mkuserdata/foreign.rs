@@ -28,9 +28,8 @@ fn extracted(sandbox: &Sandbox, folder: &Path) -> Vec<(String, Vec<u8>)> {
 
 /// The parts of the message as `--extract` names them.
 fn expected(parts: &[Part]) -> Vec<(String, Vec<u8>)> {
-    let name = |(at, part): (usize, &Part)| match part.filename.is_empty() {
-        true => format!("part-{:03}", at + 1),
-        false => part.filename.clone(),
+    let name = |(at, part): (usize, &Part)| {
+        if part.filename.is_empty() { format!("part-{:03}", at + 1) } else { part.filename.clone() }
     };
     let mut files: Vec<_> =
         parts.iter().enumerate().map(|(at, part)| (name((at, part)), part.content.clone())).collect();
@@ -183,9 +182,10 @@ fn bytes_that_are_not_encoded_are_damaged_and_check_says_so() {
     for (((headers, content, problem), message), verdict) in cases.iter().zip(&messages).zip(verdicts) {
         let run = check(&sandbox, message).exits(1);
         assert!(run.stderr.contains(problem), "{headers}: {}", run.stderr);
-        match problem.contains("none of it") {
-            true => assert!(verdict.failed.is_some()),
-            false => assert_ne!(verdict.parts[0].content, **content, "{headers}"),
+        if problem.contains("none of it") {
+            assert!(verdict.failed.is_some())
+        } else {
+            assert_ne!(verdict.parts[0].content, **content, "{headers}")
         }
     }
 }

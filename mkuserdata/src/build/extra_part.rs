@@ -63,25 +63,25 @@ impl ExtraPart {
                 return Err(Failure::usage(format!("{} cannot be added to user-data that is {what}", self.label)));
             }
         };
-        let content = match self.is_template {
-            true => {
-                let mut templates = Templates::new();
-                templates.add(&self.label, &self.content)?;
-                templates.render(&self.label, &fields(Some(record), &[]))?
-            }
-            false => self.content.clone(),
+        let content = if self.is_template {
+            let mut templates = Templates::new();
+            templates.add(&self.label, &self.content)?;
+            templates.render(&self.label, &fields(Some(record), &[]))?
+        } else {
+            self.content.clone()
         };
         let blocks = [first, block(&self.content_type, &self.name, content.as_bytes())];
         let message = mime::message(blocks.iter(), &mime::boundary(blocks.iter()));
         let compressed = gzip(&message, Effort::Thorough);
         let bytes = if compressed.len() < message.len() { compressed } else { message };
-        match bytes.len() <= LIMIT {
-            true => Ok(bytes),
-            false => Err(Failure::usage(format!(
+        if bytes.len() <= LIMIT {
+            Ok(bytes)
+        } else {
+            Err(Failure::usage(format!(
                 "user-data has {} bytes with {}: EC2 takes at most {LIMIT}",
                 bytes.len(),
                 self.label
-            ))),
+            )))
         }
     }
 }

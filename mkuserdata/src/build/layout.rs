@@ -21,15 +21,14 @@ pub(crate) fn lay_out(mut parts: Vec<Part>, keep_names: bool) -> Layout {
     let mut names: Vec<_> = parts.iter().map(|part| (part.name.clone(), part.folder())).collect();
     // Where it stands does not matter to a script that is numbered, but to how much is compressed for each host.
     let moves: Vec<bool> = parts.iter().map(|part| !keep_names && part.is_template && part.runs_by_name()).collect();
-    match keep_names {
-        false => run_order::number(&mut names, &moves),
-        true => {
-            let say = |(run, given)| format!("cloud-init runs scripts sorted by name: {run}, not as given: {given}");
-            warnings.extend(run_order::changed(&names).into_iter().map(say));
-            for (first, second, say) in run_order::collisions(&names) {
-                problems.push(format!("{} and {}: {say}", parts[first].path, parts[second].path));
-            }
+    if keep_names {
+        let say = |(run, given)| format!("cloud-init runs scripts sorted by name: {run}, not as given: {given}");
+        warnings.extend(run_order::changed(&names).into_iter().map(say));
+        for (first, second, say) in run_order::collisions(&names) {
+            problems.push(format!("{} and {}: {say}", parts[first].path, parts[second].path));
         }
+    } else {
+        run_order::number(&mut names, &moves)
     }
     for (part, (name, folder)) in parts.iter_mut().zip(names) {
         let problem = folder

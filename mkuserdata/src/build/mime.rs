@@ -92,10 +92,11 @@ fn filename(name: &str) -> String {
     }
     let mut parameter = "filename*=utf-8''".to_string();
     for byte in name.bytes() {
-        match plain(byte) {
-            true => parameter.push(char::from(byte)),
+        if plain(byte) {
+            parameter.push(char::from(byte))
+        } else {
             // Writing to a String cannot fail.
-            false => _ = write!(parameter, "%{byte:02X}"),
+            _ = write!(parameter, "%{byte:02X}")
         }
     }
     parameter
@@ -103,9 +104,10 @@ fn filename(name: &str) -> String {
 
 /// Returns the boundary, in quotes if RFC 2045 requires them.
 fn parameter(boundary: &str) -> String {
-    match boundary.bytes().any(|byte| b"()<>@,;:\\\"/[]?= ".contains(&byte)) {
-        true => format!("\"{boundary}\""),
-        false => boundary.to_string(),
+    if boundary.bytes().any(|byte| b"()<>@,;:\\\"/[]?= ".contains(&byte)) {
+        format!("\"{boundary}\"")
+    } else {
+        boundary.to_string()
     }
 }
 

@@ -45,18 +45,12 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
 
 /// Returns the name of a file in messages.
 pub(crate) fn label(path: &Path) -> String {
-    match is_stdin(path) {
-        true => "stdin".to_string(),
-        false => path.display().to_string(),
-    }
+    if is_stdin(path) { "stdin".to_string() } else { path.display().to_string() }
 }
 
 /// Opens the file, or stdin for `-`.
 pub(crate) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
-    Ok(match is_stdin(path) {
-        true => Box::new(io::stdin().lock()),
-        false => Box::new(File::open(path)?),
-    })
+    Ok(if is_stdin(path) { Box::new(io::stdin().lock()) } else { Box::new(File::open(path)?) })
 }
 
 #[cfg(test)]

@@ -79,9 +79,10 @@ impl Parts {
             fixed.push(Some(body));
         }
         problems.extend(clashes(&parts, fixed.iter().map(Option::as_ref)).into_iter().map(|(_, problem)| problem));
-        match options.force {
-            true => warnings.extend(problems),
-            false => refuse(problems, &options)?,
+        if options.force {
+            warnings.extend(problems)
+        } else {
+            refuse(problems, &options)?
         }
         if let Some(boundary) = &options.boundary
             && !mime::is_boundary(boundary)
@@ -109,9 +110,10 @@ impl Parts {
 
     /// Builds the user-data of a host. Without a record, templates see only what was set.
     pub fn build(&self, record: Option<&Record>) -> Result<UserData> {
-        match self.varies() {
-            false => self.only.get_or_init(|| self.assemble(&self.bodies(record)?)).clone(),
-            true => self.assemble(&self.bodies(record)?),
+        if self.varies() {
+            self.assemble(&self.bodies(record)?)
+        } else {
+            self.only.get_or_init(|| self.assemble(&self.bodies(record)?)).clone()
         }
     }
 
@@ -150,18 +152,12 @@ impl Parts {
 
     /// Names the host in an error, unless no part depends on the host.
     fn build_named(&self, record: &Record) -> Result<UserData> {
-        self.build(Some(record)).map_err(|failure| match self.varies() {
-            false => failure,
-            true => failure.within(record.host()),
-        })
+        self.build(Some(record)).map_err(|failure| if self.varies() { failure.within(record.host()) } else { failure })
     }
 
     /// Returns the body of each part, with templates rendered.
     fn bodies(&self, record: Option<&Record>) -> Result<Vec<Cow<'_, Body>>> {
-        let fields = match self.varies() {
-            true => fields(record, &self.options.set),
-            false => minijinja::Value::UNDEFINED,
-        };
+        let fields = if self.varies() { fields(record, &self.options.set) } else { minijinja::Value::UNDEFINED };
         self.parts.iter().zip(&self.fixed).map(|(part, fixed)| self.body(part, fixed.as_ref(), &fields)).collect()
     }
 
@@ -178,9 +174,10 @@ impl Parts {
             })?;
         let mut body = part.body(text.as_bytes(), self.options.merge_type.as_deref());
         let problems = std::mem::take(&mut body.problems);
-        match self.options.force {
-            true => body.warnings.extend(problems),
-            false => refuse(problems, &self.options).map_err(|failure| failure.within(&part.path))?,
+        if self.options.force {
+            body.warnings.extend(problems)
+        } else {
+            refuse(problems, &self.options).map_err(|failure| failure.within(&part.path))?
         }
         Ok(Cow::Owned(body))
     }
@@ -192,10 +189,7 @@ impl Parts {
         if self.varies() {
             let clashes = clashes(&self.parts, bodies.iter().map(|body| Some(body.as_ref())));
             let of_templates = clashes.into_iter().filter(|(varies, _)| *varies).map(|(_, problem)| problem).collect();
-            match self.options.force {
-                true => warnings = of_templates,
-                false => refuse(of_templates, &self.options)?,
-            }
+            if self.options.force { warnings = of_templates } else { refuse(of_templates, &self.options)? }
         }
         for (part, body) in self.parts.iter().zip(bodies).filter(|(part, _)| part.is_template) {
             let all = body.warnings.iter().chain(&body.console_warnings);
@@ -249,9 +243,10 @@ impl Parts {
 
     /// Compresses thoroughly, unless that would take minutes or `fast` is so large that it would not help.
     fn thoroughly(&self, message: &[u8], fast: Vec<u8>) -> Vec<u8> {
-        match message.len() > MOST_THOROUGH || fast.len() / 2 > self.options.limit {
-            true => fast,
-            false => gzip(message, Effort::Thorough),
+        if message.len() > MOST_THOROUGH || fast.len() / 2 > self.options.limit {
+            fast
+        } else {
+            gzip(message, Effort::Thorough)
         }
     }
 

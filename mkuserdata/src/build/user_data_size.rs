@@ -22,10 +22,7 @@ pub struct Cost {
 pub(crate) fn costs(parts: &[(&str, &Body)], size: usize) -> Vec<Cost> {
     let texts: Vec<&[u8]> = parts.iter().map(|(_, body)| body.block.text()).collect();
     let plain = texts.iter().map(|text| text.len()).sum::<usize>();
-    let shares = match size < plain {
-        true => gzip::costs(&texts),
-        false => texts.iter().map(|text| text.len()).collect(),
-    };
+    let shares = if size < plain { gzip::costs(&texts) } else { texts.iter().map(|text| text.len()).collect() };
     // Scaled to add up to the whole size.
     let all = shares.iter().sum::<usize>().max(1);
     let rows = parts.iter().zip(shares);

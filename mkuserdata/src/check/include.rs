@@ -31,10 +31,7 @@ fn url_of(line: &str) -> &str {
         start.eq_ignore_ascii_case(prefix).then(|| line[prefix.len()..].trim_start())
     };
     let rest = after("#include-once").or_else(|| after("#include")).unwrap_or(line);
-    match rest.starts_with('#') {
-        true => "",
-        false => rest.trim(),
-    }
+    if rest.starts_with('#') { "" } else { rest.trim() }
 }
 
 /// Returns whether all releases of cloud-init would fetch it (`read_file_or_url` in url_helper.py).

@@ -6,15 +6,17 @@ use std::borrow::Cow;
 /// cloud-init writes scripts unchanged except for line ends, and the kernel runs them (execve(2)).
 pub fn script(text: &str) -> Option<String> {
     let Some(line) = text.strip_prefix("#!") else {
-        return Some(match text.trim_start().starts_with("#!") {
-            true => "has white space before #!: the kernel would not run it".to_string(),
-            false => "does not begin with #!: the kernel would not run it".to_string(),
+        return Some(if text.trim_start().starts_with("#!") {
+            "has white space before #!: the kernel would not run it".to_string()
+        } else {
+            "does not begin with #!: the kernel would not run it".to_string()
         });
     };
     let line = line.lines().next().unwrap_or_default();
-    match line.trim().is_empty() {
-        true => Some("names no interpreter behind #!: the kernel would not run it".to_string()),
-        false => carriage_return(text),
+    if line.trim().is_empty() {
+        Some("names no interpreter behind #!: the kernel would not run it".to_string())
+    } else {
+        carriage_return(text)
     }
 }
 

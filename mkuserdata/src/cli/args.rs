@@ -175,10 +175,7 @@ impl Args {
 
     /// Returns the files to read: stdin if none is given.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        match self.parts.is_empty() {
-            true => vec![PathBuf::from("-")],
-            false => self.parts.clone(),
-        }
+        if self.parts.is_empty() { vec![PathBuf::from("-")] } else { self.parts.clone() }
     }
 
     /// Fails for combinations that clap cannot check.

@@ -40,9 +40,10 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         tool.warn("--set gives names to templates, and no part is one: their files end in .j2");
     }
     parts.warnings().iter().chain(parts.console_warnings()).for_each(|warning| tool.warn(warning));
-    match args.per_host {
-        true => write_records(args, &parts, tool)?,
-        false => write_one(args, &parts, tool)?,
+    if args.per_host {
+        write_records(args, &parts, tool)?
+    } else {
+        write_one(args, &parts, tool)?
     }
     Ok(Status::Done)
 }
@@ -86,19 +87,16 @@ fn read(args: &Args) -> Result<Vec<Part>> {
 fn write_one(args: &Args, parts: &Parts, tool: &Tool) -> Result<()> {
     let built = parts.build(None).map_err(|failure| {
         // Without either it is a name that a host's record would have, most likely.
-        match parts.varies() && args.set.is_empty() && failure.hint.is_none() {
-            true => failure
-                .hint("--per-host renders templates from the records of hosts, --set KEY=VALUE gives a name once"),
-            false => failure,
+        if parts.varies() && args.set.is_empty() && failure.hint.is_none() {
+            failure.hint("--per-host renders templates from the records of hosts, --set KEY=VALUE gives a name once")
+        } else {
+            failure
         }
     });
     let UserData { bytes, warnings } = built?;
     warnings.iter().for_each(|warning| tool.warn(warning));
     let size = bytes.len();
-    let bytes = match args.base64 {
-        true => format!("{}\n", BASE64_STANDARD.encode(bytes)).into_bytes(),
-        false => bytes,
-    };
+    let bytes = if args.base64 { format!("{}\n", BASE64_STANDARD.encode(bytes)).into_bytes() } else { bytes };
     match args.file() {
         Some(file) => write_file(file, &bytes)?,
         None if args.size => {}

@@ -23,10 +23,7 @@ pub(crate) struct Schema {
 impl Schema {
     /// Reads a file, or for `auto` the schema of the installed cloud-init.
     pub fn read(given: &Path) -> Result<Schema> {
-        let file = match given.as_os_str() == "auto" {
-            true => installed(&packages())?,
-            false => given.to_path_buf(),
-        };
+        let file = if given.as_os_str() == "auto" { installed(&packages())? } else { given.to_path_buf() };
         let of_file = |what: String| Failure::usage(format!("--schema {}: {what}", file.display()));
         let text = fs::read_to_string(&file).map_err(|error| of_file(format!("cannot be read: {error}")))?;
         let source: Value = serde_json::from_str(&text).map_err(|error| of_file(format!("is not JSON: {error}")))?;

@@ -121,10 +121,8 @@ impl Builder {
             Event::Scalar(text, style, anchor, tag) => (anchor, scalar(&text, style, tag.as_deref())),
             Event::SequenceEnd | Event::MappingEnd => {
                 let open = self.open.pop()?;
-                let content = match open.is_mapping {
-                    true => Content::Mapping(pairs(open.items)),
-                    false => Content::List(open.items),
-                };
+                let content =
+                    if open.is_mapping { Content::Mapping(pairs(open.items)) } else { Content::List(open.items) };
                 return self.put(open.anchor, Node { line: Some(open.line), content });
             }
             _ => return Some(()),

@@ -201,13 +201,14 @@ pub(crate) fn full_type(given: &str) -> Result<String> {
         Some(_) => Err(Failure::usage(format!("{given} is not a type"))),
         None => {
             let full = format!("text/{given}");
-            match ContentType::by_mime(&full).is_some() || full == PLAIN {
-                true => Ok(full),
-                false => Err(Failure::usage(format!("cloud-init knows no type {given}")).hint(format!(
+            if ContentType::by_mime(&full).is_some() || full == PLAIN {
+                Ok(full)
+            } else {
+                Err(Failure::usage(format!("cloud-init knows no type {given}")).hint(format!(
                     "PART is FILE or FILE:TYPE, of types {}; a part handler's own has a slash, as in text/x-mine; \
                      FILE:raw is passed through unchanged",
                     ALL.map(|kind| &kind.mime()["text/".len()..]).join(", ")
-                ))),
+                )))
             }
         }
     }

@@ -14,9 +14,10 @@ pub(crate) const MOST_UNPACKED: u64 = 64 * 1024 * 1024;
 pub(crate) fn unpacked(bytes: &[u8], most: u64) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     MultiGzDecoder::new(bytes).take(most + 1).read_to_end(&mut text)?;
-    match text.len() as u64 > most {
-        true => Err(io::Error::other(format!("unpacks to more than {most} bytes"))),
-        false => Ok(text),
+    if text.len() as u64 > most {
+        Err(io::Error::other(format!("unpacks to more than {most} bytes")))
+    } else {
+        Ok(text)
     }
 }
 

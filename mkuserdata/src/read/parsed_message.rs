@@ -50,10 +50,8 @@ impl ParsedMessage {
             notes.push(format!("is {foreign}: cloud-init has nothing to do with it, and it is not checked"));
             return ParsedMessage { parts: vec![DecodedPart::foreign(foreign, text)], problems, notes };
         }
-        let message_parts = match is_message(&text) {
-            true => message_parts(&text, &mut problems),
-            false => vec![MessagePart::alone(text)],
-        };
+        let message_parts =
+            if is_message(&text) { message_parts(&text, &mut problems) } else { vec![MessagePart::alone(text)] };
         let mut decoder = PartDecoder::default();
         message_parts.into_iter().for_each(|part| decoder.decode_part(part));
         let mut parts = decoder.parts;
