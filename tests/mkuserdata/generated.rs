@@ -51,7 +51,7 @@ const PIECES: [&str; 24] = [
 ];
 
 #[test]
-fn what_builds_without_a_word_is_sound_to_cloud_init_to_check_and_to_extract() {
+fn user_data_without_warnings_is_valid_for_cloud_init_check_and_extract() {
     let sandbox = Sandbox::new();
     let mut dice = Dice(11);
     let mut built: Vec<(String, Vec<u8>)> = Vec::new();

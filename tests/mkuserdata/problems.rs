@@ -125,7 +125,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn each_error_says_what_cloud_init_does_with_the_part_by_force() {
+fn each_error_describes_what_cloud_init_does_with_force() {
     let sandbox = Sandbox::new();
     sandbox.file("good.sh", "#!/bin/sh\n");
     sandbox.file("good.cfg", "#cloud-config\ngood: yes\n");
@@ -201,7 +201,7 @@ fn is_run(script: &[u8]) -> bool {
 
 /// Of a message made by force `--check` says the same as the build did, and nothing is lost of any problem.
 #[test]
-fn all_problems_of_all_parts_are_said_at_once() {
+fn all_problems_are_printed_at_once() {
     let sandbox = Sandbox::new();
     sandbox.file("a", "# cloud-config\n");
     sandbox.file("b", "#include\nnot a url\nhttp://x/\nnor this\n");
@@ -218,7 +218,7 @@ fn all_problems_of_all_parts_are_said_at_once() {
 }
 
 #[test]
-fn what_its_owner_means_is_no_problem() {
+fn intended_uses_are_not_problems() {
     let sandbox = Sandbox::new();
     let gzip = sandbox.sh("printf '#!/bin/sh\\n# packed\\n' | gzip -n > script.gz").exits(0);
     assert_eq!(gzip.stderr, "");
@@ -242,7 +242,7 @@ fn what_its_owner_means_is_no_problem() {
 }
 
 #[test]
-fn a_part_that_looks_like_a_secret_is_warned_of_and_the_secret_is_not_shown() {
+fn secrets_give_a_warning_that_does_not_show_them() {
     let sandbox = Sandbox::new();
     let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     sandbox.file("key.sh", "#!/bin/sh\ncat <<.\n-----BEGIN RSA PRIVATE KEY-----\nMIIEabc\n.\n");
@@ -263,7 +263,7 @@ fn a_part_that_looks_like_a_secret_is_warned_of_and_the_secret_is_not_shown() {
 }
 
 #[test]
-fn a_part_that_keeps_the_host_keys_off_the_console_is_warned_of_once() {
+fn keeping_host_keys_off_the_console_gives_one_warning() {
     let sandbox = Sandbox::new();
     sandbox.file("quiet.cfg", "#cloud-config\nssh:\n  emit_keys_to_console: false\n");
     let (user_data, said) = forced(&sandbox, &["quiet.cfg"]);
@@ -276,7 +276,7 @@ fn a_part_that_keeps_the_host_keys_off_the_console_is_warned_of_once() {
 
 /// What cloud-init would take none of the user-data for, or pass over, though nothing is said of it.
 #[test]
-fn what_the_checks_do_not_see_yet() {
+fn parts_that_cloud_init_rejects_are_refused() {
     let sandbox = Sandbox::new();
     sandbox.sh("printf hello | gzip -n > prose.gz; printf '#!/bin/sh\\n\\377' | gzip -n > binary.gz").exits(0);
     sandbox.sh("printf '#!/bin/sh\\n' | gzip -n | head -c 20 > cut.gz").exits(0);
@@ -309,7 +309,7 @@ fn what_the_checks_do_not_see_yet() {
 
 /// Releases word it otherwise, and fail alike.
 #[test]
-fn a_comment_behind_a_url_is_part_of_the_url() {
+fn a_comment_after_a_url_is_part_of_the_url() {
     let sandbox = Sandbox::new();
     let mut user_data = Vec::new();
     for (content, line) in [("#include file:///dev/null # mine\n", 1), ("#include\n/dev/null # mine\n", 2)] {
@@ -327,7 +327,7 @@ fn a_comment_behind_a_url_is_part_of_the_url() {
 
 /// It is not needed to build.
 #[test]
-fn a_part_handler_is_compiled_where_there_is_a_python_and_never_run() {
+fn a_part_handler_is_compiled_and_never_run() {
     let mut sandbox = Sandbox::new();
     sandbox.file(
         "handler.py",

@@ -32,7 +32,7 @@ fn all_are(texts: &[&str], taken: bool) {
 }
 
 #[test]
-fn what_it_takes_builds() {
+fn yaml_that_pyyaml_accepts_builds() {
     let long = format!("a: {}", "x".repeat(2000));
     let nested = format!("a: {}{}", "[".repeat(40), "]".repeat(40));
     all_are(
@@ -61,7 +61,7 @@ fn what_it_takes_builds() {
 }
 
 #[test]
-fn what_it_does_not_take_is_refused() {
+fn yaml_that_pyyaml_rejects_is_refused() {
     all_are(
         &[
             "a: b: c",
@@ -95,7 +95,7 @@ fn what_it_does_not_take_is_refused() {
 
 /// Readers of YAML 1.2 take these.
 #[test]
-fn what_other_readers_take_and_it_does_not_is_refused() {
+fn yaml_that_only_other_readers_accept_is_refused() {
     all_are(
         &[
             "a:\t1",

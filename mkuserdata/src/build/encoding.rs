@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_survive_is_encoded() {
+    fn content_that_python_would_change_is_encoded() {
         let text = |content: &[u8]| match Encoded::new(content) {
             Encoded::QuotedPrintable(text) => String::from_utf8(text).unwrap(),
             other => panic!("{other:?}"),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf8_becomes_base64() {
+    fn binary_content_becomes_base64() {
         let Encoded::Base64(text) = Encoded::new(&[0xff; 100]) else { panic!() };
         assert!(text.split(|byte| *byte == b'\n').all(|line| line.len() <= 76 && !line.is_empty()));
     }

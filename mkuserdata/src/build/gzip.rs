@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_before_costs_little() {
+    fn repeated_text_costs_little() {
         let text: String = (0..300).map(|n| format!("{}", n * n)).collect();
         let costs = costs(&[text.as_bytes(), b"x", text.as_bytes()]);
         assert!(costs[0] > 400 && costs[1] < 10 && costs[2] < 40, "{costs:?}");

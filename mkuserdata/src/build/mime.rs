@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_may_say_how_it_merges_and_for_whom_it_is() {
+    fn merge_type_and_launch_index_are_headers() {
         let headers = Headers {
             content_type: "text/cloud-config",
             name: "a",
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_boundary_is_what_rfc_2046_allows_and_quoted_where_it_has_to_be() {
+    fn a_boundary_follows_rfc_2046_and_is_quoted_if_necessary() {
         assert!(["x", "==MYBOUNDARY==", "a b", &"x".repeat(70)].into_iter().all(is_boundary));
         assert!(!["", "a ", "é", "a\n", "a\"b", &"x".repeat(71)].into_iter().any(is_boundary));
         assert_eq!(parameter("==X=="), "\"==X==\"");

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_type_may_stand_behind_the_last_colon() {
+    fn a_type_follows_the_last_colon() {
         let parse = |word: &str| Operand::parse(OsStr::new(word)).map_err(|failure| failure.message);
         let operand = |path: &str, declared: Option<&str>| {
             Ok(Operand { path: PathBuf::from(path), declared: declared.map(str::to_string), is_raw: false })
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_that_name_goes_first() {
+    fn a_file_with_the_whole_name_comes_first() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a:cloud-config");
         std::fs::write(&path, "").unwrap();

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_would_do_harm_is_refused() {
+    fn harmful_file_names_are_refused() {
         let why = |path: &str| name_of(Path::new(path)).unwrap_err().message;
         assert_eq!(why("a\nruncmd"), "a\nruncmd: the file name has a control character");
         assert!(why("é").ends_with("of this one nothing is left"));

@@ -63,14 +63,14 @@ mod tests {
     }
 
     #[test]
-    fn the_fields_are_at_hand_and_nothing_is_escaped_or_lost() {
+    fn templates_see_all_fields_and_nothing_is_escaped() {
         assert_eq!(render("{{ host }} {{ tags.role }}\r\n\n").unwrap(), "web7 a<b>\r\n\n");
         assert_eq!(render("{{ n }} {{ big + 1 }} {{ tags.b[0] + 1 }}").unwrap(), "1.0 9007199254740994 2");
         assert_eq!(render("{{ tags | list | join }} {{ tags.b | tojson }}").unwrap(), "roleb [1, \"x\"]");
     }
 
     #[test]
-    fn words_are_quoted_for_the_shell_and_methods_are_pythons() {
+    fn quote_makes_shell_words_and_methods_are_those_of_python() {
         assert_eq!(render("{{ tags.role | quote }} {{ host | quote }}").unwrap(), "'a<b>' web7");
         assert_eq!(render("{{ 'a; rm -rf /' | quote }} {{ host | b64encode }}").unwrap(), "'a; rm -rf /' d2ViNw==");
         assert_eq!(
@@ -90,14 +90,14 @@ mod tests {
     }
 
     #[test]
-    fn a_default_stands_in_for_a_name_that_is_missing() {
+    fn default_replaces_a_missing_name() {
         assert_eq!(render("{{ domain | default('x.org') }}").unwrap(), "x.org");
         assert_eq!(render("{{ tags.team | default('dba') }}").unwrap(), "dba");
         assert_eq!(render("{% if tags.team is defined %}y{% else %}n{% endif %}").unwrap(), "n");
     }
 
     #[test]
-    fn what_is_set_goes_over_the_record_and_into_objects() {
+    fn set_overrides_the_record_and_reaches_into_objects() {
         let set: Vec<Setting> = ["domain=x.org", "tags.role=db=1", "n.a.b="].map(|text| text.parse().unwrap()).into();
         let source = "{{ domain }} {{ tags.role }} {{ n.a.b | length }} {{ tags.b | default([]) | length }}";
         let seen = |record: Option<&Record>| {

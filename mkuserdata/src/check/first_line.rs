@@ -99,7 +99,7 @@ mod tests {
     use crate::check::tests::found;
 
     #[test]
-    fn what_cloud_init_would_not_know_is_told_with_what_was_meant() {
+    fn an_unknown_first_line_gets_a_suggestion() {
         let meant = |content: &str| found(content).split("Did you mean ").nth(1).unwrap_or_default().to_string();
         assert_eq!(meant("# cloud-config\na: 1"), "#cloud-config?");
         assert_eq!(meant("#cloud_config_archive\n"), "#cloud-config-archive?");

@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_that_prints_no_host_key_is_warned_of_with_its_line() {
+    fn a_config_that_prints_no_host_key_gives_a_warning_with_its_line() {
         let warning = of("packages: [ntp]\nssh:\n  emit_keys_to_console: false\n").unwrap();
         assert!(warning.starts_with("line 3: emit_keys_to_console keeps the host keys off the console: "), "{warning}");
         for value in ["no", "off", "0", "\"False\""] {
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_that_prints_some_host_key_is_not() {
+    fn a_config_that_prints_some_host_key_gives_no_warning() {
         for text in [
             "ssh: {emit_keys_to_console: true}",
             "ssh: {}",

@@ -40,7 +40,7 @@ mod tests {
     use crate::check::tests::found;
 
     #[test]
-    fn templates_of_cloud_init_that_it_would_not_render() {
+    fn templates_that_cloud_init_would_not_render_are_found() {
         assert!(found("\n## template: jinja\n#!/bin/sh\n").starts_with("has something before "));
         assert!(found("## template: jinja\n#!/bin/bash\necho ${#x[@]}\n").starts_with("line 3 is not Jinja: "));
         assert!(found("## template: jinja2\n#!/bin/sh\n").starts_with("names another engine "));

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_part_has_none() {
+    fn a_valid_part_has_no_problems() {
         for content in [
             "#!/bin/sh\necho\r\n",
             "#cloud-config\npackages: [ntp]\n",
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_does_not_hold_and_a_beginning_that_goes_on() {
+    fn a_wrong_declared_type_and_a_longer_first_word_are_problems() {
         let content = b"#cloud-config\na: 1\n";
         let part_type = PartType::of("text/x-shellscript", content);
         assert!(
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_is_a_list_of_sound_parts() {
+    fn an_archive_is_a_list_of_valid_parts() {
         let found = |text: &str| archive::problems(text, problems).join("; ");
         assert_eq!(found("#cloud-config-archive\n- \"#!/bin/sh\\n\"\n- {content: 'x: 1'}\n"), "");
         assert_eq!(found("a: 1\n"), "is a mapping, not a YAML list: cloud-init would ignore it");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrapped_already_is_told() {
+    fn parts_that_are_compressed_or_mime_already_are_problems() {
         assert!(found("\u{feff}#!/bin/sh\n").starts_with("a byte order mark hides its #!: "));
         assert!(found("\u{feff}hello").starts_with("begins with a byte order mark: "));
         assert!(found("MIME-Version: 1.0\n").starts_with("is a MIME message already: "));

@@ -52,7 +52,7 @@ mod tests {
     use crate::cloud_init::content_type::PartType;
 
     #[test]
-    fn scripts_that_the_kernel_would_not_run() {
+    fn scripts_that_the_kernel_would_not_run_are_found() {
         assert_eq!(found("\n#!/bin/sh\n"), "has white space before #!: the kernel would not run it");
         assert_eq!(found("#! \n/bin/sh\n"), "names no interpreter behind #!: the kernel would not run it");
         assert!(found("#!/bin/sh\r\necho\r\n").starts_with("its first line ends in CR LF: "));

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn how_a_part_merges_is_looked_at() {
+    fn merge_how_is_checked() {
         assert_eq!(config("merge_how: 'list(append)+dict(recurse_list)+str()'\na: 1\n"), "");
         assert!(config("merge_how: 'list(append)'\na: 1\n").starts_with("merge_how: "));
         assert_eq!(config("a: {merge_how: x}\n"), "");

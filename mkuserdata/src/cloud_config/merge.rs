@@ -38,7 +38,7 @@ pub(crate) fn configs(
         Some(ContentType::CloudConfigArchive) => {
             let of_entry = |(at, entry): (usize, archive::Entry)| {
                 let config = CloudConfig::read(&entry.part_type(), &entry.content, entry.merge_type.as_deref())?;
-                Some(CloudConfig { entry: Some(at + 1), launch_index, ..config })
+                Some(CloudConfig { entry: Some(at + 1), ..config })
             };
             archive::entries(text).into_iter().enumerate().filter_map(of_entry).collect()
         }

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cloud_init_understands_stays_as_it_is() {
+    fn valid_merge_types_are_unchanged() {
         for value in ["dict()", "list(append)+dict(recurse_array)+str()", "dict(no-replace, recurse-list)+list(append)"]
         {
             assert_eq!(merge_type(value).unwrap(), value);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_would_not_understand_is_told() {
+    fn invalid_merge_types_are_refused() {
         let why = |value: &str| merge_type(value).unwrap_err().message;
         let left_out = "without dict() cloud-init would leave the whole cloud-config out";
         assert_eq!(why(""), format!("--merge : {left_out}"));

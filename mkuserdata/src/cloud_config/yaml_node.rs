@@ -286,13 +286,13 @@ mod tests {
     }
 
     #[test]
-    fn what_only_libyaml_takes_has_no_lines() {
+    fn text_that_only_libyaml_reads_has_no_lines() {
         let node = Node::read("x: \"foo\nbar\"\ny: [1]\n").unwrap();
         assert_eq!((node.to_json(), node.get("y").unwrap().line), (json!({"x": "foo bar", "y": [1]}), None));
     }
 
     #[test]
-    fn what_grows_without_bound_is_not_read() {
+    fn yaml_that_grows_without_bound_is_not_read() {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_string();
         for n in 1..9 {
             let before = n - 1;

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_twice_is_told_wherever_it_is() {
+    fn duplicate_keys_are_found_at_any_depth() {
         let again = |text: &str| found(text).replace(": cloud-init would take the last", "");
         assert_eq!(again("a: 1\nb: 1\na: 2\n"), "line 3 has the key of line 1 again");
         assert_eq!(again("a:\n- {b: 1, b: 2}\n"), "line 2 has the key of line 2 again");
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_nobody_rendered_is_no_key() {
+    fn braces_without_quotes_are_not_a_key() {
         for text in ["hostname: {{ host }}\n", "a:\n  b: {{ x }}\n", "{{ a }}: 1\n", "[a]: 1\n", "? {a: 1}\n: 2\n"] {
             assert!(found(text).contains(" has a list or mapping as key"), "{text}: {}", found(text));
         }
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn tabs_are_for_quotes_blocks_and_comments() {
+    fn tabs_outside_of_quotes_blocks_and_comments_are_found() {
         for text in ["a:\tb\n", "a: b\t\n", "a: b\tc\n", "- [1,\n\t2]\n", "a: b\t# c\n", "é: \"x\"\n日:\t1\n"] {
             assert!(found(text).contains(" has a tab outside of quotes"), "{text:?}: {}", found(text));
         }
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_pyyaml_takes_and_yaml_1_2_does_not_is_taken() {
+    fn yaml_that_only_pyyaml_accepts_is_accepted() {
         for text in [
             "x: \"foo\nbar\"\nrun:\n- |\n  a\tb\n",
             "x: [a,\nb]\ny: |\n  a\tb\n",
@@ -258,12 +258,12 @@ mod tests {
     }
 
     #[test]
-    fn what_would_take_minutes_is_told() {
+    fn yaml_that_would_take_minutes_is_refused() {
         assert!(found(&format!("a: {}", "[".repeat(200_000))).starts_with("is too large or nested too deep: "));
     }
 
     #[test]
-    fn tags_that_pyyaml_does_not_know_are_told() {
+    fn unknown_tags_are_found() {
         for text in ["a: !Ref foo\n", "a: !vault |\n  x\n", "a: !!python/object:os.system x\n", "a: !!merge x\n"] {
             assert!(
                 found(text).contains(" has the tag !") || found(text).contains(" has the tag tag:"),

@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_beginning_is_told_and_no_longer_one_is_hidden_by_a_shorter() {
+    fn each_prefix_is_detected_and_none_hides_a_longer_one() {
         for (at, (prefix, kind)) in PREFIXES.iter().enumerate() {
             assert_eq!(ContentType::of(prefix.as_bytes()), Some(*kind), "{prefix}");
             let hidden = PREFIXES[..at].iter().find(|(earlier, _)| prefix.starts_with(earlier));
@@ -249,14 +249,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cloud_init_would_not_know_is_not_known() {
+    fn unknown_beginnings_have_no_type() {
         for unknown in ["", "hello", "# cloud-config", "##template: jinja", "\u{feff}#!/bin/sh", "echo #!"] {
             assert_eq!(ContentType::of(unknown.as_bytes()), None, "{unknown}");
         }
     }
 
     #[test]
-    fn a_type_holds_but_for_those_that_cloud_init_looks_into() {
+    fn a_declared_type_counts_except_three_that_cloud_init_detects() {
         let of = |mime: &str, content: &str| PartType::of(mime, content.as_bytes()).to_string();
         assert_eq!(of("text/cloud-config", "#!/bin/sh"), "text/cloud-config");
         assert_eq!(of("text/x-shellscript-per-boot", "#cloud-config"), "text/x-shellscript-per-boot");
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn text_may_be_left_out_of_a_type_and_a_wrong_one_is_told() {
+    fn text_may_be_left_out_of_a_type_and_a_wrong_one_is_refused() {
         assert_eq!(full_type("Cloud-CloudConfig").unwrap(), "text/cloud-config");
         assert_eq!(full_type("text/x-shellscript-per-boot").unwrap(), "text/x-shellscript-per-boot");
         assert_eq!(full_type("application/x-mine").unwrap(), "application/x-mine");

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_told_by_how_it_looks() {
+    fn user_data_for_other_programs_is_recognized() {
         let of = |text: &str| Foreign::of(text.as_bytes());
         for text in [
             "<powershell>\nx\n</powershell>\n",

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_order_stay_and_others_are_numbered() {
+    fn script_names_in_order_stay_and_others_are_numbered() {
         assert_eq!(numbered(&["10-a.sh", "20-b.sh"]), ["10-a.sh", "20-b.sh"]);
         // Before runcmd, as two scripts in another order are.
         assert_eq!(numbered(&["setup.sh"]), ["01-setup.sh"]);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_that_will_stand_behind_later_ones_has_them_all_numbered() {
+    fn moving_a_script_to_the_end_numbers_all_scripts() {
         let mut names = scripts(&["a", "b"]);
         number(&mut names, &[false, true]);
         assert_eq!(names, scripts(&["a", "b"]));
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_that_changes_and_names_that_collide_are_told() {
+    fn changed_order_and_colliding_names_are_found() {
         assert_eq!(changed(&scripts(&["b", "a"])), [("a, b".to_string(), "b, a".to_string())]);
         assert!(changed(&scripts(&["a", "b"])).is_empty());
         assert_eq!(

@@ -37,7 +37,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn as_python_does() {
+    fn decoding_matches_python() {
         let decoded = |text: &str| String::from_utf8(quoted_printable(text.as_bytes())).unwrap();
         assert_eq!(decoded("a=C3=a9 =\nb = \n=3D=="), "aé b = \n==");
         assert_eq!(decoded("x \t\ny=\r\nz=4"), "x \t\nyz=4");
@@ -49,7 +49,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_encoded_comes_back(text in "(é|=| |\t|\r|\n|a|.){0,300}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn decoding_reverses_encoding(text in "(é|=| |\t|\r|\n|a|.){0,300}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             for content in [text.as_bytes(), &bytes] {
                 let decoded = match Encoded::new(content) {
                     Encoded::SevenBit(text) => text.to_vec(),

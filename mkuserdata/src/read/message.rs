@@ -183,7 +183,7 @@ mod tests {
     const HEAD: &str = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"B\"\n\n";
 
     #[test]
-    fn parts_stand_between_lines_that_are_the_boundary() {
+    fn parts_are_between_boundary_lines() {
         let (found, problems) =
             parts(&format!("{HEAD}--Bx\npreamble\n--B\n\none\n--BB\n\n--B \n--B\nX: y\n\ntwo--B--\n--B--\t\nepilogue"));
         assert_eq!((found, problems), (vec![plain("one\n--BB\n"), plain("two--B--")], vec![]));
@@ -192,14 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn separators_one_after_another_are_one_also_with_the_last() {
+    fn consecutive_boundaries_count_as_one() {
         let (found, problems) = parts(&format!("{HEAD}--B\n\na\n--B\n--B--\n\nepilogue\n"));
         assert_eq!(found, [plain("a"), plain("epilogue\n")]);
         assert_eq!(problems, ["its last boundary is missing: it may be cut off"]);
     }
 
     #[test]
-    fn parts_may_hold_parts() {
+    fn parts_can_contain_parts() {
         let inner = "Content-Type: Multipart/Mixed;\n boundary=C\n\n--C\nContent-Type: text/x-y\n\n1\n--C--\n";
         let (found, _) = parts(&format!("{HEAD}--B\n{inner}\n--B\n\n2\n--B--\n"));
         assert_eq!(found, [("text/x-y".to_string(), "1".to_string()), plain("2")]);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_has_no_parts_is_told() {
+    fn a_message_that_is_cut_off_or_has_no_parts_is_a_problem() {
         let problem = |text: String| parts(&text).1.join("; ");
         assert_eq!(problem(format!("{HEAD}--B\n\none")), "its last boundary is missing: it may be cut off");
         assert_eq!(problem(HEAD.to_string()), "no line is its boundary: cloud-init would see no parts");
@@ -223,14 +223,14 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_header_begins_the_content() {
+    fn the_first_line_that_is_not_a_header_starts_the_content() {
         let (found, problems) = parts("#!/bin/sh\n# MIME-Version: 1.0\necho\n");
         assert_eq!(found, [plain("#!/bin/sh\n# MIME-Version: 1.0\necho\n")]);
         assert_eq!(problems.len(), 1);
     }
 
     #[test]
-    fn a_name_stands_in_either_header_and_a_type_has_one_slash() {
+    fn a_name_is_in_either_header_and_a_type_has_one_slash() {
         let entity = |headers: &str| parse(format!("{headers}\n\nx").as_bytes()).0.remove(0).headers;
         assert_eq!(entity("Content-Disposition: attachment; filename=\"a b.sh\"").name().as_deref(), Some("a b.sh"));
         assert_eq!(entity("Content-Disposition: attachment; filename*=utf-8''%C3%A9").name().as_deref(), Some("é"));
