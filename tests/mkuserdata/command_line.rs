@@ -123,6 +123,8 @@ fn a_full_disk_is_an_error_and_a_closed_pipe_is_not() {
 fn help_is_on_stdout_and_wrong_usage_on_stderr() {
     let run = sandbox().run("mkuserdata", &["--help"], "").exits(0);
     assert!(run.stdout.contains("Usage: mkuserdata [OPTIONS] PART[:TYPE]..."), "{}", run.stdout);
+    let short = sandbox().run("mkuserdata", &["-h"], "").exits(0).stdout;
+    assert!(short.lines().count() <= 40, "{short}");
     let run = sandbox().run("mkuserdata", &["--no-such-option"], "").exits(2);
     assert!(run.stderr.starts_with("mkuserdata: unexpected argument '--no-such-option'"), "{}", run.stderr);
 }
