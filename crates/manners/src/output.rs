@@ -23,7 +23,7 @@ pub struct FormatArgs {
 
     /// Columns of a table, csv or tsv, as in host,tags.role
     ///
-    /// Columns are separated by commas. Each is a key of the records, as in host,tags.role,volumes.size_gib, or `age`, the
+    /// Columns are separated by commas. Each is a key of the records, as in host,tags.role,zone, or `age`, the
     /// time since the launch. Without --output the format is a table.
     #[arg(long, value_name = "KEY", value_delimiter = ',', value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub columns: Vec<String>,
