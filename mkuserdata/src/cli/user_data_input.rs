@@ -37,7 +37,7 @@ pub(crate) fn read_inputs(file: &Path, tool: &Tool) -> Result<Vec<UserDataInput>
     for input in all.iter().filter(|input| input.bytes.is_empty()) {
         tool.warn(format!("{}: no user-data", input.label));
     }
-    all.retain(|given| !input.bytes.is_empty());
+    all.retain(|input| !input.bytes.is_empty());
     Ok(all)
 }
 

@@ -36,10 +36,8 @@ impl Node {
         if is_beyond_reading(text) {
             return None;
         }
-        // Line ends to PyYAML, which reads YAML 1.1.
-        let text = text.replace(['\u{85}', '\u{2028}', '\u{2029}'], "\n");
         let mut builder = Builder::default();
-        for event in Parser::new_from_str(&text) {
+        for event in Parser::new_from_str(text) {
             match event {
                 Ok((event, span)) => builder.add(event, span.start.line())?,
                 // YAML 1.2 refuses some texts that libyaml takes.
