@@ -45,7 +45,7 @@ mod tests {
         for bad in [
             "#cloud-config-jsonp\n{}",
             "#cloud-config-jsonp\n[1]",
-            "#Cloud-CloudConfig-Jsonp\n[]",
+            "#Cloud-Config-Jsonp\n[]",
             "#cloud-config-jsonp\n",
         ] {
             assert!(found(bad).starts_with("is not a JSON patch"), "{bad}: {}", found(bad));

@@ -94,7 +94,7 @@ mod tests {
         for content in [
             "#!/bin/sh\necho\r\n",
             "#cloud-config\npackages: [ntp]\n",
-            "  \n#Cloud-CloudConfig # mine\na: 1\n",
+            "  \n#Cloud-Config # mine\na: 1\n",
             "#cloud-config-archive\n- '#!/bin/sh'\n- {type: text/cloud-config, content: 'a: 1'}\n",
             "#cloud-config-jsonp\n[{\"op\":\"add\",\"path\":\"/a\",\"value\":1}]\n",
             "#cloud-boothook\n#!/bin/sh\n",

@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn white_space_and_case_do_not_matter() {
-        assert_eq!(ContentType::of(b"\n \t\r\n#Cloud-CloudConfig\n"), Some(ContentType::CloudConfig));
+        assert_eq!(ContentType::of(b"\n \t\r\n#Cloud-Config\n"), Some(ContentType::CloudConfig));
         assert_eq!(ContentType::of("\u{a0}#!/bin/sh".as_bytes()), Some(ContentType::ShellScript));
         assert_eq!(ContentType::of(&[&[b'\n'; 9999], &b"#!/bin/sh"[..]].concat()), Some(ContentType::ShellScript));
         assert_eq!(ContentType::of(b"#INCLUDE-ONCE"), Some(ContentType::IncludeOnce));
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn text_may_be_left_out_of_a_type_and_a_wrong_one_is_refused() {
-        assert_eq!(full_type("Cloud-CloudConfig").unwrap(), "text/cloud-config");
+        assert_eq!(full_type("Cloud-Config").unwrap(), "text/cloud-config");
         assert_eq!(full_type("text/x-shellscript-per-boot").unwrap(), "text/x-shellscript-per-boot");
         assert_eq!(full_type("application/x-mine").unwrap(), "application/x-mine");
         assert_eq!(full_type("shellscript").unwrap_err().message, "cloud-init knows no type shellscript");
