@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", help_heading = BUILD)]
     pub write: Option<PathBuf>,
 
-    /// Set a name for templates to VALUE; KEY may be a path: tags.role=db
+    /// Set the value of a name in templates, as in tags.role=db
     ///
     /// It replaces the value of the host's record. A dot in KEY leads into an object. VALUE is text.
     #[arg(long, value_name = "KEY=VALUE", help_heading = BUILD)]
@@ -46,7 +46,7 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["size", "base64"], help_heading = BUILD)]
     pub per_host: bool,
 
-    /// Set how cloud-init merges each cloud-config; see `append`
+    /// Set how cloud-init merges cloud-configs, as in `append`
     ///
     /// Sets X-Merge-Type, which says how a cloud-config is merged with those before it, as in
     /// 'list(append)+dict(recurse_list)+str()'. `append` appends lists and merges mappings; it stands for
@@ -97,7 +97,7 @@ pub struct Args {
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = BUILD)]
     pub boundary: Option<String>,
 
-    /// Fail if the user-data has more bytes, before base64
+    /// Largest size in bytes, before base64
     #[arg(long, value_name = "BYTES", default_value_t = LIMIT, help_heading = BUILD)]
     pub limit: usize,
 
