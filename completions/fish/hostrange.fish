@@ -14,14 +14,14 @@ complete -c hostrange -s i -l intersect -d 'Keep only hosts that are also of EXP
 complete -c hostrange -s X -l xor -d 'Take hosts that are of one side alone, as ^ does. -x, -i and -X may be repeated, and apply to all arguments in the order given' -r
 complete -c hostrange -s s -l separator -d 'Write names with SEP between them, in place of a line each. \\n, \\t and \\0 are understood: \\0 ends each name, for xargs -0' -r
 complete -c hostrange -l max -d 'Refuse to write more than N hosts. Without it there is no bound in a pipe or file, and 100000 on a terminal or in a table' -r
-complete -c hostrange -s o -l output -d 'How to write the results: JSON lines, names (one a line), a table, or csv or tsv with a header line. `auto` is JSON lines in a pipe or file, and on a terminal what suits the tool, mostly a table' -r -f -a "auto\t''
+complete -c hostrange -s o -l output -d 'Output format' -r -f -a "auto\t''
 json\t''
 names\t''
 table\t''
 csv\t'As RFC 4180 has it, with \\n at the end of lines'
 tsv\t'With \\t, \\n, \\r and \\\\ for those characters, as PostgreSQL\'s COPY and mysql --batch write them'"
-complete -c hostrange -l columns -d 'Write these columns, separated by commas, in a table, csv or tsv: keys of the records, as in host,tags.role,zone, and `age`, the time since the launch. Without --output it is a table' -r
-complete -c hostrange -l color -d 'Whether to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb'
+complete -c hostrange -l columns -d 'Columns of a table, csv or tsv, as in host,tags.role' -r
+complete -c hostrange -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb'
 always\t''
 never\t''"
 complete -c hostrange -s e -l expand -d 'Write names on one line, with blanks between them: the short form of -s \' \''
