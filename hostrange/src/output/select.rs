@@ -1,4 +1,4 @@
-//! Which hosts of a set come out: by their places in it, or some at random.
+//! Selects hosts by position (`--nth`) or at random (`--pick`), and splits them into parts (`--split`).
 
 use crate::output::Output;
 use crate::pattern::names::Names;
@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::str::FromStr;
 
-/// Places in a set as they are asked for: `0`, `-1`, `10-19`, `5-`, `-3-`, and several with commas.
+/// The value of --nth: `0`, `-1`, `10-19`, `5-`, `-3-`, or several, separated by commas.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slice {
-    /// Of each range the first place and the last, where it has one.
+    /// The first and the last position of each range. `None`: it goes on to the end.
     ranges: Vec<(i128, Option<i128>)>,
 }
 
-/// Places in a set, counted from 0: ascending, and no two ranges touch. The last may go on for ever.
+/// Positions in a set, counted from 0, as ascending ranges that do not touch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Places(Vec<Range<u128>>);
 
@@ -24,7 +24,7 @@ impl FromStr for Slice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Slice, String> {
-        let wrong = |item: &str| format!("'{item}' is no place: give 0, -1 (the last), 10-19 or 5-");
+        let wrong = |item: &str| format!("'{item}' is not a position: use 0, -1 (the last), 10-19 or 5-");
         let ranges = text.split(',').map(|item| range(item.trim()).ok_or_else(|| wrong(item)));
         Ok(Slice { ranges: ranges.collect::<Result<_, _>>()? })
     }
@@ -32,7 +32,7 @@ impl FromStr for Slice {
 
 fn range(item: &str) -> Option<(i128, Option<i128>)> {
     let number = |text: &str| text.parse::<i128>().ok().filter(|_| !text.starts_with('+'));
-    // The first dash is a sign where nothing is before it.
+    // A dash at the start is a sign.
     let dash = item.bytes().enumerate().skip(1).find(|(_, byte)| *byte == b'-').map(|(at, _)| at);
     let Some(dash) = dash else {
         return number(item).map(|at| (at, Some(at)));
@@ -47,14 +47,14 @@ fn range(item: &str) -> Option<(i128, Option<i128>)> {
 }
 
 impl Slice {
-    /// Whether the number of hosts has to be known to find the places.
+    /// Whether a position counts from the end, so the number of hosts must be known.
     pub fn counts_from_end(&self) -> bool {
         self.ranges.iter().any(|(first, last)| *first < 0 || last.is_some_and(|last| last < 0))
     }
 
-    /// The places in a set of `total` hosts, which may be unknown where nothing counts from the end.
+    /// Returns the positions in a set of `total` hosts. `None` is allowed if nothing counts from the end.
     pub(crate) fn places(&self, total: Option<u128>) -> Places {
-        // `None` lies before the first host.
+        // `None` is before the first host.
         let place = |at: i128| match u128::try_from(at) {
             Ok(place) => Some(place),
             Err(_) => total.unwrap_or_default().checked_sub(at.unsigned_abs()),
@@ -84,14 +84,14 @@ impl Places {
         Places(places)
     }
 
-    /// `count` of `total` places at random, the same for the same seed.
+    /// Returns `count` of `total` positions at random, the same for the same seed.
     pub fn pick(count: u64, total: u128, seed: Option<u64>) -> Places {
         let count = total.min(count.into());
         let mut random = match seed {
             Some(seed) => ChaCha8Rng::seed_from_u64(seed),
             None => ChaCha8Rng::seed_from_u64(rand::random()),
         };
-        // Floyd's: each step adds one place, whatever was picked before.
+        // Floyd's algorithm: each step adds exactly one position.
         let mut picked = BTreeSet::new();
         for last in total - count..total {
             let place = random.random_range(0..=last);
@@ -102,16 +102,16 @@ impl Places {
         Places::new(picked.into_iter().map(|place| place..place + 1).collect())
     }
 
-    /// How many of `total` hosts they are.
+    /// Returns how many of `total` hosts are selected.
     pub fn count(&self, total: u128) -> u128 {
         self.0.iter().map(|range| range.end.min(total).saturating_sub(range.start)).sum()
     }
 }
 
-/// Lets through the hosts at some places.
+/// Passes on the hosts at some positions.
 pub(crate) struct Select<'s> {
     visitor: &'s mut dyn HostVisitor,
-    /// The ranges that are left, the next one last.
+    /// The remaining ranges, the next one last.
     ranges: Vec<Range<u128>>,
     at: u128,
 }
@@ -121,7 +121,7 @@ impl<'s> Select<'s> {
         Select { visitor, ranges: places.0.into_iter().rev().collect(), at: 0 }
     }
 
-    /// Returns the range that is not over, or `Enough` after the last one.
+    /// Returns the range that has not ended, or `Enough` after the last one.
     fn range(&mut self) -> Result<Range<u128>, Stop> {
         let at = self.at;
         while self.ranges.pop_if(|range| range.end <= at).is_some() {}
@@ -154,12 +154,12 @@ impl HostVisitor for Select<'_> {
     }
 }
 
-/// Deals hosts out to parts whose sizes differ by one at the most, the larger ones first.
+/// Splits hosts into parts whose sizes differ by at most one, the larger ones first.
 pub(crate) struct Split<'s> {
     output: &'s mut dyn Output,
-    /// The sizes of the parts that have not begun, the next one last.
+    /// The sizes of the parts that have not started, the next one last.
     sizes: Vec<u128>,
-    /// How many hosts the part that has begun still takes.
+    /// How many more hosts the current part takes.
     left: u128,
 }
 
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn places_count_from_either_end() {
+    fn positions_count_from_either_end() {
         assert_eq!(places("0", 5), [0]);
         assert_eq!(places("-1", 5), [4]);
         assert_eq!(places("1-2", 5), [1, 2]);
@@ -224,20 +224,20 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_beyond_the_end_does_not_count() {
+    fn positions_beyond_the_end_do_not_count() {
         let count = |text: &str| text.parse::<Slice>().unwrap().places(None).count(3);
         assert_eq!(["5", "0-9", "1-", "7-", "2,8"].map(count), [0, 3, 2, 0, 1]);
     }
 
     #[test]
-    fn what_is_no_place_is_refused() {
+    fn a_text_that_is_not_a_position_is_refused() {
         for bad in ["", "a", "1,", "5-2", "-1--2", "1-2-3", "+1", "--1"] {
             assert!(bad.parse::<Slice>().is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn a_seed_picks_the_same_places_and_never_one_twice() {
+    fn a_seed_picks_the_same_positions_and_none_twice() {
         let pick = |count, seed| Places::pick(count, 100, Some(seed));
         assert_eq!(pick(10, 1), pick(10, 1));
         assert_ne!(pick(10, 1), pick(10, 2));

@@ -92,7 +92,8 @@ fn help(arg: &Arg) -> String {
         _ => {}
     }
     let help = arg.get_long_help().or_else(|| arg.get_help());
-    sentence(&help.map(ToString::to_string).unwrap_or_default())
+    // A blank line would end the paragraph of the option.
+    sentence(&help.map(|help| help.to_string().replace("\n\n", " ")).unwrap_or_default())
 }
 
 /// clap's help has no full stop at its end.
