@@ -171,11 +171,11 @@ proptest! {
             false => (format!("{first}-{}", first + more), first.min(many)..(first + more + 1).min(many)),
             true => (format!("-{}-", first + 1), many.saturating_sub(first + 1)..many),
         };
-        let places = slice.parse::<Slice>().unwrap().places(Some(many as u128));
+        let positions = slice.parse::<Slice>().unwrap().positions(Some(many as u128));
         let mut taken = All::default();
-        let _ = hosts.for_each_host(&mut Select::new(places.clone(), &mut taken));
+        let _ = hosts.for_each_host(&mut Select::new(positions.clone(), &mut taken));
         prop_assert_eq!(&taken.0, &model.names[wanted], "{} of {}", slice, model.text);
-        prop_assert_eq!(places.count(many as u128), taken.0.len() as u128);
+        prop_assert_eq!(positions.count(many as u128), taken.0.len() as u128);
     }
 
     #[test]
@@ -272,9 +272,9 @@ fn places_beyond_64_bits_are_exact() {
     let many = "9".repeat(30);
     let hosts = Hosts::new(parsed("n[1-999999999999999999999999999999]"), Repeats::Once);
     let taken = |slice: &str| {
-        let places = slice.parse::<Slice>().unwrap().places(Some(hosts.len().unwrap()));
+        let positions = slice.parse::<Slice>().unwrap().positions(Some(hosts.len().unwrap()));
         let mut taken = All::default();
-        let _ = hosts.for_each_host(&mut Select::new(places, &mut taken));
+        let _ = hosts.for_each_host(&mut Select::new(positions, &mut taken));
         taken.0
     };
     assert_eq!(taken("-1"), [format!("n{many}")]);

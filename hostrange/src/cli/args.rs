@@ -164,7 +164,7 @@ impl Args {
     }
 
     /// What a line has for each group.
-    pub(crate) fn shown(&self, by_default: GroupLine) -> GroupLine {
+    pub(crate) fn group_line(&self, by_default: GroupLine) -> GroupLine {
         match (self.fold, self.count) {
             (true, _) => GroupLine::Hosts,
             (false, true) => GroupLine::Count,

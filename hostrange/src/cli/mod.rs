@@ -12,7 +12,7 @@ use crate::input::{Loader, Source, stdin_for, union, warn_of_globbed};
 use crate::nodegroups::NodeGroups;
 use crate::output::fold_lines::Folded;
 use crate::output::groups::{GroupLine, Grouped, write_by_value, write_node_groups};
-use crate::output::select::{Places, Select, Split};
+use crate::output::select::{Positions, Select, Split};
 use crate::output::{Lines, Output, Table};
 use crate::pattern::names::Names;
 use crate::set::HostSet;
@@ -103,28 +103,27 @@ fn ended(args: &Args, input: &Input, is_empty: bool, tool: &Tool) -> Status {
 
 /// Writes the hosts of each value of a field. Returns false if there are no hosts.
 fn write_by_field(selection: &Selection<'_>, fields: &FieldValues, args: &Args, tool: &Tool) -> Result<bool> {
-    let (shown, options) = (args.shown(GroupLine::Hosts), args.fold_options());
-    let mut grouped = Grouped::new(fields, Some(&options).filter(|_| shown.has_hosts(&args.output)));
+    let (line, options) = (args.group_line(GroupLine::Hosts), args.fold_options());
+    let mut grouped = Grouped::new(fields, Some(&options).filter(|_| line.has_hosts(&args.output)));
     let any = selection.for_each_host(&mut grouped)?;
     if any {
         fields.warn_if_unknown(tool);
     }
-    write_by_value(&fields.path, &grouped.rows(), shown, &args.output, tool)?;
+    write_by_value(&fields.path, &grouped.rows(), line, &args.output, tool)?;
     Ok(any)
 }
 
 /// Lists node groups. Reads hosts only if the arguments name some.
 fn list_groups(args: &Args, source: &GroupSource, groups: &NodeGroups, tool: &Tool) -> Result<Status> {
-    let (shown, options) = (args.shown(GroupLine::Label), args.fold_options());
-    let options = Some(&options).filter(|_| shown.has_hosts(&args.output));
-    let rows = match args.expressions.is_empty() && args.operations.is_empty() {
-        true => list(source, None, shown == GroupLine::Count, options, groups, tool)?,
-        false => {
-            let input = Input::load(args, tool)?;
-            list(source, Some(&input.set(args, groups)?), true, options, groups, tool)?
-        }
+    let (line, options) = (args.group_line(GroupLine::Label), args.fold_options());
+    let options = Some(&options).filter(|_| line.has_hosts(&args.output));
+    let rows = if args.expressions.is_empty() && args.operations.is_empty() {
+        list(source, None, line == GroupLine::Count, options, groups, tool)?
+    } else {
+        let input = Input::load(args, tool)?;
+        list(source, Some(&input.set(args, groups)?), true, options, groups, tool)?
     };
-    write_node_groups(&rows, shown, &args.output, tool)?;
+    write_node_groups(&rows, line, &args.output, tool)?;
     Ok(if rows.is_empty() && args.fail_empty { Status::No } else { Status::Done })
 }
 
@@ -173,26 +172,28 @@ impl Input {
 /// The hosts to write: all, or those at the positions of --nth or --pick.
 struct Selection<'s> {
     hosts: &'s Hosts<'s>,
-    places: Option<Places>,
+    positions: Option<Positions>,
 }
 
 impl Selection<'_> {
     fn new<'s>(hosts: &'s Hosts<'s>, args: &Args) -> Result<Selection<'s>> {
-        let places = match (&args.nth, args.pick) {
+        let positions = match (&args.nth, args.pick) {
             (Some(slice), _) => {
-                Some(if slice.counts_from_end() { slice.places(Some(hosts.len()?)) } else { slice.places(None) })
+                Some(if slice.counts_from_end() { slice.positions(Some(hosts.len()?)) } else { slice.positions(None) })
             }
-            (None, Some(count)) => Some(Places::pick(count, hosts.len()?, args.seed)),
+            (None, Some(count)) => Some(Positions::pick(count, hosts.len()?, args.seed)),
             (None, None) => None,
         };
-        Ok(Selection { hosts, places })
+        Ok(Selection { hosts, positions })
     }
 
     fn count(&self) -> Result<BigUint> {
-        match &self.places {
-            Some(places) => Ok(places.count(self.hosts.len()?).into()),
-            None => self.hosts.count(),
-        }
+        if self.positions.is_some() { Ok(self.len()?.into()) } else { self.hosts.count() }
+    }
+
+    fn len(&self) -> Result<u128> {
+        let total = self.hosts.len()?;
+        Ok(self.positions.as_ref().map_or(total, |positions| positions.count(total)))
     }
 
     fn refuse_too_many(&self, args: &Args) -> Result<()> {
@@ -217,13 +218,7 @@ impl Selection<'_> {
     fn write(&self, args: &Args, tool: &Tool) -> Result<bool> {
         let mut output = output(args, tool)?;
         let any = match args.split {
-            Some(parts) => {
-                let total = self
-                    .places
-                    .as_ref()
-                    .map_or_else(|| self.hosts.len(), |places| Ok(places.count(self.hosts.len()?)))?;
-                self.for_each_host(&mut Split::new(total, parts, &mut *output))?
-            }
+            Some(parts) => self.for_each_host(&mut Split::new(self.len()?, parts, &mut *output))?,
             None => self.for_each_host(&mut *output)?,
         };
         output.finish()?;
@@ -232,8 +227,8 @@ impl Selection<'_> {
 
     fn for_each_host(&self, visitor: &mut dyn HostVisitor) -> Result<bool> {
         let mut watch = Watch { visitor, any: false };
-        finished(match self.places.clone() {
-            Some(places) => self.hosts.for_each_host(&mut Select::new(places, &mut watch)),
+        finished(match self.positions.clone() {
+            Some(positions) => self.hosts.for_each_host(&mut Select::new(positions, &mut watch)),
             None => self.hosts.for_each_host(&mut watch),
         })?;
         Ok(watch.any)

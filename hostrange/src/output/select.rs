@@ -18,7 +18,7 @@ pub struct Slice {
 
 /// Positions in a set, counted from 0, as ascending ranges that do not touch.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Places(Vec<Range<u128>>);
+pub(crate) struct Positions(Vec<Range<u128>>);
 
 impl FromStr for Slice {
     type Err = String;
@@ -53,39 +53,39 @@ impl Slice {
     }
 
     /// Returns the positions in a set of `total` hosts. `None` is allowed if nothing counts from the end.
-    pub(crate) fn places(&self, total: Option<u128>) -> Places {
+    pub(crate) fn positions(&self, total: Option<u128>) -> Positions {
         // `None` is before the first host.
-        let place = |at: i128| match u128::try_from(at) {
+        let position = |at: i128| match u128::try_from(at) {
             Ok(place) => Some(place),
             Err(_) => total.unwrap_or_default().checked_sub(at.unsigned_abs()),
         };
         let most = total.unwrap_or(u128::MAX);
         let ranges = self.ranges.iter().filter_map(|(first, last)| {
             let end = match last {
-                Some(last) => (place(*last)? + 1).min(most),
+                Some(last) => (position(*last)? + 1).min(most),
                 None => most,
             };
-            Some(place(*first).unwrap_or_default()..end).filter(|range| !range.is_empty())
+            Some(position(*first).unwrap_or_default()..end).filter(|range| !range.is_empty())
         });
-        Places::new(ranges.collect())
+        Positions::new(ranges.collect())
     }
 }
 
-impl Places {
-    fn new(mut ranges: Vec<Range<u128>>) -> Places {
+impl Positions {
+    fn new(mut ranges: Vec<Range<u128>>) -> Positions {
         ranges.sort_unstable_by_key(|range| range.start);
-        let mut places: Vec<Range<u128>> = Vec::new();
+        let mut positions: Vec<Range<u128>> = Vec::new();
         for range in ranges {
-            match places.last_mut() {
+            match positions.last_mut() {
                 Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-                _ => places.push(range),
+                _ => positions.push(range),
             }
         }
-        Places(places)
+        Positions(positions)
     }
 
     /// Returns `count` of `total` positions at random, the same for the same seed.
-    pub fn pick(count: u64, total: u128, seed: Option<u64>) -> Places {
+    pub fn pick(count: u64, total: u128, seed: Option<u64>) -> Positions {
         let count = total.min(count.into());
         let mut random = match seed {
             Some(seed) => ChaCha8Rng::seed_from_u64(seed),
@@ -94,12 +94,12 @@ impl Places {
         // Floyd's algorithm: each step adds exactly one position.
         let mut picked = BTreeSet::new();
         for last in total - count..total {
-            let place = random.random_range(0..=last);
-            if !picked.insert(place) {
+            let position = random.random_range(0..=last);
+            if !picked.insert(position) {
                 picked.insert(last);
             }
         }
-        Places::new(picked.into_iter().map(|place| place..place + 1).collect())
+        Positions::new(picked.into_iter().map(|place| place..place + 1).collect())
     }
 
     /// Returns how many of `total` hosts are selected.
@@ -117,8 +117,8 @@ pub(crate) struct Select<'s> {
 }
 
 impl<'s> Select<'s> {
-    pub fn new(places: Places, visitor: &'s mut dyn HostVisitor) -> Select<'s> {
-        Select { visitor, ranges: places.0.into_iter().rev().collect(), at: 0 }
+    pub fn new(positions: Positions, visitor: &'s mut dyn HostVisitor) -> Select<'s> {
+        Select { visitor, ranges: positions.0.into_iter().rev().collect(), at: 0 }
     }
 
     /// Returns the range that has not ended, or `Enough` after the last one.
@@ -201,31 +201,31 @@ impl HostVisitor for Split<'_> {
 mod tests {
     use super::*;
 
-    fn places(text: &str, total: u128) -> Vec<u128> {
-        let places = text.parse::<Slice>().unwrap().places(Some(total));
-        let all: Vec<u128> = places.0.iter().cloned().flatten().collect();
-        assert_eq!(places.count(total), all.len() as u128);
+    fn positions(text: &str, total: u128) -> Vec<u128> {
+        let positions = text.parse::<Slice>().unwrap().positions(Some(total));
+        let all: Vec<u128> = positions.0.iter().cloned().flatten().collect();
+        assert_eq!(positions.count(total), all.len() as u128);
         all
     }
 
     #[test]
     fn positions_count_from_either_end() {
-        assert_eq!(places("0", 5), [0]);
-        assert_eq!(places("-1", 5), [4]);
-        assert_eq!(places("1-2", 5), [1, 2]);
-        assert_eq!(places("-2-", 5), [3, 4]);
-        assert_eq!(places("-3--2", 5), [2, 3]);
-        assert_eq!(places("3-,0,0", 5), [0, 3, 4]);
-        assert_eq!(places("1--2", 5), [1, 2, 3]);
-        assert_eq!(places("3-99", 5), [3, 4]);
-        assert_eq!(places("5", 5), [0u128; 0]);
-        assert_eq!(places("-9", 5), [0u128; 0]);
-        assert_eq!(places("-9-0", 5), [0]);
+        assert_eq!(positions("0", 5), [0]);
+        assert_eq!(positions("-1", 5), [4]);
+        assert_eq!(positions("1-2", 5), [1, 2]);
+        assert_eq!(positions("-2-", 5), [3, 4]);
+        assert_eq!(positions("-3--2", 5), [2, 3]);
+        assert_eq!(positions("3-,0,0", 5), [0, 3, 4]);
+        assert_eq!(positions("1--2", 5), [1, 2, 3]);
+        assert_eq!(positions("3-99", 5), [3, 4]);
+        assert_eq!(positions("5", 5), [0u128; 0]);
+        assert_eq!(positions("-9", 5), [0u128; 0]);
+        assert_eq!(positions("-9-0", 5), [0]);
     }
 
     #[test]
     fn positions_beyond_the_end_do_not_count() {
-        let count = |text: &str| text.parse::<Slice>().unwrap().places(None).count(3);
+        let count = |text: &str| text.parse::<Slice>().unwrap().positions(None).count(3);
         assert_eq!(["5", "0-9", "1-", "7-", "2,8"].map(count), [0, 3, 2, 0, 1]);
     }
 
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_seed_picks_the_same_positions_and_none_twice() {
-        let pick = |count, seed| Places::pick(count, 100, Some(seed));
+        let pick = |count, seed| Positions::pick(count, 100, Some(seed));
         assert_eq!(pick(10, 1), pick(10, 1));
         assert_ne!(pick(10, 1), pick(10, 2));
         for seed in 0..50 {
