@@ -1,15 +1,15 @@
 //! The command line of `ec2-ls`.
 
-use crate::details::{add_details, with_health};
+use crate::find::details::{add_details, with_health};
+use crate::find::last::read_saved;
+use crate::find::resources::{read_resources, write_resources};
 use crate::find::{Finder, Found};
-use crate::find_args::FindArgs;
-use crate::last::read_saved;
 use crate::query::Query;
-use crate::resources::{read_resources, write_resources};
+use crate::query::find_args::FindArgs;
+use crate::show::show_args::ShowArgs;
+use crate::show::watch::{self, Look};
+use crate::show::writer::Writer;
 use crate::show::{Listing, prepare_for_columns};
-use crate::show_args::ShowArgs;
-use crate::watch::{self, Look};
-use crate::writer::Writer;
 use cerveza_ec2::{Accounts, RegionArgs, block_on};
 use cerveza_manners::{Failure, OutputMode, ProgressArgs, Result, Status, Tool};
 use cerveza_record::Record;

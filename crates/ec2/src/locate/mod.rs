@@ -1,21 +1,24 @@
 //! From hosts as given (a name, an instance id, a record of either) to the instances they are now.
 
 mod by_zone;
+pub(crate) mod new_instances;
 #[cfg(test)]
 mod tests;
 
-use crate::accounts::{Account, Accounts, named};
-use crate::call::VISIBLE_AFTER;
-use crate::client::{Ec2, RegionArgs, check_region};
-use crate::failure::{is_denied, is_server_fault};
-use crate::find::Filter;
-use crate::new_instances::{FIRST_PAUSE, is_new};
-use crate::{CONCURRENCY, LIVE_STATES};
+use crate::client::accounts::{Account, Accounts, named};
+use crate::client::attempts::VISIBLE_AFTER;
+use crate::client::failure::{is_denied, is_server_fault};
+use crate::client::{CONCURRENCY, Ec2, RegionArgs};
+use crate::config::region_name::check_region;
+use crate::describe::find::Filter;
+use crate::instance::id::{instance_id, named_by_id};
+use crate::instance::{LIVE_STATES, has_ended};
 use by_zone::ask_by_zone;
 use cerveza_manners::{Failure, Result, Status, visible};
 use cerveza_record::{Record, Value, quote};
 use futures_util::stream::{self, StreamExt};
 use hostrange::Given;
+use new_instances::{FIRST_PAUSE, is_new};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use tokio::time::{Instant, sleep};
 
@@ -301,22 +304,6 @@ impl Ec2 {
     }
 }
 
-/// The instance that a host is given by: its record's, or the one it is named like.
-pub fn instance_id(host: &Record) -> Option<String> {
-    host.str("instance_id").or_else(|| named_by_id(host))
-}
-
-fn named_by_id(host: &Record) -> Option<String> {
-    is_instance_id(host.host()).then(|| host.host().to_string())
-}
-
-/// `i-` and 8 or 17 hexadecimal digits (EC2 user guide, "Resource IDs").
-pub fn is_instance_id(name: &str) -> bool {
-    name.strip_prefix("i-").is_some_and(|digits| {
-        matches!(digits.len(), 8 | 17) && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    })
-}
-
 /// The instances of each region of each account under the keys they were asked for by.
 type Answers = HashMap<Place, Result<HashMap<Key, Vec<Record>>>>;
 
@@ -355,11 +342,6 @@ fn found(key: &Key, places: &[Place], answers: &Answers) -> Found {
 fn regions(places: &[Place]) -> Vec<String> {
     let regions: BTreeSet<&String> = places.iter().map(|place| &place.region).collect();
     regions.into_iter().cloned().collect()
-}
-
-/// Whether the instance is shutting down or terminated, and will never run again.
-pub fn has_ended(instance: &Record) -> bool {
-    matches!(instance.str("state").as_deref(), Some("shutting-down" | "terminated"))
 }
 
 /// Orders instances by their launch, the newest last; the id decides between equals, so all runs agree.

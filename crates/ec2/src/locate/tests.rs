@@ -59,11 +59,3 @@ fn a_region_that_denies_everything_hides_no_host_of_another() {
     assert!(matches!(found(&web1, &places, &half), Found::One(_)));
     assert_eq!(found(&web2, &places, &half), Found::Unknown(denied));
 }
-
-#[test]
-fn ids_are_told_from_names() {
-    assert!(is_instance_id("i-0123456789abcdef0"));
-    assert!(is_instance_id("i-1a2b3c4d"));
-    assert!(!is_instance_id("i-beam"));
-    assert!(!is_instance_id("web-1a2b3c4d"));
-}
