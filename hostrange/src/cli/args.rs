@@ -109,22 +109,22 @@ pub struct Args {
           help_heading = "Questions and checks")]
     pub contains: Option<String>,
 
-    /// Print the position of NAME, counted from 0; exit with 1 if it is not in the set
+    /// Print the position of NAME, counted from 0; exit with 1 if it is missing
     #[arg(long, value_name = "NAME", conflicts_with_all = ["fold", "count", "nth", "output"],
           help_heading = "Questions and checks")]
     pub index: Option<String>,
 
     /// Exit with status 1 if no host is left
-    #[arg(long, help_heading = "Questions and checks")]
+    #[arg(long, hide_short_help = true, help_heading = "Questions and checks")]
     pub fail_empty: bool,
 
     /// Write nothing and fail if there are more than N hosts
     ///
     /// Without it, only a terminal and a table have a limit: 100000 hosts.
-    #[arg(long, value_name = "N", help_heading = "Questions and checks")]
+    #[arg(long, value_name = "N", hide_short_help = true, help_heading = "Questions and checks")]
     pub max: Option<u64>,
 
-    /// List the node groups of SOURCE, of all sources (`*`), or of the default one
+    /// List the node groups of SOURCE, of all (`*`), or of the default source
     ///
     /// With EXPR, list those that have any of its hosts. With --fold, also print the hosts of each group, with --count their
     /// number.

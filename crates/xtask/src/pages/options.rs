@@ -92,8 +92,9 @@ fn help(arg: &Arg) -> String {
         _ => {}
     }
     let help = arg.get_long_help().or_else(|| arg.get_help());
-    // A blank line would end the paragraph of the option.
-    sentence(&help.map(|help| help.to_string().replace("\n\n", " ")).unwrap_or_default())
+    let help = help.map(ToString::to_string).unwrap_or_default();
+    // An option is one paragraph of the page.
+    help.split("\n\n").map(sentence).collect::<Vec<_>>().join(" ")
 }
 
 /// clap's help has no full stop at its end.
