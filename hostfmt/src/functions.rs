@@ -249,8 +249,9 @@ fn ansible(state: &State, notes: &Notes, value: &Value) -> Result<Value, Error> 
             let mut pairs = Vec::new();
             for key in value.try_iter()? {
                 // Such as __ansible_unsafe: an object that has it becomes its value.
-                if key.as_str().is_some_and(|key| key.starts_with("__ansible_")) {
-                    return refuse(state, notes, Some(key.to_string()), "is a key that means something to Ansible");
+                if let Some(name) = key.as_str().filter(|name| name.starts_with("__ansible_")) {
+                    let why = format!("has the key {}, which means something to Ansible", quote(name));
+                    return refuse(state, notes, None, &why);
                 }
                 let value = value.get_item(&key)?;
                 pairs.push((key, ansible(state, notes, &value)?));
