@@ -1,30 +1,15 @@
 //! `ec2-launch`: makes each named host exist and run: launches it, starts it, or leaves it alone.
 
-mod accounts;
-mod attempt;
 mod cli;
 mod disks;
+mod document;
 mod execute;
-mod facts;
-mod host_keys;
-mod launch_host;
+mod library;
 mod memory;
-mod memory_command;
-mod memory_queue;
-mod place;
 mod plan;
-mod plan_record;
 mod profile;
-mod profile_file;
-mod remember;
-mod remembered_profile;
 mod request;
-mod resolve;
-mod root_volume;
-mod show;
-mod ssh_wait;
-mod waiting;
-mod yaml;
+mod tags;
 
 pub use cli::{Args, command, run};
-pub use profile::{KeyHelp, launch_keys};
+pub use document::key_help::{KeyHelp, launch_keys};

@@ -59,7 +59,8 @@ fn value(value: &Value) -> String {
 pub fn renamed<'c>(changes: impl Iterator<Item = &'c TagChange>) -> Option<String> {
     let renames = changes.filter(|change| change.key == "Name" && change.resource.starts_with("i-"));
     let renames = renames.filter_map(|change| {
-        Some((change.before.as_deref()?, change.after.as_deref().unwrap_or(change.resource.as_str())))
+        let name = |tag: &'c Option<String>| host_name(tag.as_deref(), &change.resource);
+        Some((change.before.as_deref().map(|_| name(&change.before))?, name(&change.after)))
     });
     let (before, after): (Vec<&str>, Vec<&str>) = renames.unzip();
     let becomes = if before.len() == 1 { "becomes" } else { "become" };

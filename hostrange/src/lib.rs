@@ -2,38 +2,20 @@
 //!
 //! The library is also how every other tool takes its hosts: [`read_hosts`].
 
-mod args;
-mod bracket;
-mod chosen;
 mod cli;
-mod count;
-mod digits;
-mod error;
-mod expanded;
-mod field;
 mod fold;
-mod folded;
-mod grouped;
 mod input;
-mod item;
-mod names;
-mod node_group_list;
+mod language;
 mod nodegroups;
-mod options;
 mod output;
-mod parse;
 mod pattern;
-mod query;
-mod select;
 mod set;
-mod sieve;
-mod words;
 
 #[cfg(test)]
 mod tests;
 
-pub use args::Args;
 pub use cerveza_record::natural_cmp;
+pub use cli::args::Args;
 pub use cli::{command, run};
 pub use fold::fold;
 pub use input::{

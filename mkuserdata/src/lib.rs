@@ -2,44 +2,17 @@
 //!
 //! The library is also how ec2-launch makes user-data: [`Parts::read`] once, then [`Parts::build`] for each host.
 
-mod args;
-mod arrange;
+mod build;
 mod check;
 mod cli;
-mod configs;
-mod console;
-mod cost;
-mod decoding;
-mod encoding;
-mod extra;
-mod foreign;
-mod gzip;
-mod kind;
-mod listing;
-mod merge;
-mod message;
-mod mime;
-mod name;
-mod node;
-mod operand;
-mod order;
-mod outline;
-mod parameter;
-mod part;
-mod parts;
-mod python;
-mod received;
-mod schema;
-mod secret;
-mod seen;
-mod template;
-mod yaml;
+mod cloud_config;
+mod cloud_init;
+mod read;
 
-pub use args::{Args, command};
+pub use build::extra_part::ExtraPart;
+pub use build::gzip::Effort;
+pub use build::parts::{Options, Parts, UserData};
+pub use build::user_data_size::{Cost, LIMIT};
 pub use cerveza_template::Setting;
+pub use cli::args::{Args, command};
 pub use cli::run;
-pub use cost::{Cost, LIMIT};
-pub use extra::ExtraPart;
-pub use gzip::Effort;
-pub use kind::Kind;
-pub use parts::{Options, Parts, UserData};

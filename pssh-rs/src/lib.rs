@@ -1,65 +1,39 @@
-//! `pssh-rs`: runs a command on many hosts over SSH and says truly what became of it on each.
+//! `pssh-rs`: runs a command on many hosts over SSH and reports exactly what happened on each.
 //!
-//! Data flows one way: `cli` reads options (`args`) and hosts; `targets` asks `ssh_config` of them, and `plan` decides
-//! where and how each is reached; `setup` reads what this machine has for it (keys, scripts, files). Then `pool` begins
-//! an attempt a host when `schedule` says so, which `rollout` has a say in, and hands the outcomes to `view`, which writes them.
+//! A folder imports only from folders below it:
 //!
-//! An `attempt` goes through `resolve` and `connect` (or `jump`, or `proxy`), `greeting`, `link` (the SSH session under our own
-//! clock), `host_key` (by what `known_hosts` says), `auth`, and `work`: `copy`, `exec`, `script`. What a command prints goes to a
-//! `sink`. Every wait ends by a deadline or by Ctrl-C; `pool` gives up on a thread that overruns all the same.
-//!
-//! `openssh` is the other engine: the system's ssh.
+//! - `cli`: from options and hosts to targets and a job; `--dry-run`.
+//! - `run`: which host begins when, and a thread for each attempt.
+//! - `host`: one attempt at one host, by libssh2 or by the system's ssh, and its outcome.
+//! - `copy`: `--push` and `--pull`. `auth`: logging in with keys, certificates and an agent.
+//! - `session`: an SSH session with our own deadlines; running and terminating a command on it.
+//! - `connect`: TCP, jump hosts and ProxyCommands; the banner; the judgement on a host key.
+//! - `openssh`: the system's ssh as a program. `ssh_config`, `known_hosts`: what the user has configured.
+//! - `ffi`: calls of libssh2 that the `ssh2` crate lacks. `base`: waits, stop signals, sockets, small readers.
 
-mod args;
-mod attempt;
 mod auth;
-mod bounded;
+mod base;
 mod cli;
-mod clock;
 mod connect;
+mod copied;
 mod copy;
-mod end;
-mod exec;
 mod ffi;
-mod greeting;
-mod heard;
-mod hint;
-mod host_key;
-mod interrupt;
-mod jump;
-mod kex;
+mod host;
 mod known_hosts;
-mod leash;
-mod limits;
 mod lines;
-mod link;
-mod lock;
 mod openssh;
 mod outcome;
 mod outdir;
 mod output;
-mod plan;
-mod pool;
-mod proxy;
 mod rollout;
-mod schedule;
-mod script;
-mod seat;
+mod run;
 mod session;
-mod setup;
-mod shell;
 mod sink;
 mod ssh_config;
-mod stdin_file;
-mod sudo;
 mod summary;
-mod targets;
-mod trace;
 mod view;
-mod watched;
-mod wire;
-mod work;
 
-pub use args::{Args, Engine, HostKeyPolicy};
+pub use base::policy::{Engine, HostKeyPolicy};
+pub use cli::args::Args;
+pub use cli::hint::hint;
 pub use cli::{command, run};
-pub use hint::hint;

@@ -1,9 +1,7 @@
 //! What became of one host, and its record.
 
-use crate::copy::Copied;
+use crate::copied::Copied;
 use crate::output::Output;
-use crate::rollout::Mark;
-use crate::schedule::Retry;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use cerveza_manners::Status;
 use cerveza_record::{Record, Value, json};
@@ -81,6 +79,30 @@ impl Phase {
             Phase::Exec => "exec",
         }
     }
+}
+
+/// Whether another attempt may help and can do no harm: the server had not yet heard of the command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Retry {
+    #[default]
+    Never,
+    Once,
+    /// The server hung up before it said anything, as it may do to shed load.
+    Closed,
+    /// The server said that it sheds load: later it may not.
+    Shed,
+    /// Nothing was tried: a live host waited too long for a slot. It does not count.
+    Again,
+}
+
+/// What a host that is done counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    Good,
+    /// The command ran and failed, or may have.
+    Failed,
+    /// It was not started.
+    Unreached,
 }
 
 /// What became of one host.

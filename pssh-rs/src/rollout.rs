@@ -1,5 +1,6 @@
 //! A rollout: which hosts go together, and when a run has failed too often to go on. Pure.
 
+use crate::outcome::Mark;
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -54,16 +55,6 @@ pub struct Choice {
     pub max_fail: Option<Share>,
     /// More hosts that were not reached than this end it.
     pub max_unreachable: Option<Share>,
-}
-
-/// What a host that is done counts as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
-    Good,
-    /// The command ran and failed, or may have.
-    Failed,
-    /// It was not started.
-    Unreached,
 }
 
 /// Where a rollout stands.

@@ -1,8 +1,8 @@
 //! Where a command's output goes as it comes: what is kept of it, its files, and the writer's terminal.
 
+use crate::base::lock::lock;
+use crate::base::wait::Halt;
 use crate::ffi::Stream;
-use crate::link::Halt;
-use crate::lock::lock;
 use crate::outcome::Outcome;
 use crate::outdir::{HostFiles, Outdir};
 use crate::output::{Kept, Limits};

@@ -93,8 +93,7 @@ fn a_source_profile_that_does_not_exist_is_refused() {
          [profile loop]\n{role}source_profile = loop2\n[profile loop2]\n{role}source_profile = loop\n\
          [profile no-role]\nsource_profile = keys\n[profile empty-source]\n{role}source_profile = empty\n[profile empty]\n\
          [profile unset]\n{role}credential_source = Environment\n[profile ecs]\n{role}credential_source = EcsContainer\n\
-         [profile sso]\nsso_account_id = 1\nsso_role_name = r\nsso_start_url = https://x.awsapps.com/start\n\
-         [profile half]\naws_access_key_id = AKID\n"
+         [profile sso]\nsso_account_id = 1\nsso_role_name = r\nsso_start_url = https://x.awsapps.com/start\n"
     );
     let mut bastion = Bastion::new(&config);
     for name in ["near", "far"] {
@@ -103,7 +102,7 @@ fn a_source_profile_that_does_not_exist_is_refused() {
     }
     // What else keeps a profile from having credentials does not lead to the role either.
     bastion.sandbox.env("AWS_REGION", "us-east-1");
-    for name in ["loop", "no-role", "empty-source", "unset", "ecs", "sso", "half"] {
+    for name in ["loop", "no-role", "empty-source", "unset", "ecs", "sso"] {
         bastion.sandbox.env("AWS_PROFILE", name);
         let run = bastion.ls().exits(2);
         assert!(run.stderr.contains(&format!(" in the profile {name}")), "{}", run.stderr);
@@ -135,6 +134,16 @@ fn half_of_the_variables_of_credentials_is_refused() {
     let mut bastion = Bastion::new("");
     bastion.sandbox.env("AWS_ACCESS_KEY_ID", "testing");
     bastion.refuses("AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not");
+}
+
+#[test]
+fn half_of_a_key_pair_in_a_profile_is_refused() {
+    let mut bastion =
+        Bastion::new("[profile half]\naws_access_key_id = AKID\n[profile other]\naws_secret_access_key = secret\n");
+    bastion.sandbox.env("AWS_PROFILE", "half");
+    bastion.refuses("the AWS profile \"half\" has aws_access_key_id, but no aws_secret_access_key");
+    bastion.sandbox.env("AWS_PROFILE", "other");
+    bastion.refuses("the AWS profile \"other\" has aws_secret_access_key, but no aws_access_key_id");
 }
 
 #[test]

@@ -44,9 +44,16 @@ fn zone_that_is_down_leaves_the_others_to_a_saved_listing() {
     let said = "ec2-ls: us-east-1b: 2 hosts come out as last seen: DescribeInstances in us-east-1: InternalError: ";
     assert!(run.stderr.starts_with(said), "{}", run.stderr);
 
-    // Words and filters apply to what comes out, and a zone without such a host is not spoken of.
-    let run = sandbox.run("ec2-ls", &["--last", "fleet.jsonl", "--type", "t3.*"], "").exits(0);
-    assert_eq!((facts(&run), run.stderr.as_str()), (vec!["web1 t3.micro - 1".to_string()], ""));
+    // Words and filters apply to what comes out. Hosts of the zone may match by now, so it is mentioned.
+    let run = sandbox.run("ec2-ls", &["--last", "fleet.jsonl", "--type", "t3.*"], "").exits(3);
+    assert_eq!(facts(&run), ["web1 t3.micro - 1"]);
+    let said = "ec2-ls: us-east-1b: 2 hosts are not known now, and not listed as last seen: DescribeInstances in ";
+    assert!(run.stderr.starts_with(said), "{}", run.stderr);
+    let run = sandbox.run("ec2-ls", &["--last", "fleet.jsonl", "--fail-empty", "role=none"], "").exits(3);
+    assert!(run.stderr.starts_with(said), "{}", run.stderr);
+    // A zone without a host of these names is not.
+    let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "web1"], "").exits(0);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("web1\n", ""));
     let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "db2", "db9"], "").exits(3);
     assert_eq!(run.stdout, "db2\n");
     assert!(
@@ -76,6 +83,31 @@ fn instance_that_is_gone_is_reported_by_a_saved_listing() {
     assert_eq!(run.stdout, "db2\n");
     let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "db2", "web1"], "").exits(1);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("web1\n", "ec2-ls: not found: db2\n"));
+}
+
+#[test]
+fn instance_that_had_ended_before_the_listing_is_not_reported() {
+    let (ec2, sandbox) = fleet();
+    sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "db2"], "").exits(0);
+    sandbox.sh("ec2-ls -s all > all.jsonl").exits(0);
+    let run = sandbox.run("ec2-ls", &["-1", "--last", "all.jsonl"], "").exits(0);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("db1\nweb1\n", ""));
+    ec2.region(|region| region.instances.retain(|one| one.tags["Name"] != "db2"));
+    let run = sandbox.run("ec2-ls", &["-1", "--last", "all.jsonl"], "").exits(0);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("db1\nweb1\n", ""));
+    ec2.region(|region| region.down.insert("us-east-1b".to_string()));
+    let run = sandbox.run("ec2-ls", &["-1", "--last", "all.jsonl"], "").exits(3);
+    assert!(!run.stderr.contains("terminated"), "{}", run.stderr);
+}
+
+#[test]
+fn time_limit_holds_for_the_list_of_regions() {
+    let (ec2, sandbox) = fleet();
+    ec2.fault(Rule::on("DescribeRegions", Fault::SilenceBefore).always());
+    let started = Instant::now();
+    let run = sandbox.run("ec2-ls", &["-r", "all", "--timeout", "1s"], "").exits(2);
+    assert!(run.stderr.starts_with("ec2-ls: DescribeRegions in us-east-1: no answer in "), "{}", run.stderr);
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Parameter Store of Systems Manager (SSM): small texts by host, for what has to outlive an instance.
 
-use crate::client::{Ec2, check_region};
-use crate::failure::{CallError, code, failure};
-use crate::find::by_region;
+use crate::client::Ec2;
+use crate::client::failure::failure;
+use crate::client::verdict::{CallError, code};
+use crate::config::region_name::check_region;
+use crate::describe::find::by_region;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::SdkError;
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};

@@ -10,9 +10,6 @@ pub struct Number(u64);
 const LENGTH_BITS: u32 = 5;
 
 impl Number {
-    /// The last number of the greatest length.
-    pub const MAX: Number = Number::new(10u64.pow(MOST_DIGITS as u32) - 1, MOST_DIGITS);
-
     const fn new(value: u64, length: usize) -> Number {
         Number(value << LENGTH_BITS | length as u64)
     }

@@ -1,6 +1,7 @@
 //! Private keys: OpenSSH's own format (its PROTOCOL.key) and the PEM of old, opened once a run and signed with by OpenSSL.
 
-use super::blob::{Public, Reader, put_mpint, put_string};
+use super::blob::Public;
+use crate::base::ssh_wire::{Reader, put_mpint, put_string};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::ec::{EcGroup, EcKey, EcPoint, PointConversionForm};

@@ -12,15 +12,14 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use blob::Reader;
-#[cfg(test)]
-pub use blob::put_string;
 pub use passphrase::{Unasked, ask};
 pub use store::{KeyStore, Named, Offer};
 
+use crate::base::ssh_wire::Reader;
+use crate::base::trace::Trace;
+use crate::base::wait::Halt;
 use crate::ffi::{KeyOffer, Step, accepted_methods};
-use crate::link::{Halt, LOST, Link, is_disconnect, phrase};
-use crate::trace::Trace;
+use crate::session::ssh_session::{LOST, Link, is_disconnect, phrase};
 use agent::Trouble;
 use choice::{Candidate, Signer, choose};
 use libssh2_sys as raw;

@@ -1,7 +1,7 @@
 //! Asks for a passphrase: on the terminal without echo, or, where there is none, through SSH_ASKPASS, as ssh does.
 
-use crate::interrupt::Stop;
-use crate::link::{Halt, wait_for};
+use crate::base::shutdown::Stop;
+use crate::base::wait::{Halt, wait_for};
 use rustix::event::PollFlags;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use std::env;

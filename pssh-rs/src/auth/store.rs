@@ -5,8 +5,8 @@ use super::blob::Public;
 use super::choice::choose;
 use super::key::{Held, Key, Unreadable};
 use super::passphrase::{Unasked, ask};
-use crate::bounded;
-use crate::interrupt::Stop;
+use crate::base::read_capped;
+use crate::base::shutdown::Stop;
 use cerveza_manners::{Failure, Result, visible};
 use rustix::process::getuid;
 use std::collections::{HashMap, HashSet};
@@ -243,7 +243,7 @@ fn read_file(path: &Path) -> KeyFile {
 }
 
 fn read_half(path: &Path) -> Half {
-    let public_file = || bounded::read(&beside(path, ".pub")).ok().and_then(|text| Public::parse_file(&text).ok());
+    let public_file = || read_capped::read(&beside(path, ".pub")).ok().and_then(|text| Public::parse_file(&text).ok());
     let (text, too_open) = match read_secret(path) {
         Ok(read) => read,
         Err(error) => return Half::Absent { why: error.to_string(), public: public_file() },
@@ -271,7 +271,7 @@ fn read_half(path: &Path) -> Half {
 }
 
 fn read_certificate(path: &Path) -> io::Result<std::result::Result<Public, String>> {
-    let text = bounded::read(path)?;
+    let text = read_capped::read(path)?;
     Ok(match Public::parse_file(&text) {
         Ok(public) if public.is_certificate() => Ok(public),
         Ok(_) => Err("it holds no certificate".to_string()),

@@ -1,10 +1,11 @@
 //! Logins at a real sshd on loopback, with keys, certificates and agents of the tests' own.
 
-use super::blob::{Public, Reader, put_string};
+use super::blob::Public;
 use super::*;
-use crate::connect::{connect, resolve};
-use crate::host_key::Wanted;
-use crate::interrupt::{Ending, Stop};
+use crate::base::shutdown::{Ending, Stop};
+use crate::base::ssh_wire::{Reader, put_string};
+use crate::connect::host_key::Wanted;
+use crate::connect::tcp::{connect, resolve};
 use crate::ssh_config::AddressFamily;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::sha::sha256;

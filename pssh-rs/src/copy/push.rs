@@ -7,9 +7,10 @@
 use super::names::{join, shown, split, temporary};
 use super::remote::{Cause, FileKind, Remote};
 use super::tree::{Entry, Item, Kind, PushPlan};
-use super::{Copied, CopyError, ended};
+use super::{CopyError, ended};
+use crate::copied::Copied;
 use crate::ffi::{Attributes, Handle, Open};
-use crate::link::Link;
+use crate::session::ssh_session::Link;
 use libssh2_sys as raw;
 use sha1::{Digest, Sha1};
 use std::collections::HashSet;

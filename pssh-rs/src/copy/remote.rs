@@ -1,10 +1,11 @@
 //! One SFTP session, each call driven to its answer by our deadlines, and what went wrong told apart.
 
 use super::names::shown;
-use crate::exec::START;
+use crate::base::wait::Halt;
 use crate::ffi::{Attributes, Handle, LONGEST_NAME, Open, Sftp};
-use crate::link::{Halt, LOST, Link, is_disconnect, phrase};
-use crate::session::is_refused;
+use crate::session::exec::START;
+use crate::session::open_session::is_refused;
+use crate::session::ssh_session::{LOST, Link, is_disconnect, phrase};
 use libssh2_sys as raw;
 use ssh2::{Error, ErrorCode, Session};
 use std::fmt;

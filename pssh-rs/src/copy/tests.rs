@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::auth::{KeyStore, Named, Offer, log_in};
-use crate::connect::{connect, resolve};
-use crate::host_key::Wanted;
-use crate::interrupt::Ending;
-use crate::link::{Halt, Link};
+use crate::base::shutdown::Ending;
+use crate::base::wait::Halt;
+use crate::connect::host_key::Wanted;
+use crate::connect::tcp::{connect, resolve};
+use crate::session::ssh_session::Link;
 use crate::ssh_config::AddressFamily;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, FileTimes, Permissions};
@@ -74,14 +75,14 @@ impl Server {
     fn link_until(&self, ending: Ending) -> Link {
         let deadline = Instant::now() + Duration::from_secs(60);
         let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &ending.end).unwrap();
-        let wire = connect(&addresses, None, deadline, &ending.end, crate::trace::Trace::OFF).unwrap();
+        let wire = connect(&addresses, None, deadline, &ending.end, crate::base::trace::Trace::OFF).unwrap();
         let offer = Offer { files: vec![self.path("id")], named: Named::Option, ..Offer::default() };
         let mut keys = KeyStore::new(Duration::from_secs(60));
         keys.prepare(std::slice::from_ref(&offer), &ending.end).unwrap();
         let mut link = Link::new(Arc::new(wire), ending).unwrap();
         link.handshake(&Wanted::default(), deadline).unwrap();
         let user = Command::new("id").arg("-un").output().unwrap().stdout;
-        log_in(&link, String::from_utf8(user).unwrap().trim(), &keys, &offer, deadline, crate::trace::Trace::OFF)
+        log_in(&link, String::from_utf8(user).unwrap().trim(), &keys, &offer, deadline, crate::base::trace::Trace::OFF)
             .unwrap();
         link
     }

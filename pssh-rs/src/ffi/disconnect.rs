@@ -1,6 +1,6 @@
 //! The reason that a server gives in a DISCONNECT, which libssh2 tells to a callback alone.
 
-use crate::wire::Wire;
+use crate::base::socket::Wire;
 use libssh2_sys as raw;
 use ssh2::Session;
 use std::ffi::{c_char, c_int, c_void};

@@ -4,7 +4,7 @@
 //! one waits for ever; and an error while sending keeps it from handing over what has already arrived.
 
 use super::disconnect::note_disconnect;
-use crate::wire::Wire;
+use crate::base::socket::Wire;
 use libssh2_sys as raw;
 use rustix::io::Errno;
 use ssh2::Session;

@@ -5,9 +5,9 @@ use super::found::{Found, HostId, Verdict, lookup_name};
 use super::hashed::hash_name;
 use super::index::Index;
 use super::lock;
-use crate::bounded;
-use crate::interrupt::Stop;
-use crate::link::Halt;
+use crate::base::read_capped;
+use crate::base::shutdown::Stop;
+use crate::base::wait::Halt;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -158,7 +158,7 @@ impl AcceptFile {
             *added = Index::default();
         }
         file.seek(SeekFrom::Start(seen.to))?;
-        let bytes = bounded::read_rest(file)?;
+        let bytes = read_capped::read_rest(file)?;
         seen.to += whole_lines(&bytes);
         let taken = added.take(&String::from_utf8_lossy(&bytes), |_| self.shown(), |_| {});
         taken.map_err(|failure| io::Error::other(failure.message))?;

@@ -17,10 +17,10 @@ pub use found::{Found, HostId, Verdict, lookup_name};
 pub use index::Index;
 pub use pinned::HostKeys;
 
-use crate::bounded;
-use crate::interrupt::Stop;
-use crate::link::Halt;
-use crate::lock::lock;
+use crate::base::lock::lock;
+use crate::base::read_capped;
+use crate::base::shutdown::Stop;
+use crate::base::wait::Halt;
 use accept::{AcceptFile, Seen};
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use cerveza_manners::{Failure, Result};
@@ -97,7 +97,7 @@ impl KnownHostsStore {
         let read = || -> io::Result<_> {
             let mut file = File::open(path)?;
             let metadata = file.metadata()?;
-            Ok((bounded::read_rest(&mut file)?, metadata))
+            Ok((read_capped::read_rest(&mut file)?, metadata))
         };
         let file = match read() {
             Ok((bytes, metadata)) => {

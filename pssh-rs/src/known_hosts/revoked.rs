@@ -2,14 +2,14 @@
 
 use super::entry::parse;
 use super::index::Index;
-use crate::bounded;
+use crate::base::read_capped;
 use std::path::Path;
 
 /// Reads the file. Whatever is wrong with it may hide a revoked key, so it is an error.
 pub fn read(path: &Path) -> Result<Index, String> {
     let shown = path.display();
     let cannot = |why: &str| format!("cannot use the file {shown} of RevokedHostKeys: {why}");
-    let bytes = bounded::read(path).map_err(|error| cannot(&error.to_string()))?;
+    let bytes = read_capped::read(path).map_err(|error| cannot(&error.to_string()))?;
     if bytes.starts_with(b"SSHKRL\n\0") {
         return Err(cannot("it is a KRL, which only --engine openssh can read"));
     }

@@ -1,9 +1,6 @@
-//! What the system's `ssh` does for us: the engine that runs a command by it (`run`), and what else needs it.
+//! What is needed to run the system's `ssh`: its options, its control socket, its log, and a private folder for both.
 
-pub mod folder;
+pub mod control_dir;
 pub mod log;
 pub mod mux;
-mod run;
 pub mod system;
-
-pub use run::{Engine, attempt};

@@ -5,8 +5,8 @@
 //! Each client is a connection of its own, so a request that hangs holds up no other. The channel lives as long as the
 //! client does.
 
-use crate::interrupt::Stop;
-use crate::link::{Halt, wait_for};
+use crate::base::shutdown::Stop;
+use crate::base::wait::{Halt, wait_for};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{

@@ -1,6 +1,6 @@
 //! The system's `ssh` and the options of ours that it is given.
 
-use crate::args::HostKeyPolicy;
+use crate::base::policy::HostKeyPolicy;
 use crate::ssh_config::ServerAlive;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -11,7 +11,7 @@ use super::run::{Dump, NOTHING, Ssh, Trouble};
 use super::scan::{ALGORITHMS, Scan, TEMPLATES};
 use super::words::{Words, made_name};
 use super::{Answer, Local, expand};
-use crate::args::Engine;
+use crate::base::policy::Engine;
 use std::collections::HashMap;
 
 type Answered = Result<Answer, String>;

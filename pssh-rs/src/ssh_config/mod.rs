@@ -17,7 +17,7 @@ mod tests;
 mod unused;
 mod words;
 
-use crate::args::Engine;
+use crate::base::policy::Engine;
 use crate::outcome::Phase;
 use cerveza_manners::{Failure, Result};
 use expand::Local;
@@ -200,7 +200,7 @@ fn without_ssh(
     let mut answer = |query: &query::Query| {
         let user = match (&query.user, &own) {
             (Some(user), _) | (None, Some(user)) => user.clone(),
-            (None, None) => own.insert(crate::setup::local_user()?).clone(),
+            (None, None) => own.insert(crate::base::env::local_user()?).clone(),
         };
         Ok(Answer {
             hostname: query.address.clone().unwrap_or_else(|| query.name.clone()),

@@ -4,7 +4,7 @@
 
 use super::Source;
 use super::unused::is_unused;
-use crate::bounded;
+use crate::base::read_capped;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -49,7 +49,7 @@ impl Scan {
         let mut scan = Scan::default();
         for file in files(log) {
             scan.files += 1;
-            match bounded::read(Path::new(OsStr::from_bytes(file))) {
+            match read_capped::read(Path::new(OsStr::from_bytes(file))) {
                 Ok(text) => {
                     text.split(|&byte| byte == b'\n').for_each(|line| scan.line(line, !file.starts_with(SYSTEM)))
                 }

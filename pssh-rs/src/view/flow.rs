@@ -3,9 +3,9 @@
 //! It holds so much output and no more. A thread that has more of it waits, and learns how long it was the reader of our
 //! output that took no more, such as a terminal that was stopped (Ctrl-S): that time is not the host's. Outcomes never wait.
 
+use crate::base::lock::lock;
+use crate::base::wait::Halt;
 use crate::ffi::Stream;
-use crate::link::Halt;
-use crate::lock::lock;
 use crate::outcome::Outcome;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};

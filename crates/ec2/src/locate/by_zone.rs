@@ -1,9 +1,8 @@
 //! Asks by id and zone by zone for the instances of a region that failed, because one of its zones may be down.
 
 use super::{Answers, Key, Place, named_of};
-use crate::CONCURRENCY;
-use crate::client::Ec2;
-use crate::failure::is_server_fault;
+use crate::client::failure::is_server_fault;
+use crate::client::{CONCURRENCY, Ec2};
 use cerveza_manners::Result;
 use cerveza_record::Record;
 use futures_util::stream::{self, StreamExt};

@@ -1,21 +1,24 @@
 //! From hosts as given (a name, an instance id, a record of either) to the instances they are now.
 
 mod by_zone;
+pub(crate) mod new_instances;
 #[cfg(test)]
 mod tests;
 
-use crate::accounts::{Account, Accounts, named};
-use crate::call::VISIBLE_AFTER;
-use crate::client::{Ec2, RegionArgs, check_region};
-use crate::failure::{is_denied, is_server_fault};
-use crate::find::Filter;
-use crate::new_instances::{FIRST_PAUSE, is_new};
-use crate::{CONCURRENCY, LIVE_STATES};
+use crate::client::accounts::{AWS_PROFILE, Account, Accounts, named};
+use crate::client::attempts::VISIBLE_AFTER;
+use crate::client::failure::{is_denied, is_server_fault};
+use crate::client::{CONCURRENCY, Ec2, RegionArgs};
+use crate::config::region_name::check_region;
+use crate::describe::find::Filter;
+use crate::instance::id::{instance_id, named_by_id};
+use crate::instance::{LIVE_STATES, has_ended};
 use by_zone::ask_by_zone;
 use cerveza_manners::{Failure, Result, Status, visible};
 use cerveza_record::{Record, Value, quote};
 use futures_util::stream::{self, StreamExt};
 use hostrange::Given;
+use new_instances::{FIRST_PAUSE, is_new};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use tokio::time::{Instant, sleep};
 
@@ -28,7 +31,7 @@ pub enum Found {
     /// No live instance has the host's name. This is the newest of those that are shutting down or terminated and still
     /// listed. [`By::Instance`] never gives it.
     Ended(Record),
-    /// Several live instances have the host's name: their ids.
+    /// Several live instances have the host's name: their ids, with what their places differ in.
     Several(Vec<String>),
     /// EC2 could not be asked.
     Unknown(Failure),
@@ -53,7 +56,7 @@ impl Found {
             }
             Found::Several(ids) => {
                 Err(Failure::unreached(format!("several live instances have this name: {}", ids.join(", ")))
-                    .hint("give the id of the one that is meant"))
+                    .hint("give the id of the one that is meant: ec2-ls lists them"))
             }
             Found::Unknown(failure) => Err(failure),
         }
@@ -80,7 +83,7 @@ pub enum By {
 }
 
 /// The fields of a record that say which instance is meant, or what it is launched with.
-const TEXTS: [&str; 4] = ["instance_id", "region", "zone", "user_data"];
+const TEXTS: [&str; 6] = ["instance_id", "account", "aws_profile", "region", "zone", "user_data"];
 
 /// Refuses a record whose facts are not what the manual says they are: passed over, they would make another host of
 /// it.
@@ -89,6 +92,9 @@ pub fn check_records(hosts: &[Record]) -> Result<()> {
         let is_wrong = |key: &&&str| !matches!(host.get(key), None | Some(Value::Null | Value::String(_)));
         if let Some(key) = TEXTS.iter().find(is_wrong) {
             return Err(Failure::usage(format!("{}: \"{key}\" is not a string", host.host())));
+        }
+        if host.str("instance_id").is_some_and(|id| id.is_empty()) {
+            return Err(Failure::usage(format!("{}: \"instance_id\" is empty", host.host())));
         }
     }
     Ok(())
@@ -298,22 +304,6 @@ impl Ec2 {
     }
 }
 
-/// The instance that a host is given by: its record's, or the one it is named like.
-pub fn instance_id(host: &Record) -> Option<String> {
-    host.str("instance_id").or_else(|| named_by_id(host))
-}
-
-fn named_by_id(host: &Record) -> Option<String> {
-    is_instance_id(host.host()).then(|| host.host().to_string())
-}
-
-/// `i-` and 8 or 17 hexadecimal digits (EC2 user guide, "Resource IDs").
-pub fn is_instance_id(name: &str) -> bool {
-    name.strip_prefix("i-").is_some_and(|digits| {
-        matches!(digits.len(), 8 | 17) && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    })
-}
-
 /// The instances of each region of each account under the keys they were asked for by.
 type Answers = HashMap<Place, Result<HashMap<Key, Vec<Record>>>>;
 
@@ -335,7 +325,7 @@ fn found(key: &Key, places: &[Place], answers: &Answers) -> Found {
     let (ended, instances): (Vec<&Record>, Vec<&Record>) =
         instances.into_iter().partition(|instance| is_name && has_ended(instance));
     match (instances.as_slice(), failed.filter(|_| is_name || instances.is_empty()), denied) {
-        ([_, _, ..], _, _) => Found::Several(instances.iter().filter_map(|record| record.str("instance_id")).collect()),
+        ([_, _, ..], _, _) => Found::Several(ids_and_places(&instances)),
         // One name here may be one of two. Where the account may do nothing it has no instances that can be worked on.
         (_, Some(failure), _) => Found::Unknown(failure),
         ([one], None, _) => Found::One((*one).clone()),
@@ -348,15 +338,22 @@ fn found(key: &Key, places: &[Place], answers: &Answers) -> Found {
     }
 }
 
+/// Returns the id of each instance, with its account and region if these are not the same for all: `i-1 (prod, us-east-1)`.
+fn ids_and_places(instances: &[&Record]) -> Vec<String> {
+    let differs = |key: &&str| instances.iter().any(|instance| instance.str(key) != instances[0].str(key));
+    let keys: Vec<&str> = [AWS_PROFILE, "region"].into_iter().filter(differs).collect();
+    let place = |instance: &Record| keys.iter().filter_map(|key| instance.str(key)).collect::<Vec<_>>().join(", ");
+    let described = |instance: &&Record| {
+        let (id, place) = (instance.str("instance_id")?, place(instance));
+        Some(if place.is_empty() { id } else { format!("{id} ({place})") })
+    };
+    instances.iter().filter_map(described).collect()
+}
+
 /// Returns the regions of these places, each once.
 fn regions(places: &[Place]) -> Vec<String> {
     let regions: BTreeSet<&String> = places.iter().map(|place| &place.region).collect();
     regions.into_iter().cloned().collect()
-}
-
-/// Whether the instance is shutting down or terminated, and will never run again.
-pub fn has_ended(instance: &Record) -> bool {
-    matches!(instance.str("state").as_deref(), Some("shutting-down" | "terminated"))
 }
 
 /// Orders instances by their launch, the newest last; the id decides between equals, so all runs agree.

@@ -1,6 +1,7 @@
 //! The agent's messages, without their length in front.
 
-use crate::auth::blob::{Public, Reader, put_string};
+use crate::auth::blob::Public;
+use crate::base::ssh_wire::{Reader, put_string};
 
 pub const FAILURE: u8 = 5;
 pub const LIST: u8 = 11;

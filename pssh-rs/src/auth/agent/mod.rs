@@ -9,10 +9,11 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-use super::blob::{Public, Reader, put_string};
-use crate::interrupt::Stop;
-use crate::link::{Halt, wait_for};
-use crate::lock::lock;
+use super::blob::Public;
+use crate::base::lock::lock;
+use crate::base::shutdown::Stop;
+use crate::base::ssh_wire::{Reader, put_string};
+use crate::base::wait::{Halt, wait_for};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};

@@ -1,0 +1,297 @@
+//! Clients from the standard AWS configuration: environment, `~/.aws`, SSO, assumed roles, IMDS.
+
+pub(crate) mod accounts;
+pub(crate) mod attempts;
+pub(crate) mod buckets;
+pub(crate) mod call;
+pub(crate) mod complete_answer;
+pub(crate) mod failure;
+pub(crate) mod interrupt;
+pub(crate) mod verdict;
+
+use crate::client::accounts::AWS_PROFILE;
+use crate::client::call::Calls;
+use crate::client::complete_answer::CompleteAnswer;
+use crate::client::failure::failure;
+use crate::client::interrupt::Interrupt;
+use crate::config::aws_profile::AwsProfile;
+use crate::config::credentials::Credentials;
+use crate::config::http::{http_client, plain_http_client};
+use crate::config::region_name::check_region;
+use crate::config::settings::Settings;
+use aws_config::identity::IdentityCache;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::config::SharedHttpClient;
+use cerveza_manners::{Failure, Result, parse_duration};
+use cerveza_record::Record;
+use std::collections::BTreeMap;
+use std::env;
+use std::future::Future;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct RegionArgs {
+    /// Work in these regions, separated by commas, or in `all` regions that the account has enabled [default:
+    /// CERVEZA_REGIONS, else the region of the AWS configuration]
+    #[arg(short, long, value_name = "REGION", value_delimiter = ',')]
+    pub region: Vec<String>,
+
+    /// Work in the accounts of these profiles of the AWS configuration, separated by commas [default: the account of the
+    /// environment]. A record that has `aws_profile` is looked for in that account
+    #[arg(long, value_name = "PROFILE", value_delimiter = ',')]
+    pub account: Vec<String>,
+
+    /// Time limit for each connection to AWS
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5s")]
+    pub connect_timeout: Duration,
+
+    /// For a tool that works in one region: CERVEZA_REGIONS does not count.
+    #[arg(skip)]
+    pub has_one_region: bool,
+
+    /// How long a call that only reads may take, with its repeats, if the tool has a limit of its own.
+    #[arg(skip)]
+    pub read_limit: Option<Duration>,
+}
+
+impl Default for RegionArgs {
+    fn default() -> RegionArgs {
+        let connect_timeout = Duration::from_secs(5);
+        RegionArgs { region: Vec::new(), account: Vec::new(), connect_timeout, has_one_region: false, read_limit: None }
+    }
+}
+
+impl RegionArgs {
+    /// Returns the regions of the command line, else those of CERVEZA_REGIONS.
+    pub fn regions(&self) -> Vec<String> {
+        let names = |text: String| text.split(',').map(|name| name.trim().to_string()).collect();
+        let regions = match self.region.is_empty() && !self.has_one_region {
+            true => env::var("CERVEZA_REGIONS").map(names).unwrap_or_default(),
+            false => self.region.clone(),
+        };
+        regions.into_iter().filter(|region| !region.is_empty()).collect()
+    }
+}
+
+/// EC2 in any number of regions, with one set of credentials.
+pub struct Ec2 {
+    config: SdkConfig,
+    /// The profile of the AWS configuration, if an account was named by it.
+    profile: Option<String>,
+    regions: Vec<String>,
+    /// For an endpoint without TLS.
+    plain_http_client: OnceLock<Option<SharedHttpClient>>,
+    timeouts: TimeoutConfig,
+    clients: Mutex<BTreeMap<String, Client>>,
+    ssm_clients: Mutex<BTreeMap<String, aws_sdk_ssm::Client>>,
+    pub(crate) interrupt: Interrupt,
+    pub(crate) calls: Calls,
+}
+
+/// How many requests of one kind are under way at once. The buckets limit how many begin.
+pub(crate) const CONCURRENCY: usize = 8;
+
+/// How many values EC2 takes in one request, those of all filters together.
+pub(crate) const FILTER_VALUES: usize = 200;
+
+const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
+const EC2_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL_EC2";
+const SSM_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL_SSM";
+
+/// Keys of a profile whose credentials come from another service of AWS.
+const ROLE_KEYS: [&str; 4] = ["role_arn", "sso_session", "sso_start_url", "login_session"];
+
+/// Whether a variable is set and empty. It counts as unset, as in the AWS CLI, but the SDK takes it for an address.
+fn is_empty(variable: &str) -> bool {
+    env::var_os(variable).is_some_and(|value| value.is_empty())
+}
+
+/// How long the credentials may take. A credential process or an SSO login may be slow.
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Runs what a tool does with EC2, on this thread.
+pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::usage(format!("cannot start: {error}")))?;
+    Ok(runtime.block_on(work))
+}
+
+impl Ec2 {
+    /// Loads the configuration of the account that `args` names, else of the environment's, and its credentials. Watches
+    /// for Ctrl-C from then on.
+    pub async fn connect(args: &RegionArgs) -> Result<Ec2> {
+        match args.account.as_slice() {
+            [] => Ec2::connect_to(args, None, Interrupt::watch()).await,
+            [profile] => Ec2::connect_to(args, Some(profile.clone()), Interrupt::watch()).await,
+            _ => Err(Failure::usage("--account: name one account")),
+        }
+    }
+
+    /// Connects to the account of `profile`.
+    pub(crate) async fn connect_to(args: &RegionArgs, profile: Option<String>, interrupt: Interrupt) -> Result<Ec2> {
+        let interrupted = interrupt.clone();
+        tokio::select! {
+            connected = Ec2::load(args, profile, interrupt) => connected,
+            () = interrupted.wait() => Err(Failure::interrupted()),
+        }
+    }
+
+    async fn load(args: &RegionArgs, account: Option<String>, interrupt: Interrupt) -> Result<Ec2> {
+        let mut regions = args.regions();
+        regions.iter().filter(|region| *region != ALL).try_for_each(|region| check_region(region))?;
+        // A record may name the profile too.
+        let is_option = |profile: &str| args.account.iter().any(|account| account == profile);
+        let place = |profile: &str| if is_option(profile) { "--account" } else { "aws_profile of a record" };
+        let explicit = account.as_deref().map(|profile| (place(profile), profile));
+        let profile = AwsProfile::read(explicit).await?;
+        let settings = Settings::read(profile.keys())?;
+        let has_no_endpoint = is_empty(ENDPOINT_URL);
+        if has_no_endpoint && profile.keys().is_some_and(|keys| ROLE_KEYS.iter().any(|key| keys.get(key).is_some())) {
+            // The SDK would use it for the service that gives the credentials.
+            return Err(Failure::usage(format!("{ENDPOINT_URL} is set and empty")).hint("unset it"));
+        }
+        let timeouts = TimeoutConfig::builder().connect_timeout(args.connect_timeout);
+        let identities = IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT);
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(http_client(settings.trust_store))
+            .timeout_config(timeouts.clone().operation_attempt_timeout(CREDENTIALS_TIMEOUT).build())
+            .identity_cache(identities.build())
+            // `Ec2::call` decides what is repeated.
+            .retry_config(RetryConfig::disabled());
+        if let Some(name) = &profile.name {
+            loader = loader.profile_name(name);
+        }
+        if let Some(url) = profile.keys().and_then(|keys| keys.get("endpoint_url")).filter(|_| has_no_endpoint) {
+            loader = loader.endpoint_url(url);
+        }
+        if let Some(region) = settings.region {
+            loader = loader.region(Region::new(region));
+        }
+        let config = profile.restrict(loader.load().await);
+        let home = config.region().map(Region::to_string).filter(|region| !region.is_empty());
+        if regions.is_empty() {
+            home.iter().try_for_each(|region| check_region(region))?;
+            regions.extend(home.clone());
+        }
+        let credentials = match config.credentials_provider() {
+            Some(provider) if !regions.is_empty() => {
+                let credentials = Credentials::load(provider, CREDENTIALS_TIMEOUT).await;
+                Some(credentials.map_err(|why| profile.failure(why))?)
+            }
+            _ => None,
+        };
+        let config = match credentials {
+            Some(credentials) => config.into_builder().credentials_provider(credentials.shared()).build(),
+            None => config,
+        };
+        let mut ec2 = Ec2 {
+            config,
+            profile: account,
+            regions,
+            plain_http_client: OnceLock::new(),
+            // A client would inherit the limit of the credentials. `Ec2::call` has its own, which a slow answer extends.
+            timeouts: timeouts.disable_operation_attempt_timeout().build(),
+            clients: Mutex::default(),
+            ssm_clients: Mutex::default(),
+            interrupt,
+            calls: Calls::new(settings.max_attempts),
+        };
+        args.read_limit.into_iter().for_each(|limit| ec2.set_read_limit(limit));
+        if ec2.regions.iter().any(|region| region == ALL) {
+            ec2.regions = ec2.enabled_regions(home.as_deref().unwrap_or("us-east-1")).await?;
+        }
+        ec2.regions.sort_unstable();
+        ec2.regions.dedup();
+        Ok(ec2)
+    }
+
+    /// Whether a record is of this account.
+    pub fn owns(&self, host: &Record) -> bool {
+        host.str(AWS_PROFILE) == self.profile
+    }
+
+    /// Returns the profile that `--account` or a record names this account by.
+    pub fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
+    }
+
+    /// The regions to look in, at least one, each once.
+    pub fn regions(&self) -> Result<&[String]> {
+        match self.regions.is_empty() {
+            true => Err(Failure::usage(
+                "no region: neither --region, CERVEZA_REGIONS, AWS_REGION nor the AWS profile names one",
+            )
+            .hint("give --region, as in --region us-east-1, or set AWS_REGION")),
+            false => Ok(&self.regions),
+        }
+    }
+
+    /// Returns once Ctrl-C was pressed.
+    pub async fn interrupted(&self) -> Failure {
+        self.interrupt.wait().await;
+        Failure::interrupted()
+    }
+
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.is_set()
+    }
+
+    pub(crate) fn client(&self, region: &str) -> Client {
+        let mut clients = self.clients.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let make = || {
+            let mut config = aws_sdk_ec2::config::Builder::from(&self.config)
+                .region(Region::new(region.to_string()))
+                .timeout_config(self.timeouts.clone())
+                .interceptor(CompleteAnswer);
+            config.set_http_client(self.http_client(EC2_ENDPOINT_URL));
+            if is_empty(ENDPOINT_URL) || is_empty(EC2_ENDPOINT_URL) {
+                config.set_endpoint_url(self.endpoint(EC2_ENDPOINT_URL));
+            }
+            Client::from_conf(config.build())
+        };
+        clients.entry(region.to_string()).or_insert_with(make).clone()
+    }
+
+    /// The client of Systems Manager.
+    pub(crate) fn ssm(&self, region: &str) -> aws_sdk_ssm::Client {
+        let mut clients = self.ssm_clients.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let make = || {
+            let mut config = aws_sdk_ssm::config::Builder::from(&self.config)
+                .region(Region::new(region.to_string()))
+                .timeout_config(self.timeouts.clone());
+            config.set_http_client(self.http_client(SSM_ENDPOINT_URL));
+            if is_empty(ENDPOINT_URL) || is_empty(SSM_ENDPOINT_URL) {
+                config.set_endpoint_url(self.endpoint(SSM_ENDPOINT_URL));
+            }
+            aws_sdk_ssm::Client::from_conf(config.build())
+        };
+        clients.entry(region.to_string()).or_insert_with(make).clone()
+    }
+
+    /// Returns the HTTP client for a service whose endpoint this variable may name.
+    fn http_client(&self, variable: &str) -> Option<SharedHttpClient> {
+        let is_plain = self.endpoint(variable).is_some_and(|endpoint| endpoint.starts_with("http://"));
+        let plain = || self.plain_http_client.get_or_init(plain_http_client).clone();
+        is_plain.then(plain).flatten().or(self.config.http_client())
+    }
+
+    /// Returns the endpoint that is set for a service: by its own variable, or for all services.
+    fn endpoint(&self, variable: &str) -> Option<String> {
+        let own = env::var(variable).ok().filter(|url| !url.is_empty());
+        own.or(self.config.endpoint_url().map(str::to_string))
+    }
+
+    async fn enabled_regions(&self, home: &str) -> Result<Vec<String>> {
+        let request = self.client(home).describe_regions();
+        let answer = self.call("DescribeRegions", home, 1, || request.clone().send()).await;
+        let answer = answer.map_err(|error| failure("DescribeRegions", home, &error))?;
+        Ok(answer.regions().iter().filter_map(|region| region.region_name.clone()).collect())
+    }
+}
+
+/// Stands for every region that the account has enabled.
+const ALL: &str = "all";

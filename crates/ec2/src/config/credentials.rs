@@ -1,0 +1,76 @@
+//! The credentials of an account: loaded before the first call, so a slow login counts as no call's time.
+
+use crate::config::aws_profile::CredentialsFailure;
+use crate::config::error_chain::innermost;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_sdk_ec2::error::ErrorMetadata;
+use std::error::Error;
+use std::time::{Duration, SystemTime};
+use tokio::time::timeout;
+
+/// Gives the credentials that were loaded at the start, and loads others when those expire.
+#[derive(Debug)]
+pub(crate) struct Credentials {
+    first: aws_credential_types::Credentials,
+    provider: SharedCredentialsProvider,
+}
+
+/// How long before their end credentials are loaded again.
+const MARGIN: Duration = Duration::from_secs(60);
+
+impl Credentials {
+    pub async fn load(provider: SharedCredentialsProvider, limit: Duration) -> Result<Credentials, CredentialsFailure> {
+        match timeout(limit, provider.provide_credentials()).await {
+            Ok(Ok(first)) => Ok(Credentials { first, provider }),
+            Ok(Err(error)) => Err(classify(&error)),
+            Err(_) => Err(CredentialsFailure::Other(format!("they took longer than {} s", limit.as_secs()))),
+        }
+    }
+
+    pub fn shared(self) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(self)
+    }
+}
+
+impl ProvideCredentials for Credentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        match self.first.expiry().is_none_or(|end| end > SystemTime::now() + MARGIN) {
+            true => future::ProvideCredentials::ready(Ok(self.first.clone())),
+            false => self.provider.provide_credentials(),
+        }
+    }
+}
+
+/// Codes of the services that give credentials for a session that has ended.
+const ENDED: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "UnauthorizedException"];
+
+/// Returns what kept credentials from being loaded. The SDK has no public types for most of it.
+pub(crate) fn classify(error: &CredentialsError) -> CredentialsFailure {
+    if let CredentialsError::CredentialsNotLoaded(_) = error {
+        return CredentialsFailure::None;
+    }
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        next = error.source();
+        let text = error.to_string();
+        // The token of a session is in ~/.aws/sso/cache.
+        let is_of_session = ["SSO token", ".aws/sso/cache"].iter().any(|part| text.contains(part));
+        if is_of_session || ENDED.iter().any(|code| text.starts_with(code)) {
+            return CredentialsFailure::SessionEnded;
+        }
+        if let Some(answer) = error.downcast_ref::<ErrorMetadata>() {
+            return match answer.code() {
+                Some(code) if ENDED.contains(&code) => CredentialsFailure::SessionEnded,
+                Some(code) => {
+                    CredentialsFailure::Other(format!("{code}: {}", answer.message().unwrap_or("no reason given")))
+                }
+                None => CredentialsFailure::Other("the answer was an error without a code".to_string()),
+            };
+        }
+    }
+    CredentialsFailure::Other(innermost(error))
+}

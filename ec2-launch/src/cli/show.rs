@@ -1,0 +1,74 @@
+//! Options that show profiles and launch nothing.
+
+use crate::document::schema::schema;
+use crate::library::folders::folders;
+use crate::library::set_option::Override;
+use crate::library::{Library, Listed};
+use crate::profile::file::read;
+use cerveza_manners::{Failure, Format, OutputArgs, Result, Status, Tool, visible};
+use cerveza_record::{json, printed_name};
+use std::io::{self, Write};
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct ProfileArgs {
+    /// Print a profile as YAML, with all that it extends and what --set says, and launch nothing
+    #[arg(long, value_name = "NAME|FILE", group = "instead", conflicts_with_all = ["hosts", "profile"])]
+    pub show_profile: Option<String>,
+
+    /// Print the name, the place and the description of each profile in the folders of profiles, and launch nothing
+    #[arg(long, group = "instead", conflicts_with_all = ["hosts", "profile", "set"])]
+    pub list_profiles: bool,
+
+    /// Print the JSON Schema of profiles, for editors, and launch nothing
+    #[arg(long, group = "instead", conflicts_with_all = ["hosts", "profile", "set"])]
+    pub profile_schema: bool,
+}
+
+/// Shows what is asked for, if anything is.
+pub fn show(args: &ProfileArgs, overrides: &[Override], output: &OutputArgs, tool: &Tool) -> Result<Option<Status>> {
+    let text = if let Some(name) = &args.show_profile {
+        let file = read(name, overrides)?;
+        format!("--- !InstanceProfile\n# {}\n{}", visible(&file.at("")), file.to_yaml())
+    } else if args.list_profiles {
+        list(output, tool)
+    } else if args.profile_schema {
+        format!("{:#}\n", schema())
+    } else {
+        return Ok(None);
+    };
+    let mut stdout = io::stdout();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| Failure::stdout(&error))?;
+    Ok(Some(Status::Done))
+}
+
+/// Returns a line for each profile: in columns, or as --output asks. Warns of files that cannot be read.
+fn list(output: &OutputArgs, tool: &Tool) -> String {
+    let (profiles, failures) = Library::new(folders()).list();
+    failures.iter().for_each(|failure| tool.warn(&failure.message));
+    if output.format.names || output.format.output == Format::Names {
+        return profiles
+            .iter()
+            .flat_map(|profile| &profile.name)
+            .map(|name| format!("{}\n", printed_name(name)))
+            .collect();
+    }
+    if output.format.output == Format::Json {
+        return profiles.iter().map(|profile| format!("{}\n", json!(profile))).collect();
+    }
+    columns(profiles)
+}
+
+fn columns(profiles: Vec<Listed>) -> String {
+    let name = |profile: &Listed| profile.name.clone().unwrap_or("-".to_string());
+    let width = |text: &str| text.chars().count();
+    let names = profiles.iter().map(|profile| width(&name(profile))).max().unwrap_or_default();
+    let places = profiles.iter().map(|profile| width(&profile.place)).max().unwrap_or_default();
+    let mut text = String::new();
+    for profile in profiles {
+        let description = profile.description.as_deref().unwrap_or_default();
+        let line = format!("{:names$}  {:places$}  {description}", name(&profile), profile.place);
+        text.push_str(&visible(line.trim_end()));
+        text.push('\n');
+    }
+    text
+}

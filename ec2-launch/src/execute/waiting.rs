@@ -1,0 +1,66 @@
+//! The options that say what `ec2-launch` waits for.
+
+use crate::execute::ssh_wait::SshPlace;
+use cerveza_manners::{Failure, Result};
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct WaitingArgs {
+    /// Wait until each host is `running`, until its sshd answers too (`ssh`), or not at all (`none`)
+    #[arg(short, long, value_name = "UNTIL", num_args = 0..=1, default_value = "running", default_missing_value = "running",
+        value_enum, overrides_with = "no_wait")]
+    wait: Until,
+
+    /// Do not wait: the same as --wait none
+    #[arg(long, overrides_with = "wait")]
+    no_wait: bool,
+
+    /// Add to each record, as `host_keys`, the public host keys that the instance has printed on its console; pssh-rs then
+    /// accepts no other machine
+    #[arg(long)]
+    pub host_keys: bool,
+
+    /// Record field with the address that --wait ssh connects to, such as public_ip or host [default: private_ip, else
+    /// public_ip, else host]
+    #[arg(long, value_name = "FIELD")]
+    address: Option<String>,
+
+    /// Port that --wait ssh connects to if a record has none [default: 22]
+    #[arg(long, value_name = "PORT", env = "PSSH_RS_PORT", hide_env_values = true,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    ssh_port: Option<u16>,
+}
+
+/// What is waited for.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// EC2 calls the instance running
+    Running,
+    /// sshd sends its banner
+    Ssh,
+    /// Do not wait
+    None,
+}
+
+impl WaitingArgs {
+    pub fn until(&self) -> Until {
+        if self.no_wait { Until::None } else { self.wait }
+    }
+
+    /// Where sshd is looked for.
+    pub fn ssh_place(&self) -> SshPlace {
+        SshPlace { address: self.address.clone().filter(|field| !field.is_empty()), port: self.ssh_port.unwrap_or(22) }
+    }
+
+    /// Refuses options that do not go together.
+    pub fn check(&self) -> Result<()> {
+        if self.host_keys && self.until() == Until::None {
+            return Err(Failure::usage(
+                "--host-keys reads the console of an instance that runs: leave out --wait none",
+            ));
+        }
+        if self.until() != Until::Ssh && self.address.is_some() {
+            return Err(Failure::usage("--address goes with --wait ssh"));
+        }
+        Ok(())
+    }
+}

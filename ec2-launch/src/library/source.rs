@@ -1,0 +1,127 @@
+//! A file of profiles: its documents, each an instance profile or a volume profile, with its name.
+
+use crate::document::keys::canonical;
+use crate::document::yaml::{self, Node};
+use cerveza_manners::{Failure, Result, nearest};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// No profile is larger. A file that is, is something else.
+const LARGEST: u64 = 1 << 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocumentKind {
+    Instance,
+    Volume,
+}
+
+impl DocumentKind {
+    pub fn noun(self) -> &'static str {
+        match self {
+            DocumentKind::Instance => "profile",
+            DocumentKind::Volume => "volume profile",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceDocument {
+    pub kind: DocumentKind,
+    pub is_tagged: bool,
+    pub name: Option<String>,
+    pub root: Node,
+}
+
+/// Reads a file's text: UTF-8, and not too large.
+pub fn read_text(path: &Path) -> Result<String> {
+    let shown = path.display();
+    let cannot = |error: std::io::Error| Failure::usage(format!("{shown}: cannot read: {error}"));
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(cannot)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(Failure::usage(format!("{shown}: it is larger than 1 MiB, so it is not a profile")));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = String::from_utf8_lossy(before).rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        Failure::usage(format!("{shown}:{line}:{column}: it is not UTF-8")).hint("save it as UTF-8")
+    })
+}
+
+/// Reads the documents of a text. `shown` is what errors call it.
+pub fn read_documents(shown: &str, text: &str) -> Result<Vec<SourceDocument>> {
+    let documents =
+        yaml::read(text).map_err(|error| Failure::usage(format!("{shown}:{}: {}", error.position, error.message)))?;
+    if documents.is_empty() {
+        return Err(Failure::usage(format!("{shown}: it is empty")));
+    }
+    let document = |document: yaml::Document| {
+        let kind = kind(document.tag.as_deref())
+            .map_err(|why| Failure::usage(format!("{shown}:{}: {why}", document.root.position)))?;
+        let is_tagged = document.tag.is_some();
+        Ok(SourceDocument { kind, is_tagged, name: name(&document.root), root: document.root })
+    };
+    documents.into_iter().map(document).collect()
+}
+
+/// A document without a tag, or with one of another program, is an instance profile.
+fn kind(tag: Option<&str>) -> std::result::Result<DocumentKind, String> {
+    const TAGS: [&str; 2] = ["InstanceProfile", "VolumeProfile"];
+    match tag {
+        Some("VolumeProfile") => Ok(DocumentKind::Volume),
+        Some("InstanceProfile") | None => Ok(DocumentKind::Instance),
+        Some(tag) => match nearest(tag, TAGS) {
+            Some(near) => Err(format!("unknown tag !{tag}: did you mean !{near}?")),
+            None => Ok(DocumentKind::Instance),
+        },
+    }
+}
+
+fn name(root: &Node) -> Option<String> {
+    let is_name = |key: &Node| key.text().is_some_and(|key| canonical(key) == "name");
+    let pair = root.pairs()?.iter().find(|pair| is_name(&pair.key))?;
+    if pair.value.is_null() { None } else { pair.value.text().map(str::to_string) }
+}
+
+impl SourceDocument {
+    /// Whether it is a profile, and not one of the other programs' files that have a `name` too.
+    pub fn looks_like_a_profile(&self) -> bool {
+        const KEYS: [&str; 8] =
+            ["ami", "image id", "aws", "extends", "instance type", "security group", "security groups", "user data"];
+        let is_key = |key: &Node| key.text().is_some_and(|key| KEYS.contains(&canonical(key).as_str()));
+        self.is_tagged || self.root.pairs().is_some_and(|pairs| pairs.iter().any(|pair| is_key(&pair.key)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_profile_file_is_refused_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.yaml");
+        let refused = |content: &[u8]| {
+            std::fs::write(&path, content).unwrap();
+            read_text(&path).unwrap_err().message.replace(&path.display().to_string(), "FILE")
+        };
+        assert_eq!(refused(b"name: a\nami: \xff\n"), "FILE:2:6: it is not UTF-8");
+        assert_eq!(refused(&vec![b'#'; 1_100_000]), "FILE: it is larger than 1 MiB, so it is not a profile");
+        let why = read_text(folder.path()).unwrap_err().message;
+        assert!(why.contains("cannot read: "), "{why}");
+        assert_eq!(read_documents("FILE", "# a\n---\n").unwrap_err().message, "FILE: it is empty");
+    }
+
+    #[test]
+    fn documents_have_their_kind_and_name() {
+        let text = "--- !InstanceProfile\nname: 010\n--- !VolumeProfile\nName: data\n---\nname:\n--- !X {a: 1}\n";
+        let documents = read_documents("FILE", text).unwrap();
+        let facts: Vec<_> = documents.iter().map(|document| (document.kind, document.name.as_deref())).collect();
+        let (instance, volume) = (DocumentKind::Instance, DocumentKind::Volume);
+        assert_eq!(facts, [(instance, Some("010")), (volume, Some("data")), (instance, None), (instance, None)]);
+        let why = read_documents("FILE", "a: 1\n--- !VolumProfile\nb: 1\n").unwrap_err().message;
+        assert_eq!(why, "FILE:2:5: unknown tag !VolumProfile: did you mean !VolumeProfile?");
+    }
+}

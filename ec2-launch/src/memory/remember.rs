@@ -1,0 +1,241 @@
+//! Reads what is remembered of hosts, and decides what is to be remembered.
+
+use crate::memory::remembered_profile::{RecipeReader, digests};
+use crate::memory::{Memory, label, tags_note};
+use crate::profile::file::ProfileFile;
+use crate::request::Recipe;
+use cerveza_ec2::{Acted, Ec2, Found, MemoryFailure, is_instance_id};
+use cerveza_manners::{Failure, Result};
+use cerveza_record::Record;
+use hostrange::fold;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Instances that have ended are listed for about an hour (EC2 user guide, "Terminate Amazon EC2 instances"). This is less,
+/// because clocks differ.
+const LISTED: Duration = Duration::from_secs(15 * 60);
+
+/// What is known of one host from earlier runs.
+#[derive(Clone, Debug, Default)]
+pub enum Recalled {
+    /// Nothing is remembered, or nothing was asked for.
+    #[default]
+    Nothing,
+    Memory {
+        memory: Box<Memory>,
+        /// What to launch the host by, or why that cannot be had. A host that has an instance is never refused.
+        recipe: Result<Arc<Recipe>>,
+        /// SHA-256 of the profile's files as they are now.
+        files: BTreeMap<String, String>,
+    },
+    /// There is no memory to be had, but the tags of an instance name the profile.
+    Tags {
+        /// What to launch the host by, or why not: the profile has changed since or is not here.
+        recipe: Result<Arc<Recipe>>,
+        instance: Box<Record>,
+    },
+    /// The memory could not be read.
+    Unknown(Failure),
+}
+
+/// What is known of all hosts.
+#[derive(Clone, Debug, Default)]
+pub struct Recall {
+    /// In the order of the hosts. Without an entry nothing is known of a host.
+    pub hosts: Vec<Recalled>,
+    /// Whether what is done now is to be remembered.
+    pub remembers: bool,
+    /// SHA-256 of the files of --profile.
+    pub files: BTreeMap<String, String>,
+    pub warnings: Vec<String>,
+}
+
+impl Recalled {
+    /// What to launch the host by.
+    pub fn recipe(&self) -> Option<&Recipe> {
+        match self {
+            Recalled::Memory { recipe, .. } | Recalled::Tags { recipe, .. } => recipe.as_deref().ok(),
+            Recalled::Nothing | Recalled::Unknown(_) => None,
+        }
+    }
+
+    /// Makes the record of a host that is launched again what it was.
+    pub fn apply(&self, host: &mut Record) -> Result<()> {
+        let memory = match self {
+            Recalled::Memory { memory, .. } => memory,
+            Recalled::Tags { recipe, instance } => {
+                Memory::of_last(instance).apply(host);
+                if let Ok(recipe) = recipe {
+                    host.set("remembered", tags_note(&recipe.file));
+                }
+                return Ok(());
+            }
+            Recalled::Nothing | Recalled::Unknown(_) => return Ok(()),
+        };
+        if memory.user_data.is_some() && host.str("user_data").is_none() {
+            return Err(Failure::usage("its user-data came with its record, and is not remembered")
+                .hint("give its record again, as in `mkuserdata --per-host ... | ec2-launch -`"));
+        }
+        memory.apply(host);
+        host.set("remembered", memory.note());
+        Ok(())
+    }
+
+    /// Why a host without an instance and a profile is not launched. `absent` says that there is no instance.
+    pub fn refusal(&self, absent: Failure) -> Failure {
+        const HINT: &str = "give --profile to launch it by, or the --region that it is in";
+        match self {
+            Recalled::Memory { recipe: Err(failure), .. } | Recalled::Tags { recipe: Err(failure), .. } => {
+                failure.clone()
+            }
+            Recalled::Unknown(failure) => {
+                let why =
+                    format!("{}, and what is remembered of it cannot be read: {}", absent.message, failure.message);
+                Failure::unreached(why).hint(HINT)
+            }
+            _ => absent.hint(HINT),
+        }
+    }
+
+    /// The id of the last instance that is remembered.
+    pub fn last_instance(&self) -> Option<String> {
+        self.memory()?.instance_id.clone()
+    }
+
+    /// The id of the last instance if it was launched so shortly before `now` that EC2 lists it, even if it has ended.
+    pub fn new_instance(&self, now: SystemTime) -> Option<&str> {
+        let memory = self.memory()?;
+        let launched = humantime::parse_rfc3339_weak(memory.launch_time.as_deref()?).ok()?;
+        let is_old = now.duration_since(launched).is_ok_and(|age| age > LISTED);
+        memory.instance_id.as_deref().filter(|_| !is_old)
+    }
+
+    fn memory(&self) -> Option<&Memory> {
+        match self {
+            Recalled::Memory { memory, .. } => Some(memory),
+            _ => None,
+        }
+    }
+}
+
+impl Recall {
+    /// The recipes of hosts that are remembered, each once.
+    pub fn recipes(&self) -> Vec<&Recipe> {
+        let mut recipes: Vec<&Recipe> = Vec::new();
+        for recipe in self.hosts.iter().filter_map(Recalled::recipe) {
+            if !recipes.iter().any(|known| std::ptr::eq(*known, recipe)) {
+                recipes.push(recipe);
+            }
+        }
+        recipes
+    }
+
+    /// What is to be remembered of a host, unless that is remembered already. `instance` is the host with the instance
+    /// that it has; without one it is launched.
+    pub fn next_memory(
+        &self,
+        host: &Record,
+        instance: Option<&Record>,
+        given: Option<&Recipe>,
+        recalled: &Recalled,
+    ) -> Option<Memory> {
+        let old = recalled.memory();
+        let memory = match (given, recalled, instance) {
+            _ if !self.remembers => return None,
+            (Some(recipe), ..) => Memory::of(host, recipe, &self.files),
+            (None, Recalled::Memory { recipe: Ok(recipe), files, .. }, None) => {
+                Memory { profile: old.and_then(|old| old.profile.clone()), ..Memory::of(host, recipe, files) }
+            }
+            (None, Recalled::Memory { memory, .. }, Some(_)) => Memory::clone(memory),
+            (None, Recalled::Tags { recipe: Ok(recipe), .. }, None) => Memory::of(host, recipe, &digests(&recipe.file)),
+            _ => return None,
+        };
+        let memory = match old {
+            Some(old) => memory.continues(old),
+            None => memory,
+        };
+        match instance {
+            None => Some(memory),
+            Some(instance) => Some(memory.of_instance(instance, old)).filter(|memory| Some(memory) != old),
+        }
+    }
+}
+
+/// What the command line says of every launch.
+#[derive(Clone, Debug, Default)]
+pub struct CommandLine<'a> {
+    pub zone: Option<String>,
+    pub tags: Vec<(String, String)>,
+    /// That of --profile. Then hosts are launched by that.
+    pub profile: Option<&'a ProfileFile>,
+}
+
+/// Says which hosts were, or would be, launched as remembered, and by what.
+pub fn notes(hosts: &[Acted], dry_run: bool) -> Vec<String> {
+    let mut notes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for host in hosts {
+        if host.result.is_err() {
+            continue;
+        }
+        let Some(remembered) = host.record.get("remembered") else { continue };
+        let text = |key: &str| remembered[key].as_str().unwrap_or_default().to_string();
+        let label = label(&text("profile"), &text("digest"), &text("since"));
+        let done = if dry_run { "to be launched" } else { "launched" };
+        notes.entry(format!("{done} as remembered: profile {label}")).or_default().push(host.record.host());
+    }
+    notes.into_iter().map(|(note, hosts)| format!("{}: {note}", fold(hosts))).collect()
+}
+
+pub const PERMISSIONS: &str = "ec2-launch remembers hosts with the permissions ssm:GetParameters and ssm:PutParameter on \
+                           parameter/cerveza/hosts/*; --no-remember leaves that out";
+
+/// Reads what is remembered of the hosts. `region` is that of hosts without one of their own.
+pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, args: &CommandLine<'_>) -> Recall {
+    let place = |host: &Record| (host.str("region").unwrap_or(region.to_string()), host.host().to_string());
+    let is_asked = |host: &Record, found: &Found| {
+        !is_instance_id(host.host()) && !matches!(found, Found::Unknown(_) | Found::Several(_))
+    };
+    let places: Vec<_> =
+        hosts.iter().zip(found).filter(|(host, found)| is_asked(host, found)).map(|(host, _)| place(host)).collect();
+    let texts = tokio::select! {
+        texts = ec2.read_memory(&places) => texts,
+        failure = ec2.interrupted() => {
+            let failed = |place: &(String, String)| (place.clone(), Err(MemoryFailure::of(failure.clone())));
+            places.iter().map(failed).collect()
+        }
+    };
+    let denied = texts.values().any(|text| text.as_ref().is_err_and(|failure| failure.denied));
+    let files = args.profile.map(digests).unwrap_or_default();
+    let mut recall = Recall { remembers: !denied, files, ..Recall::default() };
+    let mut reader = RecipeReader::new(args);
+    let mut failures: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (host, found) in hosts.iter().zip(found) {
+        let place = place(host);
+        let memory = match texts.get(&place).filter(|_| is_asked(host, found)) {
+            Some(Ok(Some(text))) => Memory::parse(text).map(Some),
+            Some(Err(MemoryFailure { failure, denied: true, .. })) => Err(failure.clone().hint(PERMISSIONS)),
+            Some(Err(MemoryFailure { failure, .. })) => Err(failure.clone()),
+            Some(Ok(None)) | None => Ok(None),
+        };
+        if let Err(failure) = &memory {
+            failures.entry(said(failure)).or_default().push(host.host());
+        }
+        recall.hosts.push(reader.recalled(found, memory, denied, &mut recall.warnings));
+    }
+    let unread = failures.into_iter().map(|(why, hosts)| match denied {
+        false => format!("{}: not recalled: {why}", fold(hosts)),
+        // It is the same for all hosts.
+        true => format!("nothing is recalled or remembered: {why}"),
+    });
+    recall.warnings.splice(0..0, unread.collect::<Vec<_>>());
+    recall.warnings.dedup();
+    recall
+}
+
+pub fn said(failure: &Failure) -> String {
+    match &failure.hint {
+        Some(hint) => format!("{}: {hint}", failure.message),
+        None => failure.message.clone(),
+    }
+}

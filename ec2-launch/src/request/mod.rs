@@ -1,0 +1,215 @@
+//! From a profile and a host to the one request that launches it.
+
+pub(crate) mod attempt;
+pub(crate) mod place;
+pub(crate) mod resolve;
+pub(crate) mod root_volume;
+
+use crate::disks::boot_script;
+use crate::disks::places::Disks;
+use crate::profile::file::{ProfileFile, digest_tag};
+use crate::request::resolve::resolve;
+use crate::tags::DIGEST_TAG;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use cerveza_ec2::{Catalog, LaunchRequest, MOST_TAGS, check_tag};
+use cerveza_manners::{Failure, Result};
+use cerveza_record::Record;
+use mkuserdata::{Effort, Options, Parts};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What hosts are launched as: the profile, with what the command line adds to it.
+#[derive(Debug)]
+pub struct Recipe {
+    pub file: ProfileFile,
+    /// The profile's own user-data parts, for hosts whose record brings none.
+    pub parts: Option<Parts>,
+    /// Scripts of this machine, for what runs them over SSH.
+    pub startup_scripts: Vec<PathBuf>,
+    pub shutdown_scripts: Vec<PathBuf>,
+    /// --zone, over the record's and the profile's.
+    pub zone: Option<String>,
+    /// --tag, over the record's and the profile's.
+    pub tags: Vec<(String, String)>,
+}
+
+/// How many more tags a volume gets: its device, its set, and its position there.
+const PLACE_TAGS: usize = 3;
+
+impl Recipe {
+    /// Finds the profile's scripts, and reads its user-data parts.
+    pub fn new(file: ProfileFile, zone: Option<String>, tags: Vec<(String, String)>) -> Result<Recipe> {
+        let mut missing = Vec::new();
+        let mut all = |found: Vec<Result<Vec<PathBuf>>>| -> Vec<PathBuf> {
+            found
+                .into_iter()
+                .filter_map(|found| found.map_err(|failure| missing.push(failure)).ok())
+                .flatten()
+                .collect()
+        };
+        let part = |name: &String| Ok(vec![file.find("user data part", name)?]);
+        let paths = all(file.profile.user_data.iter().map(part).collect());
+        let script = |what: &'static str| {
+            let (file, one) = (&file, std::slice::from_ref::<String>);
+            move |name| file.find_scripts(what, one(name))
+        };
+        let startup_scripts = all(file.profile.startup_scripts.iter().map(script("startup script")).collect());
+        let shutdown_scripts = all(file.profile.shutdown_scripts.iter().map(script("shutdown script")).collect());
+        if let Some(failure) = in_one_message(missing) {
+            return Err(failure);
+        }
+        // What does not fit this way is compressed the other way all the same.
+        let options = Options { effort: Effort::Fast, ..Options::default() };
+        let boot_script = boot_script::is_needed(&file.profile.volume_sets).then(boot_script::part);
+        let parts = match paths.is_empty() && boot_script.is_none() {
+            true => None,
+            false => Some(
+                Parts::read_with(&paths, boot_script, options)
+                    .map_err(|failure| failure.within(format!("profile {}", file.name)))?,
+            ),
+        };
+        Ok(Recipe { file, parts, startup_scripts, shutdown_scripts, zone, tags })
+    }
+
+    /// Puts into a host's record what the profile says for the tools that reach the host over SSH: its scripts, and the
+    /// kernel that must run there.
+    pub fn annotate(&self, record: &mut Record) {
+        for (key, scripts) in [("startup_scripts", &self.startup_scripts), ("shutdown_scripts", &self.shutdown_scripts)]
+        {
+            if !scripts.is_empty() {
+                record.set(key, scripts.iter().map(|script| script.to_string_lossy()).collect::<Vec<_>>());
+            }
+        }
+        if let Some(kernel) = &self.file.profile.kernel {
+            record.set("kernel", kernel.as_str());
+        }
+    }
+
+    /// The requests that launch a host in `region`, in the order in which they are tried while EC2 has no capacity, and
+    /// what the user is to know of them. `spread` has the zones of --spread, the host's own first.
+    pub fn requests(
+        &self,
+        host: &Record,
+        region: &str,
+        spread: &[String],
+        disks: &Disks,
+        catalog: &Catalog,
+    ) -> Result<(Vec<LaunchRequest>, Vec<String>)> {
+        let tags = self.tags(host)?;
+        let (mut requests, notes) = resolve(self, region, &self.attempts(host, region, spread)?, &tags, catalog)?;
+        let user_data = self.user_data(host, disks)?;
+        for request in &mut requests {
+            (request.user_data, request.tags) = (user_data.clone(), tags.clone());
+        }
+        Ok((requests, notes))
+    }
+
+    /// The record's own user-data, else the profile's parts; with the script that assembles the profile's volumes.
+    fn user_data(&self, host: &Record, disks: &Disks) -> Result<Option<String>> {
+        let sets = &self.file.profile.volume_sets;
+        let assembles = boot_script::is_needed(sets);
+        let record = if assembles { boot_script::with_sets(host, sets, &disks.volume_ids()) } else { host.clone() };
+        match (host.str("user_data"), &self.parts) {
+            (Some(given), _) => {
+                let bytes = STANDARD.decode(&given).map_err(|_| Failure::usage("user_data is not base64"))?;
+                match bytes.len() <= mkuserdata::LIMIT {
+                    true if assembles => {
+                        let bytes = boot_script::part().added_to(&bytes, &record);
+                        Ok(Some(STANDARD.encode(bytes.map_err(|failure| failure.within("user_data"))?)))
+                    }
+                    true => Ok(Some(given)),
+                    false => Err(Failure::usage(format!(
+                        "user_data has {} bytes: EC2 takes at most {}",
+                        bytes.len(),
+                        mkuserdata::LIMIT
+                    ))),
+                }
+            }
+            (None, Some(parts)) => Ok(Some(STANDARD.encode(parts.build(Some(&record))?.bytes))),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The profile's tags, over them the record's, over them --tag's; Name and profile are not anybody's to choose.
+    fn tags(&self, host: &Record) -> Result<BTreeMap<String, String>> {
+        let mut tags = self.file.profile.tags.clone();
+        if let Some(given) = host.get("tags").filter(|given| !given.is_null()) {
+            let given = given.as_object().ok_or_else(|| Failure::usage("tags is not an object"))?.clone();
+            for (key, value) in given.into_iter().filter(|(key, _)| !key.to_ascii_lowercase().starts_with("aws:")) {
+                let value = value.as_str().ok_or_else(|| Failure::usage(format!("tags: {key} is not a text")))?;
+                tags.insert(key, value.to_string());
+            }
+        }
+        tags.extend(self.tags.iter().cloned());
+        tags.insert("profile".to_string(), self.file.name.clone());
+        tags.insert(DIGEST_TAG.to_string(), digest_tag(&self.file));
+        tags.insert("Name".to_string(), host.host().to_string());
+        let of_volumes = if self.file.profile.volume_sets.is_empty() { 0 } else { PLACE_TAGS };
+        match (tags.len() + of_volumes, of_volumes) {
+            (..=MOST_TAGS, _) => checked(tags),
+            (many, 0) => Err(Failure::usage(format!("{many} tags: EC2 takes at most {MOST_TAGS}"))),
+            (many, _) => Err(Failure::usage(format!(
+                "{many} tags, with those that tell the place of a volume: EC2 takes at most {MOST_TAGS}"
+            ))),
+        }
+    }
+}
+
+/// What is wrong with the files of a profile, all of it: each has a line with its place.
+fn in_one_message(failures: Vec<Failure>) -> Option<Failure> {
+    let lines: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
+    Some(Failure { message: lines.join("\n"), ..failures.first()?.clone() })
+}
+
+fn checked(tags: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    for (key, value) in &tags {
+        check_tag(key, value).map_err(Failure::usage)?;
+    }
+    Ok(tags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(yaml: &str) -> Recipe {
+        let file = ProfileFile::from_text("Web", "text", "/".as_ref(), yaml).unwrap();
+        let tags = vec![("team".into(), "ops".into())];
+        Recipe { file, parts: None, startup_scripts: vec![], shutdown_scripts: vec![], zone: None, tags }
+    }
+
+    fn requests(host: &Record) -> Result<Vec<LaunchRequest>> {
+        let (requests, _) = recipe(YAML).requests(host, "us-east-1", &[], &Disks::default(), &Catalog::default())?;
+        Ok(requests)
+    }
+
+    const YAML: &str =
+        "ami: {us-east-1: ami-1}\ninstance type: t3.micro\nzone: us-east-1a\ntags: {role: web, team: x}\n";
+
+    #[test]
+    fn tags_of_the_command_line_win_over_the_records_and_those_over_the_profiles() {
+        let host = Record::parse(r#"{"host":"web1","tags":{"role":"db","aws:x":"y","Name":"old","n":"1"}}"#).unwrap();
+        let request = requests(&host).unwrap().remove(0);
+        let own = request.tags.iter().filter(|(key, _)| *key != DIGEST_TAG);
+        let tags: Vec<_> = own.map(|(key, value)| format!("{key}={value}")).collect();
+        assert_eq!(tags, ["Name=web1", "n=1", "profile=Web", "role=db", "team=ops"]);
+        assert_eq!(request.image_id, "ami-1");
+        assert_eq!(request.zone.as_deref(), Some("us-east-1a"));
+    }
+
+    #[test]
+    fn bad_user_data_is_refused_before_ec2_would() {
+        let with = |user_data: &str| {
+            let mut host = Record::named("web1");
+            host.set("user_data", user_data);
+            requests(&host).map_err(|failure| failure.message)
+        };
+        assert_eq!(with("not base64!").unwrap_err(), "user_data is not base64");
+        assert_eq!(
+            with(&STANDARD.encode(vec![0; 16_385])).unwrap_err(),
+            "user_data has 16385 bytes: EC2 takes at most 16384"
+        );
+        assert_eq!(with("aGk=").unwrap()[0].user_data.as_deref(), Some("aGk="));
+    }
+}

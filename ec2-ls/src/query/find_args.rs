@@ -1,0 +1,190 @@
+//! The options that say what to look for.
+
+use crate::condition::glob::Glob;
+use cerveza_ec2::{RegionArgs, region_of};
+use cerveza_manners::{Failure, Result, parse_duration};
+use clap::builder::NonEmptyStringValueParser;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct FindArgs {
+    /// What to look for. KEY=GLOB, KEY!=GLOB, KEY~REGEX: a tag; KEY=: a tag that is missing or empty. Different keys must
+    /// all hold, of one key any. A pattern as in 'web*', an expression as in 'mysql[1-40]', an instance id or an address:
+    /// any of these hosts. `-`: names and records on stdin. Nothing: every instance
+    #[arg(value_name = "KEY=GLOB|HOST")]
+    pub words: Vec<String>,
+
+    /// Find instances in these states: pending, running, stopping, stopped, shutting-down, terminated, or all [default:
+    /// all but shutting-down and terminated]. With --volumes also volumes in these: creating, available, in-use, deleting,
+    /// deleted, error
+    #[arg(short, long, value_name = "STATE", value_delimiter = ',', value_parser = states)]
+    pub state: Vec<States>,
+
+    /// Find instances that have these tags, whatever their values
+    #[arg(long, value_name = "KEY", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    pub has: Vec<String>,
+
+    /// Find instances of these types, as in 't3.*,m5.large'
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    pub instance_type: Vec<String>,
+
+    /// Find instances in these availability zones, by their names or ids
+    #[arg(short, long, value_name = "ZONE", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    pub zone: Vec<String>,
+
+    /// Find instances in these VPCs
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    pub vpc: Vec<String>,
+
+    /// Find instances in these subnets
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    pub subnet: Vec<String>,
+
+    /// Find instances of these images
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    pub ami: Vec<String>,
+
+    /// Find instances that ec2-launch launched with these profiles
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    pub profile: Vec<String>,
+
+    /// Find instances in these security groups, by their names or ids
+    #[arg(long, value_name = "GROUP", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    pub group: Vec<String>,
+
+    /// Find instances with these private, public or IPv6 addresses, or with one in these networks, as in 10.1.0.0/16
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    pub ip: Vec<String>,
+
+    /// Find instances that were last started before this time: a date, a time in UTC, or how long ago, as in 2d
+    #[arg(long, value_name = "TIME")]
+    pub launched_before: Option<String>,
+
+    /// Find instances that were last started at this time or later
+    #[arg(long, value_name = "TIME")]
+    pub launched_after: Option<String>,
+
+    /// Find instances by any filter of EC2, in the shorthand of the AWS CLI: Name=FILTER,Values=GLOB,...
+    #[arg(long, alias = "filters", value_name = "FILTER", num_args = 1..)]
+    pub filter: Vec<String>,
+
+    /// Ask only for the instances of this saved listing, zone by zone, while a zone is down. A host whose zone does not
+    /// answer comes out as in the file, with the file's time as `stale`
+    #[arg(long, value_name = "FILE")]
+    pub last: Option<PathBuf>,
+
+    /// Time limit for each answer of a region; a region that exceeds it is reported, and the others are listed
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "20s")]
+    pub timeout: Duration,
+
+    /// Exit with 1 when nothing is found
+    #[arg(long)]
+    pub fail_empty: bool,
+
+    #[command(flatten)]
+    pub region: RegionArgs,
+}
+
+const STATES: [&str; 6] = ["pending", "running", "stopping", "stopped", "shutting-down", "terminated"];
+
+/// States of volumes (VolumeState, Amazon EC2 API Reference).
+const VOLUME_STATES: [&str; 6] = ["creating", "available", "in-use", "deleting", "deleted", "error"];
+
+/// The states that one value of `--state` stands for: those of instances, or if there are none those of volumes.
+pub type States = Vec<&'static str>;
+
+fn states(text: &str) -> std::result::Result<States, String> {
+    let glob = Glob::new(if text == "all" { "*" } else { text });
+    let matching = |states: [&'static str; 6]| states.into_iter().filter(|state| glob.matches(state)).collect();
+    let states: [States; 2] = [matching(STATES), matching(VOLUME_STATES)];
+    let states = states.into_iter().find(|states| !states.is_empty());
+    states.ok_or_else(|| format!("the states are {} and all", STATES.join(", ")))
+}
+
+/// Whether `--state` takes this for states of instances.
+pub fn is_state(text: &str) -> bool {
+    states(text).is_ok_and(|states| STATES.contains(&states[0]))
+}
+
+/// Whether it is the id of a zone, as `use1-az1`, which is the same zone in every account.
+pub fn is_zone_id(zone: &str) -> bool {
+    let number = zone.rsplit_once("-az").map(|(_, number)| number);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+impl FindArgs {
+    /// The states of instances to look for. `None` stands for the default.
+    pub fn states(&self) -> Option<BTreeSet<&'static str>> {
+        let states = self.state.iter().flatten().copied().filter(|state| STATES.contains(state));
+        let states: BTreeSet<&str> = states.collect();
+        (!states.is_empty()).then_some(states)
+    }
+
+    /// The states of volumes to look for, if any are given.
+    pub fn volume_states(&self) -> Vec<&'static str> {
+        self.state.iter().flatten().copied().filter(|state| VOLUME_STATES.contains(state)).collect()
+    }
+
+    /// The regions to look in: those of the zones if only these are given.
+    pub fn region_args(&self) -> Result<RegionArgs> {
+        let mut args = self.region.clone();
+        let is_zone = |zone: &&String| zone.contains(['*', '?']) || is_zone_id(zone) || region_of(zone).is_some();
+        if let Some(other) = self.zone.iter().find(|zone| !is_zone(zone)) {
+            return Err(Failure::usage(format!("--zone {other}: not the name of a zone")).hint(match other.as_str() {
+                letter if letter.len() == 1 => format!(
+                    "write its whole name, as us-east-1{letter}, or --zone '*{letter}' for this zone of each region"
+                ),
+                _ => "the name of a zone ends with a letter, as us-east-1a; --region takes regions".to_string(),
+            }));
+        }
+        let of_zones: Option<BTreeSet<String>> = self.zone.iter().map(|zone| region_of(zone)).collect();
+        let Some(of_zones) = of_zones.filter(|regions| !regions.is_empty()) else { return Ok(args) };
+        let regions = args.regions();
+        if regions.is_empty() || regions.iter().any(|region| region == "all") {
+            args.region = of_zones.into_iter().collect();
+            return Ok(args);
+        }
+        match self.zone.iter().find(|zone| region_of(zone).is_some_and(|region| !regions.contains(&region))) {
+            None => Ok(args),
+            Some(zone) => {
+                let region = region_of(zone).unwrap_or_default();
+                let regions = regions.join(",");
+                Err(Failure::usage(format!("--zone {zone} is in {region}, not in --region {regions}"))
+                    .hint(format!("write --region {region}, or leave out --region")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_say_their_regions() {
+        let regions = |zones: &[&str], regions: &[&str]| {
+            let texts = |texts: &[&str]| texts.iter().map(|text| text.to_string()).collect();
+            let region = RegionArgs { region: texts(regions), ..RegionArgs::default() };
+            let args = FindArgs { zone: texts(zones), region, ..FindArgs::default() };
+            args.region_args().map(|args| args.region.join(","))
+        };
+        assert_eq!(regions(&["eu-west-1a", "us-east-1b"], &[]), Ok("eu-west-1,us-east-1".to_string()));
+        assert_eq!(regions(&["eu-west-1a"], &["all"]), Ok("eu-west-1".to_string()));
+        assert_eq!(regions(&["eu-west-1a"], &["eu-west-1", "us-east-1"]), Ok("eu-west-1,us-east-1".to_string()));
+        assert_eq!(regions(&["eu-*"], &[]), Ok(String::new()));
+        assert_eq!(regions(&["euw1-az2"], &[]), Ok(String::new()));
+        assert!(regions(&["eu-west-1a"], &["us-east-1"]).is_err());
+        assert!(regions(&["eu-west-1"], &[]).is_err());
+    }
+
+    #[test]
+    fn state_is_a_pattern() {
+        assert_eq!(states("stop*"), Ok(vec!["stopping", "stopped"]));
+        assert_eq!(states("all").unwrap().len(), 6);
+        assert!(states("prod").is_err());
+        assert_eq!(states("available"), Ok(vec!["available"]));
+        assert!(is_state("stop*") && !is_state("available") && !is_state("prod"));
+    }
+}

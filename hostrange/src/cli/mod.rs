@@ -1,0 +1,286 @@
+//! The command line of `hostrange`.
+
+pub(crate) mod args;
+mod node_groups;
+pub(crate) mod options;
+pub(crate) mod query;
+
+use crate::cli::args::Args;
+use crate::cli::node_groups::{GroupSource, list, regroup};
+use crate::input::field::FieldValues;
+use crate::input::{Loader, Source, stdin_for, union, warn_of_globbed};
+use crate::nodegroups::NodeGroups;
+use crate::output::fold_lines::Folded;
+use crate::output::groups::{Grouped, Shown, write_by_value, write_node_groups};
+use crate::output::select::{Places, Select, Split};
+use crate::output::{Lines, Output, Table};
+use crate::pattern::names::Names;
+use crate::set::HostSet;
+use crate::set::order::{Hosts, Repeats};
+use crate::set::visit::{Host, HostVisitor, Visited, finished};
+use cerveza_manners::{Failure, OutputMode, Result, Status, Tool};
+use cerveza_record::{is_bare, unquote};
+use clap::CommandFactory;
+use num_bigint::BigUint;
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+/// The name that `text` is, bare or in quotes.
+fn one_name(text: &str) -> Result<String> {
+    match unquote(text) {
+        Ok((name, length)) if text.starts_with('"') && length == text.len() => Ok(name),
+        _ if is_bare([text]) => Ok(text.to_string()),
+        _ => Err(Failure::usage(format!("--index: '{text}' is not a name"))
+            .hint("a name with other characters than a host's is written in double quotes")),
+    }
+}
+
+/// More names than anybody looks at.
+const MOST_TO_LOOK_AT: u64 = 100_000;
+
+pub fn command() -> clap::Command {
+    Args::command()
+}
+
+/// Reads to the end, then answers or writes: a reader that acts on hosts must not get half of a bad input.
+pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
+    if (args.by.is_some() || args.groups.is_some())
+        && !args.output.is_auto()
+        && args.output.mode(OutputMode::Names) == OutputMode::Names
+    {
+        return Err(Failure::usage("--by and --groups write groups, not names")
+            .hint("-o json, and jq -r .hosts, give an expression for each group"));
+    }
+    let groups = NodeGroups::from_env();
+    if let Some(source) = &args.groups {
+        return list_groups(args, source, &groups, tool);
+    }
+    let input = Input::load(args, tool)?;
+    let set = input.set(args, &groups)?;
+    if let Some(asked) = &input.asked {
+        let has_all = query::contains(&set, &union(std::slice::from_ref(asked), &groups)?)?;
+        return Ok(if has_all { Status::Done } else { Status::No });
+    }
+    if let Some(source) = &args.regroup {
+        let expression = regroup(set, source, &args.fold_options(), &groups, tool)?;
+        expression.iter().try_for_each(print)?;
+        return Ok(ended(args, &input, expression.is_none(), tool));
+    }
+    let repeats = match (args.keep_duplicates || args.folds_all(), args.writes_records()) {
+        // Folding drops duplicates itself.
+        (true, _) => Repeats::Kept,
+        (false, true) => Repeats::Records,
+        (false, false) => Repeats::Once,
+    };
+    let hosts = Hosts::new(set, repeats);
+    let hosts = if args.sort && !args.count { hosts.sorted()? } else { hosts };
+    if let Some(name) = &args.index {
+        let index = query::index(&hosts, &one_name(name)?)?;
+        let index = index.ok_or_else(|| Failure::no(format!("{name} is not in the set")))?;
+        return print(&index).map(|()| Status::Done);
+    }
+    let chosen = Chosen::new(&hosts, args)?;
+    if args.count && args.by.is_none() {
+        let count = chosen.count()?;
+        print(&count)?;
+        return Ok(if count == BigUint::ZERO && args.fail_empty { Status::No } else { Status::Done });
+    }
+    chosen.refuse_too_many(args)?;
+    let is_empty = match &input.fields {
+        Some(fields) => !write_by_field(&chosen, fields, args, tool)?,
+        None => !chosen.write(args, tool)?,
+    };
+    Ok(ended(args, &input, is_empty, tool))
+}
+
+/// The status of a run, with a warning if there was no host.
+fn ended(args: &Args, input: &Input, is_empty: bool, tool: &Tool) -> Status {
+    if is_empty {
+        tool.warn(if input.is_empty { "no hosts: the input was empty" } else { "no host is left" });
+    }
+    if is_empty && args.fail_empty { Status::No } else { Status::Done }
+}
+
+/// Writes the hosts of each value of a field; false where there is none.
+fn write_by_field(chosen: &Chosen<'_>, fields: &FieldValues, args: &Args, tool: &Tool) -> Result<bool> {
+    let (shown, options) = (args.shown(Shown::Hosts), args.fold_options());
+    let mut grouped = Grouped::new(fields, Some(&options).filter(|_| shown.has_hosts(&args.output)));
+    let any = chosen.for_each_host(&mut grouped)?;
+    if any {
+        fields.warn_if_unknown(tool);
+    }
+    write_by_value(&fields.path, &grouped.rows(), shown, &args.output, tool)?;
+    Ok(any)
+}
+
+/// Lists node groups. Hosts are read only where they are asked for.
+fn list_groups(args: &Args, source: &GroupSource, groups: &NodeGroups, tool: &Tool) -> Result<Status> {
+    let (shown, options) = (args.shown(Shown::Label), args.fold_options());
+    let options = Some(&options).filter(|_| shown.has_hosts(&args.output));
+    let rows = match args.expressions.is_empty() && args.operations.is_empty() {
+        true => list(source, None, shown == Shown::Count, options, groups, tool)?,
+        false => {
+            let input = Input::load(args, tool)?;
+            list(source, Some(&input.set(args, groups)?), true, options, groups, tool)?
+        }
+    };
+    write_node_groups(&rows, shown, &args.output, tool)?;
+    Ok(if rows.is_empty() && args.fail_empty { Status::No } else { Status::Done })
+}
+
+/// What the arguments name, read.
+struct Input {
+    sources: Vec<Source>,
+    /// The right sides of the operations.
+    operands: Vec<Source>,
+    /// What --contains asks for.
+    asked: Option<Source>,
+    /// The values of what --by groups by.
+    fields: Option<FieldValues>,
+    is_empty: bool,
+}
+
+impl Input {
+    fn load(args: &Args, tool: &Tool) -> Result<Input> {
+        let operands = args.operations.0.iter().map(|(_, expression)| expression);
+        warn_of_globbed(args.expressions.iter().chain(operands.clone()), tool);
+        let stdin = stdin_for(&args.expressions)?;
+        let mut loader = match &args.by {
+            Some(path) => Loader::of_field(stdin, path),
+            None => Loader::new(stdin),
+        };
+        let sources: Vec<Source> = match args.expressions.as_slice() {
+            [] => vec![loader.load("-")?],
+            words => words.iter().map(|word| loader.load(word)).collect::<Result<_>>()?,
+        };
+        let operands = operands.map(|word| loader.load(word)).collect::<Result<_>>()?;
+        let asked = args.contains.as_ref().map(|word| loader.load(word)).transpose()?;
+        let is_empty = sources.iter().all(Source::is_empty);
+        Ok(Input { sources, operands, asked, fields: loader.into_fields(), is_empty })
+    }
+
+    /// The hosts that are asked for.
+    fn set(&self, args: &Args, groups: &NodeGroups) -> Result<HostSet<'_>> {
+        let mut set = union(&self.sources, groups)?;
+        for ((operator, _), operand) in args.operations.0.iter().zip(&self.operands) {
+            let operand = union(std::slice::from_ref(operand), groups)?;
+            set = set.combine(*operator, operand).map_err(Failure::usage)?;
+        }
+        Ok(set)
+    }
+}
+
+/// The hosts that come out: all, or those at some places.
+struct Chosen<'s> {
+    hosts: &'s Hosts<'s>,
+    places: Option<Places>,
+}
+
+impl Chosen<'_> {
+    fn new<'s>(hosts: &'s Hosts<'s>, args: &Args) -> Result<Chosen<'s>> {
+        let places = match (&args.nth, args.pick) {
+            (Some(slice), _) => Some(match slice.counts_from_end() {
+                true => slice.places(Some(hosts.len()?)),
+                false => slice.places(None),
+            }),
+            (None, Some(count)) => Some(Places::pick(count, hosts.len()?, args.seed)),
+            (None, None) => None,
+        };
+        Ok(Chosen { hosts, places })
+    }
+
+    fn count(&self) -> Result<BigUint> {
+        match &self.places {
+            Some(places) => Ok(places.count(self.hosts.len()?).into()),
+            None => self.hosts.count(),
+        }
+    }
+
+    fn refuse_too_many(&self, args: &Args) -> Result<()> {
+        let place = match args.mode() {
+            _ if args.folds() => None,
+            OutputMode::Table => Some("a table"),
+            _ => io::stdout().is_terminal().then_some("a terminal"),
+        };
+        let Some(most) = args.max.or(place.map(|_| MOST_TO_LOOK_AT)) else { return Ok(()) };
+        let count = self.count()?;
+        if count <= most.into() {
+            return Ok(());
+        }
+        Err(match (args.max, place) {
+            (None, Some(place)) => Failure::usage(format!("{count} hosts are more than {place} is for"))
+                .hint(format!("write names or JSON lines to a file or pipe, or give --max {count}")),
+            _ => Failure::usage(format!("{count} hosts are more than --max {most}")),
+        })
+    }
+
+    /// Writes them; false where there is none.
+    fn write(&self, args: &Args, tool: &Tool) -> Result<bool> {
+        let mut output = output(args, tool)?;
+        let any = match args.split {
+            Some(parts) => {
+                let total = self
+                    .places
+                    .as_ref()
+                    .map_or_else(|| self.hosts.len(), |places| Ok(places.count(self.hosts.len()?)))?;
+                self.for_each_host(&mut Split::new(total, parts, &mut *output))?
+            }
+            None => self.for_each_host(&mut *output)?,
+        };
+        output.finish()?;
+        Ok(any)
+    }
+
+    fn for_each_host(&self, visitor: &mut dyn HostVisitor) -> Result<bool> {
+        let mut watch = Watch { visitor, any: false };
+        finished(match self.places.clone() {
+            Some(places) => self.hosts.for_each_host(&mut Select::new(places, &mut watch)),
+            None => self.hosts.for_each_host(&mut watch),
+        })?;
+        Ok(watch.any)
+    }
+}
+
+/// Sees whether any host comes by.
+struct Watch<'s> {
+    visitor: &'s mut dyn HostVisitor,
+    any: bool,
+}
+
+impl HostVisitor for Watch<'_> {
+    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+        self.any = true;
+        self.visitor.visit_host(host)
+    }
+
+    fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
+        self.any |= run.left() > 0;
+        self.visitor.visit_run(run)
+    }
+}
+
+fn output(args: &Args, tool: &Tool) -> Result<Box<dyn Output>> {
+    let separator = match (args.separator.as_deref(), args.split) {
+        (Some("\n" | "\0"), Some(_)) => {
+            return Err(Failure::usage(
+                "--split writes a line a part: another separator than \\n and \\0 has to tell the names apart",
+            ));
+        }
+        (Some(separator), _) => separator,
+        (None, Some(_)) => " ",
+        (None, None) if args.expand => " ",
+        (None, None) => "\n",
+    };
+    Ok(match args.mode() {
+        _ if args.fold => Box::new(Folded::new(args.fold_options())),
+        OutputMode::Names => Box::new(Lines::names(separator)?),
+        OutputMode::Json => Box::new(Lines::json()?),
+        OutputMode::Table | OutputMode::Csv | OutputMode::Tsv => {
+            Box::new(Table::new(&args.output, args.split.is_some(), tool))
+        }
+    })
+}
+
+fn print(answer: impl Display) -> Result<()> {
+    writeln!(io::stdout(), "{answer}").map_err(|error| Failure::stdout(&error))
+}

@@ -1,0 +1,148 @@
+//! Node groups listed (`--groups`), and names folded into them (`--regroup`).
+
+use crate::fold::{FoldOptions, Folder};
+use crate::language::parse::node_group;
+use crate::nodegroups::NodeGroups;
+use crate::output::fold_lines::Folded;
+use crate::output::groups::GroupRow;
+use crate::set::visit::finished;
+use crate::set::{HostSet, Operator};
+use cerveza_manners::{Failure, Result, Tool};
+use cerveza_record::is_bare;
+use cerveza_record::natural_cmp;
+use num_bigint::BigUint;
+
+/// Which source of node groups is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupSource {
+    Default,
+    Named(String),
+    All,
+}
+
+/// `SOURCE`, `@SOURCE:` and `*`; nothing is the default source.
+pub(crate) fn parse_source(text: &str) -> std::result::Result<GroupSource, String> {
+    let name = text.strip_prefix('@').unwrap_or(text);
+    match name.strip_suffix(':').unwrap_or(name) {
+        "" => Ok(GroupSource::Default),
+        "*" => Ok(GroupSource::All),
+        name if name.contains(':') => Err("give the source alone, as in racks or @racks:".to_string()),
+        name => Ok(GroupSource::Named(name.to_string())),
+    }
+}
+
+/// The groups of a source in natural order. With `hosts`, those that have any of them, with these alone. Hosts are looked
+/// up only to be counted or for `fold`, so a broken group is listed.
+pub(crate) fn list(
+    source: &GroupSource,
+    hosts: Option<&HostSet<'_>>,
+    is_counted: bool,
+    fold: Option<&FoldOptions>,
+    groups: &NodeGroups,
+    tool: &Tool,
+) -> Result<Vec<GroupRow>> {
+    let mut rows = Vec::new();
+    for group in groups_of(source, groups, tool)? {
+        let mut row = GroupRow { value: Some(group.shown().into()), count: BigUint::ZERO, hosts: None };
+        if hosts.is_some() || is_counted || fold.is_some() {
+            let mut set = group.hosts(groups)?;
+            if let Some(hosts) = hosts {
+                set = set.combine(Operator::Intersection, hosts.clone()).map_err(Failure::usage)?;
+            }
+            row.count = set.count()?;
+            if let Some(options) = fold {
+                let mut folded = Folded::new(options.clone());
+                finished(set.for_each_host(&mut folded))?;
+                row.hosts = folded.take();
+            }
+        }
+        if hosts.is_none() || row.count > BigUint::ZERO {
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+/// Folds hosts into the groups that are in the set as a whole, the largest first and none that shares a host with one
+/// before, and the other hosts into names. `None` if there are no hosts.
+pub(crate) fn regroup(
+    set: HostSet<'_>,
+    source: &GroupSource,
+    options: &FoldOptions,
+    groups: &NodeGroups,
+    tool: &Tool,
+) -> Result<Option<String>> {
+    let total = set.count()?;
+    let mut candidates = Vec::new();
+    // A name that reads back as something else is of no use.
+    for group in groups_of(source, groups, tool)?.into_iter().filter(|group| is_bare([group.name.as_str()])) {
+        let hosts = group.hosts(groups)?;
+        let count = hosts.count()?;
+        if count > BigUint::ZERO && count <= total {
+            candidates.push((count, group, hosts));
+        }
+    }
+    candidates.sort_by(|(a, ..), (b, ..)| b.cmp(a));
+    let (mut rest, mut left, mut taken) = (set, total, Vec::new());
+    for (count, group, hosts) in candidates {
+        if count <= left && hosts.is_subset(&rest)? {
+            rest = rest.combine(Operator::Difference, hosts).map_err(Failure::usage)?;
+            left -= count;
+            taken.push(group);
+        }
+    }
+    taken.sort_by(|a, b| a.is_prefixed.cmp(&b.is_prefixed).then_with(|| natural_cmp(&a.shown(), &b.shown())));
+    let mut folder = Folder::new(FoldOptions { before: "@", ..options.clone() });
+    taken.iter().for_each(|group| folder.add(group.shown().trim_start_matches('@')));
+    let mut others = Folded::new(options.clone());
+    finished(rest.for_each_host(&mut others))?;
+    let parts = (!taken.is_empty()).then(|| folder.finish()).into_iter().chain(others.take());
+    let expression = parts.collect::<Vec<_>>().join(",");
+    Ok(Some(expression).filter(|expression| !expression.is_empty()))
+}
+
+struct NodeGroup {
+    source: String,
+    name: String,
+    /// Whether it is written with its source.
+    is_prefixed: bool,
+}
+
+impl NodeGroup {
+    fn shown(&self) -> String {
+        match self.is_prefixed {
+            true => format!("@{}:{}", self.source, self.name),
+            false => format!("@{}", self.name),
+        }
+    }
+
+    fn hosts(&self, groups: &NodeGroups) -> Result<HostSet<'static>> {
+        let set = node_group(&self.source, &self.name, groups).map_err(Failure::usage)?;
+        Ok(set.without_many_patterns())
+    }
+}
+
+/// The groups of a source. Of all sources, those that a program lists are left out with a warning.
+fn groups_of(source: &GroupSource, groups: &NodeGroups, tool: &Tool) -> Result<Vec<NodeGroup>> {
+    let list = |source: Option<&str>, is_prefixed: bool| {
+        let (source, mut names) = groups.names(source).map_err(Failure::usage)?;
+        names.sort_by(|a, b| natural_cmp(a, b));
+        let group = |name| NodeGroup { source: source.clone(), name, is_prefixed };
+        Ok(names.into_iter().map(group).collect::<Vec<_>>())
+    };
+    match source {
+        GroupSource::Default => list(None, false),
+        GroupSource::Named(name) => list(Some(name), true),
+        GroupSource::All => {
+            let (sources, default) = groups.sources().map_err(Failure::usage)?;
+            let mut all = Vec::new();
+            for source in sources {
+                match list(Some(&source), default.as_ref() != Some(&source)) {
+                    Ok(more) => all.extend(more),
+                    Err(failure) => tool.failure(&failure),
+                }
+            }
+            Ok(all)
+        }
+    }
+}

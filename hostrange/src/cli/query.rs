@@ -1,0 +1,53 @@
+//! Questions about a set that are answered by an exit status or a number.
+
+use crate::pattern::names::Names;
+use crate::set::HostSet;
+use crate::set::order::Hosts;
+use crate::set::visit::{Host, HostVisitor, Stop, Visited, finished};
+use cerveza_manners::{Failure, Result};
+
+/// Whether the set has all hosts of `asked`.
+pub(crate) fn contains(set: &HostSet<'_>, asked: &HostSet<'_>) -> Result<bool> {
+    match asked.is_empty() {
+        true => Err(Failure::usage("--contains: the expression stands for no host")),
+        false => asked.is_subset(set),
+    }
+}
+
+/// Returns the place of `name` among the hosts, counted from 0. `None` if it is not one of them.
+pub(crate) fn index(hosts: &Hosts<'_>, name: &str) -> Result<Option<u128>> {
+    if !hosts.contains(name) {
+        return Ok(None);
+    }
+    let mut search = Search { name, place: 0, is_found: false };
+    finished(hosts.for_each_host(&mut search))?;
+    match search.place {
+        u128::MAX => Err(Failure::usage(format!("more than 2^128 hosts come before {name}"))),
+        place => Ok(search.is_found.then_some(place)),
+    }
+}
+
+struct Search<'s> {
+    name: &'s str,
+    place: u128,
+    is_found: bool,
+}
+
+impl HostVisitor for Search<'_> {
+    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+        self.is_found = host.name() == self.name;
+        if self.is_found {
+            return Err(Stop::Enough);
+        }
+        self.place += 1;
+        Ok(())
+    }
+
+    fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
+        let places = run.position()..run.position() + run.left();
+        let found = run.pattern().find(self.name).filter(|place| places.contains(place));
+        self.is_found = found.is_some();
+        self.place = self.place.saturating_add(found.map_or(run.left(), |place| place - run.position()));
+        if self.is_found { Err(Stop::Enough) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,131 @@
+//! The values that the records' field has, by host: what `--by` groups by. Nothing else of a record is kept.
+
+use cerveza_manners::{Tool, key_hint, keys_of};
+use cerveza_record::{LineError, Record, Value, each_line, leads_into, printed_name};
+use hashbrown::HashMap;
+use indexmap::IndexMap;
+use std::io::{BufReader, Read};
+
+/// What is read at once.
+const BLOCK: usize = 256 * 1024;
+
+pub(crate) struct FieldValues {
+    /// The field: a key or a dotted path.
+    pub path: String,
+    /// Each value by its text: the number 80 and the text "80" are one.
+    pub values: IndexMap<String, Value>,
+    /// The values of each host that a record has.
+    hosts: HashMap<String, Vec<HostValue>>,
+    /// The values of each instance, because two of one name are two hosts.
+    instances: HashMap<String, Vec<Option<u32>>>,
+    /// Whether a record has the field, even if it is null.
+    is_known: bool,
+    /// The fields of the first record.
+    known: Vec<String>,
+}
+
+/// A value of a host.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct HostValue {
+    /// Its place in [`FieldValues::values`]. `None`: the host has no value.
+    pub place: Option<u32>,
+    /// How many instances of this name have it.
+    pub count: u32,
+}
+
+impl FieldValues {
+    pub fn new(path: &str) -> FieldValues {
+        FieldValues {
+            path: path.to_string(),
+            values: IndexMap::new(),
+            hosts: HashMap::new(),
+            instances: HashMap::new(),
+            is_known: false,
+            known: Vec::new(),
+        }
+    }
+
+    /// Reads an input. Returns it with a name in place of each record.
+    pub fn read(&mut self, input: impl Read) -> Result<String, LineError> {
+        let mut names = String::new();
+        each_line(BufReader::with_capacity(BLOCK, input), |line, text| {
+            if text.starts_with('{') {
+                let record = Record::parse_some(text, |key| key == "instance_id" || leads_into(&self.path, key));
+                let record = record.map_err(|why| LineError::NotARecord { line, why })?;
+                if self.known.is_empty() {
+                    self.known = Record::parse(text).map(|record| keys_of(record.iter())).unwrap_or_default();
+                }
+                self.add(&record);
+                names.push_str(&printed_name(record.host()));
+            } else if !text.starts_with('#') {
+                names.push_str(text);
+            }
+            names.push('\n');
+            Ok(())
+        })?;
+        Ok(names)
+    }
+
+    fn add(&mut self, record: &Record) {
+        let values = record.values_at(&self.path);
+        self.is_known |= !values.is_empty() || record.has(&self.path);
+        if values.is_empty() {
+            self.count(record, None);
+        }
+        for value in values {
+            let text = match &value {
+                Value::String(text) => text.clone(),
+                value => value.to_string(),
+            };
+            let place = self.values.entry(text);
+            let index = place.index() as u32;
+            place.or_insert(value);
+            self.count(record, Some(index));
+        }
+    }
+
+    /// Counts the host of a record for one value, unless it is counted already. Several records may be of one instance: it
+    /// has no value only if none of them has.
+    fn count(&mut self, record: &Record, place: Option<u32>) {
+        let id = record.str("instance_id");
+        if place.is_none() && id.is_none() {
+            return;
+        }
+        let values = self.hosts.entry_ref(record.host()).or_default();
+        let mut is_new_instance = false;
+        if let Some(id) = id {
+            let places = self.instances.entry(id).or_default();
+            if places.contains(&place) || place.is_none() && !places.is_empty() {
+                return;
+            }
+            is_new_instance = true;
+            if *places == [None] {
+                places.clear();
+                values.iter_mut().filter(|value| value.place.is_none()).for_each(|value| value.count -= 1);
+                values.retain(|value| value.count > 0);
+            }
+            places.push(place);
+        }
+        match values.iter_mut().find(|value| value.place == place) {
+            None => values.push(HostValue { place, count: 1 }),
+            Some(value) => value.count += u32::from(is_new_instance),
+        }
+    }
+
+    /// The values of a host that a record has.
+    pub fn of(&self, host: &str) -> &[HostValue] {
+        self.hosts.get(host).map_or(&[], Vec::as_slice)
+    }
+
+    /// Warns if the field is in no record: it may be misspelt.
+    pub fn warn_if_unknown(&self, tool: &Tool) {
+        let path = &self.path;
+        match (self.is_known, self.known.is_empty()) {
+            (true, _) => {}
+            (false, true) => tool.warn(format!("--by {path}: names without a record have no fields: pipe records in")),
+            (false, false) => {
+                tool.warn(format!("--by {path}: no record has this field{}", key_hint(path, &self.known)));
+            }
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Where a tool's hosts come from: expressions on its command line, files of them, names and records on stdin.
+
+pub(crate) mod field;
+#[cfg(test)]
+mod tests;
+
+use crate::input::field::FieldValues;
+use crate::language::parse::parse;
+use crate::nodegroups::NodeGroups;
+use crate::set::visit::{Host, HostVisitor, Visited, finished};
+use crate::set::{HostSet, Word};
+use cerveza_manners::{Failure, Result, Tool};
+use cerveza_record::{Item, LineError, Record, RecordError, is_bare, is_plain_name, items, read_text};
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
+
+/// More hosts than this are a slip (`web[1-400000]`), not a fleet.
+const MOST_HOSTS: u128 = 100_000;
+
+/// The longest `Name` tag, in characters.
+const LONGEST_NAME: usize = 256;
+
+/// What a tool was given.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Given {
+    /// Names as records of nothing but `host`, once each; records as they are.
+    pub hosts: Vec<Record>,
+    /// The expressions that may also be the name of one host, such as `a,b` without its quotes.
+    pub expressions: Vec<String>,
+}
+
+/// The hosts of a run: `words` are expressions, of which `-` stands for stdin and `^FILE` for a file; without any word
+/// stdin is read. Reads to the end before it returns, so that a bad line ends the run before anything is changed.
+pub fn read_hosts(words: &[String], tool: &Tool) -> Result<Vec<Record>> {
+    Ok(read_given(words, tool)?.hosts)
+}
+
+/// [`read_hosts`] for tools that know which names there are.
+pub fn read_given(words: &[String], tool: &Tool) -> Result<Given> {
+    warn_of_globbed(words, tool);
+    given_from(words, stdin_for(words)?)
+}
+
+/// [`read_given`], or `None` if stdin was read and holds no host.
+pub fn read_given_unless_empty(words: &[String], tool: &Tool) -> Result<Option<Given>> {
+    warn_of_globbed(words, tool);
+    load_unless_empty(words, &mut Loader::new(stdin_for(words)?))
+}
+
+/// [`read_hosts`], and the hosts of each word of `excluded`, to be left out.
+pub fn read_hosts_and_excluded(
+    words: &[String],
+    excluded: &[String],
+    tool: &Tool,
+) -> Result<(Vec<Record>, Vec<ExcludedHosts>)> {
+    warn_of_globbed(words.iter().chain(excluded), tool);
+    let mut loader = Loader::new(stdin_for(words)?);
+    let records = load_given(words, &mut loader)?.hosts;
+    let groups = NodeGroups::from_env();
+    let load = |word: &String| Ok(ExcludedHosts(union(&[loader.load(word)?], &groups)?.into_owned()));
+    Ok((records, excluded.iter().map(load).collect::<Result<_>>()?))
+}
+
+/// Hosts that a run leaves out.
+pub struct ExcludedHosts(HostSet<'static>);
+
+impl ExcludedHosts {
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+}
+
+/// [`read_given`] from any input, without a warning of words that a shell may have made.
+pub fn given_from(words: &[String], stdin: impl Read) -> Result<Given> {
+    load_given(words, &mut Loader::new(stdin))
+}
+
+fn load_given(words: &[String], loader: &mut Loader<impl Read>) -> Result<Given> {
+    load_unless_empty(words, loader)?.ok_or_else(|| Failure::usage("no hosts: stdin was empty"))
+}
+
+fn load_unless_empty(words: &[String], loader: &mut Loader<impl Read>) -> Result<Option<Given>> {
+    let sources = match words {
+        [] => vec![loader.load("-")?],
+        words => words.iter().map(|word| loader.load(word)).collect::<Result<_>>()?,
+    };
+    let groups = NodeGroups::from_env();
+    let set = union(&sources, &groups)?;
+    if set.len() > MOST_HOSTS {
+        let count = set.count()?;
+        if count > MOST_HOSTS.into() {
+            return Err(Failure::usage(format!("{count} hosts are given: the most is {MOST_HOSTS}")));
+        }
+    }
+    let mut records = Records::default();
+    finished(set.for_each_duplicate(&mut records))?;
+    if !records.records.is_empty() {
+        let expressions = sources.iter().flat_map(Source::expressions).map(str::to_string).collect();
+        return Ok(Some(Given { hosts: records.records, expressions }));
+    }
+    let is_stdin = matches!(words, [] | [_]) && words.iter().all(|word| word == "-");
+    match sources.iter().all(Source::is_empty) {
+        true if is_stdin => Ok(None),
+        _ if is_stdin => Err(Failure::usage("no hosts: no host of stdin is left")),
+        _ => Err(Failure::usage(format!("{}: no host is left", words.join(" ")))),
+    }
+}
+
+/// Warns of a word that is also a file here: most likely a shell has made it of an expression that was not quoted.
+pub fn warn_of_globbed<'a>(words: impl IntoIterator<Item = &'a String>, tool: &Tool) {
+    let is_file = |word: &&'a String| is_plain_name(word) && Path::new(word.as_str()).symlink_metadata().is_ok();
+    let files: Vec<&str> = words.into_iter().filter(is_file).map(String::as_str).collect();
+    let Some(first) = files.first() else { return };
+    let which = match files.len() {
+        1 => format!("{first} is the name of a file"),
+        many => format!("{first} and {} more are names of files", many - 1),
+    };
+    tool.warn(format!(
+        "{which} here: quote expressions, or the shell makes names of web[1-3]; what is in a file is ^{first}"
+    ));
+}
+
+/// stdin, where it is asked for. That of a terminal is not waited for unless it is asked for by name.
+pub(crate) fn stdin_for(words: &[String]) -> Result<io::StdinLock<'static>> {
+    let stdin = io::stdin();
+    if words.is_empty() && stdin.is_terminal() {
+        return Err(
+            Failure::usage("no hosts are given").hint("name them, as in 'web[1-3]', or pipe names or records in")
+        );
+    }
+    Ok(stdin.lock())
+}
+
+/// Something that gives hosts, read and not yet parsed.
+pub(crate) struct Source {
+    /// Of what the text has the lines; `None` for an argument.
+    file: Option<String>,
+    text: String,
+}
+
+/// Reads sources: stdin but once.
+pub(crate) struct Loader<R> {
+    stdin: Option<R>,
+    /// What is read of records, if not all.
+    fields: Option<FieldValues>,
+}
+
+impl<R: Read> Loader<R> {
+    pub fn new(stdin: R) -> Loader<R> {
+        Loader { stdin: Some(stdin), fields: None }
+    }
+
+    /// Reads one field of each record alone: sources then have names in place of records.
+    pub fn of_field(stdin: R, path: &str) -> Loader<R> {
+        Loader { stdin: Some(stdin), fields: Some(FieldValues::new(path)) }
+    }
+
+    /// The values of that field that were read.
+    pub fn into_fields(self) -> Option<FieldValues> {
+        self.fields
+    }
+
+    fn read(&mut self, input: impl Read) -> std::result::Result<String, LineError> {
+        match &mut self.fields {
+            Some(fields) => fields.read(input),
+            None => read_text(input),
+        }
+    }
+
+    /// `-` is stdin, `^FILE` a file, all else an expression.
+    pub fn load(&mut self, word: &str) -> Result<Source> {
+        let (file, text) = match word.strip_prefix('^') {
+            _ if word == "-" || word == "^-" => {
+                let stdin = self.stdin.take().ok_or_else(|| Failure::usage("stdin ('-') is given twice"))?;
+                ("stdin".to_string(), self.read(stdin))
+            }
+            Some("") => return Err(Failure::usage("the name of a file is missing after ^")),
+            Some(file) => {
+                let opened = File::open(file).map_err(|error| Failure::usage(format!("{file}: {error}")))?;
+                (file.to_string(), self.read(opened))
+            }
+            None if word.trim().is_empty() => {
+                return Err(Failure::usage("an expression is empty").hint("is it a variable that is not set?"));
+            }
+            None => return Ok(Source { file: None, text: word.to_string() }),
+        };
+        let text = text.map_err(|error| not_a_line(&file, &error))?;
+        Ok(Source { file: Some(file), text })
+    }
+}
+
+/// The hosts of all sources, in their order.
+pub(crate) fn union<'a>(sources: &'a [Source], groups: &NodeGroups) -> Result<HostSet<'a>> {
+    let mut set = HostSet::default();
+    for source in sources {
+        set.append(source.parse(groups)?);
+    }
+    Ok(set.without_many_patterns())
+}
+
+impl Source {
+    /// Whether it gives nothing at all.
+    pub fn is_empty(&self) -> bool {
+        items(&self.text).next().is_none()
+    }
+
+    /// The expressions that may also be names.
+    fn expressions(&self) -> impl Iterator<Item = &str> {
+        let lines = self.file.as_ref().map(|_| self.text.lines().map(str::trim));
+        let argument = self.file.is_none().then_some(self.text.as_str());
+        let may_be_name = |text: &&str| {
+            !is_plain_name(text)
+                && !text.is_empty()
+                && !text.starts_with(['"', '{', '#'])
+                && !is_bare([*text])
+                && text.chars().count() <= LONGEST_NAME
+        };
+        lines.into_iter().flatten().chain(argument).filter(may_be_name)
+    }
+
+    fn parse(&self, groups: &NodeGroups) -> Result<HostSet<'_>> {
+        let Some(file) = &self.file else {
+            return parse(&self.text, groups).map_err(|error| error.failure(true));
+        };
+        let mut set = HostSet::default();
+        let mut words = Vec::new();
+        for item in items(&self.text) {
+            match item.map_err(|error| not_a_line(file, &error))? {
+                (_, Item::Record(record)) => words.push(Word::Record(record.into())),
+                (_, Item::Text(name)) if is_plain_name(name) => words.push(Word::Name(name.into())),
+                (line, Item::Text(text)) => {
+                    let parsed = parse(text, groups).map_err(|error| {
+                        let failure = error.failure(false).within(format!("{file}: line {line}"));
+                        match text.starts_with('[') {
+                            true => failure.hint(ONE_A_LINE),
+                            false => failure,
+                        }
+                    })?;
+                    set.append(HostSet::new(std::mem::take(&mut words)));
+                    set.append(parsed);
+                }
+            }
+        }
+        set.append(HostSet::new(words));
+        Ok(set)
+    }
+}
+
+const ONE_A_LINE: &str = "a record is one line of JSON: jq -c '.[]' makes them of an array";
+
+fn not_a_line(file: &str, error: &LineError) -> Failure {
+    let failure = Failure::usage(format!("{file}: {error}"));
+    match error {
+        LineError::NotARecord { why: RecordError::Json { .. }, .. } => failure.hint(ONE_A_LINE),
+        _ => failure,
+    }
+}
+
+/// Hosts as records: names once each, records as they come.
+#[derive(Default)]
+struct Records {
+    records: Vec<Record>,
+    names: HashSet<String>,
+}
+
+impl HostVisitor for Records {
+    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+        match host {
+            Host::Record(record) => self.records.push(Record::clone(record)),
+            Host::Name(name) if self.names.insert(name.to_string()) => self.records.push(Record::named(name)),
+            Host::Name(_) => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,378 @@
+//! The language: host names with groups in brackets, node groups, and operations between them, from left to right.
+
+use crate::language::error::ExprError;
+use crate::nodegroups::NodeGroups;
+use crate::pattern::bracket::Bracket;
+use crate::pattern::item::parse_item;
+use crate::pattern::names::Names;
+use crate::pattern::{Part, Pattern};
+use crate::set::{HostSet, Operator, Word};
+use cerveza_manners::visible;
+use cerveza_record::{is_bare, is_name_char, unquote};
+use std::net::Ipv6Addr;
+use std::ops::Range;
+
+/// Parses an expression. Of no word at all it is an error: nobody asks for no host.
+pub(crate) fn parse<'a>(expression: &'a str, groups: &NodeGroups) -> Result<HostSet<'a>, ExprError> {
+    Parser { text: expression, at: 0, groups, within: &[] }.all()
+}
+
+/// The hosts of a node group.
+pub(crate) fn node_group(source: &str, group: &str, groups: &NodeGroups) -> Result<HostSet<'static>, String> {
+    Parser { text: "", at: 0, groups, within: &[] }.group_hosts(Some(source), group)
+}
+
+/// The deepest that parentheses may nest, and node groups: beyond it is a slip, and the stack is finite.
+const DEEPEST: usize = 50;
+
+/// The most digits of all groups of a word together: far more than a host name can have.
+const MOST_DIGITS: usize = 1000;
+
+/// The most groups in one word: it cannot have as many and stay a host name.
+const MOST_GROUPS: usize = 100;
+
+/// The most node groups that one word may name.
+const MOST_NODE_GROUPS: u128 = 10_000;
+
+/// A node group by its source and name.
+type Group = (String, String);
+
+struct Parser<'a, 'g> {
+    text: &'a str,
+    at: usize,
+    groups: &'g NodeGroups,
+    /// The node groups in whose text this is, the innermost last.
+    within: &'g [Group],
+}
+
+impl<'a> Parser<'a, '_> {
+    fn error(&self, span: Range<usize>, why: impl Into<String>) -> ExprError {
+        ExprError { expression: self.text.to_string(), span, why: why.into(), may_be_name: false }
+    }
+
+    /// An error of what may be one name without its quotes.
+    fn unquoted(&self, span: Range<usize>, why: impl Into<String>) -> ExprError {
+        ExprError { may_be_name: true, ..self.error(span, why) }
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.text[self.at..].chars().next()
+    }
+
+    /// The span of the character at `at`; of the last one at the end.
+    fn here(&self) -> Range<usize> {
+        match self.peek() {
+            Some(c) => self.at..self.at + c.len_utf8(),
+            None => self.text.char_indices().next_back().map_or(0, |(at, _)| at)..self.text.len(),
+        }
+    }
+
+    /// Skips the characters that `skipped` holds of, and tells where they are.
+    fn skip(&mut self, skipped: impl Fn(char) -> bool) -> Range<usize> {
+        let start = self.at;
+        self.at = self.text[start..].find(|c| !skipped(c)).map_or(self.text.len(), |found| start + found);
+        start..self.at
+    }
+
+    fn all(mut self) -> Result<HostSet<'a>, ExprError> {
+        let set = self.expression(0)?;
+        match self.peek() {
+            Some(_) => Err(self.error(self.here(), ") without a ( before it")),
+            None => Ok(set),
+        }
+    }
+
+    /// Up to the end, or to a `)` that is left.
+    fn expression(&mut self, depth: usize) -> Result<HostSet<'a>, ExprError> {
+        let start = self.at;
+        let mut set: Option<HostSet> = None;
+        // The set so far, if it is one name.
+        let mut only_name: Option<&str> = None;
+        loop {
+            let separator = self.skip(is_separator);
+            let c = match self.peek() {
+                None | Some(')') => break,
+                Some(c) => c,
+            };
+            let Some(operator) = operator(c) else {
+                if set.is_some() && self.is_only_blank(&separator) {
+                    return Err(self.unquoted(separator, "a comma is missing: blanks do not separate names"));
+                }
+                let operand_start = self.at;
+                let operand = self.operand(depth)?;
+                only_name = Some(&self.text[operand_start..self.at]).filter(|text| set.is_none() && is_bare([*text]));
+                set.get_or_insert_default().append(operand);
+                continue;
+            };
+            let span = self.here();
+            let Some(left) = set.filter(|_| !self.text[separator].contains(',')) else {
+                let mut why = format!("there is nothing to the left of {c}");
+                if self.text[..span.start].trim().is_empty() && self.within.is_empty() {
+                    why.push_str(match c {
+                        '^' => " (^FILE is an argument of its own)",
+                        '!' => ": write both sides as one argument, or use -x",
+                        _ => ": write both sides as one argument, or use -i",
+                    });
+                }
+                return Err(self.error(span, why));
+            };
+            self.at = span.end;
+            self.skip(char::is_whitespace);
+            if self.peek().is_none_or(|next| next == ')' || is_separator(next) || self::operator(next).is_some()) {
+                let why = match self.peek() {
+                    Some('^') => format!("there is nothing to the right of {c} (^FILE is an argument of its own)"),
+                    _ => format!("there is nothing to the right of {c}"),
+                };
+                return Err(self.error(span, why));
+            }
+            let right_start = self.at;
+            let right = self.operand(depth)?;
+            let right_text = &self.text[right_start..self.at];
+            let differs = only_name.take().is_some_and(|name| name != right_text && is_bare([right_text]));
+            if differs && operator != Operator::Intersection && self.within.is_empty() {
+                return Err(self.unquoted(span, format!("{c} between two different names has no use")));
+            }
+            set = Some(left.combine(operator, right).map_err(|why| self.error(span, why))?);
+        }
+        match set {
+            Some(set) => Ok(set),
+            None if self.text.trim().is_empty() => Err(self.error(0..self.text.len(), "it is empty")),
+            None => Err(self.error(start..self.at, "there is no host in it")),
+        }
+    }
+
+    /// One word, node group or expression in parentheses.
+    fn operand(&mut self, depth: usize) -> Result<HostSet<'a>, ExprError> {
+        let start = self.at;
+        let set = match self.peek() {
+            Some('(') => {
+                if depth == DEEPEST {
+                    return Err(self.error(self.here(), "parentheses nest too deep"));
+                }
+                self.at += 1;
+                let set = self.expression(depth + 1)?;
+                if self.peek() != Some(')') {
+                    return Err(self.error(start..start + 1, "( is not closed by )"));
+                }
+                self.at += 1;
+                set
+            }
+            Some('@') => self.node_group()?,
+            _ => HostSet::new(vec![self.word()?]),
+        };
+        match self.peek() {
+            Some(c) if c == '(' || self.text[..self.at].ends_with(')') && !ends_operand(c) => {
+                Err(self.error(self.here(), format!("a comma is missing before {c}")))
+            }
+            _ => Ok(set),
+        }
+    }
+
+    /// A host name: text, quoted or not, and groups. Between two texts there is a group.
+    fn word(&mut self) -> Result<Word<'a>, ExprError> {
+        let start = self.at;
+        let mut parts = Vec::new();
+        let mut text_start = start;
+        while let Some(c) = self.peek() {
+            let span = self.here();
+            let is_quoted = matches!(parts.last(), Some(Part::Text(_)));
+            if parts.is_empty() && (self.at == start || self.text[..self.at].ends_with('@')) {
+                let length = ipv6_in_brackets(&self.text[self.at..]);
+                if length > 0 {
+                    self.at += length;
+                    continue;
+                }
+            }
+            match c {
+                '[' => {
+                    if text_start < self.at {
+                        parts.push(Part::Text(self.text[text_start..self.at].into()));
+                    }
+                    parts.push(Part::Bracket(self.bracket()?));
+                    if parts.len() > MOST_GROUPS {
+                        return Err(self.error(span, "too many groups in one name"));
+                    }
+                    text_start = self.at;
+                    continue;
+                }
+                '"' if text_start == self.at && !is_quoted => {
+                    parts.push(Part::Text(self.quoted()?.into()));
+                    text_start = self.at;
+                    continue;
+                }
+                c if ends_operand(c) || c == '(' => break,
+                '"' => return Err(self.error(span, "a comma is missing before \"")),
+                _ if is_quoted => return Err(self.error(span, "a comma is missing after \"")),
+                c if is_name_char(c) && !(span.start == start && matches!(c, '-' | '@')) => {}
+                c => return Err(self.unquoted(span, not_in_a_name(c, self.at == start))),
+            }
+            self.at = span.end;
+        }
+        if let [Part::Text(name)] = parts.as_slice() {
+            return Ok(Word::Name(name.to_string().into()));
+        }
+        if parts.is_empty() {
+            return Ok(Word::Name(self.text[start..self.at].into()));
+        }
+        if text_start < self.at {
+            parts.push(Part::Text(self.text[text_start..self.at].into()));
+        }
+        let pattern = Pattern::new(parts);
+        if pattern.brackets().filter_map(|bracket| bracket.lengths().last()).sum::<usize>() > MOST_DIGITS {
+            return Err(self.error(start..self.at, "too many digits in one name"));
+        }
+        Ok(Word::Pattern(Box::new(pattern)))
+    }
+
+    /// Text in quotes.
+    fn quoted(&mut self) -> Result<String, ExprError> {
+        let rest = self.at..self.text.len();
+        let (text, length) = unquote(&self.text[rest.clone()]).map_err(|why| self.error(rest, why))?;
+        let span = self.at..self.at + length;
+        self.at = span.end;
+        match text.is_empty() {
+            true => Err(self.error(span, "there is nothing in the quotes")),
+            false => Ok(text),
+        }
+    }
+
+    fn bracket(&mut self) -> Result<Bracket, ExprError> {
+        let open = self.at;
+        let rest = &self.text[open + 1..];
+        let inside = match rest.find(['[', ']']) {
+            Some(found) if rest[found..].starts_with(']') => &rest[..found],
+            Some(found) => return Err(self.error(open + 1 + found..open + 2 + found, "a group within a group")),
+            None => return Err(self.error(open..self.text.len(), "[ is not closed by ]")),
+        };
+        let mut segments = Vec::new();
+        let mut at = open + 1;
+        for item in inside.split(',') {
+            let start = at + item.len() - item.trim_start().len();
+            let trimmed = item.trim();
+            at += item.len() + 1;
+            if trimmed.is_empty() {
+                // An empty item has no width for a caret: take in the bracket or comma after it.
+                return Err(self.error(start..at, "a number is missing"));
+            }
+            parse_item(trimmed, &mut segments)
+                .map_err(|(span, why)| self.error(start + span.start..start + span.end, why))?;
+        }
+        self.at = open + inside.len() + 2;
+        Ok(Bracket::new(segments))
+    }
+
+    /// `@NAME` or `@SOURCE:NAME`, the name with groups of its own, or `*` for all of a source.
+    fn node_group(&mut self) -> Result<HostSet<'a>, ExprError> {
+        let start = self.at;
+        self.at += 1;
+        let name = self.skip(is_name_char);
+        let names = match self.peek() {
+            Some('*') => {
+                self.at += 1;
+                vec![self.text[name.start..self.at].to_string()]
+            }
+            next if name.is_empty() && next != Some('[') => {
+                return Err(self.error(start..name.start, "a group's name is missing after @"));
+            }
+            _ => {
+                self.at = name.start;
+                match self.word()? {
+                    Word::Pattern(pattern) => self.group_names(start..self.at, &pattern)?,
+                    word => word.name().map(str::to_string).into_iter().collect(),
+                }
+            }
+        };
+        let span = start..self.at;
+        let mut set = HostSet::default();
+        for name in names {
+            // A group without its source is of the source that this text is of.
+            let (source, group) = match name.split_once(':') {
+                Some((source, group)) => (Some(source), group),
+                None => (self.within.last().map(|(source, _)| source.as_str()), name.as_str()),
+            };
+            let hosts = self.group_hosts(source, group).map_err(|why| self.error(span.clone(), why))?;
+            set.append(hosts);
+        }
+        Ok(set)
+    }
+
+    fn group_names(&self, span: Range<usize>, pattern: &Pattern) -> Result<Vec<String>, ExprError> {
+        if pattern.len() > MOST_NODE_GROUPS {
+            return Err(self.error(span, format!("more than {MOST_NODE_GROUPS} node groups")));
+        }
+        let mut names = Names::new(pattern);
+        Ok(std::iter::from_fn(|| names.next_name().map(str::to_string)).collect())
+    }
+
+    /// The hosts of one node group, of the default source where none is given.
+    fn group_hosts(&self, source: Option<&str>, group: &str) -> Result<HostSet<'static>, String> {
+        let asked = source.map_or(group.to_string(), |source| format!("{source}:{group}"));
+        let found = self.groups.find(source, group)?;
+        let group = (found.source, found.group);
+        let within = [self.within, std::slice::from_ref(&group)].concat();
+        if self.within.contains(&group) {
+            let way: Vec<String> = within.iter().map(|(source, group)| format!("@{source}:{group}")).collect();
+            return Err(format!("a node group contains itself: {}", way.join(", ")));
+        }
+        if within.len() > DEEPEST {
+            return Err("node groups nest too deep".to_string());
+        }
+        let mut set = HostSet::default();
+        for text in found.texts.iter().filter(|text| !text.trim().is_empty()) {
+            let parser = Parser { text, at: 0, groups: self.groups, within: &within };
+            let hosts = parser.all().map_err(|error| {
+                let (file, wrong) = (found.file.display(), &error.expression[error.span.clone()]);
+                format!("@{asked}, in {file}: at '{wrong}': {}", error.why)
+            })?;
+            set.append(hosts.into_owned());
+        }
+        Ok(set)
+    }
+
+    /// Whether a separator is nothing but blanks: names may have blanks in them. Lines do separate, and in ClusterShell's
+    /// files so do blanks.
+    fn is_only_blank(&self, separator: &Range<usize>) -> bool {
+        self.within.is_empty() && !separator.is_empty() && !self.text[separator.clone()].contains([',', '\n'])
+    }
+}
+
+/// Returns the length of the `[::1]` that `text` begins with, else 0: before a port an address is in brackets. No group of
+/// numbers is written like one.
+fn ipv6_in_brackets(text: &str) -> usize {
+    let address = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or("", |(address, _)| address);
+    let (number, zone) = address.split_once('%').unwrap_or((address, ""));
+    match number.parse::<Ipv6Addr>().is_ok() && zone.chars().all(is_name_char) {
+        true => address.len() + 2,
+        false => 0,
+    }
+}
+
+fn is_separator(c: char) -> bool {
+    c == ',' || c.is_whitespace()
+}
+
+fn operator(c: char) -> Option<Operator> {
+    match c {
+        '!' => Some(Operator::Difference),
+        '&' => Some(Operator::Intersection),
+        '^' => Some(Operator::SymmetricDifference),
+        _ => None,
+    }
+}
+
+fn ends_operand(c: char) -> bool {
+    is_separator(c) || operator(c).is_some() || c == ')'
+}
+
+/// Why `c` cannot be where it is in a host name.
+fn not_in_a_name(c: char, is_first: bool) -> String {
+    match c {
+        ']' => "] without a [ before it".to_string(),
+        '*' | '?' => "a host name has no pattern in it: ec2-ls takes patterns, and grep names".to_string(),
+        '/' => "a host name has no '/' in it (what is in a file is ^FILE)".to_string(),
+        '-' if is_first => "a host name does not begin with '-' (to leave hosts out: ! or -x)".to_string(),
+        '{' => "a host name has no '{' in it: write [1-3] for {1..3}".to_string(),
+        '@' if is_first => "a host name does not begin with '@'".to_string(),
+        c => format!("a host name has no '{}' in it", visible(c.encode_utf8(&mut [0; 4]))),
+    }
+}

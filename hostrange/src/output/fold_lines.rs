@@ -1,0 +1,67 @@
+//! Writes hosts folded into expressions.
+
+use crate::fold::{FoldOptions, Folder};
+use crate::output::Output;
+use crate::pattern::names::Names;
+use crate::set::MOST_IN_MEMORY;
+use crate::set::visit::{Host, HostVisitor, Visited};
+use cerveza_manners::{Failure, Result};
+use std::io::{self, Write};
+
+/// One expression, or one for each part.
+pub(crate) struct Folded {
+    options: FoldOptions,
+    folder: Folder,
+    added: u128,
+}
+
+impl Folded {
+    pub fn new(options: FoldOptions) -> Folded {
+        Folded { folder: Folder::new(options.clone()), options, added: 0 }
+    }
+
+    /// Returns the expression of the hosts added since the last one. `None` if there are none.
+    pub fn take(&mut self) -> Option<String> {
+        let folder = std::mem::replace(&mut self.folder, Folder::new(self.options.clone()));
+        (std::mem::take(&mut self.added) > 0).then(|| folder.finish())
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let Some(expression) = self.take() else { return Ok(()) };
+        writeln!(io::stdout(), "{expression}").map_err(|error| Failure::stdout(&error))
+    }
+
+    fn make_room_for(&mut self, hosts: u128) -> Visited {
+        self.added = self.added.saturating_add(hosts);
+        match self.added > MOST_IN_MEMORY {
+            true => Err(Failure::usage(format!("cannot fold more than {MOST_IN_MEMORY} hosts")).into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl HostVisitor for Folded {
+    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+        self.make_room_for(1)?;
+        self.folder.add(host.name());
+        Ok(())
+    }
+
+    fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
+        self.make_room_for(run.left())?;
+        while let Some(name) = run.next_name() {
+            self.folder.add(name);
+        }
+        Ok(())
+    }
+}
+
+impl Output for Folded {
+    fn next_part(&mut self) -> Visited {
+        Ok(self.write()?)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.write()
+    }
+}

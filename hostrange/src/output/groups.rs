@@ -1,0 +1,190 @@
+//! Hosts in groups, one for each value of a field, and how groups are written: as lines, JSON or a table.
+
+use crate::fold::FoldOptions;
+use crate::input::field::FieldValues;
+use crate::output::fold_lines::Folded;
+use crate::pattern::names::Names;
+use crate::set::visit::{Host, HostVisitor, Visited};
+use cerveza_manners::{Column, Failure, FormatArgs, OutputMode, Result, Tool, visible};
+use cerveza_record::natural_cmp;
+use cerveza_record::{Value, is_hidden, json, quote};
+use num_bigint::BigUint;
+use std::io::{self, BufWriter, Write};
+
+/// A group as it is written.
+pub(crate) struct GroupRow {
+    /// `None`: the hosts that have no value.
+    pub value: Option<Value>,
+    pub count: BigUint,
+    /// The hosts, folded.
+    pub hosts: Option<String>,
+}
+
+/// What a line says of a group. JSON and the table always say all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Label,
+    Count,
+    Hosts,
+}
+
+impl Shown {
+    /// Whether the hosts are written, so they have to be folded.
+    pub fn has_hosts(self, output: &FormatArgs) -> bool {
+        self == Shown::Hosts || !output.is_auto()
+    }
+}
+
+/// Puts hosts into the group of each of their values.
+pub(crate) struct Grouped<'f> {
+    fields: &'f FieldValues,
+    /// One for each value, and the last for hosts without any.
+    groups: Vec<Group>,
+}
+
+struct Group {
+    count: u128,
+    folded: Option<Folded>,
+}
+
+impl Group {
+    /// Adds a host that is `count` instances.
+    fn add(&mut self, host: Host<'_>, count: u32) -> Visited {
+        self.count += u128::from(count);
+        self.folded.as_mut().map_or(Ok(()), |folded| folded.visit_host(host))
+    }
+
+    fn add_run(&mut self, run: &mut Names<'_>) -> Visited {
+        let count = self.count.checked_add(run.left()).filter(|count| *count < u128::MAX);
+        self.count = count.ok_or_else(|| Failure::usage("cannot group more than 2^128 hosts"))?;
+        self.folded.as_mut().map_or(Ok(()), |folded| folded.visit_run(run))
+    }
+}
+
+impl<'f> Grouped<'f> {
+    /// `fold` says how hosts are folded. `None`: they are counted alone.
+    pub fn new(fields: &'f FieldValues, fold: Option<&FoldOptions>) -> Grouped<'f> {
+        let group = |_| Group { count: 0, folded: fold.map(|options| Folded::new(options.clone())) };
+        Grouped { fields, groups: (0..=fields.values.len()).map(group).collect() }
+    }
+
+    /// The groups that have a host, in natural order of their values.
+    pub fn rows(self) -> Vec<GroupRow> {
+        let row = |(at, mut group): (usize, Group)| {
+            let value = self.fields.values.get_index(at);
+            let hosts = group.folded.as_mut().and_then(Folded::take);
+            let row = GroupRow { value: value.map(|(_, value)| value.clone()), count: group.count.into(), hosts };
+            (value.map(|(text, _)| text), row)
+        };
+        let rows = self.groups.into_iter().enumerate().filter(|(_, group)| group.count > 0).map(row);
+        let mut rows: Vec<(Option<&String>, GroupRow)> = rows.collect();
+        rows.sort_by(|(a, _), (b, _)| match (a, b) {
+            (Some(a), Some(b)) => natural_cmp(a, b),
+            (a, b) => a.is_none().cmp(&b.is_none()),
+        });
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
+}
+
+impl HostVisitor for Grouped<'_> {
+    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+        let fields = self.fields;
+        match fields.of(host.name()) {
+            [] => self.groups.last_mut().map_or(Ok(()), |group| group.add(host, 1)),
+            values => values.iter().try_for_each(|value| {
+                let group = value.place.map_or(fields.values.len(), |place| place as usize);
+                self.groups[group].add(host, value.count)
+            }),
+        }
+    }
+
+    /// A host that was read with a value stands for itself in the set, so it is in no run.
+    fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
+        self.groups.last_mut().map_or(Ok(()), |group| group.add_run(run))
+    }
+}
+
+/// The label of a line: a plain value as it is, any other in quotes. `-` stands for no value.
+fn label(value: Option<&Value>) -> String {
+    let text = match value {
+        None => return "-".to_string(),
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+    };
+    let is_plain = !text.is_empty()
+        && text != "-"
+        && text.trim() == text
+        && !text.contains(|c| is_hidden(c) || matches!(c, ':' | '"'));
+    if is_plain { text } else { quote(&text) }
+}
+
+/// Writes groups by a field.
+pub(crate) fn write_by_value(
+    by: &str,
+    rows: &[GroupRow],
+    shown: Shown,
+    output: &FormatArgs,
+    tool: &Tool,
+) -> Result<()> {
+    match output.is_auto() {
+        true => write_lines(rows, shown, label),
+        false => write_objects(by, rows, output, tool),
+    }
+}
+
+/// Writes node groups. Their names are lines as they are: `@rack:web`.
+pub(crate) fn write_node_groups(rows: &[GroupRow], shown: Shown, output: &FormatArgs, tool: &Tool) -> Result<()> {
+    let name = |value: Option<&Value>| visible(value.and_then(Value::as_str).unwrap_or_default()).into_owned();
+    match output.is_auto() {
+        true => write_lines(rows, shown, name),
+        false => write_objects("group", rows, output, tool),
+    }
+}
+
+fn write_lines(rows: &[GroupRow], shown: Shown, label: impl Fn(Option<&Value>) -> String) -> Result<()> {
+    let mut out = BufWriter::with_capacity(64 * 1024, io::stdout());
+    let written = rows.iter().try_for_each(|row| {
+        let label = label(row.value.as_ref());
+        match shown {
+            Shown::Label => writeln!(out, "{label}"),
+            Shown::Count => writeln!(out, "{label}: {}", row.count),
+            Shown::Hosts => writeln!(out, "{label}: {}", row.hosts.as_deref().unwrap_or_default()),
+        }
+    });
+    written.and_then(|()| out.flush()).map_err(|error| Failure::stdout(&error))
+}
+
+const COLUMNS: [Column; 3] = [
+    Column { header: "VALUE", key: "value" },
+    Column { header: "COUNT", key: "count" },
+    Column { header: "HOSTS", key: "hosts" },
+];
+
+/// Groups have no `host`: no tool is to take one for a host.
+fn write_objects(by: &str, rows: &[GroupRow], output: &FormatArgs, tool: &Tool) -> Result<()> {
+    let mut writer = output.writer(OutputMode::Table, &COLUMNS, tool);
+    for row in rows {
+        let count = u64::try_from(&row.count).map_or_else(|_| row.count.to_string().into(), Value::from);
+        let group = json!({"by": by, "value": row.value, "count": count, "hosts": row.hosts});
+        writer.write_object(&group, &label(row.value.as_ref()))?;
+    }
+    writer.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_could_be_misread_is_quoted() {
+        let shown = |text: &str| label(Some(&Value::from(text)));
+        for plain in ["us-east-1a", "null", "My Group", "é", "a-", "@x", "#", "80", "{}"] {
+            assert_eq!(shown(plain), plain);
+        }
+        for quoted in ["", "-", " a", "a ", "a:b", "arn: x", "a\nb", "\"a\"", "\u{1b}[1m", "\u{202e}"] {
+            assert!(shown(quoted).starts_with('"') && !shown(quoted).contains(is_hidden), "{quoted:?}");
+        }
+        assert_eq!(label(None), "-");
+        assert_eq!([Value::from(255), Value::Bool(true)].map(|value| label(Some(&value))), ["255", "true"]);
+    }
+}

@@ -1,0 +1,81 @@
+//! Arithmetic on numbers as they are written: strings of decimal digits of any length.
+
+use num_bigint::BigUint;
+use std::cmp::Ordering;
+
+/// The value of a string of decimal digits.
+pub(crate) fn value(digits: &[u8]) -> BigUint {
+    // The callers have seen that all of it are digits.
+    BigUint::parse_bytes(digits, 10).unwrap_or_default()
+}
+
+/// Compares by value.
+pub(crate) fn compare(a: &str, b: &str) -> Ordering {
+    let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+/// Returns `to` - `from`, which are equally long, if it fits.
+pub(crate) fn difference(from: &[u8], to: &[u8]) -> Option<u128> {
+    let mut digits = from.iter().zip(to);
+    digits
+        .try_fold(0u128, |sum, (from, to)| sum.checked_mul(10)?.checked_add((*to).into())?.checked_sub((*from).into()))
+}
+
+/// Adds one in place, modulo the length.
+#[inline]
+pub(crate) fn increment(digits: &mut [u8]) {
+    for digit in digits.iter_mut().rev() {
+        if *digit != b'9' {
+            *digit += 1;
+            return;
+        }
+        *digit = b'0';
+    }
+}
+
+/// Adds in place, modulo the length.
+pub(crate) fn add(digits: &mut [u8], mut more: u128) {
+    for digit in digits.iter_mut().rev() {
+        if more == 0 {
+            return;
+        }
+        let sum = u128::from(*digit - b'0') + more % 10;
+        *digit = b'0' + (sum % 10) as u8;
+        more = more / 10 + sum / 10;
+    }
+}
+
+/// `number` modulo `step`, of digits of any length.
+pub(crate) fn modulo(digits: &[u8], step: u64) -> u64 {
+    let step = u128::from(step);
+    let rest = digits.iter().fold(0, |rest, digit| (rest * 10 + u128::from(*digit - b'0')) % step);
+    rest as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn it_counts_as_numbers_do(number in 0u64..1_000_000_000_000, more in 0u64..1_000_000_000_000, step in 1u64..) {
+            let mut digits = format!("{number:020}").into_bytes();
+            prop_assert_eq!(difference(&digits, format!("{:020}", number + more).as_bytes()), Some(more.into()));
+            add(&mut digits, more.into());
+            prop_assert_eq!(&digits, &format!("{:020}", number + more).into_bytes());
+            increment(&mut digits);
+            prop_assert_eq!(&digits, &format!("{:020}", number + more + 1).into_bytes());
+            prop_assert_eq!(modulo(&digits, step), (number + more + 1) % step);
+            prop_assert_eq!(compare(&format!("{number:030}"), &more.to_string()), number.cmp(&more));
+        }
+    }
+
+    #[test]
+    fn nines_turn_over() {
+        let mut digits = *b"999";
+        increment(&mut digits);
+        assert_eq!(&digits, b"000");
+    }
+}

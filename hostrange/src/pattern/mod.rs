@@ -1,0 +1,181 @@
+//! One word with groups in it: its parts, and which names are of it.
+
+pub(crate) mod bracket;
+pub(crate) mod digits;
+pub(crate) mod item;
+pub(crate) mod names;
+
+use crate::pattern::bracket::Bracket;
+use cerveza_record::is_bare;
+use num_bigint::BigUint;
+
+/// `rack[1-2]n[01-40]`, parsed. No two texts stand side by side, and there is a bracket.
+#[derive(Clone, Debug)]
+pub(crate) struct Pattern {
+    pub parts: Vec<Part>,
+    ambiguous: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Part {
+    Text(Box<str>),
+    Bracket(Bracket),
+}
+
+impl Pattern {
+    pub fn new(parts: Vec<Part>) -> Pattern {
+        // Two ways to one name need two brackets whose strings differ in length, and after the first of them something
+        // into which a longer string can run.
+        let varies = |part: &Part| matches!(part, Part::Bracket(bracket) if bracket.lengths().nth(1).is_some());
+        let runs_on = |at: usize, bracket: &Bracket| match parts.get(at + 1) {
+            _ if !varies(&parts[at]) || !parts[at + 1..].iter().any(varies) => false,
+            None => false,
+            Some(Part::Text(text)) => bracket.has_like(text.as_bytes()[0]),
+            Some(Part::Bracket(_)) => true,
+        };
+        let ambiguous = parts.iter().enumerate().any(|(at, part)| match part {
+            Part::Text(_) => false,
+            Part::Bracket(bracket) => bracket.overlaps() || runs_on(at, bracket),
+        });
+        Pattern { parts, ambiguous }
+    }
+
+    /// Whether it may give a name twice, as far as can be seen without expanding.
+    pub fn is_ambiguous(&self) -> bool {
+        self.ambiguous
+    }
+
+    /// Whether its names are printed without quotes.
+    pub fn is_bare(&self) -> bool {
+        is_bare(self.parts.iter().map(|part| match part {
+            Part::Text(text) => text,
+            Part::Bracket(_) => "",
+        }))
+    }
+
+    pub fn brackets(&self) -> impl DoubleEndedIterator<Item = &Bracket> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Bracket(bracket) => Some(bracket),
+        })
+    }
+
+    /// How many names come out, those that come out twice counted twice.
+    pub fn count(&self) -> BigUint {
+        self.brackets().map(Bracket::count).product()
+    }
+
+    /// [`Pattern::count`]. `u128::MAX` stands for more.
+    pub fn len(&self) -> u128 {
+        self.brackets().fold(1, |product: u128, bracket| product.saturating_mul(bracket.len()))
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// How many names come out before `name` does for the first time. `u128::MAX` stands for more.
+    pub fn find(&self, name: &str) -> Option<u128> {
+        // What is known to lead nowhere need not be tried again: without this, time would be exponential.
+        let dead = match self.ambiguous {
+            true => vec![false; self.parts.len() * (name.len() + 1)],
+            false => Vec::new(),
+        };
+        Walk { parts: &self.parts, name: name.as_bytes(), dead }.on(0, 0, 0)
+    }
+
+    /// The text before its bracket, the bracket and the text after it. `None` if it has several brackets.
+    pub fn as_one_bracket(&self) -> Option<(&str, &Bracket, &str)> {
+        let (mut brackets, (before, after)) = (self.brackets(), self.ends());
+        brackets.next().filter(|_| brackets.next().is_none()).map(|bracket| (before, bracket, after))
+    }
+
+    /// Whether the names come in natural order: each bracket ascends, and is a number or letter of its own.
+    pub fn is_ascending(&self) -> bool {
+        let is_apart = |pair: &[Part]| match pair {
+            [Part::Bracket(_), Part::Bracket(_)] => false,
+            [Part::Bracket(bracket), Part::Text(text)] => !bracket.has_like(text.as_bytes()[0]),
+            [Part::Text(text), Part::Bracket(bracket)] => !bracket.has_like(text.as_bytes()[text.len() - 1]),
+            _ => true,
+        };
+        self.parts.windows(2).all(is_apart) && self.brackets().all(Bracket::is_ascending)
+    }
+
+    /// The text before the first bracket, and that after the last.
+    pub fn ends(&self) -> (&str, &str) {
+        fn text(part: Option<&Part>) -> &str {
+            match part {
+                Some(Part::Text(text)) => text,
+                _ => "",
+            }
+        }
+        (text(self.parts.first()), text(self.parts.last()))
+    }
+
+    /// Whether no name can be of both, as far as can be seen at once.
+    pub fn is_disjoint(&self, other: &Pattern) -> bool {
+        let ((before, after), (its_before, its_after)) = (self.ends(), other.ends());
+        let prefixes = before.as_bytes().iter().zip(its_before.as_bytes());
+        let suffixes = after.as_bytes().iter().rev().zip(its_after.as_bytes().iter().rev());
+        if prefixes.chain(suffixes).any(|(a, b)| a != b) {
+            return true;
+        }
+        match (self.as_one_bracket(), other.as_one_bracket()) {
+            (Some((_, bracket, _)), Some((_, its_bracket, _))) if before == its_before && after == its_after => {
+                let both = bracket.segments.iter().chain(&its_bracket.segments).cloned().collect();
+                !bracket.overlaps() && !its_bracket.overlaps() && !Bracket::new(both).overlaps()
+            }
+            _ => false,
+        }
+    }
+}
+
+struct Walk<'a> {
+    parts: &'a [Part],
+    name: &'a [u8],
+    dead: Vec<bool>,
+}
+
+impl Walk<'_> {
+    /// Returns the index of the name if the parts from `part` on give the rest of it, from `at` on. `index` is that of
+    /// what the parts before gave. It is as deep as there are parts.
+    fn on(&mut self, part: usize, at: usize, index: u128) -> Option<u128> {
+        let (parts, name) = (self.parts, self.name);
+        let rest = &name[at..];
+        let bracket = match parts.get(part) {
+            None => return rest.is_empty().then_some(index),
+            Some(Part::Text(text)) => {
+                return rest.starts_with(text.as_bytes()).then(|| self.on(part + 1, at + text.len(), index))?;
+            }
+            Some(Part::Bracket(bracket)) => bracket,
+        };
+        let mark = part * (self.name.len() + 1) + at;
+        if self.dead.get(mark).is_some_and(|dead| *dead) {
+            return None;
+        }
+        // What follows is a cheap question, so it comes first.
+        let goes_on = |rest: &[u8]| match parts.get(part + 1) {
+            None => rest.is_empty(),
+            Some(Part::Text(text)) => rest.starts_with(text.as_bytes()),
+            Some(Part::Bracket(_)) => true,
+        };
+        let find = |length: usize| {
+            let (text, rest) = rest.split_at_checked(length)?;
+            goes_on(rest).then(|| bracket.find(text))?.map(|segment| (segment, text))
+        };
+        let is_unambiguous = self.dead.is_empty();
+        let mut go = |(segment, text): (usize, &[u8])| {
+            let index = index.saturating_mul(bracket.len()).saturating_add(bracket.index_of(segment, text));
+            self.on(part + 1, at + text.len(), index)
+        };
+        if is_unambiguous {
+            return bracket.lengths().filter_map(find).find_map(go);
+        }
+        // The names come in the order of the segments.
+        let mut ways: Vec<(usize, &[u8])> = bracket.lengths().filter_map(find).collect();
+        ways.sort_unstable();
+        let index = ways.into_iter().find_map(&mut go);
+        self.dead[mark] = index.is_none();
+        index
+    }
+}

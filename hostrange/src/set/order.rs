@@ -1,0 +1,128 @@
+//! The hosts of a run, in the order in which they come out.
+
+use crate::pattern::names::Names;
+use crate::set::visit::{Host, HostVisitor, Visited, finished};
+use crate::set::{HostSet, MOST_IN_MEMORY, Word};
+use cerveza_manners::{Failure, Result};
+use cerveza_record::{Record, Value, natural_cmp};
+use hashbrown::HashMap;
+use num_bigint::BigUint;
+use std::rc::Rc;
+
+/// What comes out for a host that is given more than once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeats {
+    /// One host: its first name or record.
+    Once,
+    /// The records that were read of it, if any; else its name.
+    Records,
+    /// All that was given.
+    Kept,
+}
+
+pub(crate) struct Hosts<'a> {
+    set: HostSet<'a>,
+    repeats: Repeats,
+}
+
+impl<'a> Hosts<'a> {
+    pub fn new(set: HostSet<'a>, repeats: Repeats) -> Hosts<'a> {
+        Hosts { set, repeats }
+    }
+
+    /// Sorts the hosts in memory, unless the set is sorted already.
+    pub fn sorted(self) -> Result<Hosts<'a>> {
+        if self.set.is_sorted() {
+            return Ok(self);
+        }
+        if self.set.len() > MOST_IN_MEMORY {
+            return Err(Failure::usage(format!("cannot sort more than {MOST_IN_MEMORY} hosts")));
+        }
+        let mut list = List(Vec::new());
+        finished(self.for_each_host(&mut list))?;
+        list.0.sort_by(|a, b| natural_cmp(a.name().unwrap_or_default(), b.name().unwrap_or_default()));
+        Ok(Hosts { set: HostSet::new(list.0), repeats: Repeats::Kept })
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.set.contains(name)
+    }
+
+    pub fn for_each_host(&self, visitor: &mut dyn HostVisitor) -> Visited {
+        match self.repeats {
+            Repeats::Once => self.set.for_each_host(visitor),
+            Repeats::Records => self.set.for_each_host(&mut WithRecords { records: self.records(), visitor }),
+            Repeats::Kept => self.set.for_each_duplicate(visitor),
+        }
+    }
+
+    /// Returns how many hosts come out.
+    pub fn count(&self) -> Result<BigUint> {
+        match self.repeats {
+            Repeats::Once => self.set.count(),
+            Repeats::Records => {
+                let records = self.records();
+                let several = records.iter().filter(|(host, records)| records.len() > 1 && self.set.contains(host));
+                Ok(self.set.count()? + several.map(|(_, records)| records.len() - 1).sum::<usize>())
+            }
+            Repeats::Kept => Ok(self.set.count_duplicates()),
+        }
+    }
+
+    /// [`Hosts::count`], where hosts are to be chosen by their places.
+    pub fn len(&self) -> Result<u128> {
+        let count = self.count()?;
+        u128::try_from(&count).map_err(|_| Failure::usage(format!("cannot choose from {count} hosts: more than 2^128")))
+    }
+
+    /// The records that were read of each host, in any operand. Several instances may have one name, so of a host all
+    /// records count that have an `instance_id` of their own; where none has any, the first.
+    fn records(&self) -> HashMap<&str, Vec<&Rc<Record>>> {
+        let instance = |record: &Record| record.get("instance_id").filter(|id| *id != Value::Null);
+        let mut records: HashMap<&str, Vec<&Rc<Record>>> = HashMap::new();
+        for record in self.set.records() {
+            let known = records.entry(record.host()).or_default();
+            match (instance(record), known.as_slice()) {
+                (_, []) => known.push(record),
+                (None, _) => {}
+                (Some(_), [first]) if instance(first).is_none() => known[0] = record,
+                (Some(id), _) if known.iter().any(|other| instance(other).as_ref() == Some(&id)) => {}
+                (Some(_), _) => known.push(record),
+            }
+        }
+        records
+    }
+}
+
+/// Visits the records of a host in place of its name.
+struct WithRecords<'s> {
+    records: HashMap<&'s str, Vec<&'s Rc<Record>>>,
+    visitor: &'s mut dyn HostVisitor,
+}
+
+impl HostVisitor for WithRecords<'_> {
+    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+        match self.records.get(host.name()) {
+            Some(records) => records.iter().try_for_each(|record| self.visitor.visit_host(Host::Record(record))),
+            None => self.visitor.visit_host(host),
+        }
+    }
+
+    /// A host with a record stands for itself in the set, so it is in no run.
+    fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
+        self.visitor.visit_run(run)
+    }
+}
+
+/// Takes hosts into memory.
+struct List(Vec<Word<'static>>);
+
+impl HostVisitor for List {
+    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+        self.0.push(match host {
+            Host::Name(name) => Word::Name(name.to_string().into()),
+            Host::Record(record) => Word::Record(Rc::clone(record)),
+        });
+        Ok(())
+    }
+}

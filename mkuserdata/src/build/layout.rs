@@ -1,0 +1,105 @@
+//! The parts among each other: the names under which scripts run, the order in which parts stand, and what cloud-init
+//! would do with them together that nobody expects.
+
+use crate::build::part::Part;
+use crate::build::template;
+use crate::check;
+use crate::cloud_config::archive;
+use crate::cloud_init::content_type::{Kind, PartType};
+use crate::cloud_init::file_name;
+use crate::cloud_init::run_order;
+
+pub(crate) struct Arranged {
+    /// In the order of the message, under the names of the message.
+    pub parts: Vec<Part>,
+    pub problems: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
+/// Names and orders the parts, which come as the command line has them.
+pub(crate) fn arrange(mut parts: Vec<Part>, keep_names: bool) -> Arranged {
+    let (mut problems, mut warnings) = (given_twice(&parts), Vec::new());
+    let mut names: Vec<_> = parts.iter().map(|part| (part.name.clone(), part.folder())).collect();
+    // Where it stands does not matter to a script that is numbered, but to how much is compressed for each host.
+    let moves: Vec<bool> = parts.iter().map(|part| !keep_names && part.is_template && part.runs_by_name()).collect();
+    match keep_names {
+        false => run_order::number(&mut names, &moves),
+        true => {
+            let say = |(run, given)| format!("cloud-init runs scripts sorted by name: {run}, not as given: {given}");
+            warnings.extend(run_order::changed(&names).into_iter().map(say));
+            for (first, second, say) in run_order::collisions(&names) {
+                problems.push(format!("{} and {}: {say}", parts[first].path, parts[second].path));
+            }
+        }
+    }
+    for (part, (name, folder)) in parts.iter_mut().zip(names) {
+        let problem = folder
+            .and_then(|_| file_name::problem(&file_name::cleaned(&name)))
+            .or(run_order::overwritten(&name, folder));
+        problems.extend(problem.map(|problem| format!("{}: {problem}", part.path)));
+        part.name = name;
+    }
+    let (last, first): (Vec<_>, Vec<_>) = parts.into_iter().zip(moves).partition(|(_, moves)| *moves);
+    let parts: Vec<Part> = first.into_iter().chain(last).map(|(part, _)| part).collect();
+    problems.extend(unhandled(&parts));
+    problems.extend(overwritten_in_archives(&parts));
+    warnings.extend(not_rendered(&parts));
+    warnings.extend(own_names(&parts));
+    Arranged { parts, problems, warnings }
+}
+
+fn given_twice(parts: &[Part]) -> Vec<String> {
+    let is_same = |a: &Part, b: &Part| (&a.path, &a.declared) == (&b.path, &b.declared);
+    let twice = |(at, part): (usize, &Part)| {
+        parts[..at].iter().any(|earlier| is_same(earlier, part)).then(|| format!("{} is given twice", part.path))
+    };
+    parts.iter().enumerate().filter_map(twice).collect()
+}
+
+/// Parts of a type for which neither cloud-init nor a part before has a handler.
+fn unhandled(parts: &[Part]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for part in parts {
+        match &part.part_type {
+            // What these bring is not known here.
+            PartType::Known(Kind::PartHandler | Kind::CloudConfigArchive | Kind::Include | Kind::IncludeOnce) => break,
+            PartType::Custom(mime) => problems.push(format!("{}: {}", part.path, check::unhandled(mime))),
+            _ => {}
+        }
+    }
+    problems
+}
+
+/// Parts that look like templates but are none.
+fn not_rendered(parts: &[Part]) -> Vec<String> {
+    let is_one = |part: &&Part| {
+        let rendered_later = part.part_type.kind() == Some(Kind::Jinja);
+        !part.is_template && !part.is_raw && !rendered_later && template::has_names(&part.content)
+    };
+    let say = |part: &Part| {
+        format!("{}: has {{{{ }}}} in it, but nothing renders a file that does not end in .j2", part.path)
+    };
+    parts.iter().filter(is_one).map(say).collect()
+}
+
+fn overwritten_in_archives(parts: &[Part]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for part in parts.iter().filter(|part| part.part_type == PartType::Known(Kind::CloudConfigArchive)) {
+        for (at, entry) in archive::entries(&String::from_utf8_lossy(&part.content)).iter().enumerate() {
+            let problem = entry.name.as_deref().and_then(|name| run_order::overwritten(name, entry.folder()));
+            problems.extend(problem.map(|problem| format!("{}: entry {}: {problem}", part.path, at + 1)));
+        }
+    }
+    problems
+}
+
+/// An archive's scripts are numbered by nobody.
+fn own_names(parts: &[Part]) -> Vec<String> {
+    let is_archive = |part: &&Part| part.part_type == PartType::Known(Kind::CloudConfigArchive);
+    let has_script = |part: &&Part| {
+        let text = String::from_utf8_lossy(&part.content);
+        archive::entries(&text).iter().any(|entry| entry.folder().is_some())
+    };
+    let say = |part: &Part| format!("{}: the scripts in it run by names of their own, among the others", part.path);
+    parts.iter().filter(is_archive).filter(has_script).map(say).collect()
+}

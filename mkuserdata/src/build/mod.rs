@@ -1,0 +1,12 @@
+//! User-data from parts: each file becomes a block of a MIME message, which is compressed.
+
+pub(crate) mod encoding;
+pub(crate) mod extra_part;
+pub(crate) mod gzip;
+pub(crate) mod layout;
+pub(crate) mod mime;
+pub(crate) mod operand;
+pub(crate) mod part;
+pub(crate) mod parts;
+pub(crate) mod template;
+pub(crate) mod user_data_size;

@@ -1,0 +1,67 @@
+//! --extract: the parts of existing user-data in files.
+
+use crate::cli::given::Given;
+use crate::cloud_init::file_name;
+use crate::read::decoded_part::Seen;
+use crate::read::parsed_message::Received;
+use cerveza_manners::{Failure, Result, write_private_file};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The file of a part, by the places of the user-data and of the part in it.
+pub(crate) type Paths = HashMap<(usize, usize), PathBuf>;
+
+/// Writes each part to a file of its name, of several hosts to a folder each. What is there is not overwritten.
+pub(crate) fn extract(folder: &Path, read: &[(Given, Received)], force: bool) -> Result<Paths> {
+    let mut paths = Paths::new();
+    let mut files: Vec<(PathBuf, &Seen)> = Vec::new();
+    let mut taken = HashSet::new();
+    let mut folders: HashMap<String, &str> = HashMap::new();
+    for (of, (given, received)) in read.iter().enumerate() {
+        let folder = match (&given.host, read.len()) {
+            (None, 1) => folder.to_path_buf(),
+            _ => {
+                let name = file_name(&given.label)
+                    .ok_or_else(|| Failure::usage(format!("{} is no name for a folder", given.label)))?;
+                if let Some(other) = folders.insert(name.clone(), &given.label) {
+                    return Err(Failure::usage(format!("{other} and {} would have one folder, {name}", given.label)));
+                }
+                let folder = folder.join(name);
+                if fs::symlink_metadata(&folder).is_ok_and(|found| found.is_symlink()) {
+                    return Err(Failure::usage(format!("{} is a link: nothing was written", folder.display())));
+                }
+                folder
+            }
+        };
+        // What is in an archive is in the archive's file.
+        for (at, part) in received.parts.iter().enumerate().filter(|(_, part)| part.encoding != "archive") {
+            let name = file_name(&part.name).unwrap_or_else(|| format!("part-{:03}", at + 1));
+            let mut path = folder.join(&name);
+            let mut number = at + 1;
+            while !taken.insert(path.clone()) {
+                path = folder.join(format!("{number:03}-{name}"));
+                number += 1;
+            }
+            paths.insert((of, at), path.clone());
+            files.push((path, part));
+        }
+    }
+    if !force && let Some((path, _)) = files.iter().find(|(path, _)| fs::symlink_metadata(path).is_ok()) {
+        return Err(Failure::usage(format!("{} is there already: nothing was written", path.display()))
+            .hint("--force writes over it"));
+    }
+    for (at, (path, part)) in files.iter().enumerate() {
+        write_private_file(path, &part.content, part.runs_as_file()).map_err(|failure| match at {
+            0 => failure,
+            _ => failure.hint(format!("{at} of {} parts were written", files.len())),
+        })?;
+    }
+    Ok(paths)
+}
+
+/// The name as cloud-init cleans it, which can lead to no other folder; `None` where nothing is left.
+fn file_name(name: &str) -> Option<String> {
+    let name = file_name::cleaned(name);
+    file_name::problem(&name).is_none().then_some(name)
+}

@@ -1,0 +1,198 @@
+//! What carries the bytes of an SSH connection: a TCP connection, or a local socket behind which a proxy is.
+
+use crate::base::lock::lock;
+use crate::base::transcript::Heard;
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, recv, send, shutdown, socketpair,
+};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// The most bytes that are received before the reader is told once that there is no more for now: a server that never
+/// stops sending must not keep it from looking at the time.
+const TURN: usize = 256 * 1024;
+/// Packets up to this size are always taken. Only data is larger.
+const SMALL: usize = 4 * 1024;
+/// With more unsent bytes than this nothing is received, because what is received may have to be answered.
+const MOST_UNSENT: usize = 64 * 1024;
+
+/// A socket that never blocks.
+#[derive(Debug)]
+pub struct Wire {
+    socket: OwnedFd,
+    /// How many bytes were received so far.
+    received: AtomicU64,
+    /// How many of them in this turn.
+    turn: AtomicUsize,
+    /// The rest of packets that the socket had no room for.
+    unsent: Mutex<Vec<u8>>,
+    pub heard: Heard,
+}
+
+impl Wire {
+    /// `socket` is non-blocking.
+    pub fn new(socket: OwnedFd) -> Wire {
+        Wire {
+            socket,
+            received: AtomicU64::new(0),
+            turn: AtomicUsize::new(0),
+            unsent: Mutex::default(),
+            heard: Heard::default(),
+        }
+    }
+
+    /// Ends it for both sides, whoever else holds it.
+    pub fn cut(&self) {
+        let _ = shutdown(&self.socket, Shutdown::Both);
+    }
+
+    /// Receives into `buffer`. Returns the number of bytes, which is 0 at the end of the connection.
+    pub fn receive(&self, buffer: &mut [MaybeUninit<u8>]) -> Result<usize, Errno> {
+        let result = match self.turn.load(Ordering::Relaxed) >= TURN || !self.may_receive() {
+            true => Err(Errno::AGAIN),
+            false => recv(&self.socket, &mut *buffer, RecvFlags::DONTWAIT).map(|((bytes, _), _)| {
+                self.heard.hear(bytes);
+                bytes.len()
+            }),
+        };
+        match result {
+            Ok(len) => {
+                self.received.fetch_add(len as u64, Ordering::Relaxed);
+                self.turn.fetch_add(len, Ordering::Relaxed);
+            }
+            Err(_) => self.turn.store(0, Ordering::Relaxed),
+        }
+        result
+    }
+
+    /// How many bytes have been received so far. If the number is the same as before, nothing has changed.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    pub fn may_receive(&self) -> bool {
+        lock(&self.unsent).len() <= MOST_UNSENT
+    }
+
+    /// Takes a packet, whole or not at all. It is not taken if it is large and the socket has no room for the ones before it.
+    ///
+    /// A packet that cannot be sent because the connection is broken is dropped: receiving tells of the end, after
+    /// everything that arrived before it.
+    pub fn send(&self, packet: &[u8]) -> Result<(), Errno> {
+        let mut unsent = lock(&self.unsent);
+        self.send_rest(&mut unsent);
+        if !unsent.is_empty() && packet.len() > SMALL {
+            return Err(Errno::AGAIN);
+        }
+        unsent.extend_from_slice(packet);
+        self.send_rest(&mut unsent);
+        Ok(())
+    }
+
+    /// Sends what was left of earlier packets. Returns whether all of it is sent.
+    pub fn flush(&self) -> bool {
+        let mut unsent = lock(&self.unsent);
+        self.send_rest(&mut unsent);
+        unsent.is_empty()
+    }
+
+    fn send_rest(&self, unsent: &mut Vec<u8>) {
+        let mut sent = 0;
+        while sent < unsent.len() {
+            match send(&self.socket, &unsent[sent..], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+                Ok(len) => sent += len,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(_) => sent = unsent.len(),
+            }
+        }
+        unsent.drain(..sent);
+    }
+}
+
+impl AsFd for Wire {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for Wire {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+/// Two connected stream sockets that never block: ours, and the one that another process gets.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_all(socket: &OwnedFd) -> usize {
+        let mut buffer = [0; 64 * 1024];
+        let mut total = 0;
+        while let Ok((len @ 1.., _)) = recv(socket, &mut buffer, RecvFlags::DONTWAIT) {
+            total += len;
+        }
+        total
+    }
+
+    #[test]
+    fn a_packet_is_taken_whole_or_not_at_all() {
+        let (ours, theirs) = pair().unwrap();
+        let wire = Wire::new(ours);
+        let packet = vec![7; 32 * 1024];
+        let mut taken = 0;
+        while wire.send(&packet).is_ok() {
+            taken += packet.len();
+        }
+        assert!(!wire.flush());
+        // A small one is taken even so.
+        wire.send(b"small").unwrap();
+        let mut came = 0;
+        while !wire.flush() {
+            came += read_all(&theirs);
+        }
+        came += read_all(&theirs);
+        assert_eq!(came, taken + 5);
+    }
+
+    #[test]
+    fn nothing_is_received_while_answers_pile_up() {
+        let (ours, theirs) = pair().unwrap();
+        let wire = Wire::new(ours);
+        send(&theirs, b"x", SendFlags::empty()).unwrap();
+        let receive = || wire.receive(&mut [MaybeUninit::uninit(); 8]);
+        while wire.may_receive() {
+            wire.send(&[0; SMALL]).unwrap();
+        }
+        assert_eq!(receive(), Err(Errno::AGAIN));
+        read_all(&theirs);
+        while !wire.flush() {
+            read_all(&theirs);
+        }
+        assert_eq!((receive(), wire.received()), (Ok(1), 1));
+    }
+
+    #[test]
+    fn a_broken_connection_still_gives_what_arrived_and_then_its_end() {
+        let (ours, theirs) = pair().unwrap();
+        let wire = Wire::new(ours);
+        send(&theirs, b"last words", SendFlags::empty()).unwrap();
+        drop(theirs);
+        for _ in 0..3 {
+            wire.send(&[0; 8 * 1024]).unwrap();
+        }
+        let mut buffer = [MaybeUninit::uninit(); 64];
+        assert_eq!(wire.receive(&mut buffer), Ok(10));
+        assert_eq!(wire.receive(&mut buffer), Ok(0));
+    }
+}

@@ -1,0 +1,249 @@
+//! `pssh-rs` from its options to its exit status: reads, plans, and runs the plan or writes it.
+
+pub mod args;
+mod fd_limit;
+pub mod hint;
+mod resolve;
+mod setup;
+mod stdin_file;
+mod targets;
+
+use crate::auth::{Unasked, ask};
+use crate::base::shutdown::Ending;
+use crate::base::wait::Halt;
+use crate::cli::args::Args;
+use crate::cli::fd_limit::room_for;
+use crate::cli::resolve::planned;
+use crate::host::job::{Job, Run};
+use crate::host::target::Target;
+use crate::outcome::{HostStatus, Outcome};
+use crate::outdir::Outdir;
+use crate::rollout::{Choice, Rollout, Share, batches};
+use crate::run::runner::{self, Progress};
+use crate::run::schedule::{Schedule, Width};
+use crate::session::sudo::{NoPassword, Password};
+use crate::sink::Sinks;
+use crate::summary::Summary;
+use crate::view::{Flow, ON_THE_WAY, Out};
+use cerveza_manners::{Column, Failure, OutputMode, Result, Status, Tool, was_interrupted};
+use cerveza_record::{Record, Value, json};
+use clap::CommandFactory;
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use rustix::fs::{FileType, fstat};
+use signal_hook::consts::SIGINT;
+use signal_hook::low_level::raise;
+use std::fmt;
+use std::io::{self, IsTerminal};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Hosts that do not answer are waited for beside those that do: so many of them, at least.
+const WAITED_FOR: usize = 256;
+
+const PLAN_COLUMNS: [Column; 3] = [
+    Column { header: "HOST", key: "host" },
+    Column { header: "PLAN", key: "plan" },
+    Column { header: "ERROR", key: "error" },
+];
+
+pub fn command() -> clap::Command {
+    Args::command()
+}
+
+pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
+    let begun = Instant::now();
+    // Before stdin is read: who mistyped a file should not have to wait for a pipe to end.
+    let local = setup::local(args)?;
+    let records = targets::read_records(args, tool)?;
+    let rollout = rollout(args);
+    if args.dry_run {
+        return write_plan(args, &local, &rollout, &targets::read(args, records, tool)?, tool);
+    }
+    // From here on every host comes out, whatever signal comes.
+    let ending = setup::ending(args.deadline.map(|deadline| begun + deadline))?;
+    let prepared = targets::read(args, records.clone(), tool).and_then(|targets| {
+        let job = setup::job(args, local, &targets, ending.clone(), tool)?;
+        Ok((job, targets))
+    });
+    match prepared {
+        Ok((job, targets)) => {
+            drop(records);
+            execute(args, job, targets, &rollout, begun, tool)
+        }
+        Err(failure) if failure.status == Status::Interrupted || was_interrupted() => cancel(args, &records, tool),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Writes the hosts of a run that was interrupted before anything was tried.
+fn cancel(args: &Args, records: &[Record], tool: &Tool) -> Result<Status> {
+    let mut out = Out::new(&args.view, &args.output, records.iter().map(Record::host), tool)?;
+    let mut summary = Summary::default();
+    for (index, record) in records.iter().enumerate() {
+        let outcome = Outcome::stopped(false);
+        summary.add(outcome.status, record.host());
+        out.done(index, record, outcome);
+    }
+    end(out, &summary, None, true, tool)
+}
+
+/// Writes what is left, and the closing line. A run that was interrupted is that, also where its terminal is gone.
+fn end(out: Out, summary: &Summary, took: Option<Duration>, interrupted: bool, tool: &Tool) -> Result<Status> {
+    let finished = out.finish();
+    tool.summary(summary.line(took));
+    match (interrupted, finished) {
+        (false, finished) => finished.map(|()| summary.status()),
+        (true, Ok(())) => Ok(Status::Interrupted),
+        (true, Err(failure)) => {
+            tool.failure(&failure);
+            Ok(Status::Interrupted)
+        }
+    }
+}
+
+fn rollout(args: &Args) -> Choice {
+    // A rollout that goes on after its first hosts failed is none.
+    let careful = (args.serial || !args.batch.is_empty()).then_some(Share::Hosts(0));
+    Choice { batches: args.batch.clone(), max_fail: args.max_fail.or(careful), max_unreachable: args.max_unreachable }
+}
+
+fn execute(
+    args: &Args,
+    mut job: Job,
+    targets: Vec<Target>,
+    rollout: &Choice,
+    begun: Instant,
+    tool: &Tool,
+) -> Result<Status> {
+    let hosts = || targets.iter().map(|target| target.record.host());
+    let mut out = Out::new(&args.view, &args.output, hosts(), tool)?;
+    let flow = Arc::new(Flow::new(ON_THE_WAY));
+    let mut sinks = Sinks {
+        limits: args.view.limits(),
+        flow: out.is_live().then(|| Arc::clone(&flow)),
+        outdir: args.view.outdir.as_deref().map(|folder| Outdir::new(folder, hosts())).transpose()?,
+    };
+    if !out.needs_kept() {
+        sinks.limits.stream = 0;
+    }
+    let (width, warning) = room_for(width(args));
+    if let Some(warning) = warning {
+        tool.warn(warning);
+    }
+    let schedule = Schedule::new(Rollout::new(targets.len(), rollout), width).wait_for_boot(args.wait);
+    for what in job.push.iter().flat_map(|plan| &plan.skipped) {
+        tool.warn(format!("not pushed: {what}"));
+    }
+    let progress = Arc::new(Progress::default());
+    let bar = match is_pipe(io::stdout().as_fd()) {
+        // Who reads it may write to the same terminal.
+        true => ProgressBar::hidden(),
+        // Its lines would go through the bar.
+        false if args.verbose => ProgressBar::hidden(),
+        false => args.progress.bar(targets.len() as u64, "hosts").with_style(progress_style(&progress)),
+    };
+    job.password = password(&job.ending, bar.clone());
+    let mut summary = Summary::default();
+    let done = |target: &Target, status, unwritten| {
+        summary.add(status, target.record.host());
+        if unwritten {
+            summary.add_unwritten(target.record.host());
+        }
+        progress.failed.fetch_add(u64::from(status != HostStatus::Ok), Ordering::Relaxed);
+        bar.inc(1);
+    };
+    let write = |out: &mut Out| bar.suspend(|| out.flush());
+    let run =
+        runner::Plan { job, targets, sinks, schedule, progress: Arc::clone(&progress), waits: args.wait.is_some() };
+    let interrupted = runner::run(run, &flow, &mut out, write, done);
+    bar.finish_and_clear();
+    let interrupted = interrupted.map_err(|error| Failure::usage(format!("cannot start a thread: {error}")))?;
+    let took = io::stderr().is_terminal().then(|| begun.elapsed());
+    summary.waited_for = progress.waited_for.load(Ordering::Relaxed) as usize;
+    end(out, &summary, took, interrupted, tool)
+}
+
+/// Asks with the progress bar out of the way. Ctrl-C there is one for the whole run: it comes as a byte.
+fn password(ending: &Ending, bar: ProgressBar) -> Password {
+    let stop = Arc::clone(&ending.end);
+    Password::new(Box::new(move |prompt| {
+        let because = |why: String| NoPassword::Because(format!("sudo wants a password, and {why}"));
+        bar.suspend(|| ask(prompt, &stop)).map_err(|unasked| match unasked {
+            Unasked::Nobody => because("there is neither a terminal nor SSH_ASKPASS to ask for it".to_string()),
+            Unasked::Failed(why) => because(format!("it could not be asked for: {why}")),
+            Unasked::Interrupted => {
+                let _ = raise(SIGINT);
+                NoPassword::Halt(Halt::Stopped)
+            }
+        })
+    }))
+}
+
+/// A bar of the hosts that are done, with how many are worked on and how many failed. The counts are read when it is drawn:
+/// a terminal that takes nothing must not hold up the thread that counts.
+fn progress_style(progress: &Arc<Progress>) -> ProgressStyle {
+    let count = |progress: &Arc<Progress>, of: fn(&Progress) -> &AtomicU64| {
+        let progress = Arc::clone(progress);
+        move |_: &ProgressState, text: &mut dyn fmt::Write| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{}", of(&progress).load(Ordering::Relaxed));
+        }
+    };
+    ProgressStyle::with_template("{pos}/{len} done, {running} running, {failed} failed [{wide_bar}] {elapsed_precise}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("running", count(progress, |progress| &progress.running))
+        .with_key("failed", count(progress, |progress| &progress.failed))
+}
+
+fn is_pipe(stdout: BorrowedFd<'_>) -> bool {
+    fstat(stdout).is_ok_and(|about| FileType::from_raw_mode(about.st_mode) == FileType::Fifo)
+}
+
+fn width(args: &Args) -> Width {
+    match args.serial {
+        true => Width { fanout: 1, open: 1 },
+        false => {
+            let fanout = usize::from(args.fanout);
+            Width { fanout, open: fanout + WAITED_FOR }
+        }
+    }
+}
+
+fn write_plan(args: &Args, local: &setup::Local, rollout: &Choice, targets: &[Target], tool: &Tool) -> Result<Status> {
+    let mut writer = args.output.writer(OutputMode::Table, &PLAN_COLUMNS, tool);
+    let mut what: Vec<(&str, Value)> = Vec::new();
+    match &local.run {
+        Run::Nothing | Run::Named => {}
+        Run::Command(command) => what.push(("command", local.around.shown(command).into())),
+        Run::Script(script, words) => {
+            what.push(("script", script.path.display().to_string().into()));
+            what.push(("arguments", json!(words)));
+        }
+    }
+    let specs = |specs: &[std::ffi::OsString]| {
+        let specs = specs.iter().map(|spec| Value::from(spec.to_string_lossy()));
+        Value::from(specs.collect::<Vec<_>>())
+    };
+    for (key, given) in [("push", &args.push), ("pull", &args.pull)] {
+        if !given.is_empty() {
+            what.push((key, specs(given)));
+        }
+    }
+    let batches = batches(targets.len(), &rollout.batches);
+    for (batch, places) in batches.into_iter().enumerate() {
+        let mut what = what.clone();
+        if !rollout.batches.is_empty() {
+            what.push(("batch", (batch + 1).into()));
+        }
+        for target in &targets[places] {
+            writer.write(&planned(target, &what))?;
+        }
+    }
+    writer.finish()?;
+    Ok(match targets.iter().all(|target| target.problem.is_none()) {
+        true => Status::Done,
+        false => Status::Unreached,
+    })
+}

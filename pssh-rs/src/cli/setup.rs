@@ -1,0 +1,219 @@
+//! From the options to a job: what can be checked without a host is checked here, before the first connection.
+
+use crate::auth::{KeyStore, Offer};
+use crate::base::env::given;
+use crate::base::policy::Engine;
+use crate::base::shutdown::Ending;
+use crate::cli::args::Args;
+use crate::cli::resolve::CONNECT;
+use crate::cli::stdin_file::StdinFile;
+use crate::connect::jump_host::Jumps;
+use crate::copy::{PullPlan, PushPlan, Spec};
+use crate::ffi::LONGEST_COMMAND;
+use crate::host::job::{Job, Run};
+use crate::host::openssh;
+use crate::host::target::{Target, Way};
+use crate::openssh::system::SystemSsh;
+use crate::session::command_line::Around;
+use crate::session::script::{self, PATH_ALLOWANCE, Script};
+use crate::session::sudo::{NoPassword, Password, marks};
+use cerveza_manners::{Failure, Result, Tool};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Linux passes no longer argument to a program, here to ssh, and on the host to the login shell.
+const LONGEST_ARGUMENT: usize = 128 * 1024 - 1;
+
+/// What the options name on this machine.
+pub struct Local {
+    pub run: Run,
+    pub around: Around,
+    pub push: Option<PushPlan>,
+    pub pull: Option<PullPlan>,
+    pub stdin: Option<StdinFile>,
+}
+
+/// Reads and checks what is named on this machine.
+pub fn local(args: &Args) -> Result<Local> {
+    refuse_for_openssh(args)?;
+    let push = specs(&args.push, "--push")?;
+    let pull = specs(&args.pull, "--pull")?;
+    let run = run(args, !(push.is_empty() && pull.is_empty()))?;
+    let runs = !matches!(run, Run::Nothing);
+    for (option, given) in [
+        ("--sudo", args.sudo.is_some()),
+        ("--stdin", args.stdin.is_some()),
+        ("--env", !args.env.is_empty()),
+        ("--chdir", args.chdir.is_some()),
+        ("--tty", args.tty),
+    ] {
+        if given && !runs {
+            return Err(Failure::usage(format!("{option} is for a command, and there is none")));
+        }
+    }
+    let around = Around {
+        chdir: args.chdir.clone(),
+        env: args.env.clone(),
+        sudo: args.sudo.clone().map(|user| marks(Some(user).filter(|user| !user.is_empty()))),
+    };
+    refuse_too_long(args.engine, &run, &around)?;
+    Ok(Local {
+        run,
+        around,
+        push: (!push.is_empty()).then(|| PushPlan::read(&push)).transpose()?,
+        pull: (!pull.is_empty()).then(|| PullPlan::new(&pull)).transpose()?,
+        stdin: args.stdin.as_ref().map(|path| StdinFile::open(path, args)).transpose()?,
+    })
+}
+
+/// What ssh does not do for us must not look done.
+fn refuse_for_openssh(args: &Args) -> Result<()> {
+    let given = [
+        ("--push", !args.push.is_empty()),
+        ("--pull", !args.pull.is_empty()),
+        ("--script", args.script.is_some()),
+        ("--run", args.run.is_some()),
+        ("--tty", args.tty),
+    ];
+    match given.iter().find(|(_, given)| *given && args.engine == Engine::Openssh) {
+        Some((option, _)) => Err(Failure::usage(format!("--engine openssh runs commands only: it has no {option}"))
+            .hint("a script runs as in: --stdin script.sh -- sh -s ARGUMENT...; else leave the engine out")),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a command that cannot be sent: a packet of libssh2's, or an argument of ssh's, holds no more.
+fn refuse_too_long(engine: Engine, run: &Run, around: &Around) -> Result<()> {
+    let (what, command) = match run {
+        Run::Nothing => return Ok(()),
+        Run::Command(command) => ("command", command.clone()),
+        Run::Script(_, words) => ("script's command line", script::line(&"x".repeat(PATH_ALLOWANCE), words)),
+        Run::Named => ("script's command line", "x".repeat(PATH_ALLOWANCE)),
+    };
+    let line = |command| match engine {
+        Engine::Libssh2 => around.line(command),
+        Engine::Openssh => around.unasked_line(command),
+    };
+    let (len, besides) = (line(&command).len(), line("").len());
+    let most = match engine {
+        Engine::Libssh2 => LONGEST_COMMAND,
+        Engine::Openssh => LONGEST_ARGUMENT,
+    };
+    if len <= most {
+        return Ok(());
+    }
+    let with = if besides > 0 { ", with what --env, --chdir and --sudo add to it" } else { "" };
+    let way_out = match (run, engine) {
+        _ if besides > len / 2 => "put long values into a file, --push it, and read it in the command",
+        (Run::Command(_), Engine::Openssh) => "put it into a script, as in: --stdin script.sh -- sh -s",
+        (Run::Command(_), Engine::Libssh2) if len <= LONGEST_ARGUMENT => &format!(
+            "put it into a script (--script FILE), or use --engine openssh, which sends {LONGEST_ARGUMENT} bytes"
+        ),
+        (Run::Command(_), Engine::Libssh2) => "put it into a script (--script FILE)",
+        _ => "put long arguments into a file, --push it, and read it in the script",
+    };
+    Err(Failure::usage(format!("the {what} has {len} bytes{with}: at most {most} can be sent")).hint(way_out))
+}
+
+fn specs(given: &[OsString], option: &str) -> Result<Vec<Spec>> {
+    let parse = |text: &OsString| {
+        Spec::parse(text).map_err(|why| Failure::usage(format!("{option} {}: {why}", text.display())))
+    };
+    given.iter().map(parse).collect()
+}
+
+fn run(args: &Args, copies: bool) -> Result<Run> {
+    let command = args.command.join(" ");
+    if let Some(path) = &args.script {
+        let script = Script::read(path)
+            .map_err(|error| Failure::usage(format!("cannot read the script {}: {error}", path.display())))?;
+        return Ok(Run::Script(Arc::new(script), args.command.clone()));
+    }
+    let is_empty = command.trim().is_empty();
+    match (&args.run, is_empty, copies) {
+        (Some(_), true, _) => Ok(Run::Named),
+        (Some(_), false, _) => Err(Failure::usage("--run takes no command: the records name what to run")),
+        (None, false, _) => Ok(Run::Command(command)),
+        (None, true, true) => Ok(Run::Nothing),
+        (None, true, false) => {
+            Err(Failure::usage("no command is given").hint("write it last, as in: pssh-rs -w 'web[1-3]' -- uptime"))
+        }
+    }
+}
+
+/// Handles signals from now on, and ends the run at its deadline.
+pub fn ending(deadline: Option<Instant>) -> Result<Ending> {
+    let no_pipe = |error: io::Error| Failure::usage(format!("cannot make a pipe: {error}"));
+    let ending = Ending::new().map_err(no_pipe)?;
+    let no_thread = |error: io::Error| Failure::usage(format!("cannot start a thread: {error}"));
+    ending.take_signals().map_err(no_thread)?;
+    if let Some(deadline) = deadline {
+        ending.at(deadline).map_err(no_thread)?;
+    }
+    Ok(ending)
+}
+
+/// Reads keys, asks for what protects them, and connects to jump hosts.
+pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending, tool: &Tool) -> Result<Job> {
+    let own = args.engine == Engine::Libssh2;
+    let verbose = args.verbose.then_some(*tool);
+    let tried = || targets.iter().filter(|target| target.problem.is_none());
+    let mut keys = KeyStore::new(args.auth_timeout);
+    if own {
+        let offers: Vec<Offer> = tried().map(|target| target.offer.clone()).collect();
+        keys.prepare(&offers, &ending.end)?;
+        keys.require_any(&offers)?;
+    }
+    let stdin = local.stdin.map(|stdin| stdin.shared(&ending.end)).transpose()?;
+    let ssh = SystemSsh {
+        program: PathBuf::from("ssh"),
+        config: args.ssh_config.clone(),
+        options: args.ssh_option.clone(),
+        identities: given(&args.identity),
+        known_hosts: given(&args.known_hosts),
+        host_key: args.host_key,
+    };
+    let specs: BTreeSet<&str> = tried()
+        .filter_map(|target| match &target.way {
+            Way::Jump(spec) if own => Some(spec.as_str()),
+            _ => None,
+        })
+        .collect();
+    let jumps = match specs.is_empty() {
+        true => None,
+        false => {
+            let bound = args.connect_timeout.unwrap_or(CONNECT) + args.auth_timeout;
+            let jumps = Jumps::new(ssh.clone(), bound, verbose).map_err(no_folder)?;
+            jumps.start(specs, &ending.end);
+            Some(jumps)
+        }
+    };
+    let openssh = (!own).then(|| openssh::Engine::new(ssh).map_err(no_folder)).transpose()?;
+    Ok(Job {
+        run: local.run,
+        around: local.around,
+        // Whoever can ask replaces it.
+        password: Password::new(Box::new(|_| {
+            Err(NoPassword::Because("there is nobody to ask for a password".to_string()))
+        })),
+        push: local.push,
+        pull: local.pull,
+        stdin,
+        tty: args.tty,
+        auth: args.auth_timeout,
+        timeout: args.timeout,
+        keys,
+        jumps,
+        verbose,
+        openssh,
+        ending,
+    })
+}
+
+fn no_folder(error: io::Error) -> Failure {
+    Failure::usage(format!("cannot make a folder for the sockets of ssh: {error}"))
+}

@@ -1,0 +1,456 @@
+//! Whether a host is who it says it is: which of its keys it is asked for, and what is made of the one that it shows.
+
+use crate::base::policy::HostKeyPolicy;
+use crate::base::shutdown::Stop;
+use crate::base::wait::Halt;
+use crate::known_hosts::{
+    Certificate, Found, HostId, HostKeys, KnownHosts, Verdict, fingerprint, is_certificate, key_type,
+};
+use std::io::ErrorKind;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// All that decides about one host's key.
+pub struct Trust<'a> {
+    host: HostId<'a>,
+    known: &'a KnownHosts,
+    pinned: Option<&'a HostKeys>,
+    policy: HostKeyPolicy,
+    hash_names: bool,
+    found: Found<'a>,
+}
+
+/// What a host is asked for first.
+#[derive(Debug, Default)]
+pub struct Wanted<'a> {
+    /// The types of the keys that it is known by.
+    pub types: Vec<&'a str>,
+    /// Whether an authority is known that may have signed its key.
+    pub certificates: bool,
+    /// ssh_config's HostKeyAlgorithms: no others.
+    pub allowed: Option<&'a str>,
+}
+
+/// Why a key is not taken.
+#[derive(Debug)]
+pub enum Refusal {
+    /// In words that tell what to do.
+    Refused(String),
+    Stopped,
+}
+
+impl<'a> Trust<'a> {
+    /// Asks known_hosts: dear where many names in it are hashed. `pinned` are the keys of the host's record, which decide
+    /// in place of known_hosts whatever the policy; only a revoked key stays revoked.
+    pub fn new(
+        host: HostId<'a>,
+        known: &'a KnownHosts,
+        pinned: Option<&'a HostKeys>,
+        policy: HostKeyPolicy,
+    ) -> Trust<'a> {
+        let found = match policy == HostKeyPolicy::Off && pinned.is_none() {
+            true => known.find_revoked(&host),
+            false => known.find(&host),
+        };
+        Trust { host, known, pinned, policy, hash_names: false, found }
+    }
+
+    /// Hashes the name that an accepted key is kept under.
+    pub fn hash_names(self, hash_names: bool) -> Trust<'a> {
+        Trust { hash_names, ..self }
+    }
+
+    pub fn wanted(&self) -> Wanted<'a> {
+        match self.pinned {
+            Some(pinned) => Wanted { types: pinned.key_types(), certificates: false, allowed: None },
+            None => Wanted { types: self.found.key_types(), certificates: self.found.has_authorities(), allowed: None },
+        }
+    }
+
+    /// Checks the key or certificate that the host has proved to hold, as the key exchange gave it.
+    pub fn check(&self, shown: Option<&[u8]>, deadline: Instant, stop: &Stop) -> Result<(), Refusal> {
+        if self.takes_any() && !self.found.has_revoked() {
+            return Ok(());
+        }
+        let refused = |error: String| Err(Refusal::Refused(error));
+        let Some(shown) = shown else {
+            return refused("the server showed no host key".to_string());
+        };
+        if !is_certificate(key_type(shown)) {
+            return self.check_key(shown, deadline, stop);
+        }
+        let certificate = match Certificate::parse(shown) {
+            Ok(certificate) => certificate,
+            Err(why) => {
+                return refused(format!("the host's certificate is malformed: {why}; have its key signed anew"));
+            }
+        };
+        if let Some(place) = self.found.revoked(&certificate.authority) {
+            let authority = fingerprint(&certificate.authority);
+            return refused(format!(
+                "the host's certificate is signed by the CA {authority}, which is revoked by {place}: have its key signed \
+                 by another authority"
+            ));
+        }
+        let key = certificate.key.as_slice();
+        if let Some(place) = self.found.revoked(key) {
+            return refused(revoked(key, place));
+        }
+        if self.takes_any() {
+            return Ok(());
+        }
+        let Err(why) = self.found.certify(&certificate, now()) else {
+            return Ok(());
+        };
+        // As for ssh, the key may be known without its certificate.
+        self.check_key(key, deadline, stop).map_err(|refusal| match refusal {
+            Refusal::Refused(error) => {
+                Refusal::Refused(format!("the host's certificate is not accepted: {why}; {error}"))
+            }
+            Refusal::Stopped => Refusal::Stopped,
+        })
+    }
+
+    /// The key or certificate that the host showed, and where it is known from.
+    pub fn described(&self, shown: Option<&[u8]>) -> String {
+        let Some(shown) = shown else { return "(none)".to_string() };
+        let certificate = Certificate::parse(shown).ok().filter(|_| is_certificate(key_type(shown)));
+        let key = certificate.as_ref().map_or(shown, |certificate| &certificate.key);
+        let by_authority = certificate.as_ref().and_then(|certificate| {
+            let place = self.found.place_of(&certificate.authority)?;
+            Some(format!("signed by the CA {} of {place}", fingerprint(&certificate.authority)))
+        });
+        let known = match self.pinned {
+            _ if self.takes_any() => "not checked".to_string(),
+            Some(_) => "compared with the record's".to_string(),
+            None => by_authority
+                .or_else(|| self.found.place_of(key).map(|place| format!("known from {place}")))
+                .unwrap_or_else(|| "not known before".to_string()),
+        };
+        format!("{} {} ({known})", key_type(shown), fingerprint(key))
+    }
+
+    /// Whether any key will do that is not revoked.
+    fn takes_any(&self) -> bool {
+        self.policy == HostKeyPolicy::Off && self.pinned.is_none()
+    }
+
+    fn check_key(&self, key: &[u8], deadline: Instant, stop: &Stop) -> Result<(), Refusal> {
+        let mut verdict = match (self.pinned, self.found.revoked(key)) {
+            (None, None) if self.takes_any() => Verdict::Known,
+            (Some(pinned), None) => pinned.judge(key),
+            _ => self.found.judge(key),
+        };
+        if verdict == Verdict::Unknown && self.policy == HostKeyPolicy::AcceptNew {
+            verdict = self.accept(key, deadline, stop)?;
+        }
+        let shown = fingerprint(key);
+        Err(Refusal::Refused(match verdict {
+            Verdict::Known => return Ok(()),
+            Verdict::Unknown => {
+                format!("the host key {shown} is not known: check it, then add it with --host-key accept-new")
+            }
+            Verdict::Changed { place, known_type } => {
+                let of_type = key_type(key);
+                let types = match known_type == of_type {
+                    true => String::new(),
+                    false => format!(" (it is of type {of_type}, the known one of type {known_type})"),
+                };
+                let remedy = match self.pinned {
+                    Some(_) => "correct the record",
+                    None => "remove that line",
+                };
+                format!(
+                    "the host key {shown} is not the one of {place}{types}: this may be another machine; if it was set up \
+                     anew, {remedy}"
+                )
+            }
+            Verdict::Revoked { place } => revoked(key, &place),
+        }))
+    }
+
+    fn accept(&self, key: &[u8], deadline: Instant, stop: &Stop) -> Result<Verdict, Refusal> {
+        let why = match self.known.accept(&self.host, key, self.hash_names, deadline, stop) {
+            Ok(verdict) => return Ok(verdict),
+            Err(Halt::Stopped) => return Err(Refusal::Stopped),
+            Err(Halt::Deadline) => "another program holds its lock".to_string(),
+            Err(Halt::Io(error)) => match error.kind() {
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                    format!("{error}: make it writable, or name another file first with --known-hosts")
+                }
+                _ => error.to_string(),
+            },
+            Err(Halt::Ssh(error)) => error.to_string(),
+        };
+        let (name, file) = (self.host.names.first().copied().unwrap_or_default(), self.known.accept_file());
+        Err(Refusal::Refused(format!("cannot keep the host key of {name:?} in {file}: {why}")))
+    }
+}
+
+fn revoked(key: &[u8], place: &str) -> String {
+    format!("the host key {} is revoked by {place}: give the host a new one", fingerprint(key))
+}
+
+/// In seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The algorithms to offer, as a list for libssh2. Certificates come first where an authority is known that may have
+/// signed them, else they are left out, since a host then could prove nothing by one. Next come the types of known keys:
+/// a key of another type looks like a changed host. DSA is left out, and RSA certificates with SHA-1.
+pub fn host_key_algorithms(supported: &[&str], wanted: &Wanted<'_>) -> String {
+    let is_known = |name: &str| {
+        let of_key = name.strip_suffix("-cert-v01@openssh.com").unwrap_or(name);
+        match of_key {
+            "rsa-sha2-512" | "rsa-sha2-256" => wanted.types.contains(&"ssh-rsa"),
+            name => wanted.types.contains(&name),
+        }
+    };
+    let mut algorithms: Vec<&str> = supported.to_vec();
+    algorithms.retain(|name| match is_certificate(name) {
+        true => wanted.certificates && !name.starts_with("ssh-rsa-"),
+        false => *name != "ssh-dss",
+    });
+    if let Some(allowed) = wanted.allowed {
+        algorithms.retain(|name| allowed.split(',').any(|allowed| allowed == *name));
+    }
+    // Stable: within each part libssh2's order stays.
+    algorithms.sort_by_key(|name| (!is_certificate(name), !is_known(name)));
+    algorithms.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::known_hosts::KnownHostsStore;
+    use base64::prelude::{BASE64_STANDARD, Engine};
+    use cerveza_record::{Record, json};
+    use std::fs;
+    use std::path::PathBuf;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+    use tempfile::TempDir;
+
+    /// A folder where ssh-keygen makes keys, and certificates of them.
+    struct Keys(TempDir);
+
+    impl Keys {
+        fn new() -> Keys {
+            Keys(tempfile::tempdir().unwrap())
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn keygen(&self, args: &[&str]) {
+            let mut keygen = Command::new("ssh-keygen");
+            let output = keygen.arg("-q").args(args).current_dir(self.0.path()).stdin(Stdio::null()).output().unwrap();
+            assert!(output.status.success(), "{args:?}: {output:?}");
+        }
+
+        /// Makes a key; gives its line of a .pub file.
+        fn key(&self, name: &str, kind: &[&str]) -> String {
+            self.keygen(&[&["-N", "", "-C", "c", "-f", name, "-t"], kind].concat());
+            fs::read_to_string(self.path(&format!("{name}.pub"))).unwrap()
+        }
+
+        /// Signs the key `name` by `ca`; gives the certificate as the host would show it.
+        fn sign(&self, ca: &str, name: &str, args: &[&str]) -> Vec<u8> {
+            self.keygen(&[&["-s", ca, "-I", "id"], args, &[&format!("{name}.pub")]].concat());
+            blob(&fs::read_to_string(self.path(&format!("{name}-cert.pub"))).unwrap())
+        }
+
+        fn known(&self, lines: &str) -> KnownHosts {
+            let file = self.path("known_hosts");
+            fs::write(&file, lines).unwrap();
+            KnownHostsStore::default()
+                .view(std::slice::from_ref(&file), true, Some(&file), |warning| panic!("{warning}"))
+                .unwrap()
+        }
+    }
+
+    fn blob(line: &str) -> Vec<u8> {
+        BASE64_STANDARD.decode(line.split(' ').nth(1).unwrap()).unwrap()
+    }
+
+    fn decide(trust: &Trust<'_>, shown: &[u8]) -> Result<(), String> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        match trust.check(Some(shown), deadline, &Stop::new().unwrap()) {
+            Ok(()) => Ok(()),
+            Err(Refusal::Refused(error)) => Err(error),
+            Err(Refusal::Stopped) => panic!("nobody stopped it"),
+        }
+    }
+
+    fn check(known: &KnownHosts, shown: &[u8]) -> Result<(), String> {
+        let host = HostId::new("web1.example", "10.0.0.1", 2222);
+        decide(&Trust::new(host, known, None, HostKeyPolicy::Strict), shown)
+    }
+
+    const HOST: [&str; 3] = ["-h", "-n", "web1.example"];
+
+    #[test]
+    fn an_authority_of_any_type_makes_a_key_of_any_type_known() {
+        let keys = Keys::new();
+        let hosts = [&["ed25519"][..], &["ecdsa"], &["ecdsa", "-b", "384"], &["rsa", "-b", "2048"]];
+        let hosts = hosts.map(|kind| (format!("host-{}", kind.concat()), kind));
+        for (name, kind) in &hosts {
+            keys.key(name, kind);
+        }
+        for (ca, kind, how) in [
+            ("ed", &["ed25519"][..], &[][..]),
+            ("p256", &["ecdsa"], &[]),
+            ("p384", &["ecdsa", "-b", "384"], &[]),
+            ("p521", &["ecdsa", "-b", "521"], &[]),
+            ("rsa", &["rsa", "-b", "2048"], &["-t", "rsa-sha2-512"]),
+            ("rsa256", &["rsa", "-b", "2048"], &["-t", "rsa-sha2-256"]),
+        ] {
+            let line = keys.key(ca, kind);
+            let known = keys.known(&format!("@cert-authority *.example,10.0.0.* {line}"));
+            for (name, _) in &hosts {
+                let mut certificate = keys.sign(ca, name, &[&HOST, how].concat());
+                assert_eq!(check(&known, &certificate), Ok(()), "{ca} {name}");
+                // One byte of the principal's name.
+                let at = certificate.windows(4).position(|window| window == b"web1").unwrap();
+                certificate[at] ^= 1;
+                let error = check(&known, &certificate).unwrap_err();
+                assert!(error.contains("its signature by SHA256:"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_error_names_the_rule_that_a_certificate_breaks() {
+        let keys = Keys::new();
+        let (ca, other) = (keys.key("ca", &["ed25519"]), keys.key("other", &["ed25519"]));
+        keys.key("host", &["ed25519"]);
+        keys.key("rsa", &["rsa", "-b", "2048"]);
+        let rsa = fs::read_to_string(keys.path("rsa.pub")).unwrap();
+        let known = keys.known(&format!("@cert-authority *.example {ca}@cert-authority *.example {rsa}"));
+        let long_ago = ["-V", "20200101000000:20210101000000"];
+        let not_yet = ["-V", "20900101000000:20910101000000"];
+        for (signer, args, why) in [
+            ("ca", &[&HOST[..], &long_ago].concat()[..], "it expired on 202"),
+            ("ca", &[&HOST[..], &not_yet].concat(), "it is not valid before 20"),
+            ("ca", &["-h", "-n", "a,b"], "\"web1.example\" is not among its principals \"a\", \"b\""),
+            // The authority speaks for the name, not for the address.
+            ("ca", &["-h", "-n", "10.0.0.1"], "\"web1.example\" is not among its principals"),
+            ("ca", &["-h", "-n", "p1,p2,p3,p4,p5,p6,p7,p8"], "\"p6\" and 2 more"),
+            ("ca", &["-h"], "it names no principals"),
+            ("ca", &["-n", "web1.example"], "it is a user's certificate"),
+            ("other", &HOST, "which no @cert-authority line trusts"),
+            ("rsa", &[&HOST[..], &["-t", "ssh-rsa"]].concat(), "made with SHA-1"),
+        ] {
+            let error = check(&known, &keys.sign(signer, "host", args)).unwrap_err();
+            assert!(error.contains(why), "{why}: {error}");
+            assert!(error.contains("the host key SHA256:"), "{error}");
+        }
+        assert!(!other.is_empty());
+        for principals in ["*.example", "x,WEB1.example"] {
+            assert_eq!(check(&known, &keys.sign("ca", "host", &["-h", "-n", principals])), Ok(()));
+        }
+    }
+
+    #[test]
+    fn revoked_keys_and_authorities_are_refused_whatever_else_is_written() {
+        let keys = Keys::new();
+        let (ca, host) = (keys.key("ca", &["ed25519"]), keys.key("host", &["ed25519"]));
+        let certificate = keys.sign("ca", "host", &HOST);
+        let trusted = format!("@cert-authority * {ca}web1.example {host}");
+        for (revoked, why) in [(&ca, "by the CA SHA256:"), (&host, "the host key SHA256:")] {
+            let error = check(&keys.known(&format!("{trusted}@revoked * {revoked}")), &certificate).unwrap_err();
+            assert!(
+                error.contains(why) && error.contains("is revoked by") && error.contains("known_hosts:3"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_is_known_without_its_certificate_too() {
+        let keys = Keys::new();
+        let (ca, host) = (keys.key("ca", &["ed25519"]), keys.key("host", &["ed25519"]));
+        let certificate = keys.sign("ca", "host", &["-h", "-n", "other"]);
+        let authority = format!("@cert-authority * {ca}");
+        assert_eq!(check(&keys.known(&format!("{authority}[web1.example]:2222 {host}")), &certificate), Ok(()));
+        assert_eq!(check(&keys.known(&format!("web1.example {host}")), &certificate), Ok(()));
+        let error = check(&keys.known(&format!("{authority}[web1.example]:2222 {ca}")), &certificate).unwrap_err();
+        assert!(error.contains("is not the one of") && error.contains("is among its principals \"other\""), "{error}");
+        // First contact keeps the key itself.
+        let known = keys.known(&authority);
+        let accept = Trust::new(HostId::alias("web1"), &known, None, HostKeyPolicy::AcceptNew);
+        assert_eq!(decide(&accept, &certificate), Ok(()));
+        let kept = format!("{authority}web1 {}\n", host.trim_end().trim_end_matches(" c"));
+        assert_eq!(fs::read_to_string(keys.path("known_hosts")).unwrap(), kept);
+    }
+
+    #[test]
+    fn no_cut_certificate_is_taken_or_breaks_anything() {
+        let keys = Keys::new();
+        let ca = keys.key("ca", &["ecdsa"]);
+        keys.key("host", &["ecdsa"]);
+        let certificate = keys.sign("ca", "host", &HOST);
+        let known = keys.known(&format!("@cert-authority * {ca}"));
+        assert_eq!(check(&known, &certificate), Ok(()));
+        for len in 0..certificate.len() {
+            assert!(check(&known, &certificate[..len]).is_err(), "{len}");
+        }
+        for at in 0..certificate.len() {
+            let mut certificate = certificate.clone();
+            certificate[at] ^= 0x80;
+            assert!(check(&known, &certificate).is_err(), "{at}");
+        }
+        assert!(check(&known, &[certificate.as_slice(), &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn the_keys_of_a_record_decide_under_every_policy() {
+        let keys = Keys::new();
+        let (one, two) = (keys.key("one", &["ed25519"]), keys.key("two", &["ecdsa"]));
+        let record = |lines: &[&String]| {
+            let mut record = Record::named("web1");
+            record.set("host_keys", json!(lines));
+            HostKeys::from_record(&record).unwrap().unwrap()
+        };
+        let pinned = record(&[&one]);
+        let known = keys.known(&format!("web1 {two}"));
+        for policy in [HostKeyPolicy::Strict, HostKeyPolicy::AcceptNew, HostKeyPolicy::Off] {
+            let trust = Trust::new(HostId::alias("web1"), &known, Some(&pinned), policy);
+            assert_eq!(trust.wanted().types, ["ssh-ed25519"]);
+            assert_eq!(decide(&trust, &blob(&one)), Ok(()));
+            let error = decide(&trust, &blob(&two)).unwrap_err();
+            assert!(error.contains("is not the one of the record's host_keys") && error.contains("correct"), "{error}");
+        }
+        let revoking = keys.known(&format!("@revoked * {one}"));
+        let trust = Trust::new(HostId::alias("web1"), &revoking, Some(&pinned), HostKeyPolicy::Strict);
+        assert!(decide(&trust, &blob(&one)).unwrap_err().contains("is revoked by"));
+        let off = Trust::new(HostId::alias("web1"), &revoking, None, HostKeyPolicy::Off);
+        assert_eq!(decide(&off, &blob(&one)), Ok(()));
+    }
+
+    #[test]
+    fn algorithms_of_known_keys_come_first_and_certificates_where_an_authority_is_known() {
+        let supported = [
+            "ssh-ed25519-cert-v01@openssh.com",
+            "rsa-sha2-512-cert-v01@openssh.com",
+            "ssh-rsa-cert-v01@openssh.com",
+            "ssh-ed25519",
+            "ecdsa-sha2-nistp256",
+            "rsa-sha2-512",
+            "rsa-sha2-256",
+            "ssh-rsa",
+            "ssh-dss",
+        ];
+        let order = |types: &[&str], certificates| {
+            host_key_algorithms(&supported, &Wanted { types: types.to_vec(), certificates, allowed: None })
+        };
+        assert_eq!(order(&[], false), "ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256,ssh-rsa");
+        assert_eq!(order(&["ssh-rsa"], false), "rsa-sha2-512,rsa-sha2-256,ssh-rsa,ssh-ed25519,ecdsa-sha2-nistp256");
+        assert_eq!(
+            order(&["ssh-rsa"], true),
+            "rsa-sha2-512-cert-v01@openssh.com,ssh-ed25519-cert-v01@openssh.com,\
+             rsa-sha2-512,rsa-sha2-256,ssh-rsa,ssh-ed25519,ecdsa-sha2-nistp256"
+        );
+    }
+}

@@ -1,0 +1,561 @@
+//! Jump hosts: one ssh a jump (`-M`) carries the connections to all hosts behind it, a `direct-tcpip` channel each, which
+//! are asked for over its control socket.
+//!
+//! ssh is started with `-f`: it logs in, goes into a session of its own, where the terminal's Ctrl-C does not reach it,
+//! and its first process ends. So a question for a passphrase is asked from the terminal's foreground, and an exit status
+//! tells when the jump host is ready.
+
+use crate::base::lock::lock;
+use crate::base::shutdown::Stop;
+use crate::base::socket::{Wire, pair};
+use crate::base::trace::Trace;
+use crate::base::wait::Halt;
+use crate::connect::proxy_command::end_group;
+use crate::openssh::control_dir::{Folder, Guard};
+use crate::openssh::log::{self, Lines, is_message};
+use crate::openssh::mux::{Client, Refusal};
+use crate::openssh::system::{Hop, SystemSsh, alive_args, through};
+use crate::ssh_config::{Asked, ServerAlive, Source, look_up};
+use cerveza_manners::Tool;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// So many channels at a time may be asked for and not yet answered: the handshakes behind them share one connection.
+const MOST_OPENS: usize = 32;
+/// A jump host is connected to again once, should its connection end in mid-run.
+const MOST_STARTS: u32 = 2;
+/// Whoever is asked for a passphrase gets this long.
+const ASKING: Duration = Duration::from_secs(120);
+/// How soon a wait for others looks at its deadline again.
+const TICK: Duration = Duration::from_millis(50);
+/// The reason of a refusal is in the log before the refusal is on the socket; the log may be read a moment later.
+const REASON: Duration = Duration::from_millis(500);
+/// What is waited for each jump at the end.
+const FAREWELL: Duration = Duration::from_millis(300);
+
+/// Why a host behind a jump was not reached.
+#[derive(Debug)]
+pub enum Unreached {
+    /// The jump host itself cannot be reached, and will not be tried again.
+    Jump(String),
+    /// The jump host could not or would not connect to the host.
+    Target(String),
+    Halt(Halt),
+}
+
+/// Keeps a host's channel through its jump host; dropped it ends.
+#[derive(Debug)]
+pub struct Channel {
+    _client: Client,
+}
+
+/// All jumps of a run.
+pub struct Jumps(Arc<All>);
+
+struct All {
+    ssh: SystemSsh,
+    folder: Folder,
+    /// The longest that reaching one may take.
+    bound: Duration,
+    /// Who tells of each step, with `-v`.
+    verbose: Option<Tool>,
+    jumps: Mutex<HashMap<String, Arc<Jump>>>,
+}
+
+struct Jump {
+    spec: String,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    master: Option<Arc<Master>>,
+    starting: bool,
+    starts: u32,
+    /// Why it cannot be reached, for good.
+    down: Option<String>,
+    opens: usize,
+}
+
+/// A running ssh.
+struct Master {
+    socket: PathBuf,
+    pid: Option<Pid>,
+    _guard: Option<Guard>,
+    log: Arc<Log>,
+}
+
+impl Jumps {
+    /// `bound` is for connecting to a jump host and logging in there together.
+    pub fn new(ssh: SystemSsh, bound: Duration, verbose: Option<Tool>) -> io::Result<Jumps> {
+        Ok(Jumps(Arc::new(All { ssh, folder: Folder::new()?, bound, verbose, jumps: Mutex::default() })))
+    }
+
+    /// Connects to these now, all at once; then, one after another, to those that want something of who is at the
+    /// terminal. One that fails is told of to each host behind it; other jumps start with the first host that needs them.
+    pub fn start<'a>(&self, specs: impl IntoIterator<Item = &'a str>, stop: &Stop) {
+        let jumps: Vec<_> = specs.into_iter().map(|spec| self.0.jump(spec)).collect();
+        let begin = |jump: &Jump| {
+            let mut state = lock(&jump.state);
+            let idle = state.master.is_none() && state.starts == 0 && !state.starting;
+            state.starting |= idle;
+            idle
+        };
+        thread::scope(|scope| {
+            for jump in jumps.iter().filter(|jump| begin(jump)) {
+                let start = || self.0.start_one(jump, false, stop);
+                if thread::Builder::new().spawn_scoped(scope, start).is_err() {
+                    self.0.start_one(jump, false, stop);
+                }
+            }
+        });
+        let can_ask = std::env::var_os("SSH_ASKPASS").is_some() || File::open("/dev/tty").is_ok();
+        let wants =
+            |why: &String| ["Permission denied (", "Host key verification failed."].iter().any(|w| why.contains(w));
+        for jump in jumps.iter().filter(|_| can_ask && !stop.is_set()) {
+            let mut state = lock(&jump.state);
+            if state.down.as_ref().is_some_and(wants) {
+                (state.down, state.starts, state.starting) = (None, 0, true);
+                drop(state);
+                self.0.start_one(jump, true, stop);
+            }
+        }
+    }
+
+    /// A connection to `host` and `port` as the last jump host of `spec` sees them. The channel is to be kept as long.
+    pub fn open(
+        &self,
+        spec: &str,
+        host: &str,
+        port: u16,
+        deadline: Instant,
+        stop: &Arc<Stop>,
+    ) -> Result<(Wire, Channel), Unreached> {
+        if host.is_empty() || host.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            return Err(Unreached::Target(format!("{host:?} is no address")));
+        }
+        let jump = self.0.jump(spec);
+        loop {
+            let master = self.0.master(&jump, deadline, stop)?;
+            let _turn = Turn::take(&jump, deadline, stop)?;
+            match forward(&master, host, port, deadline, stop) {
+                Ok(opened) => return Ok(opened),
+                Err(Refusal::Halt(halt)) => return Err(Unreached::Halt(halt)),
+                Err(Refusal::Gone) => self.0.is_gone(&jump, &master),
+                Err(Refusal::Refused(why)) => {
+                    let why = master.log.reason(host, port).unwrap_or(why);
+                    return Err(Unreached::Target(told(&jump.spec, host, port, &why)));
+                }
+            }
+        }
+    }
+}
+
+impl All {
+    fn jump(&self, spec: &str) -> Arc<Jump> {
+        let mut jumps = lock(&self.jumps);
+        let new = || Arc::new(Jump { spec: spec.to_string(), state: Mutex::default(), changed: Condvar::new() });
+        Arc::clone(jumps.entry(spec.to_string()).or_insert_with(new))
+    }
+
+    /// The jump's master, started by the first who needs it while the others wait.
+    fn master(
+        self: &Arc<All>,
+        jump: &Arc<Jump>,
+        deadline: Instant,
+        stop: &Arc<Stop>,
+    ) -> Result<Arc<Master>, Unreached> {
+        loop {
+            let state = lock(&jump.state);
+            if let Some(why) = &state.down {
+                return Err(Unreached::Jump(why.clone()));
+            }
+            let mut state = match (&state.master, state.starting) {
+                (Some(master), _) => return Ok(Arc::clone(master)),
+                (None, true) => wait(jump, state, deadline, stop)?,
+                (None, false) => state,
+            };
+            if state.master.is_none() && !state.starting && state.down.is_none() {
+                state.starting = true;
+                drop(state);
+                // By a thread and a bound of its own: its start is for all, not only for the host that came first.
+                let (all, the_jump, the_stop) = (Arc::clone(self), Arc::clone(jump), Arc::clone(stop));
+                let thread = thread::Builder::new().name("jump".to_string()).stack_size(256 * 1024);
+                if thread.spawn(move || all.start_one(&the_jump, false, &the_stop)).is_err() {
+                    self.start_one(jump, false, stop);
+                }
+            }
+        }
+    }
+
+    /// Starts the master of a jump that is marked as starting.
+    fn start_one(&self, jump: &Jump, ask: bool, stop: &Stop) {
+        // Should this panic, nobody is left waiting.
+        struct Started<'a>(&'a Jump, Option<Result<Master, String>>, bool);
+        impl Drop for Started<'_> {
+            fn drop(&mut self) {
+                let mut state = lock(&self.0.state);
+                state.starting = false;
+                state.starts += 1;
+                match self.1.take() {
+                    Some(Ok(master)) => state.master = Some(Arc::new(master)),
+                    // Stopped: no fault of the jump host, and nobody asks again.
+                    Some(Err(_)) if self.2 => state.down = Some("interrupted".to_string()),
+                    Some(Err(why)) => {
+                        state.down = Some(format!("jump host {:?} cannot be reached: {why}", self.0.spec));
+                    }
+                    None => state.down = Some(format!("jump host {:?}: a bug in pssh-rs", self.0.spec)),
+                }
+                self.0.changed.notify_all();
+            }
+        }
+        let mut started = Started(jump, None, false);
+        let result = self.run(&jump.spec, ask, stop);
+        started.2 = stop.is_set();
+        started.1 = Some(result);
+    }
+
+    fn run(&self, spec: &str, ask: bool, stop: &Stop) -> Result<Master, String> {
+        let hops = Hop::list(spec)?;
+        let (last, earlier) = hops.split_last().ok_or("no jump host is named")?;
+        let failed = |error: io::Error| format!("cannot run {}: {error}", self.ssh.program.display());
+        let (log_path, reader) = self.folder.fifo().map_err(failed)?;
+        let socket = self.folder.name("socket");
+        // What ProxyCommands and hops before it say on stderr goes to the log too.
+        let stderr = OpenOptions::new().write(true).open(&log_path).map_err(failed)?;
+        let batch = if ask { "BatchMode=no" } else { "BatchMode=yes" };
+        let timeout = format!("ConnectTimeout={}", self.bound.as_secs().max(1));
+        let first =
+            [batch, &timeout, "ControlMaster=no", "ControlPath=none", "ClearAllForwardings=yes", "RequestTTY=no"];
+        let mut command = Command::new(&self.ssh.program);
+        command.args(["-f", "-N", "-T", "-M", "-S"]).arg(&socket).arg("-E").arg(&log_path);
+        let own = [
+            batch,
+            &timeout,
+            "LogLevel=DEBUG1",
+            "ControlPersist=no",
+            "ClearAllForwardings=yes",
+            "PermitLocalCommand=no",
+        ];
+        command.args(through(&self.ssh, &first, earlier));
+        command.args(self.ssh.args(&own));
+        command.args(alive_args(self.alive(last))).args(["-o", "TCPKeepAlive=yes"]);
+        command.args(last.args()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(stderr));
+        if !ask {
+            command.process_group(0);
+        }
+        let log = Log::follow(reader, self.verbose, spec).map_err(failed)?;
+        let spawned = command.spawn();
+        // It holds our end of the log's pipe, which then would never end.
+        drop(command);
+        let mut child = spawned.map_err(failed)?;
+        let guard = self.folder.guard(Pid::from_child(&child));
+        let bound = if ask { ASKING } else { self.bound };
+        let until = Instant::now() + bound;
+        let ended = loop {
+            match child.try_wait() {
+                Ok(Some(status)) => break Ok(status),
+                Ok(None) if stop.is_set() => break Err("interrupted".to_string()),
+                Ok(None) if Instant::now() >= until => {
+                    break Err(format!("not done within {}", humantime::format_duration(bound)));
+                }
+                Ok(None) => thread::sleep(Duration::from_millis(5)),
+                Err(error) => break Err(failed(error)),
+            }
+        };
+        drop(guard);
+        match ended {
+            Ok(status) if status.success() => Ok(self.serve(socket, log)),
+            Ok(status) => Err(log.last_words().unwrap_or_else(|| exited(status))),
+            Err(why) => {
+                match ask {
+                    // It is in our own process group.
+                    true => {
+                        let _ = child.kill();
+                        let _ = child.wait();
+                    }
+                    false => end_group(&mut child),
+                }
+                Err(why)
+            }
+        }
+    }
+
+    /// When the jump host counts as gone.
+    fn alive(&self, hop: &Hop) -> ServerAlive {
+        let asked = Asked { name: &hop.host, address: None, user: hop.user.as_deref(), port: hop.port };
+        let source = Source { file: self.ssh.config.as_deref(), options: &self.ssh.options, ..Source::default() };
+        let answers = look_up(&[asked], &source, &mut |_| ()).unwrap_or_default();
+        let answer = answers.into_iter().flatten().next();
+        answer.map_or(ServerAlive::default(), |answer| answer.options.server_alive)
+    }
+
+    fn serve(&self, socket: PathBuf, log: Arc<Log>) -> Master {
+        let quiet = Stop::new().ok();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let pid = quiet.and_then(|stop| Client::connect(&socket, deadline, &stop).ok()?.pid(deadline, &stop).ok());
+        let pid = pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        Master { socket, pid, _guard: pid.map(|pid| self.folder.guard(pid)), log }
+    }
+
+    /// The master went away under a host that needed it.
+    fn is_gone(&self, jump: &Jump, master: &Arc<Master>) {
+        let mut state = lock(&jump.state);
+        if state.master.as_ref().is_some_and(|current| Arc::ptr_eq(current, master)) {
+            state.master = None;
+            if state.starts >= MOST_STARTS {
+                let why = master.log.last_words().unwrap_or_else(|| "ssh ended".to_string());
+                state.down = Some(format!("the connection to jump host {:?} was lost: {why}", jump.spec));
+            }
+            jump.changed.notify_all();
+        }
+    }
+}
+
+impl Drop for All {
+    fn drop(&mut self) {
+        let jumps = self.jumps.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // All of them are told before any is waited for.
+        let masters: Vec<_> = jumps.values().filter_map(|jump| lock(&jump.state).master.take()).collect();
+        let (Ok(stop), until) = (Stop::new(), Instant::now() + FAREWELL) else { return };
+        for master in &masters {
+            if let Ok(client) = Client::connect(&master.socket, until, &stop) {
+                let _ = client.terminate(until, &stop);
+            }
+        }
+        for pid in masters.iter().filter_map(|master| master.pid) {
+            while test_kill_process(pid).is_ok() && Instant::now() < until {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        // Only what the control socket's end did not prove to be gone: a number may be another's soon.
+        for master in masters.iter().filter(|master| !master.log.has_ended()) {
+            if let Some(pid) = master.pid {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+    }
+}
+
+/// One of the `MOST_OPENS`.
+struct Turn<'a>(&'a Jump);
+
+impl<'a> Turn<'a> {
+    fn take(jump: &'a Jump, deadline: Instant, stop: &Stop) -> Result<Turn<'a>, Unreached> {
+        let mut state = lock(&jump.state);
+        while state.opens >= MOST_OPENS {
+            state = wait(jump, state, deadline, stop)?;
+        }
+        state.opens += 1;
+        Ok(Turn(jump))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.state).opens -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+/// Waits for a change, and at most for a moment.
+fn wait<'a>(
+    jump: &'a Jump,
+    state: MutexGuard<'a, State>,
+    deadline: Instant,
+    stop: &Stop,
+) -> Result<MutexGuard<'a, State>, Unreached> {
+    if stop.is_set() {
+        return Err(Unreached::Halt(Halt::Stopped));
+    }
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(Unreached::Halt(Halt::Deadline));
+    }
+    Ok(jump.changed.wait_timeout(state, left.min(TICK)).unwrap_or_else(PoisonError::into_inner).0)
+}
+
+fn forward(master: &Master, host: &str, port: u16, deadline: Instant, stop: &Stop) -> Result<(Wire, Channel), Refusal> {
+    let client = Client::connect(&master.socket, deadline, stop)?;
+    let (ours, theirs) = pair().map_err(|error| Refusal::Halt(Halt::Io(error)))?;
+    client.forward(host, port, theirs.as_fd(), deadline, stop)?;
+    Ok((Wire::new(ours), Channel { _client: client }))
+}
+
+fn exited(status: ExitStatus) -> String {
+    match status.code() {
+        Some(code) => format!("ssh ended with status {code} and did not say why"),
+        None => "ssh was killed".to_string(),
+    }
+}
+
+/// A refusal as a phrase. `why` is what ssh logs: the kind of refusal (RFC 4254 section 5.1), then the server's words.
+fn told(spec: &str, host: &str, port: u16, why: &str) -> String {
+    let place = format!("{host} port {port}");
+    match why.split_once(": ") {
+        Some(("administratively prohibited", _)) => format!("jump host {spec:?} forbids to connect to {place}"),
+        Some(("connect failed", why)) => format!("jump host {spec:?} cannot connect to {place}: {why}"),
+        _ => format!("jump host {spec:?} cannot connect to {place}: {why}"),
+    }
+}
+
+/// What a master wrote to its log, read by a thread of its own until the log ends.
+struct Log {
+    heard: Mutex<Heard>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Heard {
+    messages: Vec<String>,
+    /// The place that the next new channel is to.
+    asked: Option<String>,
+    channels: HashMap<u32, String>,
+    /// Why channels to a place were refused, last.
+    reasons: HashMap<String, String>,
+    ended: bool,
+}
+
+impl Log {
+    /// With `verbose` each line up to the login is told too.
+    fn follow(reader: File, verbose: Option<Tool>, spec: &str) -> io::Result<Arc<Log>> {
+        let log = Arc::new(Log { heard: Mutex::default(), changed: Condvar::new() });
+        let (heard, jump) = (Arc::clone(&log), format!("jump host {spec}"));
+        let thread = thread::Builder::new().name("jump log".to_string()).stack_size(128 * 1024);
+        thread.spawn(move || heard.read(reader, Trace::new(verbose, &jump)))?;
+        Ok(log)
+    }
+
+    fn read(&self, mut reader: File, trace: Trace<'_>) {
+        let (mut lines, mut buffer, mut logged_in) = (Lines::default(), [0; 4096], false);
+        loop {
+            let mut fds = [PollFd::new(&reader, PollFlags::IN)];
+            if !matches!(poll(&mut fds, None), Ok(_) | Err(Errno::INTR)) {
+                break;
+            }
+            match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(len) => {
+                    let mut heard = lock(&self.heard);
+                    lines.take(&buffer[..len], |line| {
+                        if !logged_in {
+                            trace.say(|| log::text(line));
+                        }
+                        logged_in |= line.starts_with("Authenticated to ");
+                        heard.line(line);
+                    });
+                    self.changed.notify_all();
+                }
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(_) => break,
+            }
+        }
+        lock(&self.heard).ended = true;
+        self.changed.notify_all();
+    }
+
+    /// Why the last channel to this place was refused.
+    fn reason(&self, host: &str, port: u16) -> Option<String> {
+        let (place, until) = (format!("{host}:{port}"), Instant::now() + REASON);
+        let mut heard = lock(&self.heard);
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match heard.reasons.get(&place) {
+                Some(reason) => return Some(reason.clone()),
+                None if heard.ended || left.is_zero() => return None,
+                None => heard = self.changed.wait_timeout(heard, left).unwrap_or_else(PoisonError::into_inner).0,
+            }
+        }
+    }
+
+    /// The last messages: the one that says why often is not the very last. Waits a moment for the log's end.
+    fn last_words(&self) -> Option<String> {
+        let until = Instant::now() + REASON;
+        let mut heard = lock(&self.heard);
+        while !heard.ended && Instant::now() < until {
+            heard = self.changed.wait_timeout(heard, TICK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        (!heard.messages.is_empty()).then(|| heard.messages.join(" "))
+    }
+
+    fn has_ended(&self) -> bool {
+        lock(&self.heard).ended
+    }
+}
+
+impl Heard {
+    fn line(&mut self, line: &str) {
+        const MESSAGES: usize = 2;
+        const PLACES: usize = 10_000;
+        // "channel_connect_stdio_fwd: HOST:PORT" (without the first colon before 8.4), "channel 2: new stdio-forward
+        // [stdio-forward]" (without the first word before 9.2), then perhaps "channel 2: open failed: REASON".
+        let text = line.strip_prefix("debug1: ").unwrap_or(line);
+        if let Some(place) = text.strip_prefix("channel_connect_stdio_fwd") {
+            self.asked = Some(place.trim_start_matches(':').trim().to_string());
+            return;
+        }
+        if let Some((channel, what)) = text.strip_prefix("channel ").and_then(|text| text.split_once(": ")) {
+            let Ok(channel) = channel.parse() else { return };
+            if what.starts_with("new ") && what.contains("[stdio-forward]") {
+                if let Some(place) = self.asked.take() {
+                    self.channels.insert(channel, place);
+                }
+            } else if let Some(why) = what.strip_prefix("open failed: ") {
+                if let Some(place) = self.channels.remove(&channel)
+                    && self.reasons.len() < PLACES
+                {
+                    self.reasons.insert(place, why.to_string());
+                }
+            } else if what.starts_with("free: ") {
+                self.channels.remove(&channel);
+            }
+            return;
+        }
+        if is_message(line) {
+            if self.messages.len() == MESSAGES {
+                self.messages.remove(0);
+            }
+            self.messages.push(line.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_belongs_to_the_place_that_was_asked_for() {
+        for log in [
+            "debug1: channel_connect_stdio_fwd: a:1\ndebug1: channel 3: new stdio-forward [stdio-forward] (inactive timeout: 0)\n\
+             debug1: channel_connect_stdio_fwd: ::1:2\ndebug1: channel 4: new stdio-forward [stdio-forward]\n\
+             channel 4: open failed: administratively prohibited: open failed\n\
+             channel 3: open failed: connect failed: Connection refused\n",
+            "debug1: channel_connect_stdio_fwd a:1\ndebug1: channel 3: new [stdio-forward]\n\
+             debug1: channel_connect_stdio_fwd ::1:2\ndebug1: channel 4: new [stdio-forward]\n\
+             channel 4: open failed: administratively prohibited: open failed\n\
+             channel 3: open failed: connect failed: Connection refused\n",
+        ] {
+            let mut heard = Heard::default();
+            log.lines().for_each(|line| heard.line(line));
+            assert_eq!(heard.reasons["a:1"], "connect failed: Connection refused");
+            assert_eq!(
+                told("j", "::1", 2, &heard.reasons["::1:2"]),
+                "jump host \"j\" forbids to connect to ::1 port 2"
+            );
+            assert!(heard.messages.is_empty());
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! A connection to a host, up to what the SSH handshake needs: TCP, a jump host or a ProxyCommand, the server's banner,
+//! and the judgement on its host key.
+
+pub mod banner;
+pub mod host_key;
+pub mod jump_host;
+pub mod proxy_command;
+pub mod tcp;

@@ -1,0 +1,170 @@
+//! ProxyCommand: a command of the user's whose stdin and stdout carry the SSH connection. Also how any child process is
+//! ended that must not outlive its use.
+
+use crate::base::shutdown::Stop;
+use crate::base::socket::{Wire, pair};
+use crate::base::wait::{Halt, wait_for};
+use rustix::event::PollFlags;
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, IoSliceMut, PipeReader, Read, pipe};
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A child has this long to end itself after TERM; after KILL it is waited for as long.
+const GRACE: Duration = Duration::from_millis(200);
+/// The most of a last line that is kept.
+const LINE: usize = 512;
+
+/// A running ProxyCommand; dropped it ends.
+#[derive(Debug)]
+pub struct ProxyChild {
+    child: Child,
+    stderr: PipeReader,
+}
+
+/// Runs `command` as ssh does (`ssh_proxy_connect` in sshconnect.c): by the user's shell, which it replaces. `%` is the
+/// caller's to expand.
+pub fn spawn(command: &str) -> io::Result<(Wire, ProxyChild)> {
+    let shell = env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| OsString::from("/bin/sh"));
+    let (ours, theirs) = pair()?;
+    // A program that does not expect it would take a socket that never blocks for a broken one.
+    ioctl_fionbio(&theirs, false)?;
+    let (stderr, words) = pipe()?;
+    // Nobody reads it before the end: what does not fit is dropped, and the command never stalls for it.
+    ioctl_fionbio(&words, true)?;
+    ioctl_fionbio(&stderr, true)?;
+    let child = Command::new(shell)
+        .arg("-c")
+        .arg(format!("exec {command}"))
+        .stdin(Stdio::from(theirs.try_clone()?))
+        .stdout(Stdio::from(theirs))
+        .stderr(Stdio::from(words))
+        // Out of reach of the terminal's Ctrl-C: the remote command is ended first, through it.
+        .process_group(0)
+        .spawn()?;
+    Ok((Wire::new(ours), ProxyChild { child, stderr }))
+}
+
+/// Waits for the connection that a command passes over its own, as with ProxyUseFdpass (`ssh_proxy_fdpass_connect` in
+/// sshconnect.c).
+pub fn receive_passed(from: &Wire, deadline: Instant, stop: &Stop) -> Result<Wire, Halt> {
+    loop {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let (mut byte, flags) = ([0], RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC);
+        match recvmsg(from, &mut [IoSliceMut::new(&mut byte)], &mut control, flags) {
+            Ok(_) => {
+                let passed = control.drain().find_map(|message| match message {
+                    RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+                    _ => None,
+                });
+                let passed = passed.ok_or_else(|| Halt::Io(io::Error::other("it passed no connection")))?;
+                ioctl_fionbio(&passed, true).map_err(|error| Halt::Io(error.into()))?;
+                return Ok(Wire::new(passed));
+            }
+            Err(Errno::AGAIN | Errno::INTR) => wait_for(from.as_fd(), PollFlags::IN, Some(deadline), stop)?,
+            Err(error) => return Err(Halt::Io(error.into())),
+        }
+    }
+}
+
+impl ProxyChild {
+    /// The last line that it wrote to stderr so far: why the connection ended, most of the time.
+    pub fn last_words(&mut self) -> Option<String> {
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 4096];
+        // Not more than a pipe holds: it may still be writing.
+        for _ in 0..64 {
+            match self.stderr.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(len) => bytes.extend_from_slice(&buffer[..len]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        last_line(&bytes)
+    }
+}
+
+impl Drop for ProxyChild {
+    fn drop(&mut self) {
+        end_group(&mut self.child);
+    }
+}
+
+/// The last line with anything on it.
+pub fn last_line(bytes: &[u8]) -> Option<String> {
+    let line = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).rfind(|line| !line.trim_ascii().is_empty())?;
+    let line = line.trim_ascii();
+    Some(String::from_utf8_lossy(&line[..line.len().min(LINE)]).into_owned())
+}
+
+/// Ends a child that leads its own process group, and the group: TERM, then KILL. Never takes longer than twice `GRACE`.
+pub fn end_group(child: &mut Child) {
+    // Reaped already: its number may be another's by now.
+    if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
+        return;
+    }
+    let group = Pid::from_child(child);
+    let _ = kill_process_group(group, Signal::TERM);
+    await_end(group);
+    // Not yet reaped, so the number is still its own; what is left of its group must not outlive it either.
+    let _ = kill_process_group(group, Signal::KILL);
+    await_end(group);
+    let _ = child.try_wait();
+}
+
+/// Waits a moment for a child to end, and leaves it to be reaped.
+fn await_end(pid: Pid) {
+    let until = Instant::now() + GRACE;
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    while matches!(waitid(WaitId::Pid(pid), options), Ok(None)) && Instant::now() < until {
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::{SendFlags, recv, send};
+    use rustix::process::test_kill_process;
+
+    fn read(wire: &Wire) -> Vec<u8> {
+        let (stop, deadline) = (Stop::new().unwrap(), Some(Instant::now() + Duration::from_secs(20)));
+        wait_for(wire.as_fd(), PollFlags::IN, deadline, &stop).unwrap();
+        let mut buffer = [0; 64];
+        let (len, _) = recv(wire, &mut buffer, RecvFlags::empty()).unwrap();
+        buffer[..len].to_vec()
+    }
+
+    #[test]
+    fn its_stdin_and_stdout_carry_bytes_and_its_end_is_the_end_of_the_connection() {
+        let (wire, mut child) = spawn("sh -c 'echo first >&2; head -c 3; echo why >&2'").unwrap();
+        send(&wire, b"abc", SendFlags::empty()).unwrap();
+        assert_eq!(read(&wire), b"abc");
+        assert_eq!(read(&wire), b"");
+        assert_eq!(child.last_words().unwrap(), "why");
+    }
+
+    #[test]
+    fn dropped_it_is_gone_with_its_children_also_when_it_ignores_term() {
+        let (wire, child) = spawn("sh -c 'trap \"\" TERM; sleep 1000 & echo $!; wait; sleep 1000'").unwrap();
+        let inner: i32 = String::from_utf8(read(&wire)).unwrap().trim().parse().unwrap();
+        let outer = Pid::from_child(&child.child);
+        let started = Instant::now();
+        drop(child);
+        assert!(started.elapsed() < Duration::from_secs(5));
+        assert!(test_kill_process(outer).is_err());
+        // Its own parent is gone: whoever inherits it may still have to reap it.
+        let state = std::fs::read_to_string(format!("/proc/{inner}/stat")).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+    }
+}

@@ -1,0 +1,161 @@
+//! From an address to a TCP connection, by a deadline.
+
+use crate::base::shutdown::Stop;
+use crate::base::socket::Wire;
+use crate::base::trace::Trace;
+use crate::base::wait::{Halt, wait_for};
+use crate::ssh_config::AddressFamily as Family;
+use rustix::event::PollFlags;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect as start_connect, socket_with, sockopt};
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+/// A dead peer is found out within about a minute, also in the middle of a command.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const KEEPALIVES: u32 = 3;
+/// As long may what was sent stay unacknowledged: keepalives are for the silence between.
+const USER_TIMEOUT_MS: u32 = 60_000;
+
+/// Looks an address up. The system's resolver cannot be stopped: one that overruns is left to itself.
+pub fn resolve(
+    address: &str,
+    port: u16,
+    family: Family,
+    deadline: Instant,
+    stop: &Stop,
+) -> Result<Vec<SocketAddr>, Halt> {
+    if let Ok(ip) = address.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let (sender, receiver) = sync_channel(1);
+    let name = address.to_string();
+    std::thread::Builder::new()
+        .name("resolve".to_string())
+        .stack_size(256 * 1024)
+        .spawn(move || {
+            let found = (name.as_str(), port).to_socket_addrs();
+            let wanted = |address: &SocketAddr| match family {
+                Family::Any => true,
+                Family::Inet => address.is_ipv4(),
+                Family::Inet6 => address.is_ipv6(),
+            };
+            let found = found.map(|found| found.filter(wanted).collect::<Vec<_>>());
+            let _ = sender.send(found);
+        })
+        .map_err(Halt::Io)?;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Halt::Deadline);
+        }
+        match receiver.recv_timeout(left.min(Duration::from_millis(100))) {
+            Ok(Ok(found)) if found.is_empty() => return Err(Halt::Io(io::Error::other("the name has no address"))),
+            Ok(found) => return found.map_err(Halt::Io),
+            Err(RecvTimeoutError::Disconnected) => return Err(Halt::Io(io::Error::other("the resolver died"))),
+            Err(RecvTimeoutError::Timeout) if stop.is_set() => return Err(Halt::Stopped),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// Connects to the first address that answers; each gets its share of the time left. The last error counts.
+pub fn connect(
+    addresses: &[SocketAddr],
+    from: Option<IpAddr>,
+    deadline: Instant,
+    stop: &Stop,
+    trace: Trace<'_>,
+) -> Result<Wire, Halt> {
+    let mut last = Halt::Deadline;
+    for (tried, address) in addresses.iter().enumerate() {
+        let now = Instant::now();
+        let share = deadline.saturating_duration_since(now) / (addresses.len() - tried) as u32;
+        match connect_one(address, from, now + share, stop) {
+            Err(Halt::Stopped) => return Err(Halt::Stopped),
+            Err(halt) => {
+                trace.say(|| match &halt {
+                    Halt::Io(error) => format!("no connection to {address}: {error}"),
+                    _ => format!("no connection to {address} in time"),
+                });
+                last = halt;
+            }
+            Ok(wire) => {
+                trace.say(|| format!("connected to {address}"));
+                return Ok(wire);
+            }
+        }
+    }
+    Err(last)
+}
+
+fn connect_one(address: &SocketAddr, from: Option<IpAddr>, deadline: Instant, stop: &Stop) -> Result<Wire, Halt> {
+    let socket = open(address).map_err(|error| Halt::Io(error.into()))?;
+    if let Some(from) = from {
+        bind(&socket, &SocketAddr::new(from, 0)).map_err(|error| {
+            Halt::Io(io::Error::new(io::Error::from(error).kind(), format!("cannot bind to {from}: {error}")))
+        })?;
+    }
+    match start_connect(&socket, address) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::INPROGRESS) => wait_for(socket.as_fd(), PollFlags::OUT, Some(deadline), stop)?,
+        Err(error) => return Err(Halt::Io(error.into())),
+    }
+    match sockopt::socket_error(&socket) {
+        Ok(Ok(())) => Ok(Wire::new(socket)),
+        Ok(Err(error)) | Err(error) => Err(Halt::Io(error.into())),
+    }
+}
+
+fn open(address: &SocketAddr) -> rustix::io::Result<OwnedFd> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    sockopt::set_tcp_nodelay(&socket, true)?;
+    sockopt::set_socket_keepalive(&socket, true)?;
+    sockopt::set_tcp_keepidle(&socket, KEEPALIVE)?;
+    sockopt::set_tcp_keepintvl(&socket, KEEPALIVE)?;
+    sockopt::set_tcp_keepcnt(&socket, KEEPALIVES)?;
+    sockopt::set_tcp_user_timeout(&socket, USER_TIMEOUT_MS)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn an_address_needs_no_resolver_and_a_closed_port_is_refused_at_once() {
+        let stop = Stop::new().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let addresses = resolve("127.0.0.1", port, Family::Any, deadline, &stop).unwrap();
+        assert!(connect(&addresses, None, deadline, &stop, Trace::OFF).is_ok());
+        drop(listener);
+        match connect(&addresses, None, deadline, &stop, Trace::OFF) {
+            Err(Halt::Io(error)) => assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn nothing_is_waited_for_past_a_deadline_or_a_stop() {
+        let stop = Stop::new().unwrap();
+        // TEST-NET-1 (RFC 5737) answers nobody: a black hole, or unreachable on a machine without a network.
+        let addresses = [SocketAddr::from(([192, 0, 2, 1], 9))];
+        let started = Instant::now();
+        assert!(connect(&addresses, None, started + Duration::from_millis(100), &stop, Trace::OFF).is_err());
+        assert!(started.elapsed() < Duration::from_secs(5));
+        stop.set();
+        assert!(stop.is_set());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let halt = wait_for(listener.as_fd(), PollFlags::IN, None, &stop);
+        assert!(matches!(halt, Err(Halt::Stopped)));
+    }
+}

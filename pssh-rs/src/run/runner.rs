@@ -1,0 +1,412 @@
+//! The run over all hosts: a thread an attempt; one collector that hears of everything and asks the schedule what is next, so
+//! that every host comes out exactly once, also when Ctrl-C comes or a thread is stuck; and one writer, so that who reads
+//! the results slowly keeps the collector from nothing.
+
+use crate::base::shutdown::Why;
+use crate::host::attempt_handle::Leash;
+use crate::host::job::Job;
+use crate::host::libssh2::attempt;
+use crate::host::progress::{Event, Watched};
+use crate::host::slot::Seat;
+use crate::host::target::Target;
+use crate::outcome::{HostStatus, Outcome, Phase, Retry};
+use crate::run::schedule::{AttemptEnd, Schedule, Turn};
+use crate::sink::{SharedKept, Sinks, with_output};
+use crate::view::{Flow, Out, follow};
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+/// An attempt that its own deadlines did not end is given up this long after them.
+const OVERRUN: Duration = Duration::from_secs(3);
+/// After Ctrl-C, or the run's deadline, commands are ended on their hosts. Attempts that take longer are left behind.
+const AFTER_STOP: Duration = Duration::from_secs(17);
+/// After a second Ctrl-C no attempt waits for anything any more, and has its outcome, with the output that came, within this.
+const AFTER_SECOND_STOP: Duration = Duration::from_millis(500);
+/// A thread that was left behind is not waited for longer than this.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// With nothing to wait for, as when no thread could be started: look again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// With --wait, the pause after a host could not be reached: at first, and at most.
+const FIRST_BOOT_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_BOOT_PAUSE: Duration = Duration::from_secs(8);
+/// With --wait, the pause after a login was refused. sshd adds a penalty of 5 seconds for each refused login and, from 15
+/// seconds on, refuses connections (sshd_config(5), PerSourcePenalties): slower than 5 seconds they never add up.
+const REFUSED_LOGIN_PAUSE: Duration = Duration::from_secs(8);
+const STACK: usize = 512 * 1024;
+
+struct Shared {
+    job: Job,
+    targets: Vec<Target>,
+    sinks: Sinks,
+}
+
+/// What the collector knows of an attempt.
+struct Running {
+    turn: Turn,
+    kept: SharedKept,
+    leash: Arc<Leash>,
+    seat: Arc<Seat>,
+    thread: JoinHandle<()>,
+    phase: Option<Phase>,
+    at: Instant,
+    started_at: SystemTime,
+    give_up_at: Option<Instant>,
+}
+
+/// What is to be run.
+pub struct Plan {
+    pub job: Job,
+    pub targets: Vec<Target>,
+    pub sinks: Sinks,
+    pub schedule: Schedule,
+    pub progress: Arc<Progress>,
+    /// With `--wait`.
+    pub waits: bool,
+}
+
+/// What the progress bar shows, besides the hosts that are done.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Hosts that are worked on.
+    pub running: AtomicU64,
+    /// Hosts that are done and not ok.
+    pub failed: AtomicU64,
+    /// Hosts that were tried again because of `--wait`.
+    pub waited_for: AtomicU64,
+}
+
+/// Runs the job on all targets as the schedule says, and hands each outcome over once, as soon as it is final: to `out` by
+/// way of `flow`, which `write` lets it write, and to `done`. Whether it was interrupted.
+pub fn run(
+    plan: Plan,
+    flow: &Flow,
+    out: &mut Out,
+    write: impl FnMut(&mut Out) + Send,
+    mut done: impl FnMut(&Target, HostStatus, bool) + Send,
+) -> io::Result<bool> {
+    let Plan { job, targets, sinks, schedule, progress, waits } = plan;
+    let shared = Arc::new(Shared { job, targets, sinks });
+    let (events, received) = channel();
+    let early = events.clone();
+    shared.job.ending.listen(move |why| drop(early.send(Event::Stopped(why))));
+    let (targets, written) = (&shared.targets, events.clone());
+    thread::scope(|scope| {
+        let writer = thread::Builder::new().name("writer".to_string()).spawn_scoped(scope, move || {
+            let record = |index: usize| &targets[index].record;
+            follow(flow, out, record, write, |index, status, unwritten| {
+                done(&targets[index], status, unwritten);
+                let _ = written.send(Event::Written);
+            });
+        })?;
+        let mut collector = Collector {
+            shared: Arc::clone(&shared),
+            schedule,
+            events,
+            flow,
+            progress: &progress,
+            waits,
+            running: HashMap::new(),
+            earlier: HashMap::new(),
+            waited_for: HashSet::new(),
+            left_behind: Vec::new(),
+            interrupts: 0,
+        };
+        collector.collect(&received, || !writer.is_finished());
+        flow.close();
+        let interrupted = collector.interrupts > 0;
+        say_farewell(collector.left_behind);
+        // An attempt may end of Ctrl-C before the collector hears of it.
+        Ok(interrupted || shared.job.ending.end.is_set() && !shared.job.ending.is_late())
+    })
+}
+
+/// Lets the threads that were left behind end before the program does: at its exit OpenSSL takes itself apart, also
+/// under a thread that is still using it.
+fn say_farewell(threads: Vec<JoinHandle<()>>) {
+    let until = Instant::now() + FAREWELL;
+    for thread in threads {
+        while !thread.is_finished() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// The life of an attempt's thread.
+fn life(shared: &Shared, index: usize, kept: SharedKept, leash: &Leash, seat: &Seat, events: &Sender<Event>) {
+    let mut watched = Watched { index, leash, seat, events };
+    let target = &shared.targets[index];
+    // A bug that one host brings to light must not cost the others their records.
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let mut sink = shared.sinks.sink(index, kept);
+        let outcome = attempt(&shared.job, target, &mut watched, &mut sink);
+        sink.finish(outcome)
+    }));
+    let outcome = outcome.unwrap_or_else(|_| Outcome {
+        error: Some("a bug in pssh-rs ended this attempt".to_string()),
+        ..Outcome::new(HostStatus::Lost, None)
+    });
+    if leash.end() {
+        let _ = events.send(Event::Ended { index, outcome: outcome.into() });
+    }
+}
+
+struct Collector<'a> {
+    shared: Arc<Shared>,
+    schedule: Schedule,
+    events: Sender<Event>,
+    flow: &'a Flow,
+    progress: &'a Progress,
+    waits: bool,
+    running: HashMap<usize, Running>,
+    /// What became of hosts that wait for another try.
+    earlier: HashMap<usize, Outcome>,
+    waited_for: HashSet<usize>,
+    left_behind: Vec<JoinHandle<()>>,
+    interrupts: u32,
+}
+
+impl Collector<'_> {
+    /// Until all is done; or `writing` is no longer, which only a bug can bring about.
+    fn collect(&mut self, events: &Receiver<Event>, writing: impl Fn() -> bool) {
+        while !self.schedule.is_over() && writing() {
+            let now = Instant::now();
+            self.begin_due(now);
+            self.progress.running.store(self.running.len() as u64, Ordering::Relaxed);
+            if let Ok(event) = events.recv_timeout(self.wait(Instant::now())) {
+                self.hear(event);
+            }
+            // All that was said first: what came after an old deadline may be a new one, or the end.
+            while let Ok(event) = events.try_recv() {
+                self.hear(event);
+            }
+            self.give_up_overdue();
+            for index in self.schedule.refused() {
+                self.refuse(index);
+            }
+            if let Some(why) = self.schedule.why_over() {
+                self.close(HostStatus::Skipped, &format!("not tried: {why}"));
+            }
+        }
+    }
+
+    fn wait(&self, now: Instant) -> Duration {
+        let give_up = self.running.values().filter_map(|running| running.give_up_at).min();
+        let next = give_up.into_iter().chain(self.schedule.wakes_at(now)).min();
+        next.map_or(LOOK_AGAIN, |at| at.saturating_duration_since(now).min(LOOK_AGAIN))
+    }
+
+    fn stopped(&self) -> bool {
+        self.shared.job.ending.end.is_set()
+    }
+
+    fn begin_due(&mut self, now: Instant) {
+        while let Some(index) = self.schedule.grant(now) {
+            self.grant(index);
+        }
+        while !self.stopped()
+            && let Some(turn) = self.schedule.begin(now)
+        {
+            match self.start(turn) {
+                Ok(running) => drop(self.running.insert(turn.index, running)),
+                // With fewer threads it takes longer; that is all.
+                Err(_) if !self.running.is_empty() => return self.schedule.give_back(turn),
+                Err(error) => {
+                    let error = Some(format!("no thread could be started: {error}"));
+                    let outcome = Outcome { error, ..Outcome::new(HostStatus::Unreachable, None) };
+                    self.schedule.ended(turn, AttemptEnd::default(), now, pause);
+                    self.emit(turn.index, Outcome { attempts: turn.attempts, ..outcome });
+                }
+            }
+        }
+    }
+
+    fn start(&self, turn: Turn) -> io::Result<Running> {
+        let (leash, seat) = (Arc::new(Leash::default()), Arc::new(Seat::default()));
+        let kept = self.shared.sinks.kept();
+        let (shared, own_kept, held, wanted, events) =
+            (Arc::clone(&self.shared), Arc::clone(&kept), Arc::clone(&leash), Arc::clone(&seat), self.events.clone());
+        let thread = thread::Builder::new().name("host".to_string()).stack_size(STACK);
+        let (at, started_at) = (Instant::now(), SystemTime::now());
+        let thread = thread.spawn(move || life(&shared, turn.index, own_kept, &held, &wanted, &events))?;
+        Ok(Running { turn, kept, leash, seat, thread, phase: None, at, started_at, give_up_at: None })
+    }
+
+    fn grant(&self, index: usize) {
+        if let Some(running) = self.running.get(&index) {
+            running.seat.grant();
+        }
+    }
+
+    fn refuse(&self, index: usize) {
+        if let Some(running) = self.running.get(&index) {
+            running.seat.refuse();
+        }
+    }
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Phase { index, phase, deadline } => {
+                // A deadline that has passed while something was cleaned up gives the attempt a moment, too.
+                let give_up_at = deadline.map(|deadline| deadline.max(Instant::now()) + OVERRUN);
+                let give_up_at = self.sooner_if_stopped(give_up_at);
+                if let Some(running) = self.running.get_mut(&index) {
+                    running.give_up_at = give_up_at;
+                    running.phase = Some(phase);
+                }
+            }
+            Event::Answers { index } => {
+                if self.schedule.refuses() {
+                    self.refuse(index);
+                } else if self.schedule.answers(index) {
+                    self.grant(index);
+                }
+            }
+            Event::LoggedIn { index } => self.schedule.logged_in(index),
+            Event::Ended { index, outcome } => {
+                if let Some(running) = self.running.remove(&index) {
+                    let outcome = outcome_of(&running, *outcome);
+                    // It ends with this event.
+                    let _ = running.thread.join();
+                    self.finish(running.turn, outcome);
+                }
+            }
+            Event::Written => self.schedule.written(),
+            Event::Stopped(Why::Signal) => self.interrupt(),
+            Event::Stopped(Why::Deadline) => {
+                self.close(HostStatus::Skipped, "not tried: the run's deadline had passed");
+                self.give_up_by(Instant::now() + AFTER_STOP);
+            }
+        }
+    }
+
+    /// Sends the host to the end of the queue for another try, or out.
+    fn finish(&mut self, turn: Turn, outcome: Outcome) {
+        // What is wrong with the host's record or settings stays wrong.
+        let may_boot = self.waits && outcome.may_boot() && self.shared.targets[turn.index].problem.is_none();
+        let end = AttemptEnd { retry: outcome.retry, may_boot };
+        let pause = |attempts| if may_boot { boot_pause(outcome.status, attempts) } else { pause(attempts) };
+        match self.schedule.ended(turn, end, Instant::now(), pause) {
+            true => {
+                if may_boot && self.waited_for.insert(turn.index) {
+                    self.progress.waited_for.fetch_add(1, Ordering::Relaxed);
+                }
+                self.earlier.insert(turn.index, outcome);
+            }
+            false => self.emit(turn.index, outcome),
+        }
+    }
+
+    fn emit(&mut self, index: usize, outcome: Outcome) {
+        self.schedule.done(outcome.mark());
+        self.flow.done(index, outcome);
+    }
+
+    fn interrupt(&mut self) {
+        self.interrupts += 1;
+        self.close(HostStatus::Cancelled, "interrupted");
+        let now = Instant::now();
+        self.give_up_by(now + if self.interrupts > 1 { AFTER_SECOND_STOP } else { AFTER_STOP });
+    }
+
+    /// Begins nothing more. Hosts that were never tried come out as `status`, the others as they last ended.
+    fn close(&mut self, status: HostStatus, why: &str) {
+        for (index, attempts) in self.schedule.close() {
+            let outcome = match self.earlier.remove(&index) {
+                Some(outcome) if attempts > 0 => outcome,
+                _ => Outcome { error: Some(why.to_string()), attempts, ..Outcome::new(status, None) },
+            };
+            self.emit(index, outcome);
+        }
+    }
+
+    fn give_up_by(&mut self, at: Instant) {
+        for running in self.running.values_mut() {
+            running.give_up_at = Some(running.give_up_at.map_or(at, |give_up_at| give_up_at.min(at)));
+        }
+    }
+
+    fn sooner_if_stopped(&self, give_up_at: Option<Instant>) -> Option<Instant> {
+        let stop = match (self.stopped(), self.interrupts) {
+            (false, _) => return give_up_at,
+            (true, 0 | 1) => Instant::now() + AFTER_STOP,
+            (true, _) => Instant::now() + AFTER_SECOND_STOP,
+        };
+        Some(give_up_at.map_or(stop, |give_up_at| give_up_at.min(stop)))
+    }
+
+    /// Lets the hosts out whose attempt overran, and cuts their connection. Their threads are left to themselves.
+    fn give_up_overdue(&mut self) {
+        let now = Instant::now();
+        // One that has ended all the same is about to say so.
+        let overdue = |running: &Running| running.give_up_at.is_some_and(|at| at <= now) && running.leash.give_up();
+        let overdue: Vec<Running> = self.running.extract_if(|_, running| overdue(running)).map(|(_, it)| it).collect();
+        for running in overdue {
+            let outcome = match self.stopped() {
+                false => stuck(running.phase),
+                true => Outcome { phase: running.phase, ..Outcome::stopped(self.shared.job.ending.is_late()) },
+            };
+            let mut outcome = with_output(&running.kept, outcome_of(&running, outcome));
+            if let (Some(Phase::Exec), Some(error)) = (running.phase, &mut outcome.error) {
+                error.push_str("; the command may still be running");
+            }
+            self.schedule.ended(running.turn, AttemptEnd::default(), now, pause);
+            self.emit(running.turn.index, outcome);
+            self.left_behind.push(running.thread);
+        }
+    }
+}
+
+fn outcome_of(running: &Running, outcome: Outcome) -> Outcome {
+    Outcome {
+        attempts: running.turn.attempts + u32::from(was_tried(&outcome)),
+        started_at: Some(running.started_at),
+        duration: running.at.elapsed(),
+        ..outcome
+    }
+}
+
+fn was_tried(outcome: &Outcome) -> bool {
+    outcome.status != HostStatus::Skipped && outcome.retry != Retry::Again
+}
+
+/// The outcome of an attempt that its own deadlines did not end.
+fn stuck(phase: Option<Phase>) -> Outcome {
+    let (status, error) = match phase {
+        None => (HostStatus::Unreachable, "stuck before anything was begun"),
+        Some(Phase::Resolve) => (HostStatus::Unreachable, "stuck while looking up the address"),
+        Some(Phase::Connect) => (HostStatus::Unreachable, "stuck while connecting"),
+        Some(Phase::Handshake) => (HostStatus::Unreachable, "stuck: the server sent much and said nothing"),
+        Some(Phase::HostKey) => (HostStatus::HostKey, "stuck while keeping the host key"),
+        Some(Phase::Auth) => (HostStatus::Timeout, "stuck while logging in"),
+        Some(Phase::Exec) => (HostStatus::Timeout, "stuck while the command ran"),
+    };
+    Outcome { error: Some(error.to_string()), ..Outcome::new(status, phase) }
+}
+
+/// A pause before another try, of a random length: hosts that were refused together must not come back together. It grows
+/// with the number of tries.
+fn pause(attempts: u32) -> Duration {
+    Duration::from_millis(300 + random() % 700) * 2u32.pow(attempts.saturating_sub(1).min(4))
+}
+
+/// The pause before a host that may be booting is tried again. Up to half of it is random.
+fn boot_pause(status: HostStatus, attempts: u32) -> Duration {
+    let pause = match status {
+        HostStatus::Unreachable => {
+            (FIRST_BOOT_PAUSE * 2u32.pow(attempts.saturating_sub(1).min(4))).min(LONGEST_BOOT_PAUSE)
+        }
+        _ => REFUSED_LOGIN_PAUSE,
+    };
+    pause + pause * (random() % 500) as u32 / 1000
+}
+
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,53 @@
+//! One session after another on a connection, for servers that have room for only one at a time (`MaxSessions 1`).
+
+use crate::base::wait::Halt;
+use crate::ffi::ExecChannel;
+use crate::session::ssh_session::Link;
+use libssh2_sys as raw;
+use ssh2::{Error, ErrorCode, Session};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// sshd frees a session after it has handled both sides' close, and refuses an open that it reads together with ours. Its
+/// refusal tells that the close is handled by now. The later pauses are for other servers.
+const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(200)];
+/// The longest wait for the server to close its end of a session whose command was ended: less than what the pool grants
+/// after a deadline.
+const CLOSE: Duration = Duration::from_secs(2);
+
+impl Link {
+    /// Opens a session. One that is refused is asked for again, because the session before it may not be gone yet.
+    pub fn open_session<T>(
+        &self,
+        deadline: Option<Instant>,
+        mut open: impl FnMut(&Session) -> Result<T, Error>,
+    ) -> Result<T, Halt> {
+        for pause in PAUSES {
+            match self.drive(deadline, &mut open) {
+                Err(Halt::Ssh(error)) if is_refused(&error) => sleep(pause),
+                result => return result,
+            }
+        }
+        self.drive(deadline, open)
+    }
+
+    /// Closes the session of a command that has ended. The server has room for the next session when this returns.
+    pub fn close_session(&self, channel: &ExecChannel) {
+        if !channel.ended() {
+            return;
+        }
+        let deadline = Some(Instant::now() + CLOSE);
+        // Without an answer the next session is asked for all the same.
+        let _ = self.sheltered(|| {
+            self.drive(deadline, |_| channel.closed())?;
+            self.drive(deadline, |_| channel.close())
+        });
+    }
+}
+
+/// Whether the server refused to open a session, rather than something within it.
+pub fn is_refused(error: &Error) -> bool {
+    // `libssh2_sftp_init` has words of its own.
+    error.code() == ErrorCode::Session(raw::LIBSSH2_ERROR_CHANNEL_FAILURE)
+        && (error.message().starts_with("Channel open failure") || error.message() == "Unable to startup channel")
+}

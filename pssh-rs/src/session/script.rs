@@ -1,0 +1,129 @@
+//! A script of this machine on a host: uploaded over the connection, run, removed.
+
+use crate::session::command_line::{command_line, quote};
+use crate::session::exec::{Ask, End, Ran, START, Stdin, exec};
+use crate::session::phase_timer::Clock;
+use crate::session::ssh_session::Link;
+use crate::sink::Captured;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// In bytes: a script is text that people wrote, or an archive behind a few lines of it.
+const LARGEST: u64 = 64 << 20;
+
+/// A script, read once for all hosts.
+#[derive(Debug)]
+pub struct Script {
+    pub path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Script {
+    pub fn read(path: &Path) -> io::Result<Script> {
+        let size = fs::metadata(path)?.len();
+        if size > LARGEST {
+            return Err(io::Error::other(format!("larger than {} MiB", LARGEST >> 20)));
+        }
+        let bytes = fs::read(path)?;
+        if bytes.is_empty() {
+            return Err(io::Error::other("it is empty"));
+        }
+        if has_crlf(&bytes) {
+            return Err(io::Error::other(format!(
+                "its lines end in CRLF, as on Windows: convert it, as in: sed -i 's/\\r$//' {}",
+                quote(&path.to_string_lossy())
+            )));
+        }
+        Ok(Script { path: path.to_path_buf(), bytes })
+    }
+}
+
+/// Returns whether the first line ends in CRLF, or all lines after it do. A script may hold other text that does.
+fn has_crlf(script: &[u8]) -> bool {
+    let mut lines = script.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+    let is_crlf = |line: &[u8]| line.ends_with(b"\r\n");
+    lines.next().is_some_and(is_crlf) || lines.clone().next().is_some() && lines.all(is_crlf)
+}
+
+/// Makes a file that may be executed, and fills it: where a folder's file system forbids that the next is tried. Prints the
+/// file's name. It is one line without a single quote, so that login shells other than sh hand it on as it is.
+const UPLOAD: &str = "umask 077; f=; gone() { rm -f \"$f\"; exit 1; }; trap gone HUP INT TERM; for d in \"${TMPDIR:-/tmp}\" /var/tmp \"$HOME\"; do \
+    f=$(mktemp \"$d/.pssh-rs.XXXXXXXXXX\" 2>/dev/null) || continue; \
+    if chmod MODE \"$f\" && test -x \"$f\"; then \
+    cat >\"$f\" && printf %s \"$f\" && exit 0; rm -f \"$f\"; exit 1; fi; rm -f \"$f\"; done; \
+    echo \"no folder for a script: none of ${TMPDIR:-/tmp}, /var/tmp and $HOME takes files that may be executed\" >&2; \
+    exit 1";
+
+/// Counted for the path of an uploaded script before it is known: the folder is the host's to choose.
+pub const PATH_ALLOWANCE: usize = 256;
+
+/// The command that runs the script at `path` with its arguments.
+pub fn line(path: &str, args: &[String]) -> String {
+    let words: Vec<&str> = std::iter::once(path).chain(args.iter().map(String::as_str)).collect();
+    command_line(&words)
+}
+
+/// What went wrong before the script itself began.
+pub enum Unstarted {
+    End(Ran, End),
+    /// The upload failed; what it said.
+    Upload(String),
+}
+
+/// Puts the script on the host; the file's name there. With `readable` others than who logs in may read it:
+/// sudo may make another user of us.
+pub fn upload(link: &Link, script: &Script, readable: bool, clock: &Clock<'_>) -> Result<String, Unstarted> {
+    let mode = if readable { "755" } else { "700" };
+    let line = format!("exec sh -c '{}'", UPLOAD.replace("MODE", mode));
+    let mut said = Captured::default();
+    let ask = Ask { line: &line, env: &[], stdin: Stdin::Bytes(&script.bytes), tty: false, gate: None };
+    match exec(link, ask, clock, &mut said) {
+        (Ran { exit_code: Some(0), .. }, End::Closed) => {}
+        (Ran { exit_code: Some(_), .. }, End::Closed) => {
+            let stderr = String::from_utf8_lossy(&said.stderr);
+            let why = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason was given");
+            return Err(Unstarted::Upload(why.trim().to_string()));
+        }
+        (_, End::Unfinished(halt)) => return Err(Unstarted::End(Ran::default(), End::Halt(halt))),
+        (ran, end) => return Err(Unstarted::End(ran, end)),
+    }
+    // A login shell that prints something of its own prints it first.
+    let said = String::from_utf8_lossy(&said.stdout);
+    let path = said.rfind("/.pssh-rs.").map(|at| said[..at].rfind('\n').map_or(&said[..], |line| &said[line + 1..]));
+    match path {
+        Some(path) if path.starts_with('/') => Ok(path.to_string()),
+        _ => Err(Unstarted::Upload("the host did not say where it put the script".to_string())),
+    }
+}
+
+/// How long the removal may take; it is tried also after a timeout or Ctrl-C.
+const REMOVAL: Duration = Duration::from_secs(5);
+
+/// Removes what `upload` put there; whether that was done.
+pub fn remove(link: &Link, path: &str, clock: &Clock<'_>) -> bool {
+    clock.tell(Some(Instant::now() + START + REMOVAL));
+    let line = format!("exec rm -f {}", quote(path));
+    let mut watch = |_, _| {};
+    let own_clock = Clock::start(Some(REMOVAL), &mut watch);
+    let ask = Ask { line: &line, env: &[], stdin: Stdin::Nothing, tty: false, gate: None };
+    let ended = link.sheltered(|| exec(link, ask, &own_clock, &mut Captured::default()));
+    clock.back();
+    matches!(ended, (Ran { exit_code: Some(0), .. }, End::Closed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_script_of_crlf_lines_is_one() {
+        for script in ["#!/bin/sh\r\nid\r\n", "#!/bin/sh\r\nid", "#!/bin/sh\nid\r\ndf\r\n", "id\r\n"] {
+            assert!(has_crlf(script.as_bytes()), "{script:?}");
+        }
+        for script in ["id", "#!/bin/sh\n", "#!/bin/sh\nprintf 'a\r\n'\nid\n", "id\r", "#!/bin/sh\nid\n\x7f\r\n"] {
+            assert!(!has_crlf(script.as_bytes()), "{script:?}");
+        }
+    }
+}
