@@ -26,6 +26,7 @@ pub async fn check_type(ec2: &Ec2, name: &str, acted: &mut [Acted]) {
             Some(Err(failure)) => Err(failure.clone().within("not resized, because the type cannot be checked")),
             _ => Err(unknown_type(name, &region)),
         };
+        host.note_not_done();
     }
 }
 
@@ -90,6 +91,7 @@ async fn resize_due(args: &Args, ec2: &Ec2, name: &str, hosts: &mut [Acted]) {
     for host in hosts.iter_mut() {
         let is = format!("not resized, its type is {}", old_of(host));
         host.result = host.result.clone().map_err(|failure| failure.within(is));
+        host.note_not_done();
     }
     let running = places(hosts, |host| host.result.is_ok() && is_in(host, "running"));
     let settled = places(hosts, |host| host.result.is_ok());
@@ -153,8 +155,10 @@ async fn resize_due(args: &Args, ec2: &Ec2, name: &str, hosts: &mut [Acted]) {
         let new = if new { format!("; as {name} it does not start") } else { String::new() };
         let whys: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
         let message = format!("{result} {end}{new}: {}", whys.join("; then "));
-        if let Some(first) = failures.first() {
-            host.result = Err(Failure { message, ..first.clone() });
+        let Some(first) = failures.first() else { continue };
+        host.result = Err(Failure { message, ..first.clone() });
+        if type_of(host) != name {
+            host.note_not_done();
         }
     }
 }

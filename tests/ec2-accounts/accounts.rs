@@ -76,7 +76,24 @@ fn a_name_is_looked_for_in_every_account() {
     assert!(run.stderr.contains("ec2-power: web4: no live instance has this name in us-east-1\n"), "{}", run.stderr);
     let run = sandbox.run("ec2-power", &["stop", "--account", "dev,prod", "web2"], "").exits(3);
     assert!(run.stderr.contains("web2: several live instances have this name: i-"), "{}", run.stderr);
+    assert!(run.stderr.contains(" (dev), i-") && run.stderr.contains(" (prod)\n"), "{}", run.stderr);
     assert_eq!((servers[0].count("StopInstances"), servers[1].count("StopInstances")), (1, 1));
+}
+
+#[test]
+fn tables_say_which_account_is_meant() {
+    let (sandbox, _servers) = accounts("web1", "web2");
+    let table = |args: &[&str]| {
+        let args = [&["--account", "dev,prod"], args].concat();
+        sandbox.run("ec2-ls", &args, "").exits(0).stdout
+    };
+    for what in ["--volumes", "--addresses"] {
+        let shown = table(&[what, "-o", "table"]);
+        assert!(shown.is_empty() || shown.lines().next().unwrap().ends_with("AWS PROFILE"), "{shown}");
+    }
+    assert!(table(&["--volumes", "-o", "table"]).lines().nth(1).unwrap().ends_with("  dev"));
+    let header = "HOST  ACCOUNT       AWS PROFILE\n";
+    assert!(table(&["--columns", "host,account,aws_profile"]).starts_with(header));
 }
 
 #[test]

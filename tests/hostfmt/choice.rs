@@ -35,7 +35,7 @@ fn a_host_that_cannot_be_written_stops_all_and_skip_leaves_it_out() {
 #[test]
 fn a_field_that_no_host_has_makes_no_groups_and_is_named() {
     let run = hostfmt(&["nagios", "-g", "tags.rol"], "{\"host\":\"a\",\"tags\":{\"role\":\"web\"}}\n").exits(0);
-    assert_eq!(run.stderr, "hostfmt: no host has tags.rol, so there are no groups\n");
+    assert_eq!(run.stderr, "hostfmt: no host has tags.rol, so there are no groups; did you mean tags.role?\n");
 }
 
 #[test]

@@ -186,6 +186,8 @@ fn csv_has_a_row_for_each_host_and_a_column_for_each_tag() {
         (&json!("it's \"new\", ok"), &json!("192.0.2.1"), &json!(""))
     );
     assert_eq!(rows[0]["security_groups"], "db,web-sg");
+    let run = hostfmt(&["csv", "-D", "columns=host,role,public_ip"], FLEET).exits(0);
+    assert_eq!(run.stderr, "hostfmt: no record has the key role; did you mean tags.role?\n");
     let chosen = written(&["csv", "-D", "columns=host,tags.role,tags"], FLEET);
     assert!(chosen.starts_with("host,tags.role,tags\ndb1,db,\"{\"\"Name\"\":\"\"db1\"\""), "{chosen}");
 }

@@ -26,7 +26,34 @@ pub const NO_ACTION: &str = "unchanged";
 /// The action of a host that a tag or EC2 itself protects from the change.
 pub const PROTECTED: &str = "protected";
 
+/// The action of a host that is left out because of what its record says.
+pub const SKIPPED: &str = "skipped";
+
+/// The action of a host that has failed before anything was done to it.
+pub const FAILED: &str = "failed";
+
 impl Acted {
+    /// Returns the action as the record shows it: what was done. The same for all tools.
+    pub fn shown_action(&self) -> &'static str {
+        match self.result {
+            Err(_) if self.action == NO_ACTION => FAILED,
+            _ => self.action,
+        }
+    }
+
+    /// Gives a host that has failed by now the action that says that nothing was done to it.
+    pub fn note_not_done(&mut self) {
+        if self.result.is_err() && ![PROTECTED, SKIPPED].contains(&self.action) {
+            self.action = FAILED;
+        }
+    }
+
+    /// Sets the failure of a host to which nothing was done.
+    pub fn fail(&mut self, failure: Failure) {
+        self.result = Err(failure);
+        self.note_not_done();
+    }
+
     /// Region and id of the instance; empty where there is none.
     pub fn place(&self) -> (String, String) {
         (self.record.str("region").unwrap_or_default(), self.id())
