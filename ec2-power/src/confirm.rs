@@ -17,13 +17,14 @@ pub struct Question {
 }
 
 /// What the table of the hosts shows: what they are, and where.
-const COLUMNS: [(&str, &str); 6] = [
+const COLUMNS: [(&str, &str); 7] = [
     ("HOST", "host"),
     ("INSTANCE", "instance_id"),
     ("TYPE", "instance_type"),
     ("STATE", "state"),
     ("REGION", "region"),
     ("ACCOUNT", "account"),
+    ("AWS PROFILE", "aws_profile"),
 ];
 
 /// Returns what to ask: a table of the hosts, those that are not changed, `notes`, and the number to type. `None` if nothing is to be done.
@@ -43,8 +44,12 @@ pub fn question(job: &Job, acted: &[Acted], notes: &[String], released: &[String
     };
     let mut text = String::new();
     if !hosts.is_empty() {
-        let headers = COLUMNS.map(|(header, _)| header);
-        text = table(&headers, hosts.iter().map(|host| COLUMNS.map(|(_, key)| host.record.get(key)).into()));
+        let profile = |host: &Acted| host.record.str("aws_profile");
+        let has_several = hosts.iter().any(|host| profile(host) != profile(hosts[0]));
+        let columns = COLUMNS.iter().filter(|(_, key)| has_several || *key != "aws_profile");
+        let headers: Vec<&str> = columns.clone().map(|(header, _)| *header).collect();
+        let cells = |host: &&Acted| columns.clone().map(|(_, key)| host.record.get(key)).collect();
+        text = table(&headers, hosts.iter().map(cells));
     }
     for note in not_changed(job, acted).iter().chain(notes) {
         text.push_str(&format!("{}\n", visible(note)));

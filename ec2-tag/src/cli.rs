@@ -59,7 +59,7 @@ pub struct Args {
 
 const COLUMNS: [Column; 6] = [
     Column { header: "HOST", key: "host" },
-    Column { header: "ACCOUNT", key: "aws_profile" },
+    Column { header: "AWS PROFILE", key: "aws_profile" },
     Column { header: "ACTION", key: "action" },
     Column { header: "INSTANCE", key: "instance_id" },
     Column { header: "ERROR", key: "error" },

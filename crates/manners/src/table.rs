@@ -28,7 +28,7 @@ pub(crate) struct TableStyle {
     pub width: Option<usize>,
     pub has_color: bool,
     pub has_header: bool,
-    /// The user has named the columns, so all of them are shown.
+    /// The user has named the columns: all of them are shown, and repeat what others show.
     pub is_chosen: bool,
     /// Keys of columns that are left out, the first one first, when a line gets too long.
     pub optional: &'static [&'static str],
@@ -48,7 +48,7 @@ impl TableStyle {
 const GAP: usize = 2;
 
 /// Text is cut to this many columns before a whole column is left out, and then to fewer.
-const FLOORS: [usize; 3] = [20, 8, 1];
+const FLOORS: [usize; 3] = [24, 8, 1];
 
 /// Returns the lines of a table; none for no rows.
 pub(crate) fn table_lines(fields: &[Field], rows: &[TableRow], style: &TableStyle) -> Vec<String> {
@@ -117,6 +117,10 @@ fn layout(fields: &[Field], rows: &[TableRow], style: &TableStyle) -> Vec<(usize
         (0..fields.len()).filter(is_shown).map(|index| (index, width_of(index))).collect();
     let Some(most) = style.width else { return shown };
     let is_whole = |index: usize| is_kept_whole(&fields[index].path);
+    // A host without a name goes by the id of its instance.
+    let ids =
+        |index: usize| rows.iter().map(move |row| row.cells[index].as_str()).filter(|cell| is_id(cell)).map(str::len);
+    let least: Vec<usize> = (0..fields.len()).map(|index| ids(index).max().unwrap_or_default()).collect();
     let mut optional = style.optional.iter().filter(|_| !style.is_chosen);
     while total(&shown) > most {
         let spare =
@@ -127,9 +131,9 @@ fn layout(fields: &[Field], rows: &[TableRow], style: &TableStyle) -> Vec<(usize
         let Some(key) = optional.next() else { break };
         shown.retain(|(index, _)| fields[*index].path != *key);
     }
-    shrink(&mut shown, most, FLOORS[0], |index| !is_whole(index));
-    shrink(&mut shown, most, FLOORS[1], |index| !is_whole(index));
-    shrink(&mut shown, most, FLOORS[2], |_| true);
+    shrink(&mut shown, most, FLOORS[0], |index, _| !is_whole(index));
+    shrink(&mut shown, most, FLOORS[1], |index, width| !is_whole(index) && width > least[index]);
+    shrink(&mut shown, most, FLOORS[2], |_, _| true);
     // A terminal of a few columns does not have room for all.
     while total(&shown) > most && shown.len() > 1 {
         shown.pop();
@@ -144,10 +148,10 @@ fn total(shown: &[(usize, usize)]) -> usize {
     shown.iter().map(|(_, width)| width + GAP).sum::<usize>().saturating_sub(GAP)
 }
 
-/// Makes the widest of these columns narrower, one column of the terminal at a time, until the line fits.
-fn shrink(shown: &mut [(usize, usize)], most: usize, floor: usize, may: impl Fn(usize) -> bool) {
+/// Makes the widest column that may be narrower so, one column of the terminal at a time, until the line fits.
+fn shrink(shown: &mut [(usize, usize)], most: usize, floor: usize, may: impl Fn(usize, usize) -> bool) {
     while total(shown) > most {
-        let widest = shown.iter_mut().filter(|(index, width)| *width > floor && may(*index));
+        let widest = shown.iter_mut().filter(|(index, width)| *width > floor && may(*index, *width));
         let Some((_, width)) = widest.max_by_key(|(_, width)| *width) else { return };
         *width -= 1;
     }
@@ -156,6 +160,12 @@ fn shrink(shown: &mut [(usize, usize)], most: usize, floor: usize, may: impl Fn(
 /// A part of an id, an address or a zone is of no use to anyone.
 fn is_kept_whole(path: &str) -> bool {
     path.ends_with("_id") || path.ends_with("_ip") || matches!(path, "zone" | "state" | "status" | "action" | "age")
+}
+
+/// Whether it is the id of an instance or of another resource of EC2.
+fn is_id(cell: &str) -> bool {
+    let digits = cell.rsplit_once('-').map(|(_, digits)| digits);
+    digits.is_some_and(|digits| digits.len() == 17 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Cuts text that is wider, with an ellipsis at its end.
@@ -250,6 +260,15 @@ mod tests {
     }
 
     #[test]
+    fn id_that_stands_for_a_name_is_whole() {
+        let id = ORDINARY.replace("web12", "i-0123456789abcdef0");
+        for width in 80..140 {
+            let lines = table(Some(width), &[&ORDINARY.replace("web12", &"n".repeat(256)), &id]);
+            assert!(lines[2].starts_with("i-0123456789abcdef0 "), "{width}: {lines:?}");
+        }
+    }
+
+    #[test]
     fn chosen_columns_are_all_shown() {
         let fields = Field::all(&["host", "tags.role", "public_ip"].map(String::from), &COLUMNS);
         let style = TableStyle { is_chosen: true, ..style(Some(80)) };
@@ -266,7 +285,7 @@ mod tests {
         let line = format!(r#"{{"host":"{}","zone":"{zone}"}}"#, "n".repeat(100));
         let style = TableStyle { uncut: &["zone"], ..style(Some(40)) };
         let lines = table_lines(&fields, &rows(&fields, &[&line]), &style);
-        assert_eq!(lines[1], format!("{}…  {zone}", "n".repeat(17)));
+        assert_eq!(lines[1], format!("{}…  {zone}", "n".repeat(13)));
         assert!(columns(&lines[0]) <= 40, "{lines:?}");
     }
 

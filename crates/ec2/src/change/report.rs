@@ -20,7 +20,7 @@ const COLUMNS: [Column; 6] = [
 /// As [`COLUMNS`], of hosts in several accounts.
 const ACCOUNT_COLUMNS: [Column; 7] = [
     Column { header: "HOST", key: "host" },
-    Column { header: "ACCOUNT", key: AWS_PROFILE },
+    Column { header: "AWS PROFILE", key: AWS_PROFILE },
     Column { header: "ACTION", key: "action" },
     Column { header: "STATE", key: "state" },
     Column { header: "ZONE", key: "zone" },
@@ -233,10 +233,10 @@ mod tests {
         };
         let mut hosts = vec![of("web1", "dev", Ok(())), of("web2", "dev", Ok(()))];
         assert_eq!(summary(&hosts, false), "2 hosts: 2 stopped");
-        assert!(columns(&hosts).iter().all(|column| column.header != "ACCOUNT"));
+        assert!(columns(&hosts).iter().all(|column| column.key != AWS_PROFILE));
         hosts.push(of("web3", "prod", Err(Failure::unreached("refused"))));
         assert_eq!(summary(&hosts, false), "3 hosts: 2 stopped in dev; 1 failed in prod");
-        assert!(columns(&hosts).iter().any(|column| column.header == "ACCOUNT"));
+        assert!(columns(&hosts).iter().any(|column| column.key == AWS_PROFILE));
     }
 
     #[test]

@@ -52,10 +52,12 @@ impl Calls {
         Attempts::new(call, is_patient, get(&self.read_limit), self.max_attempts)
     }
 
-    /// Waits for an answer, for `limit` after it was asked for and after each part of it.
+    /// Waits for an answer, for `limit` after it was asked for and after each part of it. `first` is when the first attempt
+    /// was sent that has no answer.
     async fn bounded<T, E>(
         &self,
         region: &str,
+        first: Instant,
         limit: Duration,
         answer: impl Future<Output = Answer<T, E>>,
     ) -> Answer<T, E> {
@@ -67,8 +69,10 @@ impl Calls {
                 answer = &mut answer => return answer,
                 () = sleep_until(deadline) => {}
             }
-            if self.arrivals.last(region, begun) + limit <= Instant::now() {
-                return Err(SdkError::timeout_error(NoAnswer(limit)));
+            let last = self.arrivals.last(region, begun);
+            if last + limit <= Instant::now() {
+                let silent_since = if last > begun { last } else { first };
+                return Err(SdkError::timeout_error(NoAnswer(silent_since.elapsed())));
             }
         }
     }
@@ -134,13 +138,16 @@ impl fmt::Display for NotSent {
 
 impl std::error::Error for NotSent {}
 
-/// An attempt was given up after this time.
+/// A call was given up after this time, with all its attempts.
 #[derive(Debug)]
 pub(crate) struct NoAnswer(pub Duration);
 
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no answer in {} s", self.0.as_secs_f64())
+        let seconds = self.0.as_secs_f64();
+        // A longer time without its tenths: the same failure of many hosts is reported once.
+        let seconds = if seconds < 10.0 { (seconds * 10.0).round() / 10.0 } else { seconds.round() };
+        write!(f, "no answer in {seconds} s")
     }
 }
 
@@ -200,7 +207,8 @@ impl Ec2 {
             }
             let sent = Instant::now();
             let limit = attempts.limit(sent);
-            let error = match self.calls.bounded(region, limit, send()).await {
+            let first = attempts.unanswered.unwrap_or(sent);
+            let error = match self.calls.bounded(region, first, limit, send()).await {
                 Ok(answer) => {
                     buckets.succeeded(region, name);
                     set(&self.calls.progress, Instant::now());
