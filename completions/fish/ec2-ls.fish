@@ -1,4 +1,4 @@
-complete -c ec2-ls -s s -l state -d 'Find instances in these states: pending, running, stopping, stopped, shutting-down, terminated, or all [default: all but shutting-down and terminated]' -r
+complete -c ec2-ls -s s -l state -d 'Find instances in these states: pending, running, stopping, stopped, shutting-down, terminated, or all [default: all but shutting-down and terminated]. With --volumes also volumes in these: creating, available, in-use, deleting, deleted, error' -r
 complete -c ec2-ls -l has -d 'Find instances that have these tags, whatever their values' -r
 complete -c ec2-ls -l type -d 'Find instances of these types, as in \'t3.*,m5.large\'' -r
 complete -c ec2-ls -s z -l zone -d 'Find instances in these availability zones, by their names or ids' -r
@@ -23,7 +23,7 @@ names\t''
 table\t''
 csv\t'As RFC 4180 has it, with \\n at the end of lines'
 tsv\t'With \\t, \\n, \\r and \\\\ for those characters, as PostgreSQL\'s COPY and mysql --batch write them'"
-complete -c ec2-ls -l columns -d 'Write these columns, separated by commas, in a table, csv or tsv: keys of the records, as in host,tags.role,volumes.size_gib, and `age`, the time since the launch. Without --output it is a table' -r
+complete -c ec2-ls -l columns -d 'Write these columns, separated by commas, in a table, csv or tsv: keys of the records, as in host,tags.role,zone, and `age`, the time since the launch. Without --output it is a table' -r
 complete -c ec2-ls -l color -d 'Whether to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb'
 always\t''
 never\t''"

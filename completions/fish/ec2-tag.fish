@@ -7,7 +7,7 @@ names\t''
 table\t''
 csv\t'As RFC 4180 has it, with \\n at the end of lines'
 tsv\t'With \\t, \\n, \\r and \\\\ for those characters, as PostgreSQL\'s COPY and mysql --batch write them'"
-complete -c ec2-tag -l columns -d 'Write these columns, separated by commas, in a table, csv or tsv: keys of the records, as in host,tags.role,volumes.size_gib, and `age`, the time since the launch. Without --output it is a table' -r
+complete -c ec2-tag -l columns -d 'Write these columns, separated by commas, in a table, csv or tsv: keys of the records, as in host,tags.role,zone, and `age`, the time since the launch. Without --output it is a table' -r
 complete -c ec2-tag -l color -d 'Whether to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb'
 always\t''
 never\t''"
@@ -18,5 +18,6 @@ complete -c ec2-tag -l device-names -d 'Tag each volume with the name of its hos
 complete -c ec2-tag -s n -l dry-run -d 'Show the tags before and after, and change nothing'
 complete -c ec2-tag -s 1 -d 'Write names, one a line, of all hosts, those that failed too: the short form of --output names'
 complete -c ec2-tag -l no-header -d 'Write no header line'
+complete -c ec2-tag -l no-progress -d 'Show no progress bar (there is none anyway where stderr is not a terminal)'
 complete -c ec2-tag -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ec2-tag -s V -l version -d 'Print version'

@@ -2,13 +2,14 @@
 
 mod cli;
 mod disks;
+mod document;
 mod execute;
+mod library;
 mod memory;
 mod plan;
 mod profile;
 mod request;
 mod tags;
-mod yaml;
 
 pub use cli::{Args, command, run};
-pub use profile::{KeyHelp, launch_keys};
+pub use document::key_help::{KeyHelp, launch_keys};

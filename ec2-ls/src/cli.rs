@@ -44,6 +44,10 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     if args.show.watch.is_some() {
         watch::check(&args.show)?;
     }
+    if let Some(state) = args.find.volume_states().first().filter(|_| !args.show.volumes) {
+        return Err(Failure::usage(format!("--state {state}: a state of volumes, not of instances"))
+            .hint("--volumes lists volumes"));
+    }
     warn_of_globbed(&args.find.words, tool);
     let regions = RegionArgs { read_limit: Some(args.find.timeout), ..args.find.region_args()? };
     let query = Query::new(&args.find, io::stdin().lock())?;
@@ -119,11 +123,14 @@ async fn list_resources(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result
     let all = finder.query.is_everything();
     // A region without instances may have volumes.
     let status = if all { found.status } else { say_found(args, finder.query, tool, &found) };
-    let (records, failures) = tokio::select! {
+    let (mut records, failures) = tokio::select! {
         read = read_resources(&args.show, finder, &found.records, all) => read?,
         interrupted = finder.accounts.interrupted() => return Err(interrupted),
     };
     failures.iter().for_each(|failure| tool.failure(failure));
+    let states = args.find.volume_states();
+    records
+        .retain(|record| states.is_empty() || states.iter().any(|state| record.str("state").as_deref() == Some(state)));
     let status = if failures.is_empty() { status } else { status.max(Status::Unreached) };
     match write_resources(&args.show, &records, tool) {
         Err(failure) if !failure.is_closed_pipe() => Err(failure),
@@ -139,18 +146,13 @@ async fn watch_hosts(args: &Args, finder: &Finder<'_>, interval: Duration, tool:
         let failures = RefCell::new(Vec::new());
         let mut found = find(args, finder, |failure| failures.borrow_mut().push(failure)).await?;
         let mut failures = failures.into_inner();
-        let all_failed = found.status == Status::Usage;
-        if all_failed && found.records.is_empty() && !failures.is_empty() {
+        if found.status == Status::Usage && found.records.is_empty() && !failures.is_empty() {
             return Err(Failure { status: Status::Usage, ..failures.swap_remove(0) });
         }
         add_details(&args.show, finder, &args.progress, &mut found.records).await?;
         found.records.iter_mut().for_each(prepare_for_columns);
-        let messages: Vec<String> = failures.iter().map(|failure| failure.message.clone()).collect();
-        let is_unknown = move |record: &Record| {
-            let place = format!(" in {}: ", record.str("region").unwrap_or_default());
-            all_failed || messages.iter().any(|message| message.contains(&place))
-        };
-        Ok(Look { records: found.records, failures, is_unknown: Box::new(is_unknown) })
+        let records = std::mem::take(&mut found.records);
+        Ok(Look { records, failures, is_unknown: Box::new(move |record| found.is_unknown(record)) })
     };
     watch::watch(&args.show, interval, &what, tool, look, async || finder.accounts.interrupted().await).await
 }
@@ -159,8 +161,7 @@ async fn watch_hosts(args: &Args, finder: &Finder<'_>, interval: Duration, tool:
 fn say_found(args: &Args, query: &Query, tool: &Tool, found: &Found) -> Status {
     let mut status = found.status;
     if !found.missing.is_empty() {
-        let narrowed = if query.is_narrowed() { ", or not of these tags and states" } else { "" };
-        tool.warn(format!("not found{narrowed}: {}", fold(found.missing.iter().map(String::as_str))));
+        tool.warn(format!("not found: {}", missing_hosts(&found.missing)));
         status = status.max(Status::No);
     }
     if !found.gone.is_empty() {
@@ -173,9 +174,45 @@ fn say_found(args: &Args, query: &Query, tool: &Tool, found: &Found) -> Status {
     }
 }
 
+/// So many ids of hosts that were not found are named.
+const MOST_IDS: usize = 3;
+
+/// The names of the hosts, folded, with the ids of the first ones that were looked for by the id of their record:
+/// `web[1-2] (instances i-1, i-2)`.
+fn missing_hosts(hosts: &[Record]) -> String {
+    let names = fold(hosts.iter().map(Record::host));
+    let id = |host: &Record| host.str("instance_id").filter(|id| id != host.host());
+    let ids: Vec<String> = hosts.iter().filter_map(id).collect();
+    match ids.as_slice() {
+        [] => names,
+        [id] => format!("{names} (instance {id})"),
+        ids if ids.len() > MOST_IDS => {
+            let (first, more) = ids.split_at(MOST_IDS);
+            format!("{names} (instances {} and {} more)", first.join(", "), more.len())
+        }
+        ids => format!("{names} (instances {})", ids.join(", ")),
+    }
+}
+
 /// Says that nothing was found, and what else the words may mean. Where a region did not answer this is unknown.
 fn say_empty(args: &Args, query: &Query, tool: &Tool) -> Status {
     tool.warn("no instance matches");
     query.advice.iter().for_each(|advice| tool.warn(advice));
     if args.find.fail_empty { Status::No } else { Status::Done }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_records_are_told_with_their_ids() {
+        let record = |number: usize| Record::parse(&format!(r#"{{"host":"w{number}","instance_id":"i-{number}"}}"#));
+        let missing =
+            |count: usize| missing_hosts(&(1..=count).map(|number| record(number).unwrap()).collect::<Vec<_>>());
+        assert_eq!(missing_hosts(&[Record::named("w1"), Record::named("w2")]), "w[1-2]");
+        assert_eq!(missing(1), "w1 (instance i-1)");
+        assert_eq!(missing(3), "w[1-3] (instances i-1, i-2, i-3)");
+        assert_eq!(missing(5), "w[1-5] (instances i-1, i-2, i-3 and 2 more)");
+    }
 }

@@ -1,7 +1,7 @@
 //! The arguments of `ec2-power`, and the job that they ask for.
 
 use cerveza_ec2::{Change, RegionArgs, StopMode, WaitArgs, region_of_zone_option};
-use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result};
+use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, parse_duration};
 use clap::Parser;
 
 /// Start, stop, reboot, resize and terminate EC2 instances
@@ -113,6 +113,25 @@ const OK: &str = "ok";
 /// The most hosts that are terminated without `--max`.
 const MAX_TERMINATED: usize = 10;
 
+/// Refuses a word that is meant as a value of `--wait`, where it would be a host.
+fn check_wait_word(word: &str) -> Result<()> {
+    let Some(what) = wait_hint(word) else { return Ok(()) };
+    let host = format!("a host with this name is written '\"{word}\"'");
+    Err(Failure::usage(format!("--wait {word}: {what}")).hint(host))
+}
+
+/// Returns what to write instead of this value of `--wait`.
+pub fn wait_hint(word: &str) -> Option<String> {
+    match word {
+        "state" | "pending" | "running" | "stopping" | "stopped" | "shutting-down" | "terminated" => {
+            Some("--wait alone waits for the state that the action leads to".to_string())
+        }
+        _ => parse_duration(word)
+            .ok()
+            .map(|_| format!("the time limit is an option of its own: --wait --timeout {word}")),
+    }
+}
+
 impl Job {
     /// The word in the record's `action`.
     pub fn action(&self) -> &'static str {
@@ -123,6 +142,15 @@ impl Job {
             Job::Power(Change::Reboot) => "reboot",
             Job::Power(Change::Terminate) => "terminate",
             Job::Resize(_) => "resize",
+        }
+    }
+
+    /// The command line without its hosts.
+    pub fn command(&self) -> String {
+        match self {
+            Job::Resize(name) => format!("ec2-power resize {name}"),
+            Job::Power(Change::Stop(StopMode::Hibernate)) => "ec2-power stop --hibernate".to_string(),
+            Job::Power(_) => format!("ec2-power {}", self.action()),
         }
     }
 
@@ -137,6 +165,9 @@ impl Args {
         let mut words = self.words.clone();
         if self.is_wait_ok() {
             words.retain(|word| word != OK);
+        }
+        if self.wait == Some(Until::State) {
+            words.iter().try_for_each(|word| check_wait_word(word))?;
         }
         let goes_with = |option, action| Err(Failure::usage(format!("{option} goes with {action} only")));
         match self.action {
@@ -221,6 +252,16 @@ mod tests {
         assert_eq!(waits(&["web1", "-w=ok", "web2"]), is("web1 web2", Some(Until::Ok)));
         assert_eq!(waits(&["--wait", "\"ok\""]), is("\"ok\"", Some(Until::State)));
         assert_eq!(waits(&["ok"]), is("ok", None));
+        assert_eq!(waits(&["5m", "running"]), is("5m running", None));
+        assert_eq!(waits(&["--wait", "\"5m\"", "web5"]), is("\"5m\" web5", Some(Until::State)));
+        assert_eq!(
+            waits(&["--wait", "5m", "web1"]).unwrap_err(),
+            "--wait 5m: the time limit is an option of its own: --wait --timeout 5m"
+        );
+        assert_eq!(
+            waits(&["web1", "--wait", "running"]).unwrap_err(),
+            "--wait running: --wait alone waits for the state that the action leads to"
+        );
         assert_eq!(
             job(&["stop", "--wait", "ok", "a"]).unwrap_err(),
             "--wait ok goes with start, reboot and resize only"

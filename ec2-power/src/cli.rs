@@ -3,16 +3,18 @@
 use crate::args::{Args, Job};
 use crate::confirm::{ask, question};
 use crate::execute::execute;
-use crate::guard::check_count;
+use crate::guard::{check_count, check_ec2_protection};
+use crate::identity::check_again;
 use crate::leftovers::Leftovers;
 use crate::plan::{Rules, due, is_due, plan};
 use crate::resize::{check_type, note_reasons, resize};
-use cerveza_ec2::{Accounts, Acted, By, Change, Ec2, block_on, check_records, locate, report};
-use cerveza_manners::{Result, Status, Tool};
+use cerveza_ec2::{
+    Accounts, Acted, By, Change, Ec2, block_on, check_records, locate, refuse_filters, report, report_with, time_notice,
+};
+use cerveza_manners::{Column, Failure, Result, Status, Tool};
 use clap::CommandFactory;
 use hostrange::{read_given, read_given_unless_empty};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 pub fn command() -> clap::Command {
     Args::command()
@@ -20,6 +22,7 @@ pub fn command() -> clap::Command {
 
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let (job, words) = args.job()?;
+    refuse_filters(&words, &job.command())?;
     let regions = args.regions()?;
     let given = match args.allow_empty {
         true => read_given_unless_empty(&words, tool)?,
@@ -30,24 +33,23 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         return Ok(Status::Done);
     };
     check_records(&given.hosts)?;
-    let mut refusal = Ok(());
-    let acted = block_on(async {
+    let (acted, refusal) = block_on(async {
         let by = if args.release_addresses { By::LastInstance } else { By::Instance };
         let (accounts, found) = locate(&regions, &given, by).await;
         accounts.warn_of_denied(tool);
         let rules = Rules { job: &job, zone: args.zone.as_deref(), even_failed: args.even_failed };
         let mut acted = plan(&rules, given.hosts, found);
         accounts.connected().for_each(|ec2| ec2.set_timeout(args.wait_args.timeout));
-        refusal = carry_out(args, tool, &accounts, &job, &mut acted).await;
-        match &refusal {
-            // A dry run shows its plan all the same.
-            Err(failure) if !args.dry_run && failure.status != Status::Interrupted => Err(failure.clone()),
-            _ => Ok(acted),
-        }
-    })??;
-    let status = report(tool, &args.output, args.dry_run, acted)?;
+        let refusal = carry_out(args, tool, &accounts, &job, &mut acted).await;
+        (acted, refusal)
+    })?;
+    let status = match job {
+        Job::Resize(_) if !args.dry_run => report_with(tool, &args.output, false, acted, &RESIZE_COLUMNS),
+        _ => report(tool, &args.output, args.dry_run, acted),
+    }?;
     match refusal {
-        Err(failure) if failure.status != Status::Interrupted => {
+        // Otherwise it is the failure of each host.
+        Err(failure) if args.dry_run && failure.status != Status::Interrupted => {
             tool.failure(&failure);
             Ok(status.max(failure.status))
         }
@@ -55,16 +57,37 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     }
 }
 
-/// Checks, asks and does what is planned. The error is why nothing was done.
+/// Of hosts that get another instance type.
+const RESIZE_COLUMNS: [Column; 8] = [
+    Column { header: "HOST", key: "host" },
+    Column { header: "ACCOUNT", key: "aws_profile" },
+    Column { header: "ACTION", key: "action" },
+    Column { header: "TYPE", key: "instance_type" },
+    Column { header: "STATE", key: "state" },
+    Column { header: "ZONE", key: "zone" },
+    Column { header: "INSTANCE", key: "instance_id" },
+    Column { header: "ERROR", key: "error" },
+];
+
+/// Checks, asks and does what is planned. The error is why nothing was done; all hosts that would be changed have it too,
+/// except in a dry run.
 async fn carry_out(args: &Args, tool: &Tool, accounts: &Accounts, job: &Job, acted: &mut Vec<Acted>) -> Result<()> {
     if let Job::Resize(name) = job {
         accounts.each(acted, async |ec2, acted| check_type(ec2, name, acted).await).await;
     }
+    let asks = !args.yes && matches!(job, Job::Power(Change::Terminate) | Job::Resize(_));
+    if asks || args.dry_run {
+        check_ec2_protection(tool, accounts, job, acted).await;
+    }
     let leftovers = match job.is_terminate() {
-        true => Some(Leftovers::look_up(accounts, acted, args.release_addresses).await?),
-        false => None,
+        true => Leftovers::look_up(accounts, acted, args.release_addresses).await.map(Some),
+        false => Ok(None),
     };
-    let counted = check_count(job, args.most(), acted);
+    let leftovers = match leftovers {
+        Ok(leftovers) => leftovers,
+        Err(failure) => return refuse(args, acted, failure),
+    };
+    let counted = check_count(args.most(), acted);
     if let Some(time) = request_time(job, acted) {
         tool.warn(time);
     }
@@ -75,21 +98,21 @@ async fn carry_out(args: &Args, tool: &Tool, accounts: &Accounts, job: &Job, act
         if let Some(leftovers) = &leftovers {
             leftovers.note_kept(acted);
             leftovers.sentences(acted).iter().for_each(|sentence| tool.warn(sentence));
+            leftovers.release_sentence(acted).iter().for_each(|sentence| tool.warn(sentence));
             leftovers.plan_release(acted);
         }
         return counted;
     }
-    counted?;
+    if let Err(failure) = counted {
+        return refuse(args, acted, failure);
+    }
     let notes = leftovers.as_ref().map(|leftovers| leftovers.sentences(acted)).unwrap_or_default();
     let released = leftovers.as_ref().map(|leftovers| leftovers.released(acted)).unwrap_or_default();
-    let asks = !args.yes && matches!(job, Job::Power(Change::Terminate) | Job::Resize(_));
-    if let Some(question) = question(job, acted, &notes, &released).filter(|_| asks)
-        && let Err(failure) = ask(accounts, job, question).await
-    {
-        for host in acted.iter_mut().filter(|host| is_due(host)) {
-            host.result = Err(failure.clone().within("not changed"));
+    if let Some(question) = question(job, acted, &notes, &released).filter(|_| asks) {
+        if let Err(failure) = ask(accounts, job, question).await {
+            return refuse(args, acted, failure);
         }
-        return Err(failure);
+        accounts.each(acted, async |ec2, acted| check_again(ec2, job, acted).await).await;
     }
     let in_account = async |ec2: &Ec2, acted: &mut Vec<Acted>| match job {
         Job::Power(change) => execute(args, ec2, *change, acted).await,
@@ -103,8 +126,14 @@ async fn carry_out(args: &Args, tool: &Tool, accounts: &Accounts, job: &Job, act
     Ok(())
 }
 
-/// A shorter time is not worth a word.
-const WORTH_SAYING: Duration = Duration::from_secs(5);
+/// Fails all hosts that would be changed, or whose addresses would be released.
+fn refuse(args: &Args, acted: &mut [Acted], failure: Failure) -> Result<()> {
+    let is_concerned = |host: &&mut Acted| is_due(host) || args.release_addresses && host.result.is_ok();
+    for host in acted.iter_mut().filter(|host| !args.dry_run && is_concerned(host)) {
+        host.fail(failure.clone().within("not changed"));
+    }
+    Err(failure)
+}
 
 /// Says how long the requests take because of EC2's request limits.
 fn request_time(job: &Job, acted: &[Acted]) -> Option<String> {
@@ -115,8 +144,5 @@ fn request_time(job: &Job, acted: &[Acted]) -> Option<String> {
     let hosts = due(acted);
     let mut regions: BTreeMap<String, usize> = BTreeMap::new();
     hosts.iter().for_each(|host| *regions.entry(host.place().0).or_default() += 1);
-    let time = regions.values().map(|count| change.time_for(*count)).max()?;
-    let (count, seconds) = (hosts.len(), time.as_secs_f64().ceil());
-    let text = || format!("EC2's request limits allow this for {count} hosts in {seconds} s at the least");
-    (time >= WORTH_SAYING).then(text)
+    time_notice(hosts.len(), regions.values().map(|count| change.time_for(*count)).max()?)
 }

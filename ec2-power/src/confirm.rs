@@ -1,9 +1,11 @@
 //! Asks on the terminal before instances are terminated or resized.
 
 use crate::args::Job;
-use crate::plan::due;
-use cerveza_ec2::{Accounts, Acted};
+use crate::plan::{due, is_due};
+use cerveza_ec2::{Accounts, Acted, grouped};
 use cerveza_manners::{Failure, Result, table, visible};
+use hostrange::fold;
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader, Write};
 
@@ -15,16 +17,17 @@ pub struct Question {
 }
 
 /// What the table of the hosts shows: what they are, and where.
-const COLUMNS: [(&str, &str); 6] = [
+const COLUMNS: [(&str, &str); 7] = [
     ("HOST", "host"),
     ("INSTANCE", "instance_id"),
     ("TYPE", "instance_type"),
     ("STATE", "state"),
     ("REGION", "region"),
     ("ACCOUNT", "account"),
+    ("AWS PROFILE", "aws_profile"),
 ];
 
-/// Returns what to ask: a table of the hosts, `notes`, and the number to type. `None` if nothing is to be done.
+/// Returns what to ask: a table of the hosts, those that are not changed, `notes`, and the number to type. `None` if nothing is to be done.
 pub fn question(job: &Job, acted: &[Acted], notes: &[String], released: &[String]) -> Option<Question> {
     let hosts = due(acted);
     let count = if hosts.is_empty() { released.len() } else { hosts.len() };
@@ -41,14 +44,32 @@ pub fn question(job: &Job, acted: &[Acted], notes: &[String], released: &[String
     };
     let mut text = String::new();
     if !hosts.is_empty() {
-        let headers = COLUMNS.map(|(header, _)| header);
-        text = table(&headers, hosts.iter().map(|host| COLUMNS.map(|(_, key)| host.record.get(key)).into()));
+        let profile = |host: &Acted| host.record.str("aws_profile");
+        let has_several = hosts.iter().any(|host| profile(host) != profile(hosts[0]));
+        let columns = COLUMNS.iter().filter(|(_, key)| has_several || *key != "aws_profile");
+        let headers: Vec<&str> = columns.clone().map(|(header, _)| *header).collect();
+        let cells = |host: &&Acted| columns.clone().map(|(_, key)| host.record.get(key)).collect();
+        text = table(&headers, hosts.iter().map(cells));
     }
-    for note in notes {
+    for note in not_changed(job, acted).iter().chain(notes) {
         text.push_str(&format!("{}\n", visible(note)));
     }
     text.push_str(&format!("type {count} to {}: ", visible(&what)));
     (count > 0).then_some(Question { text, count })
+}
+
+/// Says which hosts are not changed, one line for each reason.
+fn not_changed(job: &Job, acted: &[Acted]) -> Vec<String> {
+    let failures = acted.iter().filter_map(|host| Some((host.record.host(), host.result.as_ref().err()?)));
+    let failed = grouped(failures).into_iter();
+    let failed = failed.map(|(hosts, failure)| format!("not changed: {}: {failure}", fold(hosts)));
+    let key = if matches!(job, Job::Resize(_)) { "instance_type" } else { "state" };
+    let mut as_is: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for host in acted.iter().filter(|host| host.result.is_ok() && !is_due(host)) {
+        as_is.entry(host.record.str(key).unwrap_or_default()).or_default().push(host.record.host());
+    }
+    let as_is = as_is.into_iter().map(|(is, hosts)| format!("left as is: {}: {is} already", fold(hosts)));
+    failed.chain(as_is).collect()
 }
 
 fn addresses(released: &[String]) -> String {
@@ -64,10 +85,10 @@ pub async fn ask(accounts: &Accounts, job: &Job, question: Question) -> Result<(
     let answer = accounts.unless_interrupted(move || read_answer(&question.text)).await?;
     match answer {
         Ok(Some(answer)) if answer.trim() == count.to_string() => Ok(()),
-        Ok(Some(_)) => Err(Failure::usage("not confirmed: nothing was changed")),
-        Ok(None) => Err(Failure::usage("there is no terminal to ask on: nothing was changed")
+        Ok(Some(_)) => Err(Failure::usage("not confirmed")),
+        Ok(None) => Err(Failure::usage("there is no terminal to ask on")
             .hint(format!("give --yes to {} without being asked", job.action()))),
-        Err(error) => Err(Failure::usage(format!("cannot ask on the terminal: {error}: nothing was changed"))),
+        Err(error) => Err(Failure::usage(format!("cannot ask on the terminal: {error}"))),
     }
 }
 
@@ -95,12 +116,16 @@ mod tests {
 
     #[test]
     fn the_question_shows_the_hosts_and_asks_for_their_number() {
-        let acted = [host("web1", "terminate"), host("web2", "terminate"), host("web3", NO_ACTION)];
+        let mut acted = ["web1", "web2", "web3", "db1", "db2"].map(|name| host(name, "terminate"));
+        acted[2].action = NO_ACTION;
+        acted[3..].iter_mut().for_each(|host| host.fail(Failure::unreached("protected by its tag")));
         let asked =
             question(&Job::Power(Change::Terminate), &acted, &["web1: 1 volume is kept".to_string()], &[]).unwrap();
         let expected = "HOST  INSTANCE  TYPE      STATE    REGION     ACCOUNT\n\
                         web1  i-web1    m5.large  running  us-east-1  111122223333\n\
                         web2  i-web2    m5.large  running  us-east-1  111122223333\n\
+                        not changed: db[1-2]: protected by its tag\n\
+                        left as is: web3: running already\n\
                         web1: 1 volume is kept\n\
                         type 2 to terminate 2 hosts: ";
         assert_eq!(asked, Question { text: expected.to_string(), count: 2 });

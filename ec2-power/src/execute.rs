@@ -14,10 +14,12 @@ pub async fn execute(args: &Args, ec2: &Ec2, change: Change, acted: &mut [Acted]
         ec2.wait_all(acted, is_pending, &settled, &args.wait_args, &args.progress).await;
     }
     ec2.change_all(acted, is_due, change).await;
+    acted.iter_mut().for_each(Acted::note_not_done);
     match args.until() {
         None => ec2.refresh_all(acted).await,
         Some(_) => {
-            ec2.wait_all(acted, |_| true, &[change.end_state()], &args.wait_args, &args.progress).await;
+            let is_open = |host: &Acted| is_due(host) || !is_in(host, change.end_state());
+            ec2.wait_all(acted, is_open, &[change.end_state()], &args.wait_args, &args.progress).await;
         }
     }
     if args.until() == Some(Until::Ok) {

@@ -1,11 +1,13 @@
-//! What keeps hosts from being changed by mistake: a failed command before, the tag `cerveza:protect`, and `--max`.
+//! What keeps hosts from being changed by mistake: a failed command before, the tag `cerveza:protect`, EC2's own protection,
+//! and `--max`.
 
 use crate::args::Job;
-use crate::plan::due;
-use cerveza_ec2::{Acted, Change};
-use cerveza_manners::{Failure, Result};
+use crate::execute::is_in;
+use crate::plan::{due, is_due};
+use cerveza_ec2::{Accounts, Acted, Change, Ec2, StopMode};
+use cerveza_manners::{Failure, Result, Status, Tool};
 use cerveza_record::{Record, Value};
-use hostrange::fold;
+use std::cell::RefCell;
 
 /// The tag that protects an instance: `stop`, `terminate`, or both, separated by commas.
 const PROTECT_TAG: &str = "cerveza:protect";
@@ -51,23 +53,46 @@ pub fn check_protection(job: &Job, instance: &Record) -> Result<()> {
     }
 }
 
+/// The most hosts whose protection by EC2 is looked up, because it takes a call for each.
+const MOST_LOOKED_UP: usize = 100;
+
+/// Looks up which hosts EC2 itself protects, so a plan or a question does not count on them. Warns if that is not known.
+pub async fn check_ec2_protection(tool: &Tool, accounts: &Accounts, job: &Job, acted: &mut Vec<Acted>) {
+    let change = match job {
+        Job::Power(Change::Start | Change::Reboot) => return,
+        Job::Power(change) => *change,
+        Job::Resize(_) => Change::Stop(StopMode::Shutdown),
+    };
+    if due(acted).len() > MOST_LOOKED_UP {
+        tool.warn(format!("EC2's own protection is not looked up for more than {MOST_LOOKED_UP} hosts"));
+        return;
+    }
+    // A stopped host is resized without a stop.
+    let is_concerned =
+        |host: &Acted| is_due(host) && (job.is_terminate() || is_in(host, "running") || is_in(host, "pending"));
+    let unknown = RefCell::new(None);
+    let check = async |ec2: &Ec2, acted: &mut Vec<Acted>| {
+        if let Some(failure) = ec2.check_protection(acted, is_concerned, change).await {
+            unknown.borrow_mut().get_or_insert(failure);
+        }
+    };
+    accounts.each(acted, check).await;
+    if let Some(failure) = unknown.into_inner().filter(|failure| failure.status != Status::Interrupted) {
+        tool.failure(&failure.within("EC2's own protection is not looked up"));
+    }
+}
+
 /// Refuses the whole run if more hosts are due than `most`.
-pub fn check_count(job: &Job, most: Option<usize>, acted: &[Acted]) -> Result<()> {
-    let hosts = due(acted);
-    let Some(most) = most.filter(|most| hosts.len() > *most) else { return Ok(()) };
-    let (count, names) = (hosts.len(), fold(hosts.iter().map(|host| host.record.host())));
-    let failure = Failure::usage(format!(
-        "refused to {} {count} hosts, because at most {most} are allowed at once: {names}",
-        job.action()
-    ));
-    Err(failure.hint(format!("if all of them are meant, give --max {count}")))
+pub fn check_count(most: Option<usize>, acted: &[Acted]) -> Result<()> {
+    let count = due(acted).len();
+    let Some(most) = most.filter(|most| count > *most) else { return Ok(()) };
+    Err(Failure::usage(format!("at most {most} hosts are allowed at once, and these are {count}"))
+        .hint(format!("if all of them are meant, give --max {count}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cerveza_ec2::StopMode;
-    use cerveza_manners::Status;
 
     fn record(line: &str) -> Record {
         Record::parse(line).unwrap()

@@ -1,5 +1,7 @@
 //! Hints for actions that `ec2-power` does not have.
 
+use crate::args::wait_hint;
+
 /// Returns what to do instead of an unknown action or option. It never names an action that ends or stops a host: those
 /// are in the list of actions, and the user has to choose one.
 pub fn hint(word: &str) -> Option<String> {
@@ -11,7 +13,7 @@ pub fn hint(word: &str) -> Option<String> {
         "hibernate" | "sleep" | "suspend" => "`stop --hibernate` keeps the memory of hosts that were launched for it",
         "create" | "launch" | "run" => "ec2-launch makes hosts",
         "tag" => "ec2-tag sets tags",
-        _ => return cerveza_ec2::awscli_hint(word),
+        _ => return wait_hint(word).or_else(|| cerveza_ec2::awscli_hint(word)),
     };
     Some(hint.to_string())
 }

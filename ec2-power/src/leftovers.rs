@@ -5,7 +5,7 @@ use cerveza_ec2::{Accounts, Acted, NO_ACTION};
 use cerveza_manners::Result;
 use cerveza_record::{Record, Value};
 use hostrange::fold;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The action of a host that was terminated before and whose addresses are released now.
 const RELEASE: &str = "release";
@@ -96,25 +96,44 @@ impl Leftovers {
     /// Says what is kept, in one sentence for volumes and one for addresses.
     pub fn sentences(&self, acted: &[Acted]) -> Vec<String> {
         let due = due(acted);
-        let sentence = |kept: &dyn Fn(&Acted) -> Vec<String>, one: &str, many: &str, hint: &str| {
-            let hosts: Vec<(&str, Vec<String>)> = due.iter().map(|host| (host.record.host(), kept(host))).collect();
-            let hosts: Vec<_> = hosts.into_iter().filter(|(_, kept)| !kept.is_empty()).collect();
-            let all: Vec<String> = hosts.iter().flat_map(|(_, kept)| kept.clone()).collect();
-            let what = match all.len() {
-                0 => return None,
-                1 => one.to_string(),
-                count => format!("{count} {many}"),
-            };
-            let names = fold(hosts.iter().map(|(host, _)| *host));
-            Some(format!("{names}: {what} kept, which AWS charges for: {}{hint}", listed(&all)))
-        };
         let is_own_kept = !self.releases && due.iter().any(|host| !self.of(host).own.is_empty());
         let hint = if is_own_kept { "; --release-addresses releases those with the hosts' names" } else { "" };
-        let volumes = sentence(&|host| self.of(host).volumes, "1 volume is", "volumes are", "");
-        let addresses =
-            sentence(&|host| self.kept_addresses(host), "1 elastic IP address is", "elastic IP addresses are", hint);
-        volumes.into_iter().chain(addresses).collect()
+        let of_volumes = due.iter().map(|host| (host.record.host(), self.of(host).volumes));
+        let volumes = sentence(of_volumes, VOLUMES, "kept, which AWS charges for");
+        let of_addresses = due.iter().map(|host| (host.record.host(), self.kept_addresses(host)));
+        let addresses = sentence(of_addresses, ADDRESSES, "kept, which AWS charges for");
+        volumes.into_iter().chain(addresses.map(|sentence| sentence + hint)).collect()
     }
+
+    /// Says which addresses are to be released, of hosts that were terminated before too.
+    pub fn release_sentence(&self, acted: &[Acted]) -> Option<String> {
+        let mut seen = HashSet::new();
+        let is_first = |host: &&Acted| self.releases && host.result.is_ok() && seen.insert(host.place());
+        let hosts = acted.iter().filter(is_first).map(|host| (host.record.host(), self.of(host).own));
+        sentence(hosts, ADDRESSES, "to be released")
+    }
+}
+
+/// One and many of what is left.
+type Things = [&'static str; 2];
+
+const VOLUMES: Things = ["1 volume is", "volumes are"];
+const ADDRESSES: Things = ["1 elastic IP address is", "elastic IP addresses are"];
+
+/// `db[1-2]: 2 volumes are kept: vol-1, vol-2`, or nothing if no host has such a thing.
+fn sentence<'a>(
+    hosts: impl Iterator<Item = (&'a str, Vec<String>)>,
+    [one, many]: Things,
+    what: &str,
+) -> Option<String> {
+    let (names, things): (Vec<&str>, Vec<Vec<String>>) = hosts.filter(|(_, things)| !things.is_empty()).unzip();
+    let all = things.concat();
+    let count = match all.len() {
+        0 => return None,
+        1 => one.to_string(),
+        count => format!("{count} {many}"),
+    };
+    Some(format!("{}: {count} {what}: {}", fold(names), listed(&all)))
 }
 
 /// Sets the addresses that were released, or are to be. A host that was terminated before gets an action of its own.
@@ -183,6 +202,8 @@ mod tests {
         let released = leftovers(&acted, &["192.0.2.1"], true);
         assert_eq!(released.sentences(&acted), [""; 0]);
         assert_eq!(released.released(&acted), ["192.0.2.1"]);
+        let sentence = "db1: 1 elastic IP address is to be released: 192.0.2.1";
+        assert_eq!(released.release_sentence(&acted).as_deref(), Some(sentence));
         acted[0].action = NO_ACTION;
         released.plan_release(&mut acted);
         assert_eq!(acted[0].action, RELEASE);

@@ -2,14 +2,10 @@
 
 use crate::args::Job;
 use crate::guard::{check_protection, check_status};
-use crate::identity::check_identity;
-use cerveza_ec2::{Acted, Change, Found, NO_ACTION, PROTECTED, StopMode};
+use cerveza_ec2::{Acted, Change, Found, NO_ACTION, PROTECTED, SKIPPED, StopMode, check_identity};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use std::collections::HashSet;
-
-/// The action of a host whose command before has failed.
-const SKIPPED: &str = "skipped";
 
 /// The rules of a run.
 pub struct Rules<'a> {

@@ -4,7 +4,7 @@ use crate::args::{Args, Until};
 use crate::execute::is_in;
 use crate::plan::{due, is_due};
 use cerveza_ec2::{Acted, Change, Ec2, StopMode, TypeOffer, known_instance_types};
-use cerveza_manners::{Failure, Result, nearest};
+use cerveza_manners::{Failure, Result, Status, nearest};
 use cerveza_record::{Record, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -26,14 +26,14 @@ pub async fn check_type(ec2: &Ec2, name: &str, acted: &mut [Acted]) {
             Some(Err(failure)) => Err(failure.clone().within("not resized, because the type cannot be checked")),
             _ => Err(unknown_type(name, &region)),
         };
+        host.note_not_done();
     }
 }
 
 /// Adds to a plan why each host is changed, and whether it is stopped for it.
 pub fn note_reasons(name: &str, acted: &mut [Acted]) {
     for host in acted.iter_mut().filter(|host| is_due(host)) {
-        let runs = is_in(host, "running") || is_in(host, "pending");
-        let restart = if runs { "; it is stopped and started" } else { "" };
+        let restart = if runs(host) { "; it is stopped and started" } else { "" };
         let old = host.record.str("instance_type").unwrap_or_default();
         host.record.set("reason", format!("{old} becomes {name}{restart}"));
     }
@@ -86,74 +86,113 @@ pub async fn resize(args: &Args, ec2: &Ec2, name: &str, acted: &mut [Acted]) {
 async fn resize_due(args: &Args, ec2: &Ec2, name: &str, hosts: &mut [Acted]) {
     let is_unsettled = |host: &Acted| is_in(host, "pending") || is_in(host, "stopping");
     ec2.wait_all(hosts, is_unsettled, &["running", "stopped"], &args.wait_args, &args.progress).await;
-    let old: HashMap<Place, String> =
-        hosts.iter().map(|host| (host.place(), host.record.str("instance_type").unwrap_or_default())).collect();
+    let old: HashMap<Place, String> = hosts.iter().map(|host| (host.place(), type_of(host))).collect();
     let old_of = |host: &Acted| old.get(&host.place()).cloned().unwrap_or_default();
+    for host in hosts.iter_mut() {
+        let is = format!("not resized, its type is {}", old_of(host));
+        host.result = host.result.clone().map_err(|failure| failure.within(is));
+        host.note_not_done();
+    }
     let running = places(hosts, |host| host.result.is_ok() && is_in(host, "running"));
-    let ran = |host: &Acted| running.contains(&host.place());
+    let settled = places(hosts, |host| host.result.is_ok());
+    let is_of = |set: &HashSet<Place>, host: &Acted| set.contains(&host.place());
+    let ran = |host: &Acted| is_of(&running, host);
 
     ec2.change_all(hosts, ran, Change::Stop(StopMode::Shutdown)).await;
+    let stopping = places(hosts, |host| host.result.is_ok() && ran(host));
     ec2.wait_all(hosts, ran, &["stopped"], &args.wait_args, &args.progress).await;
-    for host in hosts.iter_mut() {
-        let is =
-            if ran(host) && is_in(host, "stopping") { "it is still stopping, and its type is" } else { "its type is" };
-        let is = format!("not resized, {is} {}", old_of(host));
-        host.result = host.result.clone().map_err(|failure| failure.within(is));
-    }
+    let unstopped = set_aside(hosts, &running);
+    // Such a host may be stopped. To start it does no harm if it is not.
+    let unsure = places(hosts, |host| match host.record.str("state").as_deref() {
+        _ if !unstopped.contains_key(&host.place()) => false,
+        Some("running") => is_of(&stopping, host),
+        state => state.is_none(),
+    });
 
-    let stopped = places(hosts, |host| host.result.is_ok());
-    let is_of = |set: &HashSet<Place>, host: &Acted| set.contains(&host.place());
-    ec2.set_types(hosts, |_| true, |_| name.to_string(), false).await;
+    let stopped = places(hosts, |host| is_of(&settled, host) && !unstopped.contains_key(&host.place()));
+    ec2.set_types(hosts, |host| is_of(&stopped, host), |_| name.to_string(), false).await;
     let unchanged = set_aside(hosts, &stopped);
-    let started = places(hosts, |host| is_of(&stopped, host) && ran(host));
-    ec2.finish_all(hosts, |host| is_of(&started, host), Change::Start).await;
-    let unstarted = set_aside(hosts, &started);
+    let to_start = places(hosts, |host| ran(host) && (is_of(&stopped, host) || is_of(&unsure, host)));
+    let mut started = start(args, ec2, hosts, &to_start).await;
 
-    // Back to what could be started before.
-    let is_reverted = |host: &Acted| {
-        let place = host.place();
-        unstarted.contains_key(&place) && !unchanged.contains_key(&place)
+    // Back to what could be started before. A host that is not seen to be stopped may have started; after Ctrl-C the last look
+    // may have been too early.
+    let is_down = |host: &Acted| match &host.result {
+        Err(failure) if failure.status == Status::Interrupted && is_of(&started, host) => false,
+        Err(_) => is_of(&to_start, host) && is_in(host, "stopped"),
+        Ok(()) => false,
     };
-    let reverted = places(hosts, is_reverted);
+    let down = places(hosts, is_down);
+    let unstarted = set_aside(hosts, &down);
+    let is_changed = |host: &Acted| is_of(&stopped, host) && !unchanged.contains_key(&host.place());
+    let reverted = places(hosts, |host| is_of(&down, host) && is_changed(host));
     ec2.set_types(hosts, |host| is_of(&reverted, host), old_of, true).await;
     let unreverted = set_aside(hosts, &reverted);
     let again = places(hosts, |host| is_of(&reverted, host) && !unreverted.contains_key(&host.place()));
-    ec2.finish_all(hosts, |host| is_of(&again, host), Change::Start).await;
-    let never_started = set_aside(hosts, &again);
+    started.retain(|place| !down.contains(place));
+    started.extend(start(args, ec2, hosts, &again).await);
+    let never_started = set_aside(hosts, &places(hosts, |host| is_of(&again, host) && is_in(host, "stopped")));
+    started.retain(|place| !never_started.contains_key(place));
 
     ec2.refresh_all(hosts).await;
-    let starting = places(hosts, |host| {
-        let place = host.place();
-        let first = started.contains(&place) && !unstarted.contains_key(&place);
-        first || again.contains(&place) && !never_started.contains_key(&place)
-    });
-    if args.until().is_some() {
-        ec2.wait_all(hosts, |host| is_of(&starting, host), &["running"], &args.wait_args, &args.progress).await;
-    }
     if args.until() == Some(Until::Ok) {
-        ec2.wait_for_checks(hosts, |host| is_of(&starting, host), &args.wait_args, &args.progress).await;
+        ec2.wait_for_checks(hosts, |host| is_of(&started, host), &args.wait_args, &args.progress).await;
     }
+    for host in hosts.iter_mut().filter(|host| is_of(&settled, host)) {
+        let place = host.place();
+        let is_started = started.contains(&place);
+        let failures = [&unstopped, &unchanged, &unstarted, &unreverted, &never_started];
+        let mut failures: Vec<Failure> = failures.iter().filter_map(|failed| failed.get(&place).cloned()).collect();
+        let is_resized = type_of(host) == name && (!ran(host) || runs(host));
+        if is_resized || failures.is_empty() && (is_started || !ran(host)) {
+            continue;
+        }
+        failures.extend(host.result.as_ref().err().cloned());
+        let is_unsure = unsure.contains(&place) || host.record.str("state").is_none();
+        let end = end(host, is_started, is_unsure);
+        let result = if type_of(host) == name { "resized, but" } else { "not resized," };
+        let new = unstarted.contains_key(&place) && is_changed(host);
+        let new = if new { format!("; as {name} it does not start") } else { String::new() };
+        let whys: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
+        let message = format!("{result} {end}{new}: {}", whys.join("; then "));
+        let Some(first) = failures.first() else { continue };
+        host.result = Err(Failure { message, ..first.clone() });
+        if type_of(host) != name {
+            host.note_not_done();
+        }
+    }
+}
 
-    for host in hosts.iter_mut() {
-        let (place, old) = (host.place(), old_of(host));
-        let running = if is_of(&started, host) { "started again" } else { "stopped" };
-        let failed = match (unchanged.get(&place), unstarted.get(&place)) {
-            (Some(change), None) => change.clone().within(format!("not resized, it is {running} as {old}")),
-            (Some(change), Some(start)) => {
-                start.clone().within(format!("not resized, it is stopped as {old}: {change}; and it does not start"))
-            }
-            (None, Some(start)) => {
-                let end = match (unreverted.get(&place), never_started.get(&place)) {
-                    (Some(back), _) => format!("it is stopped as {name}, because it cannot get {old} back ({back})"),
-                    (_, Some(again)) => format!("it is stopped as {old}, because that does not start either ({again})"),
-                    (None, None) => format!("it is started again as {old}"),
-                };
-                start.clone().within(format!("not resized, {end}; as {name} it does not start"))
-            }
-            (None, None) => continue,
-        };
-        host.result = Err(failed);
+/// Starts the hosts at `places`, and waits for them if that is asked for. Returns those that EC2 has started.
+async fn start(args: &Args, ec2: &Ec2, hosts: &mut [Acted], places_to_start: &HashSet<Place>) -> HashSet<Place> {
+    let is_its = |host: &Acted| places_to_start.contains(&host.place());
+    ec2.finish_all(hosts, is_its, Change::Start).await;
+    let started = places(hosts, |host| is_its(host) && host.result.is_ok());
+    if args.until().is_some() {
+        ec2.wait_all(hosts, is_its, &["running"], &args.wait_args, &args.progress).await;
     }
+    started
+}
+
+/// What a host that is not resized is now.
+fn end(host: &Acted, is_started: bool, is_unsure: bool) -> String {
+    let kind = type_of(host);
+    match host.record.str("state").as_deref() {
+        Some(state @ ("shutting-down" | "terminated")) => format!("it is {state}"),
+        _ if is_started => format!("it is started again as {kind}"),
+        Some("stopping") => format!("it is still stopping and stays stopped, and its type is {kind}"),
+        Some("stopped") => format!("it is stopped as {kind}"),
+        Some("running" | "pending") if !is_unsure => format!("it is running as {kind}"),
+        _ => format!("it may be stopped, and its type was {kind}"),
+    }
+}
+
+fn type_of(host: &Acted) -> String {
+    host.record.str("instance_type").unwrap_or_default()
+}
+
+fn runs(host: &Acted) -> bool {
+    is_in(host, "pending") || is_in(host, "running")
 }
 
 fn places(hosts: &[Acted], wanted: impl Fn(&Acted) -> bool) -> HashSet<Place> {
@@ -174,7 +213,6 @@ fn set_aside(hosts: &mut [Acted], places: &HashSet<Place>) -> HashMap<Place, Fai
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cerveza_manners::Status;
 
     fn fit(host: &str) -> std::result::Result<(), String> {
         let offer = TypeOffer { architectures: vec!["arm64".to_string()], zones: ["us-east-1a".to_string()].into() };

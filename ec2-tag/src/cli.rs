@@ -1,20 +1,22 @@
 //! The command line of `ec2-tag`.
 
-use crate::execute::{execute, not_alone, outcome};
+use crate::execute::{cost, execute, not_alone, outcome};
 use crate::facts::Facts;
 use crate::plan::{TagChange, VolumeTags, changes, refuse_conflicts, remove_first};
 use crate::show::{changes_cell, renamed, show};
 use crate::wanted::Wanted;
 use crate::words::sort_words;
 use cerveza_ec2::{
-    Acted, By, DEVICE_TAG, Ec2, Found, NO_ACTION, RegionArgs, block_on, check_records, locate, report_with,
+    Acted, By, DEVICE_TAG, Ec2, Found, NO_ACTION, RegionArgs, block_on, check_identity, check_records, locate,
+    refuse_filters, report_with, time_notice,
 };
-use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool};
+use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, ProgressArgs, Result, Status, Tool};
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
 use hostrange::read_given;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 /// Set and remove tags of EC2 instances and their volumes
 ///
@@ -50,15 +52,19 @@ pub struct Args {
 
     #[command(flatten)]
     pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 const COLUMNS: [Column; 6] = [
     Column { header: "HOST", key: "host" },
-    Column { header: "ACCOUNT", key: "aws_profile" },
+    Column { header: "AWS PROFILE", key: "aws_profile" },
     Column { header: "ACTION", key: "action" },
     Column { header: "INSTANCE", key: "instance_id" },
-    Column { header: "CHANGES", key: "changes" },
     Column { header: "ERROR", key: "error" },
+    // At the end, because it is never cut.
+    Column { header: "CHANGES", key: "changes" },
 ];
 
 impl Args {
@@ -75,6 +81,7 @@ pub fn command() -> clap::Command {
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let (wanted, words) = sort_words(&args.words)?;
     check_wanted(&wanted, args)?;
+    refuse_filters(&words, "ec2-tag KEY=VALUE")?;
     let given = read_given(&words, tool)?;
     check_records(&given.hosts)?;
     if given.hosts.len() > 1 && wanted.common_value("Name").is_some() {
@@ -94,8 +101,15 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         if let Some(warning) = renamed(plans.changes.values().flatten()) {
             tool.warn(warning);
         }
+        let (resources, time) = plans.cost(&acted);
+        if let Some(time) = time_notice(plans.changed_hosts(), time) {
+            tool.warn(time);
+        }
         if !args.dry_run {
-            accounts.each(&mut acted, async |ec2, hosts| tag(ec2, hosts, &plans).await).await;
+            let bar = args.progress.bar(resources as u64, "tagging");
+            let done = |count: usize| bar.inc(count as u64);
+            accounts.each(&mut acted, async |ec2, hosts| tag(ec2, hosts, &plans, &done).await).await;
+            bar.finish_and_clear();
         } else {
             acted.iter_mut().for_each(|host| show_plan(host, &plans));
         }
@@ -119,7 +133,9 @@ fn check_wanted(wanted: &Wanted, args: &Args) -> Result<()> {
 
 fn looked_up(mut record: Record, found: Found) -> Acted {
     record.remove("changes");
-    let result = found.instance(&record).map(|instance| record.merge(instance));
+    let instance = found.instance(&record);
+    let instance = instance.and_then(|instance| check_identity(&record, &instance).map(|()| instance));
+    let result = instance.map(|instance| record.merge(instance));
     Acted { record, action: NO_ACTION, result }
 }
 
@@ -130,6 +146,35 @@ struct Plans {
     changes: HashMap<(String, String), Vec<TagChange>>,
     /// The resources whose tags are removed before others are set.
     remove_first: HashSet<String>,
+}
+
+impl Plans {
+    /// Returns the changes of these hosts by account and region.
+    fn by_region(&self, acted: &[Acted]) -> BTreeMap<(Option<String>, String), BTreeSet<TagChange>> {
+        let mut regions: BTreeMap<_, BTreeSet<TagChange>> = BTreeMap::new();
+        for host in acted.iter().filter(|host| host.result.is_ok()) {
+            let changes = self.changes.get(&host.place()).into_iter().flatten().cloned();
+            regions.entry((host.record.str("aws_profile"), host.place().0)).or_default().extend(changes);
+        }
+        regions
+    }
+
+    /// Returns how many resources are tagged, and how long that takes at the least: accounts are tagged side by side, and the
+    /// regions of an account one after the other.
+    fn cost(&self, acted: &[Acted]) -> (usize, Duration) {
+        let mut resources = 0;
+        let mut times: BTreeMap<Option<String>, Duration> = BTreeMap::new();
+        for ((profile, _), changes) in self.by_region(acted) {
+            let (count, time) = cost(&changes, &self.remove_first);
+            resources += count;
+            *times.entry(profile).or_default() += time;
+        }
+        (resources, times.into_values().max().unwrap_or_default())
+    }
+
+    fn changed_hosts(&self) -> usize {
+        self.changes.values().filter(|changes| !changes.is_empty()).count()
+    }
 }
 
 /// Decides what changes for each host. Where a host is refused, no host has changes: half of a fleet must not be tagged.
@@ -147,8 +192,8 @@ fn decide(acted: &mut [Acted], wanted: &Wanted, volume_tags: VolumeTags, facts: 
     let mut decided = Plans::default();
     for (host, (_, plan)) in hosts.iter_mut().zip(plans) {
         match plan {
-            Err(failure) => (host.action, host.result) = ("refuse", Err(failure)),
-            Ok(_) if is_refused => host.result = Err(not_alone()),
+            Err(failure) => host.fail(failure),
+            Ok(_) if is_refused => host.fail(not_alone()),
             Ok(changes) => {
                 host.action = if changes.is_empty() { "unchanged" } else { "tag" };
                 // A host may be given twice, with fields of its own.
@@ -173,19 +218,17 @@ fn show_plan(host: &mut Acted, plans: &Plans) {
 }
 
 /// Makes the changes of the hosts of one account, region by region.
-async fn tag(ec2: &Ec2, acted: &mut [Acted], plans: &Plans) {
-    let mut regions: BTreeMap<String, BTreeSet<TagChange>> = BTreeMap::new();
-    for host in acted.iter().filter(|host| host.result.is_ok()) {
-        let changes = plans.changes.get(&host.place()).into_iter().flatten().cloned();
-        regions.entry(host.place().0).or_default().extend(changes);
-    }
-    for (region, changes) in regions {
-        let results = execute(ec2, &region, &changes, &plans.remove_first).await;
+async fn tag(ec2: &Ec2, acted: &mut [Acted], plans: &Plans, done: &impl Fn(usize)) {
+    for ((_, region), changes) in plans.by_region(acted) {
+        let results = execute(ec2, &region, &changes, &plans.remove_first, done).await;
         for host in acted.iter_mut().filter(|host| host.result.is_ok() && host.place().0 == region) {
             let Some(changes) = plans.changes.get(&host.place()) else { continue };
-            let (done, result) = outcome(changes, &results);
-            show(&mut host.record, &done);
+            let (made, result) = outcome(changes, &results);
+            show(&mut host.record, &made);
             host.result = result;
+            if made.is_empty() {
+                host.note_not_done();
+            }
         }
     }
 }

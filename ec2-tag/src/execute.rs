@@ -1,9 +1,10 @@
 //! Sends the changes to EC2, identical ones together, and tells what is done when some fail.
 
 use crate::plan::TagChange;
-use cerveza_ec2::{Ec2, TagCall};
+use cerveza_ec2::{Ec2, TagCall, time_for_tags};
 use cerveza_manners::{Failure, Result};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 /// What became of the tags to set (true) and of those to remove (false) of each resource.
 pub type Results = HashMap<(String, bool), Result<()>>;
@@ -16,17 +17,26 @@ enum Step {
     Remove,
 }
 
-/// Makes the changes in one region. `remove_first` are the resources whose tags are removed before others are set.
+const STEPS: [Step; 3] = [Step::RemoveFirst, Step::Set, Step::Remove];
+
+/// Returns how many resources the calls for these changes of one region have, and how long they take at the least.
+pub fn cost(changes: &BTreeSet<TagChange>, remove_first: &HashSet<String>) -> (usize, Duration) {
+    let calls = STEPS.map(|step| calls(step, changes, remove_first, &mut Results::new())).concat();
+    (calls.iter().map(|call| call.resources.len()).sum(), time_for_tags(&calls))
+}
+
+/// Makes the changes in one region. `done` is called with the number of resources of each call. `remove_first` are the resources whose tags are removed before others are set.
 pub async fn execute(
     ec2: &Ec2,
     region: &str,
     changes: &BTreeSet<TagChange>,
     remove_first: &HashSet<String>,
+    done: &impl Fn(usize),
 ) -> Results {
     let mut results = Results::new();
-    for step in [Step::RemoveFirst, Step::Set, Step::Remove] {
+    for step in STEPS {
         let calls = calls(step, changes, remove_first, &mut results);
-        let tagged = ec2.tag_all(region, calls).await;
+        let tagged = ec2.tag_all(region, calls, done).await;
         results.extend(tagged.into_iter().map(|(id, result)| ((id, step == Step::Set), result)));
     }
     results

@@ -3,13 +3,15 @@
 use crate::fleet::{Fleet, texts};
 use crate::format::{FORMATS, Format, Template};
 use crate::render::{Options, check, render};
-use cerveza_manners::{Failure, Result, Status, Tool, visible, write_file, write_stdout};
-use cerveza_record::Record;
-use cerveza_template::Setting;
+use cerveza_manners::{Failure, Result, Status, Tool, key_hint, keys_of, visible, write_file, write_stdout};
+use cerveza_record::{Record, Value};
+use cerveza_template::{Setting, put_settings};
 use clap::{CommandFactory, Parser};
 use hostrange::{fold, read_hosts};
+use serde_json::Map;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Render host records as text for other programs
@@ -85,12 +87,17 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         tool.warn(format!("{} leaves out {count} by state: {hosts}", template.label));
     }
     if args.group_by != GROUP_BY && !fleet.hosts.iter().any(|record| !texts(record, &args.group_by).is_empty()) {
-        tool.warn(format!("no host has {}, so there are no groups", args.group_by));
+        let hint = key_hint(&args.group_by, &known_keys(&fleet.hosts));
+        tool.warn(format!("no host has {}, so there are no groups{hint}", args.group_by));
     }
+    warn_of_empty_columns(&args.set, &fleet.hosts, tool);
     let rendered = render(&template, &fleet.hosts, &options(args)?)?;
     match &args.write {
         Some(file) => write_file(file, rendered.text.as_bytes())?,
         None => write_stdout(shown(&rendered.text, io::stdout().is_terminal()).as_bytes())?,
+    }
+    for warning in &rendered.warnings {
+        tool.warn(format!("{}: {warning}", template.label));
     }
     if rendered.left_out.is_empty() {
         return Ok(Status::Done);
@@ -98,6 +105,24 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let count = count_of(rendered.left_out_count);
     tool.warn(format!("{} cannot hold {count}, left out:\n  {}", template.label, rendered.left_out.join("\n  ")));
     Ok(Status::Unreached)
+}
+
+/// The keys of the first record that has more than a name.
+fn known_keys(hosts: &[Arc<Record>]) -> Vec<String> {
+    let first = hosts.iter().find(|host| host.iter().nth(1).is_some());
+    first.map(|host| keys_of(host.iter())).unwrap_or_default()
+}
+
+/// Warns of the columns that the setting `columns` names and no record has.
+fn warn_of_empty_columns(settings: &[Setting], hosts: &[Arc<Record>], tool: &Tool) {
+    let mut set = Map::new();
+    put_settings(&mut set, settings);
+    let known = known_keys(hosts);
+    let Some(columns) = set.get("columns").and_then(Value::as_str).filter(|_| !known.is_empty()) else { return };
+    let is_missing = |key: &&str| !hosts.iter().any(|host| host.has(key) || !host.values_at(key).is_empty());
+    for key in columns.split(',').filter(is_missing) {
+        tool.warn(format!("no record has the key {key}{}", key_hint(key, &known)));
+    }
 }
 
 fn options(args: &Args) -> Result<Options> {

@@ -44,6 +44,30 @@ fn a_listing_over_accounts_is_acted_on_in_each_account() {
 }
 
 #[test]
+fn an_instance_that_two_profiles_reach_is_changed_once() {
+    let (sandbox, [server, _]) = accounts("web1", "web2");
+    let keys = "aws_access_key_id = AKID\naws_secret_access_key = secret";
+    let profile = |name| format!("[profile {name}]\nregion = {REGION}\nendpoint_url = {}\n{keys}\n", server.endpoint);
+    sandbox.file(".aws/config", profile("a") + &profile("b"));
+    let listed = sandbox.run("ec2-ls", &["--account", "a,b"], "").exits(0);
+    for (args, summary, calls) in [
+        (&["reboot"][..], "1 rebooted", ["RebootInstances"; 2]),
+        (&["resize", "m5.large", "--yes", "--wait"], "1 resized", ["StopInstances", "StartInstances"]),
+    ] {
+        let run = sandbox.run("ec2-power", args, &listed.stdout).exits(0);
+        let profiles = |run: &kit::Outcome| -> Vec<serde_json::Value> {
+            run.records().iter().map(|record| record["aws_profile"].clone()).collect()
+        };
+        assert_eq!(profiles(&run), profiles(&listed), "{}", run.stdout);
+        assert!(run.records().iter().all(|record| record["state"] == "running"), "{}", run.stdout);
+        assert_eq!(run.stderr, format!("ec2-power: 1 host: {summary}\n"));
+        assert_eq!(calls.map(|call| server.count(call)), [1; 2], "{args:?}");
+    }
+    let run = sandbox.run("ec2-tag", &["team=dba"], &listed.stdout).exits(0);
+    assert_eq!((run.stderr.as_str(), server.count("CreateTags")), ("ec2-tag: 1 host: 1 tagged\n", 1));
+}
+
+#[test]
 fn a_name_is_looked_for_in_every_account() {
     let (sandbox, servers) = accounts("web[1-2]", "web[2-3]");
     let run = sandbox.run("ec2-power", &["stop", "--account", "dev,prod", "web1", "web3", "web4"], "").exits(3);
@@ -52,7 +76,24 @@ fn a_name_is_looked_for_in_every_account() {
     assert!(run.stderr.contains("ec2-power: web4: no live instance has this name in us-east-1\n"), "{}", run.stderr);
     let run = sandbox.run("ec2-power", &["stop", "--account", "dev,prod", "web2"], "").exits(3);
     assert!(run.stderr.contains("web2: several live instances have this name: i-"), "{}", run.stderr);
+    assert!(run.stderr.contains(" (dev), i-") && run.stderr.contains(" (prod)\n"), "{}", run.stderr);
     assert_eq!((servers[0].count("StopInstances"), servers[1].count("StopInstances")), (1, 1));
+}
+
+#[test]
+fn tables_say_which_account_is_meant() {
+    let (sandbox, _servers) = accounts("web1", "web2");
+    let table = |args: &[&str]| {
+        let args = [&["--account", "dev,prod"], args].concat();
+        sandbox.run("ec2-ls", &args, "").exits(0).stdout
+    };
+    for what in ["--volumes", "--addresses"] {
+        let shown = table(&[what, "-o", "table"]);
+        assert!(shown.is_empty() || shown.lines().next().unwrap().ends_with("AWS PROFILE"), "{shown}");
+    }
+    assert!(table(&["--volumes", "-o", "table"]).lines().nth(1).unwrap().ends_with("  dev"));
+    let header = "HOST  ACCOUNT       AWS PROFILE\n";
+    assert!(table(&["--columns", "host,account,aws_profile"]).starts_with(header));
 }
 
 #[test]

@@ -224,7 +224,7 @@ fn an_address_is_not_taken_from_an_instance_that_lives() {
     let ec2 = FakeEc2::start(move |request| answer(&of_server, request));
     let run = launch(&sandbox(&ec2), "web1").exits(3);
     let record = &run.records()[0];
-    assert_eq!(record["action"], "unchanged");
+    assert_eq!(record["action"], "failed");
     let why = "it runs without its elastic IP: elastic IP ip-eipalloc-1 is in use by i-other";
     assert_eq!(record["error"], why);
     assert_eq!(addresses(&account), [kept("eipalloc-1", "web1", Some("i-other"))]);

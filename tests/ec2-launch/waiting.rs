@@ -37,7 +37,7 @@ fn a_host_whose_sshd_does_not_answer_is_launched_with_an_error() {
     let port = silent.local_addr().expect("an address").port().to_string();
     let run = launch(&sandbox, &["--wait", "ssh", "--ssh-port", &port, "--timeout", "1", "refuses1"]).exits(3);
     let record = &run.records()[0];
-    assert_eq!(record["action"], "unchanged");
+    assert_eq!(record["action"], "failed");
     let why = format!("sshd on {address}:{port} did not answer within 1 s: it accepts connections and sends nothing");
     assert_eq!(record["error"], why);
     let run = launch(&sandbox, &["--wait", "ssh", "--address", "mine", "--timeout", "1", "refuses1"]).exits(3);
@@ -174,7 +174,7 @@ fn a_console_without_keys_is_an_error_that_says_what_to_check() {
         let args = ["--no-remember", "--host-keys", "--timeout", "2", "nokeys1"];
         let run = sandbox(&ec2, &sshd).run("ec2-launch", &args, "").exits(3);
         let record = &run.records()[0];
-        assert_eq!((&record["action"], &record["error"]), (&"unchanged".into(), &why.into()));
+        assert_eq!((&record["action"], &record["error"]), (&"failed".into(), &why.into()));
         assert!(run.stderr.contains("emit_keys_to_console"), "{}", run.stderr);
     }
 }

@@ -240,7 +240,7 @@ fn records_of_stdin_keep_their_keys_and_order() {
     let null = serde_json::Value::Null;
     assert_eq!(hosts, [("web2".into(), "w2".into()), ("db1".into(), null), ("web1".into(), "w1".into())]);
     assert!(run.stdout.starts_with("{\"mine\":\"w2\",\"host\":\"web2\",\"instance_id\":"), "{}", run.stdout);
-    assert_eq!(run.stderr, "ec2-ls: not found: gone\n");
+    assert_eq!(run.stderr, "ec2-ls: not found: gone (instance i-00000000000000fff)\n");
     // Filters apply to them.
     let run = sandbox.run("ec2-ls", &["-1", "-", "role=db"], &stdin).exits(1);
     assert_eq!(run.stdout, "db1\n");

@@ -1,13 +1,12 @@
 //! What `ec2-ls` shows: columns and formats, on a terminal and in a pipe; status, volumes, addresses and consoles.
 
 use kit::ec2_server::{Ec2Server, Event, Fault, Health, Options, Rule};
-use kit::hostile::wait_until;
 use kit::{Outcome, Sandbox};
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
 /// A server with these hosts, and a sandbox that speaks to it.
-fn hosts(names: impl IntoIterator<Item = impl Into<String>>) -> (Ec2Server, Sandbox) {
+pub fn hosts(names: impl IntoIterator<Item = impl Into<String>>) -> (Ec2Server, Sandbox) {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(names, &[("InstanceType", "t3.micro")]);
     let sandbox = ec2.sandbox();
@@ -16,7 +15,12 @@ fn hosts(names: impl IntoIterator<Item = impl Into<String>>) -> (Ec2Server, Sand
 
 /// Runs a shell line on a terminal of this width; its output is stdout.
 fn on_terminal(sandbox: &Sandbox, columns: usize, line: &str) -> Outcome {
-    let line = format!("stty cols {columns} rows 24; {line}").replace('\'', "'\\''");
+    on_terminal_of(sandbox, (columns, 24), line)
+}
+
+/// Runs a shell line on a terminal of so many columns and rows; its output is stdout.
+pub fn on_terminal_of(sandbox: &Sandbox, (columns, rows): (usize, usize), line: &str) -> Outcome {
+    let line = format!("stty cols {columns} rows {rows}; {line}").replace('\'', "'\\''");
     let mut run = sandbox.sh(&format!("TERM=xterm script -qec '{line}' /dev/null < /dev/null"));
     run.stdout = run.stdout.replace("\r\n", "\n");
     run
@@ -105,6 +109,45 @@ fn columns_are_chosen_and_rows_sorted_in_every_format() {
         run.stderr,
         "ec2-ls: no record has the key weight; did you mean tags.weight?\nec2-ls: no record has the key stat; did you mean state?\n"
     );
+}
+
+#[test]
+fn columns_that_the_user_names_are_whole_on_a_narrow_terminal() {
+    let (_ec2, sandbox) = hosts(["a-rather-long-name-of-a-host"]);
+    let columns = "host,instance_id,vpc_id,subnet_id,zone,private_ip";
+    for line in [format!("ec2-ls --columns {columns}"), format!("CERVEZA_COLUMNS={columns} ec2-ls")] {
+        let run = on_terminal(&sandbox, 40, &format!("NO_COLOR=1 {line}")).exits(0);
+        assert!(!run.stdout.contains('…') && run.stdout.contains("a-rather-long-name-of-a-host  i-"), "{}", run.stdout);
+        assert_eq!(lines(&run.stdout).len(), 2, "{}", run.stdout);
+    }
+}
+
+#[test]
+fn instance_without_a_name_shows_its_id_once_and_whole() {
+    let (ec2, sandbox) = hosts(["web1", "nameless"]);
+    ec2.region(|region| region.instances[1].tags.clear());
+    let id = ec2.region(|region| region.instances[1].id.clone());
+    let run = on_terminal(&sandbox, 80, "NO_COLOR=1 ec2-ls").exits(0);
+    assert!(lines(&run.stdout)[1].starts_with(&format!("{id}  -  ")), "{}", run.stdout);
+    assert_eq!(run.stdout.matches(&id).count(), 1, "{}", run.stdout);
+    let run = on_terminal(&sandbox, 60, &format!("NO_COLOR=1 ec2-ls {id}")).exits(0);
+    assert!(lines(&run.stdout)[0].starts_with("HOST                 STATE"), "{}", run.stdout);
+    let csv = sandbox.run("ec2-ls", &["-o", "csv", &id], "").exits(0).stdout;
+    assert!(csv.lines().nth(1).unwrap().starts_with(&format!("{id},{id},")), "{csv}");
+}
+
+#[test]
+fn column_that_takes_an_option_names_it() {
+    let (_ec2, sandbox) = hosts(["web1"]);
+    let columns = "host,volumes.size_gib,status_checks,scheduled_events.code,user_data,volumes.volume_id";
+    let run = sandbox.run("ec2-ls", &["--columns", columns], "").exits(0);
+    let expected = "ec2-ls: no record has the key volumes.size_gib; --volume-sizes adds it\n\
+                    ec2-ls: no record has the key status_checks; --status adds it\n\
+                    ec2-ls: no record has the key scheduled_events.code; --status adds it\n\
+                    ec2-ls: no record has the key user_data; --user-data adds it\n";
+    assert_eq!(run.stderr, expected);
+    let run = sandbox.run("ec2-ls", &["--columns", "volumes.size_gib", "--volume-sizes"], "").exits(0);
+    assert_eq!(run.stderr, "");
 }
 
 /// What AWS lets anyone write into a tag.
@@ -248,8 +291,13 @@ fn volumes_are_records_with_host_and_device() {
     let records = sandbox.run("ec2-ls", &["--volumes", "web2"], "").exits(0).records();
     assert_eq!(records.iter().map(|record| record["host"].as_str().unwrap()).collect::<Vec<_>>(), ["web2"]);
     let table = sandbox.run("ec2-ls", &["--volumes", "-o", "table"], "").exits(0).stdout;
-    assert!(table.starts_with("HOST  VOLUME "), "{table}");
-    assert!(table.lines().nth(1).unwrap().starts_with("-     vol-0000000000000ffff  -"), "{table}");
+    assert!(table.starts_with("HOST                   VOLUME "), "{table}");
+    assert!(table.lines().nth(1).unwrap().starts_with("vol-0000000000000ffff  vol-0000000000000ffff  -"), "{table}");
+    let names = |args: &[&str]| sandbox.run("ec2-ls", &[&["--volumes", "-1"], args].concat(), "").exits(0).stdout;
+    assert_eq!((names(&["-s", "available"]), names(&["-s", "in-use"])), (format!("{free}\n"), "web1\nweb2\n".into()));
+    let run = sandbox.run("ec2-ls", &["--state", "available"], "").exits(2);
+    let why = "ec2-ls: --state available: a state of volumes, not of instances\nec2-ls: --volumes lists volumes\n";
+    assert_eq!(run.stderr, why);
     // They go on to other tools as the hosts that use them.
     assert_eq!(sandbox.sh("ec2-ls --volumes web1 | ec2-ls -1 -").exits(0).stdout, "web1\n");
 }
@@ -284,7 +332,9 @@ fn addresses_are_records_with_their_host() {
     assert_eq!((&records[1]["public_ip"], &records[1]["allocation_id"]), (&json!("127.200.0.1"), &json!("eipalloc-1")));
     assert_eq!(records[0]["instance_id"], json!(null));
     let table = sandbox.run("ec2-ls", &["--addresses", "-o", "table"], "").exits(0).stdout;
-    assert!(table.lines().nth(1).unwrap().starts_with("-     127.200.0.2  eipalloc-2"), "{table}");
+    assert!(table.lines().nth(1).unwrap().starts_with("127.200.0.2  127.200.0.2  eipalloc-2"), "{table}");
+    let run = sandbox.run("ec2-ls", &["--addresses", "--columns", "host,age"], "").exits(0);
+    assert_eq!(run.stderr, "ec2-ls: no record has the key age\n");
 }
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
@@ -310,52 +360,4 @@ fn consoles_and_the_host_keys_on_them_are_read() {
         "{}",
         run.stderr
     );
-}
-
-/// Runs `ec2-ls --watch 1` on a terminal until there were this many listings, then presses Ctrl-C.
-fn watched(ec2: &Ec2Server, sandbox: &Sandbox, listings: usize) -> Outcome {
-    let line =
-        "bash -c 'ec2-ls --watch 1 & while [ ! -e enough ]; do sleep 0.1; done; kill -INT $!; wait $!; echo \"[$?]\"'";
-    std::thread::scope(|scope| {
-        let run = scope.spawn(|| on_terminal(sandbox, 160, line));
-        let before = ec2.count("DescribeInstances");
-        wait_until("listings", || run.is_finished() || ec2.count("DescribeInstances") >= before + listings);
-        sandbox.file("enough", "");
-        run.join().expect("a run")
-    })
-}
-
-#[test]
-fn watch_redraws_the_table_and_ends_on_ctrl_c() {
-    let (ec2, sandbox) = hosts(["web1", "web2"]);
-    let run = watched(&ec2, &sandbox, 3);
-    assert!(run.stdout.matches("Every 1s: ec2-ls").count() >= 2, "{:?}", run.stdout);
-    assert!(run.stdout.contains("2 hosts: 2 running") && run.stdout.contains("web2"), "{:?}", run.stdout);
-    assert!(run.stdout.ends_with("\x1b[?25h\x1b[?1049l[130]\n"), "{:?}", run.stdout);
-}
-
-#[test]
-fn watch_keeps_what_it_knew_when_nothing_answers() {
-    let (ec2, sandbox) = hosts(["web1", "web2"]);
-    ec2.fault(Rule::on("DescribeInstances", Fault::unauthorized()).after(1).always());
-    let run = watched(&ec2, &sandbox, 4);
-    let last = run.stdout.rsplit("Every 1s").next().unwrap();
-    assert!(
-        last.contains("? web1") && last.contains("? web2") && last.contains("DescribeInstances in us-east-1"),
-        "{last:?}"
-    );
-}
-
-#[test]
-fn watch_needs_a_terminal_and_a_table() {
-    let sandbox = Sandbox::new();
-    let run = sandbox.run("ec2-ls", &["--watch", "5", "-o", "table"], "").exits(2);
-    assert!(
-        run.stderr.starts_with("ec2-ls: --watch draws on a terminal, and stdout is not one\nec2-ls: "),
-        "{}",
-        run.stderr
-    );
-    let run = sandbox.run("ec2-ls", &["--watch", "5", "-o", "json"], "").exits(2);
-    assert!(run.stderr.contains("while ec2-ls; do sleep 5; done"), "{}", run.stderr);
-    sandbox.run("ec2-ls", &["--watch", "0.5"], "").exits(2);
 }

@@ -36,6 +36,9 @@ fn addresses_are_released_only_on_demand_and_only_those_of_the_hosts() {
     let args = ["terminate", "--release-addresses", "-n", "release2"];
     let plan = sandbox.run("ec2-power", &args, "").exits(0);
     assert_eq!(plan.records()[0]["released_addresses"], json!([addresses[1]]));
+    let address = addresses[1].as_str().expect("an address");
+    let released = format!("ec2-power: release2: 1 elastic IP address is to be released: {address}\n");
+    assert!(plan.stderr.starts_with(&released), "{}", plan.stderr);
     assert!(addresses.iter().all(exists), "{addresses:?}");
     let args = ["terminate", "--release-addresses", "--yes", "release2"];
     let run = sandbox.run("ec2-power", &args, "").exits(0);
@@ -47,10 +50,12 @@ fn addresses_are_released_only_on_demand_and_only_those_of_the_hosts() {
     // The address of a host that was terminated before: by its name, and by its record.
     let args = ["terminate", "--release-addresses", "--yes", "release1"];
     let plan = sandbox.run("ec2-power", &[&args[..], &["-n"]].concat(), "").exits(0);
-    assert_eq!(
-        (&plan.records()[0]["action"], &plan.stderr),
-        (&"release".into(), &"ec2-power: 1 host: 1 to release (dry run: nothing was changed)\n".into())
+    let address = addresses[0].as_str().expect("an address");
+    let said = format!(
+        "ec2-power: release1: 1 elastic IP address is to be released: {address}\n\
+         ec2-power: 1 host: 1 to release (dry run: nothing was changed)\n"
     );
+    assert_eq!((&plan.records()[0]["action"], &plan.stderr), (&"release".into(), &said));
     let run = sandbox.run("ec2-power", &args, "").exits(0);
     assert_eq!(run.records()[0]["released_addresses"], json!([addresses[0]]));
     assert_eq!(

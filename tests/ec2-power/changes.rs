@@ -70,6 +70,9 @@ fn running_host_is_resized_and_started_again_and_a_stopped_one_stays_stopped() {
     }
     assert_eq!(run.stderr, "ec2-power: 2 hosts: 2 resized\n");
     assert_eq!(state_and_type(&ec2, "web1"), pair("running", "m5.xlarge"));
+    let table = power(&sandbox, &["resize", "m5.xlarge", "--yes", "-o", "table", "web1"]).exits(0).stdout;
+    assert!(table.lines().next().is_some_and(|line| line.contains("  TYPE  ")), "{table}");
+    assert!(table.contains("  m5.xlarge  "), "{table}");
     let calls = ec2.count("StopInstances");
     let again = power(&sandbox, &["resize", "m5.xlarge", "--yes", "web[1-2]"]).exits(0);
     assert!(again.records().iter().all(|record| record["action"] == "unchanged"), "{}", again.stdout);
@@ -145,7 +148,10 @@ fn interrupted_resize_says_how_far_it_came() {
     let records = run.records();
     assert_eq!((records.len(), &records[0]["state"]), (1, &"stopping".into()));
     let error = records[0]["error"].as_str().expect("an error");
-    assert!(error.starts_with("not resized, it is still stopping, and its type is m5.large: "), "{error}");
+    assert!(
+        error.starts_with("not resized, it is still stopping and stays stopped, and its type is m5.large: "),
+        "{error}"
+    );
     assert_eq!(ec2.count("ModifyInstanceAttribute"), 0);
 }
 
@@ -163,6 +169,23 @@ fn wait_ok_waits_for_the_status_checks() {
     let records = run.records();
     assert_eq!(records[0]["error"], "its status checks are impaired after 1 s");
     assert_eq!((&records[0]["status_checks"], &records[1]["error"]), (&"impaired".into(), &serde_json::Value::Null));
+    for (args, why) in [
+        (
+            &["start", "--wait", "5m", "web1"][..],
+            "--wait 5m: the time limit is an option of its own: --wait --timeout 5m\n",
+        ),
+        (
+            &["start", "--wait", "running", "web1"],
+            "--wait running: --wait alone waits for the state that the action leads to\n",
+        ),
+        (&["start", "--wait=5m", "web1"], "invalid value '5m' for '--wait[=<UNTIL>]'\n"),
+    ] {
+        let calls = ec2.calls().len();
+        let run = power(&sandbox, args).exits(2);
+        assert!(run.stderr.starts_with(&format!("ec2-power: {why}")), "{}", run.stderr);
+        assert!(run.stderr.contains("--timeout 5m") || run.stderr.contains("'\"running\"'"), "{}", run.stderr);
+        assert_eq!((run.stdout.as_str(), ec2.calls().len()), ("", calls));
+    }
     let run = power(&sandbox, &["stop", "--wait", "ok", "web1"]).exits(2);
     assert!(run.stderr.starts_with("ec2-power: --wait ok goes with start, reboot and resize only\n"), "{}", run.stderr);
 }

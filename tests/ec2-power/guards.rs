@@ -1,6 +1,6 @@
 //! What keeps hosts from being changed by mistake, against the strict EC2 server.
 
-use kit::ec2_server::{Ec2Server, Options};
+use kit::ec2_server::{Ec2Server, Fault, Options, Rule};
 use kit::{Outcome, Sandbox};
 
 fn power(sandbox: &Sandbox, args: &[&str], stdin: &str) -> Outcome {
@@ -9,6 +9,11 @@ fn power(sandbox: &Sandbox, args: &[&str], stdin: &str) -> Outcome {
 
 fn names(count: usize) -> Vec<String> {
     (1..=count).map(|number| format!("web{number}")).collect()
+}
+
+/// A run on a terminal, where the answer is typed.
+fn answered(sandbox: &Sandbox, answer: &str, args: &str) -> Outcome {
+    sandbox.sh(&format!("(sleep 2; echo {answer}) | script -qec \"ec2-power {args}\" /dev/null"))
 }
 
 /// How many live instances there are.
@@ -28,12 +33,15 @@ fn more_hosts_than_the_most_are_refused_before_any_change() {
     ec2.launch(names(12), &[]);
     let mut sandbox = ec2.sandbox();
     let run = power(&sandbox, &["terminate", "--yes", "web[1-12]"], "").exits(2);
-    let why = "ec2-power: refused to terminate 12 hosts, because at most 10 are allowed at once: web[1-12]\n\
-               ec2-power: if all of them are meant, give --max 12\n";
-    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", why));
+    let why =
+        "at most 10 hosts are allowed at once, and these are 12\nec2-power: if all of them are meant, give --max 12\n";
+    let said = format!("ec2-power: web[1-12]: not changed: {why}ec2-power: 12 hosts: 12 failed\n");
+    assert_eq!(run.stderr, said);
+    let records = run.records();
+    assert!(records.len() == 12 && records.iter().all(|record| record["action"] == "failed"), "{}", run.stdout);
     let plan = power(&sandbox, &["terminate", "-n", "web[1-12]"], "").exits(2);
-    assert_eq!(plan.records().len(), 12);
-    assert!(plan.stderr.ends_with(why), "{}", plan.stderr);
+    assert!(plan.records().iter().all(|record| record["action"] == "terminate"), "{}", plan.stdout);
+    assert!(plan.stderr.ends_with(&format!("ec2-power: {why}")), "{}", plan.stderr);
     assert_eq!((ec2.count("TerminateInstances"), live(&ec2)), (0, 12));
     // A limit for every action. A host that is as it should be does not count.
     sandbox.env("CERVEZA_MAX_HOSTS", "1");
@@ -81,6 +89,128 @@ fn protection_by_ec2_is_reported_and_never_lifted() {
     assert!(run.stderr.ends_with("ec2-power: 3 hosts: 1 protected, 2 terminated\n"), "{}", run.stderr);
     assert_eq!(ec2.count("ModifyInstanceAttribute"), 0);
     assert!(ec2.region(|region| region.live("web1")[0].termination_protection));
+}
+
+#[test]
+fn plan_and_question_leave_out_what_ec2_protects() {
+    let ec2 = Ec2Server::start(Options::default());
+    ec2.launch(["web1"], &[("DisableApiTermination", "true")]);
+    ec2.launch(["web2"], &[("DisableApiStop", "true")]);
+    ec2.launch(["web3"], &[]);
+    let sandbox = ec2.sandbox();
+    let actions = |args: &[&str]| {
+        let run = power(&sandbox, &[args, &["-n", "web[1-3]"]].concat(), "").exits(3);
+        run.records().iter().map(|record| record["action"].as_str().unwrap_or_default().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(actions(&["terminate"]), ["protected", "terminate", "terminate"]);
+    assert_eq!(actions(&["stop"]), ["stop", "protected", "stop"]);
+    assert_eq!(actions(&["resize", "m5.xlarge"]), ["resize", "protected", "resize"]);
+    let asked = answered(&sandbox, "2", "terminate 'web[1-3]'").exits(3).stdout;
+    assert!(asked.contains("not changed: web1: protected by EC2: disableApiTermination is set"), "{asked}");
+    assert!(asked.contains("type 2 to terminate 2 hosts: "), "{asked}");
+    assert_eq!(live(&ec2), 1);
+    // Nothing is asked and nothing is shown, so it is not looked up.
+    let calls = ec2.count("DescribeInstanceAttribute");
+    power(&sandbox, &["stop", "--wait", "web1"], "").exits(0);
+    power(&sandbox, &["terminate", "--yes", "web1"], "").exits(3);
+    assert_eq!(ec2.count("DescribeInstanceAttribute"), calls);
+    // A stopped host is resized without a stop.
+    power(&sandbox, &["resize", "-n", "m5.xlarge", "web1"], "").exits(0);
+    assert_eq!(ec2.count("DescribeInstanceAttribute"), calls);
+}
+
+#[test]
+fn plan_is_shown_where_the_protection_is_not_known() {
+    let ec2 = Ec2Server::start(Options::default());
+    ec2.launch(names(101), &[]);
+    let sandbox = ec2.sandbox();
+    ec2.fault(Rule::on("DescribeInstanceAttribute", Fault::unauthorized()).always());
+    let run = power(&sandbox, &["stop", "-n", "web[1-3]"], "").exits(0);
+    let said = "ec2-power: EC2's own protection is not looked up: DescribeInstanceAttribute in us-east-1: UnauthorizedOperation";
+    assert!(run.stderr.starts_with(said) && run.stderr.matches(said).count() == 1, "{}", run.stderr);
+    assert!(run.stderr.ends_with("ec2-power: 3 hosts: 3 to stop (dry run: nothing was changed)\n"), "{}", run.stderr);
+    let calls = ec2.count("DescribeInstanceAttribute");
+    let run = power(&sandbox, &["stop", "-n", "web[1-101]"], "").exits(0);
+    assert!(run.stderr.starts_with("ec2-power: EC2's own protection is not looked up for more than 100 hosts\n"));
+    assert_eq!(ec2.count("DescribeInstanceAttribute"), calls);
+}
+
+#[test]
+fn question_says_what_is_not_done_and_a_no_gives_every_record() {
+    let ec2 = Ec2Server::start(Options::default());
+    ec2.launch(["db1", "db2"], &[]);
+    ec2.launch(["db3", "db4"], &tagged(["cerveza:protect", "terminate"]));
+    let sandbox = ec2.sandbox();
+    let hosts = "terminate 'db[1-4]' nosuch";
+    let asked = answered(&sandbox, "n", &format!("-o json {hosts}")).exits(2).stdout;
+    for line in [
+        "not changed: db[3-4]: protected by its tag cerveza:protect=terminate\r\n",
+        "not changed: nosuch: no live instance has this name in us-east-1\r\n",
+        "type 2 to terminate 2 hosts: ",
+    ] {
+        assert!(asked.contains(line), "{asked}");
+    }
+    for (host, action, error) in [
+        ("db1", "failed", "not changed: not confirmed"),
+        ("db2", "failed", "not changed: not confirmed"),
+        ("db3", "protected", "protected by its tag cerveza:protect=terminate"),
+        ("db4", "protected", "protected by its tag cerveza:protect=terminate"),
+        ("nosuch", "failed", "no live instance has this name in us-east-1"),
+    ] {
+        let start = format!("{{\"host\":\"{host}\"");
+        let lines: Vec<&str> = asked.lines().filter(|line| line.contains(&start)).collect();
+        let end = format!("\"action\":\"{action}\",\"error\":\"{error}\"");
+        assert!(lines.len() == 1 && lines[0].contains(&end), "{host}: {asked}");
+    }
+    assert!(asked.contains("ec2-power: db[1-2]: not changed: not confirmed\r\n"), "{asked}");
+    assert_eq!(asked.matches("`ec2-tag cerveza:protect- HOST` removes the tag").count(), 1, "{asked}");
+    assert_eq!(live(&ec2), 4);
+    // Nothing is left to be asked for.
+    let run = power(&sandbox, &["terminate", "db3"], "").exits(3);
+    assert_eq!(run.records()[0]["action"], "protected");
+}
+
+#[test]
+fn failures_of_one_reason_take_one_line() {
+    let ec2 = Ec2Server::start(Options::default());
+    ec2.launch(names(8), &[]);
+    let unreachable = |number: usize| {
+        format!(
+            "{{\"host\":\"web{number}\",\"status\":\"unreachable\",\"error\":\"cannot connect to 127.20.0.{number} port 22: refused\"}}\n"
+        )
+    };
+    let input: String = (1..=7).map(unreachable).collect();
+    let input = input + "{\"host\":\"web8\",\"status\":\"timeout\",\"error\":null}\n";
+    let run = power(&ec2.sandbox(), &["stop", "-n"], &input).exits(3);
+    let why = "skipped, because the command before did not succeed";
+    assert_eq!(
+        run.stderr,
+        format!(
+            "ec2-power: web[1-7]: {why} (unreachable: cannot connect to ... port 22: refused)\n\
+             ec2-power: web8: {why} (timeout)\n\
+             ec2-power: --even-failed changes such hosts too\n\
+             ec2-power: 8 hosts: 8 skipped (dry run: nothing was changed)\n"
+        )
+    );
+    let error = format!("{why} (unreachable: cannot connect to 127.20.0.3 port 22: refused)");
+    assert_eq!(run.records()[2]["error"], error);
+}
+
+#[test]
+fn host_that_fails_is_not_unchanged() {
+    let ec2 = Ec2Server::start(Options::default());
+    ec2.launch(names(3), &[]);
+    let sandbox = ec2.sandbox();
+    power(&sandbox, &["stop", "--wait", "web1"], "").exits(0);
+    ec2.fault(Rule::on("StopInstances", Fault::unauthorized()).always());
+    let actions = |args: &[&str]| {
+        let run = power(&sandbox, args, "");
+        run.records().iter().map(|record| record["action"].as_str().unwrap_or_default().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(actions(&["stop", "nosuch", "web[1-2]"]), ["failed", "unchanged", "failed"]);
+    assert_eq!(actions(&["resize", "m7g.large", "--yes", "web[1-2]"]), ["failed"; 2]);
+    assert_eq!(actions(&["resize", "m5.xlarge", "--yes", "web[1-2]"]), ["resize", "failed"]);
+    assert_eq!(actions(&["stop", "--zone", "us-east-1b", "web2"]), ["failed"]);
 }
 
 #[test]
@@ -150,8 +280,54 @@ fn ctrl_c_answers_the_question_with_no() {
     let asked = "(sleep 2; printf '\\003'; sleep 1) | script -qec 'ec2-power -o json terminate web1' /dev/null";
     let run = ec2.sandbox().sh(asked).exits(130);
     assert!(run.stdout.contains("type 1 to terminate 1 host: "), "{}", run.stdout);
-    assert!(run.stdout.contains("\"error\":\"not changed: interrupted\""), "{}", run.stdout);
+    let end = "\"action\":\"failed\",\"error\":\"not changed: interrupted\"";
+    assert!(run.stdout.contains(end), "{}", run.stdout);
     assert_eq!((live(&ec2), ec2.count("TerminateInstances")), (1, 0));
+}
+
+/// Runs ec2-power on a terminal, and `meanwhile` while it asks. Then types 1.
+fn ask(sandbox: &Sandbox, args: &str, meanwhile: &str) -> Outcome {
+    let asked = "until grep -q 'type 1 to' asked 2> /dev/null; do sleep 0.1; done";
+    let line =
+        format!("rm -f asked; ({asked}; {meanwhile} > changed; echo 1) | script -qfec \"ec2-power {args}\" asked");
+    sandbox.sh(&line)
+}
+
+#[test]
+fn host_that_changes_during_the_question_is_left_alone() {
+    for (args, meanwhile, error) in [
+        ("terminate -o json web1", "ec2-tag Name=web9 web1", "not changed, because its name was web1 and is web9 now"),
+        (
+            "terminate -o json web1",
+            "ec2-tag Name=web9 cerveza:protect=terminate web1",
+            "protected by its tag cerveza:protect=terminate",
+        ),
+        (
+            "resize m5.xlarge -o json web1",
+            "ec2-power stop --wait web1",
+            "not changed, because its state was running and is stopped now",
+        ),
+        (
+            "resize m5.xlarge -o json web1",
+            "ec2-tag cerveza:protect=stop web1",
+            "protected by its tag cerveza:protect=stop",
+        ),
+    ] {
+        let ec2 = Ec2Server::start(Options::default());
+        ec2.launch(["web1"], &[]);
+        let run = ask(&ec2.sandbox(), args, meanwhile).exits(3);
+        assert!(run.stdout.contains(&format!("\"error\":\"{error}\"")), "{}", run.stdout);
+        let calls = ["TerminateInstances", "ModifyInstanceAttribute", "StartInstances"].map(|call| ec2.count(call));
+        assert_eq!((calls, live(&ec2)), ([0; 3], 1));
+    }
+}
+
+#[test]
+fn host_that_is_as_it_was_after_the_question_is_changed() {
+    let ec2 = Ec2Server::start(Options::default());
+    ec2.launch(["web1"], &[]);
+    ask(&ec2.sandbox(), "terminate web1", "true").exits(0);
+    assert_eq!(live(&ec2), 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod addresses;
 mod batches;
 mod changes;
 mod guards;
+mod lost_answers;
 mod outage;
 
 use kit::{FakeEc2, Moto, Reply, Sandbox, fake_ec2};
@@ -60,15 +61,17 @@ fn without_a_terminal_termination_needs_yes() {
     let sandbox = with_hosts("keep[1-2]");
     // setsid takes the terminal away, should the tests be run on one.
     let run = sandbox.sh("setsid -w ec2-power terminate 'keep[1-2]'").exits(2);
-    assert_eq!(run.stdout, "");
-    assert!(
-        run.stderr.starts_with("ec2-power: there is no terminal to ask on: nothing was changed\n"),
-        "{}",
-        run.stderr
-    );
+    assert!(run.records().iter().all(|record| record["action"] == "failed"), "{}", run.stdout);
+    let why = "ec2-power: keep[1-2]: not changed: there is no terminal to ask on\n";
+    assert!(run.stderr.starts_with(why), "{}", run.stderr);
     assert_eq!(sandbox.run("ec2-ls", &["-1", "keep*"], "").stdout, "keep1\nkeep2\n");
     let run = sandbox.run("ec2-power", &["terminate", "--dry-run", "keep*"], "");
     assert_eq!(run.code, 2, "a pattern is no expression: {}", run.stdout);
+    let said =
+        "ec2-power: keep* is a filter of ec2-ls and not a host\nec2-power: ec2-ls 'keep*' | ec2-power terminate\n";
+    assert_eq!(run.stderr, said);
+    let run = sandbox.run("ec2-power", &["stop", "role=web"], "").exits(2);
+    assert!(run.stderr.ends_with("\nec2-power: ec2-ls role=web | ec2-power stop\n"), "{}", run.stderr);
     let run = sandbox.run("ec2-power", &["terminate", "-n", "keep[1-2]"], "").exits(0);
     assert_eq!(run.stderr, "ec2-power: 2 hosts: 2 to terminate (dry run: nothing was changed)\n");
     let run = sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "keep[1-2]"], "").exits(0);
@@ -85,7 +88,7 @@ fn on_a_terminal_it_asks_for_the_number_of_hosts() {
     for answer in ["n", "y", "yes", "1", "", "22"] {
         let no = ask(answer).exits(2);
         assert!(no.stdout.contains("type 2 to terminate 2 hosts: "), "{}", no.stdout);
-        assert!(no.stdout.contains("not confirmed: nothing was changed"), "{}", no.stdout);
+        assert!(no.stdout.contains("ask[1-2]: not changed: not confirmed"), "{}", no.stdout);
         let row = no.stdout.lines().find(|line| line.starts_with("ask1 ")).unwrap_or_default();
         assert!(row.contains("us-east-1") && row.contains("123456789012"), "{}", no.stdout);
     }
@@ -103,7 +106,7 @@ fn one_bad_host_leaves_the_others_to_be_done() {
     let gone = "{\"host\":\"x\",\"instance_id\":\"i-0123456789abcdef0\"}\nbad1\n";
     let run = sandbox.run("ec2-power", &["start"], gone).exits(3);
     assert_eq!(run.records()[0]["error"], "there is no instance i-0123456789abcdef0 in us-east-1");
-    assert_eq!(run.records()[0]["action"], "unchanged");
+    assert_eq!(run.records()[0]["action"], "failed");
     assert_eq!(run.records()[1]["action"], "start");
 }
 
@@ -234,7 +237,7 @@ fn a_zone_limits_what_is_changed() {
         let run = sandbox.run("ec2-power", args, "").exits(3);
         let why = "it is in us-east-1a, not in --zone us-east-1b";
         assert!(
-            run.records().iter().all(|record| record["error"] == why && record["action"] == "unchanged"),
+            run.records().iter().all(|record| record["error"] == why && record["action"] == "failed"),
             "{}",
             run.stdout
         );

@@ -105,9 +105,9 @@ fn limits_are_checked_for_every_host_before_the_first_call() {
     let run = sandbox.run("ec2-tag", &["--no-volumes", "a=1", "web[1-3]"], "").exits(2);
     let id = ec2.region(|region| ids(region, "web2").0);
     assert_eq!(error(&run, 1), format!("{id} would have 51 tags: EC2 allows 50"));
-    assert_eq!(run.records()[1]["action"], "refuse");
+    assert!(run.records().iter().all(|record| record["action"] == "failed"), "{}", run.stdout);
     assert_eq!(error(&run, 0), "nothing is tagged, because other hosts of this run are refused");
-    assert!(run.stderr.ends_with("ec2-tag: 3 hosts: 2 failed, 1 refused\n"), "{}", run.stderr);
+    assert!(run.stderr.ends_with("ec2-tag: 3 hosts: 3 failed\n"), "{}", run.stderr);
     assert_eq!(calls_of(&ec2, start, "CreateTags").len(), 0);
     // There is room if another tag goes, which goes first.
     sandbox.run("ec2-tag", &["--no-volumes", "a=1", "filler0-", "web[1-3]"], "").exits(0);
@@ -161,7 +161,7 @@ fn a_failure_half_way_says_what_is_tagged() {
         "{said}"
     );
     let records = run.records();
-    assert_eq!(records[0]["tags"]["team"], "dba");
+    assert_eq!((&records[0]["tags"]["team"], &records[0]["action"]), (&json!("dba"), &json!("tag")));
     assert_eq!(records[0]["changes"].as_array().map(Vec::len), Some(2));
     assert_eq!(records[1]["error"], Value::Null);
     assert_eq!(run.stderr.lines().last(), Some("ec2-tag: 2 hosts: 1 failed, 1 tagged"));
@@ -174,6 +174,7 @@ fn a_region_that_denies_it_leaves_the_tags_as_they_are() {
     let run = sandbox.run("ec2-tag", &["team=dba", "profile-", "web1"], "").exits(3);
     let record = &run.records()[0];
     assert_eq!((&record["changes"], &record["tags"]["profile"]), (&json!([]), &json!("Web")));
+    assert_eq!(record["action"], "failed");
     assert_eq!(calls_of(&ec2, start, "DeleteTags").len(), 0);
     ec2.drop_faults();
     ec2.fault(Rule::on("DescribeVolumes", Fault::unauthorized()).always());
@@ -233,4 +234,52 @@ fn identical_changes_of_many_hosts_share_calls() {
     assert_eq!(run.stderr, "ec2-tag: 105 hosts: 105 tagged\n");
     let calls = calls_of(&ec2, start, "CreateTags");
     assert_eq!(calls.iter().map(|call| call.list("ResourceId").len()).collect::<Vec<_>>(), [200, 10]);
+}
+
+#[test]
+fn instance_whose_name_is_another_now_is_not_tagged() {
+    let (ec2, sandbox, _) = with_hosts("web[1-2]", PROFILE);
+    let listed = sandbox.run("ec2-ls", &["web1"], "").exits(0).stdout;
+    sandbox.run("ec2-tag", &["--no-volumes", "Name=web11", "web1"], "").exits(0);
+    let run = sandbox.run("ec2-tag", &["role=db"], &listed).exits(3);
+    let id = ec2.region(|region| ids(region, "web11").0);
+    assert_eq!(error(&run, 0), format!("{id} is named web11 now, not web1"));
+    assert_eq!(run.records()[0]["action"], "failed");
+    assert_eq!(ec2.region(|region| tags(region, "web11")).get("role"), None);
+    sandbox.run("ec2-tag", &["role=db", &id], "").exits(0);
+}
+
+#[test]
+fn time_of_many_calls_is_said_before() {
+    let ec2 = Ec2Server::start(Options::default());
+    ec2.launch((1..=160).map(|number| format!("n{number}")), &[]);
+    let sandbox = ec2.sandbox();
+    let said = "ec2-tag: EC2's request limits allow this for 160 hosts in 6 s at the least\n";
+    let args = ["--no-volumes", "fqdn={{ host }}.example.com", "n[1-160]"];
+    let plan = sandbox.run("ec2-tag", &[&args[..], &["-n"]].concat(), "").exits(0);
+    assert!(plan.stderr.starts_with(said), "{}", plan.stderr);
+    let shown = sandbox.sh(&format!(
+        "TERM=xterm script -qec \"ec2-tag -1 {}\" /dev/null",
+        args.map(|arg| format!("'{arg}'")).join(" ")
+    ));
+    assert!(shown.stdout.contains("tagging ") && shown.stdout.contains("/160"), "{}", shown.stdout);
+    assert_eq!(ec2.count("CreateTags"), 160);
+}
+
+#[test]
+fn table_shows_all_changes_on_a_narrow_terminal() {
+    let (_, mut sandbox, _) = with_hosts("web1", PROFILE);
+    sandbox.env("COLUMNS", "80");
+    let value = "x".repeat(100);
+    let args = ["-n", "-o", "table", "--no-volumes", &format!("role={value}"), "web1"];
+    let table = sandbox.run("ec2-tag", &args, "").exits(0).stdout;
+    assert!(table.contains(&format!("role: - -> {value}\n")), "{table}");
+}
+
+#[test]
+fn pattern_is_answered_with_ec2_ls() {
+    let (ec2, sandbox, start) = with_hosts("web1", PROFILE);
+    let run = sandbox.run("ec2-tag", &["role=db", "web*"], "").exits(2);
+    let said = "ec2-tag: web* is a filter of ec2-ls and not a host\nec2-tag: ec2-ls 'web*' | ec2-tag KEY=VALUE\n";
+    assert_eq!((run.stderr.as_str(), ec2.calls().len()), (said, start));
 }

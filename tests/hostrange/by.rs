@@ -155,7 +155,7 @@ fn a_hostile_value_is_quoted_on_one_line() {
 fn an_unknown_field_is_a_warning_with_a_suggestion() {
     let run = Sandbox::new().run("hostrange", &["--by", "zoen"], FLEET).exits(0);
     assert_eq!(run.stdout, "-: web[1-3,10],db1\n");
-    assert_eq!(run.stderr, "hostrange: --by zoen: no record has this field: did you mean zone?\n");
+    assert_eq!(run.stderr, "hostrange: --by zoen: no record has this field; did you mean zone?\n");
     let run = Sandbox::new().run("hostrange", &["--by", "tags.rol"], FLEET).exits(0);
     assert!(run.stderr.ends_with("did you mean tags.role?\n"), "{}", run.stderr);
     let run = Sandbox::new().run("hostrange", &["--by", "zone"], "web1\n").exits(0);

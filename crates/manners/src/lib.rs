@@ -24,7 +24,7 @@ pub use output::{Format, FormatArgs, OutputArgs, OutputMode};
 pub use signals::{die_of, ending_signals, note_signal, was_interrupted};
 pub use sort::{SortArgs, SortKey};
 pub use status::Status;
-pub use suggestion::{Hint, nearest};
+pub use suggestion::{Hint, key_hint, keys_of, nearest};
 pub use table::{Column, TableRow, table};
 pub use tool::{ProgressArgs, Tool, main};
 pub use visible::{columns, is_opaque, shorten, visible, visible_lines};

@@ -18,7 +18,7 @@ pub struct FormatArgs {
     pub names: bool,
 
     /// Write these columns, separated by commas, in a table, csv or tsv: keys of the records, as in
-    /// host,tags.role,volumes.size_gib, and `age`, the time since the launch. Without --output it is a table
+    /// host,tags.role,zone, and `age`, the time since the launch. Without --output it is a table
     #[arg(long, value_name = "KEY", value_delimiter = ',', value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub columns: Vec<String>,
 

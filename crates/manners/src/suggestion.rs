@@ -1,5 +1,6 @@
 //! Suggestions for a misspelt word, and hints for a word that belongs to another tool.
 
+use cerveza_record::Value;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use strsim::osa_distance;
 
@@ -29,6 +30,26 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     };
     let near = known.into_iter().filter_map(|known| Some((distance(known)?, known)));
     near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+}
+
+/// Returns the end of a message about a key that no record has: the tag of that name, or the known key of which it is a
+/// misspelling. Empty if there is neither.
+pub fn key_hint(key: &str, known: &[String]) -> String {
+    let is_tag = |known: &&str| known.strip_prefix("tags.").is_some_and(|tag| tag.eq_ignore_ascii_case(key));
+    let known = known.iter().map(String::as_str).filter(|known| *known != key);
+    let meant = known.clone().find(is_tag).or_else(|| nearest(key, known));
+    meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
+}
+
+/// Returns the keys of a row, and those of its objects, as `tags.role`.
+pub fn keys_of<'a>(pairs: impl Iterator<Item = (&'a str, Value)>) -> Vec<String> {
+    let mut keys = Vec::new();
+    for (key, value) in pairs {
+        keys.push(key.to_string());
+        let below = value.as_object().into_iter().flat_map(|map| map.keys());
+        keys.extend(below.map(|below| format!("{key}.{below}")));
+    }
+    keys
 }
 
 /// Adds to clap's error for an unknown option or a wrong value the tool's hint, else the option that was misspelt. clap
@@ -74,6 +95,14 @@ mod tests {
         for other in ["restart", "status", "hibernate", "unencrypted", "web2", "stop scripts", "dc", "", "startup"] {
             assert_eq!(nearest(other, words), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_key_may_be_a_tag_or_misspelt() {
+        let known = ["host", "state", "tags", "tags.Owner"].map(String::from);
+        assert_eq!(key_hint("owner", &known), "; did you mean tags.Owner?");
+        assert_eq!(key_hint("stat", &known), "; did you mean state?");
+        assert_eq!([key_hint("state", &known), key_hint("zone", &known)], ["", ""]);
     }
 
     #[derive(Parser, Debug)]

@@ -28,19 +28,27 @@ pub(crate) struct TableStyle {
     pub width: Option<usize>,
     pub has_color: bool,
     pub has_header: bool,
-    /// The user has named the columns, so all of them are shown.
+    /// The user has named the columns: all of them are shown, and repeat what others show.
     pub is_chosen: bool,
     /// Keys of columns that are left out, the first one first, when a line gets too long.
     pub optional: &'static [&'static str],
     /// Keys of columns that are left out, in a pipe too, if they are empty for all rows.
     pub only_if_used: &'static [&'static str],
+    /// Keys of columns that are never cut: if one of them is the last one, its text goes on past the width.
+    pub uncut: &'static [&'static str],
+}
+
+impl TableStyle {
+    fn is_uncut(&self, field: &Field) -> bool {
+        self.uncut.contains(&field.path.as_str())
+    }
 }
 
 /// Blanks between columns.
 const GAP: usize = 2;
 
 /// Text is cut to this many columns before a whole column is left out, and then to fewer.
-const FLOORS: [usize; 3] = [20, 8, 1];
+const FLOORS: [usize; 3] = [24, 8, 1];
 
 /// Returns the lines of a table; none for no rows.
 pub(crate) fn table_lines(fields: &[Field], rows: &[TableRow], style: &TableStyle) -> Vec<String> {
@@ -52,7 +60,7 @@ pub(crate) fn table_lines(fields: &[Field], rows: &[TableRow], style: &TableStyl
         let mut line = String::new();
         for (at, (index, width)) in shown.iter().enumerate() {
             let text = cell(*index);
-            let text = cut(&text, *width);
+            let text = if style.is_uncut(&fields[*index]) { text.into() } else { cut(&text, *width) };
             let padding = if at + 1 == shown.len() { 0 } else { width + GAP - columns(&text).min(*width) };
             match paint(*index, &text) {
                 Some(codes) => line.push_str(&format!("\x1b[{codes}m{text}\x1b[0m")),
@@ -102,12 +110,17 @@ fn layout(fields: &[Field], rows: &[TableRow], style: &TableStyle) -> Vec<(usize
     let is_shown = |index: &usize| is_wanted(*index) || is_used(*index);
     let width_of = |index: usize| {
         let cells = rows.iter().map(|row| columns(text_of(&row.cells[index]))).max().unwrap_or_default();
-        if style.has_header { cells.max(columns(&fields[index].header)) } else { cells }
+        let width = if style.has_header { cells.max(columns(&fields[index].header)) } else { cells };
+        if style.width.is_some() && style.is_uncut(&fields[index]) { width.min(FLOORS[0]) } else { width }
     };
     let mut shown: Vec<(usize, usize)> =
         (0..fields.len()).filter(is_shown).map(|index| (index, width_of(index))).collect();
     let Some(most) = style.width else { return shown };
     let is_whole = |index: usize| is_kept_whole(&fields[index].path);
+    // A host without a name goes by the id of its instance.
+    let ids =
+        |index: usize| rows.iter().map(move |row| row.cells[index].as_str()).filter(|cell| is_id(cell)).map(str::len);
+    let least: Vec<usize> = (0..fields.len()).map(|index| ids(index).max().unwrap_or_default()).collect();
     let mut optional = style.optional.iter().filter(|_| !style.is_chosen);
     while total(&shown) > most {
         let spare =
@@ -118,9 +131,9 @@ fn layout(fields: &[Field], rows: &[TableRow], style: &TableStyle) -> Vec<(usize
         let Some(key) = optional.next() else { break };
         shown.retain(|(index, _)| fields[*index].path != *key);
     }
-    shrink(&mut shown, most, FLOORS[0], |index| !is_whole(index));
-    shrink(&mut shown, most, FLOORS[1], |index| !is_whole(index));
-    shrink(&mut shown, most, FLOORS[2], |_| true);
+    shrink(&mut shown, most, FLOORS[0], |index, _| !is_whole(index));
+    shrink(&mut shown, most, FLOORS[1], |index, width| !is_whole(index) && width > least[index]);
+    shrink(&mut shown, most, FLOORS[2], |_, _| true);
     // A terminal of a few columns does not have room for all.
     while total(&shown) > most && shown.len() > 1 {
         shown.pop();
@@ -135,10 +148,10 @@ fn total(shown: &[(usize, usize)]) -> usize {
     shown.iter().map(|(_, width)| width + GAP).sum::<usize>().saturating_sub(GAP)
 }
 
-/// Makes the widest of these columns narrower, one column of the terminal at a time, until the line fits.
-fn shrink(shown: &mut [(usize, usize)], most: usize, floor: usize, may: impl Fn(usize) -> bool) {
+/// Makes the widest column that may be narrower so, one column of the terminal at a time, until the line fits.
+fn shrink(shown: &mut [(usize, usize)], most: usize, floor: usize, may: impl Fn(usize, usize) -> bool) {
     while total(shown) > most {
-        let widest = shown.iter_mut().filter(|(index, width)| *width > floor && may(*index));
+        let widest = shown.iter_mut().filter(|(index, width)| *width > floor && may(*index, *width));
         let Some((_, width)) = widest.max_by_key(|(_, width)| *width) else { return };
         *width -= 1;
     }
@@ -147,6 +160,12 @@ fn shrink(shown: &mut [(usize, usize)], most: usize, floor: usize, may: impl Fn(
 /// A part of an id, an address or a zone is of no use to anyone.
 fn is_kept_whole(path: &str) -> bool {
     path.ends_with("_id") || path.ends_with("_ip") || matches!(path, "zone" | "state" | "status" | "action" | "age")
+}
+
+/// Whether it is the id of an instance or of another resource of EC2.
+fn is_id(cell: &str) -> bool {
+    let digits = cell.rsplit_once('-').map(|(_, digits)| digits);
+    digits.is_some_and(|digits| digits.len() == 17 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Cuts text that is wider, with an ellipsis at its end.
@@ -241,6 +260,15 @@ mod tests {
     }
 
     #[test]
+    fn id_that_stands_for_a_name_is_whole() {
+        let id = ORDINARY.replace("web12", "i-0123456789abcdef0");
+        for width in 80..140 {
+            let lines = table(Some(width), &[&ORDINARY.replace("web12", &"n".repeat(256)), &id]);
+            assert!(lines[2].starts_with("i-0123456789abcdef0 "), "{width}: {lines:?}");
+        }
+    }
+
+    #[test]
     fn chosen_columns_are_all_shown() {
         let fields = Field::all(&["host", "tags.role", "public_ip"].map(String::from), &COLUMNS);
         let style = TableStyle { is_chosen: true, ..style(Some(80)) };
@@ -248,6 +276,17 @@ mod tests {
         assert_eq!(lines, ["HOST  TAGS.ROLE  PUBLIC IP", "a     web        -"]);
         let style = TableStyle { has_header: false, ..style };
         assert_eq!(table_lines(&fields, &rows(&fields, &[r#"{"host":"a"}"#]), &style), ["a  -  -"]);
+    }
+
+    #[test]
+    fn uncut_column_goes_on_past_the_width() {
+        let fields = Field::all(&[], &COLUMNS);
+        let zone = "z".repeat(100);
+        let line = format!(r#"{{"host":"{}","zone":"{zone}"}}"#, "n".repeat(100));
+        let style = TableStyle { uncut: &["zone"], ..style(Some(40)) };
+        let lines = table_lines(&fields, &rows(&fields, &[&line]), &style);
+        assert_eq!(lines[1], format!("{}…  {zone}", "n".repeat(13)));
+        assert!(columns(&lines[0]) <= 40, "{lines:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::field::{Field, Lookup, flat, shown, value_at};
 use crate::sort::{SortArgs, SortKey, SortValues, compare, sort_values};
 use crate::table::{Column, TableRow, TableStyle, stdout_width, table_lines};
-use crate::{Failure, FormatArgs, OutputMode, Result, Tool, nearest, visible};
+use crate::{Failure, FormatArgs, OutputMode, Result, Tool, key_hint, keys_of, visible};
 use cerveza_record::{Record, Value, escape_hidden, printed_name};
 use std::io::{self, IsTerminal, Write};
 use std::time::SystemTime;
@@ -57,7 +57,8 @@ impl<W: Write> RecordWriter<W> {
     /// Writes what ends on stdout: fitted to its terminal, if it is one.
     pub fn on_stdout(mut self, args: &FormatArgs) -> Self {
         self.on_terminal = io::stdout().is_terminal();
-        self.style.width = stdout_width(self.on_terminal);
+        // Columns that the user names are for reading and copying: they are as wide as they need.
+        self.style.width = stdout_width(self.on_terminal).filter(|_| !self.style.is_chosen);
         self.style.has_color = args.color.is_on(self.on_terminal);
         self
     }
@@ -78,6 +79,18 @@ impl<W: Write> RecordWriter<W> {
     /// Leaves out these columns of a table, by key, in a pipe too, if they are empty for all records.
     pub fn only_if_used(mut self, keys: &'static [&'static str]) -> Self {
         self.style.only_if_used = keys;
+        self
+    }
+
+    /// Never cuts these columns of a table, by key. They come last.
+    pub fn uncut(mut self, keys: &'static [&'static str]) -> Self {
+        self.style.uncut = keys;
+        self
+    }
+
+    /// Names the options that add keys to the records, for a column that no record has: each key with its option.
+    pub fn added_by(mut self, options: Vec<(&'static str, &'static str)>) -> Self {
+        self.paths.options = options;
         self
     }
 
@@ -111,7 +124,7 @@ impl<W: Write> RecordWriter<W> {
         self.paths.unseen.retain(|path| value_at(row, path, self.now).is_none());
         let line = match self.mode {
             OutputMode::Json | OutputMode::Names => Line::Text((text + "\n").into_bytes()),
-            OutputMode::Table => Line::Cells(TableRow { cells: self.cells(row, shown), bold: Vec::new() }),
+            OutputMode::Table => Line::Cells(self.table_row(row)),
             OutputMode::Csv | OutputMode::Tsv => Line::Text(self.separated(&self.cells(row, flat))),
         };
         match line {
@@ -127,6 +140,19 @@ impl<W: Write> RecordWriter<W> {
     fn cells(&self, row: Lookup<'_>, text: fn(&str, Option<&Value>) -> String) -> Vec<String> {
         let cell = |field: &Field| text(&field.path, value_at(row, &field.path, self.now).as_ref());
         self.fields.iter().map(cell).collect()
+    }
+
+    /// A line of a table. The id of an instance without a name, which is its host, is shown once.
+    fn table_row(&self, row: Lookup<'_>) -> TableRow {
+        let mut cells = self.cells(row, shown);
+        let is_instance = |field: &Field| field.path == "instance_id";
+        if let Some(instance) = self.fields.iter().position(is_instance).filter(|_| !self.style.is_chosen)
+            && cells[instance] == cells[0]
+            && instance > 0
+        {
+            cells[instance].clear();
+        }
+        TableRow { cells, bold: Vec::new() }
     }
 
     /// A line of csv or tsv.
@@ -190,8 +216,7 @@ impl<W: Write> RecordWriter<W> {
     pub fn rows(&self, records: &[Record]) -> Vec<(usize, TableRow)> {
         let row = |record: &Record| {
             let row: Lookup<'_> = &|key| record.get(key);
-            let cells = TableRow { cells: self.cells(row, shown), bold: Vec::new() };
-            (sort_values(&self.keys, row, self.now), cells)
+            (sort_values(&self.keys, row, self.now), self.table_row(row))
         };
         let mut rows: Vec<_> = records.iter().map(row).enumerate().collect();
         rows.sort_by(|(_, (a, _)), (_, (b, _))| compare(&self.keys, a, b));
@@ -223,22 +248,20 @@ struct Paths {
     unseen: Vec<String>,
     /// The keys of the first record, with those of its tags.
     known: Vec<String>,
+    /// Options that add keys to the records: each key with its option.
+    options: Vec<(&'static str, &'static str)>,
 }
 
 impl Paths {
     fn new(paths: Vec<String>) -> Paths {
-        Paths { unseen: paths, known: Vec::new() }
+        Paths { unseen: paths, known: Vec::new(), options: Vec::new() }
     }
 
     fn look<'a>(&mut self, pairs: impl Iterator<Item = (&'a str, Value)>) {
         if !self.known.is_empty() {
             return;
         }
-        for (key, value) in pairs {
-            self.known.push(key.to_string());
-            let below = value.as_object().into_iter().flat_map(|map| map.keys());
-            self.known.extend(below.map(|below| format!("{key}.{below}")));
-        }
+        self.known = keys_of(pairs);
     }
 
     fn warn(&mut self, tool: &Tool) {
@@ -248,10 +271,13 @@ impl Paths {
         }
         self.known.push("age".to_string());
         for path in std::mem::take(&mut self.unseen) {
-            let tag = format!("tags.{path}");
-            let known = self.known.iter().map(String::as_str);
-            let near = known.clone().find(|known| *known == tag).or_else(|| nearest(&path, known));
-            let advice = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            let leads_to =
+                |key: &str| path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            let option = self.options.iter().find(|(key, _)| leads_to(key));
+            let advice = match option {
+                Some((_, option)) => format!("; {option} adds it"),
+                None => key_hint(&path, &self.known),
+            };
             tool.warn(format!("no record has the key {path}{advice}"));
         }
     }

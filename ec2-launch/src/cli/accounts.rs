@@ -1,6 +1,6 @@
 //! Hosts whose records name AWS profiles: each account's hosts are launched in that account.
 
-use cerveza_ec2::{Acted, NO_ACTION, RegionArgs};
+use cerveza_ec2::{Acted, FAILED, RegionArgs};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use hostrange::Given;
@@ -28,7 +28,7 @@ pub async fn each_account(
 }
 
 fn failed(record: Record, failure: &Failure) -> Acted {
-    Acted { record, action: NO_ACTION, result: Err(failure.clone()) }
+    Acted { record, action: FAILED, result: Err(failure.clone()) }
 }
 
 /// Returns the one account that the records name, if they name any.

@@ -1,7 +1,10 @@
 //! Options that show profiles and launch nothing.
 
+use crate::document::schema::schema;
+use crate::library::folders::folders;
+use crate::library::set_option::Override;
+use crate::library::{Library, Listed};
 use crate::profile::file::read;
-use crate::profile::{Library, Listed, Override, folders, schema};
 use cerveza_manners::{Failure, Format, OutputArgs, Result, Status, Tool, visible};
 use cerveza_record::{json, printed_name};
 use std::io::{self, Write};

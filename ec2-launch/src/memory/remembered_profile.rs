@@ -1,9 +1,10 @@
 //! From what is remembered of a host to the recipe that it is launched by: the profile, and the files that it names.
 
+use crate::library::folders::folders;
 use crate::memory::Memory;
 use crate::memory::remember::{CommandLine, Recalled, said};
+use crate::profile::PerPlace;
 use crate::profile::file::{ProfileFile, digest_tag, read_named};
-use crate::profile::{PerPlace, folders};
 use crate::request::Recipe;
 use crate::tags::{DIGEST_TAG, sha256};
 use cerveza_ec2::{Found, ImageChoice};

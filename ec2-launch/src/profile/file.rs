@@ -1,7 +1,10 @@
 //! A profile with its name, its folder, and the place of each of its values.
 
-use crate::profile::folders;
-use crate::profile::{Document, Library, Override, Profile, Resolved, failure, problems};
+use crate::document::{Document, failure, problems};
+use crate::library::folders::folders;
+use crate::library::set_option::Override;
+use crate::library::{Library, Resolved};
+use crate::profile::Profile;
 use crate::tags::{sha256, short_digest};
 use cerveza_manners::{Failure, Result};
 use std::fs;

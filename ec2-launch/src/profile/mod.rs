@@ -3,23 +3,9 @@
 
 pub(crate) mod file;
 
-mod document;
-mod folders;
-mod key_help;
-mod keys;
-mod library;
-mod reader;
-mod schema;
-mod source;
-mod volume_list;
 mod volume_set;
 
-pub use document::{Document, failure};
-pub use folders::folders;
-pub use key_help::{KeyHelp, launch_keys};
-pub use library::{Library, Listed, Override, Resolved, problems};
-pub use schema::schema;
-
+use crate::document::keys;
 use crate::tags::check_given_tag;
 use cerveza_ec2::{ImageChoice, LAUNCH_KEYS, Volume, region_of};
 use serde::{Deserialize, Serialize};

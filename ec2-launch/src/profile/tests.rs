@@ -1,6 +1,10 @@
 //! Profiles from their text to what they say, and what is refused.
 
 use super::*;
+use crate::document::schema::schema;
+use crate::document::{Document, failure, problems};
+use crate::library::Library;
+use crate::library::set_option::Override;
 use cerveza_manners::Failure;
 use std::fs;
 use tempfile::TempDir;

@@ -53,9 +53,10 @@ pub fn is_name(word: &str) -> bool {
     FACTS.iter().any(|(name, key)| *name == word || *key == word)
 }
 
-/// The filter of a key of the record.
+/// The filter of a key of the record: of several the one with the shortest name.
 pub fn filter_of(word: &str) -> Option<&'static str> {
-    FACTS.iter().find(|(name, key)| *name == word || *key == word).map(|(name, _)| *name)
+    let filters = FACTS.iter().filter(|(name, key)| *name == word || *key == word).map(|(name, _)| *name);
+    filters.min_by_key(|name| name.len())
 }
 
 /// The values of a fact. A fact that EC2 does not have of the instance has none.

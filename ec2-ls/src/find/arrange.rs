@@ -50,12 +50,12 @@ impl<'a> Index<'a> {
 
 /// Arranges `found`, in which each instance is once. A record that asked for an instance keeps its keys; one that could not
 /// be asked for, as `failure_of` says, comes out as it came, with `error`. Hosts of stdin keep their order, others are
-/// sorted by name. Also returns the hosts of which there is no instance.
+/// sorted by name. Also returns the hosts of which no instance was found.
 pub fn arrange<'a>(
     query: &Query,
     found: Vec<Record>,
     failure_of: impl Fn(&Record) -> Option<&'a Failure>,
-) -> (Vec<Record>, Vec<String>) {
+) -> (Vec<Record>, Vec<Record>) {
     let index = Index::new(&found);
     let places: Vec<Vec<usize>> = query.hosts.iter().map(|host| index.of(host)).collect();
     let is_record = |host: &Record| host.iter().nth(1).is_some();
@@ -70,7 +70,7 @@ pub fn arrange<'a>(
                 records.push(record);
             }
             (_, Some(_)) if places.is_empty() => {}
-            (_, None) if places.is_empty() => missing.push(host.host().to_string()),
+            (_, None) if places.is_empty() => missing.push(host.clone()),
             (true, _) => records.extend(places.iter().map(|at| refreshed(host, &found[*at]))),
             (false, _) => records.extend(places.iter().filter(|at| written.insert(**at)).map(|at| found[*at].clone())),
         }

@@ -198,11 +198,7 @@ impl Unread {
     pub fn say(&self, tool: &Tool) -> Status {
         self.regions.iter().for_each(|failure| tool.failure(failure));
         for (hosts, failure) in grouped(self.hosts.iter().map(|(host, failure)| (host.as_str(), failure))) {
-            let (first, others) = hosts.split_at(1);
-            tool.failure(&failure.clone().within(fold(first.iter().copied())));
-            if !others.is_empty() {
-                tool.warn(format!("the same of {} more: {}", others.len(), fold(others.iter().copied())));
-            }
+            tool.failure(&failure.within(fold(hosts)));
         }
         match self.regions.is_empty() && self.hosts.is_empty() {
             true => Status::Done,

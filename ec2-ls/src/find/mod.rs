@@ -29,12 +29,26 @@ pub struct Finder<'a> {
 /// What was found.
 pub struct Found {
     pub records: Vec<Record>,
-    /// Hosts that were asked for, and of which there is no instance.
-    pub missing: Vec<String>,
+    /// Hosts that were asked for, and of which there is no instance. One that only a filter leaves out is not missing.
+    pub missing: Vec<Record>,
     /// Hosts of a saved listing that have been terminated since.
     pub gone: Vec<String>,
+    /// The regions that gave no answer, each with the AWS profile of its account. The region is empty if the whole account
+    /// cannot be used.
+    pub unanswered: Vec<(Option<String>, String)>,
     /// How the regions answered.
     pub status: Status,
+}
+
+impl Found {
+    /// Whether the region of a record gave no answer.
+    pub fn is_unknown(&self, record: &Record) -> bool {
+        let (account, region) = (record.str("aws_profile"), record.str("region"));
+        let is_its = |(its_account, its_region): &(Option<String>, String)| {
+            *its_account == account && (its_region.is_empty() || region.as_deref() == Some(its_region))
+        };
+        self.unanswered.iter().any(is_its)
+    }
 }
 
 fn hosts_are(count: usize) -> String {
@@ -105,8 +119,25 @@ impl<'a> Finder<'a> {
             let mut failed = answers.failed.iter();
             failed.find(|(place, _)| search.is_in(host, place)).map(|(_, failure)| failure)
         };
-        let (records, missing) = arrange(self.query, found, failure_of);
-        Ok(Found { records, missing, gone: Vec::new(), status: answers.status() })
+        let (records, mut missing) = arrange(self.query, found, failure_of);
+        if !missing.is_empty() && self.query.is_narrowed() {
+            missing = self.without_filtered(missing).await?;
+        }
+        let place = |(place, _): &(Place<'_>, Failure)| (place.account.profile.clone(), place.region.clone());
+        let unanswered = answers.failed.iter().map(place).collect();
+        Ok(Found { records, missing, gone: Vec::new(), unanswered, status: answers.status() })
+    }
+
+    /// Returns the hosts of which there is no instance even without the filters.
+    async fn without_filtered(&self, hosts: Vec<Record>) -> Result<Vec<Record>> {
+        let query = self.query.unfiltered(hosts);
+        let (search, found) = (Search { query: &query, ..self.search() }, RefCell::new(Vec::new()));
+        let gather = async |page| {
+            found.borrow_mut().extend::<Vec<Record>>(page);
+            Ok(())
+        };
+        search.run(|_| {}, gather).await?;
+        Ok(arrange(&query, found.into_inner(), |_| None).1)
     }
 
     async fn refreshed(&self, saved: &Saved, report: impl Fn(Failure)) -> Result<Found> {
@@ -127,7 +158,7 @@ impl<'a> Finder<'a> {
             has_ended && !is_wanted(record) && is_wanted(&live)
         };
         let ended: Vec<Record> = records.extract_if(.., |record| has_ended_since(record)).collect();
-        records.retain(is_wanted);
+        let filtered = records.extract_if(.., |record| !is_wanted(record)).collect();
         let mut status = Status::Done;
         for (zone, failure, hosts) in failed {
             let (listed, named) =
@@ -143,10 +174,12 @@ impl<'a> Finder<'a> {
             status = Status::Unreached;
         }
         let (records, missing) = arrange(self.query, records, |_| None);
+        let missing = arrange(&self.query.unfiltered(missing), filtered, |_| None).1;
         // Hosts that were named are missing.
         let is_gone = |host: &&Record| self.query.hosts.is_empty() && is_wanted(host) && !has_ended(host);
         let gone = gone.iter().filter(is_gone).chain(ended.iter().filter(|_| self.query.hosts.is_empty()));
         let gone = gone.map(|host| host.host().to_string()).collect();
-        Ok(Found { records, missing, gone, status })
+        // Hosts of a zone that does not answer are among the records.
+        Ok(Found { records, missing, gone, unanswered: Vec::new(), status })
     }
 }

@@ -4,12 +4,12 @@ use crate::find::Finder;
 use crate::find::details::ids_by_region;
 use crate::show::show_args::ShowArgs;
 use cerveza_manners::{Column, Failure, OutputMode, Result, Tool};
-use cerveza_record::{Record, Value};
+use cerveza_record::Record;
 use futures_util::future::join_all;
 use hostrange::natural_cmp;
 use std::collections::{BTreeSet, HashMap};
 
-const VOLUME_COLUMNS: [Column; 9] = [
+const VOLUME_COLUMNS: [Column; 10] = [
     Column { header: "HOST", key: "host" },
     Column { header: "VOLUME", key: "volume_id" },
     Column { header: "DEVICE", key: "device" },
@@ -19,15 +19,17 @@ const VOLUME_COLUMNS: [Column; 9] = [
     Column { header: "ENCRYPTED", key: "encrypted" },
     Column { header: "STATE", key: "state" },
     Column { header: "ZONE", key: "zone" },
+    Column { header: "AWS PROFILE", key: "aws_profile" },
 ];
 
-const ADDRESS_COLUMNS: [Column; 6] = [
+const ADDRESS_COLUMNS: [Column; 7] = [
     Column { header: "HOST", key: "host" },
     Column { header: "PUBLIC IP", key: "public_ip" },
     Column { header: "ALLOCATION", key: "allocation_id" },
     Column { header: "INSTANCE", key: "instance_id" },
     Column { header: "PRIVATE IP", key: "private_ip" },
     Column { header: "REGION", key: "region" },
+    Column { header: "AWS PROFILE", key: "aws_profile" },
 ];
 
 /// Reads the volumes or addresses of the instances that were found. With `all` also those that no instance uses.
@@ -78,21 +80,13 @@ pub async fn read_resources(
     Ok((records, failures))
 }
 
-/// Writes the records. In columns what no instance uses has no host.
+/// Writes the records.
 pub fn write_resources(args: &ShowArgs, records: &[Record], tool: &Tool) -> Result<()> {
     let columns = if args.volumes { &VOLUME_COLUMNS[..] } else { &ADDRESS_COLUMNS };
-    let mut writer =
-        args.output.writer(OutputMode::Table, columns, tool).optional(&["encrypted", "iops", "private_ip"]);
-    for record in records {
-        match args.mode().has_columns() && record.str("instance_id").is_none() {
-            true => {
-                let keys = record.iter().map(|(key, value)| (key.to_string(), value));
-                let mut object: Value = keys.collect();
-                object["host"] = Value::Null;
-                writer.write_object(&object, record.host())?;
-            }
-            false => writer.write(record)?,
-        }
-    }
+    // Those of csv and tsv are always the same.
+    let columns = if args.mode() == OutputMode::Table { columns } else { &columns[..columns.len() - 1] };
+    let writer = args.output.writer(OutputMode::Table, columns, tool);
+    let mut writer = writer.optional(&["encrypted", "iops", "private_ip"]).only_if_used(&["aws_profile"]);
+    records.iter().try_for_each(|record| writer.write(record))?;
     writer.finish()
 }

@@ -1,8 +1,12 @@
 //! What to write instead, for words that look for a fact of EC2 among the tags.
 
 use crate::condition::fact;
+use crate::condition::launched::Launched;
+use crate::condition::network::address_tests;
+use crate::query::find_args::is_state;
 use crate::query::shell::shell_word;
 use cerveza_manners::{Failure, Result};
+use std::time::SystemTime;
 
 /// Names of facts, each with the option that looks for them. An empty option is for a word without one.
 const OPTIONS: [(&str, &str); 41] = [
@@ -67,14 +71,26 @@ const FILTERS: [&str; 11] = [
 /// What looks for the fact `key`, if it is one: `--type 't3.*'`.
 fn instead(key: &str, value: &str) -> Option<String> {
     let option = OPTIONS.iter().find(|(name, _)| *name == key).map(|(_, option)| *option);
+    let key = if key == "ip" { "private_ip" } else { key };
     match option {
         Some("") => Some(shell_word(value)),
-        Some(option) => Some(format!("{option} {}", shell_word(value))),
-        None if FILTERS.contains(&key) || fact::is_name(key) => {
+        Some("--state") if !is_state(value) => None,
+        Some(option) if takes(option, value) => Some(format!("{option} {}", shell_word(value))),
+        _ if FILTERS.contains(&key) || fact::is_name(key) => {
             let filter = fact::filter_of(key).unwrap_or(key);
             Some(format!("--filter {}", shell_word(&format!("Name={filter},Values={value}"))))
         }
-        None => None,
+        _ => None,
+    }
+}
+
+/// Whether an option takes the value.
+fn takes(option: &str, value: &str) -> bool {
+    match option {
+        "--ip" => address_tests(value).is_ok(),
+        "--launched-after" => Launched::new(Some(value), None, SystemTime::now()).is_ok(),
+        "--region" => !value.contains(['*', '?']),
+        _ => true,
     }
 }
 

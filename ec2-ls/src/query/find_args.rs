@@ -1,5 +1,6 @@
 //! The options that say what to look for.
 
+use crate::condition::glob::Glob;
 use cerveza_ec2::{RegionArgs, region_of};
 use cerveza_manners::{Failure, Result, parse_duration};
 use clap::builder::NonEmptyStringValueParser;
@@ -16,7 +17,8 @@ pub struct FindArgs {
     pub words: Vec<String>,
 
     /// Find instances in these states: pending, running, stopping, stopped, shutting-down, terminated, or all [default:
-    /// all but shutting-down and terminated]
+    /// all but shutting-down and terminated]. With --volumes also volumes in these: creating, available, in-use, deleting,
+    /// deleted, error
     #[arg(short, long, value_name = "STATE", value_delimiter = ',', value_parser = states)]
     pub state: Vec<States>,
 
@@ -87,16 +89,23 @@ pub struct FindArgs {
 
 const STATES: [&str; 6] = ["pending", "running", "stopping", "stopped", "shutting-down", "terminated"];
 
-/// The states that one value of `--state` stands for.
+/// States of volumes (VolumeState, Amazon EC2 API Reference).
+const VOLUME_STATES: [&str; 6] = ["creating", "available", "in-use", "deleting", "deleted", "error"];
+
+/// The states that one value of `--state` stands for: those of instances, or if there are none those of volumes.
 pub type States = Vec<&'static str>;
 
 fn states(text: &str) -> std::result::Result<States, String> {
-    let glob = crate::condition::glob::Glob::new(if text == "all" { "*" } else { text });
-    let states: States = STATES.into_iter().filter(|state| glob.matches(state)).collect();
-    match states.is_empty() {
-        true => Err(format!("the states are {} and all", STATES.join(", "))),
-        false => Ok(states),
-    }
+    let glob = Glob::new(if text == "all" { "*" } else { text });
+    let matching = |states: [&'static str; 6]| states.into_iter().filter(|state| glob.matches(state)).collect();
+    let states: [States; 2] = [matching(STATES), matching(VOLUME_STATES)];
+    let states = states.into_iter().find(|states| !states.is_empty());
+    states.ok_or_else(|| format!("the states are {} and all", STATES.join(", ")))
+}
+
+/// Whether `--state` takes this for states of instances.
+pub fn is_state(text: &str) -> bool {
+    states(text).is_ok_and(|states| STATES.contains(&states[0]))
 }
 
 /// Whether it is the id of a zone, as `use1-az1`, which is the same zone in every account.
@@ -106,12 +115,16 @@ pub fn is_zone_id(zone: &str) -> bool {
 }
 
 impl FindArgs {
-    /// The states to look for. `None` stands for the default.
+    /// The states of instances to look for. `None` stands for the default.
     pub fn states(&self) -> Option<BTreeSet<&'static str>> {
-        match self.state.is_empty() {
-            true => None,
-            false => Some(self.state.iter().flatten().copied().collect()),
-        }
+        let states = self.state.iter().flatten().copied().filter(|state| STATES.contains(state));
+        let states: BTreeSet<&str> = states.collect();
+        (!states.is_empty()).then_some(states)
+    }
+
+    /// The states of volumes to look for, if any are given.
+    pub fn volume_states(&self) -> Vec<&'static str> {
+        self.state.iter().flatten().copied().filter(|state| VOLUME_STATES.contains(state)).collect()
     }
 
     /// The regions to look in: those of the zones if only these are given.
@@ -119,8 +132,12 @@ impl FindArgs {
         let mut args = self.region.clone();
         let is_zone = |zone: &&String| zone.contains(['*', '?']) || is_zone_id(zone) || region_of(zone).is_some();
         if let Some(other) = self.zone.iter().find(|zone| !is_zone(zone)) {
-            return Err(Failure::usage(format!("--zone {other}: not the name of a zone"))
-                .hint("a zone has a letter, as us-east-1a; --region takes regions"));
+            return Err(Failure::usage(format!("--zone {other}: not the name of a zone")).hint(match other.as_str() {
+                letter if letter.len() == 1 => format!(
+                    "write its whole name, as us-east-1{letter}, or --zone '*{letter}' for this zone of each region"
+                ),
+                _ => "the name of a zone ends with a letter, as us-east-1a; --region takes regions".to_string(),
+            }));
         }
         let of_zones: Option<BTreeSet<String>> = self.zone.iter().map(|zone| region_of(zone)).collect();
         let Some(of_zones) = of_zones.filter(|regions| !regions.is_empty()) else { return Ok(args) };
@@ -167,5 +184,7 @@ mod tests {
         assert_eq!(states("stop*"), Ok(vec!["stopping", "stopped"]));
         assert_eq!(states("all").unwrap().len(), 6);
         assert!(states("prod").is_err());
+        assert_eq!(states("available"), Ok(vec!["available"]));
+        assert!(is_state("stop*") && !is_state("available") && !is_state("prod"));
     }
 }

@@ -8,10 +8,10 @@ pub(crate) mod shell;
 pub(crate) mod words;
 
 use crate::condition::{Condition, Test};
-use crate::query::conditions::{TagConditions, of_options};
+use crate::query::conditions::{STATE, TagConditions, of_options};
 use crate::query::find_args::FindArgs;
 use crate::query::words::{Word, patterns_of, read_word};
-use cerveza_ec2::{Filter, check_records, instance_id};
+use cerveza_ec2::{Filter, LIVE_STATES, check_records, instance_id};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use hostrange::given_from;
@@ -35,6 +35,8 @@ pub struct Query {
     pub is_ordered: bool,
     /// Whether more than the default states narrows what is found.
     is_narrowed: bool,
+    /// Whether instances that have ended are looked for too.
+    has_ended: bool,
     /// What else the words may mean, for when nothing matches.
     pub advice: Vec<String>,
     names: HashSet<String>,
@@ -76,16 +78,30 @@ impl Query {
             resources = others;
         }
         query.is_narrowed = query.conditions.len() > 1 || args.states().is_some();
+        query.has_ended = args.states().is_some_and(|states| states.contains("terminated"));
         query.is_ordered = expressions.iter().any(|text| text == "-");
         if !expressions.is_empty() {
             let given = given_from(&expressions, stdin)?;
             check_records(&given.hosts)?;
             (query.hosts, query.expressions) = (given.hosts, given.expressions);
         }
-        query.names = query.hosts.iter().map(|host| host.host().to_string()).collect();
-        query.ids = query.hosts.iter().filter_map(instance_id).collect();
-        query.ips = query.hosts.iter().filter_map(address).collect();
+        query.index_hosts();
         Ok(query)
+    }
+
+    /// The search for these hosts whatever else is asked of them.
+    pub fn unfiltered(&self, hosts: Vec<Record>) -> Query {
+        let live = || Condition::any(LIVE_STATES.map(|state| Test::glob(STATE, state)));
+        let conditions = if self.has_ended { Vec::new() } else { vec![live()] };
+        let mut query = Query { hosts, conditions, ..Query::default() };
+        query.index_hosts();
+        query
+    }
+
+    fn index_hosts(&mut self) {
+        self.names = self.hosts.iter().map(|host| host.host().to_string()).collect();
+        self.ids = self.hosts.iter().filter_map(instance_id).collect();
+        self.ips = self.hosts.iter().filter_map(address).collect();
     }
 
     /// Whether there is anything that is not in the region its record says.
@@ -351,7 +367,7 @@ mod tests {
         assert_eq!(hosts, ["web2", "web1", "far", "db9", "db10"]);
         assert_eq!(records[0].to_string(), r#"{"mine":1,"host":"web2","instance_id":"i-00000002","state":"running"}"#);
         assert_eq!(records[2].str("error").as_deref(), Some("down"));
-        assert_eq!(missing, ["web9"]);
+        assert_eq!(missing, [Record::named("web9")]);
     }
 
     #[test]

@@ -89,8 +89,9 @@ fn resource(word: &str) -> Option<Test> {
 fn read_tag(word: &str, key: &str, operator: char, value: &str) -> Result<Word> {
     let is_not = key.ends_with('!');
     let key = key.strip_suffix('!').unwrap_or(key);
-    // The prefix that the AWS CLI has for tags.
-    let (key, is_tag) = key.strip_prefix(TAG).map_or((key, false), |key| (key, true));
+    // The prefix that the AWS CLI has for tags, and that of columns.
+    let tag = key.strip_prefix(TAG).or_else(|| key.strip_prefix("tags."));
+    let (key, is_tag) = (tag.unwrap_or(key), tag.is_some());
     let key = match key.starts_with('"') {
         true => unquote(key).map_err(|why| Failure::usage(format!("{word}: {why}")))?.0,
         false => key.to_string(),
@@ -155,6 +156,8 @@ mod tests {
             ("state=prod", "tag:state=prod"),
             ("tag:role=web", "tag:role=web"),
             ("tag:instance-type=x", "tag:instance-type=x"),
+            ("tags.role!~web", "not tag:role~web"),
+            ("tag:tags.role=web", "tag:tags.role=web"),
             ("\"a=b~c\"=d", "tag:a=b~c=d"),
             ("\"tag:role\"=web", "tag:tag:role=web"),
             ("role=a\tb\n\"日本\"", "tag:role=a\tb\n\"日本\""),
@@ -193,6 +196,14 @@ mod tests {
         for (word, hint) in [
             ("instance-type=t3.*", "write --type 't3.*'; for a tag of that name, 'tag:instance-type=t3.*'"),
             ("private_ip=10.*", "write --ip '10.*'; for a tag of that name, 'tag:private_ip=10.*'"),
+            (
+                "private_ip=127*",
+                "write --filter 'Name=private-ip-address,Values=127*'; for a tag of that name, 'tag:private_ip=127*'",
+            ),
+            (
+                "launch_time=2026*",
+                "write --filter 'Name=launch-time,Values=2026*'; for a tag of that name, 'tag:launch_time=2026*'",
+            ),
             ("vpc-id=vpc-1", "write --vpc vpc-1; for a tag of that name, tag:vpc-id=vpc-1"),
             (
                 "ena-support=true",

@@ -22,7 +22,7 @@ const COLUMNS: [Column; 11] = [
     Column { header: "PRIVATE IP", key: "private_ip" },
     Column { header: "PUBLIC IP", key: "public_ip" },
     Column { header: "USER DATA", key: "user_data" },
-    Column { header: "ACCOUNT", key: "aws_profile" },
+    Column { header: "AWS PROFILE", key: "aws_profile" },
     Column { header: "NOTE", key: "note" },
 ];
 
@@ -50,7 +50,7 @@ impl Listing {
         }
         let columns = columns(args, mode);
         let writer = args.output_with_env().writer(OutputMode::Table, &columns, tool);
-        let writer = writer.optional(&OPTIONAL).only_if_used(&ONLY_IF_USED);
+        let writer = writer.optional(&OPTIONAL).only_if_used(&ONLY_IF_USED).added_by(args.options_not_given());
         Listing::Records { writer: Box::new(writer), has_columns: mode.has_columns() }
     }
 

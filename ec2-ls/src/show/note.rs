@@ -10,7 +10,7 @@ const WANTED: [&str; 3] = ["Client.UserInitiatedShutdown", "Client.UserInitiated
 pub fn note(record: &Record) -> Option<String> {
     let mut notes = Vec::new();
     if let Some(stale) = record.str("stale") {
-        notes.push(format!("as seen at {stale}"));
+        notes.push(format!("seen {}", minute(&stale)));
     }
     if record.str("status_checks").as_deref() == Some("impaired") {
         notes.push("status check failed".to_string());
@@ -23,6 +23,14 @@ pub fn note(record: &Record) -> Option<String> {
         notes.extend(reason);
     }
     (!notes.is_empty()).then(|| notes.join("; "))
+}
+
+/// The time without its seconds, as `2026-11-29T10:00Z`: short enough for a table of 80 columns.
+fn minute(time: &str) -> String {
+    match time.rsplit_once(':') {
+        Some((minute, seconds)) if seconds.ends_with('Z') => format!("{minute}Z"),
+        _ => time.to_string(),
+    }
 }
 
 /// As `retires 2026-12-03`.
@@ -67,9 +75,6 @@ mod tests {
         let reason =
             r#""state":"terminated","state_reason":"Client.InvalidSnapshot.NotFound: The snapshot does not exist""#;
         assert_eq!(note_of(reason).unwrap(), "Client.InvalidSnapshot.NotFound: The snapshot does not exist");
-        assert_eq!(
-            note_of(r#""state":"running","stale":"2026-11-29T10:00:00Z""#).unwrap(),
-            "as seen at 2026-11-29T10:00:00Z"
-        );
+        assert_eq!(note_of(r#""state":"running","stale":"2026-11-29T10:00:00Z""#).unwrap(), "seen 2026-11-29T10:00Z");
     }
 }

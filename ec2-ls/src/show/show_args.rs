@@ -70,6 +70,19 @@ impl ShowArgs {
         self.status || self.volume_sizes || self.has_own_calls()
     }
 
+    /// The options that would add more to each record, each with the key that it adds.
+    pub fn options_not_given(&self) -> Vec<(&'static str, &'static str)> {
+        let options = [
+            ("status_checks", "--status", self.status),
+            ("scheduled_events", "--status", self.status),
+            ("volumes.size_gib", "--volume-sizes", self.volume_sizes),
+            ("user_data", "--user-data", self.user_data),
+            ("console", "--console", self.console),
+            ("host_keys", "--host-keys", self.host_keys),
+        ];
+        options.into_iter().filter(|(_, _, is_given)| !is_given).map(|(key, option, _)| (key, option)).collect()
+    }
+
     /// Whether a call for each instance is needed.
     pub fn has_own_calls(&self) -> bool {
         self.user_data || self.console || self.host_keys

@@ -5,20 +5,22 @@ use crate::show::{ONLY_IF_USED, OPTIONAL, columns};
 use cerveza_manners::{Failure, OutputMode, RecordWriter, Result, Status, TableRow, Tool, visible};
 use cerveza_record::Record;
 use console::Term;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
-/// What one look found.
+/// What one look found. Hosts that were seen before in a region that gives no answer now are shown as they were.
 pub struct Look {
     pub records: Vec<Record>,
-    /// What could not be asked. The hosts seen there before are shown as they were.
     pub failures: Vec<Failure>,
-    /// Whether the region of a record could not be asked.
+    /// Whether the region of a record gives no answer.
     pub is_unknown: Box<dyn Fn(&Record) -> bool>,
 }
+
+/// How long a change stays marked, and a host that is gone stays in the table.
+const MARKED_FOR: Duration = Duration::from_secs(10);
 
 /// Checks that there is something to draw on.
 pub fn check(args: &ShowArgs) -> Result<()> {
@@ -85,11 +87,13 @@ struct Watched {
 struct MarkedRow {
     key: String,
     mark: Mark,
+    /// When the mark was made.
+    since: Instant,
     cells: Vec<String>,
     bold: Vec<bool>,
 }
 
-/// What has become of a host since the look before.
+/// What has become of a host.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mark {
     Same,
@@ -110,6 +114,10 @@ impl Mark {
             Mark::Stale => '?',
         }
     }
+
+    fn is_change(self) -> bool {
+        matches!(self, Mark::Changed | Mark::New | Mark::Gone)
+    }
 }
 
 impl Watched {
@@ -125,19 +133,21 @@ impl Watched {
     fn update(&mut self, look: Look, writer: &RecordWriter<impl Write>) {
         let mut records = look.records;
         let answered = records.len();
-        records.extend(self.records.iter().filter(|record| (look.is_unknown)(record)).cloned());
-        let rows = writer.rows(&records).into_iter().map(|(place, row)| (key(&records[place]), place >= answered, row));
-        self.rows = marked(self.is_begun.then_some(self.rows.as_slice()), rows);
+        let known: HashSet<String> = records.iter().map(key).collect();
+        let is_unknown = |record: &&Record| (look.is_unknown)(record) && !known.contains(&key(record));
+        records.extend(self.records.iter().filter(is_unknown).cloned());
+        let is_stale = |place: usize| place >= answered || records[place].has("stale");
+        let rows = writer.rows(&records).into_iter().map(|(place, row)| (key(&records[place]), is_stale(place), row));
+        self.rows = marked(self.is_begun.then_some(self.rows.as_slice()), rows, Instant::now());
         (self.records, self.failures, self.is_begun) = (records, look.failures, true);
     }
 
     fn lines(&self, writer: &RecordWriter<impl Write>, what: &str, interval: Duration) -> Vec<String> {
         let (height, width) = Term::stdout().size();
         let (height, width) = (usize::from(height), usize::from(width));
-        let rows: Vec<TableRow> =
-            self.rows.iter().map(|row| TableRow { cells: row.cells.clone(), bold: row.bold.clone() }).collect();
-        let table = writer.table_lines(&rows, width.saturating_sub(2));
-        let headers = table.len() - rows.len();
+        let row = |row: &MarkedRow| TableRow { cells: row.cells.clone(), bold: row.bold.clone() };
+        let table = writer.table_lines(&self.rows.iter().map(row).collect::<Vec<_>>(), width.saturating_sub(2));
+        let headers = table.len() - self.rows.len();
         let now = humantime::format_rfc3339_seconds(SystemTime::now());
         let mut lines =
             vec![cut(&format!("Every {}s: {}  {now}  {}", interval.as_secs(), visible(what), self.count()), width)];
@@ -145,11 +155,19 @@ impl Watched {
         lines.push(String::new());
         lines.extend(table[..headers].iter().map(|line| format!("  {line}")));
         let room = height.saturating_sub(lines.len());
-        let shown = if rows.len() > room { room.saturating_sub(1) } else { rows.len() };
-        let body = table[headers..].iter().zip(&self.rows).take(shown);
-        lines.extend(body.map(|(line, row)| format!("{} {line}", row.mark.symbol())));
-        if shown < rows.len() {
-            lines.push(cut(&format!("  ... and {} more", rows.len() - shown), width));
+        let mut body: Vec<(&String, Mark)> =
+            table[headers..].iter().zip(self.rows.iter().map(|row| row.mark)).collect();
+        let mut hidden = Vec::new();
+        if body.len() > room {
+            // What has changed comes first where not all hosts fit.
+            body.sort_by_key(|(_, mark)| !mark.is_change());
+            hidden = body.split_off(room.saturating_sub(1));
+        }
+        lines.extend(body.iter().map(|(line, mark)| format!("{} {line}", mark.symbol())));
+        if !hidden.is_empty() {
+            let changed = hidden.iter().filter(|(_, mark)| mark.is_change()).count();
+            let changed = if changed > 0 { format!(", {changed} of them marked") } else { String::new() };
+            lines.push(cut(&format!("  ... and {} more{changed}", hidden.len()), width));
         }
         lines.truncate(height);
         lines
@@ -174,42 +192,52 @@ impl Watched {
     }
 }
 
+/// What a host is recognized by. An account may be listed by two profiles.
 fn key(record: &Record) -> String {
-    record.str("instance_id").unwrap_or_else(|| record.host().to_string())
+    let name = record.str("instance_id").unwrap_or_else(|| record.host().to_string());
+    name + " " + &record.str("aws_profile").unwrap_or_default()
 }
 
-/// Marks the rows by what was shown before. A host that is gone is shown once more, at the end.
-fn marked(before: Option<&[MarkedRow]>, now: impl Iterator<Item = (String, bool, TableRow)>) -> Vec<MarkedRow> {
+/// Marks the rows by what was shown before. A mark stays for [`MARKED_FOR`], and so does a host that is gone, at the end.
+fn marked(
+    before: Option<&[MarkedRow]>,
+    rows: impl Iterator<Item = (String, bool, TableRow)>,
+    now: Instant,
+) -> Vec<MarkedRow> {
+    let is_recent = |row: &MarkedRow| row.mark.is_change() && now < row.since + MARKED_FOR;
     let known: HashMap<&str, &MarkedRow> = before
         .unwrap_or_default()
         .iter()
         .filter(|row| row.mark != Mark::Gone)
         .map(|row| (row.key.as_str(), row))
         .collect();
-    let mut rows: Vec<MarkedRow> = now
+    let mut rows: Vec<MarkedRow> = rows
         .map(|(key, is_stale, TableRow { cells, .. })| {
-            let old = known.get(key.as_str());
-            let bold: Vec<bool> = match (old, before) {
-                (Some(old), _) => cells.iter().zip(&old.cells).map(|(now, before)| now != before).collect(),
-                (None, Some(_)) => vec![true; cells.len()],
-                (None, None) => Vec::new(),
+            let old = known.get(key.as_str()).copied();
+            let has_changed = |(at, cell): (usize, &String)| old.is_some_and(|old| old.cells[at] != *cell);
+            let changed: Vec<bool> = cells.iter().enumerate().map(has_changed).collect();
+            let (mark, since, bold) = match (old, before) {
+                _ if is_stale => (Mark::Stale, now, Vec::new()),
+                (None, Some(_)) => (Mark::New, now, vec![true; cells.len()]),
+                (Some(old), _) if changed.contains(&true) && !(old.mark == Mark::New && is_recent(old)) => {
+                    // Cells that changed a moment ago stay bold too.
+                    let is_bold = |at: usize| is_recent(old) && old.bold.get(at) == Some(&true);
+                    let bold = changed.iter().enumerate().map(|(at, changed)| *changed || is_bold(at));
+                    (Mark::Changed, now, bold.collect())
+                }
+                (Some(old), _) if is_recent(old) => (old.mark, old.since, old.bold.clone()),
+                _ => (Mark::Same, now, Vec::new()),
             };
-            let mark = match old {
-                _ if is_stale => Mark::Stale,
-                None if before.is_some() => Mark::New,
-                Some(_) if bold.contains(&true) => Mark::Changed,
-                _ => Mark::Same,
-            };
-            MarkedRow { key, mark, cells, bold }
+            MarkedRow { key, mark, since, cells, bold }
         })
         .collect();
-    let gone = before
-        .unwrap_or_default()
-        .iter()
-        .filter(|old| old.mark != Mark::Gone && !rows.iter().any(|row| row.key == old.key));
-    let gone: Vec<MarkedRow> =
-        gone.map(|old| MarkedRow { mark: Mark::Gone, bold: vec![true; old.cells.len()], ..old.clone() }).collect();
-    rows.extend(gone);
+    let shown: HashSet<&str> = rows.iter().map(|row| row.key.as_str()).collect();
+    let is_gone = |old: &&MarkedRow| !shown.contains(old.key.as_str()) && (old.mark != Mark::Gone || is_recent(old));
+    let gone: Vec<MarkedRow> = before.unwrap_or_default().iter().filter(is_gone).cloned().collect();
+    rows.extend(gone.into_iter().map(|old| match old.mark {
+        Mark::Gone => old,
+        _ => MarkedRow { mark: Mark::Gone, since: now, bold: vec![true; old.cells.len()], ..old },
+    }));
     rows
 }
 
@@ -255,23 +283,33 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_marked_and_a_host_that_is_gone_is_shown_once_more() {
-        let first = marked(None, [row("a", "running"), row("b", "running")].into_iter());
+    fn marks_stay_for_a_while_and_so_does_a_host_that_is_gone() {
+        let begin = Instant::now();
+        let at = |seconds: u64| begin + Duration::from_secs(seconds);
+        let first = marked(None, [row("a", "running"), row("b", "running")].into_iter(), at(0));
         assert_eq!(marks(&first), " a  b");
         assert!(first.iter().all(|row| row.bold.is_empty()));
-        let second = marked(Some(&first), [row("a", "stopped"), row("c", "running")].into_iter());
+        let now = || [row("a", "stopped"), row("c", "running")].into_iter();
+        let second = marked(Some(&first), now(), at(2));
         assert_eq!(marks(&second), "*a +c -b");
         assert_eq!(second[0].bold, [false, true]);
-        let third = marked(Some(&second), [row("a", "stopped"), row("c", "running")].into_iter());
-        assert_eq!(marks(&third), " a  c");
+        let third = marked(Some(&second), now(), at(11));
+        assert_eq!(marks(&third), "*a +c -b");
+        assert_eq!(third[0].bold, [false, true]);
+        let back = marked(Some(&third), [row("b", "running")].into_iter(), at(11));
+        assert_eq!(marks(&back), "+b -a -c");
+        let last = marked(Some(&third), now(), at(12));
+        assert_eq!(marks(&last), " a  c");
+        assert!(last.iter().all(|row| row.bold.is_empty()));
     }
 
     #[test]
     fn hosts_of_a_region_that_does_not_answer_are_stale() {
-        let mut table = Watched { rows: marked(None, [row("a", "running")].into_iter()), ..Watched::default() };
+        let now = Instant::now();
+        let mut table = Watched { rows: marked(None, [row("a", "running")].into_iter(), now), ..Watched::default() };
         table.fail(Failure::unreached("down"));
         assert_eq!(marks(&table.rows), "?a");
         let (key, _, cells) = row("a", "running");
-        assert_eq!(marks(&marked(Some(&table.rows), [(key, true, cells)].into_iter())), "?a");
+        assert_eq!(marks(&marked(Some(&table.rows), [(key, true, cells)].into_iter(), now)), "?a");
     }
 }

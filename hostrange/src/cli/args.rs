@@ -145,7 +145,7 @@ pub struct Args {
 const FORMATS: &str = "Output format: JSON lines, names (one per line), a table, or csv or tsv with a header line. `auto` is \
     JSON lines in a pipe or file, and names on a terminal";
 const COLUMNS: &str = "Columns of a table, csv or tsv, separated by commas: keys of the records, such as \
-    host,tags.role,volumes.size_gib, and `age`, the time since the launch. Without --output the result is a table";
+    host,tags.role,zone, and `age`, the time since the launch. Without --output the result is a table";
 
 impl Args {
     /// The output format of hosts that are not folded.

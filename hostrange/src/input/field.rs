@@ -1,6 +1,6 @@
 //! `FieldValues`: the values of one field of the records, by host, for `--by`. Nothing else of a record is kept.
 
-use cerveza_manners::{Tool, nearest};
+use cerveza_manners::{Tool, key_hint, keys_of};
 use cerveza_record::{LineError, Record, Value, each_line, leads_into, printed_name};
 use hashbrown::HashMap;
 use indexmap::IndexMap;
@@ -53,7 +53,7 @@ impl FieldValues {
                 let record = Record::parse_some(text, |key| key == "instance_id" || leads_into(&self.path, key));
                 let record = record.map_err(|why| LineError::NotARecord { line, why })?;
                 if self.known.is_empty() {
-                    self.known = Record::parse(text).map(|record| fields(&record)).unwrap_or_default();
+                    self.known = Record::parse(text).map(|record| keys_of(record.iter())).unwrap_or_default();
                 }
                 self.add(&record);
                 names.push_str(&printed_name(record.host()));
@@ -124,21 +124,8 @@ impl FieldValues {
             (true, _) => {}
             (false, true) => tool.warn(format!("--by {path}: names without a record have no fields: pipe records in")),
             (false, false) => {
-                let near = nearest(path, self.known.iter().map(String::as_str));
-                let hint = near.map(|near| format!(": did you mean {near}?")).unwrap_or_default();
-                tool.warn(format!("--by {path}: no record has this field{hint}"));
+                tool.warn(format!("--by {path}: no record has this field{}", key_hint(path, &self.known)));
             }
         }
     }
-}
-
-/// Returns the paths of a record: its keys, and those of its objects.
-fn fields(record: &Record) -> Vec<String> {
-    let mut fields = Vec::new();
-    for (key, value) in record.iter() {
-        let inner = value.as_object().into_iter().flat_map(|object| object.keys());
-        fields.extend(inner.map(|inner| format!("{key}.{inner}")));
-        fields.push(key.to_string());
-    }
-    fields
 }

@@ -1,8 +1,7 @@
 //! Public keys and certificates as the protocol has them (RFC 4253 section 6.6, OpenSSH's PROTOCOL.certkeys).
 
-use crate::base::ssh_wire::{Reader, put_string};
-use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, Engine};
-use openssl::sha::sha256;
+use crate::base::ssh_wire::{Reader, fingerprint, put_string};
+use base64::prelude::{BASE64_STANDARD, Engine};
 
 /// What a server is offered must fit one packet, with its signature: libssh2 takes 35,000 bytes.
 const LARGEST: usize = 30 * 1024;
@@ -28,7 +27,7 @@ impl Public {
             return Err("it is too large");
         }
         let mut reader = Reader(blob);
-        let name = reader.string().and_then(|name| std::str::from_utf8(name).ok()).ok_or("it is malformed")?;
+        let name = reader.string().ok().and_then(|name| std::str::from_utf8(name).ok()).ok_or("it is malformed")?;
         let of_certificate = name.strip_suffix(CERTIFICATE);
         let plain = match of_certificate {
             Some(plain @ ("sk-ssh-ed25519" | "sk-ecdsa-sha2-nistp256")) => format!("{plain}@openssh.com"),
@@ -37,12 +36,12 @@ impl Public {
         };
         let fields = fields(&plain).ok_or("its type is not supported")?;
         if of_certificate.is_some() {
-            reader.string().ok_or("it is malformed")?;
+            reader.string().or(Err("it is malformed"))?;
         }
         let mut key = Vec::new();
         put_string(&mut key, plain.as_bytes());
         for _ in 0..fields {
-            put_string(&mut key, reader.string().ok_or("it is malformed")?);
+            put_string(&mut key, reader.string().or(Err("it is malformed"))?);
         }
         let valid_before = match of_certificate {
             None if !reader.0.is_empty() => return Err("it is malformed"),
@@ -70,9 +69,9 @@ impl Public {
         self.algorithm.starts_with("sk-")
     }
 
-    /// Of the key, as `ssh-keygen -l` shows it, also for a certificate.
+    /// Of the key, also for a certificate.
     pub fn fingerprint(&self) -> String {
-        format!("SHA256:{}", BASE64_STANDARD_NO_PAD.encode(sha256(&self.key)))
+        fingerprint(&self.key)
     }
 }
 
@@ -93,11 +92,11 @@ fn user_certificate(reader: &mut Reader<'_>) -> Result<u64, &'static str> {
     let mut read = || {
         let (_serial, kind) = (reader.u64()?, reader.u32()?);
         let (_key_id, _principals, _valid_after) = (reader.string()?, reader.string()?, reader.u64()?);
-        Some((kind, reader.u64()?))
+        Ok::<_, &str>((kind, reader.u64()?))
     };
     match read() {
-        None => Err("it is malformed"),
-        Some((USER, valid_before)) => Ok(valid_before),
-        Some(_) => Err("it is a host's certificate"),
+        Err(_) => Err("it is malformed"),
+        Ok((USER, valid_before)) => Ok(valid_before),
+        Ok(_) => Err("it is a host's certificate"),
     }
 }

@@ -36,17 +36,17 @@ impl Candidate<'_> {
 }
 
 #[derive(Default)]
-pub struct Choice<'a> {
+pub struct KeyChoice<'a> {
     pub candidates: Vec<Candidate<'a>>,
     /// What cannot be offered, and why.
     pub notes: Vec<String>,
 }
 
-pub fn choose<'a>(store: &'a KeyStore, offer: &Offer) -> Choice<'a> {
+pub fn choose<'a>(store: &'a KeyStore, offer: &Offer) -> KeyChoice<'a> {
     let agent = store.agent(offer);
     let gone = agent.and_then(Agent::gone);
     let files: Vec<(&Path, &KeyFile)> = offer.files.iter().filter_map(|path| store.file(path)).collect();
-    let mut chooser = Chooser { offer, files, agent: agent.filter(|_| gone.is_none()), choice: Choice::default() };
+    let mut chooser = Chooser { offer, files, agent: agent.filter(|_| gone.is_none()), choice: KeyChoice::default() };
     chooser.certificate_files(store);
     match offer.named {
         Named::Usual => {
@@ -68,7 +68,7 @@ struct Chooser<'a, 'o> {
     offer: &'o Offer,
     files: Vec<(&'a Path, &'a KeyFile)>,
     agent: Option<&'a Agent>,
-    choice: Choice<'a>,
+    choice: KeyChoice<'a>,
 }
 
 impl<'a> Chooser<'a, '_> {

@@ -163,11 +163,12 @@ fn openssh(text: &str, passphrase: Option<&[u8]>) -> Result<Held, Unreadable> {
     let body = Zeroizing::new(lines.take_while(|line| !line.starts_with("-----")).collect::<String>());
     let bytes = Zeroizing::new(BASE64_STANDARD.decode(body.as_bytes()).map_err(|_| MALFORMED)?);
     let mut reader = Reader(&bytes);
-    if reader.bytes(15) != Some(b"openssh-key-v1\0") {
+    if reader.bytes(15) != Ok(b"openssh-key-v1\0") {
         return Err(MALFORMED.into());
     }
-    let mut fields = || Some((reader.string()?, reader.string()?, reader.string()?, reader.u32()?, reader.string()?));
-    let (cipher, kdf, kdf_options, keys, public) = fields().ok_or(MALFORMED)?;
+    let mut fields =
+        || Ok::<_, &str>((reader.string()?, reader.string()?, reader.string()?, reader.u32()?, reader.string()?));
+    let (cipher, kdf, kdf_options, keys, public) = fields().or(Err(MALFORMED))?;
     if keys != 1 {
         return Err("it holds more than one key".into());
     }
@@ -175,7 +176,7 @@ fn openssh(text: &str, passphrase: Option<&[u8]>) -> Result<Held, Unreadable> {
     if public.is_hardware() {
         return Ok(Held::Hardware(public));
     }
-    let private = reader.string().ok_or(MALFORMED)?;
+    let private = reader.string().or(Err(MALFORMED))?;
     let key = match (cipher, passphrase) {
         (b"none", _) => private_part(private, Unreadable::from(MALFORMED))?,
         (_, None) => return Ok(Held::Locked(Some(public))),
@@ -210,7 +211,7 @@ fn decrypt(
         return Err(MALFORMED.into());
     }
     let mut reader = Reader(options);
-    let (salt, rounds) = reader.string().zip(reader.u32()).ok_or(MALFORMED)?;
+    let (salt, rounds) = (reader.string().or(Err(MALFORMED))?, reader.u32().or(Err(MALFORMED))?);
     let iv_len = cipher.iv_len().unwrap_or_default();
     let mut derived = Zeroizing::new(vec![0; cipher.key_len() + iv_len]);
     // An empty passphrase is refused here too.
@@ -232,12 +233,12 @@ fn decrypt(
 fn private_part(bytes: &[u8], mismatch: Unreadable) -> Result<Key, Unreadable> {
     let mut reader = Reader(bytes);
     match (reader.u32(), reader.u32()) {
-        (Some(a), Some(b)) if a == b => {}
+        (Ok(a), Ok(b)) if a == b => {}
         _ => return Err(mismatch),
     }
-    let secret = match reader.string().ok_or(MALFORMED)? {
+    let secret = match reader.string().or(Err(MALFORMED))? {
         b"ssh-ed25519" => {
-            let (_, pair) = reader.string().zip(reader.string()).ok_or(MALFORMED)?;
+            let (_public, pair) = (reader.string().or(Err(MALFORMED))?, reader.string().or(Err(MALFORMED))?);
             let seed = pair.get(..32).ok_or(MALFORMED)?;
             PKey::private_key_from_raw_bytes(seed, Id::ED25519)?
         }
@@ -255,7 +256,7 @@ fn private_part(bytes: &[u8], mismatch: Unreadable) -> Result<Key, Unreadable> {
 fn rsa(reader: &mut Reader<'_>) -> Result<PKey<Private>, Unreadable> {
     let mut numbers = Vec::with_capacity(6);
     for _ in 0..6 {
-        numbers.push(BigNum::from_slice(reader.string().ok_or(MALFORMED)?)?);
+        numbers.push(BigNum::from_slice(reader.string().or(Err(MALFORMED))?)?);
     }
     let [n, e, d, iqmp, p, q] = <[BigNum; 6]>::try_from(numbers).map_err(|_| MALFORMED)?;
     // The exponents for the two primes, which the format leaves out; without them signing takes four times as long.
@@ -278,8 +279,8 @@ fn rsa(reader: &mut Reader<'_>) -> Result<PKey<Private>, Unreadable> {
 }
 
 fn ecdsa(reader: &mut Reader<'_>, curve: Nid) -> Result<PKey<Private>, Unreadable> {
-    let mut fields = || Some((reader.string()?, reader.string()?, reader.string()?));
-    let (_, point, scalar) = fields().ok_or(MALFORMED)?;
+    let mut fields = || Ok::<_, &str>((reader.string()?, reader.string()?, reader.string()?));
+    let (_, point, scalar) = fields().or(Err(MALFORMED))?;
     let group = EcGroup::from_curve_name(curve)?;
     let mut context = BigNumContext::new()?;
     let point = EcPoint::from_bytes(&group, point, &mut context)?;

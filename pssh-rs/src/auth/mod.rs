@@ -17,9 +17,9 @@ pub use store::{KeyStore, Named, Offer};
 
 use crate::base::ssh_wire::Reader;
 use crate::base::trace::Trace;
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use crate::ffi::{KeyOffer, Step, accepted_methods};
-use crate::session::ssh_session::{LOST, Link, is_disconnect, phrase};
+use crate::session::ssh_session::{LOST, SshSession, is_disconnect, phrase};
 use agent::Trouble;
 use choice::{Candidate, Signer, choose};
 use libssh2_sys as raw;
@@ -29,25 +29,25 @@ use std::time::Instant;
 
 /// Why the login failed.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum LoginError {
     /// The server took none of the keys; the message tells which were tried.
     Refused(String),
     /// The agent was too busy to sign in time.
     Late(String),
-    Halt(Halt),
+    WaitError(WaitError),
 }
 
 pub fn log_in(
-    link: &Link,
+    session: &SshSession,
     user: &str,
     store: &KeyStore,
     offer: &Offer,
     deadline: Instant,
     trace: Trace<'_>,
-) -> Result<(), Refusal> {
+) -> Result<(), LoginError> {
     let choice = choose(store, offer);
     let mut login =
-        Login { link, user, deadline, trace, tried: Vec::new(), not: choice.notes, left: 0, refused: false };
+        Login { session, user, deadline, trace, tried: Vec::new(), not: choice.notes, left: 0, refused: false };
     login.not.iter().for_each(|note| trace.say(|| format!("key {note}")));
     if login.needs_no_key()? {
         return Ok(());
@@ -63,7 +63,7 @@ pub fn log_in(
 
 /// One login: what was tried so far, in words.
 struct Login<'a> {
-    link: &'a Link,
+    session: &'a SshSession,
     user: &'a str,
     deadline: Instant,
     trace: Trace<'a>,
@@ -81,15 +81,15 @@ const LONGEST_LIST: usize = 200;
 
 impl Login<'_> {
     /// Asks the server for its login methods, as ssh does first. Returns whether it lets the user in without any.
-    fn needs_no_key(&mut self) -> Result<bool, Refusal> {
-        let methods = match self.link.drive(Some(self.deadline), |session| accepted_methods(session, self.user)) {
+    fn needs_no_key(&mut self) -> Result<bool, LoginError> {
+        let methods = match self.session.drive(Some(self.deadline), |raw| accepted_methods(raw, self.user)) {
             Ok(Some(methods)) => methods,
             Ok(None) => {
                 self.trace.say(|| format!("the server lets user {:?} in without a key", self.user));
                 return Ok(true);
             }
-            Err(Halt::Ssh(_)) => return Err(self.ended()),
-            Err(halt) => return Err(Refusal::Halt(halt)),
+            Err(WaitError::Ssh(_)) => return Err(self.ended()),
+            Err(wait_error) => return Err(LoginError::WaitError(wait_error)),
         };
         let shown: String = methods.chars().take(LONGEST_LIST).collect();
         self.trace.say(|| format!("the server accepts from user {:?}: {shown}", self.user));
@@ -102,27 +102,27 @@ impl Login<'_> {
             None => "let the server accept keys (sshd's PubkeyAuthentication)".to_string(),
         };
         let user = self.user;
-        Err(Refusal::Refused(format!("the server accepts no keys from user {user:?}, only {shown}: {remedy}")))
+        Err(LoginError::Refused(format!("the server accepts no keys from user {user:?}, only {shown}: {remedy}")))
     }
 
     /// Offers one key; whether that let us in.
-    fn offer(&mut self, candidate: &Candidate<'_>) -> Result<bool, Refusal> {
-        let Some(mut offer) = KeyOffer::new(self.link.session(), self.user, &candidate.public.blob) else {
-            return Err(Refusal::Refused(format!("{:?} is no user's name", self.user)));
+    fn offer(&mut self, candidate: &Candidate<'_>) -> Result<bool, LoginError> {
+        let Some(mut offer) = KeyOffer::new(self.session.raw(), self.user, &candidate.public.blob) else {
+            return Err(LoginError::Refused(format!("{:?} is no user's name", self.user)));
         };
         let (mut asked, mut failed, mut other_algorithm) = (false, None, false);
         loop {
             match offer.step() {
                 Ok(Step::Accepted) => {
                     self.trace.say(|| format!("key {}: accepted", candidate.described()));
-                    return Ok(self.link.session().authenticated());
+                    return Ok(self.session.raw().authenticated());
                 }
-                Ok(Step::Wait) => self.link.wait(Some(self.deadline)).map_err(Refusal::Halt)?,
+                Ok(Step::Wait) => self.session.wait(Some(self.deadline)).map_err(LoginError::WaitError)?,
                 Ok(Step::Sign(data)) => {
                     asked = true;
                     match self.sign(candidate, &data) {
                         Ok(signature) => offer.answer(signature),
-                        Err(Trouble::Stopped) => return Err(Refusal::Halt(Halt::Stopped)),
+                        Err(Trouble::Stopped) => return Err(LoginError::WaitError(WaitError::Stopped)),
                         Err(Trouble::Late) => return Err(self.late()),
                         Err(Trouble::OtherAlgorithm) if !other_algorithm => {
                             other_algorithm = true;
@@ -147,7 +147,7 @@ impl Login<'_> {
         let algorithm = algorithm(data, &candidate.public.algorithm);
         match &candidate.signer {
             Signer::Key(key) => key.sign(&algorithm, data).map_err(Trouble::Refused),
-            Signer::Agent(agent, blob) => agent.sign(blob, &algorithm, data, self.deadline, &self.link.stop()),
+            Signer::Agent(agent, blob) => agent.sign(blob, &algorithm, data, self.deadline, &self.session.stop()),
         }
     }
 
@@ -170,15 +170,15 @@ impl Login<'_> {
         candidate: &Candidate<'_>,
         asked: bool,
         failed: Option<String>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), LoginError> {
         // libssh2 calls a lost connection a refused key too.
-        let ended = self.link.disconnect().is_some() || is_disconnect(error) || self.link.is_closed();
+        let ended = self.session.disconnect().is_some() || is_disconnect(error) || self.session.is_closed();
         let refused = matches!(
             error.code(),
             ErrorCode::Session(raw::LIBSSH2_ERROR_AUTHENTICATION_FAILED | raw::LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
         );
         let shown = candidate.shown.as_str();
-        let (tried, answer) = match (failed, self.link.disconnect()) {
+        let (tried, answer) = match (failed, self.session.disconnect()) {
             (Some(why), _) => (false, why),
             // The server looked at this key too, and then had enough.
             (None, Some(_)) => (true, String::new()),
@@ -204,22 +204,22 @@ impl Login<'_> {
     }
 
     /// Why the login is over: the server has ended the connection, or it was lost.
-    fn ended(&self) -> Refusal {
-        match self.link.disconnect() {
+    fn ended(&self) -> LoginError {
+        match self.session.disconnect() {
             Some(why) => self.refusal(Some(&why)),
             // A server may hang up after too many keys, and not say so.
             None if self.refused => self.refusal(None),
-            None => Refusal::Halt(Halt::Io(io::Error::other(LOST))),
+            None => LoginError::WaitError(WaitError::Io(io::Error::other(LOST))),
         }
     }
 
     /// `ended`: the server's words, if it has ended the attempts.
-    fn refusal(&self, ended: Option<&str>) -> Refusal {
+    fn refusal(&self, ended: Option<&str>) -> LoginError {
         let left = (self.left > 0).then(|| format!("{} more not", self.left));
         let words: Vec<&str> = self.tried.iter().chain(&self.not).chain(&left).map(String::as_str).collect();
         let words = words.join(", ");
         let user = self.user;
-        Refusal::Refused(match ended {
+        LoginError::Refused(match ended {
             Some(why) => attempts_ended(user, why, &words, self.tried.len() + self.left > 1),
             None if self.refused => format!("the server refused user {user:?}: tried {words}"),
             None if words.is_empty() => format!("there is no key to offer for user {user:?}"),
@@ -227,12 +227,14 @@ impl Login<'_> {
         })
     }
 
-    fn late(&self) -> Refusal {
+    fn late(&self) -> LoginError {
         let tried = match self.tried.is_empty() {
             true => String::new(),
             false => format!("; before that: tried {}", self.tried.join(", ")),
         };
-        Refusal::Late(format!("while logging in: the agent did not sign in time: it was busy with other hosts{tried}"))
+        LoginError::Late(format!(
+            "while logging in: the agent did not sign in time: it was busy with other hosts{tried}"
+        ))
     }
 }
 
@@ -251,10 +253,10 @@ pub fn attempts_ended(user: &str, why: &str, tried: &str, several: bool) -> Stri
 fn algorithm(data: &[u8], of_key: &str) -> String {
     let mut reader = Reader(data);
     let mut read = || {
-        let (_session_id, _message) = (reader.string()?, reader.bytes(1)?);
+        let (_session_id, _message) = (reader.string().ok()?, reader.bytes(1).ok()?);
         let (_user, _service, _method, _true) =
-            (reader.string()?, reader.string()?, reader.string()?, reader.bytes(1)?);
-        std::str::from_utf8(reader.string()?).ok()
+            (reader.string().ok()?, reader.string().ok()?, reader.string().ok()?, reader.bytes(1).ok()?);
+        std::str::from_utf8(reader.string().ok()?).ok()
     };
     match read().map(|name| name.strip_suffix("-cert-v01@openssh.com").unwrap_or(name)) {
         Some(name @ ("rsa-sha2-512" | "rsa-sha2-256")) => name.to_string(),

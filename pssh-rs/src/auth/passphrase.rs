@@ -1,7 +1,7 @@
 //! Asks for a passphrase: on the terminal without echo, or, where there is none, through SSH_ASKPASS, as ssh does.
 
 use crate::base::shutdown::Stop;
-use crate::base::wait::{Halt, wait_for};
+use crate::base::wait::{WaitError, wait_for};
 use rustix::event::PollFlags;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use std::env;
@@ -37,13 +37,15 @@ impl From<io::Error> for Unasked {
     }
 }
 
-impl From<Halt> for Unasked {
-    fn from(halt: Halt) -> Unasked {
-        match halt {
-            Halt::Deadline => Unasked::Failed(format!("no answer within {}", humantime::format_duration(PATIENCE))),
-            Halt::Stopped => Unasked::Interrupted,
-            Halt::Io(error) => error.into(),
-            Halt::Ssh(error) => Unasked::Failed(error.to_string()),
+impl From<WaitError> for Unasked {
+    fn from(wait_error: WaitError) -> Unasked {
+        match wait_error {
+            WaitError::Deadline => {
+                Unasked::Failed(format!("no answer within {}", humantime::format_duration(PATIENCE)))
+            }
+            WaitError::Stopped => Unasked::Interrupted,
+            WaitError::Io(error) => error.into(),
+            WaitError::Ssh(error) => Unasked::Failed(error.to_string()),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::blob::Public;
 use super::*;
-use crate::base::shutdown::{Ending, Stop};
+use crate::base::shutdown::{Shutdown, Stop};
 use crate::base::ssh_wire::{Reader, put_string};
-use crate::connect::host_key::Wanted;
+use crate::connect::host_key::HostKeyQuery;
 use crate::connect::tcp::{connect, resolve};
 use crate::ssh_config::AddressFamily;
 use openssl::pkey::{Id, PKey, Private};
@@ -115,20 +115,20 @@ impl Lab {
 
     /// Logs in; the error's text without our folder.
     fn log_in(&self, offer: &Offer) -> Result<(), String> {
-        let ending = Ending::new().unwrap();
+        let shutdown = Shutdown::new().unwrap();
         let mut store = KeyStore::new(LONG);
-        store.prepare(std::slice::from_ref(offer), &ending.end).unwrap();
+        store.prepare(std::slice::from_ref(offer), &shutdown.stop).unwrap();
         let deadline = Instant::now() + LONG;
-        let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &ending.end).unwrap();
-        let wire = Arc::new(connect(&addresses, None, deadline, &ending.end, Trace::OFF).unwrap());
-        let mut link = Link::new(wire, ending).unwrap();
-        link.handshake(&Wanted::default(), deadline).unwrap();
-        let result = log_in(&link, &self.user, &store, offer, deadline, Trace::OFF);
-        assert_eq!(result.is_ok(), link.session().authenticated());
+        let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &shutdown.stop).unwrap();
+        let socket = Arc::new(connect(&addresses, None, deadline, &shutdown.stop, Trace::OFF).unwrap());
+        let mut session = SshSession::new(socket, shutdown).unwrap();
+        session.handshake(&HostKeyQuery::default(), deadline).unwrap();
+        let result = log_in(&session, &self.user, &store, offer, deadline, Trace::OFF);
+        assert_eq!(result.is_ok(), session.raw().authenticated());
         let folder = format!("{}/", self.folder.path().display());
         result.map_err(|refusal| match refusal {
-            Refusal::Refused(error) | Refusal::Late(error) => error.replace(&folder, ""),
-            Refusal::Halt(halt) => format!("{halt:?}"),
+            LoginError::Refused(error) | LoginError::Late(error) => error.replace(&folder, ""),
+            LoginError::WaitError(wait_error) => format!("{wait_error:?}"),
         })
     }
 }

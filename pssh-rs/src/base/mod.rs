@@ -1,7 +1,6 @@
 //! What every other folder builds on: waits, ends of the run, sockets, small readers. Nothing here imports another folder.
 
 pub mod env;
-pub mod lock;
 pub mod policy;
 pub mod read_capped;
 pub mod shutdown;

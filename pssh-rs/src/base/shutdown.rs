@@ -1,7 +1,7 @@
 //! The end of a run before its time, by a signal or --deadline: one place that is told of it, and a file descriptor that
 //! every wait of the run can also wait for.
 
-use crate::base::lock::lock;
+use cerveza_results::lock;
 use std::io::{self, PipeReader, PipeWriter, pipe};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,30 +43,30 @@ impl AsFd for Stop {
 
 /// Why a run is to end early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum StopReason {
     Signal,
     Deadline,
 }
 
 /// Is told of each signal, and of the deadline.
-type Listener = Box<dyn FnMut(Why) + Send>;
+type Listener = Box<dyn FnMut(StopReason) + Send>;
 
 /// The two stages of ending a run early.
 #[derive(Clone)]
-pub struct Ending {
+pub struct Shutdown {
     /// What runs is to be ended, and nothing to be begun.
-    pub end: Arc<Stop>,
+    pub stop: Arc<Stop>,
     /// Nothing is waited for any more.
-    pub now: Arc<Stop>,
+    pub abort: Arc<Stop>,
     late: Arc<AtomicBool>,
     listener: Arc<Mutex<Option<Listener>>>,
 }
 
-impl Ending {
-    pub fn new() -> io::Result<Ending> {
-        Ok(Ending {
-            end: Arc::new(Stop::new()?),
-            now: Arc::new(Stop::new()?),
+impl Shutdown {
+    pub fn new() -> io::Result<Shutdown> {
+        Ok(Shutdown {
+            stop: Arc::new(Stop::new()?),
+            abort: Arc::new(Stop::new()?),
             late: Arc::default(),
             listener: Arc::default(),
         })
@@ -75,17 +75,17 @@ impl Ending {
     /// Takes the signals that end a run from now on, on a thread of its own.
     pub fn take_signals(&self) -> io::Result<()> {
         let mut signals = Signals::new(ending_signals())?;
-        let ending = self.clone();
+        let shutdown = self.clone();
         let handle = move || {
             for (earlier, signal) in signals.forever().filter(|signal| note_signal(*signal)).enumerate() {
                 if earlier + 1 >= ENOUGH {
                     die_of(signal);
                 }
-                ending.end.set();
+                shutdown.stop.set();
                 if earlier > 0 {
-                    ending.now.set();
+                    shutdown.abort.set();
                 }
-                ending.tell(Why::Signal);
+                shutdown.tell(StopReason::Signal);
             }
         };
         std::thread::Builder::new().name("signals".to_string()).stack_size(64 * 1024).spawn(handle)?;
@@ -93,15 +93,15 @@ impl Ending {
     }
 
     /// Has this told from now on, and at once if the run is to end already.
-    pub fn listen(&self, mut listener: impl FnMut(Why) + Send + 'static) {
+    pub fn listen(&self, mut listener: impl FnMut(StopReason) + Send + 'static) {
         let mut held = lock(&self.listener);
-        if self.end.is_set() {
-            listener(if self.is_late() { Why::Deadline } else { Why::Signal });
+        if self.stop.is_set() {
+            listener(if self.is_late() { StopReason::Deadline } else { StopReason::Signal });
         }
         *held = Some(Box::new(listener));
     }
 
-    fn tell(&self, why: Why) {
+    fn tell(&self, why: StopReason) {
         if let Some(listener) = &mut *lock(&self.listener) {
             listener(why);
         }
@@ -109,10 +109,10 @@ impl Ending {
 
     /// Ends the run then, whatever it is at.
     pub fn at(&self, deadline: Instant) -> io::Result<()> {
-        let ending = self.clone();
+        let shutdown = self.clone();
         let wait = move || {
             std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
-            ending.deadline();
+            shutdown.deadline();
         };
         std::thread::Builder::new().name("deadline".to_string()).stack_size(64 * 1024).spawn(wait)?;
         Ok(())
@@ -120,10 +120,10 @@ impl Ending {
 
     /// Ends the run because its deadline has passed, unless it is ending already.
     fn deadline(&self) {
-        if !self.end.is_set() {
+        if !self.stop.is_set() {
             self.late.store(true, Ordering::Release);
-            self.end.set();
-            self.tell(Why::Deadline);
+            self.stop.set();
+            self.tell(StopReason::Deadline);
         }
     }
 

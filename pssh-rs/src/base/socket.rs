@@ -1,7 +1,7 @@
 //! What carries the bytes of an SSH connection: a TCP connection, or a local socket behind which a proxy is.
 
-use crate::base::lock::lock;
-use crate::base::transcript::Heard;
+use crate::base::transcript::Transcript;
+use cerveza_results::lock;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, recv, send, shutdown, socketpair,
@@ -22,40 +22,40 @@ const MOST_UNSENT: usize = 64 * 1024;
 
 /// A socket that never blocks.
 #[derive(Debug)]
-pub struct Wire {
-    socket: OwnedFd,
+pub struct Socket {
+    fd: OwnedFd,
     /// How many bytes were received so far.
     received: AtomicU64,
     /// How many of them in this turn.
     turn: AtomicUsize,
     /// The rest of packets that the socket had no room for.
     unsent: Mutex<Vec<u8>>,
-    pub heard: Heard,
+    pub transcript: Transcript,
 }
 
-impl Wire {
-    /// `socket` is non-blocking.
-    pub fn new(socket: OwnedFd) -> Wire {
-        Wire {
-            socket,
+impl Socket {
+    /// `fd` is non-blocking.
+    pub fn new(fd: OwnedFd) -> Socket {
+        Socket {
+            fd,
             received: AtomicU64::new(0),
             turn: AtomicUsize::new(0),
             unsent: Mutex::default(),
-            heard: Heard::default(),
+            transcript: Transcript::default(),
         }
     }
 
     /// Ends it for both sides, whoever else holds it.
     pub fn cut(&self) {
-        let _ = shutdown(&self.socket, Shutdown::Both);
+        let _ = shutdown(&self.fd, Shutdown::Both);
     }
 
     /// Receives into `buffer`. Returns the number of bytes, which is 0 at the end of the connection.
     pub fn receive(&self, buffer: &mut [MaybeUninit<u8>]) -> Result<usize, Errno> {
         let result = match self.turn.load(Ordering::Relaxed) >= TURN || !self.may_receive() {
             true => Err(Errno::AGAIN),
-            false => recv(&self.socket, &mut *buffer, RecvFlags::DONTWAIT).map(|((bytes, _), _)| {
-                self.heard.hear(bytes);
+            false => recv(&self.fd, &mut *buffer, RecvFlags::DONTWAIT).map(|((bytes, _), _)| {
+                self.transcript.note_received(bytes);
                 bytes.len()
             }),
         };
@@ -103,7 +103,7 @@ impl Wire {
     fn send_rest(&self, unsent: &mut Vec<u8>) {
         let mut sent = 0;
         while sent < unsent.len() {
-            match send(&self.socket, &unsent[sent..], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            match send(&self.fd, &unsent[sent..], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
                 Ok(len) => sent += len,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break,
@@ -114,15 +114,15 @@ impl Wire {
     }
 }
 
-impl AsFd for Wire {
+impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.fd.as_fd()
     }
 }
 
-impl AsRawFd for Wire {
+impl AsRawFd for Socket {
     fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
+        self.fd.as_raw_fd()
     }
 }
 
@@ -136,10 +136,10 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 mod tests {
     use super::*;
 
-    fn read_all(socket: &OwnedFd) -> usize {
+    fn read_all(fd: &OwnedFd) -> usize {
         let mut buffer = [0; 64 * 1024];
         let mut total = 0;
-        while let Ok((len @ 1.., _)) = recv(socket, &mut buffer, RecvFlags::DONTWAIT) {
+        while let Ok((len @ 1.., _)) = recv(fd, &mut buffer, RecvFlags::DONTWAIT) {
             total += len;
         }
         total
@@ -148,17 +148,17 @@ mod tests {
     #[test]
     fn a_packet_is_taken_whole_or_not_at_all() {
         let (ours, theirs) = pair().unwrap();
-        let wire = Wire::new(ours);
+        let socket = Socket::new(ours);
         let packet = vec![7; 32 * 1024];
         let mut taken = 0;
-        while wire.send(&packet).is_ok() {
+        while socket.send(&packet).is_ok() {
             taken += packet.len();
         }
-        assert!(!wire.flush());
+        assert!(!socket.flush());
         // A small one is taken even so.
-        wire.send(b"small").unwrap();
+        socket.send(b"small").unwrap();
         let mut came = 0;
-        while !wire.flush() {
+        while !socket.flush() {
             came += read_all(&theirs);
         }
         came += read_all(&theirs);
@@ -168,31 +168,31 @@ mod tests {
     #[test]
     fn nothing_is_received_while_answers_pile_up() {
         let (ours, theirs) = pair().unwrap();
-        let wire = Wire::new(ours);
+        let socket = Socket::new(ours);
         send(&theirs, b"x", SendFlags::empty()).unwrap();
-        let receive = || wire.receive(&mut [MaybeUninit::uninit(); 8]);
-        while wire.may_receive() {
-            wire.send(&[0; SMALL]).unwrap();
+        let receive = || socket.receive(&mut [MaybeUninit::uninit(); 8]);
+        while socket.may_receive() {
+            socket.send(&[0; SMALL]).unwrap();
         }
         assert_eq!(receive(), Err(Errno::AGAIN));
         read_all(&theirs);
-        while !wire.flush() {
+        while !socket.flush() {
             read_all(&theirs);
         }
-        assert_eq!((receive(), wire.received()), (Ok(1), 1));
+        assert_eq!((receive(), socket.received()), (Ok(1), 1));
     }
 
     #[test]
     fn a_broken_connection_still_gives_what_arrived_and_then_its_end() {
         let (ours, theirs) = pair().unwrap();
-        let wire = Wire::new(ours);
+        let socket = Socket::new(ours);
         send(&theirs, b"last words", SendFlags::empty()).unwrap();
         drop(theirs);
         for _ in 0..3 {
-            wire.send(&[0; 8 * 1024]).unwrap();
+            socket.send(&[0; 8 * 1024]).unwrap();
         }
         let mut buffer = [MaybeUninit::uninit(); 64];
-        assert_eq!(wire.receive(&mut buffer), Ok(10));
-        assert_eq!(wire.receive(&mut buffer), Ok(0));
+        assert_eq!(socket.receive(&mut buffer), Ok(10));
+        assert_eq!(socket.receive(&mut buffer), Ok(0));
     }
 }

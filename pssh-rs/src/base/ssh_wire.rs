@@ -1,26 +1,30 @@
-//! The data types of SSH messages (RFC 4251 section 5): reading and writing them.
+//! The data types of SSH messages (RFC 4251 section 5): reading and writing them. The fingerprint of a key.
 
-/// Reads fields off the front of a message (RFC 4251 section 5); `None` where it is too short.
+use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
+use openssl::sha::sha256;
+
+/// Reads fields off the front of a message.
 pub struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (head, tail) = self.0.split_at_checked(len)?;
+    /// Returns the next `len` bytes. Like the other methods it fails if the message ends before.
+    pub fn bytes(&mut self, len: usize) -> Result<&'a [u8], &'static str> {
+        let (head, tail) = self.0.split_at_checked(len).ok_or("it ends too early")?;
         self.0 = tail;
-        Some(head)
+        Ok(head)
     }
 
-    pub fn u32(&mut self) -> Option<u32> {
-        self.bytes(4)?.try_into().ok().map(u32::from_be_bytes)
+    pub fn u32(&mut self) -> Result<u32, &'static str> {
+        Ok(self.bytes(4)?.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
     }
 
-    pub fn u64(&mut self) -> Option<u64> {
-        self.bytes(8)?.try_into().ok().map(u64::from_be_bytes)
+    pub fn u64(&mut self) -> Result<u64, &'static str> {
+        Ok(self.bytes(8)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
-    pub fn string(&mut self) -> Option<&'a [u8]> {
-        let len = usize::try_from(self.u32()?).ok()?;
-        self.bytes(len)
+    pub fn string(&mut self) -> Result<&'a [u8], &'static str> {
+        let len = self.u32()?;
+        self.bytes(len as usize)
     }
 }
 
@@ -37,4 +41,9 @@ pub fn put_mpint(out: &mut Vec<u8>, number: &[u8]) {
     out.extend_from_slice(&((number.len() + sign) as u32).to_be_bytes());
     out.extend_from_slice(&[0][..sign]);
     out.extend_from_slice(number);
+}
+
+/// Returns the fingerprint of a public key, as `ssh-keygen -l` shows it.
+pub fn fingerprint(key: &[u8]) -> String {
+    format!("SHA256:{}", BASE64_STANDARD_NO_PAD.encode(sha256(key)))
 }

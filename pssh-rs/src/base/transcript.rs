@@ -1,6 +1,6 @@
 //! What a server says that libssh2 keeps to itself: its first bytes, and why it ended the connection.
 
-use crate::base::lock::lock;
+use cerveza_results::lock;
 use std::mem;
 use std::sync::Mutex;
 
@@ -10,7 +10,7 @@ const OPENING: usize = 48 * 1024;
 const REASON: usize = 512;
 
 #[derive(Debug, Default)]
-pub struct Heard(Mutex<State>);
+pub struct Transcript(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -19,9 +19,9 @@ struct State {
     disconnect: Option<String>,
 }
 
-impl Heard {
+impl Transcript {
     /// Notes bytes that were received.
-    pub fn hear(&self, bytes: &[u8]) {
+    pub fn note_received(&self, bytes: &[u8]) {
         let mut state = lock(&self.0);
         if !state.is_past_opening {
             let room = OPENING.saturating_sub(state.opening.len());
@@ -37,7 +37,7 @@ impl Heard {
     }
 
     /// Notes the reason of a DISCONNECT (RFC 4253 section 11.1).
-    pub fn hear_disconnect(&self, reason: &[u8]) {
+    pub fn note_disconnect(&self, reason: &[u8]) {
         let reason = String::from_utf8_lossy(&reason[..reason.len().min(REASON)]).into_owned();
         lock(&self.0).disconnect = Some(reason);
     }

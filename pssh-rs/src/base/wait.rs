@@ -9,28 +9,28 @@ use std::time::{Duration, Instant};
 
 /// Why a wait ended without what was waited for.
 #[derive(Debug)]
-pub enum Halt {
+pub enum WaitError {
     Deadline,
     Stopped,
     Ssh(ssh2::Error),
     Io(io::Error),
 }
 
-impl From<ssh2::Error> for Halt {
-    fn from(error: ssh2::Error) -> Halt {
-        Halt::Ssh(error)
+impl From<ssh2::Error> for WaitError {
+    fn from(error: ssh2::Error) -> WaitError {
+        WaitError::Ssh(error)
     }
 }
 
 /// Waits until `poll` says anything of a file descriptor.
-pub fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Option<Instant>, stop: &Stop) -> Result<(), Halt> {
+pub fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Option<Instant>, stop: &Stop) -> Result<(), WaitError> {
     loop {
         let timeout = match deadline {
             None => None,
             Some(deadline) => {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
-                    return Err(Halt::Deadline);
+                    return Err(WaitError::Deadline);
                 }
                 // Rounded up: a poll that ends a moment early would spin through its last millisecond.
                 Timespec::try_from(left + Duration::from_millis(1)).ok()
@@ -40,8 +40,8 @@ pub fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Option<Instant>,
         let mut fds = [PollFd::from_borrowed_fd(fd, flags), PollFd::from_borrowed_fd(stop_fd, PollFlags::IN)];
         match poll(&mut fds, timeout.as_ref()) {
             Err(Errno::INTR) | Ok(0) => continue,
-            Err(error) => return Err(Halt::Io(error.into())),
-            Ok(_) if !fds[1].revents().is_empty() => return Err(Halt::Stopped),
+            Err(error) => return Err(WaitError::Io(error.into())),
+            Ok(_) if !fds[1].revents().is_empty() => return Err(WaitError::Stopped),
             Ok(_) => return Ok(()),
         }
     }

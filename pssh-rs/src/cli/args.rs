@@ -1,10 +1,9 @@
 //! The command line of `pssh-rs`.
 
 use crate::base::policy::{Engine, HostKeyPolicy};
-use crate::rollout::{Share, batch_size};
 use crate::session::command_line::Variable;
-use crate::view::ViewArgs;
 use cerveza_manners::{OutputArgs, ProgressArgs, parse_duration};
+use cerveza_results::{DisplayArgs, RolloutArgs};
 use clap::Parser;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use std::path::PathBuf;
@@ -148,23 +147,8 @@ pub struct Args {
         value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub fanout: u16,
 
-    /// One host after the other, in order; ends with the first that fails
-    #[arg(long, conflicts_with = "batch")]
-    pub serial: bool,
-
-    /// Go in batches of these sizes, numbers of hosts or parts of all; the last size goes on. A batch begins when the one
-    /// before is done, one of its hosts was reached, and not more than --max-fail have failed
-    #[arg(long, value_name = "SIZE[,SIZE...]", value_delimiter = ',', value_parser = batch_size)]
-    pub batch: Vec<Share>,
-
-    /// Begin no more hosts once more than this many, or this part of all, have failed; the others are `skipped`
-    /// [default: 0 with --batch or --serial]
-    #[arg(long, value_name = "NUMBER|PERCENT%")]
-    pub max_fail: Option<Share>,
-
-    /// The same for hosts that were not reached
-    #[arg(long, value_name = "NUMBER|PERCENT%")]
-    pub max_unreachable: Option<Share>,
+    #[command(flatten)]
+    pub rollout: RolloutArgs,
 
     /// Write what would be run where, as records with a `plan`, and connect to nothing
     #[arg(long)]
@@ -179,7 +163,7 @@ pub struct Args {
     pub output: OutputArgs,
 
     #[command(flatten)]
-    pub view: ViewArgs,
+    pub display: DisplayArgs,
 
     #[command(flatten)]
     pub progress: ProgressArgs,
@@ -208,7 +192,7 @@ mod tests {
         assert_eq!(args.command, ["-x", "--", "y"]);
         assert_eq!(args.timeout, Some(Duration::from_millis(1500)));
         let args = Args::try_parse_from(["pssh-rs", "--sudo", "--batch", "1,10%", "id"]).unwrap();
-        assert_eq!((args.sudo.as_deref(), args.batch.len(), args.command.len()), (Some(""), 2, 1));
+        assert_eq!((args.sudo.as_deref(), args.rollout.batch.len(), args.command.len()), (Some(""), 2, 1));
         let args = Args::try_parse_from(["pssh-rs", "--sudo=it", "id"]).unwrap();
         assert_eq!(args.sudo.as_deref(), Some("it"));
     }

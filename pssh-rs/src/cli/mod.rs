@@ -9,24 +9,21 @@ mod stdin_file;
 mod targets;
 
 use crate::auth::{Unasked, ask};
-use crate::base::shutdown::Ending;
-use crate::base::wait::Halt;
+use crate::base::shutdown::Shutdown;
+use crate::base::wait::WaitError;
 use crate::cli::args::Args;
 use crate::cli::fd_limit::room_for;
 use crate::cli::resolve::planned;
 use crate::host::job::{Job, Run};
 use crate::host::target::Target;
-use crate::outcome::{HostStatus, Outcome};
-use crate::outdir::Outdir;
-use crate::rollout::{Choice, Rollout, Share, batches};
-use crate::run::runner::{self, Progress};
+use crate::run::runner::{self, RunCounts};
 use crate::run::schedule::{Schedule, Width};
 use crate::session::sudo::{NoPassword, Password};
-use crate::sink::Sinks;
-use crate::summary::Summary;
-use crate::view::{Flow, ON_THE_WAY, Out};
 use cerveza_manners::{Column, Failure, OutputMode, Result, Status, Tool, was_interrupted};
 use cerveza_record::{Record, Value, json};
+use cerveza_results::{
+    HostSinks, HostStatus, Outcome, Outdir, OutputQueue, QUEUE_LIMIT, Renderer, Rollout, RolloutRules, Summary, batches,
+};
 use clap::CommandFactory;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use rustix::fs::{FileType, fstat};
@@ -57,14 +54,14 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     // Before stdin is read: who mistyped a file should not have to wait for a pipe to end.
     let local = setup::local(args)?;
     let records = targets::read_records(args, tool)?;
-    let rollout = rollout(args);
+    let rollout = args.rollout.rules();
     if args.dry_run {
         return write_plan(args, &local, &rollout, &targets::read(args, records, tool)?, tool);
     }
     // From here on every host comes out, whatever signal comes.
-    let ending = setup::ending(args.deadline.map(|deadline| begun + deadline))?;
+    let shutdown = setup::shutdown(args.deadline.map(|deadline| begun + deadline))?;
     let prepared = targets::read(args, records.clone(), tool).and_then(|targets| {
-        let job = setup::job(args, local, &targets, ending.clone(), tool)?;
+        let job = setup::job(args, local, &targets, shutdown.clone(), tool)?;
         Ok((job, targets))
     });
     match prepared {
@@ -79,7 +76,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
 
 /// Writes the hosts of a run that was interrupted before anything was tried.
 fn cancel(args: &Args, records: &[Record], tool: &Tool) -> Result<Status> {
-    let mut out = Out::new(&args.view, &args.output, records.iter().map(Record::host), tool)?;
+    let mut out = Renderer::new(&args.display, &args.output, records.iter().map(Record::host), tool)?;
     let mut summary = Summary::default();
     for (index, record) in records.iter().enumerate() {
         let outcome = Outcome::stopped(false);
@@ -90,7 +87,7 @@ fn cancel(args: &Args, records: &[Record], tool: &Tool) -> Result<Status> {
 }
 
 /// Writes what is left, and the closing line. A run that was interrupted is that, also where its terminal is gone.
-fn end(out: Out, summary: &Summary, took: Option<Duration>, interrupted: bool, tool: &Tool) -> Result<Status> {
+fn end(out: Renderer, summary: &Summary, took: Option<Duration>, interrupted: bool, tool: &Tool) -> Result<Status> {
     let finished = out.finish();
     tool.summary(summary.line(took));
     match (interrupted, finished) {
@@ -103,27 +100,21 @@ fn end(out: Out, summary: &Summary, took: Option<Duration>, interrupted: bool, t
     }
 }
 
-fn rollout(args: &Args) -> Choice {
-    // A rollout that goes on after its first hosts failed is none.
-    let careful = (args.serial || !args.batch.is_empty()).then_some(Share::Hosts(0));
-    Choice { batches: args.batch.clone(), max_fail: args.max_fail.or(careful), max_unreachable: args.max_unreachable }
-}
-
 fn execute(
     args: &Args,
     mut job: Job,
     targets: Vec<Target>,
-    rollout: &Choice,
+    rollout: &RolloutRules,
     begun: Instant,
     tool: &Tool,
 ) -> Result<Status> {
     let hosts = || targets.iter().map(|target| target.record.host());
-    let mut out = Out::new(&args.view, &args.output, hosts(), tool)?;
-    let flow = Arc::new(Flow::new(ON_THE_WAY));
-    let mut sinks = Sinks {
-        limits: args.view.limits(),
-        flow: out.is_live().then(|| Arc::clone(&flow)),
-        outdir: args.view.outdir.as_deref().map(|folder| Outdir::new(folder, hosts())).transpose()?,
+    let mut out = Renderer::new(&args.display, &args.output, hosts(), tool)?;
+    let queue = Arc::new(OutputQueue::new(QUEUE_LIMIT));
+    let mut sinks = HostSinks {
+        limits: args.display.limits(tool),
+        queue: out.is_live().then(|| Arc::clone(&queue)),
+        outdir: args.display.outdir.as_deref().map(|folder| Outdir::new(folder, hosts())).transpose()?,
     };
     if !out.needs_kept() {
         sinks.limits.stream = 0;
@@ -136,38 +127,38 @@ fn execute(
     for what in job.push.iter().flat_map(|plan| &plan.skipped) {
         tool.warn(format!("not pushed: {what}"));
     }
-    let progress = Arc::new(Progress::default());
+    let counts = Arc::new(RunCounts::default());
     let bar = match is_pipe(io::stdout().as_fd()) {
         // Who reads it may write to the same terminal.
         true => ProgressBar::hidden(),
         // Its lines would go through the bar.
         false if args.verbose => ProgressBar::hidden(),
-        false => args.progress.bar(targets.len() as u64, "hosts").with_style(progress_style(&progress)),
+        false => args.progress.bar(targets.len() as u64, "hosts").with_style(progress_style(&counts)),
     };
-    job.password = password(&job.ending, bar.clone());
+    job.password = password(&job.shutdown, bar.clone());
     let mut summary = Summary::default();
     let done = |target: &Target, status, unwritten| {
         summary.add(status, target.record.host());
         if unwritten {
             summary.add_unwritten(target.record.host());
         }
-        progress.failed.fetch_add(u64::from(status != HostStatus::Ok), Ordering::Relaxed);
+        counts.failed.fetch_add(u64::from(status != HostStatus::Ok), Ordering::Relaxed);
         bar.inc(1);
     };
-    let write = |out: &mut Out| bar.suspend(|| out.flush());
+    let write = |out: &mut Renderer| bar.suspend(|| out.flush());
     let run =
-        runner::Plan { job, targets, sinks, schedule, progress: Arc::clone(&progress), waits: args.wait.is_some() };
-    let interrupted = runner::run(run, &flow, &mut out, write, done);
+        runner::RunPlan { job, targets, sinks, schedule, counts: Arc::clone(&counts), waits: args.wait.is_some() };
+    let interrupted = runner::run(run, &queue, &mut out, write, done);
     bar.finish_and_clear();
     let interrupted = interrupted.map_err(|error| Failure::usage(format!("cannot start a thread: {error}")))?;
     let took = io::stderr().is_terminal().then(|| begun.elapsed());
-    summary.waited_for = progress.waited_for.load(Ordering::Relaxed) as usize;
+    summary.waited_for = counts.waited_for.load(Ordering::Relaxed) as usize;
     end(out, &summary, took, interrupted, tool)
 }
 
 /// Asks with the progress bar out of the way. Ctrl-C there is one for the whole run: it comes as a byte.
-fn password(ending: &Ending, bar: ProgressBar) -> Password {
-    let stop = Arc::clone(&ending.end);
+fn password(shutdown: &Shutdown, bar: ProgressBar) -> Password {
+    let stop = Arc::clone(&shutdown.stop);
     Password::new(Box::new(move |prompt| {
         let because = |why: String| NoPassword::Because(format!("sudo wants a password, and {why}"));
         bar.suspend(|| ask(prompt, &stop)).map_err(|unasked| match unasked {
@@ -175,7 +166,7 @@ fn password(ending: &Ending, bar: ProgressBar) -> Password {
             Unasked::Failed(why) => because(format!("it could not be asked for: {why}")),
             Unasked::Interrupted => {
                 let _ = raise(SIGINT);
-                NoPassword::Halt(Halt::Stopped)
+                NoPassword::WaitError(WaitError::Stopped)
             }
         })
     }))
@@ -183,18 +174,18 @@ fn password(ending: &Ending, bar: ProgressBar) -> Password {
 
 /// A bar of the hosts that are done, with how many are worked on and how many failed. The counts are read when it is drawn:
 /// a terminal that takes nothing must not hold up the thread that counts.
-fn progress_style(progress: &Arc<Progress>) -> ProgressStyle {
-    let count = |progress: &Arc<Progress>, of: fn(&Progress) -> &AtomicU64| {
-        let progress = Arc::clone(progress);
+fn progress_style(counts: &Arc<RunCounts>) -> ProgressStyle {
+    let count = |counts: &Arc<RunCounts>, of: fn(&RunCounts) -> &AtomicU64| {
+        let counts = Arc::clone(counts);
         move |_: &ProgressState, text: &mut dyn fmt::Write| {
             // Writing to a string cannot fail.
-            let _ = write!(text, "{}", of(&progress).load(Ordering::Relaxed));
+            let _ = write!(text, "{}", of(&counts).load(Ordering::Relaxed));
         }
     };
     ProgressStyle::with_template("{pos}/{len} done, {running} running, {failed} failed [{wide_bar}] {elapsed_precise}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .with_key("running", count(progress, |progress| &progress.running))
-        .with_key("failed", count(progress, |progress| &progress.failed))
+        .with_key("running", count(counts, |counts| &counts.running))
+        .with_key("failed", count(counts, |counts| &counts.failed))
 }
 
 fn is_pipe(stdout: BorrowedFd<'_>) -> bool {
@@ -202,7 +193,7 @@ fn is_pipe(stdout: BorrowedFd<'_>) -> bool {
 }
 
 fn width(args: &Args) -> Width {
-    match args.serial {
+    match args.rollout.serial {
         true => Width { fanout: 1, open: 1 },
         false => {
             let fanout = usize::from(args.fanout);
@@ -211,12 +202,18 @@ fn width(args: &Args) -> Width {
     }
 }
 
-fn write_plan(args: &Args, local: &setup::Local, rollout: &Choice, targets: &[Target], tool: &Tool) -> Result<Status> {
+fn write_plan(
+    args: &Args,
+    local: &setup::Local,
+    rollout: &RolloutRules,
+    targets: &[Target],
+    tool: &Tool,
+) -> Result<Status> {
     let mut writer = args.output.writer(OutputMode::Table, &PLAN_COLUMNS, tool);
     let mut what: Vec<(&str, Value)> = Vec::new();
     match &local.run {
         Run::Nothing | Run::Named => {}
-        Run::Command(command) => what.push(("command", local.around.shown(command).into())),
+        Run::Command(command) => what.push(("command", local.wrapper.shown(command).into())),
         Run::Script(script, words) => {
             what.push(("script", script.path.display().to_string().into()));
             what.push(("arguments", json!(words)));

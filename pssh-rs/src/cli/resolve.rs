@@ -4,11 +4,11 @@
 use crate::auth::{self, Offer};
 use crate::base::env::env_path;
 use crate::base::policy::{Engine, HostKeyPolicy};
-use crate::host::target::{Problem, Target, Way};
+use crate::host::target::{Problem, Route, Target};
 use crate::known_hosts::HostKeys;
-use crate::outcome::{HostStatus, Phase, without_result};
 use crate::ssh_config::{Answer, Asked, HostKeyCheck, HostOptions};
 use cerveza_record::{Record, Value, json};
+use cerveza_results::{HostStatus, Phase, without_result};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub const CONNECT: Duration = Duration::from_secs(10);
 
 /// The options that decide who is meant.
 #[derive(Clone, Copy, Debug)]
-pub struct Choice<'a> {
+pub struct AddressChoice<'a> {
     pub user: Option<&'a str>,
     pub port: Option<u16>,
     /// The only field to take the address from.
@@ -41,11 +41,11 @@ pub struct Named {
 /// The fields that hold an address, best first; `host` itself comes after them.
 const ADDRESS_FIELDS: [&str; 2] = ["private_ip", "public_ip"];
 
-pub fn named(records: Vec<Record>, choice: Choice<'_>) -> Vec<Named> {
+pub fn named(records: Vec<Record>, choice: AddressChoice<'_>) -> Vec<Named> {
     records.into_iter().map(|record| name(record, choice)).collect()
 }
 
-fn name(record: Record, choice: Choice<'_>) -> Named {
+fn name(record: Record, choice: AddressChoice<'_>) -> Named {
     let field = |key: &str| record.str(key).filter(|value| !value.is_empty());
     let address = match choice.address {
         None => Ok(ADDRESS_FIELDS.into_iter().find_map(field)),
@@ -152,10 +152,10 @@ pub fn target(named: Named, answer: Result<Answer, String>, common: &Common) -> 
     });
     let problem = named.problem.clone().map(unreachable).or(refused).or(bad_keys).or(needs);
     Target {
-        way: match (answer.proxy_jump, answer.proxy_command) {
-            (Some(jump), _) => Way::Jump(jump),
-            (None, Some(command)) => Way::Proxy(command),
-            (None, None) => Way::Direct,
+        route: match (answer.proxy_jump, answer.proxy_command) {
+            (Some(jump), _) => Route::Jump(jump),
+            (None, Some(command)) => Route::Proxy(command),
+            (None, None) => Route::Direct,
         },
         user: answer.user,
         port: answer.port,
@@ -224,10 +224,10 @@ pub fn planned(target: &Target, what: &[(&str, Value)]) -> Record {
     }
     let mut plan = json!({"address": target.address, "user": target.user, "port": target.port});
     if let Some(fields) = plan.as_object_mut() {
-        match &target.way {
-            Way::Direct => {}
-            Way::Jump(jump) => drop(fields.insert("jump".to_string(), jump.as_str().into())),
-            Way::Proxy(command) => drop(fields.insert("proxy_command".to_string(), command.as_str().into())),
+        match &target.route {
+            Route::Direct => {}
+            Route::Jump(jump) => drop(fields.insert("jump".to_string(), jump.as_str().into())),
+            Route::Proxy(command) => drop(fields.insert("proxy_command".to_string(), command.as_str().into())),
         }
         if target.engine == Engine::Openssh {
             fields.insert("engine".to_string(), "openssh".into());
@@ -247,12 +247,12 @@ mod tests {
     use super::*;
     use crate::auth::Named as Who;
 
-    fn one(line: &str, choice: Choice<'_>) -> Named {
+    fn one(line: &str, choice: AddressChoice<'_>) -> Named {
         named(vec![Record::parse(line).unwrap()], choice).remove(0)
     }
 
-    fn choice(address: Option<&str>) -> Choice<'_> {
-        Choice { user: Some("me"), port: None, address }
+    fn choice(address: Option<&str>) -> AddressChoice<'_> {
+        AddressChoice { user: Some("me"), port: None, address }
     }
 
     fn common() -> Common {
@@ -290,7 +290,7 @@ mod tests {
     /// The user, name and port of a host that is given as such a line, and what is wrong with it.
     fn login(line: &str) -> (String, String, Option<u16>, Option<String>) {
         let record = if line.starts_with('{') { Record::parse(line).unwrap() } else { Record::named(line) };
-        let named = named(vec![record], Choice { port: Some(22), ..choice(None) }).remove(0);
+        let named = named(vec![record], AddressChoice { port: Some(22), ..choice(None) }).remove(0);
         (named.user.unwrap_or_default(), named.name, named.port, named.problem)
     }
 

@@ -3,18 +3,18 @@
 use crate::auth::{KeyStore, Offer};
 use crate::base::env::given;
 use crate::base::policy::Engine;
-use crate::base::shutdown::Ending;
+use crate::base::shutdown::Shutdown;
 use crate::cli::args::Args;
 use crate::cli::resolve::CONNECT;
 use crate::cli::stdin_file::StdinFile;
-use crate::connect::jump_host::Jumps;
+use crate::connect::jump_host::JumpHosts;
 use crate::copy::{PullPlan, PushPlan, Spec};
 use crate::ffi::LONGEST_COMMAND;
 use crate::host::job::{Job, Run};
 use crate::host::openssh;
-use crate::host::target::{Target, Way};
+use crate::host::target::{Route, Target};
 use crate::openssh::system::SystemSsh;
-use crate::session::command_line::Around;
+use crate::session::command_line::CommandWrapper;
 use crate::session::script::{self, PATH_ALLOWANCE, Script};
 use crate::session::sudo::{NoPassword, Password, marks};
 use cerveza_manners::{Failure, Result, Tool};
@@ -31,7 +31,7 @@ const LONGEST_ARGUMENT: usize = 128 * 1024 - 1;
 /// What the options name on this machine.
 pub struct Local {
     pub run: Run,
-    pub around: Around,
+    pub wrapper: CommandWrapper,
     pub push: Option<PushPlan>,
     pub pull: Option<PullPlan>,
     pub stdin: Option<StdinFile>,
@@ -55,15 +55,15 @@ pub fn local(args: &Args) -> Result<Local> {
             return Err(Failure::usage(format!("{option} is for a command, and there is none")));
         }
     }
-    let around = Around {
+    let wrapper = CommandWrapper {
         chdir: args.chdir.clone(),
         env: args.env.clone(),
         sudo: args.sudo.clone().map(|user| marks(Some(user).filter(|user| !user.is_empty()))),
     };
-    refuse_too_long(args.engine, &run, &around)?;
+    refuse_too_long(args.engine, &run, &wrapper)?;
     Ok(Local {
         run,
-        around,
+        wrapper,
         push: (!push.is_empty()).then(|| PushPlan::read(&push)).transpose()?,
         pull: (!pull.is_empty()).then(|| PullPlan::new(&pull)).transpose()?,
         stdin: args.stdin.as_ref().map(|path| StdinFile::open(path, args)).transpose()?,
@@ -87,7 +87,7 @@ fn refuse_for_openssh(args: &Args) -> Result<()> {
 }
 
 /// Refuses a command that cannot be sent: a packet of libssh2's, or an argument of ssh's, holds no more.
-fn refuse_too_long(engine: Engine, run: &Run, around: &Around) -> Result<()> {
+fn refuse_too_long(engine: Engine, run: &Run, wrapper: &CommandWrapper) -> Result<()> {
     let (what, command) = match run {
         Run::Nothing => return Ok(()),
         Run::Command(command) => ("command", command.clone()),
@@ -95,8 +95,8 @@ fn refuse_too_long(engine: Engine, run: &Run, around: &Around) -> Result<()> {
         Run::Named => ("script's command line", "x".repeat(PATH_ALLOWANCE)),
     };
     let line = |command| match engine {
-        Engine::Libssh2 => around.line(command),
-        Engine::Openssh => around.unasked_line(command),
+        Engine::Libssh2 => wrapper.wrap(command),
+        Engine::Openssh => wrapper.wrap_without_prompt(command),
     };
     let (len, besides) = (line(&command).len(), line("").len());
     let most = match engine {
@@ -146,29 +146,29 @@ fn run(args: &Args, copies: bool) -> Result<Run> {
 }
 
 /// Handles signals from now on, and ends the run at its deadline.
-pub fn ending(deadline: Option<Instant>) -> Result<Ending> {
+pub fn shutdown(deadline: Option<Instant>) -> Result<Shutdown> {
     let no_pipe = |error: io::Error| Failure::usage(format!("cannot make a pipe: {error}"));
-    let ending = Ending::new().map_err(no_pipe)?;
+    let shutdown = Shutdown::new().map_err(no_pipe)?;
     let no_thread = |error: io::Error| Failure::usage(format!("cannot start a thread: {error}"));
-    ending.take_signals().map_err(no_thread)?;
+    shutdown.take_signals().map_err(no_thread)?;
     if let Some(deadline) = deadline {
-        ending.at(deadline).map_err(no_thread)?;
+        shutdown.at(deadline).map_err(no_thread)?;
     }
-    Ok(ending)
+    Ok(shutdown)
 }
 
 /// Reads keys, asks for what protects them, and connects to jump hosts.
-pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending, tool: &Tool) -> Result<Job> {
+pub fn job(args: &Args, local: Local, targets: &[Target], shutdown: Shutdown, tool: &Tool) -> Result<Job> {
     let own = args.engine == Engine::Libssh2;
     let verbose = args.verbose.then_some(*tool);
     let tried = || targets.iter().filter(|target| target.problem.is_none());
     let mut keys = KeyStore::new(args.auth_timeout);
     if own {
         let offers: Vec<Offer> = tried().map(|target| target.offer.clone()).collect();
-        keys.prepare(&offers, &ending.end)?;
+        keys.prepare(&offers, &shutdown.stop)?;
         keys.require_any(&offers)?;
     }
-    let stdin = local.stdin.map(|stdin| stdin.shared(&ending.end)).transpose()?;
+    let stdin = local.stdin.map(|stdin| stdin.shared(&shutdown.stop)).transpose()?;
     let ssh = SystemSsh {
         program: PathBuf::from("ssh"),
         config: args.ssh_config.clone(),
@@ -178,8 +178,8 @@ pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending, tool: 
         host_key: args.host_key,
     };
     let specs: BTreeSet<&str> = tried()
-        .filter_map(|target| match &target.way {
-            Way::Jump(spec) if own => Some(spec.as_str()),
+        .filter_map(|target| match &target.route {
+            Route::Jump(spec) if own => Some(spec.as_str()),
             _ => None,
         })
         .collect();
@@ -187,15 +187,15 @@ pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending, tool: 
         true => None,
         false => {
             let bound = args.connect_timeout.unwrap_or(CONNECT) + args.auth_timeout;
-            let jumps = Jumps::new(ssh.clone(), bound, verbose).map_err(no_folder)?;
-            jumps.start(specs, &ending.end);
+            let jumps = JumpHosts::new(ssh.clone(), bound, verbose).map_err(no_folder)?;
+            jumps.start(specs, &shutdown.stop);
             Some(jumps)
         }
     };
     let openssh = (!own).then(|| openssh::Engine::new(ssh).map_err(no_folder)).transpose()?;
     Ok(Job {
         run: local.run,
-        around: local.around,
+        wrapper: local.wrapper,
         // Whoever can ask replaces it.
         password: Password::new(Box::new(|_| {
             Err(NoPassword::Because("there is nobody to ask for a password".to_string()))
@@ -210,7 +210,7 @@ pub fn job(args: &Args, local: Local, targets: &[Target], ending: Ending, tool: 
         jumps,
         verbose,
         openssh,
-        ending,
+        shutdown,
     })
 }
 

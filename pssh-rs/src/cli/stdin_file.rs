@@ -2,7 +2,7 @@
 //! temporary file first.
 
 use crate::base::shutdown::Stop;
-use crate::base::wait::{Halt, wait_for};
+use crate::base::wait::{WaitError, wait_for};
 use crate::cli::args::Args;
 use cerveza_manners::{Failure, Result};
 use rustix::event::PollFlags;
@@ -71,7 +71,7 @@ impl StdinFile {
         let mut buffer = vec![0; 256 * 1024];
         let mut len = 0;
         loop {
-            if let Err(Halt::Stopped) = wait_for(self.file.as_fd(), PollFlags::IN, None, stop) {
+            if let Err(WaitError::Stopped) = wait_for(self.file.as_fd(), PollFlags::IN, None, stop) {
                 return Ok(spool);
             }
             match self.file.read(&mut buffer) {

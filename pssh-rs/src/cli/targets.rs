@@ -3,16 +3,16 @@
 use crate::base::env::{env_path, given};
 use crate::base::policy::{Engine, HostKeyPolicy};
 use crate::cli::args::Args;
-use crate::cli::resolve::{Choice, Common, named, split_port, split_user, target};
+use crate::cli::resolve::{AddressChoice, Common, named, split_port, split_user, target};
 use crate::host::target::{Problem, Target};
 use crate::known_hosts::KnownHostsStore;
-use crate::outcome::{HostStatus, Phase};
 use crate::session::algorithms::shortened;
 use crate::session::script::Script;
 use crate::session::ssh_session::supported_algorithms;
 use crate::ssh_config::{Source, look_up};
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::{Record, Value};
+use cerveza_results::{HostStatus, Phase};
 use hostrange::read_hosts_and_excluded;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -53,7 +53,7 @@ fn names_of(host: &str) -> [&str; 3] {
 }
 
 pub fn read(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Vec<Target>> {
-    let choice = Choice { user: given_text(&args.user), port: args.port, address: args.address.as_deref() };
+    let choice = AddressChoice { user: given_text(&args.user), port: args.port, address: args.address.as_deref() };
     let named = named(records, choice);
     let asked: Vec<_> = named.iter().map(|named| named.asked()).collect();
     let (file, jump) = (args.ssh_config.as_deref(), args.jump.as_deref());

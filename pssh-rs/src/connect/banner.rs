@@ -2,8 +2,8 @@
 //! everybody away for now.
 
 use crate::base::shutdown::Stop;
-use crate::base::socket::Wire;
-use crate::base::wait::{Halt, wait_for};
+use crate::base::socket::Socket;
+use crate::base::wait::{WaitError, wait_for};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_secs(2);
 const SHEDS: [&str; 2] = ["Exceeded MaxStartups", "Not allowed at this time"];
 
 #[derive(Debug, PartialEq)]
-pub enum Greeting {
+pub enum Banner {
     /// The host answers; the first line of it.
     Some(String),
     /// Nothing yet.
@@ -28,23 +28,23 @@ pub enum Greeting {
     Shed(String),
 }
 
-pub fn greeting(wire: &Wire, deadline: Instant, stop: &Stop) -> Result<Greeting, Halt> {
+pub fn read_banner(socket: &Socket, deadline: Instant, stop: &Stop) -> Result<Banner, WaitError> {
     let until = deadline.min(Instant::now() + SOON);
-    match wait_for(wire.as_fd(), PollFlags::IN, Some(until), stop) {
+    match wait_for(socket.as_fd(), PollFlags::IN, Some(until), stop) {
         Ok(()) => {}
-        Err(Halt::Deadline) => return Ok(Greeting::None),
-        Err(halt) => return Err(halt),
+        Err(WaitError::Deadline) => return Ok(Banner::None),
+        Err(wait_error) => return Err(wait_error),
     }
     let mut bytes = [0; 255];
-    let text = match recv(wire, &mut bytes[..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
-        Ok((_, 0)) => return Ok(Greeting::Closed),
+    let text = match recv(socket, &mut bytes[..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        Ok((_, 0)) => return Ok(Banner::Closed),
         Ok((_, len)) => String::from_utf8_lossy(&bytes[..len]).into_owned(),
-        Err(Errno::AGAIN | Errno::INTR) => return Ok(Greeting::None),
-        Err(error) => return Err(Halt::Io(error.into())),
+        Err(Errno::AGAIN | Errno::INTR) => return Ok(Banner::None),
+        Err(error) => return Err(WaitError::Io(error.into())),
     };
     let first = text.lines().next().unwrap_or_default().trim_end();
     match SHEDS.iter().any(|sheds| first.starts_with(sheds)) {
-        true => Ok(Greeting::Shed(first.to_string())),
-        false => Ok(Greeting::Some(first.to_string())),
+        true => Ok(Banner::Shed(first.to_string())),
+        false => Ok(Banner::Some(first.to_string())),
     }
 }

@@ -2,26 +2,27 @@
 
 use crate::base::policy::HostKeyPolicy;
 use crate::base::shutdown::Stop;
-use crate::base::wait::Halt;
+use crate::base::ssh_wire::fingerprint;
+use crate::base::wait::WaitError;
 use crate::known_hosts::{
-    Certificate, Found, HostId, HostKeys, KnownHosts, Verdict, fingerprint, is_certificate, key_type,
+    Certificate, HostId, HostKeys, KnownHostMatches, KnownHosts, Verdict, is_certificate, key_type,
 };
 use std::io::ErrorKind;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// All that decides about one host's key.
-pub struct Trust<'a> {
+pub struct HostKeyVerifier<'a> {
     host: HostId<'a>,
     known: &'a KnownHosts,
     pinned: Option<&'a HostKeys>,
     policy: HostKeyPolicy,
     hash_names: bool,
-    found: Found<'a>,
+    found: KnownHostMatches<'a>,
 }
 
 /// What a host is asked for first.
 #[derive(Debug, Default)]
-pub struct Wanted<'a> {
+pub struct HostKeyQuery<'a> {
     /// The types of the keys that it is known by.
     pub types: Vec<&'a str>,
     /// Whether an authority is known that may have signed its key.
@@ -32,13 +33,13 @@ pub struct Wanted<'a> {
 
 /// Why a key is not taken.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum HostKeyError {
     /// In words that tell what to do.
     Refused(String),
     Stopped,
 }
 
-impl<'a> Trust<'a> {
+impl<'a> HostKeyVerifier<'a> {
     /// Asks known_hosts: dear where many names in it are hashed. `pinned` are the keys of the host's record, which decide
     /// in place of known_hosts whatever the policy; only a revoked key stays revoked.
     pub fn new(
@@ -46,32 +47,36 @@ impl<'a> Trust<'a> {
         known: &'a KnownHosts,
         pinned: Option<&'a HostKeys>,
         policy: HostKeyPolicy,
-    ) -> Trust<'a> {
+    ) -> HostKeyVerifier<'a> {
         let found = match policy == HostKeyPolicy::Off && pinned.is_none() {
             true => known.find_revoked(&host),
             false => known.find(&host),
         };
-        Trust { host, known, pinned, policy, hash_names: false, found }
+        HostKeyVerifier { host, known, pinned, policy, hash_names: false, found }
     }
 
     /// Hashes the name that an accepted key is kept under.
-    pub fn hash_names(self, hash_names: bool) -> Trust<'a> {
-        Trust { hash_names, ..self }
+    pub fn hash_names(self, hash_names: bool) -> HostKeyVerifier<'a> {
+        HostKeyVerifier { hash_names, ..self }
     }
 
-    pub fn wanted(&self) -> Wanted<'a> {
+    pub fn query(&self) -> HostKeyQuery<'a> {
         match self.pinned {
-            Some(pinned) => Wanted { types: pinned.key_types(), certificates: false, allowed: None },
-            None => Wanted { types: self.found.key_types(), certificates: self.found.has_authorities(), allowed: None },
+            Some(pinned) => HostKeyQuery { types: pinned.key_types(), certificates: false, allowed: None },
+            None => HostKeyQuery {
+                types: self.found.key_types(),
+                certificates: self.found.has_authorities(),
+                allowed: None,
+            },
         }
     }
 
     /// Checks the key or certificate that the host has proved to hold, as the key exchange gave it.
-    pub fn check(&self, shown: Option<&[u8]>, deadline: Instant, stop: &Stop) -> Result<(), Refusal> {
+    pub fn check(&self, shown: Option<&[u8]>, deadline: Instant, stop: &Stop) -> Result<(), HostKeyError> {
         if self.takes_any() && !self.found.has_revoked() {
             return Ok(());
         }
-        let refused = |error: String| Err(Refusal::Refused(error));
+        let refused = |error: String| Err(HostKeyError::Refused(error));
         let Some(shown) = shown else {
             return refused("the server showed no host key".to_string());
         };
@@ -103,10 +108,10 @@ impl<'a> Trust<'a> {
         };
         // As for ssh, the key may be known without its certificate.
         self.check_key(key, deadline, stop).map_err(|refusal| match refusal {
-            Refusal::Refused(error) => {
-                Refusal::Refused(format!("the host's certificate is not accepted: {why}; {error}"))
+            HostKeyError::Refused(error) => {
+                HostKeyError::Refused(format!("the host's certificate is not accepted: {why}; {error}"))
             }
-            Refusal::Stopped => Refusal::Stopped,
+            HostKeyError::Stopped => HostKeyError::Stopped,
         })
     }
 
@@ -134,7 +139,7 @@ impl<'a> Trust<'a> {
         self.policy == HostKeyPolicy::Off && self.pinned.is_none()
     }
 
-    fn check_key(&self, key: &[u8], deadline: Instant, stop: &Stop) -> Result<(), Refusal> {
+    fn check_key(&self, key: &[u8], deadline: Instant, stop: &Stop) -> Result<(), HostKeyError> {
         let mut verdict = match (self.pinned, self.found.revoked(key)) {
             (None, None) if self.takes_any() => Verdict::Known,
             (Some(pinned), None) => pinned.judge(key),
@@ -144,7 +149,7 @@ impl<'a> Trust<'a> {
             verdict = self.accept(key, deadline, stop)?;
         }
         let shown = fingerprint(key);
-        Err(Refusal::Refused(match verdict {
+        Err(HostKeyError::Refused(match verdict {
             Verdict::Known => return Ok(()),
             Verdict::Unknown => {
                 format!("the host key {shown} is not known: check it, then add it with --host-key accept-new")
@@ -168,21 +173,21 @@ impl<'a> Trust<'a> {
         }))
     }
 
-    fn accept(&self, key: &[u8], deadline: Instant, stop: &Stop) -> Result<Verdict, Refusal> {
+    fn accept(&self, key: &[u8], deadline: Instant, stop: &Stop) -> Result<Verdict, HostKeyError> {
         let why = match self.known.accept(&self.host, key, self.hash_names, deadline, stop) {
             Ok(verdict) => return Ok(verdict),
-            Err(Halt::Stopped) => return Err(Refusal::Stopped),
-            Err(Halt::Deadline) => "another program holds its lock".to_string(),
-            Err(Halt::Io(error)) => match error.kind() {
+            Err(WaitError::Stopped) => return Err(HostKeyError::Stopped),
+            Err(WaitError::Deadline) => "another program holds its lock".to_string(),
+            Err(WaitError::Io(error)) => match error.kind() {
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
                     format!("{error}: make it writable, or name another file first with --known-hosts")
                 }
                 _ => error.to_string(),
             },
-            Err(Halt::Ssh(error)) => error.to_string(),
+            Err(WaitError::Ssh(error)) => error.to_string(),
         };
         let (name, file) = (self.host.names.first().copied().unwrap_or_default(), self.known.accept_file());
-        Err(Refusal::Refused(format!("cannot keep the host key of {name:?} in {file}: {why}")))
+        Err(HostKeyError::Refused(format!("cannot keep the host key of {name:?} in {file}: {why}")))
     }
 }
 
@@ -198,20 +203,20 @@ fn now() -> u64 {
 /// The algorithms to offer, as a list for libssh2. Certificates come first where an authority is known that may have
 /// signed them, else they are left out, since a host then could prove nothing by one. Next come the types of known keys:
 /// a key of another type looks like a changed host. DSA is left out, and RSA certificates with SHA-1.
-pub fn host_key_algorithms(supported: &[&str], wanted: &Wanted<'_>) -> String {
+pub fn host_key_algorithms(supported: &[&str], query: &HostKeyQuery<'_>) -> String {
     let is_known = |name: &str| {
         let of_key = name.strip_suffix("-cert-v01@openssh.com").unwrap_or(name);
         match of_key {
-            "rsa-sha2-512" | "rsa-sha2-256" => wanted.types.contains(&"ssh-rsa"),
-            name => wanted.types.contains(&name),
+            "rsa-sha2-512" | "rsa-sha2-256" => query.types.contains(&"ssh-rsa"),
+            name => query.types.contains(&name),
         }
     };
     let mut algorithms: Vec<&str> = supported.to_vec();
     algorithms.retain(|name| match is_certificate(name) {
-        true => wanted.certificates && !name.starts_with("ssh-rsa-"),
+        true => query.certificates && !name.starts_with("ssh-rsa-"),
         false => *name != "ssh-dss",
     });
-    if let Some(allowed) = wanted.allowed {
+    if let Some(allowed) = query.allowed {
         algorithms.retain(|name| allowed.split(',').any(|allowed| allowed == *name));
     }
     // Stable: within each part libssh2's order stays.
@@ -274,18 +279,18 @@ mod tests {
         BASE64_STANDARD.decode(line.split(' ').nth(1).unwrap()).unwrap()
     }
 
-    fn decide(trust: &Trust<'_>, shown: &[u8]) -> Result<(), String> {
+    fn decide(verifier: &HostKeyVerifier<'_>, shown: &[u8]) -> Result<(), String> {
         let deadline = Instant::now() + Duration::from_secs(5);
-        match trust.check(Some(shown), deadline, &Stop::new().unwrap()) {
+        match verifier.check(Some(shown), deadline, &Stop::new().unwrap()) {
             Ok(()) => Ok(()),
-            Err(Refusal::Refused(error)) => Err(error),
-            Err(Refusal::Stopped) => panic!("nobody stopped it"),
+            Err(HostKeyError::Refused(error)) => Err(error),
+            Err(HostKeyError::Stopped) => panic!("nobody stopped it"),
         }
     }
 
     fn check(known: &KnownHosts, shown: &[u8]) -> Result<(), String> {
         let host = HostId::new("web1.example", "10.0.0.1", 2222);
-        decide(&Trust::new(host, known, None, HostKeyPolicy::Strict), shown)
+        decide(&HostKeyVerifier::new(host, known, None, HostKeyPolicy::Strict), shown)
     }
 
     const HOST: [&str; 3] = ["-h", "-n", "web1.example"];
@@ -379,7 +384,7 @@ mod tests {
         assert!(error.contains("is not the one of") && error.contains("is among its principals \"other\""), "{error}");
         // First contact keeps the key itself.
         let known = keys.known(&authority);
-        let accept = Trust::new(HostId::alias("web1"), &known, None, HostKeyPolicy::AcceptNew);
+        let accept = HostKeyVerifier::new(HostId::alias("web1"), &known, None, HostKeyPolicy::AcceptNew);
         assert_eq!(decide(&accept, &certificate), Ok(()));
         let kept = format!("{authority}web1 {}\n", host.trim_end().trim_end_matches(" c"));
         assert_eq!(fs::read_to_string(keys.path("known_hosts")).unwrap(), kept);
@@ -416,16 +421,16 @@ mod tests {
         let pinned = record(&[&one]);
         let known = keys.known(&format!("web1 {two}"));
         for policy in [HostKeyPolicy::Strict, HostKeyPolicy::AcceptNew, HostKeyPolicy::Off] {
-            let trust = Trust::new(HostId::alias("web1"), &known, Some(&pinned), policy);
-            assert_eq!(trust.wanted().types, ["ssh-ed25519"]);
-            assert_eq!(decide(&trust, &blob(&one)), Ok(()));
-            let error = decide(&trust, &blob(&two)).unwrap_err();
+            let verifier = HostKeyVerifier::new(HostId::alias("web1"), &known, Some(&pinned), policy);
+            assert_eq!(verifier.query().types, ["ssh-ed25519"]);
+            assert_eq!(decide(&verifier, &blob(&one)), Ok(()));
+            let error = decide(&verifier, &blob(&two)).unwrap_err();
             assert!(error.contains("is not the one of the record's host_keys") && error.contains("correct"), "{error}");
         }
         let revoking = keys.known(&format!("@revoked * {one}"));
-        let trust = Trust::new(HostId::alias("web1"), &revoking, Some(&pinned), HostKeyPolicy::Strict);
-        assert!(decide(&trust, &blob(&one)).unwrap_err().contains("is revoked by"));
-        let off = Trust::new(HostId::alias("web1"), &revoking, None, HostKeyPolicy::Off);
+        let verifier = HostKeyVerifier::new(HostId::alias("web1"), &revoking, Some(&pinned), HostKeyPolicy::Strict);
+        assert!(decide(&verifier, &blob(&one)).unwrap_err().contains("is revoked by"));
+        let off = HostKeyVerifier::new(HostId::alias("web1"), &revoking, None, HostKeyPolicy::Off);
         assert_eq!(decide(&off, &blob(&one)), Ok(()));
     }
 
@@ -443,7 +448,7 @@ mod tests {
             "ssh-dss",
         ];
         let order = |types: &[&str], certificates| {
-            host_key_algorithms(&supported, &Wanted { types: types.to_vec(), certificates, allowed: None })
+            host_key_algorithms(&supported, &HostKeyQuery { types: types.to_vec(), certificates, allowed: None })
         };
         assert_eq!(order(&[], false), "ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256,ssh-rsa");
         assert_eq!(order(&["ssh-rsa"], false), "rsa-sha2-512,rsa-sha2-256,ssh-rsa,ssh-ed25519,ecdsa-sha2-nistp256");

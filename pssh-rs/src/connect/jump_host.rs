@@ -5,18 +5,18 @@
 //! and its first process ends. So a question for a passphrase is asked from the terminal's foreground, and an exit status
 //! tells when the jump host is ready.
 
-use crate::base::lock::lock;
 use crate::base::shutdown::Stop;
-use crate::base::socket::{Wire, pair};
+use crate::base::socket::{Socket, pair};
 use crate::base::trace::Trace;
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use crate::connect::proxy_command::end_group;
-use crate::openssh::control_dir::{Folder, Guard};
-use crate::openssh::log::{self, Lines, is_message};
-use crate::openssh::mux::{Client, Refusal};
-use crate::openssh::system::{Hop, SystemSsh, alive_args, through};
+use crate::openssh::control_dir::{ControlDir, Guard};
+use crate::openssh::log::{self, LogLines, is_message};
+use crate::openssh::mux::{MuxClient, MuxError};
+use crate::openssh::system::{JumpSpec, SystemSsh, alive_args, through};
 use crate::ssh_config::{Asked, ServerAlive, Source, look_up};
 use cerveza_manners::Tool;
+use cerveza_results::lock;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -46,26 +46,26 @@ const FAREWELL: Duration = Duration::from_millis(300);
 
 /// Why a host behind a jump was not reached.
 #[derive(Debug)]
-pub enum Unreached {
+pub enum JumpError {
     /// The jump host itself cannot be reached, and will not be tried again.
     Jump(String),
     /// The jump host could not or would not connect to the host.
     Target(String),
-    Halt(Halt),
+    WaitError(WaitError),
 }
 
 /// Keeps a host's channel through its jump host; dropped it ends.
 #[derive(Debug)]
 pub struct Channel {
-    _client: Client,
+    _client: MuxClient,
 }
 
 /// All jumps of a run.
-pub struct Jumps(Arc<All>);
+pub struct JumpHosts(Arc<All>);
 
 struct All {
     ssh: SystemSsh,
-    folder: Folder,
+    folder: ControlDir,
     /// The longest that reaching one may take.
     bound: Duration,
     /// Who tells of each step, with `-v`.
@@ -97,10 +97,10 @@ struct Master {
     log: Arc<Log>,
 }
 
-impl Jumps {
+impl JumpHosts {
     /// `bound` is for connecting to a jump host and logging in there together.
-    pub fn new(ssh: SystemSsh, bound: Duration, verbose: Option<Tool>) -> io::Result<Jumps> {
-        Ok(Jumps(Arc::new(All { ssh, folder: Folder::new()?, bound, verbose, jumps: Mutex::default() })))
+    pub fn new(ssh: SystemSsh, bound: Duration, verbose: Option<Tool>) -> io::Result<JumpHosts> {
+        Ok(JumpHosts(Arc::new(All { ssh, folder: ControlDir::new()?, bound, verbose, jumps: Mutex::default() })))
     }
 
     /// Connects to these now, all at once; then, one after another, to those that want something of who is at the
@@ -142,9 +142,9 @@ impl Jumps {
         port: u16,
         deadline: Instant,
         stop: &Arc<Stop>,
-    ) -> Result<(Wire, Channel), Unreached> {
+    ) -> Result<(Socket, Channel), JumpError> {
         if host.is_empty() || host.contains(|c: char| c.is_control() || c.is_whitespace()) {
-            return Err(Unreached::Target(format!("{host:?} is no address")));
+            return Err(JumpError::Target(format!("{host:?} is no address")));
         }
         let jump = self.0.jump(spec);
         loop {
@@ -152,11 +152,11 @@ impl Jumps {
             let _turn = Turn::take(&jump, deadline, stop)?;
             match forward(&master, host, port, deadline, stop) {
                 Ok(opened) => return Ok(opened),
-                Err(Refusal::Halt(halt)) => return Err(Unreached::Halt(halt)),
-                Err(Refusal::Gone) => self.0.is_gone(&jump, &master),
-                Err(Refusal::Refused(why)) => {
+                Err(MuxError::WaitError(wait_error)) => return Err(JumpError::WaitError(wait_error)),
+                Err(MuxError::Gone) => self.0.is_gone(&jump, &master),
+                Err(MuxError::Refused(why)) => {
                     let why = master.log.reason(host, port).unwrap_or(why);
-                    return Err(Unreached::Target(told(&jump.spec, host, port, &why)));
+                    return Err(JumpError::Target(told(&jump.spec, host, port, &why)));
                 }
             }
         }
@@ -176,11 +176,11 @@ impl All {
         jump: &Arc<Jump>,
         deadline: Instant,
         stop: &Arc<Stop>,
-    ) -> Result<Arc<Master>, Unreached> {
+    ) -> Result<Arc<Master>, JumpError> {
         loop {
             let state = lock(&jump.state);
             if let Some(why) = &state.down {
-                return Err(Unreached::Jump(why.clone()));
+                return Err(JumpError::Jump(why.clone()));
             }
             let mut state = match (&state.master, state.starting) {
                 (Some(master), _) => return Ok(Arc::clone(master)),
@@ -228,7 +228,7 @@ impl All {
     }
 
     fn run(&self, spec: &str, ask: bool, stop: &Stop) -> Result<Master, String> {
-        let hops = Hop::list(spec)?;
+        let hops = JumpSpec::list(spec)?;
         let (last, earlier) = hops.split_last().ok_or("no jump host is named")?;
         let failed = |error: io::Error| format!("cannot run {}: {error}", self.ssh.program.display());
         let (log_path, reader) = self.folder.fifo().map_err(failed)?;
@@ -294,7 +294,7 @@ impl All {
     }
 
     /// When the jump host counts as gone.
-    fn alive(&self, hop: &Hop) -> ServerAlive {
+    fn alive(&self, hop: &JumpSpec) -> ServerAlive {
         let asked = Asked { name: &hop.host, address: None, user: hop.user.as_deref(), port: hop.port };
         let source = Source { file: self.ssh.config.as_deref(), options: &self.ssh.options, ..Source::default() };
         let answers = look_up(&[asked], &source, &mut |_| ()).unwrap_or_default();
@@ -305,7 +305,7 @@ impl All {
     fn serve(&self, socket: PathBuf, log: Arc<Log>) -> Master {
         let quiet = Stop::new().ok();
         let deadline = Instant::now() + Duration::from_secs(5);
-        let pid = quiet.and_then(|stop| Client::connect(&socket, deadline, &stop).ok()?.pid(deadline, &stop).ok());
+        let pid = quiet.and_then(|stop| MuxClient::connect(&socket, deadline, &stop).ok()?.pid(deadline, &stop).ok());
         let pid = pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
         Master { socket, pid, _guard: pid.map(|pid| self.folder.guard(pid)), log }
     }
@@ -331,7 +331,7 @@ impl Drop for All {
         let masters: Vec<_> = jumps.values().filter_map(|jump| lock(&jump.state).master.take()).collect();
         let (Ok(stop), until) = (Stop::new(), Instant::now() + FAREWELL) else { return };
         for master in &masters {
-            if let Ok(client) = Client::connect(&master.socket, until, &stop) {
+            if let Ok(client) = MuxClient::connect(&master.socket, until, &stop) {
                 let _ = client.terminate(until, &stop);
             }
         }
@@ -353,7 +353,7 @@ impl Drop for All {
 struct Turn<'a>(&'a Jump);
 
 impl<'a> Turn<'a> {
-    fn take(jump: &'a Jump, deadline: Instant, stop: &Stop) -> Result<Turn<'a>, Unreached> {
+    fn take(jump: &'a Jump, deadline: Instant, stop: &Stop) -> Result<Turn<'a>, JumpError> {
         let mut state = lock(&jump.state);
         while state.opens >= MOST_OPENS {
             state = wait(jump, state, deadline, stop)?;
@@ -376,22 +376,28 @@ fn wait<'a>(
     state: MutexGuard<'a, State>,
     deadline: Instant,
     stop: &Stop,
-) -> Result<MutexGuard<'a, State>, Unreached> {
+) -> Result<MutexGuard<'a, State>, JumpError> {
     if stop.is_set() {
-        return Err(Unreached::Halt(Halt::Stopped));
+        return Err(JumpError::WaitError(WaitError::Stopped));
     }
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
-        return Err(Unreached::Halt(Halt::Deadline));
+        return Err(JumpError::WaitError(WaitError::Deadline));
     }
     Ok(jump.changed.wait_timeout(state, left.min(TICK)).unwrap_or_else(PoisonError::into_inner).0)
 }
 
-fn forward(master: &Master, host: &str, port: u16, deadline: Instant, stop: &Stop) -> Result<(Wire, Channel), Refusal> {
-    let client = Client::connect(&master.socket, deadline, stop)?;
-    let (ours, theirs) = pair().map_err(|error| Refusal::Halt(Halt::Io(error)))?;
+fn forward(
+    master: &Master,
+    host: &str,
+    port: u16,
+    deadline: Instant,
+    stop: &Stop,
+) -> Result<(Socket, Channel), MuxError> {
+    let client = MuxClient::connect(&master.socket, deadline, stop)?;
+    let (ours, theirs) = pair().map_err(|error| MuxError::WaitError(WaitError::Io(error)))?;
     client.forward(host, port, theirs.as_fd(), deadline, stop)?;
-    Ok((Wire::new(ours), Channel { _client: client }))
+    Ok((Socket::new(ours), Channel { _client: client }))
 }
 
 fn exited(status: ExitStatus) -> String {
@@ -413,12 +419,12 @@ fn told(spec: &str, host: &str, port: u16, why: &str) -> String {
 
 /// What a master wrote to its log, read by a thread of its own until the log ends.
 struct Log {
-    heard: Mutex<Heard>,
+    transcript: Mutex<Transcript>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Heard {
+struct Transcript {
     messages: Vec<String>,
     /// The place that the next new channel is to.
     asked: Option<String>,
@@ -431,15 +437,15 @@ struct Heard {
 impl Log {
     /// With `verbose` each line up to the login is told too.
     fn follow(reader: File, verbose: Option<Tool>, spec: &str) -> io::Result<Arc<Log>> {
-        let log = Arc::new(Log { heard: Mutex::default(), changed: Condvar::new() });
-        let (heard, jump) = (Arc::clone(&log), format!("jump host {spec}"));
+        let log = Arc::new(Log { transcript: Mutex::default(), changed: Condvar::new() });
+        let (transcript, jump) = (Arc::clone(&log), format!("jump host {spec}"));
         let thread = thread::Builder::new().name("jump log".to_string()).stack_size(128 * 1024);
-        thread.spawn(move || heard.read(reader, Trace::new(verbose, &jump)))?;
+        thread.spawn(move || transcript.read(reader, Trace::new(verbose, &jump)))?;
         Ok(log)
     }
 
     fn read(&self, mut reader: File, trace: Trace<'_>) {
-        let (mut lines, mut buffer, mut logged_in) = (Lines::default(), [0; 4096], false);
+        let (mut lines, mut buffer, mut logged_in) = (LogLines::default(), [0; 4096], false);
         loop {
             let mut fds = [PollFd::new(&reader, PollFlags::IN)];
             if !matches!(poll(&mut fds, None), Ok(_) | Err(Errno::INTR)) {
@@ -448,13 +454,13 @@ impl Log {
             match reader.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(len) => {
-                    let mut heard = lock(&self.heard);
+                    let mut transcript = lock(&self.transcript);
                     lines.take(&buffer[..len], |line| {
                         if !logged_in {
                             trace.say(|| log::text(line));
                         }
                         logged_in |= line.starts_with("Authenticated to ");
-                        heard.line(line);
+                        transcript.line(line);
                     });
                     self.changed.notify_all();
                 }
@@ -462,20 +468,22 @@ impl Log {
                 Err(_) => break,
             }
         }
-        lock(&self.heard).ended = true;
+        lock(&self.transcript).ended = true;
         self.changed.notify_all();
     }
 
     /// Why the last channel to this place was refused.
     fn reason(&self, host: &str, port: u16) -> Option<String> {
         let (place, until) = (format!("{host}:{port}"), Instant::now() + REASON);
-        let mut heard = lock(&self.heard);
+        let mut transcript = lock(&self.transcript);
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            match heard.reasons.get(&place) {
+            match transcript.reasons.get(&place) {
                 Some(reason) => return Some(reason.clone()),
-                None if heard.ended || left.is_zero() => return None,
-                None => heard = self.changed.wait_timeout(heard, left).unwrap_or_else(PoisonError::into_inner).0,
+                None if transcript.ended || left.is_zero() => return None,
+                None => {
+                    transcript = self.changed.wait_timeout(transcript, left).unwrap_or_else(PoisonError::into_inner).0
+                }
             }
         }
     }
@@ -483,19 +491,19 @@ impl Log {
     /// The last messages: the one that says why often is not the very last. Waits a moment for the log's end.
     fn last_words(&self) -> Option<String> {
         let until = Instant::now() + REASON;
-        let mut heard = lock(&self.heard);
-        while !heard.ended && Instant::now() < until {
-            heard = self.changed.wait_timeout(heard, TICK).unwrap_or_else(PoisonError::into_inner).0;
+        let mut transcript = lock(&self.transcript);
+        while !transcript.ended && Instant::now() < until {
+            transcript = self.changed.wait_timeout(transcript, TICK).unwrap_or_else(PoisonError::into_inner).0;
         }
-        (!heard.messages.is_empty()).then(|| heard.messages.join(" "))
+        (!transcript.messages.is_empty()).then(|| transcript.messages.join(" "))
     }
 
     fn has_ended(&self) -> bool {
-        lock(&self.heard).ended
+        lock(&self.transcript).ended
     }
 }
 
-impl Heard {
+impl Transcript {
     fn line(&mut self, line: &str) {
         const MESSAGES: usize = 2;
         const PLACES: usize = 10_000;
@@ -548,14 +556,14 @@ mod tests {
              channel 4: open failed: administratively prohibited: open failed\n\
              channel 3: open failed: connect failed: Connection refused\n",
         ] {
-            let mut heard = Heard::default();
-            log.lines().for_each(|line| heard.line(line));
-            assert_eq!(heard.reasons["a:1"], "connect failed: Connection refused");
+            let mut transcript = Transcript::default();
+            log.lines().for_each(|line| transcript.line(line));
+            assert_eq!(transcript.reasons["a:1"], "connect failed: Connection refused");
             assert_eq!(
-                told("j", "::1", 2, &heard.reasons["::1:2"]),
+                told("j", "::1", 2, &transcript.reasons["::1:2"]),
                 "jump host \"j\" forbids to connect to ::1 port 2"
             );
-            assert!(heard.messages.is_empty());
+            assert!(transcript.messages.is_empty());
         }
     }
 }

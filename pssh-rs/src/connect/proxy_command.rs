@@ -2,8 +2,8 @@
 //! ended that must not outlive its use.
 
 use crate::base::shutdown::Stop;
-use crate::base::socket::{Wire, pair};
-use crate::base::wait::{Halt, wait_for};
+use crate::base::socket::{Socket, pair};
+use crate::base::wait::{WaitError, wait_for};
 use rustix::event::PollFlags;
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
@@ -32,7 +32,7 @@ pub struct ProxyChild {
 
 /// Runs `command` as ssh does (`ssh_proxy_connect` in sshconnect.c): by the user's shell, which it replaces. `%` is the
 /// caller's to expand.
-pub fn spawn(command: &str) -> io::Result<(Wire, ProxyChild)> {
+pub fn spawn(command: &str) -> io::Result<(Socket, ProxyChild)> {
     let shell = env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| OsString::from("/bin/sh"));
     let (ours, theirs) = pair()?;
     // A program that does not expect it would take a socket that never blocks for a broken one.
@@ -50,12 +50,12 @@ pub fn spawn(command: &str) -> io::Result<(Wire, ProxyChild)> {
         // Out of reach of the terminal's Ctrl-C: the remote command is ended first, through it.
         .process_group(0)
         .spawn()?;
-    Ok((Wire::new(ours), ProxyChild { child, stderr }))
+    Ok((Socket::new(ours), ProxyChild { child, stderr }))
 }
 
 /// Waits for the connection that a command passes over its own, as with ProxyUseFdpass (`ssh_proxy_fdpass_connect` in
 /// sshconnect.c).
-pub fn receive_passed(from: &Wire, deadline: Instant, stop: &Stop) -> Result<Wire, Halt> {
+pub fn receive_passed(from: &Socket, deadline: Instant, stop: &Stop) -> Result<Socket, WaitError> {
     loop {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -66,12 +66,12 @@ pub fn receive_passed(from: &Wire, deadline: Instant, stop: &Stop) -> Result<Wir
                     RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
                     _ => None,
                 });
-                let passed = passed.ok_or_else(|| Halt::Io(io::Error::other("it passed no connection")))?;
-                ioctl_fionbio(&passed, true).map_err(|error| Halt::Io(error.into()))?;
-                return Ok(Wire::new(passed));
+                let passed = passed.ok_or_else(|| WaitError::Io(io::Error::other("it passed no connection")))?;
+                ioctl_fionbio(&passed, true).map_err(|error| WaitError::Io(error.into()))?;
+                return Ok(Socket::new(passed));
             }
             Err(Errno::AGAIN | Errno::INTR) => wait_for(from.as_fd(), PollFlags::IN, Some(deadline), stop)?,
-            Err(error) => return Err(Halt::Io(error.into())),
+            Err(error) => return Err(WaitError::Io(error.into())),
         }
     }
 }
@@ -137,27 +137,27 @@ mod tests {
     use rustix::net::{SendFlags, recv, send};
     use rustix::process::test_kill_process;
 
-    fn read(wire: &Wire) -> Vec<u8> {
+    fn read(socket: &Socket) -> Vec<u8> {
         let (stop, deadline) = (Stop::new().unwrap(), Some(Instant::now() + Duration::from_secs(20)));
-        wait_for(wire.as_fd(), PollFlags::IN, deadline, &stop).unwrap();
+        wait_for(socket.as_fd(), PollFlags::IN, deadline, &stop).unwrap();
         let mut buffer = [0; 64];
-        let (len, _) = recv(wire, &mut buffer, RecvFlags::empty()).unwrap();
+        let (len, _) = recv(socket, &mut buffer, RecvFlags::empty()).unwrap();
         buffer[..len].to_vec()
     }
 
     #[test]
     fn its_stdin_and_stdout_carry_bytes_and_its_end_is_the_end_of_the_connection() {
-        let (wire, mut child) = spawn("sh -c 'echo first >&2; head -c 3; echo why >&2'").unwrap();
-        send(&wire, b"abc", SendFlags::empty()).unwrap();
-        assert_eq!(read(&wire), b"abc");
-        assert_eq!(read(&wire), b"");
+        let (socket, mut child) = spawn("sh -c 'echo first >&2; head -c 3; echo why >&2'").unwrap();
+        send(&socket, b"abc", SendFlags::empty()).unwrap();
+        assert_eq!(read(&socket), b"abc");
+        assert_eq!(read(&socket), b"");
         assert_eq!(child.last_words().unwrap(), "why");
     }
 
     #[test]
     fn dropped_it_is_gone_with_its_children_also_when_it_ignores_term() {
-        let (wire, child) = spawn("sh -c 'trap \"\" TERM; sleep 1000 & echo $!; wait; sleep 1000'").unwrap();
-        let inner: i32 = String::from_utf8(read(&wire)).unwrap().trim().parse().unwrap();
+        let (socket, child) = spawn("sh -c 'trap \"\" TERM; sleep 1000 & echo $!; wait; sleep 1000'").unwrap();
+        let inner: i32 = String::from_utf8(read(&socket)).unwrap().trim().parse().unwrap();
         let outer = Pid::from_child(&child.child);
         let started = Instant::now();
         drop(child);

@@ -1,9 +1,9 @@
 //! From an address to a TCP connection, by a deadline.
 
 use crate::base::shutdown::Stop;
-use crate::base::socket::Wire;
+use crate::base::socket::Socket;
 use crate::base::trace::Trace;
-use crate::base::wait::{Halt, wait_for};
+use crate::base::wait::{WaitError, wait_for};
 use crate::ssh_config::AddressFamily as Family;
 use rustix::event::PollFlags;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect as start_connect, socket_with, sockopt};
@@ -26,7 +26,7 @@ pub fn resolve(
     family: Family,
     deadline: Instant,
     stop: &Stop,
-) -> Result<Vec<SocketAddr>, Halt> {
+) -> Result<Vec<SocketAddr>, WaitError> {
     if let Ok(ip) = address.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
@@ -45,17 +45,19 @@ pub fn resolve(
             let found = found.map(|found| found.filter(wanted).collect::<Vec<_>>());
             let _ = sender.send(found);
         })
-        .map_err(Halt::Io)?;
+        .map_err(WaitError::Io)?;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Halt::Deadline);
+            return Err(WaitError::Deadline);
         }
         match receiver.recv_timeout(left.min(Duration::from_millis(100))) {
-            Ok(Ok(found)) if found.is_empty() => return Err(Halt::Io(io::Error::other("the name has no address"))),
-            Ok(found) => return found.map_err(Halt::Io),
-            Err(RecvTimeoutError::Disconnected) => return Err(Halt::Io(io::Error::other("the resolver died"))),
-            Err(RecvTimeoutError::Timeout) if stop.is_set() => return Err(Halt::Stopped),
+            Ok(Ok(found)) if found.is_empty() => {
+                return Err(WaitError::Io(io::Error::other("the name has no address")));
+            }
+            Ok(found) => return found.map_err(WaitError::Io),
+            Err(RecvTimeoutError::Disconnected) => return Err(WaitError::Io(io::Error::other("the resolver died"))),
+            Err(RecvTimeoutError::Timeout) if stop.is_set() => return Err(WaitError::Stopped),
             Err(RecvTimeoutError::Timeout) => {}
         }
     }
@@ -68,44 +70,49 @@ pub fn connect(
     deadline: Instant,
     stop: &Stop,
     trace: Trace<'_>,
-) -> Result<Wire, Halt> {
-    let mut last = Halt::Deadline;
+) -> Result<Socket, WaitError> {
+    let mut last = WaitError::Deadline;
     for (tried, address) in addresses.iter().enumerate() {
         let now = Instant::now();
         let share = deadline.saturating_duration_since(now) / (addresses.len() - tried) as u32;
         match connect_one(address, from, now + share, stop) {
-            Err(Halt::Stopped) => return Err(Halt::Stopped),
-            Err(halt) => {
-                trace.say(|| match &halt {
-                    Halt::Io(error) => format!("no connection to {address}: {error}"),
+            Err(WaitError::Stopped) => return Err(WaitError::Stopped),
+            Err(wait_error) => {
+                trace.say(|| match &wait_error {
+                    WaitError::Io(error) => format!("no connection to {address}: {error}"),
                     _ => format!("no connection to {address} in time"),
                 });
-                last = halt;
+                last = wait_error;
             }
-            Ok(wire) => {
+            Ok(socket) => {
                 trace.say(|| format!("connected to {address}"));
-                return Ok(wire);
+                return Ok(socket);
             }
         }
     }
     Err(last)
 }
 
-fn connect_one(address: &SocketAddr, from: Option<IpAddr>, deadline: Instant, stop: &Stop) -> Result<Wire, Halt> {
-    let socket = open(address).map_err(|error| Halt::Io(error.into()))?;
+fn connect_one(
+    address: &SocketAddr,
+    from: Option<IpAddr>,
+    deadline: Instant,
+    stop: &Stop,
+) -> Result<Socket, WaitError> {
+    let socket = open(address).map_err(|error| WaitError::Io(error.into()))?;
     if let Some(from) = from {
         bind(&socket, &SocketAddr::new(from, 0)).map_err(|error| {
-            Halt::Io(io::Error::new(io::Error::from(error).kind(), format!("cannot bind to {from}: {error}")))
+            WaitError::Io(io::Error::new(io::Error::from(error).kind(), format!("cannot bind to {from}: {error}")))
         })?;
     }
     match start_connect(&socket, address) {
         Ok(()) => {}
         Err(rustix::io::Errno::INPROGRESS) => wait_for(socket.as_fd(), PollFlags::OUT, Some(deadline), stop)?,
-        Err(error) => return Err(Halt::Io(error.into())),
+        Err(error) => return Err(WaitError::Io(error.into())),
     }
     match sockopt::socket_error(&socket) {
-        Ok(Ok(())) => Ok(Wire::new(socket)),
-        Ok(Err(error)) | Err(error) => Err(Halt::Io(error.into())),
+        Ok(Ok(())) => Ok(Socket::new(socket)),
+        Ok(Err(error)) | Err(error) => Err(WaitError::Io(error.into())),
     }
 }
 
@@ -139,7 +146,7 @@ mod tests {
         assert!(connect(&addresses, None, deadline, &stop, Trace::OFF).is_ok());
         drop(listener);
         match connect(&addresses, None, deadline, &stop, Trace::OFF) {
-            Err(Halt::Io(error)) => assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused),
+            Err(WaitError::Io(error)) => assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused),
             other => panic!("{other:?}"),
         }
     }
@@ -155,7 +162,7 @@ mod tests {
         stop.set();
         assert!(stop.is_set());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let halt = wait_for(listener.as_fd(), PollFlags::IN, None, &stop);
-        assert!(matches!(halt, Err(Halt::Stopped)));
+        let wait_error = wait_for(listener.as_fd(), PollFlags::IN, None, &stop);
+        assert!(matches!(wait_error, Err(WaitError::Stopped)));
     }
 }

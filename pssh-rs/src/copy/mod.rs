@@ -23,7 +23,7 @@ pub use remote::Cause;
 pub use spec::Spec;
 pub use tree::PushPlan;
 
-use crate::copied::Copied;
+use cerveza_results::Copied;
 use std::fmt;
 
 /// Why a copy did not come to its end. What was done before stays done.

@@ -7,11 +7,10 @@ use super::pattern::Step;
 use super::remote::{Cause, FileKind, Remote, Visit, here};
 use super::spec::Spec;
 use super::{CopyError, ended};
-use crate::copied::Copied;
 use crate::ffi::{Attributes, Handle, Open};
-use crate::outdir::file_name;
-use crate::session::ssh_session::Link;
+use crate::session::ssh_session::SshSession;
 use cerveza_manners::{Failure, Result as Checked};
+use cerveza_results::{Copied, file_name};
 use rustix::fs::Stat;
 use std::collections::HashSet;
 use std::fs::File;
@@ -75,7 +74,7 @@ impl PullPlan {
 /// Pulls all of the plan from one host; `progress` is told of bytes as they are written. Ends at the first thing that
 /// cannot be done.
 pub fn pull(
-    link: &Link,
+    session: &SshSession,
     plan: &PullPlan,
     host: &str,
     deadline: Option<Instant>,
@@ -83,7 +82,7 @@ pub fn pull(
 ) -> Result<Copied, Box<CopyError>> {
     let mut copied = Copied::default();
     let mut partial = None;
-    let done = Remote::open(link, deadline).and_then(|remote| {
+    let done = Remote::open(session, deadline).and_then(|remote| {
         let (buffer, budget, taken) = (Vec::new(), plan.budget.for_host(), HashSet::new());
         let (copied, partial) = (&mut copied, &mut partial);
         let mut pull = Pull { remote: &remote, host, copied, partial, progress, buffer, budget, taken };

@@ -8,9 +8,9 @@ use super::names::{join, shown, split, temporary};
 use super::remote::{Cause, FileKind, Remote};
 use super::tree::{Entry, Item, Kind, PushPlan};
 use super::{CopyError, ended};
-use crate::copied::Copied;
 use crate::ffi::{Attributes, Handle, Open};
-use crate::session::ssh_session::Link;
+use crate::session::ssh_session::SshSession;
+use cerveza_results::Copied;
 use libssh2_sys as raw;
 use sha1::{Digest, Sha1};
 use std::collections::HashSet;
@@ -24,7 +24,7 @@ const WINDOW: usize = 512 * 1024;
 /// Pushes all of the plan to one host; `progress` is told of bytes as the server has acknowledged them. Ends at the first
 /// thing that cannot be done.
 pub fn push(
-    link: &Link,
+    session: &SshSession,
     plan: &PushPlan,
     place: &str,
     deadline: Option<Instant>,
@@ -32,7 +32,7 @@ pub fn push(
 ) -> Result<Copied, Box<CopyError>> {
     let mut copied = Copied::default();
     let mut partial = None;
-    let done = Remote::open(link, deadline).and_then(|remote| {
+    let done = Remote::open(session, deadline).and_then(|remote| {
         let (buffer, mark) = (Vec::new(), mark(place));
         let (copied, partial) = (&mut copied, &mut partial);
         let mut push = Push { remote: &remote, mark, copied, partial, progress, buffer, owner: None };

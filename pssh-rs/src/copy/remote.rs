@@ -1,11 +1,11 @@
 //! One SFTP session, each call driven to its answer by our deadlines, and what went wrong told apart.
 
 use super::names::shown;
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use crate::ffi::{Attributes, Handle, LONGEST_NAME, Open, Sftp};
 use crate::session::exec::START;
 use crate::session::open_session::is_refused;
-use crate::session::ssh_session::{LOST, Link, is_disconnect, phrase};
+use crate::session::ssh_session::{LOST, SshSession, is_disconnect, phrase};
 use libssh2_sys as raw;
 use ssh2::{Error, ErrorCode, Session};
 use std::fmt;
@@ -37,7 +37,7 @@ pub enum Cause {
     Local(String),
     /// The server did not answer for so long.
     Silent(Duration),
-    Halt(Halt),
+    WaitError(WaitError),
 }
 
 impl Cause {
@@ -52,7 +52,7 @@ impl Cause {
 
     /// Whether the connection is of no more use.
     pub fn is_end(&self) -> bool {
-        matches!(self, Cause::Silent(_) | Cause::Halt(_))
+        matches!(self, Cause::Silent(_) | Cause::WaitError(_))
     }
 }
 
@@ -64,10 +64,10 @@ impl fmt::Display for Cause {
             Cause::Silent(bound) => {
                 write!(f, "no answer from the SFTP server within {}", humantime::format_duration(*bound))
             }
-            Cause::Halt(Halt::Deadline) => f.write_str("the time was over"),
-            Cause::Halt(Halt::Stopped) => f.write_str("interrupted"),
-            Cause::Halt(Halt::Ssh(error)) => f.write_str(&phrase(error)),
-            Cause::Halt(Halt::Io(error)) => write!(f, "{error}"),
+            Cause::WaitError(WaitError::Deadline) => f.write_str("the time was over"),
+            Cause::WaitError(WaitError::Stopped) => f.write_str("interrupted"),
+            Cause::WaitError(WaitError::Ssh(error)) => f.write_str(&phrase(error)),
+            Cause::WaitError(WaitError::Io(error)) => write!(f, "{error}"),
         }
     }
 }
@@ -76,37 +76,39 @@ impl fmt::Display for Cause {
 pub type Visit<'a> = dyn FnMut(&[u8], Attributes) -> Result<(), Cause> + 'a;
 
 pub struct Remote<'a> {
-    link: &'a Link,
+    session: &'a SshSession,
     sftp: Sftp,
     deadline: Option<Instant>,
 }
 
 impl<'a> Remote<'a> {
-    pub fn open(link: &'a Link, deadline: Option<Instant>) -> Result<Remote<'a>, Cause> {
+    pub fn open(session: &'a SshSession, deadline: Option<Instant>) -> Result<Remote<'a>, Cause> {
         let start = Instant::now() + START;
         let bound = deadline.map_or(start, |deadline| deadline.min(start));
-        let sftp = link.open_session(Some(bound), limited(link, Sftp::open)).map_err(|halt| match halt {
-            Halt::Deadline if bound == start => Cause::Silent(START),
-            Halt::Ssh(error) if link.is_closed() => Cause::Halt(Halt::Ssh(error)),
-            Halt::Ssh(error) if error.message() == FLOOD => Cause::NoSftp(FLOOD.to_string()),
-            Halt::Ssh(error) if is_refused(&error) => Cause::NoSftp(
+        let sftp = session.open_session(Some(bound), limited(session, Sftp::open)).map_err(|wait_error| {
+            match wait_error {
+            WaitError::Deadline if bound == start => Cause::Silent(START),
+            WaitError::Ssh(error) if session.is_closed() => Cause::WaitError(WaitError::Ssh(error)),
+            WaitError::Ssh(error) if error.message() == FLOOD => Cause::NoSftp(FLOOD.to_string()),
+            WaitError::Ssh(error) if is_refused(&error) => Cause::NoSftp(
                 "the server refused to open a session for SFTP (does its MaxSessions allow one?)".to_string(),
             ),
-            Halt::Ssh(error) => Cause::NoSftp(match error.code() {
+            WaitError::Ssh(error) => Cause::NoSftp(match error.code() {
                 ErrorCode::Session(raw::LIBSSH2_ERROR_CHANNEL_PACKET_EXCEEDED | raw::LIBSSH2_ERROR_SFTP_PROTOCOL) => {
                     "what the server's SFTP subsystem says is no SFTP (does the shell's startup file print something?)"
                         .to_string()
                 }
                 _ => format!("the server has no SFTP subsystem: {}", error.message()),
             }),
-            halt => Cause::Halt(halt),
+            wait_error => Cause::WaitError(wait_error),
+        }
         })?;
-        Ok(Remote { link, sftp, deadline })
+        Ok(Remote { session, sftp, deadline })
     }
 
     /// For loops that never need to wait.
     pub fn check(&self) -> Result<(), Cause> {
-        self.link.check(self.deadline).map_err(Cause::Halt)
+        self.session.check(self.deadline).map_err(Cause::WaitError)
     }
 
     /// Drives one call about a path to its answer.
@@ -114,20 +116,24 @@ impl<'a> Remote<'a> {
         self.check()?;
         let silence = Instant::now() + ANSWER;
         let bound = self.deadline.map_or(silence, |deadline| deadline.min(silence));
-        self.link.drive(Some(bound), limited(self.link, |_| call(&self.sftp))).map_err(|halt| match halt {
-            Halt::Deadline if bound == silence => Cause::Silent(ANSWER),
-            Halt::Ssh(error) => match error.code() {
-                ErrorCode::SFTP(code) => {
-                    Cause::Answer { path: shown(path), code, words: words(code).unwrap_or(error.message()).to_string() }
-                }
-                ErrorCode::Session(raw::LIBSSH2_ERROR_TIMEOUT) => Cause::Silent(ANSWER),
-                _ if error.message() == FLOOD => Cause::Halt(Halt::Io(std::io::Error::other(FLOOD))),
-                _ if is_disconnect(&error) || self.link.is_closed() => {
-                    Cause::Halt(Halt::Io(std::io::Error::other(LOST)))
-                }
-                _ => Cause::Halt(Halt::Ssh(error)),
-            },
-            halt => Cause::Halt(halt),
+        self.session.drive(Some(bound), limited(self.session, |_| call(&self.sftp))).map_err(|wait_error| {
+            match wait_error {
+                WaitError::Deadline if bound == silence => Cause::Silent(ANSWER),
+                WaitError::Ssh(error) => match error.code() {
+                    ErrorCode::SFTP(code) => Cause::Answer {
+                        path: shown(path),
+                        code,
+                        words: words(code).unwrap_or(error.message()).to_string(),
+                    },
+                    ErrorCode::Session(raw::LIBSSH2_ERROR_TIMEOUT) => Cause::Silent(ANSWER),
+                    _ if error.message() == FLOOD => Cause::WaitError(WaitError::Io(std::io::Error::other(FLOOD))),
+                    _ if is_disconnect(&error) || self.session.is_closed() => {
+                        Cause::WaitError(WaitError::Io(std::io::Error::other(LOST)))
+                    }
+                    _ => Cause::WaitError(WaitError::Ssh(error)),
+                },
+                wait_error => Cause::WaitError(wait_error),
+            }
         })
     }
 
@@ -201,7 +207,9 @@ impl<'a> Remote<'a> {
             Ok(())
         };
         let listed = match read() {
-            Err(Cause::Halt(Halt::Ssh(error))) if error.code() == ErrorCode::Session(raw::LIBSSH2_ERROR_PROTO) => {
+            Err(Cause::WaitError(WaitError::Ssh(error)))
+                if error.code() == ErrorCode::Session(raw::LIBSSH2_ERROR_PROTO) =>
+            {
                 let what = format!("the server lists a name of {LONGEST_NAME} bytes or more, or what is not a list");
                 Err(Cause::Refused(format!("{}: {what}", shown(here))))
             }
@@ -215,7 +223,7 @@ impl<'a> Remote<'a> {
         let by = Instant::now() + CLOSE;
         let by = self.deadline.map_or(by, |deadline| deadline.min(by));
         // What becomes of it changes nothing about what was copied.
-        let _ = self.link.drive(Some(by), |_| self.sftp.close());
+        let _ = self.session.drive(Some(by), |_| self.sftp.close());
     }
 
     pub fn read(&self, handle: &Handle<'_>, path: &[u8], buffer: &mut [u8]) -> Result<usize, Cause> {
@@ -243,7 +251,7 @@ impl<'a> Remote<'a> {
         };
         let result = result.and_then(|value| closed.map(|()| value));
         if matches!(&result, Err(cause) if cause.is_end()) {
-            self.link.cut();
+            self.session.cut();
             handle.release();
         }
         result
@@ -252,12 +260,12 @@ impl<'a> Remote<'a> {
 
 /// The call, as long as no more has come than an answer takes.
 fn limited<T>(
-    link: &Link,
+    session: &SshSession,
     mut call: impl FnMut(&Session) -> Result<T, Error>,
 ) -> impl FnMut(&Session) -> Result<T, Error> {
-    let before = link.received();
-    move |session| match link.received() - before <= MOST_OF_ANSWER {
-        true => call(session),
+    let before = session.received();
+    move |raw| match session.received() - before <= MOST_OF_ANSWER {
+        true => call(raw),
         false => Err(Error::new(ErrorCode::Session(raw::LIBSSH2_ERROR_OUT_OF_BOUNDARY), FLOOD)),
     }
 }

@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::auth::{KeyStore, Named, Offer, log_in};
-use crate::base::shutdown::Ending;
-use crate::base::wait::Halt;
-use crate::connect::host_key::Wanted;
+use crate::base::shutdown::Shutdown;
+use crate::base::wait::WaitError;
+use crate::connect::host_key::HostKeyQuery;
 use crate::connect::tcp::{connect, resolve};
-use crate::session::ssh_session::Link;
+use crate::session::ssh_session::SshSession;
 use crate::ssh_config::AddressFamily;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, FileTimes, Permissions};
@@ -68,34 +68,41 @@ impl Server {
         self.folder.path().join(name)
     }
 
-    fn link(&self) -> Link {
-        self.link_until(Ending::new().unwrap())
+    fn session(&self) -> SshSession {
+        self.session_until(Shutdown::new().unwrap())
     }
 
-    fn link_until(&self, ending: Ending) -> Link {
+    fn session_until(&self, shutdown: Shutdown) -> SshSession {
         let deadline = Instant::now() + Duration::from_secs(60);
-        let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &ending.end).unwrap();
-        let wire = connect(&addresses, None, deadline, &ending.end, crate::base::trace::Trace::OFF).unwrap();
+        let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &shutdown.stop).unwrap();
+        let socket = connect(&addresses, None, deadline, &shutdown.stop, crate::base::trace::Trace::OFF).unwrap();
         let offer = Offer { files: vec![self.path("id")], named: Named::Option, ..Offer::default() };
         let mut keys = KeyStore::new(Duration::from_secs(60));
-        keys.prepare(std::slice::from_ref(&offer), &ending.end).unwrap();
-        let mut link = Link::new(Arc::new(wire), ending).unwrap();
-        link.handshake(&Wanted::default(), deadline).unwrap();
+        keys.prepare(std::slice::from_ref(&offer), &shutdown.stop).unwrap();
+        let mut session = SshSession::new(Arc::new(socket), shutdown).unwrap();
+        session.handshake(&HostKeyQuery::default(), deadline).unwrap();
         let user = Command::new("id").arg("-un").output().unwrap().stdout;
-        log_in(&link, String::from_utf8(user).unwrap().trim(), &keys, &offer, deadline, crate::base::trace::Trace::OFF)
-            .unwrap();
-        link
+        log_in(
+            &session,
+            String::from_utf8(user).unwrap().trim(),
+            &keys,
+            &offer,
+            deadline,
+            crate::base::trace::Trace::OFF,
+        )
+        .unwrap();
+        session
     }
 
     fn push(&self, source: &Path, dest: impl AsRef<OsStr>) -> Result<Copied, Box<CopyError>> {
         let dest = Some(dest.as_ref().to_os_string());
         let plan = PushPlan::read(&[Spec { source: source.into(), dest }]).unwrap();
-        push(&self.link(), &plan, "here", soon(), &mut |_| {})
+        push(&self.session(), &plan, "here", soon(), &mut |_| {})
     }
 
     fn pull(&self, source: impl AsRef<OsStr>, dest: &Path, host: &str) -> Result<Copied, Box<CopyError>> {
         let spec = Spec { source: source.as_ref().to_os_string(), dest: Some(dest.into()) };
-        pull(&self.link(), &PullPlan::new(&[spec]).unwrap(), host, soon(), &mut |_| {})
+        pull(&self.session(), &PullPlan::new(&[spec]).unwrap(), host, soon(), &mut |_| {})
     }
 }
 
@@ -218,26 +225,26 @@ fn what_was_cut_is_continued_and_what_is_of_another_source_is_not() {
     fs::write(&source, &content).unwrap();
     // Cut after the first acknowledged bytes, by Ctrl-C.
     let plan = PushPlan::read(&[Spec { source: source.clone().into(), dest: Some(target.clone().into()) }]).unwrap();
-    let ending = Ending::new().unwrap();
-    let stop = Arc::clone(&ending.end);
-    let link = server.link_until(ending);
+    let shutdown = Shutdown::new().unwrap();
+    let stop = Arc::clone(&shutdown.stop);
+    let session = server.session_until(shutdown);
     let mut sent = 0;
-    let error = push(&link, &plan, "here", soon(), &mut |bytes| {
+    let error = push(&session, &plan, "here", soon(), &mut |bytes| {
         sent += bytes;
         if sent > 1_000_000 {
             stop.set();
         }
     })
     .unwrap_err();
-    assert!(matches!(error.cause, Cause::Halt(Halt::Stopped)), "{error}");
+    assert!(matches!(error.cause, Cause::WaitError(WaitError::Stopped)), "{error}");
     assert_eq!(error.copied.bytes, sent);
-    drop(link);
+    drop(session);
     let partial = PathBuf::from(error.partial.unwrap());
     assert!(!target.exists() && partial.metadata().unwrap().len() >= sent);
     // The server may still be writing what it had received.
     std::thread::sleep(Duration::from_millis(300));
     let there = partial.metadata().unwrap().len();
-    let pushed = push(&server.link(), &plan, "here", soon(), &mut |_| {}).unwrap();
+    let pushed = push(&server.session(), &plan, "here", soon(), &mut |_| {}).unwrap();
     assert_eq!(pushed.bytes, 2_000_000 - there.saturating_sub(512 * 1024));
     assert_eq!(fs::read(&target).unwrap(), content);
     assert!(!partial.exists());
@@ -246,7 +253,7 @@ fn what_was_cut_is_continued_and_what_is_of_another_source_is_not() {
     fs::remove_file(&target).unwrap();
     fs::write(&partial, vec![b'!'; 1_500_000]).unwrap();
     mode(&partial, 0o644);
-    assert_eq!(push(&server.link(), &plan, "here", soon(), &mut |_| {}).unwrap().bytes, 2_000_000);
+    assert_eq!(push(&server.session(), &plan, "here", soon(), &mut |_| {}).unwrap().bytes, 2_000_000);
     assert_eq!(fs::read(&target).unwrap(), content);
 
     // Pulled: the beginning is there.
@@ -358,7 +365,7 @@ fn a_source_that_changes_on_the_way_is_an_error_and_no_file() {
     fs::write(&source, vec![1; 4_000_000]).unwrap();
     let plan = PushPlan::read(&[Spec { source: source.clone().into(), dest: Some(target.clone().into()) }]).unwrap();
     let change = &mut |_| fs::write(&source, vec![2; 4_000_000]).unwrap();
-    let error = push(&server.link(), &plan, "here", soon(), change).unwrap_err();
+    let error = push(&server.session(), &plan, "here", soon(), change).unwrap_err();
     assert!(matches!(&error.cause, Cause::Local(why) if why.ends_with("it changed while it was read")), "{error}");
     assert!(error.partial.is_none());
     let left: Vec<_> = fs::read_dir(server.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -408,10 +415,10 @@ fn a_server_that_says_nothing_ends_by_the_deadline() {
     fs::write(&source, "").unwrap();
     let plan = PushPlan::read(&[Spec { source: source.into(), dest: None }]).unwrap();
     let deadline = Some(Instant::now() + Duration::from_millis(300));
-    let error = push(&server.link(), &plan, "here", deadline, &mut |_| {}).unwrap_err();
-    assert!(matches!(error.cause, Cause::Halt(Halt::Deadline)), "{error}");
+    let error = push(&server.session(), &plan, "here", deadline, &mut |_| {}).unwrap_err();
+    assert!(matches!(error.cause, Cause::WaitError(WaitError::Deadline)), "{error}");
     let begun = Instant::now();
-    let error = push(&server.link(), &plan, "here", soon(), &mut |_| {}).unwrap_err();
+    let error = push(&server.session(), &plan, "here", soon(), &mut |_| {}).unwrap_err();
     assert_eq!(error.to_string(), "no answer from the SFTP server within 15s");
     assert!(begun.elapsed() >= Duration::from_secs(15));
 }

@@ -4,6 +4,7 @@
 //! Every call is one try: on a non-blocking session it returns "would block".
 
 use super::queue::take_packet;
+use cerveza_results::Stream;
 use libssh2_sys as raw;
 use ssh2::{Error, Session};
 use std::ffi::{c_char, c_int};
@@ -21,13 +22,6 @@ unsafe extern "C" {
 /// The longest command that fits into a packet of libssh2's (`ssh2_transport_send`): less than 35,000 bytes, of which 256 are
 /// kept for the packet's own needs and 18 are the request's.
 pub const LONGEST_COMMAND: usize = 35_000 - 256 - 1 - 18;
-
-/// Which of a command's two outputs, by libssh2's stream id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    Stdout = 0,
-    Stderr = 1,
-}
 
 /// An open session channel.
 ///

@@ -1,6 +1,6 @@
 //! The reason that a server gives in a DISCONNECT, which libssh2 tells to a callback alone.
 
-use crate::base::socket::Wire;
+use crate::base::socket::Socket;
 use libssh2_sys as raw;
 use ssh2::Session;
 use std::ffi::{c_char, c_int, c_void};
@@ -40,9 +40,9 @@ unsafe extern "C" fn disconnect(
     let len = usize::try_from(len).unwrap_or_default();
     // SAFETY: libssh2 gives a message of `len` bytes, or null; and the slot's address, in which the wire's is, which lives
     // as long as the session.
-    let (message, wire) = unsafe {
+    let (message, socket) = unsafe {
         let message = if message.is_null() { &[] } else { slice::from_raw_parts(message.cast::<u8>(), len) };
-        (message, &*(*slot).cast::<Wire>())
+        (message, &*(*slot).cast::<Socket>())
     };
-    wire.heard.hear_disconnect(message);
+    socket.transcript.note_disconnect(message);
 }

@@ -9,8 +9,8 @@ mod receive;
 mod sftp;
 mod userauth;
 
-pub use channel::{ExecChannel, LONGEST_COMMAND, Stream};
+pub use channel::{ExecChannel, LONGEST_COMMAND};
 pub use keepalive::send_keepalive;
-pub use receive::connect_to_wire;
+pub use receive::attach_socket;
 pub use sftp::{Attributes, Handle, LONGEST_NAME, Open, Sftp};
 pub use userauth::{KeyOffer, Step, accepted_methods};

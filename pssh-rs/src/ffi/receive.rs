@@ -1,10 +1,10 @@
-//! How libssh2 reads from the socket and writes to it: through [`Wire`], which takes a packet whole or not at all.
+//! How libssh2 reads from the socket and writes to it: through [`Socket`], which takes a packet whole or not at all.
 //!
 //! libssh2's own way loses data and hangs: only the call that began a packet can send the rest of it, so that any other
 //! one waits for ever; and an error while sending keeps it from handing over what has already arrived.
 
 use super::disconnect::note_disconnect;
-use crate::base::socket::Wire;
+use crate::base::socket::Socket;
 use libssh2_sys as raw;
 use rustix::io::Errno;
 use ssh2::Session;
@@ -29,16 +29,16 @@ unsafe extern "C" {
 
 /// Connects a session, on which nothing was read or written, to a wire.
 ///
-/// Invariant of the callbacks: the session's slot holds the address of a `Wire` that lives as long as the C session,
+/// Invariant of the callbacks: the session's slot holds the address of a `Socket` that lives as long as the C session,
 /// because the session itself keeps an `Arc` of it, which it drops after it has freed the C session. Nothing else
 /// replaces either of them.
-pub fn connect_to_wire(session: &mut Session, wire: &Arc<Wire>) {
-    session.set_tcp_stream(Arc::clone(wire));
+pub fn attach_socket(session: &mut Session, socket: &Arc<Socket>) {
+    session.set_tcp_stream(Arc::clone(socket));
     let mut locked = session.raw();
     // SAFETY: the session is alive and locked, the slot is the session's own, and the callbacks are of the type that
     // their kinds have.
     unsafe {
-        *raw::libssh2_session_abstract(&mut *locked) = Arc::as_ptr(wire).cast_mut().cast();
+        *raw::libssh2_session_abstract(&mut *locked) = Arc::as_ptr(socket).cast_mut().cast();
         libssh2_session_callback_set2(&mut *locked, CALLBACK_RECV, Some(receive));
         libssh2_session_callback_set2(&mut *locked, CALLBACK_SEND, Some(send));
     }
@@ -54,9 +54,9 @@ unsafe extern "C" fn receive(
     slot: *mut *mut c_void,
 ) -> isize {
     // SAFETY: the invariant; libssh2 gives a place for `len` bytes.
-    let (wire, buffer) =
-        unsafe { (&*(*slot).cast::<Wire>(), std::slice::from_raw_parts_mut(buffer.cast::<MaybeUninit<u8>>(), len)) };
-    wire.receive(buffer).map_or_else(negative, |len| len as isize)
+    let (socket, buffer) =
+        unsafe { (&*(*slot).cast::<Socket>(), std::slice::from_raw_parts_mut(buffer.cast::<MaybeUninit<u8>>(), len)) };
+    socket.receive(buffer).map_or_else(negative, |len| len as isize)
 }
 
 unsafe extern "C" fn send(
@@ -67,8 +67,9 @@ unsafe extern "C" fn send(
     slot: *mut *mut c_void,
 ) -> isize {
     // SAFETY: the invariant; libssh2 gives `len` bytes.
-    let (wire, packet) = unsafe { (&*(*slot).cast::<Wire>(), std::slice::from_raw_parts(packet.cast::<u8>(), len)) };
-    wire.send(packet).map_or_else(negative, |()| len as isize)
+    let (socket, packet) =
+        unsafe { (&*(*slot).cast::<Socket>(), std::slice::from_raw_parts(packet.cast::<u8>(), len)) };
+    socket.send(packet).map_or_else(negative, |()| len as isize)
 }
 
 /// As libssh2 wants an error: negative.

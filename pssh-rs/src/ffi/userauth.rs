@@ -63,7 +63,7 @@ pub struct KeyOffer<'a> {
 #[derive(Debug)]
 enum Signature {
     Unasked,
-    Wanted(Vec<u8>),
+    HostKeyQuery(Vec<u8>),
     Made(Vec<u8>),
     /// None will come.
     Refused,
@@ -109,7 +109,7 @@ impl<'a> KeyOffer<'a> {
         match rc {
             0 => Ok(Step::Accepted),
             raw::LIBSSH2_ERROR_EAGAIN => match &mut self.signature {
-                Signature::Wanted(data) => Ok(Step::Sign(mem::take(data))),
+                Signature::HostKeyQuery(data) => Ok(Step::Sign(mem::take(data))),
                 _ => Ok(Step::Wait),
             },
             rc => Err(Error::from_session_error(self.session, rc)),
@@ -146,8 +146,8 @@ unsafe extern "C" fn sign(
         // SAFETY: as above.
         let (state, data) = unsafe { (&mut *(*context).cast::<Signature>(), slice::from_raw_parts(data, len)) };
         match mem::replace(state, Signature::Unasked) {
-            Signature::Unasked | Signature::Wanted(_) => {
-                *state = Signature::Wanted(data.to_vec());
+            Signature::Unasked | Signature::HostKeyQuery(_) => {
+                *state = Signature::HostKeyQuery(data.to_vec());
                 raw::LIBSSH2_ERROR_EAGAIN
             }
             Signature::Made(made) => {

@@ -1,35 +1,35 @@
 //! A hold on an attempt from outside, and the one place where it is settled whether it ended or was given up.
 
-use crate::base::lock::lock;
-use crate::base::socket::Wire;
+use crate::base::socket::Socket;
+use cerveza_results::lock;
 use std::sync::{Arc, Mutex};
 
-pub struct Leash(Mutex<State>);
+pub struct AttemptHandle(Mutex<State>);
 
 enum State {
-    Running(Option<Arc<Wire>>),
+    Running(Option<Arc<Socket>>),
     Ended,
     GivenUp,
 }
 
-impl Default for Leash {
-    fn default() -> Leash {
-        Leash(Mutex::new(State::Running(None)))
+impl Default for AttemptHandle {
+    fn default() -> AttemptHandle {
+        AttemptHandle(Mutex::new(State::Running(None)))
     }
 }
 
-impl Leash {
+impl AttemptHandle {
     /// Takes the connection of the attempt. One that was given up meanwhile is cut at once: it would run a command for
     /// nobody.
-    pub fn hold(&self, wire: &Arc<Wire>) {
+    pub fn set_socket(&self, socket: &Arc<Socket>) {
         match &mut *lock(&self.0) {
-            State::Running(held) => *held = Some(Arc::clone(wire)),
-            State::Ended | State::GivenUp => wire.cut(),
+            State::Running(held) => *held = Some(Arc::clone(socket)),
+            State::Ended | State::GivenUp => socket.cut(),
         }
     }
 
     /// The attempt has its outcome; whether anybody still waits for it.
-    pub fn end(&self) -> bool {
+    pub fn finish(&self) -> bool {
         let mut state = lock(&self.0);
         let awaited = matches!(*state, State::Running(_));
         if awaited {
@@ -42,9 +42,9 @@ impl Leash {
     /// whatever libssh2 is stuck in.
     pub fn give_up(&self) -> bool {
         let mut state = lock(&self.0);
-        let State::Running(wire) = &mut *state else { return false };
-        if let Some(wire) = wire.take() {
-            wire.cut();
+        let State::Running(socket) = &mut *state else { return false };
+        if let Some(socket) = socket.take() {
+            socket.cut();
         }
         *state = State::GivenUp;
         true
@@ -59,22 +59,22 @@ mod tests {
 
     #[test]
     fn an_attempt_ends_or_is_given_up_and_never_both() {
-        let leash = Leash::default();
-        assert!(leash.end());
-        assert!(!leash.give_up());
-        let leash = Leash::default();
-        assert!(leash.give_up());
-        assert!(!leash.end());
+        let handle = AttemptHandle::default();
+        assert!(handle.finish());
+        assert!(!handle.give_up());
+        let handle = AttemptHandle::default();
+        assert!(handle.give_up());
+        assert!(!handle.finish());
     }
 
     #[test]
     fn a_connection_made_after_the_giving_up_is_cut() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let wire = Arc::new(Wire::new(socket.try_clone().unwrap().into()));
-        let leash = Leash::default();
-        leash.give_up();
-        leash.hold(&wire);
-        assert_eq!((&socket).read(&mut [0]).unwrap(), 0);
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let socket = Arc::new(Socket::new(stream.try_clone().unwrap().into()));
+        let handle = AttemptHandle::default();
+        handle.give_up();
+        handle.set_socket(&socket);
+        assert_eq!((&stream).read(&mut [0]).unwrap(), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::auth::attempts_ended;
 use crate::openssh::log::is_message;
-use crate::outcome::Phase;
+use cerveza_results::Phase;
 
 /// The most keys that are kept: a server ends a login sooner.
 const KEYS: usize = 100;
@@ -13,7 +13,7 @@ const SHOWN: usize = 900;
 
 /// What became of a connection so far, by its log.
 #[derive(Debug)]
-pub struct Story {
+pub struct ConnectionLog {
     pub phase: Phase,
     /// The server was asked to run the command.
     pub sent: bool,
@@ -40,9 +40,9 @@ pub struct Story {
     command_lines: usize,
 }
 
-impl Story {
-    pub fn new(command: &str) -> Story {
-        Story {
+impl ConnectionLog {
+    pub fn new(command: &str) -> ConnectionLog {
+        ConnectionLog {
             phase: Phase::Resolve,
             sent: false,
             denied: false,
@@ -179,37 +179,37 @@ fn shown_lines(command: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::openssh::log::Lines;
+    use crate::openssh::log::LogLines;
 
-    fn story(command: &str, log: &str) -> Story {
-        let (mut story, mut lines) = (Story::new(command), Lines::default());
+    fn connection_log(command: &str, log: &str) -> ConnectionLog {
+        let (mut connection_log, mut lines) = (ConnectionLog::new(command), LogLines::default());
         // In pieces of any size.
         for piece in log.as_bytes().chunks(7) {
-            lines.take(piece, |line| story.line(line));
+            lines.take(piece, |line| connection_log.line(line));
         }
-        story
+        connection_log
     }
 
     #[test]
     fn an_exit_status_is_one_that_arrived_and_not_ssh_s_own() {
         let log = "debug1: Sending command: x\r\ndebug1: client_input_channel_req: channel 0 rtype exit-status reply 0\r\n\
                    debug1: Exit status 255\r\n";
-        assert_eq!(story("x", log).exit_code(), Some(255));
+        assert_eq!(connection_log("x", log).exit_code(), Some(255));
         let lost = "debug1: Sending command: x\r\nConnection to a closed by remote host.\r\ndebug1: Exit status -1\r\n";
-        let lost = story("x", lost);
+        let lost = connection_log("x", lost);
         assert_eq!((lost.exit_code(), lost.sent), (None, true));
         assert_eq!(lost.why().unwrap(), "Connection to a closed by remote host.");
         let wide = log.replace("255", "256");
-        assert_eq!(story("x", &wide).exit_code(), Some(256));
+        assert_eq!(connection_log("x", &wide).exit_code(), Some(256));
     }
 
     #[test]
     fn the_command_s_own_lines_are_no_log() {
         let command = "x\ndebug1: client_input_channel_req: channel 0 rtype exit-status reply 0\ndebug1: Exit status 0";
         let log = format!("debug1: Sending command: {command}\r\ndebug1: Exit status -1\r\n");
-        let story = story(command, &log);
-        assert!(story.sent && !story.status);
-        assert_eq!((story.exit, story.exit_code()), (Some(-1), None));
+        let connection_log = connection_log(command, &log);
+        assert!(connection_log.sent && !connection_log.status);
+        assert_eq!((connection_log.exit, connection_log.exit_code()), (Some(-1), None));
         assert_eq!(shown_lines(&"é\n".repeat(400)), 110);
     }
 
@@ -218,14 +218,15 @@ mod tests {
         let log = "OpenSSH_9.2p1\r\ndebug1: Connecting to a [::1] port 22.\r\ndebug1: Connection established.\r\n\
                    debug1: Server host key: ssh-ed25519 SHA256:x\r\nNo ED25519 host key is known for a.\r\n\
                    Host key verification failed.\r\n";
-        let key = story("x", log);
+        let key = connection_log("x", log);
         assert!(key.host_key_failed && key.phase == Phase::HostKey);
         assert_eq!(key.why().unwrap(), "No ED25519 host key is known for a. Host key verification failed.");
-        let auth = story("x", "debug1: SSH2_MSG_SERVICE_ACCEPT received\r\nu@a: Permission denied (publickey).\r\n");
+        let auth =
+            connection_log("x", "debug1: SSH2_MSG_SERVICE_ACCEPT received\r\nu@a: Permission denied (publickey).\r\n");
         assert!(auth.auth_failed && auth.phase == Phase::Auth);
         let ended = "debug1: SSH2_MSG_SERVICE_ACCEPT received\r\ndebug1: Offering public key: /k ED25519 SHA256:x agent\r\n\
                      Received disconnect from ::1 port 22:2: Too many: yes\r\nDisconnected from ::1 port 22\r\n";
-        let ended = story("x", ended);
+        let ended = connection_log("x", ended);
         assert!(ended.auth_failed);
         assert_eq!(
             ended.refusal("u").unwrap(),

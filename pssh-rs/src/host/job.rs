@@ -1,11 +1,11 @@
 //! What all attempts of a run share: what is run and copied, keys, limits and the engine.
 
 use crate::auth::KeyStore;
-use crate::base::shutdown::Ending;
-use crate::connect::jump_host::Jumps;
+use crate::base::shutdown::Shutdown;
+use crate::connect::jump_host::JumpHosts;
 use crate::copy::{PullPlan, PushPlan};
 use crate::host::openssh;
-use crate::session::command_line::Around;
+use crate::session::command_line::CommandWrapper;
 use crate::session::script::Script;
 use crate::session::sudo::Password;
 use cerveza_manners::Tool;
@@ -27,7 +27,7 @@ pub enum Run {
 /// What all attempts of a run share.
 pub struct Job {
     pub run: Run,
-    pub around: Around,
+    pub wrapper: CommandWrapper,
     pub password: Password,
     pub push: Option<PushPlan>,
     pub pull: Option<PullPlan>,
@@ -39,12 +39,12 @@ pub struct Job {
     pub timeout: Option<Duration>,
     pub keys: KeyStore,
     /// Where a host needs one.
-    pub jumps: Option<Jumps>,
+    pub jumps: Option<JumpHosts>,
     /// Who tells of each step, with `-v`.
     pub verbose: Option<Tool>,
     /// With `--engine openssh`.
     pub openssh: Option<openssh::Engine>,
-    pub ending: Ending,
+    pub shutdown: Shutdown,
 }
 
 impl Job {

@@ -4,23 +4,22 @@
 use crate::base::policy::HostKeyPolicy;
 use crate::base::shutdown::Stop;
 use crate::base::trace::Trace;
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use crate::connect::proxy_command::{end_group, last_line};
-use crate::ffi::Stream;
-use crate::host::connection_log::Story;
+use crate::host::connection_log::ConnectionLog;
+use crate::host::failure::{exited, not_reached, wait_failed};
 use crate::host::job::Job;
-use crate::host::progress::{Watched, seat};
-use crate::host::target::{Target, Way};
+use crate::host::progress::{AttemptProgress, wait_for_slot};
+use crate::host::target::{Route, Target};
 use crate::known_hosts::{HostId, lookup_name};
-use crate::openssh::control_dir::{Folder, Guard};
-use crate::openssh::log::{self, Lines};
-use crate::openssh::mux::Client;
-use crate::openssh::system::{Hop, SystemSsh, alive_args, through};
-use crate::outcome::{HostStatus, Outcome, Phase, Retry};
-use crate::session::exec::START;
-use crate::session::terminate::{self, Ended, LAST_OUTPUT, SCRIPT_TIME, Word, concluded, last_word, script};
-use crate::sink::Sink;
+use crate::openssh::control_dir::{ControlDir, Guard};
+use crate::openssh::log::{self, LogLines};
+use crate::openssh::mux::MuxClient;
+use crate::openssh::system::{JumpSpec, SystemSsh, alive_args, through};
+use crate::session::exec::{CommandExit, START};
+use crate::session::terminate::{LONGEST, TerminableCommand, terminate};
 use cerveza_manners::Tool;
+use cerveza_results::{HostStatus, Outcome, Phase, Retry, Sink, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::Pid;
@@ -35,18 +34,15 @@ use std::time::{Duration, Instant};
 
 /// How soon it is looked whether ssh has ended, should something else hold its pipes open.
 const TICK: Duration = Duration::from_millis(200);
-/// The script that ends a command is started within this.
-const ASKING: Duration = Duration::from_secs(3);
-
 /// What all attempts of a run share.
 pub struct Engine {
     ssh: SystemSsh,
-    folder: Folder,
+    folder: ControlDir,
 }
 
 impl Engine {
     pub fn new(ssh: SystemSsh) -> io::Result<Engine> {
-        Ok(Engine { ssh, folder: Folder::new()? })
+        Ok(Engine { ssh, folder: ControlDir::new()? })
     }
 }
 
@@ -55,8 +51,8 @@ pub fn attempt(
     engine: &Engine,
     job: &Job,
     target: &Target,
-    watched: &mut Watched<'_>,
-    sink: &mut dyn Sink,
+    progress: &mut AttemptProgress<'_>,
+    sink: &mut dyn Sink<WaitError>,
     line: &str,
 ) -> Outcome {
     if target.name.contains(|c: char| c.is_control() || c.is_whitespace()) {
@@ -64,7 +60,7 @@ pub fn attempt(
         return Outcome::error(HostStatus::Unreachable, Phase::Resolve, error);
     }
     // Once it runs ssh logs in and runs the command: it cannot be made to wait for its slot then.
-    if let Err(outcome) = seat(job, watched, Phase::Resolve, target.connect_timeout) {
+    if let Err(outcome) = wait_for_slot(job, progress, Phase::Resolve, target.connect_timeout) {
         return *outcome;
     }
     let mut running = match Running::start(engine, job, target, line) {
@@ -75,16 +71,19 @@ pub fn attempt(
         }
     };
     let bounds = Bounds { connect: target.connect_timeout, auth: job.auth, command: job.timeout };
-    let halt = running.follow(bounds, &job.ending.end, watched, sink);
+    let wait_error = running.follow(bounds, &job.shutdown.stop, progress, sink);
     // Read before we end the command: whether an exit status of that still arrives is chance.
-    let arrived = running.story.exit_code();
-    let ended = halt.filter(|_| running.story.sent).map(|_| {
-        let had_ended = running.story.status || running.story.signal;
-        watched.tell(Phase::Exec, Some(Instant::now() + terminate::LONGEST));
-        let ended = running.end(&job.ending.now, sink);
-        if had_ended { format!("it had ended, {}", ended.phrase_of_rest()) } else { ended.phrase() }
+    let arrived = running.connection_log.exit_code();
+    let terminated = wait_error.as_ref().filter(|_| running.connection_log.sent).map(|_| {
+        let had_ended = running.connection_log.status || running.connection_log.signal;
+        progress.report_phase(Phase::Exec, Some(Instant::now() + LONGEST));
+        let age = running.started.elapsed();
+        let mut command =
+            MuxCommand { running: &mut running, stop: &job.shutdown.abort, sink: &mut *sink, script: None };
+        let termination = terminate(&mut command, age);
+        if had_ended { format!("it had ended, {}", termination.phrase_of_rest()) } else { termination.phrase() }
     });
-    running.outcome(halt, arrived, ended, bounds, job.ending.is_late(), sink)
+    running.outcome(job, wait_error, arrived, terminated, bounds, sink)
 }
 
 /// The longest that each phase may take.
@@ -93,12 +92,6 @@ struct Bounds {
     connect: Duration,
     auth: Duration,
     command: Option<Duration>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
-    Deadline,
-    Stopped,
 }
 
 /// A pipe that is read until it ends.
@@ -132,10 +125,10 @@ struct Running {
     socket: PathBuf,
     log_path: PathBuf,
     log: Source<File>,
-    lines: Lines,
+    lines: LogLines,
     stdout: Source<PipeReader>,
     stderr: Source<PipeReader>,
-    story: Story,
+    connection_log: ConnectionLog,
     /// The last of its stderr, where ssh itself may have said something.
     last_stderr: Vec<u8>,
     verbose: Option<Tool>,
@@ -164,9 +157,9 @@ impl Running {
         ];
         let mut command = Command::new(&engine.ssh.program);
         command.args(["-T", "-M", "-S"]).arg(&socket).arg("-E").arg(&log_path);
-        let known = trust(engine, target, &mut command)?;
-        if let Way::Jump(jump) = &target.way {
-            let hops = Hop::list(jump).map_err(io::Error::other)?;
+        let known = host_key_options(engine, target, &mut command)?;
+        if let Route::Jump(jump) = &target.route {
+            let hops = JumpSpec::list(jump).map_err(io::Error::other)?;
             let of_hops = [
                 "BatchMode=yes",
                 &timeout,
@@ -202,18 +195,18 @@ impl Running {
             _guard: engine.folder.guard(Pid::from_child(&child)),
             child,
             exited: false,
-            jump: match &target.way {
-                Way::Jump(jump) => Some(jump.clone()),
-                Way::Direct | Way::Proxy(_) => None,
+            jump: match &target.route {
+                Route::Jump(jump) => Some(jump.clone()),
+                Route::Direct | Route::Proxy(_) => None,
             },
             known,
             socket,
             log_path,
             log: Source(Some(log)),
-            lines: Lines::default(),
+            lines: LogLines::default(),
             stdout: Source(Some(stdout)),
             stderr: Source(Some(stderr)),
-            story: Story::new(line),
+            connection_log: ConnectionLog::new(line),
             last_stderr: Vec::new(),
             verbose: job.verbose,
             host: target.record.host().to_string(),
@@ -222,9 +215,15 @@ impl Running {
     }
 
     /// Until ssh has ended, or why it was not waited for.
-    fn follow(&mut self, bounds: Bounds, stop: &Stop, watched: &mut Watched<'_>, sink: &mut dyn Sink) -> Option<Why> {
-        let bound = |story: &Story| match story.phase {
-            Phase::Exec if story.sent => bounds.command,
+    fn follow(
+        &mut self,
+        bounds: Bounds,
+        stop: &Stop,
+        progress: &mut AttemptProgress<'_>,
+        sink: &mut dyn Sink<WaitError>,
+    ) -> Option<WaitError> {
+        let bound = |connection_log: &ConnectionLog| match connection_log.phase {
+            Phase::Exec if connection_log.sent => bounds.command,
             Phase::Exec => Some(START),
             Phase::Auth => Some(bounds.auth),
             _ => Some(bounds.connect),
@@ -234,17 +233,17 @@ impl Running {
         let mut opened = false;
         loop {
             // A deadline a phase: what else is logged meanwhile does not move it.
-            if at != Some((self.story.phase, self.story.sent)) {
-                at = Some((self.story.phase, self.story.sent));
-                deadline = bound(&self.story).map(|bound| Instant::now() + bound);
-                let phase = self.story.phase;
+            if at != Some((self.connection_log.phase, self.connection_log.sent)) {
+                at = Some((self.connection_log.phase, self.connection_log.sent));
+                deadline = bound(&self.connection_log).map(|bound| Instant::now() + bound);
+                let phase = self.connection_log.phase;
                 if phase == Phase::Exec && !opened {
                     opened = true;
-                    watched.logged_in();
+                    progress.logged_in();
                     sink.open();
                 }
                 // The command's own deadline moves while our reader takes no more, so only this loop knows it.
-                watched.tell(phase, deadline.filter(|_| !self.story.sent));
+                progress.report_phase(phase, deadline.filter(|_| !self.connection_log.sent));
             }
             if self.is_over(stop, sink) {
                 return None;
@@ -256,12 +255,12 @@ impl Running {
     }
 
     /// Whether ssh has ended and all of its output was read.
-    fn is_over(&mut self, stop: &Stop, sink: &mut dyn Sink) -> bool {
+    fn is_over(&mut self, stop: &Stop, sink: &mut dyn Sink<WaitError>) -> bool {
         if !self.exited {
             self.exited = !matches!(self.child.try_wait(), Ok(None));
             // What it wrote before it ended is in the pipes by now.
             if self.exited {
-                while self.read(Some(stop), sink) == Ok(true) {}
+                while matches!(self.read(Some(stop), sink), Ok(true)) {}
             }
         }
         self.exited
@@ -274,14 +273,14 @@ impl Running {
         deadline: &mut Option<Instant>,
         stop: &Stop,
         other: Option<&PipeReader>,
-        sink: &mut dyn Sink,
-    ) -> Result<(), Why> {
+        sink: &mut dyn Sink<WaitError>,
+    ) -> Result<(), WaitError> {
         let now = Instant::now();
         if stop.is_set() {
-            return Err(Why::Stopped);
+            return Err(WaitError::Stopped);
         }
         if deadline.is_some_and(|deadline| deadline <= now) {
-            return Err(Why::Deadline);
+            return Err(WaitError::Deadline);
         }
         let before = sink.reader_time();
         if self.read(Some(stop), sink)? {
@@ -310,18 +309,18 @@ impl Running {
     }
 
     /// Takes what has arrived; whether it was anything. With a `stop` it waits for a slow reader until that comes.
-    fn read(&mut self, stop: Option<&Stop>, sink: &mut dyn Sink) -> Result<bool, Why> {
+    fn read(&mut self, stop: Option<&Stop>, sink: &mut dyn Sink<WaitError>) -> Result<bool, WaitError> {
         let mut buffer = [0; 32 * 1024];
-        let Running { log: log_source, lines, story, stdout, stderr, last_stderr, verbose, host, .. } = self;
+        let Running { log: log_source, lines, connection_log, stdout, stderr, last_stderr, verbose, host, .. } = self;
         let trace = Trace::new(*verbose, host);
         // Before ssh opens its log the pipe has no writer, and reads as ended.
         let mut any = match log_source.0.as_mut().map(|log| log.read(&mut buffer)) {
             Some(Ok(len)) => {
                 lines.take(&buffer[..len], |line| {
-                    if story.phase < Phase::Exec {
+                    if connection_log.phase < Phase::Exec {
                         trace.say(|| log::text(line));
                     }
-                    story.line(line);
+                    connection_log.line(line);
                 });
                 len > 0
             }
@@ -329,7 +328,7 @@ impl Running {
         };
         let check = || match stop {
             Some(stop) if !stop.is_set() => Ok(()),
-            _ => Err(Halt::Stopped),
+            _ => Err(WaitError::Stopped),
         };
         let mut taken = Ok(());
         any |= stdout.read(&mut buffer, |bytes| taken = sink.take(Stream::Stdout, bytes, &check));
@@ -339,103 +338,143 @@ impl Running {
             taken = sink.take(Stream::Stderr, bytes, &check);
         });
         match taken {
-            Err(_) if stop.is_some() => Err(Why::Stopped),
+            Err(_) if stop.is_some() => Err(WaitError::Stopped),
             _ => Ok(any),
-        }
-    }
-
-    /// Ends the remote command by a script on the same connection.
-    fn end(&mut self, stop: &Stop, sink: &mut dyn Sink) -> Ended {
-        let ended = self.by_script(stop, sink).unwrap_or(Ended::No);
-        // Its exit status and last output are on their way, perhaps.
-        let mut until = Some(Instant::now() + LAST_OUTPUT);
-        while ended != Ended::No && !self.is_over(stop, sink) && self.turn(&mut until, stop, None, sink).is_ok() {}
-        concluded(ended, self.exited)
-    }
-
-    fn by_script(&mut self, stop: &Stop, sink: &mut dyn Sink) -> Option<Ended> {
-        let asking = Instant::now() + ASKING;
-        let client = Client::connect(&self.socket, asking, stop).ok()?;
-        let (mut reader, writer) = pipe().ok()?;
-        ioctl_fionbio(&reader, true).ok()?;
-        let null = File::options().read(true).write(true).open("/dev/null").ok()?;
-        let script = script(self.started.elapsed());
-        client.session(&script, [null.as_fd(), writer.as_fd(), null.as_fd()], asking, stop).ok()?;
-        drop(writer);
-        let mut deadline = Some(Instant::now() + SCRIPT_TIME);
-        let (mut printed, mut buffer) = (Vec::new(), [0; 4096]);
-        loop {
-            let ended = match reader.read(&mut buffer) {
-                Ok(len) => {
-                    printed.extend_from_slice(&buffer[..len]);
-                    // Its end, or a login shell that prints without one.
-                    len == 0 || printed.len() > 64 * 1024
-                }
-                Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-            };
-            match last_word(&printed) {
-                Some(Word::Ended(ended)) => return Some(ended),
-                Some(Word::Left | Word::Nothing) => return None,
-                _ if ended || self.is_over(stop, sink) => return None,
-                _ => self.turn(&mut deadline, stop, Some(&reader), sink).ok()?,
-            }
         }
     }
 
     fn outcome(
         mut self,
-        halt: Option<Why>,
+        job: &Job,
+        wait_error: Option<WaitError>,
         arrived: Option<u32>,
-        ended: Option<String>,
+        terminated: Option<String>,
         bounds: Bounds,
-        late: bool,
-        sink: &mut dyn Sink,
+        sink: &mut dyn Sink<WaitError>,
     ) -> Outcome {
         end_group(&mut self.child);
-        while self.read(None, sink) == Ok(true) {}
-        let story = &self.story;
+        while matches!(self.read(None, sink), Ok(true)) {}
+        let connection_log = &self.connection_log;
         // Both, or it is not known: the log's number, and ssh's own exit status, which are its low 8 bits.
         let own = self.child.try_wait().ok().flatten().and_then(|status| status.code());
-        let code = match halt {
+        let code = match &wait_error {
             Some(_) => arrived,
-            None => story.exit_code().filter(|code| own == Some((code & 0xff) as i32)),
+            None => connection_log.exit_code().filter(|code| own == Some((code & 0xff) as i32)),
         };
-        let phase = story.phase;
+        let phase = connection_log.phase;
         let said = || {
             // A jump host's trouble is on stderr: that the proxy ended is all that ssh itself knows.
-            let why = story.why().filter(|why| why != "Connection closed by UNKNOWN port 65535" || story.sent);
+            let why = connection_log
+                .why()
+                .filter(|why| why != "Connection closed by UNKNOWN port 65535" || connection_log.sent);
             let of_jump = |why| match &self.jump {
                 Some(jump) => format!("jump host {jump:?} did not let us through: {why}"),
                 None => why,
             };
-            let why = why.or_else(|| last_line(&self.last_stderr).map(of_jump)).or_else(|| story.why());
+            let why = why.or_else(|| last_line(&self.last_stderr).map(of_jump)).or_else(|| connection_log.why());
             why.unwrap_or_else(|| "ssh ended and did not say why".to_string())
         };
-        let unreached = |status, error: String| Outcome::error(status, phase, error);
-        let outcome = match halt {
-            Some(Why::Stopped) => {
-                let outcome = Outcome { phase: Some(phase), ..Outcome::stopped(late) };
-                let error = ended.and_then(|ended| Some(format!("{}; {ended}", outcome.error.as_ref()?)));
-                Outcome { error: error.or(outcome.error.clone()), ..outcome }
+        let failed = |status, error: String| Outcome::error(status, phase, error);
+        let outcome = match wait_error {
+            Some(error) => cut_short(job, connection_log, error, bounds, terminated),
+            None if connection_log.denied => {
+                failed(HostStatus::Failed, "the server refused to run the command".to_string())
             }
-            Some(Why::Deadline) => too_late(story, ended, bounds),
-            None if story.denied => unreached(HostStatus::Failed, "the server refused to run the command".to_string()),
-            None if story.signal => {
-                unreached(HostStatus::Signaled, "a signal ended the command (ssh does not tell which)".to_string())
+            None if connection_log.signal => {
+                failed(HostStatus::Signaled, "a signal ended the command (ssh does not tell which)".to_string())
             }
-            None if story.sent => match code {
-                Some(0) => Outcome::new(HostStatus::Ok, Some(Phase::Exec)),
-                Some(code) => unreached(HostStatus::Failed, format!("the command's exit status is {code}")),
-                None => unreached(HostStatus::Lost, format!("no exit status of the command arrived: {}", said())),
+            None if connection_log.sent => match code {
+                Some(code) => exited(&CommandExit { exit_code: Some(code), signal: None }),
+                None => failed(HostStatus::Lost, format!("no exit status of the command arrived: {}", said())),
             },
-            None if story.host_key_failed => Outcome::error(HostStatus::HostKey, Phase::HostKey, said()),
-            None if story.auth_failed => {
-                Outcome::error(HostStatus::Auth, Phase::Auth, story.refusal(&self.user).unwrap_or_else(said))
+            None if connection_log.host_key_failed => Outcome::error(HostStatus::HostKey, Phase::HostKey, said()),
+            None if connection_log.auth_failed => {
+                Outcome::error(HostStatus::Auth, Phase::Auth, connection_log.refusal(&self.user).unwrap_or_else(said))
             }
-            None => Outcome { retry: may_pass(phase, &said()), ..unreached(HostStatus::Unreachable, said()) },
+            None => Outcome { retry: may_pass(phase, &said()), ..failed(HostStatus::Unreachable, said()) },
         };
-        let exit_code = code.filter(|_| !self.story.signal);
+        let exit_code = code.filter(|_| !self.connection_log.signal);
         Outcome { exit_code, ..outcome }
+    }
+}
+
+/// The remote command, terminated through ssh's control socket.
+struct MuxCommand<'a> {
+    running: &'a mut Running,
+    stop: &'a Stop,
+    sink: &'a mut dyn Sink<WaitError>,
+    script: Option<Script>,
+}
+
+/// A script on the same connection.
+struct Script {
+    _client: MuxClient,
+    stdout: PipeReader,
+    ended: bool,
+}
+
+impl TerminableCommand for MuxCommand<'_> {
+    fn start_script(&mut self, script: &str, deadline: Instant) -> Result<(), WaitError> {
+        let failed = |_| WaitError::Io(io::Error::other("ssh's control socket takes no command"));
+        let client = MuxClient::connect(&self.running.socket, deadline, self.stop).map_err(failed)?;
+        let (stdout, writer) = pipe().map_err(WaitError::Io)?;
+        ioctl_fionbio(&stdout, true).map_err(|error| WaitError::Io(error.into()))?;
+        let null = File::options().read(true).write(true).open("/dev/null").map_err(WaitError::Io)?;
+        client.session(script, [null.as_fd(), writer.as_fd(), null.as_fd()], deadline, self.stop).map_err(failed)?;
+        self.script = Some(Script { _client: client, stdout, ended: false });
+        Ok(())
+    }
+
+    fn script_ended(&self) -> bool {
+        self.script.as_ref().is_none_or(|script| script.ended)
+    }
+
+    fn transfer(&mut self, deadline: &mut Instant, printed: Option<&mut Vec<u8>>) -> Result<(), WaitError> {
+        if self.stop.is_set() {
+            return Err(WaitError::Stopped);
+        }
+        if *deadline <= Instant::now() {
+            return Err(WaitError::Deadline);
+        }
+        if let Some((script, printed)) = self.script.as_mut().zip(printed) {
+            let mut buffer = [0; 4096];
+            match script.stdout.read(&mut buffer) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Ok(len) if len > 0 => {
+                    printed.extend_from_slice(&buffer[..len]);
+                    return Ok(());
+                }
+                Ok(_) | Err(_) => {
+                    script.ended = true;
+                    return Ok(());
+                }
+            }
+        }
+        if self.running.is_over(self.stop, self.sink) {
+            return Err(WaitError::Io(io::Error::other("ssh has ended")));
+        }
+        let mut until = Some(*deadline);
+        let script = self.script.as_ref().filter(|script| !script.ended).map(|script| &script.stdout);
+        let turned = self.running.turn(&mut until, self.stop, script, self.sink);
+        *deadline = until.unwrap_or(*deadline);
+        turned
+    }
+
+    fn output_ended(&mut self) -> bool {
+        self.running.is_over(self.stop, self.sink)
+    }
+
+    /// ssh's control socket has no request for it.
+    fn send_signal(&mut self, _signal: &str, _deadline: Instant) -> Result<(), WaitError> {
+        Err(WaitError::Io(io::ErrorKind::Unsupported.into()))
+    }
+
+    fn has_exit(&self) -> bool {
+        self.running.connection_log.status || self.running.connection_log.signal
+    }
+
+    fn is_closed(&self) -> bool {
+        self.running.exited
     }
 }
 
@@ -450,7 +489,7 @@ impl Drop for Running {
 
 /// The same decision about the host's key as the other engine's: the record's own keys decide; else a host is known by
 /// its name, where ssh would ask for its address only. Gives the file that was made for it.
-fn trust(engine: &Engine, target: &Target, command: &mut Command) -> io::Result<Option<PathBuf>> {
+fn host_key_options(engine: &Engine, target: &Target, command: &mut Command) -> io::Result<Option<PathBuf>> {
     let mut option = |option: OsString| {
         command.arg("-o").arg(option);
     };
@@ -492,29 +531,19 @@ fn remove(path: &Path) {
     let _ = fs::remove_file(path);
 }
 
-/// The outcome of an attempt whose time was up.
-fn too_late(story: &Story, ended: Option<String>, bounds: Bounds) -> Outcome {
-    let within = |bound| format!("not done within {}", humantime::format_duration(bound));
-    match (story.phase, ended) {
-        (Phase::Exec, Some(ended)) => {
-            let error = format!("the command: {}; {ended}", within(bounds.command.unwrap_or_default()));
-            Outcome::error(HostStatus::Timeout, Phase::Exec, error)
-        }
-        (Phase::Exec, None) => {
-            Outcome::error(HostStatus::Timeout, Phase::Exec, format!("starting the command: {}", within(START)))
-        }
-        (Phase::Auth, _) => {
-            Outcome::error(HostStatus::Timeout, Phase::Auth, format!("while logging in: {}", within(bounds.auth)))
-        }
-        (phase, _) => {
-            let what = match phase {
-                Phase::Resolve => "the address was not found",
-                Phase::Connect => "no connection",
-                _ => "no SSH handshake",
-            };
-            Outcome::error(HostStatus::Unreachable, phase, format!("{what}: {}", within(bounds.connect)))
-        }
-    }
+/// The outcome of an attempt whose time was up, or which a stop ended. `terminated`: what became of the command.
+fn cut_short(job: &Job, log: &ConnectionLog, error: WaitError, bounds: Bounds, terminated: Option<String>) -> Outcome {
+    let (phase, connect) = (log.phase, bounds.connect);
+    let outcome = match phase {
+        Phase::Exec if log.sent => wait_failed(job, phase, error, bounds.command.unwrap_or_default(), "the command"),
+        Phase::Exec => wait_failed(job, phase, error, START, "starting the command"),
+        Phase::Auth => wait_failed(job, phase, error, bounds.auth, "while logging in"),
+        Phase::Resolve => not_reached(job, phase, error, connect, "the address was not found"),
+        Phase::Connect => not_reached(job, phase, error, connect, "no connection"),
+        Phase::Handshake | Phase::HostKey => not_reached(job, phase, error, connect, "no SSH handshake"),
+    };
+    let error = outcome.error.into_iter().chain(terminated).collect::<Vec<_>>().join("; ");
+    Outcome { error: Some(error), ..outcome }
 }
 
 /// Whether another try may help: the server said no at once, and had not yet heard who we are.

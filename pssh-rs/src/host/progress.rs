@@ -1,12 +1,12 @@
 //! An attempt's side of the run: what it tells the collector, and what it gets from it.
 
-use crate::base::shutdown::{Stop, Why};
-use crate::base::socket::Wire;
-use crate::host::attempt_handle::Leash;
-use crate::host::failure::halted;
+use crate::base::shutdown::{Stop, StopReason};
+use crate::base::socket::Socket;
+use crate::host::attempt_handle::AttemptHandle;
+use crate::host::failure::wait_failed;
 use crate::host::job::Job;
-use crate::host::slot::{NoSeat, Seat};
-use crate::outcome::{HostStatus, Outcome, Phase, Retry};
+use crate::host::slot::{NoSlot, Slot};
+use cerveza_results::{HostStatus, Outcome, Phase, Retry};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -30,38 +30,38 @@ pub enum Event {
         outcome: Box<Outcome>,
     },
     Written,
-    Stopped(Why),
+    Stopped(StopReason),
 }
 
-pub struct Watched<'a> {
+pub struct AttemptProgress<'a> {
     pub index: usize,
-    pub leash: &'a Leash,
-    pub seat: &'a Seat,
+    pub handle: &'a AttemptHandle,
+    pub slot: &'a Slot,
     pub events: &'a Sender<Event>,
 }
 
-impl Watched<'_> {
+impl AttemptProgress<'_> {
     /// A phase begins that may take so long; until when.
-    pub fn begin(&mut self, phase: Phase, bound: Duration) -> Instant {
+    pub fn start_phase(&mut self, phase: Phase, bound: Duration) -> Instant {
         let deadline = Instant::now() + bound;
-        self.tell(phase, Some(deadline));
+        self.report_phase(phase, Some(deadline));
         deadline
     }
 
-    pub fn tell(&mut self, phase: Phase, deadline: Option<Instant>) {
+    pub fn report_phase(&mut self, phase: Phase, deadline: Option<Instant>) {
         self.send(Event::Phase { index: self.index, phase, deadline });
     }
 
     /// There is a connection, which can be cut from outside from now on.
-    pub fn connected(&mut self, wire: &Arc<Wire>) {
-        self.leash.hold(wire);
+    pub fn set_socket(&mut self, socket: &Arc<Socket>) {
+        self.handle.set_socket(socket);
     }
 
     /// The host answers: waits for its slot.
-    pub fn answers(&mut self, phase: Phase, stop: &Stop) -> Result<(), NoSeat> {
-        self.tell(phase, None);
+    pub fn answers(&mut self, phase: Phase, stop: &Stop) -> Result<(), NoSlot> {
+        self.report_phase(phase, None);
         self.send(Event::Answers { index: self.index });
-        self.seat.wait(stop)
+        self.slot.wait(stop)
     }
 
     pub fn logged_in(&mut self) {
@@ -75,12 +75,17 @@ impl Watched<'_> {
 }
 
 /// The host answers: waits for its slot.
-pub fn seat(job: &Job, watched: &mut Watched<'_>, phase: Phase, bound: Duration) -> Result<(), Box<Outcome>> {
-    let outcome = match watched.answers(phase, &job.ending.end) {
+pub fn wait_for_slot(
+    job: &Job,
+    progress: &mut AttemptProgress<'_>,
+    phase: Phase,
+    bound: Duration,
+) -> Result<(), Box<Outcome>> {
+    let outcome = match progress.answers(phase, &job.shutdown.stop) {
         Ok(()) => return Ok(()),
-        Err(NoSeat::Halt(halt)) => halted(job, phase, halt, bound, "waiting for its turn"),
-        Err(NoSeat::Over) => Outcome::error(HostStatus::Skipped, phase, "not tried: the rollout ended before its turn"),
-        Err(NoSeat::Late) => Outcome {
+        Err(NoSlot::WaitError(wait_error)) => wait_failed(job, phase, wait_error, bound, "waiting for its turn"),
+        Err(NoSlot::Over) => Outcome::error(HostStatus::Skipped, phase, "not tried: the rollout ended before its turn"),
+        Err(NoSlot::Late) => Outcome {
             retry: Retry::Again,
             ..Outcome::error(HostStatus::Unreachable, phase, "waited too long for its turn")
         },

@@ -1,8 +1,8 @@
 //! A slot of the run, as the attempt that waits for it sees it.
 
-use crate::base::lock::lock;
 use crate::base::shutdown::Stop;
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
+use cerveza_results::lock;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,22 +13,22 @@ const LONGEST: Duration = Duration::from_secs(20);
 const AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
-pub struct Seat {
+pub struct Slot {
     said: Mutex<Option<bool>>,
     changed: Condvar,
 }
 
 /// Why there was no slot.
 #[derive(Debug)]
-pub enum NoSeat {
+pub enum NoSlot {
     /// The time for it is over: another attempt will have one.
     Late,
     /// The rollout ended meanwhile.
     Over,
-    Halt(Halt),
+    WaitError(WaitError),
 }
 
-impl Seat {
+impl Slot {
     /// Gives it to who waits.
     pub fn grant(&self) {
         self.say(true);
@@ -45,20 +45,20 @@ impl Seat {
     }
 
     /// Waits for it.
-    pub fn wait(&self, stop: &Stop) -> Result<(), NoSeat> {
+    pub fn wait(&self, stop: &Stop) -> Result<(), NoSlot> {
         let until = Instant::now() + LONGEST;
         let mut said = lock(&self.said);
         loop {
             match *said {
                 Some(true) => return Ok(()),
-                Some(false) if !stop.is_set() => return Err(NoSeat::Over),
+                Some(false) if !stop.is_set() => return Err(NoSlot::Over),
                 _ => {}
             }
             if stop.is_set() {
-                return Err(NoSeat::Halt(Halt::Stopped));
+                return Err(NoSlot::WaitError(WaitError::Stopped));
             }
             if Instant::now() >= until {
-                return Err(NoSeat::Late);
+                return Err(NoSlot::Late);
             }
             said = self.changed.wait_timeout(said, AGAIN).unwrap_or_else(PoisonError::into_inner).0;
         }

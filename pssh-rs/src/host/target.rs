@@ -3,10 +3,10 @@
 use crate::auth::Offer;
 use crate::base::policy::{Engine, HostKeyPolicy};
 use crate::known_hosts::{HostKeys, KnownHosts};
-use crate::outcome::{HostStatus, Phase};
 use crate::session::script::Script;
 use crate::ssh_config::{AddressFamily, HostOptions};
 use cerveza_record::Record;
+use cerveza_results::{HostStatus, Phase};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub struct Target {
     /// Where to connect to: an IP address or a name to resolve.
     pub address: String,
     pub family: AddressFamily,
-    pub way: Way,
+    pub route: Route,
     pub engine: Engine,
     /// Of looking up, connecting and the handshake, each.
     pub connect_timeout: Duration,
@@ -39,7 +39,7 @@ pub struct Target {
 
 /// What carries the connection to a host.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Way {
+pub enum Route {
     Direct,
     /// Through these hosts, as ssh's ProxyJump names them.
     Jump(String),
@@ -58,10 +58,10 @@ pub struct Problem {
 impl Target {
     /// Where it is, for messages.
     pub fn place(&self) -> String {
-        match &self.way {
-            Way::Direct => format!("{} port {}", self.address, self.port),
-            Way::Jump(jump) => format!("{} port {} through {jump}", self.address, self.port),
-            Way::Proxy(_) => format!("{} port {} through its ProxyCommand", self.address, self.port),
+        match &self.route {
+            Route::Direct => format!("{} port {}", self.address, self.port),
+            Route::Jump(jump) => format!("{} port {} through {jump}", self.address, self.port),
+            Route::Proxy(_) => format!("{} port {} through its ProxyCommand", self.address, self.port),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Keys accepted on first contact: appended to a known_hosts file, a line a host, under a lock.
 
 use super::entry::key_type;
-use super::found::{Found, HostId, Verdict, lookup_name};
+use super::found::{HostId, KnownHostMatches, Verdict, lookup_name};
 use super::hashed::hash_name;
 use super::index::Index;
 use super::lock;
 use crate::base::read_capped;
 use crate::base::shutdown::Stop;
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -79,28 +79,28 @@ impl AcceptFile {
         hashed: bool,
         deadline: Instant,
         stop: &Stop,
-    ) -> Result<Verdict, Halt> {
+    ) -> Result<Verdict, WaitError> {
         // A name comes from a record: one with a blank, a comma or a newline in it would write lines of its own.
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '%' | '+');
         let name = host.names.first().copied().unwrap_or_default();
         if name.is_empty() || !name.chars().all(plain) {
-            return Err(Halt::Io(io::Error::other("no known_hosts line can hold such a name")));
+            return Err(WaitError::Io(io::Error::other("no known_hosts line can hold such a name")));
         }
         loop {
             // The mutex too is only tried: who has it may be waiting for a file system that is down.
             let pause = match self.state.try_lock() {
-                Ok(mut state) => match self.try_add(&mut state, host, key, hashed).map_err(Halt::Io)? {
+                Ok(mut state) => match self.try_add(&mut state, host, key, hashed).map_err(WaitError::Io)? {
                     Some(verdict) => return Ok(verdict),
                     None => AGAIN,
                 },
                 Err(TryMutexError::WouldBlock) => SOON,
-                Err(TryMutexError::Poisoned(_)) => return Err(Halt::Io(io::Error::other("a bug in pssh-rs"))),
+                Err(TryMutexError::Poisoned(_)) => return Err(WaitError::Io(io::Error::other("a bug in pssh-rs"))),
             };
             if stop.is_set() {
-                return Err(Halt::Stopped);
+                return Err(WaitError::Stopped);
             }
             if Instant::now() >= deadline {
-                return Err(Halt::Deadline);
+                return Err(WaitError::Deadline);
             }
             std::thread::sleep(pause);
         }
@@ -162,7 +162,7 @@ impl AcceptFile {
         seen.to += whole_lines(&bytes);
         let taken = added.take(&String::from_utf8_lossy(&bytes), |_| self.shown(), |_| {});
         taken.map_err(|failure| io::Error::other(failure.message))?;
-        let verdict = Found::of(host, [&*added].into_iter()).judge(key);
+        let verdict = KnownHostMatches::of(host, [&*added].into_iter()).judge(key);
         if verdict == Verdict::Unknown {
             append(file, line)?;
             return Ok(Verdict::Known);
@@ -216,7 +216,7 @@ mod tests {
         accept
     }
 
-    fn add(accept: &AcceptFile, name: &str, key: &str) -> Result<Verdict, Halt> {
+    fn add(accept: &AcceptFile, name: &str, key: &str) -> Result<Verdict, WaitError> {
         let deadline = Instant::now() + Duration::from_secs(1);
         let host = HostId { names: vec![name], port: 2222 };
         accept.add(&host, &BASE64_STANDARD.decode(key).unwrap(), false, deadline, &Stop::new().unwrap())
@@ -254,7 +254,7 @@ mod tests {
         let accept = open_now(&path);
         let held = File::open(&path).unwrap();
         held.lock().unwrap();
-        assert!(matches!(add(&accept, "web1", KEY), Err(Halt::Deadline)));
+        assert!(matches!(add(&accept, "web1", KEY), Err(WaitError::Deadline)));
         held.unlock().unwrap();
         assert_eq!(add(&accept, "web1", KEY).unwrap(), Verdict::Known);
     }
@@ -320,7 +320,9 @@ mod tests {
         let sink = open_now(Path::new("/dev/null"));
         assert_eq!(add(&sink, "web1", KEY).unwrap(), Verdict::Known);
         let full = open_now(Path::new("/dev/full"));
-        assert!(matches!(add(&full, "web1", KEY), Err(Halt::Io(error)) if error.kind() == io::ErrorKind::StorageFull));
+        assert!(
+            matches!(add(&full, "web1", KEY), Err(WaitError::Io(error)) if error.kind() == io::ErrorKind::StorageFull)
+        );
         let folder = tempfile::tempdir().unwrap();
         assert!(AcceptFile::new(folder.path(), Seen::default()).open().is_err());
     }

@@ -2,8 +2,8 @@
 //! key inside: whether to believe it is decided here.
 
 use super::entry::glob;
-use super::fingerprint;
 use super::signature::verify;
+use crate::base::ssh_wire::{Reader, fingerprint, put_string};
 use ssh_key::PublicKey;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -47,9 +47,10 @@ impl Certificate {
             "ssh-rsa" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521" => 2,
             _ => return Err("it is of an unknown type"),
         };
-        let mut key = string(of_key.as_bytes());
+        let mut key = Vec::new();
+        put_string(&mut key, of_key.as_bytes());
         for _ in 0..parts {
-            key.extend(string(rest.string()?));
+            put_string(&mut key, rest.string()?);
         }
         // Also one spelling of one key: known and revoked keys are compared byte by byte.
         let canonical = PublicKey::from_bytes(&key).and_then(|key| key.to_bytes());
@@ -140,34 +141,6 @@ fn date(seconds: u64) -> String {
         true => humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string(),
         false => "a day after the year 9999".to_string(),
     }
-}
-
-/// What is left of a message of SSH (RFC 4251, 5).
-pub struct Reader<'a>(pub &'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, len: usize) -> Result<&'a [u8], &'static str> {
-        let (taken, rest) = self.0.split_at_checked(len).ok_or("it ends too early")?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    pub fn u32(&mut self) -> Result<u32, &'static str> {
-        Ok(self.take(4)?.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
-    }
-
-    fn u64(&mut self) -> Result<u64, &'static str> {
-        Ok(self.take(8)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
-    }
-
-    pub fn string(&mut self) -> Result<&'a [u8], &'static str> {
-        let len = self.u32()?;
-        self.take(len as usize)
-    }
-}
-
-fn string(bytes: &[u8]) -> Vec<u8> {
-    [&(bytes.len() as u32).to_be_bytes(), bytes].concat()
 }
 
 fn text(bytes: &[u8]) -> String {

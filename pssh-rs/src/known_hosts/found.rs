@@ -2,8 +2,8 @@
 
 use super::certificate::Certificate;
 use super::entry::{Entry, Marker, key_type};
-use super::fingerprint;
 use super::index::Index;
+use crate::base::ssh_wire::fingerprint;
 
 /// A host as known_hosts may name it: its name and its address, either of which is enough.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub enum Verdict {
 
 /// What is written of one host.
 #[derive(Debug, Default)]
-pub struct Found<'a> {
+pub struct KnownHostMatches<'a> {
     names: Vec<Lines<'a>>,
     revoked: Vec<&'a Entry>,
     /// Certificate authorities, each with the host's name that it speaks for.
@@ -56,10 +56,10 @@ struct Lines<'a> {
     binding: bool,
 }
 
-impl<'a> Found<'a> {
+impl<'a> KnownHostMatches<'a> {
     /// Asks the files, in their order. It is done once a host: hashed names make it dear.
-    pub fn of<'b>(host: &HostId<'a>, files: impl Iterator<Item = &'a Index> + Clone) -> Found<'a> {
-        let mut found = Found::default();
+    pub fn of<'b>(host: &HostId<'a>, files: impl Iterator<Item = &'a Index> + Clone) -> KnownHostMatches<'a> {
+        let mut found = KnownHostMatches::default();
         let entries = |name: &str, port| {
             let name = lookup_name(name, port);
             files.clone().flat_map(move |file| file.entries_for(&name)).collect::<Vec<_>>()
@@ -195,7 +195,7 @@ mod tests {
     }
 
     fn judge(lines: &str, names: &[&str], port: u16, key: &str) -> Verdict {
-        Found::of(&HostId { names: names.to_vec(), port }, [&index(lines)].into_iter()).judge(&decode(key))
+        KnownHostMatches::of(&HostId { names: names.to_vec(), port }, [&index(lines)].into_iter()).judge(&decode(key))
     }
 
     fn decode(key: &str) -> Vec<u8> {
@@ -234,7 +234,7 @@ mod tests {
     fn the_types_asked_for_are_those_of_the_lines_that_count() {
         let types = |lines: &str, port| {
             let host = HostId::new("web1", "10.0.0.1", port);
-            Found::of(&host, [&index(lines)].into_iter()).key_types().join(" ")
+            KnownHostMatches::of(&host, [&index(lines)].into_iter()).key_types().join(" ")
         };
         assert_eq!(types("web1 KEY-A\nweb1 KEY-RSA\n", 22), "ssh-ed25519 ssh-rsa");
         // The line without a port does not count beside one with it.
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn files_keep_their_order_and_an_alias_has_no_port() {
         let (one, two) = (index("web1 KEY-RSA\n"), index("web1 KEY-B\n"));
-        let found = Found::of(&HostId::alias("web1"), [&one, &two].into_iter());
+        let found = KnownHostMatches::of(&HostId::alias("web1"), [&one, &two].into_iter());
         assert_eq!(found.key_types(), ["ssh-rsa", "ssh-ed25519"]);
         assert_eq!(found.judge(&decode(B)), Verdict::Known);
         assert_eq!(HostId::new("web1", "WEB1", 22).names, ["web1"]);

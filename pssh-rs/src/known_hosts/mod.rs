@@ -13,18 +13,16 @@ mod signature;
 
 pub use certificate::{Certificate, is_certificate};
 pub use entry::key_type;
-pub use found::{Found, HostId, Verdict, lookup_name};
+pub use found::{HostId, KnownHostMatches, Verdict, lookup_name};
 pub use index::Index;
 pub use pinned::HostKeys;
 
-use crate::base::lock::lock;
 use crate::base::read_capped;
 use crate::base::shutdown::Stop;
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use accept::{AcceptFile, Seen};
-use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use cerveza_manners::{Failure, Result};
-use openssl::sha::sha256;
+use cerveza_results::lock;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
@@ -125,14 +123,14 @@ impl KnownHosts {
     }
 
     /// What is written of a host.
-    pub fn find<'a>(&'a self, host: &HostId<'a>) -> Found<'a> {
+    pub fn find<'a>(&'a self, host: &HostId<'a>) -> KnownHostMatches<'a> {
         let revoked = self.revoked.as_deref();
-        Found::of(host, self.files.iter().map(|file| &file.index).chain(revoked))
+        KnownHostMatches::of(host, self.files.iter().map(|file| &file.index).chain(revoked))
     }
 
     /// The keys that hold whatever is done about host keys.
-    pub fn find_revoked<'a>(&'a self, host: &HostId<'a>) -> Found<'a> {
-        Found::of(host, self.revoked.as_deref().into_iter())
+    pub fn find_revoked<'a>(&'a self, host: &HostId<'a>) -> KnownHostMatches<'a> {
+        KnownHostMatches::of(host, self.revoked.as_deref().into_iter())
     }
 
     /// Opens the file that accepted keys go to, and makes it if need be: what is wrong with it is said before the first
@@ -156,7 +154,7 @@ impl KnownHosts {
         hashed: bool,
         deadline: Instant,
         stop: &Stop,
-    ) -> std::result::Result<Verdict, Halt> {
+    ) -> std::result::Result<Verdict, WaitError> {
         match &self.accept {
             Some(accept) => accept.add(host, key, hashed, deadline, stop),
             None => Ok(Verdict::Unknown),
@@ -169,12 +167,6 @@ impl KnownHosts {
     }
 }
 
-/// A key as ssh-keygen -l names it.
-pub fn fingerprint(key: &[u8]) -> String {
-    format!("SHA256:{}", BASE64_STANDARD_NO_PAD.encode(sha256(key)))
-}
-
-/// A panic with the lock held has been told of already, and leaves whole files behind.
 #[cfg(test)]
 mod tests {
     use super::*;

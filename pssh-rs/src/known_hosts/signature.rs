@@ -1,6 +1,6 @@
 //! Signatures of certificate authorities, checked by the OpenSSL that libssh2 is linked with.
 
-use super::certificate::Reader;
+use crate::base::ssh_wire::Reader;
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::ec::{EcGroup, EcKey, EcPoint};
 use openssl::ecdsa::EcdsaSig;

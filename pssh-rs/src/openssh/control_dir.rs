@@ -28,14 +28,14 @@ for pid in "$1"/*.pid; do pid=${pid##*/}; kill -TERM "-${pid%.pid}" || kill -TER
 rm -rf -- "$1""#;
 
 #[derive(Debug)]
-pub struct Folder {
+pub struct ControlDir {
     path: PathBuf,
     names: AtomicU64,
     warden: Option<(Child, ChildStdin)>,
 }
 
-impl Folder {
-    pub fn new() -> io::Result<Folder> {
+impl ControlDir {
+    pub fn new() -> io::Result<ControlDir> {
         let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         let runtime = runtime.filter(|path| path.is_absolute());
         let tmp = Some(PathBuf::from("/tmp"));
@@ -48,7 +48,7 @@ impl Folder {
                     break;
                 }
                 match DirBuilder::new().mode(0o700).create(&path) {
-                    Ok(()) => return Ok(Folder { warden: Some(warden(&path)?), path, names: AtomicU64::new(1) }),
+                    Ok(()) => return Ok(ControlDir { warden: Some(warden(&path)?), path, names: AtomicU64::new(1) }),
                     Err(error) => last = error,
                 }
             }
@@ -100,7 +100,7 @@ fn warden(folder: &Path) -> io::Result<(Child, ChildStdin)> {
     Ok((child, stdin))
 }
 
-impl Drop for Folder {
+impl Drop for ControlDir {
     fn drop(&mut self) {
         let Some((mut child, stdin)) = self.warden.take() else { return };
         // It tidies up now.
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn it_is_private_and_goes_with_all_that_it_guards() {
-        let folder = Folder::new().unwrap();
+        let folder = ControlDir::new().unwrap();
         let path = folder.path.clone();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         folder.fifo().unwrap();

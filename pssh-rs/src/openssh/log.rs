@@ -5,11 +5,11 @@
 const LINE: usize = 4096;
 /// Bytes that come in pieces, as lines.
 #[derive(Debug, Default)]
-pub struct Lines {
+pub struct LogLines {
     rest: Vec<u8>,
 }
 
-impl Lines {
+impl LogLines {
     pub fn take(&mut self, bytes: &[u8], mut line: impl FnMut(&str)) {
         for &byte in bytes {
             match byte {

@@ -6,7 +6,7 @@
 //! client does.
 
 use crate::base::shutdown::Stop;
-use crate::base::wait::{Halt, wait_for};
+use crate::base::wait::{WaitError, wait_for};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{
@@ -39,45 +39,45 @@ const AGAIN: Duration = Duration::from_millis(10);
 
 /// Why the master opened no channel.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum MuxError {
     /// It is not there, or went away.
     Gone,
     /// It, or the server behind it, said no.
     Refused(String),
-    Halt(Halt),
+    WaitError(WaitError),
 }
 
-impl From<Halt> for Refusal {
-    fn from(halt: Halt) -> Refusal {
-        match halt {
-            Halt::Io(error) => match error.kind() {
+impl From<WaitError> for MuxError {
+    fn from(wait_error: WaitError) -> MuxError {
+        match wait_error {
+            WaitError::Io(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused
                 | io::ErrorKind::ConnectionReset
                 | io::ErrorKind::BrokenPipe
                 | io::ErrorKind::NotFound
-                | io::ErrorKind::UnexpectedEof => Refusal::Gone,
-                _ => Refusal::Halt(Halt::Io(error)),
+                | io::ErrorKind::UnexpectedEof => MuxError::Gone,
+                _ => MuxError::WaitError(WaitError::Io(error)),
             },
-            halt => Refusal::Halt(halt),
+            wait_error => MuxError::WaitError(wait_error),
         }
     }
 }
 
 /// A client of a master.
 #[derive(Debug)]
-pub struct Client {
+pub struct MuxClient {
     socket: OwnedFd,
 }
 
-impl AsFd for Client {
+impl AsFd for MuxClient {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 }
 
-impl Client {
+impl MuxClient {
     /// Connects to the master behind a control socket and exchanges versions.
-    pub fn connect(path: &Path, deadline: Instant, stop: &Stop) -> Result<Client, Refusal> {
+    pub fn connect(path: &Path, deadline: Instant, stop: &Stop) -> Result<MuxClient, MuxError> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(io_halt)?;
         let address = SocketAddrUnix::new(path).map_err(io_halt)?;
@@ -88,12 +88,12 @@ impl Client {
                 Err(error) => return Err(io_halt(error).into()),
             }
         }
-        let client = Client { socket };
+        let client = MuxClient { socket };
         client.send(&Message::new(HELLO).u32(VERSION), deadline, stop)?;
         let hello = client.receive(deadline, stop)?;
         match (word(&hello, 0), word(&hello, 1)) {
             (Some(HELLO), Some(VERSION)) => Ok(client),
-            _ => Err(Refusal::Refused("ssh speaks another multiplexing protocol".to_string())),
+            _ => Err(MuxError::Refused("ssh speaks another multiplexing protocol".to_string())),
         }
     }
 
@@ -105,7 +105,7 @@ impl Client {
         end: BorrowedFd<'_>,
         deadline: Instant,
         stop: &Stop,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), MuxError> {
         let message = Message::new(NEW_STDIO_FWD).u32(REQUEST).string(b"").string(host.as_bytes()).u32(port.into());
         self.open(&message, &[end, end], deadline, stop)
     }
@@ -117,7 +117,7 @@ impl Client {
         ends: [BorrowedFd<'_>; 3],
         deadline: Instant,
         stop: &Stop,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), MuxError> {
         const NO_ESCAPE: u32 = u32::MAX;
         let message = Message::new(NEW_SESSION).u32(REQUEST).string(b"");
         // No terminal, X11, agent or subsystem.
@@ -125,7 +125,7 @@ impl Client {
         self.open(&message, &ends, deadline, stop)
     }
 
-    fn open(&self, message: &Message, ends: &[BorrowedFd<'_>], deadline: Instant, stop: &Stop) -> Result<(), Refusal> {
+    fn open(&self, message: &Message, ends: &[BorrowedFd<'_>], deadline: Instant, stop: &Stop) -> Result<(), MuxError> {
         self.send(message, deadline, stop)?;
         // The master does nothing else until it has them all.
         for end in ends {
@@ -134,29 +134,29 @@ impl Client {
         let answer = self.receive(deadline, stop)?;
         match word(&answer, 0) {
             Some(SESSION_OPENED) => Ok(()),
-            Some(DENIED | FAILURE) => Err(Refusal::Refused(reason(&answer))),
-            _ => Err(Refusal::Refused("ssh gave an answer that is none".to_string())),
+            Some(DENIED | FAILURE) => Err(MuxError::Refused(reason(&answer))),
+            _ => Err(MuxError::Refused("ssh gave an answer that is none".to_string())),
         }
     }
 
     /// The master's process id.
-    pub fn pid(&self, deadline: Instant, stop: &Stop) -> Result<u32, Refusal> {
+    pub fn pid(&self, deadline: Instant, stop: &Stop) -> Result<u32, MuxError> {
         self.send(&Message::new(ALIVE_CHECK).u32(REQUEST), deadline, stop)?;
         let answer = self.receive(deadline, stop)?;
         match (word(&answer, 0), word(&answer, 2)) {
             (Some(ALIVE), Some(pid)) => Ok(pid),
-            _ => Err(Refusal::Refused(reason(&answer))),
+            _ => Err(MuxError::Refused(reason(&answer))),
         }
     }
 
     /// Ends the master. It exits before it answers.
-    pub fn terminate(&self, deadline: Instant, stop: &Stop) -> Result<(), Refusal> {
+    pub fn terminate(&self, deadline: Instant, stop: &Stop) -> Result<(), MuxError> {
         self.send(&Message::new(TERMINATE).u32(REQUEST), deadline, stop)?;
         while self.receive(deadline, stop).is_ok() {}
         Ok(())
     }
 
-    fn send(&self, message: &Message, deadline: Instant, stop: &Stop) -> Result<(), Halt> {
+    fn send(&self, message: &Message, deadline: Instant, stop: &Stop) -> Result<(), WaitError> {
         let mut packet = (message.0.len() as u32).to_be_bytes().to_vec();
         packet.extend_from_slice(&message.0);
         let mut rest = packet.as_slice();
@@ -168,7 +168,7 @@ impl Client {
     }
 
     /// As `mm_send_fd` does: one descriptor with one byte of 0.
-    fn pass(&self, end: BorrowedFd<'_>, deadline: Instant, stop: &Stop) -> Result<(), Halt> {
+    fn pass(&self, end: BorrowedFd<'_>, deadline: Instant, stop: &Stop) -> Result<(), WaitError> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         let ends = [end];
@@ -182,7 +182,7 @@ impl Client {
         control: &mut SendAncillaryBuffer<'_, '_, '_>,
         deadline: Instant,
         stop: &Stop,
-    ) -> Result<usize, Halt> {
+    ) -> Result<usize, WaitError> {
         loop {
             match sendmsg(&self.socket, &[IoSlice::new(bytes)], control, SendFlags::NOSIGNAL) {
                 Ok(sent) => return Ok(sent),
@@ -193,22 +193,22 @@ impl Client {
         }
     }
 
-    fn receive(&self, deadline: Instant, stop: &Stop) -> Result<Vec<u8>, Halt> {
+    fn receive(&self, deadline: Instant, stop: &Stop) -> Result<Vec<u8>, WaitError> {
         let mut len = [0; 4];
         self.fill(&mut len, deadline, stop)?;
         let len = u32::from_be_bytes(len) as usize;
         if len > LONGEST {
-            return Err(Halt::Io(io::Error::other("ssh gave an answer that is too long")));
+            return Err(WaitError::Io(io::Error::other("ssh gave an answer that is too long")));
         }
         let mut body = vec![0; len];
         self.fill(&mut body, deadline, stop)?;
         Ok(body)
     }
 
-    fn fill(&self, mut room: &mut [u8], deadline: Instant, stop: &Stop) -> Result<(), Halt> {
+    fn fill(&self, mut room: &mut [u8], deadline: Instant, stop: &Stop) -> Result<(), WaitError> {
         while !room.is_empty() {
             match recv(&self.socket, &mut *room, RecvFlags::empty()) {
-                Ok((_, 0)) => return Err(Halt::Io(io::ErrorKind::UnexpectedEof.into())),
+                Ok((_, 0)) => return Err(WaitError::Io(io::ErrorKind::UnexpectedEof.into())),
                 Ok((_, len)) => room = &mut room[len..],
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => wait_for(self.as_fd(), PollFlags::IN, Some(deadline), stop)?,
@@ -219,18 +219,18 @@ impl Client {
     }
 }
 
-fn io_halt(error: Errno) -> Halt {
-    Halt::Io(error.into())
+fn io_halt(error: Errno) -> WaitError {
+    WaitError::Io(error.into())
 }
 
 /// Waits a little, unless the deadline or a stop comes first.
-fn pause(deadline: Instant, stop: &Stop) -> Result<(), Halt> {
+fn pause(deadline: Instant, stop: &Stop) -> Result<(), WaitError> {
     if stop.is_set() {
-        return Err(Halt::Stopped);
+        return Err(WaitError::Stopped);
     }
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
-        return Err(Halt::Deadline);
+        return Err(WaitError::Deadline);
     }
     std::thread::sleep(left.min(AGAIN));
     Ok(())

@@ -81,14 +81,14 @@ fn percent(text: &OsStr) -> OsString {
 
 /// A hop of a jump: `[user@]host[:port]` or `ssh://[user@]host[:port]`, as ssh reads them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hop {
+pub struct JumpSpec {
     pub user: Option<String>,
     pub host: String,
     pub port: Option<u16>,
 }
 
-impl Hop {
-    pub fn parse(text: &str) -> Result<Hop, String> {
+impl JumpSpec {
+    pub fn parse(text: &str) -> Result<JumpSpec, String> {
         let bad = || format!("{text:?} is not [user@]host[:port]");
         let rest = text.trim();
         let rest = rest.strip_prefix("ssh://").map_or(rest, |rest| rest.strip_suffix('/').unwrap_or(rest));
@@ -112,12 +112,12 @@ impl Hop {
         if odd(host) || user.as_deref().is_some_and(odd) {
             return Err(bad());
         }
-        Ok(Hop { user, host: host.to_string(), port })
+        Ok(JumpSpec { user, host: host.to_string(), port })
     }
 
     /// The hops of a ProxyJump, nearest first.
-    pub fn list(spec: &str) -> Result<Vec<Hop>, String> {
-        spec.split(',').map(Hop::parse).collect()
+    pub fn list(spec: &str) -> Result<Vec<JumpSpec>, String> {
+        spec.split(',').map(JumpSpec::parse).collect()
     }
 
     pub fn args(&self) -> Vec<OsString> {
@@ -134,14 +134,14 @@ impl Hop {
 }
 
 /// The arguments that make ssh go through all these hops; none for no hop. Its own `-J` would not hand our options on.
-pub fn through(ssh: &SystemSsh, first: &[&str], hops: &[Hop]) -> Vec<OsString> {
+pub fn through(ssh: &SystemSsh, first: &[&str], hops: &[JumpSpec]) -> Vec<OsString> {
     let Some(command) = proxy_command(ssh, first, hops) else { return Vec::new() };
     let mut option = OsString::from("ProxyCommand=");
     option.push(command);
     vec!["-o".into(), option]
 }
 
-fn proxy_command(ssh: &SystemSsh, first: &[&str], hops: &[Hop]) -> Option<OsString> {
+fn proxy_command(ssh: &SystemSsh, first: &[&str], hops: &[JumpSpec]) -> Option<OsString> {
     let (last, earlier) = hops.split_last()?;
     let mut command = percent(&quoted(ssh.program.as_os_str()));
     let mut args = ssh.args(first);
@@ -199,14 +199,14 @@ mod tests {
     #[test]
     fn a_hop_is_read_as_ssh_reads_it_and_is_never_an_option() {
         let hop = |user: Option<&str>, host: &str, port| {
-            Ok(Hop { user: user.map(str::to_string), host: host.to_string(), port })
+            Ok(JumpSpec { user: user.map(str::to_string), host: host.to_string(), port })
         };
-        assert_eq!(Hop::parse("a"), hop(None, "a", None));
-        assert_eq!(Hop::parse("u@d@a:22"), hop(Some("u@d"), "a", Some(22)));
-        assert_eq!(Hop::parse("ssh://u@[::1]:22/"), hop(Some("u"), "::1", Some(22)));
-        assert_eq!(Hop::parse("fe80::1"), hop(None, "fe80::1", None));
+        assert_eq!(JumpSpec::parse("a"), hop(None, "a", None));
+        assert_eq!(JumpSpec::parse("u@d@a:22"), hop(Some("u@d"), "a", Some(22)));
+        assert_eq!(JumpSpec::parse("ssh://u@[::1]:22/"), hop(Some("u"), "::1", Some(22)));
+        assert_eq!(JumpSpec::parse("fe80::1"), hop(None, "fe80::1", None));
         for bad in ["", "@a", "-oProxyCommand=x", "u@", "a:0", "a:x", "[a]x", "a b", "-u@a"] {
-            assert!(Hop::parse(bad).is_err(), "{bad}");
+            assert!(JumpSpec::parse(bad).is_err(), "{bad}");
         }
     }
 }

@@ -2,17 +2,17 @@
 //! that every host comes out exactly once, also when Ctrl-C comes or a thread is stuck; and one writer, so that who reads
 //! the results slowly keeps the collector from nothing.
 
-use crate::base::shutdown::Why;
-use crate::host::attempt_handle::Leash;
+use crate::base::shutdown::StopReason;
+use crate::host::attempt_handle::AttemptHandle;
 use crate::host::job::Job;
 use crate::host::libssh2::attempt;
-use crate::host::progress::{Event, Watched};
-use crate::host::slot::Seat;
+use crate::host::progress::{AttemptProgress, Event};
+use crate::host::slot::Slot;
 use crate::host::target::Target;
-use crate::outcome::{HostStatus, Outcome, Phase, Retry};
 use crate::run::schedule::{AttemptEnd, Schedule, Turn};
-use crate::sink::{SharedKept, Sinks, with_output};
-use crate::view::{Flow, Out, follow};
+use cerveza_results::{
+    HostSinks, HostStatus, Outcome, OutputQueue, Phase, Renderer, Retry, SharedCapture, with_output, write_results,
+};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -30,7 +30,7 @@ const AFTER_STOP: Duration = Duration::from_secs(17);
 /// After a second Ctrl-C no attempt waits for anything any more, and has its outcome, with the output that came, within this.
 const AFTER_SECOND_STOP: Duration = Duration::from_millis(500);
 /// A thread that was left behind is not waited for longer than this.
-const FAREWELL: Duration = Duration::from_millis(500);
+const JOIN_TIME: Duration = Duration::from_millis(500);
 /// With nothing to wait for, as when no thread could be started: look again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// With --wait, the pause after a host could not be reached: at first, and at most.
@@ -44,15 +44,15 @@ const STACK: usize = 512 * 1024;
 struct Shared {
     job: Job,
     targets: Vec<Target>,
-    sinks: Sinks,
+    sinks: HostSinks,
 }
 
 /// What the collector knows of an attempt.
 struct Running {
     turn: Turn,
-    kept: SharedKept,
-    leash: Arc<Leash>,
-    seat: Arc<Seat>,
+    kept: SharedCapture,
+    handle: Arc<AttemptHandle>,
+    slot: Arc<Slot>,
     thread: JoinHandle<()>,
     phase: Option<Phase>,
     at: Instant,
@@ -61,19 +61,19 @@ struct Running {
 }
 
 /// What is to be run.
-pub struct Plan {
+pub struct RunPlan {
     pub job: Job,
     pub targets: Vec<Target>,
-    pub sinks: Sinks,
+    pub sinks: HostSinks,
     pub schedule: Schedule,
-    pub progress: Arc<Progress>,
+    pub counts: Arc<RunCounts>,
     /// With `--wait`.
     pub waits: bool,
 }
 
 /// What the progress bar shows, besides the hosts that are done.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct RunCounts {
     /// Hosts that are worked on.
     pub running: AtomicU64,
     /// Hosts that are done and not ok.
@@ -83,34 +83,34 @@ pub struct Progress {
 }
 
 /// Runs the job on all targets as the schedule says, and hands each outcome over once, as soon as it is final: to `out` by
-/// way of `flow`, which `write` lets it write, and to `done`. Whether it was interrupted.
+/// way of `queue`, which `write` lets it write, and to `done`. Whether it was interrupted.
 pub fn run(
-    plan: Plan,
-    flow: &Flow,
-    out: &mut Out,
-    write: impl FnMut(&mut Out) + Send,
+    plan: RunPlan,
+    queue: &OutputQueue,
+    out: &mut Renderer,
+    write: impl FnMut(&mut Renderer) + Send,
     mut done: impl FnMut(&Target, HostStatus, bool) + Send,
 ) -> io::Result<bool> {
-    let Plan { job, targets, sinks, schedule, progress, waits } = plan;
+    let RunPlan { job, targets, sinks, schedule, counts, waits } = plan;
     let shared = Arc::new(Shared { job, targets, sinks });
     let (events, received) = channel();
     let early = events.clone();
-    shared.job.ending.listen(move |why| drop(early.send(Event::Stopped(why))));
+    shared.job.shutdown.listen(move |why| drop(early.send(Event::Stopped(why))));
     let (targets, written) = (&shared.targets, events.clone());
     thread::scope(|scope| {
         let writer = thread::Builder::new().name("writer".to_string()).spawn_scoped(scope, move || {
             let record = |index: usize| &targets[index].record;
-            follow(flow, out, record, write, |index, status, unwritten| {
+            write_results(queue, out, record, write, |index, status, unwritten| {
                 done(&targets[index], status, unwritten);
                 let _ = written.send(Event::Written);
             });
         })?;
-        let mut collector = Collector {
+        let mut runner = Runner {
             shared: Arc::clone(&shared),
             schedule,
             events,
-            flow,
-            progress: &progress,
+            queue,
+            counts: &counts,
             waits,
             running: HashMap::new(),
             earlier: HashMap::new(),
@@ -118,19 +118,19 @@ pub fn run(
             left_behind: Vec::new(),
             interrupts: 0,
         };
-        collector.collect(&received, || !writer.is_finished());
-        flow.close();
-        let interrupted = collector.interrupts > 0;
-        say_farewell(collector.left_behind);
+        runner.collect(&received, || !writer.is_finished());
+        queue.close();
+        let interrupted = runner.interrupts > 0;
+        join_left_behind(runner.left_behind);
         // An attempt may end of Ctrl-C before the collector hears of it.
-        Ok(interrupted || shared.job.ending.end.is_set() && !shared.job.ending.is_late())
+        Ok(interrupted || shared.job.shutdown.stop.is_set() && !shared.job.shutdown.is_late())
     })
 }
 
 /// Lets the threads that were left behind end before the program does: at its exit OpenSSL takes itself apart, also
 /// under a thread that is still using it.
-fn say_farewell(threads: Vec<JoinHandle<()>>) {
-    let until = Instant::now() + FAREWELL;
+fn join_left_behind(threads: Vec<JoinHandle<()>>) {
+    let until = Instant::now() + JOIN_TIME;
     for thread in threads {
         while !thread.is_finished() && Instant::now() < until {
             thread::sleep(Duration::from_millis(1));
@@ -139,30 +139,37 @@ fn say_farewell(threads: Vec<JoinHandle<()>>) {
 }
 
 /// The life of an attempt's thread.
-fn life(shared: &Shared, index: usize, kept: SharedKept, leash: &Leash, seat: &Seat, events: &Sender<Event>) {
-    let mut watched = Watched { index, leash, seat, events };
+fn run_attempt(
+    shared: &Shared,
+    index: usize,
+    kept: SharedCapture,
+    handle: &AttemptHandle,
+    slot: &Slot,
+    events: &Sender<Event>,
+) {
+    let mut progress = AttemptProgress { index, handle, slot, events };
     let target = &shared.targets[index];
     // A bug that one host brings to light must not cost the others their records.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut sink = shared.sinks.sink(index, kept);
-        let outcome = attempt(&shared.job, target, &mut watched, &mut sink);
+        let outcome = attempt(&shared.job, target, &mut progress, &mut sink);
         sink.finish(outcome)
     }));
     let outcome = outcome.unwrap_or_else(|_| Outcome {
         error: Some("a bug in pssh-rs ended this attempt".to_string()),
         ..Outcome::new(HostStatus::Lost, None)
     });
-    if leash.end() {
+    if handle.finish() {
         let _ = events.send(Event::Ended { index, outcome: outcome.into() });
     }
 }
 
-struct Collector<'a> {
+struct Runner<'a> {
     shared: Arc<Shared>,
     schedule: Schedule,
     events: Sender<Event>,
-    flow: &'a Flow,
-    progress: &'a Progress,
+    queue: &'a OutputQueue,
+    counts: &'a RunCounts,
     waits: bool,
     running: HashMap<usize, Running>,
     /// What became of hosts that wait for another try.
@@ -172,19 +179,19 @@ struct Collector<'a> {
     interrupts: u32,
 }
 
-impl Collector<'_> {
+impl Runner<'_> {
     /// Until all is done; or `writing` is no longer, which only a bug can bring about.
     fn collect(&mut self, events: &Receiver<Event>, writing: impl Fn() -> bool) {
         while !self.schedule.is_over() && writing() {
             let now = Instant::now();
             self.begin_due(now);
-            self.progress.running.store(self.running.len() as u64, Ordering::Relaxed);
+            self.counts.running.store(self.running.len() as u64, Ordering::Relaxed);
             if let Ok(event) = events.recv_timeout(self.wait(Instant::now())) {
-                self.hear(event);
+                self.note_received(event);
             }
             // All that was said first: what came after an old deadline may be a new one, or the end.
             while let Ok(event) = events.try_recv() {
-                self.hear(event);
+                self.note_received(event);
             }
             self.give_up_overdue();
             for index in self.schedule.refused() {
@@ -203,7 +210,7 @@ impl Collector<'_> {
     }
 
     fn stopped(&self) -> bool {
-        self.shared.job.ending.end.is_set()
+        self.shared.job.shutdown.stop.is_set()
     }
 
     fn begin_due(&mut self, now: Instant) {
@@ -228,29 +235,29 @@ impl Collector<'_> {
     }
 
     fn start(&self, turn: Turn) -> io::Result<Running> {
-        let (leash, seat) = (Arc::new(Leash::default()), Arc::new(Seat::default()));
+        let (handle, slot) = (Arc::new(AttemptHandle::default()), Arc::new(Slot::default()));
         let kept = self.shared.sinks.kept();
         let (shared, own_kept, held, wanted, events) =
-            (Arc::clone(&self.shared), Arc::clone(&kept), Arc::clone(&leash), Arc::clone(&seat), self.events.clone());
+            (Arc::clone(&self.shared), Arc::clone(&kept), Arc::clone(&handle), Arc::clone(&slot), self.events.clone());
         let thread = thread::Builder::new().name("host".to_string()).stack_size(STACK);
         let (at, started_at) = (Instant::now(), SystemTime::now());
-        let thread = thread.spawn(move || life(&shared, turn.index, own_kept, &held, &wanted, &events))?;
-        Ok(Running { turn, kept, leash, seat, thread, phase: None, at, started_at, give_up_at: None })
+        let thread = thread.spawn(move || run_attempt(&shared, turn.index, own_kept, &held, &wanted, &events))?;
+        Ok(Running { turn, kept, handle, slot, thread, phase: None, at, started_at, give_up_at: None })
     }
 
     fn grant(&self, index: usize) {
         if let Some(running) = self.running.get(&index) {
-            running.seat.grant();
+            running.slot.grant();
         }
     }
 
     fn refuse(&self, index: usize) {
         if let Some(running) = self.running.get(&index) {
-            running.seat.refuse();
+            running.slot.refuse();
         }
     }
 
-    fn hear(&mut self, event: Event) {
+    fn note_received(&mut self, event: Event) {
         match event {
             Event::Phase { index, phase, deadline } => {
                 // A deadline that has passed while something was cleaned up gives the attempt a moment, too.
@@ -278,8 +285,8 @@ impl Collector<'_> {
                 }
             }
             Event::Written => self.schedule.written(),
-            Event::Stopped(Why::Signal) => self.interrupt(),
-            Event::Stopped(Why::Deadline) => {
+            Event::Stopped(StopReason::Signal) => self.interrupt(),
+            Event::Stopped(StopReason::Deadline) => {
                 self.close(HostStatus::Skipped, "not tried: the run's deadline had passed");
                 self.give_up_by(Instant::now() + AFTER_STOP);
             }
@@ -289,13 +296,13 @@ impl Collector<'_> {
     /// Sends the host to the end of the queue for another try, or out.
     fn finish(&mut self, turn: Turn, outcome: Outcome) {
         // What is wrong with the host's record or settings stays wrong.
-        let may_boot = self.waits && outcome.may_boot() && self.shared.targets[turn.index].problem.is_none();
+        let may_boot = self.waits && may_be_booting(&outcome) && self.shared.targets[turn.index].problem.is_none();
         let end = AttemptEnd { retry: outcome.retry, may_boot };
         let pause = |attempts| if may_boot { boot_pause(outcome.status, attempts) } else { pause(attempts) };
         match self.schedule.ended(turn, end, Instant::now(), pause) {
             true => {
                 if may_boot && self.waited_for.insert(turn.index) {
-                    self.progress.waited_for.fetch_add(1, Ordering::Relaxed);
+                    self.counts.waited_for.fetch_add(1, Ordering::Relaxed);
                 }
                 self.earlier.insert(turn.index, outcome);
             }
@@ -305,7 +312,7 @@ impl Collector<'_> {
 
     fn emit(&mut self, index: usize, outcome: Outcome) {
         self.schedule.done(outcome.mark());
-        self.flow.done(index, outcome);
+        self.queue.done(index, outcome);
     }
 
     fn interrupt(&mut self) {
@@ -345,12 +352,12 @@ impl Collector<'_> {
     fn give_up_overdue(&mut self) {
         let now = Instant::now();
         // One that has ended all the same is about to say so.
-        let overdue = |running: &Running| running.give_up_at.is_some_and(|at| at <= now) && running.leash.give_up();
+        let overdue = |running: &Running| running.give_up_at.is_some_and(|at| at <= now) && running.handle.give_up();
         let overdue: Vec<Running> = self.running.extract_if(|_, running| overdue(running)).map(|(_, it)| it).collect();
         for running in overdue {
             let outcome = match self.stopped() {
                 false => stuck(running.phase),
-                true => Outcome { phase: running.phase, ..Outcome::stopped(self.shared.job.ending.is_late()) },
+                true => Outcome { phase: running.phase, ..Outcome::stopped(self.shared.job.shutdown.is_late()) },
             };
             let mut outcome = with_output(&running.kept, outcome_of(&running, outcome));
             if let (Some(Phase::Exec), Some(error)) = (running.phase, &mut outcome.error) {
@@ -374,6 +381,17 @@ fn outcome_of(running: &Running, outcome: Outcome) -> Outcome {
 
 fn was_tried(outcome: &Outcome) -> bool {
     outcome.status != HostStatus::Skipped && outcome.retry != Retry::Again
+}
+
+/// Whether a host that is still booting ends an attempt like this: it cannot be reached, or has not installed the login's
+/// keys. A host key that is not the right one is not among them, because sshd shows none before the host has its final
+/// keys. Nothing was run.
+fn may_be_booting(outcome: &Outcome) -> bool {
+    match (outcome.status, outcome.phase) {
+        (_, None | Some(Phase::Exec)) => false,
+        (HostStatus::Unreachable | HostStatus::Auth, _) => true,
+        (status, phase) => (status, phase) == (HostStatus::Timeout, Some(Phase::Auth)),
+    }
 }
 
 /// The outcome of an attempt that its own deadlines did not end.
@@ -409,4 +427,34 @@ fn boot_pause(status: HostStatus, attempts: u32) -> Duration {
 
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_host_that_ran_nothing_may_be_booting() {
+        let may_boot = |status, phase| may_be_booting(&Outcome::new(status, phase));
+        for (status, phase) in [
+            (HostStatus::Unreachable, Phase::Resolve),
+            (HostStatus::Unreachable, Phase::Connect),
+            (HostStatus::Unreachable, Phase::Handshake),
+            (HostStatus::Unreachable, Phase::Auth),
+            (HostStatus::Auth, Phase::Auth),
+            (HostStatus::Timeout, Phase::Auth),
+        ] {
+            assert!(may_boot(status, Some(phase)), "{status:?}");
+        }
+        for (status, phase) in [
+            (HostStatus::HostKey, Phase::HostKey),
+            (HostStatus::Timeout, Phase::Exec),
+            (HostStatus::Lost, Phase::Exec),
+            (HostStatus::Failed, Phase::Exec),
+            (HostStatus::Cancelled, Phase::Connect),
+        ] {
+            assert!(!may_boot(status, Some(phase)), "{status:?}");
+        }
+        assert!(!may_boot(HostStatus::Unreachable, None));
+    }
 }

@@ -3,8 +3,7 @@
 //! A host holds a slot from its first moment to its last, with one exception: where a connection is slow to come about, its
 //! slot goes to another host, so that dead hosts cost none. One that turns out alive waits for a slot again.
 
-use crate::outcome::{Mark, Retry};
-use crate::rollout::Rollout;
+use cerveza_results::{Mark, Retry, Rollout};
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -306,10 +305,10 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rollout::Choice;
+    use cerveza_results::RolloutRules;
 
     fn schedule(hosts: usize, fanout: usize, open: usize) -> Schedule {
-        Schedule::new(Rollout::new(hosts, &Choice::default()), Width { fanout, open })
+        Schedule::new(Rollout::new(hosts, &RolloutRules::default()), Width { fanout, open })
     }
 
     fn begun(schedule: &mut Schedule, now: Instant) -> Vec<usize> {
@@ -474,8 +473,8 @@ mod tests {
     #[test]
     fn what_is_not_begun_when_it_closes_comes_out_once() {
         let now = Instant::now();
-        let choice = Choice { batches: vec![crate::rollout::Share::Hosts(3)], ..Choice::default() };
-        let mut schedule = Schedule::new(Rollout::new(8, &choice), Width { fanout: 2, open: 2 });
+        let rules = RolloutRules { batches: vec![cerveza_results::Share::Hosts(3)], ..RolloutRules::default() };
+        let mut schedule = Schedule::new(Rollout::new(8, &rules), Width { fanout: 2, open: 2 });
         let first = schedule.begin(now).unwrap();
         schedule.begin(now).unwrap();
         assert!(schedule.ended(first, end(Retry::Once), now, NO_PAUSE));

@@ -110,14 +110,14 @@ fn name_lists(bytes: &[u8]) -> Option<Vec<Vec<String>>> {
     const LISTS: usize = 8;
     let mut packets = Reader(bytes);
     loop {
-        let packet = packets.string()?;
+        let packet = packets.string().ok()?;
         let (padding, payload) = packet.split_first()?;
         let payload = payload.get(..payload.len().checked_sub(usize::from(*padding))?)?;
         let Some((&KEXINIT, message)) = payload.split_first() else { continue };
         let mut reader = Reader(message);
-        reader.bytes(16)?;
+        reader.bytes(16).ok()?;
         let list = |_| {
-            let list = String::from_utf8_lossy(reader.string()?).into_owned();
+            let list = String::from_utf8_lossy(reader.string().ok()?).into_owned();
             Some(list.split(',').filter(|name| !name.is_empty()).map(str::to_string).collect())
         };
         return (0..LISTS).map(list).collect();

@@ -24,9 +24,9 @@ impl FromStr for Variable {
     }
 }
 
-/// What stands around a command.
+/// What is put around a command: a folder, variables, sudo.
 #[derive(Clone, Debug, Default)]
-pub struct Around {
+pub struct CommandWrapper {
     pub chdir: Option<String>,
     pub env: Vec<Variable>,
     pub sudo: Option<Sudo>,
@@ -42,16 +42,16 @@ pub struct Sudo {
     pub begun: String,
 }
 
-impl Around {
+impl CommandWrapper {
     /// Returns the line for the login shell.
-    pub fn line(&self, command: &str) -> String {
+    pub fn wrap(&self, command: &str) -> String {
         let Some(sudo) = &self.sudo else { return self.line_without_sudo(command) };
         let line = self.plain(command);
         sudo.line(&["-S", "-p", &sudo.prompt], &format!("printf %s {} >&2; {line}", sudo.begun))
     }
 
-    /// The same where nobody can answer a sudo: one that wants a password fails.
-    pub fn unasked_line(&self, command: &str) -> String {
+    /// Returns the line for the login shell; sudo fails instead of asking for a password.
+    pub fn wrap_without_prompt(&self, command: &str) -> String {
         match &self.sudo {
             Some(sudo) => sudo.line(&["-n"], &self.plain(command)),
             None => self.line_without_sudo(command),
@@ -158,16 +158,16 @@ mod tests {
 
     #[test]
     fn a_command_alone_is_what_it_was() {
-        assert_eq!(Around::default().line("a; b 'c'"), "a; b 'c'");
+        assert_eq!(CommandWrapper::default().wrap("a; b 'c'"), "a; b 'c'");
     }
 
     #[test]
     fn folder_and_variables_come_before() {
         let env = vec!["A=it's; $HOME\n".parse().unwrap(), "B=".parse().unwrap()];
-        let around = Around { chdir: Some("/usr/lib".to_string()), env, sudo: None };
-        assert_eq!(sh(&around.line("printf '[%s]' \"$A\" \"$B\"; pwd")), "[it's; $HOME\n][]/usr/lib\n");
-        let nowhere = Around { chdir: Some("-no;echo x".to_string()), ..Around::default() };
-        assert_eq!(sh(&nowhere.line("echo ran")), "");
+        let wrapper = CommandWrapper { chdir: Some("/usr/lib".to_string()), env, sudo: None };
+        assert_eq!(sh(&wrapper.wrap("printf '[%s]' \"$A\" \"$B\"; pwd")), "[it's; $HOME\n][]/usr/lib\n");
+        let nowhere = CommandWrapper { chdir: Some("-no;echo x".to_string()), ..CommandWrapper::default() };
+        assert_eq!(sh(&nowhere.wrap("echo ran")), "");
         assert_eq!(quote_path("~/a b"), "~/'a b'");
         assert_eq!((quote_path("~"), quote_path("~x")), ("~".to_string(), "'~x'".to_string()));
     }
@@ -175,23 +175,23 @@ mod tests {
     #[test]
     fn every_login_shell_gets_the_folder_and_the_variables() {
         let env = vec!["SHELL=/no/shell".parse().unwrap(), "A=it's !$HOME\\\n".parse().unwrap()];
-        let around = Around { chdir: Some("/usr/lib".to_string()), env, sudo: None };
-        let nowhere = Around { chdir: Some("/no such".to_string()), ..Around::default() };
+        let wrapper = CommandWrapper { chdir: Some("/usr/lib".to_string()), env, sudo: None };
+        let nowhere = CommandWrapper { chdir: Some("/no such".to_string()), ..CommandWrapper::default() };
         for shell in SHELLS {
-            assert_eq!(arguments_by(shell, &around.line("printenv A; pwd")), "it's !$HOME\\\n\n/usr/lib\n", "{shell}");
-            assert_eq!(arguments_by(shell, &nowhere.line("echo ran; echo ran")), "", "{shell}");
+            assert_eq!(arguments_by(shell, &wrapper.wrap("printenv A; pwd")), "it's !$HOME\\\n\n/usr/lib\n", "{shell}");
+            assert_eq!(arguments_by(shell, &nowhere.wrap("echo ran; echo ran")), "", "{shell}");
         }
     }
 
     #[test]
     fn sudo_runs_it_all_once_it_has_begun() {
         let sudo = Sudo { user: Some("it".to_string()), prompt: "[p]".to_string(), begun: "[b]".to_string() };
-        let around = Around { chdir: Some("/a b".to_string()), env: Vec::new(), sudo: Some(sudo) };
+        let wrapper = CommandWrapper { chdir: Some("/a b".to_string()), env: Vec::new(), sudo: Some(sudo) };
         assert_eq!(
-            around.line("x"),
+            wrapper.wrap("x"),
             r"exec sudo -S -p '[p]' -u it -- sh -c 'printf %s [b] >&2; cd '\''/a b'\'' || exit; x'"
         );
-        assert_eq!(around.unasked_line("x"), r"exec sudo -n -u it -- sh -c 'cd '\''/a b'\'' || exit; x'");
+        assert_eq!(wrapper.wrap_without_prompt("x"), r"exec sudo -n -u it -- sh -c 'cd '\''/a b'\'' || exit; x'");
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! One command on an open session: started, fed, drained, ended.
 
-use crate::base::wait::Halt;
-use crate::ffi::{ExecChannel, Stream};
-use crate::session::phase_timer::Clock;
-use crate::session::ssh_session::{Link, would_block};
-use crate::session::sudo::{Gate, NoPassword, Secret, Seen};
-use crate::session::terminate::{self, Ended};
-use crate::sink::Sink;
+use crate::base::wait::WaitError;
+use crate::ffi::ExecChannel;
+use crate::session::phase_timer::PhaseTimer;
+use crate::session::ssh_session::{SshSession, would_block};
+use crate::session::sudo::{NoPassword, Secret, SudoGate, SudoSign};
+use crate::session::terminate::channel::terminate_channel;
+use crate::session::terminate::{LONGEST, Termination};
+use cerveza_results::{Sink, Stream};
 use libssh2_sys as raw;
 use ssh2::ErrorCode;
 use std::cell::Cell;
@@ -25,13 +26,13 @@ const BUFFER: usize = 32 * 1024;
 const TERMINAL: (&str, (u32, u32)) = ("xterm", (200, 50));
 
 /// What to run, and how.
-pub struct Ask<'a> {
+pub struct CommandRequest<'a> {
     pub line: &'a str,
     /// Variables that the server is asked to set.
     pub env: &'a [(String, String)],
     pub stdin: Stdin<'a>,
     pub tty: bool,
-    pub gate: Option<Gate<'a>>,
+    pub gate: Option<SudoGate<'a>>,
 }
 
 /// What the command reads.
@@ -60,12 +61,12 @@ impl Stdin<'_> {
 
 /// How a command ended, as far as that arrived.
 #[derive(Debug, Default)]
-pub struct Ran {
+pub struct CommandExit {
     pub exit_code: Option<u32>,
     pub signal: Option<String>,
 }
 
-impl Ran {
+impl CommandExit {
     fn has_ended(&self) -> bool {
         self.exit_code.is_some() || self.signal.is_some()
     }
@@ -73,7 +74,7 @@ impl Ran {
 
 /// How the waiting for it ended.
 #[derive(Debug)]
-pub enum End {
+pub enum CommandEnd {
     /// The server closed the channel in order.
     Closed,
     /// The server would not run it.
@@ -81,122 +82,129 @@ pub enum End {
     /// The server would not give it a terminal.
     NoTerminal,
     /// The server was not asked to run it.
-    Unasked(Halt),
+    NotSent(WaitError),
     /// The server was asked, and did not say whether it does.
-    Unconfirmed(Halt),
+    Unconfirmed(WaitError),
     /// It was to end before its time; what became of it.
-    Ended(Halt, Ended),
+    Terminated(WaitError, Termination),
     /// Its exit status arrived, and the connection ended before the end of its output did.
-    Unfinished(Halt),
-    Halt(Halt),
+    Unfinished(WaitError),
+    WaitError(WaitError),
     /// Sudo did not let it begin.
     NoPassword(String),
     /// Its stdin could not be read.
     Stdin(std::io::Error),
 }
 
-enum Broken {
-    Halt(Halt),
+enum FollowError {
+    WaitError(WaitError),
     NoPassword(String),
     Stdin(std::io::Error),
 }
 
-impl From<Halt> for Broken {
-    fn from(halt: Halt) -> Broken {
-        Broken::Halt(halt)
+impl From<WaitError> for FollowError {
+    fn from(wait_error: WaitError) -> FollowError {
+        FollowError::WaitError(wait_error)
     }
 }
 
 /// Runs a command. Where the clock or a stop ends it, it is ended on the host too.
-pub fn exec(link: &Link, ask: Ask<'_>, clock: &Clock<'_>, sink: &mut dyn Sink) -> (Ran, End) {
+pub fn exec(
+    session: &SshSession,
+    request: CommandRequest<'_>,
+    timer: &PhaseTimer<'_>,
+    sink: &mut dyn Sink<WaitError>,
+) -> (CommandExit, CommandEnd) {
     let started = Instant::now();
     let starts_by = started + START;
-    clock.tell(Some(starts_by));
-    let channel = match start(link, &ask, starts_by) {
+    timer.report_deadline(Some(starts_by));
+    let channel = match start(session, &request, starts_by) {
         Ok(channel) => channel,
-        Err(end) => return (Ran::default(), end),
+        Err(end) => return (CommandExit::default(), end),
     };
-    clock.back();
+    timer.report_own_deadline();
     sink.open();
     let mut follow = Follow {
-        link,
+        session,
         channel: &channel,
-        clock,
+        timer,
         sink,
-        feeder: Feeder::new(ask.stdin),
-        gate: ask.gate,
+        feeder: Feeder::new(request.stdin),
+        gate: request.gate,
         buffer: vec![0; BUFFER],
         sudo_since: Instant::now(),
     };
     let broken = follow.follow();
-    if let Err(Broken::Halt(Halt::Ssh(_) | Halt::Io(_))) = broken {
+    if let Err(FollowError::WaitError(WaitError::Ssh(_) | WaitError::Io(_))) = broken {
         follow.take_queued();
     }
-    let refusal = follow.gate.as_ref().and_then(Gate::refusal);
+    let refusal = follow.gate.as_ref().and_then(SudoGate::refusal);
     drop(follow);
     // Read before we end the command: whether an exit status or signal of that still arrives is chance.
-    let ran = Ran { exit_code: channel.exit_code(), signal: channel.exit_signal() };
+    let exit = CommandExit { exit_code: channel.exit_code(), signal: channel.exit_signal() };
     let mut end_it = || {
-        clock.tell(Some(Instant::now() + terminate::LONGEST));
-        link.sheltered(|| terminate::end(link, &channel, started.elapsed(), sink))
+        timer.report_deadline(Some(Instant::now() + LONGEST));
+        session.sheltered(|| terminate_channel(session, &channel, started.elapsed(), sink))
     };
     let end = match broken {
-        Ok(()) => refusal.map_or(End::Closed, End::NoPassword),
-        Err(Broken::Halt(halt @ (Halt::Deadline | Halt::Stopped))) => {
+        Ok(()) => refusal.map_or(CommandEnd::Closed, CommandEnd::NoPassword),
+        Err(FollowError::WaitError(wait_error @ (WaitError::Deadline | WaitError::Stopped))) => {
             let ended = end_it();
-            End::Ended(halt, ended)
+            CommandEnd::Terminated(wait_error, ended)
         }
         // What ended, in order or not, after its last output and with its exit status, has ended well.
-        Err(Broken::Halt(_)) if ran.has_ended() && channel.ended() => End::Closed,
-        Err(Broken::Halt(halt)) if ran.has_ended() => End::Unfinished(halt),
-        Err(Broken::Halt(halt)) => End::Halt(halt),
-        Err(Broken::NoPassword(why)) => {
+        Err(FollowError::WaitError(_)) if exit.has_ended() && channel.ended() => CommandEnd::Closed,
+        Err(FollowError::WaitError(wait_error)) if exit.has_ended() => CommandEnd::Unfinished(wait_error),
+        Err(FollowError::WaitError(wait_error)) => CommandEnd::WaitError(wait_error),
+        Err(FollowError::NoPassword(why)) => {
             // Without an answer sudo would ask until somebody hangs up.
             end_it();
-            End::NoPassword(why)
+            CommandEnd::NoPassword(why)
         }
-        Err(Broken::Stdin(error)) => {
+        Err(FollowError::Stdin(error)) => {
             end_it();
-            End::Stdin(error)
+            CommandEnd::Stdin(error)
         }
     };
-    link.close_session(&channel);
-    (ran, end)
+    session.close_session(&channel);
+    (exit, end)
 }
 
-fn start(link: &Link, ask: &Ask<'_>, deadline: Instant) -> Result<ExecChannel, End> {
+fn start(session: &SshSession, request: &CommandRequest<'_>, deadline: Instant) -> Result<ExecChannel, CommandEnd> {
     let deadline = Some(deadline);
-    let unasked = |halt| match halt {
-        Halt::Ssh(error) if is_denied(&error) => End::Denied,
-        halt => End::Unasked(halt),
+    let not_sent = |wait_error| match wait_error {
+        WaitError::Ssh(error) if is_denied(&error) => CommandEnd::Denied,
+        wait_error => CommandEnd::NotSent(wait_error),
     };
-    let channel = link.open_session(deadline, ExecChannel::open).map_err(unasked)?;
-    if ask.tty {
+    let channel = session.open_session(deadline, ExecChannel::open).map_err(not_sent)?;
+    if request.tty {
         let (term, size) = TERMINAL;
-        link.drive(deadline, |_| channel.request_pty(term, size)).map_err(|halt| match unasked(halt) {
-            End::Denied => End::NoTerminal,
-            end => end,
+        session.drive(deadline, |_| channel.request_pty(term, size)).map_err(|wait_error| {
+            match not_sent(wait_error) {
+                CommandEnd::Denied => CommandEnd::NoTerminal,
+                end => end,
+            }
         })?;
     }
-    for (name, value) in ask.env {
-        match link.drive(deadline, |_| channel.set_env(name, value)) {
+    for (name, value) in request.env {
+        match session.drive(deadline, |_| channel.set_env(name, value)) {
             // As for ssh, a server that takes no such variable is no reason not to run the command.
-            Err(Halt::Ssh(error)) if is_denied(&error) => {}
-            result => result.map_err(unasked)?,
+            Err(WaitError::Ssh(error)) if is_denied(&error) => {}
+            result => result.map_err(not_sent)?,
         }
     }
-    match link.drive(deadline, |_| channel.start(ask.line)) {
+    match session.drive(deadline, |_| channel.start(request.line)) {
         Ok(()) => Ok(channel),
-        Err(Halt::Ssh(error)) if is_denied(&error) => Err(End::Denied),
+        Err(WaitError::Ssh(error)) if is_denied(&error) => Err(CommandEnd::Denied),
         // It may be running: what the server says is heard yet, so that it can be ended.
-        Err(Halt::Stopped) => {
+        Err(WaitError::Stopped) => {
             let until = deadline.map(|deadline| deadline.min(Instant::now() + CONFIRM));
-            match link.sheltered(|| link.drive(until, |_| channel.start(ask.line))) {
+            match session.sheltered(|| session.drive(until, |_| channel.start(request.line))) {
                 Ok(()) => Ok(channel),
-                Err(_) => Err(End::Unconfirmed(Halt::Stopped)),
+                Err(_) => Err(CommandEnd::Unconfirmed(WaitError::Stopped)),
             }
         }
-        Err(halt) => Err(End::Unconfirmed(halt)),
+        Err(wait_error) => Err(CommandEnd::Unconfirmed(wait_error)),
     }
 }
 
@@ -226,12 +234,12 @@ impl<'a> Feeder<'a> {
 }
 
 struct Follow<'a, 'c> {
-    link: &'a Link,
+    session: &'a SshSession,
     channel: &'a ExecChannel,
-    clock: &'a Clock<'c>,
-    sink: &'a mut dyn Sink,
+    timer: &'a PhaseTimer<'c>,
+    sink: &'a mut dyn Sink<WaitError>,
     feeder: Feeder<'a>,
-    gate: Option<Gate<'a>>,
+    gate: Option<SudoGate<'a>>,
     buffer: Vec<u8>,
     /// Since when sudo has what it needs.
     sudo_since: Instant,
@@ -239,9 +247,9 @@ struct Follow<'a, 'c> {
 
 impl Follow<'_, '_> {
     /// Feeds stdin and drains both streams side by side, since they share one window, until the server closes the channel.
-    fn follow(&mut self) -> Result<(), Broken> {
+    fn follow(&mut self) -> Result<(), FollowError> {
         loop {
-            let received = self.link.received();
+            let received = self.session.received();
             let mut moved = self.feed()?;
             for stream in [Stream::Stdout, Stream::Stderr] {
                 moved |= self.drain(stream)?;
@@ -252,19 +260,21 @@ impl Follow<'_, '_> {
                 match self.channel.closed() {
                     Ok(()) => return Ok(()),
                     Err(error) if would_block(&error) => {}
-                    Err(error) => return Err(Halt::from(error).into()),
+                    Err(error) => return Err(WaitError::from(error).into()),
                 }
             }
             // Whatever a call receives may be what an earlier one waits for, and nothing more may come after it: a larger
             // window, new keys, output on the other stream.
-            if moved || self.link.received() != received {
+            if moved || self.session.received() != received {
                 continue;
             }
             self.sink.flush();
             let sudo = self.gate.as_ref().filter(|gate| !gate.is_open()).map(|_| self.sudo_since + SUDO);
-            match self.link.wait(self.clock.deadline().into_iter().chain(sudo).min()) {
-                Err(Halt::Deadline) if sudo.is_some_and(|by| by <= Instant::now()) => {
-                    return Err(Broken::NoPassword("sudo did not let the command begin within a minute".to_string()));
+            match self.session.wait(self.timer.deadline().into_iter().chain(sudo).min()) {
+                Err(WaitError::Deadline) if sudo.is_some_and(|by| by <= Instant::now()) => {
+                    return Err(FollowError::NoPassword(
+                        "sudo did not let the command begin within a minute".to_string(),
+                    ));
                 }
                 waited => waited?,
             }
@@ -279,17 +289,17 @@ impl Follow<'_, '_> {
                     bytes = gate.pass(stream, &bytes).0;
                 }
                 // It fails only where our reader takes no more.
-                let _ = hand_on(self.link, self.clock, self.sink, stream, &bytes);
+                let _ = hand_on(self.session, self.timer, self.sink, stream, &bytes);
             }
         }
         let _ = self.rest();
     }
 
     /// Sends some of stdin, at its end the end; whether anything moved.
-    fn feed(&mut self) -> Result<bool, Broken> {
-        let open = self.gate.as_ref().is_none_or(Gate::is_open);
+    fn feed(&mut self) -> Result<bool, FollowError> {
+        let open = self.gate.as_ref().is_none_or(SudoGate::is_open);
         let feeder = &mut self.feeder;
-        if feeder.over || !self.link.may_send() {
+        if feeder.over || !self.session.may_send() {
             return Ok(false);
         }
         if feeder.sent == feeder.chunk.len() {
@@ -302,7 +312,7 @@ impl Follow<'_, '_> {
                 return Ok(false);
             } else if !matches!(feeder.stdin, Stdin::Nothing) {
                 feeder.chunk.resize(BUFFER, 0);
-                let len = feeder.stdin.read(&mut feeder.chunk, feeder.at).map_err(Broken::Stdin)?;
+                let len = feeder.stdin.read(&mut feeder.chunk, feeder.at).map_err(FollowError::Stdin)?;
                 feeder.chunk.truncate(len);
                 feeder.at += len as u64;
             }
@@ -338,53 +348,53 @@ impl Follow<'_, '_> {
     }
 
     /// Reads what has arrived on one stream; whether that was anything. Stops to look at the other after a while.
-    fn drain(&mut self, stream: Stream) -> Result<bool, Broken> {
+    fn drain(&mut self, stream: Stream) -> Result<bool, FollowError> {
         const TURNS: usize = 32;
         for turn in 0..TURNS {
             // A fast sender never lets us wait, where the deadline is looked at too.
-            self.link.check(self.clock.deadline())?;
+            self.session.check(self.timer.deadline())?;
             match self.channel.read(stream, &mut self.buffer) {
                 Ok(0) => return Ok(turn > 0),
                 Ok(len) => self.take(stream, len)?,
                 Err(error) if would_block(&error) => return Ok(turn > 0),
-                Err(error) => return Err(Halt::from(error).into()),
+                Err(error) => return Err(WaitError::from(error).into()),
             }
         }
         Ok(true)
     }
 
-    fn take(&mut self, stream: Stream, len: usize) -> Result<(), Broken> {
-        let (link, clock) = (self.link, self.clock);
+    fn take(&mut self, stream: Stream, len: usize) -> Result<(), FollowError> {
+        let (session, timer) = (self.session, self.timer);
         let bytes = &self.buffer[..len];
         let Some(gate) = self.gate.as_mut().filter(|gate| !gate.is_open()) else {
-            return Ok(hand_on(link, clock, self.sink, stream, bytes)?);
+            return Ok(hand_on(session, timer, self.sink, stream, bytes)?);
         };
         let (bytes, seen) = gate.pass(stream, bytes);
         for seen in seen {
             match seen {
-                Seen::Begun => {
+                SudoSign::Begun => {
                     gate.accepted();
-                    clock.restart();
+                    timer.restart();
                 }
-                Seen::Prompt => {
-                    clock.pause();
-                    self.feeder.password = Some(gate.answer(&|| link.check(None)).map_err(|no| match no {
-                        NoPassword::Because(why) => Broken::NoPassword(why),
-                        NoPassword::Halt(halt) => Broken::Halt(halt),
+                SudoSign::Prompt => {
+                    timer.pause();
+                    self.feeder.password = Some(gate.answer(&|| session.check(None)).map_err(|no| match no {
+                        NoPassword::Because(why) => FollowError::NoPassword(why),
+                        NoPassword::WaitError(wait_error) => FollowError::WaitError(wait_error),
                     })?);
                     self.sudo_since = Instant::now();
-                    clock.restart();
+                    timer.restart();
                 }
             }
         }
-        Ok(hand_on(link, clock, self.sink, stream, &bytes)?)
+        Ok(hand_on(session, timer, self.sink, stream, &bytes)?)
     }
 
     /// What the gate held back to the last.
-    fn rest(&mut self) -> Result<(), Broken> {
+    fn rest(&mut self) -> Result<(), FollowError> {
         for stream in [Stream::Stdout, Stream::Stderr] {
             if let Some(rest) = self.gate.as_mut().map(|gate| gate.rest(stream)).filter(|rest| !rest.is_empty()) {
-                hand_on(self.link, self.clock, self.sink, stream, &rest)?;
+                hand_on(self.session, self.timer, self.sink, stream, &rest)?;
             }
         }
         Ok(())
@@ -392,18 +402,24 @@ impl Follow<'_, '_> {
 }
 
 /// Hands output on. The clock stands still while the reader of our output takes no more: that is no fault of the host.
-fn hand_on(link: &Link, clock: &Clock<'_>, sink: &mut dyn Sink, stream: Stream, bytes: &[u8]) -> Result<(), Halt> {
+fn hand_on(
+    session: &SshSession,
+    timer: &PhaseTimer<'_>,
+    sink: &mut dyn Sink<WaitError>,
+    stream: Stream,
+    bytes: &[u8],
+) -> Result<(), WaitError> {
     let (before, waits) = (sink.reader_time(), Cell::new(false));
     let check = || {
         if !waits.replace(true) {
-            clock.tell(None);
+            timer.report_deadline(None);
         }
-        link.check(None)
+        session.check(None)
     };
     let taken = sink.take(stream, bytes, &check);
-    clock.postpone(sink.reader_time() - before);
+    timer.postpone(sink.reader_time() - before);
     if waits.get() {
-        clock.back();
+        timer.report_own_deadline();
     }
     taken
 }

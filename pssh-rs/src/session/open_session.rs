@@ -1,8 +1,8 @@
 //! One session after another on a connection, for servers that have room for only one at a time (`MaxSessions 1`).
 
-use crate::base::wait::Halt;
+use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;
-use crate::session::ssh_session::Link;
+use crate::session::ssh_session::SshSession;
 use libssh2_sys as raw;
 use ssh2::{Error, ErrorCode, Session};
 use std::thread::sleep;
@@ -15,16 +15,16 @@ const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(50), Durati
 /// after a deadline.
 const CLOSE: Duration = Duration::from_secs(2);
 
-impl Link {
+impl SshSession {
     /// Opens a session. One that is refused is asked for again, because the session before it may not be gone yet.
     pub fn open_session<T>(
         &self,
         deadline: Option<Instant>,
         mut open: impl FnMut(&Session) -> Result<T, Error>,
-    ) -> Result<T, Halt> {
+    ) -> Result<T, WaitError> {
         for pause in PAUSES {
             match self.drive(deadline, &mut open) {
-                Err(Halt::Ssh(error)) if is_refused(&error) => sleep(pause),
+                Err(WaitError::Ssh(error)) if is_refused(&error) => sleep(pause),
                 result => return result,
             }
         }

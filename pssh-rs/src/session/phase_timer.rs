@@ -1,40 +1,41 @@
-//! The time that a host's command has, and who is told of it.
+//! The time limit of the work on one host, once it is logged in.
 
-use crate::outcome::Phase;
+use cerveza_results::Phase;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-/// Is told of each phase as it begins, with its deadline.
-pub type Watch<'a> = dyn FnMut(Phase, Option<Instant>) + 'a;
+/// Gets each phase as it begins, with its deadline.
+pub type ReportDeadline<'a> = dyn FnMut(Phase, Option<Instant>) + 'a;
 
-/// One clock for all that is done on a host once it is logged in.
-pub struct Clock<'a> {
+/// One time limit for everything that is done on a host once it is logged in. The runner gets each change of the deadline, so
+/// it can give up an attempt that overruns.
+pub struct PhaseTimer<'a> {
     limit: Option<Duration>,
     deadline: Cell<Option<Instant>>,
-    watch: RefCell<&'a mut Watch<'a>>,
+    report: RefCell<&'a mut ReportDeadline<'a>>,
 }
 
-impl<'a> Clock<'a> {
-    /// Starts it. Without a `limit` the command may take as long as it likes.
-    pub fn start(limit: Option<Duration>, watch: &'a mut Watch<'a>) -> Clock<'a> {
-        let clock = Clock { limit, deadline: Cell::new(None), watch: RefCell::new(watch) };
-        clock.restart();
-        clock
+impl<'a> PhaseTimer<'a> {
+    /// Starts the timer. Without a `limit` there is no deadline.
+    pub fn start(limit: Option<Duration>, report: &'a mut ReportDeadline<'a>) -> PhaseTimer<'a> {
+        let timer = PhaseTimer { limit, deadline: Cell::new(None), report: RefCell::new(report) };
+        timer.restart();
+        timer
     }
 
-    /// Gives the command its whole time from now on.
+    /// Starts again with the whole time limit.
     pub fn restart(&self) {
         self.deadline.set(self.limit.map(|limit| Instant::now() + limit));
-        self.tell(self.deadline.get());
+        self.report_deadline(self.deadline.get());
     }
 
-    /// Lets it stand still: a person is being asked.
+    /// Stops the timer while a person is asked for a password.
     pub fn pause(&self) {
         self.deadline.set(None);
-        self.tell(None);
+        self.report_deadline(None);
     }
 
-    /// Adds time that is not the host's.
+    /// Adds time that the host did not use, such as the time of a slow reader of our output.
     pub fn postpone(&self, by: Duration) {
         self.deadline.set(self.deadline.get().map(|deadline| deadline + by));
     }
@@ -47,12 +48,12 @@ impl<'a> Clock<'a> {
         self.limit.unwrap_or_default()
     }
 
-    /// Tells the watch of a deadline that is not the clock's own; what comes after is told again by `back`.
-    pub fn tell(&self, deadline: Option<Instant>) {
-        (self.watch.borrow_mut())(Phase::Exec, deadline);
+    /// Reports a deadline other than the timer's own. Call `report_own_deadline` when it no longer applies.
+    pub fn report_deadline(&self, deadline: Option<Instant>) {
+        (self.report.borrow_mut())(Phase::Exec, deadline);
     }
 
-    pub fn back(&self) {
-        self.tell(self.deadline.get());
+    pub fn report_own_deadline(&self) {
+        self.report_deadline(self.deadline.get());
     }
 }

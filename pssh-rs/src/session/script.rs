@@ -1,10 +1,10 @@
 //! A script of this machine on a host: uploaded over the connection, run, removed.
 
 use crate::session::command_line::{command_line, quote};
-use crate::session::exec::{Ask, End, Ran, START, Stdin, exec};
-use crate::session::phase_timer::Clock;
-use crate::session::ssh_session::Link;
-use crate::sink::Captured;
+use crate::session::exec::{CommandEnd, CommandExit, CommandRequest, START, Stdin, exec};
+use crate::session::phase_timer::PhaseTimer;
+use crate::session::ssh_session::SshSession;
+use cerveza_results::Captured;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -66,35 +66,42 @@ pub fn line(path: &str, args: &[String]) -> String {
 }
 
 /// What went wrong before the script itself began.
-pub enum Unstarted {
-    End(Ran, End),
+pub enum NotStarted {
+    CommandEnd(CommandExit, CommandEnd),
     /// The upload failed; what it said.
     Upload(String),
 }
 
 /// Puts the script on the host; the file's name there. With `readable` others than who logs in may read it:
 /// sudo may make another user of us.
-pub fn upload(link: &Link, script: &Script, readable: bool, clock: &Clock<'_>) -> Result<String, Unstarted> {
+pub fn upload(
+    session: &SshSession,
+    script: &Script,
+    readable: bool,
+    timer: &PhaseTimer<'_>,
+) -> Result<String, NotStarted> {
     let mode = if readable { "755" } else { "700" };
     let line = format!("exec sh -c '{}'", UPLOAD.replace("MODE", mode));
     let mut said = Captured::default();
-    let ask = Ask { line: &line, env: &[], stdin: Stdin::Bytes(&script.bytes), tty: false, gate: None };
-    match exec(link, ask, clock, &mut said) {
-        (Ran { exit_code: Some(0), .. }, End::Closed) => {}
-        (Ran { exit_code: Some(_), .. }, End::Closed) => {
+    let request = CommandRequest { line: &line, env: &[], stdin: Stdin::Bytes(&script.bytes), tty: false, gate: None };
+    match exec(session, request, timer, &mut said) {
+        (CommandExit { exit_code: Some(0), .. }, CommandEnd::Closed) => {}
+        (CommandExit { exit_code: Some(_), .. }, CommandEnd::Closed) => {
             let stderr = String::from_utf8_lossy(&said.stderr);
             let why = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason was given");
-            return Err(Unstarted::Upload(why.trim().to_string()));
+            return Err(NotStarted::Upload(why.trim().to_string()));
         }
-        (_, End::Unfinished(halt)) => return Err(Unstarted::End(Ran::default(), End::Halt(halt))),
-        (ran, end) => return Err(Unstarted::End(ran, end)),
+        (_, CommandEnd::Unfinished(wait_error)) => {
+            return Err(NotStarted::CommandEnd(CommandExit::default(), CommandEnd::WaitError(wait_error)));
+        }
+        (exit, end) => return Err(NotStarted::CommandEnd(exit, end)),
     }
     // A login shell that prints something of its own prints it first.
     let said = String::from_utf8_lossy(&said.stdout);
     let path = said.rfind("/.pssh-rs.").map(|at| said[..at].rfind('\n').map_or(&said[..], |line| &said[line + 1..]));
     match path {
         Some(path) if path.starts_with('/') => Ok(path.to_string()),
-        _ => Err(Unstarted::Upload("the host did not say where it put the script".to_string())),
+        _ => Err(NotStarted::Upload("the host did not say where it put the script".to_string())),
     }
 }
 
@@ -102,15 +109,15 @@ pub fn upload(link: &Link, script: &Script, readable: bool, clock: &Clock<'_>) -
 const REMOVAL: Duration = Duration::from_secs(5);
 
 /// Removes what `upload` put there; whether that was done.
-pub fn remove(link: &Link, path: &str, clock: &Clock<'_>) -> bool {
-    clock.tell(Some(Instant::now() + START + REMOVAL));
+pub fn remove(session: &SshSession, path: &str, timer: &PhaseTimer<'_>) -> bool {
+    timer.report_deadline(Some(Instant::now() + START + REMOVAL));
     let line = format!("exec rm -f {}", quote(path));
     let mut watch = |_, _| {};
-    let own_clock = Clock::start(Some(REMOVAL), &mut watch);
-    let ask = Ask { line: &line, env: &[], stdin: Stdin::Nothing, tty: false, gate: None };
-    let ended = link.sheltered(|| exec(link, ask, &own_clock, &mut Captured::default()));
-    clock.back();
-    matches!(ended, (Ran { exit_code: Some(0), .. }, End::Closed))
+    let own_timer = PhaseTimer::start(Some(REMOVAL), &mut watch);
+    let request = CommandRequest { line: &line, env: &[], stdin: Stdin::Nothing, tty: false, gate: None };
+    let ended = session.sheltered(|| exec(session, request, &own_timer, &mut Captured::default()));
+    timer.report_own_deadline();
+    matches!(ended, (CommandExit { exit_code: Some(0), .. }, CommandEnd::Closed))
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! An SSH session under our own clock: libssh2 never blocks, every wait is ours and ends at the phase's deadline or on
 //! Ctrl-C.
 
-use crate::base::shutdown::{Ending, Stop};
-use crate::base::socket::Wire;
-use crate::base::wait::{Halt, wait_for};
-use crate::connect::host_key::{Wanted, host_key_algorithms};
-use crate::ffi::{connect_to_wire, send_keepalive};
+use crate::base::shutdown::{Shutdown, Stop};
+use crate::base::socket::Socket;
+use crate::base::wait::{WaitError, wait_for};
+use crate::connect::host_key::{HostKeyQuery, host_key_algorithms};
+use crate::ffi::{attach_socket, send_keepalive};
 use crate::session::algorithms::{Allowed, Kind, Ours, why_failed};
 use crate::ssh_config::{HostOptions, ServerAlive};
 use rustix::event::PollFlags;
@@ -31,29 +31,29 @@ struct Watch {
     due: Instant,
 }
 
-pub struct Link {
+pub struct SshSession {
     session: Session,
-    wire: Arc<Wire>,
+    socket: Arc<Socket>,
     /// The algorithms that the server is offered.
     ours: Ours,
     watch: Cell<Option<Watch>>,
     /// The stop that waits end by.
     stop: RefCell<Arc<Stop>>,
-    ending: Ending,
+    shutdown: Shutdown,
 }
 
-impl Link {
-    pub fn new(wire: Arc<Wire>, ending: Ending) -> Result<Link, ssh2::Error> {
+impl SshSession {
+    pub fn new(socket: Arc<Socket>, shutdown: Shutdown) -> Result<SshSession, ssh2::Error> {
         let mut session = Session::new()?;
         session.set_blocking(false);
-        connect_to_wire(&mut session, &wire);
-        let stop = RefCell::new(Arc::clone(&ending.end));
-        Ok(Link { session, wire, ours: Ours::default(), watch: Cell::new(None), stop, ending })
+        attach_socket(&mut session, &socket);
+        let stop = RefCell::new(Arc::clone(&shutdown.stop));
+        Ok(SshSession { session, socket, ours: Ours::default(), watch: Cell::new(None), stop, shutdown })
     }
 
     /// What is done because of a stop, or to clean up, heeds only the last one.
     pub fn sheltered<T>(&self, work: impl FnOnce() -> T) -> T {
-        let before = self.stop.replace(Arc::clone(&self.ending.now));
+        let before = self.stop.replace(Arc::clone(&self.shutdown.abort));
         let result = work();
         self.stop.replace(before);
         result
@@ -65,24 +65,25 @@ impl Link {
 
     /// Ends the connection on the spot: nothing that libssh2 does with it can wait any more.
     pub fn cut(&self) {
-        self.wire.cut();
+        self.socket.cut();
     }
 
-    pub fn session(&self) -> &Session {
+    /// The session of the `ssh2` crate.
+    pub fn raw(&self) -> &Session {
         &self.session
     }
 
     /// Allows the algorithms that ssh_config asks for, of those that libssh2 has.
-    pub fn prefer(&mut self, options: &HostOptions) -> Result<(), Halt> {
+    pub fn prefer(&mut self, options: &HostOptions) -> Result<(), WaitError> {
         self.session.set_compress(options.compression);
         let allow = |kind, methods: &[MethodType], asked: &Option<String>| {
             let supported = self.session.supported_algs(methods[0])?;
             let allowed = Allowed::new(kind, &supported, asked.as_deref());
-            let allowed = allowed.map_err(|why| Halt::Io(io::Error::other(why)))?;
+            let allowed = allowed.map_err(|why| WaitError::Io(io::Error::other(why)))?;
             for method in methods.iter().filter(|_| asked.is_some()) {
                 self.session.method_pref(*method, &allowed.names.join(","))?;
             }
-            Ok::<Allowed, Halt>(allowed)
+            Ok::<Allowed, WaitError>(allowed)
         };
         self.ours = Ours {
             key_exchange: allow(Kind::KeyExchange, &[MethodType::Kex], &options.kex_algorithms)?,
@@ -94,31 +95,31 @@ impl Link {
         Ok(())
     }
 
-    /// Exchanges banners and keys. Of the host key algorithms those that are `wanted` are asked for first.
-    pub fn handshake(&mut self, wanted: &Wanted<'_>, deadline: Instant) -> Result<(), Halt> {
+    /// Exchanges banners and keys. Of the host key algorithms those that are `query` are asked for first.
+    pub fn handshake(&mut self, query: &HostKeyQuery<'_>, deadline: Instant) -> Result<(), WaitError> {
         let supported = self.session.supported_algs(MethodType::HostKey)?;
-        let host_keys = host_key_algorithms(&supported, wanted);
+        let host_keys = host_key_algorithms(&supported, query);
         if host_keys.is_empty() {
             let why = "ssh_config's HostKeyAlgorithms leaves none that this host could prove a key by";
-            return Err(Halt::Io(io::Error::other(why)));
+            return Err(WaitError::Io(io::Error::other(why)));
         }
         self.session.method_pref(MethodType::HostKey, &host_keys)?;
         self.ours.host_key.names = host_keys.split(',').map(str::to_string).collect();
         let mut session = self.session.clone();
         let result = self.drive(Some(deadline), |_| session.handshake());
-        let opening = self.wire.heard.take_opening();
-        let halt = match result {
+        let opening = self.socket.transcript.take_opening();
+        let wait_error = match result {
             Ok(()) => return Ok(()),
-            Err(Halt::Stopped) => return Err(Halt::Stopped),
-            Err(halt) => halt,
+            Err(WaitError::Stopped) => return Err(WaitError::Stopped),
+            Err(wait_error) => wait_error,
         };
-        let reset = |why: String| Err(Halt::Io(io::Error::new(io::ErrorKind::ConnectionReset, why)));
-        match (why_failed(&opening, &self.ours), self.disconnect(), halt) {
-            (Some(why), _, _) => Err(Halt::Io(io::Error::other(why))),
+        let reset = |why: String| Err(WaitError::Io(io::Error::new(io::ErrorKind::ConnectionReset, why)));
+        match (why_failed(&opening, &self.ours), self.disconnect(), wait_error) {
+            (Some(why), _, _) => Err(WaitError::Io(io::Error::other(why))),
             (None, Some(why), _) => reset(format!("the server ended the connection ({why:?})")),
             // libssh2 calls it a failed key exchange.
-            (None, None, Halt::Ssh(_)) if self.is_closed() => reset(LOST.to_string()),
-            (None, None, halt) => Err(halt),
+            (None, None, WaitError::Ssh(_)) if self.is_closed() => reset(LOST.to_string()),
+            (None, None, wait_error) => Err(wait_error),
         }
     }
 
@@ -133,7 +134,7 @@ impl Link {
         &self,
         deadline: Option<Instant>,
         mut op: impl FnMut(&Session) -> Result<T, ssh2::Error>,
-    ) -> Result<T, Halt> {
+    ) -> Result<T, WaitError> {
         loop {
             match op(&self.session) {
                 Err(error) if would_block(&error) => self.wait(deadline)?,
@@ -145,12 +146,12 @@ impl Link {
     /// How many bytes have been received. A call that would block is worth repeating once this has changed: another one
     /// may have received what it waits for.
     pub fn received(&self) -> u64 {
-        self.wire.received()
+        self.socket.received()
     }
 
     /// Whether the socket has room for more data.
     pub fn may_send(&self) -> bool {
-        self.wire.flush()
+        self.socket.flush()
     }
 
     /// From now on each wait also ends when the host has been silent for too long. For after the login, since no server
@@ -161,12 +162,12 @@ impl Link {
     }
 
     /// Waits until the socket is ready for what libssh2 wants of it.
-    pub fn wait(&self, deadline: Option<Instant>) -> Result<(), Halt> {
+    pub fn wait(&self, deadline: Option<Instant>) -> Result<(), WaitError> {
         loop {
             let watch = self.watch.get();
             let due = watch.map(|watch| watch.due);
             match self.wait_until_ready(due.into_iter().chain(deadline).min()) {
-                Err(Halt::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
+                Err(WaitError::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
                 ended => {
                     if let (Ok(true), Some(Watch { alive, .. })) = (&ended, watch) {
                         self.keep_alive(alive);
@@ -179,7 +180,7 @@ impl Link {
                     let silence = watch.alive.interval * (watch.unanswered + 1);
                     let silence = humantime::format_duration(silence);
                     let error = format!("the host stopped answering (nothing came for {silence})");
-                    return Err(Halt::Io(io::Error::new(io::ErrorKind::TimedOut, error)));
+                    return Err(WaitError::Io(io::Error::new(io::ErrorKind::TimedOut, error)));
                 }
                 send_keepalive(&self.session);
                 watch.unanswered += 1;
@@ -190,27 +191,27 @@ impl Link {
     }
 
     /// Returns whether there was a sign of life: something to receive, or room for what could not be sent.
-    fn wait_until_ready(&self, deadline: Option<Instant>) -> Result<bool, Halt> {
-        let sent = self.wire.flush();
+    fn wait_until_ready(&self, deadline: Option<Instant>) -> Result<bool, WaitError> {
+        let sent = self.socket.flush();
         let directions = self.session.block_directions();
         let mut flags = PollFlags::empty();
         let reads = matches!(directions, BlockDirections::Inbound | BlockDirections::Both);
-        flags.set(PollFlags::IN, reads && self.wire.may_receive());
+        flags.set(PollFlags::IN, reads && self.socket.may_receive());
         flags.set(PollFlags::OUT, !sent || matches!(directions, BlockDirections::Outbound | BlockDirections::Both));
         if !flags.is_empty() {
-            return wait_for(self.wire.as_fd(), flags, deadline, &self.stop()).map(|()| true);
+            return wait_for(self.socket.as_fd(), flags, deadline, &self.stop()).map(|()| true);
         }
         // libssh2 wants nothing and is not done: ask again soon, not at once.
         let soon = Instant::now() + Duration::from_millis(20);
-        match wait_for(self.wire.as_fd(), PollFlags::IN, Some(soon), &self.stop()) {
-            Err(Halt::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => Ok(false),
+        match wait_for(self.socket.as_fd(), PollFlags::IN, Some(soon), &self.stop()) {
+            Err(WaitError::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => Ok(false),
             result => result.map(|()| true),
         }
     }
 
     /// Whether the peer has closed the connection, or it broke: libssh2 calls that a refused key.
     pub fn is_closed(&self) -> bool {
-        match recv(&self.wire, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        match recv(&self.socket, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
             Ok((_, received)) => received == 0,
             Err(error) => error != Errno::AGAIN && error != Errno::INTR,
         }
@@ -218,26 +219,26 @@ impl Link {
 
     /// Returns the server's reason, if it has ended the connection by a message.
     pub fn disconnect(&self) -> Option<String> {
-        self.wire.heard.disconnect()
+        self.socket.transcript.disconnect()
     }
 
     /// Whether the deadline has passed or Ctrl-C came: for loops that never need to wait.
-    pub fn check(&self, deadline: Option<Instant>) -> Result<(), Halt> {
+    pub fn check(&self, deadline: Option<Instant>) -> Result<(), WaitError> {
         match deadline {
-            _ if self.stop().is_set() => Err(Halt::Stopped),
-            Some(deadline) if Instant::now() >= deadline => Err(Halt::Deadline),
+            _ if self.stop().is_set() => Err(WaitError::Stopped),
+            Some(deadline) if Instant::now() >= deadline => Err(WaitError::Deadline),
             _ => Ok(()),
         }
     }
 }
 
-impl Drop for Link {
+impl Drop for SshSession {
     /// Takes leave in one try. The socket is shut before the session is freed, so that freeing cannot wait for the peer.
     fn drop(&mut self) {
         if self.session.authenticated() {
             let _ = self.session.disconnect(None, "", None);
         }
-        self.wire.cut();
+        self.socket.cut();
     }
 }
 

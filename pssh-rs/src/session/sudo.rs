@@ -1,9 +1,9 @@
 //! Sudo's password: asked for once in the run, and only where a sudo asks; tried on one host before others get it, since
 //! a wrong one on hundreds of hosts locks an account.
 
-use crate::base::wait::Halt;
-use crate::ffi::Stream;
+use crate::base::wait::WaitError;
 use crate::session::command_line::Sudo;
+use cerveza_results::Stream;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, TryLockError};
@@ -19,18 +19,18 @@ const AGAIN: Duration = Duration::from_millis(20);
 pub type Secret = Zeroizing<Vec<u8>>;
 
 /// Asks the user, with a prompt; or why that is not possible.
-pub type Ask = Box<dyn Fn(&str) -> Result<Secret, NoPassword> + Send + Sync>;
+pub type AskPassword = Box<dyn Fn(&str) -> Result<Secret, NoPassword> + Send + Sync>;
 
 /// Why there is no password.
 #[derive(Debug)]
 pub enum NoPassword {
     /// In words.
     Because(String),
-    Halt(Halt),
+    WaitError(WaitError),
 }
 
 pub struct Password {
-    ask: Ask,
+    ask: AskPassword,
     known: Mutex<Known>,
 }
 
@@ -49,12 +49,12 @@ impl fmt::Debug for Password {
 }
 
 impl Password {
-    pub fn new(ask: Ask) -> Password {
+    pub fn new(ask: AskPassword) -> Password {
         Password { ask, known: Mutex::new(Known::NotAsked) }
     }
 
     /// Waits until it is this host's turn to know the password. `check` is called while waiting.
-    fn lock(&self, check: &dyn Fn() -> Result<(), Halt>) -> Result<MutexGuard<'_, Known>, Halt> {
+    fn lock(&self, check: &dyn Fn() -> Result<(), WaitError>) -> Result<MutexGuard<'_, Known>, WaitError> {
         loop {
             match self.known.try_lock() {
                 Ok(known) => return Ok(known),
@@ -67,7 +67,7 @@ impl Password {
 }
 
 /// One sudo on one host: what it prints is looked through for its prompt, and for the mark that the command has begun.
-pub struct Gate<'a> {
+pub struct SudoGate<'a> {
     sudo: &'a Sudo,
     password: &'a Password,
     /// Whose account it is, for who is asked.
@@ -81,16 +81,16 @@ pub struct Gate<'a> {
 
 /// What a stretch of output held besides output.
 #[derive(Debug, PartialEq)]
-pub enum Seen {
+pub enum SudoSign {
     /// Sudo wants the password.
     Prompt,
     /// Sudo is content: what comes from now on is the command's.
     Begun,
 }
 
-impl<'a> Gate<'a> {
-    pub fn new(sudo: &'a Sudo, password: &'a Password, whose: String) -> Gate<'a> {
-        Gate { sudo, password, whose, held: [Vec::new(), Vec::new()], begun: false, asked: 0, first: None }
+impl<'a> SudoGate<'a> {
+    pub fn new(sudo: &'a Sudo, password: &'a Password, whose: String) -> SudoGate<'a> {
+        SudoGate { sudo, password, whose, held: [Vec::new(), Vec::new()], begun: false, asked: 0, first: None }
     }
 
     pub fn is_open(&self) -> bool {
@@ -98,7 +98,7 @@ impl<'a> Gate<'a> {
     }
 
     /// Takes prompt and mark out of the output. What may be the beginning of one is held back.
-    pub fn pass(&mut self, stream: Stream, bytes: &[u8]) -> (Vec<u8>, Vec<Seen>) {
+    pub fn pass(&mut self, stream: Stream, bytes: &[u8]) -> (Vec<u8>, Vec<SudoSign>) {
         let held = &mut self.held[stream as usize];
         held.extend_from_slice(bytes);
         let (mut out, mut seen) = (Vec::new(), Vec::new());
@@ -109,7 +109,7 @@ impl<'a> Gate<'a> {
             out.extend_from_slice(&held[..at]);
             held.drain(..at + len);
             self.begun = begun == Some((at, len));
-            seen.push(if self.begun { Seen::Begun } else { Seen::Prompt });
+            seen.push(if self.begun { SudoSign::Begun } else { SudoSign::Prompt });
         }
         let keep = match self.begun {
             true => 0,
@@ -129,21 +129,21 @@ impl<'a> Gate<'a> {
     }
 
     /// The answer to a prompt.
-    pub fn answer(&mut self, check: &dyn Fn() -> Result<(), Halt>) -> Result<Secret, NoPassword> {
+    pub fn answer(&mut self, check: &dyn Fn() -> Result<(), WaitError>) -> Result<Secret, NoPassword> {
         self.asked += 1;
         if self.asked > 1 && self.first.is_none() {
             return Err(NoPassword::Because(format!("sudo refused the password of {}", self.whose)));
         }
         let mut known = match self.first.take() {
             Some((known, _)) => known,
-            None => self.password.lock(check).map_err(NoPassword::Halt)?,
+            None => self.password.lock(check).map_err(NoPassword::WaitError)?,
         };
         match &*known {
             Known::Good(password) => return Ok(password.clone()),
             Known::None(why) => return Err(NoPassword::Because(why.clone())),
             Known::NotAsked => {}
         }
-        check().map_err(NoPassword::Halt)?;
+        check().map_err(NoPassword::WaitError)?;
         if self.asked > MOST_TRIES {
             let why = format!("sudo refused the password of {} {MOST_TRIES} times", self.whose);
             *known = Known::None(why.clone());
@@ -157,11 +157,11 @@ impl<'a> Gate<'a> {
             }
             Err(NoPassword::Because(why)) => {
                 // The end of the run is no answer.
-                check().map_err(NoPassword::Halt)?;
+                check().map_err(NoPassword::WaitError)?;
                 *known = Known::None(why.clone());
                 Err(NoPassword::Because(why))
             }
-            Err(halt) => Err(halt),
+            Err(wait_error) => Err(wait_error),
         }
     }
 
@@ -173,7 +173,7 @@ impl<'a> Gate<'a> {
     }
 }
 
-impl Gate<'_> {
+impl SudoGate<'_> {
     /// Why the command did not begin, where that was for want of a password.
     pub fn refusal(&self) -> Option<String> {
         match (self.begun, self.asked) {
@@ -184,7 +184,7 @@ impl Gate<'_> {
     }
 }
 
-impl Drop for Gate<'_> {
+impl Drop for SudoGate<'_> {
     /// Sudo gives up by itself after the last try: then the password is tried nowhere else.
     fn drop(&mut self) {
         if let (Some((mut known, _)), true) = (self.first.take(), self.asked >= MOST_TRIES) {
@@ -213,7 +213,7 @@ mod tests {
         Sudo { user: None, prompt: "<ask>".to_string(), begun: "<go>".to_string() }
     }
 
-    fn never() -> Result<(), Halt> {
+    fn never() -> Result<(), WaitError> {
         Ok(())
     }
 
@@ -221,7 +221,7 @@ mod tests {
         #[test]
         fn marks_are_taken_out_wherever_the_output_is_cut(cuts in proptest::collection::vec(0usize..40, 0..6)) {
             let (sudo, password) = (sudo(), Password::new(Box::new(|_| Err(NoPassword::Because(String::new())))));
-            let mut gate = Gate::new(&sudo, &password, "me".to_string());
+            let mut gate = SudoGate::new(&sudo, &password, "me".to_string());
             let all = b"lecture <as<ask>\nno<ask>x<go>out <ask> <go>";
             let mut cuts: Vec<usize> = cuts.into_iter().chain([0, all.len()]).collect();
             cuts.sort_unstable();
@@ -232,7 +232,7 @@ mod tests {
                 seen.extend(marks);
             }
             prop_assert_eq!(String::from_utf8(out).unwrap(), "lecture <as\nnoxout <ask> <go>");
-            prop_assert_eq!(seen, [Seen::Prompt, Seen::Prompt, Seen::Begun]);
+            prop_assert_eq!(seen, [SudoSign::Prompt, SudoSign::Prompt, SudoSign::Begun]);
         }
     }
 
@@ -244,13 +244,13 @@ mod tests {
             Ok(Zeroizing::new(format!("pw{}", asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed)).into_bytes()))
         };
         let password = Password::new(Box::new(ask));
-        let mut first = Gate::new(&sudo, &password, "me".to_string());
+        let mut first = SudoGate::new(&sudo, &password, "me".to_string());
         assert_eq!(*first.answer(&never).unwrap(), b"pw0");
-        let mut second = Gate::new(&sudo, &password, "me".to_string());
-        assert!(matches!(second.answer(&|| Err(Halt::Stopped)), Err(NoPassword::Halt(Halt::Stopped))));
+        let mut second = SudoGate::new(&sudo, &password, "me".to_string());
+        assert!(matches!(second.answer(&|| Err(WaitError::Stopped)), Err(NoPassword::WaitError(WaitError::Stopped))));
         assert_eq!(*first.answer(&never).unwrap(), b"pw1");
         first.accepted();
-        let mut second = Gate::new(&sudo, &password, "me".to_string());
+        let mut second = SudoGate::new(&sudo, &password, "me".to_string());
         assert_eq!(*second.answer(&never).unwrap(), b"pw1");
         match second.answer(&never) {
             Err(NoPassword::Because(why)) => assert_eq!(why, "sudo refused the password of me"),
@@ -262,12 +262,12 @@ mod tests {
     fn a_password_refused_three_times_is_tried_nowhere_else() {
         let sudo = sudo();
         let password = Password::new(Box::new(|_| Ok(Zeroizing::new(b"x".to_vec()))));
-        let mut gate = Gate::new(&sudo, &password, "me".to_string());
+        let mut gate = SudoGate::new(&sudo, &password, "me".to_string());
         for _ in 0..3 {
             gate.answer(&never).unwrap();
         }
         assert!(gate.answer(&never).is_err());
-        let mut other = Gate::new(&sudo, &password, "me".to_string());
+        let mut other = SudoGate::new(&sudo, &password, "me".to_string());
         match other.answer(&never) {
             Err(NoPassword::Because(why)) => assert_eq!(why, "sudo refused the password of me 3 times"),
             other => panic!("{other:?}"),

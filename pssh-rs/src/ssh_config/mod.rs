@@ -18,8 +18,8 @@ mod unused;
 mod words;
 
 use crate::base::policy::Engine;
-use crate::outcome::Phase;
 use cerveza_manners::{Failure, Result};
+use cerveza_results::Phase;
 use expand::Local;
 use run::{Ssh, Trouble};
 use std::env;

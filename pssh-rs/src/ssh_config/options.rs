@@ -5,7 +5,7 @@ use super::pattern::matches;
 use super::run::Dump;
 use super::scan::{ALGORITHMS, Scan};
 use super::{AddressFamily, Answer, HostKeyCheck, HostOptions, Local, ServerAlive};
-use crate::outcome::Phase;
+use cerveza_results::Phase;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::env;
 use std::ffi::OsString;

@@ -144,6 +144,8 @@ pub struct Region {
     pub(super) creations: HashMap<String, (Params, String)>,
     /// Zones and types, any for `None`, without capacity.
     pub exhausted: Vec<(Option<String>, Option<String>)>,
+    /// Instance types that EC2 begins to start, and stops again.
+    pub unstartable: Vec<String>,
     /// Zones that are down.
     pub down: BTreeSet<String>,
     /// The console's output by the Name of the host or the id of the instance, and when it was written.
@@ -167,6 +169,7 @@ impl Region {
             launches: HashMap::new(),
             creations: HashMap::new(),
             exhausted: Vec::new(),
+            unstartable: Vec::new(),
             down: BTreeSet::new(),
             consoles: HashMap::new(),
             health: HashMap::new(),
@@ -194,6 +197,7 @@ impl Region {
                 continue;
             }
             match instance.state {
+                "pending" if self.unstartable.contains(&instance.instance_type) => instance.state = "stopped",
                 "pending" => instance.state = "running",
                 "stopping" => instance.state = "stopped",
                 "shutting-down" => {

@@ -3,6 +3,7 @@
 pub(crate) mod acted;
 pub(crate) mod batch;
 pub(crate) mod limit;
+pub(crate) mod protection;
 pub(crate) mod report;
 pub(crate) mod resize;
 pub(crate) mod tags;
@@ -44,6 +45,18 @@ impl Change {
             Change::Start | Change::Reboot => "running",
             Change::Stop(_) => "stopped",
             Change::Terminate => "terminated",
+        }
+    }
+
+    /// The states that an instance has only after the change was requested. After a reboot none tells that.
+    pub(crate) fn states_after(self) -> &'static [&'static str] {
+        match self {
+            Change::Start => &["pending", "running"],
+            // The instance may have been stopping before.
+            Change::Stop(StopMode::Force) => &["stopped"],
+            Change::Stop(_) => &["stopping", "stopped"],
+            Change::Reboot => &[],
+            Change::Terminate => &["shutting-down", "terminated"],
         }
     }
 
@@ -150,11 +163,16 @@ fn name_protection(failure: Failure) -> Failure {
     let is_named = |(attribute, _): &&(&str, &str)| failure.message.contains(attribute);
     match attributes.iter().find(is_named).filter(|_| failure.message.contains(": OperationNotPermitted: ")) {
         None => failure,
-        Some((attribute, what)) => Failure::unreached(format!("{PROTECTED}: {attribute} is set")).hint(format!(
-            "ec2-power never lifts this protection; `aws ec2 modify-instance-attribute --instance-id ID \
-             --no-disable-api-{what}` does"
-        )),
+        Some((attribute, what)) => protected(attribute, what),
     }
+}
+
+/// The failure of an instance that has this attribute set, which protects it from `what`.
+pub(crate) fn protected(attribute: &str, what: &str) -> Failure {
+    Failure::unreached(format!("{PROTECTED}: {attribute} is set")).hint(format!(
+        "ec2-power never lifts this protection; `aws ec2 modify-instance-attribute --instance-id ID \
+         --no-disable-api-{what}` does"
+    ))
 }
 
 #[cfg(test)]

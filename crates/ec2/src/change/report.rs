@@ -1,6 +1,6 @@
 //! The end of a run that acted on hosts: each host's record once, failures grouped, one closing line.
 
-use crate::change::acted::{Acted, NO_ACTION, PROTECTED};
+use crate::change::acted::{Acted, NO_ACTION, PROTECTED, SKIPPED};
 use crate::client::accounts::AWS_PROFILE;
 use crate::client::failure::grouped;
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool, shorten, was_interrupted};
@@ -20,7 +20,7 @@ const COLUMNS: [Column; 6] = [
 /// As [`COLUMNS`], of hosts in several accounts.
 const ACCOUNT_COLUMNS: [Column; 7] = [
     Column { header: "HOST", key: "host" },
-    Column { header: "ACCOUNT", key: AWS_PROFILE },
+    Column { header: "AWS PROFILE", key: AWS_PROFILE },
     Column { header: "ACTION", key: "action" },
     Column { header: "STATE", key: "state" },
     Column { header: "ZONE", key: "zone" },
@@ -58,7 +58,7 @@ pub fn report_with(
 ) -> Result<Status> {
     let mode = args.mode(OutputMode::Table);
     let writer = args.writer(OutputMode::Table, columns, tool).optional(&["zone", "instance_type", "instance_id"]);
-    let mut writer = writer.only_if_used(&[AWS_PROFILE, "error"]);
+    let mut writer = writer.only_if_used(&[AWS_PROFILE, "error"]).uncut(&["changes"]);
     let mut written = Ok(());
     for host in &acted {
         let mut record = finished(host);
@@ -70,7 +70,7 @@ pub fn report_with(
     let written = written.and_then(|()| writer.finish());
     let failures = acted.iter().filter_map(|host| Some((host.record.host(), host.result.as_ref().err()?)));
     for (hosts, failure) in grouped(failures) {
-        tool.failure(&Failure { message: format!("{}: {}", fold(hosts), failure.message), ..failure.clone() });
+        tool.failure(&Failure { message: format!("{}: {}", fold(hosts), failure.message), ..failure });
     }
     tool.summary(summary(&acted, dry_run));
     match written {
@@ -83,7 +83,7 @@ pub fn report_with(
 
 fn finished(host: &Acted) -> Record {
     let mut record = host.record.clone();
-    record.set("action", host.action);
+    record.set("action", host.shown_action());
     match &host.result {
         Ok(()) => record.remove("error"),
         Err(failure) => record.set("error", Value::from(failure.message.as_str())),
@@ -92,21 +92,21 @@ fn finished(host: &Acted) -> Record {
 }
 
 fn columns(acted: &[Acted]) -> &'static [Column] {
-    if profiles(acted).len() > 1 { &ACCOUNT_COLUMNS } else { &COLUMNS }
+    if profiles(acted.iter()).len() > 1 { &ACCOUNT_COLUMNS } else { &COLUMNS }
 }
 
 /// Returns the profiles that the accounts of the hosts are named by.
-fn profiles(acted: &[Acted]) -> BTreeSet<Option<String>> {
-    acted.iter().map(|host| host.record.str(AWS_PROFILE)).collect()
+fn profiles<'a>(acted: impl Iterator<Item = &'a Acted>) -> BTreeSet<Option<String>> {
+    acted.map(|host| host.record.str(AWS_PROFILE)).collect()
 }
 
 /// `5 hosts: 3 launched, 1 left as is, 1 failed`; of a dry run `to launch`. Hosts of several accounts are counted by
 /// account. An instance that was given twice is one host.
 fn summary(acted: &[Acted], dry_run: bool) -> String {
-    let profiles = profiles(acted);
     let mut seen = HashSet::new();
     let is_first = |host: &&Acted| host.place().1.is_empty() || seen.insert(host.place());
     let acted: Vec<&Acted> = acted.iter().filter(is_first).collect();
+    let profiles = profiles(acted.iter().copied());
     let counted = match profiles.len() {
         0 | 1 => counts(&acted, dry_run),
         _ => {
@@ -145,7 +145,7 @@ fn counts(acted: &[&Acted], dry_run: bool) -> String {
 fn word(host: &Acted, dry_run: bool) -> String {
     match (&host.result, host.action) {
         (Err(_), "refuse") => "refused".to_string(),
-        (Err(_), PROTECTED | "skipped") => host.action.to_string(),
+        (Err(_), PROTECTED | SKIPPED) => host.action.to_string(),
         // Half-done work: the action was done, and something else failed.
         (Err(_), "launched" | "started") => format!("{} with errors", host.action),
         (Err(_), _) => "failed".to_string(),
@@ -233,10 +233,10 @@ mod tests {
         };
         let mut hosts = vec![of("web1", "dev", Ok(())), of("web2", "dev", Ok(()))];
         assert_eq!(summary(&hosts, false), "2 hosts: 2 stopped");
-        assert!(columns(&hosts).iter().all(|column| column.header != "ACCOUNT"));
+        assert!(columns(&hosts).iter().all(|column| column.key != AWS_PROFILE));
         hosts.push(of("web3", "prod", Err(Failure::unreached("refused"))));
         assert_eq!(summary(&hosts, false), "3 hosts: 2 stopped in dev; 1 failed in prod");
-        assert!(columns(&hosts).iter().any(|column| column.header == "ACCOUNT"));
+        assert!(columns(&hosts).iter().any(|column| column.key == AWS_PROFILE));
     }
 
     #[test]
@@ -247,6 +247,23 @@ mod tests {
             host
         };
         assert_eq!(summary(&[host("web1"), host("i-1")], false), "1 host: 1 stopped");
+        let mut through = ["b", "a"].map(|profile| {
+            let mut host = host("web1");
+            host.record.set(AWS_PROFILE, profile);
+            host
+        });
+        assert_eq!(summary(&through, false), "1 host: 1 stopped");
+        through[1].record.set("instance_id", "i-2");
+        assert_eq!(summary(&through, false), "2 hosts: 1 stopped in a; 1 stopped in b");
+    }
+
+    #[test]
+    fn a_host_that_has_failed_is_not_unchanged() {
+        let action = |action, result| finished(&acted("web1", action, result)).str("action").unwrap();
+        assert_eq!(action(NO_ACTION, Ok(())), "unchanged");
+        assert_eq!(action(NO_ACTION, Err(Failure::unreached("absent"))), "failed");
+        assert_eq!(action("stop", Err(Failure::unreached("it is still stopping"))), "stop");
+        assert_eq!(action(PROTECTED, Err(Failure::unreached("by its tag"))), "protected");
     }
 
     #[test]

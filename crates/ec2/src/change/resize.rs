@@ -37,8 +37,8 @@ impl Ec2 {
         Ok(Some(TypeOffer { architectures: facts.architectures.clone(), zones: zones.into_iter().collect() }))
     }
 
-    /// Gives each stopped host that `wanted` holds of the type that `type_of` returns for it. After Ctrl-C nothing more is
-    /// changed, unless `finish` is set.
+    /// Gives each stopped host that `wanted` holds of the type that `type_of` returns for it. A host that has the type after a
+    /// failed call has not failed: only the answer got lost. After Ctrl-C nothing more is changed, unless `finish` is set.
     pub async fn set_types(
         &self,
         hosts: &mut [Acted],
@@ -59,8 +59,12 @@ impl Ec2 {
         for host in &mut hosts {
             if let Some(result) = results.get(&host.place()) {
                 host.result = result.clone();
+                if result.is_ok() {
+                    host.record.set("instance_type", type_of(host));
+                }
             }
         }
+        self.look_at_failed(hosts, |host| host.record.str("instance_type") == Some(type_of(host))).await;
     }
 
     async fn set_type(&self, region: &str, id: &str, name: &str) -> Result<()> {

@@ -2,10 +2,12 @@
 
 use crate::change::batch::in_batches;
 use crate::change::refused;
+use crate::client::buckets::time_for;
 use crate::client::{CONCURRENCY, Ec2};
 use aws_sdk_ec2::types::Tag;
 use cerveza_manners::Result;
 use futures_util::stream::{self, StreamExt};
+use std::time::Duration;
 
 /// Tags to set and keys to remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +21,21 @@ pub struct Tags {
 pub struct TagCall {
     pub resources: Vec<String>,
     pub tags: Vec<(String, Option<String>)>,
+}
+
+impl TagCall {
+    fn is_set(&self) -> bool {
+        self.tags.iter().all(|(_, value)| value.is_some())
+    }
+}
+
+/// Returns how long it takes at the least to make these calls in one region.
+pub fn time_for_tags(calls: &[TagCall]) -> Duration {
+    let requests = |is_set| {
+        let calls = calls.iter().filter(|call| call.is_set() == is_set);
+        calls.map(|call| call.resources.len().div_ceil(BATCH)).sum()
+    };
+    time_for("CreateTags", requests(true)) + time_for("DeleteTags", requests(false))
 }
 
 /// How many tags of the account's own a resource may have (EC2 user guide, "Tag restrictions"). Keys that begin with
@@ -61,10 +78,12 @@ pub fn fits_metadata(key: &str) -> bool {
 }
 
 impl Ec2 {
-    /// Makes calls in one region, several at once. Returns one result for each resource.
-    pub async fn tag_all(&self, region: &str, calls: Vec<TagCall>) -> Vec<(String, Result<()>)> {
+    /// Makes calls in one region, several at once. Returns one result for each resource. `done` is called with the number of
+    /// resources of each call.
+    pub async fn tag_all(&self, region: &str, calls: Vec<TagCall>, done: &impl Fn(usize)) -> Vec<(String, Result<()>)> {
         let results = stream::iter(calls).map(|call| async move {
             let results = self.tag(region, &call.resources, &call.tags).await;
+            done(results.len());
             call.resources.into_iter().zip(results).collect::<Vec<_>>()
         });
         results.buffer_unordered(CONCURRENCY).concat().await
@@ -104,6 +123,19 @@ pub(crate) fn tag(key: &str, value: Option<&str>) -> Tag {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_of_tags_counts_requests() {
+        let call = |resources: usize, value: Option<&str>| TagCall {
+            resources: vec![String::new(); resources],
+            tags: vec![("team".to_string(), value.map(str::to_string))],
+        };
+        assert_eq!(time_for_tags(&[call(20_000, Some("dba"))]), Duration::ZERO);
+        let mut calls = vec![call(2, Some("dba")); 400];
+        assert_eq!(time_for_tags(&calls), Duration::from_secs(30));
+        calls.extend(vec![call(201, None); 100]);
+        assert_eq!(time_for_tags(&calls), Duration::from_secs(40));
+    }
 
     #[test]
     fn tags_are_checked_by_ec2s_rules() {

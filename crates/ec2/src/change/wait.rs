@@ -8,7 +8,7 @@ use cerveza_record::Record;
 use futures_util::future::join_all;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct WaitArgs {
@@ -20,6 +20,9 @@ pub struct WaitArgs {
 /// The first look comes early, the later ones further apart: a launch takes some 10 to 60 seconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long the last look after Ctrl-C may take.
+const LAST_LOOK: Duration = Duration::from_secs(5);
 
 /// How the wait for one instance ended: its record as last seen, and why it is not in the state.
 pub struct Waited {
@@ -78,6 +81,13 @@ impl Ec2 {
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+        if self.is_interrupted() {
+            // What is said of an instance is what it is now, not what it was when Ctrl-C was pressed.
+            let look = join_all(waiting.iter().map(|(region, ids)| self.look(region, ids)));
+            if let Ok(seen) = timeout_at(Instant::now() + LAST_LOOK, look).await {
+                seen.into_iter().for_each(|seen| note(seen, states, &mut looks));
+            }
+        }
         let waited = |(id, (record, look))| {
             let outcome = match look {
                 Look::Reached => Ok(()),
@@ -114,26 +124,31 @@ fn note(Seen { ids, seen }: Seen, states: &[&str], looks: &mut Looks) {
     let by_id = |record: Record| (record.str("instance_id").unwrap_or_default(), record);
     let mut seen: HashMap<String, Record> = seen.into_iter().map(by_id).collect();
     for id in ids {
+        let known = looks.remove(&id).and_then(|(record, _)| record);
         let (record, look) = match (seen.remove(&id), &failed) {
             (Some(record), _) => {
-                let reason = record.str("state_reason");
-                let look = judge(&id, &record.str("state").unwrap_or_default(), reason, states);
+                let look = judge(&id, known.as_ref(), &record, states);
                 (Some(record), look)
             }
             (None, Some(failure)) => (None, Look::Open(format!("{id} was not seen to be {}: {failure}", states[0]))),
             (None, None) => (None, Look::Open(format!("{id} is not listed"))),
         };
-        let known = looks.remove(&id).and_then(|(record, _)| record);
         looks.insert(id, (record.or(known), look));
     }
 }
 
-fn judge(id: &str, now: &str, reason: Option<String>, wanted: &[&str]) -> Look {
-    let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
-    match now {
+/// Judges by the record of this look, and that of the look before.
+fn judge(id: &str, before: Option<&Record>, record: &Record, wanted: &[&str]) -> Look {
+    let state = |record: &Record| record.str("state").unwrap_or_default();
+    let was_pending = before.is_some_and(|before| state(before) == "pending");
+    let reason = record.str("state_reason").map_or(String::new(), |reason| format!(": {reason}"));
+    match state(record).as_str() {
         now if wanted.contains(&now) => Look::Reached,
-        "terminated" | "shutting-down" if !wanted.contains(&"terminated") => {
+        now @ ("terminated" | "shutting-down") if !wanted.contains(&"terminated") => {
             Look::Ended(Failure::unreached(format!("{id} is {now}{reason}")))
+        }
+        now @ ("stopping" | "stopped") if was_pending => {
+            Look::Ended(Failure::unreached(format!("{id} was pending and is {now} again{reason}")))
         }
         now => Look::Open(format!("{id} is still {now}{reason}")),
     }
@@ -143,14 +158,33 @@ fn judge(id: &str, now: &str, reason: Option<String>, wanted: &[&str]) -> Look {
 mod tests {
     use super::*;
 
+    fn seen(state: &str, reason: Option<&str>) -> Record {
+        let mut record = Record::named("web1");
+        record.set("state", state);
+        record.set("state_reason", reason);
+        record
+    }
+
     #[test]
     fn an_instance_that_died_at_launch_is_not_waited_for() {
-        let reason = Some("Client.VolumeLimitExceeded: Volume limit exceeded".to_string());
-        let Look::Ended(failure) = judge("i-1", "terminated", reason, &["running"]) else {
+        let dead = seen("terminated", Some("Client.VolumeLimitExceeded: Volume limit exceeded"));
+        let Look::Ended(failure) = judge("i-1", None, &dead, &["running"]) else {
             panic!("waits for a dead instance");
         };
         assert_eq!(failure.message, "i-1 is terminated: Client.VolumeLimitExceeded: Volume limit exceeded");
-        assert!(matches!(judge("i-1", "shutting-down", None, &["terminated"]), Look::Open(_)));
-        assert!(matches!(judge("i-1", "running", None, &["running"]), Look::Reached));
+        assert!(matches!(judge("i-1", None, &seen("shutting-down", None), &["terminated"]), Look::Open(_)));
+        assert!(matches!(judge("i-1", None, &seen("running", None), &["running"]), Look::Reached));
+    }
+
+    #[test]
+    fn an_instance_that_did_not_start_is_not_waited_for() {
+        let (pending, stopped) = (seen("pending", None), seen("stopped", Some("Server.InternalError: no host")));
+        let Look::Ended(failure) = judge("i-1", Some(&pending), &stopped, &["running"]) else {
+            panic!("waits for a stopped instance");
+        };
+        assert_eq!(failure.message, "i-1 was pending and is stopped again: Server.InternalError: no host");
+        // The first look may show the state from before the start.
+        assert!(matches!(judge("i-1", None, &stopped, &["running"]), Look::Open(_)));
+        assert!(matches!(judge("i-1", Some(&pending), &stopped, &["running", "stopped"]), Look::Reached));
     }
 }

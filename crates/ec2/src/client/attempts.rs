@@ -44,7 +44,7 @@ pub(crate) struct Attempts {
     is_patient: bool,
     pub begun: Instant,
     /// When the first attempt was sent that has no answer.
-    unanswered: Option<Instant>,
+    pub(super) unanswered: Option<Instant>,
     failed: u32,
     max_attempts: Option<u32>,
     read_limit: Duration,

@@ -73,6 +73,16 @@ pub(crate) fn time_for_batches(call: &str, calls: usize, resources: usize) -> Du
     Duration::from_secs_f64(seconds)
 }
 
+/// A shorter time is not worth a word.
+const WORTH_SAYING: Duration = Duration::from_secs(5);
+
+/// Says how long the requests for so many hosts take at the least because of EC2's request limits, if that is long.
+pub fn time_notice(hosts: usize, time: Duration) -> Option<String> {
+    let seconds = time.as_secs_f64().ceil();
+    let text = || format!("EC2's request limits allow this for {hosts} hosts in {seconds} s at the least");
+    (time >= WORTH_SAYING).then(text)
+}
+
 /// How many seconds a batch waits for its tokens once the bucket is empty.
 const BATCH_SECONDS: f64 = 5.0;
 

@@ -52,10 +52,12 @@ impl Calls {
         Attempts::new(call, is_patient, get(&self.read_limit), self.max_attempts)
     }
 
-    /// Waits for an answer, for `limit` after it was asked for and after each part of it.
+    /// Waits for an answer, for `limit` after it was asked for and after each part of it. `first` is when the first attempt
+    /// was sent that has no answer.
     async fn bounded<T, E>(
         &self,
         region: &str,
+        first: Instant,
         limit: Duration,
         answer: impl Future<Output = Answer<T, E>>,
     ) -> Answer<T, E> {
@@ -67,8 +69,10 @@ impl Calls {
                 answer = &mut answer => return answer,
                 () = sleep_until(deadline) => {}
             }
-            if self.arrivals.last(region, begun) + limit <= Instant::now() {
-                return Err(SdkError::timeout_error(NoAnswer(limit)));
+            let last = self.arrivals.last(region, begun);
+            if last + limit <= Instant::now() {
+                let silent_since = if last > begun { last } else { first };
+                return Err(SdkError::timeout_error(NoAnswer(silent_since.elapsed())));
             }
         }
     }
@@ -134,13 +138,16 @@ impl fmt::Display for NotSent {
 
 impl std::error::Error for NotSent {}
 
-/// An attempt was given up after this time.
+/// A call was given up after this time, with all its attempts.
 #[derive(Debug)]
 pub(crate) struct NoAnswer(pub Duration);
 
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no answer in {} s", self.0.as_secs_f64())
+        let seconds = self.0.as_secs_f64();
+        // A longer time without its tenths: the same failure of many hosts is reported once.
+        let seconds = if seconds < 10.0 { (seconds * 10.0).round() / 10.0 } else { seconds.round() };
+        write!(f, "no answer in {seconds} s")
     }
 }
 
@@ -164,46 +171,34 @@ impl Ec2 {
     /// call that did not reach EC2, or that has the same effect twice and whose answer got lost, is made again a few
     /// times. An id that is not found is tried again for [`VISIBLE_AFTER`](crate::VISIBLE_AFTER): EC2 has just given it. The error of a change
     /// that may have been made is returned at once (`is_ambiguous`). Ctrl-C ends all waiting.
-    pub(crate) async fn call<T, E, F>(
+    pub(crate) async fn call<T, E: CallError>(
         &self,
         name: &'static str,
         region: &str,
         resources: usize,
-        send: impl Fn() -> F,
-    ) -> Answer<T, E>
-    where
-        E: CallError,
-        F: Future<Output = Answer<T, E>>,
-    {
+        send: impl AsyncFn() -> Answer<T, E>,
+    ) -> Answer<T, E> {
         self.attempt(self.calls.attempts(name, true), region, resources, send).await
     }
 
     /// As [`Ec2::call`] for a call with many ids: if one is not found the error is returned at once.
-    pub(crate) async fn call_batch<T, E, F>(
+    pub(crate) async fn call_batch<T, E: CallError>(
         &self,
         name: &'static str,
         region: &str,
         resources: usize,
-        send: impl Fn() -> F,
-    ) -> Answer<T, E>
-    where
-        E: CallError,
-        F: Future<Output = Answer<T, E>>,
-    {
+        send: impl AsyncFn() -> Answer<T, E>,
+    ) -> Answer<T, E> {
         self.attempt(self.calls.attempts(name, false), region, resources, send).await
     }
 
-    async fn attempt<T, E, F>(
+    async fn attempt<T, E: CallError>(
         &self,
         mut attempts: Attempts,
         region: &str,
         resources: usize,
-        send: impl Fn() -> F,
-    ) -> Answer<T, E>
-    where
-        E: CallError,
-        F: Future<Output = Answer<T, E>>,
-    {
+        send: impl AsyncFn() -> Answer<T, E>,
+    ) -> Answer<T, E> {
         let (name, begun, buckets) = (attempts.call, attempts.begun, &self.calls.buckets);
         let mut last = None;
         loop {
@@ -212,7 +207,8 @@ impl Ec2 {
             }
             let sent = Instant::now();
             let limit = attempts.limit(sent);
-            let error = match self.calls.bounded(region, limit, send()).await {
+            let first = attempts.unanswered.unwrap_or(sent);
+            let error = match self.calls.bounded(region, first, limit, send()).await {
                 Ok(answer) => {
                     buckets.succeeded(region, name);
                     set(&self.calls.progress, Instant::now());

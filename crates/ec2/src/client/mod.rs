@@ -98,6 +98,18 @@ pub(crate) const CONCURRENCY: usize = 8;
 /// How many values EC2 takes in one request, those of all filters together.
 pub(crate) const FILTER_VALUES: usize = 200;
 
+const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
+const EC2_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL_EC2";
+const SSM_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL_SSM";
+
+/// Keys of a profile whose credentials come from another service of AWS.
+const ROLE_KEYS: [&str; 4] = ["role_arn", "sso_session", "sso_start_url", "login_session"];
+
+/// Whether a variable is set and empty. It counts as unset, as in the AWS CLI, but the SDK takes it for an address.
+fn is_empty(variable: &str) -> bool {
+    env::var_os(variable).is_some_and(|value| value.is_empty())
+}
+
 /// How long the credentials may take. A credential process or an SSO login may be slow.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(25);
 
@@ -129,11 +141,6 @@ impl Ec2 {
     }
 
     async fn load(args: &RegionArgs, account: Option<String>, interrupt: Interrupt) -> Result<Ec2> {
-        // The SDK takes an empty one for an address, and panics.
-        let endpoints = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_SSM"];
-        if let Some(empty) = endpoints.iter().find(|name| env::var_os(name).is_some_and(|value| value.is_empty())) {
-            return Err(Failure::usage(format!("{empty} is set and empty")).hint("unset it, or give it an address"));
-        }
         let mut regions = args.regions();
         regions.iter().filter(|region| *region != ALL).try_for_each(|region| check_region(region))?;
         // A record may name the profile too.
@@ -142,6 +149,11 @@ impl Ec2 {
         let explicit = account.as_deref().map(|profile| (place(profile), profile));
         let profile = AwsProfile::read(explicit).await?;
         let settings = Settings::read(profile.keys())?;
+        let has_no_endpoint = is_empty(ENDPOINT_URL);
+        if has_no_endpoint && profile.keys().is_some_and(|keys| ROLE_KEYS.iter().any(|key| keys.get(key).is_some())) {
+            // The SDK would use it for the service that gives the credentials.
+            return Err(Failure::usage(format!("{ENDPOINT_URL} is set and empty")).hint("unset it"));
+        }
         let timeouts = TimeoutConfig::builder().connect_timeout(args.connect_timeout);
         let identities = IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT);
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
@@ -152,6 +164,9 @@ impl Ec2 {
             .retry_config(RetryConfig::disabled());
         if let Some(name) = &profile.name {
             loader = loader.profile_name(name);
+        }
+        if let Some(url) = profile.keys().and_then(|keys| keys.get("endpoint_url")).filter(|_| has_no_endpoint) {
+            loader = loader.endpoint_url(url);
         }
         if let Some(region) = settings.region {
             loader = loader.region(Region::new(region));
@@ -232,7 +247,10 @@ impl Ec2 {
                 .region(Region::new(region.to_string()))
                 .timeout_config(self.timeouts.clone())
                 .interceptor(CompleteAnswer);
-            config.set_http_client(self.http_client("AWS_ENDPOINT_URL_EC2"));
+            config.set_http_client(self.http_client(EC2_ENDPOINT_URL));
+            if is_empty(ENDPOINT_URL) || is_empty(EC2_ENDPOINT_URL) {
+                config.set_endpoint_url(self.endpoint(EC2_ENDPOINT_URL));
+            }
             Client::from_conf(config.build())
         };
         clients.entry(region.to_string()).or_insert_with(make).clone()
@@ -245,7 +263,10 @@ impl Ec2 {
             let mut config = aws_sdk_ssm::config::Builder::from(&self.config)
                 .region(Region::new(region.to_string()))
                 .timeout_config(self.timeouts.clone());
-            config.set_http_client(self.http_client("AWS_ENDPOINT_URL_SSM"));
+            config.set_http_client(self.http_client(SSM_ENDPOINT_URL));
+            if is_empty(ENDPOINT_URL) || is_empty(SSM_ENDPOINT_URL) {
+                config.set_endpoint_url(self.endpoint(SSM_ENDPOINT_URL));
+            }
             aws_sdk_ssm::Client::from_conf(config.build())
         };
         clients.entry(region.to_string()).or_insert_with(make).clone()
@@ -253,10 +274,15 @@ impl Ec2 {
 
     /// Returns the HTTP client for a service whose endpoint this variable may name.
     fn http_client(&self, variable: &str) -> Option<SharedHttpClient> {
-        let endpoint = env::var(variable).ok().or(self.config.endpoint_url().map(str::to_string));
-        let is_plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
+        let is_plain = self.endpoint(variable).is_some_and(|endpoint| endpoint.starts_with("http://"));
         let plain = || self.plain_http_client.get_or_init(plain_http_client).clone();
         is_plain.then(plain).flatten().or(self.config.http_client())
+    }
+
+    /// Returns the endpoint that is set for a service: by its own variable, or for all services.
+    fn endpoint(&self, variable: &str) -> Option<String> {
+        let own = env::var(variable).ok().filter(|url| !url.is_empty());
+        own.or(self.config.endpoint_url().map(str::to_string))
     }
 
     async fn enabled_regions(&self, home: &str) -> Result<Vec<String>> {

@@ -145,7 +145,7 @@ impl Ec2 {
     }
 
     /// The instances (region, id) as they are now, by id; one that is not listed is left out.
-    pub(crate) async fn refresh(&self, instances: &[(String, String)]) -> HashMap<String, Result<Record>> {
+    pub async fn refresh(&self, instances: &[(String, String)]) -> HashMap<String, Result<Record>> {
         let mut now = HashMap::new();
         for (region, ids) in by_region(instances) {
             match self.instances(region, &ids).await {

@@ -1,6 +1,7 @@
 //! An instance of the API as a host record.
 
 pub(crate) mod id;
+pub(crate) mod identity;
 pub(crate) mod page;
 pub(crate) mod xml;
 

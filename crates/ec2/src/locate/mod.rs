@@ -5,7 +5,7 @@ pub(crate) mod new_instances;
 #[cfg(test)]
 mod tests;
 
-use crate::client::accounts::{Account, Accounts, named};
+use crate::client::accounts::{AWS_PROFILE, Account, Accounts, named};
 use crate::client::attempts::VISIBLE_AFTER;
 use crate::client::failure::{is_denied, is_server_fault};
 use crate::client::{CONCURRENCY, Ec2, RegionArgs};
@@ -31,7 +31,7 @@ pub enum Found {
     /// No live instance has the host's name. This is the newest of those that are shutting down or terminated and still
     /// listed. [`By::Instance`] never gives it.
     Ended(Record),
-    /// Several live instances have the host's name: their ids.
+    /// Several live instances have the host's name: their ids, with what their places differ in.
     Several(Vec<String>),
     /// EC2 could not be asked.
     Unknown(Failure),
@@ -56,7 +56,7 @@ impl Found {
             }
             Found::Several(ids) => {
                 Err(Failure::unreached(format!("several live instances have this name: {}", ids.join(", ")))
-                    .hint("give the id of the one that is meant"))
+                    .hint("give the id of the one that is meant: ec2-ls lists them"))
             }
             Found::Unknown(failure) => Err(failure),
         }
@@ -325,7 +325,7 @@ fn found(key: &Key, places: &[Place], answers: &Answers) -> Found {
     let (ended, instances): (Vec<&Record>, Vec<&Record>) =
         instances.into_iter().partition(|instance| is_name && has_ended(instance));
     match (instances.as_slice(), failed.filter(|_| is_name || instances.is_empty()), denied) {
-        ([_, _, ..], _, _) => Found::Several(instances.iter().filter_map(|record| record.str("instance_id")).collect()),
+        ([_, _, ..], _, _) => Found::Several(ids_and_places(&instances)),
         // One name here may be one of two. Where the account may do nothing it has no instances that can be worked on.
         (_, Some(failure), _) => Found::Unknown(failure),
         ([one], None, _) => Found::One((*one).clone()),
@@ -336,6 +336,18 @@ fn found(key: &Key, places: &[Place], answers: &Answers) -> Found {
             None => Found::Absent(regions(places)),
         },
     }
+}
+
+/// Returns the id of each instance, with its account and region if these are not the same for all: `i-1 (prod, us-east-1)`.
+fn ids_and_places(instances: &[&Record]) -> Vec<String> {
+    let differs = |key: &&str| instances.iter().any(|instance| instance.str(key) != instances[0].str(key));
+    let keys: Vec<&str> = [AWS_PROFILE, "region"].into_iter().filter(differs).collect();
+    let place = |instance: &Record| keys.iter().filter_map(|key| instance.str(key)).collect::<Vec<_>>().join(", ");
+    let described = |instance: &&Record| {
+        let (id, place) = (instance.str("instance_id")?, place(instance));
+        Some(if place.is_empty() { id } else { format!("{id} ({place})") })
+    };
+    instances.iter().filter_map(described).collect()
 }
 
 /// Returns the regions of these places, each once.

@@ -5,6 +5,7 @@ fn answers(found: &[(&str, &str)]) -> Answers {
     for (region, id) in found {
         let mut record = Record::named("web1");
         record.set("instance_id", *id);
+        record.set("region", *region);
         let answer = answers.entry(Place::new(0, *region)).or_insert_with(|| Ok(HashMap::new()));
         answer.as_mut().unwrap().entry(Key::Name("web1".into())).or_default().push(record);
     }
@@ -16,7 +17,7 @@ fn one_name_on_two_live_instances_is_several_also_over_regions() {
     let key = Key::Name("web1".into());
     let places = ["eu-west-1", "us-east-1"].map(|region| Place::new(0, region));
     let two = answers(&[("eu-west-1", "i-1"), ("us-east-1", "i-2")]);
-    assert_eq!(found(&key, &places, &two), Found::Several(vec!["i-1".into(), "i-2".into()]));
+    assert_eq!(found(&key, &places, &two), Found::Several(vec!["i-1 (eu-west-1)".into(), "i-2 (us-east-1)".into()]));
     let regions = vec!["eu-west-1".to_string(), "us-east-1".to_string()];
     assert_eq!(found(&key, &places, &answers(&[])), Found::Absent(regions));
     // Two profiles may be of one account.

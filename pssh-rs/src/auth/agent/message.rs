@@ -36,8 +36,8 @@ pub fn keys(answer: &[u8]) -> Option<Vec<Public>> {
     };
     let mut reader = Reader(rest);
     let mut keys = Vec::new();
-    for _ in 0..reader.u32()? {
-        let (blob, _comment) = (reader.string()?, reader.string()?);
+    for _ in 0..reader.u32().ok()? {
+        let (blob, _comment) = (reader.string().ok()?, reader.string().ok()?);
         keys.extend(Public::parse(blob));
     }
     Some(keys)
@@ -47,11 +47,11 @@ pub fn keys(answer: &[u8]) -> Option<Vec<Public>> {
 pub fn signature(answer: &[u8]) -> Option<(&[u8], Vec<u8>)> {
     const LARGEST: usize = 4096;
     let (&SIGNATURE, rest) = answer.split_first()? else { return None };
-    let mut reader = Reader(Reader(rest).string().filter(|signature| signature.len() <= LARGEST)?);
-    let algorithm = reader.string()?;
+    let mut reader = Reader(Reader(rest).string().ok().filter(|signature| signature.len() <= LARGEST)?);
+    let algorithm = reader.string().ok()?;
     let signature = match algorithm.starts_with(b"sk-") {
         true => reader.0,
-        false => reader.string()?,
+        false => reader.string().ok()?,
     };
     Some((algorithm, signature.to_vec()))
 }

@@ -10,10 +10,10 @@ mod message;
 mod tests;
 
 use super::blob::Public;
-use crate::base::lock::lock;
 use crate::base::shutdown::Stop;
 use crate::base::ssh_wire::{Reader, put_string};
-use crate::base::wait::{Halt, wait_for};
+use crate::base::wait::{WaitError, wait_for};
+use cerveza_results::lock;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
@@ -177,7 +177,7 @@ impl Agent {
                 Err(Errno::AGAIN) => self.wait(clock, |until| {
                     let soon = (Instant::now() + LOOK_AGAIN).min(until);
                     match wait_for(clock.stop.as_fd(), PollFlags::empty(), Some(soon), clock.stop) {
-                        Err(Halt::Deadline) if Instant::now() < until => Ok(()),
+                        Err(WaitError::Deadline) if Instant::now() < until => Ok(()),
                         result => result,
                     }
                 })?,
@@ -230,7 +230,7 @@ impl Agent {
         // What is announced is not believed: room is made for what comes.
         let (mut answer, mut chunk) = (Vec::new(), [0; 4096]);
         loop {
-            let announced = Reader(&answer).u32().map(|len| len as usize);
+            let announced = Reader(&answer).u32().ok().map(|len| len as usize);
             if announced.is_some_and(|len| len > LARGEST_ANSWER) {
                 return Err(self.give_up("it announced an answer of endless length".to_string()));
             }
@@ -253,23 +253,23 @@ impl Agent {
     }
 
     /// Waits by the login's deadline, and by the patience that everybody has with this agent.
-    fn wait(&self, clock: &Clock<'_>, wait: impl Fn(Instant) -> Result<(), Halt>) -> Result<(), Trouble> {
+    fn wait(&self, clock: &Clock<'_>, wait: impl Fn(Instant) -> Result<(), WaitError>) -> Result<(), Trouble> {
         loop {
             let silent_since = lock(&self.state).last_answer.map_or(clock.sent, |answer| answer.max(clock.sent));
             let patient_until = silent_since + self.patience;
             match wait(patient_until.min(clock.deadline)) {
                 Ok(()) => return Ok(()),
-                Err(Halt::Stopped) => return Err(Trouble::Stopped),
-                Err(Halt::Deadline) if Instant::now() >= clock.deadline => return Err(Trouble::Late),
-                Err(Halt::Deadline) => {
+                Err(WaitError::Stopped) => return Err(Trouble::Stopped),
+                Err(WaitError::Deadline) if Instant::now() >= clock.deadline => return Err(Trouble::Late),
+                Err(WaitError::Deadline) => {
                     let last_answer = lock(&self.state).last_answer;
                     if last_answer.is_none_or(|answer| answer <= silent_since) {
                         let patience = humantime::format_duration(self.patience);
                         return Err(self.give_up(format!("it answered nobody for {patience}")));
                     }
                 }
-                Err(Halt::Io(error)) => return Err(self.give_up(error.to_string())),
-                Err(Halt::Ssh(error)) => return Err(self.give_up(error.to_string())),
+                Err(WaitError::Io(error)) => return Err(self.give_up(error.to_string())),
+                Err(WaitError::Ssh(error)) => return Err(self.give_up(error.to_string())),
             }
         }
     }

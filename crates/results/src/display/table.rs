@@ -1,7 +1,7 @@
 //! A table whose rows come one by one: the columns have their widths before the first.
 
-use crate::lines::{last_line, width_of};
-use crate::outcome::Outcome;
+use crate::display::style::{last_line, width_of};
+use crate::output::outcome::Outcome;
 use cerveza_manners::{columns, visible};
 
 pub struct Table {
@@ -39,8 +39,8 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lines::tests::outcome;
-    use crate::outcome::HostStatus;
+    use crate::display::style::tests::outcome;
+    use crate::output::outcome::HostStatus;
     use std::time::Duration;
 
     #[test]

@@ -1,10 +1,11 @@
 //! Checks a document's values against the table of keys, and makes canonical JSON of them: keys by their canonical names,
 //! values of the type that the key has, `null` for what is said to be nothing.
 
-use super::document::{Document, Place, Problem};
 use super::keys::{IMAGE_KEYS, INSTANCE_KEYS, ProfileKey, Shape, VOLUME_KEYS, canonical, find, is_place};
 use super::volume_list;
-use crate::yaml::{Content, Node, Pair};
+use super::words::{flag, found, gibibytes, is_nothing};
+use super::{Document, Place, Problem};
+use crate::document::yaml::{Content, Node, Pair};
 use cerveza_ec2::Kind;
 use cerveza_manners::nearest;
 use serde_json::{Map, Value};
@@ -334,51 +335,4 @@ pub fn join(path: &str, key: &str) -> String {
 fn is_one_image(pairs: &[Pair], inner: Shape) -> bool {
     let is_key = |pair: &Pair| pair.key.text().is_some_and(|key| find(key, IMAGE_KEYS).is_some());
     matches!(inner, Shape::Image) && pairs.iter().any(is_key)
-}
-
-/// A boolean, also in the words of YAML 1.1, which profiles of 2011 were written in.
-pub fn flag(node: &Node) -> Option<bool> {
-    match node.text()?.to_ascii_lowercase().as_str() {
-        "yes" | "y" | "on" | "true" => Some(true),
-        "no" | "n" | "off" | "false" => Some(false),
-        _ => None,
-    }
-}
-
-/// What people write for nothing: `~`, `no`, an empty text or list, Python's `None`.
-pub fn is_nothing(node: &Node) -> bool {
-    match &node.content {
-        Content::Plain(text) => node.is_null() || is_word_for_nothing(text),
-        Content::Quoted(text) => text.is_empty(),
-        Content::List(items) => items.is_empty(),
-        Content::Mapping(pairs) => pairs.is_empty(),
-    }
-}
-
-/// Whether a plain text says that there is nothing.
-pub fn is_word_for_nothing(text: &str) -> bool {
-    matches!(text.to_ascii_lowercase().as_str(), "none" | "null" | "nil" | "no" | "n" | "off" | "false")
-}
-
-/// A whole number; with a unit it is GiB or TiB, as EC2 counts volumes.
-pub fn gibibytes(text: &str) -> Option<i64> {
-    let text = text.to_ascii_lowercase();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
-    let factor = match text[digits.len()..].trim() {
-        "" | "g" | "gb" | "gib" => 1,
-        "t" | "tb" | "tib" => 1024,
-        _ => return None,
-    };
-    let number = digits.parse::<i64>().ok()?.checked_mul(factor)?;
-    // The largest volume has 64 TiB (Amazon EBS user guide, "Amazon EBS volume types").
-    (1..=65_536).contains(&number).then_some(number)
-}
-
-/// What was found where something else was expected.
-fn found(node: &Node) -> String {
-    match &node.content {
-        Content::Plain(text) | Content::Quoted(text) => format!("{text:?}"),
-        Content::List(_) => "a list".to_string(),
-        Content::Mapping(_) => "keys with values".to_string(),
-    }
 }

@@ -1,7 +1,7 @@
 //! What is kept of a command's output: of each stream the head and the tail, within a limit a stream and a budget of
 //! the run.
 
-use crate::ffi::Stream;
+use crate::output::stream::Stream;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -45,12 +45,12 @@ impl Budget {
 
 /// Bytes of a budget; given back when dropped.
 #[derive(Debug, Default)]
-struct Share {
+struct BudgetShare {
     budget: Option<Arc<Budget>>,
     bytes: usize,
 }
 
-impl Share {
+impl BudgetShare {
     /// Takes more, unless the budget is used up.
     fn grow(&mut self, more: usize) -> bool {
         if let Some(budget) = &self.budget {
@@ -80,15 +80,15 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for BudgetShare {
     fn drop(&mut self) {
         self.set(0);
     }
 }
 
-impl Clone for Share {
-    fn clone(&self) -> Share {
-        let mut share = Share { budget: self.budget.clone(), bytes: 0 };
+impl Clone for BudgetShare {
+    fn clone(&self) -> BudgetShare {
+        let mut share = BudgetShare { budget: self.budget.clone(), bytes: 0 };
         share.grow_anyway(self.bytes);
         share
     }
@@ -100,6 +100,8 @@ pub struct Limits {
     /// Of each stream, in bytes.
     pub stream: usize,
     pub budget: Arc<Budget>,
+    /// The name of the program, for the line that says how much was left out.
+    pub tool: &'static str,
 }
 
 /// One stream of remote output, as far as it was kept. Where bytes were left out, a line in their place says how many.
@@ -108,7 +110,7 @@ pub struct Output {
     pub bytes: Vec<u8>,
     pub truncated: bool,
     /// Goes with the bytes, for as long as they are held.
-    _share: Share,
+    _share: BudgetShare,
 }
 
 impl Output {
@@ -135,14 +137,14 @@ impl Hash for Output {
 
 /// Both streams of a host, while they come. Several commands of a host, one after another, add to the same.
 #[derive(Debug)]
-pub struct Kept {
-    stdout: Keep,
-    stderr: Keep,
+pub struct Capture {
+    stdout: StreamCapture,
+    stderr: StreamCapture,
 }
 
-impl Kept {
-    pub fn new(limits: &Limits) -> Kept {
-        Kept { stdout: Keep::new(limits), stderr: Keep::new(limits) }
+impl Capture {
+    pub fn new(limits: &Limits) -> Capture {
+        Capture { stdout: StreamCapture::new(limits), stderr: StreamCapture::new(limits) }
     }
 
     /// Never fails and never waits: what there is no room for is dropped, so that the command never stalls.
@@ -160,19 +162,20 @@ impl Kept {
 
 /// A buffer that grows to `most` bytes. From then on its second half is a ring, which keeps the last that came.
 #[derive(Debug)]
-struct Keep {
+struct StreamCapture {
     buffer: Vec<u8>,
     most: usize,
     /// Where in the ring its oldest byte is.
     oldest: usize,
     lost: u64,
-    share: Share,
+    share: BudgetShare,
+    tool: &'static str,
 }
 
-impl Keep {
-    fn new(limits: &Limits) -> Keep {
-        let share = Share { budget: Some(Arc::clone(&limits.budget)), bytes: 0 };
-        Keep { buffer: Vec::new(), most: limits.stream, oldest: 0, lost: 0, share }
+impl StreamCapture {
+    fn new(limits: &Limits) -> StreamCapture {
+        let share = BudgetShare { budget: Some(Arc::clone(&limits.budget)), bytes: 0 };
+        StreamCapture { buffer: Vec::new(), most: limits.stream, oldest: 0, lost: 0, share, tool: limits.tool }
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -237,7 +240,7 @@ impl Keep {
             None | Some(b'\n') => "",
             Some(_) => "\n",
         };
-        let line = format!("{newline}[pssh-rs: {lost} bytes left out]\n");
+        let line = format!("{newline}[{}: {lost} bytes left out]\n", self.tool);
         self.buffer.reserve_exact(line.len());
         self.buffer.splice(head..tail, line.into_bytes());
     }
@@ -286,11 +289,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn limits(stream: usize, budget: usize) -> Limits {
-        Limits { stream, budget: Budget::new(budget) }
+        Limits { stream, budget: Budget::new(budget), tool: "pssh-rs" }
     }
 
     fn kept(stream: usize, chunks: &[&[u8]]) -> Output {
-        let mut kept = Kept::new(&limits(stream, usize::MAX));
+        let mut kept = Capture::new(&limits(stream, usize::MAX));
         chunks.iter().for_each(|chunk| kept.take(Stream::Stdout, chunk));
         let (stdout, stderr) = kept.into_outputs();
         assert!(stderr.bytes.is_empty() && !stderr.truncated);
@@ -320,9 +323,9 @@ mod tests {
     #[test]
     fn where_the_budget_is_used_up_a_stream_keeps_little_and_stalls_nobody() {
         let limits = limits(1 << 20, 100_000);
-        let mut first = Kept::new(&limits);
+        let mut first = Capture::new(&limits);
         first.take(Stream::Stdout, &[b'a'; 90_000]);
-        let mut second = Kept::new(&limits);
+        let mut second = Capture::new(&limits);
         for _ in 0..100 {
             second.take(Stream::Stderr, &[b'b'; 30_000]);
         }
@@ -366,7 +369,7 @@ mod tests {
             let limits = limits(most, total);
             let count = streams.len();
             let outputs: Vec<_> = streams.into_iter().map(|chunks| {
-                let mut kept = Kept::new(&limits);
+                let mut kept = Capture::new(&limits);
                 chunks.into_iter().for_each(|len| kept.take(Stream::Stdout, &vec![b'x'; len]));
                 kept.into_outputs()
             }).collect();

@@ -1,7 +1,7 @@
 //! How the output of a group differs from that of the largest one.
 
-use crate::lines::{GREEN, RED, Style};
-use crate::view::group::Group;
+use crate::display::group::Group;
+use crate::display::style::{GREEN, RED, Style};
 use similar::{ChangeTag, TextDiff};
 use std::time::{Duration, Instant};
 
@@ -59,9 +59,9 @@ pub fn base(groups: &[Group]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lines::tests::outcome;
-    use crate::outcome::HostStatus;
-    use crate::view::group::tests::groups;
+    use crate::display::group::tests::groups;
+    use crate::display::style::tests::outcome;
+    use crate::output::outcome::HostStatus;
 
     #[test]
     fn others_are_shown_by_what_they_print_otherwise() {

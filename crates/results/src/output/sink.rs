@@ -1,19 +1,19 @@
 //! Where a command's output goes as it comes: what is kept of it, its files, and the writer's terminal.
 
-use crate::base::lock::lock;
-use crate::base::wait::Halt;
-use crate::ffi::Stream;
-use crate::outcome::Outcome;
-use crate::outdir::{HostFiles, Outdir};
-use crate::output::{Kept, Limits};
-use crate::view::Flow;
+use crate::lock::lock;
+use crate::output::capture::{Capture, Limits};
+use crate::output::outcome::Outcome;
+use crate::output::outdir::{HostFiles, Outdir};
+use crate::output::queue::OutputQueue;
+use crate::output::stream::Stream;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Takes output as it comes. Where it has to wait it calls `check` every now and then, and ends with what that says.
-pub trait Sink {
-    fn take(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), Halt>) -> Result<(), Halt>;
+/// `E` is the error of the tool's own waits.
+pub trait Sink<E> {
+    fn take(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), E>) -> Result<(), E>;
 
     /// Returns how long it has waited in all for the reader of our own output.
     fn reader_time(&self) -> Duration {
@@ -37,8 +37,8 @@ pub struct Captured {
 /// In bytes: what such a command has to say is short.
 const MOST_CAPTURED: usize = 64 * 1024;
 
-impl Sink for Captured {
-    fn take(&mut self, stream: Stream, bytes: &[u8], _check: &dyn Fn() -> Result<(), Halt>) -> Result<(), Halt> {
+impl<E> Sink<E> for Captured {
+    fn take(&mut self, stream: Stream, bytes: &[u8], _check: &dyn Fn() -> Result<(), E>) -> Result<(), E> {
         let kept = match stream {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
@@ -50,20 +50,20 @@ impl Sink for Captured {
 }
 
 /// What all hosts of a run share of it.
-pub struct Sinks {
+pub struct HostSinks {
     pub limits: Limits,
     /// Where lines are shown as they come.
-    pub flow: Option<Arc<Flow>>,
+    pub queue: Option<Arc<OutputQueue>>,
     pub outdir: Option<Outdir>,
 }
 
 /// What is kept of a host's output, until somebody takes it. It is shared, so that the output of an attempt that is given
 /// up is not lost.
-pub type SharedKept = Arc<Mutex<Option<Kept>>>;
+pub type SharedCapture = Arc<Mutex<Option<Capture>>>;
 
 /// Puts what was kept into an outcome, unless that was done before.
-pub fn with_output(kept: &SharedKept, outcome: Outcome) -> Outcome {
-    match lock(kept).take().map(Kept::into_outputs) {
+pub fn with_output(kept: &SharedCapture, outcome: Outcome) -> Outcome {
+    match lock(kept).take().map(Capture::into_outputs) {
         Some((stdout, stderr)) => Outcome { stdout, stderr, ..outcome },
         None => outcome,
     }
@@ -71,25 +71,25 @@ pub fn with_output(kept: &SharedKept, outcome: Outcome) -> Outcome {
 
 /// One host's. Several commands of it, one after another, use the same.
 pub struct HostSink<'a> {
-    sinks: &'a Sinks,
+    sinks: &'a HostSinks,
     index: usize,
-    kept: SharedKept,
+    kept: SharedCapture,
     files: Option<HostFiles>,
     error: Option<String>,
     reader_time: Duration,
 }
 
-impl Sinks {
-    pub fn kept(&self) -> SharedKept {
-        Arc::new(Mutex::new(Some(Kept::new(&self.limits))))
+impl HostSinks {
+    pub fn kept(&self) -> SharedCapture {
+        Arc::new(Mutex::new(Some(Capture::new(&self.limits))))
     }
 
-    pub fn sink(&self, index: usize, kept: SharedKept) -> HostSink<'_> {
+    pub fn sink(&self, index: usize, kept: SharedCapture) -> HostSink<'_> {
         HostSink { sinks: self, index, kept, files: None, error: None, reader_time: Duration::ZERO }
     }
 }
 
-impl Sink for HostSink<'_> {
+impl<E> Sink<E> for HostSink<'_> {
     /// Replaces the files of an earlier run; the first time only. For when the command starts.
     fn open(&mut self) {
         if let Some(outdir) = &self.sinks.outdir
@@ -104,7 +104,7 @@ impl Sink for HostSink<'_> {
     }
 
     /// Fails only with what `check` says, which is asked while the terminal takes no more.
-    fn take(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), Halt>) -> Result<(), Halt> {
+    fn take(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), E>) -> Result<(), E> {
         if let Some(kept) = &mut *lock(&self.kept) {
             kept.take(stream, bytes);
         }
@@ -112,8 +112,8 @@ impl Sink for HostSink<'_> {
             let written = files.take(stream, bytes);
             self.note(written);
         }
-        if let Some(flow) = &self.sinks.flow {
-            self.reader_time += flow.send(self.index, stream, bytes, check)?;
+        if let Some(queue) = &self.sinks.queue {
+            self.reader_time += queue.send(self.index, stream, bytes, check)?;
         }
         Ok(())
     }
@@ -154,8 +154,8 @@ impl HostSink<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::HostStatus;
-    use crate::output::Budget;
+    use crate::output::capture::Budget;
+    use crate::output::outcome::HostStatus;
 
     #[test]
     fn a_file_that_cannot_be_written_is_said_and_the_output_is_kept() {
@@ -163,11 +163,11 @@ mod tests {
         let outdir = Outdir::new(temp.path(), ["a"].into_iter()).unwrap();
         // In the place of the file, and not to be replaced.
         std::fs::create_dir(temp.path().join("a.out")).unwrap();
-        let limits = Limits { stream: 100, budget: Budget::new(1000) };
-        let sinks = Sinks { limits, flow: None, outdir: Some(outdir) };
+        let limits = Limits { stream: 100, budget: Budget::new(1000), tool: "x" };
+        let sinks = HostSinks { limits, queue: None, outdir: Some(outdir) };
         let mut sink = sinks.sink(0, sinks.kept());
-        sink.open();
-        sink.take(Stream::Stdout, b"hi\n", &|| Ok(())).unwrap();
+        Sink::<()>::open(&mut sink);
+        sink.take(Stream::Stdout, b"hi\n", &|| Ok::<(), ()>(())).unwrap();
         let outcome = sink.finish(Outcome::new(HostStatus::Ok, None));
         assert!(outcome.unwritten);
         assert_eq!(outcome.stdout.bytes, b"hi\n");

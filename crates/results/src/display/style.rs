@@ -1,11 +1,11 @@
-//! Output as lines, each with its host's name and a mark that tells what it is: `!` for stderr, `=` for what pssh-rs itself
+//! Output as lines, each with its host's name and a mark that tells what it is: `!` for stderr, `=` for what the tool itself
 //! says of the host, none for stdout.
 //!
 //! On a terminal the mark comes straight after the name (`web1! text`), so no output can pass for a line of another kind,
 //! and names are padded to one width. Elsewhere every line is `web1: text`, `web1: ! text` or `web1: = text`: dshbak, clubak
 //! and awk take what is before the first colon for the host.
 
-use crate::outcome::{HostStatus, Outcome};
+use crate::output::outcome::{HostStatus, Outcome};
 use cerveza_manners::{columns, visible};
 
 /// Names up to this wide are padded to one width.
@@ -19,7 +19,7 @@ pub const GREEN: &str = "32";
 const YELLOW: &str = "33";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
+pub enum LineKind {
     Stdout,
     Stderr,
     Status,
@@ -50,14 +50,14 @@ impl Style {
     }
 
     /// What each line of the host begins with.
-    pub fn prefix(&self, host: &str, mark: Mark) -> Vec<u8> {
+    pub fn prefix(&self, host: &str, mark: LineKind) -> Vec<u8> {
         let name = visible(host);
         let pad = " ".repeat(self.width.unwrap_or_default().saturating_sub(columns(&name)));
         let name = self.coloured(colour_of(host), &name);
         let mark = match mark {
-            Mark::Stdout => None,
-            Mark::Stderr => Some(self.coloured(YELLOW, "!")),
-            Mark::Status => Some(self.coloured(RED, "=")),
+            LineKind::Stdout => None,
+            LineKind::Stderr => Some(self.coloured(YELLOW, "!")),
+            LineKind::Status => Some(self.coloured(RED, "=")),
         };
         match (self.width, mark) {
             (Some(_), mark) => format!("{name}{}{pad} ", mark.as_deref().unwrap_or(":")),
@@ -96,10 +96,10 @@ impl Style {
         }
     }
 
-    /// Adds what pssh-rs says of a host that is not ok, or could not be dealt with as asked for.
+    /// Adds what the tool says of a host that is not ok, or could not be dealt with as asked for.
     pub fn push_status(&self, text: &mut Vec<u8>, host: &str, outcome: &Outcome) {
         if let Some(said) = said(outcome) {
-            text.extend_from_slice(&self.prefix(host, Mark::Status));
+            text.extend_from_slice(&self.prefix(host, LineKind::Status));
             text.extend_from_slice(self.coloured(RED, &visible(&said)).as_bytes());
             text.push(b'\n');
         }
@@ -107,8 +107,8 @@ impl Style {
 
     /// Adds a host whose output was held until it was done; nothing where it is ok and said nothing.
     pub fn push_host(&self, text: &mut Vec<u8>, host: &str, outcome: &Outcome) {
-        self.push_lines(text, &self.prefix(host, Mark::Stdout), &outcome.stdout.bytes);
-        self.push_lines(text, &self.prefix(host, Mark::Stderr), &outcome.stderr.bytes);
+        self.push_lines(text, &self.prefix(host, LineKind::Stdout), &outcome.stdout.bytes);
+        self.push_lines(text, &self.prefix(host, LineKind::Stderr), &outcome.stderr.bytes);
         self.push_status(text, host, outcome);
     }
 }
@@ -196,8 +196,8 @@ pub fn last_line(outcome: &Outcome) -> String {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::outcome::Phase;
-    use crate::output::Output;
+    use crate::output::capture::Output;
+    use crate::output::outcome::Phase;
 
     pub fn outcome(status: HostStatus, stdout: &str, stderr: &str) -> Outcome {
         Outcome { stdout: Output::of(stdout), stderr: Output::of(stderr), ..Outcome::new(status, Some(Phase::Exec)) }

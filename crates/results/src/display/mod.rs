@@ -1,22 +1,23 @@
-//! Writes what becomes of the hosts: as records, or as text for people. `flow` brings it here, `live` shows lines as they
+//! Writes what becomes of the hosts: as records, or as text for people. `output::queue` brings it here, `live` shows lines as they
 //! come, `group` and `diff` hold all to the end.
 //!
 //! All of it makes text first, which is written in one go: so two hosts never share a line, and what else is on the
 //! terminal (the progress bar) has to make room once for many lines.
 
-mod args;
+pub mod args;
 mod diff;
-mod flow;
 mod group;
 mod live;
+mod style;
+pub mod summary;
 mod table;
 
-pub use args::ViewArgs;
-pub use flow::{Flow, Item};
-
-use crate::ffi::Stream;
-use crate::lines::Style;
-use crate::outcome::{HostStatus, Outcome, with_result};
+use crate::display::args::DisplayArgs;
+use crate::display::style::Style;
+use crate::output::outcome::{HostStatus, Outcome};
+use crate::output::queue::{Item, OutputQueue};
+use crate::output::record::with_result;
+use crate::output::stream::Stream;
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Tool, json_line};
 use cerveza_record::{Record, printed_name};
 use diff::Differ;
@@ -29,7 +30,7 @@ use std::time::{Duration, Instant};
 use table::Table;
 
 /// The most bytes of output that are on their way to the writer.
-pub const ON_THE_WAY: usize = 1024 * 1024;
+pub const QUEUE_LIMIT: usize = 1024 * 1024;
 /// So much text is written at once.
 const ENOUGH: usize = 256 * 1024;
 /// Live lines wait so long for others to be written with them.
@@ -67,7 +68,7 @@ enum View {
 }
 
 /// The way out. What goes wrong with it is kept for the end: the hosts' commands go on.
-pub struct Out {
+pub struct Renderer {
     view: View,
     order: Option<Order>,
     text: Vec<u8>,
@@ -81,24 +82,24 @@ struct Order {
     held: BTreeMap<usize, (Record, Outcome)>,
 }
 
-impl Out {
+impl Renderer {
     /// `hosts` are those of the run, which tell how wide a column has to be.
     pub fn new<'a>(
-        args: &ViewArgs,
+        args: &DisplayArgs,
         output: &OutputArgs,
         hosts: impl Iterator<Item = &'a str>,
         tool: &Tool,
-    ) -> Result<Out> {
-        Out::on(args, output, hosts, io::stdout().is_terminal(), tool)
+    ) -> Result<Renderer> {
+        Renderer::on(args, output, hosts, io::stdout().is_terminal(), tool)
     }
 
     fn on<'a>(
-        args: &ViewArgs,
+        args: &DisplayArgs,
         output: &OutputArgs,
         hosts: impl Iterator<Item = &'a str>,
         on_terminal: bool,
         tool: &Tool,
-    ) -> Result<Out> {
+    ) -> Result<Renderer> {
         let (colour, auto) = (output.format.color.is_on(on_terminal), output.is_auto());
         let style = Style::new(colour, args.raw);
         let view = if args.group || args.diff {
@@ -130,7 +131,7 @@ impl Out {
             }
         };
         let order = args.ordered.then(Order::default);
-        Ok(Out { view, order, text: Vec::new(), failure: None })
+        Ok(Renderer { view, order, text: Vec::new(), failure: None })
     }
 
     /// Whether output is to be sent here as it comes; otherwise its outcome has all that is shown of a host.
@@ -258,18 +259,18 @@ impl Order {
     }
 }
 
-/// The life of the writer's thread: takes from `flow` until that ends. `write` is called to flush `Out`, with whatever
+/// The life of the writer's thread: takes from `queue` until that ends. `write` is called to flush `Renderer`, with whatever
 /// has to make room for that; `done` is told of each host whose outcome
 /// was taken: its status, and whether its files are not whole.
-pub fn follow<'a>(
-    flow: &Flow,
-    out: &mut Out,
+pub fn write_results<'a>(
+    queue: &OutputQueue,
+    out: &mut Renderer,
     record: impl Fn(usize) -> &'a Record,
-    mut write: impl FnMut(&mut Out),
+    mut write: impl FnMut(&mut Renderer),
     mut done: impl FnMut(usize, HostStatus, bool),
 ) {
-    let receiver = flow.receiver();
-    let mut write = |out: &mut Out| flow.writing(|| write(out));
+    let receiver = queue.receiver();
+    let mut write = |out: &mut Renderer| queue.writing(|| write(out));
     let mut written_at: Option<Instant> = None;
     loop {
         let wait = match written_at.filter(|_| out.has_text()) {

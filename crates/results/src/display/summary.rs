@@ -1,6 +1,6 @@
 //! The closing line: how many hosts ended how, which they were, and how long it took.
 
-use crate::outcome::HostStatus;
+use crate::output::outcome::HostStatus;
 use cerveza_manners::Status;
 use hostrange::{fold, natural_cmp};
 use std::collections::BTreeMap;

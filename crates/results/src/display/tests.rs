@@ -1,18 +1,18 @@
 use super::*;
-use crate::lines::tests::outcome;
+use crate::display::style::tests::outcome;
 use clap::Parser;
 
 #[derive(Parser)]
 struct Args {
     #[command(flatten)]
-    view: ViewArgs,
+    display: DisplayArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
 
-fn out(words: &[&str], on_terminal: bool) -> Result<Out> {
+fn out(words: &[&str], on_terminal: bool) -> Result<Renderer> {
     let args = Args::parse_from(["x"].iter().chain(words));
-    Out::on(&args.view, &args.output, ["a", "b", "c10"].into_iter(), on_terminal, &Tool { name: "x" })
+    Renderer::on(&args.display, &args.output, ["a", "b", "c10"].into_iter(), on_terminal, &Tool { name: "x" })
 }
 
 /// What is written of two hosts that are done in another order than they came.

@@ -1,6 +1,6 @@
 //! A rollout: which hosts go together, and when a run has failed too often to go on. Pure.
 
-use crate::outcome::Mark;
+use crate::output::outcome::Mark;
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -46,9 +46,42 @@ impl Share {
     }
 }
 
+#[derive(clap::Args, Clone, Debug)]
+pub struct RolloutArgs {
+    /// One host after the other, in order; ends with the first that fails
+    #[arg(long, conflicts_with = "batch")]
+    pub serial: bool,
+
+    /// Go in batches of these sizes, numbers of hosts or parts of all; the last size goes on. A batch begins when the one
+    /// before is done, one of its hosts was reached, and not more than --max-fail have failed
+    #[arg(long, value_name = "SIZE[,SIZE...]", value_delimiter = ',', value_parser = batch_size)]
+    pub batch: Vec<Share>,
+
+    /// Begin no more hosts once more than this many, or this part of all, have failed; the others are `skipped`
+    /// [default: 0 with --batch or --serial]
+    #[arg(long, value_name = "NUMBER|PERCENT%")]
+    pub max_fail: Option<Share>,
+
+    /// The same for hosts that were not reached
+    #[arg(long, value_name = "NUMBER|PERCENT%")]
+    pub max_unreachable: Option<Share>,
+}
+
+impl RolloutArgs {
+    pub fn rules(&self) -> RolloutRules {
+        // A rollout that goes on after its first hosts failed is none.
+        let careful = (self.serial || !self.batch.is_empty()).then_some(Share::Hosts(0));
+        RolloutRules {
+            batches: self.batch.clone(),
+            max_fail: self.max_fail.or(careful),
+            max_unreachable: self.max_unreachable,
+        }
+    }
+}
+
 /// What the command line says of a rollout.
 #[derive(Clone, Debug, Default)]
-pub struct Choice {
+pub struct RolloutRules {
     /// The sizes of the batches; the last one is that of all that follow. Empty: all hosts at once.
     pub batches: Vec<Share>,
     /// More failed hosts than this end it.
@@ -74,11 +107,11 @@ pub struct Rollout {
 }
 
 impl Rollout {
-    pub fn new(hosts: usize, choice: &Choice) -> Rollout {
-        let batches = batches(hosts, &choice.batches);
+    pub fn new(hosts: usize, rules: &RolloutRules) -> Rollout {
+        let batches = batches(hosts, &rules.batches);
         let open = batches.first().map_or(0, Range::len);
         let most = |share: Option<Share>| share.map(|share| share.of(hosts));
-        let (max_fail, max_unreachable) = (most(choice.max_fail), most(choice.max_unreachable));
+        let (max_fail, max_unreachable) = (most(rules.max_fail), most(rules.max_unreachable));
         Rollout { batches, at: 0, open, answered: false, failed: 0, unreached: 0, max_fail, max_unreachable }
     }
 
@@ -172,8 +205,8 @@ mod tests {
 
     #[test]
     fn a_batch_begins_when_the_one_before_is_done_and_well() {
-        let choice = Choice { batches: shares("1,2"), max_fail: Some(Share::Hosts(0)), ..Choice::default() };
-        let mut rollout = Rollout::new(5, &choice);
+        let rules = RolloutRules { batches: shares("1,2"), max_fail: Some(Share::Hosts(0)), ..RolloutRules::default() };
+        let mut rollout = Rollout::new(5, &rules);
         assert_eq!((rollout.batch(), rollout.rest()), (0..1, 1..5));
         assert!(rollout.done(Mark::Good));
         assert_eq!((rollout.batch(), rollout.rest()), (1..3, 3..5));
@@ -185,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_batch_of_dead_hosts_is_the_last() {
-        let mut rollout = Rollout::new(3, &Choice { batches: shares("2"), ..Choice::default() });
+        let mut rollout = Rollout::new(3, &RolloutRules { batches: shares("2"), ..RolloutRules::default() });
         assert!(!rollout.done(Mark::Unreached));
         assert!(!rollout.done(Mark::Unreached));
         assert_eq!(rollout.why_over().unwrap(), "no host of the batch before was reached");
@@ -194,12 +227,12 @@ mod tests {
 
     #[test]
     fn failures_and_dead_hosts_are_counted_apart() {
-        let choice = Choice {
+        let rules = RolloutRules {
             max_fail: Some(Share::Percent(50.0)),
             max_unreachable: Some(Share::Hosts(1)),
-            ..Choice::default()
+            ..RolloutRules::default()
         };
-        let mut rollout = Rollout::new(4, &choice);
+        let mut rollout = Rollout::new(4, &rules);
         for mark in [Mark::Failed, Mark::Failed, Mark::Unreached] {
             rollout.done(mark);
             assert_eq!(rollout.why_over(), None);
@@ -219,7 +252,7 @@ mod tests {
             let all: Vec<usize> = batches.iter().cloned().flatten().collect();
             prop_assert_eq!(all, (0..hosts).collect::<Vec<_>>());
             prop_assert!(batches.iter().all(|batch| !batch.is_empty()));
-            let mut rollout = Rollout::new(hosts, &Choice { batches: sizes, ..Choice::default() });
+            let mut rollout = Rollout::new(hosts, &RolloutRules { batches: sizes, ..RolloutRules::default() });
             for host in 0..hosts {
                 prop_assert!(rollout.batch().contains(&host));
                 rollout.done(Mark::Good);

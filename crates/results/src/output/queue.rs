@@ -3,10 +3,9 @@
 //! It holds so much output and no more. A thread that has more of it waits, and learns how long it was the reader of our
 //! output that took no more, such as a terminal that was stopped (Ctrl-S): that time is not the host's. Outcomes never wait.
 
-use crate::base::lock::lock;
-use crate::base::wait::Halt;
-use crate::ffi::Stream;
-use crate::outcome::Outcome;
+use crate::lock::lock;
+use crate::output::outcome::Outcome;
+use crate::output::stream::Stream;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,7 +31,7 @@ pub enum Item {
     },
 }
 
-pub struct Flow {
+pub struct OutputQueue {
     /// The most bytes of output on the way.
     most: usize,
     state: Mutex<State>,
@@ -53,20 +52,20 @@ struct State {
     written: Duration,
 }
 
-impl Flow {
-    pub fn new(most: usize) -> Flow {
-        Flow { most, state: Mutex::default(), filled: Condvar::new(), emptied: Condvar::new() }
+impl OutputQueue {
+    pub fn new(most: usize) -> OutputQueue {
+        OutputQueue { most, state: Mutex::default(), filled: Condvar::new(), emptied: Condvar::new() }
     }
 
     /// Sends output, as soon as there is room, unless `check` ends the waiting for it. Returns how long the reader of our
     /// output was waited for.
-    pub fn send(
+    pub fn send<E>(
         &self,
         index: usize,
         stream: Stream,
         bytes: &[u8],
-        check: &dyn Fn() -> Result<(), Halt>,
-    ) -> Result<Duration, Halt> {
+        check: &dyn Fn() -> Result<(), E>,
+    ) -> Result<Duration, E> {
         let mut waited = Duration::ZERO;
         let mut state = lock(&self.state);
         while state.bytes >= self.most && !state.abandoned {
@@ -130,7 +129,7 @@ impl State {
     }
 }
 
-pub struct Receiver<'a>(&'a Flow);
+pub struct Receiver<'a>(&'a OutputQueue);
 
 impl Receiver<'_> {
     /// All that is there, as soon as there is anything; nothing when it takes longer than `wait`; `None` at the end.
@@ -166,7 +165,7 @@ impl Drop for Receiver<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::HostStatus;
+    use crate::output::outcome::HostStatus;
     use std::cell::Cell;
     use std::thread;
 
@@ -174,36 +173,36 @@ mod tests {
 
     #[test]
     fn who_waits_for_room_is_ended_by_the_deadline_and_an_outcome_waits_for_none() {
-        let flow = Flow::new(100);
-        let receiver = flow.receiver();
-        flow.send(1, Stream::Stdout, &[b'x'; 200], &|| Ok(())).unwrap();
+        let queue = OutputQueue::new(100);
+        let receiver = queue.receiver();
+        queue.send(1, Stream::Stdout, &[b'x'; 200], &|| Ok::<(), ()>(())).unwrap();
         let looks = Cell::new(0);
         let check = || {
             looks.set(looks.get() + 1);
             match looks.get() {
-                3 => Err(Halt::Deadline),
+                3 => Err("deadline"),
                 _ => Ok(()),
             }
         };
-        assert!(matches!(flow.send(1, Stream::Stdout, b"y", &check), Err(Halt::Deadline)));
-        flow.done(1, Outcome::new(HostStatus::Timeout, None));
-        flow.close();
+        assert!(matches!(queue.send(1, Stream::Stdout, b"y", &check), Err("deadline")));
+        queue.done(1, Outcome::new(HostStatus::Timeout, None));
+        queue.close();
         assert_eq!(receiver.receive(FOREVER).unwrap().len(), 2);
         assert!(receiver.receive(FOREVER).is_none());
     }
 
     #[test]
     fn only_a_reader_that_takes_nothing_is_waited_for() {
-        let flow = Flow::new(1);
-        let receiver = flow.receiver();
-        let send = || flow.send(1, Stream::Stdout, b"xx", &|| Ok(())).unwrap();
+        let queue = OutputQueue::new(1);
+        let receiver = queue.receiver();
+        let send = || queue.send(1, Stream::Stdout, b"xx", &|| Ok::<(), ()>(())).unwrap();
         assert_eq!(send(), Duration::ZERO);
         let pause = Duration::from_millis(500);
         let waited = |writes: bool| {
             thread::scope(|scope| {
                 let sender = scope.spawn(send);
                 match writes {
-                    true => flow.writing(|| thread::sleep(pause)),
+                    true => queue.writing(|| thread::sleep(pause)),
                     false => thread::sleep(pause),
                 }
                 receiver.receive(FOREVER);
@@ -216,11 +215,11 @@ mod tests {
 
     #[test]
     fn what_a_host_prints_bit_by_bit_comes_together_and_in_order() {
-        let flow = Flow::new(1 << 20);
+        let queue = OutputQueue::new(1 << 20);
         for (index, bytes) in [(1, b"a".as_slice()), (1, b"b"), (2, b"c"), (1, b""), (1, b"d")] {
-            flow.send(index, Stream::Stdout, bytes, &|| Ok(())).unwrap();
+            queue.send(index, Stream::Stdout, bytes, &|| Ok::<(), ()>(())).unwrap();
         }
-        let items = flow.receiver().receive(FOREVER).unwrap();
+        let items = queue.receiver().receive(FOREVER).unwrap();
         let seen: Vec<_> = items
             .iter()
             .map(|item| match item {
@@ -233,11 +232,11 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_receiver_that_is_gone() {
-        let flow = Flow::new(1);
-        let receiver = flow.receiver();
-        flow.send(1, Stream::Stdout, b"xx", &|| Ok(())).unwrap();
+        let queue = OutputQueue::new(1);
+        let receiver = queue.receiver();
+        queue.send(1, Stream::Stdout, b"xx", &|| Ok::<(), ()>(())).unwrap();
         thread::scope(|scope| {
-            let sender = scope.spawn(|| flow.send(1, Stream::Stdout, b"y", &|| Ok(())));
+            let sender = scope.spawn(|| queue.send(1, Stream::Stdout, b"y", &|| Ok::<(), ()>(())));
             drop(receiver);
             sender.join().unwrap().unwrap();
         });

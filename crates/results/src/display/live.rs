@@ -1,9 +1,9 @@
 //! Lines as they come, while the commands run: whole ones, so that two hosts never share a line.
 
-use crate::ffi::Stream;
-use crate::lines::{Mark, Style, without_return};
-use crate::outcome::Outcome;
-use crate::output::whole_chars;
+use crate::display::style::{LineKind, Style, without_return};
+use crate::output::capture::whole_chars;
+use crate::output::outcome::Outcome;
+use crate::output::stream::Stream;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ impl Live {
         }
         let style = self.style;
         let lines = self.hosts.entry(index).or_insert_with(|| {
-            [Mark::Stdout, Mark::Stderr].map(|mark| {
+            [LineKind::Stdout, LineKind::Stderr].map(|mark| {
                 let prefix = style.prefix(host, mark);
                 Line { prefix, rest: Vec::new(), begun: false, since: now }
             })
@@ -137,8 +137,8 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lines::tests::outcome;
-    use crate::outcome::HostStatus;
+    use crate::display::style::tests::outcome;
+    use crate::output::outcome::HostStatus;
     use proptest::prelude::*;
 
     const A: (usize, &str) = (0, "a");

@@ -2,8 +2,9 @@
 //! one of these, or devices with a size, a volume or a name each.
 
 use super::keys::{VOLUME_KEYS, find};
-use super::reader::{At, Reader, gibibytes, is_nothing, join};
-use crate::yaml::{Content, Node, Pair};
+use super::reader::{At, Reader, join};
+use super::words::{gibibytes, is_nothing};
+use crate::document::yaml::{Content, Node, Pair};
 use serde_json::Value;
 
 /// Reads the volumes as a list of objects. One that is a name is an object that `extends` it.

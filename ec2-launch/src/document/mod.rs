@@ -1,8 +1,17 @@
 //! A profile as canonical JSON, with the place of each value.
 
-use super::keys::{ProfileKey, Shape, VOLUME_KEYS, is_place};
-use super::reader::{is_word_for_nothing, join};
-use crate::yaml::Position;
+pub(crate) mod key_help;
+pub(crate) mod keys;
+pub(crate) mod reader;
+pub(crate) mod schema;
+pub(crate) mod volume_list;
+pub(crate) mod words;
+pub(crate) mod yaml;
+
+use crate::document::keys::{ProfileKey, Shape, VOLUME_KEYS, is_place};
+use crate::document::reader::join;
+use crate::document::words::is_word_for_nothing;
+use crate::document::yaml::Position;
 use cerveza_ec2::Kind;
 use cerveza_manners::Failure;
 use serde_json::{Map, Value};
@@ -232,4 +241,9 @@ fn scalar(text: &str) -> String {
         && !is_word_for_nothing(text)
         && !matches!(text.to_ascii_lowercase().as_str(), "y" | "yes" | "on" | "true");
     if is_plain { text.to_string() } else { Value::from(text).to_string() }
+}
+
+/// Turns what is wrong with values into problems at their places.
+pub fn problems(document: &Document, wrong: Vec<(String, String)>) -> Vec<Problem> {
+    wrong.into_iter().map(|(path, message)| Problem { place: document.place(&path), message }).collect()
 }

@@ -1,10 +1,10 @@
 //! Hosts by what became of them: those with the same status, exit code and output are one group, and hold that output
 //! once.
 
-use crate::lines::{RED, Style};
-use crate::outcome::{HostStatus, Outcome};
-use crate::output::Output;
-use crate::view::diff::Differ;
+use crate::display::diff::Differ;
+use crate::display::style::{RED, Style};
+use crate::output::capture::Output;
+use crate::output::outcome::{HostStatus, Outcome};
 use cerveza_manners::visible;
 use hostrange::{fold, natural_cmp};
 use std::cmp::{Ordering, Reverse};
@@ -146,7 +146,7 @@ impl Group {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::lines::tests::outcome;
+    use crate::display::style::tests::outcome;
     use proptest::prelude::*;
     use std::collections::HashSet;
 

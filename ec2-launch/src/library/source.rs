@@ -1,7 +1,7 @@
 //! A file of profiles: its documents, each an instance profile or a volume profile, with its name.
 
-use super::keys::canonical;
-use crate::yaml::{self, Node};
+use crate::document::keys::canonical;
+use crate::document::yaml::{self, Node};
 use cerveza_manners::{Failure, Result, nearest};
 use std::fs::File;
 use std::io::Read;

@@ -1,13 +1,14 @@
 //! What a user may choose about output.
 
-use crate::output::{Budget, Limits};
+use crate::output::capture::{Budget, Limits};
+use cerveza_manners::Tool;
 use std::path::PathBuf;
 
 /// The limit on what `--max-output` may be: a record is one line, made in memory.
 const MOST: u64 = 1 << 30;
 
 #[derive(clap::Args, Clone, Debug)]
-pub struct ViewArgs {
+pub struct DisplayArgs {
     /// At the end, write what each host printed once for all hosts where it was the same, under a line that names
     /// them. This is text for people, on a terminal and in a pipe
     #[arg(short = 'b', long, conflicts_with_all = ["diff", "ordered"])]
@@ -41,10 +42,10 @@ pub struct ViewArgs {
     pub outdir: Option<PathBuf>,
 }
 
-impl ViewArgs {
+impl DisplayArgs {
     /// The limits of a run; its budget is shared by all its hosts.
-    pub fn limits(&self) -> Limits {
-        Limits { stream: self.max_output, budget: Budget::of_machine() }
+    pub fn limits(&self, tool: &Tool) -> Limits {
+        Limits { stream: self.max_output, budget: Budget::of_machine(), tool: tool.name }
     }
 }
 

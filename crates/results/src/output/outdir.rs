@@ -1,6 +1,6 @@
 //! `--outdir`: each host's output in two files, whole, as it comes.
 
-use crate::ffi::Stream;
+use crate::output::stream::Stream;
 use cerveza_manners::{Failure, Result, visible};
 use sha1::{Digest, Sha1};
 use std::collections::HashMap;
