@@ -10,9 +10,9 @@ complete -c hostrange -l nth -d 'Select hosts by position: 0 (first), -1 (last),
 complete -c hostrange -l pick -d 'Select N hosts at random, in the order of the set' -r
 complete -c hostrange -l seed -d 'Make --pick select the same hosts for the same S' -r
 complete -c hostrange -l contains -d 'Exit with 0 if the set has all hosts of EXPR, 1 if not; print nothing' -r
-complete -c hostrange -l index -d 'Print the position of NAME, counted from 0; exit with 1 if it is not in the set' -r
+complete -c hostrange -l index -d 'Print the position of NAME, counted from 0; exit with 1 if it is missing' -r
 complete -c hostrange -l max -d 'Write nothing and fail if there are more than N hosts' -r
-complete -c hostrange -l groups -d 'List the node groups of SOURCE, of all sources (`*`), or of the default one' -r
+complete -c hostrange -l groups -d 'List the node groups of SOURCE, of all (`*`), or of the default source' -r
 complete -c hostrange -l regroup -d 'Like --fold, but write whole node groups of SOURCE as @GROUP' -r
 complete -c hostrange -s o -l output -d 'Output format' -r -f -a "auto\t''
 json\t''
