@@ -246,7 +246,7 @@ fn host_whose_command_has_failed_is_skipped() {
     let unreachable = "{\"host\":\"web3\",\"status\":\"unreachable\",\"error\":\"no route to host\"}\n";
     power(&sandbox, &["stop"], unreachable).exits(3);
     // An instance that has another record without a failure is skipped all the same.
-    let twice = "{\"host\":\"web2\",\"status\":\"ok\"}\n";
+    let twice = "{\"host\":\"web3\",\"status\":\"ok\"}\n";
     let run = power(&sandbox, &["stop", "-n"], &(unreachable.to_string() + twice)).exits(3);
     assert!(run.records().iter().all(|record| record["action"] == "skipped"), "{}", run.stdout);
     let run = power(&sandbox, &["stop", "--wait", "--even-failed"], &(input.to_string() + unreachable)).exits(0);
