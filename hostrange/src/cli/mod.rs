@@ -77,7 +77,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     if let Some(name) = &args.index {
         let index = query::index(&hosts, &one_name(name)?)?;
         let index = index.ok_or_else(|| Failure::no(format!("{name} is not in the set")))?;
-        return print(&index).map(|()| Status::Done);
+        return print(index).map(|()| Status::Done);
     }
     let chosen = Chosen::new(&hosts, args)?;
     if args.count && args.by.is_none() {
