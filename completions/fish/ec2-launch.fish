@@ -26,7 +26,7 @@ complete -c ec2-launch -l show-profile -d 'Print a profile as YAML, with all tha
 complete -c ec2-launch -s n -l dry-run -d 'Print the plan as records and change nothing: what would be done for each host, why, and all that would be requested'
 complete -c ec2-launch -l no-wait -d 'Do not wait: the same as --wait none'
 complete -c ec2-launch -l host-keys -d 'Add to each record, as `host_keys`, the public host keys that the instance has printed on its console; pssh-rs then accepts no other machine'
-complete -c ec2-launch -s 1 -d 'Write names, one a line: short for --output names'
+complete -c ec2-launch -s 1 -d 'Write names, one a line, also of hosts that failed (same as -o names)'
 complete -c ec2-launch -l no-header -d 'Write no header line'
 complete -c ec2-launch -l no-progress -d 'Show no progress bar'
 complete -c ec2-launch -l no-remember -d 'Neither read nor write what is remembered of hosts in the SSM parameters /cerveza/hosts/NAME'

@@ -36,7 +36,7 @@ complete -c ec2-ls -l console -d 'Add to each record what its console showed las
 complete -c ec2-ls -l host-keys -d 'Add to each record the public SSH host keys that its console shows, as `host_keys`, by which pssh-rs knows the host'
 complete -c ec2-ls -l volumes -d 'Write a record for each volume of the instances instead. Without words and filters, also those that no instance uses'
 complete -c ec2-ls -l addresses -d 'Write a record for each elastic IP address of the instances instead. Without words and filters, also those that no instance has'
-complete -c ec2-ls -s 1 -d 'Write names, one a line: short for --output names'
+complete -c ec2-ls -s 1 -d 'Write names, one a line, also of hosts that failed (same as -o names)'
 complete -c ec2-ls -l no-header -d 'Write no header line'
 complete -c ec2-ls -l no-progress -d 'Show no progress bar'
 complete -c ec2-ls -s h -l help -d 'Print help (see more with \'--help\')'

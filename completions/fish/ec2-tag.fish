@@ -16,7 +16,7 @@ complete -c ec2-tag -l volumes -d 'Tag the EBS volumes of the hosts too. This is
 complete -c ec2-tag -l no-volumes -d 'Leave the tags of the volumes alone'
 complete -c ec2-tag -l device-names -d 'Tag each volume with the name of its host (key Name) and its device, such as /dev/sdf (key device). No KEY=VALUE is needed then'
 complete -c ec2-tag -s n -l dry-run -d 'Show the tags before and after, and change nothing'
-complete -c ec2-tag -s 1 -d 'Write names, one a line: short for --output names'
+complete -c ec2-tag -s 1 -d 'Write names, one a line, also of hosts that failed (same as -o names)'
 complete -c ec2-tag -l no-header -d 'Write no header line'
 complete -c ec2-tag -l no-progress -d 'Show no progress bar'
 complete -c ec2-tag -s h -l help -d 'Print help (see more with \'--help\')'

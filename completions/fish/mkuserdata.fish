@@ -26,7 +26,7 @@ complete -c mkuserdata -l base64 -d 'Write the user-data in base64, as the EC2 A
 complete -c mkuserdata -l no-gzip -d 'Write plain MIME, not compressed'
 complete -c mkuserdata -l list -d 'List the parts of existing user-data, and what is wrong'
 complete -c mkuserdata -l check -d 'Like --list, and exit with 1 if anything is wrong'
-complete -c mkuserdata -s 1 -d 'Write names, one a line: short for --output names'
+complete -c mkuserdata -s 1 -d 'Write names, one a line, also of hosts that failed (same as -o names)'
 complete -c mkuserdata -l no-header -d 'Write no header line'
 complete -c mkuserdata -l no-progress -d 'Show no progress bar'
 complete -c mkuserdata -s h -l help -d 'Print help (see more with \'--help\')'

@@ -47,7 +47,7 @@ complete -c pssh-rs -l tty -d 'Give the command a terminal, which some ask for; 
 complete -c pssh-rs -l serial -d 'One host after the other, in order; ends with the first that fails'
 complete -c pssh-rs -l dry-run -d 'Write what would be run where, as records with a `plan`, and connect to nothing'
 complete -c pssh-rs -s v -l verbose -d 'Write to stderr what is tried on each host up to its login: address, algorithms, host key, and each login key with the server\'s answer'
-complete -c pssh-rs -s 1 -d 'Write names, one a line: short for --output names'
+complete -c pssh-rs -s 1 -d 'Write names, one a line, also of hosts that failed (same as -o names)'
 complete -c pssh-rs -l no-header -d 'Write no header line'
 complete -c pssh-rs -s b -l group -d 'At the end, write what each host printed once for all hosts where it was the same, under a line that names them. This is text for people, on a terminal and in a pipe'
 complete -c pssh-rs -l diff -d 'As --group, but only what most hosts printed in full, and how that of the others differs from it'

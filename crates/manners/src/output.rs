@@ -15,9 +15,7 @@ pub struct FormatArgs {
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Auto, overrides_with = "names")]
     pub output: Format,
 
-    /// Write names, one a line: short for --output names
-    ///
-    /// Hosts that failed are among them.
+    /// Write names, one a line, also of hosts that failed (same as -o names)
     #[arg(short = '1', overrides_with = "output")]
     pub names: bool,
 
