@@ -42,12 +42,9 @@ mod tests {
             found("#cloud-config-jsonp\n[{\"op\":\"remove\",\"path\":\"a\"}]")
                 .starts_with("operation 1 is not an operation ")
         );
-        for bad in [
-            "#cloud-config-jsonp\n{}",
-            "#cloud-config-jsonp\n[1]",
-            "#Cloud-Config-Jsonp\n[]",
-            "#cloud-config-jsonp\n",
-        ] {
+        for bad in
+            ["#cloud-config-jsonp\n{}", "#cloud-config-jsonp\n[1]", "#Cloud-Config-Jsonp\n[]", "#cloud-config-jsonp\n"]
+        {
             assert!(found(bad).starts_with("is not a JSON patch"), "{bad}: {}", found(bad));
         }
     }
