@@ -62,7 +62,7 @@ pub struct Args {
 
     /// Turn errors into warnings; with --extract, overwrite files
     ///
-    /// Turns errors about surprising cloud-init behaviour into warnings, and builds. With --extract, overwrites files.
+    /// These are the errors about surprising cloud-init behaviour.
     #[arg(long, help_heading = BUILD)]
     pub force: bool,
 
