@@ -42,6 +42,7 @@ lint:
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 check: lint
+	$(CARGO) run --quiet --locked --package xtask -- layers
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny --locked check bans licenses sources
 	if $(CARGO) deny fetch db; then $(CARGO) deny --locked check advisories; \

@@ -11,24 +11,24 @@ none\t'Do not wait'"
 complete -c ec2-launch -l address -d 'Record field with the address that --wait ssh connects to, such as public_ip or host [default: private_ip, else public_ip, else host]' -r
 complete -c ec2-launch -l ssh-port -d 'Port that --wait ssh connects to if a record has none [default: 22]' -r
 complete -c ec2-launch -l timeout -d 'How long to wait without any progress: seconds, or with a unit (10m)' -r
-complete -c ec2-launch -s o -l output -d 'How to write the results: JSON lines, names (one a line), a table, or csv or tsv with a header line. `auto` is JSON lines in a pipe or file, and on a terminal what suits the tool, mostly a table' -r -f -a "auto\t''
+complete -c ec2-launch -s o -l output -d 'Output format' -r -f -a "auto\t''
 json\t''
 names\t''
 table\t''
 csv\t'As RFC 4180 has it, with \\n at the end of lines'
 tsv\t'With \\t, \\n, \\r and \\\\ for those characters, as PostgreSQL\'s COPY and mysql --batch write them'"
-complete -c ec2-launch -l columns -d 'Write these columns, separated by commas, in a table, csv or tsv: keys of the records, as in host,tags.role,zone, and `age`, the time since the launch. Without --output it is a table' -r
-complete -c ec2-launch -l color -d 'Whether to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb'
+complete -c ec2-launch -l columns -d 'Columns of a table, csv or tsv, as in host,tags.role' -r
+complete -c ec2-launch -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb'
 always\t''
 never\t''"
-complete -c ec2-launch -l sort -d 'Sort by these keys of the records, separated by commas, as in zone,-launch_time: numbers by value, names as people count (web2 before web10), `-` for descending. A host without the key comes last' -r
+complete -c ec2-launch -l sort -d 'Sort by these keys, as in zone,-launch_time' -r
 complete -c ec2-launch -l show-profile -d 'Print a profile as YAML, with all that it extends and what --set says, and launch nothing' -r
 complete -c ec2-launch -s n -l dry-run -d 'Print the plan as records and change nothing: what would be done for each host, why, and all that would be requested'
 complete -c ec2-launch -l no-wait -d 'Do not wait: the same as --wait none'
 complete -c ec2-launch -l host-keys -d 'Add to each record, as `host_keys`, the public host keys that the instance has printed on its console; pssh-rs then accepts no other machine'
-complete -c ec2-launch -s 1 -d 'Write names, one a line, of all hosts, those that failed too: the short form of --output names'
+complete -c ec2-launch -s 1 -d 'Write names, one a line, also of hosts that failed (same as -o names)'
 complete -c ec2-launch -l no-header -d 'Write no header line'
-complete -c ec2-launch -l no-progress -d 'Show no progress bar (there is none anyway where stderr is not a terminal)'
+complete -c ec2-launch -l no-progress -d 'Show no progress bar'
 complete -c ec2-launch -l no-remember -d 'Neither read nor write what is remembered of hosts in the SSM parameters /cerveza/hosts/NAME'
 complete -c ec2-launch -l show-memory -d 'Print what is remembered of each host as `memory` in its record, and launch nothing'
 complete -c ec2-launch -l forget -d 'Delete what is remembered of each host, and launch nothing. --dry-run shows what would be deleted'

@@ -17,17 +17,17 @@ complete -c ec2-ls -s r -l region -d 'Work in these regions, separated by commas
 complete -c ec2-ls -l account -d 'Work in the accounts of these profiles of the AWS configuration, separated by commas [default: the account of the environment]. A record that has `aws_profile` is looked for in that account' -r
 complete -c ec2-ls -l connect-timeout -d 'Time limit for each connection to AWS' -r
 complete -c ec2-ls -l watch -d 'Show the table again every so many seconds, with what has changed in bold' -r
-complete -c ec2-ls -s o -l output -d 'How to write the results: JSON lines, names (one a line), a table, or csv or tsv with a header line. `auto` is JSON lines in a pipe or file, and on a terminal what suits the tool, mostly a table' -r -f -a "auto\t''
+complete -c ec2-ls -s o -l output -d 'Output format' -r -f -a "auto\t''
 json\t''
 names\t''
 table\t''
 csv\t'As RFC 4180 has it, with \\n at the end of lines'
 tsv\t'With \\t, \\n, \\r and \\\\ for those characters, as PostgreSQL\'s COPY and mysql --batch write them'"
-complete -c ec2-ls -l columns -d 'Write these columns, separated by commas, in a table, csv or tsv: keys of the records, as in host,tags.role,zone, and `age`, the time since the launch. Without --output it is a table' -r
-complete -c ec2-ls -l color -d 'Whether to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb'
+complete -c ec2-ls -l columns -d 'Columns of a table, csv or tsv, as in host,tags.role' -r
+complete -c ec2-ls -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb'
 always\t''
 never\t''"
-complete -c ec2-ls -l sort -d 'Sort by these keys of the records, separated by commas, as in zone,-launch_time: numbers by value, names as people count (web2 before web10), `-` for descending. A host without the key comes last' -r
+complete -c ec2-ls -l sort -d 'Sort by these keys, as in zone,-launch_time' -r
 complete -c ec2-ls -l fail-empty -d 'Exit with 1 when nothing is found'
 complete -c ec2-ls -l status -d 'Add to each record the result of its status checks (`status_checks`) and its events that are to come (`scheduled_events`). Without this a table on a terminal shows failed checks and events in a column NOTE'
 complete -c ec2-ls -l volume-sizes -d 'Add to each record the sizes of its volumes: `size_gib` in `volumes`'
@@ -36,8 +36,8 @@ complete -c ec2-ls -l console -d 'Add to each record what its console showed las
 complete -c ec2-ls -l host-keys -d 'Add to each record the public SSH host keys that its console shows, as `host_keys`, by which pssh-rs knows the host'
 complete -c ec2-ls -l volumes -d 'Write a record for each volume of the instances instead. Without words and filters, also those that no instance uses'
 complete -c ec2-ls -l addresses -d 'Write a record for each elastic IP address of the instances instead. Without words and filters, also those that no instance has'
-complete -c ec2-ls -s 1 -d 'Write names, one a line, of all hosts, those that failed too: the short form of --output names'
+complete -c ec2-ls -s 1 -d 'Write names, one a line, also of hosts that failed (same as -o names)'
 complete -c ec2-ls -l no-header -d 'Write no header line'
-complete -c ec2-ls -l no-progress -d 'Show no progress bar (there is none anyway where stderr is not a terminal)'
+complete -c ec2-ls -l no-progress -d 'Show no progress bar'
 complete -c ec2-ls -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ec2-ls -s V -l version -d 'Print version'

@@ -1,36 +1,36 @@
-complete -c hostrange -l by -d 'Group the hosts by a field of their records, such as zone, tags.role or status: a line a value with the hosts folded, or with --count how many they are. Hosts without the field are in the last line, after `-`' -r
-complete -c hostrange -l groups -d 'List the node groups of SOURCE, `*` for all sources [default: the default source]. With EXPR, list those that have any of these hosts. With --fold, show the hosts of each group, with --count how many they are' -r
-complete -c hostrange -l regroup -d 'Fold the hosts into node groups of SOURCE where they are a whole group, and all others into names [default: the default source]' -r
-complete -c hostrange -l axis -d 'Fold along these numbers of a name only: counted from 1, or with a minus from the end. As in 2, 1-2 or -1' -r
-complete -c hostrange -l autostep -d 'Fold numbers in even steps, as in [0-10/2], where at least N are in a row' -r
-complete -c hostrange -l nth -d 'Take the hosts at these places, in the order of the set: 0 is the first, -1 the last, 10-19 ten of them, 5- all from the sixth; several are separated by commas. Places beyond the end are empty' -r
-complete -c hostrange -l index -d 'Print the place of NAME, counted from 0; with exit status 1 where it is not in the set' -r
-complete -c hostrange -l contains -d 'Print nothing; the exit status is 0 if all hosts of EXPR are in the set, 1 if not, and 2 where that cannot be told' -r
-complete -c hostrange -l pick -d 'Take N hosts at random, in the order of the set' -r
-complete -c hostrange -l seed -d 'Make --pick take the same hosts for the same seed' -r
-complete -c hostrange -l split -d 'Cut the hosts, in order, into N parts whose sizes differ by one at the most: a line a part, and a key "split" in records. Fewer hosts make fewer parts' -r
-complete -c hostrange -s x -l exclude -d 'Leave out the hosts of EXPR, as ! does. -x, -i and -X may be repeated, and apply to all arguments in the order given' -r
-complete -c hostrange -s i -l intersect -d 'Keep only hosts that are also of EXPR, as & does. -x, -i and -X may be repeated, and apply to all arguments in the order given' -r
-complete -c hostrange -s X -l xor -d 'Take hosts that are of one side alone, as ^ does. -x, -i and -X may be repeated, and apply to all arguments in the order given' -r
-complete -c hostrange -s s -l separator -d 'Write names with SEP between them, in place of a line each. \\n, \\t and \\0 are understood: \\0 ends each name, for xargs -0' -r
-complete -c hostrange -l max -d 'Refuse to write more than N hosts. Without it there is no bound in a pipe or file, and 100000 on a terminal or in a table' -r
-complete -c hostrange -s o -l output -d 'How to write the results: JSON lines, names (one a line), a table, or csv or tsv with a header line. `auto` is JSON lines in a pipe or file, and on a terminal what suits the tool, mostly a table' -r -f -a "auto\t''
+complete -c hostrange -s x -l exclude -d 'Remove the hosts of EXPR (like !)' -r
+complete -c hostrange -s i -l intersect -d 'Keep only hosts that are also in EXPR (like &)' -r
+complete -c hostrange -s X -l xor -d 'Keep hosts that are in exactly one of the set and EXPR (like ^)' -r
+complete -c hostrange -l axis -d 'Fold only along these numbers of a name' -r
+complete -c hostrange -l autostep -d 'Fold N or more evenly spaced numbers into a range with a step, such as [0-10/2]' -r
+complete -c hostrange -s s -l separator -d 'Print the names separated by SEP instead of newlines' -r
+complete -c hostrange -l by -d 'Print a line per value of a record field such as zone, with its hosts' -r
+complete -c hostrange -l split -d 'Split the hosts, in order, into N parts of equal size, one line each' -r
+complete -c hostrange -l nth -d 'Select hosts by position: 0 (first), -1 (last), 10-19, 5-' -r
+complete -c hostrange -l pick -d 'Select N hosts at random, in the order of the set' -r
+complete -c hostrange -l seed -d 'Make --pick select the same hosts for the same S' -r
+complete -c hostrange -l contains -d 'Exit with 0 if the set has all hosts of EXPR, 1 if not; print nothing' -r
+complete -c hostrange -l index -d 'Print the position of NAME, counted from 0; exit with 1 if it is missing' -r
+complete -c hostrange -l max -d 'Write nothing and fail if there are more than N hosts' -r
+complete -c hostrange -l groups -d 'List the node groups of SOURCE, of all (`*`), or of the default source' -r
+complete -c hostrange -l regroup -d 'Like --fold, but write whole node groups of SOURCE as @GROUP' -r
+complete -c hostrange -s o -l output -d 'Output format' -r -f -a "auto\t''
 json\t''
 names\t''
 table\t''
 csv\t'As RFC 4180 has it, with \\n at the end of lines'
 tsv\t'With \\t, \\n, \\r and \\\\ for those characters, as PostgreSQL\'s COPY and mysql --batch write them'"
-complete -c hostrange -l columns -d 'Write these columns, separated by commas, in a table, csv or tsv: keys of the records, as in host,tags.role,zone, and `age`, the time since the launch. Without --output it is a table' -r
-complete -c hostrange -l color -d 'Whether to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb'
+complete -c hostrange -l columns -d 'Columns of a table, csv or tsv, separated by commas' -r
+complete -c hostrange -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb'
 always\t''
 never\t''"
-complete -c hostrange -s e -l expand -d 'Write names on one line, with blanks between them: the short form of -s \' \''
-complete -c hostrange -s f -l fold -d 'Fold the hosts into one expression'
-complete -c hostrange -s c -l count -d 'Print how many hosts there are'
-complete -c hostrange -l sort -d 'Sort the hosts: numbers by value, web2 before web10'
-complete -c hostrange -l keep-duplicates -d 'Keep hosts that are given more than once'
-complete -c hostrange -l fail-empty -d 'Exit with status 1 where no host is left'
+complete -c hostrange -s f -l fold -d 'Print the hosts as one expression, such as web[1-3]'
+complete -c hostrange -s c -l count -d 'Print the number of hosts'
+complete -c hostrange -s e -l expand -d 'Print the names on one line, separated by spaces (same as -s \' \')'
+complete -c hostrange -l sort -d 'Sort the hosts by name; numbers by value: web2 before web10'
+complete -c hostrange -l keep-duplicates -d 'Keep hosts that are given more than once [default: each host once]'
+complete -c hostrange -l fail-empty -d 'Exit with status 1 if no host is left'
+complete -c hostrange -s 1 -d 'Print one name per line, also in a pipe (same as -o names)'
 complete -c hostrange -l no-header -d 'Write no header line'
-complete -c hostrange -s 1 -d 'Write names, one a line, also in a pipe: the short form of --output names'
 complete -c hostrange -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c hostrange -s V -l version -d 'Print version'

@@ -30,30 +30,30 @@ complete -c pssh-rs -s f -l fanout -d 'Run on at most this many hosts at a time;
 complete -c pssh-rs -l batch -d 'Go in batches of these sizes, numbers of hosts or parts of all; the last size goes on. A batch begins when the one before is done, one of its hosts was reached, and not more than --max-fail have failed' -r
 complete -c pssh-rs -l max-fail -d 'Begin no more hosts once more than this many, or this part of all, have failed; the others are `skipped` [default: 0 with --batch or --serial]' -r
 complete -c pssh-rs -l max-unreachable -d 'The same for hosts that were not reached' -r
-complete -c pssh-rs -s o -l output -d 'How to write the results: JSON lines, names (one a line), a table, or csv or tsv with a header line. `auto` is JSON lines in a pipe or file, and on a terminal what suits the tool, mostly a table' -r -f -a "auto\t''
+complete -c pssh-rs -s o -l output -d 'Output format' -r -f -a "auto\t''
 json\t''
 names\t''
 table\t''
 csv\t'As RFC 4180 has it, with \\n at the end of lines'
 tsv\t'With \\t, \\n, \\r and \\\\ for those characters, as PostgreSQL\'s COPY and mysql --batch write them'"
-complete -c pssh-rs -l columns -d 'Write these columns, separated by commas, in a table, csv or tsv: keys of the records, as in host,tags.role,zone, and `age`, the time since the launch. Without --output it is a table' -r
-complete -c pssh-rs -l color -d 'Whether to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb'
+complete -c pssh-rs -l columns -d 'Columns of a table, csv or tsv, as in host,tags.role' -r
+complete -c pssh-rs -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb'
 always\t''
 never\t''"
-complete -c pssh-rs -l sort -d 'Sort by these keys of the records, separated by commas, as in zone,-launch_time: numbers by value, names as people count (web2 before web10), `-` for descending. A host without the key comes last' -r
+complete -c pssh-rs -l sort -d 'Sort by these keys, as in zone,-launch_time' -r
 complete -c pssh-rs -l max-output -d 'Keep this much of each host\'s stdout and stderr, in bytes or as in 64K or 4M: half of it from the beginning and half from the end. A record where something was left out is `truncated`' -r
 complete -c pssh-rs -l outdir -d 'Write what hosts print to DIR/HOST.out and DIR/HOST.err as well, as it comes and all of it. DIR is made if need be' -r -F
 complete -c pssh-rs -l tty -d 'Give the command a terminal, which some ask for; its stderr then comes out as stdout, and lines end as terminals end them'
 complete -c pssh-rs -l serial -d 'One host after the other, in order; ends with the first that fails'
 complete -c pssh-rs -l dry-run -d 'Write what would be run where, as records with a `plan`, and connect to nothing'
 complete -c pssh-rs -s v -l verbose -d 'Write to stderr what is tried on each host up to its login: address, algorithms, host key, and each login key with the server\'s answer'
-complete -c pssh-rs -s 1 -d 'Write names, one a line, of all hosts, those that failed too: the short form of --output names'
+complete -c pssh-rs -s 1 -d 'Write names, one a line, also of hosts that failed (same as -o names)'
 complete -c pssh-rs -l no-header -d 'Write no header line'
 complete -c pssh-rs -s b -l group -d 'At the end, write what each host printed once for all hosts where it was the same, under a line that names them. This is text for people, on a terminal and in a pipe'
 complete -c pssh-rs -l diff -d 'As --group, but only what most hosts printed in full, and how that of the others differs from it'
 complete -c pssh-rs -l ordered -d 'Write hosts in the order of the input: each as soon as it and all before it are done'
 complete -c pssh-rs -l lines -d 'Write lines also to a pipe or file, each as it comes: `host: text`, as dshbak(1) and awk(1) read them'
 complete -c pssh-rs -l raw -d 'Let the output of hosts to the terminal as it is. Without this, control characters are shown as escapes, such as \\u{1b}'
-complete -c pssh-rs -l no-progress -d 'Show no progress bar (there is none anyway where stderr is not a terminal)'
+complete -c pssh-rs -l no-progress -d 'Show no progress bar'
 complete -c pssh-rs -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pssh-rs -s V -l version -d 'Print version'

@@ -3,6 +3,7 @@
 use cerveza_ec2::{Change, RegionArgs, StopMode, WaitArgs, region_of_zone_option};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, parse_duration};
 use clap::Parser;
+use std::env;
 
 /// Start, stop, reboot, resize and terminate EC2 instances
 ///
@@ -50,8 +51,8 @@ pub struct Args {
     #[arg(long)]
     pub allow_empty: bool,
 
-    /// Refuse to change more hosts than this [default: 10 for terminate, else no limit]
-    #[arg(long, value_name = "N", env = "CERVEZA_MAX_HOSTS", hide_env_values = true)]
+    /// Refuse to change more hosts than this [default: CERVEZA_MAX_HOSTS, and at most 10 for terminate]
+    #[arg(long, value_name = "N")]
     pub max: Option<usize>,
 
     /// Terminate or resize without asking
@@ -109,6 +110,9 @@ pub enum Until {
 
 /// The word of `--wait ok`. A host with this name is written `'"ok"'`.
 const OK: &str = "ok";
+
+/// The variable that limits every action.
+const MAX_HOSTS: &str = "CERVEZA_MAX_HOSTS";
 
 /// The most hosts that are terminated without `--max`.
 const MAX_TERMINATED: usize = 10;
@@ -224,9 +228,18 @@ impl Args {
         Ok(RegionArgs { region: vec![region], ..self.region.clone() })
     }
 
-    /// The most hosts that may be changed.
-    pub fn most(&self) -> Option<usize> {
-        self.max.or((self.action == Action::Terminate).then_some(MAX_TERMINATED))
+    /// The most hosts that may be changed. CERVEZA_MAX_HOSTS never allows more than there would be without it.
+    pub fn most(&self) -> Result<Option<usize>> {
+        if self.max.is_some() {
+            return Ok(self.max);
+        }
+        let text = env::var(MAX_HOSTS).ok().filter(|text| !text.is_empty());
+        let of_environment = text.map(|text| {
+            let why = || Failure::usage(format!("{MAX_HOSTS}: {text:?} is not a number of hosts"));
+            text.trim().parse::<usize>().map_err(|_| why())
+        });
+        let of_action = (self.action == Action::Terminate).then_some(MAX_TERMINATED);
+        Ok(of_environment.transpose()?.into_iter().chain(of_action).min())
     }
 }
 

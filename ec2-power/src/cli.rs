@@ -23,7 +23,7 @@ pub fn command() -> clap::Command {
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let (job, words) = args.job()?;
     refuse_filters(&words, &job.command())?;
-    let regions = args.regions()?;
+    let (regions, most) = (args.regions()?, args.most()?);
     let given = match args.allow_empty {
         true => read_given_unless_empty(&words, tool)?,
         false => Some(read_given(&words, tool)?),
@@ -40,7 +40,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         let rules = Rules { job: &job, zone: args.zone.as_deref(), even_failed: args.even_failed };
         let mut acted = plan(&rules, given.hosts, found);
         accounts.connected().for_each(|ec2| ec2.set_timeout(args.wait_args.timeout));
-        let refusal = carry_out(args, tool, &accounts, &job, &mut acted).await;
+        let refusal = carry_out(args, most, tool, &accounts, &job, &mut acted).await;
         (acted, refusal)
     })?;
     let status = match job {
@@ -71,7 +71,14 @@ const RESIZE_COLUMNS: [Column; 8] = [
 
 /// Checks, asks and does what is planned. The error is why nothing was done; all hosts that would be changed have it too,
 /// except in a dry run.
-async fn carry_out(args: &Args, tool: &Tool, accounts: &Accounts, job: &Job, acted: &mut Vec<Acted>) -> Result<()> {
+async fn carry_out(
+    args: &Args,
+    most: Option<usize>,
+    tool: &Tool,
+    accounts: &Accounts,
+    job: &Job,
+    acted: &mut Vec<Acted>,
+) -> Result<()> {
     if let Job::Resize(name) = job {
         accounts.each(acted, async |ec2, acted| check_type(ec2, name, acted).await).await;
     }
@@ -87,7 +94,8 @@ async fn carry_out(args: &Args, tool: &Tool, accounts: &Accounts, job: &Job, act
         Ok(leftovers) => leftovers,
         Err(failure) => return refuse(args, acted, failure),
     };
-    let counted = check_count(args.most(), acted);
+    let releasing = leftovers.as_ref().map_or(0, |leftovers| leftovers.count_only_released(acted));
+    let counted = check_count(most, due(acted).len() + releasing);
     if let Some(time) = request_time(job, acted) {
         tool.warn(time);
     }

@@ -82,9 +82,8 @@ pub async fn check_ec2_protection(tool: &Tool, accounts: &Accounts, job: &Job, a
     }
 }
 
-/// Refuses the whole run if more hosts are due than `most`.
-pub fn check_count(most: Option<usize>, acted: &[Acted]) -> Result<()> {
-    let count = due(acted).len();
+/// Refuses the whole run if more hosts are to be changed than `most`.
+pub fn check_count(most: Option<usize>, count: usize) -> Result<()> {
     let Some(most) = most.filter(|most| count > *most) else { return Ok(()) };
     Err(Failure::usage(format!("at most {most} hosts are allowed at once, and these are {count}"))
         .hint(format!("if all of them are meant, give --max {count}")))

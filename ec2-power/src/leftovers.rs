@@ -2,7 +2,7 @@
 
 use crate::plan::{due, is_due};
 use cerveza_ec2::{Accounts, Acted, NO_ACTION};
-use cerveza_manners::Result;
+use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value};
 use hostrange::fold;
 use std::collections::{HashMap, HashSet};
@@ -25,21 +25,23 @@ pub struct Leftovers {
     by_place: HashMap<(String, String), Leftover>,
     /// Whether the own addresses are to be released.
     releases: bool,
+    /// Why the addresses of some hosts are not known.
+    unknown: Option<Failure>,
 }
 
 impl Leftovers {
     /// Looks up what the hosts leave that are to be terminated, or that were before. Where nothing is to be released it is
     /// no error that addresses cannot be listed.
     pub async fn look_up(accounts: &Accounts, acted: &[Acted], releases: bool) -> Result<Leftovers> {
-        let mut by_place = HashMap::new();
+        let (mut by_place, mut unknown) = (HashMap::new(), None);
         for ec2 in accounts.connected() {
             let hosts = || acted.iter().filter(|host| host.result.is_ok() && ec2.owns(&host.record));
             let (named, used) = (ec2.addresses_by_host(hosts()).await, ec2.addresses_in_use(hosts()).await);
             let named = match named {
                 Err(failure) if releases => return Err(accounts.failure_of(ec2.profile(), failure)),
-                named => named.unwrap_or_default(),
+                named => known(named, &mut unknown),
             };
-            let used = used.unwrap_or_default();
+            let used = known(used, &mut unknown);
             let leftover = |host: &Acted| {
                 let (region, id) = host.place();
                 let own = named.get(&(region.clone(), host.record.host().to_string())).into_iter().flatten();
@@ -51,7 +53,7 @@ impl Leftovers {
             };
             by_place.extend(hosts().map(|host| (host.place(), leftover(host))));
         }
-        Ok(Leftovers { by_place, releases })
+        Ok(Leftovers { by_place, releases, unknown })
     }
 
     fn of(&self, host: &Acted) -> Leftover {
@@ -72,6 +74,14 @@ impl Leftovers {
             );
         }
         released
+    }
+
+    /// How many instances are not changed themselves, but their addresses are to be released.
+    pub fn count_only_released(&self, acted: &[Acted]) -> usize {
+        let is_only_released = |host: &&Acted| {
+            self.releases && host.result.is_ok() && host.action == NO_ACTION && !self.of(host).own.is_empty()
+        };
+        acted.iter().filter(is_only_released).map(Acted::place).collect::<HashSet<_>>().len()
     }
 
     /// Adds to the plan which addresses are to be released.
@@ -102,7 +112,9 @@ impl Leftovers {
         let volumes = sentence(of_volumes, VOLUMES, "kept, which AWS charges for");
         let of_addresses = due.iter().map(|host| (host.record.host(), self.kept_addresses(host)));
         let addresses = sentence(of_addresses, ADDRESSES, "kept, which AWS charges for");
-        volumes.into_iter().chain(addresses.map(|sentence| sentence + hint)).collect()
+        let unknown = self.unknown.as_ref().filter(|_| !due.is_empty());
+        let unknown = unknown.map(|failure| format!("elastic IP addresses that are kept are not known: {failure}"));
+        volumes.into_iter().chain(addresses.map(|sentence| sentence + hint)).chain(unknown).collect()
     }
 
     /// Says which addresses are to be released, of hosts that were terminated before too.
@@ -112,6 +124,14 @@ impl Leftovers {
         let hosts = acted.iter().filter(is_first).map(|host| (host.record.host(), self.of(host).own));
         sentence(hosts, ADDRESSES, "to be released")
     }
+}
+
+/// Returns what was read, or nothing, and keeps the first failure.
+fn known<T: Default>(read: Result<T>, unknown: &mut Option<Failure>) -> T {
+    read.unwrap_or_else(|failure| {
+        unknown.get_or_insert(failure);
+        T::default()
+    })
 }
 
 /// One and many of what is left.
@@ -173,7 +193,11 @@ mod tests {
         let own: Vec<String> = own.iter().map(|address| address.to_string()).collect();
         let leftover =
             |host: &Acted| Leftover { volumes: kept_volumes(&host.record), own: own.clone(), other: Vec::new() };
-        Leftovers { by_place: acted.iter().map(|host| (host.place(), leftover(host))).collect(), releases }
+        Leftovers {
+            by_place: acted.iter().map(|host| (host.place(), leftover(host))).collect(),
+            releases,
+            unknown: None,
+        }
     }
 
     const KEPT: &str =

@@ -5,7 +5,7 @@ use crate::guard::{check_protection, check_status};
 use cerveza_ec2::{Acted, Change, Found, NO_ACTION, PROTECTED, SKIPPED, StopMode, check_identity};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// The rules of a run.
 pub struct Rules<'a> {
@@ -18,15 +18,28 @@ pub struct Rules<'a> {
 
 /// Each host with the action that is due, or none where it is so already or cannot be.
 pub fn plan(rules: &Rules<'_>, hosts: Vec<Record>, found: Vec<Found>) -> Vec<Acted> {
-    hosts.into_iter().zip(found).map(|(record, found)| plan_host(rules, record, found)).collect()
+    // An instance may be in several records: a failed command in one of them skips all of them.
+    let mut skipped: HashMap<Option<String>, Failure> = HashMap::new();
+    for (record, found) in hosts.iter().zip(&found).filter(|_| !rules.even_failed) {
+        if let (Err(failure), Found::One(instance)) = (check_status(record), found) {
+            skipped.entry(instance.str("instance_id")).or_insert(failure);
+        }
+    }
+    let plan_host = |(record, found): (Record, Found)| {
+        let own = if rules.even_failed { Ok(()) } else { check_status(&record) };
+        let of_instance = match &found {
+            Found::One(instance) => skipped.get(&instance.str("instance_id")).cloned().map_or(Ok(()), Err),
+            _ => Ok(()),
+        };
+        match own.and(of_instance) {
+            Ok(()) => plan_host(rules, record, found),
+            Err(failure) => Acted { record, action: SKIPPED, result: Err(failure) },
+        }
+    };
+    hosts.into_iter().zip(found).map(plan_host).collect()
 }
 
 fn plan_host(rules: &Rules<'_>, mut record: Record, found: Found) -> Acted {
-    if let Err(failure) = check_status(&record)
-        && !rules.even_failed
-    {
-        return Acted { record, action: SKIPPED, result: Err(failure) };
-    }
     let found = match found {
         // It is terminated already. Its addresses may be left.
         Found::Ended(last) if rules.job.is_terminate() => Found::One(last),

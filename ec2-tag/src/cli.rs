@@ -219,7 +219,12 @@ fn show_plan(host: &mut Acted, plans: &Plans) {
 
 /// Makes the changes of the hosts of one account, region by region.
 async fn tag(ec2: &Ec2, acted: &mut [Acted], plans: &Plans, done: &impl Fn(usize)) {
+    // Two profiles may reach one instance.
+    let mut regions: BTreeMap<String, BTreeSet<TagChange>> = BTreeMap::new();
     for ((_, region), changes) in plans.by_region(acted) {
+        regions.entry(region).or_default().extend(changes);
+    }
+    for (region, changes) in regions {
         let results = execute(ec2, &region, &changes, &plans.remove_first, done).await;
         for host in acted.iter_mut().filter(|host| host.result.is_ok() && host.place().0 == region) {
             let Some(changes) = plans.changes.get(&host.place()) else { continue };

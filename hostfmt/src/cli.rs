@@ -96,6 +96,9 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         Some(file) => write_file(file, rendered.text.as_bytes())?,
         None => write_stdout(shown(&rendered.text, io::stdout().is_terminal()).as_bytes())?,
     }
+    for warning in &rendered.warnings {
+        tool.warn(format!("{}: {warning}", template.label));
+    }
     if rendered.left_out.is_empty() {
         return Ok(Status::Done);
     }

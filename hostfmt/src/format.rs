@@ -28,7 +28,7 @@ pub(crate) const FORMATS: [Format; 9] = [
     built_in!("ldif", "LDAP entries of class device and ipHost; base"),
     built_in!("nagios", "hosts and hostgroups of Nagios; use"),
     built_in!("prometheus", "targets of Prometheus for file_sd and http_sd; port"),
-    built_in!("ssh-config", "Host blocks of ssh_config"),
+    built_in!("ssh-config", "Host blocks of ssh_config; user, key"),
 ];
 
 /// A template and what it says of itself.

@@ -1,14 +1,16 @@
 //! The filters and functions that templates have beside those of MiniJinja.
 
-use crate::escape::is_ldif_safe;
+use crate::escape::{Escape, is_ldif_safe};
 use crate::fleet::texts;
 use crate::host::{Host, is_refused, refused};
 use crate::names;
-use crate::refusal::{Notes, Refusal};
+use crate::refusal::{Notes, Problem};
 use cerveza_record::{Value as Json, quote};
 use cerveza_template::base64;
+use indexmap::IndexMap;
 use minijinja::value::{Object, ObjectRepr, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -38,7 +40,7 @@ impl Object for Group {
 /// A check of a text: as it is written, or why it cannot be.
 type Check = fn(&str) -> Result<String, &'static str>;
 
-const CHECKS: [(&str, Check); 10] = [
+const CHECKS: [(&str, Check); 13] = [
     ("address", names::address),
     ("dn", names::dn_value),
     ("domain", names::domain),
@@ -48,11 +50,14 @@ const CHECKS: [(&str, Check); 10] = [
     ("ipv4", names::ipv4),
     ("ipv6", names::ipv6),
     ("ldif", ldif),
+    ("rname", names::rname),
+    ("ssh", |text| Escape::Ssh.text(text).map(Cow::into_owned)),
+    ("ssh_path", names::ssh_path),
     ("txt", names::zone_text),
 ];
 
 /// Whose results are not escaped once more.
-const FINISHED: [&str; 2] = ["ldif", "txt"];
+const FINISHED: [&str; 4] = ["ldif", "rname", "ssh_path", "txt"];
 
 pub(crate) fn add_functions(environment: &mut Environment<'static>, notes: &Arc<Notes>) {
     for (name, check) in CHECKS {
@@ -71,6 +76,12 @@ pub(crate) fn add_functions(environment: &mut Environment<'static>, notes: &Arc<
         let port = port.to_string();
         checked(state, &for_port, &value, |text| names::host_port(text, &port))
     });
+    let for_number = notes.clone();
+    environment.add_filter("number", move |state: &State, value: Value, low: i64, high: i64| {
+        let number = checked(state, &for_number, &value, |text| names::number(text, low, high))?;
+        // A number again, because JSON writes a text in quotes.
+        Ok::<_, Error>(number.to_string().parse::<i64>().map_or(number, Value::from))
+    });
     let for_zone = notes.clone();
     environment.add_filter("zone_name", move |state: &State, value: Value, zone: Option<String>| {
         checked(state, &for_zone, &value, |text| names::zone_name(text, zone.as_deref().unwrap_or_default()))
@@ -88,15 +99,20 @@ pub(crate) fn add_functions(environment: &mut Environment<'static>, notes: &Arc<
     environment.add_function("refuse", move |state: &State, why: String| refuse(state, &for_refuse, None, &why));
     environment.add_filter("field", field);
     environment.add_filter("tag_columns", tag_columns);
-    environment.add_filter("ansible", |value: Value| ansible(&value));
+    environment.add_function("lacks_address", lacks_address);
+    let for_ansible = notes.clone();
+    environment.add_filter("ansible", move |state: &State, value: Value| ansible(state, &for_ansible, &value));
+    let for_identifiers = notes.clone();
+    environment
+        .add_filter("identifiers", move |value: Value, prefix: String| identifiers(&for_identifiers, &value, &prefix));
 }
 
 /// Returns what the check makes of a value, or notes that its host is refused.
-fn checked(
+fn checked<E: AsRef<str>>(
     state: &State,
     notes: &Notes,
     value: &Value,
-    check: impl Fn(&str) -> Result<String, &'static str>,
+    check: impl Fn(&str) -> Result<String, E>,
 ) -> Result<Value, Error> {
     if is_refused(value) {
         return Ok(value.clone());
@@ -108,7 +124,7 @@ fn checked(
         None => refuse(state, notes, None, "a value is missing"),
         Some(text) => match check(&text) {
             Ok(text) => Ok(Value::from(text)),
-            Err(why) => refuse(state, notes, Some(text), why),
+            Err(why) => refuse(state, notes, Some(text), why.as_ref()),
         },
     }
 }
@@ -116,15 +132,16 @@ fn checked(
 /// The message of an error, where the value's name is not known.
 pub(crate) const A_VALUE_IS_UNDEFINED: &str = "a value is undefined";
 
+/// The end of the message of an error.
+pub(crate) const IS_NOT_A_TEXT: &str = "is not a text: join or tojson makes one";
+
 /// Returns the text of a value: `None` of null. What is not one value is an error of the template.
 pub(crate) fn scalar(value: &Value) -> Result<Option<String>, Error> {
     match value.kind() {
         ValueKind::None => Ok(None),
         ValueKind::String | ValueKind::Number | ValueKind::Bool => Ok(Some(value.to_string())),
         ValueKind::Undefined => Err(Error::new(ErrorKind::UndefinedError, A_VALUE_IS_UNDEFINED)),
-        kind => {
-            Err(Error::new(ErrorKind::InvalidOperation, format!("a {kind} is not a text: join or tojson makes one")))
-        }
+        kind => Err(Error::new(ErrorKind::InvalidOperation, format!("a {kind} {IS_NOT_A_TEXT}"))),
     }
 }
 
@@ -136,7 +153,7 @@ pub(crate) fn refuse(state: &State, notes: &Notes, value: Option<String>, why: &
         return Err(Error::new(ErrorKind::InvalidOperation, what));
     }
     for host in hosts {
-        notes.refuse(Refusal { host, value: value.clone(), why: why.to_string() });
+        notes.refuse(Problem { host, value: value.clone(), why: why.to_string() });
     }
     Ok(refused())
 }
@@ -159,8 +176,8 @@ fn current_hosts(state: &State, notes: &Notes) -> Vec<usize> {
 #[derive(Default)]
 struct Claims(HashMap<String, (String, Option<usize>)>);
 
-/// Refuses both hosts where another owner has the name already. Without an owner each host is its own. Names that differ
-/// only in case count as one.
+/// Refuses both hosts where another owner has the name already, and warns where an owner has several hosts. Without an
+/// owner each host is its own. Names that differ only in case count as one.
 fn claim(state: &mut State<'_, '_>, notes: &Notes, value: &Value, owner: Option<Value>) {
     if is_refused(value) {
         return;
@@ -170,11 +187,14 @@ fn claim(state: &mut State<'_, '_>, notes: &Notes, value: &Value, owner: Option<
     let name = value.to_string();
     let claims = &mut state.get_or_insert_extension(Claims::default()).0;
     let first = claims.entry(name.to_ascii_lowercase()).or_insert_with(|| (owner.clone(), host));
+    let hosts = [first.1, host].into_iter().flatten();
     if first.0 != owner {
-        for host in [first.1, host].into_iter().flatten() {
+        for host in hosts {
             let why = "stands for several hosts".to_string();
-            notes.refuse(Refusal { host, value: Some(name.clone()), why });
+            notes.refuse(Problem { host, value: Some(name.clone()), why });
         }
+    } else if first.1 != host {
+        hosts.for_each(|host| notes.warn(host, "has the name of another host; both are written".to_string()));
     }
 }
 
@@ -206,20 +226,60 @@ fn tag_columns(hosts: Value) -> Result<Vec<String>, Error> {
     Ok(keys.into_iter().collect())
 }
 
-/// A value that Ansible does not take for a template of its own, which could run commands.
-fn ansible(value: &Value) -> Result<Value, Error> {
-    let is_template = |text: &str| ["{{", "{%", "{#"].iter().any(|start| text.contains(start));
+/// Whether a server's name lies in the zone and no host has claimed it, so the zone gives it no address.
+fn lacks_address(state: &mut State<'_, '_>, server: String, zone: String) -> bool {
+    let claims = state.get_or_insert_extension(Claims::default());
+    names::within_zone(&server, &zone).is_some_and(|name| !claims.0.contains_key(&name))
+}
+
+/// Returns a value in which texts are marked as unsafe, so Ansible does not take them for templates, which could run
+/// commands. A text may choose its own delimiters (`#jinja2:`), so only texts of plain characters are left unmarked.
+/// Ansible does not take keys for templates.
+fn ansible(state: &State, notes: &Notes, value: &Value) -> Result<Value, Error> {
+    let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || " -_.,:/@+=".contains(c));
     Ok(match value.kind() {
-        ValueKind::String if value.as_str().is_some_and(is_template) => {
+        ValueKind::String if !value.as_str().is_some_and(is_plain) => {
             Value::from_pairs([("__ansible_unsafe", value.clone())])
         }
         ValueKind::Seq | ValueKind::Iterable => {
-            value.try_iter()?.map(|item| ansible(&item)).collect::<Result<Vec<Value>, Error>>()?.into()
+            let items = value.try_iter()?.map(|item| ansible(state, notes, &item));
+            items.collect::<Result<Vec<Value>, Error>>()?.into()
         }
         ValueKind::Map => {
-            let pair = |key: Value| Ok((key.clone(), ansible(&value.get_item(&key)?)?));
-            Value::from_pairs(value.try_iter()?.map(pair).collect::<Result<Vec<_>, Error>>()?)
+            let mut pairs = Vec::new();
+            for key in value.try_iter()? {
+                // Such as __ansible_unsafe: an object that has it becomes its value.
+                if let Some(name) = key.as_str().filter(|name| name.starts_with("__ansible_")) {
+                    let why = format!("has the key {}, which means something to Ansible", quote(name));
+                    return refuse(state, notes, None, &why);
+                }
+                let value = value.get_item(&key)?;
+                pairs.push((key, ansible(state, notes, &value)?));
+            }
+            Value::from_pairs(pairs)
         }
         _ => value.clone(),
     })
+}
+
+/// Returns the pairs of an object, with `prefix` before the keys and identifiers made of them. Where several keys become one identifier, the value of the key
+/// that is that identifier is kept, else that of the first, with a warning.
+fn identifiers(notes: &Notes, value: &Value, prefix: &str) -> Result<Vec<(String, Value)>, Error> {
+    let mut pairs: IndexMap<String, (String, Value)> = IndexMap::new();
+    for key in value.try_iter()? {
+        let (key, value) = (key.to_string(), value.get_item(&key)?);
+        let name = names::identifier(&format!("{prefix}{key}")).unwrap_or_default();
+        let Some(pair) = pairs.get_mut(&name) else {
+            pairs.insert(name, (key, value));
+            continue;
+        };
+        let keys = format!("{} and {}", quote(&pair.0), quote(&key));
+        if name.strip_prefix(prefix) == Some(&key) {
+            *pair = (key, value);
+        }
+        if let Some(host) = notes.last_host() {
+            notes.warn(host, format!("{keys} both become {name}; the value of {} is kept", quote(&pair.0)));
+        }
+    }
+    Ok(pairs.into_iter().map(|(name, (_, value))| (name, value)).collect())
 }

@@ -1,6 +1,6 @@
 //! A host as templates see it: its record, with what is always there.
 
-use crate::refusal::{Notes, Refusal};
+use crate::refusal::{Notes, Problem};
 use cerveza_record::Record;
 use cerveza_template::template_value;
 use minijinja::Value;
@@ -64,7 +64,7 @@ impl Host {
         match address(&self.record, self.address_field.as_deref()) {
             Ok(address) => Value::from(address),
             Err(why) => {
-                self.notes.refuse(Refusal { host: self.place, value: None, why });
+                self.notes.refuse(Problem { host: self.place, value: None, why });
                 refused()
             }
         }

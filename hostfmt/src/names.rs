@@ -23,12 +23,16 @@ pub(crate) fn hostname(text: &str) -> Checked {
 /// A name within the zone, in small letters. The zone's own name at its end is dropped. BIND refuses an underscore in the
 /// name of a host.
 pub(crate) fn zone_name(text: &str, zone: &str) -> Checked {
-    let lower = text.to_ascii_lowercase();
-    let zone = zone.trim_end_matches('.').to_ascii_lowercase();
-    let inner = lower.strip_suffix(&zone).filter(|_| !zone.is_empty()).and_then(|inner| inner.strip_suffix('.'));
-    let name = inner.unwrap_or(&lower);
-    labels(name, |_| false)?;
-    Ok(name.to_string())
+    let name = within_zone(text, zone).filter(|name| !name.is_empty()).unwrap_or_else(|| text.to_ascii_lowercase());
+    labels(&name, |_| false)?;
+    Ok(name)
+}
+
+/// Returns a whole name in the zone as a name within it, in small letters: empty if it is that of the zone itself.
+pub(crate) fn within_zone(name: &str, zone: &str) -> Option<String> {
+    let [name, zone] = [name, zone].map(|text| text.trim_end_matches('.').to_ascii_lowercase());
+    let inner = name.strip_suffix(&zone).filter(|_| !zone.is_empty())?;
+    if inner.is_empty() { Some(String::new()) } else { inner.strip_suffix('.').map(str::to_string) }
 }
 
 /// A whole domain, with a dot at its end.
@@ -36,6 +40,17 @@ pub(crate) fn domain(text: &str) -> Checked {
     let name = text.strip_suffix('.').unwrap_or(text);
     labels(name, |c| c == '_')?;
     Ok(format!("{name}."))
+}
+
+/// The mail address of a zone's SOA (RNAME, RFC 1035): the part before the `@` is the first label, and its dots are escaped.
+/// Without an `@` it is in that form already.
+pub(crate) fn rname(text: &str) -> Checked {
+    let Some((mailbox, host)) = text.rsplit_once('@') else { return domain(text) };
+    let is_taken = |c: char| c.is_ascii_alphanumeric() || "-_+.".contains(c);
+    match mailbox.is_empty() || mailbox.len() > LONGEST_LABEL || !mailbox.chars().all(is_taken) {
+        true => Err("is not a mail address of letters, digits, hyphens, dots, underscores and plus signs"),
+        false => Ok(format!("{}.{}", mailbox.replace('.', "\\."), domain(host)?)),
+    }
 }
 
 /// The name with `suffix` at its first label: `web1.prod` with `-public` is `web1-public.prod`.
@@ -91,6 +106,25 @@ pub(crate) fn host_port(text: &str, port: &str) -> Checked {
         Ok(IpAddr::V6(address)) => Ok(format!("[{address}]:{port}")),
         Ok(IpAddr::V4(address)) => Ok(format!("{address}:{port}")),
         Err(_) => hostname(text).map(|name| format!("{name}:{port}")),
+    }
+}
+
+/// A whole number from `low` to `high`, without zeros in front.
+pub(crate) fn number(text: &str, low: i64, high: i64) -> Result<String, String> {
+    let number = text.parse::<i64>().ok().filter(|number| (low..=high).contains(number));
+    number.map(|number| number.to_string()).ok_or_else(|| format!("is not a whole number from {low} to {high}"))
+}
+
+/// A path of ssh_config, in quotes where they are needed.
+pub(crate) fn ssh_path(text: &str) -> Checked {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./~@+%:".contains(c);
+    match text {
+        "" => Err("is empty"),
+        _ if text.contains(|c: char| c.is_control() || "\"\\".contains(c)) => {
+            Err("has a quote, a backslash or a control character")
+        }
+        _ if text.chars().all(is_plain) => Ok(text.to_string()),
+        _ => Ok(format!("\"{text}\"")),
     }
 }
 
@@ -156,6 +190,9 @@ mod tests {
         assert_eq!(zone_name("Web1.Prod.Example.com", "example.com.").unwrap(), "web1.prod");
         assert_eq!(zone_name("web1.prod", "").unwrap(), "web1.prod");
         assert_eq!(zone_name("example.com", "example.com").unwrap(), "example.com");
+        assert_eq!(within_zone("NS1.example.com.", "example.com"), Some("ns1".to_string()));
+        assert_eq!(within_zone("Example.com", "example.com."), Some(String::new()));
+        assert_eq!([within_zone("anexample.com", "example.com"), within_zone("ns1", "")], [None, None]);
         assert!(zone_name("web_1", "").is_err() && zone_name("@", "").is_err() && zone_name("a.", "").is_err());
         assert_eq!(with_suffix("web1.prod", "-public").unwrap(), "web1-public.prod");
         assert!(with_suffix(&"a".repeat(60), "-public").is_err());
@@ -170,6 +207,31 @@ mod tests {
         assert_eq!(host_port("::1", "80").unwrap(), "[::1]:80");
         assert_eq!(host_port("web1", "80").unwrap(), "web1:80");
         assert!(host_port("web1", "x").is_err() && host_port("a b", "1").is_err());
+    }
+
+    #[test]
+    fn a_mail_address_of_a_zone_has_its_dots_escaped() {
+        assert_eq!(rname("john.doe+dns@example.com").unwrap(), "john\\.doe+dns.example.com.");
+        assert_eq!(rname("root.localhost").unwrap(), "root.localhost.");
+        for address in ["@example.com", "a b@example.com", "a\"b@example.com", "a@", "a@b@example.com", "a b"] {
+            assert!(rname(address).is_err(), "{address}");
+        }
+        assert!(rname(&format!("{}@b", "a".repeat(64))).is_err());
+    }
+
+    #[test]
+    fn numbers_are_whole_and_in_their_range() {
+        assert_eq!([number("022", 1, 65535), number("0", 0, 9)], [Ok("22".to_string()), Ok("0".to_string())]);
+        for text in ["", "abc", "99999", "22.5", "true", "0", "-1", " 22", "99999999999999999999"] {
+            assert!(number(text, 1, 65535).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_of_ssh_are_quoted_where_they_must_be() {
+        assert_eq!(ssh_path("~/.ssh/id_ed25519").unwrap(), "~/.ssh/id_ed25519");
+        assert_eq!([ssh_path("~/my key").unwrap(), ssh_path("=#").unwrap()], ["\"~/my key\"", "\"=#\""]);
+        assert!(["", "a\"b", "a\\", "a\nb"].iter().all(|path| ssh_path(path).is_err()));
     }
 
     #[test]

@@ -1,16 +1,16 @@
-//! Hosts that a format cannot hold, and why.
+//! Hosts that a format cannot hold, and why; and what to warn of.
 
 use cerveza_record::quote;
 use hostrange::fold;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Why a host cannot be written.
+/// Why a host cannot be written, or what to warn of where it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct Problem {
     /// Its place in the fleet.
     pub host: usize,
-    /// What cannot be written, where it is known.
+    /// The value that it is about, where it is known.
     pub value: Option<String>,
     /// As it follows the value: `has a control character`.
     pub why: String,
@@ -19,7 +19,8 @@ pub(crate) struct Refusal {
 /// What is noted while a template is rendered.
 #[derive(Debug)]
 pub(crate) struct Notes {
-    refusals: Mutex<Vec<Refusal>>,
+    refusals: Mutex<Vec<Problem>>,
+    warnings: Mutex<Vec<Problem>>,
     last_host: AtomicUsize,
     /// The reason to refuse a host of which a value is undefined, instead of ending with an error.
     pub undefined: Option<String>,
@@ -29,7 +30,8 @@ const NO_HOST: usize = usize::MAX;
 
 impl Notes {
     pub fn new(undefined: Option<String>) -> Notes {
-        Notes { refusals: Mutex::new(Vec::new()), last_host: AtomicUsize::new(NO_HOST), undefined }
+        let last_host = AtomicUsize::new(NO_HOST);
+        Notes { refusals: Mutex::default(), warnings: Mutex::default(), last_host, undefined }
     }
 
     /// Notes that the template has read a field of this host. An error that comes next is most likely about it.
@@ -42,21 +44,38 @@ impl Notes {
         Some(self.last_host.load(Ordering::Relaxed)).filter(|host| *host != NO_HOST)
     }
 
-    pub fn refuse(&self, refusal: Refusal) {
+    pub fn refuse(&self, refusal: Problem) {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
     }
 
-    pub fn take_refusals(&self) -> Vec<Refusal> {
-        std::mem::take(&mut self.refusals.lock().unwrap_or_else(PoisonError::into_inner))
+    pub fn warn(&self, host: usize, why: String) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(Problem { host, value: None, why });
     }
+
+    /// Returns the refusals in the order of hosts, each once.
+    pub fn take_refusals(&self) -> Vec<Problem> {
+        take_sorted(&self.refusals)
+    }
+
+    /// Returns the warnings in the order of hosts, each once.
+    pub fn take_warnings(&self) -> Vec<Problem> {
+        take_sorted(&self.warnings)
+    }
+}
+
+fn take_sorted(problems: &Mutex<Vec<Problem>>) -> Vec<Problem> {
+    let mut problems = std::mem::take(&mut *problems.lock().unwrap_or_else(PoisonError::into_inner));
+    problems.sort_by_key(|problem| problem.host);
+    problems.dedup();
+    problems
 }
 
 /// So many reasons are told one by one.
 const MOST_REASONS: usize = 10;
 
 /// Returns a line for each reason, in the order of `refusals`, with the names of its hosts folded.
-pub(crate) fn reasons(refusals: &[Refusal], name: impl Fn(usize) -> String) -> Vec<String> {
-    let mut by_reason: Vec<(&str, Vec<&Refusal>)> = Vec::new();
+pub(crate) fn reasons(refusals: &[Problem], name: impl Fn(usize) -> String) -> Vec<String> {
+    let mut by_reason: Vec<(&str, Vec<&Problem>)> = Vec::new();
     for refusal in refusals {
         match by_reason.iter_mut().find(|(why, _)| *why == refusal.why) {
             Some((_, same)) => same.push(refusal),
@@ -72,12 +91,12 @@ pub(crate) fn reasons(refusals: &[Refusal], name: impl Fn(usize) -> String) -> V
 }
 
 /// Returns the line of one reason: `web[1-2]: the name is not a host name (2 hosts)`.
-fn reason(why: &str, refusals: &[&Refusal], name: &impl Fn(usize) -> String) -> String {
-    let is_name = |refusal: &Refusal| refusal.value.as_deref() == Some(&name(refusal.host));
+fn reason(why: &str, refusals: &[&Problem], name: &impl Fn(usize) -> String) -> String {
+    let is_name = |refusal: &Problem| refusal.value.as_deref() == Some(&name(refusal.host));
     let names: Vec<String> = refusals.iter().map(|refusal| name(refusal.host)).collect();
     let hosts = fold(names.iter().map(String::as_str));
     match refusals {
-        [Refusal { value: Some(value), .. }] if !refusals.iter().all(|refusal| is_name(refusal)) => {
+        [Problem { value: Some(value), .. }] if !refusals.iter().all(|refusal| is_name(refusal)) => {
             format!("{hosts}: {} {why}", quote(value))
         }
         _ => {
@@ -99,7 +118,7 @@ mod tests {
     #[test]
     fn a_reason_names_its_hosts_and_the_value_of_one() {
         let names = ["web1", "web2", "a b", "db1"];
-        let refusal = |host: usize, value: Option<&str>, why: &str| Refusal {
+        let refusal = |host: usize, value: Option<&str>, why: &str| Problem {
             host,
             value: value.map(str::to_string),
             why: why.to_string(),
@@ -116,7 +135,7 @@ mod tests {
             "db1: \"x\\n\" has a control character",
         ];
         assert_eq!(reasons(&refusals, |host| names[host].to_string()), lines);
-        let many: Vec<Refusal> = (0..12).map(|number| refusal(0, None, &format!("is {number}"))).collect();
+        let many: Vec<Problem> = (0..12).map(|number| refusal(0, None, &format!("is {number}"))).collect();
         assert_eq!(
             reasons(&many, |_| "web1".to_string()).last().map(String::as_str),
             Some("and hosts for 2 more reasons")

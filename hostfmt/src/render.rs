@@ -3,9 +3,9 @@
 use crate::escape::Escape;
 use crate::fleet::Groups;
 use crate::format::Template;
-use crate::functions::{A_VALUE_IS_UNDEFINED, Group, add_functions, refuse, scalar};
+use crate::functions::{A_VALUE_IS_UNDEFINED, Group, IS_NOT_A_TEXT, add_functions, refuse, scalar};
 use crate::host::Host;
-use crate::refusal::{Notes, Refusal, reasons};
+use crate::refusal::{Notes, Problem, reasons};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value as Json, printed_name};
 use cerveza_template::{Setting, environment, failure, put_settings, template_value};
@@ -35,16 +35,19 @@ pub(crate) struct Rendered {
     /// Why hosts were left out, a line a reason.
     pub left_out: Vec<String>,
     pub left_out_count: usize,
+    /// What to warn of, a line a reason.
+    pub warnings: Vec<String>,
 }
 
 /// Names that are not settings.
-const GIVEN: [&str; 8] = ["hosts", "groups", "ungrouped", "refuse", "range", "dict", "namespace", "debug"];
+const GIVEN: [&str; 9] =
+    ["hosts", "groups", "ungrouped", "refuse", "lacks_address", "range", "dict", "namespace", "debug"];
 
 /// Renders the template. A host that it cannot hold is left out with `skip`, and the rest is rendered again; else none is
 /// written.
 pub(crate) fn render(template: &Template, records: &[Arc<Record>], options: &Options) -> Result<Rendered> {
     let name = |place: usize| records.get(place).map(|record| record.host().to_string()).unwrap_or_default();
-    let mut refusals: Vec<Refusal> = Vec::new();
+    let mut refusals: Vec<Problem> = Vec::new();
     loop {
         let out: BTreeSet<usize> = refusals.iter().map(|refusal| refusal.host).collect();
         if !out.is_empty() && (!options.skip || out.len() == records.len()) {
@@ -57,7 +60,8 @@ pub(crate) fn render(template: &Template, records: &[Arc<Record>], options: &Opt
         let mut found = notes.take_refusals();
         match rendered {
             Ok(text) if found.is_empty() => {
-                return Ok(Rendered { text, left_out: reasons(&refusals, name), left_out_count: out.len() });
+                let (left_out, warnings) = (reasons(&refusals, name), reasons(&notes.take_warnings(), name));
+                return Ok(Rendered { text, left_out, left_out_count: out.len(), warnings });
             }
             Ok(_) => {}
             Err(error) => {
@@ -69,7 +73,7 @@ pub(crate) fn render(template: &Template, records: &[Arc<Record>], options: &Opt
                         let notes = Arc::new(Notes::new(Some(failure.message.clone())));
                         let _ = render_once(template, &hosts, options, &notes);
                         found.extend(notes.take_refusals());
-                        found.push(Refusal { host, value: None, why: failure.message });
+                        found.push(Problem { host, value: None, why: failure.message });
                     }
                     Some(host) => return Err(failure.within(printed_name(&name(host)))),
                     None => return Err(hinted(failure, &error)),
@@ -94,6 +98,9 @@ fn refused(template: &Template, count: usize, reasons: &[String]) -> Failure {
 
 /// Whether an error is about a field of a record, such as `h.tags.role is undefined`.
 fn is_of_a_host(error: &Error) -> bool {
+    if error.detail().is_some_and(|detail| detail.ends_with(IS_NOT_A_TEXT)) {
+        return true;
+    }
     let name = error.detail().and_then(|detail| detail.split_once(" is undefined")).map(|(name, _)| name);
     let is_field = name.is_some_and(|name| name.contains(['.', '['])) || error.detail() == Some(A_VALUE_IS_UNDEFINED);
     error.kind() == ErrorKind::UndefinedError && is_field

@@ -1,6 +1,10 @@
-//! `hostrange`: sets of host names as expressions, such as `mysql[1-40]`.
+//! `hostrange`: sets of host names, written as expressions such as `mysql[1-40]`.
 //!
-//! The library is also how every other tool takes its hosts: [`read_hosts`].
+//! Every other tool reads its hosts with this library: [`read_hosts`].
+//!
+//! Folders, each of which imports only from those after it: `cli` (the command), `input` (reads stdin, files and
+//! arguments), `output` (writes hosts), `fold` (names to an expression), `language` (an expression to a set), `nodegroups`
+//! (`@NAME`), `set` (unions and operations), `pattern` (one name with brackets, such as `web[1-3]`).
 
 mod cli;
 mod fold;

@@ -1,4 +1,4 @@
-//! The language as a whole, against a model that expands everything and compares names as text.
+//! Tests the language as a whole against a model that expands everything.
 
 use crate::cli::query;
 use crate::fold::{FoldOptions, Folder};
@@ -15,14 +15,14 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::HashSet;
 
-/// A set written down, and all names that it gives, in order, each once.
+/// An expression, and all its names in order, each once.
 #[derive(Clone, Debug)]
 struct Model {
     text: String,
     names: Vec<String>,
 }
 
-/// One item of a group and the strings it stands for.
+/// One item of a bracket and its strings.
 fn item() -> impl Strategy<Value = Model> {
     let numbers = (0u32..15, 0u32..12, 0usize..4, 1usize..4).prop_map(|(low, more, width, step)| {
         let (low_text, high_text) = (format!("{low:0width$}"), format!("{:0width$}", low + more));
@@ -43,7 +43,7 @@ fn item() -> impl Strategy<Value = Model> {
     prop_oneof![4 => numbers, 1 => letters]
 }
 
-/// Texts and groups side by side, so that numbers run into each other.
+/// Texts and brackets side by side, so numbers touch each other.
 fn word() -> impl Strategy<Value = Model> {
     let text = prop_oneof![Just("n"), Just("1"), Just("0"), Just("ab"), Just("x2")]
         .prop_map(|text| Model { text: text.to_string(), names: vec![text.to_string()] });
@@ -79,12 +79,13 @@ fn expression() -> impl Strategy<Value = Model> {
         let operators = prop_oneof![3 => Just(","), 1 => Just(" ! "), 1 => Just("&"), 1 => Just("^")];
         (prop_oneof![word(), operand.clone()], vec((operators, prop_oneof![word(), operand]), 1..3)).prop_map(
             |(first, rest)| {
-                // Two names with an operation between them are refused.
+                // An operation between two names is refused.
                 let is_name = |text: &str| text.chars().all(char::is_alphanumeric);
                 rest.into_iter().fold(first, |left, (operator, right)| Model {
-                    text: match operator != "," && is_name(&right.text) {
-                        true => format!("{}{operator}({})", left.text, right.text),
-                        false => format!("{}{operator}{}", left.text, right.text),
+                    text: if operator != "," && is_name(&right.text) {
+                        format!("{}{operator}({})", left.text, right.text)
+                    } else {
+                        format!("{}{operator}{}", left.text, right.text)
                     },
                     names: operate(operator.trim(), left.names, right.names),
                 })
@@ -107,7 +108,7 @@ fn parsed(text: &str) -> HostSet<'_> {
     parse(text, &NodeGroups::in_folders(Vec::new())).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The names in order.
+/// Collects the names.
 #[derive(Default)]
 struct All(Vec<String>);
 
@@ -134,7 +135,7 @@ fn count(set: &HostSet<'_>) -> usize {
 
 proptest! {
     #[test]
-    fn a_set_is_what_the_model_says(model in expression()) {
+    fn a_set_has_the_names_of_the_model(model in expression()) {
         let set = parsed(&model.text);
         prop_assert_eq!(&all(&set), &model.names, "{}", model.text);
         prop_assert_eq!(count(&set), model.names.len(), "{}", model.text);
@@ -145,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn it_has_its_names_and_no_others(model in expression(), other in word()) {
+    fn contains_is_true_only_for_its_names(model in expression(), other in word()) {
         let set = parsed(&model.text);
         for name in model.names.iter().chain(&other.names) {
             prop_assert_eq!(set.contains(name), model.names.contains(name), "{} in {}", name, model.text);
@@ -159,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn a_place_is_that_of_the_name(model in expression(), first in 0usize..40, more in 0usize..40, from_end in any::<bool>()) {
+    fn index_and_nth_agree_with_the_model(model in expression(), first in 0usize..40, more in 0usize..40, from_end in any::<bool>()) {
         let hosts = Hosts::new(parsed(&model.text), Repeats::Records);
         for (at, name) in model.names.iter().enumerate().step_by(7) {
             prop_assert_eq!(query::index(&hosts, name).unwrap(), Some(at as u128), "{} in {}", name, model.text);
@@ -170,11 +171,11 @@ proptest! {
             false => (format!("{first}-{}", first + more), first.min(many)..(first + more + 1).min(many)),
             true => (format!("-{}-", first + 1), many.saturating_sub(first + 1)..many),
         };
-        let places = slice.parse::<Slice>().unwrap().places(Some(many as u128));
+        let positions = slice.parse::<Slice>().unwrap().positions(Some(many as u128));
         let mut taken = All::default();
-        let _ = hosts.for_each_host(&mut Select::new(places.clone(), &mut taken));
+        let _ = hosts.for_each_host(&mut Select::new(positions.clone(), &mut taken));
         prop_assert_eq!(&taken.0, &model.names[wanted], "{} of {}", slice, model.text);
-        prop_assert_eq!(places.count(many as u128), taken.0.len() as u128);
+        prop_assert_eq!(positions.count(many as u128), taken.0.len() as u128);
     }
 
     #[test]
@@ -191,7 +192,7 @@ proptest! {
     }
 
     #[test]
-    fn blocks_hold_what_comes_one_by_one(model in word(), room in 600usize..2000, limit in 0u128..200) {
+    fn blocks_have_the_same_names_as_single_steps(model in word(), room in 600usize..2000, limit in 0u128..200) {
         let set = parsed(&model.text);
         for pattern in set.patterns() {
             let mut one_by_one = Names::new(pattern).split_off(limit);
@@ -210,12 +211,12 @@ proptest! {
     }
 
     #[test]
-    fn no_text_breaks_the_parser(text in r#"[\[\]()!&^,@a-c0-9/:*{}.\- \t"\\-]{0,30}"#) {
+    fn the_parser_survives_expressions(text in r#"[\[\]()!&^,@a-c0-9/:*{}.\- \t"\\-]{0,30}"#) {
         never_breaks(&text)?;
     }
 
     #[test]
-    fn no_characters_break_the_parser(text in any::<String>()) {
+    fn the_parser_survives_any_text(text in any::<String>()) {
         never_breaks(&text)?;
     }
 }
@@ -224,7 +225,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(20))]
 
     #[test]
-    fn many_small_sets_are_their_union(models in vec(expression(), 60..80)) {
+    fn many_small_sets_make_their_union(models in vec(expression(), 60..80)) {
         let mut set = HostSet::default();
         models.iter().for_each(|model| set.append(parsed(&model.text)));
         let set = set.without_many_patterns();
@@ -234,7 +235,7 @@ proptest! {
     }
 }
 
-/// Either an error that can be shown, or names that stand for themselves.
+/// The text gives an error that can be shown, or names that read back as themselves.
 fn never_breaks(text: &str) -> Result<(), TestCaseError> {
     let set = match parse(text, &NodeGroups::in_folders(Vec::new())) {
         Ok(set) => set,
@@ -271,9 +272,9 @@ fn places_beyond_64_bits_are_exact() {
     let many = "9".repeat(30);
     let hosts = Hosts::new(parsed("n[1-999999999999999999999999999999]"), Repeats::Once);
     let taken = |slice: &str| {
-        let places = slice.parse::<Slice>().unwrap().places(Some(hosts.len().unwrap()));
+        let positions = slice.parse::<Slice>().unwrap().positions(Some(hosts.len().unwrap()));
         let mut taken = All::default();
-        let _ = hosts.for_each_host(&mut Select::new(places, &mut taken));
+        let _ = hosts.for_each_host(&mut Select::new(positions, &mut taken));
         taken.0
     };
     assert_eq!(taken("-1"), [format!("n{many}")]);
@@ -292,7 +293,7 @@ fn places_beyond_64_bits_are_exact() {
 }
 
 #[test]
-fn what_stands_twice_in_the_line_comes_once() {
+fn a_name_that_is_given_twice_comes_once() {
     assert_eq!(expanded("n[1-3],n2,n[3-5],n4"), ["n1", "n2", "n3", "n4", "n5"]);
     assert_eq!(expanded("[1-2][1-2],[1-2]1"), ["11", "12", "21", "22"]);
     assert_eq!(expanded("[1,11][11,1]"), ["111", "11", "1111"]);

@@ -11,7 +11,8 @@ mod read;
 
 pub use build::extra_part::ExtraPart;
 pub use build::gzip::Effort;
-pub use build::parts::{Options, Parts, UserData};
+pub use build::options::Options;
+pub use build::parts::{Parts, UserData};
 pub use build::user_data_size::{Cost, LIMIT};
 pub use cerveza_template::Setting;
 pub use cli::args::{Args, command};

@@ -35,7 +35,7 @@ const WIDE: ((usize, usize), &str) = ((160, 24), "");
 
 /// The last table that was drawn.
 fn last_frame(run: &Outcome) -> &str {
-    run.stdout.rsplit("Every 1s").next().unwrap()
+    run.stdout.rsplit("Every 1s").next().expect("rsplit gives at least one part")
 }
 
 #[test]

@@ -51,6 +51,19 @@ fn more_hosts_than_the_most_are_refused_before_any_change() {
     power(&sandbox, &["stop", "--max", "2", "web[3-4]"], "").exits(0);
     power(&sandbox, &["terminate", "--yes", "web[1-2]"], "").exits(2);
     assert_eq!(live(&ec2), 12);
+    // It does not allow more than there would be without it, and an empty one counts as unset.
+    sandbox.env("CERVEZA_MAX_HOSTS", "100");
+    power(&sandbox, &["terminate", "--yes", "web[1-12]"], "").exits(2);
+    sandbox.env("CERVEZA_MAX_HOSTS", "");
+    power(&sandbox, &["terminate", "--yes", "web[1-12]"], "").exits(2);
+    sandbox.env("CERVEZA_MAX_HOSTS", "many");
+    let run = power(&sandbox, &["stop", "web1"], "").exits(2);
+    assert!(
+        run.stderr.starts_with("ec2-power: CERVEZA_MAX_HOSTS: \"many\" is not a number of hosts\n"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(live(&ec2), 12);
     power(&sandbox, &["terminate", "--yes", "--max", "12", "--wait", "web[1-12]"], "").exits(0);
     assert_eq!(live(&ec2), 0);
 }
@@ -232,6 +245,10 @@ fn host_whose_command_has_failed_is_skipped() {
     assert_eq!(run.stderr, said);
     let unreachable = "{\"host\":\"web3\",\"status\":\"unreachable\",\"error\":\"no route to host\"}\n";
     power(&sandbox, &["stop"], unreachable).exits(3);
+    // An instance that has another record without a failure is skipped all the same.
+    let twice = "{\"host\":\"web3\",\"status\":\"ok\"}\n";
+    let run = power(&sandbox, &["stop", "-n"], &(unreachable.to_string() + twice)).exits(3);
+    assert!(run.records().iter().all(|record| record["action"] == "skipped"), "{}", run.stdout);
     let run = power(&sandbox, &["stop", "--wait", "--even-failed"], &(input.to_string() + unreachable)).exits(0);
     assert!(run.records().iter().all(|record| record["state"] == "stopped"), "{}", run.stdout);
 }

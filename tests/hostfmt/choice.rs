@@ -62,7 +62,9 @@ fn hosts_of_one_name_are_refused_where_a_name_is_one_host() {
         let run = hostfmt(&[format, "--skip"], twins).exits(3);
         assert!(run.stdout.contains("10.0.0.3") && !run.stdout.contains("10.0.0.1"), "{}", run.stdout);
     }
-    assert_eq!(written(&["hosts"], twins), "10.0.0.2 Web1\n10.0.0.1 web1\n10.0.0.3 web2\n");
+    let run = hostfmt(&["hosts"], twins).exits(0);
+    assert_eq!(run.stderr, "hostfmt: hosts: Web1,web1: has the name of another host; both are written (2 hosts)\n");
+    assert_eq!(run.stdout, "10.0.0.2 Web1\n10.0.0.1 web1\n10.0.0.3 web2\n");
 }
 
 #[test]

@@ -38,9 +38,27 @@ fn a_zone_is_loaded_by_bind() {
 fn a_zone_without_settings_is_of_any_origin() {
     let zone = readers::zone(&written(&["bind"], FLEET), "fleet.test");
     assert!(zone.contains(&"web1-public.fleet.test. A 192.0.2.1".to_string()), "{zone:?}");
-    let serial = written(&["bind", "-D", "serial=7", "-D", "contact=admin@example.com"], FLEET);
+    let serial = written(&["bind", "-D", "serial=7", "-D", "ttl=60", "-D", "contact=john.doe@example.com"], FLEET);
     let zone = readers::zone(&serial, "fleet.test");
-    assert!(zone[0].starts_with("fleet.test. SOA localhost. admin.example.com. 7 "), "{zone:?}");
+    assert_eq!(zone[0], "fleet.test. SOA localhost. john\\.doe.example.com. 7 3600 600 1209600 60");
+    for setting in ["ttl=abc", "ttl=2147483648", "ttl=-1", "serial=99999999999", "contact=a b@example.com"] {
+        let run = hostfmt(&["bind", "-D", setting], FLEET).exits(2);
+        assert!(run.stderr.contains("\nhostfmt: bind: line "), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_name_server_in_the_zone_needs_an_address() {
+    let zone =
+        |server: &str| hostfmt(&["bind", "-D", "zone=example.com", "-D", &format!("nameservers={server}")], FLEET);
+    for server in ["ns1.example.com", "NS1.Example.com.", "web1,ns1.example.com", "example.com"] {
+        let run = zone(server).exits(2);
+        assert!(run.stderr.contains("BIND would not load the zone"), "{}", run.stderr);
+    }
+    for server in ["Web1.example.com", "web1-public.example.com.", "ns1.anexample.com"] {
+        let records = readers::zone(&zone(server).exits(0).stdout, "example.com");
+        assert!(records[1].starts_with("example.com. NS "), "{records:?}");
+    }
 }
 
 #[test]
@@ -54,7 +72,9 @@ fn names_in_the_zone_are_written_without_it_and_twins_share_a_name() {
         "\n",
         r#"{"host":"a.b","private_ip":"10.0.0.4","public_ip":"192.0.2.4"}"#,
     );
-    let zone = readers::zone(&written(&["bind", "-D", "zone=example.com"], records), "example.com");
+    let run = hostfmt(&["bind", "-D", "zone=example.com"], records).exits(0);
+    assert_eq!(run.stderr, "hostfmt: bind: web2: has the name of another host; both are written (2 hosts)\n");
+    let zone = readers::zone(&run.stdout, "example.com");
     let expected = [
         "a.b.example.com. A 10.0.0.4",
         "a-public.b.example.com. A 192.0.2.4",
@@ -90,6 +110,18 @@ fn ssh_takes_address_user_and_port() {
     assert_eq!(readers::ssh(&text, "web3")["hostname"], "web3");
     let public = readers::ssh(&written(&["ssh-config", "--address", "public_ip"], &public_only()), "web1");
     assert_eq!(public["hostname"], "192.0.2.1");
+}
+
+#[test]
+fn ssh_takes_user_and_key_from_settings() {
+    let text = written(&["ssh-config", "-D", "user=ec2-user", "-D", "key=~/.ssh/my key"], FLEET);
+    let options = |host| readers::ssh(&text, host);
+    assert_eq!((&*options("web1")["user"], &*options("web10")["user"]), ("ec2-user", "admin"));
+    assert_eq!(options("web1")["identityfile"], "~/.ssh/my key");
+    for setting in ["user=a b", "user=", "key=", "key=a\"b", "key=a\nProxyCommand x"] {
+        let run = hostfmt(&["ssh-config", "-D", setting], FLEET).exits(2);
+        assert!(run.stderr.contains("\nhostfmt: ssh-config: line "), "{}", run.stderr);
+    }
 }
 
 /// The records that have a public address.
@@ -189,6 +221,7 @@ fn csv_has_a_row_for_each_host_and_a_column_for_each_tag() {
     let run = hostfmt(&["csv", "-D", "columns=host,role,public_ip"], FLEET).exits(0);
     assert_eq!(run.stderr, "hostfmt: no record has the key role; did you mean tags.role?\n");
     let chosen = written(&["csv", "-D", "columns=host,tags.role,tags"], FLEET);
+    assert_eq!(written(&["csv", "-D", "columns=tags.team"], "web1\n"), "tags.team\n\"\"\n");
     assert!(chosen.starts_with("host,tags.role,tags\ndb1,db,\"{\"\"Name\"\":\"\"db1\"\""), "{chosen}");
 }
 

@@ -166,8 +166,98 @@ fn ansible_gives_back_every_tag_and_runs_no_template() {
         assert_eq!(variables.get("ec2_tags"), record.get("tags"));
     }
     let template = TEXTS.iter().position(|text| *text == "{{ 7*7 }}").expect("the template");
-    let tags = readers::ansible_variable(&text, &format!("n{template}"), "ec2_tags");
+    let tags = readers::ansible_variable(&text, "inventory.json", &format!("n{template}"), "ec2_tags");
     assert_eq!(tags, json!({"note": "{{ 7*7 }}", "{{ 7*7 }}": "x"}));
+}
+
+/// The inventory as a file and as what a script prints, each with the name of a file to put it in.
+fn inventories(args: &[&str], records: &str) -> [(String, &'static str); 2] {
+    let script = skipping(&[&["ansible", "-D", "script=yes"], args].concat(), records).stdout;
+    [
+        (skipping(&[&["ansible"], args].concat(), records).stdout, "inventory.json"),
+        (format!("#!/bin/sh\ncat << 'END'\n{script}END\n"), "inventory.sh"),
+    ]
+}
+
+#[test]
+fn a_text_that_chooses_its_own_delimiters_is_no_template_for_ansible() {
+    let text = "#jinja2:variable_start_string:'[[',variable_end_string:']]'\n[[ lookup('pipe', 'echo ran') ]]";
+    let tags = json!({"note": text, "list": [text, {"deep": text}], text: "x"});
+    let record = json!({"host": "web1", "user": text, "tags": tags, "security_groups": [text]});
+    for (inventory, file) in inventories(&[], &record.to_string()) {
+        let seen = readers::ansible_variable(&inventory, file, "web1", "hostvars.web1");
+        assert_eq!(seen["ec2_tags"], tags, "{file}");
+        assert_eq!((&seen["ansible_user"], &seen["ec2_security_groups"]), (&json!(text), &json!([text])), "{file}");
+    }
+}
+
+#[test]
+fn names_that_ansible_has_for_its_own_are_refused() {
+    let records = concat!(
+        r#"{"host":"web1","security_groups":["_meta"]}"#,
+        "\n",
+        r#"{"host":"web2","security_groups":["all"]}"#,
+        "\n",
+        r#"{"host":"web3","tags":{"a":"b","__ansible_unsafe":"x"}}"#,
+        "\n",
+        r#"{"host":"web4","tags":{"a":{"__ansible_vault":"x"}}}"#,
+        "\n",
+        r#"{"host":"web5","security_groups":["hosts","vars","children"],"tags":{"a":"b"}}"#,
+        "\n",
+    );
+    let run = skipping(&["ansible"], records);
+    assert!(run.stderr.contains("web[1-2]: is in a group with a name that Ansible has for its own"), "{}", run.stderr);
+    let keys = "  web3: has the key \"__ansible_unsafe\", which means something to Ansible\n  web4: has the key \"__ansible_vault\"";
+    assert!(run.stderr.contains(keys), "{}", run.stderr);
+    for (inventory, file) in inventories(&[], records) {
+        let (variables, groups) = readers::ansible(&inventory, file);
+        assert_eq!(variables.keys().collect::<Vec<_>>(), ["web5"]);
+        assert_eq!(variables["web5"]["ec2_tags"], json!({"a": "b"}));
+        assert!(["hosts", "vars", "children"].iter().all(|group| groups[*group] == ["web5"]), "{groups:?}");
+    }
+}
+
+#[test]
+fn a_host_with_the_name_of_a_group_gives_its_hosts_no_variables() {
+    let records = concat!(
+        r#"{"host":"web","user":"root","security_groups":["web"]}"#,
+        "\n",
+        r#"{"host":"web2","security_groups":["web"]}"#,
+        "\n",
+    );
+    for (inventory, file) in inventories(&[], records) {
+        let (variables, _) = readers::ansible(&inventory, file);
+        assert_eq!(variables["web2"].get("ansible_user"), None, "{file}");
+    }
+}
+
+#[test]
+fn a_port_that_no_host_has_refuses_its_host_alone() {
+    for port in [json!("abc"), json!(99999), json!(22.5), json!(true), json!(0), json!(-1), json!(""), json!([22])] {
+        let records =
+            format!("{}\n{}\n", json!({"host": "web1", "port": port}), json!({"host": "web2", "port": "022"}));
+        let text = skipping(&["ssh-config"], &records).stdout;
+        assert_eq!((readers::ssh(&text, "web2")["port"].as_str(), text.contains("web1")), ("22", false), "{port}");
+        let (variables, _) = readers::ansible(&skipping(&["ansible"], &records).stdout, "inventory.json");
+        assert_eq!((variables.len(), &variables["web2"]["ansible_port"]), (1, &json!(22)), "{port}");
+    }
+    let run = hostfmt(&["ssh-config"], "{\"host\":\"web1\",\"port\":99999}\n").exits(2);
+    assert!(run.stderr.contains("web1: \"99999\" is not a whole number from 1 to 65535"), "{}", run.stderr);
+}
+
+#[test]
+fn tags_that_become_one_label_are_written_once_and_named() {
+    let tags = json!({"a-b": "1", "a_b": "2", "x y": "3", "x:y": "4", "1a": "5"});
+    let run = hostfmt(&["prometheus"], &json!({"host": "web1", "tags": tags}).to_string()).exits(0);
+    let labels = &readers::prometheus(&run.stdout)["web1:9100"];
+    let kept = ["a_b", "x_y", "1a"].map(|key| labels[&format!("__meta_ec2_tag_{key}")].clone());
+    assert_eq!(kept, ["2", "3", "5"].map(|value| json!(value)));
+    assert_eq!(run.stdout.matches("__meta_ec2_tag_a_b").count(), 1);
+    assert!(
+        run.stderr.contains("web1: \"a-b\" and \"a_b\" both become __meta_ec2_tag_a_b; the value of \"a_b\" is kept"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

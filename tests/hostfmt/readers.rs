@@ -100,11 +100,11 @@ fn without_unsafe(value: Value) -> Value {
     }
 }
 
-/// A variable of a host as a play of Ansible sees it.
-pub fn ansible_variable(text: &str, host: &str, name: &str) -> Value {
+/// A variable of a host as a play of Ansible sees it. A template in it has run by then.
+pub fn ansible_variable(text: &str, file: &str, host: &str, name: &str) -> Value {
     let ansible = program("venv/bin/ansible");
-    let command = format!("{ansible} -i ./inventory.json {host} -c local -m debug -a var={name} -o");
-    let output = run(&command, &[("inventory.json", text)]);
+    let command = format!("chmod +x {file}; {ansible} -i ./{file} {host} -c local -m debug -a var={name} -o");
+    let output = run(&command, &[(file, text)]);
     let (_, json) = output.split_once("=> ").unwrap_or_else(|| panic!("{output}"));
     serde_json::from_str::<Value>(json).expect("JSON")[name].clone()
 }

@@ -16,7 +16,7 @@ fn by(args: &[&str], stdin: &str) -> String {
 }
 
 #[test]
-fn a_line_a_value_has_the_hosts_folded() {
+fn by_prints_a_line_per_value() {
     assert_eq!(by(&["zone"], FLEET), "us-east-1a: web[1-3]\nus-east-1b: web10\n-: db1\n");
     assert_eq!(by(&["zone", "-c"], FLEET), "us-east-1a: 3\nus-east-1b: 1\n-: 1\n");
     assert_eq!(by(&["zone", "--fold"], FLEET), by(&["zone"], FLEET));
@@ -82,7 +82,7 @@ fn a_table_has_value_count_and_hosts() {
 }
 
 #[test]
-fn hosts_are_chosen_before_they_are_grouped() {
+fn hosts_are_selected_before_they_are_grouped() {
     let sandbox = Sandbox::new();
     sandbox.file("done", "web1\n");
     assert_eq!(
@@ -133,7 +133,7 @@ fn several_records_of_a_host_add_up() {
 }
 
 #[test]
-fn a_hostile_value_is_quoted_and_keeps_to_its_line() {
+fn a_hostile_value_is_quoted_on_one_line() {
     let record = |value: &str| format!("{{\"host\":\"h\",\"x\":{value}}}\n");
     for (value, label) in [
         (r#""a: b""#, r#""a: b""#),
@@ -152,7 +152,7 @@ fn a_hostile_value_is_quoted_and_keeps_to_its_line() {
 }
 
 #[test]
-fn a_field_that_no_record_has_is_said_with_the_one_that_is_near() {
+fn an_unknown_field_is_a_warning_with_a_suggestion() {
     let run = Sandbox::new().run("hostrange", &["--by", "zoen"], FLEET).exits(0);
     assert_eq!(run.stdout, "-: web[1-3,10],db1\n");
     assert_eq!(run.stderr, "hostrange: --by zoen: no record has this field; did you mean zone?\n");
@@ -181,7 +181,7 @@ fn an_empty_input_has_no_groups() {
 }
 
 #[test]
-fn memory_does_not_grow_with_what_records_hold() {
+fn memory_does_not_grow_with_the_size_of_records() {
     let record = r#"{"host":"web%.0f","zone":"us-east-1a","blob":"BLOB"}"#.replace("BLOB", &"x".repeat(2000));
     let line = format!("ulimit -v 100000; seq -f '{record}' 1 100000 | hostrange --by zone");
     let run = Sandbox::new().sh(&line).exits(0);
@@ -189,7 +189,7 @@ fn memory_does_not_grow_with_what_records_hold() {
 }
 
 #[test]
-fn what_does_not_go_with_it_is_refused() {
+fn options_that_conflict_with_by_are_refused() {
     for args in
         [&["-1"][..], &["-e"], &["-s,"], &["--split", "2"], &["--index", "a"], &["--keep-duplicates"], &["-o", "names"]]
     {

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 const HUGE: &str = "n[1-999999999999]x[1-1000]";
 
 #[test]
-fn hosts_fold_along_all_numbers_or_the_axes_that_are_asked_for() {
+fn fold_uses_all_numbers_or_the_given_axes() {
     let set = ["-f", "r[1-3]n[1-2]", "db[1-2,08]"];
     assert_eq!(printed(&set, ""), "r[1-3]n[1-2],db[1-2,08]\n");
     let along = |axes: &str| printed(&["-f", "--axis", axes, "r[1-2]n[1-2]"], "");
@@ -21,7 +21,7 @@ fn hosts_fold_along_all_numbers_or_the_axes_that_are_asked_for() {
 }
 
 #[test]
-fn even_steps_fold_where_there_are_enough() {
+fn autostep_folds_even_steps() {
     assert_eq!(printed(&["-f", "--autostep", "3", "n[0-10/2]", "x1", "x3"], ""), "n[0-10/2],x[1,3]\n");
     assert_eq!(printed(&["-f", "n[0-4/2]"], ""), "n[0,2,4]\n");
 }
@@ -50,12 +50,12 @@ fn an_operation_sort_or_fold_of_more_names_than_fit_into_memory_is_refused() {
     assert_eq!(refused(&["-f", HUGE], ""), "hostrange: cannot fold more than 20000000 hosts\n");
     assert_eq!(refused(&["--sort", HUGE, "n1"], ""), "hostrange: cannot sort more than 20000000 hosts\n");
     assert_eq!(refused(&["--contains", HUGE, HUGE], ""), "hostrange: cannot look up more than 20000000 hosts\n");
-    let overlapping = "hostrange: cannot count more than 20000000 hosts that come from overlapping groups\n";
+    let overlapping = "hostrange: cannot count more than 20000000 hosts of overlapping patterns\n";
     assert_eq!(refused(&["-c", "n[1-9999][1-9999]"], ""), overlapping);
 }
 
 #[test]
-fn places_count_from_0_or_back_from_the_end() {
+fn nth_counts_from_0_or_from_the_end() {
     let at = |slice: &str| names(&["n[1-9]", "--nth", slice]);
     assert_eq!(at("0"), "n1");
     assert_eq!(at("-1"), "n9");
@@ -69,12 +69,14 @@ fn places_count_from_0_or_back_from_the_end() {
     let run = Sandbox::new().run("hostrange", &["n[1-9]", "--nth", "9"], "").exits(0);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "hostrange: no host is left\n"));
     for wrong in ["", "x", "2-1", "1-2-3", "1,"] {
-        assert!(refused(&["n1", "--nth", wrong], "").contains("is no place: give 0, -1 (the last), 10-19 or 5-\n"));
+        assert!(
+            refused(&["n1", "--nth", wrong], "").contains("is not a position: use 0, -1 (the last), 10-19 or 5-\n")
+        );
     }
 }
 
 #[test]
-fn a_place_far_into_a_huge_set_is_found_at_once() {
+fn nth_and_index_do_not_expand_a_huge_set() {
     assert_eq!(names(&[HUGE, "--nth", "500000000000000"]), "n500000000001x1");
     assert_eq!(names(&[HUGE, "--nth", "-1"]), "n999999999999x1000");
     assert_eq!(names(&["n5", "n[1-999999999999]", "--nth", "-2-"]), "n999999999998 n999999999999");
@@ -83,7 +85,7 @@ fn a_place_far_into_a_huge_set_is_found_at_once() {
 }
 
 #[test]
-fn the_index_of_a_host_is_its_place() {
+fn index_prints_the_position() {
     assert_eq!(printed(&["--index", "n7", "n[1-9]!n2"], ""), "5\n");
     assert_eq!(printed(&["--index", "n1", "--sort", "n[2-9]", "n1"], ""), "0\n");
     assert_eq!(printed(&["--index", "b"], "a\n{\"host\":\"b\"}\n"), "1\n");
@@ -92,7 +94,7 @@ fn the_index_of_a_host_is_its_place() {
 }
 
 #[test]
-fn whether_hosts_are_in_a_set_is_told_by_the_exit_status_alone() {
+fn contains_answers_by_its_exit_status() {
     let asked = |args: &[&str], stdin: &str| {
         let run = Sandbox::new().run("hostrange", args, stdin);
         assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
@@ -107,12 +109,12 @@ fn whether_hosts_are_in_a_set_is_told_by_the_exit_status_alone() {
     assert_eq!(asked(&["--contains", "n[8-999]", "n[1-99999]!n7"], ""), 0);
     assert_eq!(asked(&["--contains", "n[8-999]", "n[1-9999999999]"], ""), 0);
     // An empty file of hosts must not pass a check.
-    let none = "hostrange: --contains: the expression stands for no host\n";
+    let none = "hostrange: --contains: the expression has no hosts\n";
     assert_eq!(refused(&["--contains", "-", "n1"], ""), none);
 }
 
 #[test]
-fn a_split_deals_out_parts_that_differ_by_one_host_at_the_most() {
+fn split_makes_parts_of_equal_size() {
     assert_eq!(printed(&["-1", "--split", "3", "n[1-8]"], ""), "n1 n2 n3\nn4 n5 n6\nn7 n8\n");
     assert_eq!(printed(&["--split", "3", "-s", ",", "n[1-8]"], ""), "n1,n2,n3\nn4,n5,n6\nn7,n8\n");
     assert_eq!(printed(&["--split", "3", "-f", "n[1-8]!n2"], ""), "n[1,3-4]\nn[5-6]\nn[7-8]\n");
@@ -124,7 +126,7 @@ fn a_split_deals_out_parts_that_differ_by_one_host_at_the_most() {
 }
 
 #[test]
-fn a_pick_is_of_distinct_hosts_and_a_seed_repeats_it() {
+fn pick_selects_distinct_hosts_and_a_seed_repeats_it() {
     let set = "n[1-1000]!n500";
     let all: Vec<String> = names(&[set]).split(' ').map(str::to_string).collect();
     let pick = |args: &[&str]| names(&[&[set, "--pick", "990"], args].concat());
@@ -142,7 +144,7 @@ fn a_pick_is_of_distinct_hosts_and_a_seed_repeats_it() {
 }
 
 #[test]
-fn names_are_joined_as_asked() {
+fn separator_joins_the_names() {
     assert_eq!(printed(&["-s", ",", "n[1-3]"], ""), "n1,n2,n3\n");
     assert_eq!(printed(&["-s", "\\t", "n[1-3]"], ""), "n1\tn2\tn3\n");
     assert_eq!(printed(&["-s", " -w ", "n[1-2]", "x"], ""), "n1 -w n2 -w x\n");
@@ -152,13 +154,13 @@ fn names_are_joined_as_asked() {
 }
 
 #[test]
-fn sorting_goes_by_the_value_of_numbers() {
+fn sort_compares_numbers_by_value() {
     assert_eq!(names(&["--sort", "web10", "web[1-2,02]", "db"]), "db web1 web02 web2 web10");
     assert_eq!(names(&["--sort", "n[1-9]!n5", "n[10,5]", "--nth", "-2-"]), "n9 n10");
 }
 
 #[test]
-fn hosts_given_twice_come_twice_where_that_is_asked_for() {
+fn keep_duplicates_keeps_hosts_that_are_given_twice() {
     assert_eq!(names(&["--keep-duplicates", "n[1-2]", "n[2-3]", "n1"]), "n1 n2 n2 n3 n1");
     assert_eq!(names(&["--keep-duplicates", "n[1-2]", "n1", "-x", "n2"]), "n1 n1");
     assert_eq!(names(&["--keep-duplicates", "--sort", "n[1-2]", "n1"]), "n1 n1 n2");
@@ -166,7 +168,7 @@ fn hosts_given_twice_come_twice_where_that_is_asked_for() {
 }
 
 #[test]
-fn no_host_left_fails_only_who_asks_for_it() {
+fn fail_empty_fails_if_no_host_is_left() {
     for args in [&["n1", "-x", "n1"][..], &["n1&n2"], &["n[1-9]", "--nth", "9"], &["-f", "n1!n1"]] {
         let run = Sandbox::new().run("hostrange", args, "").exits(0);
         assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "hostrange: no host is left\n"));
@@ -177,7 +179,7 @@ fn no_host_left_fails_only_who_asks_for_it() {
 }
 
 #[test]
-fn more_than_the_most_is_refused_before_anything_is_written() {
+fn more_than_max_hosts_are_refused_before_anything_is_written() {
     let more = "hostrange: 3 hosts are more than --max 2\n";
     for form in ["-1", "-f", "-s,", "--split=2", "--output=table"] {
         assert_eq!(refused(&[form, "--max", "2", "n[1-3]"], ""), more, "{form}");
@@ -189,7 +191,7 @@ fn more_than_the_most_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn an_alias_with_options_takes_them_again_and_others_too() {
+fn options_of_an_alias_can_be_given_again() {
     assert_eq!(printed(&["-1", "-1", "n[1-2]"], ""), "n1\nn2\n");
     assert_eq!(printed(&["-1", "-o", "json", "n1"], ""), "{\"host\":\"n1\"}\n");
     assert_eq!(printed(&["-o", "json", "-1", "n1"], ""), "n1\n");
@@ -206,7 +208,7 @@ fn names_on_one_line_as_nodeset_writes_them() {
 }
 
 #[test]
-fn places_beyond_the_end_are_of_no_host() {
+fn positions_beyond_the_end_select_nothing() {
     assert_eq!(printed(&["-c", "n1", "--nth", "5"], ""), "0\n");
     assert_eq!(printed(&["-1", "--max", "3", "--nth", "0-9", "n[1-2]"], ""), "n1\nn2\n");
     assert_eq!(printed(&["-1", "--split", "2", "--nth", "0-9", "n[1-4]"], ""), "n1 n2\nn3 n4\n");
@@ -214,7 +216,7 @@ fn places_beyond_the_end_are_of_no_host() {
 }
 
 #[test]
-fn options_that_cannot_go_together_are_refused() {
+fn conflicting_options_are_refused() {
     for pair in [
         ["-f", "-c"],
         ["-f", "-e"],

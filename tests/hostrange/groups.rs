@@ -30,7 +30,7 @@ fn in_home() -> Sandbox {
 }
 
 #[test]
-fn a_group_is_an_expression_wherever_one_may_stand() {
+fn a_group_can_be_anywhere_in_an_expression() {
     let sandbox = in_home();
     assert_eq!(names_in(&sandbox, &["@web", "x1"], ""), "web1 web2 web3 x1");
     assert_eq!(names_in(&sandbox, &["@front,@taps:rack1!web3"], ""), "web1 db1");
@@ -46,7 +46,7 @@ fn a_group_is_an_expression_wherever_one_may_stand() {
 }
 
 #[test]
-fn the_environment_says_where_the_groups_are() {
+fn the_environment_sets_the_folder_of_the_groups() {
     for (variable, folder, value) in
         [("XDG_CONFIG_HOME", "xdg/clustershell", "xdg"), ("CLUSTERSHELL_CFGDIR", "own", "own")]
     {
@@ -57,7 +57,7 @@ fn the_environment_says_where_the_groups_are() {
 }
 
 #[test]
-fn a_group_that_is_missing_is_an_error_with_the_one_that_is_near() {
+fn a_missing_group_is_an_error_with_a_suggestion() {
     let sandbox = in_home();
     for args in [["x1", "@wbe"], ["x1", "-x@wbe"], ["x1", "x2!@wbe"]] {
         let run = sandbox.run("hostrange", &args, "").exits(2);
@@ -75,7 +75,7 @@ fn a_group_that_is_missing_is_an_error_with_the_one_that_is_near() {
 }
 
 #[test]
-fn a_broken_file_of_groups_bothers_only_who_uses_groups() {
+fn a_broken_file_of_groups_is_an_error_only_if_groups_are_used() {
     let sandbox = in_home();
     let file = sandbox.file(".config/clustershell/groups.d/broken.yaml", "taps2: [\n");
     assert_eq!(names_in(&sandbox, &["x1"], ""), "x1");
@@ -120,7 +120,7 @@ fn groups_are_listed_by_source() {
 }
 
 #[test]
-fn the_groups_of_some_hosts_are_those_that_have_one_of_them() {
+fn groups_with_hosts_lists_the_groups_of_these_hosts() {
     let sandbox = in_home();
     assert_eq!(printed_in(&sandbox, &["--groups", "web1"], ""), "@all\n@front\n@web\n");
     assert_eq!(
@@ -134,7 +134,7 @@ fn the_groups_of_some_hosts_are_those_that_have_one_of_them() {
 }
 
 #[test]
-fn a_source_that_is_missing_or_a_program_is_said() {
+fn a_missing_source_and_a_program_are_reported() {
     let sandbox = in_home();
     let run = sandbox.run("hostrange", &["--groups=tap"], "").exits(2);
     assert!(
@@ -174,7 +174,7 @@ fn hosts_are_folded_into_the_largest_whole_groups() {
 }
 
 #[test]
-fn what_is_regrouped_must_be_hosts() {
+fn regroup_needs_hosts() {
     let run = in_home().run("hostrange", &["--regroup", "--fail-empty"], "").exits(1);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "hostrange: no hosts: the input was empty\n"));
     let run = Sandbox::new().run("hostrange", &["--regroup", "a"], "");

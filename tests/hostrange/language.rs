@@ -4,7 +4,7 @@ use crate::{names, names_in, printed, refused};
 use kit::Sandbox;
 
 #[test]
-fn groups_stand_anywhere_with_steps_letters_and_padding() {
+fn brackets_can_be_anywhere_with_steps_letters_and_padding() {
     assert_eq!(names(&["10.0.[0-1].[1,9]"]), "10.0.0.1 10.0.0.9 10.0.1.1 10.0.1.9");
     assert_eq!(names(&["us-east-1[a-b]r[1-2]"]), "us-east-1ar1 us-east-1ar2 us-east-1br1 us-east-1br2");
     assert_eq!(names(&["[1-2][3-4]"]), "13 14 23 24");
@@ -25,7 +25,7 @@ fn numbers_may_be_longer_than_any_machine_word() {
 }
 
 #[test]
-fn a_host_comes_once_at_the_place_where_it_is_first_given() {
+fn a_host_comes_once_where_it_is_first_given() {
     assert_eq!(names(&["n[1-2],n2", "n[5,1-4]"]), "n1 n2 n5 n3 n4");
     assert_eq!(names(&["[1-2][1-2],[1-2]1"]), "11 12 21 22");
 }
@@ -52,7 +52,7 @@ fn options_apply_after_all_arguments_in_the_order_of_the_command_line() {
 }
 
 #[test]
-fn files_and_stdin_hold_expressions_wherever_one_may_stand() {
+fn files_and_stdin_can_be_anywhere() {
     let sandbox = Sandbox::new();
     sandbox.file("drained", "n1\nn[3-9/2]!n9\n");
     assert_eq!(names_in(&sandbox, &["n[1-4]", "-x", "^drained"], ""), "n2 n4");
@@ -64,7 +64,7 @@ fn files_and_stdin_hold_expressions_wherever_one_may_stand() {
 }
 
 #[test]
-fn blanks_do_not_separate_names_and_lines_do() {
+fn newlines_separate_names_and_blanks_do_not() {
     let said = "hostrange: bad expression: a comma is missing: blanks do not separate names\n  My Web Server\n    ^\n\
                 hostrange: if it is one name, put it in double quotes: '\"My Web Server\"'\n";
     assert_eq!(refused(&["My Web Server"], ""), said);
@@ -74,7 +74,7 @@ fn blanks_do_not_separate_names_and_lines_do() {
 }
 
 #[test]
-fn quotes_make_one_name_of_any_text() {
+fn any_text_in_quotes_is_one_name() {
     assert_eq!(printed(&["-1", "\"My Web Server\",web1"], ""), "\"My\\u0020Web\\u0020Server\"\nweb1\n");
     assert_eq!(
         printed(&["-e", "\"rack 1 \"[1-2]\" x\""], ""),
@@ -136,7 +136,7 @@ fn a_name_that_lost_its_quotes_is_refused() {
 }
 
 #[test]
-fn stdin_can_be_had_once_and_a_file_must_be_there() {
+fn stdin_can_be_read_once_and_a_file_must_exist() {
     let twice = "hostrange: stdin ('-') is given twice\n";
     assert_eq!(refused(&["-", "-"], "n1\n"), twice);
     assert_eq!(refused(&["-", "-x", "-"], "n1\n"), twice);

@@ -53,15 +53,15 @@ fn a_pipe_gets_records_and_a_shell_loop_names() {
 }
 
 #[test]
-fn a_terminal_gets_names_and_not_by_the_million() {
+fn a_terminal_gets_names_and_never_too_many() {
     // script(1) gives it a terminal.
     let shown = |line: &str| {
         let run = Sandbox::new().sh(&format!("script -qec \"hostrange {line}\" /dev/null < /dev/null"));
         (run.code, run.stdout.replace('\r', ""))
     };
     assert_eq!(shown("'n[1-2]'"), (0, "n1\nn2\n".to_string()));
-    let many = "hostrange: 100001 hosts are more than a terminal is for\n\
-                hostrange: write names or JSON lines to a file or pipe, or give --max 100001\n";
+    let many = "hostrange: 100001 hosts are too many for a terminal\n\
+                hostrange: write names or JSON lines to a file or pipe, or use --max 100001\n";
     assert_eq!(shown("'n[1-100001]'"), (2, many.to_string()));
     assert_eq!(shown("-1 --max 100001 'n[1-100001]' | tail -n 1"), (0, "n100001\n".to_string()));
     assert_eq!(shown("--fold 'n[1-100001]'"), (0, "n[1-100001]\n".to_string()));

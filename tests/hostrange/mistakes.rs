@@ -4,7 +4,7 @@ use crate::{names_in, refused};
 use kit::Sandbox;
 
 #[test]
-fn a_bad_expression_is_shown_with_a_mark_under_what_is_wrong() {
+fn a_bad_expression_is_shown_with_carets_under_the_error() {
     for (expression, said) in [
         ("web[3-1]", "the range goes down: write 1-3\n  web[3-1]\n      ^^^"),
         ("web1,n[1-3],db[1-", "[ is not closed by ]\n  web1,n[1-3],db[1-\n                ^^^"),
@@ -26,14 +26,14 @@ fn a_bad_expression_is_shown_with_a_mark_under_what_is_wrong() {
 }
 
 #[test]
-fn an_empty_expression_is_a_slip_and_not_an_empty_set() {
+fn an_empty_expression_is_an_error() {
     let said = "hostrange: an expression is empty\nhostrange: is it a variable that is not set?\n";
     assert_eq!(refused(&["n1", "-x", ""], ""), said);
     assert_eq!(refused(&[" "], ""), said);
 }
 
 #[test]
-fn json_that_is_no_line_is_told_from_a_slip_in_a_name() {
+fn json_over_several_lines_has_its_own_hint() {
     for stdin in ["{\n  \"host\": \"web1\"\n}\n", "[{\"host\":\"web1\"}]\n"] {
         let said = refused(&[], stdin);
         assert!(said.ends_with("jq -c '.[]' makes them of an array\n"), "{said}");
@@ -49,7 +49,7 @@ fn an_operation_that_the_shell_has_taken_apart_is_explained() {
 }
 
 #[test]
-fn names_that_are_files_here_are_warned_of_by_every_tool() {
+fn every_tool_warns_about_names_that_are_files() {
     let sandbox = Sandbox::new();
     for name in ["web1", "web2", "other"] {
         sandbox.file(name, "");
@@ -73,7 +73,7 @@ fn names_that_are_files_here_are_warned_of_by_every_tool() {
 }
 
 #[test]
-fn no_byte_of_a_stranger_reaches_the_terminal_as_it_is() {
+fn messages_escape_control_characters() {
     let hostile = "\x1b]0;owned\x07\u{9b}2J\u{202e}";
     let shown = "\\u{1b}]0;owned\\u{7}\\u{9b}2J\\u{202e}";
     let said = format!("bad expression: a host name has no '\\u{{1b}}' in it\n  n1{shown}\n    ^^^^^^\n");
@@ -92,7 +92,7 @@ fn no_byte_of_a_stranger_reaches_the_terminal_as_it_is() {
 }
 
 #[test]
-fn a_record_may_have_a_hostile_name_that_only_json_carries_as_it_is() {
+fn a_hostile_name_is_written_unchanged_only_as_json() {
     let record = "{\"host\":\"a\\nb\\u001b[2J;$(reboot)\"}\n";
     let shown = "a\\nb\\u{1b}[2J;$(reboot)";
     let run = |args: &[&str]| Sandbox::new().run("hostrange", args, record);

@@ -33,7 +33,7 @@ fn operations_keep_records_whole() {
 }
 
 #[test]
-fn so_do_places_sorting_and_picking() {
+fn nth_sort_and_pick_keep_records_whole() {
     assert_eq!(of_fleet(&["--nth", "-1,0"]), lines(&[WEB10, WEB1]));
     assert_eq!(of_fleet(&["--sort"]), lines(&[WEB1, WEB2, WEB10]));
     let picked = of_fleet(&["--pick", "2"]);
@@ -51,7 +51,7 @@ fn a_split_adds_a_key_to_them_and_changes_no_other() {
 }
 
 #[test]
-fn where_names_are_asked_for_they_are_those_of_the_records() {
+fn names_are_those_of_the_records() {
     assert_eq!(of_fleet(&["-1"]), "web10\nweb2\nweb1\n");
     assert_eq!(of_fleet(&["-s", ",", "--sort"]), "web1,web2,web10\n");
     assert_eq!(of_fleet(&["-f"]), "web[1-2,10]\n");
@@ -60,7 +60,7 @@ fn where_names_are_asked_for_they_are_those_of_the_records() {
 }
 
 #[test]
-fn a_name_comes_out_as_the_record_that_was_read_of_it() {
+fn a_name_is_written_as_its_record() {
     let web3 = r#"{"host":"web3"}"#;
     // In the order of the names.
     assert_eq!(of_fleet(&["web[1-3]", "-"]), lines(&[WEB1, WEB2, web3, WEB10]));
@@ -73,7 +73,7 @@ fn a_name_comes_out_as_the_record_that_was_read_of_it() {
 }
 
 #[test]
-fn a_host_comes_once_but_each_instance_of_its_name() {
+fn a_host_comes_once_for_each_instance() {
     let (one, other) = (r#"{"host":"a","instance_id":"i-1"}"#, r#"{"host":"a","instance_id":"i-2"}"#);
     let again = r#"{"host":"a","instance_id":"i-1","later":true}"#;
     assert_eq!(printed(&[], lines(&[one, other, again, "a"])), lines(&[one, other]));
@@ -89,7 +89,7 @@ fn a_host_comes_once_but_each_instance_of_its_name() {
 }
 
 #[test]
-fn a_record_does_not_make_a_huge_set_a_list() {
+fn a_huge_set_with_a_record_is_not_expanded() {
     let record = "{\"host\":\"web5\",\"x\":1}\n";
     assert_eq!(printed(&["--nth", "4", "web[1-999999999]", "-"], record), record);
     assert_eq!(printed(&["--nth", "-1", "-", "web[1-999999999]"], record), "{\"host\":\"web999999999\"}\n");
@@ -97,7 +97,7 @@ fn a_record_does_not_make_a_huge_set_a_list() {
 }
 
 #[test]
-fn all_that_was_read_comes_out_where_duplicates_are_kept() {
+fn keep_duplicates_writes_every_record() {
     let stdin = lines(&[WEB1, "web[1-2]", WEB1, WEB2]);
     let wanted = lines(&[WEB1, r#"{"host":"web1"}"#, r#"{"host":"web2"}"#, WEB1, WEB2]);
     assert_eq!(printed(&["--keep-duplicates"], &stdin), wanted);

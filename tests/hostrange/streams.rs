@@ -4,7 +4,7 @@ use crate::{names_in, printed, refused};
 use kit::Sandbox;
 
 #[test]
-fn the_first_names_come_at_once_and_a_reader_may_leave() {
+fn the_first_names_come_at_once_and_a_reader_may_stop() {
     for line in [
         "hostrange -1 'n[1-999999999999]' | head -n 1",
         "hostrange 'n[1-99999]' -o names -x 'n[2-9]' -i 'n[1-99999999]' | head -n 1",
@@ -51,7 +51,7 @@ fn a_bad_line_ends_the_run_with_nothing_written() {
 }
 
 #[test]
-fn text_is_read_as_any_editor_writes_it() {
+fn text_of_any_editor_is_read() {
     let stdin = "\u{feff}web1\r\n# web9\r\n\r\n  {\"host\":\"web2\",\"x\":1}\t\r\n\tweb[3-4] , web5 \n   #web9\nweb6";
     assert_eq!(names_in(&Sandbox::new(), &[], stdin), "web1 web2 web3 web4 web5 web6");
     assert_eq!(printed(&["-i", "web2"], stdin), "{\"host\":\"web2\",\"x\":1}\n");
@@ -69,7 +69,7 @@ fn text_that_is_not_utf_8_is_refused_with_its_line() {
 }
 
 #[test]
-fn an_empty_input_is_said_and_fails_only_who_asks_for_it() {
+fn an_empty_input_is_a_warning_and_fails_with_fail_empty() {
     let said = "hostrange: no hosts: the input was empty\n";
     for stdin in ["", "\n", "# nothing\n\n"] {
         for args in [&[][..], &["-1"], &["-f"], &["-"], &["--sort"], &["-x", "n1"]] {
@@ -85,7 +85,7 @@ fn an_empty_input_is_said_and_fails_only_who_asks_for_it() {
 }
 
 #[test]
-fn a_full_disk_is_said_in_every_form_of_output() {
+fn a_full_disk_is_reported_for_every_output() {
     for form in ["", "-1", "-f", "-c", "-s,", "-o table", "--index web1", "--split 2", "--sort"] {
         let run = Sandbox::new().sh(&format!("hostrange {form} web1 > /dev/full")).exits(2);
         let said = "hostrange: cannot write to stdout: No space left on device (os error 28)\n";

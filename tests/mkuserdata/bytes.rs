@@ -23,7 +23,7 @@ const REPORT: [(&str, &str, &str); 4] = [
 ];
 
 #[test]
-fn the_four_parts_of_the_report_come_out_as_they_went_in() {
+fn four_typical_parts_come_out_unchanged() {
     let sandbox = Sandbox::new();
     for (name, _, content) in REPORT {
         sandbox.file(name, content);
@@ -52,7 +52,7 @@ fn the_four_parts_of_the_report_come_out_as_they_went_in() {
 }
 
 #[test]
-fn any_bytes_at_all_come_out_as_they_went_in() {
+fn any_bytes_come_out_unchanged() {
     let long = "x".repeat(998);
     let longer = "y".repeat(999);
     let accents = "é".repeat(600);
@@ -86,7 +86,7 @@ fn any_bytes_at_all_come_out_as_they_went_in() {
 }
 
 #[test]
-fn several_hundred_generated_parts_come_out_as_they_went_in() {
+fn hundreds_of_generated_parts_come_out_unchanged() {
     const TOKENS: [&[u8]; 28] = [
         b"\n",
         b"\n\n",
@@ -170,7 +170,7 @@ fn is_no_sound_script(content: &[u8]) -> bool {
 
 /// Python's parser takes lines of any length, so a blob costs what it is and no more.
 #[test]
-fn long_lines_of_ascii_stand_as_they_are() {
+fn long_lines_of_ascii_are_not_encoded() {
     let sandbox = Sandbox::new();
     let blob = BASE64_STANDARD.encode(Dice(9).noise(9000));
     let script = format!("#!/bin/sh\nbase64 -d <<. | tar -xz\n{blob}\n.\n");
@@ -190,7 +190,7 @@ fn long_lines_of_ascii_stand_as_they_are() {
 }
 
 #[test]
-fn a_hostile_file_name_arrives_as_it_is() {
+fn hostile_file_names_arrive_unchanged() {
     let sandbox = Sandbox::new();
     let names = ["a b.sh", "b\";x=\"y.sh", "c'%41.sh", "d-é-日本.sh", "e;f,g(h)@i.sh", "f\\\\\".sh", &"g".repeat(200)];
     for name in names {
@@ -202,7 +202,7 @@ fn a_hostile_file_name_arrives_as_it_is() {
 }
 
 #[test]
-fn an_empty_part_and_one_without_a_line_end_arrive_too() {
+fn empty_parts_and_missing_line_ends_arrive_unchanged() {
     let sandbox = Sandbox::new();
     sandbox.file("empty", "");
     sandbox.file("last", "#!/bin/sh\nexit");

@@ -12,7 +12,7 @@ fn sandbox() -> Sandbox {
 }
 
 #[test]
-fn stdout_gets_the_bytes_and_no_gzip_the_text_within() {
+fn stdout_gets_gzip_and_no_gzip_writes_plain_mime() {
     let sandbox = sandbox();
     sandbox.file("long.sh", format!("#!/bin/sh\n{}", "echo\n".repeat(50)));
     sandbox.sh("mkuserdata base.txt long.sh > compressed && mkuserdata --no-gzip base.txt long.sh > plain").exits(0);
@@ -25,7 +25,7 @@ fn stdout_gets_the_bytes_and_no_gzip_the_text_within() {
 }
 
 #[test]
-fn a_part_comes_from_stdin_on_a_dash() {
+fn dash_reads_a_part_from_stdin() {
     let sandbox = sandbox();
     let run = sandbox.run("mkuserdata", &["--no-gzip", "base.txt", "-"], "#!/bin/sh\nfrom stdin\n").exits(0);
     assert!(run.stdout.contains("filename=01-stdin\n\n#!/bin/sh\nfrom stdin\n"), "{}", run.stdout);
@@ -36,7 +36,7 @@ fn a_part_comes_from_stdin_on_a_dash() {
 }
 
 #[test]
-fn stdin_may_have_a_type_of_its_own() {
+fn stdin_can_have_a_type() {
     for part in ["/dev/stdin:x-shellscript-per-boot", "-:x-shellscript-per-boot"] {
         let run = sandbox().run("mkuserdata", &["--no-gzip", "--", part], "#!/bin/sh\n").exits(0);
         assert!(run.stdout.contains("Content-Type: text/x-shellscript-per-boot\n"), "{}", run.stdout);
@@ -44,7 +44,7 @@ fn stdin_may_have_a_type_of_its_own() {
 }
 
 #[test]
-fn a_terminal_gets_no_bytes_but_text_and_tables() {
+fn compressed_bytes_are_refused_on_a_terminal() {
     let on_terminal = |args: &str| sandbox().sh(&format!("script -qec 'mkuserdata {args}' /dev/null"));
     for args in ["base.txt", "--fast base.txt setup.sh"] {
         let run = on_terminal(args).exits(2);
@@ -64,7 +64,7 @@ fn a_terminal_gets_no_bytes_but_text_and_tables() {
 }
 
 #[test]
-fn each_bad_part_is_named_with_what_is_wrong() {
+fn errors_name_the_bad_part() {
     let sandbox = sandbox();
     sandbox.file("prose.txt", "\n  Hello world\n#!/bin/sh\n");
     sandbox.file("near.txt", "# cloud-config\n");
@@ -112,7 +112,7 @@ fn a_file_is_written_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_full_disk_is_said_and_a_closed_pipe_is_not() {
+fn a_full_disk_is_an_error_and_a_closed_pipe_is_not() {
     let run = sandbox().sh("mkuserdata base.txt > /dev/full").exits(2);
     assert_eq!(run.stderr, "mkuserdata: cannot write to stdout: No space left on device (os error 28)\n");
     let run = sandbox().sh("mkuserdata base.txt | true").exits(0);
@@ -123,12 +123,14 @@ fn a_full_disk_is_said_and_a_closed_pipe_is_not() {
 fn help_is_on_stdout_and_wrong_usage_on_stderr() {
     let run = sandbox().run("mkuserdata", &["--help"], "").exits(0);
     assert!(run.stdout.contains("Usage: mkuserdata [OPTIONS] PART[:TYPE]..."), "{}", run.stdout);
+    let short = sandbox().run("mkuserdata", &["-h"], "").exits(0).stdout;
+    assert!(short.lines().count() <= 40, "{short}");
     let run = sandbox().run("mkuserdata", &["--no-such-option"], "").exits(2);
     assert!(run.stderr.starts_with("mkuserdata: unexpected argument '--no-such-option'"), "{}", run.stderr);
 }
 
 #[test]
-fn a_name_that_cloud_init_could_not_keep_is_refused() {
+fn names_that_cloud_init_cannot_write_are_refused() {
     let sandbox = Sandbox::new();
     for (name, why) in [
         ("é", "cloud-init keeps only letters, digits and -_.() of a file name: of this one nothing is left"),
@@ -142,7 +144,7 @@ fn a_name_that_cloud_init_could_not_keep_is_refused() {
 }
 
 #[test]
-fn options_of_building_and_of_reading_do_not_mix() {
+fn options_for_building_and_reading_cannot_be_combined() {
     let sandbox = sandbox();
     for args in [
         &["--list", "--check"][..],

@@ -26,12 +26,11 @@ fn files(folder: &Path) -> Vec<(String, String)> {
     while let Some(at) = folders.pop() {
         for entry in std::fs::read_dir(at).expect("a folder") {
             let path = entry.expect("an entry").path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => {
-                    let name = path.strip_prefix(folder).expect("a path in it").to_string_lossy().into_owned();
-                    found.push((name, std::fs::read_to_string(path).expect("a file")));
-                }
+            if path.is_dir() {
+                folders.push(path)
+            } else {
+                let name = path.strip_prefix(folder).expect("a path in it").to_string_lossy().into_owned();
+                found.push((name, std::fs::read_to_string(path).expect("a file")));
             }
         }
     }
@@ -40,7 +39,7 @@ fn files(folder: &Path) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_parts_come_back_byte_for_byte_and_scripts_can_be_run() {
+fn extracted_parts_are_identical_and_scripts_are_executable() {
     let sandbox = Sandbox::new();
     let contents: [(&str, &[u8]); 4] = [
         ("base.cfg", b"#cloud-config\na: 1\r\n"),
@@ -63,7 +62,7 @@ fn the_parts_come_back_byte_for_byte_and_scripts_can_be_run() {
 }
 
 #[test]
-fn no_name_leads_out_of_the_folder() {
+fn no_name_escapes_the_folder() {
     let sandbox = Sandbox::new();
     let names = [
         "filename=\"../../etc/passwd\"",
@@ -98,7 +97,7 @@ fn no_name_leads_out_of_the_folder() {
 }
 
 #[test]
-fn a_host_that_is_no_folder_leads_nowhere_else() {
+fn host_names_never_escape_the_folder() {
     let sandbox = Sandbox::new();
     let user_data = BASE64_STANDARD.encode("#!/bin/sh\n");
     let record = |host: &str| format!("{}\n", json!({"host": host, "user_data": user_data}));
@@ -116,13 +115,13 @@ fn a_host_that_is_no_folder_leads_nowhere_else() {
     );
     for host in ["..", ".", "é"] {
         let run = sandbox.run("mkuserdata", &["--extract", "in/other"], record(host)).exits(2);
-        assert_eq!(run.stderr, format!("mkuserdata: {host} is no name for a folder\n"));
+        assert_eq!(run.stderr, format!("mkuserdata: {host} is not a name for a folder\n"));
     }
     assert!(!sandbox.dir().join("in/other").exists());
 }
 
 #[test]
-fn nothing_that_is_there_is_written_over_but_by_force() {
+fn existing_files_are_overwritten_only_with_force() {
     let sandbox = Sandbox::new();
     let user_data = message(&["filename=a", "filename=b"]);
     sandbox.file("parts/b", "mine");
@@ -132,7 +131,7 @@ fn nothing_that_is_there_is_written_over_but_by_force() {
     let run = extract(&[]).exits(2);
     assert_eq!(
         run.stderr,
-        "mkuserdata: parts/a is there already: nothing was written\nmkuserdata: --force writes over it\n"
+        "mkuserdata: parts/a is there already: nothing was written\nmkuserdata: --force overwrites it\n"
     );
     std::fs::remove_file(sandbox.dir().join("parts/a")).unwrap();
     assert!(extract(&[]).exits(2).stderr.contains("parts/b is there already"));
@@ -156,7 +155,7 @@ fn parts_of_one_name_get_a_file_each() {
 
 /// Also where the name that a part would get in place of its own is another's.
 #[test]
-fn no_part_is_written_over_another() {
+fn no_part_overwrites_another() {
     let sandbox = Sandbox::new();
     let names = ["filename=a", "filename=003-a", "filename=a"];
     sandbox.run("mkuserdata", &["--extract", "parts"], message(&names)).exits(0);
@@ -169,7 +168,7 @@ fn no_part_is_written_over_another() {
 }
 
 #[test]
-fn a_name_too_long_and_a_folder_that_cannot_be_are_told() {
+fn long_names_and_impossible_folders_are_reported() {
     let sandbox = Sandbox::new();
     sandbox.file("file", "");
     let long = format!("filename={}", "x".repeat(300));

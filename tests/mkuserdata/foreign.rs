@@ -28,9 +28,8 @@ fn extracted(sandbox: &Sandbox, folder: &Path) -> Vec<(String, Vec<u8>)> {
 
 /// The parts of the message as `--extract` names them.
 fn expected(parts: &[Part]) -> Vec<(String, Vec<u8>)> {
-    let name = |(at, part): (usize, &Part)| match part.filename.is_empty() {
-        true => format!("part-{:03}", at + 1),
-        false => part.filename.clone(),
+    let name = |(at, part): (usize, &Part)| {
+        if part.filename.is_empty() { format!("part-{:03}", at + 1) } else { part.filename.clone() }
     };
     let mut files: Vec<_> =
         parts.iter().enumerate().map(|(at, part)| (name((at, part)), part.content.clone())).collect();
@@ -39,7 +38,7 @@ fn expected(parts: &[Part]) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn what_make_mime_makes_is_listed_checked_and_taken_apart() {
+fn messages_of_make_mime_are_listed_checked_and_extracted() {
     let sandbox = Sandbox::new();
     sandbox.file("config.yaml", "#cloud-config\npackages: [ntp]\n");
     sandbox.file("é.sh", "#!/bin/sh\necho é\n");
@@ -130,7 +129,7 @@ for at in range(int(sys.argv[1])):
 "###;
 
 #[test]
-fn generated_messages_of_several_hundred_parts_are_taken_apart_as_cloud_init_does() {
+fn generated_messages_are_extracted_as_cloud_init_does() {
     const MESSAGES: usize = 90;
     let sandbox = Sandbox::new();
     python(&sandbox, &["-c", GENERATOR, &MESSAGES.to_string()]);
@@ -160,7 +159,7 @@ fn cleaned(parts: Vec<(String, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
 
 /// Parts that their senders did not encode: `--check` says what becomes of them, and cloud-init does it.
 #[test]
-fn bytes_that_are_not_encoded_are_damaged_and_check_says_so() {
+fn check_reports_bytes_that_cloud_init_would_damage() {
     let message = |headers: &str, content: &[u8]| {
         let start =
             "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: text/x-shellscript\n";
@@ -183,9 +182,10 @@ fn bytes_that_are_not_encoded_are_damaged_and_check_says_so() {
     for (((headers, content, problem), message), verdict) in cases.iter().zip(&messages).zip(verdicts) {
         let run = check(&sandbox, message).exits(1);
         assert!(run.stderr.contains(problem), "{headers}: {}", run.stderr);
-        match problem.contains("none of it") {
-            true => assert!(verdict.failed.is_some()),
-            false => assert_ne!(verdict.parts[0].content, **content, "{headers}"),
+        if problem.contains("none of it") {
+            assert!(verdict.failed.is_some())
+        } else {
+            assert_ne!(verdict.parts[0].content, **content, "{headers}")
         }
     }
 }

@@ -26,7 +26,7 @@ fn on_each(user_data: &[Vec<u8>]) -> Vec<[String; 3]> {
 }
 
 #[test]
-fn a_part_goes_to_the_instance_of_its_index_alone() {
+fn a_part_with_a_launch_index_reaches_only_that_instance() {
     let sandbox = sandbox();
     let args = [
         "--launch-index=first.sh=0",
@@ -51,9 +51,9 @@ fn a_part_goes_to_the_instance_of_its_index_alone() {
 }
 
 #[test]
-fn a_number_or_a_part_that_there_is_not_is_told() {
+fn wrong_launch_indexes_are_refused() {
     let sandbox = sandbox();
-    assert_eq!(refused(&sandbox, &["--launch-index=none=1", "all.sh"]), "--launch-index none=1: there is no such part");
+    assert_eq!(refused(&sandbox, &["--launch-index=none=1", "all.sh"]), "--launch-index none=1: no part has this name");
     for bad in ["x", "-1", "1.5", "all.sh=", "4294967296"] {
         let error = refused(&sandbox, &[&format!("--launch-index={bad}"), "all.sh"]);
         assert!(error.starts_with(&format!("--launch-index {bad}: ")), "{error}");
@@ -62,7 +62,7 @@ fn a_number_or_a_part_that_there_is_not_is_told() {
 
 /// Their parts have no index of their own: the error says so, and so it is.
 #[test]
-fn what_is_opened_first_goes_to_all_instances() {
+fn includes_and_archives_reach_all_instances() {
     let sandbox = sandbox();
     let included = sandbox.file("included", "#!/bin/sh\n");
     sandbox.file("include", format!("#include\n{}\n", included.display()));

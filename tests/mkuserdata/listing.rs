@@ -23,7 +23,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_the_table_shows_is_what_cloud_init_does() {
+fn the_table_shows_what_cloud_init_does() {
     let sandbox = sandbox();
     sandbox.file("hook", "#cloud-boothook\n#!/bin/sh\n");
     sandbox.file("boot", "#!/bin/sh\n");
@@ -64,7 +64,7 @@ fn what_the_table_shows_is_what_cloud_init_does() {
 }
 
 #[test]
-fn every_wrapping_is_seen_through() {
+fn gzip_and_base64_are_removed() {
     let sandbox = sandbox();
     let plain = build(&sandbox, &["--no-gzip", "base.cfg", "z.sh", "a.sh"]);
     let rows = |user_data: &[u8]| sandbox.run("mkuserdata", &["--list"], user_data).exits(0).stdout;
@@ -89,7 +89,7 @@ fn every_wrapping_is_seen_through() {
 }
 
 #[test]
-fn a_single_part_is_one_and_text_that_is_none_is_ignored() {
+fn a_single_part_is_listed_and_unknown_text_is_ignored() {
     let sandbox = sandbox();
     let run = sandbox.run("mkuserdata", &["--list", "-o", "table", "z.sh", "base.cfg"], "").exits(0);
     assert_eq!(
@@ -109,7 +109,7 @@ fn a_single_part_is_one_and_text_that_is_none_is_ignored() {
 }
 
 #[test]
-fn records_are_read_and_those_without_user_data_are_told_of() {
+fn records_are_read_and_missing_user_data_gives_a_warning() {
     let sandbox = sandbox();
     let encoded = BASE64_STANDARD.encode(build(&sandbox, &["base.cfg", "z.sh"]));
     let lines = [
@@ -138,7 +138,7 @@ fn records_are_read_and_those_without_user_data_are_told_of() {
 
 /// EC2 decodes it once, and what is left is base64 on the instance.
 #[test]
-fn base64_in_base64_is_a_problem_wherever_it_comes_from() {
+fn base64_in_base64_is_a_problem() {
     let sandbox = sandbox();
     let once = BASE64_STANDARD.encode(build(&sandbox, &["base.cfg", "z.sh"]));
     let twice = BASE64_STANDARD.encode(&once);
@@ -165,7 +165,7 @@ fn base64_in_base64_is_a_problem_wherever_it_comes_from() {
 
 /// The hosts' own records, as `--per-host` makes them.
 #[test]
-fn what_per_host_writes_is_read() {
+fn output_of_per_host_can_be_read() {
     let sandbox = sandbox();
     sandbox.file("name.sh.j2", "#!/bin/sh\nhostname {{ host }}\n");
     let made = sandbox.run("mkuserdata", &["--per-host", "base.cfg", "name.sh.j2"], "web1\nweb2\n").exits(0);
@@ -177,7 +177,7 @@ fn what_per_host_writes_is_read() {
 }
 
 #[test]
-fn what_is_cut_off_is_told_wherever_it_is_cut() {
+fn truncated_user_data_is_a_problem() {
     let sandbox = sandbox();
     sandbox.file("noise.sh", format!("#!/bin/sh\n# {}\n", Dice(5).noise(700)));
     let user_data = build(&sandbox, &["base.cfg", "noise.sh"]);
@@ -205,7 +205,7 @@ fn what_is_cut_off_is_told_wherever_it_is_cut() {
 }
 
 #[test]
-fn more_than_ec2_takes_is_told() {
+fn user_data_above_the_limit_of_ec2_is_a_problem() {
     let sandbox = sandbox();
     sandbox.file("noise.sh", format!("#!/bin/sh\n# {}\n", Dice(5).noise(25_000)));
     let user_data = build(&sandbox, &["--limit", "99999", "noise.sh"]);

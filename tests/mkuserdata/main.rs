@@ -60,9 +60,10 @@ fn check(sandbox: &Sandbox, user_data: &[u8]) -> Outcome {
 /// The message within, compressed or not.
 fn unpacked(user_data: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
-    match user_data.starts_with(&[0x1f, 0x8b]) {
-        true => GzDecoder::new(user_data).read_to_end(&mut text).map(|_| text).expect("gzip"),
-        false => user_data.to_vec(),
+    if user_data.starts_with(&[0x1f, 0x8b]) {
+        GzDecoder::new(user_data).read_to_end(&mut text).map(|_| text).expect("gzip")
+    } else {
+        user_data.to_vec()
     }
 }
 

@@ -66,7 +66,7 @@ fn scripts_for_each_boot_instance_and_once_are_numbered_among_themselves() {
 }
 
 #[test]
-fn keep_names_leaves_them_and_says_what_comes_of_it() {
+fn keep_names_warns_of_the_order() {
     let given = ["setup.sh", "b.sh", "a.sh"];
     let sandbox = scripts(&given);
     let (user_data, said) = forced(&sandbox, &["--keep-names", "setup.sh", "b.sh", "a.sh"]);
@@ -81,7 +81,7 @@ fn keep_names_leaves_them_and_says_what_comes_of_it() {
 }
 
 #[test]
-fn names_that_collide_are_an_error_with_keep_names_and_one_goes_over_the_other() {
+fn colliding_names_are_an_error_with_keep_names() {
     let sandbox = scripts(&["set up.sh", "setup.sh", "x/setup.sh"]);
     let twins = "cloud-init would write both as setup.sh, one over the other";
     let error = refused(&sandbox, &["--keep-names", "set up.sh", "setup.sh"]);
@@ -97,7 +97,7 @@ fn names_that_collide_are_an_error_with_keep_names_and_one_goes_over_the_other()
 }
 
 #[test]
-fn one_file_twice_is_an_error_also_numbered() {
+fn the_same_file_twice_is_an_error() {
     let sandbox = scripts(&["a.sh"]);
     assert_eq!(refused(&sandbox, &["a.sh", "a.sh"]), "a.sh is given twice");
     let verdict = judge_one(forced(&sandbox, &["--force", "a.sh", "a.sh"]).0);
@@ -107,7 +107,7 @@ fn one_file_twice_is_an_error_also_numbered() {
 }
 
 #[test]
-fn whatever_the_names_are_the_order_is_the_one_given() {
+fn any_names_run_in_the_order_given() {
     const PIECES: [&str; 16] =
         ["a", "B", "z", "0", "1", "10", "-", "_", ".", "(", " ", "é", "日", "'", "~", "aaaaaaaaaaaaaaaa"];
     let sandbox = Sandbox::new();
@@ -132,7 +132,7 @@ fn whatever_the_names_are_the_order_is_the_one_given() {
 }
 
 #[test]
-fn templates_take_their_place_in_the_order_whatever_they_become() {
+fn templates_keep_their_place_in_the_order() {
     let sandbox = scripts(&["z.sh", "a.sh"]);
     sandbox.file("m.sh.j2", "#!/bin/sh\n# {{ host }}\n");
     sandbox.file("any.j2", "{{ kind }}\nx: 1\n");
@@ -165,7 +165,7 @@ fn scripts_run_before_runcmd_however_many_they_are() {
 }
 
 #[test]
-fn the_list_shows_runcmd_among_the_scripts_that_others_named() {
+fn list_shows_runcmd_among_the_scripts() {
     let sandbox = scripts(&["setup.sh", "a.sh"]);
     sandbox.file("base.cfg", "#cloud-config\nruncmd: [echo hi]\n");
     sandbox.file("more.cfg", "#cloud-config\nruncmd: [echo more]\n");

@@ -42,7 +42,7 @@ fn a_template_is_rendered_from_each_record_and_the_rest_is_kept() {
 }
 
 #[test]
-fn names_become_records_and_what_does_not_vary_is_what_one_run_gives() {
+fn names_become_records_and_parts_without_templates_match_a_single_build() {
     let sandbox = sandbox();
     let run = sandbox.sh("hostrange 'web[1-3]' | mkuserdata --per-host base.txt").exits(0);
     let records = run.records();
@@ -88,7 +88,7 @@ fn an_error_of_one_host_names_it_and_nothing_is_written() {
 }
 
 #[test]
-fn a_template_that_does_not_compile_is_named_before_any_host_is_read() {
+fn invalid_templates_are_reported_before_hosts_are_read() {
     let sandbox = sandbox();
     sandbox.file("bad.sh.j2", "#!/bin/sh\n{{ host\n");
     let run = sandbox.run("mkuserdata", &["--per-host", "bad.sh.j2"], "{bad").exits(2);
@@ -118,7 +118,7 @@ fn a_jinja_part_is_left_for_cloud_init() {
 
 /// What is the same for all hosts is compressed once, wherever the template stands.
 #[test]
-fn a_template_first_in_the_middle_or_last_gives_what_one_build_gives() {
+fn the_place_of_a_template_does_not_change_the_message() {
     let sandbox = sandbox();
     let noise = |seed| format!("#!/bin/sh\n: {}\n", Dice(seed).noise(2500));
     sandbox.file("a.sh", noise(1));

@@ -77,23 +77,23 @@ fn cases() -> Vec<Case> {
             "its first line is more than #cloud-config:",
             Configures(json!({"a": 1})),
         ),
-        ("p", b"#cloud-config\n- a\n", "is a list, no YAML mapping", Ignored),
-        ("p", b"#cloud-config\nhello\n", "is a plain value, no YAML mapping", Ignored),
+        ("p", b"#cloud-config\n- a\n", "is a list, not a YAML mapping", Ignored),
+        ("p", b"#cloud-config\nhello\n", "is a plain value, not a YAML mapping", Ignored),
         ("p", b"#cloud-config\n# a: 1\n", "has nothing but comments", Ignored),
-        ("p", b"#cloud-config\na: [1\n", "is no YAML", Ignored),
-        ("p", b"#cloud-config\na: 1\n\tb: 2\n", "is no YAML", Ignored),
+        ("p", b"#cloud-config\na: [1\n", "is not YAML", Ignored),
+        ("p", b"#cloud-config\na: 1\n\tb: 2\n", "is not YAML", Ignored),
         ("p", b"#cloud-config\na: \"\x1b\"\n", "has a control character", Ignored),
-        ("p", b"#cloud-config\na: 1\n---\nb: 1\n", "is several YAML documents", Ignored),
+        ("p", b"#cloud-config\na: 1\n---\nb: 1\n", "has several YAML documents", Ignored),
         (
             "p",
             b"#cloud-config\na: 1\nb: 2\na: 3\n",
             "line 4 has the key of line 2 again",
             Configures(json!({"a": 3, "b": 2})),
         ),
-        ("p", b"#cloud-config-archive\na: 1\n", "is a mapping, no YAML list", Ignored),
+        ("p", b"#cloud-config-archive\na: 1\n", "is a mapping, not a YAML list", Ignored),
         ("p", b"#cloud-config-archive\n- 7\n", "entry 1: is neither text nor a mapping", Ignored),
         ("p", b"#cloud-config-archive\n- 'a: 1'\n- [b]\n", "entry 2: is neither", Configures(json!({"a": 1}))),
-        ("p", b"#cloud-config-archive\n- {content: 7}\n", "entry 1: content is no text", NoneAtAll),
+        ("p", b"#cloud-config-archive\n- {content: 7}\n", "entry 1: content is not text", NoneAtAll),
         ("p", b"#cloud-config-archive\n- {type: x, content: a}\n", "entry 1: its type has no slash", NoneAtAll),
         (
             "p",
@@ -101,9 +101,9 @@ fn cases() -> Vec<Case> {
             "entry 1: cloud-init opens no such part within an archive",
             Ignored,
         ),
-        ("p", b"#cloud-config-jsonp\n{}\n", "is no JSON patch", Ignored),
-        ("p", b"#cloud-config-jsonp\n[{\"path\":\"/a\"}]\n", "operation 1 is none of RFC 6902", Ignored),
-        ("p", b"#Cloud-Config-Jsonp\n[]\n", "is no JSON patch", Ignored),
+        ("p", b"#cloud-config-jsonp\n{}\n", "is not a JSON patch", Ignored),
+        ("p", b"#cloud-config-jsonp\n[{\"path\":\"/a\"}]\n", "operation 1 is not an operation of RFC 6902", Ignored),
+        ("p", b"#Cloud-Config-Jsonp\n[]\n", "is not a JSON patch", Ignored),
         ("p", b"#included are packages\n", "line 1 counts as a URL to include", NoneAtAll),
         ("p", b"#include\n\n#include-once no such\n", "line 3 counts as a URL to include", NoneAtAll),
         ("p", b"#include\n # indented\n", "line 2 counts as a URL to include", NoneAtAll),
@@ -119,13 +119,13 @@ fn cases() -> Vec<Case> {
         ("p:jinja2", b"#!/bin/sh\n", "has something before ## template: jinja", Ignored),
         ("p", b"## template: jinja2\n#!/bin/sh\n", "names another engine", Ignored),
         ("p", b"## template: jinja\n\n#!/bin/sh\n", "has white space before #!", NotRun),
-        ("p", b"## template: jinja\n#include\nfile:///dev/null\n", "is no cloud-config or script", Ignored),
+        ("p", b"## template: jinja\n#include\nfile:///dev/null\n", "is not a cloud-config or script", Ignored),
         ("p:text/x-mine", b"mine", "no part handler before it", Ignored),
     ]
 }
 
 #[test]
-fn each_error_says_what_cloud_init_does_with_the_part_by_force() {
+fn each_error_describes_what_cloud_init_does_with_force() {
     let sandbox = Sandbox::new();
     sandbox.file("good.sh", "#!/bin/sh\n");
     sandbox.file("good.cfg", "#cloud-config\ngood: yes\n");
@@ -201,7 +201,7 @@ fn is_run(script: &[u8]) -> bool {
 
 /// Of a message made by force `--check` says the same as the build did, and nothing is lost of any problem.
 #[test]
-fn all_problems_of_all_parts_are_said_at_once() {
+fn all_problems_are_printed_at_once() {
     let sandbox = Sandbox::new();
     sandbox.file("a", "# cloud-config\n");
     sandbox.file("b", "#include\nnot a url\nhttp://x/\nnor this\n");
@@ -212,13 +212,13 @@ fn all_problems_of_all_parts_are_said_at_once() {
     for (line, start) in lines.iter().zip(["mkuserdata: a: ", "b: line 2 ", "b: line 4 ", "c: is empty"]) {
         assert!(line.starts_with(start), "{line}");
     }
-    assert_eq!(lines[4], "mkuserdata: --force builds it nonetheless");
+    assert_eq!(lines[4], "mkuserdata: --force builds it anyway");
     let (_, said) = forced(&sandbox, &["--force", "a", "b", "c"]);
     assert_eq!(said.lines().count(), 4, "{said}");
 }
 
 #[test]
-fn what_its_owner_means_is_no_problem() {
+fn intended_uses_are_not_problems() {
     let sandbox = Sandbox::new();
     let gzip = sandbox.sh("printf '#!/bin/sh\\n# packed\\n' | gzip -n > script.gz").exits(0);
     assert_eq!(gzip.stderr, "");
@@ -242,14 +242,14 @@ fn what_its_owner_means_is_no_problem() {
 }
 
 #[test]
-fn a_part_that_looks_like_a_secret_is_warned_of_and_the_secret_is_not_shown() {
+fn secrets_give_a_warning_that_does_not_show_them() {
     let sandbox = Sandbox::new();
     let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     sandbox.file("key.sh", "#!/bin/sh\ncat <<.\n-----BEGIN RSA PRIVATE KEY-----\nMIIEabc\n.\n");
     sandbox.file("aws.cfg", format!("#cloud-config\naws_secret_access_key: {secret}\n"));
     sandbox.file("host.sh.j2", "#!/bin/sh\nexport AWS_SECRET_ACCESS_KEY={{ secret }}\n");
     let (user_data, said) = forced(&sandbox, &["key.sh", "aws.cfg"]);
-    let rest = "whoever may describe the instance, or runs on it, can read user-data";
+    let rest = "anyone who may describe the instance, or runs on it, can read user-data";
     let warnings = [
         format!("mkuserdata: key.sh: line 3 looks like a private key: {rest}\n"),
         format!("mkuserdata: aws.cfg: line 2 looks like an AWS secret access key: {rest}\n"),
@@ -263,7 +263,7 @@ fn a_part_that_looks_like_a_secret_is_warned_of_and_the_secret_is_not_shown() {
 }
 
 #[test]
-fn a_part_that_keeps_the_host_keys_off_the_console_is_warned_of_once() {
+fn keeping_host_keys_off_the_console_gives_one_warning() {
     let sandbox = Sandbox::new();
     sandbox.file("quiet.cfg", "#cloud-config\nssh:\n  emit_keys_to_console: false\n");
     let (user_data, said) = forced(&sandbox, &["quiet.cfg"]);
@@ -276,7 +276,7 @@ fn a_part_that_keeps_the_host_keys_off_the_console_is_warned_of_once() {
 
 /// What cloud-init would take none of the user-data for, or pass over, though nothing is said of it.
 #[test]
-fn what_the_checks_do_not_see_yet() {
+fn parts_that_cloud_init_rejects_are_refused() {
     let sandbox = Sandbox::new();
     sandbox.sh("printf hello | gzip -n > prose.gz; printf '#!/bin/sh\\n\\377' | gzip -n > binary.gz").exits(0);
     sandbox.sh("printf '#!/bin/sh\\n' | gzip -n | head -c 20 > cut.gz").exits(0);
@@ -309,7 +309,7 @@ fn what_the_checks_do_not_see_yet() {
 
 /// Releases word it otherwise, and fail alike.
 #[test]
-fn a_comment_behind_a_url_is_part_of_the_url() {
+fn a_comment_after_a_url_is_part_of_the_url() {
     let sandbox = Sandbox::new();
     let mut user_data = Vec::new();
     for (content, line) in [("#include file:///dev/null # mine\n", 1), ("#include\n/dev/null # mine\n", 2)] {
@@ -327,7 +327,7 @@ fn a_comment_behind_a_url_is_part_of_the_url() {
 
 /// It is not needed to build.
 #[test]
-fn a_part_handler_is_compiled_where_there_is_a_python_and_never_run() {
+fn a_part_handler_is_compiled_and_never_run() {
     let mut sandbox = Sandbox::new();
     sandbox.file(
         "handler.py",

@@ -18,7 +18,7 @@ const ALL: [(&str, &str, &str); 5] = [
 ];
 
 #[test]
-fn what_other_programs_read_is_told_and_no_problem() {
+fn user_data_for_other_programs_is_not_a_problem() {
     let sandbox = Sandbox::new();
     for (content, what, reader) in ALL {
         let label =
@@ -66,7 +66,7 @@ fn raw_is_passed_through_byte_for_byte() {
 }
 
 #[test]
-fn raw_stands_alone_and_within_the_limit() {
+fn raw_is_the_only_part_and_within_the_limit() {
     let sandbox = Sandbox::new();
     sandbox.file("user.ps1", WINDOWS);
     sandbox.file("a.sh", "#!/bin/sh\n");

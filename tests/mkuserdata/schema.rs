@@ -97,7 +97,7 @@ const UNSOUND: [(&str, &[&str]); 20] = [
 ];
 
 #[test]
-fn what_the_schema_does_not_allow_is_told_with_key_line_and_what_is_allowed() {
+fn schema_problems_name_key_line_and_allowed_values() {
     let sandbox = Sandbox::new();
     let packages = cloud_init::packages();
     // Older schemas allow some of it, and differ in what they allow instead.
@@ -123,7 +123,7 @@ fn what_the_schema_does_not_allow_is_told_with_key_line_and_what_is_allowed() {
 
 /// The judge of each release agrees on what is sound and what is not.
 #[test]
-fn it_is_sound_where_cloud_init_itself_has_nothing_to_say() {
+fn schema_results_match_those_of_cloud_init() {
     const SOUND: [&str; 12] = [
         "{}",
         "packages: [a, [b, '1.0'], {apt: [c]}]\npackage_update: yes\npackage_upgrade: off",
@@ -180,7 +180,7 @@ fn every_cloud_config_of_the_user_data_is_validated() {
 }
 
 #[test]
-fn auto_is_the_schema_of_the_cloud_init_that_python_would_import() {
+fn auto_finds_the_schema_of_the_installed_cloud_init() {
     let mut sandbox = Sandbox::new();
     sandbox.file("c", "#cloud-config\nhostname: 5\n");
     let auto = |sandbox: &Sandbox| sandbox.run("mkuserdata", &["--check", "--schema", "auto", "c"], "");
@@ -203,7 +203,7 @@ fn auto_is_the_schema_of_the_cloud_init_that_python_would_import() {
 }
 
 #[test]
-fn a_schema_that_is_none_is_told_before_anything_is_read() {
+fn an_invalid_schema_is_refused_before_anything_is_read() {
     let sandbox = Sandbox::new();
     sandbox.file("c", "#cloud-config\nhostname: 5\n");
     for (name, content, why) in [

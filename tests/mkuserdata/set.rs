@@ -11,7 +11,7 @@ fn sandbox() -> Sandbox {
 }
 
 #[test]
-fn a_template_is_rendered_from_what_is_set() {
+fn templates_are_rendered_with_set() {
     let args = ["--set", "host=web1", "--set=tags.role=a=b é", "base.cfg", "host.sh.j2"];
     let verdict = judge_one(build(&sandbox(), &args));
     assert_eq!(named(&verdict.scripts), [("host.sh", "#!/bin/sh\nhostname web1.a=b é\n".to_string())]);
@@ -21,7 +21,7 @@ fn a_template_is_rendered_from_what_is_set() {
 }
 
 #[test]
-fn what_is_set_goes_over_the_record() {
+fn set_overrides_the_record() {
     let record = "{\"host\":\"web1\",\"tags\":{\"role\":\"db\",\"x\":1}}\n";
     let args = ["--per-host", "--no-gzip", "--set", "tags.role=web", "host.sh.j2"];
     let run = sandbox().run("mkuserdata", &args, record).exits(0);
@@ -36,7 +36,7 @@ fn what_is_set_goes_over_the_record() {
 }
 
 #[test]
-fn what_is_missing_or_no_setting_is_told() {
+fn missing_names_and_malformed_settings_are_errors() {
     let sandbox = sandbox();
     let error = refused(&sandbox, &["host.sh.j2"]);
     assert_eq!(error, "host.sh.j2: line 2: host is undefined");

@@ -30,7 +30,7 @@ fn sha256(sandbox: &Sandbox, bytes: &[u8]) -> String {
 
 /// A change of these is a change for everyone who compares user-data: it has to be meant.
 #[test]
-fn the_bytes_are_those_of_every_machine_and_day() {
+fn the_bytes_never_change() {
     let sandbox = sandbox();
     let options: [&[&str]; 4] = [&[], &["--fast"], &["--no-gzip"], &["--boundary=MY-BOUNDARY"]];
     let sums = options.map(|options| sha256(&sandbox, &made(&sandbox, options)));
@@ -46,7 +46,7 @@ fn the_bytes_are_those_of_every_machine_and_day() {
 }
 
 #[test]
-fn the_same_input_gives_the_same_bytes_and_no_time_is_in_them() {
+fn the_same_input_gives_the_same_bytes() {
     let sandbox = sandbox();
     assert!(made(&sandbox, &[]) == made(&sandbox, &[]) && made(&sandbox, &["--fast"]) == made(&sandbox, &["--fast"]));
     let first = build(&sandbox, &["base.txt", "noise.sh"]);
@@ -79,7 +79,7 @@ fn base64_is_one_line_of_the_same_bytes() {
 }
 
 #[test]
-fn a_boundary_of_ones_own_is_used_or_refused() {
+fn a_given_boundary_is_used_or_refused() {
     let sandbox = sandbox();
     let user_data = build(&sandbox, &["--boundary", "==MY BOUNDARY==", "base.txt", "setup.sh"]);
     let text = String::from_utf8(user_data.clone()).unwrap();
@@ -100,7 +100,7 @@ fn a_boundary_of_ones_own_is_used_or_refused() {
 }
 
 #[test]
-fn above_the_limit_nothing_is_written_and_the_dearest_part_is_first() {
+fn above_the_limit_nothing_is_written_and_the_largest_part_is_first() {
     let sandbox = sandbox();
     sandbox.file("big.sh", format!("#!/bin/sh\n: {}\n", Dice(7).noise(900)).repeat(30));
     sandbox.file("dear.sh", format!("#!/bin/sh\n: {}\n", Dice(9).noise(30_000)));
@@ -128,7 +128,7 @@ fn above_the_limit_nothing_is_written_and_the_dearest_part_is_first() {
 }
 
 #[test]
-fn a_limit_of_ones_own_holds_to_the_byte() {
+fn a_given_limit_is_exact() {
     let sandbox = sandbox();
     let size = made(&sandbox, &[]).len();
     assert_eq!(made(&sandbox, &["--limit", &size.to_string()]).len(), size);
@@ -148,7 +148,7 @@ fn size_shows_what_each_part_costs_and_writes_no_user_data() {
     let run = sandbox.run("mkuserdata", &["--size", "-o", "table", "--no-gzip", "base.txt", "noise.sh"], "").exits(0);
     assert_eq!(run.stdout, "    BYTES      COST  PART\n     3013      3196  noise.sh\n       30       118  base.txt\n");
     let size = build(&sandbox, &["--no-gzip", "base.txt", "noise.sh"]).len();
-    assert_eq!(run.stderr, format!("mkuserdata: {size} bytes of user-data, of 16384 there may be\n"));
+    assert_eq!(run.stderr, format!("mkuserdata: {size} bytes of user-data; the limit is 16384\n"));
     let run = sandbox.run("mkuserdata", &["--size", "base.txt", "noise.sh"], "").exits(0);
     let rows = run.records();
     assert_eq!((&rows[0]["part"], &rows[0]["size"]), (&"noise.sh".into(), &3013.into()));

@@ -8,7 +8,7 @@ const HANDLER: &str = "#part-handler\n\ndef list_types():\n    return ['text/x-m
                        def handle_part(data, ctype, filename, payload):\n    pass\n";
 
 #[test]
-fn every_type_is_told_as_cloud_init_tells_it() {
+fn every_type_is_detected_as_cloud_init_does() {
     let sandbox = Sandbox::new();
     let inner = sandbox.file("inner", "#!/bin/sh\n# included\n");
     let url = format!("file://{}", inner.display());
@@ -54,7 +54,7 @@ fn every_type_is_told_as_cloud_init_tells_it() {
 }
 
 #[test]
-fn a_type_behind_the_file_holds_where_the_file_says_nothing() {
+fn a_given_type_counts_if_the_content_has_none() {
     let sandbox = Sandbox::new();
     let script = sandbox.file("included", "#!/bin/sh\n# included\n");
     sandbox.file("config", "a: 1\n");
@@ -105,12 +105,12 @@ fn a_type_behind_the_file_holds_where_the_file_says_nothing() {
 }
 
 #[test]
-fn a_type_that_there_is_not_is_told() {
+fn unknown_types_are_refused() {
     let sandbox = Sandbox::new();
     sandbox.file("a", "#!/bin/sh\n");
     sandbox.file("b:cloud-config", "#!/bin/sh\n");
     assert_eq!(refused(&sandbox, &["a:shellscript"]), "a:shellscript: cloud-init knows no type shellscript");
-    assert_eq!(refused(&sandbox, &["a:text/"]), "a:text/: text/ is no type");
+    assert_eq!(refused(&sandbox, &["a:text/"]), "a:text/: text/ is not a type");
     assert_eq!(refused(&sandbox, &["a:upstart-job"]), "a:upstart-job: cloud-init no longer knows upstart-job");
     assert_eq!(refused(&sandbox, &["c:cloud-config"]), "cannot read c: No such file or directory (os error 2)");
     // A file whose own name has a colon is that file.
@@ -119,7 +119,7 @@ fn a_type_that_there_is_not_is_told() {
 }
 
 #[test]
-fn a_part_handler_is_given_what_is_of_its_types_byte_for_byte() {
+fn a_part_handler_gets_its_parts_unchanged() {
     let sandbox = Sandbox::new();
     sandbox.file("handler.py", HANDLER);
     let contents: [(&str, &str, Vec<u8>); 6] = [
@@ -158,7 +158,7 @@ fn boothooks_run_in_the_order_given_and_without_their_first_line() {
 }
 
 #[test]
-fn an_archive_is_opened_and_the_names_of_its_scripts_are_told_of() {
+fn an_archive_is_opened_and_its_script_names_give_a_warning() {
     let sandbox = Sandbox::new();
     sandbox.file("z.sh", "#!/bin/sh\n# z\n");
     sandbox.file(
@@ -178,7 +178,7 @@ fn an_archive_is_opened_and_the_names_of_its_scripts_are_told_of() {
 }
 
 #[test]
-fn a_template_of_cloud_init_is_left_for_it_and_rendered_by_it() {
+fn cloud_init_renders_its_own_templates() {
     let sandbox = Sandbox::new();
     let parts = [
         ("script.sh", "## template: jinja\n#!/bin/sh\necho {{ v1.region }} {{ ds.meta_data.instance_type }} é\n"),

@@ -32,7 +32,7 @@ fn all_are(texts: &[&str], taken: bool) {
 }
 
 #[test]
-fn what_it_takes_builds() {
+fn yaml_that_pyyaml_accepts_builds() {
     let long = format!("a: {}", "x".repeat(2000));
     let nested = format!("a: {}{}", "[".repeat(40), "]".repeat(40));
     all_are(
@@ -45,7 +45,7 @@ fn what_it_takes_builds() {
             "a: |\n  x\n   y\n\n  z",
             "a: >-\n  x\n  y",
             "a: \"\\x41\\u00e9\\U0001f37a\"",
-            "a: é 日本 \u{1f37a}\u{a0}\u{2028}",
+            "a: é 日本 \u{1f37a}\u{a0}",
             "a: 2024-01-01\nb: 12:30\nc: 0o7\nd: 089\ne: .inf\nf: 1_000\ng: ~",
             "a: !!binary aGk=\nb: !!set {x}\nc: !!str 1",
             "runcmd:\n- [ls, -l]\n- echo # no comment\n- 'echo: x'",
@@ -61,7 +61,7 @@ fn what_it_takes_builds() {
 }
 
 #[test]
-fn what_it_does_not_take_is_refused() {
+fn yaml_that_pyyaml_rejects_is_refused() {
     all_are(
         &[
             "a: b: c",
@@ -95,24 +95,14 @@ fn what_it_does_not_take_is_refused() {
 
 /// Readers of YAML 1.2 take these.
 #[test]
-fn what_other_readers_take_and_it_does_not_is_refused() {
+fn yaml_that_only_other_readers_accept_is_refused() {
     all_are(
         &[
             "a:\t1",
-            "a: =",
-            "a: !!int x",
-            "\u{2028}- 'x: 1'",
             "a: !mine x",
             "a: !!python/object:os.system x",
-            "a: 2024-13-45",
-            "a: 2001-12-14 25:00:00",
-            "<<: 1",
             "[a]: b",
             "? {a: b}\n: c",
-            "a: !!binary x",
-            "a: !!seq {a: 1}",
-            "a: !!map [a]",
-            "a: 0x_",
             "merge_how: 'list'\na: 1",
             "merge_how: 'nope()'\na: 1",
         ],

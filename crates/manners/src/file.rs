@@ -1,10 +1,20 @@
-//! Where the bytes go: stdout, or a file that appears whole or not at all.
+//! Reading with a limit, and writing to stdout or to a file that appears whole or not at all.
 
 use crate::{Failure, Result};
 use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+/// Reads all of `input`. Fails if it has more than `limit` bytes, as a device given by mistake has.
+pub fn read_capped(input: impl Read, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.take(limit + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > limit {
+        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {} MiB", limit >> 20))),
+        false => Ok(bytes),
+    }
+}
 
 /// Writes to stdout and flushes it.
 pub fn write_stdout(bytes: &[u8]) -> Result<()> {
@@ -74,6 +84,13 @@ mod tests {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_device_without_an_end_is_not_read() {
+        let error = read_capped(io::repeat(0), 1 << 20).unwrap_err();
+        assert_eq!(error.to_string(), "larger than 1 MiB");
+        assert_eq!(read_capped(&b"abc"[..], 3).unwrap(), b"abc");
     }
 
     #[test]

@@ -8,26 +8,30 @@ use std::io::{self, BufWriter, IsTerminal, Stdout};
 /// The output options of a tool that has an order of its own.
 #[derive(clap::Args, Clone, Debug)]
 pub struct FormatArgs {
-    /// How to write the results: JSON lines, names (one a line), a table, or csv or tsv with a header line. `auto` is JSON
-    /// lines in a pipe or file, and on a terminal what suits the tool, mostly a table
+    /// Output format
+    ///
+    /// `json` writes JSON lines, `names` one name a line, `csv` and `tsv` a header line and rows. `auto` is `json` in a
+    /// pipe or file; on a terminal it is what suits the tool, mostly a table.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Auto, overrides_with = "names")]
     pub output: Format,
 
-    /// Write names, one a line, of all hosts, those that failed too: the short form of --output names
+    /// Write names, one a line, also of hosts that failed (same as -o names)
     #[arg(short = '1', overrides_with = "output")]
     pub names: bool,
 
-    /// Write these columns, separated by commas, in a table, csv or tsv: keys of the records, as in
-    /// host,tags.role,zone, and `age`, the time since the launch. Without --output it is a table
+    /// Columns of a table, csv or tsv, as in host,tags.role
+    ///
+    /// Columns are separated by commas. Each is a key of the records, as in host,tags.role,zone, or `age`, the
+    /// time since the launch. Without --output the format is a table.
     #[arg(long, value_name = "KEY", value_delimiter = ',', value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub columns: Vec<String>,
 
     /// Write no header line
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub no_header: bool,
 
-    /// Whether to use colours
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    /// When to use colours
+    #[arg(long, hide_short_help = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
     pub color: Color,
 }
 

@@ -7,8 +7,10 @@ use std::time::SystemTime;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct SortArgs {
-    /// Sort by these keys of the records, separated by commas, as in zone,-launch_time: numbers by value, names as people
-    /// count (web2 before web10), `-` for descending. A host without the key comes last
+    /// Sort by these keys, as in zone,-launch_time
+    ///
+    /// Keys of the records are separated by commas; `-` before a key sorts in descending order. Numbers are sorted by value
+    /// and names as people count (web2 before web10). A host without the key comes last.
     #[arg(long, value_name = "KEY", value_delimiter = ',', allow_hyphen_values = true, value_parser = parse_key)]
     pub sort: Vec<SortKey>,
 }

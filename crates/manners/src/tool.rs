@@ -18,8 +18,10 @@ pub struct Tool {
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct ProgressArgs {
-    /// Show no progress bar (there is none anyway where stderr is not a terminal)
-    #[arg(long)]
+    /// Show no progress bar
+    ///
+    /// There is none if stderr is not a terminal.
+    #[arg(long, hide_short_help = true)]
     pub no_progress: bool,
 }
 

@@ -41,9 +41,10 @@ impl FromStr for Setting {
     fn from_str(text: &str) -> Result<Setting, String> {
         let (key, value) = text.split_once('=').ok_or("it has the form KEY=VALUE")?;
         let path: Vec<String> = key.split('.').map(str::to_string).collect();
-        match path.iter().any(String::is_empty) {
-            true => Err(format!("'{key}' is not a name")),
-            false => Ok(Setting { path, value: value.to_string() }),
+        if path.iter().any(String::is_empty) {
+            Err(format!("'{key}' is not a name"))
+        } else {
+            Ok(Setting { path, value: value.to_string() })
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::document::keys::canonical;
 use crate::document::yaml::{self, Node};
-use cerveza_manners::{Failure, Result, nearest};
+use cerveza_manners::{Failure, Result, nearest, read_capped};
 use std::fs::File;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// No profile is larger. A file that is, is something else.
@@ -36,12 +36,10 @@ pub struct SourceDocument {
 /// Reads a file's text: UTF-8, and not too large.
 pub fn read_text(path: &Path) -> Result<String> {
     let shown = path.display();
-    let cannot = |error: std::io::Error| Failure::usage(format!("{shown}: cannot read: {error}"));
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(cannot)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(Failure::usage(format!("{shown}: it is larger than 1 MiB, so it is not a profile")));
-    }
+    let bytes = File::open(path).and_then(|file| read_capped(file, LARGEST)).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => Failure::usage(format!("{shown}: it is {error}, so it is not a profile")),
+        _ => Failure::usage(format!("{shown}: cannot read: {error}")),
+    })?;
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;

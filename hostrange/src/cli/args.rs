@@ -1,154 +1,178 @@
-//! The options of `hostrange`.
+//! The command line options of `hostrange`.
 
 use crate::cli::node_groups::{GroupSource, parse_source};
 use crate::cli::options::{Axes, Operations, parse_axes, parse_separator};
 use crate::fold::FoldOptions;
-use crate::output::groups::Shown;
+use crate::output::groups::GroupLine;
 use crate::output::select::Slice;
 use cerveza_manners::{FormatArgs, OutputMode};
 use clap::{ArgGroup, Parser};
 
 /// Expand, fold, count and combine sets of host names
 ///
-/// Expands expressions such as mysql[1-40] into host names, folds names back into one expression, and answers what is in
-/// such a set.
+/// Expands expressions such as web[1-40] into host names, folds names back into one expression, and answers questions
+/// about the set. In a pipe it writes a record per host; on a terminal, a name per line.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "hostrange", version, args_override_self = true)]
 #[command(group(ArgGroup::new("folding").multiple(true)))]
-#[command(mut_arg("names", |arg| arg.help("Write names, one a line, also in a pipe: the short form of --output names")))]
+#[command(mut_arg("names", |arg| arg.help("Print one name per line, also in a pipe (same as -o names)")))]
+#[command(mut_arg("output", |arg| arg.help("Output format").long_help(FORMATS)))]
+#[command(mut_arg("columns", |arg| arg.help("Columns of a table, csv or tsv, separated by commas").long_help(COLUMNS)))]
+#[command(mut_arg("no_header", |arg| arg.hide_short_help(true)))]
+#[command(mut_arg("color", |arg| arg.hide_short_help(true)))]
 pub struct Args {
-    /// Expressions, as in 'web[1-3]' or 'n[1-2][01-10],db1!n105'; `-` reads names, expressions and records from stdin, as
-    /// does no expression at all; `^FILE` reads them from a file
+    /// Host expressions such as 'web[1-3]', `-` for stdin (the default), or `^FILE` for a file
+    ///
+    /// Several are a union. Stdin and files hold names, expressions and records (JSON objects with a "host"), one per line.
     #[arg(value_name = "EXPR")]
     pub expressions: Vec<String>,
 
-    /// Write names on one line, with blanks between them: the short form of -s ' '
-    #[arg(short, long, conflicts_with_all = ["fold", "count", "index", "contains", "output"])]
-    pub expand: bool,
-
-    /// Fold the hosts into one expression
-    #[arg(short, long, group = "folding", conflicts_with_all = ["output"])]
-    pub fold: bool,
-
-    /// Group the hosts by a field of their records, such as zone, tags.role or status: a line a value with the hosts
-    /// folded, or with --count how many they are. Hosts without the field are in the last line, after `-`
-    #[arg(long, value_name = "KEY", group = "folding", conflicts_with_all = ["names", "expand", "separator", "index",
-          "contains", "split", "keep_duplicates"])]
-    pub by: Option<String>,
-
-    /// List the node groups of SOURCE, `*` for all sources [default: the default source]. With EXPR, list those that have
-    /// any of these hosts. With --fold, show the hosts of each group, with --count how many they are
-    #[arg(long, value_name = "SOURCE", group = "folding", num_args = 0..=1, require_equals = true,
-          default_missing_value = "", value_parser = parse_source, conflicts_with_all = ["by", "names", "expand",
-          "separator", "nth", "index", "contains", "pick", "split", "sort", "keep_duplicates", "max"])]
-    pub groups: Option<GroupSource>,
-
-    /// Fold the hosts into node groups of SOURCE where they are a whole group, and all others into names [default: the
-    /// default source]
-    #[arg(long, value_name = "SOURCE", group = "folding", num_args = 0..=1, require_equals = true,
-          default_missing_value = "", value_parser = parse_source, conflicts_with_all = ["by", "groups", "count", "output",
-          "names", "expand", "separator", "nth", "index", "contains", "pick", "split", "keep_duplicates", "max"])]
-    pub regroup: Option<GroupSource>,
-
-    /// Fold along these numbers of a name only: counted from 1, or with a minus from the end. As in 2, 1-2 or -1
-    #[arg(long, value_name = "AXES", requires = "folding", allow_hyphen_values = true, value_parser = parse_axes)]
-    pub axis: Option<Axes>,
-
-    /// Fold numbers in even steps, as in [0-10/2], where at least N are in a row
-    #[arg(long, value_name = "N", requires = "folding", value_parser = clap::value_parser!(u32).range(3..))]
-    pub autostep: Option<u32>,
-
-    /// Print how many hosts there are
-    #[arg(short, long, conflicts_with_all = ["fold", "output"])]
-    pub count: bool,
-
-    /// Take the hosts at these places, in the order of the set: 0 is the first, -1 the last, 10-19 ten of them, 5- all
-    /// from the sixth; several are separated by commas. Places beyond the end are empty
-    #[arg(long, value_name = "SLICE", allow_hyphen_values = true)]
-    pub nth: Option<Slice>,
-
-    /// Print the place of NAME, counted from 0; with exit status 1 where it is not in the set
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["fold", "count", "nth", "output"])]
-    pub index: Option<String>,
-
-    /// Print nothing; the exit status is 0 if all hosts of EXPR are in the set, 1 if not, and 2 where that cannot be told
-    #[arg(long, value_name = "EXPR", conflicts_with_all = ["fold", "count", "nth", "index", "output"])]
-    pub contains: Option<String>,
-
-    /// Take N hosts at random, in the order of the set
-    #[arg(long, value_name = "N", conflicts_with_all = ["nth", "index", "contains"],
-          value_parser = clap::value_parser!(u64).range(1..=MOST_PICKED))]
-    pub pick: Option<u64>,
-
-    /// Make --pick take the same hosts for the same seed
-    #[arg(long, value_name = "S", requires = "pick")]
-    pub seed: Option<u64>,
-
-    /// Cut the hosts, in order, into N parts whose sizes differ by one at the most: a line a part, and a key "split" in
-    /// records. Fewer hosts make fewer parts
-    #[arg(long, value_name = "N", conflicts_with_all = ["count", "index", "contains"],
-          value_parser = clap::value_parser!(u32).range(1..=MOST_PARTS))]
-    pub split: Option<u32>,
-
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Operations")]
     pub operations: Operations,
 
-    /// Sort the hosts: numbers by value, web2 before web10
-    #[arg(long)]
-    pub sort: bool,
+    /// Print the hosts as one expression, such as web[1-3]
+    #[arg(short, long, group = "folding", conflicts_with_all = ["output"], help_heading = "Output")]
+    pub fold: bool,
 
-    /// Keep hosts that are given more than once
-    #[arg(long, conflicts_with_all = ["fold", "index", "contains"])]
-    pub keep_duplicates: bool,
+    /// Fold only along these numbers of a name
+    ///
+    /// Numbers are counted from 1, or from the end with a minus: 2, 1-2 or -1.
+    #[arg(long, value_name = "AXES", requires = "folding", allow_hyphen_values = true, value_parser = parse_axes,
+          hide_short_help = true, help_heading = "Output")]
+    pub axis: Option<Axes>,
 
-    /// Write names with SEP between them, in place of a line each. \n, \t and \0 are understood: \0 ends each name, for
-    /// xargs -0
+    /// Fold N or more evenly spaced numbers into a range with a step, such as [0-10/2]
+    #[arg(long, value_name = "N", requires = "folding", value_parser = clap::value_parser!(u32).range(3..),
+          hide_short_help = true, help_heading = "Output")]
+    pub autostep: Option<u32>,
+
+    /// Print the number of hosts
+    #[arg(short, long, conflicts_with_all = ["fold", "output"], help_heading = "Output")]
+    pub count: bool,
+
+    /// Print the names on one line, separated by spaces (same as -s ' ')
+    #[arg(short, long, conflicts_with_all = ["fold", "count", "index", "contains", "output"], help_heading = "Output")]
+    pub expand: bool,
+
+    /// Print the names separated by SEP instead of newlines
+    ///
+    /// Understands \n, \t and \0. \0 also ends the last name, for xargs -0.
     #[arg(short, long, value_name = "SEP", conflicts_with_all = ["fold", "count", "index", "contains", "output"],
-          allow_hyphen_values = true, value_parser = parse_separator)]
+          allow_hyphen_values = true, value_parser = parse_separator, help_heading = "Output")]
     pub separator: Option<String>,
 
-    /// Exit with status 1 where no host is left
-    #[arg(long)]
+    /// Print a line per value of a record field such as zone, with its hosts
+    ///
+    /// KEY is a field or a path such as tags.role. With --count the line has the number of hosts. Hosts without the field
+    /// are in the last line, `-`.
+    #[arg(long, value_name = "KEY", group = "folding", conflicts_with_all = ["names", "expand", "separator", "index",
+          "contains", "split", "keep_duplicates"], help_heading = "Output")]
+    pub by: Option<String>,
+
+    /// Split the hosts, in order, into N parts of equal size, one line each
+    ///
+    /// Sizes differ by at most one. Records get a key "split" with the number of the part. Fewer hosts make fewer parts.
+    #[arg(long, value_name = "N", conflicts_with_all = ["count", "index", "contains"],
+          value_parser = clap::value_parser!(u32).range(1..=MOST_PARTS), help_heading = "Output")]
+    pub split: Option<u32>,
+
+    #[command(flatten, next_help_heading = "Output")]
+    pub output: FormatArgs,
+
+    /// Sort the hosts by name; numbers by value: web2 before web10
+    #[arg(long, help_heading = "Selection")]
+    pub sort: bool,
+
+    /// Select hosts by position: 0 (first), -1 (last), 10-19, 5-
+    ///
+    /// Several positions are separated by commas. Hosts keep the order of the set. Positions beyond the end select nothing.
+    #[arg(long, value_name = "SLICE", allow_hyphen_values = true, help_heading = "Selection")]
+    pub nth: Option<Slice>,
+
+    /// Select N hosts at random, in the order of the set
+    #[arg(long, value_name = "N", conflicts_with_all = ["nth", "index", "contains"],
+          value_parser = clap::value_parser!(u64).range(1..=MOST_PICKED), help_heading = "Selection")]
+    pub pick: Option<u64>,
+
+    /// Make --pick select the same hosts for the same S
+    #[arg(long, value_name = "S", requires = "pick", hide_short_help = true, help_heading = "Selection")]
+    pub seed: Option<u64>,
+
+    /// Keep hosts that are given more than once [default: each host once]
+    #[arg(long, conflicts_with_all = ["fold", "index", "contains"], hide_short_help = true, help_heading = "Selection")]
+    pub keep_duplicates: bool,
+
+    /// Exit with 0 if the set has all hosts of EXPR, 1 if not; print nothing
+    ///
+    /// Exits with 2 if that cannot be decided.
+    #[arg(long, value_name = "EXPR", conflicts_with_all = ["fold", "count", "nth", "index", "output"],
+          help_heading = "Questions and checks")]
+    pub contains: Option<String>,
+
+    /// Print the position of NAME, counted from 0; exit with 1 if it is missing
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["fold", "count", "nth", "output"],
+          help_heading = "Questions and checks")]
+    pub index: Option<String>,
+
+    /// Exit with status 1 if no host is left
+    #[arg(long, hide_short_help = true, help_heading = "Questions and checks")]
     pub fail_empty: bool,
 
-    /// Refuse to write more than N hosts. Without it there is no bound in a pipe or file, and 100000 on a terminal or in
-    /// a table
-    #[arg(long, value_name = "N")]
+    /// Write nothing and fail if there are more than N hosts
+    ///
+    /// Without it, only a terminal and a table have a limit: 100000 hosts.
+    #[arg(long, value_name = "N", hide_short_help = true, help_heading = "Questions and checks")]
     pub max: Option<u64>,
 
-    #[command(flatten)]
-    pub output: FormatArgs,
+    /// List the node groups of SOURCE, of all (`*`), or of the default source
+    ///
+    /// With EXPR, list those that have any of its hosts. With --fold, also print the hosts of each group, with --count their
+    /// number.
+    #[arg(long, value_name = "SOURCE", group = "folding", num_args = 0..=1, require_equals = true,
+          default_missing_value = "", value_parser = parse_source, conflicts_with_all = ["by", "names", "expand",
+          "separator", "nth", "index", "contains", "pick", "split", "sort", "keep_duplicates", "max"],
+          help_heading = "Node groups")]
+    pub groups: Option<GroupSource>,
+
+    /// Like --fold, but write whole node groups of SOURCE as @GROUP
+    #[arg(long, value_name = "SOURCE", group = "folding", num_args = 0..=1, require_equals = true,
+          default_missing_value = "", value_parser = parse_source, conflicts_with_all = ["by", "groups", "count", "output",
+          "names", "expand", "separator", "nth", "index", "contains", "pick", "split", "keep_duplicates", "max"],
+          help_heading = "Node groups")]
+    pub regroup: Option<GroupSource>,
 }
 
+const FORMATS: &str = "Output format: JSON lines, names (one per line), a table, or csv or tsv with a header line. `auto` is \
+    JSON lines in a pipe or file, and names on a terminal";
+const COLUMNS: &str = "Columns of a table, csv or tsv, separated by commas: keys of the records, such as \
+    host,tags.role,zone, and `age`, the time since the launch. Without --output the result is a table";
+
 impl Args {
-    /// How hosts are written, where that is not folded.
+    /// The output format of hosts that are not folded.
     pub(crate) fn mode(&self) -> OutputMode {
-        match self.separator.is_some() || self.expand {
-            true => OutputMode::Names,
-            false => self.output.mode(OutputMode::Names),
-        }
+        if self.separator.is_some() || self.expand { OutputMode::Names } else { self.output.mode(OutputMode::Names) }
     }
 
-    /// Whether records come out whole.
+    /// Whether whole records are written.
     pub(crate) fn writes_records(&self) -> bool {
         !self.folds() && !self.count && self.index.is_none() && self.mode() != OutputMode::Names
     }
 
-    /// Whether hosts come out in expressions.
+    /// Whether hosts are written as expressions.
     pub(crate) fn folds(&self) -> bool {
         self.fold || self.by.is_some() || self.regroup.is_some()
     }
 
-    /// What a line says of a group, where there are groups.
-    pub(crate) fn shown(&self, by_default: Shown) -> Shown {
+    /// What a line has for each group.
+    pub(crate) fn group_line(&self, by_default: GroupLine) -> GroupLine {
         match (self.fold, self.count) {
-            (true, _) => Shown::Hosts,
-            (false, true) => Shown::Count,
+            (true, _) => GroupLine::Hosts,
+            (false, true) => GroupLine::Count,
             (false, false) => by_default,
         }
     }
 
-    /// Whether one expression is made of all hosts, and nobody counts them.
+    /// Whether one expression is made of all hosts, so it does not matter how often a host is given.
     pub(crate) fn folds_all(&self) -> bool {
         self.fold
             && self.by.is_none()
@@ -158,7 +182,7 @@ impl Args {
             && self.max.is_none()
     }
 
-    /// How hosts are folded.
+    /// The options of the fold.
     pub(crate) fn fold_options(&self) -> FoldOptions {
         FoldOptions {
             axes: self.axis.as_ref().map(|axes| axes.0.clone()),

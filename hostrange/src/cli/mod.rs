@@ -1,4 +1,4 @@
-//! The command line of `hostrange`.
+//! The `hostrange` command: reads the hosts, selects some, and writes them or answers a question.
 
 pub(crate) mod args;
 mod node_groups;
@@ -11,8 +11,8 @@ use crate::input::field::FieldValues;
 use crate::input::{Loader, Source, stdin_for, union, warn_of_globbed};
 use crate::nodegroups::NodeGroups;
 use crate::output::fold_lines::Folded;
-use crate::output::groups::{Grouped, Shown, write_by_value, write_node_groups};
-use crate::output::select::{Places, Select, Split};
+use crate::output::groups::{GroupLine, Grouped, write_by_value, write_node_groups};
+use crate::output::select::{Positions, Select, Split};
 use crate::output::{Lines, Output, Table};
 use crate::pattern::names::Names;
 use crate::set::HostSet;
@@ -25,7 +25,7 @@ use num_bigint::BigUint;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
-/// The name that `text` is, bare or in quotes.
+/// Returns the name that `text` stands for, with or without quotes.
 fn one_name(text: &str) -> Result<String> {
     match unquote(text) {
         Ok((name, length)) if text.starts_with('"') && length == text.len() => Ok(name),
@@ -35,14 +35,14 @@ fn one_name(text: &str) -> Result<String> {
     }
 }
 
-/// More names than anybody looks at.
-const MOST_TO_LOOK_AT: u64 = 100_000;
+/// Limit of hosts on a terminal and in a table.
+const MOST_ON_TERMINAL: u64 = 100_000;
 
 pub fn command() -> clap::Command {
     Args::command()
 }
 
-/// Reads to the end, then answers or writes: a reader that acts on hosts must not get half of a bad input.
+/// Runs the command. Reads all input before it writes, so a bad line never sends half of the hosts down a pipe.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     if (args.by.is_some() || args.groups.is_some())
         && !args.output.is_auto()
@@ -67,7 +67,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         return Ok(ended(args, &input, expression.is_none(), tool));
     }
     let repeats = match (args.keep_duplicates || args.folds_all(), args.writes_records()) {
-        // Folding drops duplicates itself.
+        // A fold removes duplicates itself.
         (true, _) => Repeats::Kept,
         (false, true) => Repeats::Records,
         (false, false) => Repeats::Once,
@@ -77,23 +77,23 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     if let Some(name) = &args.index {
         let index = query::index(&hosts, &one_name(name)?)?;
         let index = index.ok_or_else(|| Failure::no(format!("{name} is not in the set")))?;
-        return print(&index).map(|()| Status::Done);
+        return print(index).map(|()| Status::Done);
     }
-    let chosen = Chosen::new(&hosts, args)?;
+    let selection = Selection::new(&hosts, args)?;
     if args.count && args.by.is_none() {
-        let count = chosen.count()?;
+        let count = selection.count()?;
         print(&count)?;
         return Ok(if count == BigUint::ZERO && args.fail_empty { Status::No } else { Status::Done });
     }
-    chosen.refuse_too_many(args)?;
+    selection.refuse_too_many(args)?;
     let is_empty = match &input.fields {
-        Some(fields) => !write_by_field(&chosen, fields, args, tool)?,
-        None => !chosen.write(args, tool)?,
+        Some(fields) => !write_by_field(&selection, fields, args, tool)?,
+        None => !selection.write(args, tool)?,
     };
     Ok(ended(args, &input, is_empty, tool))
 }
 
-/// The status of a run, with a warning if there was no host.
+/// Returns the exit status. Warns if there was no host.
 fn ended(args: &Args, input: &Input, is_empty: bool, tool: &Tool) -> Status {
     if is_empty {
         tool.warn(if input.is_empty { "no hosts: the input was empty" } else { "no host is left" });
@@ -101,41 +101,40 @@ fn ended(args: &Args, input: &Input, is_empty: bool, tool: &Tool) -> Status {
     if is_empty && args.fail_empty { Status::No } else { Status::Done }
 }
 
-/// Writes the hosts of each value of a field; false where there is none.
-fn write_by_field(chosen: &Chosen<'_>, fields: &FieldValues, args: &Args, tool: &Tool) -> Result<bool> {
-    let (shown, options) = (args.shown(Shown::Hosts), args.fold_options());
-    let mut grouped = Grouped::new(fields, Some(&options).filter(|_| shown.has_hosts(&args.output)));
-    let any = chosen.for_each_host(&mut grouped)?;
+/// Writes the hosts of each value of a field. Returns false if there are no hosts.
+fn write_by_field(selection: &Selection<'_>, fields: &FieldValues, args: &Args, tool: &Tool) -> Result<bool> {
+    let (line, options) = (args.group_line(GroupLine::Hosts), args.fold_options());
+    let mut grouped = Grouped::new(fields, Some(&options).filter(|_| line.has_hosts(&args.output)));
+    let any = selection.for_each_host(&mut grouped)?;
     if any {
         fields.warn_if_unknown(tool);
     }
-    write_by_value(&fields.path, &grouped.rows(), shown, &args.output, tool)?;
+    write_by_value(&fields.path, &grouped.rows(), line, &args.output, tool)?;
     Ok(any)
 }
 
-/// Lists node groups. Hosts are read only where they are asked for.
+/// Lists node groups. Reads hosts only if the arguments name some.
 fn list_groups(args: &Args, source: &GroupSource, groups: &NodeGroups, tool: &Tool) -> Result<Status> {
-    let (shown, options) = (args.shown(Shown::Label), args.fold_options());
-    let options = Some(&options).filter(|_| shown.has_hosts(&args.output));
-    let rows = match args.expressions.is_empty() && args.operations.is_empty() {
-        true => list(source, None, shown == Shown::Count, options, groups, tool)?,
-        false => {
-            let input = Input::load(args, tool)?;
-            list(source, Some(&input.set(args, groups)?), true, options, groups, tool)?
-        }
+    let (line, options) = (args.group_line(GroupLine::Label), args.fold_options());
+    let options = Some(&options).filter(|_| line.has_hosts(&args.output));
+    let rows = if args.expressions.is_empty() && args.operations.is_empty() {
+        list(source, None, line == GroupLine::Count, options, groups, tool)?
+    } else {
+        let input = Input::load(args, tool)?;
+        list(source, Some(&input.set(args, groups)?), true, options, groups, tool)?
     };
-    write_node_groups(&rows, shown, &args.output, tool)?;
+    write_node_groups(&rows, line, &args.output, tool)?;
     Ok(if rows.is_empty() && args.fail_empty { Status::No } else { Status::Done })
 }
 
-/// What the arguments name, read.
+/// The input that the arguments name.
 struct Input {
     sources: Vec<Source>,
-    /// The right sides of the operations.
+    /// The expressions of -x, -i and -X.
     operands: Vec<Source>,
-    /// What --contains asks for.
+    /// The expression of --contains.
     asked: Option<Source>,
-    /// The values of what --by groups by.
+    /// The values of the field of --by.
     fields: Option<FieldValues>,
     is_empty: bool,
 }
@@ -159,7 +158,7 @@ impl Input {
         Ok(Input { sources, operands, asked, fields: loader.into_fields(), is_empty })
     }
 
-    /// The hosts that are asked for.
+    /// Returns the hosts of all arguments, after -x, -i and -X.
     fn set(&self, args: &Args, groups: &NodeGroups) -> Result<HostSet<'_>> {
         let mut set = union(&self.sources, groups)?;
         for ((operator, _), operand) in args.operations.0.iter().zip(&self.operands) {
@@ -170,30 +169,31 @@ impl Input {
     }
 }
 
-/// The hosts that come out: all, or those at some places.
-struct Chosen<'s> {
+/// The hosts to write: all, or those at the positions of --nth or --pick.
+struct Selection<'s> {
     hosts: &'s Hosts<'s>,
-    places: Option<Places>,
+    positions: Option<Positions>,
 }
 
-impl Chosen<'_> {
-    fn new<'s>(hosts: &'s Hosts<'s>, args: &Args) -> Result<Chosen<'s>> {
-        let places = match (&args.nth, args.pick) {
-            (Some(slice), _) => Some(match slice.counts_from_end() {
-                true => slice.places(Some(hosts.len()?)),
-                false => slice.places(None),
-            }),
-            (None, Some(count)) => Some(Places::pick(count, hosts.len()?, args.seed)),
+impl Selection<'_> {
+    fn new<'s>(hosts: &'s Hosts<'s>, args: &Args) -> Result<Selection<'s>> {
+        let positions = match (&args.nth, args.pick) {
+            (Some(slice), _) => {
+                Some(if slice.counts_from_end() { slice.positions(Some(hosts.len()?)) } else { slice.positions(None) })
+            }
+            (None, Some(count)) => Some(Positions::pick(count, hosts.len()?, args.seed)),
             (None, None) => None,
         };
-        Ok(Chosen { hosts, places })
+        Ok(Selection { hosts, positions })
     }
 
     fn count(&self) -> Result<BigUint> {
-        match &self.places {
-            Some(places) => Ok(places.count(self.hosts.len()?).into()),
-            None => self.hosts.count(),
-        }
+        if self.positions.is_some() { Ok(self.len()?.into()) } else { self.hosts.count() }
+    }
+
+    fn len(&self) -> Result<u128> {
+        let total = self.hosts.len()?;
+        Ok(self.positions.as_ref().map_or(total, |positions| positions.count(total)))
     }
 
     fn refuse_too_many(&self, args: &Args) -> Result<()> {
@@ -202,29 +202,23 @@ impl Chosen<'_> {
             OutputMode::Table => Some("a table"),
             _ => io::stdout().is_terminal().then_some("a terminal"),
         };
-        let Some(most) = args.max.or(place.map(|_| MOST_TO_LOOK_AT)) else { return Ok(()) };
+        let Some(most) = args.max.or(place.map(|_| MOST_ON_TERMINAL)) else { return Ok(()) };
         let count = self.count()?;
         if count <= most.into() {
             return Ok(());
         }
         Err(match (args.max, place) {
-            (None, Some(place)) => Failure::usage(format!("{count} hosts are more than {place} is for"))
-                .hint(format!("write names or JSON lines to a file or pipe, or give --max {count}")),
+            (None, Some(place)) => Failure::usage(format!("{count} hosts are too many for {place}"))
+                .hint(format!("write names or JSON lines to a file or pipe, or use --max {count}")),
             _ => Failure::usage(format!("{count} hosts are more than --max {most}")),
         })
     }
 
-    /// Writes them; false where there is none.
+    /// Writes the hosts. Returns false if there are none.
     fn write(&self, args: &Args, tool: &Tool) -> Result<bool> {
         let mut output = output(args, tool)?;
         let any = match args.split {
-            Some(parts) => {
-                let total = self
-                    .places
-                    .as_ref()
-                    .map_or_else(|| self.hosts.len(), |places| Ok(places.count(self.hosts.len()?)))?;
-                self.for_each_host(&mut Split::new(total, parts, &mut *output))?
-            }
+            Some(parts) => self.for_each_host(&mut Split::new(self.len()?, parts, &mut *output))?,
             None => self.for_each_host(&mut *output)?,
         };
         output.finish()?;
@@ -233,15 +227,15 @@ impl Chosen<'_> {
 
     fn for_each_host(&self, visitor: &mut dyn HostVisitor) -> Result<bool> {
         let mut watch = Watch { visitor, any: false };
-        finished(match self.places.clone() {
-            Some(places) => self.hosts.for_each_host(&mut Select::new(places, &mut watch)),
+        finished(match self.positions.clone() {
+            Some(positions) => self.hosts.for_each_host(&mut Select::new(positions, &mut watch)),
             None => self.hosts.for_each_host(&mut watch),
         })?;
         Ok(watch.any)
     }
 }
 
-/// Sees whether any host comes by.
+/// Notes whether any host is visited.
 struct Watch<'s> {
     visitor: &'s mut dyn HostVisitor,
     any: bool,
@@ -262,9 +256,7 @@ impl HostVisitor for Watch<'_> {
 fn output(args: &Args, tool: &Tool) -> Result<Box<dyn Output>> {
     let separator = match (args.separator.as_deref(), args.split) {
         (Some("\n" | "\0"), Some(_)) => {
-            return Err(Failure::usage(
-                "--split writes a line a part: another separator than \\n and \\0 has to tell the names apart",
-            ));
+            return Err(Failure::usage("--split writes a line per part, so the separator cannot be \\n or \\0"));
         }
         (Some(separator), _) => separator,
         (None, Some(_)) => " ",

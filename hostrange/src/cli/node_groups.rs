@@ -1,4 +1,4 @@
-//! Node groups listed (`--groups`), and names folded into them (`--regroup`).
+//! Lists node groups (`--groups`), and folds names into node groups (`--regroup`).
 
 use crate::fold::{FoldOptions, Folder};
 use crate::language::parse::node_group;
@@ -12,7 +12,7 @@ use cerveza_record::is_bare;
 use cerveza_record::natural_cmp;
 use num_bigint::BigUint;
 
-/// Which source of node groups is asked for.
+/// The value of --groups and --regroup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupSource {
     Default,
@@ -20,7 +20,7 @@ pub enum GroupSource {
     All,
 }
 
-/// `SOURCE`, `@SOURCE:` and `*`; nothing is the default source.
+/// Parses `SOURCE`, `@SOURCE:` and `*`. An empty text is the default source.
 pub(crate) fn parse_source(text: &str) -> std::result::Result<GroupSource, String> {
     let name = text.strip_prefix('@').unwrap_or(text);
     match name.strip_suffix(':').unwrap_or(name) {
@@ -31,8 +31,8 @@ pub(crate) fn parse_source(text: &str) -> std::result::Result<GroupSource, Strin
     }
 }
 
-/// The groups of a source in natural order. With `hosts`, those that have any of them, with these alone. Hosts are looked
-/// up only to be counted or for `fold`, so a broken group is listed.
+/// Returns the groups of a source in natural order. With `hosts`, returns only groups that have some of them, and only
+/// these hosts. Reads the hosts of a group only to count or fold them, so a broken group is listed too.
 pub(crate) fn list(
     source: &GroupSource,
     hosts: Option<&HostSet<'_>>,
@@ -63,8 +63,8 @@ pub(crate) fn list(
     Ok(rows)
 }
 
-/// Folds hosts into the groups that are in the set as a whole, the largest first and none that shares a host with one
-/// before, and the other hosts into names. `None` if there are no hosts.
+/// Folds hosts into whole groups, the largest first and none that shares a host with an earlier one. All other hosts are
+/// folded into names. Returns `None` if there are no hosts.
 pub(crate) fn regroup(
     set: HostSet<'_>,
     source: &GroupSource,
@@ -74,7 +74,7 @@ pub(crate) fn regroup(
 ) -> Result<Option<String>> {
     let total = set.count()?;
     let mut candidates = Vec::new();
-    // A name that reads back as something else is of no use.
+    // Skips names that would be read back as something else.
     for group in groups_of(source, groups, tool)?.into_iter().filter(|group| is_bare([group.name.as_str()])) {
         let hosts = group.hosts(groups)?;
         let count = hosts.count()?;
@@ -104,16 +104,13 @@ pub(crate) fn regroup(
 struct NodeGroup {
     source: String,
     name: String,
-    /// Whether it is written with its source.
+    /// Whether its source is written too.
     is_prefixed: bool,
 }
 
 impl NodeGroup {
     fn shown(&self) -> String {
-        match self.is_prefixed {
-            true => format!("@{}:{}", self.source, self.name),
-            false => format!("@{}", self.name),
-        }
+        if self.is_prefixed { format!("@{}:{}", self.source, self.name) } else { format!("@{}", self.name) }
     }
 
     fn hosts(&self, groups: &NodeGroups) -> Result<HostSet<'static>> {
@@ -122,7 +119,7 @@ impl NodeGroup {
     }
 }
 
-/// The groups of a source. Of all sources, those that a program lists are left out with a warning.
+/// Returns the groups of a source. Of all sources, it skips with a warning those whose groups come from a program.
 fn groups_of(source: &GroupSource, groups: &NodeGroups, tool: &Tool) -> Result<Vec<NodeGroup>> {
     let list = |source: Option<&str>, is_prefixed: bool| {
         let (source, mut names) = groups.names(source).map_err(Failure::usage)?;

@@ -1,10 +1,10 @@
-//! Options whose values clap does not know: -x, -i and -X in the order of the command line, axes, separators.
+//! Options that clap has no type for: -x, -i and -X in the order of the command line, axes and separators.
 
 use crate::set::Operator;
 use clap::error::Error;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
-/// Each operator with the expression on its right.
+/// The operators of -x, -i and -X with their expressions, in the order given.
 #[derive(Clone, Debug, Default)]
 pub struct Operations(pub(crate) Vec<(Operator, String)>);
 
@@ -15,16 +15,17 @@ impl Operations {
 }
 
 const OPTIONS: [(&str, char, Operator, &str); 3] = [
-    ("exclude", 'x', Operator::Difference, "Leave out the hosts of EXPR, as ! does"),
-    ("intersect", 'i', Operator::Intersection, "Keep only hosts that are also of EXPR, as & does"),
-    ("xor", 'X', Operator::SymmetricDifference, "Take hosts that are of one side alone, as ^ does"),
+    ("exclude", 'x', Operator::Difference, "Remove the hosts of EXPR (like !)"),
+    ("intersect", 'i', Operator::Intersection, "Keep only hosts that are also in EXPR (like &)"),
+    ("xor", 'X', Operator::SymmetricDifference, "Keep hosts that are in exactly one of the set and EXPR (like ^)"),
 ];
 
 impl clap::Args for Operations {
     fn augment_args(command: Command) -> Command {
         let option = |(name, short, _, help): (&'static str, char, Operator, &'static str)| {
-            let help = format!("{help}. -x, -i and -X may be repeated, and apply to all arguments in the order given");
-            Arg::new(name).short(short).long(name).value_name("EXPR").action(ArgAction::Append).help(help)
+            let more = "-x, -i and -X can be repeated. They apply to all arguments, in the order given";
+            let arg = Arg::new(name).short(short).long(name).value_name("EXPR").action(ArgAction::Append);
+            arg.help(help).long_help(format!("{help}. {more}"))
         };
         command.args(OPTIONS.map(option))
     }
@@ -52,11 +53,11 @@ impl FromArgMatches for Operations {
     }
 }
 
-/// Numbers of a name, counted from 1, or from the end where negative.
+/// Numbers of a name, counted from 1, or from the end if negative.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axes(pub(crate) Vec<i64>);
 
-/// The longest name has fewer numbers.
+/// More numbers than any name has.
 const MOST_AXES: i64 = 256;
 
 pub(crate) fn parse_axes(text: &str) -> Result<Axes, String> {
@@ -78,7 +79,7 @@ pub(crate) fn parse_axes(text: &str) -> Result<Axes, String> {
     Ok(Axes(axes))
 }
 
-/// `\n`, `\t`, `\0` and `\\` as shells' printf has them; any other backslash stands for itself.
+/// Replaces `\n`, `\t`, `\0` and `\\` as printf(1) does. Any other backslash stays.
 pub(crate) fn parse_separator(text: &str) -> Result<String, String> {
     let mut separator = String::new();
     let mut chars = text.chars().peekable();

@@ -1,4 +1,4 @@
-//! Questions about a set that are answered by an exit status or a number.
+//! Answers `--contains` and `--index`.
 
 use crate::pattern::names::Names;
 use crate::set::HostSet;
@@ -8,28 +8,25 @@ use cerveza_manners::{Failure, Result};
 
 /// Whether the set has all hosts of `asked`.
 pub(crate) fn contains(set: &HostSet<'_>, asked: &HostSet<'_>) -> Result<bool> {
-    match asked.is_empty() {
-        true => Err(Failure::usage("--contains: the expression stands for no host")),
-        false => asked.is_subset(set),
-    }
+    if asked.is_empty() { Err(Failure::usage("--contains: the expression has no hosts")) } else { asked.is_subset(set) }
 }
 
-/// Returns the place of `name` among the hosts, counted from 0. `None` if it is not one of them.
+/// Returns the position of `name` among the hosts, counted from 0. `None` if it is not one of them.
 pub(crate) fn index(hosts: &Hosts<'_>, name: &str) -> Result<Option<u128>> {
     if !hosts.contains(name) {
         return Ok(None);
     }
-    let mut search = Search { name, place: 0, is_found: false };
+    let mut search = Search { name, position: 0, is_found: false };
     finished(hosts.for_each_host(&mut search))?;
-    match search.place {
+    match search.position {
         u128::MAX => Err(Failure::usage(format!("more than 2^128 hosts come before {name}"))),
-        place => Ok(search.is_found.then_some(place)),
+        position => Ok(search.is_found.then_some(position)),
     }
 }
 
 struct Search<'s> {
     name: &'s str,
-    place: u128,
+    position: u128,
     is_found: bool,
 }
 
@@ -39,15 +36,15 @@ impl HostVisitor for Search<'_> {
         if self.is_found {
             return Err(Stop::Enough);
         }
-        self.place += 1;
+        self.position += 1;
         Ok(())
     }
 
     fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
-        let places = run.position()..run.position() + run.left();
-        let found = run.pattern().find(self.name).filter(|place| places.contains(place));
+        let positions = run.position()..run.position() + run.left();
+        let found = run.pattern().find(self.name).filter(|position| positions.contains(position));
         self.is_found = found.is_some();
-        self.place = self.place.saturating_add(found.map_or(run.left(), |place| place - run.position()));
+        self.position = self.position.saturating_add(found.map_or(run.left(), |position| position - run.position()));
         if self.is_found { Err(Stop::Enough) } else { Ok(()) }
     }
 }

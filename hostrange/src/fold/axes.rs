@@ -1,23 +1,24 @@
-//! Names with several numbers: a grid with a row a name and a column an axis, folded along one axis after the other.
+//! Folds names with several numbers: a grid with a row per name and a column per axis, folded along one axis at a time.
+//! An "axis" is the position of a number in the name.
 
 use super::numbers::{Number, Run, join};
 use indexmap::IndexSet;
 use std::cmp::Reverse;
 use std::{iter, mem, slice};
 
-/// The most axes to fold along. No product needs more: with two numbers on each it has 2^32 names.
+/// Limit of axes to fold along. 32 axes with two numbers each are 2^32 names already.
 const MOST_FOLDED: usize = 32;
 
 pub struct Grid {
-    /// Row after row, for each axis the id of a number or of a set of them.
+    /// Row by row, for each axis the id of a number or of a set of numbers.
     cells: Vec<usize>,
     axes: Vec<Axis>,
 }
 
 struct Axis {
-    /// The numbers that occur, ascending. The id of a number is its place here.
+    /// The numbers that occur, ascending. The id of a number is its index here.
     numbers: Vec<Number>,
-    /// The sets of two and more numbers that occur, each as ascending ids. Their own ids follow those of the numbers.
+    /// The sets of two or more numbers that occur, each as ascending ids. Their own ids follow those of the numbers.
     sets: IndexSet<Box<[usize]>>,
 }
 
@@ -26,7 +27,7 @@ impl Axis {
         self.numbers.len() + self.sets.len()
     }
 
-    /// The ids of the numbers that an id stands for.
+    /// Returns the ids of the numbers that an id stands for.
     fn members<'a>(&'a self, id: &'a usize) -> &'a [usize] {
         match id.checked_sub(self.numbers.len()) {
             None => slice::from_ref(id),
@@ -36,7 +37,7 @@ impl Axis {
 }
 
 impl Grid {
-    /// Of rows one after the other, each of `width` numbers.
+    /// Makes a grid of rows of `width` numbers each.
     pub fn new(rows: Vec<Number>, width: usize) -> Grid {
         let mut cells = vec![0; rows.len()];
         let mut axes = Vec::with_capacity(width);
@@ -56,9 +57,8 @@ impl Grid {
         Grid { cells, axes }
     }
 
-    /// Folds along the axes of `wanted`, first along that with the most numbers and of several such the last: web1.a1
-    /// and web2.a2 fold along neither, and n[1-2] counts on its end. After one pass along each no two rows are left
-    /// that differ along one of them only.
+    /// Folds along the axes of `wanted`, first along the axis with the most numbers, and of several such along the last.
+    /// Afterwards no two rows differ along only one of them.
     pub fn fold(&mut self, wanted: &[usize]) {
         let numbers = |axis: usize| self.axes[axis].numbers.len();
         let mut order: Vec<usize> = wanted.iter().copied().filter(|axis| numbers(*axis) > 1).collect();
@@ -67,9 +67,9 @@ impl Grid {
         order.into_iter().for_each(|axis| self.fold_along(axis));
     }
 
-    /// Merges the rows that differ in `axis` only, and drops those that do not differ.
+    /// Merges the rows that differ only in `axis`, and removes duplicates.
     fn fold_along(&mut self, axis: usize) {
-        // What is sorted by first weighs least: the numbers of `axis` ascend within rows otherwise alike.
+        // The first sort key weighs least, so the numbers of `axis` ascend within rows that are otherwise equal.
         let others = (0..self.axes.len()).filter(|other| *other != axis);
         let order = self.sorted(iter::once(axis).chain(others), |_, id| id);
         let is_alike = |a: &usize, b: &usize| {
@@ -96,7 +96,7 @@ impl Grid {
         self.axes[axis].sets = sets;
     }
 
-    /// Gives the rows, ascending, each as the runs along each axis.
+    /// Calls `take` with each row, ascending, as the runs along each axis.
     pub fn for_each_row(&self, mut take: impl FnMut(&[Vec<Run>])) {
         let mut order = self.sorted((0..self.axes.len()).rev(), |axis, id| self.axes[axis].members(&id)[0]);
         order.dedup_by(|a, b| self.row(*a) == self.row(*b));
@@ -115,8 +115,8 @@ impl Grid {
         &self.cells[row * self.axes.len()..][..self.axes.len()]
     }
 
-    /// The rows, sorted by the keys of one axis after the other, so that the last weighs most. A key is an id that the
-    /// axis has, so counting sorts them quicker than comparing.
+    /// Returns the rows sorted by one axis after the other; the last one weighs most. It is a counting sort, which is faster
+    /// than comparing because the keys are ids of the axis.
     fn sorted(&self, axes: impl Iterator<Item = usize>, key: impl Fn(usize, usize) -> usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.cells.len() / self.axes.len()).collect();
         let mut sorted = order.clone();

@@ -1,7 +1,7 @@
-//! Names folded into one expression. What it gives, expanded, is the same set of names, each of them once.
+//! Folds names into one expression. Expanded, it gives the same names, each once.
 //!
-//! A name is split into its shape and its numbers, the names of a shape are folded (`numbers` along one axis, `axes`
-//! along several), and the words that come out are written (`words`).
+//! A "shape" is the text around the numbers of a name. Names of the same shape are folded (`numbers` along one axis, `axes`
+//! along several), and the result is written as words (`words`).
 
 mod axes;
 mod numbers;
@@ -13,23 +13,23 @@ use axes::Grid;
 use indexmap::IndexMap;
 use numbers::{MOST_DIGITS, Number, Run, join, push_run};
 use std::mem;
-use words::Words;
+use words::WordWriter;
 
-/// How names fold. By default along all axes, without steps.
+/// How to fold names. The default is along all axes, without steps.
 #[derive(Clone, Debug, Default)]
 pub struct FoldOptions {
-    /// Fold along these axes only: counted from 1, negative from the end. `None`: all.
+    /// Fold only along these axes, counted from 1, or from the end if negative. `None`: all.
     pub axes: Option<Vec<i64>>,
-    /// Write numbers as a stepped range `[0-10/2]` where at least so many (3 or more) stand in a row. `None`: never.
+    /// Write at least so many (3 or more) evenly spaced numbers as a range with a step, `[0-10/2]`. `None`: never.
     pub autostep: Option<usize>,
-    /// Write quoted text as one word of a shell: blanks are escapes. `false`: as people read it.
+    /// Write blanks in quoted text as escapes, so a shell does not split it. `false`: write it as people read it.
     pub for_shell: bool,
-    /// What stands before each word: the `@` of node groups.
+    /// Text before each word: the `@` of node groups.
     pub before: &'static str,
 }
 
 impl FoldOptions {
-    /// The axes to fold along, of so many, counted from 0.
+    /// Returns which of `count` axes to fold along, counted from 0.
     fn folded(&self, count: usize) -> Vec<usize> {
         let is_wanted = |axis: usize| match &self.axes {
             None => true,
@@ -40,40 +40,40 @@ impl FoldOptions {
 }
 
 /// Folds names, added in any order, into a comma-separated expression without duplicates. Shapes keep the order of
-/// their first name; within a shape words and numbers ascend.
+/// their first name. Within a shape words and numbers ascend.
 ///
-/// A shape is the text around a name's numbers, with `NUMBER` for each of them. Of digits too many for a `Number` the
-/// last ones are the number, and those before, the head, are text. Texts are quoted where they have to be.
+/// A shape has the byte `NUMBER` for each number. If a name has more digits in a row than a `Number`, the last ones are the
+/// number and the others are text.
 pub struct Folder {
     options: FoldOptions,
-    shapes: IndexMap<Box<[u8]>, Names>,
-    /// Of the name last split: its shape, most often that of the next name too, the shape's index, and the numbers.
+    shapes: IndexMap<Box<[u8]>, ShapeNames>,
+    /// The shape of the last name, its index, and the numbers. The next name often has the same shape.
     shape: Vec<u8>,
     shape_index: usize,
     numbers: Vec<Number>,
-    /// Where the next shape is made.
+    /// A buffer for the shape of the next name.
     next_shape: Vec<u8>,
 }
 
-/// The names of one shape, by how many numbers it has.
-enum Names {
+/// The names of one shape, by the number of its axes.
+enum ShapeNames {
     None,
     One(Vec<Run>),
-    /// One name's numbers after the other's.
+    /// The numbers of all names, name by name.
     Several(Vec<Number>),
 }
 
-impl Names {
-    fn new(numbers: usize) -> Names {
+impl ShapeNames {
+    fn new(numbers: usize) -> ShapeNames {
         match numbers {
-            0 => Names::None,
-            1 => Names::One(Vec::new()),
-            _ => Names::Several(Vec::new()),
+            0 => ShapeNames::None,
+            1 => ShapeNames::One(Vec::new()),
+            _ => ShapeNames::Several(Vec::new()),
         }
     }
 }
 
-/// Stands for a number in a shape. No UTF-8 has it.
+/// Stands for a number in a shape. UTF-8 never contains this byte.
 const NUMBER: u8 = 0xff;
 
 impl Folder {
@@ -91,33 +91,33 @@ impl Folder {
     pub fn add(&mut self, name: &str) {
         self.split(name);
         match &mut self.shapes[self.shape_index] {
-            Names::None => {}
-            Names::One(runs) => push_run(runs, self.numbers[0].into()),
-            Names::Several(rows) => rows.extend_from_slice(&self.numbers),
+            ShapeNames::None => {}
+            ShapeNames::One(runs) => push_run(runs, self.numbers[0].into()),
+            ShapeNames::Several(rows) => rows.extend_from_slice(&self.numbers),
         }
     }
 
     pub fn finish(self) -> String {
-        let mut words = Words::new(&self.options);
+        let mut words = WordWriter::new(&self.options);
         for (shape, names) in self.shapes {
             let count = shape.iter().filter(|byte| **byte == NUMBER).count();
             let folded = self.options.folded(count);
             match names {
-                Names::None => words.push(&shape, []),
-                Names::One(runs) if folded.is_empty() => {
+                ShapeNames::None => words.push(&shape, []),
+                ShapeNames::One(runs) if folded.is_empty() => {
                     push_rows(&mut words, &shape, runs.iter().flat_map(Run::numbers).collect(), count, &folded);
                 }
-                Names::One(mut runs) => {
+                ShapeNames::One(mut runs) => {
                     join(&mut runs);
                     words.push(&shape, [runs.as_slice()]);
                 }
-                Names::Several(rows) => push_rows(&mut words, &shape, rows, count, &folded),
+                ShapeNames::Several(rows) => push_rows(&mut words, &shape, rows, count, &folded),
             }
         }
         words.expression
     }
 
-    /// Finds a name's shape and its numbers.
+    /// Splits a name into its shape and its numbers.
     fn split(&mut self, name: &str) {
         self.next_shape.clear();
         self.numbers.clear();
@@ -136,16 +136,16 @@ impl Folder {
             mem::swap(&mut self.shape, &mut self.next_shape);
             self.shape_index = match self.shapes.get_index_of(self.shape.as_slice()) {
                 Some(index) => index,
-                None => self.shapes.insert_full(self.shape.as_slice().into(), Names::new(self.numbers.len())).0,
+                None => self.shapes.insert_full(self.shape.as_slice().into(), ShapeNames::new(self.numbers.len())).0,
             };
         }
     }
 }
 
 /// Writes the words of a shape with `count` numbers, folded along some of its axes.
-fn push_rows(words: &mut Words, shape: &[u8], rows: Vec<Number>, count: usize, folded: &[usize]) {
+fn push_rows(words: &mut WordWriter, shape: &[u8], rows: Vec<Number>, count: usize, folded: &[usize]) {
     if rows.len() == count {
-        // One name, as of most shapes where names are random.
+        // One name. Random names have many such shapes.
         let runs: Vec<Run> = rows.into_iter().map(Run::from).collect();
         words.push(shape, runs.chunks(1));
         return;
@@ -155,7 +155,7 @@ fn push_rows(words: &mut Words, shape: &[u8], rows: Vec<Number>, count: usize, f
     grid.for_each_row(|groups| words.push(shape, groups.iter().map(Vec::as_slice)));
 }
 
-/// Folds names along all their axes. Also the form that hosts have in messages: it has no control characters.
+/// Folds names along all axes, as messages show them. The result has no control characters.
 pub fn fold<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut folder = Folder::new(FoldOptions::default());
     names.into_iter().for_each(|name| folder.add(name));

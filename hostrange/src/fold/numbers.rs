@@ -1,6 +1,6 @@
-//! Numbers as names write them, with their zeros, and their runs.
+//! `Number`: a number in a name, with its zeros in front. `Run`: a range of numbers.
 
-/// The most digits of a number: with their count they fit into 64 bits.
+/// Limit of digits of a number: with their count they fit into 64 bits.
 pub const MOST_DIGITS: usize = 17;
 
 /// A string of 1 to 17 digits. `1` and `01` are different; they ascend by value, then by length.
@@ -14,7 +14,7 @@ impl Number {
         Number(value << LENGTH_BITS | length as u64)
     }
 
-    /// Of nothing but digits, `MOST_DIGITS` at most.
+    /// Parses up to `MOST_DIGITS` digits.
     pub fn parse(digits: &str) -> Number {
         Number::new(digits.bytes().fold(0, |value, digit| value * 10 + u64::from(digit - b'0')), digits.len())
     }
@@ -27,7 +27,7 @@ impl Number {
         (self.0 & ((1 << LENGTH_BITS) - 1)) as usize
     }
 
-    /// Whether a range from here has the number `next`, which is greater, in its padding: one from 8 has 10, not 09.
+    /// Whether a range that starts with this number writes the greater number `next` in the same way: after 8 comes 9, not 09.
     fn pads(self, next: Number) -> bool {
         let digits = next.value().checked_ilog10().map_or(1, |log| log as usize + 1);
         next.length() == self.length().max(digits)
@@ -63,35 +63,35 @@ impl Run {
         self.low == self.high
     }
 
-    /// Whether `next`, which does not begin before this run, overlaps it or goes on from it.
+    /// Whether `next`, which does not start before this run, overlaps or continues it.
     pub fn is_met_by(self, next: Run) -> bool {
         next.low.value() <= self.high.value() + 1 && self.high.pads(next.low)
     }
 
-    /// The numbers of a run whose ends have the same length.
+    /// Returns the numbers of a run whose ends have the same length.
     pub fn numbers(&self) -> impl Iterator<Item = Number> + use<> {
         let length = self.low.length();
         (self.low.value()..=self.high.value()).map(move |value| Number::new(value, length))
     }
 }
 
-/// Adds a run whose ends have the same length. Sorted names take the room of their runs.
+/// Adds a run whose ends have the same length. Extends the last run if it can, so sorted names take little memory.
 pub fn push_run(runs: &mut Vec<Run>, run: Run) {
     match runs.last_mut() {
-        // 10 after 9 waits for `join`: if 09 comes too, it goes with that.
+        // 10 after 9 is left to `join`, because it continues 09 if that is there too.
         Some(last) if last.low <= run.low && last.low.length() == run.low.length() && last.is_met_by(run) => {
             last.high = last.high.max(run.high);
         }
         Some(_) => runs.push(run),
-        // Many shapes have one name: make no room for more as yet.
+        // Allocates for one run only, because many shapes have one name.
         None => *runs = vec![run],
     }
 }
 
-/// Sorts runs, each with ends of the same length, and joins those that meet.
+/// Sorts runs, each with ends of the same length, and joins those that overlap or continue each other.
 pub fn join(runs: &mut Vec<Run>) {
     runs.sort_unstable_by_key(|run| run.low);
-    // By length the last of the runs that end in it.
+    // For each length of numbers the last run that ends with it.
     let mut ending = [None; MOST_DIGITS + 1];
     let mut kept = 0;
     for at in 0..runs.len() {
@@ -114,7 +114,7 @@ pub fn join(runs: &mut Vec<Run>) {
     runs.truncate(kept);
 }
 
-/// Runs with the step each is written with: of single numbers at least `least` in arithmetic progression become one.
+/// Returns the runs with their steps. At least `least` evenly spaced single numbers become one run.
 pub fn progressions(runs: &[Run], least: usize) -> Vec<(Run, u64)> {
     let mut stepped: Vec<(Run, u64)> = runs.iter().map(|run| (*run, 1)).collect();
     let singles: Vec<usize> = (0..runs.len()).filter(|at| runs[*at].is_single()).collect();
@@ -128,7 +128,7 @@ pub fn progressions(runs: &[Run], least: usize) -> Vec<(Run, u64)> {
         }
         if last > start && step(start) > 1 && last - start + 1 >= least {
             stepped[singles[start]] = (Run { low: number(start), high: number(last) }, step(start));
-            // A step of 0 marks what is in the progression.
+            // A step of 0 marks numbers that are in the new run.
             singles[start + 1..=last].iter().for_each(|at| stepped[*at].1 = 0);
             start = last + 1;
         } else {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_goes_on_in_the_padding_of_its_low_end() {
+    fn a_run_has_the_padding_of_its_low_end() {
         assert_eq!(joined("8,9,10,11"), "8-11");
         assert_eq!(joined("08,09,10"), "08-10");
         assert_eq!(joined("8,08,09,10"), "8,08-10");

@@ -33,7 +33,7 @@ fn words(expression: &str) -> Vec<&str> {
 }
 
 #[test]
-fn any_order_folds() {
+fn names_fold_in_any_order() {
     assert_eq!(folded(""), "");
     assert_eq!(folded("web3 web1 db1 web2"), "web[1-3],db1");
     assert_eq!(folded("web3 web1 web2 db1 web5"), "web[1-3,5],db1");
@@ -62,7 +62,7 @@ fn several_numbers_fold_along_each_axis() {
 }
 
 #[test]
-fn axes_are_chosen_from_either_end() {
+fn axes_count_from_either_end() {
     let names = "r1n1 r1n2 r2n1 r2n2";
     assert_eq!(along(&[1], names), "r[1-2]n1,r[1-2]n2");
     assert_eq!(along(&[-2], names), "r[1-2]n1,r[1-2]n2");
@@ -74,7 +74,7 @@ fn axes_are_chosen_from_either_end() {
 }
 
 #[test]
-fn steps_are_written_where_asked_for() {
+fn steps_are_written_only_with_autostep() {
     let names: Vec<String> = [8, 0, 2, 6, 4, 10].iter().map(|at| format!("n{at}")).collect();
     assert_eq!(folded_with(FoldOptions::default(), &names), "n[0,2,4,6,8,10]");
     assert_eq!(
@@ -88,7 +88,7 @@ fn steps_are_written_where_asked_for() {
 }
 
 #[test]
-fn of_many_digits_the_last_are_the_number() {
+fn only_the_last_of_many_digits_fold() {
     let numbers = |digits: &str| format!("n{digits}1 n{digits}3 n{digits}2");
     assert_eq!(folded(&numbers("10000000000000000000")), "n[100000000000000000001-100000000000000000003]");
     assert_eq!(folded("n99999999999999999 n100000000000000000"), "n99999999999999999,n100000000000000000");
@@ -101,7 +101,7 @@ fn of_many_digits_the_last_are_the_number() {
 }
 
 #[test]
-fn text_that_needs_quotes_has_them() {
+fn text_is_quoted_if_necessary() {
     assert_eq!(fold(["My Web 2", "web1", "My Web 1", "web2"]), "\"My Web \"[1-2],web[1-2]");
     let for_shell = FoldOptions { for_shell: true, ..FoldOptions::default() };
     assert_eq!(folded_with(for_shell, &["My Web 2", "My Web 1"]), r#""My\u0020Web\u0020"[1-2]"#);
@@ -115,7 +115,7 @@ fn text_that_needs_quotes_has_them() {
 }
 
 #[test]
-fn many_axes_are_no_more_work_than_their_names() {
+fn many_axes_take_no_more_time() {
     let name = |number: &str| format!("{number}.").repeat(20_000);
     assert_eq!(folded(&[name("1"), name("2")].join(" ")), format!("{},{}", name("1"), name("2")));
 }
@@ -126,7 +126,7 @@ fn any_options() -> impl Strategy<Value = FoldOptions> {
     options.prop_map(|(axes, autostep, for_shell)| FoldOptions { axes, autostep, for_shell, before: "" })
 }
 
-/// Names that share shapes, with numbers close to where paddings and heads change.
+/// Names that share shapes, with numbers near changes of length.
 fn any_names() -> impl Strategy<Value = Vec<String>> {
     let number = "[0-9]{1,2}|0{0,2}(8|9|10|11|98|99|100|101)|[0-9]{1,25}|[19]9{15,18}[89]|10{15,18}[01]";
     let name = format!("[a.]{{0,1}}({number})([b.-]({number})){{0,2}}[a-]{{0,1}}");
@@ -152,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_names_is_but_that_of_shapes(
+    fn the_order_of_names_only_changes_the_order_of_shapes(
         (names, shuffled) in any_names().prop_flat_map(|names| (Just(names.clone()), Just(names).prop_shuffle())),
         options in any_options(),
     ) {

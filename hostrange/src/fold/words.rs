@@ -1,36 +1,36 @@
-//! The words of an expression, written.
+//! `WordWriter`: writes the words of an expression.
 
 use super::numbers::{MOST_DIGITS, Number, Run, progressions};
 use super::{FoldOptions, NUMBER};
 use cerveza_record::{is_bare, quote, quote_as_word};
 use std::{mem, str};
 
-/// The digits that a parser takes for one number.
+/// Limit of digits that the parser reads as one number.
 const MOST_READ: usize = 255;
 
-/// The texts around the numbers of a shape, one more than those.
+/// Returns the texts around the numbers of a shape, one more than there are numbers.
 fn texts(shape: &[u8]) -> impl Iterator<Item = &str> {
-    // They are pieces of names, cut at digits.
+    // A piece of a name is UTF-8.
     shape.split(|byte| *byte == NUMBER).map(|text| str::from_utf8(text).unwrap_or_default())
 }
 
-pub struct Words {
+pub struct WordWriter {
     pub expression: String,
     before: &'static str,
     autostep: Option<usize>,
     quote: fn(&str) -> String,
-    /// Of a word that needs quotes: the text since its last group.
+    /// If the word needs quotes: its text since the last bracket.
     unquoted: Option<String>,
 }
 
-impl Words {
-    pub fn new(options: &FoldOptions) -> Words {
+impl WordWriter {
+    pub fn new(options: &FoldOptions) -> WordWriter {
         let quote = if options.for_shell { quote_as_word } else { quote };
         let (before, autostep) = (options.before, options.autostep);
-        Words { expression: String::new(), before, autostep, quote, unquoted: None }
+        WordWriter { expression: String::new(), before, autostep, quote, unquoted: None }
     }
 
-    /// Writes the names of a shape that have any of the numbers of each group.
+    /// Writes a word: a shape, and the runs of numbers for each of its axes.
     pub fn push<'a>(&mut self, shape: &[u8], groups: impl IntoIterator<Item = &'a [Run]>) {
         if !self.expression.is_empty() {
             self.expression.push(',');
@@ -47,7 +47,7 @@ impl Words {
         self.end_text();
     }
 
-    /// Where text that is not of a group goes.
+    /// Returns the buffer for text outside of brackets.
     fn text(&mut self) -> &mut String {
         self.unquoted.as_mut().unwrap_or(&mut self.expression)
     }
@@ -66,7 +66,7 @@ impl Words {
             run.low.write(self.text());
             return;
         }
-        // Digits before a number belong to it: it was too long for a `Number`.
+        // Digits before a number belong to it, because it was too long for a `Number`.
         let (text, head) = match text.trim_end_matches(|c: char| c.is_ascii_digit()) {
             before if text.len() - before.len() + MOST_DIGITS <= MOST_READ => text.split_at(before.len()),
             _ => (text, ""),
@@ -78,7 +78,7 @@ impl Words {
             None => runs.iter().for_each(|run| self.push_run(head, *run, 1)),
             Some(least) => progressions(runs, least).into_iter().for_each(|(run, step)| self.push_run(head, run, step)),
         }
-        // The comma after the last.
+        // Removes the comma after the last run.
         self.expression.pop();
         self.expression.push(']');
     }

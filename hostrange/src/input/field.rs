@@ -1,4 +1,4 @@
-//! The values that the records' field has, by host: what `--by` groups by. Nothing else of a record is kept.
+//! `FieldValues`: the values of one field of the records, by host, for `--by`. Nothing else of a record is kept.
 
 use cerveza_manners::{Tool, key_hint, keys_of};
 use cerveza_record::{LineError, Record, Value, each_line, leads_into, printed_name};
@@ -6,17 +6,17 @@ use hashbrown::HashMap;
 use indexmap::IndexMap;
 use std::io::{BufReader, Read};
 
-/// What is read at once.
+/// Size of a read.
 const BLOCK: usize = 256 * 1024;
 
 pub(crate) struct FieldValues {
     /// The field: a key or a dotted path.
     pub path: String,
-    /// Each value by its text: the number 80 and the text "80" are one.
+    /// The values by their text: the number 80 and the text "80" are one value.
     pub values: IndexMap<String, Value>,
-    /// The values of each host that a record has.
+    /// The values of each host that was read from a record.
     hosts: HashMap<String, Vec<HostValue>>,
-    /// The values of each instance, because two of one name are two hosts.
+    /// The values of each instance. Two instances of one name count as two hosts.
     instances: HashMap<String, Vec<Option<u32>>>,
     /// Whether a record has the field, even if it is null.
     is_known: bool,
@@ -27,9 +27,9 @@ pub(crate) struct FieldValues {
 /// A value of a host.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HostValue {
-    /// Its place in [`FieldValues::values`]. `None`: the host has no value.
+    /// Its index in [`FieldValues::values`]. `None`: the host has no value.
     pub place: Option<u32>,
-    /// How many instances of this name have it.
+    /// How many instances of this name have the value.
     pub count: u32,
 }
 
@@ -45,7 +45,7 @@ impl FieldValues {
         }
     }
 
-    /// Reads an input. Returns it with a name in place of each record.
+    /// Reads an input. Returns its text with each record replaced by its name.
     pub fn read(&mut self, input: impl Read) -> Result<String, LineError> {
         let mut names = String::new();
         each_line(BufReader::with_capacity(BLOCK, input), |line, text| {
@@ -117,7 +117,7 @@ impl FieldValues {
         self.hosts.get(host).map_or(&[], Vec::as_slice)
     }
 
-    /// Warns if the field is in no record: it may be misspelt.
+    /// Warns if no record has the field: it may be misspelt.
     pub fn warn_if_unknown(&self, tool: &Tool) {
         let path = &self.path;
         match (self.is_known, self.known.is_empty()) {

@@ -1,4 +1,4 @@
-//! Where a tool's hosts come from: expressions on its command line, files of them, names and records on stdin.
+//! Reads the hosts of a tool: expressions on its command line, files, and names and records on stdin.
 
 pub(crate) mod field;
 #[cfg(test)]
@@ -16,40 +16,40 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
-/// More hosts than this are a slip (`web[1-400000]`), not a fleet.
+/// More hosts than this are a typing error (`web[1-400000]`), not a fleet.
 const MOST_HOSTS: u128 = 100_000;
 
 /// The longest `Name` tag, in characters.
 const LONGEST_NAME: usize = 256;
 
-/// What a tool was given.
+/// The hosts that a tool was given.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Given {
-    /// Names as records of nothing but `host`, once each; records as they are.
+    /// Each name once, as a record with only `host`; records unchanged.
     pub hosts: Vec<Record>,
-    /// The expressions that may also be the name of one host, such as `a,b` without its quotes.
+    /// Expressions that could also be one name without its quotes, such as `a,b`.
     pub expressions: Vec<String>,
 }
 
-/// The hosts of a run: `words` are expressions, of which `-` stands for stdin and `^FILE` for a file; without any word
-/// stdin is read. Reads to the end before it returns, so that a bad line ends the run before anything is changed.
+/// Returns the hosts of `words`, which are expressions, `-` for stdin, or `^FILE` for a file. Without words it reads stdin.
+/// Reads all input before it returns, so a bad line ends the run before anything is changed.
 pub fn read_hosts(words: &[String], tool: &Tool) -> Result<Vec<Record>> {
     Ok(read_given(words, tool)?.hosts)
 }
 
-/// [`read_hosts`] for tools that know which names there are.
+/// Like [`read_hosts`], for tools that know all names and can refuse an ambiguous expression.
 pub fn read_given(words: &[String], tool: &Tool) -> Result<Given> {
     warn_of_globbed(words, tool);
     given_from(words, stdin_for(words)?)
 }
 
-/// [`read_given`], or `None` if stdin was read and holds no host.
+/// Like [`read_given`], but returns `None` if stdin was read and is empty.
 pub fn read_given_unless_empty(words: &[String], tool: &Tool) -> Result<Option<Given>> {
     warn_of_globbed(words, tool);
     load_unless_empty(words, &mut Loader::new(stdin_for(words)?))
 }
 
-/// [`read_hosts`], and the hosts of each word of `excluded`, to be left out.
+/// Like [`read_hosts`]. Also returns the hosts of each word of `excluded`.
 pub fn read_hosts_and_excluded(
     words: &[String],
     excluded: &[String],
@@ -63,7 +63,7 @@ pub fn read_hosts_and_excluded(
     Ok((records, excluded.iter().map(load).collect::<Result<_>>()?))
 }
 
-/// Hosts that a run leaves out.
+/// Hosts to leave out.
 pub struct ExcludedHosts(HostSet<'static>);
 
 impl ExcludedHosts {
@@ -72,7 +72,7 @@ impl ExcludedHosts {
     }
 }
 
-/// [`read_given`] from any input, without a warning of words that a shell may have made.
+/// Like [`read_given`], from any input, without [`warn_of_globbed`].
 pub fn given_from(words: &[String], stdin: impl Read) -> Result<Given> {
     load_given(words, &mut Loader::new(stdin))
 }
@@ -108,7 +108,7 @@ fn load_unless_empty(words: &[String], loader: &mut Loader<impl Read>) -> Result
     }
 }
 
-/// Warns of a word that is also a file here: most likely a shell has made it of an expression that was not quoted.
+/// Warns about words that are also files here: a shell has probably expanded an expression without quotes.
 pub fn warn_of_globbed<'a>(words: impl IntoIterator<Item = &'a String>, tool: &Tool) {
     let is_file = |word: &&'a String| is_plain_name(word) && Path::new(word.as_str()).symlink_metadata().is_ok();
     let files: Vec<&str> = words.into_iter().filter(is_file).map(String::as_str).collect();
@@ -122,7 +122,7 @@ pub fn warn_of_globbed<'a>(words: impl IntoIterator<Item = &'a String>, tool: &T
     ));
 }
 
-/// stdin, where it is asked for. That of a terminal is not waited for unless it is asked for by name.
+/// Returns stdin. Fails if it is a terminal that was not named by `-`.
 pub(crate) fn stdin_for(words: &[String]) -> Result<io::StdinLock<'static>> {
     let stdin = io::stdin();
     if words.is_empty() && stdin.is_terminal() {
@@ -133,17 +133,17 @@ pub(crate) fn stdin_for(words: &[String]) -> Result<io::StdinLock<'static>> {
     Ok(stdin.lock())
 }
 
-/// Something that gives hosts, read and not yet parsed.
+/// An argument, a file or stdin, read but not parsed.
 pub(crate) struct Source {
-    /// Of what the text has the lines; `None` for an argument.
+    /// The name of the file. `None` for an argument.
     file: Option<String>,
     text: String,
 }
 
-/// Reads sources: stdin but once.
+/// Reads sources. Stdin can be read once.
 pub(crate) struct Loader<R> {
     stdin: Option<R>,
-    /// What is read of records, if not all.
+    /// The only field of records to read, if any.
     fields: Option<FieldValues>,
 }
 
@@ -152,12 +152,12 @@ impl<R: Read> Loader<R> {
         Loader { stdin: Some(stdin), fields: None }
     }
 
-    /// Reads one field of each record alone: sources then have names in place of records.
+    /// Reads only one field of each record. Sources then have a name in place of each record.
     pub fn of_field(stdin: R, path: &str) -> Loader<R> {
         Loader { stdin: Some(stdin), fields: Some(FieldValues::new(path)) }
     }
 
-    /// The values of that field that were read.
+    /// Returns the values of that field.
     pub fn into_fields(self) -> Option<FieldValues> {
         self.fields
     }
@@ -169,7 +169,7 @@ impl<R: Read> Loader<R> {
         }
     }
 
-    /// `-` is stdin, `^FILE` a file, all else an expression.
+    /// Reads stdin for `-` and a file for `^FILE`. Any other word is an expression.
     pub fn load(&mut self, word: &str) -> Result<Source> {
         let (file, text) = match word.strip_prefix('^') {
             _ if word == "-" || word == "^-" => {
@@ -191,7 +191,7 @@ impl<R: Read> Loader<R> {
     }
 }
 
-/// The hosts of all sources, in their order.
+/// Returns the union of all sources.
 pub(crate) fn union<'a>(sources: &'a [Source], groups: &NodeGroups) -> Result<HostSet<'a>> {
     let mut set = HostSet::default();
     for source in sources {
@@ -201,12 +201,12 @@ pub(crate) fn union<'a>(sources: &'a [Source], groups: &NodeGroups) -> Result<Ho
 }
 
 impl Source {
-    /// Whether it gives nothing at all.
+    /// Whether it has no names, records or expressions.
     pub fn is_empty(&self) -> bool {
         items(&self.text).next().is_none()
     }
 
-    /// The expressions that may also be names.
+    /// Returns the expressions that could also be one name.
     fn expressions(&self) -> impl Iterator<Item = &str> {
         let lines = self.file.as_ref().map(|_| self.text.lines().map(str::trim));
         let argument = self.file.is_none().then_some(self.text.as_str());
@@ -233,10 +233,7 @@ impl Source {
                 (line, Item::Text(text)) => {
                     let parsed = parse(text, groups).map_err(|error| {
                         let failure = error.failure(false).within(format!("{file}: line {line}"));
-                        match text.starts_with('[') {
-                            true => failure.hint(ONE_A_LINE),
-                            false => failure,
-                        }
+                        if text.starts_with('[') { failure.hint(ONE_A_LINE) } else { failure }
                     })?;
                     set.append(HostSet::new(std::mem::take(&mut words)));
                     set.append(parsed);
@@ -258,7 +255,7 @@ fn not_a_line(file: &str, error: &LineError) -> Failure {
     }
 }
 
-/// Hosts as records: names once each, records as they come.
+/// Collects hosts as records: each name once, records as they come.
 #[derive(Default)]
 struct Records {
     records: Vec<Record>,

@@ -12,7 +12,7 @@ fn hosts(words: &[&str], stdin: &str) -> std::result::Result<Vec<String>, String
 }
 
 #[test]
-fn without_words_stdin_is_read_and_else_only_on_a_dash() {
+fn stdin_is_read_without_words_or_for_a_dash() {
     assert_eq!(hosts(&[], "a\n{\"host\":\"b\",\"x\":1}\n").unwrap(), [r#"{"host":"a"}"#, r#"{"host":"b","x":1}"#]);
     assert_eq!(hosts(&["a"], "b\n").unwrap(), [r#"{"host":"a"}"#]);
     assert_eq!(hosts(&["a", "-"], "b\n").unwrap(), [r#"{"host":"a"}"#, r#"{"host":"b"}"#]);
@@ -20,14 +20,14 @@ fn without_words_stdin_is_read_and_else_only_on_a_dash() {
 }
 
 #[test]
-fn names_are_a_set_and_records_are_not() {
+fn names_are_deduplicated_and_records_are_not() {
     assert_eq!(hosts(&["n[1-2]", "n[2-3]"], "").unwrap().len(), 3);
     assert_eq!(hosts(&["n[1-5]!n[2-3]&n[3-9]"], "").unwrap(), [r#"{"host":"n4"}"#, r#"{"host":"n5"}"#]);
     assert_eq!(hosts(&[], "{\"host\":\"a\"}\n{\"host\":\"a\"}\n").unwrap().len(), 2);
 }
 
 #[test]
-fn bad_input_names_its_line() {
+fn an_error_names_the_line() {
     assert_eq!(hosts(&[], "").unwrap_err(), "no hosts: stdin was empty");
     assert_eq!(hosts(&[], "a\n\n{\"x\":1}\n").unwrap_err(), "stdin: line 3: the record has no \"host\"");
     let shown = hosts(&[], "a\nb;c\n").unwrap_err();
@@ -37,7 +37,7 @@ fn bad_input_names_its_line() {
 }
 
 #[test]
-fn what_may_be_one_name_says_how_to_quote_it() {
+fn the_hint_quotes_a_possible_name() {
     let hint = |words: &[&str], stdin: &str| {
         let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
         given_from(&words, stdin.as_bytes()).unwrap_err().hint.unwrap_or_default()
@@ -54,14 +54,14 @@ fn what_may_be_one_name_says_how_to_quote_it() {
 }
 
 #[test]
-fn expressions_that_may_be_names_are_told() {
+fn expressions_that_could_be_names_are_returned() {
     let words = ["a,b", "web1", "é", "root@web1", "web[1-2]", "\"a b\"", "-"].map(str::to_string);
     let given = given_from(&words, &b"web4 # down\n#x\n{\"host\":\"c\"}\n\n d , e \nweb5"[..]).unwrap();
     assert_eq!(given.expressions, ["a,b", "web[1-2]", "web4 # down", "d , e"]);
     assert!(given_from(&["web[1-3],".repeat(30)], &b""[..]).unwrap().expressions.is_empty());
 }
 
-/// Any text, and texts of what the language gives a meaning.
+/// Any text, and texts of characters that mean something in an expression.
 fn any_name() -> impl Strategy<Value = String> {
     prop_oneof![
         r#"[-a1b2 \t\n,!#\[\]{}()@&^%"'\\=*?/$~:;.\u{202e}\u{feff}\u{e9}]{1,8}"#,

@@ -1,4 +1,4 @@
-//! A bad expression, shown with a caret under what is wrong with it.
+//! `ExprError`: a bad expression, shown with carets under the error.
 
 use cerveza_manners::{Failure, visible};
 use cerveza_record::quote;
@@ -8,32 +8,29 @@ use std::ops::Range;
 /// How much of a long expression is shown on each side of the error, in characters.
 const CONTEXT: usize = 60;
 
-/// A longer expression is not one name: a tag has 256 characters. In bytes.
+/// In bytes. A longer expression cannot be one name, because a tag has at most 256 characters.
 const MOST_QUOTED: usize = 1024;
 
-/// What is wrong with an expression and where.
+/// What is wrong with an expression, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExprError {
     pub expression: String,
     /// The bytes of `expression` that are wrong.
     pub span: Range<usize>,
     pub why: String,
-    /// Whether the expression may be meant as one name, which lacks its quotes.
+    /// Whether the expression may be one name without its quotes.
     pub may_be_name: bool,
 }
 
 impl ExprError {
-    /// The error as a message. `is_argument`: a shell has read the expression.
+    /// Returns the error as a message. `is_argument`: the expression was an argument, so the hint is quoted for a shell.
     pub fn failure(&self, is_argument: bool) -> Failure {
         let failure = Failure::usage(self.to_string());
         if !self.may_be_name || self.expression.len() > MOST_QUOTED {
             return failure;
         }
         let quoted = quote(self.expression.trim());
-        let written = match is_argument {
-            true => format!("'{}'", quoted.replace('\'', r"'\''")),
-            false => quoted,
-        };
+        let written = if is_argument { format!("'{}'", quoted.replace('\'', r"'\''")) } else { quoted };
         failure.hint(format!("if it is one name, put it in double quotes: {written}"))
     }
 }
@@ -47,10 +44,7 @@ impl fmt::Display for ExprError {
         let to = after.char_indices().nth(CONTEXT).map_or(after.len(), |(at, _)| at);
         let wrong_end = wrong.char_indices().nth(CONTEXT).map_or(wrong.len(), |(at, _)| at);
         let (before, wrong) = (visible(&before[from..]), visible(&wrong[..wrong_end]));
-        let after = match wrong_end < self.span.len() {
-            true => "...".into(),
-            false => visible(&after[..to]),
-        };
+        let after = if wrong_end < self.span.len() { "...".into() } else { visible(&after[..to]) };
         writeln!(f, "bad expression: {}", self.why)?;
         writeln!(f, "  {before}{wrong}{after}")?;
         let carets = wrong.chars().count().max(1);
@@ -70,18 +64,18 @@ mod tests {
     }
 
     #[test]
-    fn the_caret_stands_under_the_error() {
+    fn carets_are_under_the_error() {
         assert_eq!(shown("web1,é[5-1]"), "bad expression: the range goes down: write 1-5\n  web1,é[5-1]\n         ^^^");
         assert_eq!(shown("web[1-2"), "bad expression: [ is not closed by ]\n  web[1-2\n     ^^^^");
     }
 
     #[test]
-    fn a_hostile_character_is_shown_not_sent() {
+    fn control_characters_are_escaped() {
         assert_eq!(shown("a\u{1b}b"), "bad expression: a host name has no '\\u{1b}' in it\n  a\\u{1b}b\n   ^^^^^^");
     }
 
     #[test]
-    fn of_a_long_expression_only_the_part_around_the_error_is_shown() {
+    fn a_long_expression_is_cut_around_the_error() {
         let shown = shown(&format!("{}[2-1]{}", "a".repeat(5000), "b".repeat(5000)));
         assert!(shown.len() < 400, "{shown}");
         assert!(shown.contains("[2-1]"), "{shown}");

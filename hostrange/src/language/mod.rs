@@ -1,4 +1,4 @@
-//! The language of host sets: text such as `web[1-3],@db!db2` to a set of hosts.
+//! Parses expressions such as `web[1-3],@db!db2` into sets of hosts.
 
 pub(crate) mod error;
 pub(crate) mod parse;

@@ -1,4 +1,4 @@
-//! The language: host names with groups in brackets, node groups, and operations between them, from left to right.
+//! The parser of host expressions: names with brackets, node groups, and operations, which apply from left to right.
 
 use crate::language::error::ExprError;
 use crate::nodegroups::NodeGroups;
@@ -12,36 +12,36 @@ use cerveza_record::{is_bare, is_name_char, unquote};
 use std::net::Ipv6Addr;
 use std::ops::Range;
 
-/// Parses an expression. Of no word at all it is an error: nobody asks for no host.
+/// Parses an expression. An empty one is an error.
 pub(crate) fn parse<'a>(expression: &'a str, groups: &NodeGroups) -> Result<HostSet<'a>, ExprError> {
     Parser { text: expression, at: 0, groups, within: &[] }.all()
 }
 
-/// The hosts of a node group.
+/// Returns the hosts of a node group.
 pub(crate) fn node_group(source: &str, group: &str, groups: &NodeGroups) -> Result<HostSet<'static>, String> {
     Parser { text: "", at: 0, groups, within: &[] }.group_hosts(Some(source), group)
 }
 
-/// The deepest that parentheses may nest, and node groups: beyond it is a slip, and the stack is finite.
+/// Limit of nested parentheses and of nested node groups. It protects the stack.
 const DEEPEST: usize = 50;
 
-/// The most digits of all groups of a word together: far more than a host name can have.
+/// Limit of digits in all brackets of a name together: far more than a host name can have.
 const MOST_DIGITS: usize = 1000;
 
-/// The most groups in one word: it cannot have as many and stay a host name.
-const MOST_GROUPS: usize = 100;
+/// Limit of brackets in one name: far more than a host name can have.
+const MOST_BRACKETS: usize = 100;
 
-/// The most node groups that one word may name.
+/// Limit of node groups that one word can name.
 const MOST_NODE_GROUPS: u128 = 10_000;
 
-/// A node group by its source and name.
+/// The source and name of a node group.
 type Group = (String, String);
 
 struct Parser<'a, 'g> {
     text: &'a str,
     at: usize,
     groups: &'g NodeGroups,
-    /// The node groups in whose text this is, the innermost last.
+    /// The node groups that contain this text, the innermost last.
     within: &'g [Group],
 }
 
@@ -50,7 +50,7 @@ impl<'a> Parser<'a, '_> {
         ExprError { expression: self.text.to_string(), span, why: why.into(), may_be_name: false }
     }
 
-    /// An error of what may be one name without its quotes.
+    /// Returns an error for a text that may be one name without its quotes.
     fn unquoted(&self, span: Range<usize>, why: impl Into<String>) -> ExprError {
         ExprError { may_be_name: true, ..self.error(span, why) }
     }
@@ -59,7 +59,7 @@ impl<'a> Parser<'a, '_> {
         self.text[self.at..].chars().next()
     }
 
-    /// The span of the character at `at`; of the last one at the end.
+    /// Returns the span of the next character, or of the last one at the end.
     fn here(&self) -> Range<usize> {
         match self.peek() {
             Some(c) => self.at..self.at + c.len_utf8(),
@@ -67,7 +67,7 @@ impl<'a> Parser<'a, '_> {
         }
     }
 
-    /// Skips the characters that `skipped` holds of, and tells where they are.
+    /// Skips characters while `skipped` is true. Returns their span.
     fn skip(&mut self, skipped: impl Fn(char) -> bool) -> Range<usize> {
         let start = self.at;
         self.at = self.text[start..].find(|c| !skipped(c)).map_or(self.text.len(), |found| start + found);
@@ -82,11 +82,11 @@ impl<'a> Parser<'a, '_> {
         }
     }
 
-    /// Up to the end, or to a `)` that is left.
+    /// Parses up to the end, or up to a `)` without a `(`.
     fn expression(&mut self, depth: usize) -> Result<HostSet<'a>, ExprError> {
         let start = self.at;
         let mut set: Option<HostSet> = None;
-        // The set so far, if it is one name.
+        // The text so far, if it is one name.
         let mut only_name: Option<&str> = None;
         loop {
             let separator = self.skip(is_separator);
@@ -141,7 +141,7 @@ impl<'a> Parser<'a, '_> {
         }
     }
 
-    /// One word, node group or expression in parentheses.
+    /// Parses a name, a node group, or an expression in parentheses.
     fn operand(&mut self, depth: usize) -> Result<HostSet<'a>, ExprError> {
         let start = self.at;
         let set = match self.peek() {
@@ -168,7 +168,7 @@ impl<'a> Parser<'a, '_> {
         }
     }
 
-    /// A host name: text, quoted or not, and groups. Between two texts there is a group.
+    /// Parses a name: texts, quoted or not, and brackets. Two texts always have a bracket between them.
     fn word(&mut self) -> Result<Word<'a>, ExprError> {
         let start = self.at;
         let mut parts = Vec::new();
@@ -189,8 +189,8 @@ impl<'a> Parser<'a, '_> {
                         parts.push(Part::Text(self.text[text_start..self.at].into()));
                     }
                     parts.push(Part::Bracket(self.bracket()?));
-                    if parts.len() > MOST_GROUPS {
-                        return Err(self.error(span, "too many groups in one name"));
+                    if parts.len() > MOST_BRACKETS {
+                        return Err(self.error(span, "too many brackets in one name"));
                     }
                     text_start = self.at;
                     continue;
@@ -224,16 +224,13 @@ impl<'a> Parser<'a, '_> {
         Ok(Word::Pattern(Box::new(pattern)))
     }
 
-    /// Text in quotes.
+    /// Parses a text in quotes.
     fn quoted(&mut self) -> Result<String, ExprError> {
         let rest = self.at..self.text.len();
         let (text, length) = unquote(&self.text[rest.clone()]).map_err(|why| self.error(rest, why))?;
         let span = self.at..self.at + length;
         self.at = span.end;
-        match text.is_empty() {
-            true => Err(self.error(span, "there is nothing in the quotes")),
-            false => Ok(text),
-        }
+        if text.is_empty() { Err(self.error(span, "there is nothing in the quotes")) } else { Ok(text) }
     }
 
     fn bracket(&mut self) -> Result<Bracket, ExprError> {
@@ -241,7 +238,7 @@ impl<'a> Parser<'a, '_> {
         let rest = &self.text[open + 1..];
         let inside = match rest.find(['[', ']']) {
             Some(found) if rest[found..].starts_with(']') => &rest[..found],
-            Some(found) => return Err(self.error(open + 1 + found..open + 2 + found, "a group within a group")),
+            Some(found) => return Err(self.error(open + 1 + found..open + 2 + found, "a bracket within a bracket")),
             None => return Err(self.error(open..self.text.len(), "[ is not closed by ]")),
         };
         let mut segments = Vec::new();
@@ -251,7 +248,7 @@ impl<'a> Parser<'a, '_> {
             let trimmed = item.trim();
             at += item.len() + 1;
             if trimmed.is_empty() {
-                // An empty item has no width for a caret: take in the bracket or comma after it.
+                // An empty item has no width: the caret also covers the bracket or comma after it.
                 return Err(self.error(start..at, "a number is missing"));
             }
             parse_item(trimmed, &mut segments)
@@ -261,7 +258,7 @@ impl<'a> Parser<'a, '_> {
         Ok(Bracket::new(segments))
     }
 
-    /// `@NAME` or `@SOURCE:NAME`, the name with groups of its own, or `*` for all of a source.
+    /// Parses `@NAME` or `@SOURCE:NAME`. The name may have brackets, or be `*` for all groups of a source.
     fn node_group(&mut self) -> Result<HostSet<'a>, ExprError> {
         let start = self.at;
         self.at += 1;
@@ -285,7 +282,7 @@ impl<'a> Parser<'a, '_> {
         let span = start..self.at;
         let mut set = HostSet::default();
         for name in names {
-            // A group without its source is of the source that this text is of.
+            // Without a source it is a group of the source that this text comes from.
             let (source, group) = match name.split_once(':') {
                 Some((source, group)) => (Some(source), group),
                 None => (self.within.last().map(|(source, _)| source.as_str()), name.as_str()),
@@ -304,7 +301,7 @@ impl<'a> Parser<'a, '_> {
         Ok(std::iter::from_fn(|| names.next_name().map(str::to_string)).collect())
     }
 
-    /// The hosts of one node group, of the default source where none is given.
+    /// Returns the hosts of one node group. `None` is the default source.
     fn group_hosts(&self, source: Option<&str>, group: &str) -> Result<HostSet<'static>, String> {
         let asked = source.map_or(group.to_string(), |source| format!("{source}:{group}"));
         let found = self.groups.find(source, group)?;
@@ -329,22 +326,19 @@ impl<'a> Parser<'a, '_> {
         Ok(set)
     }
 
-    /// Whether a separator is nothing but blanks: names may have blanks in them. Lines do separate, and in ClusterShell's
-    /// files so do blanks.
+    /// Whether a separator is only blanks, which may be a part of a name. Newlines do separate, and in ClusterShell's files
+    /// blanks do too.
     fn is_only_blank(&self, separator: &Range<usize>) -> bool {
         self.within.is_empty() && !separator.is_empty() && !self.text[separator.clone()].contains([',', '\n'])
     }
 }
 
-/// Returns the length of the `[::1]` that `text` begins with, else 0: before a port an address is in brackets. No group of
-/// numbers is written like one.
+/// Returns the length of an address such as `[::1]` at the start of `text`, or 0. Addresses before a port are in brackets,
+/// and no range of numbers looks like one.
 fn ipv6_in_brackets(text: &str) -> usize {
     let address = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or("", |(address, _)| address);
     let (number, zone) = address.split_once('%').unwrap_or((address, ""));
-    match number.parse::<Ipv6Addr>().is_ok() && zone.chars().all(is_name_char) {
-        true => address.len() + 2,
-        false => 0,
-    }
+    if number.parse::<Ipv6Addr>().is_ok() && zone.chars().all(is_name_char) { address.len() + 2 } else { 0 }
 }
 
 fn is_separator(c: char) -> bool {
@@ -364,7 +358,7 @@ fn ends_operand(c: char) -> bool {
     is_separator(c) || operator(c).is_some() || c == ')'
 }
 
-/// Why `c` cannot be where it is in a host name.
+/// Returns a message for a character that cannot be in a host name.
 fn not_in_a_name(c: char, is_first: bool) -> String {
     match c {
         ']' => "] without a [ before it".to_string(),

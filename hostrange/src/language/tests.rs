@@ -7,7 +7,7 @@ fn why(expression: &str) -> String {
 }
 
 #[test]
-fn groups_stand_anywhere_and_the_last_is_fastest() {
+fn brackets_can_be_anywhere_and_the_last_counts_fastest() {
     assert_eq!(expanded("mysql[1-3]"), ["mysql1", "mysql2", "mysql3"]);
     assert_eq!(expanded("n[1-2][3-4]"), ["n13", "n14", "n23", "n24"]);
     assert_eq!(expanded("n[1-2]0"), ["n10", "n20"]);
@@ -17,7 +17,7 @@ fn groups_stand_anywhere_and_the_last_is_fastest() {
 }
 
 #[test]
-fn padding_is_that_of_the_item() {
+fn each_item_has_its_own_padding() {
     assert_eq!(expanded("n[08-10]"), ["n08", "n09", "n10"]);
     assert_eq!(expanded("n[1,02,003]"), ["n1", "n02", "n003"]);
     assert_eq!(expanded("n[8-10]"), ["n8", "n9", "n10"]);
@@ -29,7 +29,7 @@ fn padding_is_that_of_the_item() {
 }
 
 #[test]
-fn words_are_separated_by_commas_and_lines_and_not_by_blanks_alone() {
+fn commas_and_newlines_separate_names_and_blanks_do_not() {
     assert_eq!(expanded(" web1, web2\t,db[1, 2],"), ["web1", "web2", "db1", "db2"]);
     assert_eq!(expanded("root@web1\nfe80::1%eth0\r\n\n"), ["root@web1", "fe80::1%eth0"]);
     for text in ["My Web Server", "tab\tname", "a (b)", "(a) b", "n[1-2] @g", "a,b c", "a\u{a0}b", "\"a\" b"] {
@@ -42,7 +42,7 @@ fn words_are_separated_by_commas_and_lines_and_not_by_blanks_alone() {
 }
 
 #[test]
-fn quoted_text_is_a_name_as_it_stands() {
+fn quoted_text_is_one_name() {
     assert_eq!(
         expanded(r#""My Web Server","a,b" , "web!old"!"web[1-2]","a!b""#),
         ["My Web Server", "a,b", "web!old", "a!b"]
@@ -69,7 +69,7 @@ fn quoted_text_is_a_name_as_it_stands() {
 }
 
 #[test]
-fn an_operation_between_two_different_names_may_be_one_name() {
+fn an_operation_between_two_different_names_is_refused() {
     assert_eq!(why("web!old"), "! between two different names has no use");
     assert_eq!(why("web ^ old"), "^ between two different names has no use");
     assert_eq!(why("x,(a!b)"), "! between two different names has no use");
@@ -99,7 +99,7 @@ fn operations_go_from_left_to_right() {
 }
 
 #[test]
-fn what_is_wrong_is_said() {
+fn messages_say_what_is_wrong() {
     assert_eq!(why(""), "it is empty");
     assert_eq!(why(" , "), "there is no host in it");
     assert_eq!(why("()"), "there is no host in it");
@@ -107,7 +107,7 @@ fn what_is_wrong_is_said() {
     assert_eq!(why("web{1..3}"), "a host name has no '{' in it: write [1-3] for {1..3}");
     assert_eq!(why("n[1-"), "[ is not closed by ]");
     assert_eq!(why("n1]"), "] without a [ before it");
-    assert_eq!(why("n[1-[2-3]]"), "a group within a group");
+    assert_eq!(why("n[1-[2-3]]"), "a bracket within a bracket");
     assert_eq!(why("n[]"), "a number is missing");
     assert_eq!(why("n[1,,2]"), "a number is missing");
     for bad in ["n[1-a]", "n[-1]", "n[a-9]", "n[1-2-3]"] {
@@ -119,7 +119,7 @@ fn what_is_wrong_is_said() {
     assert_eq!(why("n[1 - 3]"), "a blank within a number or range");
     assert_eq!(why("n[1–3]"), "this dash is not the - of a range");
     assert_eq!(why("n[1-9:2]"), "a step is written 1-9/2 or 1:9:2");
-    assert!(why("web-[prod,test]").starts_with("a group is made of numbers and single letters"));
+    assert!(why("web-[prod,test]").starts_with("brackets hold numbers and single letters"));
     assert!(why("a!^b").ends_with("(^FILE is an argument of its own)"));
     assert!(why("/tmp/x").ends_with("(what is in a file is ^FILE)"));
     assert_eq!(why("n[1..3]"), "not a number or a range: write 1-3 for 1..3");
@@ -134,7 +134,7 @@ fn what_is_wrong_is_said() {
     assert_eq!(why("n[1-9/99999999999999999999]"), "a step beyond 64 bits");
     assert_eq!(why(&format!("n[{}1]", "0".repeat(70_000))), "a number of more than 255 digits");
     assert_eq!(why(&format!("n[1-{}1]", "0".repeat(70_000))), "a number of more than 255 digits");
-    assert_eq!(why(&"[1-2]".repeat(101)), "too many groups in one name");
+    assert_eq!(why(&"[1-2]".repeat(101)), "too many brackets in one name");
     assert_eq!(why(&format!("[0-{}]", "9".repeat(250)).repeat(5)), "too many digits in one name");
     let said = "too many hosts for an operation: it reads at most 20000000 into memory";
     assert_eq!(why("n[1-20000001]!n5"), said);
@@ -161,7 +161,7 @@ fn an_operation_has_two_sides() {
 }
 
 #[test]
-fn a_node_group_is_what_its_file_says() {
+fn node_groups_are_read_from_their_files() {
     let folder = tempfile::tempdir().unwrap();
     let groups = |text: &str| {
         std::fs::create_dir_all(folder.path().join("groups.d")).unwrap();

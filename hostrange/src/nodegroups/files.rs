@@ -1,16 +1,17 @@
-//! The kinds of files that ClusterShell keeps groups in, and the text in them.
+//! Reads the files in which ClusterShell keeps groups: INI, YAML and flat files.
 
+use cerveza_manners::read_capped;
 use configparser::ini::{Ini, IniDefault};
 use indexmap::IndexMap;
 use serde_yaml::Value;
 use std::fs;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// A larger file is no file of groups but a slip.
+/// A larger file is not a file of groups.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// Groups in order, each with its expression.
+/// Groups with their expressions, in order.
 pub type Groups = IndexMap<String, String>;
 
 /// The sections of an INI file, in order.
@@ -23,7 +24,7 @@ pub struct Section {
 }
 
 impl Section {
-    /// The folders that an option lists, once each.
+    /// Returns the folders that an option lists, each once.
     pub fn folders(&self, option: &str, cfgdir: &Path) -> Result<Vec<PathBuf>, String> {
         let words = self.options.get(option).map_or(Some(Vec::new()), |value| shlex::split(value));
         let words = words.ok_or_else(|| format!("{}: {option}: a quote is not closed", self.file.display()))?;
@@ -37,13 +38,13 @@ impl Section {
     }
 }
 
-/// With `$CFGDIR` put in.
+/// Replaces `$CFGDIR`.
 fn path(text: &str, cfgdir: &Path) -> PathBuf {
     let cfgdir = cfgdir.to_string_lossy();
     text.replace("${CFGDIR}", &cfgdir).replace("$CFGDIR", &cfgdir).into()
 }
 
-/// Reads as Python's configparser does: a `#` or `;` is a comment at the start of a line alone.
+/// Reads as Python's configparser does: `#` and `;` start a comment only at the start of a line.
 pub fn read_ini(file: &Path) -> io::Result<Sections> {
     let mut settings = IniDefault::default();
     settings.case_sensitive = true;
@@ -89,7 +90,7 @@ fn named(value: Value) -> Option<Vec<(String, Value)>> {
     mapping.into_iter().map(|(name, value)| Some((text(&name)?, value))).collect()
 }
 
-/// A text, a number as one, or a list of them as one expression.
+/// Returns a text, a number, or a list of both as one expression.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::Null => Some(String::new()),
@@ -104,7 +105,7 @@ pub fn joined(texts: Vec<String>) -> String {
     texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(",")
 }
 
-/// The lines `GROUP: NODES` of a flat file; those of one group add up.
+/// Reads the lines `GROUP: NODES` of a flat file. A group may have several lines.
 pub fn read_flat(file: &Path) -> io::Result<Groups> {
     let is_name = |name: &str| !name.starts_with('#') && !name.contains(char::is_whitespace);
     let content = read_text(file)?;
@@ -118,7 +119,7 @@ pub fn read_flat(file: &Path) -> io::Result<Groups> {
     Ok(groups)
 }
 
-/// The file that a `map` does nothing but look up a group in, as that of the stock source `local` does.
+/// Returns the file that a `map` command only looks a group up in, as that of the stock source `local` does.
 pub fn flat_file(map: &str, cfgdir: &Path) -> Option<PathBuf> {
     const STOCK: &str = "[ -f $CFGDIR/groups ] && f=$CFGDIR/groups || f=$CFGDIR/groups.d/local.cfg; ";
     let (is_stock, map) = map.strip_prefix(STOCK).map_or((false, map), |rest| (true, rest));
@@ -136,16 +137,15 @@ pub fn stock_file(cfgdir: &Path) -> PathBuf {
     if old.is_file() { old } else { cfgdir.join("groups.d/local.cfg") }
 }
 
-/// A FIFO would hang the tool and a device never end.
+/// Reads a regular file only: a FIFO would block, and a device may never end.
 fn read_text(file: &Path) -> io::Result<String> {
     if !fs::metadata(file)?.is_file() {
         return Err(invalid("it is no regular file"));
     }
-    let mut bytes = Vec::new();
-    fs::File::open(file)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(invalid("it is larger than 64 MiB"));
-    }
+    let bytes = read_capped(fs::File::open(file)?, MOST_BYTES).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => invalid(format!("it is {error}")),
+        _ => error,
+    })?;
     let text = String::from_utf8(bytes).map_err(|error| invalid(format!("it is not UTF-8: {}", error.utf8_error())))?;
     Ok(text.trim_start_matches('\u{feff}').to_string())
 }

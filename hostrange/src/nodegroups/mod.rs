@@ -1,5 +1,5 @@
-//! The groups that `@NAME` stands for, out of ClusterShell's own files: groups.conf, the YAML files beside it, and the
-//! flat file of the stock source `local`. No program is run: a source whose groups come out of one is refused.
+//! `NodeGroups`: the groups that `@NAME` stands for, read from ClusterShell's own files: groups.conf, the YAML files beside
+//! it, and the flat file of the stock source `local`. It never runs a program: a source that needs one is refused.
 
 mod files;
 #[cfg(test)]
@@ -14,19 +14,19 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::{env, fs};
 
-/// What a group stands for, as its file says it.
+/// The text of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Definition {
     pub source: String,
-    /// `all` or `*` where all of a source was asked for.
+    /// `all` or `*` if all groups of a source were requested.
     pub group: String,
     pub file: PathBuf,
-    /// Expressions, several where all of a source was asked for, in which `@NAME` means a group of the same source.
-    /// They may be empty.
+    /// Expressions, several if all groups of a source were requested. They may be empty. `@NAME` in them is a group of the
+    /// same source.
     pub texts: Vec<String>,
 }
 
-/// Reads nothing before it is first asked, so that who uses no groups never hears of a broken file.
+/// Reads the files at the first request, so a broken file is no error if no group is used.
 #[derive(Debug)]
 pub(crate) struct NodeGroups {
     folders: Vec<PathBuf>,
@@ -38,19 +38,19 @@ impl NodeGroups {
         NodeGroups::in_folders(folders(|name| env::var_os(name), env::home_dir()))
     }
 
-    /// The last folder has precedence.
+    /// Reads from these folders. The last one has precedence.
     pub fn in_folders(folders: Vec<PathBuf>) -> NodeGroups {
         let comes_again = |at: usize| folders[at + 1..].contains(&folders[at]);
         let last = (0..folders.len()).filter(|at| !comes_again(*at)).map(|at| folders[at].clone()).collect();
         NodeGroups { folders: last, catalogue: OnceLock::new() }
     }
 
-    /// `source` `None` is the default source. `group` `*` is all of the source: its group `all`, or else every group.
+    /// Returns a group. `None` is the default source. `*` is the group `all` of the source, or every group if it has none.
     pub fn find(&self, source: Option<&str>, group: &str) -> Result<Definition, String> {
         self.look_up(|catalogue| catalogue.find(source, group))
     }
 
-    /// The names of a source's groups, in the order of its file, with the source's own. `None` is the default source.
+    /// Returns the name of a source and the names of its groups, in the order of the file. `None` is the default source.
     pub fn names(&self, source: Option<&str>) -> Result<(String, Vec<String>), String> {
         self.look_up(|catalogue| {
             let (name, source) = catalogue.source(source, "GROUP")?;
@@ -59,7 +59,7 @@ impl NodeGroups {
         })
     }
 
-    /// All sources, the default one first, and the default one's name, if there is any.
+    /// Returns all sources, the default one first, and the name of the default one, if any.
     pub fn sources(&self) -> Result<(Vec<String>, Option<String>), String> {
         self.look_up(|catalogue| {
             let default = catalogue.default.clone().filter(|name| catalogue.sources.contains_key(name));
@@ -77,7 +77,7 @@ impl NodeGroups {
     }
 }
 
-/// Where ClusterShell looks, the last with precedence. Its third folder is that of the Python it runs on.
+/// Returns the folders where ClusterShell looks, the last with precedence. The third is that of its Python.
 fn folders(var: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> Vec<PathBuf> {
     let folder = |name| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let in_home = |rest| home.as_ref().map(|home| home.join(rest));
@@ -97,16 +97,16 @@ fn folders(var: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> Vec
 #[derive(Debug)]
 struct Source {
     file: PathBuf,
-    /// Or why none of them can be had, which matters only to who asks for one.
+    /// The groups, or why they cannot be read. That is an error only if one of them is requested.
     groups: Result<Groups, String>,
 }
 
-/// What is in the files.
+/// The content of the files.
 #[derive(Debug, Default)]
 struct Catalogue {
     sources: IndexMap<String, Source>,
     default: Option<String>,
-    /// The files that were read, and what was passed over and why: for who misses something.
+    /// The files that were read, and those that were skipped with the reason, for messages.
     read: Vec<PathBuf>,
     unread: Vec<String>,
 }
@@ -143,7 +143,7 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// As groups.conf says, in ClusterShell's order: without `default` its first source is the default.
+    /// Reads the sources of groups.conf in ClusterShell's order. Without `default` the first one is the default.
     fn configured(&mut self, mut sections: Sections, cfgdir: &Path, folders: &[PathBuf]) -> Result<(), String> {
         let main = sections.shift_remove("Main").unwrap_or_default();
         let confdir = if main.options.contains_key("groupsdir") { "groupsdir" } else { "confdir" };
@@ -166,8 +166,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// ClusterShell knows no groups without a groups.conf. Who has its other files alone means what the stock
-    /// groups.conf makes of them.
+    /// Reads the other files as the stock groups.conf would. ClusterShell itself has no groups without a groups.conf.
     fn unconfigured(&mut self, folders: &[PathBuf]) -> Result<(), String> {
         for folder in folders {
             self.add_yaml(&folder.join("groups.d"))?;
@@ -209,7 +208,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// The files of a folder that end so, in the order of their names. No folder has no files.
+    /// Returns the files with this extension, sorted by name. A missing folder has no files.
     fn listed(&mut self, folder: &Path, extension: &str) -> Result<Vec<PathBuf>, String> {
         let entries = match fs::read_dir(folder) {
             Err(_) if !folder.exists() => return Ok(Vec::new()),
@@ -224,8 +223,8 @@ impl Catalogue {
         Ok(files)
     }
 
-    /// What only others may read, or a link to nothing, is passed over as by ClusterShell, and named when something is
-    /// missing. All else that is wrong with a file is an error: it may hold what was asked for.
+    /// Skips a file that may not be read and a dangling link, as ClusterShell does, and notes it for messages. Any other error
+    /// is returned, because the file may have the group that was requested.
     fn readable<T>(&mut self, file: &Path, read: io::Result<T>) -> Result<Option<T>, String> {
         match &read {
             Ok(_) if file.is_dir() => {}
@@ -238,7 +237,7 @@ impl Catalogue {
         Ok(read.ok())
     }
 
-    /// The source that is asked for, or the default one. `group` is what of it is wanted, for messages.
+    /// Returns the requested source, or the default one. `group` is for messages.
     fn source<'s>(&'s self, asked: Option<&'s str>, group: &str) -> Result<(&'s str, &'s Source), String> {
         let Some(name) = asked.or(self.default.as_deref()) else {
             let what = format!("which source of groups? {} have {}", paths(&self.read), self.names());

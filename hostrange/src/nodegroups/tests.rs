@@ -66,7 +66,7 @@ fn yaml_gives_texts_lists_and_numbers() {
 }
 
 #[test]
-fn all_of_a_source_is_its_group_all_or_else_every_group() {
+fn all_of_a_source_is_its_group_all_or_every_group() {
     let top = stock();
     assert_eq!(text(&top, "racks", "*"), "racks:all=@r[1-2]");
     assert_eq!(text(&top, "cpu", "*"), "cpu:*=@racks:r1 | a&b | c\nd");
@@ -74,7 +74,7 @@ fn all_of_a_source_is_its_group_all_or_else_every_group() {
 }
 
 #[test]
-fn a_source_that_is_a_program_is_refused_and_no_other() {
+fn only_sources_that_are_programs_are_refused() {
     let top = stock();
     let why = "come out of a program (map in TOP/etc/groups.conf.d/x.conf), which is not run here: give the hosts by";
     assert_eq!(find(&top, "sp", "x").unwrap_err(), format!("the groups of \"sp\" {why} \"$(nodeset -f @sp:GROUP)\""));
@@ -94,7 +94,7 @@ fn a_source_that_is_a_program_is_refused_and_no_other() {
 }
 
 #[test]
-fn the_default_source_is_that_of_groups_conf_or_else_the_first() {
+fn the_default_source_is_set_by_groups_conf_or_the_first() {
     let yaml = ("etc/groups.d/x.yaml", "one: {a: n1}\ntwo: {a: n2}\n");
     let conf = |default| format!("[Main]\nAutodir = $CFGDIR/groups.d\n{default}");
     let with = |default| files(&[("etc/groups.conf", &conf(default)), yaml]);
@@ -120,7 +120,7 @@ fn the_groups_conf_of_the_last_folder_overrides_and_is_cfgdir() {
     add("home/groups.conf", "[Main]\ndefault: mine\n");
     assert_eq!(text(&top, "", "a"), "mine:a=n1");
     assert!(find(&top, "racks", "r1").is_err());
-    // What is not said anew stays as it was, of this $CFGDIR.
+    // Options that are not set again keep their values, with this $CFGDIR.
     let why = "TOP/home/groups.d/local.cfg: cannot read: No such file or directory (os error 2)";
     assert_eq!(find(&top, "local", "adm").unwrap_err(), why);
     add("home/groups.d/local.cfg", "adm: mine\n");
@@ -144,7 +144,7 @@ fn without_groups_conf_the_files_beside_it_are_the_groups() {
 }
 
 #[test]
-fn a_missing_group_says_where_it_was_looked_for_and_what_is_near() {
+fn the_error_for_a_missing_group_names_the_files_and_a_similar_group() {
     let top = stock();
     let local = "in the source \"local\" (TOP/etc/groups.d/local.cfg)";
     assert_eq!(find(&top, "", "wbe").unwrap_err(), format!("no group \"wbe\" {local}: did you mean @web?"));
@@ -178,7 +178,7 @@ fn a_broken_file_is_named_with_the_reason() {
 }
 
 #[test]
-fn a_file_that_is_no_text_is_refused_and_one_that_is_out_of_reach_named() {
+fn a_binary_file_is_refused_and_an_unreadable_one_is_named() {
     let top = stock();
     let yaml = top.path().join("etc/groups.d/z.yaml");
     fs::write(&yaml, b"s: {g: \xff}").unwrap();

@@ -1,4 +1,4 @@
-//! Writes hosts folded into expressions.
+//! Writes hosts as expressions (`--fold`).
 
 use crate::fold::{FoldOptions, Folder};
 use crate::output::Output;
@@ -8,7 +8,7 @@ use crate::set::visit::{Host, HostVisitor, Visited};
 use cerveza_manners::{Failure, Result};
 use std::io::{self, Write};
 
-/// One expression, or one for each part.
+/// Writes one expression, or one for each part of --split.
 pub(crate) struct Folded {
     options: FoldOptions,
     folder: Folder,
@@ -33,9 +33,10 @@ impl Folded {
 
     fn make_room_for(&mut self, hosts: u128) -> Visited {
         self.added = self.added.saturating_add(hosts);
-        match self.added > MOST_IN_MEMORY {
-            true => Err(Failure::usage(format!("cannot fold more than {MOST_IN_MEMORY} hosts")).into()),
-            false => Ok(()),
+        if self.added > MOST_IN_MEMORY {
+            Err(Failure::usage(format!("cannot fold more than {MOST_IN_MEMORY} hosts")).into())
+        } else {
+            Ok(())
         }
     }
 }

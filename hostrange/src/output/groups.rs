@@ -1,4 +1,4 @@
-//! Hosts in groups, one for each value of a field, and how groups are written: as lines, JSON or a table.
+//! Groups hosts by the values of a field (`--by`), and writes groups as lines, JSON or a table.
 
 use crate::fold::FoldOptions;
 use crate::input::field::FieldValues;
@@ -11,34 +11,34 @@ use cerveza_record::{Value, is_hidden, json, quote};
 use num_bigint::BigUint;
 use std::io::{self, BufWriter, Write};
 
-/// A group as it is written.
+/// A group to write.
 pub(crate) struct GroupRow {
-    /// `None`: the hosts that have no value.
+    /// `None`: the group of hosts without a value.
     pub value: Option<Value>,
     pub count: BigUint,
-    /// The hosts, folded.
+    /// The hosts as an expression.
     pub hosts: Option<String>,
 }
 
-/// What a line says of a group. JSON and the table always say all.
+/// What a line has besides the name of the group. JSON and tables always have everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shown {
+pub(crate) enum GroupLine {
     Label,
     Count,
     Hosts,
 }
 
-impl Shown {
-    /// Whether the hosts are written, so they have to be folded.
+impl GroupLine {
+    /// Whether the hosts are written, so they must be folded.
     pub fn has_hosts(self, output: &FormatArgs) -> bool {
-        self == Shown::Hosts || !output.is_auto()
+        self == GroupLine::Hosts || !output.is_auto()
     }
 }
 
-/// Puts hosts into the group of each of their values.
+/// Adds hosts to the groups of their values.
 pub(crate) struct Grouped<'f> {
     fields: &'f FieldValues,
-    /// One for each value, and the last for hosts without any.
+    /// One group for each value. The last is for hosts without a value.
     groups: Vec<Group>,
 }
 
@@ -62,13 +62,13 @@ impl Group {
 }
 
 impl<'f> Grouped<'f> {
-    /// `fold` says how hosts are folded. `None`: they are counted alone.
+    /// `fold`: how to fold the hosts. `None`: only count them.
     pub fn new(fields: &'f FieldValues, fold: Option<&FoldOptions>) -> Grouped<'f> {
         let group = |_| Group { count: 0, folded: fold.map(|options| Folded::new(options.clone())) };
         Grouped { fields, groups: (0..=fields.values.len()).map(group).collect() }
     }
 
-    /// The groups that have a host, in natural order of their values.
+    /// Returns the groups that have hosts, in natural order of their values.
     pub fn rows(self) -> Vec<GroupRow> {
         let row = |(at, mut group): (usize, Group)| {
             let value = self.fields.values.get_index(at);
@@ -98,13 +98,13 @@ impl HostVisitor for Grouped<'_> {
         }
     }
 
-    /// A host that was read with a value stands for itself in the set, so it is in no run.
+    /// Hosts of a run have no value, because a host that was read from a record is never in a run.
     fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
         self.groups.last_mut().map_or(Ok(()), |group| group.add_run(run))
     }
 }
 
-/// The label of a line: a plain value as it is, any other in quotes. `-` stands for no value.
+/// Returns the name of a group: a plain value as it is, any other in quotes, `-` for no value.
 fn label(value: Option<&Value>) -> String {
     let text = match value {
         None => return "-".to_string(),
@@ -118,37 +118,31 @@ fn label(value: Option<&Value>) -> String {
     if is_plain { text } else { quote(&text) }
 }
 
-/// Writes groups by a field.
+/// Writes the groups of `--by`.
 pub(crate) fn write_by_value(
     by: &str,
     rows: &[GroupRow],
-    shown: Shown,
+    shown: GroupLine,
     output: &FormatArgs,
     tool: &Tool,
 ) -> Result<()> {
-    match output.is_auto() {
-        true => write_lines(rows, shown, label),
-        false => write_objects(by, rows, output, tool),
-    }
+    if output.is_auto() { write_lines(rows, shown, label) } else { write_objects(by, rows, output, tool) }
 }
 
-/// Writes node groups. Their names are lines as they are: `@rack:web`.
-pub(crate) fn write_node_groups(rows: &[GroupRow], shown: Shown, output: &FormatArgs, tool: &Tool) -> Result<()> {
+/// Writes node groups. Their names are never quoted: `@rack:web`.
+pub(crate) fn write_node_groups(rows: &[GroupRow], shown: GroupLine, output: &FormatArgs, tool: &Tool) -> Result<()> {
     let name = |value: Option<&Value>| visible(value.and_then(Value::as_str).unwrap_or_default()).into_owned();
-    match output.is_auto() {
-        true => write_lines(rows, shown, name),
-        false => write_objects("group", rows, output, tool),
-    }
+    if output.is_auto() { write_lines(rows, shown, name) } else { write_objects("group", rows, output, tool) }
 }
 
-fn write_lines(rows: &[GroupRow], shown: Shown, label: impl Fn(Option<&Value>) -> String) -> Result<()> {
+fn write_lines(rows: &[GroupRow], shown: GroupLine, label: impl Fn(Option<&Value>) -> String) -> Result<()> {
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout());
     let written = rows.iter().try_for_each(|row| {
         let label = label(row.value.as_ref());
         match shown {
-            Shown::Label => writeln!(out, "{label}"),
-            Shown::Count => writeln!(out, "{label}: {}", row.count),
-            Shown::Hosts => writeln!(out, "{label}: {}", row.hosts.as_deref().unwrap_or_default()),
+            GroupLine::Label => writeln!(out, "{label}"),
+            GroupLine::Count => writeln!(out, "{label}: {}", row.count),
+            GroupLine::Hosts => writeln!(out, "{label}: {}", row.hosts.as_deref().unwrap_or_default()),
         }
     });
     written.and_then(|()| out.flush()).map_err(|error| Failure::stdout(&error))
@@ -160,7 +154,7 @@ const COLUMNS: [Column; 3] = [
     Column { header: "HOSTS", key: "hosts" },
 ];
 
-/// Groups have no `host`: no tool is to take one for a host.
+/// Writes groups without a key `host`, so no tool reads a group as a host.
 fn write_objects(by: &str, rows: &[GroupRow], output: &FormatArgs, tool: &Tool) -> Result<()> {
     let mut writer = output.writer(OutputMode::Table, &COLUMNS, tool);
     for row in rows {

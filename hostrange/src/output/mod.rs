@@ -1,4 +1,4 @@
-//! Writes hosts: as names or JSON lines in blocks, or as a table.
+//! Writes hosts as names or JSON lines, in large blocks, or as a table.
 
 pub(crate) mod fold_lines;
 pub(crate) mod groups;
@@ -12,32 +12,32 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::os::fd::AsFd;
 
-/// Takes hosts to where they are seen.
+/// A visitor that writes hosts to stdout.
 pub(crate) trait Output: HostVisitor {
-    /// Begins the next part of a split, the first one too.
+    /// Starts a part of --split. Called before the first part too.
     fn next_part(&mut self) -> Visited;
 
-    /// Writes what is left. Nothing is sure to be out before this returned.
+    /// Writes what is still buffered.
     fn finish(&mut self) -> Result<()>;
 }
 
-/// What is written at once: as much as a pipe holds.
+/// Size of a write: the capacity of a pipe.
 const BLOCK: usize = 64 * 1024;
 
 /// Names or JSON lines.
 pub(crate) struct Lines {
     out: File,
-    /// What is to be written next, up to `used`.
+    /// The buffer. `block[..used]` is not written yet.
     block: Vec<u8>,
     used: usize,
-    /// What stands before each name, what before the first one of all or of a part, what after each, and at the end.
+    /// Text before each name, before the first name of a part, after each name, and at the end of a part.
     before: Vec<u8>,
     before_first: Vec<u8>,
     after: Vec<u8>,
     end: Vec<u8>,
     is_json: bool,
     on_terminal: bool,
-    /// The number of the part, where there are parts.
+    /// The number of the current part of --split.
     part: Option<usize>,
     is_first: bool,
 }
@@ -46,11 +46,11 @@ impl Lines {
     pub fn json() -> Result<Lines> {
         let mut lines = Lines::new()?;
         lines.is_json = true;
-        lines.frame_json();
+        lines.set_json_frame();
         Ok(lines)
     }
 
-    /// A separator that ends lines, or what `xargs -0` reads, ends the last name too; any other is followed by a newline.
+    /// `\n` and `\0` (for `xargs -0`) also end the last name. After any other separator the output ends with a newline.
     pub fn names(separator: &str) -> Result<Lines> {
         let mut lines = Lines::new()?;
         match separator {
@@ -62,7 +62,7 @@ impl Lines {
 
     fn new() -> Result<Lines> {
         let stdout = io::stdout();
-        // Rust's own stdout looks for the last newline of all that is written to it.
+        // Rust's own stdout would search each block for its last newline.
         let out = stdout.as_fd().try_clone_to_owned().map_err(|error| Failure::stdout(&error))?;
         Ok(Lines {
             out: out.into(),
@@ -79,7 +79,7 @@ impl Lines {
         })
     }
 
-    fn frame_json(&mut self) {
+    fn set_json_frame(&mut self) {
         self.before = b"{\"host\":\"".to_vec();
         self.before_first = self.before.clone();
         self.after = match self.part {
@@ -116,10 +116,7 @@ impl Lines {
     }
 
     fn end_part(&mut self) -> Visited {
-        match self.is_first {
-            true => Ok(()),
-            false => self.put(&self.end.clone()),
-        }
+        if self.is_first { Ok(()) } else { self.put(&self.end.clone()) }
     }
 }
 
@@ -139,7 +136,7 @@ impl HostVisitor for Lines {
                 self.put(b"\n")
             }
             host if self.is_json => {
-                // The frame has the quotes.
+                // The text before and after has the quotes.
                 let name = quote(host.name());
                 self.put_name(&name[1..name.len() - 1])
             }
@@ -155,7 +152,7 @@ impl HostVisitor for Lines {
             return Ok(());
         }
         while let Some(name) = run.next_name() {
-            // One by one where the first differs from the rest, or is too long for a block.
+            // The first name may have another text before it, and a long name does not fit into a block.
             self.put_name(name)?;
             loop {
                 let used = run.fill(&mut self.block, self.used, &self.before, &self.after);
@@ -178,7 +175,7 @@ impl Output for Lines {
         self.is_first = true;
         self.part = Some(self.part.unwrap_or_default() + 1);
         if self.is_json {
-            self.frame_json();
+            self.set_json_frame();
         }
         Ok(())
     }
@@ -195,7 +192,7 @@ fn in_part(record: &Record, part: usize) -> Record {
 }
 
 pub(crate) struct Table {
-    /// Taken when it is finished.
+    /// `None` after `finish`.
     writer: Option<RecordWriter<BufWriter<Stdout>>>,
     part: Option<usize>,
 }

@@ -1,4 +1,4 @@
-//! Which hosts of a set come out: by their places in it, or some at random.
+//! Selects hosts by position (`--nth`) or at random (`--pick`), and splits them into parts (`--split`).
 
 use crate::output::Output;
 use crate::pattern::names::Names;
@@ -9,22 +9,22 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::str::FromStr;
 
-/// Places in a set as they are asked for: `0`, `-1`, `10-19`, `5-`, `-3-`, and several with commas.
+/// The value of --nth: `0`, `-1`, `10-19`, `5-`, `-3-`, or several, separated by commas.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slice {
-    /// Of each range the first place and the last, where it has one.
+    /// The first and the last position of each range. `None`: it goes on to the end.
     ranges: Vec<(i128, Option<i128>)>,
 }
 
-/// Places in a set, counted from 0: ascending, and no two ranges touch. The last may go on for ever.
+/// Positions in a set, counted from 0, as ascending ranges that do not touch.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Places(Vec<Range<u128>>);
+pub(crate) struct Positions(Vec<Range<u128>>);
 
 impl FromStr for Slice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Slice, String> {
-        let wrong = |item: &str| format!("'{item}' is no place: give 0, -1 (the last), 10-19 or 5-");
+        let wrong = |item: &str| format!("'{item}' is not a position: use 0, -1 (the last), 10-19 or 5-");
         let ranges = text.split(',').map(|item| range(item.trim()).ok_or_else(|| wrong(item)));
         Ok(Slice { ranges: ranges.collect::<Result<_, _>>()? })
     }
@@ -32,7 +32,7 @@ impl FromStr for Slice {
 
 fn range(item: &str) -> Option<(i128, Option<i128>)> {
     let number = |text: &str| text.parse::<i128>().ok().filter(|_| !text.starts_with('+'));
-    // The first dash is a sign where nothing is before it.
+    // A dash at the start is a sign.
     let dash = item.bytes().enumerate().skip(1).find(|(_, byte)| *byte == b'-').map(|(at, _)| at);
     let Some(dash) = dash else {
         return number(item).map(|at| (at, Some(at)));
@@ -47,81 +47,81 @@ fn range(item: &str) -> Option<(i128, Option<i128>)> {
 }
 
 impl Slice {
-    /// Whether the number of hosts has to be known to find the places.
+    /// Whether a position counts from the end, so the number of hosts must be known.
     pub fn counts_from_end(&self) -> bool {
         self.ranges.iter().any(|(first, last)| *first < 0 || last.is_some_and(|last| last < 0))
     }
 
-    /// The places in a set of `total` hosts, which may be unknown where nothing counts from the end.
-    pub(crate) fn places(&self, total: Option<u128>) -> Places {
-        // `None` lies before the first host.
-        let place = |at: i128| match u128::try_from(at) {
+    /// Returns the positions in a set of `total` hosts. `None` is allowed if nothing counts from the end.
+    pub(crate) fn positions(&self, total: Option<u128>) -> Positions {
+        // `None` is before the first host.
+        let position = |at: i128| match u128::try_from(at) {
             Ok(place) => Some(place),
             Err(_) => total.unwrap_or_default().checked_sub(at.unsigned_abs()),
         };
         let most = total.unwrap_or(u128::MAX);
         let ranges = self.ranges.iter().filter_map(|(first, last)| {
             let end = match last {
-                Some(last) => (place(*last)? + 1).min(most),
+                Some(last) => (position(*last)? + 1).min(most),
                 None => most,
             };
-            Some(place(*first).unwrap_or_default()..end).filter(|range| !range.is_empty())
+            Some(position(*first).unwrap_or_default()..end).filter(|range| !range.is_empty())
         });
-        Places::new(ranges.collect())
+        Positions::new(ranges.collect())
     }
 }
 
-impl Places {
-    fn new(mut ranges: Vec<Range<u128>>) -> Places {
+impl Positions {
+    fn new(mut ranges: Vec<Range<u128>>) -> Positions {
         ranges.sort_unstable_by_key(|range| range.start);
-        let mut places: Vec<Range<u128>> = Vec::new();
+        let mut positions: Vec<Range<u128>> = Vec::new();
         for range in ranges {
-            match places.last_mut() {
+            match positions.last_mut() {
                 Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-                _ => places.push(range),
+                _ => positions.push(range),
             }
         }
-        Places(places)
+        Positions(positions)
     }
 
-    /// `count` of `total` places at random, the same for the same seed.
-    pub fn pick(count: u64, total: u128, seed: Option<u64>) -> Places {
+    /// Returns `count` of `total` positions at random, the same for the same seed.
+    pub fn pick(count: u64, total: u128, seed: Option<u64>) -> Positions {
         let count = total.min(count.into());
         let mut random = match seed {
             Some(seed) => ChaCha8Rng::seed_from_u64(seed),
             None => ChaCha8Rng::seed_from_u64(rand::random()),
         };
-        // Floyd's: each step adds one place, whatever was picked before.
+        // Floyd's algorithm: each step adds exactly one position.
         let mut picked = BTreeSet::new();
         for last in total - count..total {
-            let place = random.random_range(0..=last);
-            if !picked.insert(place) {
+            let position = random.random_range(0..=last);
+            if !picked.insert(position) {
                 picked.insert(last);
             }
         }
-        Places::new(picked.into_iter().map(|place| place..place + 1).collect())
+        Positions::new(picked.into_iter().map(|place| place..place + 1).collect())
     }
 
-    /// How many of `total` hosts they are.
+    /// Returns how many of `total` hosts are selected.
     pub fn count(&self, total: u128) -> u128 {
         self.0.iter().map(|range| range.end.min(total).saturating_sub(range.start)).sum()
     }
 }
 
-/// Lets through the hosts at some places.
+/// Passes on the hosts at some positions.
 pub(crate) struct Select<'s> {
     visitor: &'s mut dyn HostVisitor,
-    /// The ranges that are left, the next one last.
+    /// The remaining ranges, the next one last.
     ranges: Vec<Range<u128>>,
     at: u128,
 }
 
 impl<'s> Select<'s> {
-    pub fn new(places: Places, visitor: &'s mut dyn HostVisitor) -> Select<'s> {
-        Select { visitor, ranges: places.0.into_iter().rev().collect(), at: 0 }
+    pub fn new(positions: Positions, visitor: &'s mut dyn HostVisitor) -> Select<'s> {
+        Select { visitor, ranges: positions.0.into_iter().rev().collect(), at: 0 }
     }
 
-    /// Returns the range that is not over, or `Enough` after the last one.
+    /// Returns the range that has not ended, or `Enough` after the last one.
     fn range(&mut self) -> Result<Range<u128>, Stop> {
         let at = self.at;
         while self.ranges.pop_if(|range| range.end <= at).is_some() {}
@@ -154,12 +154,12 @@ impl HostVisitor for Select<'_> {
     }
 }
 
-/// Deals hosts out to parts whose sizes differ by one at the most, the larger ones first.
+/// Splits hosts into parts whose sizes differ by at most one, the larger ones first.
 pub(crate) struct Split<'s> {
     output: &'s mut dyn Output,
-    /// The sizes of the parts that have not begun, the next one last.
+    /// The sizes of the parts that have not started, the next one last.
     sizes: Vec<u128>,
-    /// How many hosts the part that has begun still takes.
+    /// How many more hosts the current part takes.
     left: u128,
 }
 
@@ -201,44 +201,44 @@ impl HostVisitor for Split<'_> {
 mod tests {
     use super::*;
 
-    fn places(text: &str, total: u128) -> Vec<u128> {
-        let places = text.parse::<Slice>().unwrap().places(Some(total));
-        let all: Vec<u128> = places.0.iter().cloned().flatten().collect();
-        assert_eq!(places.count(total), all.len() as u128);
+    fn positions(text: &str, total: u128) -> Vec<u128> {
+        let positions = text.parse::<Slice>().unwrap().positions(Some(total));
+        let all: Vec<u128> = positions.0.iter().cloned().flatten().collect();
+        assert_eq!(positions.count(total), all.len() as u128);
         all
     }
 
     #[test]
-    fn places_count_from_either_end() {
-        assert_eq!(places("0", 5), [0]);
-        assert_eq!(places("-1", 5), [4]);
-        assert_eq!(places("1-2", 5), [1, 2]);
-        assert_eq!(places("-2-", 5), [3, 4]);
-        assert_eq!(places("-3--2", 5), [2, 3]);
-        assert_eq!(places("3-,0,0", 5), [0, 3, 4]);
-        assert_eq!(places("1--2", 5), [1, 2, 3]);
-        assert_eq!(places("3-99", 5), [3, 4]);
-        assert_eq!(places("5", 5), [0u128; 0]);
-        assert_eq!(places("-9", 5), [0u128; 0]);
-        assert_eq!(places("-9-0", 5), [0]);
+    fn positions_count_from_either_end() {
+        assert_eq!(positions("0", 5), [0]);
+        assert_eq!(positions("-1", 5), [4]);
+        assert_eq!(positions("1-2", 5), [1, 2]);
+        assert_eq!(positions("-2-", 5), [3, 4]);
+        assert_eq!(positions("-3--2", 5), [2, 3]);
+        assert_eq!(positions("3-,0,0", 5), [0, 3, 4]);
+        assert_eq!(positions("1--2", 5), [1, 2, 3]);
+        assert_eq!(positions("3-99", 5), [3, 4]);
+        assert_eq!(positions("5", 5), [0u128; 0]);
+        assert_eq!(positions("-9", 5), [0u128; 0]);
+        assert_eq!(positions("-9-0", 5), [0]);
     }
 
     #[test]
-    fn what_lies_beyond_the_end_does_not_count() {
-        let count = |text: &str| text.parse::<Slice>().unwrap().places(None).count(3);
+    fn positions_beyond_the_end_do_not_count() {
+        let count = |text: &str| text.parse::<Slice>().unwrap().positions(None).count(3);
         assert_eq!(["5", "0-9", "1-", "7-", "2,8"].map(count), [0, 3, 2, 0, 1]);
     }
 
     #[test]
-    fn what_is_no_place_is_refused() {
+    fn a_text_that_is_not_a_position_is_refused() {
         for bad in ["", "a", "1,", "5-2", "-1--2", "1-2-3", "+1", "--1"] {
             assert!(bad.parse::<Slice>().is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn a_seed_picks_the_same_places_and_never_one_twice() {
-        let pick = |count, seed| Places::pick(count, 100, Some(seed));
+    fn a_seed_picks_the_same_positions_and_none_twice() {
+        let pick = |count, seed| Positions::pick(count, 100, Some(seed));
         assert_eq!(pick(10, 1), pick(10, 1));
         assert_ne!(pick(10, 1), pick(10, 2));
         for seed in 0..50 {

@@ -1,4 +1,4 @@
-//! One `[...]`: the strings it stands for, in the order written.
+//! `Bracket`: one `[...]` and the strings it stands for, in the order written.
 
 use crate::pattern::digits;
 use num_bigint::BigUint;
@@ -12,17 +12,17 @@ pub(crate) struct Segment {
     pub step: u64,
 }
 
-/// A group of segments. An item such as `8-12` has one for each length of its numbers: `8-9`, `10-12`.
+/// An item such as `8-12` is one segment for each length of its numbers: `8-9`, `10-12`.
 #[derive(Clone, Debug)]
 pub(crate) struct Bracket {
     pub segments: Vec<Segment>,
-    /// Ascending by length and low end.
+    /// The indices of the segments, ascending by length and low end.
     sorted: Vec<u32>,
-    /// Whether a string may be in two segments, seen by their ends alone.
+    /// Whether a string may be in two segments. Only their ends are compared.
     overlaps: bool,
-    /// The lengths there are, ascending, each with where in `sorted` it ends.
+    /// The lengths of the strings, ascending, each with its end in `sorted`.
     lengths: Vec<(usize, usize)>,
-    /// How many strings there are up to the end of each segment. `u128::MAX` stands for more.
+    /// The number of strings up to the end of each segment. `u128::MAX` means "or more".
     ends: Vec<u128>,
 }
 
@@ -56,17 +56,17 @@ impl Segment {
         }
     }
 
-    /// How many strings there are. `u128::MAX` stands for more.
+    /// Returns the number of strings. `u128::MAX` means "or more".
     fn len(&self) -> u128 {
         self.steps_from(self.low.as_bytes()).saturating_add(1)
     }
 
-    /// How many steps lead from the low end to `text`, one of the strings.
+    /// Returns the number of steps from the low end to `text`, one of the strings.
     fn index_of(&self, text: &[u8]) -> u128 {
         self.steps(self.low.as_bytes(), text)
     }
 
-    /// How many steps lead from `text`, one of the strings, to the high end.
+    /// Returns the number of steps from `text`, one of the strings, to the high end.
     pub fn steps_from(&self, text: &[u8]) -> u128 {
         self.steps(text, self.high.as_bytes())
     }
@@ -81,7 +81,7 @@ impl Segment {
         }
     }
 
-    /// Moves `text` on by one step; false at the end.
+    /// Moves `text` on by one step. Returns false at the end.
     pub fn advance(&self, text: &mut [u8]) -> bool {
         let is_before_end = text != self.high.as_bytes();
         if is_before_end {
@@ -90,7 +90,7 @@ impl Segment {
         is_before_end
     }
 
-    /// Moves `text` on by one step, which the segment has.
+    /// Moves `text` on by one step. It must not be at the end.
     #[inline]
     pub fn step_on(&self, text: &mut [u8]) {
         if self.is_letter() {
@@ -102,7 +102,7 @@ impl Segment {
         }
     }
 
-    /// The string that `index` steps lead to.
+    /// Returns the string after `index` steps.
     pub fn nth(&self, index: u128) -> Vec<u8> {
         if self.is_letter() {
             return vec![self.low.as_bytes()[0] + (index as u64 * self.step) as u8];
@@ -113,7 +113,7 @@ impl Segment {
 }
 
 impl Bracket {
-    /// `segments` is not empty.
+    /// `segments` must not be empty.
     pub fn new(segments: Vec<Segment>) -> Bracket {
         let mut sorted: Vec<u32> = (0..segments.len() as u32).collect();
         let key = |index: u32| {
@@ -140,7 +140,7 @@ impl Bracket {
         Bracket { segments, sorted, overlaps, lengths, ends }
     }
 
-    /// A bracket of the same strings, in which ranges that overlap are one range.
+    /// Returns a bracket of the same strings in which overlapping ranges are merged.
     pub fn merged(mut segments: Vec<Segment>) -> Bracket {
         segments.sort_by(|a, b| (a.low.len(), &a.low).cmp(&(b.low.len(), &b.low)));
         segments.dedup_by(|next, last| {
@@ -162,23 +162,23 @@ impl Bracket {
         self.overlaps
     }
 
-    /// How many strings there are, those in two segments counted twice.
+    /// Returns the number of strings; one that is in two segments counts twice.
     pub fn count(&self) -> BigUint {
         self.segments.iter().map(Segment::count).sum()
     }
 
-    /// [`Bracket::count`]. `u128::MAX` stands for more.
+    /// Returns [`Bracket::count`]. `u128::MAX` means "or more".
     pub fn len(&self) -> u128 {
         self.ends.last().copied().unwrap_or_default()
     }
 
-    /// The segment in which the string at `index` is, and its index there.
+    /// Returns the segment of the string at `index`, and the index within the segment.
     pub fn locate(&self, index: u128) -> (usize, u128) {
         let segment = self.ends.partition_point(|end| *end <= index);
         (segment, index - self.before(segment))
     }
 
-    /// The index of a string of `segment`.
+    /// Returns the index of a string of `segment`.
     pub fn index_of(&self, segment: usize, text: &[u8]) -> u128 {
         self.before(segment).saturating_add(self.segments[segment].index_of(text))
     }
@@ -187,7 +187,7 @@ impl Bracket {
         segment.checked_sub(1).map_or(0, |last| self.ends[last])
     }
 
-    /// The first segment that has `text`.
+    /// Returns the first segment that contains `text`.
     pub fn find(&self, text: &[u8]) -> Option<usize> {
         let has = |index: usize| {
             let segment = &self.segments[index];
@@ -204,13 +204,11 @@ impl Bracket {
         has(index).then_some(index)
     }
 
-    /// Whether some string of the group begins with such a character as `byte` is: what a number before `[1-9]` or `0`
-    /// could run on into.
+    /// Whether `byte` could be read as a part of a string of the bracket: a digit beside numbers, a letter beside letters.
     pub fn has_like(&self, byte: u8) -> bool {
-        self.segments.iter().any(|segment| match segment.is_letter() {
-            true => byte.is_ascii_alphabetic(),
-            false => byte.is_ascii_digit(),
-        })
+        self.segments
+            .iter()
+            .any(|segment| if segment.is_letter() { byte.is_ascii_alphabetic() } else { byte.is_ascii_digit() })
     }
 
     /// Whether its strings come in natural order.
@@ -229,7 +227,7 @@ mod tests {
     use crate::pattern::item::parse_item;
 
     #[test]
-    fn a_text_is_found_in_the_first_segment_that_has_it() {
+    fn find_returns_the_first_segment() {
         let mut segments = Vec::new();
         for item in ["10-20/2", "8-12", "a-c"] {
             parse_item(item, &mut segments).unwrap();

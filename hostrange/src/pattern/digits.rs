@@ -1,11 +1,11 @@
-//! Arithmetic on numbers as they are written: strings of decimal digits of any length.
+//! Arithmetic on strings of decimal digits of any length.
 
 use num_bigint::BigUint;
 use std::cmp::Ordering;
 
-/// The value of a string of decimal digits.
+/// Returns the value of a string of decimal digits.
 pub(crate) fn value(digits: &[u8]) -> BigUint {
-    // The callers have seen that all of it are digits.
+    // Callers pass digits only.
     BigUint::parse_bytes(digits, 10).unwrap_or_default()
 }
 
@@ -15,14 +15,14 @@ pub(crate) fn compare(a: &str, b: &str) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
-/// Returns `to` - `from`, which are equally long, if it fits.
+/// Returns `to` - `from`, or `None` if that does not fit. Both have the same length.
 pub(crate) fn difference(from: &[u8], to: &[u8]) -> Option<u128> {
     let mut digits = from.iter().zip(to);
     digits
         .try_fold(0u128, |sum, (from, to)| sum.checked_mul(10)?.checked_add((*to).into())?.checked_sub((*from).into()))
 }
 
-/// Adds one in place, modulo the length.
+/// Adds one in place. 999 becomes 000.
 #[inline]
 pub(crate) fn increment(digits: &mut [u8]) {
     for digit in digits.iter_mut().rev() {
@@ -34,7 +34,7 @@ pub(crate) fn increment(digits: &mut [u8]) {
     }
 }
 
-/// Adds in place, modulo the length.
+/// Adds `more` in place, without a carry beyond the first digit.
 pub(crate) fn add(digits: &mut [u8], mut more: u128) {
     for digit in digits.iter_mut().rev() {
         if more == 0 {
@@ -46,7 +46,7 @@ pub(crate) fn add(digits: &mut [u8], mut more: u128) {
     }
 }
 
-/// `number` modulo `step`, of digits of any length.
+/// Returns the value modulo `step`.
 pub(crate) fn modulo(digits: &[u8], step: u64) -> u64 {
     let step = u128::from(step);
     let rest = digits.iter().fold(0, |rest, digit| (rest * 10 + u128::from(*digit - b'0')) % step);
@@ -60,7 +60,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_counts_as_numbers_do(number in 0u64..1_000_000_000_000, more in 0u64..1_000_000_000_000, step in 1u64..) {
+        fn digits_count_like_numbers(number in 0u64..1_000_000_000_000, more in 0u64..1_000_000_000_000, step in 1u64..) {
             let mut digits = format!("{number:020}").into_bytes();
             prop_assert_eq!(difference(&digits, format!("{:020}", number + more).as_bytes()), Some(more.into()));
             add(&mut digits, more.into());
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn nines_turn_over() {
+    fn nines_become_zeros() {
         let mut digits = *b"999";
         increment(&mut digits);
         assert_eq!(&digits, b"000");

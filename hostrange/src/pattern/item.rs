@@ -1,17 +1,17 @@
-//! The items of a bracket, as they are written: numbers, letters, and ranges of them with steps.
+//! Parses an item of a bracket: a number, a letter, or a range of them with an optional step.
 
 use crate::pattern::bracket::Segment;
 use crate::pattern::digits;
 use std::cmp::Ordering;
 use std::ops::Range;
 
-/// The most digits of one number, leading zeros counted: beyond any host name (RFC 1123 allows 255).
+/// Limit of digits of one number, zeros in front included. RFC 1123 allows names of 255 characters.
 const MOST_DIGITS: usize = 255;
 
-/// Why an item is no item, and where in it.
+/// What is wrong with an item, and where.
 pub(crate) type ItemError = (Range<usize>, String);
 
-/// Parses an item: `5`, `005`, `1-40`, `01-40`, `0-40/2`, `0:40:2`, `a`, `a-f`. Gives its segments in order.
+/// Parses an item: `5`, `005`, `1-40`, `01-40`, `0-40/2`, `0:40:2`, `a`, `a-f`. Adds its segments in order.
 pub(crate) fn parse_item(item: &str, segments: &mut Vec<Segment>) -> Result<(), ItemError> {
     let whole = || 0..item.len();
     let (range, step) = match item.split_once('/') {
@@ -44,14 +44,11 @@ pub(crate) fn parse_item(item: &str, segments: &mut Vec<Segment>) -> Result<(), 
         segments.push(Segment { low: low.into(), high: low.into(), step: 1 });
         return Ok(());
     };
-    match letters {
-        true => letter_range(low, high, step, segments),
-        false => number_range(low, high, step, segments),
-    }
-    .map_err(|why| (whole(), why))
+    if letters { letter_range(low, high, step, segments) } else { number_range(low, high, step, segments) }
+        .map_err(|why| (whole(), why))
 }
 
-/// Why an item is neither numbers nor letters: what was meant most likely.
+/// Returns a message for an item that is neither numbers nor letters. It guesses what was meant.
 fn not_an_item(item: &str) -> String {
     match item {
         _ if item.contains("..") => {
@@ -64,7 +61,7 @@ fn not_an_item(item: &str) -> String {
             "this dash is not the - of a range".to_string()
         }
         _ if item.chars().all(|c| c.is_alphabetic()) => {
-            "a group is made of numbers and single letters: write words out, as in web-a,web-b".to_string()
+            "brackets hold numbers and single letters: write words out, as in web-a,web-b".to_string()
         }
         _ => "not a number, a letter or a range such as 1-40".to_string(),
     }
@@ -107,17 +104,14 @@ fn number_range(low: &str, high: &str, step: u64, segments: &mut Vec<Segment>) -
             "the ends are padded differently: write {low_value:0>width$}-{high_value:0>width$} or {low}-{high_value}"
         ));
     }
-    // What the numbers of each length go up to. Those beyond the low end's width have no zeros in front.
+    // One segment for each length. Numbers longer than the low end have no zeros in front.
     let longest = low.len().max(bare(high).len());
     let mut start = low.to_string();
     for length in low.len()..=longest {
         if start.len() > length {
             continue;
         }
-        let end = match length == longest {
-            true => format!("{:0>length$}", bare(high)),
-            false => "9".repeat(length),
-        };
+        let end = if length == longest { format!("{:0>length$}", bare(high)) } else { "9".repeat(length) };
         if end < start {
             break;
         }
@@ -151,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_is_cut_where_its_numbers_grow_longer() {
+    fn an_item_has_a_segment_for_each_length() {
         assert_eq!(segments("8-120"), "8-9 10-99 100-120");
         assert_eq!(segments("08-120"), "08-99 100-120");
         assert_eq!(segments("001-10"), "001-010");

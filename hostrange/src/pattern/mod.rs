@@ -1,4 +1,4 @@
-//! One word with groups in it: its parts, and which names are of it.
+//! `Pattern`: a name with brackets, such as `rack[1-2]n[01-40]`, and arithmetic on the names it gives.
 
 pub(crate) mod bracket;
 pub(crate) mod digits;
@@ -9,7 +9,7 @@ use crate::pattern::bracket::Bracket;
 use cerveza_record::is_bare;
 use num_bigint::BigUint;
 
-/// `rack[1-2]n[01-40]`, parsed. No two texts stand side by side, and there is a bracket.
+/// Texts and brackets in order. It has at least one bracket, and no two texts side by side.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
     pub parts: Vec<Part>,
@@ -24,8 +24,8 @@ pub(crate) enum Part {
 
 impl Pattern {
     pub fn new(parts: Vec<Part>) -> Pattern {
-        // Two ways to one name need two brackets whose strings differ in length, and after the first of them something
-        // into which a longer string can run.
+        // A name can come out in two ways only if two brackets have strings of several lengths, and a longer string of
+        // the first can look like a shorter one and the start of what follows.
         let varies = |part: &Part| matches!(part, Part::Bracket(bracket) if bracket.lengths().nth(1).is_some());
         let runs_on = |at: usize, bracket: &Bracket| match parts.get(at + 1) {
             _ if !varies(&parts[at]) || !parts[at + 1..].iter().any(varies) => false,
@@ -40,7 +40,7 @@ impl Pattern {
         Pattern { parts, ambiguous }
     }
 
-    /// Whether it may give a name twice, as far as can be seen without expanding.
+    /// Whether it may give a name twice. Expands nothing, so it may be true for a pattern that does not.
     pub fn is_ambiguous(&self) -> bool {
         self.ambiguous
     }
@@ -60,12 +60,12 @@ impl Pattern {
         })
     }
 
-    /// How many names come out, those that come out twice counted twice.
+    /// Returns the number of names; a name that comes out twice counts twice.
     pub fn count(&self) -> BigUint {
         self.brackets().map(Bracket::count).product()
     }
 
-    /// [`Pattern::count`]. `u128::MAX` stands for more.
+    /// Returns [`Pattern::count`]. `u128::MAX` means "or more".
     pub fn len(&self) -> u128 {
         self.brackets().fold(1, |product: u128, bracket| product.saturating_mul(bracket.len()))
     }
@@ -74,23 +74,20 @@ impl Pattern {
         self.find(name).is_some()
     }
 
-    /// How many names come out before `name` does for the first time. `u128::MAX` stands for more.
+    /// Returns the index of `name`, or `None` if the pattern does not give it. `u128::MAX` means "or more".
     pub fn find(&self, name: &str) -> Option<u128> {
-        // What is known to lead nowhere need not be tried again: without this, time would be exponential.
-        let dead = match self.ambiguous {
-            true => vec![false; self.parts.len() * (name.len() + 1)],
-            false => Vec::new(),
-        };
-        Walk { parts: &self.parts, name: name.as_bytes(), dead }.on(0, 0, 0)
+        // Remembers what has failed, because trying it again would take exponential time.
+        let failed = if self.ambiguous { vec![false; self.parts.len() * (name.len() + 1)] } else { Vec::new() };
+        Walk { parts: &self.parts, name: name.as_bytes(), failed }.on(0, 0, 0)
     }
 
-    /// The text before its bracket, the bracket and the text after it. `None` if it has several brackets.
+    /// Returns the text before its only bracket, that bracket, and the text after it. `None` if it has several brackets.
     pub fn as_one_bracket(&self) -> Option<(&str, &Bracket, &str)> {
         let (mut brackets, (before, after)) = (self.brackets(), self.ends());
         brackets.next().filter(|_| brackets.next().is_none()).map(|bracket| (before, bracket, after))
     }
 
-    /// Whether the names come in natural order: each bracket ascends, and is a number or letter of its own.
+    /// Whether the names come in natural order: each bracket ascends, and no other digit or letter touches it.
     pub fn is_ascending(&self) -> bool {
         let is_apart = |pair: &[Part]| match pair {
             [Part::Bracket(_), Part::Bracket(_)] => false,
@@ -101,7 +98,7 @@ impl Pattern {
         self.parts.windows(2).all(is_apart) && self.brackets().all(Bracket::is_ascending)
     }
 
-    /// The text before the first bracket, and that after the last.
+    /// Returns the text before the first bracket and the text after the last.
     pub fn ends(&self) -> (&str, &str) {
         fn text(part: Option<&Part>) -> &str {
             match part {
@@ -112,7 +109,7 @@ impl Pattern {
         (text(self.parts.first()), text(self.parts.last()))
     }
 
-    /// Whether no name can be of both, as far as can be seen at once.
+    /// Whether the two are known to have no name in common. Expands nothing.
     pub fn is_disjoint(&self, other: &Pattern) -> bool {
         let ((before, after), (its_before, its_after)) = (self.ends(), other.ends());
         let prefixes = before.as_bytes().iter().zip(its_before.as_bytes());
@@ -133,12 +130,12 @@ impl Pattern {
 struct Walk<'a> {
     parts: &'a [Part],
     name: &'a [u8],
-    dead: Vec<bool>,
+    failed: Vec<bool>,
 }
 
 impl Walk<'_> {
-    /// Returns the index of the name if the parts from `part` on give the rest of it, from `at` on. `index` is that of
-    /// what the parts before gave. It is as deep as there are parts.
+    /// Returns the index of the name if the parts from `part` on give the rest of it, from byte `at` on. `index` is the
+    /// index of what the earlier parts gave. It recurses once per part.
     fn on(&mut self, part: usize, at: usize, index: u128) -> Option<u128> {
         let (parts, name) = (self.parts, self.name);
         let rest = &name[at..];
@@ -150,10 +147,10 @@ impl Walk<'_> {
             Some(Part::Bracket(bracket)) => bracket,
         };
         let mark = part * (self.name.len() + 1) + at;
-        if self.dead.get(mark).is_some_and(|dead| *dead) {
+        if self.failed.get(mark).is_some_and(|failed| *failed) {
             return None;
         }
-        // What follows is a cheap question, so it comes first.
+        // Checks the text that follows first, because that is cheap.
         let goes_on = |rest: &[u8]| match parts.get(part + 1) {
             None => rest.is_empty(),
             Some(Part::Text(text)) => rest.starts_with(text.as_bytes()),
@@ -163,7 +160,7 @@ impl Walk<'_> {
             let (text, rest) = rest.split_at_checked(length)?;
             goes_on(rest).then(|| bracket.find(text))?.map(|segment| (segment, text))
         };
-        let is_unambiguous = self.dead.is_empty();
+        let is_unambiguous = self.failed.is_empty();
         let mut go = |(segment, text): (usize, &[u8])| {
             let index = index.saturating_mul(bracket.len()).saturating_add(bracket.index_of(segment, text));
             self.on(part + 1, at + text.len(), index)
@@ -175,7 +172,7 @@ impl Walk<'_> {
         let mut ways: Vec<(usize, &[u8])> = bracket.lengths().filter_map(find).collect();
         ways.sort_unstable();
         let index = ways.into_iter().find_map(&mut go);
-        self.dead[mark] = index.is_none();
+        self.failed[mark] = index.is_none();
         index
     }
 }

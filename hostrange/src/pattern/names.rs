@@ -1,30 +1,32 @@
-//! The names of one pattern, one at a time or in blocks: memory does not grow with their number.
+//! `Names`: iterates over the names of a pattern, one at a time or in blocks, in constant memory.
+//!
+//! A "wheel" is the current string of one bracket. Wheels turn like those of an odometer, the last one fastest.
 
 use crate::pattern::bracket::Bracket;
 use crate::pattern::{Part, Pattern};
 
-/// The names of a pattern that are still to come. It lends each from one buffer, so it is no `Iterator`.
+/// The remaining names of a pattern. It lends each name from one buffer, so it is not an `Iterator`.
 #[derive(Clone)]
 pub(crate) struct Names<'a> {
     pattern: &'a Pattern,
     wheels: Vec<Wheel<'a>>,
-    /// The name at which the wheels stand.
+    /// The name that the wheels show.
     name: Vec<u8>,
-    /// Whether that name was given out already: the wheels turn when the next one is asked for.
-    given: bool,
-    /// How many names of the pattern come before the next one.
+    /// Whether that name was returned already. The wheels turn when the next name is requested.
+    was_returned: bool,
+    /// The index of the next name in the pattern.
     position: u128,
-    /// The position at which it ends. `u128::MAX` stands for more, which nobody lives to see.
+    /// The index after the last name. `u128::MAX` means "or more".
     end: u128,
 }
 
-/// Where one bracket stands.
+/// The current string of one bracket.
 #[derive(Clone)]
 struct Wheel<'a> {
     bracket: &'a Bracket,
     segment: usize,
     text: Vec<u8>,
-    /// The place of `text` in the name.
+    /// The byte of the name at which `text` begins.
     at: usize,
 }
 
@@ -37,7 +39,8 @@ impl<'a> Names<'a> {
             at: 0,
         };
         let wheels = pattern.brackets().map(wheel).collect();
-        let mut names = Names { pattern, wheels, name: Vec::new(), given: false, position: 0, end: pattern.len() };
+        let mut names =
+            Names { pattern, wheels, name: Vec::new(), was_returned: false, position: 0, end: pattern.len() };
         names.compose();
         names
     }
@@ -50,12 +53,12 @@ impl<'a> Names<'a> {
         self.position
     }
 
-    /// How many names are still to come.
+    /// Returns the number of remaining names.
     pub fn left(&self) -> u128 {
         self.end - self.position
     }
 
-    /// Takes off the next `count` names, or all that are left.
+    /// Removes and returns the next `count` names, or all that are left.
     pub fn split_off(&mut self, count: u128) -> Names<'a> {
         let mut part = self.clone();
         part.end = self.position.saturating_add(count).min(self.end);
@@ -63,7 +66,7 @@ impl<'a> Names<'a> {
         part
     }
 
-    /// Stands before the name that `position` others come before.
+    /// Moves before the name at index `position`.
     fn go_to(&mut self, position: u128) {
         let mut rest = position;
         for wheel in self.wheels.iter_mut().rev() {
@@ -73,7 +76,7 @@ impl<'a> Names<'a> {
             rest /= size;
         }
         self.compose();
-        (self.position, self.given) = (position, false);
+        (self.position, self.was_returned) = (position, false);
     }
 
     pub fn next_name(&mut self) -> Option<&str> {
@@ -81,21 +84,21 @@ impl<'a> Names<'a> {
             return None;
         }
         self.position += 1;
-        if self.given {
+        if self.was_returned {
             self.turn();
         }
-        self.given = true;
+        self.was_returned = true;
         // The parts of an expression are UTF-8.
         Some(std::str::from_utf8(&self.name).unwrap_or_default())
     }
 
-    /// Writes names, each between `before` and `after`, into `block` from `used` on, as long as there are names and room,
-    /// and none is very long. Gives what is used then.
+    /// Writes names, each between `before` and `after`, to `block[used..]` until it is full, names run out, or a name is
+    /// very long. Returns the new `used`.
     pub fn fill(&mut self, block: &mut [u8], mut used: usize, before: &[u8], after: &[u8]) -> usize {
         while self.left() > 0 {
-            if self.given {
+            if self.was_returned {
                 self.turn();
-                self.given = false;
+                self.was_returned = false;
             }
             let Some(wheel) = self.wheels.last_mut() else { break };
             let line = [before, &self.name, after].concat();
@@ -103,7 +106,7 @@ impl<'a> Names<'a> {
             let digits = before.len() + wheel.at..before.len() + wheel.at + wheel.text.len();
             let most = segment.steps_from(&wheel.text).saturating_add(1).min(self.end - self.position);
             let step = |line: &mut [u8]| segment.step_on(&mut line[digits.clone()]);
-            // To copy a fixed number of bytes, some of which the next line overwrites, is much faster.
+            // Copying a fixed number of bytes is much faster. The next line overwrites the surplus.
             let (lines, last) = match line.len() {
                 0..=16 => repeat::<16>(&line, most, &mut block[used..], step),
                 17..=32 => repeat::<32>(&line, most, &mut block[used..], step),
@@ -116,22 +119,23 @@ impl<'a> Names<'a> {
             }
             used += lines * line.len();
             self.position += lines as u128;
-            self.given = true;
+            self.was_returned = true;
             wheel.text.copy_from_slice(&last[digits]);
             wheel.patch(&mut self.name);
         }
         used
     }
 
-    /// Turns to the next name, from the last to the first.
+    /// Turns the wheels to the next name; after the last name to the first.
     fn turn(&mut self) {
         let mut fits = true;
         for wheel in self.wheels.iter_mut().rev() {
             let length = wheel.text.len();
             let is_over = wheel.turn();
-            match wheel.text.len() == length {
-                true => wheel.patch(&mut self.name),
-                false => fits = false,
+            if wheel.text.len() == length {
+                wheel.patch(&mut self.name)
+            } else {
+                fits = false
             }
             if !is_over {
                 break;
@@ -159,8 +163,8 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Copies `line` to `block` up to `most` times, as often as there is room for `WIDTH` bytes, and steps on in between.
-/// Gives how often, and the last line.
+/// Copies `line` to `block` up to `most` times while there is room for `WIDTH` bytes, and calls `step` in between.
+/// Returns the number of copies, and the last line.
 fn repeat<const WIDTH: usize>(line: &[u8], most: u128, block: &mut [u8], step: impl Fn(&mut [u8])) -> (usize, Vec<u8>) {
     let mut wide = [0; WIDTH];
     wide[..line.len()].copy_from_slice(line);
@@ -178,7 +182,7 @@ fn repeat<const WIDTH: usize>(line: &[u8], most: u128, block: &mut [u8], step: i
 }
 
 impl Wheel<'_> {
-    /// Turns on by one: true where it begins anew.
+    /// Turns by one string. Returns true if it starts over.
     fn turn(&mut self) -> bool {
         let segments = &self.bracket.segments;
         if segments[self.segment].advance(&mut self.text) {

@@ -1,4 +1,4 @@
-//! How many hosts a set has, without expanding it.
+//! Counts the hosts of a set by arithmetic.
 
 use crate::pattern::bracket::Bracket;
 use crate::pattern::names::Names;
@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use num_bigint::BigUint;
 
 impl HostSet<'_> {
-    /// Returns how many hosts the set has. It multiplies; only patterns that give the same name are expanded.
+    /// Returns the number of hosts. Expands patterns only if two of them may give the same name.
     pub fn count(&self) -> Result<BigUint> {
         let patterns = self.merged_patterns();
         let is_distinct = |at: usize| {
@@ -23,7 +23,7 @@ impl HostSet<'_> {
             );
         }
         if self.len() > MOST_IN_MEMORY {
-            let why = format!("cannot count more than {MOST_IN_MEMORY} hosts that come from overlapping groups");
+            let why = format!("cannot count more than {MOST_IN_MEMORY} hosts of overlapping patterns");
             return Err(Failure::usage(why));
         }
         let mut counter = Counter(0);
@@ -31,12 +31,12 @@ impl HostSet<'_> {
         Ok(counter.0.into())
     }
 
-    /// Returns how many hosts the words give, duplicates included.
+    /// Returns the number of hosts, duplicates included.
     pub fn count_duplicates(&self) -> BigUint {
         self.patterns().map(Pattern::count).sum::<BigUint>() + self.names_given()
     }
 
-    /// The patterns, where those that differ in their one bracket alone, such as n[1-5] and n[3-9], are one.
+    /// Returns the patterns. Those that differ only in one bracket are merged: n[1-5] and n[3-9] are n[1-9].
     fn merged_patterns(&self) -> Vec<Pattern> {
         let mut merged: Vec<Pattern> = Vec::new();
         let mut alike = IndexMap::new();

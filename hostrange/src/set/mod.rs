@@ -1,7 +1,7 @@
-//! A set of hosts: names, patterns and records in the order given.
+//! `HostSet`: an ordered list of words. A "word" is a name, a pattern such as `web[1-3]`, or a record.
 //!
-//! A union joins two lists and expands nothing. An operation (`!`, `&`, `^`) expands its sides into names at once, so
-//! a set never holds an operation.
+//! A union appends one list to another and expands nothing. An operation (`!`, `&`, `^`) expands patterns into names and
+//! keeps some of them, so a set is always a plain list.
 
 mod count;
 pub(crate) mod order;
@@ -18,13 +18,13 @@ use std::cell::OnceCell;
 use std::hash::BuildHasher;
 use std::rc::Rc;
 
-/// The most names that an operation, a sort or a fold reads into memory: some gigabytes.
+/// Limit of names that an operation, sort or fold reads into memory. So many take some gigabytes.
 pub(crate) const MOST_IN_MEMORY: u128 = 20_000_000;
 
-/// With more patterns than this, looking a name up in each is slower than a table of all their names.
+/// With more patterns than this it is faster to look a name up in a table of all their names.
 const MANY_PATTERNS: usize = 64;
 
-/// Of many patterns, those with more names than this stay patterns.
+/// Patterns with more names than this are never put into that table.
 const MOST_EXPANDED: u128 = 10_000;
 
 #[derive(Clone, Debug)]
@@ -44,12 +44,12 @@ pub(crate) enum Operator {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HostSet<'a> {
     words: Vec<Word<'a>>,
-    /// The records of all operands: a host of the set comes out as its record, whichever operand had it.
+    /// Records of the operands. A host is written as its record, whichever operand had it.
     operand_records: Vec<Rc<Record>>,
     index: OnceCell<Index>,
 }
 
-/// The words by name. Made when a name is looked up for the first time.
+/// Finds words by name. Made at the first look-up.
 #[derive(Clone, Debug)]
 struct Index {
     hasher: DefaultHashBuilder,
@@ -59,7 +59,7 @@ struct Index {
 }
 
 impl Word<'_> {
-    /// The host of a word that is not a pattern.
+    /// Returns the host, or `None` for a pattern.
     fn host(&self) -> Option<Host<'_>> {
         match self {
             Word::Name(name) => Some(Host::Name(name)),
@@ -68,7 +68,7 @@ impl Word<'_> {
         }
     }
 
-    /// The name of a word that is not a pattern; nothing for a pattern.
+    /// Returns the name, or `None` for a pattern.
     pub fn name(&self) -> Option<&str> {
         self.host().map(Host::name)
     }
@@ -79,14 +79,14 @@ impl<'a> HostSet<'a> {
         HostSet { words, ..HostSet::default() }
     }
 
-    /// Adds the words of `other` after its own.
+    /// Makes a union: appends the words of `other`.
     pub fn append(&mut self, mut other: HostSet<'a>) {
         self.words.append(&mut other.words);
         self.operand_records.append(&mut other.operand_records);
         self.index = OnceCell::new();
     }
 
-    /// Returns the result of an operation, or an error if it would have to expand too many names.
+    /// Returns the result of an operation, or an error if a side has too many names to expand.
     pub fn combine(self, operator: Operator, right: HostSet<'a>) -> Result<HostSet<'a>, String> {
         let (left, right) = (self.without_many_patterns(), right.without_many_patterns());
         let words = match operator {
@@ -102,7 +102,7 @@ impl<'a> HostSet<'a> {
         Ok(HostSet { words, operand_records, index: OnceCell::new() })
     }
 
-    /// The names and records that `keep` is true of. Patterns are expanded.
+    /// Returns the names and records for which `keep` is true. Expands patterns.
     fn words_where(&self, keep: impl Fn(&str) -> bool) -> Result<Vec<Word<'a>>, String> {
         if self.len() > MOST_IN_MEMORY {
             return Err(format!("too many hosts for an operation: it reads at most {MOST_IN_MEMORY} into memory"));
@@ -124,7 +124,7 @@ impl<'a> HostSet<'a> {
         Ok(kept)
     }
 
-    /// Returns the same set. If it has many patterns, as a list of jobs may, small ones become names.
+    /// Returns the same set. If it has many patterns, the small ones are expanded.
     pub fn without_many_patterns(self) -> HostSet<'a> {
         if self.patterns().nth(MANY_PATTERNS).is_none() || self.len() > MOST_IN_MEMORY {
             return self;
@@ -148,12 +148,12 @@ impl<'a> HostSet<'a> {
         self.words.is_empty()
     }
 
-    /// How many hosts the words give, duplicates included. `u128::MAX` stands for more.
+    /// Returns the number of hosts, duplicates included. `u128::MAX` means "or more".
     pub fn len(&self) -> u128 {
         self.patterns().fold(self.names_given() as u128, |sum, pattern| sum.saturating_add(pattern.len()))
     }
 
-    /// How many words are names or records.
+    /// Returns how many words are names or records.
     pub fn names_given(&self) -> usize {
         self.words.iter().filter(|word| word.name().is_some()).count()
     }
@@ -165,12 +165,12 @@ impl<'a> HostSet<'a> {
         })
     }
 
-    /// The names that are words, and those of records, each once.
+    /// Returns each name that is a word or the host of a record, once.
     pub fn distinct_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.index().names.iter().map(|at| self.words[*at].name().unwrap_or_default())
     }
 
-    /// The records that were read, those of operands first.
+    /// Returns all records, those of operands first.
     pub fn records(&self) -> impl Iterator<Item = &Rc<Record>> {
         let of_words = self.words.iter().filter_map(|word| match word {
             Word::Record(record) => Some(record),
@@ -179,7 +179,7 @@ impl<'a> HostSet<'a> {
         self.operand_records.iter().chain(of_words)
     }
 
-    /// Whether the hosts are in natural order, as far as can be seen without expanding.
+    /// Whether the hosts are known to be in natural order. Expands nothing.
     pub fn is_sorted(&self) -> bool {
         match self.words.as_slice() {
             [Word::Pattern(pattern)] => pattern.is_ascending(),
@@ -195,7 +195,7 @@ impl<'a> HostSet<'a> {
         }
     }
 
-    /// Whether all hosts are in `other`. Reads them one by one.
+    /// Whether all hosts are in `other`.
     pub fn is_subset(&self, other: &HostSet<'_>) -> Result<bool, Failure> {
         if self.len() > MOST_IN_MEMORY {
             return Err(Failure::usage(format!("cannot look up more than {MOST_IN_MEMORY} hosts")));
@@ -203,7 +203,7 @@ impl<'a> HostSet<'a> {
         Ok(self.words_where(|name| !other.contains(name)).is_ok_and(|missing| missing.is_empty()))
     }
 
-    /// Visits each host once, in order. A run has no name that also stands for itself in the set.
+    /// Visits each host once, in order. A run never contains a name that is also a word or the host of a record.
     pub fn for_each_host(&self, visitor: &mut dyn HostVisitor) -> Visited {
         for (at, word) in self.words.iter().enumerate() {
             match (word, word.host()) {
@@ -217,7 +217,7 @@ impl<'a> HostSet<'a> {
         Ok(())
     }
 
-    /// Visits each host as often as the words give it.
+    /// Visits each host as often as it was given.
     pub fn for_each_duplicate(&self, visitor: &mut dyn HostVisitor) -> Visited {
         self.words.iter().try_for_each(|word| match (word, word.host()) {
             (Word::Pattern(pattern), _) => visitor.visit_run(&mut Names::new(pattern)),
@@ -226,7 +226,7 @@ impl<'a> HostSet<'a> {
         })
     }
 
-    /// Visits the names of `pattern`, the word at `at`, that come there for the first time.
+    /// Visits the names of `pattern`, the word at `at`, that no earlier word gives.
     fn visit_pattern(&self, at: usize, pattern: &Pattern, visitor: &mut dyn HostVisitor) -> Visited {
         let mut names = Names::new(pattern);
         let is_ambiguous = pattern.is_ambiguous();
@@ -260,7 +260,7 @@ impl<'a> HostSet<'a> {
         visitor.visit_run(&mut names)
     }
 
-    /// The same set with names of its own.
+    /// Copies borrowed names.
     pub fn into_owned(self) -> HostSet<'static> {
         let owned = |word| match word {
             Word::Name(name) => Word::Name(Cow::Owned(name.into_owned())),
@@ -288,7 +288,7 @@ impl<'a> HostSet<'a> {
         })
     }
 
-    /// The first word that is `name`.
+    /// Returns the index of the first word with this name.
     fn find_name(&self, name: &str) -> Option<usize> {
         let index = self.index();
         let is_it = |at: &usize| self.words[*at].name() == Some(name);
@@ -303,7 +303,7 @@ impl<'a> HostSet<'a> {
         })
     }
 
-    /// Whether `name`, the word at `at`, is in no word before.
+    /// Whether no earlier word gives `name`, the word at `at`.
     fn is_first(&self, at: usize, name: &str) -> bool {
         self.find_name(name) == Some(at) && !self.patterns_before(at).any(|pattern| pattern.contains(name))
     }

@@ -1,4 +1,4 @@
-//! The hosts of a run, in the order in which they come out.
+//! Decides which hosts are written and in which order: duplicates, records in place of names, `--sort`.
 
 use crate::pattern::names::Names;
 use crate::set::visit::{Host, HostVisitor, Visited, finished};
@@ -9,14 +9,14 @@ use hashbrown::HashMap;
 use num_bigint::BigUint;
 use std::rc::Rc;
 
-/// What comes out for a host that is given more than once.
+/// What is written for a host that was given more than once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeats {
-    /// One host: its first name or record.
+    /// Its name, once.
     Once,
-    /// The records that were read of it, if any; else its name.
+    /// Its records, or its name if it has no record.
     Records,
-    /// All that was given.
+    /// Everything that was given.
     Kept,
 }
 
@@ -56,7 +56,7 @@ impl<'a> Hosts<'a> {
         }
     }
 
-    /// Returns how many hosts come out.
+    /// Returns the number of hosts that are visited.
     pub fn count(&self) -> Result<BigUint> {
         match self.repeats {
             Repeats::Once => self.set.count(),
@@ -69,14 +69,14 @@ impl<'a> Hosts<'a> {
         }
     }
 
-    /// [`Hosts::count`], where hosts are to be chosen by their places.
+    /// Returns [`Hosts::count`] for arithmetic with positions.
     pub fn len(&self) -> Result<u128> {
         let count = self.count()?;
         u128::try_from(&count).map_err(|_| Failure::usage(format!("cannot choose from {count} hosts: more than 2^128")))
     }
 
-    /// The records that were read of each host, in any operand. Several instances may have one name, so of a host all
-    /// records count that have an `instance_id` of their own; where none has any, the first.
+    /// Returns the records of each host. Several instances may have one name, so a host has one record for each
+    /// `instance_id`. Of records without an `instance_id` only the first counts.
     fn records(&self) -> HashMap<&str, Vec<&Rc<Record>>> {
         let instance = |record: &Record| record.get("instance_id").filter(|id| *id != Value::Null);
         let mut records: HashMap<&str, Vec<&Rc<Record>>> = HashMap::new();
@@ -94,7 +94,7 @@ impl<'a> Hosts<'a> {
     }
 }
 
-/// Visits the records of a host in place of its name.
+/// Visits the records of a host instead of its name.
 struct WithRecords<'s> {
     records: HashMap<&'s str, Vec<&'s Rc<Record>>>,
     visitor: &'s mut dyn HostVisitor,
@@ -108,13 +108,13 @@ impl HostVisitor for WithRecords<'_> {
         }
     }
 
-    /// A host with a record stands for itself in the set, so it is in no run.
+    /// Passes runs on, because a host with a record is never in a run.
     fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
         self.visitor.visit_run(run)
     }
 }
 
-/// Takes hosts into memory.
+/// Collects hosts as words.
 struct List(Vec<Word<'static>>);
 
 impl HostVisitor for List {

@@ -1,4 +1,4 @@
-//! How hosts travel: a set calls a `HostVisitor` with one host, or one run of names, after the other.
+//! `HostVisitor`: what a set calls with each of its hosts. A "run" is the rest of a pattern's names, visited in one call.
 
 use crate::pattern::names::Names;
 use cerveza_manners::Failure;
@@ -23,7 +23,7 @@ impl<'a> Host<'a> {
 pub(crate) trait HostVisitor {
     fn visit_host(&mut self, host: Host<'_>) -> Visited;
 
-    /// Visits all names that are left of a pattern. Override it if that is faster than one name after the other.
+    /// Visits all remaining names of a run. Visitors override it if they can do better than one name at a time.
     fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
         while let Some(name) = run.next_name() {
             self.visit_host(Host::Name(name))?;
@@ -34,7 +34,7 @@ pub(crate) trait HostVisitor {
 
 pub(crate) type Visited = Result<(), Stop>;
 
-/// Why a visitor takes no more hosts.
+/// Why a visitor ends the visit.
 pub(crate) enum Stop {
     Enough,
     Failed(Failure),

@@ -1,25 +1,25 @@
-//! The transfer encoding of a part: what cloud-init decodes is the part's bytes, always.
+//! Encodes a part for the message. cloud-init always decodes the same bytes.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-/// RFC 5322: no line of mail is longer, without its newline. User-data is not mail: Python's parser, which cloud-init uses,
-/// has no limit, and to break a longer line would cost up to a seventh of it.
+/// The longest line of mail without its newline (RFC 5322). Python's parser, which cloud-init uses, has no limit, and
+/// breaking a longer line would add up to a seventh of its size.
 const LONGEST_LINE_OF_MAIL: usize = 998;
-/// RFC 2045: no line of base64 or quoted-printable is longer.
+/// The longest line of base64 or quoted-printable (RFC 2045).
 const LONGEST_ENCODED_LINE: usize = 76;
 
-/// A part's content as it stands in the message.
+/// A part's content, encoded for the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Encoded<'a> {
-    /// ASCII that survives as it is.
+    /// ASCII that needs no encoding.
     SevenBit(&'a [u8]),
     QuotedPrintable(Vec<u8>),
     Base64(Vec<u8>),
 }
 
 impl Encoded<'_> {
-    /// Encodes by content: ASCII as it is where that is safe, other UTF-8 as quoted-printable, binary as base64.
+    /// Leaves plain ASCII as it is, and encodes other UTF-8 as quoted-printable and binary as base64.
     pub fn new(content: &[u8]) -> Encoded<'_> {
         if is_plain(content) {
             return Encoded::SevenBit(content);
@@ -37,7 +37,7 @@ impl Encoded<'_> {
         }
     }
 
-    /// The value of Content-Transfer-Encoding; `None` for what MIME takes for granted.
+    /// Returns the value of Content-Transfer-Encoding, or `None` for 7bit, which is MIME's default.
     pub fn header(&self) -> Option<&'static str> {
         match self {
             Encoded::SevenBit(_) => None,
@@ -47,13 +47,13 @@ impl Encoded<'_> {
     }
 }
 
-/// Whether Python's parser returns the content unchanged: it has no control character but newline and tab. A carriage
-/// return would count as the end of a line.
+/// Returns whether Python's parser would return the content unchanged: ASCII without control characters except newline and
+/// tab. A carriage return would count as the end of a line.
 fn is_plain(content: &[u8]) -> bool {
     content.iter().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~'))
 }
 
-/// Line by line, as the message's lines end in a newline alone: the crate takes only CR LF for the end of a line.
+/// Encodes each line by itself, because lines of the message end in LF and the crate expects CR LF.
 fn quoted_printable(content: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(content.len() + content.len() / 8);
     for (number, line) in content.split(|byte| *byte == b'\n').enumerate() {
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_survive_is_encoded() {
+    fn content_that_python_would_change_is_encoded() {
         let text = |content: &[u8]| match Encoded::new(content) {
             Encoded::QuotedPrintable(text) => String::from_utf8(text).unwrap(),
             other => panic!("{other:?}"),
@@ -109,13 +109,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf8_becomes_base64() {
+    fn binary_content_becomes_base64() {
         let Encoded::Base64(text) = Encoded::new(&[0xff; 100]) else { panic!() };
         assert!(text.split(|byte| *byte == b'\n').all(|line| line.len() <= 76 && !line.is_empty()));
     }
 
     proptest! {
-        /// That Python decodes it to the same bytes is for the end-to-end tests; this finds more, sooner.
+        /// The end-to-end tests check that Python decodes it. This test finds more, and sooner.
         #[test]
         fn quoted_printable_is_short_lines_of_ascii_that_decode_to_the_content(content in "(é|=| |\t|\r|\n|.){0,240}") {
             let text = quoted_printable(content.as_bytes());

@@ -1,18 +1,18 @@
-//! gzip (RFC 1952) without a time or a name, as small as deflate allows: the same bytes on every machine.
+//! Compresses to gzip (RFC 1952) without a time or a name, with the same bytes on every machine.
 
 use flate2::{Compress, Compression, FlushCompress};
 use zopfli::{BlockType, DeflateEncoder, Options, Write};
 
-/// How much work goes into compressing.
+/// How thoroughly to compress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Effort {
-    /// zlib's best: some 5% larger than the other, in a hundredth of its time.
+    /// zlib's best level: some 5% larger, a hundred times faster.
     Fast,
     #[default]
     Thorough,
 }
 
-/// How far back deflate can look.
+/// How far back deflate can refer, in bytes.
 const WINDOW: usize = 32 * 1024;
 
 pub(crate) fn gzip(text: &[u8], effort: Effort) -> Vec<u8> {
@@ -23,11 +23,11 @@ pub(crate) fn gzip(text: &[u8], effort: Effort) -> Vec<u8> {
     framed(&[&deflated], crc32fast::hash(text), text.len())
 }
 
-/// How all messages of a run begin: compressed once.
+/// The beginning that all messages of a run have in common. It is compressed once.
 #[derive(Debug)]
 pub(crate) struct Head {
     text: Vec<u8>,
-    /// Deflate blocks that end at a byte, none of which is the last.
+    /// Deflate blocks that end at a byte. None is marked as the last.
     blocks: Vec<u8>,
     crc: crc32fast::Hasher,
 }
@@ -44,12 +44,12 @@ impl Head {
         Head { text, blocks, crc }
     }
 
-    /// How `text` goes on after this head, if it begins with it.
+    /// Returns the rest of `text` after this head, or `None` if it begins otherwise.
     pub fn rest<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
         text.strip_prefix(&self.text[..])
     }
 
-    /// gzip of this head and `rest`, which is compressed with the head's end as dictionary.
+    /// Returns gzip of this head and `rest`. The end of the head is the dictionary for `rest`.
     pub fn gzip_with(&self, rest: &[u8]) -> Vec<u8> {
         let window = &self.text[self.text.len().saturating_sub(WINDOW)..];
         let mut crc = self.crc.clone();
@@ -59,8 +59,8 @@ impl Head {
     }
 }
 
-/// The size in deflate of each text where all stand one after another, so that what one shares with those before it
-/// costs nothing again.
+/// Returns the compressed size of each text if they are compressed one after another, so a text costs nothing for what it has
+/// in common with those before it.
 pub(crate) fn costs(texts: &[&[u8]]) -> Vec<usize> {
     let mut stream = Compress::new(Compression::best(), false);
     let cost = |text: &&[u8]| {
@@ -71,7 +71,7 @@ pub(crate) fn costs(texts: &[&[u8]]) -> Vec<usize> {
     texts.iter().map(cost).collect()
 }
 
-/// RFC 1952: no time, no name, 2 for the best compression, 255 for any system.
+/// Adds the header and trailer of RFC 1952: no time, no name, 2 for the best compression, 255 for an unknown system.
 fn framed(deflated: &[&[u8]], crc: u32, size: usize) -> Vec<u8> {
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
     out.extend(deflated.concat());
@@ -92,19 +92,19 @@ fn zlib(text: &[u8], dictionary: &[u8], flush: FlushCompress) -> Vec<u8> {
     out
 }
 
-/// Compresses all of `text` into `out`, which has room for it: nothing here can fail.
+/// Compresses all of `text` into `out`. It cannot fail, because `out` has enough capacity.
 fn deflate(stream: &mut Compress, text: &[u8], out: &mut Vec<u8>, flush: FlushCompress) {
     let before = stream.total_in();
     let _ = stream.compress_vec(text, out, flush);
     debug_assert_eq!(stream.total_in() - before, text.len() as u64);
 }
 
-/// More than deflate ever makes of so many bytes, the flush at the end included (`deflateBound` in zlib.h).
+/// Returns an upper bound for the compressed size, including the flush at the end (`deflateBound` in zlib.h).
 fn bound(size: usize) -> usize {
     size + size / 8 + 256
 }
 
-/// The deflate of the chunks one after another.
+/// Returns the chunks as one deflate stream.
 fn zopfli(chunks: &[&[u8]]) -> Vec<u8> {
     let mut encoder = DeflateEncoder::new(Options::default(), BlockType::Dynamic, Vec::new());
     // Writing to a Vec cannot fail. The crate is used without std, whose logarithms differ by machine.
@@ -114,7 +114,7 @@ fn zopfli(chunks: &[&[u8]]) -> Vec<u8> {
     encoder.finish().unwrap_or_default()
 }
 
-/// Takes the last block off, which is empty, and ends the rest at a byte with an empty stored block.
+/// Removes the last block, which is empty, and adds an empty stored block so that the rest ends at a byte.
 fn without_last_block(mut deflate: Vec<u8>) -> Vec<u8> {
     // RFC 1951: such a block is the bits 1 (the last), 1 0 (fixed codes) and 0000000 (its end), and zeros fill the byte:
     // the highest bit that is set is its second.
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_before_costs_little() {
+    fn repeated_text_costs_little() {
         let text: String = (0..300).map(|n| format!("{}", n * n)).collect();
         let costs = costs(&[text.as_bytes(), b"x", text.as_bytes()]);
         assert!(costs[0] > 400 && costs[1] < 10 && costs[2] < 40, "{costs:?}");

@@ -1,14 +1,14 @@
-//! The message: the parts one after another, and a boundary that occurs in none of them.
+//! Puts parts into a MIME message, with a boundary that occurs in none of them.
 
 use crate::build::encoding::Encoded;
 use memchr::memmem;
 use std::fmt::Write;
 
-/// A part as it stands in the message, from its first header to its last byte.
+/// The bytes of a part in the message, from its first header to its last byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Block(Vec<u8>);
 
-/// What the headers of a part say, beside how it is encoded.
+/// The headers of a part, without its encoding.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Headers<'a> {
     pub content_type: &'a str,
@@ -35,7 +35,7 @@ impl Block {
         Block([text.as_bytes(), encoded.text()].concat())
     }
 
-    /// The content alone, for user-data that is no message.
+    /// The content without headers, for user-data that is not a message.
     pub fn raw(content: &[u8]) -> Block {
         Block(content.to_vec())
     }
@@ -49,14 +49,14 @@ impl Block {
     }
 }
 
-/// The message of the blocks. It is ASCII, and the same blocks give the same bytes.
+/// Returns the message of the blocks. It is ASCII, and the same blocks give the same bytes.
 pub(crate) fn message<'a>(blocks: impl Iterator<Item = &'a Block>, boundary: &str) -> Vec<u8> {
     let mut text = beginning(blocks, boundary);
     text.extend(format!("\n--{boundary}--\n").bytes());
     text
 }
 
-/// How a message begins that starts with these blocks.
+/// Returns the beginning of a message that starts with these blocks.
 pub(crate) fn beginning<'a>(blocks: impl Iterator<Item = &'a Block>, boundary: &str) -> Vec<u8> {
     let parameter = parameter(boundary);
     let mut text = format!("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary={parameter}\n").into_bytes();
@@ -67,7 +67,7 @@ pub(crate) fn beginning<'a>(blocks: impl Iterator<Item = &'a Block>, boundary: &
     text
 }
 
-/// The first of `cerveza`, `cerveza1`, `cerveza2`... that no block has in it.
+/// Returns the first of `cerveza`, `cerveza1`, `cerveza2`... that occurs in no block.
 pub(crate) fn boundary<'a>(blocks: impl Iterator<Item = &'a Block> + Clone) -> String {
     let mut boundary = "cerveza".to_string();
     let mut number = 0;
@@ -78,13 +78,13 @@ pub(crate) fn boundary<'a>(blocks: impl Iterator<Item = &'a Block> + Clone) -> S
     boundary
 }
 
-/// Whether RFC 2046 allows it for a boundary.
+/// Returns whether RFC 2046 allows the text as a boundary.
 pub(crate) fn is_boundary(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
     (1..=70).contains(&text.len()) && text.bytes().all(allowed) && !text.ends_with(' ')
 }
 
-/// The name as a parameter of Content-Disposition: as it is where that is plain, else by RFC 2231.
+/// Returns the name as a parameter of Content-Disposition: plain if possible, else as in RFC 2231.
 fn filename(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.+".contains(&byte);
     if name.bytes().all(plain) {
@@ -92,20 +92,22 @@ fn filename(name: &str) -> String {
     }
     let mut parameter = "filename*=utf-8''".to_string();
     for byte in name.bytes() {
-        match plain(byte) {
-            true => parameter.push(char::from(byte)),
+        if plain(byte) {
+            parameter.push(char::from(byte))
+        } else {
             // Writing to a String cannot fail.
-            false => _ = write!(parameter, "%{byte:02X}"),
+            _ = write!(parameter, "%{byte:02X}")
         }
     }
     parameter
 }
 
-/// In quotes where RFC 2045 asks for them.
+/// Returns the boundary, in quotes if RFC 2045 requires them.
 fn parameter(boundary: &str) -> String {
-    match boundary.bytes().any(|byte| b"()<>@,;:\\\"/[]?= ".contains(&byte)) {
-        true => format!("\"{boundary}\""),
-        false => boundary.to_string(),
+    if boundary.bytes().any(|byte| b"()<>@,;:\\\"/[]?= ".contains(&byte)) {
+        format!("\"{boundary}\"")
+    } else {
+        boundary.to_string()
     }
 }
 
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_may_say_how_it_merges_and_for_whom_it_is() {
+    fn merge_type_and_launch_index_are_headers() {
         let headers = Headers {
             content_type: "text/cloud-config",
             name: "a",
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_boundary_is_what_rfc_2046_allows_and_quoted_where_it_has_to_be() {
+    fn a_boundary_follows_rfc_2046_and_is_quoted_if_necessary() {
         assert!(["x", "==MYBOUNDARY==", "a b", &"x".repeat(70)].into_iter().all(is_boundary));
         assert!(!["", "a ", "é", "a\n", "a\"b", &"x".repeat(71)].into_iter().any(is_boundary));
         assert_eq!(parameter("==X=="), "\"==X==\"");

@@ -10,17 +10,17 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Operand {
     pub path: PathBuf,
-    /// The type in full, where one is given.
+    /// The full type, if one is given.
     pub declared: Option<String>,
-    /// It is the whole user-data, as it is.
+    /// It is the whole user-data, and is not changed.
     pub is_raw: bool,
 }
 
-/// Stands in place of a type.
+/// The word for "unchanged" in place of a type.
 const RAW: &str = "raw";
 
 impl Operand {
-    /// A file whose own name has a colon is that file.
+    /// Parses `FILE:TYPE`. If a file of the whole name exists, it is that file without a type.
     pub fn parse(word: &OsStr) -> Result<Operand> {
         let plain = Operand { path: PathBuf::from(word), declared: None, is_raw: false };
         if plain.path.exists() {
@@ -43,20 +43,14 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// How messages name it.
+/// Returns the name of a file in messages.
 pub(crate) fn label(path: &Path) -> String {
-    match is_stdin(path) {
-        true => "stdin".to_string(),
-        false => path.display().to_string(),
-    }
+    if is_stdin(path) { "stdin".to_string() } else { path.display().to_string() }
 }
 
-/// The file, or stdin.
+/// Opens the file, or stdin for `-`.
 pub(crate) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
-    Ok(match is_stdin(path) {
-        true => Box::new(io::stdin().lock()),
-        false => Box::new(File::open(path)?),
-    })
+    Ok(if is_stdin(path) { Box::new(io::stdin().lock()) } else { Box::new(File::open(path)?) })
 }
 
 #[cfg(test)]
@@ -64,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_type_may_stand_behind_the_last_colon() {
+    fn a_type_follows_the_last_colon() {
         let parse = |word: &str| Operand::parse(OsStr::new(word)).map_err(|failure| failure.message);
         let operand = |path: &str, declared: Option<&str>| {
             Ok(Operand { path: PathBuf::from(path), declared: declared.map(str::to_string), is_raw: false })
@@ -81,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_that_name_goes_first() {
+    fn a_file_with_the_whole_name_comes_first() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a:cloud-config");
         std::fs::write(&path, "").unwrap();

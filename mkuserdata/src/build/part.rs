@@ -1,64 +1,63 @@
-//! One part: its file read, and what goes into the message for it.
+//! One part: reads its file, and makes its block of the message.
 
 use crate::build::mime::{Block, Headers};
 use crate::build::operand::{self, Operand};
 use crate::check;
 use crate::check::host_keys;
 use crate::check::secrets;
-use crate::cloud_config::merge::{Config, configs};
-use crate::cloud_init::content_type::{Folder, Kind, PLAIN, PartType};
+use crate::cloud_config::merge::{CloudConfig, configs};
+use crate::cloud_init::content_type::{ContentType, Folder, PLAIN, PartType};
 use crate::cloud_init::file_name;
 use crate::cloud_init::run_order;
 use crate::cloud_init::wrapping;
-use cerveza_manners::{Failure, Result};
-use std::io::{self, Read};
+use cerveza_manners::{Failure, Result, read_capped};
 use std::path::Path;
 
-/// The suffix of a template: it is no part of the name.
+/// The suffix of a template. It is removed from the name.
 const TEMPLATE: &str = ".j2";
 
-/// Nothing near this fits, and a device such as /dev/zero never ends.
+/// The limit for a file, in bytes. Much less than this fits, and a device such as /dev/zero never ends.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 
-/// A part as read.
+/// A part, read from its file.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
-    /// How messages name it: the path as given.
+    /// The path as given, for messages.
     pub path: String,
     /// Its file name for cloud-init.
     pub name: String,
-    /// The type that was given for it, in full.
+    /// The full type, if one was given.
     pub declared: Option<String>,
-    /// Of a template its source.
+    /// The content of the file. For a template, its source.
     pub content: Vec<u8>,
-    /// What cloud-init takes the content for; of a template what it looks like before it is rendered.
+    /// The type by which cloud-init handles it. For a template, that of its source.
     pub part_type: PartType,
     pub is_template: bool,
-    /// It is the whole user-data, as it is.
+    /// It is the whole user-data, and is not changed.
     pub is_raw: bool,
-    /// The only instance of a launch that it is for.
+    /// The only instance of a launch that uses it.
     pub launch_index: Option<u32>,
 }
 
-/// What goes into the message for a part.
+/// A part's block of the message, and what was found in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Body {
     pub size: usize,
     pub block: Block,
-    /// What cloud-init would do with it that its owner does not expect.
+    /// What cloud-init would do with it that its author does not expect.
     pub problems: Vec<String>,
     pub warnings: Vec<String>,
-    /// That it keeps the host keys off the console.
+    /// Warnings that it keeps the host keys off the console.
     pub console_warnings: Vec<String>,
     /// The cloud-configs in it.
-    pub configs: Vec<Config>,
+    pub configs: Vec<CloudConfig>,
 }
 
 impl Part {
-    /// Reads a file, or stdin, which cloud-init knows as `stdin`. A file that ends in `.j2` is a template.
+    /// Reads a file or stdin, whose name for cloud-init is `stdin`. A file that ends in `.j2` is a template.
     pub fn read(operand: &Operand) -> Result<Part> {
         let path = operand::label(&operand.path);
-        let content = operand::open(&operand.path).and_then(read);
+        let content = operand::open(&operand.path).and_then(|input| read_capped(input, LARGEST_FILE));
         let content = content.map_err(|error| Failure::usage(format!("cannot read {path}: {error}")))?;
         let declared = operand.declared.clone();
         // It is compressed with all else: cloud-init damages what is not ASCII in a part compressed by itself.
@@ -79,25 +78,25 @@ impl Part {
         Ok(Part { path, name, declared, content, part_type, is_template, is_raw, launch_index: None })
     }
 
-    /// The folder that it will run from. A template may be anything yet: most are scripts.
+    /// Returns the folder from which cloud-init will run it. A template of unknown type counts as a script.
     pub fn folder(&self) -> Option<Folder> {
         match &self.part_type {
             _ if self.is_raw => None,
-            PartType::Unknown if self.is_template => Kind::ShellScript.folder(),
+            PartType::Unknown if self.is_template => ContentType::ShellScript.folder(),
             // Of cloud-init's own templates those that begin with an expression may too.
-            PartType::Known(Kind::Jinja) if run_order::behind_first_line(&self.content).is_none() => {
-                Kind::ShellScript.folder()
+            PartType::Known(ContentType::Jinja) if run_order::behind_first_line(&self.content).is_none() => {
+                ContentType::ShellScript.folder()
             }
-            part_type => run_order::folder_of(part_type.kind(), &self.content),
+            part_type => run_order::folder_of(part_type.content_type(), &self.content),
         }
     }
 
-    /// Whether it is a script for sure, whose place among the parts does not matter: its name says when it runs.
+    /// Returns whether it is certainly a script. Its place among the parts does not matter, because scripts run by name.
     pub fn runs_by_name(&self) -> bool {
         self.content.starts_with(b"#!") && self.folder().is_some()
     }
 
-    /// What goes into the message for this content of it.
+    /// Makes the block of the message for this content.
     pub fn body(&self, content: &[u8], merge_type: Option<&str>) -> Body {
         if self.is_raw {
             return Body {
@@ -110,9 +109,9 @@ impl Part {
             };
         }
         let part_type = type_of(self.declared.as_deref(), content);
-        let is_merged = match part_type.kind() {
-            Some(Kind::CloudConfig) => true,
-            Some(Kind::Jinja) => run_order::behind_first_line(content) == Some(Kind::CloudConfig),
+        let is_merged = match part_type.content_type() {
+            Some(ContentType::CloudConfig) => true,
+            Some(ContentType::Jinja) => run_order::behind_first_line(content) == Some(ContentType::CloudConfig),
             _ => false,
         };
         // A type that was given stands as it was given, also where cloud-init goes by another.
@@ -122,7 +121,10 @@ impl Part {
         };
         let mut problems = check::problems(&part_type, self.declared.as_deref(), content);
         if self.launch_index.is_some()
-            && matches!(part_type.kind(), Some(Kind::Include | Kind::IncludeOnce | Kind::CloudConfigArchive))
+            && matches!(
+                part_type.content_type(),
+                Some(ContentType::Include | ContentType::IncludeOnce | ContentType::CloudConfigArchive)
+            )
         {
             problems.push("is for one instance of a launch: cloud-init would open it on all of them".to_string());
         }
@@ -152,16 +154,7 @@ fn is_template(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.ends_with(TEMPLATE))
 }
 
-fn read(input: impl Read) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    input.take(LARGEST_FILE + 1).read_to_end(&mut content)?;
-    match content.len() as u64 > LARGEST_FILE {
-        true => Err(io::Error::other("larger than 16 MiB")),
-        false => Ok(content),
-    }
-}
-
-/// The base name of `path`, without `.j2`.
+/// Returns the base name of `path` without `.j2`.
 fn name_of(path: &Path) -> Result<String> {
     let shown = path.display();
     let name = path.file_name().and_then(|name| name.to_str());
@@ -189,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_would_do_harm_is_refused() {
+    fn harmful_file_names_are_refused() {
         let why = |path: &str| name_of(Path::new(path)).unwrap_err().message;
         assert_eq!(why("a\nruncmd"), "a\nruncmd: the file name has a control character");
         assert!(why("é").ends_with("of this one nothing is left"));

@@ -1,100 +1,58 @@
-//! The parts of a run: read once, put together as often as there are hosts.
+//! All parts of a run. They are read and checked once, and built for each host.
 
 use crate::build::extra_part::ExtraPart;
 use crate::build::gzip::{Effort, Head, gzip};
-use crate::build::layout::{Arranged, arrange};
+use crate::build::layout::{Layout, lay_out};
 use crate::build::mime;
 use crate::build::operand::Operand;
+use crate::build::options::Options;
 use crate::build::part::{Body, Part};
 use crate::build::template::{Templates, fields};
-use crate::build::user_data_size::{self, Cost, LIMIT};
-use crate::cloud_config::merge::{Clash, Config, merge};
-use crate::cloud_init::content_type::Kind;
+use crate::build::user_data_size::{self, Cost};
+use crate::cloud_config::merge::{Clash, CloudConfig, merge};
+use crate::cloud_init::content_type::ContentType;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
-use cerveza_template::Setting;
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::ScopedJoinHandle;
 
-/// Above this zopfli takes seconds, and what is so much text hardly fits, in bytes.
+/// The largest message to compress thoroughly, in bytes. Above it zopfli takes seconds, and the result would hardly fit.
 const MOST_THOROUGH: usize = 1024 * 1024;
 
-/// How user-data is to be made.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// It is built for many hosts: what is the same for all is compressed once.
-    pub per_host: bool,
-    /// Compress: where that makes it smaller.
-    pub gzip: bool,
-    pub effort: Effort,
-    /// The most bytes it may have.
-    pub limit: usize,
-    /// The boundary between the parts; without it one that occurs in none.
-    pub boundary: Option<String>,
-    /// The X-Merge-Type of each cloud-config.
-    pub merge_type: Option<String>,
-    /// Leave the names of scripts as they are, though they may then run in another order.
-    pub keep_names: bool,
-    /// Go on where cloud-init would do what nobody expects.
-    pub force: bool,
-    /// What to do about problems that are refused, where the caller has a way.
-    pub hint: Option<&'static str>,
-    /// What templates see, over a host's record.
-    pub set: Vec<Setting>,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            per_host: true,
-            gzip: true,
-            effort: Effort::default(),
-            limit: LIMIT,
-            boundary: None,
-            merge_type: None,
-            keep_names: false,
-            force: false,
-            hint: None,
-            set: Vec::new(),
-        }
-    }
-}
-
-/// User-data, and what has to be said of it.
+/// User-data and its warnings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserData {
     pub bytes: Vec<u8>,
-    /// Of templates as they were rendered for this one.
+    /// Warnings about templates as rendered for this host.
     pub warnings: Vec<String>,
 }
 
-/// Parts read, checked and compiled.
+/// Parts that are read and checked, with compiled templates.
 #[derive(Debug)]
 pub struct Parts {
     parts: Vec<Part>,
-    /// What does not vary, in place of each part.
+    /// The body of each part, or `None` for a template.
     fixed: Vec<Option<Body>>,
     templates: Templates,
     options: Options,
     warnings: Vec<String>,
     console_warnings: Vec<String>,
-    /// How messages begin, but for those that need another boundary; `None` where the first part varies.
+    /// The beginning of all messages with the usual boundary. `None` inside if the first part is a template.
     head: OnceLock<Option<Head>>,
-    /// What is built where no part varies: the same for every host.
+    /// The user-data if no part is a template: it is the same for every host.
     only: OnceLock<Result<UserData>>,
 }
 
 impl Parts {
-    /// Reads the part files, in order, each a path or `PATH:TYPE`. Those that end in `.j2` are templates, which vary by
-    /// host.
+    /// Reads the part files, each a path or `PATH:TYPE`. Files that end in `.j2` are templates.
     pub fn read(files: &[PathBuf], options: Options) -> Result<Parts> {
         Parts::read_with(files, None, options)
     }
 
-    /// The same with a part that is not a file before them.
+    /// The same with a part before them that is not a file.
     pub fn read_with(files: &[PathBuf], extra: Option<ExtraPart>, options: Options) -> Result<Parts> {
         let operands: Vec<Operand> =
             files.iter().map(|file| Operand::parse(file.as_os_str())).collect::<Result<_>>()?;
@@ -104,7 +62,7 @@ impl Parts {
 
     pub(crate) fn new(parts: Vec<Part>, options: Options) -> Result<Parts> {
         refuse_raw_beside_others(&parts, &options)?;
-        let Arranged { parts, mut problems, mut warnings } = arrange(parts, options.keep_names);
+        let Layout { parts, mut problems, mut warnings } = lay_out(parts, options.keep_names);
         let mut templates = Templates::new();
         let (mut fixed, mut console_warnings) = (Vec::new(), Vec::new());
         for part in &parts {
@@ -121,9 +79,10 @@ impl Parts {
             fixed.push(Some(body));
         }
         problems.extend(clashes(&parts, fixed.iter().map(Option::as_ref)).into_iter().map(|(_, problem)| problem));
-        match options.force {
-            true => warnings.extend(problems),
-            false => refuse(problems, &options)?,
+        if options.force {
+            warnings.extend(problems)
+        } else {
+            refuse(problems, &options)?
         }
         if let Some(boundary) = &options.boundary
             && !mime::is_boundary(boundary)
@@ -134,36 +93,37 @@ impl Parts {
         Ok(Parts { parts, fixed, templates, options, warnings, console_warnings, head, only })
     }
 
-    /// Whether there are templates: then user-data is built from a host's record.
+    /// Returns whether there are templates, so that user-data differs by host.
     pub fn varies(&self) -> bool {
         self.parts.iter().any(|part| part.is_template)
     }
 
-    /// What their owner should know of the parts that do not vary.
+    /// Returns the warnings about parts that are not templates.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// What keeps the host keys off the console, in the parts that do not vary.
+    /// Returns the warnings about host keys that are kept off the console, for parts that are not templates.
     pub fn console_warnings(&self) -> &[String] {
         &self.console_warnings
     }
 
-    /// The user-data of a host, or without one of what was set.
+    /// Builds the user-data of a host. Without a record, templates see only what was set.
     pub fn build(&self, record: Option<&Record>) -> Result<UserData> {
-        match self.varies() {
-            false => self.only.get_or_init(|| self.assemble(&self.bodies(record)?)).clone(),
-            true => self.assemble(&self.bodies(record)?),
+        if self.varies() {
+            self.assemble(&self.bodies(record)?)
+        } else {
+            self.only.get_or_init(|| self.assemble(&self.bodies(record)?)).clone()
         }
     }
 
-    /// What each part costs of the user-data, the dearest first, if it was built to `size` bytes.
+    /// Returns how many bytes of the user-data each part takes, the largest first, if the whole has `size` bytes.
     pub fn costs(&self, record: Option<&Record>, size: usize) -> Result<Vec<Cost>> {
         Ok(self.costs_of(&self.bodies(record)?, size))
     }
 
-    /// The user-data of each host, in order; `done` hears of each. The first failure ends it, and names the host where
-    /// it is the host's own.
+    /// Builds the user-data of each host, in order, and calls `done` after each. The first failure ends it; it names the
+    /// host if it depends on the host.
     pub fn build_all(&self, records: &[Record], done: impl Fn() + Sync) -> Result<Vec<UserData>> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let next = AtomicUsize::new(0);
@@ -190,20 +150,14 @@ impl Parts {
         all.into_iter().map(|(_, built)| built).collect()
     }
 
-    /// What is wrong with parts that do not vary is no fault of a host's.
+    /// Names the host in an error, unless no part depends on the host.
     fn build_named(&self, record: &Record) -> Result<UserData> {
-        self.build(Some(record)).map_err(|failure| match self.varies() {
-            false => failure,
-            true => failure.within(record.host()),
-        })
+        self.build(Some(record)).map_err(|failure| if self.varies() { failure.within(record.host()) } else { failure })
     }
 
-    /// What goes into the message for each part: of templates rendered.
+    /// Returns the body of each part, with templates rendered.
     fn bodies(&self, record: Option<&Record>) -> Result<Vec<Cow<'_, Body>>> {
-        let fields = match self.varies() {
-            true => fields(record, &self.options.set),
-            false => minijinja::Value::UNDEFINED,
-        };
+        let fields = if self.varies() { fields(record, &self.options.set) } else { minijinja::Value::UNDEFINED };
         self.parts.iter().zip(&self.fixed).map(|(part, fixed)| self.body(part, fixed.as_ref(), &fields)).collect()
     }
 
@@ -211,15 +165,19 @@ impl Parts {
         if let Some(body) = fixed {
             return Ok(Cow::Borrowed(body));
         }
-        let text = self.templates.render(&part.path, fields).map_err(|failure| match part.part_type.kind() {
-            Some(Kind::Jinja) => failure.hint("cloud-init renders it on the instance if its name does not end in .j2"),
-            _ => failure,
-        })?;
+        let text =
+            self.templates.render(&part.path, fields).map_err(|failure| match part.part_type.content_type() {
+                Some(ContentType::Jinja) => {
+                    failure.hint("cloud-init renders it on the instance if its name does not end in .j2")
+                }
+                _ => failure,
+            })?;
         let mut body = part.body(text.as_bytes(), self.options.merge_type.as_deref());
         let problems = std::mem::take(&mut body.problems);
-        match self.options.force {
-            true => body.warnings.extend(problems),
-            false => refuse(problems, &self.options).map_err(|failure| failure.within(&part.path))?,
+        if self.options.force {
+            body.warnings.extend(problems)
+        } else {
+            refuse(problems, &self.options).map_err(|failure| failure.within(&part.path))?
         }
         Ok(Cow::Owned(body))
     }
@@ -231,10 +189,7 @@ impl Parts {
         if self.varies() {
             let clashes = clashes(&self.parts, bodies.iter().map(|body| Some(body.as_ref())));
             let of_templates = clashes.into_iter().filter(|(varies, _)| *varies).map(|(_, problem)| problem).collect();
-            match self.options.force {
-                true => warnings = of_templates,
-                false => refuse(of_templates, &self.options)?,
-            }
+            if self.options.force { warnings = of_templates } else { refuse(of_templates, &self.options)? }
         }
         for (part, body) in self.parts.iter().zip(bodies).filter(|(part, _)| part.is_template) {
             let all = body.warnings.iter().chain(&body.console_warnings);
@@ -243,7 +198,7 @@ impl Parts {
         Ok(UserData { bytes, warnings })
     }
 
-    /// The message of the bodies, compressed where that is asked for and makes it smaller.
+    /// Returns the message of the bodies, compressed if that is requested and makes it smaller.
     fn compressed(&self, bodies: &[Cow<Body>]) -> Result<Vec<u8>> {
         let blocks = bodies.iter().map(|body| &body.block);
         if let ([part], [body]) = (&self.parts[..], bodies)
@@ -273,8 +228,8 @@ impl Parts {
         Ok(if compressed.len() < message.len() { compressed } else { message })
     }
 
-    /// Where little varies only that is compressed anew. It costs some bytes, so that where much varies the thorough
-    /// way is to begin from the start.
+    /// Compresses only the part after the common head if that is small. This adds some bytes, so a message with a large
+    /// rest is compressed from the start, unless speed is requested.
     fn gzip(&self, message: &[u8]) -> Vec<u8> {
         let is_fast = self.options.effort == Effort::Fast;
         let has_head = self.options.per_host && self.varies();
@@ -286,15 +241,16 @@ impl Parts {
         }
     }
 
-    /// Compresses as far as can be, unless `fast` is too large for that to help, or it would take minutes.
+    /// Compresses thoroughly, unless that would take minutes or `fast` is so large that it would not help.
     fn thoroughly(&self, message: &[u8], fast: Vec<u8>) -> Vec<u8> {
-        match message.len() > MOST_THOROUGH || fast.len() / 2 > self.options.limit {
-            true => fast,
-            false => gzip(message, Effort::Thorough),
+        if message.len() > MOST_THOROUGH || fast.len() / 2 > self.options.limit {
+            fast
+        } else {
+            gzip(message, Effort::Thorough)
         }
     }
 
-    /// What messages begin with at the boundary that suits what does not vary.
+    /// Returns the common beginning of all messages, with a boundary that occurs in none of its parts.
     fn head(&self) -> Option<Head> {
         let boundary = self.options.boundary.clone();
         let boundary = boundary.unwrap_or_else(|| mime::boundary(self.fixed.iter().flatten().map(|body| &body.block)));
@@ -311,7 +267,7 @@ impl Parts {
     }
 }
 
-/// What is passed through unchanged is no part of a message.
+/// Fails if a part that is passed through unchanged is combined with anything else.
 fn refuse_raw_beside_others(parts: &[Part], options: &Options) -> Result<()> {
     let Some(raw) = parts.iter().find(|part| part.is_raw) else { return Ok(()) };
     let path = &raw.path;
@@ -325,13 +281,13 @@ fn refuse_raw_beside_others(parts: &[Part], options: &Options) -> Result<()> {
     Err(Failure::usage(format!("{path}:raw is passed through unchanged, {why}")))
 }
 
-/// What the cloud-configs of the parts lose to each other, and whether it is a template that loses or takes.
+/// Returns what the cloud-configs of the parts lose to each other, and whether a template is involved.
 fn clashes<'a>(parts: &[Part], bodies: impl Iterator<Item = Option<&'a Body>>) -> Vec<(bool, String)> {
     let with_part = parts.iter().zip(bodies).flat_map(|(part, body)| {
         let configs = body.map_or(&[][..], |body| &body.configs[..]);
         configs.iter().map(move |config| (part, config))
     });
-    let (of, configs): (Vec<&Part>, Vec<&Config>) = with_part.unzip();
+    let (of, configs): (Vec<&Part>, Vec<&CloudConfig>) = with_part.unzip();
     let name = |at: usize| match configs[at].entry {
         Some(entry) => format!("{} entry {entry}", of[at].path),
         None => of[at].path.clone(),
@@ -340,13 +296,13 @@ fn clashes<'a>(parts: &[Part], bodies: impl Iterator<Item = Option<&'a Body>>) -
     merge(&configs).clashes.into_iter().map(say).collect()
 }
 
-/// The record that nobody has taken yet, and its place.
+/// Returns the next record that no thread has taken, and its index.
 fn take<'a>(next: &AtomicUsize, records: &'a [Record]) -> Option<(usize, &'a Record)> {
     let at = next.fetch_add(1, Ordering::Relaxed);
     Some((at, records.get(at)?))
 }
 
-/// All problems in one failure, a line each.
+/// Fails if there are problems, with a line for each.
 fn refuse(problems: Vec<String>, options: &Options) -> Result<()> {
     if problems.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The `.j2` parts: compiled once, rendered for each host from its record.
+//! Templates (`.j2`): compiled once, and rendered for each host from its record.
 
 use cerveza_manners::Result;
 use cerveza_record::{Record, Value as Json};
@@ -24,22 +24,22 @@ impl Templates {
         added.map_err(|error| failure(path, &error))
     }
 
-    /// The template at `path` with the fields of the record, those at its top by their names.
+    /// Renders the template at `path`. `fields` are those of the host's record.
     pub fn render(&self, path: &str, fields: &Value) -> Result<String> {
         let rendered = self.environment.get_template(path).and_then(|template| template.render(fields));
         rendered.map_err(|error| failure(path, &error))
     }
 }
 
-/// Whether `{{ name` is in it, as of a template; what other languages put into braces mostly begins otherwise.
+/// Returns whether it contains `{{ name }}` or `{{ name |`, as a template does. Other languages rarely have this.
 pub(crate) fn has_names(content: &[u8]) -> bool {
     static NAME: LazyLock<Option<Regex>> =
         LazyLock::new(|| RegexBuilder::new(r"\{\{ *[a-z_][a-z0-9_.]* *(\}\}|\|)").unicode(false).build().ok());
     NAME.as_ref().is_some_and(|name| name.is_match(content))
 }
 
-/// What a template sees: each key of the record by its name, and over them what was set. `tags` is there in any case, so
-/// that a filter can stand in for each.
+/// Returns the names that a template can use: the keys of the record, replaced by what was set. `tags` always exists, so the
+/// filter `default` works for each tag.
 pub(crate) fn fields(record: Option<&Record>, set: &[Setting]) -> Value {
     let mut fields: Map<String, Json> =
         record.into_iter().flat_map(Record::iter).map(|(key, value)| (key.to_string(), value)).collect();
@@ -63,14 +63,14 @@ mod tests {
     }
 
     #[test]
-    fn the_fields_are_at_hand_and_nothing_is_escaped_or_lost() {
+    fn templates_see_all_fields_and_nothing_is_escaped() {
         assert_eq!(render("{{ host }} {{ tags.role }}\r\n\n").unwrap(), "web7 a<b>\r\n\n");
         assert_eq!(render("{{ n }} {{ big + 1 }} {{ tags.b[0] + 1 }}").unwrap(), "1.0 9007199254740994 2");
         assert_eq!(render("{{ tags | list | join }} {{ tags.b | tojson }}").unwrap(), "roleb [1, \"x\"]");
     }
 
     #[test]
-    fn words_are_quoted_for_the_shell_and_methods_are_pythons() {
+    fn quote_makes_shell_words_and_methods_are_those_of_python() {
         assert_eq!(render("{{ tags.role | quote }} {{ host | quote }}").unwrap(), "'a<b>' web7");
         assert_eq!(render("{{ 'a; rm -rf /' | quote }} {{ host | b64encode }}").unwrap(), "'a; rm -rf /' d2ViNw==");
         assert_eq!(
@@ -90,14 +90,14 @@ mod tests {
     }
 
     #[test]
-    fn a_default_stands_in_for_a_name_that_is_missing() {
+    fn default_replaces_a_missing_name() {
         assert_eq!(render("{{ domain | default('x.org') }}").unwrap(), "x.org");
         assert_eq!(render("{{ tags.team | default('dba') }}").unwrap(), "dba");
         assert_eq!(render("{% if tags.team is defined %}y{% else %}n{% endif %}").unwrap(), "n");
     }
 
     #[test]
-    fn what_is_set_goes_over_the_record_and_into_objects() {
+    fn set_overrides_the_record_and_reaches_into_objects() {
         let set: Vec<Setting> = ["domain=x.org", "tags.role=db=1", "n.a.b="].map(|text| text.parse().unwrap()).into();
         let source = "{{ domain }} {{ tags.role }} {{ n.a.b | length }} {{ tags.b | default([]) | length }}";
         let seen = |record: Option<&Record>| {

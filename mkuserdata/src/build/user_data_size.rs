@@ -1,32 +1,29 @@
-//! What each part costs of the user-data, and EC2's limit on that.
+//! How many bytes of the user-data each part takes, and EC2's limit.
 
 use crate::build::gzip;
 use crate::build::part::Body;
 use cerveza_manners::{Failure, Result, visible};
 use std::cmp::Reverse;
 
-/// The most bytes of user-data that EC2 takes, before base64 (EC2 user guide, "Instance user data").
+/// EC2's limit for user-data in bytes, before base64 (EC2 user guide, "Instance user data").
 pub const LIMIT: usize = 16_384;
 
-/// What one part costs.
+/// The bytes that one part takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cost {
     pub part: String,
-    /// Bytes as the file has them.
+    /// Bytes of the file.
     pub size: usize,
-    /// Bytes of the user-data: what it has in common with the parts before it costs it nothing.
+    /// Bytes of the user-data. What the part has in common with earlier parts is not counted again.
     pub cost: usize,
 }
 
-/// The parts, the dearest first, of user-data of `size` bytes.
+/// Returns the parts of user-data of `size` bytes, the largest cost first.
 pub(crate) fn costs(parts: &[(&str, &Body)], size: usize) -> Vec<Cost> {
     let texts: Vec<&[u8]> = parts.iter().map(|(_, body)| body.block.text()).collect();
     let plain = texts.iter().map(|text| text.len()).sum::<usize>();
-    let shares = match size < plain {
-        true => gzip::costs(&texts),
-        false => texts.iter().map(|text| text.len()).collect(),
-    };
-    // So that they come to the whole, what surrounds the parts and what zopfli saves is shared out.
+    let shares = if size < plain { gzip::costs(&texts) } else { texts.iter().map(|text| text.len()).collect() };
+    // Scaled to add up to the whole size.
     let all = shares.iter().sum::<usize>().max(1);
     let rows = parts.iter().zip(shares);
     let mut rows: Vec<Cost> = rows
@@ -40,14 +37,14 @@ pub(crate) fn costs(parts: &[(&str, &Body)], size: usize) -> Vec<Cost> {
     rows
 }
 
-/// A table of the costs, without a newline at its end.
+/// Returns a table of the costs without a newline at its end.
 pub(crate) fn table(costs: &[Cost]) -> String {
     let mut lines = vec!["    BYTES      COST  PART".to_string()];
     lines.extend(costs.iter().map(|row| format!("{:9} {:9}  {}", row.size, row.cost, visible(&row.part))));
     lines.join("\n")
 }
 
-/// Refuses user-data that EC2 would refuse, with what each part costs.
+/// Fails if the user-data is larger than the limit. The message lists the cost of each part.
 pub(crate) fn check(size: usize, limit: usize, costs: impl FnOnce() -> Vec<Cost>) -> Result<()> {
     if size <= limit {
         return Ok(());

@@ -1,10 +1,10 @@
-//! How a part begins: what was meant where cloud-init does not know it.
+//! The first line of a part: if cloud-init does not know it, guesses what was intended.
 
-use crate::cloud_init::content_type::{Kind, all_prefixes, is_python_space, prefixes};
+use crate::cloud_init::content_type::{ContentType, all_prefixes, prefixes};
 use crate::cloud_init::foreign::Foreign;
 use crate::cloud_init::wrapping::{is_gzip, unwrapped};
 
-/// Of a part that begins in no way that cloud-init knows.
+/// Returns the problem of a part whose first line cloud-init does not know.
 pub fn unknown(content: &[u8]) -> String {
     let ignored = "cloud-init would ignore it";
     if is_gzip(content) {
@@ -12,7 +12,7 @@ pub fn unknown(content: &[u8]) -> String {
     }
     let text = String::from_utf8_lossy(content);
     if let Some(rest) = text.strip_prefix('\u{feff}') {
-        return match Kind::of(rest.as_bytes()) {
+        return match ContentType::of(rest.as_bytes()) {
             Some(kind) => format!("a byte order mark hides its {}: {ignored}", kind.prefix()),
             None => format!("begins with a byte order mark: {ignored}"),
         };
@@ -34,7 +34,7 @@ pub fn unknown(content: &[u8]) -> String {
     if unwrapped(content).is_some() {
         return format!("is base64: {ignored} (base64 -d decodes it)");
     }
-    // What it says instead may be a secret: messages end in logs and records.
+    // The message does not quote the line: it may be a secret, and messages end up in logs and records.
     match near_miss(&lower) {
         Some(prefix) => format!("cloud-init does not know its first line, and would ignore it. Did you mean {prefix}?"),
         None => {
@@ -46,7 +46,7 @@ pub fn unknown(content: &[u8]) -> String {
     }
 }
 
-/// `---` or a comment may come before its first key.
+/// Returns whether it is a NodeConfig of EKS. `---` or a comment may come before its first key.
 fn is_node_config(text: &str) -> bool {
     let is_version = |line: &str| {
         let value = line.strip_prefix("apiVersion:").map(|value| value.trim_start().trim_start_matches(['"', '\'']));
@@ -55,12 +55,12 @@ fn is_node_config(text: &str) -> bool {
     text.lines().any(is_version)
 }
 
-/// The first line that is not blank.
+/// Returns the first line that is not blank.
 fn first_line(text: &str) -> &str {
-    text.trim_start_matches(is_python_space).lines().next().unwrap_or_default()
+    text.trim_start().lines().next().unwrap_or_default()
 }
 
-/// The beginning that `line`, in lower case, is nearest to, if it is near to any.
+/// Returns the known beginning that is most like `line`, which is in lower case, if one is similar.
 fn near_miss(line: &str) -> Option<&'static str> {
     if ["!/", "# !", "##!", "#/"].iter().any(|start| line.starts_with(start)) {
         return Some("#!");
@@ -79,14 +79,14 @@ fn near_miss(line: &str) -> Option<&'static str> {
     near.filter(|(distance, _)| *distance <= 2).min_by_key(|(distance, _)| *distance).map(|(_, prefix)| prefix)
 }
 
-/// `#cloud-configs` counts as `#cloud-config`, which may not be what was meant.
-pub fn longer_word(kind: Kind, text: &str) -> Option<String> {
+/// Returns a problem for a longer word such as `#cloud-configs`, which cloud-init takes for `#cloud-config`.
+pub fn longer_word(kind: ContentType, text: &str) -> Option<String> {
     let prefix = kind.prefix();
     let word = first_line(text).get(prefix.len()..)?;
     let goes_on = word.starts_with(|c: char| c.is_alphanumeric() || "-_".contains(c));
     match kind {
         // What may follow these is told apart by what follows.
-        Kind::ShellScript | Kind::Jinja | Kind::Include | Kind::IncludeOnce => None,
+        ContentType::ShellScript | ContentType::Jinja | ContentType::Include | ContentType::IncludeOnce => None,
         _ if goes_on => {
             Some(format!("its first line is more than {prefix}: cloud-init would take it for that all the same"))
         }
@@ -99,7 +99,7 @@ mod tests {
     use crate::check::tests::found;
 
     #[test]
-    fn what_cloud_init_would_not_know_is_told_with_what_was_meant() {
+    fn an_unknown_first_line_gets_a_suggestion() {
         let meant = |content: &str| found(content).split("Did you mean ").nth(1).unwrap_or_default().to_string();
         assert_eq!(meant("# cloud-config\na: 1"), "#cloud-config?");
         assert_eq!(meant("#cloud_config_archive\n"), "#cloud-config-archive?");

@@ -1,14 +1,14 @@
-//! Whether a cloud-config keeps the host keys off the console. `ec2-launch --host-keys` reads them there.
+//! Warns of a cloud-config that keeps the host keys off the console, where `ec2-launch --host-keys` reads them.
 
-use crate::cloud_config::merge::Config;
+use crate::cloud_config::merge::CloudConfig;
 use crate::cloud_config::yaml_node::{Content, Node};
 
-/// The types of the keys that cc_ssh.py makes, as /usr/lib/cloud-init/write-ssh-key-fingerprints compares them.
+/// The types of the keys that cloud-init makes, as /usr/lib/cloud-init/write-ssh-key-fingerprints names them.
 const KEY_TYPES: [&str; 3] = ["ssh-rsa", "ecdsa-sha2-nistp256", "ssh-ed25519"];
 
-/// Returns a warning for each cloud-config by which cc_keys_to_console.py prints no host key.
-pub(crate) fn warnings(configs: &[Config]) -> Vec<String> {
-    let of_entry = |config: &Config| {
+/// Returns a warning for each cloud-config with which cloud-init prints no host key (cc_keys_to_console.py).
+pub(crate) fn warnings(configs: &[CloudConfig]) -> Vec<String> {
+    let of_entry = |config: &CloudConfig| {
         let warning = warning(&config.node)?;
         Some(config.entry.map_or(warning.clone(), |entry| format!("entry {entry}: {warning}")))
     };
@@ -29,7 +29,7 @@ fn has_all(list: &Node) -> bool {
     KEY_TYPES.iter().all(|key_type| list.items().iter().any(|item| item.text() == Some(key_type)))
 }
 
-/// `is_false` in util.py.
+/// Returns whether cloud-init takes the value for false (`is_false` in util.py).
 fn is_false(node: &Node) -> bool {
     let Content::Plain(value) = &node.content else { return false };
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_string);
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_that_prints_no_host_key_is_warned_of_with_its_line() {
+    fn a_config_that_prints_no_host_key_gives_a_warning_with_its_line() {
         let warning = of("packages: [ntp]\nssh:\n  emit_keys_to_console: false\n").unwrap();
         assert!(warning.starts_with("line 3: emit_keys_to_console keeps the host keys off the console: "), "{warning}");
         for value in ["no", "off", "0", "\"False\""] {
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_that_prints_some_host_key_is_not() {
+    fn a_config_that_prints_some_host_key_gives_no_warning() {
         for text in [
             "ssh: {emit_keys_to_console: true}",
             "ssh: {}",

@@ -1,12 +1,10 @@
-//! `#include`: the lines that cloud-init would fetch.
+//! `#include`: finds lines that cloud-init would fail to fetch.
 
-use crate::cloud_init::content_type::is_python_space;
-
-/// `_do_include` in user_data.py: each line is a URL, with or without `#include` in front.
+/// cloud-init takes each line for a URL, with or without `#include` before it (`_do_include` in user_data.py).
 pub fn include(text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     let mut urls = 0;
-    for (number, line) in text.split(is_python_line_end).enumerate() {
+    for (number, line) in text.replace("\r\n", "\n").split(['\n', '\r']).enumerate() {
         let url = url_of(line);
         if url.is_empty() {
             continue;
@@ -30,16 +28,13 @@ pub fn include(text: &str) -> Vec<String> {
 fn url_of(line: &str) -> &str {
     let after = |prefix: &str| {
         let start = line.get(..prefix.len())?;
-        start.eq_ignore_ascii_case(prefix).then(|| line[prefix.len()..].trim_start_matches(is_python_space))
+        start.eq_ignore_ascii_case(prefix).then(|| line[prefix.len()..].trim_start())
     };
     let rest = after("#include-once").or_else(|| after("#include")).unwrap_or(line);
-    match rest.starts_with('#') {
-        true => "",
-        false => rest.trim_matches(is_python_space),
-    }
+    if rest.starts_with('#') { "" } else { rest.trim() }
 }
 
-/// `read_file_or_url` in url_helper.py, as far as all releases agree.
+/// Returns whether all releases of cloud-init would fetch it (`read_file_or_url` in url_helper.py).
 fn is_fetched(url: &str) -> bool {
     let lower = url.to_ascii_lowercase();
     let scheme = ["http://", "https://", "file:///"].iter().find_map(|scheme| lower.strip_prefix(scheme));
@@ -49,18 +44,13 @@ fn is_fetched(url: &str) -> bool {
     }
 }
 
-/// Whether a comment follows, or a word behind what is not a path: paths may have blanks in them.
+/// Returns whether a comment follows, or another word if it is not a path. Paths may contain blanks.
 fn goes_on(url: &str) -> bool {
     let is_path = url.starts_with('/') || url.to_ascii_lowercase().starts_with("file:");
-    match url.split_once(is_python_space) {
+    match url.split_once(char::is_whitespace) {
         Some((_, rest)) => !is_path || rest.contains('#'),
         None => false,
     }
-}
-
-/// Of what `str.splitlines` splits at, one character each: CR LF is an end and an empty line.
-fn is_python_line_end(c: char) -> bool {
-    matches!(c, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]

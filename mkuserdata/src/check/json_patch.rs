@@ -1,12 +1,12 @@
-//! `#cloud-config-jsonp`: a JSON patch.
+//! Checks `#cloud-config-jsonp`, a JSON patch.
 
-use crate::cloud_init::content_type::{Kind, is_python_space};
+use crate::cloud_init::content_type::ContentType;
 use serde_json::{Map, Value};
 
-/// `_merge_patch` in handlers/cloud_config.py, and RFC 6902.
+/// See `_merge_patch` in cloud-init's handlers/cloud_config.py, and RFC 6902.
 pub fn json_patch(text: &str) -> Option<String> {
-    let text = text.trim_start_matches(is_python_space);
-    let patch = text.strip_prefix(Kind::CloudConfigJsonp.prefix()).unwrap_or(text);
+    let text = text.trim_start();
+    let patch = text.strip_prefix(ContentType::CloudConfigJsonp.prefix()).unwrap_or(text);
     let is_pointer = |value: Option<&Value>| {
         value.and_then(Value::as_str).is_some_and(|pointer| pointer.is_empty() || pointer.starts_with('/'))
     };
@@ -20,10 +20,10 @@ pub fn json_patch(text: &str) -> Option<String> {
             }
     };
     match serde_json::from_str::<Vec<Map<String, Value>>>(patch) {
-        Err(_) => Some("is no JSON patch, a list of operations: cloud-init would ignore it".to_string()),
+        Err(_) => Some("is not a JSON patch, a list of operations: cloud-init would ignore it".to_string()),
         Ok(operations) => {
             let wrong = operations.iter().position(|operation| !is_operation(operation))?;
-            Some(format!("operation {} is none of RFC 6902: cloud-init would ignore the patch", wrong + 1))
+            Some(format!("operation {} is not an operation of RFC 6902: cloud-init would ignore the patch", wrong + 1))
         }
     }
 }
@@ -34,12 +34,18 @@ mod tests {
 
     #[test]
     fn a_patch_is_a_list_of_operations() {
-        assert!(found("#cloud-config-jsonp\n[{\"op\":\"add\",\"path\":\"/a\"}]").starts_with("operation 1 is none "));
-        assert!(found("#cloud-config-jsonp\n[{\"op\":\"remove\",\"path\":\"a\"}]").starts_with("operation 1 is none "));
+        assert!(
+            found("#cloud-config-jsonp\n[{\"op\":\"add\",\"path\":\"/a\"}]")
+                .starts_with("operation 1 is not an operation ")
+        );
+        assert!(
+            found("#cloud-config-jsonp\n[{\"op\":\"remove\",\"path\":\"a\"}]")
+                .starts_with("operation 1 is not an operation ")
+        );
         for bad in
             ["#cloud-config-jsonp\n{}", "#cloud-config-jsonp\n[1]", "#Cloud-Config-Jsonp\n[]", "#cloud-config-jsonp\n"]
         {
-            assert!(found(bad).starts_with("is no JSON patch"), "{bad}: {}", found(bad));
+            assert!(found(bad).starts_with("is not a JSON patch"), "{bad}: {}", found(bad));
         }
     }
 }

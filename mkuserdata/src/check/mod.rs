@@ -1,4 +1,4 @@
-//! What cloud-init would do with a part that its owner does not expect. Each rule names what it is of cloud-init.
+//! Checks a part: finds what cloud-init would do with it that its author does not expect.
 
 mod first_line;
 pub(crate) mod host_keys;
@@ -11,9 +11,9 @@ pub(crate) mod secrets;
 
 use crate::cloud_config::archive;
 use crate::cloud_config::check::cloud_config;
-use crate::cloud_init::content_type::{Kind, PLAIN, PartType};
+use crate::cloud_init::content_type::{ContentType, PLAIN, PartType};
 
-/// Everything wrong with a part of type `part_type`, which was declared or told from how it begins.
+/// Returns everything that is wrong with a part. `declared` is the type that was given for it, if any.
 pub(crate) fn problems(part_type: &PartType, declared: Option<&str>, content: &[u8]) -> Vec<String> {
     if let Some(problem) = nothing(content) {
         return vec![problem];
@@ -25,8 +25,8 @@ pub(crate) fn problems(part_type: &PartType, declared: Option<&str>, content: &[
         return Vec::new();
     }
     let Ok(text) = std::str::from_utf8(content) else {
-        return vec![match part_type.kind() {
-            Some(Kind::PartHandler | Kind::Include | Kind::IncludeOnce) => {
+        return vec![match part_type.content_type() {
+            Some(ContentType::PartHandler | ContentType::Include | ContentType::IncludeOnce) => {
                 "is not UTF-8: cloud-init would take none of the user-data".to_string()
             }
             _ => "is not UTF-8: cloud-init would fail at it, and go on without it".to_string(),
@@ -34,21 +34,21 @@ pub(crate) fn problems(part_type: &PartType, declared: Option<&str>, content: &[
     };
     let mut problems: Vec<String> =
         declared.and_then(|declared| another_type(declared, part_type)).into_iter().collect();
-    let kind = part_type.kind();
+    let kind = part_type.content_type();
     if declared.is_none() {
         problems.extend(kind.and_then(|kind| first_line::longer_word(kind, text)));
     }
     match kind {
-        Some(Kind::ShellScript | Kind::PerBoot | Kind::PerInstance | Kind::PerOnce) => {
+        Some(ContentType::ShellScript | ContentType::PerBoot | ContentType::PerInstance | ContentType::PerOnce) => {
             problems.extend(script::script(text))
         }
-        Some(Kind::CloudBoothook) => problems.extend(script::boothook(text)),
-        Some(Kind::CloudConfig) => problems.extend(cloud_config(text)),
-        Some(Kind::CloudConfigArchive) => problems.extend(archive::problems(text, self::problems)),
-        Some(Kind::CloudConfigJsonp) => problems.extend(json_patch::json_patch(text)),
-        Some(Kind::Include | Kind::IncludeOnce) => problems.extend(include::include(text)),
-        Some(Kind::Jinja) => problems.extend(jinja::jinja(text)),
-        Some(Kind::PartHandler) => problems.extend(part_handler(text)),
+        Some(ContentType::CloudBoothook) => problems.extend(script::boothook(text)),
+        Some(ContentType::CloudConfig) => problems.extend(cloud_config(text)),
+        Some(ContentType::CloudConfigArchive) => problems.extend(archive::problems(text, self::problems)),
+        Some(ContentType::CloudConfigJsonp) => problems.extend(json_patch::json_patch(text)),
+        Some(ContentType::Include | ContentType::IncludeOnce) => problems.extend(include::include(text)),
+        Some(ContentType::Jinja) => problems.extend(jinja::jinja(text)),
+        Some(ContentType::PartHandler) => problems.extend(part_handler(text)),
         None => {}
     }
     problems
@@ -58,7 +58,7 @@ pub(crate) fn nothing(content: &[u8]) -> Option<String> {
     content.trim_ascii().is_empty().then(|| "is empty: cloud-init would have nothing to do".to_string())
 }
 
-/// Of a part of a type of one's own, where no part handler stands before it.
+/// Returns the problem of a part of a custom type with no part handler before it.
 pub(crate) fn unhandled(mime: &str) -> String {
     format!("no part handler before it: cloud-init would ignore a part of type {mime}")
 }
@@ -69,7 +69,8 @@ fn another_type(declared: &str, part_type: &PartType) -> Option<String> {
         .then(|| format!("begins as {actual}: cloud-init would go by that, not by the type {declared}"))
 }
 
-/// `walker_handle_handler` in handlers/__init__.py imports it, asks for its types, and goes on without it if it fails.
+/// cloud-init imports it and asks for its types, and ignores it if that fails (`walker_handle_handler` in
+/// handlers/__init__.py).
 fn part_handler(text: &str) -> Option<String> {
     let ignored = "cloud-init would ignore it, and parts of its types";
     if let Some((line, message)) = python_syntax::syntax_error(text) {
@@ -83,13 +84,13 @@ fn part_handler(text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// The problems of a part without a type, as one line.
+    /// Returns the problems of a part without a declared type in one line.
     pub fn found(content: &str) -> String {
         problems(&PartType::of(PLAIN, content.as_bytes()), None, content.as_bytes()).join("; ")
     }
 
     #[test]
-    fn a_sound_part_has_none() {
+    fn a_valid_part_has_no_problems() {
         for content in [
             "#!/bin/sh\necho\r\n",
             "#cloud-config\npackages: [ntp]\n",
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_does_not_hold_and_a_beginning_that_goes_on() {
+    fn a_wrong_declared_type_and_a_longer_first_word_are_problems() {
         let content = b"#cloud-config\na: 1\n";
         let part_type = PartType::of("text/x-shellscript", content);
         assert!(
@@ -117,20 +118,21 @@ mod tests {
         );
         assert!(found("#cloud-configs\na: 1\n").starts_with("its first line is more than #cloud-config: "));
         assert!(
-            problems(&PartType::Known(Kind::ShellScript), None, b"#!/bin/sh\n\xff")[0].starts_with("is not UTF-8: ")
+            problems(&PartType::Known(ContentType::ShellScript), None, b"#!/bin/sh\n\xff")[0]
+                .starts_with("is not UTF-8: ")
         );
     }
 
     #[test]
-    fn an_archive_is_a_list_of_sound_parts() {
+    fn an_archive_is_a_list_of_valid_parts() {
         let found = |text: &str| archive::problems(text, problems).join("; ");
         assert_eq!(found("#cloud-config-archive\n- \"#!/bin/sh\\n\"\n- {content: 'x: 1'}\n"), "");
-        assert_eq!(found("a: 1\n"), "is a mapping, no YAML list: cloud-init would ignore it");
+        assert_eq!(found("a: 1\n"), "is a mapping, not a YAML list: cloud-init would ignore it");
         assert_eq!(found("- 'a: 1'\n- 7\n"), "entry 2: is neither text nor a mapping: cloud-init would skip it");
-        assert!(found("- {content: 7}\n").starts_with("entry 1: content is no text: "));
+        assert!(found("- {content: 7}\n").starts_with("entry 1: content is not text: "));
         assert!(found("- {type: cloud-config, content: 'a: 1'}\n").starts_with("entry 1: its type has no slash: "));
         assert!(found("- \"#include\\nhttp://x/\\n\"\n").starts_with("entry 1: cloud-init opens no such part "));
-        assert!(found("- 'a: ['\n").starts_with("entry 1: is no YAML: "));
+        assert!(found("- 'a: ['\n").starts_with("entry 1: is not YAML: "));
         // Also by who only asks for the parts.
         assert!(archive::entries(&format!("- {}{}", "[".repeat(2_000_000), "]".repeat(2_000_000))).is_empty());
         let entries = archive::entries("- '#!/bin/sh'\n- {content: x, type: text/plain, filename: f}\n- 7\n");
@@ -139,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrapped_already_is_told() {
+    fn parts_that_are_compressed_or_mime_already_are_problems() {
         assert!(found("\u{feff}#!/bin/sh\n").starts_with("a byte order mark hides its #!: "));
         assert!(found("\u{feff}hello").starts_with("begins with a byte order mark: "));
         assert!(found("MIME-Version: 1.0\n").starts_with("is a MIME message already: "));

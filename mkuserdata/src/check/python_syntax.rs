@@ -1,10 +1,10 @@
-//! What Python says of a part handler, where there is a Python to ask.
+//! Compiles a part handler with python3, if there is one, to find syntax errors.
 
 use std::io::{self, Read, Seek, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Compiles and runs nothing of it.
+/// Compiles the source and runs nothing of it.
 const COMPILE: &str = "
 import sys
 try:
@@ -13,10 +13,10 @@ except (SyntaxError, ValueError) as error:
     print(getattr(error, 'lineno', None) or 1, getattr(error, 'msg', error))
 ";
 
-/// Far more than it takes.
+/// The time limit for python3, far more than it needs.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// The line of the first syntax error, and what is wrong there. `None` also where there is no python3.
+/// Returns the line of the first syntax error, and its message. Returns `None` too if there is no python3.
 pub(crate) fn syntax_error(source: &str) -> Option<(usize, String)> {
     let output = compile(source).ok()?;
     let (line, message) = output.trim().split_once(' ')?;

@@ -37,7 +37,9 @@ pub(crate) fn warnings(content: &[u8]) -> Vec<String> {
     found.sort();
     found.dedup_by_key(|(_, what)| *what);
     let say = |(line, what)| {
-        format!("line {line} looks like {what}: whoever may describe the instance, or runs on it, can read user-data")
+        format!(
+            "line {line} looks like {what}: anyone who may describe the instance, or runs on it, can read user-data"
+        )
     };
     found.into_iter().map(say).collect()
 }
@@ -55,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_seen_also_in_base64() {
+    fn private_keys_are_found_in_plain_text_and_base64() {
         for kind in ["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED ", "DSA "] {
             let key = format!("-----BEGIN {kind}PRIVATE KEY-----\nMIIE\n");
             assert!(found(&format!("#!/bin/sh\n\n{key}")).starts_with("line 3 looks like a private key: "), "{kind}");
@@ -69,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn aws_secrets_are_seen_and_never_quoted() {
+    fn aws_secrets_are_found_and_never_quoted() {
         for content in [
             format!("AWS_SECRET_ACCESS_KEY={KEY}\n"),
             format!("aws_secret_access_key = {KEY}"),
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_alike_is_not() {
+    fn similar_text_is_not_taken_for_a_secret() {
         for content in [
             "-----BEGIN CERTIFICATE-----\n-----BEGIN PUBLIC KEY-----\nssh-rsa AAAAB3NzaC1yc2E\n",
             "AKIAIOSFODNN7EXAMPLE alone, and sha1 da39a3ee5e6b4b0d3255bfef95601890afd80709\n",

@@ -1,4 +1,4 @@
-//! What the command line can say, and what of it makes no sense together.
+//! The command line: its options, and combinations that make no sense.
 
 use crate::build::operand;
 use crate::build::user_data_size::LIMIT;
@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// Build cloud-init user-data from parts
 ///
-/// Puts shell scripts, cloud-configs and other parts into one compressed MIME message, which cloud-init takes apart again
-/// into the same bytes; or takes apart and checks what there is.
+/// Puts shell scripts, cloud-configs and other parts into one compressed MIME message, the user-data of a new instance.
+/// cloud-init takes the message apart into the same bytes. With --list, --check or --extract, reads existing user-data.
 #[derive(Parser, Clone, Debug)]
 #[command(
     name = "mkuserdata",
@@ -19,96 +19,121 @@ use std::path::{Path, PathBuf};
     override_usage = "mkuserdata [OPTIONS] PART[:TYPE]...\n       mkuserdata --list|--check|--extract DIR [FILE...]"
 )]
 pub struct Args {
-    /// Part files, in order. How a file begins says what it is: `#!`, `#cloud-config`... ; or :TYPE behind it does, as in
-    /// setup.sh:x-shellscript-per-boot; FILE:raw, alone, is passed through unchanged. A file that ends in `.j2` is a
-    /// template. `-` reads stdin
+    /// Part files, in order; `-` reads stdin
+    ///
+    /// The first line of a file tells its type: `#!`, `#cloud-config` and others. FILE:TYPE sets the type, as in
+    /// setup.sh:x-shellscript-per-boot. FILE:raw, as the only part, is passed through unchanged. A file whose name ends in
+    /// `.j2` is a template.
     #[arg(value_name = "PART")]
     pub parts: Vec<PathBuf>,
 
-    /// Read names and records of hosts from stdin, and write each as a record with its user-data, in base64, under
-    /// `user_data`. Templates are rendered for each
-    #[arg(long, conflicts_with_all = ["size", "base64"])]
-    pub per_host: bool,
-
-    /// Give templates a name whose value is the text VALUE, over what a host's record has. A dot leads into an object:
-    /// --set tags.role=db
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<Setting>,
-
-    /// How cloud-init is to merge each cloud-config with those before it (X-Merge-Type): as in
-    /// 'list(append)+dict(recurse_list)+str()'; `append`, to append lists and merge mappings, stands for
-    /// 'list(append)+dict(no_replace,recurse_list)+str()'
-    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
-    pub merge: Option<String>,
-
-    /// For the instance of this number in its launch alone (Launch-Index): all parts, or one given as PART=NUMBER
-    #[arg(long, value_name = "[PART=]NUMBER")]
-    pub launch_index: Vec<String>,
-
-    /// Leave the names of scripts as they are. Without it they get numbers in front where cloud-init, which runs them
-    /// sorted by name, would not run them in the order given and before `runcmd`
-    #[arg(long)]
-    pub keep_names: bool,
-
-    /// Only warn where cloud-init would do what nobody expects. With --extract, write over files that are there
-    #[arg(long)]
-    pub force: bool,
-
-    /// Write to FILE instead of stdout. It appears whole or not at all
-    #[arg(short, long, value_name = "FILE")]
+    /// Write the user-data to FILE instead of stdout
+    ///
+    /// The file appears whole or not at all.
+    #[arg(short, long, value_name = "FILE", help_heading = BUILD)]
     pub write: Option<PathBuf>,
 
-    /// Write the user-data in base64, as the API takes it
-    #[arg(long)]
+    /// Set the value of a name in templates, as in tags.role=db
+    ///
+    /// It replaces the value of the host's record. A dot in KEY leads into an object. VALUE is text.
+    #[arg(long, value_name = "KEY=VALUE", help_heading = BUILD)]
+    pub set: Vec<Setting>,
+
+    /// Build user-data for each host whose name or record is on stdin
+    ///
+    /// Templates are rendered for each host. Writes each host as a record with its user-data, in base64, in the key
+    /// `user_data`.
+    #[arg(long, conflicts_with_all = ["size", "base64"], help_heading = BUILD)]
+    pub per_host: bool,
+
+    /// Set how cloud-init merges cloud-configs, as in `append`
+    ///
+    /// Sets X-Merge-Type, which says how a cloud-config is merged with those before it, as in
+    /// 'list(append)+dict(recurse_list)+str()'. `append` appends lists and merges mappings; it stands for
+    /// 'list(append)+dict(no_replace,recurse_list)+str()'.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true, help_heading = BUILD)]
+    pub merge: Option<String>,
+
+    /// Write how many bytes each part takes, not the user-data
+    ///
+    /// The largest comes first. With --write, the user-data is written too.
+    #[arg(long, help_heading = BUILD)]
+    pub size: bool,
+
+    /// Turn errors into warnings; with --extract, overwrite files
+    ///
+    /// These are the errors about surprising cloud-init behaviour.
+    #[arg(long, help_heading = BUILD)]
+    pub force: bool,
+
+    /// Compress a hundred times faster, to some 5% more bytes
+    ///
+    /// For thousands of hosts whose user-data varies much. User-data that would then not fit is compressed thoroughly.
+    #[arg(long, help_heading = BUILD)]
+    pub fast: bool,
+
+    /// Do not put numbers before the names of scripts
+    ///
+    /// cloud-init runs scripts sorted by name. Without this option, they get numbers in front if they would otherwise not
+    /// run in the order given, or not before `runcmd`.
+    #[arg(long, help_heading = BUILD)]
+    pub keep_names: bool,
+
+    /// Limit parts to the instance of this number in its launch
+    ///
+    /// Sets Launch-Index, for all parts or for the part that is named.
+    #[arg(long, value_name = "[PART=]NUMBER", help_heading = BUILD)]
+    pub launch_index: Vec<String>,
+
+    /// Write the user-data in base64, as the EC2 API takes it
+    #[arg(long, help_heading = BUILD)]
     pub base64: bool,
 
     /// Write plain MIME, not compressed
-    #[arg(long)]
+    #[arg(long, help_heading = BUILD)]
     pub no_gzip: bool,
 
     /// Write plain MIME with this boundary between the parts
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = BUILD)]
     pub boundary: Option<String>,
 
-    /// Compress in a hundredth of the time, mostly to some 5% more bytes: for thousands of hosts whose user-data varies much.
-    /// What would then not fit is compressed the other way
-    #[arg(long)]
-    pub fast: bool,
-
-    /// The most bytes it may have, before base64
-    #[arg(long, value_name = "BYTES", default_value_t = LIMIT)]
+    /// Largest size in bytes, before base64
+    #[arg(long, value_name = "BYTES", default_value_t = LIMIT, help_heading = BUILD)]
     pub limit: usize,
 
-    /// Write what each part costs of the user-data, the dearest first, in place of it (beside --write, to stdout)
-    #[arg(long)]
-    pub size: bool,
-
-    /// List the parts of existing user-data in FILE or on stdin, and say what is wrong with it: plain or gzip, one part or
-    /// MIME, or in the records of `ec2-ls --user-data`
-    #[arg(long, conflicts_with_all = BUILDING)]
+    /// List the parts of existing user-data, and what is wrong
+    ///
+    /// Reads FILE, or stdin: plain or gzip, one part or MIME, in base64, or in the records of `ec2-ls --user-data`.
+    #[arg(long, conflicts_with_all = BUILDING, help_heading = READ)]
     pub list: bool,
 
-    /// The same, and exit with 1 if anything is wrong
-    #[arg(long, conflicts_with_all = BUILDING, conflicts_with = "list")]
+    /// Like --list, and exit with 1 if anything is wrong
+    #[arg(long, conflicts_with_all = BUILDING, conflicts_with = "list", help_heading = READ)]
     pub check: bool,
 
-    /// With --check, validate cloud-configs against cloud-init's own JSON schema: schema-cloud-config-v1.json, or `auto`
-    /// for the one of the cloud-init that is installed here
-    #[arg(long, value_name = "FILE|auto", requires = "check", conflicts_with_all = ["list", "extract"])]
-    pub schema: Option<PathBuf>,
-
-    /// The same as --list, and write the parts to files in DIR, of records to a folder a host
-    #[arg(long, value_name = "DIR", conflicts_with_all = BUILDING, conflicts_with_all = ["list", "check"])]
+    /// Like --list, and write the parts to files in DIR
+    ///
+    /// Of records, each host gets a folder.
+    #[arg(long, value_name = "DIR", conflicts_with_all = BUILDING, conflicts_with_all = ["list", "check"], help_heading = READ)]
     pub extract: Option<PathBuf>,
 
-    #[command(flatten)]
-    pub progress: ProgressArgs,
+    /// With --check, validate cloud-configs against a JSON schema
+    ///
+    /// FILE is cloud-init's schema-cloud-config-v1.json. `auto` finds that of the cloud-init that is installed here.
+    #[arg(long, value_name = "FILE|auto", requires = "check", conflicts_with_all = ["list", "extract"], help_heading = READ)]
+    pub schema: Option<PathBuf>,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output of rows")]
     pub output: OutputArgs,
+
+    #[command(flatten, next_help_heading = "Output of rows")]
+    pub progress: ProgressArgs,
 }
 
-/// Options that make user-data.
+const BUILD: &str = "Build";
+const READ: &str = "Read existing user-data";
+
+/// Options for building, which do not go with --list, --check and --extract.
 const BUILDING: [&str; 12] = [
     "per_host",
     "set",
@@ -129,7 +154,7 @@ pub fn command() -> clap::Command {
 }
 
 impl Args {
-    /// The file to write to; `-` is stdout here too.
+    /// Returns the file to write to. `-` is stdout here too.
     pub(crate) fn file(&self) -> Option<&Path> {
         self.write.as_deref().filter(|file| !is_stdin(file))
     }
@@ -138,7 +163,7 @@ impl Args {
         self.list || self.check || self.extract.is_some()
     }
 
-    /// What is to be done with existing user-data, if that is what is asked for.
+    /// Returns what to do with existing user-data, or `None` to build.
     pub(crate) fn action(&self) -> Option<Action> {
         match (&self.extract, self.list, self.check) {
             (Some(folder), ..) => Some(Action::Extract(folder.clone())),
@@ -148,15 +173,12 @@ impl Args {
         }
     }
 
-    /// What is to be read: stdin where no file is given.
+    /// Returns the files to read: stdin if none is given.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        match self.parts.is_empty() {
-            true => vec![PathBuf::from("-")],
-            false => self.parts.clone(),
-        }
+        if self.parts.is_empty() { vec![PathBuf::from("-")] } else { self.parts.clone() }
     }
 
-    /// What clap cannot tell.
+    /// Fails for combinations that clap cannot check.
     pub(crate) fn refuse_misuse(&self, stdout_is_terminal: bool, stdin_is_terminal: bool) -> Result<()> {
         let stdins = self.files().iter().filter(|part| is_stdin(part)).count();
         if self.parts.is_empty() && !self.is_reading() {
@@ -208,12 +230,12 @@ mod tests {
     }
 
     #[test]
-    fn the_command_is_sound() {
+    fn the_clap_definition_is_valid() {
         command().debug_assert();
     }
 
     #[test]
-    fn bytes_do_not_go_to_a_terminal() {
+    fn compressed_bytes_are_not_written_to_a_terminal() {
         let refused = "compressed bytes are not for a terminal";
         assert_eq!(misuse(&["a"], true).as_deref(), Some(refused));
         assert_eq!(misuse(&["a"], false), None);
@@ -223,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_together_is_said() {
+    fn combinations_that_make_no_sense_are_refused() {
         assert_eq!(misuse(&["-", "--", "-:cloud-config"], false).as_deref(), Some("stdin ('-') is given twice"));
         assert!(misuse(&["a", "-1"], false).is_some());
         assert!(misuse(&["-", "--per-host"], false).is_some());

@@ -1,14 +1,15 @@
-//! A run of `mkuserdata`: read the parts, build, write; or read what there is.
+//! Runs `mkuserdata`: reads parts, builds user-data and writes it, or reports on existing user-data.
 
 pub(crate) mod args;
 mod extract;
-mod given;
 mod report;
+mod user_data_input;
 
 use crate::build::gzip::Effort;
 use crate::build::operand::Operand;
+use crate::build::options::Options;
 use crate::build::part::Part;
-use crate::build::parts::{Options, Parts, UserData};
+use crate::build::parts::{Parts, UserData};
 use crate::build::user_data_size;
 use crate::build::user_data_size::Cost;
 use crate::cli::args::Args;
@@ -24,10 +25,10 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
-/// What a table of hosts shows; user-data itself is no text for people.
+/// The columns of a table of hosts. It shows the size instead of the user-data.
 const COLUMNS: [Column; 2] = [Column { header: "HOST", key: "host" }, Column { header: "BYTES", key: "size" }];
 
-/// Reads the parts, builds, writes; or reads what there is. Nothing is written before all is built.
+/// Runs the tool. Nothing is written before everything is built.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     args.refuse_misuse(io::stdout().is_terminal(), io::stdin().is_terminal())?;
     if let Some(action) = args.action() {
@@ -39,9 +40,10 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         tool.warn("--set gives names to templates, and no part is one: their files end in .j2");
     }
     parts.warnings().iter().chain(parts.console_warnings()).for_each(|warning| tool.warn(warning));
-    match args.per_host {
-        true => write_records(args, &parts, tool)?,
-        false => write_one(args, &parts, tool)?,
+    if args.per_host {
+        write_records(args, &parts, tool)?
+    } else {
+        write_one(args, &parts, tool)?
     }
     Ok(Status::Done)
 }
@@ -56,7 +58,7 @@ fn options(args: &Args) -> Result<Options> {
         merge_type: args.merge.as_deref().map(merge_type).transpose()?,
         keep_names: args.keep_names,
         force: args.force,
-        hint: Some("--force builds it nonetheless"),
+        hint: Some("--force builds it anyway"),
         set: args.set.clone(),
     })
 }
@@ -70,12 +72,12 @@ fn read(args: &Args) -> Result<Vec<Part>> {
     for given in indices {
         let (of, number) = given.rsplit_once('=').map_or((None, given.as_str()), |(part, number)| (Some(part), number));
         let number: u32 = number.parse().map_err(|_| {
-            Failure::usage(format!("--launch-index {given}: {number} is no number of an instance in its launch"))
+            Failure::usage(format!("--launch-index {given}: {number} is not the number of an instance in its launch"))
         })?;
         let mut chosen: Vec<&mut Part> =
             parts.iter_mut().filter(|part| of.is_none_or(|of| part.path == of || part.name == of)).collect();
         if chosen.is_empty() {
-            return Err(Failure::usage(format!("--launch-index {given}: there is no such part")));
+            return Err(Failure::usage(format!("--launch-index {given}: no part has this name")));
         }
         chosen.iter_mut().for_each(|part| part.launch_index = Some(number));
     }
@@ -85,19 +87,16 @@ fn read(args: &Args) -> Result<Vec<Part>> {
 fn write_one(args: &Args, parts: &Parts, tool: &Tool) -> Result<()> {
     let built = parts.build(None).map_err(|failure| {
         // Without either it is a name that a host's record would have, most likely.
-        match parts.varies() && args.set.is_empty() && failure.hint.is_none() {
-            true => failure
-                .hint("--per-host renders templates from the records of hosts, --set KEY=VALUE gives a name once"),
-            false => failure,
+        if parts.varies() && args.set.is_empty() && failure.hint.is_none() {
+            failure.hint("--per-host renders templates from the records of hosts, --set KEY=VALUE gives a name once")
+        } else {
+            failure
         }
     });
     let UserData { bytes, warnings } = built?;
     warnings.iter().for_each(|warning| tool.warn(warning));
     let size = bytes.len();
-    let bytes = match args.base64 {
-        true => format!("{}\n", BASE64_STANDARD.encode(bytes)).into_bytes(),
-        false => bytes,
-    };
+    let bytes = if args.base64 { format!("{}\n", BASE64_STANDARD.encode(bytes)).into_bytes() } else { bytes };
     match args.file() {
         Some(file) => write_file(file, &bytes)?,
         None if args.size => {}
@@ -106,7 +105,7 @@ fn write_one(args: &Args, parts: &Parts, tool: &Tool) -> Result<()> {
     if args.size {
         let costs = parts.costs(None, size)?;
         write_costs(&args.output, &costs, tool)?;
-        tool.summary(format!("{size} bytes of user-data, of {} there may be", args.limit));
+        tool.summary(format!("{size} bytes of user-data; the limit is {}", args.limit));
     }
     Ok(())
 }
@@ -162,7 +161,7 @@ fn write_rows(
     writer.finish()
 }
 
-/// Says once what was found for many hosts.
+/// Prints each warning once, however many hosts have it.
 fn warn(records: &[Record], built: &[UserData], tool: &Tool) {
     let mut found: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (record, built) in records.iter().zip(built) {
@@ -199,7 +198,7 @@ mod tests {
         assert_eq!(indices(&["1"]), Ok(vec![Some(1), Some(1)]));
         assert_eq!(indices(&["b.sh=0", "1"]), Ok(vec![Some(1), Some(0)]));
         let why = |given: &str| indices(&[given]).map_err(|failure: Failure| failure.message).unwrap_err();
-        assert_eq!(why("c.sh=0"), "--launch-index c.sh=0: there is no such part");
-        assert_eq!(why("-1"), "--launch-index -1: -1 is no number of an instance in its launch");
+        assert_eq!(why("c.sh=0"), "--launch-index c.sh=0: no part has this name");
+        assert_eq!(why("-1"), "--launch-index -1: -1 is not the number of an instance in its launch");
     }
 }

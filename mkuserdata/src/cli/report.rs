@@ -1,17 +1,17 @@
-//! --list, --check and --extract: what existing user-data holds.
+//! --list, --check and --extract: reports on existing user-data.
 
 use crate::cli::extract::{Paths, extract};
-use crate::cli::given::{Given, given};
+use crate::cli::user_data_input::{UserDataInput, read_inputs};
 use crate::cloud_config::schema::Schema;
-use crate::read::decoded_part::Seen;
-use crate::read::parsed_message::Received;
+use crate::read::decoded_part::DecodedPart;
+use crate::read::parsed_message::ParsedMessage;
 use cerveza_manners::{Column, OutputArgs, OutputMode, Result, Status, Tool};
 use cerveza_record::Value;
 use serde_json::Map;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-/// What to do with user-data that is read, beside listing it.
+/// What to do besides listing.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     List,
@@ -19,7 +19,7 @@ pub(crate) enum Action {
     Extract(PathBuf),
 }
 
-/// Lists each user-data and says what is wrong with it. One that cannot be read does not keep the others from it.
+/// Lists each user-data and prints what is wrong with it. Continues after a file that cannot be read.
 pub(crate) fn run(
     action: &Action,
     args: &OutputArgs,
@@ -31,11 +31,11 @@ pub(crate) fn run(
     let mut read = Vec::new();
     let mut status = Status::Done;
     for file in files {
-        match given(file, tool) {
-            Ok(all) => read.extend(all.into_iter().map(|given| {
-                let mut received = Received::read(&given.bytes, given.is_decoded);
-                schema.into_iter().for_each(|schema| received.parts.iter_mut().for_each(|part| part.validate(schema)));
-                (given, received)
+        match read_inputs(file, tool) {
+            Ok(all) => read.extend(all.into_iter().map(|input| {
+                let mut message = ParsedMessage::read(&input.bytes, input.is_decoded);
+                schema.into_iter().for_each(|schema| message.parts.iter_mut().for_each(|part| part.validate(schema)));
+                (input, message)
             })),
             Err(failure) => {
                 tool.failure(&failure);
@@ -44,8 +44,8 @@ pub(crate) fn run(
         }
     }
     let mut is_sound = true;
-    for (given, received) in &read {
-        is_sound &= say(given, received, tool);
+    for (input, message) in &read {
+        is_sound &= print_problems(input, message, tool);
     }
     let paths = match action {
         Action::Extract(folder) => extract(folder, &read, force)?,
@@ -53,7 +53,7 @@ pub(crate) fn run(
     };
     write(args, &read, &paths, tool)?;
     // Where there is no part to show, that is no success of any kind.
-    let is_empty = read.iter().any(|(_, received)| received.parts.is_empty());
+    let is_empty = read.iter().any(|(_, message)| message.parts.is_empty());
     match action {
         Action::Check if !is_sound => Ok(status.max(Status::No)),
         _ if is_empty => Ok(status.max(Status::No)),
@@ -61,12 +61,12 @@ pub(crate) fn run(
     }
 }
 
-/// Says what is wrong, and whether nothing is.
-fn say(given: &Given, received: &Received, tool: &Tool) -> bool {
-    let label = &given.label;
-    received.notes.iter().for_each(|note| tool.warn(format!("{label}: {note}")));
-    let mut problems: Vec<String> = received.problems.iter().map(|problem| format!("{label}: {problem}")).collect();
-    for (at, part) in received.parts.iter().enumerate() {
+/// Prints what is wrong. Returns whether nothing is.
+fn print_problems(input: &UserDataInput, message: &ParsedMessage, tool: &Tool) -> bool {
+    let label = &input.label;
+    message.notes.iter().for_each(|note| tool.warn(format!("{label}: {note}")));
+    let mut problems: Vec<String> = message.problems.iter().map(|problem| format!("{label}: {problem}")).collect();
+    for (at, part) in message.parts.iter().enumerate() {
         let of_part = part.problems.iter().chain(&part.warnings);
         problems.extend(of_part.map(|problem| format!("{label}: part {} ({}): {problem}", at + 1, part.name)));
     }
@@ -85,9 +85,9 @@ const COLUMNS: [Column; 8] = [
     Column { header: "RUNS", key: "runs" },
 ];
 
-/// Writes a row for each part. Of several user-data it has a column that says whose each is.
-fn write(args: &OutputArgs, read: &[(Given, Received)], paths: &Paths, tool: &Tool) -> Result<()> {
-    let all_hosts = !read.is_empty() && read.iter().all(|(given, _)| given.host.is_some());
+/// Writes a row for each part, with the host or file if there are several.
+fn write(args: &OutputArgs, read: &[(UserDataInput, ParsedMessage)], paths: &Paths, tool: &Tool) -> Result<()> {
+    let all_hosts = !read.is_empty() && read.iter().all(|(input, _)| input.host.is_some());
     let columns = match read.len() > 1 || all_hosts {
         true if all_hosts => [&COLUMNS[..1], &COLUMNS[2..]].concat(),
         true => COLUMNS[1..].to_vec(),
@@ -95,15 +95,15 @@ fn write(args: &OutputArgs, read: &[(Given, Received)], paths: &Paths, tool: &To
     };
     let mode = args.mode(OutputMode::Table);
     let mut writer = args.writer(OutputMode::Table, &columns, tool);
-    for (of, (given, received)) in read.iter().enumerate() {
-        for (at, part) in received.parts.iter().enumerate() {
-            let mut row = json_of(given, at, part, paths.get(&(of, at)));
+    for (of, (input, message)) in read.iter().enumerate() {
+        for (at, part) in message.parts.iter().enumerate() {
+            let mut row = json_of(input, at, part, paths.get(&(of, at)));
             if mode == OutputMode::Table {
                 let mime = part.part_type.to_string();
                 row["type"] = mime.strip_prefix("text/").unwrap_or(&mime).into();
             }
             if mode.has_columns() && !all_hosts {
-                row["from"] = given.label.as_str().into();
+                row["from"] = input.label.as_str().into();
             }
             writer.write_object(&row, &part.name)?;
         }
@@ -111,12 +111,12 @@ fn write(args: &OutputArgs, read: &[(Given, Received)], paths: &Paths, tool: &To
     writer.finish()
 }
 
-fn json_of(given: &Given, at: usize, part: &Seen, path: Option<&PathBuf>) -> Value {
+fn json_of(input: &UserDataInput, at: usize, part: &DecodedPart, path: Option<&PathBuf>) -> Value {
     let mut row = Map::new();
     let mut put = |key: &str, value: Value| row.insert(key.to_string(), value);
-    match &given.host {
+    match &input.host {
         Some(host) => put("host", host.as_str().into()),
-        None => put("from", given.label.as_str().into()),
+        None => put("from", input.label.as_str().into()),
     };
     put("part", (at + 1).into());
     put("type", part.part_type.to_string().into());

@@ -1,42 +1,28 @@
-//! A cloud-config-archive: a YAML list of parts.
+//! Reads a cloud-config-archive, which is a YAML list of parts, and checks it.
 
 use crate::cloud_config::check::another_root;
-use crate::cloud_config::yaml_outline::{Outline, Root, is_beyond_reading};
-use crate::cloud_init::content_type::{Folder, Kind, PartType};
+use crate::cloud_config::yaml_node::{Content, Node};
+use crate::cloud_config::yaml_outline::{Root, YamlOutline};
+use crate::cloud_init::content_type::{ContentType, Folder, PartType};
 use crate::cloud_init::run_order;
-use serde_yaml::Value;
 
-/// What is wrong with an archive, a list of texts and mappings, and with the parts in it, which `check` looks at.
+/// Returns what is wrong with an archive, a list of texts and mappings, and with its parts. `check` checks one part.
 pub(crate) fn problems(text: &str, check: impl Fn(&PartType, Option<&str>, &[u8]) -> Vec<String>) -> Vec<String> {
-    let outline = match Outline::of(text) {
+    let outline = match YamlOutline::of(text) {
         Err(problem) => return vec![problem],
         Ok(outline) => outline,
     };
     let mut problems = outline.problems;
     problems.extend(another_root(outline.root, Root::List, "has no entries"));
-    for (at, value) in values(text).into_iter().enumerate() {
-        problems.extend(in_entry(value, &check).into_iter().map(|problem| format!("entry {}: {problem}", at + 1)));
+    for (at, node) in Node::read(text).iter().flat_map(Node::items).enumerate() {
+        problems.extend(in_entry(node, &check).into_iter().map(|problem| format!("entry {}: {problem}", at + 1)));
     }
     problems
 }
 
-/// The parts of an archive that cloud-init opens (`_explode_archive` in its user_data.py).
+/// Returns the parts of an archive (`_explode_archive` in cloud-init's user_data.py).
 pub(crate) fn entries(text: &str) -> Vec<Entry> {
-    values(text).into_iter().filter_map(entry).collect()
-}
-
-fn values(text: &str) -> Vec<Value> {
-    if is_beyond_reading(text) {
-        return Vec::new();
-    }
-    match serde_yaml::from_str(text) {
-        Ok(mut value @ Value::Sequence(_)) => {
-            // It fails where `<<` is no mapping, which is told of the outline.
-            let _ = Value::apply_merge(&mut value);
-            value.as_sequence_mut().map(std::mem::take).unwrap_or_default()
-        }
-        _ => Vec::new(),
-    }
+    Node::read(text).iter().flat_map(Node::items).filter_map(entry).collect()
 }
 
 pub(crate) struct Entry {
@@ -44,64 +30,63 @@ pub(crate) struct Entry {
     pub declared: Option<String>,
     pub content: String,
     pub merge_type: Option<String>,
-    pub launch_index: Option<i64>,
 }
 
 impl Entry {
-    /// What begins in no way that cloud-init knows is a cloud-config.
+    /// Returns the type. A part with an unknown beginning is a cloud-config.
     pub fn part_type(&self) -> PartType {
         match &self.declared {
             Some(declared) => PartType::of(&declared.to_lowercase(), self.content.as_bytes()),
-            None => PartType::Known(Kind::of(self.content.as_bytes()).unwrap_or(Kind::CloudConfig)),
+            None => PartType::Known(ContentType::of(self.content.as_bytes()).unwrap_or(ContentType::CloudConfig)),
         }
     }
 
-    /// The folder that it will run from.
+    /// Returns the folder from which it runs, if it is a script.
     pub fn folder(&self) -> Option<Folder> {
-        run_order::folder_of(self.part_type().kind(), self.content.as_bytes())
+        run_order::folder_of(self.part_type().content_type(), self.content.as_bytes())
     }
 }
 
-fn entry(value: Value) -> Option<Entry> {
-    let field = |map: &serde_yaml::Mapping, key: &str| map.get(key).and_then(Value::as_str).map(str::to_string);
-    match value {
-        Value::String(content) => {
-            Some(Entry { name: None, declared: None, content, merge_type: None, launch_index: None })
-        }
-        Value::Mapping(map) => Some(Entry {
-            name: field(&map, "filename"),
-            declared: field(&map, "type").filter(|declared| !declared.is_empty()),
-            content: field(&map, "content").unwrap_or_default(),
-            merge_type: field(&map, "Merge-Type").or(field(&map, "X-Merge-Type")),
-            launch_index: map.get("launch-index").and_then(Value::as_i64),
+fn entry(node: &Node) -> Option<Entry> {
+    let field = |key: &str| node.get(key).and_then(Node::text).map(str::to_string);
+    match node.content {
+        Content::Mapping(_) => Some(Entry {
+            name: field("filename"),
+            declared: field("type").filter(|declared| !declared.is_empty()),
+            content: field("content").unwrap_or_default(),
+            merge_type: field("Merge-Type").or(field("X-Merge-Type")),
         }),
-        _ => None,
+        _ => node.text().map(|content| Entry {
+            name: None,
+            declared: None,
+            content: content.to_string(),
+            merge_type: None,
+        }),
     }
 }
 
-fn in_entry(value: Value, check: impl Fn(&PartType, Option<&str>, &[u8]) -> Vec<String>) -> Vec<String> {
+fn in_entry(node: &Node, check: impl Fn(&PartType, Option<&str>, &[u8]) -> Vec<String>) -> Vec<String> {
     const NONE_AT_ALL: &str = "cloud-init would take none of the user-data";
-    let not_text = value.as_mapping().and_then(|map| {
-        // The others become headers, which only text can.
-        let is_free = |key: &Value, value: &Value| match key.as_str() {
-            Some("filename" | "launch-index") => true,
-            Some("type") => value.is_null(),
-            _ => matches!(value, Value::Tagged(_)),
-        };
-        map.iter().find(|(key, value)| !key.is_string() || !(value.is_string() || is_free(key, value)))
-    });
-    let not_text = not_text.map(|(key, _)| key.as_str().unwrap_or("a key").to_string());
-    let Some(entry) = entry(value) else {
+    // The others become headers, which only text can.
+    let is_free = |key: &str, value: &Node| match key {
+        "filename" | "launch-index" => true,
+        "type" => value.content == Content::Plain(serde_json::Value::Null),
+        _ => false,
+    };
+    let not_text = node.pairs().iter().find(|(key, value)| value.text().is_none() && !is_free(key, value));
+    let Some(entry) = entry(node) else {
         return vec!["is neither text nor a mapping: cloud-init would skip it".to_string()];
     };
-    if let Some(key) = not_text {
-        return vec![format!("{key} is no text: {NONE_AT_ALL}")];
+    if let Some((key, _)) = not_text {
+        return vec![format!("{key} is not text: {NONE_AT_ALL}")];
     }
     if entry.declared.as_deref().is_some_and(|declared| !declared.contains('/')) {
         return vec![format!("its type has no slash: {NONE_AT_ALL}")];
     }
     let part_type = entry.part_type();
-    if let Some(Kind::Include | Kind::IncludeOnce | Kind::CloudConfigArchive) = part_type.kind() {
+    if let Some(ContentType::Include | ContentType::IncludeOnce | ContentType::CloudConfigArchive) =
+        part_type.content_type()
+    {
         return vec!["cloud-init opens no such part within an archive: it would ignore it".to_string()];
     }
     if let PartType::Gzip(_) = part_type {

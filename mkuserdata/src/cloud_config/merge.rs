@@ -1,61 +1,61 @@
-//! The cloud-configs of one user-data among each other: which keys cloud-init merges, and what it loses at that.
+//! Merges the cloud-configs of one user-data as cloud-init does, to find the lists and mappings that it loses.
 
 use crate::cloud_config::archive;
 use crate::cloud_config::merge_how;
 use crate::cloud_config::merge_how::{APPEND, Mergers};
 use crate::cloud_config::yaml_node::{Content, Node};
-use crate::cloud_init::content_type::{Kind, PartType};
+use crate::cloud_init::content_type::{ContentType, PartType};
 use crate::cloud_init::run_order::{self, RUNCMD};
 use regex::Regex;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-/// Stands for what an expression in a template becomes when cloud-init renders it. No text has it: it means nothing in Unicode.
+/// Stands for an expression in a template that cloud-init renders. It is a private character of Unicode, so no text has it.
 pub(crate) const RENDERED: char = '\u{e000}';
 
-/// A cloud-config as far as the others matter to it.
+/// A cloud-config and how it is merged.
 #[derive(Clone, Debug)]
-pub(crate) struct Config {
-    /// Of one in an archive its number there.
+pub(crate) struct CloudConfig {
+    /// Its number in an archive, if it is in one.
     pub entry: Option<usize>,
     pub node: Node,
-    /// How it is merged with those before it, by its own `merge_how` and by the header of its part.
+    /// How it is merged with those before it: its own `merge_how` and the header of its part.
     mergers: Option<String>,
-    /// The only instance of a launch that it is for.
+    /// The only instance of a launch that uses it.
     launch_index: Option<i64>,
 }
 
-/// The cloud-configs in a part: one, or those of an archive. What cloud-init would not read is none.
+/// Returns the cloud-configs in a part: one, or those of an archive. It skips what cloud-init would not read.
 pub(crate) fn configs(
     part_type: &PartType,
     content: &[u8],
     merge_type: Option<&str>,
     launch_index: Option<i64>,
-) -> Vec<Config> {
+) -> Vec<CloudConfig> {
     let Ok(text) = std::str::from_utf8(content) else { return Vec::new() };
-    match part_type.kind() {
-        Some(Kind::CloudConfigArchive) => {
+    match part_type.content_type() {
+        Some(ContentType::CloudConfigArchive) => {
             let of_entry = |(at, entry): (usize, archive::Entry)| {
-                let config = Config::read(&entry.part_type(), &entry.content, entry.merge_type.as_deref())?;
-                let launch_index = entry.launch_index.or(config.launch_index);
-                Some(Config { entry: Some(at + 1), launch_index, ..config })
+                let config = CloudConfig::read(&entry.part_type(), &entry.content, entry.merge_type.as_deref())?;
+                Some(CloudConfig { entry: Some(at + 1), ..config })
             };
             archive::entries(text).into_iter().enumerate().filter_map(of_entry).collect()
         }
         _ => {
-            let config = Config::read(part_type, text, merge_type);
-            let with_header = |config: Config| Config { launch_index: launch_index.or(config.launch_index), ..config };
-            config.map(with_header).into_iter().collect()
+            let config = CloudConfig::read(part_type, text, merge_type);
+            config.map(|config| CloudConfig { launch_index, ..config }).into_iter().collect()
         }
     }
 }
 
-impl Config {
-    fn read(part_type: &PartType, text: &str, merge_type: Option<&str>) -> Option<Config> {
-        let text: Cow<str> = match part_type.kind() {
-            Some(Kind::CloudConfig) => text.into(),
-            Some(Kind::Jinja) if run_order::behind_first_line(text.as_bytes()) == Some(Kind::CloudConfig) => {
+impl CloudConfig {
+    fn read(part_type: &PartType, text: &str, merge_type: Option<&str>) -> Option<CloudConfig> {
+        let text: Cow<str> = match part_type.content_type() {
+            Some(ContentType::CloudConfig) => text.into(),
+            Some(ContentType::Jinja)
+                if run_order::behind_first_line(text.as_bytes()) == Some(ContentType::CloudConfig) =>
+            {
                 without_jinja(text).into()
             }
             _ => return None,
@@ -64,12 +64,11 @@ impl Config {
         let own = merge_how::merge_how(&node);
         let mergers: Vec<&str> = own.as_deref().into_iter().chain(merge_type).filter(|text| !text.is_empty()).collect();
         let mergers = (!mergers.is_empty()).then(|| mergers.join("+"));
-        let launch_index = node.get("launch-index").and_then(|index| index.to_json().as_i64());
-        Some(Config { entry: None, node, mergers, launch_index })
+        Some(CloudConfig { entry: None, node, mergers, launch_index: None })
     }
 
-    /// Whether some instance merges both.
-    fn meets(&self, other: &Config) -> bool {
+    /// Returns whether any instance merges both.
+    fn meets(&self, other: &CloudConfig) -> bool {
         self.launch_index.is_none() || other.launch_index.is_none() || self.launch_index == other.launch_index
     }
 
@@ -79,7 +78,7 @@ impl Config {
     }
 }
 
-/// A template of cloud-init's as YAML: all branches at once, with [`RENDERED`] for each expression.
+/// Returns a template of cloud-init as YAML: all branches at once, with [`RENDERED`] for each expression.
 fn without_jinja(text: &str) -> String {
     static JINJA: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?s)\{%.*?%\}|\{#.*?#\}|\{\{.*?\}\}").ok());
     let Some(jinja) = JINJA.as_ref() else { return text.to_string() };
@@ -91,11 +90,11 @@ fn without_jinja(text: &str) -> String {
     plain.into_owned()
 }
 
-/// What comes of all cloud-configs, which are given in their order.
+/// The result of merging.
 #[derive(Default)]
 pub(crate) struct Merged {
     pub clashes: Vec<Clash>,
-    /// The places of those whose `runcmd` is run.
+    /// The indexes of the cloud-configs whose `runcmd` is run.
     pub runcmd: Vec<usize>,
 }
 
@@ -109,9 +108,9 @@ pub(crate) struct Clash {
     keeps_second: bool,
 }
 
-/// Merges as handlers/cloud_config.py does, whose default is `dict(replace)+list()+str()`. A value that replaces another
-/// is an override, as its owner may mean it; a list or mapping loses what is in it.
-pub(crate) fn merge(configs: &[&Config]) -> Merged {
+/// Merges cloud-configs in their order, as cloud-init's handlers/cloud_config.py does; its default is
+/// `dict(replace)+list()+str()`. A plain value that replaces another may be intended, but a list or mapping loses its content.
+pub(crate) fn merge(configs: &[&CloudConfig]) -> Merged {
     let mut clashes = Vec::new();
     // Those whose value of a key is in the result so far.
     let mut owners: HashMap<&str, Vec<usize>> = HashMap::new();
@@ -155,7 +154,7 @@ fn is_about_merging(key: &str) -> bool {
     matches!(key, "merge_how" | "merge_type" | "launch-index")
 }
 
-/// Whether all that is in the lists and mappings of `before` is in `after` too.
+/// Returns whether everything in the lists and mappings of `before` is in `after` too.
 fn is_kept(before: &Node, after: &Node) -> bool {
     match (&before.content, &after.content) {
         (Content::List(before), Content::List(after)) => {
@@ -171,7 +170,7 @@ fn is_kept(before: &Node, after: &Node) -> bool {
     }
 }
 
-/// Whether a list that both have at the same place has in `kept` less than in `lost`.
+/// Returns whether a list at the same place in both has items that are in `lost` only.
 fn loses_list(lost: &Node, kept: &Node) -> bool {
     match (&lost.content, &kept.content) {
         (Content::List(_), Content::List(_)) => !is_kept(lost, kept),
@@ -183,8 +182,8 @@ fn loses_list(lost: &Node, kept: &Node) -> bool {
 }
 
 impl Clash {
-    /// Says what is lost, of cloud-configs that are named as `names` are.
-    pub fn say(&self, configs: &[&Config], name: impl Fn(usize) -> String) -> String {
+    /// Returns the message about what is lost. `name` names a cloud-config.
+    pub fn say(&self, configs: &[&CloudConfig], name: impl Fn(usize) -> String) -> String {
         let Clash { first, second, key, noun, keeps_second } = self;
         let (config, later) = (configs[*second], name(*second));
         let kept = if *keeps_second { &later } else { &name(*first) };

@@ -1,12 +1,12 @@
-//! How cloud-init merges a cloud-config with those before it: the value of X-Merge-Type.
+//! X-Merge-Type and `merge_how`: how cloud-init merges a cloud-config with those before it.
 
 use crate::cloud_config::yaml_node::{Content, Node};
 use cerveza_manners::{Failure, Result};
 
-/// What `append` stands for: cloud-init's own example in its page on merging.
+/// The value that `append` stands for, from cloud-init's documentation on merging.
 pub(crate) const APPEND: &str = "list(append)+dict(no_replace,recurse_list)+str()";
 
-/// The mergers, and the settings that each looks for (cloudinit/mergers/m_*.py).
+/// The mergers and their settings (cloudinit/mergers/m_*.py).
 const MERGERS: [(&str, &[&str]); 3] = [
     (
         "list",
@@ -19,7 +19,7 @@ const MERGERS: [(&str, &[&str]); 3] = [
     ("str", &["append"]),
 ];
 
-/// The value in full, if cloud-init would understand it.
+/// Returns the full value. Fails if cloud-init would not understand it.
 pub(crate) fn merge_type(value: &str) -> Result<String> {
     if value == "append" {
         return Ok(APPEND.to_string());
@@ -30,7 +30,7 @@ pub(crate) fn merge_type(value: &str) -> Result<String> {
     }
 }
 
-/// Why cloud-init would not merge by this value (`string_extract_mergers` in its mergers/__init__.py).
+/// Returns why cloud-init would not merge by this value (`string_extract_mergers` in its mergers/__init__.py).
 pub(crate) fn problem(value: &str) -> Option<String> {
     if value.chars().any(char::is_control) {
         return Some("it has a control character".to_string());
@@ -53,7 +53,7 @@ pub(crate) fn problem(value: &str) -> Option<String> {
     (!merges_mappings).then(|| "without dict() cloud-init would leave the whole cloud-config out".to_string())
 }
 
-/// How a cloud-config says that it is merged, in the form of a header (`dict_extract_mergers` in mergers/__init__.py).
+/// Returns the `merge_how` of a cloud-config in the form of a header (`dict_extract_mergers` in mergers/__init__.py).
 pub(crate) fn merge_how(config: &Node) -> Option<String> {
     let given = ["merge_how", "merge_type"].into_iter().filter_map(|key| config.get(key));
     let given = given.into_iter().find(|given| given.content != Content::Plain(serde_json::Value::Null))?;
@@ -73,17 +73,18 @@ pub(crate) fn merge_how(config: &Node) -> Option<String> {
     })
 }
 
-/// What a value makes of a key that the cloud-configs before have too.
+/// What happens to a key that earlier cloud-configs have too.
 pub(crate) struct Mergers {
-    /// The later value replaces the earlier one; else the earlier stays, and the two are merged as deep as is asked for.
+    /// The later value replaces the earlier one. Otherwise the earlier one stays, and they are merged as deep as the settings
+    /// say.
     pub replaces: bool,
-    /// Lists are put together, where the merger of mappings hands them on.
+    /// Lists are joined, if `hands_lists_on`.
     pub joins_lists: bool,
     pub hands_lists_on: bool,
 }
 
 impl Mergers {
-    /// Of several mergers of one type the first counts (`LookupMerger` in cloud-init's mergers/__init__.py).
+    /// The first of several mergers of one type counts (`LookupMerger` in cloud-init's mergers/__init__.py).
     pub fn of(value: &str) -> Mergers {
         let lower = canonical(value);
         let has = |merger: &str, any: &[&str]| {
@@ -102,7 +103,7 @@ fn canonical(value: &str) -> String {
     value.to_ascii_lowercase().replace('-', "_")
 }
 
-/// Each merger's name and settings, or as it is where it is of another form.
+/// Returns the name and settings of each merger, or its text if it is malformed.
 fn mergers(canonical: &str) -> impl Iterator<Item = std::result::Result<(&str, Vec<&str>), &str>> {
     let given = canonical.split('+').map(str::trim).filter(|merger| !merger.is_empty());
     given.map(|merger| parsed(merger).ok_or(merger))
@@ -111,7 +112,7 @@ fn mergers(canonical: &str) -> impl Iterator<Item = std::result::Result<(&str, V
 fn parsed(merger: &str) -> Option<(&str, Vec<&str>)> {
     let (name, rest) = merger.split_once('(')?;
     let settings = rest.strip_suffix(')')?.split(',').map(str::trim).filter(|setting| !setting.is_empty());
-    Some((name.strip_prefix("m_").unwrap_or(name), settings.collect()))
+    Some((name, settings.collect()))
 }
 
 #[cfg(test)]
@@ -119,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cloud_init_understands_stays_as_it_is() {
+    fn valid_merge_types_are_unchanged() {
         for value in ["dict()", "list(append)+dict(recurse_array)+str()", "dict(no-replace, recurse-list)+list(append)"]
         {
             assert_eq!(merge_type(value).unwrap(), value);
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_would_not_understand_is_told() {
+    fn invalid_merge_types_are_refused() {
         let why = |value: &str| merge_type(value).unwrap_err().message;
         let left_out = "without dict() cloud-init would leave the whole cloud-config out";
         assert_eq!(why(""), format!("--merge : {left_out}"));

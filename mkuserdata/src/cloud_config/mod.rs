@@ -1,4 +1,4 @@
-//! cloud-configs: YAML as PyYAML reads it, how they are merged, and their JSON schema.
+//! cloud-configs: reads YAML like PyYAML, finds what is lost when they are merged, and validates them.
 
 pub(crate) mod archive;
 pub(crate) mod check;

@@ -1,5 +1,5 @@
-//! cloud-init's own JSON schema of cloud-configs, as an installed cloud-init or a file has it. What a config says there
-//! instead is in no message: it may be a secret.
+//! Validates cloud-configs against cloud-init's own JSON schema, from a file or from the installed cloud-init. Messages never
+//! quote a value, because it may be a secret.
 
 use crate::cloud_config::merge::RENDERED;
 use crate::cloud_config::yaml_node::{Content, Node};
@@ -11,22 +11,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where a package of Python has it.
+/// The path of the schema in a folder of Python packages.
 const IN_PACKAGES: &str = "cloudinit/config/schemas/schema-cloud-config-v1.json";
 
 pub(crate) struct Schema {
     validator: Validator,
-    /// Tells the keys that a mapping may have.
+    /// For the keys that a mapping may have.
     source: Value,
 }
 
 impl Schema {
-    /// Reads a file, or for `auto` that of the cloud-init that is installed.
+    /// Reads a file, or for `auto` the schema of the installed cloud-init.
     pub fn read(given: &Path) -> Result<Schema> {
-        let file = match given.as_os_str() == "auto" {
-            true => installed(&packages())?,
-            false => given.to_path_buf(),
-        };
+        let file = if given.as_os_str() == "auto" { installed(&packages())? } else { given.to_path_buf() };
         let of_file = |what: String| Failure::usage(format!("--schema {}: {what}", file.display()));
         let text = fs::read_to_string(&file).map_err(|error| of_file(format!("cannot be read: {error}")))?;
         let source: Value = serde_json::from_str(&text).map_err(|error| of_file(format!("is not JSON: {error}")))?;
@@ -47,7 +44,7 @@ impl Schema {
         .map_err(|failure| failure.hint("cloud-init has it as schema-cloud-config-v1.json"))
     }
 
-    /// What in a cloud-config the schema does not allow, in the order of the lines.
+    /// Returns what the schema does not allow in a cloud-config, in the order of lines.
     pub fn problems(&self, config: &Node) -> Vec<String> {
         let instance = config.to_json();
         let mut found = BTreeSet::new();
@@ -96,7 +93,7 @@ impl Schema {
         }
     }
 
-    /// Says of an unknown key which are allowed.
+    /// Returns a message about an unknown key that says which keys are allowed.
     fn unknown_key(&self, key: &str, error: &ValidationError) -> String {
         const MOST: usize = 20;
         let parent = error.schema_path().as_str().rsplit_once('/').map_or("", |(parent, _)| parent);
@@ -118,7 +115,7 @@ impl Schema {
     }
 }
 
-/// The errors that are to be told: where none of several forms fits, those of the forms that fit best.
+/// Returns the errors to report. If a value fits none of several forms, those of the forms that fit best.
 fn causes<'a, 'e>(error: &'a ValidationError<'e>) -> Vec<&'a ValidationError<'e>>
 where
     'e: 'a,
@@ -148,7 +145,7 @@ where
     all.into_iter().filter(|cause| Some(depth(cause)) == deepest).collect()
 }
 
-/// One demand or another: "be a list or text".
+/// Joins demands with "or": "be a list or text".
 fn joined(demands: impl Iterator<Item = String>) -> String {
     let mut text = String::new();
     let mut told = BTreeSet::new();
@@ -165,7 +162,7 @@ fn joined(demands: impl Iterator<Item = String>) -> String {
     text
 }
 
-/// What the schema demands, as it follows after "has to".
+/// Returns what the schema demands, in words that follow "has to".
 fn demand(error: &ValidationError) -> String {
     match error.kind() {
         ValidationErrorKind::Type { kind: TypeKind::Single(kind) } => format!("be {}", type_noun(kind.as_str())),
@@ -225,7 +222,7 @@ fn noun(node: &Node) -> &'static str {
     }
 }
 
-/// The keys and numbers of a JSON pointer.
+/// Returns the keys and indexes of a JSON pointer.
 fn keys(pointer: &str) -> Vec<String> {
     pointer.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~")).collect()
 }
@@ -237,20 +234,20 @@ fn at<'a>(config: &'a Node, path: &[String]) -> Option<&'a Node> {
     })
 }
 
-/// As cloud-init writes a path: `write_files.0.path`.
+/// Writes a path as cloud-init does: `write_files.0.path`.
 fn dotted(path: &[String], key: Option<&str>) -> String {
     let path = path.iter().map(String::as_str).chain(key).collect::<Vec<_>>().join(".");
     if path.is_empty() { "the cloud-config".to_string() } else { path }
 }
 
-/// Whether there is something in it of which only cloud-init knows what it becomes.
+/// Returns whether it contains an expression that cloud-init renders.
 fn is_rendered_later(node: &Node) -> bool {
     node.text().is_some_and(|text| text.contains(RENDERED))
         || node.items().iter().any(is_rendered_later)
         || node.pairs().iter().any(|(key, value)| key.contains(RENDERED) || is_rendered_later(value))
 }
 
-/// The schema in the first of these folders that has one.
+/// Returns the schema file of the first folder that has one.
 fn installed(packages: &[PathBuf]) -> Result<PathBuf> {
     let found = packages.iter().map(|folder| folder.join(IN_PACKAGES)).find(|file| file.is_file());
     found.ok_or_else(|| {
@@ -260,7 +257,7 @@ fn installed(packages: &[PathBuf]) -> Result<PathBuf> {
     })
 }
 
-/// The folders in which a system's python3 looks for packages, those of PYTHONPATH first.
+/// Returns the folders in which python3 looks for packages, those of PYTHONPATH first.
 fn packages() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = std::env::var_os("PYTHONPATH").iter().flat_map(std::env::split_paths).collect();
     folders.retain(|folder| folder.is_absolute());

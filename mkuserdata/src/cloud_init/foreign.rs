@@ -1,10 +1,10 @@
-//! User-data that another program than cloud-init reads, told by how it looks. It has to be the whole user-data, as it is.
+//! Recognizes user-data for other programs than cloud-init: Windows (EC2Launch), Bottlerocket, Ignition.
 
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Foreign {
-    /// Scripts in tags, for EC2Launch and EC2Config of all versions.
+    /// Scripts in tags such as `<powershell>`, for all versions of EC2Launch and EC2Config.
     WindowsTags,
     /// The YAML of EC2Launch v2.
     WindowsTasks,
@@ -31,7 +31,7 @@ impl Foreign {
         (has_key("version:") && has_key("tasks:")).then_some(Foreign::WindowsTasks)
     }
 
-    /// The program that reads it.
+    /// Returns the program that reads it.
     pub fn reader(self) -> &'static str {
         match self {
             Foreign::WindowsTags | Foreign::WindowsTasks => "EC2Launch",
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_told_by_how_it_looks() {
+    fn user_data_for_other_programs_is_recognized() {
         let of = |text: &str| Foreign::of(text.as_bytes());
         for text in [
             "<powershell>\nx\n</powershell>\n",

@@ -1,4 +1,4 @@
-//! What cloud-init does with a part, told by its type, its name and how it begins.
+//! How cloud-init recognizes a part: by its type, its beginning, its file name, and what is around it.
 
 pub(crate) mod content_type;
 pub(crate) mod file_name;

@@ -1,30 +1,29 @@
-//! The names under which scripts run: cloud-init runs those of a folder sorted by name, not in the order of the parts.
+//! The order in which scripts run: cloud-init sorts those of a folder by name, whatever the order of the parts.
 
-use crate::cloud_init::content_type::{Folder, Kind};
+use crate::cloud_init::content_type::{ContentType, Folder};
 use crate::cloud_init::file_name;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// The key whose commands cloud-init writes to a script of this name, which it runs among the others.
+/// cloud-init writes the commands of this key to a script of this name, and runs it with the others.
 pub(crate) const RUNCMD: &str = "runcmd";
 
-/// Where cloud-init puts what `content` is, if it is a script that it runs by name.
-pub(crate) fn folder_of(kind: Option<Kind>, content: &[u8]) -> Option<Folder> {
+/// Returns the folder into which cloud-init writes the part, if it is a script that runs by name.
+pub(crate) fn folder_of(kind: Option<ContentType>, content: &[u8]) -> Option<Folder> {
     match kind {
-        Some(Kind::Jinja) => behind_first_line(content).and_then(Kind::folder),
-        kind => kind.and_then(Kind::folder),
+        Some(ContentType::Jinja) => behind_first_line(content).and_then(ContentType::folder),
+        kind => kind.and_then(ContentType::folder),
     }
 }
 
-/// What a template that cloud-init renders is: as it goes on after its first line.
-pub(crate) fn behind_first_line(content: &[u8]) -> Option<Kind> {
+/// Returns the type of a template that cloud-init renders, which is detected after its first line.
+pub(crate) fn behind_first_line(content: &[u8]) -> Option<ContentType> {
     let end = content.iter().position(|byte| *byte == b'\n')?;
-    Kind::of(&content[end + 1..])
+    ContentType::of(&content[end + 1..])
 }
 
-/// Puts numbers before the names of a folder's scripts, unless they run in the order given as they are, and stand in it
-/// too: those that `moves` marks will stand behind the others. What `runcmd` has, in these parts or in the image, comes
-/// after them however many they are.
+/// Puts numbers before the names of a folder's scripts, unless their names are already in the order given and before
+/// `runcmd`. A script that `moves` marks will be put after the others in the message.
 pub(crate) fn number(names: &mut [(String, Option<Folder>)], moves: &[bool]) {
     for folder in Folder::ALL {
         let mut scripts: Vec<(&mut String, bool)> = names
@@ -46,7 +45,7 @@ pub(crate) fn number(names: &mut [(String, Option<Folder>)], moves: &[bool]) {
     }
 }
 
-/// The scripts of a folder as cloud-init runs them and as they are given, where that is not the same.
+/// Returns the order of each folder's scripts as they run and as they are given, if these differ.
 pub(crate) fn changed(names: &[(String, Option<Folder>)]) -> Vec<(String, String)> {
     let mut changed = Vec::new();
     for folder in Folder::ALL {
@@ -67,7 +66,7 @@ fn listed(names: &[String]) -> String {
     names[..names.len().min(MOST)].join(", ") + more
 }
 
-/// Two scripts of one folder and one name, of which the second is written over the first: their places, and what to say.
+/// Returns scripts with the same folder and name, of which the second overwrites the first: their indexes and a message.
 pub(crate) fn collisions(names: &[(String, Option<Folder>)]) -> Vec<(usize, usize, String)> {
     let mut first: HashMap<(String, Folder), usize> = HashMap::new();
     let mut collisions = Vec::new();
@@ -83,7 +82,7 @@ pub(crate) fn collisions(names: &[(String, Option<Folder>)]) -> Vec<(usize, usiz
     collisions
 }
 
-/// Why a script of this name does not come to run.
+/// Returns why a script of this name would not run.
 pub(crate) fn overwritten(name: &str, folder: Option<Folder>) -> Option<String> {
     (folder == Some(Folder::Instance) && file_name::cleaned(name) == RUNCMD)
         .then(|| format!("cloud-init writes the commands of {RUNCMD} to a file of this name, over the script"))
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_order_stay_and_others_are_numbered() {
+    fn script_names_in_order_stay_and_others_are_numbered() {
         assert_eq!(numbered(&["10-a.sh", "20-b.sh"]), ["10-a.sh", "20-b.sh"]);
         // Before runcmd, as two scripts in another order are.
         assert_eq!(numbered(&["setup.sh"]), ["01-setup.sh"]);
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_that_will_stand_behind_later_ones_has_them_all_numbered() {
+    fn moving_a_script_to_the_end_numbers_all_scripts() {
         let mut names = scripts(&["a", "b"]);
         number(&mut names, &[false, true]);
         assert_eq!(names, scripts(&["a", "b"]));
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_that_changes_and_names_that_collide_are_told() {
+    fn changed_order_and_colliding_names_are_found() {
         assert_eq!(changed(&scripts(&["b", "a"])), [("a, b".to_string(), "b, a".to_string())]);
         assert!(changed(&scripts(&["a", "b"])).is_empty());
         assert_eq!(
@@ -157,8 +156,8 @@ mod tests {
 
     #[test]
     fn a_template_of_cloud_init_runs_as_what_it_renders() {
-        assert_eq!(folder_of(Some(Kind::Jinja), b"## template: jinja\n#!/bin/sh\n"), Some(Folder::Instance));
-        assert_eq!(folder_of(Some(Kind::Jinja), b"## template: jinja\n#cloud-config\n"), None);
-        assert_eq!(folder_of(Some(Kind::Jinja), b"## template: jinja"), None);
+        assert_eq!(folder_of(Some(ContentType::Jinja), b"## template: jinja\n#!/bin/sh\n"), Some(Folder::Instance));
+        assert_eq!(folder_of(Some(ContentType::Jinja), b"## template: jinja\n#cloud-config\n"), None);
+        assert_eq!(folder_of(Some(ContentType::Jinja), b"## template: jinja"), None);
     }
 }

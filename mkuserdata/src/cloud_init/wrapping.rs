@@ -1,51 +1,43 @@
-//! What stands around user-data: gzip, base64, or a MIME message.
+//! What may be around parts: gzip, base64, or a MIME message.
 
-use crate::cloud_init::content_type::Kind;
+use crate::cloud_init::content_type::ContentType;
 use crate::cloud_init::foreign::Foreign;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use flate2::bufread::GzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use std::io::{self, Read};
 
-/// What a few bytes of gzip may become: far more than anyone means.
+/// The limit for unpacked gzip, in bytes: a few bytes can unpack to gigabytes.
 pub(crate) const MOST_UNPACKED: u64 = 64 * 1024 * 1024;
 
-/// What gzip of any number of members holds, with zeros behind each as Python's GzipFile takes them, if that is at most so
-/// many bytes.
+/// Unpacks gzip of any number of members. Fails if there are more than `most` bytes in it.
 pub(crate) fn unpacked(bytes: &[u8], most: u64) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let mut member = GzDecoder::new(rest);
-        let room = (most + 1).saturating_sub(text.len() as u64);
-        member.by_ref().take(room).read_to_end(&mut text)?;
-        if text.len() as u64 > most {
-            return Err(io::Error::other(format!("unpacks to more than {most} bytes")));
-        }
-        rest = member.into_inner();
-        let zeros = rest.iter().take_while(|byte| **byte == 0).count();
-        rest = &rest[zeros..];
+    MultiGzDecoder::new(bytes).take(most + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > most {
+        Err(io::Error::other(format!("unpacks to more than {most} bytes")))
+    } else {
+        Ok(text)
     }
-    Ok(text)
 }
 
 pub(crate) fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
 }
 
-/// `convert_string` in cloud-init's user_data.py.
+/// Returns whether cloud-init takes it for a message (`convert_string` in its user_data.py).
 pub(crate) fn is_message(text: &[u8]) -> bool {
     let start = text[..text.len().min(4096)].to_ascii_lowercase();
     memchr::memmem::find(&start, b"mime-version:").is_some()
 }
 
-/// What base64 around it hides, if it looks like user-data.
+/// Decodes base64. Returns `None` if it is not base64, or if what is in it does not look like user-data.
 pub(crate) fn unwrapped(bytes: &[u8]) -> Option<Vec<u8>> {
     let text: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let inner = BASE64_STANDARD.decode(text).ok().filter(|inner| !inner.is_empty())?;
     let is_user_data = is_gzip(&inner)
         || is_message(&inner)
-        || Kind::of(&inner).is_some()
+        || ContentType::of(&inner).is_some()
         || Foreign::of(&inner).is_some()
         || unwrapped(&inner).is_some();
     is_user_data.then_some(inner)
@@ -64,9 +56,9 @@ mod tests {
     }
 
     #[test]
-    fn members_and_zeros_behind_them_are_read() {
+    fn members_are_read_as_one() {
         let one = packed(b"one");
-        let two = [&one[..], &[0; 3], &packed(b""), &packed(b" two"), &[0]].concat();
+        let two = [&one[..], &packed(b""), &packed(b" two")].concat();
         assert_eq!(unpacked(&two, 7).unwrap(), b"one two");
         assert!(unpacked(&two, 6).is_err());
         assert!(unpacked(&one[..one.len() - 1], 100).is_err());

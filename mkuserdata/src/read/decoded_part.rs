@@ -1,42 +1,42 @@
-//! The parts of existing user-data as cloud-init sees them: named, opened, and in the order in which it goes about them.
+//! Decodes the parts of existing user-data like cloud-init: names them, unpacks them, opens archives, and orders them.
 
 use crate::check;
 use crate::check::host_keys;
 use crate::check::secrets;
 use crate::cloud_config::archive;
-use crate::cloud_config::merge::{Config, Merged, configs, merge};
+use crate::cloud_config::merge::{CloudConfig, Merged, configs, merge};
 use crate::cloud_config::merge_how;
 use crate::cloud_config::schema::Schema;
-use crate::cloud_init::content_type::{Folder, Kind, NOT_MULTIPART, PLAIN, PartType};
+use crate::cloud_init::content_type::{ContentType, Folder, NOT_MULTIPART, PLAIN, PartType};
 use crate::cloud_init::file_name;
 use crate::cloud_init::foreign::Foreign;
 use crate::cloud_init::run_order;
 use crate::cloud_init::run_order::RUNCMD;
 use crate::cloud_init::wrapping::{self, MOST_UNPACKED};
 
-/// A part as cloud-init sees it.
+/// A part of existing user-data.
 #[derive(Debug)]
-pub(crate) struct Seen {
-    /// The name by which cloud-init knows it.
+pub(crate) struct DecodedPart {
+    /// Its file name for cloud-init.
     pub name: String,
     pub part_type: PartType,
-    /// How the message holds it: its Content-Transfer-Encoding, `gzip`, or `archive` for a part within one.
+    /// Its Content-Transfer-Encoding, or `gzip`, or `archive` for a part of an archive.
     pub encoding: &'static str,
     pub content: Vec<u8>,
     pub merge_type: Option<String>,
     pub launch_index: Option<String>,
-    /// What it is to the other cloud-configs, if it is one.
-    config: Option<Config>,
-    /// What cloud-init does with it, and in what order: `script 2` is the second of the scripts to run.
+    /// Its cloud-config, if it is one.
+    config: Option<CloudConfig>,
+    /// What cloud-init does with it, and in what order: `script 2` is the second script to run.
     pub runs: String,
     pub problems: Vec<String>,
     pub warnings: Vec<String>,
 }
 
-impl Seen {
-    /// The whole user-data, which cloud-init does not read.
-    pub fn foreign(foreign: Foreign, content: Vec<u8>) -> Seen {
-        Seen {
+impl DecodedPart {
+    /// Returns user-data for another program as a single part.
+    pub fn foreign(foreign: Foreign, content: Vec<u8>) -> DecodedPart {
+        DecodedPart {
             name: "part-001".to_string(),
             part_type: PartType::Unknown,
             encoding: "none",
@@ -50,19 +50,19 @@ impl Seen {
         }
     }
 
-    /// Adds what the schema does not allow in a cloud-config.
+    /// Adds the problems that the schema finds in a cloud-config.
     pub fn validate(&mut self, schema: &Schema) {
         self.problems.extend(self.config.iter().flat_map(|config| schema.problems(&config.node)));
     }
 
-    /// Whether it is a script that runs from a file.
+    /// Returns whether it is a script that cloud-init writes to a file.
     pub fn runs_as_file(&self) -> bool {
-        run_order::folder_of(self.part_type.kind(), &self.content).is_some()
+        run_order::folder_of(self.part_type.content_type(), &self.content).is_some()
     }
 }
 
-/// A part before cloud-init names it.
-pub(crate) struct Leaf {
+/// A part of a message, before it is named and unpacked.
+pub(crate) struct MessagePart {
     pub name: Option<String>,
     pub declared: String,
     pub encoding: &'static str,
@@ -72,32 +72,32 @@ pub(crate) struct Leaf {
     pub problems: Vec<String>,
 }
 
-impl Leaf {
-    pub fn alone(content: Vec<u8>) -> Leaf {
+impl MessagePart {
+    pub fn alone(content: Vec<u8>) -> MessagePart {
         let declared = NOT_MULTIPART.to_string();
         let (name, merge_type, launch_index) = (None, None, None);
-        Leaf { name, declared, encoding: "none", content, merge_type, launch_index, problems: Vec::new() }
+        MessagePart { name, declared, encoding: "none", content, merge_type, launch_index, problems: Vec::new() }
     }
 }
 
-/// Names parts as cloud-init does, and goes into those that are archives or compressed.
-pub(crate) struct Seeing {
-    pub parts: Vec<Seen>,
-    /// How many cloud-init has attached: includes and archives are opened instead.
+/// Names parts as cloud-init does, unpacks them, and opens archives.
+pub(crate) struct PartDecoder {
+    pub parts: Vec<DecodedPart>,
+    /// The number of parts that got a number. Includes and archives get none.
     attached: usize,
-    /// How many bytes may yet come out of compressed parts.
+    /// How many more bytes compressed parts may unpack to.
     budget: u64,
 }
 
-impl Default for Seeing {
-    fn default() -> Seeing {
-        Seeing { parts: Vec::new(), attached: 0, budget: MOST_UNPACKED }
+impl Default for PartDecoder {
+    fn default() -> PartDecoder {
+        PartDecoder { parts: Vec::new(), attached: 0, budget: MOST_UNPACKED }
     }
 }
 
-impl Seeing {
-    pub fn see(&mut self, leaf: Leaf) {
-        let Leaf { name, declared, mut encoding, mut content, merge_type, launch_index, mut problems } = leaf;
+impl PartDecoder {
+    pub fn decode_part(&mut self, part: MessagePart) {
+        let MessagePart { name, declared, mut encoding, mut content, merge_type, launch_index, mut problems } = part;
         let mut part_type = PartType::of(&declared, &content);
         let mut given = Some(declared.as_str()).filter(|declared| ![PLAIN, NOT_MULTIPART].contains(declared));
         if let PartType::Gzip(_) = part_type {
@@ -116,14 +116,16 @@ impl Seeing {
             }
         }
         problems.extend(check::problems(&part_type, given, &content));
-        let why =
-            merge_type.as_deref().filter(|_| part_type.kind() == Some(Kind::CloudConfig)).and_then(merge_how::problem);
+        let why = merge_type
+            .as_deref()
+            .filter(|_| part_type.content_type() == Some(ContentType::CloudConfig))
+            .and_then(merge_how::problem);
         problems.extend(why.map(|why| format!("X-Merge-Type: {why}")));
         if launch_index.as_deref().is_some_and(|index| index.trim().parse::<i64>().is_err()) {
-            problems.push("Launch-Index is no number: cloud-init would leave the part out everywhere".to_string());
+            problems.push("Launch-Index is not a number: cloud-init would leave the part out everywhere".to_string());
         }
-        let entries = match part_type.kind() {
-            Some(Kind::CloudConfigArchive) => archive::entries(&String::from_utf8_lossy(&content)),
+        let entries = match part_type.content_type() {
+            Some(ContentType::CloudConfigArchive) => archive::entries(&String::from_utf8_lossy(&content)),
             _ => Vec::new(),
         };
         let name = self.attach(name, &part_type);
@@ -131,7 +133,7 @@ impl Seeing {
         let index = launch_index.as_deref().and_then(|index| index.trim().parse().ok());
         let mut configs = configs(&part_type, &content, merge_type.as_deref(), index);
         let warnings = [secrets::warnings(&content), host_keys::warnings(&configs)].concat();
-        self.parts.push(Seen {
+        self.parts.push(DecodedPart {
             name,
             config: configs.pop_if(|config| config.entry.is_none()),
             part_type,
@@ -146,13 +148,13 @@ impl Seeing {
         for (at, entry) in entries.into_iter().enumerate() {
             let part_type = entry.part_type();
             let name = self.attach(entry.name, &part_type);
-            self.parts.push(Seen {
+            self.parts.push(DecodedPart {
                 name,
                 part_type,
                 encoding: "archive",
                 content: entry.content.into_bytes(),
                 merge_type: entry.merge_type,
-                launch_index: entry.launch_index.map(|index| index.to_string()),
+                launch_index: None,
                 config: configs.iter().find(|config| config.entry == Some(at + 1)).cloned(),
                 runs: String::new(),
                 // The archive has the problems of what is in it.
@@ -162,19 +164,19 @@ impl Seeing {
         }
     }
 
-    /// The name of a part, which has a number where none is given.
+    /// Returns the name of a part: a number if none is given.
     fn attach(&mut self, name: Option<String>, part_type: &PartType) -> String {
         let name = name.unwrap_or_else(|| format!("part-{:03}", self.attached + 1));
-        let opened = [Kind::Include, Kind::IncludeOnce, Kind::CloudConfigArchive];
-        self.attached += usize::from(!part_type.kind().is_some_and(|kind| opened.contains(&kind)));
+        let opened = [ContentType::Include, ContentType::IncludeOnce, ContentType::CloudConfigArchive];
+        self.attached += usize::from(!part_type.content_type().is_some_and(|kind| opened.contains(&kind)));
         name
     }
 }
 
-/// The files of the parts, and the folders that they run from.
-fn files(parts: &[Seen]) -> Vec<(String, Option<Folder>)> {
-    let file = |part: &Seen| {
-        let folder = run_order::folder_of(part.part_type.kind(), &part.content);
+/// Returns the file name of each part, and the folder from which it runs.
+fn files(parts: &[DecodedPart]) -> Vec<(String, Option<Folder>)> {
+    let file = |part: &DecodedPart| {
+        let folder = run_order::folder_of(part.part_type.content_type(), &part.content);
         // handlers/shell_script_by_frequency.py takes the last of a path, handlers/shell_script.py all of it.
         let name = match folder {
             None | Some(Folder::Instance) => &part.name,
@@ -185,10 +187,9 @@ fn files(parts: &[Seen]) -> Vec<(String, Option<Folder>)> {
     parts.iter().map(file).collect()
 }
 
-/// Says of each part what cloud-init does with it, and which place it has among its like. Returns what is wrong with the
-/// cloud-configs among each other.
-pub(crate) fn number(parts: &mut [Seen]) -> Vec<String> {
-    let (of, configs): (Vec<usize>, Vec<&Config>) =
+/// Sets `runs` of each part. Returns what is lost when the cloud-configs are merged.
+pub(crate) fn set_run_order(parts: &mut [DecodedPart]) -> Vec<String> {
+    let (of, configs): (Vec<usize>, Vec<&CloudConfig>) =
         parts.iter().enumerate().filter_map(|(at, part)| Some((at, part.config.as_ref()?))).unzip();
     let Merged { clashes, runcmd } = merge(&configs);
     let name = |at: usize| format!("part {} ({})", of[at] + 1, parts[of[at]].name);
@@ -216,16 +217,16 @@ pub(crate) fn number(parts: &mut [Seen]) -> Vec<String> {
         format!("{what} {count}")
     };
     for part in parts.iter_mut().filter(|part| part.runs.is_empty()) {
-        let kind = match part.part_type.kind() {
-            Some(Kind::Jinja) => run_order::behind_first_line(&part.content).or(Some(Kind::Jinja)),
+        let kind = match part.part_type.content_type() {
+            Some(ContentType::Jinja) => run_order::behind_first_line(&part.content).or(Some(ContentType::Jinja)),
             kind => kind,
         };
         part.runs = match kind {
-            Some(Kind::CloudConfig | Kind::CloudConfigJsonp) => next(&mut merges, "merge"),
-            Some(Kind::CloudBoothook) => next(&mut boothooks, "boothook"),
-            Some(Kind::Include | Kind::IncludeOnce) => "fetched".to_string(),
-            Some(Kind::CloudConfigArchive) => "opened".to_string(),
-            Some(Kind::PartHandler) => "handler".to_string(),
+            Some(ContentType::CloudConfig | ContentType::CloudConfigJsonp) => next(&mut merges, "merge"),
+            Some(ContentType::CloudBoothook) => next(&mut boothooks, "boothook"),
+            Some(ContentType::Include | ContentType::IncludeOnce) => "fetched".to_string(),
+            Some(ContentType::CloudConfigArchive) => "opened".to_string(),
+            Some(ContentType::PartHandler) => "handler".to_string(),
             Some(_) => "rendered".to_string(),
             None => match part.part_type {
                 PartType::NodeConfig => "nodeadm".to_string(),
@@ -233,14 +234,14 @@ pub(crate) fn number(parts: &mut [Seen]) -> Vec<String> {
                 _ => "ignored".to_string(),
             },
         };
-        handled |= matches!(kind, Some(Kind::PartHandler | Kind::Include | Kind::IncludeOnce));
+        handled |= matches!(kind, Some(ContentType::PartHandler | ContentType::Include | ContentType::IncludeOnce));
     }
     runcmd.iter().for_each(|at| parts[*at].runs += &as_script);
     problems
 }
 
-/// What is wrong with the parts among each other.
-pub(crate) fn among(parts: &[Seen]) -> Vec<String> {
+/// Returns what is wrong between parts: order, names, and types without a handler.
+pub(crate) fn problems_between(parts: &[DecodedPart]) -> Vec<String> {
     let files = files(parts);
     let mut problems = Vec::new();
     // Who puts numbers before names means the order that they give.

@@ -1,4 +1,4 @@
-//! Existing user-data, taken apart as cloud-init takes it apart.
+//! Reads existing user-data and splits it into parts like cloud-init.
 
 pub(crate) mod decoded_part;
 pub(crate) mod decoding;

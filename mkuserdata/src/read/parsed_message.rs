@@ -1,25 +1,25 @@
-//! User-data as an instance was given it, taken apart as cloud-init takes it apart.
+//! Reads existing user-data: removes base64 and gzip, splits the message, and decodes its parts.
 
 use crate::build::user_data_size::LIMIT;
-use crate::cloud_init::content_type::Kind;
+use crate::cloud_init::content_type::ContentType;
 use crate::cloud_init::foreign::Foreign;
 use crate::cloud_init::wrapping::{MOST_UNPACKED, is_gzip, is_message, unpacked, unwrapped};
-use crate::read::decoded_part::{Leaf, Seeing, Seen, among, number};
+use crate::read::decoded_part::{DecodedPart, MessagePart, PartDecoder, problems_between, set_run_order};
 use crate::read::decoding;
 use crate::read::message::{self, Entity};
 
 #[derive(Debug)]
-pub(crate) struct Received {
-    pub parts: Vec<Seen>,
-    /// What is wrong with the whole, and with the parts among each other.
+pub(crate) struct ParsedMessage {
+    pub parts: Vec<DecodedPart>,
+    /// What is wrong with the whole, and between parts.
     pub problems: Vec<String>,
     /// What is worth knowing, but not wrong.
     pub notes: Vec<String>,
 }
 
-impl Received {
-    /// `is_decoded` tells that its base64 has been undone, as EC2 does. What comes from a file may be as the API has it.
-    pub fn read(bytes: &[u8], is_decoded: bool) -> Received {
+impl ParsedMessage {
+    /// `is_decoded` says that its base64 is already decoded, as EC2 does it. A file may contain the base64 of the API.
+    pub fn read(bytes: &[u8], is_decoded: bool) -> ParsedMessage {
         let (mut problems, mut notes) = (Vec::new(), Vec::new());
         let mut bytes = bytes.to_vec();
         let mut layers = usize::from(is_decoded);
@@ -42,44 +42,50 @@ impl Received {
             Some(Ok(text)) => text,
             Some(Err(error)) => {
                 problems.push(format!("is broken gzip, or cut off: cloud-init would ignore it ({error})"));
-                return Received { parts: Vec::new(), problems, notes };
+                return ParsedMessage { parts: Vec::new(), problems, notes };
             }
         };
-        let foreign = Foreign::of(&text).filter(|_| !is_message(&text) && Kind::of(&text).is_none());
+        let foreign = Foreign::of(&text).filter(|_| !is_message(&text) && ContentType::of(&text).is_none());
         if let Some(foreign) = foreign {
             notes.push(format!("is {foreign}: cloud-init has nothing to do with it, and it is not checked"));
-            return Received { parts: vec![Seen::foreign(foreign, text)], problems, notes };
+            return ParsedMessage { parts: vec![DecodedPart::foreign(foreign, text)], problems, notes };
         }
-        let leaves = match is_message(&text) {
-            true => leaves(&text, &mut problems),
-            false => vec![Leaf::alone(text)],
-        };
-        let mut seen = Seeing::default();
-        leaves.into_iter().for_each(|leaf| seen.see(leaf));
-        let mut parts = seen.parts;
-        problems.extend(number(&mut parts));
-        problems.extend(among(&parts));
-        Received { parts, problems, notes }
+        let message_parts =
+            if is_message(&text) { message_parts(&text, &mut problems) } else { vec![MessagePart::alone(text)] };
+        let mut decoder = PartDecoder::default();
+        message_parts.into_iter().for_each(|part| decoder.decode_part(part));
+        let mut parts = decoder.parts;
+        problems.extend(set_run_order(&mut parts));
+        problems.extend(problems_between(&parts));
+        ParsedMessage { parts, problems, notes }
     }
 }
 
-/// The parts of the message that are no containers, in order.
-fn leaves(text: &[u8], problems: &mut Vec<String>) -> Vec<Leaf> {
+/// Returns the parts of the message that contain no others, in order.
+fn message_parts(text: &[u8], problems: &mut Vec<String>) -> Vec<MessagePart> {
     if std::str::from_utf8(text).is_err() {
         problems.push("is not UTF-8: cloud-init would take none of it".to_string());
     }
     let (entities, wrong) = message::parse(text);
     problems.extend(wrong);
-    entities.into_iter().map(leaf).collect()
+    entities.into_iter().map(message_part).collect()
 }
 
-fn leaf(entity: Entity) -> Leaf {
+fn message_part(entity: Entity) -> MessagePart {
     let mut problems = Vec::new();
     let as_is = |name| (name, entity.body.clone());
     let given = entity.headers.get("content-transfer-encoding").unwrap_or("7bit").to_lowercase();
     let (encoding, content) = match given.as_str() {
         "quoted-printable" => ("quoted-printable", decoding::quoted_printable(&entity.body)),
-        "base64" => ("base64", decoding::base64(&entity.body)),
+        "base64" => {
+            let content = decoding::base64(&entity.body);
+            if content.is_none() {
+                problems.push(
+                    "is not strict base64: cloud-init may read other bytes, and it is not undone here".to_string(),
+                );
+            }
+            ("base64", content.unwrap_or(entity.body.clone()))
+        }
         "7bit" => as_is("7bit"),
         "8bit" => as_is("8bit"),
         "binary" => as_is("binary"),
@@ -88,9 +94,6 @@ fn leaf(entity: Entity) -> Leaf {
             as_is("none")
         }
     };
-    if encoding == "base64" && !decoding::is_strict_base64(&entity.body) {
-        problems.push("is not strict base64: cloud-init may read other bytes".to_string());
-    }
     if !entity.body.is_ascii() {
         problems.push("is not ASCII as it stands in the message: cloud-init would damage it".to_string());
     }
@@ -99,7 +102,7 @@ fn leaf(entity: Entity) -> Leaf {
         problems.push(format!("is of type {declared}: cloud-init would fail, and take none of the user-data"));
     }
     let spelled = |name: &str| entity.headers.get_spelled(name).filter(|value| !value.is_empty());
-    Leaf {
+    MessagePart {
         name: entity.headers.name(),
         merge_type: spelled("Merge-Type").or_else(|| spelled("X-Merge-Type")).map(str::to_string),
         launch_index: entity.headers.get("launch-index").map(str::to_string),

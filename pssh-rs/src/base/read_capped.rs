@@ -1,7 +1,8 @@
 //! Reads files that the user names, up to a limit: a device named by mistake has no end.
 
+use cerveza_manners::read_capped;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 /// In bytes: more than any known_hosts or key file has.
@@ -13,12 +14,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// What is left of an open file.
 pub fn read_rest(file: &mut File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > LARGEST {
-        true => Err(io::Error::other(format!("larger than {} MiB", LARGEST >> 20))),
-        false => Ok(bytes),
-    }
+    read_capped(file, LARGEST)
 }
 
 #[cfg(test)]

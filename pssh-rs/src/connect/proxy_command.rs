@@ -4,6 +4,7 @@
 use crate::base::shutdown::Stop;
 use crate::base::socket::{Socket, pair};
 use crate::base::wait::{WaitError, wait_for};
+use cerveza_manners::last_line;
 use rustix::event::PollFlags;
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
@@ -20,8 +21,6 @@ use std::time::{Duration, Instant};
 
 /// A child has this long to end itself after TERM; after KILL it is waited for as long.
 const GRACE: Duration = Duration::from_millis(200);
-/// The most of a last line that is kept.
-const LINE: usize = 512;
 
 /// A running ProxyCommand; dropped it ends.
 #[derive(Debug)]
@@ -98,13 +97,6 @@ impl Drop for ProxyChild {
     fn drop(&mut self) {
         end_group(&mut self.child);
     }
-}
-
-/// The last line with anything on it.
-pub fn last_line(bytes: &[u8]) -> Option<String> {
-    let line = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).rfind(|line| !line.trim_ascii().is_empty())?;
-    let line = line.trim_ascii();
-    Some(String::from_utf8_lossy(&line[..line.len().min(LINE)]).into_owned())
 }
 
 /// Ends a child that leads its own process group, and the group: TERM, then KILL. Never takes longer than twice `GRACE`.

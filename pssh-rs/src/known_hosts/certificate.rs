@@ -1,9 +1,9 @@
 //! Host certificates (OpenSSH's PROTOCOL.certkeys). libssh2 checks only that the host holds the key in a certificate.
 //! Whether to trust it is decided here.
 
-use super::entry::glob;
 use super::signature::verify;
 use crate::base::ssh_wire::{Reader, fingerprint, put_string};
+use cerveza_manners::matches_wildcards;
 use ssh_key::PublicKey;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -112,7 +112,7 @@ impl Certificate {
         // Patterns, and an empty list matches nothing: as ssh does since OpenSSH 10.3.
         let matches = |principal: &String| {
             let principal = principal.to_lowercase();
-            names.iter().any(|name| glob(principal.as_bytes(), name.to_lowercase().as_bytes()))
+            names.iter().any(|name| matches_wildcards(principal.as_bytes(), name.to_lowercase().as_bytes()))
         };
         match self.principals.iter().any(matches) {
             true => Ok(()),

@@ -1,6 +1,7 @@
 //! One line of a known_hosts file.
 
 use super::hashed::HashedName;
+use cerveza_manners::matches_wildcards;
 use ssh_key::known_hosts::{Entry as Line, HostPatterns, Marker as LineMarker};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +70,8 @@ impl Entry {
                 let (mut matches, mut negated) = (false, false);
                 for pattern in patterns {
                     match pattern.strip_prefix('!') {
-                        Some(pattern) => negated |= glob(pattern.as_bytes(), name.as_bytes()),
-                        None => matches |= glob(pattern.as_bytes(), name.as_bytes()),
+                        Some(pattern) => negated |= matches_wildcards(pattern.as_bytes(), name.as_bytes()),
+                        None => matches |= matches_wildcards(pattern.as_bytes(), name.as_bytes()),
                     }
                 }
                 matches && !negated
@@ -91,47 +92,4 @@ pub fn key_type(key: &[u8]) -> &str {
     };
     let text = rest.get(..u32::from_be_bytes(*len) as usize).unwrap_or_default();
     std::str::from_utf8(text).unwrap_or_default()
-}
-
-/// Shell-like matching of `*` and `?`, in time linear in the name for each star.
-pub fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut star = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(&c) if c == b'?' || c == text[t] => (p, t) = (p + 1, t + 1),
-            _ => match star {
-                // Let the last star take one byte more.
-                Some((at, from)) => {
-                    star = Some((at, from + 1));
-                    (p, t) = (at + 1, from + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|c| *c == b'*')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn glob_backs_up_to_its_last_star() {
-        let cases = [
-            ("*", "", true),
-            ("a*b*c", "aXbYbZc", true),
-            ("a*b*c", "aXbYbZ", false),
-            ("?", "", false),
-            ("a**", "a", true),
-        ];
-        for (pattern, text, want) in cases {
-            assert_eq!(glob(pattern.as_bytes(), text.as_bytes()), want, "{pattern} {text}");
-        }
-    }
 }

@@ -4,8 +4,9 @@ use crate::session::command_line::{command_line, quote};
 use crate::session::exec::{CommandEnd, CommandExit, CommandRequest, START, Stdin, exec};
 use crate::session::phase_timer::PhaseTimer;
 use crate::session::ssh_session::SshSession;
+use cerveza_manners::{last_line, read_capped};
 use cerveza_results::Captured;
-use std::fs;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -22,11 +23,7 @@ pub struct Script {
 
 impl Script {
     pub fn read(path: &Path) -> io::Result<Script> {
-        let size = fs::metadata(path)?.len();
-        if size > LARGEST {
-            return Err(io::Error::other(format!("larger than {} MiB", LARGEST >> 20)));
-        }
-        let bytes = fs::read(path)?;
+        let bytes = read_capped(File::open(path)?, LARGEST)?;
         if bytes.is_empty() {
             return Err(io::Error::other("it is empty"));
         }
@@ -87,9 +84,8 @@ pub fn upload(
     match exec(session, request, timer, &mut said) {
         (CommandExit { exit_code: Some(0), .. }, CommandEnd::Closed) => {}
         (CommandExit { exit_code: Some(_), .. }, CommandEnd::Closed) => {
-            let stderr = String::from_utf8_lossy(&said.stderr);
-            let why = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason was given");
-            return Err(NotStarted::Upload(why.trim().to_string()));
+            let why = last_line(&said.stderr).unwrap_or("no reason was given".to_string());
+            return Err(NotStarted::Upload(why));
         }
         (_, CommandEnd::Unfinished(wait_error)) => {
             return Err(NotStarted::CommandEnd(CommandExit::default(), CommandEnd::WaitError(wait_error)));

@@ -8,7 +8,6 @@
 mod classes;
 mod expand;
 mod options;
-mod pattern;
 mod query;
 mod run;
 mod scan;

@@ -1,10 +1,10 @@
 //! Parses the output of `ssh -G` to the options of a host.
 
 use super::expand::Tokens;
-use super::pattern::matches;
 use super::run::Dump;
 use super::scan::{ALGORITHMS, Scan};
 use super::{AddressFamily, Answer, HostKeyCheck, HostOptions, Local, ServerAlive};
+use cerveza_manners::matches_wildcards;
 use cerveza_results::Phase;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::env;
@@ -211,7 +211,7 @@ fn environment(dump: &Dump) -> Vec<(String, String)> {
     for (name, value) in env::vars_os().filter(|_| !patterns.is_empty()) {
         // Only text goes well with the servers of others.
         let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) else { continue };
-        if patterns.iter().any(|pattern| matches(name.as_bytes(), pattern)) {
+        if patterns.iter().any(|pattern| matches_wildcards(pattern, name.as_bytes())) {
             environment.insert(name, value);
         }
     }

@@ -3,7 +3,8 @@
 use super::options::{Host, tokens};
 use super::query::{Query, is_numeric};
 use super::scan::Scan;
-use super::{Local, expand, pattern};
+use super::{Local, expand};
+use cerveza_manners::matches_wildcards;
 use std::collections::HashMap;
 
 /// The words of the configuration, those without wildcards by their text.
@@ -59,7 +60,7 @@ impl<'a> Words<'a> {
         }
         for (at, word, lower_word) in &self.wild {
             let ways = [(&*lower, &**lower_word), (subject, *word), (&*lower, *word)];
-            tell(*at, ways.map(|(subject, word)| pattern::matches(subject, word)));
+            tell(*at, ways.map(|(subject, word)| matches_wildcards(word, subject)));
         }
     }
 }

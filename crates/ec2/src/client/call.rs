@@ -169,8 +169,9 @@ impl Ec2 {
     ///
     /// Waits for the call's bucket. A throttled call is made again until nothing has made progress for the time limit. A
     /// call that did not reach EC2, or that has the same effect twice and whose answer got lost, is made again a few
-    /// times. An id that is not found is tried again for [`VISIBLE_AFTER`](crate::VISIBLE_AFTER): EC2 has just given it. The error of a change
-    /// that may have been made is returned at once (`is_ambiguous`). Ctrl-C ends all waiting.
+    /// times. An id that is not found is tried again for [`VISIBLE_AFTER`](crate::VISIBLE_AFTER), because EC2 may have
+    /// given it a moment ago. The error of a change that may have been made is returned at once (`is_ambiguous`). Ctrl-C
+    /// ends all waiting.
     pub(crate) async fn call<T, E: CallError>(
         &self,
         name: &'static str,

@@ -173,14 +173,9 @@ fn push_shown(text: &mut Vec<u8>, line: &[u8]) {
 /// The last line that says something: of stdout where the command is ok; of stderr where it failed by itself; else the
 /// error.
 pub fn last_line(outcome: &Outcome) -> String {
-    let last = |bytes: &[u8]| {
-        let tail = &bytes[bytes.len().saturating_sub(4096)..];
-        let text = String::from_utf8_lossy(tail);
-        let line = text.lines().rev().find(|line| !line.trim().is_empty());
-        line.map(|line| line.trim().to_string())
-    };
     let error = || outcome.error.clone();
-    let (stdout, stderr) = (|| last(&outcome.stdout.bytes), || last(&outcome.stderr.bytes));
+    let (stdout, stderr) =
+        (|| cerveza_manners::last_line(&outcome.stdout.bytes), || cerveza_manners::last_line(&outcome.stderr.bytes));
     let line = match outcome.status {
         HostStatus::Ok => stdout().or_else(stderr).or_else(error),
         HostStatus::Failed | HostStatus::Signaled => stderr().or_else(stdout).or_else(error),

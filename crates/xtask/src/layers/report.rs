@@ -15,7 +15,8 @@ pub struct Report {
     pub between_files: usize,
 }
 
-/// Checks each crate in the project's folder and in its folder `crates`.
+/// Checks each crate in the project's folder and in its folder `crates`. Within a folder each file and each folder, with
+/// all that is in it, counts as one. A circle is reported if a folder takes part in it.
 pub fn report(root: &Path) -> Result<Report> {
     let mut report = Report { circles: String::new(), between_files: 0 };
     for src in sources(root)? {
@@ -25,21 +26,21 @@ pub fn report(root: &Path) -> Result<Report> {
         }
         let files: BTreeSet<&PathBuf> = imports.iter().flat_map(|import| [&import.from, &import.to]).collect();
         let name = src.strip_prefix(root).unwrap_or(&src).display().to_string();
-        let folder = |file: &Path| format!("{name}/{}", folder(file, &files)).trim_end_matches('/').to_string();
-
-        let (within, between): (Vec<Import>, Vec<Import>) =
-            imports.iter().cloned().partition(|import| folder(&import.from) == folder(&import.to));
-        report.between_files += circles(arrows(&within, |file| file.display().to_string())).len();
-        for circle in circles(arrows(&between, folder)) {
-            report.circles += &format!("{} -> {}\n", circle.join(" -> "), circle[0]);
-            for (from, to) in steps(&circle) {
-                let step = between.iter().filter(|import| folder(&import.from) == from && folder(&import.to) == to);
-                for Import { from, line, path, to } in step {
+        let ends = |import: &Import| entries(&within(&import.from, &files), &within(&import.to, &files));
+        let mut arrows = Arrows::new();
+        imports.iter().for_each(|import| *arrows.entry(ends(import)).or_default() += 1);
+        for circle in circles(arrows.clone(), |entry| !is_file(entry)) {
+            let shown = circle.iter().chain(circle.first()).map(|entry| format!("{name}/{entry}"));
+            report.circles += &format!("{}\n", shown.collect::<Vec<_>>().join(" -> "));
+            for step in steps(&circle) {
+                for Import { from, line, path, to } in imports.iter().filter(|import| ends(import) == step) {
                     let (from, to) = (from.display(), to.display());
                     report.circles += &format!("    {name}/{from}:{line} imports {path} of {to}\n");
                 }
             }
         }
+        arrows.retain(|(from, to), _| is_file(from) && is_file(to));
+        report.between_files += circles(arrows, is_file).len();
     }
     Ok(report)
 }
@@ -57,17 +58,28 @@ fn sources(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(sources)
 }
 
-/// The folder of a file. `a.rs` is in the folder `a` if that has files.
-fn folder(file: &Path, files: &BTreeSet<&PathBuf>) -> String {
-    let own = file.with_extension("");
-    let folder = if files.iter().any(|other| other.starts_with(&own)) { Some(own.as_path()) } else { file.parent() };
-    folder.unwrap_or(Path::new("")).display().to_string()
+/// The path of a file as a path in its folder: `a.rs` is `a/mod.rs` if the folder `a` has files.
+fn within(file: &Path, files: &BTreeSet<&PathBuf>) -> PathBuf {
+    let folder = file.with_extension("");
+    match files.iter().any(|other| other.starts_with(&folder)) {
+        true => folder.join("mod.rs"),
+        false => file.to_path_buf(),
+    }
 }
 
-fn arrows(imports: &[Import], name: impl Fn(&Path) -> String) -> Arrows {
-    let mut arrows = Arrows::new();
-    for import in imports {
-        *arrows.entry((name(&import.from), name(&import.to))).or_default() += 1;
+/// The two entries of one folder, each a file or a folder in it, that an import leads from and to.
+fn entries(from: &Path, to: &Path) -> (String, String) {
+    let (mut from_entry, mut to_entry) = (PathBuf::new(), PathBuf::new());
+    for (from, to) in from.components().zip(to.components()) {
+        from_entry.push(from);
+        to_entry.push(to);
+        if from != to {
+            break;
+        }
     }
-    arrows
+    (from_entry.display().to_string(), to_entry.display().to_string())
+}
+
+fn is_file(entry: &str) -> bool {
+    entry.ends_with(".rs")
 }

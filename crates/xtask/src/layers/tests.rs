@@ -113,3 +113,26 @@ fn circles_between_files_of_one_folder_are_only_counted() {
     let report = report(project.path()).unwrap();
     assert_eq!((report.circles.as_str(), report.between_files), ("", 1));
 }
+
+#[test]
+fn a_folder_may_use_a_file_that_does_not_use_it() {
+    let one_way = [
+        ("lib.rs", "mod top; mod folder; mod base;"),
+        ("top.rs", "use crate::folder::F;"),
+        ("folder/mod.rs", "mod part; mod inner; pub struct F;"),
+        ("folder/part.rs", "use super::inner::I; use crate::base::B;"),
+        ("folder/inner/mod.rs", "use crate::base::B; pub struct I;"),
+        ("base.rs", "pub struct B;"),
+    ];
+    assert_eq!(circles(&one_way), "");
+    let mut circle = one_way;
+    circle[5].1 = "use crate::top::T; pub struct B;";
+    assert!(
+        circles(&circle).starts_with("tool/src/folder -> tool/src/base.rs -> tool/src/top.rs -> tool/src/folder\n")
+    );
+    let mut nested = one_way;
+    nested[4].1 = "use crate::folder::part::P; pub struct I;";
+    assert!(
+        circles(&nested).starts_with("tool/src/folder/inner -> tool/src/folder/part.rs -> tool/src/folder/inner\n")
+    );
+}

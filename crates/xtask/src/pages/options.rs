@@ -92,7 +92,9 @@ fn help(arg: &Arg) -> String {
         _ => {}
     }
     let help = arg.get_long_help().or_else(|| arg.get_help());
-    sentence(&help.map(ToString::to_string).unwrap_or_default())
+    let help = help.map(ToString::to_string).unwrap_or_default();
+    // An option is one paragraph of the page.
+    help.split("\n\n").map(sentence).collect::<Vec<_>>().join(" ")
 }
 
 /// clap's help has no full stop at its end.

@@ -3,10 +3,11 @@
 use super::connection_log::ConnectionLog;
 use super::{Bounds, Running};
 use crate::base::wait::WaitError;
-use crate::connect::proxy_command::{end_group, last_line};
+use crate::connect::proxy_command::end_group;
 use crate::host::failure::{exited, not_reached, wait_failed};
 use crate::host::job::Job;
 use crate::session::exec::{CommandExit, START};
+use cerveza_manners::last_line;
 use cerveza_results::{HostStatus, Outcome, Phase, Retry, Sink};
 
 impl Running {
