@@ -4,7 +4,7 @@ use crate::auth::KeyStore;
 use crate::base::shutdown::Shutdown;
 use crate::connect::jump_host::JumpHosts;
 use crate::copy::{PullPlan, PushPlan};
-use crate::host::openssh;
+use crate::openssh;
 use crate::session::command_line::CommandWrapper;
 use crate::session::script::Script;
 use crate::session::sudo::Password;

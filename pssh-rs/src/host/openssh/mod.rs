@@ -13,9 +13,10 @@ use crate::connect::proxy_command::end_group;
 use crate::host::job::Job;
 use crate::host::progress::{AttemptProgress, wait_for_slot};
 use crate::host::target::{Route, Target};
-use crate::openssh::control_dir::{ControlDir, Guard};
+use crate::openssh::Engine;
+use crate::openssh::control_dir::Guard;
 use crate::openssh::log::{self, LogLines};
-use crate::openssh::system::{JumpSpec, SystemSsh, alive_args, through};
+use crate::openssh::system::{JumpSpec, alive_args, through};
 use crate::session::exec::START;
 use crate::session::terminate::{LONGEST, terminate};
 use cerveza_manners::Tool;
@@ -36,18 +37,6 @@ use std::time::{Duration, Instant};
 
 /// How soon it is looked whether ssh has ended, should something else hold its pipes open.
 const TICK: Duration = Duration::from_millis(200);
-
-/// What all attempts of a run share.
-pub struct Engine {
-    ssh: SystemSsh,
-    folder: ControlDir,
-}
-
-impl Engine {
-    pub fn new(ssh: SystemSsh) -> io::Result<Engine> {
-        Ok(Engine { ssh, folder: ControlDir::new()? })
-    }
-}
 
 /// Runs the job's command on one host. Where something goes wrong before ssh runs, the host is unreachable.
 pub fn attempt(
