@@ -1,5 +1,5 @@
-complete -c ec2-tag -s r -l region -d 'Work in these regions, separated by commas, or in `all` regions that the account has enabled [default: CERVEZA_REGIONS, else the region of the AWS configuration]' -r
-complete -c ec2-tag -l account -d 'Work in the accounts of these profiles of the AWS configuration, separated by commas [default: the account of the environment]. A record that has `aws_profile` is looked for in that account' -r
+complete -c ec2-tag -s r -l region -d 'Regions, separated by commas, or `all`' -r
+complete -c ec2-tag -l account -d 'AWS profiles of the accounts to work in' -r
 complete -c ec2-tag -l connect-timeout -d 'Time limit for each connection to AWS' -r
 complete -c ec2-tag -s o -l output -d 'Output format' -r -f -a "auto\t''
 json\t''

@@ -15,22 +15,29 @@ pub struct Args {
     #[arg(value_name = "ACTION")]
     pub action: Action,
 
-    /// Hosts: expressions as in 'mysql[1-3]' (hostrange(1) has the language), or instance ids; `-` reads names and
-    /// records from stdin, as does no host at all. `resize` takes the new instance type before the hosts
+    /// Hosts, as in 'mysql[1-3]' or an instance id; without any, stdin
+    ///
+    /// Expressions of hostrange(1). `-` reads names and records from stdin, and so does the absence of hosts. `resize`
+    /// takes the new instance type before the hosts.
     #[arg(value_name = "HOST")]
     pub words: Vec<String>,
 
-    /// Stop without giving the operating system a chance to shut down. This also stops an instance that is stuck in
-    /// `stopping`. Goes with stop
+    /// With stop: do not shut down the operating system
+    ///
+    /// This also stops an instance that is stuck in `stopping`.
     #[arg(long, conflicts_with = "hibernate")]
     pub force: bool,
 
-    /// Stop and keep the memory on the root volume. The instance must have been launched for it. Goes with stop
+    /// With stop: save the memory to the root volume
+    ///
+    /// The instance must have been launched for it.
     #[arg(long)]
     pub hibernate: bool,
 
-    /// Wait until the instances are in their new `state`: running, stopped or terminated (after a reboot: running). With
-    /// `--wait ok` wait until EC2's status checks of the running instances pass, too
+    /// Wait until the hosts are in the new state, or `ok`
+    ///
+    /// The new `state` is running, stopped or terminated (after a reboot: running). `--wait ok` also waits until EC2's
+    /// status checks pass.
     #[arg(short, long, value_name = "UNTIL", num_args = 0..=1, require_equals = true, default_missing_value = "state",
         value_enum)]
     wait: Option<Until>,
@@ -38,20 +45,26 @@ pub struct Args {
     #[command(flatten)]
     pub wait_args: WaitArgs,
 
-    /// Release the elastic IP addresses that carry the names of the terminated hosts; waits until they are terminated.
-    /// Without it the addresses are kept for the next launch
+    /// With terminate: release the hosts' elastic IP addresses
+    ///
+    /// These are the addresses that carry the names of the hosts. Waits until the hosts are terminated. Without this
+    /// option, the addresses are kept for the next launch.
     #[arg(long)]
     pub release_addresses: bool,
 
-    /// Change also hosts whose record says that a command before has failed (`status` is not `ok`)
+    /// Change also hosts whose command before has failed
+    ///
+    /// The record of such a host has a `status` that is not `ok`.
     #[arg(long)]
     pub even_failed: bool,
 
-    /// Do nothing and succeed, with a warning, if stdin has no hosts
+    /// Succeed, with a warning, if stdin has no hosts
     #[arg(long)]
     pub allow_empty: bool,
 
-    /// Refuse to change more hosts than this [default: CERVEZA_MAX_HOSTS, and at most 10 for terminate]
+    /// Refuse to change more hosts than this
+    ///
+    /// [default: CERVEZA_MAX_HOSTS, and at most 10 for terminate]
     #[arg(long, value_name = "N")]
     pub max: Option<usize>,
 
@@ -66,14 +79,16 @@ pub struct Args {
     #[command(flatten)]
     pub region: RegionArgs,
 
-    /// Change only hosts in this availability zone; a host in another zone is an error. The zone names the region too
+    /// Change only hosts in this availability zone
+    ///
+    /// A host in another zone is an error. The region is that of the zone.
     #[arg(short, long, value_name = "ZONE")]
     pub zone: Option<String>,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output")]
     pub output: OutputArgs,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output")]
     pub progress: ProgressArgs,
 }
 

@@ -34,9 +34,17 @@ fn wrong(tool: &str) -> Option<String> {
 }
 
 #[test]
-fn every_option_of_the_help_is_in_the_page() {
+fn short_help_fits_40_lines() {
     for tool in tools() {
         let help = kit::Sandbox::new().run(&tool, &["-h"], "").exits(0).stdout;
+        assert!(help.lines().count() <= 40, "{help}");
+    }
+}
+
+#[test]
+fn every_option_of_the_help_is_in_the_page() {
+    for tool in tools() {
+        let help = kit::Sandbox::new().run(&tool, &["--help"], "").exits(0).stdout;
         let text = rendered(&tool);
         let options: Vec<&str> =
             help.split_whitespace().filter(|word| word.starts_with("--") && word.len() > 2).collect();

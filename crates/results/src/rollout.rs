@@ -48,22 +48,25 @@ impl Share {
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct RolloutArgs {
-    /// One host after the other, in order; ends with the first that fails
-    #[arg(long, conflicts_with = "batch")]
+    /// One host at a time, in order; stop at the first failure
+    #[arg(long, conflicts_with = "batch", help_heading = "Limits", hide_short_help = true)]
     pub serial: bool,
 
-    /// Go in batches of these sizes, numbers of hosts or parts of all; the last size goes on. A batch begins when the one
-    /// before is done, one of its hosts was reached, and not more than --max-fail have failed
-    #[arg(long, value_name = "SIZE[,SIZE...]", value_delimiter = ',', value_parser = batch_size)]
+    /// Run in batches, as in 1,10%,50%; stop if one fails
+    ///
+    /// Sizes are numbers of hosts or percentages of all; the last size repeats. A batch begins when the one before is
+    /// done, at least one of its hosts was reached, and at most --max-fail hosts have failed.
+    #[arg(long, value_name = "SIZE[,SIZE...]", value_delimiter = ',', value_parser = batch_size, help_heading = "Limits")]
     pub batch: Vec<Share>,
 
-    /// Begin no more hosts once more than this many, or this part of all, have failed; the others are `skipped`
-    /// [default: 0 with --batch or --serial]
-    #[arg(long, value_name = "NUMBER|PERCENT%")]
+    /// Start no more hosts once more than this many have failed
+    ///
+    /// The remaining hosts are `skipped` [default: 0 with --batch or --serial].
+    #[arg(long, value_name = "NUMBER|PERCENT%", help_heading = "Limits", hide_short_help = true)]
     pub max_fail: Option<Share>,
 
-    /// The same for hosts that were not reached
-    #[arg(long, value_name = "NUMBER|PERCENT%")]
+    /// Like --max-fail, for hosts that were not reached
+    #[arg(long, value_name = "NUMBER|PERCENT%", help_heading = "Limits", hide_short_help = true)]
     pub max_unreachable: Option<Share>,
 }
 

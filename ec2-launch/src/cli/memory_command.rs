@@ -10,16 +10,22 @@ use std::collections::BTreeMap;
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct MemoryArgs {
-    /// Neither read nor write what is remembered of hosts in the SSM parameters /cerveza/hosts/NAME
+    /// Do not use the memory of hosts in SSM parameters
+    ///
+    /// Neither reads nor writes the parameters /cerveza/hosts/NAME.
     #[arg(long)]
     pub no_remember: bool,
 
-    /// Print what is remembered of each host as `memory` in its record, and launch nothing
-    #[arg(long, group = "instead", conflicts_with_all = ["profile", "set", "spread", "tag", "plan", "no_remember", "dry_run"])]
+    /// Print what is remembered of each host
+    ///
+    /// It is `memory` in its record.
+    #[arg(long, group = "instead", conflicts_with_all = ["profile", "set", "spread", "tag", "plan", "no_remember", "dry_run"], help_heading = "Instead of launching")]
     pub show_memory: bool,
 
-    /// Delete what is remembered of each host, and launch nothing. --dry-run shows what would be deleted
-    #[arg(long, group = "instead", conflicts_with_all = ["profile", "set", "spread", "tag", "plan", "no_remember"])]
+    /// Delete what is remembered of each host
+    ///
+    /// --dry-run shows what would be deleted.
+    #[arg(long, group = "instead", conflicts_with_all = ["profile", "set", "spread", "tag", "plan", "no_remember"], help_heading = "Instead of launching")]
     pub forget: bool,
 }
 

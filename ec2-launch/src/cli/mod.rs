@@ -35,43 +35,58 @@ use std::collections::HashSet;
 #[derive(Parser, Clone, Debug)]
 #[command(name = "ec2-launch", version)]
 pub struct Args {
-    /// Hosts: names, or expressions such as 'mysql[1-40]' (see hostrange(1)); `-` reads names and records from stdin, as
-    /// does no host at all
+    /// Hosts, as in 'mysql[1-40]'; without any, stdin
+    ///
+    /// Expressions of hostrange(1). `-` reads names and records from stdin, and so does the absence of hosts.
     #[arg(value_name = "HOST")]
     pub hosts: Vec<String>,
 
-    /// Launch hosts by this profile: its name, its FILE, or FILE:NAME in a file of several [default: the profile that is
-    /// remembered of each host]
+    /// Launch by this profile: a name, FILE or FILE:NAME
+    ///
+    /// FILE:NAME is a profile in a file of several [default: the profile that is remembered of each host].
     #[arg(short, long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
 
-    /// Override a key of the profile, as in --set 'root volume.size=20'; the value is YAML. May be given several times
+    /// Override a key of the profile, as in 'root volume.size=20'
+    ///
+    /// The value is YAML. May be given more than once.
     #[arg(long, value_name = "KEY=VALUE", value_parser = Override::parse)]
     pub set: Vec<Override>,
 
-    /// Launch in this availability zone, such as us-east-1a [default: that of the record or the profile, else EC2 chooses]
+    /// Launch in this availability zone, as in us-east-1a
+    ///
+    /// [default: the zone of the record or the profile, else EC2 chooses]
     #[arg(short, long, value_name = "ZONE")]
     pub zone: Option<String>,
 
-    /// Launch in these zones in turn, by the number in each name: web1 in the first, web2 in the second. Zones are names or
-    /// letters (a,b,c); a zone in a host's record counts instead
+    /// Launch in these zones in turn, as in a,b,c
+    ///
+    /// The number in the name decides: web1 is launched in the first zone, web2 in the second. Zones are names or
+    /// letters. A zone in a host's record takes precedence.
     #[arg(long, value_name = "ZONE,...", value_delimiter = ',', conflicts_with = "zone")]
     pub spread: Vec<String>,
 
-    /// Look and launch in this region [default: the zone's, else that of the AWS configuration]
+    /// Launch in this region
+    ///
+    /// [default: the region of the zone, else of the AWS configuration]
     #[arg(short, long, value_name = "REGION")]
     pub region: Option<String>,
 
-    /// Add a tag to the hosts that are launched. May be given several times
+    /// Add a tag to the hosts that are launched
+    ///
+    /// May be given more than once.
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse_tag)]
     pub tag: Vec<(String, String)>,
 
-    /// Print the plan as records and change nothing: what would be done for each host, why, and all that would be requested
+    /// Print the plan, and change nothing
+    ///
+    /// The records say what would be done for each host, why, and all that would be requested.
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 
-    /// Execute the plan that --dry-run has written to this file (`-`: stdin). If anything has changed since, refuse all of
-    /// it
+    /// Execute the plan that --dry-run wrote to a file
+    ///
+    /// `-` reads it from stdin. If anything has changed since, all of it is refused.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["hosts", "profile", "set", "zone", "spread", "tag"])]
     pub plan: Option<String>,
 
@@ -81,10 +96,10 @@ pub struct Args {
     #[command(flatten)]
     pub wait_args: WaitArgs,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output")]
     pub output: OutputArgs,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output")]
     pub progress: ProgressArgs,
 
     #[command(flatten)]

@@ -11,16 +11,20 @@ use std::io::{self, Write};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct ProfileArgs {
-    /// Print a profile as YAML, with all that it extends and what --set says, and launch nothing
-    #[arg(long, value_name = "NAME|FILE", group = "instead", conflicts_with_all = ["hosts", "profile"])]
+    /// Print a profile as YAML, with everything it extends
+    ///
+    /// Includes what --set says.
+    #[arg(long, value_name = "NAME|FILE", group = "instead", conflicts_with_all = ["hosts", "profile"], help_heading = "Instead of launching")]
     pub show_profile: Option<String>,
 
-    /// Print the name, the place and the description of each profile in the folders of profiles, and launch nothing
-    #[arg(long, group = "instead", conflicts_with_all = ["hosts", "profile", "set"])]
+    /// List the profiles in the folders of profiles
+    ///
+    /// Name, file and description of each.
+    #[arg(long, group = "instead", conflicts_with_all = ["hosts", "profile", "set"], help_heading = "Instead of launching")]
     pub list_profiles: bool,
 
-    /// Print the JSON Schema of profiles, for editors, and launch nothing
-    #[arg(long, group = "instead", conflicts_with_all = ["hosts", "profile", "set"])]
+    /// Print the JSON Schema of profiles, for editors
+    #[arg(long, group = "instead", conflicts_with_all = ["hosts", "profile", "set"], help_heading = "Instead of launching")]
     pub profile_schema: bool,
 }
 

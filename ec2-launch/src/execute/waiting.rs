@@ -5,28 +5,34 @@ use cerveza_manners::{Failure, Result};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct WaitingArgs {
-    /// Wait until each host is `running`, until its sshd answers too (`ssh`), or not at all (`none`)
+    /// Wait until hosts are running, until `ssh` answers, or not
+    ///
+    /// `running`: EC2 says that the instance runs. `ssh`: its sshd answers too. `none`: do not wait.
     #[arg(short, long, value_name = "UNTIL", num_args = 0..=1, default_value = "running", default_missing_value = "running",
         value_enum, overrides_with = "no_wait")]
     wait: Until,
 
-    /// Do not wait: the same as --wait none
-    #[arg(long, overrides_with = "wait")]
+    /// Do not wait, like --wait none
+    #[arg(long, overrides_with = "wait", hide_short_help = true)]
     no_wait: bool,
 
-    /// Add to each record, as `host_keys`, the public host keys that the instance has printed on its console; pssh-rs then
-    /// accepts no other machine
+    /// Add the SSH host keys that each console shows
+    ///
+    /// They are `host_keys` in each record; pssh-rs accepts no other keys for the host.
     #[arg(long)]
     pub host_keys: bool,
 
-    /// Record field with the address that --wait ssh connects to, such as public_ip or host [default: private_ip, else
-    /// public_ip, else host]
-    #[arg(long, value_name = "FIELD")]
+    /// Field with the address that --wait ssh connects to
+    ///
+    /// As in public_ip or host [default: private_ip, else public_ip, else host].
+    #[arg(long, value_name = "FIELD", hide_short_help = true)]
     address: Option<String>,
 
-    /// Port that --wait ssh connects to if a record has none [default: 22]
+    /// Port that --wait ssh connects to
+    ///
+    /// For hosts whose record has none [default: 22].
     #[arg(long, value_name = "PORT", env = "PSSH_RS_PORT", hide_env_values = true,
-        value_parser = clap::value_parser!(u16).range(1..))]
+        value_parser = clap::value_parser!(u16).range(1..), hide_short_help = true)]
     ssh_port: Option<u16>,
 }
 

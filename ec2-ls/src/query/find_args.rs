@@ -10,77 +10,91 @@ use std::time::Duration;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct FindArgs {
-    /// What to look for. KEY=GLOB, KEY!=GLOB, KEY~REGEX: a tag; KEY=: a tag that is missing or empty. Different keys must
-    /// all hold, of one key any. A pattern as in 'web*', an expression as in 'mysql[1-40]', an instance id or an address:
-    /// any of these hosts. `-`: names and records on stdin. Nothing: every instance
+    /// Tags and names, as in role=web or 'web*' [default: every instance]
+    ///
+    /// KEY=GLOB, KEY!=GLOB and KEY~REGEX look for a tag; KEY= for a tag that is missing or empty. All keys must match;
+    /// several filters of one key are alternatives. A pattern ('web*'), an expression ('mysql[1-40]'), an instance id
+    /// or an address names hosts; each of them is listed. `-` reads names and records from stdin.
     #[arg(value_name = "KEY=GLOB|HOST")]
     pub words: Vec<String>,
 
-    /// Find instances in these states: pending, running, stopping, stopped, shutting-down, terminated, or all [default:
-    /// all but shutting-down and terminated]. With --volumes also volumes in these: creating, available, in-use, deleting,
-    /// deleted, error
-    #[arg(short, long, value_name = "STATE", value_delimiter = ',', value_parser = states)]
+    /// Instances in these states, as in stopped, or all
+    ///
+    /// The states are pending, running, stopping, stopped, shutting-down and terminated [default: all but shutting-down
+    /// and terminated]. With --volumes also the states of volumes: creating, available, in-use, deleting, deleted,
+    /// error.
+    #[arg(short, long, value_name = "STATE", value_delimiter = ',', value_parser = states, help_heading = "Filters")]
     pub state: Vec<States>,
 
-    /// Find instances that have these tags, whatever their values
-    #[arg(long, value_name = "KEY", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    /// Instances that have these tags, whatever their values
+    #[arg(long, value_name = "KEY", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
     pub has: Vec<String>,
 
-    /// Find instances of these types, as in 't3.*,m5.large'
-    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    /// Instances of these types, as in 't3.*,m5.large'
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
     pub instance_type: Vec<String>,
 
-    /// Find instances in these availability zones, by their names or ids
-    #[arg(short, long, value_name = "ZONE", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    /// Instances in these availability zones (names or ids)
+    #[arg(short, long, value_name = "ZONE", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
     pub zone: Vec<String>,
 
-    /// Find instances in these VPCs
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    /// Instances in these VPCs
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters", hide_short_help = true)]
     pub vpc: Vec<String>,
 
-    /// Find instances in these subnets
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    /// Instances in these subnets
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters", hide_short_help = true)]
     pub subnet: Vec<String>,
 
-    /// Find instances of these images
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    /// Instances of these images
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters", hide_short_help = true)]
     pub ami: Vec<String>,
 
-    /// Find instances that ec2-launch launched with these profiles
-    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    /// Instances that ec2-launch launched with these profiles
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
     pub profile: Vec<String>,
 
-    /// Find instances in these security groups, by their names or ids
-    #[arg(long, value_name = "GROUP", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    /// Instances in these security groups (names or ids)
+    #[arg(long, value_name = "GROUP", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
     pub group: Vec<String>,
 
-    /// Find instances with these private, public or IPv6 addresses, or with one in these networks, as in 10.1.0.0/16
-    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    /// Instances with these addresses, or in networks, as in 10.1.0.0/16
+    ///
+    /// Private, public and IPv6 addresses count.
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
     pub ip: Vec<String>,
 
-    /// Find instances that were last started before this time: a date, a time in UTC, or how long ago, as in 2d
-    #[arg(long, value_name = "TIME")]
+    /// Instances last started before a date, or longer ago, as in 2d
+    ///
+    /// A date, a time in UTC, or how long ago.
+    #[arg(long, value_name = "TIME", help_heading = "Filters", hide_short_help = true)]
     pub launched_before: Option<String>,
 
-    /// Find instances that were last started at this time or later
-    #[arg(long, value_name = "TIME")]
+    /// Instances last started at this time or later
+    #[arg(long, value_name = "TIME", help_heading = "Filters", hide_short_help = true)]
     pub launched_after: Option<String>,
 
-    /// Find instances by any filter of EC2, in the shorthand of the AWS CLI: Name=FILTER,Values=GLOB,...
-    #[arg(long, alias = "filters", value_name = "FILTER", num_args = 1..)]
+    /// Any filter of EC2, as in Name=tag:role,Values=web*
+    ///
+    /// This is the shorthand of the AWS CLI: Name=FILTER,Values=GLOB,...
+    #[arg(long, alias = "filters", value_name = "FILTER", num_args = 1.., help_heading = "Filters")]
     pub filter: Vec<String>,
 
-    /// Ask only for the instances of this saved listing, zone by zone, while a zone is down. A host whose zone does not
-    /// answer comes out as in the file, with the file's time as `stale`
+    /// During an outage: ask for the instances of a saved listing
+    ///
+    /// Asks by id, zone by zone. A host whose zone does not answer is listed as it is in the file, with the file's time
+    /// as `stale`.
     #[arg(long, value_name = "FILE")]
     pub last: Option<PathBuf>,
 
-    /// Time limit for each answer of a region; a region that exceeds it is reported, and the others are listed
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "20s")]
+    /// Time limit for each answer of a region
+    ///
+    /// A region that exceeds it is reported, and the others are listed.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "20s", help_heading = "Regions and accounts", hide_short_help = true)]
     pub timeout: Duration,
 
-    /// Exit with 1 when nothing is found
-    #[arg(long)]
+    /// Exit with 1 if nothing is found
+    #[arg(long, hide_short_help = true)]
     pub fail_empty: bool,
 
     #[command(flatten)]

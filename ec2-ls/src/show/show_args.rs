@@ -5,43 +5,55 @@ use std::time::Duration;
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct ShowArgs {
-    /// Add to each record the result of its status checks (`status_checks`) and its events that are to come
-    /// (`scheduled_events`). Without this a table on a terminal shows failed checks and events in a column NOTE
-    #[arg(long)]
+    /// Add status checks and scheduled events
+    ///
+    /// They are `status_checks` and `scheduled_events` in each record. Without this option, a table on a terminal shows
+    /// failed checks and events in a column NOTE.
+    #[arg(long, help_heading = "More facts")]
     pub status: bool,
 
-    /// Add to each record the sizes of its volumes: `size_gib` in `volumes`
-    #[arg(long)]
+    /// Add the sizes of volumes
+    ///
+    /// They are `size_gib` in `volumes`.
+    #[arg(long, help_heading = "More facts", hide_short_help = true)]
     pub volume_sizes: bool,
 
-    /// Add to each record the user-data of the instance, in base64, as `user_data`. It may hold secrets; a table shows its
-    /// size alone
-    #[arg(long)]
+    /// Add the user-data, in base64
+    ///
+    /// It is `user_data` in each record. It may contain secrets; a table shows only its size.
+    #[arg(long, help_heading = "More facts", hide_short_help = true)]
     pub user_data: bool,
 
-    /// Add to each record what its console showed last, as `console`. Instead of a table write the text itself, under a
-    /// line that names the host
-    #[arg(long)]
+    /// Add the latest console output, or print it as text
+    ///
+    /// It is `console` in each record. Instead of a table, the text itself is written, under a line that names the
+    /// host.
+    #[arg(long, help_heading = "More facts", hide_short_help = true)]
     pub console: bool,
 
-    /// Add to each record the public SSH host keys that its console shows, as `host_keys`, by which pssh-rs knows the host
-    #[arg(long)]
+    /// Add the SSH host keys that the console shows
+    ///
+    /// They are `host_keys` in each record; pssh-rs accepts no other keys for the host.
+    #[arg(long, help_heading = "More facts", hide_short_help = true)]
     pub host_keys: bool,
 
-    /// Write a record for each volume of the instances instead. Without words and filters, also those that no instance uses
-    #[arg(long, group = "instead", conflicts_with_all = ADDED)]
+    /// List the volumes of the instances
+    ///
+    /// One record for each volume. Without words and filters, volumes that no instance uses are listed too.
+    #[arg(long, group = "instead", conflicts_with_all = ADDED, help_heading = "Instead of instances")]
     pub volumes: bool,
 
-    /// Write a record for each elastic IP address of the instances instead. Without words and filters, also those that no
-    /// instance has
-    #[arg(long, group = "instead", conflicts_with_all = ADDED)]
+    /// List the elastic IP addresses of the instances
+    ///
+    /// One record for each address. Without words and filters, addresses that no instance has are listed too.
+    #[arg(long, group = "instead", conflicts_with_all = ADDED, help_heading = "Instead of instances")]
     pub addresses: bool,
 
-    /// Show the table again every so many seconds, with what has changed in bold
-    #[arg(long, value_name = "SECONDS", value_parser = parse_interval, conflicts_with_all = ["instead", "user_data", "console", "host_keys"])]
+    /// Repeat the table every so many seconds, and mark changes
+    #[arg(long, value_name = "SECONDS", value_parser = parse_interval, conflicts_with_all = ["instead", "user_data", "console", "host_keys"], help_heading = "Output")]
     pub watch: Option<Duration>,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output")]
     pub output: OutputArgs,
 }
 

@@ -11,155 +11,207 @@ use std::time::Duration;
 
 /// Run a command on many hosts over SSH
 ///
-/// Runs one command on every host, or a script, or copies files, and writes a record a host, as soon as that host is done:
-/// what it printed, its exit status, or why it was not reached.
+/// Runs a command or script on each host, or copies files. Writes a record for each host as soon as that host is done: what
+/// the command printed, its exit status, or why the host was not reached.
 #[derive(Parser, Clone, Debug)]
 #[command(
     name = "pssh-rs",
     version,
-    override_usage = "pssh-rs [OPTIONS] [--] COMMAND...\n       pssh-rs [OPTIONS] --script FILE [--] [ARGUMENT...]\n       pssh-rs [OPTIONS] --push FILE:PATH | --pull PATH:FOLDER | --run FIELD"
+    override_usage = "pssh-rs [OPTIONS] [--] COMMAND...\n       pssh-rs [OPTIONS] --script FILE [--] [ARGUMENT...]\n       pssh-rs [OPTIONS] --push FILE:PATH | --pull PATH:FOLDER | --run FIELD",
+    mut_arg("columns", |arg| arg.hide_short_help(true)),
+    mut_arg("sort", |arg| arg.hide_short_help(true))
 )]
 pub struct Args {
-    /// Hosts, as in 'web[1-3]' or 'n[1-2][01-10],db1!n105' (hostrange(1) has the language); may be given again; `-`
-    /// reads names and records from stdin, as does no -w at all. A name may be written user@host, host:port or
-    /// [address]:port
+    /// Command for the remote shell
+    ///
+    /// Its words are joined by blanks, as ssh does. Options end before its first word.
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
+    pub command: Vec<String>,
+
+    /// Hosts, as in 'web[1-3]'; without it, stdin has the hosts
+    ///
+    /// An expression of hostrange(1), as in 'n[1-2][01-10],db1!n105'. A name may be user@host, host:port or
+    /// [address]:port. `-` reads names and records from stdin. May be given more than once.
     #[arg(short = 'w', long, value_name = "EXPR")]
     pub hosts: Vec<String>,
 
-    /// Leave out these hosts, as in 'web3' or '@down'; may be given again. A host with a user or port is left out by its
-    /// name alone, too
+    /// Leave out these hosts, as in 'web3' or '@down'
+    ///
+    /// A host with a user or port is also left out by its name alone. May be given more than once.
     #[arg(short = 'x', long, value_name = "EXPR")]
     pub exclude: Vec<String>,
 
-    /// Upload this script over the same connection, run it with the words of the command as its arguments, and remove it
-    #[arg(long, value_name = "FILE", conflicts_with = "run")]
+    /// Upload a script, run it and remove it; COMMAND is its arguments
+    ///
+    /// It is sent over the connection that also runs it.
+    #[arg(long, value_name = "FILE", conflicts_with = "run", help_heading = RUN)]
     pub script: Option<PathBuf>,
 
-    /// Run the scripts of this machine that each record names in this field, such as startup_scripts (ec2-launch sets
-    /// it), in order, until one fails
-    #[arg(long, value_name = "FIELD")]
+    /// Run the local scripts that each record lists in FIELD
+    ///
+    /// Such a field is startup_scripts, which ec2-launch sets. The scripts run in order until one fails.
+    #[arg(long, value_name = "FIELD", help_heading = RUN, hide_short_help = true)]
     pub run: Option<String>,
 
-    /// Give this file to the command's standard input, on every host; `-` is our own standard input. A pipe is read once, up
-    /// to 1 GiB, into a temporary file
-    #[arg(long, value_name = "FILE")]
+    /// Send a file to the command's standard input on each host
+    ///
+    /// `-` sends the standard input of pssh-rs. A pipe is first copied to a temporary file of at most 1 GiB.
+    #[arg(long, value_name = "FILE", help_heading = RUN, hide_short_help = true)]
     pub stdin: Option<PathBuf>,
 
-    /// Before anything is run, copy a file or folder of this machine to a path on every host; may be given again. Mode
-    /// and time are kept, files are replaced as a whole, and what is there already is not sent
-    #[arg(long, value_name = "FILE[:PATH]", value_parser = OsStringValueParser::new())]
+    /// Copy a file or folder to each host before anything runs
+    ///
+    /// Keeps mode and time, replaces files as a whole, and does not send what is there already. May be given more than
+    /// once.
+    #[arg(long, value_name = "FILE[:PATH]", value_parser = OsStringValueParser::new(), help_heading = RUN)]
     pub push: Vec<std::ffi::OsString>,
 
-    /// After all was run, copy a file or folder, wildcards too, from every host to FOLDER/HOST; may be given again
-    /// [default folder: pulled]
-    #[arg(long, value_name = "PATH[:FOLDER]", value_parser = OsStringValueParser::new())]
+    /// Copy files from each host to FOLDER/HOST after everything ran
+    ///
+    /// PATH may have wildcards and be a folder. The default FOLDER is `pulled`. May be given more than once.
+    #[arg(long, value_name = "PATH[:FOLDER]", value_parser = OsStringValueParser::new(), help_heading = RUN)]
     pub pull: Vec<std::ffi::OsString>,
 
-    /// Run it with sudo(8), as root or as USER. Where a sudo wants a password it is asked for, once
-    #[arg(long, value_name = "USER", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    /// Run with sudo(8), as root or as USER
+    ///
+    /// If a host's sudo asks for a password, pssh-rs asks for it once.
+    #[arg(long, value_name = "USER", num_args = 0..=1, require_equals = true, default_missing_value = "", help_heading = RUN)]
     pub sudo: Option<String>,
 
-    /// Set a variable for the command; may be given again
-    #[arg(long, value_name = "NAME=VALUE")]
+    /// Set an environment variable of the command
+    ///
+    /// May be given more than once.
+    #[arg(long, value_name = "NAME=VALUE", help_heading = RUN, hide_short_help = true)]
     pub env: Vec<Variable>,
 
     /// Run the command in this folder
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", help_heading = RUN, hide_short_help = true)]
     pub chdir: Option<String>,
 
-    /// Give the command a terminal, which some ask for; its stderr then comes out as stdout, and lines end as terminals
-    /// end them
-    #[arg(long)]
+    /// Allocate a terminal, like `ssh -t`
+    ///
+    /// stderr is merged into stdout, and lines end with \r\n.
+    #[arg(long, help_heading = RUN, hide_short_help = true)]
     pub tty: bool,
 
-    /// Log in as this user where a host has none of its own [default: ssh_config's User, else who runs pssh-rs]
-    #[arg(short = 'l', long, value_name = "USER", env = "PSSH_RS_USER", hide_env_values = true)]
+    /// User to log in as
+    ///
+    /// For hosts without a user of their own [default: User of ssh_config, else the user who runs pssh-rs].
+    #[arg(short = 'l', long, value_name = "USER", env = "PSSH_RS_USER", hide_env_values = true, help_heading = SSH)]
     pub user: Option<String>,
 
-    /// Connect to this port where a host has none of its own [default: ssh_config's Port, else 22]
+    /// Port to connect to
+    ///
+    /// For hosts without a port of their own [default: Port of ssh_config, else 22].
     #[arg(short, long, value_name = "PORT", env = "PSSH_RS_PORT", hide_env_values = true,
-        value_parser = clap::value_parser!(u16).range(1..))]
+        value_parser = clap::value_parser!(u16).range(1..), help_heading = SSH, hide_short_help = true)]
     pub port: Option<u16>,
 
-    /// Log in with this private key file, before the agent's keys; may be given again, or as a list separated by
-    /// colons [default: ssh_config's IdentityFile, else the usual files in ~/.ssh, after the agent's keys]
+    /// Private key file to log in with
+    ///
+    /// It is tried before the keys of the agent. May be given more than once, or as a list separated by colons
+    /// [default: IdentityFile of ssh_config, else the usual files in ~/.ssh, after the keys of the agent].
     #[arg(short, long, value_name = "FILE", env = "PSSH_RS_IDENTITY", hide_env_values = true, value_delimiter = ':',
-        value_parser = OsStringValueParser::new().map(PathBuf::from))]
+        value_parser = OsStringValueParser::new().map(PathBuf::from), help_heading = SSH)]
     pub identity: Vec<PathBuf>,
 
-    /// Read this instead of ~/.ssh/config and /etc/ssh/ssh_config; `none` reads none
-    #[arg(short = 'F', long, value_name = "FILE", env = "PSSH_RS_SSH_CONFIG", hide_env_values = true)]
+    /// Read this file instead of ~/.ssh/config and /etc/ssh/ssh_config
+    ///
+    /// `none` reads neither.
+    #[arg(short = 'F', long, value_name = "FILE", env = "PSSH_RS_SSH_CONFIG", hide_env_values = true, help_heading = SSH, hide_short_help = true)]
     pub ssh_config: Option<PathBuf>,
 
-    /// Set an option of ssh_config(5), as ssh -o does; may be given again
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// Set an option of ssh_config(5), like `ssh -o`
+    ///
+    /// May be given more than once.
+    #[arg(long, value_name = "KEY=VALUE", help_heading = SSH, hide_short_help = true)]
     pub ssh_option: Vec<String>,
 
-    /// Connect through this host, or through a list of them separated by commas; one connection to it carries all
-    #[arg(short = 'J', long, value_name = "[USER@]HOST[:PORT]")]
+    /// Connect through this host, like `ssh -J`
+    ///
+    /// A list separated by commas is a chain of hosts. All connections share one connection to each of them.
+    #[arg(short = 'J', long, value_name = "[USER@]HOST[:PORT]", help_heading = SSH)]
     pub jump: Option<String>,
 
-    /// Connect to the address in this field of the record, such as public_ip or host; a record that lacks it is
-    /// `unreachable` [default: private_ip, else public_ip, else host]
-    #[arg(long, value_name = "FIELD")]
+    /// Field of the record that has the address to connect to
+    ///
+    /// As in public_ip or host. A host whose record lacks it is `unreachable` [default: private_ip, else public_ip,
+    /// else host].
+    #[arg(long, value_name = "FIELD", help_heading = SSH, hide_short_help = true)]
     pub address: Option<String>,
 
-    /// What speaks SSH
+    /// SSH implementation: the built-in one, or the ssh program
     #[arg(long, value_name = "ENGINE", env = "PSSH_RS_ENGINE", hide_env_values = true, value_enum,
-        default_value_t = Engine::Libssh2)]
+        default_value_t = Engine::Libssh2, help_heading = SSH, hide_short_help = true)]
     pub engine: Engine,
 
-    /// What to do about host keys [default: ssh_config's StrictHostKeyChecking, else strict]
-    #[arg(long, value_name = "POLICY", env = "PSSH_RS_HOST_KEY", hide_env_values = true, value_enum)]
+    /// Which unknown host keys to accept
+    ///
+    /// `strict` accepts none, `accept-new` stores keys of new hosts, `off` accepts all [default: StrictHostKeyChecking
+    /// of ssh_config, else strict].
+    #[arg(long, value_name = "POLICY", env = "PSSH_RS_HOST_KEY", hide_env_values = true, value_enum, help_heading = SSH, hide_short_help = true)]
     pub host_key: Option<HostKeyPolicy>,
 
-    /// Read host keys from this file; may be given again, or as a list separated by colons; accept-new adds to the
-    /// first [default: ssh_config's UserKnownHostsFile and GlobalKnownHostsFile]
+    /// Files of known host keys
+    ///
+    /// May be given more than once, or as a list separated by colons; accept-new adds to the first [default:
+    /// UserKnownHostsFile and GlobalKnownHostsFile of ssh_config].
     #[arg(long, value_name = "FILE", env = "PSSH_RS_KNOWN_HOSTS", hide_env_values = true, value_delimiter = ':',
-        value_parser = OsStringValueParser::new().map(PathBuf::from))]
+        value_parser = OsStringValueParser::new().map(PathBuf::from), help_heading = SSH, hide_short_help = true)]
     pub known_hosts: Vec<PathBuf>,
 
-    /// Give what is done on a host this long, in seconds or as in 5m; where it takes longer the command is ended and
-    /// the host is a `timeout` [default: as long as it takes]
-    #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
+    /// Time limit for each host, as in 90 or 5m
+    ///
+    /// The command is killed and the host is reported as `timeout` [default: none].
+    #[arg(short, long, value_name = "TIME", value_parser = parse_duration, help_heading = LIMITS)]
     pub timeout: Option<Duration>,
 
-    /// Give looking up a host, connecting to it and the SSH handshake this long each [default: ssh_config's
-    /// ConnectTimeout, else 10]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    /// Time limit for each of DNS, TCP and SSH handshake
+    ///
+    /// [default: ConnectTimeout of ssh_config, else 10]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = LIMITS, hide_short_help = true)]
     pub connect_timeout: Option<Duration>,
 
-    /// Give logging in this long
-    #[arg(long, value_name = "TIME", default_value = "20", value_parser = parse_duration)]
+    /// Time limit for the login
+    #[arg(long, value_name = "TIME", default_value = "20", value_parser = parse_duration, help_heading = LIMITS, hide_short_help = true)]
     pub auth_timeout: Duration,
 
-    /// Wait this long, from a host's first attempt, for the host to let us in: a host that refuses the connection, does
-    /// not answer or rejects the login, as one that is still booting does, is tried again [default: do not wait]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    /// Keep trying to reach each host for this time
+    ///
+    /// Retries a host that refuses the connection, does not answer or rejects the login, for example because it is
+    /// still booting. Starts with the first attempt [default: do not retry].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = LIMITS)]
     pub wait: Option<Duration>,
 
-    /// Give the whole run this long: then commands are ended, and hosts not yet tried are `skipped`
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    /// Time limit for the whole run
+    ///
+    /// Running commands are killed, and the remaining hosts are `skipped`.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = LIMITS)]
     pub deadline: Option<Duration>,
 
-    /// Run on at most this many hosts at a time; hosts that do not answer do not count
+    /// Number of hosts at a time
+    ///
+    /// Hosts that do not answer do not count.
     #[arg(short, long, value_name = "NUMBER", env = "PSSH_RS_FANOUT", hide_env_values = true, default_value_t = 64,
-        value_parser = clap::value_parser!(u16).range(1..=10_000))]
+        value_parser = clap::value_parser!(u16).range(1..=10_000), help_heading = LIMITS)]
     pub fanout: u16,
 
     #[command(flatten)]
     pub rollout: RolloutArgs,
 
-    /// Write what would be run where, as records with a `plan`, and connect to nothing
+    /// Show what would run where; connect to nothing
+    ///
+    /// Writes records with a `plan`.
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Write to stderr what is tried on each host up to its login: address, algorithms, host key, and each login key
-    /// with the server's answer
-    #[arg(short, long)]
+    /// Show on stderr how each host is reached and logged in to
+    ///
+    /// Address, algorithms, host key, and each login key with the server's answer.
+    #[arg(short, long, hide_short_help = true)]
     pub verbose: bool,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = OUTPUT)]
     pub output: OutputArgs,
 
     #[command(flatten)]
@@ -167,12 +219,12 @@ pub struct Args {
 
     #[command(flatten)]
     pub progress: ProgressArgs,
-
-    /// The command, for the remote shell; its words are joined by blanks, as ssh does. Options end before its first
-    /// word
-    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
-    pub command: Vec<String>,
 }
+
+const RUN: &str = "What to run";
+const LIMITS: &str = "Limits";
+const SSH: &str = "SSH";
+const OUTPUT: &str = "Output";
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct WaitArgs {
-    /// How long to wait without any progress: seconds, or with a unit (10m)
+    /// Time limit for waiting without progress, as in 90 or 10m
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
     pub timeout: Duration,
 }

@@ -35,18 +35,22 @@ use std::time::Duration;
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct RegionArgs {
-    /// Work in these regions, separated by commas, or in `all` regions that the account has enabled [default:
-    /// CERVEZA_REGIONS, else the region of the AWS configuration]
-    #[arg(short, long, value_name = "REGION", value_delimiter = ',')]
+    /// Regions, separated by commas, or `all`
+    ///
+    /// `all` stands for the regions that the account has enabled [default: CERVEZA_REGIONS, else the region of the AWS
+    /// configuration].
+    #[arg(short, long, value_name = "REGION", value_delimiter = ',', help_heading = "Regions and accounts")]
     pub region: Vec<String>,
 
-    /// Work in the accounts of these profiles of the AWS configuration, separated by commas [default: the account of the
-    /// environment]. A record that has `aws_profile` is looked for in that account
-    #[arg(long, value_name = "PROFILE", value_delimiter = ',')]
+    /// AWS profiles of the accounts to work in
+    ///
+    /// Profiles of the AWS configuration, separated by commas [default: the account of the environment]. A record that
+    /// has `aws_profile` is looked for in that account.
+    #[arg(long, value_name = "PROFILE", value_delimiter = ',', help_heading = "Regions and accounts")]
     pub account: Vec<String>,
 
     /// Time limit for each connection to AWS
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5s")]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5s", help_heading = "Regions and accounts", hide_short_help = true)]
     pub connect_timeout: Duration,
 
     /// For a tool that works in one region: CERVEZA_REGIONS does not count.

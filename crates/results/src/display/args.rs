@@ -9,36 +9,44 @@ const MOST: u64 = 1 << 30;
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct DisplayArgs {
-    /// At the end, write what each host printed once for all hosts where it was the same, under a line that names
-    /// them. This is text for people, on a terminal and in a pipe
-    #[arg(short = 'b', long, conflicts_with_all = ["diff", "ordered"])]
+    /// At the end, show equal outputs once, with the hosts that have it
+    ///
+    /// This is text for people, on a terminal and in a pipe.
+    #[arg(short = 'b', long, conflicts_with_all = ["diff", "ordered"], help_heading = "Output")]
     pub group: bool,
 
-    /// As --group, but only what most hosts printed in full, and how that of the others differs from it
-    #[arg(long, conflicts_with = "ordered")]
+    /// Like --group, and show how others differ from the most common
+    #[arg(long, conflicts_with = "ordered", help_heading = "Output", hide_short_help = true)]
     pub diff: bool,
 
-    /// Write hosts in the order of the input: each as soon as it and all before it are done
-    #[arg(long)]
+    /// Show hosts in the order of the input
+    ///
+    /// Each host appears as soon as it and all before it are done.
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub ordered: bool,
 
-    /// Write lines also to a pipe or file, each as it comes: `host: text`, as dshbak(1) and awk(1) read them
-    #[arg(long, conflicts_with_all = ["group", "diff"])]
+    /// Write each line as it comes, as `host: text`, also to a pipe
+    ///
+    /// This is the format that dshbak(1) and awk(1) read.
+    #[arg(long, conflicts_with_all = ["group", "diff"], help_heading = "Output", hide_short_help = true)]
     pub lines: bool,
 
-    /// Let the output of hosts to the terminal as it is. Without this, control characters are shown as escapes, such
-    /// as \u{1b}
-    #[arg(long)]
+    /// Do not escape control characters on the terminal
+    ///
+    /// Without this, they are shown as escapes, such as \u{1b}.
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub raw: bool,
 
-    /// Keep this much of each host's stdout and stderr, in bytes or as in 64K or 4M: half of it from the beginning
-    /// and half from the end. A record where something was left out is `truncated`
-    #[arg(long, value_name = "BYTES", default_value = "1M", value_parser = parse_bytes)]
+    /// Most bytes to keep of each host's stdout and of its stderr
+    ///
+    /// As in 64K or 4M. Keeps the beginning and the end, half each. A record that lacks the middle is `truncated`.
+    #[arg(long, value_name = "BYTES", default_value = "1M", value_parser = parse_bytes, help_heading = "Output", hide_short_help = true)]
     pub max_output: usize,
 
-    /// Write what hosts print to DIR/HOST.out and DIR/HOST.err as well, as it comes and all of it. DIR is made if need
-    /// be
-    #[arg(long, value_name = "DIR")]
+    /// Write complete outputs to DIR/HOST.out and DIR/HOST.err
+    ///
+    /// They are written as the output comes. DIR is made if it does not exist.
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub outdir: Option<PathBuf>,
 }
 
