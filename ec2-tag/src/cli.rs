@@ -149,12 +149,12 @@ struct Plans {
 }
 
 impl Plans {
-    /// Returns the changes of these hosts by account and region.
-    fn by_region(&self, acted: &[Acted]) -> BTreeMap<(Option<String>, String), BTreeSet<TagChange>> {
-        let mut regions: BTreeMap<_, BTreeSet<TagChange>> = BTreeMap::new();
-        for host in acted.iter().filter(|host| host.result.is_ok()) {
+    /// Returns the changes of these hosts of one account by region.
+    fn by_region<'a>(&self, acted: impl IntoIterator<Item = &'a Acted>) -> BTreeMap<String, BTreeSet<TagChange>> {
+        let mut regions: BTreeMap<String, BTreeSet<TagChange>> = BTreeMap::new();
+        for host in acted.into_iter().filter(|host| host.result.is_ok()) {
             let changes = self.changes.get(&host.place()).into_iter().flatten().cloned();
-            regions.entry((host.record.str("aws_profile"), host.place().0)).or_default().extend(changes);
+            regions.entry(host.place().0).or_default().extend(changes);
         }
         regions
     }
@@ -162,14 +162,18 @@ impl Plans {
     /// Returns how many resources are tagged, and how long that takes at the least: accounts are tagged side by side, and the
     /// regions of an account one after the other.
     fn cost(&self, acted: &[Acted]) -> (usize, Duration) {
-        let mut resources = 0;
-        let mut times: BTreeMap<Option<String>, Duration> = BTreeMap::new();
-        for ((profile, _), changes) in self.by_region(acted) {
-            let (count, time) = cost(&changes, &self.remove_first);
-            resources += count;
-            *times.entry(profile).or_default() += time;
+        let mut accounts: BTreeMap<Option<String>, Vec<&Acted>> = BTreeMap::new();
+        for host in acted {
+            accounts.entry(host.record.str("aws_profile")).or_default().push(host);
         }
-        (resources, times.into_values().max().unwrap_or_default())
+        let (mut resources, mut longest) = (0, Duration::ZERO);
+        for hosts in accounts.into_values() {
+            let costs: Vec<_> =
+                self.by_region(hosts).values().map(|changes| cost(changes, &self.remove_first)).collect();
+            resources += costs.iter().map(|(count, _)| count).sum::<usize>();
+            longest = longest.max(costs.iter().map(|(_, time)| *time).sum());
+        }
+        (resources, longest)
     }
 
     fn changed_hosts(&self) -> usize {
@@ -219,12 +223,7 @@ fn show_plan(host: &mut Acted, plans: &Plans) {
 
 /// Makes the changes of the hosts of one account, region by region.
 async fn tag(ec2: &Ec2, acted: &mut [Acted], plans: &Plans, done: &impl Fn(usize)) {
-    // Two profiles may reach one instance.
-    let mut regions: BTreeMap<String, BTreeSet<TagChange>> = BTreeMap::new();
-    for ((_, region), changes) in plans.by_region(acted) {
-        regions.entry(region).or_default().extend(changes);
-    }
-    for (region, changes) in regions {
+    for (region, changes) in plans.by_region(&*acted) {
         let results = execute(ec2, &region, &changes, &plans.remove_first, done).await;
         for host in acted.iter_mut().filter(|host| host.result.is_ok() && host.place().0 == region) {
             let Some(changes) = plans.changes.get(&host.place()) else { continue };
