@@ -18,25 +18,26 @@ pub struct Rules<'a> {
 
 /// Each host with the action that is due, or none where it is so already or cannot be.
 pub fn plan(rules: &Rules<'_>, hosts: Vec<Record>, found: Vec<Found>) -> Vec<Acted> {
+    let check = |record| if rules.even_failed { Ok(()) } else { check_status(record) };
+    let checked: Vec<Result<()>> = hosts.iter().map(check).collect();
     // An instance may be in several records: a failed command in one of them skips all of them.
     let mut skipped: HashMap<Option<String>, Failure> = HashMap::new();
-    for (record, found) in hosts.iter().zip(&found).filter(|_| !rules.even_failed) {
-        if let (Err(failure), Found::One(instance)) = (check_status(record), found) {
-            skipped.entry(instance.str("instance_id")).or_insert(failure);
+    for (found, checked) in found.iter().zip(&checked) {
+        if let (Found::One(instance), Err(failure)) = (found, checked) {
+            skipped.entry(instance.str("instance_id")).or_insert(failure.clone());
         }
     }
-    let plan_host = |(record, found): (Record, Found)| {
-        let own = if rules.even_failed { Ok(()) } else { check_status(&record) };
+    let plan_host = |((record, found), checked): ((Record, Found), Result<()>)| {
         let of_instance = match &found {
             Found::One(instance) => skipped.get(&instance.str("instance_id")).cloned().map_or(Ok(()), Err),
             _ => Ok(()),
         };
-        match own.and(of_instance) {
+        match checked.and(of_instance) {
             Ok(()) => plan_host(rules, record, found),
             Err(failure) => Acted { record, action: SKIPPED, result: Err(failure) },
         }
     };
-    hosts.into_iter().zip(found).map(plan_host).collect()
+    hosts.into_iter().zip(found).zip(checked).map(plan_host).collect()
 }
 
 fn plan_host(rules: &Rules<'_>, mut record: Record, found: Found) -> Acted {
