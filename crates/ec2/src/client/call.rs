@@ -13,6 +13,7 @@ use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -34,6 +35,8 @@ pub(crate) struct Calls {
     pub arrivals: Arrivals,
     /// How often any request is sent at most, if the user has set that.
     max_attempts: Option<u32>,
+    /// Whether calls wait also after Ctrl-C.
+    goes_on: AtomicBool,
 }
 
 impl Calls {
@@ -45,6 +48,7 @@ impl Calls {
             read_limit: Mutex::new(READ_LIMIT),
             arrivals: Arrivals::default(),
             max_attempts,
+            goes_on: AtomicBool::new(false),
         }
     }
 
@@ -159,6 +163,11 @@ impl Ec2 {
         set(&self.calls.timeout, timeout);
     }
 
+    /// Lets calls go on after Ctrl-C, for a tool that has to look after what it has begun. The tool must bound them.
+    pub fn go_on_after_interrupt(&self) {
+        self.calls.goes_on.store(true, Ordering::Relaxed);
+    }
+
     /// Sets how long a region may take to answer a read.
     pub fn set_read_limit(&self, limit: Duration) {
         set(&self.calls.read_limit, limit);
@@ -245,7 +254,7 @@ impl Ec2 {
         tokio::select! {
             biased;
             done = work => Ok(done),
-            () = self.interrupt.wait() => Err(NotSent::Interrupted),
+            () = self.interrupt.wait(), if !self.calls.goes_on.load(Ordering::Relaxed) => Err(NotSent::Interrupted),
             stalled = self.calls.stalled(begun) => Err(stalled),
         }
     }
