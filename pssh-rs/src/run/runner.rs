@@ -397,8 +397,8 @@ fn may_be_booting(outcome: &Outcome) -> bool {
 fn stuck(phase: Option<Phase>) -> Outcome {
     let (status, error) = match phase {
         None => (HostStatus::Unreachable, "stuck before anything was begun"),
-        Some(Phase::Resolve) => (HostStatus::Unreachable, "stuck while looking up the address"),
-        Some(Phase::Connect) => (HostStatus::Unreachable, "stuck while connecting"),
+        Some(Phase::Lookup | Phase::Resolve) => (HostStatus::Unreachable, "stuck while looking up the address"),
+        Some(Phase::Deliver | Phase::Connect) => (HostStatus::Unreachable, "stuck while connecting"),
         Some(Phase::Handshake) => (HostStatus::Unreachable, "stuck: the server sent much and said nothing"),
         Some(Phase::HostKey) => (HostStatus::HostKey, "stuck while keeping the host key"),
         Some(Phase::Auth) => (HostStatus::Timeout, "stuck while logging in"),

@@ -326,12 +326,8 @@ fn list_commands(region: &mut Region, input: &Map<String, Value>) -> JsonAnswer 
     let mut after = SystemTime::UNIX_EPOCH;
     for filter in input.get("Filters").and_then(Value::as_array).into_iter().flatten() {
         match (filter["key"].as_str(), filter["value"].as_str()) {
-            // Whole seconds, as `2026-11-29T20:00:00Z`, within this day.
-            (Some("InvokedAfter"), Some(time)) if time.ends_with('Z') => {
-                let clock = |at: usize| time.get(at..at + 2).and_then(|digits| digits.parse::<u64>().ok());
-                let of_day = clock(11).zip(clock(14)).zip(clock(17)).map(|((h, m), s)| h * 3600 + m * 60 + s);
-                let day = seconds(SystemTime::now()) as u64 / 86_400 * 86_400;
-                after += Duration::from_secs(day + of_day.ok_or_else(|| invalid("InvokedAfter is no time"))?);
+            (Some("InvokedAfter"), Some(time)) => {
+                after += Duration::from_secs(since_1970(time).ok_or_else(|| invalid("InvokedAfter is not a time"))?);
             }
             _ => return Err(ApiError::new("InvalidFilterKey", "The specified key isn't valid.")),
         }
@@ -341,6 +337,22 @@ fn list_commands(region: &mut Region, input: &Map<String, Value>) -> JsonAnswer 
     all.reverse();
     let (commands, next) = page(input, all, 50)?;
     Ok(json!({"Commands": commands, "NextToken": next}))
+}
+
+/// The seconds of a time such as `2026-11-29T20:00:00Z`.
+fn since_1970(time: &str) -> Option<u64> {
+    let number = |from: usize, to: usize| time.get(from..to)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    // Days of the Gregorian calendar, whose year begins with March here.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
+    time.ends_with('Z').then_some(days * 86_400 + number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?)
+}
+
+#[test]
+fn a_time_is_read() {
+    assert_eq!(since_1970("1970-01-01T00:00:01Z"), Some(1));
+    assert_eq!(since_1970("2026-11-29T20:00:00Z"), Some(1_795_982_400));
 }
 
 /// A command that is not visible has no invocations: this is not an error.

@@ -78,6 +78,9 @@ pub enum By {
     Instance,
     /// As `Instance`, but where no live instance has the name the last one that has ended is found.
     LastInstance,
+    /// As `Instance`, but a record with `instance_id` and `region` is taken as it is, so a saved listing works while EC2
+    /// does not.
+    Record,
     /// By name, whatever instance the host was when its record was written. Instances that have ended are looked for too.
     Name,
 }
@@ -170,14 +173,23 @@ async fn look_up(
     let mut wanted: BTreeMap<Place, BTreeSet<Key>> = BTreeMap::new();
     let mut answers = Answers::new();
     let mut places: Vec<(Key, Vec<Place>)> = Vec::new();
-    for host in &given.hosts {
+    let mut known: HashMap<usize, Record> = HashMap::new();
+    for (number, host) in given.hosts.iter().enumerate() {
         let id = match by {
-            By::Instance | By::LastInstance => instance_id(host),
+            By::Instance | By::LastInstance | By::Record => instance_id(host),
             By::Name => named_by_id(host),
         };
         let key = id.map_or_else(|| Key::Name(host.host().to_string()), Key::Id);
         let mut its = Vec::new();
-        for account in accounts_of(host) {
+        let of = accounts_of(host);
+        if by == By::Record
+            && let Some(record) = as_it_is(accounts, &of, host)?
+        {
+            known.insert(number, record);
+            places.push((key, its));
+            continue;
+        }
+        for account in of {
             let regions = match (&accounts[account], host.str("region")) {
                 (Err(failure), _) => {
                     answers.insert(Place::new(account, ""), Err(failure.clone()));
@@ -208,12 +220,19 @@ async fn look_up(
     });
     answers.extend(asked.buffer_unordered(CONCURRENCY).collect::<Vec<_>>().await);
     ask_by_zone(accounts, &given.hosts, &mut places, &mut answers).await;
-    let new: Vec<_> =
-        places.iter().zip(&given.hosts).filter(|(_, host)| is_new(host)).map(|(place, _)| place).collect();
+    let new: Vec<_> = places
+        .iter()
+        .zip(&given.hosts)
+        .filter(|((_, places), host)| !places.is_empty() && is_new(host))
+        .map(|(place, _)| place)
+        .collect();
     look_again(accounts, &new, by, &mut answers).await;
     let instances = answers.values().flatten().flat_map(HashMap::values).flatten();
     refuse_ambiguous(&given.expressions, instances.filter(|instance| !has_ended(instance)))?;
     let mut found: Vec<Found> = places.iter().map(|(key, places)| found(key, places, &answers)).collect();
+    for (number, record) in known {
+        found[number] = Found::One(record);
+    }
     if by != By::Name {
         for (found, (key, _)) in found.iter_mut().zip(&places) {
             match (found, key) {
@@ -238,6 +257,21 @@ async fn look_up(
     let denied = looked_in.into_iter().filter_map(|place| Some(answers.get(place)?.as_ref().err()?.clone()));
     let denied = denied.collect();
     Ok((found, denied))
+}
+
+/// Returns the record of a host that needs no lookup: it names its instance and region, and can be of one account only.
+fn as_it_is(accounts: &[Result<&Ec2>], of: &[usize], host: &Record) -> Result<Option<Record>> {
+    let [account] = of else { return Ok(None) };
+    let (Ok(ec2), Some(id), Some(region)) = (&accounts[*account], instance_id(host), host.str("region")) else {
+        return Ok(None);
+    };
+    check_region(&region).map_err(|failure| failure.within(host.host()))?;
+    let mut record = host.clone();
+    record.set("instance_id", id);
+    if let Some(profile) = ec2.profile() {
+        record.set(AWS_PROFILE, profile);
+    }
+    Ok(Some(record))
 }
 
 /// Returns a failure of this account. The message names the account if there are several.
@@ -294,7 +328,7 @@ impl Ec2 {
             found.entry(Key::Id(record.str("instance_id").unwrap_or_default())).or_default().push(record);
         }
         if !by_name.values.is_empty() {
-            let live = (by == By::Instance).then(|| Filter::new("instance-state-name", LIVE_STATES));
+            let live = matches!(by, By::Instance | By::Record).then(|| Filter::new("instance-state-name", LIVE_STATES));
             let filters: Vec<_> = [by_name].into_iter().chain(live).collect();
             for record in self.find(region, &filters).await? {
                 found.entry(Key::Name(record.host().to_string())).or_default().push(record);

@@ -134,6 +134,14 @@ impl Renderer {
         Ok(Renderer { view, order, text: Vec::new(), failure: None })
     }
 
+    /// Shows a host's lines when it is done, for a tool that gets no output before.
+    pub fn without_live(mut self) -> Renderer {
+        if let View::Live(live) = &self.view {
+            self.view = View::Hosts(live.style());
+        }
+        self
+    }
+
     /// Whether output is to be sent here as it comes; otherwise its outcome has all that is shown of a host.
     pub fn is_live(&self) -> bool {
         matches!(self.view, View::Live(_))

@@ -73,8 +73,8 @@ fn cut_short(job: &Job, log: &ConnectionLog, error: WaitError, bounds: Bounds, t
         Phase::Exec if log.sent => wait_failed(job, phase, error, bounds.command.unwrap_or_default(), "the command"),
         Phase::Exec => wait_failed(job, phase, error, START, "starting the command"),
         Phase::Auth => wait_failed(job, phase, error, bounds.auth, "while logging in"),
-        Phase::Resolve => not_reached(job, phase, error, connect, "the address was not found"),
-        Phase::Connect => not_reached(job, phase, error, connect, "no connection"),
+        Phase::Lookup | Phase::Resolve => not_reached(job, phase, error, connect, "the address was not found"),
+        Phase::Deliver | Phase::Connect => not_reached(job, phase, error, connect, "no connection"),
         Phase::Handshake | Phase::HostKey => not_reached(job, phase, error, connect, "no SSH handshake"),
     };
     let error = outcome.error.into_iter().chain(terminated).collect::<Vec<_>>().join("; ");
