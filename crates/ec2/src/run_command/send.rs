@@ -1,6 +1,7 @@
 //! Sends a command, finds one whose answer got lost, and cancels one.
 
 use crate::client::Ec2;
+use crate::client::call::SEND_COMMAND;
 use crate::client::failure::{failure, is_denied};
 use crate::client::verdict::{code, is_ambiguous};
 use crate::config::region_name::check_region;
@@ -54,7 +55,7 @@ impl Ec2 {
         region: &str,
         request: &CommandRequest,
     ) -> std::result::Result<String, SendFailure> {
-        const CALL: &str = "SendCommand";
+        const CALL: &str = SEND_COMMAND;
         let refused = |failure| SendFailure { failure, is_ambiguous: false, is_denied: false, is_of_instance: false };
         check_region(region).map_err(refused)?;
         let seconds = |time: Duration| time.as_secs_f64().ceil() as u64;
