@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 INSTALL ?= install
 
-TOOLS = hostrange ec2-ls ec2-launch ec2-power ec2-tag hostfmt mkuserdata pssh-rs
+TOOLS = hostrange ec2-ls ec2-launch ec2-power ec2-run ec2-tag hostfmt mkuserdata pssh-rs
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 BINDIR = $(DESTDIR)$(PREFIX)/bin

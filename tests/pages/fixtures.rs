@@ -1,6 +1,7 @@
 //! What the examples of each page find: files, and servers to speak to.
 
-use kit::{Moto, Sandbox, Sshd};
+use kit::ec2_server::Options;
+use kit::{Ec2Server, Moto, Sandbox, Sshd};
 use std::any::Any;
 
 /// Servers that run as long as this is kept.
@@ -13,6 +14,7 @@ pub fn set_up(tool: &str) -> (Sandbox, Servers) {
         "hostrange" => {}
         "hostfmt" => saved_fleet(&sandbox),
         "mkuserdata" => parts(&sandbox),
+        "ec2-run" => return managed_fleet(),
         _ => return fleet(),
     }
     (sandbox, Box::new(()))
@@ -62,4 +64,16 @@ fn fleet() -> (Sandbox, Servers) {
     let sshd = Sshd::everywhere();
     sshd.open_to(&mut sandbox);
     (sandbox, Box::new(sshd))
+}
+
+/// Hosts with SSM Agent: mysql1 to mysql3, web1 and web2, and a script. Nothing listens at their addresses.
+fn managed_fleet() -> (Sandbox, Servers) {
+    let ec2 = Ec2Server::start(Options::default());
+    for (hosts, role) in [(&["mysql1", "mysql2", "mysql3"][..], "mysql"), (&["web1", "web2"], "web")] {
+        let tag = [("TagSpecification.1.Tag.2.Key", "role"), ("TagSpecification.1.Tag.2.Value", role)];
+        ec2.launch(hosts.iter().copied(), &tag);
+    }
+    let sandbox = ec2.sandbox();
+    sandbox.file("hello.sh", "#!/bin/sh\necho \"hello $1\"\n");
+    (sandbox, Box::new(ec2))
 }

@@ -56,7 +56,7 @@ async fn of_command(ec2: &Ec2, id: &str) -> Result<Vec<Record>> {
             if let Some(profile) = ec2.profile() {
                 record.set("aws_profile", profile);
             }
-            record.set("command_id", id.clone());
+            record.set("command_id", id);
             record
         }));
     }
