@@ -50,7 +50,7 @@ check: lint
 
 # Tools against their peers, on this machine: BENCH_RUNS=n sets the runs, QUICK=1 leaves out the large inputs.
 # BENCHED="hostrange pssh-rs" measures these alone. Those of EC2 need the AWS SDK, whose first release build takes minutes.
-BENCHED = hostrange hostfmt mkuserdata pssh-rs ec2-launch ec2-ls
+BENCHED = hostrange hostfmt mkuserdata pssh-rs ec2-launch ec2-ls ec2-run
 bench:
 	tests/setup bench
 	$(CARGO) build --release --locked $(if $(filter ec2-%,$(BENCHED)),--workspace --exclude xtask,$(BENCHED:%=-p %))

@@ -202,6 +202,14 @@ fn agent_of(region: &Region, id: &str) -> Option<Agent> {
         _ if agent.ping == Ping::Online => agent.ping = Ping::ConnectionLost,
         _ => {}
     }
+    let has_vanished = |one: &Invocation| {
+        one.instance == id && one.status == "InProgress" && matches!(one.agent.action, Action::Vanish)
+    };
+    if matches!(agent.action, Action::Vanish)
+        && region.run_command.commands.iter().any(|command| command.invocations.iter().any(has_vanished))
+    {
+        agent.ping = Ping::ConnectionLost;
+    }
     if agent.ping == Ping::ConnectionLost {
         agent.action = Action::Ignore;
     }
