@@ -66,7 +66,8 @@ fn fleet() -> (Sandbox, Servers) {
     (sandbox, Box::new(sshd))
 }
 
-/// Hosts with SSM Agent: mysql1 to mysql3, web1 and web2, and a script. Nothing listens at their addresses.
+/// Hosts with SSM Agent: mysql1 to mysql3, web1 and web2; a script; and the results of pssh-rs on a host that it did
+/// not reach.
 fn managed_fleet() -> (Sandbox, Servers) {
     let ec2 = Ec2Server::start(Options::default());
     for (hosts, role) in [(&["mysql1", "mysql2", "mysql3"][..], "mysql"), (&["web1", "web2"], "web")] {
@@ -75,5 +76,7 @@ fn managed_fleet() -> (Sandbox, Servers) {
     }
     let sandbox = ec2.sandbox();
     sandbox.file("hello.sh", "#!/bin/sh\necho \"hello $1\"\n");
+    let unreachable = r#"{"host":"web1","status":"unreachable","phase":"connect","error":"no connection"}"#;
+    sandbox.file("results.jsonl", format!("{unreachable}\n"));
     (sandbox, Box::new(ec2))
 }

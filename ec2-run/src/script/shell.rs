@@ -91,7 +91,8 @@ impl HostCommand {
                 format!("exec \"$f\"{words}")
             }
         };
-        let mut inner = String::from("cd\n");
+        // As sshd does, it goes on without a home.
+        let mut inner = String::from("cd 2>/dev/null || cd /\n");
         for Variable { name, value } in &self.env {
             let _ = writeln!(inner, "export {name}={}", quote(value));
         }
