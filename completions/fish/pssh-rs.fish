@@ -30,15 +30,15 @@ complete -c pssh-rs -s f -l fanout -d 'Number of hosts at a time' -r
 complete -c pssh-rs -l batch -d 'Run in batches, as in 1,10%,50%; stop if one fails' -r
 complete -c pssh-rs -l max-fail -d 'Start no more hosts once more than this many have failed' -r
 complete -c pssh-rs -l max-unreachable -d 'Like --max-fail, for hosts that were not reached [default: no limit]' -r
-complete -c pssh-rs -s o -l output -d 'Output format' -r -f -a "auto\t''
-json\t''
-names\t''
-table\t''
-csv\t'As RFC 4180 has it, with \\n at the end of lines'
-tsv\t'With \\t, \\n, \\r and \\\\ for those characters, as PostgreSQL\'s COPY and mysql --batch write them'"
+complete -c pssh-rs -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal what suits the tool, mostly a table'
+json\t'JSON lines: one record per line'
+names\t'One name per line'
+table\t'Aligned columns with headers'
+csv\t'As in RFC 4180, with \\n at the end of lines'
+tsv\t'Tabs between columns; tab, newline, return and backslash are \\t, \\n, \\r and \\\\, as in PostgreSQL\'s COPY'"
 complete -c pssh-rs -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb'
-always\t''
-never\t''"
+always\t'Always use colours'
+never\t'Never use colours'"
 complete -c pssh-rs -l max-output -d 'Limit on each host\'s stdout and on its stderr, as in 64K or 4M' -r
 complete -c pssh-rs -l outdir -d 'Write complete outputs to DIR/HOST.out and DIR/HOST.err' -r -F
 complete -c pssh-rs -l columns -d 'Columns of a table, csv or tsv, as in host,tags.role' -r
@@ -47,7 +47,7 @@ complete -c pssh-rs -l tty -d 'Allocate a terminal, like `ssh -t`'
 complete -c pssh-rs -l serial -d 'One host at a time, in order; stop at the first failure'
 complete -c pssh-rs -l dry-run -d 'Show what would run on which host, without connecting'
 complete -c pssh-rs -s v -l verbose -d 'Show on stderr how each host is reached and logged in to'
-complete -c pssh-rs -s 1 -d 'Write names, one a line, also of hosts that failed (same as -o names)'
+complete -c pssh-rs -s 1 -d 'Write names, one per line, also of failed hosts (same as -o names)'
 complete -c pssh-rs -l no-header -d 'Write no header line'
 complete -c pssh-rs -s b -l group -d 'Show equal output once, with the hosts that printed it'
 complete -c pssh-rs -l diff -d 'Like --group, and show how other outputs differ from the most common one'

@@ -12,7 +12,9 @@ pub enum Color {
     /// On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb
     #[default]
     Auto,
+    /// Always use colours
     Always,
+    /// Never use colours
     Never,
 }
 

@@ -9,8 +9,8 @@ use std::time::SystemTime;
 pub struct SortArgs {
     /// Sort by these keys, as in zone,-launch_time
     ///
-    /// Keys of the records are separated by commas; `-` before a key sorts in descending order. Numbers are sorted by value
-    /// and names as people count (web2 before web10). A host without the key comes last.
+    /// Keys of the records are separated by commas; `-` before a key sorts in descending order. Numbers are sorted by
+    /// value, and names in natural order (web2 before web10). Hosts without the key come last.
     #[arg(long, value_name = "KEY", value_delimiter = ',', allow_hyphen_values = true, value_parser = parse_key)]
     pub sort: Vec<SortKey>,
 }

@@ -12,7 +12,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct WaitArgs {
-    /// Time limit for waiting without progress, as in 90 or 10m
+    /// Time limit for waiting, as in 90 or 10m
+    ///
+    /// It starts again whenever a host is ready.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
     pub timeout: Duration,
 }

@@ -37,15 +37,15 @@ use std::time::Duration;
 pub struct RegionArgs {
     /// Regions, separated by commas, or `all`
     ///
-    /// `all` stands for the regions that the account has enabled [default: CERVEZA_REGIONS, else the region of the AWS
+    /// `all` is every region that is enabled for the account [default: CERVEZA_REGIONS, else the region of the AWS
     /// configuration].
     #[arg(short, long, value_name = "REGION", value_delimiter = ',', help_heading = "Regions and accounts")]
     pub region: Vec<String>,
 
     /// AWS profiles of the accounts to work in
     ///
-    /// Profiles of the AWS configuration, separated by commas [default: the account of the environment]. A record that
-    /// has `aws_profile` is looked for in that account.
+    /// Profiles of the AWS configuration, separated by commas [default: the account of the environment]. A record with
+    /// `aws_profile` is looked up only in that account.
     #[arg(long, value_name = "PROFILE", value_delimiter = ',', help_heading = "Regions and accounts")]
     pub account: Vec<String>,
 

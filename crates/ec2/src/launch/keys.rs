@@ -1,7 +1,6 @@
 //! A "launch key" names one parameter of RunInstances in a profile. One table (`LAUNCH_KEYS`) serves the profile's parser,
 //! its JSON Schema, the man page and the request.
 
-use crate::launch::parameters::PARAMETERS;
 use serde_json::{Map, Value};
 
 /// A key of a profile.
@@ -50,8 +49,16 @@ pub(crate) struct Parameter<B: 'static> {
     pub set: fn(B, &Value) -> B,
 }
 
-/// Parameters of RunInstances without a field of their own in `LaunchRequest`.
-pub const LAUNCH_KEYS: &[Key] = &keys(&PARAMETERS);
+pub(crate) const fn key(name: &'static str, aliases: &'static [&'static str], kind: Kind, about: &'static str) -> Key {
+    Key { name, aliases, kind, about }
+}
+
+impl Key {
+    /// Returns the parameter with this key. `set` gives the builder a checked value of the key.
+    pub(crate) const fn sets<B>(self, set: fn(B, &Value) -> B) -> Parameter<B> {
+        Parameter { key: self, set }
+    }
+}
 
 /// The keys of a table of parameters.
 pub(crate) const fn keys<B, const N: usize>(parameters: &[Parameter<B>; N]) -> [Key; N] {
@@ -112,6 +119,7 @@ fn check_value(kind: Kind, value: &Value) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::launch::parameters::LAUNCH_KEYS;
     use serde_json::json;
     use std::collections::HashSet;
 

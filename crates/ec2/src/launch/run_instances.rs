@@ -1,8 +1,8 @@
 //! From a `LaunchRequest` to the parameters of RunInstances.
 
 use crate::change::tags::tag;
-use crate::launch::keys::{LAUNCH_KEYS, check_values, set_all};
-use crate::launch::parameters::{Draft, PARAMETERS};
+use crate::launch::keys::{check_values, set_all};
+use crate::launch::parameters::{Draft, LAUNCH_KEYS, PARAMETERS};
 use crate::launch::{LaunchRequest, Volume};
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesInputBuilder;
 use aws_sdk_ec2::types::{
