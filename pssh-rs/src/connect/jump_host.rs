@@ -85,8 +85,9 @@ impl JumpHosts {
                 }
             }
         });
-        let has_to_ask =
-            |why: &String| ["Permission denied (", "Host key verification failed."].iter().any(|sign| why.contains(sign));
+        let has_to_ask = |why: &String| {
+            ["Permission denied (", "Host key verification failed."].iter().any(|sign| why.contains(sign))
+        };
         let can_ask = can_ask();
         for jump in jumps.iter().filter(|_| can_ask && !stop.is_set()) {
             let mut state = lock(&jump.state);
