@@ -92,7 +92,7 @@ impl MasterSetup {
 
     /// Returns the command that starts the master, and its time limit.
     fn command(&self, spec: &str, ask: bool, socket: &Path, log: &Path) -> Result<(Command, Duration), String> {
-        let jumps = JumpSpec::list(spec)?;
+        let jumps = JumpSpec::parse_list(spec)?;
         let (last, earlier) = jumps.split_last().ok_or("no jump host is named")?;
         let batch = if ask { "BatchMode=no" } else { "BatchMode=yes" };
         let timeout = format!("ConnectTimeout={}", self.limit.as_secs().max(1));

@@ -110,7 +110,7 @@ fn exchange_keys(
     }
     let query = HostKeyQuery { allowed: options.host_key_algorithms.as_deref(), ..verifier.query() };
     let session = SshSession::new(socket, job.shutdown.clone()).map_err(WaitError::from).and_then(|mut session| {
-        session.prefer(options)?;
+        session.set_algorithms(options)?;
         session.handshake(&query, deadline)?;
         Ok(session)
     });

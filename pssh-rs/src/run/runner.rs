@@ -293,8 +293,8 @@ impl Runner<'_> {
 
     /// Reports the final outcome of a host.
     fn emit(&mut self, index: usize, outcome: Outcome) {
-        self.schedule.done(outcome.mark());
-        self.queue.done(index, outcome);
+        self.schedule.add_mark(outcome.mark());
+        self.queue.send_outcome(index, outcome);
     }
 
     /// Starts no more hosts. Reports hosts that were never tried with `status`, the others with their last outcome.

@@ -253,13 +253,13 @@ impl<'a> Follow<'a> {
         let Some(gate) = self.gate.as_mut().filter(|gate| !gate.is_open()) else {
             return Ok(self.pass_on(stream, bytes)?);
         };
-        let (bytes, signs) = gate.pass(stream, bytes);
+        let (bytes, signs) = gate.filter(stream, bytes);
         for sign in signs {
             match sign {
-                SudoSign::Begun => gate.accepted(),
+                SudoSign::Begun => gate.accept_password(),
                 SudoSign::Prompt => {
                     self.timer.pause();
-                    let password = gate.answer(&|| self.channel.check(None)).map_err(|error| match error {
+                    let password = gate.password(&|| self.channel.check(None)).map_err(|error| match error {
                         NoPassword::Because(why) => CommandEnd::NoPassword(why),
                         NoPassword::WaitError(wait_error) => CommandEnd::WaitError(wait_error),
                     })?;
@@ -277,7 +277,7 @@ impl<'a> Follow<'a> {
         for stream in STREAMS {
             while let Some(mut bytes) = self.channel.take_queued(stream) {
                 if let Some(gate) = self.gate.as_mut().filter(|gate| !gate.is_open()) {
-                    bytes = gate.pass(stream, &bytes).0;
+                    bytes = gate.filter(stream, &bytes).0;
                 }
                 let _ = self.pass_on(stream, &bytes);
             }
@@ -288,7 +288,7 @@ impl<'a> Follow<'a> {
     /// Passes on what the gate has held back.
     fn pass_on_held(&mut self) -> Result<(), WaitError> {
         for stream in STREAMS {
-            let held = self.gate.as_mut().map(|gate| gate.rest(stream)).unwrap_or_default();
+            let held = self.gate.as_mut().map(|gate| gate.take_held(stream)).unwrap_or_default();
             if !held.is_empty() {
                 self.pass_on(stream, &held)?;
             }
@@ -299,7 +299,7 @@ impl<'a> Follow<'a> {
     /// Passes output on. The time that the reader of our output takes does not count as the host's.
     fn pass_on(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), WaitError> {
         let before = self.sink.reader_time();
-        let taken = self.sink.take(stream, bytes, &|| {
+        let taken = self.sink.write(stream, bytes, &|| {
             self.timer.touch();
             self.channel.check(None)
         });
@@ -503,7 +503,7 @@ mod tests {
     struct SlowSink(Duration);
 
     impl Sink<WaitError> for SlowSink {
-        fn take(
+        fn write(
             &mut self,
             _stream: Stream,
             _bytes: &[u8],
