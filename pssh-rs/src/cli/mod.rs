@@ -81,7 +81,7 @@ fn cancel(args: &Args, records: &[Record], tool: &Tool) -> Result<Status> {
     for (index, record) in records.iter().enumerate() {
         let outcome = Outcome::stopped(false);
         summary.add(outcome.status, record.host());
-        out.done(index, record, outcome);
+        out.add_outcome(index, record, outcome);
     }
     end(out, &summary, None, true, tool)
 }

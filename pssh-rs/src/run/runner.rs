@@ -293,8 +293,8 @@ impl Runner<'_> {
 
     /// Reports the final outcome of a host.
     fn emit(&mut self, index: usize, outcome: Outcome) {
-        self.schedule.done(outcome.mark());
-        self.queue.done(index, outcome);
+        self.schedule.add_mark(outcome.mark());
+        self.queue.send_outcome(index, outcome);
     }
 
     /// Starts no more hosts. Reports hosts that were never tried with `status`, the others with their last outcome.
@@ -343,5 +343,116 @@ impl Running {
             duration: self.begun.elapsed(),
             ..outcome
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::test_support::{job, target_with_problem};
+    use crate::run::schedule::Width;
+    use cerveza_manners::{OutputArgs, Tool};
+    use cerveza_results::{Budget, DisplayArgs, Limits, Rollout, RolloutRules};
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Args {
+        #[command(flatten)]
+        display: DisplayArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    }
+
+    const HOSTS: usize = 20;
+
+    fn plan(job: Job, rules: &RolloutRules) -> RunPlan {
+        let limits = Limits { stream: 100, budget: Budget::new(1000), tool: "pssh-rs" };
+        RunPlan {
+            job,
+            targets: (0..HOSTS).map(|_| target_with_problem()).collect(),
+            sinks: HostSinks { limits, queue: None, outdir: None },
+            schedule: Schedule::new(Rollout::new(HOSTS, rules), Width { fanout: 4, open: 8 }),
+            counts: Arc::default(),
+            waits: false,
+        }
+    }
+
+    /// Runs the plan. Returns the status of each host, in the order of their ends, and whether the run was interrupted.
+    fn statuses(plan: RunPlan) -> (Vec<HostStatus>, bool) {
+        // Sorted records are held until the end, and the end is not written here.
+        let args = Args::parse_from(["x", "--sort", "host"]);
+        let mut out = Renderer::new(&args.display, &args.output, ["a"].into_iter(), &Tool { name: "x" }).unwrap();
+        let (queue, mut statuses) = (OutputQueue::new(1000), Vec::new());
+        let interrupted = run(plan, &queue, &mut out, |_| (), |_, status, _| statuses.push(status)).unwrap();
+        (statuses, interrupted)
+    }
+
+    #[test]
+    fn every_host_is_reported_once() {
+        assert_eq!(statuses(plan(job(), &RolloutRules::default())), (vec![HostStatus::Auth; HOSTS], false));
+    }
+
+    #[test]
+    fn an_interrupted_run_reports_every_host() {
+        let job = job();
+        job.shutdown.stop.set();
+        assert_eq!(statuses(plan(job, &RolloutRules::default())), (vec![HostStatus::Cancelled; HOSTS], true));
+    }
+
+    fn runner<'a>(events: &Sender<Event>, queue: &'a OutputQueue, counts: &'a RunCounts) -> Runner<'a> {
+        let RunPlan { job, targets, sinks, schedule, .. } = plan(job(), &RolloutRules::default());
+        Runner {
+            shared: Arc::new(Shared { job, targets, sinks }),
+            schedule,
+            events: events.clone(),
+            queue,
+            counts,
+            waits: false,
+            running: HashMap::new(),
+            earlier: HashMap::new(),
+            waited_for: HashSet::new(),
+            abandoned: Vec::new(),
+            interrupts: 0,
+            stop: None,
+        }
+    }
+
+    #[test]
+    fn an_attempt_that_hangs_is_given_up_after_a_stop() {
+        let (queue, counts, (events, _)) = (OutputQueue::new(1000), RunCounts::default(), channel());
+        let mut runner = runner(&events, &queue, &counts);
+        let now = Instant::now();
+        let turn = runner.schedule.begin(now).unwrap();
+        let (capture, controls) = (runner.shared.sinks.kept(), Arc::new(Controls::default()));
+        controls.timer.start(Phase::Exec, None);
+        let thread = thread::spawn(|| ());
+        let running = Running {
+            turn,
+            capture,
+            controls: Arc::clone(&controls),
+            thread,
+            begun: now,
+            started_at: SystemTime::now(),
+        };
+        runner.running.insert(turn.index, running);
+        runner.give_up_overdue();
+        assert_eq!(runner.running.len(), 1);
+        runner.stop = Some((now, Duration::ZERO));
+        runner.give_up_overdue();
+        assert_eq!((runner.running.len(), runner.abandoned.len()), (0, 1));
+        assert!(!controls.timer.finish());
+    }
+
+    #[test]
+    fn a_second_stop_shortens_the_time_that_attempts_have() {
+        let (queue, counts, (events, _)) = (OutputQueue::new(1000), RunCounts::default(), channel());
+        let mut runner = runner(&events, &queue, &counts);
+        let limit_after = |runner: &mut Runner<'_>, reason| {
+            runner.handle_event(Event::Stopped(reason));
+            runner.stop.unwrap().1
+        };
+        assert_eq!(limit_after(&mut runner, StopReason::Deadline), AFTER_STOP);
+        assert_eq!(limit_after(&mut runner, StopReason::Signal), AFTER_STOP);
+        assert_eq!(limit_after(&mut runner, StopReason::Signal), AFTER_SECOND_STOP);
     }
 }

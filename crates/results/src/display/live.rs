@@ -56,7 +56,7 @@ impl Live {
     }
 
     /// Shows what did not end with a newline, and what became of the host.
-    pub fn done(&mut self, text: &mut Vec<u8>, (index, host): (usize, &str), outcome: &Outcome) {
+    pub fn end_host(&mut self, text: &mut Vec<u8>, (index, host): (usize, &str), outcome: &Outcome) {
         for mut line in self.hosts.remove(&index).into_iter().flatten() {
             if !line.rest.is_empty() {
                 line.end(text, &self.style);
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(taken(&mut text), "a: one\nb: ! warn\n");
         live.output(&mut text, A, Stream::Stdout, b"o\r\nthree", now);
         assert_eq!(taken(&mut text), "a: two\n");
-        live.done(&mut text, A, &outcome(HostStatus::Lost, "one\ntwo\nthree", ""));
+        live.end_host(&mut text, A, &outcome(HostStatus::Lost, "one\ntwo\nthree", ""));
         live.output(&mut text, A, Stream::Stdout, b"too late\n", now);
         assert_eq!(taken(&mut text), "a: three\na: = lost\n");
     }
@@ -208,7 +208,7 @@ mod tests {
                     live.output(&mut text, B, Stream::Stderr, b".", now);
                     assert!(text.is_empty() || text.ends_with(b"\n"));
                 }
-                live.done(&mut text, A, &outcome(HostStatus::Ok, "", ""));
+                live.end_host(&mut text, A, &outcome(HostStatus::Ok, "", ""));
                 taken(&mut text)
             };
             let whole = shown(&[&bytes]);
