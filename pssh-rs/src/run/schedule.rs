@@ -418,7 +418,7 @@ mod tests {
         let mut schedule = schedule(3, 1, 2);
         let first = schedule.begin(now).unwrap();
         assert!(schedule.ended(first, end(Retry::Again), now, NO_PAUSE));
-        assert_eq!(schedule.begin(now).unwrap(), Turn { since: Some(now), ..turn(0, 0) });
+        assert_eq!(schedule.begin(now).unwrap(), Turn { first_begun: Some(now), ..turn(0, 0) });
     }
 
     #[test]
