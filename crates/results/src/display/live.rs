@@ -8,9 +8,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// A longer line is shown in parts of this length.
-const LONGEST: usize = 64 * 1024;
-/// On a terminal a line that does not end is shown when nothing more came of it for so long: it may be a prompt.
-const PATIENCE: Duration = Duration::from_secs(1);
+const LONGEST_PART: usize = 64 * 1024;
+/// On a terminal, an incomplete line is shown after this time without more output, because it may be a prompt.
+const PROMPT_WAIT: Duration = Duration::from_secs(1);
 
 pub struct Live {
     style: Style,
@@ -18,12 +18,12 @@ pub struct Live {
     done: HashSet<usize>,
 }
 
-/// The line that a stream of a host is in.
+/// The current line of one stream of a host.
 struct Line {
     prefix: Vec<u8>,
-    /// What of it was not shown yet.
+    /// The part that is not shown.
     rest: Vec<u8>,
-    /// Whether a part of it was shown already.
+    /// Whether a part of it was shown.
     begun: bool,
     since: Instant,
 }
@@ -33,7 +33,7 @@ impl Live {
         Live { style, hosts: HashMap::new(), done: HashSet::new() }
     }
 
-    /// Adds to `text` the lines that this completes.
+    /// Adds to `text` the lines that this output completes.
     pub fn output(
         &mut self,
         text: &mut Vec<u8>,
@@ -52,10 +52,10 @@ impl Live {
                 Line { prefix, rest: Vec::new(), begun: false, since: now }
             })
         });
-        lines[stream as usize].take(text, &style, bytes, now);
+        lines[stream as usize].add_output(text, &style, bytes, now);
     }
 
-    /// Shows what did not end with a newline, and what became of the host.
+    /// Shows lines without a newline, and the status of the host.
     pub fn end_host(&mut self, text: &mut Vec<u8>, (index, host): (usize, &str), outcome: &Outcome) {
         for mut line in self.hosts.remove(&index).into_iter().flatten() {
             if !line.rest.is_empty() {
@@ -66,13 +66,13 @@ impl Live {
         self.style.push_status(text, host, outcome);
     }
 
-    /// Shows the lines that have been waiting for their end for too long. Programs get whole lines.
+    /// Shows incomplete lines after a while, on a terminal. Programs get complete lines.
     pub fn tick(&mut self, text: &mut Vec<u8>, now: Instant) {
         if !self.style.is_on_terminal() {
             return;
         }
         for line in self.hosts.values_mut().flatten() {
-            if !line.rest.is_empty() && now.saturating_duration_since(line.since) >= PATIENCE {
+            if !line.rest.is_empty() && now.saturating_duration_since(line.since) >= PROMPT_WAIT {
                 let whole = whole_chars(&line.rest);
                 line.show(text, &self.style, whole);
                 line.since = now;
@@ -82,29 +82,29 @@ impl Live {
 }
 
 impl Line {
-    fn take(&mut self, text: &mut Vec<u8>, style: &Style, bytes: &[u8], now: Instant) {
+    fn add_output(&mut self, text: &mut Vec<u8>, style: &Style, bytes: &[u8], now: Instant) {
         let mut left = bytes;
-        while let Some(at) = memchr::memchr(b'\n', left) {
-            let line = &left[..at];
-            left = &left[at + 1..];
-            if self.rest.is_empty() && !self.begun && line.len() <= LONGEST {
+        while let Some(end) = memchr::memchr(b'\n', left) {
+            let line = &left[..end];
+            left = &left[end + 1..];
+            if self.rest.is_empty() && !self.begun && line.len() <= LONGEST_PART {
                 style.push_line(text, &self.prefix, without_return(line));
             } else {
-                self.add(text, style, line);
+                self.add_part(text, style, line);
                 self.end(text, style);
             }
         }
         if !left.is_empty() {
-            self.add(text, style, left);
+            self.add_part(text, style, left);
             self.since = now;
         }
     }
 
-    fn add(&mut self, text: &mut Vec<u8>, style: &Style, bytes: &[u8]) {
+    fn add_part(&mut self, text: &mut Vec<u8>, style: &Style, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
         let mut shown = 0;
-        while self.rest.len() - shown > LONGEST {
-            let part = &self.rest[shown..][..LONGEST];
+        while self.rest.len() - shown > LONGEST_PART {
+            let part = &self.rest[shown..][..LONGEST_PART];
             let part = &part[..whole_chars(part)];
             style.push_line(text, &self.prefix, part);
             shown += part.len();
@@ -123,7 +123,7 @@ impl Line {
         }
     }
 
-    /// At its newline, or where none comes any more. Of a line that was shown in parts, nothing may be left.
+    /// Shows the rest of the line at its end. If the line was shown in parts, nothing may be left of it.
     fn end(&mut self, text: &mut Vec<u8>, style: &Style) {
         let rest = without_return(&self.rest);
         if !(self.begun && rest.is_empty()) {
