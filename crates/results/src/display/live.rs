@@ -169,13 +169,13 @@ mod tests {
     fn a_prompt_is_shown_to_people_after_a_while_and_its_newline_makes_no_empty_line() {
         let (mut live, mut text, now) = (plain(), Vec::new(), Instant::now());
         live.output(&mut text, A, Stream::Stdout, b"Password: ", now);
-        live.tick(&mut text, now + PATIENCE);
+        live.tick(&mut text, now + PROMPT_WAIT);
         assert_eq!(taken(&mut text), "");
         let mut live = Live::new(Style::default().on_terminal(std::iter::empty()));
         live.output(&mut text, A, Stream::Stdout, b"Password: ", now);
-        live.tick(&mut text, now + PATIENCE / 2);
+        live.tick(&mut text, now + PROMPT_WAIT / 2);
         assert_eq!(taken(&mut text), "");
-        live.tick(&mut text, now + PATIENCE);
+        live.tick(&mut text, now + PROMPT_WAIT);
         assert_eq!(taken(&mut text), "a: Password: \n");
         live.output(&mut text, A, Stream::Stdout, b"\r\n\nok\n", now);
         assert_eq!(taken(&mut text), "a: \na: ok\n");
@@ -184,9 +184,9 @@ mod tests {
     #[test]
     fn a_line_without_end_is_shown_in_parts() {
         let (mut live, mut text, now) = (plain(), Vec::new(), Instant::now());
-        live.output(&mut text, A, Stream::Stdout, "é".repeat(LONGEST).as_bytes(), now);
+        live.output(&mut text, A, Stream::Stdout, "é".repeat(LONGEST_PART).as_bytes(), now);
         let shown = taken(&mut text);
-        assert_eq!(shown, format!("a: {}\n", "é".repeat(LONGEST / 2)));
+        assert_eq!(shown, format!("a: {}\n", "é".repeat(LONGEST_PART / 2)));
         live.output(&mut text, A, Stream::Stdout, b"\n", now);
         assert_eq!(taken(&mut text), shown);
     }
@@ -197,9 +197,9 @@ mod tests {
             bytes in prop_oneof![
                 proptest::collection::vec(any::<u8>(), 0..300),
                 "[aé\r\n\t\u{9b}\u{202e}\u{1b}]{0,300}".prop_map(String::into_bytes),
-                (LONGEST - 100..2 * LONGEST, any::<u8>()).prop_map(|(len, byte)| [vec![byte; len], b"\r\nx\n".to_vec()].concat()),
+                (LONGEST_PART - 100..2 * LONGEST_PART, any::<u8>()).prop_map(|(len, byte)| [vec![byte; len], b"\r\nx\n".to_vec()].concat()),
             ],
-            cuts in proptest::collection::vec(0..2 * LONGEST, 0..8),
+            cuts in proptest::collection::vec(0..2 * LONGEST_PART, 0..8),
         ) {
             let shown = |chunks: &[&[u8]]| {
                 let (mut live, mut text, now) = (plain(), Vec::new(), Instant::now());

@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn times_are_short_to_read() {
-        let clock = |seconds| short_time(Duration::from_secs_f64(seconds));
-        assert_eq!([clock(0.04), clock(59.9), clock(185.0), clock(7260.0)], ["0.0s", "59s", "3m 5s", "2h 1m"]);
+        let short = |seconds| short_time(Duration::from_secs_f64(seconds));
+        assert_eq!([short(0.04), short(59.9), short(185.0), short(7260.0)], ["0.0s", "59s", "3m 5s", "2h 1m"]);
     }
 }
