@@ -1,5 +1,6 @@
 use super::*;
 use crate::display::style::tests::outcome;
+use crate::output::outcome::HostStatus;
 use clap::Parser;
 
 #[derive(Parser)]

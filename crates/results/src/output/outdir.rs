@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(file_name("a\0\nb#2\u{202e}é"), "a%00%0Ab%232%E2%80%AEé");
         assert_eq!(file_name(""), "%");
         let long = ["é".repeat(200), "é".repeat(201)].map(|host| file_name(&host));
-        assert!(long[0] != long[1] && long[0].len() <= LONGEST);
+        assert!(long[0] != long[1] && long[0].len() <= LONGEST_HOST);
     }
 
     #[test]
