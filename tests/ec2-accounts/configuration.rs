@@ -321,7 +321,7 @@ fn a_region_that_is_denied_hides_no_host_of_the_others() {
         let run = sandbox.run(args[0], &[&args[1..], &regions].concat(), "").exits(0);
         assert_eq!(run.records()[0]["region"], "us-east-1");
         assert!(
-            run.stderr.contains("hosts in this region are not seen: DescribeInstances in eu-west-1: "),
+            run.stderr.contains("hosts in this region were not looked up: DescribeInstances in eu-west-1: "),
             "{}",
             run.stderr
         );

@@ -188,7 +188,7 @@ fn a_free_address_that_a_killed_run_has_left_is_told() {
     let ec2 = FakeEc2::start(move |request| answer(&of_server, request));
     let run = launch(&sandbox(&ec2), "web1").exits(0);
     assert_eq!(run.records()[0]["spare_addresses"], json!(["ip-eipalloc-2"]));
-    let told = "ec2-launch: web1: ip-eipalloc-2 is allocated for it too, and free: a run that was killed has left it. \
+    let told = "ec2-launch: web1: ip-eipalloc-2 is allocated for it too and not in use: a killed run left it. \
                 `aws ec2 release-address` releases it\n";
     assert!(run.stderr.contains(told), "{}", run.stderr);
     // Another run may still need it.

@@ -86,7 +86,7 @@ fn user_data_that_cannot_take_the_script_is_refused() {
     };
     let noise: String = (0..16_000).map(|_| character()).collect();
     let large = refused(format!("#!/bin/sh\n# {noise}\n").as_bytes());
-    assert!(large.contains("bytes with the boot script for volumes: EC2 takes at most 16384"), "{large}");
+    assert!(large.contains("bytes with the boot script for volumes: EC2 allows at most 16384"), "{large}");
 }
 
 #[test]

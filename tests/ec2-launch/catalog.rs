@@ -63,8 +63,8 @@ fn the_root_volume_is_found_by_its_role_and_safe_defaults_can_be_overridden() {
 fn a_volume_that_looks_like_the_root_is_told_and_a_second_root_refused() {
     let ec2 = strict();
     let (stderr, params) = launched(&ec2, &format!("{PROFILE}volumes: {{/dev/xvda: 30}}\n"));
-    let warning = "ec2-launch: profile Web: /dev/xvda is one more volume, not the root: the image ami-0000000000000000b has \
-                   its root on /dev/sda1\n";
+    let warning = "ec2-launch: profile Web: /dev/xvda is not the root volume: the image ami-0000000000000000b has it on \
+                   /dev/sda1\n";
     assert!(stderr.starts_with(warning), "{stderr}");
     assert_eq!(params.items("BlockDeviceMapping").len(), 2);
     let twice = format!("{PROFILE}root volume: {{size: 20}}\nvolumes: {{/dev/sda1: 30}}\n");

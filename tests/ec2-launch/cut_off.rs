@@ -131,7 +131,7 @@ fn a_change_whose_answer_was_cut_off_may_have_been_made() {
         let run = sandbox(&ec2).run(tool, &words, "").exits(3);
         let error = run.records()[0]["error"].as_str().unwrap_or_default().to_string();
         assert!(error.ends_with(&format!("{call} in us-east-1: {CUT}")), "{tool}: {error}");
-        let hint = format!("{tool}: EC2 may have done it all the same: look with ec2-ls before you run this again\n");
+        let hint = format!("{tool}: EC2 may have done it anyway: check with ec2-ls before you run this again\n");
         assert!(run.stderr.contains(&hint), "{}", run.stderr);
         assert_eq!(count(&ec2, call), times, "{call}");
     }

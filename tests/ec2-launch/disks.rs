@@ -88,7 +88,7 @@ fn kept_volumes_are_attached_again_and_their_zone_is_the_hosts() {
     let refused = launch(&sandbox, &["--zone", "us-east-1a", "db1"]).exits(2).records()[0]["error"].clone();
     assert_eq!(refused, format!("its volumes {} are in us-east-1b, not in us-east-1a", before.join(", ")));
     let none = launch(&sandbox, &["--wait", "none", "db1"]).exits(2).stderr;
-    assert!(none.contains("volumes are attached to an instance that runs: leave out --wait none"), "{none}");
+    assert!(none.contains("volumes are attached to a running instance: leave out --wait none"), "{none}");
     assert_eq!(ec2.count("RunInstances"), 1);
 
     let plan = launch(&sandbox, &["--dry-run", "--spread", "a,b", "db1"]).exits(0).records().remove(0);

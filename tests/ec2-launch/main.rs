@@ -67,7 +67,7 @@ fn without_a_profile_hosts_are_started_but_not_launched() {
     assert_eq!(run.records()[1]["error"], "no live instance has this name in us-east-1");
     assert_eq!(
         run.stderr,
-        "ec2-launch: start2: no live instance has this name in us-east-1\nec2-launch: give --profile to launch it by, or the --region that it is in\n\
+        "ec2-launch: start2: no live instance has this name in us-east-1\nec2-launch: use --profile to launch it, or --region if it is in another region\n\
          ec2-launch: 2 hosts: 1 started, 1 failed\n"
     );
 }
@@ -216,7 +216,7 @@ fn bad_input_launches_nothing() {
     );
     assert_eq!(
         refused(&["--profile", "MySQL", "--region", "all", "bad1"], ""),
-        "ec2-launch: --region all: name the one region to launch in\n"
+        "ec2-launch: --region all: ec2-launch works in one region\n"
     );
     let elsewhere = sandbox.run("ec2-launch", &["--profile", "MySQL", "-z", "eu-west-1a", "bad1"], "").exits(2);
     assert_eq!(elsewhere.records()[0]["error"], "./MySQL.yaml:5:5: profile MySQL has no ami for eu-west-1");
@@ -274,7 +274,7 @@ fn bad_input_of_one_host_leaves_the_others_undone() {
     sandbox.file("role.sh.j2", "#!/bin/sh\necho {{ tags.role }}\n");
     let hosts = "{\"host\":\"half1\",\"tags\":{\"role\":\"db\"}}\nhalf2\n";
     let run = sandbox.run("ec2-launch", &["--profile", "Role"], hosts).exits(2);
-    assert_eq!(run.records()[0]["error"], "not done: the input of another host is bad");
+    assert_eq!(run.records()[0]["error"], "not done: the input of another host is wrong");
     assert!(run.stderr.contains("ec2-launch: half2: "), "{}", run.stderr);
     assert!(!run.stderr.contains("half2: half2"), "{}", run.stderr);
     assert_eq!(sandbox.run("ec2-ls", &["-1", "half*"], "").exits(0).stdout, "");

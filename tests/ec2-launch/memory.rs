@@ -109,7 +109,7 @@ fn the_commands_of_the_report_work_as_printed() {
     }
     assert_eq!((&again["tags"], &again["image_id"]), (&launched["tags"], &launched["image_id"]));
     assert_eq!(again["remembered"]["profile"], "UbuntuGeneric32Bit");
-    let said = "ec2-launch: demo01: launched as remembered: profile UbuntuGeneric32Bit (";
+    let said = "ec2-launch: demo01: launched from memory: profile UbuntuGeneric32Bit (";
     assert!(run.stderr.contains(said) && run.stderr.contains("remembered since 20"), "{}", run.stderr);
 }
 
@@ -180,7 +180,7 @@ fn no_remember_neither_reads_nor_writes() {
     launch(&sandbox, &["-p", "Web", "forget2"]).exits(0);
     terminate(&sandbox, "forget2");
     let run = launch(&sandbox, &["--no-remember", "forget2"]).exits(3);
-    assert!(run.stderr.contains("give --profile to launch it by"), "{}", run.stderr);
+    assert!(run.stderr.contains("use --profile to launch it"), "{}", run.stderr);
 }
 
 #[test]
@@ -203,16 +203,16 @@ fn without_the_permission_the_tags_alone_serve_and_it_is_said_once() {
     terminate(&sandbox, "denied1");
     let run = launch(&sandbox, &["denied1"]).exits(0);
     assert_eq!((&run.records()[0]["action"], &run.records()[0]["profile"]), (&json!(LAUNCHED), &json!("Web")));
-    let told = "denied1: launched as remembered: profile Web (";
-    assert!(run.stderr.contains(told) && run.stderr.contains("named by the tags of its last"), "{}", run.stderr);
+    let told = "denied1: launched from memory: profile Web (";
+    assert!(run.stderr.contains(told) && run.stderr.contains("found by the tags of its last"), "{}", run.stderr);
     // A profile that has changed is not what the host was launched by.
     terminate(&sandbox, "denied2");
     let changed = fs::read_to_string(sandbox.dir().join("Web.yaml")).expect("the profile");
     sandbox.file("Web.yaml", changed.replace("m5.large", "m5.xlarge"));
     let run = launch(&sandbox, &["denied2"]).exits(3);
-    let why = "denied2: its last instance was launched by the profile Web (";
+    let why = "denied2: its last instance was launched from the profile Web (";
     assert!(run.stderr.contains(why) && run.stderr.contains("which has changed since"), "{}", run.stderr);
-    assert!(run.stderr.contains("give --profile to launch it by"), "{}", run.stderr);
+    assert!(run.stderr.contains("use --profile to launch it"), "{}", run.stderr);
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_memory_that_cannot_be_read_refuses_what_needs_it_and_nothing_else() {
     let records = run.records();
     assert_eq!((&records[0]["action"], &records[1]["action"]), (&json!("failed"), &json!(UNCHANGED)));
     let error = records[0]["error"].as_str().expect("an error");
-    assert!(error.contains("what is remembered of it cannot be read: GetParameters in us-east-1: "), "{error}");
+    assert!(error.contains("its memory cannot be read: GetParameters in us-east-1: "), "{error}");
     let run = launch(&sandbox, &["-p", "MySQL", "silent1"]).exits(0);
     assert_eq!(run.records()[0]["action"], LAUNCHED);
     assert!(run.stderr.contains("silent1: not remembered: PutParameter in us-east-1: "), "{}", run.stderr);
@@ -240,7 +240,7 @@ fn user_data_of_a_record_is_asked_for_again() {
     sandbox.run("ec2-launch", &["-p", "MySQL"], record("aGk=")).exits(0);
     terminate(&sandbox, "given1");
     let run = launch(&sandbox, &["given1"]).exits(2);
-    assert!(run.stderr.contains("its user-data came with its record"), "{}", run.stderr);
+    assert!(run.stderr.contains("its user-data was in its record"), "{}", run.stderr);
     let run = sandbox.run("ec2-launch", &["-"], record("aGk=")).exits(0);
     assert_eq!(run.records()[0]["action"], LAUNCHED);
 }
@@ -257,7 +257,7 @@ fn a_memory_that_names_a_file_elsewhere_does_not_get_it() {
     launch(&sandbox, &["--dry-run", "foreign1"]).exits(0);
     sandbox.file("private/secret.sh", "#!/bin/sh\necho another secret\n");
     let run = launch(&sandbox, &["foreign1"]).exits(2);
-    assert!(run.stderr.contains("secret.sh is not the file that it was"), "{}", run.stderr);
+    assert!(run.stderr.contains("secret.sh has changed"), "{}", run.stderr);
 }
 
 #[test]

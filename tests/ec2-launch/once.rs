@@ -135,7 +135,7 @@ fn a_launch_by_another_run_that_differs_is_said_with_its_instance() {
     let sandbox = sandbox(&ec2, PROFILE);
     let run = launch(&sandbox, &["web1"]).exits(3);
     let error = run.records()[0]["error"].as_str().unwrap_or_default().to_string();
-    assert!(error.starts_with(&format!("someone has just launched web1 differently: {ID}, ")), "{error}");
+    assert!(error.starts_with(&format!("another run has just launched web1 differently: {ID}, ")), "{error}");
     assert_eq!((&run.records()[0]["action"], tokens(&ec2).len()), (&json!("failed"), 1));
 }
 

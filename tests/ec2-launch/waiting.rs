@@ -31,14 +31,15 @@ fn a_host_whose_sshd_does_not_answer_is_launched_with_an_error() {
     let address = record["private_ip"].as_str().expect("an address");
     let why = format!("sshd on {address}:1 did not answer within 1 s: connection refused");
     assert_eq!(record["error"], why);
-    assert!(run.stderr.contains("choose the address with --address"), "{}", run.stderr);
+    assert!(run.stderr.contains("select the address with --address"), "{}", run.stderr);
     // Something that accepts connections and never says anything, for the host that was launched above.
     let silent = TcpListener::bind("0.0.0.0:0").expect("a free port");
     let port = silent.local_addr().expect("an address").port().to_string();
     let run = launch(&sandbox, &["--wait", "ssh", "--ssh-port", &port, "--timeout", "1", "refuses1"]).exits(3);
     let record = &run.records()[0];
     assert_eq!(record["action"], "failed");
-    let why = format!("sshd on {address}:{port} did not answer within 1 s: it accepts connections and sends nothing");
+    let why =
+        format!("sshd on {address}:{port} did not answer within 1 s: it accepts the connection but sends nothing");
     assert_eq!(record["error"], why);
     let run = launch(&sandbox, &["--wait", "ssh", "--address", "mine", "--timeout", "1", "refuses1"]).exits(3);
     assert_eq!(run.records()[0]["error"], "the record has no address in \"mine\"");
@@ -48,10 +49,7 @@ fn a_host_whose_sshd_does_not_answer_is_launched_with_an_error() {
 fn options_that_do_not_go_together_are_refused() {
     let sandbox = Moto::shared().sandbox();
     for (args, why) in [
-        (
-            &["--no-wait", "--host-keys"][..],
-            "--host-keys reads the console of an instance that runs: leave out --wait none",
-        ),
+        (&["--no-wait", "--host-keys"][..], "--host-keys needs running instances: leave out --wait none"),
         (&["--address", "public_ip", "-w"], "--address goes with --wait ssh"),
     ] {
         let run = launch(&sandbox, &[&["never1"], args].concat()).exits(2);
@@ -64,7 +62,7 @@ fn options_that_do_not_go_together_are_refused() {
         Moto::shared().profile().replace("name: MySQL", "name: Ip").replace("elastic ip: no", "elastic ip: yes"),
     );
     let run = sandbox.run("ec2-launch", &["--profile", "Ip", "--wait", "none", "never1"], "").exits(2);
-    let why = "ec2-launch: the profile's elastic ip needs an instance that runs: leave out --wait none\n";
+    let why = "ec2-launch: the profile's elastic ip needs a running instance: leave out --wait none\n";
     assert_eq!(run.stderr, why);
     assert_eq!(sandbox.run("ec2-ls", &["-1", "never*"], "").exits(0).stdout, "");
 }
@@ -167,7 +165,7 @@ fn a_console_without_keys_is_an_error_that_says_what_to_check() {
     let sshd = Sshd::start();
     let finished = "[ 31.2] cloud-init[612]: Cloud-init v. 24.1.3 finished at Sun, 29 Nov 2026 05:01:00 +0000.\r\n";
     for (text, why) in [
-        (finished.to_string(), "cloud-init has finished and printed no host keys on the console"),
+        (finished.to_string(), "cloud-init has finished without printing host keys on the console"),
         ("[ 0.0] Linux\r\n".to_string(), "the console shows no host keys of this boot within 2 s"),
     ] {
         let ec2 = ec2("nokeys1", vec![(AFTER, text)]);

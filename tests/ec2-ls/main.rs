@@ -299,7 +299,7 @@ fn a_permission_that_is_missing_is_said_once() {
     assert_eq!(
         run.stderr,
         "ec2-ls: w[1-3]: DescribeInstanceAttribute in us-east-1: UnauthorizedOperation: You may not: instance/...\n\
-         ec2-ls: it takes the permission ec2:DescribeInstanceAttribute\n"
+         ec2-ls: this needs the permission ec2:DescribeInstanceAttribute\n"
     );
     assert_eq!(run.records().iter().filter(|record| record["error"].is_string()).count(), 3);
 }

@@ -41,13 +41,13 @@ fn zone_that_is_down_leaves_the_others_to_a_saved_listing() {
     let expected =
         [format!("db1 m5.large {time} 1"), format!("db2 m5.large {time} 1"), "web1 t3.micro - 1".to_string()];
     assert_eq!(facts(&run), expected);
-    let said = "ec2-ls: us-east-1b: 2 hosts come out as last seen: DescribeInstances in us-east-1: InternalError: ";
+    let said = "ec2-ls: us-east-1b: 2 hosts are listed as last seen: DescribeInstances in us-east-1: InternalError: ";
     assert!(run.stderr.starts_with(said), "{}", run.stderr);
 
     // Words and filters apply to what comes out. Hosts of the zone may match by now, so it is mentioned.
     let run = sandbox.run("ec2-ls", &["--last", "fleet.jsonl", "--type", "t3.*"], "").exits(3);
     assert_eq!(facts(&run), ["web1 t3.micro - 1"]);
-    let said = "ec2-ls: us-east-1b: 2 hosts are not known now, and not listed as last seen: DescribeInstances in ";
+    let said = "ec2-ls: us-east-1b: 2 hosts did not match when last seen, and may match now: DescribeInstances in ";
     assert!(run.stderr.starts_with(said), "{}", run.stderr);
     let run = sandbox.run("ec2-ls", &["--last", "fleet.jsonl", "--fail-empty", "role=none"], "").exits(3);
     assert!(run.stderr.starts_with(said), "{}", run.stderr);
@@ -57,7 +57,7 @@ fn zone_that_is_down_leaves_the_others_to_a_saved_listing() {
     let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "db2", "db9"], "").exits(3);
     assert_eq!(run.stdout, "db2\n");
     assert!(
-        run.stderr.contains("1 host comes out as last seen") && run.stderr.ends_with("not found: db9\n"),
+        run.stderr.contains("1 host is listed as last seen") && run.stderr.ends_with("not found: db9\n"),
         "{}",
         run.stderr
     );

@@ -52,7 +52,7 @@ fn more_than_a_thousand_hosts_start_and_the_time_is_said_before() {
     let (ec2, _) = fleet(1020);
     ec2.region(|region| region.instances.iter_mut().for_each(|one| one.state = "stopped"));
     let sandbox = ec2.sandbox();
-    let said = "ec2-power: EC2's request limits allow this for 1020 hosts in 10 s at the least\n";
+    let said = "ec2-power: this takes at least 10 s for 1020 hosts because of EC2's request limits\n";
     let plan = sandbox.run("ec2-power", &["start", "-n", "web[1-1020]"], "").exits(0);
     assert!(plan.stderr.starts_with(said), "{}", plan.stderr);
     assert_eq!(ec2.count("StartInstances"), 0);

@@ -96,7 +96,7 @@ fn type_is_checked_before_anything_is_stopped() {
     let store = "its root device is on instance store: EC2 can neither stop nor resize it";
     assert_eq!(error(&["m5.large", "old1"], 3).0, store);
     let no_terminal = sandbox.sh("setsid -w ec2-power resize m5.xlarge web1").exits(2);
-    assert!(no_terminal.stderr.contains("give --yes to resize without being asked"), "{}", no_terminal.stderr);
+    assert!(no_terminal.stderr.contains("--yes makes it resize without a question"), "{}", no_terminal.stderr);
     assert_eq!((ec2.count("StopInstances"), ec2.count("ModifyInstanceAttribute")), (0, 0));
 }
 

@@ -33,8 +33,7 @@ fn more_hosts_than_the_most_are_refused_before_any_change() {
     ec2.launch(names(12), &[]);
     let mut sandbox = ec2.sandbox();
     let run = power(&sandbox, &["terminate", "--yes", "web[1-12]"], "").exits(2);
-    let why =
-        "at most 10 hosts are allowed at once, and these are 12\nec2-power: if all of them are meant, give --max 12\n";
+    let why = "12 hosts would be changed, and at most 10 are allowed\nec2-power: to change all of them, add --max 12\n";
     let said = format!("ec2-power: web[1-12]: not changed: {why}ec2-power: 12 hosts: 12 failed\n");
     assert_eq!(run.stderr, said);
     let records = run.records();
@@ -139,12 +138,13 @@ fn plan_is_shown_where_the_protection_is_not_known() {
     let sandbox = ec2.sandbox();
     ec2.fault(Rule::on("DescribeInstanceAttribute", Fault::unauthorized()).always());
     let run = power(&sandbox, &["stop", "-n", "web[1-3]"], "").exits(0);
-    let said = "ec2-power: EC2's own protection is not looked up: DescribeInstanceAttribute in us-east-1: UnauthorizedOperation";
+    let said =
+        "ec2-power: EC2's own protection is not checked: DescribeInstanceAttribute in us-east-1: UnauthorizedOperation";
     assert!(run.stderr.starts_with(said) && run.stderr.matches(said).count() == 1, "{}", run.stderr);
     assert!(run.stderr.ends_with("ec2-power: 3 hosts: 3 to stop (dry run: nothing was changed)\n"), "{}", run.stderr);
     let calls = ec2.count("DescribeInstanceAttribute");
     let run = power(&sandbox, &["stop", "-n", "web[1-101]"], "").exits(0);
-    assert!(run.stderr.starts_with("ec2-power: EC2's own protection is not looked up for more than 100 hosts\n"));
+    assert!(run.stderr.starts_with("ec2-power: EC2's own protection is not checked for more than 100 hosts\n"));
     assert_eq!(ec2.count("DescribeInstanceAttribute"), calls);
 }
 
@@ -195,7 +195,7 @@ fn failures_of_one_reason_take_one_line() {
     let input: String = (1..=7).map(unreachable).collect();
     let input = input + "{\"host\":\"web8\",\"status\":\"timeout\",\"error\":null}\n";
     let run = power(&ec2.sandbox(), &["stop", "-n"], &input).exits(3);
-    let why = "skipped, because the command before did not succeed";
+    let why = "skipped, because its earlier command did not succeed";
     assert_eq!(
         run.stderr,
         format!(
@@ -237,7 +237,7 @@ fn host_whose_command_has_failed_is_skipped() {
     let records = run.records();
     assert_eq!((&records[0]["action"], &records[0]["state"]), (&"stop".into(), &"stopped".into()));
     assert_eq!((&records[1]["action"], &records[1]["status"]), (&"skipped".into(), &"failed".into()));
-    let why = "skipped, because the command before did not succeed (failed: exit code 3)";
+    let why = "skipped, because its earlier command did not succeed (failed: exit code 3)";
     assert_eq!(records[1]["error"], why);
     let said = format!(
         "ec2-power: web2: {why}\nec2-power: --even-failed changes such hosts too\nec2-power: 2 hosts: 1 stopped, 1 skipped\n"
@@ -284,7 +284,7 @@ fn empty_input_is_an_error_unless_it_is_allowed() {
         assert_eq!(run.stderr, "ec2-power: no hosts: stdin was empty\n");
         let run = power(&sandbox, &["stop", "--allow-empty"], input).exits(0);
         assert_eq!(run.stdout, "");
-        assert_eq!(run.stderr, "ec2-power: no hosts: stdin was empty; nothing is done, as --allow-empty says\n");
+        assert_eq!(run.stderr, "ec2-power: stdin has no hosts, so there is nothing to do (--allow-empty)\n");
     }
     power(&sandbox, &["stop", "--allow-empty"], "{\"host\":\"\"}\n").exits(2);
 }

@@ -62,7 +62,7 @@ fn without_a_terminal_termination_needs_yes() {
     // setsid takes the terminal away, should the tests be run on one.
     let run = sandbox.sh("setsid -w ec2-power terminate 'keep[1-2]'").exits(2);
     assert!(run.records().iter().all(|record| record["action"] == "failed"), "{}", run.stdout);
-    let why = "ec2-power: keep[1-2]: not changed: there is no terminal to ask on\n";
+    let why = "ec2-power: keep[1-2]: not changed: cannot ask for confirmation without a terminal\n";
     assert!(run.stderr.starts_with(why), "{}", run.stderr);
     assert_eq!(sandbox.run("ec2-ls", &["-1", "keep*"], "").stdout, "keep1\nkeep2\n");
     let run = sandbox.run("ec2-power", &["terminate", "--dry-run", "keep*"], "");

@@ -57,7 +57,7 @@ fn what_it_would_do_and_what_it_will_not() {
     assert!(run.stderr.starts_with("ec2-tag: several hosts cannot have one name"), "{}", run.stderr);
     let run = sandbox.run("ec2-tag", &["Name=dry2", "dry1"], "").exits(3);
     assert!(
-        run.records()[0]["error"].as_str().unwrap().ends_with(" has the name dry2 already, or gets it in this run"),
+        run.records()[0]["error"].as_str().unwrap().ends_with(" already has the name dry2, or gets it in this run"),
         "{}",
         run.stdout
     );

@@ -123,7 +123,10 @@ fn a_key_that_the_metadata_does_not_take_is_refused_where_tags_are_on() {
     sandbox.run("ec2-launch", &["-p", "Off", "off1"], "").exits(0);
     let start = ec2.calls().len();
     let run = sandbox.run("ec2-tag", &["cost center=1", "off1", "on1"], "").exits(2);
-    assert!(error(&run, 1).starts_with("tag cost center: the instance metadata, where its tags are on, takes only"));
+    assert!(
+        error(&run, 1)
+            .starts_with("tag cost center: the instance shows its tags in its metadata, where a key can only have")
+    );
     assert!(run.stderr.contains("aws ec2 modify-instance-metadata-options"), "{}", run.stderr);
     assert_eq!(calls_of(&ec2, start, "CreateTags").len(), 0);
     sandbox.run("ec2-tag", &["cost center=1", "off1"], "").exits(0);
@@ -222,8 +225,8 @@ fn a_name_that_two_hosts_would_have_is_refused() {
     let (ec2, sandbox, start) = with_hosts("web[1-3]", PROFILE);
     let run = sandbox.run("ec2-tag", &["Name={{ host[:3] }}", "web[1-2]"], "").exits(3);
     let (first, second) = ec2.region(|region| (ids(region, "web1").0, ids(region, "web2").0));
-    assert_eq!(error(&run, 0), format!("{second} has the name web already, or gets it in this run"));
-    assert_eq!(error(&run, 1), format!("{first} has the name web already, or gets it in this run"));
+    assert_eq!(error(&run, 0), format!("{second} already has the name web, or gets it in this run"));
+    assert_eq!(error(&run, 1), format!("{first} already has the name web, or gets it in this run"));
     assert_eq!(calls_of(&ec2, start, "CreateTags").len(), 0);
 }
 
@@ -254,7 +257,7 @@ fn time_of_many_calls_is_said_before() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch((1..=160).map(|number| format!("n{number}")), &[]);
     let sandbox = ec2.sandbox();
-    let said = "ec2-tag: EC2's request limits allow this for 160 hosts in 6 s at the least\n";
+    let said = "ec2-tag: this takes at least 6 s for 160 hosts because of EC2's request limits\n";
     let args = ["--no-volumes", "fqdn={{ host }}.example.com", "n[1-160]"];
     let plan = sandbox.run("ec2-tag", &[&args[..], &["-n"]].concat(), "").exits(0);
     assert!(plan.stderr.starts_with(said), "{}", plan.stderr);

@@ -207,7 +207,7 @@ fn names_that_ansible_has_for_its_own_are_refused() {
     );
     let run = skipping(&["ansible"], records);
     assert!(run.stderr.contains("web[1-2]: is in a group with a name that Ansible has for its own"), "{}", run.stderr);
-    let keys = "  web3: has the key \"__ansible_unsafe\", which means something to Ansible\n  web4: has the key \"__ansible_vault\"";
+    let keys = "  web3: has the key \"__ansible_unsafe\", which is special in Ansible\n  web4: has the key \"__ansible_vault\"";
     assert!(run.stderr.contains(keys), "{}", run.stderr);
     for (inventory, file) in inventories(&[], records) {
         let (variables, groups) = readers::ansible(&inventory, file);

@@ -210,5 +210,5 @@ fn user_data_above_the_limit_of_ec2_is_a_problem() {
     sandbox.file("noise.sh", format!("#!/bin/sh\n# {}\n", Dice(5).noise(25_000)));
     let user_data = build(&sandbox, &["--limit", "99999", "noise.sh"]);
     let run = check(&sandbox, &user_data).exits(1);
-    assert_eq!(run.stderr, format!("mkuserdata: stdin: has {} bytes: EC2 takes at most 16384\n", user_data.len()));
+    assert_eq!(run.stderr, format!("mkuserdata: stdin: has {} bytes: EC2 allows at most 16384\n", user_data.len()));
 }

@@ -64,7 +64,7 @@ fn cases() -> Vec<Case> {
         ("p:x-shellscript-per-boot", b"echo\n", "does not begin with #!", NotRun),
         ("p:x-shellscript-per-once", b"#cloud-config\na: 1\n", "does not begin with #!", NotRun),
         ("p", b"\n#!/bin/sh\n", "has white space before #!", NotRun),
-        ("p", b"#!\n/bin/sh\n", "names no interpreter", NotRun),
+        ("p", b"#!\n/bin/sh\n", "has no interpreter", NotRun),
         ("p", b"#!/bin/sh\r\nx \r\r\n\n", "ends in CR LF", Runs("#!/bin/sh\nx \r\n\n")),
         ("p:x-shellscript-per-boot", b"#!/bin/sh\r\nx\r\n", "ends in CR LF", Runs("#!/bin/sh\nx\n")),
         ("p", b"#cloud-boothook\r\n#!/bin/sh\r\nx\r\n", "ends in CR LF", Runs("#!/bin/sh\nx\n")),
@@ -108,7 +108,7 @@ fn cases() -> Vec<Case> {
         ("p", b"#include\n\n#include-once no such\n", "line 3 counts as a URL to include", NoneAtAll),
         ("p", b"#include\n # indented\n", "line 2 counts as a URL to include", NoneAtAll),
         ("p", b"#include\ns3://bucket/key\n", "line 2 counts as a URL to include", NoneAtAll),
-        ("p", b"#include-once http://127.0.0.1:1/a b\n", "line 1 has something behind its URL", NoneAtAll),
+        ("p", b"#include-once http://127.0.0.1:1/a b\n", "line 1 has text after its URL", NoneAtAll),
         ("p", b"#include\n# nothing\n", "has no URL", Ignored),
         ("p", b"#part-handler\nx = 1\n", "does not define list_types", Ignored),
         ("p", b"#part-handler\ndef list_types(): return ['text/x']\n", "does not define handle_part", Ignored),
@@ -314,7 +314,7 @@ fn a_comment_after_a_url_is_part_of_the_url() {
     let mut user_data = Vec::new();
     for (content, line) in [("#include file:///dev/null # mine\n", 1), ("#include\n/dev/null # mine\n", 2)] {
         sandbox.file("p", content);
-        let start = format!("p: line {line} has something behind its URL, which counts as part of it: ");
+        let start = format!("p: line {line} has text after its URL, which becomes part of the URL: ");
         assert!(refused(&sandbox, &["p"]).starts_with(&start));
         user_data.push(forced(&sandbox, &["--force", "p"]).0);
     }

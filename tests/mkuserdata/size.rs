@@ -88,7 +88,7 @@ fn a_given_boundary_is_used_or_refused() {
     assert_eq!((verdict.parts.len(), verdict.defects), (2, vec![]));
     for bad in ["", "é", "x ", "a\"b", &"x".repeat(71)] {
         let error = refused(&sandbox, &["--boundary", bad, "base.txt"]);
-        assert_eq!(error, format!("{bad}: RFC 2046 does not allow it for a boundary"));
+        assert_eq!(error, format!("{bad}: RFC 2046 does not allow it as a boundary"));
     }
     sandbox.file("mine.sh", "#!/bin/sh\n--MINE--\n");
     let error = refused(&sandbox, &["--boundary=MINE", "base.txt", "mine.sh"]);
@@ -111,7 +111,7 @@ fn above_the_limit_nothing_is_written_and_the_largest_part_is_first() {
     let bytes: usize = lines[0].split(' ').nth(4).unwrap().parse().unwrap();
     assert_eq!(
         lines[0],
-        format!("mkuserdata: the user-data has {bytes} bytes, {} too many: EC2 takes at most 16384", bytes - 16384)
+        format!("mkuserdata: the user-data has {bytes} bytes, {} too many: EC2 allows at most 16384", bytes - 16384)
     );
     assert_eq!(lines[1], "    BYTES      COST  PART");
     let rows: Vec<Vec<&str>> = lines[2..5].iter().map(|line| line.split_whitespace().collect()).collect();
@@ -124,7 +124,7 @@ fn above_the_limit_nothing_is_written_and_the_largest_part_is_first() {
     // What fits is judged after compression.
     sandbox.file("spaces.sh", format!("#!/bin/sh\n{}", "# \n".repeat(20_000)));
     assert!(build(&sandbox, &["spaces.sh"]).len() < 1000);
-    assert!(refused(&sandbox, &["--no-gzip", "spaces.sh"]).contains(" too many: EC2 takes at most 16384"));
+    assert!(refused(&sandbox, &["--no-gzip", "spaces.sh"]).contains(" too many: EC2 allows at most 16384"));
 }
 
 #[test]
