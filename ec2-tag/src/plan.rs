@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_the_metadata_does_not_take_is_refused_where_tags_are_on() {
+    fn key_that_the_metadata_does_not_allow_is_refused_if_tags_are_in_it() {
         let of = |state: &str, key: &str| {
             let record = Record::parse(&RECORD.replace("TAGS", state)).unwrap();
             changes(&record, &tags(&[(key, "x")], &[]), BOTH, &volumes(&[])).map(|_| ())

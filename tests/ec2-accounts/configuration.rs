@@ -29,7 +29,7 @@ fn refused(run: Outcome) -> Vec<String> {
 }
 
 #[test]
-fn an_empty_region_is_no_region() {
+fn empty_region_is_refused() {
     let ec2 = one_host();
     let mut sandbox = with_keys(&ec2.endpoint);
     sandbox.file(".aws/config", "[default]\nregion = eu-west-3\n");
@@ -47,7 +47,7 @@ fn an_empty_region_is_no_region() {
 }
 
 #[test]
-fn a_zone_or_a_misspelt_region_is_refused_before_a_call() {
+fn zone_or_misspelt_region_is_refused_before_a_call() {
     let ec2 = one_host();
     let sandbox = with_keys(&ec2.endpoint);
     for (region, why, hint) in [
@@ -67,7 +67,7 @@ fn a_zone_or_a_misspelt_region_is_refused_before_a_call() {
 }
 
 #[test]
-fn the_number_of_attempts_is_that_of_the_configuration() {
+fn number_of_attempts_comes_from_the_configuration() {
     let attempts = |variable: Option<(&str, &str)>, config: &str| {
         let ec2 = FakeEc2::start(|_| Reply::HangUp);
         let mut sandbox = with_keys(&ec2.endpoint);
@@ -93,7 +93,7 @@ fn the_number_of_attempts_is_that_of_the_configuration() {
 }
 
 #[test]
-fn credentials_that_only_the_aws_cli_can_get_are_told_of() {
+fn credentials_that_only_the_aws_cli_can_get_are_refused_with_a_hint() {
     let sandbox = |profile: &str| {
         let mut sandbox = Sandbox::new();
         let role = "role_arn = arn:aws:iam::123456789012:role/ops\n";
@@ -131,7 +131,7 @@ fn credentials_that_only_the_aws_cli_can_get_are_told_of() {
 }
 
 #[test]
-fn an_sso_session_that_has_ended_names_the_command_that_renews_it() {
+fn expired_sso_session_names_the_login_command() {
     let mut sandbox = Sandbox::new();
     let profile = "sso_account_id = 123456789012\nsso_role_name = ops\n";
     let start = "sso_region = us-east-1\nsso_start_url = https://corp.awsapps.com/start\n";
@@ -179,7 +179,7 @@ fn an_sso_session_that_has_ended_names_the_command_that_renews_it() {
 }
 
 #[test]
-fn a_refusal_of_the_token_service_is_a_sentence() {
+fn error_of_the_token_service_is_readable() {
     let error = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User: me is not authorized to \
                  assume ops</Message></Error><RequestId>r</RequestId></ErrorResponse>";
     let answer =
@@ -204,7 +204,7 @@ fn http_date(time: SystemTime) -> String {
 }
 
 #[test]
-fn a_wrong_clock_is_named() {
+fn wrong_clock_is_reported() {
     let hour = Duration::from_secs(3600);
     let now = SystemTime::now();
     for (code, theirs, how) in [("RequestExpired", now + 2 * hour, "behind"), ("AuthFailure", now - hour, "ahead of")] {
@@ -220,7 +220,7 @@ fn a_wrong_clock_is_named() {
 }
 
 #[test]
-fn a_proxy_that_refuses_is_named() {
+fn refusing_proxy_is_named() {
     let refuses = || Reply::Raw("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n".to_string());
     let proxy = FakeEc2::start(move |_| refuses());
     let host = proxy.endpoint.trim_start_matches("http://").to_string();
@@ -286,7 +286,7 @@ fn https_server(sandbox: &Sandbox) -> HttpsServer {
 }
 
 #[test]
-fn a_ca_bundle_replaces_the_certificates_of_the_system() {
+fn ca_bundle_replaces_the_certificates_of_the_system() {
     let mut sandbox = with_keys("");
     let server = https_server(&sandbox);
     sandbox.env("AWS_ENDPOINT_URL", format!("https://localhost:{}", server.1)).env("AWS_MAX_ATTEMPTS", "1");
@@ -309,7 +309,7 @@ fn a_ca_bundle_replaces_the_certificates_of_the_system() {
 }
 
 #[test]
-fn a_region_that_is_denied_hides_no_host_of_the_others() {
+fn denied_region_does_not_hide_hosts_of_other_regions() {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = ec2.sandbox();
     sandbox.file("Web.yaml", "ami: ami-0000000000000000b\ninstance type: t3.micro\nelastic ip: no\n");
@@ -334,7 +334,7 @@ fn a_region_that_is_denied_hides_no_host_of_the_others() {
 }
 
 #[test]
-fn a_region_that_hangs_is_given_up_and_the_others_are_listed() {
+fn hanging_region_is_given_up_and_the_others_are_listed() {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = ec2.sandbox();
     sandbox.file("Web.yaml", "ami: ami-0000000000000000b\ninstance type: t3.micro\nelastic ip: no\n");
@@ -348,7 +348,7 @@ fn a_region_that_hangs_is_given_up_and_the_others_are_listed() {
 }
 
 #[test]
-fn a_denial_of_many_hosts_is_said_once_and_short() {
+fn denial_for_many_hosts_is_reported_once_and_briefly() {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = ec2.sandbox();
     sandbox.file("Web.yaml", "ami: ami-0000000000000000b\ninstance type: t3.micro\nelastic ip: no\n");

@@ -149,7 +149,7 @@ fn addresses(account: &Shared) -> Vec<Address> {
 }
 
 #[test]
-fn twenty_runs_at_once_end_with_one_address() {
+fn twenty_concurrent_runs_allocate_one_address() {
     let account = account(vec![]);
     let of_server = account.clone();
     let ec2 = FakeEc2::start(move |request| answer(&of_server, request));
@@ -168,7 +168,7 @@ fn twenty_runs_at_once_end_with_one_address() {
 }
 
 #[test]
-fn an_allocation_whose_answer_was_lost_leaves_no_second_address() {
+fn lost_answer_of_an_allocation_leaves_no_second_address() {
     let account = account(vec![]);
     let of_server = account.clone();
     let ec2 = FakeEc2::start(move |request| match (action(request), answer(&of_server, request)) {
@@ -182,7 +182,7 @@ fn an_allocation_whose_answer_was_lost_leaves_no_second_address() {
 }
 
 #[test]
-fn a_free_address_that_a_killed_run_has_left_is_told() {
+fn free_address_left_by_a_killed_run_is_reported() {
     let account = account(vec![kept("eipalloc-1", "web1", Some("i-web1")), kept("eipalloc-2", "web1", None)]);
     let of_server = account.clone();
     let ec2 = FakeEc2::start(move |request| answer(&of_server, request));
@@ -196,7 +196,7 @@ fn a_free_address_that_a_killed_run_has_left_is_told() {
 }
 
 #[test]
-fn an_address_of_an_instance_that_is_ending_is_waited_for() {
+fn address_of_an_ending_instance_is_waited_for() {
     let account = account(vec![kept("eipalloc-1", "web1", Some("i-old"))]);
     account.lock().unwrap().states.insert("i-old".to_string(), "shutting-down");
     let of_server = account.clone();
@@ -218,7 +218,7 @@ fn an_address_of_an_instance_that_is_ending_is_waited_for() {
 }
 
 #[test]
-fn an_address_is_not_taken_from_an_instance_that_lives() {
+fn address_is_not_taken_from_a_live_instance() {
     let account = account(vec![kept("eipalloc-1", "web1", Some("i-other"))]);
     let of_server = account.clone();
     let ec2 = FakeEc2::start(move |request| answer(&of_server, request));
@@ -231,7 +231,7 @@ fn an_address_is_not_taken_from_an_instance_that_lives() {
 }
 
 #[test]
-fn an_account_that_has_no_more_addresses_says_what_to_do() {
+fn exhausted_address_quota_has_a_hint() {
     let account = account(vec![]);
     let ec2 = FakeEc2::start(move |request| match action(request) {
         "AllocateAddress" => {
@@ -247,7 +247,7 @@ fn an_account_that_has_no_more_addresses_says_what_to_do() {
 }
 
 #[test]
-fn many_hosts_are_looked_up_in_one_request() {
+fn many_addresses_are_looked_up_in_one_request() {
     let kept_for = |number| kept(&format!("eipalloc-{number}"), &format!("web{number}"), None);
     let account = account((1..=150).map(kept_for).collect());
     let of_server = account.clone();

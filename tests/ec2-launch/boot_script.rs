@@ -38,7 +38,7 @@ fn names(parts: &[Part]) -> Vec<&str> {
 }
 
 #[test]
-fn cloud_init_runs_the_script_at_every_boot_beside_the_profiles_own_parts() {
+fn cloud_init_runs_the_script_at_every_boot_along_with_parts_of_the_profile() {
     let sandbox = sandbox(&format!("{ONE}user data: [hello.sh.j2]\n"));
     sandbox.file("hello.sh.j2", "#!/bin/sh\necho {{ host }}\n");
     let verdict = verdict(&dry_run(&sandbox, "db1\n").exits(0));
@@ -69,7 +69,7 @@ fn script_is_added_to_user_data_of_the_record() {
 }
 
 #[test]
-fn user_data_that_cannot_take_the_script_is_refused() {
+fn user_data_that_cannot_include_the_script_is_refused() {
     let sandbox = sandbox(ONE);
     let refused = |content: &[u8]| {
         let record = json!({"host": "db1", "user_data": STANDARD.encode(content)});

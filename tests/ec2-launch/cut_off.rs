@@ -62,7 +62,7 @@ fn sandbox(ec2: &FakeEc2) -> Sandbox {
 }
 
 #[test]
-fn a_listing_that_was_cut_off_is_an_error_and_launches_nothing() {
+fn truncated_listing_is_an_error_and_launches_nothing() {
     let ec2 = FakeEc2::start(|_| cut_off("200 OK", &three()));
     let sandbox = sandbox(&ec2);
     let run = sandbox.run("ec2-ls", &[], "").exits(2);
@@ -73,7 +73,7 @@ fn a_listing_that_was_cut_off_is_an_error_and_launches_nothing() {
 }
 
 #[test]
-fn other_answers_that_are_not_whole_are_errors_too() {
+fn other_truncated_answers_are_errors_too() {
     for (head, body) in [
         ("200 OK\r\nContent-Length: 100000", three()),
         ("200 OK\r\nTransfer-Encoding: chunked", "4\r\n<Des\r\n".to_string()),
@@ -95,7 +95,7 @@ fn other_answers_that_are_not_whole_are_errors_too() {
 }
 
 #[test]
-fn a_launch_whose_answer_was_cut_off_is_found_by_its_token() {
+fn launch_with_a_truncated_answer_is_found_by_its_token() {
     let ec2 = FakeEc2::start(|request| match action(request) {
         "RunInstances" => cut_off("200 OK", &three().replace("Describe", "Run")),
         "DescribeAddresses" => Reply::Xml(addresses(Some("i-0123456789abcdef0"))),
@@ -117,7 +117,7 @@ fn no_second_address_is_allocated() {
 }
 
 #[test]
-fn a_change_whose_answer_was_cut_off_may_have_been_made() {
+fn change_with_a_truncated_answer_is_reported_as_possible() {
     // Calls that have the same effect twice are made again; a second reboot would be one more.
     for (tool, words, call, times) in [
         ("ec2-tag", vec!["team=ops", "web1"], "CreateTags", 4),

@@ -79,7 +79,7 @@ fn volumes_are_tagged_with_host_device_and_position() {
 }
 
 #[test]
-fn kept_volumes_are_attached_again_and_their_zone_is_the_hosts() {
+fn kept_volumes_are_attached_again_and_decide_the_zone() {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = sandbox(&ec2);
     launch(&sandbox, &["--zone", "us-east-1b", "db1"]).exits(0);
@@ -117,7 +117,7 @@ fn kept_volumes_are_attached_again_and_their_zone_is_the_hosts() {
 }
 
 #[test]
-fn volumes_of_an_instance_that_is_ending_are_waited_for() {
+fn volumes_of_an_ending_instance_are_waited_for() {
     let options = Options {
         shutting_down: Duration::from_secs(3),
         attaching: Duration::from_secs(1),
@@ -149,7 +149,7 @@ fn incomplete_set_is_refused_and_nothing_is_created() {
 }
 
 #[test]
-fn run_that_was_cut_off_is_completed_by_the_next_one() {
+fn interrupted_run_is_completed_by_the_next_one() {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = sandbox(&ec2);
     let error = |run: &Outcome| run.records()[0]["error"].as_str().unwrap_or_default().to_string();
@@ -183,7 +183,7 @@ fn run_that_was_cut_off_is_completed_by_the_next_one() {
 }
 
 #[test]
-fn lost_answer_of_attach_volume_is_found_out() {
+fn lost_answer_of_attach_volume_is_resolved() {
     for fault in [Fault::CutAfter, Fault::CutBefore, Fault::ErrorAfter] {
         let ec2 = Ec2Server::start(Options::default());
         let sandbox = sandbox(&ec2);
@@ -196,7 +196,7 @@ fn lost_answer_of_attach_volume_is_found_out() {
 }
 
 #[test]
-fn volume_of_an_id_is_attached_and_must_be_there_and_free() {
+fn volume_with_an_id_is_attached_and_must_exist_and_be_free() {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = sandbox(&ec2);
     launch(&sandbox, &["db1"]).exits(0);
@@ -224,7 +224,7 @@ fn volume_of_an_id_is_attached_and_must_be_there_and_free() {
 }
 
 #[test]
-fn volumes_that_cannot_be_looked_up_launch_nothing_and_leave_what_runs() {
+fn failed_volume_lookup_launches_nothing_and_changes_nothing() {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = sandbox(&ec2);
     launch(&sandbox, &["db1"]).exits(0);

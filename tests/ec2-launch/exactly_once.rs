@@ -13,7 +13,7 @@ fn text<'a>(record: &'a Value, key: &str) -> &'a str {
 }
 
 #[test]
-fn the_same_command_twice_within_the_consistency_delay_makes_one_instance() {
+fn repeating_a_command_within_the_consistency_delay_launches_one_instance() {
     let ec2 = Ec2Server::start(Options { invisible: Duration::from_secs(3), ..Options::default() });
     let sandbox = sandbox(&ec2, PROFILE);
     let launch = |args: &[&str]| {
@@ -77,12 +77,12 @@ fn assert_same(ec2: &Ec2Server, count: usize, profile: &str, runs: Vec<(i32, Vec
 }
 
 #[test]
-fn twenty_runs_at_once_make_ten_instances() {
+fn twenty_concurrent_runs_launch_ten_instances() {
     assert_race(PROFILE);
 }
 
 #[test]
-fn twenty_runs_at_once_make_ten_instances_with_their_volumes_and_addresses() {
+fn twenty_concurrent_runs_launch_ten_instances_with_volumes_and_addresses() {
     assert_race(RICH);
 }
 
@@ -110,16 +110,16 @@ fn assert_next_life(listed: Duration, profile: &str, args: &str) {
 }
 
 #[test]
-fn runs_at_once_launch_hosts_again_whose_last_instances_are_listed() {
+fn concurrent_runs_relaunch_hosts_whose_last_instances_are_listed() {
     assert_next_life(Duration::from_secs(3600), PROFILE, "r[1-3]");
 }
 
 #[test]
-fn runs_at_once_launch_hosts_again_whose_last_instances_are_forgotten() {
+fn concurrent_runs_relaunch_hosts_whose_last_instances_are_forgotten() {
     assert_next_life(Duration::ZERO, PROFILE, "--no-remember r[1-3]");
 }
 
 #[test]
-fn runs_at_once_launch_hosts_again_with_the_volumes_and_addresses_that_are_kept() {
+fn concurrent_runs_relaunch_hosts_with_kept_volumes_and_addresses() {
     assert_next_life(Duration::from_secs(3600), RICH, "r[1-3]");
 }

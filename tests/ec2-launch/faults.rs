@@ -106,7 +106,7 @@ fn next_number(seed: &mut u64) -> usize {
 }
 
 #[test]
-fn several_runs_at_once_with_several_faults_end_with_one_instance_of_each_host() {
+fn concurrent_runs_with_faults_launch_each_host_once() {
     let kinds = [
         Fault::Throttle,
         Fault::ErrorBefore,
@@ -140,7 +140,7 @@ fn several_runs_at_once_with_several_faults_end_with_one_instance_of_each_host()
 }
 
 #[test]
-fn an_answer_that_never_comes_is_not_taken_for_a_failure() {
+fn answer_that_never_arrives_is_not_a_failure() {
     let silent = |action: &str| {
         let ec2 = server();
         ec2.fault(Rule::on(action, Fault::SilenceAfter));
@@ -156,7 +156,7 @@ fn an_answer_that_never_comes_is_not_taken_for_a_failure() {
 }
 
 #[test]
-fn tags_of_volumes_that_are_denied_are_said_and_nothing_is_launched() {
+fn denied_volume_tags_are_reported_and_nothing_is_launched() {
     let ec2 = server();
     let has_volume_tags = |params: &Params| !params.tags_for("volume").is_empty();
     ec2.fault(Rule::on("RunInstances", Fault::unauthorized()).only(has_volume_tags).always());
@@ -167,7 +167,7 @@ fn tags_of_volumes_that_are_denied_are_said_and_nothing_is_launched() {
 }
 
 #[test]
-fn a_lack_of_capacity_is_not_taken_for_a_failure_of_the_server() {
+fn lack_of_capacity_is_not_a_server_failure() {
     let ec2 = server();
     let (zone, kind) = ("us-east-1a".to_string(), "m5.large".to_string());
     ec2.region(|region| region.exhausted = vec![(Some(zone), None), (None, Some(kind))]);

@@ -66,7 +66,7 @@ fn remembered(moto: &Moto, name: &str) -> Value {
 }
 
 #[test]
-fn the_commands_of_the_report_work_as_printed() {
+fn documented_commands_work_as_printed() {
     let moto = Moto::shared();
     let mut sandbox = moto.sandbox();
     sandbox.env("AWS_REGION", REPORT_REGION);
@@ -114,7 +114,7 @@ fn the_commands_of_the_report_work_as_printed() {
 }
 
 #[test]
-fn a_run_that_changes_nothing_writes_nothing() {
+fn run_that_changes_nothing_writes_no_memory() {
     let moto = Moto::shared();
     let sandbox = sandbox(moto);
     launch(&sandbox, &["-p", "Web", "-t", "team=web", "same_1"]).exits(0);
@@ -139,7 +139,7 @@ fn a_run_that_changes_nothing_writes_nothing() {
 }
 
 #[test]
-fn a_host_that_is_left_or_started_has_its_scripts_in_its_record() {
+fn running_or_started_host_has_its_scripts_in_its_record() {
     let sandbox = sandbox(Moto::shared());
     let scripts = launch(&sandbox, &["-p", "Web", "scripts1"]).exits(0).records()[0]["startup_scripts"].clone();
     assert!(scripts[0].as_str().is_some_and(|path| path.ends_with("/mount.sh")), "{scripts}");
@@ -155,7 +155,7 @@ fn a_host_that_is_left_or_started_has_its_scripts_in_its_record() {
 }
 
 #[test]
-fn files_that_a_launch_needs_and_does_not_find_are_all_named() {
+fn all_missing_files_of_a_remembered_profile_are_named() {
     let sandbox = sandbox(Moto::shared());
     launch(&sandbox, &["-p", "Web", "files1"]).exits(0);
     terminate(&sandbox, "files1");
@@ -184,7 +184,7 @@ fn no_remember_neither_reads_nor_writes() {
 }
 
 #[test]
-fn without_the_permission_the_tags_alone_serve_and_it_is_said_once() {
+fn without_permission_tags_are_used_with_one_warning() {
     let moto = Moto::shared();
     let mut sandbox = sandbox(moto);
     let denied = r#"{"__type":"AccessDeniedException","message":"User: x is not authorized"}"#;
@@ -216,7 +216,7 @@ fn without_the_permission_the_tags_alone_serve_and_it_is_said_once() {
 }
 
 #[test]
-fn a_memory_that_cannot_be_read_refuses_what_needs_it_and_nothing_else() {
+fn unreadable_memory_refuses_only_hosts_that_need_it() {
     let mut sandbox = sandbox(Moto::shared());
     launch(&sandbox, &["-p", "Web", "silent[1-2]"]).exits(0);
     terminate(&sandbox, "silent1");
@@ -234,7 +234,7 @@ fn a_memory_that_cannot_be_read_refuses_what_needs_it_and_nothing_else() {
 }
 
 #[test]
-fn user_data_of_a_record_is_asked_for_again() {
+fn user_data_from_a_record_must_be_sent_again() {
     let sandbox = sandbox(Moto::shared());
     let record = |user_data: &str| format!("{{\"host\":\"given1\",\"user_data\":\"{user_data}\"}}\n");
     sandbox.run("ec2-launch", &["-p", "MySQL"], record("aGk=")).exits(0);
@@ -246,7 +246,7 @@ fn user_data_of_a_record_is_asked_for_again() {
 }
 
 #[test]
-fn a_memory_that_names_a_file_elsewhere_does_not_get_it() {
+fn memory_cannot_name_a_file_outside_the_profile_folders() {
     let moto = Moto::shared();
     let sandbox = sandbox(moto);
     let secret = sandbox.file("private/secret.sh", "#!/bin/sh\necho secret\n");
@@ -261,7 +261,7 @@ fn a_memory_that_names_a_file_elsewhere_does_not_get_it() {
 }
 
 #[test]
-fn what_is_remembered_is_shown_and_forgotten() {
+fn memory_is_shown_and_deleted() {
     let moto = Moto::shared();
     let sandbox = sandbox(moto);
     launch(&sandbox, &["-p", "Web", "-t", "team=web", "past[1-2]"]).exits(0);
@@ -285,7 +285,7 @@ fn what_is_remembered_is_shown_and_forgotten() {
 }
 
 #[test]
-fn a_memory_that_cannot_be_deleted_is_each_hosts_error() {
+fn memory_that_cannot_be_deleted_is_an_error_of_each_host() {
     let mut sandbox = sandbox(Moto::shared());
     sandbox.env("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:1");
     let run = launch(&sandbox, &["--forget", "kept[1-12]"]).exits(3);

@@ -12,7 +12,7 @@ fn sandbox(moto: &Moto, parts: &str) -> Sandbox {
 }
 
 #[test]
-fn cloud_configs_of_a_profile_that_lose_a_list_are_refused_before_anything_is_launched() {
+fn cloud_configs_that_lose_a_list_are_refused_before_the_launch() {
     let moto = Moto::shared();
     let sandbox = sandbox(moto, "base.cfg, web.cfg.j2");
     sandbox.file("base.cfg", "#cloud-config\nruncmd: [a]\n");
@@ -31,7 +31,7 @@ fn cloud_configs_of_a_profile_that_lose_a_list_are_refused_before_anything_is_la
 }
 
 #[test]
-fn raw_user_data_of_a_profile_reaches_ec2_as_it_is() {
+fn raw_user_data_of_a_profile_reaches_ec2_unchanged() {
     let moto = Moto::shared();
     let sandbox = sandbox(moto, "\"windows.ps1:raw\"");
     let script = "<powershell>\r\nRename-Computer web1\r\n</powershell>\r\n".repeat(40);

@@ -11,7 +11,7 @@ fn launch(sandbox: &Sandbox, args: &[&str]) -> kit::Outcome {
 }
 
 #[test]
-fn hosts_whose_sshd_answers_are_ready() {
+fn hosts_are_ready_once_their_sshd_answers() {
     let sshd = Sshd::everywhere();
     let sandbox = Moto::shared().sandbox();
     let port = sshd.port().to_string();
@@ -23,7 +23,7 @@ fn hosts_whose_sshd_answers_are_ready() {
 }
 
 #[test]
-fn a_host_whose_sshd_does_not_answer_is_launched_with_an_error() {
+fn host_whose_sshd_does_not_answer_is_launched_with_an_error() {
     let sandbox = Moto::shared().sandbox();
     let run = launch(&sandbox, &["--wait", "ssh", "--ssh-port", "1", "--timeout", "1", "refuses1"]).exits(3);
     let record = &run.records()[0];
@@ -46,7 +46,7 @@ fn a_host_whose_sshd_does_not_answer_is_launched_with_an_error() {
 }
 
 #[test]
-fn options_that_do_not_go_together_are_refused() {
+fn conflicting_options_are_refused() {
     let sandbox = Moto::shared().sandbox();
     for (args, why) in [
         (&["--no-wait", "--host-keys"][..], "--host-keys needs running instances: leave out --wait none"),
@@ -81,7 +81,7 @@ fn startup_scripts_run_on_hosts_as_soon_as_they_answer() {
 }
 
 #[test]
-fn a_part_that_keeps_host_keys_off_the_console_is_warned_of_where_they_are_read() {
+fn part_that_hides_host_keys_from_the_console_gives_a_warning_with_host_keys() {
     let sandbox = Moto::shared().sandbox();
     sandbox.file("quiet.cfg", "#cloud-config\nssh: {emit_keys_to_console: false}\n");
     let args = ["--set", "user data=quiet.cfg", "--dry-run", "quiet1"];
@@ -142,7 +142,7 @@ fn sandbox(ec2: &FakeEc2, sshd: &Sshd) -> Sandbox {
 }
 
 #[test]
-fn pssh_rs_accepts_the_machine_whose_keys_the_console_showed_and_no_other() {
+fn pssh_rs_accepts_only_the_host_keys_of_the_console() {
     let (sshd, other) = (Sshd::start(), Sshd::start());
     let launch = "ec2-launch --no-remember --host-keys keys1 | pssh-rs -- echo here";
     // At first there is nothing, then the output of the boot before, with a key that has changed since.
@@ -161,7 +161,7 @@ fn pssh_rs_accepts_the_machine_whose_keys_the_console_showed_and_no_other() {
 }
 
 #[test]
-fn a_console_without_keys_is_an_error_that_says_what_to_check() {
+fn console_without_host_keys_is_an_error_with_a_hint() {
     let sshd = Sshd::start();
     let finished = "[ 31.2] cloud-init[612]: Cloud-init v. 24.1.3 finished at Sun, 29 Nov 2026 05:01:00 +0000.\r\n";
     for (text, why) in [

@@ -57,7 +57,7 @@ fn without_a_profile_the_role_is_used() {
 }
 
 #[test]
-fn a_profile_that_does_not_exist_is_refused_by_every_tool() {
+fn missing_profile_is_refused_by_every_tool() {
     let mut bastion = Bastion::new("[profile dev]\nregion = us-east-1\n[other]\nregion = us-east-1\n");
     let container = format!("{}/container", bastion.role.endpoint);
     bastion.sandbox.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", container);
@@ -86,7 +86,7 @@ fn a_profile_that_does_not_exist_is_refused_by_every_tool() {
 }
 
 #[test]
-fn a_source_profile_that_does_not_exist_is_refused() {
+fn missing_source_profile_is_refused() {
     let role = "role_arn = arn:aws:iam::123456789012:role/r\n";
     let config = format!(
         "[profile near]\n{role}source_profile = gone\n[profile far]\n{role}source_profile = near\n\
@@ -121,7 +121,7 @@ fn a_source_profile_that_does_not_exist_is_refused() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_read_is_refused() {
+fn unreadable_configuration_is_refused() {
     let bastion = Bastion::new("");
     let file = bastion.sandbox.file(".aws/config", b"# caf\xe9\n[default]\naws_access_key_id = AKID\n");
     bastion.refuses(&format!("{}: it is not UTF-8", file.display()));
@@ -130,14 +130,14 @@ fn a_configuration_that_cannot_be_read_is_refused() {
 }
 
 #[test]
-fn half_of_the_variables_of_credentials_is_refused() {
+fn incomplete_credentials_in_the_environment_are_refused() {
     let mut bastion = Bastion::new("");
     bastion.sandbox.env("AWS_ACCESS_KEY_ID", "testing");
     bastion.refuses("AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not");
 }
 
 #[test]
-fn half_of_a_key_pair_in_a_profile_is_refused() {
+fn incomplete_credentials_in_a_profile_are_refused() {
     let mut bastion =
         Bastion::new("[profile half]\naws_access_key_id = AKID\n[profile other]\naws_secret_access_key = secret\n");
     bastion.sandbox.env("AWS_PROFILE", "half");
@@ -147,7 +147,7 @@ fn half_of_a_key_pair_in_a_profile_is_refused() {
 }
 
 #[test]
-fn a_profile_that_exists_is_used() {
+fn existing_profile_is_used() {
     let role = "role_arn = arn:aws:iam::123456789012:role/r\n";
     let config = &format!(
         "[profile base]\nregion = eu-west-1\n[profile assumed]\n{role}source_profile = keys\n\

@@ -18,7 +18,7 @@ fn fleet() -> (Ec2Server, Sandbox) {
 }
 
 #[test]
-fn tag_is_found_by_the_spelling_of_columns() {
+fn tag_filters_accept_the_spelling_of_columns() {
     let (_ec2, sandbox) = fleet();
     assert_eq!(sandbox.run("ec2-ls", &["-1", "tags.role=web"], "").exits(0).stdout, "web1\nweb2\n");
 }
@@ -70,7 +70,7 @@ fn empty_endpoint_counts_as_unset() {
 }
 
 #[test]
-fn time_without_an_answer_is_told_with_all_attempts() {
+fn timeout_message_counts_all_attempts() {
     let (ec2, sandbox) = fleet();
     ec2.fault(Rule::on("DescribeInstances", Fault::SilenceBefore).always());
     let started = Instant::now();

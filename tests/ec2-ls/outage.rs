@@ -17,7 +17,7 @@ fn fleet() -> (Ec2Server, Sandbox) {
 }
 
 #[test]
-fn zone_that_is_down_leaves_the_others_to_a_saved_listing() {
+fn saved_listing_finds_the_other_zones_while_one_is_down() {
     let (ec2, sandbox) = fleet();
     ec2.region(|region| region.down.insert("us-east-1b".to_string()));
     ec2.region(|region| region.instances[0].instance_type = "t3.micro".to_string());
@@ -126,7 +126,7 @@ fn saved_listing_has_instances() {
 }
 
 #[test]
-fn region_that_fails_is_said_once_and_the_others_are_listed() {
+fn failed_region_is_reported_once_and_the_others_are_listed() {
     let (ec2, sandbox) = fleet();
     ec2.fault(Rule::on("DescribeInstances", Fault::unauthorized()).in_region("eu-west-1").always());
     let run = sandbox.run("ec2-ls", &["-1", "-r", "us-east-1,eu-west-1"], "").exits(3);
@@ -141,7 +141,7 @@ fn region_that_fails_is_said_once_and_the_others_are_listed() {
 }
 
 #[test]
-fn records_come_out_while_another_region_hangs() {
+fn records_are_written_while_another_region_hangs() {
     let (ec2, sandbox) = fleet();
     ec2.fault(Rule::on("DescribeInstances", Fault::SilenceBefore).in_region("eu-west-1").always());
     let mut command = sandbox.command("ec2-ls");
@@ -162,14 +162,14 @@ fn records_come_out_while_another_region_hangs() {
 }
 
 #[test]
-fn throttled_listing_is_whole() {
+fn throttled_listing_is_complete() {
     let (ec2, sandbox) = fleet();
     ec2.fault(Rule::on("DescribeInstances", Fault::Throttle).times(3));
     assert_eq!(sandbox.run("ec2-ls", &["-1"], "").exits(0).stdout, "db1\ndb2\nweb1\n");
 }
 
 #[test]
-fn reader_that_goes_away_ends_a_listing() {
+fn closed_pipe_ends_a_listing() {
     let (ec2, sandbox) = fleet();
     ec2.fault(Rule::on("DescribeInstances", Fault::SilenceBefore).in_region("eu-west-1").always());
     let run = sandbox.sh("ec2-ls -1 -r us-east-1,eu-west-1 | head -n 0").exits(0);

@@ -22,7 +22,7 @@ fn exists(address: &Value) -> bool {
 }
 
 #[test]
-fn addresses_are_released_only_on_demand_and_only_those_of_the_hosts() {
+fn only_addresses_of_the_hosts_are_released_and_only_on_request() {
     let (sandbox, addresses) = with_addresses("release[1-3]");
     let run = sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "release1"], "").exits(0);
     let address = addresses[0].as_str().expect("an address");

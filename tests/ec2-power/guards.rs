@@ -254,7 +254,7 @@ fn host_whose_command_has_failed_is_skipped() {
 }
 
 #[test]
-fn instance_whose_name_or_account_is_another_now_is_not_changed() {
+fn instance_with_a_new_name_or_account_is_not_changed() {
     let ec2 = Ec2Server::start(Options::default());
     let ids = ec2.launch(names(2), &[]);
     let sandbox = ec2.sandbox();
@@ -290,7 +290,7 @@ fn empty_input_is_an_error_unless_it_is_allowed() {
 }
 
 #[test]
-fn ctrl_c_answers_the_question_with_no() {
+fn ctrl_c_answers_no() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(["web1"], &[]);
     // script(1) gives it a terminal, where Ctrl-C is typed.
@@ -340,7 +340,7 @@ fn host_that_changes_during_the_question_is_left_alone() {
 }
 
 #[test]
-fn host_that_is_as_it_was_after_the_question_is_changed() {
+fn unchanged_host_is_changed_after_the_question() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(["web1"], &[]);
     ask(&ec2.sandbox(), "terminate web1", "true").exits(0);

@@ -29,7 +29,7 @@ fn states(ec2: &Ec2Server, run: &Outcome) -> [(Value, Value); 2] {
 const RESIZE: [&str; 5] = ["resize", "m5.xlarge", "--yes", "--wait", "web1"];
 
 #[test]
-fn host_that_is_resized_all_the_same_is_a_success() {
+fn resize_that_succeeds_despite_a_lost_answer_is_a_success() {
     for call in ["StopInstances", "ModifyInstanceAttribute", "StartInstances"] {
         let (ec2, sandbox) = web1(Options { stopping: Duration::from_secs(1), ..Options::default() });
         ec2.fault(Rule::on(call, Fault::CutAfter).always());
@@ -40,7 +40,7 @@ fn host_that_is_resized_all_the_same_is_a_success() {
 }
 
 #[test]
-fn change_that_is_made_all_the_same_is_a_success() {
+fn change_that_succeeds_despite_a_lost_answer_is_a_success() {
     let (ec2, sandbox) = web1(Options { shutting_down: HOUR, ..Options::default() });
     for (call, args, state, summary) in [
         ("StopInstances", &["stop", "web1"][..], "stopped", "1 stopped"),
@@ -55,7 +55,7 @@ fn change_that_is_made_all_the_same_is_a_success() {
 }
 
 #[test]
-fn host_that_cannot_be_seen_after_its_stop_is_started_again() {
+fn host_that_is_not_listed_after_its_stop_is_started_again() {
     let (ec2, sandbox) = web1(Options::default());
     ec2.fault(Rule::on("DescribeInstances", Fault::unauthorized()).after(1).always());
     let run = power(&sandbox, &["resize", "m5.xlarge", "--yes", "--timeout", "2", "web1"]).exits(3);
@@ -66,7 +66,7 @@ fn host_that_cannot_be_seen_after_its_stop_is_started_again() {
 }
 
 #[test]
-fn host_that_may_be_stopped_is_said_to_be() {
+fn host_that_may_be_stopped_is_reported_as_such() {
     let (ec2, sandbox) = web1(Options::default());
     ec2.fault(Rule::on("DescribeInstances", Fault::unauthorized()).after(1).always());
     ec2.fault(Rule::on("StartInstances", Fault::unauthorized()).always());

@@ -37,7 +37,7 @@ fn error(run: &Outcome, record: usize) -> String {
 }
 
 #[test]
-fn a_tag_that_holds_is_not_sent() {
+fn unchanged_tag_is_not_sent() {
     let (ec2, sandbox, start) = with_hosts("web[1-3]", PROFILE);
     sandbox.run("ec2-tag", &["role=web", "web1"], "").exits(0);
     let before = calls_of(&ec2, start, "CreateTags").len();
@@ -57,7 +57,7 @@ fn a_tag_that_holds_is_not_sent() {
 }
 
 #[test]
-fn a_value_is_made_of_the_record() {
+fn value_is_rendered_from_the_record() {
     let (ec2, sandbox, _) = with_hosts("web[1-2]", PROFILE);
     let line = "ec2-ls | ec2-tag --no-volumes 'fqdn={{ host }}.{{ zone }}.example.com' 'Name={{ host }}-old'";
     let run = sandbox.sh(line).exits(0);
@@ -73,7 +73,7 @@ fn a_value_is_made_of_the_record() {
 }
 
 #[test]
-fn volumes_get_the_name_of_their_host_and_their_device() {
+fn volumes_get_the_name_and_device_of_their_host() {
     let (ec2, sandbox, _) = with_hosts("db[1-2]", PROFILE);
     ec2.region(|region| region.volumes.iter_mut().for_each(|volume| volume.tags.clear()));
     let run = sandbox.run("ec2-tag", &["--volumes", "--device-names", "db[1-2]"], "").exits(0);
@@ -117,7 +117,7 @@ fn limits_are_checked_for_every_host_before_the_first_call() {
 }
 
 #[test]
-fn a_key_that_the_metadata_does_not_take_is_refused_where_tags_are_on() {
+fn key_that_the_metadata_does_not_allow_is_refused_if_tags_are_in_it() {
     let (ec2, sandbox, _) = with_hosts("on1", PROFILE);
     sandbox.file("Off.yaml", format!("{PROFILE}metadata options:\n  instance metadata tags: disabled\n"));
     sandbox.run("ec2-launch", &["-p", "Off", "off1"], "").exits(0);
@@ -134,7 +134,7 @@ fn a_key_that_the_metadata_does_not_take_is_refused_where_tags_are_on() {
 }
 
 #[test]
-fn a_tag_has_the_length_and_the_characters_that_ec2_takes() {
+fn tag_length_and_characters_are_those_of_ec2() {
     let (ec2, sandbox, _) = with_hosts("web1", PROFILE);
     for bad in
         ["aws:x=1".to_string(), "AWS:x=1".into(), format!("{}=1", "k".repeat(129)), format!("k={}", "é".repeat(257))]
@@ -149,7 +149,7 @@ fn a_tag_has_the_length_and_the_characters_that_ec2_takes() {
 }
 
 #[test]
-fn a_failure_half_way_says_what_is_tagged() {
+fn partial_failure_says_what_was_tagged() {
     let (ec2, sandbox, _) = with_hosts("web[1-2]", PROFILE);
     let (_, volumes) = ec2.region(|region| ids(region, "web1"));
     let lost = volumes[1].clone();
@@ -171,7 +171,7 @@ fn a_failure_half_way_says_what_is_tagged() {
 }
 
 #[test]
-fn a_region_that_denies_it_leaves_the_tags_as_they_are() {
+fn denied_region_leaves_the_tags_unchanged() {
     let (ec2, sandbox, start) = with_hosts("web1", PROFILE);
     ec2.fault(Rule::on("CreateTags", Fault::unauthorized()).always());
     let run = sandbox.run("ec2-tag", &["team=dba", "profile-", "web1"], "").exits(3);
@@ -188,7 +188,7 @@ fn a_region_that_denies_it_leaves_the_tags_as_they_are() {
 }
 
 #[test]
-fn a_plan_shows_the_tags_before_and_after() {
+fn dry_run_shows_tags_before_and_after() {
     let (ec2, sandbox, _) = with_hosts("web[1-2]", PROFILE);
     sandbox.run("ec2-tag", &["role=web", "old=x", "web1"], "").exits(0);
     let before = ec2.calls().len();
@@ -221,7 +221,7 @@ fn empty_name_is_set_with_a_warning() {
 }
 
 #[test]
-fn a_name_that_two_hosts_would_have_is_refused() {
+fn name_that_two_hosts_would_have_is_refused() {
     let (ec2, sandbox, start) = with_hosts("web[1-3]", PROFILE);
     let run = sandbox.run("ec2-tag", &["Name={{ host[:3] }}", "web[1-2]"], "").exits(3);
     let (first, second) = ec2.region(|region| (ids(region, "web1").0, ids(region, "web2").0));
@@ -240,7 +240,7 @@ fn identical_changes_of_many_hosts_share_calls() {
 }
 
 #[test]
-fn instance_whose_name_is_another_now_is_not_tagged() {
+fn instance_with_a_new_name_is_not_tagged() {
     let (ec2, sandbox, _) = with_hosts("web[1-2]", PROFILE);
     let listed = sandbox.run("ec2-ls", &["web1"], "").exits(0).stdout;
     sandbox.run("ec2-tag", &["--no-volumes", "Name=web11", "web1"], "").exits(0);
@@ -253,7 +253,7 @@ fn instance_whose_name_is_another_now_is_not_tagged() {
 }
 
 #[test]
-fn time_of_many_calls_is_said_before() {
+fn time_of_many_calls_is_announced() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch((1..=160).map(|number| format!("n{number}")), &[]);
     let sandbox = ec2.sandbox();
@@ -280,7 +280,7 @@ fn table_shows_all_changes_on_a_narrow_terminal() {
 }
 
 #[test]
-fn pattern_is_answered_with_ec2_ls() {
+fn pattern_suggests_ec2_ls() {
     let (ec2, sandbox, start) = with_hosts("web1", PROFILE);
     let run = sandbox.run("ec2-tag", &["role=db", "web*"], "").exits(2);
     let said = "ec2-tag: web* is a filter of ec2-ls and not a host\nec2-tag: ec2-ls 'web*' | ec2-tag KEY=VALUE\n";

@@ -114,7 +114,7 @@ fn only_plain_names<'a>(names: impl IntoIterator<Item = &'a str>) {
 }
 
 #[test]
-fn csv_gives_back_every_name_and_tag() {
+fn csv_preserves_every_name_and_tag() {
     let (records, lines) = records();
     let rows = readers::csv(&written(&["csv"], &lines));
     let rows = rows.as_array().expect("rows");
@@ -129,7 +129,7 @@ fn csv_gives_back_every_name_and_tag() {
 }
 
 #[test]
-fn ldif_gives_back_every_name_and_tag() {
+fn ldif_preserves_every_name_and_tag() {
     let (records, lines) = records();
     let entries = readers::ldif(&skipping(&["ldif", "-D", "base=dc=example"], &lines).stdout);
     let entries = entries.as_array().expect("entries");
@@ -144,7 +144,7 @@ fn ldif_gives_back_every_name_and_tag() {
 }
 
 #[test]
-fn prometheus_gives_back_every_name_and_value() {
+fn prometheus_preserves_every_name_and_value() {
     let (records, lines) = records();
     let targets = readers::prometheus(&skipping(&["prometheus"], &lines).stdout);
     assert_eq!(targets.len(), records.len());
@@ -156,7 +156,7 @@ fn prometheus_gives_back_every_name_and_value() {
 }
 
 #[test]
-fn ansible_gives_back_every_tag_and_runs_no_template() {
+fn ansible_preserves_every_tag_and_runs_no_template() {
     let (records, lines) = records();
     let text = skipping(&["ansible"], &lines).stdout;
     let (variables, _) = readers::ansible(&text, "inventory.json");
@@ -180,7 +180,7 @@ fn inventories(args: &[&str], records: &str) -> [(String, &'static str); 2] {
 }
 
 #[test]
-fn a_text_that_chooses_its_own_delimiters_is_no_template_for_ansible() {
+fn ansible_runs_no_template_with_its_own_delimiters() {
     let text = "#jinja2:variable_start_string:'[[',variable_end_string:']]'\n[[ lookup('pipe', 'echo ran') ]]";
     let tags = json!({"note": text, "list": [text, {"deep": text}], text: "x"});
     let record = json!({"host": "web1", "user": text, "tags": tags, "security_groups": [text]});
@@ -192,7 +192,7 @@ fn a_text_that_chooses_its_own_delimiters_is_no_template_for_ansible() {
 }
 
 #[test]
-fn names_that_ansible_has_for_its_own_are_refused() {
+fn reserved_names_of_ansible_are_refused() {
     let records = concat!(
         r#"{"host":"web1","security_groups":["_meta"]}"#,
         "\n",
@@ -218,7 +218,7 @@ fn names_that_ansible_has_for_its_own_are_refused() {
 }
 
 #[test]
-fn a_host_with_the_name_of_a_group_gives_its_hosts_no_variables() {
+fn host_with_the_name_of_a_group_gives_it_no_variables() {
     let records = concat!(
         r#"{"host":"web","user":"root","security_groups":["web"]}"#,
         "\n",
@@ -232,7 +232,7 @@ fn a_host_with_the_name_of_a_group_gives_its_hosts_no_variables() {
 }
 
 #[test]
-fn a_port_that_no_host_has_refuses_its_host_alone() {
+fn invalid_port_refuses_only_its_host() {
     for port in [json!("abc"), json!(99999), json!(22.5), json!(true), json!(0), json!(-1), json!(""), json!([22])] {
         let records =
             format!("{}\n{}\n", json!({"host": "web1", "port": port}), json!({"host": "web2", "port": "022"}));
@@ -246,7 +246,7 @@ fn a_port_that_no_host_has_refuses_its_host_alone() {
 }
 
 #[test]
-fn tags_that_become_one_label_are_written_once_and_named() {
+fn tags_with_the_same_label_are_written_once_with_a_warning() {
     let tags = json!({"a-b": "1", "a_b": "2", "x y": "3", "x:y": "4", "1a": "5"});
     let run = hostfmt(&["prometheus"], &json!({"host": "web1", "tags": tags}).to_string()).exits(0);
     let labels = &readers::prometheus(&run.stdout)["web1:9100"];
@@ -261,7 +261,7 @@ fn tags_that_become_one_label_are_written_once_and_named() {
 }
 
 #[test]
-fn bind_loads_plain_names_alone() {
+fn bind_gets_only_plain_names() {
     let (records, lines) = records();
     let zone = readers::zone(&skipping(&["bind", "-D", "zone=example.com"], &lines).stdout, "example.com");
     let hosts: Vec<(&str, &str)> = zone.iter().filter_map(|record| record.split_once(".example.com. A ")).collect();
@@ -272,7 +272,7 @@ fn bind_loads_plain_names_alone() {
 }
 
 #[test]
-fn texts_of_a_zone_are_read_as_they_are() {
+fn texts_of_a_zone_are_read_unchanged() {
     let (records, lines) = records();
     let sandbox = kit::Sandbox::new();
     sandbox.file(
@@ -312,7 +312,7 @@ fn unescaped(dumped: &str) -> String {
 }
 
 #[test]
-fn a_hosts_file_has_plain_names_alone() {
+fn hosts_file_has_only_plain_names() {
     let (records, lines) = records();
     let text = skipping(&["hosts"], &lines).stdout;
     let named: Vec<&str> = text.lines().map(|line| line.split_once(' ').expect("two words").1).collect();
@@ -329,7 +329,7 @@ fn a_hosts_file_has_plain_names_alone() {
 }
 
 #[test]
-fn ssh_takes_plain_names_alone() {
+fn ssh_gets_only_plain_names() {
     let (_, lines) = records();
     let text = skipping(&["ssh-config"], &lines).stdout;
     only_plain_names(text.lines().filter_map(|line| line.strip_prefix("Host ")));
@@ -345,7 +345,7 @@ fn ssh_takes_plain_names_alone() {
 }
 
 #[test]
-fn nagios_gives_back_every_name_that_it_takes() {
+fn nagios_preserves_every_name_that_it_accepts() {
     let (records, lines) = records();
     let objects = readers::nagios(&skipping(&["nagios"], &lines).stdout);
     assert!(objects.len() > TEXTS.len() && objects.contains_key("host 日本語"));
@@ -356,7 +356,7 @@ fn nagios_gives_back_every_name_that_it_takes() {
 }
 
 #[test]
-fn groups_of_strange_names_are_read_as_they_are_or_refused() {
+fn groups_with_strange_names_are_read_unchanged_or_refused() {
     let (_, lines) = records();
     let sources = readers::gmetad(&skipping(&["ganglia", "-g", "tags.note"], &lines).stdout);
     let names: BTreeSet<&str> = sources.iter().map(|words| words[1].as_str()).collect();

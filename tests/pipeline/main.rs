@@ -87,7 +87,7 @@ fn crawlers() -> Sandbox {
 }
 
 #[test]
-fn the_four_commands_of_the_report_work_with_a_profile_of_its_form() {
+fn documented_commands_work_with_a_documented_profile() {
     let mut sandbox = crawlers();
     // One command on forty named hosts, without an inventory. This program stands for the host's service(8), which here
     // would be that of the machine.
@@ -142,7 +142,7 @@ fn the_four_commands_of_the_report_work_with_a_profile_of_its_form() {
 }
 
 #[test]
-fn the_kernel_of_a_profile_is_checked_in_one_line() {
+fn kernel_of_a_profile_is_checked_in_one_line() {
     let sshd = Sshd::everywhere();
     let sandbox = fleet(&sshd);
     let check = "pssh-rs -- uname -r | jq -r 'select(.stdout != .kernel + \"\\n\") | .host' | sort";
@@ -158,7 +158,7 @@ fn the_kernel_of_a_profile_is_checked_in_one_line() {
 }
 
 #[test]
-fn dead_hosts_beside_good_ones_come_out_once_and_in_time() {
+fn dead_hosts_among_live_ones_are_reported_once_and_in_time() {
     // Good hosts, one where nothing listens, and one that accepts and never says a word.
     let sshd = Sshd::start();
     let silent = TcpListener::bind(("127.0.0.200", sshd.port())).expect("a free address");
@@ -185,7 +185,7 @@ fn dead_hosts_beside_good_ones_come_out_once_and_in_time() {
 }
 
 #[test]
-fn an_inventory_works_without_the_api() {
+fn saved_inventory_works_without_the_api() {
     let sshd = Sshd::everywhere();
     let mut sandbox = fleet(&sshd);
     sandbox.sh("ec2-launch --profile MySQL 'saved[1-2]' > fleet.jsonl").exits(0);
@@ -196,7 +196,7 @@ fn an_inventory_works_without_the_api() {
 }
 
 #[test]
-fn an_error_upstream_is_not_acted_on_downstream() {
+fn error_of_an_earlier_tool_is_not_acted_on() {
     let sshd = Sshd::everywhere();
     let sandbox = fleet(&sshd);
     let run = sandbox.sh("ec2-launch 'absent[1-2]' | ec2-tag team=dba").exits(3);

@@ -67,7 +67,7 @@ fn with_account() -> Sandbox {
 
 /// EC2 takes `\\` for a backslash in a filter's value, where the stand-in takes a name with one as it is.
 #[test]
-fn a_backslash_is_asked_for_as_ec2_takes_it() {
+fn backslash_is_escaped_in_ec2_filters() {
     let ec2 = FakeEc2::start(|request| match request.contains(".Value.1=back%5C%5Cslash") {
         true => fake_ec2::instances(&[("i-0123456789abcdef0", "back\\slash", "running")], None),
         false => Reply::HangUp,
@@ -83,7 +83,7 @@ fn a_backslash_is_asked_for_as_ec2_takes_it() {
 const ALL: &str = "ec2-ls -1 'is=*'";
 
 #[test]
-fn what_is_printed_is_the_same_host_in_every_tool() {
+fn printed_names_mean_the_same_host_in_every_tool() {
     let sandbox = with_account();
     let listed = sandbox.sh("ec2-ls 'is=*'").exits(0).records();
     assert_eq!(listed.len(), ODD.len() + ORDINARY.len());
@@ -115,7 +115,7 @@ fn what_is_printed_is_the_same_host_in_every_tool() {
 }
 
 #[test]
-fn each_name_alone_is_that_instance() {
+fn every_name_selects_its_instance() {
     let sandbox = with_account();
     for (at, name) in ODD.iter().enumerate() {
         let run = sandbox.sh(&format!("ec2-ls -1 is={at} | ec2-power stop -n")).exits(0);
@@ -158,7 +158,7 @@ fn pssh_rs_never_goes_to_a_part_of_a_name() {
 }
 
 #[test]
-fn a_name_without_its_quotes_is_refused_before_anything_is_changed() {
+fn name_that_lost_its_quotes_is_refused_before_any_change() {
     let sandbox = with_account();
     for name in
         ["My Web Server", "web!old", "a,b", "a#b", "web[1-2]", "tab\tname", "line\nweb", "(web)", "{web", "-x", "#web"]
@@ -192,7 +192,7 @@ fn a_name_without_its_quotes_is_refused_before_anything_is_changed() {
 }
 
 #[test]
-fn a_name_that_reads_as_an_instance_id_means_no_other_instance() {
+fn name_like_an_instance_id_means_no_other_instance() {
     let sandbox = with_account();
     let victim = sandbox.run("ec2-ls", &["web1"], "").records()[0]["instance_id"].as_str().unwrap().to_string();
     let moto = Moto::shared();

@@ -280,7 +280,7 @@ impl<'a> Resolver<'a> {
         }
         if let Some(since) = &image.deprecated {
             let day = since.split('T').next().unwrap_or_default();
-            self.note(format!("the image {} is deprecated since {day}: use a newer one", image.id));
+            self.note(format!("the image {} is deprecated from {day} on: use a newer one", image.id));
         }
         Some(image.clone())
     }
