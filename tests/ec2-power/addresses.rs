@@ -71,7 +71,7 @@ fn only_addresses_of_the_hosts_are_released_and_only_on_request() {
 }
 
 #[test]
-fn an_address_whose_name_a_live_instance_has_is_kept() {
+fn address_with_the_name_of_a_live_instance_is_kept() {
     let (sandbox, addresses) = with_addresses("again1");
     let old = sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "again1"], "").exits(0).stdout;
     let new = sandbox.run("ec2-launch", &["--profile", "MySQL", "--no-remember", "again1"], "").exits(0);
@@ -83,7 +83,7 @@ fn an_address_whose_name_a_live_instance_has_is_kept() {
 }
 
 #[test]
-fn the_question_says_which_addresses_are_released() {
+fn question_lists_the_addresses_to_release() {
     let (sandbox, addresses) = with_addresses("asked1");
     let ask = "(sleep 1; echo n) | script -qec 'ec2-power terminate --release-addresses asked1' /dev/null";
     let run = sandbox.sh(ask).exits(2);

@@ -34,7 +34,7 @@ fn refused_ids_are_found_by_halving_their_batch() {
 }
 
 #[test]
-fn ids_that_a_message_names_cost_one_call_more() {
+fn ids_named_in_a_refusal_cost_one_more_call() {
     let (ec2, ids) = fleet(300);
     ec2.region(|region| {
         for one in region.instances.iter_mut().filter(|one| [&ids[5], &ids[6]].contains(&&one.id)) {
@@ -48,7 +48,7 @@ fn ids_that_a_message_names_cost_one_call_more() {
 }
 
 #[test]
-fn more_than_a_thousand_hosts_start_and_the_time_is_said_before() {
+fn more_than_a_thousand_hosts_start_and_the_time_is_announced() {
     let (ec2, _) = fleet(1020);
     ec2.region(|region| region.instances.iter_mut().for_each(|one| one.state = "stopped"));
     let sandbox = ec2.sandbox();

@@ -23,7 +23,7 @@ fn pair(state: &str, kind: &str) -> (String, String) {
 }
 
 #[test]
-fn forced_stop_ends_an_instance_that_is_stuck() {
+fn forced_stop_ends_a_stuck_instance() {
     let ec2 = Ec2Server::start(Options { stopping: HOUR, ..Options::default() });
     ec2.launch(["web1"], &[]);
     let sandbox = ec2.sandbox();
@@ -36,7 +36,7 @@ fn forced_stop_ends_an_instance_that_is_stuck() {
 }
 
 #[test]
-fn only_hosts_that_were_launched_for_it_hibernate() {
+fn only_hosts_launched_for_hibernation_hibernate() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(["web1"], &[("HibernationOptions.Configured", "true")]);
     ec2.launch(["web2"], &[]);
@@ -135,7 +135,7 @@ fn host_that_does_not_start_gets_its_old_type_back() {
 }
 
 #[test]
-fn interrupted_resize_says_how_far_it_came() {
+fn interrupted_resize_reports_how_far_it_got() {
     let ec2 = Ec2Server::start(Options { stopping: HOUR, ..Options::default() });
     ec2.launch(["web1"], &[]);
     let has_looked = || {

@@ -28,7 +28,7 @@ fn tagged(key_and_value: [&'static str; 2]) -> [(&'static str, &'static str); 2]
 }
 
 #[test]
-fn more_hosts_than_the_most_are_refused_before_any_change() {
+fn more_hosts_than_max_are_refused_before_any_change() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(names(12), &[]);
     let mut sandbox = ec2.sandbox();
@@ -104,7 +104,7 @@ fn protection_by_ec2_is_reported_and_never_lifted() {
 }
 
 #[test]
-fn plan_and_question_leave_out_what_ec2_protects() {
+fn plan_and_question_leave_out_hosts_protected_by_ec2() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(["web1"], &[("DisableApiTermination", "true")]);
     ec2.launch(["web2"], &[("DisableApiStop", "true")]);
@@ -132,7 +132,7 @@ fn plan_and_question_leave_out_what_ec2_protects() {
 }
 
 #[test]
-fn plan_is_shown_where_the_protection_is_not_known() {
+fn plan_is_shown_even_if_the_protection_is_unknown() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(names(101), &[]);
     let sandbox = ec2.sandbox();
@@ -149,7 +149,7 @@ fn plan_is_shown_where_the_protection_is_not_known() {
 }
 
 #[test]
-fn question_says_what_is_not_done_and_a_no_gives_every_record() {
+fn question_names_hosts_left_alone_and_a_no_writes_every_record() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(["db1", "db2"], &[]);
     ec2.launch(["db3", "db4"], &tagged(["cerveza:protect", "terminate"]));
@@ -184,7 +184,7 @@ fn question_says_what_is_not_done_and_a_no_gives_every_record() {
 }
 
 #[test]
-fn failures_of_one_reason_take_one_line() {
+fn failures_with_one_reason_share_a_line() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(names(8), &[]);
     let unreachable = |number: usize| {
@@ -210,7 +210,7 @@ fn failures_of_one_reason_take_one_line() {
 }
 
 #[test]
-fn host_that_fails_is_not_unchanged() {
+fn failed_host_does_not_count_as_unchanged() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(names(3), &[]);
     let sandbox = ec2.sandbox();
@@ -227,7 +227,7 @@ fn host_that_fails_is_not_unchanged() {
 }
 
 #[test]
-fn host_whose_command_has_failed_is_skipped() {
+fn host_with_a_failed_command_is_skipped() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(names(3), &[]);
     let sandbox = ec2.sandbox();

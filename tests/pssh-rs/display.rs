@@ -21,7 +21,7 @@ fn shown(sandbox: &Sandbox, options: &str, command: &str, fleet: String) -> Stri
 const NUMBER: &str = "set -- $SSH_CONNECTION; n=${3##*.}";
 
 #[test]
-fn alike_hosts_are_folded_under_one_header() {
+fn hosts_with_equal_output_share_a_header() {
     let (sandbox, _sshd) = fleet();
     let command = format!("{NUMBER}; case $n in 3) echo other;; 4) echo same; exit 2;; *) echo same;; esac");
     let shown = shown(&sandbox, "--group", &command, hosts(6));
@@ -33,7 +33,7 @@ fn alike_hosts_are_folded_under_one_header() {
 }
 
 #[test]
-fn the_rest_is_shown_by_how_it_differs() {
+fn other_groups_are_shown_as_differences() {
     let (sandbox, _sshd) = fleet();
     let command = format!("{NUMBER}; seq 20; case $n in 3) echo changed;; *) echo as always;; esac; seq 30 50");
     let shown = shown(&sandbox, "--diff", &command, hosts(6));
@@ -44,7 +44,7 @@ fn the_rest_is_shown_by_how_it_differs() {
 }
 
 #[test]
-fn hosts_come_in_the_order_of_the_input_when_asked_for() {
+fn hosts_are_written_in_input_order_on_request() {
     let (sandbox, _sshd) = fleet();
     // The first is the last to end.
     let command = format!("{NUMBER}; sleep 0.$((9 - n)); echo line");
@@ -59,7 +59,7 @@ fn hosts_come_in_the_order_of_the_input_when_asked_for() {
 }
 
 #[test]
-fn remote_output_is_made_visible_unless_it_is_to_come_raw() {
+fn remote_output_is_escaped_unless_raw() {
     let (sandbox, _sshd) = fleet();
     let command = r"printf 'a\033]0;title\007b\r\302\233c\n'; printf '\033[31merr\n' >&2";
     for options in ["", "--group", "--diff", "--ordered"] {
@@ -72,7 +72,7 @@ fn remote_output_is_made_visible_unless_it_is_to_come_raw() {
 }
 
 #[test]
-fn a_host_s_name_is_made_visible_also_raw() {
+fn host_name_is_escaped_even_with_raw() {
     let (sandbox, _sshd) = fleet();
     let hostile = "{\"host\":\"x\\u001b[2Jy\",\"private_ip\":\"127.0.0.1\"}\n".to_string();
     for options in ["", "--raw", "--group"] {
@@ -82,7 +82,7 @@ fn a_host_s_name_is_made_visible_also_raw() {
 }
 
 #[test]
-fn each_host_has_its_files_whole() {
+fn each_host_has_its_own_complete_files() {
     let (sandbox, _sshd) = fleet();
     let command = "head -c 3000000 /dev/zero | tr '\\0' o; printf '\\377e' >&2; exit 3";
     let run = sandbox.run("pssh-rs", &["--outdir", "out/dir", "--", command], hosts(2) + &host("dead", 80)).exits(3);
@@ -97,7 +97,7 @@ fn each_host_has_its_files_whole() {
 }
 
 #[test]
-fn a_host_s_name_leaves_no_folder_that_output_goes_to() {
+fn host_name_cannot_leave_the_output_folder() {
     let (sandbox, _sshd) = fleet();
     for name in ["../up", "..", "/tmp/cerveza-absolute", "x/y", ""] {
         let run = sandbox.run("pssh-rs", &["--outdir", "out", "--", "echo hi"], host(name, 1));
@@ -115,7 +115,7 @@ fn a_host_s_name_leaves_no_folder_that_output_goes_to() {
 }
 
 #[test]
-fn hosts_that_time_out_alike_are_one_group() {
+fn hosts_that_time_out_with_equal_output_are_one_group() {
     let (sandbox, _sshd) = fleet();
     // Of the one a signal arrives after our TERM, of the other an exit status, of the third nothing.
     let command = format!(
@@ -137,7 +137,7 @@ fn hosts_that_time_out_alike_are_one_group() {
 }
 
 #[test]
-fn lines_in_a_pipe_are_what_dshbak_and_clubak_read() {
+fn dshbak_and_clubak_read_lines_from_a_pipe() {
     let (sandbox, _sshd) = fleet();
     let fleet = host("a", 1) + &host("a-longer-name", 2);
     let run = sandbox.run("pssh-rs", &["--lines", "--", "echo out; echo err >&2; exit 3"], fleet).exits(1);
@@ -162,7 +162,7 @@ fn shown_progress(sandbox: &Sandbox, command: &str, typed: &str) -> String {
 }
 
 #[test]
-fn a_progress_bar_counts_and_moves_before_the_first_host_is_done() {
+fn progress_bar_moves_before_the_first_host_is_done() {
     let (sandbox, _sshd) = fleet();
     let shown = shown_progress(&sandbox, "sleep 3; exit $((n == 3))", "");
     for drawn in ["0/3 done, 3 running, 0 failed [", "] 00:00:01", "] 00:00:02"] {
@@ -174,7 +174,7 @@ fn a_progress_bar_counts_and_moves_before_the_first_host_is_done() {
 }
 
 #[test]
-fn a_progress_bar_is_whole_after_ctrl_c() {
+fn progress_bar_is_intact_after_ctrl_c() {
     let (sandbox, _sshd) = fleet();
     let shown = shown_progress(&sandbox, "trap '' TERM; sleep 60; sleep 60", "\\003");
     let (before, after) = shown.split_once("^C").expect("the terminal shows ^C");
@@ -187,7 +187,7 @@ fn a_progress_bar_is_whole_after_ctrl_c() {
 }
 
 #[test]
-fn a_slow_reader_of_lines_costs_no_host_its_time() {
+fn slow_reader_of_lines_does_not_use_up_deadlines() {
     let (sandbox, _sshd) = fleet();
     for engine in ["libssh2", "openssh"] {
         // More than all pipes and buffers hold, and a reader that sleeps for longer than the command may take.
@@ -209,7 +209,7 @@ fn a_slow_reader_of_lines_costs_no_host_its_time() {
 }
 
 #[test]
-fn output_without_an_end_does_not_outlast_the_timeout_where_the_reader_takes_it() {
+fn endless_output_ends_at_the_timeout_if_the_reader_keeps_up() {
     let (sandbox, _sshd) = fleet();
     let started = std::time::Instant::now();
     let run = sandbox.sh("pssh-rs --lines -t 2 -w 127.0.0.1 -- yes | cat > /dev/null").exits(3);

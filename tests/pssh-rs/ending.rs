@@ -33,7 +33,7 @@ fn ended(run: Outcome, status: &str, exit_code: Value, code: i32) -> Value {
 }
 
 #[test]
-fn without_an_exit_status_it_is_lost() {
+fn command_without_an_exit_status_is_lost() {
     let (sandbox, _sshd, _server) = misbehaving();
     for word in ["close", "eof", "abort", "disconnect"] {
         let record = ended(behave(&sandbox, &[], word), "lost", Value::Null, 3);
@@ -57,7 +57,7 @@ fn at_once(sandbox: &Sandbox, packets: &str) -> Vec<Value> {
 }
 
 #[test]
-fn output_comes_out_whatever_arrives_with_it() {
+fn output_is_complete_whatever_arrives_with_it() {
     let (sandbox, _sshd, _server) = misbehaving();
     for packets in ["oed", "oegid", "ofed", "ebobd", "oefd", "oefcd"] {
         let big = "x".repeat(20_000);
@@ -74,7 +74,7 @@ fn output_comes_out_whatever_arrives_with_it() {
 }
 
 #[test]
-fn an_exit_status_counts_whatever_arrives_with_it() {
+fn exit_status_counts_whatever_arrives_with_it() {
     let (sandbox, _sshd, _server) = misbehaving();
     for (packets, complete) in
         [("oesd", false), ("soed", false), ("oesgid", false), ("oesfd", true), ("osefcd", true), ("oesfigcgid", true)]
@@ -89,7 +89,7 @@ fn an_exit_status_counts_whatever_arrives_with_it() {
 }
 
 #[test]
-fn a_server_s_text_reaches_no_terminal_as_it_is() {
+fn text_of_a_server_is_escaped_on_a_terminal() {
     let (sandbox, _sshd, _server) = misbehaving();
     for word in ["disconnect", "signal:TERM", "signal:\u{1b}[2Jx"] {
         let command = format!("pssh-rs -w odd@127.0.0.80 -o table -- ': behave:{word}'");
@@ -99,7 +99,7 @@ fn a_server_s_text_reaches_no_terminal_as_it_is() {
 }
 
 #[test]
-fn a_status_is_what_arrived_of_32_bits() {
+fn exit_status_has_32_bits() {
     let (sandbox, _sshd, _server) = misbehaving();
     for status in [0, 1, 255, 256, 65536, u32::MAX] {
         let (name, code) = if status == 0 { ("ok", 0) } else { ("failed", 1) };
@@ -111,7 +111,7 @@ fn a_status_is_what_arrived_of_32_bits() {
 }
 
 #[test]
-fn a_signal_has_its_name_and_no_exit_status() {
+fn signal_has_its_name_and_no_exit_status() {
     let (sandbox, _sshd, _server) = misbehaving();
     for name in ["TERM", "SEGV", "x@cerveza"] {
         let record = ended(behave(&sandbox, &[], &format!("signal:{name}")), "signaled", Value::Null, 1);
@@ -120,7 +120,7 @@ fn a_signal_has_its_name_and_no_exit_status() {
 }
 
 #[test]
-fn a_refused_command_or_session_did_not_run_and_is_not_tried_again() {
+fn refused_command_or_session_did_not_run_and_is_not_retried() {
     let (sandbox, _sshd, server) = misbehaving();
     ended(behave(&sandbox, &[], "refuse"), "failed", Value::Null, 1);
     assert_eq!(server.events().iter().filter(|event| *event == "exec refuse").count(), 1);
@@ -129,7 +129,7 @@ fn a_refused_command_or_session_did_not_run_and_is_not_tried_again() {
 }
 
 #[test]
-fn a_request_that_is_never_answered_may_have_run_and_is_not_sent_again() {
+fn unanswered_request_may_have_run_and_is_not_repeated() {
     let (sandbox, _sshd, server) = misbehaving();
     // The answer has a bound of its own, also without -t.
     for (word, status) in [("mute", "timeout"), ("drop-exec", "lost")] {
@@ -142,7 +142,7 @@ fn a_request_that_is_never_answered_may_have_run_and_is_not_sent_again() {
 }
 
 #[test]
-fn nothing_that_a_server_does_outlasts_the_timeout() {
+fn no_server_behaviour_outlasts_the_timeout() {
     let (sandbox, _sshd, _server) = misbehaving();
     for word in ["sit", "stall", "flood", "drip", "eof-hang"] {
         let started = Instant::now();
@@ -156,7 +156,7 @@ fn nothing_that_a_server_does_outlasts_the_timeout() {
 }
 
 #[test]
-fn where_no_script_runs_a_timeout_asks_by_the_protocol() {
+fn timeout_sends_signals_if_no_script_can_run() {
     let (sandbox, _sshd, server) = misbehaving();
     let record = ended(behave(&sandbox, &["-t", "3"], "sit"), "timeout", Value::Null, 3);
     assert!(error(&record).ends_with("the command could not be ended: it may still be running"), "{record}");
@@ -173,7 +173,7 @@ fn where_no_script_runs_a_timeout_asks_by_the_protocol() {
 }
 
 #[test]
-fn a_connection_that_breaks_in_mid_output_is_lost_with_what_came() {
+fn connection_that_breaks_during_output_is_lost_with_the_output_so_far() {
     let (sandbox, sshd) = fleet();
     let relays = [
         Relay::to(sshd.at(1)).reset_after(300_000).at(sshd.at(80)),
@@ -192,7 +192,7 @@ fn a_connection_that_breaks_in_mid_output_is_lost_with_what_came() {
 }
 
 #[test]
-fn a_connection_that_stalls_in_mid_output_is_a_timeout_with_what_came() {
+fn connection_that_stalls_during_output_is_a_timeout_with_the_output_so_far() {
     let (sandbox, sshd) = fleet();
     let _relay = Relay::to(sshd.at(1)).stall_after(300_000).at(sshd.at(80));
     let started = Instant::now();

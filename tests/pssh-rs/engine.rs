@@ -24,7 +24,7 @@ const COMMANDS: [Case; 9] = [
 ];
 
 #[test]
-fn a_command_ends_the_same_by_both() {
+fn commands_have_the_same_outcome_with_both_engines() {
     let (sandbox, _sshd) = fleet();
     for engine in ENGINES {
         for (command, status, exit_code, signal, stdout, stderr) in COMMANDS {
@@ -53,7 +53,7 @@ fn a_command_ends_the_same_by_both() {
 }
 
 #[test]
-fn a_host_that_is_not_reached_is_the_same_by_both() {
+fn unreachable_hosts_have_the_same_outcome_with_both_engines() {
     let (mut sandbox, sshd) = fleet();
     let _servers = (
         Hostile::black_hole(sshd.at(80)),
@@ -107,7 +107,7 @@ fn a_host_that_is_not_reached_is_the_same_by_both() {
 }
 
 #[test]
-fn a_timeout_ends_the_remote_process_by_both() {
+fn timeout_kills_the_remote_process_with_both_engines() {
     let (sandbox, _sshd) = fleet();
     for engine in ENGINES {
         let marker = marker();
@@ -126,7 +126,7 @@ fn a_timeout_ends_the_remote_process_by_both() {
 }
 
 #[test]
-fn nothing_secret_or_of_the_user_s_own_settings_takes_part() {
+fn ssh_gets_no_secrets_and_no_unrelated_settings() {
     let (sandbox, sshd) = fleet();
     // ssh reads this of the account's home; with the sandbox's HOME it is nobody's.
     sandbox.file(".ssh/config", "Host *\n ProxyCommand false\n");

@@ -25,7 +25,7 @@ fn is_lost(record: &Value, what: &str) {
 }
 
 #[test]
-fn a_frozen_host_is_found_out_within_a_minute() {
+fn frozen_host_is_detected_within_a_minute() {
     let (sandbox, sshd) = fleet();
     let through = format!("127.0.0.12:{}", sshd.port());
     let started = Instant::now();
@@ -46,7 +46,7 @@ fn a_frozen_host_is_found_out_within_a_minute() {
 }
 
 #[test]
-fn the_user_s_own_values_count_with_both_engines() {
+fn keepalive_settings_count_with_both_engines() {
     let (sandbox, sshd) = fleet();
     let config = "Host web1\n ServerAliveInterval 1\n ServerAliveCountMax 2\n";
     sandbox.file("config", config);
@@ -72,7 +72,7 @@ fn the_user_s_own_values_count_with_both_engines() {
 }
 
 #[test]
-fn a_proxy_command_that_is_stopped_is_found_out() {
+fn stopped_proxy_command_is_detected() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("config", "Host web*\n ProxyCommand bash proxy.sh %h %p\n");
     sandbox.file("proxy.sh", PROXY);
@@ -91,7 +91,7 @@ fn a_proxy_command_that_is_stopped_is_found_out() {
 }
 
 #[test]
-fn a_host_that_freezes_in_the_middle_of_a_copy_is_found_out() {
+fn host_that_freezes_during_a_copy_is_detected() {
     let (sandbox, sshd) = fleet();
     let _relays = [
         Relay::to(sshd.at(1)).stall_after(300_000).at(sshd.at(80)),
@@ -111,7 +111,7 @@ fn a_host_that_freezes_in_the_middle_of_a_copy_is_found_out() {
 }
 
 #[test]
-fn a_host_that_takes_no_more_stdin_and_is_frozen_is_found_out() {
+fn frozen_host_that_reads_no_stdin_is_detected() {
     let (sandbox, sshd) = fleet();
     let _server = SshServer::start(&sshd, sshd.at(80));
     sandbox.file("input", vec![b'x'; 30_000_000]);
@@ -125,7 +125,7 @@ fn a_host_that_takes_no_more_stdin_and_is_frozen_is_found_out() {
 }
 
 #[test]
-fn what_is_slow_is_not_frozen() {
+fn slow_host_does_not_count_as_frozen() {
     let (sandbox, _sshd) = fleet();
     for engine in ["libssh2", "openssh"] {
         // A silent command, whose server answers; and our own reader, which takes nothing for a while.

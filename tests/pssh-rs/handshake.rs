@@ -23,7 +23,7 @@ fn refused(sandbox: &Sandbox, options: &[&str]) -> String {
 }
 
 #[test]
-fn the_kind_of_algorithm_without_a_match_is_named_and_the_other_engine_works() {
+fn missing_algorithm_is_named_and_the_other_engine_works() {
     // Too new, too old, and a MAC that libssh2 lacks; what the server offers, and what ssh needs to reach it.
     for (config, kind, offer, option) in [
         (
@@ -55,7 +55,7 @@ fn the_kind_of_algorithm_without_a_match_is_named_and_the_other_engine_works() {
 }
 
 #[test]
-fn lists_of_ssh_config_that_leave_no_match_are_named() {
+fn algorithm_lists_without_a_match_are_named() {
     let (sandbox, _sshd) =
         sshd_with("Ciphers aes128-ctr\nKexAlgorithms curve25519-sha256,sntrup761x25519-sha512@openssh.com");
     let error = refused(&sandbox, &["Ciphers=aes256-ctr"]);
@@ -73,7 +73,7 @@ fn lists_of_ssh_config_that_leave_no_match_are_named() {
 }
 
 #[test]
-fn a_server_of_the_first_protocol_is_said_to_be_too_old() {
+fn ssh_1_server_is_reported_as_too_old() {
     let (sandbox, sshd) = sshd_with("");
     let _old = Hostile::says(sshd.at(80), "SSH-1.5-old\r\n");
     let run = sandbox.run("pssh-rs", &["true"], host("old", 80)).exits(3);

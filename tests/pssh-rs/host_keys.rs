@@ -21,7 +21,7 @@ fn keygen(args: &[&str], file: &Path) {
 }
 
 #[test]
-fn an_unknown_host_is_refused_and_told_how_to_accept_it() {
+fn unknown_host_is_refused_with_a_hint() {
     let (mut sandbox, sshd) = fleet();
     sandbox.env("PSSH_RS_KNOWN_HOSTS", sshd.known_hosts(&["127.0.0.2"]).display().to_string());
     let run = sandbox.run("pssh-rs", &[&command(&sandbox)], hosts(1)).exits(3);
@@ -37,7 +37,7 @@ fn an_unknown_host_is_refused_and_told_how_to_accept_it() {
 }
 
 #[test]
-fn first_contact_is_kept_for_five_hosts_at_once() {
+fn keys_of_five_new_hosts_are_saved() {
     let (mut sandbox, _sshd) = fleet();
     let file = sandbox.dir().join("new/known_hosts");
     sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());
@@ -53,7 +53,7 @@ fn first_contact_is_kept_for_five_hosts_at_once() {
 }
 
 #[test]
-fn a_changed_key_is_refused_also_on_first_contact() {
+fn changed_key_is_refused_even_with_accept_new() {
     let (mut sandbox, sshd) = fleet();
     keygen(&["-q", "-t", "ed25519", "-N", "", "-f"], &sandbox.dir().join("other"));
     let other = fs::read_to_string(sandbox.dir().join("other.pub")).unwrap();
@@ -72,7 +72,7 @@ fn a_changed_key_is_refused_also_on_first_contact() {
 }
 
 #[test]
-fn a_known_key_of_any_type_is_asked_for_first() {
+fn known_key_type_is_requested_first() {
     let (mut sandbox, sshd) = fleet();
     for kind in ["ed25519", "ecdsa"] {
         let file = sandbox.file("known", format!("[web1]:{} {}\n", sshd.port(), sshd.host_key(kind)));
@@ -82,7 +82,7 @@ fn a_known_key_of_any_type_is_asked_for_first() {
 }
 
 #[test]
-fn the_type_asked_for_is_one_that_every_line_that_counts_knows() {
+fn requested_key_type_is_known_to_every_matching_line() {
     let (mut sandbox, sshd) = fleet();
     let (ed25519, ecdsa) = (sshd.host_key("ed25519"), sshd.host_key("ecdsa"));
     let port = sshd.port();
@@ -105,7 +105,7 @@ fn the_type_asked_for_is_one_that_every_line_that_counts_knows() {
 }
 
 #[test]
-fn two_runs_at_once_keep_each_host_once() {
+fn two_concurrent_runs_save_each_host_once() {
     let (mut sandbox, _sshd) = fleet();
     let file = sandbox.dir().join("known");
     sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string()).env("PSSH_RS_HOST_KEY", "accept-new");
@@ -115,7 +115,7 @@ fn two_runs_at_once_keep_each_host_once() {
 }
 
 #[test]
-fn a_lock_that_another_program_holds_is_waited_for_with_a_bound() {
+fn lock_of_another_program_is_waited_for_with_a_limit() {
     let (mut sandbox, _sshd) = fleet();
     let file = sandbox.file("known", "");
     sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());
@@ -132,7 +132,7 @@ fn a_lock_that_another_program_holds_is_waited_for_with_a_bound() {
 }
 
 #[test]
-fn a_revoked_key_is_refused_whatever_else_is_written() {
+fn revoked_key_is_always_refused() {
     let (mut sandbox, sshd) = fleet();
     let lines: String = ["ed25519", "ecdsa"].map(|kind| format!("@revoked * {}\n", sshd.host_key(kind))).concat();
     let known = fs::read_to_string(sshd.known_hosts(&["web1"])).unwrap();
@@ -147,7 +147,7 @@ fn a_revoked_key_is_refused_whatever_else_is_written() {
 }
 
 #[test]
-fn names_that_openssh_hashed_are_found() {
+fn hashed_names_are_found() {
     let (mut sandbox, sshd) = fleet();
     let file = sandbox.file("known", fs::read_to_string(sshd.known_hosts(&["web1"])).unwrap());
     keygen(&["-q", "-H", "-f"], &file);
@@ -160,7 +160,7 @@ fn names_that_openssh_hashed_are_found() {
 }
 
 #[test]
-fn a_name_that_would_write_lines_of_its_own_is_not_kept() {
+fn name_with_a_newline_is_not_saved() {
     let (mut sandbox, _sshd) = fleet();
     let file = sandbox.file("known", "");
     sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());

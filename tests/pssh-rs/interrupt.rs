@@ -40,7 +40,7 @@ fn end(child: Child) -> (Option<i32>, Vec<Value>, String) {
 }
 
 #[test]
-fn every_host_comes_out_cancelled() {
+fn interrupt_reports_every_host_as_cancelled() {
     let (sandbox, _sshd) = fleet();
     let marker = |last: u8| sandbox.dir().join(format!("127.0.0.{last}"));
     let touch = format!("touch {}/$(echo $SSH_CONNECTION | cut -d' ' -f3)", sandbox.dir().display());
@@ -69,7 +69,7 @@ fn every_host_comes_out_cancelled() {
 }
 
 #[test]
-fn a_stream_of_lines_in_place_of_a_banner_keeps_nobody() {
+fn endless_lines_before_the_banner_do_not_block_ctrl_c() {
     let (sandbox, sshd) = fleet();
     let listener = TcpListener::bind(("127.0.0.80", sshd.port())).unwrap();
     let (said, babbling) = std::sync::mpsc::channel();
@@ -94,7 +94,7 @@ fn a_stream_of_lines_in_place_of_a_banner_keeps_nobody() {
 }
 
 #[test]
-fn whoever_insists_ends_it_also_where_nobody_reads() {
+fn third_ctrl_c_ends_the_run_even_if_nothing_reads() {
     let (sandbox, _sshd) = fleet();
     let touch = format!("touch {}/ran; head -c 300000 /dev/zero | tr '\\0' x", sandbox.dir().display());
     let mut child = start(&sandbox, hosts(3), &["--", &touch]);
@@ -113,7 +113,7 @@ fn whoever_insists_ends_it_also_where_nobody_reads() {
 }
 
 #[test]
-fn every_host_comes_out_when_a_signal_ends_the_run_which_dies_of_it() {
+fn signal_reports_every_host_and_kills_the_run() {
     let (sandbox, _sshd) = fleet();
     for (signal, number) in [("HUP", 1), ("TERM", 15), ("INT", 2)] {
         let begun = sandbox.dir().join(signal);
@@ -136,7 +136,7 @@ fn every_host_comes_out_when_a_signal_ends_the_run_which_dies_of_it() {
 }
 
 #[test]
-fn a_sighup_that_nohup_ignores_ends_nothing() {
+fn sighup_under_nohup_is_ignored() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("fleet.jsonl", hosts(1));
     let begun = sandbox.dir().join("begun");
@@ -149,7 +149,7 @@ fn a_sighup_that_nohup_ignores_ends_nothing() {
 }
 
 #[test]
-fn every_host_comes_out_also_when_nothing_was_begun() {
+fn interrupt_before_the_start_reports_every_host() {
     let (sandbox, _sshd) = fleet();
     // ssh -G waits for it.
     let asked = sandbox.dir().join("asked");

@@ -74,7 +74,7 @@ fn sshd_with(config: &str) -> Sshd {
 }
 
 #[test]
-fn a_server_that_ends_the_attempts_is_auth_with_the_keys_it_looked_at() {
+fn too_many_login_attempts_report_the_keys_that_were_tried() {
     for most in 1..=3 {
         let sshd = sshd_with(&format!("MaxAuthTries {most}"));
         let (sandbox, _agent, fingerprints) = five_keys(&sshd);
@@ -107,7 +107,7 @@ fn a_server_that_ends_the_attempts_is_auth_with_the_keys_it_looked_at() {
 }
 
 #[test]
-fn as_many_keys_are_offered_as_the_server_takes() {
+fn server_limits_how_many_keys_are_offered() {
     let sshd = sshd_with("MaxAuthTries 20");
     let (sandbox, agent, _) = five_keys(&sshd);
     sandbox.run("pssh-rs", &["true"], host("one", 1)).exits(0);
@@ -124,7 +124,7 @@ fn as_many_keys_are_offered_as_the_server_takes() {
 }
 
 #[test]
-fn a_server_that_takes_no_keys_is_said_to() {
+fn server_without_publickey_login_is_reported() {
     let sshd = sshd_with("Match all\nPubkeyAuthentication no\nPasswordAuthentication yes");
     let mut sandbox = Sandbox::new();
     sshd.open_to(&mut sandbox);
@@ -141,7 +141,7 @@ fn a_server_that_takes_no_keys_is_said_to() {
 }
 
 #[test]
-fn a_private_key_that_others_can_read_is_not_used() {
+fn private_key_that_others_can_read_is_not_used() {
     let (mut sandbox, sshd) = crate::fleet();
     let key = sandbox.dir().join("key");
     fs::copy(sshd.identity(), &key).unwrap();
@@ -197,7 +197,7 @@ fn by_unknown_uid(sandbox: &Sandbox) -> Command {
 }
 
 #[test]
-fn a_user_id_without_an_account_logs_in_and_is_told_what_needs_one() {
+fn user_id_without_an_account_logs_in_with_limits() {
     let (mut sandbox, sshd) = crate::fleet();
     let key = sandbox.dir().join("key");
     fs::copy(sshd.identity(), &key).unwrap();
@@ -252,7 +252,7 @@ fn a_user_id_without_an_account_logs_in_and_is_told_what_needs_one() {
 }
 
 #[test]
-fn verbose_tells_each_step_of_handshake_and_login() {
+fn verbose_reports_each_step_of_handshake_and_login() {
     let (mut sandbox, sshd) = crate::fleet();
     let (other, fingerprint) = keygen(&sandbox, "other");
     let both = format!("{}:{}", other.display(), sshd.identity().display());

@@ -20,7 +20,7 @@ fn refused(sandbox: &Sandbox, args: &[&str]) -> String {
 }
 
 #[test]
-fn the_longest_command_runs_and_a_longer_one_is_refused_with_the_way_out() {
+fn longest_command_runs_and_a_longer_one_is_refused_with_a_hint() {
     let (sandbox, _sshd) = fleet();
     for (engine, longest) in LONGEST {
         let ran = sandbox.run("pssh-rs", &["--engine", engine, "--", &command(longest)], hosts(2)).exits(0);
@@ -43,7 +43,7 @@ fn the_longest_command_runs_and_a_longer_one_is_refused_with_the_way_out() {
 }
 
 #[test]
-fn what_is_added_to_a_command_counts() {
+fn added_text_counts_towards_the_length_of_a_command() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("script.sh", "#!/bin/sh\nprintf '%s %s' \"${#1}\" \"${#X}\"\n");
     let long = "y".repeat(34_000);
@@ -79,7 +79,7 @@ fn what_is_added_to_a_command_counts() {
 }
 
 #[test]
-fn a_script_whose_path_makes_the_line_too_long_is_not_started_and_removed() {
+fn script_with_too_long_a_path_is_not_started_and_removed() {
     let mut sandbox = Sandbox::new();
     let folder = sandbox.dir().join("f".repeat(250)).join("g".repeat(250));
     fs::create_dir_all(&folder).unwrap();

@@ -10,7 +10,7 @@ const ENGINES: [&str; 2] = ["libssh2", "openssh"];
 const THREE: [&str; 2] = ["-w", "127.0.0.[1-3]"];
 
 #[test]
-fn every_host_reads_a_pipe_from_its_beginning() {
+fn every_host_reads_piped_stdin_from_the_start() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("in", "some\0bytes\n".repeat(300_000));
     let sum = sandbox.sh("sha256sum < in").exits(0).stdout;
@@ -32,7 +32,7 @@ fn every_host_reads_a_pipe_from_its_beginning() {
 }
 
 #[test]
-fn an_archive_goes_through_a_pipe_to_all_hosts() {
+fn piped_archive_reaches_all_hosts() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("tree/a/b", "deep");
     sandbox.file("tree/c", "flat");
@@ -53,7 +53,7 @@ fn an_archive_goes_through_a_pipe_to_all_hosts() {
 }
 
 #[test]
-fn what_was_read_of_standard_input_is_not_given_again() {
+fn consumed_stdin_is_not_sent_again() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("in", "first\nrest\n");
     for engine in ENGINES {
@@ -78,7 +78,7 @@ fn hosts_and_input_do_not_share_standard_input() {
 }
 
 #[test]
-fn a_pipe_without_an_end_is_refused_and_leaves_nothing_behind() {
+fn endless_pipe_is_refused_and_leaves_nothing_behind() {
     let (mut sandbox, _sshd) = fleet();
     fs::create_dir(sandbox.dir().join("tmp")).unwrap();
     let tmp = sandbox.dir().join("tmp").display().to_string();
@@ -100,7 +100,7 @@ fn a_pipe_without_an_end_is_refused_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn ctrl_c_ends_the_wait_for_a_pipe_and_each_host_has_its_record() {
+fn ctrl_c_while_reading_a_pipe_reports_each_host() {
     let (sandbox, _sshd) = fleet();
     let mut command = sandbox.command("pssh-rs");
     command.args(THREE).args(["--stdin", "-", "--", "cat"]);

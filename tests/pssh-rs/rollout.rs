@@ -39,7 +39,7 @@ fn counts(records: &[Value], ok: usize, failed: usize, skipped: usize) {
 }
 
 #[test]
-fn a_batch_begins_when_the_one_before_it_has_ended() {
+fn batch_starts_when_the_previous_one_has_ended() {
     let (sandbox, _sshd) = fleet();
     counts(&failing(&sandbox, &[], &["--batch", "1,25%,100%"]), 12, 0, 0);
     let log = log(&sandbox);
@@ -52,7 +52,7 @@ fn a_batch_begins_when_the_one_before_it_has_ended() {
 }
 
 #[test]
-fn the_last_batch_size_goes_on_to_the_end() {
+fn last_batch_size_repeats() {
     let (sandbox, _sshd) = fleet();
     counts(&failing(&sandbox, &[], &["--batch", "2,5"]), 12, 0, 0);
     let log = log(&sandbox);
@@ -63,7 +63,7 @@ fn the_last_batch_size_goes_on_to_the_end() {
 }
 
 #[test]
-fn a_failed_batch_is_the_last_and_the_rest_comes_out_skipped() {
+fn failed_batch_skips_all_remaining_hosts() {
     let (sandbox, _sshd) = fleet();
     counts(&failing(&sandbox, &[1], &["--batch", "1,100%", "--max-fail", "0"]), 0, 1, 11);
     counts(&failing(&sandbox, &[3], &["--batch", "1,25%,100%", "--max-fail", "0"]), 3, 1, 8);
@@ -75,7 +75,7 @@ fn a_failed_batch_is_the_last_and_the_rest_comes_out_skipped() {
 }
 
 #[test]
-fn serial_is_one_at_a_time_in_the_order_of_the_input() {
+fn serial_runs_one_host_at_a_time_in_input_order() {
     let (sandbox, _sshd) = fleet();
     counts(&failing(&sandbox, &[], &["--serial"]), 12, 0, 0);
     let expected: Vec<(String, u8)> = (1..=12).flat_map(|n| [("start".into(), n), ("end".into(), n)]).collect();
@@ -85,7 +85,7 @@ fn serial_is_one_at_a_time_in_the_order_of_the_input() {
 }
 
 #[test]
-fn the_unreachable_are_counted_apart() {
+fn unreachable_hosts_are_counted_separately() {
     let (sandbox, _sshd) = fleet();
     // The second refuses.
     let fleet = host("web1", 1) + &host("closed", 80) + &host("web3", 3) + &host("web4", 4);
@@ -99,7 +99,7 @@ fn the_unreachable_are_counted_apart() {
 }
 
 #[test]
-fn a_bound_without_batches_stops_what_has_not_begun() {
+fn failure_limit_without_batches_skips_hosts_not_started() {
     let (sandbox, _sshd) = fleet();
     let records = failing(&sandbox, &[1, 2], &["-f", "2", "--max-fail", "1"]);
     assert_eq!((records.len(), count(&records, "failed")), (12, 2));
@@ -107,7 +107,7 @@ fn a_bound_without_batches_stops_what_has_not_begun() {
 }
 
 #[test]
-fn the_exit_status_says_what_the_records_say() {
+fn exit_status_matches_the_records() {
     let (sandbox, _sshd) = fleet();
     let args = |command: &'static str| ["--batch", "1,100%", "--max-fail", "0", "--", command];
     sandbox.run("pssh-rs", &args("true"), hosts(3)).exits(0);
@@ -118,7 +118,7 @@ fn the_exit_status_says_what_the_records_say() {
 }
 
 #[test]
-fn bad_bounds_are_refused_before_anything_runs() {
+fn bad_limits_are_refused_before_anything_runs() {
     let (sandbox, _sshd) = fleet();
     let touch = format!("touch {}/ran", sandbox.dir().display());
     for (option, value) in [
@@ -140,7 +140,7 @@ fn bad_bounds_are_refused_before_anything_runs() {
 }
 
 #[test]
-fn a_dry_run_of_a_rollout_connects_to_nothing() {
+fn dry_run_of_a_rollout_connects_to_nothing() {
     let (sandbox, sshd) = fleet();
     let relay = Relay::to(sshd.at(1)).at(sshd.at(80));
     let fleet: String = (0..5).map(|number| host(&format!("web{number}"), 80)).collect();
@@ -150,7 +150,7 @@ fn a_dry_run_of_a_rollout_connects_to_nothing() {
 }
 
 #[test]
-fn what_was_skipped_or_failed_can_be_piped_into_the_next_run() {
+fn skipped_and_failed_hosts_can_be_piped_into_the_next_run() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("fleet.jsonl", hosts(12));
     let command = r#"'test $(echo $SSH_CONNECTION | cut -d" " -f3) != 127.0.0.2'"#;

@@ -20,7 +20,7 @@ fn narrow() -> (Sandbox, Sshd) {
 const ROUNDS: usize = 5;
 
 #[test]
-fn all_that_is_done_on_a_host_fits_into_one_session_at_a_time() {
+fn each_host_needs_only_one_session_at_a_time() {
     let (sandbox, _sshd) = narrow();
     sandbox.file("in", "pushed");
     sandbox.file("script.sh", "#!/bin/sh\necho \"$0 $1\"\n");
@@ -45,7 +45,7 @@ fn all_that_is_done_on_a_host_fits_into_one_session_at_a_time() {
 }
 
 #[test]
-fn a_script_leaves_nothing_behind_where_there_is_no_second_session() {
+fn script_is_removed_without_a_second_session() {
     let (sandbox, _sshd) = narrow();
     let dir = sandbox.dir();
     sandbox.file("fails.sh", "#!/bin/sh\nexit 3\n");
@@ -68,7 +68,7 @@ fn a_script_leaves_nothing_behind_where_there_is_no_second_session() {
 }
 
 #[test]
-fn a_script_that_is_ended_is_removed_where_there_is_no_second_session() {
+fn killed_script_is_removed_without_a_second_session() {
     // Root's sshd passes no signals on: there a command cannot be ended without a second session.
     let (mut sandbox, sshd) = (Sandbox::new(), Sshd::for_account_with("MaxSessions 1"));
     sshd.open_to(&mut sandbox);

@@ -20,7 +20,7 @@ fn found(record: &Value) -> [&Value; 2] {
 }
 
 #[test]
-fn settings_without_effect_are_told_once_wherever_they_come_from() {
+fn settings_without_effect_give_one_warning() {
     let (sandbox, _sshd) = fleet();
     sandbox.file(
         "config",
@@ -39,7 +39,7 @@ fn settings_without_effect_are_told_once_wherever_they_come_from() {
 }
 
 #[test]
-fn algorithms_that_are_lacking_are_named_once() {
+fn unsupported_algorithms_are_named_once() {
     let (sandbox, _sshd) = fleet();
     let lacking = "sntrup761x25519-sha512@openssh.com";
     sandbox.file("config", "Host *\n MACs +umac-64@openssh.com\n Ciphers aes128-ctr\n");
@@ -74,7 +74,7 @@ fn variables_go_to_servers_that_accept_them() {
 }
 
 #[test]
-fn names_are_hashed_where_the_setting_says_so() {
+fn names_are_hashed_if_configured() {
     let (mut sandbox, sshd) = fleet();
     let file = sandbox.dir().join("known");
     sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());
@@ -129,7 +129,7 @@ fn revoked_host_keys_are_refused_with_every_policy() {
 }
 
 #[test]
-fn what_only_ssh_can_do_has_a_true_status_and_works_there() {
+fn features_of_ssh_only_are_reported_and_work_with_ssh() {
     let (mut sandbox, sshd) = fleet();
     let known = fs::read_to_string(sshd.known_hosts(&["*"])).unwrap();
     let keys = sandbox.file("keys", known);
@@ -143,7 +143,7 @@ fn what_only_ssh_can_do_has_a_true_status_and_works_there() {
 }
 
 #[test]
-fn a_server_that_gives_no_terminal_is_said_to() {
+fn server_that_refuses_a_terminal_is_reported() {
     let (sandbox, _sshd) = server("PermitTTY no");
     let run = sandbox.run("pssh-rs", &["--tty", "true"], hosts(1)).exits(1);
     let record = &run.records()[0];

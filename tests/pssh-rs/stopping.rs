@@ -58,13 +58,13 @@ fn times_out(sandbox: &Sandbox) {
 }
 
 #[test]
-fn a_timeout_ends_what_whoever_runs_the_tests_has_run() {
+fn timeout_kills_processes_of_the_current_user() {
     let (sandbox, _sshd) = fleet();
     times_out(&sandbox);
 }
 
 #[test]
-fn a_timeout_ends_what_an_account_has_run() {
+fn timeout_kills_processes_of_an_account() {
     let (sandbox, _sshd) = by_account();
     times_out(&sandbox);
 }
@@ -104,19 +104,19 @@ fn ends_what_it_says(sandbox: &Sandbox) {
 }
 
 #[test]
-fn what_whoever_runs_the_tests_has_run_is_gone_when_it_is_said_to_be() {
+fn processes_of_the_current_user_are_gone_when_reported_gone() {
     let (sandbox, _sshd) = fleet();
     ends_what_it_says(&sandbox);
 }
 
 #[test]
-fn what_an_account_has_run_is_gone_when_it_is_said_to_be() {
+fn processes_of_an_account_are_gone_when_reported_gone() {
     let (sandbox, _sshd) = by_account();
     ends_what_it_says(&sandbox);
 }
 
 #[test]
-fn where_no_second_command_can_run_nothing_is_said_to_be_gone() {
+fn nothing_is_reported_gone_if_no_second_command_can_run() {
     let (mut sandbox, sshd) = (Sandbox::new(), Sshd::with(&["127.0.0.1".to_string()], "MaxSessions 1"));
     sshd.open_to(&mut sandbox);
     for engine in ["libssh2", "openssh"] {
@@ -140,7 +140,7 @@ fn where_no_second_command_can_run_nothing_is_said_to_be_gone() {
 }
 
 #[test]
-fn what_detached_itself_is_left_alone_and_said_to_be_there() {
+fn detached_processes_are_left_alone_and_reported() {
     let (sandbox, _sshd) = fleet();
     for engine in ["libssh2", "openssh"] {
         let marker = marker();
@@ -159,7 +159,7 @@ fn what_detached_itself_is_left_alone_and_said_to_be_there() {
 }
 
 #[test]
-fn what_an_earlier_step_started_is_not_ended_with_a_later_one() {
+fn processes_of_an_earlier_step_survive_a_later_one() {
     let (sandbox, _sshd) = fleet();
     let (early, late) = (marker(), marker());
     sandbox.file("first", format!("#!/bin/sh\nsleep {early} >/dev/null 2>&1 &\nsleep 4\n"));
@@ -185,7 +185,7 @@ fn keeps_output(sandbox: &Sandbox) {
 }
 
 #[test]
-fn the_output_of_a_script_that_ignores_term_is_not_lost() {
+fn output_of_a_script_that_ignores_term_is_kept() {
     let (sandbox, _sshd) = fleet();
     keeps_output(&sandbox);
     let (sandbox, _sshd) = by_account();
@@ -193,7 +193,7 @@ fn the_output_of_a_script_that_ignores_term_is_not_lost() {
 }
 
 #[test]
-fn a_timeout_ends_nothing_of_the_host_s_other_work() {
+fn timeout_kills_no_other_processes_of_the_host() {
     let (sandbox, _sshd) = fleet();
     let (ours, other) = (marker(), marker());
     let mut bystander = Started::new(&sandbox, &["--", &format!("sleep {other}")], hosts(1));
@@ -204,7 +204,7 @@ fn a_timeout_ends_nothing_of_the_host_s_other_work() {
 }
 
 #[test]
-fn a_command_may_clean_up_when_its_time_is_over() {
+fn command_can_clean_up_after_its_timeout() {
     let (sandbox, _sshd) = fleet();
     let cleaned = sandbox.dir().join("cleaned");
     let command = format!("trap 'touch {}; exit 1' TERM; while :; do sleep 0.1; done", cleaned.display());
@@ -232,19 +232,19 @@ fn interrupted(sandbox: &Sandbox) {
 }
 
 #[test]
-fn ctrl_c_ends_what_whoever_runs_the_tests_has_run() {
+fn ctrl_c_kills_processes_of_the_current_user() {
     let (sandbox, _sshd) = fleet();
     interrupted(&sandbox);
 }
 
 #[test]
-fn ctrl_c_ends_what_an_account_has_run() {
+fn ctrl_c_kills_processes_of_an_account() {
     let (sandbox, _sshd) = by_account();
     interrupted(&sandbox);
 }
 
 #[test]
-fn a_second_ctrl_c_stops_at_once_with_a_record_for_each_host() {
+fn second_ctrl_c_stops_at_once_with_a_record_for_each_host() {
     let (sandbox, sshd) = fleet();
     let server = SshServer::start(&sshd, sshd.at(80));
     let (_hole, _silent) = (Hostile::black_hole(sshd.at(81)), Hostile::silent(sshd.at(82)));
@@ -272,7 +272,7 @@ fn a_second_ctrl_c_stops_at_once_with_a_record_for_each_host() {
 }
 
 #[test]
-fn the_deadline_of_the_run_ends_everything_with_a_record_for_each_host() {
+fn deadline_of_the_run_ends_everything_with_a_record_for_each_host() {
     let (sandbox, sshd) = fleet();
     let _hole = Hostile::black_hole(sshd.at(80));
     let marker = marker();
@@ -298,7 +298,7 @@ fn the_deadline_of_the_run_ends_everything_with_a_record_for_each_host() {
 }
 
 #[test]
-fn a_deadline_that_is_not_reached_changes_nothing() {
+fn unreached_deadline_changes_nothing() {
     let (sandbox, _sshd) = fleet();
     let run = sandbox.run("pssh-rs", &["--deadline", "60", "true"], hosts(3)).exits(0);
     assert_eq!(run.stderr, "pssh-rs: 3 ok\n");

@@ -18,7 +18,7 @@ const RANDOM: &str =
     "{ openssl enc -aes-128-ctr -nosalt -K 00 -iv 00 -in /dev/zero 2>/dev/null; true; } | head -c 8000000";
 
 #[test]
-fn output_comes_through_whole_whatever_is_agreed_anew_on_the_way() {
+fn output_is_complete_across_key_exchanges() {
     let (sandbox, _sshd) = rekeying();
     let whole = sandbox.sh(&format!("{RANDOM} | base64 | sha256sum")).exits(0).stdout;
     let remote = format!("{RANDOM} | base64 | tee /dev/stderr");
@@ -34,7 +34,7 @@ fn output_comes_through_whole_whatever_is_agreed_anew_on_the_way() {
 }
 
 #[test]
-fn input_comes_through_whole_whatever_is_agreed_anew_on_the_way() {
+fn input_is_complete_across_key_exchanges() {
     let (sandbox, _sshd) = rekeying();
     let whole = sandbox.sh(&format!("{RANDOM} > input; sha256sum < input")).exits(0).stdout;
     let run = sandbox.run("pssh-rs", &["-t", "100", "--stdin", "input", "--", "sha256sum"], hosts(2)).exits(0);
@@ -47,7 +47,7 @@ fn input_comes_through_whole_whatever_is_agreed_anew_on_the_way() {
 }
 
 #[test]
-fn a_small_window_stalls_no_stdin() {
+fn small_window_does_not_stall_stdin() {
     let (sandbox, sshd) = fleet();
     let _server = SshServer::start(&sshd, sshd.at(80));
     for (user, size) in
@@ -67,7 +67,7 @@ fn a_small_window_stalls_no_stdin() {
 }
 
 #[test]
-fn a_stdin_that_the_command_does_not_read_is_no_error() {
+fn unread_stdin_is_not_an_error() {
     let (sandbox, _sshd) = fleet();
     sandbox.sh(&format!("{RANDOM} > input")).exits(0);
     let run = sandbox.run("pssh-rs", &["-t", "60", "--stdin", "input", "--", "echo done"], hosts(3)).exits(0);
@@ -79,7 +79,7 @@ fn a_stdin_that_the_command_does_not_read_is_no_error() {
 }
 
 #[test]
-fn of_too_much_output_head_and_tail_are_kept() {
+fn head_and_tail_of_too_much_output_are_kept() {
     let (sandbox, _sshd) = fleet();
     let command = "echo first; head -c 100000 /dev/zero | tr '\\0' x; echo; echo last; echo few >&2";
     let run = sandbox.run("pssh-rs", &["--max-output", "1000", "--", command], hosts(1)).exits(0);
@@ -97,7 +97,7 @@ fn of_too_much_output_head_and_tail_are_kept() {
 }
 
 #[test]
-fn two_hundred_megabytes_of_eight_hosts_do_not_grow_memory() {
+fn memory_does_not_grow_with_200_megabytes_of_output() {
     let (sandbox, _sshd) = fleet();
     let args = ["-f", "8", "-t", "110", "--", "head -c 25000000 /dev/zero | tr '\\0' x"];
     let (ended, peak) = Started::new(&sandbox, &args, hosts(8)).end_and_peak();
@@ -107,7 +107,7 @@ fn two_hundred_megabytes_of_eight_hosts_do_not_grow_memory() {
 }
 
 #[test]
-fn a_reader_that_sleeps_does_not_grow_memory() {
+fn memory_does_not_grow_with_a_sleeping_reader() {
     let (sandbox, _sshd) = fleet();
     let fleet: String = (0..80).map(|number| host(&format!("web{number}"), (number % 12 + 1) as u8)).collect();
     sandbox.file("fleet.jsonl", fleet);
@@ -122,7 +122,7 @@ fn a_reader_that_sleeps_does_not_grow_memory() {
 }
 
 #[test]
-fn three_hundred_records_each_come_out_once() {
+fn three_hundred_records_are_each_written_once() {
     let (sandbox, _sshd) = fleet();
     let fleet: String = (0..300).map(|number| host(&format!("web{number}"), (number % 12 + 1) as u8)).collect();
     let run = sandbox.run("pssh-rs", &["-f", "100", "--", "echo", "here"], fleet).exits(0);
@@ -134,7 +134,7 @@ fn three_hundred_records_each_come_out_once() {
 }
 
 #[test]
-fn the_fanout_bounds_what_runs_at_a_time() {
+fn fanout_limits_concurrent_commands() {
     let (sandbox, _sshd) = fleet();
     let dir = sandbox.dir().display();
     // Each counts those that run beside it.

@@ -8,7 +8,7 @@ use std::thread;
 const ENGINES: [&str; 2] = ["libssh2", "openssh"];
 
 #[test]
-fn a_host_whose_sshd_starts_later_is_waited_for() {
+fn host_whose_sshd_starts_later_is_waited_for() {
     for engine in ENGINES {
         let (sandbox, mut sshd) = fleet();
         sshd.stop();
@@ -30,7 +30,7 @@ fn a_host_whose_sshd_starts_later_is_waited_for() {
 }
 
 #[test]
-fn a_host_that_gets_its_login_key_later_is_waited_for() {
+fn host_that_gets_its_login_key_later_is_waited_for() {
     for engine in ENGINES {
         let (sandbox, sshd) = fleet();
         sshd.authorize(false);
@@ -49,7 +49,7 @@ fn a_host_that_gets_its_login_key_later_is_waited_for() {
 }
 
 #[test]
-fn a_host_that_never_lets_us_in_ends_as_what_it_is() {
+fn host_that_never_allows_login_keeps_its_status() {
     for engine in ENGINES {
         let (sandbox, sshd) = fleet();
         sshd.authorize(false);
@@ -67,7 +67,7 @@ fn a_host_that_never_lets_us_in_ends_as_what_it_is() {
 }
 
 #[test]
-fn a_wrong_host_key_a_failed_command_and_a_bad_record_are_not_waited_for() {
+fn wrong_host_keys_failed_commands_and_bad_records_are_not_waited_for() {
     for engine in ENGINES {
         let (sandbox, sshd) = fleet();
         let other = sshd.host_key("ed25519").replace("AAAAC3NzaC1lZDI1NTE5AAAAI", "AAAAC3NzaC1lZDI1NTE5AAAAIB");

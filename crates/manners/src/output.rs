@@ -68,7 +68,7 @@ pub enum OutputMode {
 }
 
 impl OutputMode {
-    /// Whether rows have columns.
+    /// Returns whether rows have columns.
     pub fn has_columns(self) -> bool {
         !matches!(self, OutputMode::Json | OutputMode::Names)
     }
@@ -94,7 +94,7 @@ impl FormatArgs {
         }
     }
 
-    /// Whether the user has left it to the tool how results are written.
+    /// Returns whether the user has left it to the tool how results are written.
     pub fn is_auto(&self) -> bool {
         self.output == Format::Auto && !self.names && self.columns.is_empty()
     }

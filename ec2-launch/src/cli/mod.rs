@@ -143,9 +143,10 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let regions = RegionArgs { region: region.into_iter().collect(), has_one_region: true, ..RegionArgs::default() };
     if args.memory.show_memory || args.memory.forget {
         let regions = RegionArgs { account: only_profile(&given.hosts)?.into_iter().collect(), ..regions };
-        return match args.memory.show_memory {
-            true => show_memory(given.hosts, &regions, &args.output, tool),
-            false => forget(given.hosts, &regions, args.dry_run, &args.output, tool),
+        return if args.memory.show_memory {
+            show_memory(given.hosts, &regions, &args.output, tool)
+        } else {
+            forget(given.hosts, &regions, args.dry_run, &args.output, tool)
         };
     }
     let mut warnings = Vec::new();

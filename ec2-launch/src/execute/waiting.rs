@@ -50,7 +50,7 @@ impl WaitingArgs {
         if self.no_wait { Until::None } else { self.wait }
     }
 
-    /// Where sshd is looked for.
+    /// Returns where sshd is looked for.
     pub fn ssh_place(&self) -> SshPlace {
         SshPlace { address: self.address.clone().filter(|field| !field.is_empty()), port: self.ssh_port.unwrap_or(22) }
     }

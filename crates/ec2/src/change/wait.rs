@@ -103,7 +103,7 @@ impl Ec2 {
         looks.into_iter().map(waited).collect()
     }
 
-    /// One look at the instances of a region.
+    /// Looks at the instances of a region once.
     async fn look(&self, region: &str, ids: &BTreeSet<&str>) -> Seen {
         let ids: Vec<String> = ids.iter().map(|id| id.to_string()).collect();
         let seen = self.find_ids(region, &ids).await;
