@@ -111,7 +111,7 @@ fn failed_account_is_reported_and_the_others_are_listed() {
     assert!(run.stderr.starts_with(why), "{}", run.stderr);
     sandbox.run("ec2-ls", &["-1", "--account", "nosuch"], "").exits(2);
 
-    // What could not be asked is unknown, not absent.
+    // A host in an account that cannot be queried is unknown, not absent.
     let run = sandbox.run("ec2-power", &["stop", "--account", "nosuch,prod", "web1"], "").exits(2);
     assert!(run.stderr.starts_with("ec2-power: web1: account nosuch: the AWS profile"), "{}", run.stderr);
 }

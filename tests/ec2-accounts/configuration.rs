@@ -1,11 +1,11 @@
-//! Settings of the AWS configuration, and what the user is told where one is wrong.
+//! Settings of the AWS configuration, and the messages about wrong ones.
 
 use kit::ec2_server::{Ec2Server, Fault, Options, Rule};
 use kit::{FakeEc2, Outcome, Reply, Sandbox, fake_ec2};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-/// A sandbox with static keys whose tools speak to `endpoint`.
+/// A sandbox with static keys, whose tools use `endpoint`.
 fn with_keys(endpoint: &str) -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox
@@ -20,7 +20,7 @@ fn one_host() -> FakeEc2 {
     FakeEc2::start(|_| fake_ec2::instances(&[("i-1", "web1", "running")], None))
 }
 
-/// The lines of stderr of a run that can do nothing.
+/// The lines of stderr of a run that must fail.
 #[track_caller]
 fn refused(run: Outcome) -> Vec<String> {
     let run = run.exits(2);
@@ -62,7 +62,7 @@ fn zone_or_misspelt_region_is_refused_before_a_call() {
         assert!(run.stderr.starts_with(&format!("ec2-power: web1: {why}\n")), "{}", run.stderr);
     }
     assert_eq!(ec2.requests(), Vec::<String>::new());
-    // A region that AWS has opened since.
+    // A region that AWS opened after this release.
     sandbox.run("ec2-ls", &["-r", "nz-south-1"], "").exits(0);
 }
 
@@ -126,7 +126,7 @@ fn credentials_that_only_the_aws_cli_can_get_are_refused_with_a_hint() {
         .env("AWS_ACCESS_KEY_ID", "AKID")
         .env("AWS_SECRET_ACCESS_KEY", "secret");
     sandbox.run("ec2-ls", &[], "").exits(0);
-    // But not where --account names the profile, as for `aws --profile`.
+    // But not if --account names the profile, as with `aws --profile`.
     assert!(refused(sandbox.run("ec2-ls", &["--account", "mfa"], ""))[0].contains("needs an MFA code"));
 }
 
@@ -143,7 +143,7 @@ fn expired_sso_session_names_the_login_command() {
         ),
     );
     sandbox.env("AWS_REGION", "us-east-1");
-    // Unauthorized is what the SSO service says of a session that was ended elsewhere.
+    // The SSO service answers Unauthorized for a session that was ended elsewhere.
     let ended = r#"{"message":"Session token not found or invalid"}"#;
     let head = format!(
         "HTTP/1.1 401 Unauthorized\r\nx-amzn-ErrorType: UnauthorizedException\r\nContent-Length: {}",
@@ -196,7 +196,7 @@ fn error_of_the_token_service_is_readable() {
     assert_eq!(lines[1], "`aws sts get-caller-identity --profile ops` uses the same credentials");
 }
 
-/// `date -R`, but of HTTP.
+/// The time in the format of HTTP.
 fn http_date(time: SystemTime) -> String {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970").as_secs();
     let run = Sandbox::new().sh(&format!("date -u -d @{seconds} '+%a, %d %b %Y %H:%M:%S GMT'"));
@@ -294,7 +294,7 @@ fn ca_bundle_replaces_the_certificates_of_the_system() {
     assert!(lines[0].contains("certificate"), "{lines:?}");
     sandbox.env("AWS_CA_BUNDLE", "ca.pem");
     assert_eq!(sandbox.run("ec2-ls", &["-1"], "").exits(0).stdout, "web1\n");
-    // A certificate that cannot be read is passed over.
+    // A certificate that cannot be read is skipped.
     let broken = "-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n";
     sandbox.sh(&format!("printf -- '{}' | cat - ca.pem > two.pem", broken.replace('\n', "\\n"))).exits(0);
     sandbox.env("AWS_CA_BUNDLE", "").file(".aws/config", "[default]\nca_bundle = two.pem\n");

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// One address: its allocation id, the host whose name it carries, and the instance that has it.
+/// One address: its allocation id, the host in its tag Name, and the instance that it is associated with.
 #[derive(Clone, Debug, PartialEq)]
 struct Address(String, String, Option<String>);
 
@@ -41,7 +41,7 @@ fn values(request: &str) -> Vec<String> {
     pairs.filter(|(key, _)| key.contains(".Value.")).map(|(_, value)| value.to_string()).collect()
 }
 
-/// Answers as EC2 does. The answer to AllocateAddress takes a moment, so runs at once do not see each other's.
+/// Answers as EC2 does. The answer to AllocateAddress takes a moment, so concurrent runs do not see each other's address.
 fn answer(account: &Shared, request: &str) -> Reply {
     if action(request) == "AllocateAddress" {
         let reply = Reply::Xml(change(&mut account.lock().expect("no panic"), request));
@@ -97,7 +97,7 @@ fn change(account: &mut Account, request: &str) -> String {
         }
         "AllocateAddress" => {
             account.allocated += 1;
-            // Later addresses do not have higher ids.
+            // The ids of later addresses are not always higher.
             let id = format!("eipalloc-{:02}", account.allocated * 37 % 100);
             let host = parameter(request, "TagSpecification.1.Tag.1.Value");
             account.addresses.push(Address(id.clone(), host, None));
@@ -255,7 +255,7 @@ fn many_addresses_are_looked_up_in_one_request() {
     let run = launch(&sandbox(&ec2), "web[1-50]").exits(0);
     assert!(run.records().iter().all(|record| record["public_ip"].is_string()), "{}", run.stdout);
     assert_eq!((count(&ec2, "DescribeAddresses"), count(&ec2, "AssociateAddress")), (1, 50));
-    // The next run finds them where they are.
+    // The next run finds the addresses associated.
     launch(&sandbox(&ec2), "web[1-50]").exits(0);
     assert_eq!((count(&ec2, "DescribeAddresses"), count(&ec2, "AssociateAddress")), (2, 50));
 }

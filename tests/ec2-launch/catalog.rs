@@ -166,10 +166,10 @@ fn host_is_relaunched_from_its_previous_image() {
     let run = sandbox.run("ec2-launch", &["web1"], "").exits(0);
     assert_eq!(run.records()[0]["image_id"], "ami-0000000000000000e");
     assert!(!run.stderr.contains("resolve:ssm"), "{}", run.stderr);
-    // A profile that is given decides anew.
+    // With --profile, the image is chosen again.
     let run = sandbox.run("ec2-launch", &["-p", "Web", "web2"], "").exits(0);
     assert_eq!(run.records()[0]["image_id"], "ami-0000000000000000b");
-    // Another life, of which the memory of the first knows nothing.
+    // The next launch uses the image of the last instance, although the parameter has changed.
     sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "web2"], "").exits(0);
     ec2.region(|region| region.put_parameter("/our/base", "ami-0000000000000000e"));
     let run = sandbox.run("ec2-launch", &["web2"], "").exits(0);
@@ -279,7 +279,7 @@ fn launch_template_provides_the_image() {
     let profile = "launch template: base\ninstance type: t3.micro\n";
     let (_, params) = launched(&strict(), profile);
     assert_eq!((params.get("ImageId"), params.get("LaunchTemplate.LaunchTemplateName")), (None, Some("base")));
-    // The template has no metadata options and no volumes.
+    // This template has no metadata options and no volumes.
     assert_eq!(params.get("MetadataOptions.HttpTokens"), Some("required"));
     assert_eq!(params.get("BlockDeviceMapping.1.Ebs.Encrypted"), Some("true"));
 }

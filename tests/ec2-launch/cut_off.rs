@@ -10,7 +10,7 @@ fn action(request: &str) -> &str {
     request.split('&').next().unwrap_or_default().strip_prefix("Action=").unwrap_or_default()
 }
 
-/// How often each call was made.
+/// How many times each call was made.
 fn count(ec2: &FakeEc2, wanted: &str) -> usize {
     ec2.requests().iter().filter(|request| action(request) == wanted).count()
 }
@@ -27,7 +27,7 @@ fn three() -> String {
     xml(instances(&[("i-1", "web1", "running"), ("i-2", "web2", "running"), ("i-3", "web3", "running")], None))
 }
 
-/// The address that is kept for `web1`, which this instance has.
+/// The address of `web1`, associated with this instance.
 fn addresses(holder: Option<&str>) -> String {
     let used = holder.map(|id| format!("<associationId>eipassoc-1</associationId><instanceId>{id}</instanceId>"));
     format!(
@@ -118,7 +118,7 @@ fn no_second_address_is_allocated() {
 
 #[test]
 fn change_with_a_truncated_answer_is_reported_as_possible() {
-    // Calls that have the same effect twice are made again; a second reboot would be one more.
+    // Idempotent calls are repeated; a reboot is not, because it would happen twice.
     for (tool, words, call, times) in [
         ("ec2-tag", vec!["team=ops", "web1"], "CreateTags", 4),
         ("ec2-tag", vec!["Name-", "web1"], "DeleteTags", 4),

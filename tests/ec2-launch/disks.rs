@@ -74,7 +74,7 @@ fn volumes_are_tagged_with_host_device_and_position() {
             .any(|volume| volume["device"] == "/dev/sdg" && volume["set"] == "data" && volume["position"] == "2/2")
     );
     launch(&sandbox, &["db[1-9]"]).exits(0);
-    // Those of all hosts that get the same tags are tagged together.
+    // Volumes of all hosts with the same tags share a request.
     assert_eq!(ec2.count("CreateTags"), 6);
 }
 
@@ -95,7 +95,7 @@ fn kept_volumes_are_attached_again_and_decide_the_zone() {
     assert_eq!((&plan["zone"], &plan["plan"]["volumes"][1]["attach"]), (&json!("us-east-1b"), &json!(before[1])));
     assert!(!plan["plan"]["attempts"].to_string().contains("/dev/sdf"), "{plan}");
 
-    // The plan holds as long as the volumes are there.
+    // The plan stays valid as long as the volumes exist.
     sandbox.file("plan.json", plan.to_string());
     ec2.region(|region| region.volumes.iter_mut().for_each(|volume| volume.id = volume.id.replace("vol-0", "vol-f")));
     let changed = sandbox.run("ec2-launch", &["--plan", "plan.json"], "").exits(2).records()[0]["error"].clone();
@@ -110,7 +110,7 @@ fn kept_volumes_are_attached_again_and_decide_the_zone() {
     // The boot script finds them by their serials.
     let members = format!("/dev/sdf={} /dev/sdg={}", before[0].replace('-', ""), before[1].replace('-', ""));
     assert!(last_user_data(&ec2).contains(&members));
-    // What is remembered of the host is enough.
+    // Memory is enough to launch it again.
     terminate(&sandbox, "db1");
     sandbox.run("ec2-launch", &["db1"], "").exits(0);
     assert_eq!((ids(&ec2), volumes(&ec2)), (before, COMPLETE.map(str::to_string).into()));
@@ -175,7 +175,7 @@ fn interrupted_run_is_completed_by_the_next_one() {
         (&json!("unchanged"), &COMPLETE.map(str::to_string)[..])
     );
     assert_eq!(ids(&ec2), before);
-    // Everything is done: nothing is changed again.
+    // Nothing is left to do, so nothing is changed.
     let calls = |ec2: &Ec2Server| ec2.count("CreateTags") + ec2.count("AttachVolume");
     let so_far = calls(&ec2);
     launch(&sandbox, &["db1"]).exits(0);

@@ -20,7 +20,7 @@ fn repeating_a_command_within_the_consistency_delay_launches_one_instance() {
         let args = [&["-p", "Web", "--wait", "none"], args].concat();
         sandbox.run("ec2-launch", &args, "").exits(0).records().remove(0)
     };
-    // By the token alone, and with what is remembered.
+    // Once with the token alone, and once with memory.
     for args in [["--no-remember", "r1"].as_slice(), &["r2"]] {
         let (first, second) = (launch(args), launch(args));
         assert_eq!(first["instance_id"], second["instance_id"]);
@@ -62,7 +62,7 @@ fn assert_race(profile: &str) {
     assert_same(&ec2, 10, profile, runs);
 }
 
-/// Fails the test unless all runs tell of the same instances, and there are no others.
+/// Fails the test unless all runs report the same instances, and no others exist.
 fn assert_same(ec2: &Ec2Server, count: usize, profile: &str, runs: Vec<(i32, Vec<Value>, String)>) {
     assert_exact(ec2, &hosts(count), profile, "");
     let id = |region: &mut Region, host: &str| region.live(host)[0].id.clone();
@@ -86,7 +86,7 @@ fn twenty_concurrent_runs_launch_ten_instances_with_volumes_and_addresses() {
     assert_race(RICH);
 }
 
-/// Several runs at once launch hosts whose last instances have ended.
+/// Concurrent runs launch hosts whose last instances have ended.
 fn assert_next_life(listed: Duration, profile: &str, args: &str) {
     let options = Options {
         launch_delay: Duration::from_millis(500),

@@ -36,7 +36,7 @@ fn assert_truth(ec2: &Ec2Server, run: &Outcome, context: &str) {
         assert!([2, 3].contains(&run.code), "{context}");
         assert!(!text("error").is_empty() && run.stderr.contains(text("error")), "{context}");
     }
-    // A run that does not know the instance must not say that it has launched it.
+    // A run that does not know the instance must not report it as launched.
     match id {
         Some(id) if text("action") == "launched" || run.code == 0 => assert_eq!(text("instance_id"), id, "{context}"),
         Some(_) => {}
@@ -99,7 +99,7 @@ fn any_call_may_be_refused() {
     assert_every_call("refused", Fault::unauthorized);
 }
 
-/// The next of a sequence of numbers that only the seed decides (a linear congruential generator, Knuth's MMIX).
+/// The next number of a pseudorandom sequence (a linear congruential generator, Knuth's MMIX).
 fn next_number(seed: &mut u64) -> usize {
     *seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
     (*seed >> 33) as usize

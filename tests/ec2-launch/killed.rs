@@ -22,7 +22,7 @@ fn server() -> Ec2Server {
     })
 }
 
-/// Runs the command and kills it at a call: the calls before it have been answered. Returns whether it came that far.
+/// Runs the command and kills it at this call, after the previous calls were answered. Returns whether it made the call.
 fn is_killed_at(ec2: &Ec2Server, sandbox: &Sandbox, call: usize, after_effect: bool) -> bool {
     let victim: Arc<OnceLock<Pid>> = Arc::default();
     let target = victim.clone();
@@ -39,7 +39,7 @@ fn is_killed_at(ec2: &Ec2Server, sandbox: &Sandbox, call: usize, after_effect: b
     !status.success()
 }
 
-/// Kills runs at each call in turn. `prepare` makes what is there before.
+/// Kills runs at each call in turn. `prepare` sets up the account first.
 fn assert_killed(after_effect: bool, prepare: impl Fn(&Ec2Server, &Sandbox) + Sync) {
     let killed = for_each_number(|call| {
         let ec2 = server();

@@ -34,7 +34,7 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(host, action)| (host.to_string(), action.to_string())).collect()
 }
 
-/// These tags, with the one of the profile's digest, which the record must have.
+/// These tags and the tag with the digest of the profile, which the record must have.
 fn tags(record: &Value, mut tags: Value) -> Value {
     let digest = record["tags"]["profile-digest"].as_str().expect("the tag profile-digest");
     assert!(digest.len() == 12 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
@@ -305,7 +305,7 @@ fn own_elastic_ip_stays_with_the_name() {
     let first = up("ip1");
     assert!(first.is_string(), "{first}");
     sandbox.run("ec2-power", &["terminate", "-y", "--wait", "ip1"], "").exits(0);
-    // EC2 lets go of the address when its instance is terminated, the stand-in does not.
+    // EC2 disassociates the address when its instance is terminated; the stand-in does not.
     moto.call(&[("Action", "DisassociateAddress"), ("PublicIp", first.as_str().unwrap())]);
     assert_eq!(up("ip1"), first);
 }

@@ -131,7 +131,7 @@ fn run_that_changes_nothing_writes_no_memory() {
     launch(&sandbox, &["same_1"]).exits(0);
     launch(&sandbox, &["--dry-run", "-p", "MySQL", "same_1"]).exits(0);
     assert_eq!(version(), 1);
-    // Another profile is remembered; what was given at the launch stays.
+    // The other profile is remembered; the zone and tags of the launch stay.
     launch(&sandbox, &["-p", "MySQL", "same_1"]).exits(0);
     assert_eq!(version(), 2);
     let memory = remembered(moto, name);
@@ -145,7 +145,7 @@ fn running_or_started_host_has_its_scripts_in_its_record() {
     assert!(scripts[0].as_str().is_some_and(|path| path.ends_with("/mount.sh")), "{scripts}");
     let left = launch(&sandbox, &["scripts1"]).exits(0).records().remove(0);
     assert_eq!((&left["action"], &left["startup_scripts"]), (&json!(UNCHANGED), &scripts));
-    // Only a launch needs the parts; a script that is not found keeps its name.
+    // Only a launch needs the parts. A missing script keeps its name in the record.
     for file in ["part.sh", "mount.sh"] {
         fs::remove_file(sandbox.dir().join(file)).expect("a file to remove");
     }
@@ -205,7 +205,7 @@ fn without_permission_tags_are_used_with_one_warning() {
     assert_eq!((&run.records()[0]["action"], &run.records()[0]["profile"]), (&json!(LAUNCHED), &json!("Web")));
     let told = "denied1: launched from memory: profile Web (";
     assert!(run.stderr.contains(told) && run.stderr.contains("found by the tags of its last"), "{}", run.stderr);
-    // A profile that has changed is not what the host was launched by.
+    // A changed profile is not the one that the host was launched from.
     terminate(&sandbox, "denied2");
     let changed = fs::read_to_string(sandbox.dir().join("Web.yaml")).expect("the profile");
     sandbox.file("Web.yaml", changed.replace("m5.large", "m5.xlarge"));
@@ -221,7 +221,7 @@ fn unreadable_memory_refuses_only_hosts_that_need_it() {
     launch(&sandbox, &["-p", "Web", "silent[1-2]"]).exits(0);
     terminate(&sandbox, "silent1");
     sandbox.env("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:1");
-    // The tags would do for a dry guess, but the memory knows more.
+    // The tags name the profile, but memory knows more.
     fs::remove_file(sandbox.dir().join("Web.yaml")).expect("a file to remove");
     let run = launch(&sandbox, &["silent[1-2]"]).exits(3);
     let records = run.records();

@@ -207,7 +207,7 @@ fn lack_of_capacity_tries_the_next_type_and_zone_with_another_token() {
     let mut tokens = tokens(&ec2);
     tokens.dedup();
     assert_eq!(tokens.len(), 4);
-    // With one type and zone less there is none left.
+    // Without this type and zone, none is left.
     let run = launch(&sandbox, &["-z", "us-east-1a", "web1"]).exits(3);
     let (record, error) =
         (&run.records()[0], "all 2 instance types and zones were tried, the last one: RunInstances in ");
@@ -231,11 +231,11 @@ fn plan_is_executed_as_written_or_not_at_all() {
         (&json!("launched"), &json!("plan"), None)
     );
     assert_eq!(run.stderr, "ec2-launch: 2 hosts: 2 launched\n");
-    // The same plan again would launch what is there.
+    // Executing the plan again would launch hosts that exist.
     let run = sandbox.run("ec2-launch", &["--plan", "-"], &first).exits(2);
     let error = run.records()[1]["error"].as_str().unwrap_or_default().to_string();
     assert!(error.starts_with("changed since the plan was made: there is i-"), "{error}");
-    // One host that has changed leaves the others undone.
+    // If one host has changed, nothing is done for the others.
     let second = plan(&["plan[2-3]"]);
     sandbox.run("ec2-power", &["stop", "--wait", "plan2"], "").exits(0);
     let run = sandbox.run("ec2-launch", &["--plan", "-"], &second).exits(2);

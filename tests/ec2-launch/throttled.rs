@@ -13,7 +13,7 @@ fn run_keeps_to_the_request_limits_and_launches_all_its_hosts() {
     let ec2 = server();
     let run = sandbox(&ec2, PROFILE).run("ec2-launch", &["-p", "Web", "r[1-30]"], "").exits(0);
     assert_exact(&ec2, &hosts(30), PROFILE, &run.stderr);
-    // A busy machine may hold up some calls and send them at once.
+    // A busy machine may delay some calls and then send them together.
     assert!(ec2.throttled() <= 3, "{} of {} calls were throttled", ec2.throttled(), ec2.calls().len());
 }
 

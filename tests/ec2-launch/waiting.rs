@@ -17,7 +17,7 @@ fn hosts_are_ready_once_their_sshd_answers() {
     let port = sshd.port().to_string();
     let run = launch(&sandbox, &["--wait", "ssh", "--ssh-port", &port, "ready[1-3]"]).exits(0);
     assert!(run.records().iter().all(|record| record["action"] == "launched"), "{}", run.stdout);
-    // The port of a record counts before the option.
+    // The port of a record overrides the option.
     let line = format!("{{\"host\":\"ready1\",\"port\":{port}}}\n");
     sandbox.run("ec2-launch", &["--no-remember", "--wait=ssh", "--ssh-port", "1"], line).exits(0);
 }
@@ -32,7 +32,7 @@ fn host_whose_sshd_does_not_answer_is_launched_with_an_error() {
     let why = format!("sshd on {address}:1 did not answer within 1 s: connection refused");
     assert_eq!(record["error"], why);
     assert!(run.stderr.contains("select the address with --address"), "{}", run.stderr);
-    // Something that accepts connections and never says anything, for the host that was launched above.
+    // A server that accepts connections and sends nothing, for the host launched above.
     let silent = TcpListener::bind("0.0.0.0:0").expect("a free port");
     let port = silent.local_addr().expect("an address").port().to_string();
     let run = launch(&sandbox, &["--wait", "ssh", "--ssh-port", &port, "--timeout", "1", "refuses1"]).exits(3);
@@ -131,7 +131,7 @@ fn block(key: &str) -> String {
     )
 }
 
-/// A sandbox whose pssh-rs knows no host.
+/// A sandbox whose known_hosts is empty.
 fn sandbox(ec2: &FakeEc2, sshd: &Sshd) -> Sandbox {
     let mut sandbox = Moto::shared().sandbox();
     sshd.open_to(&mut sandbox);
@@ -145,7 +145,7 @@ fn sandbox(ec2: &FakeEc2, sshd: &Sshd) -> Sandbox {
 fn pssh_rs_accepts_only_the_host_keys_of_the_console() {
     let (sshd, other) = (Sshd::start(), Sshd::start());
     let launch = "ec2-launch --no-remember --host-keys keys1 | pssh-rs -- echo here";
-    // At first there is nothing, then the output of the boot before, with a key that has changed since.
+    // First there is no output, then the output of the previous boot with an old key.
     let consoles = vec![
         (AFTER, String::new()),
         (BEFORE, block(&other.host_key("ed25519"))),

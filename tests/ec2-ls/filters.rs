@@ -35,7 +35,7 @@ fn tag(ec2: &Ec2Server, host: &str, key: &str, value: &str) {
     });
 }
 
-/// The names that a run gives; an instance without a name is `-`.
+/// The names that a run lists; `-` is an instance without a name.
 fn names(sandbox: &Sandbox, args: &[&str]) -> String {
     let run = sandbox.run("ec2-ls", &[&["-1"], args].concat(), "");
     assert!(run.code <= 1, "{args:?}: {}", run.stderr);
@@ -163,7 +163,7 @@ fn filter_values_can_be_any_text() {
         let word = format!("\"odd key=\\t日\"={escaped}");
         assert_eq!(names(&sandbox, &[&word]), format!("h{number}"), "{word:?}");
     }
-    // A terminal is not told to change its colour.
+    // Escape sequences of a word are not written to stderr.
     let run = sandbox.run("ec2-ls", &["role=\u{1b}[31mred,x"], "").exits(0);
     assert!(!run.stderr.contains('\u{1b}'), "{}", run.stderr);
 }

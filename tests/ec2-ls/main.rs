@@ -86,7 +86,7 @@ fn region_that_does_not_answer_is_reported_and_the_others_are_listed() {
     let moto = Moto::shared();
     instances(moto, &[("partial1", "partial")]);
     let sandbox = moto.sandbox();
-    // The stand-in knows no such region, and answers with no EC2 error at all.
+    // The stand-in does not know this region, and answers without an EC2 error.
     let run = sandbox.run("ec2-ls", &["-r", "us-east-1,nosuch-1", "-1", "role=partial"], "").exits(3);
     assert!(run.stderr.starts_with("ec2-ls: DescribeInstances in nosuch-1: "), "{}", run.stderr);
     assert_eq!(run.stdout, "partial1\n");
@@ -195,7 +195,7 @@ fn hanging_credential_process_is_given_up_and_ctrl_c_works() {
     sandbox.env("AWS_PROFILE", "slow").env("AWS_ACCESS_KEY_ID", "").env("AWS_SECRET_ACCESS_KEY", "");
     let started = Instant::now();
     let run = sandbox.run("ec2-ls", &[], "").exits(2);
-    // Once, and not once for each attempt of the call.
+    // The message comes once, not once for each attempt.
     assert!(started.elapsed() < Duration::from_secs(50), "{:?}", started.elapsed());
     assert!(run.stderr.contains("the AWS credentials in the profile slow cannot be used: "), "{}", run.stderr);
 
@@ -237,12 +237,12 @@ fn user_data_is_read_unchanged_from_every_region() {
     let asked_for_nothing = sandbox.run("ec2-ls", &["ud1"], "").exits(0);
     assert_eq!(asked_for_nothing.records()[0].get("user_data"), None);
 
-    // What an older record says is replaced.
+    // Values of an older record are replaced.
     let old = format!("{{\"host\":\"ud2\",\"user_data\":\"{text}\",\"error\":\"old\"}}\n");
     let run = sandbox.run("ec2-ls", &["--user-data", "-"], old).exits(0);
     assert!(run.stdout.starts_with("{\"host\":\"ud2\",\"user_data\":null,\"instance_id\""), "{}", run.stdout);
 
-    // A table is for a terminal: sizes, no secrets.
+    // A table shows sizes instead of secrets.
     let run = sandbox.run("ec2-ls", &[args.as_slice(), &["-o", "table"]].concat(), "").exits(0);
     let last = |line: &str| line.split_whitespace().last().unwrap().to_string();
     assert_eq!(run.stdout.lines().skip(1).map(last).collect::<Vec<_>>(), ["16384", "-", "18", "-"]);
@@ -260,7 +260,7 @@ fn user_data_of_a_host_launches_another() {
     assert_eq!(sandbox.sh(copy).exits(0).stdout, format!("\"{text}\"\nnull\n"));
 }
 
-/// The instance that a request asks for the user-data of; none where it asks for another thing.
+/// The instance whose user-data a request asks for, if it does.
 fn asked_for(request: &str) -> Option<&str> {
     assert!(request.contains("Action=DescribeInstances&") || request.contains("Attribute=userData"), "{request}");
     request.split('&').find_map(|parameter| parameter.strip_prefix("InstanceId="))
@@ -316,7 +316,7 @@ fn region_that_hangs_during_user_data_is_given_up_and_ctrl_c_works() {
     sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
     let run = sandbox.run("ec2-ls", &["--user-data"], "").exits(3);
     assert_eq!(run.records().len(), 60);
-    // The retries of those that were under way, not of all 60.
+    // Only calls that had started are retried, not all 60.
     assert!(ec2.requests().len() < 100, "{}", ec2.requests().len());
 
     let ec2 = FakeEc2::start(move |request| asked_for(request).map_or_else(list, |_| Reply::Silence));

@@ -44,14 +44,14 @@ fn saved_listing_finds_the_other_zones_while_one_is_down() {
     let said = "ec2-ls: us-east-1b: 2 hosts are listed as last seen: DescribeInstances in us-east-1: InternalError: ";
     assert!(run.stderr.starts_with(said), "{}", run.stderr);
 
-    // Words and filters apply to what comes out. Hosts of the zone may match by now, so it is mentioned.
+    // Words and filters apply to stale records. Hosts of the zone may match now, so a message says so.
     let run = sandbox.run("ec2-ls", &["--last", "fleet.jsonl", "--type", "t3.*"], "").exits(3);
     assert_eq!(facts(&run), ["web1 t3.micro - 1"]);
     let said = "ec2-ls: us-east-1b: 2 hosts did not match when last seen, and may match now: DescribeInstances in ";
     assert!(run.stderr.starts_with(said), "{}", run.stderr);
     let run = sandbox.run("ec2-ls", &["--last", "fleet.jsonl", "--fail-empty", "role=none"], "").exits(3);
     assert!(run.stderr.starts_with(said), "{}", run.stderr);
-    // A zone without a host of these names is not.
+    // A zone without hosts of these names is not mentioned.
     let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "web1"], "").exits(0);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("web1\n", ""));
     let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "db2", "db9"], "").exits(3);
@@ -62,7 +62,7 @@ fn saved_listing_finds_the_other_zones_while_one_is_down() {
         run.stderr
     );
 
-    // What is stale stays as old as it was, and is over once the zone answers.
+    // `stale` keeps its first time, and is removed once the zone answers.
     sandbox.sh("ec2-ls --last fleet.jsonl > again.jsonl").exits(3);
     let run = sandbox.run("ec2-ls", &["--last", "again.jsonl"], "").exits(3);
     assert_eq!(facts(&run), expected);

@@ -1,4 +1,4 @@
-//! Many instances: pages, and more values than a call takes.
+//! Many instances: pages, and more filter values than a call allows.
 
 use kit::ec2_server::{Ec2Server, Fault, Options, Rule};
 use kit::fake_ec2::instances as instances_of;
@@ -27,7 +27,7 @@ fn more_names_than_a_call_allows_are_searched() {
     let run = sandbox.run("ec2-ls", &["-1", "h[1-450]"], "").exits(1);
     assert_eq!(run.stdout, "h1\nh225\nh450\n");
     assert_eq!(run.stderr, "ec2-ls: not found: h[2-224,226-449]\n");
-    // Two long filters: each part of one goes with each part of the other.
+    // Two long filters: each part of one is combined with each part of the other.
     let roles: Vec<String> =
         (0..300).map(|number| format!("profile=x{number}")).chain(["profile=Web".into()]).collect();
     let words: Vec<&str> = roles.iter().map(String::as_str).chain(["h[1-450]"]).collect();

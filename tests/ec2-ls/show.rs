@@ -5,7 +5,7 @@ use kit::{Outcome, Sandbox};
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
-/// A server with these hosts, and a sandbox that speaks to it.
+/// A server with these hosts, and a sandbox that uses it.
 pub fn hosts(names: impl IntoIterator<Item = impl Into<String>>) -> (Ec2Server, Sandbox) {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(names, &[("InstanceType", "t3.micro")]);
@@ -42,7 +42,7 @@ fn table_fits_80_columns_and_leaves_out_empty_columns() {
         "{}",
         run.stdout
     );
-    // Nobody asks for the status of single instances, and it does not show where all is well.
+    // The status of healthy instances is neither requested one by one nor shown.
     assert!(!run.stdout.contains("NOTE"), "{}", run.stdout);
     let wide = on_terminal(&sandbox, 200, "NO_COLOR=1 ec2-ls -o table | cat").exits(0);
     assert!(wide.stdout.contains("PUBLIC IP"), "a pipe has every column: {}", wide.stdout);
@@ -150,7 +150,7 @@ fn column_that_needs_an_option_names_the_option() {
     assert_eq!(run.stderr, "");
 }
 
-/// What AWS lets anyone write into a tag.
+/// Text that AWS allows in a tag.
 const HOSTILE: &str = "a\tb\n\"c\",\u{9b}2J\u{202e}日本\\";
 
 #[test]
@@ -216,7 +216,7 @@ fn table_shows_notes_by_default() {
     // At 80 columns too.
     let run = on_terminal(&sandbox, 80, "NO_COLOR=1 ec2-ls").exits(0);
     assert!(run.stdout.contains("status check failed") && run.stdout.contains("retires 2026-12-03"), "{}", run.stdout);
-    // Programs get what they ask for.
+    // Other formats have only the keys that were requested.
     let records = sandbox.run("ec2-ls", &[], "").exits(0).records();
     assert_eq!(records[0].get("status_checks"), None);
 }
@@ -287,7 +287,7 @@ fn volumes_are_records_with_host_and_device() {
         (&json!(zone), &json!("in-use"), &json!("attached"))
     );
     assert!(used["size_gib"].is_i64() && used["volume_type"].is_string() && used["encrypted"].is_boolean(), "{used}");
-    // With a filter only those of the instances.
+    // With a filter, only volumes of matching instances are listed.
     let records = sandbox.run("ec2-ls", &["--volumes", "web2"], "").exits(0).records();
     assert_eq!(records.iter().map(|record| record["host"].as_str().unwrap()).collect::<Vec<_>>(), ["web2"]);
     let table = sandbox.run("ec2-ls", &["--volumes", "-o", "table"], "").exits(0).stdout;
@@ -298,7 +298,7 @@ fn volumes_are_records_with_host_and_device() {
     let run = sandbox.run("ec2-ls", &["--state", "available"], "").exits(2);
     let why = "ec2-ls: --state available: a state of volumes, not of instances\nec2-ls: --volumes lists volumes\n";
     assert_eq!(run.stderr, why);
-    // They go on to other tools as the hosts that use them.
+    // Other tools read these records as the hosts that use the volumes.
     assert_eq!(sandbox.sh("ec2-ls --volumes web1 | ec2-ls -1 -").exits(0).stdout, "web1\n");
 }
 

@@ -33,7 +33,7 @@ fn watched(
 
 const WIDE: ((usize, usize), &str) = ((160, 24), "");
 
-/// The last table that was drawn.
+/// The last table on the screen.
 fn last_frame(run: &Outcome) -> &str {
     run.stdout.rsplit("Every 1s").next().expect("rsplit gives at least one part")
 }

@@ -47,7 +47,7 @@ fn only_addresses_of_the_hosts_are_released_and_only_on_request() {
     assert_eq!(run.stderr, "ec2-power: 1 host: 1 terminated\n");
     let left: Vec<bool> = addresses.iter().map(exists).collect();
     assert_eq!(left, [true, false, true]);
-    // The address of a host that was terminated before: by its name, and by its record.
+    // The address of a host that was terminated earlier, by its name and by its record.
     let args = ["terminate", "--release-addresses", "--yes", "release1"];
     let plan = sandbox.run("ec2-power", &[&args[..], &["-n"]].concat(), "").exits(0);
     let address = addresses[0].as_str().expect("an address");

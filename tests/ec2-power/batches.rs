@@ -12,7 +12,7 @@ fn fleet(count: usize) -> (Ec2Server, Vec<String>) {
 fn refused_ids_are_found_by_halving_their_batch() {
     let (ec2, ids) = fleet(1000);
     let bad = [&ids[17], &ids[444], &ids[999]].map(String::clone);
-    // EC2 does not say which one is denied.
+    // EC2 does not name the denied instance.
     let denied = bad.clone();
     let has_bad = move |id: &String| denied.contains(id);
     ec2.fault(
@@ -56,7 +56,7 @@ fn more_than_a_thousand_hosts_start_and_the_time_is_announced() {
     let plan = sandbox.run("ec2-power", &["start", "-n", "web[1-1020]"], "").exits(0);
     assert!(plan.stderr.starts_with(said), "{}", plan.stderr);
     assert_eq!(ec2.count("StartInstances"), 0);
-    // A pause for tokens is no stall.
+    // Waiting for tokens does not count as a stall.
     let run = sandbox.run("ec2-power", &["start", "--timeout", "8", "--wait", "web[1-1020]"], "").exits(0);
     assert_eq!(run.stderr, format!("{said}ec2-power: 1020 hosts: 1020 started\n"));
     assert!(run.records().iter().all(|record| record["state"] == "running"));

@@ -10,7 +10,7 @@ fn power(sandbox: &Sandbox, args: &[&str]) -> Outcome {
     sandbox.run("ec2-power", args, "")
 }
 
-/// The one host's state and type as EC2 has them.
+/// State and type of the only host, as EC2 has them.
 fn state_and_type(ec2: &Ec2Server, host: &str) -> (String, String) {
     ec2.region(|region| {
         let one = region.live(host)[0];

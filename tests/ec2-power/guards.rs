@@ -42,7 +42,7 @@ fn more_hosts_than_max_are_refused_before_any_change() {
     assert!(plan.records().iter().all(|record| record["action"] == "terminate"), "{}", plan.stdout);
     assert!(plan.stderr.ends_with(&format!("ec2-power: {why}")), "{}", plan.stderr);
     assert_eq!((ec2.count("TerminateInstances"), live(&ec2)), (0, 12));
-    // A limit for every action. A host that is as it should be does not count.
+    // The limit is for every action. A host that needs no change does not count.
     sandbox.env("CERVEZA_MAX_HOSTS", "1");
     power(&sandbox, &["stop", "web[1-2]"], "").exits(2);
     power(&sandbox, &["stop", "--wait", "web1"], "").exits(0);
@@ -50,7 +50,7 @@ fn more_hosts_than_max_are_refused_before_any_change() {
     power(&sandbox, &["stop", "--max", "2", "web[3-4]"], "").exits(0);
     power(&sandbox, &["terminate", "--yes", "web[1-2]"], "").exits(2);
     assert_eq!(live(&ec2), 12);
-    // It does not allow more than there would be without it, and an empty one counts as unset.
+    // The variable only lowers the default limit, and counts as unset if it is empty.
     sandbox.env("CERVEZA_MAX_HOSTS", "100");
     power(&sandbox, &["terminate", "--yes", "web[1-12]"], "").exits(2);
     sandbox.env("CERVEZA_MAX_HOSTS", "");
@@ -121,7 +121,7 @@ fn plan_and_question_leave_out_hosts_protected_by_ec2() {
     assert!(asked.contains("not changed: web1: protected by EC2: disableApiTermination is set"), "{asked}");
     assert!(asked.contains("type 2 to terminate 2 hosts: "), "{asked}");
     assert_eq!(live(&ec2), 1);
-    // Nothing is asked and nothing is shown, so it is not looked up.
+    // Without a question or a plan, protection is not looked up.
     let calls = ec2.count("DescribeInstanceAttribute");
     power(&sandbox, &["stop", "--wait", "web1"], "").exits(0);
     power(&sandbox, &["terminate", "--yes", "web1"], "").exits(3);
@@ -178,7 +178,7 @@ fn question_names_hosts_left_alone_and_a_no_writes_every_record() {
     assert!(asked.contains("ec2-power: db[1-2]: not changed: not confirmed\r\n"), "{asked}");
     assert_eq!(asked.matches("`ec2-tag cerveza:protect- HOST` removes the tag").count(), 1, "{asked}");
     assert_eq!(live(&ec2), 4);
-    // Nothing is left to be asked for.
+    // No host is left to ask about.
     let run = power(&sandbox, &["terminate", "db3"], "").exits(3);
     assert_eq!(run.records()[0]["action"], "protected");
 }
@@ -245,7 +245,7 @@ fn host_with_a_failed_command_is_skipped() {
     assert_eq!(run.stderr, said);
     let unreachable = "{\"host\":\"web3\",\"status\":\"unreachable\",\"error\":\"no route to host\"}\n";
     power(&sandbox, &["stop"], unreachable).exits(3);
-    // An instance that has another record without a failure is skipped all the same.
+    // An instance is skipped even if another of its records has no failure.
     let twice = "{\"host\":\"web3\",\"status\":\"ok\"}\n";
     let run = power(&sandbox, &["stop", "-n"], &(unreachable.to_string() + twice)).exits(3);
     assert!(run.records().iter().all(|record| record["action"] == "skipped"), "{}", run.stdout);
@@ -271,7 +271,7 @@ fn instance_with_a_new_name_or_account_is_not_changed() {
     assert_eq!(records[1]["error"], format!("{} {account}", ids[0]));
     assert_eq!(records[2]["state"], "stopped");
     assert_eq!(ec2.region(|region| region.live("web1")[0].state), "running");
-    // A listing can be acted on, and an id alone means that instance.
+    // After a new listing it can be changed, and an id alone is that instance.
     sandbox.sh("ec2-ls | ec2-power start --wait").exits(0);
     power(&sandbox, &["stop", &ids[0]], "").exits(0);
 }
@@ -302,7 +302,7 @@ fn ctrl_c_answers_no() {
     assert_eq!((live(&ec2), ec2.count("TerminateInstances")), (1, 0));
 }
 
-/// Runs ec2-power on a terminal, and `meanwhile` while it asks. Then types 1.
+/// Runs ec2-power on a terminal, calls `meanwhile` during its question, and then types 1.
 fn ask(sandbox: &Sandbox, args: &str, meanwhile: &str) -> Outcome {
     let asked = "until grep -q 'type 1 to' asked 2> /dev/null; do sleep 0.1; done";
     let line =

@@ -1,4 +1,4 @@
-//! Calls that have their effect though their answers get lost, against the strict EC2 server.
+//! Calls that succeed although their answers are lost, against the strict EC2 server.
 
 use kit::ec2_server::{Ec2Server, Fault, Options, Rule};
 use kit::{Outcome, Sandbox};
@@ -19,7 +19,7 @@ fn web1(options: Options) -> (Ec2Server, Sandbox) {
     (ec2, sandbox)
 }
 
-/// State and type of the one host as EC2 has them, and as the record of the run says.
+/// State and type of the only host, as EC2 and as the record has them.
 fn states(ec2: &Ec2Server, run: &Outcome) -> [(Value, Value); 2] {
     let real = ec2.region(|region| (json!(region.instances[0].state), json!(region.instances[0].instance_type)));
     let record = &run.records()[0];
@@ -81,7 +81,7 @@ fn host_that_may_be_stopped_is_reported_as_such() {
 fn start_that_may_have_worked_is_not_reverted() {
     let (ec2, sandbox) = web1(Options::default());
     ec2.fault(Rule::on("StartInstances", Fault::CutAfter).always());
-    // The look at the host, the wait for its stop, and nothing more.
+    // One call looks at the host, the others wait for its stop; there are no more.
     ec2.fault(Rule::on("DescribeInstances", Fault::unauthorized()).after(2).always());
     let run = power(&sandbox, &["resize", "m5.xlarge", "--yes", "web1"]).exits(3);
     let [real, seen] = states(&ec2, &run);
@@ -118,7 +118,7 @@ fn ctrl_c_during_the_wait_gives_the_state_that_the_host_has_then() {
     assert_eq!(run.records()[0]["state"], "stopping");
 }
 
-/// web1 is seen to be pending before its start has failed.
+/// web1 is pending before its start fails.
 fn unstartable(kind: &str) -> (Ec2Server, Sandbox) {
     let (ec2, sandbox) = web1(Options { pending: Duration::from_secs(1), ..Options::default() });
     ec2.region(|region| {

@@ -27,11 +27,11 @@ fn power_is_changed_only_where_needed() {
     assert_eq!(run.stderr, "ec2-power: 3 hosts: 2 started, 1 left as is\n");
     let run = sandbox.run("ec2-power", &["reboot", "power3"], "").exits(0);
     assert_eq!((&run.records()[0]["action"], &run.records()[0]["state"]), (&"reboot".into(), &"running".into()));
-    // A host given twice, as records are not a set, is waited for once.
+    // A host that is given twice is waited for once.
     let twice = "{\"host\":\"power1\"}\n{\"host\":\"power1\"}\n";
     let run = sandbox.run("ec2-power", &["stop", "--wait", "--timeout", "60"], twice).exits(0);
     assert_eq!((run.records().len(), run.stderr.as_str()), (2, "ec2-power: 1 host: 1 stopped\n"));
-    // One instance that is found twice is no two of one name.
+    // An instance that is found twice does not count as two with one name.
     let run = sandbox.run("ec2-power", &["stop", "-r", "us-east-1,us-east-1", "power3"], "").exits(0);
     assert_eq!(run.stderr, "ec2-power: 1 host: 1 stopped\n");
 }
@@ -59,7 +59,7 @@ fn type_is_changed_and_stop_is_forced() {
 #[test]
 fn terminate_needs_yes_without_a_terminal() {
     let sandbox = with_hosts("keep[1-2]");
-    // setsid takes the terminal away, should the tests be run on one.
+    // setsid removes the terminal, in case the tests run on one.
     let run = sandbox.sh("setsid -w ec2-power terminate 'keep[1-2]'").exits(2);
     assert!(run.records().iter().all(|record| record["action"] == "failed"), "{}", run.stdout);
     let why = "ec2-power: keep[1-2]: not changed: cannot ask for confirmation without a terminal\n";
@@ -211,7 +211,7 @@ fn unknown_action_suggests_nothing_destructive() {
     }
     let typo = says(&["stop", "db1", "--dry-rnu"]);
     assert!(typo.contains("\n  tip: a similar argument exists: '--dry-run'\n"), "{typo}");
-    // --yes skips the question before hosts are terminated: neither the tip nor the usage line offers it.
+    // Neither the tip nor the usage line suggests --yes, which would skip the question before terminating hosts.
     let yes = says(&["terminate", "db1", "--yess"]);
     assert!(!yes.contains("tip:") && !yes.contains("--yes "), "{yes}");
     let profile = says(&["stop", "db1", "--profile", "prod"]);
@@ -226,7 +226,7 @@ fn unknown_action_suggests_nothing_destructive() {
 #[test]
 fn zone_limits_the_hosts_that_are_changed() {
     let sandbox = with_hosts("zone[1-2]");
-    // A zone names its region, whatever the configuration says.
+    // The region is that of the zone, whatever the configuration says.
     let mut elsewhere = Moto::shared().sandbox();
     elsewhere.env("AWS_REGION", "eu-west-1");
     let run = elsewhere.run("ec2-power", &["stop", "--zone", "us-east-1a", "--wait", "zone1"], "").exits(0);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 const PROFILE: &str = "ami: ami-0000000000000000b\ninstance type: t3.micro\nvolumes:\n- device: /dev/sdf\n  size: 10\n";
 
-/// Hosts that run, of the profile, and how many calls that took.
+/// Running hosts of the profile, and how many calls that took.
 fn with_hosts(hosts: &str, profile: &str) -> (Ec2Server, Sandbox, usize) {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = ec2.sandbox();
@@ -109,10 +109,10 @@ fn limits_are_checked_for_every_host_before_the_first_call() {
     assert_eq!(error(&run, 0), "nothing is tagged, because other hosts of this run are refused");
     assert!(run.stderr.ends_with("ec2-tag: 3 hosts: 3 failed\n"), "{}", run.stderr);
     assert_eq!(calls_of(&ec2, start, "CreateTags").len(), 0);
-    // There is room if another tag goes, which goes first.
+    // There is room if another tag is removed, and it is removed first.
     sandbox.run("ec2-tag", &["--no-volumes", "a=1", "filler0-", "web[1-3]"], "").exits(0);
     assert_eq!(ec2.region(|region| tags(region, "web2"))["a"], "1");
-    // What holds needs no room.
+    // A tag that already has its value needs no room.
     sandbox.run("ec2-tag", &["--no-volumes", "a=1", "web[1-3]"], "").exits(0);
 }
 

@@ -1,4 +1,4 @@
-//! Which hosts are written: by state, by what the format can hold, and with one name.
+//! Which hosts are written: by state, by what fits the format, and with one name.
 
 use crate::{FLEET, hostfmt, written};
 use kit::Sandbox;

@@ -1,4 +1,4 @@
-//! Each format of an ordinary fleet, in its reader.
+//! Each format, read back by the program that it is for.
 
 use crate::{FLEET, hostfmt, readers, written};
 use serde_json::json;

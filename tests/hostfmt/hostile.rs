@@ -1,11 +1,11 @@
-//! Names and tags that would break out of a format: each is read as exactly that value, or its host is refused.
+//! Hostile names and tags: each is read back as exactly that value, or its host is refused.
 
 use crate::{hostfmt, readers, written};
 use kit::Outcome;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Texts with a meaning somewhere: to a shell, a template, a terminal, or one of the formats.
+/// Texts that are special to a shell, a template, a terminal or one of the formats.
 const TEXTS: [&str; 48] = [
     "web 1",
     "web\t1",
@@ -57,9 +57,9 @@ const TEXTS: [&str; 48] = [
     "all",
 ];
 
-/// Records with each text as a name, and as the key and the value of a tag. Addresses tell them apart.
+/// Records with each text as a name, and as the key and value of a tag. Each record has its own address.
 fn records() -> (Vec<Value>, String) {
-    // Names that differ only in case or blanks at the edge are another test's.
+    // Names that differ only in case or outer blanks have their own test.
     let texts: Vec<String> = TEXTS.iter().map(|text| text.to_string()).chain(generated()).collect();
     let record = |(at, text): (usize, &String)| {
         let named = json!({"host": text, "private_ip": format!("10.1.{}.{}", at / 250, at % 250 + 1)});
@@ -72,7 +72,7 @@ fn records() -> (Vec<Value>, String) {
     (records, lines)
 }
 
-/// Texts of pieces that have a meaning, put together at random but always the same.
+/// Random texts made of special pieces, the same in each run.
 fn generated() -> Vec<String> {
     const PIECES: [&str; 22] = [
         "a", "b1", "-", ".", " ", "\t", "\n", "\"", "'", "\\", ";", "#", ",", "{{", "}}", "{%", "$", "%", "日",
@@ -104,7 +104,7 @@ fn of_address<'a>(records: &'a [Value], address: &str) -> &'a Value {
     records.iter().find(|record| record["private_ip"] == address).unwrap_or_else(|| panic!("no record has {address}"))
 }
 
-/// Fails unless the names that were read are those of hosts with plain names, and the tagged hosts are all there.
+/// Fails unless the names that were read are the plain ones, and all tagged hosts are there.
 fn only_plain_names<'a>(names: impl IntoIterator<Item = &'a str>) {
     let names: BTreeSet<&str> = names.into_iter().collect();
     let plain = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
@@ -170,7 +170,7 @@ fn ansible_preserves_every_tag_and_runs_no_template() {
     assert_eq!(tags, json!({"note": "{{ 7*7 }}", "{{ 7*7 }}": "x"}));
 }
 
-/// The inventory as a file and as what a script prints, each with the name of a file to put it in.
+/// The inventory as a file and as the output of a script, each with a file name.
 fn inventories(args: &[&str], records: &str) -> [(String, &'static str); 2] {
     let script = skipping(&[&["ansible", "-D", "script=yes"], args].concat(), records).stdout;
     [
@@ -317,7 +317,7 @@ fn hosts_file_has_only_plain_names() {
     let text = skipping(&["hosts"], &lines).stdout;
     let named: Vec<&str> = text.lines().map(|line| line.split_once(' ').expect("two words").1).collect();
     only_plain_names(named.iter().copied());
-    // nss_wrapper has room for some hundred names.
+    // nss_wrapper can hold some hundred names.
     let lines: Vec<&str> = text.lines().collect();
     for (lines, names) in lines.chunks(50).zip(named.chunks(50)) {
         let found = readers::hosts(&lines.join("\n"), names);

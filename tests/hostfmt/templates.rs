@@ -1,4 +1,4 @@
-//! Templates of the user, --show and --list, and what a slip says.
+//! Templates of the user, --show and --list, and messages for typos.
 
 use crate::{FLEET, hostfmt};
 use kit::{Outcome, Sandbox};

@@ -7,7 +7,7 @@ use crate::{fixtures, rendered, tools};
 struct Example {
     command: String,
     status: i32,
-    /// What it prints, where the page shows that.
+    /// Its output, if the page shows that.
     output: String,
 }
 
@@ -17,7 +17,7 @@ fn examples_do_what_the_page_says() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// What of a page's examples is not so. They run one after another in one sandbox, so that one may use what another
+/// Returns the examples of a page that fail. They run in order in one sandbox, because one can use files that another
 /// wrote.
 fn wrong(tool: &str) -> Vec<String> {
     let examples = examples(&rendered(tool));

@@ -47,7 +47,7 @@ fn named_hosts_are_launched_tagged_listed_reached_stopped_started_and_terminated
     assert_eq!(run.stderr, "pssh-rs: 5 ok\n");
     for record in run.records() {
         assert!(text(&record, "stdout").contains("load average"), "{record}");
-        // sshd itself says which address each connection came to.
+        // sshd says which address each connection came to.
         assert!(text(&record, "stderr").contains(text(&record, "private_ip")), "{record}");
         assert_eq!(record["tags"]["team"], "dba");
     }
@@ -68,7 +68,7 @@ fn named_hosts_are_launched_tagged_listed_reached_stopped_started_and_terminated
     assert_eq!(sandbox.sh("ec2-ls --fail-empty role=mysql").exits(1).stdout, "");
 }
 
-/// A profile in the form that the LISA 2011 report prints, with all its keys, and the files that it names.
+/// A profile as in the LISA 2011 report, with all its keys and files.
 fn crawlers() -> Sandbox {
     let moto = Moto::shared();
     let mut sandbox = moto.sandbox();
@@ -105,7 +105,7 @@ fn documented_commands_work_with_a_documented_profile() {
     assert!(run.records().iter().all(|record| record["stdout"] == "crawler was told to restart\n"), "{}", run.stdout);
     assert_eq!(run.stderr, "pssh-rs: 40 ok\n");
 
-    // The first start launches by the profile.
+    // The first start launches from the profile.
     let run = sandbox.sh("ec2-launch --zone eu-west-1b --profile Crawler crawl01").exits(0);
     assert_eq!(run.stderr, "ec2-launch: 1 host: 1 launched\n");
     let launched = &run.records()[0];
@@ -159,7 +159,7 @@ fn kernel_of_a_profile_is_checked_in_one_line() {
 
 #[test]
 fn dead_hosts_among_live_ones_are_reported_once_and_in_time() {
-    // Good hosts, one where nothing listens, and one that accepts and never says a word.
+    // Live hosts, one where nothing listens, and one that accepts connections and sends nothing.
     let sshd = Sshd::start();
     let silent = TcpListener::bind(("127.0.0.200", sshd.port())).expect("a free address");
     let sandbox = fleet(&sshd);
@@ -177,7 +177,7 @@ fn dead_hosts_among_live_ones_are_reported_once_and_in_time() {
     ends.sort();
     let expected = [("good1", "ok"), ("good2", "ok"), ("refuses", "unreachable"), ("silent", "unreachable")];
     assert_eq!(ends, expected.map(|(host, status)| (host.to_string(), status.to_string())));
-    // And what failed can be tried again, alone.
+    // The failed hosts can be retried alone.
     let run = sandbox.sh(
         "pssh-rs --connect-timeout 1 -- true < fleet.jsonl | jq -c 'select(.status != \"ok\")' | pssh-rs --dry-run -- true",
     );

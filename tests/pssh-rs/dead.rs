@@ -1,4 +1,4 @@
-//! Hosts that are dead in every way: each is told apart, none outlasts its deadline, and nobody else waits for them.
+//! Dead hosts of every kind: each is reported as what it is within its deadline, and delays no other host.
 
 use crate::started::Started;
 use crate::{error, fleet, host, hosts, of};
@@ -45,7 +45,7 @@ fn each_kind_of_dead_host_is_distinguished_within_its_deadline() {
     for last in [82, 83, 84, 88, 89] {
         is_unreachable(of(&records, &format!("dead{last}")), "handshake", 1);
     }
-    // What is no SSH may be told by its looks, before any deadline: once or twice is the same.
+    // A server that is not SSH can be recognized before any deadline, with one attempt or two.
     for last in [85, 86, 87] {
         let record = of(&records, &format!("dead{last}"));
         assert_eq!((&record["status"], &record["phase"]), (&json!("unreachable"), &json!("handshake")), "{record}");
@@ -108,7 +108,7 @@ fn dead_hosts_of_each_kind_do_not_delay_sixty_others() {
     let run = sandbox.run("pssh-rs", &["-f", "8", "--connect-timeout", "30", "true"], dead + &many(57)).exits(3);
     let records = run.records();
     assert_eq!(records.len(), 60);
-    // The dead stand first in the queue. The live ones are all out before either that takes its time.
+    // Dead hosts come first in the queue. All live hosts are done before the two slow ones.
     let dead: Vec<&Value> = records[58..].iter().map(|record| &record["host"]).collect();
     assert!(dead.contains(&&json!("hole")) && dead.contains(&&json!("silent")), "{dead:?}");
     assert_eq!(records.iter().filter(|record| record["status"] == "ok").count(), 57);

@@ -1,4 +1,4 @@
-//! However a server ends a command, what is said of it is what it said: no status of its own is ever made up.
+//! The record says how the server ended a command; no status is ever made up.
 
 use crate::{error, fleet, host, of};
 use kit::hostile::wait_until;
@@ -13,7 +13,7 @@ fn misbehaving() -> (Sandbox, Sshd, SshServer) {
     (sandbox, sshd, server)
 }
 
-/// Runs `behave:WORD` there, and takes no longer than that may take.
+/// Runs `behave:WORD` there, and checks that it takes no longer than allowed.
 #[track_caller]
 fn behave(sandbox: &Sandbox, args: &[&str], word: &str) -> Outcome {
     let (started, command) = (Instant::now(), format!(": behave:{word}"));
@@ -43,7 +43,7 @@ fn command_without_an_exit_status_is_lost() {
     }
 }
 
-/// Runs `behave:at-once:PACKETS` on many hosts, and gives their records.
+/// Runs `behave:at-once:PACKETS` on many hosts, and returns their records.
 #[track_caller]
 fn at_once(sandbox: &Sandbox, packets: &str) -> Vec<Value> {
     let hosts: String = (0..24).map(|number| host(&format!("odd{number}"), 80)).collect();
@@ -82,7 +82,7 @@ fn exit_status_counts_whatever_arrives_with_it() {
         for record in at_once(&sandbox, packets) {
             assert_eq!((&record["status"], &record["exit_code"]), (&json!("ok"), &json!(0)), "{packets}: {record}");
             assert_eq!((&record["stdout"], &record["stderr"]), (&json!("out\n"), &json!("err\n")), "{packets}");
-            // Without the end of its output nobody knows whether that was all.
+            // Without the end of its output, the output may be incomplete.
             assert_eq!(record["error"].is_null(), complete, "{packets}: {record}");
         }
     }
@@ -131,7 +131,7 @@ fn refused_command_or_session_did_not_run_and_is_not_retried() {
 #[test]
 fn unanswered_request_may_have_run_and_is_not_repeated() {
     let (sandbox, _sshd, server) = misbehaving();
-    // The answer has a bound of its own, also without -t.
+    // The wait for the answer is limited even without -t.
     for (word, status) in [("mute", "timeout"), ("drop-exec", "lost")] {
         ended(behave(&sandbox, &[], word), status, Value::Null, 3);
         let asked = format!("exec {word}");
@@ -151,7 +151,7 @@ fn no_server_behaviour_outlasts_the_timeout() {
         assert_ne!(record["stdout"], "", "{word}");
         assert!(error(&record).ends_with("could not be ended: it may still be running"), "{word}: {record}");
     }
-    // Its status came, and is kept; that the streams never ended is a timeout all the same.
+    // Its exit status is kept, but streams that never end are still a timeout.
     ended(behave(&sandbox, &["-t", "3"], "status-open:3"), "timeout", json!(3), 3);
 }
 
@@ -163,10 +163,10 @@ fn timeout_sends_signals_if_no_script_can_run() {
     wait_until("the signals", || server.events().contains(&"signal KILL".to_string()));
     let signals: Vec<String> = server.events().into_iter().filter(|event| event.starts_with("signal ")).collect();
     assert_eq!(signals, ["signal TERM", "signal KILL"]);
-    // One that obeys needs no KILL. It is a timeout, whatever ended it in the end.
+    // A command that obeys TERM needs no KILL. It is a timeout, however it ended.
     let before = server.events().len();
     let record = ended(behave(&sandbox, &["-t", "3"], "obey"), "timeout", Value::Null, 3);
-    // Of what it started nobody knows.
+    // Processes that it started may still be running.
     assert!(error(&record).contains("ended by TERM; what it had started in the background may still"), "{record}");
     let events = server.events().split_off(before);
     assert!(events.contains(&"signal TERM".to_string()) && !events.contains(&"signal KILL".to_string()), "{events:?}");

@@ -1,4 +1,4 @@
-//! Both engines say the same of the same hosts.
+//! Both engines report the same for the same hosts.
 
 use crate::{fleet, host, hosts, of};
 use kit::processes::{marker, with_argument};
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 const ENGINES: [&str; 2] = ["libssh2", "openssh"];
 
-/// A command, and what its record has to say: status, exit code, signal, stdout, stderr.
+/// A command, and its expected record: status, exit code, signal, stdout, stderr.
 type Case = (&'static str, &'static str, Option<u32>, Option<&'static str>, &'static str, &'static str);
 
 const COMMANDS: [Case; 9] = [
     ("true", "ok", Some(0), None, "", ""),
     ("echo out; echo err >&2", "ok", Some(0), None, "out\n", "err\n"),
     ("exit 3", "failed", Some(3), None, "", ""),
-    // What ssh itself ends with when it fails must not be taken for that when the command ends with it.
+    // ssh exits with 255 if it fails, but a command can also exit with it.
     ("echo x; exit 255", "failed", Some(255), None, "x\n", ""),
     ("no-such-command-of-mine 2>/dev/null", "failed", Some(127), None, "", ""),
     ("kill -TERM $$", "signaled", None, Some("TERM"), "", ""),
@@ -31,7 +31,7 @@ fn commands_have_the_same_outcome_with_both_engines() {
             let run = sandbox.run("pssh-rs", &["--engine", engine, "-t", "60", "--", command], hosts(1));
             let record = &mut run.records()[0];
             if (engine, status) == ("openssh", "lost") {
-                // What ssh itself says goes there.
+                // Messages of ssh itself go there.
                 record["stderr"] = json!("");
             }
             let found =
@@ -40,7 +40,7 @@ fn commands_have_the_same_outcome_with_both_engines() {
                 &json!(status),
                 &json!("exec"),
                 &json!(exit_code),
-                // ssh does not tell which it was.
+                // ssh does not say which of the two happened.
                 &json!(signal.filter(|_| engine == "libssh2")),
                 &json!(stdout),
                 &json!(stderr),
@@ -91,7 +91,7 @@ fn unreachable_hosts_have_the_same_outcome_with_both_engines() {
             assert!(attempts.is_none_or(|attempts| record["attempts"] == attempts), "{engine}: {record}");
         }
     }
-    // A key that is another, and one that is revoked.
+    // A different key, and a revoked one.
     let other = format!("* {}\n", kit::Sshd::start().host_key("ed25519"));
     let revoked = ["ed25519", "ecdsa"].map(|kind| format!("@revoked * {}\n", sshd.host_key(kind))).concat();
     for (text, what) in [(known + &revoked, "revoked"), (other, "other")] {
@@ -128,7 +128,7 @@ fn timeout_kills_the_remote_process_with_both_engines() {
 #[test]
 fn ssh_gets_no_secrets_and_no_unrelated_settings() {
     let (sandbox, sshd) = fleet();
-    // ssh reads this of the account's home; with the sandbox's HOME it is nobody's.
+    // This file must not be read: ssh's own is in the home folder of the account, whatever HOME is.
     sandbox.file(".ssh/config", "Host *\n ProxyCommand false\n");
     sandbox.file("empty", "");
     let port = sshd.port().to_string();

@@ -1,4 +1,4 @@
-//! Scripts, files, and what a command is run with.
+//! Scripts, files, and the environment of a command.
 
 use crate::{error, fleet, host, hosts, of};
 use kit::hostile::wait_until;
@@ -165,7 +165,7 @@ fn pull_without_a_folder_writes_no_host_name_here() {
     for host in ["127.0.0.1", "127.0.0.2"] {
         assert_eq!(fs::read_to_string(sandbox.dir().join("pulled").join(host).join("there")).unwrap(), "x");
     }
-    // A later run finds no file of this name, which would be a sign of an expression that was not quoted.
+    // The pull wrote no file with the name of a host here, or this run would warn about an unquoted expression.
     let ran = sandbox.run("pssh-rs", &["-w", "127.0.0.1", "--", "true"], "").exits(0);
     assert_eq!(ran.stderr, "pssh-rs: 1 ok\n");
 }

@@ -1,4 +1,4 @@
-//! Hosts that stop answering while their connection stays: they are found out, and a host that is only slow is not.
+//! Hosts that stop answering on an open connection are detected; slow hosts are not mistaken for them.
 
 use crate::started::Started;
 use crate::{error, fleet, host, hosts};
@@ -8,11 +8,11 @@ use kit::{Relay, SshServer};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// Freezes the server's side of its own connection.
+/// Freezes the server process of its own connection.
 const FREEZE: &str = "echo begun; sleep 1; kill -STOP $PPID; sleep 300";
-/// A proxy that says which process it is.
+/// A proxy that prints its process id.
 const PROXY: &str = "echo $$ > proxy.pid; exec 3<>/dev/tcp/$1/$2; cat <&3 & cat >&3; kill $!\n";
-/// Found out within two seconds. More than the default takes means that these values did not count.
+/// Detects a frozen host within two seconds. If it takes longer, these values were not used.
 const SOON: [&str; 4] = ["--ssh-option", "ServerAliveInterval=1", "--ssh-option", "ServerAliveCountMax=1"];
 const BEFORE_THE_DEFAULT: Duration = Duration::from_secs(35);
 
@@ -58,7 +58,7 @@ fn keepalive_settings_count_with_both_engines() {
             is_lost(&run.exits(3).records()[0], engine);
         }
     }
-    // The jump host's connection has its own.
+    // The connection to the jump host has its own keepalives.
     let jump = Relay::to(sshd.at(1)).stall_after(20_000).at(sshd.at(80));
     sandbox.file("jump", "Host 127.0.0.80\n ServerAliveInterval 1\n ServerAliveCountMax 1\n");
     let through = format!("127.0.0.80:{}", sshd.port());
@@ -128,7 +128,7 @@ fn frozen_host_that_reads_no_stdin_is_detected() {
 fn slow_host_does_not_count_as_frozen() {
     let (sandbox, _sshd) = fleet();
     for engine in ["libssh2", "openssh"] {
-        // A silent command, whose server answers; and our own reader, which takes nothing for a while.
+        // A silent command whose server answers, and a reader of our output that pauses.
         let soon = SOON.join(" ");
         let slow = format!("pssh-rs --engine {engine} {soon} -- 'sleep 6; echo done'");
         let read = format!("pssh-rs --engine {engine} {soon} --lines -- 'yes | head -c 9000000'");

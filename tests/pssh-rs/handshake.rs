@@ -11,7 +11,7 @@ fn sshd_with(config: &str) -> (Sandbox, Sshd) {
     (sandbox, sshd)
 }
 
-/// The error of the host's handshake, with these options of ssh_config.
+/// The error of the handshake with these options of ssh_config.
 fn refused(sandbox: &Sandbox, options: &[&str]) -> String {
     let mut args: Vec<&str> = options.iter().flat_map(|option| ["--ssh-option", option]).collect();
     args.push("true");
@@ -24,7 +24,7 @@ fn refused(sandbox: &Sandbox, options: &[&str]) -> String {
 
 #[test]
 fn missing_algorithm_is_named_and_the_other_engine_works() {
-    // Too new, too old, and a MAC that libssh2 lacks; what the server offers, and what ssh needs to reach it.
+    // Too new, too old, and a MAC that libssh2 lacks: what the server offers, and what ssh needs to connect.
     for (config, kind, offer, option) in [
         (
             "KexAlgorithms sntrup761x25519-sha512@openssh.com",
@@ -64,10 +64,10 @@ fn algorithm_lists_without_a_match_are_named() {
     let error = refused(&sandbox, &["HostKeyAlgorithms=rsa-sha2-512"]);
     assert!(error.contains("no host key algorithm in common: the server offers ssh-ed25519"), "{error}");
     assert!(error.ends_with("ssh_config's HostKeyAlgorithms asks for rsa-sha2-512"), "{error}");
-    // None of them is there at all.
+    // None of these algorithms is supported.
     let error = refused(&sandbox, &["KexAlgorithms=sntrup761x25519-sha512@openssh.com"]);
     assert!(error.contains("KexAlgorithms asks for sntrup761x25519-sha512@openssh.com, which this engine"), "{error}");
-    // Only the one that both have is missing here.
+    // Only the algorithm that both sides have is missing here.
     let error = refused(&sandbox, &["KexAlgorithms=sntrup761x25519-sha512@openssh.com,ecdh-sha2-nistp256"]);
     assert!(error.ends_with("this engine lacks sntrup761x25519-sha512@openssh.com: use --engine openssh"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! A command goes to a host that is who it says it is, or nowhere.
+//! A command runs only on a host whose key is accepted.
 
 use crate::{error, fleet, hosts, of};
 use kit::{Sandbox, Sshd};
@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// What no refused host may have left.
+/// A file that no refused host may have written.
 fn command(sandbox: &Sandbox) -> String {
     format!("touch {}/ran", sandbox.dir().display())
 }
@@ -31,7 +31,7 @@ fn unknown_host_is_refused_with_a_hint() {
     assert!(error(record).contains("SHA256:"), "{record}");
     assert!(error(record).contains("--host-key accept-new"), "{record}");
     assert!(!ran(&sandbox));
-    // Known by its address is known.
+    // A host that is known by its address is known.
     let run = sandbox.run("pssh-rs", &["-w", "127.0.0.[1-2]", "true"], "").exits(3);
     assert_eq!(of(&run.records(), "127.0.0.2")["status"], "ok");
 }
@@ -46,7 +46,7 @@ fn keys_of_five_new_hosts_are_saved() {
     sandbox.run("pssh-rs", &["--host-key", "accept-new", "true"], hosts(5)).exits(0);
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 5);
     sandbox.run("pssh-rs", &["true"], hosts(5)).exits(0);
-    // A second time nothing is added.
+    // The second run adds nothing.
     sandbox.env("PSSH_RS_HOST_KEY", "accept-new");
     sandbox.run("pssh-rs", &["true"], hosts(5)).exits(0);
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 5);
@@ -96,7 +96,7 @@ fn requested_key_type_is_known_to_every_matching_line() {
         let run = sandbox.run("pssh-rs", &["true"], hosts(1));
         assert_eq!(run.code, 0, "{lines}{}", run.stdout);
     }
-    // Two names that agree on nothing: the error says which types.
+    // Two names without a common key type: the error names the types.
     let lines = format!("[web1]:{port} {ed25519}\n[127.0.0.1]:{port} {ecdsa}\n");
     sandbox.env("PSSH_RS_KNOWN_HOSTS", sandbox.file("known", lines).display().to_string());
     let run = sandbox.run("pssh-rs", &["true"], hosts(1)).exits(3);

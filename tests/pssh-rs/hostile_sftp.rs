@@ -1,4 +1,4 @@
-//! SFTP servers that list without an end or do not answer: each limit is named, and memory stays small.
+//! SFTP servers that send endless listings or no answer: each limit is reported, and memory stays small.
 
 use crate::started::{Ended, Started};
 use crate::{error, fleet, host, hosts};
@@ -6,7 +6,7 @@ use kit::{Sandbox, SshServer};
 use serde_json::json;
 use std::fs;
 
-/// Pulls `source` from a server whose SFTP does as the word says.
+/// Pulls `source` from a server whose SFTP behaves as the word says.
 fn pull(word: &str, source: &str) -> (Ended, u64, Sandbox) {
     let (sandbox, sshd) = fleet();
     let _server = SshServer::start(&sshd, sshd.at(80));
@@ -16,7 +16,7 @@ fn pull(word: &str, source: &str) -> (Ended, u64, Sandbox) {
     (ended, peak, sandbox)
 }
 
-/// One host alone, with everything that a run needs.
+/// A single host, with everything that a run needs.
 const SMALL: u64 = 250;
 
 #[test]

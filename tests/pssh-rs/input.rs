@@ -1,4 +1,4 @@
-//! Input, options and output: what is wrong is said before a host is spoken to.
+//! Input, options and output: mistakes are reported before any connection.
 
 use crate::{fleet, hosts};
 use kit::{Sandbox, records};
@@ -176,7 +176,7 @@ fn host_can_have_its_own_port_and_user() {
         plans(&sandbox, &["-F", "config", "-w", "web1,web2:5"], ""),
         ["web1 other web1 7", "web2:5 other web2 5"]
     );
-    // It is reached there.
+    // The host is reached there.
     sandbox.env("PSSH_RS_PORT", "1").env("PSSH_RS_USER", "nobody-of-this-name");
     let host = format!("{}@127.0.0.1:{}", sshd.user(), sshd.port());
     let record = format!("{{\"host\":\"127.0.0.2\",\"user\":\"{}\",\"port\":{}}}\n", sshd.user(), sshd.port());

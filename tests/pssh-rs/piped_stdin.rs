@@ -1,4 +1,4 @@
-//! `--stdin -` and other pipes: read once, given to every host from the beginning.
+//! `--stdin -` and other pipes: read once, and sent to every host from the start.
 
 use crate::{fleet, hosts, of};
 use kit::hostile::wait_until;
@@ -71,7 +71,7 @@ fn hosts_and_input_do_not_share_standard_input() {
                       pssh-rs: name the hosts with -w, as in -w 'web[1-3]' or -w ^FILE\n";
         assert_eq!((ran.stderr.as_str(), ran.stdout.as_str()), (wanted, ""));
     }
-    // A pipe beside hosts on standard input is nothing odd.
+    // A pipe in addition to hosts on standard input is allowed.
     sandbox.file("hosts", hosts(2));
     let ran = sandbox.sh("pssh-rs --stdin <(echo in) -- cat < hosts").exits(0).records();
     assert_eq!((&of(&ran, "web1")["stdout"], &of(&ran, "web2")["stdout"]), (&"in\n".into(), &"in\n".into()));
@@ -107,7 +107,7 @@ fn ctrl_c_while_reading_a_pipe_reports_each_host() {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"the beginning").unwrap();
-    // It takes signals by now.
+    // By now it handles signals.
     let status = format!("/proc/{}/status", child.id());
     wait_until("a handler of SIGINT", || {
         let status = fs::read_to_string(&status).unwrap();

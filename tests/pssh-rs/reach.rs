@@ -1,4 +1,4 @@
-//! Hosts that cannot be reached, beside hosts that can.
+//! Unreachable hosts among reachable ones.
 
 use crate::{error, fleet, host, hosts, of};
 use kit::{Sandbox, Sshd};
@@ -14,7 +14,7 @@ const SILENT: u8 = 78;
 #[test]
 fn refusing_and_silent_hosts_do_not_delay_others() {
     let (sandbox, sshd) = fleet();
-    // Accepts (the kernel does) and never answers.
+    // The kernel accepts connections, and nothing answers.
     let _silent = TcpListener::bind((format!("127.0.0.{SILENT}"), sshd.port())).unwrap();
     let fleet = host("closed", CLOSED) + &host("silent", SILENT) + &hosts(5);
     let started = Instant::now();
@@ -32,7 +32,7 @@ fn refusing_and_silent_hosts_do_not_delay_others() {
     let silent = of(&records, "silent");
     assert_eq!((&silent["status"], &silent["phase"]), (&"unreachable".into(), &"handshake".into()));
     assert_eq!(silent["attempts"], 1);
-    // As soon as each was done: the silent host kept nobody waiting.
+    // Each record came as soon as its host was done: the silent host delayed nothing.
     assert_ne!(records[0]["host"], "silent");
     assert_eq!(run.stderr, "pssh-rs: 5 ok; 2 unreachable: closed,silent\n");
 }
@@ -42,7 +42,7 @@ fn server_that_sheds_load_is_retried() {
     let (sandbox, sshd) = fleet();
     let listener = TcpListener::bind((format!("127.0.0.{SILENT}"), sshd.port())).unwrap();
     let real = (format!("127.0.0.{}", 1), sshd.port());
-    // Hangs up on the first caller and passes the second on.
+    // Closes the first connection and forwards the second.
     let server = std::thread::spawn(move || {
         drop(listener.accept().unwrap());
         let (client, _) = listener.accept().unwrap();
@@ -138,14 +138,14 @@ fn keys_of_the_agent_are_tried_and_a_dead_agent_is_ignored() {
         let added = sandbox.command("ssh-add").arg("-q").arg(&key).status().unwrap();
         assert!(added.success());
     }
-    // Set to nothing is not set.
+    // An empty variable counts as unset.
     sandbox.env("PSSH_RS_IDENTITY", "");
     let run = sandbox.run("pssh-rs", &["-w", "127.0.0.[1-5]", "true"], "");
     agent.kill().unwrap();
     agent.wait().unwrap();
     let run = run.exits(0);
     assert_eq!(run.records().len(), 5);
-    // The socket is still there, and nobody behind it.
+    // The socket exists, but no agent listens on it.
     sandbox.env("PSSH_RS_IDENTITY", sshd.identity().display().to_string());
     sandbox.run("pssh-rs", &["true"], hosts(5)).exits(0);
     let run = sandbox.sh("env -u PSSH_RS_IDENTITY pssh-rs -w 127.0.0.1 true").exits(2);
@@ -189,7 +189,7 @@ fn low_limit_of_open_files_lowers_the_fanout() {
 #[test]
 fn slow_reader_makes_no_host_unreachable() {
     let (sandbox, _sshd) = fleet();
-    // More output than a pipe holds, and a reader that sleeps for longer than any phase may take.
+    // More output than a pipe holds, and a reader that sleeps longer than any phase may take.
     let line = "pssh-rs -f 4 --connect-timeout 10 -w '127.0.0.[1-12]' -- 'head -c 100000 /dev/zero | tr \\\\0 x' | (sleep 15; cat)";
     let run = sandbox.sh(line).exits(0);
     assert_eq!(run.records().len(), 12);
@@ -221,7 +221,7 @@ fn record_is_written_as_soon_as_its_host_is_done() {
     let mut first = [0; 20];
     child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
     assert!(first.starts_with(b"{\"host\":\"127.0.0.1\""));
-    // The second host ends well only if the first one's record came before.
+    // The second host succeeds only if the record of the first was written before.
     sandbox.file("read", "");
     std::io::copy(child.stdout.as_mut().unwrap(), &mut std::io::sink()).unwrap();
     assert!(child.wait().unwrap().success());

@@ -1,4 +1,4 @@
-//! Rollouts: in batches, one after another, and no further than the failures that are allowed. `--max-fail 0` allows
+//! Rollouts: batches one after another, up to the allowed number of failures. `--max-fail 0` allows
 //! none; N allows N.
 
 use crate::{fleet, host, hosts, of};
@@ -23,7 +23,7 @@ fn log(sandbox: &Sandbox) -> Vec<(String, u8)> {
         .collect()
 }
 
-/// How many have this status.
+/// The number of records with this status.
 fn count(records: &[Value], status: &str) -> usize {
     records.iter().filter(|record| record["status"] == status).count()
 }
@@ -44,7 +44,7 @@ fn batch_starts_when_the_previous_one_has_ended() {
     counts(&failing(&sandbox, &[], &["--batch", "1,25%,100%"]), 12, 0, 0);
     let log = log(&sandbox);
     assert_eq!(log.len(), 24);
-    // 1 host, 25% of 12 hosts, the rest: in each as many ends as starts before the next.
+    // 1 host, 25% of 12 hosts, the rest: each batch has ended before the next one starts.
     for (from, hosts) in [(0, 1..=1), (2, 2..=4), (8, 5..=12)] {
         let batch = &log[from..from + 2 * hosts.clone().count()];
         assert!(batch.iter().all(|(_, number)| hosts.contains(number)), "{log:?}");
@@ -70,7 +70,7 @@ fn failed_batch_skips_all_remaining_hosts() {
     counts(&failing(&sandbox, &[1], &["--batch", "1,25%,100%", "--max-fail", "1"]), 11, 1, 0);
     counts(&failing(&sandbox, &[1, 3], &["--batch", "1,25%,100%", "--max-fail", "1"]), 2, 2, 8);
     counts(&failing(&sandbox, &[1, 3], &["--batch", "1,25%,100%", "--max-fail", "50%"]), 10, 2, 0);
-    // A rollout that goes on after a failure has to be asked for.
+    // A rollout continues after a failure only on request.
     counts(&failing(&sandbox, &[1, 3], &["--batch", "1,100%"]), 0, 1, 11);
 }
 
@@ -87,7 +87,7 @@ fn serial_runs_one_host_at_a_time_in_input_order() {
 #[test]
 fn unreachable_hosts_are_counted_separately() {
     let (sandbox, _sshd) = fleet();
-    // The second refuses.
+    // The second host refuses connections.
     let fleet = host("web1", 1) + &host("closed", 80) + &host("web3", 3) + &host("web4", 4);
     let run = |args: &[&str]| sandbox.run("pssh-rs", &[args, &["--", "true"]].concat(), &fleet).exits(3).records();
     let records = run(&["--batch", "2,100%", "--max-fail", "0"]);
@@ -111,7 +111,7 @@ fn exit_status_matches_the_records() {
     let (sandbox, _sshd) = fleet();
     let args = |command: &'static str| ["--batch", "1,100%", "--max-fail", "0", "--", command];
     sandbox.run("pssh-rs", &args("true"), hosts(3)).exits(0);
-    // Skipped hosts were not reached.
+    // Skipped hosts were not connected to.
     let run = sandbox.run("pssh-rs", &args("false"), hosts(3)).exits(3);
     assert_eq!(count(&run.records(), "skipped"), 2);
     assert!(run.stderr.contains("2 skipped: web[2-3]"), "{}", run.stderr);

@@ -1,4 +1,4 @@
-//! sshd with `MaxSessions 1`: one session after another on a connection, and none is refused.
+//! sshd with `MaxSessions 1`: sessions run one after another on a connection, and none is refused.
 
 use crate::{error, host, hosts};
 use kit::hostile::wait_until;
@@ -16,7 +16,7 @@ fn narrow() -> (Sandbox, Sshd) {
     (sandbox, sshd)
 }
 
-/// So often are twelve hosts asked: the refusals are a matter of chance.
+/// The number of runs over twelve hosts, because refusals depend on chance.
 const ROUNDS: usize = 5;
 
 #[test]
@@ -25,7 +25,7 @@ fn each_host_needs_only_one_session_at_a_time() {
     sandbox.file("in", "pushed");
     sandbox.file("script.sh", "#!/bin/sh\necho \"$0 $1\"\n");
     let dir = sandbox.dir().display();
-    // Each host has files of its own, since all are one machine.
+    // Each host has its own files, because all are one machine.
     let fleet: String = (1..=12).map(|last| host(&format!("web{last}"), last)).collect();
     let push = format!("in:{dir}/there");
     for _ in 0..ROUNDS {
@@ -69,7 +69,7 @@ fn script_is_removed_without_a_second_session() {
 
 #[test]
 fn killed_script_is_removed_without_a_second_session() {
-    // Root's sshd passes no signals on: there a command cannot be ended without a second session.
+    // sshd run by root forwards no signals, so a command cannot be killed without a second session.
     let (mut sandbox, sshd) = (Sandbox::new(), Sshd::for_account_with("MaxSessions 1"));
     sshd.open_to(&mut sandbox);
     let marker = marker();

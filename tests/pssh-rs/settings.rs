@@ -1,4 +1,4 @@
-//! What single settings of ssh_config do, in a file and as options, and what is said of those that do nothing.
+//! Effects of single ssh_config settings, in a file and as options, and warnings about those without effect.
 
 use crate::{error, fleet, host, hosts, of};
 use kit::{Sandbox, Sshd};
@@ -64,10 +64,10 @@ fn variables_go_to_servers_that_accept_them() {
         assert_eq!(run.records()[0]["stdout"], "sent|a|b  'c'|set||\n", "{engine}");
         assert_eq!(run.stderr, "pssh-rs: 1 ok\n");
     }
-    // Another host gets none.
+    // Another host gets no variables.
     let run = sandbox.run("pssh-rs", &["-F", "config", "--", command], host("db1", 2)).exits(0);
     assert_eq!(run.records()[0]["stdout"], "|||||\n");
-    // What the command line sets decides.
+    // Options of the command line take precedence.
     let args = ["-F", "config", "--env", "MINE_A=z", "--", command];
     let run = sandbox.run("pssh-rs", &args, hosts(1)).exits(0);
     assert_eq!(run.records()[0]["stdout"], "sent|z|b  'c'|set||\n");
@@ -112,7 +112,7 @@ fn revoked_host_keys_are_refused_with_every_policy() {
             run(&other).exits(0);
         }
     }
-    // What may hide a revoked key lets no host through.
+    // A file that may hide a revoked key refuses every host.
     sandbox.sh(&format!("ssh-keygen -q -k -f krl {}", sandbox.dir().join("other").display())).exits(0);
     for (name, why) in
         [("krl", "only --engine openssh can read"), ("gone", "No such file"), ("known", "its line 1 is not")]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// A sandbox that is told of `sshd` by a file of settings alone.
+/// A sandbox that knows `sshd` only from an ssh_config file.
 fn configured(sshd: &Sshd, config: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.file("config", config.to_string() + &base(sshd));
@@ -35,7 +35,7 @@ fn hosts_use_their_settings_in_ssh_config() {
     let sandbox = configured(&sshd, "Host web1 db?\n HostName 127.0.0.3\nHost web*\n HostName 127.0.0.4\n");
     let run = sandbox.run("pssh-rs", &["-F", "config", "-w", "web[1-2],db1", "--", WHERE], "").exits(0);
     let records = run.records();
-    // The first that fits decides.
+    // The first match counts.
     for (name, address) in [("web1", "127.0.0.3\n"), ("web2", "127.0.0.4\n"), ("db1", "127.0.0.3\n")] {
         assert_eq!(of(&records, name)["stdout"], address);
     }
@@ -205,7 +205,7 @@ fn proxy_command_can_pass_its_socket() {
         let run = sandbox.run("pssh-rs", &["-F", "config", "--engine", engine, "--", WHERE], hosts(2)).exits(0);
         assert_eq!(of(&run.records(), "web2")["stdout"], "127.0.0.2\n", "{engine}");
     }
-    // One that passes none, and one that never does.
+    // One that passes no socket, and one that never ends.
     for (program, why) in [("echo no way >&2", "no way"), ("sleep 60", "not done within 1s")] {
         let config = format!("Host web*\n ProxyUseFdpass yes\n ProxyCommand {program}\n");
         sandbox.file("config", config + &base(&sshd));

@@ -1,4 +1,4 @@
-//! A timeout, Ctrl-C and the run's deadline end the remote processes too, and leave a record for each host.
+//! A timeout, Ctrl-C and the deadline of the run also kill the remote processes, and each host has a record.
 
 use crate::started::Started;
 use crate::{error, fleet, host, hosts, of};
@@ -8,7 +8,7 @@ use kit::{Hostile, Sandbox, SshServer, Sshd};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// A remote command in each of the forms that people run, all of which hold on to a process with the marker.
+/// A remote command in each form that people run. Each starts a process with the marker.
 fn forms(marker: &str) -> [String; 5] {
     [
         format!("sleep {marker}"),
@@ -19,7 +19,7 @@ fn forms(marker: &str) -> [String; 5] {
     ]
 }
 
-/// What the server did with the last of it may take a moment.
+/// Waits until no process has the marker: the server may need a moment.
 #[track_caller]
 fn all_gone(marker: &str, how: &str) {
     wait_until(&format!("the end of the remote processes of {how}"), || with_argument(marker).is_empty());
@@ -69,7 +69,7 @@ fn timeout_kills_processes_of_an_account() {
     times_out(&sandbox);
 }
 
-/// Commands that leave what TERM does not end, or whose first process ends before the others.
+/// Commands that leave processes which ignore TERM, or whose first process ends before the others.
 fn stubborn(marker: &str) -> [String; 5] {
     let deaf = format!("trap '' TERM; sleep {marker}; sleep {marker}");
     [
@@ -81,7 +81,7 @@ fn stubborn(marker: &str) -> [String; 5] {
     ]
 }
 
-/// What is reported as ended is gone by then: it is looked at once.
+/// Processes that are reported as gone must be gone, so this looks once.
 fn ends_what_it_says(sandbox: &Sandbox) {
     for engine in ["libssh2", "openssh"] {
         let markers: Vec<String> = (0..5).map(|_| marker()).collect();
@@ -144,13 +144,13 @@ fn detached_processes_are_left_alone_and_reported() {
     let (sandbox, _sshd) = fleet();
     for engine in ["libssh2", "openssh"] {
         let marker = marker();
-        // In a session of its own, which it leads, and without a parent.
+        // A leader of its own session, without a parent.
         let command = format!("echo begun; setsid sleep {marker} & sleep 0.5");
         let args = ["--engine", engine, "-t", "2", "--", &command];
         let run = sandbox.run("pssh-rs", &args, hosts(1)).exits(3);
         assert_eq!(with_argument(&marker).len(), 1, "{engine}: {}", run.stdout);
         assert!(error(&run.records()[0]).ends_with("may still be running"), "{engine}: {}", run.stdout);
-        // One that holds no output open is nobody's business.
+        // A detached process that holds no output open is left alone too.
         let marker = kit::processes::marker();
         let command = format!("(setsid sleep {marker} >/dev/null 2>&1 &); sleep {marker}");
         sandbox.run("pssh-rs", &["--engine", engine, "-t", "2", "--", &command], hosts(1)).exits(3);
@@ -248,7 +248,7 @@ fn second_ctrl_c_stops_at_once_with_a_record_for_each_host() {
     let (sandbox, sshd) = fleet();
     let server = SshServer::start(&sshd, sshd.at(80));
     let (_hole, _silent) = (Hostile::black_hole(sshd.at(81)), Hostile::silent(sshd.at(82)));
-    // The server ignores all signals: to end its command takes as long as it may.
+    // The server ignores all signals, so killing its command takes the whole time limit.
     let odd = host("odd", 80) + &host("hole", 81) + &host("silent", 82) + &host("stall-auth@x", 80);
     let args = ["-f", "8", "--connect-timeout", "60", "--auth-timeout", "60", "--", ": behave:sit"];
     let run = Started::new(&sandbox, &args, odd);
@@ -267,7 +267,7 @@ fn second_ctrl_c_stops_at_once_with_a_record_for_each_host() {
         let record = of(&ended.records, name);
         assert_eq!((&record["status"], &record["phase"]), (&json!("cancelled"), &json!(phase)), "{record}");
     }
-    // What had come is not lost.
+    // Output received so far is kept.
     assert_eq!(of(&ended.records, "odd")["stdout"], "begun\n");
 }
 
@@ -277,7 +277,7 @@ fn deadline_of_the_run_ends_everything_with_a_record_for_each_host() {
     let _hole = Hostile::black_hole(sshd.at(80));
     let marker = marker();
     let args = ["--deadline", "15", "-f", "2", "--connect-timeout", "60", "--"];
-    // web3 and web4 wait for a slot that never comes.
+    // web3 and web4 wait for a slot and never get one.
     let started = Instant::now();
     let fleet = hosts(4) + &host("hole", 80);
     let run = sandbox.run("pssh-rs", &[&args[..], &[&format!("echo begun; sleep {marker}")]].concat(), fleet).exits(3);

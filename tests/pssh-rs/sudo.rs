@@ -1,10 +1,10 @@
-//! `--sudo` where sudo wants a password: asked for once, given by stdin, and shown nowhere.
+//! `--sudo` with a password: asked for once, sent on stdin, and never shown.
 
 use crate::hosts;
 use kit::{Outcome, Sandbox, Sshd};
 use std::os::unix::fs::PermissionsExt;
 
-/// Runs with an askpass program that gives these passwords, one after another; how often it was asked comes too.
+/// Runs with an askpass program that returns these passwords in turn. Also returns how many times it was asked.
 fn run(sandbox: &mut Sandbox, passwords: &[&str], args: &[&str]) -> (Outcome, usize) {
     let answers: String = passwords.iter().map(|password| format!("{password}\n")).collect();
     sandbox.file("answers", answers);
@@ -31,7 +31,7 @@ fn password_is_asked_for_once_and_sent_only_to_sudo() {
     let command = "id -un; cat; ps -A -o args | grep -c 'correct [h]orse'";
     let args = ["--sudo", "-t", "60", "--stdin", "input", "--", command];
     let (outcome, asked) = run(&mut sandbox, &[sshd.password()], &args);
-    // grep found no line: that is its status.
+    // grep found no line, so its exit status is 1.
     let records = outcome.exits(1).records();
     assert_eq!((asked, records.len()), (1, 3));
     for record in records {

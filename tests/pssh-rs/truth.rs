@@ -1,4 +1,4 @@
-//! What is said of a command is what happened to it.
+//! Records say what happened to a command.
 
 use crate::{error, fleet, host, hosts, of};
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What is kept of a stream.
+/// The number of bytes kept of a stream.
 const MOST: usize = 1024 * 1024;
 
 #[test]
@@ -77,7 +77,7 @@ fn connection_lost_after_the_request_may_have_run_the_command() {
     let ran = sandbox.dir().join("ran");
     let listener = TcpListener::bind(("127.0.0.80", sshd.port())).unwrap();
     let (real, marker) = (("127.0.0.1", sshd.port()), ran.clone());
-    // From the request on, which is told by its size, nothing of the server's comes through; when the command has run
+    // From the request on (recognized by its size), nothing from the server is forwarded; once the command has run,
     // the connection is cut.
     let server = std::thread::spawn(move || {
         let (client, _) = listener.accept().unwrap();
@@ -112,7 +112,7 @@ fn connection_lost_after_the_request_may_have_run_the_command() {
     assert!(error(record).ends_with("(it may be running)"), "{record}");
 }
 
-/// Copies until either side ends; what `pass`, which is told of the bytes so far, does not let through is dropped.
+/// Copies until either side ends. `pass` gets the number of bytes so far, and decides what is forwarded.
 fn relay(from: &mut TcpStream, to: &mut TcpStream, mut pass: impl FnMut(usize) -> bool) {
     let (mut buffer, mut total) = ([0; 4096], 0);
     while let Ok(len @ 1..) = from.read(&mut buffer) {
@@ -131,7 +131,7 @@ fn connection_lost_during_login_is_not_a_refusal() {
     );
     let (mut sandbox, sshd) = (Sandbox::new(), Sshd::with(&["127.0.0.1".to_string()], &config));
     sshd.open_to(&mut sandbox);
-    // Of no use here: it would be found before the command is asked.
+    // Useless here, because it would be noticed before the command is sent.
     std::fs::write(sshd.identity().with_file_name("authorized_keys"), "").unwrap();
     let run = sandbox.run("pssh-rs", &["true"], hosts(1)).exits(3);
     let record = &run.records()[0];
@@ -157,7 +157,7 @@ fn large_output_on_both_streams_does_not_stall() {
     for record in run.records() {
         for stream in ["stdout", "stderr"] {
             let text = record[stream].as_str().unwrap();
-            // A line says what was left out.
+            // A line says how much was left out.
             assert_eq!(text.matches("\n[pssh-rs: 3951424 bytes left out]\n").count(), 1);
             assert_eq!(text.len(), MOST + "\n[pssh-rs: 3951424 bytes left out]\n".len());
         }
@@ -170,7 +170,7 @@ fn endless_output_is_truncated_and_marked() {
     let run = sandbox.run("pssh-rs", &["-t", "60", "yes é | tr -d '\\n' | head -c 2000001 | tail -c +2"], hosts(1));
     let run = run.exits(0);
     let record = &run.records()[0];
-    // That begins with half a character; a cut in the middle of one alone makes nothing base64.
+    // The tail begins with half a character; that alone does not make the output base64.
     assert_eq!(record["encoding"], "base64");
     let run =
         sandbox.run("pssh-rs", &["-t", "60", "printf x; yes é | tr -d '\\n' | head -c 2000000"], hosts(1)).exits(0);

@@ -1,4 +1,4 @@
-//! `--wait`: hosts that are still booting are tried again, and nothing else is.
+//! `--wait`: only hosts that are still booting are retried.
 
 use crate::{error, fleet, host, of};
 use kit::hostile::wait_until;
@@ -16,7 +16,7 @@ fn host_whose_sshd_starts_later_is_waited_for() {
         let args = ["--engine", engine, "--wait", "2m", "--", "echo", "up"];
         let run = thread::scope(|scope| {
             let run = scope.spawn(|| sandbox.run("pssh-rs", &args, host("web1", 1)));
-            // The first attempt meets a server that hangs up. The later ones are refused, until sshd is there.
+            // The first attempt finds a server that closes the connection. Later ones are refused until sshd runs.
             drop(early.accept().expect("a first attempt"));
             drop(early);
             sshd.start_again();
