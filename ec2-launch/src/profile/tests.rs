@@ -301,7 +301,7 @@ fn volumes_that_cannot_be_are_refused_where_they_are() {
         ),
         (
             "- {device: /dev/sdf, size: 5, file system: 'x;y'}\n",
-            "F:2:44: file system: \"x;y\" has characters that a file system has not",
+            "F:2:44: file system: \"x;y\" has characters that are not allowed",
         ),
         (
             "- {device: /dev/sdf, size: 5, count: 2, file system: xfs}\n",
