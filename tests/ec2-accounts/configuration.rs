@@ -167,7 +167,7 @@ fn expired_sso_session_names_the_login_command() {
             sandbox.env("AWS_PROFILE", profile);
             let lines = refused(sandbox.run("ec2-ls", &[], ""));
             assert!(
-                lines[0].starts_with(&format!("the SSO session of the AWS profile \"{of}\" has ended")),
+                lines[0].starts_with(&format!("the SSO session of the AWS profile \"{of}\" has expired")),
                 "{lines:?}"
             );
             assert!(lines[1].contains(&format!("`aws sso login --profile {of}`")), "{lines:?}");
