@@ -1,4 +1,4 @@
-//! Groups hosts with the same status, exit code and output. A group holds its output once.
+//! `--group`: groups hosts with the same status, exit code and output, and stores each output once.
 
 use crate::display::diff::Differ;
 use crate::display::style::{RED, Style};

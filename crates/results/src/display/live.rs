@@ -1,4 +1,4 @@
-//! Shows lines while the commands run. Lines are shown whole, so two hosts never share one.
+//! Shows lines of output while the commands run. Only whole lines are shown, so two hosts never share a line.
 
 use crate::display::style::{LineKind, Style, without_return};
 use crate::output::capture::whole_chars;

@@ -29,7 +29,7 @@ pub enum LineKind {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Style {
     pub colour: bool,
-    /// Remote output goes to the terminal as it is.
+    /// Remote output is not escaped.
     pub raw: bool,
     /// On a terminal: the width that names are padded to.
     width: Option<usize>,
@@ -119,7 +119,7 @@ fn status_text(outcome: &Outcome) -> Option<String> {
     }
 }
 
-/// `ok, but not all was copied: /var/log/b: the symbolic link leads nowhere (and 3 more)`
+/// Returns `ok, but not all was copied: /var/log/b: the symbolic link leads nowhere (and 3 more)`.
 fn left_out(outcome: &Outcome) -> Option<String> {
     let copied = outcome.copied.as_ref()?;
     let first = copied.skipped.first()?;
@@ -136,16 +136,16 @@ pub fn width_of<'a>(names: impl Iterator<Item = &'a str>, most: usize) -> usize 
     widths.filter(|width| *width <= most).max().unwrap_or_default()
 }
 
-/// The same colour for the same name, in every run.
+/// Returns the colour of a name, which is the same in every run.
 fn colour_of(host: &str) -> &'static str {
-    // FNV-1a: it is in no release of std what another is.
+    // FNV-1a, because the hash of std may change with its release.
     let hash = host
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     COLOURS[(hash >> 32) as usize % COLOURS.len()]
 }
 
-/// The lines of an output, without their ends.
+/// Returns the lines of an output, without newlines.
 pub fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split_inclusive(|byte| *byte == b'\n').map(|line| without_return(line.strip_suffix(b"\n").unwrap_or(line)))
 }
@@ -154,7 +154,7 @@ pub fn without_return(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// Adds remote output so that it can do nothing to the terminal; tabs stay.
+/// Adds remote output with control characters escaped, except tabs.
 fn push_shown(text: &mut Vec<u8>, line: &[u8]) {
     if line.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) {
         return text.extend_from_slice(line);
@@ -167,8 +167,7 @@ fn push_shown(text: &mut Vec<u8>, line: &[u8]) {
     }
 }
 
-/// The last line that says something: of stdout where the command is ok; of stderr where it failed by itself; else the
-/// error.
+/// Returns the last line of stdout if the command is ok, of stderr if it failed, and otherwise the error.
 pub fn last_line(outcome: &Outcome) -> String {
     let error = || outcome.error.clone();
     let (stdout, stderr) =

@@ -1,4 +1,4 @@
-//! The closing line: how many hosts ended with which status, their names, and how long the run took.
+//! Makes the closing line: the number of hosts with each status, their names, and the time of the run.
 
 use crate::output::outcome::HostStatus;
 use cerveza_manners::Status;

@@ -1,4 +1,4 @@
-//! A table whose rows are written one by one. Column widths are fixed before the first row.
+//! Writes a table row by row. The widths of its columns are set before the first row.
 
 use crate::display::style::{last_line, width_of};
 use crate::output::outcome::Outcome;

@@ -12,7 +12,7 @@ const FLOOR: usize = 8 * 1024;
 /// How far from a cut the end of a line is searched.
 const NEAR: usize = 1024;
 
-/// The bytes that all streams of a run may keep together.
+/// The memory budget for all streams of a run.
 #[derive(Debug)]
 pub struct Budget {
     most: usize,
@@ -100,7 +100,7 @@ pub struct Limits {
     /// The most bytes of each stream.
     pub stream: usize,
     pub budget: Arc<Budget>,
-    /// The name of the program, for the line that says how much was left out.
+    /// The name of the program, for the line that replaces omitted output.
     pub tool: &'static str,
 }
 
@@ -165,7 +165,7 @@ impl Capture {
 struct StreamCapture {
     buffer: Vec<u8>,
     most: usize,
-    /// Where in the ring its oldest byte is.
+    /// The position of the oldest byte in the ring.
     oldest: usize,
     lost: u64,
     share: BudgetShare,

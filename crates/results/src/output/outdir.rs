@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// The longest host in a file name. A file name has at most 255 bytes on all usual file systems.
 const LONGEST_HOST: usize = 230;
 const BUFFER: usize = 16 * 1024;
-/// The longest that output stays in a buffer while more of it comes.
+/// The longest time that output stays in a buffer.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// The folder, and the names of each host's files in it.
@@ -85,7 +85,7 @@ impl HostFiles {
 #[derive(Debug)]
 struct HostFile {
     path: PathBuf,
-    /// `None` once it failed.
+    /// `None` after a failure.
     file: Option<BufWriter<File>>,
 }
 
