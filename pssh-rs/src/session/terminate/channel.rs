@@ -3,7 +3,7 @@
 use crate::base::attempt_timer::AttemptTimer;
 use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;
-use crate::session::follow::{CommandChannel, SessionChannel};
+use crate::session::command_channel::{CommandChannel, SessionChannel};
 use crate::session::ssh_session::SshSession;
 use crate::session::terminate::{TerminableCommand, Termination, terminate};
 use cerveza_results::{Sink, Stream};
