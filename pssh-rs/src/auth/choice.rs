@@ -4,21 +4,21 @@
 //! Certificates come first in each group. A key's file signs if it could be opened, else the agent.
 
 use super::agent::Agent;
-use super::blob::Public;
-use super::key::Key;
-use super::store::{Half, KeyFile, KeyStore, Named, Offer};
+use super::private_key::PrivateKey;
+use super::public_key::PublicKey;
+use super::store::{KeyFile, KeyStore, Named, Offer, PrivateHalf};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub enum Signer<'a> {
-    Key(&'a Key),
+    Key(&'a PrivateKey),
     /// The agent, and what it holds the key as.
     Agent(&'a Agent, &'a [u8]),
 }
 
 /// A key to offer.
 pub struct Candidate<'a> {
-    pub public: &'a Public,
+    pub public: &'a PublicKey,
     pub signer: Signer<'a>,
     /// As errors name it.
     pub shown: String,
@@ -27,10 +27,11 @@ pub struct Candidate<'a> {
 impl Candidate<'_> {
     /// Its type, its fingerprint and where it comes from.
     pub fn described(&self) -> String {
-        let (algorithm, fingerprint) = (&self.public.algorithm, self.public.fingerprint());
-        match self.shown.contains(&fingerprint) {
-            true => format!("{algorithm} {}", self.shown),
-            false => format!("{algorithm} {fingerprint} of {}", self.shown),
+        let (algorithm, fingerprint) = (self.public.algorithm(), self.public.fingerprint());
+        if self.shown.contains(&fingerprint) {
+            format!("{algorithm} {}", self.shown)
+        } else {
+            format!("{algorithm} {fingerprint} of {}", self.shown)
         }
     }
 }
@@ -93,14 +94,14 @@ impl<'a> Chooser<'a, '_> {
                 Some(Err(why)) => self.note(&super::store::beside(path, "-cert.pub"), why),
                 _ => {}
             }
-            let key = file.public().map(|public| &public.key);
+            let key = file.public.as_ref().map(|public| &public.key);
             let held = self.agent.map(Agent::keys).unwrap_or_default();
             for public in held.iter().filter(|public| public.is_certificate() && Some(&public.key) == key) {
                 self.push(public, of_agent(public));
             }
         }
         for (path, file) in &files {
-            match file.public() {
+            match &file.public {
                 Some(public) if self.signer(public).is_some() => self.push(public, shown(path)),
                 _ => {
                     if let Some(why) = self.why_not(file) {
@@ -123,7 +124,7 @@ impl<'a> Chooser<'a, '_> {
     }
 
     /// Adds a key that can be signed with, unless it is there.
-    fn push(&mut self, public: &'a Public, mut shown: String) {
+    fn push(&mut self, public: &'a PublicKey, mut shown: String) {
         if self.choice.candidates.iter().any(|other| other.public.blob == public.blob) {
             return;
         }
@@ -136,9 +137,9 @@ impl<'a> Chooser<'a, '_> {
         self.choice.candidates.push(Candidate { public, signer, shown });
     }
 
-    fn signer(&self, public: &'a Public) -> Option<Signer<'a>> {
-        let open = self.files.iter().find_map(|(_, file)| match &file.half {
-            Half::Open(key) if key.public.key == public.key => Some(key),
+    fn signer(&self, public: &'a PublicKey) -> Option<Signer<'a>> {
+        let open = self.files.iter().find_map(|(_, file)| match &file.private {
+            PrivateHalf::Open(key) if key.public.key == public.key => Some(key),
             _ => None,
         });
         let agent = || {
@@ -152,22 +153,23 @@ impl<'a> Chooser<'a, '_> {
 
     /// Why a file's key cannot be offered; nothing where nobody expects it to be.
     fn why_not(&self, file: &KeyFile) -> Option<String> {
-        match &file.half {
-            Half::Open(_) => None,
-            Half::Locked { .. } if self.offer.named == Named::Usual => {
-                Some("it is encrypted: load it with ssh-add, or name it with -i to be asked for its passphrase".into())
+        let usual = self.offer.named == Named::Usual;
+        Some(match (&file.private, &file.public) {
+            (PrivateHalf::Open(_), _) => return None,
+            (PrivateHalf::Locked(_), _) if usual => {
+                "it is encrypted: load it with ssh-add, or name it with -i to be asked for its passphrase".into()
             }
-            Half::Locked { .. } => Some("it is encrypted, and no passphrase was given: load it with ssh-add".into()),
-            Half::Hardware(_) => {
-                Some("a FIDO authenticator holds it: load it with ssh-add, or use --engine openssh".into())
+            (PrivateHalf::Locked(_), _) => "it is encrypted, and no passphrase was given: load it with ssh-add".into(),
+            (PrivateHalf::Hardware, _) => {
+                "a FIDO authenticator holds it: load it with ssh-add, or use --engine openssh".into()
             }
-            Half::Exposed { mode, .. } => {
-                Some(format!("its permissions {mode:04o} are too open: take away the access of others with chmod 600"))
+            (PrivateHalf::Exposed(mode), _) => {
+                format!("its permissions {mode:04o} are too open: take away the access of others with chmod 600")
             }
-            Half::Absent { .. } if self.offer.named == Named::Usual => None,
-            Half::Absent { why, public: None } => Some(why.clone()),
-            Half::Absent { public: Some(_), .. } => Some("only its public half is there, and no agent holds it".into()),
-        }
+            (PrivateHalf::Absent(_), _) if usual => return None,
+            (PrivateHalf::Absent(why), None) => why.clone(),
+            (PrivateHalf::Absent(_), Some(_)) => "only its public half is there, and no agent holds it".into(),
+        })
     }
 
     fn note(&mut self, path: &Path, why: &str) {
@@ -179,11 +181,9 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn of_agent(public: &Public) -> String {
-    match public.is_certificate() {
-        true => format!("the certificate of {} of the agent", public.fingerprint()),
-        false => format!("{} of the agent", public.fingerprint()),
-    }
+fn of_agent(public: &PublicKey) -> String {
+    let kind = if public.is_certificate() { "the certificate of " } else { "" };
+    format!("{kind}{} of the agent", public.fingerprint())
 }
 
 fn has_passed(time: u64) -> bool {

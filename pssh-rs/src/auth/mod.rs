@@ -4,10 +4,10 @@
 //! after another. Signatures are made outside of libssh2, so every wait has a deadline.
 
 mod agent;
-mod blob;
 mod choice;
-mod key;
 mod passphrase;
+mod private_key;
+mod public_key;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -15,14 +15,14 @@ mod tests;
 pub use passphrase::{Unasked, ask};
 pub use store::{KeyStore, Named, Offer};
 
-use crate::base::ssh_wire::Reader;
 use crate::base::trace::Trace;
 use crate::base::wait::WaitError;
 use crate::ffi::{KeyOffer, Step, accepted_methods};
 use crate::session::ssh_session::{LOST, SshSession, is_disconnect, phrase};
-use agent::Trouble;
+use agent::AgentError;
 use choice::{Candidate, Signer, choose};
 use libssh2_sys as raw;
+use ssh_encoding::{Decode, Error};
 use ssh2::ErrorCode;
 use std::io;
 use std::time::Instant;
@@ -122,17 +122,17 @@ impl Login<'_> {
                     asked = true;
                     match self.sign(candidate, &data) {
                         Ok(signature) => offer.answer(signature),
-                        Err(Trouble::Stopped) => return Err(LoginError::WaitError(WaitError::Stopped)),
-                        Err(Trouble::Late) => return Err(self.late()),
-                        Err(Trouble::OtherAlgorithm) if !other_algorithm => {
+                        Err(AgentError::Stopped) => return Err(LoginError::WaitError(WaitError::Stopped)),
+                        Err(AgentError::Late) => return Err(self.late()),
+                        Err(AgentError::OtherAlgorithm) if !other_algorithm => {
                             other_algorithm = true;
                             offer.answer_other_algorithm();
                         }
-                        Err(Trouble::OtherAlgorithm) => {
+                        Err(AgentError::OtherAlgorithm) => {
                             failed = Some("the agent makes no RSA signature with SHA-2".to_string());
                             offer.refuse();
                         }
-                        Err(Trouble::Gone(why) | Trouble::Refused(why)) => {
+                        Err(AgentError::Gone(why) | AgentError::Refused(why)) => {
                             failed = Some(why);
                             offer.refuse();
                         }
@@ -143,10 +143,10 @@ impl Login<'_> {
         }
     }
 
-    fn sign(&self, candidate: &Candidate<'_>, data: &[u8]) -> Result<Vec<u8>, Trouble> {
-        let algorithm = algorithm(data, &candidate.public.algorithm);
+    fn sign(&self, candidate: &Candidate<'_>, data: &[u8]) -> Result<Vec<u8>, AgentError> {
+        let algorithm = signature_algorithm(data, candidate.public.algorithm());
         match &candidate.signer {
-            Signer::Key(key) => key.sign(&algorithm, data).map_err(Trouble::Refused),
+            Signer::Key(key) => key.sign(&algorithm, data).map_err(AgentError::Refused),
             Signer::Agent(agent, blob) => agent.sign(blob, &algorithm, data, self.deadline, &self.session.stop()),
         }
     }
@@ -248,18 +248,18 @@ pub fn attempts_ended(user: &str, why: &str, tried: &str, several: bool) -> Stri
     format!("the server refused user {user:?} and ended the attempts ({why:?}){tried}{remedy}")
 }
 
-/// The signature algorithm that libssh2 agreed on with the server, as it stands in what is to be signed (RFC 4252
-/// section 7): of a certificate, that of its key.
-fn algorithm(data: &[u8], of_key: &str) -> String {
-    let mut reader = Reader(data);
+/// Returns the algorithm to sign with. Of RSA's, it is the one that libssh2 agreed on with the server, which `data`
+/// contains (RFC 4252 section 7). Of a certificate, it is the algorithm of its key.
+fn signature_algorithm(mut data: &[u8], key_type: &str) -> String {
+    let reader = &mut data;
     let mut read = || {
-        let (_session_id, _message) = (reader.string().ok()?, reader.bytes(1).ok()?);
-        let (_user, _service, _method, _true) =
-            (reader.string().ok()?, reader.string().ok()?, reader.string().ok()?, reader.bytes(1).ok()?);
-        std::str::from_utf8(reader.string().ok()?).ok()
+        let (_session_id, _message) = (Vec::<u8>::decode(reader)?, u8::decode(reader)?);
+        let (_user, _service, _method) = (Vec::<u8>::decode(reader)?, Vec::<u8>::decode(reader)?, String::decode(reader)?);
+        let _true = u8::decode(reader)?;
+        Ok::<_, Error>(String::decode(reader)?)
     };
-    match read().map(|name| name.strip_suffix("-cert-v01@openssh.com").unwrap_or(name)) {
-        Some(name @ ("rsa-sha2-512" | "rsa-sha2-256")) => name.to_string(),
-        _ => of_key.to_string(),
+    match read().unwrap_or_default().trim_end_matches("-cert-v01@openssh.com") {
+        name @ ("rsa-sha2-512" | "rsa-sha2-256") => name.to_string(),
+        _ => key_type.to_string(),
     }
 }

@@ -1,10 +1,10 @@
 //! The keys, certificates and agents that any host of the run names, each read once.
 
 use super::agent::Agent;
-use super::blob::Public;
 use super::choice::choose;
-use super::key::{Held, Key, Unreadable};
 use super::passphrase::{Unasked, ask};
+use super::private_key::{self, KeyError, ParsedKey, PrivateKey};
+use super::public_key::PublicKey;
 use crate::base::read_capped;
 use crate::base::shutdown::Stop;
 use cerveza_manners::{Failure, Result, visible};
@@ -44,49 +44,33 @@ pub enum Named {
     Option,
 }
 
-/// A key file as far as it could be read. Not for Debug: it holds secrets.
+/// A key file, as far as it could be read.
 pub struct KeyFile {
-    pub half: Half,
-    /// The certificate beside it, if there is one; or why it cannot be used.
-    pub certificate: Option<std::result::Result<Public, String>>,
+    pub private: PrivateHalf,
+    /// The public half, if the file or `KEY.pub` shows it. It says which key of the agent is meant.
+    pub public: Option<PublicKey>,
+    /// The certificate beside it, if there is one, or why it cannot be used.
+    pub certificate: Option<std::result::Result<PublicKey, String>>,
 }
 
-pub enum Half {
-    Open(Key),
-    /// A passphrase protects it.
-    Locked {
-        text: Zeroizing<Vec<u8>>,
-        public: Option<Public>,
-    },
+/// The private half of a key file.
+pub enum PrivateHalf {
+    Open(PrivateKey),
+    /// A passphrase protects it. The file's text.
+    Locked(Zeroizing<Vec<u8>>),
     /// A FIDO authenticator holds it.
-    Hardware(Public),
-    /// Others may use the file, which has this mode.
-    Exposed {
-        mode: u32,
-        public: Option<Public>,
-    },
-    /// No private key here, and why. An agent may hold it: then the public half tells which.
-    Absent {
-        why: String,
-        public: Option<Public>,
-    },
-}
-
-impl KeyFile {
-    pub fn public(&self) -> Option<&Public> {
-        match &self.half {
-            Half::Open(key) => Some(&key.public),
-            Half::Hardware(public) => Some(public),
-            Half::Locked { public, .. } | Half::Exposed { public, .. } | Half::Absent { public, .. } => public.as_ref(),
-        }
-    }
+    Hardware,
+    /// Other users may read the file, which has this mode.
+    Exposed(u32),
+    /// Why there is none.
+    Absent(String),
 }
 
 /// Filled before the run, and only read during it.
 pub struct KeyStore {
     patience: Duration,
     files: HashMap<PathBuf, KeyFile>,
-    certificates: HashMap<PathBuf, std::result::Result<Public, String>>,
+    certificates: HashMap<PathBuf, std::result::Result<PublicKey, String>>,
     agents: HashMap<PathBuf, Agent>,
 }
 
@@ -140,7 +124,7 @@ impl KeyStore {
         self.files.get_key_value(path).map(|(path, file)| (path.as_path(), file))
     }
 
-    pub fn certificate(&self, path: &Path) -> Option<&std::result::Result<Public, String>> {
+    pub fn certificate(&self, path: &Path) -> Option<&std::result::Result<PublicKey, String>> {
         self.certificates.get(path)
     }
 
@@ -155,7 +139,7 @@ impl KeyStore {
     fn read(&mut self, offer: &Offer, stop: &Stop) -> Result<()> {
         for path in &offer.files {
             let file = self.files.entry(path.clone()).or_insert_with(|| read_file(path));
-            if let (Named::Option, Half::Absent { why, public: None }) = (offer.named, &file.half) {
+            if let (Named::Option, PrivateHalf::Absent(why), None) = (offer.named, &file.private, &file.public) {
                 return Err(Failure::usage(format!("cannot use the key file {}: {why}", path.display())));
             }
         }
@@ -174,13 +158,14 @@ impl KeyStore {
     /// where there is nothing else.
     fn to_open(&self, offer: &Offer) -> Vec<PathBuf> {
         let held = self.agent(offer).map(Agent::keys).unwrap_or_default();
-        let is_held = |public: &Public| held.iter().any(|held| held.key == public.key);
+        let is_held = |public: &PublicKey| held.iter().any(|held| held.key == public.key);
         if offer.named == Named::Usual && !choose(self, offer).candidates.is_empty() {
             return Vec::new();
         }
-        let locked = offer.files.iter().filter(|path| match self.files.get(*path).map(|file| &file.half) {
-            Some(Half::Locked { public, .. }) => !public.as_ref().is_some_and(is_held),
-            _ => false,
+        let locked = offer.files.iter().filter(|path| {
+            self.files.get(*path).is_some_and(|file| {
+                matches!(file.private, PrivateHalf::Locked(_)) && !file.public.as_ref().is_some_and(is_held)
+            })
         });
         locked.cloned().collect()
     }
@@ -188,7 +173,7 @@ impl KeyStore {
     fn open(&mut self, path: &Path, offer: &Offer, stop: &Stop) -> Result<()> {
         let gone = self.gone(offer);
         let Some(file) = self.files.get_mut(path) else { return Ok(()) };
-        let Half::Locked { text, .. } = &file.half else { return Ok(()) };
+        let PrivateHalf::Locked(text) = &file.private else { return Ok(()) };
         let shown = path.display().to_string();
         let mut prompt = format!("Enter passphrase for key '{}': ", visible(&shown));
         for _ in 0..TRIES {
@@ -209,13 +194,14 @@ impl KeyStore {
             if passphrase.is_empty() {
                 return Ok(());
             }
-            match Key::parse(text, Some(&passphrase)) {
-                Ok(Held::Open(key)) => {
-                    file.half = Half::Open(key);
+            match private_key::parse(text, Some(&passphrase)) {
+                Ok(ParsedKey::Open(key)) => {
+                    file.public = Some(key.public.clone());
+                    file.private = PrivateHalf::Open(key);
                     return Ok(());
                 }
-                Ok(_) | Err(Unreadable::Passphrase) => {}
-                Err(Unreadable::Because(why)) => {
+                Ok(_) | Err(KeyError::WrongPassphrase) => {}
+                Err(KeyError::Unusable(why)) => {
                     return Err(Failure::usage(format!("cannot use the key file {shown}: {why}")));
                 }
             }
@@ -233,46 +219,38 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn read_file(path: &Path) -> KeyFile {
-    let certificate = read_certificate(&beside(path, "-cert.pub"));
-    let certificate = match certificate {
+    let certificate = match read_certificate(&beside(path, "-cert.pub")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => Some(Err(error.to_string())),
         Ok(certificate) => Some(certificate),
     };
-    KeyFile { half: read_half(path), certificate }
+    let (private, public) = read_halves(path);
+    KeyFile { private, public, certificate }
 }
 
-fn read_half(path: &Path) -> Half {
-    let public_file = || read_capped::read(&beside(path, ".pub")).ok().and_then(|text| Public::parse_file(&text).ok());
+fn read_halves(path: &Path) -> (PrivateHalf, Option<PublicKey>) {
+    let public_file =
+        || read_capped::read(&beside(path, ".pub")).ok().and_then(|text| PublicKey::parse_file(&text).ok());
     let (text, too_open) = match read_secret(path) {
         Ok(read) => read,
-        Err(error) => return Half::Absent { why: error.to_string(), public: public_file() },
+        Err(error) => return (PrivateHalf::Absent(error.to_string()), public_file()),
     };
-    let key = Key::parse(&text, None);
-    if let (Some(mode), Ok(key)) = (too_open, &key) {
-        let public = match key {
-            Held::Open(key) => Some(key.public.clone()),
-            Held::Hardware(public) => Some(public.clone()),
-            Held::Locked(public) => public.clone().or_else(public_file),
-        };
-        return Half::Exposed { mode, public };
-    }
-    match key {
-        Ok(Held::Open(key)) => Half::Open(key),
-        Ok(Held::Hardware(public)) => Half::Hardware(public),
-        Ok(Held::Locked(public)) => Half::Locked { text, public: public.or_else(public_file) },
-        Err(Unreadable::Because(why)) => match Public::parse_file(&text) {
-            // ssh too takes the public half to name a key of the agent.
-            Ok(public) => Half::Absent { why, public: Some(public) },
-            Err(_) => Half::Absent { why, public: None },
-        },
-        Err(Unreadable::Passphrase) => Half::Absent { why: "it is malformed".to_string(), public: None },
-    }
+    let (private, public) = match private_key::parse(&text, None) {
+        Ok(ParsedKey::Open(key)) => {
+            let public = key.public.clone();
+            (PrivateHalf::Open(key), Some(public))
+        }
+        Ok(ParsedKey::Hardware(public)) => (PrivateHalf::Hardware, Some(public)),
+        Ok(ParsedKey::Locked(public)) => (PrivateHalf::Locked(text), public.or_else(public_file)),
+        // Like ssh, accept a public key as the name of a key that the agent holds.
+        Err(error) => return (PrivateHalf::Absent(error.to_string()), PublicKey::parse_file(&text).ok()),
+    };
+    (too_open.map_or(private, PrivateHalf::Exposed), public)
 }
 
-fn read_certificate(path: &Path) -> io::Result<std::result::Result<Public, String>> {
+fn read_certificate(path: &Path) -> io::Result<std::result::Result<PublicKey, String>> {
     let text = read_capped::read(path)?;
-    Ok(match Public::parse_file(&text) {
+    Ok(match PublicKey::parse_file(&text) {
         Ok(public) if public.is_certificate() => Ok(public),
         Ok(_) => Err("it holds no certificate".to_string()),
         Err(why) => Err(why.to_string()),

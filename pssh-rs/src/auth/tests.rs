@@ -1,9 +1,8 @@
 //! Logins at a real sshd on loopback, with keys, certificates and agents of the tests' own.
 
-use super::blob::Public;
+use super::public_key::PublicKey;
 use super::*;
 use crate::base::shutdown::{Shutdown, Stop};
-use crate::base::ssh_wire::{Reader, put_string};
 use crate::connect::host_key::HostKeyQuery;
 use crate::connect::tcp::{connect, resolve};
 use crate::ssh_config::AddressFamily;
@@ -204,10 +203,8 @@ fn certificates_log_in_from_files_and_through_an_agent() {
 fn an_agent_signs_with_a_key_of_a_fido_authenticator() {
     let lab = Lab::new();
     let secret = PKey::generate_ed25519().unwrap();
-    let mut public = Vec::new();
-    put_string(&mut public, b"sk-ssh-ed25519@openssh.com");
-    put_string(&mut public, &secret.raw_public_key().unwrap());
-    put_string(&mut public, b"ssh:");
+    let public = [&string(b"sk-ssh-ed25519@openssh.com"), &string(&secret.raw_public_key().unwrap()), &string(b"ssh:")];
+    let public = public.map(Vec::as_slice).concat();
     let line = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, &public);
     lab.authorize(&format!("sk-ssh-ed25519@openssh.com {line}"));
     let socket = lab.path("fido");
@@ -219,35 +216,30 @@ fn an_agent_signs_with_a_key_of_a_fido_authenticator() {
             while stream.read_exact(&mut len).is_ok() {
                 let mut request = vec![0; u32::from_be_bytes(len) as usize];
                 stream.read_exact(&mut request).unwrap();
-                let mut answer = Vec::new();
-                put_string(&mut answer, &fido_answer(&secret, &public, &request));
-                stream.write_all(&answer).unwrap();
+                stream.write_all(&string(&fido_answer(&secret, &public, &request))).unwrap();
             }
         }
     });
     assert_eq!(lab.log_in(&Offer { agent: Some(socket), ..Offer::default() }), Ok(()));
 }
 
-/// As OpenSSH's PROTOCOL.u2f has it.
+/// A string with its length before it.
+fn string(bytes: &[u8]) -> Vec<u8> {
+    [&(bytes.len() as u32).to_be_bytes(), bytes].concat()
+}
+
+/// The answer to a request, as OpenSSH's PROTOCOL.u2f defines signatures.
 fn fido_answer(secret: &PKey<Private>, public: &[u8], request: &[u8]) -> Vec<u8> {
     if request[0] == 11 {
-        let mut answer = vec![12, 0, 0, 0, 1];
-        put_string(&mut answer, public);
-        put_string(&mut answer, b"");
-        return answer;
+        return [&[12, 0, 0, 0, 1], &string(public)[..], &string(b"")].concat();
     }
-    let mut reader = Reader(&request[1..]);
-    let (_key, data) = (reader.string().unwrap(), reader.string().unwrap());
+    let reader = &mut &request[1..];
+    let (_key, data) = (Vec::<u8>::decode(reader).unwrap(), Vec::<u8>::decode(reader).unwrap());
     let touched_once = [1, 0, 0, 0, 1];
-    let signed = [&sha256(b"ssh:")[..], &touched_once, &sha256(data)].concat();
+    let signed = [&sha256(b"ssh:")[..], &touched_once, &sha256(&data)].concat();
     let raw = OpensslSigner::new_without_digest(secret).unwrap().sign_oneshot_to_vec(&signed).unwrap();
-    let mut signature = Vec::new();
-    put_string(&mut signature, b"sk-ssh-ed25519@openssh.com");
-    put_string(&mut signature, &raw);
-    signature.extend(touched_once);
-    let mut answer = vec![14];
-    put_string(&mut answer, &signature);
-    answer
+    let signature = [&string(b"sk-ssh-ed25519@openssh.com")[..], &string(&raw), &touched_once].concat();
+    [&[14], &string(&signature)[..]].concat()
 }
 
 #[test]
@@ -286,7 +278,7 @@ fn an_agent_that_refuses_leaves_the_next_key_its_turn() {
     add.args(["-q", "-c"]).arg(lab.path("first")).env("SSH_AUTH_SOCK", &socket).stderr(Stdio::null());
     assert!(add.status().unwrap().success());
     let offer = Offer { agent: Some(socket), files: vec![lab.path("second")], ..Offer::default() };
-    let fingerprint = Public::parse_file(lab.public("first").as_bytes()).unwrap().fingerprint();
+    let fingerprint = PublicKey::parse_file(lab.public("first").as_bytes()).unwrap().fingerprint();
     assert_eq!(
         lab.log_in(&offer).unwrap_err(),
         format!(

@@ -1,12 +1,10 @@
 //! Verifies host keys: which algorithms are requested, and whether the key that a host shows is accepted.
 
+use crate::base::key_blob::{fingerprint, is_certificate, key_type};
 use crate::base::policy::HostKeyPolicy;
 use crate::base::shutdown::Stop;
-use crate::base::ssh_wire::fingerprint;
 use crate::base::wait::WaitError;
-use crate::known_hosts::{
-    Certificate, HostId, HostKeys, KnownHostMatches, KnownHosts, Verdict, is_certificate, key_type,
-};
+use crate::known_hosts::{Certificate, HostId, HostKeys, KnownHostMatches, KnownHosts, Verdict};
 use std::io::ErrorKind;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -85,9 +83,7 @@ impl<'a> HostKeyVerifier<'a> {
         }
         let certificate = match Certificate::parse(shown) {
             Ok(certificate) => certificate,
-            Err(why) => {
-                return refused(format!("the host's certificate is malformed: {why}; have its key signed anew"));
-            }
+            Err(_) => return refused("the host's certificate is malformed: have its key signed again".to_string()),
         };
         if let Some(place) = self.found.revoked(&certificate.authority) {
             let authority = fingerprint(&certificate.authority);

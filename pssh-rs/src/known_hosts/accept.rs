@@ -1,10 +1,10 @@
 //! Accepts keys on first contact: appends a line for each host to a known_hosts file, under a lock.
 
-use super::entry::key_type;
 use super::found::{HostId, KnownHostMatches, Verdict, lookup_name};
 use super::hashed::hash_name;
 use super::index::Index;
 use super::lock;
+use crate::base::key_blob::key_type;
 use crate::base::read_capped;
 use crate::base::shutdown::Stop;
 use crate::base::wait::WaitError;

@@ -1,6 +1,7 @@
 //! One line of a known_hosts file.
 
 use super::hashed::HashedName;
+use crate::base::key_blob::key_type;
 use cerveza_manners::matches_wildcards;
 use ssh_key::known_hosts::{Entry as Line, HostPatterns, Marker as LineMarker};
 
@@ -83,13 +84,4 @@ impl Entry {
     pub fn key_type(&self) -> &str {
         key_type(&self.key)
     }
-}
-
-/// The type of a key as it goes over the wire: its first string. Empty where there is none.
-pub fn key_type(key: &[u8]) -> &str {
-    let Some((len, rest)) = key.split_first_chunk::<4>() else {
-        return "";
-    };
-    let text = rest.get(..u32::from_be_bytes(*len) as usize).unwrap_or_default();
-    std::str::from_utf8(text).unwrap_or_default()
 }

@@ -1,9 +1,9 @@
 //! What the known_hosts files say about one host, and about the key that it shows.
 
 use super::certificate::Certificate;
-use super::entry::{Entry, Marker, key_type};
+use super::entry::{Entry, Marker};
 use super::index::Index;
-use crate::base::ssh_wire::fingerprint;
+use crate::base::key_blob::{fingerprint, key_type};
 
 /// A host as known_hosts may name it: its name and its address, either of which is enough.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! The lines of one known_hosts file, by the names in them.
 
 use super::entry::{Entry, parse};
-use super::hashed::{HashedName, Sought};
+use super::hashed::HashedName;
 use cerveza_manners::{Failure, Result};
 use std::collections::HashMap;
 
@@ -64,8 +64,7 @@ impl Index {
     pub fn entries_for(&self, name: &str) -> Vec<&Entry> {
         let exact = self.exact.get(name).into_iter().flatten();
         let patterns = self.patterns.iter().filter(|at| self.entries[**at].matches(name));
-        let sought = Sought::new(name);
-        let hashed = self.hashed.iter().filter(|(hashed, _)| hashed.is(&sought)).map(|(_, at)| at);
+        let hashed = self.hashed.iter().filter(|(hashed, _)| hashed.matches(name)).map(|(_, at)| at);
         let mut found: Vec<usize> = exact.chain(patterns).chain(hashed).copied().collect();
         found.sort_unstable();
         found.dedup();

@@ -9,10 +9,8 @@ mod hashed;
 mod index;
 mod pinned;
 mod revoked;
-mod signature;
 
-pub use certificate::{Certificate, is_certificate};
-pub use entry::key_type;
+pub use certificate::Certificate;
 pub use found::{HostId, KnownHostMatches, Verdict, lookup_name};
 pub use index::Index;
 pub use pinned::HostKeys;

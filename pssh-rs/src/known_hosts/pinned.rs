@@ -1,7 +1,7 @@
 //! The keys that a record names for its host (`host_keys`). They decide instead of known_hosts.
 
-use super::entry::key_type;
 use super::found::Verdict;
+use crate::base::key_blob::{is_certificate, key_type};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use cerveza_record::Record;
 use ssh_key::PublicKey;
@@ -62,7 +62,7 @@ fn parse(text: &str) -> Result<Vec<u8>, &'static str> {
     let (Some(of_type), Some(key)) = (fields.next(), fields.next()) else {
         return Err("it is not TYPE BASE64");
     };
-    if super::is_certificate(of_type) {
+    if is_certificate(of_type) {
         return Err("it is a certificate; name the key itself");
     }
     let key = PublicKey::from_openssh(&format!("{of_type} {key}")).and_then(|key| key.to_bytes());
