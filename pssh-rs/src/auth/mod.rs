@@ -252,11 +252,12 @@ pub fn attempts_ended(user: &str, why: &str, tried: &str, several: bool) -> Stri
 /// contains (RFC 4252 section 7). Of a certificate, it is the algorithm of its key.
 fn signature_algorithm(mut data: &[u8], key_type: &str) -> String {
     let reader = &mut data;
-    let mut read = || {
+    let mut read = || -> Result<String, Error> {
         let (_session_id, _message) = (Vec::<u8>::decode(reader)?, u8::decode(reader)?);
-        let (_user, _service, _method) = (Vec::<u8>::decode(reader)?, Vec::<u8>::decode(reader)?, String::decode(reader)?);
+        let (_user, _service, _method) =
+            (Vec::<u8>::decode(reader)?, Vec::<u8>::decode(reader)?, String::decode(reader)?);
         let _true = u8::decode(reader)?;
-        Ok::<_, Error>(String::decode(reader)?)
+        String::decode(reader)
     };
     match read().unwrap_or_default().trim_end_matches("-cert-v01@openssh.com") {
         name @ ("rsa-sha2-512" | "rsa-sha2-256") => name.to_string(),

@@ -115,8 +115,7 @@ impl PrivateKey {
     /// Signs as `algorithm` says (RFC 8332 for RSA). Returns what follows the algorithm's name in a signature.
     pub fn sign(&self, algorithm: &str, data: &[u8]) -> Result<Vec<u8>, String> {
         let algorithm = Algorithm::new(algorithm).map_err(|_| format!("{algorithm} is not supported"))?;
-        sign(&self.secret, &algorithm, data)
-            .map_err(|error| format!("OpenSSL cannot sign with it: {}", reason(&error)))
+        sign(&self.secret, &algorithm, data).map_err(|error| format!("OpenSSL cannot sign with it: {}", reason(&error)))
     }
 }
 

@@ -47,7 +47,8 @@ pub fn verify(key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), &'stat
     }
     let key = PublicKey::from_bytes(key).or(Err("the authority's key is malformed"))?;
     let mut rest = signature;
-    let signature = Signature::decode(&mut rest).and_then(|signature| Ok(rest.finish(signature)?)).or(Err(MALFORMED))?;
+    let signature =
+        Signature::decode(&mut rest).and_then(|signature| Ok(rest.finish(signature)?)).or(Err(MALFORMED))?;
     let algorithm = signature.algorithm();
     if key.algorithm() != algorithm && !(key.key_data().is_rsa() && matches!(algorithm, Algorithm::Rsa { .. })) {
         return Err("the authority's key is not of the signature's type");
@@ -76,9 +77,7 @@ fn is_valid(key: &KeyData, message: &[u8], algorithm: &Algorithm, signature: &[u
         KeyData::Ed25519(key) => (ed25519(key.as_ref())?, signature.to_vec()),
         KeyData::SkEd25519(key) => (ed25519(key.public_key().as_ref())?, signature.to_vec()),
         KeyData::Ecdsa(key) => (ecdsa(key.curve(), key.as_sec1_bytes())?, der(signature)?),
-        KeyData::SkEcdsaSha2NistP256(key) => {
-            (ecdsa(EcdsaCurve::NistP256, key.ec_point().as_bytes())?, der(signature)?)
-        }
+        KeyData::SkEcdsaSha2NistP256(key) => (ecdsa(EcdsaCurve::NistP256, key.ec_point().as_bytes())?, der(signature)?),
         KeyData::Rsa(key) => {
             let (n, e) = (BigNum::from_slice(key.n.as_bytes())?, BigNum::from_slice(key.e.as_bytes())?);
             if n.num_bits() < SMALLEST_RSA {

@@ -2,8 +2,8 @@
 
 use super::message::{FAILURE, KEYS, LIST, SIGNATURE, parse_keys};
 use super::*;
-use std::sync::Arc;
 use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 use std::thread;
 use tempfile::TempDir;
 
