@@ -5,7 +5,7 @@ use crate::base::socket::Socket;
 use crate::base::trace::Trace;
 use crate::base::wait::WaitError;
 use crate::connect::banner::{Banner, read_banner};
-use crate::connect::host_key::{self, HostKeyQuery, HostKeyVerifier};
+use crate::connect::host_key::{HostKeyError, HostKeyQuery};
 use crate::connect::jump_host::{Channel, JumpError};
 use crate::connect::proxy_command::{self, ProxyChild};
 use crate::connect::tcp::{connect, resolve};
@@ -15,7 +15,6 @@ use crate::host::openssh;
 use crate::host::progress::{AttemptProgress, wait_for_slot};
 use crate::host::steps::work;
 use crate::host::target::{Route, Target};
-use crate::known_hosts::HostId;
 use crate::session::phase_timer::PhaseTimer;
 use crate::session::ssh_session::{LOST, SshSession};
 use cerveza_results::{HostStatus, Outcome, Phase, Retry, Sink};
@@ -65,16 +64,6 @@ impl Carrier {
     }
 }
 
-/// All that decides about a host's key. A record's address is another name of the host.
-fn host_key_verifier(target: &Target) -> HostKeyVerifier<'_> {
-    let host = match &target.options.host_key_alias {
-        Some(alias) => HostId::alias(alias),
-        None => HostId::new(&target.name, &target.address, target.port),
-    };
-    HostKeyVerifier::new(host, &target.known_hosts, target.host_keys.as_ref(), target.host_key)
-        .hash_names(target.options.hash_known_hosts)
-}
-
 /// An authenticated session with the right host. The link ends before what carries it.
 struct Reached {
     session: SshSession,
@@ -86,7 +75,7 @@ fn reach(job: &Job, target: &Target, progress: &mut AttemptProgress<'_>) -> Resu
     let stop = &job.shutdown.stop;
     let bound = target.connect_timeout;
     // Before any deadline: thousands of hashed names take their time.
-    let verifier = host_key_verifier(target);
+    let verifier = target.host_key_verifier();
     let trace = Trace::new(job.verbose, target.record.host());
 
     let (socket, mut carrier) = connected(job, target, progress, trace)?;
@@ -133,13 +122,11 @@ fn reach(job: &Job, target: &Target, progress: &mut AttemptProgress<'_>) -> Resu
     let shown = session.raw().host_key().map(|(key, _)| key);
     let trusted = verifier.check(shown, deadline, stop);
     trace.say(|| {
-        format!("host key {}: {}", verifier.described(shown), if trusted.is_ok() { "accepted" } else { "refused" })
+        format!("host key {}: {}", verifier.describe(shown), if trusted.is_ok() { "accepted" } else { "refused" })
     });
     trusted.map_err(|refusal| match refusal {
-        host_key::HostKeyError::Refused(why) => Outcome::error(HostStatus::HostKey, Phase::HostKey, why),
-        host_key::HostKeyError::Stopped => {
-            wait_failed(job, Phase::HostKey, WaitError::Stopped, bound, "keeping the host key")
-        }
+        HostKeyError::Refused(why) => Outcome::error(HostStatus::HostKey, Phase::HostKey, why),
+        HostKeyError::Stopped => wait_failed(job, Phase::HostKey, WaitError::Stopped, bound, "keeping the host key"),
     })?;
 
     let deadline = progress.start_phase(Phase::Auth, job.auth);
