@@ -277,4 +277,22 @@ mod tests {
             assert_eq!(key.public, PublicKey::parse_file(&public).unwrap(), "{format:?}");
         }
     }
+    /// As other programs write them, such as Go's.
+    #[test]
+    fn lines_may_have_any_length() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let mut keygen = Command::new("ssh-keygen");
+        assert!(keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&path).status().unwrap().success());
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (begin, rest) = text.split_once('\n').unwrap();
+        let (body, end) = rest.trim_end().rsplit_once('\n').unwrap();
+        for width in [64, 76, 1000] {
+            let body = body.replace('\n', "");
+            let lines: Vec<&str> =
+                body.as_bytes().chunks(width).map(|line| std::str::from_utf8(line).unwrap()).collect();
+            let text = format!("{begin}\r\n{}\r\n{end}\r\n", lines.join("\r\n"));
+            assert!(matches!(parse(text.as_bytes(), None), Ok(ParsedKey::Open(_))), "{width}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::agent::Agent;
 use super::choice::choose;
-use super::passphrase::{Unasked, ask};
+use super::passphrase::{PassphraseError, ask_passphrase};
 use super::private_key::{self, KeyError, ParsedKey, PrivateKey};
 use super::public_key::PublicKey;
 use crate::base::read_capped;
@@ -18,29 +18,29 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// What one host may be offered; many have the same.
+/// The keys that a host is offered. Many hosts have the same offer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Offer {
-    /// Private key files, or public halves of what the agent holds; `~` and the like are resolved.
+    /// Private key files, or public halves of keys that the agent holds. `~` and the like are resolved.
     pub files: Vec<PathBuf>,
-    pub named: Named,
-    /// CertificateFile. Where there is none, `KEY-cert.pub` beside each file counts.
+    pub source: KeySource,
+    /// CertificateFile. If there is none, `KEY-cert.pub` beside each file is used.
     pub certificates: Vec<PathBuf>,
-    /// IdentitiesOnly: no key of the agent that is not one of `files`.
+    /// IdentitiesOnly: of the agent's keys, only those of `files`.
     pub identities_only: bool,
     /// The agent's socket.
     pub agent: Option<PathBuf>,
 }
 
-/// Who named the key files of an offer.
+/// Where the names of an offer's key files come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Named {
-    /// Nobody: they lie where ssh looks for them. They come after the agent's keys.
+pub enum KeySource {
+    /// They are ssh's default names. These keys come after the agent's.
     #[default]
     Usual,
-    /// ssh_config's IdentityFile: one that is missing is passed over.
+    /// ssh_config's IdentityFile. A missing file is skipped.
     Config,
-    /// `-i`: one that is missing is a slip.
+    /// `-i`. A missing file is an error.
     Option,
 }
 
@@ -66,42 +66,42 @@ pub enum PrivateHalf {
     Absent(String),
 }
 
-/// Filled before the run, and only read during it.
+/// The keys of a run. It is filled before the run, and only read during it.
 pub struct KeyStore {
+    /// How long an agent may take.
     patience: Duration,
     files: HashMap<PathBuf, KeyFile>,
     certificates: HashMap<PathBuf, std::result::Result<PublicKey, String>>,
     agents: HashMap<PathBuf, Agent>,
 }
 
-/// An agent asks nobody before it lists its keys.
+/// How long an agent may take to list its keys, for which it does not ask its user.
 const LISTING: Duration = Duration::from_secs(10);
-/// Wrong passphrases that one may type.
+/// How often a passphrase is asked for.
 const TRIES: u32 = 3;
 
 impl KeyStore {
-    /// `auth`: what a login may take. An agent is waited for a bit less, so that the files still have their turn.
+    /// `auth` is the time limit of a login. The agent gets less, so the key files still have their turn.
     pub fn new(auth: Duration) -> KeyStore {
         KeyStore { patience: auth * 3 / 4, files: HashMap::new(), certificates: HashMap::new(), agents: HashMap::new() }
     }
 
-    /// Reads all that the hosts of a run are offered, and asks for passphrases, before any clock runs.
+    /// Reads all keys that the hosts of a run are offered, and asks for passphrases.
     pub fn prepare(&mut self, offers: &[Offer], stop: &Stop) -> Result<()> {
         let mut seen = HashSet::new();
         let offers: Vec<&Offer> = offers.iter().filter(|offer| seen.insert(*offer)).collect();
         for offer in &offers {
-            self.read(offer, stop)?;
+            self.read_keys(offer, stop)?;
         }
         for offer in offers {
-            for path in self.to_open(offer) {
-                self.open(&path, offer, stop)?;
+            for path in self.files_to_unlock(offer) {
+                self.unlock(&path, offer, stop)?;
             }
         }
         Ok(())
     }
 
-    /// An error where there is nothing to log in with anywhere. Hosts that lack a key while others have one learn so at
-    /// their login.
+    /// Fails if there is no key for any host. If only some hosts have no key, their logins fail.
     pub fn require_any(&self, offers: &[Offer]) -> Result<()> {
         let mut seen = HashSet::new();
         let mut offers = offers.iter().filter(|offer| seen.insert(*offer)).peekable();
@@ -110,11 +110,11 @@ impl KeyStore {
             return Ok(());
         }
         let notes = choose(self, first).notes;
-        // One agent that is gone and nothing else: that alone is the reason.
-        let why = match (self.gone(first), notes.is_empty()) {
-            (Some(why), _) if notes.len() == 1 => format!(" ({why})"),
-            (_, true) => String::new(),
-            (_, false) => format!(": {}", notes.join(", ")),
+        // If the agent is gone and there is nothing else, that is the only reason to report.
+        let why = match (self.gone(first), notes.len()) {
+            (Some(why), 1) => format!(" ({why})"),
+            (_, 0) => String::new(),
+            _ => format!(": {}", notes.join(", ")),
         };
         Err(Failure::usage(format!("there is no key to log in with{why}"))
             .hint("name one with -i, or start an agent and load one with ssh-add"))
@@ -136,10 +136,10 @@ impl KeyStore {
         self.agent(offer).and_then(Agent::gone)
     }
 
-    fn read(&mut self, offer: &Offer, stop: &Stop) -> Result<()> {
+    fn read_keys(&mut self, offer: &Offer, stop: &Stop) -> Result<()> {
         for path in &offer.files {
             let file = self.files.entry(path.clone()).or_insert_with(|| read_file(path));
-            if let (Named::Option, PrivateHalf::Absent(why), None) = (offer.named, &file.private, &file.public) {
+            if let (KeySource::Option, PrivateHalf::Absent(why), None) = (offer.source, &file.private, &file.public) {
                 return Err(Failure::usage(format!("cannot use the key file {}: {why}", path.display())));
             }
         }
@@ -154,12 +154,12 @@ impl KeyStore {
         Ok(())
     }
 
-    /// The files to ask a passphrase for. A file that was named is meant, unless the agent holds its key; a usual one is
-    /// where there is nothing else.
-    fn to_open(&self, offer: &Offer) -> Vec<PathBuf> {
+    /// Returns the files to ask a passphrase for: those that were named, unless the agent holds the key. The usual files
+    /// only if there is nothing else.
+    fn files_to_unlock(&self, offer: &Offer) -> Vec<PathBuf> {
         let held = self.agent(offer).map(Agent::keys).unwrap_or_default();
         let is_held = |public: &PublicKey| held.iter().any(|held| held.key == public.key);
-        if offer.named == Named::Usual && !choose(self, offer).candidates.is_empty() {
+        if offer.source == KeySource::Usual && !choose(self, offer).candidates.is_empty() {
             return Vec::new();
         }
         let locked = offer.files.iter().filter(|path| {
@@ -170,21 +170,21 @@ impl KeyStore {
         locked.cloned().collect()
     }
 
-    fn open(&mut self, path: &Path, offer: &Offer, stop: &Stop) -> Result<()> {
+    fn unlock(&mut self, path: &Path, offer: &Offer, stop: &Stop) -> Result<()> {
         let gone = self.gone(offer);
         let Some(file) = self.files.get_mut(path) else { return Ok(()) };
         let PrivateHalf::Locked(text) = &file.private else { return Ok(()) };
         let shown = path.display().to_string();
         let mut prompt = format!("Enter passphrase for key '{}': ", visible(&shown));
         for _ in 0..TRIES {
-            let passphrase = match ask(&prompt, stop) {
+            let passphrase = match ask_passphrase(&prompt, stop) {
                 Ok(passphrase) => passphrase,
-                Err(Unasked::Interrupted) => return Err(Failure::interrupted()),
-                // What nobody typed this time may not be needed.
-                Err(Unasked::Nobody) if offer.named != Named::Option => return Ok(()),
-                Err(unasked) => {
-                    let why = match unasked {
-                        Unasked::Failed(why) => format!(": {why}"),
+                Err(PassphraseError::Interrupted) => return Err(Failure::interrupted()),
+                // The key may not be needed.
+                Err(PassphraseError::CannotAsk) if offer.source != KeySource::Option => return Ok(()),
+                Err(error) => {
+                    let why = match error {
+                        PassphraseError::Failed(why) => format!(": {why}"),
                         _ => gone.map(|why| format!(" ({why})")).unwrap_or_default(),
                     };
                     return Err(Failure::usage(format!("the key file {shown} is encrypted{why}"))
@@ -211,7 +211,7 @@ impl KeyStore {
     }
 }
 
-/// `KEY.pub` and the like.
+/// Returns the path of `KEY.pub` and the like.
 pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
@@ -257,19 +257,19 @@ fn read_certificate(path: &Path) -> io::Result<std::result::Result<PublicKey, St
     })
 }
 
-/// Reads a file into one piece of memory, which is wiped when it is freed: growing would leave copies behind. With it comes
-/// the file's mode if it is ours and others may use it: ssh takes no private key from such a file.
+/// Reads a file into one piece of memory, which is wiped when it is freed. Growing memory would leave copies behind. Also
+/// returns the file's mode if it is ours and other users may read it, because ssh uses no private key from such a file.
 fn read_secret(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Option<u32>)> {
     const LARGEST: usize = 64 << 10;
     const OTHERS: u32 = 0o077;
     let mut text = Zeroizing::new(Vec::with_capacity(LARGEST + 1));
     let file = File::open(path)?;
-    let about = file.metadata()?;
+    let metadata = file.metadata()?;
     file.take(LARGEST as u64 + 1).read_to_end(&mut text)?;
-    let mode = about.mode() & 0o777;
-    let too_open = about.is_file() && about.uid() == getuid().as_raw() && mode & OTHERS != 0;
-    match text.len() > LARGEST {
-        true => Err(io::Error::other(format!("larger than {} KiB", LARGEST >> 10))),
-        false => Ok((text, too_open.then_some(mode))),
+    let mode = metadata.mode() & 0o777;
+    let too_open = metadata.is_file() && metadata.uid() == getuid().as_raw() && mode & OTHERS != 0;
+    if text.len() > LARGEST {
+        return Err(io::Error::other(format!("larger than {} KiB", LARGEST >> 10)));
     }
+    Ok((text, too_open.then_some(mode)))
 }

@@ -7,7 +7,7 @@
 
 mod message;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use super::public_key::PublicKey;
 use crate::base::shutdown::Stop;

@@ -55,6 +55,18 @@ fn agent(serve: impl Fn(UnixStream) + Clone + Send + 'static) -> (TempDir, PathB
     (folder, socket)
 }
 
+/// An agent that lists these keys and signs nothing.
+pub fn agent_with_keys(blobs: &[Vec<u8>]) -> (TempDir, PathBuf) {
+    let mut answer = vec![KEYS];
+    answer.extend((blobs.len() as u32).to_be_bytes());
+    answer.extend(blobs.iter().flat_map(|blob| [framed(blob), framed(b"comment")].concat()));
+    agent(move |mut stream| {
+        while request(&mut stream).is_ok() {
+            let _ = stream.write_all(&framed(&answer));
+        }
+    })
+}
+
 /// An agent that lists one key, and answers requests to sign by `sign`.
 fn signer(sign: impl Fn(&mut UnixStream) + Clone + Send + 'static) -> (TempDir, PathBuf) {
     agent(move |mut stream| {
