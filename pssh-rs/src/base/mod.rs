@@ -1,4 +1,4 @@
-//! What every other folder builds on: waits, stop signals, sockets, small readers. Imports no other folder.
+//! What every other folder builds on: waits, stop signals, sockets, signatures, small readers. Imports no other folder.
 
 pub mod env;
 pub mod key_blob;
