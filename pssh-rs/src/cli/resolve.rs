@@ -206,13 +206,13 @@ fn offer(options: &HostOptions, common: &Common) -> Offer {
         Some(variable) if variable.starts_with('$') => env_path(&variable[1..]),
         Some(path) => Some(PathBuf::from(path)),
     };
-    let (files, named) = match (common.identities.is_empty(), options.identity_files_set) {
+    let (files, source) = match (common.identities.is_empty(), options.identity_files_set) {
         (false, _) => (common.identities.clone(), KeySource::Option),
         (true, true) => (options.identity_files.clone(), KeySource::Config),
         (true, false) => (options.identity_files.clone(), KeySource::Usual),
     };
     let (certificates, identities_only) = (options.certificate_files.clone(), options.identities_only);
-    Offer { files, named, certificates, identities_only, agent }
+    Offer { files, source, certificates, identities_only, agent }
 }
 
 /// The plan for one host as its record, for `--dry-run`. `what` is the same for all hosts.
