@@ -1,5 +1,7 @@
-//! What every other folder builds on: waits, stop signals, sockets, signatures, small readers. Imports no other folder.
+//! What every other folder builds on: waits, stop signals, timers, sockets, signatures, small readers. Imports no other
+//! folder.
 
+pub mod attempt_timer;
 pub mod env;
 pub mod key_blob;
 pub mod policy;
