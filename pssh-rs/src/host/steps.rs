@@ -39,7 +39,7 @@ impl Host<'_, '_> {
     fn steps(&self, copied: &mut Copied, sink: &mut dyn Sink<WaitError>) -> Outcome {
         let mut outcome = Outcome::new(HostStatus::Ok, Some(Phase::Exec));
         if let Some(plan) = &self.job.push {
-            match copy::push(self.session, plan, &self.target.place(), self.timer.deadline(), &mut |_| ()) {
+            match copy::push(self.session, plan, &self.target.place(), self.timer.deadline()) {
                 Ok(pushed) => copied.add(pushed),
                 Err(error) => return self.copy_failed(*error, copied),
             }
@@ -62,7 +62,7 @@ impl Host<'_, '_> {
         if outcome.status == HostStatus::Ok
             && let Some(plan) = &self.job.pull
         {
-            match copy::pull(self.session, plan, self.target.record.host(), self.timer.deadline(), &mut |_| ()) {
+            match copy::pull(self.session, plan, self.target.record.host(), self.timer.deadline()) {
                 Ok(pulled) => copied.add(pulled),
                 Err(error) => return Outcome { exit_code: outcome.exit_code, ..self.copy_failed(*error, copied) },
             }
