@@ -46,10 +46,11 @@ pub fn check_protection(job: &Job, instance: &Record) -> Result<()> {
     let Some(value) = tags.get(PROTECT_TAG).and_then(Value::as_str) else { return Ok(()) };
     let words: Vec<String> = value.split(',').map(|word| word.trim().to_lowercase()).collect();
     let is_known = words.iter().all(|word| matches!(word.as_str(), "stop" | "terminate"));
-    match is_known && !words.iter().any(|known| known == word) {
-        true => Ok(()),
-        false => Err(Failure::unreached(format!("protected by its tag {PROTECT_TAG}={value}"))
-            .hint(format!("`ec2-tag {PROTECT_TAG}- HOST` removes the tag"))),
+    if is_known && !words.iter().any(|known| known == word) {
+        Ok(())
+    } else {
+        Err(Failure::unreached(format!("protected by its tag {PROTECT_TAG}={value}"))
+            .hint(format!("`ec2-tag {PROTECT_TAG}- HOST` removes the tag")))
     }
 }
 

@@ -48,9 +48,10 @@ fn check_same(shown: &Record, instance: &Record) -> Result<()> {
         (!is_same).then(|| format!("its {fact} was {was} and is {is} now"))
     });
     let changes: Vec<String> = changes.collect();
-    match changes.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::unreached(format!("not changed, because {}", changes.join(", and ")))),
+    if changes.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::unreached(format!("not changed, because {}", changes.join(", and "))))
     }
 }
 

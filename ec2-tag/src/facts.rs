@@ -45,12 +45,13 @@ impl Facts {
         for (region, Needed { volumes, names }) in regions {
             let volumes: Vec<String> = volumes.into_iter().collect();
             let found = async {
-                let volumes = match volumes.is_empty() {
-                    true => Vec::new(),
-                    false => ec2.volumes(&region, "volume-id", &volumes).await.map_err(|failure| {
+                let volumes = if volumes.is_empty() {
+                    Vec::new()
+                } else {
+                    ec2.volumes(&region, "volume-id", &volumes).await.map_err(|failure| {
                         let failure = failure.within("the tags of its volumes are not known");
                         if failure.hint.is_some() { failure } else { failure.hint("--no-volumes tags the hosts alone") }
-                    })?,
+                    })?
                 };
                 Ok::<_, Failure>((volumes, holders(ec2, &region, names).await?))
             };
@@ -84,7 +85,7 @@ impl Facts {
     }
 }
 
-/// The live instances that have each name, or get it.
+/// Returns the live instances that have each name, or get it.
 async fn holders(
     ec2: &Ec2,
     region: &str,
@@ -101,7 +102,7 @@ async fn holders(
     Ok(names)
 }
 
-/// The name that a host gets, if it has another one. A template that fails is said later.
+/// Returns the name that a host gets, if it has another one. A template that fails is said later.
 fn new_name(host: &Acted, wanted: &Wanted) -> Option<String> {
     if !wanted.set.iter().any(|(key, _)| key == "Name") {
         return None;

@@ -34,8 +34,8 @@ impl VolumeTags {
     }
 }
 
-/// The changes that give a host's instance and volumes their tags: none of a tag that holds already. Fails where EC2
-/// would refuse one.
+/// Returns the changes that give a host's instance and volumes their tags: none of a tag that holds already. Fails
+/// where EC2 would refuse one.
 pub fn changes(record: &Record, tags: &Tags, volume_tags: VolumeTags, volumes: &Volumes) -> Result<Vec<TagChange>> {
     let id = record.str("instance_id").unwrap_or_default();
     if offers_tags_in_metadata(record)
@@ -86,18 +86,18 @@ fn changes_of(resource: &str, now: &BTreeMap<String, String>, wanted: &Tags) -> 
     Ok(changes)
 }
 
-/// How many more tags a resource has after the changes.
+/// Returns how many more tags a resource has after the changes.
 fn added(changes: &[TagChange]) -> isize {
     let one = |change: &TagChange| isize::from(change.after.is_some()) - isize::from(change.before.is_some());
     changes.iter().map(one).sum()
 }
 
-/// How many tags count towards EC2's limit: those of AWS itself do not.
+/// Returns how many tags count towards EC2's limit: those of AWS itself do not.
 fn own_tags(tags: &BTreeMap<String, String>) -> isize {
     tags.keys().filter(|key| !key.starts_with("aws:")).count() as isize
 }
 
-/// The resources of a host whose tags must be removed before others are set: the limit has no room for both.
+/// Returns the resources of a host whose tags must be removed before others are set: the limit has no room for both.
 pub fn remove_first(record: &Record, changes: &[TagChange], volumes: &Volumes) -> BTreeSet<String> {
     let id = record.str("instance_id").unwrap_or_default();
     let is_full = |resource: &&String| {
@@ -140,7 +140,7 @@ pub fn tags_in(record: &Record) -> BTreeMap<String, String> {
     pairs.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_string()))).collect()
 }
 
-/// The EBS volumes of an instance with their devices.
+/// Returns the EBS volumes of an instance with their devices.
 pub fn volumes_of(record: &Record) -> Vec<(String, Option<String>)> {
     let text = |value: &Value| value.as_str().map(str::to_string);
     let volumes = record.get("volumes");

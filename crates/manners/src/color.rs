@@ -12,7 +12,9 @@ pub enum Color {
     /// On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb
     #[default]
     Auto,
+    /// Always use colours
     Always,
+    /// Never use colours
     Never,
 }
 
@@ -37,7 +39,7 @@ fn auto(on_terminal: bool, env: impl Fn(&str) -> Option<OsString>) -> bool {
     is_forced || (on_terminal && !is("CLICOLOR", "0") && !is("TERM", "dumb"))
 }
 
-/// The colour of a value, by the key that it stands at.
+/// Returns the colour of a value, by the key that it stands at.
 pub(crate) fn color_of(key: &str, value: &str) -> Option<&'static str> {
     match key {
         _ if value == "-" => None,

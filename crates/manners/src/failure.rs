@@ -27,7 +27,7 @@ impl Failure {
         Failure::new(Status::No, message)
     }
 
-    /// A host or region that could not be reached or changed.
+    /// Returns the failure of a host or region that could not be reached or changed.
     pub fn unreached(message: impl Into<String>) -> Failure {
         Failure::new(Status::Unreached, message)
     }
@@ -51,7 +51,7 @@ impl Failure {
         self
     }
 
-    /// The failure of a write to stdout. A reader that went away (`| head`) is no failure to speak of.
+    /// Returns the failure of a write to stdout. A reader that went away (`| head`) is no failure to speak of.
     pub fn stdout(error: &io::Error) -> Failure {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::new(Status::Done, ""),

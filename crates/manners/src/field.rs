@@ -37,7 +37,7 @@ pub(crate) struct Field {
 }
 
 impl Field {
-    /// The fields of these paths, or of all `columns` where there is none. Known ones keep their headers.
+    /// Returns the fields of these paths, or of all `columns` where there is none. Known ones keep their headers.
     pub fn all(paths: &[String], columns: &[Column]) -> Vec<Field> {
         let known =
             |path: &str| columns.iter().find(|column| column.key == path).map(|column| column.header.to_string());
@@ -52,7 +52,7 @@ impl Field {
     }
 }
 
-/// The value of a row at `path`. `age`, in seconds, is computed of `launch_time` unless the row has it.
+/// Returns the value of a row at `path`. `age`, in seconds, is computed of `launch_time` unless the row has it.
 pub(crate) fn value_at(row: Lookup<'_>, path: &str, now: SystemTime) -> Option<Value> {
     at_path(row, path).or_else(|| match path {
         "age" => row("launch_time").map(|time| age(&time, now).map_or(Value::Null, Value::from)),
@@ -65,7 +65,7 @@ fn age(launch_time: &Value, now: SystemTime) -> Option<u64> {
     Some(now.duration_since(launched).unwrap_or_default().as_secs())
 }
 
-/// A cell's text for people: empty for what is missing; lists and objects on one line, without JSON's quotes.
+/// Returns a cell's text for people: empty for what is missing; lists and objects on one line, without JSON's quotes.
 pub(crate) fn shown(path: &str, value: Option<&Value>) -> String {
     let text = match (path, value) {
         (_, None | Some(Value::Null)) => String::new(),
@@ -75,8 +75,8 @@ pub(crate) fn shown(path: &str, value: Option<&Value>) -> String {
     visible(&text).into_owned()
 }
 
-/// A cell's text for programs: empty for what is missing, a list of plain values with commas between them, anything else
-/// that is nested as JSON.
+/// Returns a cell's text for programs: empty for what is missing, a list of plain values with commas between them,
+/// anything else that is nested as JSON.
 pub(crate) fn flat(path: &str, value: Option<&Value>) -> String {
     let is_nested = |value: &Value| value.is_array() || value.is_object();
     match (path, value) {

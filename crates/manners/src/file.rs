@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 pub fn read_capped(input: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(limit + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > limit {
-        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {} MiB", limit >> 20))),
-        false => Ok(bytes),
+    if bytes.len() as u64 > limit {
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {} MiB", limit >> 20)))
+    } else {
+        Ok(bytes)
     }
 }
 
@@ -49,7 +50,7 @@ pub fn write_private_file(path: &Path, bytes: &[u8], executable: bool) -> Result
     written.map_err(|error| cannot_write(path, &error))
 }
 
-/// The umask takes from the permissions of a new file, as it does from a shell's.
+/// Writes a temporary file and renames it to `path`. The umask applies to a new file, as in a shell.
 fn replace(path: &Path, bytes: &[u8], permissions: Permissions) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder.to_path_buf(),
@@ -61,7 +62,8 @@ fn replace(path: &Path, bytes: &[u8], permissions: Permissions) -> io::Result<()
     Ok(())
 }
 
-/// The error without the path of the temporary file, which tempfile puts behind it and which says nothing to anyone.
+/// Returns the error without the path of the temporary file, which tempfile puts behind it and which says nothing to
+/// anyone.
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     let text = error.to_string();
     let reason = text.split_once(" at path ").map_or(text.as_str(), |(reason, _)| reason);

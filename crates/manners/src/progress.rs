@@ -22,9 +22,10 @@ static SHOWN: Mutex<Option<WeakProgressBar>> = Mutex::new(None);
 /// Returns stderr for a bar; hidden where that is not a terminal.
 pub(crate) fn bar_target() -> ProgressDrawTarget {
     let term = Term::buffered_stderr();
-    match term.is_term() && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb") {
-        true => ProgressDrawTarget::term_like_with_hz(Box::new(BarTerminal(term)), RATE),
-        false => ProgressDrawTarget::hidden(),
+    if term.is_term() && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb") {
+        ProgressDrawTarget::term_like_with_hz(Box::new(BarTerminal(term)), RATE)
+    } else {
+        ProgressDrawTarget::hidden()
     }
 }
 

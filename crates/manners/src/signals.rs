@@ -43,7 +43,7 @@ pub(crate) fn die_interrupted() {
     });
 }
 
-/// Where the system does not tell, a signal is left as it is.
+/// Returns whether the process ignores the signal. A signal of which the system does not say that is left as it is.
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

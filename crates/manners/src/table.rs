@@ -84,7 +84,7 @@ pub(crate) fn table_lines(fields: &[Field], rows: &[TableRow], style: &TableStyl
     header.into_iter().chain(body).collect()
 }
 
-/// A table of rows that are not records, as wide as its cells need.
+/// Returns a table of rows that are not records, as wide as its cells need.
 pub fn table(headers: &[&str], rows: impl Iterator<Item = Vec<Option<Value>>>) -> String {
     let field = |header: &&str| Field { header: header.to_string(), path: String::new() };
     let fields: Vec<Field> = headers.iter().map(field).collect();
@@ -102,7 +102,7 @@ fn text_of(cell: &str) -> &str {
     if cell.is_empty() { "-" } else { cell }
 }
 
-/// Which columns are shown, and how wide each is.
+/// Returns which columns are shown, and how wide each is.
 fn layout(fields: &[Field], rows: &[TableRow], style: &TableStyle) -> Vec<(usize, usize)> {
     let is_used = |index: usize| index == 0 || rows.iter().any(|row| !row.cells[index].is_empty());
     let is_only_if_used = |index: usize| style.only_if_used.contains(&fields[index].path.as_str());
@@ -157,12 +157,12 @@ fn shrink(shown: &mut [(usize, usize)], most: usize, floor: usize, may: impl Fn(
     }
 }
 
-/// A part of an id, an address or a zone is of no use to anyone.
+/// Returns whether a cell is never cut: a part of an id, an address or a zone is of no use.
 fn is_kept_whole(path: &str) -> bool {
     path.ends_with("_id") || path.ends_with("_ip") || matches!(path, "zone" | "state" | "status" | "action" | "age")
 }
 
-/// Whether it is the id of an instance or of another resource of EC2.
+/// Returns whether it is the id of an instance or of another resource of EC2.
 fn is_id(cell: &str) -> bool {
     let digits = cell.rsplit_once('-').map(|(_, digits)| digits);
     digits.is_some_and(|digits| digits.len() == 17 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -178,7 +178,8 @@ fn cut(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(if width == 0 { String::new() } else { format!("{}…", &text[..end]) })
 }
 
-/// The width that a table on stdout may have: COLUMNS, else the terminal's. None in a pipe, so nothing is cut there.
+/// Returns the width that a table on stdout may have: COLUMNS, else the terminal's. None in a pipe, so nothing is cut
+/// there.
 pub(crate) fn stdout_width(on_terminal: bool) -> Option<usize> {
     let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
     set.filter(|width| *width > 0).or_else(|| on_terminal.then(|| Term::stdout().size().1.into()))

@@ -26,12 +26,9 @@ pub struct ProgressArgs {
 }
 
 impl ProgressArgs {
-    /// A bar on stderr that counts to `total`; hidden where stderr is not a terminal.
+    /// Returns a bar on stderr that counts to `total`; hidden where stderr is not a terminal.
     pub fn bar(&self, total: u64, doing: &'static str) -> ProgressBar {
-        let target = match self.no_progress {
-            true => ProgressDrawTarget::hidden(),
-            false => bar_target(),
-        };
+        let target = if self.no_progress { ProgressDrawTarget::hidden() } else { bar_target() };
         let style = ProgressStyle::with_template("{msg} {pos}/{len} [{wide_bar}] {elapsed_precise}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style).with_message(doing);

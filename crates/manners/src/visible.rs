@@ -35,7 +35,7 @@ pub fn columns(text: &str) -> usize {
 /// A longer word without a blank or a comma is not written for people.
 const LONGEST_WORD: usize = 200;
 
-/// Whether a word is an opaque token, as those that AWS encodes messages in.
+/// Returns whether a word is an opaque token, as those that AWS encodes messages in.
 pub fn is_opaque(word: &str) -> bool {
     word.len() > LONGEST_WORD && word.bytes().all(is_of_token)
 }
@@ -52,10 +52,7 @@ pub fn shorten(text: &str) -> Cow<'_, str> {
     }
     let words = text.split_inclusive(is_end).map(|word| {
         let token = word.trim_end_matches(is_end);
-        match is_opaque(token) {
-            true => format!("{}...{}", &token[..20], &word[token.len()..]),
-            false => word.to_string(),
-        }
+        if is_opaque(token) { format!("{}...{}", &token[..20], &word[token.len()..]) } else { word.to_string() }
     });
     Cow::Owned(words.collect())
 }

@@ -142,7 +142,7 @@ impl<W: Write> RecordWriter<W> {
         self.fields.iter().map(cell).collect()
     }
 
-    /// A line of a table. The id of an instance without a name, which is its host, is shown once.
+    /// Returns a line of a table. The id of an instance without a name, which is its host, is shown once.
     fn table_row(&self, row: Lookup<'_>) -> TableRow {
         let mut cells = self.cells(row, shown);
         let is_instance = |field: &Field| field.path == "instance_id";
@@ -155,7 +155,7 @@ impl<W: Write> RecordWriter<W> {
         TableRow { cells, bold: Vec::new() }
     }
 
-    /// A line of csv or tsv.
+    /// Returns a line of csv or tsv.
     fn separated(&self, cells: &[String]) -> Vec<u8> {
         let mut line = match self.mode {
             OutputMode::Csv => csv_line(cells),
@@ -173,9 +173,10 @@ impl<W: Write> RecordWriter<W> {
     fn put(&mut self, text: &[u8]) -> Result<()> {
         let is_first = !std::mem::replace(&mut self.is_begun, true);
         let is_separated = matches!(self.mode, OutputMode::Csv | OutputMode::Tsv);
-        let header = match is_first && is_separated && self.style.has_header {
-            true => self.separated(&self.fields.iter().map(|field| field.path.clone()).collect::<Vec<_>>()),
-            false => Vec::new(),
+        let header = if is_first && is_separated && self.style.has_header {
+            self.separated(&self.fields.iter().map(|field| field.path.clone()).collect::<Vec<_>>())
+        } else {
+            Vec::new()
         };
         let written = self.out.write_all(&header).and_then(|()| self.out.write_all(text));
         written.map_err(|error| Failure::stdout(&error))
@@ -212,7 +213,7 @@ impl<W: Write> RecordWriter<W> {
 }
 
 impl<W: Write> RecordWriter<W> {
-    /// The rows of a table, in their order, each with the place of its record.
+    /// Returns the rows of a table, in their order, each with the place of its record.
     pub fn rows(&self, records: &[Record]) -> Vec<(usize, TableRow)> {
         let row = |record: &Record| {
             let row: Lookup<'_> = &|key| record.get(key);
@@ -223,7 +224,7 @@ impl<W: Write> RecordWriter<W> {
         rows.into_iter().map(|(place, (_, row))| (place, row)).collect()
     }
 
-    /// The lines of a table of this width.
+    /// Returns the lines of a table of this width.
     pub fn table_lines(&self, rows: &[TableRow], width: usize) -> Vec<String> {
         table_lines(&self.fields, rows, &TableStyle { width: Some(width), ..self.style.clone() })
     }
@@ -283,15 +284,12 @@ impl Paths {
     }
 }
 
-/// A record as a line of JSON, without the newline.
+/// Returns a record as a line of JSON, without the newline.
 pub fn json_line(record: &Record, on_terminal: bool) -> String {
-    match on_terminal {
-        true => escape_hidden(&record.to_string()),
-        false => record.to_string(),
-    }
+    if on_terminal { escape_hidden(&record.to_string()) } else { record.to_string() }
 }
 
-/// A line of csv, without the newline.
+/// Returns a line of csv, without the newline.
 fn csv_line(cells: &[String]) -> Vec<u8> {
     let mut line = Vec::new();
     // Memory takes all that is written to it.

@@ -59,7 +59,7 @@ pub struct HostVolumes {
 }
 
 impl HostVolumes {
-    /// A live instance of the host that has one of its volumes: another run has launched it just now.
+    /// Returns a live instance of the host that has one of its volumes: another run has launched it just now.
     pub fn live_instance(&self, host: &str) -> Option<&Record> {
         let is_live = |instance: &&Record| {
             instance.host() == host && instance.str("state").is_some_and(|state| LIVE_STATES.contains(&state.as_str()))
@@ -77,7 +77,7 @@ pub struct Disks {
 }
 
 impl Disks {
-    /// The volumes that are to be attached, by device.
+    /// Returns the volumes that are to be attached, by device.
     pub fn volume_ids(&self) -> BTreeMap<String, String> {
         let id = |place: &Place| Some((place.device.clone(), place.attach.clone()?));
         self.places.iter().filter_map(id).collect()
@@ -216,14 +216,14 @@ pub fn check_plan(host: &str, places: &[Place], is_launched: bool, known: &HostV
     Ok(())
 }
 
-/// The devices and ids of the volumes in an instance's record.
+/// Returns the devices and ids of the volumes in an instance's record.
 pub fn instance_volumes(instance: &Record) -> Vec<(String, String)> {
     let Some(Value::Array(volumes)) = instance.get("volumes") else { return Vec::new() };
     let text = |volume: &Value, key: &str| volume.get(key).and_then(Value::as_str).map(str::to_string);
     volumes.iter().filter_map(|volume| Some((text(volume, "device")?, text(volume, "volume_id")?))).collect()
 }
 
-/// The volume of each position of a set: all or none.
+/// Returns the volume of each position of a set: all or none.
 fn find_set<'a>(host: &str, set: &VolumeSet, known: &'a HostVolumes) -> Result<Vec<Option<&'a EbsVolume>>> {
     let places: Vec<Place> = (0..set.volumes.len()).map(|index| place(set, index)).collect();
     let mut found = Vec::new();
@@ -281,7 +281,7 @@ fn volume_by_id<'a>(id: &str, known: &'a HostVolumes, region: &str) -> Result<&'
     found.ok_or_else(|| Failure::usage(format!("volume id: there is no volume {id} in {region}")))
 }
 
-/// Whether a volume can be attached, at the latest when an instance that is ending lets go of it.
+/// Checks that a volume can be attached, at the latest when an instance that is ending lets go of it.
 fn check_free(volume: &EbsVolume, instance: Option<&str>, known: &HostVolumes) -> Result<()> {
     if let Some(holder) = volume.live_holder(instance, &known.holders) {
         return Err(Failure::unreached(format!("its volume {} is in use by {holder}", described(volume)))

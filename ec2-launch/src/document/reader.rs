@@ -74,10 +74,7 @@ impl<'a> Reader<'a> {
 
     fn finish(mut self, root: &Node) -> Result<Document, Vec<Problem>> {
         self.note_place("", root);
-        match self.problems.is_empty() {
-            true => Ok(self.document),
-            false => Err(self.problems),
-        }
+        if self.problems.is_empty() { Ok(self.document) } else { Err(self.problems) }
     }
 
     fn place(&self, node: &Node) -> Place {

@@ -73,7 +73,7 @@ pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: 
     acted
 }
 
-/// A step that is not executed.
+/// Returns a step that is not executed.
 pub fn not_done(step: Step) -> Acted {
     Acted { record: step.record, action: FAILED, result: step.todo.map(drop) }
 }

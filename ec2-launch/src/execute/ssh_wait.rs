@@ -174,7 +174,7 @@ mod tests {
         assert!(target(&host(r#"{"host":"a","port":70000}"#), &place()).is_err());
     }
 
-    /// What is said of a server that writes this and closes the connection.
+    /// Returns what is said of a server that writes this and closes the connection.
     async fn said(words: &'static [u8]) -> Result<(), String> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();

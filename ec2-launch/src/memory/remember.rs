@@ -52,7 +52,7 @@ pub struct Recall {
 }
 
 impl Recalled {
-    /// What to launch the host by.
+    /// Returns what to launch the host by.
     pub fn recipe(&self) -> Option<&Recipe> {
         match self {
             Recalled::Memory { recipe, .. } | Recalled::Tags { recipe, .. } => recipe.as_deref().ok(),
@@ -82,7 +82,7 @@ impl Recalled {
         Ok(())
     }
 
-    /// Why a host without an instance and a profile is not launched. `absent` says that there is no instance.
+    /// Returns why a host without an instance and a profile is not launched. `absent` says that there is no instance.
     pub fn refusal(&self, absent: Failure) -> Failure {
         const HINT: &str = "give --profile to launch it by, or the --region that it is in";
         match self {
@@ -98,12 +98,13 @@ impl Recalled {
         }
     }
 
-    /// The id of the last instance that is remembered.
+    /// Returns the id of the last instance that is remembered.
     pub fn last_instance(&self) -> Option<String> {
         self.memory()?.instance_id.clone()
     }
 
-    /// The id of the last instance if it was launched so shortly before `now` that EC2 lists it, even if it has ended.
+    /// Returns the id of the last instance if it was launched so shortly before `now` that EC2 lists it, even if it has
+    /// ended.
     pub fn new_instance(&self, now: SystemTime) -> Option<&str> {
         let memory = self.memory()?;
         let launched = humantime::parse_rfc3339_weak(memory.launch_time.as_deref()?).ok()?;
@@ -120,7 +121,7 @@ impl Recalled {
 }
 
 impl Recall {
-    /// The recipes of hosts that are remembered, each once.
+    /// Returns the recipes of hosts that are remembered, each once.
     pub fn recipes(&self) -> Vec<&Recipe> {
         let mut recipes: Vec<&Recipe> = Vec::new();
         for recipe in self.hosts.iter().filter_map(Recalled::recipe) {
@@ -131,8 +132,8 @@ impl Recall {
         recipes
     }
 
-    /// What is to be remembered of a host, unless that is remembered already. `instance` is the host with the instance
-    /// that it has; without one it is launched.
+    /// Returns what is to be remembered of a host, unless that is remembered already. `instance` is the host with the
+    /// instance that it has; without one it is launched.
     pub fn next_memory(
         &self,
         host: &Record,
@@ -223,10 +224,13 @@ pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, 
         }
         recall.hosts.push(reader.recalled(found, memory, denied, &mut recall.warnings));
     }
-    let unread = failures.into_iter().map(|(why, hosts)| match denied {
-        false => format!("{}: not recalled: {why}", fold(hosts)),
-        // It is the same for all hosts.
-        true => format!("nothing is recalled or remembered: {why}"),
+    let unread = failures.into_iter().map(|(why, hosts)| {
+        if denied {
+            // It is the same for all hosts.
+            format!("nothing is recalled or remembered: {why}")
+        } else {
+            format!("{}: not recalled: {why}", fold(hosts))
+        }
     });
     recall.warnings.splice(0..0, unread.collect::<Vec<_>>());
     recall.warnings.dedup();

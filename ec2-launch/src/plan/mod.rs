@@ -66,7 +66,7 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Why the instance must run, if it must.
+    /// Returns why the instance must run, if it must.
     pub fn running(&self) -> Option<&'static str> {
         match self.elastic_ip {
             Some(_) => Some("the profile's elastic ip needs an instance that runs"),
@@ -79,7 +79,7 @@ impl Needs {
 }
 
 impl Step {
-    /// What the user is to know of the launch.
+    /// Returns what the user is to know of the launch.
     pub fn notes(&self) -> &[String] {
         match &self.todo {
             Ok(Todo::Launch(launch)) => &launch.notes,
@@ -89,7 +89,7 @@ impl Step {
 }
 
 impl Todo {
-    /// The record's `action` under --dry-run.
+    /// Returns the record's `action` under --dry-run.
     pub fn action(&self) -> &'static str {
         match self {
             Todo::Leave => "leave",
@@ -181,7 +181,8 @@ fn step(mut record: Record, at: usize, given: Option<&Recipe>, spread: &Spread, 
     Step { record, todo, reason, needs: Needs { elastic_ip, memory, volumes } }
 }
 
-/// The requests that launch a host, with its volumes. Volumes that are kept are not created, and their zone is the host's.
+/// Returns the requests that launch a host, with its volumes. Volumes that are kept are not created, and their zone is
+/// the host's.
 fn launch_requests(
     record: &mut Record,
     (given, recipe): (Option<&Recipe>, &Recipe),
@@ -214,7 +215,7 @@ fn launch_requests(
     Ok((requests, notes, disks))
 }
 
-/// What is to be done for an instance in this state.
+/// Returns what is to be done for an instance in this state.
 pub fn by_state(state: &str) -> Result<Todo> {
     match state {
         "pending" | "running" => Ok(Todo::Leave),

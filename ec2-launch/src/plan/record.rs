@@ -22,7 +22,7 @@ struct Document {
     needs: Needs,
 }
 
-/// The step as --dry-run shows it.
+/// Returns the step as --dry-run shows it.
 pub fn planned(step: Step) -> Acted {
     let Step { mut record, todo, reason, needs } = step;
     let action = todo.as_ref().map_or("refuse", Todo::action);
@@ -60,7 +60,7 @@ fn show_request(record: &mut Record, launch: &Launch) -> Option<usize> {
     Some(bytes)
 }
 
-/// How many bytes a base64 text holds.
+/// Returns how many bytes a base64 text holds.
 fn decoded_size(base64: &str) -> usize {
     base64.trim_end_matches('=').len() * 3 / 4
 }
@@ -86,13 +86,10 @@ pub fn read_plan(path: &str) -> Result<Vec<Record>> {
             }
         }
     }
-    match records.is_empty() {
-        true => Err(Failure::usage(format!("{name}: there is no plan in it"))),
-        false => Ok(records),
-    }
+    if records.is_empty() { Err(Failure::usage(format!("{name}: there is no plan in it"))) } else { Ok(records) }
 }
 
-/// The steps of a plan. If the world has changed for one host, nothing is done for any.
+/// Returns the steps of a plan. If the world has changed for one host, nothing is done for any.
 pub fn planned_steps(records: Vec<Record>, facts: &Facts) -> Vec<Step> {
     let mut steps: Vec<Step> = records
         .into_iter()
@@ -120,7 +117,7 @@ fn changed(why: impl std::fmt::Display) -> Failure {
     Failure::usage(format!("{CHANGED}: {why}")).hint(MAKE_ANEW)
 }
 
-/// One step of a plan.
+/// Returns one step of a plan.
 fn read(mut record: Record, found: &Found, volumes: Result<HostVolumes>) -> Step {
     let action = record.str("action").unwrap_or_default();
     let reason = record.str("reason").unwrap_or_default();
@@ -147,7 +144,7 @@ fn read(mut record: Record, found: &Found, volumes: Result<HostVolumes>) -> Step
     Step { record, todo, reason, needs }
 }
 
-/// What the plan in a record says of volumes, if it does.
+/// Returns what the plan in a record says of volumes, if it does.
 pub fn planned_places(record: &Record) -> Option<Vec<Place>> {
     serde_json::from_value(record.get("plan")?.get("volumes")?.clone()).ok()
 }

@@ -31,7 +31,7 @@ fn id(image: &str) -> ImageChoice {
     ImageChoice::Id(image.to_string())
 }
 
-/// A folder with these files.
+/// Returns a folder with these files.
 fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {

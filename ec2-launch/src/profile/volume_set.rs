@@ -142,7 +142,7 @@ fn check_key(volume: &Volume, path: &str, wrong: &mut Vec<Wrong>) {
     }
 }
 
-/// Whether a text has only letters, digits and the characters of `also`, and does not look like an option.
+/// Returns whether a text has only letters, digits and the characters of `also`, and does not look like an option.
 fn is_word(text: &str, also: &str) -> bool {
     !text.is_empty() && !text.starts_with('-') && text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
 }
@@ -164,7 +164,7 @@ fn volume(value: &Value) -> Volume {
     }
 }
 
-/// The devices of `count` volumes: the first one, and the next letters.
+/// Returns the devices of `count` volumes: the first one, and the next letters.
 fn devices(first: &str, count: usize) -> Result<Vec<String>, String> {
     check_device(first)?;
     let letter = first.chars().last().unwrap_or_default();
@@ -206,10 +206,7 @@ fn check_device(device: &str) -> Result<(), String> {
         }
         _ => false,
     };
-    match letters {
-        true => Ok(()),
-        false => Err(format!("{device:?} is not a device that EC2 has: give /dev/sdf to /dev/sdp")),
-    }
+    if letters { Ok(()) } else { Err(format!("{device:?} is not a device that EC2 has: give /dev/sdf to /dev/sdp")) }
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ impl RootPlan<'_> {
         (problems, notes)
     }
 
-    /// Whether the launch template says what the root is, or is not known.
+    /// Returns whether the launch template says what the root is, or is not known.
     fn template_decides(&self, device: &str) -> bool {
         self.template.is_some_and(|known| known.is_none_or(|it| it.devices.iter().any(|it| it == device)))
     }
@@ -107,7 +107,7 @@ impl RootPlan<'_> {
     }
 }
 
-/// Whether the boot script makes something of a set.
+/// Returns whether the boot script makes something of a set.
 fn is_assembled(set: &VolumeSet) -> bool {
     set.raid.is_some() || set.lvm || set.file_system.is_some() || set.mount_point.is_some() || set.volume_id.is_some()
 }
@@ -144,7 +144,7 @@ mod tests {
         (volumes, findings)
     }
 
-    /// The root volume and no findings.
+    /// Returns the root volume and no findings.
     fn good(yaml: &str, image: &Image) -> Volume {
         let (volumes, findings) = planned(yaml, image, None, None);
         assert_eq!(findings, (vec![], vec![]));

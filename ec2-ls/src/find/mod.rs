@@ -41,7 +41,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// Whether the region of a record gave no answer.
+    /// Returns whether the region of a record gave no answer.
     pub fn is_unknown(&self, record: &Record) -> bool {
         let (account, region) = (record.str("aws_profile"), record.str("region"));
         let is_its = |(its_account, its_region): &(Option<String>, String)| {
@@ -73,12 +73,12 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// The places that are asked.
+    /// Returns the places that are asked.
     pub fn places(&self) -> Result<Vec<Place<'a>>> {
         self.search().places()
     }
 
-    /// The records of each account that can be used, by their positions.
+    /// Returns the records of each account that can be used, by their positions.
     pub fn by_account(&self, records: &[Record]) -> Vec<(&'a Account, &'a Ec2, Vec<usize>)> {
         let account_of = |record: &Record| self.accounts.places_of(self.regions, record).first().copied();
         let accounts = self.accounts.iter().enumerate();

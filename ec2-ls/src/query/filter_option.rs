@@ -6,7 +6,7 @@ use cerveza_manners::{Failure, Result};
 
 const EXAMPLE: &str = "write it as in --filter 'Name=instance-type,Values=t3.*,m5.large'";
 
-/// Whether a word after `--filter` is one more filter, as in the AWS CLI. Else it says what to look for.
+/// Returns whether a word after `--filter` is one more filter, as in the AWS CLI. Else it says what to look for.
 pub fn is_filter(word: &str) -> bool {
     let has_key = word.split_once('=').is_some_and(|(key, _)| matches!(key.trim(), "Name" | "Values"));
     has_key || word.starts_with(['[', '{'])

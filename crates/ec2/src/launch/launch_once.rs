@@ -191,7 +191,7 @@ fn refused(region: &str, error: &SdkError<RunInstancesError>) -> NotLaunched {
     }
 }
 
-/// Whether a token gave an instance that has ended, or that has been given another name.
+/// Returns whether a token gave an instance that has ended, or that has been given another name.
 fn is_of_earlier_life(instance: &Record, host: &str) -> bool {
     let name = instance.get("tags").and_then(|tags| Some(tags.get("Name")?.as_str()?.to_string()));
     has_ended(instance) || name.is_some_and(|name| name != host)
@@ -204,7 +204,7 @@ fn launched_differently(instance: &Record, host: &str) -> Failure {
         .hint("run it again to go on with that instance, or terminate it first")
 }
 
-/// The token of a launch: 64 characters, which is what EC2 takes.
+/// Returns the token of a launch: 64 characters, which is what EC2 takes.
 fn client_token(region: &str, host: &str, generation: &str, number: usize) -> String {
     // A NUL is in none of them, so no two launches have the same text.
     let digest = Sha256::digest([region, host, generation, &number.to_string()].join("\0"));

@@ -19,7 +19,7 @@ fn sets(text: &str) -> Vec<VolumeSet> {
     text.split(' ').map(set).collect()
 }
 
-/// A free volume of web1, as `vol-1 data 1/2 sdf`; `-` for a tag that it lacks.
+/// Returns a free volume of web1, as `vol-1 data 1/2 sdf`; `-` for a tag that it lacks.
 fn volume(text: &str) -> EbsVolume {
     let words: Vec<&str> = text.split(' ').collect();
     let mut tags = vec![("Name", "web1".to_string())];
@@ -61,7 +61,7 @@ fn decide(profile: &str, volumes: Vec<EbsVolume>) -> Result<Disks> {
     for_launch("web1", &sets(profile), &known(volumes), "us-east-1")
 }
 
-/// What is attached at each place, as `sdf=vol-1`; `new` for a volume that is created.
+/// Returns what is attached at each place, as `sdf=vol-1`; `new` for a volume that is created.
 fn places(disks: Disks) -> String {
     let place =
         |place: Place| format!("{}={}", place.device.trim_start_matches("/dev/"), place.attach.unwrap_or("new".into()));
