@@ -6,7 +6,7 @@ use crate::base::env::env_path;
 use crate::base::policy::{Engine, HostKeyPolicy};
 use crate::host::target::{Problem, Route, Target};
 use crate::known_hosts::HostKeys;
-use crate::ssh_config::{Answer, Asked, HostKeyCheck, HostOptions};
+use crate::ssh_config::{HostConfig, HostKeyCheck, HostOptions, HostSpec};
 use cerveza_record::{Record, Value, json};
 use cerveza_results::{HostStatus, Phase, without_result};
 use std::path::PathBuf;
@@ -118,8 +118,8 @@ fn port_of(record: &Record) -> Result<Option<u16>, String> {
 }
 
 impl Named {
-    pub fn asked(&self) -> Asked<'_> {
-        Asked { name: &self.name, address: self.address.as_deref(), user: self.user.as_deref(), port: self.port }
+    pub fn asked(&self) -> HostSpec<'_> {
+        HostSpec { name: &self.name, address: self.address.as_deref(), user: self.user.as_deref(), port: self.port }
     }
 }
 
@@ -136,7 +136,7 @@ pub struct Common {
 }
 
 /// Puts together what is known of a host. What has to be read from files comes later: known_hosts and scripts.
-pub fn target(named: Named, answer: Result<Answer, String>, common: &Common) -> Target {
+pub fn target(named: Named, answer: Result<HostConfig, String>, common: &Common) -> Target {
     let unreachable = |error: String| Problem { status: HostStatus::Unreachable, phase: Phase::Resolve, error };
     let host_keys = HostKeys::from_record(&named.record);
     let (answer, refused) = match answer {
@@ -193,9 +193,9 @@ fn needs_openssh(options: &HostOptions) -> Option<Problem> {
 }
 
 /// Stands in where ssh_config has no answer; nothing is tried then.
-fn unknown(name: &str) -> Answer {
+fn unknown(name: &str) -> HostConfig {
     let (hostname, user) = (name.to_string(), String::new());
-    Answer { hostname, user, port: 22, proxy_jump: None, proxy_command: None, options: Arc::default() }
+    HostConfig { hostname, user, port: 22, proxy_jump: None, proxy_command: None, options: Arc::default() }
 }
 
 /// The keys that a host is offered: as ssh chooses them.
@@ -259,9 +259,9 @@ mod tests {
         Common { engine, connect_timeout: None, host_key: None, identities, agent: Some("/agent".into()) }
     }
 
-    fn answer(options: HostOptions) -> Answer {
+    fn answer(options: HostOptions) -> HostConfig {
         let (hostname, user) = ("10.0.0.1".to_string(), "me".to_string());
-        Answer { hostname, user, port: 22, proxy_jump: None, proxy_command: None, options: Arc::new(options) }
+        HostConfig { hostname, user, port: 22, proxy_jump: None, proxy_command: None, options: Arc::new(options) }
     }
 
     #[test]

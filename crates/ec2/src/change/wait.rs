@@ -132,7 +132,9 @@ fn note(Seen { ids, seen }: Seen, states: &[&str], looks: &mut Looks) {
                 let look = judge(&id, known.as_ref(), &record, states);
                 (Some(record), look)
             }
-            (None, Some(failure)) => (None, Look::Open(format!("{id} was not seen to be {}: {failure}", states[0]))),
+            (None, Some(failure)) => {
+                (None, Look::Open(format!("it is unknown whether {id} is {}: {failure}", states[0])))
+            }
             (None, None) => (None, Look::Open(format!("{id} is not listed"))),
         };
         looks.insert(id, (record.or(known), look));
