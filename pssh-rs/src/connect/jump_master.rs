@@ -12,7 +12,7 @@ use crate::connect::proxy_command::end_group;
 use crate::openssh::control_dir::{ControlDir, Guard};
 use crate::openssh::mux::{MuxClient, MuxError};
 use crate::openssh::system::{JumpSpec, SystemSsh, alive_args, through};
-use crate::ssh_config::{Asked, ServerAlive, Source, look_up};
+use crate::ssh_config::{ConfigSource, HostSpec, ServerAlive, look_up};
 use cerveza_manners::Tool;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::fs::{File, OpenOptions};
@@ -111,8 +111,9 @@ impl MasterSetup {
 
     /// Returns when the jump host counts as gone.
     fn server_alive(&self, jump: &JumpSpec) -> ServerAlive {
-        let asked = Asked { name: &jump.host, address: None, user: jump.user.as_deref(), port: jump.port };
-        let source = Source { file: self.ssh.config.as_deref(), options: &self.ssh.options, ..Source::default() };
+        let asked = HostSpec { name: &jump.host, address: None, user: jump.user.as_deref(), port: jump.port };
+        let source =
+            ConfigSource { file: self.ssh.config.as_deref(), options: &self.ssh.options, ..ConfigSource::default() };
         let answers = look_up(&[asked], &source, &mut |_| ()).unwrap_or_default();
         let answer = answers.into_iter().flatten().next();
         answer.map_or(ServerAlive::default(), |answer| answer.options.server_alive)

@@ -12,8 +12,7 @@ use crate::connect::proxy_command::{self, ProxyChild};
 use crate::connect::tcp::{connect, resolve};
 use crate::host::attempt::Attempt;
 use crate::host::steps::run_steps;
-use crate::host::target::{Route, Target};
-use crate::known_hosts::HostId;
+use crate::host::target::Route;
 use crate::session::ssh_session::{LOST, SshSession};
 use cerveza_results::{Outcome, Phase, Retry, Sink};
 use std::io;
@@ -50,7 +49,7 @@ fn log_in_to_host(attempt: &Attempt<'_>, trace: Trace<'_>) -> Result<Login, Box<
     let (job, target) = (attempt.job, attempt.target);
     let stop = &job.shutdown.stop;
     // Before any deadline: thousands of hashed names take their time.
-    let verifier = host_key_verifier(target);
+    let verifier = target.host_key_verifier();
     let (socket, mut carrier) = open_connection(attempt, trace)?;
     let socket = Arc::new(socket);
     attempt.timer.set_socket(&socket);
@@ -67,7 +66,7 @@ fn log_in_to_host(attempt: &Attempt<'_>, trace: Trace<'_>) -> Result<Login, Box<
     attempt.run_phase(Phase::HostKey, keeping, |deadline| {
         let result = verifier.check(shown, deadline, stop);
         let verdict = if result.is_ok() { "accepted" } else { "refused" };
-        trace.say(|| format!("host key {}: {verdict}", verifier.described(shown)));
+        trace.say(|| format!("host key {}: {verdict}", verifier.describe(shown)));
         result
     })?;
     let while_logging_in = || "while logging in".to_string();
@@ -124,16 +123,6 @@ impl Carrier {
             Carrier::Tcp | Carrier::Jump(_) => None,
         }
     }
-}
-
-/// Returns all that decides about a host's key. A record's address is another name of the host.
-fn host_key_verifier(target: &Target) -> HostKeyVerifier<'_> {
-    let host = match &target.options.host_key_alias {
-        Some(alias) => HostId::alias(alias),
-        None => HostId::new(&target.name, &target.address, target.port),
-    };
-    HostKeyVerifier::new(host, &target.known_hosts, target.host_keys.as_ref(), target.host_key)
-        .hash_names(target.options.hash_known_hosts)
 }
 
 /// Makes a TCP connection, or has a jump host or a ProxyCommand make one.
