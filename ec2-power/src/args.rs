@@ -152,7 +152,7 @@ pub fn wait_hint(word: &str) -> Option<String> {
 }
 
 impl Job {
-    /// The word in the record's `action`.
+    /// Returns the word in the record's `action`.
     pub fn action(&self) -> &'static str {
         match self {
             Job::Power(Change::Start) => "start",
@@ -164,7 +164,7 @@ impl Job {
         }
     }
 
-    /// The command line without its hosts.
+    /// Returns the command line without its hosts.
     pub fn command(&self) -> String {
         match self {
             Job::Resize(name) => format!("ec2-power resize {name}"),
@@ -179,7 +179,7 @@ impl Job {
 }
 
 impl Args {
-    /// The job, and the words that name its hosts. Refuses options that do not go together.
+    /// Returns the job, and the words that name its hosts. Refuses options that do not go together.
     pub fn job(&self) -> Result<(Job, Vec<String>)> {
         let mut words = self.words.clone();
         if self.is_wait_ok() {
@@ -230,12 +230,12 @@ impl Args {
         }
     }
 
-    /// Whether `ok` comes after `--wait` without an equals sign, where it would be a host.
+    /// Returns whether `ok` comes after `--wait` without an equals sign, where it would be a host.
     fn is_wait_ok(&self) -> bool {
         self.wait == Some(Until::State) && self.words.iter().any(|word| word == OK)
     }
 
-    /// The regions to look for hosts in: that of --zone, else those of --region.
+    /// Returns the regions to look for hosts in: that of --zone, else those of --region.
     pub fn regions(&self) -> Result<RegionArgs> {
         let Some(zone) = &self.zone else { return Ok(self.region.clone()) };
         let given = self.region.region.join(",");
@@ -243,7 +243,7 @@ impl Args {
         Ok(RegionArgs { region: vec![region], ..self.region.clone() })
     }
 
-    /// The most hosts that may be changed. CERVEZA_MAX_HOSTS never allows more than there would be without it.
+    /// Returns the most hosts that may be changed. CERVEZA_MAX_HOSTS never allows more than there would be without it.
     pub fn most(&self) -> Result<Option<usize>> {
         if self.max.is_some() {
             return Ok(self.max);

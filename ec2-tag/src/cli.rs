@@ -127,9 +127,10 @@ fn check_wanted(wanted: &Wanted, args: &Args) -> Result<()> {
     if args.device_names && wanted.has(DEVICE_TAG) {
         return Err(Failure::usage(format!("--device-names sets the tag {DEVICE_TAG} itself")));
     }
-    match wanted.is_empty() && !args.device_names {
-        true => Err(Failure::usage("no tag is given").hint("KEY=VALUE sets one, KEY- removes one")),
-        false => Ok(()),
+    if wanted.is_empty() && !args.device_names {
+        Err(Failure::usage("no tag is given").hint("KEY=VALUE sets one, KEY- removes one"))
+    } else {
+        Ok(())
     }
 }
 

@@ -75,7 +75,7 @@ pub struct Args {
 /// What hosts are grouped by unless the command line says it.
 const GROUP_BY: &str = "security_groups";
 
-/// The clap definition, for man page and completions.
+/// Returns the clap definition, for man page and completions.
 pub fn command() -> clap::Command {
     Args::command()
 }
@@ -116,7 +116,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     Ok(Status::Unreached)
 }
 
-/// The keys of the first record that has more than a name.
+/// Returns the keys of the first record that has more than a name.
 fn known_keys(hosts: &[Arc<Record>]) -> Vec<String> {
     let first = hosts.iter().find(|host| host.iter().nth(1).is_some());
     first.map(|host| keys_of(host.iter())).unwrap_or_default()
@@ -144,7 +144,7 @@ fn options(args: &Args) -> Result<Options> {
     })
 }
 
-/// The time as a serial number. SOURCE_DATE_EPOCH stands in for the clock, as in reproducible builds.
+/// Returns the time as a serial number. SOURCE_DATE_EPOCH stands in for the clock, as in reproducible builds.
 fn serial() -> Result<u64> {
     const VARIABLE: &str = "SOURCE_DATE_EPOCH";
     match std::env::var(VARIABLE).ok().filter(|value| !value.is_empty()) {
@@ -157,9 +157,7 @@ fn serial() -> Result<u64> {
 
 fn read_records(files: &[String], tool: &Tool) -> Result<Vec<Record>> {
     if files.is_empty() && io::stdin().is_terminal() {
-        return Err(
-            Failure::usage("no hosts are given").hint("pipe records in, as from ec2-ls, or name a file of them")
-        );
+        return Err(Failure::usage("no hosts are given").hint("pipe in records, as from ec2-ls, or name a file"));
     }
     // As hostrange's language has it, ^FILE is what the file holds.
     let word = |file: &String| if file == "-" { file.clone() } else { format!("^{file}") };
@@ -173,13 +171,10 @@ fn count_of(hosts: usize) -> String {
 /// Text of others reaches a terminal with its control characters made visible.
 fn shown(text: &str, is_terminal: bool) -> String {
     let line = |line: &str| line.split('\t').map(visible).collect::<Vec<_>>().join("\t");
-    match is_terminal {
-        true => text.split('\n').map(line).collect::<Vec<_>>().join("\n"),
-        false => text.to_string(),
-    }
+    if is_terminal { text.split('\n').map(line).collect::<Vec<_>>().join("\n") } else { text.to_string() }
 }
 
-/// A line for each format.
+/// Returns a line for each format.
 fn listing() -> String {
     FORMATS.iter().map(|format| format!("{:<11} {}\n", format.name, format.about)).collect()
 }

@@ -1,4 +1,4 @@
-//! A rollout: which hosts run in one batch, and when so many have failed that the run ends. Without I/O.
+//! A rollout divides a run into batches, and ends it if too many hosts fail. Without I/O.
 
 use crate::output::outcome::Mark;
 use std::ops::Range;
@@ -54,18 +54,18 @@ pub struct RolloutArgs {
 
     /// Run in batches, as in 1,10%,50%; stop if one fails
     ///
-    /// Sizes are numbers of hosts or percentages of all; the last size repeats. A batch begins when the one before is
-    /// done, at least one of its hosts was reached, and at most --max-fail hosts have failed.
+    /// Sizes are numbers of hosts, or percentages of all hosts; the last size repeats. A batch begins when the one before
+    /// is finished, if at least one host of that batch was reached and at most --max-fail hosts have failed in all.
     #[arg(long, value_name = "SIZE[,SIZE...]", value_delimiter = ',', value_parser = batch_size, help_heading = "Limits")]
     pub batch: Vec<Share>,
 
     /// Start no more hosts once more than this many have failed
     ///
-    /// The remaining hosts are `skipped` [default: 0 with --batch or --serial].
+    /// The remaining hosts are `skipped` [default: 0 with --batch or --serial, else no limit].
     #[arg(long, value_name = "NUMBER|PERCENT%", help_heading = "Limits", hide_short_help = true)]
     pub max_fail: Option<Share>,
 
-    /// Like --max-fail, for hosts that were not reached
+    /// Like --max-fail, for hosts that were not reached [default: no limit]
     #[arg(long, value_name = "NUMBER|PERCENT%", help_heading = "Limits", hide_short_help = true)]
     pub max_unreachable: Option<Share>,
 }
@@ -130,7 +130,7 @@ impl Rollout {
     }
 
     /// A host of the current batch is done. Returns whether the next batch begins.
-    pub fn done(&mut self, mark: Mark) -> bool {
+    pub fn add_mark(&mut self, mark: Mark) -> bool {
         match mark {
             Mark::Good => {}
             Mark::Failed => self.failed += 1,
@@ -176,7 +176,7 @@ fn hosts(count: usize) -> String {
     }
 }
 
-/// Divides hosts into batches of at least one host. A percentage is one of all hosts, not of those that are left.
+/// Divides hosts into batches of at least one host. A percentage counts all hosts, not the remaining ones.
 pub fn batches(hosts: usize, sizes: &[Share]) -> Vec<Range<usize>> {
     let mut batches = Vec::new();
     let mut from = 0;
@@ -216,19 +216,19 @@ mod tests {
         let rules = RolloutRules { batches: shares("1,2"), max_fail: Some(Share::Hosts(0)), ..RolloutRules::default() };
         let mut rollout = Rollout::new(5, &rules);
         assert_eq!((rollout.batch(), rollout.rest()), (0..1, 1..5));
-        assert!(rollout.done(Mark::Good));
+        assert!(rollout.add_mark(Mark::Good));
         assert_eq!((rollout.batch(), rollout.rest()), (1..3, 3..5));
-        assert!(!rollout.done(Mark::Failed));
+        assert!(!rollout.add_mark(Mark::Failed));
         assert_eq!(rollout.why_over().unwrap(), "1 host failed, which is more than --max-fail");
-        assert!(!rollout.done(Mark::Good));
+        assert!(!rollout.add_mark(Mark::Good));
         assert_eq!(rollout.rest(), 3..5);
     }
 
     #[test]
     fn a_batch_of_dead_hosts_is_the_last() {
         let mut rollout = Rollout::new(3, &RolloutRules { batches: shares("2"), ..RolloutRules::default() });
-        assert!(!rollout.done(Mark::Unreached));
-        assert!(!rollout.done(Mark::Unreached));
+        assert!(!rollout.add_mark(Mark::Unreached));
+        assert!(!rollout.add_mark(Mark::Unreached));
         assert_eq!(rollout.why_over().unwrap(), "no host of the batch before was reached");
         assert_eq!(rollout.rest(), 2..3);
     }
@@ -242,10 +242,10 @@ mod tests {
         };
         let mut rollout = Rollout::new(4, &rules);
         for mark in [Mark::Failed, Mark::Failed, Mark::Unreached] {
-            rollout.done(mark);
+            rollout.add_mark(mark);
             assert_eq!(rollout.why_over(), None);
         }
-        rollout.done(Mark::Unreached);
+        rollout.add_mark(Mark::Unreached);
         assert_eq!(rollout.why_over().unwrap(), "2 hosts not reached, which is more than --max-unreachable");
     }
 
@@ -263,7 +263,7 @@ mod tests {
             let mut rollout = Rollout::new(hosts, &RolloutRules { batches: sizes, ..RolloutRules::default() });
             for host in 0..hosts {
                 prop_assert!(rollout.batch().contains(&host));
-                rollout.done(Mark::Good);
+                rollout.add_mark(Mark::Good);
             }
             prop_assert!(rollout.rest().is_empty());
         }

@@ -30,7 +30,7 @@ pub struct MemoryArgs {
 }
 
 const PERMISSION: &str =
-    "--forget takes the permissions ssm:GetParameters and ssm:DeleteParameters on parameter/cerveza/hosts/*";
+    "--forget needs the permissions ssm:GetParameters and ssm:DeleteParameters on parameter/cerveza/hosts/*";
 
 const COLUMNS: [Column; 4] = [
     Column { header: "HOST", key: "host" },
@@ -89,10 +89,8 @@ pub fn forget(
     let acted = block_on(async {
         let ec2 = Ec2::connect(regions).await?;
         let places = places(&ec2, &mut hosts)?;
-        let had_memory = match dry_run {
-            true => without_values(ec2.read_memory(&places).await),
-            false => ec2.delete_memory(&places).await,
-        };
+        let had_memory =
+            if dry_run { without_values(ec2.read_memory(&places).await) } else { ec2.delete_memory(&places).await };
         Ok::<_, Failure>(hosts.into_iter().map(|host| forgotten(host, &had_memory, dry_run)).collect())
     })??;
     report(tool, output, dry_run, acted)

@@ -143,9 +143,10 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let regions = RegionArgs { region: region.into_iter().collect(), has_one_region: true, ..RegionArgs::default() };
     if args.memory.show_memory || args.memory.forget {
         let regions = RegionArgs { account: only_profile(&given.hosts)?.into_iter().collect(), ..regions };
-        return match args.memory.show_memory {
-            true => show_memory(given.hosts, &regions, &args.output, tool),
-            false => forget(given.hosts, &regions, args.dry_run, &args.output, tool),
+        return if args.memory.show_memory {
+            show_memory(given.hosts, &regions, &args.output, tool)
+        } else {
+            forget(given.hosts, &regions, args.dry_run, &args.output, tool)
         };
     }
     let mut warnings = Vec::new();
@@ -215,7 +216,8 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
 fn launch_time(steps: &[Step]) -> Option<String> {
     let launches = steps.iter().filter(|step| matches!(step.todo, Ok(Todo::Launch(_)))).count();
     let time = time_for("RunInstances", launches);
-    let text = || format!("EC2's request limits allow these {launches} launches in {} s", time.as_secs_f64().ceil());
+    let text =
+        || format!("these {launches} launches take {} s because of EC2's request limits", time.as_secs_f64().ceil());
     (!time.is_zero()).then(text)
 }
 

@@ -50,7 +50,7 @@ impl WaitingArgs {
         if self.no_wait { Until::None } else { self.wait }
     }
 
-    /// Where sshd is looked for.
+    /// Returns where sshd is looked for.
     pub fn ssh_place(&self) -> SshPlace {
         SshPlace { address: self.address.clone().filter(|field| !field.is_empty()), port: self.ssh_port.unwrap_or(22) }
     }
@@ -58,9 +58,7 @@ impl WaitingArgs {
     /// Refuses options that do not go together.
     pub fn check(&self) -> Result<()> {
         if self.host_keys && self.until() == Until::None {
-            return Err(Failure::usage(
-                "--host-keys reads the console of an instance that runs: leave out --wait none",
-            ));
+            return Err(Failure::usage("--host-keys needs running instances: leave out --wait none"));
         }
         if self.until() != Until::Ssh && self.address.is_some() {
             return Err(Failure::usage("--address goes with --wait ssh"));

@@ -117,31 +117,31 @@ fn states(text: &str) -> std::result::Result<States, String> {
     states.ok_or_else(|| format!("the states are {} and all", STATES.join(", ")))
 }
 
-/// Whether `--state` takes this for states of instances.
+/// Returns whether `--state` takes this for states of instances.
 pub fn is_state(text: &str) -> bool {
     states(text).is_ok_and(|states| STATES.contains(&states[0]))
 }
 
-/// Whether it is the id of a zone, as `use1-az1`, which is the same zone in every account.
+/// Returns whether it is the id of a zone, as `use1-az1`, which is the same zone in every account.
 pub fn is_zone_id(zone: &str) -> bool {
     let number = zone.rsplit_once("-az").map(|(_, number)| number);
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 impl FindArgs {
-    /// The states of instances to look for. `None` stands for the default.
+    /// Returns the states of instances to look for. `None` stands for the default.
     pub fn states(&self) -> Option<BTreeSet<&'static str>> {
         let states = self.state.iter().flatten().copied().filter(|state| STATES.contains(state));
         let states: BTreeSet<&str> = states.collect();
         (!states.is_empty()).then_some(states)
     }
 
-    /// The states of volumes to look for, if any are given.
+    /// Returns the states of volumes to look for, if any are given.
     pub fn volume_states(&self) -> Vec<&'static str> {
         self.state.iter().flatten().copied().filter(|state| VOLUME_STATES.contains(state)).collect()
     }
 
-    /// The regions to look in: those of the zones if only these are given.
+    /// Returns the regions to look in: those of the zones if only these are given.
     pub fn region_args(&self) -> Result<RegionArgs> {
         let mut args = self.region.clone();
         let is_zone = |zone: &&String| zone.contains(['*', '?']) || is_zone_id(zone) || region_of(zone).is_some();

@@ -60,10 +60,7 @@ const ADDED: [&str; 5] = ["status", "volume_sizes", "user_data", "console", "hos
 
 fn parse_interval(text: &str) -> Result<Duration, String> {
     let interval = parse_duration(text).map_err(|error| error.to_string())?;
-    match interval < Duration::from_secs(1) {
-        true => Err("must be at least 1 second".to_string()),
-        false => Ok(interval),
-    }
+    if interval < Duration::from_secs(1) { Err("must be at least 1 second".to_string()) } else { Ok(interval) }
 }
 
 impl ShowArgs {
@@ -71,17 +68,17 @@ impl ShowArgs {
         self.output.mode(OutputMode::Table)
     }
 
-    /// Whether a record can be written before the others are known.
+    /// Returns whether a record can be written before the others are known.
     pub fn is_streamed(&self) -> bool {
         self.mode() != OutputMode::Table && !self.needs_details() && self.output.sort.sort.is_empty()
     }
 
-    /// Whether further calls are needed for what is shown of the instances.
+    /// Returns whether further calls are needed for what is shown of the instances.
     pub fn needs_details(&self) -> bool {
         self.status || self.volume_sizes || self.has_own_calls()
     }
 
-    /// The options that would add more to each record, each with the key that it adds.
+    /// Returns the options that would add more to each record, each with the key that it adds.
     pub fn options_not_given(&self) -> Vec<(&'static str, &'static str)> {
         let options = [
             ("status_checks", "--status", self.status),
@@ -94,12 +91,12 @@ impl ShowArgs {
         options.into_iter().filter(|(_, _, is_given)| !is_given).map(|(key, option, _)| (key, option)).collect()
     }
 
-    /// Whether a call for each instance is needed.
+    /// Returns whether a call for each instance is needed.
     pub fn has_own_calls(&self) -> bool {
         self.user_data || self.console || self.host_keys
     }
 
-    /// The output options with the columns of CERVEZA_COLUMNS, if the user names no others.
+    /// Returns the output options with the columns of CERVEZA_COLUMNS, if the user names no others.
     pub fn output_with_env(&self) -> OutputArgs {
         let mut output = self.output.clone();
         if self.mode().has_columns() && output.format.columns.is_empty() {

@@ -2,10 +2,11 @@
 //! terminating it.
 
 pub mod algorithms;
+mod command_channel;
 pub mod command_line;
 pub mod exec;
+mod follow;
 pub mod open_session;
-pub mod phase_timer;
 pub mod script;
 pub mod ssh_session;
 pub mod sudo;

@@ -3,8 +3,8 @@
 //! usage: ec2-server [HOSTS SECONDS]: with that many hosts, web1 and so on, whose agents answer a command within so many
 //! seconds, each at a time of its own. Every 50th begins and then goes silent.
 //!
-//! Prints its endpoint, serves until stdin ends, and then prints one line of JSON: how often each call came in, how many
-//! were throttled, when the first one came (seconds since 1970), and how many instances there are.
+//! Prints its endpoint and serves until stdin ends. Then it prints one line of JSON: the number of calls of each kind, how
+//! many were throttled, when the first one came (seconds since 1970), and the number of instances.
 
 use kit::ec2_server::{Action, Agent, Call, Ec2Server, Options};
 use std::collections::BTreeMap;

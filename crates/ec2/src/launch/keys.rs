@@ -34,7 +34,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The keys within a value, or within each value of a list.
+    /// Returns the keys within a value, or within each value of a list.
     pub fn keys(self) -> &'static [Key] {
         match self {
             Kind::Object(keys) | Kind::List(&Kind::Object(keys)) => keys,
@@ -60,7 +60,7 @@ impl Key {
     }
 }
 
-/// The keys of a table of parameters.
+/// Returns the keys of a table of parameters.
 pub(crate) const fn keys<B, const N: usize>(parameters: &[Parameter<B>; N]) -> [Key; N] {
     let mut keys = [parameters[0].key; N];
     let mut next = 1;

@@ -11,11 +11,11 @@ mod live;
 mod style;
 pub mod summary;
 mod table;
+pub mod writer;
 
 use crate::display::args::DisplayArgs;
 use crate::display::style::Style;
-use crate::output::outcome::{HostStatus, Outcome};
-use crate::output::queue::{Item, OutputQueue};
+use crate::output::outcome::Outcome;
 use crate::output::record::with_result;
 use crate::output::stream::Stream;
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Tool, json_line};
@@ -26,17 +26,13 @@ use live::Live;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use table::Table;
 
-/// The most bytes of output that are on their way to the writer.
+/// The most bytes of output in the queue.
 pub const QUEUE_LIMIT: usize = 1024 * 1024;
-/// So much text is written at once.
-const ENOUGH: usize = 256 * 1024;
-/// Live lines wait so long for others to be written with them.
-const PAUSE: Duration = Duration::from_millis(20);
-/// With nothing to do, look again.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Text is flushed at this size.
+const FLUSH_SIZE: usize = 256 * 1024;
 
 /// The columns of csv and tsv.
 const COLUMNS: [Column; 7] = [
@@ -55,10 +51,10 @@ enum View {
     },
     Names,
     Table(Table),
-    /// Records that are sorted, or of which columns are written.
+    /// Sorted records, or columns of records.
     Rows(Box<RecordWriter<Vec<u8>>>),
     Live(Live),
-    /// Lines, but each host's only when it is done.
+    /// Lines, each host's when it is done.
     Hosts(Style),
     Groups {
         groups: Groups,
@@ -67,7 +63,7 @@ enum View {
     },
 }
 
-/// The way out. What goes wrong with it is kept for the end: the hosts' commands go on.
+/// Makes text of results. If writing it fails, the failure is kept for the end, because the commands go on.
 pub struct Renderer {
     view: View,
     order: Option<Order>,
@@ -75,7 +71,7 @@ pub struct Renderer {
     failure: Option<Failure>,
 }
 
-/// Hosts that are done before one that comes before them.
+/// With `--ordered`, holds hosts that are done until those before them are.
 #[derive(Default)]
 struct Order {
     next: usize,
@@ -83,7 +79,7 @@ struct Order {
 }
 
 impl Renderer {
-    /// `hosts` are those of the run, which tell how wide a column has to be.
+    /// `hosts` are all hosts of the run, for the width of their column.
     pub fn new<'a>(
         args: &DisplayArgs,
         output: &OutputArgs,
@@ -113,10 +109,7 @@ impl Renderer {
             return Err(Failure::usage("--lines is text for people and goes with no --output"));
         } else if auto && output.sort.sort.is_empty() && (on_terminal || args.lines) {
             let style = if on_terminal { style.on_terminal(hosts) } else { style };
-            match args.ordered {
-                true => View::Hosts(style),
-                false => View::Live(Live::new(style)),
-            }
+            if args.ordered { View::Hosts(style) } else { View::Live(Live::new(style)) }
         } else {
             let mode = output.mode(OutputMode::Table);
             let is_plain = output.sort.sort.is_empty() && output.format.columns.is_empty() && !output.format.no_header;
@@ -134,7 +127,7 @@ impl Renderer {
         Ok(Renderer { view, order, text: Vec::new(), failure: None })
     }
 
-    /// Shows a host's lines when it is done, for a tool that gets no output before.
+    /// Shows the lines of a host when it is done, for a tool that gets no output earlier.
     pub fn without_live(mut self) -> Renderer {
         if let View::Live(live) = &self.view {
             self.view = View::Hosts(live.style());
@@ -142,12 +135,12 @@ impl Renderer {
         self
     }
 
-    /// Whether output is to be sent here as it comes; otherwise its outcome has all that is shown of a host.
+    /// Returns whether output is shown as it arrives. Otherwise the outcome has everything that is shown of a host.
     pub fn is_live(&self) -> bool {
         matches!(self.view, View::Live(_))
     }
 
-    /// Whether the outcome's output is shown. Where it is not, nothing need be kept of it.
+    /// Returns whether the outcome's output is shown. If not, it need not be captured.
     pub fn needs_kept(&self) -> bool {
         !matches!(self.view, View::Live(_) | View::Names)
     }
@@ -160,8 +153,8 @@ impl Renderer {
         }
     }
 
-    /// Takes the outcome of a host, which may be held until others are done.
-    pub fn done(&mut self, index: usize, record: &Record, outcome: Outcome) {
+    /// Adds the outcome of a host. It may be held until others are done.
+    pub fn add_outcome(&mut self, index: usize, record: &Record, outcome: Outcome) {
         if self.failure.is_some() {
             return;
         }
@@ -185,20 +178,20 @@ impl Renderer {
             }
             View::Table(table) => table.row(text, host, &outcome),
             View::Rows(writer) => {
-                // Memory takes all that is written to it.
+                // Writing to memory cannot fail.
                 let _ = writer.write(&with_result(record, outcome));
                 text.append(&mut writer.take_text());
             }
-            View::Live(live) => live.done(text, (index, host), &outcome),
+            View::Live(live) => live.end_host(text, (index, host), &outcome),
             View::Hosts(style) => style.push_host(text, host, &outcome),
             View::Groups { groups, .. } => groups.add(host, outcome),
         }
-        if self.text.len() >= ENOUGH && !self.is_live() {
+        if self.text.len() >= FLUSH_SIZE && !self.is_live() {
             self.flush();
         }
     }
 
-    /// Shows lines that have been waiting for their end for too long.
+    /// Shows lines that have waited for their end for too long.
     pub fn tick(&mut self, now: Instant) {
         if let View::Live(live) = &mut self.view {
             live.tick(&mut self.text, now);
@@ -209,7 +202,7 @@ impl Renderer {
         !self.text.is_empty()
     }
 
-    /// Writes what there is to write.
+    /// Writes the text to stdout.
     pub fn flush(&mut self) {
         if self.failure.is_none() {
             let mut stdout = io::stdout().lock();
@@ -217,11 +210,11 @@ impl Renderer {
             self.failure = written.err().map(|error| Failure::stdout(&error));
         }
         self.text.clear();
-        // One host's big record is no measure for the rest.
-        self.text.shrink_to(2 * ENOUGH);
+        // A large record does not keep its memory.
+        self.text.shrink_to(2 * FLUSH_SIZE);
     }
 
-    /// Writes what is left, and gives the first failure of all writing. A reader that went away is none.
+    /// Writes what is left. Returns the first failure of all writing, except a closed pipe.
     pub fn finish(mut self) -> Result<()> {
         let held = self.order.take().map(|order| order.held);
         for (index, (record, outcome)) in held.into_iter().flatten() {
@@ -248,8 +241,8 @@ impl Renderer {
             groups[base].show(&mut self.text, &style);
         }
         let mut differ = Differ::new();
-        for (at, group) in groups.iter().enumerate().filter(|(at, _)| Some(*at) != base) {
-            match base.filter(|base| *base != at) {
+        for (_, group) in groups.iter().enumerate().filter(|(index, _)| Some(*index) != base) {
+            match base {
                 Some(base) => group.show_against(&mut self.text, &style, &mut differ, &groups[base]),
                 None => group.show(&mut self.text, &style),
             }
@@ -259,60 +252,11 @@ impl Renderer {
 }
 
 impl Order {
-    /// The next host, if it is done.
+    /// Removes and returns the next host, if it is done.
     fn pop(&mut self) -> Option<(usize, (Record, Outcome))> {
         let entry = self.held.remove_entry(&self.next)?;
         self.next += 1;
         Some(entry)
-    }
-}
-
-/// The life of the writer's thread: takes from `queue` until that ends. `write` is called to flush `Renderer`, with whatever
-/// has to make room for that; `done` is told of each host whose outcome
-/// was taken: its status, and whether its files are not whole.
-pub fn write_results<'a>(
-    queue: &OutputQueue,
-    out: &mut Renderer,
-    record: impl Fn(usize) -> &'a Record,
-    mut write: impl FnMut(&mut Renderer),
-    mut done: impl FnMut(usize, HostStatus, bool),
-) {
-    let receiver = queue.receiver();
-    let mut write = |out: &mut Renderer| queue.writing(|| write(out));
-    let mut written_at: Option<Instant> = None;
-    loop {
-        let wait = match written_at.filter(|_| out.has_text()) {
-            Some(at) => (at + PAUSE).saturating_duration_since(Instant::now()),
-            None => LOOK_AGAIN,
-        };
-        let Some(items) = receiver.receive(wait) else { break };
-        for item in items {
-            match item {
-                Item::Output { index, stream, bytes } => out.output(index, record(index).host(), stream, &bytes),
-                Item::Done { index, outcome } => {
-                    let (status, unwritten) = (outcome.status, outcome.unwritten);
-                    out.done(index, record(index), *outcome);
-                    if !out.is_live() && out.has_text() {
-                        // Who reads records wants to know of a host when it is done.
-                        write(out);
-                    }
-                    done(index, status, unwritten);
-                }
-            }
-            if out.text.len() >= ENOUGH {
-                write(out);
-                written_at = Some(Instant::now());
-            }
-        }
-        let now = Instant::now();
-        out.tick(now);
-        if out.has_text() && written_at.is_none_or(|at| now >= at + PAUSE) {
-            write(out);
-            written_at = Some(Instant::now());
-        }
-    }
-    if out.has_text() {
-        write(out);
     }
 }
 
