@@ -13,7 +13,7 @@ use crate::run::outcome::{Stop, stopped};
 use crate::run::runner::{Runner, Settings};
 use crate::run::target::Target;
 use cerveza_ec2::{Ec2, block_on};
-use cerveza_manners::{Failure, Result, Status, Tool};
+use cerveza_manners::{Failure, Result, Status, Tool, was_interrupted};
 use cerveza_record::Record;
 use cerveza_results::{
     HostSinks, HostStatus, Outcome, Outdir, OutputQueue, QUEUE_LIMIT, Renderer, Rollout, RolloutRules, Summary,
@@ -87,7 +87,7 @@ async fn execute(
     let rollout = Rollout::new(targets.len(), rules);
     let runner = Runner::new(connected, settings, &targets, rollout, sinks, Arc::clone(&output.queue));
     let stop = runner.run(async { drop(accounts.interrupted().await) }, deadline).await;
-    let status = output.finish(stop == Some(Stop::Interrupted), begun, tool)?;
+    let status = output.finish(stop == Some(Stop::Interrupted) || was_interrupted(), begun, tool)?;
     // What kept every host from being looked up is said once more, and is graver than one host's.
     if let Some(failure) = why_none {
         tool.failure(&failure);

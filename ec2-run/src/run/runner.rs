@@ -138,11 +138,13 @@ impl<'a> Runner<'a> {
             if active.is_empty() {
                 break;
             }
+            // In this order: a send that Ctrl-C has ended must find the run stopped.
             tokio::select! {
-                Some(number) = active.next() => drop(self.state.borrow_mut().running.remove(&number)),
-                () = self.changed.notified() => {}
+                biased;
                 () = &mut interrupted, if self.stop() != Some(Stop::Interrupted) => self.stop_run(Stop::Interrupted),
                 () = &mut late, if self.stop().is_none() => self.stop_run(Stop::Deadline),
+                Some(number) = active.next() => drop(self.state.borrow_mut().running.remove(&number)),
+                () = self.changed.notified() => {}
             }
         }
         // Only a bug leaves a host here; it must have its record all the same.
