@@ -309,7 +309,8 @@ impl<'a> CommandRun<'a> {
 
     /// Asks SSM to cancel the whole command.
     async fn cancel_all(&mut self, id: &str, stop: Stop) {
-        let until = Instant::now() + CANCEL_TIME;
+        let time = if self.runner.settings.keeps_running { Duration::ZERO } else { CANCEL_TIME };
+        let until = Instant::now() + time;
         self.cancel_until = Some(until);
         for instance in self.open.keys() {
             self.reasons.entry(instance.clone()).or_insert(CancelReason::Stop(stop));
