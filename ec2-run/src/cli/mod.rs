@@ -16,8 +16,7 @@ use cerveza_ec2::{Ec2, block_on};
 use cerveza_manners::{Failure, Result, Status, Tool, was_interrupted};
 use cerveza_record::Record;
 use cerveza_results::{
-    HostSinks, HostStatus, Outcome, Outdir, OutputQueue, QUEUE_LIMIT, Renderer, Rollout, RolloutRules, Summary,
-    without_result, write_results,
+    HostSinks, HostStatus, Outdir, OutputQueue, QUEUE_LIMIT, Renderer, Rollout, RolloutRules, Summary, write_results,
 };
 use clap::CommandFactory;
 use indicatif::ProgressBar;
@@ -54,7 +53,6 @@ async fn execute(
         Some(records) => records,
         None => resume::records(args, tool).await?,
     };
-    let before: Vec<Record> = records.iter().map(without_result).collect();
     let (accounts, mut targets, why_none) = targets::find_instances(args, records, tool).await;
     let connected: Vec<&Ec2> = accounts.connected().collect();
     if !args.resume {
@@ -63,18 +61,19 @@ async fn execute(
             _ = accounts.interrupted() => false,
         };
         if !checked {
-            return cancel(args, &before, tool);
+            return cancel(args, &targets, tool);
         }
     }
     if args.dry_run {
         return dry_run::write_plan(args, &settings, rules, &targets, tool);
     }
     if why_none.as_ref().is_some_and(|failure| failure.status == Status::Interrupted) {
-        return cancel(args, &before, tool);
+        return cancel(args, &targets, tool);
     }
     connected.iter().for_each(|ec2| ec2.go_on_after_interrupt());
     let deadline = args.deadline.map(|deadline| tokio::time::Instant::from_std(begun + deadline));
-    let output = OutputThread::start(args, &targets, tool)?;
+    let targets = Arc::new(targets);
+    let output = OutputThread::start(args, Arc::clone(&targets), tool)?;
     let hosts = || targets.iter().map(|target| target.record.host());
     let mut sinks = HostSinks {
         limits: args.display.limits(tool),
@@ -97,11 +96,12 @@ async fn execute(
 }
 
 /// Writes the hosts of a run that was interrupted before anything was sent.
-fn cancel(args: &Args, records: &[Record], tool: &Tool) -> Result<Status> {
-    let mut out = Renderer::new(&args.display, &args.output, records.iter().map(Record::host), tool)?;
+fn cancel(args: &Args, targets: &[Target], tool: &Tool) -> Result<Status> {
+    let hosts = targets.iter().map(|target| target.record.host());
+    let mut out = Renderer::new(&args.display, &args.output, hosts, tool)?;
     let mut summary = Summary::default();
-    for (index, record) in records.iter().enumerate() {
-        let outcome: Outcome = stopped(Stop::Interrupted);
+    for (index, Target { record, .. }) in targets.iter().enumerate() {
+        let outcome = stopped(Stop::Interrupted);
         summary.add(outcome.status, record.host());
         out.done(index, record, outcome);
     }
@@ -127,7 +127,7 @@ impl OutputThread {
         let mut out =
             Renderer::new(&args.display, &args.output, records.iter().map(Record::host), tool)?.without_live();
         let bar = if io::stdout().is_terminal() || io::stderr().is_terminal() && !args.verbose {
-            args.progress.bar(records.len() as u64, "running")
+            args.progress.bar(targets.len() as u64, "running")
         } else {
             ProgressBar::hidden()
         };
@@ -136,14 +136,14 @@ impl OutputThread {
         let write = move || {
             let mut summary = Summary::default();
             let done = |index: usize, status: HostStatus, unwritten: bool| {
-                let host = records[index].host();
+                let host = targets[index].record.host();
                 summary.add(status, host);
                 if unwritten {
                     summary.add_unwritten(host);
                 }
                 bar.inc(1);
             };
-            write_results(&shared, &mut out, |index| &records[index], |out| bar.suspend(|| out.flush()), done);
+            write_results(&shared, &mut out, |index| &targets[index].record, |out| bar.suspend(|| out.flush()), done);
             bar.finish_and_clear();
             (out, summary)
         };

@@ -76,9 +76,11 @@ struct State {
     /// Whether the commands of the rollout's batch are not in `waiting`.
     is_new_batch: bool,
     waiting: VecDeque<PlannedCommand>,
-    /// Of the commands under way: how many hosts may run at a time, and which are not done.
-    running: BTreeMap<usize, (usize, Vec<usize>)>,
+    /// Of the commands under way: how many hosts may run at a time, and how many are not done.
+    running: BTreeMap<usize, (usize, usize)>,
     sent: usize,
+    /// The command that each host was in last.
+    command_of: Vec<Option<usize>>,
     /// Which hosts are not done.
     open: Vec<bool>,
     /// No command begins any more.
@@ -100,6 +102,7 @@ impl<'a> Runner<'a> {
             waiting: VecDeque::new(),
             running: BTreeMap::new(),
             sent: 0,
+            command_of: vec![None; targets.len()],
             open: vec![true; targets.len()],
             is_closed: false,
         };
@@ -202,8 +205,10 @@ impl<'a> Runner<'a> {
         outcome.stdout.truncated |= stdout.left_out > 0;
         outcome.stderr.truncated |= stderr.left_out > 0;
         self.queue.done(at, outcome);
-        for (_, hosts) in state.running.values_mut() {
-            hosts.retain(|host| *host != at);
+        if let Some(number) = state.command_of[at]
+            && let Some((_, open)) = state.running.get_mut(&number)
+        {
+            *open -= 1;
         }
         state.is_new_batch |= state.rollout.done(mark);
         self.changed.notify_one();
@@ -239,13 +244,14 @@ impl<'a> Runner<'a> {
     /// Returns the next command if it may begin, with its number and how many of its hosts may run at a time.
     fn next_command(&self) -> Option<(usize, PlannedCommand, usize)> {
         let mut state = self.state.borrow_mut();
-        let running: usize = state.running.values().map(|(width, hosts)| hosts.len().min(*width)).sum();
+        let running: usize = state.running.values().map(|(width, open)| open.min(width)).sum();
         let hosts = state.waiting.front()?.hosts.len();
         let width = width(hosts, running, self.settings.fanout)?;
         let command = state.waiting.pop_front()?;
         state.sent += 1;
         let number = state.sent;
-        state.running.insert(number, (width, command.hosts.clone()));
+        state.running.insert(number, (width, command.hosts.len()));
+        command.hosts.iter().for_each(|at| state.command_of[*at] = Some(number));
         Some((number, command, width))
     }
 
@@ -266,12 +272,10 @@ impl<'a> Runner<'a> {
         let mut state = self.state.borrow_mut();
         state.is_closed = true;
         state.waiting.clear();
-        let mut closed: Vec<bool> = state.open.clone();
-        for at in state.running.values().flat_map(|(_, hosts)| hosts) {
-            closed[*at] = false;
-        }
+        let is_under_way = |at: &usize| state.command_of[*at].is_some_and(|number| state.running.contains_key(&number));
+        let closed: Vec<usize> = (0..state.open.len()).filter(|at| state.open[*at] && !is_under_way(at)).collect();
         drop(state);
-        for at in (0..closed.len()).filter(|at| closed[*at]) {
+        for at in closed {
             let outcome = match &self.targets[at].instance {
                 Err(problem) => problem.outcome(),
                 Ok(_) => outcome(),
