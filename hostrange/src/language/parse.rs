@@ -4,7 +4,7 @@ use crate::language::error::ExprError;
 use crate::nodegroups::NodeGroups;
 use crate::pattern::bracket::Bracket;
 use crate::pattern::item::parse_item;
-use crate::pattern::names::Names;
+use crate::pattern::portion::Portion;
 use crate::pattern::{Part, Pattern};
 use crate::set::{HostSet, Operator, Word};
 use cerveza_manners::visible;
@@ -221,7 +221,7 @@ impl<'a> Parser<'a, '_> {
         if pattern.brackets().filter_map(|bracket| bracket.lengths().last()).sum::<usize>() > MOST_DIGITS {
             return Err(self.error(start..self.at, "too many digits in one name"));
         }
-        Ok(Word::Pattern(Box::new(pattern)))
+        Ok(Word::Pattern(pattern.into()))
     }
 
     /// Parses a text in quotes.
@@ -293,12 +293,13 @@ impl<'a> Parser<'a, '_> {
         Ok(set)
     }
 
-    fn group_names(&self, span: Range<usize>, pattern: &Pattern) -> Result<Vec<String>, ExprError> {
-        if pattern.len() > MOST_NODE_GROUPS {
+    fn group_names(&self, span: Range<usize>, portion: &Portion) -> Result<Vec<String>, ExprError> {
+        if portion.len() > MOST_NODE_GROUPS {
             return Err(self.error(span, format!("more than {MOST_NODE_GROUPS} node groups")));
         }
-        let mut names = Names::new(pattern);
-        Ok(std::iter::from_fn(|| names.next_name().map(str::to_string)).collect())
+        let mut names = Vec::new();
+        portion.for_each_name(|_, name| names.push(name.to_string()));
+        Ok(names)
     }
 
     /// Returns the hosts of one node group. `None` is the default source.
