@@ -153,7 +153,7 @@ impl<R: Read> Loader<R> {
     }
 
     /// Reads only one field of each record. Sources then have a name in place of each record.
-    pub fn of_field(stdin: R, path: &str) -> Loader<R> {
+    pub fn for_field(stdin: R, path: &str) -> Loader<R> {
         Loader { stdin: Some(stdin), fields: Some(FieldValues::new(path)) }
     }
 
