@@ -1,7 +1,7 @@
 //! Lists node groups (`--groups`), and folds names into node groups (`--regroup`).
 
 use crate::fold::{FoldOptions, Folder};
-use crate::language::parse::node_group;
+use crate::language::group::node_group;
 use crate::nodegroups::NodeGroups;
 use crate::output::fold_lines::Folded;
 use crate::output::groups::GroupRow;
@@ -91,7 +91,8 @@ pub(crate) fn regroup(
             chosen.push(group);
         }
     }
-    chosen.sort_by(|a, b| a.is_prefixed.cmp(&b.is_prefixed).then_with(|| natural_cmp(&a.expression(), &b.expression())));
+    chosen
+        .sort_by(|a, b| a.is_prefixed.cmp(&b.is_prefixed).then_with(|| natural_cmp(&a.expression(), &b.expression())));
     let mut folder = Folder::new(FoldOptions { before: "@", ..options.clone() });
     chosen.iter().for_each(|group| folder.add(group.expression().trim_start_matches('@')));
     let mut others = Folded::new(options.clone());
