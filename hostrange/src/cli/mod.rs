@@ -67,11 +67,13 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         expression.iter().try_for_each(print)?;
         return Ok(exit_status(args, &input, expression.is_none(), tool));
     }
-    let repeats = match (args.keep_duplicates || args.folds_all(), args.writes_records()) {
-        // A fold removes duplicates itself.
-        (true, _) => Repeats::Kept,
-        (false, true) => Repeats::Records,
-        (false, false) => Repeats::Once,
+    // A fold removes duplicates itself.
+    let repeats = if args.keep_duplicates || args.folds_all() {
+        Repeats::Kept
+    } else if args.writes_records() {
+        Repeats::Records
+    } else {
+        Repeats::Once
     };
     let hosts = Hosts::new(set, repeats);
     let hosts = if args.sort && !args.count { hosts.sorted()? } else { hosts };

@@ -1,6 +1,6 @@
 //! `Number`: a number in a name, with its zeros in front. `Run`: a range of numbers.
 
-pub use crate::pattern::digits::MOST_FOLDED as MOST_DIGITS;
+pub(super) use crate::pattern::digits::MOST_FOLDED as MOST_DIGITS;
 
 /// A string of 1 to 17 digits. `1` and `01` are different; they ascend by value, then by length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -134,12 +134,13 @@ impl FieldValues {
     /// Warns if no record has the field: it may be misspelt.
     pub fn warn_if_unknown(&self, tool: &Tool) {
         let path = &self.path;
-        match (self.is_known, self.known.is_empty()) {
-            (true, _) => {}
-            (false, true) => tool.warn(format!("--by {path}: names without a record have no fields: pipe records in")),
-            (false, false) => {
-                tool.warn(format!("--by {path}: no record has this field{}", key_hint(path, &self.known)));
-            }
+        if self.is_known {
+            return;
+        }
+        if self.known.is_empty() {
+            tool.warn(format!("--by {path}: names without a record have no fields: pipe records in"));
+        } else {
+            tool.warn(format!("--by {path}: no record has this field{}", key_hint(path, &self.known)));
         }
     }
 }
