@@ -30,7 +30,7 @@ impl Portion {
     }
 
     pub fn positions(&self) -> Positions {
-        self.positions.clone().unwrap_or_else(|| Positions::new(vec![0..self.pattern.len()]))
+        self.positions.clone().unwrap_or_else(|| Positions::from(0..self.pattern.len()))
     }
 
     /// Returns the number of names; one that comes out twice counts twice.

@@ -1,10 +1,17 @@
 //! `Positions`: places in a list of hosts or names, counted from 0.
 
+use std::iter;
 use std::ops::Range;
 
 /// Ascending ranges that do not touch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Positions(Vec<Range<u128>>);
+
+impl From<Range<u128>> for Positions {
+    fn from(range: Range<u128>) -> Positions {
+        Positions(iter::once(range).collect())
+    }
+}
 
 impl Positions {
     pub fn new(mut ranges: Vec<Range<u128>>) -> Positions {
