@@ -14,16 +14,16 @@ complete -c hostrange -l index -d 'Print the position of NAME, counted from 0; e
 complete -c hostrange -l max -d 'Write nothing and fail if there are more than N hosts' -r
 complete -c hostrange -l groups -d 'List the node groups of SOURCE, of all (`*`), or of the default source' -r
 complete -c hostrange -l regroup -d 'Like --fold, but write whole node groups of SOURCE as @GROUP' -r
-complete -c hostrange -s o -l output -d 'Output format' -r -f -a "auto\t''
-json\t''
-names\t''
-table\t''
-csv\t'As RFC 4180 has it, with \\n at the end of lines'
-tsv\t'With \\t, \\n, \\r and \\\\ for those characters, as PostgreSQL\'s COPY and mysql --batch write them'"
+complete -c hostrange -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal what suits the tool, mostly a table'
+json\t'JSON lines: one record per line'
+names\t'One name per line'
+table\t'Aligned columns with headers'
+csv\t'As in RFC 4180, with \\n at the end of lines'
+tsv\t'Tabs between columns; tab, newline, return and backslash are \\t, \\n, \\r and \\\\, as in PostgreSQL\'s COPY'"
 complete -c hostrange -l columns -d 'Columns of a table, csv or tsv, separated by commas' -r
 complete -c hostrange -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb'
-always\t''
-never\t''"
+always\t'Always use colours'
+never\t'Never use colours'"
 complete -c hostrange -s f -l fold -d 'Print the hosts as one expression, such as web[1-3]'
 complete -c hostrange -s c -l count -d 'Print the number of hosts'
 complete -c hostrange -s e -l expand -d 'Print the names on one line, separated by spaces (same as -s \' \')'

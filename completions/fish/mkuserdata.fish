@@ -6,16 +6,16 @@ complete -c mkuserdata -l boundary -d 'Write plain MIME with this boundary betwe
 complete -c mkuserdata -l limit -d 'Largest size in bytes, before base64' -r
 complete -c mkuserdata -l extract -d 'Like --list, and write the parts to files in DIR' -r -F
 complete -c mkuserdata -l schema -d 'With --check, validate cloud-configs against a JSON schema' -r -F
-complete -c mkuserdata -s o -l output -d 'Output format' -r -f -a "auto\t''
-json\t''
-names\t''
-table\t''
-csv\t'As RFC 4180 has it, with \\n at the end of lines'
-tsv\t'With \\t, \\n, \\r and \\\\ for those characters, as PostgreSQL\'s COPY and mysql --batch write them'"
+complete -c mkuserdata -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal what suits the tool, mostly a table'
+json\t'JSON lines: one record per line'
+names\t'One name per line'
+table\t'Aligned columns with headers'
+csv\t'As in RFC 4180, with \\n at the end of lines'
+tsv\t'Tabs between columns; tab, newline, return and backslash are \\t, \\n, \\r and \\\\, as in PostgreSQL\'s COPY'"
 complete -c mkuserdata -l columns -d 'Columns of a table, csv or tsv, as in host,tags.role' -r
 complete -c mkuserdata -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb'
-always\t''
-never\t''"
+always\t'Always use colours'
+never\t'Never use colours'"
 complete -c mkuserdata -l sort -d 'Sort by these keys, as in zone,-launch_time' -r
 complete -c mkuserdata -l per-host -d 'Build user-data for each host whose name or record is on stdin'
 complete -c mkuserdata -l size -d 'Write how many bytes each part takes, not the user-data'
@@ -26,7 +26,7 @@ complete -c mkuserdata -l base64 -d 'Write the user-data in base64, as the EC2 A
 complete -c mkuserdata -l no-gzip -d 'Write plain MIME, not compressed'
 complete -c mkuserdata -l list -d 'List the parts of existing user-data, and what is wrong'
 complete -c mkuserdata -l check -d 'Like --list, and exit with 1 if anything is wrong'
-complete -c mkuserdata -s 1 -d 'Write names, one a line, also of hosts that failed (same as -o names)'
+complete -c mkuserdata -s 1 -d 'Write names, one per line, also of failed hosts (same as -o names)'
 complete -c mkuserdata -l no-header -d 'Write no header line'
 complete -c mkuserdata -l no-progress -d 'Show no progress bar'
 complete -c mkuserdata -s h -l help -d 'Print help (see more with \'--help\')'

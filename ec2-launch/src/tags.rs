@@ -8,9 +8,10 @@ pub const RESERVED_TAGS: [&str; 3] = ["Name", "profile", DIGEST_TAG];
 
 /// Checks a tag that a profile or --tag gives.
 pub fn check_given_tag(key: &str, value: &str) -> std::result::Result<(), String> {
-    match RESERVED_TAGS.contains(&key) {
-        true => Err(format!("{key} is set from the host and the profile")),
-        false => check_tag(key, value),
+    if RESERVED_TAGS.contains(&key) {
+        Err(format!("{key} is set from the host and the profile"))
+    } else {
+        check_tag(key, value)
     }
 }
 
@@ -18,7 +19,7 @@ pub fn check_given_tag(key: &str, value: &str) -> std::result::Result<(), String
 pub const DIGEST_TAG: &str = "profile-digest";
 const SHORT_DIGEST: usize = 12;
 
-/// The digits of a digest that a tag has.
+/// Returns the digits of a digest that a tag has.
 pub fn short_digest(digest: &str) -> &str {
     digest.get(..SHORT_DIGEST).unwrap_or(digest)
 }

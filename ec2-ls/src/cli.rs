@@ -111,10 +111,7 @@ async fn list(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result<Status> {
 async fn find(args: &Args, finder: &Finder<'_>, report: impl Fn(Failure)) -> Result<Found> {
     let is_table = args.show.mode() == OutputMode::Table && io::stdout().is_terminal();
     let found = finder.all(report);
-    match is_table && !args.show.status && finder.saved.is_none() {
-        true => with_health(finder, found).await,
-        false => found.await,
-    }
+    if is_table && !args.show.status && finder.saved.is_none() { with_health(finder, found).await } else { found.await }
 }
 
 /// Writes the volumes or addresses of what is found.
@@ -168,17 +165,14 @@ fn say_found(args: &Args, query: &Query, tool: &Tool, found: &Found) -> Status {
         tool.warn(format!("terminated since the listing was saved: {}", fold(found.gone.iter().map(String::as_str))));
         status = status.max(Status::No);
     }
-    match found.records.is_empty() && status == Status::Done {
-        true => say_empty(args, query, tool),
-        false => status,
-    }
+    if found.records.is_empty() && status == Status::Done { say_empty(args, query, tool) } else { status }
 }
 
 /// So many ids of hosts that were not found are named.
 const MOST_IDS: usize = 3;
 
-/// The names of the hosts, folded, with the ids of the first ones that were looked for by the id of their record:
-/// `web[1-2] (instances i-1, i-2)`.
+/// Returns the names of the hosts, folded, with the ids of the first ones that were looked for by the id of their
+/// record: `web[1-2] (instances i-1, i-2)`.
 fn missing_hosts(hosts: &[Record]) -> String {
     let names = fold(hosts.iter().map(Record::host));
     let id = |host: &Record| host.str("instance_id").filter(|id| id != host.host());

@@ -7,7 +7,7 @@ use std::env;
 
 /// Start, stop, reboot, resize and terminate EC2 instances
 ///
-/// Changes the power of hosts given as records, names or instance ids. What is in the state already is left alone.
+/// Hosts are names, expressions, instance ids or records. A host that already is in the new state is left alone.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "ec2-power", version)]
 pub struct Args {
@@ -22,7 +22,7 @@ pub struct Args {
     #[arg(value_name = "HOST")]
     pub words: Vec<String>,
 
-    /// With stop: do not shut down the operating system
+    /// With stop: do not shut down the operating system first
     ///
     /// This also stops an instance that is stuck in `stopping`.
     #[arg(long, conflicts_with = "hibernate")]
@@ -47,24 +47,24 @@ pub struct Args {
 
     /// With terminate: release the hosts' elastic IP addresses
     ///
-    /// These are the addresses that carry the names of the hosts. Waits until the hosts are terminated. Without this
-    /// option, the addresses are kept for the next launch.
+    /// These are the addresses with the names of the hosts in their tag Name. They are released once the hosts are
+    /// terminated. Without this option, they are kept for the next launch.
     #[arg(long)]
     pub release_addresses: bool,
 
-    /// Change also hosts whose command before has failed
+    /// Also change hosts on which an earlier command failed
     ///
-    /// The record of such a host has a `status` that is not `ok`.
+    /// The record of such a host has a `status` other than `ok`.
     #[arg(long)]
     pub even_failed: bool,
 
-    /// Succeed, with a warning, if stdin has no hosts
+    /// Warn instead of failing if stdin has no hosts
     #[arg(long)]
     pub allow_empty: bool,
 
     /// Refuse to change more hosts than this
     ///
-    /// [default: CERVEZA_MAX_HOSTS, and at most 10 for terminate]
+    /// [default: CERVEZA_MAX_HOSTS; for terminate at most 10]
     #[arg(long, value_name = "N")]
     pub max: Option<usize>,
 
@@ -81,7 +81,7 @@ pub struct Args {
 
     /// Change only hosts in this availability zone
     ///
-    /// A host in another zone is an error. The region is that of the zone.
+    /// A host in another zone is an error. The region is the one of the zone.
     #[arg(short, long, value_name = "ZONE")]
     pub zone: Option<String>,
 
@@ -96,13 +96,13 @@ pub struct Args {
 pub enum Action {
     /// Start stopped instances
     Start,
-    /// Stop running instances: their EBS volumes stay, what is on instance store is lost
+    /// Stop running instances; data on EBS volumes stays, data on instance store is lost
     Stop,
     /// Reboot running instances; they keep their addresses
     Reboot,
-    /// Terminate instances for good, with the volumes that are marked for it
+    /// Terminate instances for good, with the volumes that are marked for deletion
     Terminate,
-    /// Change the instance type: running instances are stopped for it and started again
+    /// Change the instance type; running instances are stopped and started again
     Resize,
 }
 
@@ -152,7 +152,7 @@ pub fn wait_hint(word: &str) -> Option<String> {
 }
 
 impl Job {
-    /// The word in the record's `action`.
+    /// Returns the word in the record's `action`.
     pub fn action(&self) -> &'static str {
         match self {
             Job::Power(Change::Start) => "start",
@@ -164,7 +164,7 @@ impl Job {
         }
     }
 
-    /// The command line without its hosts.
+    /// Returns the command line without its hosts.
     pub fn command(&self) -> String {
         match self {
             Job::Resize(name) => format!("ec2-power resize {name}"),
@@ -179,7 +179,7 @@ impl Job {
 }
 
 impl Args {
-    /// The job, and the words that name its hosts. Refuses options that do not go together.
+    /// Returns the job, and the words that name its hosts. Refuses options that do not go together.
     pub fn job(&self) -> Result<(Job, Vec<String>)> {
         let mut words = self.words.clone();
         if self.is_wait_ok() {
@@ -230,12 +230,12 @@ impl Args {
         }
     }
 
-    /// Whether `ok` comes after `--wait` without an equals sign, where it would be a host.
+    /// Returns whether `ok` comes after `--wait` without an equals sign, where it would be a host.
     fn is_wait_ok(&self) -> bool {
         self.wait == Some(Until::State) && self.words.iter().any(|word| word == OK)
     }
 
-    /// The regions to look for hosts in: that of --zone, else those of --region.
+    /// Returns the regions to look for hosts in: that of --zone, else those of --region.
     pub fn regions(&self) -> Result<RegionArgs> {
         let Some(zone) = &self.zone else { return Ok(self.region.clone()) };
         let given = self.region.region.join(",");
@@ -243,7 +243,7 @@ impl Args {
         Ok(RegionArgs { region: vec![region], ..self.region.clone() })
     }
 
-    /// The most hosts that may be changed. CERVEZA_MAX_HOSTS never allows more than there would be without it.
+    /// Returns the most hosts that may be changed. CERVEZA_MAX_HOSTS never allows more than there would be without it.
     pub fn most(&self) -> Result<Option<usize>> {
         if self.max.is_some() {
             return Ok(self.max);

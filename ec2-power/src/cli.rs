@@ -24,12 +24,9 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let (job, words) = args.job()?;
     refuse_filters(&words, &job.command())?;
     let (regions, most) = (args.regions()?, args.most()?);
-    let given = match args.allow_empty {
-        true => read_given_unless_empty(&words, tool)?,
-        false => Some(read_given(&words, tool)?),
-    };
+    let given = if args.allow_empty { read_given_unless_empty(&words, tool)? } else { Some(read_given(&words, tool)?) };
     let Some(given) = given else {
-        tool.warn("no hosts: stdin was empty; nothing is done, as --allow-empty says");
+        tool.warn("stdin has no hosts, so there is nothing to do (--allow-empty)");
         return Ok(Status::Done);
     };
     check_records(&given.hosts)?;
@@ -86,9 +83,10 @@ async fn carry_out(
     if asks || args.dry_run {
         check_ec2_protection(tool, accounts, job, acted).await;
     }
-    let leftovers = match job.is_terminate() {
-        true => Leftovers::look_up(accounts, acted, args.release_addresses).await.map(Some),
-        false => Ok(None),
+    let leftovers = if job.is_terminate() {
+        Leftovers::look_up(accounts, acted, args.release_addresses).await.map(Some)
+    } else {
+        Ok(None)
     };
     let leftovers = match leftovers {
         Ok(leftovers) => leftovers,

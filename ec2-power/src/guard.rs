@@ -25,7 +25,7 @@ pub fn check_status(record: &Record) -> Result<()> {
         (_, _, Some(signal)) => format!(": signal {signal}"),
         _ => String::new(),
     };
-    let message = format!("skipped, because the command before did not succeed ({status}{detail})");
+    let message = format!("skipped, because its earlier command did not succeed ({status}{detail})");
     match status.as_str() {
         "ok" => Ok(()),
         // As pssh-rs exits for them.
@@ -46,10 +46,11 @@ pub fn check_protection(job: &Job, instance: &Record) -> Result<()> {
     let Some(value) = tags.get(PROTECT_TAG).and_then(Value::as_str) else { return Ok(()) };
     let words: Vec<String> = value.split(',').map(|word| word.trim().to_lowercase()).collect();
     let is_known = words.iter().all(|word| matches!(word.as_str(), "stop" | "terminate"));
-    match is_known && !words.iter().any(|known| known == word) {
-        true => Ok(()),
-        false => Err(Failure::unreached(format!("protected by its tag {PROTECT_TAG}={value}"))
-            .hint(format!("`ec2-tag {PROTECT_TAG}- HOST` removes the tag"))),
+    if is_known && !words.iter().any(|known| known == word) {
+        Ok(())
+    } else {
+        Err(Failure::unreached(format!("protected by its tag {PROTECT_TAG}={value}"))
+            .hint(format!("`ec2-tag {PROTECT_TAG}- HOST` removes the tag")))
     }
 }
 
@@ -64,7 +65,7 @@ pub async fn check_ec2_protection(tool: &Tool, accounts: &Accounts, job: &Job, a
         Job::Resize(_) => Change::Stop(StopMode::Shutdown),
     };
     if due(acted).len() > MOST_LOOKED_UP {
-        tool.warn(format!("EC2's own protection is not looked up for more than {MOST_LOOKED_UP} hosts"));
+        tool.warn(format!("EC2's own protection is not checked for more than {MOST_LOOKED_UP} hosts"));
         return;
     }
     // A stopped host is resized without a stop.
@@ -78,15 +79,15 @@ pub async fn check_ec2_protection(tool: &Tool, accounts: &Accounts, job: &Job, a
     };
     accounts.each(acted, check).await;
     if let Some(failure) = unknown.into_inner().filter(|failure| failure.status != Status::Interrupted) {
-        tool.failure(&failure.within("EC2's own protection is not looked up"));
+        tool.failure(&failure.within("EC2's own protection is not checked"));
     }
 }
 
 /// Refuses the whole run if more hosts are to be changed than `most`.
 pub fn check_count(most: Option<usize>, count: usize) -> Result<()> {
     let Some(most) = most.filter(|most| count > *most) else { return Ok(()) };
-    Err(Failure::usage(format!("at most {most} hosts are allowed at once, and these are {count}"))
-        .hint(format!("if all of them are meant, give --max {count}")))
+    Err(Failure::usage(format!("{count} hosts would be changed, and at most {most} are allowed"))
+        .hint(format!("to change all of them, add --max {count}")))
 }
 
 #[cfg(test)]

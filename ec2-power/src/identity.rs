@@ -17,7 +17,7 @@ pub async fn check_again(ec2: &Ec2, job: &Job, acted: &mut [Acted]) {
         let instance = match now.get(&id) {
             Some(Ok(instance)) => instance,
             Some(Err(failure)) => {
-                let failure = failure.clone().within("not changed, because it cannot be looked at again");
+                let failure = failure.clone().within("not changed, because it cannot be checked again");
                 host.fail(failure);
                 continue;
             }
@@ -48,9 +48,10 @@ fn check_same(shown: &Record, instance: &Record) -> Result<()> {
         (!is_same).then(|| format!("its {fact} was {was} and is {is} now"))
     });
     let changes: Vec<String> = changes.collect();
-    match changes.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::unreached(format!("not changed, because {}", changes.join(", and ")))),
+    if changes.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::unreached(format!("not changed, because {}", changes.join(", and "))))
     }
 }
 

@@ -65,7 +65,7 @@ impl Leftovers {
         if self.releases { other } else { [own, other].concat() }
     }
 
-    /// The addresses that are to be released, of hosts that were terminated before too.
+    /// Returns the addresses that are to be released, of hosts that were terminated before too.
     pub fn released(&self, acted: &[Acted]) -> Vec<String> {
         let mut released: Vec<String> = Vec::new();
         for host in acted.iter().filter(|host| self.releases && host.result.is_ok()) {
@@ -76,7 +76,7 @@ impl Leftovers {
         released
     }
 
-    /// How many instances are not changed themselves, but their addresses are to be released.
+    /// Returns how many instances are not changed themselves, but their addresses are to be released.
     pub fn count_only_released(&self, acted: &[Acted]) -> usize {
         let is_only_released = |host: &&Acted| {
             self.releases && host.result.is_ok() && host.action == NO_ACTION && !self.of(host).own.is_empty()
@@ -113,7 +113,7 @@ impl Leftovers {
         let of_addresses = due.iter().map(|host| (host.record.host(), self.kept_addresses(host)));
         let addresses = sentence(of_addresses, ADDRESSES, "kept, which AWS charges for");
         let unknown = self.unknown.as_ref().filter(|_| !due.is_empty());
-        let unknown = unknown.map(|failure| format!("elastic IP addresses that are kept are not known: {failure}"));
+        let unknown = unknown.map(|failure| format!("cannot list the elastic IP addresses that are kept: {failure}"));
         volumes.into_iter().chain(addresses.map(|sentence| sentence + hint)).chain(unknown).collect()
     }
 
@@ -164,14 +164,14 @@ pub fn note_released(host: &mut Acted, released: Vec<String>) {
     }
 }
 
-/// The volumes that EC2 does not delete with the instance.
+/// Returns the volumes that EC2 does not delete with the instance.
 fn kept_volumes(record: &Record) -> Vec<String> {
     let Some(Value::Array(volumes)) = record.get("volumes") else { return Vec::new() };
     let kept = volumes.iter().filter(|volume| volume["delete_on_termination"] == Value::Bool(false));
     kept.filter_map(|volume| volume["volume_id"].as_str().map(str::to_string)).collect()
 }
 
-/// The first ones, and how many more there are.
+/// Returns the first ones, and how many more there are.
 fn listed(all: &[String]) -> String {
     const SHOWN: usize = 20;
     match all.len().saturating_sub(SHOWN) {

@@ -16,7 +16,7 @@ pub struct Rules<'a> {
     pub even_failed: bool,
 }
 
-/// Each host with the action that is due, or none where it is so already or cannot be.
+/// Returns each host with the action that is due, or none where it is so already or cannot be.
 pub fn plan(rules: &Rules<'_>, hosts: Vec<Record>, found: Vec<Found>) -> Vec<Acted> {
     let check = |record| if rules.even_failed { Ok(()) } else { check_status(record) };
     let checked: Vec<Result<()>> = hosts.iter().map(check).collect();
@@ -70,7 +70,7 @@ fn plan_host(rules: &Rules<'_>, mut record: Record, found: Found) -> Acted {
     Acted { record, action: acted.0, result: acted.1 }
 }
 
-/// An instance that is not there may be in another account.
+/// Names the account in the failure, because an instance that is not there may be in another account.
 fn name_account(record: &Record, failure: Failure) -> Failure {
     match record.str("account").filter(|_| failure.message.starts_with("there is no instance")) {
         Some(account) => Failure {
@@ -81,7 +81,8 @@ fn name_account(record: &Record, failure: Failure) -> Failure {
     }
 }
 
-/// The state decides, by EC2's own table of what an instance in it can do (EC2 user guide, "Instance lifecycle").
+/// Returns the action that is due, by EC2's table of what an instance in each state can do (EC2 user guide, "Instance
+/// lifecycle").
 fn decide(job: &Job, instance: &Record) -> Result<&'static str> {
     let state = instance.str("state").unwrap_or_default();
     match (job, state.as_str()) {
@@ -102,12 +103,12 @@ fn decide(job: &Job, instance: &Record) -> Result<&'static str> {
     }
 }
 
-/// Whether something is to be done to the host.
+/// Returns whether something is to be done to the host.
 pub fn is_due(host: &Acted) -> bool {
     host.result.is_ok() && host.action != NO_ACTION
 }
 
-/// The hosts to which something is to be done, each instance once.
+/// Returns the hosts to which something is to be done, each instance once.
 pub fn due(acted: &[Acted]) -> Vec<&Acted> {
     let mut seen = HashSet::new();
     acted.iter().filter(|host| is_due(host) && seen.insert(host.place())).collect()

@@ -65,7 +65,7 @@ fn check_fit(name: &str, offer: &TypeOffer, host: &Record) -> Result<()> {
     Err(Failure::unreached(misfit))
 }
 
-/// Whether the root device is one of the EBS volumes.
+/// Returns whether the root device is one of the EBS volumes.
 fn is_ebs_backed(host: &Record) -> bool {
     match (host.str("root_device"), host.get("volumes")) {
         (Some(root), Some(Value::Array(volumes))) => volumes.iter().any(|volume| volume["device"] == root.as_str()),
@@ -174,7 +174,7 @@ async fn start(args: &Args, ec2: &Ec2, hosts: &mut [Acted], places_to_start: &Ha
     started
 }
 
-/// What a host that is not resized is now.
+/// Returns what a host that is not resized is now.
 fn end(host: &Acted, is_started: bool, is_unsure: bool) -> String {
     let kind = type_of(host);
     match host.record.str("state").as_deref() {

@@ -20,40 +20,42 @@ use std::time::Duration;
 
 /// Set and remove tags of EC2 instances and their volumes
 ///
-/// Sets and removes tags of hosts given as records, names or instance ids, and of the volumes attached to them.
+/// Sets and removes tags of instances, and of the volumes attached to them.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "ec2-tag", version)]
 pub struct Args {
-    /// KEY=VALUE sets a tag, KEY- removes one; anything else is a host: an expression as in 'mysql[1-3]'
-    /// (hostrange(1) has the language), an instance id, or `-` for names and records on stdin, which is read also when
-    /// no host is given. In VALUE, {{ FIELD }} stands for a field of the host's record, as in 'fqdn={{ host }}.example.com'
+    /// Tags to set (KEY=VALUE) or remove (KEY-), and hosts, as in 'mysql[1-3]'
+    ///
+    /// Hosts are expressions of hostrange(1) or instance ids. `-` reads names and records from stdin, and so does the
+    /// absence of hosts. In VALUE, {{ FIELD }} is a field of the host's record, as in 'fqdn={{ host }}.example.com'.
     #[arg(value_name = "KEY=VALUE|KEY-|HOST")]
     pub words: Vec<String>,
 
-    /// Tag the EBS volumes of the hosts too. This is the default
+    /// Tag the EBS volumes of the hosts too (the default)
     #[arg(long, overrides_with = "no_volumes")]
     pub volumes: bool,
 
-    /// Leave the tags of the volumes alone
+    /// Tag only the instances
     #[arg(long, overrides_with = "volumes")]
     pub no_volumes: bool,
 
-    /// Tag each volume with the name of its host (key Name) and its device, such as /dev/sdf (key device). No KEY=VALUE is
-    /// needed then
+    /// Tag each volume with the name and the device of its host
+    ///
+    /// The keys are Name and device, and a device is like /dev/sdf. No other tag is needed.
     #[arg(long, conflicts_with = "no_volumes")]
     pub device_names: bool,
 
-    /// Show the tags before and after, and change nothing
+    /// Show tags before and after, and change nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 
     #[command(flatten)]
     pub region: RegionArgs,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output")]
     pub output: OutputArgs,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output")]
     pub progress: ProgressArgs,
 }
 
@@ -125,9 +127,10 @@ fn check_wanted(wanted: &Wanted, args: &Args) -> Result<()> {
     if args.device_names && wanted.has(DEVICE_TAG) {
         return Err(Failure::usage(format!("--device-names sets the tag {DEVICE_TAG} itself")));
     }
-    match wanted.is_empty() && !args.device_names {
-        true => Err(Failure::usage("no tag is given").hint("KEY=VALUE sets one, KEY- removes one")),
-        false => Ok(()),
+    if wanted.is_empty() && !args.device_names {
+        Err(Failure::usage("no tag is given").hint("KEY=VALUE sets one, KEY- removes one"))
+    } else {
+        Ok(())
     }
 }
 

@@ -42,8 +42,8 @@ pub async fn execute(
     results
 }
 
-/// The calls of a step, one for all resources with the same change. A resource that failed in the step before keeps that
-/// failure.
+/// Returns the calls of a step, one for all resources with the same change. A resource that failed in the step before
+/// keeps that failure.
 fn calls(
     step: Step,
     changes: &BTreeSet<TagChange>,
@@ -105,7 +105,7 @@ fn said(changes: &[TagChange], not: &str) -> String {
     resources.into_iter().map(part).collect::<Vec<_>>().join("; ")
 }
 
-/// A host that could be tagged, and is not because others cannot.
+/// Returns a host that could be tagged, and is not because others cannot.
 pub fn not_alone() -> Failure {
     Failure::usage("nothing is tagged, because other hosts of this run are refused")
 }

@@ -45,12 +45,13 @@ impl Facts {
         for (region, Needed { volumes, names }) in regions {
             let volumes: Vec<String> = volumes.into_iter().collect();
             let found = async {
-                let volumes = match volumes.is_empty() {
-                    true => Vec::new(),
-                    false => ec2.volumes(&region, "volume-id", &volumes).await.map_err(|failure| {
+                let volumes = if volumes.is_empty() {
+                    Vec::new()
+                } else {
+                    ec2.volumes(&region, "volume-id", &volumes).await.map_err(|failure| {
                         let failure = failure.within("the tags of its volumes are not known");
-                        if failure.hint.is_some() { failure } else { failure.hint("--no-volumes tags the hosts alone") }
-                    })?,
+                        if failure.hint.is_some() { failure } else { failure.hint("--no-volumes tags only the hosts") }
+                    })?
                 };
                 Ok::<_, Failure>((volumes, holders(ec2, &region, names).await?))
             };
@@ -78,13 +79,13 @@ impl Facts {
         match self.taken.get(&host.place()) {
             None => Ok(()),
             Some((other, name)) => {
-                Err(Failure::unreached(format!("{other} has the name {name} already, or gets it in this run")))
+                Err(Failure::unreached(format!("{other} already has the name {name}, or gets it in this run")))
             }
         }
     }
 }
 
-/// The live instances that have each name, or get it.
+/// Returns the live instances that have each name, or get it.
 async fn holders(
     ec2: &Ec2,
     region: &str,
@@ -101,7 +102,7 @@ async fn holders(
     Ok(names)
 }
 
-/// The name that a host gets, if it has another one. A template that fails is said later.
+/// Returns the name that a host gets, if it has another one. A template that fails is said later.
 fn new_name(host: &Acted, wanted: &Wanted) -> Option<String> {
     if !wanted.set.iter().any(|(key, _)| key == "Name") {
         return None;

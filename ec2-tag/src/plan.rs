@@ -34,17 +34,16 @@ impl VolumeTags {
     }
 }
 
-/// The changes that give a host's instance and volumes their tags: none of a tag that holds already. Fails where EC2
-/// would refuse one.
+/// Returns the changes that give a host's instance and volumes their tags: none of a tag that holds already. Fails
+/// where EC2 would refuse one.
 pub fn changes(record: &Record, tags: &Tags, volume_tags: VolumeTags, volumes: &Volumes) -> Result<Vec<TagChange>> {
     let id = record.str("instance_id").unwrap_or_default();
     if offers_tags_in_metadata(record)
         && let Some((key, _)) = tags.set.iter().find(|(key, _)| !fits_metadata(key))
     {
-        let why =
-            "the instance metadata, where its tags are on, takes only letters, digits and + - = . , _ : @ in a key";
+        let why = "the instance shows its tags in its metadata, where a key can only have letters, digits and + - = . , _ : @";
         return Err(Failure::usage(format!("tag {key}: {why}")).hint(format!(
-            "take another key, or turn tags in metadata off: aws ec2 modify-instance-metadata-options --instance-id {id} \
+            "use another key, or turn off tags in metadata: aws ec2 modify-instance-metadata-options --instance-id {id} \
              --instance-metadata-tags disabled"
         )));
     }
@@ -86,18 +85,18 @@ fn changes_of(resource: &str, now: &BTreeMap<String, String>, wanted: &Tags) -> 
     Ok(changes)
 }
 
-/// How many more tags a resource has after the changes.
+/// Returns how many more tags a resource has after the changes.
 fn added(changes: &[TagChange]) -> isize {
     let one = |change: &TagChange| isize::from(change.after.is_some()) - isize::from(change.before.is_some());
     changes.iter().map(one).sum()
 }
 
-/// How many tags count towards EC2's limit: those of AWS itself do not.
+/// Returns how many tags count towards EC2's limit: those of AWS itself do not.
 fn own_tags(tags: &BTreeMap<String, String>) -> isize {
     tags.keys().filter(|key| !key.starts_with("aws:")).count() as isize
 }
 
-/// The resources of a host whose tags must be removed before others are set: the limit has no room for both.
+/// Returns the resources of a host whose tags must be removed before others are set: the limit has no room for both.
 pub fn remove_first(record: &Record, changes: &[TagChange], volumes: &Volumes) -> BTreeSet<String> {
     let id = record.str("instance_id").unwrap_or_default();
     let is_full = |resource: &&String| {
@@ -124,7 +123,9 @@ pub fn refuse_conflicts(plans: &mut [(String, Result<Vec<TagChange>>)]) {
     for (_, plan) in plans.iter_mut() {
         let resource = plan.iter().flatten().find(|change| conflicts.contains(&change.resource));
         if let Some(resource) = resource.map(|change| change.resource.clone()) {
-            *plan = Err(Failure::usage(format!("{resource} is of several hosts here, which give it different tags")));
+            *plan = Err(Failure::usage(format!(
+                "{resource} belongs to several of these hosts, which give it different tags"
+            )));
         }
     }
 }
@@ -140,7 +141,7 @@ pub fn tags_in(record: &Record) -> BTreeMap<String, String> {
     pairs.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_string()))).collect()
 }
 
-/// The EBS volumes of an instance with their devices.
+/// Returns the EBS volumes of an instance with their devices.
 pub fn volumes_of(record: &Record) -> Vec<(String, Option<String>)> {
     let text = |value: &Value| value.as_str().map(str::to_string);
     let volumes = record.get("volumes");
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_the_metadata_does_not_take_is_refused_where_tags_are_on() {
+    fn key_that_the_metadata_does_not_allow_is_refused_if_tags_are_in_it() {
         let of = |state: &str, key: &str| {
             let record = Record::parse(&RECORD.replace("TAGS", state)).unwrap();
             changes(&record, &tags(&[(key, "x")], &[]), BOTH, &volumes(&[])).map(|_| ())

@@ -29,7 +29,7 @@ pub fn show(record: &mut Record, changes: &[TagChange]) {
     record.set("changes", changes.iter().map(shown).collect::<Vec<_>>());
 }
 
-/// The changes for a table: `role: web -> db`. What a volume has in common with its host is said once.
+/// Returns the changes for a table: `role: web -> db`. What a volume has in common with its host is said once.
 pub fn changes_cell(record: &Record) -> Value {
     let id = record.str("instance_id").unwrap_or_default();
     let mut resources: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
@@ -39,14 +39,13 @@ pub fn changes_cell(record: &Record) -> Value {
         let shown = format!("{key}: {} -> {}", value(&change["before"]), value(&change["after"]));
         resources.entry((key, shown)).or_default().push(resource);
     }
-    let cells = resources.into_iter().map(|((_, shown), resources)| match resources.contains(&id) {
-        true => shown,
-        false => format!("{} {shown}", resources.join(" ")),
+    let cells = resources.into_iter().map(|((_, shown), resources)| {
+        if resources.contains(&id) { shown } else { format!("{} {shown}", resources.join(" ")) }
     });
     cells.collect::<Vec<_>>().join(", ").into()
 }
 
-/// A value as it is where it cannot be misread. `-` is no value.
+/// Returns a value as it is where it cannot be misread. `-` is no value.
 fn value(value: &Value) -> String {
     match value.as_str() {
         None => "-".to_string(),
@@ -55,7 +54,7 @@ fn value(value: &Value) -> String {
     }
 }
 
-/// A warning of hosts that get another name.
+/// Returns a warning of hosts that get another name.
 pub fn renamed<'c>(changes: impl Iterator<Item = &'c TagChange>) -> Option<String> {
     let renames = changes.filter(|change| change.key == "Name" && change.resource.starts_with("i-"));
     let renames = renames.filter_map(|change| {

@@ -15,7 +15,7 @@ pub struct Wanted {
     templates: Option<Environment<'static>>,
 }
 
-/// Whether a value is a template.
+/// Returns whether a value is a template.
 pub fn is_template(value: &str) -> bool {
     ["{{", "{%", "{#"].iter().any(|open| value.contains(open))
 }
@@ -25,7 +25,7 @@ impl Wanted {
         self.set.is_empty() && self.remove.is_empty()
     }
 
-    /// Whether this tag is set or removed.
+    /// Returns whether this tag is set or removed.
     pub fn has(&self, key: &str) -> bool {
         self.set.iter().any(|(known, _)| known == key) || self.remove.iter().any(|known| known == key)
     }
@@ -41,13 +41,13 @@ impl Wanted {
         Ok(())
     }
 
-    /// The value that all hosts would get for this tag. `None` if there is none, or a template gives it.
+    /// Returns the value that all hosts would get for this tag. `None` if there is none, or a template gives it.
     pub fn common_value(&self, key: &str) -> Option<&str> {
         let (_, value) = self.set.iter().find(|(known, _)| known == key)?;
         Some(value.as_str()).filter(|value| !is_template(value))
     }
 
-    /// The tags of one host. Of its record templates see each field that is not null.
+    /// Returns the tags of one host. Of its record templates see each field that is not null.
     pub fn tags_of(&self, record: &Record) -> Result<Tags> {
         let mut tags = Tags { set: self.set.clone(), remove: self.remove.clone() };
         let Some(templates) = &self.templates else { return Ok(tags) };
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_made_of_the_record() {
+    fn value_is_rendered_from_the_record() {
         assert_eq!(rendered("{{ host }}.{{ zone[:-1] }}").unwrap(), "web7.us-east-1");
         assert_eq!(rendered("{{ tags.role | upper }}").unwrap(), "WEB");
         assert_eq!(rendered("{{ public_ip | default('-') }}").unwrap(), "-");

@@ -16,8 +16,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Render host records as text for other programs
 ///
-/// Reads records of hosts, live or saved, and writes what another program reads: a hosts file, a zone, an inventory, or what
-/// a template of your own makes of them.
+/// Reads records of hosts and writes a file for another program: a hosts file, a zone, an inventory, or the output of your
+/// own template.
 #[derive(Parser, Clone, Debug)]
 #[command(
     name = "hostfmt",
@@ -25,32 +25,41 @@ use std::time::{SystemTime, UNIX_EPOCH};
     override_usage = "hostfmt [OPTIONS] FORMAT|FILE.j2 [FILE...]\n       hostfmt --list\n       hostfmt --show FORMAT"
 )]
 pub struct Args {
-    /// Write this format (--list names them), or render this template: a file whose name ends in `.j2` or has a slash
+    /// Format (see --list), or a template file
+    ///
+    /// The name of a template file ends in `.j2` or contains a slash.
     #[arg(value_name = "FORMAT|FILE.j2", required_unless_present_any = ["list", "show"])]
     pub format: Option<String>,
 
-    /// Read records and names of hosts from these files, `-` is stdin [default: stdin]
+    /// Files with records or names of hosts; `-` is stdin [default: stdin]
     #[arg(value_name = "FILE")]
     pub files: Vec<String>,
 
-    /// Give the template a name whose value is the text VALUE, such as zone=example.com
+    /// Set a variable of the template, as in zone=example.com
     #[arg(short = 'D', long, value_name = "KEY=VALUE")]
     pub set: Vec<Setting>,
 
-    /// Group hosts by the value of this field, such as zone or tags.role. A host is in a group for each value of a list
+    /// Group hosts by this field, as in zone or tags.role
+    ///
+    /// If the value is a list, the host is in a group for each item.
     #[arg(short, long, value_name = "KEY", default_value = GROUP_BY)]
     pub group_by: String,
 
-    /// Use the address in this field, such as public_ip or ipv6; a host that lacks it cannot be written [default:
-    /// private_ip, else public_ip, else ipv6, else host]
+    /// Field with the address, as in public_ip or ipv6
+    ///
+    /// A host without this field is refused [default: private_ip, else public_ip, else ipv6, else host].
     #[arg(long, value_name = "FIELD")]
     pub address: Option<String>,
 
-    /// Leave out hosts that cannot be written, and exit with status 3. Without it nothing is written if there is one
+    /// Leave out hosts that are refused, and exit with 3
+    ///
+    /// Without this option, nothing is written if a host is refused.
     #[arg(long)]
     pub skip: bool,
 
-    /// Write to FILE instead of stdout. It is replaced as a whole, and only if all went well
+    /// Write to this file instead of stdout
+    ///
+    /// The file is replaced in one step, and stays as it is if anything fails.
     #[arg(short, long, value_name = "FILE")]
     pub write: Option<PathBuf>,
 
@@ -58,7 +67,7 @@ pub struct Args {
     #[arg(short, long, exclusive = true)]
     pub list: bool,
 
-    /// Print the template of a format, to begin one of your own with
+    /// Print the template of a format, as a start for your own
     #[arg(long, value_name = "FORMAT", exclusive = true)]
     pub show: Option<String>,
 }
@@ -66,7 +75,7 @@ pub struct Args {
 /// What hosts are grouped by unless the command line says it.
 const GROUP_BY: &str = "security_groups";
 
-/// The clap definition, for man page and completions.
+/// Returns the clap definition, for man page and completions.
 pub fn command() -> clap::Command {
     Args::command()
 }
@@ -107,7 +116,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     Ok(Status::Unreached)
 }
 
-/// The keys of the first record that has more than a name.
+/// Returns the keys of the first record that has more than a name.
 fn known_keys(hosts: &[Arc<Record>]) -> Vec<String> {
     let first = hosts.iter().find(|host| host.iter().nth(1).is_some());
     first.map(|host| keys_of(host.iter())).unwrap_or_default()
@@ -135,7 +144,7 @@ fn options(args: &Args) -> Result<Options> {
     })
 }
 
-/// The time as a serial number. SOURCE_DATE_EPOCH stands in for the clock, as in reproducible builds.
+/// Returns the time as a serial number. SOURCE_DATE_EPOCH stands in for the clock, as in reproducible builds.
 fn serial() -> Result<u64> {
     const VARIABLE: &str = "SOURCE_DATE_EPOCH";
     match std::env::var(VARIABLE).ok().filter(|value| !value.is_empty()) {
@@ -148,9 +157,7 @@ fn serial() -> Result<u64> {
 
 fn read_records(files: &[String], tool: &Tool) -> Result<Vec<Record>> {
     if files.is_empty() && io::stdin().is_terminal() {
-        return Err(
-            Failure::usage("no hosts are given").hint("pipe records in, as from ec2-ls, or name a file of them")
-        );
+        return Err(Failure::usage("no hosts are given").hint("pipe in records, as from ec2-ls, or name a file"));
     }
     // As hostrange's language has it, ^FILE is what the file holds.
     let word = |file: &String| if file == "-" { file.clone() } else { format!("^{file}") };
@@ -164,13 +171,10 @@ fn count_of(hosts: usize) -> String {
 /// Text of others reaches a terminal with its control characters made visible.
 fn shown(text: &str, is_terminal: bool) -> String {
     let line = |line: &str| line.split('\t').map(visible).collect::<Vec<_>>().join("\t");
-    match is_terminal {
-        true => text.split('\n').map(line).collect::<Vec<_>>().join("\n"),
-        false => text.to_string(),
-    }
+    if is_terminal { text.split('\n').map(line).collect::<Vec<_>>().join("\n") } else { text.to_string() }
 }
 
-/// A line for each format.
+/// Returns a line for each format.
 fn listing() -> String {
     FORMATS.iter().map(|format| format!("{:<11} {}\n", format.name, format.about)).collect()
 }

@@ -64,7 +64,7 @@ impl Escape {
         Escape::ALL.into_iter().find(|escape| escape.name() == name)
     }
 
-    /// The way to escape in a template of this file name: `x.json.j2` is JSON.
+    /// Returns the way to escape in a template of this file name: `x.json.j2` is JSON.
     pub fn of_file(path: &str) -> Escape {
         let inner = path.strip_suffix(".j2").unwrap_or(path);
         match inner.rsplit(['.', '/']).next() {
@@ -83,23 +83,23 @@ impl Escape {
             Escape::Ganglia => ganglia(text),
             Escape::Hosts | Escape::Zone => token(text, "._:-"),
             Escape::Ssh => token(text, "._:-@+/"),
-            Escape::Ldif => match is_ldif_safe(text) {
-                true => Ok(text.into()),
-                false => Err("needs base64 in LDIF: write {{ value | ldif }} behind the name of the attribute"),
-            },
+            Escape::Ldif => {
+                if is_ldif_safe(text) {
+                    Ok(text.into())
+                } else {
+                    Err("needs base64 in LDIF: write {{ value | ldif }} behind the name of the attribute")
+                }
+            }
             Escape::Nagios => nagios(text),
         }
     }
 }
 
 fn plain(text: &str) -> Escaped<'_> {
-    match text.contains(is_hidden) {
-        true => Err("has a control character"),
-        false => Ok(text.into()),
-    }
+    if text.contains(is_hidden) { Err("has a control character") } else { Ok(text.into()) }
 }
 
-/// A word that no reader splits, quotes or expands.
+/// Returns a word that no reader splits, quotes or expands.
 fn token<'a>(text: &'a str, others: &str) -> Escaped<'a> {
     match text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c)) {
         _ if text.is_empty() => Err("is empty"),
@@ -113,7 +113,7 @@ fn token<'a>(text: &'a str, others: &str) -> Escaped<'a> {
 fn csv(text: &str) -> Escaped<'_> {
     let quoted = |c: char| matches!(c, ',' | '"' | '\r' | '\n');
     match text {
-        _ if text.contains('\0') => Err("has a NUL, which readers of CSV do not take"),
+        _ if text.contains('\0') => Err("has a NUL, which programs that read CSV do not accept"),
         _ if text.contains(quoted) || text.trim() != text => Ok(format!("\"{}\"", text.replace('"', "\"\"")).into()),
         _ => Ok(text.into()),
     }
@@ -130,7 +130,8 @@ fn ganglia(text: &str) -> Escaped<'_> {
     }
 }
 
-/// What every reader of LDIF takes behind `attribute: `. RFC 2849 allows control characters, but some readers strip them.
+/// Returns what every reader of LDIF takes behind `attribute: `. RFC 2849 allows control characters, but some readers
+/// strip them.
 pub(crate) fn is_ldif_safe(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && !text.starts_with([' ', ':', '<']) && !text.ends_with(' ')
 }
@@ -143,9 +144,11 @@ fn nagios(text: &str) -> Escaped<'_> {
         "null" => Err("means no value to Nagios"),
         _ if text.contains(is_hidden) => Err("has a control character"),
         _ if text.contains(|c| "`~!$%^&*|'\"<>?,()=".contains(c) || ";\\{}[]".contains(c)) => {
-            Err("has a character that Nagios does not take in a name")
+            Err("has a character that Nagios does not allow in a name")
         }
-        _ if text.trim() != text || text.starts_with(['#', '+']) => Err("begins or ends as Nagios does not take it"),
+        _ if text.trim() != text || text.starts_with(['#', '+']) => {
+            Err("begins or ends with a character that Nagios does not allow there")
+        }
         _ => Ok(text.into()),
     }
 }

@@ -69,7 +69,7 @@ impl Groups {
     }
 }
 
-/// The texts of a record at the path `key`, such as `tags.role`: several of a list, none of what is empty.
+/// Returns the texts of a record at the path `key`, such as `tags.role`: several of a list, none of what is empty.
 pub(crate) fn texts(record: &Record, key: &str) -> Vec<String> {
     let text = |value| match value {
         Json::String(text) => text,

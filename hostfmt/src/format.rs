@@ -44,9 +44,10 @@ impl Template {
     /// Finds a format by its name, or reads a template from a file: its name ends in `.j2` or has a slash.
     pub fn find(word: &str) -> Result<Template> {
         let is_file = word.ends_with(".j2") || word.contains('/');
-        let source = match is_file {
-            true => fs::read_to_string(word).map_err(|error| Failure::usage(format!("cannot read {word}: {error}")))?,
-            false => Format::named(word)?.source.to_string(),
+        let source = if is_file {
+            fs::read_to_string(word).map_err(|error| Failure::usage(format!("cannot read {word}: {error}")))?
+        } else {
+            Format::named(word)?.source.to_string()
         };
         let policy = Policy::parse(word, &source)?;
         Ok(Template { label: word.to_string(), source, policy })

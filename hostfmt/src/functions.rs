@@ -158,8 +158,8 @@ pub(crate) fn refuse(state: &State, notes: &Notes, value: Option<String>, why: &
     Ok(refused())
 }
 
-/// The host that a variable of the template is, such as that of its loop: of several the one that was read last. Where
-/// there is none, the hosts of the group that a variable is.
+/// Returns the host that a variable of the template is, such as that of its loop: of several the one that was read
+/// last. Where there is none, the hosts of the group that a variable is.
 fn current_hosts(state: &State, notes: &Notes) -> Vec<usize> {
     let variables: Vec<Value> = state.known_variables().iter().filter_map(|name| state.lookup(name)).collect();
     let hosts: Vec<usize> =
@@ -198,15 +198,13 @@ fn claim(state: &mut State<'_, '_>, notes: &Notes, value: &Value, owner: Option<
     }
 }
 
-/// An attribute's value of LDIF with what is before it: `: web1`, or in base64 `:: d2ViMQ==`.
+/// Returns an attribute's value of LDIF with what is before it: `: web1`, or in base64 `:: d2ViMQ==`.
 fn ldif(text: &str) -> Result<String, &'static str> {
-    Ok(match is_ldif_safe(text) {
-        true => format!(": {text}"),
-        false => format!(":: {}", base64(text)),
-    })
+    Ok(if is_ldif_safe(text) { format!(": {text}") } else { format!(":: {}", base64(text)) })
 }
 
-/// The text of a host's field, such as `tags.role`: of a list its texts with commas, of what is missing nothing.
+/// Returns the text of a host's field, such as `tags.role`: of a list its texts with commas, of what is missing
+/// nothing.
 fn field(host: Value, path: String) -> Result<String, Error> {
     let host = host.downcast_object_ref::<Host>();
     let host = host.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "field is a filter of hosts"))?;
@@ -214,7 +212,7 @@ fn field(host: Value, path: String) -> Result<String, Error> {
     Ok(texts(&host.record, &path).join(","))
 }
 
-/// The paths of the tags of all hosts, sorted: `tags.role`.
+/// Returns the paths of the tags of all hosts, sorted: `tags.role`.
 fn tag_columns(hosts: Value) -> Result<Vec<String>, Error> {
     let mut keys = BTreeSet::new();
     for host in hosts.try_iter()? {
@@ -226,7 +224,7 @@ fn tag_columns(hosts: Value) -> Result<Vec<String>, Error> {
     Ok(keys.into_iter().collect())
 }
 
-/// Whether a server's name lies in the zone and no host has claimed it, so the zone gives it no address.
+/// Returns whether a server's name lies in the zone and no host has claimed it, so the zone gives it no address.
 fn lacks_address(state: &mut State<'_, '_>, server: String, zone: String) -> bool {
     let claims = state.get_or_insert_extension(Claims::default());
     names::within_zone(&server, &zone).is_some_and(|name| !claims.0.contains_key(&name))
@@ -250,7 +248,7 @@ fn ansible(state: &State, notes: &Notes, value: &Value) -> Result<Value, Error> 
             for key in value.try_iter()? {
                 // Such as __ansible_unsafe: an object that has it becomes its value.
                 if let Some(name) = key.as_str().filter(|name| name.starts_with("__ansible_")) {
-                    let why = format!("has the key {}, which means something to Ansible", quote(name));
+                    let why = format!("has the key {}, which is special in Ansible", quote(name));
                     return refuse(state, notes, None, &why);
                 }
                 let value = value.get_item(&key)?;

@@ -71,12 +71,12 @@ impl Host {
     }
 }
 
-/// What stands for a value that is refused: the text is not used.
+/// Returns what stands for a value that is refused: the text is not used.
 pub(crate) fn refused() -> Value {
     Value::from_safe_string(String::new())
 }
 
-/// Whether a value is what [`refused`] returns.
+/// Returns whether a value is what [`refused`] returns.
 pub(crate) fn is_refused(value: &Value) -> bool {
     value.is_safe() && value.as_str() == Some("")
 }

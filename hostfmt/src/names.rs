@@ -9,8 +9,8 @@ type Checked = Result<String, &'static str>;
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
-/// A host's name for files of this machine: letters, digits, hyphens, dots and underscores. Names that mean this machine
-/// itself, or an address, are refused: they would stand for another host.
+/// Returns a host's name for files of this machine: letters, digits, hyphens, dots and underscores. Names that mean
+/// this machine itself, or an address, are refused: they would stand for another host.
 pub(crate) fn hostname(text: &str) -> Checked {
     match text.to_ascii_lowercase().as_str() {
         "localhost" | "localhost.localdomain" | "ip6-localhost" | "ip6-loopback" | "broadcasthost" => {
@@ -20,8 +20,8 @@ pub(crate) fn hostname(text: &str) -> Checked {
     }
 }
 
-/// A name within the zone, in small letters. The zone's own name at its end is dropped. BIND refuses an underscore in the
-/// name of a host.
+/// Returns a name within the zone, in small letters. The zone's own name at its end is dropped. BIND refuses an
+/// underscore in the name of a host.
 pub(crate) fn zone_name(text: &str, zone: &str) -> Checked {
     let name = within_zone(text, zone).filter(|name| !name.is_empty()).unwrap_or_else(|| text.to_ascii_lowercase());
     labels(&name, |_| false)?;
@@ -35,25 +35,26 @@ pub(crate) fn within_zone(name: &str, zone: &str) -> Option<String> {
     if inner.is_empty() { Some(String::new()) } else { inner.strip_suffix('.').map(str::to_string) }
 }
 
-/// A whole domain, with a dot at its end.
+/// Returns a whole domain, with a dot at its end.
 pub(crate) fn domain(text: &str) -> Checked {
     let name = text.strip_suffix('.').unwrap_or(text);
     labels(name, |c| c == '_')?;
     Ok(format!("{name}."))
 }
 
-/// The mail address of a zone's SOA (RNAME, RFC 1035): the part before the `@` is the first label, and its dots are escaped.
-/// Without an `@` it is in that form already.
+/// Returns the mail address of a zone's SOA (RNAME, RFC 1035): the part before the `@` is the first label, and its dots
+/// are escaped. Without an `@` it is in that form already.
 pub(crate) fn rname(text: &str) -> Checked {
     let Some((mailbox, host)) = text.rsplit_once('@') else { return domain(text) };
     let is_taken = |c: char| c.is_ascii_alphanumeric() || "-_+.".contains(c);
-    match mailbox.is_empty() || mailbox.len() > LONGEST_LABEL || !mailbox.chars().all(is_taken) {
-        true => Err("is not a mail address of letters, digits, hyphens, dots, underscores and plus signs"),
-        false => Ok(format!("{}.{}", mailbox.replace('.', "\\."), domain(host)?)),
+    if mailbox.is_empty() || mailbox.len() > LONGEST_LABEL || !mailbox.chars().all(is_taken) {
+        Err("is not a mail address of letters, digits, hyphens, dots, underscores and plus signs")
+    } else {
+        Ok(format!("{}.{}", mailbox.replace('.', "\\."), domain(host)?))
     }
 }
 
-/// The name with `suffix` at its first label: `web1.prod` with `-public` is `web1-public.prod`.
+/// Returns the name with `suffix` at its first label: `web1.prod` with `-public` is `web1-public.prod`.
 pub(crate) fn with_suffix(name: &str, suffix: &str) -> Checked {
     let (first, rest) = name.split_at(name.find('.').unwrap_or(name.len()));
     let name = format!("{first}{suffix}{rest}");
@@ -81,12 +82,12 @@ fn labels(name: &str, may_also_have: fn(char) -> bool) -> Result<(), &'static st
     }
 }
 
-/// An address in its usual form.
+/// Returns an address in its usual form.
 pub(crate) fn ip(text: &str) -> Checked {
     text.parse::<IpAddr>().map(|address| address.to_string()).map_err(|_| "is not an IP address")
 }
 
-/// An address or a host name.
+/// Returns an address or a host name.
 pub(crate) fn address(text: &str) -> Checked {
     ip(text).or_else(|_| hostname(text))
 }
@@ -99,7 +100,7 @@ pub(crate) fn ipv6(text: &str) -> Checked {
     text.parse::<Ipv6Addr>().map(|address| address.to_string()).map_err(|_| "is not an IPv6 address")
 }
 
-/// An address or host name with a port: an IPv6 address is put in brackets.
+/// Returns an address or host name with a port: an IPv6 address is put in brackets.
 pub(crate) fn host_port(text: &str, port: &str) -> Checked {
     port.parse::<u16>().map_err(|_| "has a port that is not a number from 0 to 65535")?;
     match text.parse::<IpAddr>() {
@@ -109,13 +110,13 @@ pub(crate) fn host_port(text: &str, port: &str) -> Checked {
     }
 }
 
-/// A whole number from `low` to `high`, without zeros in front.
+/// Returns a whole number from `low` to `high`, without zeros in front.
 pub(crate) fn number(text: &str, low: i64, high: i64) -> Result<String, String> {
     let number = text.parse::<i64>().ok().filter(|number| (low..=high).contains(number));
     number.map(|number| number.to_string()).ok_or_else(|| format!("is not a whole number from {low} to {high}"))
 }
 
-/// A path of ssh_config, in quotes where they are needed.
+/// Returns a path of ssh_config, in quotes where they are needed.
 pub(crate) fn ssh_path(text: &str) -> Checked {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./~@+%:".contains(c);
     match text {
@@ -128,7 +129,7 @@ pub(crate) fn ssh_path(text: &str) -> Checked {
     }
 }
 
-/// A string of a zone file (TXT): in quotes, and in pieces of at most 255 bytes.
+/// Returns a string of a zone file (TXT): in quotes, and in pieces of at most 255 bytes.
 pub(crate) fn zone_text(text: &str) -> Checked {
     let escape = |byte: &u8| match byte {
         b'"' | b'\\' => format!("\\{}", char::from(*byte)),
@@ -139,7 +140,7 @@ pub(crate) fn zone_text(text: &str) -> Checked {
     Ok(format!("\"{}\"", pieces.join("\" \"")))
 }
 
-/// A value of a distinguished name (RFC 4514).
+/// Returns a value of a distinguished name (RFC 4514).
 pub(crate) fn dn_value(text: &str) -> Checked {
     let last = text.chars().count().saturating_sub(1);
     let mut value = String::new();
@@ -152,20 +153,14 @@ pub(crate) fn dn_value(text: &str) -> Checked {
             c => value.push(c),
         }
     }
-    match text.trim().is_empty() {
-        true => Err("is blank, which no name in a directory is"),
-        false => Ok(value),
-    }
+    if text.trim().is_empty() { Err("is blank, which no name in a directory is") } else { Ok(value) }
 }
 
 /// Letters, digits and underscores: every other character becomes an underscore, and none begins with a digit.
 pub(crate) fn identifier(text: &str) -> Checked {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     let name: String = text.chars().map(plain).collect();
-    match name.starts_with(|c: char| c.is_ascii_digit()) || name.is_empty() {
-        true => Ok(format!("_{name}")),
-        false => Ok(name),
-    }
+    if name.starts_with(|c: char| c.is_ascii_digit()) || name.is_empty() { Ok(format!("_{name}")) } else { Ok(name) }
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl Notes {
         self.last_host.store(host, Ordering::Relaxed);
     }
 
-    /// The host of which a field was read last.
+    /// Returns the host of which a field was read last.
     pub fn last_host(&self) -> Option<usize> {
         Some(self.last_host.load(Ordering::Relaxed)).filter(|host| *host != NO_HOST)
     }

@@ -96,7 +96,7 @@ fn refused(template: &Template, count: usize, reasons: &[String]) -> Failure {
     .hint("--skip leaves them out and writes the others")
 }
 
-/// Whether an error is about a field of a record, such as `h.tags.role is undefined`.
+/// Returns whether an error is about a field of a record, such as `h.tags.role is undefined`.
 fn is_of_a_host(error: &Error) -> bool {
     if error.detail().is_some_and(|detail| detail.ends_with(IS_NOT_A_TEXT)) {
         return true;
@@ -126,7 +126,7 @@ pub(crate) fn check(template: &Template, settings: &[Setting]) -> Result<()> {
     match set.keys().find(|key| !read.contains(*key)) {
         None => Ok(()),
         Some(key) if read.is_empty() => {
-            Err(Failure::usage(format!("{} has no settings, so not {key}", template.label)))
+            Err(Failure::usage(format!("{} has no settings, so {key} cannot be set", template.label)))
         }
         Some(key) => {
             let names: Vec<&str> = read.iter().map(String::as_str).collect();
@@ -135,7 +135,7 @@ pub(crate) fn check(template: &Template, settings: &[Setting]) -> Result<()> {
     }
 }
 
-/// An environment with the compiled template.
+/// Returns an environment with the compiled template.
 fn prepared(template: &Template, notes: &Arc<Notes>) -> std::result::Result<Environment<'static>, Error> {
     let mut environment = environment();
     if notes.undefined.is_some() {
@@ -192,7 +192,7 @@ fn render_once(
     environment.get_template(&template.label)?.render(context(template, hosts, options, notes))
 }
 
-/// What the template sees.
+/// Returns what the template sees.
 fn context(template: &Template, hosts: &[(usize, &Arc<Record>)], options: &Options, notes: &Arc<Notes>) -> Value {
     let address_field: Option<Arc<str>> = options.address.as_deref().map(Arc::from);
     let objects: Vec<Value> = hosts

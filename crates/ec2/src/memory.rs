@@ -151,8 +151,8 @@ fn explained<E: CallError>(call: &str, region: &str, error: &SdkError<E, HttpRes
     MemoryFailure { failure: failure(call, region, error), denied, silent }
 }
 
-/// The parameter's name, or none if it would be too long. SSM takes letters, digits, `.`, `-` and `_`: any other byte, and
-/// `_`, is written as `_` and two hexadecimal digits.
+/// Returns the parameter's name, or none if it would be too long. SSM takes letters, digits, `.`, `-` and `_`: any
+/// other byte, and `_`, is written as `_` and two hexadecimal digits.
 fn parameter(host: &str) -> Option<String> {
     let mut name = FOLDER.to_string();
     for byte in host.bytes() {

@@ -1,28 +1,25 @@
-//! Output modes: a table where people look, JSON lines where programs read.
+//! `--output` and other output options: a table for people, JSON lines for programs.
 
 use crate::color::Color;
 use crate::sort::SortArgs;
 use crate::{Column, RecordWriter, Tool};
 use std::io::{self, BufWriter, IsTerminal, Stdout};
 
-/// The output options of a tool that has an order of its own.
+/// The output options of a tool that has its own order.
 #[derive(clap::Args, Clone, Debug)]
 pub struct FormatArgs {
     /// Output format
-    ///
-    /// `json` writes JSON lines, `names` one name a line, `csv` and `tsv` a header line and rows. `auto` is `json` in a
-    /// pipe or file; on a terminal it is what suits the tool, mostly a table.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Auto, overrides_with = "names")]
     pub output: Format,
 
-    /// Write names, one a line, also of hosts that failed (same as -o names)
+    /// Write names, one per line, also of failed hosts (same as -o names)
     #[arg(short = '1', overrides_with = "output")]
     pub names: bool,
 
     /// Columns of a table, csv or tsv, as in host,tags.role
     ///
-    /// Columns are separated by commas. Each is a key of the records, as in host,tags.role,zone, or `age`, the
-    /// time since the launch. Without --output the format is a table.
+    /// Columns are separated by commas. Each is a key of the records or `age`, the time since the launch. The default
+    /// format is then a table.
     #[arg(long, value_name = "KEY", value_delimiter = ',', value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub columns: Vec<String>,
 
@@ -46,17 +43,21 @@ pub struct OutputArgs {
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
+    /// `json` in a pipe or file; on a terminal what suits the tool, mostly a table
     Auto,
+    /// JSON lines: one record per line
     Json,
+    /// One name per line
     Names,
+    /// Aligned columns with headers
     Table,
-    /// As RFC 4180 has it, with \n at the end of lines
+    /// As in RFC 4180, with \n at the end of lines
     Csv,
-    /// With \t, \n, \r and \\ for those characters, as PostgreSQL's COPY and mysql --batch write them
+    /// Tabs between columns; tab, newline, return and backslash are \t, \n, \r and \\, as in PostgreSQL's COPY
     Tsv,
 }
 
-/// A format once `auto` is decided.
+/// A format after `auto` was resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputMode {
     Json,
@@ -67,14 +68,14 @@ pub enum OutputMode {
 }
 
 impl OutputMode {
-    /// Whether rows have columns.
+    /// Returns whether rows have columns.
     pub fn has_columns(self) -> bool {
         !matches!(self, OutputMode::Json | OutputMode::Names)
     }
 }
 
 impl FormatArgs {
-    /// `on_terminal` is what `auto` means on a terminal.
+    /// Returns the format. `on_terminal` is what `auto` means on a terminal.
     pub fn mode(&self, on_terminal: OutputMode) -> OutputMode {
         self.mode_for(on_terminal, io::stdout().is_terminal())
     }
@@ -93,7 +94,7 @@ impl FormatArgs {
         }
     }
 
-    /// Whether the user has left it to the tool how results are written.
+    /// Returns whether the user has given no format.
     pub fn is_auto(&self) -> bool {
         self.output == Format::Auto && !self.names && self.columns.is_empty()
     }

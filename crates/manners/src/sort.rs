@@ -1,4 +1,4 @@
-//! `--sort`: the keys, and how rows compare by them.
+//! `--sort`: its keys, and the order of rows.
 
 use crate::field::{Lookup, value_at};
 use cerveza_record::{Value, natural_cmp};
@@ -9,8 +9,8 @@ use std::time::SystemTime;
 pub struct SortArgs {
     /// Sort by these keys, as in zone,-launch_time
     ///
-    /// Keys of the records are separated by commas; `-` before a key sorts in descending order. Numbers are sorted by value
-    /// and names as people count (web2 before web10). A host without the key comes last.
+    /// Keys of the records are separated by commas; `-` before a key sorts in descending order. Numbers are sorted by
+    /// value, and names in natural order (web2 before web10). Hosts without the key come last.
     #[arg(long, value_name = "KEY", value_delimiter = ',', allow_hyphen_values = true, value_parser = parse_key)]
     pub sort: Vec<SortKey>,
 }
@@ -23,13 +23,14 @@ pub struct SortKey {
 
 fn parse_key(text: &str) -> Result<SortKey, String> {
     let (path, is_descending) = text.strip_prefix('-').map_or((text, false), |path| (path, true));
-    match path.is_empty() || path.starts_with('-') {
-        true => Err("give a key of the records, with - before it for descending order, as in zone,-launch_time".into()),
-        false => Ok(SortKey { path: path.to_string(), is_descending }),
+    if path.is_empty() || path.starts_with('-') {
+        Err("give a key of the records, with - before it for descending order, as in zone,-launch_time".into())
+    } else {
+        Ok(SortKey { path: path.to_string(), is_descending })
     }
 }
 
-/// What a row is sorted by, for each key.
+/// The values that a row is sorted by.
 pub(crate) type SortValues = Vec<SortValue>;
 
 pub(crate) enum SortValue {
@@ -61,7 +62,7 @@ impl SortValue {
         }
     }
 
-    /// Numbers come before text, and what is missing comes last in either direction.
+    /// Numbers come before text. Missing values come last in both directions.
     fn compare(&self, other: &SortValue, is_descending: bool) -> Ordering {
         let order = match (self, other) {
             (SortValue::Missing, SortValue::Missing) => Ordering::Equal,
@@ -76,7 +77,7 @@ impl SortValue {
     }
 }
 
-/// The number that a text is, as tags have them: digits with a sign and a point at most.
+/// Parses a number as in a tag: digits, with an optional sign and point.
 fn number_in(text: &str) -> Option<f64> {
     let is_digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
     text.parse().ok().filter(|_| text.bytes().all(is_digit))

@@ -5,8 +5,8 @@ pub fn matches_wildcards(pattern: &[u8], text: &[u8]) -> bool {
     matches_pattern(pattern, text, |part| *part == b'*', |part, byte| *part == b'?' || part == byte)
 }
 
-/// The same for a pattern of any parts: `is_star` tells those that stand for any characters, `fits` whether another part
-/// matches a character. Takes linear time for each star.
+/// Returns whether the pattern matches the value. `is_star` says which parts of the pattern stand for any characters, `fits`
+/// whether another part matches a character. Takes linear time for each star.
 pub fn matches_pattern<P, C>(
     pattern: &[P],
     text: &[C],
@@ -14,7 +14,7 @@ pub fn matches_pattern<P, C>(
     fits: impl Fn(&P, &C) -> bool,
 ) -> bool {
     let (mut part, mut at) = (0, 0);
-    // Where to go on if a part does not fit: the last star then stands for one more character.
+    // Where to continue if a part does not match: the last star then stands for one more character.
     let mut last_star: Option<(usize, usize)> = None;
     while at < text.len() {
         match pattern.get(part) {

@@ -8,12 +8,12 @@ use cerveza_record::{Record, Value, escape_hidden, printed_name};
 use std::io::{self, IsTerminal, Write};
 use std::time::SystemTime;
 
-/// Writes records in one mode, each as it comes unless all are needed first: for a table, and to sort them.
+/// Writes records in one format. Each is written as it comes, unless all are needed first, for a table or to sort them.
 pub struct RecordWriter<W: Write> {
     out: W,
     tool: Tool,
     mode: OutputMode,
-    /// JSON escapes C0 alone; a terminal obeys more.
+    /// Escape more than JSON does, because a terminal obeys more than C0.
     on_terminal: bool,
     fields: Vec<Field>,
     style: TableStyle,
@@ -36,7 +36,7 @@ enum Line {
 }
 
 impl<W: Write> RecordWriter<W> {
-    /// Writes to a file, as it would to a pipe.
+    /// Writes to a file, like to a pipe.
     pub fn new(out: W, args: &FormatArgs, mode: OutputMode, columns: &[Column], tool: &Tool) -> Self {
         let is_chosen = !args.columns.is_empty();
         RecordWriter {
@@ -54,7 +54,7 @@ impl<W: Write> RecordWriter<W> {
         }
     }
 
-    /// Writes what ends on stdout: fitted to its terminal, if it is one.
+    /// Writes to stdout. On a terminal, tables fit its width.
     pub fn on_stdout(mut self, args: &FormatArgs) -> Self {
         self.on_terminal = io::stdout().is_terminal();
         // Columns that the user names are for reading and copying: they are as wide as they need.
@@ -142,7 +142,7 @@ impl<W: Write> RecordWriter<W> {
         self.fields.iter().map(cell).collect()
     }
 
-    /// A line of a table. The id of an instance without a name, which is its host, is shown once.
+    /// Returns a line of a table. The id of an instance without a name, which is its host, is shown once.
     fn table_row(&self, row: Lookup<'_>) -> TableRow {
         let mut cells = self.cells(row, shown);
         let is_instance = |field: &Field| field.path == "instance_id";
@@ -155,7 +155,7 @@ impl<W: Write> RecordWriter<W> {
         TableRow { cells, bold: Vec::new() }
     }
 
-    /// A line of csv or tsv.
+    /// Returns a line of csv or tsv.
     fn separated(&self, cells: &[String]) -> Vec<u8> {
         let mut line = match self.mode {
             OutputMode::Csv => csv_line(cells),
@@ -173,20 +173,21 @@ impl<W: Write> RecordWriter<W> {
     fn put(&mut self, text: &[u8]) -> Result<()> {
         let is_first = !std::mem::replace(&mut self.is_begun, true);
         let is_separated = matches!(self.mode, OutputMode::Csv | OutputMode::Tsv);
-        let header = match is_first && is_separated && self.style.has_header {
-            true => self.separated(&self.fields.iter().map(|field| field.path.clone()).collect::<Vec<_>>()),
-            false => Vec::new(),
+        let header = if is_first && is_separated && self.style.has_header {
+            self.separated(&self.fields.iter().map(|field| field.path.clone()).collect::<Vec<_>>())
+        } else {
+            Vec::new()
         };
         let written = self.out.write_all(&header).and_then(|()| self.out.write_all(text));
         written.map_err(|error| Failure::stdout(&error))
     }
 
-    /// Hands what was written so far to the reader: for records that come seconds apart.
+    /// Flushes what was written so far, for records that come seconds apart.
     pub fn flush(&mut self) -> Result<()> {
         self.out.flush().map_err(|error| Failure::stdout(&error))
     }
 
-    /// Writes what was held, and flushes. Nothing is on its way before this returned.
+    /// Writes everything, and flushes.
     pub fn finish(mut self) -> Result<()> {
         self.write_held()?;
         self.flush()
@@ -212,7 +213,7 @@ impl<W: Write> RecordWriter<W> {
 }
 
 impl<W: Write> RecordWriter<W> {
-    /// The rows of a table, in their order, each with the place of its record.
+    /// Returns the rows of a table, in their order, each with the place of its record.
     pub fn rows(&self, records: &[Record]) -> Vec<(usize, TableRow)> {
         let row = |record: &Record| {
             let row: Lookup<'_> = &|key| record.get(key);
@@ -223,19 +224,19 @@ impl<W: Write> RecordWriter<W> {
         rows.into_iter().map(|(place, (_, row))| (place, row)).collect()
     }
 
-    /// The lines of a table of this width.
+    /// Returns the lines of a table of this width.
     pub fn table_lines(&self, rows: &[TableRow], width: usize) -> Vec<String> {
         table_lines(&self.fields, rows, &TableStyle { width: Some(width), ..self.style.clone() })
     }
 }
 
 impl RecordWriter<Vec<u8>> {
-    /// Takes the text that was written so far.
+    /// Returns the text that was written so far, and removes it.
     pub fn take_text(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
     }
 
-    /// As [`RecordWriter::finish`], and returns the text.
+    /// Like [`RecordWriter::finish`], and returns the text.
     pub fn into_text(mut self) -> Vec<u8> {
         // Memory takes all that is written to it.
         let _ = self.write_held();
@@ -243,7 +244,7 @@ impl RecordWriter<Vec<u8>> {
     }
 }
 
-/// The paths that the user has named. One that no record has is probably a slip.
+/// The paths that the user has named. A path that no record has is probably a typo.
 struct Paths {
     unseen: Vec<String>,
     /// The keys of the first record, with those of its tags.
@@ -283,15 +284,12 @@ impl Paths {
     }
 }
 
-/// A record as a line of JSON, without the newline.
+/// Returns a record as a line of JSON, without the newline.
 pub fn json_line(record: &Record, on_terminal: bool) -> String {
-    match on_terminal {
-        true => escape_hidden(&record.to_string()),
-        false => record.to_string(),
-    }
+    if on_terminal { escape_hidden(&record.to_string()) } else { record.to_string() }
 }
 
-/// A line of csv, without the newline.
+/// Returns a line of csv, without the newline.
 fn csv_line(cells: &[String]) -> Vec<u8> {
     let mut line = Vec::new();
     // Memory takes all that is written to it.

@@ -1,16 +1,16 @@
-//! Reads input to its end, and tells records from text line by line.
+//! Reads input line by line. Each line is a record or text.
 
 use crate::{Record, RecordError, unquoted};
 use std::fmt;
 use std::io::{self, BufRead, Read};
 
-/// In bytes. Some megabytes of remote output in a record are usual; /dev/zero is a slip.
+/// The longest line, in bytes. Records with some megabytes of remote output are usual; /dev/zero is a mistake.
 const LONGEST: usize = 256 << 20;
 
-/// So much is read before the length of a line is looked at, in bytes.
+/// How many bytes are read before the length of a line is checked.
 const CHUNK: u64 = 1 << 20;
 
-/// What one line of input holds.
+/// The content of one line of input.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item<'a> {
     Record(Record),
@@ -91,12 +91,12 @@ pub fn each_line(
     Ok(())
 }
 
-/// An editor's byte order mark is no part of the first name.
+/// Returns the text without the byte order mark that some editors write at its start.
 fn without_byte_order_mark(text: &str) -> &str {
     text.trim_start_matches('\u{feff}')
 }
 
-/// A comment at the end of a line has a blank before it, and is not in quotes.
+/// Returns the line without the comment at its end. A comment has a blank before it, and is not in quotes.
 fn without_comment(text: &str) -> &str {
     if !text.contains('#') {
         return text;
@@ -108,16 +108,19 @@ fn without_comment(text: &str) -> &str {
     }
 }
 
-/// The items of an input with their line numbers; blank lines and `#` comments are skipped.
+/// Returns the items of an input with their line numbers; blank lines and `#` comments are skipped.
 pub fn items(text: &str) -> impl Iterator<Item = Result<(usize, Item<'_>), LineError>> {
     let lines = without_byte_order_mark(text).split('\n').enumerate().map(|(number, line)| (number + 1, line.trim()));
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    lines.map(|(line, text)| match text.starts_with('{') {
-        false => Ok((line, Item::Text(without_comment(text)))),
-        true => match Record::parse(text) {
-            Ok(record) => Ok((line, Item::Record(record))),
-            Err(why) => Err(LineError::NotARecord { line, why }),
-        },
+    lines.map(|(line, text)| {
+        if text.starts_with('{') {
+            match Record::parse(text) {
+                Ok(record) => Ok((line, Item::Record(record))),
+                Err(why) => Err(LineError::NotARecord { line, why }),
+            }
+        } else {
+            Ok((line, Item::Text(without_comment(text))))
+        }
     })
 }
 

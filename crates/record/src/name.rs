@@ -1,26 +1,27 @@
-//! A host's name as text: an ordinary one as it is, any other in double quotes, as a JSON string. Tools print names in
-//! this form and read them back as the same names.
+//! Prints and reads host names: bare, or in double quotes as a JSON string if needed. Tools read a printed name back as
+//! the same name.
 
 use crate::record::reason;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::iter;
 
-/// Whether `c` may stand in a name without quotes. Blanks and commas separate, brackets group, and other characters have
-/// a meaning to shells or to the language of host sets.
+/// Returns whether `c` may stand in a name without quotes. Blanks and commas separate, brackets group, and other
+/// characters have a meaning to shells or to the language of host sets.
 pub fn is_name_char(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '%' | '+' | '@')
 }
 
-/// Whether all of `text` is one name, as nearly all lines of an input are. A quick check: false for some bare names too.
+/// Returns whether all of `text` is one name, as nearly all lines of an input are. A quick check: false for some bare
+/// names too.
 pub fn is_plain_name(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':'))
         && !text.starts_with('-')
         && !text.is_empty()
 }
 
-/// Whether a name with these pieces, in order, means itself without quotes, also as a word of a command line: `-x` is an
-/// option there, `@x` a node group, and `x-` removes a tag.
+/// Returns whether a name with these pieces, in order, means itself without quotes, also as a word of a command line:
+/// `-x` is an option there, `@x` a node group, and `x-` removes a tag.
 pub fn is_bare<'a>(pieces: impl IntoIterator<Item = &'a str>) -> bool {
     let mut last = None;
     for (at, piece) in pieces.into_iter().enumerate() {
@@ -34,10 +35,7 @@ pub fn is_bare<'a>(pieces: impl IntoIterator<Item = &'a str>) -> bool {
 
 /// Returns the name as it is printed: bare if that reads back as the same name, else in quotes, as one word of a shell.
 pub fn printed_name(name: &str) -> Cow<'_, str> {
-    match !name.is_empty() && is_bare([name]) {
-        true => Cow::Borrowed(name),
-        false => Cow::Owned(quote_as_word(name)),
-    }
+    if !name.is_empty() && is_bare([name]) { Cow::Borrowed(name) } else { Cow::Owned(quote_as_word(name)) }
 }
 
 /// Returns the text as a JSON string in which each character that cannot stand in a bare name is an escape
@@ -48,9 +46,10 @@ pub fn quote_as_word(text: &str) -> String {
     let mut quoted = String::from("\"");
     for (at, c) in text.chars().enumerate() {
         let is_edge = (at == 0 && matches!(c, '-' | '@')) || (at == last && c == '-');
-        match is_name_char(c) && !is_edge {
-            true => quoted.push(c),
-            false => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| quoted.push_str(&format!("\\u{unit:04x}"))),
+        if is_name_char(c) && !is_edge {
+            quoted.push(c)
+        } else {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| quoted.push_str(&format!("\\u{unit:04x}")))
         }
     }
     quoted + "\""
@@ -70,7 +69,7 @@ pub fn unquote(text: &str) -> Result<(String, usize), String> {
     Ok((name, length))
 }
 
-/// The length of the quoted string at the start of `text`, quotes included. `None` if it does not end.
+/// Returns the length of the quoted string at the start of `text`, quotes included. `None` if it does not end.
 fn quoted_length(text: &str) -> Option<usize> {
     let mut is_escaped = false;
     let end = text.bytes().skip(1).position(|byte| {
@@ -81,7 +80,8 @@ fn quoted_length(text: &str) -> Option<usize> {
     end.map(|end| end + 2)
 }
 
-/// The characters of `text` that are not in quotes, with their places. A quote that is not closed reaches to the end.
+/// Returns the characters of `text` that are not in quotes, with their places. A quote that is not closed reaches to
+/// the end.
 pub fn unquoted(text: &str) -> impl Iterator<Item = (usize, char)> {
     let mut at = 0;
     iter::from_fn(move || {
@@ -94,21 +94,18 @@ pub fn unquoted(text: &str) -> impl Iterator<Item = (usize, char)> {
     })
 }
 
-/// Whether a terminal would obey `c` instead of showing it: control characters (C0, DEL, C1), line separators and
-/// bidirectional controls.
+/// Returns whether a terminal would obey `c` instead of showing it: control characters (C0, DEL, C1), line separators
+/// and bidirectional controls.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The same JSON with hidden characters as `\u` escapes. Outside of strings JSON has none.
+/// Returns the same JSON with hidden characters as `\u` escapes. Outside of strings JSON has none.
 pub fn escape_hidden(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
-        match is_hidden(c) {
-            true => text.push_str(&format!("\\u{:04x}", u32::from(c))),
-            false => text.push(c),
-        }
+        if is_hidden(c) { text.push_str(&format!("\\u{:04x}", u32::from(c))) } else { text.push(c) }
     }
     text
 }

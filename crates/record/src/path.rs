@@ -11,7 +11,7 @@ pub fn path_splits(path: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     iter::once((path, None)).chain(dots)
 }
 
-/// Whether a value at `path` may lie under the top-level `key`.
+/// Returns whether a value at `path` may lie under the top-level `key`.
 pub fn leads_into(path: &str, key: &str) -> bool {
     path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

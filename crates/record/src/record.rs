@@ -40,7 +40,7 @@ impl fmt::Display for RecordError {
 impl std::error::Error for RecordError {}
 
 impl Record {
-    /// A record of nothing but its host. An empty name is a bug of the caller.
+    /// Returns a record of nothing but its host. An empty name is a bug of the caller.
     pub fn named(host: impl Into<String>) -> Record {
         Record::with_capacity(host, 1)
     }
@@ -62,17 +62,17 @@ impl Record {
         &self.host
     }
 
-    /// Whether there is such a key, whatever its value.
+    /// Returns whether there is such a key, whatever its value.
     pub fn has(&self, key: &str) -> bool {
         self.fields.contains_key(key)
     }
 
-    /// The value of `key`. `None` also for what JSON allows and no Rust string can hold (a lone surrogate).
+    /// Returns the value of `key`. `None` also for what JSON allows and no Rust string can hold (a lone surrogate).
     pub fn get(&self, key: &str) -> Option<Value> {
         serde_json::from_str(self.fields.get(key)?.get()).ok()
     }
 
-    /// The value of `key` where it is a string.
+    /// Returns the value of `key` where it is a string.
     pub fn str(&self, key: &str) -> Option<String> {
         match self.get(key)? {
             Value::String(text) => Some(text),
@@ -112,7 +112,7 @@ impl Record {
         }
     }
 
-    /// The keys with their values, in order.
+    /// Returns the keys with their values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Value)> {
         let keys = self.fields.keys().map(String::as_str);
         keys.filter_map(|key| Some((key, self.get(key)?)))
@@ -128,14 +128,14 @@ impl PartialEq for Record {
 }
 
 impl fmt::Display for Record {
-    /// The record as one line of JSON, without a newline: JSON escapes those within strings.
+    /// Returns the record as one line of JSON, without a newline: JSON escapes those within strings.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = serde_json::to_string(&self.fields).map_err(|_| fmt::Error)?;
         f.write_str(&line)
     }
 }
 
-/// The name in the key `host`.
+/// Returns the name in the key `host`.
 pub(crate) fn host_of(fields: &IndexMap<String, Box<RawValue>>) -> Result<String, RecordError> {
     let host = fields.get("host").ok_or(RecordError::NoHost)?;
     let host: String = serde_json::from_str(host.get()).map_err(|_| RecordError::HostNotAString)?;

@@ -10,27 +10,27 @@ use std::collections::BTreeMap;
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct MemoryArgs {
-    /// Do not use the memory of hosts in SSM parameters
+    /// Do not read or write what is remembered of hosts
     ///
-    /// Neither reads nor writes the parameters /cerveza/hosts/NAME.
+    /// It is in the SSM parameters /cerveza/hosts/NAME.
     #[arg(long)]
     pub no_remember: bool,
 
     /// Print what is remembered of each host
     ///
-    /// It is `memory` in its record.
+    /// The records have it as `memory`.
     #[arg(long, group = "instead", conflicts_with_all = ["profile", "set", "spread", "tag", "plan", "no_remember", "dry_run"], help_heading = "Instead of launching")]
     pub show_memory: bool,
 
     /// Delete what is remembered of each host
     ///
-    /// --dry-run shows what would be deleted.
+    /// With --dry-run, print what would be deleted.
     #[arg(long, group = "instead", conflicts_with_all = ["profile", "set", "spread", "tag", "plan", "no_remember"], help_heading = "Instead of launching")]
     pub forget: bool,
 }
 
 const PERMISSION: &str =
-    "--forget takes the permissions ssm:GetParameters and ssm:DeleteParameters on parameter/cerveza/hosts/*";
+    "--forget needs the permissions ssm:GetParameters and ssm:DeleteParameters on parameter/cerveza/hosts/*";
 
 const COLUMNS: [Column; 4] = [
     Column { header: "HOST", key: "host" },
@@ -89,10 +89,8 @@ pub fn forget(
     let acted = block_on(async {
         let ec2 = Ec2::connect(regions).await?;
         let places = places(&ec2, &mut hosts)?;
-        let had_memory = match dry_run {
-            true => without_values(ec2.read_memory(&places).await),
-            false => ec2.delete_memory(&places).await,
-        };
+        let had_memory =
+            if dry_run { without_values(ec2.read_memory(&places).await) } else { ec2.delete_memory(&places).await };
         Ok::<_, Failure>(hosts.into_iter().map(|host| forgotten(host, &had_memory, dry_run)).collect())
     })??;
     report(tool, output, dry_run, acted)

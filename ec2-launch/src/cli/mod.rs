@@ -30,8 +30,7 @@ use std::collections::HashSet;
 
 /// Make named hosts exist and run on EC2
 ///
-/// A host is its Name tag. One that runs is left alone, one that is stopped is started, one that does not exist is
-/// launched by a profile.
+/// A running host is left alone, a stopped one is started, and one that does not exist is launched from a profile.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "ec2-launch", version)]
 pub struct Args {
@@ -41,15 +40,15 @@ pub struct Args {
     #[arg(value_name = "HOST")]
     pub hosts: Vec<String>,
 
-    /// Launch by this profile: a name, FILE or FILE:NAME
+    /// Profile to launch from: a name, FILE or FILE:NAME
     ///
-    /// FILE:NAME is a profile in a file of several [default: the profile that is remembered of each host].
+    /// FILE:NAME is one of several profiles in a file [default: the profile that each host was last launched from].
     #[arg(short, long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
 
     /// Override a key of the profile, as in 'root volume.size=20'
     ///
-    /// The value is YAML. May be given more than once.
+    /// The value is YAML. Can be repeated.
     #[arg(long, value_name = "KEY=VALUE", value_parser = Override::parse)]
     pub set: Vec<Override>,
 
@@ -61,7 +60,7 @@ pub struct Args {
 
     /// Launch in these zones in turn, as in a,b,c
     ///
-    /// The number in the name decides: web1 is launched in the first zone, web2 in the second. Zones are names or
+    /// The number in the name selects the zone: web1 is launched in the first one, web2 in the second. Zones are names or
     /// letters. A zone in a host's record takes precedence.
     #[arg(long, value_name = "ZONE,...", value_delimiter = ',', conflicts_with = "zone")]
     pub spread: Vec<String>,
@@ -74,19 +73,19 @@ pub struct Args {
 
     /// Add a tag to the hosts that are launched
     ///
-    /// May be given more than once.
+    /// Can be repeated.
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse_tag)]
     pub tag: Vec<(String, String)>,
 
     /// Print the plan, and change nothing
     ///
-    /// The records say what would be done for each host, why, and all that would be requested.
+    /// The records say what would be done for each host, why, and what would be requested.
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 
     /// Execute the plan that --dry-run wrote to a file
     ///
-    /// `-` reads it from stdin. If anything has changed since, all of it is refused.
+    /// `-` reads it from stdin. If a host has changed since, nothing is done.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["hosts", "profile", "set", "zone", "spread", "tag"])]
     pub plan: Option<String>,
 
@@ -96,17 +95,17 @@ pub struct Args {
     #[command(flatten)]
     pub wait_args: WaitArgs,
 
-    #[command(flatten, next_help_heading = "Output")]
-    pub output: OutputArgs,
-
-    #[command(flatten, next_help_heading = "Output")]
-    pub progress: ProgressArgs,
-
     #[command(flatten)]
     pub memory: MemoryArgs,
 
     #[command(flatten)]
     pub profiles: ProfileArgs,
+
+    #[command(flatten, next_help_heading = "Output")]
+    pub output: OutputArgs,
+
+    #[command(flatten, next_help_heading = "Output")]
+    pub progress: ProgressArgs,
 }
 
 pub fn command() -> clap::Command {
@@ -144,9 +143,10 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let regions = RegionArgs { region: region.into_iter().collect(), has_one_region: true, ..RegionArgs::default() };
     if args.memory.show_memory || args.memory.forget {
         let regions = RegionArgs { account: only_profile(&given.hosts)?.into_iter().collect(), ..regions };
-        return match args.memory.show_memory {
-            true => show_memory(given.hosts, &regions, &args.output, tool),
-            false => forget(given.hosts, &regions, args.dry_run, &args.output, tool),
+        return if args.memory.show_memory {
+            show_memory(given.hosts, &regions, &args.output, tool)
+        } else {
+            forget(given.hosts, &regions, args.dry_run, &args.output, tool)
         };
     }
     let mut warnings = Vec::new();
@@ -216,7 +216,8 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
 fn launch_time(steps: &[Step]) -> Option<String> {
     let launches = steps.iter().filter(|step| matches!(step.todo, Ok(Todo::Launch(_)))).count();
     let time = time_for("RunInstances", launches);
-    let text = || format!("EC2's request limits allow these {launches} launches in {} s", time.as_secs_f64().ceil());
+    let text =
+        || format!("these {launches} launches take {} s because of EC2's request limits", time.as_secs_f64().ceil());
     (!time.is_zero()).then(text)
 }
 

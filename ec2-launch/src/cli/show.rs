@@ -13,13 +13,13 @@ use std::io::{self, Write};
 pub struct ProfileArgs {
     /// Print a profile as YAML, with everything it extends
     ///
-    /// Includes what --set says.
+    /// --set is applied to it.
     #[arg(long, value_name = "NAME|FILE", group = "instead", conflicts_with_all = ["hosts", "profile"], help_heading = "Instead of launching")]
     pub show_profile: Option<String>,
 
     /// List the profiles in the folders of profiles
     ///
-    /// Name, file and description of each.
+    /// Prints the name, file and description of each profile.
     #[arg(long, group = "instead", conflicts_with_all = ["hosts", "profile", "set"], help_heading = "Instead of launching")]
     pub list_profiles: bool,
 

@@ -14,7 +14,7 @@ const CALLS: &str = "cerveza_volume_sets";
 /// What is said of a set in the script: its name there. LVM and mdadm allow fewer characters than the file system does.
 const LONGEST_NAME: usize = 24;
 
-/// Whether the script has something to do: a set that is neither formatted nor assembled is only attached.
+/// Returns whether the script has something to do: a set that is neither formatted nor assembled is only attached.
 pub fn is_needed(sets: &[VolumeSet]) -> bool {
     sets.iter().any(is_assembled)
 }
@@ -90,7 +90,8 @@ fn calls(host: &str, sets: &[VolumeSet], volume_ids: &BTreeMap<String, String>) 
     calls
 }
 
-/// The serial of a volume's NVMe disk: its id without the hyphen (EBS user guide, "Map NVMe volumes to device names").
+/// Returns the serial of a volume's NVMe disk: its id without the hyphen (EBS user guide, "Map NVMe volumes to device
+/// names").
 fn serial(volume_id: &str) -> String {
     volume_id.replacen('-', "", 1)
 }
@@ -104,13 +105,13 @@ fn hash(parts: &[&str]) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The UUID of a set's array, as mdadm writes it: the same whenever the host is launched.
+/// Returns the UUID of a set's array, as mdadm writes it: the same whenever the host is launched.
 fn array_id(host: &str, set: &str) -> String {
     let hash = hash(&["array", host, set]);
     [&hash[..8], &hash[8..16], &hash[16..24], &hash[24..32]].join(":")
 }
 
-/// A name for arrays and volume groups. mdadm takes digits alone for a number, and at most 32 characters.
+/// Returns a name for arrays and volume groups. mdadm takes digits alone for a number, and at most 32 characters.
 fn safe_name(set: &str) -> String {
     let is_number = set.chars().all(|c| c.is_ascii_digit());
     match set.chars().count() {
@@ -122,12 +123,13 @@ fn safe_name(set: &str) -> String {
     }
 }
 
-/// A word of the shell.
+/// Returns a word of the shell.
 fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:@+,".contains(c);
-    match !text.is_empty() && text.chars().all(is_plain) {
-        true => text.to_string(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_string()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

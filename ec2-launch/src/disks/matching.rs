@@ -4,7 +4,7 @@ use super::places::{DEVICE_TAG, POSITION_TAG, Place, SET_TAG};
 use crate::profile::VolumeSet;
 use cerveza_ec2::EbsVolume;
 
-/// The place of the `index`th volume of a set.
+/// Returns the place of the `index`th volume of a set.
 pub fn place(set: &VolumeSet, index: usize) -> Place {
     Place {
         device: set.volumes[index].device.clone(),
@@ -14,14 +14,14 @@ pub fn place(set: &VolumeSet, index: usize) -> Place {
     }
 }
 
-/// Whether a volume has lasted, or will, when its instance is terminated.
+/// Returns whether a volume has lasted, or will, when its instance is terminated.
 pub fn is_kept(volume: &EbsVolume) -> bool {
     ["available", "in-use", "creating"].contains(&volume.state.as_str())
         && !volume.attachments.iter().any(|attachment| attachment.delete_on_termination)
 }
 
-/// Whether a volume with the host's name belongs to a place: by its set and position, else by its device. A run that was
-/// cut off before it had tagged a volume leaves one with the name alone.
+/// Returns whether a volume with the host's name belongs to a place: by its set and position, else by its device. A run
+/// that was cut off before it had tagged a volume leaves one with the name alone.
 pub fn belongs(volume: &EbsVolume, place: &Place) -> bool {
     match volume.tag(SET_TAG) {
         Some(set) => Some(set) == place.set.as_deref() && volume.tag(POSITION_TAG) == place.position.as_deref(),
@@ -29,23 +29,23 @@ pub fn belongs(volume: &EbsVolume, place: &Place) -> bool {
     }
 }
 
-/// The device that a volume is tagged with, or attached as.
+/// Returns the device that a volume is tagged with, or attached as.
 pub fn device(volume: &EbsVolume) -> Option<&str> {
     let attached = || volume.attachments.first().map(|attachment| attachment.device.as_str());
     volume.tag(DEVICE_TAG).or_else(attached)
 }
 
-/// The block device driver of Xen has /dev/xvdf for /dev/sdf.
+/// Returns whether both names are of one device: the block device driver of Xen shows /dev/sdf as /dev/xvdf.
 pub fn is_same_device(one: &str, other: &str) -> bool {
     let name = |device: &str| device.trim_start_matches("/dev/").replacen("xvd", "sd", 1);
     name(one) == name(other)
 }
 
-/// A volume for messages, with what is known of its place.
+/// Returns a volume for messages, with what is known of its place.
 pub fn described(volume: &EbsVolume) -> String {
     let place = match (volume.tag(SET_TAG), volume.tag(POSITION_TAG)) {
         (Some(set), position) => format!("{} of {set}", position.unwrap_or("?")),
-        (None, _) => device(volume).unwrap_or("not tagged with a place").to_string(),
+        (None, _) => device(volume).unwrap_or("not tagged with its position").to_string(),
     };
     format!("{} ({place})", volume.id)
 }

@@ -11,7 +11,7 @@ pub struct KeyHelp {
     pub about: String,
 }
 
-/// The parameters of RunInstances, with the keys within them.
+/// Returns the parameters of RunInstances, with the keys within them.
 pub fn launch_keys() -> Vec<KeyHelp> {
     help("", LAUNCH_KEYS)
 }
@@ -36,7 +36,7 @@ fn help(path: &str, keys: &[Key]) -> Vec<KeyHelp> {
     keys.iter().flat_map(of_key).collect()
 }
 
-/// A sentence on the values of a key, unless they are any text.
+/// Returns a sentence on the values of a key, unless they are any text.
 fn values(kind: Kind) -> Option<String> {
     match kind {
         Kind::Text => None,

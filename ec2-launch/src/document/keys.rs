@@ -169,13 +169,13 @@ pub fn canonical(key: &str) -> String {
     name
 }
 
-/// The key that a name, as written in a profile, stands for.
+/// Returns the key that a name, as written in a profile, stands for.
 pub fn find<'a>(written: &str, keys: &'a [ProfileKey]) -> Option<&'a ProfileKey> {
     let name = canonical(written);
     keys.iter().find(|key| key.name == name || key.aliases.contains(&name.as_str()))
 }
 
-/// Whether a name has the form of a region or a zone, as `us-east-1` and `us-east-1a`.
+/// Returns whether a name has the form of a region or a zone, as `us-east-1` and `us-east-1a`.
 pub fn is_place(name: &str) -> bool {
     let mut parts = name.split('-');
     let is_word = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase());

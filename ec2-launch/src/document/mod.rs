@@ -73,7 +73,7 @@ pub fn failure(mut problems: Vec<Problem>) -> Failure {
 }
 
 impl Document {
-    /// The place of a value, or of what it is in.
+    /// Returns the place of a value, or of what it is in.
     pub fn place(&self, path: &str) -> Place {
         let mut path = path;
         loop {
@@ -136,7 +136,7 @@ impl Document {
         Value::Object(self.values.clone())
     }
 
-    /// The document in YAML, which reads back as the same document, here and by other programs.
+    /// Returns the document in YAML, which reads back as the same document, here and by other programs.
     pub fn to_yaml(&self) -> String {
         let mut text = String::new();
         write_object(&mut text, &self.values, 0);
@@ -231,7 +231,8 @@ fn scalar_value(value: &Value) -> String {
     }
 }
 
-/// A text without quotes if all readers of YAML take it for that text, else as a JSON string, which YAML has too.
+/// Returns a text without quotes if all readers of YAML take it for that text, else as a JSON string, which YAML has
+/// too.
 fn scalar(text: &str) -> String {
     let is_simple = |c: char| c.is_ascii_alphanumeric() || "/_.-: ".contains(c);
     let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')

@@ -74,10 +74,7 @@ impl<'a> Reader<'a> {
 
     fn finish(mut self, root: &Node) -> Result<Document, Vec<Problem>> {
         self.note_place("", root);
-        match self.problems.is_empty() {
-            true => Ok(self.document),
-            false => Err(self.problems),
-        }
+        if self.problems.is_empty() { Ok(self.document) } else { Err(self.problems) }
     }
 
     fn place(&self, node: &Node) -> Place {
@@ -131,7 +128,7 @@ impl<'a> Reader<'a> {
         if values.contains_key("delete on termination") {
             let written = |pair: &&&Pair| pair.key.text().is_some_and(|key| canonical(key) == "keep");
             if let Some(pair) = pairs.iter().find(written) {
-                let message = "keep: it says the opposite of delete on termination: give one of them".to_string();
+                let message = "keep: it contradicts delete on termination; use one of them".to_string();
                 self.refuse(&pair.key, message);
             }
         } else if let Some(keep) = keep.as_bool() {

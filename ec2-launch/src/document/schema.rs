@@ -136,7 +136,7 @@ impl Schema {
     }
 }
 
-/// A boolean in the words of YAML 1.1 and 1.2.
+/// Returns a boolean in the words of YAML 1.1 and 1.2.
 fn flag() -> Value {
     json!({"enum": [true, false, null, "yes", "no", "on", "off", "y", "n"]})
 }
@@ -146,7 +146,7 @@ fn camel_case(name: &str) -> String {
     name.split(' ').map(word).collect()
 }
 
-/// What is a text here may be a number or a boolean to an editor.
+/// Returns the schema of a text, which may be a number or a boolean to an editor.
 fn scalar() -> Value {
     json!({"type": ["string", "number", "boolean", "null"]})
 }

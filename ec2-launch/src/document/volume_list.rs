@@ -45,7 +45,7 @@ fn is_device(pair: &Pair) -> bool {
     pair.key.text().is_some_and(|key| key.starts_with("/dev/") || key.starts_with("xvd"))
 }
 
-/// The volume of a device with a size, a volume, or the name of a volume profile.
+/// Returns the volume of a device, which is given as a size, a volume, or the name of a volume profile.
 fn of_device(pair: &Pair) -> Node {
     let mut pairs = match &pair.value.content {
         Content::Mapping(pairs) => pairs.clone(),

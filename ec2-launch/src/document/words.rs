@@ -2,7 +2,7 @@
 
 use crate::document::yaml::{Content, Node};
 
-/// A boolean, also in the words of YAML 1.1, which profiles of 2011 were written in.
+/// Returns a boolean, also in the words of YAML 1.1, which profiles of 2011 were written in.
 pub fn flag(node: &Node) -> Option<bool> {
     match node.text()?.to_ascii_lowercase().as_str() {
         "yes" | "y" | "on" | "true" => Some(true),
@@ -11,7 +11,7 @@ pub fn flag(node: &Node) -> Option<bool> {
     }
 }
 
-/// What people write for nothing: `~`, `no`, an empty text or list, Python's `None`.
+/// Returns what people write for nothing: `~`, `no`, an empty text or list, Python's `None`.
 pub fn is_nothing(node: &Node) -> bool {
     match &node.content {
         Content::Plain(text) => node.is_null() || is_word_for_nothing(text),
@@ -21,12 +21,12 @@ pub fn is_nothing(node: &Node) -> bool {
     }
 }
 
-/// Whether a plain text says that there is nothing.
+/// Returns whether a plain text says that there is nothing.
 pub fn is_word_for_nothing(text: &str) -> bool {
     matches!(text.to_ascii_lowercase().as_str(), "none" | "null" | "nil" | "no" | "n" | "off" | "false")
 }
 
-/// A whole number; with a unit it is GiB or TiB, as EC2 counts volumes.
+/// Returns a whole number; with a unit it is GiB or TiB, as EC2 counts volumes.
 pub fn gibibytes(text: &str) -> Option<i64> {
     let text = text.to_ascii_lowercase();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
@@ -40,7 +40,7 @@ pub fn gibibytes(text: &str) -> Option<i64> {
     (1..=65_536).contains(&number).then_some(number)
 }
 
-/// What was found where something else was expected.
+/// Returns what was found where something else was expected.
 pub fn found(node: &Node) -> String {
     match &node.content {
         Content::Plain(text) | Content::Quoted(text) => format!("{text:?}"),

@@ -68,7 +68,7 @@ impl Position {
 }
 
 impl Node {
-    /// The text of a scalar.
+    /// Returns the text of a scalar.
     pub fn text(&self) -> Option<&str> {
         match &self.content {
             Content::Plain(text) | Content::Quoted(text) => Some(text),
@@ -76,7 +76,7 @@ impl Node {
         }
     }
 
-    /// The text of a scalar without quotes.
+    /// Returns the text of a scalar without quotes.
     pub fn plain(&self) -> Option<&str> {
         match &self.content {
             Content::Plain(text) => Some(text),
@@ -91,7 +91,7 @@ impl Node {
         }
     }
 
-    /// Whether it is YAML's null: no value, `~` or `null`.
+    /// Returns whether it is YAML's null: no value, `~` or `null`.
     pub fn is_null(&self) -> bool {
         self.plain().is_some_and(|text| matches!(text, "" | "~" | "null" | "Null" | "NULL"))
     }
@@ -168,18 +168,17 @@ impl Builder {
             Event::Scalar(text, style, anchor, tag) => {
                 self.note_tag(tag.as_deref());
                 let is_text = tag.is_some_and(|tag| matches!(tag.suffix.as_str(), "str" | "") || tag.handle.is_empty());
-                let content = match style == ScalarStyle::Plain && !is_text {
-                    true => Content::Plain(text.into_owned()),
-                    false => Content::Quoted(text.into_owned()),
+                let content = if style == ScalarStyle::Plain && !is_text {
+                    Content::Plain(text.into_owned())
+                } else {
+                    Content::Quoted(text.into_owned())
                 };
                 self.put(anchor, Node { position, content })
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(open) = self.open.pop() else { return refuse("an end without a beginning") };
-                let content = match open.is_mapping {
-                    true => Content::Mapping(pairs(open.items)?),
-                    false => Content::List(open.items),
-                };
+                let content =
+                    if open.is_mapping { Content::Mapping(pairs(open.items)?) } else { Content::List(open.items) };
                 self.put(open.anchor, Node { position: open.position, content })
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
@@ -228,7 +227,7 @@ impl Builder {
     }
 }
 
-/// The pairs of a mapping from its keys and values in turn.
+/// Returns the pairs of a mapping from its keys and values in turn.
 fn pairs(items: Vec<Node>) -> Result<Vec<Pair>, YamlError> {
     let (mut own, mut merged) = (Vec::new(), Vec::new());
     let mut items = items.into_iter();
@@ -244,7 +243,7 @@ fn pairs(items: Vec<Node>) -> Result<Vec<Pair>, YamlError> {
         };
         for part in parts {
             let Content::Mapping(pairs) = part.content else {
-                let message = "<<: expected keys with values, as *NAME of an anchor &NAME".to_string();
+                let message = "<<: expected an alias *NAME of an anchor &NAME with keys and values".to_string();
                 return Err(YamlError { position: part.position, message });
             };
             merged.extend(pairs.into_iter().map(|pair| Pair { is_merged: true, ..pair }));
@@ -318,7 +317,7 @@ mod tests {
         let root = roots("a: &x {b: 1, c: 2}\nd: *x\ne:\n  <<: [*x, {c: 3}]\n  b: 4\n").remove(0);
         assert_eq!(shown(&root), "{a={b=1 c=2} d={b=1 c=2} e={b=4 <b=1 <c=2 <c=3}}");
         assert_eq!(refused("a: &x [*x]\n"), "1:8: an alias within its own anchor");
-        assert_eq!(refused("<<: 1\n"), "1:5: <<: expected keys with values, as *NAME of an anchor &NAME");
+        assert_eq!(refused("<<: 1\n"), "1:5: <<: expected an alias *NAME of an anchor &NAME with keys and values");
     }
 
     #[test]

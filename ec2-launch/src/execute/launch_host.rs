@@ -56,7 +56,7 @@ impl Attempts {
     }
 
     fn failure(self) -> Failure {
-        let last = self.last.unwrap_or_else(|| Failure::unreached("there is no request to launch it by"));
+        let last = self.last.unwrap_or_else(|| Failure::unreached("there is nothing to launch it from"));
         match self.failed.len() {
             0 | 1 => last,
             count => last.within(format!("all {count} instance types and zones were tried, the last one")),
@@ -64,7 +64,7 @@ impl Attempts {
     }
 }
 
-/// The live instance of a name, if there is one.
+/// Returns the live instance of a name, if there is one.
 async fn live_instance(ec2: &Ec2, region: &str, host: &str) -> Result<Option<Record>> {
     let mut live = live_instances(ec2, region, &[host]).await?;
     match live.remove(host).unwrap_or_default() {
@@ -76,7 +76,7 @@ async fn live_instance(ec2: &Ec2, region: &str, host: &str) -> Result<Option<Rec
     }
 }
 
-/// The live instances of some names.
+/// Returns the live instances of some names.
 async fn live_instances(ec2: &Ec2, region: &str, hosts: &[&str]) -> Result<BTreeMap<String, Vec<Record>>> {
     let mut live: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for instance in ec2.find(region, &[Filter::exact("tag:Name", hosts)]).await? {

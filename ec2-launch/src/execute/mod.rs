@@ -73,7 +73,7 @@ pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: 
     acted
 }
 
-/// A step that is not executed.
+/// Returns a step that is not executed.
 pub fn not_done(step: Step) -> Acted {
     Acted { record: step.record, action: FAILED, result: step.todo.map(drop) }
 }
@@ -193,7 +193,7 @@ pub fn spare_address_warnings(acted: &[Acted]) -> Vec<String> {
         let (are, them) = if spare.len() == 1 { ("is", "it") } else { ("are", "them") };
         let (name, spare) = (host.record.host(), spare.join(", "));
         Some(format!(
-            "{name}: {spare} {are} allocated for it too, and free: a run that was killed has left {them}. \
+            "{name}: {spare} {are} allocated for it too and not in use: a killed run left {them}. \
              `aws ec2 release-address` releases {them}"
         ))
     };

@@ -6,8 +6,6 @@ use cerveza_manners::{Failure, Result};
 #[derive(clap::Args, Clone, Debug)]
 pub struct WaitingArgs {
     /// Wait until hosts are running, until `ssh` answers, or not
-    ///
-    /// `running`: EC2 says that the instance runs. `ssh`: its sshd answers too. `none`: do not wait.
     #[arg(short, long, value_name = "UNTIL", num_args = 0..=1, default_value = "running", default_missing_value = "running",
         value_enum, overrides_with = "no_wait")]
     wait: Until,
@@ -18,19 +16,19 @@ pub struct WaitingArgs {
 
     /// Add the SSH host keys that each console shows
     ///
-    /// They are `host_keys` in each record; pssh-rs accepts no other keys for the host.
+    /// Adds `host_keys` to each record; pssh-rs then accepts no other keys for the host.
     #[arg(long)]
     pub host_keys: bool,
 
     /// Field with the address that --wait ssh connects to
     ///
-    /// As in public_ip or host [default: private_ip, else public_ip, else host].
+    /// For example public_ip or host [default: private_ip, else public_ip, else host].
     #[arg(long, value_name = "FIELD", hide_short_help = true)]
     address: Option<String>,
 
     /// Port that --wait ssh connects to
     ///
-    /// For hosts whose record has none [default: 22].
+    /// Used for hosts whose record has no `port` [default: 22].
     #[arg(long, value_name = "PORT", env = "PSSH_RS_PORT", hide_env_values = true,
         value_parser = clap::value_parser!(u16).range(1..), hide_short_help = true)]
     ssh_port: Option<u16>,
@@ -39,9 +37,9 @@ pub struct WaitingArgs {
 /// What is waited for.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// EC2 calls the instance running
+    /// EC2 says that the instance is running
     Running,
-    /// sshd sends its banner
+    /// Its sshd answers too
     Ssh,
     /// Do not wait
     None,
@@ -52,7 +50,7 @@ impl WaitingArgs {
         if self.no_wait { Until::None } else { self.wait }
     }
 
-    /// Where sshd is looked for.
+    /// Returns where sshd is looked for.
     pub fn ssh_place(&self) -> SshPlace {
         SshPlace { address: self.address.clone().filter(|field| !field.is_empty()), port: self.ssh_port.unwrap_or(22) }
     }
@@ -60,9 +58,7 @@ impl WaitingArgs {
     /// Refuses options that do not go together.
     pub fn check(&self) -> Result<()> {
         if self.host_keys && self.until() == Until::None {
-            return Err(Failure::usage(
-                "--host-keys reads the console of an instance that runs: leave out --wait none",
-            ));
+            return Err(Failure::usage("--host-keys needs running instances: leave out --wait none"));
         }
         if self.until() != Until::Ssh && self.address.is_some() {
             return Err(Failure::usage("--address goes with --wait ssh"));

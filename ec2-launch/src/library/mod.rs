@@ -198,9 +198,10 @@ impl Library {
             None => self.find(kind, name, Some(&found.path)),
         };
         let base = base.map_err(|failure| failure.within(format!("{place}: extends")))?;
-        match chain.contains(&base) {
-            true => Err(Failure::usage(format!("{place}: extends: {name} extends this profile itself"))),
-            false => Ok(Some(base)),
+        if chain.contains(&base) {
+            Err(Failure::usage(format!("{place}: extends: {name} extends this profile itself")))
+        } else {
+            Ok(Some(base))
         }
     }
 
@@ -241,7 +242,7 @@ impl Library {
         Ok(())
     }
 
-    /// The documents of a file, which is read once.
+    /// Returns the documents of a file, which is read once.
     fn documents(&mut self, path: &Path) -> Result<Rc<Vec<SourceDocument>>> {
         let read = || {
             let text = read_text(path)?;
@@ -259,7 +260,7 @@ impl Library {
     }
 }
 
-/// The folder of a file, as an absolute path: what is made of it (startup_scripts) travels on in records.
+/// Returns the folder of a file, as an absolute path: what is made of it (startup_scripts) travels on in records.
 fn folder(path: &Path) -> PathBuf {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf())

@@ -14,7 +14,7 @@ pub struct Found {
 }
 
 impl Library {
-    /// The instance profile of a path: the one of this name, or the only one.
+    /// Returns the instance profile of a path: the one of this name, or the only one.
     pub fn in_path(&mut self, path: &Path, name: Option<&str>) -> Result<Found> {
         let shown = path.display();
         let documents = self.documents(path)?;
@@ -30,7 +30,7 @@ impl Library {
         };
         match (wanted.as_slice(), name) {
             ([number], _) => Ok(Found { path: path.to_path_buf(), number: *number }),
-            ([], None) => Err(Failure::usage(format!("{shown}: it has volume profiles alone"))),
+            ([], None) => Err(Failure::usage(format!("{shown}: it has only volume profiles"))),
             ([], Some(name)) => {
                 let failure = Failure::usage(format!("{shown}: it has no profile {name:?}"));
                 Err(match nearest(name, known.iter().copied()) {
@@ -176,7 +176,7 @@ pub fn path_and_name(name: &str) -> Option<(PathBuf, Option<&str>)> {
     (name.contains('/') || is_file(name)).then(|| (PathBuf::from(name), None))
 }
 
-/// The YAML files of a folder, in the order of their names.
+/// Returns the YAML files of a folder, in the order of their names.
 pub fn yaml_files(folder: &Path) -> Vec<PathBuf> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();

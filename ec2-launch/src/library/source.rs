@@ -64,7 +64,7 @@ pub fn read_documents(shown: &str, text: &str) -> Result<Vec<SourceDocument>> {
     documents.into_iter().map(document).collect()
 }
 
-/// A document without a tag, or with one of another program, is an instance profile.
+/// Returns the kind of a document. One without a tag, or with a tag of another program, is an instance profile.
 fn kind(tag: Option<&str>) -> std::result::Result<DocumentKind, String> {
     const TAGS: [&str; 2] = ["InstanceProfile", "VolumeProfile"];
     match tag {
@@ -84,7 +84,7 @@ fn name(root: &Node) -> Option<String> {
 }
 
 impl SourceDocument {
-    /// Whether it is a profile, and not one of the other programs' files that have a `name` too.
+    /// Returns whether it is a profile, and not one of the other programs' files that have a `name` too.
     pub fn looks_like_a_profile(&self) -> bool {
         const KEYS: [&str; 8] =
             ["ami", "image id", "aws", "extends", "instance type", "security group", "security groups", "user data"];

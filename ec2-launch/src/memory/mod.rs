@@ -51,10 +51,11 @@ impl Memory {
     /// Reads the document of a host.
     pub fn parse(text: &str) -> Result<Memory> {
         let is_object = serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object());
-        let unusable = |why: &str| Failure::unreached(format!("what is remembered is not usable: {why}"));
-        match is_object {
-            true => serde_json::from_str(text).map_err(|error| unusable(&error.to_string())),
-            false => Err(unusable("it is not a JSON object")),
+        let unusable = |why: &str| Failure::unreached(format!("its memory cannot be used: {why}"));
+        if is_object {
+            serde_json::from_str(text).map_err(|error| unusable(&error.to_string()))
+        } else {
+            Err(unusable("it is not a JSON object"))
         }
     }
 
@@ -141,7 +142,8 @@ impl Memory {
         }
     }
 
-    /// The document as it is stored, and whether all of it is there. The profile is left out if it does not fit.
+    /// Returns the document as it is stored, and whether all of it is there. The profile is left out if it does not
+    /// fit.
     pub fn text(&self) -> (String, bool) {
         let text = stored(self);
         if text.len() <= MEMORY_LIMIT {
@@ -155,7 +157,7 @@ impl Memory {
         label(&self.profile_name, &self.digest, &self.since)
     }
 
-    /// The record's `remembered`.
+    /// Returns the record's `remembered`.
     pub fn note(&self) -> Value {
         json!({"profile": self.profile_name, "digest": short_digest(&self.digest), "since": self.since})
     }
@@ -167,7 +169,7 @@ fn stored(memory: &Memory) -> String {
     json!(memory).to_string().replace("{{", "{\\u007b")
 }
 
-/// The tags of the command line over those of the record, without the ones that ec2-launch sets itself.
+/// Returns the tags of the command line over those of the record, without the ones that ec2-launch sets itself.
 fn given_tags(host: &Record, recipe: &Recipe) -> BTreeMap<String, String> {
     let mut tags = BTreeMap::new();
     if let Some(Value::Object(given)) = host.get("tags") {
@@ -181,17 +183,17 @@ fn given_tags(host: &Record, recipe: &Recipe) -> BTreeMap<String, String> {
     tags
 }
 
-/// What messages say of a remembered profile: `Web (1a2b3c4d5e6f), remembered since 2026-11-29`. Without a day the profile
-/// is known by the tags of the last instance.
+/// Returns what messages say of a remembered profile: `Web (1a2b3c4d5e6f), remembered since 2026-11-29`. Without a day
+/// the profile is known by the tags of the last instance.
 pub fn label(profile: &str, digest: &str, since: &str) -> String {
     let known = match since.get(..10).unwrap_or(since) {
-        "" => "named by the tags of its last instance".to_string(),
+        "" => "found by the tags of its last instance".to_string(),
         day => format!("remembered since {day}"),
     };
     format!("{profile} ({}), {known}", short_digest(digest))
 }
 
-/// The record's `remembered` of a host whose profile the tags of its last instance name.
+/// Returns the record's `remembered` of a host whose profile the tags of its last instance name.
 pub fn tags_note(file: &ProfileFile) -> Value {
     json!({"profile": file.name, "digest": digest_tag(file), "since": null})
 }
@@ -221,9 +223,9 @@ mod tests {
         assert_eq!(Memory::parse(&text), Ok(memory()));
         assert_eq!(Memory::parse(&text.replacen('{', r#"{"later":{"a":1},"#, 1)), Ok(memory()));
         let failure = Memory::parse("{}").unwrap_err();
-        assert!(failure.message.starts_with("what is remembered is not usable: missing field"), "{failure}");
+        assert!(failure.message.starts_with("its memory cannot be used: missing field"), "{failure}");
         let failure = Memory::parse("[]").unwrap_err();
-        assert_eq!(failure.message, "what is remembered is not usable: it is not a JSON object");
+        assert_eq!(failure.message, "its memory cannot be used: it is not a JSON object");
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub struct Recall {
 }
 
 impl Recalled {
-    /// What to launch the host by.
+    /// Returns what to launch the host by.
     pub fn recipe(&self) -> Option<&Recipe> {
         match self {
             Recalled::Memory { recipe, .. } | Recalled::Tags { recipe, .. } => recipe.as_deref().ok(),
@@ -74,36 +74,36 @@ impl Recalled {
             Recalled::Nothing | Recalled::Unknown(_) => return Ok(()),
         };
         if memory.user_data.is_some() && host.str("user_data").is_none() {
-            return Err(Failure::usage("its user-data came with its record, and is not remembered")
-                .hint("give its record again, as in `mkuserdata --per-host ... | ec2-launch -`"));
+            return Err(Failure::usage("its user-data was in its record, and is not remembered")
+                .hint("send its record again, as in `mkuserdata --per-host ... | ec2-launch -`"));
         }
         memory.apply(host);
         host.set("remembered", memory.note());
         Ok(())
     }
 
-    /// Why a host without an instance and a profile is not launched. `absent` says that there is no instance.
+    /// Returns why a host without an instance and a profile is not launched. `absent` says that there is no instance.
     pub fn refusal(&self, absent: Failure) -> Failure {
-        const HINT: &str = "give --profile to launch it by, or the --region that it is in";
+        const HINT: &str = "use --profile to launch it, or --region if it is in another region";
         match self {
             Recalled::Memory { recipe: Err(failure), .. } | Recalled::Tags { recipe: Err(failure), .. } => {
                 failure.clone()
             }
             Recalled::Unknown(failure) => {
-                let why =
-                    format!("{}, and what is remembered of it cannot be read: {}", absent.message, failure.message);
+                let why = format!("{}, and its memory cannot be read: {}", absent.message, failure.message);
                 Failure::unreached(why).hint(HINT)
             }
             _ => absent.hint(HINT),
         }
     }
 
-    /// The id of the last instance that is remembered.
+    /// Returns the id of the last instance that is remembered.
     pub fn last_instance(&self) -> Option<String> {
         self.memory()?.instance_id.clone()
     }
 
-    /// The id of the last instance if it was launched so shortly before `now` that EC2 lists it, even if it has ended.
+    /// Returns the id of the last instance if it was launched so shortly before `now` that EC2 lists it, even if it has
+    /// ended.
     pub fn new_instance(&self, now: SystemTime) -> Option<&str> {
         let memory = self.memory()?;
         let launched = humantime::parse_rfc3339_weak(memory.launch_time.as_deref()?).ok()?;
@@ -120,7 +120,7 @@ impl Recalled {
 }
 
 impl Recall {
-    /// The recipes of hosts that are remembered, each once.
+    /// Returns the recipes of hosts that are remembered, each once.
     pub fn recipes(&self) -> Vec<&Recipe> {
         let mut recipes: Vec<&Recipe> = Vec::new();
         for recipe in self.hosts.iter().filter_map(Recalled::recipe) {
@@ -131,8 +131,8 @@ impl Recall {
         recipes
     }
 
-    /// What is to be remembered of a host, unless that is remembered already. `instance` is the host with the instance
-    /// that it has; without one it is launched.
+    /// Returns what is to be remembered of a host, unless that is remembered already. `instance` is the host with the
+    /// instance that it has; without one it is launched.
     pub fn next_memory(
         &self,
         host: &Record,
@@ -182,13 +182,13 @@ pub fn notes(hosts: &[Acted], dry_run: bool) -> Vec<String> {
         let text = |key: &str| remembered[key].as_str().unwrap_or_default().to_string();
         let label = label(&text("profile"), &text("digest"), &text("since"));
         let done = if dry_run { "to be launched" } else { "launched" };
-        notes.entry(format!("{done} as remembered: profile {label}")).or_default().push(host.record.host());
+        notes.entry(format!("{done} from memory: profile {label}")).or_default().push(host.record.host());
     }
     notes.into_iter().map(|(note, hosts)| format!("{}: {note}", fold(hosts))).collect()
 }
 
-pub const PERMISSIONS: &str = "ec2-launch remembers hosts with the permissions ssm:GetParameters and ssm:PutParameter on \
-                           parameter/cerveza/hosts/*; --no-remember leaves that out";
+pub const PERMISSIONS: &str = "to remember hosts, ec2-launch needs the permissions ssm:GetParameters and ssm:PutParameter on \
+                           parameter/cerveza/hosts/*; use --no-remember to do without";
 
 /// Reads what is remembered of the hosts. `region` is that of hosts without one of their own.
 pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, args: &CommandLine<'_>) -> Recall {
@@ -223,10 +223,13 @@ pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, 
         }
         recall.hosts.push(reader.recalled(found, memory, denied, &mut recall.warnings));
     }
-    let unread = failures.into_iter().map(|(why, hosts)| match denied {
-        false => format!("{}: not recalled: {why}", fold(hosts)),
-        // It is the same for all hosts.
-        true => format!("nothing is recalled or remembered: {why}"),
+    let unread = failures.into_iter().map(|(why, hosts)| {
+        if denied {
+            // It is the same for all hosts.
+            format!("memory is not used: {why}")
+        } else {
+            format!("{}: memory cannot be read: {why}", fold(hosts))
+        }
     });
     recall.warnings.splice(0..0, unread.collect::<Vec<_>>());
     recall.warnings.dedup();

@@ -66,7 +66,7 @@ impl<'a> RecipeReader<'a> {
         }
     }
 
-    /// The recipe of a memory, for a host with or without an instance.
+    /// Returns the recipe of a memory, for a host with or without an instance.
     fn recipe(&mut self, memory: &Memory, has_instance: bool, warnings: &mut Vec<String>) -> Made {
         let image = memory.image_id.as_deref().unwrap_or_default();
         let key = (format!("{} {} {image}", memory.profile_name, memory.digest), has_instance);
@@ -83,9 +83,10 @@ impl<'a> RecipeReader<'a> {
             Ok(mut file) => {
                 let files = digests(&file);
                 keep_image(&mut file, memory.image_id.as_deref());
-                let made = match has_instance {
-                    true => Ok(self.light(file, warnings)),
-                    false => refuse_missing(&file).and_then(|()| self.made(file)),
+                let made = if has_instance {
+                    Ok(self.light(file, warnings))
+                } else {
+                    refuse_missing(&file).and_then(|()| self.made(file))
                 };
                 (made.map(Arc::new), files)
             }
@@ -98,8 +99,8 @@ impl<'a> RecipeReader<'a> {
         Recipe::new(file, self.args.zone.clone(), self.args.tags.clone())
     }
 
-    /// The recipe for a host that has an instance: without the parts, which serve a launch alone. Scripts that are not
-    /// found keep their name, so that pssh-rs says so.
+    /// Returns the recipe for a host that has an instance: without the parts, which serve a launch alone. Scripts that
+    /// are not found keep their name, so that pssh-rs says so.
     fn light(&self, mut file: ProfileFile, warnings: &mut Vec<String>) -> Recipe {
         file.profile.user_data.clear();
         let (startup, shutdown) =
@@ -122,7 +123,7 @@ impl<'a> RecipeReader<'a> {
         }
     }
 
-    /// The recipe of the profile that an instance's tags name, if it is found and the same as it was then.
+    /// Returns the recipe of the profile that an instance's tags name, if it is found and the same as it was then.
     fn by_tags(&mut self, instance: &Record, has_instance: bool) -> Option<Result<Arc<Recipe>>> {
         let Some(Value::Object(tags)) = instance.get("tags") else { return None };
         let (name, digest) = (tags.get("profile")?.as_str()?, tags.get(DIGEST_TAG)?.as_str()?);
@@ -141,13 +142,13 @@ impl<'a> RecipeReader<'a> {
     }
 }
 
-/// The profile that the tags of an instance name, as it was when the instance was launched.
+/// Returns the profile that the tags of an instance name, as it was when the instance was launched.
 fn tagged_file(name: &str, digest: &str) -> Result<ProfileFile> {
     let refused = |what: &str| {
-        let why = format!("its last instance was launched by the profile {name} ({digest}), {what}");
-        Failure::unreached(why).hint("give --profile to launch it by")
+        let why = format!("its last instance was launched from the profile {name} ({digest}), {what}");
+        Failure::unreached(why).hint("use --profile to launch it")
     };
-    let file = profile_named(name).ok_or_else(|| refused("which is not in the folders of profiles here"))?;
+    let file = profile_named(name).ok_or_else(|| refused("which is not in the folders of profiles"))?;
     if digest_tag(&file) == digest { Ok(file) } else { Err(refused("which has changed since")) }
 }
 
@@ -165,7 +166,7 @@ fn keep_image(file: &mut ProfileFile, image_id: Option<&str>) {
     }
 }
 
-/// The remembered profile, with the folder that has the most of its files.
+/// Returns the remembered profile, with the folder that has the most of its files.
 fn remembered_file(memory: &Memory) -> Result<ProfileFile> {
     let name = &memory.profile_name;
     let Some(document) = &memory.profile else {
@@ -186,30 +187,30 @@ fn remembered_file(memory: &Memory) -> Result<ProfileFile> {
     }
     let changed = names(&best).find(|(what, name)| is_outside(name) && !is_as_remembered(&best, what, name, memory));
     if let Some((what, file)) = changed {
-        return Err(Failure::usage(format!("{shown}: the {what} {file} is not the file that it was"))
-            .hint(format!("look at it, and give --profile {name}")));
+        return Err(Failure::usage(format!("{shown}: the {what} {file} has changed"))
+            .hint(format!("check it, and use --profile {name}")));
     }
     Ok(best)
 }
 
-/// Whether a file's name leads out of the folders of profiles.
+/// Returns whether a file's name leads out of the folders of profiles.
 fn is_outside(name: &str) -> bool {
     let path = Path::new(name);
     path.is_absolute() || path.components().any(|component| component == Component::ParentDir)
 }
 
-/// Whether a file is the one that was remembered. Anyone who may write the parameter can name any file of this machine in
-/// it, but cannot know the digest of a file that is not theirs to read.
+/// Returns whether a file is the one that was remembered. Anyone who may write the parameter can name any file of this
+/// machine in it, but cannot know the digest of a file that is not theirs to read.
 fn is_as_remembered(file: &ProfileFile, what: &str, name: &str, memory: &Memory) -> bool {
     digest(file, what, name).is_none_or(|digest| memory.files.get(name) == Some(&digest))
 }
 
-/// The profile of this name in the folders of profiles. A name from EC2 is never taken for a path.
+/// Returns the profile of this name in the folders of profiles. A name from EC2 is never taken for a path.
 fn profile_named(name: &str) -> Option<ProfileFile> {
     read_named(name).ok()
 }
 
-/// The names of a profile's parts and scripts, each with the profile's word for it.
+/// Returns the names of a profile's parts and scripts, each with the profile's word for it.
 fn names(file: &ProfileFile) -> impl Iterator<Item = (&'static str, &String)> {
     let profile = &file.profile;
     let lists = [
@@ -227,14 +228,15 @@ fn missing(file: &ProfileFile) -> Vec<String> {
 /// Names all files that are missing, not the first alone.
 fn refuse_missing(file: &ProfileFile) -> Result<()> {
     let missing = missing(file);
-    match missing.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::usage(format!(
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::usage(format!(
             "the remembered profile {} needs files that are not here: {}",
             file.name,
             missing.join(", ")
         ))
-        .hint("run it in their folder, or name the folder in CERVEZA_PROFILES")),
+        .hint("run it in their folder, or name the folder in CERVEZA_PROFILES"))
     }
 }
 

@@ -63,7 +63,7 @@ pub async fn look_up(
     (ec2, facts)
 }
 
-/// What the launches of all hosts name, by region. A host that cannot be launched is refused later.
+/// Returns what the launches of all hosts name, by region. A host that cannot be launched is refused later.
 fn names(hosts: &[Record], (given, spread): (Option<&Recipe>, &Spread), facts: &Facts) -> BTreeMap<String, Names> {
     let mut regions: BTreeMap<String, Names> = BTreeMap::new();
     for (at, (host, found)) in hosts.iter().zip(&facts.found).enumerate() {
@@ -85,7 +85,7 @@ fn names(hosts: &[Record], (given, spread): (Option<&Recipe>, &Spread), facts: &
     regions
 }
 
-/// The hosts whose volumes are looked up.
+/// Returns the hosts whose volumes are looked up.
 fn wanted_volumes<'a>(
     hosts: &'a [Record],
     command_line: &'a CommandLine<'_>,
@@ -111,7 +111,7 @@ fn wanted_volumes<'a>(
 }
 
 impl Facts {
-    /// What is known of a host's volumes.
+    /// Returns what is known of a host's volumes.
     pub fn volumes_of(&self, host: usize) -> Result<HostVolumes> {
         self.volumes.get(host).cloned().unwrap_or_else(|| Ok(HostVolumes::default()))
     }
@@ -152,7 +152,7 @@ async fn see_new_instances(ec2: &Ec2, hosts: &[Record], recall: &Recall, found: 
     }
 }
 
-/// Whether the last instance of a host was launched just before `now` and is not among those found.
+/// Returns whether the last instance of a host was launched just before `now` and is not among those found.
 fn is_unseen(recalled: &Recalled, found: &Found, now: SystemTime) -> bool {
     let Some(new) = recalled.new_instance(now) else { return false };
     match found {

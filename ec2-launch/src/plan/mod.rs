@@ -66,20 +66,20 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Why the instance must run, if it must.
+    /// Returns why the instance must run, if it must.
     pub fn running(&self) -> Option<&'static str> {
         match self.elastic_ip {
-            Some(_) => Some("the profile's elastic ip needs an instance that runs"),
+            Some(_) => Some("the profile's elastic ip needs a running instance"),
             None => {
                 let attaches = self.volumes.iter().any(|place| place.attach.is_some());
-                attaches.then_some("volumes are attached to an instance that runs")
+                attaches.then_some("volumes are attached to a running instance")
             }
         }
     }
 }
 
 impl Step {
-    /// What the user is to know of the launch.
+    /// Returns what the user is to know of the launch.
     pub fn notes(&self) -> &[String] {
         match &self.todo {
             Ok(Todo::Launch(launch)) => &launch.notes,
@@ -89,7 +89,7 @@ impl Step {
 }
 
 impl Todo {
-    /// The record's `action` under --dry-run.
+    /// Returns the record's `action` under --dry-run.
     pub fn action(&self) -> &'static str {
         match self {
             Todo::Leave => "leave",
@@ -113,7 +113,7 @@ pub fn refuse_half(mut steps: Vec<Step>) -> Vec<Step> {
     let is_bad = |step: &Step| step.todo.as_ref().is_err_and(|failure| failure.status == Status::Usage);
     if steps.iter().any(is_bad) {
         for step in steps.iter_mut().filter(|step| step.todo.is_ok()) {
-            step.todo = Err(Failure::usage("not done: the input of another host is bad"));
+            step.todo = Err(Failure::usage("not done: the input of another host is wrong"));
         }
     }
     steps
@@ -181,7 +181,8 @@ fn step(mut record: Record, at: usize, given: Option<&Recipe>, spread: &Spread, 
     Step { record, todo, reason, needs: Needs { elastic_ip, memory, volumes } }
 }
 
-/// The requests that launch a host, with its volumes. Volumes that are kept are not created, and their zone is the host's.
+/// Returns the requests that launch a host, with its volumes. Volumes that are kept are not created, and their zone is
+/// the host's.
 fn launch_requests(
     record: &mut Record,
     (given, recipe): (Option<&Recipe>, &Recipe),
@@ -203,7 +204,7 @@ fn launch_requests(
     let requests = recipe.requests(record, region, &spread.zones(at, region), &disks, catalog);
     let (mut requests, notes) = requests.map_err(|failure| match (given, &failure.hint) {
         (None, None) => {
-            failure.hint(format!("give --profile {} to launch it by the profile of today", recipe.file.name))
+            failure.hint(format!("use --profile {} to launch it from the profile as it is now", recipe.file.name))
         }
         _ => failure,
     })?;
@@ -214,7 +215,7 @@ fn launch_requests(
     Ok((requests, notes, disks))
 }
 
-/// What is to be done for an instance in this state.
+/// Returns what is to be done for an instance in this state.
 pub fn by_state(state: &str) -> Result<Todo> {
     match state {
         "pending" | "running" => Ok(Todo::Leave),
@@ -291,7 +292,7 @@ mod tests {
         let failure = one(Found::Several(vec!["i-1".into(), "i-2".into()])).todo.unwrap_err();
         assert_eq!(failure.message, "several live instances have this name: i-1, i-2");
         let failure = one(absent()).todo.unwrap_err();
-        assert_eq!(failure.hint.as_deref(), Some("give --profile to launch it by, or the --region that it is in"));
+        assert_eq!(failure.hint.as_deref(), Some("use --profile to launch it, or --region if it is in another region"));
     }
 
     #[test]

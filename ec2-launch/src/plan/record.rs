@@ -22,7 +22,7 @@ struct Document {
     needs: Needs,
 }
 
-/// The step as --dry-run shows it.
+/// Returns the step as --dry-run shows it.
 pub fn planned(step: Step) -> Acted {
     let Step { mut record, todo, reason, needs } = step;
     let action = todo.as_ref().map_or("refuse", Todo::action);
@@ -60,7 +60,7 @@ fn show_request(record: &mut Record, launch: &Launch) -> Option<usize> {
     Some(bytes)
 }
 
-/// How many bytes a base64 text holds.
+/// Returns how many bytes a base64 text holds.
 fn decoded_size(base64: &str) -> usize {
     base64.trim_end_matches('=').len() * 3 / 4
 }
@@ -86,13 +86,10 @@ pub fn read_plan(path: &str) -> Result<Vec<Record>> {
             }
         }
     }
-    match records.is_empty() {
-        true => Err(Failure::usage(format!("{name}: there is no plan in it"))),
-        false => Ok(records),
-    }
+    if records.is_empty() { Err(Failure::usage(format!("{name}: there is no plan in it"))) } else { Ok(records) }
 }
 
-/// The steps of a plan. If the world has changed for one host, nothing is done for any.
+/// Returns the steps of a plan. If the world has changed for one host, nothing is done for any.
 pub fn planned_steps(records: Vec<Record>, facts: &Facts) -> Vec<Step> {
     let mut steps: Vec<Step> = records
         .into_iter()
@@ -110,7 +107,7 @@ pub fn planned_steps(records: Vec<Record>, facts: &Facts) -> Vec<Step> {
 }
 
 const CHANGED: &str = "changed since the plan was made";
-const MAKE_ANEW: &str = "make a new plan with --dry-run, and look at it";
+const MAKE_ANEW: &str = "make a new plan with --dry-run, and review it";
 
 fn is_changed(failure: &Failure) -> bool {
     failure.message.starts_with(CHANGED)
@@ -120,7 +117,7 @@ fn changed(why: impl std::fmt::Display) -> Failure {
     Failure::usage(format!("{CHANGED}: {why}")).hint(MAKE_ANEW)
 }
 
-/// One step of a plan.
+/// Returns one step of a plan.
 fn read(mut record: Record, found: &Found, volumes: Result<HostVolumes>) -> Step {
     let action = record.str("action").unwrap_or_default();
     let reason = record.str("reason").unwrap_or_default();
@@ -147,7 +144,7 @@ fn read(mut record: Record, found: &Found, volumes: Result<HostVolumes>) -> Step
     Step { record, todo, reason, needs }
 }
 
-/// What the plan in a record says of volumes, if it does.
+/// Returns what the plan in a record says of volumes, if it does.
 pub fn planned_places(record: &Record) -> Option<Vec<Place>> {
     serde_json::from_value(record.get("plan")?.get("volumes")?.clone()).ok()
 }
@@ -159,7 +156,7 @@ fn launch_of_plan(record: &Record, mut launch: Launch, bytes: Option<usize>, fou
         Found::Ended(last) if last.str("instance_id").as_deref() == Some(launch.generation.as_str()) => {}
         Found::Ended(last) => {
             let id = last.str("instance_id").unwrap_or_default();
-            return Err(changed(format!("{id} has had this name, and has ended")));
+            return Err(changed(format!("{id} had this name and has ended")));
         }
         Found::One(instance) => {
             let text = |key| instance.str(key).unwrap_or_default();
@@ -170,11 +167,11 @@ fn launch_of_plan(record: &Record, mut launch: Launch, bytes: Option<usize>, fou
     // An instance of another name would not be found again.
     let name = |request: &LaunchRequest| request.tags.get("Name").is_some_and(|name| name == record.host());
     if !launch.attempts.iter().all(name) {
-        return Err(Failure::usage("its plan launches another host: the Name tag is not its name").hint(MAKE_ANEW));
+        return Err(Failure::usage("its plan launches another host: the tag Name differs").hint(MAKE_ANEW));
     }
     let user_data = record.str("user_data");
     if user_data.as_deref().map(decoded_size) != bytes {
-        return Err(Failure::usage("its plan is not complete: the record lacks its user_data, or has another"));
+        return Err(Failure::usage("its plan is incomplete: the user_data of the record is missing or different"));
     }
     launch.attempts.iter_mut().for_each(|request| request.user_data = user_data.clone());
     Ok(Todo::Launch(Box::new(launch)))
@@ -257,10 +254,7 @@ mod tests {
         let running = |id| Found::One(instance(id, "running"));
         assert_eq!(why(launch(), running("i-1")), "changed since the plan was made: there is i-1, running");
         let ended = Found::Ended(instance("i-1", "terminated"));
-        assert_eq!(
-            why(launch(), ended.clone()),
-            "changed since the plan was made: i-1 has had this name, and has ended"
-        );
+        assert_eq!(why(launch(), ended.clone()), "changed since the plan was made: i-1 had this name and has ended");
         let leave = || Step { record: instance("i-1", "running"), todo: Ok(Todo::Leave), ..launch() };
         let stopped = Found::One(instance("i-1", "stopped"));
         assert_eq!(why(leave(), stopped), "changed since the plan was made: i-1 was running, and now i-1 is stopped");
@@ -294,7 +288,7 @@ mod tests {
         let mut step = launch();
         let Ok(Todo::Launch(launch)) = &mut step.todo else { panic!("a launch") };
         launch.attempts[1].tags.insert("Name".to_string(), "web2".to_string());
-        assert_eq!(why(step, absent()), "its plan launches another host: the Name tag is not its name");
+        assert_eq!(why(step, absent()), "its plan launches another host: the tag Name differs");
     }
 
     #[test]
@@ -303,6 +297,6 @@ mod tests {
         record.set("action", action);
         record.remove("user_data");
         let step = planned_steps(vec![record], &Facts { found: vec![absent()], ..Facts::default() }).remove(0);
-        assert!(step.todo.unwrap_err().message.starts_with("its plan is not complete"));
+        assert!(step.todo.unwrap_err().message.starts_with("its plan is incomplete"));
     }
 }

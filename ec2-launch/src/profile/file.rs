@@ -124,7 +124,7 @@ impl ProfileFile {
     }
 }
 
-/// The value of the tag `profile-digest` for a profile.
+/// Returns the value of the tag `profile-digest` for a profile.
 pub fn digest_tag(file: &ProfileFile) -> String {
     short_digest(&sha256(file.document().to_string().as_bytes())).to_string()
 }

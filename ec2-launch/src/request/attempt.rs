@@ -61,14 +61,14 @@ impl Recipe {
         Ok(attempts)
     }
 
-    /// What a key of the profile lacks.
+    /// Returns what a key of the profile lacks.
     fn missing(&self, key: &str, what: impl std::fmt::Display) -> Failure {
         let place = self.file.at(key);
         Failure::usage(format!("{place}: profile {} has no {what}", self.file.name))
     }
 
-    /// The zones to try: the one of --zone or of the record, else those of --spread, else those of the profile that lie in
-    /// the region. One that is not named is left to EC2.
+    /// Returns the zones to try: the one of --zone or of the record, else those of --spread, else those of the profile
+    /// that lie in the region. One that is not named is left to EC2.
     fn zones(&self, host: &Record, region: &str, spread: &[String]) -> Result<Vec<Option<String>>> {
         let lies_here = |zone: &String| region_of(zone).as_deref() == Some(region);
         let zones = match self.zone.clone().or(host.str("zone")) {
@@ -85,7 +85,7 @@ impl Recipe {
                     Some(number) => self.file.at(&format!("zone/{number}")) + ": ",
                     None => String::new(),
                 };
-                Err(Failure::usage(format!("{place}zone {elsewhere} does not lie in {region}")))
+                Err(Failure::usage(format!("{place}zone {elsewhere} is not in {region}")))
             }
             None if zones.is_empty() => Ok(vec![None]),
             None => Ok(zones.into_iter().map(Some).collect()),
@@ -101,7 +101,7 @@ impl Recipe {
         Ok(value.iter().enumerate().map(subnet).collect())
     }
 
-    /// A setting of the profile that is a text.
+    /// Returns a setting of the profile that is a text.
     pub fn setting(&self, name: &str) -> Option<&str> {
         self.file.profile.settings.get(name).and_then(Value::as_str)
     }
@@ -111,13 +111,13 @@ impl Recipe {
         Some((self.setting("launch template")?.to_string(), version))
     }
 
-    /// The network interfaces of the profile.
+    /// Returns the network interfaces of the profile.
     pub fn interfaces(&self) -> &[Value] {
         let interfaces = self.file.profile.settings.get("network interfaces").and_then(Value::as_array);
         interfaces.map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The path of an address or a network interface that only one host can have.
+    /// Returns the path of an address or a network interface that only one host can have.
     pub fn path_of_one_host(&self) -> Option<String> {
         const ADDRESSES: [&str; 3] = ["private ip", "ipv6 addresses", "network interface id"];
         let settings = Value::Object(self.file.profile.settings.clone());
@@ -129,7 +129,8 @@ impl Recipe {
         own.or_else(|| self.interfaces().iter().enumerate().find_map(of_interface))
     }
 
-    /// Whether a launch without a subnet goes into a default one: not if a template or an interface may have another.
+    /// Returns whether a launch without a subnet goes into a default one: not if a template or an interface may have
+    /// another.
     pub fn uses_default_subnet(&self) -> bool {
         self.template().is_none()
             && !self.interfaces().iter().any(|it| has(it, "subnet") || has(it, "network interface id"))
@@ -157,7 +158,7 @@ impl Recipe {
         names.launch_templates.extend(self.template());
     }
 
-    /// A request with what needs no looking up.
+    /// Returns a request with what needs no looking up.
     pub fn bare_request(&self, region: &str, attempt: &Attempt<'_>) -> LaunchRequest {
         let profile = &self.file.profile;
         LaunchRequest {
@@ -174,7 +175,7 @@ impl Recipe {
     }
 }
 
-/// Whether an object has a value for a key.
+/// Returns whether an object has a value for a key.
 pub fn has(object: &Value, key: &str) -> bool {
     !object[key].is_null()
 }
@@ -183,7 +184,7 @@ pub fn texts(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(|text| Some(text.as_str()?.to_string())).collect()
 }
 
-/// The value for a zone, else that for its region.
+/// Returns the value for a zone, else that for its region.
 fn at<'a, T>(key: &str, values: &'a PerPlace<T>, region: &str, zone: Option<&str>) -> Option<Named<&'a T>> {
     let value = values.at(region, zone)?;
     let path = match values {
@@ -230,7 +231,7 @@ mod tests {
         let why =
             |yaml: &str, region: &str| recipe(yaml).attempts(&Record::named("web1"), region, &[]).unwrap_err().message;
         let yaml = "ami: {us-east-1: ami-1}\ninstance type: t3.micro\nzone: us-east-1a\n";
-        assert_eq!(why(yaml, "eu-west-1"), "text: zone us-east-1a does not lie in eu-west-1");
+        assert_eq!(why(yaml, "eu-west-1"), "text: zone us-east-1a is not in eu-west-1");
         let anywhere = yaml.replace("zone: us-east-1a\n", "");
         assert_eq!(why(&anywhere, "eu-west-1"), "text: profile Web has no ami for eu-west-1");
         assert_eq!(why("ami: ami-1", "us-east-1"), "text: profile Web has no instance type");

@@ -62,12 +62,13 @@ impl Recipe {
         // What does not fit this way is compressed the other way all the same.
         let options = Options { effort: Effort::Fast, ..Options::default() };
         let boot_script = boot_script::is_needed(&file.profile.volume_sets).then(boot_script::part);
-        let parts = match paths.is_empty() && boot_script.is_none() {
-            true => None,
-            false => Some(
+        let parts = if paths.is_empty() && boot_script.is_none() {
+            None
+        } else {
+            Some(
                 Parts::read_with(&paths, boot_script, options)
                     .map_err(|failure| failure.within(format!("profile {}", file.name)))?,
-            ),
+            )
         };
         Ok(Recipe { file, parts, startup_scripts, shutdown_scripts, zone, tags })
     }
@@ -86,8 +87,8 @@ impl Recipe {
         }
     }
 
-    /// The requests that launch a host in `region`, in the order in which they are tried while EC2 has no capacity, and
-    /// what the user is to know of them. `spread` has the zones of --spread, the host's own first.
+    /// Returns the requests that launch a host in `region`, in the order in which they are tried while EC2 has no
+    /// capacity, and what the user is to know of them. `spread` has the zones of --spread, the host's own first.
     pub fn requests(
         &self,
         host: &Record,
@@ -105,7 +106,8 @@ impl Recipe {
         Ok((requests, notes))
     }
 
-    /// The record's own user-data, else the profile's parts; with the script that assembles the profile's volumes.
+    /// Returns the record's own user-data, else the profile's parts; with the script that assembles the profile's
+    /// volumes.
     fn user_data(&self, host: &Record, disks: &Disks) -> Result<Option<String>> {
         let sets = &self.file.profile.volume_sets;
         let assembles = boot_script::is_needed(sets);
@@ -120,7 +122,7 @@ impl Recipe {
                     }
                     true => Ok(Some(given)),
                     false => Err(Failure::usage(format!(
-                        "user_data has {} bytes: EC2 takes at most {}",
+                        "user_data has {} bytes: EC2 allows at most {}",
                         bytes.len(),
                         mkuserdata::LIMIT
                     ))),
@@ -131,7 +133,8 @@ impl Recipe {
         }
     }
 
-    /// The profile's tags, over them the record's, over them --tag's; Name and profile are not anybody's to choose.
+    /// Returns the profile's tags, over them the record's, over them --tag's; Name and profile are not anybody's to
+    /// choose.
     fn tags(&self, host: &Record) -> Result<BTreeMap<String, String>> {
         let mut tags = self.file.profile.tags.clone();
         if let Some(given) = host.get("tags").filter(|given| !given.is_null()) {
@@ -148,15 +151,15 @@ impl Recipe {
         let of_volumes = if self.file.profile.volume_sets.is_empty() { 0 } else { PLACE_TAGS };
         match (tags.len() + of_volumes, of_volumes) {
             (..=MOST_TAGS, _) => checked(tags),
-            (many, 0) => Err(Failure::usage(format!("{many} tags: EC2 takes at most {MOST_TAGS}"))),
+            (many, 0) => Err(Failure::usage(format!("{many} tags: EC2 allows at most {MOST_TAGS}"))),
             (many, _) => Err(Failure::usage(format!(
-                "{many} tags, with those that tell the place of a volume: EC2 takes at most {MOST_TAGS}"
+                "{many} tags, including those for the position of a volume: EC2 allows at most {MOST_TAGS}"
             ))),
         }
     }
 }
 
-/// What is wrong with the files of a profile, all of it: each has a line with its place.
+/// Returns what is wrong with the files of a profile, all of it: each has a line with its place.
 fn in_one_message(failures: Vec<Failure>) -> Option<Failure> {
     let lines: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
     Some(Failure { message: lines.join("\n"), ..failures.first()?.clone() })
@@ -208,7 +211,7 @@ mod tests {
         assert_eq!(with("not base64!").unwrap_err(), "user_data is not base64");
         assert_eq!(
             with(&STANDARD.encode(vec![0; 16_385])).unwrap_err(),
-            "user_data has 16385 bytes: EC2 takes at most 16384"
+            "user_data has 16385 bytes: EC2 allows at most 16384"
         );
         assert_eq!(with("aGk=").unwrap()[0].user_data.as_deref(), Some("aGk="));
     }

@@ -4,10 +4,10 @@ use cerveza_ec2::{region_of, region_of_zone_option};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 
-/// The region that the command line names by --region, --zone or --spread, if any.
+/// Returns the region that the command line names by --region, --zone or --spread, if any.
 pub fn region_wanted(region: Option<&str>, zone: Option<&str>, spread: &[String]) -> Result<Option<String>> {
     if let Some(several) = region.filter(|region| *region == "all" || region.contains(',')) {
-        return Err(Failure::usage(format!("--region {several}: name the one region to launch in")));
+        return Err(Failure::usage(format!("--region {several}: ec2-launch works in one region")));
     }
     let mut region = match zone {
         Some(zone) => Some(region_of_zone_option(zone, region)?),
@@ -16,7 +16,7 @@ pub fn region_wanted(region: Option<&str>, zone: Option<&str>, spread: &[String]
     for zone in spread.iter().filter(|zone| !is_letter(zone)) {
         let here = region_of(zone).ok_or_else(|| {
             Failure::usage(format!("--spread {zone}: this is not the name of a zone"))
-                .hint("give zones as us-east-1a,us-east-1b, or their letters as a,b")
+                .hint("write zones as in us-east-1a,us-east-1b, or their letters as in a,b")
         })?;
         match &region {
             Some(region) if *region != here => {
@@ -28,7 +28,7 @@ pub fn region_wanted(region: Option<&str>, zone: Option<&str>, spread: &[String]
     Ok(region)
 }
 
-/// Whether the zone is given by its letter alone.
+/// Returns whether the zone is given by its letter alone.
 fn is_letter(zone: &str) -> bool {
     matches!(zone.as_bytes(), [b'a'..=b'z'])
 }
@@ -55,7 +55,7 @@ impl Spread {
         Spread { zones: zones.to_vec(), numbers }
     }
 
-    /// The zones to try for a host, its own first; none without --spread.
+    /// Returns the zones to try for a host, its own first; none without --spread.
     pub fn zones(&self, host: usize, region: &str) -> Vec<String> {
         let name = |zone: &String| if is_letter(zone) { format!("{region}{zone}") } else { zone.clone() };
         let mut zones: Vec<String> = self.zones.iter().map(name).collect();
@@ -66,7 +66,7 @@ impl Spread {
     }
 }
 
-/// The number at the end of a name: 7 for `web07`. Of a very long one the last digits count.
+/// Returns the number at the end of a name: 7 for `web07`. Of a very long one the last digits count.
 fn number(name: &str) -> Option<usize> {
     let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     name[name.len() - digits.min(9)..].parse().ok()
@@ -80,9 +80,10 @@ pub fn settle(record: &mut Record, wanted: Option<&str>) -> Result<()> {
         record.set("region", region);
     }
     match (record.str("region"), wanted) {
-        (Some(region), Some(wanted)) if region != wanted => {
-            Err(Failure::usage(format!("{}: its record says {region}, the command line {wanted}", record.host())))
-        }
+        (Some(region), Some(wanted)) if region != wanted => Err(Failure::usage(format!(
+            "{}: its record has the region {region}, and the command line {wanted}",
+            record.host()
+        ))),
         _ => Ok(()),
     }
 }

@@ -62,10 +62,7 @@ impl<'a> Resolver<'a> {
     fn finish(self, requests: Vec<LaunchRequest>) -> Result<(Vec<LaunchRequest>, Vec<String>)> {
         let place = |(path, why): &(String, String)| format!("{}: {why}", self.recipe.file.at(path));
         let problems: Vec<String> = self.problems.iter().map(place).collect();
-        match problems.is_empty() {
-            true => Ok((requests, self.notes)),
-            false => Err(Failure::usage(problems.join("; "))),
-        }
+        if problems.is_empty() { Ok((requests, self.notes)) } else { Err(Failure::usage(problems.join("; "))) }
     }
 
     /// Checks that what does not depend on the zone, the type or the image exists.
@@ -91,14 +88,14 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// The launch template. `Some(None)` is one that is not known.
+    /// Returns the launch template. `Some(None)` is one that is not known.
     fn template(&self) -> Option<Option<&'a LaunchTemplate>> {
         let name = self.recipe.template()?;
         Some(self.catalog.launch_templates.get(&name).and_then(|found| found.as_ref().ok()))
     }
 
-    /// The profile's settings, with IMDSv2 required, and with the tags in IMDS if all of them may be there. A launch
-    /// template that has metadata options, or that is not known, decides for itself.
+    /// Returns the profile's settings, with IMDSv2 required, and with the tags in IMDS if all of them may be there. A
+    /// launch template that has metadata options, or that is not known, decides for itself.
     fn settings(&mut self, tags: &BTreeMap<String, String>) -> Map<String, Value> {
         let mut settings = self.recipe.file.profile.settings.clone();
         let mut options = settings.get("metadata options").and_then(Value::as_object).cloned().unwrap_or_default();
@@ -106,7 +103,7 @@ impl<'a> Resolver<'a> {
         if let Some(key) = bad_key
             && options.get("instance metadata tags") == Some(&json!("enabled"))
         {
-            let why = "the instance metadata service takes only letters, digits and + - = . , _ : @";
+            let why = "a key there can only have letters, digits and + - = . , _ : @";
             let path = "metadata options/instance metadata tags";
             self.problem(path, format!("the tag {key:?} cannot be in the instance's metadata: {why}"));
         }
@@ -125,7 +122,7 @@ impl<'a> Resolver<'a> {
         settings
     }
 
-    /// The request of one attempt; none if its subnet is in another zone, or something is wrong with it.
+    /// Returns the request of one attempt; none if its subnet is in another zone, or something is wrong with it.
     fn request(&mut self, attempt: &Attempt<'_>, settings: &Map<String, Value>) -> Option<LaunchRequest> {
         let mut request =
             LaunchRequest { settings: settings.clone(), ..self.recipe.bare_request(self.region, attempt) };
@@ -151,7 +148,7 @@ impl<'a> Resolver<'a> {
         Some(request)
     }
 
-    /// The VPC that the attempt launches in, if that is known. `None` says that the attempt is not possible.
+    /// Returns the VPC that the attempt launches in, if that is known. `None` says that the attempt is not possible.
     fn vpc(&mut self, attempt: &Attempt<'_>) -> Option<Option<String>> {
         let Some(subnets) = &self.catalog.subnets else { return Some(None) };
         let Some(Named { path, value: id }) = &attempt.subnet else {
@@ -174,8 +171,8 @@ impl<'a> Resolver<'a> {
         is_here.then(|| Some(subnet.vpc.clone()))
     }
 
-    /// The ids of security groups. If nothing is known of groups, a name stays a name where EC2 takes it: in the default
-    /// VPC.
+    /// Returns the ids of security groups. If nothing is known of groups, a name stays a name where EC2 takes it: in
+    /// the default VPC.
     fn groups(&mut self, key: &str, groups: &[String], vpc: Option<&str>, has_subnet: bool) -> Vec<String> {
         let Some(known) = &self.catalog.security_groups else {
             let name = groups.iter().position(|group| !is_group_id(group));
@@ -215,7 +212,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// What is known of the attempt's instance type.
+    /// Returns what is known of the attempt's instance type.
     fn type_facts(&mut self, attempt: &Attempt<'_>) -> Option<&'a TypeFacts> {
         let Named { path, value: name } = attempt.instance_type.clone().or(self.template_type())?;
         let known = self.catalog.instance_types.as_ref()?;
@@ -232,7 +229,7 @@ impl<'a> Resolver<'a> {
         Some(Named { path: "launch template".to_string(), value: template.instance_type.as_deref()? })
     }
 
-    /// The image of the attempt: of several the newest one that the instance type can run.
+    /// Returns the image of the attempt: of several the newest one that the instance type can run.
     fn image(&mut self, attempt: &Attempt<'_>, type_facts: Option<&TypeFacts>) -> Option<Image> {
         let of_template = || {
             let template = self.template()??;
@@ -280,13 +277,13 @@ impl<'a> Resolver<'a> {
         }
         if let Some(since) = &image.deprecated {
             let day = since.split('T').next().unwrap_or_default();
-            self.note(format!("the image {} is deprecated from {day} on: look for a newer one", image.id));
+            self.note(format!("the image {} is deprecated from {day} on: use a newer one", image.id));
         }
         Some(image.clone())
     }
 }
 
-/// Whether an image runs on an instance type, as far as both are known.
+/// Returns whether an image runs on an instance type, as far as both are known.
 fn fits(image: &Image, facts: Option<&TypeFacts>) -> bool {
     let is_in = |list: &[String], word: &String| word.is_empty() || list.is_empty() || list.contains(word);
     facts.is_none_or(|facts| {
@@ -294,7 +291,7 @@ fn fits(image: &Image, facts: Option<&TypeFacts>) -> bool {
     })
 }
 
-/// The id of a security group in a VPC, or in any if that is not known.
+/// Returns the id of a security group in a VPC, or in any if that is not known.
 fn find_group(
     known: &[SecurityGroup],
     group: &str,

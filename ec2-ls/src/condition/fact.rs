@@ -43,23 +43,23 @@ fn key(fact: &str) -> Option<&'static str> {
     FACTS.iter().find(|(name, _)| *name == fact).map(|(_, key)| *key)
 }
 
-/// Whether a record has the fact.
+/// Returns whether a record has the fact.
 pub fn is_known(fact: &str) -> bool {
     fact.starts_with(TAG) || fact == TAG_KEY || key(fact).is_some()
 }
 
-/// Whether EC2 has such a filter, or the record such a key.
+/// Returns whether EC2 has such a filter, or the record such a key.
 pub fn is_name(word: &str) -> bool {
     FACTS.iter().any(|(name, key)| *name == word || *key == word)
 }
 
-/// The filter of a key of the record: of several the one with the shortest name.
+/// Returns the filter of a key of the record: of several the one with the shortest name.
 pub fn filter_of(word: &str) -> Option<&'static str> {
     let filters = FACTS.iter().filter(|(name, key)| *name == word || *key == word).map(|(name, _)| *name);
     filters.min_by_key(|name| name.len())
 }
 
-/// The values of a fact. A fact that EC2 does not have of the instance has none.
+/// Returns the values of a fact. A fact that EC2 does not have of the instance has none.
 pub fn values(record: &Record, fact: &str) -> Vec<String> {
     if let Some(tag) = fact.strip_prefix(TAG) {
         return record.get("tags").map(|tags| texts(&tags[tag])).unwrap_or_default();

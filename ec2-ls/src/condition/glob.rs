@@ -45,7 +45,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What the API reference says, read from left to right.
+    /// Returns whether the pattern matches by the API reference, read from left to right.
     fn is_match(pattern: &[char], value: &[char]) -> bool {
         match pattern {
             [] => value.is_empty(),

@@ -26,7 +26,7 @@ impl Launched {
                 return Err(Failure::usage("--launched-after: the time is in the future"));
             }
             Launched { after: Some(after), before: Some(before) } if after >= before => {
-                return Err(Failure::usage("nothing is launched after --launched-after and before --launched-before")
+                return Err(Failure::usage("--launched-after is not earlier than --launched-before")
                     .hint("exchange them: `--launched-after 7d --launched-before 2d` is from 7 to 2 days ago"));
             }
             _ => {}
@@ -34,13 +34,13 @@ impl Launched {
         Ok(Some(launched))
     }
 
-    /// Whether a time in RFC 3339 is within.
+    /// Returns whether a time in RFC 3339 is within.
     pub fn contains(&self, time: &str) -> bool {
         let Ok(time) = humantime::parse_rfc3339_weak(time) else { return false };
         self.after.is_none_or(|after| time >= after) && self.before.is_none_or(|before| time < before)
     }
 
-    /// The days as values of EC2's filter, which takes `2026-11-29T*`. `None` if they are too many.
+    /// Returns the days as values of EC2's filter, which takes `2026-11-29T*`. `None` if they are too many.
     pub fn days(&self) -> Option<Vec<String>> {
         let (after, now) = (self.after?, SystemTime::now());
         // EC2's clock is not ours.
@@ -55,7 +55,7 @@ impl Launched {
     }
 }
 
-/// A date, a date and time in UTC, or how long ago.
+/// Returns a date, a date and time in UTC, or how long ago.
 fn time(option: &str, text: &str, now: SystemTime) -> Result<SystemTime> {
     let seconds = |text: &str| humantime::parse_rfc3339_weak(text).ok();
     let minutes = || Some(format!("{}:00Z", text.strip_suffix('Z').unwrap_or(text)));

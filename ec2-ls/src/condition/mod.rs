@@ -52,7 +52,8 @@ impl Test {
         }
     }
 
-    /// The values of EC2's filter that let every instance pass for which the test holds. `None` where there are none.
+    /// Returns the values of EC2's filter that let every instance pass for which the test holds. `None` where there are
+    /// none.
     fn filter_values(&self) -> Option<Vec<String>> {
         match &self.wanted {
             Wanted::Glob(glob) => Some(vec![glob.text.clone()]),
@@ -86,12 +87,12 @@ impl Condition {
         filters
     }
 
-    /// Whether [`Condition::filters`] let nothing else pass.
+    /// Returns whether [`Condition::filters`] let nothing else pass.
     pub fn is_decided_by_ec2(&self) -> bool {
         self.none.is_empty() && self.any.iter().all(|test| matches!(test.wanted, Wanted::Glob(_)))
     }
 
-    /// A fact that no record has: only EC2 can tell.
+    /// Returns a fact that no record has: only EC2 can tell.
     pub fn unknown_fact(&self) -> Option<&str> {
         let facts = self.any.iter().chain(&self.none).map(|test| test.fact.as_str());
         facts.into_iter().find(|fact| !fact::is_known(fact))

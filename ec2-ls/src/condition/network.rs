@@ -17,8 +17,8 @@ impl Ipv6Network {
         address.parse().is_ok_and(|address| first_bits(address) == first_bits(self.address))
     }
 
-    /// A wildcard that all addresses of the network match, as EC2 writes them. It ends before a group of zeros, which
-    /// may be left out of the text.
+    /// Returns a wildcard that all addresses of the network match, as EC2 writes them. It ends before a group of zeros,
+    /// which may be left out of the text.
     pub fn glob(&self) -> String {
         let groups = self.address.segments();
         let whole = groups.iter().take(self.prefix as usize / 16).take_while(|group| **group != 0);
@@ -30,8 +30,8 @@ const PRIVATE: &str = "network-interface.addresses.private-ip-address";
 const PUBLIC: &str = "ip-address";
 const IPV6: &str = "network-interface.ipv6-addresses.ipv6-address";
 
-/// The tests of which one holds for an instance with the address, with one in the network, or with one that matches the
-/// wildcard.
+/// Returns the tests of which one holds for an instance with the address, with one in the network, or with one that
+/// matches the wildcard.
 pub fn address_tests(text: &str) -> Result<Vec<Test>> {
     if let Some((address, prefix)) = text.split_once('/') {
         let no_network = || Failure::usage(format!("--ip {text}: not a network")).hint("write it as in 10.1.0.0/16");
@@ -55,7 +55,7 @@ pub fn address_tests(text: &str) -> Result<Vec<Test>> {
     }
 }
 
-/// Whether the text is an address with wildcards, as `10.1.*`.
+/// Returns whether the text is an address with wildcards, as `10.1.*`.
 pub fn is_address_glob(text: &str) -> bool {
     let is_ipv6 = text.contains(':');
     let fits = |c: char| match c {
@@ -71,7 +71,7 @@ fn ipv4_tests(globs: &[String]) -> Vec<Test> {
     [PRIVATE, PUBLIC].iter().flat_map(|fact| globs.iter().map(|glob| Test::glob(*fact, glob.as_str()))).collect()
 }
 
-/// The wildcards that match the addresses of a network and no others. There are at most 128.
+/// Returns the wildcards that match the addresses of a network and no others. There are at most 128.
 fn ipv4_globs(address: Ipv4Addr, prefix: u32) -> Vec<String> {
     let network = address.to_bits() & u32::MAX.checked_shl(32 - prefix).unwrap_or(0);
     let octets = prefix.div_ceil(8);

@@ -30,7 +30,7 @@ impl<'a> Index<'a> {
         index
     }
 
-    /// The instances that a host is, by their places.
+    /// Returns the instances that a host is, by their places.
     fn of(&self, host: &Record) -> Vec<usize> {
         let of_id = instance_id(host).map(|id| self.ids.get(&id).into_iter().flatten());
         let named = self.names.get(host.host()).into_iter().flatten();
@@ -85,7 +85,7 @@ pub fn arrange<'a>(
     (records, missing)
 }
 
-/// The record with the facts of now.
+/// Returns the record with the facts of now.
 pub fn refreshed(host: &Record, now: &Record) -> Record {
     let mut record = host.clone();
     record.merge(now.clone());
@@ -106,7 +106,7 @@ fn sort(records: &mut [Record]) {
     });
 }
 
-/// The instances (region, id) of missing hosts that were launched a moment ago.
+/// Returns the instances (region, id) of missing hosts that were launched a moment ago.
 pub fn missing_new(query: &Query, found: &[Record]) -> Vec<(String, String)> {
     let new: Vec<&Record> = query.hosts.iter().filter(|host| is_new(host)).collect();
     if new.is_empty() {

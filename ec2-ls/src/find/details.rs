@@ -137,7 +137,7 @@ pub async fn with_health(finder: &Finder<'_>, listing: impl Future<Output = Resu
     Ok(found)
 }
 
-/// The ids of the instances by region.
+/// Returns the ids of the instances by region.
 pub fn ids_by_region(records: &[Record]) -> BTreeMap<String, Vec<String>> {
     let mut regions: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for record in records {
@@ -200,10 +200,7 @@ impl Unread {
         for (hosts, failure) in grouped(self.hosts.iter().map(|(host, failure)| (host.as_str(), failure))) {
             tool.failure(&failure.within(fold(hosts)));
         }
-        match self.regions.is_empty() && self.hosts.is_empty() {
-            true => Status::Done,
-            false => Status::Unreached,
-        }
+        if self.regions.is_empty() && self.hosts.is_empty() { Status::Done } else { Status::Unreached }
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Refreshed {
     pub records: Vec<Record>,
     /// Those that EC2 does not know any more.
     pub gone: Vec<Record>,
-    /// Why hosts come out as last seen: the zone, the reason, and the hosts.
+    /// Why hosts are listed as last seen: the zone, the reason, and the hosts.
     pub failed: Vec<(String, Failure, Vec<Record>)>,
 }
 
@@ -114,7 +114,7 @@ async fn ask(accounts: &Accounts, (account, region, zone): &Zone, hosts: &[&Reco
     all
 }
 
-/// A listing of `--last` may be saved too: what was stale then is as old as it was.
+/// Returns the record as it was last seen. What was stale in a saved listing is as old as it was there.
 fn as_last_seen(host: &Record, time: &str) -> Record {
     let mut host = host.clone();
     if host.str("stale").is_none() {

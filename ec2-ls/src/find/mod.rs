@@ -41,7 +41,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// Whether the region of a record gave no answer.
+    /// Returns whether the region of a record gave no answer.
     pub fn is_unknown(&self, record: &Record) -> bool {
         let (account, region) = (record.str("aws_profile"), record.str("region"));
         let is_its = |(its_account, its_region): &(Option<String>, String)| {
@@ -51,8 +51,8 @@ impl Found {
     }
 }
 
-fn hosts_are(count: usize) -> String {
-    if count == 1 { "1 host is".to_string() } else { format!("{count} hosts are") }
+fn count_of_hosts(count: usize) -> String {
+    if count == 1 { "1 host".to_string() } else { format!("{count} hosts") }
 }
 
 impl<'a> Finder<'a> {
@@ -73,12 +73,12 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// The places that are asked.
+    /// Returns the places that are asked.
     pub fn places(&self) -> Result<Vec<Place<'a>>> {
         self.search().places()
     }
 
-    /// The records of each account that can be used, by their positions.
+    /// Returns the records of each account that can be used, by their positions.
     pub fn by_account(&self, records: &[Record]) -> Vec<(&'a Account, &'a Ec2, Vec<usize>)> {
         let account_of = |record: &Record| self.accounts.places_of(self.regions, record).first().copied();
         let accounts = self.accounts.iter().enumerate();
@@ -166,9 +166,9 @@ impl<'a> Finder<'a> {
             // State, tags and type may have changed since.
             let what = match (listed.count(), named.count()) {
                 (_, 0) => continue,
-                (0, count) => format!("{} not known now, and not listed as last seen", hosts_are(count)),
-                (1, _) => "1 host comes out as last seen".to_string(),
-                (count, _) => format!("{count} hosts come out as last seen"),
+                (0, count) => format!("{} did not match when last seen, and may match now", count_of_hosts(count)),
+                (1, _) => "1 host is listed as last seen".to_string(),
+                (count, _) => format!("{count} hosts are listed as last seen"),
             };
             report(failure.within(format!("{zone}: {what}")));
             status = Status::Unreached;

@@ -49,10 +49,7 @@ pub async fn read_resources(
         }
         let read = join_all(regions.iter().map(async |region| {
             let ids = ids.get(region).map(Vec::as_slice).filter(|_| !all);
-            match args.volumes {
-                true => ec2.volume_records(region, ids).await,
-                false => ec2.address_records(region, ids).await,
-            }
+            if args.volumes { ec2.volume_records(region, ids).await } else { ec2.address_records(region, ids).await }
         }));
         for read in read.await {
             match read {

@@ -88,7 +88,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Where to ask: in the region of each host that says its own, and in all that the arguments name for the others.
+    /// Returns where to ask: in the region of each host that says its own, and in all that the arguments name for the
+    /// others.
     pub fn places(&self) -> Result<Vec<Place<'a>>> {
         let anywhere = self.accounts.places_of(self.args, &Record::named("*"));
         let mut places = Vec::new();
@@ -111,7 +112,7 @@ impl<'a> Search<'a> {
         Ok(places)
     }
 
-    /// Whether a host may be in a place.
+    /// Returns whether a host may be in a place.
     pub fn is_in(&self, host: &Record, place: &Place<'_>) -> bool {
         let is_here = host.str("region").map_or(place.is_searched, |region| region == place.region);
         (is_here || place.region.is_empty()) && self.accounts.places_of(self.args, host).contains(&place.number)

@@ -68,7 +68,7 @@ const FILTERS: [&str; 11] = [
     "virtualization-type",
 ];
 
-/// What looks for the fact `key`, if it is one: `--type 't3.*'`.
+/// Returns what looks for the fact `key`, if it is one: `--type 't3.*'`.
 fn instead(key: &str, value: &str) -> Option<String> {
     let option = OPTIONS.iter().find(|(name, _)| *name == key).map(|(_, option)| *option);
     let key = if key == "ip" { "private_ip" } else { key };
@@ -84,7 +84,7 @@ fn instead(key: &str, value: &str) -> Option<String> {
     }
 }
 
-/// Whether an option takes the value.
+/// Returns whether an option takes the value.
 fn takes(option: &str, value: &str) -> bool {
     match option {
         "--ip" => address_tests(value).is_ok(),
@@ -106,7 +106,7 @@ pub fn refuse_fact(word: &str, key: &str, value: &str) -> Result<()> {
     }
 }
 
-/// What to write instead of a pattern that looks like a set operation, for when nothing matches.
+/// Returns what to write instead of a pattern that looks like a set operation, for when nothing matches.
 pub fn of_pattern(pattern: &str) -> Option<String> {
     let is_operation = pattern.contains(['!', '&', '^']) || pattern.starts_with('(');
     is_operation.then(|| {
@@ -117,7 +117,7 @@ pub fn of_pattern(pattern: &str) -> Option<String> {
     })
 }
 
-/// What else a word for a tag may mean, for when nothing matches.
+/// Returns what else a word for a tag may mean, for when nothing matches.
 pub fn of_tag(key: &str, value: &str) -> Option<String> {
     let tag = shell_word(&format!("{key}={value}"));
     if let Some(instead) = instead(key, value) {

@@ -49,7 +49,7 @@ impl TagConditions {
         Ok(self.0.into_iter().map(|(_, condition)| condition).collect())
     }
 
-    /// What else the words may mean, for when nothing matches.
+    /// Returns what else the words may mean, for when nothing matches.
     pub fn advice(&self) -> Vec<String> {
         let of = |(key, condition): &(String, Condition)| {
             condition.any.iter().filter_map(|test| advice::of_tag(key, &glob(test)?.text)).collect::<Vec<_>>()
@@ -65,7 +65,7 @@ fn glob(test: &Test) -> Option<&Glob> {
     }
 }
 
-/// The conditions of the options, and the words that were given after `--filter`.
+/// Returns the conditions of the options, and the words that were given after `--filter`.
 pub fn of_options(args: &FindArgs) -> Result<(Vec<Condition>, Vec<String>)> {
     let mut conditions = Vec::new();
     let (filters, words): (Vec<_>, Vec<_>) = args.filter.iter().cloned().partition(|word| is_filter(word));

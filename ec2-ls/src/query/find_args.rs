@@ -12,17 +12,17 @@ use std::time::Duration;
 pub struct FindArgs {
     /// Tags and names, as in role=web or 'web*' [default: every instance]
     ///
-    /// KEY=GLOB, KEY!=GLOB and KEY~REGEX look for a tag; KEY= for a tag that is missing or empty. All keys must match;
+    /// KEY=GLOB, KEY!=GLOB and KEY~REGEX filter by a tag; KEY= matches a missing or empty tag. All keys must match;
     /// several filters of one key are alternatives. A pattern ('web*'), an expression ('mysql[1-40]'), an instance id
-    /// or an address names hosts; each of them is listed. `-` reads names and records from stdin.
+    /// or an address names hosts. `-` reads names and records from stdin.
     #[arg(value_name = "KEY=GLOB|HOST")]
     pub words: Vec<String>,
 
-    /// Instances in these states, as in stopped, or all
+    /// Instances in these states, as in stopped, or `all`
     ///
-    /// The states are pending, running, stopping, stopped, shutting-down and terminated [default: all but shutting-down
-    /// and terminated]. With --volumes also the states of volumes: creating, available, in-use, deleting, deleted,
-    /// error.
+    /// States are pending, running, stopping, stopped, shutting-down and terminated [default: all except shutting-down
+    /// and terminated]. With --volumes, states of volumes are accepted too: creating, available, in-use, deleting,
+    /// deleted, error.
     #[arg(short, long, value_name = "STATE", value_delimiter = ',', value_parser = states, help_heading = "Filters")]
     pub state: Vec<States>,
 
@@ -58,13 +58,13 @@ pub struct FindArgs {
     #[arg(long, value_name = "GROUP", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
     pub group: Vec<String>,
 
-    /// Instances with these addresses, or in networks, as in 10.1.0.0/16
+    /// Instances with these addresses or networks, as in 10.1.0.0/16
     ///
-    /// Private, public and IPv6 addresses count.
+    /// Private, public and IPv6 addresses are compared.
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
     pub ip: Vec<String>,
 
-    /// Instances last started before a date, or longer ago, as in 2d
+    /// Instances last started before this time, as in 2d (2 days ago)
     ///
     /// A date, a time in UTC, or how long ago.
     #[arg(long, value_name = "TIME", help_heading = "Filters", hide_short_help = true)]
@@ -76,14 +76,14 @@ pub struct FindArgs {
 
     /// Any filter of EC2, as in Name=tag:role,Values=web*
     ///
-    /// This is the shorthand of the AWS CLI: Name=FILTER,Values=GLOB,...
+    /// The format is the one of the AWS CLI: Name=FILTER,Values=GLOB,...
     #[arg(long, alias = "filters", value_name = "FILTER", num_args = 1.., help_heading = "Filters")]
     pub filter: Vec<String>,
 
-    /// During an outage: ask for the instances of a saved listing
+    /// List the instances of a saved listing, for outages
     ///
-    /// Asks by id, zone by zone. A host whose zone does not answer is listed as it is in the file, with the file's time
-    /// as `stale`.
+    /// EC2 is asked by id, zone by zone. If a zone does not answer, its hosts are listed as they are in the file, with
+    /// the time of the file in `stale`.
     #[arg(long, value_name = "FILE")]
     pub last: Option<PathBuf>,
 
@@ -117,31 +117,31 @@ fn states(text: &str) -> std::result::Result<States, String> {
     states.ok_or_else(|| format!("the states are {} and all", STATES.join(", ")))
 }
 
-/// Whether `--state` takes this for states of instances.
+/// Returns whether `--state` takes this for states of instances.
 pub fn is_state(text: &str) -> bool {
     states(text).is_ok_and(|states| STATES.contains(&states[0]))
 }
 
-/// Whether it is the id of a zone, as `use1-az1`, which is the same zone in every account.
+/// Returns whether it is the id of a zone, as `use1-az1`, which is the same zone in every account.
 pub fn is_zone_id(zone: &str) -> bool {
     let number = zone.rsplit_once("-az").map(|(_, number)| number);
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 impl FindArgs {
-    /// The states of instances to look for. `None` stands for the default.
+    /// Returns the states of instances to look for. `None` stands for the default.
     pub fn states(&self) -> Option<BTreeSet<&'static str>> {
         let states = self.state.iter().flatten().copied().filter(|state| STATES.contains(state));
         let states: BTreeSet<&str> = states.collect();
         (!states.is_empty()).then_some(states)
     }
 
-    /// The states of volumes to look for, if any are given.
+    /// Returns the states of volumes to look for, if any are given.
     pub fn volume_states(&self) -> Vec<&'static str> {
         self.state.iter().flatten().copied().filter(|state| VOLUME_STATES.contains(state)).collect()
     }
 
-    /// The regions to look in: those of the zones if only these are given.
+    /// Returns the regions to look in: those of the zones if only these are given.
     pub fn region_args(&self) -> Result<RegionArgs> {
         let mut args = self.region.clone();
         let is_zone = |zone: &&String| zone.contains(['*', '?']) || is_zone_id(zone) || region_of(zone).is_some();

@@ -89,7 +89,7 @@ impl Query {
         Ok(query)
     }
 
-    /// The search for these hosts whatever else is asked of them.
+    /// Returns the search for these hosts whatever else is asked of them.
     pub fn unfiltered(&self, hosts: Vec<Record>) -> Query {
         let live = || Condition::any(LIVE_STATES.map(|state| Test::glob(STATE, state)));
         let conditions = if self.has_ended { Vec::new() } else { vec![live()] };
@@ -104,7 +104,7 @@ impl Query {
         self.ips = self.hosts.iter().filter_map(address).collect();
     }
 
-    /// Whether there is anything that is not in the region its record says.
+    /// Returns whether there is anything that is not in the region its record says.
     pub fn is_anywhere(&self) -> bool {
         self.hosts.is_empty() || self.has_patterns() || self.hosts.iter().any(|host| host.get("region").is_none())
     }
@@ -113,17 +113,18 @@ impl Query {
         !self.patterns.is_empty() || !self.addresses.is_empty()
     }
 
-    /// Whether all is known only once every answer is in: which hosts there are, and in which order.
+    /// Returns whether all is known only once every answer is in: which hosts there are, and in which order.
     pub fn needs_all(&self) -> bool {
         !self.hosts.is_empty()
     }
 
-    /// The calls for the instances of a region, the filters of each. `is_here` says which hosts may be there, and
-    /// `is_asked` whether the words without a region of their own are looked for there.
+    /// Returns the calls for the instances of a region, the filters of each. `is_here` says which hosts may be there,
+    /// and `is_asked` whether the words without a region of their own are looked for there.
     pub fn calls(&self, is_here: impl Fn(&Record) -> bool, is_asked: bool) -> Vec<Vec<Filter>> {
-        let mut calls: Vec<Vec<Filter>> = match self.hosts.is_empty() && !self.has_patterns() {
-            true => vec![Vec::new()],
-            false => self.searches(is_here, is_asked).into_iter().map(|search| vec![search]).collect(),
+        let mut calls: Vec<Vec<Filter>> = if self.hosts.is_empty() && !self.has_patterns() {
+            vec![Vec::new()]
+        } else {
+            self.searches(is_here, is_asked).into_iter().map(|search| vec![search]).collect()
         };
         for (condition, is_asked) in self.conditions.iter().zip(self.asked()) {
             let filters = if is_asked { condition.filters() } else { Vec::new() };
@@ -140,7 +141,7 @@ impl Query {
         calls
     }
 
-    /// The filters for the hosts and patterns: one of them finds each.
+    /// Returns the filters for the hosts and patterns: one of them finds each.
     fn searches(&self, is_here: impl Fn(&Record) -> bool, is_asked: bool) -> Vec<Filter> {
         let mut names = Filter::new("tag:Name", Vec::<String>::new());
         let mut ids = Vec::new();
@@ -166,7 +167,8 @@ impl Query {
         searches
     }
 
-    /// Which conditions EC2 is asked for. No filter is in a call twice: the API reference does not say what that means.
+    /// Returns which conditions EC2 is asked for. No filter is in a call twice: the API reference does not say what
+    /// that means.
     fn asked(&self) -> Vec<bool> {
         let mut used: HashSet<String> = HashSet::new();
         if !self.hosts.is_empty() || self.has_patterns() {
@@ -184,13 +186,13 @@ impl Query {
         self.conditions.iter().map(asks).collect()
     }
 
-    /// The conditions that EC2 has not decided.
+    /// Returns the conditions that EC2 has not decided.
     pub fn left(&self) -> Vec<&Condition> {
         let conditions = self.conditions.iter().zip(self.asked());
         conditions.filter(|(condition, asked)| !asked || !condition.is_decided_by_ec2()).map(|(left, _)| left).collect()
     }
 
-    /// Whether the record is one of the hosts, or matches a pattern or address.
+    /// Returns whether the record is one of the hosts, or matches a pattern or address.
     pub fn is_named(&self, record: &Record) -> bool {
         if self.hosts.is_empty() && !self.has_patterns() {
             return true;
@@ -213,28 +215,29 @@ impl Query {
         }
     }
 
-    /// Whether every live instance is asked for.
+    /// Returns whether every live instance is asked for.
     pub fn is_everything(&self) -> bool {
         self.hosts.is_empty() && !self.has_patterns() && !self.is_narrowed()
     }
 
-    /// Whether more than the names and ids decides what is found.
+    /// Returns whether more than the names and ids decides what is found.
     pub fn is_narrowed(&self) -> bool {
         self.is_narrowed
     }
 }
 
-/// The address that a host is given by.
+/// Returns the address that a host is given by.
 pub fn address(host: &Record) -> Option<IpAddr> {
     host.host().parse().ok()
 }
 
-/// The addresses of an instance that its record has.
+/// Returns the addresses of an instance that its record has.
 pub fn addresses(record: &Record) -> impl Iterator<Item = IpAddr> {
     ["private_ip", "public_ip", "ipv6"].into_iter().filter_map(|key| record.str(key)?.parse().ok())
 }
 
-/// The tests of which one holds for the host with this address. Other addresses of an instance are not in its record.
+/// Returns the tests of which one holds for the host with this address. Other addresses of an instance are not in its
+/// record.
 fn host_tests(address: IpAddr) -> Vec<Test> {
     match address {
         IpAddr::V4(address) => {
@@ -265,7 +268,7 @@ mod tests {
         try_query(words, stdin).unwrap()
     }
 
-    /// The calls for a region in which everything is looked for: `name=value,value name=value`.
+    /// Returns the calls for a region in which everything is looked for: `name=value,value name=value`.
     fn calls(query: &Query) -> Vec<String> {
         let filter = |filter: &Filter| format!("{}={}", filter.name, filter.values.join(","));
         let calls = query.calls(|_| true, true);

@@ -2,12 +2,13 @@
 
 use cerveza_record::is_name_char;
 
-/// The word, in single quotes if a shell would change it.
+/// Returns the word, in single quotes if a shell would change it.
 pub fn shell_word(text: &str) -> String {
     let is_plain = |c: char| is_name_char(c) || matches!(c, '=' | ',' | '/');
-    match !text.is_empty() && text.chars().all(is_plain) {
-        true => text.to_string(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_string()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

@@ -92,12 +92,13 @@ fn read_tag(word: &str, key: &str, operator: char, value: &str) -> Result<Word> 
     // The prefix that the AWS CLI has for tags, and that of columns.
     let tag = key.strip_prefix(TAG).or_else(|| key.strip_prefix("tags."));
     let (key, is_tag) = (tag.unwrap_or(key), tag.is_some());
-    let key = match key.starts_with('"') {
-        true => unquote(key).map_err(|why| Failure::usage(format!("{word}: {why}")))?.0,
-        false => key.to_string(),
+    let key = if key.starts_with('"') {
+        unquote(key).map_err(|why| Failure::usage(format!("{word}: {why}")))?.0
+    } else {
+        key.to_string()
     };
     if key.is_empty() {
-        return Err(Failure::usage(format!("{word}: a tag without a key")));
+        return Err(Failure::usage(format!("{word}: a tag has no key")));
     }
     if !is_tag {
         advice::refuse_fact(word, &key, value)?;
@@ -176,7 +177,7 @@ mod tests {
             ("^a=b.txt", "hosts ^a=b.txt"),
             ("-", "hosts -"),
             ("web[1-3]*", "error web[1-3]*: a pattern has * and ?, but not [...]"),
-            ("=x", "error =x: a tag without a key"),
+            ("=x", "error =x: a tag has no key"),
             ("role~(", "error 'role~(': not a regular expression: unclosed group"),
         ] {
             assert_eq!(described(word), expected, "{word}");

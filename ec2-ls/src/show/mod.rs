@@ -86,7 +86,7 @@ impl Listing {
     }
 }
 
-/// The columns that are shown unless the user names others. Those of csv and tsv are always the same.
+/// Returns the columns that are shown unless the user names others. Those of csv and tsv are always the same.
 pub fn columns(args: &ShowArgs, mode: OutputMode) -> Vec<Column> {
     let is_shown = |column: &&Column| match column.key {
         "user_data" => args.user_data,
@@ -107,7 +107,7 @@ pub fn prepare_for_columns(record: &mut Record) {
     }
 }
 
-/// The bytes that base64 stands for: four characters are three bytes, but for the padding.
+/// Returns the bytes that base64 stands for: four characters are three bytes, but for the padding.
 fn size(base64: &str) -> usize {
     base64.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=').count() * 3 / 4
 }

@@ -25,7 +25,7 @@ pub fn note(record: &Record) -> Option<String> {
     (!notes.is_empty()).then(|| notes.join("; "))
 }
 
-/// The time without its seconds, as `2026-11-29T10:00Z`: short enough for a table of 80 columns.
+/// Returns the time without its seconds, as `2026-11-29T10:00Z`: short enough for a table of 80 columns.
 fn minute(time: &str) -> String {
     match time.rsplit_once(':') {
         Some((minute, seconds)) if seconds.ends_with('Z') => format!("{minute}Z"),

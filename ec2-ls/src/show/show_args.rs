@@ -7,33 +7,32 @@ use std::time::Duration;
 pub struct ShowArgs {
     /// Add status checks and scheduled events
     ///
-    /// They are `status_checks` and `scheduled_events` in each record. Without this option, a table on a terminal shows
-    /// failed checks and events in a column NOTE.
+    /// Adds `status_checks` and `scheduled_events` to each record. Without this option, a table on a terminal still shows
+    /// failed checks and events in the column NOTE.
     #[arg(long, help_heading = "More facts")]
     pub status: bool,
 
     /// Add the sizes of volumes
     ///
-    /// They are `size_gib` in `volumes`.
+    /// Adds `size_gib` to each item of `volumes`.
     #[arg(long, help_heading = "More facts", hide_short_help = true)]
     pub volume_sizes: bool,
 
     /// Add the user-data, in base64
     ///
-    /// It is `user_data` in each record. It may contain secrets; a table shows only its size.
+    /// Adds `user_data` to each record. It may contain secrets; a table shows only its size.
     #[arg(long, help_heading = "More facts", hide_short_help = true)]
     pub user_data: bool,
 
     /// Add the latest console output, or print it as text
     ///
-    /// It is `console` in each record. Instead of a table, the text itself is written, under a line that names the
-    /// host.
+    /// Adds `console` to each record. In place of a table, the text is written below a line with the name of the host.
     #[arg(long, help_heading = "More facts", hide_short_help = true)]
     pub console: bool,
 
     /// Add the SSH host keys that the console shows
     ///
-    /// They are `host_keys` in each record; pssh-rs accepts no other keys for the host.
+    /// Adds `host_keys` to each record; pssh-rs then accepts no other keys for the host.
     #[arg(long, help_heading = "More facts", hide_short_help = true)]
     pub host_keys: bool,
 
@@ -49,7 +48,7 @@ pub struct ShowArgs {
     #[arg(long, group = "instead", conflicts_with_all = ADDED, help_heading = "Instead of instances")]
     pub addresses: bool,
 
-    /// Repeat the table every so many seconds, and mark changes
+    /// Repeat the table at this interval, and mark changes
     #[arg(long, value_name = "SECONDS", value_parser = parse_interval, conflicts_with_all = ["instead", "user_data", "console", "host_keys"], help_heading = "Output")]
     pub watch: Option<Duration>,
 
@@ -61,10 +60,7 @@ const ADDED: [&str; 5] = ["status", "volume_sizes", "user_data", "console", "hos
 
 fn parse_interval(text: &str) -> Result<Duration, String> {
     let interval = parse_duration(text).map_err(|error| error.to_string())?;
-    match interval < Duration::from_secs(1) {
-        true => Err("must be at least 1 second".to_string()),
-        false => Ok(interval),
-    }
+    if interval < Duration::from_secs(1) { Err("must be at least 1 second".to_string()) } else { Ok(interval) }
 }
 
 impl ShowArgs {
@@ -72,17 +68,17 @@ impl ShowArgs {
         self.output.mode(OutputMode::Table)
     }
 
-    /// Whether a record can be written before the others are known.
+    /// Returns whether a record can be written before the others are known.
     pub fn is_streamed(&self) -> bool {
         self.mode() != OutputMode::Table && !self.needs_details() && self.output.sort.sort.is_empty()
     }
 
-    /// Whether further calls are needed for what is shown of the instances.
+    /// Returns whether further calls are needed for what is shown of the instances.
     pub fn needs_details(&self) -> bool {
         self.status || self.volume_sizes || self.has_own_calls()
     }
 
-    /// The options that would add more to each record, each with the key that it adds.
+    /// Returns the options that would add more to each record, each with the key that it adds.
     pub fn options_not_given(&self) -> Vec<(&'static str, &'static str)> {
         let options = [
             ("status_checks", "--status", self.status),
@@ -95,12 +91,12 @@ impl ShowArgs {
         options.into_iter().filter(|(_, _, is_given)| !is_given).map(|(key, option, _)| (key, option)).collect()
     }
 
-    /// Whether a call for each instance is needed.
+    /// Returns whether a call for each instance is needed.
     pub fn has_own_calls(&self) -> bool {
         self.user_data || self.console || self.host_keys
     }
 
-    /// The output options with the columns of CERVEZA_COLUMNS, if the user names no others.
+    /// Returns the output options with the columns of CERVEZA_COLUMNS, if the user names no others.
     pub fn output_with_env(&self) -> OutputArgs {
         let mut output = self.output.clone();
         if self.mode().has_columns() && output.format.columns.is_empty() {

@@ -185,14 +185,15 @@ impl Watched {
         }
         let states: Vec<String> = states.iter().map(|(state, count)| format!("{count} {}", visible(state))).collect();
         let hosts = if self.records.len() == 1 { "host" } else { "hosts" };
-        match states.is_empty() {
-            true => "no hosts".to_string(),
-            false => format!("{} {hosts}: {}", self.records.len(), states.join(", ")),
+        if states.is_empty() {
+            "no hosts".to_string()
+        } else {
+            format!("{} {hosts}: {}", self.records.len(), states.join(", "))
         }
     }
 }
 
-/// What a host is recognized by. An account may be listed by two profiles.
+/// Returns what a host is recognized by. An account may be listed by two profiles.
 fn key(record: &Record) -> String {
     let name = record.str("instance_id").unwrap_or_else(|| record.host().to_string());
     name + " " + &record.str("aws_profile").unwrap_or_default()

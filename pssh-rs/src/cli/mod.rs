@@ -8,7 +8,7 @@ mod setup;
 mod stdin_file;
 mod targets;
 
-use crate::auth::{Unasked, ask};
+use crate::auth::{PassphraseError, ask_passphrase};
 use crate::base::shutdown::Shutdown;
 use crate::base::wait::WaitError;
 use crate::cli::args::Args;
@@ -161,10 +161,12 @@ fn password(shutdown: &Shutdown, bar: ProgressBar) -> Password {
     let stop = Arc::clone(&shutdown.stop);
     Password::new(Box::new(move |prompt| {
         let because = |why: String| NoPassword::Because(format!("sudo wants a password, and {why}"));
-        bar.suspend(|| ask(prompt, &stop)).map_err(|unasked| match unasked {
-            Unasked::Nobody => because("there is neither a terminal nor SSH_ASKPASS to ask for it".to_string()),
-            Unasked::Failed(why) => because(format!("it could not be asked for: {why}")),
-            Unasked::Interrupted => {
+        bar.suspend(|| ask_passphrase(prompt, &stop)).map_err(|error| match error {
+            PassphraseError::CannotAsk => {
+                because("there is neither a terminal nor SSH_ASKPASS to ask for it".to_string())
+            }
+            PassphraseError::Failed(why) => because(format!("it could not be asked for: {why}")),
+            PassphraseError::Interrupted => {
                 let _ = raise(SIGINT);
                 NoPassword::WaitError(WaitError::Stopped)
             }

@@ -13,7 +13,7 @@ use crate::connect::proxy_command::end_group;
 use crate::openssh::control_dir::{ControlDir, Guard};
 use crate::openssh::mux::{MuxClient, MuxError};
 use crate::openssh::system::{JumpSpec, SystemSsh, alive_args, through};
-use crate::ssh_config::{Asked, ServerAlive, Source, look_up};
+use crate::ssh_config::{ConfigSource, HostSpec, ServerAlive, look_up};
 use cerveza_manners::Tool;
 use cerveza_results::lock;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -290,8 +290,9 @@ impl All {
 
     /// When the jump host counts as gone.
     fn alive(&self, hop: &JumpSpec) -> ServerAlive {
-        let asked = Asked { name: &hop.host, address: None, user: hop.user.as_deref(), port: hop.port };
-        let source = Source { file: self.ssh.config.as_deref(), options: &self.ssh.options, ..Source::default() };
+        let asked = HostSpec { name: &hop.host, address: None, user: hop.user.as_deref(), port: hop.port };
+        let source =
+            ConfigSource { file: self.ssh.config.as_deref(), options: &self.ssh.options, ..ConfigSource::default() };
         let answers = look_up(&[asked], &source, &mut |_| ()).unwrap_or_default();
         let answer = answers.into_iter().flatten().next();
         answer.map_or(ServerAlive::default(), |answer| answer.options.server_alive)

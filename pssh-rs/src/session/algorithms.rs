@@ -1,7 +1,7 @@
 //! Reads which algorithms a server offers (its KEXINIT, RFC 4253 section 7.1) from its first bytes, and says which kind
 //! has no match. libssh2 says only that the key exchange failed.
 
-use crate::base::ssh_wire::Reader;
+use ssh_encoding::{Decode, Reader};
 
 /// The kinds of algorithms that both sides must agree on, in the order of KEXINIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,16 +108,16 @@ impl Opening {
 fn name_lists(bytes: &[u8]) -> Option<Vec<Vec<String>>> {
     const KEXINIT: u8 = 20;
     const LISTS: usize = 8;
-    let mut packets = Reader(bytes);
+    let mut packets = bytes;
     loop {
-        let packet = packets.string().ok()?;
+        let packet = Vec::<u8>::decode(&mut packets).ok()?;
         let (padding, payload) = packet.split_first()?;
         let payload = payload.get(..payload.len().checked_sub(usize::from(*padding))?)?;
         let Some((&KEXINIT, message)) = payload.split_first() else { continue };
-        let mut reader = Reader(message);
-        reader.bytes(16).ok()?;
+        let mut reader = message;
+        let _cookie = reader.read(&mut [0; 16]).ok()?;
         let list = |_| {
-            let list = String::from_utf8_lossy(reader.string().ok()?).into_owned();
+            let list = String::from_utf8_lossy(&Vec::<u8>::decode(&mut reader).ok()?).into_owned();
             Some(list.split(',').filter(|name| !name.is_empty()).map(str::to_string).collect())
         };
         return (0..LISTS).map(list).collect();
@@ -168,7 +168,7 @@ pub fn shortened(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ssh_wire::put_string;
+    use ssh_encoding::Encode;
 
     /// What a server sends that offers these: key exchanges, host keys, ciphers, MACs.
     fn opening(offers: [&str; 4]) -> Vec<u8> {
@@ -176,7 +176,7 @@ mod tests {
         message.extend([7; 16]);
         let [kex, host_key, cipher, mac] = offers;
         for list in [kex, host_key, cipher, cipher, mac, mac, "none", "none", "", ""] {
-            put_string(&mut message, list.as_bytes());
+            list.encode(&mut message).unwrap();
         }
         message.extend([0; 5]);
         let packet = |message: &[u8]| {
@@ -184,7 +184,7 @@ mod tests {
             packet.extend_from_slice(message);
             packet.extend([0; 4]);
             let mut framed = Vec::new();
-            put_string(&mut framed, &packet);
+            packet.encode(&mut framed).unwrap();
             framed
         };
         // Lines before the banner, and an IGNORE before KEXINIT.

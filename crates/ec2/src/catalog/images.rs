@@ -47,8 +47,8 @@ const AT_ONCE: usize = 4;
 type Images = BTreeMap<ImageChoice, Result<Vec<Image>, String>>;
 
 impl Ec2 {
-    /// What each choice leads to, and why something could not be looked up. An image whose id is known and that cannot be
-    /// looked up is taken as it is.
+    /// Returns what each choice leads to, and why something could not be looked up. An image whose id is known and that
+    /// cannot be looked up is taken as it is.
     pub(crate) async fn images(&self, region: &str, choices: &BTreeSet<ImageChoice>) -> (Images, Vec<NotLookedUp>) {
         let mut failures = Vec::new();
         let parameters: Vec<&String> = choices
@@ -98,7 +98,7 @@ impl Ec2 {
         (images, failures)
     }
 
-    /// The image ids that parameters hold.
+    /// Returns the image ids that parameters hold.
     async fn image_parameters(&self, region: &str, names: &[&String]) -> LookedUp<BTreeMap<String, String>> {
         let mut ids = BTreeMap::new();
         for names in names.chunks(PARAMETERS) {
@@ -117,7 +117,7 @@ impl Ec2 {
         Ok(ids)
     }
 
-    /// The images of these ids. One that does not exist is left out.
+    /// Returns the images of these ids. One that does not exist is left out.
     async fn images_by_id(&self, region: &str, ids: &BTreeSet<String>) -> LookedUp<BTreeMap<String, Image>> {
         let mut images = BTreeMap::new();
         if ids.is_empty() {
@@ -137,7 +137,7 @@ impl Ec2 {
         Ok(images)
     }
 
-    /// The images of these ids, or `None` if one does not exist.
+    /// Returns the images of these ids, or `None` if one does not exist.
     async fn describe_images(&self, region: &str, ids: Vec<String>) -> LookedUp<Option<BTreeMap<String, Image>>> {
         // A deprecated image can still be launched.
         let request = self.client(region).describe_images().set_image_ids(Some(ids)).include_deprecated(true);
@@ -151,7 +151,7 @@ impl Ec2 {
         }
     }
 
-    /// The available images of a name and an owner, the newest first.
+    /// Returns the available images of a name and an owner, the newest first.
     async fn newest_images(&self, region: &str, choice: &ImageChoice) -> LookedUp<Vec<Image>> {
         let ImageChoice::Newest { name, owner, architecture } = choice else { return Ok(Vec::new()) };
         let filter = |name: &str, value: &String| Filter::builder().name(name).values(value).build();

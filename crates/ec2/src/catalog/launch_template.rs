@@ -26,10 +26,8 @@ impl Ec2 {
     ) -> LookedUp<Result<LaunchTemplate, String>> {
         const CALL: &str = "DescribeLaunchTemplateVersions";
         let request = self.client(region).describe_launch_template_versions();
-        let request = match name.starts_with("lt-") {
-            true => request.launch_template_id(name),
-            false => request.launch_template_name(name),
-        };
+        let request =
+            if name.starts_with("lt-") { request.launch_template_id(name) } else { request.launch_template_name(name) };
         // A version's parameters of Systems Manager are resolved to image ids.
         let request = request.versions(version.as_deref().unwrap_or("$Default")).resolve_alias(true);
         let answer = match self.call(CALL, region, 1, || request.clone().send()).await {

@@ -66,7 +66,7 @@ pub struct TypeFacts {
     pub encrypts: bool,
 }
 
-/// The names of all instance types that were known when this was built.
+/// Returns the names of all instance types that were known when this was built.
 pub fn known_instance_types() -> &'static [&'static str] {
     InstanceType::values()
 }
@@ -170,7 +170,7 @@ impl Ec2 {
         Ok(found.await?.into_iter().filter_map(facts).collect())
     }
 
-    /// The subnets, then the security groups, of which the missing ones depend on the VPC.
+    /// Returns the subnets, then the security groups, of which the missing ones depend on the VPC.
     async fn network(
         &self,
         region: &str,

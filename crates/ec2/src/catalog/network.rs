@@ -22,7 +22,7 @@ pub struct SecurityGroup {
 }
 
 impl Ec2 {
-    /// The subnets of these ids, and the default ones.
+    /// Returns the subnets of these ids, and the default ones.
     pub(crate) async fn subnets(
         &self,
         region: &str,
@@ -61,7 +61,7 @@ impl Ec2 {
         Ok(found.await?.into_iter().filter_map(subnet).collect())
     }
 
-    /// The security groups that have one of these names, in any VPC, or one of these ids.
+    /// Returns the security groups that have one of these names, in any VPC, or one of these ids.
     pub(crate) async fn security_groups(
         &self,
         region: &str,

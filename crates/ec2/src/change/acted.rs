@@ -218,7 +218,7 @@ impl Ec2 {
     }
 }
 
-/// The hosts that have not failed and that `wanted` holds of.
+/// Returns the hosts that have not failed and that `wanted` holds of.
 pub(crate) fn chosen(hosts: &mut [Acted], wanted: impl Fn(&Acted) -> bool) -> Vec<&mut Acted> {
     hosts.iter_mut().filter(|host| host.result.is_ok() && wanted(host)).collect()
 }

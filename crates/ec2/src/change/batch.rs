@@ -80,7 +80,7 @@ where
     }
 }
 
-/// The positions of `count` hosts in batches.
+/// Returns the positions of `count` hosts in batches.
 pub(crate) fn batches(count: usize, size: impl Fn(usize) -> usize) -> VecDeque<Vec<usize>> {
     let (mut batches, mut next) = (VecDeque::new(), 0);
     while next < count {

@@ -39,7 +39,7 @@ pub enum StopMode {
 }
 
 impl Change {
-    /// The state an instance ends in.
+    /// Returns the state an instance ends in.
     pub fn end_state(self) -> &'static str {
         match self {
             Change::Start | Change::Reboot => "running",
@@ -48,7 +48,7 @@ impl Change {
         }
     }
 
-    /// The states that an instance has only after the change was requested. After a reboot none tells that.
+    /// Returns the states that an instance has only after the change was requested. After a reboot none tells that.
     pub(crate) fn states_after(self) -> &'static [&'static str] {
         match self {
             Change::Start => &["pending", "running"],
@@ -60,7 +60,7 @@ impl Change {
         }
     }
 
-    /// The call of the API.
+    /// Returns the call of the API.
     fn call(self) -> &'static str {
         match self {
             Change::Start => "StartInstances",
@@ -70,7 +70,7 @@ impl Change {
         }
     }
 
-    /// How long it takes at the least to request the change of so many instances of one region.
+    /// Returns how long it takes at the least to request the change of so many instances of one region.
     pub fn time_for(self, instances: usize) -> Duration {
         let calls = batches(instances, |before| self.batch_size(before)).len();
         time_for_batches(self.call(), calls, instances)
@@ -87,7 +87,7 @@ const BATCH: usize = 100;
 /// Why a host has failed that EC2 itself protects.
 const PROTECTED: &str = "protected by EC2";
 
-/// Whether a change was refused because EC2 itself protects the instance.
+/// Returns whether a change was refused because EC2 itself protects the instance.
 pub(crate) fn is_protected_by_ec2(failure: &Failure) -> bool {
     failure.message.starts_with(PROTECTED)
 }
@@ -167,7 +167,7 @@ fn name_protection(failure: Failure) -> Failure {
     }
 }
 
-/// The failure of an instance that has this attribute set, which protects it from `what`.
+/// Returns the failure of an instance that has this attribute set, which protects it from `what`.
 pub(crate) fn protected(attribute: &str, what: &str) -> Failure {
     Failure::unreached(format!("{PROTECTED}: {attribute} is set")).hint(format!(
         "ec2-power never lifts this protection; `aws ec2 modify-instance-attribute --instance-id ID \

@@ -37,7 +37,7 @@ impl Ec2 {
         is_protected.into_values().find_map(Result::err)
     }
 
-    /// Whether an attribute of an instance is true.
+    /// Returns whether an attribute of an instance is true.
     async fn has_attribute(
         &self,
         host: &Record,

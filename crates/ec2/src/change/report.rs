@@ -41,10 +41,7 @@ const PLAN_COLUMNS: [Column; 5] = [
 /// exit status by the gravest failure.
 pub fn report(tool: &Tool, args: &OutputArgs, dry_run: bool, acted: Vec<Acted>) -> Result<Status> {
     let is_plan = dry_run && acted.iter().any(|host| host.record.has("reason"));
-    let columns = match is_plan {
-        true => &PLAN_COLUMNS[..],
-        false => columns(&acted),
-    };
+    let columns = if is_plan { &PLAN_COLUMNS[..] } else { columns(&acted) };
     report_with(tool, args, dry_run, acted, columns)
 }
 
@@ -141,7 +138,7 @@ fn counts(acted: &[&Acted], dry_run: bool) -> String {
     counts.join(", ")
 }
 
-/// The word that counts a host in the summary.
+/// Returns the word that counts a host in the summary.
 fn word(host: &Acted, dry_run: bool) -> String {
     match (&host.result, host.action) {
         (Err(_), "refuse") => "refused".to_string(),
@@ -166,7 +163,7 @@ fn under_way(action: &str, host: &Acted) -> Option<&'static str> {
     }
 }
 
-/// The past of an action: those of ec2-launch say already what was done.
+/// Returns the past of an action: those of ec2-launch say already what was done.
 fn past(action: &str) -> String {
     match action {
         "stop" => "stopped".to_string(),

@@ -49,9 +49,10 @@ impl Ec2 {
         let mut hosts = chosen(hosts, wanted);
         let types: HashMap<(String, String), String> = hosts.iter().map(|host| (host.place(), type_of(host))).collect();
         let changes = stream::iter(types).map(|(place, name)| async move {
-            let result = match self.is_interrupted() && !finish {
-                true => Err(Failure::interrupted()),
-                false => self.set_type(&place.0, &place.1, &name).await,
+            let result = if self.is_interrupted() && !finish {
+                Err(Failure::interrupted())
+            } else {
+                self.set_type(&place.0, &place.1, &name).await
             };
             (place, result)
         });

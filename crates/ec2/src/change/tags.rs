@@ -53,7 +53,7 @@ const BATCH: usize = 200;
 pub fn check_tag(key: &str, value: &str) -> std::result::Result<(), String> {
     let shown: String = key.chars().take(40).collect();
     if key.is_empty() {
-        return Err("a tag without a key".to_string());
+        return Err("a tag has no key".to_string());
     }
     if key.chars().count() > 128 {
         return Err(format!("tag {shown}...: the key is longer than 128 characters"));
@@ -70,8 +70,8 @@ pub fn check_tag(key: &str, value: &str) -> std::result::Result<(), String> {
     Ok(())
 }
 
-/// Whether a tag's key can be a path in the instance metadata (EC2 user guide, "View tags for your EC2 instances using
-/// instance metadata").
+/// Returns whether a tag's key can be a path in the instance metadata (EC2 user guide, "View tags for your EC2
+/// instances using instance metadata").
 pub fn fits_metadata(key: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || "+-=.,_:@".contains(c);
     key.chars().all(fits) && ![".", "..", "_index"].contains(&key)
@@ -97,17 +97,14 @@ impl Ec2 {
         let tags: &Vec<Tag> = &tags.iter().map(|(key, value)| tag(key, value.as_deref())).collect();
         let call = |ids: Vec<String>| async move {
             let (count, ids, tags) = (ids.len(), Some(ids), Some(tags.clone()));
-            match is_set {
-                true => {
-                    let request = client.create_tags().set_resources(ids).set_tags(tags);
-                    let answer = self.call_batch("CreateTags", region, count, || request.clone().send()).await;
-                    answer.map(drop).map_err(|error| refused("CreateTags", region, &error))
-                }
-                false => {
-                    let request = client.delete_tags().set_resources(ids).set_tags(tags);
-                    let answer = self.call_batch("DeleteTags", region, count, || request.clone().send()).await;
-                    answer.map(drop).map_err(|error| refused("DeleteTags", region, &error))
-                }
+            if is_set {
+                let request = client.create_tags().set_resources(ids).set_tags(tags);
+                let answer = self.call_batch("CreateTags", region, count, || request.clone().send()).await;
+                answer.map(drop).map_err(|error| refused("CreateTags", region, &error))
+            } else {
+                let request = client.delete_tags().set_resources(ids).set_tags(tags);
+                let answer = self.call_batch("DeleteTags", region, count, || request.clone().send()).await;
+                answer.map(drop).map_err(|error| refused("DeleteTags", region, &error))
             }
         };
         let resources: Vec<Vec<String>> = ids.iter().map(|id| vec![id.clone()]).collect();

@@ -12,7 +12,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct WaitArgs {
-    /// Time limit for waiting without progress, as in 90 or 10m
+    /// Time limit for waiting, as in 90 or 10m
+    ///
+    /// It starts again whenever a host is ready.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
     pub timeout: Duration,
 }
@@ -101,7 +103,7 @@ impl Ec2 {
         looks.into_iter().map(waited).collect()
     }
 
-    /// One look at the instances of a region.
+    /// Looks at the instances of a region once.
     async fn look(&self, region: &str, ids: &BTreeSet<&str>) -> Seen {
         let ids: Vec<String> = ids.iter().map(|id| id.to_string()).collect();
         let seen = self.find_ids(region, &ids).await;
@@ -130,7 +132,9 @@ fn note(Seen { ids, seen }: Seen, states: &[&str], looks: &mut Looks) {
                 let look = judge(&id, known.as_ref(), &record, states);
                 (Some(record), look)
             }
-            (None, Some(failure)) => (None, Look::Open(format!("{id} was not seen to be {}: {failure}", states[0]))),
+            (None, Some(failure)) => {
+                (None, Look::Open(format!("it is unknown whether {id} is {}: {failure}", states[0])))
+            }
             (None, None) => (None, Look::Open(format!("{id} is not listed"))),
         };
         looks.insert(id, (record.or(known), look));

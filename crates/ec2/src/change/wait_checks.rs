@@ -80,10 +80,11 @@ impl Ec2 {
             Some(Err(failure)) => format!("its status checks are unknown: {failure}"),
             None => "its status checks were not seen".to_string(),
         };
-        match self.is_interrupted() {
-            true => Failure::interrupted().within(seen),
-            false => Failure::unreached(format!("{seen} after {}", limit.words()))
-                .hint("wait longer with --timeout, or look at the instance's console"),
+        if self.is_interrupted() {
+            Failure::interrupted().within(seen)
+        } else {
+            Failure::unreached(format!("{seen} after {}", limit.words()))
+                .hint("wait longer with --timeout, or look at the instance's console")
         }
     }
 }

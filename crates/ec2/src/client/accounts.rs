@@ -72,7 +72,7 @@ impl Accounts {
     /// Says which regions hosts could not be looked for in, though they were found in others.
     pub fn warn_of_denied(&self, tool: &Tool) {
         for failure in &self.denied {
-            tool.warn(format!("hosts in this region are not seen: {failure}"));
+            tool.warn(format!("hosts in this region were not looked up: {failure}"));
         }
     }
 
@@ -98,9 +98,10 @@ fn profiles(args: &RegionArgs, hosts: &[Record]) -> Vec<Option<String>> {
     let mut profiles: Vec<Option<String>> = Vec::new();
     let of_records: Vec<Option<String>> = hosts.iter().map(|host| host.str(AWS_PROFILE)).collect();
     if hosts.is_empty() || of_records.contains(&None) {
-        match args.account.is_empty() {
-            true => profiles.push(None),
-            false => profiles.extend(args.account.iter().cloned().map(Some)),
+        if args.account.is_empty() {
+            profiles.push(None)
+        } else {
+            profiles.extend(args.account.iter().cloned().map(Some))
         }
     }
     profiles.extend(of_records.into_iter().flatten().map(Some));

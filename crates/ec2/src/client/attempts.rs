@@ -58,9 +58,10 @@ impl Attempts {
     /// Returns how long an attempt may take that is sent now.
     pub fn limit(&mut self, now: Instant) -> Duration {
         let first = *self.unanswered.get_or_insert(now);
-        match is_read(self.call) {
-            true => (self.read_limit / 2).min((first + self.read_limit).saturating_duration_since(now)),
-            false => CHANGE_LIMIT,
+        if is_read(self.call) {
+            (self.read_limit / 2).min((first + self.read_limit).saturating_duration_since(now))
+        } else {
+            CHANGE_LIMIT
         }
     }
 
@@ -101,7 +102,7 @@ impl Attempts {
 mod tests {
     use super::*;
 
-    /// How often a call is made that fails so each time, `each` after the one before.
+    /// Returns how often a call is made that fails so each time, `each` after the one before.
     fn attempts(call: &'static str, is_patient: bool, verdict: Verdict, each: Duration) -> usize {
         attempts_of(call, is_patient, verdict, each, None)
     }

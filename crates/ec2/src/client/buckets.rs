@@ -50,7 +50,7 @@ const LIMITS: &[Limits] = &[
 const READS: Limits = requests(&[], 100, 20);
 const CHANGES: Limits = requests(&[], 50, 5);
 
-/// Whether a call changes nothing, by its name.
+/// Returns whether a call changes nothing, by its name.
 pub(crate) fn is_read(call: &str) -> bool {
     ["Describe", "Get", "List", "Search"].iter().any(|verb| call.starts_with(verb))
 }
@@ -79,7 +79,7 @@ const WORTH_SAYING: Duration = Duration::from_secs(5);
 /// Says how long the requests for so many hosts take at the least because of EC2's request limits, if that is long.
 pub fn time_notice(hosts: usize, time: Duration) -> Option<String> {
     let seconds = time.as_secs_f64().ceil();
-    let text = || format!("EC2's request limits allow this for {hosts} hosts in {seconds} s at the least");
+    let text = || format!("this takes at least {seconds} s for {hosts} hosts because of EC2's request limits");
     (time >= WORTH_SAYING).then(text)
 }
 
@@ -262,7 +262,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// When each of `calls` calls is made, in seconds after the first; each as soon as its tokens are there.
+    /// Returns when each of `calls` calls is made, in seconds after the first; each as soon as its tokens are there.
     fn times(call: &str, calls: usize, resources: usize) -> Vec<f64> {
         let start = Instant::now();
         let (mut now, mut buckets) = (start, CallBuckets::new(call, start));
@@ -276,17 +276,15 @@ mod tests {
         made
     }
 
-    /// How many of these calls a bucket of EC2 would throttle that adds its tokens once a second, at `phase` of it.
+    /// Returns how many of these calls a bucket of EC2 would throttle that adds its tokens once a second, at `phase` of
+    /// it.
     fn throttled(times: &[f64], rate: Rate, phase: f64) -> usize {
         let (mut tokens, mut second, mut refused) = (rate.size, 0.0, 0);
         for time in times {
             let passed = (time + phase).floor();
             tokens = (tokens + (passed - second) * rate.refill).min(rate.size);
             second = passed;
-            match tokens >= 1.0 {
-                true => tokens -= 1.0,
-                false => refused += 1,
-            }
+            if tokens >= 1.0 { tokens -= 1.0 } else { refused += 1 }
         }
         refused
     }

@@ -251,7 +251,7 @@ impl Ec2 {
     }
 }
 
-/// The error of a call that is not repeated: the last one, unless that did nothing and Ctrl-C was pressed.
+/// Returns the error of a call that is not repeated: the last one, unless that did nothing and Ctrl-C was pressed.
 fn given_up<E>(last: Option<(SdkError<E, HttpResponse>, Verdict)>, why: NotSent) -> SdkError<E, HttpResponse> {
     match last {
         Some((error, verdict)) if why != NotSent::Interrupted || verdict == Verdict::Ambiguous => error,
@@ -259,7 +259,7 @@ fn given_up<E>(last: Option<(SdkError<E, HttpResponse>, Verdict)>, why: NotSent)
     }
 }
 
-/// A number from 0 to 1.
+/// Returns a number from 0 to 1.
 fn random() -> f64 {
     random_bits() as f64 / u64::MAX as f64
 }

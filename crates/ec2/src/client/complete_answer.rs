@@ -28,7 +28,7 @@ impl Intercept for CompleteAnswer {
         match (root(body), response.status().is_success()) {
             (Root::CutOff, _) => Err("it was cut off".into()),
             (Root::Closed(name), true) if name.ends_with(b"Response") => Ok(()),
-            (_, true) => Err("it is not XML of EC2".into()),
+            (_, true) => Err("it is not XML from EC2".into()),
             // What a proxy says in an error is not EC2's to begin with.
             (_, false) => Ok(()),
         }
@@ -63,10 +63,7 @@ fn root(body: &[u8]) -> Root<'_> {
     let name = &tag[..end];
     let is_empty_element = tag.ends_with(b"/>") && !tag.contains(&b'<');
     let closing = tag.strip_suffix(b">").and_then(|tag| tag.trim_ascii_end().strip_suffix(name));
-    match is_empty_element || closing.is_some_and(|tag| tag.ends_with(b"</")) {
-        true => Root::Closed(name),
-        false => Root::CutOff,
-    }
+    if is_empty_element || closing.is_some_and(|tag| tag.ends_with(b"</")) { Root::Closed(name) } else { Root::CutOff }
 }
 
 #[cfg(test)]

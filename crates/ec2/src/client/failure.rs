@@ -65,7 +65,7 @@ pub(crate) fn failure<E: CallError>(call: &str, region: &str, error: &SdkError<E
     match hint {
         Some(hint) => failure.hint(hint),
         None if is_ambiguous(error) && !is_read(call) => {
-            failure.hint("EC2 may have done it all the same: look with ec2-ls before you run this again")
+            failure.hint("EC2 may have done it anyway: check with ec2-ls before you run this again")
         }
         None => failure,
     }
@@ -77,9 +77,10 @@ const PROXY_ASKS: &str = "the proxy asks for a user and password (HTTP 407)";
 fn hint_of_network(region: &str, why: &str) -> Option<String> {
     if let Some((variable, address)) = http::proxy() {
         let host = address.rsplit('@').next().unwrap_or_default();
-        return Some(match why == PROXY_ASKS {
-            true => format!("{variable} names the proxy: write it as http://USER:PASSWORD@{}", host_of(host)),
-            false => format!("requests go through the proxy {} ({variable}); NO_PROXY makes exceptions", host_of(host)),
+        return Some(if why == PROXY_ASKS {
+            format!("{variable} names the proxy: write it as http://USER:PASSWORD@{}", host_of(host))
+        } else {
+            format!("requests go through the proxy {} ({variable}); NO_PROXY makes exceptions", host_of(host))
         });
     }
     let is_unknown = why.contains("failed to lookup address") && !is_known(region);
@@ -110,7 +111,7 @@ fn hint_of_clock<E: CallError>(code: &str, error: &SdkError<E, HttpResponse>) ->
     Some(format!("the clock of this machine is {time} {how} that of AWS: set it, as with `timedatectl set-ntp true`"))
 }
 
-/// What keeps the request from being signed, wherever in the chain the SDK says so.
+/// Returns what keeps the request from being signed, wherever in the chain the SDK says so.
 fn credentials(error: &(dyn Error + 'static)) -> Option<Failure> {
     Some(match classify(source::<CredentialsError>(error)?) {
         // Its own text lists every place that was looked in, wherever the user keeps credentials.
@@ -133,12 +134,12 @@ fn in_profile() -> String {
 /// Codes of a request that the account may not make, whatever it is of.
 const DENIED: [&str; 4] = ["AccessDenied", "AccessDeniedException", "OptInRequired", "UnauthorizedOperation"];
 
-/// Whether EC2 has denied a call, as [`failure`] words it.
+/// Returns whether EC2 has denied a call, as [`failure`] words it.
 pub(crate) fn is_denied(failure: &Failure) -> bool {
     DENIED.iter().any(|code| failure.message.contains(&format!(": {code}: ")))
 }
 
-/// Whether a message has this id in it, and not only a longer one.
+/// Returns whether a message has this id in it, and not only a longer one.
 pub(crate) fn is_named(message: &str, id: &str) -> bool {
     message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == id)
 }
@@ -146,7 +147,7 @@ pub(crate) fn is_named(message: &str, id: &str) -> bool {
 /// Errors of AWS itself. While a zone is down, they answer whatever asks about its whole region.
 const SERVER_FAULTS: [&str; 4] = [": InternalError: ", ": Unavailable: ", ": ServiceUnavailable: ", ": no answer in "];
 
-/// Whether AWS itself has failed, as [`failure`] words it.
+/// Returns whether AWS itself has failed, as [`failure`] words it.
 pub fn is_server_fault(failure: &Failure) -> bool {
     SERVER_FAULTS.iter().any(|fault| failure.message.contains(fault))
 }
@@ -168,7 +169,7 @@ fn is_punctuation(c: char) -> bool {
     c.is_ascii_punctuation() && !matches!(c, '[' | ']')
 }
 
-/// Whether a word is an IP address, with a port or without.
+/// Returns whether a word is an IP address, with a port or without.
 fn is_address(word: &str) -> bool {
     word.parse::<IpAddr>().is_ok() || word.parse::<SocketAddr>().is_ok()
 }
@@ -182,7 +183,7 @@ fn elide_ids(word: &str) -> String {
     parts.collect()
 }
 
-/// Whether a word has the form of an id, as `i-0123456789abcdef0`.
+/// Returns whether a word has the form of an id, as `i-0123456789abcdef0`.
 fn is_resource_id(word: &str) -> bool {
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     word.split_once('-').is_some_and(|(kind, digits)| {
@@ -233,7 +234,7 @@ pub fn grouped<'a>(failures: impl IntoIterator<Item = (&'a str, &'a Failure)>) -
 
 const SLOWER: &str = "others use the account's request limits too: wait longer with --timeout, or try again later";
 
-/// A whole number of minutes in words: `2h 5m`.
+/// Returns a whole number of minutes in words: `2h 5m`.
 fn in_words(time: Duration) -> String {
     let minutes = time.as_secs() / 60;
     match (minutes / 60, minutes % 60) {
@@ -260,10 +261,10 @@ fn hint(code: &str, call: &str, why: &str) -> Option<&'static str> {
         }
         "OptInRequired" => Some("the account has not enabled this region"),
         "VcpuLimitExceeded" | "InstanceLimitExceeded" | "VolumeLimitExceeded" | "MaxSpotInstanceCountExceeded" => {
-            Some("ask for a higher quota (Service Quotas), or use another instance type or less")
+            Some("ask for a higher quota (Service Quotas), or use another instance type, or fewer of them")
         }
         "InsufficientInstanceCapacity" if is_start => {
-            Some("its zone has no room for this instance type now: try again later, or change the type")
+            Some("its zone has no capacity for this instance type now: try again later, or change the type")
         }
         "InsufficientInstanceCapacity" => Some("try another zone (--zone) or instance type, or try again later"),
         "InsufficientFreeAddressesInSubnet" => Some("give the profile another subnet, or several of them"),
@@ -289,7 +290,7 @@ fn hint(code: &str, call: &str, why: &str) -> Option<&'static str> {
         "InvalidGroup.NotFound" | "InvalidSecurityGroupID.NotFound" => {
             Some("security groups differ by VPC: `aws ec2 describe-security-groups` lists them")
         }
-        "SpotMaxPriceTooLow" => Some("raise or leave out `max price`: without it the most is the on-demand price"),
+        "SpotMaxPriceTooLow" => Some("raise `max price`, or leave it out: the limit is then the on-demand price"),
         "PendingVerification" => Some("AWS checks the account for this region: try again later, within some 4 hours"),
         "InvalidParameterCombination" => Some("--dry-run shows everything that is requested"),
         _ => None,
@@ -300,7 +301,7 @@ fn hint(code: &str, call: &str, why: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// The groups of hosts, each with its message.
+    /// Returns the groups of hosts, each with its message.
     fn groups(failures: &[(&str, Failure)]) -> Vec<String> {
         let groups = grouped(failures.iter().map(|(host, failure)| (*host, failure)));
         groups.into_iter().map(|(hosts, failure)| format!("{}: {failure}", hosts.join(","))).collect()

@@ -37,15 +37,15 @@ use std::time::Duration;
 pub struct RegionArgs {
     /// Regions, separated by commas, or `all`
     ///
-    /// `all` stands for the regions that the account has enabled [default: CERVEZA_REGIONS, else the region of the AWS
+    /// `all` is every region that is enabled for the account [default: CERVEZA_REGIONS, else the region of the AWS
     /// configuration].
     #[arg(short, long, value_name = "REGION", value_delimiter = ',', help_heading = "Regions and accounts")]
     pub region: Vec<String>,
 
     /// AWS profiles of the accounts to work in
     ///
-    /// Profiles of the AWS configuration, separated by commas [default: the account of the environment]. A record that
-    /// has `aws_profile` is looked for in that account.
+    /// Profiles of the AWS configuration, separated by commas [default: the account of the environment]. A record with
+    /// `aws_profile` is looked up only in that account.
     #[arg(long, value_name = "PROFILE", value_delimiter = ',', help_heading = "Regions and accounts")]
     pub account: Vec<String>,
 
@@ -73,9 +73,10 @@ impl RegionArgs {
     /// Returns the regions of the command line, else those of CERVEZA_REGIONS.
     pub fn regions(&self) -> Vec<String> {
         let names = |text: String| text.split(',').map(|name| name.trim().to_string()).collect();
-        let regions = match self.region.is_empty() && !self.has_one_region {
-            true => env::var("CERVEZA_REGIONS").map(names).unwrap_or_default(),
-            false => self.region.clone(),
+        let regions = if self.region.is_empty() && !self.has_one_region {
+            env::var("CERVEZA_REGIONS").map(names).unwrap_or_default()
+        } else {
+            self.region.clone()
         };
         regions.into_iter().filter(|region| !region.is_empty()).collect()
     }
@@ -109,7 +110,8 @@ const SSM_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL_SSM";
 /// Keys of a profile whose credentials come from another service of AWS.
 const ROLE_KEYS: [&str; 4] = ["role_arn", "sso_session", "sso_start_url", "login_session"];
 
-/// Whether a variable is set and empty. It counts as unset, as in the AWS CLI, but the SDK takes it for an address.
+/// Returns whether a variable is set and empty. It counts as unset, as in the AWS CLI, but the SDK takes it for an
+/// address.
 fn is_empty(variable: &str) -> bool {
     env::var_os(variable).is_some_and(|value| value.is_empty())
 }
@@ -213,7 +215,7 @@ impl Ec2 {
         Ok(ec2)
     }
 
-    /// Whether a record is of this account.
+    /// Returns whether a record is of this account.
     pub fn owns(&self, host: &Record) -> bool {
         host.str(AWS_PROFILE) == self.profile
     }
@@ -223,14 +225,15 @@ impl Ec2 {
         self.profile.as_deref()
     }
 
-    /// The regions to look in, at least one, each once.
+    /// Returns the regions to look in, at least one, each once.
     pub fn regions(&self) -> Result<&[String]> {
-        match self.regions.is_empty() {
-            true => Err(Failure::usage(
+        if self.regions.is_empty() {
+            Err(Failure::usage(
                 "no region: neither --region, CERVEZA_REGIONS, AWS_REGION nor the AWS profile names one",
             )
-            .hint("give --region, as in --region us-east-1, or set AWS_REGION")),
-            false => Ok(&self.regions),
+            .hint("give --region, as in --region us-east-1, or set AWS_REGION"))
+        } else {
+            Ok(&self.regions)
         }
     }
 
@@ -260,7 +263,7 @@ impl Ec2 {
         clients.entry(region.to_string()).or_insert_with(make).clone()
     }
 
-    /// The client of Systems Manager.
+    /// Returns the client of Systems Manager.
     pub(crate) fn ssm(&self, region: &str) -> aws_sdk_ssm::Client {
         let mut clients = self.ssm_clients.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let make = || {

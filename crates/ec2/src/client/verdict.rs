@@ -64,8 +64,8 @@ pub(crate) fn verdict<E: CallError>(error: &SdkError<E, HttpResponse>) -> Verdic
     }
 }
 
-/// Whether the request could not be made, as without credentials or for an endpoint that is no URL: the HTTP client knows
-/// nothing of such an error.
+/// Returns whether the request could not be made, as without credentials or for an endpoint that is no URL: the HTTP
+/// client knows nothing of such an error.
 pub(crate) fn is_of_signing<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> bool {
     let SdkError::DispatchFailure(failure) = error else { return false };
     (failure.is_user() || failure.is_other()) && source::<HttpError>(error).is_none()
@@ -82,12 +82,12 @@ fn verdict_of_answer(code: &str, status: u16) -> Verdict {
     }
 }
 
-/// Whether EC2 may have done what was asked for all the same.
+/// Returns whether EC2 may have done what was asked for all the same.
 pub(crate) fn is_ambiguous<E: CallError>(error: &SdkError<E, HttpResponse>) -> bool {
     verdict(error) == Verdict::Ambiguous
 }
 
-/// The error's code, where EC2 gave one.
+/// Returns the error's code, where EC2 gave one.
 pub(crate) fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
     match error {
         SdkError::ServiceError(service) => service.err().code(),

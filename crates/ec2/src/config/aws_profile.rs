@@ -90,8 +90,8 @@ impl AwsProfile {
         self.chain.first()
     }
 
-    /// Whether the profile's own credentials are the only ones. Keys in the environment come before those of the profile
-    /// that it selects. The role of the container or instance is for a profile that names no credentials.
+    /// Returns whether the profile's own credentials are the only ones. Keys in the environment come before those of
+    /// the profile that it selects. The role of the container or instance is for a profile that names no credentials.
     fn is_only(&self) -> bool {
         let has_credentials = |profile: &Profile| CREDENTIAL_KEYS.iter().any(|key| profile.get(key).is_some());
         self.keys().is_some_and(has_credentials) && (self.is_explicit || !is_set("AWS_ACCESS_KEY_ID"))
@@ -130,9 +130,10 @@ impl AwsProfile {
             };
             let name = self.chain.first().map_or("default", Profile::name);
             let export = format!("eval \"$(aws configure export-credentials --profile {name} --format env)\"");
-            let hint = match self.is_explicit {
-                false => format!("get its credentials into the environment first: {export}"),
-                true => format!("get its credentials into the environment first, and leave out --account: {export}"),
+            let hint = if self.is_explicit {
+                format!("get its credentials into the environment first, and leave out --account: {export}")
+            } else {
+                format!("get its credentials into the environment first: {export}")
             };
             return Err(Failure::usage(format!("the AWS profile {:?} {why}", profile.name())).hint(hint));
         }
@@ -155,15 +156,15 @@ impl AwsProfile {
         if let Some(name) = &self.name {
             of_profile = of_profile.profile_name(name);
         }
-        let credentials = match self.is_only() {
-            true => SharedCredentialsProvider::new(of_profile.build()),
+        let credentials = if self.is_only() {
+            SharedCredentialsProvider::new(of_profile.build())
+        } else {
             // The profile of --account names no credentials.
-            false => {
-                let container = EcsCredentialsProvider::builder().configure(&provider).build();
-                let instance = ImdsCredentialsProvider::builder().configure(&provider).build();
-                let chain = CredentialsProviderChain::first_try("container", container).or_else("instance", instance);
-                SharedCredentialsProvider::new(chain)
-            }
+
+            let container = EcsCredentialsProvider::builder().configure(&provider).build();
+            let instance = ImdsCredentialsProvider::builder().configure(&provider).build();
+            let chain = CredentialsProviderChain::first_try("container", container).or_else("instance", instance);
+            SharedCredentialsProvider::new(chain)
         };
         config.into_builder().credentials_provider(credentials).build()
     }
@@ -179,8 +180,8 @@ impl AwsProfile {
             }
             (CredentialsFailure::SessionEnded, Some(sso)) => {
                 let name = sso.name();
-                Failure::usage(format!("the SSO session of the AWS profile {name:?} has ended, or was never begun"))
-                    .hint(format!("begin one: `aws sso login --profile {name}`"))
+                Failure::usage(format!("the SSO session of the AWS profile {name:?} has expired or does not exist"))
+                    .hint(format!("log in: `aws sso login --profile {name}`"))
             }
             (CredentialsFailure::SessionEnded, None) => {
                 Failure::usage(format!("the AWS credentials{in_profile} have expired")).hint(LOGIN)
@@ -188,7 +189,7 @@ impl AwsProfile {
             (CredentialsFailure::Other(why), sso) => {
                 let failure = Failure::usage(format!("the AWS credentials{in_profile} cannot be used: {why}"));
                 match sso {
-                    Some(sso) => failure.hint(format!("`aws sso login --profile {}` begins a session", sso.name())),
+                    Some(sso) => failure.hint(format!("log in again: `aws sso login --profile {}`", sso.name())),
                     None => failure.hint(format!("`aws sts get-caller-identity{profile}` uses the same credentials")),
                 }
             }

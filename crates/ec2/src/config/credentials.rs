@@ -38,9 +38,10 @@ impl ProvideCredentials for Credentials {
     where
         Self: 'a,
     {
-        match self.first.expiry().is_none_or(|end| end > SystemTime::now() + MARGIN) {
-            true => future::ProvideCredentials::ready(Ok(self.first.clone())),
-            false => self.provider.provide_credentials(),
+        if self.first.expiry().is_none_or(|end| end > SystemTime::now() + MARGIN) {
+            future::ProvideCredentials::ready(Ok(self.first.clone()))
+        } else {
+            self.provider.provide_credentials()
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// The first error of this type in the chain.
+/// Returns the first error of this type in the chain.
 pub(crate) fn source<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -14,7 +14,8 @@ pub(crate) fn source<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -
     None
 }
 
-/// The cause at the bottom of the chain: "Connection refused (os error 111)" instead of five wrappers around it.
+/// Returns the cause at the bottom of the chain: "Connection refused (os error 111)" instead of five wrappers around
+/// it.
 pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

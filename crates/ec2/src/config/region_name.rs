@@ -72,7 +72,7 @@ pub(crate) fn check_region(name: &str) -> Result<()> {
     }
 }
 
-/// Whether AWS documents a region of this name.
+/// Returns whether AWS documents a region of this name.
 pub(crate) fn is_known(name: &str) -> bool {
     REGIONS.contains(&name)
 }
@@ -105,7 +105,8 @@ fn code_of(region: &str) -> String {
     code
 }
 
-/// Whether a name has the form of a region's: an area, a direction, and a number. AWS may open a region of any such name.
+/// Returns whether a name has the form of a region's: an area, a direction, and a number. AWS may open a region of any
+/// such name.
 fn has_form(name: &str) -> bool {
     let parts: Vec<&str> = name.split('-').collect();
     let [area, partition @ .., direction, number] = parts.as_slice() else { return false };

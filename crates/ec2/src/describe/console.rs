@@ -64,8 +64,8 @@ impl Ec2 {
     }
 }
 
-/// Whether output of this time was written after the instance was started. If EC2 does not give one of the times it
-/// counts.
+/// Returns whether output of this time was written after the instance was started. If EC2 does not give one of the
+/// times it counts.
 fn is_since(written: Option<&DateTime>, started: Option<&str>) -> bool {
     let started = started.and_then(|started| DateTime::from_str(started, DateTimeFormat::DateTime).ok());
     match (written, started) {

@@ -22,12 +22,12 @@ impl Filter {
         Filter { name: name.into(), values: values.into_iter().map(Into::into).collect() }
     }
 
-    /// A filter on the exact text of `values`, wildcards taken literally.
+    /// Returns a filter on the exact text of `values`, wildcards taken literally.
     pub fn exact(name: impl Into<String>, values: impl IntoIterator<Item = impl AsRef<str>>) -> Filter {
         Filter::new(name, values.into_iter().map(|value| escape(value.as_ref())))
     }
 
-    /// The filter as the SDK has it.
+    /// Returns the filter as the SDK has it.
     pub(crate) fn api(&self) -> types::Filter {
         types::Filter::builder().name(&self.name).set_values(Some(self.values.clone())).build()
     }
@@ -133,7 +133,7 @@ impl Ec2 {
         Ok(found)
     }
 
-    /// The instances of one region with these ids, by id; one that is not listed is left out.
+    /// Returns the instances of one region with these ids, by id; one that is not listed is left out.
     pub(crate) async fn instances(
         &self,
         region: &str,
@@ -144,7 +144,7 @@ impl Ec2 {
         Ok(found.into_iter().map(|instance| (instance.str("instance_id").unwrap_or_default(), instance)).collect())
     }
 
-    /// The instances (region, id) as they are now, by id; one that is not listed is left out.
+    /// Returns the instances (region, id) as they are now, by id; one that is not listed is left out.
     pub async fn refresh(&self, instances: &[(String, String)]) -> HashMap<String, Result<Record>> {
         let mut now = HashMap::new();
         for (region, ids) in by_region(instances) {
@@ -157,8 +157,9 @@ impl Ec2 {
     }
 }
 
-/// The filters of each call that together find what `filters` find. EC2 takes [`FILTER_VALUES`] values in one call, those
-/// of all filters together, so long filters are divided: each part of one goes with each part of the others.
+/// Returns the filters of each call that together find what `filters` find. EC2 takes [`FILTER_VALUES`] values in one
+/// call, those of all filters together, so long filters are divided: each part of one goes with each part of the
+/// others.
 fn calls(filters: &[Filter]) -> Vec<Vec<Filter>> {
     let mut parts = vec![1; filters.len()];
     let longest = |at: usize, parts: &[usize]| filters[at].values.len().div_ceil(parts[at]);

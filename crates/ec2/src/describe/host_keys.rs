@@ -61,16 +61,15 @@ impl HostKeySearch {
     fn look(&mut self, console: Option<&Console>) {
         let Some(console) = console else { return };
         let keys = keys_in(&console.text);
-        match console.is_of_this_boot {
-            true => {
-                self.is_finished |= console.text.lines().any(is_finished);
-                self.found = self.found.take().or(keys);
-            }
-            false => self.earlier = keys.or(self.earlier.take()),
+        if console.is_of_this_boot {
+            self.is_finished |= console.text.lines().any(is_finished);
+            self.found = self.found.take().or(keys);
+        } else {
+            self.earlier = keys.or(self.earlier.take())
         }
     }
 
-    /// Whether cloud-init has finished in this boot. It prints the keys before that.
+    /// Returns whether cloud-init has finished in this boot. It prints the keys before that.
     pub fn is_boot_finished(&self) -> bool {
         self.is_finished
     }

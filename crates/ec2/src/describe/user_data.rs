@@ -8,8 +8,8 @@ use cerveza_record::Record;
 use std::collections::HashMap;
 
 impl Ec2 {
-    /// The user-data of the instances of these records by id, in base64 as EC2 gives it; `None` where there is none. `done`
-    /// is called for each instance.
+    /// Returns the user-data of the instances of these records by id, in base64 as EC2 gives it; `None` where there is
+    /// none. `done` is called for each instance.
     pub async fn user_data(&self, instances: &[Record], done: impl Fn()) -> HashMap<String, Result<Option<String>>> {
         each_instance(instances, done, |instance| self.user_data_of(instance)).await
     }

@@ -2,7 +2,7 @@
 
 use cerveza_record::Record;
 
-/// The instance that a host is given by: its record's, or the one it is named like.
+/// Returns the instance that a host is given by: its record's, or the one it is named like.
 pub fn instance_id(host: &Record) -> Option<String> {
     host.str("instance_id").or_else(|| named_by_id(host))
 }

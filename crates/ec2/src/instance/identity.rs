@@ -18,14 +18,15 @@ pub fn check_identity(record: &Record, instance: &Record) -> Result<()> {
     // A host that was given by its id means that id, whatever its name.
     let names = [Some(record.host().to_string()), name_tag(record)];
     let is_known = names.iter().flatten().any(|name| name == instance.host() || *name == id);
-    match instance_id(record).is_none() || is_known {
-        true => Ok(()),
-        false => Err(Failure::unreached(format!("{id} is named {} now, not {}", instance.host(), record.host()))
-            .hint("list the hosts again with ec2-ls, or give the instance id alone")),
+    if instance_id(record).is_none() || is_known {
+        Ok(())
+    } else {
+        Err(Failure::unreached(format!("{id} is named {} now, not {}", instance.host(), record.host()))
+            .hint("list the hosts again with ec2-ls, or give the instance id alone"))
     }
 }
 
-/// The name that the record's tags have, where a pipeline has put an address into `host`.
+/// Returns the name that the record's tags have, where a pipeline has put an address into `host`.
 fn name_tag(record: &Record) -> Option<String> {
     let Some(Value::Object(tags)) = record.get("tags") else { return None };
     tags.get("Name")?.as_str().map(str::to_string)

@@ -212,8 +212,8 @@ impl InstanceFacts {
     }
 }
 
-/// The name that an instance goes by: its `Name` tag. Without one, or with one that reads as an instance id, its own id:
-/// such a name would mean another instance.
+/// Returns the name that an instance goes by: its `Name` tag. Without one, or with one that reads as an instance id,
+/// its own id: such a name would mean another instance.
 pub fn host_name<'a>(name: Option<&'a str>, id: &'a str) -> &'a str {
     name.filter(|name| !name.is_empty() && !is_instance_id(name)).unwrap_or(id)
 }
@@ -232,7 +232,7 @@ fn time(text: &str) -> Value {
     time.and_then(|time| time.fmt(DateTimeFormat::DateTime).ok()).map_or(Value::Null, Value::from)
 }
 
-/// The time in the reason of a change of state, as `User initiated (2026-01-31 12:00:00 GMT)`.
+/// Returns the time in the reason of a change of state, as `User initiated (2026-01-31 12:00:00 GMT)`.
 fn state_time(reason: &str) -> Value {
     let within = reason.rsplit_once('(').and_then(|(_, rest)| rest.strip_suffix(" GMT)"));
     let parts = within.and_then(|time| time.split_once(' '));
@@ -254,7 +254,7 @@ fn snake_case(name: &str) -> String {
 /// States of an instance that exists and can be used again.
 pub const LIVE_STATES: [&str; 4] = ["pending", "running", "stopping", "stopped"];
 
-/// Whether the instance is shutting down or terminated, and will never run again.
+/// Returns whether the instance is shutting down or terminated, and will never run again.
 pub fn has_ended(instance: &Record) -> bool {
     matches!(instance.str("state").as_deref(), Some("shutting-down" | "terminated"))
 }
@@ -266,10 +266,7 @@ mod tests {
     fn record(facts: &[(&str, &str)]) -> Record {
         let mut instance = InstanceFacts::default();
         for (path, text) in facts {
-            match text.is_empty() {
-                true => instance.begin(path),
-                false => instance.note(path, text),
-            }
+            if text.is_empty() { instance.begin(path) } else { instance.note(path, text) }
         }
         instance.finish("123456789012");
         instance.record("us-east-1", None)

@@ -39,7 +39,7 @@ impl InstancePage {
         InstancePage { region, profile, arrivals, instances: Arc::default() }
     }
 
-    /// The records of the last answer, which must have arrived whole.
+    /// Returns the records of the last answer, which must have arrived whole.
     pub fn take(&self) -> Vec<Record> {
         self.take_instances().iter().map(|instance| self.record(instance)).collect()
     }

@@ -77,7 +77,7 @@ impl InstanceXml {
         Ok(kept)
     }
 
-    /// The instances of the reservations that have been read since the last time.
+    /// Returns the instances of the reservations that have been read since the last time.
     pub fn take_instances(&mut self) -> Vec<InstanceFacts> {
         std::mem::take(&mut self.instances)
     }
@@ -167,9 +167,10 @@ impl InstanceXml {
             return Err(BadXml(format!("it is not well-formed XML: unexpected </{name}>")));
         }
         if let Some((start, facts)) = &mut self.instance {
-            match *start < self.path.len() {
-                true => facts.note(&self.path[*start + 1..], &self.text),
-                false => self.reservation.extend(self.instance.take().map(|(_, facts)| facts)),
+            if *start < self.path.len() {
+                facts.note(&self.path[*start + 1..], &self.text)
+            } else {
+                self.reservation.extend(self.instance.take().map(|(_, facts)| facts))
             }
         } else if OWNERS.contains(&self.below_root()) {
             self.account.clone_from(&self.text);

@@ -1,7 +1,6 @@
 //! A "launch key" names one parameter of RunInstances in a profile. One table (`LAUNCH_KEYS`) serves the profile's parser,
 //! its JSON Schema, the man page and the request.
 
-use crate::launch::parameters::PARAMETERS;
 use serde_json::{Map, Value};
 
 /// A key of a profile.
@@ -35,7 +34,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The keys within a value, or within each value of a list.
+    /// Returns the keys within a value, or within each value of a list.
     pub fn keys(self) -> &'static [Key] {
         match self {
             Kind::Object(keys) | Kind::List(&Kind::Object(keys)) => keys,
@@ -50,10 +49,18 @@ pub(crate) struct Parameter<B: 'static> {
     pub set: fn(B, &Value) -> B,
 }
 
-/// Parameters of RunInstances without a field of their own in `LaunchRequest`.
-pub const LAUNCH_KEYS: &[Key] = &keys(&PARAMETERS);
+pub(crate) const fn key(name: &'static str, aliases: &'static [&'static str], kind: Kind, about: &'static str) -> Key {
+    Key { name, aliases, kind, about }
+}
 
-/// The keys of a table of parameters.
+impl Key {
+    /// Returns the parameter with this key. `set` gives the builder a checked value of the key.
+    pub(crate) const fn sets<B>(self, set: fn(B, &Value) -> B) -> Parameter<B> {
+        Parameter { key: self, set }
+    }
+}
+
+/// Returns the keys of a table of parameters.
 pub(crate) const fn keys<B, const N: usize>(parameters: &[Parameter<B>; N]) -> [Key; N] {
     let mut keys = [parameters[0].key; N];
     let mut next = 1;
@@ -112,6 +119,7 @@ fn check_value(kind: Kind, value: &Value) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::launch::parameters::LAUNCH_KEYS;
     use serde_json::json;
     use std::collections::HashSet;
 

@@ -1,10 +1,11 @@
 //! RunInstances: one host in each request, with all its tags.
 
-pub(crate) mod interfaces;
 pub(crate) mod keys;
 pub(crate) mod launch_once;
+pub(crate) mod nested_parameters;
 pub(crate) mod parameters;
 pub(crate) mod run_instances;
+pub(crate) mod value;
 
 use crate::client::Ec2;
 use aws_sdk_ec2::Client;

@@ -1,8 +1,8 @@
 //! From a `LaunchRequest` to the parameters of RunInstances.
 
 use crate::change::tags::tag;
-use crate::launch::keys::{LAUNCH_KEYS, check_values, set_all};
-use crate::launch::parameters::{Draft, PARAMETERS};
+use crate::launch::keys::{check_values, set_all};
+use crate::launch::parameters::{Draft, LAUNCH_KEYS, PARAMETERS};
 use crate::launch::{LaunchRequest, Volume};
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesInputBuilder;
 use aws_sdk_ec2::types::{
@@ -16,7 +16,7 @@ impl LaunchRequest {
         self.to_input().map(drop)
     }
 
-    /// The parameters of RunInstances for one instance, without a ClientToken.
+    /// Returns the parameters of RunInstances for one instance, without a ClientToken.
     pub(crate) fn to_input(&self) -> Result<RunInstancesInputBuilder, String> {
         check_values(LAUNCH_KEYS, &self.settings)?;
         let mut draft = set_all(&PARAMETERS, Draft::default(), &self.settings);
@@ -71,8 +71,8 @@ impl LaunchRequest {
         Ok(input.set_network_interfaces(Some(interfaces)))
     }
 
-    /// The network interfaces to request; none if an ordinary one will do. RunInstances refuses SubnetId, groups and
-    /// addresses beside NetworkInterfaces, so they move into the interfaces.
+    /// Returns the network interfaces to request; none if an ordinary one will do. RunInstances refuses SubnetId,
+    /// groups and addresses beside NetworkInterfaces, so they move into the interfaces.
     fn interfaces(&self, draft: &mut Draft) -> Result<Vec<InstanceNetworkInterfaceSpecification>, String> {
         let mut interfaces = std::mem::take(&mut draft.interfaces);
         let common = std::mem::take(&mut draft.first_interface);
@@ -146,22 +146,22 @@ fn device(volume: &Volume) -> BlockDeviceMapping {
     BlockDeviceMapping::builder().device_name(&volume.device).ebs(ebs.build()).build()
 }
 
-/// Whether a security group is given by its id.
+/// Returns whether a security group is given by its id.
 pub fn is_group_id(group: &str) -> bool {
     group.starts_with("sg-")
 }
 
-/// A text that is empty is not sent: the launch template has the value.
+/// Returns the text, or none if it is empty: then the launch template has the value.
 fn filled(text: &str) -> Option<String> {
     Some(text.to_string()).filter(|text| !text.is_empty())
 }
 
-/// A list that is empty is not sent.
+/// Returns the list, or none if it is empty.
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     Some(list).filter(|list| !list.is_empty())
 }
 
-/// A structure in which nothing is set is not sent.
+/// Returns the structure, or none if nothing is set in it.
 fn differs<T: PartialEq>(value: T, empty: T) -> Option<T> {
     Some(value).filter(|value| *value != empty)
 }
@@ -191,7 +191,7 @@ mod tests {
         }
     }
 
-    /// The parameters of each request in the body that is really sent, as `Name=value`, sorted.
+    /// Returns the parameters of each request in the body that is really sent, as `Name=value`, sorted.
     fn sent(requests: &[LaunchRequest]) -> Vec<Vec<String>> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let config = aws_sdk_ec2::Config::builder()

@@ -38,7 +38,7 @@ pub enum Found {
 }
 
 impl Found {
-    /// The one instance of the host, or why there is none to work on.
+    /// Returns the one instance of the host, or why there is none to work on.
     pub fn instance(self, host: &Record) -> Result<Record> {
         match self {
             Found::One(record) => Ok(record),
@@ -278,7 +278,7 @@ impl Ec2 {
         looked_up.map_or_else(|failure| vec![Found::Unknown(failure); count], |(found, _)| found)
     }
 
-    /// The instances of one region under the keys they were asked for by.
+    /// Returns the instances of one region under the keys they were asked for by.
     async fn lookup(&self, region: &str, keys: &BTreeSet<Key>, by: By) -> Result<HashMap<Key, Vec<Record>>> {
         let ids = keys.iter().filter_map(|key| match key {
             Key::Id(id) => Some(id.clone()),

@@ -13,8 +13,8 @@ const NEW: i64 = 300;
 
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Whether the host's record is of a launch that may still be invisible: less than five minutes ago, or by the tool before
-/// if the record has no launch time.
+/// Returns whether the host's record is of a launch that may still be invisible: less than five minutes ago, or by the
+/// tool before if the record has no launch time.
 pub fn is_new(host: &Record) -> bool {
     let age = || {
         let launched = DateTime::from_str(&host.str("launch_time")?, DateTimeFormat::DateTime).ok()?;

@@ -40,7 +40,7 @@ impl Address {
         self.association_id.is_none()
     }
 
-    /// Whether nothing has it but this instance.
+    /// Returns whether nothing has it but this instance.
     pub fn is_free_but_for(&self, instance_id: &str) -> bool {
         self.is_free() || self.instance_id.as_deref() == Some(instance_id)
     }
@@ -56,8 +56,8 @@ pub(crate) struct AddressError {
 }
 
 impl Ec2 {
-    /// The addresses of one region whose `field`, a filter of DescribeAddresses, has one of the `values`, by allocation
-    /// id.
+    /// Returns the addresses of one region whose `field`, a filter of DescribeAddresses, has one of the `values`, by
+    /// allocation id.
     pub(crate) async fn addresses(&self, region: &str, field: &str, values: &[String]) -> Result<Vec<Address>> {
         let mut found = Vec::new();
         for values in values.chunks(FILTER_VALUES) {
@@ -72,7 +72,7 @@ impl Ec2 {
         Ok(found)
     }
 
-    /// The addresses that are kept for these hosts, by their tag `Name`.
+    /// Returns the addresses that are kept for these hosts, by their tag `Name`.
     pub async fn addresses_of(&self, region: &str, hosts: &[String]) -> Result<Vec<Address>> {
         self.addresses(region, "tag:Name", hosts).await
     }

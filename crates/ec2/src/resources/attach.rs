@@ -141,7 +141,7 @@ impl Ec2 {
         Ok(SeenVolumes { volumes, holders })
     }
 
-    /// The instances that use these volumes, by id. One that is not listed may be new.
+    /// Returns the instances that use these volumes, by id. One that is not listed may be new.
     pub async fn holders(&self, region: &str, volumes: &[EbsVolume]) -> Result<HashMap<String, Record>> {
         let attachments = volumes.iter().flat_map(|volume| &volume.attachments);
         let ids: BTreeSet<&str> = attachments.map(|attachment| attachment.instance_id.as_str()).collect();
@@ -164,8 +164,8 @@ struct SeenVolumes {
 }
 
 impl EbsVolume {
-    /// The instance that keeps the volume from being attached to `instance_id`, if any: one that lives, or that is too new
-    /// to be among `holders`.
+    /// Returns the instance that keeps the volume from being attached to `instance_id`, if any: one that lives, or that
+    /// is too new to be among `holders`.
     pub fn live_holder(&self, instance_id: Option<&str>, holders: &HashMap<String, Record>) -> Option<&str> {
         let is_live = |id: &&str| !holders.get(*id).is_some_and(has_ended);
         let ids = self.attachments.iter().map(|attachment| attachment.instance_id.as_str());
@@ -200,7 +200,7 @@ fn next(need: &AttachNeed, seen: &SeenVolumes) -> Next {
     }
 }
 
-const IN_USE: &str = "a volume is not taken from an instance that has it: detach it first";
+const IN_USE: &str = "ec2-launch does not take a volume away from an instance: detach it first";
 
 fn timed_out(need: &AttachNeed, next: Next, refused: Option<&Failure>, limit: &Limit) -> Failure {
     let why = match (next, refused) {

@@ -169,7 +169,7 @@ impl Ec2 {
     }
 }
 
-/// A name that no other run has.
+/// Returns a name that no other run has.
 fn random_name() -> String {
     format!("{:016x}", random_bits())
 }

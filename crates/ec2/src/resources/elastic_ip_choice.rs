@@ -88,7 +88,7 @@ impl SeenAddresses {
         self.addresses.iter().filter(is_meant).cloned().collect()
     }
 
-    /// The free addresses that are the host's own beside the one that it has.
+    /// Returns the free addresses that are the host's own beside the one that it has.
     pub fn spare(&self, need: &AddressNeed, public_ip: &str) -> Vec<String> {
         let own = if need.given.is_none() { self.of(need) } else { Vec::new() };
         own.into_iter().filter(|own| own.is_free() && own.public_ip != public_ip).map(|own| own.public_ip).collect()
@@ -185,14 +185,15 @@ pub fn next_step(need: &AddressNeed, progress: &mut AddressProgress, seen: &Seen
             Some((_, at)) => !progress.is_contested || now >= *at + SETTLE,
             None => true,
         };
-        return match is_settled {
-            true => NextStep::Done(has.public_ip.clone()),
-            false => NextStep::Wait(format!("another run may be changing its address {}", has.public_ip)),
+        return if is_settled {
+            NextStep::Done(has.public_ip.clone())
+        } else {
+            NextStep::Wait(format!("another run may be changing its address {}", has.public_ip))
         };
     }
     match &progress.associated {
         Some((address, at)) if now < *at + 2 * SETTLE => {
-            return NextStep::Wait(format!("EC2 does not list its address {} as associated", address.public_ip));
+            return NextStep::Wait(format!("EC2 does not yet list its address {} as associated", address.public_ip));
         }
         _ => {}
     }
@@ -223,7 +224,7 @@ pub fn next_step(need: &AddressNeed, progress: &mut AddressProgress, seen: &Seen
             }
             _ => NextStep::Fail(
                 Failure::unreached(format!("elastic IP {address} is in use by {holder}"))
-                    .hint("an address is not taken from what uses it: disassociate it first"),
+                    .hint("ec2-launch does not take an address away from its user: disassociate it first"),
             ),
         };
     }
@@ -269,7 +270,7 @@ mod tests {
         SeenAddresses { addresses, states: HashMap::new() }
     }
 
-    /// An address that the run of [`progress`] has allocated.
+    /// Returns an address that the run of [`progress`] has allocated.
     fn own_address(id: &str) -> Address {
         Address { run: Some("this run".into()), ..address(id, None) }
     }

@@ -101,7 +101,7 @@ fn address_record(address: &Address, region: &str) -> Record {
     record
 }
 
-/// The tags by name, so that the same resource gives the same record.
+/// Returns the tags by name, so that the same resource gives the same record.
 fn tags_object(tags: &[Tag]) -> Value {
     let pairs = tags.iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default()));
     json!(pairs.collect::<BTreeMap<_, _>>())

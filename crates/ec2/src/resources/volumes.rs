@@ -43,7 +43,7 @@ impl EbsVolume {
 const PAGE: i32 = 500;
 
 impl Ec2 {
-    /// The volumes of one region whose `field`, a filter of DescribeVolumes, has one of the `values`, by id.
+    /// Returns the volumes of one region whose `field`, a filter of DescribeVolumes, has one of the `values`, by id.
     pub async fn volumes(&self, region: &str, field: &str, values: &[String]) -> Result<Vec<EbsVolume>> {
         let client = &self.client(region);
         let found = gather(values, |values, token| async move {

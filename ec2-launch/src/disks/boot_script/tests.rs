@@ -67,7 +67,7 @@ fn set(keys: &str) -> Vec<VolumeSet> {
     vec![set]
 }
 
-/// The script as cloud-init gets it, for the host `db1`.
+/// Returns the script as cloud-init gets it, for the host `db1`.
 fn script(sets: &[VolumeSet]) -> String {
     let kept = BTreeMap::new();
     let script = part().content.replace("{% raw %}", "").replace("{% endraw %}", "");
@@ -121,9 +121,10 @@ fn tree(path: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for entry in fs::read_dir(path).unwrap() {
         let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => files.extend(tree(&path)),
-            false => files.push((path.display().to_string(), fs::read(&path).unwrap_or_default())),
+        if path.is_dir() {
+            files.extend(tree(&path))
+        } else {
+            files.push((path.display().to_string(), fs::read(&path).unwrap_or_default()))
         }
     }
     files.sort();

@@ -75,7 +75,7 @@ fn request(yaml: &str) -> LaunchRequest {
     resolved(yaml).unwrap().0.remove(0)
 }
 
-/// What is wrong, without the places.
+/// Returns what is wrong, without the places.
 fn why(yaml: &str) -> String {
     let message = resolved(yaml).unwrap_err().message;
     let problems = message.split("; ").map(|problem| problem.split_once(": ").expect("a place").1);

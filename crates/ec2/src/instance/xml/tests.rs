@@ -70,7 +70,7 @@ const ANSWER: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 </DescribeInstancesResponse>
 "#;
 
-/// What the SDK gets, and the records, of an answer that arrives in these parts.
+/// Returns what the SDK gets, and the records, of an answer that arrives in these parts.
 fn read<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(String, Vec<Record>), BadXml> {
     let mut xml = InstanceXml::new();
     let mut kept = Vec::new();
@@ -221,7 +221,7 @@ impl Loopback {
         Loopback { answer, client: Client::from_conf(config.build()), runtime }
     }
 
-    /// An answer as the SDK reads it, and as this reader does.
+    /// Returns an answer as the SDK reads it, and as this reader does.
     fn read_by_both(&self, answer: &str) -> (Listing, Listing) {
         *self.answer.lock().unwrap() = answer.to_string();
         let request = self.client.describe_instances();
@@ -261,7 +261,7 @@ fn serve(mut stream: BufReader<std::net::TcpStream>, answer: &Mutex<String>) -> 
     }
 }
 
-/// The record of what the SDK has read.
+/// Returns the record of what the SDK has read.
 fn expected(instance: &Instance, account: Option<&str>) -> Record {
     let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).map_or(Value::Null, Value::from);
     let tag = |key: &str| instance.tags().iter().find(|tag| tag.key() == Some(key)).and_then(|tag| tag.value());
@@ -334,7 +334,7 @@ fn element(name: &str, content: &str) -> String {
     if content.is_empty() { format!("<{name}/>") } else { format!("<{name}>{content}</{name}>") }
 }
 
-/// A text as XML; its markup is escaped in different ways.
+/// Returns a text as XML; its markup is escaped in different ways.
 fn any_text() -> BoxedStrategy<String> {
     let escaped = |text: String| {
         let escape = |c: char| match c {
@@ -363,7 +363,7 @@ fn some_of(parts: Vec<BoxedStrategy<String>>) -> BoxedStrategy<String> {
     parts.prop_map(|parts| parts).prop_shuffle().prop_map(join).boxed()
 }
 
-/// A list of items that each have some of `parts`.
+/// Returns a list of items that each have some of `parts`.
 fn list(name: &'static str, parts: Vec<BoxedStrategy<String>>) -> BoxedStrategy<String> {
     let items = proptest::collection::vec(named("item", some_of(parts)), 0..3);
     named(name, items.prop_map(|items| items.concat()))
