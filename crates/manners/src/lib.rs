@@ -1,4 +1,4 @@
-//! The manners all tools share on the command line, so that who knows one tool knows them all.
+//! What all tools share on the command line: messages, exit status, output formats, progress bar, suggestions.
 
 mod color;
 mod duration;

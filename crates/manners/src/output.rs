@@ -1,11 +1,11 @@
-//! Output modes: a table where people look, JSON lines where programs read.
+//! `--output` and other output options: a table for people, JSON lines for programs.
 
 use crate::color::Color;
 use crate::sort::SortArgs;
 use crate::{Column, RecordWriter, Tool};
 use std::io::{self, BufWriter, IsTerminal, Stdout};
 
-/// The output options of a tool that has an order of its own.
+/// The output options of a tool that has its own order.
 #[derive(clap::Args, Clone, Debug)]
 pub struct FormatArgs {
     /// Output format
@@ -57,7 +57,7 @@ pub enum Format {
     Tsv,
 }
 
-/// A format once `auto` is decided.
+/// A format after `auto` was resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputMode {
     Json,
@@ -75,7 +75,7 @@ impl OutputMode {
 }
 
 impl FormatArgs {
-    /// `on_terminal` is what `auto` means on a terminal.
+    /// Returns the format. `on_terminal` is what `auto` means on a terminal.
     pub fn mode(&self, on_terminal: OutputMode) -> OutputMode {
         self.mode_for(on_terminal, io::stdout().is_terminal())
     }
@@ -94,7 +94,7 @@ impl FormatArgs {
         }
     }
 
-    /// Returns whether the user has left it to the tool how results are written.
+    /// Returns whether the user has given no format.
     pub fn is_auto(&self) -> bool {
         self.output == Format::Auto && !self.names && self.columns.is_empty()
     }

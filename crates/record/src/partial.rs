@@ -1,4 +1,4 @@
-//! Records read in part: the keys that are wanted, and nothing is kept of the rest.
+//! Reads only the wanted keys of a record.
 
 use crate::record::{host_of, json_error};
 use crate::{Record, RecordError};
