@@ -1,12 +1,12 @@
 //! Makes a target of each host: a pure function of options, records and what ssh_config says. `--dry-run` prints the
 //! targets, a run acts on them.
 
-use crate::auth::{self, Offer};
+use crate::auth::{KeySource, Offer};
 use crate::base::env::env_path;
 use crate::base::policy::{Engine, HostKeyPolicy};
 use crate::host::target::{Problem, Route, Target};
 use crate::known_hosts::HostKeys;
-use crate::ssh_config::{Answer, Asked, HostKeyCheck, HostOptions};
+use crate::ssh_config::{HostConfig, HostKeyCheck, HostOptions, HostSpec};
 use cerveza_record::{Record, Value, json};
 use cerveza_results::{HostStatus, Phase, without_result};
 use std::path::PathBuf;
@@ -118,8 +118,8 @@ fn port_of(record: &Record) -> Result<Option<u16>, String> {
 }
 
 impl Named {
-    pub fn asked(&self) -> Asked<'_> {
-        Asked { name: &self.name, address: self.address.as_deref(), user: self.user.as_deref(), port: self.port }
+    pub fn asked(&self) -> HostSpec<'_> {
+        HostSpec { name: &self.name, address: self.address.as_deref(), user: self.user.as_deref(), port: self.port }
     }
 }
 
@@ -136,7 +136,7 @@ pub struct Common {
 }
 
 /// Puts together what is known of a host. What has to be read from files comes later: known_hosts and scripts.
-pub fn target(named: Named, answer: Result<Answer, String>, common: &Common) -> Target {
+pub fn target(named: Named, answer: Result<HostConfig, String>, common: &Common) -> Target {
     let unreachable = |error: String| Problem { status: HostStatus::Unreachable, phase: Phase::Resolve, error };
     let host_keys = HostKeys::from_record(&named.record);
     let (answer, refused) = match answer {
@@ -193,9 +193,9 @@ fn needs_openssh(options: &HostOptions) -> Option<Problem> {
 }
 
 /// Stands in where ssh_config has no answer; nothing is tried then.
-fn unknown(name: &str) -> Answer {
+fn unknown(name: &str) -> HostConfig {
     let (hostname, user) = (name.to_string(), String::new());
-    Answer { hostname, user, port: 22, proxy_jump: None, proxy_command: None, options: Arc::default() }
+    HostConfig { hostname, user, port: 22, proxy_jump: None, proxy_command: None, options: Arc::default() }
 }
 
 /// The keys that a host is offered: as ssh chooses them.
@@ -206,13 +206,13 @@ fn offer(options: &HostOptions, common: &Common) -> Offer {
         Some(variable) if variable.starts_with('$') => env_path(&variable[1..]),
         Some(path) => Some(PathBuf::from(path)),
     };
-    let (files, named) = match (common.identities.is_empty(), options.identity_files_set) {
-        (false, _) => (common.identities.clone(), auth::Named::Option),
-        (true, true) => (options.identity_files.clone(), auth::Named::Config),
-        (true, false) => (options.identity_files.clone(), auth::Named::Usual),
+    let (files, source) = match (common.identities.is_empty(), options.identity_files_set) {
+        (false, _) => (common.identities.clone(), KeySource::Option),
+        (true, true) => (options.identity_files.clone(), KeySource::Config),
+        (true, false) => (options.identity_files.clone(), KeySource::Usual),
     };
     let (certificates, identities_only) = (options.certificate_files.clone(), options.identities_only);
-    Offer { files, named, certificates, identities_only, agent }
+    Offer { files, source, certificates, identities_only, agent }
 }
 
 /// The plan for one host as its record, for `--dry-run`. `what` is the same for all hosts.
@@ -245,7 +245,6 @@ pub fn planned(target: &Target, what: &[(&str, Value)]) -> Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Named as Who;
 
     fn one(line: &str, choice: AddressChoice<'_>) -> Named {
         named(vec![Record::parse(line).unwrap()], choice).remove(0)
@@ -260,9 +259,9 @@ mod tests {
         Common { engine, connect_timeout: None, host_key: None, identities, agent: Some("/agent".into()) }
     }
 
-    fn answer(options: HostOptions) -> Answer {
+    fn answer(options: HostOptions) -> HostConfig {
         let (hostname, user) = ("10.0.0.1".to_string(), "me".to_string());
-        Answer { hostname, user, port: 22, proxy_jump: None, proxy_command: None, options: Arc::new(options) }
+        HostConfig { hostname, user, port: 22, proxy_jump: None, proxy_command: None, options: Arc::new(options) }
     }
 
     #[test]
@@ -354,7 +353,7 @@ mod tests {
             (configured.connect_timeout, configured.host_key),
             (Duration::from_secs(3), HostKeyPolicy::AcceptNew)
         );
-        assert_eq!((configured.offer.named, configured.offer.agent), (Who::Config, None));
+        assert_eq!((configured.offer.source, configured.offer.agent), (KeySource::Config, None));
         let common = Common {
             connect_timeout: Some(Duration::from_secs(1)),
             host_key: Some(HostKeyPolicy::Strict),
@@ -363,7 +362,7 @@ mod tests {
         };
         let chosen = target(named(), Ok(answer(options)), &common);
         assert_eq!((chosen.connect_timeout, chosen.host_key), (Duration::from_secs(1), HostKeyPolicy::Strict));
-        assert_eq!((chosen.offer.named, chosen.offer.files), (Who::Option, vec![PathBuf::from("/i")]));
+        assert_eq!((chosen.offer.source, chosen.offer.files), (KeySource::Option, vec![PathBuf::from("/i")]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::known_hosts::KnownHostsStore;
 use crate::session::algorithms::shortened;
 use crate::session::script::Script;
 use crate::session::ssh_session::supported_algorithms;
-use crate::ssh_config::{Source, look_up};
+use crate::ssh_config::{ConfigSource, look_up};
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::{Record, Value};
 use cerveza_results::{HostStatus, Phase};
@@ -57,7 +57,7 @@ pub fn read(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Vec<Target
     let named = named(records, choice);
     let asked: Vec<_> = named.iter().map(|named| named.asked()).collect();
     let (file, jump) = (args.ssh_config.as_deref(), args.jump.as_deref());
-    let source = Source { file, options: &args.ssh_option, jump, engine: args.engine };
+    let source = ConfigSource { file, options: &args.ssh_option, jump, engine: args.engine };
     let answers = look_up(&asked, &source, &mut |warning| tool.warn(warning))?;
     drop(asked);
     let common = Common {

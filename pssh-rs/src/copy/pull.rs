@@ -71,21 +71,19 @@ impl PullPlan {
     }
 }
 
-/// Pulls all of the plan from one host; `progress` is told of bytes as they are written. Ends at the first thing that
-/// cannot be done.
+/// Pulls all of the plan from one host. Ends at the first thing that cannot be done.
 pub fn pull(
     session: &SshSession,
     plan: &PullPlan,
     host: &str,
     deadline: Option<Instant>,
-    progress: &mut dyn FnMut(u64),
 ) -> Result<Copied, Box<CopyError>> {
     let mut copied = Copied::default();
     let mut partial = None;
     let done = Remote::open(session, deadline).and_then(|remote| {
         let (buffer, budget, taken) = (Vec::new(), plan.budget.for_host(), HashSet::new());
         let (copied, partial) = (&mut copied, &mut partial);
-        let mut pull = Pull { remote: &remote, host, copied, partial, progress, buffer, budget, taken };
+        let mut pull = Pull { remote: &remote, host, copied, partial, buffer, budget, taken };
         plan.items.iter().try_for_each(|item| pull.item(item))
     });
     ended(done, copied, partial)
@@ -97,7 +95,6 @@ struct Pull<'a> {
     copied: &'a mut Copied,
     /// The temporary file under way, while it is one that can be continued.
     partial: &'a mut Option<String>,
-    progress: &'a mut dyn FnMut(u64),
     buffer: Vec<u8>,
     budget: HostBudget<'a>,
     /// Where something was put in this run: the next is not to replace it.
@@ -419,7 +416,6 @@ impl Pull<'_> {
             file.write_all(&self.buffer[..taken]).map_err(cannot)?;
             left -= taken as u64;
             self.copied.bytes += taken as u64;
-            (self.progress)(taken as u64);
         }
         let now = self.remote.fstat(handle, path)?;
         match (found.size, now.size) {

@@ -21,21 +21,19 @@ use std::time::Instant;
 /// What is on its way at most, unacknowledged: a second's worth at 4 Mbit/s, and a millisecond's on a fast network.
 const WINDOW: usize = 512 * 1024;
 
-/// Pushes all of the plan to one host; `progress` is told of bytes as the server has acknowledged them. Ends at the first
-/// thing that cannot be done.
+/// Pushes all of the plan to one host. Ends at the first thing that cannot be done.
 pub fn push(
     session: &SshSession,
     plan: &PushPlan,
     place: &str,
     deadline: Option<Instant>,
-    progress: &mut dyn FnMut(u64),
 ) -> Result<Copied, Box<CopyError>> {
     let mut copied = Copied::default();
     let mut partial = None;
     let done = Remote::open(session, deadline).and_then(|remote| {
         let (buffer, mark) = (Vec::new(), mark(place));
         let (copied, partial) = (&mut copied, &mut partial);
-        let mut push = Push { remote: &remote, mark, copied, partial, progress, buffer, owner: None };
+        let mut push = Push { remote: &remote, mark, copied, partial, buffer, owner: None };
         plan.items.iter().try_for_each(|item| push.item(item))?;
         remote.close();
         Ok(())
@@ -51,7 +49,6 @@ struct Push<'a> {
     copied: &'a mut Copied,
     /// The temporary file under way, while it is one that can be continued.
     partial: &'a mut Option<String>,
-    progress: &'a mut dyn FnMut(u64),
     buffer: Vec<u8>,
     /// Who we are over there, once asked: the owner of the folder that we log in to.
     owner: Option<Option<u32>>,
@@ -164,10 +161,7 @@ impl Push<'_> {
             source.seek(SeekFrom::Start(offset)).map_err(local)?;
             handle.seek(offset);
             self.buffer.resize(WINDOW, 0);
-            let sent = &mut |bytes| {
-                self.copied.bytes += bytes;
-                (self.progress)(bytes);
-            };
+            let sent = &mut self.copied.bytes;
             fill(self.remote, &handle, target, entry, &mut source, offset, &mut self.buffer, sent)?;
             self.remote.fsetstat(&handle, target, &attributes(entry))
         })();
@@ -237,7 +231,7 @@ fn fill(
     source: &mut File,
     offset: u64,
     buffer: &mut [u8],
-    sent: &mut dyn FnMut(u64),
+    sent: &mut u64,
 ) -> Result<(), Cause> {
     let (mut start, mut end) = (0, 0);
     let mut left = entry.stamp.size - offset;
@@ -261,7 +255,7 @@ fn fill(
         if start < end {
             let taken = remote.write(handle, target, &buffer[start..end])?;
             start += taken;
-            sent(taken as u64);
+            *sent += taken as u64;
         }
     }
     if failed.is_none() {

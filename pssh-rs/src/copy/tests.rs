@@ -1,7 +1,7 @@
 //! Against a real sshd with its own keys, as whoever runs the tests.
 
 use super::*;
-use crate::auth::{KeyStore, Named, Offer, log_in};
+use crate::auth::{KeySource, KeyStore, Offer, log_in};
 use crate::base::shutdown::Shutdown;
 use crate::base::wait::WaitError;
 use crate::connect::host_key::HostKeyQuery;
@@ -76,7 +76,7 @@ impl Server {
         let deadline = Instant::now() + Duration::from_secs(60);
         let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &shutdown.stop).unwrap();
         let socket = connect(&addresses, None, deadline, &shutdown.stop, crate::base::trace::Trace::OFF).unwrap();
-        let offer = Offer { files: vec![self.path("id")], named: Named::Option, ..Offer::default() };
+        let offer = Offer { files: vec![self.path("id")], source: KeySource::Option, ..Offer::default() };
         let mut keys = KeyStore::new(Duration::from_secs(60));
         keys.prepare(std::slice::from_ref(&offer), &shutdown.stop).unwrap();
         let mut session = SshSession::new(Arc::new(socket), shutdown).unwrap();
@@ -97,12 +97,32 @@ impl Server {
     fn push(&self, source: &Path, dest: impl AsRef<OsStr>) -> Result<Copied, Box<CopyError>> {
         let dest = Some(dest.as_ref().to_os_string());
         let plan = PushPlan::read(&[Spec { source: source.into(), dest }]).unwrap();
-        push(&self.session(), &plan, "here", soon(), &mut |_| {})
+        push(&self.session(), &plan, "here", soon())
     }
 
     fn pull(&self, source: impl AsRef<OsStr>, dest: &Path, host: &str) -> Result<Copied, Box<CopyError>> {
         let spec = Spec { source: source.as_ref().to_os_string(), dest: Some(dest.into()) };
-        pull(&self.session(), &PullPlan::new(&[spec]).unwrap(), host, soon(), &mut |_| {})
+        pull(&self.session(), &PullPlan::new(&[spec]).unwrap(), host, soon())
+    }
+}
+
+impl Server {
+    /// Pushes, and acts as soon as some of a file has arrived in the server's folder.
+    fn during_push<T>(&self, act: impl FnOnce() + Send, push: impl FnOnce() -> T) -> T {
+        let is_begun = |entry: fs::DirEntry| {
+            entry.file_name().as_bytes().ends_with(b".pssh-rs") && entry.metadata().is_ok_and(|about| about.len() > 0)
+        };
+        let folder = self.folder.path();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let until = Instant::now() + Duration::from_secs(60);
+                while !fs::read_dir(folder).unwrap().flatten().any(is_begun) && Instant::now() < until {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                act();
+            });
+            push()
+        })
     }
 }
 
@@ -221,31 +241,26 @@ fn a_second_push_sends_what_changed_and_a_link_in_the_way_is_replaced() {
 fn what_was_cut_is_continued_and_what_is_of_another_source_is_not() {
     let server = Server::sftp();
     let (source, target) = (server.path("source"), server.path("target"));
-    let content: Vec<u8> = (0..2_000_000u32).map(|n| (n % 251) as u8).collect();
+    let (pattern, len) = ((0..250).collect::<Vec<u8>>(), 64_000_000);
+    let content = pattern.repeat(len as usize / pattern.len());
     fs::write(&source, &content).unwrap();
-    // Cut after the first acknowledged bytes, by Ctrl-C.
+    // Ctrl-C in the middle.
     let plan = PushPlan::read(&[Spec { source: source.clone().into(), dest: Some(target.clone().into()) }]).unwrap();
     let shutdown = Shutdown::new().unwrap();
     let stop = Arc::clone(&shutdown.stop);
     let session = server.session_until(shutdown);
-    let mut sent = 0;
-    let error = push(&session, &plan, "here", soon(), &mut |bytes| {
-        sent += bytes;
-        if sent > 1_000_000 {
-            stop.set();
-        }
-    })
-    .unwrap_err();
+    let pushed = server.during_push(|| stop.set(), || push(&session, &plan, "here", soon()));
+    let error = pushed.unwrap_err();
     assert!(matches!(error.cause, Cause::WaitError(WaitError::Stopped)), "{error}");
-    assert_eq!(error.copied.bytes, sent);
+    let sent = error.copied.bytes;
     drop(session);
     let partial = PathBuf::from(error.partial.unwrap());
     assert!(!target.exists() && partial.metadata().unwrap().len() >= sent);
     // The server may still be writing what it had received.
     std::thread::sleep(Duration::from_millis(300));
     let there = partial.metadata().unwrap().len();
-    let pushed = push(&server.session(), &plan, "here", soon(), &mut |_| {}).unwrap();
-    assert_eq!(pushed.bytes, 2_000_000 - there.saturating_sub(512 * 1024));
+    let pushed = push(&server.session(), &plan, "here", soon()).unwrap();
+    assert_eq!(pushed.bytes, len - there.saturating_sub(512 * 1024));
     assert_eq!(fs::read(&target).unwrap(), content);
     assert!(!partial.exists());
 
@@ -253,15 +268,15 @@ fn what_was_cut_is_continued_and_what_is_of_another_source_is_not() {
     fs::remove_file(&target).unwrap();
     fs::write(&partial, vec![b'!'; 1_500_000]).unwrap();
     mode(&partial, 0o644);
-    assert_eq!(push(&server.session(), &plan, "here", soon(), &mut |_| {}).unwrap().bytes, 2_000_000);
+    assert_eq!(push(&server.session(), &plan, "here", soon()).unwrap().bytes, len);
     assert_eq!(fs::read(&target).unwrap(), content);
 
     // Pulled: the beginning is there.
     let back = server.path("back");
     fs::create_dir_all(back.join("h")).unwrap();
     let mtime = target.metadata().unwrap().mtime().to_string();
-    let partial = back.join("h").join(OsStr::from_bytes(&names::temporary(b"target", 2_000_000, &mtime)));
-    fs::write(&partial, &content[..1_999_990]).unwrap();
+    let partial = back.join("h").join(OsStr::from_bytes(&names::temporary(b"target", len, &mtime)));
+    fs::write(&partial, &content[..content.len() - 10]).unwrap();
     mode(&partial, 0o600);
     assert_eq!(server.pull(&target, &back, "h").unwrap(), Copied { files: 1, bytes: 10, ..Copied::default() });
     assert_eq!(fs::read(back.join("h/target")).unwrap(), content);
@@ -362,10 +377,11 @@ fn a_wildcard_names_the_links_that_lead_nowhere() {
 fn a_source_that_changes_on_the_way_is_an_error_and_no_file() {
     let server = Server::sftp();
     let (source, target) = (server.path("source"), server.path("target"));
-    fs::write(&source, vec![1; 4_000_000]).unwrap();
+    fs::write(&source, vec![1; 64_000_000]).unwrap();
     let plan = PushPlan::read(&[Spec { source: source.clone().into(), dest: Some(target.clone().into()) }]).unwrap();
-    let change = &mut |_| fs::write(&source, vec![2; 4_000_000]).unwrap();
-    let error = push(&server.session(), &plan, "here", soon(), change).unwrap_err();
+    let session = server.session();
+    let change = || fs::write(&source, "shorter").unwrap();
+    let error = server.during_push(change, || push(&session, &plan, "here", soon())).unwrap_err();
     assert!(matches!(&error.cause, Cause::Local(why) if why.ends_with("it changed while it was read")), "{error}");
     assert!(error.partial.is_none());
     let left: Vec<_> = fs::read_dir(server.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -415,10 +431,10 @@ fn a_server_that_says_nothing_ends_by_the_deadline() {
     fs::write(&source, "").unwrap();
     let plan = PushPlan::read(&[Spec { source: source.into(), dest: None }]).unwrap();
     let deadline = Some(Instant::now() + Duration::from_millis(300));
-    let error = push(&server.session(), &plan, "here", deadline, &mut |_| {}).unwrap_err();
+    let error = push(&server.session(), &plan, "here", deadline).unwrap_err();
     assert!(matches!(error.cause, Cause::WaitError(WaitError::Deadline)), "{error}");
     let begun = Instant::now();
-    let error = push(&server.session(), &plan, "here", soon(), &mut |_| {}).unwrap_err();
+    let error = push(&server.session(), &plan, "here", soon()).unwrap_err();
     assert_eq!(error.to_string(), "no answer from the SFTP server within 15s");
     assert!(begun.elapsed() >= Duration::from_secs(15));
 }
@@ -443,47 +459,4 @@ fn in_a_chroot_paths_are_those_of_the_chroot() {
     assert_eq!(server.pull("/g", &server.path("back"), "h").unwrap().files, 1);
     assert_eq!(fs::read(server.path("back/h/g")).unwrap(), b"jailed");
     assert!(server.push(&source, "/../../etc/no/g").unwrap_err().cause.is_missing());
-}
-
-/// `PSSH_RS_SPEED=FILE cargo test --release -- --ignored --nocapture speed`.
-#[test]
-#[ignore = "measures"]
-#[allow(clippy::print_stdout)]
-fn speed() {
-    let server = Server::sftp();
-    let source = PathBuf::from(std::env::var_os("PSSH_RS_SPEED").unwrap());
-    let target = source.with_extension("pushed");
-    let back = TempDir::new_in(source.parent().unwrap()).unwrap();
-    for _ in 0..2 {
-        let begun = Instant::now();
-        let pushed = server.push(&source, &target).unwrap();
-        println!("push {} bytes in {:?}", pushed.bytes, begun.elapsed());
-        let begun = Instant::now();
-        let pulled = server.pull(&target, back.path(), "h").unwrap();
-        println!("pull {} bytes in {:?}", pulled.bytes, begun.elapsed());
-        let same =
-            Command::new("cmp").arg(&source).arg(back.path().join("h").join(target.file_name().unwrap())).status();
-        assert!(same.unwrap().success());
-        for legacy in ["-s", "-O"] {
-            let (from, to) = (&source, &target);
-            let options =
-                ["-q", legacy, "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"];
-            let mut scp = Command::new("scp");
-            scp.args(options).arg("-i").arg(server.path("id")).arg("-P").arg(server.port.to_string());
-            let there = format!("127.0.0.1:{}", to.display());
-            for ends in
-                [[from.display().to_string(), there.clone()], [there, back.path().join("s").display().to_string()]]
-            {
-                let begun = Instant::now();
-                assert!(Command::new("scp").args(scp.get_args()).args(&ends).status().unwrap().success());
-                println!(
-                    "scp {legacy} {} in {:?}",
-                    if ends[0].starts_with("127") { "pull" } else { "push" },
-                    begun.elapsed()
-                );
-            }
-        }
-        fs::remove_file(&target).unwrap();
-        fs::remove_dir_all(back.path().join("h")).unwrap();
-    }
 }

@@ -28,7 +28,7 @@ impl Steps<'_> {
     fn run(&self, copied: &mut Copied, sink: &mut dyn Sink<WaitError>) -> Outcome {
         let Attempt { job, target, timer, .. } = self.attempt;
         if let Some(plan) = &job.push {
-            match copy::push(self.session, plan, &target.place(), timer.deadline(), &mut |_| ()) {
+            match copy::push(self.session, plan, &target.place(), timer.deadline()) {
                 Ok(pushed) => copied.add(pushed),
                 Err(error) => return self.copy_failed(*error, copied),
             }
@@ -42,7 +42,7 @@ impl Steps<'_> {
         if outcome.status == HostStatus::Ok
             && let Some(plan) = &job.pull
         {
-            match copy::pull(self.session, plan, target.record.host(), timer.deadline(), &mut |_| ()) {
+            match copy::pull(self.session, plan, target.record.host(), timer.deadline()) {
                 Ok(pulled) => copied.add(pulled),
                 Err(error) => return Outcome { exit_code: outcome.exit_code, ..self.copy_failed(*error, copied) },
             }

@@ -1,48 +1,62 @@
 //! Tokens (`%h`), `${VARIABLES}` and `~` in values, as ssh expands them.
 
-use super::query::{is_host, is_user};
+use super::query::{Query, is_host, is_user};
+use super::run::Dump;
 use std::env;
 use std::os::unix::ffi::OsStrExt;
 
-/// What ssh knows of this machine and of who runs it.
+/// What ssh knows of this machine and of the user who runs it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Local {
+pub struct LocalFacts {
     pub home: Vec<u8>,
     pub user: String,
-    pub uid: String,
+    uid: String,
     /// `%L`, and with its domain `%l`.
-    pub short_host: String,
-    pub host: String,
+    short_host: String,
+    host: String,
 }
 
 /// What the tokens of one host stand for.
-#[derive(Clone, Copy, Debug)]
-pub struct Tokens<'a> {
-    pub local: &'a Local,
-    pub hostname: &'a str,
-    pub name: &'a str,
-    pub key_alias: Option<&'a str>,
+#[derive(Clone, Debug)]
+pub struct Host<'a> {
+    pub local: &'a LocalFacts,
+    pub hostname: String,
+    pub name: String,
+    key_alias: Option<String>,
     pub port: u16,
-    pub user: &'a str,
+    pub user: String,
 }
 
-/// The tokens that differ from host to host. `%C` and `%j` are digests and names that we do not have.
-const OF_HOST: &str = "hnkprCj";
+impl LocalFacts {
+    /// Asks for the facts: ssh takes them from the user database, not from the environment. The option has no other use
+    /// here.
+    pub const QUESTION: &str = "ControlPath=~/|%u|%i|%L|%l";
 
-impl Local {
-    /// From the answer to `ControlPath=~/|%u|%i|%L|%l`.
-    pub fn parse(facts: &[u8]) -> Option<Local> {
-        let mut parts = facts.rsplitn(5, |&byte| byte == b'|');
+    /// Parses the answer to `QUESTION`.
+    pub fn parse(answer: &[u8]) -> Option<LocalFacts> {
+        let mut parts = answer.rsplitn(5, |&byte| byte == b'|');
         let mut text = || parts.next().map(|part| String::from_utf8_lossy(part).into_owned());
         let (host, short_host, uid, user) = (text()?, text()?, text()?, text()?);
         let home = parts.next()?;
         let home = home.strip_suffix(b"/").unwrap_or(home).to_vec();
-        Some(Local { home, user, uid, short_host, host })
+        Some(LocalFacts { home, user, uid, short_host, host })
     }
 }
 
-impl Tokens<'_> {
-    /// A file's name, as in IdentityFile and UserKnownHostsFile.
+impl<'a> Host<'a> {
+    pub fn new(query: &Query, dump: &Dump, local: &'a LocalFacts) -> Host<'a> {
+        let (address, user) = (query.address.clone(), query.user.clone());
+        Host {
+            local,
+            hostname: address.or_else(|| dump.text("hostname")).unwrap_or_else(|| query.name.clone()),
+            name: query.name.clone(),
+            key_alias: dump.text("hostkeyalias"),
+            port: query.port.or_else(|| dump.text("port")?.parse().ok()).unwrap_or(22),
+            user: user.or_else(|| dump.text("user")).unwrap_or_else(|| local.user.clone()),
+        }
+    }
+
+    /// Expands the name of a file, as in IdentityFile.
     pub fn path(&self, value: &[u8]) -> Result<Vec<u8>, String> {
         let value = match value {
             b"~" => self.local.home.clone(),
@@ -57,24 +71,20 @@ impl Tokens<'_> {
         self.expand(&value, "hnkprduiLl", true)
     }
 
-    /// What a shell of this machine is given: it takes no value that ssh since 9.6 would not.
+    /// Expands a command for a shell of this machine. Refuses values that ssh since 9.6 refuses.
     pub fn proxy(&self, value: &[u8]) -> Result<Vec<u8>, String> {
-        let used = tokens(value);
-        let refused = |token: char, value: &str, fine: fn(&str) -> bool| used.contains(&token) && !fine(value);
-        if refused('h', self.hostname, is_host) || refused('n', self.name, is_host) {
-            return Err("the host's name is not one that ssh would give to a shell".to_string());
+        let key_alias = self.key_alias.as_ref().unwrap_or(&self.name);
+        let is_used = |token: u8| value.windows(2).any(|pair| pair == [b'%', token]);
+        let parts: [(u8, &str, &String, fn(&str) -> bool); 4] = [
+            (b'h', "name", &self.hostname, is_host),
+            (b'n', "name", &self.name, is_host),
+            (b'k', "HostKeyAlias", key_alias, is_host),
+            (b'r', "user", &self.user, is_user),
+        ];
+        match parts.into_iter().find(|(token, _, text, is_valid)| is_used(*token) && !is_valid(text)) {
+            Some((_, what, text, _)) => Err(format!("the host's {what} {text:?} is not one that ssh gives to a shell")),
+            None => self.expand(value, "hnkpr", false),
         }
-        if refused('k', self.key_alias.unwrap_or(self.name), is_host) {
-            return Err("the host's HostKeyAlias is not one that ssh would give to a shell".to_string());
-        }
-        if refused('r', self.user, is_user) {
-            return Err("the user's name is not one that ssh would give to a shell".to_string());
-        }
-        self.expand(value, "hnkpr", false)
-    }
-
-    pub fn hostname(&self, value: &[u8]) -> Result<Vec<u8>, String> {
-        self.expand(value, "h", false)
     }
 
     fn expand(&self, value: &[u8], allowed: &str, variables: bool) -> Result<Vec<u8>, String> {
@@ -105,14 +115,15 @@ impl Tokens<'_> {
         Ok(out)
     }
 
+    /// `%C` and `%j` are digests and names that we do not have.
     fn token(&self, token: char) -> Option<Vec<u8>> {
         let text = match token {
             'd' => return Some(self.local.home.clone()),
-            'h' => self.hostname,
-            'n' => self.name,
-            'k' => self.key_alias.unwrap_or(self.name),
+            'h' => &self.hostname,
+            'n' => &self.name,
+            'k' => self.key_alias.as_ref().unwrap_or(&self.name),
             'p' => return Some(self.port.to_string().into_bytes()),
-            'r' => self.user,
+            'r' => &self.user,
             'u' => &self.local.user,
             'i' => &self.local.uid,
             'L' => &self.local.short_host,
@@ -123,32 +134,17 @@ impl Tokens<'_> {
     }
 }
 
-/// Whether a value differs from host to host.
-pub fn names_host(value: &[u8]) -> bool {
-    tokens(value).into_iter().any(|token| OF_HOST.contains(token))
-}
-
-fn tokens(value: &[u8]) -> Vec<char> {
-    let mut bytes = value.iter();
-    let mut found = Vec::new();
-    while let Some(&byte) = bytes.next() {
-        if byte == b'%' {
-            found.extend(bytes.next().map(|&token| char::from(token)));
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn tokens_are_expanded_and_nothing_hostile_reaches_a_shell() {
-        let local = Local::parse(b"/home/a|b/|me|1000|box|box.lan").unwrap();
+        let local = LocalFacts::parse(b"/home/a|b/|me|1000|box|box.lan").unwrap();
         assert_eq!(local.home, b"/home/a|b");
-        let tokens = Tokens { local: &local, hostname: "web1.x", name: "web1", key_alias: None, port: 2, user: "u;v" };
-        let path = |value: &str| tokens.path(value.as_bytes()).map(|path| String::from_utf8(path).unwrap());
+        let [hostname, name, user] = ["web1.x", "web1", "u;v"].map(str::to_string);
+        let host = Host { local: &local, hostname, name, key_alias: None, port: 2, user };
+        let path = |value: &str| host.path(value.as_bytes()).map(|path| String::from_utf8(path).unwrap());
         assert_eq!(
             path("~/k/%h-%n-%k-%p-%r-%u-%i-%L-%l-%%h").unwrap(),
             "/home/a|b/k/web1.x-web1-web1-2-u;v-me-1000-box-box.lan-%h"
@@ -156,9 +152,9 @@ mod tests {
         assert_eq!(path("%d/$x").unwrap(), "/home/a|b/$x");
         assert_eq!(path("${PATH}").unwrap(), env::var("PATH").unwrap());
         assert!(["${NO_SUCH_VARIABLE}", "${", "%", "%C", "~bob/k"].into_iter().all(|value| path(value).is_err()));
-        assert_eq!(tokens.proxy(b"nc %h %p $HOME ${X} %%").unwrap(), b"nc web1.x 2 $HOME ${X} %");
-        assert!(tokens.proxy(b"nc -l %r %h").is_err());
-        assert!(Tokens { hostname: "$(x)", ..tokens }.proxy(b"nc %h").is_err());
-        assert!(names_host(b"%%%h") && !names_host(b"%%h %d"));
+        assert_eq!(host.proxy(b"nc %h %p $HOME ${X} %%").unwrap(), b"nc web1.x 2 $HOME ${X} %");
+        let why = "the host's user \"u;v\" is not one that ssh gives to a shell";
+        assert_eq!(host.proxy(b"nc -l %r %h").unwrap_err(), why);
+        assert!(Host { hostname: "$(x)".to_string(), ..host }.proxy(b"nc %h").is_err());
     }
 }

@@ -1,10 +1,11 @@
 //! What ssh_config(5) says about each host, by `ssh -G`. Only ssh reads its configuration, so nothing is read
 //! differently from `ssh` itself.
 //!
-//! Data flows one way: `query` says what ssh may be asked about a host, `run` asks, `scan` finds in the files what can
-//! tell hosts apart, `words` tells them apart, `classes` asks about two hosts of each class, and `options` makes
-//! answers, with tokens expanded by `expand`.
+//! Data flows one way: `query` checks what ssh may be asked, `run` asks, `scan` finds in the files what can tell hosts
+//! apart, `classes` groups the hosts, `answers` asks about two hosts of each class, and `options` makes the configuration
+//! of each host, with tokens expanded by `expand`.
 
+mod answers;
 mod classes;
 mod expand;
 mod options;
@@ -13,27 +14,26 @@ mod run;
 mod scan;
 #[cfg(test)]
 mod tests;
-mod unused;
-mod words;
 
 use crate::base::policy::Engine;
 use cerveza_manners::{Failure, Result};
 use cerveza_results::Phase;
-use expand::Local;
-use run::{Ssh, Trouble};
+use query::Query;
+use run::{Ssh, SshError};
 use std::env;
 use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::result::Result as StdResult;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A host as the command line and its record name it.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct HostSpec<'a> {
     /// What Host patterns are matched against.
     pub name: &'a str,
-    /// Where the record says it is: this decides. Without it, it is HostName of the configuration, else the name.
+    /// The address of the record, which decides. Without it, it is HostName of the configuration, else the name.
     pub address: Option<&'a str>,
     /// Chosen by user@host or -l.
     pub user: Option<&'a str>,
@@ -43,7 +43,7 @@ pub struct Asked<'a> {
 
 /// Where the configuration comes from.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Source<'a> {
+pub struct ConfigSource<'a> {
     /// As `ssh -F`.
     pub file: Option<&'a Path>,
     /// As `ssh -o`, each `KEY=VALUE` or `KEY VALUE`.
@@ -53,21 +53,21 @@ pub struct Source<'a> {
     pub engine: Engine,
 }
 
-/// One host: its own part, and the options it shares with others.
+/// The configuration of one host: its own part, and the options that it shares with others.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct HostConfig {
     pub hostname: String,
     pub user: String,
     pub port: u16,
     pub proxy_jump: Option<String>,
-    /// For a shell of this machine, with its tokens filled in.
+    /// For a shell of this machine, with its tokens expanded.
     pub proxy_command: Option<String>,
     pub options: Arc<HostOptions>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum HostKeyCheck {
-    /// yes and ask: there is nobody to ask.
+    /// yes, and ask: no question is asked.
     #[default]
     Strict,
     AcceptNew,
@@ -92,16 +92,17 @@ pub struct ServerAlive {
 }
 
 impl Default for ServerAlive {
-    /// ssh's own default is to wait for ever. With this a frozen host is found within a minute.
+    /// The default of ssh has no limit. With this one a frozen host is found within a minute.
     fn default() -> ServerAlive {
         ServerAlive { interval: Duration::from_secs(10), count_max: 3 }
     }
 }
 
-/// What `_set` says is whether a file or an option named it, rather than ssh's defaults.
+/// The options of one host or of several.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HostOptions {
     pub identity_files: Vec<PathBuf>,
+    /// Whether a file or an option named them, rather than ssh's defaults.
     pub identity_files_set: bool,
     pub certificate_files: Vec<PathBuf>,
     pub identities_only: bool,
@@ -133,52 +134,52 @@ pub struct HostOptions {
     pub needs_openssh: Vec<(Phase, String)>,
 }
 
-/// The answers, one an asked host, in order; options that are equal share an `Arc`.
+/// Returns the configuration of each host, in order. Options that are equal share an `Arc`.
 ///
-/// A configuration that ssh does not take is a failure; a host that ssh does not take is an error of its own.
+/// A configuration that ssh refuses is a failure. A host that ssh refuses is an error of that host.
 pub fn look_up(
-    asked: &[Asked<'_>],
-    source: &Source<'_>,
+    hosts: &[HostSpec<'_>],
+    source: &ConfigSource<'_>,
     warn: &mut dyn FnMut(String),
-) -> Result<Vec<std::result::Result<Answer, String>>> {
-    look_up_by(&Ssh::new(OsStr::new("ssh"), source), asked, warn)
+) -> Result<Vec<StdResult<HostConfig, String>>> {
+    look_up_by(&Ssh::new(OsStr::new("ssh"), source), hosts, warn)
 }
 
 fn look_up_by(
     ssh: &Ssh<'_>,
-    asked: &[Asked<'_>],
+    hosts: &[HostSpec<'_>],
     warn: &mut dyn FnMut(String),
-) -> Result<Vec<std::result::Result<Answer, String>>> {
+) -> Result<Vec<StdResult<HostConfig, String>>> {
     if let Some(option) = ssh.source.options.iter().find(|option| option.contains(char::is_control)) {
         return Err(Failure::usage(format!("an ssh option cannot hold control characters: {option:?}")));
     }
-    let queries: Vec<_> = asked.iter().map(query::Query::new).collect();
-    match classes::answers(ssh, &queries, warn) {
-        Err(Trouble::Missing) => {
-            let remedy = "install OpenSSH's client (openssh-client, openssh-clients)";
-            without_ssh(ssh.source, &queries, "it is not installed", remedy, warn)
-        }
-        Err(Trouble::NoAccount(why)) => {
-            let remedy = "add it to the user database, or do without with -F none -l USER";
-            without_ssh(ssh.source, &queries, &format!("it does not run for an unknown user ({why})"), remedy, warn)
-        }
-        Err(Trouble::Failed(why)) => Err(Failure::usage(why)),
-        Ok(answers) => Ok(answers),
+    let checked: Vec<StdResult<Query, String>> = hosts.iter().map(Query::new).collect();
+    let queries: Vec<Query> = checked.iter().flatten().cloned().collect();
+    let mut answers = match answers::answers(ssh, &queries, warn) {
+        Ok(answers) => answers,
+        Err(SshError::Unusable { why, remedy }) => without_ssh(ssh.source, &queries, &why, remedy, warn)?,
+        Err(SshError::Failed(why)) => return Err(Failure::usage(why)),
     }
+    .into_iter();
+    let answer = |query: StdResult<Query, String>| {
+        query.and_then(|_| answers.next().unwrap_or_else(|| Err("`ssh -G` was not run".to_string())))
+    };
+    Ok(checked.into_iter().map(answer).collect())
 }
 
-/// ssh's defaults, where ssh cannot be asked. That a file was not read is said; that an option was not is a failure.
+/// Returns the defaults of ssh, for a machine on which it does not run. Warns of files that are not read; an option that
+/// needs ssh is a failure.
 fn without_ssh(
-    source: &Source<'_>,
-    queries: &[std::result::Result<query::Query, String>],
+    source: &ConfigSource<'_>,
+    queries: &[Query],
     why: &str,
     remedy: &str,
     warn: &mut dyn FnMut(String),
-) -> Result<Vec<std::result::Result<Answer, String>>> {
+) -> Result<Vec<StdResult<HostConfig, String>>> {
     // As for ssh, `none` is no file at all.
-    let none = |file: &Path| file.as_os_str().eq_ignore_ascii_case("none");
+    let is_none = |file: &Path| file.as_os_str().eq_ignore_ascii_case("none");
     let given = [
-        ("-F", source.file.is_some_and(|file| !none(file))),
+        ("-F", source.file.is_some_and(|file| !is_none(file))),
         ("-J", source.jump.is_some()),
         ("--ssh-option", !source.options.is_empty()),
         ("--engine openssh", source.engine == Engine::Openssh),
@@ -195,26 +196,17 @@ fn without_ssh(
         }
     }
     let options = Arc::new(options::usual(home.as_deref()));
-    let mut own = None;
-    let mut answer = |query: &query::Query| {
-        let user = match (&query.user, &own) {
-            (Some(user), _) | (None, Some(user)) => user.clone(),
-            (None, None) => own.insert(crate::base::env::local_user()?).clone(),
-        };
-        Ok(Answer {
-            hostname: query.address.clone().unwrap_or_else(|| query.name.clone()),
-            user,
-            port: query.port.unwrap_or(22),
-            proxy_jump: None,
-            proxy_command: None,
-            options: Arc::clone(&options),
-        })
+    let own = match queries.iter().all(|query| query.user.is_some()) {
+        true => String::new(),
+        false => crate::base::env::local_user()?,
     };
-    queries
-        .iter()
-        .map(|query| match query {
-            Ok(query) => answer(query).map(Ok),
-            Err(error) => Ok(Err(error.clone())),
-        })
-        .collect()
+    let config = |query: &Query| HostConfig {
+        hostname: query.address.clone().unwrap_or_else(|| query.name.clone()),
+        user: query.user.clone().unwrap_or_else(|| own.clone()),
+        port: query.port.unwrap_or(22),
+        proxy_jump: None,
+        proxy_command: None,
+        options: Arc::clone(&options),
+    };
+    Ok(queries.iter().map(|query| Ok(config(query))).collect())
 }

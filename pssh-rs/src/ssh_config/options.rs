@@ -1,12 +1,12 @@
-//! Parses the output of `ssh -G` to the options of a host.
+//! Makes the configuration of a host from the output of `ssh -G`.
 
-use super::expand::Tokens;
+use super::expand::Host;
 use super::run::Dump;
 use super::scan::{ALGORITHMS, Scan};
-use super::{AddressFamily, Answer, HostKeyCheck, HostOptions, Local, ServerAlive};
+use super::{AddressFamily, HostConfig, HostKeyCheck, HostOptions, ServerAlive};
 use cerveza_manners::matches_wildcards;
 use cerveza_results::Phase;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::env;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -14,54 +14,30 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The arguments of a keyword, as they stand in the configuration.
-pub type Template = Vec<Vec<u8>>;
-
-/// What all answers are made with.
-pub struct Maker<'a> {
-    pub local: &'a Local,
-    /// What ssh prints where nothing is configured.
-    pub defaults: &'a Dump,
-    /// The algorithms that the user has written.
-    algorithms: &'a BTreeSet<String>,
-    /// Whether `ServerAliveInterval 0`, which is also ssh's default, was written down.
-    alive_off: bool,
-    /// Equal options are kept once.
+/// Makes the configurations of all hosts. Equal options are kept once.
+pub struct ConfigBuilder<'a> {
+    /// What ssh prints if nothing is configured.
+    defaults: &'a Dump,
+    scan: &'a Scan,
     kept: HashSet<Arc<HostOptions>>,
 }
 
-/// Who is answered for.
-#[derive(Clone, Copy, Debug)]
-pub struct Host<'a> {
-    pub hostname: &'a str,
-    pub name: &'a str,
-    pub user: &'a str,
-    pub port: u16,
-}
-
-impl<'a> Maker<'a> {
-    pub fn new(local: &'a Local, defaults: &'a Dump, scan: &'a Scan) -> Maker<'a> {
-        Maker { local, defaults, algorithms: &scan.algorithms, alive_off: scan.alive_off, kept: HashSet::new() }
+impl<'a> ConfigBuilder<'a> {
+    pub fn new(defaults: &'a Dump, scan: &'a Scan) -> ConfigBuilder<'a> {
+        ConfigBuilder { defaults, scan, kept: HashSet::new() }
     }
 
-    /// `templates` stand for values that the dump may hold for another host.
-    pub fn answer(
-        &mut self,
-        host: Host<'_>,
-        dump: &Dump,
-        templates: &HashMap<&str, Template>,
-    ) -> Result<Answer, String> {
-        let alias = dump.text("hostkeyalias");
-        let tokens = tokens(self.local, host, alias.as_deref());
+    pub fn build(&mut self, host: &Host<'_>, dump: &Dump) -> Result<HostConfig, String> {
         let proxy = |keyword: &str| {
             let value = dump.bytes(keyword).filter(|value| !value.eq_ignore_ascii_case(b"none"));
-            let value = value.map(|value| tokens.proxy(value)).transpose();
+            let value = value.map(|value| host.proxy(value)).transpose();
             value.map(|value| value.map(text)).map_err(|error| format!("{keyword}: {error}"))
         };
         let (proxy_jump, proxy_command) = (proxy("proxyjump")?, proxy("proxycommand")?);
-        let options = self.keep(options(dump, self, templates, &tokens)?);
-        let (hostname, user) = (host.hostname.to_string(), host.user.to_string());
-        Ok(Answer { hostname, user, port: host.port, proxy_jump, proxy_command, options })
+        let reader = Reader { dump, defaults: self.defaults, scan: self.scan, host, needs: Vec::new() };
+        let options = self.keep(reader.options());
+        let (hostname, user) = (host.hostname.clone(), host.user.clone());
+        Ok(HostConfig { hostname, user, port: host.port, proxy_jump, proxy_command, options })
     }
 
     fn keep(&mut self, options: HostOptions) -> Arc<HostOptions> {
@@ -74,174 +50,162 @@ impl<'a> Maker<'a> {
     }
 }
 
-pub fn tokens<'a>(local: &'a Local, host: Host<'a>, key_alias: Option<&'a str>) -> Tokens<'a> {
-    Tokens { local, hostname: host.hostname, name: host.name, key_alias, port: host.port, user: host.user }
+/// Reads the values of one host.
+struct Reader<'a> {
+    dump: &'a Dump,
+    defaults: &'a Dump,
+    scan: &'a Scan,
+    host: &'a Host<'a>,
+    /// What this host needs that only ssh has.
+    needs: Vec<(Phase, String)>,
 }
 
-/// A template filled in for one host. A variable's name and `none` stand for themselves.
-pub fn filled(keyword: &str, template: &Template, tokens: &Tokens<'_>) -> Result<Template, String> {
-    let fill = |value: &Vec<u8>| match keyword {
-        "hostname" => tokens.hostname(value),
-        "globalknownhostsfile" if !value.starts_with(b"~") => Ok(value.clone()),
-        _ => tokens.path(value),
-    };
-    template.iter().map(fill).collect()
-}
+impl Reader<'_> {
+    fn options(mut self) -> HostOptions {
+        self.add_needs();
+        HostOptions {
+            identity_files: self.files(Phase::Auth, "IdentityFile"),
+            identity_files_set: self.dump.all("identityfile").ne(self.defaults.all("identityfile")),
+            certificate_files: self.files(Phase::Auth, "CertificateFile"),
+            identities_only: self.is("identitiesonly", &["yes", "true"]),
+            identity_agent: self.dump.bytes("identityagent").map(|agent| text(self.in_home(agent))),
+            user_known_hosts: self.known_hosts("UserKnownHostsFile"),
+            global_known_hosts: self.known_hosts("GlobalKnownHostsFile"),
+            host_key_check: match self.dump.bytes("stricthostkeychecking") {
+                Some(b"accept-new") => HostKeyCheck::AcceptNew,
+                Some(b"false" | b"no" | b"off") => HostKeyCheck::Off,
+                _ => HostKeyCheck::Strict,
+            },
+            host_key_alias: self.value("hostkeyalias"),
+            host_key_algorithms: self.changed("hostkeyalgorithms"),
+            ciphers: self.changed("ciphers"),
+            macs: self.changed("macs"),
+            kex_algorithms: self.changed("kexalgorithms"),
+            named_algorithms: self.named_algorithms(),
+            compression: self.is("compression", &["yes", "true"]),
+            environment: self.environment(),
+            hash_known_hosts: self.is("hashknownhosts", &["yes", "true"]),
+            revoked_host_keys: self.files(Phase::HostKey, "RevokedHostKeys").pop(),
+            proxy_use_fdpass: self.is("proxyusefdpass", &["yes", "true"]),
+            connect_timeout: self.number("connecttimeout").filter(|&time| time > 0).map(seconds),
+            server_alive: self.server_alive(),
+            bind_address: self.value("bindaddress").and_then(|address| address.parse().ok()),
+            address_family: match self.dump.bytes("addressfamily") {
+                Some(b"inet") => AddressFamily::Inet,
+                Some(b"inet6") => AddressFamily::Inet6,
+                _ => AddressFamily::Any,
+            },
+            needs_openssh: self.needs,
+        }
+    }
 
-fn options(
-    dump: &Dump,
-    maker: &Maker<'_>,
-    templates: &HashMap<&str, Template>,
-    tokens: &Tokens<'_>,
-) -> Result<HostOptions, String> {
-    let defaults = maker.defaults;
-    let flag = |keyword: &str| dump.bytes(keyword).is_some_and(|value| value == b"yes" || value == b"true");
-    let some = |keyword: &str| dump.text(keyword).filter(|value| !value.eq_ignore_ascii_case("none"));
-    let differs = |keyword: &str| dump.bytes(keyword) != defaults.bytes(keyword);
-    let set = |keyword: &str| dump.text(keyword).filter(|_| differs(keyword));
-    let number = |keyword: &str| dump.text(keyword).and_then(|value| value.parse::<u32>().ok()).unwrap_or(0);
-    let value = |keyword: &str| match templates.get(keyword) {
-        Some(template) => filled(keyword, template, tokens).map(Some),
-        None => Ok(dump.bytes(keyword).map(|value| as_printed(keyword, value, tokens))),
-    };
-    let one = |keyword: &str| value(keyword).map(|value| value.map(|words| text(words.join(&b' '))));
+    /// Returns a value, unless it is `none`.
+    fn value(&self, keyword: &str) -> Option<String> {
+        self.dump.text(keyword).filter(|value| !value.eq_ignore_ascii_case("none"))
+    }
 
-    let mut needs = needs_openssh(dump);
-    let mut files = |keyword: &str| {
+    /// Returns a value that is not ssh's default.
+    fn changed(&self, keyword: &str) -> Option<String> {
+        self.dump.text(keyword).filter(|_| self.dump.bytes(keyword) != self.defaults.bytes(keyword))
+    }
+
+    fn is(&self, keyword: &str, values: &[&str]) -> bool {
+        self.dump.text(keyword).is_some_and(|value| values.contains(&value.as_str()))
+    }
+
+    fn number(&self, keyword: &str) -> Option<u32> {
+        self.dump.text(keyword).and_then(|value| value.parse().ok())
+    }
+
+    /// Returns files that ssh prints one a line, and as they are in the configuration.
+    fn files(&mut self, phase: Phase, keyword: &str) -> Vec<PathBuf> {
+        let lower = keyword.to_ascii_lowercase();
         let mut files = Vec::new();
-        for file in dump.all(keyword).filter(|file| !file.eq_ignore_ascii_case(b"none")) {
-            match tokens.path(file) {
+        for file in self.dump.all(&lower).filter(|file| !file.eq_ignore_ascii_case(b"none")) {
+            match self.host.path(file) {
                 Ok(file) => files.push(path(file)),
-                Err(why) => needs.push((Phase::Auth, format!("{keyword} ({why})"))),
+                Err(why) => self.needs.push((phase, format!("{keyword} ({why})"))),
             }
         }
         files
-    };
-    let (identity_files, certificate_files) = (files("identityfile"), files("certificatefile"));
-    let bind_address = match some("bindaddress").map(|address| address.parse()) {
-        Some(Err(_)) => {
-            needs.push((Phase::Connect, "BindAddress (a name)".to_string()));
-            None
-        }
-        address => address.and_then(Result::ok),
-    };
-    let revoked_host_keys = match some("revokedhostkeys").map(|file| tokens.path(file.as_bytes())) {
-        Some(Err(why)) => {
-            needs.push((Phase::HostKey, format!("RevokedHostKeys ({why})")));
-            None
-        }
-        file => file.and_then(Result::ok).map(path),
-    };
-    let algorithms = ALGORITHMS.into_iter().filter_map(|keyword| dump.text(keyword));
-    let algorithms = algorithms.flat_map(|list| list.split(',').map(str::to_string).collect::<Vec<_>>());
-    let known = |keyword: &str| {
-        let files = value(keyword)?.unwrap_or_default();
-        let files = files.into_iter().filter(|file| !file.eq_ignore_ascii_case(b"none"));
-        Ok::<Vec<PathBuf>, String>(files.map(path).collect())
-    };
-    Ok(HostOptions {
-        identity_files,
-        identity_files_set: dump.all("identityfile").ne(defaults.all("identityfile")),
-        certificate_files,
-        identities_only: flag("identitiesonly"),
-        identity_agent: one("identityagent")?,
-        user_known_hosts: known("userknownhostsfile")?,
-        global_known_hosts: known("globalknownhostsfile")?,
-        host_key_check: match dump.bytes("stricthostkeychecking") {
-            Some(b"accept-new") => HostKeyCheck::AcceptNew,
-            Some(b"false" | b"no" | b"off") => HostKeyCheck::Off,
-            _ => HostKeyCheck::Strict,
-        },
-        host_key_alias: some("hostkeyalias"),
-        host_key_algorithms: set("hostkeyalgorithms"),
-        ciphers: set("ciphers"),
-        macs: set("macs"),
-        kex_algorithms: set("kexalgorithms"),
-        named_algorithms: algorithms.filter(|name| maker.algorithms.contains(name)).collect(),
-        compression: flag("compression"),
-        environment: environment(dump),
-        hash_known_hosts: flag("hashknownhosts"),
-        revoked_host_keys,
-        proxy_use_fdpass: flag("proxyusefdpass"),
-        connect_timeout: Some(number("connecttimeout")).filter(|&time| time > 0).map(seconds),
-        server_alive: server_alive(dump, maker.alive_off),
-        bind_address,
-        address_family: match dump.bytes("addressfamily") {
-            Some(b"inet") => AddressFamily::Inet,
-            Some(b"inet6") => AddressFamily::Inet6,
-            _ => AddressFamily::Any,
-        },
-        needs_openssh: needs,
-    })
-}
+    }
 
-/// The user's own values, else our defaults. ssh's default interval is 0, so only `off` tells that a user wants that.
-fn server_alive(dump: &Dump, off: bool) -> ServerAlive {
-    let number = |keyword: &str| dump.text(keyword).and_then(|value| value.parse::<u32>().ok());
-    let default = ServerAlive::default();
-    ServerAlive {
-        interval: match number("serveraliveinterval") {
-            None => default.interval,
-            Some(0) if !off => default.interval,
-            Some(time) => seconds(time),
-        },
-        count_max: number("serveralivecountmax").unwrap_or(default.count_max),
+    /// Returns files that ssh prints in one line and expanded. It does not show which blanks are part of a name.
+    fn known_hosts(&mut self, keyword: &str) -> Vec<PathBuf> {
+        let lower = keyword.to_ascii_lowercase();
+        if self.scan.known_hosts_with_blanks && self.changed(&lower).is_some() {
+            self.needs.push((Phase::HostKey, format!("{keyword} (a name with a blank)")));
+        }
+        let files = self.dump.bytes(&lower).unwrap_or_default().split(|&byte| byte == b' ');
+        let files = files.filter(|file| !file.is_empty() && !file.eq_ignore_ascii_case(b"none"));
+        files.map(|file| path(self.in_home(file))).collect()
+    }
+
+    /// Expands `~`, which ssh before 8.4 prints as it is.
+    fn in_home(&self, file: &[u8]) -> Vec<u8> {
+        match file.strip_prefix(b"~/") {
+            Some(below) => [self.host.local.home.as_slice(), b"/", below].concat(),
+            None => file.to_vec(),
+        }
+    }
+
+    /// Returns the algorithms in use that the user has written.
+    fn named_algorithms(&self) -> Vec<String> {
+        let lists = ALGORITHMS.into_iter().filter_map(|keyword| self.dump.text(keyword));
+        let names = lists.flat_map(|list| list.split(',').map(str::to_string).collect::<Vec<_>>());
+        names.filter(|name| self.scan.algorithms.contains(name)).collect()
+    }
+
+    /// The default interval of ssh is 0, so only the scan shows whether the user wants that.
+    fn server_alive(&self) -> ServerAlive {
+        let default = ServerAlive::default();
+        let interval = self.number("serveraliveinterval").filter(|&time| time > 0 || self.scan.alive_off);
+        ServerAlive {
+            interval: interval.map_or(default.interval, seconds),
+            count_max: self.number("serveralivecountmax").unwrap_or(default.count_max),
+        }
+    }
+
+    /// Returns what SendEnv takes of our own environment, and SetEnv, which decides if both name a variable.
+    fn environment(&self) -> Vec<(String, String)> {
+        let mut environment = BTreeMap::new();
+        let patterns: Vec<&[u8]> = self.dump.all("sendenv").collect();
+        for (name, value) in env::vars_os().filter(|_| !patterns.is_empty()) {
+            let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) else { continue };
+            if patterns.iter().any(|pattern| matches_wildcards(pattern, name.as_bytes())) {
+                environment.insert(name, value);
+            }
+        }
+        for set in self.dump.all("setenv") {
+            if let Some((name, value)) = String::from_utf8_lossy(set).split_once('=') {
+                environment.insert(name.to_string(), value.to_string());
+            }
+        }
+        environment.into_iter().collect()
+    }
+
+    /// Adds the settings without which the host would be reached in another way than by ssh, or not at all.
+    fn add_needs(&mut self) {
+        let is_no = |keyword: &str| self.is(keyword, &["no", "false"]);
+        let methods = self.dump.text("preferredauthentications").unwrap_or_default();
+        let has_keys = methods.is_empty() || methods.split(',').any(|method| method == "publickey");
+        let has_address = self.value("bindaddress").is_none_or(|address| address.parse::<std::net::IpAddr>().is_ok());
+        let is_verified = self.is("verifyhostkeydns", &["yes", "true"]);
+        let needs = [
+            (self.value("bindinterface").is_some(), Phase::Connect, "BindInterface"),
+            (!has_address, Phase::Connect, "BindAddress (a name)"),
+            (self.value("knownhostscommand").is_some(), Phase::HostKey, "KnownHostsCommand"),
+            (is_verified, Phase::HostKey, "VerifyHostKeyDNS"),
+            (self.value("pkcs11provider").is_some(), Phase::Auth, "PKCS11Provider"),
+            (is_no("pubkeyauthentication"), Phase::Auth, "PubkeyAuthentication no"),
+            (!has_keys, Phase::Auth, &format!("PreferredAuthentications {methods}")),
+        ];
+        let needs = needs.into_iter().filter(|(is_needed, ..)| *is_needed);
+        self.needs = needs.map(|(_, phase, name)| (phase, name.to_string())).collect();
     }
 }
 
-/// A value that ssh printed for this very host, or that is the same for all: ssh before 8.4 leaves `~` to us.
-fn as_printed(keyword: &str, value: &[u8], tokens: &Tokens<'_>) -> Template {
-    let home = |word: &[u8]| match word.starts_with(b"~/") {
-        true => tokens.path(word).unwrap_or_else(|_| word.to_vec()),
-        false => word.to_vec(),
-    };
-    match keyword {
-        "userknownhostsfile" | "globalknownhostsfile" => {
-            value.split(|&byte| byte == b' ').filter(|word| !word.is_empty()).map(home).collect()
-        }
-        "identityagent" => vec![home(value)],
-        _ => vec![value.to_vec()],
-    }
-}
-
-/// What SendEnv takes of our own environment, and SetEnv, which decides where both name a variable.
-fn environment(dump: &Dump) -> Vec<(String, String)> {
-    let mut environment = BTreeMap::new();
-    let patterns: Vec<&[u8]> = dump.all("sendenv").collect();
-    for (name, value) in env::vars_os().filter(|_| !patterns.is_empty()) {
-        // Only text goes well with the servers of others.
-        let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) else { continue };
-        if patterns.iter().any(|pattern| matches_wildcards(pattern, name.as_bytes())) {
-            environment.insert(name, value);
-        }
-    }
-    for set in dump.all("setenv") {
-        if let Some((name, value)) = String::from_utf8_lossy(set).split_once('=') {
-            environment.insert(name.to_string(), value.to_string());
-        }
-    }
-    environment.into_iter().collect()
-}
-
-/// Only what is clear: without it the host would be reached otherwise than by ssh, or not at all. Each with the phase that
-/// needs it.
-fn needs_openssh(dump: &Dump) -> Vec<(Phase, String)> {
-    let named = |keyword: &str| dump.bytes(keyword).is_some_and(|value| !value.eq_ignore_ascii_case(b"none"));
-    let is = |keyword: &str, values: &[&[u8]]| dump.bytes(keyword).is_some_and(|value| values.contains(&value));
-    let methods = dump.text("preferredauthentications");
-    let no_keys = methods.as_ref().is_some_and(|methods| !methods.split(',').any(|method| method == "publickey"));
-    let needs = [
-        (named("bindinterface"), Phase::Connect, "BindInterface".to_string()),
-        (named("knownhostscommand"), Phase::HostKey, "KnownHostsCommand".to_string()),
-        (is("verifyhostkeydns", &[b"yes", b"true"]), Phase::HostKey, "VerifyHostKeyDNS".to_string()),
-        (named("pkcs11provider"), Phase::Auth, "PKCS11Provider".to_string()),
-        (is("pubkeyauthentication", &[b"no", b"false"]), Phase::Auth, "PubkeyAuthentication no".to_string()),
-        (no_keys, Phase::Auth, format!("PreferredAuthentications {}", methods.unwrap_or_default())),
-    ];
-    needs.into_iter().filter(|(needed, ..)| *needed).map(|(_, phase, name)| (phase, name)).collect()
-}
-
-/// What ssh has where it is not there to be asked.
+/// Returns the defaults of ssh, for machines without it.
 pub fn usual(home: Option<&Path>) -> HostOptions {
     const KEYS: [&str; 3] = ["id_rsa", "id_ecdsa", "id_ed25519"];
     const KNOWN: [&str; 2] = ["known_hosts", "known_hosts2"];

@@ -1,6 +1,6 @@
 //! What ssh is asked about one host, and which names, users and addresses ssh accepts.
 
-use super::Asked;
+use super::HostSpec;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// One host as ssh is asked for it. Nothing in it can be taken for an option, a URI or shell text.
@@ -14,27 +14,23 @@ pub struct Query {
 
 impl Query {
     /// A name that ssh does not take (`web 1`, a tag of EC2) is asked for by its address, as who types `ssh` would.
-    pub fn new(asked: &Asked<'_>) -> Result<Query, String> {
-        if let Some(user) = asked.user
-            && !is_user(user)
-        {
+    pub fn new(host: &HostSpec<'_>) -> Result<Query, String> {
+        if let Some(user) = host.user.filter(|user| !is_user(user)) {
             return Err(format!("the user {user:?} is not one that ssh takes"));
         }
-        if let Some(address) = asked.address
-            && !is_address(address)
-        {
+        if let Some(address) = host.address.filter(|address| !is_address(address)) {
             return Err(format!("the address {address:?} is not one that ssh takes"));
         }
-        let name = match (is_host(asked.name), asked.address) {
-            (true, _) => asked.name,
+        let name = match (is_host(host.name), host.address) {
+            (true, _) => host.name,
             (false, Some(address)) => address,
-            (false, None) => return Err(format!("the name {:?} is not one that ssh takes", asked.name)),
+            (false, None) => return Err(format!("the name {:?} is not one that ssh takes", host.name)),
         };
         Ok(Query {
             name: name.to_string(),
-            address: asked.address.map(str::to_string),
-            user: asked.user.map(str::to_string),
-            port: asked.port,
+            address: host.address.map(str::to_string),
+            user: host.user.map(str::to_string),
+            port: host.port,
         })
     }
 
@@ -110,10 +106,10 @@ mod tests {
         assert!(["web1", "fe80::1%eth0", "[::1]", "é", "a_b"].into_iter().all(is_host));
         assert!(["me", r"AD\me", "a b", "me@corp", "$x"].into_iter().all(is_user));
         assert!(["-x", "a -x", "a;b", "a\n", "a\\", ""].into_iter().all(|name| !is_user(name)));
-        let asked = Asked { name: "web (old)", address: Some("10.0.0.1"), user: None, port: None };
+        let asked = HostSpec { name: "web (old)", address: Some("10.0.0.1"), user: None, port: None };
         assert_eq!(Query::new(&asked).unwrap().name, "10.0.0.1");
-        assert!(Query::new(&Asked { address: None, ..asked }).is_err());
-        assert!(Query::new(&Asked { address: Some("a b"), ..asked }).is_err());
+        assert!(Query::new(&HostSpec { address: None, ..asked }).is_err());
+        assert!(Query::new(&HostSpec { address: Some("a b"), ..asked }).is_err());
     }
 
     #[test]

@@ -3,53 +3,60 @@
 //! This does not parse ssh_config(5) completely: it finds more than matters, and sets `unsure` if it does not
 //! understand a line.
 
-use super::Source;
-use super::unused::is_unused;
+use super::ConfigSource;
 use crate::base::read_capped;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// Every word on a `Host`, `Match` or `ProxyJump` line, whatever it is there for.
-    pub words: BTreeSet<Vec<u8>>,
-    /// The arguments of each line of a keyword whose value ssh -G prints with the host's name in it.
-    pub values: HashMap<&'static str, Vec<Vec<Vec<u8>>>>,
-    /// Keywords that are there at all.
-    pub keywords: BTreeSet<String>,
-    /// Those that the user has written and that the default engine does not act on, each as it is written.
+    /// Every word of a `Host`, `Match` or `ProxyJump` line, whatever it is there for.
+    pub patterns: BTreeSet<Vec<u8>>,
+    /// Each HostName that names the host.
+    pub hostnames: BTreeSet<Vec<u8>>,
+    /// The settings of the user that the default engine does not act on, each as it is written.
     pub unused: BTreeMap<String, String>,
     /// The algorithms that the user has written.
     pub algorithms: BTreeSet<String>,
     /// Whether some line is `ServerAliveInterval 0`.
     pub alive_off: bool,
-    /// How many files ssh read.
-    pub files: usize,
-    /// Why each host must be asked for by itself.
+    /// Whether the name of a file of known hosts has a blank.
+    pub known_hosts_with_blanks: bool,
+    /// Why ssh must be asked about each host.
     pub unsure: Option<String>,
 }
-
-/// Keywords that `ssh -G` prints expanded, or in one line where a space in a path cannot be told.
-pub const TEMPLATES: [&str; 4] = ["hostname", "userknownhostsfile", "globalknownhostsfile", "identityagent"];
 
 /// The keywords with names of algorithms.
 pub const ALGORITHMS: [&str; 4] = ["hostkeyalgorithms", "ciphers", "macs", "kexalgorithms"];
 
-/// What is below it the machine's own set-up has written: users cannot help it.
+/// Files below it belong to the machine, so its users cannot change their settings.
 const SYSTEM: &[u8] = b"/etc/";
 
-/// The criteria of `Match` that are settled by the words and by this machine; exec is apart.
+/// The criteria of `Match` that are settled by patterns and by this machine. `exec` is apart.
 const CRITERIA: [&str; 9] =
     ["host", "originalhost", "user", "localuser", "localnetwork", "tagged", "version", "sessiontype", "command"];
 
+/// Settings that count, or that are not missed: they are about terminals and questions, or belong to another setting, of
+/// which a warning tells.
+const SILENT: &str = "addressfamily batchmode bindaddress bindinterface canonicaldomains canonicalizefallbacklocal \
+    canonicalizehostname canonicalizemaxdots canonicalizepermittedcnames certificatefile \
+    challengeresponseauthentication checkhostip ciphers clearallforwardings compression connecttimeout controlpath \
+    controlpersist enableescapecommandline escapechar exitonforwardfailure forkafterauthentication forwardx11timeout \
+    forwardx11trusted gatewayports globalknownhostsfile hashknownhosts host hostkeyalgorithms hostkeyalias hostname \
+    identitiesonly identityagent identityfile ignoreunknown include kbdinteractiveauthentication kexalgorithms \
+    knownhostscommand localcommand loglevel logverbose macs match numberofpasswordprompts passwordauthentication \
+    pkcs11provider port preferredauthentications proxycommand proxyjump proxyusefdpass pubkeyauthentication \
+    revokedhostkeys sendenv serveralivecountmax serveraliveinterval sessiontype setenv stdinnull streamlocalbindmask \
+    streamlocalbindunlink stricthostkeychecking syslogfacility tag tcpkeepalive tunneldevice updatehostkeys user \
+    userknownhostsfile verifyhostkeydns visualhostkey xauthlocation";
+
 impl Scan {
     /// Reads the files that ssh's log names, and the options.
-    pub fn new(source: &Source<'_>, log: &[u8]) -> Scan {
+    pub fn new(source: &ConfigSource<'_>, log: &[u8]) -> Scan {
         let mut scan = Scan::default();
         for file in files(log) {
-            scan.files += 1;
             match read_capped::read(Path::new(OsStr::from_bytes(file))) {
                 Ok(text) => {
                     text.split(|&byte| byte == b'\n').for_each(|line| scan.line(line, !file.starts_with(SYSTEM)))
@@ -64,71 +71,45 @@ impl Scan {
         scan
     }
 
-    /// Whether a keyword is set anywhere.
-    pub fn has(&self, keyword: &str) -> bool {
-        self.keywords.contains(keyword)
-    }
-
-    pub fn templates(&self, keyword: &str) -> &[Vec<Vec<u8>>] {
-        self.values.get(keyword).map_or(&[], Vec::as_slice)
-    }
-
-    /// A version of ssh that names its files otherwise would seem to read none.
-    pub fn check_log(&mut self, log: &[u8], file: &str) {
-        if !files(log).contains(file.as_bytes()) {
-            self.doubt("ssh does not say which files it reads".to_string());
-        }
-    }
-
-    fn doubt(&mut self, why: String) {
+    pub fn doubt(&mut self, why: String) {
         self.unsure.get_or_insert(why);
     }
 
-    /// `own`: written by the user, and not the machine's.
+    /// Reads one line; `own` are those of the user.
     fn line(&mut self, line: &[u8], own: bool) {
         let (keyword, rest) = keyword(line);
         if keyword.is_empty() || keyword.starts_with('#') {
             return;
         }
         match keyword.as_str() {
-            "host" => self.patterns(rest),
+            "host" => words(rest, false).iter().for_each(|word| self.pattern(word)),
             "match" => self.criteria(rest),
             "proxyjump" => self.jumps(rest),
+            "hostname" => self.hostnames.extend(words(rest, false).into_iter().filter(|name| name.contains(&b'%'))),
+            "userknownhostsfile" | "globalknownhostsfile" => {
+                self.known_hosts_with_blanks |= words(rest, false).iter().any(|file| file.contains(&b' '));
+            }
             "serveraliveinterval" => self.alive_off |= is_zero(rest),
-            // Only versions to come look up such values, each its own way.
+            // Only later versions of ssh expand such values.
             "include" | "user" | "tag" if rest.contains(&b'%') => self.doubt(format!("a token in {keyword}")),
             _ => {}
-        }
-        if let Some(template) = TEMPLATES.into_iter().find(|&template| template == keyword) {
-            let value = words(rest, false);
-            let values = self.values.entry(template).or_default();
-            if !values.contains(&value) {
-                values.push(value);
-            }
         }
         if own && ALGORITHMS.contains(&keyword.as_str()) && !rest.starts_with(b"-") {
             let names = rest.strip_prefix(b"+").or(rest.strip_prefix(b"^")).unwrap_or(rest);
             let names = names.split(|&byte| b", \t\"".contains(&byte)).filter(|name| !name.is_empty());
             self.algorithms.extend(names.map(|name| String::from_utf8_lossy(name).into_owned()));
         }
-        if own && is_unused(&keyword) {
+        if own && !SILENT.split_whitespace().any(|silent| silent == keyword) {
             let line = String::from_utf8_lossy(line);
             let mut words = line.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-            self.unused.entry(keyword.clone()).or_insert_with(|| words.next().unwrap_or_default().to_string());
-        }
-        self.keywords.insert(keyword);
-    }
-
-    fn patterns(&mut self, list: &[u8]) {
-        for word in words(list, false) {
-            self.pattern(&word);
+            self.unused.entry(keyword).or_insert_with(|| words.next().unwrap_or_default().to_string());
         }
     }
 
     fn pattern(&mut self, word: &[u8]) {
         let bare = |word: &[u8]| word.strip_prefix(b"!").unwrap_or(word).to_vec();
-        self.words.extend(word.split(|&byte| byte == b',').map(bare));
-        self.words.insert(bare(word));
+        self.patterns.extend(word.split(|&byte| byte == b',').map(bare));
+        self.patterns.insert(bare(word));
     }
 
     fn criteria(&mut self, list: &[u8]) {
@@ -139,7 +120,7 @@ impl Scan {
                 comment if comment.starts_with('#') => break,
                 "all" | "canonical" | "final" => {}
                 "exec" => {
-                    // A command that is not told of the host answers the same for all.
+                    // A command without the host in it answers the same for all.
                     if words.next().is_none_or(|command| command.contains(&b'%')) {
                         self.doubt("Match exec".to_string());
                     }
@@ -153,13 +134,10 @@ impl Scan {
         }
     }
 
-    /// A host that is its own jump host is refused by ssh, and so unlike others.
+    /// ssh refuses a host that is its own jump host, so that host is unlike others.
     fn jumps(&mut self, list: &[u8]) {
         let host = |byte: &u8| b",@:[]/ \t".contains(byte);
-        self.words.extend(list.split(host).filter(|word| !word.is_empty()).map(<[u8]>::to_vec));
-        if list.contains(&b'%') {
-            self.keywords.insert("proxyjump".to_string());
-        }
+        self.patterns.extend(list.split(host).filter(|word| !word.is_empty()).map(<[u8]>::to_vec));
     }
 }
 
@@ -169,8 +147,8 @@ fn is_zero(time: &[u8]) -> bool {
     word.contains(&b'0') && !word.iter().any(|byte| (b'1'..=b'9').contains(byte))
 }
 
-/// The files that `ssh -vvv` says it read. Its log cuts long paths and escapes odd ones: those cannot be opened.
-fn files(log: &[u8]) -> BTreeSet<&[u8]> {
+/// Returns the files that `ssh -vvv` says it read. Its log cuts long paths and escapes odd ones: those cannot be opened.
+pub fn files(log: &[u8]) -> BTreeSet<&[u8]> {
     const READ: &[u8] = b"debug1: Reading configuration data ";
     log.split(|&byte| byte == b'\n')
         .filter_map(|line| line.strip_suffix(b"\r").unwrap_or(line).strip_prefix(READ))
@@ -226,12 +204,13 @@ mod tests {
     fn all_words_that_may_tell_hosts_apart_are_found() {
         let found =
             scan("Host a \"b*\" !c # d\n match=host x,!y user=bob exec \"true\"\nProxyJump u@[gw]:3,h2\nPort 3");
-        let words: Vec<_> = found.words.iter().map(|word| String::from_utf8_lossy(word)).collect();
+        let words: Vec<_> = found.patterns.iter().map(|word| String::from_utf8_lossy(word)).collect();
         assert_eq!(words, ["3", "a", "b*", "bob", "c", "gw", "h2", "u", "x", "x,!y", "y"]);
         assert_eq!(found.unsure, None);
-        let found = scan("HostName=%h.x\nhostname %h.x\nUserKnownHostsFile \"a b\" c");
-        assert_eq!(found.templates("hostname").len(), 1);
-        assert_eq!(found.templates("userknownhostsfile"), [[b"a b".to_vec(), b"c".to_vec()]]);
+        let found = scan("HostName=%h.x\nhostname %h.x\nHostName a");
+        assert_eq!(found.hostnames, [b"%h.x".to_vec()].into());
+        let is_blank = |text| scan(text).known_hosts_with_blanks;
+        assert!(is_blank("UserKnownHostsFile c \"a b\"") && !is_blank("UserKnownHostsFile a b"));
     }
 
     #[test]

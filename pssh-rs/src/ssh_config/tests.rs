@@ -4,20 +4,20 @@ use super::*;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-type Answers = Vec<std::result::Result<Answer, String>>;
+type Answers = Vec<StdResult<HostConfig, String>>;
 
-fn host(name: &str) -> Asked<'_> {
-    Asked { name, address: None, user: None, port: None }
+fn host(name: &str) -> HostSpec<'_> {
+    HostSpec { name, address: None, user: None, port: None }
 }
 
 /// The answers, how many runs they took, and what was warned of.
-fn found(asked: &[Asked<'_>], source: &Source<'_>) -> Result<(Answers, usize)> {
+fn found(asked: &[HostSpec<'_>], source: &ConfigSource<'_>) -> Result<(Answers, usize)> {
     let ssh = Ssh::new(OsStr::new("ssh"), source);
     look_up_by(&ssh, asked, &mut |_| {}).map(|answers| (answers, ssh.runs()))
 }
 
 /// What ssh itself prints, by no code of ours.
-fn printed(file: &Path, asked: &Asked<'_>) -> String {
+fn printed(file: &Path, asked: &HostSpec<'_>) -> String {
     let mut ssh = std::process::Command::new("ssh");
     ssh.arg("-GF").arg(file);
     for (option, value) in [("-oHostName=", asked.address), ("-l", asked.user)] {
@@ -41,8 +41,8 @@ impl Config {
         self.0.path().join("config")
     }
 
-    fn found(&self, asked: &[Asked<'_>]) -> (Answers, usize) {
-        found(asked, &Source { file: Some(&self.path()), ..Source::default() }).unwrap()
+    fn found(&self, asked: &[HostSpec<'_>]) -> (Answers, usize) {
+        found(asked, &ConfigSource { file: Some(&self.path()), ..ConfigSource::default() }).unwrap()
     }
 }
 
@@ -73,7 +73,7 @@ fn without_a_word_that_tells_hosts_apart_few_runs_do_for_all() {
     let names: Vec<String> = (0..1000).map(|at| format!("web{at}")).collect();
     let address: Vec<String> = (0..1000).map(|at| format!("10.0.{}.{}", at / 256, at % 256)).collect();
     let asked: Vec<_> =
-        names.iter().zip(&address).map(|(name, address)| Asked { address: Some(address), ..host(name) }).collect();
+        names.iter().zip(&address).map(|(name, address)| HostSpec { address: Some(address), ..host(name) }).collect();
     let config = Config::new("Host *\n SendEnv LANG LC_*\n HashKnownHosts yes\n GSSAPIAuthentication yes\n");
     let (answers, runs) = config.found(&asked);
     // Two hosts of the class, and what ssh has by default.
@@ -94,7 +94,7 @@ fn without_a_word_that_tells_hosts_apart_few_runs_do_for_all() {
 fn all_options_are_read_and_their_tokens_filled_in() {
     let config = Config::new(
         "Host Web1\n HostName %h.X\n Port 7\n User u\n IdentityFile \"/a b/%n-%h-%p-%r\"\n IdentityFile ~/k\n IdentityFile none\n\
-         \x20CertificateFile ~/c\n IdentitiesOnly yes\n IdentityAgent $AGENT\n UserKnownHostsFile \"/a b/%h\" /c\n\
+         \x20CertificateFile ~/c\n IdentitiesOnly yes\n IdentityAgent $AGENT\n UserKnownHostsFile \"/a/%h\" /c\n\
          \x20GlobalKnownHostsFile none\n StrictHostKeyChecking no\n HostKeyAlias Al\n Ciphers aes128-ctr\n Compression yes\n\
          \x20ProxyCommand nc -x '%%' %h %p # %n\n ConnectTimeout 9\n BindAddress 10.0.0.9\n AddressFamily inet6\n\
          \x20ServerAliveInterval 5\n RequestTTY force\n RemoteCommand echo %n \"%h\"\n SetEnv A=b \"C=d e\"\n\
@@ -109,7 +109,7 @@ fn all_options_are_read_and_their_tokens_filled_in() {
     assert!(options.identity_files[1].is_absolute() && options.identity_files.len() == 2 && options.identity_files_set);
     assert!(options.certificate_files[0].is_absolute() && options.identities_only);
     assert_eq!(options.identity_agent.as_deref(), Some("$AGENT"));
-    assert_eq!(options.user_known_hosts, [Path::new("/a b/web1.x"), Path::new("/c")]);
+    assert_eq!(options.user_known_hosts, [Path::new("/a/web1.x"), Path::new("/c")]);
     assert_eq!(options.global_known_hosts, [] as [PathBuf; 0]);
     assert!(options.compression);
     assert_eq!(options.host_key_check, HostKeyCheck::Off);
@@ -125,6 +125,14 @@ fn all_options_are_read_and_their_tokens_filled_in() {
     assert_eq!(options.environment, [("A".to_string(), "b".to_string()), ("C".to_string(), "d e".to_string())]);
     let web2 = answers[1].as_ref().unwrap();
     assert_eq!(web2.proxy_jump, Some(format!("{}@gw-web2:22", web2.user)));
+}
+
+#[test]
+fn a_known_hosts_file_with_a_blank_needs_the_openssh_engine() {
+    let config = Config::new("Host web1\n UserKnownHostsFile \"/a b/c\"\n");
+    let needs = |name| config.found(&[host(name)]).0.remove(0).unwrap().options.needs_openssh.clone();
+    assert_eq!(needs("web1"), [(Phase::HostKey, "UserKnownHostsFile (a name with a blank)".to_string())]);
+    assert_eq!(needs("web2"), []);
 }
 
 #[test]
@@ -170,7 +178,7 @@ fn each_host_alone_is_answered_the_same() {
             text += "Match exec \"test %h = a1\"\n Port 9\n";
         }
         let config = Config::new(&text);
-        let mut asked: Vec<Asked<'_>> = NAMES.into_iter().map(host).collect();
+        let mut asked: Vec<HostSpec<'_>> = NAMES.into_iter().map(host).collect();
         for (at, asked) in asked.iter_mut().enumerate() {
             asked.address = (pick(8) == 0).then_some(["10.0.0.7", "fd00::1", "ab"][at % 3]);
             asked.user = (pick(6) == 0).then_some(["ann", "bob"][at % 2]);
@@ -208,17 +216,25 @@ fn a_silent_host_is_waited_for_as_the_user_says_else_less_than_a_minute() {
 fn a_bad_configuration_is_a_failure_in_words_of_ssh() {
     let config = Config::new("Host a\n Foo bar\n");
     let path = config.path();
-    let file = Source { file: Some(&path), ..Source::default() };
+    let file = ConfigSource { file: Some(&path), ..ConfigSource::default() };
     let failure = found(&[host("b")], &file).unwrap_err();
     assert!(failure.message.contains("line 2: Bad configuration option: foo"), "{failure}");
     for option in ["Foo=1", "Port=x", "HostName=a\nUser b"] {
         let options = [option.to_string()];
-        assert!(found(&[host("b")], &Source { options: &options, ..Source::default() }).is_err(), "{option}");
+        assert!(
+            found(&[host("b")], &ConfigSource { options: &options, ..ConfigSource::default() }).is_err(),
+            "{option}"
+        );
     }
-    let missing = Source { file: Some(Path::new("/no/such")), ..Source::default() };
+    let missing = ConfigSource { file: Some(Path::new("/no/such")), ..ConfigSource::default() };
     assert!(found(&[], &missing).unwrap_err().message.contains("/no/such"));
     let options = ["Port 44".to_string(), "User=me".to_string()];
-    let none = Source { file: Some(Path::new("none")), options: &options, jump: Some("j@gw:3"), ..Source::default() };
+    let none = ConfigSource {
+        file: Some(Path::new("none")),
+        options: &options,
+        jump: Some("j@gw:3"),
+        ..ConfigSource::default()
+    };
     let answer = found(&[host("b")], &none).unwrap().0.remove(0).unwrap();
     assert_eq!((answer.port, answer.user.as_str(), answer.proxy_jump.as_deref()), (44, "me", Some("j@gw:3")));
 }
@@ -243,15 +259,15 @@ fn an_ssh_that_hangs_is_not_waited_for_and_none_at_all_is_said() {
     let slow = folder.path().join("ssh");
     fs::write(&slow, "#!/bin/sh\nsleep 60 & sleep 60\n").unwrap();
     fs::set_permissions(&slow, fs::Permissions::from_mode(0o755)).unwrap();
-    let source = Source::default();
+    let source = ConfigSource::default();
     let mut ssh = Ssh::new(slow.as_os_str(), &source);
     ssh.deadline = Duration::from_millis(50);
     let failure = look_up_by(&ssh, &[host("a")], &mut |_| {}).unwrap_err();
     assert!(failure.message.contains("took longer than 50ms"), "{failure}");
 
     let gone = folder.path().join("gone");
-    let look = |source: &Source<'_>| look_up_by(&Ssh::new(gone.as_os_str(), source), &[host("a")], &mut |_| {});
+    let look = |source: &ConfigSource<'_>| look_up_by(&Ssh::new(gone.as_os_str(), source), &[host("a")], &mut |_| {});
     assert_eq!(look(&source).unwrap()[0].as_ref().unwrap().hostname, "a");
-    let failure = look(&Source { jump: Some("gw"), ..source }).unwrap_err();
+    let failure = look(&ConfigSource { jump: Some("gw"), ..source }).unwrap_err();
     assert!(failure.hint.unwrap().contains("openssh-client"));
 }
