@@ -16,8 +16,8 @@ use crate::cli::fd_limit::room_for;
 use crate::cli::resolve::planned;
 use crate::host::job::{Job, Run};
 use crate::host::target::Target;
-use crate::run::runner::{self, RunCounts};
 use crate::run::schedule::{Schedule, Width};
+use crate::run::{self, RunCounts, RunPlan};
 use crate::session::sudo::{NoPassword, Password};
 use cerveza_manners::{Column, Failure, OutputMode, Result, Status, Tool, was_interrupted};
 use cerveza_record::{Record, Value, json};
@@ -81,7 +81,7 @@ fn cancel(args: &Args, records: &[Record], tool: &Tool) -> Result<Status> {
     for (index, record) in records.iter().enumerate() {
         let outcome = Outcome::stopped(false);
         summary.add(outcome.status, record.host());
-        out.done(index, record, outcome);
+        out.add_outcome(index, record, outcome);
     }
     end(out, &summary, None, true, tool)
 }
@@ -146,9 +146,8 @@ fn execute(
         bar.inc(1);
     };
     let write = |out: &mut Renderer| bar.suspend(|| out.flush());
-    let run =
-        runner::RunPlan { job, targets, sinks, schedule, counts: Arc::clone(&counts), waits: args.wait.is_some() };
-    let interrupted = runner::run(run, &queue, &mut out, write, done);
+    let plan = RunPlan { job, targets, sinks, schedule, counts: Arc::clone(&counts), waits: args.wait.is_some() };
+    let interrupted = run::run(plan, &queue, &mut out, write, done);
     bar.finish_and_clear();
     let interrupted = interrupted.map_err(|error| Failure::usage(format!("cannot start a thread: {error}")))?;
     let took = io::stderr().is_terminal().then(|| begun.elapsed());
