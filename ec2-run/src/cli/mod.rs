@@ -103,7 +103,7 @@ fn cancel(args: &Args, targets: &[Target], tool: &Tool) -> Result<Status> {
     for (index, Target { record, .. }) in targets.iter().enumerate() {
         let outcome = stopped(Stop::Interrupted);
         summary.add(outcome.status, record.host());
-        out.done(index, record, outcome);
+        out.add_outcome(index, record, outcome);
     }
     let finished = out.finish();
     tool.summary(summary.line(None));
@@ -122,10 +122,9 @@ struct OutputThread {
 }
 
 impl OutputThread {
-    fn start(args: &Args, targets: &[Target], tool: &Tool) -> Result<OutputThread> {
-        let records: Vec<Record> = targets.iter().map(|target| target.record.clone()).collect();
-        let mut out =
-            Renderer::new(&args.display, &args.output, records.iter().map(Record::host), tool)?.without_live();
+    fn start(args: &Args, targets: Arc<Vec<Target>>, tool: &Tool) -> Result<OutputThread> {
+        let hosts = targets.iter().map(|target| target.record.host());
+        let mut out = Renderer::new(&args.display, &args.output, hosts, tool)?.without_live();
         let bar = if io::stdout().is_terminal() || io::stderr().is_terminal() && !args.verbose {
             args.progress.bar(targets.len() as u64, "running")
         } else {

@@ -196,7 +196,7 @@ impl<'a> Runner<'a> {
         }
         for (stream, part) in [(Stream::Stdout, &stdout), (Stream::Stderr, &stderr)] {
             for bytes in [part.head.as_slice(), gap(part).as_bytes(), part.tail.as_slice()] {
-                if let Err(never) = Sink::<Infallible>::take(&mut sink, stream, bytes, &|| Ok(())) {
+                if let Err(never) = Sink::<Infallible>::write(&mut sink, stream, bytes, &|| Ok(())) {
                     match never {}
                 }
             }
@@ -204,13 +204,13 @@ impl<'a> Runner<'a> {
         let mut outcome = sink.finish(outcome);
         outcome.stdout.truncated |= stdout.left_out > 0;
         outcome.stderr.truncated |= stderr.left_out > 0;
-        self.queue.done(at, outcome);
+        self.queue.send_outcome(at, outcome);
         if let Some(number) = state.command_of[at]
             && let Some((_, open)) = state.running.get_mut(&number)
         {
             *open -= 1;
         }
-        state.is_new_batch |= state.rollout.done(mark);
+        state.is_new_batch |= state.rollout.add_mark(mark);
         self.changed.notify_one();
     }
 
