@@ -163,8 +163,9 @@ mod tests {
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
         let output = process.process_group(0).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         let text = String::from_utf8(output.stdout).unwrap();
-        let (header, body) = Header::parse(&text).unwrap_or_else(|| panic!("{text:?} {output:?}"));
+        let (header, body) = Header::parse(&text).unwrap_or_else(|| panic!("{text:?} {errors}"));
         (header.frame(body).unwrap_or_else(|| panic!("{text:?}")), output.status.code())
     }
 
@@ -245,7 +246,7 @@ mod tests {
         let text = "#!/bin/sh\nprintf '[%s]' \"$@\"; echo \"$0\"\n";
         let output = script(text.as_bytes());
         let (arguments, path) = output.trim_end().rsplit_once(']').unwrap();
-        assert_eq!(arguments, "[a b][{{x}");
+        assert_eq!(arguments, "[a b][{{x}}");
         assert!(path.starts_with("/tmp/ec2-run.") && !std::path::Path::new(path).exists(), "{path}");
         let long = [text.as_bytes(), b"# \xff", &[b'x'; 100_000]].concat();
         assert!(script(&long).starts_with("[a b][{{x}}]"));

@@ -89,11 +89,14 @@ impl SentCommand {
     fn settle(&mut self) {
         let expires = Duration::from_secs(self.timeout_seconds) + self.execution_timeout;
         let is_expired = self.sent.elapsed() > expires;
-        for at in 0..self.invocations.len() {
-            let running = self.invocations.iter().filter(|one| one.status == "InProgress").count();
-            let errors = self.invocations.iter().filter(|one| one.is_error()).count();
-            let since = self.sent.elapsed();
-            let one = &mut self.invocations[at];
+        if !self.invocations.iter().any(Invocation::is_open) {
+            return;
+        }
+        let since = self.sent.elapsed();
+        let mut running = self.invocations.iter().filter(|one| one.status == "InProgress").count();
+        let mut errors = self.invocations.iter().filter(|one| one.is_error()).count();
+        for one in &mut self.invocations {
+            let before = one.status;
             match one.status {
                 "Pending" if errors > self.max_errors => one.status = "Terminated",
                 "Pending" if is_expired => one.status = "DeliveryTimedOut",
@@ -120,6 +123,10 @@ impl SentCommand {
                     }
                 }
                 _ => {}
+            }
+            if one.status != before {
+                running = running + usize::from(one.status == "InProgress") - usize::from(before == "InProgress");
+                errors += usize::from(one.is_error());
             }
         }
     }
