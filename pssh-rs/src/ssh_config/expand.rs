@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_expanded_and_nothing_hostile_reaches_a_shell() {
+    fn tokens_are_expanded_and_hostile_values_reach_no_shell() {
         let local = LocalFacts::parse(b"/home/a|b/|me|1000|box|box.lan").unwrap();
         assert_eq!(local.home, b"/home/a|b");
         let [hostname, name, user] = ["web1.x", "web1", "u;v"].map(str::to_string);
