@@ -8,8 +8,8 @@
 //! 2. A [`Rollout`] says which hosts may begin. It gets the [`Mark`] of each finished host, and says whether too
 //!    many have failed.
 //! 3. What a host prints goes to its [`HostSink`], which captures it, writes the files of `--outdir`, and sends lines to
-//!    the [`OutputQueue`] if they are shown as they arrive.
-//! 4. The tool makes an [`Outcome`] for each host, and passes it to [`OutputQueue::done`].
+//!    the [`OutputQueue`] where they are shown as they come.
+//! 4. The tool makes an [`Outcome`] for each host, and passes it to [`OutputQueue::send_outcome`].
 //! 5. One thread runs [`write_results`]. It takes output and outcomes from the queue, and a [`Renderer`] writes them, so
 //!    a slow reader of our own output never delays a host. [`Summary`] has the closing line and the exit status.
 //!
@@ -23,7 +23,8 @@ mod rollout;
 
 pub use display::args::DisplayArgs;
 pub use display::summary::Summary;
-pub use display::{QUEUE_LIMIT, Renderer, write_results};
+pub use display::writer::write_results;
+pub use display::{QUEUE_LIMIT, Renderer};
 pub use lock::lock;
 pub use output::capture::{Budget, Limits, Output};
 pub use output::copied::Copied;

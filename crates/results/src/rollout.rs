@@ -130,7 +130,7 @@ impl Rollout {
     }
 
     /// A host of the current batch is done. Returns whether the next batch begins.
-    pub fn done(&mut self, mark: Mark) -> bool {
+    pub fn add_mark(&mut self, mark: Mark) -> bool {
         match mark {
             Mark::Good => {}
             Mark::Failed => self.failed += 1,
@@ -211,19 +211,19 @@ mod tests {
         let rules = RolloutRules { batches: shares("1,2"), max_fail: Some(Share::Hosts(0)), ..RolloutRules::default() };
         let mut rollout = Rollout::new(5, &rules);
         assert_eq!((rollout.batch(), rollout.rest()), (0..1, 1..5));
-        assert!(rollout.done(Mark::Good));
+        assert!(rollout.add_mark(Mark::Good));
         assert_eq!((rollout.batch(), rollout.rest()), (1..3, 3..5));
-        assert!(!rollout.done(Mark::Failed));
+        assert!(!rollout.add_mark(Mark::Failed));
         assert_eq!(rollout.why_over().unwrap(), "1 host failed, which is more than --max-fail");
-        assert!(!rollout.done(Mark::Good));
+        assert!(!rollout.add_mark(Mark::Good));
         assert_eq!(rollout.rest(), 3..5);
     }
 
     #[test]
     fn a_batch_of_dead_hosts_is_the_last() {
         let mut rollout = Rollout::new(3, &RolloutRules { batches: shares("2"), ..RolloutRules::default() });
-        assert!(!rollout.done(Mark::Unreached));
-        assert!(!rollout.done(Mark::Unreached));
+        assert!(!rollout.add_mark(Mark::Unreached));
+        assert!(!rollout.add_mark(Mark::Unreached));
         assert_eq!(rollout.why_over().unwrap(), "no host of the batch before was reached");
         assert_eq!(rollout.rest(), 2..3);
     }
@@ -237,10 +237,10 @@ mod tests {
         };
         let mut rollout = Rollout::new(4, &rules);
         for mark in [Mark::Failed, Mark::Failed, Mark::Unreached] {
-            rollout.done(mark);
+            rollout.add_mark(mark);
             assert_eq!(rollout.why_over(), None);
         }
-        rollout.done(Mark::Unreached);
+        rollout.add_mark(Mark::Unreached);
         assert_eq!(rollout.why_over().unwrap(), "2 hosts not reached, which is more than --max-unreachable");
     }
 
@@ -258,7 +258,7 @@ mod tests {
             let mut rollout = Rollout::new(hosts, &RolloutRules { batches: sizes, ..RolloutRules::default() });
             for host in 0..hosts {
                 prop_assert!(rollout.batch().contains(&host));
-                rollout.done(Mark::Good);
+                rollout.add_mark(Mark::Good);
             }
             prop_assert!(rollout.rest().is_empty());
         }

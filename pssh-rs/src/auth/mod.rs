@@ -1,28 +1,28 @@
-//! Logging in by public key (RFC 4252 section 7): with key files, certificates, and the keys of an agent.
+//! Logs in by public key (RFC 4252 section 7): with key files, certificates, and the keys of an agent.
 //!
 //! `store` reads all keys once a run, and `choice` selects those that a host is offered. This module offers them one
 //! after another. Signatures are made outside of libssh2, so every wait has a deadline.
 
 mod agent;
-mod blob;
 mod choice;
-mod key;
 mod passphrase;
+mod private_key;
+mod public_key;
 mod store;
 #[cfg(test)]
 mod tests;
 
-pub use passphrase::{Unasked, ask};
-pub use store::{KeyStore, Named, Offer};
+pub use passphrase::{PassphraseError, ask_passphrase};
+pub use store::{KeySource, KeyStore, Offer};
 
-use crate::base::ssh_wire::Reader;
 use crate::base::trace::Trace;
 use crate::base::wait::WaitError;
 use crate::ffi::{KeyOffer, Step, accepted_methods};
 use crate::session::ssh_session::{LOST, SshSession, is_disconnect, phrase};
-use agent::Trouble;
+use agent::AgentError;
 use choice::{Candidate, Signer, choose};
 use libssh2_sys as raw;
+use ssh_encoding::{Decode, Error};
 use ssh2::ErrorCode;
 use std::io;
 use std::time::Instant;
@@ -30,7 +30,7 @@ use std::time::Instant;
 /// Why the login failed.
 #[derive(Debug)]
 pub enum LoginError {
-    /// The server took none of the keys; the message tells which were tried.
+    /// The server accepted none of the keys. The message names those that were tried.
     Refused(String),
     /// The agent was too busy to sign in time.
     Late(String),
@@ -47,36 +47,36 @@ pub fn log_in(
 ) -> Result<(), LoginError> {
     let choice = choose(store, offer);
     let mut login =
-        Login { session, user, deadline, trace, tried: Vec::new(), not: choice.notes, left: 0, refused: false };
-    login.not.iter().for_each(|note| trace.say(|| format!("key {note}")));
+        Login { session, user, deadline, trace, tried: Vec::new(), not_tried: choice.notes, left: 0, refused: false };
+    login.not_tried.iter().for_each(|note| trace.say(|| format!("key {note}")));
     if login.needs_no_key()? {
         return Ok(());
     }
     for (at, candidate) in choice.candidates.iter().enumerate() {
         login.left = choice.candidates.len() - at - 1;
-        if !login.is_lost(candidate) && login.offer(candidate)? {
+        if !login.is_agent_gone(candidate) && login.offer_key(candidate)? {
             return Ok(());
         }
     }
     Err(login.refusal(None))
 }
 
-/// One login: what was tried so far, in words.
+/// A login, and what has happened to its keys so far, as phrases.
 struct Login<'a> {
     session: &'a SshSession,
     user: &'a str,
     deadline: Instant,
     trace: Trace<'a>,
     tried: Vec<String>,
-    not: Vec<String>,
-    /// Keys that had no turn yet.
+    not_tried: Vec<String>,
+    /// How many keys have not been offered so far.
     left: usize,
     refused: bool,
 }
 
-/// Login methods that ssh has and this engine lacks, and that need nobody at a terminal.
+/// Login methods that ssh has and this engine lacks, and that do not ask the user.
 const OTHER_METHODS: [&str; 3] = ["gssapi-with-mic", "gssapi-keyex", "hostbased"];
-/// The longest list of methods that is shown.
+/// How much of the list of login methods is shown.
 const LONGEST_LIST: usize = 200;
 
 impl Login<'_> {
@@ -88,7 +88,7 @@ impl Login<'_> {
                 self.trace.say(|| format!("the server lets user {:?} in without a key", self.user));
                 return Ok(true);
             }
-            Err(WaitError::Ssh(_)) => return Err(self.ended()),
+            Err(WaitError::Ssh(_)) => return Err(self.connection_ended()),
             Err(wait_error) => return Err(LoginError::WaitError(wait_error)),
         };
         let shown: String = methods.chars().take(LONGEST_LIST).collect();
@@ -105,16 +105,16 @@ impl Login<'_> {
         Err(LoginError::Refused(format!("the server accepts no keys from user {user:?}, only {shown}: {remedy}")))
     }
 
-    /// Offers one key; whether that let us in.
-    fn offer(&mut self, candidate: &Candidate<'_>) -> Result<bool, LoginError> {
+    /// Offers one key. Returns whether the server accepted it.
+    fn offer_key(&mut self, candidate: &Candidate<'_>) -> Result<bool, LoginError> {
         let Some(mut offer) = KeyOffer::new(self.session.raw(), self.user, &candidate.public.blob) else {
-            return Err(LoginError::Refused(format!("{:?} is no user's name", self.user)));
+            return Err(LoginError::Refused(format!("{:?} is not a valid user name", self.user)));
         };
-        let (mut asked, mut failed, mut other_algorithm) = (false, None, false);
+        let (mut asked, mut not_signed, mut other_algorithm) = (false, None, false);
         loop {
             match offer.step() {
                 Ok(Step::Accepted) => {
-                    self.trace.say(|| format!("key {}: accepted", candidate.described()));
+                    self.trace.say(|| format!("key {}: accepted", candidate.describe()));
                     return Ok(self.session.raw().authenticated());
                 }
                 Ok(Step::Wait) => self.session.wait(Some(self.deadline)).map_err(LoginError::WaitError)?,
@@ -122,115 +122,113 @@ impl Login<'_> {
                     asked = true;
                     match self.sign(candidate, &data) {
                         Ok(signature) => offer.answer(signature),
-                        Err(Trouble::Stopped) => return Err(LoginError::WaitError(WaitError::Stopped)),
-                        Err(Trouble::Late) => return Err(self.late()),
-                        Err(Trouble::OtherAlgorithm) if !other_algorithm => {
+                        Err(AgentError::Stopped) => return Err(LoginError::WaitError(WaitError::Stopped)),
+                        Err(AgentError::Late) => return Err(self.agent_late()),
+                        Err(AgentError::OtherAlgorithm) if !other_algorithm => {
                             other_algorithm = true;
                             offer.answer_other_algorithm();
                         }
-                        Err(Trouble::OtherAlgorithm) => {
-                            failed = Some("the agent makes no RSA signature with SHA-2".to_string());
+                        Err(AgentError::OtherAlgorithm) => {
+                            not_signed = Some("the agent makes no RSA signature with SHA-2".to_string());
                             offer.refuse();
                         }
-                        Err(Trouble::Gone(why) | Trouble::Refused(why)) => {
-                            failed = Some(why);
+                        Err(AgentError::Gone(why) | AgentError::Refused(why)) => {
+                            not_signed = Some(why);
                             offer.refuse();
                         }
                     }
                 }
-                Err(error) => return self.judge(&error, candidate, asked, failed).map(|()| false),
+                Err(error) => return self.add_refused_key(&error, candidate, asked, not_signed).map(|()| false),
             }
         }
     }
 
-    fn sign(&self, candidate: &Candidate<'_>, data: &[u8]) -> Result<Vec<u8>, Trouble> {
-        let algorithm = algorithm(data, &candidate.public.algorithm);
+    fn sign(&self, candidate: &Candidate<'_>, data: &[u8]) -> Result<Vec<u8>, AgentError> {
+        let algorithm = signature_algorithm(data, candidate.public.algorithm());
         match &candidate.signer {
-            Signer::Key(key) => key.sign(&algorithm, data).map_err(Trouble::Refused),
+            Signer::Key(key) => key.sign(&algorithm, data).map_err(AgentError::Refused),
             Signer::Agent(agent, blob) => agent.sign(blob, &algorithm, data, self.deadline, &self.session.stop()),
         }
     }
 
-    /// Whether its agent is gone since the keys were chosen.
-    fn is_lost(&mut self, candidate: &Candidate<'_>) -> bool {
+    /// Whether the key's agent has gone since the keys were chosen.
+    fn is_agent_gone(&mut self, candidate: &Candidate<'_>) -> bool {
         let Signer::Agent(agent, _) = &candidate.signer else { return false };
         let Some(why) = agent.gone() else { return false };
         let note = format!("the agent not ({why})");
-        if !self.not.contains(&note) {
+        if !self.not_tried.contains(&note) {
             self.trace.say(|| format!("key of {note}"));
-            self.not.push(note);
+            self.not_tried.push(note);
         }
         true
     }
 
-    /// Tells a refusal, after which the next key has its turn, from the end of the login.
-    fn judge(
+    /// Adds a key to those that were tried, or to those that could not be. Fails if the login is over.
+    fn add_refused_key(
         &mut self,
         error: &ssh2::Error,
         candidate: &Candidate<'_>,
         asked: bool,
-        failed: Option<String>,
+        not_signed: Option<String>,
     ) -> Result<(), LoginError> {
-        // libssh2 calls a lost connection a refused key too.
+        // libssh2 also reports a lost connection as a refused key.
         let ended = self.session.disconnect().is_some() || is_disconnect(error) || self.session.is_closed();
         let refused = matches!(
             error.code(),
             ErrorCode::Session(raw::LIBSSH2_ERROR_AUTHENTICATION_FAILED | raw::LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
         );
-        let shown = candidate.shown.as_str();
-        let (tried, answer) = match (failed, self.session.disconnect()) {
-            (Some(why), _) => (false, why),
-            // The server looked at this key too, and then had enough.
-            (None, Some(_)) => (true, String::new()),
-            (None, None) if ended => (false, "the server hung up".to_string()),
-            (None, None) if refused && asked => (true, "the server knows it, and wants more than its signature".into()),
-            (None, None) if refused => (true, String::new()),
-            (None, None) => (true, phrase(error)),
+        let (tried, why) = match not_signed {
+            Some(why) => (false, why),
+            // The server checked this key too before it ended the login.
+            None if self.session.disconnect().is_some() => (true, String::new()),
+            None if ended => (false, "the server hung up".to_string()),
+            None if refused && asked => (true, "the server knows it, and wants more than its signature".to_string()),
+            None if refused => (true, String::new()),
+            None => (true, phrase(error)),
         };
-        self.trace.say(|| match answer.as_str() {
-            "" => format!("key {}: refused", candidate.described()),
-            answer => format!("key {}: {answer}", candidate.described()),
-        });
-        match (tried, answer.as_str()) {
-            (true, "") => self.tried.push(shown.to_string()),
-            (true, answer) => self.tried.push(format!("{shown} ({answer})")),
-            (false, why) => self.not.push(format!("{shown} not ({why})")),
+        let shown = candidate.shown.as_str();
+        let result = if why.is_empty() { "refused" } else { &why };
+        self.trace.say(|| format!("key {}: {result}", candidate.describe()));
+        match (tried, why.is_empty()) {
+            (true, true) => self.tried.push(shown.to_string()),
+            (true, false) => self.tried.push(format!("{shown} ({why})")),
+            (false, _) => self.not_tried.push(format!("{shown} not ({why})")),
         }
         if ended {
-            return Err(self.ended());
+            return Err(self.connection_ended());
         }
         self.refused |= tried && refused;
         Ok(())
     }
 
-    /// Why the login is over: the server has ended the connection, or it was lost.
-    fn ended(&self) -> LoginError {
+    /// Returns the error for a login whose connection the server has ended, or which was lost.
+    fn connection_ended(&self) -> LoginError {
         match self.session.disconnect() {
             Some(why) => self.refusal(Some(&why)),
-            // A server may hang up after too many keys, and not say so.
+            // A server may hang up after too many keys without a message.
             None if self.refused => self.refusal(None),
             None => LoginError::WaitError(WaitError::Io(io::Error::other(LOST))),
         }
     }
 
-    /// `ended`: the server's words, if it has ended the attempts.
+    /// Returns the error for a refused login. `ended` are the server's words, if it has ended the attempts.
     fn refusal(&self, ended: Option<&str>) -> LoginError {
         let left = (self.left > 0).then(|| format!("{} more not", self.left));
-        let words: Vec<&str> = self.tried.iter().chain(&self.not).chain(&left).map(String::as_str).collect();
-        let words = words.join(", ");
+        let keys: Vec<&str> = self.tried.iter().chain(&self.not_tried).chain(&left).map(String::as_str).collect();
+        let keys = keys.join(", ");
         let user = self.user;
         LoginError::Refused(match ended {
-            Some(why) => attempts_ended(user, why, &words, self.tried.len() + self.left > 1),
-            None if self.refused => format!("the server refused user {user:?}: tried {words}"),
-            None if words.is_empty() => format!("there is no key to offer for user {user:?}"),
-            None => format!("no key could be offered for user {user:?}: {words}"),
+            Some(why) => attempts_ended(user, why, &keys, self.tried.len() + self.left > 1),
+            None if self.refused => format!("the server refused user {user:?}: tried {keys}"),
+            None if keys.is_empty() => format!("there is no key to offer for user {user:?}"),
+            None => format!("no key could be offered for user {user:?}: {keys}"),
         })
     }
 
-    fn late(&self) -> LoginError {
-        let tried = match self.tried.is_empty() {
-            true => String::new(),
-            false => format!("; before that: tried {}", self.tried.join(", ")),
+    fn agent_late(&self) -> LoginError {
+        let tried = match self.tried.join(", ") {
+            tried if tried.is_empty() => tried,
+            tried => format!("; before that: tried {tried}"),
         };
         LoginError::Late(format!(
             "while logging in: the agent did not sign in time: it was busy with other hosts{tried}"
@@ -238,28 +236,31 @@ impl Login<'_> {
     }
 }
 
-/// Says that the server ended a login (sshd's MaxAuthTries). `why` are its own words, and `tried` the keys.
+/// Returns the message for a login that the server ended (sshd's MaxAuthTries). `why` are its own words, and `tried` the
+/// keys.
 pub fn attempts_ended(user: &str, why: &str, tried: &str, several: bool) -> String {
     let tried = if tried.is_empty() { String::new() } else { format!(": tried {tried}") };
-    let remedy = match several {
-        true => "; name the right key with -i KEY, and add --ssh-option IdentitiesOnly=yes to offer no other",
-        false => "",
+    let remedy = if several {
+        "; name the right key with -i KEY, and add --ssh-option IdentitiesOnly=yes to offer no other"
+    } else {
+        ""
     };
     format!("the server refused user {user:?} and ended the attempts ({why:?}){tried}{remedy}")
 }
 
-/// The signature algorithm that libssh2 agreed on with the server, as it stands in what is to be signed (RFC 4252
-/// section 7): of a certificate, that of its key.
-fn algorithm(data: &[u8], of_key: &str) -> String {
-    let mut reader = Reader(data);
-    let mut read = || {
-        let (_session_id, _message) = (reader.string().ok()?, reader.bytes(1).ok()?);
-        let (_user, _service, _method, _true) =
-            (reader.string().ok()?, reader.string().ok()?, reader.string().ok()?, reader.bytes(1).ok()?);
-        std::str::from_utf8(reader.string().ok()?).ok()
+/// Returns the algorithm to sign with. Of RSA's, it is the one that libssh2 agreed on with the server, which `data`
+/// contains (RFC 4252 section 7). Of a certificate, it is the algorithm of its key.
+fn signature_algorithm(mut data: &[u8], key_type: &str) -> String {
+    let reader = &mut data;
+    let mut read = || -> Result<String, Error> {
+        let (_session_id, _message) = (Vec::<u8>::decode(reader)?, u8::decode(reader)?);
+        let (_user, _service, _method) =
+            (Vec::<u8>::decode(reader)?, Vec::<u8>::decode(reader)?, String::decode(reader)?);
+        let _true = u8::decode(reader)?;
+        String::decode(reader)
     };
-    match read().map(|name| name.strip_suffix("-cert-v01@openssh.com").unwrap_or(name)) {
-        Some(name @ ("rsa-sha2-512" | "rsa-sha2-256")) => name.to_string(),
-        _ => of_key.to_string(),
+    match read().unwrap_or_default().trim_end_matches("-cert-v01@openssh.com") {
+        name @ ("rsa-sha2-512" | "rsa-sha2-256") => name.to_string(),
+        _ => key_type.to_string(),
     }
 }

@@ -1,10 +1,10 @@
 //! The keys, certificates and agents that any host of the run names, each read once.
 
 use super::agent::Agent;
-use super::blob::Public;
 use super::choice::choose;
-use super::key::{Held, Key, Unreadable};
-use super::passphrase::{Unasked, ask};
+use super::passphrase::{PassphraseError, ask_passphrase};
+use super::private_key::{self, KeyError, ParsedKey, PrivateKey};
+use super::public_key::PublicKey;
 use crate::base::read_capped;
 use crate::base::shutdown::Stop;
 use cerveza_manners::{Failure, Result, visible};
@@ -18,106 +18,90 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// What one host may be offered; many have the same.
+/// The keys that a host is offered. Many hosts have the same offer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Offer {
-    /// Private key files, or public halves of what the agent holds; `~` and the like are resolved.
+    /// Private key files, or public halves of keys that the agent holds. `~` and the like are resolved.
     pub files: Vec<PathBuf>,
-    pub named: Named,
-    /// CertificateFile. Where there is none, `KEY-cert.pub` beside each file counts.
+    pub source: KeySource,
+    /// CertificateFile. If there is none, `KEY-cert.pub` beside each file is used.
     pub certificates: Vec<PathBuf>,
-    /// IdentitiesOnly: no key of the agent that is not one of `files`.
+    /// IdentitiesOnly: of the agent's keys, only those of `files`.
     pub identities_only: bool,
     /// The agent's socket.
     pub agent: Option<PathBuf>,
 }
 
-/// Who named the key files of an offer.
+/// Where the names of an offer's key files come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Named {
-    /// Nobody: they lie where ssh looks for them. They come after the agent's keys.
+pub enum KeySource {
+    /// They are ssh's default names. These keys come after the agent's.
     #[default]
     Usual,
-    /// ssh_config's IdentityFile: one that is missing is passed over.
+    /// ssh_config's IdentityFile. A missing file is skipped.
     Config,
-    /// `-i`: one that is missing is a slip.
+    /// `-i`. A missing file is an error.
     Option,
 }
 
-/// A key file as far as it could be read. Not for Debug: it holds secrets.
+/// A key file, as far as it could be read.
 pub struct KeyFile {
-    pub half: Half,
-    /// The certificate beside it, if there is one; or why it cannot be used.
-    pub certificate: Option<std::result::Result<Public, String>>,
+    pub private: PrivateHalf,
+    /// The public half, if the file or `KEY.pub` shows it. It says which key of the agent is meant.
+    pub public: Option<PublicKey>,
+    /// The certificate beside it, if there is one, or why it cannot be used.
+    pub certificate: Option<std::result::Result<PublicKey, String>>,
 }
 
-pub enum Half {
-    Open(Key),
-    /// A passphrase protects it.
-    Locked {
-        text: Zeroizing<Vec<u8>>,
-        public: Option<Public>,
-    },
+/// The private half of a key file.
+pub enum PrivateHalf {
+    Open(PrivateKey),
+    /// A passphrase protects it. The file's text.
+    Locked(Zeroizing<Vec<u8>>),
     /// A FIDO authenticator holds it.
-    Hardware(Public),
-    /// Others may use the file, which has this mode.
-    Exposed {
-        mode: u32,
-        public: Option<Public>,
-    },
-    /// No private key here, and why. An agent may hold it: then the public half tells which.
-    Absent {
-        why: String,
-        public: Option<Public>,
-    },
+    Hardware,
+    /// Other users may read the file, which has this mode.
+    Exposed(u32),
+    /// Why there is none.
+    Absent(String),
 }
 
-impl KeyFile {
-    pub fn public(&self) -> Option<&Public> {
-        match &self.half {
-            Half::Open(key) => Some(&key.public),
-            Half::Hardware(public) => Some(public),
-            Half::Locked { public, .. } | Half::Exposed { public, .. } | Half::Absent { public, .. } => public.as_ref(),
-        }
-    }
-}
-
-/// Filled before the run, and only read during it.
+/// The keys of a run. It is filled before the run, and only read during it.
 pub struct KeyStore {
+    /// How long an agent may take.
     patience: Duration,
     files: HashMap<PathBuf, KeyFile>,
-    certificates: HashMap<PathBuf, std::result::Result<Public, String>>,
+    certificates: HashMap<PathBuf, std::result::Result<PublicKey, String>>,
     agents: HashMap<PathBuf, Agent>,
 }
 
-/// An agent asks nobody before it lists its keys.
+/// How long an agent may take to list its keys, for which it does not ask its user.
 const LISTING: Duration = Duration::from_secs(10);
-/// Wrong passphrases that one may type.
+/// How often a passphrase is asked for.
 const TRIES: u32 = 3;
 
 impl KeyStore {
-    /// `auth`: what a login may take. An agent is waited for a bit less, so that the files still have their turn.
+    /// `auth` is the time limit of a login. The agent gets less, so the key files still have their turn.
     pub fn new(auth: Duration) -> KeyStore {
         KeyStore { patience: auth * 3 / 4, files: HashMap::new(), certificates: HashMap::new(), agents: HashMap::new() }
     }
 
-    /// Reads all that the hosts of a run are offered, and asks for passphrases, before any clock runs.
+    /// Reads all keys that the hosts of a run are offered, and asks for passphrases.
     pub fn prepare(&mut self, offers: &[Offer], stop: &Stop) -> Result<()> {
         let mut seen = HashSet::new();
         let offers: Vec<&Offer> = offers.iter().filter(|offer| seen.insert(*offer)).collect();
         for offer in &offers {
-            self.read(offer, stop)?;
+            self.read_keys(offer, stop)?;
         }
         for offer in offers {
-            for path in self.to_open(offer) {
-                self.open(&path, offer, stop)?;
+            for path in self.files_to_unlock(offer) {
+                self.unlock(&path, offer, stop)?;
             }
         }
         Ok(())
     }
 
-    /// An error where there is nothing to log in with anywhere. Hosts that lack a key while others have one learn so at
-    /// their login.
+    /// Fails if there is no key for any host. If only some hosts have no key, their logins fail.
     pub fn require_any(&self, offers: &[Offer]) -> Result<()> {
         let mut seen = HashSet::new();
         let mut offers = offers.iter().filter(|offer| seen.insert(*offer)).peekable();
@@ -126,11 +110,11 @@ impl KeyStore {
             return Ok(());
         }
         let notes = choose(self, first).notes;
-        // One agent that is gone and nothing else: that alone is the reason.
-        let why = match (self.gone(first), notes.is_empty()) {
-            (Some(why), _) if notes.len() == 1 => format!(" ({why})"),
-            (_, true) => String::new(),
-            (_, false) => format!(": {}", notes.join(", ")),
+        // If the agent is gone and there is nothing else, that is the only reason to report.
+        let why = match (self.gone(first), notes.len()) {
+            (Some(why), 1) => format!(" ({why})"),
+            (_, 0) => String::new(),
+            _ => format!(": {}", notes.join(", ")),
         };
         Err(Failure::usage(format!("there is no key to log in with{why}"))
             .hint("name one with -i, or start an agent and load one with ssh-add"))
@@ -140,7 +124,7 @@ impl KeyStore {
         self.files.get_key_value(path).map(|(path, file)| (path.as_path(), file))
     }
 
-    pub fn certificate(&self, path: &Path) -> Option<&std::result::Result<Public, String>> {
+    pub fn certificate(&self, path: &Path) -> Option<&std::result::Result<PublicKey, String>> {
         self.certificates.get(path)
     }
 
@@ -152,10 +136,10 @@ impl KeyStore {
         self.agent(offer).and_then(Agent::gone)
     }
 
-    fn read(&mut self, offer: &Offer, stop: &Stop) -> Result<()> {
+    fn read_keys(&mut self, offer: &Offer, stop: &Stop) -> Result<()> {
         for path in &offer.files {
             let file = self.files.entry(path.clone()).or_insert_with(|| read_file(path));
-            if let (Named::Option, Half::Absent { why, public: None }) = (offer.named, &file.half) {
+            if let (KeySource::Option, PrivateHalf::Absent(why), None) = (offer.source, &file.private, &file.public) {
                 return Err(Failure::usage(format!("cannot use the key file {}: {why}", path.display())));
             }
         }
@@ -170,36 +154,37 @@ impl KeyStore {
         Ok(())
     }
 
-    /// The files to ask a passphrase for. A file that was named is meant, unless the agent holds its key; a usual one is
-    /// where there is nothing else.
-    fn to_open(&self, offer: &Offer) -> Vec<PathBuf> {
+    /// Returns the files to ask a passphrase for: those that were named, unless the agent holds the key. The usual files
+    /// only if there is nothing else.
+    fn files_to_unlock(&self, offer: &Offer) -> Vec<PathBuf> {
         let held = self.agent(offer).map(Agent::keys).unwrap_or_default();
-        let is_held = |public: &Public| held.iter().any(|held| held.key == public.key);
-        if offer.named == Named::Usual && !choose(self, offer).candidates.is_empty() {
+        let is_held = |public: &PublicKey| held.iter().any(|held| held.key == public.key);
+        if offer.source == KeySource::Usual && !choose(self, offer).candidates.is_empty() {
             return Vec::new();
         }
-        let locked = offer.files.iter().filter(|path| match self.files.get(*path).map(|file| &file.half) {
-            Some(Half::Locked { public, .. }) => !public.as_ref().is_some_and(is_held),
-            _ => false,
+        let locked = offer.files.iter().filter(|path| {
+            self.files.get(*path).is_some_and(|file| {
+                matches!(file.private, PrivateHalf::Locked(_)) && !file.public.as_ref().is_some_and(is_held)
+            })
         });
         locked.cloned().collect()
     }
 
-    fn open(&mut self, path: &Path, offer: &Offer, stop: &Stop) -> Result<()> {
+    fn unlock(&mut self, path: &Path, offer: &Offer, stop: &Stop) -> Result<()> {
         let gone = self.gone(offer);
         let Some(file) = self.files.get_mut(path) else { return Ok(()) };
-        let Half::Locked { text, .. } = &file.half else { return Ok(()) };
+        let PrivateHalf::Locked(text) = &file.private else { return Ok(()) };
         let shown = path.display().to_string();
         let mut prompt = format!("Enter passphrase for key '{}': ", visible(&shown));
         for _ in 0..TRIES {
-            let passphrase = match ask(&prompt, stop) {
+            let passphrase = match ask_passphrase(&prompt, stop) {
                 Ok(passphrase) => passphrase,
-                Err(Unasked::Interrupted) => return Err(Failure::interrupted()),
-                // What nobody typed this time may not be needed.
-                Err(Unasked::Nobody) if offer.named != Named::Option => return Ok(()),
-                Err(unasked) => {
-                    let why = match unasked {
-                        Unasked::Failed(why) => format!(": {why}"),
+                Err(PassphraseError::Interrupted) => return Err(Failure::interrupted()),
+                // The key may not be needed.
+                Err(PassphraseError::CannotAsk) if offer.source != KeySource::Option => return Ok(()),
+                Err(error) => {
+                    let why = match error {
+                        PassphraseError::Failed(why) => format!(": {why}"),
                         _ => gone.map(|why| format!(" ({why})")).unwrap_or_default(),
                     };
                     return Err(Failure::usage(format!("the key file {shown} is encrypted{why}"))
@@ -209,13 +194,14 @@ impl KeyStore {
             if passphrase.is_empty() {
                 return Ok(());
             }
-            match Key::parse(text, Some(&passphrase)) {
-                Ok(Held::Open(key)) => {
-                    file.half = Half::Open(key);
+            match private_key::parse(text, Some(&passphrase)) {
+                Ok(ParsedKey::Open(key)) => {
+                    file.public = Some(key.public.clone());
+                    file.private = PrivateHalf::Open(key);
                     return Ok(());
                 }
-                Ok(_) | Err(Unreadable::Passphrase) => {}
-                Err(Unreadable::Because(why)) => {
+                Ok(_) | Err(KeyError::WrongPassphrase) => {}
+                Err(KeyError::Unusable(why)) => {
                     return Err(Failure::usage(format!("cannot use the key file {shown}: {why}")));
                 }
             }
@@ -225,7 +211,7 @@ impl KeyStore {
     }
 }
 
-/// `KEY.pub` and the like.
+/// Returns the path of `KEY.pub` and the like.
 pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
@@ -233,65 +219,57 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn read_file(path: &Path) -> KeyFile {
-    let certificate = read_certificate(&beside(path, "-cert.pub"));
-    let certificate = match certificate {
+    let certificate = match read_certificate(&beside(path, "-cert.pub")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => Some(Err(error.to_string())),
         Ok(certificate) => Some(certificate),
     };
-    KeyFile { half: read_half(path), certificate }
+    let (private, public) = read_halves(path);
+    KeyFile { private, public, certificate }
 }
 
-fn read_half(path: &Path) -> Half {
-    let public_file = || read_capped::read(&beside(path, ".pub")).ok().and_then(|text| Public::parse_file(&text).ok());
+fn read_halves(path: &Path) -> (PrivateHalf, Option<PublicKey>) {
+    let public_file =
+        || read_capped::read(&beside(path, ".pub")).ok().and_then(|text| PublicKey::parse_file(&text).ok());
     let (text, too_open) = match read_secret(path) {
         Ok(read) => read,
-        Err(error) => return Half::Absent { why: error.to_string(), public: public_file() },
+        Err(error) => return (PrivateHalf::Absent(error.to_string()), public_file()),
     };
-    let key = Key::parse(&text, None);
-    if let (Some(mode), Ok(key)) = (too_open, &key) {
-        let public = match key {
-            Held::Open(key) => Some(key.public.clone()),
-            Held::Hardware(public) => Some(public.clone()),
-            Held::Locked(public) => public.clone().or_else(public_file),
-        };
-        return Half::Exposed { mode, public };
-    }
-    match key {
-        Ok(Held::Open(key)) => Half::Open(key),
-        Ok(Held::Hardware(public)) => Half::Hardware(public),
-        Ok(Held::Locked(public)) => Half::Locked { text, public: public.or_else(public_file) },
-        Err(Unreadable::Because(why)) => match Public::parse_file(&text) {
-            // ssh too takes the public half to name a key of the agent.
-            Ok(public) => Half::Absent { why, public: Some(public) },
-            Err(_) => Half::Absent { why, public: None },
-        },
-        Err(Unreadable::Passphrase) => Half::Absent { why: "it is malformed".to_string(), public: None },
-    }
+    let (private, public) = match private_key::parse(&text, None) {
+        Ok(ParsedKey::Open(key)) => {
+            let public = key.public.clone();
+            (PrivateHalf::Open(key), Some(public))
+        }
+        Ok(ParsedKey::Hardware(public)) => (PrivateHalf::Hardware, Some(public)),
+        Ok(ParsedKey::Locked(public)) => (PrivateHalf::Locked(text), public.or_else(public_file)),
+        // Like ssh, accept a public key as the name of a key that the agent holds.
+        Err(error) => return (PrivateHalf::Absent(error.to_string()), PublicKey::parse_file(&text).ok()),
+    };
+    (too_open.map_or(private, PrivateHalf::Exposed), public)
 }
 
-fn read_certificate(path: &Path) -> io::Result<std::result::Result<Public, String>> {
+fn read_certificate(path: &Path) -> io::Result<std::result::Result<PublicKey, String>> {
     let text = read_capped::read(path)?;
-    Ok(match Public::parse_file(&text) {
+    Ok(match PublicKey::parse_file(&text) {
         Ok(public) if public.is_certificate() => Ok(public),
         Ok(_) => Err("it holds no certificate".to_string()),
         Err(why) => Err(why.to_string()),
     })
 }
 
-/// Reads a file into one piece of memory, which is wiped when it is freed: growing would leave copies behind. With it comes
-/// the file's mode if it is ours and others may use it: ssh takes no private key from such a file.
+/// Reads a file into one piece of memory, which is wiped when it is freed. Growing memory would leave copies behind. Also
+/// returns the file's mode if it is ours and other users may read it, because ssh uses no private key from such a file.
 fn read_secret(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Option<u32>)> {
     const LARGEST: usize = 64 << 10;
     const OTHERS: u32 = 0o077;
     let mut text = Zeroizing::new(Vec::with_capacity(LARGEST + 1));
     let file = File::open(path)?;
-    let about = file.metadata()?;
+    let metadata = file.metadata()?;
     file.take(LARGEST as u64 + 1).read_to_end(&mut text)?;
-    let mode = about.mode() & 0o777;
-    let too_open = about.is_file() && about.uid() == getuid().as_raw() && mode & OTHERS != 0;
-    match text.len() > LARGEST {
-        true => Err(io::Error::other(format!("larger than {} KiB", LARGEST >> 10))),
-        false => Ok((text, too_open.then_some(mode))),
+    let mode = metadata.mode() & 0o777;
+    let too_open = metadata.is_file() && metadata.uid() == getuid().as_raw() && mode & OTHERS != 0;
+    if text.len() > LARGEST {
+        return Err(io::Error::other(format!("larger than {} KiB", LARGEST >> 10)));
     }
+    Ok((text, too_open.then_some(mode)))
 }

@@ -1,9 +1,8 @@
-//! Logins at a real sshd on loopback, with keys, certificates and agents of the tests' own.
+//! Logins at a real sshd on loopback, with keys, certificates and agents made by the tests.
 
-use super::blob::Public;
+use super::public_key::PublicKey;
 use super::*;
 use crate::base::shutdown::{Shutdown, Stop};
-use crate::base::ssh_wire::{Reader, put_string};
 use crate::connect::host_key::HostKeyQuery;
 use crate::connect::tcp::{connect, resolve};
 use crate::ssh_config::AddressFamily;
@@ -23,7 +22,7 @@ use tempfile::TempDir;
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// An sshd that takes the keys of `authorized_keys` and certificates of `ca`.
+/// An sshd that accepts the keys in `authorized_keys` and certificates signed by `ca`.
 struct Lab {
     folder: TempDir,
     children: Vec<Child>,
@@ -40,7 +39,7 @@ impl Lab {
         lab.keygen("host", &["-t", "ed25519"]);
         lab.keygen("ca", &["-t", "ed25519"]);
         fs::write(lab.path("authorized_keys"), "").unwrap();
-        // A free port may be taken before sshd has it: try again then.
+        // Another program may take the free port before sshd does: try again.
         for _ in 0..5 {
             lab.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let shown = lab.folder.path().display();
@@ -76,7 +75,7 @@ impl Lab {
         self.path(name)
     }
 
-    /// Gives a key a certificate of our CA.
+    /// Makes a certificate of a key, signed by `ca`.
     fn certify(&self, name: &str, args: &[&str]) {
         let mut keygen = Command::new("ssh-keygen");
         keygen.args(["-q", "-s"]).arg(self.path("ca")).args(["-I", "id", "-n", &self.user]).args(args);
@@ -109,11 +108,15 @@ impl Lab {
         assert!(add.status().unwrap().success());
     }
 
-    fn named(&self, names: &[&str]) -> Offer {
-        Offer { files: names.iter().map(|name| self.path(name)).collect(), named: Named::Config, ..Offer::default() }
+    fn offer_of(&self, names: &[&str]) -> Offer {
+        Offer {
+            files: names.iter().map(|name| self.path(name)).collect(),
+            source: KeySource::Config,
+            ..Offer::default()
+        }
     }
 
-    /// Logs in; the error's text without our folder.
+    /// Logs in. Returns the error's text without the folder.
     fn log_in(&self, offer: &Offer) -> Result<(), String> {
         let shutdown = Shutdown::new().unwrap();
         let mut store = KeyStore::new(LONG);
@@ -150,7 +153,7 @@ const KINDS: [(&str, &[&str]); 9] = [
     ("p256", &["-t", "ecdsa", "-b", "256"]),
     ("p384", &["-t", "ecdsa", "-b", "384"]),
     ("p256-pem", &["-t", "ecdsa", "-m", "PEM"]),
-    // Every other one has a secret that is a byte short.
+    // Every second P-521 secret is one byte shorter.
     ("p521", &["-t", "ecdsa", "-b", "521"]),
     ("p521-too", &["-t", "ecdsa", "-b", "521"]),
 ];
@@ -162,11 +165,11 @@ fn every_kind_of_key_logs_in_from_its_file_and_through_an_agent() {
     for (name, args) in KINDS {
         lab.keygen(name, args);
         lab.authorize(&lab.public(name));
-        assert_eq!(lab.log_in(&lab.named(&[name])), Ok(()), "{name}");
+        assert_eq!(lab.log_in(&lab.offer_of(&[name])), Ok(()), "{name}");
         lab.add(&socket, name);
         // The public half alone: only the agent can sign.
         let public = format!("{name}.pub");
-        let offer = Offer { agent: Some(socket.clone()), identities_only: true, ..lab.named(&[&public]) };
+        let offer = Offer { agent: Some(socket.clone()), identities_only: true, ..lab.offer_of(&[&public]) };
         assert_eq!(lab.log_in(&offer), Ok(()), "{name} of the agent");
     }
 }
@@ -178,7 +181,7 @@ fn certificates_log_in_from_files_and_through_an_agent() {
     for kind in ["ed25519", "rsa", "ecdsa"] {
         lab.keygen(kind, &["-t", kind]);
         lab.certify(kind, &[]);
-        assert_eq!(lab.log_in(&lab.named(&[kind])), Ok(()), "{kind}");
+        assert_eq!(lab.log_in(&lab.offer_of(&[kind])), Ok(()), "{kind}");
     }
     lab.add(&socket, "rsa");
     assert_eq!(lab.log_in(&Offer { agent: Some(socket.clone()), ..Offer::default() }), Ok(()));
@@ -191,7 +194,7 @@ fn certificates_log_in_from_files_and_through_an_agent() {
     lab.keygen("odd", &["-t", "ed25519"]);
     lab.certify("odd", &["-h"]);
     assert_eq!(
-        lab.log_in(&lab.named(&["old", "odd"])).unwrap_err(),
+        lab.log_in(&lab.offer_of(&["old", "odd"])).unwrap_err(),
         format!(
             "the server refused user {:?}: tried old-cert.pub (it has expired), old, odd, odd-cert.pub not (it is a \
              host's certificate)",
@@ -204,10 +207,8 @@ fn certificates_log_in_from_files_and_through_an_agent() {
 fn an_agent_signs_with_a_key_of_a_fido_authenticator() {
     let lab = Lab::new();
     let secret = PKey::generate_ed25519().unwrap();
-    let mut public = Vec::new();
-    put_string(&mut public, b"sk-ssh-ed25519@openssh.com");
-    put_string(&mut public, &secret.raw_public_key().unwrap());
-    put_string(&mut public, b"ssh:");
+    let public = [&string(b"sk-ssh-ed25519@openssh.com"), &string(&secret.raw_public_key().unwrap()), &string(b"ssh:")];
+    let public = public.map(Vec::as_slice).concat();
     let line = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, &public);
     lab.authorize(&format!("sk-ssh-ed25519@openssh.com {line}"));
     let socket = lab.path("fido");
@@ -219,39 +220,34 @@ fn an_agent_signs_with_a_key_of_a_fido_authenticator() {
             while stream.read_exact(&mut len).is_ok() {
                 let mut request = vec![0; u32::from_be_bytes(len) as usize];
                 stream.read_exact(&mut request).unwrap();
-                let mut answer = Vec::new();
-                put_string(&mut answer, &fido_answer(&secret, &public, &request));
-                stream.write_all(&answer).unwrap();
+                stream.write_all(&string(&fido_answer(&secret, &public, &request))).unwrap();
             }
         }
     });
     assert_eq!(lab.log_in(&Offer { agent: Some(socket), ..Offer::default() }), Ok(()));
 }
 
-/// As OpenSSH's PROTOCOL.u2f has it.
+/// A string with its length before it.
+fn string(bytes: &[u8]) -> Vec<u8> {
+    [&(bytes.len() as u32).to_be_bytes(), bytes].concat()
+}
+
+/// The answer to a request, as OpenSSH's PROTOCOL.u2f defines signatures.
 fn fido_answer(secret: &PKey<Private>, public: &[u8], request: &[u8]) -> Vec<u8> {
     if request[0] == 11 {
-        let mut answer = vec![12, 0, 0, 0, 1];
-        put_string(&mut answer, public);
-        put_string(&mut answer, b"");
-        return answer;
+        return [&[12, 0, 0, 0, 1], &string(public)[..], &string(b"")].concat();
     }
-    let mut reader = Reader(&request[1..]);
-    let (_key, data) = (reader.string().unwrap(), reader.string().unwrap());
+    let reader = &mut &request[1..];
+    let (_key, data) = (Vec::<u8>::decode(reader).unwrap(), Vec::<u8>::decode(reader).unwrap());
     let touched_once = [1, 0, 0, 0, 1];
-    let signed = [&sha256(b"ssh:")[..], &touched_once, &sha256(data)].concat();
+    let signed = [&sha256(b"ssh:")[..], &touched_once, &sha256(&data)].concat();
     let raw = OpensslSigner::new_without_digest(secret).unwrap().sign_oneshot_to_vec(&signed).unwrap();
-    let mut signature = Vec::new();
-    put_string(&mut signature, b"sk-ssh-ed25519@openssh.com");
-    put_string(&mut signature, &raw);
-    signature.extend(touched_once);
-    let mut answer = vec![14];
-    put_string(&mut answer, &signature);
-    answer
+    let signature = [&string(b"sk-ssh-ed25519@openssh.com")[..], &string(&raw), &touched_once].concat();
+    [&[14], &string(&signature)[..]].concat()
 }
 
 #[test]
-fn keys_are_offered_until_the_server_ends_it_and_the_rest_is_counted() {
+fn keys_are_offered_until_the_server_ends_the_login_and_the_rest_is_counted() {
     let mut lab = Lab::new();
     let socket = lab.agent();
     for number in 0..8 {
@@ -264,7 +260,7 @@ fn keys_are_offered_until_the_server_ends_it_and_the_rest_is_counted() {
     let error = lab.log_in(&offer).unwrap_err();
     assert_eq!(error.matches("of the agent").count(), 6, "{error}");
     assert!(error.contains(", 2 more not; name the right key with -i KEY"), "{error}");
-    let named = Offer { files: vec![lab.path("k7.pub")], named: Named::Config, ..offer.clone() };
+    let named = Offer { files: vec![lab.path("k7.pub")], source: KeySource::Config, ..offer.clone() };
     assert_eq!(lab.log_in(&named), Ok(()));
     // With IdentitiesOnly the agent's other keys stay unused.
     let only = Offer { files: vec![lab.path("k0"), lab.path("none")], identities_only: true, ..named };
@@ -275,18 +271,18 @@ fn keys_are_offered_until_the_server_ends_it_and_the_rest_is_counted() {
 }
 
 #[test]
-fn an_agent_that_refuses_leaves_the_next_key_its_turn() {
+fn the_next_key_is_offered_if_the_agent_refuses_to_sign() {
     let mut lab = Lab::new();
     let socket = lab.agent();
     lab.keygen("first", &["-t", "ed25519"]);
     lab.keygen("second", &["-t", "ed25519"]);
     lab.authorize(&lab.public("first"));
-    // Confirmation is asked for, and nobody is there to give it.
+    // The agent asks for confirmation, and nothing answers.
     let mut add = Command::new("ssh-add");
     add.args(["-q", "-c"]).arg(lab.path("first")).env("SSH_AUTH_SOCK", &socket).stderr(Stdio::null());
     assert!(add.status().unwrap().success());
     let offer = Offer { agent: Some(socket), files: vec![lab.path("second")], ..Offer::default() };
-    let fingerprint = Public::parse_file(lab.public("first").as_bytes()).unwrap().fingerprint();
+    let fingerprint = PublicKey::parse_file(lab.public("first").as_bytes()).unwrap().fingerprint();
     assert_eq!(
         lab.log_in(&offer).unwrap_err(),
         format!(
@@ -299,14 +295,14 @@ fn an_agent_that_refuses_leaves_the_next_key_its_turn() {
 }
 
 #[test]
-fn a_locked_file_is_told_of_and_what_is_no_key_is_an_error() {
+fn a_locked_file_is_reported_and_a_file_without_a_key_is_an_error() {
     let lab = Lab::new();
     lab.keygen("open", &["-t", "ed25519"]);
     let locked = lab.path("locked");
     let mut keygen = Command::new("ssh-keygen");
     keygen.args(["-q", "-t", "ecdsa", "-N", "secret", "-a", "1", "-f"]).arg(&locked);
     assert!(keygen.status().unwrap().success());
-    let usual = Offer { named: Named::Usual, ..lab.named(&["locked", "open", "none"]) };
+    let usual = Offer { source: KeySource::Usual, ..lab.offer_of(&["locked", "open", "none"]) };
     assert_eq!(
         lab.log_in(&usual).unwrap_err(),
         format!(
@@ -316,7 +312,7 @@ fn a_locked_file_is_told_of_and_what_is_no_key_is_an_error() {
         )
     );
     let error = |name: &str| {
-        let offer = Offer { named: Named::Option, ..lab.named(&[name]) };
+        let offer = Offer { source: KeySource::Option, ..lab.offer_of(&[name]) };
         let failure = KeyStore::new(LONG).prepare(&[offer], &Stop::new().unwrap()).unwrap_err();
         failure.message.replace(&format!("{}/", lab.folder.path().display()), "")
     };
@@ -325,7 +321,7 @@ fn a_locked_file_is_told_of_and_what_is_no_key_is_an_error() {
     let cut = fs::read_to_string(lab.path("open")).unwrap();
     fs::write(lab.path("cut"), &cut[..cut.len() / 2]).unwrap();
     assert_eq!(error("cut"), "cannot use the key file cut: it is malformed");
-    let none = lab.named(&["none"]);
+    let none = lab.offer_of(&["none"]);
     let mut store = KeyStore::new(LONG);
     store.prepare(std::slice::from_ref(&none), &Stop::new().unwrap()).unwrap();
     assert!(store.require_any(&[none]).unwrap_err().message.starts_with("there is no key to log in with: "));

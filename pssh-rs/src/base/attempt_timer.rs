@@ -105,7 +105,9 @@ impl AttemptTimer {
 
     /// The attempt has its outcome. Returns whether the runner still waits for it.
     pub fn finish(&self) -> bool {
-        !std::mem::replace(&mut lock(&self.0).is_over, true)
+        let mut state = lock(&self.0);
+        state.socket = None;
+        !std::mem::replace(&mut state.is_over, true)
     }
 
     /// Returns when the attempt is to be given up. `stop` is when the run was stopped, and how long attempts may take then.

@@ -1,4 +1,4 @@
-//! What the environment and this machine say: paths, and the name of the user.
+//! Reads the environment: paths, and the name of the user.
 
 use cerveza_manners::{Failure, Result};
 use std::env;
@@ -6,27 +6,27 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The longest wait for the user's own name.
-const ID: Duration = Duration::from_secs(5);
+/// The longest wait for `id`.
+const ID_TIME: Duration = Duration::from_secs(5);
 
-/// The files of an option; one that the environment sets to nothing is not set.
+/// Returns the files of an option. An empty value in the environment is no file.
 pub fn given(files: &[PathBuf]) -> Vec<PathBuf> {
     files.iter().filter(|file| !file.as_os_str().is_empty()).cloned().collect()
 }
 
-/// Who logs in where nothing else says so: as for ssh, whoever this process runs as, whatever the environment calls
-/// them. That is what is left where the machine cannot tell.
+/// Returns the user name for logins if nothing else names one. As in ssh, that is the user of this process. If the machine has no
+/// name for it, the environment decides.
 pub fn local_user() -> Result<String> {
     let named = || ["USER", "LOGNAME"].iter().find_map(|key| env::var(key).ok().filter(|name| !name.is_empty()));
     user_by_id().or_else(named).ok_or_else(|| Failure::usage("cannot tell who you are").hint("name the user with -l"))
 }
 
-/// Asks `id`, but not for ever: behind it may be a directory service that is down.
+/// Asks `id`, with a time limit, because it may ask a directory service that is down.
 fn user_by_id() -> Option<String> {
     let mut id = Command::new("id");
     let id = id.arg("-un").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = id.spawn().ok()?;
-    let until = Instant::now() + ID;
+    let until = Instant::now() + ID_TIME;
     while child.try_wait().ok()?.is_none() {
         if Instant::now() >= until {
             let _ = child.kill();
@@ -39,7 +39,7 @@ fn user_by_id() -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// A path from the environment; set to nothing it is not set.
+/// Returns a path from the environment, unless it is empty.
 pub fn env_path(name: &str) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

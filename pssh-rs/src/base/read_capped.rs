@@ -5,14 +5,14 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// In bytes: more than any known_hosts or key file has.
+/// The limit in bytes: more than any known_hosts or key file has.
 const LARGEST: u64 = 64 << 20;
 
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     read_rest(&mut File::open(path)?)
 }
 
-/// What is left of an open file.
+/// Reads the rest of an open file.
 pub fn read_rest(file: &mut File) -> io::Result<Vec<u8>> {
     read_capped(file, LARGEST)
 }
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_without_an_end_is_refused() {
+    fn an_endless_device_is_refused() {
         assert_eq!(read(Path::new("/dev/zero")).unwrap_err().to_string(), "larger than 64 MiB");
         assert_eq!(read(Path::new("/dev/null")).unwrap(), b"");
     }

@@ -11,6 +11,10 @@ use std::time::Instant;
 use cerveza_manners::{die_of, ending_signals, note_signal};
 use signal_hook::iterator::Signals;
 
+/// After this many signals the program dies at once: the user no longer wants to wait for records.
+const FATAL_SIGNALS: usize = 3;
+const STACK: usize = 64 * 1024;
+
 /// A flag that is set once and stays set.
 pub struct Stop {
     set: AtomicBool,
@@ -73,22 +77,22 @@ impl Shutdown {
     }
 
     /// Handles the signals that end a run from now on, on a separate thread.
-    pub fn take_signals(&self) -> io::Result<()> {
+    pub fn handle_signals(&self) -> io::Result<()> {
         let mut signals = Signals::new(ending_signals())?;
         let shutdown = self.clone();
         let handle = move || {
             for (earlier, signal) in signals.forever().filter(|signal| note_signal(*signal)).enumerate() {
-                if earlier + 1 >= ENOUGH {
+                if earlier + 1 >= FATAL_SIGNALS {
                     die_of(signal);
                 }
                 shutdown.stop.set();
                 if earlier > 0 {
                     shutdown.abort.set();
                 }
-                shutdown.tell(StopReason::Signal);
+                shutdown.notify(StopReason::Signal);
             }
         };
-        std::thread::Builder::new().name("signals".to_string()).stack_size(64 * 1024).spawn(handle)?;
+        std::thread::Builder::new().name("signals".to_string()).stack_size(STACK).spawn(handle)?;
         Ok(())
     }
 
@@ -101,29 +105,28 @@ impl Shutdown {
         *held = Some(Box::new(listener));
     }
 
-    fn tell(&self, why: StopReason) {
+    fn notify(&self, reason: StopReason) {
         if let Some(listener) = &mut *lock(&self.listener) {
-            listener(why);
+            listener(reason);
         }
     }
 
-    /// Ends the run at the deadline.
-    pub fn at(&self, deadline: Instant) -> io::Result<()> {
+    /// Ends the run at this deadline, unless it is ending already.
+    pub fn end_at(&self, deadline: Instant) -> io::Result<()> {
         let shutdown = self.clone();
         let wait = move || {
             std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
-            shutdown.deadline();
+            shutdown.end_late();
         };
-        std::thread::Builder::new().name("deadline".to_string()).stack_size(64 * 1024).spawn(wait)?;
+        std::thread::Builder::new().name("deadline".to_string()).stack_size(STACK).spawn(wait)?;
         Ok(())
     }
 
-    /// Ends the run because its deadline has passed, unless it is ending already.
-    fn deadline(&self) {
+    fn end_late(&self) {
         if !self.stop.is_set() {
             self.late.store(true, Ordering::Release);
             self.stop.set();
-            self.tell(StopReason::Deadline);
+            self.notify(StopReason::Deadline);
         }
     }
 
@@ -133,5 +136,45 @@ impl Shutdown {
     }
 }
 
-/// After this many signals the program dies at once: the user no longer wants to wait for records.
-const ENOUGH: usize = 3;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::wait::{WaitError, wait_for};
+    use rustix::event::PollFlags;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    #[test]
+    fn a_stop_ends_every_wait() {
+        let (stop, (reader, _writer)) = (Stop::new().unwrap(), pipe().unwrap());
+        let wait = |deadline| wait_for(reader.as_fd(), PollFlags::IN, deadline, &stop);
+        assert!(matches!(wait(Some(Instant::now())), Err(WaitError::Deadline)));
+        stop.set();
+        stop.set();
+        assert!(matches!(wait(None), Err(WaitError::Stopped)));
+        assert!(matches!(wait(None), Err(WaitError::Stopped)));
+    }
+
+    #[test]
+    fn a_deadline_ends_the_run_once_and_late() {
+        let (shutdown, (reasons, received)) = (Shutdown::new().unwrap(), channel());
+        shutdown.listen(move |reason| reasons.send(reason).unwrap());
+        shutdown.end_at(Instant::now()).unwrap();
+        assert_eq!(received.recv_timeout(Duration::from_secs(60)), Ok(StopReason::Deadline));
+        shutdown.end_late();
+        assert!(received.try_recv().is_err());
+        assert!(shutdown.is_late() && shutdown.stop.is_set() && !shutdown.abort.is_set());
+    }
+
+    #[test]
+    fn a_deadline_after_a_signal_changes_nothing() {
+        let shutdown = Shutdown::new().unwrap();
+        shutdown.stop.set();
+        shutdown.end_late();
+        assert!(!shutdown.is_late());
+        // A listener that comes later gets the reason at once.
+        let (reasons, received) = channel();
+        shutdown.listen(move |reason| reasons.send(reason).unwrap());
+        assert_eq!(received.try_recv(), Ok(StopReason::Signal));
+    }
+}

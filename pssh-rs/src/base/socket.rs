@@ -12,23 +12,23 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// The most bytes that are received before the reader is told once that there is no more for now: a server that never
-/// stops sending must not keep it from looking at the time.
+/// After this many bytes, `receive` returns once that there is no more for now, so the caller can check its deadline while a
+/// server streams.
 const TURN: usize = 256 * 1024;
-/// Packets up to this size are always taken. Only data is larger.
+/// Packets up to this size are always accepted. Only data is larger.
 const SMALL: usize = 4 * 1024;
-/// With more unsent bytes than this nothing is received, because what is received may have to be answered.
+/// With more unsent bytes than this, nothing is received, because it might need a reply.
 const MOST_UNSENT: usize = 64 * 1024;
 
 /// A socket that never blocks.
 #[derive(Debug)]
 pub struct Socket {
     fd: OwnedFd,
-    /// How many bytes were received so far.
+    /// How many bytes were received.
     received: AtomicU64,
-    /// How many of them in this turn.
+    /// How many bytes were received in this turn.
     turn: AtomicUsize,
-    /// The rest of packets that the socket had no room for.
+    /// The rest of packets for which the socket had no room.
     unsent: Mutex<Vec<u8>>,
     pub transcript: Transcript,
 }
@@ -45,19 +45,20 @@ impl Socket {
         }
     }
 
-    /// Ends it for both sides, whoever else holds it.
+    /// Ends the connection for both sides, also for other holders of the socket.
     pub fn cut(&self) {
         let _ = shutdown(&self.fd, Shutdown::Both);
     }
 
     /// Receives into `buffer`. Returns the number of bytes, which is 0 at the end of the connection.
     pub fn receive(&self, buffer: &mut [MaybeUninit<u8>]) -> Result<usize, Errno> {
-        let result = match self.turn.load(Ordering::Relaxed) >= TURN || !self.may_receive() {
-            true => Err(Errno::AGAIN),
-            false => recv(&self.fd, &mut *buffer, RecvFlags::DONTWAIT).map(|((bytes, _), _)| {
+        let result = if self.turn.load(Ordering::Relaxed) >= TURN || !self.may_receive() {
+            Err(Errno::AGAIN)
+        } else {
+            recv(&self.fd, &mut *buffer, RecvFlags::DONTWAIT).map(|((bytes, _), _)| {
                 self.transcript.note_received(bytes);
                 bytes.len()
-            }),
+            })
         };
         match result {
             Ok(len) => {
@@ -78,10 +79,11 @@ impl Socket {
         lock(&self.unsent).len() <= MOST_UNSENT
     }
 
-    /// Takes a packet, whole or not at all. It is not taken if it is large and the socket has no room for the ones before it.
+    /// Sends a packet, whole or not at all. A large packet fails with `AGAIN` if the socket has no room for the ones before
+    /// it.
     ///
-    /// A packet that cannot be sent because the connection is broken is dropped: receiving tells of the end, after
-    /// everything that arrived before it.
+    /// A packet that cannot be sent because the connection is broken is dropped. `receive` reports the end, after everything
+    /// that arrived before it.
     pub fn send(&self, packet: &[u8]) -> Result<(), Errno> {
         let mut unsent = lock(&self.unsent);
         self.send_rest(&mut unsent);
@@ -126,7 +128,7 @@ impl AsRawFd for Socket {
     }
 }
 
-/// Two connected stream sockets that never block: ours, and the one that another process gets.
+/// Returns two connected stream sockets that never block: ours, and the one for another process.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     Ok(socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_is_taken_whole_or_not_at_all() {
+    fn a_packet_is_accepted_whole_or_not_at_all() {
         let (ours, theirs) = pair().unwrap();
         let socket = Socket::new(ours);
         let packet = vec![7; 32 * 1024];
@@ -155,7 +157,7 @@ mod tests {
             taken += packet.len();
         }
         assert!(!socket.flush());
-        // A small one is taken even so.
+        // A small one is still accepted.
         socket.send(b"small").unwrap();
         let mut came = 0;
         while !socket.flush() {
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_received_while_answers_pile_up() {
+    fn nothing_is_received_while_many_replies_are_unsent() {
         let (ours, theirs) = pair().unwrap();
         let socket = Socket::new(ours);
         send(&theirs, b"x", SendFlags::empty()).unwrap();
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_connection_still_gives_what_arrived_and_then_its_end() {
+    fn a_broken_connection_returns_what_arrived_and_then_its_end() {
         let (ours, theirs) = pair().unwrap();
         let socket = Socket::new(ours);
         send(&theirs, b"last words", SendFlags::empty()).unwrap();

@@ -20,7 +20,7 @@ impl<'a> Trace<'a> {
     /// Writes a line, which is made only if it is wanted.
     pub fn say(&self, line: impl FnOnce() -> String) {
         if let Some(tool) = self.tool {
-            // What others say makes no line of its own.
+            // Text of a server must not start a new line.
             tool.warn(format!("{}: {}", self.host, line()).replace(['\r', '\n'], " "));
         }
     }

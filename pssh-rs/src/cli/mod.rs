@@ -9,7 +9,7 @@ mod setup;
 mod stdin_file;
 mod targets;
 
-use crate::auth::{Unasked, ask};
+use crate::auth::{PassphraseError, ask_passphrase};
 use crate::base::shutdown::Shutdown;
 use crate::base::wait::WaitError;
 use crate::cli::args::Args;
@@ -17,8 +17,8 @@ use crate::cli::fd_limit::raise_fd_limit;
 use crate::cli::resolve::planned;
 use crate::host::job::{Job, Run};
 use crate::host::target::Target;
-use crate::run::runner::{self, RunCounts};
 use crate::run::schedule::{Schedule, Width};
+use crate::run::{self, RunCounts, RunPlan};
 use crate::session::sudo::{NoPassword, Password};
 use cerveza_manners::{Column, Failure, OutputMode, Result, Status, Tool, was_interrupted};
 use cerveza_record::{Record, Value, json};
@@ -82,7 +82,7 @@ fn cancel(args: &Args, records: &[Record], tool: &Tool) -> Result<Status> {
     for (index, record) in records.iter().enumerate() {
         let outcome = Outcome::stopped(false);
         summary.add(outcome.status, record.host());
-        out.done(index, record, outcome);
+        out.add_outcome(index, record, outcome);
     }
     end(out, &summary, None, true, tool)
 }
@@ -147,9 +147,8 @@ fn execute(
         bar.inc(1);
     };
     let write = |out: &mut Renderer| bar.suspend(|| out.flush());
-    let run =
-        runner::RunPlan { job, targets, sinks, schedule, counts: Arc::clone(&counts), waits: args.wait.is_some() };
-    let interrupted = runner::run(run, &queue, &mut out, write, done);
+    let plan = RunPlan { job, targets, sinks, schedule, counts: Arc::clone(&counts), waits: args.wait.is_some() };
+    let interrupted = run::run(plan, &queue, &mut out, write, done);
     bar.finish_and_clear();
     let interrupted = interrupted.map_err(|error| Failure::usage(format!("cannot start a thread: {error}")))?;
     let took = io::stderr().is_terminal().then(|| begun.elapsed());
@@ -162,10 +161,12 @@ fn password(shutdown: &Shutdown, bar: ProgressBar) -> Password {
     let stop = Arc::clone(&shutdown.stop);
     Password::new(Box::new(move |prompt| {
         let because = |why: String| NoPassword::Because(format!("sudo wants a password, and {why}"));
-        bar.suspend(|| ask(prompt, &stop)).map_err(|unasked| match unasked {
-            Unasked::Nobody => because("there is neither a terminal nor SSH_ASKPASS to ask for it".to_string()),
-            Unasked::Failed(why) => because(format!("it could not be asked for: {why}")),
-            Unasked::Interrupted => {
+        bar.suspend(|| ask_passphrase(prompt, &stop)).map_err(|error| match error {
+            PassphraseError::CannotAsk => {
+                because("there is neither a terminal nor SSH_ASKPASS to ask for it".to_string())
+            }
+            PassphraseError::Failed(why) => because(format!("it could not be asked for: {why}")),
+            PassphraseError::Interrupted => {
                 let _ = raise(SIGINT);
                 NoPassword::WaitError(WaitError::Stopped)
             }

@@ -1,7 +1,7 @@
 //! Makes a target of each host, from options, records and what ssh_config says, without I/O. `--dry-run` prints the
 //! targets, a run acts on them.
 
-use crate::auth::{self, Offer};
+use crate::auth::{KeySource, Offer};
 use crate::base::env::env_path;
 use crate::base::policy::{Engine, HostKeyPolicy};
 use crate::cli::named_host::NamedHost;
@@ -100,13 +100,13 @@ fn offer(options: &HostOptions, common: &Common) -> Offer {
         Some(variable) if variable.starts_with('$') => env_path(&variable[1..]),
         Some(path) => Some(PathBuf::from(path)),
     };
-    let (files, named) = match (common.identities.is_empty(), options.identity_files_set) {
-        (false, _) => (common.identities.clone(), auth::Named::Option),
-        (true, true) => (options.identity_files.clone(), auth::Named::Config),
-        (true, false) => (options.identity_files.clone(), auth::Named::Usual),
+    let (files, source) = match (common.identities.is_empty(), options.identity_files_set) {
+        (false, _) => (common.identities.clone(), KeySource::Option),
+        (true, true) => (options.identity_files.clone(), KeySource::Config),
+        (true, false) => (options.identity_files.clone(), KeySource::Usual),
     };
     let (certificates, identities_only) = (options.certificate_files.clone(), options.identities_only);
-    Offer { files, named, certificates, identities_only, agent }
+    Offer { files, source, certificates, identities_only, agent }
 }
 
 /// Returns the record of one host for `--dry-run`. `what` is the same for all hosts.
@@ -139,7 +139,6 @@ pub fn planned(target: &Target, what: &[(&str, Value)]) -> Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Named as Who;
     use crate::cli::named_host::{AddressChoice, name_hosts};
 
     fn one(line: &str) -> NamedHost {
@@ -181,7 +180,7 @@ mod tests {
             (configured.connect_timeout, configured.host_key),
             (Duration::from_secs(3), HostKeyPolicy::AcceptNew)
         );
-        assert_eq!((configured.offer.named, configured.offer.agent), (Who::Config, None));
+        assert_eq!((configured.offer.source, configured.offer.agent), (KeySource::Config, None));
         let common = Common {
             connect_timeout: Some(Duration::from_secs(1)),
             host_key: Some(HostKeyPolicy::Strict),
@@ -190,7 +189,7 @@ mod tests {
         };
         let chosen = target(named(), Ok(answer(options)), &common);
         assert_eq!((chosen.connect_timeout, chosen.host_key), (Duration::from_secs(1), HostKeyPolicy::Strict));
-        assert_eq!((chosen.offer.named, chosen.offer.files), (Who::Option, vec![PathBuf::from("/i")]));
+        assert_eq!((chosen.offer.source, chosen.offer.files), (KeySource::Option, vec![PathBuf::from("/i")]));
     }
 
     #[test]

@@ -150,9 +150,9 @@ pub fn shutdown(deadline: Option<Instant>) -> Result<Shutdown> {
     let no_pipe = |error: io::Error| Failure::usage(format!("cannot make a pipe: {error}"));
     let shutdown = Shutdown::new().map_err(no_pipe)?;
     let no_thread = |error: io::Error| Failure::usage(format!("cannot start a thread: {error}"));
-    shutdown.take_signals().map_err(no_thread)?;
+    shutdown.handle_signals().map_err(no_thread)?;
     if let Some(deadline) = deadline {
-        shutdown.at(deadline).map_err(no_thread)?;
+        shutdown.end_at(deadline).map_err(no_thread)?;
     }
     Ok(shutdown)
 }

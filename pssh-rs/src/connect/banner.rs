@@ -10,26 +10,28 @@ use rustix::net::{RecvFlags, recv};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// Servers greet at once (RFC 4253, section 4.2: both sides do). One that waits for us gets to hear us after this.
-const SOON: Duration = Duration::from_secs(2);
+/// The longest wait for the banner. Servers send it at once (RFC 4253 section 4.2). A server that waits for ours gets it after
+/// this.
+const BANNER_WAIT: Duration = Duration::from_secs(2);
 
-/// What sshd says, in place of its identification, to whom it does not let in now (`MaxStartups`, `PerSourcePenalties`).
-const SHEDS: [&str; 2] = ["Exceeded MaxStartups", "Not allowed at this time"];
+/// What sshd sends instead of its banner to clients that it refuses for now (`MaxStartups`, `PerSourcePenalties`).
+const REFUSALS: [&str; 2] = ["Exceeded MaxStartups", "Not allowed at this time"];
 
 #[derive(Debug, PartialEq)]
 pub enum Banner {
-    /// The host answers; the first line of it.
+    /// The host answers with this first line.
     Some(String),
-    /// Nothing yet.
+    /// Nothing has arrived.
     None,
-    /// The connection is closed already; what was said before that.
+    /// The server has closed the connection.
     Closed,
-    /// The server has too much to do, or had enough of us; its words.
+    /// The server refuses connections for now. The text is its message.
     Shed(String),
 }
 
+/// Reads the first line without removing it from the socket.
 pub fn read_banner(socket: &Socket, deadline: Instant, stop: &Stop) -> Result<Banner, WaitError> {
-    let until = deadline.min(Instant::now() + SOON);
+    let until = deadline.min(Instant::now() + BANNER_WAIT);
     match wait_for(socket.as_fd(), PollFlags::IN, Some(until), stop) {
         Ok(()) => {}
         Err(WaitError::Deadline) => return Ok(Banner::None),
@@ -43,8 +45,6 @@ pub fn read_banner(socket: &Socket, deadline: Instant, stop: &Stop) -> Result<Ba
         Err(error) => return Err(WaitError::Io(error.into())),
     };
     let first = text.lines().next().unwrap_or_default().trim_end();
-    match SHEDS.iter().any(|sheds| first.starts_with(sheds)) {
-        true => Ok(Banner::Shed(first.to_string())),
-        false => Ok(Banner::Some(first.to_string())),
-    }
+    let is_refusal = REFUSALS.iter().any(|refusal| first.starts_with(refusal));
+    Ok(if is_refusal { Banner::Shed(first.to_string()) } else { Banner::Some(first.to_string()) })
 }

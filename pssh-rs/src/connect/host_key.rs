@@ -1,81 +1,67 @@
-//! Verifies host keys: which algorithms are requested, and whether the key that a host shows is accepted.
+//! The decision about a host's key, for both engines: which algorithms are requested, whether the key that a host shows is
+//! accepted, and the options by which ssh decides in the same way.
 
+use crate::base::key_blob::{fingerprint, is_certificate, key_type};
 use crate::base::policy::HostKeyPolicy;
 use crate::base::shutdown::Stop;
-use crate::base::ssh_wire::fingerprint;
 use crate::base::wait::WaitError;
-use crate::known_hosts::{
-    Certificate, HostId, HostKeys, KnownHostMatches, KnownHosts, Verdict, is_certificate, key_type,
-};
+use crate::known_hosts::{Certificate, HostId, HostKeys, KnownHostMatches, KnownHosts, Verdict};
 use std::io::ErrorKind;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// All that decides about one host's key.
+/// All that the decision about one host's key depends on.
 pub struct HostKeyVerifier<'a> {
     host: HostId<'a>,
     known: &'a KnownHosts,
     pinned: Option<&'a HostKeys>,
     policy: HostKeyPolicy,
     hash_names: bool,
-    found: KnownHostMatches<'a>,
+    matches: KnownHostMatches<'a>,
 }
 
-/// What a host is asked for first.
+/// The host keys to ask for.
 #[derive(Debug, Default)]
 pub struct HostKeyQuery<'a> {
-    /// The types of the keys that it is known by.
+    /// The types of the keys that the host is known by.
     pub types: Vec<&'a str>,
     /// Whether an authority is known that may have signed its key.
     pub certificates: bool,
-    /// ssh_config's HostKeyAlgorithms: no others.
+    /// ssh_config's HostKeyAlgorithms: no others are allowed.
     pub allowed: Option<&'a str>,
 }
 
-/// Why a key is not taken.
+/// Why a key is not accepted.
 #[derive(Debug)]
 pub enum HostKeyError {
-    /// In words that tell what to do.
+    /// The reason, and what to do.
     Refused(String),
     Stopped,
 }
 
 impl<'a> HostKeyVerifier<'a> {
-    /// Asks known_hosts: dear where many names in it are hashed. `pinned` are the keys of the host's record, which decide
-    /// in place of known_hosts whatever the policy; only a revoked key stays revoked.
+    /// Searches known_hosts, which is slow if many names in it are hashed. `pinned` are the keys of the host's record. They
+    /// replace known_hosts with every policy, but a revoked key stays revoked. `hash_names`: whether an accepted key is
+    /// stored under a hashed name.
     pub fn new(
         host: HostId<'a>,
         known: &'a KnownHosts,
         pinned: Option<&'a HostKeys>,
         policy: HostKeyPolicy,
+        hash_names: bool,
     ) -> HostKeyVerifier<'a> {
-        let found = match policy == HostKeyPolicy::Off && pinned.is_none() {
-            true => known.find_revoked(&host),
-            false => known.find(&host),
-        };
-        HostKeyVerifier { host, known, pinned, policy, hash_names: false, found }
-    }
-
-    /// Hashes the name that an accepted key is kept under.
-    pub fn hash_names(self, hash_names: bool) -> HostKeyVerifier<'a> {
-        HostKeyVerifier { hash_names, ..self }
+        let mut matches = known.find(&host);
+        if let Some(keys) = pinned {
+            matches.pin(keys);
+        }
+        HostKeyVerifier { host, known, pinned, policy, hash_names, matches }
     }
 
     pub fn query(&self) -> HostKeyQuery<'a> {
-        match self.pinned {
-            Some(pinned) => HostKeyQuery { types: pinned.key_types(), certificates: false, allowed: None },
-            None => HostKeyQuery {
-                types: self.found.key_types(),
-                certificates: self.found.has_authorities(),
-                allowed: None,
-            },
-        }
+        HostKeyQuery { types: self.matches.key_types(), certificates: self.matches.has_authorities(), allowed: None }
     }
 
-    /// Checks the key or certificate that the host has proved to hold, as the key exchange gave it.
+    /// Checks the key or certificate that the host has proved to hold, as the key exchange returned it.
     pub fn check(&self, shown: Option<&[u8]>, deadline: Instant, stop: &Stop) -> Result<(), HostKeyError> {
-        if self.takes_any() && !self.found.has_revoked() {
-            return Ok(());
-        }
         let refused = |error: String| Err(HostKeyError::Refused(error));
         let Some(shown) = shown else {
             return refused("the server showed no host key".to_string());
@@ -83,13 +69,10 @@ impl<'a> HostKeyVerifier<'a> {
         if !is_certificate(key_type(shown)) {
             return self.check_key(shown, deadline, stop);
         }
-        let certificate = match Certificate::parse(shown) {
-            Ok(certificate) => certificate,
-            Err(why) => {
-                return refused(format!("the host's certificate is malformed: {why}; have its key signed anew"));
-            }
+        let Ok(certificate) = Certificate::parse(shown) else {
+            return refused("the host's certificate is malformed: have its key signed again".to_string());
         };
-        if let Some(place) = self.found.revoked(&certificate.authority) {
+        if let Some(place) = self.matches.revoked(&certificate.authority) {
             let authority = fingerprint(&certificate.authority);
             return refused(format!(
                 "the host's certificate is signed by the CA {authority}, which is revoked by {place}: have its key signed \
@@ -97,17 +80,14 @@ impl<'a> HostKeyVerifier<'a> {
             ));
         }
         let key = certificate.key.as_slice();
-        if let Some(place) = self.found.revoked(key) {
+        if let Some(place) = self.matches.revoked(key) {
             return refused(revoked(key, place));
         }
-        if self.takes_any() {
-            return Ok(());
-        }
-        let Err(why) = self.found.certify(&certificate, now()) else {
+        let Err(why) = self.matches.certify(&certificate, now()) else {
             return Ok(());
         };
-        // As for ssh, the key may be known without its certificate.
-        self.check_key(key, deadline, stop).map_err(|refusal| match refusal {
+        // Like ssh: the key may be known without its certificate.
+        self.check_key(key, deadline, stop).map_err(|error| match error {
             HostKeyError::Refused(error) => {
                 HostKeyError::Refused(format!("the host's certificate is not accepted: {why}; {error}"))
             }
@@ -115,39 +95,30 @@ impl<'a> HostKeyVerifier<'a> {
         })
     }
 
-    /// The key or certificate that the host showed, and where it is known from.
-    pub fn described(&self, shown: Option<&[u8]>) -> String {
+    /// Describes the key or certificate that the host showed, and where it is known from.
+    pub fn describe(&self, shown: Option<&[u8]>) -> String {
         let Some(shown) = shown else { return "(none)".to_string() };
         let certificate = Certificate::parse(shown).ok().filter(|_| is_certificate(key_type(shown)));
         let key = certificate.as_ref().map_or(shown, |certificate| &certificate.key);
-        let by_authority = certificate.as_ref().and_then(|certificate| {
-            let place = self.found.place_of(&certificate.authority)?;
+        let authority = certificate.as_ref().and_then(|certificate| {
+            let place = self.matches.place_of(&certificate.authority)?;
             Some(format!("signed by the CA {} of {place}", fingerprint(&certificate.authority)))
         });
-        let known = match self.pinned {
-            _ if self.takes_any() => "not checked".to_string(),
-            Some(_) => "compared with the record's".to_string(),
-            None => by_authority
-                .or_else(|| self.found.place_of(key).map(|place| format!("known from {place}")))
-                .unwrap_or_else(|| "not known before".to_string()),
+        let known = if self.policy == HostKeyPolicy::Off && self.pinned.is_none() {
+            "not checked".to_string()
+        } else {
+            let place = || self.matches.place_of(key).map(|place| format!("known from {place}"));
+            authority.or_else(place).unwrap_or_else(|| "not known before".to_string())
         };
         format!("{} {} ({known})", key_type(shown), fingerprint(key))
     }
 
-    /// Whether any key will do that is not revoked.
-    fn takes_any(&self) -> bool {
-        self.policy == HostKeyPolicy::Off && self.pinned.is_none()
-    }
-
     fn check_key(&self, key: &[u8], deadline: Instant, stop: &Stop) -> Result<(), HostKeyError> {
-        let mut verdict = match (self.pinned, self.found.revoked(key)) {
-            (None, None) if self.takes_any() => Verdict::Known,
-            (Some(pinned), None) => pinned.judge(key),
-            _ => self.found.judge(key),
+        let verdict = match (self.matches.judge(key), self.policy) {
+            (Verdict::Unknown, HostKeyPolicy::Off) => Verdict::Known,
+            (Verdict::Unknown, HostKeyPolicy::AcceptNew) => self.accept(key, deadline, stop)?,
+            (verdict, _) => verdict,
         };
-        if verdict == Verdict::Unknown && self.policy == HostKeyPolicy::AcceptNew {
-            verdict = self.accept(key, deadline, stop)?;
-        }
         let shown = fingerprint(key);
         Err(HostKeyError::Refused(match verdict {
             Verdict::Known => return Ok(()),
@@ -155,18 +126,16 @@ impl<'a> HostKeyVerifier<'a> {
                 format!("the host key {shown} is not known: check it, then add it with --host-key accept-new")
             }
             Verdict::Changed { place, known_type } => {
-                let of_type = key_type(key);
-                let types = match known_type == of_type {
-                    true => String::new(),
-                    false => format!(" (it is of type {of_type}, the known one of type {known_type})"),
+                let new_type = key_type(key);
+                let types = if known_type == new_type {
+                    String::new()
+                } else {
+                    format!(" (it is of type {new_type}, the known one of type {known_type})")
                 };
-                let remedy = match self.pinned {
-                    Some(_) => "correct the record",
-                    None => "remove that line",
-                };
+                let remedy = if self.pinned.is_some() { "correct the record" } else { "remove that line" };
                 format!(
                     "the host key {shown} is not the one of {place}{types}: this may be another machine; if it was set up \
-                     anew, {remedy}"
+                     again, {remedy}"
                 )
             }
             Verdict::Revoked { place } => revoked(key, &place),
@@ -186,13 +155,42 @@ impl<'a> HostKeyVerifier<'a> {
             },
             Err(WaitError::Ssh(error)) => error.to_string(),
         };
-        let (name, file) = (self.host.names.first().copied().unwrap_or_default(), self.known.accept_file());
-        Err(HostKeyError::Refused(format!("cannot keep the host key of {name:?} in {file}: {why}")))
+        let (name, file) = (self.host.name(), self.known.accept_file());
+        Err(HostKeyError::Refused(format!("cannot store the host key of {name:?} in {file}: {why}")))
+    }
+
+    /// Returns the pinned keys as lines of a known_hosts file, for ssh to use instead of its own files.
+    pub fn pinned_lines(&self) -> Option<String> {
+        self.pinned.map(|keys| keys.known_hosts(&self.host.lookup_name()))
+    }
+
+    /// Returns the options of ssh that make it decide in the same way. It searches known_hosts for the address only, so it
+    /// needs a HostKeyAlias for a host that is known by its name.
+    pub fn ssh_options(&self) -> Vec<String> {
+        let mut options = Vec::new();
+        // `ask` would fail without a message, because ssh cannot ask.
+        if self.pinned.is_some() || self.policy == HostKeyPolicy::Strict {
+            options.push("StrictHostKeyChecking=yes".to_string());
+        }
+        let alias = match self.host.names[..] {
+            _ if self.pinned.is_some() => Some(self.host.lookup_name()),
+            // Certificates are for names without ports.
+            [name, address] if self.matches.has_authority_for(name) && !self.matches.has_authority_for(address) => {
+                Some(name.to_string())
+            }
+            [name, address] => {
+                let is_new = self.policy == HostKeyPolicy::AcceptNew && !self.matches.has_key_for(address);
+                (is_new || self.matches.has_key_for(name)).then(|| self.host.lookup_name())
+            }
+            _ => None,
+        };
+        options.extend(alias.map(|alias| format!("HostKeyAlias={alias}")));
+        options
     }
 }
 
 fn revoked(key: &[u8], place: &str) -> String {
-    format!("the host key {} is revoked by {place}: give the host a new one", fingerprint(key))
+    format!("the host key {} is revoked by {place}: create a new key on the host", fingerprint(key))
 }
 
 /// In seconds since 1970.
@@ -200,8 +198,8 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// The algorithms to offer, as a list for libssh2. Certificates come first where an authority is known that may have
-/// signed them, else they are left out, since a host then could prove nothing by one. Next come the types of known keys:
+/// Returns the algorithms to offer, as a list for libssh2. Certificates come first if an authority is known that may have
+/// signed them. Otherwise they are left out, because they would prove nothing. The types of known keys come next, because
 /// a key of another type looks like a changed host. DSA is left out, and RSA certificates with SHA-1.
 pub fn host_key_algorithms(supported: &[&str], query: &HostKeyQuery<'_>) -> String {
     let is_known = |name: &str| {
@@ -212,14 +210,13 @@ pub fn host_key_algorithms(supported: &[&str], query: &HostKeyQuery<'_>) -> Stri
         }
     };
     let mut algorithms: Vec<&str> = supported.to_vec();
-    algorithms.retain(|name| match is_certificate(name) {
-        true => query.certificates && !name.starts_with("ssh-rsa-"),
-        false => *name != "ssh-dss",
+    algorithms.retain(|name| {
+        if is_certificate(name) { query.certificates && !name.starts_with("ssh-rsa-") } else { *name != "ssh-dss" }
     });
     if let Some(allowed) = query.allowed {
         algorithms.retain(|name| allowed.split(',').any(|allowed| allowed == *name));
     }
-    // Stable: within each part libssh2's order stays.
+    // The sort is stable, so libssh2's order stays within each part.
     algorithms.sort_by_key(|name| (!is_certificate(name), !is_known(name)));
     algorithms.join(",")
 }
@@ -236,7 +233,7 @@ mod tests {
     use std::time::Duration;
     use tempfile::TempDir;
 
-    /// A folder where ssh-keygen makes keys, and certificates of them.
+    /// A folder where ssh-keygen makes keys and certificates.
     struct Keys(TempDir);
 
     impl Keys {
@@ -254,13 +251,13 @@ mod tests {
             assert!(output.status.success(), "{args:?}: {output:?}");
         }
 
-        /// Makes a key; gives its line of a .pub file.
+        /// Makes a key and returns its line of a .pub file.
         fn key(&self, name: &str, kind: &[&str]) -> String {
             self.keygen(&[&["-N", "", "-C", "c", "-f", name, "-t"], kind].concat());
             fs::read_to_string(self.path(&format!("{name}.pub"))).unwrap()
         }
 
-        /// Signs the key `name` by `ca`; gives the certificate as the host would show it.
+        /// Signs the key `name` by `ca` and returns the certificate as the host would show it.
         fn sign(&self, ca: &str, name: &str, args: &[&str]) -> Vec<u8> {
             self.keygen(&[&["-s", ca, "-I", "id"], args, &[&format!("{name}.pub")]].concat());
             blob(&fs::read_to_string(self.path(&format!("{name}-cert.pub"))).unwrap())
@@ -290,7 +287,7 @@ mod tests {
 
     fn check(known: &KnownHosts, shown: &[u8]) -> Result<(), String> {
         let host = HostId::new("web1.example", "10.0.0.1", 2222);
-        decide(&HostKeyVerifier::new(host, known, None, HostKeyPolicy::Strict), shown)
+        decide(&HostKeyVerifier::new(host, known, None, HostKeyPolicy::Strict, false), shown)
     }
 
     const HOST: [&str; 3] = ["-h", "-n", "web1.example"];
@@ -358,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn revoked_keys_and_authorities_are_refused_whatever_else_is_written() {
+    fn revoked_keys_and_authorities_are_always_refused() {
         let keys = Keys::new();
         let (ca, host) = (keys.key("ca", &["ed25519"]), keys.key("host", &["ed25519"]));
         let certificate = keys.sign("ca", "host", &HOST);
@@ -384,14 +381,14 @@ mod tests {
         assert!(error.contains("is not the one of") && error.contains("is among its principals \"other\""), "{error}");
         // First contact keeps the key itself.
         let known = keys.known(&authority);
-        let accept = HostKeyVerifier::new(HostId::alias("web1"), &known, None, HostKeyPolicy::AcceptNew);
+        let accept = HostKeyVerifier::new(HostId::alias("web1"), &known, None, HostKeyPolicy::AcceptNew, false);
         assert_eq!(decide(&accept, &certificate), Ok(()));
         let kept = format!("{authority}web1 {}\n", host.trim_end().trim_end_matches(" c"));
         assert_eq!(fs::read_to_string(keys.path("known_hosts")).unwrap(), kept);
     }
 
     #[test]
-    fn no_cut_certificate_is_taken_or_breaks_anything() {
+    fn a_damaged_certificate_is_refused() {
         let keys = Keys::new();
         let ca = keys.key("ca", &["ecdsa"]);
         keys.key("host", &["ecdsa"]);
@@ -421,17 +418,42 @@ mod tests {
         let pinned = record(&[&one]);
         let known = keys.known(&format!("web1 {two}"));
         for policy in [HostKeyPolicy::Strict, HostKeyPolicy::AcceptNew, HostKeyPolicy::Off] {
-            let verifier = HostKeyVerifier::new(HostId::alias("web1"), &known, Some(&pinned), policy);
+            let verifier = HostKeyVerifier::new(HostId::alias("web1"), &known, Some(&pinned), policy, false);
             assert_eq!(verifier.query().types, ["ssh-ed25519"]);
             assert_eq!(decide(&verifier, &blob(&one)), Ok(()));
             let error = decide(&verifier, &blob(&two)).unwrap_err();
             assert!(error.contains("is not the one of the record's host_keys") && error.contains("correct"), "{error}");
         }
         let revoking = keys.known(&format!("@revoked * {one}"));
-        let verifier = HostKeyVerifier::new(HostId::alias("web1"), &revoking, Some(&pinned), HostKeyPolicy::Strict);
+        let verifier =
+            HostKeyVerifier::new(HostId::alias("web1"), &revoking, Some(&pinned), HostKeyPolicy::Strict, false);
         assert!(decide(&verifier, &blob(&one)).unwrap_err().contains("is revoked by"));
-        let off = HostKeyVerifier::new(HostId::alias("web1"), &revoking, None, HostKeyPolicy::Off);
+        let none = KnownHosts::default();
+        let off = HostKeyVerifier::new(HostId::alias("web1"), &none, None, HostKeyPolicy::Off, false);
         assert_eq!(decide(&off, &blob(&one)), Ok(()));
+    }
+
+    #[test]
+    fn ssh_searches_the_name_or_the_address_by_which_the_host_is_known() {
+        let keys = Keys::new();
+        let key = keys.key("key", &["ed25519"]);
+        let options = |lines: &str, policy, pinned: Option<&HostKeys>| {
+            let known = keys.known(lines);
+            let host = HostId::new("Web1", "10.0.0.1", 2222);
+            HostKeyVerifier::new(host, &known, pinned, policy, false).ssh_options().join(" ")
+        };
+        let accept = |lines: &str| options(lines, HostKeyPolicy::AcceptNew, None);
+        assert_eq!(accept(&format!("[web1]:2222 {key}[10.0.0.1]:2222 {key}")), "HostKeyAlias=[web1]:2222");
+        assert_eq!(accept(&format!("[10.0.0.1]:2222 {key}")), "");
+        assert_eq!(accept(""), "HostKeyAlias=[web1]:2222");
+        assert_eq!(accept(&format!("@cert-authority web1 {key}")), "HostKeyAlias=Web1");
+        assert_eq!(options("", HostKeyPolicy::Strict, None), "StrictHostKeyChecking=yes");
+        assert_eq!(options("", HostKeyPolicy::Off, None), "");
+        let mut record = Record::named("web1");
+        record.set("host_keys", json!([key]));
+        let pinned = HostKeys::from_record(&record).unwrap().unwrap();
+        let options = options("", HostKeyPolicy::Off, Some(&pinned));
+        assert_eq!(options, "StrictHostKeyChecking=yes HostKeyAlias=[web1]:2222");
     }
 
     #[test]

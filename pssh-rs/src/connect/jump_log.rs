@@ -13,12 +13,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The reason of a refusal is in the log before the refusal is on the socket; the log may be read a moment later.
-const REASON: Duration = Duration::from_millis(500);
-/// How soon a wait looks again whether the log has ended.
-const TICK: Duration = Duration::from_millis(50);
+/// The longest wait for a reason in the log. ssh writes it before it refuses, but the log may be read a moment later.
+const REASON_WAIT: Duration = Duration::from_millis(500);
+/// How often a wait checks whether the log has ended.
+const END_CHECK: Duration = Duration::from_millis(50);
 
-/// A refusal as a phrase. `why` is what ssh logs: the kind of refusal (RFC 4254 section 5.1), then the server's words.
+/// Returns a refusal as a phrase. `why` is what ssh logs: the kind of refusal (RFC 4254 section 5.1), then the server's words.
 pub fn refusal_text(spec: &str, host: &str, port: u16, why: &str) -> String {
     let place = format!("{host} port {port}");
     match why.split_once(": ") {
@@ -28,7 +28,7 @@ pub fn refusal_text(spec: &str, host: &str, port: u16, why: &str) -> String {
     }
 }
 
-/// What a master wrote to its log, read by a thread of its own until the log ends.
+/// What a master wrote to its log. A separate thread reads it until the log ends.
 pub struct JumpLog {
     state: Mutex<LogState>,
     changed: Condvar,
@@ -37,16 +37,16 @@ pub struct JumpLog {
 #[derive(Default)]
 struct LogState {
     messages: Vec<String>,
-    /// The place that the next new channel is to.
-    asked: Option<String>,
+    /// The address of the next new channel.
+    next_channel: Option<String>,
     channels: HashMap<u32, String>,
-    /// Why channels to a place were refused, last.
+    /// Why the last channel to each address was refused.
     reasons: HashMap<String, String>,
     ended: bool,
 }
 
 impl JumpLog {
-    /// With `verbose` each line up to the login is told too.
+    /// Starts the thread. With `verbose`, it also writes each line up to the login.
     pub fn follow(reader: File, verbose: Option<Tool>, spec: &str) -> io::Result<Arc<JumpLog>> {
         let log = Arc::new(JumpLog { state: Mutex::default(), changed: Condvar::new() });
         let (reader_log, jump) = (Arc::clone(&log), format!("jump host {spec}"));
@@ -71,7 +71,7 @@ impl JumpLog {
                             trace.say(|| log::text(line));
                         }
                         logged_in |= line.starts_with("Authenticated to ");
-                        state.line(line);
+                        state.read_line(line);
                     });
                     self.changed.notify_all();
                 }
@@ -83,9 +83,9 @@ impl JumpLog {
         self.changed.notify_all();
     }
 
-    /// Why the last channel to this place was refused.
+    /// Returns why the last channel to this address was refused.
     pub fn reason(&self, host: &str, port: u16) -> Option<String> {
-        let (place, until) = (format!("{host}:{port}"), Instant::now() + REASON);
+        let (place, until) = (format!("{host}:{port}"), Instant::now() + REASON_WAIT);
         let mut state = lock(&self.state);
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -97,12 +97,12 @@ impl JumpLog {
         }
     }
 
-    /// The last messages: the one that says why often is not the very last. Waits a moment for the log's end.
+    /// Returns the last messages, because the one that says why is often not the very last. Waits a moment for the log's end.
     pub fn last_words(&self) -> Option<String> {
-        let until = Instant::now() + REASON;
+        let until = Instant::now() + REASON_WAIT;
         let mut state = lock(&self.state);
         while !state.ended && Instant::now() < until {
-            state = self.changed.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.changed.wait_timeout(state, END_CHECK).unwrap_or_else(PoisonError::into_inner).0;
         }
         (!state.messages.is_empty()).then(|| state.messages.join(" "))
     }
@@ -113,20 +113,20 @@ impl JumpLog {
 }
 
 impl LogState {
-    fn line(&mut self, line: &str) {
+    fn read_line(&mut self, line: &str) {
         const MESSAGES: usize = 2;
         const PLACES: usize = 10_000;
         // "channel_connect_stdio_fwd: HOST:PORT" (without the first colon before 8.4), "channel 2: new stdio-forward
         // [stdio-forward]" (without the first word before 9.2), then perhaps "channel 2: open failed: REASON".
         let text = line.strip_prefix("debug1: ").unwrap_or(line);
         if let Some(place) = text.strip_prefix("channel_connect_stdio_fwd") {
-            self.asked = Some(place.trim_start_matches(':').trim().to_string());
+            self.next_channel = Some(place.trim_start_matches(':').trim().to_string());
             return;
         }
         if let Some((channel, what)) = text.strip_prefix("channel ").and_then(|text| text.split_once(": ")) {
             let Ok(channel) = channel.parse() else { return };
             if what.starts_with("new ") && what.contains("[stdio-forward]") {
-                if let Some(place) = self.asked.take() {
+                if let Some(place) = self.next_channel.take() {
                     self.channels.insert(channel, place);
                 }
             } else if let Some(why) = what.strip_prefix("open failed: ") {
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_belongs_to_the_place_that_was_asked_for() {
+    fn a_refusal_belongs_to_the_address_that_was_requested() {
         for log in [
             "debug1: channel_connect_stdio_fwd: a:1\ndebug1: channel 3: new stdio-forward [stdio-forward] (inactive timeout: 0)\n\
              debug1: channel_connect_stdio_fwd: ::1:2\ndebug1: channel 4: new stdio-forward [stdio-forward]\n\
@@ -166,7 +166,7 @@ mod tests {
              channel 3: open failed: connect failed: Connection refused\n",
         ] {
             let mut state = LogState::default();
-            log.lines().for_each(|line| state.line(line));
+            log.lines().for_each(|line| state.read_line(line));
             assert_eq!(state.reasons["a:1"], "connect failed: Connection refused");
             assert_eq!(
                 refusal_text("j", "::1", 2, &state.reasons["::1:2"]),

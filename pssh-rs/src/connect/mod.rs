@@ -5,5 +5,6 @@ pub mod banner;
 pub mod host_key;
 pub mod jump_host;
 mod jump_log;
+pub mod jump_master;
 pub mod proxy_command;
 pub mod tcp;

@@ -19,34 +19,34 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A child has this long to end itself after TERM; after KILL it is waited for as long.
+/// How long a child has to end after TERM, and the longest wait after KILL.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// A running ProxyCommand; dropped it ends.
+/// A running ProxyCommand. It is ended when this is dropped.
 #[derive(Debug)]
 pub struct ProxyChild {
     child: Child,
     stderr: PipeReader,
 }
 
-/// Runs `command` as ssh does (`ssh_proxy_connect` in sshconnect.c): by the user's shell, which it replaces. `%` is the
-/// caller's to expand.
+/// Runs `command` as ssh does (`ssh_proxy_connect` in sshconnect.c): by the user's shell, which it replaces. The caller has
+/// expanded `%`.
 pub fn spawn(command: &str) -> io::Result<(Socket, ProxyChild)> {
     let shell = env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| OsString::from("/bin/sh"));
     let (ours, theirs) = pair()?;
-    // A program that does not expect it would take a socket that never blocks for a broken one.
+    // A program that does not expect a non-blocking socket would take it for broken.
     ioctl_fionbio(&theirs, false)?;
-    let (stderr, words) = pipe()?;
-    // Nobody reads it before the end: what does not fit is dropped, and the command never stalls for it.
-    ioctl_fionbio(&words, true)?;
+    let (stderr, stderr_writer) = pipe()?;
+    // It is read only at the end. What does not fit is dropped, so the command never blocks.
+    ioctl_fionbio(&stderr_writer, true)?;
     ioctl_fionbio(&stderr, true)?;
     let child = Command::new(shell)
         .arg("-c")
         .arg(format!("exec {command}"))
         .stdin(Stdio::from(theirs.try_clone()?))
         .stdout(Stdio::from(theirs))
-        .stderr(Stdio::from(words))
-        // Out of reach of the terminal's Ctrl-C: the remote command is ended first, through it.
+        .stderr(Stdio::from(stderr_writer))
+        // The terminal's Ctrl-C does not reach it, because the remote command is terminated through it first.
         .process_group(0)
         .spawn()?;
     Ok((Socket::new(ours), ProxyChild { child, stderr }))
@@ -76,11 +76,11 @@ pub fn receive_passed(from: &Socket, deadline: Instant, stop: &Stop) -> Result<S
 }
 
 impl ProxyChild {
-    /// The last line that it wrote to stderr so far: why the connection ended, most of the time.
+    /// Returns the last line that it has written to stderr, which usually says why the connection ended.
     pub fn last_words(&mut self) -> Option<String> {
         let mut bytes = Vec::new();
         let mut buffer = [0; 4096];
-        // Not more than a pipe holds: it may still be writing.
+        // Not more than a pipe holds, because it may still be writing.
         for _ in 0..64 {
             match self.stderr.read(&mut buffer) {
                 Ok(0) => break,
@@ -99,16 +99,16 @@ impl Drop for ProxyChild {
     }
 }
 
-/// Ends a child that leads its own process group, and the group: TERM, then KILL. Never takes longer than twice `GRACE`.
+/// Ends a child that leads its own process group, and the group, with TERM and then KILL. Takes twice `GRACE` at most.
 pub fn end_group(child: &mut Child) {
-    // Reaped already: its number may be another's by now.
+    // If it is reaped, its number may be that of another process.
     if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
         return;
     }
     let group = Pid::from_child(child);
     let _ = kill_process_group(group, Signal::TERM);
     await_end(group);
-    // Not yet reaped, so the number is still its own; what is left of its group must not outlive it either.
+    // It is not reaped, so the number is still its own. The rest of its group must end too.
     let _ = kill_process_group(group, Signal::KILL);
     await_end(group);
     let _ = child.try_wait();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn its_stdin_and_stdout_carry_bytes_and_its_end_is_the_end_of_the_connection() {
+    fn stdin_and_stdout_of_the_command_are_the_connection() {
         let (socket, mut child) = spawn("sh -c 'echo first >&2; head -c 3; echo why >&2'").unwrap();
         send(&socket, b"abc", SendFlags::empty()).unwrap();
         assert_eq!(read(&socket), b"abc");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn dropped_it_is_gone_with_its_children_also_when_it_ignores_term() {
+    fn a_dropped_command_ends_with_its_children_even_if_it_ignores_term() {
         let (socket, child) = spawn("sh -c 'trap \"\" TERM; sleep 1000 & echo $!; wait; sleep 1000'").unwrap();
         let inner: i32 = String::from_utf8(read(&socket)).unwrap().trim().parse().unwrap();
         let outer = Pid::from_child(&child.child);

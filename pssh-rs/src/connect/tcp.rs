@@ -13,13 +13,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-/// A dead peer is found out within about a minute, also in the middle of a command.
+/// With these, a dead peer is noticed within about a minute, also while a command runs.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const KEEPALIVES: u32 = 3;
-/// As long may what was sent stay unacknowledged: keepalives are for the silence between.
+/// The longest time that sent data may stay unacknowledged. Keepalives are sent only if no data is.
 const USER_TIMEOUT_MS: u32 = 60_000;
 
-/// Looks an address up. The system's resolver cannot be stopped: one that overruns is left to itself.
+/// Looks an address up. The system's resolver cannot be stopped, so its thread is abandoned if it overruns.
 pub fn resolve(
     address: &str,
     port: u16,
@@ -36,14 +36,13 @@ pub fn resolve(
         .name("resolve".to_string())
         .stack_size(256 * 1024)
         .spawn(move || {
-            let found = (name.as_str(), port).to_socket_addrs();
-            let wanted = |address: &SocketAddr| match family {
+            let addresses = (name.as_str(), port).to_socket_addrs();
+            let is_wanted = |address: &SocketAddr| match family {
                 Family::Any => true,
                 Family::Inet => address.is_ipv4(),
                 Family::Inet6 => address.is_ipv6(),
             };
-            let found = found.map(|found| found.filter(wanted).collect::<Vec<_>>());
-            let _ = sender.send(found);
+            let _ = sender.send(addresses.map(|addresses| addresses.filter(is_wanted).collect::<Vec<_>>()));
         })
         .map_err(WaitError::Io)?;
     loop {
@@ -52,10 +51,10 @@ pub fn resolve(
             return Err(WaitError::Deadline);
         }
         match receiver.recv_timeout(left.min(Duration::from_millis(100))) {
-            Ok(Ok(found)) if found.is_empty() => {
+            Ok(Ok(addresses)) if addresses.is_empty() => {
                 return Err(WaitError::Io(io::Error::other("the name has no address")));
             }
-            Ok(found) => return found.map_err(WaitError::Io),
+            Ok(addresses) => return addresses.map_err(WaitError::Io),
             Err(RecvTimeoutError::Disconnected) => return Err(WaitError::Io(io::Error::other("the resolver died"))),
             Err(RecvTimeoutError::Timeout) if stop.is_set() => return Err(WaitError::Stopped),
             Err(RecvTimeoutError::Timeout) => {}
@@ -63,7 +62,7 @@ pub fn resolve(
     }
 }
 
-/// Connects to the first address that answers; each gets its share of the time left. The last error counts.
+/// Connects to the first address that answers. Each gets its share of the time left. Returns the last error if all fail.
 pub fn connect(
     addresses: &[SocketAddr],
     from: Option<IpAddr>,
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_waited_for_past_a_deadline_or_a_stop() {
+    fn a_wait_ends_at_a_deadline_or_a_stop() {
         let stop = Stop::new().unwrap();
         // TEST-NET-1 (RFC 5737) answers nobody: a black hole, or unreachable on a machine without a network.
         let addresses = [SocketAddr::from(([192, 0, 2, 1], 9))];

@@ -1,7 +1,7 @@
 //! A real sshd with its own keys, for the tests. It runs as the user who runs the tests.
 
 use super::*;
-use crate::auth::{KeyStore, Named, Offer, log_in};
+use crate::auth::{KeySource, KeyStore, Offer, log_in};
 use crate::base::shutdown::Shutdown;
 use crate::base::trace::Trace;
 use crate::connect::host_key::HostKeyQuery;
@@ -76,7 +76,7 @@ impl Server {
         let deadline = Instant::now() + Duration::from_secs(60);
         let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &shutdown.stop).unwrap();
         let socket = connect(&addresses, None, deadline, &shutdown.stop, Trace::OFF).unwrap();
-        let offer = Offer { files: vec![self.path("id")], named: Named::Option, ..Offer::default() };
+        let offer = Offer { files: vec![self.path("id")], source: KeySource::Option, ..Offer::default() };
         let mut keys = KeyStore::new(Duration::from_secs(60));
         keys.prepare(std::slice::from_ref(&offer), &shutdown.stop).unwrap();
         let mut session = SshSession::new(Arc::new(socket), shutdown).unwrap();

@@ -6,13 +6,13 @@ use crate::base::trace::Trace;
 use crate::base::wait::WaitError;
 use crate::connect::banner::{Banner, read_banner};
 use crate::connect::host_key::{HostKeyQuery, HostKeyVerifier};
-use crate::connect::jump_host::{Channel, JumpError};
+use crate::connect::jump_host::JumpError;
+use crate::connect::jump_master::Channel;
 use crate::connect::proxy_command::{self, ProxyChild};
 use crate::connect::tcp::{connect, resolve};
 use crate::host::attempt::Attempt;
 use crate::host::steps::run_steps;
-use crate::host::target::{Route, Target};
-use crate::known_hosts::HostId;
+use crate::host::target::Route;
 use crate::session::ssh_session::{LOST, SshSession};
 use cerveza_results::{Outcome, Phase, Retry, Sink};
 use std::io;
@@ -49,7 +49,7 @@ fn log_in_to_host(attempt: &Attempt<'_>, trace: Trace<'_>) -> Result<Login, Box<
     let (job, target) = (attempt.job, attempt.target);
     let stop = &job.shutdown.stop;
     // Before any deadline: thousands of hashed names take their time.
-    let verifier = host_key_verifier(target);
+    let verifier = target.host_key_verifier();
     let (socket, mut carrier) = open_connection(attempt, trace)?;
     let socket = Arc::new(socket);
     attempt.timer.set_socket(&socket);
@@ -66,7 +66,7 @@ fn log_in_to_host(attempt: &Attempt<'_>, trace: Trace<'_>) -> Result<Login, Box<
     attempt.run_phase(Phase::HostKey, keeping, |deadline| {
         let result = verifier.check(shown, deadline, stop);
         let verdict = if result.is_ok() { "accepted" } else { "refused" };
-        trace.say(|| format!("host key {}: {verdict}", verifier.described(shown)));
+        trace.say(|| format!("host key {}: {verdict}", verifier.describe(shown)));
         result
     })?;
     let while_logging_in = || "while logging in".to_string();
@@ -109,7 +109,7 @@ fn exchange_keys(
     }
     let query = HostKeyQuery { allowed: options.host_key_algorithms.as_deref(), ..verifier.query() };
     let session = SshSession::new(socket, job.shutdown.clone()).map_err(WaitError::from).and_then(|mut session| {
-        session.prefer(options)?;
+        session.set_algorithms(options)?;
         session.handshake(&query, deadline)?;
         Ok(session)
     });
@@ -123,16 +123,6 @@ impl Carrier {
             Carrier::Tcp | Carrier::Jump(_) => None,
         }
     }
-}
-
-/// Returns all that decides about a host's key. A record's address is another name of the host.
-fn host_key_verifier(target: &Target) -> HostKeyVerifier<'_> {
-    let host = match &target.options.host_key_alias {
-        Some(alias) => HostId::alias(alias),
-        None => HostId::new(&target.name, &target.address, target.port),
-    };
-    HostKeyVerifier::new(host, &target.known_hosts, target.host_keys.as_ref(), target.host_key)
-        .hash_names(target.options.hash_known_hosts)
 }
 
 /// Makes a TCP connection, or has a jump host or a ProxyCommand make one.
@@ -174,5 +164,74 @@ fn open_connection(attempt: &Attempt<'_>, trace: Trace<'_>) -> Result<(Socket, C
             }
             Ok((socket, Carrier::Proxy(child)))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::attempt_timer::AttemptTimer;
+    use crate::host::attempt::Event;
+    use crate::host::job::Job;
+    use crate::host::slot::Slot;
+    use crate::host::test_support::{job, target};
+    use cerveza_results::{Captured, HostStatus};
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Runs an attempt at a server that accepts a connection and calls `serve` with it. Returns the outcome, and whether the
+    /// host reported that it answers.
+    fn outcome(job: &Job, connect_timeout: Duration, serve: impl FnOnce(TcpStream) + Send) -> (Outcome, bool) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = target(listener.local_addr().unwrap().port(), connect_timeout);
+        let (timer, slot, (events, received)) = (AttemptTimer::default(), Slot::default(), channel());
+        slot.grant();
+        let attempt = Attempt { job, target: &target, timer: &timer, slot: &slot, index: 0, events: &events };
+        let outcome = thread::scope(|scope| {
+            scope.spawn(|| serve(listener.accept().unwrap().0));
+            run_attempt(&attempt, &mut Captured::default())
+        });
+        (outcome, received.try_iter().any(|event| matches!(event, Event::Answers { .. })))
+    }
+
+    #[test]
+    fn a_server_that_closes_at_once_is_retried() {
+        let (outcome, answers) = outcome(&job(), LONG, drop);
+        assert_eq!((outcome.status, outcome.phase), (HostStatus::Unreachable, Some(Phase::Handshake)));
+        assert_eq!((outcome.retry, answers), (Retry::Closed, false));
+    }
+
+    #[test]
+    fn a_server_that_sheds_load_is_retried_longer() {
+        let (outcome, _) = outcome(&job(), LONG, |mut stream| stream.write_all(b"Exceeded MaxStartups\r\n").unwrap());
+        assert_eq!((outcome.status, outcome.retry), (HostStatus::Unreachable, Retry::Shed));
+        assert!(outcome.error.unwrap().ends_with(": the server said \"Exceeded MaxStartups\""));
+    }
+
+    #[test]
+    fn a_silent_server_is_left_at_the_deadline() {
+        let limit = Duration::from_millis(50);
+        let (outcome, answers) = outcome(&job(), limit, |mut stream| drop(stream.read_to_end(&mut Vec::new())));
+        assert_eq!((outcome.status, outcome.retry), (HostStatus::Unreachable, Retry::Never));
+        assert!(outcome.error.unwrap().ends_with(": not done within 50ms") && !answers);
+    }
+
+    #[test]
+    fn a_server_that_greets_and_closes_has_no_handshake() {
+        let (outcome, answers) = outcome(&job(), LONG, |mut stream| stream.write_all(b"SSH-2.0-x\r\n").unwrap());
+        assert_eq!((outcome.status, outcome.phase), (HostStatus::Unreachable, Some(Phase::Handshake)));
+        assert!(answers && outcome.error.unwrap().contains("no SSH handshake with 127.0.0.1 port "));
+    }
+
+    #[test]
+    fn a_stop_cancels_the_attempt() {
+        let job = job();
+        let (outcome, _) = outcome(&job, LONG, |_stream| job.shutdown.stop.set());
+        assert_eq!(outcome.status, HostStatus::Cancelled);
     }
 }

@@ -12,6 +12,8 @@ pub mod outcome;
 pub mod slot;
 mod steps;
 pub mod target;
+#[cfg(test)]
+pub mod test_support;
 
 /// Does the job on one host.
 pub fn run_attempt(attempt: &Attempt<'_>, sink: &mut dyn Sink<WaitError>) -> Outcome {

@@ -2,7 +2,8 @@
 
 use crate::auth::Offer;
 use crate::base::policy::{Engine, HostKeyPolicy};
-use crate::known_hosts::{HostKeys, KnownHosts};
+use crate::connect::host_key::HostKeyVerifier;
+use crate::known_hosts::{HostId, HostKeys, KnownHosts};
 use crate::session::script::Script;
 use crate::ssh_config::{AddressFamily, HostOptions};
 use cerveza_record::Record;
@@ -56,6 +57,16 @@ pub struct Problem {
 }
 
 impl Target {
+    /// Returns what decides about the host's key. A record's address is another name of the host.
+    pub fn host_key_verifier(&self) -> HostKeyVerifier<'_> {
+        let host = match &self.options.host_key_alias {
+            Some(alias) => HostId::alias(alias),
+            None => HostId::new(&self.name, &self.address, self.port),
+        };
+        let hash_names = self.options.hash_known_hosts;
+        HostKeyVerifier::new(host, &self.known_hosts, self.host_keys.as_ref(), self.host_key, hash_names)
+    }
+
     /// Returns the address and route, for messages.
     pub fn place(&self) -> String {
         match &self.route {

@@ -1,10 +1,9 @@
 //! Accepts keys on first contact: appends a line for each host to a known_hosts file, under a lock.
 
-use super::entry::key_type;
-use super::found::{HostId, KnownHostMatches, Verdict, lookup_name};
 use super::hashed::hash_name;
 use super::index::Index;
-use super::lock;
+use super::matches::{HostId, KnownHostMatches, Verdict};
+use crate::base::key_blob::key_type;
 use crate::base::read_capped;
 use crate::base::shutdown::Stop;
 use crate::base::wait::WaitError;
@@ -16,9 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, TryLockError as TryMutexError};
 use std::time::{Duration, Instant};
 
-/// How often a lock is tried again that another program holds, and one that another thread holds for its line.
-const AGAIN: Duration = Duration::from_millis(20);
-const SOON: Duration = Duration::from_millis(2);
+/// How often a lock that is held elsewhere is tried again.
+const RETRY: Duration = Duration::from_millis(5);
 
 /// Which file was read, and how far: to the end of its last whole line.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,16 +28,14 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct AcceptFile {
     path: PathBuf,
-    state: Mutex<State>,
+    added: Mutex<AddedLines>,
 }
 
+/// What this run or another has added to the file since the start of the run.
 #[derive(Debug)]
-struct State {
-    file: Option<File>,
-    /// How far the file was read, by the run at its start and here since.
+struct AddedLines {
     seen: Seen,
-    /// What was added to the file since, by this run or another.
-    added: Index,
+    index: Index,
 }
 
 impl Seen {
@@ -57,22 +53,22 @@ fn whole_lines(bytes: &[u8]) -> u64 {
 }
 
 impl AcceptFile {
-    /// The file is opened when it is first needed. What comes after `seen` was not read yet.
+    /// `seen` is how far the run has read the file at its start.
     pub fn new(path: &Path, seen: Seen) -> AcceptFile {
-        let state = Mutex::new(State { file: None, seen, added: Index::default() });
-        AcceptFile { path: path.to_path_buf(), state }
+        AcceptFile { path: path.to_path_buf(), added: Mutex::new(AddedLines { seen, index: Index::default() }) }
     }
 
-    pub fn open(&self) -> io::Result<()> {
-        self.current(&mut lock(&self.state)).map(|_| ())
+    /// Opens the file, or creates it, to see whether that works.
+    pub fn check(&self) -> io::Result<()> {
+        open(&self.path).map(drop)
     }
 
     pub fn shown(&self) -> String {
         self.path.display().to_string()
     }
 
-    /// Adds a line for the first of a host's names, which is `hashed` if so wanted, unless the host became known meanwhile.
-    pub fn add(
+    /// Adds a line for the first of a host's names, `hashed` or not, unless the host became known in the meantime.
+    pub fn add_key(
         &self,
         host: &HostId<'_>,
         key: &[u8],
@@ -80,40 +76,47 @@ impl AcceptFile {
         deadline: Instant,
         stop: &Stop,
     ) -> Result<Verdict, WaitError> {
-        // A name comes from a record: one with a blank, a comma or a newline in it would write lines of its own.
-        let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '%' | '+');
-        let name = host.names.first().copied().unwrap_or_default();
-        if name.is_empty() || !name.chars().all(plain) {
+        // A name comes from a record. With a blank, a comma or a newline it would write other lines.
+        let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '%' | '+');
+        if host.name().is_empty() || !host.name().chars().all(is_plain) {
             return Err(WaitError::Io(io::Error::other("no known_hosts line can hold such a name")));
         }
         loop {
-            // The mutex too is only tried: who has it may be waiting for a file system that is down.
-            let pause = match self.state.try_lock() {
-                Ok(mut state) => match self.try_add(&mut state, host, key, hashed).map_err(WaitError::Io)? {
-                    Some(verdict) => return Ok(verdict),
-                    None => AGAIN,
-                },
-                Err(TryMutexError::WouldBlock) => SOON,
+            // The mutex is tried too, because its owner may be waiting for a file system that does not respond.
+            match self.added.try_lock() {
+                Ok(mut added) => {
+                    if let Some(verdict) = self.try_add(&mut added, host, key, hashed).map_err(WaitError::Io)? {
+                        return Ok(verdict);
+                    }
+                }
+                Err(TryMutexError::WouldBlock) => {}
                 Err(TryMutexError::Poisoned(_)) => return Err(WaitError::Io(io::Error::other("a bug in pssh-rs"))),
-            };
+            }
             if stop.is_set() {
                 return Err(WaitError::Stopped);
             }
             if Instant::now() >= deadline {
                 return Err(WaitError::Deadline);
             }
-            std::thread::sleep(pause);
+            std::thread::sleep(RETRY);
         }
     }
 
-    /// `None` while another program holds the file's lock, or where it has just put another file in its place.
-    fn try_add(&self, state: &mut State, host: &HostId<'_>, key: &[u8], hashed: bool) -> io::Result<Option<Verdict>> {
-        let file = self.current(state)?;
-        let name = lookup_name(host.names[0], host.port);
-        let name = if hashed { hash_name(&name)? } else { name };
+    /// Returns `None` if another program holds the file's lock, or has just replaced the file.
+    fn try_add(
+        &self,
+        added: &mut AddedLines,
+        host: &HostId<'_>,
+        key: &[u8],
+        hashed: bool,
+    ) -> io::Result<Option<Verdict>> {
+        let name = if hashed { hash_name(&host.lookup_name())? } else { host.lookup_name() };
         let line = format!("{name} {} {}\n", key_type(key), BASE64_STANDARD.encode(key));
-        if !file.metadata()?.is_file() {
-            // /dev/null, say: it keeps nothing that could be looked up again.
+        // Opened each time, because ssh replaces the file when it updates a key. Closing it releases the lock.
+        let mut file = open(&self.path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            // Such as /dev/null: what is written cannot be looked up again.
             file.write_all(line.as_bytes())?;
             return Ok(Some(Verdict::Known));
         }
@@ -122,52 +125,28 @@ impl AcceptFile {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        let verdict = match self.is_current(file) {
-            true => self.add_locked(state, host, key, &line).map(Some),
-            false => Ok(None),
-        };
-        if let Some(file) = &state.file {
-            file.unlock()?;
+        if !fs::metadata(&self.path).is_ok_and(|current| identity(&current) == identity(&metadata)) {
+            return Ok(None);
         }
-        verdict
-    }
-
-    /// The file that the path leads to: ssh puts a new one in its place when it updates a key.
-    fn current<'a>(&self, state: &'a mut State) -> io::Result<&'a mut File> {
-        let file = match state.file.take().filter(|file| self.is_current(file)) {
-            Some(file) => file,
-            None => open(&self.path)?,
-        };
-        Ok(state.file.insert(file))
-    }
-
-    fn is_current(&self, file: &File) -> bool {
-        match (fs::metadata(&self.path), file.metadata()) {
-            (Ok(there), Ok(here)) => identity(&there) == identity(&here),
-            _ => false,
-        }
-    }
-
-    fn add_locked(&self, state: &mut State, host: &HostId<'_>, key: &[u8], line: &str) -> io::Result<Verdict> {
-        let State { file: Some(file), seen, added } = state else {
-            return Ok(Verdict::Unknown);
-        };
-        let metadata = file.metadata()?;
-        if seen.file != identity(&metadata) || metadata.len() < seen.to {
-            *seen = Seen { file: identity(&metadata), to: 0 };
-            *added = Index::default();
-        }
-        file.seek(SeekFrom::Start(seen.to))?;
-        let bytes = read_capped::read_rest(file)?;
-        seen.to += whole_lines(&bytes);
-        let taken = added.take(&String::from_utf8_lossy(&bytes), |_| self.shown(), |_| {});
-        taken.map_err(|failure| io::Error::other(failure.message))?;
-        let verdict = KnownHostMatches::of(host, [&*added].into_iter()).judge(key);
+        self.read_added(added, &mut file)?;
+        let verdict = KnownHostMatches::find(host, [&added.index].into_iter()).judge(key);
         if verdict == Verdict::Unknown {
-            append(file, line)?;
-            return Ok(Verdict::Known);
+            append(&mut file, &line)?;
+            return Ok(Some(Verdict::Known));
         }
-        Ok(verdict)
+        Ok(Some(verdict))
+    }
+
+    fn read_added(&self, added: &mut AddedLines, file: &mut File) -> io::Result<()> {
+        let metadata = file.metadata()?;
+        if added.seen.file != identity(&metadata) || metadata.len() < added.seen.to {
+            *added = AddedLines { seen: Seen { file: identity(&metadata), to: 0 }, index: Index::default() };
+        }
+        file.seek(SeekFrom::Start(added.seen.to))?;
+        let bytes = read_capped::read_rest(file)?;
+        added.seen.to += whole_lines(&bytes);
+        let read = added.index.read_lines(&String::from_utf8_lossy(&bytes), |_| self.shown(), |_| {});
+        read.map_err(|failure| io::Error::other(failure.message))
     }
 }
 
@@ -177,13 +156,11 @@ fn open(path: &Path) -> io::Result<File> {
     }
     let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
     let kind = file.metadata()?.file_type();
-    match kind.is_file() || kind.is_char_device() {
-        true => Ok(file),
-        false => Err(io::Error::other("not a regular file")),
-    }
+    if kind.is_file() || kind.is_char_device() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
 }
 
-/// One write, so that a reader without the lock never sees half a line. Where the disk is full, what got in is taken back.
+/// Appends a line in one write, so a reader without the lock never sees half of it. If the disk is full, removes what was
+/// written.
 fn append(file: &mut File, line: &str) -> io::Result<()> {
     let mut last = [b'\n'];
     let end = file.seek(SeekFrom::End(0))?;
@@ -212,18 +189,18 @@ mod tests {
 
     fn open_now(path: &Path) -> AcceptFile {
         let accept = AcceptFile::new(path, Seen::default());
-        accept.open().unwrap();
+        accept.check().unwrap();
         accept
     }
 
     fn add(accept: &AcceptFile, name: &str, key: &str) -> Result<Verdict, WaitError> {
         let deadline = Instant::now() + Duration::from_secs(1);
         let host = HostId { names: vec![name], port: 2222 };
-        accept.add(&host, &BASE64_STANDARD.decode(key).unwrap(), false, deadline, &Stop::new().unwrap())
+        accept.add_key(&host, &BASE64_STANDARD.decode(key).unwrap(), false, deadline, &Stop::new().unwrap())
     }
 
     #[test]
-    fn a_line_a_host_after_what_was_there() {
+    fn each_host_gets_one_line_after_the_existing_ones() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/known_hosts");
         fs::create_dir(path.parent().unwrap()).unwrap();
@@ -237,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn two_runs_at_once_believe_each_other() {
+    fn two_runs_at_once_see_each_others_lines() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("known_hosts");
         let (one, two) = (open_now(&path), open_now(&path));
@@ -248,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_is_held_costs_its_bound() {
+    fn a_lock_that_is_held_is_waited_for_until_the_deadline() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("known_hosts");
         let accept = open_now(&path);
@@ -271,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_put_in_its_place_gets_the_line() {
+    fn a_file_that_was_replaced_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("known_hosts");
         let accept = open_now(&path);
@@ -289,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn many_threads_keep_each_host_once() {
+    fn many_threads_add_each_host_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("known_hosts");
         std::os::unix::fs::symlink("made", &path).unwrap();
@@ -303,7 +280,7 @@ mod tests {
                 scope.spawn(move || {
                     let name = format!("web{}", number / 2);
                     let host = HostId { names: vec![&name], port: 22 };
-                    assert_eq!(accept.add(&host, key, false, deadline, stop).unwrap(), Verdict::Known);
+                    assert_eq!(accept.add_key(&host, key, false, deadline, stop).unwrap(), Verdict::Known);
                 });
             }
         });
@@ -316,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sink_keeps_nothing_and_a_full_disk_is_an_error() {
+    fn dev_null_stores_nothing_and_a_full_disk_is_an_error() {
         let sink = open_now(Path::new("/dev/null"));
         assert_eq!(add(&sink, "web1", KEY).unwrap(), Verdict::Known);
         let full = open_now(Path::new("/dev/full"));
@@ -324,6 +301,6 @@ mod tests {
             matches!(add(&full, "web1", KEY), Err(WaitError::Io(error)) if error.kind() == io::ErrorKind::StorageFull)
         );
         let folder = tempfile::tempdir().unwrap();
-        assert!(AcceptFile::new(folder.path(), Seen::default()).open().is_err());
+        assert!(AcceptFile::new(folder.path(), Seen::default()).check().is_err());
     }
 }

@@ -1,101 +1,81 @@
-//! Host certificates (OpenSSH's PROTOCOL.certkeys). libssh2 checks only that the host holds the key in a certificate.
-//! Whether to trust it is decided here.
+//! Certificates of keys (OpenSSH's PROTOCOL.certkeys), and the rules for trusting a host's. libssh2 checks only that the
+//! host holds the key in its certificate.
 
-use super::signature::verify;
-use crate::base::ssh_wire::{Reader, fingerprint, put_string};
+use crate::base::key_blob::fingerprint;
+use crate::base::signature::verify;
 use cerveza_manners::matches_wildcards;
-use ssh_key::PublicKey;
+use ssh_encoding::{Decode, Encode, Reader};
+use ssh_key::Algorithm;
+use ssh_key::certificate::CertType;
+use ssh_key::public::KeyData;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// What the names of certificate types end in, their keys' types coming before it.
-const SUFFIX: &str = "-cert-v01@openssh.com";
-const USER: u32 = 1;
-const HOST: u32 = 2;
-/// The most principals that OpenSSH takes too.
+/// OpenSSH's limit.
 const MOST_PRINCIPALS: usize = 256;
-/// So many are named in an error.
+/// How many principals an error names.
 const NAMED: usize = 6;
 /// The last second of the year 9999: later dates have no name.
 const LAST_DATE: u64 = 253_402_300_799;
 
+/// Not ssh-key's type, which refuses certificates without an end of validity (ssh-keygen's default).
 #[derive(Debug)]
 pub struct Certificate {
-    /// The host's key and the authority's, as they go over the wire without a certificate.
+    /// The key that is certified, as it is sent without a certificate.
     pub key: Vec<u8>,
+    /// The key of the certificate authority.
     pub authority: Vec<u8>,
-    kind: u32,
+    /// The end of its validity, in seconds since 1970.
+    pub valid_before: u64,
+    pub kind: CertType,
     principals: Vec<String>,
     valid_after: u64,
-    valid_before: u64,
-    critical: Vec<String>,
+    critical_option: Option<String>,
     signed: Vec<u8>,
     signature: Vec<u8>,
 }
 
-pub fn is_certificate(key_type: &str) -> bool {
-    key_type.ends_with(SUFFIX)
-}
-
 impl Certificate {
-    pub fn parse(blob: &[u8]) -> Result<Certificate, &'static str> {
-        let mut rest = Reader(blob);
-        let name = text(rest.string()?);
-        let of_key = name.strip_suffix(SUFFIX).ok_or("it is of an unknown type")?;
-        let _nonce = rest.string()?;
-        let parts = match of_key {
-            "ssh-ed25519" => 1,
-            "ssh-rsa" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521" => 2,
-            _ => return Err("it is of an unknown type"),
-        };
-        let mut key = Vec::new();
-        put_string(&mut key, of_key.as_bytes());
-        for _ in 0..parts {
-            put_string(&mut key, rest.string()?);
-        }
-        // Also one spelling of one key: known and revoked keys are compared byte by byte.
-        let canonical = PublicKey::from_bytes(&key).and_then(|key| key.to_bytes());
-        if canonical.as_ref() != Ok(&key) {
-            return Err("the key in it is malformed");
-        }
-        let _serial = rest.u64()?;
-        let kind = rest.u32()?;
-        let _key_id = rest.string()?;
-        let principals = strings(rest.string()?)?;
+    pub fn parse(blob: &[u8]) -> Result<Certificate, ssh_key::Error> {
+        let mut rest = blob;
+        let reader = &mut rest;
+        let algorithm = Algorithm::new_certificate(&String::decode(reader)?)?;
+        let _nonce = Vec::<u8>::decode(reader)?;
+        let key = read_key(&algorithm, reader)?;
+        let _serial = u64::decode(reader)?;
+        let kind = CertType::decode(reader)?;
+        let _key_id = Vec::<u8>::decode(reader)?;
+        let principals = Vec::<String>::decode(reader)?;
+        let (valid_after, valid_before) = (u64::decode(reader)?, u64::decode(reader)?);
+        let critical = Vec::<u8>::decode(reader)?;
+        let critical_option = (!critical.is_empty()).then(|| String::decode(&mut &critical[..])).transpose()?;
+        let (_extensions, _reserved) = (Vec::<u8>::decode(reader)?, Vec::<u8>::decode(reader)?);
+        let authority = Vec::decode(reader)?;
+        let signed = blob[..blob.len() - reader.len()].to_vec();
+        let signature = Vec::decode(reader)?;
         if principals.len() > MOST_PRINCIPALS {
-            return Err("it has too many principals");
+            return Err(ssh_encoding::Error::Overflow.into());
         }
-        let (valid_after, valid_before) = (rest.u64()?, rest.u64()?);
-        let critical = options(rest.string()?)?;
-        let _extensions = options(rest.string()?)?;
-        let _reserved = rest.string()?;
-        let authority = rest.string()?.to_vec();
-        let signed = blob[..blob.len() - rest.0.len()].to_vec();
-        let signature = rest.string()?.to_vec();
-        match rest.0.is_empty() {
-            true => Ok(Certificate {
-                key,
-                authority,
-                kind,
-                principals,
-                valid_after,
-                valid_before,
-                critical,
-                signed,
-                signature,
-            }),
-            false => Err("something comes after it"),
-        }
+        let certificate = Certificate {
+            key,
+            authority,
+            valid_before,
+            kind,
+            principals,
+            valid_after,
+            critical_option,
+            signed,
+            signature,
+        };
+        Ok(rest.finish(certificate)?)
     }
 
-    /// Checks all but whether its authority is trusted: that is for known_hosts to say. `names` are those of the host that
-    /// the authority speaks for, of which one is enough; `now` counts seconds since 1970.
+    /// Checks everything except whether the authority is trusted, which known_hosts decides. One of `names` must be among
+    /// the principals: they are the host's names for which the authority is trusted. `now` is in seconds since 1970.
     pub fn check(&self, names: &[&str], now: u64) -> Result<(), String> {
         verify(&self.authority, &self.signed, &self.signature)
             .map_err(|why| format!("its signature by {} is not valid: {why}", fingerprint(&self.authority)))?;
-        match self.kind {
-            HOST => {}
-            USER => return Err("it is a user's certificate: sign the key anew with ssh-keygen -h".to_string()),
-            kind => return Err(format!("it is of the unknown kind {kind}")),
+        if self.kind.is_user() {
+            return Err("it is a user's certificate: sign the key again with ssh-keygen -h".to_string());
         }
         if now < self.valid_after {
             return Err(format!(
@@ -104,62 +84,54 @@ impl Certificate {
             ));
         }
         if now >= self.valid_before {
-            return Err(format!("it expired on {}: its authority has to sign the key anew", date(self.valid_before)));
+            return Err(format!("it expired on {}: its authority has to sign the key again", date(self.valid_before)));
         }
-        if let Some(option) = self.critical.first() {
-            return Err(format!("it has the critical option {option:?}, which is none of a host's"));
+        if let Some(option) = &self.critical_option {
+            return Err(format!("it has the critical option {option:?}, which hosts do not have"));
         }
-        // Patterns, and an empty list matches nothing: as ssh does since OpenSSH 10.3.
+        // As ssh since OpenSSH 10.3: principals are patterns, and an empty list matches nothing.
         let matches = |principal: &String| {
             let principal = principal.to_lowercase();
             names.iter().any(|name| matches_wildcards(principal.as_bytes(), name.to_lowercase().as_bytes()))
         };
-        match self.principals.iter().any(matches) {
-            true => Ok(()),
-            false => Err(self.not_listed(names)),
-        }
+        if self.principals.iter().any(matches) { Ok(()) } else { Err(self.not_listed(names)) }
     }
 
     fn not_listed(&self, names: &[&str]) -> String {
         let quoted = |names: &[&str]| names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
         let principals: Vec<&str> = self.principals.iter().take(NAMED).map(String::as_str).collect();
-        let (listed, more) = (quoted(&principals), self.principals.len() - principals.len());
+        if principals.is_empty() {
+            return "it names no principals: sign the key again for the host's names (ssh-keygen -n)".to_string();
+        }
+        let more = match self.principals.len() - principals.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
         let missing = match names {
             [name] => format!("{name:?} is not"),
             names => format!("none of {} is", quoted(names)),
         };
-        match (principals.len(), more) {
-            (0, _) => "it names no principals: sign the key anew for the host's names (ssh-keygen -n)".to_string(),
-            (_, 0) => format!("{missing} among its principals {listed}"),
-            _ => format!("{missing} among its principals {listed} and {more} more"),
-        }
+        format!("{missing} among its principals {}{more}", quoted(&principals))
     }
+}
+
+/// Reads the fields of a key whose type was read before. Returns the key in the one spelling that counts: known and
+/// revoked keys are compared byte by byte.
+fn read_key(algorithm: &Algorithm, reader: &mut &[u8]) -> Result<Vec<u8>, ssh_key::Error> {
+    let mut typed = Vec::new();
+    algorithm.encode(&mut typed)?;
+    typed.extend_from_slice(reader);
+    let mut rest = typed.as_slice();
+    let key = KeyData::decode(&mut rest)?;
+    *reader = &reader[reader.len() - rest.len()..];
+    let mut bytes = Vec::new();
+    key.encode(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn date(seconds: u64) -> String {
-    match seconds <= LAST_DATE {
-        true => humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string(),
-        false => "a day after the year 9999".to_string(),
+    if seconds > LAST_DATE {
+        return "a day after the year 9999".to_string();
     }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn strings(bytes: &[u8]) -> Result<Vec<String>, &'static str> {
-    let (mut rest, mut strings) = (Reader(bytes), Vec::new());
-    while !rest.0.is_empty() {
-        strings.push(text(rest.string()?));
-    }
-    Ok(strings)
-}
-
-/// The names of options; each has a value after it.
-fn options(bytes: &[u8]) -> Result<Vec<String>, &'static str> {
-    let strings = strings(bytes)?;
-    match strings.len() % 2 {
-        0 => Ok(strings.into_iter().step_by(2).collect()),
-        _ => Err("an option in it has no value"),
-    }
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
 }

@@ -1,6 +1,7 @@
 //! One line of a known_hosts file.
 
 use super::hashed::HashedName;
+use crate::base::key_blob::key_type;
 use cerveza_manners::matches_wildcards;
 use ssh_key::known_hosts::{Entry as Line, HostPatterns, Marker as LineMarker};
 
@@ -11,19 +12,19 @@ pub enum Marker {
     CertAuthority,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     pub marker: Marker,
-    /// The key as it goes over the wire.
+    /// The key as it is sent.
     pub key: Vec<u8>,
     /// `FILE:LINE`
     pub place: String,
     patterns: HostPatterns,
 }
 
-/// Reads a line; `None` for one that is blank or a comment.
+/// Reads a line. Returns `None` if it is blank or a comment.
 pub fn parse(line: &str, place: impl FnOnce() -> String) -> Result<Option<Entry>, ()> {
-    // OpenSSH takes any white space between the fields, the parser a single blank.
+    // OpenSSH accepts any white space between the fields, ssh-key only a single blank.
     let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
@@ -44,7 +45,7 @@ pub fn parse(line: &str, place: impl FnOnce() -> String) -> Result<Option<Entry>
 }
 
 impl Entry {
-    /// The names of the line, if they are nothing but names.
+    /// Returns the names of the line, if none is a pattern.
     pub fn plain_names(&self) -> Option<Vec<String>> {
         match &self.patterns {
             HostPatterns::Patterns(patterns) if !patterns.iter().any(|pattern| pattern.contains(['*', '?', '!'])) => {
@@ -54,7 +55,7 @@ impl Entry {
         }
     }
 
-    /// The name of the line, if it is hashed.
+    /// Returns the name of the line, if it is hashed.
     pub fn hashed_name(&self) -> Option<HashedName> {
         match &self.patterns {
             HostPatterns::HashedName { salt, hash } => Some(HashedName::new(salt, *hash)),
@@ -62,34 +63,15 @@ impl Entry {
         }
     }
 
-    /// Whether the patterns of the line match `name`, which is in lower case and carries its port.
+    /// Whether the patterns of the line match `name`, which is spelled as known_hosts does: in lower case, with its port.
     pub fn matches(&self, name: &str) -> bool {
-        match &self.patterns {
-            HostPatterns::HashedName { .. } => false,
-            HostPatterns::Patterns(patterns) => {
-                let (mut matches, mut negated) = (false, false);
-                for pattern in patterns {
-                    match pattern.strip_prefix('!') {
-                        Some(pattern) => negated |= matches_wildcards(pattern.as_bytes(), name.as_bytes()),
-                        None => matches |= matches_wildcards(pattern.as_bytes(), name.as_bytes()),
-                    }
-                }
-                matches && !negated
-            }
-        }
+        let HostPatterns::Patterns(patterns) = &self.patterns else { return false };
+        let is_match = |pattern: &str| matches_wildcards(pattern.as_bytes(), name.as_bytes());
+        let negated = patterns.iter().filter_map(|pattern| pattern.strip_prefix('!')).any(is_match);
+        !negated && patterns.iter().any(|pattern| !pattern.starts_with('!') && is_match(pattern))
     }
 
-    /// The type that the key names itself by.
     pub fn key_type(&self) -> &str {
         key_type(&self.key)
     }
-}
-
-/// The type of a key as it goes over the wire: its first string. Empty where there is none.
-pub fn key_type(key: &[u8]) -> &str {
-    let Some((len, rest)) = key.split_first_chunk::<4>() else {
-        return "";
-    };
-    let text = rest.get(..u32::from_be_bytes(*len) as usize).unwrap_or_default();
-    std::str::from_utf8(text).unwrap_or_default()
 }

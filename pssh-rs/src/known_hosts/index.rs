@@ -1,14 +1,14 @@
 //! The lines of one known_hosts file, by the names in them.
 
 use super::entry::{Entry, parse};
-use super::hashed::{HashedName, Sought};
+use super::hashed::HashedName;
 use cerveza_manners::{Failure, Result};
 use std::collections::HashMap;
 
 #[derive(Debug, Default)]
 pub struct Index {
     entries: Vec<Entry>,
-    /// Entries by each plain name in them: a file of thousands of hosts costs no scan a host.
+    /// Entries by each plain name in them, so a file of thousands of hosts is not scanned for each host.
     exact: HashMap<String, Vec<usize>>,
     /// Entries with wildcards.
     patterns: Vec<usize>,
@@ -16,14 +16,19 @@ pub struct Index {
 }
 
 impl Index {
-    /// Adds the lines of `text`. `place` tells where a line is by its number. Lines that are not understood are given to
-    /// `warn`, save a `@revoked` one: who ignores it might trust what was revoked.
-    pub fn take(&mut self, text: &str, place: impl Fn(usize) -> String, mut warn: impl FnMut(String)) -> Result<()> {
+    /// Adds the lines of `text`. `place` returns where a line is by its number. `warn` gets the lines that are not
+    /// understood. A `@revoked` line that is not understood is an error, because the key it revokes might be trusted.
+    pub fn read_lines(
+        &mut self,
+        text: &str,
+        place: impl Fn(usize) -> String,
+        mut warn: impl FnMut(String),
+    ) -> Result<()> {
         let (mut bad, mut first_bad) = (0, String::new());
         for (number, line) in text.lines().enumerate() {
             let place = || place(number + 1);
             match parse(line, place) {
-                Ok(Some(entry)) => self.add(entry),
+                Ok(Some(entry)) => self.add_entry(entry),
                 Ok(None) => {}
                 Err(()) if line.trim_start().starts_with("@revoked") => {
                     return Err(Failure::usage(format!("{}: a @revoked line that is not understood", place()))
@@ -45,7 +50,7 @@ impl Index {
         Ok(())
     }
 
-    pub fn add(&mut self, entry: Entry) {
+    pub fn add_entry(&mut self, entry: Entry) {
         let at = self.entries.len();
         if let Some(hashed) = entry.hashed_name() {
             self.hashed.push((hashed, at));
@@ -59,13 +64,11 @@ impl Index {
         self.entries.push(entry);
     }
 
-    /// The entries for a name as [`lookup_name`](super::found::lookup_name) spells it, in file order. Hashed names make
-    /// this dear.
+    /// Returns the entries for a name as known_hosts spells it, in the order of the file. Hashed names make this slow.
     pub fn entries_for(&self, name: &str) -> Vec<&Entry> {
         let exact = self.exact.get(name).into_iter().flatten();
         let patterns = self.patterns.iter().filter(|at| self.entries[**at].matches(name));
-        let sought = Sought::new(name);
-        let hashed = self.hashed.iter().filter(|(hashed, _)| hashed.is(&sought)).map(|(_, at)| at);
+        let hashed = self.hashed.iter().filter(|(hashed, _)| hashed.matches(name)).map(|(_, at)| at);
         let mut found: Vec<usize> = exact.chain(patterns).chain(hashed).copied().collect();
         found.sort_unstable();
         found.dedup();
@@ -84,14 +87,14 @@ mod tests {
     }
 
     #[test]
-    fn a_line_not_understood_is_said_and_a_revoked_one_ends_the_run() {
-        let mut said = Vec::new();
+    fn a_malformed_line_is_a_warning_and_a_malformed_revoked_line_an_error() {
+        let mut warnings = Vec::new();
         let mut index = Index::default();
         let text = format!("# x\nweb1\nweb1 ssh-ed25519 !!\nweb2\tssh-ed25519  {A} c\n");
-        index.take(&text, at, |warning| said.push(warning)).unwrap();
-        assert_eq!(said, ["f:2: this line and 1 more that are not understood are skipped"]);
+        index.read_lines(&text, at, |warning| warnings.push(warning)).unwrap();
+        assert_eq!(warnings, ["f:2: this line and 1 more that are not understood are skipped"]);
         assert_eq!(index.entries_for("web2").len(), 1);
-        let failure = index.take("@revoked * nonsense\n", at, |_| {}).unwrap_err();
+        let failure = index.read_lines("@revoked * nonsense\n", at, |_| {}).unwrap_err();
         assert_eq!(failure.message, "f:1: a @revoked line that is not understood");
     }
 }

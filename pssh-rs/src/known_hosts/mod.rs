@@ -1,20 +1,18 @@
 //! Known host keys. known_hosts files are read once, searched once for each host, and appended to on first contact. A
-//! record may name keys itself (`pinned`). Certificates of hosts are trusted through their authorities.
+//! record can name its host's keys itself (`pinned`).
 
 mod accept;
 mod certificate;
 mod entry;
-mod found;
 mod hashed;
 mod index;
+mod matches;
 mod pinned;
 mod revoked;
-mod signature;
 
-pub use certificate::{Certificate, is_certificate};
-pub use entry::key_type;
-pub use found::{HostId, KnownHostMatches, Verdict, lookup_name};
+pub use certificate::Certificate;
 pub use index::Index;
+pub use matches::{HostId, KnownHostMatches, Verdict};
 pub use pinned::HostKeys;
 
 use crate::base::read_capped;
@@ -30,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-/// Every known_hosts file of a run, read once whatever the number of hosts that it is for.
+/// All known_hosts files of a run. Each is read once.
 #[derive(Debug, Default)]
 pub struct KnownHostsStore {
     files: Mutex<HashMap<PathBuf, Arc<KnownFile>>>,
@@ -41,11 +39,11 @@ pub struct KnownHostsStore {
 #[derive(Debug)]
 struct KnownFile {
     index: Index,
-    /// How far it was read, or why it was not: it is not there.
+    /// How far the file was read, or why it could not be found.
     seen: std::result::Result<Seen, String>,
 }
 
-/// The files that are asked about a host, in their order. Hosts share them.
+/// The files to search for a host, in their order. Hosts share them.
 #[derive(Clone, Debug, Default)]
 pub struct KnownHosts {
     files: Vec<Arc<KnownFile>>,
@@ -55,7 +53,7 @@ pub struct KnownHosts {
 }
 
 impl KnownHostsStore {
-    /// The files of a host. One that is missing is skipped, unless `required`. A key accepted on first contact is to go to
+    /// Returns the files of a host. A missing file is skipped, unless `required`. Keys accepted on first contact are added to
     /// `accept`.
     pub fn view(
         &self,
@@ -82,7 +80,7 @@ impl KnownHostsStore {
         Ok(view)
     }
 
-    /// The keys that a file of RevokedHostKeys revokes, or why it cannot be used.
+    /// Returns the keys that a file of RevokedHostKeys revokes, or why it cannot be used.
     pub fn revoked(&self, path: &Path) -> std::result::Result<Arc<Index>, String> {
         lock(&self.revoked).entry(path.to_path_buf()).or_insert_with(|| revoked::read(path).map(Arc::new)).clone()
     }
@@ -100,7 +98,7 @@ impl KnownHostsStore {
         let file = match read() {
             Ok((bytes, metadata)) => {
                 let mut index = Index::default();
-                index.take(&String::from_utf8_lossy(&bytes), |line| format!("{shown}:{line}"), warn)?;
+                index.read_lines(&String::from_utf8_lossy(&bytes), |line| format!("{shown}:{line}"), warn)?;
                 KnownFile { index, seen: Ok(Seen::new(&metadata, &bytes)) }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -122,31 +120,26 @@ impl KnownHosts {
         KnownHosts { revoked, ..self }
     }
 
-    /// What is written of a host.
+    /// Returns the lines that match a host.
     pub fn find<'a>(&'a self, host: &HostId<'a>) -> KnownHostMatches<'a> {
         let revoked = self.revoked.as_deref();
-        KnownHostMatches::of(host, self.files.iter().map(|file| &file.index).chain(revoked))
+        KnownHostMatches::find(host, self.files.iter().map(|file| &file.index).chain(revoked))
     }
 
-    /// The keys that hold whatever is done about host keys.
-    pub fn find_revoked<'a>(&'a self, host: &HostId<'a>) -> KnownHostMatches<'a> {
-        KnownHostMatches::of(host, self.revoked.as_deref().into_iter())
-    }
-
-    /// Opens the file that accepted keys go to, and makes it if need be: what is wrong with it is said before the first
+    /// Opens the file that accepted keys are added to, or creates it. So an error is reported before the first
     /// connection.
     pub fn open_accept(&self) -> Result<()> {
         let Some(accept) = &self.accept else {
             return Ok(());
         };
-        accept.open().map_err(|error| {
+        accept.check().map_err(|error| {
             Failure::usage(format!("cannot write to the known_hosts file {}: {error}", accept.shown()))
                 .hint("make it writable, or name another first with --known-hosts")
         })
     }
 
-    /// Accepts an unknown key on first contact, for the first of the names, which is `hashed` if so wanted. `Changed` when
-    /// another key was accepted meanwhile.
+    /// Accepts an unknown key on first contact, under the first of the host's names, `hashed` or not. Returns `Changed` if
+    /// another key was accepted in the meantime.
     pub fn accept(
         &self,
         host: &HostId<'_>,
@@ -156,12 +149,12 @@ impl KnownHosts {
         stop: &Stop,
     ) -> std::result::Result<Verdict, WaitError> {
         match &self.accept {
-            Some(accept) => accept.add(host, key, hashed, deadline, stop),
+            Some(accept) => accept.add_key(host, key, hashed, deadline, stop),
             None => Ok(Verdict::Unknown),
         }
     }
 
-    /// The file that accepted keys go to.
+    /// Returns the name of the file that accepted keys are added to.
     pub fn accept_file(&self) -> String {
         self.accept.as_ref().map_or_else(String::new, |accept| accept.shown())
     }
@@ -181,19 +174,19 @@ mod tests {
         fs::write(&one, format!("web1 {A}\nnonsense\n")).unwrap();
         fs::write(&two, format!("web2 {A}\n")).unwrap();
         let store = KnownHostsStore::default();
-        let mut said = 0;
-        let mut view = |files: &[PathBuf]| store.view(files, true, None, |_| said += 1).unwrap();
+        let mut warnings = 0;
+        let mut view = |files: &[PathBuf]| store.view(files, true, None, |_| warnings += 1).unwrap();
         let both = view(&[one.clone(), two.clone()]);
         fs::remove_file(&one).unwrap();
         let first = view(std::slice::from_ref(&one));
-        assert_eq!(said, 1);
+        assert_eq!(warnings, 1);
         let types = |view: &KnownHosts, name| view.find(&HostId::alias(name)).key_types().len();
         assert_eq!([types(&both, "web1"), types(&both, "web2")], [1, 1]);
         assert_eq!([types(&first, "web1"), types(&first, "web2")], [1, 0]);
     }
 
     #[test]
-    fn a_missing_file_counts_where_it_was_named() {
+    fn a_missing_file_is_an_error_if_it_was_named() {
         let folder = tempfile::tempdir().unwrap();
         let missing = [folder.path().join("missing")];
         let store = KnownHostsStore::default();

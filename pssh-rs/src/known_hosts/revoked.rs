@@ -1,11 +1,11 @@
-//! The file of RevokedHostKeys: a public key a line, which is refused from any host.
+//! The file of RevokedHostKeys: one public key in each line, which is refused from any host.
 
 use super::entry::parse;
 use super::index::Index;
 use crate::base::read_capped;
 use std::path::Path;
 
-/// Reads the file. Whatever is wrong with it may hide a revoked key, so it is an error.
+/// Reads the file. Anything malformed is an error, because it may hide a revoked key.
 pub fn read(path: &Path) -> Result<Index, String> {
     let shown = path.display();
     let cannot = |why: &str| format!("cannot use the file {shown} of RevokedHostKeys: {why}");
@@ -20,7 +20,7 @@ pub fn read(path: &Path) -> Result<Index, String> {
         }
         let place = || format!("{shown}:{}", number + 1);
         match parse(&format!("@revoked * {line}"), place) {
-            Ok(Some(entry)) => index.add(entry),
+            Ok(Some(entry)) => index.add_entry(entry),
             _ => return Err(cannot(&format!("its line {} is not a public key", number + 1))),
         }
     }
@@ -35,7 +35,7 @@ mod tests {
     const A: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
 
     #[test]
-    fn a_file_of_keys_revokes_for_any_name_and_a_doubtful_one_is_an_error() {
+    fn a_file_revokes_its_keys_for_any_name_and_a_malformed_line_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("revoked");
         let read_text = |text: &[u8]| {

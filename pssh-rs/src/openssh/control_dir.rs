@@ -17,12 +17,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A Unix socket's path has room for 104 bytes on some systems, and ssh adds 17 to it while it makes the socket.
-const LONGEST: usize = 104 - 1 - 17 - "/12345678.socket".len();
+/// The longest path of the folder. A Unix socket's path has room for 104 bytes on some systems, and ssh adds 17 to it while
+/// it makes the socket.
+const LONGEST_PATH: usize = 104 - 1 - 17 - "/12345678.socket".len();
 
-/// Ends what the folder's `.pid` files name, and the folder, once its stdin ends, which it does with us. Only then: a
-/// terminal's Ctrl-C does not reach it.
-const WARDEN: &str = r#"trap '' INT TERM HUP
+/// Waits until its stdin ends, which it does when we end. Then ends the processes that the folder's `.pid` files name, and
+/// removes the folder. It ignores the terminal's Ctrl-C.
+const WATCHDOG: &str = r#"trap '' INT TERM HUP
 while read -r line; do :; done
 for pid in "$1"/*.pid; do pid=${pid##*/}; kill -TERM "-${pid%.pid}" || kill -TERM "${pid%.pid}"; done
 rm -rf -- "$1""#;
@@ -31,7 +32,7 @@ rm -rf -- "$1""#;
 pub struct ControlDir {
     path: PathBuf,
     names: AtomicU64,
-    warden: Option<(Child, ChildStdin)>,
+    watchdog: Option<(Child, ChildStdin)>,
 }
 
 impl ControlDir {
@@ -41,14 +42,20 @@ impl ControlDir {
         let tmp = Some(PathBuf::from("/tmp"));
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for parent in runtime.into_iter().chain(tmp) {
-            // Whoever may guess the name gets no further than to make us take another.
+            // If another user has guessed the name, the next one is tried.
             for _ in 0..8 {
                 let path = parent.join(format!("pssh-rs.{:016x}", RandomState::new().build_hasher().finish()));
-                if path.as_os_str().len() > LONGEST {
+                if path.as_os_str().len() > LONGEST_PATH {
                     break;
                 }
                 match DirBuilder::new().mode(0o700).create(&path) {
-                    Ok(()) => return Ok(ControlDir { warden: Some(warden(&path)?), path, names: AtomicU64::new(1) }),
+                    Ok(()) => {
+                        return Ok(ControlDir {
+                            watchdog: Some(start_watchdog(&path)?),
+                            path,
+                            names: AtomicU64::new(1),
+                        });
+                    }
                     Err(error) => last = error,
                 }
             }
@@ -56,12 +63,12 @@ impl ControlDir {
         Err(last)
     }
 
-    /// A path in it that no other has.
+    /// Returns a new path in the folder.
     pub fn name(&self, kind: &str) -> PathBuf {
         self.path.join(format!("{}.{kind}", self.names.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// A named pipe, and the end of it to read from, which never blocks.
+    /// Makes a named pipe. Also returns its reading end, which never blocks.
     pub fn fifo(&self) -> io::Result<(PathBuf, File)> {
         let path = self.name("log");
         mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR)?;
@@ -69,7 +76,7 @@ impl ControlDir {
         Ok((path, File::from(reader)))
     }
 
-    /// The process is ended when we die, until the guard is dropped.
+    /// Ends the process if we die before the guard is dropped.
     pub fn guard(&self, pid: Pid) -> Guard {
         let path = self.path.join(format!("{}.pid", pid.as_raw_nonzero()));
         let _ = File::create(&path);
@@ -86,9 +93,9 @@ impl Drop for Guard {
     }
 }
 
-fn warden(folder: &Path) -> io::Result<(Child, ChildStdin)> {
+fn start_watchdog(folder: &Path) -> io::Result<(Child, ChildStdin)> {
     let mut child = Command::new("/bin/sh")
-        .args(["-c", WARDEN, "sh"])
+        .args(["-c", WATCHDOG, "sh"])
         .arg(folder)
         .current_dir("/")
         .stdin(Stdio::piped())
@@ -96,14 +103,14 @@ fn warden(folder: &Path) -> io::Result<(Child, ChildStdin)> {
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()?;
-    let stdin = child.stdin.take().ok_or_else(|| io::Error::other("the warden has no stdin"))?;
+    let stdin = child.stdin.take().ok_or_else(|| io::Error::other("the watchdog has no stdin"))?;
     Ok((child, stdin))
 }
 
 impl Drop for ControlDir {
     fn drop(&mut self) {
-        let Some((mut child, stdin)) = self.warden.take() else { return };
-        // It tidies up now.
+        let Some((mut child, stdin)) = self.watchdog.take() else { return };
+        // It cleans up now.
         drop(stdin);
         let until = Instant::now() + Duration::from_millis(500);
         while matches!(child.try_wait(), Ok(None)) && Instant::now() < until {
@@ -119,7 +126,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn it_is_private_and_goes_with_all_that_it_guards() {
+    fn the_folder_is_private_and_ends_with_the_processes_it_guards() {
         let folder = ControlDir::new().unwrap();
         let path = folder.path.clone();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);

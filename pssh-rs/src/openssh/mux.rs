@@ -30,19 +30,19 @@ const FAILURE: u32 = 0x8000_0003;
 const ALIVE: u32 = 0x8000_0005;
 const SESSION_OPENED: u32 = 0x8000_0006;
 
-/// Every client makes one request.
+/// The number of the request, of which every client makes one.
 const REQUEST: u32 = 1;
-/// Longer answers are none of ours.
-const LONGEST: usize = 64 * 1024;
-/// The master's queue of 64 connections is full: it is asked again after this.
-const AGAIN: Duration = Duration::from_millis(10);
+/// The longest reply that is read.
+const LONGEST_REPLY: usize = 64 * 1024;
+/// The pause before another connection to the master, if its queue of 64 connections is full.
+const QUEUE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why the master opened no channel.
 #[derive(Debug)]
 pub enum MuxError {
-    /// It is not there, or went away.
+    /// It does not run, or has ended.
     Gone,
-    /// It, or the server behind it, said no.
+    /// It, or the server behind it, refused. The text says why.
     Refused(String),
     WaitError(WaitError),
 }
@@ -79,13 +79,13 @@ impl MuxClient {
     /// Connects to the master behind a control socket and exchanges versions.
     pub fn connect(path: &Path, deadline: Instant, stop: &Stop) -> Result<MuxClient, MuxError> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(io_halt)?;
-        let address = SocketAddrUnix::new(path).map_err(io_halt)?;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(io_error)?;
+        let address = SocketAddrUnix::new(path).map_err(io_error)?;
         loop {
             match connect(&socket, &address) {
                 Ok(()) => break,
                 Err(Errno::AGAIN | Errno::INTR) => pause(deadline, stop)?,
-                Err(error) => return Err(io_halt(error).into()),
+                Err(error) => return Err(io_error(error).into()),
             }
         }
         let client = MuxClient { socket };
@@ -97,7 +97,7 @@ impl MuxClient {
         }
     }
 
-    /// A channel to `host` and `port` as seen from the server, with `end` as its both ends.
+    /// Opens a channel to `host` and `port` as seen from the server. Both directions use `end`.
     pub fn forward(
         &self,
         host: &str,
@@ -110,8 +110,8 @@ impl MuxClient {
         self.open(&message, &[end, end], deadline, stop)
     }
 
-    /// Runs a command with these as its stdin, stdout and stderr.
-    pub fn session(
+    /// Runs a command. `ends` are its stdin, stdout and stderr.
+    pub fn run_command(
         &self,
         command: &str,
         ends: [BorrowedFd<'_>; 3],
@@ -127,25 +127,25 @@ impl MuxClient {
 
     fn open(&self, message: &Message, ends: &[BorrowedFd<'_>], deadline: Instant, stop: &Stop) -> Result<(), MuxError> {
         self.send(message, deadline, stop)?;
-        // The master does nothing else until it has them all.
+        // The master does nothing else until it has all of them.
         for end in ends {
-            self.pass(*end, deadline, stop)?;
+            self.pass_fd(*end, deadline, stop)?;
         }
-        let answer = self.receive(deadline, stop)?;
-        match word(&answer, 0) {
+        let reply = self.receive(deadline, stop)?;
+        match word(&reply, 0) {
             Some(SESSION_OPENED) => Ok(()),
-            Some(DENIED | FAILURE) => Err(MuxError::Refused(reason(&answer))),
-            _ => Err(MuxError::Refused("ssh gave an answer that is none".to_string())),
+            Some(DENIED | FAILURE) => Err(MuxError::Refused(reason(&reply))),
+            _ => Err(MuxError::Refused("unexpected reply on ssh's control socket".to_string())),
         }
     }
 
-    /// The master's process id.
+    /// Returns the master's process id.
     pub fn pid(&self, deadline: Instant, stop: &Stop) -> Result<u32, MuxError> {
         self.send(&Message::new(ALIVE_CHECK).u32(REQUEST), deadline, stop)?;
-        let answer = self.receive(deadline, stop)?;
-        match (word(&answer, 0), word(&answer, 2)) {
+        let reply = self.receive(deadline, stop)?;
+        match (word(&reply, 0), word(&reply, 2)) {
             (Some(ALIVE), Some(pid)) => Ok(pid),
-            _ => Err(MuxError::Refused(reason(&answer))),
+            _ => Err(MuxError::Refused(reason(&reply))),
         }
     }
 
@@ -167,8 +167,8 @@ impl MuxClient {
         Ok(())
     }
 
-    /// As `mm_send_fd` does: one descriptor with one byte of 0.
-    fn pass(&self, end: BorrowedFd<'_>, deadline: Instant, stop: &Stop) -> Result<(), WaitError> {
+    /// Passes a file descriptor with one byte of 0, as `mm_send_fd` does.
+    fn pass_fd(&self, end: BorrowedFd<'_>, deadline: Instant, stop: &Stop) -> Result<(), WaitError> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         let ends = [end];
@@ -188,7 +188,7 @@ impl MuxClient {
                 Ok(sent) => return Ok(sent),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => wait_for(self.as_fd(), PollFlags::OUT, Some(deadline), stop)?,
-                Err(error) => return Err(io_halt(error)),
+                Err(error) => return Err(io_error(error)),
             }
         }
     }
@@ -197,8 +197,8 @@ impl MuxClient {
         let mut len = [0; 4];
         self.fill(&mut len, deadline, stop)?;
         let len = u32::from_be_bytes(len) as usize;
-        if len > LONGEST {
-            return Err(WaitError::Io(io::Error::other("ssh gave an answer that is too long")));
+        if len > LONGEST_REPLY {
+            return Err(WaitError::Io(io::Error::other("the reply on ssh's control socket is too long")));
         }
         let mut body = vec![0; len];
         self.fill(&mut body, deadline, stop)?;
@@ -212,18 +212,18 @@ impl MuxClient {
                 Ok((_, len)) => room = &mut room[len..],
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => wait_for(self.as_fd(), PollFlags::IN, Some(deadline), stop)?,
-                Err(error) => return Err(io_halt(error)),
+                Err(error) => return Err(io_error(error)),
             }
         }
         Ok(())
     }
 }
 
-fn io_halt(error: Errno) -> WaitError {
+fn io_error(error: Errno) -> WaitError {
     WaitError::Io(error.into())
 }
 
-/// Waits a little, unless the deadline or a stop comes first.
+/// Waits a short time, unless the deadline or a stop comes first.
 fn pause(deadline: Instant, stop: &Stop) -> Result<(), WaitError> {
     if stop.is_set() {
         return Err(WaitError::Stopped);
@@ -232,7 +232,7 @@ fn pause(deadline: Instant, stop: &Stop) -> Result<(), WaitError> {
     if left.is_zero() {
         return Err(WaitError::Deadline);
     }
-    std::thread::sleep(left.min(AGAIN));
+    std::thread::sleep(left.min(QUEUE_PAUSE));
     Ok(())
 }
 
@@ -256,14 +256,14 @@ impl Message {
     }
 }
 
-/// The `at`th word of a message.
-fn word(message: &[u8], at: usize) -> Option<u32> {
-    let bytes = message.get(at * 4..at * 4 + 4)?;
+/// Returns a 32-bit word of a message, counted from 0.
+fn word(message: &[u8], index: usize) -> Option<u32> {
+    let bytes = message.get(index * 4..index * 4 + 4)?;
     Some(u32::from_be_bytes(bytes.try_into().ok()?))
 }
 
-/// Why a request was refused: the string after the kind and the request's number.
-fn reason(answer: &[u8]) -> String {
-    let text = word(answer, 2).and_then(|len| answer.get(12..12 + len as usize)).unwrap_or_default();
+/// Returns why a request was refused: the string after the kind and the request's number.
+fn reason(reply: &[u8]) -> String {
+    let text = word(reply, 2).and_then(|len| reply.get(12..12 + len as usize)).unwrap_or_default();
     String::from_utf8_lossy(text).into_owned()
 }

@@ -14,15 +14,15 @@ pub struct SystemSsh {
     /// `KEY=VALUE`, of `--ssh-option`
     pub options: Vec<String>,
     pub identities: Vec<PathBuf>,
-    /// Instead of ssh's own, if any.
+    /// They replace ssh's own files, if there are any.
     pub known_hosts: Vec<PathBuf>,
-    /// Nothing: what ssh's own configuration says.
+    /// `None`: ssh's own configuration decides.
     pub host_key: Option<HostKeyPolicy>,
 }
 
 impl SystemSsh {
-    /// What every call of it gets. `first` are options that must hold: ssh takes the first value that it meets, from
-    /// the command line before its files.
+    /// Returns the arguments of every call. The options of `first` override all others, because ssh uses the first value that
+    /// it reads, and reads the command line before its files.
     pub fn args(&self, first: &[&str]) -> Vec<OsString> {
         let mut args: Vec<OsString> = Vec::new();
         let mut option = |value: OsString| args.extend([OsString::from("-o"), value]);
@@ -37,15 +37,15 @@ impl SystemSsh {
             };
             option(checking.into());
         }
-        // A key that changed would stop `no` too, and nothing is to be kept.
+        // Even with `no`, ssh would stop at a key that changed. And no key is to be kept.
         if self.host_key == Some(HostKeyPolicy::Off) {
             option("UserKnownHostsFile=/dev/null".into());
             option("GlobalKnownHostsFile=/dev/null".into());
         } else if !self.known_hosts.is_empty() {
             let mut value = OsString::from("UserKnownHostsFile=");
-            for (at, file) in self.known_hosts.iter().enumerate() {
-                value.push(if at == 0 { "\"" } else { " \"" });
-                value.push(percent(file.as_os_str()));
+            for (index, file) in self.known_hosts.iter().enumerate() {
+                value.push(if index == 0 { "\"" } else { " \"" });
+                value.push(escape_percent(file.as_os_str()));
                 value.push("\"");
             }
             option(value);
@@ -55,20 +55,20 @@ impl SystemSsh {
             args.extend([OsString::from("-F"), config.into()]);
         }
         for identity in &self.identities {
-            args.extend([OsString::from("-i"), percent(identity.as_os_str())]);
+            args.extend([OsString::from("-i"), escape_percent(identity.as_os_str())]);
         }
         args
     }
 }
 
-/// When a host that is silent counts as gone. ssh's own default is never.
+/// Returns the options that say when a silent host counts as gone. ssh's own default is never.
 pub fn alive_args(alive: ServerAlive) -> [String; 4] {
     let interval = format!("ServerAliveInterval={}", alive.interval.as_secs());
     ["-o".to_string(), interval, "-o".to_string(), format!("ServerAliveCountMax={}", alive.count_max)]
 }
 
-/// ssh expands `%` in names of files.
-fn percent(text: &OsStr) -> OsString {
+/// Doubles each `%`, which ssh expands in file names.
+fn escape_percent(text: &OsStr) -> OsString {
     let mut bytes = Vec::with_capacity(text.len());
     for &byte in text.as_bytes() {
         bytes.push(byte);
@@ -79,7 +79,7 @@ fn percent(text: &OsStr) -> OsString {
     OsString::from_vec(bytes)
 }
 
-/// A hop of a jump: `[user@]host[:port]` or `ssh://[user@]host[:port]`, as ssh reads them.
+/// A jump host: `[user@]host[:port]` or `ssh://[user@]host[:port]`, as ssh reads them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JumpSpec {
     pub user: Option<String>,
@@ -115,8 +115,8 @@ impl JumpSpec {
         Ok(JumpSpec { user, host: host.to_string(), port })
     }
 
-    /// The hops of a ProxyJump, nearest first.
-    pub fn list(spec: &str) -> Result<Vec<JumpSpec>, String> {
+    /// Returns the jump hosts of a ProxyJump, nearest first.
+    pub fn parse_list(spec: &str) -> Result<Vec<JumpSpec>, String> {
         spec.split(',').map(JumpSpec::parse).collect()
     }
 
@@ -133,31 +133,31 @@ impl JumpSpec {
     }
 }
 
-/// The arguments that make ssh go through all these hops; none for no hop. Its own `-J` would not hand our options on.
-pub fn through(ssh: &SystemSsh, first: &[&str], hops: &[JumpSpec]) -> Vec<OsString> {
-    let Some(command) = proxy_command(ssh, first, hops) else { return Vec::new() };
+/// Returns the arguments that make ssh go through these jump hosts. ssh's own `-J` would not pass our options on.
+pub fn through(ssh: &SystemSsh, first: &[&str], jumps: &[JumpSpec]) -> Vec<OsString> {
+    let Some(command) = proxy_command(ssh, first, jumps) else { return Vec::new() };
     let mut option = OsString::from("ProxyCommand=");
     option.push(command);
     vec!["-o".into(), option]
 }
 
-fn proxy_command(ssh: &SystemSsh, first: &[&str], hops: &[JumpSpec]) -> Option<OsString> {
-    let (last, earlier) = hops.split_last()?;
-    let mut command = percent(&quoted(ssh.program.as_os_str()));
+fn proxy_command(ssh: &SystemSsh, first: &[&str], jumps: &[JumpSpec]) -> Option<OsString> {
+    let (last, earlier) = jumps.split_last()?;
+    let mut command = escape_percent(&quoted(ssh.program.as_os_str()));
     let mut args = ssh.args(first);
     args.splice(0..0, through(ssh, first, earlier));
     args.extend(last.args());
     command.push(" -W ");
-    // The one place where ssh is to put something in.
+    // ssh expands only this part.
     command.push("'[%h]:%p'");
     for arg in args {
         command.push(" ");
-        command.push(percent(&quoted(&arg)));
+        command.push(escape_percent(&quoted(&arg)));
     }
     Some(command)
 }
 
-/// A word for the user's shell.
+/// Quotes a word for the user's shell.
 fn quoted(word: &OsStr) -> OsString {
     let mut bytes = vec![b'\''];
     for &byte in word.as_bytes() {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn options_that_must_hold_come_first_and_files_are_meant_literally() {
+    fn options_that_override_come_first_and_percent_signs_are_escaped() {
         let args: Vec<String> =
             ssh().args(&["BatchMode=yes"]).into_iter().map(|arg| arg.into_string().unwrap()).collect();
         assert_eq!(
@@ -197,14 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hop_is_read_as_ssh_reads_it_and_is_never_an_option() {
-        let hop = |user: Option<&str>, host: &str, port| {
+    fn a_jump_host_is_read_as_ssh_reads_it_and_is_never_an_option() {
+        let jump = |user: Option<&str>, host: &str, port| {
             Ok(JumpSpec { user: user.map(str::to_string), host: host.to_string(), port })
         };
-        assert_eq!(JumpSpec::parse("a"), hop(None, "a", None));
-        assert_eq!(JumpSpec::parse("u@d@a:22"), hop(Some("u@d"), "a", Some(22)));
-        assert_eq!(JumpSpec::parse("ssh://u@[::1]:22/"), hop(Some("u"), "::1", Some(22)));
-        assert_eq!(JumpSpec::parse("fe80::1"), hop(None, "fe80::1", None));
+        assert_eq!(JumpSpec::parse("a"), jump(None, "a", None));
+        assert_eq!(JumpSpec::parse("u@d@a:22"), jump(Some("u@d"), "a", Some(22)));
+        assert_eq!(JumpSpec::parse("ssh://u@[::1]:22/"), jump(Some("u"), "::1", Some(22)));
+        assert_eq!(JumpSpec::parse("fe80::1"), jump(None, "fe80::1", None));
         for bad in ["", "@a", "-oProxyCommand=x", "u@", "a:0", "a:x", "[a]x", "a b", "-u@a"] {
             assert!(JumpSpec::parse(bad).is_err(), "{bad}");
         }

@@ -1,6 +1,5 @@
-//! Runs the job on all hosts: a thread for each attempt, and one loop that receives their events and asks the schedule
-//! what is next. So every host is reported exactly once, also after Ctrl-C or if a thread is stuck. A separate thread
-//! writes results, so a slow reader never delays a deadline.
+//! The runner: starts a thread for each attempt, receives their events in one loop, and asks the schedule what is next. So
+//! every host is reported exactly once, also after Ctrl-C or if a thread is stuck.
 
 use crate::base::attempt_timer::AttemptTimer;
 use crate::base::shutdown::StopReason;
@@ -10,17 +9,16 @@ use crate::host::outcome::overran;
 use crate::host::run_attempt;
 use crate::host::slot::Slot;
 use crate::host::target::Target;
+use crate::run::RunCounts;
 use crate::run::retry::{boot_pause, may_be_booting, retry_pause};
 use crate::run::schedule::{AttemptEnd, Schedule, Turn};
-use cerveza_results::{
-    HostSinks, HostStatus, Outcome, OutputQueue, Phase, Renderer, Retry, SharedCapture, with_output, write_results,
-};
+use cerveza_results::{HostSinks, HostStatus, Outcome, OutputQueue, Phase, Retry, SharedCapture, with_output};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -28,16 +26,15 @@ use std::time::{Duration, Instant, SystemTime};
 const AFTER_STOP: Duration = Duration::from_secs(17);
 /// After a second Ctrl-C attempts wait for nothing. Each has this long to report its outcome and its output.
 const AFTER_SECOND_STOP: Duration = Duration::from_millis(500);
-/// The longest wait at the end for threads of abandoned attempts.
-const JOIN_TIME: Duration = Duration::from_millis(500);
 /// The longest wait for an event. Attempts change their deadlines without one, and none is overdue sooner than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const STACK: usize = 512 * 1024;
 
-struct Shared {
-    job: Job,
-    targets: Vec<Target>,
-    sinks: HostSinks,
+/// What all attempts of a run share.
+pub struct Shared {
+    pub job: Job,
+    pub targets: Vec<Target>,
+    pub sinks: HostSinks,
 }
 
 /// What an attempt's thread and the runner share.
@@ -55,84 +52,6 @@ struct Running {
     thread: JoinHandle<()>,
     begun: Instant,
     started_at: SystemTime,
-}
-
-/// What to run, and on which hosts.
-pub struct RunPlan {
-    pub job: Job,
-    pub targets: Vec<Target>,
-    pub sinks: HostSinks,
-    pub schedule: Schedule,
-    pub counts: Arc<RunCounts>,
-    /// With `--wait`.
-    pub waits: bool,
-}
-
-/// What the progress bar shows, besides the hosts that are done.
-#[derive(Debug, Default)]
-pub struct RunCounts {
-    /// Hosts with an attempt under way.
-    pub running: AtomicU64,
-    /// Hosts that are done and not ok.
-    pub failed: AtomicU64,
-    /// Hosts that were tried again because of `--wait`.
-    pub waited_for: AtomicU64,
-}
-
-/// Runs the job on all targets as the schedule says. Each outcome is passed on once, as soon as it is final: through `queue`
-/// to `out`, which calls `write` to flush, and to `done`. Returns whether the run was interrupted.
-pub fn run(
-    plan: RunPlan,
-    queue: &OutputQueue,
-    out: &mut Renderer,
-    write: impl FnMut(&mut Renderer) + Send,
-    mut done: impl FnMut(&Target, HostStatus, bool) + Send,
-) -> io::Result<bool> {
-    let RunPlan { job, targets, sinks, schedule, counts, waits } = plan;
-    let shared = Arc::new(Shared { job, targets, sinks });
-    let (events, received) = channel();
-    let stop_events = events.clone();
-    shared.job.shutdown.listen(move |reason| drop(stop_events.send(Event::Stopped(reason))));
-    let (targets, written) = (&shared.targets, events.clone());
-    thread::scope(|scope| {
-        let writer = thread::Builder::new().name("writer".to_string()).spawn_scoped(scope, move || {
-            let record = |index: usize| &targets[index].record;
-            write_results(queue, out, record, write, |index, status, unwritten| {
-                done(&targets[index], status, unwritten);
-                let _ = written.send(Event::Written);
-            });
-        })?;
-        let mut runner = Runner {
-            shared: Arc::clone(&shared),
-            schedule,
-            events,
-            queue,
-            counts: &counts,
-            waits,
-            running: HashMap::new(),
-            earlier: HashMap::new(),
-            waited_for: HashSet::new(),
-            abandoned: Vec::new(),
-            interrupts: 0,
-            stop: None,
-        };
-        runner.handle_events(&received, || !writer.is_finished());
-        queue.close();
-        let interrupted = runner.interrupts > 0;
-        join_abandoned(runner.abandoned);
-        // An attempt may end because of Ctrl-C before the runner gets the event.
-        Ok(interrupted || shared.job.shutdown.stop.is_set() && !shared.job.shutdown.is_late())
-    })
-}
-
-/// Waits for the threads of abandoned attempts, because OpenSSL cleans up at exit, even if a thread is still using it.
-fn join_abandoned(threads: Vec<JoinHandle<()>>) {
-    let until = Instant::now() + JOIN_TIME;
-    for thread in threads {
-        while !thread.is_finished() && Instant::now() < until {
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
 }
 
 /// Runs one attempt, on its own thread.
@@ -154,7 +73,7 @@ fn run_on_thread(shared: &Shared, index: usize, capture: SharedCapture, controls
     }
 }
 
-struct Runner<'a> {
+pub struct Runner<'a> {
     shared: Arc<Shared>,
     schedule: Schedule,
     events: Sender<Event>,
@@ -166,15 +85,39 @@ struct Runner<'a> {
     earlier: HashMap<usize, Outcome>,
     waited_for: HashSet<usize>,
     /// The threads of attempts that were given up.
-    abandoned: Vec<JoinHandle<()>>,
-    interrupts: u32,
+    pub abandoned: Vec<JoinHandle<()>>,
+    pub interrupts: u32,
     /// When the run was stopped, and how long attempts may take after that.
     stop: Option<(Instant, Duration)>,
 }
 
-impl Runner<'_> {
+impl<'a> Runner<'a> {
+    pub fn new(
+        shared: Arc<Shared>,
+        schedule: Schedule,
+        events: Sender<Event>,
+        queue: &'a OutputQueue,
+        counts: &'a RunCounts,
+        waits: bool,
+    ) -> Runner<'a> {
+        Runner {
+            shared,
+            schedule,
+            events,
+            queue,
+            counts,
+            waits,
+            running: HashMap::new(),
+            earlier: HashMap::new(),
+            waited_for: HashSet::new(),
+            abandoned: Vec::new(),
+            interrupts: 0,
+            stop: None,
+        }
+    }
+
     /// Handles events until all hosts are done, or until `is_writing` returns false, which only a bug can cause.
-    fn handle_events(&mut self, events: &Receiver<Event>, is_writing: impl Fn() -> bool) {
+    pub fn handle_events(&mut self, events: &Receiver<Event>, is_writing: impl Fn() -> bool) {
         while !self.schedule.is_over() && is_writing() {
             self.begin_due(Instant::now());
             self.counts.running.store(self.running.len() as u64, Ordering::Relaxed);
@@ -293,8 +236,8 @@ impl Runner<'_> {
 
     /// Reports the final outcome of a host.
     fn emit(&mut self, index: usize, outcome: Outcome) {
-        self.schedule.done(outcome.mark());
-        self.queue.done(index, outcome);
+        self.schedule.add_mark(outcome.mark());
+        self.queue.send_outcome(index, outcome);
     }
 
     /// Starts no more hosts. Reports hosts that were never tried with `status`, the others with their last outcome.
@@ -343,5 +286,106 @@ impl Running {
             duration: self.begun.elapsed(),
             ..outcome
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::test_support::{job, target_with_problem};
+    use crate::run::schedule::Width;
+    use crate::run::{RunPlan, run};
+    use cerveza_manners::{OutputArgs, Tool};
+    use cerveza_results::{Budget, DisplayArgs, Limits, Renderer, Rollout, RolloutRules};
+    use clap::Parser;
+    use std::sync::mpsc::channel;
+
+    #[derive(Parser)]
+    struct Args {
+        #[command(flatten)]
+        display: DisplayArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    }
+
+    const HOSTS: usize = 20;
+
+    fn plan(job: Job, rules: &RolloutRules) -> RunPlan {
+        let limits = Limits { stream: 100, budget: Budget::new(1000), tool: "pssh-rs" };
+        RunPlan {
+            job,
+            targets: (0..HOSTS).map(|_| target_with_problem()).collect(),
+            sinks: HostSinks { limits, queue: None, outdir: None },
+            schedule: Schedule::new(Rollout::new(HOSTS, rules), Width { fanout: 4, open: 8 }),
+            counts: Arc::default(),
+            waits: false,
+        }
+    }
+
+    /// Runs the plan. Returns the status of each host, in the order of their ends, and whether the run was interrupted.
+    fn statuses(plan: RunPlan) -> (Vec<HostStatus>, bool) {
+        // Sorted records are held until the end, and the end is not written here.
+        let args = Args::parse_from(["x", "--sort", "host"]);
+        let mut out = Renderer::new(&args.display, &args.output, ["a"].into_iter(), &Tool { name: "x" }).unwrap();
+        let (queue, mut statuses) = (OutputQueue::new(1000), Vec::new());
+        let interrupted = run(plan, &queue, &mut out, |_| (), |_, status, _| statuses.push(status)).unwrap();
+        (statuses, interrupted)
+    }
+
+    #[test]
+    fn every_host_is_reported_once() {
+        assert_eq!(statuses(plan(job(), &RolloutRules::default())), (vec![HostStatus::Auth; HOSTS], false));
+    }
+
+    #[test]
+    fn an_interrupted_run_reports_every_host() {
+        let job = job();
+        job.shutdown.stop.set();
+        assert_eq!(statuses(plan(job, &RolloutRules::default())), (vec![HostStatus::Cancelled; HOSTS], true));
+    }
+
+    fn runner<'a>(events: &Sender<Event>, queue: &'a OutputQueue, counts: &'a RunCounts) -> Runner<'a> {
+        let RunPlan { job, targets, sinks, schedule, .. } = plan(job(), &RolloutRules::default());
+        let shared = Arc::new(Shared { job, targets, sinks });
+        Runner::new(shared, schedule, events.clone(), queue, counts, false)
+    }
+
+    #[test]
+    fn an_attempt_that_hangs_is_given_up_after_a_stop() {
+        let (queue, counts, (events, _)) = (OutputQueue::new(1000), RunCounts::default(), channel());
+        let mut runner = runner(&events, &queue, &counts);
+        let now = Instant::now();
+        let turn = runner.schedule.begin(now).unwrap();
+        let (capture, controls) = (runner.shared.sinks.kept(), Arc::new(Controls::default()));
+        controls.timer.start(Phase::Exec, None);
+        let thread = thread::spawn(|| ());
+        let running = Running {
+            turn,
+            capture,
+            controls: Arc::clone(&controls),
+            thread,
+            begun: now,
+            started_at: SystemTime::now(),
+        };
+        runner.running.insert(turn.index, running);
+        runner.give_up_overdue();
+        assert_eq!(runner.running.len(), 1);
+        runner.stop = Some((now, Duration::ZERO));
+        runner.give_up_overdue();
+        assert_eq!((runner.running.len(), runner.abandoned.len()), (0, 1));
+        assert!(!controls.timer.finish());
+    }
+
+    #[test]
+    fn a_second_stop_shortens_the_time_that_attempts_have() {
+        let (queue, counts, (events, _)) = (OutputQueue::new(1000), RunCounts::default(), channel());
+        let mut runner = runner(&events, &queue, &counts);
+        let limit_after = |runner: &mut Runner<'_>, reason| {
+            runner.handle_event(Event::Stopped(reason));
+            runner.stop.unwrap().1
+        };
+        assert_eq!(limit_after(&mut runner, StopReason::Deadline), AFTER_STOP);
+        assert_eq!(limit_after(&mut runner, StopReason::Signal), AFTER_STOP);
+        assert_eq!(limit_after(&mut runner, StopReason::Signal), AFTER_SECOND_STOP);
     }
 }

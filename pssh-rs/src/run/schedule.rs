@@ -1,7 +1,7 @@
-//! The schedule: which host begins when. A state machine without I/O, which is told events and the time.
+//! The schedule: which host begins when. A state machine without I/O, which gets events and the time.
 //!
 //! A host holds a slot from beginning to end, with one exception: if a connection takes long, its slot goes to another
-//! host, so dead hosts cost nothing. A host that answers later waits for a slot again.
+//! host, so dead hosts delay no other host. A host that answers later waits for a slot again.
 
 use cerveza_results::{Mark, Retry, Rollout};
 use std::collections::{HashMap, VecDeque};
@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 const SLOW: Duration = Duration::from_millis(250);
 /// The most attempts for a host whose command was not started.
 const MOST_ATTEMPTS: u32 = 2;
-/// The most attempts if the server may be overloaded, and if it said so.
+/// The most attempts if the server closed the connection at once, perhaps because of load.
 const MOST_CLOSED: u32 = 3;
+/// The most attempts if the server said that it is overloaded.
 const MOST_SHED: u32 = 6;
 /// The number of logins at a time is not reduced below this.
 const FEWEST_LOGINS: usize = 4;
@@ -22,9 +23,9 @@ const ONE_BURST: Duration = Duration::from_millis(250);
 /// How many hosts may be under way at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Width {
-    /// Of the hosts that answer.
+    /// The most hosts that answer.
     pub fanout: usize,
-    /// Of all hosts, including those that do not answer.
+    /// The most hosts in all, including those that do not answer.
     pub open: usize,
 }
 
@@ -32,25 +33,25 @@ pub struct Width {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AttemptEnd {
     pub retry: Retry,
-    /// The host may only be booting: within the time of `--wait` it is tried again however often it was.
+    /// The host may only be booting. Within the time of `--wait` it is tried again any number of times.
     pub may_boot: bool,
 }
 
 /// A host's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// Which host, by its place in the input.
+    /// The host, by its place in the input.
     pub index: usize,
     /// How often it was tried before.
     pub attempts: u32,
     /// When it was tried first.
-    since: Option<Instant>,
-    /// Not before: another try comes after a pause.
+    first_begun: Option<Instant>,
+    /// When the pause before another attempt ends.
     not_before: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum State {
+enum HostState {
     /// It is being connected to, and holds a slot.
     Fresh(Instant),
     /// It does not answer, and holds none.
@@ -66,7 +67,7 @@ pub struct Schedule {
     width: Width,
     rollout: Rollout,
     queue: VecDeque<Turn>,
-    states: HashMap<usize, State>,
+    states: HashMap<usize, HostState>,
     /// Hosts that wait for a slot, in the order they answered.
     waiting: VecDeque<usize>,
     /// Outcomes that are not written yet. Each holds a slot, which limits memory.
@@ -107,16 +108,21 @@ impl Schedule {
     }
 
     fn queue_batch(&mut self) {
-        self.queue.extend(self.rollout.batch().map(|index| Turn { index, attempts: 0, since: None, not_before: None }));
+        self.queue.extend(self.rollout.batch().map(|index| Turn {
+            index,
+            attempts: 0,
+            first_begun: None,
+            not_before: None,
+        }));
     }
 
-    /// The next host to begin with.
+    /// Returns the next host to begin with.
     pub fn begin(&mut self, now: Instant) -> Option<Turn> {
-        self.take_slots_of_the_slow(now);
+        self.free_slots_of_slow_hosts(now);
         if self.closed
             || self.rollout.why_over().is_some()
             || !self.has_slot()
-            // Hosts that answer wait already: another would only wait with them.
+            // Hosts that answer are waiting for slots. Another host would only wait with them.
             || !self.waiting.is_empty()
             || self.states.len() >= self.width.open
             || self.on_the_way() >= self.logins
@@ -126,8 +132,8 @@ impl Schedule {
         let due = |turn: &Turn| turn.not_before.is_none_or(|at| at <= now);
         let most = if self.is_serial() { 1 } else { self.queue.len() };
         let turn = self.queue.iter().take(most).position(due).and_then(|at| self.queue.remove(at))?;
-        let turn = Turn { since: turn.since.or(Some(now)), ..turn };
-        self.states.insert(turn.index, State::Fresh(now));
+        let turn = Turn { first_begun: turn.first_begun.or(Some(now)), ..turn };
+        self.states.insert(turn.index, HostState::Fresh(now));
         Some(turn)
     }
 
@@ -151,35 +157,35 @@ impl Schedule {
     pub fn answers(&mut self, index: usize) -> bool {
         let slot = self.has_slot() && self.waiting.is_empty();
         match self.states.get_mut(&index) {
-            Some(state @ State::Fresh(_)) => *state = State::Alive(false),
-            Some(state @ State::Slow) if slot => *state = State::Alive(false),
-            Some(state @ State::Slow) => {
-                *state = State::Waiting;
+            Some(state @ HostState::Fresh(_)) => *state = HostState::Alive(false),
+            Some(state @ HostState::Slow) if slot => *state = HostState::Alive(false),
+            Some(state @ HostState::Slow) => {
+                *state = HostState::Waiting;
                 self.waiting.push_back(index);
                 return false;
             }
-            Some(State::Waiting) => return false,
-            Some(State::Alive(_)) | None => {}
+            Some(HostState::Waiting) => return false,
+            Some(HostState::Alive(_)) | None => {}
         }
         true
     }
 
     /// Returns a waiting host that gets a slot now.
     pub fn grant(&mut self, now: Instant) -> Option<usize> {
-        self.take_slots_of_the_slow(now);
+        self.free_slots_of_slow_hosts(now);
         if !self.has_slot() || self.refuses() {
             return None;
         }
         let index = self.waiting.pop_front()?;
-        self.states.insert(index, State::Alive(false));
+        self.states.insert(index, HostState::Alive(false));
         Some(index)
     }
 
     pub fn logged_in(&mut self, index: usize) {
-        if let Some(State::Alive(logged_in)) = self.states.get_mut(&index) {
+        if let Some(HostState::Alive(logged_in)) = self.states.get_mut(&index) {
             *logged_in = true;
             self.logged_in += 1;
-            // Slowly back up, as far as no server sheds more.
+            // Slowly back up, while no server sheds load.
             if self.logged_in.is_multiple_of(4) && self.logins < self.width.open {
                 self.logins += 1;
             }
@@ -187,7 +193,7 @@ impl Schedule {
     }
 
     /// An attempt has ended. Returns whether the host is tried again, after the `pause`. If not, its outcome is final: call
-    /// [`Schedule::done`].
+    /// [`Schedule::add_mark`].
     pub fn ended(
         &mut self,
         turn: Turn,
@@ -211,7 +217,7 @@ impl Schedule {
             Retry::Shed => MOST_SHED,
             Retry::Again => u32::MAX,
         };
-        let wait_until = self.wait.filter(|_| may_boot).and_then(|wait| Some(turn.since? + wait));
+        let wait_until = self.wait.filter(|_| may_boot).and_then(|wait| Some(turn.first_begun? + wait));
         let waits = wait_until.is_some_and(|until| now < until);
         let again = (attempts < most || waits) && !self.closed && self.rollout.why_over().is_none();
         if again && retry == Retry::Again {
@@ -221,19 +227,20 @@ impl Schedule {
             // The last attempt of a wait begins when its time is over.
             let at = wait_until.filter(|_| waits).map_or(at, |until| at.min(until));
             let turn = Turn { attempts, not_before: Some(at), ..turn };
-            // One after the other is in order, too.
-            match self.is_serial() {
-                true => self.queue.push_front(turn),
-                false => self.queue.push_back(turn),
+            // With --serial, the order is kept.
+            if self.is_serial() {
+                self.queue.push_front(turn);
+            } else {
+                self.queue.push_back(turn);
             }
         }
         again
     }
 
     /// A host's outcome is final, and on its way to be written.
-    pub fn done(&mut self, mark: Mark) {
+    pub fn add_mark(&mut self, mark: Mark) {
         self.unwritten += 1;
-        if self.rollout.done(mark) && !self.closed {
+        if self.rollout.add_mark(mark) && !self.closed {
             self.queue_batch();
         }
     }
@@ -250,10 +257,7 @@ impl Schedule {
     /// Starts no more hosts. Returns the hosts that were not started, or are between two attempts, in order, with the number
     /// of attempts.
     pub fn close(&mut self) -> Vec<(usize, u32)> {
-        let rest = match self.closed {
-            true => 0..0,
-            false => self.rollout.rest(),
-        };
+        let rest = if self.closed { 0..0 } else { self.rollout.rest() };
         self.closed = true;
         let mut left: Vec<(usize, u32)> = self.queue.drain(..).map(|turn| (turn.index, turn.attempts)).collect();
         left.extend(rest.map(|index| (index, 0)));
@@ -264,16 +268,16 @@ impl Schedule {
     /// Returns when a host may begin if no event comes before.
     pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
         let slow = self.states.values().filter_map(|state| match state {
-            State::Fresh(since) => Some(*since + SLOW),
+            HostState::Fresh(since) => Some(*since + SLOW),
             _ => None,
         });
         let due = self.queue.iter().filter_map(|turn| turn.not_before).filter(|at| *at > now);
         let (has_turn, has_slot) = (!self.queue.is_empty() || !self.waiting.is_empty(), self.has_slot());
-        // Slow hosts matter only to hosts that wait for their slot.
+        // Slow hosts matter only if another host can use their slot.
         slow.filter(|_| has_turn).chain(due.filter(|_| has_slot)).min()
     }
 
-    /// Whether all outcomes are final and written.
+    /// Returns whether all outcomes are final and written.
     pub fn is_over(&self) -> bool {
         self.queue.is_empty() && self.states.is_empty() && self.unwritten == 0
     }
@@ -283,20 +287,21 @@ impl Schedule {
     }
 
     fn has_slot(&self) -> bool {
-        let held = self.states.values().filter(|state| matches!(state, State::Fresh(_) | State::Alive(_))).count();
+        let held =
+            self.states.values().filter(|state| matches!(state, HostState::Fresh(_) | HostState::Alive(_))).count();
         held + self.unwritten < self.width.fanout
     }
 
     /// Returns how many hosts are between connecting and login, as a server counts them.
     fn on_the_way(&self) -> usize {
-        let on_the_way = |state: &&State| !matches!(state, State::Slow | State::Alive(true));
+        let on_the_way = |state: &&HostState| !matches!(state, HostState::Slow | HostState::Alive(true));
         self.states.values().filter(on_the_way).count()
     }
 
-    fn take_slots_of_the_slow(&mut self, now: Instant) {
+    fn free_slots_of_slow_hosts(&mut self, now: Instant) {
         for state in self.states.values_mut() {
-            if matches!(state, State::Fresh(since) if now.duration_since(*since) >= SLOW) {
-                *state = State::Slow;
+            if matches!(state, HostState::Fresh(since) if now.duration_since(*since) >= SLOW) {
+                *state = HostState::Slow;
             }
         }
     }
@@ -316,7 +321,7 @@ mod tests {
     }
 
     fn turn(index: usize, attempts: u32) -> Turn {
-        Turn { index, attempts, since: None, not_before: None }
+        Turn { index, attempts, first_begun: None, not_before: None }
     }
 
     fn end(retry: Retry) -> AttemptEnd {
@@ -339,7 +344,7 @@ mod tests {
         assert!(!schedule.answers(1));
         assert_eq!(schedule.grant(later), None);
         assert!(!schedule.ended(turn(0, 0), end(Retry::Never), later, NO_PAUSE));
-        schedule.done(Mark::Good);
+        schedule.add_mark(Mark::Good);
         // What is not written holds its slot.
         assert_eq!(schedule.grant(later), None);
         schedule.written();
@@ -384,14 +389,14 @@ mod tests {
         assert!(schedule.ended(first, end(Retry::Once), now, |_| pause));
         assert_eq!(begun(&mut schedule, now), [1]);
         assert!(!schedule.ended(turn(1, 0), end(Retry::Never), now, NO_PAUSE));
-        schedule.done(Mark::Good);
+        schedule.add_mark(Mark::Good);
         schedule.written();
         assert_eq!(schedule.begin(now), None);
         assert_eq!(schedule.wakes_at(now), Some(now + pause));
         let again = schedule.begin(now + pause).unwrap();
         assert_eq!((again.index, again.attempts), (0, 1));
         assert!(!schedule.ended(again, end(Retry::Once), now, NO_PAUSE));
-        schedule.done(Mark::Unreached);
+        schedule.add_mark(Mark::Unreached);
         schedule.written();
         assert!(schedule.is_over());
     }
@@ -413,7 +418,7 @@ mod tests {
         let mut schedule = schedule(3, 1, 2);
         let first = schedule.begin(now).unwrap();
         assert!(schedule.ended(first, end(Retry::Again), now, NO_PAUSE));
-        assert_eq!(schedule.begin(now).unwrap(), Turn { since: Some(now), ..turn(0, 0) });
+        assert_eq!(schedule.begin(now).unwrap(), Turn { first_begun: Some(now), ..turn(0, 0) });
     }
 
     #[test]
@@ -447,7 +452,7 @@ mod tests {
         let other = schedule.begin(start + second).unwrap();
         assert_eq!(other.index, 1);
         assert!(!schedule.ended(other, end(Retry::Never), start + 2 * second, pause));
-        schedule.done(Mark::Good);
+        schedule.add_mark(Mark::Good);
         schedule.written();
         assert_eq!(schedule.wakes_at(start + 2 * second), Some(start + 5 * second));
         let again = schedule.begin(start + 5 * second).unwrap();
@@ -457,7 +462,7 @@ mod tests {
         let last = schedule.begin(start + 10 * second).unwrap();
         assert_eq!((last.index, last.attempts), (0, 2));
         assert!(!schedule.ended(last, boots, start + 11 * second, pause));
-        schedule.done(Mark::Unreached);
+        schedule.add_mark(Mark::Unreached);
         schedule.written();
         assert!(schedule.is_over());
     }
@@ -482,7 +487,7 @@ mod tests {
         assert_eq!(schedule.close(), []);
         assert_eq!(schedule.begin(now), None);
         assert!(!schedule.ended(turn(1, 0), end(Retry::Once), now, NO_PAUSE));
-        schedule.done(Mark::Good);
+        schedule.add_mark(Mark::Good);
         assert!(!schedule.is_over());
         schedule.written();
         assert!(schedule.is_over());

@@ -1,7 +1,7 @@
 //! Reads which algorithms a server offers (its KEXINIT, RFC 4253 section 7.1) from its first bytes, and says which kind
 //! has no match. libssh2 says only that the key exchange failed.
 
-use crate::base::ssh_wire::Reader;
+use ssh_encoding::{Decode, Reader};
 
 /// The kinds of algorithms that both sides must agree on, in the order of KEXINIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,34 +33,34 @@ impl Kind {
     }
 }
 
-/// What this side takes of one kind.
+/// The algorithms of one kind that this side accepts.
 #[derive(Clone, Debug, Default)]
 pub struct Allowed {
     /// Best first.
     pub names: Vec<String>,
-    /// The list of ssh_config that narrowed it down, if one did.
+    /// The list of ssh_config, if it has one.
     pub asked: Option<String>,
 }
 
 impl Allowed {
-    /// Those of `supported` that ssh_config asks for, in its order. An error says that there are none.
+    /// Returns those of `supported` that ssh_config names, in its order. Fails if there are none.
     pub fn new(kind: Kind, supported: &[&str], asked: Option<&str>) -> Result<Allowed, String> {
         let Some(asked) = asked else {
             return Ok(Allowed { names: supported.iter().map(|name| name.to_string()).collect(), asked: None });
         };
         let names: Vec<String> = asked.split(',').filter(|name| supported.contains(name)).map(str::to_string).collect();
-        match names.is_empty() {
-            true => Err(format!(
+        if names.is_empty() {
+            return Err(format!(
                 "ssh_config's {} asks for {}, which this engine lacks: use --engine openssh",
                 kind.keyword(),
                 shortened(&asked.split(',').collect::<Vec<_>>())
-            )),
-            false => Ok(Allowed { names, asked: Some(asked.to_string()) }),
+            ));
         }
+        Ok(Allowed { names, asked: Some(asked.to_string()) })
     }
 }
 
-/// What this side takes, by the kind.
+/// What this side accepts, by kind.
 #[derive(Clone, Debug, Default)]
 pub struct Ours {
     pub key_exchange: Allowed,
@@ -69,16 +69,16 @@ pub struct Ours {
     pub mac: Allowed,
 }
 
-/// What a server said before anything was encrypted.
+/// What a server sent before anything was encrypted.
 #[derive(Debug, Default, PartialEq)]
 struct Opening {
     /// `SSH-2.0-...`
     banner: String,
-    /// The name-lists of its KEXINIT, if it came whole.
+    /// The name-lists of its KEXINIT, if it arrived completely.
     lists: Option<Vec<Vec<String>>>,
 }
 
-/// Explains a handshake that failed by the server's first bytes; `None` if they do not tell why.
+/// Returns why a handshake failed, from the server's first bytes. Returns `None` if they do not show it.
 pub fn why_failed(opening: &[u8], ours: &Ours) -> Option<String> {
     let opening = Opening::parse(opening)?;
     if let Some(version) = opening.banner.strip_prefix("SSH-1.").filter(|rest| !rest.starts_with("99-")) {
@@ -91,7 +91,7 @@ pub fn why_failed(opening: &[u8], ours: &Ours) -> Option<String> {
 impl Opening {
     fn parse(bytes: &[u8]) -> Option<Opening> {
         let mut rest = bytes;
-        // A server may say other lines first (RFC 4253 section 4.2).
+        // A server may send other lines first (RFC 4253 section 4.2).
         loop {
             let end = rest.iter().position(|byte| *byte == b'\n')?;
             let (line, after) = (&rest[..end], &rest[end + 1..]);
@@ -104,31 +104,31 @@ impl Opening {
     }
 }
 
-/// The name-lists of the first KEXINIT among these packets, none of which is encrypted.
+/// Returns the name-lists of the first KEXINIT among these packets, which are not encrypted.
 fn name_lists(bytes: &[u8]) -> Option<Vec<Vec<String>>> {
     const KEXINIT: u8 = 20;
     const LISTS: usize = 8;
-    let mut packets = Reader(bytes);
+    let mut packets = bytes;
     loop {
-        let packet = packets.string().ok()?;
+        let packet = Vec::<u8>::decode(&mut packets).ok()?;
         let (padding, payload) = packet.split_first()?;
         let payload = payload.get(..payload.len().checked_sub(usize::from(*padding))?)?;
         let Some((&KEXINIT, message)) = payload.split_first() else { continue };
-        let mut reader = Reader(message);
-        reader.bytes(16).ok()?;
+        let mut reader = message;
+        let _cookie = reader.read(&mut [0; 16]).ok()?;
         let list = |_| {
-            let list = String::from_utf8_lossy(reader.string().ok()?).into_owned();
+            let list = String::from_utf8_lossy(&Vec::<u8>::decode(&mut reader).ok()?).into_owned();
             Some(list.split(',').filter(|name| !name.is_empty()).map(str::to_string).collect())
         };
         return (0..LISTS).map(list).collect();
     }
 }
 
-/// The first kind of algorithm on which libssh2 does not agree with the server, as a phrase.
+/// Returns the first kind of algorithm on which libssh2 and the server do not agree, as a phrase.
 fn mismatch(lists: &[Vec<String>], ours: &Ours) -> Option<String> {
     let [key_exchange, host_key, cipher_out, cipher_in, mac_out, mac_in, ..] = lists else { return None };
     let agreed = |ours: &Allowed, theirs: &[String]| ours.names.iter().find(|name| theirs.contains(name)).cloned();
-    // libssh2 wants a MAC with chacha20-poly1305 too, which makes no use of it.
+    // libssh2 also requires a MAC for chacha20-poly1305, which does not use it.
     let needs_mac = |theirs: &[String]| agreed(&ours.cipher, theirs).is_some_and(|cipher| !cipher.contains("-gcm@"));
     let pairs = [
         (Kind::KeyExchange, &ours.key_exchange, key_exchange, true),
@@ -147,13 +147,13 @@ fn mismatch(lists: &[Vec<String>], ours: &Ours) -> Option<String> {
         (false, false) => format!("this engine lacks {}: use --engine openssh", shortened(&lacking)),
         (false, true) => format!("ssh_config's {} asks for {}", kind.keyword(), shortened(&asked)),
     };
-    // These names are extensions and no algorithms (OpenSSH's PROTOCOL 1.10, RFC 8308).
+    // These names are extensions, not algorithms (OpenSSH's PROTOCOL 1.10, RFC 8308).
     let is_marker = |name: &&str| name.starts_with("kex-strict-") || name.starts_with("ext-info-");
     let theirs: Vec<&str> = theirs.iter().map(String::as_str).filter(|name| !is_marker(name)).collect();
     Some(format!("no {} in common: the server offers {}; {remedy}", kind.name(), shortened(&theirs)))
 }
 
-/// Names as text, not longer than a message may be.
+/// Returns names as text, shortened for a message.
 pub fn shortened(names: &[&str]) -> String {
     const MOST: usize = 12;
     const LONGEST: usize = 64;
@@ -168,7 +168,7 @@ pub fn shortened(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ssh_wire::put_string;
+    use ssh_encoding::Encode;
 
     /// What a server sends that offers these: key exchanges, host keys, ciphers, MACs.
     fn opening(offers: [&str; 4]) -> Vec<u8> {
@@ -176,7 +176,7 @@ mod tests {
         message.extend([7; 16]);
         let [kex, host_key, cipher, mac] = offers;
         for list in [kex, host_key, cipher, cipher, mac, mac, "none", "none", "", ""] {
-            put_string(&mut message, list.as_bytes());
+            list.encode(&mut message).unwrap();
         }
         message.extend([0; 5]);
         let packet = |message: &[u8]| {
@@ -184,7 +184,7 @@ mod tests {
             packet.extend_from_slice(message);
             packet.extend([0; 4]);
             let mut framed = Vec::new();
-            put_string(&mut framed, &packet);
+            packet.encode(&mut framed).unwrap();
             framed
         };
         // Lines before the banner, and an IGNORE before KEXINIT.
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_nonsense_explains_nothing() {
+    fn incomplete_or_invalid_bytes_explain_nothing() {
         let whole = opening(["k3", "h1", "c1", "m1"]);
         assert!(why_failed(&whole, &ours()).is_some());
         // Its last twelve bytes are no name-list.

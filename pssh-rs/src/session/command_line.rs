@@ -17,14 +17,14 @@ impl FromStr for Variable {
         let (name, value) = text.split_once('=').ok_or("it has no =: write NAME=VALUE")?;
         let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
         let is_name = name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit());
-        match is_name && !value.contains('\0') {
-            true => Ok(Variable { name: name.to_string(), value: value.to_string() }),
-            false => Err(format!("{name:?} is not the name of a variable")),
+        if !is_name || value.contains('\0') {
+            return Err(format!("{name:?} is not the name of a variable"));
         }
+        Ok(Variable { name: name.to_string(), value: value.to_string() })
     }
 }
 
-/// What is put around a command: a folder, variables, sudo.
+/// What is added to a command: a folder, variables, sudo.
 #[derive(Clone, Debug, Default)]
 pub struct CommandWrapper {
     pub chdir: Option<String>,
@@ -35,9 +35,9 @@ pub struct CommandWrapper {
 /// Another user's rights, by sudo(8).
 #[derive(Clone, Debug)]
 pub struct Sudo {
-    /// Nobody named: root.
+    /// `None`: root.
     pub user: Option<String>,
-    /// What sudo is to ask with, and what is printed to stderr once it has let the command begin. No output holds them.
+    /// sudo's prompt, and what is printed to stderr once the command has begun. No other output contains them.
     pub prompt: String,
     pub begun: String,
 }
@@ -58,8 +58,8 @@ impl CommandWrapper {
         }
     }
 
-    /// The folder and the variables are set by sh, because csh has no `export` and goes on after `|| exit`. The login
-    /// shell reads the command; it is kept as `$1`, which no variable of the user's replaces.
+    /// sh sets the folder and the variables, because csh has no `export` and continues after `|| exit`. The login shell reads the
+    /// command. Its path is kept as `$1`, which no variable of the user replaces.
     fn line_without_sudo(&self, command: &str) -> String {
         if self.chdir.is_none() && self.env.is_empty() {
             return command.to_string();
@@ -68,14 +68,14 @@ impl CommandWrapper {
         command_line(&["exec", "sh", "-c", &format!("set -- \"${{SHELL:-/bin/sh}}\"; {line}")])
     }
 
-    /// For people: without the marks of sudo.
+    /// Returns the command for people to read, without the marks of sudo.
     pub fn shown(&self, command: &str) -> String {
         let line = self.plain(command);
         let Some(sudo) = &self.sudo else { return line };
         format!("sudo{} -- sh -c {}", sudo.user(), quote(&line))
     }
 
-    /// Without sudo.
+    /// Returns the command with its folder and variables, without sudo.
     fn plain(&self, command: &str) -> String {
         let mut line = String::new();
         // Writing to a String cannot fail, here and below.
@@ -91,7 +91,7 @@ impl CommandWrapper {
 }
 
 impl Sudo {
-    /// Returns what runs `line` in sh, with the other user's rights.
+    /// Returns the command that runs `line` in sh as the other user.
     fn line(&self, options: &[&str], line: &str) -> String {
         let user = self.user.as_deref().map_or(Vec::new(), |user| vec!["-u", user]);
         command_line(&[&["exec", "sudo"], options, &user, &["--", "sh", "-c", line]].concat())
@@ -126,16 +126,14 @@ pub fn quote(word: &str) -> String {
 /// Returns the command of these words for any login shell. In csh no word can hold a line feed, so sh puts them in.
 pub fn command_line(words: &[&str]) -> String {
     let line = words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
-    match line.contains('\n') {
-        false => line,
-        true => {
-            let line = line.replace('\n', "'\"$n\"'");
-            format!("exec sh -c {}", quote(&format!("n=$(printf '\\n.'); n=${{n%.}}; {line}")))
-        }
+    if !line.contains('\n') {
+        return line;
     }
+    let line = line.replace('\n', "'\"$n\"'");
+    format!("exec sh -c {}", quote(&format!("n=$(printf '\\n.'); n=${{n%.}}; {line}")))
 }
 
-/// A path; a leading `~/` is the remote user's home, and a leading `-` no option.
+/// Quotes a path. A leading `~/` is the remote user's home, and a leading `-` does not make it an option.
 fn quote_path(path: &str) -> String {
     match path.strip_prefix('~').map(|rest| (rest, rest.strip_prefix('/'))) {
         Some(("", _)) => "~".to_string(),
@@ -157,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_alone_is_what_it_was() {
+    fn a_command_alone_is_unchanged() {
         assert_eq!(CommandWrapper::default().wrap("a; b 'c'"), "a; b 'c'");
     }
 
@@ -184,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn sudo_runs_it_all_once_it_has_begun() {
+    fn sudo_runs_the_whole_line() {
         let sudo = Sudo { user: Some("it".to_string()), prompt: "[p]".to_string(), begun: "[b]".to_string() };
         let wrapper = CommandWrapper { chdir: Some("/a b".to_string()), env: Vec::new(), sudo: Some(sudo) };
         assert_eq!(
@@ -195,13 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_has_a_name() {
+    fn a_variable_needs_a_valid_name() {
         for bad in ["A", "=x", "1A=x", "A B=x", "a;b=x", "é=x"] {
             assert!(bad.parse::<Variable>().is_err(), "{bad}");
         }
     }
 
-    /// What a login shell hands on to a program that prints each of its arguments in brackets.
+    /// Returns what a program prints that a login shell runs, and that prints each of its arguments in brackets.
     fn arguments_by(shell: &str, line: &str) -> String {
         let output = Command::new(shell)
             .arg("-c")
@@ -265,12 +263,12 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn a_quoted_word_comes_out_as_it_was(word in "[^\0]{0,20}") {
+        fn a_quoted_word_is_unchanged(word in "[^\0]{0,20}") {
             prop_assert_eq!(sh(&format!("printf '%s' {}", quote(&word))), word);
         }
 
         #[test]
-        fn words_come_out_of_any_shell_as_they_were(
+        fn words_pass_through_any_shell_unchanged(
             words in proptest::collection::vec("[ -~é\n\t]{0,12}", 1..4),
             shell in proptest::sample::select(&SHELLS),
         ) {

@@ -4,7 +4,8 @@
 use crate::base::attempt_timer::AttemptTimer;
 use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;
-use crate::session::follow::{Follow, SessionChannel};
+use crate::session::command_channel::SessionChannel;
+use crate::session::follow::Follow;
 use crate::session::ssh_session::SshSession;
 use crate::session::sudo::SudoGate;
 use crate::session::terminate::channel::terminate_channel;

@@ -2,9 +2,8 @@
 
 use crate::base::attempt_timer::AttemptTimer;
 use crate::base::wait::WaitError;
-use crate::ffi::ExecChannel;
+use crate::session::command_channel::CommandChannel;
 use crate::session::exec::{CommandEnd, Stdin};
-use crate::session::ssh_session::{SshSession, unless_blocked};
 use crate::session::sudo::{NoPassword, Secret, SudoGate, SudoSign};
 use cerveza_results::{Sink, Stream};
 use std::io;
@@ -15,85 +14,6 @@ use zeroize::Zeroize;
 const SUDO: Duration = Duration::from_secs(60);
 const BUFFER: usize = 32 * 1024;
 const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
-
-/// The channel of a running command. None of its calls blocks, except `wait`.
-pub trait CommandChannel {
-    /// Reads what has arrived on one stream. Returns 0 if nothing has.
-    fn read(&self, stream: Stream, buffer: &mut [u8]) -> Result<usize, WaitError>;
-
-    /// Returns output that arrived before the connection broke.
-    fn take_queued(&self, stream: Stream) -> Option<Vec<u8>>;
-
-    /// Sends some bytes. Returns how many, which is 0 if the window is full.
-    fn write(&self, bytes: &[u8]) -> Result<usize, WaitError>;
-
-    /// Sends the end of stdin. Returns whether it was sent.
-    fn send_eof(&self) -> Result<bool, WaitError>;
-
-    fn may_send(&self) -> bool;
-
-    fn output_ended(&self) -> bool;
-
-    /// Returns whether the server has closed the channel.
-    fn is_closed(&self) -> Result<bool, WaitError>;
-
-    /// Returns how many bytes the connection has received.
-    fn received(&self) -> u64;
-
-    /// Fails if the deadline has passed or a stop came.
-    fn check(&self, deadline: Option<Instant>) -> Result<(), WaitError>;
-
-    /// Waits until something can be received or sent.
-    fn wait(&self, deadline: Option<Instant>) -> Result<(), WaitError>;
-}
-
-/// A channel of libssh2 and its session.
-pub struct SessionChannel<'a> {
-    pub session: &'a SshSession,
-    pub channel: &'a ExecChannel,
-}
-
-impl CommandChannel for SessionChannel<'_> {
-    fn read(&self, stream: Stream, buffer: &mut [u8]) -> Result<usize, WaitError> {
-        Ok(unless_blocked(self.channel.read(stream, buffer))?.unwrap_or(0))
-    }
-
-    fn take_queued(&self, stream: Stream) -> Option<Vec<u8>> {
-        self.channel.take_queued(stream)
-    }
-
-    fn write(&self, bytes: &[u8]) -> Result<usize, WaitError> {
-        Ok(unless_blocked(self.channel.write(bytes))?.unwrap_or(0))
-    }
-
-    fn send_eof(&self) -> Result<bool, WaitError> {
-        Ok(unless_blocked(self.channel.send_eof())?.is_some())
-    }
-
-    fn may_send(&self) -> bool {
-        self.session.may_send()
-    }
-
-    fn output_ended(&self) -> bool {
-        self.channel.ended()
-    }
-
-    fn is_closed(&self) -> Result<bool, WaitError> {
-        Ok(unless_blocked(self.channel.closed())?.is_some())
-    }
-
-    fn received(&self) -> u64 {
-        self.session.received()
-    }
-
-    fn check(&self, deadline: Option<Instant>) -> Result<(), WaitError> {
-        self.session.check(deadline)
-    }
-
-    fn wait(&self, deadline: Option<Instant>) -> Result<(), WaitError> {
-        self.session.wait(deadline)
-    }
-}
 
 /// What is still to be sent to the command.
 struct Feeder<'a> {
@@ -253,13 +173,13 @@ impl<'a> Follow<'a> {
         let Some(gate) = self.gate.as_mut().filter(|gate| !gate.is_open()) else {
             return Ok(self.pass_on(stream, bytes)?);
         };
-        let (bytes, signs) = gate.pass(stream, bytes);
+        let (bytes, signs) = gate.filter(stream, bytes);
         for sign in signs {
             match sign {
-                SudoSign::Begun => gate.accepted(),
+                SudoSign::Begun => gate.accept_password(),
                 SudoSign::Prompt => {
                     self.timer.pause();
-                    let password = gate.answer(&|| self.channel.check(None)).map_err(|error| match error {
+                    let password = gate.password(&|| self.channel.check(None)).map_err(|error| match error {
                         NoPassword::Because(why) => CommandEnd::NoPassword(why),
                         NoPassword::WaitError(wait_error) => CommandEnd::WaitError(wait_error),
                     })?;
@@ -277,7 +197,7 @@ impl<'a> Follow<'a> {
         for stream in STREAMS {
             while let Some(mut bytes) = self.channel.take_queued(stream) {
                 if let Some(gate) = self.gate.as_mut().filter(|gate| !gate.is_open()) {
-                    bytes = gate.pass(stream, &bytes).0;
+                    bytes = gate.filter(stream, &bytes).0;
                 }
                 let _ = self.pass_on(stream, &bytes);
             }
@@ -288,7 +208,7 @@ impl<'a> Follow<'a> {
     /// Passes on what the gate has held back.
     fn pass_on_held(&mut self) -> Result<(), WaitError> {
         for stream in STREAMS {
-            let held = self.gate.as_mut().map(|gate| gate.rest(stream)).unwrap_or_default();
+            let held = self.gate.as_mut().map(|gate| gate.take_held(stream)).unwrap_or_default();
             if !held.is_empty() {
                 self.pass_on(stream, &held)?;
             }
@@ -299,11 +219,263 @@ impl<'a> Follow<'a> {
     /// Passes output on. The time that the reader of our output takes does not count as the host's.
     fn pass_on(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), WaitError> {
         let before = self.sink.reader_time();
-        let taken = self.sink.take(stream, bytes, &|| {
+        let taken = self.sink.write(stream, bytes, &|| {
             self.timer.touch();
             self.channel.check(None)
         });
         self.timer.postpone(self.sink.reader_time() - before);
         taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::command_line::Sudo;
+    use crate::session::sudo::Password;
+    use cerveza_results::Captured;
+    use std::cell::{Cell, RefCell};
+    use std::collections::VecDeque;
+    use std::fs::File;
+    use zeroize::Zeroizing;
+
+    /// What the server sends.
+    enum Arrival {
+        Output(Stream, &'static str),
+        /// Room for more of stdin. It is received by the next read of stderr, as a part of which libssh2 may receive anything.
+        Window(usize),
+        End,
+        /// The connection breaks after this output.
+        Lost(&'static str),
+    }
+
+    /// A channel on which something arrives with each wait.
+    struct FakeChannel {
+        arrivals: RefCell<VecDeque<Arrival>>,
+        output: RefCell<[Vec<u8>; 2]>,
+        window: Cell<usize>,
+        next_window: Cell<usize>,
+        stdin: RefCell<Vec<u8>>,
+        stdin_is_closed: Cell<bool>,
+        received: Cell<u64>,
+        has_ended: Cell<bool>,
+        is_lost: Cell<bool>,
+    }
+
+    impl FakeChannel {
+        fn new(window: usize, arrivals: impl IntoIterator<Item = Arrival>) -> FakeChannel {
+            FakeChannel {
+                arrivals: RefCell::new(arrivals.into_iter().collect()),
+                output: RefCell::default(),
+                window: Cell::new(window),
+                next_window: Cell::new(0),
+                stdin: RefCell::default(),
+                stdin_is_closed: Cell::new(false),
+                received: Cell::new(0),
+                has_ended: Cell::new(false),
+                is_lost: Cell::new(false),
+            }
+        }
+    }
+
+    fn lost() -> WaitError {
+        WaitError::Io(io::ErrorKind::ConnectionReset.into())
+    }
+
+    impl CommandChannel for FakeChannel {
+        fn read(&self, stream: Stream, buffer: &mut [u8]) -> Result<usize, WaitError> {
+            if self.is_lost.get() {
+                return Err(lost());
+            }
+            if stream == Stream::Stderr && self.next_window.get() > 0 {
+                self.window.set(self.next_window.take());
+                self.received.set(self.received.get() + 1);
+            }
+            let output = &mut self.output.borrow_mut()[stream as usize];
+            let len = output.len().min(buffer.len());
+            buffer[..len].copy_from_slice(&output[..len]);
+            output.drain(..len);
+            Ok(len)
+        }
+
+        fn take_queued(&self, stream: Stream) -> Option<Vec<u8>> {
+            let output = std::mem::take(&mut self.output.borrow_mut()[stream as usize]);
+            (!output.is_empty()).then_some(output)
+        }
+
+        fn write(&self, bytes: &[u8]) -> Result<usize, WaitError> {
+            if self.stdin_is_closed.get() {
+                return Err(lost());
+            }
+            let len = bytes.len().min(self.window.get());
+            self.window.set(self.window.get() - len);
+            self.stdin.borrow_mut().extend_from_slice(&bytes[..len]);
+            Ok(len)
+        }
+
+        fn send_eof(&self) -> Result<bool, WaitError> {
+            self.stdin.borrow_mut().extend_from_slice(b"<EOF>");
+            Ok(true)
+        }
+
+        fn may_send(&self) -> bool {
+            true
+        }
+
+        fn output_ended(&self) -> bool {
+            self.has_ended.get() && self.output.borrow().iter().all(Vec::is_empty)
+        }
+
+        fn is_closed(&self) -> Result<bool, WaitError> {
+            Ok(self.has_ended.get())
+        }
+
+        fn received(&self) -> u64 {
+            self.received.get()
+        }
+
+        fn check(&self, deadline: Option<Instant>) -> Result<(), WaitError> {
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) { Err(WaitError::Deadline) } else { Ok(()) }
+        }
+
+        fn wait(&self, deadline: Option<Instant>) -> Result<(), WaitError> {
+            self.check(deadline)?;
+            match self.arrivals.borrow_mut().pop_front().expect("the server sends nothing more") {
+                Arrival::Output(stream, text) => {
+                    self.output.borrow_mut()[stream as usize].extend_from_slice(text.as_bytes());
+                }
+                Arrival::Window(window) => self.next_window.set(window),
+                Arrival::End => self.has_ended.set(true),
+                Arrival::Lost(text) => {
+                    self.output.borrow_mut()[0].extend_from_slice(text.as_bytes());
+                    self.is_lost.set(true);
+                }
+            }
+            Ok(())
+        }
+    }
+
+    const LIMIT: Duration = Duration::from_secs(60);
+    use Arrival::{End, Lost, Output, Window};
+    use Stream::{Stderr, Stdout};
+
+    /// Follows the command of a channel. Returns how it ended, and stdout and stderr.
+    fn follow(channel: &FakeChannel, stdin: Stdin<'_>) -> (CommandEnd, String, String) {
+        let (timer, mut sink) = (AttemptTimer::started(LIMIT), Captured::default());
+        let end = Follow::new(channel, stdin, None, &timer, &mut sink).run_to_end();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (end, text(sink.stdout), text(sink.stderr))
+    }
+
+    #[test]
+    fn stdin_and_both_outputs_pass_through() {
+        let channel = FakeChannel::new(100, [Output(Stdout, "out"), Output(Stderr, "err"), Output(Stdout, "put"), End]);
+        let (end, stdout, stderr) = follow(&channel, Stdin::Bytes(b"in"));
+        assert!(matches!(end, CommandEnd::Closed), "{end:?}");
+        assert_eq!((stdout.as_str(), stderr.as_str()), ("output", "err"));
+        assert_eq!(*channel.stdin.borrow(), b"in<EOF>");
+    }
+
+    #[test]
+    fn a_window_that_a_read_receives_is_used_before_the_next_wait() {
+        // Each window arrives during the read of stderr, after stdin was found blocked. Nothing arrives after it that would
+        // end a wait, except the end, which must find all of stdin sent.
+        let channel = FakeChannel::new(4, [Window(3), Window(100), End]);
+        let (end, ..) = follow(&channel, Stdin::Bytes(b"0123456789"));
+        assert!(matches!(end, CommandEnd::Closed), "{end:?}");
+        assert_eq!(*channel.stdin.borrow(), b"0123456789<EOF>");
+    }
+
+    #[test]
+    fn a_command_that_closes_its_stdin_is_followed_to_its_end() {
+        let channel = FakeChannel::new(100, [Output(Stdout, "out"), End]);
+        channel.stdin_is_closed.set(true);
+        let (end, stdout, _) = follow(&channel, Stdin::Bytes(b"in"));
+        assert!(matches!(end, CommandEnd::Closed), "{end:?}");
+        assert_eq!(stdout, "out");
+    }
+
+    #[test]
+    fn output_that_arrived_before_the_connection_was_lost_is_kept() {
+        let channel = FakeChannel::new(100, [Output(Stdout, "first, "), Lost("last words")]);
+        let (end, stdout, _) = follow(&channel, Stdin::Nothing);
+        assert!(matches!(end, CommandEnd::WaitError(WaitError::Io(_))), "{end:?}");
+        assert_eq!(stdout, "first, last words");
+    }
+
+    #[test]
+    fn a_deadline_ends_the_wait() {
+        let channel = FakeChannel::new(100, []);
+        let (timer, mut sink) = (AttemptTimer::started(Duration::ZERO), Captured::default());
+        let end = Follow::new(&channel, Stdin::Nothing, None, &timer, &mut sink).run_to_end();
+        assert!(matches!(end, CommandEnd::WaitError(WaitError::Deadline)), "{end:?}");
+    }
+
+    #[test]
+    fn a_stdin_that_cannot_be_read_ends_the_wait() {
+        let folder = File::open("/").unwrap();
+        let (end, ..) = follow(&FakeChannel::new(100, []), Stdin::File(&folder));
+        assert!(matches!(end, CommandEnd::Stdin(_)), "{end:?}");
+    }
+
+    /// A sink whose reader takes ten seconds for each piece of output.
+    #[derive(Default)]
+    struct SlowSink(Duration);
+
+    impl Sink<WaitError> for SlowSink {
+        fn write(
+            &mut self,
+            _stream: Stream,
+            _bytes: &[u8],
+            check: &dyn Fn() -> Result<(), WaitError>,
+        ) -> Result<(), WaitError> {
+            self.0 += Duration::from_secs(10);
+            check()
+        }
+
+        fn reader_time(&self) -> Duration {
+            self.0
+        }
+    }
+
+    #[test]
+    fn a_slow_reader_of_our_output_does_not_use_up_the_time_of_the_command() {
+        let channel = FakeChannel::new(100, [Output(Stdout, "a"), Output(Stderr, "b"), End]);
+        let (timer, mut sink) = (AttemptTimer::started(LIMIT), SlowSink::default());
+        let deadline = timer.deadline().unwrap();
+        let end = Follow::new(&channel, Stdin::Nothing, None, &timer, &mut sink).run_to_end();
+        assert!(matches!(end, CommandEnd::Closed), "{end:?}");
+        assert_eq!(timer.deadline(), Some(deadline + Duration::from_secs(20)));
+    }
+
+    #[test]
+    fn sudo_gets_the_password_before_the_command_gets_stdin() {
+        let sudo = Sudo { user: None, prompt: "<ask>".to_string(), begun: "<go>".to_string() };
+        let password = Password::new(Box::new(|_| Ok(Zeroizing::new(b"secret".to_vec()))));
+        let arrivals =
+            [Output(Stderr, "lecture\n<a"), Output(Stderr, "sk>"), Output(Stderr, "<go>"), Output(Stdout, "x"), End];
+        let channel = FakeChannel::new(100, arrivals);
+        let (timer, mut sink) = (AttemptTimer::started(LIMIT), Captured::default());
+        let before = timer.deadline();
+        let gate = SudoGate::new(&sudo, &password, "me".to_string());
+        let mut follow = Follow::new(&channel, Stdin::Bytes(b"in"), Some(gate), &timer, &mut sink);
+        let end = follow.run_to_end();
+        assert!(matches!(end, CommandEnd::Closed) && follow.refusal().is_none(), "{end:?}");
+        drop(follow);
+        assert_eq!(*channel.stdin.borrow(), b"secret\nin<EOF>");
+        assert_eq!((sink.stdout.as_slice(), sink.stderr.as_slice()), (&b"x"[..], &b"lecture\n"[..]));
+        assert!(timer.deadline() > before);
+    }
+
+    #[test]
+    fn a_password_that_nobody_knows_ends_the_wait() {
+        let sudo = Sudo { user: None, prompt: "<ask>".to_string(), begun: "<go>".to_string() };
+        let password = Password::new(Box::new(|_| Err(NoPassword::Because("no terminal".to_string()))));
+        let channel = FakeChannel::new(100, [Output(Stderr, "<ask>")]);
+        let (timer, mut sink) = (AttemptTimer::started(LIMIT), Captured::default());
+        let gate = SudoGate::new(&sudo, &password, "me".to_string());
+        let end = Follow::new(&channel, Stdin::Bytes(b"in"), Some(gate), &timer, &mut sink).run_to_end();
+        assert!(matches!(&end, CommandEnd::NoPassword(why) if why == "no terminal"), "{end:?}");
+        assert!(channel.stdin.borrow().is_empty());
     }
 }

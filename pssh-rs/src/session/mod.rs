@@ -2,6 +2,7 @@
 //! terminating it.
 
 pub mod algorithms;
+mod command_channel;
 pub mod command_line;
 pub mod exec;
 mod follow;

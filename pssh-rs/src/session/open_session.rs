@@ -8,15 +8,15 @@ use ssh2::{Error, ErrorCode, Session};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// sshd frees a session after it has handled both sides' close, and refuses an open that it reads together with ours. Its
-/// refusal tells that the close is handled by now. The later pauses are for other servers.
+/// The pauses before an open is repeated. sshd frees a session after it has handled both sides' close, and refuses an open that it
+/// reads together with our close. Its refusal shows that it has handled the close. The later pauses are for other servers.
 const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(200)];
-/// The longest wait for the server to close its end of a session whose command was ended: less than what the pool grants
+/// The longest wait for the server to close a session whose command has ended. It is shorter than the time that the runner grants
 /// after a deadline.
-const CLOSE: Duration = Duration::from_secs(2);
+const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 impl SshSession {
-    /// Opens a session. One that is refused is asked for again, because the session before it may not be gone yet.
+    /// Opens a session. If it is refused, tries again, because the session before it may not be freed.
     pub fn open_session<T>(
         &self,
         deadline: Option<Instant>,
@@ -36,8 +36,8 @@ impl SshSession {
         if !channel.ended() {
             return;
         }
-        let deadline = Some(Instant::now() + CLOSE);
-        // Without an answer the next session is asked for all the same.
+        let deadline = Some(Instant::now() + CLOSE_TIME);
+        // Without a reply, the next session is requested anyway.
         let _ = self.sheltered(|| {
             self.drive(deadline, |_| channel.closed())?;
             self.drive(deadline, |_| channel.close())
@@ -45,9 +45,9 @@ impl SshSession {
     }
 }
 
-/// Whether the server refused to open a session, rather than something within it.
+/// Returns whether the server refused to open a session, rather than a request within it.
 pub fn is_refused(error: &Error) -> bool {
-    // `libssh2_sftp_init` has words of its own.
+    // `libssh2_sftp_init` has its own message.
     error.code() == ErrorCode::Session(raw::LIBSSH2_ERROR_CHANNEL_FAILURE)
         && (error.message().starts_with("Channel open failure") || error.message() == "Unable to startup channel")
 }

@@ -23,11 +23,11 @@ pub const LOST: &str = "the connection was lost";
 
 /// The state of keepalives.
 #[derive(Clone, Copy)]
-struct Watch {
+struct Keepalive {
     alive: ServerAlive,
     /// How many keepalives in a row the host has not answered.
     unanswered: u32,
-    /// When the next one is due, if nothing comes before.
+    /// When the next one is due, if nothing arrives before.
     due: Instant,
 }
 
@@ -36,7 +36,7 @@ pub struct SshSession {
     socket: Arc<Socket>,
     /// The algorithms that we offer.
     ours: Ours,
-    watch: Cell<Option<Watch>>,
+    keepalive: Cell<Option<Keepalive>>,
     /// The stop that ends waits.
     stop: RefCell<Arc<Stop>>,
     shutdown: Shutdown,
@@ -48,10 +48,10 @@ impl SshSession {
         session.set_blocking(false);
         attach_socket(&mut session, &socket);
         let stop = RefCell::new(Arc::clone(&shutdown.stop));
-        Ok(SshSession { session, socket, ours: Ours::default(), watch: Cell::new(None), stop, shutdown })
+        Ok(SshSession { session, socket, ours: Ours::default(), keepalive: Cell::new(None), stop, shutdown })
     }
 
-    /// Runs `work` so that only the second stop ends its waits: for work because of a stop, and for cleaning up.
+    /// Runs `work`, whose waits only the second stop ends. For work after a stop, such as terminating a command.
     pub fn sheltered<T>(&self, work: impl FnOnce() -> T) -> T {
         let before = self.stop.replace(Arc::clone(&self.shutdown.abort));
         let result = work();
@@ -73,8 +73,8 @@ impl SshSession {
         &self.session
     }
 
-    /// Allows the algorithms that ssh_config asks for, of those that libssh2 has.
-    pub fn prefer(&mut self, options: &HostOptions) -> Result<(), WaitError> {
+    /// Offers only the algorithms that ssh_config names, of those that libssh2 has.
+    pub fn set_algorithms(&mut self, options: &HostOptions) -> Result<(), WaitError> {
         self.session.set_compress(options.compression);
         let allow = |kind, methods: &[MethodType], asked: &Option<String>| {
             let supported = self.session.supported_algs(methods[0])?;
@@ -95,7 +95,7 @@ impl SshSession {
         Ok(())
     }
 
-    /// Exchanges banners and keys. Of the host key algorithms those that are `query` are asked for first.
+    /// Exchanges banners and keys. Prefers the host key algorithms of the keys in `query`.
     pub fn handshake(&mut self, query: &HostKeyQuery<'_>, deadline: Instant) -> Result<(), WaitError> {
         let supported = self.session.supported_algs(MethodType::HostKey)?;
         let host_keys = host_key_algorithms(&supported, query);
@@ -117,7 +117,7 @@ impl SshSession {
         match (why_failed(&opening, &self.ours), self.disconnect(), wait_error) {
             (Some(why), _, _) => Err(WaitError::Io(io::Error::other(why))),
             (None, Some(why), _) => reset(format!("the server ended the connection ({why:?})")),
-            // libssh2 calls it a failed key exchange.
+            // libssh2 reports it as a failed key exchange.
             (None, None, WaitError::Ssh(_)) if self.is_closed() => reset(LOST.to_string()),
             (None, None, wait_error) => Err(wait_error),
         }
@@ -129,7 +129,7 @@ impl SshSession {
         kinds.into_iter().filter_map(|kind| self.session.methods(kind)).collect::<Vec<_>>().join(", ")
     }
 
-    /// Repeats `op` until it no longer would block. The deadline is that of the phase: what trickles in does not move it.
+    /// Repeats `op` until it no longer would block, at most until the deadline.
     pub fn drive<T>(
         &self,
         deadline: Option<Instant>,
@@ -143,54 +143,54 @@ impl SshSession {
         }
     }
 
-    /// How many bytes have been received. A call that would block is worth repeating once this has changed: another one
-    /// may have received what it waits for.
+    /// Returns how many bytes have been received. Once this has changed, repeat a call that would block: another call may have
+    /// received what it waits for.
     pub fn received(&self) -> u64 {
         self.socket.received()
     }
 
-    /// Whether the socket has room for more data.
+    /// Returns whether the socket has room for more data.
     pub fn may_send(&self) -> bool {
         self.socket.flush()
     }
 
-    /// From now on each wait also ends when the host has been silent for too long. For after the login, since no server
-    /// answers a keepalive before.
+    /// Sends keepalives from now on, and ends each wait if the host does not answer them. Call it after the login, because no
+    /// server answers a keepalive before.
     pub fn keep_alive(&self, alive: ServerAlive) {
         let due = Instant::now() + alive.interval;
-        self.watch.set((!alive.interval.is_zero()).then_some(Watch { alive, unanswered: 0, due }));
+        self.keepalive.set((!alive.interval.is_zero()).then_some(Keepalive { alive, unanswered: 0, due }));
     }
 
     /// Waits until the socket is ready for what libssh2 wants of it.
     pub fn wait(&self, deadline: Option<Instant>) -> Result<(), WaitError> {
         loop {
-            let watch = self.watch.get();
-            let due = watch.map(|watch| watch.due);
+            let keepalive = self.keepalive.get();
+            let due = keepalive.map(|keepalive| keepalive.due);
             match self.wait_until_ready(due.into_iter().chain(deadline).min()) {
                 Err(WaitError::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
                 ended => {
-                    if let (Ok(true), Some(Watch { alive, .. })) = (&ended, watch) {
+                    if let (Ok(true), Some(Keepalive { alive, .. })) = (&ended, keepalive) {
                         self.keep_alive(alive);
                     }
                     return ended.map(|_| ());
                 }
             }
-            if let Some(mut watch) = watch {
-                if watch.unanswered >= watch.alive.count_max {
-                    let silence = watch.alive.interval * (watch.unanswered + 1);
+            if let Some(mut keepalive) = keepalive {
+                if keepalive.unanswered >= keepalive.alive.count_max {
+                    let silence = keepalive.alive.interval * (keepalive.unanswered + 1);
                     let silence = humantime::format_duration(silence);
                     let error = format!("the host stopped answering (nothing came for {silence})");
                     return Err(WaitError::Io(io::Error::new(io::ErrorKind::TimedOut, error)));
                 }
                 send_keepalive(&self.session);
-                watch.unanswered += 1;
-                watch.due = Instant::now() + watch.alive.interval;
-                self.watch.set(Some(watch));
+                keepalive.unanswered += 1;
+                keepalive.due = Instant::now() + keepalive.alive.interval;
+                self.keepalive.set(Some(keepalive));
             }
         }
     }
 
-    /// Returns whether there was a sign of life: something to receive, or room for what could not be sent.
+    /// Returns whether the host showed that it is alive: there is something to receive, or room for what could not be sent.
     fn wait_until_ready(&self, deadline: Option<Instant>) -> Result<bool, WaitError> {
         let sent = self.socket.flush();
         let directions = self.session.block_directions();
@@ -201,7 +201,7 @@ impl SshSession {
         if !flags.is_empty() {
             return wait_for(self.socket.as_fd(), flags, deadline, &self.stop()).map(|()| true);
         }
-        // libssh2 wants nothing and is not done: ask again soon, not at once.
+        // libssh2 waits for nothing and is not finished: call it again soon, but not at once.
         let soon = Instant::now() + Duration::from_millis(20);
         match wait_for(self.socket.as_fd(), PollFlags::IN, Some(soon), &self.stop()) {
             Err(WaitError::Deadline) if deadline.is_none_or(|deadline| Instant::now() < deadline) => Ok(false),
@@ -209,7 +209,7 @@ impl SshSession {
         }
     }
 
-    /// Whether the peer has closed the connection, or it broke: libssh2 calls that a refused key.
+    /// Returns whether the peer has closed the connection, or it broke. libssh2 reports that as a refused key.
     pub fn is_closed(&self) -> bool {
         match recv(&self.socket, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
             Ok((_, received)) => received == 0,
@@ -222,7 +222,7 @@ impl SshSession {
         self.socket.transcript.disconnect()
     }
 
-    /// Whether the deadline has passed or Ctrl-C came: for loops that never need to wait.
+    /// Fails if the deadline has passed or a stop came. For loops that may never wait.
     pub fn check(&self, deadline: Option<Instant>) -> Result<(), WaitError> {
         match deadline {
             _ if self.stop().is_set() => Err(WaitError::Stopped),
@@ -242,7 +242,7 @@ impl Drop for SshSession {
     }
 }
 
-/// The algorithms that libssh2 has, of every kind.
+/// Returns the algorithms that libssh2 has, of every kind.
 pub fn supported_algorithms() -> Result<Vec<&'static str>, ssh2::Error> {
     let session = Session::new()?;
     let kinds = [MethodType::Kex, MethodType::HostKey, MethodType::CryptCs, MethodType::MacCs];
@@ -258,7 +258,7 @@ pub fn unless_blocked<T>(result: Result<T, ssh2::Error>) -> Result<Option<T>, Wa
     }
 }
 
-/// Whether the error is the end of the connection rather than an answer.
+/// Returns whether the error is the end of the connection, rather than a reply.
 pub fn is_disconnect(error: &ssh2::Error) -> bool {
     matches!(
         error.code(),
@@ -271,7 +271,7 @@ pub fn is_disconnect(error: &ssh2::Error) -> bool {
     )
 }
 
-/// An error of libssh2 as a phrase.
+/// Returns an error of libssh2 as a phrase.
 pub fn phrase(error: &ssh2::Error) -> String {
     match error.code() {
         _ if is_disconnect(error) => LOST.to_string(),

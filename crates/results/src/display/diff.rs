@@ -1,14 +1,14 @@
-//! `--diff`: shows how the output of a group differs from that of the largest group.
+//! Shows how the output of a group differs from that of the largest one.
 
 use crate::display::group::Group;
 use crate::display::style::{GREEN, RED, Style};
 use similar::{ChangeTag, TextDiff};
 use std::time::{Duration, Instant};
 
-/// The time limit of one comparison. A longer one gives a coarser result.
-const EACH: Duration = Duration::from_millis(500);
-/// The time limit of all comparisons of a run.
-const ALL: Duration = Duration::from_secs(10);
+/// Time limit for one comparison. After it the difference is coarser.
+const ONE_DIFF: Duration = Duration::from_millis(500);
+/// Time limit for all comparisons of a run.
+const ALL_DIFFS: Duration = Duration::from_secs(10);
 
 pub struct Differ {
     until: Instant,
@@ -16,10 +16,10 @@ pub struct Differ {
 
 impl Differ {
     pub fn new() -> Differ {
-        Differ { until: Instant::now() + ALL }
+        Differ { until: Instant::now() + ALL_DIFFS }
     }
 
-    /// Adds the unified diff of one stream, with `mark` before each line. Adds nothing if both are the same.
+    /// Adds the unified diff of one stream, each line after `mark`. Adds nothing if both are the same.
     pub fn show(&mut self, text: &mut Vec<u8>, style: &Style, mark: &[u8], old: &[u8], new: &[u8]) {
         if old == new {
             return;
@@ -28,7 +28,7 @@ impl Differ {
         if old == new {
             return style.push_line(text, mark, b"differs in bytes that are no text");
         }
-        let deadline = self.until.min(Instant::now() + EACH);
+        let deadline = self.until.min(Instant::now() + ONE_DIFF);
         let diff = TextDiff::configure().deadline(deadline).diff_lines(old.as_ref(), new.as_ref());
         for hunk in diff.unified_diff().context_radius(2).iter_hunks() {
             style.push_line(text, mark, hunk.header().to_string().as_bytes());
@@ -49,11 +49,11 @@ impl Differ {
     }
 }
 
-/// Returns the largest group whose command ended by itself. Other groups are compared with it.
+/// Returns the largest group whose command ended by itself. The others are compared with it.
 pub fn base(groups: &[Group]) -> Option<usize> {
     let ended = groups.iter().enumerate().filter(|(_, group)| group.ended());
-    // Of several largest groups, the first: max_by_key returns the last.
-    ended.rev().max_by_key(|(_, group)| group.len()).map(|(at, _)| at)
+    // The first of several: max_by_key returns the last.
+    ended.rev().max_by_key(|(_, group)| group.len()).map(|(index, _)| index)
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ use hostrange::{fold, natural_cmp};
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, HashMap};
 
-/// The indent of output. No output can look like a header of ours.
+/// Each line of output begins with one of these, so it cannot look like a header.
 pub const STDOUT: &[u8] = b"  ";
 pub const STDERR: &[u8] = b"! ";
 const STATUS: &[u8] = b"= ";
 
-/// What the hosts of a group share. Compared as a whole, because hashes may collide.
+/// What the hosts of a group share.
 #[derive(PartialEq, Eq, Hash)]
 struct Same {
     status: HostStatus,
@@ -27,7 +27,7 @@ struct Same {
 #[derive(Default)]
 struct Members {
     hosts: Vec<String>,
-    /// Errors, such as why hosts were not reached, each with its hosts.
+    /// The errors of hosts, such as why they were not reached, each with its hosts.
     errors: BTreeMap<String, Vec<String>>,
 }
 
@@ -54,8 +54,8 @@ impl Groups {
         }
     }
 
-    /// Returns the groups in the order in which they are shown. Failures are last, near the prompt, and rare output comes
-    /// after common output.
+    /// Returns the groups in the order in which they are shown: failures last, because the end of the output is seen first, and
+    /// small groups after large ones.
     pub fn sorted(self) -> Vec<Group> {
         let groups = self.0.into_iter().map(|(same, Members { mut hosts, errors })| {
             hosts.sort_by(|a, b| natural_cmp(a, b));
@@ -87,14 +87,14 @@ impl Group {
         self.hosts.len()
     }
 
-    /// Adds the group: its hosts, their errors and their output.
+    /// Adds the group: its hosts, their errors, and their output.
     pub fn show(&self, text: &mut Vec<u8>, style: &Style) {
         self.show_header(text, style, "");
         style.push_lines(text, STDOUT, &self.stdout.bytes);
         style.push_lines(text, STDERR, &self.stderr.bytes);
     }
 
-    /// Adds the group, with the difference between its output and that of another.
+    /// Adds the group with the difference of its output from that of another.
     pub fn show_against(&self, text: &mut Vec<u8>, style: &Style, differ: &mut Differ, base: &Group) {
         if self.is_silent() && !self.ended() {
             return self.show_header(text, style, "");
@@ -112,28 +112,28 @@ impl Group {
         if self.hosts.len() > 1 {
             header.push_str(&format!(" ({})", self.hosts.len()));
         }
-        let mut said = self.status.name().to_string();
+        let mut result = self.status.name().to_string();
         if let Some(code) = self.exit_code.filter(|code| *code != 0) {
-            said.push_str(&format!(", exit status {code}"));
+            result.push_str(&format!(", exit status {code}"));
         }
         if let Some(signal) = &self.signal {
-            said.push_str(&format!(", signal {}", visible(signal)));
+            result.push_str(&format!(", signal {}", visible(signal)));
         }
         if self.is_silent() && self.ended() && note.is_empty() {
-            said.push_str(", no output");
+            result.push_str(", no output");
         }
-        said.push_str(note);
-        let said = match self.status {
-            HostStatus::Ok => said,
-            _ => style.coloured(RED, &said),
-        };
-        text.extend_from_slice(format!("{}: {said}\n", style.coloured("1", &header)).as_bytes());
-        // The header already has the exit status or the signal.
-        let is_told = self.exit_code.is_some_and(|code| code != 0) || self.signal.is_some();
-        for (error, hosts) in self.errors.iter().filter(|_| !is_told || self.status == HostStatus::Ok) {
-            let line = match hosts.len() == self.hosts.len() {
-                true => visible(error).into_owned(),
-                false => format!("{}: {}", fold(hosts.iter().map(String::as_str)), visible(error)),
+        result.push_str(note);
+        if self.status != HostStatus::Ok {
+            result = style.coloured(RED, &result);
+        }
+        text.extend_from_slice(format!("{}: {result}\n", style.coloured("1", &header)).as_bytes());
+        // The header has the exit status or the signal.
+        let is_in_header = self.exit_code.is_some_and(|code| code != 0) || self.signal.is_some();
+        for (error, hosts) in self.errors.iter().filter(|_| !is_in_header || self.status == HostStatus::Ok) {
+            let line = if hosts.len() == self.hosts.len() {
+                visible(error).into_owned()
+            } else {
+                format!("{}: {}", fold(hosts.iter().map(String::as_str)), visible(error))
             };
             text.extend_from_slice(STATUS);
             text.extend_from_slice(style.coloured(RED, &line).as_bytes());

@@ -7,10 +7,10 @@ use crate::output::stream::Stream;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-/// Longer lines are shown in parts of this length.
-const LONGEST: usize = 64 * 1024;
-/// On a terminal, an unfinished line is shown if no more of it arrives for this time. It may be a prompt.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// A longer line is shown in parts of this length.
+const LONGEST_PART: usize = 64 * 1024;
+/// On a terminal, an incomplete line is shown after this time without more output, because it may be a prompt.
+const PROMPT_WAIT: Duration = Duration::from_secs(1);
 
 pub struct Live {
     style: Style,
@@ -18,12 +18,12 @@ pub struct Live {
     done: HashSet<usize>,
 }
 
-/// The unfinished line of a stream.
+/// The current line of one stream of a host.
 struct Line {
     prefix: Vec<u8>,
-    /// The part that was not shown.
+    /// The part that is not shown.
     rest: Vec<u8>,
-    /// Whether a part was shown.
+    /// Whether a part of it was shown.
     begun: bool,
     since: Instant,
 }
@@ -33,7 +33,7 @@ impl Live {
         Live { style, hosts: HashMap::new(), done: HashSet::new() }
     }
 
-    /// Adds the lines that are now complete to `text`.
+    /// Adds to `text` the lines that this output completes.
     pub fn output(
         &mut self,
         text: &mut Vec<u8>,
@@ -52,11 +52,11 @@ impl Live {
                 Line { prefix, rest: Vec::new(), begun: false, since: now }
             })
         });
-        lines[stream as usize].take(text, &style, bytes, now);
+        lines[stream as usize].add_output(text, &style, bytes, now);
     }
 
-    /// Shows unfinished lines, and the outcome of the host.
-    pub fn done(&mut self, text: &mut Vec<u8>, (index, host): (usize, &str), outcome: &Outcome) {
+    /// Shows lines without a newline, and the status of the host.
+    pub fn end_host(&mut self, text: &mut Vec<u8>, (index, host): (usize, &str), outcome: &Outcome) {
         for mut line in self.hosts.remove(&index).into_iter().flatten() {
             if !line.rest.is_empty() {
                 line.end(text, &self.style);
@@ -66,13 +66,13 @@ impl Live {
         self.style.push_status(text, host, outcome);
     }
 
-    /// Shows unfinished lines that have waited too long. Only on a terminal: programs get whole lines.
+    /// Shows incomplete lines after a while, on a terminal. Programs get complete lines.
     pub fn tick(&mut self, text: &mut Vec<u8>, now: Instant) {
         if !self.style.is_on_terminal() {
             return;
         }
         for line in self.hosts.values_mut().flatten() {
-            if !line.rest.is_empty() && now.saturating_duration_since(line.since) >= PATIENCE {
+            if !line.rest.is_empty() && now.saturating_duration_since(line.since) >= PROMPT_WAIT {
                 let whole = whole_chars(&line.rest);
                 line.show(text, &self.style, whole);
                 line.since = now;
@@ -82,29 +82,29 @@ impl Live {
 }
 
 impl Line {
-    fn take(&mut self, text: &mut Vec<u8>, style: &Style, bytes: &[u8], now: Instant) {
+    fn add_output(&mut self, text: &mut Vec<u8>, style: &Style, bytes: &[u8], now: Instant) {
         let mut left = bytes;
-        while let Some(at) = memchr::memchr(b'\n', left) {
-            let line = &left[..at];
-            left = &left[at + 1..];
-            if self.rest.is_empty() && !self.begun && line.len() <= LONGEST {
+        while let Some(end) = memchr::memchr(b'\n', left) {
+            let line = &left[..end];
+            left = &left[end + 1..];
+            if self.rest.is_empty() && !self.begun && line.len() <= LONGEST_PART {
                 style.push_line(text, &self.prefix, without_return(line));
             } else {
-                self.add(text, style, line);
+                self.add_part(text, style, line);
                 self.end(text, style);
             }
         }
         if !left.is_empty() {
-            self.add(text, style, left);
+            self.add_part(text, style, left);
             self.since = now;
         }
     }
 
-    fn add(&mut self, text: &mut Vec<u8>, style: &Style, bytes: &[u8]) {
+    fn add_part(&mut self, text: &mut Vec<u8>, style: &Style, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
         let mut shown = 0;
-        while self.rest.len() - shown > LONGEST {
-            let part = &self.rest[shown..][..LONGEST];
+        while self.rest.len() - shown > LONGEST_PART {
+            let part = &self.rest[shown..][..LONGEST_PART];
             let part = &part[..whole_chars(part)];
             style.push_line(text, &self.prefix, part);
             shown += part.len();
@@ -123,7 +123,7 @@ impl Line {
         }
     }
 
-    /// Ends the line, at its newline or at the end of output. If it was shown in parts, nothing may be left.
+    /// Shows the rest of the line at its end. If the line was shown in parts, nothing may be left of it.
     fn end(&mut self, text: &mut Vec<u8>, style: &Style) {
         let rest = without_return(&self.rest);
         if !(self.begun && rest.is_empty()) {
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(taken(&mut text), "a: one\nb: ! warn\n");
         live.output(&mut text, A, Stream::Stdout, b"o\r\nthree", now);
         assert_eq!(taken(&mut text), "a: two\n");
-        live.done(&mut text, A, &outcome(HostStatus::Lost, "one\ntwo\nthree", ""));
+        live.end_host(&mut text, A, &outcome(HostStatus::Lost, "one\ntwo\nthree", ""));
         live.output(&mut text, A, Stream::Stdout, b"too late\n", now);
         assert_eq!(taken(&mut text), "a: three\na: = lost\n");
     }
@@ -169,13 +169,13 @@ mod tests {
     fn a_prompt_is_shown_to_people_after_a_while_and_its_newline_makes_no_empty_line() {
         let (mut live, mut text, now) = (plain(), Vec::new(), Instant::now());
         live.output(&mut text, A, Stream::Stdout, b"Password: ", now);
-        live.tick(&mut text, now + PATIENCE);
+        live.tick(&mut text, now + PROMPT_WAIT);
         assert_eq!(taken(&mut text), "");
         let mut live = Live::new(Style::default().on_terminal(std::iter::empty()));
         live.output(&mut text, A, Stream::Stdout, b"Password: ", now);
-        live.tick(&mut text, now + PATIENCE / 2);
+        live.tick(&mut text, now + PROMPT_WAIT / 2);
         assert_eq!(taken(&mut text), "");
-        live.tick(&mut text, now + PATIENCE);
+        live.tick(&mut text, now + PROMPT_WAIT);
         assert_eq!(taken(&mut text), "a: Password: \n");
         live.output(&mut text, A, Stream::Stdout, b"\r\n\nok\n", now);
         assert_eq!(taken(&mut text), "a: \na: ok\n");
@@ -184,9 +184,9 @@ mod tests {
     #[test]
     fn a_line_without_end_is_shown_in_parts() {
         let (mut live, mut text, now) = (plain(), Vec::new(), Instant::now());
-        live.output(&mut text, A, Stream::Stdout, "é".repeat(LONGEST).as_bytes(), now);
+        live.output(&mut text, A, Stream::Stdout, "é".repeat(LONGEST_PART).as_bytes(), now);
         let shown = taken(&mut text);
-        assert_eq!(shown, format!("a: {}\n", "é".repeat(LONGEST / 2)));
+        assert_eq!(shown, format!("a: {}\n", "é".repeat(LONGEST_PART / 2)));
         live.output(&mut text, A, Stream::Stdout, b"\n", now);
         assert_eq!(taken(&mut text), shown);
     }
@@ -197,9 +197,9 @@ mod tests {
             bytes in prop_oneof![
                 proptest::collection::vec(any::<u8>(), 0..300),
                 "[aé\r\n\t\u{9b}\u{202e}\u{1b}]{0,300}".prop_map(String::into_bytes),
-                (LONGEST - 100..2 * LONGEST, any::<u8>()).prop_map(|(len, byte)| [vec![byte; len], b"\r\nx\n".to_vec()].concat()),
+                (LONGEST_PART - 100..2 * LONGEST_PART, any::<u8>()).prop_map(|(len, byte)| [vec![byte; len], b"\r\nx\n".to_vec()].concat()),
             ],
-            cuts in proptest::collection::vec(0..2 * LONGEST, 0..8),
+            cuts in proptest::collection::vec(0..2 * LONGEST_PART, 0..8),
         ) {
             let shown = |chunks: &[&[u8]]| {
                 let (mut live, mut text, now) = (plain(), Vec::new(), Instant::now());
@@ -208,7 +208,7 @@ mod tests {
                     live.output(&mut text, B, Stream::Stderr, b".", now);
                     assert!(text.is_empty() || text.ends_with(b"\n"));
                 }
-                live.done(&mut text, A, &outcome(HostStatus::Ok, "", ""));
+                live.end_host(&mut text, A, &outcome(HostStatus::Ok, "", ""));
                 taken(&mut text)
             };
             let whole = shown(&[&bytes]);

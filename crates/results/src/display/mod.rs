@@ -11,11 +11,11 @@ mod live;
 mod style;
 pub mod summary;
 mod table;
+pub mod writer;
 
 use crate::display::args::DisplayArgs;
 use crate::display::style::Style;
-use crate::output::outcome::{HostStatus, Outcome};
-use crate::output::queue::{Item, OutputQueue};
+use crate::output::outcome::Outcome;
 use crate::output::record::with_result;
 use crate::output::stream::Stream;
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, RecordWriter, Result, Tool, json_line};
@@ -26,17 +26,13 @@ use live::Live;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use table::Table;
 
-/// The limit on bytes of output in the queue to the writer.
+/// The most bytes of output in the queue.
 pub const QUEUE_LIMIT: usize = 1024 * 1024;
-/// Text is written when there is this much of it.
-const ENOUGH: usize = 256 * 1024;
-/// Live lines wait this long, to be written together with others.
-const PAUSE: Duration = Duration::from_millis(20);
-/// The longest wait for an item of the queue.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Text is flushed at this size.
+const FLUSH_SIZE: usize = 256 * 1024;
 
 /// The columns of csv and tsv.
 const COLUMNS: [Column; 7] = [
@@ -55,10 +51,10 @@ enum View {
     },
     Names,
     Table(Table),
-    /// Records, written as a table or sorted, or with columns.
+    /// Sorted records, or columns of records.
     Rows(Box<RecordWriter<Vec<u8>>>),
     Live(Live),
-    /// Lines; those of a host are written when it is finished.
+    /// Lines, each host's when it is done.
     Hosts(Style),
     Groups {
         groups: Groups,
@@ -67,7 +63,7 @@ enum View {
     },
 }
 
-/// Writes results. An error in writing is kept for the end, because the commands on the hosts continue.
+/// Makes text of results. If writing it fails, the failure is kept for the end, because the commands go on.
 pub struct Renderer {
     view: View,
     order: Option<Order>,
@@ -75,7 +71,7 @@ pub struct Renderer {
     failure: Option<Failure>,
 }
 
-/// Finished hosts that wait for one before them.
+/// With `--ordered`, holds hosts that are done until those before them are.
 #[derive(Default)]
 struct Order {
     next: usize,
@@ -83,7 +79,7 @@ struct Order {
 }
 
 impl Renderer {
-    /// `hosts` are all hosts of the run; the width of a column depends on them.
+    /// `hosts` are all hosts of the run, for the width of their column.
     pub fn new<'a>(
         args: &DisplayArgs,
         output: &OutputArgs,
@@ -113,10 +109,7 @@ impl Renderer {
             return Err(Failure::usage("--lines is text for people and goes with no --output"));
         } else if auto && output.sort.sort.is_empty() && (on_terminal || args.lines) {
             let style = if on_terminal { style.on_terminal(hosts) } else { style };
-            match args.ordered {
-                true => View::Hosts(style),
-                false => View::Live(Live::new(style)),
-            }
+            if args.ordered { View::Hosts(style) } else { View::Live(Live::new(style)) }
         } else {
             let mode = output.mode(OutputMode::Table);
             let is_plain = output.sort.sort.is_empty() && output.format.columns.is_empty() && !output.format.no_header;
@@ -134,12 +127,12 @@ impl Renderer {
         Ok(Renderer { view, order, text: Vec::new(), failure: None })
     }
 
-    /// Returns whether output is shown as it arrives. If not, only the outcome of a host is shown.
+    /// Returns whether output is shown as it arrives. Otherwise the outcome has everything that is shown of a host.
     pub fn is_live(&self) -> bool {
         matches!(self.view, View::Live(_))
     }
 
-    /// Returns whether the output in an outcome is shown. If not, it need not be kept.
+    /// Returns whether the outcome's output is shown. If not, it need not be captured.
     pub fn needs_kept(&self) -> bool {
         !matches!(self.view, View::Live(_) | View::Names)
     }
@@ -152,8 +145,8 @@ impl Renderer {
         }
     }
 
-    /// Shows the outcome of a host, or keeps it until others are finished.
-    pub fn done(&mut self, index: usize, record: &Record, outcome: Outcome) {
+    /// Adds the outcome of a host. It may be held until others are done.
+    pub fn add_outcome(&mut self, index: usize, record: &Record, outcome: Outcome) {
         if self.failure.is_some() {
             return;
         }
@@ -181,16 +174,16 @@ impl Renderer {
                 let _ = writer.write(&with_result(record, outcome));
                 text.append(&mut writer.take_text());
             }
-            View::Live(live) => live.done(text, (index, host), &outcome),
+            View::Live(live) => live.end_host(text, (index, host), &outcome),
             View::Hosts(style) => style.push_host(text, host, &outcome),
             View::Groups { groups, .. } => groups.add(host, outcome),
         }
-        if self.text.len() >= ENOUGH && !self.is_live() {
+        if self.text.len() >= FLUSH_SIZE && !self.is_live() {
             self.flush();
         }
     }
 
-    /// Shows unfinished lines that have waited too long.
+    /// Shows lines that have waited for their end for too long.
     pub fn tick(&mut self, now: Instant) {
         if let View::Live(live) = &mut self.view {
             live.tick(&mut self.text, now);
@@ -201,7 +194,7 @@ impl Renderer {
         !self.text.is_empty()
     }
 
-    /// Writes the collected text.
+    /// Writes the text to stdout.
     pub fn flush(&mut self) {
         if self.failure.is_none() {
             let mut stdout = io::stdout().lock();
@@ -209,11 +202,11 @@ impl Renderer {
             self.failure = written.err().map(|error| Failure::stdout(&error));
         }
         self.text.clear();
-        // A host's large record must not keep its memory for the rest of the run.
-        self.text.shrink_to(2 * ENOUGH);
+        // A large record does not keep its memory.
+        self.text.shrink_to(2 * FLUSH_SIZE);
     }
 
-    /// Writes the rest. Returns the first error of all writing; a reader that has gone is not an error.
+    /// Writes what is left. Returns the first failure of all writing, except a closed pipe.
     pub fn finish(mut self) -> Result<()> {
         let held = self.order.take().map(|order| order.held);
         for (index, (record, outcome)) in held.into_iter().flatten() {
@@ -240,8 +233,8 @@ impl Renderer {
             groups[base].show(&mut self.text, &style);
         }
         let mut differ = Differ::new();
-        for (at, group) in groups.iter().enumerate().filter(|(at, _)| Some(*at) != base) {
-            match base.filter(|base| *base != at) {
+        for (_, group) in groups.iter().enumerate().filter(|(index, _)| Some(*index) != base) {
+            match base {
                 Some(base) => group.show_against(&mut self.text, &style, &mut differ, &groups[base]),
                 None => group.show(&mut self.text, &style),
             }
@@ -251,59 +244,11 @@ impl Renderer {
 }
 
 impl Order {
-    /// Returns the next host, if it is finished.
+    /// Removes and returns the next host, if it is done.
     fn pop(&mut self) -> Option<(usize, (Record, Outcome))> {
         let entry = self.held.remove_entry(&self.next)?;
         self.next += 1;
         Some(entry)
-    }
-}
-
-/// Runs the writer thread until `queue` ends. Calls `write` to flush the renderer; the caller can hide its progress bar
-/// there. Calls `done` for each host with its status, and whether its files are incomplete.
-pub fn write_results<'a>(
-    queue: &OutputQueue,
-    out: &mut Renderer,
-    record: impl Fn(usize) -> &'a Record,
-    mut write: impl FnMut(&mut Renderer),
-    mut done: impl FnMut(usize, HostStatus, bool),
-) {
-    let receiver = queue.receiver();
-    let mut write = |out: &mut Renderer| queue.writing(|| write(out));
-    let mut written_at: Option<Instant> = None;
-    loop {
-        let wait = match written_at.filter(|_| out.has_text()) {
-            Some(at) => (at + PAUSE).saturating_duration_since(Instant::now()),
-            None => LOOK_AGAIN,
-        };
-        let Some(items) = receiver.receive(wait) else { break };
-        for item in items {
-            match item {
-                Item::Output { index, stream, bytes } => out.output(index, record(index).host(), stream, &bytes),
-                Item::Done { index, outcome } => {
-                    let (status, unwritten) = (outcome.status, outcome.unwritten);
-                    out.done(index, record(index), *outcome);
-                    if !out.is_live() && out.has_text() {
-                        // Records are written as soon as their host is finished.
-                        write(out);
-                    }
-                    done(index, status, unwritten);
-                }
-            }
-            if out.text.len() >= ENOUGH {
-                write(out);
-                written_at = Some(Instant::now());
-            }
-        }
-        let now = Instant::now();
-        out.tick(now);
-        if out.has_text() && written_at.is_none_or(|at| now >= at + PAUSE) {
-            write(out);
-            written_at = Some(Instant::now());
-        }
-    }
-    if out.has_text() {
-        write(out);
     }
 }
 

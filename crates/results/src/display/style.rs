@@ -1,5 +1,5 @@
-//! Shows output as lines. Each line has its host's name and a mark: `!` for stderr, `=` for what the tool itself reports
-//! about the host, none for stdout.
+//! Makes lines of output. Each line has its host's name and a mark: `!` for stderr, `=` for the host's status, none for
+//! stdout.
 //!
 //! On a terminal the mark follows the name directly (`web1! text`), so no output can look like a line of another kind,
 //! and names are padded to one width. Elsewhere each line is `web1: text`, `web1: ! text` or `web1: = text`, because
@@ -10,9 +10,9 @@ use cerveza_manners::{columns, visible};
 
 /// Names up to this wide are padded to one width.
 const WIDEST: usize = 24;
-/// The most characters of a line that a table shows.
+/// The most characters of a line in a table.
 const LONGEST_LAST: usize = 200;
-/// Colours for names. Red is not among them, because it is for errors.
+/// Colours for names. None is red, which is for failures.
 const COLOURS: [&str; 10] = ["36", "32", "33", "35", "34", "96", "92", "93", "95", "94"];
 pub const RED: &str = "31";
 pub const GREEN: &str = "32";
@@ -49,7 +49,7 @@ impl Style {
         self.width.is_some()
     }
 
-    /// Returns what each line of the host begins with.
+    /// Returns the beginning of each line of the host.
     pub fn prefix(&self, host: &str, mark: LineKind) -> Vec<u8> {
         let name = visible(host);
         let pad = " ".repeat(self.width.unwrap_or_default().saturating_sub(columns(&name)));
@@ -68,10 +68,7 @@ impl Style {
     }
 
     pub fn coloured(&self, colour: &str, text: &str) -> String {
-        match self.colour {
-            true => format!("\x1b[{colour}m{text}\x1b[0m"),
-            false => text.to_string(),
-        }
+        if self.colour { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_string() }
     }
 
     /// Adds one line; `line` has no newline.
@@ -80,7 +77,7 @@ impl Style {
         if self.raw {
             text.extend_from_slice(line);
             if self.colour && line.contains(&0x1b) {
-                // Resets a colour that the host's output left on.
+                // Ends a colour that the host left on.
                 text.extend_from_slice(b"\x1b[0m");
             }
         } else {
@@ -96,16 +93,16 @@ impl Style {
         }
     }
 
-    /// Adds the tool's line about a host that is not ok, or where not everything was copied.
+    /// Adds the status of a host that is not ok, or on which not everything was copied.
     pub fn push_status(&self, text: &mut Vec<u8>, host: &str, outcome: &Outcome) {
-        if let Some(said) = said(outcome) {
+        if let Some(status) = status_text(outcome) {
             text.extend_from_slice(&self.prefix(host, LineKind::Status));
-            text.extend_from_slice(self.coloured(RED, &visible(&said)).as_bytes());
+            text.extend_from_slice(self.coloured(RED, &visible(&status)).as_bytes());
             text.push(b'\n');
         }
     }
 
-    /// Adds all lines of a finished host. Adds nothing if it is ok and printed nothing.
+    /// Adds the output and the status of a host that is done. Adds nothing if it is ok and printed nothing.
     pub fn push_host(&self, text: &mut Vec<u8>, host: &str, outcome: &Outcome) {
         self.push_lines(text, &self.prefix(host, LineKind::Stdout), &outcome.stdout.bytes);
         self.push_lines(text, &self.prefix(host, LineKind::Stderr), &outcome.stderr.bytes);
@@ -113,8 +110,8 @@ impl Style {
     }
 }
 
-/// Returns the status and error, such as `failed: the command's exit status is 3`.
-fn said(outcome: &Outcome) -> Option<String> {
+/// `failed: the command's exit status is 3`
+fn status_text(outcome: &Outcome) -> Option<String> {
     match (outcome.status, &outcome.error) {
         (HostStatus::Ok, None) => left_out(outcome),
         (status, Some(error)) => Some(format!("{}: {error}", status.name())),

@@ -6,8 +6,8 @@ use hostrange::{fold, natural_cmp};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The longest list of hosts, in characters. The records have all hosts.
-const LONGEST: usize = 100;
+/// The longest list of hosts. The line is for people, and the records have all hosts.
+const LONGEST_LIST: usize = 100;
 
 #[derive(Default)]
 pub struct Summary {
@@ -36,12 +36,13 @@ impl Summary {
         let unwritten = (!self.unwritten.is_empty())
             .then(|| format!("the files of {} are not whole: {}", self.unwritten.len(), listed(&self.unwritten)));
         let waited_for = (self.waited_for > 0).then(|| format!("{} waited for", self.waited_for));
-        let parts = parts.chain(waited_for).chain(unwritten).chain(took.map(|took| format!("took {}", clock(took))));
+        let parts =
+            parts.chain(waited_for).chain(unwritten).chain(took.map(|took| format!("took {}", short_time(took))));
         parts.collect::<Vec<_>>().join("; ")
     }
 
-    /// Returns the exit status of the run: that of the worst host. A file that could not be written counts like a stdout
-    /// that could not be written.
+    /// Returns the exit status of the run: the gravest of all hosts. A file that could not be written counts like a stdout that
+    /// could not.
     pub fn status(&self) -> Status {
         let statuses = self.hosts.keys().map(|status| status.exit());
         let unwritten = (!self.unwritten.is_empty()).then_some(Status::Usage);
@@ -49,21 +50,22 @@ impl Summary {
     }
 }
 
-/// Folds the hosts. Of a long list, as many as fit are shown, and the number of the others.
+/// Returns the hosts, folded. A long list is cut, and ends with the number of the other hosts.
 fn listed(hosts: &[String]) -> String {
     let mut names: Vec<&str> = hosts.iter().map(String::as_str).collect();
     names.sort_by(|a, b| natural_cmp(a, b));
     let text = fold(names.iter().copied());
-    if text.len() <= LONGEST {
+    if text.len() <= LONGEST_LIST {
         return text;
     }
-    // Finds how many fit, by bisection: a fold of more names is hardly ever shorter.
+    // As many as fit. The fold of more names is almost never shorter.
     let (mut fit, mut too_many) = (1, names.len());
     while fit + 1 < too_many {
         let middle = fit + (too_many - fit) / 2;
-        match fold(names[..middle].iter().copied()).len() <= LONGEST {
-            true => fit = middle,
-            false => too_many = middle,
+        if fold(names[..middle].iter().copied()).len() <= LONGEST_LIST {
+            fit = middle;
+        } else {
+            too_many = middle;
         }
     }
     match names.len() - fit {
@@ -72,8 +74,8 @@ fn listed(hosts: &[String]) -> String {
     }
 }
 
-/// Returns a time as `0.3s`, `42s`, `3m 5s` or `2h 0m`.
-fn clock(took: Duration) -> String {
+/// Returns a time such as `0.3s`, `42s`, `3m 5s`, `2h 0m`.
+fn short_time(took: Duration) -> String {
     let seconds = took.as_secs();
     match seconds {
         0..10 => format!("{}.{}s", seconds, took.subsec_millis() / 100),
@@ -147,7 +149,7 @@ mod tests {
 
     #[test]
     fn times_are_short_to_read() {
-        let clock = |seconds| clock(Duration::from_secs_f64(seconds));
-        assert_eq!([clock(0.04), clock(59.9), clock(185.0), clock(7260.0)], ["0.0s", "59s", "3m 5s", "2h 1m"]);
+        let short = |seconds| short_time(Duration::from_secs_f64(seconds));
+        assert_eq!([short(0.04), short(59.9), short(185.0), short(7260.0)], ["0.0s", "59s", "3m 5s", "2h 1m"]);
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::display::style::tests::outcome;
+use crate::output::outcome::HostStatus;
 use clap::Parser;
 
 #[derive(Parser)]
@@ -19,9 +20,9 @@ fn out(words: &[&str], on_terminal: bool) -> Result<Renderer> {
 fn written(words: &[&str], on_terminal: bool) -> String {
     let mut out = out(words, on_terminal).unwrap();
     out.output(1, "b", Stream::Stdout, b"one\n");
-    out.done(1, &Record::named("b"), outcome(HostStatus::Ok, "one\n", ""));
+    out.add_outcome(1, &Record::named("b"), outcome(HostStatus::Ok, "one\n", ""));
     out.output(0, "a", Stream::Stderr, b"two");
-    out.done(0, &Record::named("a"), outcome(HostStatus::Lost, "", "two"));
+    out.add_outcome(0, &Record::named("a"), outcome(HostStatus::Lost, "", "two"));
     String::from_utf8(out.text).unwrap()
 }
 
@@ -37,7 +38,7 @@ fn each_view_shows_the_hosts_in_its_way() {
     assert_eq!(written(&["-o", "tsv", "--columns", "host,status"], false), "host\tstatus\nb\tok\na\tlost\n");
     let mut sorted = out(&["--sort", "host", "-1"], false).unwrap();
     for host in ["b", "a"] {
-        sorted.done(0, &Record::named(host), outcome(HostStatus::Ok, "", ""));
+        sorted.add_outcome(0, &Record::named(host), outcome(HostStatus::Ok, "", ""));
     }
     let View::Rows(writer) = sorted.view else { panic!("not sorted") };
     assert_eq!(String::from_utf8(writer.into_text()).unwrap(), "a\nb\n");

@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What each stream may keep even if the budget is used up: half for its beginning, half for its end.
+/// What a stream may keep even if the budget is used up: half of it is the beginning, half the end.
 const FLOOR: usize = 8 * 1024;
 /// How far from a cut the end of a line is searched.
 const NEAR: usize = 1024;
@@ -24,14 +24,14 @@ impl Budget {
         Arc::new(Budget { most, used: AtomicUsize::new(0) })
     }
 
-    /// Returns 512 MiB, or a quarter of the memory of this machine or container if that is less.
+    /// Returns a budget of 512 MiB, or of a quarter of the memory of this machine or container if that is less.
     pub fn of_machine() -> Arc<Budget> {
         const MOST: usize = 512 * 1024 * 1024;
         let memory = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
             let kib = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
             kib.trim().strip_suffix(" kB")?.parse::<usize>().ok()?.checked_mul(1024)
         });
-        // The file has "max" if there is no limit.
+        // "max" if there is no limit.
         let container = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
         let container = container.and_then(|text| text.trim().parse::<usize>().ok());
         let least = memory.into_iter().chain(container).min();
@@ -43,7 +43,7 @@ impl Budget {
     }
 }
 
-/// Bytes taken from a budget. They are given back when this is dropped.
+/// Bytes of a budget. They are given back when this is dropped.
 #[derive(Debug, Default)]
 struct BudgetShare {
     budget: Option<Arc<Budget>>,
@@ -51,7 +51,7 @@ struct BudgetShare {
 }
 
 impl BudgetShare {
-    /// Takes more bytes. Returns false if the budget is used up.
+    /// Takes more bytes, unless the budget is used up. Returns whether it did.
     fn grow(&mut self, more: usize) -> bool {
         if let Some(budget) = &self.budget {
             let used = budget.used.fetch_add(more, Ordering::Relaxed);
@@ -94,27 +94,27 @@ impl Clone for BudgetShare {
     }
 }
 
-/// The limits on output that is kept.
+/// The limits of captured output.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Of each stream, in bytes.
+    /// The most bytes of each stream.
     pub stream: usize,
     pub budget: Arc<Budget>,
     /// The name of the program, for the line that replaces omitted output.
     pub tool: &'static str,
 }
 
-/// One stream of remote output, as far as it was kept. A line replaces omitted bytes and says how many there were.
+/// One stream of remote output, as far as it was kept. If bytes were left out, a line in their place says how many.
 #[derive(Clone, Debug, Default)]
 pub struct Output {
     pub bytes: Vec<u8>,
     pub truncated: bool,
-    /// The budget that the bytes count in.
+    /// Counts the bytes for as long as they are held.
     _share: BudgetShare,
 }
 
 impl Output {
-    /// Makes output that is complete and counts in no budget.
+    /// Returns complete output that counts in no budget.
     #[cfg(test)]
     pub fn of(bytes: impl Into<Vec<u8>>) -> Output {
         Output { bytes: bytes.into(), ..Output::default() }
@@ -135,7 +135,7 @@ impl Hash for Output {
     }
 }
 
-/// Captures both streams of a host. Several commands of a host add to the same streams, one after another.
+/// Both streams of a host, while they arrive. Commands of a host that run one after another add to the same.
 #[derive(Debug)]
 pub struct Capture {
     stdout: StreamCapture,
@@ -147,11 +147,11 @@ impl Capture {
         Capture { stdout: StreamCapture::new(limits), stderr: StreamCapture::new(limits) }
     }
 
-    /// Never fails and never waits. Output beyond the limits is dropped, so the command never stalls.
-    pub fn take(&mut self, stream: Stream, bytes: &[u8]) {
+    /// Adds output. Never fails and never waits: if there is no room, output is dropped, so the command never stalls.
+    pub fn write(&mut self, stream: Stream, bytes: &[u8]) {
         match stream {
-            Stream::Stdout => self.stdout.take(bytes),
-            Stream::Stderr => self.stderr.take(bytes),
+            Stream::Stdout => self.stdout.write(bytes),
+            Stream::Stderr => self.stderr.write(bytes),
         }
     }
 
@@ -160,7 +160,7 @@ impl Capture {
     }
 }
 
-/// A buffer that grows to `most` bytes. Then its second half becomes a ring with the latest bytes.
+/// A buffer that grows to `most` bytes. From then on its second half is a ring, which keeps the last bytes.
 #[derive(Debug)]
 struct StreamCapture {
     buffer: Vec<u8>,
@@ -178,16 +178,16 @@ impl StreamCapture {
         StreamCapture { buffer: Vec::new(), most: limits.stream, oldest: 0, lost: 0, share, tool: limits.tool }
     }
 
-    fn take(&mut self, bytes: &[u8]) {
+    fn write(&mut self, bytes: &[u8]) {
         let room = self.room_for(bytes.len());
         let (first, rest) = bytes.split_at(room);
         self.buffer.extend_from_slice(first);
         if !rest.is_empty() {
-            self.turn(rest);
+            self.write_to_ring(rest);
         }
     }
 
-    /// Grows the buffer as far as allowed. Returns how many of this many bytes fit.
+    /// Grows the buffer as far as it may. Returns how many of `count` bytes it has room for.
     fn room_for(&mut self, count: usize) -> usize {
         let len = self.buffer.len();
         let wanted = len.saturating_add(count).min(self.most);
@@ -204,8 +204,8 @@ impl StreamCapture {
         count.min(self.most - len)
     }
 
-    /// Writes bytes into the ring, over its oldest bytes.
-    fn turn(&mut self, bytes: &[u8]) {
+    /// Writes bytes into the ring, over the oldest ones.
+    fn write_to_ring(&mut self, bytes: &[u8]) {
         self.lost += bytes.len() as u64;
         let ring = &mut self.buffer[self.most / 2..];
         let bytes = &bytes[bytes.len().saturating_sub(ring.len())..];
@@ -229,7 +229,7 @@ impl StreamCapture {
         Output { bytes: self.buffer, truncated: self.lost > 0, _share: self.share }
     }
 
-    /// Puts the ring in order, and adds the line about omitted bytes.
+    /// Puts the ring in order, and adds a line between head and tail.
     fn mark_gap(&mut self) {
         let middle = self.most / 2;
         self.buffer[middle..].rotate_left(self.oldest);
@@ -246,7 +246,7 @@ impl StreamCapture {
     }
 }
 
-/// Returns where to cut the beginning of an output: after the end of a line if one is near, else between characters.
+/// Returns where to cut a head: after a line that ends nearby, else before an incomplete character.
 fn end_of_head(head: &[u8]) -> usize {
     let near = head.len() - NEAR.min(head.len() / 2);
     match memchr::memrchr(b'\n', &head[near..]) {
@@ -255,7 +255,7 @@ fn end_of_head(head: &[u8]) -> usize {
     }
 }
 
-/// Returns where the end of an output begins: after the end of a line if one is near, else between characters.
+/// Returns where a tail begins: after a line that ends nearby, else after an incomplete character.
 fn start_of_tail(tail: &[u8]) -> usize {
     match memchr::memchr(b'\n', &tail[..NEAR.min(tail.len() / 2)]) {
         Some(at) if at + 1 < tail.len() => at + 1,
@@ -273,10 +273,7 @@ pub fn whole_chars(bytes: &[u8]) -> usize {
         0xf0..=0xf4 => 4,
         _ => 1,
     };
-    match inside + 1 < length {
-        true => lead,
-        false => bytes.len(),
-    }
+    if inside + 1 < length { lead } else { bytes.len() }
 }
 
 fn is_inside(byte: u8) -> bool {
@@ -294,7 +291,7 @@ mod tests {
 
     fn kept(stream: usize, chunks: &[&[u8]]) -> Output {
         let mut kept = Capture::new(&limits(stream, usize::MAX));
-        chunks.iter().for_each(|chunk| kept.take(Stream::Stdout, chunk));
+        chunks.iter().for_each(|chunk| kept.write(Stream::Stdout, chunk));
         let (stdout, stderr) = kept.into_outputs();
         assert!(stderr.bytes.is_empty() && !stderr.truncated);
         stdout
@@ -312,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_goes_through_no_character() {
+    fn a_cut_divides_no_character() {
         let output = kept(11, &["日本語日本語日本語".as_bytes()]);
         assert_eq!(String::from_utf8(output.bytes).unwrap(), "日\n[pssh-rs: 18 bytes left out]\n本語");
         assert_eq!(kept(0, &[b"abc"]).bytes, b"[pssh-rs: 3 bytes left out]\n");
@@ -321,13 +318,13 @@ mod tests {
     }
 
     #[test]
-    fn where_the_budget_is_used_up_a_stream_keeps_little_and_stalls_nobody() {
+    fn a_stream_keeps_little_and_never_stalls_once_the_budget_is_used_up() {
         let limits = limits(1 << 20, 100_000);
         let mut first = Capture::new(&limits);
-        first.take(Stream::Stdout, &[b'a'; 90_000]);
+        first.write(Stream::Stdout, &[b'a'; 90_000]);
         let mut second = Capture::new(&limits);
         for _ in 0..100 {
-            second.take(Stream::Stderr, &[b'b'; 30_000]);
+            second.write(Stream::Stderr, &[b'b'; 30_000]);
         }
         assert!(limits.budget.used() <= 100_000 + FLOOR);
         let (first, second) = (first.into_outputs(), second.into_outputs());
@@ -370,7 +367,7 @@ mod tests {
             let count = streams.len();
             let outputs: Vec<_> = streams.into_iter().map(|chunks| {
                 let mut kept = Capture::new(&limits);
-                chunks.into_iter().for_each(|len| kept.take(Stream::Stdout, &vec![b'x'; len]));
+                chunks.into_iter().for_each(|len| kept.write(Stream::Stdout, &vec![b'x'; len]));
                 kept.into_outputs()
             }).collect();
             prop_assert!(limits.budget.used() <= total + count * FLOOR);

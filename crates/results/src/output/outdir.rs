@@ -9,13 +9,13 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The most bytes of a file name that are for the host. All usual file systems allow 255 bytes in all.
-const LONGEST: usize = 230;
+/// The longest host in a file name. A file name has at most 255 bytes on all usual file systems.
+const LONGEST_HOST: usize = 230;
 const BUFFER: usize = 16 * 1024;
 /// The longest time that output stays in a buffer.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// The folder, and the name of each host's files in it.
+/// The folder, and the names of each host's files in it.
 #[derive(Debug)]
 pub struct Outdir {
     folder: PathBuf,
@@ -23,7 +23,7 @@ pub struct Outdir {
 }
 
 impl Outdir {
-    /// Creates the folder. If a host is given twice, each gets its own files: `web1.out`, then `web1#2.out`.
+    /// Makes the folder. A host that is listed twice gets separate files: `web1.out`, then `web1#2.out`.
     pub fn new<'a>(folder: &Path, hosts: impl Iterator<Item = &'a str>) -> Result<Outdir> {
         fs::create_dir_all(folder)
             .map_err(|error| Failure::usage(format!("--outdir {}: cannot make it: {error}", folder.display())))?;
@@ -40,7 +40,7 @@ impl Outdir {
         Ok(Outdir { names: names.collect(), folder: folder.to_path_buf() })
     }
 
-    /// Creates the files of a host, when its command starts. Files of an earlier run are replaced.
+    /// Creates the files of a host. Call it when the command starts, because it replaces the files of an earlier run.
     pub fn open(&self, index: usize) -> io::Result<HostFiles> {
         let name = self.names.get(index).ok_or(io::ErrorKind::InvalidInput)?;
         let path = |end| self.folder.join(format!("{name}.{end}"));
@@ -59,8 +59,8 @@ pub struct HostFiles {
 }
 
 impl HostFiles {
-    /// Writes to a file. Fails once, with the first error of that file; later output for it is dropped.
-    pub fn take(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+    /// Writes output. Fails once for each file; later output for that file is dropped.
+    pub fn write(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         self.files[stream as usize].write(|file| file.write_all(bytes))?;
         if self.flushed.elapsed() >= FLUSH {
             self.flush()?;
@@ -68,7 +68,7 @@ impl HostFiles {
         Ok(())
     }
 
-    /// Writes buffered output to the files. Call it before each wait for more.
+    /// Writes the buffers to the files. Call it before each wait for more.
     pub fn flush(&mut self) -> io::Result<()> {
         self.flushed = Instant::now();
         let [out, err] = &mut self.files;
@@ -76,7 +76,7 @@ impl HostFiles {
         out.and(err)
     }
 
-    /// Writes the rest. Fails if not all output has reached the files.
+    /// Returns whether everything was written.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush()
     }
@@ -90,8 +90,8 @@ struct HostFile {
 }
 
 impl HostFile {
-    /// Creates a new file, in place of an existing one. Writing to the existing file could hang on a pipe, follow a link, or
-    /// change other names of that file.
+    /// Creates a new file, and removes what was in its place. Opening that instead could hang on a pipe, follow a link, or change
+    /// a file that has other names.
     fn create(path: PathBuf) -> io::Result<HostFile> {
         let made = match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -105,7 +105,7 @@ impl HostFile {
         let Some(file) = &mut self.file else { return Ok(()) };
         let written = write(file).map_err(|error| named(&self.path, &error));
         if written.is_err() {
-            // Drop the file without another try to write its buffer.
+            // Dropped without another try to write its buffer.
             self.file.take().map(BufWriter::into_parts);
         }
         written
@@ -116,28 +116,25 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
 }
 
-/// Returns the host as a file name. Characters that a file name cannot have, and those that would hide the file, become
-/// %XX, also `#`, which is before the number of a repeated host. A long name is cut, and ends with its SHA-1.
+/// Returns the host as a file name. Characters that a file name cannot hold, or that would hide it, are written as %XX, and so is
+/// `#`, which a number follows. A name that is too long is cut, and ends with its SHA-1.
 pub fn file_name(host: &str) -> String {
     let mut name = String::with_capacity(host.len());
-    for (at, c) in host.char_indices() {
-        let text = &host[at..at + c.len_utf8()];
-        let escaped = matches!(c, '/' | '\\' | '%' | '#') || (c == '.' && at == 0) || visible(text) != text;
-        match escaped {
-            false => name.push(c),
-            true => text.bytes().for_each(|byte| name.push_str(&format!("%{byte:02X}"))),
+    for (index, c) in host.char_indices() {
+        let text = &host[index..index + c.len_utf8()];
+        if matches!(c, '/' | '\\' | '%' | '#') || (c == '.' && index == 0) || visible(text) != text {
+            text.bytes().for_each(|byte| name.push_str(&format!("%{byte:02X}")));
+        } else {
+            name.push(c);
         }
     }
-    if name.len() > LONGEST {
+    if name.len() > LONGEST_HOST {
         let digest = Sha1::digest(host.as_bytes());
-        name.truncate(name.floor_char_boundary(LONGEST - 42));
+        name.truncate(name.floor_char_boundary(LONGEST_HOST - 42));
         name.push_str("%~");
         digest.iter().for_each(|byte| name.push_str(&format!("{byte:02x}")));
     }
-    match name.is_empty() {
-        true => "%".to_string(),
-        false => name,
-    }
+    if name.is_empty() { "%".to_string() } else { name }
 }
 
 #[cfg(test)]
@@ -157,7 +154,7 @@ mod tests {
         assert_eq!(file_name("a\0\nb#2\u{202e}é"), "a%00%0Ab%232%E2%80%AEé");
         assert_eq!(file_name(""), "%");
         let long = ["é".repeat(200), "é".repeat(201)].map(|host| file_name(&host));
-        assert!(long[0] != long[1] && long[0].len() <= LONGEST);
+        assert!(long[0] != long[1] && long[0].len() <= LONGEST_HOST);
     }
 
     #[test]
@@ -168,8 +165,8 @@ mod tests {
         let big = vec![b'x'; 3_000_000];
         for (index, text) in [(0, b"first".as_slice()), (2, &big)] {
             let mut files = outdir.open(index).unwrap();
-            files.take(Stream::Stdout, text).unwrap();
-            files.take(Stream::Stdout, b"\n").unwrap();
+            files.write(Stream::Stdout, text).unwrap();
+            files.write(Stream::Stdout, b"\n").unwrap();
             files.finish().unwrap();
         }
         let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -184,7 +181,7 @@ mod tests {
     fn what_came_can_be_read_before_the_next_wait() {
         let temp = tempfile::tempdir().unwrap();
         let mut files = outdir(temp.path(), &["a"]).open(0).unwrap();
-        files.take(Stream::Stderr, b"warn\n").unwrap();
+        files.write(Stream::Stderr, b"warn\n").unwrap();
         files.flush().unwrap();
         assert_eq!(fs::read(temp.path().join("a.err")).unwrap(), b"warn\n");
     }
@@ -208,10 +205,10 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let err = HostFile::create(temp.path().join("a.err")).unwrap();
         let mut files = HostFiles { files: [full, err], flushed: Instant::now() };
-        let error = files.take(Stream::Stdout, &[b'x'; 100_000]).unwrap_err();
+        let error = files.write(Stream::Stdout, &[b'x'; 100_000]).unwrap_err();
         assert_eq!(error.to_string(), "cannot write /dev/full: No space left on device (os error 28)");
-        files.take(Stream::Stdout, b"more").unwrap();
-        files.take(Stream::Stderr, b"warn").unwrap();
+        files.write(Stream::Stdout, b"more").unwrap();
+        files.write(Stream::Stderr, b"warn").unwrap();
         files.finish().unwrap();
         assert_eq!(fs::read(temp.path().join("a.err")).unwrap(), b"warn");
     }

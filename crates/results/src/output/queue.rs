@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const STEP: Duration = Duration::from_millis(50);
 /// Pieces of output of one host are joined up to this size.
 const TOGETHER: usize = 64 * 1024;
-/// The memory that an item takes besides its bytes.
+/// What an item counts besides its bytes.
 const ITEM: usize = 64;
 
 pub enum Item {
@@ -94,7 +94,7 @@ impl OutputQueue {
     }
 
     /// Sends the outcome of a host. It is the last item of this host.
-    pub fn done(&self, index: usize, outcome: Outcome) {
+    pub fn send_outcome(&self, index: usize, outcome: Outcome) {
         lock(&self.state).items.push_back(Item::Done { index, outcome: Box::new(outcome) });
         self.filled.notify_one();
     }
@@ -173,7 +173,7 @@ mod tests {
     const FOREVER: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn who_waits_for_room_is_ended_by_the_deadline_and_an_outcome_waits_for_none() {
+    fn a_deadline_ends_the_wait_for_room_and_outcomes_never_wait() {
         let queue = OutputQueue::new(100);
         let receiver = queue.receiver();
         queue.send(1, Stream::Stdout, &[b'x'; 200], &|| Ok::<(), ()>(())).unwrap();
@@ -186,14 +186,14 @@ mod tests {
             }
         };
         assert!(matches!(queue.send(1, Stream::Stdout, b"y", &check), Err("deadline")));
-        queue.done(1, Outcome::new(HostStatus::Timeout, None));
+        queue.send_outcome(1, Outcome::new(HostStatus::Timeout, None));
         queue.close();
         assert_eq!(receiver.receive(FOREVER).unwrap().len(), 2);
         assert!(receiver.receive(FOREVER).is_none());
     }
 
     #[test]
-    fn only_a_reader_that_takes_nothing_is_waited_for() {
+    fn only_the_time_of_a_slow_reader_is_counted() {
         let queue = OutputQueue::new(1);
         let receiver = queue.receiver();
         let send = || queue.send(1, Stream::Stdout, b"xx", &|| Ok::<(), ()>(())).unwrap();
@@ -202,9 +202,10 @@ mod tests {
         let waited = |writes: bool| {
             thread::scope(|scope| {
                 let sender = scope.spawn(send);
-                match writes {
-                    true => queue.writing(|| thread::sleep(pause)),
-                    false => thread::sleep(pause),
+                if writes {
+                    queue.writing(|| thread::sleep(pause));
+                } else {
+                    thread::sleep(pause);
                 }
                 receiver.receive(FOREVER);
                 sender.join().unwrap()
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_host_prints_bit_by_bit_comes_together_and_in_order() {
+    fn small_pieces_of_output_are_joined_in_order() {
         let queue = OutputQueue::new(1 << 20);
         for (index, bytes) in [(1, b"a".as_slice()), (1, b"b"), (2, b"c"), (1, b""), (1, b"d")] {
             queue.send(index, Stream::Stdout, bytes, &|| Ok::<(), ()>(())).unwrap();
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_receiver_that_is_gone() {
+    fn no_sender_waits_for_a_receiver_that_is_gone() {
         let queue = OutputQueue::new(1);
         let receiver = queue.receiver();
         queue.send(1, Stream::Stdout, b"xx", &|| Ok::<(), ()>(())).unwrap();

@@ -10,10 +10,10 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Takes output as it arrives. If it has to wait it calls `check` now and then, and fails if that fails.
+/// Receives output as it arrives. If it has to wait, it calls `check` now and then, and fails if that fails.
 /// `E` is the error of the tool's own waits.
 pub trait Sink<E> {
-    fn take(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), E>) -> Result<(), E>;
+    fn write(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), E>) -> Result<(), E>;
 
     /// Returns how long it has waited in total for the reader of our own output.
     fn reader_time(&self) -> Duration {
@@ -38,7 +38,7 @@ pub struct Captured {
 const MOST_CAPTURED: usize = 64 * 1024;
 
 impl<E> Sink<E> for Captured {
-    fn take(&mut self, stream: Stream, bytes: &[u8], _check: &dyn Fn() -> Result<(), E>) -> Result<(), E> {
+    fn write(&mut self, stream: Stream, bytes: &[u8], _check: &dyn Fn() -> Result<(), E>) -> Result<(), E> {
         let kept = match stream {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
@@ -104,12 +104,12 @@ impl<E> Sink<E> for HostSink<'_> {
     }
 
     /// Fails only if `check` does, which is called while the terminal is blocked.
-    fn take(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), E>) -> Result<(), E> {
+    fn write(&mut self, stream: Stream, bytes: &[u8], check: &dyn Fn() -> Result<(), E>) -> Result<(), E> {
         if let Some(kept) = &mut *lock(&self.kept) {
-            kept.take(stream, bytes);
+            kept.write(stream, bytes);
         }
         if let Some(files) = &mut self.files {
-            let written = files.take(stream, bytes);
+            let written = files.write(stream, bytes);
             self.note(written);
         }
         if let Some(queue) = &self.sinks.queue {
@@ -122,7 +122,7 @@ impl<E> Sink<E> for HostSink<'_> {
         self.reader_time
     }
 
-    /// For before each wait for more.
+    /// Writes the buffers of the files.
     fn flush(&mut self) {
         if let Some(files) = &mut self.files {
             let written = files.flush();
@@ -159,7 +159,7 @@ mod tests {
     use crate::output::outcome::HostStatus;
 
     #[test]
-    fn a_file_that_cannot_be_written_is_said_and_the_output_is_kept() {
+    fn a_file_that_cannot_be_written_is_reported_and_the_output_is_kept() {
         let temp = tempfile::tempdir().unwrap();
         let outdir = Outdir::new(temp.path(), ["a"].into_iter()).unwrap();
         // In the place of the file, and not to be replaced.
@@ -168,7 +168,7 @@ mod tests {
         let sinks = HostSinks { limits, queue: None, outdir: Some(outdir) };
         let mut sink = sinks.sink(0, sinks.kept());
         Sink::<()>::open(&mut sink);
-        sink.take(Stream::Stdout, b"hi\n", &|| Ok::<(), ()>(())).unwrap();
+        sink.write(Stream::Stdout, b"hi\n", &|| Ok::<(), ()>(())).unwrap();
         let outcome = sink.finish(Outcome::new(HostStatus::Ok, None));
         assert!(outcome.unwritten);
         assert_eq!(outcome.stdout.bytes, b"hi\n");

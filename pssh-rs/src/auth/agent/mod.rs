@@ -1,46 +1,40 @@
-//! A client of the ssh-agent (draft-ietf-sshm-ssh-agent). The keys are listed once a run. Signatures are requested over
-//! a few connections that all hosts share, because an agent fails if hundreds of clients ask at once.
+//! A client of the ssh-agent (draft-ietf-sshm-ssh-agent). The keys are listed once a run. All hosts share a few
+//! connections to request signatures, because an agent fails if hundreds of clients connect at once.
 //!
-//! If the agent answers no request for a while, it is given up for the whole run, and everyone who waits is told at
-//! once. If it still answers some requests, it is only busy, and each request waits until its own deadline. So an agent
-//! may take its time to ask its user (`ssh-add -c`, a FIDO touch).
+//! An agent that answers no request for a while counts as gone for the whole run, and all waiting requests fail at once.
+//! If it still answers some requests it is only busy, and each request waits until its own deadline. So an agent may take
+//! its time to ask its user (`ssh-add -c`, a FIDO touch).
 
 mod message;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
-use super::blob::Public;
+use super::public_key::PublicKey;
 use crate::base::shutdown::Stop;
-use crate::base::ssh_wire::{Reader, put_string};
-use crate::base::wait::{WaitError, wait_for};
 use cerveza_results::lock;
-use rustix::event::PollFlags;
-use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use ssh_encoding::Encode;
 use std::fmt;
-use std::io::{self, Read, Write};
-use std::net::Shutdown;
-use std::os::fd::AsFd;
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many ask at a time.
 const MOST_CONNECTIONS: usize = 8;
-/// Thousands of keys fit. OpenSSH's own bound is 256 KiB.
+/// Enough for thousands of keys. OpenSSH's own limit is 256 KiB.
 const LARGEST_ANSWER: usize = 4 << 20;
-/// While all connections are in use, Ctrl-C is looked for this often; and so is room, where the agent takes no more.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// A wait checks this often whether it is over.
+const TICK: Duration = Duration::from_millis(50);
 
 /// Why there is no signature.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// The agent is of no more use to anybody.
+pub enum AgentError {
+    /// The agent is gone for the whole run.
     Gone(String),
     /// It will not sign with this key.
     Refused(String),
-    /// It cannot do RSA with SHA-2.
+    /// It cannot make RSA signatures with SHA-2.
     OtherAlgorithm,
     /// The login's deadline passed while it was busy with others.
     Late,
@@ -49,18 +43,16 @@ pub enum Trouble {
 
 pub struct Agent {
     socket: PathBuf,
+    /// How long it may answer no request at all.
     patience: Duration,
-    keys: Vec<Public>,
-    state: Mutex<State>,
+    keys: Vec<PublicKey>,
+    state: Mutex<AgentState>,
     changed: Condvar,
 }
 
-#[derive(Default)]
-struct State {
-    idle: Vec<UnixStream>,
-    /// Places taken, of MOST_CONNECTIONS.
-    taken: usize,
-    in_use: Vec<Arc<UnixStream>>,
+struct AgentState {
+    /// What each further request may use: a connection, or the right to make one.
+    free: Vec<Option<UnixStream>>,
     last_answer: Option<Instant>,
     gone: Option<String>,
 }
@@ -71,38 +63,48 @@ impl fmt::Debug for Agent {
     }
 }
 
+/// What one request waits for.
+struct Request<'a> {
+    message: &'a [u8],
+    sent: Instant,
+    deadline: Instant,
+    stop: &'a Stop,
+}
+
 impl Agent {
-    /// Asks for the agent's keys. One that does not answer is there all the same, and gone.
-    /// The patience is `listing` with that, and `signing` afterwards.
+    /// Connects to an agent and lists its keys. If it does not answer, the result is an agent that is gone. The patience
+    /// with it is `listing` for this, and `signing` later.
     pub fn find(socket: &Path, listing: Duration, signing: Duration, stop: &Stop) -> Agent {
+        let free = std::iter::repeat_with(|| None).take(MOST_CONNECTIONS).collect();
         let mut agent = Agent {
             socket: socket.to_path_buf(),
             patience: listing,
             keys: Vec::new(),
-            state: Mutex::default(),
+            state: Mutex::new(AgentState { free, last_answer: None, gone: None }),
             changed: Condvar::new(),
         };
         let deadline = Instant::now() + listing + listing;
-        let listed = agent.ask(&[message::LIST], deadline, stop).and_then(|answer| match message::keys(&answer) {
-            Some(keys) => Ok(keys),
-            None => Err(agent.give_up("its list of keys is malformed".to_string())),
-        });
-        agent.keys = listed.unwrap_or_default();
+        if let Ok(answer) = agent.ask(&[message::LIST], deadline, stop) {
+            match message::parse_keys(&answer) {
+                Some(keys) => agent.keys = keys,
+                None => drop(agent.give_up("its list of keys is malformed")),
+            }
+        }
         agent.patience = signing;
         agent
     }
 
-    pub fn keys(&self) -> &[Public] {
+    pub fn keys(&self) -> &[PublicKey] {
         &self.keys
     }
 
-    /// Why it is of no more use, once it is.
+    /// Returns why the agent is gone, if it is.
     pub fn gone(&self) -> Option<String> {
         lock(&self.state).gone.clone()
     }
 
-    /// Signs with the key that the agent holds as `blob`; `algorithm` as in a signature. Gives what follows the
-    /// algorithm's name, as libssh2 takes it.
+    /// Signs with the key that the agent lists as `blob`. Returns what follows the algorithm's name in a signature, as
+    /// libssh2 takes it.
     pub fn sign(
         &self,
         blob: &[u8],
@@ -110,201 +112,158 @@ impl Agent {
         data: &[u8],
         deadline: Instant,
         stop: &Stop,
-    ) -> Result<Vec<u8>, Trouble> {
-        let answer = self.ask(&message::sign(blob, algorithm, data), deadline, stop)?;
+    ) -> Result<Vec<u8>, AgentError> {
+        let request = message::sign_request(blob, algorithm, data);
+        let request = request.map_err(|error| AgentError::Refused(format!("no request can be made: {error}")))?;
+        let answer = self.ask(&request, deadline, stop)?;
         if answer.first() == Some(&message::FAILURE) {
-            return Err(Trouble::Refused("the agent refused to sign".to_string()));
+            return Err(AgentError::Refused("the agent refused to sign".to_string()));
         }
-        let (made, signature) =
-            message::signature(&answer).ok_or_else(|| self.give_up("its signature is malformed".to_string()))?;
-        match made == algorithm.as_bytes() {
-            true => Ok(signature),
-            false if algorithm.starts_with("rsa-sha2-") && made == b"ssh-rsa" => Err(Trouble::OtherAlgorithm),
-            false => Err(Trouble::Refused(format!("the agent made no {algorithm} signature"))),
-        }
-    }
-
-    /// One request and its answer, over a connection that is free.
-    fn ask(&self, request: &[u8], deadline: Instant, stop: &Stop) -> Result<Vec<u8>, Trouble> {
-        let _place = self.place(deadline, stop)?;
-        let clock = Clock { sent: Instant::now(), deadline, stop };
-        let idle = lock(&self.state).idle.pop();
-        if let Some(stream) = idle {
-            // The agent may have been started anew since: a broken connection is no word of it yet.
-            if let Ok(answer) = self.exchange(stream, request, &clock)? {
-                return Ok(answer);
+        match message::parse_signature(&answer) {
+            None => Err(self.give_up("its signature is malformed")),
+            Some((made, signature)) if made == algorithm => Ok(signature),
+            Some((made, _)) if algorithm.starts_with("rsa-sha2-") && made == "ssh-rsa" => {
+                Err(AgentError::OtherAlgorithm)
             }
+            Some(_) => Err(AgentError::Refused(format!("the agent made no {algorithm} signature"))),
         }
-        let stream = self.connect(&clock)?;
-        self.exchange(stream, request, &clock)?.map_err(|error| self.give_up(format!("it broke off: {error}")))
     }
 
-    /// Waits for one of the places.
-    fn place(&self, deadline: Instant, stop: &Stop) -> Result<Place<'_>, Trouble> {
+    /// Sends a request and returns the answer.
+    fn ask(&self, message: &[u8], deadline: Instant, stop: &Stop) -> Result<Vec<u8>, AgentError> {
+        let connection = self.wait_for_connection(deadline, stop)?;
+        let result = self.exchange(connection, &Request { message, sent: Instant::now(), deadline, stop });
         let mut state = lock(&self.state);
-        loop {
-            if let Some(why) = &state.gone {
-                return Err(Trouble::Gone(why.clone()));
+        let (answer, connection) = match result {
+            Ok((answer, connection)) => {
+                state.last_answer = Some(Instant::now());
+                (Ok(answer), Some(connection))
             }
-            if state.taken < MOST_CONNECTIONS {
-                state.taken += 1;
-                return Ok(Place(self));
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if stop.is_set() {
-                return Err(Trouble::Stopped);
-            }
-            if left.is_zero() {
-                return Err(Trouble::Late);
-            }
-            let waited = self.changed.wait_timeout(state, left.min(LOOK_AGAIN));
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    fn connect(&self, clock: &Clock<'_>) -> Result<UnixStream, Trouble> {
-        let open = || {
-            // Without blocking: where the agent takes nobody, connecting too would last for ever.
-            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-            connect(&socket, &SocketAddrUnix::new(&self.socket)?)?;
-            Ok(UnixStream::from(socket))
+            Err(error) => (Err(error), None),
         };
-        loop {
-            match open() {
-                Ok(stream) => return Ok(stream),
-                // Its queue is full.
-                Err(Errno::AGAIN) => self.wait(clock, |until| {
-                    let soon = (Instant::now() + LOOK_AGAIN).min(until);
-                    match wait_for(clock.stop.as_fd(), PollFlags::empty(), Some(soon), clock.stop) {
-                        Err(WaitError::Deadline) if Instant::now() < until => Ok(()),
-                        result => result,
-                    }
-                })?,
-                Err(error) => return Err(self.give_up(io::Error::from(error).to_string())),
-            }
-        }
+        state.free.push(connection);
+        self.changed.notify_one();
+        answer
     }
 
-    /// Sends the request and reads the answer. The inner error: the connection broke. A connection that was used in
-    /// full goes back to the idle ones; any other is closed.
-    fn exchange(&self, stream: UnixStream, request: &[u8], clock: &Clock<'_>) -> Result<io::Result<Vec<u8>>, Trouble> {
-        let stream = Arc::new(stream);
-        {
-            let mut state = lock(&self.state);
-            if let Some(why) = &state.gone {
-                return Err(Trouble::Gone(why.clone()));
-            }
-            state.in_use.push(Arc::clone(&stream));
-        }
-        let result = self.transfer(&stream, request, clock);
+    fn wait_for_connection(&self, deadline: Instant, stop: &Stop) -> Result<Option<UnixStream>, AgentError> {
         let mut state = lock(&self.state);
-        state.in_use.retain(|other| !Arc::ptr_eq(other, &stream));
-        if let Some(why) = &state.gone {
-            return Err(Trouble::Gone(why.clone()));
+        loop {
+            if let Some(why) = &state.gone {
+                return Err(AgentError::Gone(why.clone()));
+            }
+            if let Some(connection) = state.free.pop() {
+                return Ok(connection);
+            }
+            if stop.is_set() {
+                return Err(AgentError::Stopped);
+            }
+            if Instant::now() >= deadline {
+                return Err(AgentError::Late);
+            }
+            state = self.changed.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner).0;
         }
-        if let Ok(Ok(_)) = &result {
-            state.last_answer = Some(Instant::now());
-            state.idle.extend(Arc::into_inner(stream));
-        }
-        result
     }
 
-    fn transfer(
+    fn exchange(
         &self,
-        mut stream: &UnixStream,
-        request: &[u8],
-        clock: &Clock<'_>,
-    ) -> Result<io::Result<Vec<u8>>, Trouble> {
-        let mut message = Vec::with_capacity(4 + request.len());
-        put_string(&mut message, request);
+        connection: Option<UnixStream>,
+        request: &Request<'_>,
+    ) -> Result<(Vec<u8>, UnixStream), AgentError> {
+        // The agent may have been restarted since: connect again if the old connection broke.
+        if let Some(stream) = connection
+            && let Ok(answer) = self.transfer(&stream, request)?
+        {
+            return Ok((answer, stream));
+        }
+        let stream = self.retry(request, || self.connect())?.map_err(|error| self.give_up(&error.to_string()))?;
+        let answer = self.transfer(&stream, request)?;
+        Ok((answer.map_err(|error| self.give_up(&format!("it broke off: {error}")))?, stream))
+    }
+
+    /// Connects. Gives up after a tick, and so does each later read and write.
+    fn connect(&self) -> io::Result<UnixStream> {
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        let stream = UnixStream::from(socket);
+        stream.set_read_timeout(Some(TICK))?;
+        stream.set_write_timeout(Some(TICK))?;
+        connect(&stream, &SocketAddrUnix::new(&self.socket)?)?;
+        Ok(stream)
+    }
+
+    /// Sends the request and reads the answer. The inner error says that the connection broke.
+    fn transfer(&self, mut stream: &UnixStream, request: &Request<'_>) -> Result<io::Result<Vec<u8>>, AgentError> {
+        let mut message = Vec::new();
+        if let Err(error) = request.message.encode(&mut message) {
+            return Ok(Err(io::Error::other(error)));
+        }
         let mut sent = 0;
         while sent < message.len() {
-            match stream.write(&message[sent..]) {
-                Ok(0) => return Ok(Err(io::ErrorKind::WriteZero.into())),
+            match self.retry(request, || stream.write(&message[sent..]))? {
                 Ok(written) => sent += written,
-                Err(error) if is_pause(&error) => self.wait_for(stream, PollFlags::OUT, clock)?,
                 Err(error) => return Ok(Err(error)),
             }
         }
-        // What is announced is not believed: room is made for what comes.
+        // Memory is used for what arrives, not for what is announced.
         let (mut answer, mut chunk) = (Vec::new(), [0; 4096]);
         loop {
-            let announced = Reader(&answer).u32().ok().map(|len| len as usize);
+            let announced = answer.first_chunk().map(|len| u32::from_be_bytes(*len) as usize);
             if announced.is_some_and(|len| len > LARGEST_ANSWER) {
-                return Err(self.give_up("it announced an answer of endless length".to_string()));
+                return Err(self.give_up("it announced an answer of endless length"));
             }
             let wanted = announced.map_or(4, |len| 4 + len);
             if answer.len() == wanted {
                 return Ok(Ok(answer.split_off(4)));
             }
             let room = chunk.len().min(wanted - answer.len());
-            match stream.read(&mut chunk[..room]) {
+            match self.retry(request, || stream.read(&mut chunk[..room]))? {
                 Ok(0) => return Ok(Err(io::Error::other("it hung up"))),
                 Ok(read) => answer.extend_from_slice(&chunk[..read]),
-                Err(error) if is_pause(&error) => self.wait_for(stream, PollFlags::IN, clock)?,
                 Err(error) => return Ok(Err(error)),
             }
         }
     }
 
-    fn wait_for(&self, stream: &UnixStream, flags: PollFlags, clock: &Clock<'_>) -> Result<(), Trouble> {
-        self.wait(clock, |until| wait_for(stream.as_fd(), flags, Some(until), clock.stop))
-    }
-
-    /// Waits by the login's deadline, and by the patience that everybody has with this agent.
-    fn wait(&self, clock: &Clock<'_>, wait: impl Fn(Instant) -> Result<(), WaitError>) -> Result<(), Trouble> {
+    /// Repeats a call that gives up after a tick until it succeeds or fails, or until the wait is over.
+    fn retry<T>(
+        &self,
+        request: &Request<'_>,
+        mut call: impl FnMut() -> io::Result<T>,
+    ) -> Result<io::Result<T>, AgentError> {
         loop {
-            let silent_since = lock(&self.state).last_answer.map_or(clock.sent, |answer| answer.max(clock.sent));
-            let patient_until = silent_since + self.patience;
-            match wait(patient_until.min(clock.deadline)) {
-                Ok(()) => return Ok(()),
-                Err(WaitError::Stopped) => return Err(Trouble::Stopped),
-                Err(WaitError::Deadline) if Instant::now() >= clock.deadline => return Err(Trouble::Late),
-                Err(WaitError::Deadline) => {
-                    let last_answer = lock(&self.state).last_answer;
-                    if last_answer.is_none_or(|answer| answer <= silent_since) {
-                        let patience = humantime::format_duration(self.patience);
-                        return Err(self.give_up(format!("it answered nobody for {patience}")));
-                    }
+            match call() {
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                    self.check_wait(request)?;
                 }
-                Err(WaitError::Io(error)) => return Err(self.give_up(error.to_string())),
-                Err(WaitError::Ssh(error)) => return Err(self.give_up(error.to_string())),
+                result => return Ok(result),
             }
         }
     }
 
-    /// Nobody asks it from now on, and who waits for it learns so at once. The first reason stays.
-    fn give_up(&self, why: String) -> Trouble {
+    fn check_wait(&self, request: &Request<'_>) -> Result<(), AgentError> {
+        let (gone, last_answer) = {
+            let state = lock(&self.state);
+            (state.gone.clone(), state.last_answer)
+        };
+        let silent_since = last_answer.map_or(request.sent, |answer| answer.max(request.sent));
+        if let Some(why) = gone {
+            Err(AgentError::Gone(why))
+        } else if request.stop.is_set() {
+            Err(AgentError::Stopped)
+        } else if Instant::now() >= request.deadline {
+            Err(AgentError::Late)
+        } else if silent_since.elapsed() >= self.patience {
+            let patience = humantime::format_duration(self.patience);
+            Err(self.give_up(&format!("it answered no request for {patience}")))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Makes the agent count as gone. The first reason stays.
+    fn give_up(&self, why: &str) -> AgentError {
         let mut state = lock(&self.state);
         let why = state.gone.get_or_insert_with(|| format!("no agent answers at {}: {why}", self.socket.display()));
-        let why = why.clone();
-        for stream in &state.in_use {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-        state.idle.clear();
-        self.changed.notify_all();
-        Trouble::Gone(why)
+        AgentError::Gone(why.clone())
     }
-}
-
-/// What one request waits by.
-struct Clock<'a> {
-    sent: Instant,
-    deadline: Instant,
-    stop: &'a Stop,
-}
-
-/// A place among those who ask.
-struct Place<'a>(&'a Agent);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        lock(&self.0.state).taken -= 1;
-        self.0.changed.notify_one();
-    }
-}
-
-fn is_pause(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -40,7 +40,9 @@ impl TerminableCommand for MuxCommand<'_> {
         let (stdout, writer) = pipe().map_err(WaitError::Io)?;
         ioctl_fionbio(&stdout, true).map_err(|error| WaitError::Io(error.into()))?;
         let null = File::options().read(true).write(true).open("/dev/null").map_err(WaitError::Io)?;
-        client.session(script, [null.as_fd(), writer.as_fd(), null.as_fd()], deadline, self.stop).map_err(failed)?;
+        client
+            .run_command(script, [null.as_fd(), writer.as_fd(), null.as_fd()], deadline, self.stop)
+            .map_err(failed)?;
         self.script = Some(RunningScript { _client: client, stdout, has_ended: false });
         Ok(())
     }

@@ -201,11 +201,11 @@ impl SshProcess {
             if stop.is_some_and(|stop| !stop.is_set()) { Ok(()) } else { Err(WaitError::Stopped) }
         };
         let mut taken = Ok(());
-        any |= stdout.read(&mut buffer, |bytes| taken = sink.take(Stream::Stdout, bytes, &check));
+        any |= stdout.read(&mut buffer, |bytes| taken = sink.write(Stream::Stdout, bytes, &check));
         any |= stderr.read(&mut buffer, |bytes| {
             last_stderr.extend_from_slice(bytes);
             last_stderr.drain(..last_stderr.len().saturating_sub(LAST_STDERR));
-            taken = sink.take(Stream::Stderr, bytes, &check);
+            taken = sink.write(Stream::Stderr, bytes, &check);
         });
         match taken {
             Err(_) if stop.is_some() => Err(WaitError::Stopped),
@@ -232,7 +232,7 @@ fn add_options(command: &mut Command, engine: &Engine, target: &Target) -> io::R
     let timeout = format!("ConnectTimeout={}", target.connect_timeout.as_secs().max(1) + 1);
     let common = ["BatchMode=yes", &timeout, "ClearAllForwardings=yes", "RequestTTY=no", "PermitLocalCommand=no"];
     if let Route::Jump(jump) = &target.route {
-        let jumps = JumpSpec::list(jump).map_err(io::Error::other)?;
+        let jumps = JumpSpec::parse_list(jump).map_err(io::Error::other)?;
         let options = [&common[..], &["LogLevel=ERROR", "ControlMaster=no", "ControlPath=none"]].concat();
         command.args(through(&engine.ssh, &options, &jumps));
     }

@@ -3,7 +3,7 @@
 use crate::base::attempt_timer::AttemptTimer;
 use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;
-use crate::session::follow::{CommandChannel, SessionChannel};
+use crate::session::command_channel::{CommandChannel, SessionChannel};
 use crate::session::ssh_session::SshSession;
 use crate::session::terminate::{TerminableCommand, Termination, terminate};
 use cerveza_results::{Sink, Stream};
@@ -28,7 +28,7 @@ pub fn terminate_channel(
     for stream in [Stream::Stdout, Stream::Stderr] {
         while let Some(bytes) = channel.take_queued(stream) {
             // It fails only if the reader of our output takes no more.
-            let _ = command.sink.take(stream, &bytes, &|| session.check(None));
+            let _ = command.sink.write(stream, &bytes, &|| session.check(None));
         }
     }
     termination
@@ -57,7 +57,7 @@ impl TerminableCommand for ChannelCommand<'_> {
             let len = SessionChannel { session, channel: self.channel }.read(stream, &mut buffer)?;
             if len > 0 {
                 any = true;
-                self.sink.take(stream, &buffer[..len], &|| session.check(None))?;
+                self.sink.write(stream, &buffer[..len], &|| session.check(None))?;
             }
         }
         timer.postpone(self.sink.reader_time() - before);

@@ -3,19 +3,19 @@
 use crate::session::terminate::Termination;
 use std::time::Duration;
 
-/// The clocks of the two hosts are compared no closer than this.
+/// Processes that began this much before the command still count as its own, because the clocks of the two hosts differ.
 const SLACK: Duration = Duration::from_secs(2);
-/// What the script says when it has found something to end, and how that ended. A login shell may say more.
-const SAYS: &str = "pssh-rs-end ";
+/// What the script's replies begin with. A login shell may print other lines.
+const REPLY_PREFIX: &str = "pssh-rs-end ";
 
-/// The script, for `sh`: no quote, backslash or `!`, which login shells (fish, csh) would take for theirs.
+/// The script, for `sh`. It has no quote, backslash or `!`, because login shells (fish, csh) would interpret them.
 ///
-/// Its parent is the login's sshd process, as it is the command's: sshd makes each command's shell the leader of a session
-/// (setsid in session.c), and a login shell `exec`s us. So what is to end are the other children of that parent, what is
-/// below them, and all in the sessions that any of these leads, also once their own parents are gone. dropbear makes no
-/// session for a command; there the parent leads that of the connection. If nothing is found, the command's own leader is
-/// gone, and its session is found by SSH_CONNECTION, which names this connection, in the environment of processes that began
-/// with the command.
+/// Its parent is the sshd process of the login, which is also the command's parent: sshd makes each command's shell the leader of
+/// a session (setsid in session.c), and the login shell `exec`s this script. So the processes to end are the other children of that
+/// parent, their descendants, and all processes in the sessions that any of these leads, also after their own parents have
+/// ended. dropbear makes no session for a command; there the parent leads the session of the connection. If nothing is found,
+/// the leader of the command's session has ended. Then its session is found among the processes that began with the command, by
+/// SSH_CONNECTION in their environment, which names this connection.
 const SCRIPT_TEXT: &str = concat!(
     "up=$PPID; me=$$; ours=\" \"; sids=\" \"; own=; [ \"$up\" -gt 1 ] || exit 1; ",
     // All processes but zombies, as pid:ppid:sid:start. Linux needs no ps, and containers often have none; elsewhere the
@@ -27,7 +27,7 @@ const SCRIPT_TEXT: &str = concat!(
     "[ $p = $me ] && now=${20}; [ $p = $up ] && [ $4 = $up ] && sids=\"$sids$up \"; done; IFS=\" \"; set +f; ",
     "else all=$(ps -A -o pid= -o ppid= -o pgid= | while read -r a b c; do echo $a:$b:$c:; done); fi; }; ",
     "part() { p=${1%%:*}; b=${1##*:}; u=${1#*:}; s=${u#*:}; s=${s%:*}; u=${u%%:*}; }; ",
-    // Adds what is below `up`, below what was found before, or in a session of theirs.
+    // Adds children of `up` and of processes found before, and processes in their sessions.
     "look() { more=1; while [ \"$more\" ]; do more=; for t in $all; do part $t; ",
     "case \" $up $me $ours\" in *\" $p \"*) continue;; esac; [ $u = $me ] && continue; ",
     "case \" $up $ours\" in *\" $u \"*) ;; *) case \"$sids\" in *\" $s \"*) ;; *) continue;; esac;; esac; ",
@@ -37,7 +37,7 @@ const SCRIPT_TEXT: &str = concat!(
     "for t in $all; do part $t; [ $b -ge $((now-age)) ] || continue; case \"$all\" in *\" $s:\"*) continue;; esac; ",
     "grep -qsF \"SSH_CONNECTION=$SSH_CONNECTION\" /proc/$p/environ && sids=\"$sids$s \"; done; }; ",
     "send() { for p in $ours; do kill -$1 $p 2>/dev/null; done; }; ",
-    // `kill -0` would take one that is not ours to signal for ended.
+    // `kill -0` would report a process as ended that we may not signal.
     "lives() { list; look; for t in $all; do part $t; case \"$ours\" in *\" $p \"*) return 0;; esac; done; return 1; }; ",
     "nap() { sleep 0.1 2>/dev/null || sleep 1; }; ",
     "list; look; [ \"$ours\" = \" \" ] && { left; look; }; [ \"$ours\" = \" \" ] && { echo pssh-rs-end NONE; exit; }; ",
@@ -47,29 +47,30 @@ const SCRIPT_TEXT: &str = concat!(
     "echo pssh-rs-end LEFT",
 );
 
-/// The remote command that ends a command of its own login that began so long ago: TERM, then, a good second later, KILL.
-/// It does so also when we are gone by then.
+/// Returns the remote command that ends a command of its own login which began `age` ago: TERM, then KILL a second later. It does so
+/// even if our connection has ended by then.
 pub fn script(age: Duration) -> String {
-    // In the kernel's clock ticks, of which a second has 100 on everything that runs sshd.
+    // In the kernel's clock ticks, which are 100 a second wherever sshd runs.
     let age = (age + SLACK).as_millis() / 10;
     format!("exec sh -c 'age={age}; {SCRIPT_TEXT}'")
 }
 
-/// What the script has said so far.
+/// A reply of the script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScriptReply {
-    /// It runs, and has sent TERM.
+    /// It has found processes, and has sent TERM.
     Found,
     /// There was nothing to end.
     Nothing,
     Ended(Termination),
+    /// Processes are left after KILL.
     Left,
 }
 
-/// The last word in what the script has printed.
+/// Returns the last reply in what the script has printed.
 pub fn last_reply(printed: &[u8]) -> Option<ScriptReply> {
     let printed = String::from_utf8_lossy(printed);
-    let words = printed.lines().filter_map(|line| line.trim_end().strip_prefix(SAYS));
+    let words = printed.lines().filter_map(|line| line.trim_end().strip_prefix(REPLY_PREFIX));
     let mut words = words.filter_map(|word| match word {
         "FOUND" => Some(ScriptReply::Found),
         "NONE" => Some(ScriptReply::Nothing),
@@ -88,12 +89,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_script_has_nothing_that_a_login_shell_would_take_for_its_own() {
+    fn the_script_has_no_characters_that_login_shells_interpret() {
         assert!(!SCRIPT_TEXT.contains(['\'', '\\', '!', '\n', '`']));
     }
 
     #[test]
-    fn only_the_script_s_own_words_count() {
+    fn only_replies_of_the_script_count() {
         let word = last_reply(b"motd\r\npssh-rs-end FOUND\npssh-rs-end TERM\n");
         assert_eq!(word, Some(ScriptReply::Ended(Termination::By("TERM"))));
         assert_eq!(last_reply(b"pssh-rs-end OWN KILL\n"), Some(ScriptReply::Ended(Termination::OwnBy("KILL"))));

@@ -1,11 +1,12 @@
 //! What the known_hosts files say about one host, and about the key that it shows.
 
 use super::certificate::Certificate;
-use super::entry::{Entry, Marker, key_type};
+use super::entry::{Entry, Marker};
 use super::index::Index;
-use crate::base::ssh_wire::fingerprint;
+use super::pinned::HostKeys;
+use crate::base::key_blob::{fingerprint, key_type};
 
-/// A host as known_hosts may name it: its name and its address, either of which is enough.
+/// A host as known_hosts may name it: by its name or its address, either of which is enough.
 #[derive(Clone, Debug)]
 pub struct HostId<'a> {
     pub names: Vec<&'a str>,
@@ -18,18 +19,28 @@ impl<'a> HostId<'a> {
         HostId { names, port }
     }
 
-    /// By its HostKeyAlias, which stands for name, address and port.
+    /// A host with a HostKeyAlias, which replaces its name, address and port.
     pub fn alias(alias: &'a str) -> HostId<'a> {
         HostId { names: vec![alias], port: 22 }
     }
+
+    /// The first of its names.
+    pub fn name(&self) -> &'a str {
+        self.names.first().copied().unwrap_or_default()
+    }
+
+    /// Returns its first name as known_hosts spells it.
+    pub fn lookup_name(&self) -> String {
+        lookup_name(self.name(), self.port)
+    }
 }
 
-/// What known_hosts says of the key that a host showed. A place is `FILE:LINE`.
+/// What is known of the key that a host showed. A place is `FILE:LINE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Known,
     Unknown,
-    /// The host is known by another key, which is of this type.
+    /// The host is known by another key.
     Changed {
         place: String,
         known_type: String,
@@ -39,49 +50,52 @@ pub enum Verdict {
     },
 }
 
-/// What is written of one host.
+/// The lines that match one host.
 #[derive(Debug, Default)]
 pub struct KnownHostMatches<'a> {
-    names: Vec<Lines<'a>>,
+    names: Vec<NameMatches<'a>>,
     revoked: Vec<&'a Entry>,
-    /// Certificate authorities, each with the host's name that it speaks for.
+    /// Certificate authorities, each with the host's name for which it is trusted.
     authorities: Vec<(&'a str, &'a Entry)>,
 }
 
-/// The lines that count for one of its names.
+/// The keys that one of a host's names is known by.
 #[derive(Debug)]
-struct Lines<'a> {
+struct NameMatches<'a> {
+    name: &'a str,
     entries: Vec<&'a Entry>,
-    /// Whether a key that is not among them is a changed one.
+    /// Whether any other key is a changed one.
     binding: bool,
 }
 
 impl<'a> KnownHostMatches<'a> {
-    /// Asks the files, in their order. It is done once a host: hashed names make it dear.
-    pub fn of<'b>(host: &HostId<'a>, files: impl Iterator<Item = &'a Index> + Clone) -> KnownHostMatches<'a> {
-        let mut found = KnownHostMatches::default();
+    /// Searches the files, in their order. Done once for each host, because hashed names make it slow.
+    pub fn find<'b>(host: &HostId<'a>, files: impl Iterator<Item = &'a Index> + Clone) -> KnownHostMatches<'a> {
+        let mut matches = KnownHostMatches::default();
         let entries = |name: &str, port| {
             let name = lookup_name(name, port);
             files.clone().flat_map(move |file| file.entries_for(&name)).collect::<Vec<_>>()
         };
         for name in &host.names {
-            let mut of_port = found.sort_out(name, entries(name, host.port));
-            let of_name = match host.port {
-                22 => Vec::new(),
-                _ => found.sort_out(name, entries(name, 22)),
-            };
-            // A line without a port speaks for the port that has no line of its own, but never against a key there.
-            let binding = !of_port.is_empty();
-            if !binding {
-                of_port = of_name;
-            }
-            found.names.push(Lines { entries: of_port, binding });
+            let with_port = matches.sort_by_marker(name, entries(name, host.port));
+            let without_port =
+                if host.port == 22 { Vec::new() } else { matches.sort_by_marker(name, entries(name, 22)) };
+            // A line without a port makes a key known on any port, but no key changed on another port.
+            let binding = !with_port.is_empty();
+            let entries = if binding { with_port } else { without_port };
+            matches.names.push(NameMatches { name, entries, binding });
         }
-        found
+        matches
     }
 
-    /// Keeps the revoked keys and the authorities, and gives the hosts' own keys.
-    fn sort_out(&mut self, name: &'a str, entries: Vec<&'a Entry>) -> Vec<&'a Entry> {
+    /// Replaces all but the revoked keys by the keys of the host's record.
+    pub fn pin(&mut self, keys: &'a HostKeys) {
+        self.names = vec![NameMatches { name: "", entries: keys.0.iter().collect(), binding: true }];
+        self.authorities.clear();
+    }
+
+    /// Keeps the revoked keys and the authorities. Returns the hosts' own keys.
+    fn sort_by_marker(&mut self, name: &'a str, entries: Vec<&'a Entry>) -> Vec<&'a Entry> {
         let mut own = Vec::new();
         for entry in entries {
             match entry.marker {
@@ -93,44 +107,42 @@ impl<'a> KnownHostMatches<'a> {
         own
     }
 
-    /// The place of the line that revokes a key, an authority's too.
+    /// Returns the place of the line that revokes a key, which may also be an authority's.
     pub fn revoked(&self, key: &[u8]) -> Option<&'a str> {
         self.revoked.iter().find(|entry| entry.key == key).map(|entry| entry.place.as_str())
     }
 
-    /// Judges a key. Known by one name is known; another key under any of them is a changed host; a revoked key is
-    /// refused whatever else is written.
+    /// Judges a key. One name that knows it is enough. If any name is known by other keys only, the host has changed. A
+    /// revoked key is refused in any case.
     pub fn judge(&self, key: &[u8]) -> Verdict {
         if let Some(place) = self.revoked(key) {
             return Verdict::Revoked { place: place.to_string() };
         }
-        let mut known = false;
-        for lines in &self.names {
-            let of_type = || lines.entries.iter().find(|entry| entry.key_type() == key_type(key));
-            if lines.entries.iter().any(|entry| entry.key == key) {
-                known = true;
-            } else if let Some(entry) = of_type().or(lines.entries.first()).filter(|_| lines.binding) {
+        let mut verdict = Verdict::Unknown;
+        for NameMatches { entries, binding, .. } in &self.names {
+            let of_type = || entries.iter().find(|entry| entry.key_type() == key_type(key));
+            if entries.iter().any(|entry| entry.key == key) {
+                verdict = Verdict::Known;
+            } else if let Some(entry) = of_type().or(entries.first()).filter(|_| *binding) {
                 return Verdict::Changed { place: entry.place.clone(), known_type: entry.key_type().to_string() };
             }
         }
-        match known {
-            true => Verdict::Known,
-            false => Verdict::Unknown,
-        }
+        verdict
     }
 
-    /// Whether a certificate makes its key known, else why not. Whether its keys are revoked is asked before.
+    /// Checks whether a certificate makes its key known. An error says why not. That neither key is revoked has to be
+    /// checked before.
     pub fn certify(&self, certificate: &Certificate, now: u64) -> Result<(), String> {
         let trusting = self.authorities.iter().filter(|(_, entry)| entry.key == certificate.authority);
         let mut names: Vec<&str> = trusting.map(|(name, _)| *name).collect();
         names.dedup();
-        match names.is_empty() {
-            true => Err(format!(
-                "it is signed by the CA {}, which no @cert-authority line trusts for this host",
-                fingerprint(&certificate.authority)
-            )),
-            false => certificate.check(&names, now),
+        if names.is_empty() {
+            let authority = fingerprint(&certificate.authority);
+            return Err(format!(
+                "it is signed by the CA {authority}, which no @cert-authority line trusts for this host"
+            ));
         }
+        certificate.check(&names, now)
     }
 
     /// Whether the host may prove itself by a certificate.
@@ -138,43 +150,46 @@ impl<'a> KnownHostMatches<'a> {
         !self.authorities.is_empty()
     }
 
-    /// The place of a line by which a key is the host's own, or that of an authority.
+    /// Whether a certificate authority is trusted for this name.
+    pub fn has_authority_for(&self, name: &str) -> bool {
+        self.authorities.iter().any(|(trusting, _)| *trusting == name)
+    }
+
+    /// Whether the host is known by this name.
+    pub fn has_key_for(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known.name == name && !known.entries.is_empty())
+    }
+
+    /// Returns the place of the line that makes a key the host's own, or an authority's.
     pub fn place_of(&self, key: &[u8]) -> Option<&'a str> {
-        let own = self.names.iter().flat_map(|lines| &lines.entries).copied();
+        let own = self.names.iter().flat_map(|name| &name.entries).copied();
         let authorities = self.authorities.iter().map(|(_, entry)| *entry);
         own.chain(authorities).find(|entry| entry.key == key).map(|entry| entry.place.as_str())
     }
 
-    pub fn has_revoked(&self) -> bool {
-        !self.revoked.is_empty()
-    }
-
-    /// The types of the keys that the host is known by (`ssh-ed25519`), as far as its names agree: it must be asked for
-    /// one of these first, else a key of another type looks like a changed host.
+    /// Returns the types of the keys that the host is known by (`ssh-ed25519`), as far as its names agree. The host must
+    /// be asked for these first, because a key of another type looks like a changed host.
     pub fn key_types(&self) -> Vec<&'a str> {
-        let (binding, other): (Vec<_>, Vec<_>) = self.names.iter().partition(|lines| lines.binding);
+        let (binding, other): (Vec<_>, Vec<_>) = self.names.iter().partition(|name| name.binding);
         let mut types: Vec<&str> = Vec::new();
-        for lines in binding.into_iter().chain(other) {
-            let mut of_name: Vec<&str> = lines.entries.iter().map(|entry| entry.key_type()).collect();
+        for name in binding.into_iter().chain(other) {
+            let mut of_name: Vec<&str> = name.entries.iter().map(|entry| entry.key_type()).collect();
             of_name.dedup();
             let agreed: Vec<&str> = types.iter().copied().filter(|name| of_name.contains(name)).collect();
-            match (types.is_empty(), agreed.is_empty()) {
-                (true, _) => types = of_name,
-                (false, false) => types = agreed,
-                (false, true) => {}
+            if types.is_empty() {
+                types = of_name;
+            } else if !agreed.is_empty() {
+                types = agreed;
             }
         }
         types
     }
 }
 
-/// A name as known_hosts spells it.
-pub fn lookup_name(name: &str, port: u16) -> String {
+/// Returns a name as known_hosts spells it.
+fn lookup_name(name: &str, port: u16) -> String {
     let name = name.to_lowercase();
-    match port {
-        22 => name,
-        _ => format!("[{name}]:{port}"),
-    }
+    if port == 22 { name } else { format!("[{name}]:{port}") }
 }
 
 #[cfg(test)]
@@ -190,12 +205,12 @@ mod tests {
         let lines = lines.replace("KEY-A", &format!("ssh-ed25519 {A}")).replace("KEY-B", &format!("ssh-ed25519 {B}"));
         let lines = lines.replace("KEY-RSA", &format!("ssh-rsa {RSA}"));
         let mut index = Index::default();
-        index.take(&lines, at, |warning| panic!("{warning}")).unwrap();
+        index.read_lines(&lines, at, |warning| panic!("{warning}")).unwrap();
         index
     }
 
     fn judge(lines: &str, names: &[&str], port: u16, key: &str) -> Verdict {
-        KnownHostMatches::of(&HostId { names: names.to_vec(), port }, [&index(lines)].into_iter()).judge(&decode(key))
+        KnownHostMatches::find(&HostId { names: names.to_vec(), port }, [&index(lines)].into_iter()).judge(&decode(key))
     }
 
     fn decode(key: &str) -> Vec<u8> {
@@ -234,7 +249,7 @@ mod tests {
     fn the_types_asked_for_are_those_of_the_lines_that_count() {
         let types = |lines: &str, port| {
             let host = HostId::new("web1", "10.0.0.1", port);
-            KnownHostMatches::of(&host, [&index(lines)].into_iter()).key_types().join(" ")
+            KnownHostMatches::find(&host, [&index(lines)].into_iter()).key_types().join(" ")
         };
         assert_eq!(types("web1 KEY-A\nweb1 KEY-RSA\n", 22), "ssh-ed25519 ssh-rsa");
         // The line without a port does not count beside one with it.
@@ -276,7 +291,7 @@ mod tests {
     #[test]
     fn files_keep_their_order_and_an_alias_has_no_port() {
         let (one, two) = (index("web1 KEY-RSA\n"), index("web1 KEY-B\n"));
-        let found = KnownHostMatches::of(&HostId::alias("web1"), [&one, &two].into_iter());
+        let found = KnownHostMatches::find(&HostId::alias("web1"), [&one, &two].into_iter());
         assert_eq!(found.key_types(), ["ssh-rsa", "ssh-ed25519"]);
         assert_eq!(found.judge(&decode(B)), Verdict::Known);
         assert_eq!(HostId::new("web1", "WEB1", 22).names, ["web1"]);
