@@ -1,7 +1,7 @@
 //! Images: what a choice of an image leads to.
 
 use crate::catalog::image_choice::ImageChoice;
-use crate::catalog::{LookedUp, NotLookedUp};
+use crate::catalog::looked_up::{LookedUp, NotLookedUp};
 use crate::client::Ec2;
 use crate::client::verdict::code;
 use crate::describe::find::gather;
@@ -105,7 +105,7 @@ impl Ec2 {
             let request =
                 self.ssm(region).get_parameters().set_names(Some(names.iter().map(|it| it.to_string()).collect()));
             let answer = self.call("GetParameters", region, 1, || request.clone().send()).await;
-            let answer = answer.map_err(|error| NotLookedUp::of("GetParameters", region, &error))?;
+            let answer = answer.map_err(|error| NotLookedUp::new("GetParameters", region, &error))?;
             for parameter in answer.parameters.unwrap_or_default() {
                 // The version or label that the name was given with, as `:3`.
                 let selector = parameter.selector.unwrap_or_default();
@@ -147,7 +147,7 @@ impl Ec2 {
                 Ok(Some(images.map(|image| (image.id.clone(), image)).collect()))
             }
             Err(error) if code(&error).is_some_and(|code| code.starts_with("InvalidAMIID")) => Ok(None),
-            Err(error) => Err(NotLookedUp::of("DescribeImages", region, &error)),
+            Err(error) => Err(NotLookedUp::new("DescribeImages", region, &error)),
         }
     }
 
@@ -162,7 +162,7 @@ impl Ec2 {
             let request = client.describe_images().set_owners(Some(owner)).set_filters(Some(filters.clone()));
             let request = request.max_results(1000).set_next_token(token);
             let page = self.call("DescribeImages", region, 1, || request.clone().send()).await;
-            let page = page.map_err(|error| NotLookedUp::of("DescribeImages", region, &error))?;
+            let page = page.map_err(|error| NotLookedUp::new("DescribeImages", region, &error))?;
             Ok((page.images.unwrap_or_default().into_iter().map(image).collect(), page.next_token))
         })
         .await?;

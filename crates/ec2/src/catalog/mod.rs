@@ -4,19 +4,17 @@
 pub(crate) mod image_choice;
 pub(crate) mod images;
 pub(crate) mod launch_template;
+pub(crate) mod looked_up;
 pub(crate) mod network;
 
 use crate::catalog::image_choice::ImageChoice;
 use crate::catalog::images::Image;
 use crate::catalog::launch_template::{LaunchTemplate, TemplateName};
+use crate::catalog::looked_up::{LookedUp, NotLookedUp};
 use crate::catalog::network::{SecurityGroup, Subnet};
-use crate::client::failure::failure;
-use crate::client::verdict::{CallError, code};
 use crate::client::{Ec2, FILTER_VALUES};
 use crate::config::region_name::check_region;
 use crate::describe::find::{Filter, gather};
-use aws_sdk_ec2::config::http::HttpResponse;
-use aws_sdk_ec2::error::SdkError;
 use aws_sdk_ec2::types::{self, EbsEncryptionSupport, InstanceType};
 use cerveza_manners::Failure;
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,23 +68,6 @@ pub struct TypeFacts {
 pub fn known_instance_types() -> &'static [&'static str] {
     InstanceType::values()
 }
-
-/// Why something cannot be looked up.
-#[derive(Clone, Debug)]
-pub(crate) struct NotLookedUp {
-    pub failure: Failure,
-    /// The account lacks the permission.
-    pub denied: bool,
-}
-
-impl NotLookedUp {
-    pub fn of<E: CallError>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> NotLookedUp {
-        let denied = matches!(code(error), Some("UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException"));
-        NotLookedUp { failure: failure(call, region, error), denied }
-    }
-}
-
-pub(crate) type LookedUp<T> = Result<T, NotLookedUp>;
 
 impl Catalog {
     /// Returns what was found, or notes why it was not.
@@ -150,7 +131,7 @@ impl Ec2 {
             let request = client.describe_instance_types().filters(Filter::exact("instance-type", &names).api());
             let request = request.max_results(100).set_next_token(token);
             let page = self.call("DescribeInstanceTypes", region, 1, || request.clone().send()).await;
-            let page = page.map_err(|error| NotLookedUp::of("DescribeInstanceTypes", region, &error))?;
+            let page = page.map_err(|error| NotLookedUp::new("DescribeInstanceTypes", region, &error))?;
             Ok((page.instance_types.unwrap_or_default(), page.next_token))
         });
         let facts = |info: types::InstanceTypeInfo| {
@@ -197,7 +178,7 @@ impl Ec2 {
         let list = |filter: Option<types::Filter>| async move {
             let request = client.describe_key_pairs().set_filters(filter.map(|filter| vec![filter]));
             let answer = self.call("DescribeKeyPairs", region, 1, || request.clone().send()).await;
-            let answer = answer.map_err(|error| NotLookedUp::of("DescribeKeyPairs", region, &error))?;
+            let answer = answer.map_err(|error| NotLookedUp::new("DescribeKeyPairs", region, &error))?;
             Ok(answer.key_pairs.unwrap_or_default().into_iter().filter_map(|pair| pair.key_name).collect::<Vec<_>>())
         };
         let mut known = BTreeSet::new();
@@ -216,7 +197,7 @@ impl Ec2 {
         }
         let request = self.client(region).describe_placement_groups();
         let answer = self.call("DescribePlacementGroups", region, 1, || request.clone().send()).await;
-        let answer = answer.map_err(|error| NotLookedUp::of("DescribePlacementGroups", region, &error))?;
+        let answer = answer.map_err(|error| NotLookedUp::new("DescribePlacementGroups", region, &error))?;
         Ok(answer.placement_groups.unwrap_or_default().into_iter().filter_map(|group| group.group_name).collect())
     }
 }

@@ -3,7 +3,8 @@
 use crate::change::wait::WaitArgs;
 use crate::change::{Change, is_protected_by_ec2};
 use crate::client::Ec2;
-use crate::client::accounts::{AWS_PROFILE, Account, Accounts};
+use crate::client::accounts::{Account, Accounts};
+use crate::config::aws_profile::AWS_PROFILE;
 use crate::describe::find::by_region;
 use cerveza_manners::{Failure, ProgressArgs, Result, Status};
 use cerveza_record::Record;

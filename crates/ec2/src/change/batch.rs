@@ -1,7 +1,12 @@
 //! Requests that change many resources at once, and what to do when EC2 refuses one because of a single member.
 
+use crate::client::Ec2;
 use crate::client::attempts::VISIBLE_AFTER;
-use crate::client::failure::is_named;
+use crate::client::call::Answer;
+use crate::client::failure::{failure, is_named};
+use crate::client::verdict::{CallError, Verdict, code, verdict};
+use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::error::SdkError;
 use cerveza_manners::{Failure, Result};
 use std::collections::VecDeque;
 use std::future::Future;
@@ -15,6 +20,41 @@ pub(crate) struct Refused {
     pub divisible: bool,
     /// EC2 does not know an id. It may have given it a moment ago.
     pub not_found: bool,
+}
+
+impl Ec2 {
+    /// Makes the call `name` in `region` with the ids of so many `resources`. `send` is called once for each attempt.
+    pub(crate) async fn call_batch<T, E: CallError>(
+        &self,
+        name: &'static str,
+        region: &str,
+        resources: usize,
+        send: impl AsyncFn() -> Answer<T, E>,
+    ) -> std::result::Result<(), Refused> {
+        let answer = self.call(name, region, resources, send).await;
+        answer.map(drop).map_err(|error| refused(name, region, &error))
+    }
+}
+
+/// Codes that concern no single id (EC2 API reference, "Error codes"): dividing the request would only add to it.
+const NOT_OF_ONE_ID: [&str; 8] = [
+    "AuthFailure",
+    "InternalError",
+    "InternalFailure",
+    "RequestExpired",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "Throttling",
+    "Unavailable",
+];
+
+/// Returns what a failed request means for its members. A refusal by EC2 itself may be for one id of many.
+fn refused<E: CallError>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> Refused {
+    Refused {
+        failure: failure(call, region, error),
+        divisible: code(error).is_some_and(|code| !NOT_OF_ONE_ID.contains(&code)),
+        not_found: verdict(error) == Verdict::NotFound,
+    }
 }
 
 /// The first pause before ids that were not found are tried again.

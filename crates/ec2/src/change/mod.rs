@@ -10,13 +10,9 @@ pub(crate) mod tags;
 pub(crate) mod wait;
 pub(crate) mod wait_checks;
 
-use crate::change::batch::{Refused, batches, in_batches};
+use crate::change::batch::{batches, in_batches};
 use crate::client::Ec2;
 use crate::client::buckets::{batch_size, time_for_batches};
-use crate::client::failure::failure;
-use crate::client::verdict::{CallError, Verdict, code, verdict};
-use aws_sdk_ec2::config::http::HttpResponse;
-use aws_sdk_ec2::error::SdkError;
 use cerveza_manners::{Failure, Result};
 use std::time::Duration;
 
@@ -104,8 +100,7 @@ impl Ec2 {
             match change {
                 Change::Start => {
                     let request = client.start_instances().set_instance_ids(ids);
-                    let answer = self.call_batch(name, region, count, || request.clone().send()).await;
-                    answer.map(drop).map_err(|error| refused(name, region, &error))
+                    self.call_batch(name, region, count, || request.clone().send()).await
                 }
                 Change::Stop(mode) => {
                     let request = client.stop_instances().set_instance_ids(ids);
@@ -114,45 +109,21 @@ impl Ec2 {
                         StopMode::Force => request.force(true),
                         StopMode::Hibernate => request.hibernate(true),
                     };
-                    let answer = self.call_batch(name, region, count, || request.clone().send()).await;
-                    answer.map(drop).map_err(|error| refused(name, region, &error))
+                    self.call_batch(name, region, count, || request.clone().send()).await
                 }
                 Change::Reboot => {
                     let request = client.reboot_instances().set_instance_ids(ids);
-                    let answer = self.call_batch(name, region, count, || request.clone().send()).await;
-                    answer.map(drop).map_err(|error| refused(name, region, &error))
+                    self.call_batch(name, region, count, || request.clone().send()).await
                 }
                 Change::Terminate => {
                     let request = client.terminate_instances().set_instance_ids(ids);
-                    let answer = self.call_batch(name, region, count, || request.clone().send()).await;
-                    answer.map(drop).map_err(|error| refused(name, region, &error))
+                    self.call_batch(name, region, count, || request.clone().send()).await
                 }
             }
         };
         let stop = || !finish && self.is_interrupted();
         let results = in_batches(&hosts, |before| change.batch_size(before), stop, call).await;
         results.into_iter().map(|result| result.map_err(name_protection)).collect()
-    }
-}
-
-/// Codes that concern no single id (EC2 API reference, "Error codes"): dividing the request would only add to it.
-const NOT_OF_ONE_ID: [&str; 8] = [
-    "AuthFailure",
-    "InternalError",
-    "InternalFailure",
-    "RequestExpired",
-    "RequestLimitExceeded",
-    "ServiceUnavailable",
-    "Throttling",
-    "Unavailable",
-];
-
-/// Returns what a failed request means for its members. A refusal by EC2 itself may be for one id of many.
-pub(crate) fn refused<E: CallError>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> Refused {
-    Refused {
-        failure: failure(call, region, error),
-        divisible: code(error).is_some_and(|code| !NOT_OF_ONE_ID.contains(&code)),
-        not_found: verdict(error) == Verdict::NotFound,
     }
 }
 

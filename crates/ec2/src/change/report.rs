@@ -1,8 +1,8 @@
 //! The end of a run that acted on hosts: each host's record once, failures grouped, one closing line.
 
 use crate::change::acted::{Acted, NO_ACTION, PROTECTED, SKIPPED};
-use crate::client::accounts::AWS_PROFILE;
-use crate::client::failure::grouped;
+use crate::client::failure_groups::grouped;
+use crate::config::aws_profile::AWS_PROFILE;
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool, shorten, was_interrupted};
 use cerveza_record::{Record, Value};
 use hostrange::fold;
@@ -17,18 +17,10 @@ const COLUMNS: [Column; 6] = [
     Column { header: "ERROR", key: "error" },
 ];
 
-/// As [`COLUMNS`], of hosts in several accounts.
-const ACCOUNT_COLUMNS: [Column; 7] = [
-    Column { header: "HOST", key: "host" },
-    Column { header: "AWS PROFILE", key: AWS_PROFILE },
-    Column { header: "ACTION", key: "action" },
-    Column { header: "STATE", key: "state" },
-    Column { header: "ZONE", key: "zone" },
-    Column { header: "INSTANCE", key: "instance_id" },
-    Column { header: "ERROR", key: "error" },
-];
+/// The second column if the hosts are in several accounts.
+const ACCOUNT_COLUMN: Column = Column { header: "AWS PROFILE", key: AWS_PROFILE };
 
-/// Of a plan that says why.
+/// The columns of a plan whose records have a `reason`.
 const PLAN_COLUMNS: [Column; 5] = [
     Column { header: "HOST", key: "host" },
     Column { header: "ACTION", key: "action" },
@@ -41,8 +33,8 @@ const PLAN_COLUMNS: [Column; 5] = [
 /// exit status by the gravest failure.
 pub fn report(tool: &Tool, args: &OutputArgs, dry_run: bool, acted: Vec<Acted>) -> Result<Status> {
     let is_plan = dry_run && acted.iter().any(|host| host.record.has("reason"));
-    let columns = if is_plan { &PLAN_COLUMNS[..] } else { columns(&acted) };
-    report_with(tool, args, dry_run, acted, columns)
+    let columns = if is_plan { PLAN_COLUMNS.to_vec() } else { columns(&acted) };
+    report_with(tool, args, dry_run, acted, &columns)
 }
 
 /// [`report`] with a table of these columns.
@@ -51,7 +43,7 @@ pub fn report_with(
     args: &OutputArgs,
     dry_run: bool,
     acted: Vec<Acted>,
-    columns: &'static [Column],
+    columns: &[Column],
 ) -> Result<Status> {
     let mode = args.mode(OutputMode::Table);
     let writer = args.writer(OutputMode::Table, columns, tool).optional(&["zone", "instance_type", "instance_id"]);
@@ -88,8 +80,12 @@ fn finished(host: &Acted) -> Record {
     record
 }
 
-fn columns(acted: &[Acted]) -> &'static [Column] {
-    if profiles(acted.iter()).len() > 1 { &ACCOUNT_COLUMNS } else { &COLUMNS }
+fn columns(acted: &[Acted]) -> Vec<Column> {
+    let mut columns = COLUMNS.to_vec();
+    if profiles(acted.iter()).len() > 1 {
+        columns.insert(1, ACCOUNT_COLUMN);
+    }
+    columns
 }
 
 /// Returns the profiles that the accounts of the hosts are named by.

@@ -1,7 +1,6 @@
 //! CreateTags and DeleteTags, and what EC2 takes as a tag.
 
 use crate::change::batch::in_batches;
-use crate::change::refused;
 use crate::client::buckets::time_for;
 use crate::client::{CONCURRENCY, Ec2};
 use aws_sdk_ec2::types::Tag;
@@ -99,12 +98,10 @@ impl Ec2 {
             let (count, ids, tags) = (ids.len(), Some(ids), Some(tags.clone()));
             if is_set {
                 let request = client.create_tags().set_resources(ids).set_tags(tags);
-                let answer = self.call_batch("CreateTags", region, count, || request.clone().send()).await;
-                answer.map(drop).map_err(|error| refused("CreateTags", region, &error))
+                self.call_batch("CreateTags", region, count, || request.clone().send()).await
             } else {
                 let request = client.delete_tags().set_resources(ids).set_tags(tags);
-                let answer = self.call_batch("DeleteTags", region, count, || request.clone().send()).await;
-                answer.map(drop).map_err(|error| refused("DeleteTags", region, &error))
+                self.call_batch("DeleteTags", region, count, || request.clone().send()).await
             }
         };
         let resources: Vec<Vec<String>> = ids.iter().map(|id| vec![id.clone()]).collect();

@@ -1,15 +1,14 @@
 //! The AWS accounts of a run. Each is reached by a profile of the AWS configuration.
 
+use crate::client::Ec2;
 use crate::client::interrupt::Interrupt;
-use crate::client::{Ec2, RegionArgs};
+use crate::client::region_args::RegionArgs;
+use crate::config::aws_profile::AWS_PROFILE;
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::Record;
 use futures_util::future::join_all;
 use std::collections::HashSet;
 use tokio::sync::oneshot;
-
-/// The key of a record that names the AWS profile of its account.
-pub(crate) const AWS_PROFILE: &str = "aws_profile";
 
 /// One account, and why it cannot be used if it cannot.
 pub struct Account {

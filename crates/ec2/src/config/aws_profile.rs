@@ -16,6 +16,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+/// The key of a record that names the AWS profile of its account.
+pub(crate) const AWS_PROFILE: &str = "aws_profile";
+
 /// The variables that name a profile. botocore reads the first of them first.
 const PROFILE_VARIABLES: [&str; 2] = ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"];
 

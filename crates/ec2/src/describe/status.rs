@@ -111,7 +111,7 @@ impl Ec2 {
         region: &str,
         request: DescribeInstanceStatusFluentBuilder,
     ) -> std::result::Result<(Vec<(String, Health)>, Option<String>), StatusError> {
-        let page = self.call_batch("DescribeInstanceStatus", region, 1, || request.clone().send()).await?;
+        let page = self.call("DescribeInstanceStatus", region, 1, || request.clone().send()).await?;
         let of = |status: &InstanceStatus| Some((status.instance_id()?.to_string(), health(status)));
         Ok((page.instance_statuses().iter().filter_map(of).collect(), page.next_token))
     }

@@ -5,7 +5,7 @@ pub(crate) mod identity;
 pub(crate) mod page;
 pub(crate) mod xml;
 
-use crate::client::accounts::AWS_PROFILE;
+use crate::config::aws_profile::AWS_PROFILE;
 use crate::instance::id::is_instance_id;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use cerveza_record::{Record, Value, json};

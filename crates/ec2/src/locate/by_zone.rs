@@ -1,6 +1,6 @@
 //! Asks by id and zone by zone for the instances of a region that failed, because one of its zones may be down.
 
-use super::{Answers, Key, Place, named_of};
+use super::answers::{Answers, Key, Place, named_of};
 use crate::client::failure::is_server_fault;
 use crate::client::{CONCURRENCY, Ec2};
 use cerveza_manners::Result;
