@@ -2,8 +2,7 @@
 //! and `--max`.
 
 use crate::args::Job;
-use crate::execute::is_in;
-use crate::plan::{due, is_due};
+use crate::due::{due_hosts, is_due, is_in};
 use cerveza_ec2::{Accounts, Acted, Change, Ec2, StopMode};
 use cerveza_manners::{Failure, Result, Status, Tool};
 use cerveza_record::{Record, Value};
@@ -64,7 +63,7 @@ pub async fn check_ec2_protection(tool: &Tool, accounts: &Accounts, job: &Job, a
         Job::Power(change) => *change,
         Job::Resize(_) => Change::Stop(StopMode::Shutdown),
     };
-    if due(acted).len() > MOST_LOOKED_UP {
+    if due_hosts(acted).len() > MOST_LOOKED_UP {
         tool.warn(format!("EC2's own protection is not looked up for more than {MOST_LOOKED_UP} hosts"));
         return;
     }

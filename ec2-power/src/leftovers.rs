@@ -1,6 +1,6 @@
 //! What terminated hosts leave behind: volumes that are not deleted with them, and elastic IP addresses.
 
-use crate::plan::{due, is_due};
+use crate::due::{due_hosts, is_due};
 use cerveza_ec2::{Accounts, Acted, NO_ACTION};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value};
@@ -105,7 +105,7 @@ impl Leftovers {
 
     /// Says what is kept, in one sentence for volumes and one for addresses.
     pub fn sentences(&self, acted: &[Acted]) -> Vec<String> {
-        let due = due(acted);
+        let due = due_hosts(acted);
         let is_own_kept = !self.releases && due.iter().any(|host| !self.of(host).own.is_empty());
         let hint = if is_own_kept { "; --release-addresses releases those with the hosts' names" } else { "" };
         let of_volumes = due.iter().map(|host| (host.record.host(), self.of(host).volumes));

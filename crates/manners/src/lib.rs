@@ -1,4 +1,4 @@
-//! The manners all tools share on the command line, so that who knows one tool knows them all.
+//! What all tools share on the command line, so anyone who knows one tool knows them all.
 
 mod color;
 mod duration;
@@ -21,6 +21,7 @@ mod writer;
 pub use color::Color;
 pub use duration::parse_duration;
 pub use failure::{Failure, Result};
+pub use field::Column;
 pub use file::{read_capped, write_file, write_private_file, write_stdout};
 pub use last_line::last_line;
 pub use output::{Format, FormatArgs, OutputArgs, OutputMode};
@@ -28,7 +29,7 @@ pub use signals::{die_of, ending_signals, note_signal, was_interrupted};
 pub use sort::{SortArgs, SortKey};
 pub use status::Status;
 pub use suggestion::{Hint, key_hint, keys_of, nearest};
-pub use table::{Column, TableRow, table};
+pub use table::{TableRow, table};
 pub use tool::{ProgressArgs, Tool, main};
 pub use visible::{columns, is_opaque, shorten, visible, visible_lines};
 pub use wildcard::{matches_pattern, matches_wildcards};

@@ -1,11 +1,11 @@
 //! Writes records in one of the output modes.
 
-use crate::field::{Field, Lookup, flat, shown, value_at};
+use crate::field::{Column, Field, Lookup, flat, shown, value_at};
 use crate::sort::{SortArgs, SortKey, SortValues, compare, sort_values};
-use crate::table::{Column, TableRow, TableStyle, stdout_width, table_lines};
-use crate::{Failure, FormatArgs, OutputMode, Result, Tool, key_hint, keys_of, visible};
+use crate::table::{TableRow, TableStyle, stdout_width, table_lines};
+use crate::{Failure, FormatArgs, OutputArgs, OutputMode, Result, Tool, key_hint, keys_of, visible};
 use cerveza_record::{Record, Value, escape_hidden, printed_name};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::time::SystemTime;
 
 /// Writes records in one mode, each as it comes unless all are needed first: for a table, and to sort them.
@@ -33,6 +33,24 @@ struct Held {
 enum Line {
     Text(Vec<u8>),
     Cells(TableRow),
+}
+
+impl FormatArgs {
+    /// Writes records to stdout. The columns are those that the tool shows unless the user names others.
+    pub fn writer(&self, on_terminal: OutputMode, columns: &[Column], tool: &Tool) -> RecordWriter<BufWriter<Stdout>> {
+        let (mode, out) = (self.mode(on_terminal), BufWriter::with_capacity(64 * 1024, io::stdout()));
+        if !self.columns.is_empty() && !mode.has_columns() {
+            tool.warn("--columns is for a table, csv and tsv: this format has none");
+        }
+        RecordWriter::new(out, self, mode, columns, tool).on_stdout(self)
+    }
+}
+
+impl OutputArgs {
+    /// See [`FormatArgs::writer`].
+    pub fn writer(&self, on_terminal: OutputMode, columns: &[Column], tool: &Tool) -> RecordWriter<BufWriter<Stdout>> {
+        self.format.writer(on_terminal, columns, tool).sorted(&self.sort)
+    }
 }
 
 impl<W: Write> RecordWriter<W> {

@@ -1,7 +1,9 @@
 //! Attaches the volumes that are kept for hosts, and tags each volume with its place.
 
 use super::matching::is_same_device;
-use super::places::{DEVICE_TAG, POSITION_TAG, Place, SET_TAG, instance_volumes};
+use super::place::{POSITION_TAG, Place, SET_TAG};
+use super::places::instance_volumes;
+use cerveza_ec2::DEVICE_TAG;
 use cerveza_ec2::{Acted, AttachNeed, Ec2};
 use cerveza_manners::{Failure, ProgressArgs};
 use cerveza_record::{Record, Value, json};

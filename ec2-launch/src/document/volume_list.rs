@@ -1,8 +1,9 @@
 //! The value of `volumes` in each of the ways that people write it: a list of volumes and of names of volume profiles,
 //! one of these, or devices with a size, a volume or a name each.
 
+use super::join;
 use super::keys::{VOLUME_KEYS, find};
-use super::reader::{At, Reader, join};
+use super::reader::{At, Reader};
 use super::words::{gibibytes, is_nothing};
 use crate::document::yaml::{Content, Node, Pair};
 use serde_json::Value;

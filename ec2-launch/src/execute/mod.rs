@@ -7,7 +7,7 @@ pub(crate) mod ssh_wait;
 pub(crate) mod waiting;
 
 use crate::disks::attach::{attach_volumes, tag_volumes};
-use crate::disks::places::Place;
+use crate::disks::place::Place;
 use crate::execute::host_keys::add_host_keys;
 use crate::execute::launch_host::{launch_host, twins};
 use crate::execute::ssh_wait::{SshPlace, wait_for_ssh};

@@ -1,6 +1,6 @@
 //! Finds a profile by its path, or by its name in folders.
 
-use crate::library::Library;
+use crate::library::files::Library;
 use crate::library::source::{DocumentKind, SourceDocument, read_text};
 use cerveza_manners::{Failure, Result, nearest};
 use std::fs;

@@ -198,6 +198,14 @@ pub fn tags_note(file: &ProfileFile) -> Value {
     json!({"profile": file.name, "digest": digest_tag(file), "since": null})
 }
 
+/// Returns the message of a failure with its hint.
+pub fn with_hint(failure: &Failure) -> String {
+    match &failure.hint {
+        Some(hint) => format!("{}: {hint}", failure.message),
+        None => failure.message.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

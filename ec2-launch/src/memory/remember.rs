@@ -1,8 +1,7 @@
 //! Reads what is remembered of hosts, and decides what is to be remembered.
 
-use crate::memory::remembered_profile::{RecipeReader, digests};
-use crate::memory::{Memory, label, tags_note};
-use crate::profile::file::ProfileFile;
+use crate::memory::remembered_profile::{CommandLine, RecipeReader, digests, warn_of_changes};
+use crate::memory::{Memory, label, tags_note, with_hint};
 use crate::request::Recipe;
 use cerveza_ec2::{Acted, Ec2, Found, MemoryFailure, is_instance_id};
 use cerveza_manners::{Failure, Result};
@@ -163,15 +162,6 @@ impl Recall {
     }
 }
 
-/// What the command line says of every launch.
-#[derive(Clone, Debug, Default)]
-pub struct CommandLine<'a> {
-    pub zone: Option<String>,
-    pub tags: Vec<(String, String)>,
-    /// That of --profile. Then hosts are launched by that.
-    pub profile: Option<&'a ProfileFile>,
-}
-
 /// Says which hosts were, or would be, launched as remembered, and by what.
 pub fn notes(hosts: &[Acted], dry_run: bool) -> Vec<String> {
     let mut notes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
@@ -220,9 +210,9 @@ pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, 
             Some(Ok(None)) | None => Ok(None),
         };
         if let Err(failure) = &memory {
-            failures.entry(said(failure)).or_default().push(host.host());
+            failures.entry(with_hint(failure)).or_default().push(host.host());
         }
-        recall.hosts.push(reader.recalled(found, memory, denied, &mut recall.warnings));
+        recall.hosts.push(recalled(&mut reader, found, memory, denied, &mut recall.warnings));
     }
     let unread = failures.into_iter().map(|(why, hosts)| {
         if denied {
@@ -237,9 +227,41 @@ pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, 
     recall
 }
 
-pub fn said(failure: &Failure) -> String {
-    match &failure.hint {
-        Some(hint) => format!("{}: {hint}", failure.message),
-        None => failure.message.clone(),
+/// Returns what is known of a host. `denied` says that the account lacks the permission to read memories. Then the tags of
+/// an ended instance serve.
+fn recalled(
+    reader: &mut RecipeReader<'_>,
+    found: &Found,
+    memory: Result<Option<Memory>>,
+    denied: bool,
+    warnings: &mut Vec<String>,
+) -> Recalled {
+    let instance = match found {
+        Found::One(instance) => Some(instance),
+        Found::Ended(last) if denied || memory.is_ok() => Some(last),
+        _ => None,
+    };
+    let has_instance = matches!(found, Found::One(_));
+    match memory {
+        Ok(Some(memory)) => {
+            // The one of --profile counts.
+            let (recipe, files) = match reader.args.profile {
+                Some(_) => (Err(Failure::usage("--profile is given")), BTreeMap::new()),
+                None => reader.remembered_recipe(&memory, has_instance, warnings),
+            };
+            if !has_instance && recipe.is_ok() {
+                warn_of_changes(&memory, &files, warnings);
+            }
+            Recalled::Memory { memory: memory.into(), recipe, files }
+        }
+        other => {
+            let instance = instance.filter(|_| reader.args.profile.is_none());
+            let tags =
+                instance.and_then(|instance| Some((reader.tagged_recipe(instance, has_instance)?, instance.clone())));
+            match tags {
+                Some((recipe, instance)) => Recalled::Tags { recipe, instance: instance.into() },
+                None => other.map_or_else(Recalled::Unknown, |_| Recalled::Nothing),
+            }
+        }
     }
 }

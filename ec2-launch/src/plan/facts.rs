@@ -1,9 +1,10 @@
 //! Everything that is looked up before anything is decided.
 
 use crate::disks::look_up::{Wanted, host_volumes};
+use crate::disks::place::Place;
 use crate::disks::places::{HostVolumes, for_launch};
-use crate::memory::remember::{CommandLine, Recall, Recalled, recall};
-use crate::plan::record::planned_places;
+use crate::memory::remember::{Recall, Recalled, recall};
+use crate::memory::remembered_profile::CommandLine;
 use crate::request::Recipe;
 use crate::request::place::Spread;
 use cerveza_ec2::{By, Catalog, Ec2, Found, Names, RegionArgs, VISIBLE_AFTER, locate};
@@ -111,6 +112,14 @@ fn wanted_volumes<'a>(
 }
 
 impl Facts {
+    /// Returns what could not be looked up, or not in full.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let of_catalogs = self.catalogs.values().flat_map(|catalog| catalog.warnings.iter().cloned());
+        let of_volumes =
+            self.volumes.iter().filter_map(|known| known.as_ref().err()).map(|failure| failure.to_string());
+        self.recall.warnings.iter().cloned().chain(of_catalogs).chain(of_volumes)
+    }
+
     /// Returns what is known of a host's volumes.
     pub fn volumes_of(&self, host: usize) -> Result<HostVolumes> {
         self.volumes.get(host).cloned().unwrap_or_else(|| Ok(HostVolumes::default()))
@@ -160,6 +169,11 @@ fn is_unseen(recalled: &Recalled, found: &Found, now: SystemTime) -> bool {
         Found::Ended(last) => last.str("instance_id").as_deref() != Some(new),
         Found::One(_) | Found::Several(_) | Found::Unknown(_) => false,
     }
+}
+
+/// Returns what the plan in a record says of volumes, if it does.
+fn planned_places(record: &Record) -> Option<Vec<Place>> {
+    serde_json::from_value(record.get("plan")?.get("volumes")?.clone()).ok()
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 pub(crate) mod facts;
 pub(crate) mod record;
 
-use crate::disks::places::{Disks, Place, for_instance, for_launch};
+use crate::disks::place::Place;
+use crate::disks::places::{Disks, for_instance, for_launch};
 use crate::memory::Memory;
 use crate::memory::remember::Recalled;
 use crate::plan::facts::Facts;

@@ -1,6 +1,6 @@
 //! The plan as records: `--dry-run` writes them, and `--plan` reads them back and compares them with what is there now.
 
-use crate::disks::places::{HostVolumes, Place, check_plan};
+use crate::disks::places::{HostVolumes, check_plan};
 use crate::plan::facts::Facts;
 use crate::plan::{Launch, Needs, Step, Todo, by_state};
 use cerveza_ec2::{Acted, Found, LaunchRequest};
@@ -142,11 +142,6 @@ fn read(mut record: Record, found: &Found, volumes: Result<HostVolumes>) -> Step
         Ok(todo)
     });
     Step { record, todo, reason, needs }
-}
-
-/// Returns what the plan in a record says of volumes, if it does.
-pub fn planned_places(record: &Record) -> Option<Vec<Place>> {
-    serde_json::from_value(record.get("plan")?.get("volumes")?.clone()).ok()
 }
 
 fn launch_of_plan(record: &Record, mut launch: Launch, bytes: Option<usize>, found: &Found) -> Result<Todo> {

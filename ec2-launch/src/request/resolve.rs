@@ -1,8 +1,8 @@
 //! From the ways to launch a host to its requests: finds in the catalog what the profile names, checks that it goes
 //! together, and adds safe defaults. Pure; names everything that is wrong, each with its place in the profile.
 
-use crate::request::Recipe;
 use crate::request::attempt::{Attempt, Named, has, texts};
+use crate::request::recipe::Recipe;
 use crate::request::root_volume::RootPlan;
 use cerveza_ec2::{
     Catalog, Image, ImageChoice, LaunchRequest, LaunchTemplate, SecurityGroup, TypeFacts, fits_metadata, is_group_id,

@@ -2,12 +2,13 @@
 
 pub(crate) mod fact;
 pub(crate) mod glob;
+pub(crate) mod ipv6_network;
 pub(crate) mod launched;
 pub(crate) mod network;
 
 use crate::condition::glob::Glob;
+use crate::condition::ipv6_network::Ipv6Network;
 use crate::condition::launched::Launched;
-use crate::condition::network::Ipv6Network;
 use cerveza_ec2::Filter;
 use cerveza_record::Record;
 use regex::Regex;
