@@ -78,7 +78,7 @@ async fn carry_out(
     acted: &mut Vec<Acted>,
 ) -> Result<()> {
     if let Job::Resize(name) = job {
-        accounts.each(acted, async |ec2, acted| check_type(ec2, name, acted).await).await;
+        accounts.in_each_account(acted, async |ec2, acted| check_type(ec2, name, acted).await).await;
     }
     let asks = !args.yes && matches!(job, Job::Power(Change::Terminate) | Job::Resize(_));
     if asks || args.dry_run {
@@ -111,13 +111,13 @@ async fn carry_out(
         if let Err(failure) = ask(accounts, job, question).await {
             return refuse(args, acted, failure);
         }
-        accounts.each(acted, async |ec2, acted| check_again(ec2, job, acted).await).await;
+        accounts.in_each_account(acted, async |ec2, acted| check_again(ec2, job, acted).await).await;
     }
     let in_account = async |ec2: &Ec2, acted: &mut Vec<Acted>| match job {
         Job::Power(change) => execute(args, ec2, *change, acted).await,
         Job::Resize(name) => resize(args, ec2, name, acted).await,
     };
-    accounts.each(acted, in_account).await;
+    accounts.in_each_account(acted, in_account).await;
     if let Some(leftovers) = &leftovers {
         leftovers.note_kept(acted);
         leftovers.sentences(acted).iter().for_each(|sentence| tool.warn(sentence));

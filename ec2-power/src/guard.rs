@@ -76,7 +76,7 @@ pub async fn check_ec2_protection(tool: &Tool, accounts: &Accounts, job: &Job, a
             unknown.borrow_mut().get_or_insert(failure);
         }
     };
-    accounts.each(acted, check).await;
+    accounts.in_each_account(acted, check).await;
     if let Some(failure) = unknown.into_inner().filter(|failure| failure.status != Status::Interrupted) {
         tool.failure(&failure.within("EC2's own protection is not looked up"));
     }

@@ -83,13 +83,13 @@ pub fn outcome(changes: &[TagChange], results: &Results) -> (Vec<TagChange>, Res
     let Some(failure) = failures.next() else { return (done, Ok(())) };
     let mut failure = failure.clone();
     if !done.is_empty() {
-        failure = failure.within(format!("{} ({})", said(&failed, "not "), said(&done, "")));
+        failure = failure.within(format!("{} ({})", described_changes(&failed, "not "), described_changes(&done, "")));
     }
     (done, Err(failure))
 }
 
 /// `role, team set on i-1, vol-1; old removed from i-1`.
-fn said(changes: &[TagChange], not: &str) -> String {
+fn described_changes(changes: &[TagChange], not: &str) -> String {
     let mut keys: BTreeMap<(bool, &String), Vec<&str>> = BTreeMap::new();
     for change in changes {
         keys.entry((change.after.is_none(), &change.resource)).or_default().push(&change.key);

@@ -22,7 +22,7 @@ pub fn sort_words(words: &[String]) -> Result<(Wanted, Vec<String>)> {
         // What a template gives is checked for each host.
         let text = value.filter(|value| !is_template(value)).unwrap_or_default();
         check_tag(key, text).map_err(Failure::usage)?;
-        if wanted.has(key) {
+        if wanted.has_tag(key) {
             return Err(Failure::usage(format!("tag {key} is given twice")));
         }
         match value {

@@ -70,8 +70,8 @@ fn usage(tool: &Tool, error: &clap::Error, hint: Hint) -> ExitCode {
     if !error.use_stderr() {
         // To pssh(1) users -h is a file of hosts: help and success would look as if the command had been run.
         if std::env::args().rev().skip(1).any(|word| word == "-h") {
-            say(tool.name, "-h asks for help; with words after it nothing is done");
-            hint("-h").iter().for_each(|hint| say(tool.name, hint));
+            write_message(tool.name, "-h asks for help; with words after it nothing is done");
+            hint("-h").iter().for_each(|hint| write_message(tool.name, hint));
             return Status::Usage.into();
         }
         return match error.print() {
@@ -84,19 +84,19 @@ fn usage(tool: &Tool, error: &clap::Error, hint: Hint) -> ExitCode {
     }
     let text = error.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    say(tool.name, text.trim_end());
+    write_message(tool.name, text.trim_end());
     Status::Usage.into()
 }
 
 impl Tool {
     /// A warning or a note: the run goes on.
     pub fn warn(&self, message: impl AsRef<str>) {
-        say(self.name, message.as_ref());
+        write_message(self.name, message.as_ref());
     }
 
     /// The one closing line of a tool that acted on hosts.
     pub fn summary(&self, message: impl AsRef<str>) {
-        say(self.name, message.as_ref());
+        write_message(self.name, message.as_ref());
     }
 
     /// Says what went wrong and what to do next. A closed pipe is not spoken of.
@@ -104,16 +104,16 @@ impl Tool {
         if failure.is_closed_pipe() {
             return;
         }
-        say(self.name, &failure.message);
+        write_message(self.name, &failure.message);
         if let Some(hint) = &failure.hint {
-            say(self.name, hint);
+            write_message(self.name, hint);
         }
     }
 }
 
 /// Writes `tool: message` with control characters made visible and opaque tokens shortened, line by line. A stderr that is gone has no reader to
 /// tell.
-fn say(tool: &str, message: &str) {
+fn write_message(tool: &str, message: &str) {
     let mut text = format!("{tool}: ");
     for (number, line) in message.lines().enumerate() {
         if number > 0 {

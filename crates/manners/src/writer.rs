@@ -119,7 +119,7 @@ impl<W: Write> RecordWriter<W> {
             _ => String::new(),
         };
         if !self.paths.unseen.is_empty() {
-            self.paths.look(record.iter());
+            self.paths.note_keys(record.iter());
         }
         self.write_row(&|key| record.get(key), text)
     }
@@ -133,7 +133,7 @@ impl<W: Write> RecordWriter<W> {
             _ => String::new(),
         };
         let pairs = object.as_object().into_iter().flatten();
-        self.paths.look(pairs.map(|(key, value)| (key.as_str(), value.clone())));
+        self.paths.note_keys(pairs.map(|(key, value)| (key.as_str(), value.clone())));
         self.write_row(&|key| object.get(key).cloned(), text)
     }
 
@@ -146,7 +146,7 @@ impl<W: Write> RecordWriter<W> {
             OutputMode::Csv | OutputMode::Tsv => Line::Text(self.separated(&self.cells(row, flat))),
         };
         match line {
-            Line::Text(text) if self.keys.is_empty() => self.put(&text),
+            Line::Text(text) if self.keys.is_empty() => self.write_bytes(&text),
             line => {
                 let order = sort_values(&self.keys, row, self.now);
                 self.held.push(Held { order, line });
@@ -188,7 +188,7 @@ impl<W: Write> RecordWriter<W> {
     }
 
     /// Writes text, and the header before the first of csv and tsv.
-    fn put(&mut self, text: &[u8]) -> Result<()> {
+    fn write_bytes(&mut self, text: &[u8]) -> Result<()> {
         let is_first = !std::mem::replace(&mut self.is_begun, true);
         let is_separated = matches!(self.mode, OutputMode::Csv | OutputMode::Tsv);
         let header = if is_first && is_separated && self.style.has_header {
@@ -217,16 +217,16 @@ impl<W: Write> RecordWriter<W> {
         let mut rows = Vec::new();
         for Held { line, .. } in held {
             match line {
-                Line::Text(text) => self.put(&text)?,
+                Line::Text(text) => self.write_bytes(&text)?,
                 Line::Cells(row) => rows.push(row),
             }
         }
         for line in table_lines(&self.fields, &rows, &self.style) {
-            self.put(format!("{line}\n").as_bytes())?;
+            self.write_bytes(format!("{line}\n").as_bytes())?;
         }
         self.paths.warn(&self.tool);
         // The header alone.
-        self.put(b"")
+        self.write_bytes(b"")
     }
 }
 
@@ -276,7 +276,7 @@ impl Paths {
         Paths { unseen: paths, known: Vec::new(), options: Vec::new() }
     }
 
-    fn look<'a>(&mut self, pairs: impl Iterator<Item = (&'a str, Value)>) {
+    fn note_keys<'a>(&mut self, pairs: impl Iterator<Item = (&'a str, Value)>) {
         if !self.known.is_empty() {
             return;
         }
@@ -411,7 +411,7 @@ mod tests {
     #[test]
     fn slip_in_a_column_is_told_with_the_likely_key() {
         let mut paths = Paths::new(vec!["stat".to_string()]);
-        paths.look(Record::parse(r#"{"host":"a","tags":{"role":"x"}}"#).unwrap().iter());
+        paths.note_keys(Record::parse(r#"{"host":"a","tags":{"role":"x"}}"#).unwrap().iter());
         assert_eq!(paths.known, ["host", "tags", "tags.role"]);
     }
 }

@@ -52,7 +52,7 @@ pub fn show_memory(mut hosts: Vec<Record>, regions: &RegionArgs, output: &Output
     for mut host in hosts {
         match memory_of(&host, &texts) {
             Ok(memory) => {
-                host.set("remembered", memory.note());
+                host.set("remembered", memory.remembered_note());
                 host.set("memory", json!(memory));
             }
             Err(failure) => {

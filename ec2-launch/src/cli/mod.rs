@@ -11,7 +11,7 @@ use crate::execute::waiting::{Until, WaitingArgs};
 use crate::execute::{Options, execute, not_done, spare_address_warnings};
 use crate::library::set_option::Override;
 use crate::memory::queue::{queue, write_all};
-use crate::memory::remember::notes;
+use crate::memory::remember::launch_notes;
 use crate::memory::remembered_profile::CommandLine;
 use crate::plan::facts::look_up;
 use crate::plan::record::{planned, planned_steps, read_plan};
@@ -186,7 +186,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         Ok(carry_out(&ec2, &options, refuse_half(steps), tool).await)
     };
     let acted = block_on(each_account(&regions, given, in_account))??;
-    let notes = notes(&acted, args.dry_run).into_iter().chain(spare_address_warnings(&acted));
+    let notes = launch_notes(&acted, args.dry_run).into_iter().chain(spare_address_warnings(&acted));
     notes.for_each(|note| tool.warn(note));
     report(tool, &args.output, args.dry_run, acted)
 }
@@ -247,7 +247,7 @@ fn check<'a>(recipe: &'a Recipe, hosts: usize, host_keys: bool, warnings: &mut V
         return Err(Failure::usage(format!("{hosts} hosts cannot have the one elastic ip {address} of the profile")));
     }
     if let Some(path) = recipe.path_of_one_host().filter(|_| hosts > 1) {
-        let (place, key) = (recipe.file.at(&path), path.rsplit('/').next().unwrap_or_default());
+        let (place, key) = (recipe.file.place_of(&path), path.rsplit('/').next().unwrap_or_default());
         return Err(Failure::usage(format!("{place}: {hosts} hosts cannot have the one {key} of the profile")));
     }
     let mut ids = recipe.file.profile.volume_sets.iter().filter_map(|set| set.volume_id.as_ref());

@@ -140,7 +140,7 @@ fn place_of_instance(
         }
         (None, Some(volume), None) => {
             if let Some(second) = free.next() {
-                return Err(twice(&place, &[volume, second]));
+                return Err(several_volumes(&place, &[volume, second]));
             }
             check_free(volume, Some(&id), known)?;
             if instance.str("zone").is_some_and(|zone| zone != volume.zone) {
@@ -196,7 +196,7 @@ fn find_set<'a>(host: &str, set: &VolumeSet, known: &'a HostVolumes) -> Result<V
     for place in &places {
         let candidates = candidates(host, place, known);
         if candidates.len() > 1 {
-            return Err(twice(place, &candidates));
+            return Err(several_volumes(place, &candidates));
         }
         found.push(candidates.into_iter().next());
     }
@@ -235,7 +235,7 @@ fn candidates<'a>(host: &str, place: &Place, known: &'a HostVolumes) -> Vec<&'a 
     known.volumes.iter().filter(fits).collect()
 }
 
-fn twice(place: &Place, volumes: &[&EbsVolume]) -> Failure {
+fn several_volumes(place: &Place, volumes: &[&EbsVolume]) -> Failure {
     let (position, set) = (place.position.as_deref().unwrap_or_default(), place.set.as_deref().unwrap_or_default());
     let ids: Vec<&str> = volumes.iter().map(|volume| volume.id.as_str()).collect();
     Failure::unreached(format!("several volumes are {position} of its set {set:?}: {}", ids.join(", ")))

@@ -114,12 +114,12 @@ impl<'a> Reader<'a> {
                 values.insert(key.name.to_string(), value);
             }
         }
-        self.keep(path, pairs, &mut values);
+        self.invert_keep(path, pairs, &mut values);
         values
     }
 
     /// Makes `delete on termination` of its opposite.
-    fn keep(&mut self, path: &str, pairs: &[&Pair], values: &mut Map<String, Value>) {
+    fn invert_keep(&mut self, path: &str, pairs: &[&Pair], values: &mut Map<String, Value>) {
         let Some(keep) = values.shift_remove("keep") else { return };
         let place = self.document.places.remove(&join(path, "keep"));
         if values.contains_key("delete on termination") {

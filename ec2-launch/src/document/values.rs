@@ -38,7 +38,7 @@ impl Reader<'_> {
             Shape::Kernel => self.kind(at, node, Kind::Text),
             Shape::PerPlace(inner) => self.per_place(at, node, *inner),
             Shape::Object(keys) => self.mapping(at, node, keys),
-            Shape::Volumes => volume_list::read(self, at, node),
+            Shape::Volumes => volume_list::read_volumes(self, at, node),
         }
     }
 

@@ -62,7 +62,7 @@ impl fmt::Display for Position {
 }
 
 impl Position {
-    fn of(span: Span) -> Position {
+    fn from_span(span: Span) -> Position {
         Position { line: span.start.line(), column: span.start.col() + 1 }
     }
 }
@@ -112,7 +112,7 @@ pub fn read(text: &str) -> Result<Vec<Document>, YamlError> {
     let text = text.trim_start_matches('\u{feff}');
     for event in Parser::new_from_str(text) {
         match event {
-            Ok((event, span)) => builder.add(event, Position::of(span))?,
+            Ok((event, span)) => builder.add_event(event, Position::from_span(span))?,
             Err(error) => return Err(explain(text, &error)),
         }
     }
@@ -153,7 +153,7 @@ struct Open {
 }
 
 impl Builder {
-    fn add(&mut self, event: Event, position: Position) -> Result<(), YamlError> {
+    fn add_event(&mut self, event: Event, position: Position) -> Result<(), YamlError> {
         let refuse = |message: &str| Err(YamlError { position, message: message.to_string() });
         match event {
             Event::SequenceStart(anchor, tag) => self.start(anchor, tag.as_deref(), position, false),
@@ -161,7 +161,7 @@ impl Builder {
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
                 Some(node) => {
                     self.nodes += node.size();
-                    self.put(0, node)
+                    self.put_node(0, node)
                 }
                 None => refuse("an alias within its own anchor"),
             },
@@ -173,13 +173,13 @@ impl Builder {
                 } else {
                     Content::Quoted(text.into_owned())
                 };
-                self.put(anchor, Node { position, content })
+                self.put_node(anchor, Node { position, content })
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(open) = self.open.pop() else { return refuse("an end without a beginning") };
                 let content =
                     if open.is_mapping { Content::Mapping(pairs(open.items)?) } else { Content::List(open.items) };
-                self.put(open.anchor, Node { position: open.position, content })
+                self.put_node(open.anchor, Node { position: open.position, content })
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
                 Ok(())
@@ -209,7 +209,7 @@ impl Builder {
         }
     }
 
-    fn put(&mut self, anchor: usize, node: Node) -> Result<(), YamlError> {
+    fn put_node(&mut self, anchor: usize, node: Node) -> Result<(), YamlError> {
         let position = node.position;
         self.nodes += 1;
         if anchor > 0 {

@@ -52,7 +52,7 @@ async fn find_keys(ec2: &Ec2, host: &Record, limit: &Limit) -> Result<Vec<String
             return Err(missing("cloud-init has finished and printed no host keys on the console"));
         }
         if limit.is_over() {
-            let within = limit.words();
+            let within = limit.timeout_text();
             return Err(missing(&format!("the console shows no host keys of this boot within {within}")));
         }
         tokio::select! {

@@ -31,7 +31,7 @@ pub async fn launch_host(ec2: &Ec2, record: &mut Record, launch: &Launch) -> Res
                 return Ok("launched");
             }
             Err(NotLaunched::Failed(failure)) => return Err(failure),
-            Err(NotLaunched::NoCapacity(failure)) => attempts.note(record, request, failure),
+            Err(NotLaunched::NoCapacity(failure)) => attempts.note_failure(record, request, failure),
         }
     }
     Err(attempts.failure())
@@ -45,7 +45,7 @@ struct Attempts {
 }
 
 impl Attempts {
-    fn note(&mut self, record: &mut Record, request: &LaunchRequest, failure: Failure) {
+    fn note_failure(&mut self, record: &mut Record, request: &LaunchRequest, failure: Failure) {
         self.failed.push(json!({
             "zone": request.zone,
             "instance_type": request.instance_type,

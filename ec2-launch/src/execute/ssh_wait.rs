@@ -77,7 +77,7 @@ async fn wait_for_one(address: &str, port: u16, slots: &Semaphore, limit: &Limit
         };
         if limit.is_over() {
             let place = format!("{}:{port}", visible(address));
-            let within = limit.words();
+            let within = limit.timeout_text();
             return Err(Failure::unreached(format!("sshd on {place} did not answer within {within}: {why}")).hint(
                 "check that the security group lets this machine in, and choose the address with --address; or wait \
                  longer with --timeout",

@@ -63,7 +63,7 @@ impl Library {
         if resolved.document.values.get("name").is_none_or(Value::is_null) {
             resolved.document.values.insert("name".to_string(), stem(&found.path).into());
         }
-        self.set(&mut resolved.document, overrides, Some(&found.path))?;
+        self.apply_overrides(&mut resolved.document, overrides, Some(&found.path))?;
         resolved.document.values.shift_remove("extends");
         resolved.document.arrange(&INSTANCE_KEYS);
         Ok(resolved)
@@ -123,7 +123,12 @@ impl Library {
     }
 
     /// Sets what --set says.
-    fn set(&mut self, document: &mut Document, overrides: &[Override], beside: Option<&Path>) -> Result<()> {
+    fn apply_overrides(
+        &mut self,
+        document: &mut Document,
+        overrides: &[Override],
+        beside: Option<&Path>,
+    ) -> Result<()> {
         for given in overrides {
             let shown = format!("--set {:?}", given.argument);
             let mut over = Reader::new(&shown, false).instance(&given.root).map_err(failure)?;

@@ -60,7 +60,7 @@ impl Memory {
     }
 
     /// Returns the memory of a host that is launched or left by a profile. `files` are those of the profile.
-    pub fn of(host: &Record, recipe: &Recipe, files: &BTreeMap<String, String>) -> Memory {
+    pub fn for_launch(host: &Record, recipe: &Recipe, files: &BTreeMap<String, String>) -> Memory {
         let document = recipe.file.document();
         Memory {
             profile_name: recipe.file.name.clone(),
@@ -74,7 +74,7 @@ impl Memory {
     }
 
     /// Returns what the instance itself tells: where it is, and its tags.
-    pub fn of_last(instance: &Record) -> Memory {
+    pub fn from_last_instance(instance: &Record) -> Memory {
         let mut tags = BTreeMap::new();
         if let Some(Value::Object(own)) = instance.get("tags") {
             tags.extend(own.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_string()))));
@@ -93,7 +93,7 @@ impl Memory {
 
     /// Takes over from the older memory what is true of the same instance, which was left or started. `record` has the
     /// instance.
-    pub fn of_instance(mut self, record: &Record, old: Option<&Memory>) -> Memory {
+    pub fn with_instance(mut self, record: &Record, old: Option<&Memory>) -> Memory {
         let old = old.filter(|old| old.instance_id.is_some() && old.instance_id == record.str("instance_id"));
         match old {
             None => self.launched(record),
@@ -158,7 +158,7 @@ impl Memory {
     }
 
     /// Returns the record's `remembered`.
-    pub fn note(&self) -> Value {
+    pub fn remembered_note(&self) -> Value {
         json!({"profile": self.profile_name, "digest": short_digest(&self.digest), "since": self.since})
     }
 }
@@ -260,11 +260,11 @@ mod tests {
         )
         .unwrap();
         let new = Memory { digest: "other".into(), tags: BTreeMap::new(), ..Memory::default() };
-        let kept = new.clone().continues(&memory()).of_instance(&record, Some(&memory()));
+        let kept = new.clone().continues(&memory()).with_instance(&record, Some(&memory()));
         assert_eq!((kept.since.as_str(), kept.zone.as_deref()), ("", Some("us-east-1b")));
         assert_eq!((kept.tags, kept.launch_time), (memory().tags, memory().launch_time));
         let other = Memory { instance_id: Some("i-9".into()), ..memory() };
-        let fresh = new.of_instance(&record, Some(&other));
+        let fresh = new.with_instance(&record, Some(&other));
         assert_eq!(fresh.launch_time.as_deref(), Some("2026-02-02T00:00:00Z"));
     }
 

@@ -64,7 +64,7 @@ impl Recalled {
         let memory = match self {
             Recalled::Memory { memory, .. } => memory,
             Recalled::Tags { recipe, instance } => {
-                Memory::of_last(instance).apply(host);
+                Memory::from_last_instance(instance).apply(host);
                 if let Ok(recipe) = recipe {
                     host.set("remembered", tags_note(&recipe.file));
                 }
@@ -77,7 +77,7 @@ impl Recalled {
                 .hint("give its record again, as in `mkuserdata --per-host ... | ec2-launch -`"));
         }
         memory.apply(host);
-        host.set("remembered", memory.note());
+        host.set("remembered", memory.remembered_note());
         Ok(())
     }
 
@@ -143,12 +143,14 @@ impl Recall {
         let old = recalled.memory();
         let memory = match (given, recalled, instance) {
             _ if !self.remembers => return None,
-            (Some(recipe), ..) => Memory::of(host, recipe, &self.files),
+            (Some(recipe), ..) => Memory::for_launch(host, recipe, &self.files),
             (None, Recalled::Memory { recipe: Ok(recipe), files, .. }, None) => {
-                Memory { profile: old.and_then(|old| old.profile.clone()), ..Memory::of(host, recipe, files) }
+                Memory { profile: old.and_then(|old| old.profile.clone()), ..Memory::for_launch(host, recipe, files) }
             }
             (None, Recalled::Memory { memory, .. }, Some(_)) => Memory::clone(memory),
-            (None, Recalled::Tags { recipe: Ok(recipe), .. }, None) => Memory::of(host, recipe, &digests(&recipe.file)),
+            (None, Recalled::Tags { recipe: Ok(recipe), .. }, None) => {
+                Memory::for_launch(host, recipe, &digests(&recipe.file))
+            }
             _ => return None,
         };
         let memory = match old {
@@ -157,13 +159,13 @@ impl Recall {
         };
         match instance {
             None => Some(memory),
-            Some(instance) => Some(memory.of_instance(instance, old)).filter(|memory| Some(memory) != old),
+            Some(instance) => Some(memory.with_instance(instance, old)).filter(|memory| Some(memory) != old),
         }
     }
 }
 
 /// Says which hosts were, or would be, launched as remembered, and by what.
-pub fn notes(hosts: &[Acted], dry_run: bool) -> Vec<String> {
+pub fn launch_notes(hosts: &[Acted], dry_run: bool) -> Vec<String> {
     let mut notes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for host in hosts {
         if host.result.is_err() {
@@ -192,7 +194,7 @@ pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, 
     let texts = tokio::select! {
         texts = ec2.read_memory(&places) => texts,
         failure = ec2.interrupted() => {
-            let failed = |place: &(String, String)| (place.clone(), Err(MemoryFailure::of(failure.clone())));
+            let failed = |place: &(String, String)| (place.clone(), Err(MemoryFailure::new(failure.clone())));
             places.iter().map(failed).collect()
         }
     };

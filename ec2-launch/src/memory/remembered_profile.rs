@@ -57,7 +57,7 @@ impl<'a> RecipeReader<'a> {
                 let made = if has_instance {
                     Ok(self.light(file, warnings))
                 } else {
-                    refuse_missing(&file).and_then(|()| self.made(file))
+                    refuse_missing(&file).and_then(|()| self.new_recipe(file))
                 };
                 (made.map(Arc::new), files)
             }
@@ -66,7 +66,7 @@ impl<'a> RecipeReader<'a> {
         made
     }
 
-    fn made(&self, file: ProfileFile) -> Result<Recipe> {
+    fn new_recipe(&self, file: ProfileFile) -> Result<Recipe> {
         Recipe::new(file, self.args.zone.clone(), self.args.tags.clone())
     }
 
@@ -105,7 +105,7 @@ impl<'a> RecipeReader<'a> {
         }
         let made = tagged_file(name, digest).and_then(|mut file| {
             keep_image(&mut file, Some(image.as_str()));
-            if has_instance { Ok(self.light(file, &mut Vec::new())) } else { self.made(file) }
+            if has_instance { Ok(self.light(file, &mut Vec::new())) } else { self.new_recipe(file) }
         });
         let made = made.map(Arc::new);
         self.recipes.insert(key, (made.clone(), BTreeMap::new()));

@@ -95,7 +95,7 @@ pub fn planned_steps(records: Vec<Record>, facts: &Facts) -> Vec<Step> {
         .into_iter()
         .zip(&facts.found)
         .enumerate()
-        .map(|(at, it)| read(it.0, it.1, facts.volumes_of(at)))
+        .map(|(at, it)| read_step(it.0, it.1, facts.volumes_of(at)))
         .collect();
     if steps.iter().any(|step| step.todo.as_ref().is_err_and(is_changed)) {
         for step in steps.iter_mut().filter(|step| step.todo.is_ok()) {
@@ -118,7 +118,7 @@ fn changed(why: impl std::fmt::Display) -> Failure {
 }
 
 /// Returns one step of a plan.
-fn read(mut record: Record, found: &Found, volumes: Result<HostVolumes>) -> Step {
+fn read_step(mut record: Record, found: &Found, volumes: Result<HostVolumes>) -> Step {
     let action = record.str("action").unwrap_or_default();
     let reason = record.str("reason").unwrap_or_default();
     let document = serde_json::from_value::<Document>(record.get("plan").unwrap_or(json!({})));

@@ -60,7 +60,7 @@ pub enum ElasticIp {
 
 impl<T> PerPlace<T> {
     /// Returns the value for a zone, or without one that for its region.
-    pub fn at(&self, region: &str, zone: Option<&str>) -> Option<&T> {
+    pub fn value_in(&self, region: &str, zone: Option<&str>) -> Option<&T> {
         match self {
             PerPlace::Everywhere(value) => Some(value),
             PerPlace::Each(values) => zone.and_then(|zone| values.get(zone)).or(values.get(region)),
@@ -70,7 +70,7 @@ impl<T> PerPlace<T> {
 
 impl Profile {
     /// Makes a profile of a document, whose values have the types of their keys. Names everything that is wrong.
-    pub fn of(values: &Map<String, Value>) -> Result<Profile, Vec<ValueProblem>> {
+    pub fn from_values(values: &Map<String, Value>) -> Result<Profile, Vec<ValueProblem>> {
         let mut wrong = Vec::new();
         let text = |key: &str| values.get(key).and_then(Value::as_str).map(str::to_string);
         let list = |key: &str| values.get(key).map(texts).unwrap_or_default();

@@ -131,7 +131,7 @@ pub async fn with_health(finder: &Finder<'_>, listing: impl Future<Output = Resu
     };
     for record in &mut found.records {
         if let Some(health) = record.str("instance_id").and_then(|id| unhealthy.get(&id)) {
-            health.put(record);
+            health.set_in(record);
         }
     }
     Ok(found)
@@ -155,7 +155,7 @@ async fn add_health(ec2: &Ec2, records: &mut [Record], unread: &mut Unread) {
     for record in records {
         match record.str("region").and_then(|region| read.get(&region)) {
             Some(Ok(health)) => match record.str("instance_id").and_then(|id| health.get(&id)) {
-                Some(health) => health.put(record),
+                Some(health) => health.set_in(record),
                 None => {
                     record.set("status_checks", Value::Null);
                     record.set("scheduled_events", Vec::<Value>::new());
@@ -195,7 +195,7 @@ async fn add_volume_sizes(ec2: &Ec2, records: &mut [Record], unread: &mut Unread
 
 impl Unread {
     /// Says why: once for what is so of many hosts, such as a permission that is missing.
-    pub fn say(&self, tool: &Tool) -> Status {
+    pub fn warn_of_each(&self, tool: &Tool) -> Status {
         self.regions.iter().for_each(|failure| tool.failure(failure));
         for (hosts, failure) in grouped(self.hosts.iter().map(|(host, failure)| (host.as_str(), failure))) {
             tool.failure(&failure.within(fold(hosts)));

@@ -8,7 +8,7 @@ pub(crate) mod shell;
 pub(crate) mod words;
 
 use crate::condition::{Condition, Test};
-use crate::query::conditions::{STATE, TagConditions, of_options};
+use crate::query::conditions::{STATE, TagConditions, option_conditions};
 use crate::query::find_args::FindArgs;
 use crate::query::words::{Word, patterns_of, read_word};
 use cerveza_ec2::{Filter, LIVE_STATES, check_records, instance_id};
@@ -47,17 +47,17 @@ pub struct Query {
 impl Query {
     pub fn new(args: &FindArgs, stdin: impl Read) -> Result<Query> {
         let mut query = Query::default();
-        let (conditions, more_words) = of_options(args)?;
+        let (conditions, more_words) = option_conditions(args)?;
         query.conditions = conditions;
         let (mut tags, mut expressions) = (TagConditions::default(), Vec::new());
         let mut resources: Vec<Test> = Vec::new();
         for word in args.words.iter().chain(&more_words).flat_map(|word| patterns_of(word)) {
             match read_word(word)? {
-                Word::Tag { key, test, is_not } => tags.add(key, test, is_not),
+                Word::Tag { key, test, is_not } => tags.add_test(key, test, is_not),
                 Word::Resource(test) => resources.push(test),
                 Word::Addresses(tests) => query.addresses.extend(tests),
                 Word::Pattern(pattern, tests) => {
-                    query.advice.extend(advice::of_pattern(&pattern));
+                    query.advice.extend(advice::pattern_advice(&pattern));
                     query.patterns.push(Test::glob("tag:Name", pattern));
                     query.addresses.extend(tests);
                 }

@@ -85,7 +85,7 @@ impl Ec2 {
         for (choice, found) in newest.buffered(AT_ONCE).collect::<Vec<_>>().await {
             let found = match found {
                 Ok(found) if found.is_empty() => {
-                    Err(format!("there is no available image in {region} {}", said(choice)))
+                    Err(format!("there is no available image in {region} {}", described_choice(choice)))
                 }
                 Ok(found) => Ok(found),
                 Err(failure) => {
@@ -172,7 +172,7 @@ impl Ec2 {
     }
 }
 
-fn said(choice: &ImageChoice) -> String {
+fn described_choice(choice: &ImageChoice) -> String {
     match choice {
         ImageChoice::Newest { name, owner, architecture } => {
             let architecture = architecture.as_ref().map(|it| format!(" for {it}")).unwrap_or_default();

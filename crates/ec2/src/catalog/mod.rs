@@ -71,7 +71,7 @@ pub fn known_instance_types() -> &'static [&'static str] {
 
 impl Catalog {
     /// Returns what was found, or notes why it was not.
-    fn keep<T>(&mut self, found: LookedUp<T>) -> Option<T> {
+    fn found_or_note<T>(&mut self, found: LookedUp<T>) -> Option<T> {
         match found {
             Ok(found) => Some(found),
             Err(NotLookedUp { failure, denied: true }) => {
@@ -95,7 +95,7 @@ impl Ec2 {
         }
         let mut names = names.clone();
         for template in names.launch_templates.clone() {
-            let Some(found) = catalog.keep(self.launch_template(region, &template).await) else { continue };
+            let Some(found) = catalog.found_or_note(self.launch_template(region, &template).await) else { continue };
             if let Ok(found) = &found {
                 names.images.extend(found.image.clone());
                 names.instance_types.extend(found.instance_type.clone());
@@ -111,13 +111,13 @@ impl Ec2 {
         );
         catalog.images = images;
         for failure in failures {
-            catalog.keep::<()>(Err(failure));
+            catalog.found_or_note::<()>(Err(failure));
         }
-        catalog.instance_types = catalog.keep(types);
-        catalog.subnets = catalog.keep(network.0);
-        catalog.security_groups = catalog.keep(network.1);
-        catalog.key_pairs = catalog.keep(keys);
-        catalog.placement_groups = catalog.keep(groups);
+        catalog.instance_types = catalog.found_or_note(types);
+        catalog.subnets = catalog.found_or_note(network.0);
+        catalog.security_groups = catalog.found_or_note(network.1);
+        catalog.key_pairs = catalog.found_or_note(keys);
+        catalog.placement_groups = catalog.found_or_note(groups);
         catalog
     }
 

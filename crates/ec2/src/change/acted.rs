@@ -68,7 +68,7 @@ impl Acted {
 impl Accounts {
     /// Runs `flow` on the hosts of each account, all accounts at once. A host that was found nowhere is left as it is. If two
     /// profiles reach one instance, all its records go to the account of the first one, so it is changed once.
-    pub async fn each(&self, acted: &mut Vec<Acted>, flow: impl AsyncFn(&Ec2, &mut Vec<Acted>)) {
+    pub async fn in_each_account(&self, acted: &mut Vec<Acted>, flow: impl AsyncFn(&Ec2, &mut Vec<Acted>)) {
         let mut groups: Vec<(Vec<usize>, Vec<Acted>)> = self.iter().map(|_| Default::default()).collect();
         let mut left = Vec::new();
         let mut account_of: HashMap<(String, String), usize> = HashMap::new();

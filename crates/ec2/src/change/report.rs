@@ -124,7 +124,7 @@ fn summary(acted: &[Acted], dry_run: bool) -> String {
 fn counts(acted: &[&Acted], dry_run: bool) -> String {
     let mut counts: Vec<(String, usize)> = Vec::new();
     for host in acted {
-        let word = word(host, dry_run);
+        let word = summary_word(host, dry_run);
         match counts.iter_mut().find(|(known, _)| *known == word) {
             Some((_, count)) => *count += 1,
             None => counts.push((word, 1)),
@@ -135,7 +135,7 @@ fn counts(acted: &[&Acted], dry_run: bool) -> String {
 }
 
 /// Returns the word that counts a host in the summary.
-fn word(host: &Acted, dry_run: bool) -> String {
+fn summary_word(host: &Acted, dry_run: bool) -> String {
     match (&host.result, host.action) {
         (Err(_), "refuse") => "refused".to_string(),
         (Err(_), PROTECTED | SKIPPED) => host.action.to_string(),
@@ -144,7 +144,7 @@ fn word(host: &Acted, dry_run: bool) -> String {
         (Err(_), _) => "failed".to_string(),
         (Ok(()), NO_ACTION | "leave") => "left as is".to_string(),
         (Ok(()), action) if dry_run => format!("to {action}"),
-        (Ok(()), action) => under_way(action, host).map_or_else(|| past(action), str::to_string),
+        (Ok(()), action) => under_way(action, host).map_or_else(|| past_tense(action), str::to_string),
     }
 }
 
@@ -160,7 +160,7 @@ fn under_way(action: &str, host: &Acted) -> Option<&'static str> {
 }
 
 /// Returns the past of an action: those of ec2-launch say already what was done.
-fn past(action: &str) -> String {
+fn past_tense(action: &str) -> String {
     match action {
         "stop" => "stopped".to_string(),
         "tag" => "tagged".to_string(),
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(summary(&hosts, false), expected);
         let hosts_to_be = [acted("web1", "launch", Ok(())), acted("web2", "refuse", failed())];
         assert_eq!(summary(&hosts_to_be, true), "2 hosts: 1 to launch, 1 refused (dry run: nothing was changed)");
-        let words = ["start", "stop", "reboot", "terminate", "tag", "launched"].map(past);
+        let words = ["start", "stop", "reboot", "terminate", "tag", "launched"].map(past_tense);
         assert_eq!(words, ["started", "stopped", "rebooted", "terminated", "tagged", "launched"]);
         assert_eq!(status(&hosts), Status::Unreached);
         assert_eq!(status(&hosts[..3]), Status::Done);
@@ -207,7 +207,7 @@ mod tests {
         let host = |action, state| {
             let mut host = acted("web1", action, Ok(()));
             host.record.set("state", state);
-            word(&host, false)
+            summary_word(&host, false)
         };
         assert_eq!(host("stop", "stopping"), "stopping");
         assert_eq!(host("stop", "stopped"), "stopped");

@@ -65,7 +65,7 @@ impl Ec2 {
         for host in &mut hosts {
             let last = seen.get(&host.place().1);
             if let Some(Ok(health)) = last {
-                health.put(&mut host.record);
+                health.set_in(&mut host.record);
             }
             if open.contains(&host.place()) {
                 host.result = Err(self.unchecked(last, &limit));
@@ -83,7 +83,7 @@ impl Ec2 {
         if self.is_interrupted() {
             Failure::interrupted().within(seen)
         } else {
-            Failure::unreached(format!("{seen} after {}", limit.words()))
+            Failure::unreached(format!("{seen} after {}", limit.timeout_text()))
                 .hint("wait longer with --timeout, or look at the instance's console")
         }
     }

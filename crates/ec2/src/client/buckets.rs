@@ -128,7 +128,7 @@ impl Bucket {
         self.counted + Duration::from_secs_f64(lacking / (self.rate.refill * share))
     }
 
-    fn take(&mut self, count: f64, now: Instant) {
+    fn take_tokens(&mut self, count: f64, now: Instant) {
         if self.tokens >= self.rate.size {
             self.counted = now + REFILL_STEP;
         }
@@ -161,7 +161,7 @@ impl CallBuckets {
     }
 
     /// Takes the tokens of one request, or returns when to try again.
-    fn take(&mut self, resources: usize, now: Instant) -> Result<(), Instant> {
+    fn take_tokens(&mut self, resources: usize, now: Instant) -> Result<(), Instant> {
         let CallBuckets { requests, resources: bucket, share, .. } = self;
         let (share, resources) = (*share, resources as f64);
         requests.refill(share, now);
@@ -173,9 +173,9 @@ impl CallBuckets {
         if ready > now {
             return Err(ready);
         }
-        requests.take(1.0, now);
+        requests.take_tokens(1.0, now);
         if let Some(bucket) = bucket {
-            bucket.take(resources, now);
+            bucket.take_tokens(resources, now);
         }
         Ok(())
     }
@@ -218,11 +218,11 @@ pub(crate) struct Buckets(Mutex<HashMap<(String, &'static str), Arc<Limiter>>>);
 
 impl Buckets {
     /// Returns once the tokens of a request are there and taken.
-    pub async fn take(&self, region: &str, call: &'static str, resources: usize) {
+    pub async fn wait_for_tokens(&self, region: &str, call: &'static str, resources: usize) {
         let limiter = self.limiter(region, call);
         let _turn = limiter.queue.lock().await;
         loop {
-            let taken = lock(&limiter.buckets).take(resources, Instant::now());
+            let taken = lock(&limiter.buckets).take_tokens(resources, Instant::now());
             match taken {
                 Ok(()) => return,
                 Err(ready) => sleep_until(ready).await,
@@ -268,7 +268,7 @@ mod tests {
         let (mut now, mut buckets) = (start, CallBuckets::new(call, start));
         let mut made = Vec::new();
         while made.len() < calls {
-            match buckets.take(resources, now) {
+            match buckets.take_tokens(resources, now) {
                 Ok(()) => made.push((now - start).as_secs_f64()),
                 Err(ready) => now = ready,
             }
@@ -333,16 +333,16 @@ mod tests {
         let start = Instant::now();
         let mut buckets = CallBuckets::new("RunInstances", start);
         for _ in 0..5 {
-            assert_eq!(buckets.take(1, start), Ok(()));
+            assert_eq!(buckets.take_tokens(1, start), Ok(()));
         }
         // All five are throttled: the bucket was empty. That is one reason to slow down, not five.
         for _ in 0..5 {
             buckets.throttled(start, start + SECOND, 0.0);
         }
         assert_eq!(buckets.share, LOWERED);
-        let ready = buckets.take(1, start + SECOND).unwrap_err();
+        let ready = buckets.take_tokens(1, start + SECOND).unwrap_err();
         assert!((0.7..0.72).contains(&(ready - start - SECOND).as_secs_f64()), "{ready:?}");
-        assert_eq!(buckets.take(1, ready), Ok(()));
+        assert_eq!(buckets.take_tokens(1, ready), Ok(()));
         for _ in 0..100 {
             buckets.throttled(ready, ready, 1.0);
             buckets.lowered = None;
@@ -359,7 +359,7 @@ mod tests {
         let start = Instant::now();
         let mut buckets = CallBuckets::new("RunInstances", start);
         for _ in 0..50 {
-            assert_eq!(buckets.take(1, start), Ok(()));
+            assert_eq!(buckets.take_tokens(1, start), Ok(()));
             buckets.give_back(1);
         }
     }
@@ -372,12 +372,12 @@ mod tests {
             for region in ["us-east-1", "eu-west-1"] {
                 for call in ["RunInstances", "StartInstances"] {
                     for _ in 0..5 {
-                        buckets.take(region, call, 1).await;
+                        buckets.take_tokens(region, call, 1).await;
                     }
                 }
             }
             let limiter = buckets.limiter("us-east-1", "RunInstances");
-            assert!(lock(&limiter.buckets).take(1, Instant::now()).is_err());
+            assert!(lock(&limiter.buckets).take_tokens(1, Instant::now()).is_err());
         });
     }
 }

@@ -92,7 +92,7 @@ pub(crate) struct Arrivals(Arc<Mutex<HashMap<String, Instant>>>);
 
 impl Arrivals {
     /// Notes that a part of an answer has arrived, which gives the rest of it more time.
-    pub fn note(&self, region: &str) {
+    pub fn note_arrival(&self, region: &str) {
         self.lock().insert(region.to_string(), Instant::now());
     }
 
@@ -179,7 +179,7 @@ impl Ec2 {
         let (begun, buckets) = (attempts.begun, &self.calls.buckets);
         let mut last = None;
         loop {
-            if let Err(why) = self.waiting(begun, buckets.take(region, name, resources)).await {
+            if let Err(why) = self.waiting(begun, buckets.wait_for_tokens(region, name, resources)).await {
                 return Err(given_up(last, why));
             }
             let sent = Instant::now();

@@ -41,7 +41,9 @@ impl Ec2 {
         while !ids.is_empty() {
             let request = self.client(region).describe_instances().set_instance_ids(Some(ids.clone()));
             let send = || request.clone().customize().interceptor(instances.clone()).send();
-            let Err(error) = self.call("DescribeInstances", region, 1, send).await else { return Ok(instances.take()) };
+            let Err(error) = self.call("DescribeInstances", region, 1, send).await else {
+                return Ok(instances.take_records());
+            };
             let failure = failure("DescribeInstances", region, &error);
             let count = ids.len();
             if code(&error) == Some("InvalidInstanceID.NotFound") {

@@ -39,8 +39,8 @@ pub struct Health {
 }
 
 impl Health {
-    /// Puts it into the instance's record.
-    pub fn put(&self, record: &mut Record) {
+    /// Sets the health in the instance's record.
+    pub fn set_in(&self, record: &mut Record) {
         record.set("status_checks", self.status_checks.clone());
         record.set("scheduled_events", self.scheduled_events.clone());
     }

@@ -208,7 +208,7 @@ fn timed_out(need: &AttachNeed, next: Next, refused: Option<&Failure>, limit: &L
         (_, Some(failure)) => failure.message.clone(),
         _ => format!("{} is not attached", need.volume_id),
     };
-    Failure::unreached(format!("{why} after {}", limit.words()))
+    Failure::unreached(format!("{why} after {}", limit.timeout_text()))
         .hint("run the same command again, or wait longer with --timeout")
 }
 

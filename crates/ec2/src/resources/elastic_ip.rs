@@ -116,7 +116,7 @@ impl Ec2 {
             NextStep::Release(_) => self.change_address(need, progress, step).await,
             _ if self.is_interrupted() => *result = Some(Err(Failure::interrupted())),
             NextStep::Wait(why) if is_last => {
-                let failure = Failure::unreached(format!("{why} after {}", limit.words()));
+                let failure = Failure::unreached(format!("{why} after {}", limit.timeout_text()));
                 *result = Some(Err(failure.hint("run the same command again, or wait longer with --timeout")));
             }
             NextStep::Wait(_) => return false,
