@@ -67,8 +67,8 @@ const RESIZE_COLUMNS: [Column; 8] = [
     Column { header: "ERROR", key: "error" },
 ];
 
-/// Checks, asks and does what is planned. The error is why nothing was done; all hosts that would be changed have it too,
-/// except in a dry run.
+/// Checks, asks and does what is planned. The error is why nothing was done; all hosts that would be changed have it
+/// too, except in a dry run.
 async fn carry_out(
     args: &Args,
     most: Option<usize>,

@@ -27,7 +27,8 @@ const COLUMNS: [(&str, &str); 7] = [
     ("AWS PROFILE", "aws_profile"),
 ];
 
-/// Returns what to ask: a table of the hosts, those that are not changed, `notes`, and the number to type. `None` if nothing is to be done.
+/// Returns what to ask: a table of the hosts, those that are not changed, `notes`, and the number to type. `None` if
+/// nothing is to be done.
 pub fn question(job: &Job, acted: &[Acted], notes: &[String], released: &[String]) -> Option<Question> {
     let hosts = due_hosts(acted);
     let count = if hosts.is_empty() { released.len() } else { hosts.len() };

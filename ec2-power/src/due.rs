@@ -1,4 +1,4 @@
-//! Which hosts something is to be done to.
+//! A host is "due" if something is to be done to it.
 
 use cerveza_ec2::{Acted, NO_ACTION};
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! What keeps hosts from being changed by mistake: a failed command before, the tag `cerveza:protect`, EC2's own protection,
+//! Keeps hosts from being changed by mistake: a failed command before, the tag `cerveza:protect`, EC2's own protection,
 //! and `--max`.
 
 use crate::args::Job;
@@ -11,7 +11,8 @@ use std::cell::RefCell;
 /// The tag that protects an instance: `stop`, `terminate`, or both, separated by commas.
 const PROTECT_TAG: &str = "cerveza:protect";
 
-/// Refuses a host whose record has the result of a command that has failed: `ec2-ls | pssh-rs --run script | ec2-power stop`.
+/// Refuses a host whose record has the result of a command that has failed: `ec2-ls | pssh-rs --run script | ec2-power
+/// stop`.
 pub fn check_status(record: &Record) -> Result<()> {
     let status = match record.get("status") {
         None | Some(Value::Null) => return Ok(()),
@@ -56,7 +57,8 @@ pub fn check_protection(job: &Job, instance: &Record) -> Result<()> {
 /// The most hosts whose protection by EC2 is looked up, because it takes a call for each.
 const MOST_LOOKED_UP: usize = 100;
 
-/// Looks up which hosts EC2 itself protects, so a plan or a question does not count on them. Warns if that is not known.
+/// Looks up which hosts EC2 itself protects, so a plan or a question does not count on them. Warns if that is not
+/// known.
 pub async fn check_ec2_protection(tool: &Tool, accounts: &Accounts, job: &Job, acted: &mut Vec<Acted>) {
     let change = match job {
         Job::Power(Change::Start | Change::Reboot) => return,

@@ -30,8 +30,8 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// Looks up what the hosts leave that are to be terminated, or that were before. Where nothing is to be released it is
-    /// no error that addresses cannot be listed.
+    /// Looks up what the hosts leave that are to be terminated, or that were before. Where nothing is to be released it
+    /// is no error that addresses cannot be listed.
     pub async fn look_up(accounts: &Accounts, acted: &[Acted], releases: bool) -> Result<Leftovers> {
         let (mut by_place, mut unknown) = (HashMap::new(), None);
         for ec2 in accounts.connected() {

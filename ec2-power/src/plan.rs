@@ -1,4 +1,4 @@
-//! What is to be done to each host, decided from the state it is in.
+//! Decides what is to be done to each host from the state it is in.
 
 use crate::args::Job;
 use crate::guard::{check_protection, check_status};

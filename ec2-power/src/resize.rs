@@ -108,8 +108,8 @@ async fn resize_due(args: &Args, ec2: &Ec2, name: &str, hosts: &mut [Acted]) {
     let to_start = places(hosts, |host| ran(host) && (is_of(&stopped, host) || is_of(&unsure, host)));
     let mut started = start(args, ec2, hosts, &to_start).await;
 
-    // Back to what could be started before. A host that is not seen to be stopped may have started; after Ctrl-C the last look
-    // may have been too early.
+    // Back to what could be started before. A host that is not seen to be stopped may have started; after Ctrl-C the
+    // last look may have been too early.
     let is_down = |host: &Acted| match &host.result {
         Err(failure) if failure.status == Status::Interrupted && is_of(&started, host) => false,
         Err(_) => is_of(&to_start, host) && is_in(host, "stopped"),

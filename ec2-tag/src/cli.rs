@@ -164,8 +164,8 @@ impl Plans {
         regions
     }
 
-    /// Returns how many resources are tagged, and how long that takes at the least: accounts are tagged side by side, and the
-    /// regions of an account one after the other.
+    /// Returns how many resources are tagged, and how long that takes at least: accounts are tagged side by side, and
+    /// the regions of an account one after the other.
     fn cost(&self, acted: &[Acted]) -> (usize, Duration) {
         let mut accounts: BTreeMap<Option<String>, Vec<&Acted>> = BTreeMap::new();
         for host in acted {
@@ -186,7 +186,8 @@ impl Plans {
     }
 }
 
-/// Decides what changes for each host. Where a host is refused, no host has changes: half of a fleet must not be tagged.
+/// Decides what changes for each host. Where a host is refused, no host has changes: half of a fleet must not be
+/// tagged.
 fn decide(acted: &mut [Acted], wanted: &Wanted, volume_tags: VolumeTags, facts: &Facts) -> Plans {
     let mut hosts: Vec<&mut Acted> = acted.iter_mut().filter(|host| host.result.is_ok()).collect();
     let plan = |host: &Acted| {

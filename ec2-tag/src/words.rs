@@ -1,4 +1,4 @@
-//! Tells tags from hosts on the command line.
+//! Divides the words of the command line into tags and hosts.
 
 use crate::wanted::{Wanted, is_template};
 use cerveza_ec2::check_tag;

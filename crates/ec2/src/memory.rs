@@ -1,4 +1,4 @@
-//! Parameter Store of Systems Manager (SSM): small texts by host, for what has to outlive an instance.
+//! Parameter Store of Systems Manager (SSM): a small text for each host, which outlives its instances.
 
 use crate::client::Ec2;
 use crate::client::failure::failure;
@@ -122,7 +122,7 @@ impl Ec2 {
         Ok(answer.deleted_parameters().iter().map(|name| (name.clone(), ())).collect())
     }
 
-    /// Writes the text of a host, in place of the one that is there.
+    /// Writes the text of a host over the one that is there.
     pub async fn write_memory(&self, region: &str, host: &str, text: &str) -> std::result::Result<(), MemoryFailure> {
         check(region)?;
         let name = parameter(host).ok_or_else(|| {

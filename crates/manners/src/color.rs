@@ -1,4 +1,4 @@
-//! When text is coloured, and in which colour a value of a record is.
+//! Decides when text is coloured, and which colour a value of a record has.
 
 use std::ffi::OsString;
 

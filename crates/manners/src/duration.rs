@@ -1,4 +1,4 @@
-//! Durations as options take them.
+//! Reads the durations of options.
 
 use std::time::Duration;
 

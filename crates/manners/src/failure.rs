@@ -1,4 +1,4 @@
-//! What ends a run: a message and a status, with what to do next apart from what went wrong.
+//! A failure: a message, an exit status, and a hint that says what to do.
 
 use crate::Status;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::io;
 
 pub type Result<T> = std::result::Result<T, Failure>;
 
-/// Why a run ended, or why one host or region could not be done. `Display` gives the message alone.
+/// Why a run ended, or why nothing could be done for one host or region. `Display` gives only the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub status: Status,
@@ -51,7 +51,7 @@ impl Failure {
         self
     }
 
-    /// Returns the failure of a write to stdout. A reader that went away (`| head`) is no failure to speak of.
+    /// Returns the failure of a write to stdout. If the reader went away (`| head`), nothing is reported.
     pub fn stdout(error: &io::Error) -> Failure {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::new(Status::Done, ""),

@@ -1,4 +1,4 @@
-//! What one column shows: a key of the records, or what is computed of one.
+//! The value that a column shows: that of a key of the record, or one computed from it.
 
 use crate::visible;
 use cerveza_record::{Value, path_splits};
@@ -7,8 +7,8 @@ use std::time::SystemTime;
 /// Where rows of output get their values from: the value of a key, if there is one.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<Value>;
 
-/// Returns what stands at a dotted path, such as `tags.role`. A key may have dots of its own (`tags.kubernetes.io/role`).
-/// In a list it is what the items have there, as a list.
+/// Returns what stands at a dotted path, such as `tags.role`. A key may have dots of its own
+/// (`tags.kubernetes.io/role`). In a list it is what the items have there, as a list.
 fn at_path(row: Lookup<'_>, path: &str) -> Option<Value> {
     path_splits(path).find_map(|(key, rest)| match rest {
         None => row(key),

@@ -1,4 +1,4 @@
-//! Reading with a limit, and writing to stdout or to a file that appears whole or not at all.
+//! Reads with a limit, and writes to stdout or to a file that appears whole or not at all.
 
 use crate::{Failure, Result};
 use std::fs::{self, OpenOptions, Permissions};

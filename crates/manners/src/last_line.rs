@@ -1,4 +1,4 @@
-//! The last line of an output, which mostly says what went wrong.
+//! The last line of an output, which usually says what went wrong.
 
 /// In bytes. Only the end of a longer line is shown.
 const LONGEST: usize = 4096;

@@ -1,4 +1,4 @@
-//! Output modes: a table where people look, JSON lines where programs read.
+//! Output options and modes: a table on a terminal, JSON lines in a pipe or file.
 
 use crate::color::Color;
 use crate::sort::SortArgs;

@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Columns at the right that the bar leaves free. A terminal writes `^C` where the cursor stands, and in the last column
-/// that would start a new line, where the bar is drawn a second time.
+/// Columns at the right that the bar leaves free. A terminal writes `^C` where the cursor stands, and in the last
+/// column that would start a new line, where the bar is drawn a second time.
 const MARGIN: u16 = 4;
 /// Drawings a second, at most.
 const RATE: u8 = 20;

@@ -1,4 +1,5 @@
-//! The signals that end a run early: what is under way is finished, each record comes out, and the tool dies of the signal.
+//! The signals that end a run early: what is under way is finished, each record comes out, and the tool dies of the
+//! signal.
 
 use crate::progress::clear_bar;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -24,12 +25,13 @@ pub fn note_signal(signal: i32) -> bool {
     is_first || signal != SIGHUP
 }
 
-/// Returns whether the run was interrupted, whatever it did all the same: it must not end in success.
+/// Returns whether the run was interrupted. Then it must not end in success, whatever it has done.
 pub fn was_interrupted() -> bool {
     FIRST.load(Ordering::Relaxed) != 0
 }
 
-/// Dies of a signal. A shell ends its loop only when the tool dies of it: an exit with 130 would go on to the next host.
+/// Dies of a signal. A shell ends its loop only when the tool dies of it: an exit with 130 would go on to the next
+/// host.
 pub fn die_of(signal: i32) {
     clear_bar();
     let _ = emulate_default_handler(signal);

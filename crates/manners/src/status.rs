@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub enum Status {
     /// All done.
     Done,
-    /// Done, and the answer is no for some host.
+    /// Done, but the answer is no for some host.
     No,
     /// Some hosts or regions could not be reached or changed.
     Unreached,

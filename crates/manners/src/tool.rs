@@ -1,4 +1,4 @@
-//! A tool's run: its arguments, its messages on stderr, its end.
+//! Runs a tool: reads its arguments, writes its messages to stderr, and ends with its exit status.
 
 use crate::progress::{bar_target, show};
 use crate::signals::die_interrupted;
@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Speaks on stderr in the tool's name. stdout is for results alone.
+/// Writes messages to stderr with the tool's name. stdout is only for results.
 #[derive(Clone, Copy, Debug)]
 pub struct Tool {
     pub name: &'static str,
@@ -65,7 +65,7 @@ pub fn main<A: Parser>(name: &'static str, hint: Hint, run: fn(&A, &Tool) -> Res
     status.into()
 }
 
-/// Help and version go to stdout and are no error; all else is wrong usage, in the shape of all our messages.
+/// Help and version go to stdout and are not errors. All else is wrong usage, in the form of all our messages.
 fn usage(tool: &Tool, error: &clap::Error, hint: Hint) -> ExitCode {
     if !error.use_stderr() {
         // To pssh(1) users -h is a file of hosts: help and success would look as if the command had been run.
@@ -111,8 +111,8 @@ impl Tool {
     }
 }
 
-/// Writes `tool: message` with control characters made visible and opaque tokens shortened, line by line. A stderr that is gone has no reader to
-/// tell.
+/// Writes `tool: message` with control characters made visible and opaque tokens shortened, line by line. Errors of
+/// stderr are ignored.
 fn write_message(tool: &str, message: &str) {
     let mut text = format!("{tool}: ");
     for (number, line) in message.lines().enumerate() {

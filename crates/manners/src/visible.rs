@@ -1,4 +1,4 @@
-//! Text of others (tags, remote output, file names) made safe to show on a terminal.
+//! Makes foreign text (tags, remote output, file names) safe to show on a terminal.
 
 use cerveza_record::is_hidden;
 use std::borrow::Cow;

@@ -13,7 +13,7 @@ pub struct RecordWriter<W: Write> {
     out: W,
     tool: Tool,
     mode: OutputMode,
-    /// JSON escapes C0 alone; a terminal obeys more.
+    /// Then JSON escapes all control characters, not only those of C0.
     on_terminal: bool,
     fields: Vec<Field>,
     style: TableStyle,
@@ -225,7 +225,7 @@ impl<W: Write> RecordWriter<W> {
             self.write_bytes(format!("{line}\n").as_bytes())?;
         }
         self.paths.warn(&self.tool);
-        // The header alone.
+        // Only the header.
         self.write_bytes(b"")
     }
 }

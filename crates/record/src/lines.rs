@@ -1,4 +1,4 @@
-//! Reads input to its end, and tells records from text line by line.
+//! Reads input to its end, and divides it into records and text line by line.
 
 use crate::{Record, RecordError, unquoted};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Records read in part: the keys that are wanted, and nothing is kept of the rest.
+//! Reads records in part: only the keys that are wanted are kept.
 
 use crate::record::{host_of, json_error};
 use crate::{Record, RecordError};

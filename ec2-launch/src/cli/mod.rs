@@ -62,8 +62,8 @@ pub struct Args {
 
     /// Launch in these zones in turn, as in a,b,c
     ///
-    /// The number in the name selects the zone: web1 is launched in the first one, web2 in the second. Zones are names or
-    /// letters. A zone in a host's record takes precedence.
+    /// The number in the name selects the zone: web1 is launched in the first one, web2 in the second. Zones are names
+    /// or letters. A zone in a host's record takes precedence.
     #[arg(long, value_name = "ZONE,...", value_delimiter = ',', conflicts_with = "zone")]
     pub spread: Vec<String>,
 

@@ -65,8 +65,8 @@ fn add_volume(record: &mut Record, need: &AttachNeed) {
 /// Keys and values.
 type TagSet = Vec<(String, String)>;
 
-/// Tags each volume with its device and its place in a set, and puts that into the record. The volumes of all hosts that
-/// get the same tags are tagged together.
+/// Tags each volume with its device and its place in a set, and puts that into the record. The volumes of all hosts
+/// that get the same tags are tagged together.
 pub async fn tag_volumes(ec2: &Ec2, acted: &mut [Acted], places: &[&[Place]]) {
     // By region and tags: the positions of hosts, and the ids of volumes.
     let mut tagged: BTreeMap<(String, TagSet), Vec<(usize, String)>> = BTreeMap::new();

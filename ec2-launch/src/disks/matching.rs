@@ -10,7 +10,7 @@ pub fn is_kept(volume: &EbsVolume) -> bool {
 }
 
 /// Returns whether a volume with the host's name belongs to a place: by its set and position, else by its device. A run
-/// that was cut off before it had tagged a volume leaves one with the name alone.
+/// that was cut off before it tagged a volume leaves one that has only the name.
 pub fn belongs(volume: &EbsVolume, place: &Place) -> bool {
     match volume.tag(SET_TAG) {
         Some(set) => Some(set) == place.set.as_deref() && volume.tag(POSITION_TAG) == place.position.as_deref(),

@@ -1,4 +1,5 @@
-//! Decides which volumes a host gets: those that are kept for it are attached again, and only what it never had is created.
+//! Decides which volumes a host gets: those that are kept for it are attached again, and only what it never had is
+//! created.
 
 use super::matching::{belongs, described, device, is_kept, is_same_device, listed};
 use super::place::{Place, SET_TAG};
@@ -162,8 +163,8 @@ fn place_of_instance(
     Ok(Some(place))
 }
 
-/// Checks that what was planned can still be done: volumes that are to be attached are there and free, and there are none
-/// in place of which others would be created.
+/// Checks that what was planned can still be done: volumes that are to be attached are there and free, and there are
+/// none in place of which others would be created.
 pub fn check_plan(host: &str, places: &[Place], is_launched: bool, known: &HostVolumes) -> Result<()> {
     for place in places {
         let found = match &place.attach {

@@ -98,8 +98,8 @@ impl Document {
         }
     }
 
-    /// Takes the values of `over`, which count. Objects are merged key by key, lists are replaced, and null takes a value
-    /// away.
+    /// Takes the values of `over`, which count. Objects are merged key by key, lists are replaced, and null takes a
+    /// value away.
     pub fn merge(&mut self, over: Document) {
         let Document { values, places } = over;
         for (key, value) in values {

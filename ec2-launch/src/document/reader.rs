@@ -1,5 +1,5 @@
-//! Checks a document's values against the table of keys, and makes canonical JSON of them: keys by their canonical names,
-//! values of the type that the key has, `null` for what is said to be nothing.
+//! Checks a document's values against the table of keys, and makes canonical JSON of them: keys by their canonical
+//! names, values of the type that the key has, `null` for words that mean nothing.
 
 use super::keys::{INSTANCE_KEYS, ProfileKey, VOLUME_KEYS, canonical, find};
 use super::words::found;
@@ -20,7 +20,7 @@ pub struct At<'a> {
 pub struct Reader<'a> {
     /// What errors call the text.
     shown: &'a str,
-    /// Whether the text has lines that a user knows: that of --set has not.
+    /// Whether errors name lines of the text; not for the text of --set.
     has_lines: bool,
     pub document: Document,
     pub problems: Vec<Problem>,
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
         values
     }
 
-    /// Makes `delete on termination` of its opposite.
+    /// Replaces `keep` by its opposite, `delete on termination`.
     fn invert_keep(&mut self, path: &str, pairs: &[&Pair], values: &mut Map<String, Value>) {
         let Some(keep) = values.shift_remove("keep") else { return };
         let place = self.document.places.remove(&join(path, "keep"));

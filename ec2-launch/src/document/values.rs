@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use std::net::Ipv4Addr;
 
 impl Reader<'_> {
-    /// Reads a value. Returns `None` for one that is wrong, and null for one that is said to be nothing.
+    /// Reads a value. Returns `None` for one that is wrong, and null for one that means nothing.
     pub fn value(&mut self, at: At, node: &Node, shape: Shape) -> Option<Value> {
         self.document.forget(at.path);
         self.note_place(at.path, node);

@@ -1,5 +1,5 @@
-//! The value of `volumes` in each of the ways that people write it: a list of volumes and of names of volume profiles,
-//! one of these, or devices with a size, a volume or a name each.
+//! Reads the value of `volumes` in each of the ways that people write it: a list of volumes and of names of volume
+//! profiles, one of these, or devices with a size, a volume or a name each.
 
 use super::join;
 use super::keys::{VOLUME_KEYS, find};

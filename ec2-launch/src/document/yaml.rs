@@ -1,4 +1,5 @@
-//! YAML as nodes that know where they are in the text. A plain scalar is kept as it is written: `1.10` stays `1.10`.
+//! Reads YAML into nodes with their positions in the text. A plain scalar is kept as it is written: `1.10` stays
+//! `1.10`.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use std::collections::HashMap;
@@ -36,8 +37,8 @@ pub enum Content {
 pub struct Pair {
     pub key: Node,
     pub value: Node,
-    /// Whether it comes from a merge key (`<<`): then a key of the mapping's own replaces it. Merged pairs are last, and
-    /// of two the first counts.
+    /// Whether it comes from a merge key (`<<`): then a key of the mapping's own replaces it. Merged pairs are last,
+    /// and of two the first counts.
     pub is_merged: bool,
 }
 

@@ -37,7 +37,7 @@ pub async fn launch_host(ec2: &Ec2, record: &mut Record, launch: &Launch) -> Res
     Err(attempts.failure())
 }
 
-/// The attempts that failed for want of capacity.
+/// The attempts that failed because EC2 has no capacity.
 #[derive(Default)]
 struct Attempts {
     failed: Vec<Value>,
@@ -92,8 +92,8 @@ fn described(instance: &Record) -> String {
     format!("{} in {}", text("instance_id"), text("zone"))
 }
 
-/// Finds the hosts (region, name) that have more than one live instance: EC2 keeps only launches of one zone apart from each
-/// other. Returns for each what is wrong.
+/// Finds the hosts (region, name) that have more than one live instance: EC2 keeps only launches of one zone apart from
+/// each other. Returns for each what is wrong.
 pub async fn twins(ec2: &Ec2, hosts: &[(String, String)]) -> BTreeMap<String, Failure> {
     let mut regions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (region, host) in hosts {

@@ -127,8 +127,8 @@ fn words(error: &io::Error) -> String {
     }
 }
 
-/// Returns the address and port of a host, as pssh-rs chooses them: `private_ip`, else `public_ip`, else the host's name;
-/// the record's `port` counts before any option.
+/// Returns the address and port of a host, as pssh-rs chooses them: `private_ip`, else `public_ip`, else the host's
+/// name; the record's `port` counts before any option.
 fn target(record: &Record, place: &SshPlace) -> Result<(String, u16), Failure> {
     let field = |key: &str| record.str(key).filter(|value| !value.is_empty());
     let address = match place.address.as_deref() {

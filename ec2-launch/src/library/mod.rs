@@ -85,8 +85,8 @@ impl Library {
         Ok(document)
     }
 
-    /// Returns all instance profiles in the folders, and why files cannot be read. Those of the working directory may be
-    /// another program's.
+    /// Returns all instance profiles in the folders, and why files cannot be read. Those of the working directory may
+    /// be another program's.
     pub fn list(&mut self) -> (Vec<Listed>, Vec<Failure>) {
         let (mut listed, mut failures) = (Vec::new(), Vec::new());
         for folder in self.folders.clone() {
@@ -202,8 +202,8 @@ impl Library {
         }
     }
 
-    /// Puts into each volume of a document what it extends. Volumes of a volume profile are kept when the instance ends,
-    /// unless a profile says otherwise.
+    /// Puts into each volume of a document what it extends. Volumes of a volume profile are kept when the instance
+    /// ends, unless a profile says otherwise.
     fn volumes(&mut self, document: &mut Document, beside: Option<&Path>) -> Result<()> {
         let Some(Value::Array(volumes)) = document.values.get("volumes") else { return Ok(()) };
         let volumes = volumes.clone();

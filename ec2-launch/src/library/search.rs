@@ -54,8 +54,8 @@ impl Library {
         }
     }
 
-    /// Finds a document by its name, or by the name of its file if it is the only one of its kind in there. It may be in
-    /// the file `beside`, in the folder of that, or in the folders of profiles.
+    /// Finds a document by its name, or by the name of its file if it is the only one of its kind in there. It may be
+    /// in the file `beside`, in the folder of that, or in the folders of profiles.
     pub fn find(&mut self, kind: DocumentKind, name: &str, beside: Option<&Path>) -> Result<Found> {
         if let Some(path) = beside
             && let Some(found) = self.only_one(kind, name, self.named_in(path, kind, name))?

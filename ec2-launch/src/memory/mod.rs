@@ -1,4 +1,4 @@
-//! What is remembered of a host between two runs: its profile and what else it takes to launch it again as it was. One
+//! What is remembered of a host between two runs: its profile, and all else that launches it again as it was. One
 //! JSON document for each host.
 
 pub(crate) mod queue;
@@ -34,7 +34,7 @@ pub struct Memory {
     /// SHA-256 of each part and script, by its name in the profile.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
-    /// SHA-256 of the user-data that came with the host's record in place of the profile's.
+    /// SHA-256 of the user-data that came with the host's record instead of the profile's.
     #[serde(default)]
     pub user_data: Option<String>,
     /// The last instance.
@@ -73,7 +73,7 @@ impl Memory {
         }
     }
 
-    /// Returns what the instance itself tells: where it is, and its tags.
+    /// Returns what the instance itself shows: where it is, and its tags.
     pub fn from_last_instance(instance: &Record) -> Memory {
         let mut tags = BTreeMap::new();
         if let Some(Value::Object(own)) = instance.get("tags") {
@@ -163,8 +163,8 @@ impl Memory {
     }
 }
 
-/// SSM refuses a value with `{{` before `}}` (API reference, PutParameter). JSON has two opening braces side by side only in
-/// strings.
+/// SSM refuses a value with `{{` before `}}` (API reference, PutParameter). JSON has two opening braces side by side
+/// only in strings.
 fn stored(memory: &Memory) -> String {
     json!(memory).to_string().replace("{{", "{\\u007b")
 }

@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// Instances that have ended are listed for about an hour (EC2 user guide, "Terminate Amazon EC2 instances"). This is less,
-/// because clocks differ.
+/// Instances that have ended are listed for about an hour (EC2 user guide, "Terminate Amazon EC2 instances"). This is
+/// less, because clocks differ.
 const LISTED: Duration = Duration::from_secs(15 * 60);
 
-/// What is known of one host from earlier runs.
+/// What earlier runs have left of one host.
 #[derive(Clone, Debug, Default)]
 pub enum Recalled {
     /// Nothing is remembered, or nothing was asked for.
@@ -28,7 +28,7 @@ pub enum Recalled {
         /// SHA-256 of the profile's files as they are now.
         files: BTreeMap<String, String>,
     },
-    /// There is no memory to be had, but the tags of an instance name the profile.
+    /// There is no memory, but the tags of an instance name the profile.
     Tags {
         /// What to launch the host by, or why not: the profile has changed since or is not here.
         recipe: Result<Arc<Recipe>>,
@@ -81,7 +81,7 @@ impl Recalled {
         Ok(())
     }
 
-    /// Returns why a host without an instance and a profile is not launched. `absent` says that there is no instance.
+    /// Returns why a host without an instance and a profile is not launched. `absent` is the failure that says so.
     pub fn refusal(&self, absent: Failure) -> Failure {
         const HINT: &str = "give --profile to launch it by, or the --region that it is in";
         match self {
@@ -229,8 +229,8 @@ pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, 
     recall
 }
 
-/// Returns what is known of a host. `denied` says that the account lacks the permission to read memories. Then the tags of
-/// an ended instance serve.
+/// Returns what is known of a host. `denied` says that the account lacks the permission to read memories. Then the tags
+/// of an ended instance serve.
 fn recalled(
     reader: &mut RecipeReader<'_>,
     found: &Found,

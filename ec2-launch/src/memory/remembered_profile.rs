@@ -1,4 +1,4 @@
-//! From what is remembered of a host to the recipe that it is launched by: the profile, and the files that it names.
+//! Makes the recipe that a host is launched by of what is remembered: the profile, and the files that it names.
 
 use crate::library::folders::folders;
 use crate::memory::Memory;
@@ -70,8 +70,8 @@ impl<'a> RecipeReader<'a> {
         Recipe::new(file, self.args.zone.clone(), self.args.tags.clone())
     }
 
-    /// Returns the recipe for a host that has an instance: without the parts, which serve a launch alone. Scripts that
-    /// are not found keep their name, so that pssh-rs says so.
+    /// Returns the recipe for a host that has an instance: without the parts, which only a launch needs. Scripts that
+    /// are not found keep their name, so pssh-rs reports them.
     fn light(&self, mut file: ProfileFile, warnings: &mut Vec<String>) -> Recipe {
         file.profile.user_data.clear();
         let (startup, shutdown) =
@@ -196,7 +196,7 @@ fn missing(file: &ProfileFile) -> Vec<String> {
     names(file).filter(|(what, name)| file.find(what, name).is_err()).map(|(_, name)| name.clone()).collect()
 }
 
-/// Names all files that are missing, not the first alone.
+/// Fails with the names of all files that are missing.
 fn refuse_missing(file: &ProfileFile) -> Result<()> {
     let missing = missing(file);
     if missing.is_empty() {

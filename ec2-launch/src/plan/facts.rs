@@ -1,4 +1,4 @@
-//! Everything that is looked up before anything is decided.
+//! Looks up everything that the decision needs.
 
 use crate::disks::look_up::{Wanted, host_volumes};
 use crate::disks::place::Place;
@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What was looked up. The decision depends on this, the hosts and the profile alone.
+/// What was looked up. The decision depends only on this, the hosts and the profile.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// The region to launch in, unless a host's record names one.
@@ -34,8 +34,8 @@ pub struct Facts {
     pub catalogs: BTreeMap<String, Catalog>,
 }
 
-/// Connects, and looks up what the decision needs. Returns no connection if there is none to be had; then each host says
-/// why.
+/// Connects, and looks up what the decision needs. Returns no connection if there is none to be had; then each host
+/// says why.
 pub async fn look_up(
     regions: &RegionArgs,
     given: &Given,
@@ -137,8 +137,8 @@ impl Facts {
     }
 }
 
-/// Looks again at hosts whose last instance has just been launched and cannot be seen, until it can or the time is over.
-/// Such a host only seems to be absent.
+/// Looks again at hosts whose last instance has just been launched and cannot be seen, until it can or the time is
+/// over. Such a host only seems to be absent.
 async fn see_new_instances(ec2: &Ec2, hosts: &[Record], recall: &Recall, found: &mut [Found]) {
     let deadline = Instant::now() + VISIBLE_AFTER;
     let mut pause = FIRST_PAUSE;

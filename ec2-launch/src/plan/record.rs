@@ -1,4 +1,4 @@
-//! The plan as records: `--dry-run` writes them, and `--plan` reads them back and compares them with what is there now.
+//! The plan as records: `--dry-run` writes them, and `--plan` reads them and compares them with the present state.
 
 use crate::disks::places::{HostVolumes, check_plan};
 use crate::plan::facts::Facts;
@@ -89,7 +89,7 @@ pub fn read_plan(path: &str) -> Result<Vec<Record>> {
     if records.is_empty() { Err(Failure::usage(format!("{name}: there is no plan in it"))) } else { Ok(records) }
 }
 
-/// Returns the steps of a plan. If the world has changed for one host, nothing is done for any.
+/// Returns the steps of a plan. If anything has changed for one host, nothing is done for any.
 pub fn planned_steps(records: Vec<Record>, facts: &Facts) -> Vec<Step> {
     let mut steps: Vec<Step> = records
         .into_iter()

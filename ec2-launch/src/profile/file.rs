@@ -1,4 +1,4 @@
-//! A profile with its name, its folder, and the place of each of its values.
+//! A profile with its name, its folders, and the place of each of its values.
 
 use crate::document::{Document, failure, problems};
 use crate::library::folders::folders;
@@ -28,8 +28,8 @@ pub fn read_named(name: &str) -> Result<ProfileFile> {
     ProfileFile::from_resolved(name, Library::new(folders()).read_named(name, &[])?)
 }
 
-/// Reads the profile `name`, and sets in it what --set says. It is a path if it has a `/` in it or ends in .yaml or .yml,
-/// else a name that is looked for in the folders of profiles.
+/// Reads the profile `name`, and sets in it what --set says. It is a path if it has a `/` in it or ends in .yaml or
+/// .yml, else a name that is looked for in the folders of profiles.
 pub fn read(name: &str, overrides: &[Override]) -> Result<ProfileFile> {
     ProfileFile::from_resolved(name, Library::new(folders()).read(name, overrides)?)
 }
@@ -55,8 +55,8 @@ impl ProfileFile {
     }
 
     /// Returns `FILE:LINE:COLUMN` of a key's value, for what is found to be wrong with it later. `key` is a canonical
-    /// key with the keys and numbers within it: `ami/us-east-1`, `volumes/1/size`. Of a key that the file does not have,
-    /// the place of what it would be in.
+    /// key with the keys and numbers within it: `ami/us-east-1`, `volumes/1/size`. Of a key that the file does not
+    /// have, the place of what it would be in.
     pub fn place_of(&self, key: &str) -> String {
         self.document.place(key).to_string()
     }

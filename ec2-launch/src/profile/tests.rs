@@ -1,4 +1,4 @@
-//! Profiles from their text to what they say, and what is refused.
+//! Reading profiles from their text, and what is refused.
 
 use super::*;
 use crate::document::schema::schema;

@@ -1,4 +1,4 @@
-//! Volumes of a profile: from canonical JSON to what is created and attached, and what cannot be.
+//! Reads the volumes of a profile from canonical JSON, and checks them.
 
 use crate::document::ValueProblem;
 use cerveza_ec2::Volume;
@@ -14,7 +14,7 @@ pub struct VolumeSet {
     pub name: String,
     /// Each with its device; `count: 4` has become four volumes.
     pub volumes: Vec<Volume>,
-    /// An existing volume to attach as `volumes[0].device`, in place of a new one.
+    /// An existing volume to attach as `volumes[0].device` instead of a new one.
     pub volume_id: Option<String>,
     pub raid: Option<Raid>,
     pub lvm: bool,
@@ -54,7 +54,7 @@ pub fn volume_sets(value: &Value, wrong: &mut Vec<ValueProblem>) -> Vec<VolumeSe
         let mut once: Vec<(&str, String)> =
             set.volumes.iter().map(|volume| ("device", volume.device.clone())).collect();
         once.extend(set.mount_point.clone().map(|folder| ("mount point", folder)));
-        // A set without a name has its device's, of which the device is reported.
+        // A set without a name has that of its device, and the device is reported.
         once.extend(item.get("name").map(|_| ("name", set.name.clone())));
         for (key, value) in once {
             // The block device driver of Xen has /dev/xvdf for /dev/sdf.

@@ -25,8 +25,8 @@ pub struct Attempt<'a> {
 }
 
 impl Recipe {
-    /// Every instance type in the first zone or subnet, then in the next. `spread` has the zones of --spread, the host's own
-    /// first.
+    /// Every instance type in the first zone or subnet, then in the next. `spread` has the zones of --spread, the
+    /// host's own first.
     pub fn attempts(&self, host: &Record, region: &str, spread: &[String]) -> Result<Vec<Attempt<'_>>> {
         let profile = &self.file.profile;
         let has_template = self.template().is_some();

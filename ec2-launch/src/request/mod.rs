@@ -1,4 +1,4 @@
-//! From a profile and a host to the one request that launches it.
+//! Makes the requests that launch a host of its profile.
 
 pub(crate) mod attempt;
 pub(crate) mod place;
@@ -70,8 +70,8 @@ impl Recipe {
         }
     }
 
-    /// Returns the profile's tags, over them the record's, over them --tag's; Name and profile are not anybody's to
-    /// choose.
+    /// Returns the profile's tags, then the record's, then those of --tag; later ones win. Name and profile cannot be
+    /// chosen.
     fn tags(&self, host: &Record) -> Result<BTreeMap<String, String>> {
         let mut tags = self.file.profile.tags.clone();
         if let Some(given) = host.get("tags").filter(|given| !given.is_null()) {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub struct Recipe {
     pub file: ProfileFile,
-    /// The profile's own user-data parts, for hosts whose record brings none.
+    /// The profile's user-data parts, for hosts whose record has no user-data.
     pub parts: Option<Parts>,
     /// Scripts of this machine, for what runs them over SSH.
     pub startup_scripts: Vec<PathBuf>,
@@ -44,7 +44,7 @@ impl Recipe {
         if let Some(failure) = in_one_message(missing) {
             return Err(failure);
         }
-        // What does not fit this way is compressed the other way all the same.
+        // If this effort does not fit the limit, mkuserdata uses the higher one.
         let options = Options { effort: Effort::Fast, ..Options::default() };
         let boot_script = boot_script::is_needed(&file.profile.volume_sets).then(boot_script::part);
         let parts = if paths.is_empty() && boot_script.is_none() {

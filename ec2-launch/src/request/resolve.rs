@@ -1,5 +1,5 @@
-//! From the ways to launch a host to its requests: finds in the catalog what the profile names, checks that it goes
-//! together, and adds safe defaults. Pure; names everything that is wrong, each with its place in the profile.
+//! Makes requests of the ways to launch a host: finds in the catalog what the profile names, checks that it goes
+//! together, and adds safe defaults. No I/O. Reports everything that is wrong, each with its place in the profile.
 
 use crate::request::attempt::{Attempt, Named, has, texts};
 use crate::request::recipe::Recipe;

@@ -9,8 +9,8 @@ const PRIVATE: &str = "network-interface.addresses.private-ip-address";
 const PUBLIC: &str = "ip-address";
 const IPV6: &str = "network-interface.ipv6-addresses.ipv6-address";
 
-/// Returns the tests of which one holds for an instance with the address, with one in the network, or with one that
-/// matches the wildcard.
+/// Returns tests; one of them holds for an instance with the address, with one in the network, or with one that matches
+/// the wildcard.
 pub fn address_tests(text: &str) -> Result<Vec<Test>> {
     if let Some((address, prefix)) = text.split_once('/') {
         let no_network = || Failure::usage(format!("--ip {text}: not a network")).hint("write it as in 10.1.0.0/16");

@@ -48,9 +48,9 @@ impl<'a> Index<'a> {
     }
 }
 
-/// Arranges `found`, in which each instance is once. A record that asked for an instance keeps its keys; one that could not
-/// be asked for, as `failure_of` says, comes out as it came, with `error`. Hosts of stdin keep their order, others are
-/// sorted by name. Also returns the hosts of which no instance was found.
+/// Arranges `found`, in which each instance is once. A record that asked for an instance keeps its keys; one that could
+/// not be asked for, as `failure_of` says, comes out as it came, with `error`. Hosts of stdin keep their order, others
+/// are sorted by name. Also returns the hosts without an instance.
 pub fn arrange<'a>(
     query: &Query,
     found: Vec<Record>,

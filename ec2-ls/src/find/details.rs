@@ -21,7 +21,7 @@ pub struct Unread {
     hosts: Vec<(String, Failure)>,
 }
 
-/// Adds to the records what `args` asks for. What cannot be read is left out of the record, and told.
+/// Adds to the records what `args` asks for. What cannot be read is left out of the record, and reported.
 pub async fn add_details(
     args: &ShowArgs,
     finder: &Finder<'_>,
@@ -91,7 +91,7 @@ fn no_keys() -> Failure {
         .hint("cloud-init prints them at the first boot of an instance only, and EC2 keeps 64 KB of the console")
 }
 
-/// Puts what was read into the records, in place of what they said before. Unknown is not `null`: the key is missing then,
+/// Puts what was read into the records, over what they said before. Unknown is not `null`: the key is missing then,
 /// and `error` says why.
 fn put<T: Into<Value>>(
     records: &mut [Record],
@@ -111,7 +111,7 @@ fn put<T: Into<Value>>(
     }
 }
 
-/// How much longer than the listing the status of instances may take where nobody has asked for it.
+/// How much longer than the listing the status of instances may take if no option asks for it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs `listing`, and reads beside it which instances are not well. If that fails or takes longer the listing is as it

@@ -46,8 +46,8 @@ impl Answers<'_> {
 }
 
 impl<'a> Search<'a> {
-    /// Asks all places at once, and gives each page of each to `page` as it arrives, sorted by name. Calls `report` at once
-    /// for a place that fails. An error of `page` ends the search.
+    /// Asks all places at once, and gives each page of each to `page` as it arrives, sorted by name. Calls `report` at
+    /// once for a place that fails. An error of `page` ends the search.
     pub async fn run(
         &self,
         report: impl Fn(Failure),

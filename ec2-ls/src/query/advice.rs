@@ -1,4 +1,4 @@
-//! What to write instead, for words that look for a fact of EC2 among the tags.
+//! Suggests what to write, for words that look for a fact of EC2 among the tags.
 
 use crate::condition::fact;
 use crate::condition::launched::Launched;

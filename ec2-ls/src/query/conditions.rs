@@ -1,4 +1,4 @@
-//! The conditions of the options and of the words for tags.
+//! Makes conditions of the options and of the words for tags.
 
 use crate::condition::fact::TAG_KEY;
 use crate::condition::glob::Glob;

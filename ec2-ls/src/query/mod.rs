@@ -1,4 +1,4 @@
-//! What is asked of EC2, and what of the answers is wanted. No I/O.
+//! Decides what EC2 is asked for, and which of the answers are wanted. No I/O.
 
 pub(crate) mod advice;
 pub(crate) mod conditions;
@@ -25,7 +25,7 @@ pub struct Query {
     pub conditions: Vec<Condition>,
     /// Patterns of names.
     patterns: Vec<Test>,
-    /// Addresses and networks that are no hosts of their own: nothing is said of those without an instance.
+    /// Addresses and networks that are not hosts. No error is reported for those without an instance.
     addresses: Vec<Test>,
     /// Hosts that were asked for by name, by address or by instance. One that is not found is reported.
     pub hosts: Vec<Record>,
@@ -236,7 +236,7 @@ pub fn addresses(record: &Record) -> impl Iterator<Item = IpAddr> {
     ["private_ip", "public_ip", "ipv6"].into_iter().filter_map(|key| record.str(key)?.parse().ok())
 }
 
-/// Returns the tests of which one holds for the host with this address. Other addresses of an instance are not in its
+/// Returns tests; one of them holds for the host with this address. Other addresses of an instance are not in its
 /// record.
 fn host_tests(address: IpAddr) -> Vec<Test> {
     match address {

@@ -1,4 +1,4 @@
-//! Images: what a choice of an image leads to.
+//! Looks up the images that profiles choose.
 
 use crate::catalog::image_choice::ImageChoice;
 use crate::catalog::looked_up::{LookedUp, NotLookedUp};
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Image {
     pub id: String,
     pub name: String,
-    /// Empty for an image of which nothing is known but its id; so too for the other texts.
+    /// Empty if only the id of the image is known. The same holds for the other texts.
     pub architecture: String,
     /// `hvm` or `paravirtual`.
     pub virtualization: String,
@@ -166,7 +166,7 @@ impl Ec2 {
             Ok((page.images.unwrap_or_default().into_iter().map(image).collect(), page.next_token))
         })
         .await?;
-        // Two images of one time are told apart by their id, so every run takes the same one.
+        // Images of the same time are sorted by their id, so every run takes the same one.
         images.sort_by_cached_key(|image| Reverse((image.created.clone(), image.id.clone())));
         Ok(images)
     }

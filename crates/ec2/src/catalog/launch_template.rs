@@ -1,4 +1,4 @@
-//! Launch templates: what one says that a profile does not.
+//! Looks up launch templates: what they set that a profile does not.
 
 use crate::catalog::image_choice::ImageChoice;
 use crate::catalog::looked_up::{LookedUp, NotLookedUp};

@@ -1,4 +1,4 @@
-//! What a look-up gives: what was found, or why it cannot be looked up.
+//! The result of a look-up: what was found, or why it cannot be looked up.
 
 use crate::client::failure::failure;
 use crate::client::verdict::{CallError, code};

@@ -1,5 +1,5 @@
-//! What launches name in a region: images, instance types, subnets, security groups, key pairs, placement groups, launch
-//! templates. It is looked up before anything is changed, with a few calls however many hosts are launched.
+//! What launches name in a region: images, instance types, subnets, security groups, key pairs, placement groups,
+//! launch templates. It is looked up before anything is changed, with a few calls however many hosts are launched.
 
 pub(crate) mod image_choice;
 pub(crate) mod images;
@@ -48,7 +48,7 @@ pub struct Catalog {
     pub key_pairs: Option<BTreeSet<String>>,
     pub placement_groups: Option<BTreeSet<String>>,
     pub launch_templates: BTreeMap<TemplateName, Result<LaunchTemplate, String>>,
-    /// What is not checked for want of a permission.
+    /// What is not checked because the account lacks a permission.
     pub warnings: Vec<String>,
     /// Why something cannot be looked up. Nothing should be launched then.
     pub failure: Option<Failure>,
@@ -151,7 +151,7 @@ impl Ec2 {
         Ok(found.await?.into_iter().filter_map(facts).collect())
     }
 
-    /// Returns the subnets, then the security groups, of which the missing ones depend on the VPC.
+    /// Looks up the subnets, then the security groups: a missing name is looked for in the VPCs of the subnets.
     async fn network(
         &self,
         region: &str,

@@ -1,4 +1,4 @@
-//! Subnets and security groups.
+//! Looks up subnets and security groups.
 
 use crate::catalog::looked_up::{LookedUp, NotLookedUp};
 use crate::client::Ec2;
@@ -73,7 +73,7 @@ impl Ec2 {
         Ok(found)
     }
 
-    /// Adds all groups of the subnets' VPCs if a name is missing in one of them: so a nearest name can be told.
+    /// Adds all groups of the subnets' VPCs if a name is missing in one of them, to suggest the nearest name.
     pub(crate) async fn with_missing_groups(
         &self,
         region: &str,

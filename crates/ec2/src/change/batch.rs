@@ -1,4 +1,4 @@
-//! Requests that change many resources at once, and what to do when EC2 refuses one because of a single member.
+//! Changes many resources in one request. If EC2 refuses it because of a few of them, the others are tried again.
 
 use crate::client::Ec2;
 use crate::client::attempts::VISIBLE_AFTER;
@@ -60,11 +60,11 @@ fn refused<E: CallError>(call: &str, region: &str, error: &SdkError<E, HttpRespo
 /// The first pause before ids that were not found are tried again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Calls with the ids of several hosts at once. `size` returns the size of the next batch, from the number of hosts in the
-/// batches before. If EC2 refuses a batch, the hosts that its message names fail and the others are tried again without
-/// them; if the message names none, the batch is divided in two. Ids that are not found were listed a moment ago, so they
-/// are tried again for [`VISIBLE_AFTER`]. Returns one result for each host, in order. Calls after `stop` returned true are
-/// not made.
+/// Calls with the ids of several hosts at once. `size` returns the size of the next batch, from the number of hosts in
+/// the batches before. If EC2 refuses a batch, the hosts that its message names fail and the others are tried again
+/// without them; if the message names none, the batch is divided in two. Ids that are not found were listed a moment
+/// ago, so they are tried again for [`VISIBLE_AFTER`]. Returns one result for each host, in order. Calls after `stop`
+/// returned true are not made.
 pub(crate) async fn in_batches<C, F>(
     hosts: &[Vec<String>],
     size: impl Fn(usize) -> usize,

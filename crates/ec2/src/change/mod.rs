@@ -1,4 +1,4 @@
-//! StartInstances, StopInstances, RebootInstances, TerminateInstances.
+//! Starts, stops, reboots and terminates instances, and what all changes of instances share.
 
 pub(crate) mod acted;
 pub(crate) mod batch;
@@ -44,7 +44,7 @@ impl Change {
         }
     }
 
-    /// Returns the states that an instance has only after the change was requested. After a reboot none tells that.
+    /// Returns the states that an instance has only after the change was requested. There are none after a reboot.
     pub(crate) fn states_after(self) -> &'static [&'static str] {
         match self {
             Change::Start => &["pending", "running"],
@@ -66,7 +66,7 @@ impl Change {
         }
     }
 
-    /// Returns how long it takes at the least to request the change of so many instances of one region.
+    /// Returns how long the requests to change so many instances of one region take at least.
     pub fn time_for(self, instances: usize) -> Duration {
         let calls = batches(instances, |before| self.batch_size(before)).len();
         time_for_batches(self.call(), calls, instances)
@@ -89,8 +89,8 @@ pub(crate) fn is_protected_by_ec2(failure: &Failure) -> bool {
 }
 
 impl Ec2 {
-    /// Changes the instances `ids` of one region; one result an id, in order. After Ctrl-C no further call is made, unless
-    /// `finish` is set.
+    /// Changes the instances `ids` of one region; one result an id, in order. After Ctrl-C no further call is made,
+    /// unless `finish` is set.
     pub(crate) async fn change(&self, region: &str, change: Change, ids: &[String], finish: bool) -> Vec<Result<()>> {
         let client = &self.client(region);
         let hosts: Vec<_> = ids.iter().map(|id| vec![id.clone()]).collect();
@@ -127,8 +127,8 @@ impl Ec2 {
     }
 }
 
-/// Says the same of each instance that EC2 protects: "The instance '...' may not be stopped. Modify its 'disableApiStop'
-/// instance attribute and try again."
+/// Gives all instances that EC2 protects the same failure. EC2 says: "The instance '...' may not be stopped. Modify its
+/// 'disableApiStop' instance attribute and try again."
 fn name_protection(failure: Failure) -> Failure {
     let attributes = [("disableApiStop", "stop"), ("disableApiTermination", "termination")];
     let is_named = |(attribute, _): &&(&str, &str)| failure.message.contains(attribute);

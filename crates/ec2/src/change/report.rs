@@ -1,4 +1,4 @@
-//! The end of a run that acted on hosts: each host's record once, failures grouped, one closing line.
+//! Reports a run that acted on hosts: each host's record once, failures grouped, one closing line.
 
 use crate::change::acted::{Acted, NO_ACTION, PROTECTED, SKIPPED};
 use crate::client::failure_groups::grouped;
@@ -29,7 +29,7 @@ const PLAN_COLUMNS: [Column; 5] = [
     Column { header: "REASON", key: "reason" },
 ];
 
-/// Writes every record with its `action` and `error`, says on stderr what failed and what was done, and decides the
+/// Writes every record with its `action` and `error`, says on stderr what failed and what was done, and returns the
 /// exit status by the gravest failure.
 pub fn report(tool: &Tool, args: &OutputArgs, dry_run: bool, acted: Vec<Acted>) -> Result<Status> {
     let is_plan = dry_run && acted.iter().any(|host| host.record.has("reason"));

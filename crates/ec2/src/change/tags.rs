@@ -1,4 +1,4 @@
-//! CreateTags and DeleteTags, and what EC2 takes as a tag.
+//! Sets and removes tags (CreateTags, DeleteTags), and checks them by EC2's rules.
 
 use crate::change::batch::in_batches;
 use crate::client::buckets::time_for;
@@ -28,7 +28,7 @@ impl TagCall {
     }
 }
 
-/// Returns how long it takes at the least to make these calls in one region.
+/// Returns how long these calls in one region take at least.
 pub fn time_for_tags(calls: &[TagCall]) -> Duration {
     let requests = |is_set| {
         let calls = calls.iter().filter(|call| call.is_set() == is_set);
@@ -41,7 +41,7 @@ pub fn time_for_tags(calls: &[TagCall]) -> Duration {
 /// `aws:` do not count.
 pub const MOST_TAGS: usize = 50;
 
-/// The key of the tag that tells the device of a volume.
+/// The key of the tag that names the device of a volume.
 pub const DEVICE_TAG: &str = "device";
 
 /// Resources in one request. CreateTags takes 1,000, but is documented to want fewer.
@@ -77,8 +77,8 @@ pub fn fits_metadata(key: &str) -> bool {
 }
 
 impl Ec2 {
-    /// Makes calls in one region, several at once. Returns one result for each resource. `done` is called with the number of
-    /// resources of each call.
+    /// Makes calls in one region, several at once. Returns one result for each resource. `done` is called with the
+    /// number of resources of each call.
     pub async fn tag_all(&self, region: &str, calls: Vec<TagCall>, done: &impl Fn(usize)) -> Vec<(String, Result<()>)> {
         let results = stream::iter(calls).map(|call| async move {
             let results = self.tag(region, &call.resources, &call.tags).await;
@@ -88,8 +88,8 @@ impl Ec2 {
         results.buffer_unordered(CONCURRENCY).concat().await
     }
 
-    /// Sets tags of resources in one region, or removes them where no value is given. Returns one result for each resource,
-    /// in order.
+    /// Sets tags of resources in one region, or removes them where no value is given. Returns one result for each
+    /// resource, in order.
     pub async fn tag(&self, region: &str, ids: &[String], tags: &[(String, Option<String>)]) -> Vec<Result<()>> {
         let client = &self.client(region);
         let is_set = tags.iter().all(|(_, value)| value.is_some());

@@ -1,4 +1,4 @@
-//! Waiting for instances to reach a state, always with a bound.
+//! Waits for instances to reach a state, always with a time limit.
 
 use crate::change::limit::Limit;
 use crate::client::Ec2;
@@ -37,15 +37,16 @@ enum Look {
     Reached,
     /// It will never reach the state.
     Ended(Failure),
-    /// Not there yet, and what to say of it if this was the last look.
+    /// Not there. The text is the error if this was the last look.
     Open(String),
 }
 
 type Looks = HashMap<String, (Option<Record>, Look)>;
 
 impl Ec2 {
-    /// Waits until every instance (region, id) is in one of `states`, or has ended, or none of them has
-    /// got there for `timeout`. Returns one answer for each id. `reached` is called once for each that need not be waited for any longer.
+    /// Waits until every instance (region, id) is in one of `states` or has ended, or until none has got there for
+    /// `timeout`. Returns one answer for each id. `reached` is called once for each that need not be waited for any
+    /// longer.
     pub async fn wait(
         &self,
         instances: &[(String, String)],
@@ -84,7 +85,7 @@ impl Ec2 {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         if self.is_interrupted() {
-            // What is said of an instance is what it is now, not what it was when Ctrl-C was pressed.
+            // Report the state of now, not that of before Ctrl-C.
             let look = join_all(waiting.iter().map(|(region, ids)| self.look_at_region(region, ids)));
             if let Ok(seen) = timeout_at(Instant::now() + LAST_LOOK, look).await {
                 seen.into_iter().for_each(|seen| note_look(seen, states, &mut looks));
@@ -117,7 +118,7 @@ struct Seen {
     seen: Result<Vec<Record>>,
 }
 
-/// Takes note of a look. An instance that was seen before and is not now keeps its record.
+/// Notes the result of a look. An instance that was seen before and is not now keeps its record.
 fn note_look(Seen { ids, seen }: Seen, states: &[&str], looks: &mut Looks) {
     let (seen, failed) = match seen {
         Ok(seen) => (seen, None),
@@ -139,7 +140,7 @@ fn note_look(Seen { ids, seen }: Seen, states: &[&str], looks: &mut Looks) {
     }
 }
 
-/// Judges by the record of this look, and that of the look before.
+/// Compares the state with the wanted ones. `before` is the record of the look before.
 fn compare_states(id: &str, before: Option<&Record>, record: &Record, wanted: &[&str]) -> Look {
     let state = |record: &Record| record.str("state").unwrap_or_default();
     let was_pending = before.is_some_and(|before| state(before) == "pending");

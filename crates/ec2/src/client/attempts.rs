@@ -5,8 +5,8 @@ use crate::client::verdict::Verdict;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Calls that change something and have the same effect when they are made twice (Amazon EC2 API Reference, and "Ensuring
-/// idempotency in Amazon EC2 API requests"). Every other change is made once if its answer got lost.
+/// Calls that change something and have the same effect when they are made twice (Amazon EC2 API Reference, and
+/// "Ensuring idempotency in Amazon EC2 API requests"). Every other change is made once if its answer got lost.
 const SAME_TWICE: [&str; 8] = [
     "AssociateAddress",
     "CreateTags",
@@ -67,7 +67,7 @@ impl Attempts {
         }
     }
 
-    /// Takes note of an answer.
+    /// Notes that an answer has come.
     pub fn answered(&mut self) {
         self.unanswered = None;
     }
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(read.limit(begun + seconds(11)), seconds(9));
         assert!(read.next(Verdict::Ambiguous, begun + seconds(10)).is_some());
         assert!(read.next(Verdict::Ambiguous, begun + seconds(20)).is_none());
-        // An answer that tells to wait is an answer.
+        // An answer that says to wait is an answer too.
         read.answered();
         assert_eq!(read.limit(begun + seconds(60)), seconds(10));
         assert_eq!(Attempts::new("StopInstances", READ_LIMIT, None).limit(begun), seconds(30));

@@ -48,8 +48,8 @@ impl Calls {
         }
     }
 
-    /// Waits for an answer, for `limit` after it was asked for and after each part of it. `first` is when the first attempt
-    /// was sent that has no answer.
+    /// Waits for an answer, for `limit` after it was asked for and after each part of it. `first` is when the first
+    /// attempt was sent that has no answer.
     async fn bounded<T, E>(
         &self,
         region: &str,
@@ -163,11 +163,11 @@ impl Ec2 {
     /// Makes the call `name` (as `RunInstances`) in `region` for so many `resources`. `send` is called once for each
     /// attempt.
     ///
-    /// Waits for the call's bucket. A throttled call is made again until nothing has made progress for the time limit. A
-    /// call that did not reach EC2, or that has the same effect twice and whose answer got lost, is made again a few
+    /// Waits for the call's bucket. A throttled call is made again until nothing has made progress for the time limit.
+    /// A call that did not reach EC2, or that has the same effect twice and whose answer got lost, is made again a few
     /// times. An id that is not found is tried again for [`VISIBLE_AFTER`](crate::VISIBLE_AFTER), because EC2 may have
-    /// given it a moment ago; `in_batches` does so for calls with many ids. The error of a change that may have been made is returned at once (`is_ambiguous`). Ctrl-C
-    /// ends all waiting.
+    /// given it a moment ago; `in_batches` does so for calls with many ids. The error of a change that may have been
+    /// made is returned at once (`is_ambiguous`). Ctrl-C ends all waiting.
     pub(crate) async fn call<T, E: CallError>(
         &self,
         name: &'static str,
@@ -215,8 +215,8 @@ impl Ec2 {
         }
     }
 
-    /// Waits for `work`, but not after Ctrl-C, nor when nothing makes progress. What is ready goes on in any case: after
-    /// Ctrl-C a run still finishes what it has begun.
+    /// Waits for `work`, but not after Ctrl-C, nor when nothing makes progress. What is ready goes on in any case:
+    /// after Ctrl-C a run still finishes what it has begun.
     async fn waiting<T>(&self, begun: Instant, work: impl Future<Output = T>) -> Result<T, NotSent> {
         tokio::select! {
             biased;

@@ -5,8 +5,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
-/// Returns what the failures of hosts have in common that failed for the same reason: the text without what names the host,
-/// an address, a port, a resource or an opaque token.
+/// Returns what the failures of hosts have in common that failed for the same reason: the text without what names the
+/// host, an address, a port, a resource or an opaque token.
 fn reason(host: &str, failure: &Failure) -> String {
     let mut is_port = false;
     let words = failure.message.split_whitespace().filter(|word| !is_opaque(word.trim_end_matches(['.', ','])));
@@ -47,8 +47,8 @@ fn is_resource_id(word: &str) -> bool {
     })
 }
 
-/// Returns the message of two failures with the same reason, with the words of the reason where they differ. If there is an
-/// opaque token, that of the first failure stands for all.
+/// Returns the message of two failures with the same reason, with the words of the reason where they differ. If there
+/// is an opaque token, that of the first failure stands for all.
 fn common(first: &str, second: &str, reason: &str) -> String {
     let words = |text| str::split_whitespace(text).collect::<Vec<_>>();
     let (first_words, second, reason) = (words(first), words(second), words(reason));
@@ -59,8 +59,8 @@ fn common(first: &str, second: &str, reason: &str) -> String {
     words.map(|((first, second), reason)| if *first == second { first } else { reason }).collect::<Vec<_>>().join(" ")
 }
 
-/// Returns the failures by their reason, each with its hosts. A message leaves out what is different for each host, and only
-/// the last of several failures with the same hint has the hint.
+/// Returns the failures by their reason, each with its hosts. A message leaves out what is different for each host, and
+/// only the last of several failures with the same hint has the hint.
 pub fn grouped<'a>(failures: impl IntoIterator<Item = (&'a str, &'a Failure)>) -> Vec<(Vec<&'a str>, Failure)> {
     let mut places: HashMap<(String, u8), usize> = HashMap::new();
     let mut groups: Vec<(Vec<&str>, Failure)> = Vec::new();
@@ -131,7 +131,7 @@ mod tests {
         ] {
             let failures = [("web1", of(why, first)), ("web2", of(why, second))];
             assert_eq!(groups(&failures), [format!("web1,web2: {shown}")]);
-            // What is of one host alone is said in full.
+            // The failure of a single host is reported in full.
             assert_eq!(groups(&failures[..1]), [format!("web1: {}", failures[0].1)]);
         }
         let others =

@@ -80,8 +80,8 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
 }
 
 impl Ec2 {
-    /// Loads the configuration of the account that `args` names, else of the environment's, and its credentials. Watches
-    /// for Ctrl-C from then on.
+    /// Loads the configuration of the account that `args` names, else of the environment's, and its credentials.
+    /// Watches for Ctrl-C from then on.
     pub async fn connect(args: &RegionArgs) -> Result<Ec2> {
         match args.account.as_slice() {
             [] => Ec2::connect_to(args, None, Interrupt::watch()).await,
@@ -132,7 +132,8 @@ impl Ec2 {
             profile: account,
             regions,
             plain_http_client: OnceLock::new(),
-            // A client would inherit the limit of the credentials. `Ec2::call` has its own, which a slow answer extends.
+            // A client would inherit the limit of the credentials. `Ec2::call` has its own, which a slow answer
+            // extends.
             timeouts: timeouts.disable_operation_attempt_timeout().build(),
             clients: Mutex::default(),
             ssm_clients: Mutex::default(),

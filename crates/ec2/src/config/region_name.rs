@@ -3,8 +3,8 @@
 use crate::config::zone::region_of;
 use cerveza_manners::{Failure, Result, nearest};
 
-/// Regions that AWS documents ("AWS Regions", AWS General Reference). Used for suggestions alone: a region that AWS opens
-/// later works without being listed.
+/// Regions that AWS documents ("AWS Regions", AWS General Reference). Used only for suggestions: a region that AWS
+/// opens later works without being listed.
 const REGIONS: [&str; 42] = [
     "af-south-1",
     "ap-east-1",

@@ -30,8 +30,8 @@ impl Ec2 {
         self.search_console(host, search).await.map_err(|error| error.failure)
     }
 
-    /// Returns the keys that the consoles of these instances show now, by id; `None` if they show none. `done` is called for
-    /// each instance.
+    /// Returns the keys that the consoles of these instances show now, by id; `None` if they show none. `done` is
+    /// called for each instance.
     pub async fn host_keys(
         &self,
         instances: &[Record],

@@ -68,7 +68,8 @@ impl Ec2 {
         self.all_pages(region, request).await
     }
 
-    /// Returns the health of the instances of one region that have failed a status check or have a scheduled event, by id.
+    /// Returns the health of the instances of one region that have failed a status check or have a scheduled event, by
+    /// id.
     pub async fn unhealthy(&self, region: &str) -> Result<HashMap<String, Health>> {
         check_region(region)?;
         let filters = [

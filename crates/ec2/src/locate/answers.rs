@@ -1,4 +1,4 @@
-//! The answers of the regions that hosts are looked for in, and which instance a host is by them.
+//! The answers of all regions that are asked, and which instance a host is by these answers.
 
 use super::found::Found;
 use crate::client::Ec2;
@@ -68,7 +68,8 @@ pub(super) fn found_host(key: &Key, places: &[Place], answers: &Answers) -> Foun
     }
 }
 
-/// Returns the id of each instance, with its account and region if these are not the same for all: `i-1 (prod, us-east-1)`.
+/// Returns the id of each instance, with its account and region if these are not the same for all: `i-1 (prod,
+/// us-east-1)`.
 fn ids_and_places(instances: &[&Record]) -> Vec<String> {
     let differs = |key: &&str| instances.iter().any(|instance| instance.str(key) != instances[0].str(key));
     let keys: Vec<&str> = [AWS_PROFILE, "region"].into_iter().filter(differs).collect();

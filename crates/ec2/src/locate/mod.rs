@@ -1,4 +1,4 @@
-//! From hosts as given (a name, an instance id, a record of either) to the instances they are now.
+//! Looks up which instances hosts are now. A host is given as a name, an instance id, or a record.
 
 mod answers;
 mod by_zone;
@@ -35,12 +35,13 @@ pub enum By {
     Instance,
     /// As `Instance`, but where no live instance has the name the last one that has ended is found.
     LastInstance,
-    /// By name, whatever instance the host was when its record was written. Instances that have ended are looked for too.
+    /// By name, whatever instance the host was when its record was written. Instances that have ended are looked for
+    /// too.
     Name,
 }
 
 /// Connects and looks each host up, in order: in its record's account and `region`, else in all that `args` name. What
-/// keeps it from either is each host's own failure, so that no record is lost.
+/// keeps it from either is the failure of each host, so no record is lost.
 pub async fn locate(args: &RegionArgs, given: &Given, by: By) -> (Accounts, Vec<Found>) {
     let unknown = |failure: Failure| given.hosts.iter().map(|_| Found::Unknown(failure.clone())).collect();
     let mut accounts = Accounts::connect(args, &given.hosts).await;
@@ -65,8 +66,8 @@ pub async fn locate(args: &RegionArgs, given: &Given, by: By) -> (Accounts, Vec<
 /// Names cannot be looked up while a zone is down; ids can.
 const SAVED_LISTING: &str = "if a zone is down, hosts of the other zones are found by id: pipe in `ec2-ls --last SAVED` (SAVED: output of ec2-ls)";
 
-/// Looks hosts up, in order, each in the accounts that `accounts_of` gives. Also returns why regions denied the look-up of
-/// hosts that were found in others.
+/// Looks hosts up, in order, each in the accounts that `accounts_of` gives. Also returns why regions denied the look-up
+/// of hosts that were found in others.
 async fn look_up(
     accounts: &[Result<&Ec2>],
     accounts_of: impl Fn(&Record) -> Vec<usize>,
@@ -182,7 +183,7 @@ async fn look_again(accounts: &[Result<&Ec2>], new: &[&(Key, Vec<Place>)], by: B
 }
 
 impl Ec2 {
-    /// Looks hosts up once more by name, in order.
+    /// Looks hosts up again by name, in order.
     pub async fn locate_again(&self, hosts: Vec<Record>) -> Vec<Found> {
         let count = hosts.len();
         let given = Given { hosts, expressions: Vec::new() };

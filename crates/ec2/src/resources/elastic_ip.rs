@@ -1,9 +1,9 @@
 //! Gives hosts their elastic IP address: looks it up, allocates it if there is none, and associates it.
 //!
-//! AllocateAddress has no client token, so several runs at once may each allocate an address for the same host. Each run
-//! looks again after it has allocated one. All runs keep the address that the instance has, else the one with the lowest
-//! allocation id, and each run releases only what it has allocated itself. It knows that by a tag, even if the answer of
-//! AllocateAddress got lost.
+//! AllocateAddress has no client token, so several runs at once may each allocate an address for the same host. Each
+//! run looks again after it has allocated one. All runs keep the address that the instance has, else the one with the
+//! lowest allocation id, and each run releases only what it has allocated itself. It knows that by a tag, even if the
+//! answer of AllocateAddress got lost.
 
 use crate::change::limit::Limit;
 use crate::client::call::random_bits;

@@ -1,4 +1,5 @@
-//! Decides what is done next for the elastic IP address of a host: a pure function of what a run has done and sees.
+//! Decides what is done next for the elastic IP address of a host, from what the run has done and what EC2 lists. No
+//! I/O.
 
 use crate::resources::address::{Address, AddressError};
 use cerveza_manners::Failure;
@@ -25,7 +26,7 @@ pub struct HostAddress {
 }
 
 pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// How long a run that may not be alone waits for what the others do, before it associates an address and after.
+/// How long a run waits for other runs that may be at work, before it associates an address and after.
 const SETTLE: Duration = Duration::from_secs(2);
 /// How long an address is looked for whose AllocateAddress got no answer, and for one that another run allocates where
 /// the account has no more.
@@ -43,7 +44,7 @@ pub struct AddressProgress {
     pub allocated: Option<Address>,
     /// The address that this run has associated, and when.
     pub associated: Option<(Address, Instant)>,
-    /// Another run may be doing the same.
+    /// Whether another run may be doing the same.
     is_contested: bool,
     /// When more than one address was first seen.
     contested_since: Option<Instant>,
@@ -101,7 +102,7 @@ impl AddressProgress {
         AddressProgress { run: run.to_string(), ..AddressProgress::default() }
     }
 
-    /// Returns the address that was associated if no other run may change that: there is no need to look again.
+    /// Returns the address that was associated if no other run can change that, so it need not be checked again.
     pub fn settled(&self) -> Option<String> {
         let (address, _) = self.associated.as_ref().filter(|_| !self.is_contested)?;
         Some(address.public_ip.clone())
@@ -222,7 +223,7 @@ fn step_with_address(current: &Address, all: &[Address], progress: &AddressProgr
     }
 }
 
-/// Decides for a host without an address for which `lowest` is free. All runs choose the lowest allocation id.
+/// Decides for a host without an address, if `lowest` is free. All runs choose the lowest allocation id.
 fn step_with_free_address(lowest: &Address, all: &[Address], progress: &AddressProgress, now: Instant) -> NextStep {
     if progress.associations >= MOST_ASSOCIATIONS {
         return NextStep::Fail(failed(progress, "EC2 does not keep its address associated"));
@@ -252,7 +253,7 @@ fn step_with_held_address(held: &Address, states: &HashMap<String, String>) -> N
     }
 }
 
-/// Decides for a host for which no address is seen.
+/// Decides for a host that no address is listed for.
 fn step_without_address(progress: &AddressProgress, now: Instant) -> NextStep {
     match (progress.allocate_after, progress.refused_since) {
         _ if progress.allocations >= MOST_ALLOCATIONS => NextStep::Fail(failed(progress, "no address was allocated")),

@@ -1,4 +1,4 @@
-//! What is decided over made-up volumes.
+//! What is decided for made-up volumes.
 
 use super::super::place::POSITION_TAG;
 use super::*;
