@@ -1,4 +1,4 @@
-# cerveza: build, try, test, check and install. Set-up is part of each target; a second run is quick.
+# Builds, tests, checks and installs cerveza. Each target installs what it needs first; a second run is quick.
 
 CARGO ?= cargo
 PREFIX ?= /usr/local
@@ -16,16 +16,16 @@ FISHDIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 .PHONY: build setup demo test lint check bench release install uninstall clean
 
-# Always the whole workspace: another selection of crates may have other features and build the AWS SDK anew.
+# Always the whole workspace: another selection of crates may enable other features and build the AWS SDK again.
 build:
 	tests/setup build
 	$(CARGO) build --locked --workspace
 
-# What the tests need besides the build.
+# Installs what the tests need.
 setup:
 	tests/setup test
 
-# The main job, end to end, with no AWS account.
+# Shows a pipeline from names to running hosts, without an AWS account.
 demo:
 	tests/setup demo
 	$(CARGO) build --locked --workspace
@@ -46,10 +46,10 @@ check: lint
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny --locked check bans licenses sources
 	if $(CARGO) deny fetch db; then $(CARGO) deny --locked check advisories; \
-	else echo 'check: the database of advisories cannot be fetched: they were not checked' >&2; fi
+	else echo 'check: cannot fetch the database of advisories; they were not checked' >&2; fi
 
-# Tools against their peers, on this machine: BENCH_RUNS=n sets the runs, QUICK=1 leaves out the large inputs.
-# BENCHED="hostrange pssh-rs" measures these alone. Those of EC2 need the AWS SDK, whose first release build takes minutes.
+# Compares the tools with other programs on this machine. BENCH_RUNS=n sets the number of runs, QUICK=1 leaves out large
+# inputs, BENCHED="hostrange pssh-rs" measures only these. The first release build of the EC2 tools takes minutes.
 BENCHED = hostrange hostfmt mkuserdata pssh-rs ec2-launch ec2-ls
 bench:
 	tests/setup bench
@@ -60,7 +60,7 @@ release:
 	tests/setup build
 	$(CARGO) build --locked --release --workspace --exclude xtask --exclude cerveza-tests
 
-# Where there is no cargo, as often for root, what `make release` has built is installed.
+# Without cargo, as often for root, this installs what `make release` has built.
 install:
 	if command -v $(CARGO) >/dev/null; then $(MAKE) release; fi
 	$(INSTALL) -d "$(BINDIR)" "$(MANDIR)" "$(BASHDIR)" "$(ZSHDIR)" "$(FISHDIR)"

@@ -1,7 +1,7 @@
-"""ec2-launch against a loop of `aws ec2 run-instances` and a boto3 script, and the start of each EC2 tool against awscli.
+"""Compares ec2-launch with a loop of `aws ec2 run-instances` and a boto3 script, and the start of each EC2 tool with awscli.
 
-EC2 is the strict server of the tests, with EC2's token buckets at their real speed. Its instances run at once, so what
-takes time is the buckets: RunInstances has 5 tokens and gets 2 a second.
+EC2 is the strict server of the tests, with the real speed of EC2's token buckets. Its instances run at once, so the
+buckets take most of the time: RunInstances has 5 tokens and gets 2 a second.
 """
 
 import json
@@ -23,7 +23,7 @@ PEERS = BIN.parent / "venv-aws/bin"
 SIZES = (1, 40) if QUICK else (1, 40, 200)
 IMAGE, TYPE = "ami-0000000000000000b", "t3.micro"
 BURST, REFILL = 5, 2
-# One run decides the rest: it is the buckets that take the time.
+# One run is enough, because the token buckets take most of the time.
 MANY = 40
 WITHIN, FIRST_CALL = 1.15, 0.015
 
@@ -87,7 +87,7 @@ def launches(count: int):
     notes, median = [], {}
     for tool, argv in tools.items():
         try:
-            # Once without being counted, to warm up.
+            # A first run, to warm up.
             runs = [attempt(argv, count) for _ in range(1 if count >= MANY else RUNS + 1)][-RUNS:]
         except Failed as failed:
             failures.append(f"{tool}, {count} hosts: {failed}")

@@ -1,7 +1,7 @@
-"""ec2-ls against awscli and a boto3 loop, which read the same pages of DescribeInstances.
+"""Compares ec2-ls with awscli and a boto3 loop, which read the same pages of DescribeInstances.
 
-The server is in here: it sends pages that were made before, so it takes next to no time. An instance's XML has what EC2
-says of one with two volumes, four tags and one network interface (bench/ec2-ls/instance.xml).
+The server in this file sends pages that were made before, so it takes almost no time. The XML of an instance is EC2's for
+one with two volumes, four tags and one network interface (bench/ec2-ls/instance.xml).
 """
 
 import os
@@ -23,7 +23,7 @@ REGIONS = ["us-east-1", "us-west-2", "eu-west-1", "ap-south-1"]
 SIZES = (10_000,) if QUICK else (10_000, 20_000)
 DELAYS = (0, 0.05)  # seconds a page
 PAGE = 1_000
-# What a peer may take of one table; it runs once in any case.
+# The time limit of a peer in one table. It runs at least once.
 BUDGET = 60
 
 TEXT_QUERY = ("Reservations[].Instances[].[InstanceId,State.Name,InstanceType,Placement.AvailabilityZone,"
@@ -105,7 +105,7 @@ def pages(region: str, number: int, count: int) -> list[bytes]:
 class Tool:
     name: str
     argv: list[str]
-    # How many instances are in its output.
+    # Counts the instances in its output.
     count: Callable[[bytes], int]
     regions: int = len(REGIONS)
     peak: int = 0  # KiB
@@ -177,7 +177,7 @@ def table(server: Server, count: int, delay: float) -> int:
 
     for tool in list(rows):
         attempt(tool, lambda: measure_peak(server, tool, expected(tool, count)))
-    # In turn, so that a machine that is busy for a while is so for all of them.
+    # In turn, so a busy time of the machine affects all of them.
     for turn in range(RUNS):
         for tool in list(rows):
             if turn < tool.wanted:
@@ -219,7 +219,7 @@ def measure_peak(server: Server, tool: Tool, count: int):
         once(server, tool, count, ["time", "-q", "-f", "%M", "-o", report.name])
         taken = time.perf_counter() - begun
         tool.peak = int(report.read().split()[-1])
-    # A slow run is what it is, with or without GNU time.
+    # For a slow run, the time of GNU time itself does not matter.
     if taken >= BUDGET / 6:
         return
     for name in ("walls", "cpus", "firsts", "calls", "sent"):

@@ -1,8 +1,8 @@
-"""Runs commands that do the same job, in turn, and prints a table a job. It asserts nothing about time.
+"""Runs commands that do the same job, in turn, and prints a table for each job. No time is asserted.
 
-Time and CPU are of a command started directly, by posix_spawn and wait4: GNU time knows only hundredths of a second.
-The peak of memory is GNU time's, of a run of its own: a child's ru_maxrss starts at what its parent has in use, which
-for Python is more than most of these commands ever need.
+Time and CPU are measured with posix_spawn and wait4, because GNU time has only hundredths of a second. The peak of memory
+is measured with GNU time in a separate run, because the ru_maxrss of a child process begins with the memory of its parent,
+and Python needs more than most of these commands.
 """
 
 import hashlib
@@ -27,10 +27,10 @@ if not RUNS.isdecimal() or int(RUNS) == 0:
     sys.exit(f"bench: BENCH_RUNS should be a number of runs, as in BENCH_RUNS=5; it is {RUNS}")
 RUNS = int(RUNS)
 QUICK = os.environ.get("QUICK", "") not in ("", "0")
-# What a command may take of one table. A slower one runs less often, but once.
+# The time limit of a command in one table. A slower command runs less often, but at least once.
 BUDGET = 1.5 * RUNS
 
-# Nothing else of the user's: BASH_ENV or a group file of nodeset would be measured too.
+# No other variables of the user: BASH_ENV or a group file of nodeset would be measured too.
 ENV = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": "/nonexistent", "LC_ALL": "C"}
 
 failures: list[str] = []
@@ -72,13 +72,13 @@ class Text:
 @dataclass(frozen=True)
 class Command:
     argv: list[str]
-    # What it prints, or a look at it that raises `Failed`: where right output comes in many forms.
+    # The expected output, or a function that raises `Failed` if the output is wrong.
     prints: Text | Callable[[bytes], None]
     stdin: str = "/dev/null"
     label: str = ""
-    # Whether it also runs into a pipe, where the others do.
+    # Whether it is also measured with a pipe, if the others are.
     piped: bool = True
-    # How many it does of what `compare` counts `per`.
+    # How many units of `per` (see `compare`) it processes.
     number: int = 1
 
 
@@ -167,7 +167,7 @@ def output_of(argv: list[str], stdin: str, read: Callable):
 def table(title: str, rows: list[Row], piped: bool, runs: int, notes: list[str], per: str = ""):
     for row in rows:
         row.attempt(first_run, piped, runs)
-    # In turn, so that a machine that is busy for a while is so for all of them.
+    # In turn, so a busy time of the machine affects all of them.
     for turn in range(runs):
         for row in rows:
             if len(row.walls) < row.wanted and turn < row.wanted:
@@ -208,7 +208,7 @@ def first_run(row: Row, piped: bool, runs: int):
         wall, cpu = measure(time_argv, row.command.stdin, piped)
         row.peak = int(report.read())
     row.wanted = max(1, min(runs, int(BUDGET / wall)))
-    # Of a command that slow what GNU time itself takes is nothing, and another run is too much.
+    # For such a slow command, the time of GNU time itself does not matter, and another run would take too long.
     if wall > BUDGET / 2:
         row.walls, row.cpus = [wall], [cpu]
 
@@ -243,7 +243,7 @@ def measure(argv: list[str], stdin: str, piped: bool) -> tuple[float, float]:
 def start(argv: list[str], stdin: int, stdout: int) -> int:
     path = installed(argv[0])
     actions = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, stdout, 1)]
-    # Python ignores SIGPIPE, and a child would inherit that.
+    # Python ignores SIGPIPE, and a child process would inherit that.
     return os.posix_spawn(path, argv, ENV, file_actions=actions, setsigdef=[signal.SIGPIPE])
 
 

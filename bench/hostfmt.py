@@ -1,4 +1,4 @@
-"""hostfmt against jq -r, which writes a line for each record too."""
+"""Compares hostfmt with jq -r, which also writes a line for each record."""
 
 import json
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""hostrange against what else makes and folds lists of names: seq, ClusterShell's nodeset, Slurm's scontrol, bash; and
-against jq with nodeset, which group records."""
+"""Compares hostrange with programs that make and fold lists of names: seq, ClusterShell's nodeset, Slurm's scontrol and
+bash; and with jq and nodeset, which together group records."""
 
 import json
 import random
@@ -14,7 +14,7 @@ MILLION = 1_000_000
 def bench():
     with scratch() as folder:
         here = Path(folder)
-        # scontrol wants a cluster even for what it asks none of, and for --version.
+        # scontrol needs a cluster in its configuration, even for --version.
         (here / "slurm.conf").write_text("ClusterName=bench\nSlurmctldHost=localhost\n")
         ENV["SLURM_CONF"] = str(here / "slurm.conf")
         head("hostrange", "seq", "nodeset", "scontrol", "bash", "jq")
@@ -49,7 +49,7 @@ def names(here: Path, most: int):
         commands += [nodeset(most, expected), bash(most, expected)]
     else:
         notes.append("left out: nodeset, at this size some 45 s and 2 GiB a run")
-        # It takes 2.7 GiB, and so long that the pipe makes no difference.
+        # It takes 2.7 GiB, and so much time that the pipe makes no difference.
         if available_gib() > 4:
             commands.append(bash(most, expected, piped=False))
         else:

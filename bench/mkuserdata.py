@@ -1,7 +1,7 @@
-"""mkuserdata against what else makes user-data of parts: cloud-init's make-mime with gzip, and write-mime-multipart.
+"""Compares mkuserdata with cloud-init's make-mime and gzip, and with write-mime-multipart.
 
-The parts are in bench/mkuserdata: those of `ascii`, and for the set `utf8` some of them with text in German, French and
-Spanish. `*.j2` are the templates. A third set is of files that others wrote: examples of cloud-init, and the scripts of
+The parts are in bench/mkuserdata: the set `ascii`, and the set `utf8`, where some parts have text in German, French and
+Spanish. `*.j2` are templates. A third set has files by others: examples of cloud-init, and the scripts of
 cloud-image-utils.
 """
 
@@ -23,15 +23,15 @@ PARTS = ROOT / "bench/mkuserdata"
 # How mkuserdata is run.
 OPTIONS = [], ["--fast"]
 SCRIPT, CONFIG = "95-hostname.sh.j2", "00-host.yaml.j2"
-# The peers take as long for each further host as for the first.
+# The peers need the same time for each host.
 PEER_HOSTS = 5 if QUICK else 20
 MOST_HOSTS = 1000 if QUICK else 5000
 
 
 def bench():
-    # Taken out of its package, which cannot be installed without QEMU.
+    # Unpacked from its package, which cannot be installed without QEMU.
     ENV["PATH"] += f":{TARGET / 'cloud-image-utils/usr/bin'}"
-    # It warns at every start, of how it calls gzip.
+    # It prints a warning about its call of gzip at every start.
     ENV["PYTHONWARNINGS"] = "ignore"
     with scratch() as folder:
         head("mkuserdata", "gzip", "python3", "bash")
@@ -40,7 +40,7 @@ def bench():
         written = contents(PARTS / "ascii")
         ascii = Set(Path(folder) / "ascii", written)
         utf8 = Set(Path(folder) / "utf8", written | contents(PARTS / "utf8"))
-        # More than EC2 takes, however it is compressed.
+        # More than EC2 accepts, however it is compressed.
         packaged = Set(Path(folder) / "packaged", from_packages(), "--limit=65536")
         sizes(ascii, "ASCII")
         sizes(utf8, "some of it UTF-8")
@@ -82,7 +82,7 @@ class Set:
                 Command(["zopfli", "-c", str(file)], self.whole, label="zopfli of our MIME")]
 
     def peers(self) -> list[Command]:
-        # make-mime takes the path as it is given for the name.
+        # make-mime uses the path as the file name.
         make_mime = f"cd {self.here} && {self.make_mime()}"
         write_mime = ["write-mime-multipart", "-z", *self.files()]
         return [Command(write_mime, self.taken_apart, label="write-mime-multipart -z"),
@@ -211,7 +211,7 @@ def hosts(parts: Set):
     many = [parts.ours_per_host(option, SCRIPT, most) for most in counts for option in OPTIONS]
     many += parts.peers_per_host(PEER_HOSTS)
     compare("User-data a host: many hosts, a script of 0.5 kB as template, last", many, per="host")
-    # Nothing is the same for all before it: but for --fast each host's is compressed from the start.
+    # The template comes first, so without --fast everything is compressed again for each host.
     first = [parts.ours_per_host(option, CONFIG, most) for most in (100, 1) for option in OPTIONS]
     first.insert(0, parts.ours_per_host(["--fast"], CONFIG, MOST_HOSTS))
     compare("User-data a host: a cloud-config of 0.5 kB as template, first", first, per="host")

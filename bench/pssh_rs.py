@@ -1,6 +1,6 @@
-"""pssh-rs against what else runs a command on many hosts: pssh, pdsh, clush, and the Python library parallel-ssh.
+"""Compares pssh-rs with pssh, pdsh, clush and the Python library parallel-ssh.
 
-The hosts are one sshd on 127.0.0.0/8, dead ones a network next to it (pssh-rs/fleet.py). It needs root.
+The hosts are one sshd on 127.0.0.0/8. Dead hosts are in a second network (pssh-rs/fleet.py). It needs root.
 """
 
 import json
@@ -24,12 +24,12 @@ sys.path.insert(0, str(ROOT / "bench/pssh-rs"))
 from fleet import DEAD, PORT, USER, Fleet, fleet, needs  # noqa: E402
 
 FANOUT, CONNECT_TIMEOUT = 64, 5
-# Says which address was reached, in any shell.
+# Prints the address that was reached, in any shell.
 WHERE = "set -- $SSH_CONNECTION; echo reached $3"
 PYTHON = BIN.parent / "venv-bench/bin/python"
 # What OpenSSH and libssh2 both have.
 SAME_KEX = "KexAlgorithms=curve25519-sha256"
-# A tool's own memory and the whole tree's are looked at this often; more often would take CPU from what is measured.
+# How often memory is read, of the tool and of all its processes. More often would take CPU time from the tool.
 LOOK = 0.5
 SSH_PEERS = "pssh", "pdsh", "clush"
 
@@ -116,7 +116,7 @@ class Bench:
         rows, notes = {tool: Row(tool) for tool in tools}, [*notes]
         for turn in range(RUNS):
             for tool, row in [*rows.items()]:
-                # One run of a peer is all that there is time for.
+                # There is only time for one run of a peer.
                 if turn and (tool != "pssh-rs" or sum(run.wall for run in row.runs) > BUDGET / 2):
                     continue
                 try:
@@ -224,7 +224,7 @@ def version(*argv: str, line: int = 0) -> str:
 
 
 def measure_all(bench: Bench, peers: tuple[str, ...]):
-    # Where there is no time for all, the one that dead hosts hold up least.
+    # If there is no time for all peers, the one that dead hosts delay least.
     every, one = ("pssh-rs", *peers), ("pssh-rs", *peers[:1])
     same = (f"ssh's is not its default but {SAME_KEX}, which libssh2 agrees on with this sshd too",)
     rows = bench.table("200 hosts, none dead, each tool's own key exchange", every, 200)
@@ -269,7 +269,7 @@ def memory(bench: Bench, most: int):
     for count in (1, most):
         file = bench.here / "hosts"
         file.write_text("".join(f"{host}\n" for host in bench.fleet.hosts(count)[0]))
-        # As long as it takes sshd to let all of them in.
+        # As long as sshd needs to accept all logins.
         command = f"sleep {1 if count == 1 else 3 + most // 40}"
         argv = bench.argv("pssh-rs", str(file), command, fanout=most)
         peaks[count] = bench.measure(argv, str(file), "/dev/null")

@@ -10,13 +10,13 @@ import boto3
 from botocore.config import Config
 
 image, kind, *hosts = sys.argv[1:]
-# boto3's own way to live with throttling: a limiter in the client, and many attempts.
+# boto3's own handling of throttling: a rate limit in the client, and many attempts.
 ec2 = boto3.client("ec2", config=Config(retries={"mode": "adaptive", "max_attempts": 20}))
 
 
 def pages():
     live = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
-    # A call takes 200 values, the states among them.
+    # A call accepts 200 values, including the states.
     for at in range(0, len(hosts), 100):
         some = {"Name": "tag:Name", "Values": hosts[at:at + 100]}
         yield from ec2.get_paginator("describe_instances").paginate(Filters=[some, live])

@@ -1,4 +1,4 @@
-"""Lists the instances of some regions with boto3, one region after another: a line of JSON each.
+"""Lists the instances of some regions with boto3, one region after another, as one line of JSON each.
 
 usage: boto.py REGION...
 """

@@ -1,8 +1,8 @@
-"""A fleet on one machine, in network and mount namespaces of its own, so that nothing of the machine's is touched.
+"""A fleet on one machine, in its own network and mount namespaces, so the machine itself is not changed.
 
-One sshd with keys of its own listens on all of 127.0.0.0/8. What is dead has the same port in a second network behind
-a veth, in 198.18.0.0/16: addresses where nothing listens (refused), a route into nothing (black hole), and a server
-that accepts and never says anything (silent). The user that logs in is in a /etc/passwd of the namespace alone.
+One sshd with its own keys listens on all of 127.0.0.0/8. Dead hosts are in a second network behind a veth, in
+198.18.0.0/16, on the same port: addresses where nothing listens (refused), a route to nowhere (black hole), and a server
+that accepts connections and sends nothing (silent). The login user exists only in the namespace's /etc/passwd.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from pathlib import Path
 
 USER, UID, PORT = "cerveza-bench", 64_222, 2222
 DEAD = {"refused": "198.18.1", "black hole": "198.18.2", "silent": "198.18.3"}
-# Addresses of each way to be dead.
+# The addresses of each kind of dead host.
 MOST_DEAD = 120
 CLONE_NEWNS, CLONE_NEWNET, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 0x40000000, 0x1000, 0x4000, 0x40000
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -92,7 +92,7 @@ def fleet(here: Path) -> Iterator[Fleet]:
 @contextlib.contextmanager
 def namespaces(here: Path) -> Iterator[None]:
     kinds = (CLONE_NEWNS, "mnt"), (CLONE_NEWNET, "net")
-    # Of the thread: of these two every thread has its own.
+    # Of the thread, because these two namespaces belong to a thread.
     outside = [(kind, os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)) for kind, name in kinds]
     folder = os.getcwd()
     must(LIBC.unshare(CLONE_NEWNS | CLONE_NEWNET), "unshare")
@@ -103,7 +103,7 @@ def namespaces(here: Path) -> Iterator[None]:
         passwd.write_text(Path("/etc/passwd").read_text() + entry)
         passwd.chmod(0o644)
         must(LIBC.mount(bytes(passwd), b"/etc/passwd", None, MS_BIND, None), "mount")
-        # sshd's, for processes that have given up their rights.
+        # sshd's folder for privilege separation.
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         yield
     finally:
@@ -129,14 +129,14 @@ def keys(here: Path, one: Fleet):
 
 def sshd(here: Path) -> int:
     config = here / "sshd_config"
-    # Its algorithms are its own: what it and a tool agree on is what their users get.
+    # sshd's default algorithms, so a tool gets what its users get.
     lines = ["ListenAddress 0.0.0.0", f"Port {PORT}", f"HostKey {here / 'host_key'}", "PidFile none", "UsePAM no",
              f"AuthorizedKeysFile {here / 'authorized_keys'}", "StrictModes no", "UseDNS no", "LogLevel QUIET",
              "PasswordAuthentication no", "KbdInteractiveAuthentication no", "PrintMotd no", "PrintLastLog no",
              "X11Forwarding no", "MaxStartups 10000", f"AllowUsers {USER}"]
     config.write_text("\n".join(lines) + "\n")
     program = found("sshd")
-    # Newer ones turn an address away for a while that has let many logins break off.
+    # Newer versions refuse an address for a while after many broken logins.
     without = [program, "-f", str(config), "-o", "PerSourcePenalties=no"]
     if subprocess.run([*without, "-t"], stderr=subprocess.DEVNULL).returncode == 0:
         config.write_text("\n".join([*lines, "PerSourcePenalties no"]) + "\n")
@@ -201,7 +201,7 @@ def silence(parent: int):
     selector = selectors.DefaultSelector()
     for number in range(1, MOST_DEAD + 1):
         listener = socket.socket()
-        # The address is there as soon as the network is.
+        # The address exists as soon as the network does.
         listener.setsockopt(socket.SOL_IP, getattr(socket, "IP_FREEBIND", 15), 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((f"{DEAD['silent']}.{number}", PORT))

@@ -1,8 +1,8 @@
-"""Runs a command on hosts with the Python library parallel-ssh, and prints what each of them printed.
+"""Runs a command on hosts with the Python library parallel-ssh, and prints the output of each host.
 
 usage: library.py HOSTS-FILE USER PORT KEY FANOUT TIMEOUT COMMAND
 
-The library itself checks no host key, so there is none to give it. A refused connection is not tried again.
+The library does not check host keys. A refused connection is not tried again.
 """
 
 import sys

@@ -1,18 +1,18 @@
-//! An account of this machine for tests that must not log in as root. `account.sh` makes and removes it.
+//! Creates an account on this machine, for tests that must not log in as root. `account.sh` creates and removes it.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-/// Exists as long as its value.
+/// An account. It is removed when this value is dropped.
 pub struct Account {
     script: Child,
     pub name: String,
-    /// The password that sudo asks for.
+    /// The password for sudo.
     pub password: String,
 }
 
 impl Account {
-    /// Makes an account. Only root can.
+    /// Creates an account. Only root can.
     pub fn make() -> Account {
         let script = crate::root().join("tests/kit/account.sh");
         let mut script =

@@ -1,5 +1,5 @@
-//! Real cloud-init code as the judge of user-data: the package of this machine's distribution, and that of the
-//! distribution's next release, if its mirror offers one. They are only unpacked: none of their services is started.
+//! Runs cloud-init's own code on user-data. Two releases are used: the one of this machine's distribution, and the one of
+//! the distribution's next release, if the mirror has it. Both are only unpacked; none of their services is started.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -11,17 +11,16 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-/// The folders in target that `make setup` unpacks the releases into, oldest first. `make setup` warns if the mirror has
-/// no second one.
+/// The folders in target with the unpacked releases, oldest first. `make setup` warns if the mirror has no second one.
 const RELEASES: [&str; 2] = ["cloud-init", "cloud-init-newer"];
 
-/// What cloud-init makes of one user-data at the first boot. One that failed has no more than the message.
+/// The result of cloud-init's first boot with some user-data. If it failed, only the message is set.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// Why cloud-init gave up on the user-data as a whole.
     pub failed: Option<String>,
-    /// What it logged as a warning or worse.
+    /// Its log messages of level WARNING and above.
     pub warnings: Vec<String>,
     /// The parts of the message.
     #[serde(default)]
@@ -29,16 +28,16 @@ pub struct Verdict {
     /// The headers of each part, by their names in lower case.
     #[serde(default)]
     pub headers: Vec<BTreeMap<String, String>>,
-    /// What Python's email parser has to say against the message.
+    /// The defects that Python's email parser found in the message.
     #[serde(default)]
     pub defects: Vec<String>,
-    /// What reaches cloud-init's handlers: includes are fetched, archives opened, other launch indexes left out.
+    /// The parts that reach cloud-init's handlers. Includes are fetched, archives opened, and other launch indexes left out.
     #[serde(default)]
     pub handled: Vec<Part>,
-    /// The boothooks as they are when it runs them, in that order.
+    /// The boothooks, in the order in which they run.
     #[serde(default)]
     pub boothooks: Vec<Part>,
-    /// The scripts it writes, that of `runcmd` among them, in the order in which it would run them.
+    /// The scripts that it writes, including that of `runcmd`, in the order in which they would run.
     #[serde(default)]
     pub scripts: Vec<Part>,
     #[serde(default)]
@@ -47,19 +46,19 @@ pub struct Verdict {
     pub per_instance: Vec<Part>,
     #[serde(default)]
     pub per_once: Vec<Part>,
-    /// What the user-data's own part handlers, which do run, are given.
+    /// The input of the part handlers in the user-data. These do run.
     #[serde(default)]
     pub custom: Vec<Part>,
-    /// The file of the cloud-config that it merges.
+    /// The file with the merged cloud-config.
     #[serde(default)]
     pub cloud_config: String,
-    /// That cloud-config; null if there was none, and what JSON lacks as Python's text of it.
+    /// The merged cloud-config, or null. Values that JSON lacks are Python's text of them.
     #[serde(default)]
     pub config: Value,
 }
 
 impl Verdict {
-    /// What releases have to agree on, to be compared and read: all but the wording of warnings and of comments.
+    /// Returns what the releases must agree on: everything except the wording of warnings and comments.
     fn essence(&self) -> [(&'static str, String); 12] {
         [
             ("failed", format!("{:#?}", self.failed)),
@@ -81,12 +80,12 @@ impl Verdict {
 #[derive(Clone, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Part {
-    /// Empty if the message gives none.
+    /// Empty if the message has none.
     pub filename: String,
-    /// The type that its header says.
+    /// The type in its header.
     #[serde(default)]
     pub declared: String,
-    /// The type that cloud-init tells from how it begins.
+    /// The type that cloud-init detects from its first line.
     #[serde(default)]
     pub detected: Option<String>,
     #[serde(deserialize_with = "from_base64")]
@@ -108,27 +107,27 @@ fn from_base64<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<u8>, D::Error>
     BASE64_STANDARD.decode(text).map_err(serde::de::Error::custom)
 }
 
-/// What cloud-init makes of each user-data; all releases have to agree.
+/// Runs cloud-init on each user-data. All releases must agree.
 pub fn judge(user_data: &[Vec<u8>]) -> Vec<Verdict> {
     agreed(verdicts(None, user_data))
 }
 
-/// The same on the instance of this launch index.
+/// Like `judge`, on the instance with this launch index.
 pub fn judge_at(launch_index: u32, user_data: &[Vec<u8>]) -> Vec<Verdict> {
     agreed(verdicts(Some(launch_index), user_data))
 }
 
-/// What each release makes of each user-data, oldest release first, where they may differ.
+/// Returns the results of each release, oldest first. They may differ.
 pub fn judge_each(user_data: &[Vec<u8>]) -> Vec<Vec<Verdict>> {
     verdicts(None, user_data)
 }
 
-/// The folder of the newest release's Python packages.
+/// Returns the folder with the Python packages of the newest release.
 pub fn packages() -> PathBuf {
     releases().pop().expect("a release").1
 }
 
-/// The folder names and the Python packages of the releases there are, oldest first.
+/// Returns the folder names and Python packages of the available releases, oldest first.
 pub fn releases() -> Vec<(&'static str, PathBuf)> {
     let packages = |release| crate::target_dir().join(release).join("usr/lib/python3/dist-packages");
     let found = RELEASES.map(|release| (release, packages(release))).into_iter();
@@ -159,7 +158,7 @@ fn agreed(verdicts: Vec<Vec<Verdict>>) -> Vec<Verdict> {
 fn verdicts(launch_index: Option<u32>, user_data: &[Vec<u8>]) -> Vec<Vec<Verdict>> {
     let encoded: Vec<String> = user_data.iter().map(|bytes| BASE64_STANDARD.encode(bytes)).collect();
     let task = json!({ "launch_index": launch_index, "user_data": encoded }).to_string();
-    // All judges run before the first is waited for.
+    // All of them are started before the first one is waited for.
     let judges: Vec<Child> = releases().into_iter().map(|(_, packages)| start(packages, &task)).collect();
     let mut verdicts: Vec<Vec<Verdict>> = user_data.iter().map(|_| Vec::new()).collect();
     for judge in judges {
@@ -177,7 +176,7 @@ fn start(packages: PathBuf, task: &str) -> Child {
     command.arg(crate::root().join("tests/mkuserdata/judge.py"));
     command.env_clear().env("PYTHONPATH", packages).env("PYTHONDONTWRITEBYTECODE", "1");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a Python that runs");
-    // A judge reads all before it writes any.
+    // It reads all of its input before it writes anything.
     child.stdin.take().expect("piped").write_all(task.as_bytes()).expect("a judge that reads");
     child
 }

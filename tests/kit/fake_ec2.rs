@@ -1,4 +1,4 @@
-//! An endpoint that answers as EC2 documents it where the stand-in cannot: pages within a reservation, answers that
+//! An EC2 endpoint whose answers a test writes itself, for what moto cannot do: pages within a reservation, answers that
 //! never come.
 
 use std::io::{BufRead, BufReader, Write};
@@ -6,31 +6,31 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What becomes of a request.
+/// The reply to a request.
 pub enum Reply {
     Xml(String),
-    /// An error of EC2's: its code and message.
+    /// An EC2 error: its code and message.
     Error(&'static str, String),
     /// The connection is closed without an answer.
     HangUp,
-    /// Nothing is ever said.
+    /// There is no answer, and the connection stays open.
     Silence,
-    /// The answer to be sent as it is, head and all; then the connection is closed.
+    /// These bytes are sent, including the head. Then the connection is closed.
     Raw(String),
-    /// Plain text, as the metadata service of an instance answers.
+    /// Plain text, like an answer of the instance metadata service.
     Text(String),
 }
 
-/// A running endpoint; its thread ends with the test process.
+/// A running endpoint. Its thread ends with the test process.
 pub struct FakeEc2 {
     pub endpoint: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl FakeEc2 {
-    /// Serves on a free loopback port. `reply` decides by the body of each request, `Action=...&...`, or by the first
-    /// line of a request without a body, `GET /...`. Every image, instance type, subnet, security group and key pair that
-    /// is looked up exists.
+    /// Serves on a free loopback port. `reply` gets the body of each request, `Action=...&...`, or the first line of a
+    /// request without a body, `GET /...`. Every image, instance type, subnet, security group and key pair that is looked
+    /// up exists.
     pub fn start(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> FakeEc2 {
         let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let endpoint = format!("http://{}", server.local_addr().expect("an address"));
@@ -45,7 +45,7 @@ impl FakeEc2 {
         FakeEc2 { endpoint, requests }
     }
 
-    /// The bodies of the requests so far, and the first line of those without.
+    /// Returns the bodies of the requests so far, or the first line of requests without a body.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().expect("no panic while it was held").clone()
     }
@@ -68,7 +68,7 @@ fn serve(client: TcpStream, seen: &Mutex<Vec<String>>, reply: &dyn Fn(&str) -> R
     }
 }
 
-/// What the look-ups before a launch are answered with.
+/// Answers the look-ups before a launch.
 fn catalog(body: &str) -> Option<Reply> {
     let action = body.split('&').next()?.strip_prefix("Action=")?;
     let pairs: Vec<(&str, &str)> = body.split('&').filter_map(|pair| pair.split_once('=')).collect();
@@ -106,7 +106,7 @@ fn answer(client: &mut impl Write, status: &str, xml: &str) {
     let _ = write!(client, "{head}\r\nContent-Length: {}\r\n\r\n{xml}", xml.len());
 }
 
-/// The body of one request, or its first line if it has none; `None` if the client went away.
+/// Reads the body of one request, or its first line if it has no body. Returns `None` if the client has gone.
 fn body(client: &mut impl BufRead) -> Option<String> {
     let mut first = String::new();
     client.read_line(&mut first).ok()?;
@@ -129,8 +129,8 @@ fn body(client: &mut impl BufRead) -> Option<String> {
     String::from_utf8(body).ok()
 }
 
-/// A server that gives a role's credentials to whoever asks: the metadata service of an instance, and that of a
-/// container under `/container`.
+/// Starts a server with the credentials of a role: the metadata service of an instance, and under `/container` that of a
+/// container.
 pub fn role() -> FakeEc2 {
     FakeEc2::start(|request| {
         let path = request.split(' ').nth(1).unwrap_or_default();
@@ -144,13 +144,13 @@ pub fn role() -> FakeEc2 {
     })
 }
 
-/// The first part of an answer, as through an HTTP/1.0 proxy whose connection ends early: no length tells that more
-/// was to come.
+/// Makes the first part of an answer, as from an HTTP/1.0 proxy whose connection ends early: no length shows that
+/// something is missing.
 pub fn cut_off(status: &str, xml: &str) -> Reply {
     Reply::Raw(format!("HTTP/1.0 {status}\r\nContent-Type: text/xml\r\n\r\n{}", &xml[..xml.len() * 2 / 3]))
 }
 
-/// An answer to DescribeInstances with these instances (id, Name, state) in one reservation.
+/// Makes an answer to DescribeInstances with these instances (id, Name, state) in one reservation.
 pub fn instances(instances: &[(&str, &str, &str)], next_token: Option<&str>) -> Reply {
     let item = |(id, host, state): &(&str, &str, &str)| {
         format!(
@@ -167,7 +167,7 @@ pub fn instances(instances: &[(&str, &str, &str)], next_token: Option<&str>) -> 
     ))
 }
 
-/// An answer to DescribeInstanceAttribute with this user-data, in base64; without any for `None`.
+/// Makes an answer to DescribeInstanceAttribute with this user-data, as base64.
 pub fn user_data(base64: Option<&str>) -> Reply {
     let value = base64.map(|base64| format!("<value>{base64}</value>")).unwrap_or_default();
     Reply::Xml(format!(

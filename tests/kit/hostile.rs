@@ -1,5 +1,5 @@
-//! Servers that do an SSH client no good, each at an address of its own on loopback: some that never come to SSH, and a
-//! relay to a real sshd that sheds, cuts, stalls or slows what it carries.
+//! Servers that misbehave, each at its own loopback address: some never speak SSH; a relay to a real sshd refuses, cuts,
+//! stalls or slows connections.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// A server that ends with its value.
+/// A server. It ends when this value is dropped.
 pub struct Hostile {
     at: SocketAddr,
     state: Arc<State>,
-    /// What keeps a black hole's queue full.
+    /// Connections that keep the queue of a black hole full.
     _full: Vec<TcpStream>,
 }
 
@@ -22,16 +22,16 @@ struct State {
     accepted: AtomicUsize,
     open: AtomicUsize,
     most_open: AtomicUsize,
-    /// By their numbers.
+    /// Open connections by their number.
     clients: Mutex<HashMap<usize, TcpStream>>,
 }
 
 impl Hostile {
-    /// Answers no SYN: the queue of what it never accepts is full.
+    /// Answers no SYN, because its queue of connections is full and it accepts none.
     pub fn black_hole(at: SocketAddr) -> Hostile {
         let listener = bind(at);
         rustix::net::listen(&listener, 0).expect("a backlog of 0");
-        // How many fit is the kernel's business: the one that gets no answer was one too many.
+        // The kernel decides how many fit: connect until one gets no answer.
         let mut full = Vec::new();
         loop {
             match TcpStream::connect_timeout(&at, Duration::from_millis(400)) {
@@ -52,12 +52,12 @@ impl Hostile {
         Hostile { at, state, _full: full }
     }
 
-    /// Accepts and says nothing.
+    /// Accepts connections and sends nothing.
     pub fn silent(at: SocketAddr) -> Hostile {
         serve(at, |_, client, _| hold(&client))
     }
 
-    /// Says that it is an SSH server, and no more.
+    /// Sends the banner of an SSH server, and nothing more.
     pub fn banner_only(at: SocketAddr) -> Hostile {
         serve(at, |_, mut client, _| {
             let _ = client.write_all(b"SSH-2.0-OpenSSH_9.9\r\n");
@@ -65,7 +65,7 @@ impl Hostile {
         })
     }
 
-    /// Says `text` again and again, with a pause after each: before a banner, or instead of one.
+    /// Sends `text` again and again, with a pause after each.
     pub fn repeats(at: SocketAddr, text: impl Into<Vec<u8>>, pause: Duration) -> Hostile {
         let text = text.into();
         serve(at, move |_, mut client, state| {
@@ -75,12 +75,12 @@ impl Hostile {
         })
     }
 
-    /// Says `text` and hangs up.
+    /// Sends `text` and closes the connection.
     pub fn says(at: SocketAddr, text: impl Into<Vec<u8>>) -> Hostile {
         let text = text.into();
         serve(at, move |_, mut client, _| {
             let _ = client.write_all(&text);
-            // What the client says is read: unread, it would make a reset of the end.
+            // Read what the client sends: unread data would turn the close into a reset.
             let _ = client.shutdown(Shutdown::Write);
             hold(&client);
         })
@@ -90,22 +90,22 @@ impl Hostile {
         self.at
     }
 
-    /// How many connections came.
+    /// Returns how many connections were made.
     pub fn accepted(&self) -> usize {
         self.state.accepted.load(Ordering::Acquire)
     }
 
-    /// The most that were open at a time.
+    /// Returns the largest number of connections that were open at the same time.
     pub fn most_open(&self) -> usize {
         self.state.most_open.load(Ordering::Acquire)
     }
 
-    /// How many are open.
+    /// Returns how many connections are open.
     pub fn open(&self) -> usize {
         self.state.open.load(Ordering::Acquire)
     }
 
-    /// Ends all connections, each with a reset.
+    /// Closes all connections with a reset.
     pub fn reset_all(&self) {
         self.state.clients.lock().expect("no panic").values().for_each(reset);
     }
@@ -117,12 +117,12 @@ impl Drop for Hostile {
         for client in self.state.clients.lock().expect("no panic").values() {
             let _ = client.shutdown(Shutdown::Both);
         }
-        // Wakes the thread that accepts.
+        // Wake the thread that accepts.
         let _ = TcpStream::connect_timeout(&self.at, Duration::from_millis(10));
     }
 }
 
-/// A TCP relay, real in everything but what it is told to do.
+/// A TCP relay to a real server, with the faults that a test asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct Relay {
     to: SocketAddr,
@@ -131,7 +131,7 @@ pub struct Relay {
     rate: Option<usize>,
 }
 
-/// What comes after so many bytes of the server's.
+/// How a connection ends after a number of bytes from the server.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Reset,
@@ -144,27 +144,27 @@ impl Relay {
         Relay { to, shed: 0, end: None, rate: None }
     }
 
-    /// The first `count` connections are sent away as sshd does it with too many.
+    /// Refuses the first `count` connections like an overloaded sshd.
     pub fn shed_first(self, count: usize) -> Relay {
         Relay { shed: count, ..self }
     }
 
-    /// A reset, as of a firewall that forgets, after so many bytes of the server's.
+    /// Resets the connection after this many bytes from the server, like a firewall that drops its state.
     pub fn reset_after(self, bytes: usize) -> Relay {
         Relay { end: Some((bytes, End::Reset)), ..self }
     }
 
-    /// An end in order, as of a server that dies, after so many bytes of the server's.
+    /// Closes the connection after this many bytes from the server, like a server that is killed.
     pub fn close_after(self, bytes: usize) -> Relay {
         Relay { end: Some((bytes, End::Close)), ..self }
     }
 
-    /// Nothing goes either way any more, and nobody says so.
+    /// After this many bytes from the server, passes on nothing in either direction, and keeps the connection open.
     pub fn stall_after(self, bytes: usize) -> Relay {
         Relay { end: Some((bytes, End::Stall)), ..self }
     }
 
-    /// So many bytes of the server's a second.
+    /// Passes on this many bytes a second from the server.
     pub fn throttle(self, bytes_a_second: usize) -> Relay {
         Relay { rate: Some(bytes_a_second), ..self }
     }
@@ -194,7 +194,7 @@ impl Relay {
         })
     }
 
-    /// Carries what the server says, as far as it is to come.
+    /// Passes on what the server sends, with the fault.
     fn down(self, mut server: TcpStream, mut client: TcpStream, stalled: &AtomicBool, state: &State) {
         let (mut buffer, mut left) = (vec![0; 16 * 1024], self.end.map_or(usize::MAX, |(bytes, _)| bytes));
         while left > 0 {
@@ -223,7 +223,7 @@ impl Relay {
     }
 }
 
-/// Serves each connection, which are counted from 0, on a thread of its own.
+/// Serves each connection on its own thread. Connections are numbered from 0.
 fn serve(at: SocketAddr, handle: impl Fn(usize, TcpStream, &State) + Send + Sync + 'static) -> Hostile {
     let listener = bind(at);
     let (state, handle) = (Arc::new(State::default()), Arc::new(handle));
@@ -254,13 +254,13 @@ fn bind(at: SocketAddr) -> TcpListener {
     TcpListener::bind(at).unwrap_or_else(|error| panic!("cannot listen at {at}: {error}"))
 }
 
-/// Reads and says nothing until the client goes.
+/// Reads until the client closes the connection, and sends nothing.
 fn hold(mut client: &TcpStream) {
     let mut buffer = [0; 4096];
     while let Ok(1..) = client.read(&mut buffer) {}
 }
 
-/// Ends a connection with a reset, whoever else holds its socket.
+/// Closes a connection with a reset, even if its socket is shared.
 fn reset(stream: &TcpStream) {
     let _ = rustix::net::connect_unspec(stream);
     let _ = stream.shutdown(Shutdown::Both);

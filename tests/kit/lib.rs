@@ -1,4 +1,4 @@
-//! The kit of the end-to-end tests: the built tools in a sandbox of their own, and the real servers they speak to.
+//! What the end-to-end tests use: a sandbox for the built tools, and the servers that the tools connect to.
 
 mod account;
 pub mod cloud_init;
@@ -21,19 +21,19 @@ pub use sshd::Sshd;
 
 use std::path::{Path, PathBuf};
 
-/// The root of the project.
+/// Returns the root of the project.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the project")
 }
 
-/// The folder of this build's programs, such as `target/debug`.
+/// Returns the folder of the built programs, such as `target/debug`.
 pub fn bin_dir() -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
     let deps = test.parent().expect("a folder");
     deps.parent().expect("deps/ lies in the folder of the programs").to_path_buf()
 }
 
-/// The target folder, where `make setup` puts what the tests need.
+/// Returns the target folder, where `make setup` stores what the tests need.
 pub fn target_dir() -> PathBuf {
     bin_dir().parent().expect("the profile's folder lies in target").to_path_buf()
 }

@@ -1,4 +1,4 @@
-//! The EC2 stand-in: a moto server of the test's own on a free loopback port, with a VPC of 127.0.0.0/16 in it.
+//! moto, a stand-in for EC2: a server on a free loopback port, with a VPC of 127.0.0.0/16.
 
 use crate::Sandbox;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -7,13 +7,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// A running stand-in. It ends with the test process, however that ends.
+/// A running server. It ends with the test process, even if that is killed.
 pub struct Moto {
     _child: Child,
     pub port: u16,
     /// A subnet whose instances get loopback addresses.
     pub subnet: String,
-    /// An AMI the stand-in knows.
+    /// An AMI that exists.
     pub image: String,
 }
 
@@ -21,7 +21,7 @@ pub const REGION: &str = "us-east-1";
 const START: Duration = Duration::from_secs(60);
 
 impl Moto {
-    /// The stand-in that all tests of one program share: they keep apart by the names of their hosts.
+    /// Returns the server that all tests of one program share. Each test uses its own host names.
     pub fn shared() -> &'static Moto {
         static SHARED: OnceLock<Moto> = OnceLock::new();
         SHARED.get_or_init(Moto::start)
@@ -32,8 +32,8 @@ impl Moto {
     fn start() -> Moto {
         let server = crate::target_dir().join("venv/bin/moto_server");
         assert!(server.is_file(), "the EC2 stand-in is not installed ({}): run `make setup`", server.display());
-        // The shell ends the server when its stdin does: when this process is no more; and when Ctrl-C ends the shell.
-        // It lets go of stderr, so that the end of a server that dies at its start is seen.
+        // The shell ends the server when stdin ends, which is when this process has ended, and on Ctrl-C. The shell
+        // closes stderr, so we see the end of a server that fails to start.
         let keeper = r#""$@" & server=$!; trap 'kill "$server"' EXIT; exec 2>/dev/null; read -r _"#;
         let mut child = Command::new("bash")
             .args(["-c", keeper, "moto"])
@@ -56,7 +56,7 @@ impl Moto {
         moto
     }
 
-    /// A sandbox whose tools speak to this server, with the profile `MySQL` in it.
+    /// Makes a sandbox with the profile `MySQL`, whose tools use this server.
     pub fn sandbox(&self) -> Sandbox {
         let mut sandbox = Sandbox::new();
         self.env(&mut sandbox);
@@ -64,7 +64,7 @@ impl Moto {
         sandbox
     }
 
-    /// A profile in the report's form.
+    /// Returns a profile in the form of the LISA report.
     pub fn profile(&self) -> String {
         format!(
             "--- !InstanceProfile\nname: MySQL\naws: !InstanceAws\n  ami:\n    {REGION}: {}\n  instance type: m5.large\n  \
@@ -73,7 +73,7 @@ impl Moto {
         )
     }
 
-    /// Points a sandbox's tools at this server.
+    /// Makes the tools of a sandbox use this server.
     pub fn env(&self, sandbox: &mut Sandbox) {
         sandbox
             .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port))
@@ -95,12 +95,12 @@ impl Moto {
         self.image = element(&self.call(&[("Action", "DescribeImages")]), "imageId");
     }
 
-    /// One call of the EC2 query API, for what the tools have no command for. Gives the XML of the answer.
+    /// Sends one call of the EC2 query API, for what the tools have no command for. Returns the XML of the answer.
     pub fn call(&self, parameters: &[(&str, &str)]) -> String {
         self.call_in(REGION, parameters)
     }
 
-    /// [`Moto::call`] in another region.
+    /// Like [`Moto::call`], in another region.
     pub fn call_in(&self, region: &str, parameters: &[(&str, &str)]) -> String {
         let encode = |text: &str| -> String {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -113,7 +113,7 @@ impl Moto {
         let authorization = format!(
             "AWS4-HMAC-SHA256 Credential=testing/20260101/{region}/ec2/aws4_request, SignedHeaders=host, Signature=0"
         );
-        // The stand-in makes a region's account at its first call, and fails where two come at once.
+        // moto creates a region's account at its first call, and fails if two calls come at once.
         let answers = (0..3).map(|_| self.post(region, &authorization, &body));
         let is_busy = |answer: &String| answer.split(' ').nth(1) == Some("500");
         let mut answers = answers.skip_while(is_busy);
@@ -138,13 +138,13 @@ impl Moto {
     }
 }
 
-/// The text of the first element of that name.
+/// Returns the text of the first element of that name.
 pub fn element(xml: &str, name: &str) -> String {
     let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no <{name}> in {xml}"));
     rest.split_once("</").expect("a closed element").0.to_string()
 }
 
-/// The port the server says it listens on; its later messages are read and dropped, so that it never blocks on them.
+/// Returns the port that the server prints. Its later messages are read and dropped, so it never blocks on them.
 fn port(child: &mut Child) -> u16 {
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     let started = Instant::now();

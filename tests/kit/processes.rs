@@ -1,15 +1,15 @@
-//! Processes as /proc has them: those that a test's remote command left, and what a tool's own took of memory.
+//! Reads /proc: processes that a remote command has left behind, and the memory of a tool's process.
 
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A time to sleep that no other process sleeps: `sleep` with it is told from all others.
+/// Returns an argument for `sleep` that no other process uses, to find this `sleep` again.
 pub fn marker() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("98765.{}{:03}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The processes that have this word on their command line.
+/// Returns the processes with this word on their command line.
 pub fn with_argument(word: &str) -> Vec<u32> {
     let pids = fs::read_dir("/proc").into_iter().flatten();
     let pids = pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
@@ -20,7 +20,7 @@ pub fn with_argument(word: &str) -> Vec<u32> {
     .collect()
 }
 
-/// The most memory that a process has had, in MiB, as long as it lives.
+/// Returns the peak memory of a running process in MiB.
 pub fn peak_memory(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,5 +1,5 @@
-//! Runs the tools as a user would, with nothing of the machine's user in reach: a HOME of its own, no AWS or SSH
-//! settings, no terminal, and a bound on every run.
+//! A sandbox runs the tools as a user would, without the real user's files: its own HOME, no AWS or SSH settings, no
+//! terminal, and a time limit for every run.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// No single run takes longer; one that does has hung, and fails its test.
+/// The time limit of a run. A run that takes longer hangs, and fails its test.
 const LONGEST_RUN: Duration = Duration::from_secs(300);
 
 pub struct Sandbox {
@@ -17,7 +17,7 @@ pub struct Sandbox {
     env: BTreeMap<String, String>,
 }
 
-/// What a run left.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// The exit code, or 128 + the signal that ended it.
@@ -42,7 +42,7 @@ impl Sandbox {
             ("HOME", &home.path().display().to_string()),
             ("LANG", "C.UTF-8"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
-            // ssh takes its own from where the machine says that home is, whatever HOME says.
+            // ssh reads the home directory of the user database, not HOME.
             ("PSSH_RS_SSH_CONFIG", "none"),
         ];
         let env = env.map(|(name, value)| (name.to_string(), value.to_string()));
@@ -55,7 +55,7 @@ impl Sandbox {
         self
     }
 
-    /// The folder that is HOME and the working directory.
+    /// Returns the folder that is HOME and the working directory.
     pub fn dir(&self) -> &Path {
         self.home.path()
     }
@@ -68,7 +68,7 @@ impl Sandbox {
         path
     }
 
-    /// A command in the sandbox, for what [`Sandbox::run`] cannot do.
+    /// Returns a command in the sandbox, for what [`Sandbox::run`] cannot do.
     pub fn command(&self, program: &str) -> Command {
         let built = crate::bin_dir().join(program);
         let program = if built.is_file() { built } else { PathBuf::from(program) };
@@ -92,7 +92,7 @@ impl Sandbox {
         finish(command, stdin.as_bytes(), ready)
     }
 
-    /// Runs a shell line, pipelines with `pipefail`.
+    /// Runs a line in the shell, with `pipefail`.
     pub fn sh(&self, line: &str) -> Outcome {
         let mut command = self.command("bash");
         command.args(["-o", "pipefail", "-c", line]);
@@ -101,12 +101,12 @@ impl Sandbox {
 }
 
 impl Outcome {
-    /// The records of stdout; fails the test on a line that is none.
+    /// Returns the records of stdout. A line that is not a record fails the test.
     pub fn records(&self) -> Vec<Value> {
         records(&self.stdout)
     }
 
-    /// Fails the test unless the run ended with `code`.
+    /// Fails the test unless the exit code is `code`.
     #[track_caller]
     pub fn exits(self, code: i32) -> Outcome {
         assert_eq!(self.code, code, "\nstdout: {}\nstderr: {}", self.stdout, self.stderr);
@@ -114,20 +114,19 @@ impl Outcome {
     }
 }
 
-/// JSON lines as values.
+/// Parses JSON lines.
 pub fn records(lines: &str) -> Vec<Value> {
     let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in the record {line}"));
     lines.lines().map(parse).collect()
 }
 
-/// Feeds `stdin`, drains stdout and stderr side by side, and waits, but not for ever. Sends SIGINT once `interrupt` returns
-/// true.
+/// Writes `stdin`, reads stdout and stderr, and waits up to the time limit. Sends SIGINT once `interrupt` returns true.
 fn finish(mut command: Command, stdin: &[u8], interrupt: impl FnMut() -> bool) -> Outcome {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     let mut input = child.stdin.take().expect("piped");
     let stdin = stdin.to_vec();
-    // A tool may end without reading all of it: that is no failure of the kit.
+    // A tool may end without reading all of it.
     let feeder = std::thread::spawn(move || input.write_all(&stdin).is_ok());
     let stdout = drain(child.stdout.take().expect("piped"));
     let stderr = drain(child.stderr.take().expect("piped"));

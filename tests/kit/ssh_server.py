@@ -1,10 +1,15 @@
-"""A real SSH server that does on demand what no sshd does. usage: ssh_server.py ADDRESS PORT HOST_KEY AUTHORIZED_KEYS
+"""An SSH server that misbehaves on demand, in ways that no sshd does.
 
-A command that holds `behave:WORD` or `behave:WORD:ARGUMENT` gets what `execute` has for it. A user's name sets what
-becomes of the login: stall-auth, stall-key, drop-auth, stall-session; how much a command's stdin may hold: window-N, and
-with busy-window-N each of its packets is answered by many that mean nothing; and what its SFTP server does: see `Sftp`.
-Each event is a line on stdout, the first of them
-`ready`; the server ends when its stdin does.
+usage: ssh_server.py ADDRESS PORT HOST_KEY AUTHORIZED_KEYS
+
+A command with `behave:WORD` or `behave:WORD:ARGUMENT` selects a behaviour of `execute`. The user's name selects others:
+
+    stall-auth, stall-key, drop-auth, stall-session   what happens at the login
+    window-N        how many bytes of a command's stdin the server accepts
+    busy-window-N   the same, and each packet is answered by many packets without a meaning
+    see `Sftp`      what the SFTP server does
+
+The server prints a line for each event, the first one is `ready`. It ends when its stdin ends.
 """
 
 import asyncio

@@ -7,16 +7,16 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::NamedTempFile;
 
-/// Ends with its value, and with the test process.
+/// A running server. It ends when this value is dropped, or with the test process.
 pub struct SshServer {
     child: Child,
     _stdin: ChildStdin,
-    /// A file, not a pipe: what the server wrote before it answered is there when the answer is.
+    /// The file that the server writes events to. In a file, unlike a pipe, an event is there before the server answers.
     events: NamedTempFile,
 }
 
 impl SshServer {
-    /// Listens there, with the host key of `sshd`, for who may log in to it too.
+    /// Listens at this address, with the host key and the login key of `sshd`.
     pub fn start(sshd: &Sshd, at: SocketAddr) -> SshServer {
         let python = crate::target_dir().join("venv/bin/python3");
         assert!(python.is_file(), "{} is missing: run `make setup`", python.display());
@@ -46,12 +46,12 @@ impl SshServer {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        // A full pipe would stop it.
+        // A full pipe would block the server.
         std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::stderr()));
         SshServer { child, _stdin: stdin, events }
     }
 
-    /// What it has told of so far: `login USER`, `exec WORD`, `signal NAME`, `closed`, ...
+    /// Returns the events so far: `login USER`, `exec WORD`, `signal NAME`, `closed`, ...
     pub fn events(&self) -> Vec<String> {
         let events = std::fs::read_to_string(self.events.path()).expect("a file of ours");
         events.lines().map(str::to_string).collect()

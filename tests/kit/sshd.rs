@@ -1,4 +1,4 @@
-//! A real sshd on loopback, with keys of its own: nothing of ~/.ssh or of the machine's sshd is touched.
+//! A real sshd on loopback, with its own keys. It uses nothing of ~/.ssh or of the machine's sshd.
 
 use crate::Sandbox;
 use crate::account::Account;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const PROGRAM: &str = "/usr/sbin/sshd";
-/// Where sshd wants to lock itself up; it does not start without it.
+/// The folder that sshd uses for privilege separation. It does not start without it.
 const PRIVSEP: &str = "/run/sshd";
 
 pub struct Sshd {
@@ -24,26 +24,26 @@ pub struct Sshd {
 }
 
 impl Sshd {
-    /// Listens on 127.0.0.1 to 127.0.0.12 (sshd has room for 16); on the addresses above nothing answers.
+    /// Listens on 127.0.0.1 to 127.0.0.12 (sshd allows 16 addresses). Nothing answers on the addresses above.
     pub fn start() -> Sshd {
         Sshd::with(&twelve_addresses(), "")
     }
 
-    /// Answers on all of 127.0.0.0/8, as a VPC of 127.0.0.0/16 needs it, and lets nobody in from elsewhere.
+    /// Listens on all of 127.0.0.0/8, for a VPC of 127.0.0.0/16, and accepts logins only from loopback.
     pub fn everywhere() -> Sshd {
         Sshd::with(&["0.0.0.0".to_string()], "")
     }
 
-    /// [`Sshd::start`], for a user who is not root: an account made for this sshd if root runs the tests.
+    /// Like [`Sshd::start`], for a user who is not root. If root runs the tests, an account is created for this sshd.
     pub fn for_account() -> Sshd {
         Sshd::for_account_with("")
     }
 
-    /// [`Sshd::for_account`], with lines added to sshd's configuration.
+    /// Like [`Sshd::for_account`], with lines added to sshd's configuration.
     pub fn for_account_with(config: &str) -> Sshd {
         let mut sshd = Sshd::with(&twelve_addresses(), config);
         if user() == "root" {
-            // The account reads its key itself.
+            // The account must be able to read its key.
             fs::set_permissions(sshd.dir.path(), fs::Permissions::from_mode(0o711)).expect("a folder of ours");
             let account = Account::make();
             sshd.user = account.name.clone();
@@ -58,14 +58,14 @@ impl Sshd {
             Path::new(PROGRAM).is_file(),
             "{PROGRAM} is missing: run `apt-get install openssh-server`, or `make setup`"
         );
-        // Only root may and need make it.
+        // Only root can create it, and only root's sshd needs it.
         let _ = fs::create_dir_all(PRIVSEP);
         let dir = TempDir::with_prefix("cerveza-sshd-").expect("a temporary folder");
         for kind in ["ed25519", "ecdsa"] {
             keygen(&dir.path().join(format!("host_{kind}")), kind);
         }
         keygen(&dir.path().join("id"), "ed25519");
-        // A free port may be taken before sshd has it: try again then.
+        // Another program may have taken the port: try again.
         for _ in 0..5 {
             let port = free_port();
             let mut child = spawn(dir.path(), addresses, port, config);
@@ -77,19 +77,19 @@ impl Sshd {
         panic!("sshd did not start:\n{log}");
     }
 
-    /// Ends the server. The port is free for another one, and [`Sshd::start_again`] takes it back.
+    /// Ends the server and frees its port. [`Sshd::start_again`] uses the same port.
     pub fn stop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Starts a server that was stopped, as it was.
+    /// Starts a stopped server again.
     pub fn start_again(&mut self) {
         self.child = launch(self.dir.path());
         assert!(answers(&mut self.child, self.port), "sshd did not start again:\n{}", self.log());
     }
 
-    /// Lets the user's key in, or no key.
+    /// Accepts the user's key, or no key.
     pub fn authorize(&self, allowed: bool) {
         let key = if allowed { fs::read(self.dir.path().join("id.pub")).expect("a public key") } else { Vec::new() };
         fs::write(self.dir.path().join("authorized_keys"), key).expect("authorized_keys written");
@@ -99,33 +99,33 @@ impl Sshd {
         self.port
     }
 
-    /// 127.0.0.N at its port: itself up to 12, of [`Sshd::start`]; above that there is room for other servers, which
-    /// the same options reach.
+    /// Returns 127.0.0.N. The sshd of [`Sshd::start`] has the addresses up to 12; those above are free for other servers
+    /// on the same port.
     pub fn at(&self, last: u8) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), self.port))
     }
 
-    /// Who may log in: the account of [`Sshd::for_account`], or the user who runs the tests.
+    /// Returns the user who can log in: the account of [`Sshd::for_account`], or the user who runs the tests.
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// The password that sudo wants of the account of [`Sshd::for_account`]. Nobody's own password is ever tried.
+    /// Returns the password for sudo of the account of [`Sshd::for_account`].
     pub fn password(&self) -> &str {
         &self.account.as_ref().expect("this test needs root, to make an account that may use sudo").password
     }
 
-    /// The private key that the user may log in with.
+    /// Returns the private key that the user can log in with.
     pub fn identity(&self) -> PathBuf {
         self.dir.path().join("id")
     }
 
-    /// The host's public key of a kind (`ed25519`, `ecdsa`), as `TYPE BASE64`.
+    /// Returns the host's public key of a type (`ed25519`, `ecdsa`), as `TYPE BASE64`.
     pub fn host_key(&self, kind: &str) -> String {
         public_key(&self.dir.path().join(format!("host_{kind}.pub")))
     }
 
-    /// A known_hosts file with the host's keys under `names`: names or addresses, `*` for all.
+    /// Makes a known_hosts file with the host's keys under `names`: names or addresses, or `*` for all.
     pub fn known_hosts(&self, names: &[&str]) -> PathBuf {
         let names: Vec<String> = names.iter().map(|name| format!("[{name}]:{}", self.port)).collect();
         let line = |kind| format!("{} {}\n", names.join(","), self.host_key(kind));
@@ -134,12 +134,12 @@ impl Sshd {
         path
     }
 
-    /// What sshd wrote to its log.
+    /// Returns sshd's log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
-    /// Lets the sandbox's pssh-rs log in here, by any name, without an option.
+    /// Configures the sandbox so that pssh-rs can log in here, under any host name, without an option.
     pub fn open_to(&self, sandbox: &mut Sandbox) {
         let path = |path: PathBuf| path.display().to_string();
         sandbox
@@ -151,8 +151,8 @@ impl Sshd {
 }
 
 impl Drop for Sshd {
-    /// Ends sshd with all that it started: commands run in sessions of their own, where no process group reaches them,
-    /// and some outlive theirs.
+    /// Ends sshd and all processes that it started. Commands have their own sessions, so a signal to the process group does
+    /// not reach them.
     fn drop(&mut self) {
         let mut pids = descendants(self.child.id());
         pids.extend(logged_in(self.port));
@@ -171,7 +171,7 @@ fn spawn(dir: &Path, addresses: &[String], port: u16, config: &str) -> Child {
     let shown = dir.display();
     fs::copy(dir.join("id.pub"), dir.join("authorized_keys")).expect("authorized_keys written");
     let listen: String = addresses.iter().map(|address| format!("ListenAddress {address}\n")).collect();
-    // A HOME of its own: the shells read no start-up file of whoever runs the tests, which may take seconds.
+    // Its own HOME, so the shells do not read the user's start-up files, which may take seconds.
     let config = format!(
         "Port {port}\n{listen}HostKey {shown}/host_ed25519\nHostKey {shown}/host_ecdsa\n\
          AuthorizedKeysFile {shown}/authorized_keys\nAllowUsers *@127.0.0.0/8\nPermitRootLogin prohibit-password\n\
@@ -198,7 +198,7 @@ fn launch(dir: &Path) -> Child {
         .unwrap_or_else(|error| panic!("cannot run setpriv (util-linux): {error}"))
 }
 
-/// Waits until sshd listens; whether it does.
+/// Waits until sshd listens. Returns whether it does.
 fn answers(child: &mut Child, port: u16) -> bool {
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(60) {
@@ -238,7 +238,7 @@ fn user() -> String {
     String::from_utf8(output.stdout).expect("a user's name").trim().to_string()
 }
 
-/// The processes under `root`, as /proc has them now.
+/// Returns the child processes of `root`, and their children.
 fn descendants(root: u32) -> Vec<u32> {
     let parents: Vec<(u32, u32)> = fs::read_dir("/proc")
         .into_iter()
@@ -246,7 +246,7 @@ fn descendants(root: u32) -> Vec<u32> {
         .filter_map(|entry| {
             let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
             let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            // After the name, which may hold anything: state, parent.
+            // After the name, which may contain anything, come the state and the parent.
             let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
             Some((pid, parent))
         })
@@ -261,7 +261,7 @@ fn descendants(root: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
-/// The processes, orphans too, whose environment says that they came in by this port.
+/// Returns the processes, including orphans, whose environment shows that they logged in at this port.
 fn logged_in(port: u16) -> Vec<u32> {
     let port = format!(" {port}");
     let here = |variable: &[u8]| variable.starts_with(b"SSH_CONNECTION=") && variable.ends_with(port.as_bytes());

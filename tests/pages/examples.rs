@@ -1,4 +1,4 @@
-//! The EXAMPLES of every page, run as printed.
+//! Runs the examples of every page as they are printed: those of DESCRIPTION and of EXAMPLES.
 
 use crate::{fixtures, rendered, tools};
 
@@ -7,7 +7,7 @@ use crate::{fixtures, rendered, tools};
 struct Example {
     command: String,
     status: i32,
-    /// What it prints, where the page shows that.
+    /// What it prints, if the page shows that.
     output: String,
 }
 
@@ -17,12 +17,12 @@ fn examples_do_what_the_page_says() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// What of a page's examples is not so. They run one after another in one sandbox, so that one may use what another
-/// wrote.
+/// Returns the examples of a page that do something else than the page says. They run one after another in one sandbox,
+/// because some use files that others wrote.
 fn wrong(tool: &str) -> Vec<String> {
     let examples = examples(&rendered(tool));
     if examples.is_empty() {
-        return vec![format!("{tool}: no EXAMPLES in {tool}/manual.roff")];
+        return vec![format!("{tool}: no examples in {tool}/manual.roff")];
     }
     let (sandbox, _servers) = fixtures::set_up(tool);
     let mut wrong = Vec::new();
@@ -37,11 +37,16 @@ fn wrong(tool: &str) -> Vec<String> {
     wrong
 }
 
-/// Takes the commands out of a page as a reader sees it: lines that begin with `$ `, as long as they end in a
-/// backslash with the next; then, at the same indent or deeper, what they print.
+/// Finds the commands in a page as a reader sees it: lines that begin with `$ `, and the next line if they end in a
+/// backslash. Lines after a command at the same indent or deeper are what it prints.
 fn examples(page: &str) -> Vec<Example> {
-    let section = page.lines().skip_while(|line| *line != "EXAMPLES").skip(1);
-    let mut lines = section.take_while(|line| line.is_empty() || line.starts_with(' ')).peekable();
+    let mut is_example_section = false;
+    let mut lines = page.lines().filter(|line| {
+        if !line.is_empty() && !line.starts_with(' ') {
+            is_example_section = ["DESCRIPTION", "EXAMPLES"].contains(line);
+        }
+        is_example_section
+    });
     let mut examples: Vec<Example> = Vec::new();
     let mut indent = usize::MAX;
     while let Some(line) = lines.next() {
@@ -73,12 +78,15 @@ fn examples(page: &str) -> Vec<Example> {
 }
 
 #[test]
-fn commands_and_their_output_are_told_from_text() {
-    let page = "NAME\n    $ no\nEXAMPLES\n    Text:\n\n        $ one \\\n          more\n        a\n\n          b\n\n        $ two # exit status 2\n\n    $HOME is text.\n\nFILES\n    $ no\n";
+fn finds_commands_and_their_output() {
+    let page = "NAME\n    $ no\nDESCRIPTION\n    $ first\nOPTIONS\n    $ no\nEXAMPLES\n    Text:\n\n        $ one \\\n          more\n        a\n\n          b\n\n        $ two # exit status 2\n\n    $HOME is text.\n\nFILES\n    $ no\n";
     let example = |command: &str, status, output: &str| Example {
         command: command.to_string(),
         status,
         output: output.to_string(),
     };
-    assert_eq!(examples(page), [example("one \\\nmore", 0, "a\n\n  b"), example("two # exit status 2", 2, "")]);
+    assert_eq!(
+        examples(page),
+        [example("first", 0, ""), example("one \\\nmore", 0, "a\n\n  b"), example("two # exit status 2", 2, "")]
+    );
 }

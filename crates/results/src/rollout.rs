@@ -1,4 +1,4 @@
-//! A rollout: which hosts run in one batch, and when so many have failed that the run ends. Without I/O.
+//! A rollout divides a run into batches, and ends it if too many hosts fail. Without I/O.
 
 use crate::output::outcome::Mark;
 use std::ops::Range;
@@ -54,18 +54,18 @@ pub struct RolloutArgs {
 
     /// Run in batches, as in 1,10%,50%; stop if one fails
     ///
-    /// Sizes are numbers of hosts or percentages of all; the last size repeats. A batch begins when the one before is
-    /// done, at least one of its hosts was reached, and at most --max-fail hosts have failed.
+    /// Sizes are numbers of hosts, or percentages of all hosts; the last size repeats. A batch begins when the one before
+    /// is finished, if at least one host of that batch was reached and at most --max-fail hosts have failed in all.
     #[arg(long, value_name = "SIZE[,SIZE...]", value_delimiter = ',', value_parser = batch_size, help_heading = "Limits")]
     pub batch: Vec<Share>,
 
     /// Start no more hosts once more than this many have failed
     ///
-    /// The remaining hosts are `skipped` [default: 0 with --batch or --serial].
+    /// The remaining hosts are `skipped` [default: 0 with --batch or --serial, else no limit].
     #[arg(long, value_name = "NUMBER|PERCENT%", help_heading = "Limits", hide_short_help = true)]
     pub max_fail: Option<Share>,
 
-    /// Like --max-fail, for hosts that were not reached
+    /// Like --max-fail, for hosts that were not reached [default: no limit]
     #[arg(long, value_name = "NUMBER|PERCENT%", help_heading = "Limits", hide_short_help = true)]
     pub max_unreachable: Option<Share>,
 }

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser, Clone, Debug)]
 #[command(name = "cargo xtask", args_conflicts_with_subcommands = true)]
 pub struct Args {
-    /// Write nothing; name the files that are stale, and fail if there are any
+    /// Write nothing; list the files that are out of date, and fail if there are any
     #[arg(long)]
     pub check: bool,
     #[command(subcommand)]

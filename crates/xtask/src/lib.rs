@@ -1,4 +1,4 @@
-//! `cargo xtask`: the project's own jobs, a folder each. `pages` writes man pages and completions; `layers` finds circles
+//! `cargo xtask`: commands for working on the project. `pages` writes man pages and completions; `layers` finds circles
 //! of imports.
 
 mod cli;

@@ -1,4 +1,4 @@
-//! What is checked in is what the sources give.
+//! Tests that the checked-in man pages and completions are up to date.
 
 #[test]
 fn man_pages_and_completions_are_current() {

@@ -1,4 +1,4 @@
-//! No folder of a crate takes part in a circle of imports.
+//! Tests that no folder of a crate is part of a circle of imports.
 
 #[test]
 fn imports_between_folders_run_one_way() {

@@ -4,10 +4,10 @@ use clap::ValueEnum;
 
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Engine {
-    /// pssh-rs itself, by libssh2
+    /// Built into pssh-rs, with libssh2
     #[default]
     Libssh2,
-    /// The system's ssh(1), a process a host: for FIDO keys without an agent, GSSAPI, PKCS#11 and servers of old
+    /// The system's ssh(1), one process for each host: for FIDO keys without an agent, GSSAPI, PKCS#11 and very old servers
     Openssh,
 }
 
@@ -15,8 +15,8 @@ pub enum Engine {
 pub enum HostKeyPolicy {
     /// Refuse a host whose key is not known
     Strict,
-    /// Trust the key of a host seen for the first time, and keep it; refuse one that changed
+    /// Accept and store the key of a new host; refuse a key that changed
     AcceptNew,
-    /// Trust any key: whoever answers gets the command
+    /// Accept any key: anyone in the network can pose as the host
     Off,
 }

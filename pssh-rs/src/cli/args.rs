@@ -11,8 +11,8 @@ use std::time::Duration;
 
 /// Run a command on many hosts over SSH
 ///
-/// Runs a command or script on each host, or copies files. Writes a record for each host as soon as that host is done: what
-/// the command printed, its exit status, or why the host was not reached.
+/// Runs a command or script on each host, or copies files. Writes a record for each host as soon as that host is finished:
+/// what the command printed and its exit status, or why the host was not reached.
 #[derive(Parser, Clone, Debug)]
 #[command(
     name = "pssh-rs",
@@ -22,13 +22,13 @@ use std::time::Duration;
     mut_arg("sort", |arg| arg.hide_short_help(true))
 )]
 pub struct Args {
-    /// Command for the remote shell
+    /// Command to run on each host
     ///
-    /// Its words are joined by blanks, as ssh does. Options end before its first word.
+    /// Its words are joined by blanks and given to the login shell, as with ssh(1). Options end before its first word.
     #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     pub command: Vec<String>,
 
-    /// Hosts, as in 'web[1-3]'; without it, stdin has the hosts
+    /// Hosts, as in 'web[1-3]' [default: read them from stdin]
     ///
     /// An expression of hostrange(1), as in 'n[1-2][01-10],db1!n105'. A name may be user@host, host:port or
     /// [address]:port. `-` reads names and records from stdin. May be given more than once.
@@ -37,19 +37,19 @@ pub struct Args {
 
     /// Leave out these hosts, as in 'web3' or '@down'
     ///
-    /// A host with a user or port is also left out by its name alone. May be given more than once.
+    /// The name alone also leaves out a host with a user or port. May be given more than once.
     #[arg(short = 'x', long, value_name = "EXPR")]
     pub exclude: Vec<String>,
 
-    /// Upload a script, run it and remove it; COMMAND is its arguments
+    /// Upload and run a local script; COMMAND is its arguments
     ///
-    /// It is sent over the connection that also runs it.
+    /// The script is removed from the host afterwards.
     #[arg(long, value_name = "FILE", conflicts_with = "run", help_heading = RUN)]
     pub script: Option<PathBuf>,
 
     /// Run the local scripts that each record lists in FIELD
     ///
-    /// Such a field is startup_scripts, which ec2-launch sets. The scripts run in order until one fails.
+    /// For example startup_scripts, which ec2-launch sets. The scripts run in order, until one fails.
     #[arg(long, value_name = "FIELD", help_heading = RUN, hide_short_help = true)]
     pub run: Option<String>,
 
@@ -61,14 +61,14 @@ pub struct Args {
 
     /// Copy a file or folder to each host before anything runs
     ///
-    /// Keeps mode and time, replaces files as a whole, and does not send what is there already. May be given more than
-    /// once.
+    /// Keeps mode and modification time, and skips files that are already the same. Without PATH, copies to the home
+    /// directory. May be given more than once.
     #[arg(long, value_name = "FILE[:PATH]", value_parser = OsStringValueParser::new(), help_heading = RUN)]
     pub push: Vec<std::ffi::OsString>,
 
-    /// Copy files from each host to FOLDER/HOST after everything ran
+    /// Copy files from each host to FOLDER/HOST after everything has run
     ///
-    /// PATH may have wildcards and be a folder. The default FOLDER is `pulled`. May be given more than once.
+    /// PATH may be a folder, or contain wildcards. FOLDER is `pulled` by default. May be given more than once.
     #[arg(long, value_name = "PATH[:FOLDER]", value_parser = OsStringValueParser::new(), help_heading = RUN)]
     pub pull: Vec<std::ffi::OsString>,
 
@@ -78,13 +78,13 @@ pub struct Args {
     #[arg(long, value_name = "USER", num_args = 0..=1, require_equals = true, default_missing_value = "", help_heading = RUN)]
     pub sudo: Option<String>,
 
-    /// Set an environment variable of the command
+    /// Set an environment variable for the command
     ///
     /// May be given more than once.
     #[arg(long, value_name = "NAME=VALUE", help_heading = RUN, hide_short_help = true)]
     pub env: Vec<Variable>,
 
-    /// Run the command in this folder
+    /// Run the command in this folder of the host
     #[arg(long, value_name = "FOLDER", help_heading = RUN, hide_short_help = true)]
     pub chdir: Option<String>,
 
@@ -96,20 +96,20 @@ pub struct Args {
 
     /// User to log in as
     ///
-    /// For hosts without a user of their own [default: User of ssh_config, else the user who runs pssh-rs].
+    /// Applies to hosts without a user of their own [default: User of ssh_config, else the user who runs pssh-rs].
     #[arg(short = 'l', long, value_name = "USER", env = "PSSH_RS_USER", hide_env_values = true, help_heading = SSH)]
     pub user: Option<String>,
 
     /// Port to connect to
     ///
-    /// For hosts without a port of their own [default: Port of ssh_config, else 22].
+    /// Applies to hosts without a port of their own [default: Port of ssh_config, else 22].
     #[arg(short, long, value_name = "PORT", env = "PSSH_RS_PORT", hide_env_values = true,
         value_parser = clap::value_parser!(u16).range(1..), help_heading = SSH, hide_short_help = true)]
     pub port: Option<u16>,
 
     /// Private key file to log in with
     ///
-    /// It is tried before the keys of the agent. May be given more than once, or as a list separated by colons
+    /// Tried before the keys of the agent. May be given more than once, or as a list separated by colons
     /// [default: IdentityFile of ssh_config, else the usual files in ~/.ssh, after the keys of the agent].
     #[arg(short, long, value_name = "FILE", env = "PSSH_RS_IDENTITY", hide_env_values = true, value_delimiter = ':',
         value_parser = OsStringValueParser::new().map(PathBuf::from), help_heading = SSH)]
@@ -117,7 +117,7 @@ pub struct Args {
 
     /// Read this file instead of ~/.ssh/config and /etc/ssh/ssh_config
     ///
-    /// `none` reads neither.
+    /// `none` reads no file.
     #[arg(short = 'F', long, value_name = "FILE", env = "PSSH_RS_SSH_CONFIG", hide_env_values = true, help_heading = SSH, hide_short_help = true)]
     pub ssh_config: Option<PathBuf>,
 
@@ -129,18 +129,19 @@ pub struct Args {
 
     /// Connect through this host, like `ssh -J`
     ///
-    /// A list separated by commas is a chain of hosts. All connections share one connection to each of them.
+    /// A list separated by commas is a chain of jump hosts. Each jump host gets one connection, which all hosts behind it
+    /// share.
     #[arg(short = 'J', long, value_name = "[USER@]HOST[:PORT]", help_heading = SSH)]
     pub jump: Option<String>,
 
-    /// Field of the record that has the address to connect to
+    /// Field of the record with the address to connect to
     ///
-    /// As in public_ip or host. A host whose record lacks it is `unreachable` [default: private_ip, else public_ip,
-    /// else host].
+    /// For example public_ip or host. A host whose record lacks the field is `unreachable` [default: private_ip, else
+    /// public_ip, else host].
     #[arg(long, value_name = "FIELD", help_heading = SSH, hide_short_help = true)]
     pub address: Option<String>,
 
-    /// SSH implementation: the built-in one, or the ssh program
+    /// SSH implementation: built-in, or the ssh program
     #[arg(long, value_name = "ENGINE", env = "PSSH_RS_ENGINE", hide_env_values = true, value_enum,
         default_value_t = Engine::Libssh2, help_heading = SSH, hide_short_help = true)]
     pub engine: Engine,
@@ -152,10 +153,10 @@ pub struct Args {
     #[arg(long, value_name = "POLICY", env = "PSSH_RS_HOST_KEY", hide_env_values = true, value_enum, help_heading = SSH, hide_short_help = true)]
     pub host_key: Option<HostKeyPolicy>,
 
-    /// Files of known host keys
+    /// Files with known host keys
     ///
-    /// May be given more than once, or as a list separated by colons; accept-new adds to the first [default:
-    /// UserKnownHostsFile and GlobalKnownHostsFile of ssh_config].
+    /// May be given more than once, or as a list separated by colons. `--host-key accept-new` adds to the first file
+    /// [default: UserKnownHostsFile and GlobalKnownHostsFile of ssh_config].
     #[arg(long, value_name = "FILE", env = "PSSH_RS_KNOWN_HOSTS", hide_env_values = true, value_delimiter = ':',
         value_parser = OsStringValueParser::new().map(PathBuf::from), help_heading = SSH, hide_short_help = true)]
     pub known_hosts: Vec<PathBuf>,
@@ -166,7 +167,7 @@ pub struct Args {
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration, help_heading = LIMITS)]
     pub timeout: Option<Duration>,
 
-    /// Time limit for each of DNS, TCP and SSH handshake
+    /// Time limit for each of DNS, TCP connection and SSH handshake
     ///
     /// [default: ConnectTimeout of ssh_config, else 10]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = LIMITS, hide_short_help = true)]
@@ -179,7 +180,7 @@ pub struct Args {
     /// Keep trying to reach each host for this time
     ///
     /// Retries a host that refuses the connection, does not answer or rejects the login, for example because it is
-    /// still booting. Starts with the first attempt [default: do not retry].
+    /// still booting. The time starts with the first attempt [default: do not wait].
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = LIMITS)]
     pub wait: Option<Duration>,
 
@@ -199,7 +200,7 @@ pub struct Args {
     #[command(flatten)]
     pub rollout: RolloutArgs,
 
-    /// Show what would run where; connect to nothing
+    /// Show what would run on which host, without connecting
     ///
     /// Writes records with a `plan`.
     #[arg(long)]
@@ -207,7 +208,7 @@ pub struct Args {
 
     /// Show on stderr how each host is reached and logged in to
     ///
-    /// Address, algorithms, host key, and each login key with the server's answer.
+    /// Shows the address, the algorithms, the host key, and each login key with the server's answer.
     #[arg(short, long, hide_short_help = true)]
     pub verbose: bool,
 

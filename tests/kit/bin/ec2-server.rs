@@ -1,7 +1,7 @@
 //! The strict EC2 server as a program, with EC2's token buckets.
 //!
-//! Prints its endpoint, serves until stdin ends, and then prints one line of JSON: how often each call came in, how many
-//! were throttled, when the first one came (seconds since 1970), and how many instances there are.
+//! Prints its endpoint and serves until stdin ends. Then it prints one line of JSON: the number of calls of each kind, how
+//! many were throttled, when the first one came (seconds since 1970), and the number of instances.
 
 use kit::ec2_server::{Call, Ec2Server, Options};
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! The calls that the server answers, each with the parameters that the API reference gives it.
+//! The list of calls that the server answers, each with its parameters from the API reference.
 
 use super::params::{Answer, Params};
 use super::region::{Options, Region};
@@ -7,7 +7,7 @@ use super::{addresses, catalog, instances, launch, status, tags, volumes};
 pub struct Action {
     pub name: &'static str,
     pub answer: fn(&mut Region, &Params, &Options) -> Answer,
-    /// A parameter that is none of these fails the call; `#` is a number.
+    /// The call's parameters; `#` is a number. Any other parameter is an error.
     pub params: &'static [&'static str],
 }
 

@@ -1,4 +1,4 @@
-//! What an account finds in a region: images, subnets, security groups, key pairs, instance types.
+//! Images, subnets, security groups, key pairs and instance types of a region.
 
 use super::filters::{Fields, filtered, page};
 use super::params::{Answer, ApiError, Params};
@@ -121,7 +121,7 @@ const TYPES: &[(&str, &[&str])] = &[
     ("r5.large", &[X86]),
 ];
 
-/// The VPC of the account's own, beside its default one.
+/// A VPC besides the default one.
 const VPC: &str = "vpc-0000000000000000a";
 const DEFAULT_VPC: &str = "vpc-0000000000000000d";
 
@@ -221,7 +221,7 @@ impl Catalog {
         self.subnets.iter().filter(|subnet| subnet.is_default).cloned().collect()
     }
 
-    /// Id and name of a group, by either, in the VPC of the instance.
+    /// Returns the id and name of a group in a VPC. The group is given by either.
     pub fn group(&self, group: &str, vpc: &str) -> Result<(String, String), ApiError> {
         let is_group = |known: &&Group| (known.id == group || known.name == group) && known.vpc == vpc;
         let found = self.groups.iter().find(is_group).map(|known| (known.id.clone(), known.name.to_string()));
@@ -230,7 +230,7 @@ impl Catalog {
     }
 }
 
-/// The size in GiB of a snapshot: 8 for all there are.
+/// Returns the size of a snapshot in GiB. All snapshots have 8 GiB.
 pub fn snapshot_size(id: &str) -> Result<i64, ApiError> {
     match IMAGES.iter().any(|image| image.0.replace("ami-", "snap-") == id) {
         true => Ok(8),
@@ -244,8 +244,8 @@ fn no_tags<T>(_: &T) -> &Tags {
     NONE
 }
 
-/// Answers a Describe call: those of `items` that the call names and its filters match. `not_found` is the error for a
-/// name that none has.
+/// Answers a Describe call: returns the `items` that the call names and its filters match. `not_found` is the error for
+/// an unknown name.
 fn describe<T>(
     params: &Params,
     items: &[T],
@@ -362,7 +362,7 @@ pub fn describe_vpcs(region: &mut Region, params: &Params, _: &Options) -> Answe
     describe(params, vpcs, ("VpcId", "InvalidVpcID.NotFound", |vpc| vpc.0.to_string()), FIELDS, ("vpcSet", item))
 }
 
-/// `GroupName` finds groups of the default VPC alone.
+/// `GroupName` finds only groups of the default VPC.
 pub fn describe_security_groups(region: &mut Region, params: &Params, _: &Options) -> Answer {
     const FIELDS: Fields<Group> = &[
         ("group-id", |group| vec![group.id.clone()]),
@@ -433,7 +433,7 @@ pub fn describe_launch_templates(region: &mut Region, params: &Params, _: &Optio
     describe(params, &named, by, FIELDS, ("launchTemplates", item))
 }
 
-/// Each template has the one version 1, which holds nothing but its image.
+/// Each template has only version 1, which has only an image.
 pub fn describe_launch_template_versions(region: &mut Region, params: &Params, _: &Options) -> Answer {
     let wanted = (params.get("LaunchTemplateId"), params.get("LaunchTemplateName"));
     let is_wanted = |known: &&(&str, &str)| wanted == (Some(known.0), None) || wanted == (None, Some(known.1));

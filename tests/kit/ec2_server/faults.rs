@@ -1,10 +1,10 @@
-//! Scheduled faults: what goes wrong with which call.
+//! Faults that a test schedules: which call goes wrong, and how.
 
 use super::params::{ApiError, Params};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What goes wrong. "Before" and "after" mean before and after the effect of the call.
+/// A fault. "Before" and "after" mean before and after the effect of the call.
 #[derive(Clone)]
 pub enum Fault {
     /// The call is throttled: RequestLimitExceeded, or SSM's ThrottlingException. It has no effect.
@@ -17,12 +17,12 @@ pub enum Fault {
     /// The connection is closed without an answer.
     CutBefore,
     CutAfter,
-    /// The answer ends in its middle, and the connection with it.
+    /// The connection is closed in the middle of the answer.
     HalfAnswer,
-    /// No answer ever comes.
+    /// There is no answer.
     SilenceBefore,
     SilenceAfter,
-    /// The answer comes late by this.
+    /// The answer is delayed by this time.
     Delay(Duration),
     /// The function is called, then the connection is closed without an answer.
     RunBefore(Arc<dyn Fn() + Send + Sync>),
@@ -41,7 +41,7 @@ impl Fault {
 
 type Matches = Box<dyn Fn(&Params) -> bool + Send + Sync>;
 
-/// The calls that a fault is for: by default the next one, whatever it is.
+/// Selects the calls that get a fault: by default, the next call of any kind.
 pub struct Rule {
     action: Option<String>,
     region: Option<String>,
@@ -60,17 +60,17 @@ impl Rule {
         Rule { action: Some(action.to_string()), ..Rule::any(fault) }
     }
 
-    /// Only calls in this region count.
+    /// Selects only calls in this region.
     pub fn in_region(self, region: &str) -> Rule {
         Rule { region: Some(region.to_string()), ..self }
     }
 
-    /// Only calls with such parameters count.
+    /// Selects only calls with such parameters.
     pub fn only(self, matches: impl Fn(&Params) -> bool + Send + Sync + 'static) -> Rule {
         Rule { matches: Some(Box::new(matches)), ..self }
     }
 
-    /// Lets so many calls pass first.
+    /// Skips this many calls first.
     pub fn after(self, skip: usize) -> Rule {
         Rule { skip, ..self }
     }
@@ -87,7 +87,7 @@ impl Rule {
         self.times > 0
     }
 
-    /// The fault for this call, if the rule has one left for it.
+    /// Returns the fault for this call, if the rule selects it and is not used up.
     pub(super) fn apply(&mut self, action: &str, region: &str, params: &Params) -> Option<Fault> {
         let is_for = self.action.as_deref().is_none_or(|wanted| wanted == action)
             && self.region.as_deref().is_none_or(|wanted| wanted == region)

@@ -1,4 +1,4 @@
-//! Filters, ids and pages of Describe calls.
+//! Applies the filters, ids and pages of Describe calls.
 
 use super::params::{ApiError, Params};
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ pub type Fields<T> = &'static [(&'static str, fn(&T) -> Vec<String>)];
 /// the request fails" (Filter in the API reference; `FilterLimitExceeded` in its list of error codes).
 const VALUES: usize = 200;
 
-/// Returns those of `items` that all filters of the call match. A filter that the resource does not have is an error.
+/// Returns the `items` that match all filters of the call. A filter that the resource does not have is an error.
 pub fn filtered<'a, T>(
     params: &Params,
     items: impl IntoIterator<Item = &'a T>,
@@ -51,7 +51,7 @@ pub fn filtered<'a, T>(
     Ok(items.into_iter().filter(|item| filters.iter().all(|filter| matches(item, filter))).collect())
 }
 
-/// Whether a value matches a filter's: `*` and `?` are wildcards, `\` takes the meaning from them.
+/// Returns whether a value matches a filter. `*` and `?` are wildcards, unless `\` is before them.
 fn is_match(pattern: &str, value: &str) -> bool {
     let mut rest = pattern.chars();
     match rest.next() {
@@ -69,8 +69,8 @@ fn is_match(pattern: &str, value: &str) -> bool {
     }
 }
 
-/// The page of `items` that the call asks for, and the token of the next one. `MaxResults` counts items, and does not go
-/// together with ids.
+/// Returns the page of `items` that the call requests, and the token of the next page. `MaxResults` counts items; it
+/// cannot be combined with ids.
 pub fn page<'a, T>(
     params: &Params,
     items: Vec<&'a T>,

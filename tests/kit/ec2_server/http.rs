@@ -1,4 +1,4 @@
-//! HTTP/1.1 over a socket: requests in, answers out, and connections that stay open.
+//! A small HTTP/1.1 server on a socket, with connections that stay open.
 
 use std::io::{BufRead, BufReader, Read, Result, Write};
 use std::net::TcpStream;
@@ -25,7 +25,7 @@ impl Connection {
         Connection(BufReader::new(socket))
     }
 
-    /// The next request, or `None` if the client closed the connection or sends what is not one.
+    /// Reads the next request. Returns `None` if the client closed the connection, or sent something else.
     pub fn read(&mut self) -> Option<Request> {
         let mut first = String::new();
         self.0.read_line(&mut first).ok()?;

@@ -1,4 +1,4 @@
-//! Instances: their description, their states, their attributes and their console.
+//! Calls on instances: description, states, attributes, console output.
 
 use super::filters::{Fields, filtered, page};
 use super::params::{Answer, ApiError, Params};
@@ -61,7 +61,7 @@ pub fn describe_instances(region: &mut Region, params: &Params, _: &Options) -> 
     let named = visible.filter(|one| ids.is_empty() || ids.contains(&one.id));
     let found: Vec<String> =
         filtered(params, named, FILTERS, |one| &one.tags)?.into_iter().map(|one| one.id.clone()).collect();
-    // An instance that is to be missed by so many calls is missed by this one.
+    // This call does not see an instance that so many calls must not see.
     let mut shown = Vec::new();
     for one in region.instances.iter_mut().filter(|one| found.contains(&one.id)) {
         match one.invisible_describes {
@@ -88,7 +88,7 @@ pub fn describe_instances(region: &mut Region, params: &Params, _: &Options) -> 
     Ok(set("reservationSet", reservations) + &optional("nextToken", next))
 }
 
-/// A terminated instance has no addresses and no network any more.
+/// A terminated instance no longer has addresses or a network.
 pub(super) fn facts(one: &Instance, public_ip: Option<String>, volumes: Vec<String>) -> String {
     let ended = one.state == "terminated";
     let group = |(id, name): &(String, String)| text("groupId", id) + &text("groupName", name);
@@ -142,7 +142,7 @@ fn metadata_options(one: &Instance) -> String {
     element("metadataOptions", &options.concat())
 }
 
-/// What a change of state does to an instance that may be changed.
+/// Changes the state of an instance.
 fn change(
     region: &mut Region,
     params: &Params,
@@ -313,7 +313,7 @@ pub fn modify_instance_attribute(region: &mut Region, params: &Params, _: &Optio
     Ok(text("return", true))
 }
 
-/// The console's output as base64, or none. `Latest` is for Nitro instances alone (GetConsoleOutput).
+/// Returns the console output as base64, if there is any. `Latest` works only for Nitro instances (GetConsoleOutput).
 pub fn get_console_output(region: &mut Region, params: &Params, _: &Options) -> Answer {
     let one = &region.instances[region.instance(params.required("InstanceId")?)?];
     let is_old = ["t1.", "t2.", "m1.", "m3.", "m4.", "c1.", "c3.", "c4."]

@@ -1,4 +1,4 @@
-//! RunInstances: client tokens, limits, and what a launch refers to.
+//! RunInstances: client tokens, limits, and checks of everything that a launch names.
 
 use super::catalog::Placement;
 use super::instances::facts;
@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::time::{Instant, SystemTime};
 
-/// What a repeated client token with other parameters is answered with.
+/// The error for a repeated client token with other parameters.
 pub fn mismatch() -> ApiError {
     ApiError::new(
         "IdempotentParameterMismatch",
@@ -54,7 +54,7 @@ pub fn run_instances(region: &mut Region, params: &Params, options: &Options) ->
     Ok(answer(&launched))
 }
 
-/// The zone that the request names, itself or by a subnet.
+/// Returns the zone of the request, or of its subnet.
 fn scope(region: &Region, params: &Params) -> String {
     let subnet = interface(params).get("SubnetId").or(params.get("SubnetId")).map(str::to_string);
     let zone = params.get("Placement.AvailabilityZone").map(str::to_string);
@@ -179,7 +179,7 @@ fn check_tag_specifications(params: &Params) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The network interface of the request with the device index 0.
+/// Returns the network interface with device index 0.
 fn interface(params: &Params) -> Params {
     let interfaces = params.items("NetworkInterface");
     interfaces.into_iter().find(|one| one.get("DeviceIndex") == Some("0")).unwrap_or_default()
@@ -203,7 +203,7 @@ fn check_network(params: &Params) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The subnet that the request names, else the default one of the zone, else the first default one with capacity.
+/// Returns the subnet of the request, or the default subnet of the zone, or the first default subnet with capacity.
 fn place(region: &Region, params: &Params, instance_type: &str) -> Result<Placement, ApiError> {
     let zone = params.get("Placement.AvailabilityZone");
     let subnet = interface(params).get("SubnetId").or(params.get("SubnetId")).map(str::to_string);
@@ -244,7 +244,7 @@ fn place(region: &Region, params: &Params, instance_type: &str) -> Result<Placem
     })
 }
 
-/// Ids and names of the groups, all of the instance's VPC; without any the VPC's own `default`.
+/// Returns the ids and names of the groups, which must be in the instance's VPC. Without groups, it is the VPC's `default`.
 fn groups(region: &Region, params: &Params, place: &Placement) -> Result<Vec<(String, String)>, ApiError> {
     let mut wanted = params.list("SecurityGroupId");
     wanted.extend(interface(params).list("SecurityGroupId"));

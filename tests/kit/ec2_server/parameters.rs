@@ -1,4 +1,4 @@
-//! Parameters of Systems Manager: a JSON protocol on the same port.
+//! Parameter Store of Systems Manager: a JSON protocol on the same port.
 
 use super::params::{ApiError, Params};
 use super::region::{ACCOUNT, Parameter, Region};
@@ -119,7 +119,7 @@ fn invalid(message: impl std::fmt::Display) -> ApiError {
     ApiError::new("ValidationException", message)
 }
 
-/// The input as parameters, for the log and the rules of faults.
+/// Converts the input to parameters, for the log and for the rules of faults.
 pub fn params(body: &str) -> Params {
     let input: Map<String, Value> = serde_json::from_str(body).unwrap_or_default();
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);

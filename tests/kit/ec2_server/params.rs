@@ -1,4 +1,4 @@
-//! The parameters of a call of EC2's query API, and the errors that EC2 answers with.
+//! Reads the parameters of a call of EC2's query API. Also the errors that EC2 returns.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -73,12 +73,12 @@ impl Params {
         self.get(name).map(parse).transpose()
     }
 
-    /// The values of `name.1`, `name.2`, ... in the order of their numbers.
+    /// Returns the values of `name.1`, `name.2`, ... in the order of their numbers.
     pub fn list(&self, name: &str) -> Vec<String> {
         self.items(name).into_iter().filter_map(|item| item.0.get("").cloned()).collect()
     }
 
-    /// The structures `name.1.FIELD`, `name.2.FIELD`, ... in the order of their numbers, with the names of their fields.
+    /// Returns the structures `name.1.FIELD`, `name.2.FIELD`, ... in the order of their numbers, with the names of their fields.
     /// A plain value has the empty name.
     pub fn items(&self, name: &str) -> Vec<Params> {
         let mut items: BTreeMap<usize, Params> = BTreeMap::new();
@@ -92,7 +92,7 @@ impl Params {
         items.into_values().collect()
     }
 
-    /// The fields of the structure `name`.
+    /// Returns the fields of the structure `name`.
     pub fn under(&self, name: &str) -> Params {
         let field = |(key, value): (&String, &String)| {
             let field = key.strip_prefix(name)?.strip_prefix('.')?;
@@ -101,7 +101,7 @@ impl Params {
         Params(self.0.iter().filter_map(field).collect())
     }
 
-    /// The tags that `TagSpecification` gives to resources of this kind.
+    /// Returns the tags in `TagSpecification` for this type of resource.
     pub fn tags_for(&self, resource: &str) -> BTreeMap<String, String> {
         let specifications = self.items("TagSpecification");
         let of_kind = specifications.iter().filter(|item| item.get("ResourceType") == Some(resource));

@@ -6,7 +6,7 @@ use super::region::{Instance, Options, Region, Tags};
 use super::xml::{element, optional, set, text};
 use std::time::Instant;
 
-/// What a test says of an instance's health. Without it a running instance is `ok`.
+/// The health of an instance, as a test sets it. The default is `ok`.
 #[derive(Clone, Debug)]
 pub struct Health {
     /// Each is `ok`, `impaired`, `initializing`, `insufficient-data` or `not-applicable`.

@@ -4,7 +4,7 @@ use super::params::{Answer, ApiError, Params, tags};
 use super::region::{Options, Region, Tags};
 use super::xml::text;
 
-/// Fails where tags break EC2's rules ("Tag your Amazon EC2 resources" in the user guide: 50 tags for each resource, keys
+/// Fails if tags break EC2's rules ("Tag your Amazon EC2 resources" in the user guide: 50 tags for each resource, keys
 /// of 1 to 128 characters, values of up to 256, `aws:` is reserved).
 pub fn check_tags(tags: &Tags) -> Result<(), ApiError> {
     check_number(tags)?;
@@ -30,8 +30,8 @@ fn check_number(tags: &Tags) -> Result<(), ApiError> {
     }
 }
 
-/// Fails where a tag cannot be read from the metadata of an instance that offers its tags there: keys are letters, digits
-/// and `+ - = . , _ : @` then, and not `.`, `..` or `_index` ("Work with instance tags in instance metadata").
+/// Fails if a tag cannot be read from the metadata of an instance that has its tags there. Then keys consist of letters,
+/// digits and `+ - = . , _ : @`, and are not `.`, `..` or `_index` ("Work with instance tags in instance metadata").
 pub fn check_metadata_keys(tags: &Tags) -> Result<(), ApiError> {
     let fits = |key: &&String| {
         let is_reserved = [".", "..", "_index"].contains(&key.as_str());
@@ -46,7 +46,7 @@ pub fn check_metadata_keys(tags: &Tags) -> Result<(), ApiError> {
     }
 }
 
-/// Whether the instance that was launched so offers its tags in its metadata.
+/// Returns whether an instance that was launched with these parameters has its tags in its metadata.
 pub fn offers_tags(request: &Params) -> bool {
     request.get("MetadataOptions.InstanceMetadataTags") == Some("enabled")
 }
@@ -61,7 +61,7 @@ pub fn create_tags(region: &mut Region, params: &Params, _: &Options) -> Answer 
     change(region, params, |tags| tags.extend(given.clone()))
 }
 
-/// A tag that is given with a value is removed only if it has that value.
+/// If the call gives a value, the tag is removed only if it has that value.
 pub fn delete_tags(region: &mut Region, params: &Params, _: &Options) -> Answer {
     let given = params.items("Tag");
     if given.iter().any(|tag| tag.get("Key").is_some_and(|key| key.starts_with("aws:"))) {

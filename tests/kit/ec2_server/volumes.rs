@@ -1,4 +1,4 @@
-//! EBS volumes: those of a launch, those made alone, and what attaches them.
+//! EBS volumes: creates them, for a launch or alone, and attaches them.
 
 use super::catalog::{Image, snapshot_size};
 use super::filters::{Fields, filtered, page};
@@ -35,7 +35,7 @@ impl Volume {
     }
 }
 
-/// A block device that a launch creates. It has no id and no zone before the launch is decided on.
+/// A block device that a launch creates. It has no id or zone before the launch.
 pub struct Device {
     pub device: String,
     pub delete_on_termination: bool,
@@ -80,8 +80,8 @@ pub fn devices(params: &Params, image: &Image, tags: &Tags) -> Result<Vec<Device
         .collect()
 }
 
-/// A volume by the rules of EbsBlockDevice and CreateVolume: a size or a snapshot; IOPS for io1 and io2 always, else for gp3
-/// alone; throughput for gp3 alone; a KMS key for an encrypted volume alone.
+/// Checks a volume by the rules of EbsBlockDevice and CreateVolume: a size or a snapshot; IOPS are required for io1 and io2,
+/// and otherwise only allowed for gp3; throughput only for gp3; a KMS key only for an encrypted volume.
 fn volume(ebs: &Params, size: &str, tags: &Tags) -> Result<Volume, ApiError> {
     let snapshot = ebs.get("SnapshotId").map(str::to_string);
     let least = snapshot.as_ref().map(|id| snapshot_size(id)).transpose()?;

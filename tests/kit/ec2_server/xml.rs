@@ -1,21 +1,21 @@
-//! The XML of answers.
+//! Writes the XML of answers.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
-/// An element with a text in it.
+/// Returns an element that contains text.
 pub fn text(name: &str, text: impl Display) -> String {
     let text = text.to_string().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     format!("<{name}>{text}</{name}>")
 }
 
-/// An element with a text in it, or nothing at all.
+/// Returns an element that contains text, or nothing if there is no text.
 pub fn optional(name: &str, value: Option<impl Display>) -> String {
     value.map(|value| text(name, value)).unwrap_or_default()
 }
 
-/// An element with elements in it.
+/// Returns an element that contains elements.
 pub fn element(name: &str, content: &str) -> String {
     format!("<{name}>{content}</{name}>")
 }

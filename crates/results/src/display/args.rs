@@ -1,51 +1,51 @@
-//! The options of display: `--group`, `--lines`, `--max-output`, `--outdir` and others.
+//! The options that control the display: `--group`, `--lines`, `--max-output`, `--outdir` and others.
 
 use crate::output::capture::{Budget, Limits};
 use cerveza_manners::Tool;
 use std::path::PathBuf;
 
-/// The limit on what `--max-output` may be: a record is one line, made in memory.
+/// The largest `--max-output`. A record is one line, which is made in memory.
 const MOST: u64 = 1 << 30;
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct DisplayArgs {
-    /// At the end, show equal outputs once, with the hosts that have it
+    /// Show equal output once, with the hosts that printed it
     ///
-    /// This is text for people, on a terminal and in a pipe.
+    /// Shown at the end, as text for people, also in a pipe.
     #[arg(short = 'b', long, conflicts_with_all = ["diff", "ordered"], help_heading = "Output")]
     pub group: bool,
 
-    /// Like --group, and show how others differ from the most common
+    /// Like --group, and show how other outputs differ from the most common one
     #[arg(long, conflicts_with = "ordered", help_heading = "Output", hide_short_help = true)]
     pub diff: bool,
 
     /// Show hosts in the order of the input
     ///
-    /// Each host appears as soon as it and all before it are done.
+    /// A host appears as soon as it and all hosts before it are finished.
     #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub ordered: bool,
 
-    /// Write each line as it comes, as `host: text`, also to a pipe
+    /// Write each line as it arrives, as `host: text`, also to a pipe
     ///
-    /// This is the format that dshbak(1) and awk(1) read.
+    /// dshbak(1) and awk(1) can read this format.
     #[arg(long, conflicts_with_all = ["group", "diff"], help_heading = "Output", hide_short_help = true)]
     pub lines: bool,
 
     /// Do not escape control characters on the terminal
     ///
-    /// Without this, they are shown as escapes, such as \u{1b}.
+    /// Otherwise they are shown as escapes, such as \u{1b}.
     #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub raw: bool,
 
-    /// Most bytes to keep of each host's stdout and of its stderr
+    /// Limit on each host's stdout and on its stderr, as in 64K or 4M
     ///
-    /// As in 64K or 4M. Keeps the beginning and the end, half each. A record that lacks the middle is `truncated`.
+    /// Of longer output, the beginning and the end are kept, half each, and the record is `truncated`.
     #[arg(long, value_name = "BYTES", default_value = "1M", value_parser = parse_bytes, help_heading = "Output", hide_short_help = true)]
     pub max_output: usize,
 
     /// Write complete outputs to DIR/HOST.out and DIR/HOST.err
     ///
-    /// They are written as the output comes. DIR is made if it does not exist.
+    /// They are written as the output arrives. DIR is created if needed.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub outdir: Option<PathBuf>,
 }

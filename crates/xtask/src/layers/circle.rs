@@ -1,12 +1,12 @@
-//! Finds circles in a graph of arrows between names.
+//! Finds circles in a graph. Its nodes are names, and an arrow means that one name imports another.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// The arrows of a graph, and how many imports each stands for.
+/// The arrows of a graph, each with its number of imports.
 pub(super) type Arrows = BTreeMap<(String, String), usize>;
 
-/// Returns circles through names that `wanted` holds of, the shortest first. After each one, its arrow of the fewest imports is taken as removed; what is left
-/// after the last circle has none.
+/// Returns the circles through wanted names, the shortest first. After each circle, its arrow with the fewest imports is
+/// removed, until no circle is left.
 pub(super) fn circles(mut arrows: Arrows, wanted: impl Fn(&str) -> bool) -> Vec<Vec<String>> {
     let mut circles = Vec::new();
     while let Some(circle) = shortest_circle(&arrows, &wanted) {
@@ -28,7 +28,7 @@ fn shortest_circle(arrows: &Arrows, wanted: impl Fn(&str) -> bool) -> Option<Vec
     names.into_iter().filter_map(|name| circle_through(name, arrows)).min_by_key(Vec::len)
 }
 
-/// Searches breadth first for the way from a name back to itself.
+/// Finds the shortest way from a name back to itself, by breadth-first search.
 fn circle_through(start: &String, arrows: &Arrows) -> Option<Vec<String>> {
     let mut ways = VecDeque::from([vec![start.clone()]]);
     let mut seen = BTreeSet::new();

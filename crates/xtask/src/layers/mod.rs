@@ -12,7 +12,7 @@ pub use report::{Report, report};
 use cerveza_manners::{Failure, Result, Status, Tool};
 use std::path::Path;
 
-/// Fails with the circles between folders, if there are any, in the crates of the project at `root`.
+/// Fails if folders of a crate of the project at `root` import each other in a circle. The message shows the circles.
 pub(crate) fn run(root: &Path, tool: &Tool) -> Result<Status> {
     let report = report(root)?;
     if !report.circles.is_empty() {

@@ -1,4 +1,4 @@
-//! The modules of a crate, and which file a path of one of them leads to.
+//! Finds the modules of a crate, and the file that a path such as `crate::a::b` leads to.
 
 use super::source::{Path as Named, Statement, statements};
 use cerveza_manners::{Failure, Result};
@@ -25,7 +25,7 @@ struct Module {
     file: PathBuf,
     /// Every path that the module imports or names in its code.
     paths: Vec<Named>,
-    /// What the names given by `use` stand for.
+    /// The paths that the names given by `use` stand for.
     names: HashMap<String, Vec<String>>,
 }
 
@@ -33,7 +33,7 @@ struct Module {
 #[derive(Debug)]
 pub(super) struct Modules(BTreeMap<ModulePath, Module>);
 
-/// How many `use` a name is followed through. There must be a limit: `use name::name` of another crate leads to itself.
+/// How many `use` a name is followed through. Without a limit, `use name::name` of another crate would never end.
 const MAX_CHAIN: usize = 16;
 
 impl Modules {
@@ -48,7 +48,7 @@ impl Modules {
         let failed = |why: String| Failure::usage(format!("cannot read {}: {why}", src.join(&file).display()));
         let text = fs::read_to_string(src.join(&file)).map_err(|error| failed(error.to_string()))?;
         let tokens: TokenStream = text.parse().map_err(|error| failed(format!("{error}")))?;
-        // The modules of a file are beside it if it is the head of its folder, else in the folder of its name.
+        // The modules of `mod.rs`, `lib.rs` and `main.rs` are beside the file, those of another file in the folder of its name.
         let is_head = path.is_empty() || file.ends_with("mod.rs");
         let folder =
             if is_head { file.parent().unwrap_or(Path::new("")).to_path_buf() } else { file.with_extension("") };
@@ -71,7 +71,7 @@ impl Modules {
                 Statement::Names(path) => module.paths.push(path),
                 Statement::Uses { path: named, name, public } => {
                     module.names.insert(name, named.segments.clone());
-                    // What the root file re-exports is the crate's interface, not something it needs.
+                    // A re-export of the root file is part of the crate's interface. The root file does not need it.
                     if !(public && path.is_empty()) {
                         module.paths.push(named);
                     }
@@ -100,12 +100,12 @@ impl Modules {
         imports
     }
 
-    /// Returns whether a path that begins with this word leads into the crate without help of a `use`.
+    /// Returns whether a path that begins with this word leads into the crate without a `use`.
     fn begins_here(&self, module: &ModulePath, first: &str) -> bool {
         ["crate", "self", "super"].contains(&first) || self.0.contains_key(&child(module, first))
     }
 
-    /// The file that defines what `segments` means in the module; none if it is of another crate.
+    /// Returns the file that defines the path in this module; none if another crate defines it.
     fn file_of(&self, from: &ModulePath, segments: &[String], chain: usize) -> Option<&Path> {
         let mut at = from.clone();
         for (number, segment) in segments.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The report over all crates of a project: circles between folders in full, those between files as a number.
+//! Checks all crates of a project. Circles between folders are reported in full, circles between files as a number.
 
 use super::circle::{Arrows, circles, steps};
 use super::modules::{Import, Modules};
@@ -15,8 +15,8 @@ pub struct Report {
     pub between_files: usize,
 }
 
-/// Checks each crate in the project's folder and in its folder `crates`. Within a folder each file and each folder, with
-/// all that is in it, counts as one. A circle is reported if a folder takes part in it.
+/// Checks each crate in the project's folder and in its folder `crates`. Each file counts as one node, and so does each
+/// folder with everything in it. A circle is reported if a folder is part of it.
 pub fn report(root: &Path) -> Result<Report> {
     let mut report = Report { circles: String::new(), between_files: 0 };
     for src in sources(root)? {

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// What a piece of source says, in order.
+/// The declarations and paths of a source file, in order.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Statement {
     /// `mod name;`
@@ -22,7 +22,7 @@ pub(super) struct Path {
     pub line: usize,
 }
 
-/// Reads tokens, also those inside braces and macros. Leaves out what is under `#[cfg(test)]`.
+/// Reads tokens, also those inside braces and macros. Leaves out items under `#[cfg(test)]`.
 pub(super) fn statements(tokens: TokenStream) -> Vec<Statement> {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut found = Vec::new();
@@ -72,7 +72,7 @@ fn without_blanks(tokens: TokenStream) -> String {
     tokens.to_string().replace(' ', "")
 }
 
-/// The number of tokens up to the end of an item: its semicolon or its braces.
+/// Returns the number of tokens up to the end of an item: its semicolon or its braces.
 fn item_length(tokens: &[TokenTree]) -> usize {
     let ends = |token: &TokenTree| match token {
         TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,

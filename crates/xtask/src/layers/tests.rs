@@ -1,10 +1,10 @@
-//! Circles of imports are found in made-up crates.
+//! Tests that circles are found in small crates made for the tests.
 
 use super::report;
 use std::fs;
 use tempfile::TempDir;
 
-/// A project with one crate of these files.
+/// Makes a project with one crate of these files.
 fn project(files: &[(&str, &str)]) -> TempDir {
     let project = TempDir::new().unwrap();
     fs::create_dir(project.path().join("crates")).unwrap();

@@ -1,4 +1,4 @@
-//! Completions, each in the file where its shell looks for it.
+//! Makes the completions for each shell, under the file name that the shell looks for.
 
 use super::tools::Tool;
 use clap_complete::{Shell, generate};

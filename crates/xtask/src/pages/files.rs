@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Contents by path from the root of the project.
+/// The contents of files, by their path from the root of the project.
 pub type Generated = BTreeMap<String, Vec<u8>>;
 
-/// The folders of which every file is generated.
+/// The folders in which every file is generated.
 const FOLDERS: [&str; 4] = ["man", "completions/bash", "completions/zsh", "completions/fish"];
 
-/// The root of the project.
+/// Returns the root of the project.
 pub fn root() -> PathBuf {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
     crates.and_then(Path::parent).unwrap_or(Path::new(".")).to_path_buf()
@@ -33,7 +33,7 @@ pub fn generate() -> Result<Generated> {
     Ok(files)
 }
 
-/// The paths that differ from what is checked in, those of it that are no longer generated included.
+/// Returns the paths of files that are out of date, including files that are no longer generated.
 pub fn stale(generated: &Generated) -> Vec<String> {
     let differs = |(path, content): &(&String, &Vec<u8>)| fs::read(root().join(path)).ok().as_ref() != Some(content);
     let mut stale: Vec<String> = generated.iter().filter(differs).map(|(path, _)| path.clone()).collect();
@@ -41,7 +41,7 @@ pub fn stale(generated: &Generated) -> Vec<String> {
     stale
 }
 
-/// Writes what differs and removes what is no longer generated.
+/// Writes files that differ, and removes files that are no longer generated.
 pub fn write(generated: &Generated) -> Result<()> {
     let failed = |path: &str, error| Failure::usage(format!("cannot write {path}: {error}"));
     for folder in FOLDERS {

@@ -1,9 +1,9 @@
-//! The hand-written part of a page, `TOOL/manual.roff`: man(7) sections.
+//! Reads the hand-written part of a page, `TOOL/manual.roff`: man(7) sections.
 
 use super::roff;
 use cerveza_manners::{Failure, Result};
 
-/// Sections by title, in the order of the file.
+/// Sections with their titles, in the order of the file.
 #[derive(Debug, Default)]
 pub(crate) struct Manual {
     sections: Vec<(String, String)>,
@@ -25,6 +25,7 @@ impl Manual {
             };
             let text = match line {
                 ".EX" if in_example => return Err(wrong(".EX within .EX")),
+                ".EX" if starts_section(body) => ".RS 4\n.EX".to_string(),
                 ".EX" => ".PP\n.RS 4\n.EX".to_string(),
                 ".EE" if !in_example => return Err(wrong(".EE without .EX")),
                 ".EE" => ".EE\n.RE".to_string(),
@@ -41,7 +42,7 @@ impl Manual {
         }
     }
 
-    /// Takes a section out; empty where there is none.
+    /// Removes a section and returns its text, which is empty if there is none.
     pub fn take(&mut self, title: &str) -> String {
         match self.sections.iter().position(|(found, _)| found == title) {
             Some(at) => self.sections.remove(at).1,
@@ -49,10 +50,15 @@ impl Manual {
         }
     }
 
-    /// What was not taken.
+    /// Returns the sections that were not taken.
     pub fn rest(self) -> Vec<(String, String)> {
         self.sections
     }
+}
+
+/// Returns whether a paragraph macro here would follow a heading, which mandoc warns about.
+fn starts_section(body: &str) -> bool {
+    body.lines().next_back().is_none_or(|line| line.starts_with(".SS"))
 }
 
 #[cfg(test)]
@@ -60,17 +66,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sections_are_found_and_examples_escaped() {
-        let source = ".SH DESCRIPTION\nIt \\- does.\n.SH \"ITS WAYS\"\nw\n.SH EXAMPLES\nSo:\n.EX\n$ it 'x-y'\n.EE\n";
+    fn finds_sections_and_escapes_examples() {
+        let source = ".SH DESCRIPTION\nIt \\- does.\n.SH \"ITS WAYS\"\n.SS w\n.EX\nx\n.EE\n.SH EXAMPLES\nSo:\n.EX\n$ it 'x-y'\n.EE\n";
         let mut manual = Manual::parse("x", source).unwrap();
         assert_eq!(manual.take("DESCRIPTION"), "It \\- does.\n");
         assert_eq!(manual.take("EXAMPLES"), "So:\n.PP\n.RS 4\n.EX\n$ it \\(aqx\\-y\\(aq\n.EE\n.RE\n");
         assert_eq!(manual.take("FILES"), "");
-        assert_eq!(manual.rest(), [("ITS WAYS".to_string(), "w\n".to_string())]);
+        assert_eq!(manual.rest(), [("ITS WAYS".to_string(), ".SS w\n.RS 4\n.EX\nx\n.EE\n.RE\n".to_string())]);
     }
 
     #[test]
-    fn a_slip_names_its_line() {
+    fn an_error_names_its_line() {
         let why = |source| Manual::parse("x/manual.roff", source).unwrap_err().message;
         assert_eq!(why("text\n"), "x/manual.roff: line 1: text before the first .SH");
         assert_eq!(why(".SH A\n.EE\n"), "x/manual.roff: line 2: .EE without .EX");

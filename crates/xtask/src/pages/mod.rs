@@ -1,12 +1,18 @@
 //! Writes man/ and completions/ from the tools' clap definitions. Both are checked in.
 //!
-//! A man page is, in this order: NAME and SYNOPSIS, generated; DESCRIPTION, from the hand-written `TOOL/manual.roff`;
-//! OPTIONS, generated from the doc comments; any other section of manual.roff; EXAMPLES, from there too; EXIT STATUS,
-//! generated; ENVIRONMENT and FILES, from manual.roff with what generation adds; SEE ALSO, generated.
+//! The sections of a man page, in this order:
 //!
-//! manual.roff is man(7) with a `.SH` before each section. Between `.EX` and `.EE` stands plain text, which is escaped
-//! and indented here. In EXAMPLES a line that begins with `$ ` is a command, and the lines after it, if any, are what it
-//! prints: tests/pages runs them all. A command that ends with another status than 0 says so at its end, as in
+//! - NAME and SYNOPSIS are generated.
+//! - DESCRIPTION comes from the hand-written `TOOL/manual.roff`.
+//! - OPTIONS is generated from the doc comments of the options.
+//! - Other sections of manual.roff, then its EXAMPLES.
+//! - EXIT STATUS is generated, unless manual.roff has its own.
+//! - ENVIRONMENT and FILES come from manual.roff. Variables that set options are added.
+//! - SEE ALSO is generated.
+//!
+//! manual.roff is man(7) with a `.SH` before each section. Text between `.EX` and `.EE` is plain text, which is escaped
+//! and indented here. In DESCRIPTION and EXAMPLES, a line that begins with `$ ` is a command, and the lines after it are
+//! its output: tests/pages runs them all. A command whose exit status is not 0 ends with a comment, such as
 //! `# exit status 1`.
 
 mod completions;
@@ -21,10 +27,10 @@ pub use files::{generate, root, stale};
 
 use cerveza_manners::{Failure, Result, Status, Tool};
 
-/// What to run when a generated file is stale.
+/// The hint if a generated file is out of date.
 const FIX: &str = "run: cargo xtask";
 
-/// Writes the pages and completions. With `check` it writes nothing and fails if a file is stale.
+/// Writes the pages and completions. With `check`, it writes nothing and fails if a file is out of date.
 pub(crate) fn run(check: bool, tool: &Tool) -> Result<Status> {
     let generated = generate()?;
     let stale = stale(&generated);

@@ -1,9 +1,10 @@
-//! SYNOPSIS, OPTIONS and the variables of ENVIRONMENT, from a clap definition.
+//! Makes SYNOPSIS, OPTIONS and the variables of ENVIRONMENT from a clap definition.
 
 use super::roff;
 use clap::{Arg, Command};
+use std::collections::HashSet;
 
-/// The usage line as `--help` has it, what is typed as it stands in bold, what stands for something else in italics.
+/// Returns the usage lines of `--help`: what is typed literally is bold, placeholders are italic.
 pub(crate) fn synopsis(command: &mut Command) -> String {
     let usage = command.render_usage().to_string();
     let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage);
@@ -19,13 +20,13 @@ pub(crate) fn synopsis(command: &mut Command) -> String {
     lines
 }
 
-/// `[-f]`, `<PART>...`: brackets and dots stand for themselves.
+/// Styles one word, such as `[-f]` or `<PART>...`, without its brackets and dots.
 fn usage_word(word: &str) -> String {
     let is_around = |c: char| "[]<>.|".contains(c);
     let inner = word.trim_matches(is_around);
     let start = word.find(inner).unwrap_or(0);
     let (before, after) = (&word[..start], &word[start + inner.len()..]);
-    // In a man page italics say what angle brackets say.
+    // In a man page, italics replace angle brackets.
     let (before, after) = (before.replace('<', ""), after.replace('>', ""));
     let styled = match inner.chars().any(|c| c.is_ascii_lowercase()) || inner == "--" {
         true => roff::bold(inner),
@@ -34,12 +35,21 @@ fn usage_word(word: &str) -> String {
     format!("{before}{styled}{after}")
 }
 
-/// The arguments, then the options, each with its help.
+/// Returns the arguments, then the options, under the headings that `--help` has.
 pub(crate) fn options(command: &Command) -> String {
     let shown = || command.get_arguments().filter(|arg| !arg.is_hide_set());
     let arguments = shown().filter(|arg| arg.is_positional());
-    let options = shown().filter(|arg| !arg.is_positional());
-    arguments.chain(options).map(option).collect()
+    let options = || shown().filter(|arg| !arg.is_positional());
+    let mut headings: Vec<&str> = options().filter_map(Arg::get_help_heading).collect();
+    let mut seen = HashSet::new();
+    headings.retain(|heading| seen.insert(*heading));
+    let mut roff: String =
+        arguments.chain(options().filter(|arg| arg.get_help_heading().is_none())).map(option).collect();
+    for heading in headings {
+        roff.push_str(&format!(".SS \"{heading}\"\n"));
+        roff.extend(options().filter(|arg| arg.get_help_heading() == Some(heading)).map(option));
+    }
+    roff
 }
 
 fn option(arg: &Arg) -> String {
@@ -65,7 +75,7 @@ fn option(arg: &Arg) -> String {
     roff
 }
 
-/// `-w, --write FILE` or `PART...`
+/// Returns the line that names an option, such as `-w, --write FILE` or `PART...`.
 fn header(arg: &Arg) -> String {
     let names = arg.get_value_names().unwrap_or_default();
     let value = names.iter().map(|name| roff::italic(name)).collect::<Vec<_>>().join(" ");
@@ -85,7 +95,7 @@ fn header(arg: &Arg) -> String {
 }
 
 fn help(arg: &Arg) -> String {
-    // What clap says of its own two differs with where it is said.
+    // clap's own help for these two depends on where it is shown.
     match arg.get_id().as_str() {
         "help" => return "Print a summary of the options, with `--help` at length.".to_string(),
         "version" => return "Print the version.".to_string(),
@@ -93,11 +103,11 @@ fn help(arg: &Arg) -> String {
     }
     let help = arg.get_long_help().or_else(|| arg.get_help());
     let help = help.map(ToString::to_string).unwrap_or_default();
-    // An option is one paragraph of the page.
+    // In the page, an option is one paragraph.
     help.split("\n\n").map(sentence).collect::<Vec<_>>().join(" ")
 }
 
-/// clap's help has no full stop at its end.
+/// Adds a full stop, because clap's help ends without one.
 fn sentence(text: &str) -> String {
     match text.ends_with(['.', ']', ')']) || text.is_empty() {
         true => text.to_string(),
@@ -106,23 +116,23 @@ fn sentence(text: &str) -> String {
 }
 
 fn default_and_variable(arg: &Arg) -> String {
-    let mut said = String::new();
+    let mut text = String::new();
     let defaults: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
     if !defaults.is_empty() && arg.get_action().takes_values() && !arg.is_hide_default_value_set() {
-        said.push_str(&format!(" [default: {}]", defaults.join(" ")));
+        text.push_str(&format!(" [default: {}]", defaults.join(" ")));
     }
     if let Some(variable) = arg.get_env() {
-        said.push_str(&format!(" [env: {}]", variable.to_string_lossy()));
+        text.push_str(&format!(" [env: {}]", variable.to_string_lossy()));
     }
-    said
+    text
 }
 
-/// The environment variables that stand in for options.
+/// Returns the environment variables that set options.
 pub(crate) fn variables(command: &Command) -> String {
     let variable = |arg: &Arg| {
         let variable = roff::bold(&arg.get_env()?.to_string_lossy());
         let option = roff::bold(&format!("--{}", arg.get_long()?));
-        Some(format!(".TP\n{variable}\nWhat {option} is where the command line does not give it.\n"))
+        Some(format!(".TP\n{variable}\nDefault value of {option}.\n"))
     };
     command.get_arguments().filter_map(variable).collect()
 }

@@ -1,17 +1,17 @@
-//! A man page, put together.
+//! Puts a man page together from its sections.
 
 use super::manual::Manual;
 use super::tools::{TOOLS, Tool};
 use super::{options, roff};
 use cerveza_manners::{Failure, Result, Status};
 
-/// The day of the pages' last rewriting. Not the clock's: the same sources give the same pages.
-const DATE: &str = "2026-11-24";
+/// The date of the pages, set by hand: the same sources always give the same pages.
+const DATE: &str = "2026-11-29";
 
-/// What the four tools that speak to EC2 take from environment and files.
+/// ENVIRONMENT and FILES of the tools that call AWS.
 const AWS: &str = include_str!("../../manual/aws.roff");
 
-/// The line of ec2-launch's manual in whose place the table of these keys is put.
+/// The line of ec2-launch's manual that the table of RunInstances parameters replaces.
 const LAUNCH_KEYS: &str = ".\\\" PARAMETERS OF RUNINSTANCES\n";
 
 pub(crate) fn page(tool: &Tool, manual: &str) -> Result<String> {
@@ -26,6 +26,7 @@ pub(crate) fn page(tool: &Tool, manual: &str) -> Result<String> {
         return Err(Failure::usage(format!("{path}: there is no .SH DESCRIPTION")));
     }
     let examples = manual.take("EXAMPLES");
+    let own_exit_status = manual.take("EXIT STATUS");
     let environment = manual.take("ENVIRONMENT") + &options::variables(&command) + &aws.take("ENVIRONMENT");
     let files = manual.take("FILES") + &aws.take("FILES");
 
@@ -44,14 +45,15 @@ pub(crate) fn page(tool: &Tool, manual: &str) -> Result<String> {
         section(&mut text, &title, &body);
     }
     section(&mut text, "EXAMPLES", &examples);
-    section(&mut text, "EXIT STATUS", &exit_status());
+    let exit_status = if own_exit_status.is_empty() { exit_status() } else { own_exit_status };
+    section(&mut text, "EXIT STATUS", &exit_status);
     section(&mut text, "ENVIRONMENT", &environment);
     section(&mut text, "FILES", &files);
     section(&mut text, "SEE ALSO", &see_also(tool));
     Ok(text)
 }
 
-/// A section; nothing where it has no body.
+/// Adds a section, unless its body is empty.
 fn section(text: &mut String, title: &str, body: &str) {
     if body.is_empty() {
         return;
@@ -60,11 +62,10 @@ fn section(text: &mut String, title: &str, body: &str) {
         true => format!("\"{title}\""),
         false => title.to_string(),
     };
-    // .TP at the head of a section needs no paragraph before it.
     text.push_str(&format!(".SH {title}\n{body}"));
 }
 
-/// The keys of a profile that are parameters of RunInstances.
+/// Returns the keys of a profile that are parameters of RunInstances.
 fn launch_keys() -> String {
     let key = |key: ec2_launch::KeyHelp| format!(".TP\n.B {}\n{}\n", roff::literal(&key.name), roff::text(&key.about));
     let intro = "Every other parameter of RunInstances is a key too:\n".to_string();
@@ -76,7 +77,7 @@ fn exit_status() -> String {
     Status::ALL.map(row).concat()
 }
 
-/// The other tools, then what is related, each by section and name.
+/// Returns the other tools, then related programs.
 fn see_also(tool: &Tool) -> String {
     let others = TOOLS.iter().filter(|other| other.name != tool.name).map(|other| (other.name, 1));
     let pages: Vec<String> = others

@@ -1,7 +1,6 @@
-//! Text as man(7) takes it.
+//! Escapes text for man(7).
 
-/// Text for a text line: nothing in it is an escape or a request, hyphens and quotes can be copied from the page, and
-/// what is between backticks is bold.
+/// Escapes a line of text. Hyphens and quotes can be copied from the page, and text between backticks is bold.
 pub(crate) fn text(text: &str) -> String {
     let mut roff = String::with_capacity(text.len() + 16);
     for (number, piece) in text.split('`').enumerate() {
@@ -21,12 +20,12 @@ pub(crate) fn italic(text: &str) -> String {
     format!("\\fI{}\\fR", escaped(text))
 }
 
-/// A line as it stands, for what is shown letter by letter.
+/// Escapes a line that is shown letter by letter.
 pub(crate) fn literal(text: &str) -> String {
     line(escaped(text))
 }
 
-/// A dot or an apostrophe at the start would make a request of the line.
+/// Protects a dot or an apostrophe at the start, which would make the line a request.
 fn line(roff: String) -> String {
     match roff.starts_with(['.', '\'']) {
         true => format!("\\&{roff}"),
@@ -34,7 +33,7 @@ fn line(roff: String) -> String {
     }
 }
 
-/// roff sets `'`, `` ` ``, `-`, `^` and `~` as typographic characters unless they are named.
+/// Escapes characters. roff prints `'`, `` ` ``, `-`, `^` and `~` as typographic characters unless they are named.
 fn escaped(text: &str) -> String {
     let mut roff = String::with_capacity(text.len() + 16);
     for c in text.chars() {

@@ -1,13 +1,13 @@
-//! The tools there are, and what their pages have in common.
+//! The list of tools, with what their man pages need.
 
 use clap::Command;
 
 pub(crate) struct Tool {
     pub name: &'static str,
     pub command: fn() -> Command,
-    /// Whether it speaks to EC2, and so takes what every AWS tool takes from environment and files.
+    /// Whether it uses AWS. Then its page has the variables and files of AWS tools.
     pub aws: bool,
-    /// Pages of others, for SEE ALSO.
+    /// Man pages of other programs, for SEE ALSO.
     pub related: &'static [(&'static str, u8)],
 }
 
