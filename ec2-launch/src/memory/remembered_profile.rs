@@ -7,7 +7,7 @@ use crate::profile::PerPlace;
 use crate::profile::file::{ProfileFile, digest_tag, read_named};
 use crate::request::Recipe;
 use crate::tags::{DIGEST_TAG, sha256};
-use cerveza_ec2::{Found, ImageChoice};
+use cerveza_ec2::ImageChoice;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value};
 use std::collections::{BTreeMap, HashMap};

@@ -89,13 +89,13 @@ impl ProfileFile {
         // An absolute path is the same in all.
         places.iter().map(|place| place.join(name)).find(is_there).ok_or_else(|| {
             let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
-            let place = self.place_of(what, name);
+            let place = self.place_of_file(what, name);
             Failure::usage(format!("{place}: there is no {what} {name} in {}", places.join(" or ")))
         })
     }
 
     /// Returns the place of a file's name in the profile. `what` is the profile's word for the file.
-    fn place_of(&self, what: &str, name: &str) -> String {
+    fn place_of_file(&self, what: &str, name: &str) -> String {
         let key = match what {
             "startup script" => "startup scripts",
             "shutdown script" => "shutdown scripts",
@@ -112,7 +112,7 @@ impl ProfileFile {
     pub fn find_scripts(&self, what: &str, names: &[String]) -> Result<Vec<PathBuf>> {
         let find = |name: &String| {
             let path = self.find(what, name)?;
-            let place = self.place_of(what, name);
+            let place = self.place_of_file(what, name);
             let wrong = |why: String| Failure::usage(format!("{place}: {what} {}: {why}", path.display()));
             match fs::File::open(&path).and_then(|file| file.metadata()) {
                 Ok(facts) if facts.len() == 0 => Err(wrong("it is empty".to_string())),

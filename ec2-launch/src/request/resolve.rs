@@ -1,7 +1,7 @@
 //! Makes requests of the ways to launch a host: finds in the catalog what the profile names, checks that it goes
 //! together, and adds safe defaults. No I/O. Reports everything that is wrong, each with its place in the profile.
 
-use crate::request::attempt::{Attempt, Named, has, texts};
+use crate::request::attempt::{Attempt, Named, has_value, texts};
 use crate::request::recipe::Recipe;
 use crate::request::root_volume::RootPlan;
 use cerveza_ec2::{

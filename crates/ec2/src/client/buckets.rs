@@ -375,7 +375,7 @@ mod tests {
             for region in ["us-east-1", "eu-west-1"] {
                 for call in ["RunInstances", "StartInstances"] {
                     for _ in 0..5 {
-                        buckets.take_tokens(region, call, 1).await;
+                        buckets.wait_for_tokens(region, call, 1).await;
                     }
                 }
             }
