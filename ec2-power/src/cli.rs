@@ -27,7 +27,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let (regions, most) = (args.regions()?, args.most()?);
     let given = if args.allow_empty { read_given_unless_empty(&words, tool)? } else { Some(read_given(&words, tool)?) };
     let Some(given) = given else {
-        tool.warn("no hosts: stdin was empty; nothing is done, as --allow-empty says");
+        tool.warn("stdin has no hosts, so there is nothing to do (--allow-empty)");
         return Ok(Status::Done);
     };
     check_records(&given.hosts)?;

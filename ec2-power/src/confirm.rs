@@ -36,7 +36,7 @@ pub fn question(job: &Job, acted: &[Acted], notes: &[String], released: &[String
     let what = match job {
         _ if hosts.is_empty() => format!("release {}", addresses(released)),
         Job::Resize(name) => {
-            format!("resize {} to {name}; those that run are stopped and started", things(count, "host"))
+            format!("resize {} to {name}; running hosts are stopped and started", things(count, "host"))
         }
         Job::Power(_) if released.is_empty() => format!("{} {}", job.action(), things(count, "host")),
         Job::Power(_) => {
@@ -87,8 +87,8 @@ pub async fn ask(accounts: &Accounts, job: &Job, question: Question) -> Result<(
     match answer {
         Ok(Some(answer)) if answer.trim() == count.to_string() => Ok(()),
         Ok(Some(_)) => Err(Failure::usage("not confirmed")),
-        Ok(None) => Err(Failure::usage("there is no terminal to ask on")
-            .hint(format!("give --yes to {} without being asked", job.action()))),
+        Ok(None) => Err(Failure::usage("cannot ask for confirmation without a terminal")
+            .hint(format!("--yes makes it {} without a question", job.action()))),
         Err(error) => Err(Failure::usage(format!("cannot ask on the terminal: {error}"))),
     }
 }
@@ -149,7 +149,7 @@ mod tests {
         );
         assert_eq!(
             last(&resize, &[host("a", "resize")], &[]).unwrap(),
-            "type 1 to resize 1 host to m7g.large; those that run are stopped and started: "
+            "type 1 to resize 1 host to m7g.large; running hosts are stopped and started: "
         );
         assert_eq!(last(&terminate, &[host("a", NO_ACTION)], &[]), None);
     }

@@ -25,7 +25,7 @@ pub fn check_status(record: &Record) -> Result<()> {
         (_, _, Some(signal)) => format!(": signal {signal}"),
         _ => String::new(),
     };
-    let message = format!("skipped, because the command before did not succeed ({status}{detail})");
+    let message = format!("skipped, because its earlier command did not succeed ({status}{detail})");
     match status.as_str() {
         "ok" => Ok(()),
         // As pssh-rs exits for them.
@@ -66,7 +66,7 @@ pub async fn check_ec2_protection(tool: &Tool, accounts: &Accounts, job: &Job, a
         Job::Resize(_) => Change::Stop(StopMode::Shutdown),
     };
     if due_hosts(acted).len() > MOST_LOOKED_UP {
-        tool.warn(format!("EC2's own protection is not looked up for more than {MOST_LOOKED_UP} hosts"));
+        tool.warn(format!("EC2's own protection is not checked for more than {MOST_LOOKED_UP} hosts"));
         return;
     }
     // A stopped host is resized without a stop.
@@ -80,15 +80,15 @@ pub async fn check_ec2_protection(tool: &Tool, accounts: &Accounts, job: &Job, a
     };
     accounts.in_each_account(acted, check).await;
     if let Some(failure) = unknown.into_inner().filter(|failure| failure.status != Status::Interrupted) {
-        tool.failure(&failure.within("EC2's own protection is not looked up"));
+        tool.failure(&failure.within("EC2's own protection is not checked"));
     }
 }
 
 /// Refuses the whole run if more hosts are to be changed than `most`.
 pub fn check_count(most: Option<usize>, count: usize) -> Result<()> {
     let Some(most) = most.filter(|most| count > *most) else { return Ok(()) };
-    Err(Failure::usage(format!("at most {most} hosts are allowed at once, and these are {count}"))
-        .hint(format!("if all of them are meant, give --max {count}")))
+    Err(Failure::usage(format!("{count} hosts would be changed, and at most {most} are allowed"))
+        .hint(format!("to change all of them, add --max {count}")))
 }
 
 #[cfg(test)]

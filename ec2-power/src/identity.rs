@@ -17,7 +17,7 @@ pub async fn check_again(ec2: &Ec2, job: &Job, acted: &mut [Acted]) {
         let instance = match now.get(&id) {
             Some(Ok(instance)) => instance,
             Some(Err(failure)) => {
-                let failure = failure.clone().within("not changed, because it cannot be looked at again");
+                let failure = failure.clone().within("not changed, because it cannot be checked again");
                 host.fail(failure);
                 continue;
             }

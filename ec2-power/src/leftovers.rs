@@ -117,7 +117,7 @@ impl Leftovers {
         let of_addresses = due.iter().map(|host| (host.record.host(), self.kept_addresses(host)));
         let addresses = sentence(of_addresses, ADDRESSES, "kept, which AWS charges for");
         let unknown = self.unknown.as_ref().filter(|_| !due.is_empty());
-        let unknown = unknown.map(|failure| format!("elastic IP addresses that are kept are not known: {failure}"));
+        let unknown = unknown.map(|failure| format!("cannot list the elastic IP addresses that are kept: {failure}"));
         volumes.into_iter().chain(addresses.map(|sentence| sentence + hint)).chain(unknown).collect()
     }
 

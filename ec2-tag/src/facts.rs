@@ -50,7 +50,7 @@ impl Facts {
                 } else {
                     ec2.volumes(&region, "volume-id", &volumes).await.map_err(|failure| {
                         let failure = failure.within("the tags of its volumes are not known");
-                        if failure.hint.is_some() { failure } else { failure.hint("--no-volumes tags the hosts alone") }
+                        if failure.hint.is_some() { failure } else { failure.hint("--no-volumes tags only the hosts") }
                     })?
                 };
                 Ok::<_, Failure>((volumes, holders(ec2, &region, names).await?))
@@ -79,7 +79,7 @@ impl Facts {
         match self.taken.get(&host.place()) {
             None => Ok(()),
             Some((other, name)) => {
-                Err(Failure::unreached(format!("{other} has the name {name} already, or gets it in this run")))
+                Err(Failure::unreached(format!("{other} already has the name {name}, or gets it in this run")))
             }
         }
     }

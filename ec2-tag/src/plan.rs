@@ -41,10 +41,9 @@ pub fn changes(record: &Record, tags: &Tags, volume_tags: VolumeTags, volumes: &
     if offers_tags_in_metadata(record)
         && let Some((key, _)) = tags.set.iter().find(|(key, _)| !fits_metadata(key))
     {
-        let why =
-            "the instance metadata, where its tags are on, takes only letters, digits and + - = . , _ : @ in a key";
+        let why = "the instance shows its tags in its metadata, where a key can only have letters, digits and + - = . , _ : @";
         return Err(Failure::usage(format!("tag {key}: {why}")).hint(format!(
-            "take another key, or turn tags in metadata off: aws ec2 modify-instance-metadata-options --instance-id {id} \
+            "use another key, or turn off tags in metadata: aws ec2 modify-instance-metadata-options --instance-id {id} \
              --instance-metadata-tags disabled"
         )));
     }
@@ -124,7 +123,9 @@ pub fn refuse_conflicts(plans: &mut [(String, Result<Vec<TagChange>>)]) {
     for (_, plan) in plans.iter_mut() {
         let resource = plan.iter().flatten().find(|change| conflicts.contains(&change.resource));
         if let Some(resource) = resource.map(|change| change.resource.clone()) {
-            *plan = Err(Failure::usage(format!("{resource} is of several hosts here, which give it different tags")));
+            *plan = Err(Failure::usage(format!(
+                "{resource} belongs to several of these hosts, which give it different tags"
+            )));
         }
     }
 }
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_the_metadata_does_not_take_is_refused_where_tags_are_on() {
+    fn key_that_the_metadata_does_not_allow_is_refused_if_tags_are_in_it() {
         let of = |state: &str, key: &str| {
             let record = Record::parse(&RECORD.replace("TAGS", state)).unwrap();
             changes(&record, &tags(&[(key, "x")], &[]), BOTH, &volumes(&[])).map(|_| ())

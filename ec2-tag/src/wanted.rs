@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_made_of_the_record() {
+    fn value_is_rendered_from_the_record() {
         assert_eq!(rendered("{{ host }}.{{ zone[:-1] }}").unwrap(), "web7.us-east-1");
         assert_eq!(rendered("{{ tags.role | upper }}").unwrap(), "WEB");
         assert_eq!(rendered("{{ public_ip | default('-') }}").unwrap(), "-");

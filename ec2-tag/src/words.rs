@@ -61,7 +61,7 @@ mod tests {
     fn a_slip_is_an_error() {
         assert_eq!(sorted(&["a=1", "a-"]).unwrap_err(), "tag a is given twice");
         assert_eq!(sorted(&["aws:x=1"]).unwrap_err(), "tag aws:x: keys that begin with aws: are reserved");
-        assert_eq!(sorted(&["=1"]).unwrap_err(), "a tag without a key");
+        assert_eq!(sorted(&["=1"]).unwrap_err(), "a tag has no key");
         assert_eq!(
             sorted(&["a={{ host"]).unwrap_err(),
             "tag a: unexpected end of input, expected end of variable block"

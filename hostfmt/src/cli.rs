@@ -157,9 +157,7 @@ fn serial() -> Result<u64> {
 
 fn read_records(files: &[String], tool: &Tool) -> Result<Vec<Record>> {
     if files.is_empty() && io::stdin().is_terminal() {
-        return Err(
-            Failure::usage("no hosts are given").hint("pipe records in, as from ec2-ls, or name a file of them")
-        );
+        return Err(Failure::usage("no hosts are given").hint("pipe in records, as from ec2-ls, or name a file"));
     }
     // As hostrange's language has it, ^FILE is what the file holds.
     let word = |file: &String| if file == "-" { file.clone() } else { format!("^{file}") };

@@ -113,7 +113,7 @@ fn token<'a>(text: &'a str, others: &str) -> Escaped<'a> {
 fn csv(text: &str) -> Escaped<'_> {
     let quoted = |c: char| matches!(c, ',' | '"' | '\r' | '\n');
     match text {
-        _ if text.contains('\0') => Err("has a NUL, which readers of CSV do not take"),
+        _ if text.contains('\0') => Err("has a NUL, which programs that read CSV do not accept"),
         _ if text.contains(quoted) || text.trim() != text => Ok(format!("\"{}\"", text.replace('"', "\"\"")).into()),
         _ => Ok(text.into()),
     }
@@ -144,9 +144,11 @@ fn nagios(text: &str) -> Escaped<'_> {
         "null" => Err("means no value to Nagios"),
         _ if text.contains(is_hidden) => Err("has a control character"),
         _ if text.contains(|c| "`~!$%^&*|'\"<>?,()=".contains(c) || ";\\{}[]".contains(c)) => {
-            Err("has a character that Nagios does not take in a name")
+            Err("has a character that Nagios does not allow in a name")
         }
-        _ if text.trim() != text || text.starts_with(['#', '+']) => Err("begins or ends as Nagios does not take it"),
+        _ if text.trim() != text || text.starts_with(['#', '+']) => {
+            Err("begins or ends with a character that Nagios does not allow there")
+        }
         _ => Ok(text.into()),
     }
 }

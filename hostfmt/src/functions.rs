@@ -248,7 +248,7 @@ fn ansible(state: &State, notes: &Notes, value: &Value) -> Result<Value, Error> 
             for key in value.try_iter()? {
                 // Such as __ansible_unsafe: an object that has it becomes its value.
                 if let Some(name) = key.as_str().filter(|name| name.starts_with("__ansible_")) {
-                    let why = format!("has the key {}, which means something to Ansible", quote(name));
+                    let why = format!("has the key {}, which is special in Ansible", quote(name));
                     return refuse(state, notes, None, &why);
                 }
                 let value = value.get_item(&key)?;

@@ -49,8 +49,7 @@ impl Policy {
         match setting.split_once('=').unwrap_or((setting, "")) {
             ("escape", name) => {
                 let names = Escape::ALL.map(Escape::name).join(", ");
-                self.escape =
-                    Escape::named(name).ok_or_else(|| format!("'{name}' is not a way to escape: write {names}"))?;
+                self.escape = Escape::named(name).ok_or_else(|| format!("'{name}' is not an escape: use {names}"))?;
             }
             ("hosts", "all") => self.hosts = HostFilter::All,
             ("hosts", "existing") => self.hosts = HostFilter::Existing,
@@ -93,7 +92,7 @@ mod tests {
     #[test]
     fn a_slip_in_the_first_line_names_the_file() {
         let why = |source| Policy::parse("x.j2", source).unwrap_err().message;
-        assert!(why("{# hostfmt: escape=zonk #}").starts_with("x.j2: line 1: 'zonk' is not a way to escape: write "));
+        assert!(why("{# hostfmt: escape=zonk #}").starts_with("x.j2: line 1: 'zonk' is not an escape: use "));
         assert_eq!(
             why("{# hostfmt: host=all #}"),
             "x.j2: line 1: 'host' is not a setting: write escape=, hosts= or groups="

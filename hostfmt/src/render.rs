@@ -126,7 +126,7 @@ pub(crate) fn check(template: &Template, settings: &[Setting]) -> Result<()> {
     match set.keys().find(|key| !read.contains(*key)) {
         None => Ok(()),
         Some(key) if read.is_empty() => {
-            Err(Failure::usage(format!("{} has no settings, so not {key}", template.label)))
+            Err(Failure::usage(format!("{} has no settings, so {key} cannot be set", template.label)))
         }
         Some(key) => {
             let names: Vec<&str> = read.iter().map(String::as_str).collect();

@@ -22,7 +22,7 @@ fn accounts(dev: &str, prod: &str) -> (Sandbox, [Ec2Server; 2]) {
 }
 
 #[test]
-fn a_listing_over_accounts_is_acted_on_in_each_account() {
+fn each_record_is_changed_in_its_own_account() {
     let (sandbox, servers) = accounts("web[1-2]", "web[2-3]");
     let listed = sandbox.run("ec2-ls", &["--account", "dev,prod"], "").exits(0);
     let of = |record: &serde_json::Value| format!("{} {}", record["host"].as_str().unwrap(), record["aws_profile"]);
@@ -44,7 +44,7 @@ fn a_listing_over_accounts_is_acted_on_in_each_account() {
 }
 
 #[test]
-fn an_instance_that_two_profiles_reach_is_changed_once() {
+fn instance_reached_by_two_profiles_is_changed_once() {
     let (sandbox, [server, _]) = accounts("web1", "web2");
     let keys = "aws_access_key_id = AKID\naws_secret_access_key = secret";
     let profile = |name| format!("[profile {name}]\nregion = {REGION}\nendpoint_url = {}\n{keys}\n", server.endpoint);
@@ -68,7 +68,7 @@ fn an_instance_that_two_profiles_reach_is_changed_once() {
 }
 
 #[test]
-fn a_name_is_looked_for_in_every_account() {
+fn name_is_searched_in_every_account() {
     let (sandbox, servers) = accounts("web[1-2]", "web[2-3]");
     let run = sandbox.run("ec2-power", &["stop", "--account", "dev,prod", "web1", "web3", "web4"], "").exits(3);
     let states: Vec<_> = run.records().iter().map(|record| record["aws_profile"].clone()).collect();
@@ -81,7 +81,7 @@ fn a_name_is_looked_for_in_every_account() {
 }
 
 #[test]
-fn tables_say_which_account_is_meant() {
+fn tables_show_the_account() {
     let (sandbox, _servers) = accounts("web1", "web2");
     let table = |args: &[&str]| {
         let args = [&["--account", "dev,prod"], args].concat();
@@ -97,7 +97,7 @@ fn tables_say_which_account_is_meant() {
 }
 
 #[test]
-fn an_account_that_fails_is_named_and_the_others_are_listed() {
+fn failed_account_is_reported_and_the_others_are_listed() {
     let (sandbox, servers) = accounts("web1", "web2");
     servers[0].fault(Rule::on("DescribeInstances", Fault::unauthorized()).always());
     let run = sandbox.run("ec2-ls", &["-1", "--account", "dev,prod"], "").exits(3);
@@ -111,7 +111,7 @@ fn an_account_that_fails_is_named_and_the_others_are_listed() {
     assert!(run.stderr.starts_with(why), "{}", run.stderr);
     sandbox.run("ec2-ls", &["-1", "--account", "nosuch"], "").exits(2);
 
-    // What could not be asked is unknown, not absent.
+    // A host in an account that cannot be queried is unknown, not absent.
     let run = sandbox.run("ec2-power", &["stop", "--account", "nosuch,prod", "web1"], "").exits(2);
     assert!(run.stderr.starts_with("ec2-power: web1: account nosuch: the AWS profile"), "{}", run.stderr);
 }

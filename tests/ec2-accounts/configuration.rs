@@ -1,11 +1,11 @@
-//! Settings of the AWS configuration, and what the user is told where one is wrong.
+//! Settings of the AWS configuration, and the messages about wrong ones.
 
 use kit::ec2_server::{Ec2Server, Fault, Options, Rule};
 use kit::{FakeEc2, Outcome, Reply, Sandbox, fake_ec2};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-/// A sandbox with static keys whose tools speak to `endpoint`.
+/// A sandbox with static keys, whose tools use `endpoint`.
 fn with_keys(endpoint: &str) -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox
@@ -20,7 +20,7 @@ fn one_host() -> FakeEc2 {
     FakeEc2::start(|_| fake_ec2::instances(&[("i-1", "web1", "running")], None))
 }
 
-/// The lines of stderr of a run that can do nothing.
+/// The lines of stderr of a run that must fail.
 #[track_caller]
 fn refused(run: Outcome) -> Vec<String> {
     let run = run.exits(2);
@@ -29,7 +29,7 @@ fn refused(run: Outcome) -> Vec<String> {
 }
 
 #[test]
-fn an_empty_region_is_no_region() {
+fn empty_region_is_refused() {
     let ec2 = one_host();
     let mut sandbox = with_keys(&ec2.endpoint);
     sandbox.file(".aws/config", "[default]\nregion = eu-west-3\n");
@@ -47,7 +47,7 @@ fn an_empty_region_is_no_region() {
 }
 
 #[test]
-fn a_zone_or_a_misspelt_region_is_refused_before_a_call() {
+fn zone_or_misspelt_region_is_refused_before_a_call() {
     let ec2 = one_host();
     let sandbox = with_keys(&ec2.endpoint);
     for (region, why, hint) in [
@@ -62,12 +62,12 @@ fn a_zone_or_a_misspelt_region_is_refused_before_a_call() {
         assert!(run.stderr.starts_with(&format!("ec2-power: web1: {why}\n")), "{}", run.stderr);
     }
     assert_eq!(ec2.requests(), Vec::<String>::new());
-    // A region that AWS has opened since.
+    // A region that AWS opened after this release.
     sandbox.run("ec2-ls", &["-r", "nz-south-1"], "").exits(0);
 }
 
 #[test]
-fn the_number_of_attempts_is_that_of_the_configuration() {
+fn number_of_attempts_comes_from_the_configuration() {
     let attempts = |variable: Option<(&str, &str)>, config: &str| {
         let ec2 = FakeEc2::start(|_| Reply::HangUp);
         let mut sandbox = with_keys(&ec2.endpoint);
@@ -93,7 +93,7 @@ fn the_number_of_attempts_is_that_of_the_configuration() {
 }
 
 #[test]
-fn credentials_that_only_the_aws_cli_can_get_are_told_of() {
+fn credentials_that_only_the_aws_cli_can_get_are_refused_with_a_hint() {
     let sandbox = |profile: &str| {
         let mut sandbox = Sandbox::new();
         let role = "role_arn = arn:aws:iam::123456789012:role/ops\n";
@@ -126,12 +126,12 @@ fn credentials_that_only_the_aws_cli_can_get_are_told_of() {
         .env("AWS_ACCESS_KEY_ID", "AKID")
         .env("AWS_SECRET_ACCESS_KEY", "secret");
     sandbox.run("ec2-ls", &[], "").exits(0);
-    // But not where --account names the profile, as for `aws --profile`.
+    // But not if --account names the profile, as with `aws --profile`.
     assert!(refused(sandbox.run("ec2-ls", &["--account", "mfa"], ""))[0].contains("needs an MFA code"));
 }
 
 #[test]
-fn an_sso_session_that_has_ended_names_the_command_that_renews_it() {
+fn expired_sso_session_names_the_login_command() {
     let mut sandbox = Sandbox::new();
     let profile = "sso_account_id = 123456789012\nsso_role_name = ops\n";
     let start = "sso_region = us-east-1\nsso_start_url = https://corp.awsapps.com/start\n";
@@ -143,7 +143,7 @@ fn an_sso_session_that_has_ended_names_the_command_that_renews_it() {
         ),
     );
     sandbox.env("AWS_REGION", "us-east-1");
-    // Unauthorized is what the SSO service says of a session that was ended elsewhere.
+    // The SSO service answers Unauthorized for a session that was ended elsewhere.
     let ended = r#"{"message":"Session token not found or invalid"}"#;
     let head = format!(
         "HTTP/1.1 401 Unauthorized\r\nx-amzn-ErrorType: UnauthorizedException\r\nContent-Length: {}",
@@ -167,7 +167,7 @@ fn an_sso_session_that_has_ended_names_the_command_that_renews_it() {
             sandbox.env("AWS_PROFILE", profile);
             let lines = refused(sandbox.run("ec2-ls", &[], ""));
             assert!(
-                lines[0].starts_with(&format!("the SSO session of the AWS profile \"{of}\" has ended")),
+                lines[0].starts_with(&format!("the SSO session of the AWS profile \"{of}\" has expired")),
                 "{lines:?}"
             );
             assert!(lines[1].contains(&format!("`aws sso login --profile {of}`")), "{lines:?}");
@@ -179,7 +179,7 @@ fn an_sso_session_that_has_ended_names_the_command_that_renews_it() {
 }
 
 #[test]
-fn a_refusal_of_the_token_service_is_a_sentence() {
+fn error_of_the_token_service_is_readable() {
     let error = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User: me is not authorized to \
                  assume ops</Message></Error><RequestId>r</RequestId></ErrorResponse>";
     let answer =
@@ -196,7 +196,7 @@ fn a_refusal_of_the_token_service_is_a_sentence() {
     assert_eq!(lines[1], "`aws sts get-caller-identity --profile ops` uses the same credentials");
 }
 
-/// `date -R`, but of HTTP.
+/// The time in the format of HTTP.
 fn http_date(time: SystemTime) -> String {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970").as_secs();
     let run = Sandbox::new().sh(&format!("date -u -d @{seconds} '+%a, %d %b %Y %H:%M:%S GMT'"));
@@ -204,7 +204,7 @@ fn http_date(time: SystemTime) -> String {
 }
 
 #[test]
-fn a_wrong_clock_is_named() {
+fn wrong_clock_is_reported() {
     let hour = Duration::from_secs(3600);
     let now = SystemTime::now();
     for (code, theirs, how) in [("RequestExpired", now + 2 * hour, "behind"), ("AuthFailure", now - hour, "ahead of")] {
@@ -220,7 +220,7 @@ fn a_wrong_clock_is_named() {
 }
 
 #[test]
-fn a_proxy_that_refuses_is_named() {
+fn refusing_proxy_is_named() {
     let refuses = || Reply::Raw("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n".to_string());
     let proxy = FakeEc2::start(move |_| refuses());
     let host = proxy.endpoint.trim_start_matches("http://").to_string();
@@ -286,7 +286,7 @@ fn https_server(sandbox: &Sandbox) -> HttpsServer {
 }
 
 #[test]
-fn a_ca_bundle_replaces_the_certificates_of_the_system() {
+fn ca_bundle_replaces_the_certificates_of_the_system() {
     let mut sandbox = with_keys("");
     let server = https_server(&sandbox);
     sandbox.env("AWS_ENDPOINT_URL", format!("https://localhost:{}", server.1)).env("AWS_MAX_ATTEMPTS", "1");
@@ -294,7 +294,7 @@ fn a_ca_bundle_replaces_the_certificates_of_the_system() {
     assert!(lines[0].contains("certificate"), "{lines:?}");
     sandbox.env("AWS_CA_BUNDLE", "ca.pem");
     assert_eq!(sandbox.run("ec2-ls", &["-1"], "").exits(0).stdout, "web1\n");
-    // A certificate that cannot be read is passed over.
+    // A certificate that cannot be read is skipped.
     let broken = "-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n";
     sandbox.sh(&format!("printf -- '{}' | cat - ca.pem > two.pem", broken.replace('\n', "\\n"))).exits(0);
     sandbox.env("AWS_CA_BUNDLE", "").file(".aws/config", "[default]\nca_bundle = two.pem\n");
@@ -309,7 +309,7 @@ fn a_ca_bundle_replaces_the_certificates_of_the_system() {
 }
 
 #[test]
-fn a_region_that_is_denied_hides_no_host_of_the_others() {
+fn denied_region_does_not_hide_hosts_of_other_regions() {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = ec2.sandbox();
     sandbox.file("Web.yaml", "ami: ami-0000000000000000b\ninstance type: t3.micro\nelastic ip: no\n");
@@ -321,7 +321,7 @@ fn a_region_that_is_denied_hides_no_host_of_the_others() {
         let run = sandbox.run(args[0], &[&args[1..], &regions].concat(), "").exits(0);
         assert_eq!(run.records()[0]["region"], "us-east-1");
         assert!(
-            run.stderr.contains("hosts in this region are not seen: DescribeInstances in eu-west-1: "),
+            run.stderr.contains("hosts in this region were not looked up: DescribeInstances in eu-west-1: "),
             "{}",
             run.stderr
         );
@@ -334,7 +334,7 @@ fn a_region_that_is_denied_hides_no_host_of_the_others() {
 }
 
 #[test]
-fn a_region_that_hangs_is_given_up_and_the_others_are_listed() {
+fn hanging_region_is_given_up_and_the_others_are_listed() {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = ec2.sandbox();
     sandbox.file("Web.yaml", "ami: ami-0000000000000000b\ninstance type: t3.micro\nelastic ip: no\n");
@@ -348,7 +348,7 @@ fn a_region_that_hangs_is_given_up_and_the_others_are_listed() {
 }
 
 #[test]
-fn a_denial_of_many_hosts_is_said_once_and_short() {
+fn denial_for_many_hosts_is_reported_once_and_briefly() {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = ec2.sandbox();
     sandbox.file("Web.yaml", "ami: ami-0000000000000000b\ninstance type: t3.micro\nelastic ip: no\n");

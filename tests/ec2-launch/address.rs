@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// One address: its allocation id, the host whose name it carries, and the instance that has it.
+/// One address: its allocation id, the host in its tag Name, and the instance that it is associated with.
 #[derive(Clone, Debug, PartialEq)]
 struct Address(String, String, Option<String>);
 
@@ -41,7 +41,7 @@ fn values(request: &str) -> Vec<String> {
     pairs.filter(|(key, _)| key.contains(".Value.")).map(|(_, value)| value.to_string()).collect()
 }
 
-/// Answers as EC2 does. The answer to AllocateAddress takes a moment, so runs at once do not see each other's.
+/// Answers as EC2 does. The answer to AllocateAddress takes a moment, so concurrent runs do not see each other's address.
 fn answer(account: &Shared, request: &str) -> Reply {
     if action(request) == "AllocateAddress" {
         let reply = Reply::Xml(change(&mut account.lock().expect("no panic"), request));
@@ -97,7 +97,7 @@ fn change(account: &mut Account, request: &str) -> String {
         }
         "AllocateAddress" => {
             account.allocated += 1;
-            // Later addresses do not have higher ids.
+            // The ids of later addresses are not always higher.
             let id = format!("eipalloc-{:02}", account.allocated * 37 % 100);
             let host = parameter(request, "TagSpecification.1.Tag.1.Value");
             account.addresses.push(Address(id.clone(), host, None));
@@ -149,7 +149,7 @@ fn addresses(account: &Shared) -> Vec<Address> {
 }
 
 #[test]
-fn twenty_runs_at_once_end_with_one_address() {
+fn twenty_concurrent_runs_allocate_one_address() {
     let account = account(vec![]);
     let of_server = account.clone();
     let ec2 = FakeEc2::start(move |request| answer(&of_server, request));
@@ -168,7 +168,7 @@ fn twenty_runs_at_once_end_with_one_address() {
 }
 
 #[test]
-fn an_allocation_whose_answer_was_lost_leaves_no_second_address() {
+fn lost_answer_of_an_allocation_leaves_no_second_address() {
     let account = account(vec![]);
     let of_server = account.clone();
     let ec2 = FakeEc2::start(move |request| match (action(request), answer(&of_server, request)) {
@@ -182,13 +182,13 @@ fn an_allocation_whose_answer_was_lost_leaves_no_second_address() {
 }
 
 #[test]
-fn a_free_address_that_a_killed_run_has_left_is_told() {
+fn free_address_left_by_a_killed_run_is_reported() {
     let account = account(vec![kept("eipalloc-1", "web1", Some("i-web1")), kept("eipalloc-2", "web1", None)]);
     let of_server = account.clone();
     let ec2 = FakeEc2::start(move |request| answer(&of_server, request));
     let run = launch(&sandbox(&ec2), "web1").exits(0);
     assert_eq!(run.records()[0]["spare_addresses"], json!(["ip-eipalloc-2"]));
-    let told = "ec2-launch: web1: ip-eipalloc-2 is allocated for it too, and free: a run that was killed has left it. \
+    let told = "ec2-launch: web1: ip-eipalloc-2 is allocated for it too and not in use: a killed run left it. \
                 `aws ec2 release-address` releases it\n";
     assert!(run.stderr.contains(told), "{}", run.stderr);
     // Another run may still need it.
@@ -196,7 +196,7 @@ fn a_free_address_that_a_killed_run_has_left_is_told() {
 }
 
 #[test]
-fn an_address_of_an_instance_that_is_ending_is_waited_for() {
+fn address_of_an_ending_instance_is_waited_for() {
     let account = account(vec![kept("eipalloc-1", "web1", Some("i-old"))]);
     account.lock().unwrap().states.insert("i-old".to_string(), "shutting-down");
     let of_server = account.clone();
@@ -218,7 +218,7 @@ fn an_address_of_an_instance_that_is_ending_is_waited_for() {
 }
 
 #[test]
-fn an_address_is_not_taken_from_an_instance_that_lives() {
+fn address_is_not_taken_from_a_live_instance() {
     let account = account(vec![kept("eipalloc-1", "web1", Some("i-other"))]);
     let of_server = account.clone();
     let ec2 = FakeEc2::start(move |request| answer(&of_server, request));
@@ -231,7 +231,7 @@ fn an_address_is_not_taken_from_an_instance_that_lives() {
 }
 
 #[test]
-fn an_account_that_has_no_more_addresses_says_what_to_do() {
+fn exhausted_address_quota_has_a_hint() {
     let account = account(vec![]);
     let ec2 = FakeEc2::start(move |request| match action(request) {
         "AllocateAddress" => {
@@ -247,7 +247,7 @@ fn an_account_that_has_no_more_addresses_says_what_to_do() {
 }
 
 #[test]
-fn many_hosts_are_looked_up_in_one_request() {
+fn many_addresses_are_looked_up_in_one_request() {
     let kept_for = |number| kept(&format!("eipalloc-{number}"), &format!("web{number}"), None);
     let account = account((1..=150).map(kept_for).collect());
     let of_server = account.clone();
@@ -255,7 +255,7 @@ fn many_hosts_are_looked_up_in_one_request() {
     let run = launch(&sandbox(&ec2), "web[1-50]").exits(0);
     assert!(run.records().iter().all(|record| record["public_ip"].is_string()), "{}", run.stdout);
     assert_eq!((count(&ec2, "DescribeAddresses"), count(&ec2, "AssociateAddress")), (1, 50));
-    // The next run finds them where they are.
+    // The next run finds the addresses associated.
     launch(&sandbox(&ec2), "web[1-50]").exits(0);
     assert_eq!((count(&ec2, "DescribeAddresses"), count(&ec2, "AssociateAddress")), (2, 50));
 }

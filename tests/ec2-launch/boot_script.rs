@@ -38,7 +38,7 @@ fn names(parts: &[Part]) -> Vec<&str> {
 }
 
 #[test]
-fn cloud_init_runs_the_script_at_every_boot_beside_the_profiles_own_parts() {
+fn cloud_init_runs_the_script_at_every_boot_along_with_parts_of_the_profile() {
     let sandbox = sandbox(&format!("{ONE}user data: [hello.sh.j2]\n"));
     sandbox.file("hello.sh.j2", "#!/bin/sh\necho {{ host }}\n");
     let verdict = verdict(&dry_run(&sandbox, "db1\n").exits(0));
@@ -62,14 +62,14 @@ fn script_is_added_to_user_data_of_the_record() {
         let verdict = verdict(&run);
         assert_eq!(names(&verdict.per_boot), ["cerveza-volumes"]);
         assert_eq!(verdict.scripts[0].content, b"#!/bin/sh\necho a\n");
-        // The plan's record has the script; given again, it is not added a second time.
+        // The record of the plan already has the script, so it is not added a second time.
         let again = dry_run(&sandbox, &run.stdout).exits(0);
         assert_eq!(again.records()[0]["user_data"], run.records()[0]["user_data"]);
     }
 }
 
 #[test]
-fn user_data_that_cannot_take_the_script_is_refused() {
+fn user_data_that_cannot_include_the_script_is_refused() {
     let sandbox = sandbox(ONE);
     let refused = |content: &[u8]| {
         let record = json!({"host": "db1", "user_data": STANDARD.encode(content)});
@@ -78,7 +78,7 @@ fn user_data_that_cannot_take_the_script_is_refused() {
     let windows = refused(b"<powershell>\r\nRename-Computer web1\r\n</powershell>\r\n");
     let cannot = "user_data: the boot script for volumes cannot be added to user-data that is";
     assert_eq!(windows, format!("{cannot} a script for EC2Launch on Windows"));
-    // What does not get smaller when it is compressed.
+    // Text that does not get smaller when it is compressed.
     let mut state = 1u64;
     let mut character = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -86,7 +86,7 @@ fn user_data_that_cannot_take_the_script_is_refused() {
     };
     let noise: String = (0..16_000).map(|_| character()).collect();
     let large = refused(format!("#!/bin/sh\n# {noise}\n").as_bytes());
-    assert!(large.contains("bytes with the boot script for volumes: EC2 takes at most 16384"), "{large}");
+    assert!(large.contains("bytes with the boot script for volumes: EC2 allows at most 16384"), "{large}");
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn profile_without_anything_to_assemble_adds_no_script() {
     assert_eq!(run.records()[0].get("user_data"), None);
 }
 
-/// A file as a disk. It is detached with the value.
+/// A file as a disk, which is detached when the value is dropped.
 struct Loop {
     device: PathBuf,
 }
@@ -115,7 +115,7 @@ impl Drop for Loop {
     }
 }
 
-/// Runs a shell command with `$SCRIPT` and `$ROOT`, in a mount namespace of its own: what it mounts goes with it.
+/// Runs a shell command with `$SCRIPT` and `$ROOT` in its own mount namespace, so its mounts end with it.
 fn boot(sandbox: &Sandbox, command: &str) -> (String, bool) {
     let root = sandbox.dir().join("root");
     let output = Command::new("unshare")

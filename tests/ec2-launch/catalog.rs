@@ -60,11 +60,11 @@ fn the_root_volume_is_found_by_its_role_and_safe_defaults_can_be_overridden() {
 }
 
 #[test]
-fn a_volume_that_looks_like_the_root_is_told_and_a_second_root_refused() {
+fn volume_that_looks_like_the_root_gives_a_warning_and_a_second_root_is_refused() {
     let ec2 = strict();
     let (stderr, params) = launched(&ec2, &format!("{PROFILE}volumes: {{/dev/xvda: 30}}\n"));
-    let warning = "ec2-launch: profile Web: /dev/xvda is one more volume, not the root: the image ami-0000000000000000b has \
-                   its root on /dev/sda1\n";
+    let warning = "ec2-launch: profile Web: /dev/xvda is not the root volume: the image ami-0000000000000000b has it on \
+                   /dev/sda1\n";
     assert!(stderr.starts_with(warning), "{stderr}");
     assert_eq!(params.items("BlockDeviceMapping").len(), 2);
     let twice = format!("{PROFILE}root volume: {{size: 20}}\nvolumes: {{/dev/sda1: 30}}\n");
@@ -74,7 +74,7 @@ fn a_volume_that_looks_like_the_root_is_told_and_a_second_root_refused() {
 }
 
 #[test]
-fn what_does_not_exist_is_refused_before_any_change_with_its_place() {
+fn missing_resources_are_reported_with_their_place_before_any_change() {
     let ec2 = strict();
     for (profile, why) in [
         ("ami: ami-00000000000000fff\ntype: t3.micro\n", "1:6: there is no image ami-00000000000000fff in us-east-1"),
@@ -130,7 +130,7 @@ fn what_does_not_exist_is_refused_before_any_change_with_its_place() {
 }
 
 #[test]
-fn the_newest_image_of_a_name_and_owner_is_taken_and_told() {
+fn newest_image_of_a_name_and_owner_is_used_and_reported() {
     let profile = "ami: {name: ubuntu-noble-*, owner: 099720109477}\ninstance type: t3.micro\n";
     let (stderr, params) = launched(&strict(), profile);
     // The newest of all is for arm64.
@@ -141,7 +141,7 @@ fn the_newest_image_of_a_name_and_owner_is_taken_and_told() {
 }
 
 #[test]
-fn an_image_is_found_by_a_parameter() {
+fn image_is_found_by_a_parameter() {
     let ec2 = strict();
     let sandbox = sandbox(&ec2, "ami: 'resolve:ssm:/our/base'\ninstance type: t3.micro\n");
     ec2.region(|region| region.put_parameter("/our/base", "ami-0000000000000000e"));
@@ -156,7 +156,7 @@ fn an_image_is_found_by_a_parameter() {
 }
 
 #[test]
-fn host_is_launched_again_by_the_image_that_it_had() {
+fn host_is_relaunched_from_its_previous_image() {
     let ec2 = strict();
     let sandbox = sandbox(&ec2, "ami: 'resolve:ssm:/our/base'\ninstance type: t3.micro\n");
     ec2.region(|region| region.put_parameter("/our/base", "ami-0000000000000000e"));
@@ -166,10 +166,10 @@ fn host_is_launched_again_by_the_image_that_it_had() {
     let run = sandbox.run("ec2-launch", &["web1"], "").exits(0);
     assert_eq!(run.records()[0]["image_id"], "ami-0000000000000000e");
     assert!(!run.stderr.contains("resolve:ssm"), "{}", run.stderr);
-    // A profile that is given decides anew.
+    // With --profile, the image is chosen again.
     let run = sandbox.run("ec2-launch", &["-p", "Web", "web2"], "").exits(0);
     assert_eq!(run.records()[0]["image_id"], "ami-0000000000000000b");
-    // Another life, of which the memory of the first knows nothing.
+    // The next launch uses the image of the last instance, although the parameter has changed.
     sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "web2"], "").exits(0);
     ec2.region(|region| region.put_parameter("/our/base", "ami-0000000000000000e"));
     let run = sandbox.run("ec2-launch", &["web2"], "").exits(0);
@@ -177,7 +177,7 @@ fn host_is_launched_again_by_the_image_that_it_had() {
 }
 
 #[test]
-fn groups_are_those_of_the_vpc_of_the_subnet() {
+fn groups_are_looked_up_in_the_vpc_of_the_subnet() {
     let network = format!("security groups: [web, default]\nsubnet: {SUBNET}\nassociate public ip: yes\n");
     let (_, params) = launched(&strict(), &format!("{PROFILE}{network}"));
     let groups = params.items("NetworkInterface")[0].list("SecurityGroupId");
@@ -187,7 +187,7 @@ fn groups_are_those_of_the_vpc_of_the_subnet() {
 }
 
 #[test]
-fn a_region_without_a_default_vpc_needs_a_subnet() {
+fn region_without_a_default_vpc_needs_a_subnet() {
     let ec2 = Ec2Server::start(Options { default_vpc: false, ..Options::default() });
     let run = sandbox(&ec2, PROFILE).run("ec2-launch", &["-p", "Web", "web1"], "").exits(2);
     let why = "there is no default subnet in us-east-1: give the profile a subnet";
@@ -196,7 +196,7 @@ fn a_region_without_a_default_vpc_needs_a_subnet() {
 }
 
 #[test]
-fn a_missing_permission_to_look_is_told_once_and_the_launch_goes_on() {
+fn missing_read_permission_gives_one_warning_and_the_launch_continues() {
     let ec2 = strict();
     for call in
         ["DescribeImages", "DescribeInstanceTypes", "DescribeKeyPairs", "DescribeSecurityGroups", "DescribeSubnets"]
@@ -212,7 +212,7 @@ fn a_missing_permission_to_look_is_told_once_and_the_launch_goes_on() {
 }
 
 #[test]
-fn several_hosts_cannot_have_one_private_address() {
+fn several_hosts_cannot_share_a_private_address() {
     let ec2 = strict();
     let sandbox = sandbox(&ec2, &format!("{PROFILE}subnet: {SUBNET}\nprivate ip: 127.10.0.77\n"));
     let run = sandbox.run("ec2-launch", &["-p", "Web", "web[1-2]"], "").exits(2);
@@ -222,7 +222,7 @@ fn several_hosts_cannot_have_one_private_address() {
 }
 
 #[test]
-fn an_override_that_does_not_exist_is_named_as_it_was_given() {
+fn wrong_override_is_reported_as_it_was_given() {
     let args = ["-p", "Web", "--set", "type=t3.mirco", "web1"];
     let run = sandbox(&strict(), PROFILE).run("ec2-launch", &args, "").exits(2);
     let why = "--set \"type=t3.mirco\": there is no instance type t3.mirco in us-east-1: did you mean \"t3.micro\"?";
@@ -230,7 +230,7 @@ fn an_override_that_does_not_exist_is_named_as_it_was_given() {
 }
 
 #[test]
-fn what_only_ec2_can_refuse_comes_with_what_to_do() {
+fn refusals_by_ec2_have_hints() {
     let ec2 = Ec2Server::start(Options { default_vpc: false, ..Options::default() });
     ec2.fault(Rule::on("DescribeSubnets", Fault::unauthorized()).always());
     let run = sandbox(&ec2, PROFILE).run("ec2-launch", &["-p", "Web", "web1"], "").exits(3);
@@ -240,7 +240,7 @@ fn what_only_ec2_can_refuse_comes_with_what_to_do() {
 }
 
 #[test]
-fn an_account_that_denies_launches_without_imdsv2_is_no_obstacle() {
+fn launch_works_in_an_account_that_requires_imdsv2() {
     let ec2 = strict();
     let is_open = |params: &Params| params.get("MetadataOptions.HttpTokens") != Some("required");
     ec2.fault(Rule::on("RunInstances", Fault::unauthorized()).only(is_open).always());
@@ -251,7 +251,7 @@ fn an_account_that_denies_launches_without_imdsv2_is_no_obstacle() {
 }
 
 #[test]
-fn a_hundred_hosts_are_looked_up_as_one() {
+fn hundred_hosts_take_as_many_lookups_as_one() {
     let profile = format!("{PROFILE}security group: web\nkey pair: prod\n");
     let calls = |hosts: &str| {
         let ec2 = strict();
@@ -275,17 +275,17 @@ fn a_hundred_hosts_are_looked_up_as_one() {
 }
 
 #[test]
-fn a_launch_template_gives_the_image() {
+fn launch_template_provides_the_image() {
     let profile = "launch template: base\ninstance type: t3.micro\n";
     let (_, params) = launched(&strict(), profile);
     assert_eq!((params.get("ImageId"), params.get("LaunchTemplate.LaunchTemplateName")), (None, Some("base")));
-    // The template has no metadata options and no volumes.
+    // This template has no metadata options and no volumes.
     assert_eq!(params.get("MetadataOptions.HttpTokens"), Some("required"));
     assert_eq!(params.get("BlockDeviceMapping.1.Ebs.Encrypted"), Some("true"));
 }
 
 #[test]
-fn a_subnet_of_the_wanted_zone_is_taken() {
+fn subnet_in_the_requested_zone_is_used() {
     let ec2 = strict();
     let subnets = "subnets: [subnet-0000000000000001a, subnet-0000000000000002a]\n";
     let sandbox = sandbox(&ec2, &format!("{PROFILE}{subnets}"));

@@ -10,7 +10,7 @@ fn action(request: &str) -> &str {
     request.split('&').next().unwrap_or_default().strip_prefix("Action=").unwrap_or_default()
 }
 
-/// How often each call was made.
+/// How many times each call was made.
 fn count(ec2: &FakeEc2, wanted: &str) -> usize {
     ec2.requests().iter().filter(|request| action(request) == wanted).count()
 }
@@ -27,7 +27,7 @@ fn three() -> String {
     xml(instances(&[("i-1", "web1", "running"), ("i-2", "web2", "running"), ("i-3", "web3", "running")], None))
 }
 
-/// The address that is kept for `web1`, which this instance has.
+/// The address of `web1`, associated with this instance.
 fn addresses(holder: Option<&str>) -> String {
     let used = holder.map(|id| format!("<associationId>eipassoc-1</associationId><instanceId>{id}</instanceId>"));
     format!(
@@ -62,7 +62,7 @@ fn sandbox(ec2: &FakeEc2) -> Sandbox {
 }
 
 #[test]
-fn a_listing_that_was_cut_off_is_an_error_and_launches_nothing() {
+fn truncated_listing_is_an_error_and_launches_nothing() {
     let ec2 = FakeEc2::start(|_| cut_off("200 OK", &three()));
     let sandbox = sandbox(&ec2);
     let run = sandbox.run("ec2-ls", &[], "").exits(2);
@@ -73,7 +73,7 @@ fn a_listing_that_was_cut_off_is_an_error_and_launches_nothing() {
 }
 
 #[test]
-fn other_answers_that_are_not_whole_are_errors_too() {
+fn other_truncated_answers_are_errors_too() {
     for (head, body) in [
         ("200 OK\r\nContent-Length: 100000", three()),
         ("200 OK\r\nTransfer-Encoding: chunked", "4\r\n<Des\r\n".to_string()),
@@ -95,7 +95,7 @@ fn other_answers_that_are_not_whole_are_errors_too() {
 }
 
 #[test]
-fn a_launch_whose_answer_was_cut_off_is_found_by_its_token() {
+fn launch_with_a_truncated_answer_is_found_by_its_token() {
     let ec2 = FakeEc2::start(|request| match action(request) {
         "RunInstances" => cut_off("200 OK", &three().replace("Describe", "Run")),
         "DescribeAddresses" => Reply::Xml(addresses(Some("i-0123456789abcdef0"))),
@@ -117,8 +117,8 @@ fn no_second_address_is_allocated() {
 }
 
 #[test]
-fn a_change_whose_answer_was_cut_off_may_have_been_made() {
-    // Calls that have the same effect twice are made again; a second reboot would be one more.
+fn change_with_a_truncated_answer_is_reported_as_possible() {
+    // Idempotent calls are repeated; a reboot is not, because it would happen twice.
     for (tool, words, call, times) in [
         ("ec2-tag", vec!["team=ops", "web1"], "CreateTags", 4),
         ("ec2-tag", vec!["Name-", "web1"], "DeleteTags", 4),
@@ -131,7 +131,7 @@ fn a_change_whose_answer_was_cut_off_may_have_been_made() {
         let run = sandbox(&ec2).run(tool, &words, "").exits(3);
         let error = run.records()[0]["error"].as_str().unwrap_or_default().to_string();
         assert!(error.ends_with(&format!("{call} in us-east-1: {CUT}")), "{tool}: {error}");
-        let hint = format!("{tool}: EC2 may have done it all the same: look with ec2-ls before you run this again\n");
+        let hint = format!("{tool}: EC2 may have done it anyway: check with ec2-ls before you run this again\n");
         assert!(run.stderr.contains(&hint), "{}", run.stderr);
         assert_eq!(count(&ec2, call), times, "{call}");
     }

@@ -74,12 +74,12 @@ fn volumes_are_tagged_with_host_device_and_position() {
             .any(|volume| volume["device"] == "/dev/sdg" && volume["set"] == "data" && volume["position"] == "2/2")
     );
     launch(&sandbox, &["db[1-9]"]).exits(0);
-    // Those of all hosts that get the same tags are tagged together.
+    // Volumes of all hosts with the same tags share a request.
     assert_eq!(ec2.count("CreateTags"), 6);
 }
 
 #[test]
-fn kept_volumes_are_attached_again_and_their_zone_is_the_hosts() {
+fn kept_volumes_are_attached_again_and_decide_the_zone() {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = sandbox(&ec2);
     launch(&sandbox, &["--zone", "us-east-1b", "db1"]).exits(0);
@@ -88,14 +88,14 @@ fn kept_volumes_are_attached_again_and_their_zone_is_the_hosts() {
     let refused = launch(&sandbox, &["--zone", "us-east-1a", "db1"]).exits(2).records()[0]["error"].clone();
     assert_eq!(refused, format!("its volumes {} are in us-east-1b, not in us-east-1a", before.join(", ")));
     let none = launch(&sandbox, &["--wait", "none", "db1"]).exits(2).stderr;
-    assert!(none.contains("volumes are attached to an instance that runs: leave out --wait none"), "{none}");
+    assert!(none.contains("volumes are attached to a running instance: leave out --wait none"), "{none}");
     assert_eq!(ec2.count("RunInstances"), 1);
 
     let plan = launch(&sandbox, &["--dry-run", "--spread", "a,b", "db1"]).exits(0).records().remove(0);
     assert_eq!((&plan["zone"], &plan["plan"]["volumes"][1]["attach"]), (&json!("us-east-1b"), &json!(before[1])));
     assert!(!plan["plan"]["attempts"].to_string().contains("/dev/sdf"), "{plan}");
 
-    // The plan holds as long as the volumes are there.
+    // The plan stays valid as long as the volumes exist.
     sandbox.file("plan.json", plan.to_string());
     ec2.region(|region| region.volumes.iter_mut().for_each(|volume| volume.id = volume.id.replace("vol-0", "vol-f")));
     let changed = sandbox.run("ec2-launch", &["--plan", "plan.json"], "").exits(2).records()[0]["error"].clone();
@@ -110,14 +110,14 @@ fn kept_volumes_are_attached_again_and_their_zone_is_the_hosts() {
     // The boot script finds them by their serials.
     let members = format!("/dev/sdf={} /dev/sdg={}", before[0].replace('-', ""), before[1].replace('-', ""));
     assert!(last_user_data(&ec2).contains(&members));
-    // What is remembered of the host is enough.
+    // Memory is enough to launch it again.
     terminate(&sandbox, "db1");
     sandbox.run("ec2-launch", &["db1"], "").exits(0);
     assert_eq!((ids(&ec2), volumes(&ec2)), (before, COMPLETE.map(str::to_string).into()));
 }
 
 #[test]
-fn volumes_of_an_instance_that_is_ending_are_waited_for() {
+fn volumes_of_an_ending_instance_are_waited_for() {
     let options = Options {
         shutting_down: Duration::from_secs(3),
         attaching: Duration::from_secs(1),
@@ -149,7 +149,7 @@ fn incomplete_set_is_refused_and_nothing_is_created() {
 }
 
 #[test]
-fn run_that_was_cut_off_is_completed_by_the_next_one() {
+fn interrupted_run_is_completed_by_the_next_one() {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = sandbox(&ec2);
     let error = |run: &Outcome| run.records()[0]["error"].as_str().unwrap_or_default().to_string();
@@ -175,7 +175,7 @@ fn run_that_was_cut_off_is_completed_by_the_next_one() {
         (&json!("unchanged"), &COMPLETE.map(str::to_string)[..])
     );
     assert_eq!(ids(&ec2), before);
-    // Everything is done: nothing is changed again.
+    // Nothing is left to do, so nothing is changed.
     let calls = |ec2: &Ec2Server| ec2.count("CreateTags") + ec2.count("AttachVolume");
     let so_far = calls(&ec2);
     launch(&sandbox, &["db1"]).exits(0);
@@ -183,7 +183,7 @@ fn run_that_was_cut_off_is_completed_by_the_next_one() {
 }
 
 #[test]
-fn lost_answer_of_attach_volume_is_found_out() {
+fn lost_answer_of_attach_volume_is_resolved() {
     for fault in [Fault::CutAfter, Fault::CutBefore, Fault::ErrorAfter] {
         let ec2 = Ec2Server::start(Options::default());
         let sandbox = sandbox(&ec2);
@@ -196,7 +196,7 @@ fn lost_answer_of_attach_volume_is_found_out() {
 }
 
 #[test]
-fn volume_of_an_id_is_attached_and_must_be_there_and_free() {
+fn volume_with_an_id_is_attached_and_must_exist_and_be_free() {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = sandbox(&ec2);
     launch(&sandbox, &["db1"]).exits(0);
@@ -224,7 +224,7 @@ fn volume_of_an_id_is_attached_and_must_be_there_and_free() {
 }
 
 #[test]
-fn volumes_that_cannot_be_looked_up_launch_nothing_and_leave_what_runs() {
+fn failed_volume_lookup_launches_nothing_and_changes_nothing() {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = sandbox(&ec2);
     launch(&sandbox, &["db1"]).exits(0);

@@ -13,14 +13,14 @@ fn text<'a>(record: &'a Value, key: &str) -> &'a str {
 }
 
 #[test]
-fn the_same_command_twice_within_the_consistency_delay_makes_one_instance() {
+fn repeating_a_command_within_the_consistency_delay_launches_one_instance() {
     let ec2 = Ec2Server::start(Options { invisible: Duration::from_secs(3), ..Options::default() });
     let sandbox = sandbox(&ec2, PROFILE);
     let launch = |args: &[&str]| {
         let args = [&["-p", "Web", "--wait", "none"], args].concat();
         sandbox.run("ec2-launch", &args, "").exits(0).records().remove(0)
     };
-    // By the token alone, and with what is remembered.
+    // Once with the token alone, and once with memory.
     for args in [["--no-remember", "r1"].as_slice(), &["r2"]] {
         let (first, second) = (launch(args), launch(args));
         assert_eq!(first["instance_id"], second["instance_id"]);
@@ -62,7 +62,7 @@ fn assert_race(profile: &str) {
     assert_same(&ec2, 10, profile, runs);
 }
 
-/// Fails the test unless all runs tell of the same instances, and there are no others.
+/// Fails the test unless all runs report the same instances, and no others exist.
 fn assert_same(ec2: &Ec2Server, count: usize, profile: &str, runs: Vec<(i32, Vec<Value>, String)>) {
     assert_exact(ec2, &hosts(count), profile, "");
     let id = |region: &mut Region, host: &str| region.live(host)[0].id.clone();
@@ -77,16 +77,16 @@ fn assert_same(ec2: &Ec2Server, count: usize, profile: &str, runs: Vec<(i32, Vec
 }
 
 #[test]
-fn twenty_runs_at_once_make_ten_instances() {
+fn twenty_concurrent_runs_launch_ten_instances() {
     assert_race(PROFILE);
 }
 
 #[test]
-fn twenty_runs_at_once_make_ten_instances_with_their_volumes_and_addresses() {
+fn twenty_concurrent_runs_launch_ten_instances_with_volumes_and_addresses() {
     assert_race(RICH);
 }
 
-/// Several runs at once launch hosts whose last instances have ended.
+/// Concurrent runs launch hosts whose last instances have ended.
 fn assert_next_life(listed: Duration, profile: &str, args: &str) {
     let options = Options {
         launch_delay: Duration::from_millis(500),
@@ -110,16 +110,16 @@ fn assert_next_life(listed: Duration, profile: &str, args: &str) {
 }
 
 #[test]
-fn runs_at_once_launch_hosts_again_whose_last_instances_are_listed() {
+fn concurrent_runs_relaunch_hosts_whose_last_instances_are_listed() {
     assert_next_life(Duration::from_secs(3600), PROFILE, "r[1-3]");
 }
 
 #[test]
-fn runs_at_once_launch_hosts_again_whose_last_instances_are_forgotten() {
+fn concurrent_runs_relaunch_hosts_whose_last_instances_are_forgotten() {
     assert_next_life(Duration::ZERO, PROFILE, "--no-remember r[1-3]");
 }
 
 #[test]
-fn runs_at_once_launch_hosts_again_with_the_volumes_and_addresses_that_are_kept() {
+fn concurrent_runs_relaunch_hosts_with_kept_volumes_and_addresses() {
     assert_next_life(Duration::from_secs(3600), RICH, "r[1-3]");
 }

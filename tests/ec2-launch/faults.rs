@@ -36,7 +36,7 @@ fn assert_truth(ec2: &Ec2Server, run: &Outcome, context: &str) {
         assert!([2, 3].contains(&run.code), "{context}");
         assert!(!text("error").is_empty() && run.stderr.contains(text("error")), "{context}");
     }
-    // A run that does not know the instance must not say that it has launched it.
+    // A run that does not know the instance must not report it as launched.
     match id {
         Some(id) if text("action") == "launched" || run.code == 0 => assert_eq!(text("instance_id"), id, "{context}"),
         Some(_) => {}
@@ -99,14 +99,14 @@ fn any_call_may_be_refused() {
     assert_every_call("refused", Fault::unauthorized);
 }
 
-/// The next of a sequence of numbers that only the seed decides (a linear congruential generator, Knuth's MMIX).
+/// The next number of a pseudorandom sequence (a linear congruential generator, Knuth's MMIX).
 fn next_number(seed: &mut u64) -> usize {
     *seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
     (*seed >> 33) as usize
 }
 
 #[test]
-fn several_runs_at_once_with_several_faults_end_with_one_instance_of_each_host() {
+fn concurrent_runs_with_faults_launch_each_host_once() {
     let kinds = [
         Fault::Throttle,
         Fault::ErrorBefore,
@@ -140,7 +140,7 @@ fn several_runs_at_once_with_several_faults_end_with_one_instance_of_each_host()
 }
 
 #[test]
-fn an_answer_that_never_comes_is_not_taken_for_a_failure() {
+fn answer_that_never_arrives_is_not_a_failure() {
     let silent = |action: &str| {
         let ec2 = server();
         ec2.fault(Rule::on(action, Fault::SilenceAfter));
@@ -156,7 +156,7 @@ fn an_answer_that_never_comes_is_not_taken_for_a_failure() {
 }
 
 #[test]
-fn tags_of_volumes_that_are_denied_are_said_and_nothing_is_launched() {
+fn denied_volume_tags_are_reported_and_nothing_is_launched() {
     let ec2 = server();
     let has_volume_tags = |params: &Params| !params.tags_for("volume").is_empty();
     ec2.fault(Rule::on("RunInstances", Fault::unauthorized()).only(has_volume_tags).always());
@@ -167,7 +167,7 @@ fn tags_of_volumes_that_are_denied_are_said_and_nothing_is_launched() {
 }
 
 #[test]
-fn a_lack_of_capacity_is_not_taken_for_a_failure_of_the_server() {
+fn lack_of_capacity_is_not_a_server_failure() {
     let ec2 = server();
     let (zone, kind) = ("us-east-1a".to_string(), "m5.large".to_string());
     ec2.region(|region| region.exhausted = vec![(Some(zone), None), (None, Some(kind))]);

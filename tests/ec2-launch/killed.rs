@@ -22,7 +22,7 @@ fn server() -> Ec2Server {
     })
 }
 
-/// Runs the command and kills it at a call: the calls before it have been answered. Returns whether it came that far.
+/// Runs the command and kills it at this call, after the previous calls were answered. Returns whether it made the call.
 fn is_killed_at(ec2: &Ec2Server, sandbox: &Sandbox, call: usize, after_effect: bool) -> bool {
     let victim: Arc<OnceLock<Pid>> = Arc::default();
     let target = victim.clone();
@@ -39,7 +39,7 @@ fn is_killed_at(ec2: &Ec2Server, sandbox: &Sandbox, call: usize, after_effect: b
     !status.success()
 }
 
-/// Kills runs at each call in turn. `prepare` makes what is there before.
+/// Kills runs at each call in turn. `prepare` sets up the account first.
 fn assert_killed(after_effect: bool, prepare: impl Fn(&Ec2Server, &Sandbox) + Sync) {
     let killed = for_each_number(|call| {
         let ec2 = server();
@@ -62,17 +62,17 @@ fn assert_killed(after_effect: bool, prepare: impl Fn(&Ec2Server, &Sandbox) + Sy
 }
 
 #[test]
-fn a_launch_that_is_killed_at_any_call_is_completed_by_the_next_run() {
+fn launch_killed_at_any_call_is_completed_by_the_next_run() {
     assert_killed(false, |_, _| {});
 }
 
 #[test]
-fn a_launch_that_is_killed_after_the_effect_of_any_call_is_completed_by_the_next_run() {
+fn launch_killed_after_any_call_is_completed_by_the_next_run() {
     assert_killed(true, |_, _| {});
 }
 
 #[test]
-fn a_start_that_is_killed_at_any_call_is_completed_by_the_next_run() {
+fn start_killed_at_any_call_is_completed_by_the_next_run() {
     let stop = |_: &Ec2Server, sandbox: &Sandbox| {
         sandbox.run("ec2-launch", &COMMAND, "").exits(0);
         sandbox.run("ec2-power", &["stop", "--wait", "r1"], "").exits(0);
@@ -82,7 +82,7 @@ fn a_start_that_is_killed_at_any_call_is_completed_by_the_next_run() {
 }
 
 #[test]
-fn a_launch_with_kept_volumes_that_is_killed_at_any_call_is_completed_by_the_next_run() {
+fn launch_with_kept_volumes_killed_at_any_call_is_completed_by_the_next_run() {
     let end = |_: &Ec2Server, sandbox: &Sandbox| {
         sandbox.run("ec2-launch", &COMMAND, "").exits(0);
         sandbox.run("ec2-power", &["terminate", "--yes", "r[1-2]"], "").exits(0);

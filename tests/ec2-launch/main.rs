@@ -34,7 +34,7 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(host, action)| (host.to_string(), action.to_string())).collect()
 }
 
-/// These tags, with the one of the profile's digest, which the record must have.
+/// These tags and the tag with the digest of the profile, which the record must have.
 fn tags(record: &Value, mut tags: Value) -> Value {
     let digest = record["tags"]["profile-digest"].as_str().expect("the tag profile-digest");
     assert!(digest.len() == 12 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
@@ -43,7 +43,7 @@ fn tags(record: &Value, mut tags: Value) -> Value {
 }
 
 #[test]
-fn absent_is_launched_running_is_left_and_stopped_is_started() {
+fn absent_hosts_are_launched_running_left_alone_and_stopped_started() {
     let sandbox = Moto::shared().sandbox();
     let run = launch(&sandbox, &["db[1-2]"], "").exits(0);
     assert_eq!(actions(&run), pairs(&[("db1", "launched"), ("db2", "launched")]));
@@ -67,13 +67,13 @@ fn without_a_profile_hosts_are_started_but_not_launched() {
     assert_eq!(run.records()[1]["error"], "no live instance has this name in us-east-1");
     assert_eq!(
         run.stderr,
-        "ec2-launch: start2: no live instance has this name in us-east-1\nec2-launch: give --profile to launch it by, or the --region that it is in\n\
+        "ec2-launch: start2: no live instance has this name in us-east-1\nec2-launch: use --profile to launch it, or --region if it is in another region\n\
          ec2-launch: 2 hosts: 1 started, 1 failed\n"
     );
 }
 
 #[test]
-fn a_dry_run_shows_the_plan_and_launches_nothing() {
+fn dry_run_shows_the_plan_and_launches_nothing() {
     let moto = Moto::shared();
     let sandbox = moto.sandbox();
     let run = launch(&sandbox, &["--dry-run", "-t", "team=dba", "dry1"], "").exits(0);
@@ -89,7 +89,7 @@ fn a_dry_run_shows_the_plan_and_launches_nothing() {
 }
 
 #[test]
-fn records_come_through_and_their_user_data_and_tags_reach_ec2() {
+fn records_keep_their_keys_and_their_user_data_and_tags_reach_ec2() {
     let moto = Moto::shared();
     let sandbox = moto.sandbox();
     let user_data = STANDARD.encode("#!/bin/sh\necho é\n");
@@ -111,7 +111,7 @@ fn records_come_through_and_their_user_data_and_tags_reach_ec2() {
 }
 
 #[test]
-fn the_profiles_own_parts_become_the_user_data() {
+fn parts_of_the_profile_become_the_user_data() {
     let moto = Moto::shared();
     let sandbox = moto.sandbox();
     let profile = format!("{}  user data: [setup-hostname.sh.j2]\nstartup scripts: [mount.sh]\n", moto.profile());
@@ -134,7 +134,7 @@ fn the_profiles_own_parts_become_the_user_data() {
 }
 
 #[test]
-fn a_file_that_the_profile_names_and_is_not_there_launches_nothing() {
+fn missing_file_of_the_profile_launches_nothing() {
     let moto = Moto::shared();
     let sandbox = moto.sandbox();
     let folder = sandbox.dir().canonicalize().unwrap();
@@ -165,7 +165,7 @@ fn a_file_that_the_profile_names_and_is_not_there_launches_nothing() {
 }
 
 #[test]
-fn two_live_instances_of_one_name_are_left_to_the_user() {
+fn two_live_instances_with_one_name_are_an_error_and_not_changed() {
     let moto = Moto::shared();
     let sandbox = moto.sandbox();
     launch(&sandbox, &["twin1"], "").exits(0);
@@ -181,7 +181,7 @@ fn two_live_instances_of_one_name_are_left_to_the_user() {
 }
 
 #[test]
-fn what_ec2_refuses_is_said_for_its_host() {
+fn refusal_by_ec2_is_reported_for_its_host() {
     let moto = Moto::shared();
     let sandbox = moto.sandbox();
     sandbox.file("Refused.yaml", moto.profile() + "  iam instance profile: nobody\n");
@@ -216,7 +216,7 @@ fn bad_input_launches_nothing() {
     );
     assert_eq!(
         refused(&["--profile", "MySQL", "--region", "all", "bad1"], ""),
-        "ec2-launch: --region all: name the one region to launch in\n"
+        "ec2-launch: --region all: ec2-launch works in one region\n"
     );
     let elsewhere = sandbox.run("ec2-launch", &["--profile", "MySQL", "-z", "eu-west-1a", "bad1"], "").exits(2);
     assert_eq!(elsewhere.records()[0]["error"], "./MySQL.yaml:5:5: profile MySQL has no ami for eu-west-1");
@@ -224,7 +224,7 @@ fn bad_input_launches_nothing() {
 }
 
 #[test]
-fn an_endpoint_that_is_down_loses_no_record() {
+fn unreachable_endpoint_loses_no_record() {
     let mut sandbox = Moto::shared().sandbox();
     sandbox.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
     let run = launch(&sandbox, &[], "{\"host\":\"down1\",\"mine\":1}\ndown2\n").exits(2);
@@ -237,7 +237,7 @@ fn an_endpoint_that_is_down_loses_no_record() {
 }
 
 #[test]
-fn an_unwritable_stdout_is_said_and_what_was_done_too() {
+fn unwritable_stdout_is_reported_with_what_was_done() {
     let sandbox = Moto::shared().sandbox();
     let run = sandbox.sh("ec2-launch --profile MySQL full1 > /dev/full").exits(2);
     assert_eq!(
@@ -251,7 +251,7 @@ fn an_unwritable_stdout_is_said_and_what_was_done_too() {
 }
 
 #[test]
-fn a_launch_whose_answer_got_lost_is_found_and_not_made_twice() {
+fn launch_with_a_lost_answer_is_found_and_not_repeated() {
     let ec2 = FakeEc2::start(|request| match request.split('&').next() {
         Some("Action=RunInstances") => Reply::HangUp,
         _ if request.contains("tag%3AName") => fake_ec2::instances(&[], None),
@@ -267,35 +267,35 @@ fn a_launch_whose_answer_got_lost_is_found_and_not_made_twice() {
 }
 
 #[test]
-fn bad_input_of_one_host_leaves_the_others_undone() {
+fn bad_input_of_one_host_launches_no_other_host() {
     let moto = Moto::shared();
     let sandbox = moto.sandbox();
     sandbox.file("Role.yaml", moto.profile() + "  user data: role.sh.j2\n");
     sandbox.file("role.sh.j2", "#!/bin/sh\necho {{ tags.role }}\n");
     let hosts = "{\"host\":\"half1\",\"tags\":{\"role\":\"db\"}}\nhalf2\n";
     let run = sandbox.run("ec2-launch", &["--profile", "Role"], hosts).exits(2);
-    assert_eq!(run.records()[0]["error"], "not done: the input of another host is bad");
+    assert_eq!(run.records()[0]["error"], "not done: the input of another host is wrong");
     assert!(run.stderr.contains("ec2-launch: half2: "), "{}", run.stderr);
     assert!(!run.stderr.contains("half2: half2"), "{}", run.stderr);
     assert_eq!(sandbox.run("ec2-ls", &["-1", "half*"], "").exits(0).stdout, "");
 }
 
 #[test]
-fn an_id_is_no_name_to_launch_by() {
+fn instance_id_is_refused_as_a_name_to_launch() {
     let sandbox = Moto::shared().sandbox();
     let run = launch(&sandbox, &["i-0123456789abcdef0"], "").exits(3);
     assert_eq!(run.records()[0]["error"], "there is no instance i-0123456789abcdef0 in us-east-1");
 }
 
 #[test]
-fn without_waiting_hosts_come_out_as_they_are() {
+fn without_waiting_records_have_the_current_state() {
     let sandbox = Moto::shared().sandbox();
     let run = launch(&sandbox, &["--no-wait", "soon1"], "").exits(0);
     assert!(["pending", "running"].contains(&run.records()[0]["state"].as_str().unwrap()), "{}", run.stdout);
 }
 
 #[test]
-fn an_elastic_ip_of_its_own_stays_with_the_name() {
+fn own_elastic_ip_stays_with_the_name() {
     let moto = Moto::shared();
     let sandbox = moto.sandbox();
     sandbox.file("Ip.yaml", moto.profile().replace("elastic ip: no", "elastic ip: yes"));
@@ -305,7 +305,7 @@ fn an_elastic_ip_of_its_own_stays_with_the_name() {
     let first = up("ip1");
     assert!(first.is_string(), "{first}");
     sandbox.run("ec2-power", &["terminate", "-y", "--wait", "ip1"], "").exits(0);
-    // EC2 lets go of the address when its instance is terminated, the stand-in does not.
+    // EC2 disassociates the address when its instance is terminated; the stand-in does not.
     moto.call(&[("Action", "DisassociateAddress"), ("PublicIp", first.as_str().unwrap())]);
     assert_eq!(up("ip1"), first);
 }

@@ -66,7 +66,7 @@ fn remembered(moto: &Moto, name: &str) -> Value {
 }
 
 #[test]
-fn the_commands_of_the_report_work_as_printed() {
+fn documented_commands_work_as_printed() {
     let moto = Moto::shared();
     let mut sandbox = moto.sandbox();
     sandbox.env("AWS_REGION", REPORT_REGION);
@@ -109,12 +109,12 @@ fn the_commands_of_the_report_work_as_printed() {
     }
     assert_eq!((&again["tags"], &again["image_id"]), (&launched["tags"], &launched["image_id"]));
     assert_eq!(again["remembered"]["profile"], "UbuntuGeneric32Bit");
-    let said = "ec2-launch: demo01: launched as remembered: profile UbuntuGeneric32Bit (";
+    let said = "ec2-launch: demo01: launched from memory: profile UbuntuGeneric32Bit (";
     assert!(run.stderr.contains(said) && run.stderr.contains("remembered since 20"), "{}", run.stderr);
 }
 
 #[test]
-fn a_run_that_changes_nothing_writes_nothing() {
+fn run_that_changes_nothing_writes_no_memory() {
     let moto = Moto::shared();
     let sandbox = sandbox(moto);
     launch(&sandbox, &["-p", "Web", "-t", "team=web", "same_1"]).exits(0);
@@ -131,7 +131,7 @@ fn a_run_that_changes_nothing_writes_nothing() {
     launch(&sandbox, &["same_1"]).exits(0);
     launch(&sandbox, &["--dry-run", "-p", "MySQL", "same_1"]).exits(0);
     assert_eq!(version(), 1);
-    // Another profile is remembered; what was given at the launch stays.
+    // The other profile is remembered; the zone and tags of the launch stay.
     launch(&sandbox, &["-p", "MySQL", "same_1"]).exits(0);
     assert_eq!(version(), 2);
     let memory = remembered(moto, name);
@@ -139,13 +139,13 @@ fn a_run_that_changes_nothing_writes_nothing() {
 }
 
 #[test]
-fn a_host_that_is_left_or_started_has_its_scripts_in_its_record() {
+fn running_or_started_host_has_its_scripts_in_its_record() {
     let sandbox = sandbox(Moto::shared());
     let scripts = launch(&sandbox, &["-p", "Web", "scripts1"]).exits(0).records()[0]["startup_scripts"].clone();
     assert!(scripts[0].as_str().is_some_and(|path| path.ends_with("/mount.sh")), "{scripts}");
     let left = launch(&sandbox, &["scripts1"]).exits(0).records().remove(0);
     assert_eq!((&left["action"], &left["startup_scripts"]), (&json!(UNCHANGED), &scripts));
-    // Only a launch needs the parts; a script that is not found keeps its name.
+    // Only a launch needs the parts. A missing script keeps its name in the record.
     for file in ["part.sh", "mount.sh"] {
         fs::remove_file(sandbox.dir().join(file)).expect("a file to remove");
     }
@@ -155,7 +155,7 @@ fn a_host_that_is_left_or_started_has_its_scripts_in_its_record() {
 }
 
 #[test]
-fn files_that_a_launch_needs_and_does_not_find_are_all_named() {
+fn all_missing_files_of_a_remembered_profile_are_named() {
     let sandbox = sandbox(Moto::shared());
     launch(&sandbox, &["-p", "Web", "files1"]).exits(0);
     terminate(&sandbox, "files1");
@@ -180,11 +180,11 @@ fn no_remember_neither_reads_nor_writes() {
     launch(&sandbox, &["-p", "Web", "forget2"]).exits(0);
     terminate(&sandbox, "forget2");
     let run = launch(&sandbox, &["--no-remember", "forget2"]).exits(3);
-    assert!(run.stderr.contains("give --profile to launch it by"), "{}", run.stderr);
+    assert!(run.stderr.contains("use --profile to launch it"), "{}", run.stderr);
 }
 
 #[test]
-fn without_the_permission_the_tags_alone_serve_and_it_is_said_once() {
+fn without_permission_tags_are_used_with_one_warning() {
     let moto = Moto::shared();
     let mut sandbox = sandbox(moto);
     let denied = r#"{"__type":"AccessDeniedException","message":"User: x is not authorized"}"#;
@@ -203,50 +203,50 @@ fn without_the_permission_the_tags_alone_serve_and_it_is_said_once() {
     terminate(&sandbox, "denied1");
     let run = launch(&sandbox, &["denied1"]).exits(0);
     assert_eq!((&run.records()[0]["action"], &run.records()[0]["profile"]), (&json!(LAUNCHED), &json!("Web")));
-    let told = "denied1: launched as remembered: profile Web (";
-    assert!(run.stderr.contains(told) && run.stderr.contains("named by the tags of its last"), "{}", run.stderr);
-    // A profile that has changed is not what the host was launched by.
+    let told = "denied1: launched from memory: profile Web (";
+    assert!(run.stderr.contains(told) && run.stderr.contains("found by the tags of its last"), "{}", run.stderr);
+    // A changed profile is not the one that the host was launched from.
     terminate(&sandbox, "denied2");
     let changed = fs::read_to_string(sandbox.dir().join("Web.yaml")).expect("the profile");
     sandbox.file("Web.yaml", changed.replace("m5.large", "m5.xlarge"));
     let run = launch(&sandbox, &["denied2"]).exits(3);
-    let why = "denied2: its last instance was launched by the profile Web (";
+    let why = "denied2: its last instance was launched from the profile Web (";
     assert!(run.stderr.contains(why) && run.stderr.contains("which has changed since"), "{}", run.stderr);
-    assert!(run.stderr.contains("give --profile to launch it by"), "{}", run.stderr);
+    assert!(run.stderr.contains("use --profile to launch it"), "{}", run.stderr);
 }
 
 #[test]
-fn a_memory_that_cannot_be_read_refuses_what_needs_it_and_nothing_else() {
+fn unreadable_memory_refuses_only_hosts_that_need_it() {
     let mut sandbox = sandbox(Moto::shared());
     launch(&sandbox, &["-p", "Web", "silent[1-2]"]).exits(0);
     terminate(&sandbox, "silent1");
     sandbox.env("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:1");
-    // The tags would do for a dry guess, but the memory knows more.
+    // The tags name the profile, but memory knows more.
     fs::remove_file(sandbox.dir().join("Web.yaml")).expect("a file to remove");
     let run = launch(&sandbox, &["silent[1-2]"]).exits(3);
     let records = run.records();
     assert_eq!((&records[0]["action"], &records[1]["action"]), (&json!("failed"), &json!(UNCHANGED)));
     let error = records[0]["error"].as_str().expect("an error");
-    assert!(error.contains("what is remembered of it cannot be read: GetParameters in us-east-1: "), "{error}");
+    assert!(error.contains("its memory cannot be read: GetParameters in us-east-1: "), "{error}");
     let run = launch(&sandbox, &["-p", "MySQL", "silent1"]).exits(0);
     assert_eq!(run.records()[0]["action"], LAUNCHED);
     assert!(run.stderr.contains("silent1: not remembered: PutParameter in us-east-1: "), "{}", run.stderr);
 }
 
 #[test]
-fn user_data_of_a_record_is_asked_for_again() {
+fn user_data_from_a_record_must_be_sent_again() {
     let sandbox = sandbox(Moto::shared());
     let record = |user_data: &str| format!("{{\"host\":\"given1\",\"user_data\":\"{user_data}\"}}\n");
     sandbox.run("ec2-launch", &["-p", "MySQL"], record("aGk=")).exits(0);
     terminate(&sandbox, "given1");
     let run = launch(&sandbox, &["given1"]).exits(2);
-    assert!(run.stderr.contains("its user-data came with its record"), "{}", run.stderr);
+    assert!(run.stderr.contains("its user-data was in its record"), "{}", run.stderr);
     let run = sandbox.run("ec2-launch", &["-"], record("aGk=")).exits(0);
     assert_eq!(run.records()[0]["action"], LAUNCHED);
 }
 
 #[test]
-fn a_memory_that_names_a_file_elsewhere_does_not_get_it() {
+fn memory_cannot_name_a_file_outside_the_profile_folders() {
     let moto = Moto::shared();
     let sandbox = sandbox(moto);
     let secret = sandbox.file("private/secret.sh", "#!/bin/sh\necho secret\n");
@@ -257,11 +257,11 @@ fn a_memory_that_names_a_file_elsewhere_does_not_get_it() {
     launch(&sandbox, &["--dry-run", "foreign1"]).exits(0);
     sandbox.file("private/secret.sh", "#!/bin/sh\necho another secret\n");
     let run = launch(&sandbox, &["foreign1"]).exits(2);
-    assert!(run.stderr.contains("secret.sh is not the file that it was"), "{}", run.stderr);
+    assert!(run.stderr.contains("secret.sh has changed"), "{}", run.stderr);
 }
 
 #[test]
-fn what_is_remembered_is_shown_and_forgotten() {
+fn memory_is_shown_and_deleted() {
     let moto = Moto::shared();
     let sandbox = sandbox(moto);
     launch(&sandbox, &["-p", "Web", "-t", "team=web", "past[1-2]"]).exits(0);
@@ -285,7 +285,7 @@ fn what_is_remembered_is_shown_and_forgotten() {
 }
 
 #[test]
-fn a_memory_that_cannot_be_deleted_is_each_hosts_error() {
+fn memory_that_cannot_be_deleted_is_an_error_of_each_host() {
     let mut sandbox = sandbox(Moto::shared());
     sandbox.env("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:1");
     let run = launch(&sandbox, &["--forget", "kept[1-12]"]).exits(3);

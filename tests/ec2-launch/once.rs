@@ -58,7 +58,7 @@ fn launch(sandbox: &Sandbox, args: &[&str]) -> Outcome {
 const PROFILE: &str = "ami: ami-1\ninstance type: t3.micro\n";
 
 #[test]
-fn two_runs_of_a_command_request_the_same_token_also_with_different_parameters() {
+fn two_runs_use_the_same_token_even_with_different_parameters() {
     let ec2 = FakeEc2::start(|request| match request {
         request if is_run(request) => launched(ID, "web1"),
         _ if request.contains("tag%3AName") => instances(&[], None),
@@ -74,7 +74,7 @@ fn two_runs_of_a_command_request_the_same_token_also_with_different_parameters()
 }
 
 #[test]
-fn an_ended_instance_of_the_name_gives_the_launch_another_token() {
+fn ended_instance_with_the_name_changes_the_token() {
     let ec2 = FakeEc2::start(|request| match request {
         request if is_run(request) => launched(ID, parameters(request)["TagSpecification.1.Tag.1.Value"]),
         _ if request.contains("tag%3AName") => {
@@ -93,7 +93,7 @@ fn an_ended_instance_of_the_name_gives_the_launch_another_token() {
 }
 
 #[test]
-fn a_token_whose_instance_has_ended_is_passed_over_the_same_way_by_all_runs() {
+fn all_runs_skip_the_token_of_an_ended_instance_the_same_way() {
     let known: Mutex<Vec<String>> = Mutex::default();
     let ec2 = FakeEc2::start(move |request| match request {
         request if is_run(request) => {
@@ -123,7 +123,7 @@ fn a_token_whose_instance_has_ended_is_passed_over_the_same_way_by_all_runs() {
 }
 
 #[test]
-fn a_launch_by_another_run_that_differs_is_said_with_its_instance() {
+fn different_launch_by_another_run_is_reported_with_its_instance() {
     let ec2 = FakeEc2::start(|request| match request {
         request if is_run(request) => Reply::Error(
             "IdempotentParameterMismatch",
@@ -135,12 +135,12 @@ fn a_launch_by_another_run_that_differs_is_said_with_its_instance() {
     let sandbox = sandbox(&ec2, PROFILE);
     let run = launch(&sandbox, &["web1"]).exits(3);
     let error = run.records()[0]["error"].as_str().unwrap_or_default().to_string();
-    assert!(error.starts_with(&format!("someone has just launched web1 differently: {ID}, ")), "{error}");
+    assert!(error.starts_with(&format!("another run has just launched web1 differently: {ID}, ")), "{error}");
     assert_eq!((&run.records()[0]["action"], tokens(&ec2).len()), (&json!("failed"), 1));
 }
 
 #[test]
-fn a_launch_that_failed_within_ec2_is_requested_again_with_its_token() {
+fn launch_that_failed_inside_ec2_is_repeated_with_its_token() {
     let count = Mutex::new(0);
     let ec2 = FakeEc2::start(move |request| match request {
         request if is_run(request) => {
@@ -159,7 +159,7 @@ fn a_launch_that_failed_within_ec2_is_requested_again_with_its_token() {
 }
 
 #[test]
-fn a_second_live_instance_that_appears_during_the_launch_is_said() {
+fn second_live_instance_that_appears_during_the_launch_is_reported() {
     let is_launched = Mutex::new(false);
     let ec2 = FakeEc2::start(move |request| {
         let mut is_launched = is_launched.lock().expect("no panic while it was held");
@@ -185,7 +185,7 @@ fn a_second_live_instance_that_appears_during_the_launch_is_said() {
 }
 
 #[test]
-fn a_lack_of_capacity_leads_to_the_next_type_and_zone_with_another_token() {
+fn lack_of_capacity_tries_the_next_type_and_zone_with_another_token() {
     let ec2 = FakeEc2::start(|request| match request {
         request if is_run(request) => {
             match (parameters(request)["InstanceType"], parameters(request)["Placement.AvailabilityZone"]) {
@@ -207,7 +207,7 @@ fn a_lack_of_capacity_leads_to_the_next_type_and_zone_with_another_token() {
     let mut tokens = tokens(&ec2);
     tokens.dedup();
     assert_eq!(tokens.len(), 4);
-    // With one type and zone less there is none left.
+    // Without this type and zone, none is left.
     let run = launch(&sandbox, &["-z", "us-east-1a", "web1"]).exits(3);
     let (record, error) =
         (&run.records()[0], "all 2 instance types and zones were tried, the last one: RunInstances in ");
@@ -216,7 +216,7 @@ fn a_lack_of_capacity_leads_to_the_next_type_and_zone_with_another_token() {
 }
 
 #[test]
-fn a_plan_is_executed_as_written_or_not_at_all() {
+fn plan_is_executed_as_written_or_not_at_all() {
     let sandbox = Moto::shared().sandbox();
     let plan = |args: &[&str]| {
         let args = [&["--profile", "MySQL", "--no-remember", "-t", "team=plan", "--dry-run"], args].concat();
@@ -231,11 +231,11 @@ fn a_plan_is_executed_as_written_or_not_at_all() {
         (&json!("launched"), &json!("plan"), None)
     );
     assert_eq!(run.stderr, "ec2-launch: 2 hosts: 2 launched\n");
-    // The same plan again would launch what is there.
+    // Executing the plan again would launch hosts that exist.
     let run = sandbox.run("ec2-launch", &["--plan", "-"], &first).exits(2);
     let error = run.records()[1]["error"].as_str().unwrap_or_default().to_string();
     assert!(error.starts_with("changed since the plan was made: there is i-"), "{error}");
-    // One host that has changed leaves the others undone.
+    // If one host has changed, nothing is done for the others.
     let second = plan(&["plan[2-3]"]);
     sandbox.run("ec2-power", &["stop", "--wait", "plan2"], "").exits(0);
     let run = sandbox.run("ec2-launch", &["--plan", "-"], &second).exits(2);
@@ -253,7 +253,7 @@ fn a_plan_is_executed_as_written_or_not_at_all() {
 }
 
 #[test]
-fn a_host_in_another_zone_is_left_there_and_said() {
+fn host_in_another_zone_stays_there_with_a_warning() {
     let sandbox = Moto::shared().sandbox();
     let launch = |zone: &str| sandbox.run("ec2-launch", &["--profile", "MySQL", "-z", zone, "placed1"], "").exits(0);
     launch("us-east-1a");

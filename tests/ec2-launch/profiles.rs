@@ -4,7 +4,7 @@ use kit::{Moto, Sandbox};
 use serde_json::{Value, json};
 
 #[test]
-fn show_profile_prints_it_resolved_and_what_it_prints_is_the_same_profile() {
+fn show_profile_prints_a_resolved_profile_that_reads_back_the_same() {
     let sandbox = Sandbox::new();
     sandbox.file("profiles/base.yaml", "name: base\nami: ami-1\ntags: {team: ops}\nkey pair: prod\n");
     sandbox.file(
@@ -24,7 +24,7 @@ fn show_profile_prints_it_resolved_and_what_it_prints_is_the_same_profile() {
 }
 
 #[test]
-fn all_mistakes_of_a_profile_are_named_and_nothing_is_launched() {
+fn all_mistakes_of_a_profile_are_reported_and_nothing_is_launched() {
     let moto = Moto::shared();
     let sandbox = moto.sandbox();
     let volumes = "volumes:\n- {device: /dev/sdf, size: 5}\n- {device: /dev/sdg, sise: 5}\n";
@@ -39,7 +39,7 @@ fn all_mistakes_of_a_profile_are_named_and_nothing_is_launched() {
 }
 
 #[test]
-fn parts_of_an_extended_profile_are_found_beside_it() {
+fn parts_of_an_extended_profile_are_found_next_to_it() {
     let moto = Moto::shared();
     let sandbox = moto.sandbox();
     sandbox.file("profiles/base.yaml", format!("{}  user data: [part.sh]\n", moto.profile().replace("MySQL", "base")));
@@ -65,7 +65,7 @@ fn set_overrides_a_profile_for_one_run() {
 }
 
 #[test]
-fn profiles_are_listed_and_a_file_of_several_asks_for_one() {
+fn profiles_are_listed_and_a_file_with_several_needs_a_name() {
     let mut sandbox = Sandbox::new();
     sandbox.env("XDG_CONFIG_HOME", sandbox.dir().join("none").display().to_string());
     sandbox.file(

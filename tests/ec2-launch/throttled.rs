@@ -9,16 +9,16 @@ fn server() -> Ec2Server {
 }
 
 #[test]
-fn a_run_keeps_to_the_buckets_and_launches_all_its_hosts() {
+fn run_keeps_to_the_request_limits_and_launches_all_its_hosts() {
     let ec2 = server();
     let run = sandbox(&ec2, PROFILE).run("ec2-launch", &["-p", "Web", "r[1-30]"], "").exits(0);
     assert_exact(&ec2, &hosts(30), PROFILE, &run.stderr);
-    // A busy machine may hold up some calls and send them at once.
+    // A busy machine may delay some calls and then send them together.
     assert!(ec2.throttled() <= 3, "{} of {} calls were throttled", ec2.throttled(), ec2.calls().len());
 }
 
 #[test]
-fn runs_that_share_the_buckets_launch_all_their_hosts() {
+fn runs_that_share_the_request_limits_launch_all_their_hosts() {
     let ec2 = server();
     for (code, records, stderr) in race(&ec2, PROFILE, &["r[1-10]", "r[11-20]", "r[21-30]"]) {
         assert_eq!(code, 0, "{stderr}");

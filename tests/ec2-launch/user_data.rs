@@ -1,10 +1,10 @@
-//! The user-data that a profile's parts become.
+//! User-data made from the parts of a profile.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kit::{Moto, Sandbox, element};
 
-/// A sandbox with a profile `Parts` of these parts.
+/// A sandbox with a profile `Parts` that has these parts.
 fn sandbox(moto: &Moto, parts: &str) -> Sandbox {
     let sandbox = moto.sandbox();
     sandbox.file("Parts.yaml", format!("{}  user data: [{parts}]\n", moto.profile()));
@@ -12,7 +12,7 @@ fn sandbox(moto: &Moto, parts: &str) -> Sandbox {
 }
 
 #[test]
-fn cloud_configs_of_a_profile_that_lose_a_list_are_refused_before_anything_is_launched() {
+fn cloud_configs_that_lose_a_list_are_refused_before_the_launch() {
     let moto = Moto::shared();
     let sandbox = sandbox(moto, "base.cfg, web.cfg.j2");
     sandbox.file("base.cfg", "#cloud-config\nruncmd: [a]\n");
@@ -20,7 +20,7 @@ fn cloud_configs_of_a_profile_that_lose_a_list_are_refused_before_anything_is_la
     let lost = "both have the list runcmd: cloud-init would keep only that of";
     let run = sandbox.run("ec2-launch", &["--profile", "Parts", "lossy1"], "").exits(2);
     assert!(run.stderr.contains("base.cfg (line 2) and ") && run.stderr.contains(lost), "{}", run.stderr);
-    // That is an option of mkuserdata alone.
+    // Only mkuserdata has this option.
     assert!(!run.stderr.contains("--force"), "{}", run.stderr);
     sandbox.file("web.cfg.j2", "#cloud-config\npackages: [a]\n");
     sandbox.file("Parts.yaml", format!("{}  user data: [base.cfg, web.cfg]\n", moto.profile()));
@@ -31,7 +31,7 @@ fn cloud_configs_of_a_profile_that_lose_a_list_are_refused_before_anything_is_la
 }
 
 #[test]
-fn raw_user_data_of_a_profile_reaches_ec2_as_it_is() {
+fn raw_user_data_of_a_profile_reaches_ec2_unchanged() {
     let moto = Moto::shared();
     let sandbox = sandbox(moto, "\"windows.ps1:raw\"");
     let script = "<powershell>\r\nRename-Computer web1\r\n</powershell>\r\n".repeat(40);

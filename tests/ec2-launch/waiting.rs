@@ -11,19 +11,19 @@ fn launch(sandbox: &Sandbox, args: &[&str]) -> kit::Outcome {
 }
 
 #[test]
-fn hosts_whose_sshd_answers_are_ready() {
+fn hosts_are_ready_once_their_sshd_answers() {
     let sshd = Sshd::everywhere();
     let sandbox = Moto::shared().sandbox();
     let port = sshd.port().to_string();
     let run = launch(&sandbox, &["--wait", "ssh", "--ssh-port", &port, "ready[1-3]"]).exits(0);
     assert!(run.records().iter().all(|record| record["action"] == "launched"), "{}", run.stdout);
-    // The port of a record counts before the option.
+    // The port of a record overrides the option.
     let line = format!("{{\"host\":\"ready1\",\"port\":{port}}}\n");
     sandbox.run("ec2-launch", &["--no-remember", "--wait=ssh", "--ssh-port", "1"], line).exits(0);
 }
 
 #[test]
-fn a_host_whose_sshd_does_not_answer_is_launched_with_an_error() {
+fn host_whose_sshd_does_not_answer_is_launched_with_an_error() {
     let sandbox = Moto::shared().sandbox();
     let run = launch(&sandbox, &["--wait", "ssh", "--ssh-port", "1", "--timeout", "1", "refuses1"]).exits(3);
     let record = &run.records()[0];
@@ -31,27 +31,25 @@ fn a_host_whose_sshd_does_not_answer_is_launched_with_an_error() {
     let address = record["private_ip"].as_str().expect("an address");
     let why = format!("sshd on {address}:1 did not answer within 1 s: connection refused");
     assert_eq!(record["error"], why);
-    assert!(run.stderr.contains("choose the address with --address"), "{}", run.stderr);
-    // Something that accepts connections and never says anything, for the host that was launched above.
+    assert!(run.stderr.contains("select the address with --address"), "{}", run.stderr);
+    // A server that accepts connections and sends nothing, for the host launched above.
     let silent = TcpListener::bind("0.0.0.0:0").expect("a free port");
     let port = silent.local_addr().expect("an address").port().to_string();
     let run = launch(&sandbox, &["--wait", "ssh", "--ssh-port", &port, "--timeout", "1", "refuses1"]).exits(3);
     let record = &run.records()[0];
     assert_eq!(record["action"], "failed");
-    let why = format!("sshd on {address}:{port} did not answer within 1 s: it accepts connections and sends nothing");
+    let why =
+        format!("sshd on {address}:{port} did not answer within 1 s: it accepts the connection but sends nothing");
     assert_eq!(record["error"], why);
     let run = launch(&sandbox, &["--wait", "ssh", "--address", "mine", "--timeout", "1", "refuses1"]).exits(3);
     assert_eq!(run.records()[0]["error"], "the record has no address in \"mine\"");
 }
 
 #[test]
-fn options_that_do_not_go_together_are_refused() {
+fn conflicting_options_are_refused() {
     let sandbox = Moto::shared().sandbox();
     for (args, why) in [
-        (
-            &["--no-wait", "--host-keys"][..],
-            "--host-keys reads the console of an instance that runs: leave out --wait none",
-        ),
+        (&["--no-wait", "--host-keys"][..], "--host-keys needs running instances: leave out --wait none"),
         (&["--address", "public_ip", "-w"], "--address goes with --wait ssh"),
     ] {
         let run = launch(&sandbox, &[&["never1"], args].concat()).exits(2);
@@ -64,7 +62,7 @@ fn options_that_do_not_go_together_are_refused() {
         Moto::shared().profile().replace("name: MySQL", "name: Ip").replace("elastic ip: no", "elastic ip: yes"),
     );
     let run = sandbox.run("ec2-launch", &["--profile", "Ip", "--wait", "none", "never1"], "").exits(2);
-    let why = "ec2-launch: the profile's elastic ip needs an instance that runs: leave out --wait none\n";
+    let why = "ec2-launch: the profile's elastic ip needs a running instance: leave out --wait none\n";
     assert_eq!(run.stderr, why);
     assert_eq!(sandbox.run("ec2-ls", &["-1", "never*"], "").exits(0).stdout, "");
 }
@@ -83,7 +81,7 @@ fn startup_scripts_run_on_hosts_as_soon_as_they_answer() {
 }
 
 #[test]
-fn a_part_that_keeps_host_keys_off_the_console_is_warned_of_where_they_are_read() {
+fn part_that_hides_host_keys_from_the_console_gives_a_warning_with_host_keys() {
     let sandbox = Moto::shared().sandbox();
     sandbox.file("quiet.cfg", "#cloud-config\nssh: {emit_keys_to_console: false}\n");
     let args = ["--set", "user data=quiet.cfg", "--dry-run", "quiet1"];
@@ -133,7 +131,7 @@ fn block(key: &str) -> String {
     )
 }
 
-/// A sandbox whose pssh-rs knows no host.
+/// A sandbox whose known_hosts is empty.
 fn sandbox(ec2: &FakeEc2, sshd: &Sshd) -> Sandbox {
     let mut sandbox = Moto::shared().sandbox();
     sshd.open_to(&mut sandbox);
@@ -144,10 +142,10 @@ fn sandbox(ec2: &FakeEc2, sshd: &Sshd) -> Sandbox {
 }
 
 #[test]
-fn pssh_rs_accepts_the_machine_whose_keys_the_console_showed_and_no_other() {
+fn pssh_rs_accepts_only_the_host_keys_of_the_console() {
     let (sshd, other) = (Sshd::start(), Sshd::start());
     let launch = "ec2-launch --no-remember --host-keys keys1 | pssh-rs -- echo here";
-    // At first there is nothing, then the output of the boot before, with a key that has changed since.
+    // First there is no output, then the output of the previous boot with an old key.
     let consoles = vec![
         (AFTER, String::new()),
         (BEFORE, block(&other.host_key("ed25519"))),
@@ -163,11 +161,11 @@ fn pssh_rs_accepts_the_machine_whose_keys_the_console_showed_and_no_other() {
 }
 
 #[test]
-fn a_console_without_keys_is_an_error_that_says_what_to_check() {
+fn console_without_host_keys_is_an_error_with_a_hint() {
     let sshd = Sshd::start();
     let finished = "[ 31.2] cloud-init[612]: Cloud-init v. 24.1.3 finished at Sun, 29 Nov 2026 05:01:00 +0000.\r\n";
     for (text, why) in [
-        (finished.to_string(), "cloud-init has finished and printed no host keys on the console"),
+        (finished.to_string(), "cloud-init has finished without printing host keys on the console"),
         ("[ 0.0] Linux\r\n".to_string(), "the console shows no host keys of this boot within 2 s"),
     ] {
         let ec2 = ec2("nokeys1", vec![(AFTER, text)]);

@@ -28,7 +28,7 @@ impl Bastion {
         self.sandbox.run("ec2-ls", &[], "")
     }
 
-    /// Runs ec2-ls, which must refuse with this message before it asks anyone.
+    /// Runs ec2-ls, which must fail with this message before it sends any request.
     #[track_caller]
     fn refuses(&self, message: &str) {
         let run = self.ls().exits(2);
@@ -39,7 +39,7 @@ impl Bastion {
 
 #[test]
 fn without_a_profile_the_role_is_used() {
-    // This shows that the role is in reach, and so what the other tests are about.
+    // The role can be used, which the other tests rely on.
     let mut bastion = Bastion::new("[default]\nregion = us-east-1\n");
     bastion.ls().exits(0);
     assert!(
@@ -47,7 +47,7 @@ fn without_a_profile_the_role_is_used() {
         "{:?}",
         bastion.role.requests()
     );
-    // A profile that exists and names no credentials leaves them to the role, as in awscli.
+    // A profile without credentials uses the role, as in awscli.
     bastion.sandbox.env("AWS_PROFILE", "default");
     bastion.ls().exits(0);
     let container = format!("{}/container", bastion.role.endpoint);
@@ -57,7 +57,7 @@ fn without_a_profile_the_role_is_used() {
 }
 
 #[test]
-fn a_profile_that_does_not_exist_is_refused_by_every_tool() {
+fn missing_profile_is_refused_by_every_tool() {
     let mut bastion = Bastion::new("[profile dev]\nregion = us-east-1\n[other]\nregion = us-east-1\n");
     let container = format!("{}/container", bastion.role.endpoint);
     bastion.sandbox.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", container);
@@ -68,7 +68,7 @@ fn a_profile_that_does_not_exist_is_refused_by_every_tool() {
     bastion.sandbox.env("AWS_DEFAULT_PROFILE", "");
     bastion.refuses("AWS_DEFAULT_PROFILE is set and empty");
     bastion.sandbox.env("AWS_DEFAULT_PROFILE", "nosuch");
-    // Keys in the environment do not change that.
+    // Keys in the environment make no difference.
     bastion.sandbox.env("AWS_ACCESS_KEY_ID", "testing").env("AWS_SECRET_ACCESS_KEY", "testing");
     let why = "the AWS profile \"nosuch\" (from AWS_DEFAULT_PROFILE) does not exist";
     bastion.refuses(why);
@@ -86,7 +86,7 @@ fn a_profile_that_does_not_exist_is_refused_by_every_tool() {
 }
 
 #[test]
-fn a_source_profile_that_does_not_exist_is_refused() {
+fn missing_source_profile_is_refused() {
     let role = "role_arn = arn:aws:iam::123456789012:role/r\n";
     let config = format!(
         "[profile near]\n{role}source_profile = gone\n[profile far]\n{role}source_profile = near\n\
@@ -100,7 +100,7 @@ fn a_source_profile_that_does_not_exist_is_refused() {
         bastion.sandbox.env("AWS_PROFILE", name);
         bastion.refuses("source_profile \"gone\" of the AWS profile \"near\" does not exist");
     }
-    // What else keeps a profile from having credentials does not lead to the role either.
+    // A profile whose credentials fail for another reason does not use the role either.
     bastion.sandbox.env("AWS_REGION", "us-east-1");
     for name in ["loop", "no-role", "empty-source", "unset", "ecs", "sso"] {
         bastion.sandbox.env("AWS_PROFILE", name);
@@ -115,13 +115,13 @@ fn a_source_profile_that_does_not_exist_is_refused() {
         .env("AWS_SECRET_ACCESS_KEY", "testing")
         .env("AWS_PROFILE", "near");
     bastion.refuses("source_profile \"gone\" of the AWS profile \"near\" does not exist");
-    // The default profile needs no naming.
+    // The default profile is used without being named.
     let bastion = Bastion::new(&format!("[default]\n{role}source_profile = gone\n"));
     bastion.refuses("source_profile \"gone\" of the AWS profile \"default\" does not exist");
 }
 
 #[test]
-fn a_configuration_that_cannot_be_read_is_refused() {
+fn unreadable_configuration_is_refused() {
     let bastion = Bastion::new("");
     let file = bastion.sandbox.file(".aws/config", b"# caf\xe9\n[default]\naws_access_key_id = AKID\n");
     bastion.refuses(&format!("{}: it is not UTF-8", file.display()));
@@ -130,14 +130,14 @@ fn a_configuration_that_cannot_be_read_is_refused() {
 }
 
 #[test]
-fn half_of_the_variables_of_credentials_is_refused() {
+fn incomplete_credentials_in_the_environment_are_refused() {
     let mut bastion = Bastion::new("");
     bastion.sandbox.env("AWS_ACCESS_KEY_ID", "testing");
     bastion.refuses("AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not");
 }
 
 #[test]
-fn half_of_a_key_pair_in_a_profile_is_refused() {
+fn incomplete_credentials_in_a_profile_are_refused() {
     let mut bastion =
         Bastion::new("[profile half]\naws_access_key_id = AKID\n[profile other]\naws_secret_access_key = secret\n");
     bastion.sandbox.env("AWS_PROFILE", "half");
@@ -147,7 +147,7 @@ fn half_of_a_key_pair_in_a_profile_is_refused() {
 }
 
 #[test]
-fn a_profile_that_exists_is_used() {
+fn existing_profile_is_used() {
     let role = "role_arn = arn:aws:iam::123456789012:role/r\n";
     let config = &format!(
         "[profile base]\nregion = eu-west-1\n[profile assumed]\n{role}source_profile = keys\n\

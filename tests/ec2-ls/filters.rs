@@ -35,7 +35,7 @@ fn tag(ec2: &Ec2Server, host: &str, key: &str, value: &str) {
     });
 }
 
-/// The names that a run gives; an instance without a name is `-`.
+/// The names that a run lists; `-` is an instance without a name.
 fn names(sandbox: &Sandbox, args: &[&str]) -> String {
     let run = sandbox.run("ec2-ls", &[&["-1"], args].concat(), "");
     assert!(run.code <= 1, "{args:?}: {}", run.stderr);
@@ -44,7 +44,7 @@ fn names(sandbox: &Sandbox, args: &[&str]) -> String {
 }
 
 #[test]
-fn each_filter_finds_its_instances_with_ec2_and_without() {
+fn filters_find_the_same_instances_with_and_without_ec2() {
     let (ec2, sandbox) = fleet();
     sandbox.sh("ec2-ls --state all > saved.jsonl").exits(0);
     let (private, public) =
@@ -148,7 +148,7 @@ fn matcher_agrees_with_ec2_on_any_pattern() {
 }
 
 #[test]
-fn any_text_is_a_value() {
+fn filter_values_can_be_any_text() {
     let ec2 = Ec2Server::start(Options::default());
     let values =
         ["a\tb", "a\nb", "\"quoted\"", "it's", "日本語", "\u{1b}[31mred\u{1b}[0m", "a,b", "a=b", "~", r"a\b", "a*b?"];
@@ -163,13 +163,13 @@ fn any_text_is_a_value() {
         let word = format!("\"odd key=\\t日\"={escaped}");
         assert_eq!(names(&sandbox, &[&word]), format!("h{number}"), "{word:?}");
     }
-    // A terminal is not told to change its colour.
+    // Escape sequences of a word are not written to stderr.
     let run = sandbox.run("ec2-ls", &["role=\u{1b}[31mred,x"], "").exits(0);
     assert!(!run.stderr.contains('\u{1b}'), "{}", run.stderr);
 }
 
 #[test]
-fn what_cannot_be_is_refused_with_advice() {
+fn impossible_filters_are_refused_with_a_hint() {
     let sandbox = Ec2Server::start(Options::default()).sandbox();
     for (args, message) in [
         (
@@ -177,13 +177,13 @@ fn what_cannot_be_is_refused_with_advice() {
             "'instance-type=t3.*': instance-type is a fact of EC2, not a tag\nec2-ls: write --type 't3.*'; for a tag of that name, 'tag:instance-type=t3.*'\n",
         ),
         (&["private_ip=10.*"], "'private_ip=10.*': private_ip is a fact of EC2, not a tag\n"),
-        (&["=x"], "=x: a tag without a key\n"),
+        (&["=x"], "=x: a tag has no key\n"),
         (&["role=web", "role!=web"], "no instance is both role=web and 'role!=web'\n"),
         (&["role~("], "'role~(': not a regular expression: unclosed group\n"),
         (&["web[1-3]*"], "web[1-3]*: a pattern has * and ?, but not [...]\n"),
         (&["--ip", "10.1.2"], "--ip 10.1.2: not an address\n"),
         (&["--ip", "10.1.2.0/33"], "--ip 10.1.2.0/33: not a network\n"),
-        (&["--launched-after", "2d", "--launched-before", "7d"], "nothing is launched after"),
+        (&["--launched-after", "2d", "--launched-before", "7d"], "--launched-after is not earlier than"),
         (&["--launched-after", "2999-01-01"], "--launched-after: the time is in the future\n"),
         (&["--launched-before", "tuesday"], "--launched-before tuesday: not a time\n"),
         (&["--filter", "Name=x"], "--filter Name=x: it has no Values"),
@@ -205,7 +205,7 @@ fn what_cannot_be_is_refused_with_advice() {
 }
 
 #[test]
-fn what_finds_nothing_says_what_else_it_may_mean() {
+fn filters_that_match_nothing_suggest_another_meaning() {
     let (_ec2, sandbox) = fleet();
     for (word, advice) in [
         ("state=running", "state=running looks for a tag; --state running looks for the fact of EC2"),
@@ -220,7 +220,7 @@ fn what_finds_nothing_says_what_else_it_may_mean() {
 }
 
 #[test]
-fn zone_says_where_to_look() {
+fn zone_selects_the_region() {
     let (_ec2, mut sandbox) = fleet();
     sandbox.env("AWS_REGION", "eu-west-1");
     assert_eq!(names(&sandbox, &["--zone", "us-east-1b"]), "db1");
@@ -247,7 +247,7 @@ fn records_of_stdin_keep_their_keys_and_order() {
 }
 
 #[test]
-fn two_hosts_of_one_name_both_come_out_and_one_of_two_words_once() {
+fn two_hosts_with_one_name_are_both_listed_and_a_host_named_twice_once() {
     let (ec2, sandbox) = fleet();
     ec2.launch(["web1"], &[]);
     assert_eq!(names(&sandbox, &["web1"]), "web1 web1");

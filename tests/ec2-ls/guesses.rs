@@ -1,4 +1,4 @@
-//! What a first guess at the command line of `ec2-ls` gives: what was meant, or a hint that works.
+//! Plausible guesses at the command line of `ec2-ls` do what was meant, or give a hint that works.
 
 use crate::show::hosts;
 use kit::ec2_server::{Ec2Server, Fault, Rule};
@@ -18,7 +18,7 @@ fn fleet() -> (Ec2Server, Sandbox) {
 }
 
 #[test]
-fn tag_is_found_by_the_spelling_of_columns() {
+fn tag_filters_accept_the_spelling_of_columns() {
     let (_ec2, sandbox) = fleet();
     assert_eq!(sandbox.run("ec2-ls", &["-1", "tags.role=web"], "").exits(0).stdout, "web1\nweb2\n");
 }
@@ -51,7 +51,7 @@ fn host_that_a_filter_leaves_out_is_found() {
     sandbox.file("fleet.jsonl", &fleet);
     let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "role=web", "web1", "db[1-2]"], "").exits(1);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("web1\n", "ec2-ls: not found: db2\n"));
-    // One that has ended is not there any more.
+    // A terminated host counts as missing.
     sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "web1"], "").exits(0);
     let run = sandbox.run("ec2-ls", &["-1", "role=web", "-"], &fleet).exits(1);
     assert!(run.stderr.starts_with("ec2-ls: not found: web1 (instance i-"), "{}", run.stderr);
@@ -70,7 +70,7 @@ fn empty_endpoint_counts_as_unset() {
 }
 
 #[test]
-fn time_without_an_answer_is_told_with_all_attempts() {
+fn timeout_message_counts_all_attempts() {
     let (ec2, sandbox) = fleet();
     ec2.fault(Rule::on("DescribeInstances", Fault::SilenceBefore).always());
     let started = Instant::now();

@@ -50,7 +50,7 @@ fn tags_names_patterns_and_ids_find_hosts_in_natural_order() {
 }
 
 #[test]
-fn a_record_has_the_facts_of_ec2() {
+fn record_has_the_facts_of_ec2() {
     let moto = Moto::shared();
     instances(moto, &[("facts1", "facts")]);
     let run = moto.sandbox().run("ec2-ls", &["role=facts"], "").exits(0);
@@ -68,7 +68,7 @@ fn a_record_has_the_facts_of_ec2() {
 }
 
 #[test]
-fn more_instances_than_a_filter_takes_all_come_out() {
+fn more_instances_than_a_filter_allows_are_all_listed() {
     let moto = Moto::shared();
     let base = [("Action", "RunInstances"), ("ImageId", &moto.image), ("InstanceType", "m5.large")];
     moto.call(&[base.as_slice(), &[("MinCount", "230"), ("MaxCount", "230"), ("SubnetId", &moto.subnet)]].concat());
@@ -82,18 +82,18 @@ fn more_instances_than_a_filter_takes_all_come_out() {
 }
 
 #[test]
-fn a_region_that_does_not_answer_is_said_and_the_others_are_listed() {
+fn region_that_does_not_answer_is_reported_and_the_others_are_listed() {
     let moto = Moto::shared();
     instances(moto, &[("partial1", "partial")]);
     let sandbox = moto.sandbox();
-    // The stand-in knows no such region, and answers with no EC2 error at all.
+    // The stand-in does not know this region, and answers without an EC2 error.
     let run = sandbox.run("ec2-ls", &["-r", "us-east-1,nosuch-1", "-1", "role=partial"], "").exits(3);
     assert!(run.stderr.starts_with("ec2-ls: DescribeInstances in nosuch-1: "), "{}", run.stderr);
     assert_eq!(run.stdout, "partial1\n");
 }
 
 #[test]
-fn an_inventory_of_several_regions_is_looked_up_where_each_host_is() {
+fn records_are_looked_up_in_their_own_regions() {
     let moto = Moto::shared();
     instances(moto, &[("inventory1", "inventory")]);
     let sandbox = moto.sandbox();
@@ -108,7 +108,7 @@ fn an_inventory_of_several_regions_is_looked_up_where_each_host_is() {
 }
 
 #[test]
-fn terminated_instances_are_left_out_unless_asked_for() {
+fn terminated_instances_are_listed_only_on_request() {
     let moto = Moto::shared();
     instances(moto, &[("gone1", "gone"), ("gone2", "gone")]);
     let sandbox = moto.sandbox();
@@ -119,7 +119,7 @@ fn terminated_instances_are_left_out_unless_asked_for() {
 }
 
 #[test]
-fn what_is_not_found_is_said() {
+fn missing_hosts_are_reported() {
     let moto = Moto::shared();
     instances(moto, &[("found1", "found")]);
     let sandbox = moto.sandbox();
@@ -131,7 +131,7 @@ fn what_is_not_found_is_said() {
 }
 
 #[test]
-fn several_regions_are_listed_together_and_one_that_is_unknown_is_not_hidden() {
+fn several_regions_are_listed_together_and_an_unknown_one_is_reported() {
     let moto = Moto::shared();
     instances(moto, &[("region1", "regions")]);
     let sandbox = moto.sandbox();
@@ -146,7 +146,7 @@ fn several_regions_are_listed_together_and_one_that_is_unknown_is_not_hidden() {
 }
 
 #[test]
-fn a_shell_loop_keeps_its_stdin() {
+fn stdin_of_a_shell_loop_is_not_read() {
     let moto = Moto::shared();
     instances(moto, &[("loop1", "loop"), ("loop2", "loop")]);
     let run =
@@ -155,7 +155,7 @@ fn a_shell_loop_keeps_its_stdin() {
 }
 
 #[test]
-fn what_keeps_it_from_ec2_is_one_clear_line() {
+fn connection_errors_are_one_clear_line() {
     let moto = Moto::shared();
     let mut sandbox = moto.sandbox();
     sandbox.env("AWS_ACCESS_KEY_ID", "").env("AWS_SECRET_ACCESS_KEY", "");
@@ -188,14 +188,14 @@ fn what_keeps_it_from_ec2_is_one_clear_line() {
 }
 
 #[test]
-fn a_credential_process_that_hangs_is_given_up_and_ctrl_c_is_obeyed() {
+fn hanging_credential_process_is_given_up_and_ctrl_c_works() {
     let moto = Moto::shared();
     let mut sandbox = moto.sandbox();
     sandbox.file(".aws/config", "[profile slow]\ncredential_process = sleep 60\n");
     sandbox.env("AWS_PROFILE", "slow").env("AWS_ACCESS_KEY_ID", "").env("AWS_SECRET_ACCESS_KEY", "");
     let started = Instant::now();
     let run = sandbox.run("ec2-ls", &[], "").exits(2);
-    // Once, and not once for each attempt of the call.
+    // The message comes once, not once for each attempt.
     assert!(started.elapsed() < Duration::from_secs(50), "{:?}", started.elapsed());
     assert!(run.stderr.contains("the AWS credentials in the profile slow cannot be used: "), "{}", run.stderr);
 
@@ -217,7 +217,7 @@ fn launch_with(moto: &Moto, region: &str, host: &str, user_data: Option<&str>) {
 }
 
 #[test]
-fn user_data_comes_back_as_it_was_given_from_every_region() {
+fn user_data_is_read_unchanged_from_every_region() {
     let moto = Moto::shared();
     let bytes: Vec<u8> = (0..16_384).map(|number| (number * 31 % 251) as u8).collect();
     let (most, text) = (BASE64_STANDARD.encode(bytes), BASE64_STANDARD.encode("#!/bin/sh\necho é\n"));
@@ -237,19 +237,19 @@ fn user_data_comes_back_as_it_was_given_from_every_region() {
     let asked_for_nothing = sandbox.run("ec2-ls", &["ud1"], "").exits(0);
     assert_eq!(asked_for_nothing.records()[0].get("user_data"), None);
 
-    // What an older record says is replaced.
+    // Values of an older record are replaced.
     let old = format!("{{\"host\":\"ud2\",\"user_data\":\"{text}\",\"error\":\"old\"}}\n");
     let run = sandbox.run("ec2-ls", &["--user-data", "-"], old).exits(0);
     assert!(run.stdout.starts_with("{\"host\":\"ud2\",\"user_data\":null,\"instance_id\""), "{}", run.stdout);
 
-    // A table is for a terminal: sizes, no secrets.
+    // A table shows sizes instead of secrets.
     let run = sandbox.run("ec2-ls", &[args.as_slice(), &["-o", "table"]].concat(), "").exits(0);
     let last = |line: &str| line.split_whitespace().last().unwrap().to_string();
     assert_eq!(run.stdout.lines().skip(1).map(last).collect::<Vec<_>>(), ["16384", "-", "18", "-"]);
 }
 
 #[test]
-fn what_a_host_was_launched_with_launches_another() {
+fn user_data_of_a_host_launches_another() {
     let moto = Moto::shared();
     let sandbox = moto.sandbox();
     let text = BASE64_STANDARD.encode("#!/bin/sh\n");
@@ -260,7 +260,7 @@ fn what_a_host_was_launched_with_launches_another() {
     assert_eq!(sandbox.sh(copy).exits(0).stdout, format!("\"{text}\"\nnull\n"));
 }
 
-/// The instance that a request asks for the user-data of; none where it asks for another thing.
+/// The instance whose user-data a request asks for, if it does.
 fn asked_for(request: &str) -> Option<&str> {
     assert!(request.contains("Action=DescribeInstances&") || request.contains("Attribute=userData"), "{request}");
     request.split('&').find_map(|parameter| parameter.strip_prefix("InstanceId="))
@@ -269,7 +269,7 @@ fn asked_for(request: &str) -> Option<&str> {
 const THREE: [(&str, &str, &str); 3] = [("i-1", "w1", "running"), ("i-2", "w2", "stopped"), ("i-3", "w3", "running")];
 
 #[test]
-fn a_host_whose_user_data_cannot_be_read_has_an_error_and_the_others_are_whole() {
+fn host_with_unreadable_user_data_has_an_error_and_the_others_are_complete() {
     let ec2 = FakeEc2::start(|request| match asked_for(request) {
         None => instances_of(&THREE, None),
         Some("i-2") => Reply::Error("InvalidInstanceID.NotFound", "The instance ID 'i-2' does not exist".to_string()),
@@ -288,7 +288,7 @@ fn a_host_whose_user_data_cannot_be_read_has_an_error_and_the_others_are_whole()
 }
 
 #[test]
-fn a_permission_that_is_missing_is_said_once() {
+fn missing_permission_is_reported_once() {
     let ec2 = FakeEc2::start(|request| match asked_for(request) {
         None => instances_of(&THREE, None),
         Some(id) => Reply::Error("UnauthorizedOperation", format!("You may not: instance/{id}")),
@@ -299,13 +299,13 @@ fn a_permission_that_is_missing_is_said_once() {
     assert_eq!(
         run.stderr,
         "ec2-ls: w[1-3]: DescribeInstanceAttribute in us-east-1: UnauthorizedOperation: You may not: instance/...\n\
-         ec2-ls: it takes the permission ec2:DescribeInstanceAttribute\n"
+         ec2-ls: this needs the permission ec2:DescribeInstanceAttribute\n"
     );
     assert_eq!(run.records().iter().filter(|record| record["error"].is_string()).count(), 3);
 }
 
 #[test]
-fn a_region_that_goes_silent_within_user_data_is_given_up_and_ctrl_c_is_obeyed() {
+fn region_that_hangs_during_user_data_is_given_up_and_ctrl_c_works() {
     let list = || {
         let ids: Vec<String> = (0..60).map(|number| format!("i-{number}")).collect();
         let instances: Vec<_> = ids.iter().map(|id| (id.as_str(), id.as_str(), "running")).collect();
@@ -316,7 +316,7 @@ fn a_region_that_goes_silent_within_user_data_is_given_up_and_ctrl_c_is_obeyed()
     sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
     let run = sandbox.run("ec2-ls", &["--user-data"], "").exits(3);
     assert_eq!(run.records().len(), 60);
-    // The retries of those that were under way, not of all 60.
+    // Only calls that had started are retried, not all 60.
     assert!(ec2.requests().len() < 100, "{}", ec2.requests().len());
 
     let ec2 = FakeEc2::start(move |request| asked_for(request).map_or_else(list, |_| Reply::Silence));
@@ -327,7 +327,7 @@ fn a_region_that_goes_silent_within_user_data_is_given_up_and_ctrl_c_is_obeyed()
 }
 
 #[test]
-fn its_output_obeys_the_manners() {
+fn output_follows_the_common_rules() {
     let moto = Moto::shared();
     instances(moto, &[("manners1", "manners")]);
     let sandbox = moto.sandbox();

@@ -17,7 +17,7 @@ fn fleet() -> (Ec2Server, Sandbox) {
 }
 
 #[test]
-fn zone_that_is_down_leaves_the_others_to_a_saved_listing() {
+fn saved_listing_finds_the_other_zones_while_one_is_down() {
     let (ec2, sandbox) = fleet();
     ec2.region(|region| region.down.insert("us-east-1b".to_string()));
     ec2.region(|region| region.instances[0].instance_type = "t3.micro".to_string());
@@ -41,28 +41,28 @@ fn zone_that_is_down_leaves_the_others_to_a_saved_listing() {
     let expected =
         [format!("db1 m5.large {time} 1"), format!("db2 m5.large {time} 1"), "web1 t3.micro - 1".to_string()];
     assert_eq!(facts(&run), expected);
-    let said = "ec2-ls: us-east-1b: 2 hosts come out as last seen: DescribeInstances in us-east-1: InternalError: ";
+    let said = "ec2-ls: us-east-1b: 2 hosts are listed as last seen: DescribeInstances in us-east-1: InternalError: ";
     assert!(run.stderr.starts_with(said), "{}", run.stderr);
 
-    // Words and filters apply to what comes out. Hosts of the zone may match by now, so it is mentioned.
+    // Words and filters apply to stale records. Hosts of the zone may match now, so a message says so.
     let run = sandbox.run("ec2-ls", &["--last", "fleet.jsonl", "--type", "t3.*"], "").exits(3);
     assert_eq!(facts(&run), ["web1 t3.micro - 1"]);
-    let said = "ec2-ls: us-east-1b: 2 hosts are not known now, and not listed as last seen: DescribeInstances in ";
+    let said = "ec2-ls: us-east-1b: 2 hosts did not match when last seen, and may match now: DescribeInstances in ";
     assert!(run.stderr.starts_with(said), "{}", run.stderr);
     let run = sandbox.run("ec2-ls", &["--last", "fleet.jsonl", "--fail-empty", "role=none"], "").exits(3);
     assert!(run.stderr.starts_with(said), "{}", run.stderr);
-    // A zone without a host of these names is not.
+    // A zone without hosts of these names is not mentioned.
     let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "web1"], "").exits(0);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("web1\n", ""));
     let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "db2", "db9"], "").exits(3);
     assert_eq!(run.stdout, "db2\n");
     assert!(
-        run.stderr.contains("1 host comes out as last seen") && run.stderr.ends_with("not found: db9\n"),
+        run.stderr.contains("1 host is listed as last seen") && run.stderr.ends_with("not found: db9\n"),
         "{}",
         run.stderr
     );
 
-    // What is stale stays as old as it was, and is over once the zone answers.
+    // `stale` keeps its first time, and is removed once the zone answers.
     sandbox.sh("ec2-ls --last fleet.jsonl > again.jsonl").exits(3);
     let run = sandbox.run("ec2-ls", &["--last", "again.jsonl"], "").exits(3);
     assert_eq!(facts(&run), expected);
@@ -126,7 +126,7 @@ fn saved_listing_has_instances() {
 }
 
 #[test]
-fn region_that_fails_is_said_once_and_the_others_are_listed() {
+fn failed_region_is_reported_once_and_the_others_are_listed() {
     let (ec2, sandbox) = fleet();
     ec2.fault(Rule::on("DescribeInstances", Fault::unauthorized()).in_region("eu-west-1").always());
     let run = sandbox.run("ec2-ls", &["-1", "-r", "us-east-1,eu-west-1"], "").exits(3);
@@ -141,7 +141,7 @@ fn region_that_fails_is_said_once_and_the_others_are_listed() {
 }
 
 #[test]
-fn records_come_out_while_another_region_hangs() {
+fn records_are_written_while_another_region_hangs() {
     let (ec2, sandbox) = fleet();
     ec2.fault(Rule::on("DescribeInstances", Fault::SilenceBefore).in_region("eu-west-1").always());
     let mut command = sandbox.command("ec2-ls");
@@ -162,14 +162,14 @@ fn records_come_out_while_another_region_hangs() {
 }
 
 #[test]
-fn throttled_listing_is_whole() {
+fn throttled_listing_is_complete() {
     let (ec2, sandbox) = fleet();
     ec2.fault(Rule::on("DescribeInstances", Fault::Throttle).times(3));
     assert_eq!(sandbox.run("ec2-ls", &["-1"], "").exits(0).stdout, "db1\ndb2\nweb1\n");
 }
 
 #[test]
-fn reader_that_goes_away_ends_a_listing() {
+fn closed_pipe_ends_a_listing() {
     let (ec2, sandbox) = fleet();
     ec2.fault(Rule::on("DescribeInstances", Fault::SilenceBefore).in_region("eu-west-1").always());
     let run = sandbox.sh("ec2-ls -1 -r us-east-1,eu-west-1 | head -n 0").exits(0);

@@ -1,4 +1,4 @@
-//! Many instances: pages, and more values than a call takes.
+//! Many instances: pages, and more filter values than a call allows.
 
 use kit::ec2_server::{Ec2Server, Fault, Options, Rule};
 use kit::fake_ec2::instances as instances_of;
@@ -19,7 +19,7 @@ fn every_page_is_read() {
 
 /// EC2 counts the values of all filters of a call together.
 #[test]
-fn more_names_than_a_call_takes_are_looked_for() {
+fn more_names_than_a_call_allows_are_searched() {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = ec2.sandbox();
     sandbox.file("Web.yaml", "ami: ami-0000000000000000b\ninstance type: t3.micro\n");
@@ -27,7 +27,7 @@ fn more_names_than_a_call_takes_are_looked_for() {
     let run = sandbox.run("ec2-ls", &["-1", "h[1-450]"], "").exits(1);
     assert_eq!(run.stdout, "h1\nh225\nh450\n");
     assert_eq!(run.stderr, "ec2-ls: not found: h[2-224,226-449]\n");
-    // Two long filters: each part of one goes with each part of the other.
+    // Two long filters: each part of one is combined with each part of the other.
     let roles: Vec<String> =
         (0..300).map(|number| format!("profile=x{number}")).chain(["profile=Web".into()]).collect();
     let words: Vec<&str> = roles.iter().map(String::as_str).chain(["h[1-450]"]).collect();
@@ -40,7 +40,7 @@ fn more_names_than_a_call_takes_are_looked_for() {
 
 /// Broken XML counts as an answer that got lost.
 #[test]
-fn an_answer_that_cannot_be_used_is_asked_for_again() {
+fn unusable_answer_is_requested_again() {
     let page = |id| match instances_of(&[(id, "web1", "running")], None) {
         Reply::Xml(page) => page,
         _ => unreachable!("a page"),
@@ -58,7 +58,7 @@ fn an_answer_that_cannot_be_used_is_asked_for_again() {
 }
 
 #[test]
-fn no_instance_is_listed_twice_if_an_answer_is_cut_off() {
+fn truncated_answer_lists_no_instance_twice() {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = ec2.sandbox();
     sandbox.file("Web.yaml", "ami: ami-0000000000000000b\ninstance type: t3.micro\n");

@@ -5,7 +5,7 @@ use kit::{Outcome, Sandbox};
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
-/// A server with these hosts, and a sandbox that speaks to it.
+/// A server with these hosts, and a sandbox that uses it.
 pub fn hosts(names: impl IntoIterator<Item = impl Into<String>>) -> (Ec2Server, Sandbox) {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(names, &[("InstanceType", "t3.micro")]);
@@ -31,7 +31,7 @@ fn lines(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn ordinary_hosts_take_one_line_of_80_columns_and_empty_columns_none() {
+fn table_fits_80_columns_and_leaves_out_empty_columns() {
     let (ec2, sandbox) = hosts(["web1", "web2", "web3"]);
     let run = on_terminal(&sandbox, 80, "NO_COLOR=1 ec2-ls").exits(0);
     let shown = lines(&run.stdout);
@@ -42,7 +42,7 @@ fn ordinary_hosts_take_one_line_of_80_columns_and_empty_columns_none() {
         "{}",
         run.stdout
     );
-    // Nobody asks for the status of single instances, and it does not show where all is well.
+    // The status of healthy instances is neither requested one by one nor shown.
     assert!(!run.stdout.contains("NOTE"), "{}", run.stdout);
     let wide = on_terminal(&sandbox, 200, "NO_COLOR=1 ec2-ls -o table | cat").exits(0);
     assert!(wide.stdout.contains("PUBLIC IP"), "a pipe has every column: {}", wide.stdout);
@@ -55,7 +55,7 @@ fn ordinary_hosts_take_one_line_of_80_columns_and_empty_columns_none() {
 }
 
 #[test]
-fn states_have_colours_on_a_terminal_unless_the_user_wants_none() {
+fn states_are_coloured_on_a_terminal_unless_disabled() {
     let (_ec2, sandbox) = hosts(["web1"]);
     let is_coloured = |line: &str| on_terminal(&sandbox, 80, line).exits(0).stdout.contains("\x1b[32mrunning\x1b[0m");
     assert!(is_coloured("ec2-ls"));
@@ -67,7 +67,7 @@ fn states_have_colours_on_a_terminal_unless_the_user_wants_none() {
 }
 
 #[test]
-fn columns_are_chosen_and_rows_sorted_in_every_format() {
+fn columns_and_sort_work_in_every_format() {
     let (ec2, sandbox) = hosts(["web1", "web2", "web10"]);
     ec2.region(|region| {
         for one in &mut region.instances {
@@ -112,7 +112,7 @@ fn columns_are_chosen_and_rows_sorted_in_every_format() {
 }
 
 #[test]
-fn columns_that_the_user_names_are_whole_on_a_narrow_terminal() {
+fn selected_columns_are_never_cut() {
     let (_ec2, sandbox) = hosts(["a-rather-long-name-of-a-host"]);
     let columns = "host,instance_id,vpc_id,subnet_id,zone,private_ip";
     for line in [format!("ec2-ls --columns {columns}"), format!("CERVEZA_COLUMNS={columns} ec2-ls")] {
@@ -123,7 +123,7 @@ fn columns_that_the_user_names_are_whole_on_a_narrow_terminal() {
 }
 
 #[test]
-fn instance_without_a_name_shows_its_id_once_and_whole() {
+fn instance_without_a_name_shows_its_id_once_and_uncut() {
     let (ec2, sandbox) = hosts(["web1", "nameless"]);
     ec2.region(|region| region.instances[1].tags.clear());
     let id = ec2.region(|region| region.instances[1].id.clone());
@@ -137,7 +137,7 @@ fn instance_without_a_name_shows_its_id_once_and_whole() {
 }
 
 #[test]
-fn column_that_takes_an_option_names_it() {
+fn column_that_needs_an_option_names_the_option() {
     let (_ec2, sandbox) = hosts(["web1"]);
     let columns = "host,volumes.size_gib,status_checks,scheduled_events.code,user_data,volumes.volume_id";
     let run = sandbox.run("ec2-ls", &["--columns", columns], "").exits(0);
@@ -150,11 +150,11 @@ fn column_that_takes_an_option_names_it() {
     assert_eq!(run.stderr, "");
 }
 
-/// What AWS lets anyone write into a tag.
+/// Text that AWS allows in a tag.
 const HOSTILE: &str = "a\tb\n\"c\",\u{9b}2J\u{202e}日本\\";
 
 #[test]
-fn hostile_tag_keeps_to_its_cell_in_every_format() {
+fn hostile_tag_stays_in_its_cell_in_every_format() {
     let (ec2, sandbox) = hosts(["web1"]);
     ec2.region(|region| region.instances[0].tags.insert("x".to_string(), HOSTILE.to_string()));
     let out = |args: &[&str]| sandbox.run("ec2-ls", args, "").exits(0).stdout;
@@ -171,7 +171,7 @@ fn hostile_tag_keeps_to_its_cell_in_every_format() {
 }
 
 #[test]
-fn csv_reads_back_as_what_was_written() {
+fn csv_reads_back_unchanged() {
     let (ec2, sandbox) = hosts(["web1"]);
     ec2.region(|region| region.instances[0].tags.insert("x".to_string(), HOSTILE.to_string()));
     let read = "import csv,json,sys; print(json.dumps(list(csv.reader(sys.stdin))))";
@@ -202,7 +202,7 @@ fn unwell() -> (Ec2Server, Sandbox) {
 }
 
 #[test]
-fn table_tells_unasked_what_an_operator_must_know() {
+fn table_shows_notes_by_default() {
     let (ec2, sandbox) = unwell();
     sandbox.run("ec2-power", &["stop", "--wait", "web3"], "").exits(0);
     ec2.region(|region| {
@@ -216,13 +216,13 @@ fn table_tells_unasked_what_an_operator_must_know() {
     // At 80 columns too.
     let run = on_terminal(&sandbox, 80, "NO_COLOR=1 ec2-ls").exits(0);
     assert!(run.stdout.contains("status check failed") && run.stdout.contains("retires 2026-12-03"), "{}", run.stdout);
-    // Programs get what they ask for.
+    // Other formats have only the keys that were requested.
     let records = sandbox.run("ec2-ls", &[], "").exits(0).records();
     assert_eq!(records[0].get("status_checks"), None);
 }
 
 #[test]
-fn listing_does_not_need_the_status_that_nobody_asked_for() {
+fn listing_works_without_the_status_for_notes() {
     let (ec2, sandbox) = unwell();
     ec2.fault(Rule::on("DescribeInstanceStatus", Fault::unauthorized()).always());
     let run = on_terminal(&sandbox, 80, "NO_COLOR=1 ec2-ls").exits(0);
@@ -254,7 +254,7 @@ fn status_is_in_each_record() {
 }
 
 #[test]
-fn status_of_many_hosts_is_asked_for_in_calls_that_ec2_takes() {
+fn status_of_many_hosts_is_requested_within_the_limits_of_a_call() {
     let (ec2, sandbox) = hosts((1..=130).map(|number| format!("n{number}")));
     let records = sandbox.run("ec2-ls", &["--status"], "").exits(0).records();
     assert_eq!(records.iter().filter(|record| record["status_checks"] == "ok").count(), 130);
@@ -287,7 +287,7 @@ fn volumes_are_records_with_host_and_device() {
         (&json!(zone), &json!("in-use"), &json!("attached"))
     );
     assert!(used["size_gib"].is_i64() && used["volume_type"].is_string() && used["encrypted"].is_boolean(), "{used}");
-    // With a filter only those of the instances.
+    // With a filter, only volumes of matching instances are listed.
     let records = sandbox.run("ec2-ls", &["--volumes", "web2"], "").exits(0).records();
     assert_eq!(records.iter().map(|record| record["host"].as_str().unwrap()).collect::<Vec<_>>(), ["web2"]);
     let table = sandbox.run("ec2-ls", &["--volumes", "-o", "table"], "").exits(0).stdout;
@@ -298,7 +298,7 @@ fn volumes_are_records_with_host_and_device() {
     let run = sandbox.run("ec2-ls", &["--state", "available"], "").exits(2);
     let why = "ec2-ls: --state available: a state of volumes, not of instances\nec2-ls: --volumes lists volumes\n";
     assert_eq!(run.stderr, why);
-    // They go on to other tools as the hosts that use them.
+    // Other tools read these records as the hosts that use the volumes.
     assert_eq!(sandbox.sh("ec2-ls --volumes web1 | ec2-ls -1 -").exits(0).stdout, "web1\n");
 }
 

@@ -33,7 +33,7 @@ fn watched(
 
 const WIDE: ((usize, usize), &str) = ((160, 24), "");
 
-/// The last table that was drawn.
+/// The last table on the screen.
 fn last_frame(run: &Outcome) -> &str {
     run.stdout.rsplit("Every 1s").next().expect("rsplit gives at least one part")
 }
@@ -48,7 +48,7 @@ fn watch_redraws_the_table_and_ends_on_ctrl_c() {
 }
 
 #[test]
-fn watch_keeps_what_it_knew_when_nothing_answers() {
+fn watch_keeps_the_last_table_if_nothing_answers() {
     let (ec2, sandbox) = hosts(["web1", "web2"]);
     ec2.fault(Rule::on("DescribeInstances", Fault::unauthorized()).after(1).always());
     let run = watched(&ec2, &sandbox, WIDE, || {}, 2);
@@ -75,7 +75,7 @@ fn watch_shows_hosts_once_while_another_account_of_the_region_fails() {
 }
 
 #[test]
-fn watch_shows_changed_hosts_first_where_not_all_fit_and_keeps_the_mark() {
+fn watch_shows_marked_hosts_first_if_not_all_fit() {
     let (ec2, sandbox) = hosts((1..=30).map(|number| format!("n{number}")));
     let stop = || _ = sandbox.run("ec2-power", &["stop", "--wait", "n30"], "").exits(0);
     let run = watched(&ec2, &sandbox, ((160, 10), ""), stop, 4);

@@ -22,7 +22,7 @@ fn exists(address: &Value) -> bool {
 }
 
 #[test]
-fn addresses_are_released_only_on_demand_and_only_those_of_the_hosts() {
+fn only_addresses_of_the_hosts_are_released_and_only_on_request() {
     let (sandbox, addresses) = with_addresses("release[1-3]");
     let run = sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "release1"], "").exits(0);
     let address = addresses[0].as_str().expect("an address");
@@ -47,7 +47,7 @@ fn addresses_are_released_only_on_demand_and_only_those_of_the_hosts() {
     assert_eq!(run.stderr, "ec2-power: 1 host: 1 terminated\n");
     let left: Vec<bool> = addresses.iter().map(exists).collect();
     assert_eq!(left, [true, false, true]);
-    // The address of a host that was terminated before: by its name, and by its record.
+    // The address of a host that was terminated earlier, by its name and by its record.
     let args = ["terminate", "--release-addresses", "--yes", "release1"];
     let plan = sandbox.run("ec2-power", &[&args[..], &["-n"]].concat(), "").exits(0);
     let address = addresses[0].as_str().expect("an address");
@@ -71,7 +71,7 @@ fn addresses_are_released_only_on_demand_and_only_those_of_the_hosts() {
 }
 
 #[test]
-fn an_address_whose_name_a_live_instance_has_is_kept() {
+fn address_with_the_name_of_a_live_instance_is_kept() {
     let (sandbox, addresses) = with_addresses("again1");
     let old = sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "again1"], "").exits(0).stdout;
     let new = sandbox.run("ec2-launch", &["--profile", "MySQL", "--no-remember", "again1"], "").exits(0);
@@ -83,7 +83,7 @@ fn an_address_whose_name_a_live_instance_has_is_kept() {
 }
 
 #[test]
-fn the_question_says_which_addresses_are_released() {
+fn question_lists_the_addresses_to_release() {
     let (sandbox, addresses) = with_addresses("asked1");
     let ask = "(sleep 1; echo n) | script -qec 'ec2-power terminate --release-addresses asked1' /dev/null";
     let run = sandbox.sh(ask).exits(2);

@@ -12,7 +12,7 @@ fn fleet(count: usize) -> (Ec2Server, Vec<String>) {
 fn refused_ids_are_found_by_halving_their_batch() {
     let (ec2, ids) = fleet(1000);
     let bad = [&ids[17], &ids[444], &ids[999]].map(String::clone);
-    // EC2 does not say which one is denied.
+    // EC2 does not name the denied instance.
     let denied = bad.clone();
     let has_bad = move |id: &String| denied.contains(id);
     ec2.fault(
@@ -34,7 +34,7 @@ fn refused_ids_are_found_by_halving_their_batch() {
 }
 
 #[test]
-fn ids_that_a_message_names_cost_one_call_more() {
+fn ids_named_in_a_refusal_cost_one_more_call() {
     let (ec2, ids) = fleet(300);
     ec2.region(|region| {
         for one in region.instances.iter_mut().filter(|one| [&ids[5], &ids[6]].contains(&&one.id)) {
@@ -48,15 +48,15 @@ fn ids_that_a_message_names_cost_one_call_more() {
 }
 
 #[test]
-fn more_than_a_thousand_hosts_start_and_the_time_is_said_before() {
+fn more_than_a_thousand_hosts_start_and_the_time_is_announced() {
     let (ec2, _) = fleet(1020);
     ec2.region(|region| region.instances.iter_mut().for_each(|one| one.state = "stopped"));
     let sandbox = ec2.sandbox();
-    let said = "ec2-power: EC2's request limits allow this for 1020 hosts in 10 s at the least\n";
+    let said = "ec2-power: this takes at least 10 s for 1020 hosts because of EC2's request limits\n";
     let plan = sandbox.run("ec2-power", &["start", "-n", "web[1-1020]"], "").exits(0);
     assert!(plan.stderr.starts_with(said), "{}", plan.stderr);
     assert_eq!(ec2.count("StartInstances"), 0);
-    // A pause for tokens is no stall.
+    // Waiting for tokens does not count as a stall.
     let run = sandbox.run("ec2-power", &["start", "--timeout", "8", "--wait", "web[1-1020]"], "").exits(0);
     assert_eq!(run.stderr, format!("{said}ec2-power: 1020 hosts: 1020 started\n"));
     assert!(run.records().iter().all(|record| record["state"] == "running"));

@@ -10,7 +10,7 @@ fn power(sandbox: &Sandbox, args: &[&str]) -> Outcome {
     sandbox.run("ec2-power", args, "")
 }
 
-/// The one host's state and type as EC2 has them.
+/// State and type of the only host, as EC2 has them.
 fn state_and_type(ec2: &Ec2Server, host: &str) -> (String, String) {
     ec2.region(|region| {
         let one = region.live(host)[0];
@@ -23,7 +23,7 @@ fn pair(state: &str, kind: &str) -> (String, String) {
 }
 
 #[test]
-fn forced_stop_ends_an_instance_that_is_stuck() {
+fn forced_stop_ends_a_stuck_instance() {
     let ec2 = Ec2Server::start(Options { stopping: HOUR, ..Options::default() });
     ec2.launch(["web1"], &[]);
     let sandbox = ec2.sandbox();
@@ -36,7 +36,7 @@ fn forced_stop_ends_an_instance_that_is_stuck() {
 }
 
 #[test]
-fn only_hosts_that_were_launched_for_it_hibernate() {
+fn only_hosts_launched_for_hibernation_hibernate() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(["web1"], &[("HibernationOptions.Configured", "true")]);
     ec2.launch(["web2"], &[]);
@@ -96,7 +96,7 @@ fn type_is_checked_before_anything_is_stopped() {
     let store = "its root device is on instance store: EC2 can neither stop nor resize it";
     assert_eq!(error(&["m5.large", "old1"], 3).0, store);
     let no_terminal = sandbox.sh("setsid -w ec2-power resize m5.xlarge web1").exits(2);
-    assert!(no_terminal.stderr.contains("give --yes to resize without being asked"), "{}", no_terminal.stderr);
+    assert!(no_terminal.stderr.contains("--yes makes it resize without a question"), "{}", no_terminal.stderr);
     assert_eq!((ec2.count("StopInstances"), ec2.count("ModifyInstanceAttribute")), (0, 0));
 }
 
@@ -135,7 +135,7 @@ fn host_that_does_not_start_gets_its_old_type_back() {
 }
 
 #[test]
-fn interrupted_resize_says_how_far_it_came() {
+fn interrupted_resize_reports_how_far_it_got() {
     let ec2 = Ec2Server::start(Options { stopping: HOUR, ..Options::default() });
     ec2.launch(["web1"], &[]);
     let has_looked = || {

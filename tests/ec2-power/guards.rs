@@ -28,13 +28,12 @@ fn tagged(key_and_value: [&'static str; 2]) -> [(&'static str, &'static str); 2]
 }
 
 #[test]
-fn more_hosts_than_the_most_are_refused_before_any_change() {
+fn more_hosts_than_max_are_refused_before_any_change() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(names(12), &[]);
     let mut sandbox = ec2.sandbox();
     let run = power(&sandbox, &["terminate", "--yes", "web[1-12]"], "").exits(2);
-    let why =
-        "at most 10 hosts are allowed at once, and these are 12\nec2-power: if all of them are meant, give --max 12\n";
+    let why = "12 hosts would be changed, and at most 10 are allowed\nec2-power: to change all of them, add --max 12\n";
     let said = format!("ec2-power: web[1-12]: not changed: {why}ec2-power: 12 hosts: 12 failed\n");
     assert_eq!(run.stderr, said);
     let records = run.records();
@@ -43,7 +42,7 @@ fn more_hosts_than_the_most_are_refused_before_any_change() {
     assert!(plan.records().iter().all(|record| record["action"] == "terminate"), "{}", plan.stdout);
     assert!(plan.stderr.ends_with(&format!("ec2-power: {why}")), "{}", plan.stderr);
     assert_eq!((ec2.count("TerminateInstances"), live(&ec2)), (0, 12));
-    // A limit for every action. A host that is as it should be does not count.
+    // The limit is for every action. A host that needs no change does not count.
     sandbox.env("CERVEZA_MAX_HOSTS", "1");
     power(&sandbox, &["stop", "web[1-2]"], "").exits(2);
     power(&sandbox, &["stop", "--wait", "web1"], "").exits(0);
@@ -51,7 +50,7 @@ fn more_hosts_than_the_most_are_refused_before_any_change() {
     power(&sandbox, &["stop", "--max", "2", "web[3-4]"], "").exits(0);
     power(&sandbox, &["terminate", "--yes", "web[1-2]"], "").exits(2);
     assert_eq!(live(&ec2), 12);
-    // It does not allow more than there would be without it, and an empty one counts as unset.
+    // The variable only lowers the default limit, and counts as unset if it is empty.
     sandbox.env("CERVEZA_MAX_HOSTS", "100");
     power(&sandbox, &["terminate", "--yes", "web[1-12]"], "").exits(2);
     sandbox.env("CERVEZA_MAX_HOSTS", "");
@@ -105,7 +104,7 @@ fn protection_by_ec2_is_reported_and_never_lifted() {
 }
 
 #[test]
-fn plan_and_question_leave_out_what_ec2_protects() {
+fn plan_and_question_leave_out_hosts_protected_by_ec2() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(["web1"], &[("DisableApiTermination", "true")]);
     ec2.launch(["web2"], &[("DisableApiStop", "true")]);
@@ -122,7 +121,7 @@ fn plan_and_question_leave_out_what_ec2_protects() {
     assert!(asked.contains("not changed: web1: protected by EC2: disableApiTermination is set"), "{asked}");
     assert!(asked.contains("type 2 to terminate 2 hosts: "), "{asked}");
     assert_eq!(live(&ec2), 1);
-    // Nothing is asked and nothing is shown, so it is not looked up.
+    // Without a question or a plan, protection is not looked up.
     let calls = ec2.count("DescribeInstanceAttribute");
     power(&sandbox, &["stop", "--wait", "web1"], "").exits(0);
     power(&sandbox, &["terminate", "--yes", "web1"], "").exits(3);
@@ -133,23 +132,24 @@ fn plan_and_question_leave_out_what_ec2_protects() {
 }
 
 #[test]
-fn plan_is_shown_where_the_protection_is_not_known() {
+fn plan_is_shown_even_if_the_protection_is_unknown() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(names(101), &[]);
     let sandbox = ec2.sandbox();
     ec2.fault(Rule::on("DescribeInstanceAttribute", Fault::unauthorized()).always());
     let run = power(&sandbox, &["stop", "-n", "web[1-3]"], "").exits(0);
-    let said = "ec2-power: EC2's own protection is not looked up: DescribeInstanceAttribute in us-east-1: UnauthorizedOperation";
+    let said =
+        "ec2-power: EC2's own protection is not checked: DescribeInstanceAttribute in us-east-1: UnauthorizedOperation";
     assert!(run.stderr.starts_with(said) && run.stderr.matches(said).count() == 1, "{}", run.stderr);
     assert!(run.stderr.ends_with("ec2-power: 3 hosts: 3 to stop (dry run: nothing was changed)\n"), "{}", run.stderr);
     let calls = ec2.count("DescribeInstanceAttribute");
     let run = power(&sandbox, &["stop", "-n", "web[1-101]"], "").exits(0);
-    assert!(run.stderr.starts_with("ec2-power: EC2's own protection is not looked up for more than 100 hosts\n"));
+    assert!(run.stderr.starts_with("ec2-power: EC2's own protection is not checked for more than 100 hosts\n"));
     assert_eq!(ec2.count("DescribeInstanceAttribute"), calls);
 }
 
 #[test]
-fn question_says_what_is_not_done_and_a_no_gives_every_record() {
+fn question_names_hosts_left_alone_and_a_no_writes_every_record() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(["db1", "db2"], &[]);
     ec2.launch(["db3", "db4"], &tagged(["cerveza:protect", "terminate"]));
@@ -178,13 +178,13 @@ fn question_says_what_is_not_done_and_a_no_gives_every_record() {
     assert!(asked.contains("ec2-power: db[1-2]: not changed: not confirmed\r\n"), "{asked}");
     assert_eq!(asked.matches("`ec2-tag cerveza:protect- HOST` removes the tag").count(), 1, "{asked}");
     assert_eq!(live(&ec2), 4);
-    // Nothing is left to be asked for.
+    // No host is left to ask about.
     let run = power(&sandbox, &["terminate", "db3"], "").exits(3);
     assert_eq!(run.records()[0]["action"], "protected");
 }
 
 #[test]
-fn failures_of_one_reason_take_one_line() {
+fn failures_with_one_reason_share_a_line() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(names(8), &[]);
     let unreachable = |number: usize| {
@@ -195,7 +195,7 @@ fn failures_of_one_reason_take_one_line() {
     let input: String = (1..=7).map(unreachable).collect();
     let input = input + "{\"host\":\"web8\",\"status\":\"timeout\",\"error\":null}\n";
     let run = power(&ec2.sandbox(), &["stop", "-n"], &input).exits(3);
-    let why = "skipped, because the command before did not succeed";
+    let why = "skipped, because its earlier command did not succeed";
     assert_eq!(
         run.stderr,
         format!(
@@ -210,7 +210,7 @@ fn failures_of_one_reason_take_one_line() {
 }
 
 #[test]
-fn host_that_fails_is_not_unchanged() {
+fn failed_host_does_not_count_as_unchanged() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(names(3), &[]);
     let sandbox = ec2.sandbox();
@@ -227,7 +227,7 @@ fn host_that_fails_is_not_unchanged() {
 }
 
 #[test]
-fn host_whose_command_has_failed_is_skipped() {
+fn host_with_a_failed_command_is_skipped() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(names(3), &[]);
     let sandbox = ec2.sandbox();
@@ -237,7 +237,7 @@ fn host_whose_command_has_failed_is_skipped() {
     let records = run.records();
     assert_eq!((&records[0]["action"], &records[0]["state"]), (&"stop".into(), &"stopped".into()));
     assert_eq!((&records[1]["action"], &records[1]["status"]), (&"skipped".into(), &"failed".into()));
-    let why = "skipped, because the command before did not succeed (failed: exit code 3)";
+    let why = "skipped, because its earlier command did not succeed (failed: exit code 3)";
     assert_eq!(records[1]["error"], why);
     let said = format!(
         "ec2-power: web2: {why}\nec2-power: --even-failed changes such hosts too\nec2-power: 2 hosts: 1 stopped, 1 skipped\n"
@@ -245,7 +245,7 @@ fn host_whose_command_has_failed_is_skipped() {
     assert_eq!(run.stderr, said);
     let unreachable = "{\"host\":\"web3\",\"status\":\"unreachable\",\"error\":\"no route to host\"}\n";
     power(&sandbox, &["stop"], unreachable).exits(3);
-    // An instance that has another record without a failure is skipped all the same.
+    // An instance is skipped even if another of its records has no failure.
     let twice = "{\"host\":\"web3\",\"status\":\"ok\"}\n";
     let run = power(&sandbox, &["stop", "-n"], &(unreachable.to_string() + twice)).exits(3);
     assert!(run.records().iter().all(|record| record["action"] == "skipped"), "{}", run.stdout);
@@ -254,7 +254,7 @@ fn host_whose_command_has_failed_is_skipped() {
 }
 
 #[test]
-fn instance_whose_name_or_account_is_another_now_is_not_changed() {
+fn instance_with_a_new_name_or_account_is_not_changed() {
     let ec2 = Ec2Server::start(Options::default());
     let ids = ec2.launch(names(2), &[]);
     let sandbox = ec2.sandbox();
@@ -271,7 +271,7 @@ fn instance_whose_name_or_account_is_another_now_is_not_changed() {
     assert_eq!(records[1]["error"], format!("{} {account}", ids[0]));
     assert_eq!(records[2]["state"], "stopped");
     assert_eq!(ec2.region(|region| region.live("web1")[0].state), "running");
-    // A listing can be acted on, and an id alone means that instance.
+    // After a new listing it can be changed, and an id alone is that instance.
     sandbox.sh("ec2-ls | ec2-power start --wait").exits(0);
     power(&sandbox, &["stop", &ids[0]], "").exits(0);
 }
@@ -284,13 +284,13 @@ fn empty_input_is_an_error_unless_it_is_allowed() {
         assert_eq!(run.stderr, "ec2-power: no hosts: stdin was empty\n");
         let run = power(&sandbox, &["stop", "--allow-empty"], input).exits(0);
         assert_eq!(run.stdout, "");
-        assert_eq!(run.stderr, "ec2-power: no hosts: stdin was empty; nothing is done, as --allow-empty says\n");
+        assert_eq!(run.stderr, "ec2-power: stdin has no hosts, so there is nothing to do (--allow-empty)\n");
     }
     power(&sandbox, &["stop", "--allow-empty"], "{\"host\":\"\"}\n").exits(2);
 }
 
 #[test]
-fn ctrl_c_answers_the_question_with_no() {
+fn ctrl_c_answers_no() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(["web1"], &[]);
     // script(1) gives it a terminal, where Ctrl-C is typed.
@@ -302,7 +302,7 @@ fn ctrl_c_answers_the_question_with_no() {
     assert_eq!((live(&ec2), ec2.count("TerminateInstances")), (1, 0));
 }
 
-/// Runs ec2-power on a terminal, and `meanwhile` while it asks. Then types 1.
+/// Runs ec2-power on a terminal, calls `meanwhile` during its question, and then types 1.
 fn ask(sandbox: &Sandbox, args: &str, meanwhile: &str) -> Outcome {
     let asked = "until grep -q 'type 1 to' asked 2> /dev/null; do sleep 0.1; done";
     let line =
@@ -340,7 +340,7 @@ fn host_that_changes_during_the_question_is_left_alone() {
 }
 
 #[test]
-fn host_that_is_as_it_was_after_the_question_is_changed() {
+fn unchanged_host_is_changed_after_the_question() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch(["web1"], &[]);
     ask(&ec2.sandbox(), "terminate web1", "true").exits(0);

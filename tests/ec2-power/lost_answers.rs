@@ -1,4 +1,4 @@
-//! Calls that have their effect though their answers get lost, against the strict EC2 server.
+//! Calls that succeed although their answers are lost, against the strict EC2 server.
 
 use kit::ec2_server::{Ec2Server, Fault, Options, Rule};
 use kit::{Outcome, Sandbox};
@@ -19,7 +19,7 @@ fn web1(options: Options) -> (Ec2Server, Sandbox) {
     (ec2, sandbox)
 }
 
-/// State and type of the one host as EC2 has them, and as the record of the run says.
+/// State and type of the only host, as EC2 and as the record has them.
 fn states(ec2: &Ec2Server, run: &Outcome) -> [(Value, Value); 2] {
     let real = ec2.region(|region| (json!(region.instances[0].state), json!(region.instances[0].instance_type)));
     let record = &run.records()[0];
@@ -29,7 +29,7 @@ fn states(ec2: &Ec2Server, run: &Outcome) -> [(Value, Value); 2] {
 const RESIZE: [&str; 5] = ["resize", "m5.xlarge", "--yes", "--wait", "web1"];
 
 #[test]
-fn host_that_is_resized_all_the_same_is_a_success() {
+fn resize_that_succeeds_despite_a_lost_answer_is_a_success() {
     for call in ["StopInstances", "ModifyInstanceAttribute", "StartInstances"] {
         let (ec2, sandbox) = web1(Options { stopping: Duration::from_secs(1), ..Options::default() });
         ec2.fault(Rule::on(call, Fault::CutAfter).always());
@@ -40,7 +40,7 @@ fn host_that_is_resized_all_the_same_is_a_success() {
 }
 
 #[test]
-fn change_that_is_made_all_the_same_is_a_success() {
+fn change_that_succeeds_despite_a_lost_answer_is_a_success() {
     let (ec2, sandbox) = web1(Options { shutting_down: HOUR, ..Options::default() });
     for (call, args, state, summary) in [
         ("StopInstances", &["stop", "web1"][..], "stopped", "1 stopped"),
@@ -55,7 +55,7 @@ fn change_that_is_made_all_the_same_is_a_success() {
 }
 
 #[test]
-fn host_that_cannot_be_seen_after_its_stop_is_started_again() {
+fn host_that_is_not_listed_after_its_stop_is_started_again() {
     let (ec2, sandbox) = web1(Options::default());
     ec2.fault(Rule::on("DescribeInstances", Fault::unauthorized()).after(1).always());
     let run = power(&sandbox, &["resize", "m5.xlarge", "--yes", "--timeout", "2", "web1"]).exits(3);
@@ -66,7 +66,7 @@ fn host_that_cannot_be_seen_after_its_stop_is_started_again() {
 }
 
 #[test]
-fn host_that_may_be_stopped_is_said_to_be() {
+fn host_that_may_be_stopped_is_reported_as_such() {
     let (ec2, sandbox) = web1(Options::default());
     ec2.fault(Rule::on("DescribeInstances", Fault::unauthorized()).after(1).always());
     ec2.fault(Rule::on("StartInstances", Fault::unauthorized()).always());
@@ -81,7 +81,7 @@ fn host_that_may_be_stopped_is_said_to_be() {
 fn start_that_may_have_worked_is_not_reverted() {
     let (ec2, sandbox) = web1(Options::default());
     ec2.fault(Rule::on("StartInstances", Fault::CutAfter).always());
-    // The look at the host, the wait for its stop, and nothing more.
+    // One call looks at the host, the others wait for its stop; there are no more.
     ec2.fault(Rule::on("DescribeInstances", Fault::unauthorized()).after(2).always());
     let run = power(&sandbox, &["resize", "m5.xlarge", "--yes", "web1"]).exits(3);
     let [real, seen] = states(&ec2, &run);
@@ -118,7 +118,7 @@ fn ctrl_c_during_the_wait_gives_the_state_that_the_host_has_then() {
     assert_eq!(run.records()[0]["state"], "stopping");
 }
 
-/// web1 is seen to be pending before its start has failed.
+/// web1 is pending before its start fails.
 fn unstartable(kind: &str) -> (Ec2Server, Sandbox) {
     let (ec2, sandbox) = web1(Options { pending: Duration::from_secs(1), ..Options::default() });
     ec2.region(|region| {

@@ -17,7 +17,7 @@ fn with_hosts(hosts: &str) -> Sandbox {
 }
 
 #[test]
-fn power_is_changed_and_what_is_so_already_is_left() {
+fn power_is_changed_only_where_needed() {
     let sandbox = with_hosts("power[1-3]");
     let run = sandbox.run("ec2-power", &["stop", "--wait", "power[1-2]"], "").exits(0);
     assert!(run.records().iter().all(|record| record["state"] == "stopped"), "{}", run.stdout);
@@ -27,17 +27,17 @@ fn power_is_changed_and_what_is_so_already_is_left() {
     assert_eq!(run.stderr, "ec2-power: 3 hosts: 2 started, 1 left as is\n");
     let run = sandbox.run("ec2-power", &["reboot", "power3"], "").exits(0);
     assert_eq!((&run.records()[0]["action"], &run.records()[0]["state"]), (&"reboot".into(), &"running".into()));
-    // A host given twice, as records are not a set, is waited for once.
+    // A host that is given twice is waited for once.
     let twice = "{\"host\":\"power1\"}\n{\"host\":\"power1\"}\n";
     let run = sandbox.run("ec2-power", &["stop", "--wait", "--timeout", "60"], twice).exits(0);
     assert_eq!((run.records().len(), run.stderr.as_str()), (2, "ec2-power: 1 host: 1 stopped\n"));
-    // One instance that is found twice is no two of one name.
+    // An instance that is found twice does not count as two with one name.
     let run = sandbox.run("ec2-power", &["stop", "-r", "us-east-1,us-east-1", "power3"], "").exits(0);
     assert_eq!(run.stderr, "ec2-power: 1 host: 1 stopped\n");
 }
 
 #[test]
-fn records_are_changed_by_their_instance_and_come_through() {
+fn records_are_changed_by_instance_and_keep_their_keys() {
     let sandbox = with_hosts("through1");
     let run = sandbox.sh("ec2-ls through1 | jq -c '. + {mine: 1}' | ec2-power stop --wait").exits(0);
     let record = &run.records()[0];
@@ -45,7 +45,7 @@ fn records_are_changed_by_their_instance_and_come_through() {
 }
 
 #[test]
-fn a_type_is_changed_and_a_stop_is_forced() {
+fn type_is_changed_and_stop_is_forced() {
     let sandbox = with_hosts("type1");
     let run = sandbox.run("ec2-power", &["resize", "m5.xlarge", "--yes", "--wait", "type1"], "").exits(0);
     let record = &run.records()[0];
@@ -57,12 +57,12 @@ fn a_type_is_changed_and_a_stop_is_forced() {
 }
 
 #[test]
-fn without_a_terminal_termination_needs_yes() {
+fn terminate_needs_yes_without_a_terminal() {
     let sandbox = with_hosts("keep[1-2]");
-    // setsid takes the terminal away, should the tests be run on one.
+    // setsid removes the terminal, in case the tests run on one.
     let run = sandbox.sh("setsid -w ec2-power terminate 'keep[1-2]'").exits(2);
     assert!(run.records().iter().all(|record| record["action"] == "failed"), "{}", run.stdout);
-    let why = "ec2-power: keep[1-2]: not changed: there is no terminal to ask on\n";
+    let why = "ec2-power: keep[1-2]: not changed: cannot ask for confirmation without a terminal\n";
     assert!(run.stderr.starts_with(why), "{}", run.stderr);
     assert_eq!(sandbox.run("ec2-ls", &["-1", "keep*"], "").stdout, "keep1\nkeep2\n");
     let run = sandbox.run("ec2-power", &["terminate", "--dry-run", "keep*"], "");
@@ -79,7 +79,7 @@ fn without_a_terminal_termination_needs_yes() {
 }
 
 #[test]
-fn on_a_terminal_it_asks_for_the_number_of_hosts() {
+fn terminate_asks_for_the_number_of_hosts_on_a_terminal() {
     let sandbox = with_hosts("ask[1-2]");
     // script(1) gives it a terminal, where the answer is typed.
     let ask = |answer: &str| {
@@ -98,7 +98,7 @@ fn on_a_terminal_it_asks_for_the_number_of_hosts() {
 }
 
 #[test]
-fn one_bad_host_leaves_the_others_to_be_done() {
+fn error_of_one_host_does_not_stop_the_others() {
     let sandbox = with_hosts("bad[1-2]");
     let run = sandbox.run("ec2-power", &["stop", "bad[1-3]"], "").exits(3);
     assert_eq!(run.records().len(), 3);
@@ -111,7 +111,7 @@ fn one_bad_host_leaves_the_others_to_be_done() {
 }
 
 #[test]
-fn ctrl_c_while_ec2_is_silent_gives_every_record_back() {
+fn ctrl_c_writes_every_record_while_ec2_does_not_answer() {
     let silent = FakeEc2::start(|_| Reply::Silence);
     let mut sandbox = Moto::shared().sandbox();
     sandbox.env("AWS_ENDPOINT_URL", &silent.endpoint);
@@ -136,7 +136,7 @@ fn silent_sandbox() -> Sandbox {
 }
 
 #[test]
-fn a_shell_loop_ends_with_ctrl_c() {
+fn ctrl_c_ends_a_shell_loop() {
     let sandbox = silent_sandbox();
     // setsid makes them a group of their own, to which the kernel sends what a terminal's Ctrl-C sends; and a shell
     // obeys no signal that was ignored when it started, as SIGINT is of a test run in the background.
@@ -148,7 +148,7 @@ fn a_shell_loop_ends_with_ctrl_c() {
 }
 
 #[test]
-fn a_signal_ends_the_run_with_its_records_and_the_tool_dies_of_it() {
+fn signal_ends_the_run_with_its_records_and_kills_the_tool() {
     let sandbox = silent_sandbox();
     for (signal, number) in [("HUP", 1), ("TERM", 15)] {
         let kill = format!("until test -e asked; do sleep 0.1; done; kill -{signal} $!; sleep 0.2; kill -HUP $!");
@@ -160,7 +160,7 @@ fn a_signal_ends_the_run_with_its_records_and_the_tool_dies_of_it() {
 }
 
 #[test]
-fn a_wait_ends_in_time_though_ec2_falls_silent() {
+fn wait_ends_in_time_if_ec2_stops_answering() {
     let ec2 = FakeEc2::start(|request| match request.split('&').next() {
         Some("Action=DescribeInstances") if request.contains("tag%3AName") => {
             fake_ec2::instances(&[("i-0123456789abcdef0", "wait1", "running")], None)
@@ -178,7 +178,7 @@ fn a_wait_ends_in_time_though_ec2_falls_silent() {
 }
 
 #[test]
-fn its_input_and_output_obey_the_manners() {
+fn input_and_output_follow_the_common_rules() {
     let sandbox = with_hosts("manners1");
     let run = sandbox.run("ec2-power", &["stop"], "manners1\n{\"host\":\"\"}\n").exits(2);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "ec2-power: stdin: line 2: \"host\" is empty\n"));
@@ -192,7 +192,7 @@ fn its_input_and_output_obey_the_manners() {
 }
 
 #[test]
-fn an_unknown_action_suggests_nothing_that_does_something_else() {
+fn unknown_action_suggests_nothing_destructive() {
     let sandbox = Sandbox::new();
     let says = |words: &[&str]| sandbox.run("ec2-power", words, "").exits(2).stderr;
     let actions = "'<ACTION>'\n  [possible values: start, stop, reboot, terminate, resize]\n";
@@ -211,7 +211,7 @@ fn an_unknown_action_suggests_nothing_that_does_something_else() {
     }
     let typo = says(&["stop", "db1", "--dry-rnu"]);
     assert!(typo.contains("\n  tip: a similar argument exists: '--dry-run'\n"), "{typo}");
-    // --yes skips the question before hosts are terminated: neither the tip nor the usage line offers it.
+    // Neither the tip nor the usage line suggests --yes, which would skip the question before terminating hosts.
     let yes = says(&["terminate", "db1", "--yess"]);
     assert!(!yes.contains("tip:") && !yes.contains("--yes "), "{yes}");
     let profile = says(&["stop", "db1", "--profile", "prod"]);
@@ -224,9 +224,9 @@ fn an_unknown_action_suggests_nothing_that_does_something_else() {
 }
 
 #[test]
-fn a_zone_limits_what_is_changed() {
+fn zone_limits_the_hosts_that_are_changed() {
     let sandbox = with_hosts("zone[1-2]");
-    // A zone names its region, whatever the configuration says.
+    // The region is that of the zone, whatever the configuration says.
     let mut elsewhere = Moto::shared().sandbox();
     elsewhere.env("AWS_REGION", "eu-west-1");
     let run = elsewhere.run("ec2-power", &["stop", "--zone", "us-east-1a", "--wait", "zone1"], "").exits(0);

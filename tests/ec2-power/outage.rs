@@ -14,7 +14,7 @@ fn fleet() -> (Ec2Server, Sandbox) {
 }
 
 #[test]
-fn hosts_of_the_other_zones_are_changed_by_a_saved_listing() {
+fn saved_listing_changes_hosts_of_the_other_zones() {
     let (ec2, sandbox) = fleet();
     ec2.region(|region| region.down.insert("us-east-1b".to_string()));
     let run = sandbox.sh("ec2-ls --last fleet.jsonl 2> ls.err | ec2-power stop --wait").exits(3);

@@ -38,7 +38,7 @@ fn tags_are_set_and_removed_on_instances_and_their_volumes() {
 }
 
 #[test]
-fn a_hostile_tag_is_data() {
+fn hostile_tag_is_written_as_data() {
     let sandbox = with_hosts("hostile1");
     let run = sandbox.run("ec2-tag", &["note=$(reboot); 'x' \"y\" é", "hostile1"], "").exits(0);
     assert_eq!(run.records()[0]["tags"]["note"], "$(reboot); 'x' \"y\" é");
@@ -47,7 +47,7 @@ fn a_hostile_tag_is_data() {
 }
 
 #[test]
-fn what_it_would_do_and_what_it_will_not() {
+fn dry_run_shows_changes_and_refusals() {
     let sandbox = with_hosts("dry[1-2]");
     let run = sandbox.run("ec2-tag", &["-n", "planned=y", "dry[1-2]"], "").exits(0);
     assert_eq!(run.records()[0]["tags"]["planned"], "y");
@@ -57,7 +57,7 @@ fn what_it_would_do_and_what_it_will_not() {
     assert!(run.stderr.starts_with("ec2-tag: several hosts cannot have one name"), "{}", run.stderr);
     let run = sandbox.run("ec2-tag", &["Name=dry2", "dry1"], "").exits(3);
     assert!(
-        run.records()[0]["error"].as_str().unwrap().ends_with(" has the name dry2 already, or gets it in this run"),
+        run.records()[0]["error"].as_str().unwrap().ends_with(" already has the name dry2, or gets it in this run"),
         "{}",
         run.stdout
     );
@@ -70,7 +70,7 @@ fn what_it_would_do_and_what_it_will_not() {
 }
 
 #[test]
-fn its_input_and_output_obey_the_manners() {
+fn input_and_output_follow_the_common_rules() {
     let sandbox = with_hosts("manners1");
     let run = sandbox.run("ec2-tag", &["x=y"], "manners1\n{\"host\":7}\n").exits(2);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "ec2-tag: stdin: line 2: \"host\" is not a string\n"));

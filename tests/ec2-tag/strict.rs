@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 const PROFILE: &str = "ami: ami-0000000000000000b\ninstance type: t3.micro\nvolumes:\n- device: /dev/sdf\n  size: 10\n";
 
-/// Hosts that run, of the profile, and how many calls that took.
+/// Running hosts of the profile, and how many calls that took.
 fn with_hosts(hosts: &str, profile: &str) -> (Ec2Server, Sandbox, usize) {
     let ec2 = Ec2Server::start(Options::default());
     let sandbox = ec2.sandbox();
@@ -37,7 +37,7 @@ fn error(run: &Outcome, record: usize) -> String {
 }
 
 #[test]
-fn a_tag_that_holds_is_not_sent() {
+fn unchanged_tag_is_not_sent() {
     let (ec2, sandbox, start) = with_hosts("web[1-3]", PROFILE);
     sandbox.run("ec2-tag", &["role=web", "web1"], "").exits(0);
     let before = calls_of(&ec2, start, "CreateTags").len();
@@ -57,7 +57,7 @@ fn a_tag_that_holds_is_not_sent() {
 }
 
 #[test]
-fn a_value_is_made_of_the_record() {
+fn value_is_rendered_from_the_record() {
     let (ec2, sandbox, _) = with_hosts("web[1-2]", PROFILE);
     let line = "ec2-ls | ec2-tag --no-volumes 'fqdn={{ host }}.{{ zone }}.example.com' 'Name={{ host }}-old'";
     let run = sandbox.sh(line).exits(0);
@@ -73,7 +73,7 @@ fn a_value_is_made_of_the_record() {
 }
 
 #[test]
-fn volumes_get_the_name_of_their_host_and_their_device() {
+fn volumes_get_the_name_and_device_of_their_host() {
     let (ec2, sandbox, _) = with_hosts("db[1-2]", PROFILE);
     ec2.region(|region| region.volumes.iter_mut().for_each(|volume| volume.tags.clear()));
     let run = sandbox.run("ec2-tag", &["--volumes", "--device-names", "db[1-2]"], "").exits(0);
@@ -109,21 +109,24 @@ fn limits_are_checked_for_every_host_before_the_first_call() {
     assert_eq!(error(&run, 0), "nothing is tagged, because other hosts of this run are refused");
     assert!(run.stderr.ends_with("ec2-tag: 3 hosts: 3 failed\n"), "{}", run.stderr);
     assert_eq!(calls_of(&ec2, start, "CreateTags").len(), 0);
-    // There is room if another tag goes, which goes first.
+    // There is room if another tag is removed, and it is removed first.
     sandbox.run("ec2-tag", &["--no-volumes", "a=1", "filler0-", "web[1-3]"], "").exits(0);
     assert_eq!(ec2.region(|region| tags(region, "web2"))["a"], "1");
-    // What holds needs no room.
+    // A tag that already has its value needs no room.
     sandbox.run("ec2-tag", &["--no-volumes", "a=1", "web[1-3]"], "").exits(0);
 }
 
 #[test]
-fn a_key_that_the_metadata_does_not_take_is_refused_where_tags_are_on() {
+fn key_that_the_metadata_does_not_allow_is_refused_if_tags_are_in_it() {
     let (ec2, sandbox, _) = with_hosts("on1", PROFILE);
     sandbox.file("Off.yaml", format!("{PROFILE}metadata options:\n  instance metadata tags: disabled\n"));
     sandbox.run("ec2-launch", &["-p", "Off", "off1"], "").exits(0);
     let start = ec2.calls().len();
     let run = sandbox.run("ec2-tag", &["cost center=1", "off1", "on1"], "").exits(2);
-    assert!(error(&run, 1).starts_with("tag cost center: the instance metadata, where its tags are on, takes only"));
+    assert!(
+        error(&run, 1)
+            .starts_with("tag cost center: the instance shows its tags in its metadata, where a key can only have")
+    );
     assert!(run.stderr.contains("aws ec2 modify-instance-metadata-options"), "{}", run.stderr);
     assert_eq!(calls_of(&ec2, start, "CreateTags").len(), 0);
     sandbox.run("ec2-tag", &["cost center=1", "off1"], "").exits(0);
@@ -131,7 +134,7 @@ fn a_key_that_the_metadata_does_not_take_is_refused_where_tags_are_on() {
 }
 
 #[test]
-fn a_tag_has_the_length_and_the_characters_that_ec2_takes() {
+fn tag_length_and_characters_are_those_of_ec2() {
     let (ec2, sandbox, _) = with_hosts("web1", PROFILE);
     for bad in
         ["aws:x=1".to_string(), "AWS:x=1".into(), format!("{}=1", "k".repeat(129)), format!("k={}", "é".repeat(257))]
@@ -146,7 +149,7 @@ fn a_tag_has_the_length_and_the_characters_that_ec2_takes() {
 }
 
 #[test]
-fn a_failure_half_way_says_what_is_tagged() {
+fn partial_failure_says_what_was_tagged() {
     let (ec2, sandbox, _) = with_hosts("web[1-2]", PROFILE);
     let (_, volumes) = ec2.region(|region| ids(region, "web1"));
     let lost = volumes[1].clone();
@@ -168,7 +171,7 @@ fn a_failure_half_way_says_what_is_tagged() {
 }
 
 #[test]
-fn a_region_that_denies_it_leaves_the_tags_as_they_are() {
+fn denied_region_leaves_the_tags_unchanged() {
     let (ec2, sandbox, start) = with_hosts("web1", PROFILE);
     ec2.fault(Rule::on("CreateTags", Fault::unauthorized()).always());
     let run = sandbox.run("ec2-tag", &["team=dba", "profile-", "web1"], "").exits(3);
@@ -185,7 +188,7 @@ fn a_region_that_denies_it_leaves_the_tags_as_they_are() {
 }
 
 #[test]
-fn a_plan_shows_the_tags_before_and_after() {
+fn dry_run_shows_tags_before_and_after() {
     let (ec2, sandbox, _) = with_hosts("web[1-2]", PROFILE);
     sandbox.run("ec2-tag", &["role=web", "old=x", "web1"], "").exits(0);
     let before = ec2.calls().len();
@@ -218,12 +221,12 @@ fn empty_name_is_set_with_a_warning() {
 }
 
 #[test]
-fn a_name_that_two_hosts_would_have_is_refused() {
+fn name_that_two_hosts_would_have_is_refused() {
     let (ec2, sandbox, start) = with_hosts("web[1-3]", PROFILE);
     let run = sandbox.run("ec2-tag", &["Name={{ host[:3] }}", "web[1-2]"], "").exits(3);
     let (first, second) = ec2.region(|region| (ids(region, "web1").0, ids(region, "web2").0));
-    assert_eq!(error(&run, 0), format!("{second} has the name web already, or gets it in this run"));
-    assert_eq!(error(&run, 1), format!("{first} has the name web already, or gets it in this run"));
+    assert_eq!(error(&run, 0), format!("{second} already has the name web, or gets it in this run"));
+    assert_eq!(error(&run, 1), format!("{first} already has the name web, or gets it in this run"));
     assert_eq!(calls_of(&ec2, start, "CreateTags").len(), 0);
 }
 
@@ -237,7 +240,7 @@ fn identical_changes_of_many_hosts_share_calls() {
 }
 
 #[test]
-fn instance_whose_name_is_another_now_is_not_tagged() {
+fn instance_with_a_new_name_is_not_tagged() {
     let (ec2, sandbox, _) = with_hosts("web[1-2]", PROFILE);
     let listed = sandbox.run("ec2-ls", &["web1"], "").exits(0).stdout;
     sandbox.run("ec2-tag", &["--no-volumes", "Name=web11", "web1"], "").exits(0);
@@ -250,11 +253,11 @@ fn instance_whose_name_is_another_now_is_not_tagged() {
 }
 
 #[test]
-fn time_of_many_calls_is_said_before() {
+fn time_of_many_calls_is_announced() {
     let ec2 = Ec2Server::start(Options::default());
     ec2.launch((1..=160).map(|number| format!("n{number}")), &[]);
     let sandbox = ec2.sandbox();
-    let said = "ec2-tag: EC2's request limits allow this for 160 hosts in 6 s at the least\n";
+    let said = "ec2-tag: this takes at least 6 s for 160 hosts because of EC2's request limits\n";
     let args = ["--no-volumes", "fqdn={{ host }}.example.com", "n[1-160]"];
     let plan = sandbox.run("ec2-tag", &[&args[..], &["-n"]].concat(), "").exits(0);
     assert!(plan.stderr.starts_with(said), "{}", plan.stderr);
@@ -277,7 +280,7 @@ fn table_shows_all_changes_on_a_narrow_terminal() {
 }
 
 #[test]
-fn pattern_is_answered_with_ec2_ls() {
+fn pattern_suggests_ec2_ls() {
     let (ec2, sandbox, start) = with_hosts("web1", PROFILE);
     let run = sandbox.run("ec2-tag", &["role=db", "web*"], "").exits(2);
     let said = "ec2-tag: web* is a filter of ec2-ls and not a host\nec2-tag: ec2-ls 'web*' | ec2-tag KEY=VALUE\n";

@@ -1,10 +1,10 @@
-//! Which hosts are written: by state, by what the format can hold, and with one name.
+//! Which hosts are written: by state, by what fits the format, and with one name.
 
 use crate::{FLEET, hostfmt, written};
 use kit::Sandbox;
 
 #[test]
-fn hosts_that_a_format_leaves_out_by_state_are_named() {
+fn hosts_left_out_by_state_are_named() {
     let run = hostfmt(&["prometheus"], FLEET).exits(0);
     assert_eq!(run.stderr, "hostfmt: prometheus leaves out 2 hosts by state: old1,web2\n");
     assert_eq!(hostfmt(&["csv"], FLEET).exits(0).stderr, "");
@@ -13,7 +13,7 @@ fn hosts_that_a_format_leaves_out_by_state_are_named() {
 }
 
 #[test]
-fn a_host_that_cannot_be_written_stops_all_and_skip_leaves_it_out() {
+fn refused_host_stops_the_run_and_skip_leaves_it_out() {
     let records =
         "{\"host\":\"my web\",\"private_ip\":\"10.0.0.1\"}\n{\"host\":\"web1\",\"private_ip\":\"10.0.0.2\"}\nweb2\n";
     let run = hostfmt(&["hosts"], records).exits(2);
@@ -33,13 +33,13 @@ fn a_host_that_cannot_be_written_stops_all_and_skip_leaves_it_out() {
 }
 
 #[test]
-fn a_field_that_no_host_has_makes_no_groups_and_is_named() {
+fn group_field_that_no_host_has_gives_a_warning() {
     let run = hostfmt(&["nagios", "-g", "tags.rol"], "{\"host\":\"a\",\"tags\":{\"role\":\"web\"}}\n").exits(0);
     assert_eq!(run.stderr, "hostfmt: no host has tags.rol, so there are no groups; did you mean tags.role?\n");
 }
 
 #[test]
-fn a_host_with_nothing_but_an_ipv6_address_is_reached_by_it() {
+fn host_with_only_an_ipv6_address_uses_it() {
     let record = "{\"host\":\"six\",\"private_ip\":null,\"ipv6\":\"2001:db8::6\"}\n";
     assert_eq!(written(&["hosts"], record), "2001:db8::6 six\n");
     assert!(written(&["bind"], record).ends_with("six IN AAAA 2001:db8::6\n"));
@@ -47,7 +47,7 @@ fn a_host_with_nothing_but_an_ipv6_address_is_reached_by_it() {
 }
 
 #[test]
-fn hosts_of_one_name_are_refused_where_a_name_is_one_host() {
+fn hosts_with_one_name_are_refused_where_names_must_be_unique() {
     let twins = concat!(
         r#"{"host":"web1","private_ip":"10.0.0.1"}"#,
         "\n",
@@ -68,7 +68,7 @@ fn hosts_of_one_name_are_refused_where_a_name_is_one_host() {
 }
 
 #[test]
-fn a_refused_host_leaves_the_file_as_it_was() {
+fn refused_host_leaves_the_file_unchanged() {
     let sandbox = Sandbox::new();
     let file = sandbox.file("fleet.hosts", "as it was\n");
     sandbox.run("hostfmt", &["hosts", "-w", "fleet.hosts"], "web1\n").exits(2);
@@ -79,7 +79,7 @@ fn a_refused_host_leaves_the_file_as_it_was() {
 }
 
 #[test]
-fn saved_records_are_read_from_files_and_order_does_not_matter() {
+fn saved_records_are_read_from_files_in_any_order() {
     let sandbox = Sandbox::new();
     let lines: Vec<&str> = FLEET.lines().collect();
     sandbox.file("a.jsonl", format!("{}\n{}\n", lines[4], lines[0]));

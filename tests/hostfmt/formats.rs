@@ -1,10 +1,10 @@
-//! Each format of an ordinary fleet, in its reader.
+//! Each format, read back by the program that it is for.
 
 use crate::{FLEET, hostfmt, readers, written};
 use serde_json::json;
 
 #[test]
-fn a_hosts_file_is_read_by_getent() {
+fn getent_reads_the_hosts_file() {
     let text = written(&["hosts"], FLEET);
     assert_eq!(text, "10.0.0.3 db1\n10.0.0.1 web1\n10.0.0.2 web2\n10.0.0.10 web10\n");
     let found = readers::hosts(&text, &["web1", "web10", "old1"]);
@@ -18,7 +18,7 @@ fn a_hosts_file_is_read_by_getent() {
 }
 
 #[test]
-fn a_zone_is_loaded_by_bind() {
+fn bind_loads_the_zone() {
     let text = written(&["bind", "-D", "zone=example.com", "-D", "nameservers=ns1.example.org,ns2.example.org"], FLEET);
     let expected = [
         "example.com. SOA ns1.example.org. root.localhost. 1700000000 3600 600 1209600 300",
@@ -35,7 +35,7 @@ fn a_zone_is_loaded_by_bind() {
 }
 
 #[test]
-fn a_zone_without_settings_is_of_any_origin() {
+fn zone_without_settings_works_for_any_origin() {
     let zone = readers::zone(&written(&["bind"], FLEET), "fleet.test");
     assert!(zone.contains(&"web1-public.fleet.test. A 192.0.2.1".to_string()), "{zone:?}");
     let serial = written(&["bind", "-D", "serial=7", "-D", "ttl=60", "-D", "contact=john.doe@example.com"], FLEET);
@@ -48,7 +48,7 @@ fn a_zone_without_settings_is_of_any_origin() {
 }
 
 #[test]
-fn a_name_server_in_the_zone_needs_an_address() {
+fn name_server_in_the_zone_needs_an_address() {
     let zone =
         |server: &str| hostfmt(&["bind", "-D", "zone=example.com", "-D", &format!("nameservers={server}")], FLEET);
     for server in ["ns1.example.com", "NS1.Example.com.", "web1,ns1.example.com", "example.com"] {
@@ -62,7 +62,7 @@ fn a_name_server_in_the_zone_needs_an_address() {
 }
 
 #[test]
-fn names_in_the_zone_are_written_without_it_and_twins_share_a_name() {
+fn names_in_the_zone_are_shortened_and_hosts_can_share_a_name() {
     let records = concat!(
         r#"{"host":"Web1.Example.com","private_ip":"10.0.0.1"}"#,
         "\n",
@@ -87,7 +87,7 @@ fn names_in_the_zone_are_written_without_it_and_twins_share_a_name() {
 }
 
 #[test]
-fn a_public_name_that_is_another_host_is_refused() {
+fn public_name_of_another_host_is_refused() {
     let records = concat!(
         r#"{"host":"web1","private_ip":"10.0.0.1","public_ip":"192.0.2.1"}"#,
         "\n",
@@ -98,7 +98,7 @@ fn a_public_name_that_is_another_host_is_refused() {
 }
 
 #[test]
-fn ssh_takes_address_user_and_port() {
+fn ssh_uses_address_user_and_port() {
     let text = written(&["ssh-config"], FLEET);
     let options = readers::ssh(&text, "web10");
     assert_eq!(
@@ -113,7 +113,7 @@ fn ssh_takes_address_user_and_port() {
 }
 
 #[test]
-fn ssh_takes_user_and_key_from_settings() {
+fn ssh_uses_user_and_key_from_settings() {
     let text = written(&["ssh-config", "-D", "user=ec2-user", "-D", "key=~/.ssh/my key"], FLEET);
     let options = |host| readers::ssh(&text, host);
     assert_eq!((&*options("web1")["user"], &*options("web10")["user"]), ("ec2-user", "admin"));
@@ -144,13 +144,13 @@ fn ldif_is_read_as_entries() {
 }
 
 #[test]
-fn an_entry_without_a_base_says_how_to_set_it() {
+fn missing_base_has_a_hint() {
     let run = hostfmt(&["ldif"], FLEET).exits(2);
     assert!(run.stderr.contains("base is undefined") && run.stderr.contains("--set base=VALUE"), "{}", run.stderr);
 }
 
 #[test]
-fn an_inventory_is_read_by_ansible() {
+fn ansible_reads_the_inventory() {
     for (args, file) in [(&["ansible"][..], "inventory.json"), (&["ansible", "-D", "script=yes"], "inventory.sh")] {
         let text = written(args, FLEET);
         let text = if file.ends_with(".sh") { format!("#!/bin/sh\ncat <<'END'\n{text}END\n") } else { text };
@@ -174,7 +174,7 @@ fn an_inventory_is_read_by_ansible() {
 }
 
 #[test]
-fn targets_are_discovered_by_prometheus() {
+fn prometheus_discovers_the_targets() {
     let targets = readers::prometheus(&written(&["prometheus"], FLEET));
     assert_eq!(targets.keys().collect::<Vec<_>>(), ["10.0.0.10:9100", "10.0.0.1:9100", "10.0.0.3:9100"]);
     let labels = &targets["10.0.0.1:9100"];
@@ -188,7 +188,7 @@ fn targets_are_discovered_by_prometheus() {
 }
 
 #[test]
-fn hosts_and_groups_pass_the_check_of_nagios() {
+fn nagios_accepts_hosts_and_groups() {
     let objects = readers::nagios(&written(&["nagios"], FLEET));
     let names = ["host db1", "host web1", "host web10", "hostgroup db", "hostgroup web-sg"];
     assert_eq!(objects.keys().collect::<Vec<_>>(), names);
@@ -209,7 +209,7 @@ fn gmetad_gets_a_source_for_each_group() {
 }
 
 #[test]
-fn csv_has_a_row_for_each_host_and_a_column_for_each_tag() {
+fn csv_has_a_line_for_each_host_and_a_column_for_each_tag() {
     let rows = readers::csv(&written(&["csv"], FLEET));
     assert_eq!(rows.as_array().expect("rows").len(), 5);
     assert_eq!(rows[2]["host"], "web1");
@@ -226,7 +226,7 @@ fn csv_has_a_row_for_each_host_and_a_column_for_each_tag() {
 }
 
 #[test]
-fn names_alone_are_enough_where_the_name_is_an_address() {
+fn names_are_enough_if_the_name_is_an_address() {
     assert_eq!(written(&["ssh-config"], "web1\n"), "Host web1\n    HostName web1\n");
     assert!(readers::prometheus(&written(&["prometheus"], "web1\n")).contains_key("web1:9100"));
     assert_eq!(readers::nagios(&written(&["nagios"], "web1\n"))["host web1"]["address"], "web1");

@@ -1,11 +1,11 @@
-//! Names and tags that would break out of a format: each is read as exactly that value, or its host is refused.
+//! Hostile names and tags: each is read back as exactly that value, or its host is refused.
 
 use crate::{hostfmt, readers, written};
 use kit::Outcome;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Texts with a meaning somewhere: to a shell, a template, a terminal, or one of the formats.
+/// Texts that are special to a shell, a template, a terminal or one of the formats.
 const TEXTS: [&str; 48] = [
     "web 1",
     "web\t1",
@@ -57,9 +57,9 @@ const TEXTS: [&str; 48] = [
     "all",
 ];
 
-/// Records with each text as a name, and as the key and the value of a tag. Addresses tell them apart.
+/// Records with each text as a name, and as the key and value of a tag. Each record has its own address.
 fn records() -> (Vec<Value>, String) {
-    // Names that differ only in case or blanks at the edge are another test's.
+    // Names that differ only in case or outer blanks have their own test.
     let texts: Vec<String> = TEXTS.iter().map(|text| text.to_string()).chain(generated()).collect();
     let record = |(at, text): (usize, &String)| {
         let named = json!({"host": text, "private_ip": format!("10.1.{}.{}", at / 250, at % 250 + 1)});
@@ -72,7 +72,7 @@ fn records() -> (Vec<Value>, String) {
     (records, lines)
 }
 
-/// Texts of pieces that have a meaning, put together at random but always the same.
+/// Random texts made of special pieces, the same in each run.
 fn generated() -> Vec<String> {
     const PIECES: [&str; 22] = [
         "a", "b1", "-", ".", " ", "\t", "\n", "\"", "'", "\\", ";", "#", ",", "{{", "}}", "{%", "$", "%", "日",
@@ -104,7 +104,7 @@ fn of_address<'a>(records: &'a [Value], address: &str) -> &'a Value {
     records.iter().find(|record| record["private_ip"] == address).unwrap_or_else(|| panic!("no record has {address}"))
 }
 
-/// Fails unless the names that were read are those of hosts with plain names, and the tagged hosts are all there.
+/// Fails unless the names that were read are the plain ones, and all tagged hosts are there.
 fn only_plain_names<'a>(names: impl IntoIterator<Item = &'a str>) {
     let names: BTreeSet<&str> = names.into_iter().collect();
     let plain = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
@@ -114,7 +114,7 @@ fn only_plain_names<'a>(names: impl IntoIterator<Item = &'a str>) {
 }
 
 #[test]
-fn csv_gives_back_every_name_and_tag() {
+fn csv_preserves_every_name_and_tag() {
     let (records, lines) = records();
     let rows = readers::csv(&written(&["csv"], &lines));
     let rows = rows.as_array().expect("rows");
@@ -129,7 +129,7 @@ fn csv_gives_back_every_name_and_tag() {
 }
 
 #[test]
-fn ldif_gives_back_every_name_and_tag() {
+fn ldif_preserves_every_name_and_tag() {
     let (records, lines) = records();
     let entries = readers::ldif(&skipping(&["ldif", "-D", "base=dc=example"], &lines).stdout);
     let entries = entries.as_array().expect("entries");
@@ -144,7 +144,7 @@ fn ldif_gives_back_every_name_and_tag() {
 }
 
 #[test]
-fn prometheus_gives_back_every_name_and_value() {
+fn prometheus_preserves_every_name_and_value() {
     let (records, lines) = records();
     let targets = readers::prometheus(&skipping(&["prometheus"], &lines).stdout);
     assert_eq!(targets.len(), records.len());
@@ -156,7 +156,7 @@ fn prometheus_gives_back_every_name_and_value() {
 }
 
 #[test]
-fn ansible_gives_back_every_tag_and_runs_no_template() {
+fn ansible_preserves_every_tag_and_runs_no_template() {
     let (records, lines) = records();
     let text = skipping(&["ansible"], &lines).stdout;
     let (variables, _) = readers::ansible(&text, "inventory.json");
@@ -170,7 +170,7 @@ fn ansible_gives_back_every_tag_and_runs_no_template() {
     assert_eq!(tags, json!({"note": "{{ 7*7 }}", "{{ 7*7 }}": "x"}));
 }
 
-/// The inventory as a file and as what a script prints, each with the name of a file to put it in.
+/// The inventory as a file and as the output of a script, each with a file name.
 fn inventories(args: &[&str], records: &str) -> [(String, &'static str); 2] {
     let script = skipping(&[&["ansible", "-D", "script=yes"], args].concat(), records).stdout;
     [
@@ -180,7 +180,7 @@ fn inventories(args: &[&str], records: &str) -> [(String, &'static str); 2] {
 }
 
 #[test]
-fn a_text_that_chooses_its_own_delimiters_is_no_template_for_ansible() {
+fn ansible_runs_no_template_with_its_own_delimiters() {
     let text = "#jinja2:variable_start_string:'[[',variable_end_string:']]'\n[[ lookup('pipe', 'echo ran') ]]";
     let tags = json!({"note": text, "list": [text, {"deep": text}], text: "x"});
     let record = json!({"host": "web1", "user": text, "tags": tags, "security_groups": [text]});
@@ -192,7 +192,7 @@ fn a_text_that_chooses_its_own_delimiters_is_no_template_for_ansible() {
 }
 
 #[test]
-fn names_that_ansible_has_for_its_own_are_refused() {
+fn reserved_names_of_ansible_are_refused() {
     let records = concat!(
         r#"{"host":"web1","security_groups":["_meta"]}"#,
         "\n",
@@ -207,7 +207,7 @@ fn names_that_ansible_has_for_its_own_are_refused() {
     );
     let run = skipping(&["ansible"], records);
     assert!(run.stderr.contains("web[1-2]: is in a group with a name that Ansible has for its own"), "{}", run.stderr);
-    let keys = "  web3: has the key \"__ansible_unsafe\", which means something to Ansible\n  web4: has the key \"__ansible_vault\"";
+    let keys = "  web3: has the key \"__ansible_unsafe\", which is special in Ansible\n  web4: has the key \"__ansible_vault\"";
     assert!(run.stderr.contains(keys), "{}", run.stderr);
     for (inventory, file) in inventories(&[], records) {
         let (variables, groups) = readers::ansible(&inventory, file);
@@ -218,7 +218,7 @@ fn names_that_ansible_has_for_its_own_are_refused() {
 }
 
 #[test]
-fn a_host_with_the_name_of_a_group_gives_its_hosts_no_variables() {
+fn host_with_the_name_of_a_group_gives_it_no_variables() {
     let records = concat!(
         r#"{"host":"web","user":"root","security_groups":["web"]}"#,
         "\n",
@@ -232,7 +232,7 @@ fn a_host_with_the_name_of_a_group_gives_its_hosts_no_variables() {
 }
 
 #[test]
-fn a_port_that_no_host_has_refuses_its_host_alone() {
+fn invalid_port_refuses_only_its_host() {
     for port in [json!("abc"), json!(99999), json!(22.5), json!(true), json!(0), json!(-1), json!(""), json!([22])] {
         let records =
             format!("{}\n{}\n", json!({"host": "web1", "port": port}), json!({"host": "web2", "port": "022"}));
@@ -246,7 +246,7 @@ fn a_port_that_no_host_has_refuses_its_host_alone() {
 }
 
 #[test]
-fn tags_that_become_one_label_are_written_once_and_named() {
+fn tags_with_the_same_label_are_written_once_with_a_warning() {
     let tags = json!({"a-b": "1", "a_b": "2", "x y": "3", "x:y": "4", "1a": "5"});
     let run = hostfmt(&["prometheus"], &json!({"host": "web1", "tags": tags}).to_string()).exits(0);
     let labels = &readers::prometheus(&run.stdout)["web1:9100"];
@@ -261,7 +261,7 @@ fn tags_that_become_one_label_are_written_once_and_named() {
 }
 
 #[test]
-fn bind_loads_plain_names_alone() {
+fn bind_gets_only_plain_names() {
     let (records, lines) = records();
     let zone = readers::zone(&skipping(&["bind", "-D", "zone=example.com"], &lines).stdout, "example.com");
     let hosts: Vec<(&str, &str)> = zone.iter().filter_map(|record| record.split_once(".example.com. A ")).collect();
@@ -272,7 +272,7 @@ fn bind_loads_plain_names_alone() {
 }
 
 #[test]
-fn texts_of_a_zone_are_read_as_they_are() {
+fn texts_of_a_zone_are_read_unchanged() {
     let (records, lines) = records();
     let sandbox = kit::Sandbox::new();
     sandbox.file(
@@ -312,12 +312,12 @@ fn unescaped(dumped: &str) -> String {
 }
 
 #[test]
-fn a_hosts_file_has_plain_names_alone() {
+fn hosts_file_has_only_plain_names() {
     let (records, lines) = records();
     let text = skipping(&["hosts"], &lines).stdout;
     let named: Vec<&str> = text.lines().map(|line| line.split_once(' ').expect("two words").1).collect();
     only_plain_names(named.iter().copied());
-    // nss_wrapper has room for some hundred names.
+    // nss_wrapper can hold some hundred names.
     let lines: Vec<&str> = text.lines().collect();
     for (lines, names) in lines.chunks(50).zip(named.chunks(50)) {
         let found = readers::hosts(&lines.join("\n"), names);
@@ -329,7 +329,7 @@ fn a_hosts_file_has_plain_names_alone() {
 }
 
 #[test]
-fn ssh_takes_plain_names_alone() {
+fn ssh_gets_only_plain_names() {
     let (_, lines) = records();
     let text = skipping(&["ssh-config"], &lines).stdout;
     only_plain_names(text.lines().filter_map(|line| line.strip_prefix("Host ")));
@@ -345,7 +345,7 @@ fn ssh_takes_plain_names_alone() {
 }
 
 #[test]
-fn nagios_gives_back_every_name_that_it_takes() {
+fn nagios_preserves_every_name_that_it_accepts() {
     let (records, lines) = records();
     let objects = readers::nagios(&skipping(&["nagios"], &lines).stdout);
     assert!(objects.len() > TEXTS.len() && objects.contains_key("host 日本語"));
@@ -356,7 +356,7 @@ fn nagios_gives_back_every_name_that_it_takes() {
 }
 
 #[test]
-fn groups_of_strange_names_are_read_as_they_are_or_refused() {
+fn groups_with_strange_names_are_read_unchanged_or_refused() {
     let (_, lines) = records();
     let sources = readers::gmetad(&skipping(&["ganglia", "-g", "tags.note"], &lines).stdout);
     let names: BTreeSet<&str> = sources.iter().map(|words| words[1].as_str()).collect();

@@ -1,4 +1,4 @@
-//! hostfmt, end to end. What it writes is read by the programs that it is for.
+//! hostfmt, end to end. The programs that its formats are for read its output.
 
 mod choice;
 mod formats;
@@ -35,7 +35,7 @@ fn hostfmt(args: &[&str], records: &str) -> Outcome {
     sandbox.run("hostfmt", args, records)
 }
 
-/// What hostfmt writes of these records.
+/// The output of hostfmt for these records.
 #[track_caller]
 fn written(args: &[&str], records: &str) -> String {
     hostfmt(args, records).exits(0).stdout

@@ -1,4 +1,4 @@
-//! The real readers of each format. Each gives what it read as JSON, or what it refused.
+//! The real readers of each format. Each returns what it read as JSON, or what it refused.
 
 use kit::Sandbox;
 use serde_json::{Map, Value, json};
@@ -77,7 +77,7 @@ print(json.dumps([[dn, dict(entry)] for dn, entry in ldif3.LDIFParser(sys.stdin.
 /// What ansible-inventory reads of a file: variables of hosts, and hosts of groups.
 pub fn ansible(text: &str, file: &str) -> (Map<String, Value>, BTreeMap<String, Vec<String>>) {
     let inventory = program("venv/bin/ansible-inventory");
-    // What Ansible cannot parse it would only warn of.
+    // Without this, Ansible only warns about what it cannot parse.
     let strict = "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=true ANSIBLE_LOCALHOST_WARNING=false";
     let listed = run(&format!("chmod +x {file}; {strict} {inventory} -i ./{file} --list"), &[(file, text)]);
     let mut listed: Map<String, Value> = serde_json::from_str(&listed).expect("JSON");

@@ -1,4 +1,4 @@
-//! Templates of the user, --show and --list, and what a slip says.
+//! Templates of the user, --show and --list, and messages for typos.
 
 use crate::{FLEET, hostfmt};
 use kit::{Outcome, Sandbox};
@@ -13,7 +13,7 @@ fn render(name: &str, source: &str, args: &[&str]) -> Outcome {
 }
 
 #[test]
-fn a_format_that_is_shown_is_a_template_that_writes_the_same() {
+fn shown_format_is_a_template_with_the_same_output() {
     let mut sandbox = Sandbox::new();
     sandbox.env("SOURCE_DATE_EPOCH", "1700000000");
     for format in FORMATS {
@@ -43,7 +43,7 @@ fn a_template_sees_hosts_groups_and_settings() {
 }
 
 #[test]
-fn values_are_escaped_by_the_name_of_the_file() {
+fn file_name_selects_the_escape() {
     let source = "{% for h in hosts %}{{ h.tags.note | default('-') }};{% endfor %}";
     let note = "it's \"new\", ok";
     assert_eq!(render("x.txt.j2", source, &[]).exits(0).stdout, format!("-;-;{note};-;-;"));
@@ -59,7 +59,7 @@ fn values_are_escaped_by_the_name_of_the_file() {
 }
 
 #[test]
-fn a_control_character_never_passes_unseen() {
+fn control_characters_are_never_written_unescaped() {
     let sandbox = Sandbox::new();
     sandbox.file("x.j2", "{% for h in hosts %}{{ h.host }}\n{% endfor %}");
     let run = sandbox.run("hostfmt", &["x.j2"], "{\"host\":\"a\\nb\"}\nweb1\n").exits(2);
@@ -68,7 +68,7 @@ fn a_control_character_never_passes_unseen() {
 }
 
 #[test]
-fn an_error_of_a_template_names_file_and_line_and_host() {
+fn template_error_names_file_line_and_host() {
     let why = |source: &str| render("x.j2", source, &[]).exits(2).stderr;
     assert_eq!(why("a\n{% for h in %}"), "hostfmt: x.j2: line 2: unexpected end of block\n");
     assert_eq!(
@@ -90,7 +90,7 @@ fn an_error_of_a_template_names_file_and_line_and_host() {
 }
 
 #[test]
-fn many_hosts_that_lack_a_value_are_left_out_at_once() {
+fn many_hosts_without_a_value_are_left_out_in_one_pass() {
     let sandbox = Sandbox::new();
     let records: String =
         (1..=3000).map(|n| format!("{{\"host\":\"n{n}\",\"tags\":{{\"t{}\":\"x\"}}}}\n", n % 2)).collect();
@@ -102,7 +102,7 @@ fn many_hosts_that_lack_a_value_are_left_out_at_once() {
 }
 
 #[test]
-fn a_slip_on_the_command_line_says_what_there_is() {
+fn command_line_typos_get_suggestions() {
     let why = |args: &[&str]| hostfmt(args, FLEET).exits(2).stderr;
     assert_eq!(
         why(&["ansibel"]),

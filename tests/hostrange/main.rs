@@ -10,7 +10,7 @@ mod streams;
 
 use kit::Sandbox;
 
-/// What a run in a sandbox prints that ends well and has nothing to complain of.
+/// The stdout of a run that succeeds without messages.
 #[track_caller]
 fn printed_in(sandbox: &Sandbox, args: &[&str], stdin: impl AsRef<[u8]>) -> String {
     let run = sandbox.run("hostrange", args, stdin).exits(0);
@@ -23,7 +23,7 @@ fn printed(args: &[&str], stdin: impl AsRef<[u8]>) -> String {
     printed_in(&Sandbox::new(), args, stdin)
 }
 
-/// The names that come out, in one line.
+/// The names of the output, in one line.
 #[track_caller]
 fn names_in(sandbox: &Sandbox, args: &[&str], stdin: impl AsRef<[u8]>) -> String {
     let printed = printed_in(sandbox, &[&["-1"], args].concat(), stdin);
@@ -36,7 +36,7 @@ fn names(args: &[&str]) -> String {
     names_in(&Sandbox::new(), args, "")
 }
 
-/// What is said on stderr of wrong usage or bad input, of which nothing else comes.
+/// The stderr of a run with wrong usage or bad input, which must print nothing else.
 #[track_caller]
 fn refused(args: &[&str], stdin: impl AsRef<[u8]>) -> String {
     let run = Sandbox::new().run("hostrange", args, stdin).exits(2);

@@ -1,4 +1,4 @@
-//! Slips, and what strangers put into names: said in one clear line, with nothing done and nothing raw.
+//! Typos and hostile names: one clear line, nothing done, and nothing written raw.
 
 use crate::{names_in, refused};
 use kit::Sandbox;

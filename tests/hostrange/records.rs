@@ -1,4 +1,4 @@
-//! Records on their way through: whole, unchanged, and one for each host that was asked for.
+//! Records pass through complete and unchanged, one for each requested host.
 
 use crate::{printed, printed_in};
 use kit::Sandbox;
@@ -11,7 +11,7 @@ fn lines(records: &[&str]) -> String {
     records.iter().map(|record| format!("{record}\n")).collect()
 }
 
-/// What comes out for these three records.
+/// The output for these three records.
 #[track_caller]
 fn of_fleet(args: &[&str]) -> String {
     printed(args, lines(&[WEB10, WEB2, WEB1]))

@@ -1,4 +1,4 @@
-//! stdin and stdout: what is read, when something comes out, and what it costs.
+//! stdin and stdout: what is read, when output appears, and how much memory it takes.
 
 use crate::{names_in, printed, refused};
 use kit::Sandbox;
@@ -97,7 +97,7 @@ fn a_full_disk_is_reported_for_every_output() {
 fn a_messy_list_folds_and_expands_to_the_same_hosts() {
     let mut list: Vec<String> = (0..3000)
         .map(|number: u32| {
-            // Numbers with gaps, in no order.
+            // Numbers with gaps, in random order.
             let (a, b) = (number.wrapping_mul(2_654_435_761) % 900, number * 7 % 41);
             match number % 6 {
                 0 => format!("n{a}"),

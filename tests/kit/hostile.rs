@@ -266,7 +266,7 @@ fn reset(stream: &TcpStream) {
     let _ = stream.shutdown(Shutdown::Both);
 }
 
-/// Waits for what is sure to come, but not for ever.
+/// Waits until the condition holds, with a time limit.
 #[track_caller]
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let started = Instant::now();

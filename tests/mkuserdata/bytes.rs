@@ -1,4 +1,4 @@
-//! What cloud-init decodes is the parts' bytes, names and types.
+//! cloud-init decodes the bytes, names and types of the parts.
 
 use crate::{Dice, build, forced, judge_one, named, unpacked};
 use base64::Engine;
@@ -32,7 +32,7 @@ fn four_typical_parts_come_out_unchanged() {
     let expected: Vec<Part> = REPORT
         .iter()
         .map(|(name, kind, content)| Part {
-            // As the report found, scripts run in the order of their names: numbers keep the order given.
+            // Scripts run in the order of their names, so numbers keep the given order.
             filename: match *name {
                 "setup-hostname.sh" => "01-setup-hostname.sh".to_string(),
                 "root-login.sh" => "02-root-login.sh".to_string(),
@@ -120,7 +120,7 @@ fn hundreds_of_generated_parts_come_out_unchanged() {
     let mut dice = Dice(42);
     let contents: Vec<Vec<u8>> = (0..480)
         .map(|number| {
-            // Only every fourth may have what is not UTF-8, or all would be base64.
+            // Only every fourth part has bytes that are not UTF-8, or all would be base64.
             let tokens = if number % 4 == 0 { TOKENS.len() } else { TOKENS.len() - 1 };
             let mut content = b"#!/bin/sh".to_vec();
             for _ in 0..dice.below(60) {
@@ -145,7 +145,7 @@ fn survive(contents: &[Vec<u8>]) {
         let (bytes, said) = forced(&sandbox, &[&["--force", "--limit=999999"], &names[..]].concat());
         let text = unpacked(&bytes);
         assert!(text.iter().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~')), "not ASCII alone");
-        // All that is said is of contents that are meant to be bad.
+        // All messages are about contents that are wrong on purpose.
         let bad: Vec<_> = names.iter().zip(contents).filter(|(_, content)| is_no_sound_script(content)).collect();
         let said: Vec<_> = said.lines().map(|line| line.split(": ").nth(1).unwrap_or(line)).collect();
         assert_eq!(said, bad.iter().map(|(name, _)| **name).collect::<Vec<_>>());
@@ -168,7 +168,7 @@ fn is_no_sound_script(content: &[u8]) -> bool {
     std::str::from_utf8(content).is_err() || (first.len() < content.len() && first.ends_with(b"\r"))
 }
 
-/// Python's parser takes lines of any length, so a blob costs what it is and no more.
+/// Python's parser accepts lines of any length, so long lines need no encoding.
 #[test]
 fn long_lines_of_ascii_are_not_encoded() {
     let sandbox = Sandbox::new();

@@ -1,9 +1,9 @@
-//! Options, messages, statuses, and where the bytes go.
+//! Options, messages, exit statuses and output.
 
 use crate::{build, unpacked};
 use kit::Sandbox;
 
-/// A sandbox with two parts that are right.
+/// A sandbox with two valid parts.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.file("base.txt", "#cloud-config\npackages: [ntp]\n");
@@ -56,7 +56,7 @@ fn compressed_bytes_are_refused_on_a_terminal() {
     assert!(on_terminal("--size base.txt").exits(0).stdout.starts_with("    BYTES      COST  PART\r\n"));
     assert!(on_terminal("--list base.txt").exits(0).stdout.starts_with("PART  TYPE"));
     assert_eq!(on_terminal("-w user-data base.txt").exits(0).stdout, "");
-    // Nor is one waited for.
+    // It does not wait for stdin either.
     assert!(on_terminal("--no-gzip -").exits(2).stdout.starts_with("mkuserdata: stdin ('-') is a terminal\r\n"));
     assert!(
         on_terminal("--list").exits(2).stdout.starts_with("mkuserdata: no file is given, and stdin is a terminal\r\n")

@@ -1,4 +1,4 @@
-//! `--extract`: each part to a file in one folder, whatever the parts are called.
+//! `--extract`: writes each part to a file in one folder, whatever the names.
 
 use crate::build;
 use base64::Engine;
@@ -19,7 +19,7 @@ fn message(names: &[&str]) -> String {
     text + "\n--x--\n"
 }
 
-/// Every file under the folder and what it holds, in order.
+/// Every file under the folder with its content, in order.
 fn files(folder: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
@@ -153,7 +153,7 @@ fn parts_of_one_name_get_a_file_each() {
     assert_eq!(files(&sandbox.dir().join("parts")).len(), 3);
 }
 
-/// Also where the name that a part would get in place of its own is another's.
+/// Even if the replacement name of a part is the name of another part.
 #[test]
 fn no_part_overwrites_another() {
     let sandbox = Sandbox::new();

@@ -1,4 +1,4 @@
-//! User-data that others made, by cloud-init's make-mime and Python's email package: read as cloud-init reads it.
+//! User-data made by cloud-init's make-mime and Python's email package is read as cloud-init reads it.
 
 use crate::{check, named};
 use kit::cloud_init::{self, Part, Verdict};
@@ -13,7 +13,7 @@ fn python(sandbox: &Sandbox, args: &[&str]) -> Outcome {
     sandbox.sh(&line).exits(0)
 }
 
-/// What `--extract` makes of it, by file name.
+/// The files that `--extract` writes, by name.
 fn extracted(sandbox: &Sandbox, folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = std::fs::read_dir(sandbox.dir().join(folder))
         .expect("the folder")
@@ -148,7 +148,7 @@ fn generated_messages_are_extracted_as_cloud_init_does() {
     }
 }
 
-/// cloud-init keeps of a name what `--extract` keeps.
+/// cloud-init and `--extract` make the same file names.
 fn cleaned(parts: Vec<(String, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
     let kept = |c: &char| c.is_ascii_alphanumeric() || "_-.()".contains(*c);
     let clean = |name: String| name.chars().filter(kept).collect();
@@ -157,7 +157,7 @@ fn cleaned(parts: Vec<(String, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
     parts
 }
 
-/// Parts that their senders did not encode: `--check` says what becomes of them, and cloud-init does it.
+/// Parts without an encoding: `--check` says what cloud-init does with them.
 #[test]
 fn check_reports_bytes_that_cloud_init_would_damage() {
     let message = |headers: &str, content: &[u8]| {

@@ -68,7 +68,7 @@ fn user_data_without_warnings_is_valid_for_cloud_init_check_and_extract() {
         }
         args.extend(dice.pick(&[None, Some("--no-gzip"), Some("--fast")]).map(str::to_string));
         let run = sandbox.run("mkuserdata", &args.iter().map(String::as_str).collect::<Vec<_>>(), "");
-        // An archive's scripts are told of, which is no fault.
+        // Scripts of an archive give a warning, which is not an error.
         if run.code == 0 && run.stderr.lines().all(|line| line.contains("the scripts in it run by names of their own"))
         {
             built.push((args[1].clone(), std::fs::read(sandbox.dir().join(&args[1])).unwrap()));
@@ -81,7 +81,7 @@ fn user_data_without_warnings_is_valid_for_cloud_init_check_and_extract() {
     let user_data: Vec<Vec<u8>> = built.iter().map(|(_, bytes)| bytes.clone()).collect();
     let mut unsound = Vec::new();
     for (verdict, name) in cloud_init::judge(&user_data).iter().zip(&names) {
-        // A file that is fetched and empty is none of a part's faults.
+        // An included file that is empty is not a fault of the part.
         let warnings: Vec<_> = verdict.warnings.iter().filter(|warning| !warning.contains("non-multipart")).collect();
         if verdict.failed.is_some() || !warnings.is_empty() || !verdict.defects.is_empty() {
             unsound.push(format!("{:?}: {warnings:#?} {:?} {:?}", verdict.parts, verdict.failed, verdict.defects));

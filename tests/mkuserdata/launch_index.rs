@@ -13,7 +13,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// On each of the first three instances: the names of the scripts, and the keys of the configuration.
+/// The names of the scripts and the keys of the configuration, on each of the first three instances.
 fn on_each(user_data: &[Vec<u8>]) -> Vec<[String; 3]> {
     let on = [0, 1, 2].map(|index| judge_at(index, user_data));
     let seen = |verdict: &Verdict| {
@@ -38,7 +38,7 @@ fn a_part_with_a_launch_index_reaches_only_that_instance() {
         "second.cfg",
     ];
     let single = build(&sandbox, &args);
-    // A number alone is for all parts, and a later one for a part goes over it.
+    // A number alone is for all parts, and a later one for a part overrides it.
     let all = build(&sandbox, &["--launch-index", "1", "--launch-index", "first.sh=0", "all.sh", "first.sh"]);
     let seen = on_each(&[single.clone(), all]);
     assert_eq!(seen[0], ["01-all.sh 02-first.sh", "01-all.sh 03-second.sh second", "01-all.sh"]);
@@ -46,7 +46,7 @@ fn a_part_with_a_launch_index_reaches_only_that_instance() {
     let verdict = judge_one(single);
     let of: Vec<_> = verdict.headers.iter().map(|headers| headers.get("launch-index").map(String::as_str)).collect();
     assert_eq!(of, [None, Some("0"), Some("1"), Some("1")]);
-    // Where the data source knows no index cloud-init leaves none out.
+    // If the data source has no index, cloud-init leaves out no part.
     assert_eq!(verdict.scripts.len(), 3);
 }
 
@@ -60,7 +60,7 @@ fn wrong_launch_indexes_are_refused() {
     }
 }
 
-/// Their parts have no index of their own: the error says so, and so it is.
+/// Their parts have no index of their own; the error says so, and cloud-init confirms it.
 #[test]
 fn includes_and_archives_reach_all_instances() {
     let sandbox = sandbox();

@@ -1,4 +1,4 @@
-//! `--list` and `--check` of user-data in every wrapping that it comes in.
+//! `--list` and `--check` of user-data in every encoding.
 
 use crate::{Dice, build, check, forced, unpacked};
 use base64::Engine;
@@ -57,7 +57,7 @@ fn the_table_shows_what_cloud_init_does() {
     let verdict = cloud_init::judge(&[user_data]).remove(0);
     let mut scripts: Vec<_> = rows.iter().filter(|row| row["runs"].as_str().unwrap().starts_with("script ")).collect();
     scripts.sort_by_key(|row| row["runs"].as_str().unwrap().to_string());
-    // The one that is not UTF-8 is the one that cloud-init cannot write.
+    // cloud-init cannot write the one that is not UTF-8.
     let names: Vec<_> =
         scripts.iter().map(|row| row["name"].as_str().unwrap()).filter(|name| *name != "03-binary").collect();
     assert_eq!(names, verdict.scripts.iter().map(|script| script.filename.as_str()).collect::<Vec<_>>());
@@ -79,7 +79,7 @@ fn gzip_and_base64_are_removed() {
         assert_eq!(rows(bytes), expected);
     }
     assert_eq!(check(&sandbox, &members).exits(0).stderr, "");
-    // That is no fault of the parts.
+    // This is not a fault of the parts.
     let run = check(&sandbox, wrapped.as_bytes()).exits(0);
     assert!(run.stderr.starts_with("mkuserdata: stdin: is base64, read as what is in it: "), "{}", run.stderr);
     assert_eq!(run.stderr.lines().count(), 1);
@@ -163,7 +163,7 @@ fn base64_in_base64_is_a_problem() {
     }
 }
 
-/// The hosts' own records, as `--per-host` makes them.
+/// Records of hosts, as `--per-host` writes them.
 #[test]
 fn output_of_per_host_can_be_read() {
     let sandbox = sandbox();
@@ -196,7 +196,7 @@ fn truncated_user_data_is_a_problem() {
         let run = check(&sandbox, &text[..text.len() - missing]).exits(1);
         assert!(run.stderr.contains("its last boundary is missing: it may be cut off"), "{missing}: {}", run.stderr);
     }
-    // One that cannot be read does not keep the others from it.
+    // An unreadable one does not stop the others.
     sandbox.file("cut", &user_data[..100]);
     let run = sandbox.run("mkuserdata", &["--list", "-1", "cut", "a.sh"], "").exits(1);
     assert_eq!(run.stdout, "part-001\n");
@@ -210,5 +210,5 @@ fn user_data_above_the_limit_of_ec2_is_a_problem() {
     sandbox.file("noise.sh", format!("#!/bin/sh\n# {}\n", Dice(5).noise(25_000)));
     let user_data = build(&sandbox, &["--limit", "99999", "noise.sh"]);
     let run = check(&sandbox, &user_data).exits(1);
-    assert_eq!(run.stderr, format!("mkuserdata: stdin: has {} bytes: EC2 takes at most 16384\n", user_data.len()));
+    assert_eq!(run.stderr, format!("mkuserdata: stdin: has {} bytes: EC2 allows at most 16384\n", user_data.len()));
 }

@@ -23,7 +23,7 @@ use kit::cloud_init::{self, Part, Verdict};
 use kit::{Outcome, Sandbox};
 use std::io::Read;
 
-/// The user-data of the parts and options, which have to build without a word.
+/// The user-data of these parts and options, which must build without a message.
 #[track_caller]
 fn build(sandbox: &Sandbox, args: &[&str]) -> Vec<u8> {
     let (user_data, said) = forced(sandbox, args);
@@ -31,7 +31,7 @@ fn build(sandbox: &Sandbox, args: &[&str]) -> Vec<u8> {
     user_data
 }
 
-/// The user-data of parts and options that build, with what was said of them.
+/// The user-data of these parts and options, and the messages.
 #[track_caller]
 fn forced(sandbox: &Sandbox, args: &[&str]) -> (Vec<u8>, String) {
     let run = sandbox.run("mkuserdata", &[&["-w", "user-data"], args].concat(), "").exits(0);
@@ -39,7 +39,7 @@ fn forced(sandbox: &Sandbox, args: &[&str]) -> (Vec<u8>, String) {
     (std::fs::read(sandbox.dir().join("user-data")).expect("the user-data"), run.stderr)
 }
 
-/// The first line of the error for which nothing is built.
+/// The first line of the error of a build that must fail.
 #[track_caller]
 fn refused(sandbox: &Sandbox, args: &[&str]) -> String {
     let run = sandbox.run("mkuserdata", args, "").exits(2);
@@ -57,7 +57,7 @@ fn check(sandbox: &Sandbox, user_data: &[u8]) -> Outcome {
     sandbox.run("mkuserdata", &["--check"], user_data)
 }
 
-/// The message within, compressed or not.
+/// The MIME message, decompressed if necessary.
 fn unpacked(user_data: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
     if user_data.starts_with(&[0x1f, 0x8b]) {
@@ -67,12 +67,12 @@ fn unpacked(user_data: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The names of parts and what they hold, to be compared and read.
+/// The names and contents of parts, for comparison.
 fn named(parts: &[Part]) -> Vec<(&str, String)> {
     parts.iter().map(|part| (part.filename.as_str(), String::from_utf8_lossy(&part.content).into())).collect()
 }
 
-/// A sequence that does not change (an LCG of Knuth's): a failure comes again.
+/// A fixed pseudorandom sequence (an LCG of Knuth's), so failures can be repeated.
 struct Dice(u64);
 
 impl Dice {
@@ -85,7 +85,7 @@ impl Dice {
         from[self.below(from.len())]
     }
 
-    /// Text that gzip makes little of.
+    /// Text that hardly compresses.
     fn noise(&mut self, bytes: usize) -> String {
         (0..bytes).map(|_| char::from(b'!' + self.below(90) as u8)).collect()
     }

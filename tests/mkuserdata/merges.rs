@@ -13,7 +13,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// cloud-init's default loses the lists and mappings of the first, which nobody asked for.
+/// By default, cloud-init loses the lists and mappings of the first one.
 #[test]
 fn without_merge_losing_a_list_is_an_error() {
     let sandbox = sandbox();
@@ -75,7 +75,7 @@ fn only_cloud_configs_get_a_merge_type() {
     assert_eq!(verdict.config["p"], 1);
 }
 
-/// What is taken merges without a complaint; what is refused cloud-init would not understand.
+/// cloud-init merges accepted settings without a warning, and does not understand refused ones.
 #[test]
 fn the_merge_syntax_is_that_of_cloud_init() {
     let sandbox = sandbox();
@@ -97,7 +97,7 @@ fn the_merge_syntax_is_that_of_cloud_init() {
         assert!(refused(&sandbox, &["--merge", value, "1", "2"]).starts_with(&format!("--merge {value}: ")));
         user_data.push(message.replace("dict()", value).into_bytes());
     }
-    // Without one for mappings a cloud-config merges into nothing, in silence.
+    // Without a merger for mappings, a cloud-config is silently ignored.
     user_data.push(message.replace("dict()", "list(append)+str()").into_bytes());
     let mut verdicts = cloud_init::judge(&user_data);
     assert_eq!(verdicts.pop().map(|verdict| (verdict.config, verdict.warnings)), Some((json!({}), vec![])));
@@ -124,7 +124,7 @@ fn merge_settings_that_cloud_init_ignores_are_refused() {
     }
     let run = sandbox.run("mkuserdata", &["--merge", "dict()\nX-Evil: 1", "1"], "").exits(2);
     assert!(run.stderr.contains(": it has a control character\n"), "{}", run.stderr);
-    // Also by force.
+    // With --force too.
     assert_eq!(sandbox.run("mkuserdata", &["--force", "--merge", "list", "1"], "").exits(2).stdout, "");
     assert_eq!(forced(&sandbox, &["--merge=dict()", "1"]).1, "");
 }
@@ -139,7 +139,7 @@ fn lossy() -> Vec<(&'static [&'static str], &'static str, Value)> {
         (&["packages: [a, b]", "packages: [b, c]"], "list packages", json!(["b", "c"])),
         (&["apt: {a: 1}", "apt: {b: 2}"], "mapping apt", json!({"b": 2})),
         (&["apt: {a: {b: [1]}}", "apt: {a: {b: [2]}}"], "mapping apt", json!({"a": {"b": [2]}})),
-        // How the first is merged says nothing of the second.
+        // The merge setting of the first does not apply to the second.
         (
             &["packages: [a]\nmerge_how: 'list(append)+dict(no_replace,recurse_list)+str()'", "packages: [b]"],
             "list packages",
@@ -198,7 +198,7 @@ fn items(config: &Value) -> Vec<&str> {
     }
 }
 
-/// Refused is what loses an item of a list, and nothing else.
+/// Exactly the configs that lose an item of a list are refused.
 #[test]
 fn generated_cloud_configs_are_refused_exactly_if_they_lose_an_item() {
     const HOW: [&str; 6] = [
@@ -265,7 +265,7 @@ fn configs_that_lose_nothing_build() {
         (&["packages: [a]", replaces], json!(["b"])),
         (&["packages: [a]", append], json!(["a", "b"])),
         (&["packages: [a]", as_list], json!(["a", "b"])),
-        // The second brings nothing.
+        // The second one adds nothing.
         (&["packages: [a]", "# nothing\nx: 1"], json!(["a"])),
     ];
     let mut user_data = Vec::new();
@@ -298,7 +298,7 @@ fn lost_lists_in_archives_are_refused() {
         "{}",
         again.stderr
     );
-    // --merge says nothing of what is within: cloud-init gives an archive's header to none of its parts.
+    // --merge does not apply inside: cloud-init does not pass the header of an archive to its parts.
     sandbox.file("archive", "#cloud-config-archive\n- 'packages: [b]'\n");
     assert!(refused(&sandbox, &["--merge", "append", "base.cfg", "archive"]).starts_with("base.cfg (line 2) and "));
     let verdict = judge_one(forced(&sandbox, &["--force", "--merge=append", "base.cfg", "archive"]).0);
@@ -328,7 +328,7 @@ fn lost_lists_in_templates_are_refused() {
     let verdict = judge_one(forced(&sandbox, &["--force", "base.cfg", "region.cfg"]).0);
     assert_eq!(verdict.config["runcmd"], json!(["echo us-east-1"]));
     build(&sandbox, &["--merge", "append", "base.cfg", "region.cfg"]);
-    // Of --per-host only some host may lose something.
+    // With --per-host, some hosts may lose something.
     sandbox.file("role.cfg.j2", "#cloud-config\n{{ tags.key }}: [{{ host }}]\n");
     let hosts =
         "{\"host\":\"web1\",\"tags\":{\"key\":\"packages\"}}\n{\"host\":\"web2\",\"tags\":{\"key\":\"runcmd\"}}\n";

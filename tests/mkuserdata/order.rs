@@ -1,4 +1,4 @@
-//! The order in which scripts run: that of the command line, for which they get numbers, or that of their names.
+//! The order in which scripts run: numbered as on the command line, or by name.
 
 use crate::{Dice, build, forced, judge_one, named, refused};
 use kit::Sandbox;
@@ -8,7 +8,7 @@ fn names(parts: &[Part]) -> Vec<&str> {
     parts.iter().map(|part| part.filename.as_str()).collect()
 }
 
-/// A sandbox with scripts of these names, each of which says its own.
+/// A sandbox with scripts of these names, each of which prints its name.
 fn scripts(names: &[&str]) -> Sandbox {
     let sandbox = Sandbox::new();
     for name in names {
@@ -60,7 +60,7 @@ fn scripts_for_each_boot_instance_and_once_are_numbered_among_themselves() {
     assert_eq!(names(&verdict.per_boot), ["01-c", "02-b"]);
     assert_eq!(names(&verdict.per_instance), ["01-y", "02-x"]);
     assert_eq!(names(&verdict.per_once), ["01-w", "02-v"]);
-    // A template of cloud-init's becomes a script among the others.
+    // A template of cloud-init becomes one of the scripts.
     assert_eq!(names(&verdict.scripts), ["01-d", "02-template", "03-a"]);
     assert_eq!(verdict.scripts[1].content, b"#!/bin/sh\n# us-east-1\n");
 }
@@ -91,7 +91,7 @@ fn colliding_names_are_an_error_with_keep_names() {
     assert!(said.contains("x/setup.sh: cloud-init would write both"), "{said}");
     let verdict = judge_one(user_data);
     assert_eq!(named(&verdict.scripts), [("setup.sh", "#!/bin/sh\n# x/setup.sh\n".to_string())]);
-    // With numbers there is nothing to collide; scripts of different folders never do.
+    // Numbered names do not collide, nor do scripts of different folders.
     assert_eq!(judge_one(build(&sandbox, &["set up.sh", "setup.sh", "x/setup.sh"])).scripts.len(), 3);
     build(&sandbox, &["--keep-names", "setup.sh", "x/setup.sh:x-shellscript-per-boot"]);
 }
@@ -102,7 +102,7 @@ fn the_same_file_twice_is_an_error() {
     assert_eq!(refused(&sandbox, &["a.sh", "a.sh"]), "a.sh is given twice");
     let verdict = judge_one(forced(&sandbox, &["--force", "a.sh", "a.sh"]).0);
     assert_eq!(names(&verdict.scripts), ["01-a.sh", "02-a.sh"]);
-    // As two types it is two parts.
+    // With two types it is two parts.
     build(&sandbox, &["a.sh", "a.sh:x-shellscript-per-boot"]);
 }
 
@@ -145,7 +145,7 @@ fn templates_keep_their_place_in_the_order() {
     assert_eq!(verdicts[1].config, serde_json::json!({"x": 1}));
 }
 
-/// What runcmd has comes after the scripts, be they one or many, and --list says so.
+/// runcmd runs after the scripts, and --list shows that.
 #[test]
 fn scripts_run_before_runcmd_however_many_they_are() {
     let sandbox = scripts(&["setup.sh", "zz.sh", "a.sh", "runcmd"]);
@@ -196,7 +196,7 @@ fn a_script_of_the_name_runcmd_is_refused() {
     build(&sandbox, &["--keep-names", "base.cfg", "runcmd:x-shellscript-per-boot"]);
 }
 
-/// A name of which nothing but dots is left is a folder's, which no script can be written as.
+/// A name that consists of dots is a folder, and cannot be a script.
 #[test]
 fn a_name_of_dots_alone_is_refused() {
     let sandbox = scripts(&["é.", "é.."]);

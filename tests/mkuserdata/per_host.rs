@@ -18,7 +18,7 @@ fn user_data(record: &serde_json::Value) -> Vec<u8> {
     BASE64_STANDARD.decode(record["user_data"].as_str().expect("user_data")).expect("base64")
 }
 
-/// What cloud-init makes of each record's user-data.
+/// The result of cloud-init for the user-data of each record.
 pub fn judged(run: &Outcome) -> Vec<Verdict> {
     cloud_init::judge(&run.records().iter().map(user_data).collect::<Vec<_>>())
 }
@@ -116,7 +116,7 @@ fn a_jinja_part_is_left_for_cloud_init() {
     assert_eq!((part.declared.as_str(), &part.content[..]), ("text/jinja2", content.as_bytes()));
 }
 
-/// What is the same for all hosts is compressed once, wherever the template stands.
+/// Common parts are compressed once, wherever the template is.
 #[test]
 fn the_place_of_a_template_does_not_change_the_message() {
     let sandbox = sandbox();
@@ -177,7 +177,7 @@ fn the_same_hosts_give_the_same_bytes() {
     let hosts: String = (1..=12).map(|n| format!("web{n}\n")).collect();
     assert!(twice(&["base.txt", "rest.sh", "host.sh.j2"], &hosts));
     assert!(twice(&["--fast", "base.txt", "rest.sh", "host.sh.j2"], &hosts));
-    // Also where hosts have boundaries of their own, for what is in their parts.
+    // Even if hosts need different boundaries because of their parts.
     let hosts = format!("{}{}", "web\n".repeat(6), "cerveza\n".repeat(6));
     assert!(twice(&["base.txt", "rest.sh", "host.sh.j2"], &hosts), "not the same bytes each time");
 }

@@ -1,15 +1,15 @@
-//! Parts that cloud-init would take otherwise than meant: each error says what it would do, and with --force it does.
+//! Parts that cloud-init would treat differently than intended: each error says how, and with --force it happens.
 
 use crate::{build, check, forced, judge_one, named, refused};
 use kit::Sandbox;
 use kit::cloud_init::{self, Verdict};
 use serde_json::{Value, json};
 
-/// What becomes of a part.
+/// What cloud-init does with a part.
 enum Effect {
-    /// Nothing, and the other parts are as without it.
+    /// It ignores the part; the other parts are unaffected.
     Ignored,
-    /// Nothing of any part.
+    /// It ignores all parts.
     NoneAtAll,
     /// A script or boothook that the kernel does not run.
     NotRun,
@@ -20,7 +20,7 @@ enum Effect {
 }
 use Effect::*;
 
-/// A part, what is said of it, and what becomes of it.
+/// A part, the message about it, and what cloud-init does with it.
 type Case = (&'static str, &'static [u8], &'static str, Effect);
 
 fn cases() -> Vec<Case> {
@@ -64,7 +64,7 @@ fn cases() -> Vec<Case> {
         ("p:x-shellscript-per-boot", b"echo\n", "does not begin with #!", NotRun),
         ("p:x-shellscript-per-once", b"#cloud-config\na: 1\n", "does not begin with #!", NotRun),
         ("p", b"\n#!/bin/sh\n", "has white space before #!", NotRun),
-        ("p", b"#!\n/bin/sh\n", "names no interpreter", NotRun),
+        ("p", b"#!\n/bin/sh\n", "has no interpreter", NotRun),
         ("p", b"#!/bin/sh\r\nx \r\r\n\n", "ends in CR LF", Runs("#!/bin/sh\nx \r\n\n")),
         ("p:x-shellscript-per-boot", b"#!/bin/sh\r\nx\r\n", "ends in CR LF", Runs("#!/bin/sh\nx\n")),
         ("p", b"#cloud-boothook\r\n#!/bin/sh\r\nx\r\n", "ends in CR LF", Runs("#!/bin/sh\nx\n")),
@@ -108,7 +108,7 @@ fn cases() -> Vec<Case> {
         ("p", b"#include\n\n#include-once no such\n", "line 3 counts as a URL to include", NoneAtAll),
         ("p", b"#include\n # indented\n", "line 2 counts as a URL to include", NoneAtAll),
         ("p", b"#include\ns3://bucket/key\n", "line 2 counts as a URL to include", NoneAtAll),
-        ("p", b"#include-once http://127.0.0.1:1/a b\n", "line 1 has something behind its URL", NoneAtAll),
+        ("p", b"#include-once http://127.0.0.1:1/a b\n", "line 1 has text after its URL", NoneAtAll),
         ("p", b"#include\n# nothing\n", "has no URL", Ignored),
         ("p", b"#part-handler\nx = 1\n", "does not define list_types", Ignored),
         ("p", b"#part-handler\ndef list_types(): return ['text/x']\n", "does not define handle_part", Ignored),
@@ -141,7 +141,7 @@ fn each_error_describes_what_cloud_init_does_with_force() {
         assert!(error.contains("cloud-init") || error.contains("the kernel would not run it"), "{error}");
         let (forced, said) = forced(&sandbox, &[&["--force"], &parts[..]].concat());
         assert!(said.contains(&format!("mkuserdata: {error}\n")), "{said}");
-        // Who reads it again is told the same, but of what the type in the message settles.
+        // Reading it again gives the same problems, except those that the type in the message settles.
         let again = check(&sandbox, &forced);
         let settled = problem.contains("is more than");
         if !settled && (again.code != 1 || !again.stderr.contains(problem)) {
@@ -160,7 +160,7 @@ fn each_error_describes_what_cloud_init_does_with_force() {
     assert!(unlike.is_empty(), "said otherwise, or otherwise by --check: {unlike:#?}");
 }
 
-/// Whether the effect is what cloud-init's verdict shows; else what is not.
+/// Checks that the effect matches the verdict of cloud-init. Returns the difference.
 fn shows(verdict: &Verdict, effect: &Effect) -> Result<(), &'static str> {
     let demand = |holds: bool, why| if holds { Ok(()) } else { Err(why) };
     if let NoneAtAll = effect {
@@ -199,7 +199,7 @@ fn is_run(script: &[u8]) -> bool {
     }
 }
 
-/// Of a message made by force `--check` says the same as the build did, and nothing is lost of any problem.
+/// `--check` of a message built with --force reports the same problems as the build.
 #[test]
 fn all_problems_are_printed_at_once() {
     let sandbox = Sandbox::new();
@@ -229,7 +229,7 @@ fn intended_uses_are_not_problems() {
     let parts = ["script.gz:application/gzip", "node.yaml:application/node.eks.aws", "crlf.cfg", "late.sh"];
     let verdict = judge_one(build(&sandbox, &parts));
     assert_eq!(verdict.failed, None);
-    // A node's configuration cloud-init leaves to nodeadm, with a warning.
+    // cloud-init leaves a NodeConfig to nodeadm, with a warning.
     assert!(verdict.scripts.iter().any(|script| script.content == b"#!/bin/sh\n# packed\n"), "{:?}", verdict.scripts);
     assert_eq!(
         (verdict.parts[1].declared.as_str(), &verdict.parts[1].content[..]),
@@ -274,7 +274,7 @@ fn keeping_host_keys_off_the_console_gives_one_warning() {
     assert_eq!(again.stderr.matches("emit_keys_to_console").count(), 1, "{}", again.stderr);
 }
 
-/// What cloud-init would take none of the user-data for, or pass over, though nothing is said of it.
+/// Parts for which cloud-init would silently ignore all user-data, or skip the part.
 #[test]
 fn parts_that_cloud_init_rejects_are_refused() {
     let sandbox = Sandbox::new();
@@ -307,14 +307,14 @@ fn parts_that_cloud_init_rejects_are_refused() {
     assert_eq!(unseen, [""; 0]);
 }
 
-/// Releases word it otherwise, and fail alike.
+/// The wording differs by release; the failure is the same.
 #[test]
 fn a_comment_after_a_url_is_part_of_the_url() {
     let sandbox = Sandbox::new();
     let mut user_data = Vec::new();
     for (content, line) in [("#include file:///dev/null # mine\n", 1), ("#include\n/dev/null # mine\n", 2)] {
         sandbox.file("p", content);
-        let start = format!("p: line {line} has something behind its URL, which counts as part of it: ");
+        let start = format!("p: line {line} has text after its URL, which becomes part of the URL: ");
         assert!(refused(&sandbox, &["p"]).starts_with(&start));
         user_data.push(forced(&sandbox, &["--force", "p"]).0);
     }
@@ -325,7 +325,7 @@ fn a_comment_after_a_url_is_part_of_the_url() {
     }
 }
 
-/// It is not needed to build.
+/// Building does not need Python.
 #[test]
 fn a_part_handler_is_compiled_and_never_run() {
     let mut sandbox = Sandbox::new();
@@ -334,7 +334,7 @@ fn a_part_handler_is_compiled_and_never_run() {
         "#part-handler\nopen('ran', 'w')\nimport nosuch\ndef list_types(): ...\ndef handle_part(*args): ...\n",
     );
     sandbox.file("broken.py", "#part-handler\ndef list_types(: handle_part\n");
-    // Python would take it from the current folder.
+    // Python would load it from the current folder.
     sandbox.file("sys.py", "open('ran', 'w')\n");
     build(&sandbox, &["handler.py"]);
     assert!(!sandbox.dir().join("ran").exists());

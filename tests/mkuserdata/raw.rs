@@ -1,4 +1,4 @@
-//! User-data that cloud-init does not read: told, and passed through as it is.
+//! User-data that cloud-init does not read is reported, and passed through unchanged.
 
 use crate::{build, check, forced, refused};
 use base64::Engine;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 const WINDOWS: &str = "<powershell>\r\nRename-Computer web1\r\n</powershell>\r\n<persist>true</persist>\r\n";
 
-/// Each, what is said of it, and who reads it.
+/// Each kind, the message about it, and the program that reads it.
 const ALL: [(&str, &str, &str); 5] = [
     (WINDOWS, "a script for EC2Launch on Windows", "EC2Launch"),
     ("<script>\necho hi\n</script>\n", "a script for EC2Launch on Windows", "EC2Launch"),
@@ -53,7 +53,7 @@ fn raw_is_passed_through_byte_for_byte() {
     }
     let run = sandbox.run("mkuserdata", &["--", "-:raw"], WINDOWS).exits(0);
     assert_eq!(run.stdout, WINDOWS);
-    // For each host, and rendered where it is a template.
+    // Once per host, and rendered if it is a template.
     sandbox.file("user.ps1", WINDOWS);
     sandbox.file("user.ps1.j2", WINDOWS.replace("web1", "{{ host }}"));
     for part in ["user.ps1:raw", "user.ps1.j2:raw"] {

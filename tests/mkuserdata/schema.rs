@@ -25,7 +25,7 @@ for text in json.load(open("configs.json")):
 print(json.dumps(verdicts))
 "#;
 
-/// Whether each cloud-config is unsound to cloud-init.
+/// Whether cloud-init rejects each cloud-config.
 fn judged(sandbox: &Sandbox, packages: &Path, configs: &[&str]) -> Vec<Value> {
     sandbox.file("configs.json", serde_json::json!(configs).to_string());
     sandbox.file("judge.py", JUDGE);
@@ -34,7 +34,7 @@ fn judged(sandbox: &Sandbox, packages: &Path, configs: &[&str]) -> Vec<Value> {
     serde_json::from_str(&sandbox.sh(&line).exits(0).stdout).expect("verdicts")
 }
 
-/// Cloud-configs, and what today's release has against them.
+/// Cloud-configs, and the problems that the newer release reports.
 const UNSOUND: [(&str, &[&str]); 20] = [
     ("pakages: [a]", &["line 2: pakages is not a key of the schema: did you mean packages?"]),
     (
@@ -60,7 +60,7 @@ const UNSOUND: [(&str, &[&str]); 20] = [
             "line 5: write_files.1 is a mapping, and has to have the key path",
         ],
     ),
-    // A number in octal, for want of quotes.
+    // An octal number, because it has no quotes.
     (
         "write_files:\n- path: /x\n  permissions: 0644",
         &["line 4: write_files.0.permissions is a number, and has to be text"],
@@ -100,7 +100,7 @@ const UNSOUND: [(&str, &[&str]); 20] = [
 fn schema_problems_name_key_line_and_allowed_values() {
     let sandbox = Sandbox::new();
     let packages = cloud_init::packages();
-    // Older schemas allow some of it, and differ in what they allow instead.
+    // Older schemas allow some of it, and differ in what else they allow.
     let texts = UNSOUND.map(|(text, _)| text);
     let is_newer = cloud_init::releases().len() > 1;
     for ((text, problems), unsound) in UNSOUND.into_iter().zip(judged(&sandbox, &packages, &texts)) {
@@ -121,7 +121,7 @@ fn schema_problems_name_key_line_and_allowed_values() {
     }
 }
 
-/// The judge of each release agrees on what is sound and what is not.
+/// cloud-init of each release agrees on what is valid.
 #[test]
 fn schema_results_match_those_of_cloud_init() {
     const SOUND: [&str; 12] = [

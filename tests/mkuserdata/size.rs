@@ -1,11 +1,11 @@
-//! How large user-data gets, what each part costs, the limit, and that the bytes are the same ever after.
+//! The size of user-data, the cost of each part, the limit, and stable bytes.
 
 use crate::{Dice, build, judge_one, refused, unpacked};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use kit::Sandbox;
 
-/// A sandbox with parts of all encodings, some of which gzip makes little of.
+/// A sandbox with parts of all encodings, some of which hardly compress.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.file("base.txt", "#cloud-config\npackages: [ntp]\n");
@@ -28,7 +28,7 @@ fn sha256(sandbox: &Sandbox, bytes: &[u8]) -> String {
     sandbox.sh("sha256sum sum").exits(0).stdout[..64].to_string()
 }
 
-/// A change of these is a change for everyone who compares user-data: it has to be meant.
+/// If these bytes change, user-data differs for everyone who compares it, so a change must be intended.
 #[test]
 fn the_bytes_never_change() {
     let sandbox = sandbox();
@@ -64,7 +64,7 @@ fn the_smaller_of_gzip_and_plain_is_written_and_fast_is_a_little_larger() {
     assert!(thorough.len() < fast.len() && fast.len() < thorough.len() * 6 / 5, "{} {}", thorough.len(), fast.len());
     assert!(unpacked(&thorough) == plain && unpacked(&fast) == plain);
     assert!(plain.starts_with(b"MIME-Version: 1.0\n"));
-    // Also of the least there is.
+    // The same for the smallest input.
     sandbox.file("least", "#!");
     let [tiny, plain] =
         [&["--force", "least"][..], &["--force", "--no-gzip", "least"]].map(|args| crate::forced(&sandbox, args).0);
@@ -88,12 +88,12 @@ fn a_given_boundary_is_used_or_refused() {
     assert_eq!((verdict.parts.len(), verdict.defects), (2, vec![]));
     for bad in ["", "é", "x ", "a\"b", &"x".repeat(71)] {
         let error = refused(&sandbox, &["--boundary", bad, "base.txt"]);
-        assert_eq!(error, format!("{bad}: RFC 2046 does not allow it for a boundary"));
+        assert_eq!(error, format!("{bad}: RFC 2046 does not allow it as a boundary"));
     }
     sandbox.file("mine.sh", "#!/bin/sh\n--MINE--\n");
     let error = refused(&sandbox, &["--boundary=MINE", "base.txt", "mine.sh"]);
     assert_eq!(error, "a line of mine.sh begins with the boundary, --MINE");
-    // Those of no one's choice occur in no part.
+    // A default boundary occurs in no part.
     sandbox.file("cerveza.sh", "#!/bin/sh\n--cerveza\n--cerveza1--\n");
     let text = String::from_utf8(build(&sandbox, &["--no-gzip", "base.txt", "cerveza.sh"])).unwrap();
     assert!(text.contains("boundary=cerveza2\n"), "{text}");
@@ -111,7 +111,7 @@ fn above_the_limit_nothing_is_written_and_the_largest_part_is_first() {
     let bytes: usize = lines[0].split(' ').nth(4).unwrap().parse().unwrap();
     assert_eq!(
         lines[0],
-        format!("mkuserdata: the user-data has {bytes} bytes, {} too many: EC2 takes at most 16384", bytes - 16384)
+        format!("mkuserdata: the user-data has {bytes} bytes, {} too many: EC2 allows at most 16384", bytes - 16384)
     );
     assert_eq!(lines[1], "    BYTES      COST  PART");
     let rows: Vec<Vec<&str>> = lines[2..5].iter().map(|line| line.split_whitespace().collect()).collect();
@@ -121,10 +121,10 @@ fn above_the_limit_nothing_is_written_and_the_largest_part_is_first() {
     assert!(cost.abs_diff(bytes) < bytes / 10, "the costs are {cost} of {bytes}");
     assert_eq!(std::fs::read_to_string(sandbox.dir().join("user-data")).unwrap(), "as it was");
     assert_eq!(sandbox.run("mkuserdata", &["dear.sh"], "").exits(2).stdout, "");
-    // What fits is judged after compression.
+    // The limit applies after compression.
     sandbox.file("spaces.sh", format!("#!/bin/sh\n{}", "# \n".repeat(20_000)));
     assert!(build(&sandbox, &["spaces.sh"]).len() < 1000);
-    assert!(refused(&sandbox, &["--no-gzip", "spaces.sh"]).contains(" too many: EC2 takes at most 16384"));
+    assert!(refused(&sandbox, &["--no-gzip", "spaces.sh"]).contains(" too many: EC2 allows at most 16384"));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_given_limit_is_exact() {
         "{}",
         run.stderr
     );
-    // Before --fast is over it, the thorough way is gone.
+    // If --fast would exceed the limit, the best compression is used.
     assert_eq!(made(&sandbox, &["--fast", "--limit", &size.to_string()]).len(), size);
 }
 

@@ -1,4 +1,4 @@
-//! What cloud-init takes each part for: told from how it begins, or said behind the file; and what it does with it.
+//! Types of parts: detected from the first line or given after the file name, and what cloud-init does with them.
 
 use crate::{build, forced, judge_one, named, refused};
 use kit::{Sandbox, cloud_init};
@@ -44,7 +44,7 @@ fn every_type_is_detected_as_cloud_init_does() {
         assert_eq!(String::from_utf8_lossy(&part.content), content.as_str());
     }
     assert_eq!(verdict.parts.len(), parts.len());
-    // Through cloud-init's own processing: both includes are fetched, the archive is opened.
+    // cloud-init itself fetches both includes and opens the archive.
     let handled: Vec<_> = verdict.handled.iter().map(|part| part.declared.as_str()).collect();
     assert_eq!(handled[..2], ["text/x-shellscript"; 2]);
     assert_eq!(handled[2..4], ["text/x-shellscript", "text/cloud-config"]);
@@ -113,7 +113,7 @@ fn unknown_types_are_refused() {
     assert_eq!(refused(&sandbox, &["a:text/"]), "a:text/: text/ is not a type");
     assert_eq!(refused(&sandbox, &["a:upstart-job"]), "a:upstart-job: cloud-init no longer knows upstart-job");
     assert_eq!(refused(&sandbox, &["c:cloud-config"]), "cannot read c: No such file or directory (os error 2)");
-    // A file whose own name has a colon is that file.
+    // A file with a colon in its name is that file.
     let verdict = judge_one(build(&sandbox, &["b:cloud-config"]));
     assert_eq!(named(&verdict.scripts), [("bcloud-config", "#!/bin/sh\n".to_string())]);
 }

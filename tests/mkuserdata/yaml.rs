@@ -1,9 +1,9 @@
-//! Cloud-configs whose YAML cloud-init takes, and such as it does not: PyYAML decides, and no other reader.
+//! Cloud-configs whose YAML cloud-init accepts or rejects: PyYAML decides.
 
 use crate::forced;
 use kit::{Sandbox, cloud_init};
 
-/// The cloud-configs of these texts by whether they build without --force, and by whether cloud-init merges them without a word.
+/// Returns whether these cloud-configs build without --force, and whether cloud-init merges them without a warning.
 fn judged(texts: &[&str]) -> Vec<(bool, bool)> {
     let sandbox = Sandbox::new();
     let mut builds = Vec::new();
@@ -93,7 +93,7 @@ fn yaml_that_pyyaml_rejects_is_refused() {
     );
 }
 
-/// Readers of YAML 1.2 take these.
+/// Readers of YAML 1.2 accept these.
 #[test]
 fn yaml_that_only_other_readers_accept_is_refused() {
     all_are(

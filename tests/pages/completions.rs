@@ -13,7 +13,7 @@ fn load(shell: &str, file: impl Fn(&str) -> String, line: impl Fn(&str, &str) ->
         let path = kit::root().join(format!("completions/{shell}/{}", file(&tool)));
         assert!(path.is_file(), "{} is missing: run: cargo xtask", path.display());
         let mut command = sandbox.command(shell);
-        // No file of the machine's is read: what it does there is not ours.
+        // Files of this machine are not read, because they are not part of the test.
         let clean: &[&str] = match shell {
             "bash" => &["--norc", "--noprofile"],
             "zsh" => &["-f"],
@@ -43,7 +43,7 @@ fn bash_completes_options() {
 
 #[test]
 fn zsh_completes_options() {
-    // Only a real line editor runs a completion function of zsh's, so this loads and compiles it, and looks inside.
+    // zsh runs a completion function only in its line editor, so this loads and compiles it.
     load(
         "zsh",
         |tool| format!("_{tool}"),

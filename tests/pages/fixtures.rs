@@ -1,9 +1,9 @@
-//! What the examples of each page find: files, and servers to speak to.
+//! The files and servers that the examples of each page need.
 
 use kit::{Moto, Sandbox, Sshd};
 use std::any::Any;
 
-/// Servers that run as long as this is kept.
+/// Servers that run until this is dropped.
 pub type Servers = Box<dyn Any>;
 
 /// A sandbox in which the examples of the tool's page can run.
@@ -51,7 +51,7 @@ fn fleet() -> (Sandbox, Servers) {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel of this machine");
     sandbox.file("Web.yaml", format!("{web}startup scripts: [hello.sh]\ncheck ec2 kernel: {kernel}"));
     sandbox.file("hello.sh", "#!/bin/sh\necho hello\n");
-    // What the page before left.
+    // Remove the hosts of the previous page.
     sandbox.sh("ec2-ls | ec2-power terminate --yes --wait --max 1000");
     for (hosts, role) in [("mysql[1-3]", "mysql"), ("web[1-2]", "web")] {
         let tag = format!("role={role}");

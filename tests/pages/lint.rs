@@ -3,7 +3,7 @@
 use crate::{page, rendered, run, tools};
 use std::process::Command;
 
-/// In this order; the last two only where there is something to say.
+/// Sections in their order.
 const SECTIONS: [&str; 9] =
     ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXAMPLES", "EXIT STATUS", "ENVIRONMENT", "FILES", "SEE ALSO"];
 
@@ -26,7 +26,7 @@ fn every_page_has_its_sections_in_order() {
 
 fn wrong(tool: &str) -> Option<String> {
     let text = rendered(tool);
-    // Only a heading starts at the margin.
+    // Only headings start at the margin.
     let found: Vec<&str> = text.lines().filter(|line| SECTIONS.contains(line)).collect();
     let wanted = |section: &&str| found.contains(section) || !OPTIONAL.contains(section);
     let expected: Vec<&str> = SECTIONS.into_iter().filter(wanted).collect();

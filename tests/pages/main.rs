@@ -1,5 +1,5 @@
-//! The man pages and completions as they are checked in: sound, whole, and true. That they are current is tested in
-//! crates/xtask.
+//! Checks that the man pages and completions in the repository are valid, complete and true. Tests of crates/xtask check
+//! that they are current.
 
 mod completions;
 mod examples;
@@ -39,7 +39,7 @@ fn rendered(tool: &str) -> String {
     let mut text = String::new();
     for c in String::from_utf8(output.stdout).expect("UTF-8").chars() {
         match c {
-            // Overstriking: the character before counts for nothing.
+            // Overstriking: the previous character is removed.
             '\u{8}' => _ = text.pop(),
             c => text.push(c),
         }

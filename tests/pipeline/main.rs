@@ -47,7 +47,7 @@ fn named_hosts_are_launched_tagged_listed_reached_stopped_started_and_terminated
     assert_eq!(run.stderr, "pssh-rs: 5 ok\n");
     for record in run.records() {
         assert!(text(&record, "stdout").contains("load average"), "{record}");
-        // sshd itself says which address each connection came to.
+        // sshd says which address each connection came to.
         assert!(text(&record, "stderr").contains(text(&record, "private_ip")), "{record}");
         assert_eq!(record["tags"]["team"], "dba");
     }
@@ -68,7 +68,7 @@ fn named_hosts_are_launched_tagged_listed_reached_stopped_started_and_terminated
     assert_eq!(sandbox.sh("ec2-ls --fail-empty role=mysql").exits(1).stdout, "");
 }
 
-/// A profile in the form that the LISA 2011 report prints, with all its keys, and the files that it names.
+/// A profile as in the LISA 2011 report, with all its keys and files.
 fn crawlers() -> Sandbox {
     let moto = Moto::shared();
     let mut sandbox = moto.sandbox();
@@ -87,7 +87,7 @@ fn crawlers() -> Sandbox {
 }
 
 #[test]
-fn the_four_commands_of_the_report_work_with_a_profile_of_its_form() {
+fn documented_commands_work_with_a_documented_profile() {
     let mut sandbox = crawlers();
     // One command on forty named hosts, without an inventory. This program stands for the host's service(8), which here
     // would be that of the machine.
@@ -105,7 +105,7 @@ fn the_four_commands_of_the_report_work_with_a_profile_of_its_form() {
     assert!(run.records().iter().all(|record| record["stdout"] == "crawler was told to restart\n"), "{}", run.stdout);
     assert_eq!(run.stderr, "pssh-rs: 40 ok\n");
 
-    // The first start launches by the profile.
+    // The first start launches from the profile.
     let run = sandbox.sh("ec2-launch --zone eu-west-1b --profile Crawler crawl01").exits(0);
     assert_eq!(run.stderr, "ec2-launch: 1 host: 1 launched\n");
     let launched = &run.records()[0];
@@ -142,7 +142,7 @@ fn the_four_commands_of_the_report_work_with_a_profile_of_its_form() {
 }
 
 #[test]
-fn the_kernel_of_a_profile_is_checked_in_one_line() {
+fn kernel_of_a_profile_is_checked_in_one_line() {
     let sshd = Sshd::everywhere();
     let sandbox = fleet(&sshd);
     let check = "pssh-rs -- uname -r | jq -r 'select(.stdout != .kernel + \"\\n\") | .host' | sort";
@@ -158,8 +158,8 @@ fn the_kernel_of_a_profile_is_checked_in_one_line() {
 }
 
 #[test]
-fn dead_hosts_beside_good_ones_come_out_once_and_in_time() {
-    // Good hosts, one where nothing listens, and one that accepts and never says a word.
+fn dead_hosts_among_live_ones_are_reported_once_and_in_time() {
+    // Live hosts, one where nothing listens, and one that accepts connections and sends nothing.
     let sshd = Sshd::start();
     let silent = TcpListener::bind(("127.0.0.200", sshd.port())).expect("a free address");
     let sandbox = fleet(&sshd);
@@ -177,7 +177,7 @@ fn dead_hosts_beside_good_ones_come_out_once_and_in_time() {
     ends.sort();
     let expected = [("good1", "ok"), ("good2", "ok"), ("refuses", "unreachable"), ("silent", "unreachable")];
     assert_eq!(ends, expected.map(|(host, status)| (host.to_string(), status.to_string())));
-    // And what failed can be tried again, alone.
+    // The failed hosts can be retried alone.
     let run = sandbox.sh(
         "pssh-rs --connect-timeout 1 -- true < fleet.jsonl | jq -c 'select(.status != \"ok\")' | pssh-rs --dry-run -- true",
     );
@@ -185,7 +185,7 @@ fn dead_hosts_beside_good_ones_come_out_once_and_in_time() {
 }
 
 #[test]
-fn an_inventory_works_without_the_api() {
+fn saved_inventory_works_without_the_api() {
     let sshd = Sshd::everywhere();
     let mut sandbox = fleet(&sshd);
     sandbox.sh("ec2-launch --profile MySQL 'saved[1-2]' > fleet.jsonl").exits(0);
@@ -196,7 +196,7 @@ fn an_inventory_works_without_the_api() {
 }
 
 #[test]
-fn an_error_upstream_is_not_acted_on_downstream() {
+fn error_of_an_earlier_tool_is_not_acted_on() {
     let sshd = Sshd::everywhere();
     let sandbox = fleet(&sshd);
     let run = sandbox.sh("ec2-launch 'absent[1-2]' | ec2-tag team=dba").exits(3);

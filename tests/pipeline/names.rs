@@ -5,7 +5,7 @@ use kit::{FakeEc2, Moto, Reply, Sandbox, element, fake_ec2};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Each holds a character of the language, and most of them the name of another.
+/// Each has a special character of the language, and most contain the name of another.
 const ODD: [&str; 23] = [
     "My Web Server",
     "web!old",
@@ -34,7 +34,7 @@ const ODD: [&str; 23] = [
 
 const ORDINARY: [&str; 8] = ["My", "Web", "web", "web1", "web2", "a", "b", "größe"];
 
-/// Launches an instance of each name, with its place in the tag `is`. Gives the answer of the last launch.
+/// Launches an instance of each name, with its index in the tag `is`. Returns the answer of the last launch.
 fn account(moto: &Moto, names: &[&str]) -> String {
     let mut answer = String::new();
     for (at, name) in names.iter().enumerate() {
@@ -65,9 +65,9 @@ fn with_account() -> Sandbox {
     moto.sandbox()
 }
 
-/// EC2 takes `\\` for a backslash in a filter's value, where the stand-in takes a name with one as it is.
+/// In a filter value, `\\` is a backslash for EC2; the stand-in takes values literally.
 #[test]
-fn a_backslash_is_asked_for_as_ec2_takes_it() {
+fn backslash_is_escaped_in_ec2_filters() {
     let ec2 = FakeEc2::start(|request| match request.contains(".Value.1=back%5C%5Cslash") {
         true => fake_ec2::instances(&[("i-0123456789abcdef0", "back\\slash", "running")], None),
         false => Reply::HangUp,
@@ -83,7 +83,7 @@ fn a_backslash_is_asked_for_as_ec2_takes_it() {
 const ALL: &str = "ec2-ls -1 'is=*'";
 
 #[test]
-fn what_is_printed_is_the_same_host_in_every_tool() {
+fn printed_names_mean_the_same_host_in_every_tool() {
     let sandbox = with_account();
     let listed = sandbox.sh("ec2-ls 'is=*'").exits(0).records();
     assert_eq!(listed.len(), ODD.len() + ORDINARY.len());
@@ -115,7 +115,7 @@ fn what_is_printed_is_the_same_host_in_every_tool() {
 }
 
 #[test]
-fn each_name_alone_is_that_instance() {
+fn every_name_selects_its_instance() {
     let sandbox = with_account();
     for (at, name) in ODD.iter().enumerate() {
         let run = sandbox.sh(&format!("ec2-ls -1 is={at} | ec2-power stop -n")).exits(0);
@@ -148,7 +148,7 @@ fn pssh_rs_never_goes_to_a_part_of_a_name() {
             plan => assert_eq!(plan["address"].as_str().unwrap(), record["host"].as_str().unwrap().to_lowercase()),
         }
     }
-    // By their records they have addresses.
+    // Their records have addresses.
     let run = sandbox.sh("ec2-ls 'is=*' | pssh-rs --dry-run -l root -- true").exits(0);
     for record in run.records() {
         assert_eq!(record["plan"]["address"], record["private_ip"]);
@@ -158,7 +158,7 @@ fn pssh_rs_never_goes_to_a_part_of_a_name() {
 }
 
 #[test]
-fn a_name_without_its_quotes_is_refused_before_anything_is_changed() {
+fn name_that_lost_its_quotes_is_refused_before_any_change() {
     let sandbox = with_account();
     for name in
         ["My Web Server", "web!old", "a,b", "a#b", "web[1-2]", "tab\tname", "line\nweb", "(web)", "{web", "-x", "#web"]
@@ -173,12 +173,12 @@ fn a_name_without_its_quotes_is_refused_before_anything_is_changed() {
         let run = sandbox.run("ec2-power", &["terminate", "--yes"], line).exits(2);
         assert!(run.stderr.contains("double quotes"), "{line}: {}", run.stderr);
     }
-    // Where no instance is called so it is the expression.
+    // If no instance has this name, it is an expression.
     let run = sandbox.run("ec2-power", &["stop", "-n", "a,b,web"], "").exits(0);
     assert_eq!(hosts(&run.records()), ["a", "b", "web"]);
     let run = sandbox.run("ec2-power", &["stop", "-n", "(web[1-2])"], "").exits(0);
     assert_eq!(hosts(&run.records()), ["web1", "web2"]);
-    // A shell splits no name that is printed.
+    // A shell does not split a printed name.
     for line in ["ec2-power stop -n $(ec2-ls -1 'is=*')", "for h in $(ec2-ls -1 'is=*'); do ec2-power stop -n $h; done"]
     {
         let (stopped, listed) = (sandbox.sh(line).exits(0).records(), sandbox.sh("ec2-ls 'is=*'").exits(0).records());
@@ -192,7 +192,7 @@ fn a_name_without_its_quotes_is_refused_before_anything_is_changed() {
 }
 
 #[test]
-fn a_name_that_reads_as_an_instance_id_means_no_other_instance() {
+fn name_like_an_instance_id_means_no_other_instance() {
     let sandbox = with_account();
     let victim = sandbox.run("ec2-ls", &["web1"], "").records()[0]["instance_id"].as_str().unwrap().to_string();
     let moto = Moto::shared();

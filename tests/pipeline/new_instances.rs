@@ -13,7 +13,7 @@ fn fresh() -> (Ec2Server, Sandbox) {
     (ec2, sandbox)
 }
 
-/// Launches `new1` and `new2` and hands them on at once. Checks that both come out.
+/// Launches `new1` and `new2`, and passes them on at once. Checks that both are written.
 fn hand_on(sandbox: &Sandbox, tool: &str) -> Outcome {
     let run = sandbox.sh(&format!("ec2-launch -p Web --no-wait 'new[1-2]' | {tool}")).exits(0);
     let hosts: Vec<_> = run.records().iter().map(|record| record["host"].clone()).collect();

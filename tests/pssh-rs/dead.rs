@@ -1,4 +1,4 @@
-//! Hosts that are dead in every way: each is told apart, none outlasts its deadline, and nobody else waits for them.
+//! Dead hosts of every kind: each is reported as what it is within its deadline, and delays no other host.
 
 use crate::started::Started;
 use crate::{error, fleet, host, hosts, of};
@@ -20,7 +20,7 @@ fn is_unreachable(record: &Value, phase: &str, attempts: u32) {
 }
 
 #[test]
-fn each_way_to_be_dead_is_told_apart_and_none_outlasts_its_deadline() {
+fn each_kind_of_dead_host_is_distinguished_within_its_deadline() {
     let (sandbox, sshd) = fleet();
     let lines = b"no banner, but lines and lines\r\n";
     let _servers = [
@@ -45,7 +45,7 @@ fn each_way_to_be_dead_is_told_apart_and_none_outlasts_its_deadline() {
     for last in [82, 83, 84, 88, 89] {
         is_unreachable(of(&records, &format!("dead{last}")), "handshake", 1);
     }
-    // What is no SSH may be told by its looks, before any deadline: once or twice is the same.
+    // A server that is not SSH can be recognized before any deadline, with one attempt or two.
     for last in [85, 86, 87] {
         let record = of(&records, &format!("dead{last}"));
         assert_eq!((&record["status"], &record["phase"]), (&json!("unreachable"), &json!("handshake")), "{record}");
@@ -56,7 +56,7 @@ fn each_way_to_be_dead_is_told_apart_and_none_outlasts_its_deadline() {
 }
 
 #[test]
-fn a_connection_that_breaks_in_the_handshake_is_made_again() {
+fn connection_that_breaks_in_the_handshake_is_retried() {
     let (sandbox, sshd) = fleet();
     // In the banner, in the first packet, in the key exchange.
     for (last, bytes) in [(80, 10), (81, 300), (82, 1500)] {
@@ -72,7 +72,7 @@ fn a_connection_that_breaks_in_the_handshake_is_made_again() {
 }
 
 #[test]
-fn a_login_that_stalls_ends_by_its_own_deadline() {
+fn stalled_login_ends_at_its_own_deadline() {
     let (sandbox, sshd) = fleet();
     let server = SshServer::start(&sshd, sshd.at(80));
     let users = ["stall-auth", "stall-key"];
@@ -91,7 +91,7 @@ fn a_login_that_stalls_ends_by_its_own_deadline() {
 }
 
 #[test]
-fn a_server_that_hangs_up_while_logging_in_has_refused_nobody() {
+fn connection_closed_during_login_is_not_a_refusal() {
     let (sandbox, sshd) = fleet();
     let _server = SshServer::start(&sshd, sshd.at(80));
     let run = sandbox.run("pssh-rs", &["true"], host("drop-auth@x", 80)).exits(3);
@@ -100,7 +100,7 @@ fn a_server_that_hangs_up_while_logging_in_has_refused_nobody() {
 }
 
 #[test]
-fn one_dead_of_each_kind_among_sixty_delays_nobody() {
+fn dead_hosts_of_each_kind_do_not_delay_sixty_others() {
     let (sandbox, sshd) = fleet();
     let _hole = Hostile::black_hole(sshd.at(80));
     let _silent = Hostile::silent(sshd.at(81));
@@ -108,7 +108,7 @@ fn one_dead_of_each_kind_among_sixty_delays_nobody() {
     let run = sandbox.run("pssh-rs", &["-f", "8", "--connect-timeout", "30", "true"], dead + &many(57)).exits(3);
     let records = run.records();
     assert_eq!(records.len(), 60);
-    // The dead stand first in the queue. The live ones are all out before either that takes its time.
+    // Dead hosts come first in the queue. All live hosts are done before the two slow ones.
     let dead: Vec<&Value> = records[58..].iter().map(|record| &record["host"]).collect();
     assert!(dead.contains(&&json!("hole")) && dead.contains(&&json!("silent")), "{dead:?}");
     assert_eq!(records.iter().filter(|record| record["status"] == "ok").count(), 57);
@@ -116,7 +116,7 @@ fn one_dead_of_each_kind_among_sixty_delays_nobody() {
 }
 
 #[test]
-fn more_dead_hosts_than_slots_leave_the_slots_to_the_live() {
+fn more_dead_hosts_than_slots_do_not_block_live_hosts() {
     let (sandbox, sshd) = fleet();
     let _hole = Hostile::black_hole(sshd.at(80));
     let _silent = Hostile::silent(sshd.at(81));
@@ -131,7 +131,7 @@ fn more_dead_hosts_than_slots_leave_the_slots_to_the_live() {
 }
 
 #[test]
-fn a_server_that_sheds_its_first_callers_is_reached_in_the_end() {
+fn server_that_sheds_its_first_connections_is_reached() {
     let (sandbox, sshd) = fleet();
     let relay = Relay::to(sshd.at(1)).shed_first(1).at(sshd.at(80));
     let run = sandbox.run("pssh-rs", &["true"], host("busy", 80)).exits(0);
@@ -140,7 +140,7 @@ fn a_server_that_sheds_its_first_callers_is_reached_in_the_end() {
 }
 
 #[test]
-fn one_sshd_that_sheds_load_serves_a_hundred_in_the_end() {
+fn sshd_that_sheds_load_serves_a_hundred_hosts() {
     let (mut sandbox, sshd) = (Sandbox::new(), Sshd::with(&["127.0.0.1".to_string()], "MaxStartups 10:30:100"));
     sshd.open_to(&mut sandbox);
     let fleet: String = (0..100).map(|number| host(&format!("web{number}"), 1)).collect();

@@ -1,11 +1,11 @@
-//! What people see: on a terminal, folded, in order, and in files.
+//! Output for people: on a terminal, grouped, in order, and in files.
 
 use crate::{fleet, host, hosts};
 use kit::{Outcome, Sandbox};
 use serde_json::Value;
 use std::fs;
 
-/// Runs pssh-rs on a terminal of its own, with `fleet` for stdin, and gives what that shows.
+/// Runs pssh-rs on its own terminal, with `fleet` as stdin, and returns what the terminal shows.
 fn shown(sandbox: &Sandbox, options: &str, command: &str, fleet: String) -> String {
     sandbox.file("fleet.jsonl", fleet);
     sandbox.file(
@@ -17,11 +17,11 @@ fn shown(sandbox: &Sandbox, options: &str, command: &str, fleet: String) -> Stri
     run.stdout.replace('\r', "")
 }
 
-/// Says the last number of the address that it was reached at.
+/// Prints the last number of the address that it was reached at.
 const NUMBER: &str = "set -- $SSH_CONNECTION; n=${3##*.}";
 
 #[test]
-fn alike_hosts_are_folded_under_one_header() {
+fn hosts_with_equal_output_share_a_header() {
     let (sandbox, _sshd) = fleet();
     let command = format!("{NUMBER}; case $n in 3) echo other;; 4) echo same; exit 2;; *) echo same;; esac");
     let shown = shown(&sandbox, "--group", &command, hosts(6));
@@ -33,33 +33,33 @@ fn alike_hosts_are_folded_under_one_header() {
 }
 
 #[test]
-fn the_rest_is_shown_by_how_it_differs() {
+fn other_groups_are_shown_as_differences() {
     let (sandbox, _sshd) = fleet();
     let command = format!("{NUMBER}; seq 20; case $n in 3) echo changed;; *) echo as always;; esac; seq 30 50");
     let shown = shown(&sandbox, "--diff", &command, hosts(6));
     assert!(shown.contains("web[1-2,4-6]"), "{shown}");
     assert!(shown.contains("-as always") && shown.contains("+changed"), "{shown}");
-    // What all have alike is not shown again.
+    // Output that all hosts share is not shown again.
     assert!(shown.matches("\n40\n").count() <= 1, "{shown}");
 }
 
 #[test]
-fn hosts_come_in_the_order_of_the_input_when_asked_for() {
+fn hosts_are_written_in_input_order_on_request() {
     let (sandbox, _sshd) = fleet();
-    // The first is the last to end.
+    // The first host is the last to end.
     let command = format!("{NUMBER}; sleep 0.$((9 - n)); echo line");
     let fleet: String = [2u8, 1, 4, 3].map(|number| host(&format!("web{number}"), number)).concat();
     let shown = shown(&sandbox, "--ordered", &command, fleet.clone());
     let order: Vec<&str> = shown.lines().filter_map(|line| line.strip_suffix(": line")).collect();
     assert_eq!(order, ["web2", "web1", "web4", "web3"], "{shown}");
-    // Records too.
+    // The same for records.
     let run = sandbox.run("pssh-rs", &["--ordered", "--", &command], fleet).exits(0);
     let order: Vec<String> = run.records().iter().map(|record| record["host"].as_str().unwrap().into()).collect();
     assert_eq!(order, ["web2", "web1", "web4", "web3"]);
 }
 
 #[test]
-fn remote_output_is_made_visible_unless_it_is_to_come_raw() {
+fn remote_output_is_escaped_unless_raw() {
     let (sandbox, _sshd) = fleet();
     let command = r"printf 'a\033]0;title\007b\r\302\233c\n'; printf '\033[31merr\n' >&2";
     for options in ["", "--group", "--diff", "--ordered"] {
@@ -72,7 +72,7 @@ fn remote_output_is_made_visible_unless_it_is_to_come_raw() {
 }
 
 #[test]
-fn a_host_s_name_is_made_visible_also_raw() {
+fn host_name_is_escaped_even_with_raw() {
     let (sandbox, _sshd) = fleet();
     let hostile = "{\"host\":\"x\\u001b[2Jy\",\"private_ip\":\"127.0.0.1\"}\n".to_string();
     for options in ["", "--raw", "--group"] {
@@ -82,7 +82,7 @@ fn a_host_s_name_is_made_visible_also_raw() {
 }
 
 #[test]
-fn each_host_has_its_files_whole() {
+fn each_host_has_its_own_complete_files() {
     let (sandbox, _sshd) = fleet();
     let command = "head -c 3000000 /dev/zero | tr '\\0' o; printf '\\377e' >&2; exit 3";
     let run = sandbox.run("pssh-rs", &["--outdir", "out/dir", "--", command], hosts(2) + &host("dead", 80)).exits(3);
@@ -97,7 +97,7 @@ fn each_host_has_its_files_whole() {
 }
 
 #[test]
-fn a_host_s_name_leaves_no_folder_that_output_goes_to() {
+fn host_name_cannot_leave_the_output_folder() {
     let (sandbox, _sshd) = fleet();
     for name in ["../up", "..", "/tmp/cerveza-absolute", "x/y", ""] {
         let run = sandbox.run("pssh-rs", &["--outdir", "out", "--", "echo hi"], host(name, 1));
@@ -115,9 +115,9 @@ fn a_host_s_name_leaves_no_folder_that_output_goes_to() {
 }
 
 #[test]
-fn hosts_that_time_out_alike_are_one_group() {
+fn hosts_that_time_out_with_equal_output_are_one_group() {
     let (sandbox, _sshd) = fleet();
-    // Of the one a signal arrives after our TERM, of the other an exit status, of the third nothing.
+    // After our TERM, one server reports a signal, one an exit status, and one nothing.
     let command = format!(
         "{NUMBER}; case $n in 1) exec sleep 60;; 2) trap 'exit 5' TERM; exec 2>/dev/null; while :; do sleep 0.1; done;; \
          *) trap '' TERM; while :; do sleep 0.1; done;; esac"
@@ -137,7 +137,7 @@ fn hosts_that_time_out_alike_are_one_group() {
 }
 
 #[test]
-fn lines_in_a_pipe_are_what_dshbak_and_clubak_read() {
+fn dshbak_and_clubak_read_lines_from_a_pipe() {
     let (sandbox, _sshd) = fleet();
     let fleet = host("a", 1) + &host("a-longer-name", 2);
     let run = sandbox.run("pssh-rs", &["--lines", "--", "echo out; echo err >&2; exit 3"], fleet).exits(1);
@@ -149,7 +149,7 @@ fn lines_in_a_pipe_are_what_dshbak_and_clubak_read() {
     assert_eq!(lines, expected);
 }
 
-/// What a terminal shows on stderr of a run whose records go to a file. A second after all hosts have begun something is
+/// Returns what a terminal shows on stderr while records go to a file. One second after all hosts have started, keys are
 /// typed there.
 fn shown_progress(sandbox: &Sandbox, command: &str, typed: &str) -> String {
     sandbox.file("fleet.jsonl", hosts(3));
@@ -162,23 +162,23 @@ fn shown_progress(sandbox: &Sandbox, command: &str, typed: &str) -> String {
 }
 
 #[test]
-fn a_progress_bar_counts_and_moves_before_the_first_host_is_done() {
+fn progress_bar_moves_before_the_first_host_is_done() {
     let (sandbox, _sshd) = fleet();
     let shown = shown_progress(&sandbox, "sleep 3; exit $((n == 3))", "");
     for drawn in ["0/3 done, 3 running, 0 failed [", "] 00:00:01", "] 00:00:02"] {
         assert!(shown.contains(drawn), "{drawn}: {shown:?}");
     }
-    // Cleared in the end.
+    // It is cleared at the end.
     let last = shown.rsplit_once("\u{1b}[2K").unwrap().1;
     assert!(last.starts_with("pssh-rs: 2 ok; 1 failed: web3"), "{last:?}");
 }
 
 #[test]
-fn a_progress_bar_is_whole_after_ctrl_c() {
+fn progress_bar_is_intact_after_ctrl_c() {
     let (sandbox, _sshd) = fleet();
     let shown = shown_progress(&sandbox, "trap '' TERM; sleep 60; sleep 60", "\\003");
     let (before, after) = shown.split_once("^C").expect("the terminal shows ^C");
-    // It fits into the line of the bar, which is drawn again in its place, and cleared in the end.
+    // The bar is drawn again on the same line, and cleared at the end.
     let bar = before.rsplit_once("\u{1b}[2K").unwrap().1;
     assert!(bar.chars().count() <= 78 && bar.contains("3 running"), "{bar:?}");
     assert!(after.starts_with("\r\u{1b}[2K"), "{after:?}");
@@ -187,10 +187,10 @@ fn a_progress_bar_is_whole_after_ctrl_c() {
 }
 
 #[test]
-fn a_slow_reader_of_lines_costs_no_host_its_time() {
+fn slow_reader_of_lines_does_not_use_up_deadlines() {
     let (sandbox, _sshd) = fleet();
     for engine in ["libssh2", "openssh"] {
-        // More than all pipes and buffers hold, and a reader that sleeps for longer than the command may take.
+        // More output than all pipes and buffers hold, and a reader that sleeps longer than the timeout.
         let line = format!(
             "pssh-rs --engine {engine} --lines -t 15 -w '127.0.0.[1-3]' -- 'seq -f %.f0123456789 200000' | \
              (sleep 30; cut -d: -f1 | sort | uniq -c)"
@@ -199,7 +199,7 @@ fn a_slow_reader_of_lines_costs_no_host_its_time() {
         assert_eq!(run.stderr, "pssh-rs: 3 ok\n", "{engine}");
         let counts: Vec<&str> = run.stdout.split_whitespace().step_by(2).collect();
         assert_eq!(counts, ["200000"; 3], "{engine}: {}", run.stdout);
-        // A host that prints nothing has its time, whatever the reader does.
+        // A host that prints nothing keeps its deadline, whatever the reader does.
         let line = format!(
             "pssh-rs --engine {engine} --lines -t 2 -w '127.0.0.[1-2]' -- 'echo begun; sleep 60' | (sleep 6; cat)"
         );
@@ -209,7 +209,7 @@ fn a_slow_reader_of_lines_costs_no_host_its_time() {
 }
 
 #[test]
-fn output_without_an_end_does_not_outlast_the_timeout_where_the_reader_takes_it() {
+fn endless_output_ends_at_the_timeout_if_the_reader_keeps_up() {
     let (sandbox, _sshd) = fleet();
     let started = std::time::Instant::now();
     let run = sandbox.sh("pssh-rs --lines -t 2 -w 127.0.0.1 -- yes | cat > /dev/null").exits(3);

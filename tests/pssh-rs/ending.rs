@@ -1,4 +1,4 @@
-//! However a server ends a command, what is said of it is what it said: no status of its own is ever made up.
+//! The record says how the server ended a command; no status is ever made up.
 
 use crate::{error, fleet, host, of};
 use kit::hostile::wait_until;
@@ -13,7 +13,7 @@ fn misbehaving() -> (Sandbox, Sshd, SshServer) {
     (sandbox, sshd, server)
 }
 
-/// Runs `behave:WORD` there, and takes no longer than that may take.
+/// Runs `behave:WORD` there, and checks that it takes no longer than allowed.
 #[track_caller]
 fn behave(sandbox: &Sandbox, args: &[&str], word: &str) -> Outcome {
     let (started, command) = (Instant::now(), format!(": behave:{word}"));
@@ -33,7 +33,7 @@ fn ended(run: Outcome, status: &str, exit_code: Value, code: i32) -> Value {
 }
 
 #[test]
-fn without_an_exit_status_it_is_lost() {
+fn command_without_an_exit_status_is_lost() {
     let (sandbox, _sshd, _server) = misbehaving();
     for word in ["close", "eof", "abort", "disconnect"] {
         let record = ended(behave(&sandbox, &[], word), "lost", Value::Null, 3);
@@ -43,7 +43,7 @@ fn without_an_exit_status_it_is_lost() {
     }
 }
 
-/// Runs `behave:at-once:PACKETS` on many hosts, and gives their records.
+/// Runs `behave:at-once:PACKETS` on many hosts, and returns their records.
 #[track_caller]
 fn at_once(sandbox: &Sandbox, packets: &str) -> Vec<Value> {
     let hosts: String = (0..24).map(|number| host(&format!("odd{number}"), 80)).collect();
@@ -57,7 +57,7 @@ fn at_once(sandbox: &Sandbox, packets: &str) -> Vec<Value> {
 }
 
 #[test]
-fn output_comes_out_whatever_arrives_with_it() {
+fn output_is_complete_whatever_arrives_with_it() {
     let (sandbox, _sshd, _server) = misbehaving();
     for packets in ["oed", "oegid", "ofed", "ebobd", "oefd", "oefcd"] {
         let big = "x".repeat(20_000);
@@ -74,7 +74,7 @@ fn output_comes_out_whatever_arrives_with_it() {
 }
 
 #[test]
-fn an_exit_status_counts_whatever_arrives_with_it() {
+fn exit_status_counts_whatever_arrives_with_it() {
     let (sandbox, _sshd, _server) = misbehaving();
     for (packets, complete) in
         [("oesd", false), ("soed", false), ("oesgid", false), ("oesfd", true), ("osefcd", true), ("oesfigcgid", true)]
@@ -82,14 +82,14 @@ fn an_exit_status_counts_whatever_arrives_with_it() {
         for record in at_once(&sandbox, packets) {
             assert_eq!((&record["status"], &record["exit_code"]), (&json!("ok"), &json!(0)), "{packets}: {record}");
             assert_eq!((&record["stdout"], &record["stderr"]), (&json!("out\n"), &json!("err\n")), "{packets}");
-            // Without the end of its output nobody knows whether that was all.
+            // Without the end of its output, the output may be incomplete.
             assert_eq!(record["error"].is_null(), complete, "{packets}: {record}");
         }
     }
 }
 
 #[test]
-fn a_server_s_text_reaches_no_terminal_as_it_is() {
+fn text_of_a_server_is_escaped_on_a_terminal() {
     let (sandbox, _sshd, _server) = misbehaving();
     for word in ["disconnect", "signal:TERM", "signal:\u{1b}[2Jx"] {
         let command = format!("pssh-rs -w odd@127.0.0.80 -o table -- ': behave:{word}'");
@@ -99,7 +99,7 @@ fn a_server_s_text_reaches_no_terminal_as_it_is() {
 }
 
 #[test]
-fn a_status_is_what_arrived_of_32_bits() {
+fn exit_status_has_32_bits() {
     let (sandbox, _sshd, _server) = misbehaving();
     for status in [0, 1, 255, 256, 65536, u32::MAX] {
         let (name, code) = if status == 0 { ("ok", 0) } else { ("failed", 1) };
@@ -111,7 +111,7 @@ fn a_status_is_what_arrived_of_32_bits() {
 }
 
 #[test]
-fn a_signal_has_its_name_and_no_exit_status() {
+fn signal_has_its_name_and_no_exit_status() {
     let (sandbox, _sshd, _server) = misbehaving();
     for name in ["TERM", "SEGV", "x@cerveza"] {
         let record = ended(behave(&sandbox, &[], &format!("signal:{name}")), "signaled", Value::Null, 1);
@@ -120,7 +120,7 @@ fn a_signal_has_its_name_and_no_exit_status() {
 }
 
 #[test]
-fn a_refused_command_or_session_did_not_run_and_is_not_tried_again() {
+fn refused_command_or_session_did_not_run_and_is_not_retried() {
     let (sandbox, _sshd, server) = misbehaving();
     ended(behave(&sandbox, &[], "refuse"), "failed", Value::Null, 1);
     assert_eq!(server.events().iter().filter(|event| *event == "exec refuse").count(), 1);
@@ -129,9 +129,9 @@ fn a_refused_command_or_session_did_not_run_and_is_not_tried_again() {
 }
 
 #[test]
-fn a_request_that_is_never_answered_may_have_run_and_is_not_sent_again() {
+fn unanswered_request_may_have_run_and_is_not_repeated() {
     let (sandbox, _sshd, server) = misbehaving();
-    // The answer has a bound of its own, also without -t.
+    // The wait for the answer is limited even without -t.
     for (word, status) in [("mute", "timeout"), ("drop-exec", "lost")] {
         ended(behave(&sandbox, &[], word), status, Value::Null, 3);
         let asked = format!("exec {word}");
@@ -142,7 +142,7 @@ fn a_request_that_is_never_answered_may_have_run_and_is_not_sent_again() {
 }
 
 #[test]
-fn nothing_that_a_server_does_outlasts_the_timeout() {
+fn no_server_behaviour_outlasts_the_timeout() {
     let (sandbox, _sshd, _server) = misbehaving();
     for word in ["sit", "stall", "flood", "drip", "eof-hang"] {
         let started = Instant::now();
@@ -151,29 +151,29 @@ fn nothing_that_a_server_does_outlasts_the_timeout() {
         assert_ne!(record["stdout"], "", "{word}");
         assert!(error(&record).ends_with("could not be ended: it may still be running"), "{word}: {record}");
     }
-    // Its status came, and is kept; that the streams never ended is a timeout all the same.
+    // Its exit status is kept, but streams that never end are still a timeout.
     ended(behave(&sandbox, &["-t", "3"], "status-open:3"), "timeout", json!(3), 3);
 }
 
 #[test]
-fn where_no_script_runs_a_timeout_asks_by_the_protocol() {
+fn timeout_sends_signals_if_no_script_can_run() {
     let (sandbox, _sshd, server) = misbehaving();
     let record = ended(behave(&sandbox, &["-t", "3"], "sit"), "timeout", Value::Null, 3);
     assert!(error(&record).ends_with("the command could not be ended: it may still be running"), "{record}");
     wait_until("the signals", || server.events().contains(&"signal KILL".to_string()));
     let signals: Vec<String> = server.events().into_iter().filter(|event| event.starts_with("signal ")).collect();
     assert_eq!(signals, ["signal TERM", "signal KILL"]);
-    // One that obeys needs no KILL. It is a timeout, whatever ended it in the end.
+    // A command that obeys TERM needs no KILL. It is a timeout, however it ended.
     let before = server.events().len();
     let record = ended(behave(&sandbox, &["-t", "3"], "obey"), "timeout", Value::Null, 3);
-    // Of what it started nobody knows.
+    // Processes that it started may still be running.
     assert!(error(&record).contains("ended by TERM; what it had started in the background may still"), "{record}");
     let events = server.events().split_off(before);
     assert!(events.contains(&"signal TERM".to_string()) && !events.contains(&"signal KILL".to_string()), "{events:?}");
 }
 
 #[test]
-fn a_connection_that_breaks_in_mid_output_is_lost_with_what_came() {
+fn connection_that_breaks_during_output_is_lost_with_the_output_so_far() {
     let (sandbox, sshd) = fleet();
     let relays = [
         Relay::to(sshd.at(1)).reset_after(300_000).at(sshd.at(80)),
@@ -192,7 +192,7 @@ fn a_connection_that_breaks_in_mid_output_is_lost_with_what_came() {
 }
 
 #[test]
-fn a_connection_that_stalls_in_mid_output_is_a_timeout_with_what_came() {
+fn connection_that_stalls_during_output_is_a_timeout_with_the_output_so_far() {
     let (sandbox, sshd) = fleet();
     let _relay = Relay::to(sshd.at(1)).stall_after(300_000).at(sshd.at(80));
     let started = Instant::now();

@@ -1,4 +1,4 @@
-//! Both engines say the same of the same hosts.
+//! Both engines report the same for the same hosts.
 
 use crate::{fleet, host, hosts, of};
 use kit::processes::{marker, with_argument};
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 const ENGINES: [&str; 2] = ["libssh2", "openssh"];
 
-/// A command, and what its record has to say: status, exit code, signal, stdout, stderr.
+/// A command, and its expected record: status, exit code, signal, stdout, stderr.
 type Case = (&'static str, &'static str, Option<u32>, Option<&'static str>, &'static str, &'static str);
 
 const COMMANDS: [Case; 9] = [
     ("true", "ok", Some(0), None, "", ""),
     ("echo out; echo err >&2", "ok", Some(0), None, "out\n", "err\n"),
     ("exit 3", "failed", Some(3), None, "", ""),
-    // What ssh itself ends with when it fails must not be taken for that when the command ends with it.
+    // ssh exits with 255 if it fails, but a command can also exit with it.
     ("echo x; exit 255", "failed", Some(255), None, "x\n", ""),
     ("no-such-command-of-mine 2>/dev/null", "failed", Some(127), None, "", ""),
     ("kill -TERM $$", "signaled", None, Some("TERM"), "", ""),
@@ -24,14 +24,14 @@ const COMMANDS: [Case; 9] = [
 ];
 
 #[test]
-fn a_command_ends_the_same_by_both() {
+fn commands_have_the_same_outcome_with_both_engines() {
     let (sandbox, _sshd) = fleet();
     for engine in ENGINES {
         for (command, status, exit_code, signal, stdout, stderr) in COMMANDS {
             let run = sandbox.run("pssh-rs", &["--engine", engine, "-t", "60", "--", command], hosts(1));
             let record = &mut run.records()[0];
             if (engine, status) == ("openssh", "lost") {
-                // What ssh itself says goes there.
+                // Messages of ssh itself go there.
                 record["stderr"] = json!("");
             }
             let found =
@@ -40,7 +40,7 @@ fn a_command_ends_the_same_by_both() {
                 &json!(status),
                 &json!("exec"),
                 &json!(exit_code),
-                // ssh does not tell which it was.
+                // ssh does not say which of the two happened.
                 &json!(signal.filter(|_| engine == "libssh2")),
                 &json!(stdout),
                 &json!(stderr),
@@ -53,7 +53,7 @@ fn a_command_ends_the_same_by_both() {
 }
 
 #[test]
-fn a_host_that_is_not_reached_is_the_same_by_both() {
+fn unreachable_hosts_have_the_same_outcome_with_both_engines() {
     let (mut sandbox, sshd) = fleet();
     let _servers = (
         Hostile::black_hole(sshd.at(80)),
@@ -91,7 +91,7 @@ fn a_host_that_is_not_reached_is_the_same_by_both() {
             assert!(attempts.is_none_or(|attempts| record["attempts"] == attempts), "{engine}: {record}");
         }
     }
-    // A key that is another, and one that is revoked.
+    // A different key, and a revoked one.
     let other = format!("* {}\n", kit::Sshd::start().host_key("ed25519"));
     let revoked = ["ed25519", "ecdsa"].map(|kind| format!("@revoked * {}\n", sshd.host_key(kind))).concat();
     for (text, what) in [(known + &revoked, "revoked"), (other, "other")] {
@@ -107,7 +107,7 @@ fn a_host_that_is_not_reached_is_the_same_by_both() {
 }
 
 #[test]
-fn a_timeout_ends_the_remote_process_by_both() {
+fn timeout_kills_the_remote_process_with_both_engines() {
     let (sandbox, _sshd) = fleet();
     for engine in ENGINES {
         let marker = marker();
@@ -126,9 +126,9 @@ fn a_timeout_ends_the_remote_process_by_both() {
 }
 
 #[test]
-fn nothing_secret_or_of_the_user_s_own_settings_takes_part() {
+fn ssh_gets_no_secrets_and_no_unrelated_settings() {
     let (sandbox, sshd) = fleet();
-    // ssh reads this of the account's home; with the sandbox's HOME it is nobody's.
+    // This file must not be read: ssh's own is in the home folder of the account, whatever HOME is.
     sandbox.file(".ssh/config", "Host *\n ProxyCommand false\n");
     sandbox.file("empty", "");
     let port = sshd.port().to_string();

@@ -1,4 +1,4 @@
-//! Scripts, files, and what a command is run with.
+//! Scripts, files, and the environment of a command.
 
 use crate::{error, fleet, host, hosts, of};
 use kit::hostile::wait_until;
@@ -15,7 +15,7 @@ fn run(sandbox: &Sandbox, args: &[&str]) -> Outcome {
 }
 
 #[test]
-fn a_script_runs_with_its_words_and_is_gone_after_it() {
+fn script_runs_with_its_arguments_and_is_removed() {
     let (sandbox, _sshd) = fleet();
     let script = "#!/bin/bash\necho \"$0\"\nprintf '<%s>' \"$@\"\nexit 4\n";
     sandbox.file("my script.sh", script);
@@ -31,7 +31,7 @@ fn a_script_runs_with_its_words_and_is_gone_after_it() {
 }
 
 #[test]
-fn a_script_is_gone_also_after_a_timeout() {
+fn script_is_removed_after_a_timeout() {
     let (sandbox, _sshd) = fleet();
     let marker = marker();
     sandbox.file("script", format!("#!/bin/sh\necho \"$0\"\nsleep {marker}\n"));
@@ -46,7 +46,7 @@ fn a_script_is_gone_also_after_a_timeout() {
 }
 
 #[test]
-fn a_script_has_its_own_interpreter_and_an_end_of_input() {
+fn script_has_its_own_interpreter_and_empty_input() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("script.py", "#!/usr/bin/env python3\nimport sys\nprint(len(sys.stdin.read()), sys.argv[1:])\n");
     let ran = run(&sandbox, &["--script", "script.py", "-t", "30", "--", "x"]).exits(0);
@@ -56,7 +56,7 @@ fn a_script_has_its_own_interpreter_and_an_end_of_input() {
 }
 
 #[test]
-fn the_scripts_that_a_record_names_run_in_order_up_to_the_first_that_fails() {
+fn scripts_of_a_record_run_in_order_until_one_fails() {
     let (sandbox, _sshd) = fleet();
     for (name, script) in [("a.sh", "echo a"), ("b.sh", "echo b; exit 3"), ("c.sh", "echo c")] {
         sandbox.file(name, format!("#!/bin/sh\n{script}\n"));
@@ -77,7 +77,7 @@ fn the_scripts_that_a_record_names_run_in_order_up_to_the_first_that_fails() {
 }
 
 #[test]
-fn what_is_pushed_and_pulled_comes_back_the_same() {
+fn pushed_files_are_pulled_unchanged() {
     let (sandbox, _sshd) = fleet();
     let bytes: Vec<u8> = (0..3_000_000u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let source = sandbox.file("source file", &bytes);
@@ -99,7 +99,7 @@ fn what_is_pushed_and_pulled_comes_back_the_same() {
 }
 
 #[test]
-fn a_push_goes_before_the_command_and_a_pull_after_it() {
+fn push_runs_before_the_command_and_pull_after_it() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("in", "pushed");
     let dir = sandbox.dir().display();
@@ -111,7 +111,7 @@ fn a_push_goes_before_the_command_and_a_pull_after_it() {
 }
 
 #[test]
-fn a_push_that_fails_leaves_what_was_there_and_runs_nothing() {
+fn failed_push_keeps_the_old_file_and_runs_nothing() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("in", "new");
     let dir = sandbox.dir().display();
@@ -129,7 +129,7 @@ fn a_push_that_fails_leaves_what_was_there_and_runs_nothing() {
 }
 
 #[test]
-fn a_host_s_name_leaves_no_folder_that_pulls_go_to() {
+fn host_name_cannot_leave_the_pull_folder() {
     let (sandbox, _sshd) = fleet();
     let there = sandbox.file("there", "x");
     let pull = format!("{}:a/b", there.display());
@@ -144,7 +144,7 @@ fn a_host_s_name_leaves_no_folder_that_pulls_go_to() {
 }
 
 #[test]
-fn a_wildcard_s_link_that_leads_nowhere_is_named_in_the_record_and_on_the_screen() {
+fn broken_link_of_a_wildcard_is_reported() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("logs/a", "a");
     sandbox.sh("ln -s nowhere logs/b && ln -s nowhere logs/c").exits(0);
@@ -157,7 +157,7 @@ fn a_wildcard_s_link_that_leads_nowhere_is_named_in_the_record_and_on_the_screen
 }
 
 #[test]
-fn a_pull_that_names_no_folder_puts_no_host_s_name_beside_us() {
+fn pull_without_a_folder_writes_no_host_name_here() {
     let (sandbox, _sshd) = fleet();
     let there = sandbox.file("there", "x");
     let args = ["-w", "127.0.0.[1-2]", "--pull", &there.display().to_string()];
@@ -165,13 +165,13 @@ fn a_pull_that_names_no_folder_puts_no_host_s_name_beside_us() {
     for host in ["127.0.0.1", "127.0.0.2"] {
         assert_eq!(fs::read_to_string(sandbox.dir().join("pulled").join(host).join("there")).unwrap(), "x");
     }
-    // A later run finds no file of this name, which would be a sign of an expression that was not quoted.
+    // The pull wrote no file with the name of a host here, or this run would warn about an unquoted expression.
     let ran = sandbox.run("pssh-rs", &["-w", "127.0.0.1", "--", "true"], "").exits(0);
     assert_eq!(ran.stderr, "pssh-rs: 1 ok\n");
 }
 
 #[test]
-fn without_sftp_a_push_fails_and_says_why() {
+fn push_without_sftp_fails_with_a_reason() {
     let (sandbox, sshd) = fleet();
     let server = SshServer::start(&sshd, sshd.at(80));
     sandbox.file("in", "x");
@@ -183,7 +183,7 @@ fn without_sftp_a_push_fails_and_says_why() {
 }
 
 #[test]
-fn variables_come_through_whatever_is_in_them() {
+fn variables_arrive_unchanged() {
     let (sandbox, _sshd) = fleet();
     let value = "it's \"$HOME\" `id` \\ é\n second line\n";
     let ran =
@@ -196,7 +196,7 @@ fn variables_come_through_whatever_is_in_them() {
 }
 
 #[test]
-fn a_command_runs_where_it_is_told_to_or_not_at_all() {
+fn command_runs_in_the_given_folder_or_not_at_all() {
     let (sandbox, _sshd) = fleet();
     let folder = sandbox.dir().join("it's a $folder");
     fs::create_dir(&folder).unwrap();
@@ -212,7 +212,7 @@ fn a_command_runs_where_it_is_told_to_or_not_at_all() {
 }
 
 #[test]
-fn a_terminal_is_there_when_asked_for() {
+fn terminal_is_allocated_on_request() {
     let (sandbox, _sshd) = fleet();
     let command = "test -t 0 && test -t 1 && echo terminal || echo none";
     assert_eq!(run(&sandbox, &["--", command]).exits(0).records()[0]["stdout"], "none\n");
@@ -239,7 +239,7 @@ fn sudo_runs_the_whole_command_as_root() {
 }
 
 #[test]
-fn no_login_shell_changes_the_arguments_of_a_script() {
+fn login_shells_do_not_change_script_arguments() {
     let words = ["hello!world", "it's", "a\\b\\", "=ls", "$HOME", "two\nlines", "", "*", "~", "é"];
     let shown: String = words.iter().map(|word| format!("<{word}>")).collect();
     for shell in ["bash", "zsh", "fish", "csh", "tcsh"] {
@@ -255,7 +255,7 @@ fn no_login_shell_changes_the_arguments_of_a_script() {
 }
 
 #[test]
-fn a_script_of_windows_lines_is_refused_before_a_host_is_spoken_to() {
+fn script_with_windows_lines_is_refused_before_any_connection() {
     let sandbox = Sandbox::new();
     sandbox.file("script.sh", "#!/bin/sh\r\necho hi\r\n");
     let ran = sandbox.run("pssh-rs", &["-w", "web[1-3]", "--script", "script.sh"], "").exits(2);

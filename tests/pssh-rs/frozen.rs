@@ -1,4 +1,4 @@
-//! Hosts that stop answering while their connection stays: they are found out, and a host that is only slow is not.
+//! Hosts that stop answering on an open connection are detected; slow hosts are not mistaken for them.
 
 use crate::started::Started;
 use crate::{error, fleet, host, hosts};
@@ -8,11 +8,11 @@ use kit::{Relay, SshServer};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// Freezes the server's side of its own connection.
+/// Freezes the server process of its own connection.
 const FREEZE: &str = "echo begun; sleep 1; kill -STOP $PPID; sleep 300";
-/// A proxy that says which process it is.
+/// A proxy that prints its process id.
 const PROXY: &str = "echo $$ > proxy.pid; exec 3<>/dev/tcp/$1/$2; cat <&3 & cat >&3; kill $!\n";
-/// Found out within two seconds. More than the default takes means that these values did not count.
+/// Detects a frozen host within two seconds. If it takes longer, these values were not used.
 const SOON: [&str; 4] = ["--ssh-option", "ServerAliveInterval=1", "--ssh-option", "ServerAliveCountMax=1"];
 const BEFORE_THE_DEFAULT: Duration = Duration::from_secs(35);
 
@@ -25,7 +25,7 @@ fn is_lost(record: &Value, what: &str) {
 }
 
 #[test]
-fn a_frozen_host_is_found_out_within_a_minute() {
+fn frozen_host_is_detected_within_a_minute() {
     let (sandbox, sshd) = fleet();
     let through = format!("127.0.0.12:{}", sshd.port());
     let started = Instant::now();
@@ -46,7 +46,7 @@ fn a_frozen_host_is_found_out_within_a_minute() {
 }
 
 #[test]
-fn the_user_s_own_values_count_with_both_engines() {
+fn keepalive_settings_count_with_both_engines() {
     let (sandbox, sshd) = fleet();
     let config = "Host web1\n ServerAliveInterval 1\n ServerAliveCountMax 2\n";
     sandbox.file("config", config);
@@ -58,7 +58,7 @@ fn the_user_s_own_values_count_with_both_engines() {
             is_lost(&run.exits(3).records()[0], engine);
         }
     }
-    // The jump host's connection has its own.
+    // The connection to the jump host has its own keepalives.
     let jump = Relay::to(sshd.at(1)).stall_after(20_000).at(sshd.at(80));
     sandbox.file("jump", "Host 127.0.0.80\n ServerAliveInterval 1\n ServerAliveCountMax 1\n");
     let through = format!("127.0.0.80:{}", sshd.port());
@@ -72,7 +72,7 @@ fn the_user_s_own_values_count_with_both_engines() {
 }
 
 #[test]
-fn a_proxy_command_that_is_stopped_is_found_out() {
+fn stopped_proxy_command_is_detected() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("config", "Host web*\n ProxyCommand bash proxy.sh %h %p\n");
     sandbox.file("proxy.sh", PROXY);
@@ -91,7 +91,7 @@ fn a_proxy_command_that_is_stopped_is_found_out() {
 }
 
 #[test]
-fn a_host_that_freezes_in_the_middle_of_a_copy_is_found_out() {
+fn host_that_freezes_during_a_copy_is_detected() {
     let (sandbox, sshd) = fleet();
     let _relays = [
         Relay::to(sshd.at(1)).stall_after(300_000).at(sshd.at(80)),
@@ -111,7 +111,7 @@ fn a_host_that_freezes_in_the_middle_of_a_copy_is_found_out() {
 }
 
 #[test]
-fn a_host_that_takes_no_more_stdin_and_is_frozen_is_found_out() {
+fn frozen_host_that_reads_no_stdin_is_detected() {
     let (sandbox, sshd) = fleet();
     let _server = SshServer::start(&sshd, sshd.at(80));
     sandbox.file("input", vec![b'x'; 30_000_000]);
@@ -125,10 +125,10 @@ fn a_host_that_takes_no_more_stdin_and_is_frozen_is_found_out() {
 }
 
 #[test]
-fn what_is_slow_is_not_frozen() {
+fn slow_host_does_not_count_as_frozen() {
     let (sandbox, _sshd) = fleet();
     for engine in ["libssh2", "openssh"] {
-        // A silent command, whose server answers; and our own reader, which takes nothing for a while.
+        // A silent command whose server answers, and a reader of our output that pauses.
         let soon = SOON.join(" ");
         let slow = format!("pssh-rs --engine {engine} {soon} -- 'sleep 6; echo done'");
         let read = format!("pssh-rs --engine {engine} {soon} --lines -- 'yes | head -c 9000000'");

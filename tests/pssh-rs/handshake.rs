@@ -11,7 +11,7 @@ fn sshd_with(config: &str) -> (Sandbox, Sshd) {
     (sandbox, sshd)
 }
 
-/// The error of the host's handshake, with these options of ssh_config.
+/// The error of the handshake with these options of ssh_config.
 fn refused(sandbox: &Sandbox, options: &[&str]) -> String {
     let mut args: Vec<&str> = options.iter().flat_map(|option| ["--ssh-option", option]).collect();
     args.push("true");
@@ -23,8 +23,8 @@ fn refused(sandbox: &Sandbox, options: &[&str]) -> String {
 }
 
 #[test]
-fn the_kind_of_algorithm_without_a_match_is_named_and_the_other_engine_works() {
-    // Too new, too old, and a MAC that libssh2 lacks; what the server offers, and what ssh needs to reach it.
+fn missing_algorithm_is_named_and_the_other_engine_works() {
+    // Too new, too old, and a MAC that libssh2 lacks: what the server offers, and what ssh needs to connect.
     for (config, kind, offer, option) in [
         (
             "KexAlgorithms sntrup761x25519-sha512@openssh.com",
@@ -55,7 +55,7 @@ fn the_kind_of_algorithm_without_a_match_is_named_and_the_other_engine_works() {
 }
 
 #[test]
-fn lists_of_ssh_config_that_leave_no_match_are_named() {
+fn algorithm_lists_without_a_match_are_named() {
     let (sandbox, _sshd) =
         sshd_with("Ciphers aes128-ctr\nKexAlgorithms curve25519-sha256,sntrup761x25519-sha512@openssh.com");
     let error = refused(&sandbox, &["Ciphers=aes256-ctr"]);
@@ -64,16 +64,16 @@ fn lists_of_ssh_config_that_leave_no_match_are_named() {
     let error = refused(&sandbox, &["HostKeyAlgorithms=rsa-sha2-512"]);
     assert!(error.contains("no host key algorithm in common: the server offers ssh-ed25519"), "{error}");
     assert!(error.ends_with("ssh_config's HostKeyAlgorithms asks for rsa-sha2-512"), "{error}");
-    // None of them is there at all.
+    // None of these algorithms is supported.
     let error = refused(&sandbox, &["KexAlgorithms=sntrup761x25519-sha512@openssh.com"]);
     assert!(error.contains("KexAlgorithms asks for sntrup761x25519-sha512@openssh.com, which this engine"), "{error}");
-    // Only the one that both have is missing here.
+    // Only the algorithm that both sides have is missing here.
     let error = refused(&sandbox, &["KexAlgorithms=sntrup761x25519-sha512@openssh.com,ecdh-sha2-nistp256"]);
     assert!(error.ends_with("this engine lacks sntrup761x25519-sha512@openssh.com: use --engine openssh"), "{error}");
 }
 
 #[test]
-fn a_server_of_the_first_protocol_is_said_to_be_too_old() {
+fn ssh_1_server_is_reported_as_too_old() {
     let (sandbox, sshd) = sshd_with("");
     let _old = Hostile::says(sshd.at(80), "SSH-1.5-old\r\n");
     let run = sandbox.run("pssh-rs", &["true"], host("old", 80)).exits(3);

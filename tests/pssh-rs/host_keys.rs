@@ -1,4 +1,4 @@
-//! A command goes to a host that is who it says it is, or nowhere.
+//! A command runs only on a host whose key is accepted.
 
 use crate::{error, fleet, hosts, of};
 use kit::{Sandbox, Sshd};
@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// What no refused host may have left.
+/// A file that no refused host may have written.
 fn command(sandbox: &Sandbox) -> String {
     format!("touch {}/ran", sandbox.dir().display())
 }
@@ -21,7 +21,7 @@ fn keygen(args: &[&str], file: &Path) {
 }
 
 #[test]
-fn an_unknown_host_is_refused_and_told_how_to_accept_it() {
+fn unknown_host_is_refused_with_a_hint() {
     let (mut sandbox, sshd) = fleet();
     sandbox.env("PSSH_RS_KNOWN_HOSTS", sshd.known_hosts(&["127.0.0.2"]).display().to_string());
     let run = sandbox.run("pssh-rs", &[&command(&sandbox)], hosts(1)).exits(3);
@@ -31,13 +31,13 @@ fn an_unknown_host_is_refused_and_told_how_to_accept_it() {
     assert!(error(record).contains("SHA256:"), "{record}");
     assert!(error(record).contains("--host-key accept-new"), "{record}");
     assert!(!ran(&sandbox));
-    // Known by its address is known.
+    // A host that is known by its address is known.
     let run = sandbox.run("pssh-rs", &["-w", "127.0.0.[1-2]", "true"], "").exits(3);
     assert_eq!(of(&run.records(), "127.0.0.2")["status"], "ok");
 }
 
 #[test]
-fn first_contact_is_kept_for_five_hosts_at_once() {
+fn keys_of_five_new_hosts_are_saved() {
     let (mut sandbox, _sshd) = fleet();
     let file = sandbox.dir().join("new/known_hosts");
     sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());
@@ -46,14 +46,14 @@ fn first_contact_is_kept_for_five_hosts_at_once() {
     sandbox.run("pssh-rs", &["--host-key", "accept-new", "true"], hosts(5)).exits(0);
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 5);
     sandbox.run("pssh-rs", &["true"], hosts(5)).exits(0);
-    // A second time nothing is added.
+    // The second run adds nothing.
     sandbox.env("PSSH_RS_HOST_KEY", "accept-new");
     sandbox.run("pssh-rs", &["true"], hosts(5)).exits(0);
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 5);
 }
 
 #[test]
-fn a_changed_key_is_refused_also_on_first_contact() {
+fn changed_key_is_refused_even_with_accept_new() {
     let (mut sandbox, sshd) = fleet();
     keygen(&["-q", "-t", "ed25519", "-N", "", "-f"], &sandbox.dir().join("other"));
     let other = fs::read_to_string(sandbox.dir().join("other.pub")).unwrap();
@@ -72,7 +72,7 @@ fn a_changed_key_is_refused_also_on_first_contact() {
 }
 
 #[test]
-fn a_known_key_of_any_type_is_asked_for_first() {
+fn known_key_type_is_requested_first() {
     let (mut sandbox, sshd) = fleet();
     for kind in ["ed25519", "ecdsa"] {
         let file = sandbox.file("known", format!("[web1]:{} {}\n", sshd.port(), sshd.host_key(kind)));
@@ -82,7 +82,7 @@ fn a_known_key_of_any_type_is_asked_for_first() {
 }
 
 #[test]
-fn the_type_asked_for_is_one_that_every_line_that_counts_knows() {
+fn requested_key_type_is_known_to_every_matching_line() {
     let (mut sandbox, sshd) = fleet();
     let (ed25519, ecdsa) = (sshd.host_key("ed25519"), sshd.host_key("ecdsa"));
     let port = sshd.port();
@@ -96,7 +96,7 @@ fn the_type_asked_for_is_one_that_every_line_that_counts_knows() {
         let run = sandbox.run("pssh-rs", &["true"], hosts(1));
         assert_eq!(run.code, 0, "{lines}{}", run.stdout);
     }
-    // Two names that agree on nothing: the error says which types.
+    // Two names without a common key type: the error names the types.
     let lines = format!("[web1]:{port} {ed25519}\n[127.0.0.1]:{port} {ecdsa}\n");
     sandbox.env("PSSH_RS_KNOWN_HOSTS", sandbox.file("known", lines).display().to_string());
     let run = sandbox.run("pssh-rs", &["true"], hosts(1)).exits(3);
@@ -105,7 +105,7 @@ fn the_type_asked_for_is_one_that_every_line_that_counts_knows() {
 }
 
 #[test]
-fn two_runs_at_once_keep_each_host_once() {
+fn two_concurrent_runs_save_each_host_once() {
     let (mut sandbox, _sshd) = fleet();
     let file = sandbox.dir().join("known");
     sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string()).env("PSSH_RS_HOST_KEY", "accept-new");
@@ -115,7 +115,7 @@ fn two_runs_at_once_keep_each_host_once() {
 }
 
 #[test]
-fn a_lock_that_another_program_holds_is_waited_for_with_a_bound() {
+fn lock_of_another_program_is_waited_for_with_a_limit() {
     let (mut sandbox, _sshd) = fleet();
     let file = sandbox.file("known", "");
     sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());
@@ -132,7 +132,7 @@ fn a_lock_that_another_program_holds_is_waited_for_with_a_bound() {
 }
 
 #[test]
-fn a_revoked_key_is_refused_whatever_else_is_written() {
+fn revoked_key_is_always_refused() {
     let (mut sandbox, sshd) = fleet();
     let lines: String = ["ed25519", "ecdsa"].map(|kind| format!("@revoked * {}\n", sshd.host_key(kind))).concat();
     let known = fs::read_to_string(sshd.known_hosts(&["web1"])).unwrap();
@@ -147,7 +147,7 @@ fn a_revoked_key_is_refused_whatever_else_is_written() {
 }
 
 #[test]
-fn names_that_openssh_hashed_are_found() {
+fn hashed_names_are_found() {
     let (mut sandbox, sshd) = fleet();
     let file = sandbox.file("known", fs::read_to_string(sshd.known_hosts(&["web1"])).unwrap());
     keygen(&["-q", "-H", "-f"], &file);
@@ -160,7 +160,7 @@ fn names_that_openssh_hashed_are_found() {
 }
 
 #[test]
-fn a_name_that_would_write_lines_of_its_own_is_not_kept() {
+fn name_with_a_newline_is_not_saved() {
     let (mut sandbox, _sshd) = fleet();
     let file = sandbox.file("known", "");
     sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());

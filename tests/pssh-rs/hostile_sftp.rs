@@ -1,4 +1,4 @@
-//! SFTP servers that list without an end or do not answer: each limit is named, and memory stays small.
+//! SFTP servers that send endless listings or no answer: each limit is reported, and memory stays small.
 
 use crate::started::{Ended, Started};
 use crate::{error, fleet, host, hosts};
@@ -6,7 +6,7 @@ use kit::{Sandbox, SshServer};
 use serde_json::json;
 use std::fs;
 
-/// Pulls `source` from a server whose SFTP does as the word says.
+/// Pulls `source` from a server whose SFTP behaves as the word says.
 fn pull(word: &str, source: &str) -> (Ended, u64, Sandbox) {
     let (sandbox, sshd) = fleet();
     let _server = SshServer::start(&sshd, sshd.at(80));
@@ -16,11 +16,11 @@ fn pull(word: &str, source: &str) -> (Ended, u64, Sandbox) {
     (ended, peak, sandbox)
 }
 
-/// One host alone, with everything that a run needs.
+/// A single host, with everything that a run needs.
 const SMALL: u64 = 250;
 
 #[test]
-fn a_folder_without_an_end_is_given_up_and_takes_no_more_memory_than_its_limit() {
+fn endless_folder_is_given_up_within_its_memory_limit() {
     for (word, source) in [("names", "d"), ("long", "*")] {
         let (ended, peak, _sandbox) = pull(word, source);
         let record = &ended.records[0];
@@ -32,7 +32,7 @@ fn a_folder_without_an_end_is_given_up_and_takes_no_more_memory_than_its_limit()
 }
 
 #[test]
-fn names_that_no_pattern_finds_are_counted_and_not_kept() {
+fn unmatched_names_are_counted_and_not_kept() {
     let (ended, peak, _sandbox) = pull("names", "no*match");
     let record = &ended.records[0];
     assert_eq!((ended.code, &record["status"]), (1, &json!("failed")), "{record}");
@@ -41,7 +41,7 @@ fn names_that_no_pattern_finds_are_counted_and_not_kept() {
 }
 
 #[test]
-fn a_tree_without_a_bottom_is_given_up() {
+fn endlessly_deep_tree_is_given_up() {
     let (ended, _, _sandbox) = pull("deep", "d");
     let record = &ended.records[0];
     assert_eq!((ended.code, &record["status"]), (1, &json!("failed")), "{record}");
@@ -49,7 +49,7 @@ fn a_tree_without_a_bottom_is_given_up() {
 }
 
 #[test]
-fn an_empty_file_without_an_end_is_given_up_and_not_kept() {
+fn endless_empty_file_is_given_up_and_removed() {
     let (ended, _, sandbox) = pull("endless", "d:got");
     let record = &ended.records[0];
     assert_eq!((ended.code, &record["status"]), (1, &json!("failed")), "{record}");
@@ -58,7 +58,7 @@ fn an_empty_file_without_an_end_is_given_up_and_not_kept() {
 }
 
 #[test]
-fn answers_that_nobody_asked_for_are_not_kept() {
+fn unrequested_answers_are_not_kept() {
     for (word, status) in [("flood", "lost"), ("early-flood", "failed")] {
         let (ended, peak, _sandbox) = pull(word, "d");
         let record = &ended.records[0];
@@ -69,7 +69,7 @@ fn answers_that_nobody_asked_for_are_not_kept() {
 }
 
 #[test]
-fn a_wildcard_in_a_large_folder_takes_little_memory() {
+fn wildcard_in_a_large_folder_needs_little_memory() {
     let (sandbox, _sshd) = fleet();
     sandbox
         .sh("mkdir large && cd large && seq 60000 | sed 's/$/-a-name-of-ordinary-length.log/' | xargs touch")
@@ -83,7 +83,7 @@ fn a_wildcard_in_a_large_folder_takes_little_memory() {
 }
 
 #[test]
-fn an_sftp_server_that_never_answers_is_a_timeout_that_says_how_long() {
+fn silent_sftp_server_is_a_timeout_with_its_duration() {
     let (ended, ..) = pull("mute", "f");
     let record = &ended.records[0];
     assert_eq!((ended.code, &record["status"]), (3, &json!("timeout")), "{record}");

@@ -1,11 +1,11 @@
-//! Input, options and output: what is wrong is said before a host is spoken to.
+//! Input, options and output: mistakes are reported before any connection.
 
 use crate::{fleet, hosts};
 use kit::{Sandbox, records};
 use std::net::TcpListener;
 
 #[test]
-fn a_bad_line_is_refused_with_its_number_before_anything_runs() {
+fn bad_line_is_refused_with_its_number_before_anything_runs() {
     let (sandbox, _sshd) = fleet();
     let touch = format!("touch {}/ran", sandbox.dir().display());
     let run = sandbox.run("pssh-rs", &[&touch], hosts(1) + "{\"name\":\"x\"}\n").exits(2);
@@ -17,7 +17,7 @@ fn a_bad_line_is_refused_with_its_number_before_anything_runs() {
 }
 
 #[test]
-fn a_missing_command_is_said_before_stdin_is_read() {
+fn missing_command_is_reported_before_stdin_is_read() {
     let run = Sandbox::new().run("pssh-rs", &[], "").exits(2);
     assert_eq!(
         run.stderr,
@@ -38,13 +38,13 @@ fn keys_and_files_are_checked_first() {
 }
 
 #[test]
-fn a_time_that_no_clock_counts_is_refused() {
+fn impossible_time_is_refused() {
     let run = Sandbox::new().run("pssh-rs", &["-t", "1e19", "-w", "web1", "true"], "").exits(2);
     assert!(run.stderr.contains("must be at most 365 days"), "{}", run.stderr);
 }
 
 #[test]
-fn who_runs_it_logs_in_whatever_the_environment_calls_them() {
+fn login_name_is_the_user_who_runs_it_whatever_the_environment_says() {
     let (mut sandbox, sshd) = fleet();
     sandbox.env("PSSH_RS_USER", "").env("USER", "somebody").env("LOGNAME", "somebody");
     let run = sandbox.run("pssh-rs", &["--dry-run", "true"], hosts(1)).exits(0);
@@ -52,7 +52,7 @@ fn who_runs_it_logs_in_whatever_the_environment_calls_them() {
 }
 
 #[test]
-fn a_name_cannot_write_a_line_of_ours() {
+fn name_cannot_forge_an_output_line() {
     let (sandbox, _sshd) = fleet();
     let hostile = r#"{"host":"x\npssh-rs: 5 ok","private_ip":"127.0.0.77"}"#;
     let run = sandbox.run("pssh-rs", &["true"], hostile).exits(3);
@@ -60,7 +60,7 @@ fn a_name_cannot_write_a_line_of_ours() {
 }
 
 #[test]
-fn a_dry_run_connects_to_nothing() {
+fn dry_run_connects_to_nothing() {
     let (mut sandbox, _sshd) = fleet();
     let listener = TcpListener::bind("127.0.0.99:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -78,7 +78,7 @@ fn a_dry_run_connects_to_nothing() {
 }
 
 #[test]
-fn a_hostile_name_reaches_no_shell() {
+fn hostile_name_reaches_no_shell() {
     let (sandbox, _sshd) = fleet();
     let hostile = r#"{"host":";touch x;$(touch y)"}"#;
     let run = sandbox.run("pssh-rs", &["true"], hostile).exits(3);
@@ -91,7 +91,7 @@ fn a_hostile_name_reaches_no_shell() {
 }
 
 #[test]
-fn names_and_tables() {
+fn names_and_tables_are_written() {
     let (sandbox, _sshd) = fleet();
     let run = sandbox.run("pssh-rs", &["-1", "-f", "1", "--", "true"], hosts(2)).exits(0);
     assert_eq!(run.stdout, "web1\nweb2\n");
@@ -105,7 +105,7 @@ fn names_and_tables() {
 }
 
 #[test]
-fn a_terminal_gets_lines_that_name_their_host() {
+fn lines_on_a_terminal_name_their_host() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("fleet.jsonl", hosts(1));
     // script(1) gives it a terminal.
@@ -118,7 +118,7 @@ fn a_terminal_gets_lines_that_name_their_host() {
 }
 
 #[test]
-fn a_closed_pipe_stops_no_command_and_a_full_disk_is_said_after_the_last() {
+fn closed_pipe_stops_no_command_and_full_disk_is_reported_at_the_end() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("fleet.jsonl", hosts(5));
     let count = |sandbox: &Sandbox| std::fs::read_dir(sandbox.dir().join("ran")).unwrap().count();
@@ -152,7 +152,7 @@ fn plans(sandbox: &Sandbox, args: &[&str], fleet: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_host_may_have_a_port_and_a_user_of_its_own() {
+fn host_can_have_its_own_port_and_user() {
     let (sandbox, sshd) = fleet();
     let list = "web1\nroot@web2:2222\n[::1]:22\n::1\nadmin@[::1]:2200\n\
                 {\"host\":\"web3\",\"private_ip\":\"10.0.0.3\",\"user\":\"deploy\",\"port\":2022}\n";
@@ -176,7 +176,7 @@ fn a_host_may_have_a_port_and_a_user_of_its_own() {
         plans(&sandbox, &["-F", "config", "-w", "web1,web2:5"], ""),
         ["web1 other web1 7", "web2:5 other web2 5"]
     );
-    // It is reached there.
+    // The host is reached there.
     sandbox.env("PSSH_RS_PORT", "1").env("PSSH_RS_USER", "nobody-of-this-name");
     let host = format!("{}@127.0.0.1:{}", sshd.user(), sshd.port());
     let record = format!("{{\"host\":\"127.0.0.2\",\"user\":\"{}\",\"port\":{}}}\n", sshd.user(), sshd.port());
@@ -187,7 +187,7 @@ fn a_host_may_have_a_port_and_a_user_of_its_own() {
 }
 
 #[test]
-fn hosts_are_left_out_by_expressions() {
+fn expressions_exclude_hosts() {
     let sandbox = Sandbox::new();
     let left = |args: &[&str], fleet: &str| {
         let run = sandbox.run("pssh-rs", &[&["--dry-run", "-l", "x", "-1"], args, &["true"]].concat(), fleet).exits(0);
@@ -206,7 +206,7 @@ fn hosts_are_left_out_by_expressions() {
 }
 
 #[test]
-fn options_of_other_tools_name_ours() {
+fn options_of_other_tools_suggest_ours() {
     let said = |words: &[&str]| Sandbox::new().run("pssh-rs", words, "").exits(2).stderr;
     for (words, ours) in [
         (["-o", "StrictHostKeyChecking=no"], "--ssh-option StrictHostKeyChecking=no"),
@@ -227,7 +227,7 @@ fn options_of_other_tools_name_ours() {
 }
 
 #[test]
-fn a_line_of_a_host_and_its_user_is_refused_with_its_number() {
+fn line_with_host_and_user_is_refused_with_its_number() {
     let (sandbox, _sshd) = fleet();
     let list = sandbox.file("hosts", "127.0.0.1\n127.0.0.2 root\n");
     for args in [&["-w", &format!("^{}", list.display())][..], &["-w", "-"]] {

@@ -1,4 +1,4 @@
-//! Ctrl-C: every host still comes out once, and whoever insists is obeyed.
+//! Ctrl-C: every host still has one record, and further Ctrl-Cs end the run sooner.
 
 use crate::started::Started;
 use crate::{error, fleet, host, hosts, of};
@@ -22,7 +22,7 @@ fn interrupt(child: &Child) {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs").success());
 }
 
-/// Waits for what is sure to come, but not for ever.
+/// Waits until the condition holds, with a time limit.
 fn wait_until(mut done: impl FnMut() -> bool) {
     let started = Instant::now();
     while !done() {
@@ -31,7 +31,7 @@ fn wait_until(mut done: impl FnMut() -> bool) {
     }
 }
 
-/// The exit code as a shell has it, records and stderr.
+/// The exit code as in a shell, records and stderr.
 fn end(child: Child) -> (Option<i32>, Vec<Value>, String) {
     let output = child.wait_with_output().expect("its output");
     let text = |bytes| String::from_utf8(bytes).expect("text");
@@ -40,13 +40,13 @@ fn end(child: Child) -> (Option<i32>, Vec<Value>, String) {
 }
 
 #[test]
-fn every_host_comes_out_cancelled() {
+fn interrupt_reports_every_host_as_cancelled() {
     let (sandbox, _sshd) = fleet();
     let marker = |last: u8| sandbox.dir().join(format!("127.0.0.{last}"));
     let touch = format!("touch {}/$(echo $SSH_CONNECTION | cut -d' ' -f3)", sandbox.dir().display());
     let child = start(&sandbox, hosts(4), &["-f", "2", "--", &format!("echo begun; {touch}; sleep 600")]);
     wait_until(|| marker(1).exists() && marker(2).exists());
-    // What was said before the marker may still be on its way.
+    // Output from before the marker may still arrive.
     std::thread::sleep(Duration::from_secs(3));
     let started = Instant::now();
     interrupt(&child);
@@ -69,7 +69,7 @@ fn every_host_comes_out_cancelled() {
 }
 
 #[test]
-fn a_stream_of_lines_in_place_of_a_banner_keeps_nobody() {
+fn endless_lines_before_the_banner_do_not_block_ctrl_c() {
     let (sandbox, sshd) = fleet();
     let listener = TcpListener::bind(("127.0.0.80", sshd.port())).unwrap();
     let (said, babbling) = std::sync::mpsc::channel();
@@ -94,12 +94,12 @@ fn a_stream_of_lines_in_place_of_a_banner_keeps_nobody() {
 }
 
 #[test]
-fn whoever_insists_ends_it_also_where_nobody_reads() {
+fn third_ctrl_c_ends_the_run_even_if_nothing_reads() {
     let (sandbox, _sshd) = fleet();
     let touch = format!("touch {}/ran; head -c 300000 /dev/zero | tr '\\0' x", sandbox.dir().display());
     let mut child = start(&sandbox, hosts(3), &["--", &touch]);
     wait_until(|| sandbox.dir().join("ran").exists());
-    // Three times end it; two that come together count as one.
+    // Three Ctrl-Cs end the run; two that arrive together count as one.
     let mut status = None;
     wait_until(|| {
         std::thread::sleep(Duration::from_millis(200));
@@ -113,7 +113,7 @@ fn whoever_insists_ends_it_also_where_nobody_reads() {
 }
 
 #[test]
-fn every_host_comes_out_when_a_signal_ends_the_run_which_dies_of_it() {
+fn signal_reports_every_host_and_kills_the_run() {
     let (sandbox, _sshd) = fleet();
     for (signal, number) in [("HUP", 1), ("TERM", 15), ("INT", 2)] {
         let begun = sandbox.dir().join(signal);
@@ -121,7 +121,7 @@ fn every_host_comes_out_when_a_signal_ends_the_run_which_dies_of_it() {
         wait_until(|| begun.exists());
         run.signal(signal);
         if signal == "HUP" {
-            // The shell and the kernel each send one: the command is ended all the same.
+            // The shell and the kernel each send a SIGHUP; the command is still killed.
             std::thread::sleep(Duration::from_millis(100));
             run.signal(signal);
         }
@@ -136,7 +136,7 @@ fn every_host_comes_out_when_a_signal_ends_the_run_which_dies_of_it() {
 }
 
 #[test]
-fn a_sighup_that_nohup_ignores_ends_nothing() {
+fn sighup_under_nohup_is_ignored() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("fleet.jsonl", hosts(1));
     let begun = sandbox.dir().join("begun");
@@ -149,9 +149,9 @@ fn a_sighup_that_nohup_ignores_ends_nothing() {
 }
 
 #[test]
-fn every_host_comes_out_also_when_nothing_was_begun() {
+fn interrupt_before_the_start_reports_every_host() {
     let (sandbox, _sshd) = fleet();
-    // ssh -G waits for it.
+    // ssh -G makes this file and then takes 5 seconds.
     let asked = sandbox.dir().join("asked");
     sandbox.file("config", format!("Match exec \"touch {}; sleep 5\"\n User x\n", asked.display()));
     let run = Started::new(&sandbox, &["-F", "config", "true"], hosts(3));
@@ -161,7 +161,7 @@ fn every_host_comes_out_also_when_nothing_was_begun() {
     assert_eq!(ended.code, 128 + 15, "{}", ended.stderr);
     assert_eq!(ended.stderr, "pssh-rs: 3 cancelled: web[1-3]\n");
     assert!(ended.records.iter().all(|record| record["attempts"] == 0), "{:?}", ended.records);
-    // At the question for a passphrase Ctrl-C comes as a byte.
+    // At the passphrase prompt, Ctrl-C arrives as a byte.
     sandbox.sh("ssh-keygen -q -t ed25519 -N secret -f locked").exits(0);
     sandbox.file("fleet.jsonl", hosts(3));
     let line = "(sleep 5; printf '\\003') | script -qec 'pssh-rs -i locked true < fleet.jsonl > out' /dev/null; true";

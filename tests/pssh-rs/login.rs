@@ -1,4 +1,4 @@
-//! Logins that a server refuses: what it was offered, why it ended, and what to do.
+//! Refused logins: which keys were offered, why it failed, and what to do.
 
 use crate::{error, host, of};
 use kit::{Sandbox, Sshd, hostile::wait_until};
@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 const ENGINES: [&str; 2] = ["libssh2", "openssh"];
 
-/// An ssh-agent of the test's own.
+/// An ssh-agent for this test.
 struct Agent {
     child: Child,
     socket: PathBuf,
@@ -52,7 +52,7 @@ fn keygen(sandbox: &Sandbox, name: &str) -> (PathBuf, String) {
     (path, run.stdout.split(' ').nth(1).expect("a fingerprint").to_string())
 }
 
-/// A sandbox whose agent holds five keys, the right one last, and which names no key itself; and the fingerprints.
+/// A sandbox without key files whose agent holds five keys, the right one last; and the fingerprints.
 fn five_keys(sshd: &Sshd) -> (Sandbox, Agent, Vec<String>) {
     let mut sandbox = Sandbox::new();
     let agent = Agent::start(sandbox.dir());
@@ -64,7 +64,7 @@ fn five_keys(sshd: &Sshd) -> (Sandbox, Agent, Vec<String>) {
     }
     agent.add(&sshd.identity());
     sshd.open_to(&mut sandbox);
-    // Set to nothing is not set.
+    // An empty variable counts as unset.
     sandbox.env("PSSH_RS_IDENTITY", "").env("SSH_AUTH_SOCK", agent.socket.display().to_string());
     (sandbox, agent, fingerprints)
 }
@@ -74,11 +74,11 @@ fn sshd_with(config: &str) -> Sshd {
 }
 
 #[test]
-fn a_server_that_ends_the_attempts_is_auth_with_the_keys_it_looked_at() {
+fn too_many_login_attempts_report_the_keys_that_were_tried() {
     for most in 1..=3 {
         let sshd = sshd_with(&format!("MaxAuthTries {most}"));
         let (sandbox, _agent, fingerprints) = five_keys(&sshd);
-        // Again and again: the outcome does not depend on what arrives first.
+        // Repeated, because the outcome must not depend on what arrives first.
         for engine in [&ENGINES[..], &ENGINES[..], &ENGINES[..1], &ENGINES[..1]].concat() {
             let args = ["--engine", engine, "true"];
             let run = sandbox.run("pssh-rs", &args, host("one", 1) + &host("two", 2)).exits(3);
@@ -97,7 +97,7 @@ fn a_server_that_ends_the_attempts_is_auth_with_the_keys_it_looked_at() {
                 }
             }
         }
-        // What the message says helps.
+        // The hint of the message works.
         let identity = sshd.identity().display().to_string();
         for engine in ENGINES {
             let args = ["--engine", engine, "-i", &identity, "--ssh-option", "IdentitiesOnly=yes", "true"];
@@ -107,11 +107,11 @@ fn a_server_that_ends_the_attempts_is_auth_with_the_keys_it_looked_at() {
 }
 
 #[test]
-fn as_many_keys_are_offered_as_the_server_takes() {
+fn server_limits_how_many_keys_are_offered() {
     let sshd = sshd_with("MaxAuthTries 20");
     let (sandbox, agent, _) = five_keys(&sshd);
     sandbox.run("pssh-rs", &["true"], host("one", 1)).exits(0);
-    // The right one is the last of fifteen.
+    // The right key is the last of fifteen.
     let removed = sandbox.command("ssh-add").args(["-q", "-d"]).arg(sshd.identity()).status().unwrap();
     assert!(removed.success());
     for number in 5..15 {
@@ -124,7 +124,7 @@ fn as_many_keys_are_offered_as_the_server_takes() {
 }
 
 #[test]
-fn a_server_that_takes_no_keys_is_said_to() {
+fn server_without_publickey_login_is_reported() {
     let sshd = sshd_with("Match all\nPubkeyAuthentication no\nPasswordAuthentication yes");
     let mut sandbox = Sandbox::new();
     sshd.open_to(&mut sandbox);
@@ -141,7 +141,7 @@ fn a_server_that_takes_no_keys_is_said_to() {
 }
 
 #[test]
-fn a_private_key_that_others_can_read_is_not_used() {
+fn private_key_that_others_can_read_is_not_used() {
     let (mut sandbox, sshd) = crate::fleet();
     let key = sandbox.dir().join("key");
     fs::copy(sshd.identity(), &key).unwrap();
@@ -150,7 +150,7 @@ fn a_private_key_that_others_can_read_is_not_used() {
     let run = sandbox.run("pssh-rs", &["true"], host("one", 1)).exits(2);
     let why = format!("{} not (its permissions 0640 are too open: ", key.display());
     assert!(run.stderr.contains(&why), "{}", run.stderr);
-    // Another key may do; an agent may hold this one.
+    // Another key may work, and an agent may hold this one.
     let both = format!("{}:{}", key.display(), sshd.identity().display());
     sandbox.env("PSSH_RS_IDENTITY", both);
     sandbox.run("pssh-rs", &["true"], host("one", 1)).exits(0);
@@ -158,7 +158,7 @@ fn a_private_key_that_others_can_read_is_not_used() {
     agent.add(&sshd.identity());
     sandbox.env("PSSH_RS_IDENTITY", key.display().to_string()).env("SSH_AUTH_SOCK", agent.socket.display().to_string());
     sandbox.run("pssh-rs", &["--ssh-option", "IdentitiesOnly=yes", "true"], host("one", 1)).exits(0);
-    // A public half that others can read is no secret.
+    // A public key that others can read is fine.
     let public = sandbox.file("public", fs::read_to_string(sshd.identity().with_extension("pub")).unwrap());
     sandbox.env("PSSH_RS_IDENTITY", public.display().to_string());
     sandbox.run("pssh-rs", &["--ssh-option", "IdentitiesOnly=yes", "true"], host("one", 1)).exits(0);
@@ -167,13 +167,13 @@ fn a_private_key_that_others_can_read_is_not_used() {
 /// A user id that the user database does not know.
 const UNKNOWN_UID: u32 = 4242;
 
-/// The sandbox's pssh-rs, to be run by a user id without an account.
+/// pssh-rs of the sandbox, run by a user id without an account.
 fn by_unknown_uid(sandbox: &Sandbox) -> Command {
     let is_root = fs::metadata("/proc/self").expect("our own process").uid() == 0;
-    // Out of folders that only their owner may enter.
+    // Copied out of folders that only their owner can enter.
     let program = sandbox.dir().join("copied-pssh-rs");
-    // By a process of its own: what this one has open for writing is also open in a child of another test, and a file that
-    // is open for writing cannot be run.
+    // Copied by another process: children of other tests inherit files that this process has open for writing, and such a
+    // file cannot be run.
     let copied = Command::new("cp").arg(kit::bin_dir().join("pssh-rs")).arg(&program).status();
     assert!(copied.is_ok_and(|status| status.success()), "pssh-rs is copied");
     fs::set_permissions(sandbox.dir(), fs::Permissions::from_mode(0o755)).expect("a folder of ours");
@@ -197,7 +197,7 @@ fn by_unknown_uid(sandbox: &Sandbox) -> Command {
 }
 
 #[test]
-fn a_user_id_without_an_account_logs_in_and_is_told_what_needs_one() {
+fn user_id_without_an_account_logs_in_with_limits() {
     let (mut sandbox, sshd) = crate::fleet();
     let key = sandbox.dir().join("key");
     fs::copy(sshd.identity(), &key).unwrap();
@@ -215,7 +215,7 @@ fn a_user_id_without_an_account_logs_in_and_is_told_what_needs_one() {
     let (code, stdout, stderr) = run(&sandbox, &["-l", &user]);
     assert_eq!((code, stderr.as_str()), (Some(0), "pssh-rs: 1 ok\n"), "{stdout}");
     assert!(stdout.contains(&format!("\"stdout\":\"{user}\\n\"")), "{stdout}");
-    // The environment tells who logs in, and where .ssh is.
+    // The environment has the login name and the place of .ssh.
     let (code, _, stderr) = run(&sandbox, &[]);
     assert_eq!((code, stderr.contains("cannot tell who you are")), (Some(2), true), "{stderr}");
     sandbox.env("USER", user.clone());
@@ -227,7 +227,7 @@ fn a_user_id_without_an_account_logs_in_and_is_told_what_needs_one() {
     std::os::unix::fs::symlink(&usual, &key).unwrap();
     let (code, _, stderr) = run(&sandbox, &[]);
     assert_eq!(code, Some(0), "{stderr}");
-    // ssh itself refuses to run for it.
+    // ssh itself refuses to run for this user id.
     sandbox.file("config", "Host *\n ForwardAgent no\n");
     for (option, args) in [
         ("-F", &["-F", "config"][..]),
@@ -241,7 +241,7 @@ fn a_user_id_without_an_account_logs_in_and_is_told_what_needs_one() {
         assert!(code == Some(2) && stderr.starts_with(&start), "{option}: {stderr}");
         assert!(stderr.contains("-F none -l USER"), "{option}: {stderr}");
     }
-    // A file that is not read is told of.
+    // A file that cannot be read gives a warning.
     sandbox.file(".ssh/config", "Host *\n Port 1\n");
     let mut command = by_unknown_uid(&sandbox);
     command.env_remove("PSSH_RS_SSH_CONFIG");
@@ -252,7 +252,7 @@ fn a_user_id_without_an_account_logs_in_and_is_told_what_needs_one() {
 }
 
 #[test]
-fn verbose_tells_each_step_of_handshake_and_login() {
+fn verbose_reports_each_step_of_handshake_and_login() {
     let (mut sandbox, sshd) = crate::fleet();
     let (other, fingerprint) = keygen(&sandbox, "other");
     let both = format!("{}:{}", other.display(), sshd.identity().display());

@@ -1,10 +1,10 @@
-//! Commands up to the longest that can be sent run; longer ones are refused before the first connection.
+//! The longest command that can be sent runs; longer ones are refused before the first connection.
 
 use crate::{error, fleet, hosts};
 use kit::{Sandbox, Sshd};
 use std::fs;
 
-/// What libssh2 and ssh can send.
+/// The longest commands that libssh2 and ssh can send.
 const LONGEST: [(&str, usize); 2] = [("libssh2", 34_725), ("openssh", 131_071)];
 
 /// A command of this length that prints how long its argument is.
@@ -20,7 +20,7 @@ fn refused(sandbox: &Sandbox, args: &[&str]) -> String {
 }
 
 #[test]
-fn the_longest_command_runs_and_a_longer_one_is_refused_with_the_way_out() {
+fn longest_command_runs_and_a_longer_one_is_refused_with_a_hint() {
     let (sandbox, _sshd) = fleet();
     for (engine, longest) in LONGEST {
         let ran = sandbox.run("pssh-rs", &["--engine", engine, "--", &command(longest)], hosts(2)).exits(0);
@@ -32,7 +32,7 @@ fn the_longest_command_runs_and_a_longer_one_is_refused_with_the_way_out() {
         "pssh-rs: the command has 34726 bytes: at most 34725 can be sent\n\
          pssh-rs: put it into a script (--script FILE), or use --engine openssh, which sends 131071 bytes\n"
     );
-    // An argument of ours is no longer than one of ssh: many of them are.
+    // One argument cannot be this long, but many together can.
     let words = command(100_000);
     assert_eq!(
         refused(&sandbox, &["--engine", "openssh", "--", &words, &words]),
@@ -43,7 +43,7 @@ fn the_longest_command_runs_and_a_longer_one_is_refused_with_the_way_out() {
 }
 
 #[test]
-fn what_is_added_to_a_command_counts() {
+fn added_text_counts_towards_the_length_of_a_command() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("script.sh", "#!/bin/sh\nprintf '%s %s' \"${#1}\" \"${#X}\"\n");
     let long = "y".repeat(34_000);
@@ -55,7 +55,7 @@ fn what_is_added_to_a_command_counts() {
     let ran = sandbox.run("pssh-rs", &["--script", "script.sh", "--env", &variable, "--", "1"], hosts(1)).exits(0);
     assert_eq!(ran.records()[0]["stdout"], "1 34000");
 
-    // Quotes within quotes are longer than they look.
+    // Nested quotes make the command longer.
     let quotes = format!("X={}", "'".repeat(11_000));
     for args in [
         &["--env", &quotes, "--", "true"][..],
@@ -79,7 +79,7 @@ fn what_is_added_to_a_command_counts() {
 }
 
 #[test]
-fn a_script_whose_path_makes_the_line_too_long_is_not_started_and_removed() {
+fn script_with_too_long_a_path_is_not_started_and_removed() {
     let mut sandbox = Sandbox::new();
     let folder = sandbox.dir().join("f".repeat(250)).join("g".repeat(250));
     fs::create_dir_all(&folder).unwrap();

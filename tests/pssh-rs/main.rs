@@ -1,4 +1,4 @@
-//! `pssh-rs` against a real sshd: what comes out for each host, however it ends.
+//! `pssh-rs` against a real sshd: the record of each host, however it ends.
 
 mod dead;
 mod display;

@@ -1,4 +1,4 @@
-//! `--stdin -` and other pipes: read once, given to every host from the beginning.
+//! `--stdin -` and other pipes: read once, and sent to every host from the start.
 
 use crate::{fleet, hosts, of};
 use kit::hostile::wait_until;
@@ -10,7 +10,7 @@ const ENGINES: [&str; 2] = ["libssh2", "openssh"];
 const THREE: [&str; 2] = ["-w", "127.0.0.[1-3]"];
 
 #[test]
-fn every_host_reads_a_pipe_from_its_beginning() {
+fn every_host_reads_piped_stdin_from_the_start() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("in", "some\0bytes\n".repeat(300_000));
     let sum = sandbox.sh("sha256sum < in").exits(0).stdout;
@@ -32,7 +32,7 @@ fn every_host_reads_a_pipe_from_its_beginning() {
 }
 
 #[test]
-fn an_archive_goes_through_a_pipe_to_all_hosts() {
+fn piped_archive_reaches_all_hosts() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("tree/a/b", "deep");
     sandbox.file("tree/c", "flat");
@@ -53,7 +53,7 @@ fn an_archive_goes_through_a_pipe_to_all_hosts() {
 }
 
 #[test]
-fn what_was_read_of_standard_input_is_not_given_again() {
+fn consumed_stdin_is_not_sent_again() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("in", "first\nrest\n");
     for engine in ENGINES {
@@ -71,14 +71,14 @@ fn hosts_and_input_do_not_share_standard_input() {
                       pssh-rs: name the hosts with -w, as in -w 'web[1-3]' or -w ^FILE\n";
         assert_eq!((ran.stderr.as_str(), ran.stdout.as_str()), (wanted, ""));
     }
-    // A pipe beside hosts on standard input is nothing odd.
+    // A pipe in addition to hosts on standard input is allowed.
     sandbox.file("hosts", hosts(2));
     let ran = sandbox.sh("pssh-rs --stdin <(echo in) -- cat < hosts").exits(0).records();
     assert_eq!((&of(&ran, "web1")["stdout"], &of(&ran, "web2")["stdout"]), (&"in\n".into(), &"in\n".into()));
 }
 
 #[test]
-fn a_pipe_without_an_end_is_refused_and_leaves_nothing_behind() {
+fn endless_pipe_is_refused_and_leaves_nothing_behind() {
     let (mut sandbox, _sshd) = fleet();
     fs::create_dir(sandbox.dir().join("tmp")).unwrap();
     let tmp = sandbox.dir().join("tmp").display().to_string();
@@ -100,14 +100,14 @@ fn a_pipe_without_an_end_is_refused_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn ctrl_c_ends_the_wait_for_a_pipe_and_each_host_has_its_record() {
+fn ctrl_c_while_reading_a_pipe_reports_each_host() {
     let (sandbox, _sshd) = fleet();
     let mut command = sandbox.command("pssh-rs");
     command.args(THREE).args(["--stdin", "-", "--", "cat"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"the beginning").unwrap();
-    // It takes signals by now.
+    // By now it handles signals.
     let status = format!("/proc/{}/status", child.id());
     wait_until("a handler of SIGINT", || {
         let status = fs::read_to_string(&status).unwrap();

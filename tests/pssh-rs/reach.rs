@@ -1,4 +1,4 @@
-//! Hosts that cannot be reached, beside hosts that can.
+//! Unreachable hosts among reachable ones.
 
 use crate::{error, fleet, host, hosts, of};
 use kit::{Sandbox, Sshd};
@@ -12,9 +12,9 @@ const CLOSED: u8 = 77;
 const SILENT: u8 = 78;
 
 #[test]
-fn one_refuses_and_one_is_silent_and_the_good_ones_do_not_wait() {
+fn refusing_and_silent_hosts_do_not_delay_others() {
     let (sandbox, sshd) = fleet();
-    // Accepts (the kernel does) and never answers.
+    // The kernel accepts connections, and nothing answers.
     let _silent = TcpListener::bind((format!("127.0.0.{SILENT}"), sshd.port())).unwrap();
     let fleet = host("closed", CLOSED) + &host("silent", SILENT) + &hosts(5);
     let started = Instant::now();
@@ -32,17 +32,17 @@ fn one_refuses_and_one_is_silent_and_the_good_ones_do_not_wait() {
     let silent = of(&records, "silent");
     assert_eq!((&silent["status"], &silent["phase"]), (&"unreachable".into(), &"handshake".into()));
     assert_eq!(silent["attempts"], 1);
-    // As soon as each was done: the silent host kept nobody waiting.
+    // Each record came as soon as its host was done: the silent host delayed nothing.
     assert_ne!(records[0]["host"], "silent");
     assert_eq!(run.stderr, "pssh-rs: 5 ok; 2 unreachable: closed,silent\n");
 }
 
 #[test]
-fn a_server_that_sheds_load_is_tried_again() {
+fn server_that_sheds_load_is_retried() {
     let (sandbox, sshd) = fleet();
     let listener = TcpListener::bind((format!("127.0.0.{SILENT}"), sshd.port())).unwrap();
     let real = (format!("127.0.0.{}", 1), sshd.port());
-    // Hangs up on the first caller and passes the second on.
+    // Closes the first connection and forwards the second.
     let server = std::thread::spawn(move || {
         drop(listener.accept().unwrap());
         let (client, _) = listener.accept().unwrap();
@@ -58,7 +58,7 @@ fn a_server_that_sheds_load_is_tried_again() {
 }
 
 #[test]
-fn a_trickling_or_babbling_server_does_not_outlast_the_deadline() {
+fn slow_or_endless_banner_ends_at_the_deadline() {
     let (sandbox, sshd) = fleet();
     let serve = |last: u8, text: &'static [u8], pause: Duration| {
         let listener = TcpListener::bind((format!("127.0.0.{last}"), sshd.port())).unwrap();
@@ -83,7 +83,7 @@ fn a_trickling_or_babbling_server_does_not_outlast_the_deadline() {
 }
 
 #[test]
-fn a_name_without_an_address_and_a_chosen_field_that_is_missing() {
+fn missing_address_or_field_is_reported() {
     let (sandbox, _sshd) = fleet();
     let run = sandbox.run("pssh-rs", &["-w", "no-such-host.invalid", "true"], "").exits(3);
     let record = &run.records()[0];
@@ -97,7 +97,7 @@ fn a_name_without_an_address_and_a_chosen_field_that_is_missing() {
 }
 
 #[test]
-fn a_refused_key_is_auth_and_is_not_tried_again() {
+fn refused_key_is_auth_and_is_not_retried() {
     let (mut sandbox, _sshd) = fleet();
     let other = Sshd::start();
     sandbox.env("PSSH_RS_IDENTITY", other.identity().display().to_string());
@@ -113,7 +113,7 @@ fn a_refused_key_is_auth_and_is_not_tried_again() {
 }
 
 #[test]
-fn a_user_may_stand_before_the_name() {
+fn user_can_be_written_before_the_name() {
     let (mut sandbox, sshd) = fleet();
     sandbox.env("PSSH_RS_USER", "nobody-of-this-name");
     let name = format!("{}@web1", sshd.user());
@@ -124,7 +124,7 @@ fn a_user_may_stand_before_the_name() {
 }
 
 #[test]
-fn the_agent_s_keys_are_tried_and_a_dead_agent_is_no_matter() {
+fn keys_of_the_agent_are_tried_and_a_dead_agent_is_ignored() {
     let (mut sandbox, sshd) = fleet();
     let socket = sandbox.dir().join("agent");
     let mut agent = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn().unwrap();
@@ -138,14 +138,14 @@ fn the_agent_s_keys_are_tried_and_a_dead_agent_is_no_matter() {
         let added = sandbox.command("ssh-add").arg("-q").arg(&key).status().unwrap();
         assert!(added.success());
     }
-    // Set to nothing is not set.
+    // An empty variable counts as unset.
     sandbox.env("PSSH_RS_IDENTITY", "");
     let run = sandbox.run("pssh-rs", &["-w", "127.0.0.[1-5]", "true"], "");
     agent.kill().unwrap();
     agent.wait().unwrap();
     let run = run.exits(0);
     assert_eq!(run.records().len(), 5);
-    // The socket is still there, and nobody behind it.
+    // The socket exists, but no agent listens on it.
     sandbox.env("PSSH_RS_IDENTITY", sshd.identity().display().to_string());
     sandbox.run("pssh-rs", &["true"], hosts(5)).exits(0);
     let run = sandbox.sh("env -u PSSH_RS_IDENTITY pssh-rs -w 127.0.0.1 true").exits(2);
@@ -159,7 +159,7 @@ fn the_agent_s_keys_are_tried_and_a_dead_agent_is_no_matter() {
 }
 
 #[test]
-fn an_agent_that_hangs_costs_its_bound_once_and_no_more() {
+fn hanging_agent_costs_its_time_limit_once() {
     let (mut sandbox, _sshd) = fleet();
     let socket = sandbox.dir().join("agent");
     let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
@@ -177,7 +177,7 @@ fn an_agent_that_hangs_costs_its_bound_once_and_no_more() {
 }
 
 #[test]
-fn few_open_files_mean_fewer_hosts_at_a_time() {
+fn low_limit_of_open_files_lowers_the_fanout() {
     let (sandbox, _sshd) = fleet();
     let run = sandbox.sh("ulimit -Sn 40; pssh-rs -w '127.0.0.[1-9]' true").exits(0);
     assert_eq!(run.stderr, "pssh-rs: 9 ok\n");
@@ -187,9 +187,9 @@ fn few_open_files_mean_fewer_hosts_at_a_time() {
 }
 
 #[test]
-fn a_slow_reader_makes_no_host_unreachable() {
+fn slow_reader_makes_no_host_unreachable() {
     let (sandbox, _sshd) = fleet();
-    // More output than a pipe holds, and a reader that sleeps for longer than any phase may take.
+    // More output than a pipe holds, and a reader that sleeps longer than any phase may take.
     let line = "pssh-rs -f 4 --connect-timeout 10 -w '127.0.0.[1-12]' -- 'head -c 100000 /dev/zero | tr \\\\0 x' | (sleep 15; cat)";
     let run = sandbox.sh(line).exits(0);
     assert_eq!(run.records().len(), 12);
@@ -197,7 +197,7 @@ fn a_slow_reader_makes_no_host_unreachable() {
 }
 
 #[test]
-fn sixty_four_at_a_time_is_no_limit_on_hosts() {
+fn fanout_does_not_limit_the_number_of_hosts() {
     let mut sandbox = Sandbox::new();
     let sshd = Sshd::everywhere();
     sshd.open_to(&mut sandbox);
@@ -210,7 +210,7 @@ fn sixty_four_at_a_time_is_no_limit_on_hosts() {
 }
 
 #[test]
-fn a_record_streams_as_soon_as_its_host_is_done() {
+fn record_is_written_as_soon_as_its_host_is_done() {
     let (sandbox, _sshd) = fleet();
     let mut command = sandbox.command("pssh-rs");
     let read = sandbox.dir().join("read");
@@ -221,7 +221,7 @@ fn a_record_streams_as_soon_as_its_host_is_done() {
     let mut first = [0; 20];
     child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
     assert!(first.starts_with(b"{\"host\":\"127.0.0.1\""));
-    // The second host ends well only if the first one's record came before.
+    // The second host succeeds only if the record of the first was written before.
     sandbox.file("read", "");
     std::io::copy(child.stdout.as_mut().unwrap(), &mut std::io::sink()).unwrap();
     assert!(child.wait().unwrap().success());

@@ -1,4 +1,4 @@
-//! Rollouts: in batches, one after another, and no further than the failures that are allowed. `--max-fail 0` allows
+//! Rollouts: batches one after another, up to the allowed number of failures. `--max-fail 0` allows
 //! none; N allows N.
 
 use crate::{fleet, host, hosts, of};
@@ -23,7 +23,7 @@ fn log(sandbox: &Sandbox) -> Vec<(String, u8)> {
         .collect()
 }
 
-/// How many have this status.
+/// The number of records with this status.
 fn count(records: &[Value], status: &str) -> usize {
     records.iter().filter(|record| record["status"] == status).count()
 }
@@ -39,12 +39,12 @@ fn counts(records: &[Value], ok: usize, failed: usize, skipped: usize) {
 }
 
 #[test]
-fn a_batch_begins_when_the_one_before_it_has_ended() {
+fn batch_starts_when_the_previous_one_has_ended() {
     let (sandbox, _sshd) = fleet();
     counts(&failing(&sandbox, &[], &["--batch", "1,25%,100%"]), 12, 0, 0);
     let log = log(&sandbox);
     assert_eq!(log.len(), 24);
-    // 1 host, 25% of 12 hosts, the rest: in each as many ends as starts before the next.
+    // 1 host, 25% of 12 hosts, the rest: each batch has ended before the next one starts.
     for (from, hosts) in [(0, 1..=1), (2, 2..=4), (8, 5..=12)] {
         let batch = &log[from..from + 2 * hosts.clone().count()];
         assert!(batch.iter().all(|(_, number)| hosts.contains(number)), "{log:?}");
@@ -52,7 +52,7 @@ fn a_batch_begins_when_the_one_before_it_has_ended() {
 }
 
 #[test]
-fn the_last_batch_size_goes_on_to_the_end() {
+fn last_batch_size_repeats() {
     let (sandbox, _sshd) = fleet();
     counts(&failing(&sandbox, &[], &["--batch", "2,5"]), 12, 0, 0);
     let log = log(&sandbox);
@@ -63,19 +63,19 @@ fn the_last_batch_size_goes_on_to_the_end() {
 }
 
 #[test]
-fn a_failed_batch_is_the_last_and_the_rest_comes_out_skipped() {
+fn failed_batch_skips_all_remaining_hosts() {
     let (sandbox, _sshd) = fleet();
     counts(&failing(&sandbox, &[1], &["--batch", "1,100%", "--max-fail", "0"]), 0, 1, 11);
     counts(&failing(&sandbox, &[3], &["--batch", "1,25%,100%", "--max-fail", "0"]), 3, 1, 8);
     counts(&failing(&sandbox, &[1], &["--batch", "1,25%,100%", "--max-fail", "1"]), 11, 1, 0);
     counts(&failing(&sandbox, &[1, 3], &["--batch", "1,25%,100%", "--max-fail", "1"]), 2, 2, 8);
     counts(&failing(&sandbox, &[1, 3], &["--batch", "1,25%,100%", "--max-fail", "50%"]), 10, 2, 0);
-    // A rollout that goes on after a failure has to be asked for.
+    // A rollout continues after a failure only on request.
     counts(&failing(&sandbox, &[1, 3], &["--batch", "1,100%"]), 0, 1, 11);
 }
 
 #[test]
-fn serial_is_one_at_a_time_in_the_order_of_the_input() {
+fn serial_runs_one_host_at_a_time_in_input_order() {
     let (sandbox, _sshd) = fleet();
     counts(&failing(&sandbox, &[], &["--serial"]), 12, 0, 0);
     let expected: Vec<(String, u8)> = (1..=12).flat_map(|n| [("start".into(), n), ("end".into(), n)]).collect();
@@ -85,9 +85,9 @@ fn serial_is_one_at_a_time_in_the_order_of_the_input() {
 }
 
 #[test]
-fn the_unreachable_are_counted_apart() {
+fn unreachable_hosts_are_counted_separately() {
     let (sandbox, _sshd) = fleet();
-    // The second refuses.
+    // The second host refuses connections.
     let fleet = host("web1", 1) + &host("closed", 80) + &host("web3", 3) + &host("web4", 4);
     let run = |args: &[&str]| sandbox.run("pssh-rs", &[args, &["--", "true"]].concat(), &fleet).exits(3).records();
     let records = run(&["--batch", "2,100%", "--max-fail", "0"]);
@@ -99,7 +99,7 @@ fn the_unreachable_are_counted_apart() {
 }
 
 #[test]
-fn a_bound_without_batches_stops_what_has_not_begun() {
+fn failure_limit_without_batches_skips_hosts_not_started() {
     let (sandbox, _sshd) = fleet();
     let records = failing(&sandbox, &[1, 2], &["-f", "2", "--max-fail", "1"]);
     assert_eq!((records.len(), count(&records, "failed")), (12, 2));
@@ -107,18 +107,18 @@ fn a_bound_without_batches_stops_what_has_not_begun() {
 }
 
 #[test]
-fn the_exit_status_says_what_the_records_say() {
+fn exit_status_matches_the_records() {
     let (sandbox, _sshd) = fleet();
     let args = |command: &'static str| ["--batch", "1,100%", "--max-fail", "0", "--", command];
     sandbox.run("pssh-rs", &args("true"), hosts(3)).exits(0);
-    // Skipped hosts were not reached.
+    // Skipped hosts were not connected to.
     let run = sandbox.run("pssh-rs", &args("false"), hosts(3)).exits(3);
     assert_eq!(count(&run.records(), "skipped"), 2);
     assert!(run.stderr.contains("2 skipped: web[2-3]"), "{}", run.stderr);
 }
 
 #[test]
-fn bad_bounds_are_refused_before_anything_runs() {
+fn bad_limits_are_refused_before_anything_runs() {
     let (sandbox, _sshd) = fleet();
     let touch = format!("touch {}/ran", sandbox.dir().display());
     for (option, value) in [
@@ -140,7 +140,7 @@ fn bad_bounds_are_refused_before_anything_runs() {
 }
 
 #[test]
-fn a_dry_run_of_a_rollout_connects_to_nothing() {
+fn dry_run_of_a_rollout_connects_to_nothing() {
     let (sandbox, sshd) = fleet();
     let relay = Relay::to(sshd.at(1)).at(sshd.at(80));
     let fleet: String = (0..5).map(|number| host(&format!("web{number}"), 80)).collect();
@@ -150,7 +150,7 @@ fn a_dry_run_of_a_rollout_connects_to_nothing() {
 }
 
 #[test]
-fn what_was_skipped_or_failed_can_be_piped_into_the_next_run() {
+fn skipped_and_failed_hosts_can_be_piped_into_the_next_run() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("fleet.jsonl", hosts(12));
     let command = r#"'test $(echo $SSH_CONNECTION | cut -d" " -f3) != 127.0.0.2'"#;

@@ -1,4 +1,4 @@
-//! sshd with `MaxSessions 1`: one session after another on a connection, and none is refused.
+//! sshd with `MaxSessions 1`: sessions run one after another on a connection, and none is refused.
 
 use crate::{error, host, hosts};
 use kit::hostile::wait_until;
@@ -16,16 +16,16 @@ fn narrow() -> (Sandbox, Sshd) {
     (sandbox, sshd)
 }
 
-/// So often are twelve hosts asked: the refusals are a matter of chance.
+/// The number of runs over twelve hosts, because refusals depend on chance.
 const ROUNDS: usize = 5;
 
 #[test]
-fn all_that_is_done_on_a_host_fits_into_one_session_at_a_time() {
+fn each_host_needs_only_one_session_at_a_time() {
     let (sandbox, _sshd) = narrow();
     sandbox.file("in", "pushed");
     sandbox.file("script.sh", "#!/bin/sh\necho \"$0 $1\"\n");
     let dir = sandbox.dir().display();
-    // Each host has files of its own, since all are one machine.
+    // Each host has its own files, because all are one machine.
     let fleet: String = (1..=12).map(|last| host(&format!("web{last}"), last)).collect();
     let push = format!("in:{dir}/there");
     for _ in 0..ROUNDS {
@@ -45,7 +45,7 @@ fn all_that_is_done_on_a_host_fits_into_one_session_at_a_time() {
 }
 
 #[test]
-fn a_script_leaves_nothing_behind_where_there_is_no_second_session() {
+fn script_is_removed_without_a_second_session() {
     let (sandbox, _sshd) = narrow();
     let dir = sandbox.dir();
     sandbox.file("fails.sh", "#!/bin/sh\nexit 3\n");
@@ -68,8 +68,8 @@ fn a_script_leaves_nothing_behind_where_there_is_no_second_session() {
 }
 
 #[test]
-fn a_script_that_is_ended_is_removed_where_there_is_no_second_session() {
-    // Root's sshd passes no signals on: there a command cannot be ended without a second session.
+fn killed_script_is_removed_without_a_second_session() {
+    // sshd run by root forwards no signals, so a command cannot be killed without a second session.
     let (mut sandbox, sshd) = (Sandbox::new(), Sshd::for_account_with("MaxSessions 1"));
     sshd.open_to(&mut sandbox);
     let marker = marker();

@@ -1,4 +1,4 @@
-//! What single settings of ssh_config do, in a file and as options, and what is said of those that do nothing.
+//! Effects of single ssh_config settings, in a file and as options, and warnings about those without effect.
 
 use crate::{error, fleet, host, hosts, of};
 use kit::{Sandbox, Sshd};
@@ -20,7 +20,7 @@ fn found(record: &Value) -> [&Value; 2] {
 }
 
 #[test]
-fn settings_without_effect_are_told_once_wherever_they_come_from() {
+fn settings_without_effect_give_one_warning() {
     let (sandbox, _sshd) = fleet();
     sandbox.file(
         "config",
@@ -39,7 +39,7 @@ fn settings_without_effect_are_told_once_wherever_they_come_from() {
 }
 
 #[test]
-fn algorithms_that_are_lacking_are_named_once() {
+fn unsupported_algorithms_are_named_once() {
     let (sandbox, _sshd) = fleet();
     let lacking = "sntrup761x25519-sha512@openssh.com";
     sandbox.file("config", "Host *\n MACs +umac-64@openssh.com\n Ciphers aes128-ctr\n");
@@ -64,17 +64,17 @@ fn variables_go_to_servers_that_accept_them() {
         assert_eq!(run.records()[0]["stdout"], "sent|a|b  'c'|set||\n", "{engine}");
         assert_eq!(run.stderr, "pssh-rs: 1 ok\n");
     }
-    // Another host gets none.
+    // Another host gets no variables.
     let run = sandbox.run("pssh-rs", &["-F", "config", "--", command], host("db1", 2)).exits(0);
     assert_eq!(run.records()[0]["stdout"], "|||||\n");
-    // What the command line sets decides.
+    // Options of the command line take precedence.
     let args = ["-F", "config", "--env", "MINE_A=z", "--", command];
     let run = sandbox.run("pssh-rs", &args, hosts(1)).exits(0);
     assert_eq!(run.records()[0]["stdout"], "sent|z|b  'c'|set||\n");
 }
 
 #[test]
-fn names_are_hashed_where_the_setting_says_so() {
+fn names_are_hashed_if_configured() {
     let (mut sandbox, sshd) = fleet();
     let file = sandbox.dir().join("known");
     sandbox.env("PSSH_RS_KNOWN_HOSTS", file.display().to_string());
@@ -112,7 +112,7 @@ fn revoked_host_keys_are_refused_with_every_policy() {
             run(&other).exits(0);
         }
     }
-    // What may hide a revoked key lets no host through.
+    // A file that may hide a revoked key refuses every host.
     sandbox.sh(&format!("ssh-keygen -q -k -f krl {}", sandbox.dir().join("other").display())).exits(0);
     for (name, why) in
         [("krl", "only --engine openssh can read"), ("gone", "No such file"), ("known", "its line 1 is not")]
@@ -129,7 +129,7 @@ fn revoked_host_keys_are_refused_with_every_policy() {
 }
 
 #[test]
-fn what_only_ssh_can_do_has_a_true_status_and_works_there() {
+fn features_of_ssh_only_are_reported_and_work_with_ssh() {
     let (mut sandbox, sshd) = fleet();
     let known = fs::read_to_string(sshd.known_hosts(&["*"])).unwrap();
     let keys = sandbox.file("keys", known);
@@ -143,7 +143,7 @@ fn what_only_ssh_can_do_has_a_true_status_and_works_there() {
 }
 
 #[test]
-fn a_server_that_gives_no_terminal_is_said_to() {
+fn server_that_refuses_a_terminal_is_reported() {
     let (sandbox, _sshd) = server("PermitTTY no");
     let run = sandbox.run("pssh-rs", &["--tty", "true"], hosts(1)).exits(1);
     let record = &run.records()[0];

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// A sandbox that is told of `sshd` by a file of settings alone.
+/// A sandbox that knows `sshd` only from an ssh_config file.
 fn configured(sshd: &Sshd, config: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.file("config", config.to_string() + &base(sshd));
@@ -30,19 +30,19 @@ fn base(sshd: &Sshd) -> String {
 const WHERE: &str = "set -- $SSH_CONNECTION; echo $3";
 
 #[test]
-fn a_host_of_the_file_is_reached_as_it_says() {
+fn hosts_use_their_settings_in_ssh_config() {
     let sshd = Sshd::start();
     let sandbox = configured(&sshd, "Host web1 db?\n HostName 127.0.0.3\nHost web*\n HostName 127.0.0.4\n");
     let run = sandbox.run("pssh-rs", &["-F", "config", "-w", "web[1-2],db1", "--", WHERE], "").exits(0);
     let records = run.records();
-    // The first that fits decides.
+    // The first match counts.
     for (name, address) in [("web1", "127.0.0.3\n"), ("web2", "127.0.0.4\n"), ("db1", "127.0.0.3\n")] {
         assert_eq!(of(&records, name)["stdout"], address);
     }
 }
 
 #[test]
-fn f_comes_instead_of_the_file_of_the_environment() {
+fn option_f_replaces_the_file_of_the_environment() {
     let sshd = Sshd::start();
     let mut sandbox = configured(&sshd, "Host web1\n HostName 127.0.0.3\n");
     let other = sandbox.file("other", format!("Host web1\n HostName 127.0.0.5\n{}", base(&sshd)));
@@ -56,7 +56,7 @@ fn f_comes_instead_of_the_file_of_the_environment() {
 }
 
 #[test]
-fn include_and_match_mean_what_they_mean_to_ssh() {
+fn include_and_match_work_as_in_ssh() {
     let sshd = Sshd::start();
     let sandbox = configured(
         &sshd,
@@ -77,7 +77,7 @@ fn include_and_match_mean_what_they_mean_to_ssh() {
 }
 
 #[test]
-fn options_go_before_the_file() {
+fn options_override_ssh_config() {
     let (sshd, other) = (Sshd::start(), Sshd::start());
     let sandbox = configured(&sshd, "Host web1\n HostName 127.0.0.3\n");
     let (port, known) = (other.port().to_string(), other.known_hosts(&["*"]).display().to_string());
@@ -92,7 +92,7 @@ fn options_go_before_the_file() {
 }
 
 #[test]
-fn a_strict_check_can_be_set_for_some_hosts_only() {
+fn strict_host_key_checking_can_be_set_per_host() {
     let sshd = Sshd::start();
     let sandbox = configured(&sshd, "Host web1\n StrictHostKeyChecking no\nHost web2\n StrictHostKeyChecking yes\n");
     let empty = sandbox.file("none", "");
@@ -105,7 +105,7 @@ fn a_strict_check_can_be_set_for_some_hosts_only() {
 }
 
 #[test]
-fn a_jump_host_is_one_connection_that_carries_all() {
+fn jump_host_carries_all_hosts_over_one_connection() {
     let (mut sandbox, sshd) = fleet();
     let jump = Relay::to(sshd.at(1)).at(sshd.at(80));
     sandbox.env("PSSH_RS_KNOWN_HOSTS", sshd.known_hosts(&["*"]).display().to_string());
@@ -118,7 +118,7 @@ fn a_jump_host_is_one_connection_that_carries_all() {
 }
 
 #[test]
-fn a_jump_host_of_the_file_is_used_too() {
+fn jump_host_in_ssh_config_is_used() {
     let sshd = Sshd::start();
     let jump = Relay::to(sshd.at(1)).at(sshd.at(80));
     let sandbox = configured(&sshd, "Host bastion\n HostName 127.0.0.80\nHost web*\n ProxyJump bastion\n");
@@ -128,7 +128,7 @@ fn a_jump_host_of_the_file_is_used_too() {
 }
 
 #[test]
-fn a_dead_jump_host_is_no_hang_and_each_host_comes_out() {
+fn dead_jump_host_reports_each_host_without_hanging() {
     let (sandbox, sshd) = fleet();
     let _servers = [
         Hostile::black_hole(sshd.at(80)),
@@ -151,7 +151,7 @@ fn a_dead_jump_host_is_no_hang_and_each_host_comes_out() {
 }
 
 #[test]
-fn a_dead_host_behind_a_jump_host_costs_the_others_nothing() {
+fn dead_host_behind_a_jump_host_does_not_delay_others() {
     let (sandbox, sshd) = fleet();
     let (_hole, _silent) = (Hostile::black_hole(sshd.at(80)), Hostile::silent(sshd.at(81)));
     let through = format!("127.0.0.12:{}", sshd.port());
@@ -166,7 +166,7 @@ fn a_dead_host_behind_a_jump_host_costs_the_others_nothing() {
 }
 
 #[test]
-fn a_jump_host_that_goes_away_is_said_of_each_that_it_carried() {
+fn lost_jump_host_is_reported_for_each_host_behind_it() {
     let (sandbox, sshd) = fleet();
     let jump = Relay::to(sshd.at(1)).at(sshd.at(80));
     let through = format!("127.0.0.80:{}", sshd.port());
@@ -182,7 +182,7 @@ fn a_jump_host_that_goes_away_is_said_of_each_that_it_carried() {
 }
 
 #[test]
-fn a_proxy_command_is_the_connection() {
+fn proxy_command_carries_the_connection() {
     let sshd = Sshd::start();
     let sandbox = configured(&sshd, "Host web*\n ProxyCommand bash proxy.sh %h %p\n");
     sandbox.file("proxy.sh", "echo $1 >> proxied; exec 3<>/dev/tcp/$1/$2; cat <&3 & cat >&3; kill $!\n");
@@ -192,7 +192,7 @@ fn a_proxy_command_is_the_connection() {
 }
 
 #[test]
-fn a_proxy_command_may_pass_its_connection_on() {
+fn proxy_command_can_pass_its_socket() {
     let sshd = Sshd::start();
     let python = kit::target_dir().join("venv/bin/python3").display().to_string();
     let sandbox = configured(&sshd, &format!("Host web*\n ProxyUseFdpass yes\n ProxyCommand {python} pass.py %h %p\n"));
@@ -205,7 +205,7 @@ fn a_proxy_command_may_pass_its_connection_on() {
         let run = sandbox.run("pssh-rs", &["-F", "config", "--engine", engine, "--", WHERE], hosts(2)).exits(0);
         assert_eq!(of(&run.records(), "web2")["stdout"], "127.0.0.2\n", "{engine}");
     }
-    // One that passes none, and one that never does.
+    // One that passes no socket, and one that never ends.
     for (program, why) in [("echo no way >&2", "no way"), ("sleep 60", "not done within 1s")] {
         let config = format!("Host web*\n ProxyUseFdpass yes\n ProxyCommand {program}\n");
         sandbox.file("config", config + &base(&sshd));
@@ -218,7 +218,7 @@ fn a_proxy_command_may_pass_its_connection_on() {
 }
 
 #[test]
-fn a_proxy_command_that_hangs_or_fails_is_unreachable_and_leaves_no_process() {
+fn hanging_or_failing_proxy_command_is_unreachable_and_leaves_no_process() {
     let marker = marker();
     let sshd = Sshd::start();
     for command in ["false".to_string(), "no-such-program".to_string(), format!("sleep {marker}")] {
@@ -234,7 +234,7 @@ fn a_proxy_command_that_hangs_or_fails_is_unreachable_and_leaves_no_process() {
 }
 
 #[test]
-fn a_hostile_name_reaches_no_shell_by_a_proxy_command() {
+fn hostile_name_reaches_no_shell_through_a_proxy_command() {
     let sshd = Sshd::start();
     let sandbox = configured(&sshd, "Host *\n ProxyCommand bash proxy.sh %h %p\n");
     sandbox.file("proxy.sh", "exit 1\n");

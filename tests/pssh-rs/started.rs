@@ -1,4 +1,4 @@
-//! A run of pssh-rs that a test speaks to while it goes on.
+//! A run of pssh-rs that a test interacts with.
 
 use kit::hostile::wait_until;
 use kit::processes::{marker, peak_memory};
@@ -18,7 +18,7 @@ pub struct Started {
 }
 
 pub struct Ended {
-    /// As a shell has it.
+    /// The exit code as in a shell.
     pub code: i32,
     pub records: Vec<Value>,
     pub stderr: String,
@@ -26,7 +26,7 @@ pub struct Ended {
 
 impl Started {
     pub fn new(sandbox: &Sandbox, args: &[&str], stdin: impl AsRef<[u8]>) -> Started {
-        // A file of its own: another run may not have read its yet.
+        // A separate file, because another run may not have read its own file.
         let input = sandbox.file(&format!("stdin-{}", marker()), stdin);
         let mut command = sandbox.command("pssh-rs");
         let input = std::fs::File::open(input).expect("its stdin");
@@ -40,7 +40,7 @@ impl Started {
         Started { child, stdout, stderr, readers }
     }
 
-    /// The records that have come out.
+    /// The records written so far.
     pub fn records(&self) -> Vec<Value> {
         records(&self.stdout.lock().expect("no panic"))
     }
@@ -54,14 +54,14 @@ impl Started {
         self.child.try_wait().expect("a child").is_none()
     }
 
-    /// Waits for its end, but not for ever.
+    /// Waits for its end, with a time limit.
     #[track_caller]
     pub fn end(mut self) -> Ended {
         wait_until("the end of pssh-rs", || !self.is_running());
         self.ended()
     }
 
-    /// Waits for its end as long as that takes, up to the bound of every run; with the most memory it had, in MiB.
+    /// Waits for its end within the time limit of every run. Also returns its peak memory in MiB.
     pub fn end_and_peak(mut self) -> (Ended, u64) {
         let (started, mut peak) = (std::time::Instant::now(), 0);
         while self.is_running() {

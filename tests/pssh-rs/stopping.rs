@@ -1,4 +1,4 @@
-//! A timeout, Ctrl-C and the run's deadline end the remote processes too, and leave a record for each host.
+//! A timeout, Ctrl-C and the deadline of the run also kill the remote processes, and each host has a record.
 
 use crate::started::Started;
 use crate::{error, fleet, host, hosts, of};
@@ -8,7 +8,7 @@ use kit::{Hostile, Sandbox, SshServer, Sshd};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// A remote command in each of the forms that people run, all of which hold on to a process with the marker.
+/// A remote command in each form that people run. Each starts a process with the marker.
 fn forms(marker: &str) -> [String; 5] {
     [
         format!("sleep {marker}"),
@@ -19,7 +19,7 @@ fn forms(marker: &str) -> [String; 5] {
     ]
 }
 
-/// What the server did with the last of it may take a moment.
+/// Waits until no process has the marker: the server may need a moment.
 #[track_caller]
 fn all_gone(marker: &str, how: &str) {
     wait_until(&format!("the end of the remote processes of {how}"), || with_argument(marker).is_empty());
@@ -58,18 +58,18 @@ fn times_out(sandbox: &Sandbox) {
 }
 
 #[test]
-fn a_timeout_ends_what_whoever_runs_the_tests_has_run() {
+fn timeout_kills_processes_of_the_current_user() {
     let (sandbox, _sshd) = fleet();
     times_out(&sandbox);
 }
 
 #[test]
-fn a_timeout_ends_what_an_account_has_run() {
+fn timeout_kills_processes_of_an_account() {
     let (sandbox, _sshd) = by_account();
     times_out(&sandbox);
 }
 
-/// Commands that leave what TERM does not end, or whose first process ends before the others.
+/// Commands that leave processes which ignore TERM, or whose first process ends before the others.
 fn stubborn(marker: &str) -> [String; 5] {
     let deaf = format!("trap '' TERM; sleep {marker}; sleep {marker}");
     [
@@ -81,7 +81,7 @@ fn stubborn(marker: &str) -> [String; 5] {
     ]
 }
 
-/// What is reported as ended is gone by then: it is looked at once.
+/// Processes that are reported as gone must be gone, so this looks once.
 fn ends_what_it_says(sandbox: &Sandbox) {
     for engine in ["libssh2", "openssh"] {
         let markers: Vec<String> = (0..5).map(|_| marker()).collect();
@@ -104,19 +104,19 @@ fn ends_what_it_says(sandbox: &Sandbox) {
 }
 
 #[test]
-fn what_whoever_runs_the_tests_has_run_is_gone_when_it_is_said_to_be() {
+fn processes_of_the_current_user_are_gone_when_reported_gone() {
     let (sandbox, _sshd) = fleet();
     ends_what_it_says(&sandbox);
 }
 
 #[test]
-fn what_an_account_has_run_is_gone_when_it_is_said_to_be() {
+fn processes_of_an_account_are_gone_when_reported_gone() {
     let (sandbox, _sshd) = by_account();
     ends_what_it_says(&sandbox);
 }
 
 #[test]
-fn where_no_second_command_can_run_nothing_is_said_to_be_gone() {
+fn nothing_is_reported_gone_if_no_second_command_can_run() {
     let (mut sandbox, sshd) = (Sandbox::new(), Sshd::with(&["127.0.0.1".to_string()], "MaxSessions 1"));
     sshd.open_to(&mut sandbox);
     for engine in ["libssh2", "openssh"] {
@@ -140,17 +140,17 @@ fn where_no_second_command_can_run_nothing_is_said_to_be_gone() {
 }
 
 #[test]
-fn what_detached_itself_is_left_alone_and_said_to_be_there() {
+fn detached_processes_are_left_alone_and_reported() {
     let (sandbox, _sshd) = fleet();
     for engine in ["libssh2", "openssh"] {
         let marker = marker();
-        // In a session of its own, which it leads, and without a parent.
+        // A leader of its own session, without a parent.
         let command = format!("echo begun; setsid sleep {marker} & sleep 0.5");
         let args = ["--engine", engine, "-t", "2", "--", &command];
         let run = sandbox.run("pssh-rs", &args, hosts(1)).exits(3);
         assert_eq!(with_argument(&marker).len(), 1, "{engine}: {}", run.stdout);
         assert!(error(&run.records()[0]).ends_with("may still be running"), "{engine}: {}", run.stdout);
-        // One that holds no output open is nobody's business.
+        // A detached process that holds no output open is left alone too.
         let marker = kit::processes::marker();
         let command = format!("(setsid sleep {marker} >/dev/null 2>&1 &); sleep {marker}");
         sandbox.run("pssh-rs", &["--engine", engine, "-t", "2", "--", &command], hosts(1)).exits(3);
@@ -159,7 +159,7 @@ fn what_detached_itself_is_left_alone_and_said_to_be_there() {
 }
 
 #[test]
-fn what_an_earlier_step_started_is_not_ended_with_a_later_one() {
+fn processes_of_an_earlier_step_survive_a_later_one() {
     let (sandbox, _sshd) = fleet();
     let (early, late) = (marker(), marker());
     sandbox.file("first", format!("#!/bin/sh\nsleep {early} >/dev/null 2>&1 &\nsleep 4\n"));
@@ -185,7 +185,7 @@ fn keeps_output(sandbox: &Sandbox) {
 }
 
 #[test]
-fn the_output_of_a_script_that_ignores_term_is_not_lost() {
+fn output_of_a_script_that_ignores_term_is_kept() {
     let (sandbox, _sshd) = fleet();
     keeps_output(&sandbox);
     let (sandbox, _sshd) = by_account();
@@ -193,7 +193,7 @@ fn the_output_of_a_script_that_ignores_term_is_not_lost() {
 }
 
 #[test]
-fn a_timeout_ends_nothing_of_the_host_s_other_work() {
+fn timeout_kills_no_other_processes_of_the_host() {
     let (sandbox, _sshd) = fleet();
     let (ours, other) = (marker(), marker());
     let mut bystander = Started::new(&sandbox, &["--", &format!("sleep {other}")], hosts(1));
@@ -204,7 +204,7 @@ fn a_timeout_ends_nothing_of_the_host_s_other_work() {
 }
 
 #[test]
-fn a_command_may_clean_up_when_its_time_is_over() {
+fn command_can_clean_up_after_its_timeout() {
     let (sandbox, _sshd) = fleet();
     let cleaned = sandbox.dir().join("cleaned");
     let command = format!("trap 'touch {}; exit 1' TERM; while :; do sleep 0.1; done", cleaned.display());
@@ -232,23 +232,23 @@ fn interrupted(sandbox: &Sandbox) {
 }
 
 #[test]
-fn ctrl_c_ends_what_whoever_runs_the_tests_has_run() {
+fn ctrl_c_kills_processes_of_the_current_user() {
     let (sandbox, _sshd) = fleet();
     interrupted(&sandbox);
 }
 
 #[test]
-fn ctrl_c_ends_what_an_account_has_run() {
+fn ctrl_c_kills_processes_of_an_account() {
     let (sandbox, _sshd) = by_account();
     interrupted(&sandbox);
 }
 
 #[test]
-fn a_second_ctrl_c_stops_at_once_with_a_record_for_each_host() {
+fn second_ctrl_c_stops_at_once_with_a_record_for_each_host() {
     let (sandbox, sshd) = fleet();
     let server = SshServer::start(&sshd, sshd.at(80));
     let (_hole, _silent) = (Hostile::black_hole(sshd.at(81)), Hostile::silent(sshd.at(82)));
-    // The server ignores all signals: to end its command takes as long as it may.
+    // The server ignores all signals, so killing its command takes the whole time limit.
     let odd = host("odd", 80) + &host("hole", 81) + &host("silent", 82) + &host("stall-auth@x", 80);
     let args = ["-f", "8", "--connect-timeout", "60", "--auth-timeout", "60", "--", ": behave:sit"];
     let run = Started::new(&sandbox, &args, odd);
@@ -267,17 +267,17 @@ fn a_second_ctrl_c_stops_at_once_with_a_record_for_each_host() {
         let record = of(&ended.records, name);
         assert_eq!((&record["status"], &record["phase"]), (&json!("cancelled"), &json!(phase)), "{record}");
     }
-    // What had come is not lost.
+    // Output received so far is kept.
     assert_eq!(of(&ended.records, "odd")["stdout"], "begun\n");
 }
 
 #[test]
-fn the_deadline_of_the_run_ends_everything_with_a_record_for_each_host() {
+fn deadline_of_the_run_ends_everything_with_a_record_for_each_host() {
     let (sandbox, sshd) = fleet();
     let _hole = Hostile::black_hole(sshd.at(80));
     let marker = marker();
     let args = ["--deadline", "15", "-f", "2", "--connect-timeout", "60", "--"];
-    // web3 and web4 wait for a slot that never comes.
+    // web3 and web4 wait for a slot and never get one.
     let started = Instant::now();
     let fleet = hosts(4) + &host("hole", 80);
     let run = sandbox.run("pssh-rs", &[&args[..], &[&format!("echo begun; sleep {marker}")]].concat(), fleet).exits(3);
@@ -298,7 +298,7 @@ fn the_deadline_of_the_run_ends_everything_with_a_record_for_each_host() {
 }
 
 #[test]
-fn a_deadline_that_is_not_reached_changes_nothing() {
+fn unreached_deadline_changes_nothing() {
     let (sandbox, _sshd) = fleet();
     let run = sandbox.run("pssh-rs", &["--deadline", "60", "true"], hosts(3)).exits(0);
     assert_eq!(run.stderr, "pssh-rs: 3 ok\n");

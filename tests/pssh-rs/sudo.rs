@@ -1,10 +1,10 @@
-//! `--sudo` where sudo wants a password: asked for once, given by stdin, and shown nowhere.
+//! `--sudo` with a password: asked for once, sent on stdin, and never shown.
 
 use crate::hosts;
 use kit::{Outcome, Sandbox, Sshd};
 use std::os::unix::fs::PermissionsExt;
 
-/// Runs with an askpass program that gives these passwords, one after another; how often it was asked comes too.
+/// Runs with an askpass program that returns these passwords in turn. Also returns how many times it was asked.
 fn run(sandbox: &mut Sandbox, passwords: &[&str], args: &[&str]) -> (Outcome, usize) {
     let answers: String = passwords.iter().map(|password| format!("{password}\n")).collect();
     sandbox.file("answers", answers);
@@ -25,13 +25,13 @@ fn account() -> (Sandbox, Sshd) {
 }
 
 #[test]
-fn a_password_is_asked_for_once_and_goes_to_sudo_alone() {
+fn password_is_asked_for_once_and_sent_only_to_sudo() {
     let (mut sandbox, sshd) = account();
     sandbox.file("input", "all of the input\n");
     let command = "id -un; cat; ps -A -o args | grep -c 'correct [h]orse'";
     let args = ["--sudo", "-t", "60", "--stdin", "input", "--", command];
     let (outcome, asked) = run(&mut sandbox, &[sshd.password()], &args);
-    // grep found no line: that is its status.
+    // grep found no line, so its exit status is 1.
     let records = outcome.exits(1).records();
     assert_eq!((asked, records.len()), (1, 3));
     for record in records {
@@ -41,7 +41,7 @@ fn a_password_is_asked_for_once_and_goes_to_sudo_alone() {
 }
 
 #[test]
-fn a_wrong_password_may_be_corrected_and_is_tried_on_one_host_only() {
+fn wrong_password_is_tried_on_one_host_and_can_be_corrected() {
     let (mut sandbox, sshd) = account();
     let args = ["--sudo", "-t", "60", "--", "id -u"];
     let (outcome, asked) = run(&mut sandbox, &["wrong", sshd.password()], &args);
@@ -59,7 +59,7 @@ fn a_wrong_password_may_be_corrected_and_is_tried_on_one_host_only() {
 }
 
 #[test]
-fn without_anybody_to_ask_the_host_fails_and_says_so() {
+fn host_that_needs_a_password_fails_without_a_terminal() {
     let (sandbox, _sshd) = account();
     let line = "setsid --wait pssh-rs --sudo -t 60 -w 127.0.0.1 -- id";
     let run = sandbox.sh(line).exits(1);

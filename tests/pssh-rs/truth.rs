@@ -1,4 +1,4 @@
-//! What is said of a command is what happened to it.
+//! Records say what happened to a command.
 
 use crate::{error, fleet, host, hosts, of};
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What is kept of a stream.
+/// The number of bytes kept of a stream.
 const MOST: usize = 1024 * 1024;
 
 #[test]
-fn each_host_comes_out_with_its_streams_and_status_apart() {
+fn each_record_has_separate_streams_and_status() {
     let (sandbox, _sshd) = fleet();
     let run = sandbox.run("pssh-rs", &["echo out; echo err >&2; exit 3"], hosts(3)).exits(1);
     let records = run.records();
@@ -37,7 +37,7 @@ fn each_host_comes_out_with_its_streams_and_status_apart() {
 }
 
 #[test]
-fn a_record_comes_through_unchanged_and_an_old_result_is_replaced() {
+fn record_is_kept_and_its_old_result_is_replaced() {
     let (sandbox, _sshd) = fleet();
     let line = r#"{"z":1.0,"stdout":"old","host":"web1","private_ip":"127.0.0.1","encoding":"base64","error":"old","tags":{"b":[1e3]}}"#;
     let run = sandbox.run("pssh-rs", &["echo", "new"], line).exits(0);
@@ -50,7 +50,7 @@ fn a_record_comes_through_unchanged_and_an_old_result_is_replaced() {
 }
 
 #[test]
-fn a_signal_is_no_exit_status() {
+fn signal_is_not_an_exit_status() {
     let (sandbox, _sshd) = fleet();
     let run = sandbox.run("pssh-rs", &["kill -KILL $$"], hosts(1)).exits(1);
     let record = &run.records()[0];
@@ -60,7 +60,7 @@ fn a_signal_is_no_exit_status() {
 }
 
 #[test]
-fn a_connection_lost_in_mid_command_is_never_a_success() {
+fn connection_lost_during_a_command_is_never_a_success() {
     let (sandbox, _sshd) = fleet();
     // The parent of the command's shell is the sshd process of this session.
     let run = sandbox.run("pssh-rs", &["echo begun; kill -KILL $PPID; sleep 20"], hosts(1)).exits(3);
@@ -72,12 +72,12 @@ fn a_connection_lost_in_mid_command_is_never_a_success() {
 }
 
 #[test]
-fn a_connection_lost_after_the_request_does_not_say_that_nothing_ran() {
+fn connection_lost_after_the_request_may_have_run_the_command() {
     let (sandbox, sshd) = fleet();
     let ran = sandbox.dir().join("ran");
     let listener = TcpListener::bind(("127.0.0.80", sshd.port())).unwrap();
     let (real, marker) = (("127.0.0.1", sshd.port()), ran.clone());
-    // From the request on, which is told by its size, nothing of the server's comes through; when the command has run
+    // From the request on (recognized by its size), nothing from the server is forwarded; once the command has run,
     // the connection is cut.
     let server = std::thread::spawn(move || {
         let (client, _) = listener.accept().unwrap();
@@ -112,7 +112,7 @@ fn a_connection_lost_after_the_request_does_not_say_that_nothing_ran() {
     assert!(error(record).ends_with("(it may be running)"), "{record}");
 }
 
-/// Copies until either side ends; what `pass`, which is told of the bytes so far, does not let through is dropped.
+/// Copies until either side ends. `pass` gets the number of bytes so far, and decides what is forwarded.
 fn relay(from: &mut TcpStream, to: &mut TcpStream, mut pass: impl FnMut(usize) -> bool) {
     let (mut buffer, mut total) = ([0; 4096], 0);
     while let Ok(len @ 1..) = from.read(&mut buffer) {
@@ -124,14 +124,14 @@ fn relay(from: &mut TcpStream, to: &mut TcpStream, mut pass: impl FnMut(usize) -
 }
 
 #[test]
-fn a_connection_lost_while_logging_in_is_no_refusal() {
+fn connection_lost_during_login_is_not_a_refusal() {
     let config = format!(
         "AuthorizedKeysCommand /bin/sh -c \"kill -KILL $PPID\"\nAuthorizedKeysCommandUser {}",
         Sshd::start().user()
     );
     let (mut sandbox, sshd) = (Sandbox::new(), Sshd::with(&["127.0.0.1".to_string()], &config));
     sshd.open_to(&mut sandbox);
-    // Of no use here: it would be found before the command is asked.
+    // Useless here, because it would be noticed before the command is sent.
     std::fs::write(sshd.identity().with_file_name("authorized_keys"), "").unwrap();
     let run = sandbox.run("pssh-rs", &["true"], hosts(1)).exits(3);
     let record = &run.records()[0];
@@ -140,7 +140,7 @@ fn a_connection_lost_while_logging_in_is_no_refusal() {
 }
 
 #[test]
-fn bytes_that_are_no_text_come_as_base64() {
+fn binary_output_is_base64() {
     let (sandbox, _sshd) = fleet();
     let run = sandbox.run("pssh-rs", &[r"printf '\377\000x'"], hosts(1)).exits(0);
     let record = &run.records()[0];
@@ -150,14 +150,14 @@ fn bytes_that_are_no_text_come_as_base64() {
 }
 
 #[test]
-fn much_output_on_both_streams_does_not_stall() {
+fn large_output_on_both_streams_does_not_stall() {
     let (sandbox, _sshd) = fleet();
     let command = "head -c 5000000 /dev/zero | tr '\\0' e >&2; head -c 5000000 /dev/zero | tr '\\0' o";
     let run = sandbox.run("pssh-rs", &["-t", "60", "--", command], hosts(2)).exits(0);
     for record in run.records() {
         for stream in ["stdout", "stderr"] {
             let text = record[stream].as_str().unwrap();
-            // A line says what was left out.
+            // A line says how much was left out.
             assert_eq!(text.matches("\n[pssh-rs: 3951424 bytes left out]\n").count(), 1);
             assert_eq!(text.len(), MOST + "\n[pssh-rs: 3951424 bytes left out]\n".len());
         }
@@ -165,12 +165,12 @@ fn much_output_on_both_streams_does_not_stall() {
 }
 
 #[test]
-fn endless_output_is_cut_and_said_to_be() {
+fn endless_output_is_truncated_and_marked() {
     let (sandbox, _sshd) = fleet();
     let run = sandbox.run("pssh-rs", &["-t", "60", "yes é | tr -d '\\n' | head -c 2000001 | tail -c +2"], hosts(1));
     let run = run.exits(0);
     let record = &run.records()[0];
-    // That begins with half a character; a cut in the middle of one alone makes nothing base64.
+    // The tail begins with half a character; that alone does not make the output base64.
     assert_eq!(record["encoding"], "base64");
     let run =
         sandbox.run("pssh-rs", &["-t", "60", "printf x; yes é | tr -d '\\n' | head -c 2000000"], hosts(1)).exits(0);
@@ -183,7 +183,7 @@ fn endless_output_is_cut_and_said_to_be() {
 }
 
 #[test]
-fn a_command_that_overruns_is_a_timeout_with_what_it_said() {
+fn command_that_exceeds_its_time_is_a_timeout_with_its_output() {
     let (sandbox, _sshd) = fleet();
     let started = Instant::now();
     let run = sandbox.run("pssh-rs", &["-t", "5", "--", "echo begun; sleep 600"], hosts(2)).exits(3);
@@ -198,7 +198,7 @@ fn a_command_that_overruns_is_a_timeout_with_what_it_said() {
 }
 
 #[test]
-fn a_stream_without_an_end_does_not_outlast_the_timeout() {
+fn endless_stream_ends_at_the_timeout() {
     let (sandbox, _sshd) = fleet();
     let started = Instant::now();
     let run = sandbox.run("pssh-rs", &["-t", "1", "--", "cat /dev/zero"], hosts(1)).exits(3);
@@ -207,14 +207,14 @@ fn a_stream_without_an_end_does_not_outlast_the_timeout() {
 }
 
 #[test]
-fn a_command_reads_an_empty_stdin_and_waits_for_nobody() {
+fn command_reads_empty_stdin_and_does_not_wait() {
     let (sandbox, _sshd) = fleet();
     let run = sandbox.run("pssh-rs", &["-t", "60", "--", "cat; echo end"], hosts(1)).exits(0);
     assert_eq!(run.records()[0]["stdout"], "end\n");
 }
 
 #[test]
-fn what_failed_can_be_piped_into_the_next_run() {
+fn failed_hosts_can_be_piped_into_the_next_run() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("fleet.jsonl", hosts(2) + &host("db1", 3));
     let line = "pssh-rs -- 'test -e marker-of-a-test-that-is-not-there || test $(echo $SSH_CONNECTION | cut -d\" \" -f3) != 127.0.0.3' \

@@ -1,11 +1,11 @@
-//! Much output, much input, and many hosts: all of it comes through, or is said to have been cut; memory stays small.
+//! Much output, much input and many hosts: all of it arrives or is marked as truncated, and memory stays small.
 
 use crate::started::Started;
 use crate::{fleet, host, hosts, of};
 use kit::{Sandbox, SshServer, Sshd};
 use serde_json::json;
 
-/// A fleet that agrees on new keys all the time.
+/// A fleet whose sshd exchanges keys all the time.
 fn rekeying() -> (Sandbox, Sshd) {
     let addresses: Vec<String> = (1..=12).map(|last| format!("127.0.0.{last}")).collect();
     let (mut sandbox, sshd) = (Sandbox::new(), Sshd::with(&addresses, "RekeyLimit 256K"));
@@ -13,12 +13,12 @@ fn rekeying() -> (Sandbox, Sshd) {
     (sandbox, sshd)
 }
 
-/// Eight million bytes that no compression makes less of, and no repetition hides an error in.
+/// Eight million bytes that do not compress or repeat.
 const RANDOM: &str =
     "{ openssl enc -aes-128-ctr -nosalt -K 00 -iv 00 -in /dev/zero 2>/dev/null; true; } | head -c 8000000";
 
 #[test]
-fn output_comes_through_whole_whatever_is_agreed_anew_on_the_way() {
+fn output_is_complete_across_key_exchanges() {
     let (sandbox, _sshd) = rekeying();
     let whole = sandbox.sh(&format!("{RANDOM} | base64 | sha256sum")).exits(0).stdout;
     let remote = format!("{RANDOM} | base64 | tee /dev/stderr");
@@ -34,12 +34,12 @@ fn output_comes_through_whole_whatever_is_agreed_anew_on_the_way() {
 }
 
 #[test]
-fn input_comes_through_whole_whatever_is_agreed_anew_on_the_way() {
+fn input_is_complete_across_key_exchanges() {
     let (sandbox, _sshd) = rekeying();
     let whole = sandbox.sh(&format!("{RANDOM} > input; sha256sum < input")).exits(0).stdout;
     let run = sandbox.run("pssh-rs", &["-t", "100", "--stdin", "input", "--", "sha256sum"], hosts(2)).exits(0);
     assert!(run.records().iter().all(|record| record["stdout"] == whole), "{}", run.stdout);
-    // Both ways at a time: more than any window holds.
+    // Both directions at once, with more than any window holds.
     let args = ["-t", "100", "--stdin", "input", "--max-output", "33554432", "--", "base64 -w0"];
     let run = sandbox.run("pssh-rs", &args, hosts(1)).exits(0);
     sandbox.file("came", run.records()[0]["stdout"].as_str().unwrap());
@@ -47,7 +47,7 @@ fn input_comes_through_whole_whatever_is_agreed_anew_on_the_way() {
 }
 
 #[test]
-fn a_small_window_stalls_no_stdin() {
+fn small_window_does_not_stall_stdin() {
     let (sandbox, sshd) = fleet();
     let _server = SshServer::start(&sshd, sshd.at(80));
     for (user, size) in
@@ -57,7 +57,7 @@ fn a_small_window_stalls_no_stdin() {
         sandbox.file("input", &input);
         let hosts: String = (0..8).map(|number| host(&format!("{user}@odd{number}"), 80)).collect();
         for word in ["stdin", "echo"] {
-            // Without -t: nothing else would end a stall.
+            // Without -t, nothing would end a stall.
             let args = ["--stdin", "input", "--", &format!(": behave:{word}")];
             let (run, _) = Started::new(&sandbox, &args, &hosts).end_and_peak();
             assert_eq!((run.code, run.records.len()), (0, 8), "{user}, {word}: {:?}", run.records);
@@ -67,7 +67,7 @@ fn a_small_window_stalls_no_stdin() {
 }
 
 #[test]
-fn a_stdin_that_the_command_does_not_read_is_no_error() {
+fn unread_stdin_is_not_an_error() {
     let (sandbox, _sshd) = fleet();
     sandbox.sh(&format!("{RANDOM} > input")).exits(0);
     let run = sandbox.run("pssh-rs", &["-t", "60", "--stdin", "input", "--", "echo done"], hosts(3)).exits(0);
@@ -79,17 +79,17 @@ fn a_stdin_that_the_command_does_not_read_is_no_error() {
 }
 
 #[test]
-fn of_too_much_output_head_and_tail_are_kept() {
+fn head_and_tail_of_too_much_output_are_kept() {
     let (sandbox, _sshd) = fleet();
     let command = "echo first; head -c 100000 /dev/zero | tr '\\0' x; echo; echo last; echo few >&2";
     let run = sandbox.run("pssh-rs", &["--max-output", "1000", "--", command], hosts(1)).exits(0);
     let record = &run.records()[0];
     let stdout = record["stdout"].as_str().unwrap();
     assert!(stdout.starts_with("first\nx") && stdout.ends_with("x\nlast\n"), "{stdout}");
-    // What stands for what was left out may come on top.
+    // The marker for omitted output can be added to that.
     assert!(stdout.len() <= 1200, "{}", stdout.len());
     assert_eq!((&record["truncated"], &record["stderr"]), (&json!(true), &json!("few\n")));
-    // Just as much as is allowed is all of it.
+    // Output of exactly the allowed size is complete.
     let command = "head -c 1000 /dev/zero | tr '\\0' x";
     let run = sandbox.run("pssh-rs", &["--max-output", "1000", "--", command], hosts(1)).exits(0);
     assert_eq!(run.records()[0]["stdout"].as_str().unwrap().len(), 1000);
@@ -97,7 +97,7 @@ fn of_too_much_output_head_and_tail_are_kept() {
 }
 
 #[test]
-fn two_hundred_megabytes_of_eight_hosts_do_not_grow_memory() {
+fn memory_does_not_grow_with_200_megabytes_of_output() {
     let (sandbox, _sshd) = fleet();
     let args = ["-f", "8", "-t", "110", "--", "head -c 25000000 /dev/zero | tr '\\0' x"];
     let (ended, peak) = Started::new(&sandbox, &args, hosts(8)).end_and_peak();
@@ -107,11 +107,11 @@ fn two_hundred_megabytes_of_eight_hosts_do_not_grow_memory() {
 }
 
 #[test]
-fn a_reader_that_sleeps_does_not_grow_memory() {
+fn memory_does_not_grow_with_a_sleeping_reader() {
     let (sandbox, _sshd) = fleet();
     let fleet: String = (0..80).map(|number| host(&format!("web{number}"), (number % 12 + 1) as u8)).collect();
     sandbox.file("fleet.jsonl", fleet);
-    // 80 MB of records, and nobody reads for a while.
+    // 80 MB of records, and a reader that pauses.
     let line = "mkfifo out; pssh-rs -f 8 -- 'head -c 1000000 /dev/zero | tr \\0 x' < fleet.jsonl > out & pid=$!
         exec 3< out; sleep 10; grep VmHWM /proc/$pid/status >&2; grep -c '\"status\":\"ok\"' <&3; wait $pid";
     let run = sandbox.sh(line).exits(0);
@@ -122,7 +122,7 @@ fn a_reader_that_sleeps_does_not_grow_memory() {
 }
 
 #[test]
-fn three_hundred_records_each_come_out_once() {
+fn three_hundred_records_are_each_written_once() {
     let (sandbox, _sshd) = fleet();
     let fleet: String = (0..300).map(|number| host(&format!("web{number}"), (number % 12 + 1) as u8)).collect();
     let run = sandbox.run("pssh-rs", &["-f", "100", "--", "echo", "here"], fleet).exits(0);
@@ -134,10 +134,10 @@ fn three_hundred_records_each_come_out_once() {
 }
 
 #[test]
-fn the_fanout_bounds_what_runs_at_a_time() {
+fn fanout_limits_concurrent_commands() {
     let (sandbox, _sshd) = fleet();
     let dir = sandbox.dir().display();
-    // Each counts those that run beside it.
+    // Each host counts the others that run at the same time.
     let command = format!("touch {dir}/run.$$; ls {dir}/run.* | wc -l; sleep 0.3; rm {dir}/run.$$");
     let fleet: String = (0..24).map(|number| host(&format!("web{number}"), (number % 12 + 1) as u8)).collect();
     let run = sandbox.run("pssh-rs", &["-f", "4", "--", &command], fleet).exits(0);

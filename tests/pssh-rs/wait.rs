@@ -1,4 +1,4 @@
-//! `--wait`: hosts that are still booting are tried again, and nothing else is.
+//! `--wait`: only hosts that are still booting are retried.
 
 use crate::{error, fleet, host, of};
 use kit::hostile::wait_until;
@@ -8,7 +8,7 @@ use std::thread;
 const ENGINES: [&str; 2] = ["libssh2", "openssh"];
 
 #[test]
-fn a_host_whose_sshd_starts_later_is_waited_for() {
+fn host_whose_sshd_starts_later_is_waited_for() {
     for engine in ENGINES {
         let (sandbox, mut sshd) = fleet();
         sshd.stop();
@@ -16,7 +16,7 @@ fn a_host_whose_sshd_starts_later_is_waited_for() {
         let args = ["--engine", engine, "--wait", "2m", "--", "echo", "up"];
         let run = thread::scope(|scope| {
             let run = scope.spawn(|| sandbox.run("pssh-rs", &args, host("web1", 1)));
-            // The first attempt meets a server that hangs up. The later ones are refused, until sshd is there.
+            // The first attempt finds a server that closes the connection. Later ones are refused until sshd runs.
             drop(early.accept().expect("a first attempt"));
             drop(early);
             sshd.start_again();
@@ -30,7 +30,7 @@ fn a_host_whose_sshd_starts_later_is_waited_for() {
 }
 
 #[test]
-fn a_host_that_gets_its_login_key_later_is_waited_for() {
+fn host_that_gets_its_login_key_later_is_waited_for() {
     for engine in ENGINES {
         let (sandbox, sshd) = fleet();
         sshd.authorize(false);
@@ -49,7 +49,7 @@ fn a_host_that_gets_its_login_key_later_is_waited_for() {
 }
 
 #[test]
-fn a_host_that_never_lets_us_in_ends_as_what_it_is() {
+fn host_that_never_allows_login_keeps_its_status() {
     for engine in ENGINES {
         let (sandbox, sshd) = fleet();
         sshd.authorize(false);
@@ -67,7 +67,7 @@ fn a_host_that_never_lets_us_in_ends_as_what_it_is() {
 }
 
 #[test]
-fn a_wrong_host_key_a_failed_command_and_a_bad_record_are_not_waited_for() {
+fn wrong_host_keys_failed_commands_and_bad_records_are_not_waited_for() {
     for engine in ENGINES {
         let (sandbox, sshd) = fleet();
         let other = sshd.host_key("ed25519").replace("AAAAC3NzaC1lZDI1NTE5AAAAI", "AAAAC3NzaC1lZDI1NTE5AAAAIB");

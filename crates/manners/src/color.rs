@@ -1,4 +1,4 @@
-//! Decides when text is coloured, and which colour a value of a record has.
+//! `--color`: when text is coloured, and the colours of values.
 
 use std::ffi::OsString;
 
@@ -28,7 +28,7 @@ impl Color {
     }
 }
 
-/// As no-color.org and bixense.com/clicolors have it.
+/// Follows no-color.org and bixense.com/clicolors.
 fn auto(on_terminal: bool, env: impl Fn(&str) -> Option<OsString>) -> bool {
     let is_set = |name| env(name).is_some_and(|value| !value.is_empty());
     let is = |name, wanted: &str| env(name).is_some_and(|value| value == wanted);
@@ -39,7 +39,7 @@ fn auto(on_terminal: bool, env: impl Fn(&str) -> Option<OsString>) -> bool {
     is_forced || (on_terminal && !is("CLICOLOR", "0") && !is("TERM", "dumb"))
 }
 
-/// Returns the colour of a value, by the key that it stands at.
+/// Returns the colour of the value of this key.
 pub(crate) fn color_of(key: &str, value: &str) -> Option<&'static str> {
     match key {
         _ if value == "-" => None,

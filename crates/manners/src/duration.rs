@@ -1,12 +1,12 @@
-//! Reads the durations of options.
+//! Parses the durations of options.
 
 use std::time::Duration;
 
-/// A longer wait is a slip, and far beyond it a clock cannot count.
+/// The longest duration. A longer one is a typo, and the clock could overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Parses seconds (`30`, `0.5`) or a number with its unit (`500ms`, `5m`, `1h 30m`). Zero is refused: a bound of
-/// nothing would fail everything.
+/// Parses seconds (`30`, `0.5`) or a number with its unit (`500ms`, `5m`, `1h 30m`). Zero is an error, because
+/// everything would fail.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration = match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| format!("{text} seconds is no duration"))?,

@@ -1,4 +1,4 @@
-//! A failure: a message, an exit status, and a hint that says what to do.
+//! `Failure`: an error with a message, an exit status, and a hint that says what to do.
 
 use crate::Status;
 use std::fmt;
@@ -6,13 +6,13 @@ use std::io;
 
 pub type Result<T> = std::result::Result<T, Failure>;
 
-/// Why a run ended, or why nothing could be done for one host or region. `Display` gives only the message.
+/// Why a run ended, or why one host or region failed. `Display` gives only the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub status: Status,
-    /// `what went wrong: why`, without the tool's name. Empty only for a closed pipe, which ends a tool quietly.
+    /// `what failed: why`, without the tool's name. Empty only for a closed pipe, which ends a tool without a message.
     pub message: String,
-    /// What to do next, a sentence of its own.
+    /// What to do, as a separate sentence.
     pub hint: Option<String>,
 }
 
@@ -22,7 +22,7 @@ impl Failure {
         Failure::new(Status::Usage, message)
     }
 
-    /// Done, and the answer is no.
+    /// Done, with a negative result.
     pub fn no(message: impl Into<String>) -> Failure {
         Failure::new(Status::No, message)
     }
@@ -45,13 +45,13 @@ impl Failure {
         self
     }
 
-    /// Puts before the message where it went wrong: a file, a host.
+    /// Puts a place before the message: a file or a host.
     pub fn within(mut self, place: impl fmt::Display) -> Failure {
         self.message = format!("{place}: {}", self.message);
         self
     }
 
-    /// Returns the failure of a write to stdout. If the reader went away (`| head`), nothing is reported.
+    /// Returns the failure of a write to stdout. If the reader has gone (`| head`), there is no message.
     pub fn stdout(error: &io::Error) -> Failure {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::new(Status::Done, ""),

@@ -1,14 +1,14 @@
-//! The value that a column shows: that of a key of the record, or one computed from it.
+//! The fields that columns show: a key of the records, or a value computed from one.
 
 use crate::visible;
 use cerveza_record::{Value, path_splits};
 use std::time::SystemTime;
 
-/// Where rows of output get their values from: the value of a key, if there is one.
+/// A row of output: gives the value of a key, if there is one.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<Value>;
 
-/// Returns what stands at a dotted path, such as `tags.role`. A key may have dots of its own
-/// (`tags.kubernetes.io/role`). In a list it is what the items have there, as a list.
+/// Returns the value at a dotted path, such as `tags.role`. A key may contain dots (`tags.kubernetes.io/role`). For a list,
+/// returns the values of its items as a list.
 fn at_path(row: Lookup<'_>, path: &str) -> Option<Value> {
     path_splits(path).find_map(|(key, rest)| match rest {
         None => row(key),
@@ -44,7 +44,7 @@ pub(crate) struct Field {
 }
 
 impl Field {
-    /// Returns the fields of these paths, or of all `columns` where there is none. Known ones keep their headers.
+    /// Returns the fields of these paths, or of all `columns` if there are none. Known fields keep their headers.
     pub fn all(paths: &[String], columns: &[Column]) -> Vec<Field> {
         let known =
             |path: &str| columns.iter().find(|column| column.key == path).map(|column| column.header.to_string());
@@ -59,7 +59,7 @@ impl Field {
     }
 }
 
-/// Returns the value of a row at `path`. `age`, in seconds, is computed of `launch_time` unless the row has it.
+/// Returns the value of a row at `path`. `age`, in seconds, is computed from `launch_time` unless the row has it.
 pub(crate) fn value_at(row: Lookup<'_>, path: &str, now: SystemTime) -> Option<Value> {
     at_path(row, path).or_else(|| match path {
         "age" => row("launch_time").map(|time| age(&time, now).map_or(Value::Null, Value::from)),
@@ -72,7 +72,7 @@ fn age(launch_time: &Value, now: SystemTime) -> Option<u64> {
     Some(now.duration_since(launched).unwrap_or_default().as_secs())
 }
 
-/// Returns a cell's text for people: empty for what is missing; lists and objects on one line, without JSON's quotes.
+/// Returns a cell's text for people: empty if it is missing; lists and objects on one line, without JSON's quotes.
 pub(crate) fn shown(path: &str, value: Option<&Value>) -> String {
     let text = match (path, value) {
         (_, None | Some(Value::Null)) => String::new(),
@@ -82,8 +82,8 @@ pub(crate) fn shown(path: &str, value: Option<&Value>) -> String {
     visible(&text).into_owned()
 }
 
-/// Returns a cell's text for programs: empty for what is missing, a list of plain values with commas between them,
-/// anything else that is nested as JSON.
+/// Returns a cell's text for programs: empty if it is missing; a list of plain values is separated by commas; other
+/// lists and objects are JSON.
 pub(crate) fn flat(path: &str, value: Option<&Value>) -> String {
     let is_nested = |value: &Value| value.is_array() || value.is_object();
     match (path, value) {
@@ -110,7 +110,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// As `45s`, `12m`, `5h` or `412d`.
+/// Returns a time as `45s`, `12m`, `5h` or `412d`.
 fn short_age(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds}s"),

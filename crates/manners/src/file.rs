@@ -1,4 +1,4 @@
-//! Reads with a limit, and writes to stdout or to a file that appears whole or not at all.
+//! Reads with a limit, and writes to stdout or to files. A file is written completely or not at all.
 
 use crate::{Failure, Result};
 use std::fs::{self, OpenOptions, Permissions};
@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Reads all of `input`. Fails if it has more than `limit` bytes, as a device given by mistake has.
+/// Reads all of `input`. Fails if it has more than `limit` bytes, for example because it is a device.
 pub fn read_capped(input: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(limit + 1).read_to_end(&mut bytes)?;
@@ -24,12 +24,12 @@ pub fn write_stdout(bytes: &[u8]) -> Result<()> {
     written.map_err(|error| Failure::stdout(&error))
 }
 
-/// Writes a temporary file beside `path` and renames it, so no reader ever sees half of it. What is not a file, such as
-/// /dev/null or a pipe, is written to, because a rename would replace it.
+/// Writes a temporary file beside `path` and renames it, so no reader ever sees half of it. Something else than a file,
+/// such as /dev/null or a pipe, is opened and written, because a rename would replace it.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let written = match fs::metadata(path) {
         Ok(found) if found.is_file() => {
-            // Behind a symbolic link the file is replaced, not the link.
+            // Replace the file that a symbolic link leads to, not the link.
             fs::canonicalize(path).and_then(|path| replace(&path, bytes, found.permissions()))
         }
         Ok(_) => OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(bytes)),
@@ -39,7 +39,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     written.map_err(|error| cannot_write(path, &error))
 }
 
-/// Writes a file that only its owner may read, and makes the folder for it.
+/// Writes a file that only its owner can read, and creates its folder.
 pub fn write_private_file(path: &Path, bytes: &[u8], executable: bool) -> Result<()> {
     let mode = if executable { 0o700 } else { 0o600 };
     if let Some(folder) = path.parent() {
@@ -62,8 +62,7 @@ fn replace(path: &Path, bytes: &[u8], permissions: Permissions) -> io::Result<()
     Ok(())
 }
 
-/// Returns the error without the path of the temporary file, which tempfile puts behind it and which says nothing to
-/// anyone.
+/// Returns the error without the path of the temporary file, which tempfile adds.
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     let text = error.to_string();
     let reason = text.split_once(" at path ").map_or(text.as_str(), |(reason, _)| reason);

@@ -1,6 +1,6 @@
-//! The last line of an output, which usually says what went wrong.
+//! Finds the last line of an output, which usually says what went wrong.
 
-/// In bytes. Only the end of a longer line is shown.
+/// The most bytes of a line. Only the end of a longer line is shown.
 const LONGEST: usize = 4096;
 
 /// Returns the last line that is not blank, without the white space around it.

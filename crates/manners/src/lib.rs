@@ -1,4 +1,4 @@
-//! What all tools share on the command line, so anyone who knows one tool knows them all.
+//! What all tools share on the command line: messages, exit status, output formats, progress bar, suggestions.
 
 mod color;
 mod duration;

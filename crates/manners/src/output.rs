@@ -1,10 +1,10 @@
-//! Output options and modes: a table on a terminal, JSON lines in a pipe or file.
+//! `--output` and other output options: a table for people, JSON lines for programs.
 
 use crate::color::Color;
 use crate::sort::SortArgs;
 use std::io::{self, IsTerminal};
 
-/// The output options of a tool that has an order of its own.
+/// The output options of a tool that has its own order.
 #[derive(clap::Args, Clone, Debug)]
 pub struct FormatArgs {
     /// Output format
@@ -56,7 +56,7 @@ pub enum Format {
     Tsv,
 }
 
-/// A format once `auto` is decided.
+/// A format after `auto` was resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputMode {
     Json,
@@ -74,7 +74,7 @@ impl OutputMode {
 }
 
 impl FormatArgs {
-    /// `on_terminal` is what `auto` means on a terminal.
+    /// Returns the format. `on_terminal` is what `auto` means on a terminal.
     pub fn mode(&self, on_terminal: OutputMode) -> OutputMode {
         self.mode_for(on_terminal, io::stdout().is_terminal())
     }
@@ -93,7 +93,7 @@ impl FormatArgs {
         }
     }
 
-    /// Returns whether the user has left it to the tool how results are written.
+    /// Returns whether the user has given no format.
     pub fn is_auto(&self) -> bool {
         self.output == Format::Auto && !self.names && self.columns.is_empty()
     }

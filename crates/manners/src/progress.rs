@@ -1,4 +1,4 @@
-//! The progress bar's terminal.
+//! The progress bar on stderr.
 
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, TermLike, WeakProgressBar};
@@ -8,18 +8,18 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Columns at the right that the bar leaves free. A terminal writes `^C` where the cursor stands, and in the last
-/// column that would start a new line, where the bar is drawn a second time.
+/// Columns at the right that the bar leaves free. The terminal prints `^C` at the cursor. In the last column that would
+/// start a new line, and the bar would be drawn twice.
 const MARGIN: u16 = 4;
-/// Drawings a second, at most.
+/// How often the bar is drawn in a second, at most.
 const RATE: u8 = 20;
-/// How long a terminal may take to clear the bar.
+/// The time limit for a terminal to clear the bar.
 const CLEARING: Duration = Duration::from_millis(200);
 
 /// The bar that is shown.
 static SHOWN: Mutex<Option<WeakProgressBar>> = Mutex::new(None);
 
-/// Returns stderr for a bar; hidden where that is not a terminal.
+/// Returns stderr for a bar. The bar is hidden if stderr is not a terminal.
 pub(crate) fn bar_target() -> ProgressDrawTarget {
     let term = Term::buffered_stderr();
     if term.is_term() && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb") {
@@ -34,7 +34,7 @@ pub(crate) fn show(bar: &ProgressBar) {
     *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.downgrade());
 }
 
-/// Clears the bar, unless its terminal takes no more.
+/// Clears the bar, unless its terminal is blocked.
 pub(crate) fn clear_bar() {
     let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(bar) = shown.and_then(|bar| bar.upgrade()) else { return };
@@ -46,7 +46,7 @@ pub(crate) fn clear_bar() {
     let _ = is_cleared.recv_timeout(CLEARING);
 }
 
-/// A terminal that says that it is narrower than it is.
+/// A terminal that reports a smaller width.
 #[derive(Debug)]
 struct BarTerminal(Term);
 

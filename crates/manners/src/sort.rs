@@ -1,4 +1,4 @@
-//! `--sort`: the keys, and how rows compare by them.
+//! `--sort`: its keys, and the order of rows.
 
 use crate::field::{Lookup, value_at};
 use cerveza_record::{Value, natural_cmp};
@@ -30,7 +30,7 @@ fn parse_key(text: &str) -> Result<SortKey, String> {
     }
 }
 
-/// What a row is sorted by, for each key.
+/// The values that a row is sorted by.
 pub(crate) type SortValues = Vec<SortValue>;
 
 pub(crate) enum SortValue {
@@ -62,7 +62,7 @@ impl SortValue {
         }
     }
 
-    /// Numbers come before text, and what is missing comes last in either direction.
+    /// Numbers come before text. Missing values come last in both directions.
     fn compare(&self, other: &SortValue, is_descending: bool) -> Ordering {
         let order = match (self, other) {
             (SortValue::Missing, SortValue::Missing) => Ordering::Equal,
@@ -77,7 +77,7 @@ impl SortValue {
     }
 }
 
-/// Returns the number that a text is, as tags have them: digits with a sign and a point at most.
+/// Parses a number as in a tag: digits, with an optional sign and point.
 fn number_in(text: &str) -> Option<f64> {
     let is_digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
     text.parse().ok().filter(|_| text.bytes().all(is_digit))

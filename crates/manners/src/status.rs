@@ -1,37 +1,37 @@
-//! The exit status as a type: every tool ends with one of these.
+//! The exit status of a tool.
 
 use std::process::ExitCode;
 
-/// How a run ended. The order is that of gravity: of several hosts the gravest decides (`max`).
+/// How a run ended, in the order of severity: the worst host decides (`max`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// All done.
     Done,
-    /// Done, but the answer is no for some host.
+    /// Done, with a negative result for some host.
     No,
     /// Some hosts or regions could not be reached or changed.
     Unreached,
     /// Wrong usage, bad input, or nothing could be done.
     Usage,
-    /// Ended by a signal. The code is that of Ctrl-C (128 + SIGINT, as shells count).
+    /// Ended by a signal. The code is that of Ctrl-C: 128 + SIGINT, as in a shell.
     Interrupted,
 }
 
 impl Status {
-    /// Every status with its line in the man pages, by code.
+    /// All statuses by code, with their description in the man pages.
     pub const ALL: [(Status, &'static str); 5] = [
-        (Status::Done, "All done."),
+        (Status::Done, "Everything was done."),
         (
             Status::No,
-            "Done, and the answer is no: a remote command failed, nothing matched under --fail-empty, or --check found \
-             something wrong.",
+            "Done, with a negative result: a remote command failed, nothing matched with --fail-empty, or --check found a \
+             problem.",
         ),
-        (Status::Usage, "Wrong usage, bad input, or nothing could be done."),
+        (Status::Usage, "Wrong usage or bad input, or nothing could be done."),
         (Status::Unreached, "Some hosts or regions could not be reached or changed."),
         (
             Status::Interrupted,
-            "Interrupted: what was under way is finished or given up, each host has come out, and the tool has died of \
-             the signal, so a shell's loop ends too. After SIGTERM a shell says 143, and after SIGHUP 129.",
+            "Interrupted by a signal. Every host was written, and the tool died of the signal, so a loop in a shell ends \
+             too. After SIGTERM the status is 143, and after SIGHUP 129.",
         ),
     ];
 

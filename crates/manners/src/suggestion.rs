@@ -4,8 +4,8 @@ use cerveza_record::Value;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use strsim::osa_distance;
 
-/// Returns a hint for a user who wrote this unknown option or value, if the tool can guess what was wanted: the option
-/// that another tool has under this name, or the action that EC2 calls otherwise.
+/// Returns what to tell a user who wrote this unknown option or value, if the tool knows what was wanted: the option
+/// with this name in another tool, or the action that EC2 names differently.
 pub type Hint = fn(&str) -> Option<String>;
 
 /// Options that skip a question or a check, or overwrite something. A typo must not lead a user to them.
@@ -52,8 +52,8 @@ pub fn keys_of<'a>(pairs: impl Iterator<Item = (&'a str, Value)>) -> Vec<String>
     keys
 }
 
-/// Adds to clap's error for an unknown option or a wrong value the tool's hint, else the option that was misspelt. clap
-/// lists the possible values itself, so a value gets no suggestion: each action does something else to a host.
+/// Adds a suggestion to clap's error for an unknown option or a wrong value: the tool's hint, else the option that was
+/// misspelt. A wrong value gets no suggestion, because each action does something else to a host. clap lists the values.
 pub(crate) fn suggest(error: &mut clap::Error, mut command: clap::Command, hint: Hint) {
     let unknown = match error.kind() {
         ErrorKind::UnknownArgument => ContextKind::InvalidArg,

@@ -1,4 +1,4 @@
-//! Records as a table for people: one line each, as wide as the terminal at most.
+//! Lays out records as a table for people: one line for each record, not wider than the terminal.
 
 use crate::color::color_of;
 use crate::columns;
@@ -7,21 +7,21 @@ use cerveza_record::Value;
 use console::Term;
 use std::borrow::Cow;
 
-/// One line of a table: the texts of its cells, empty for what is missing, and which of them are bold.
+/// One line of a table: the texts of its cells, and which of them are bold. A missing value is empty.
 #[derive(Clone, Debug, Default)]
 pub struct TableRow {
     pub cells: Vec<String>,
     pub bold: Vec<bool>,
 }
 
-/// How a table is laid out.
+/// The layout of a table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TableStyle {
     /// The width that lines must not exceed.
     pub width: Option<usize>,
     pub has_color: bool,
     pub has_header: bool,
-    /// The user has named the columns: all of them are shown, and repeat what others show.
+    /// The user has named the columns. All of them are shown, even if they repeat others.
     pub is_chosen: bool,
     /// Keys of columns that are left out, the first one first, when a line gets too long.
     pub optional: &'static [&'static str],
@@ -43,7 +43,7 @@ const GAP: usize = 2;
 /// Text is cut to this many columns before a whole column is left out, and then to fewer.
 const FLOORS: [usize; 3] = [24, 8, 1];
 
-/// Returns the lines of a table; none for no rows.
+/// Returns the lines of a table. Without rows there are no lines.
 pub(crate) fn table_lines(fields: &[Field], rows: &[TableRow], style: &TableStyle) -> Vec<String> {
     if rows.is_empty() {
         return Vec::new();
@@ -90,7 +90,7 @@ pub fn table(headers: &[&str], rows: impl Iterator<Item = Vec<Option<Value>>>) -
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
-/// `-` for what is missing.
+/// Returns `-` for a missing value.
 fn text_of(cell: &str) -> &str {
     if cell.is_empty() { "-" } else { cell }
 }
@@ -110,7 +110,7 @@ fn layout(fields: &[Field], rows: &[TableRow], style: &TableStyle) -> Vec<(usize
         (0..fields.len()).filter(is_shown).map(|index| (index, width_of(index))).collect();
     let Some(most) = style.width else { return shown };
     let is_whole = |index: usize| is_kept_whole(&fields[index].path);
-    // A host without a name goes by the id of its instance.
+    // The name of a host without a Name tag is the id of its instance.
     let ids =
         |index: usize| rows.iter().map(move |row| row.cells[index].as_str()).filter(|cell| is_id(cell)).map(str::len);
     let least: Vec<usize> = (0..fields.len()).map(|index| ids(index).max().unwrap_or_default()).collect();
@@ -141,7 +141,7 @@ fn total(shown: &[(usize, usize)]) -> usize {
     shown.iter().map(|(_, width)| width + GAP).sum::<usize>().saturating_sub(GAP)
 }
 
-/// Makes the widest column that may be narrower so, one column of the terminal at a time, until the line fits.
+/// Makes the widest column narrower, one character at a time, until the line fits.
 fn shrink(shown: &mut [(usize, usize)], most: usize, floor: usize, may: impl Fn(usize, usize) -> bool) {
     while total(shown) > most {
         let widest = shown.iter_mut().filter(|(index, width)| *width > floor && may(*index, *width));
@@ -150,7 +150,7 @@ fn shrink(shown: &mut [(usize, usize)], most: usize, floor: usize, may: impl Fn(
     }
 }
 
-/// Returns whether a cell is never cut: a part of an id, an address or a zone is of no use.
+/// Returns whether a cell is never cut, because a part of an id, an address or a zone is useless.
 fn is_kept_whole(path: &str) -> bool {
     path.ends_with("_id") || path.ends_with("_ip") || matches!(path, "zone" | "state" | "status" | "action" | "age")
 }
@@ -171,8 +171,8 @@ fn cut(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(if width == 0 { String::new() } else { format!("{}…", &text[..end]) })
 }
 
-/// Returns the width that a table on stdout may have: COLUMNS, else the terminal's. None in a pipe, so nothing is cut
-/// there.
+/// Returns the width of a table on stdout: COLUMNS, else the width of the terminal. In a pipe there is none, so nothing is
+/// cut.
 pub(crate) fn stdout_width(on_terminal: bool) -> Option<usize> {
     let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
     set.filter(|width| *width > 0).or_else(|| on_terminal.then(|| Term::stdout().size().1.into()))

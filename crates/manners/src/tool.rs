@@ -1,4 +1,4 @@
-//! Runs a tool: reads its arguments, writes its messages to stderr, and ends with its exit status.
+//! Runs a tool: parses its arguments, prints its messages on stderr, and sets the exit status.
 
 use crate::progress::{bar_target, show};
 use crate::signals::die_interrupted;
@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Writes messages to stderr with the tool's name. stdout is only for results.
+/// Prints messages on stderr with the tool's name. stdout has only results.
 #[derive(Clone, Copy, Debug)]
 pub struct Tool {
     pub name: &'static str,
@@ -26,14 +26,14 @@ pub struct ProgressArgs {
 }
 
 impl ProgressArgs {
-    /// Returns a bar on stderr that counts to `total`; hidden where stderr is not a terminal.
+    /// Returns a bar on stderr that counts to `total`. It is hidden if stderr is not a terminal.
     pub fn bar(&self, total: u64, doing: &'static str) -> ProgressBar {
         let target = if self.no_progress { ProgressDrawTarget::hidden() } else { bar_target() };
         let style = ProgressStyle::with_template("{msg} {pos}/{len} [{wide_bar}] {elapsed_precise}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style).with_message(doing);
         if !bar.is_hidden() {
-            // The clock goes on where nothing else happens.
+            // Draw the clock even if nothing else changes.
             bar.enable_steady_tick(TICK);
             show(&bar);
         }
@@ -41,7 +41,7 @@ impl ProgressArgs {
     }
 }
 
-/// How often a bar is drawn again.
+/// The time between two drawings of a bar.
 const TICK: Duration = Duration::from_millis(250);
 
 /// Runs a tool: the one place where a failure becomes a message and an exit status. Everything in `main.rs` is this.
@@ -65,10 +65,10 @@ pub fn main<A: Parser>(name: &'static str, hint: Hint, run: fn(&A, &Tool) -> Res
     status.into()
 }
 
-/// Help and version go to stdout and are not errors. All else is wrong usage, in the form of all our messages.
+/// Prints help and version to stdout, without an error. Everything else is wrong usage, printed like our other messages.
 fn usage(tool: &Tool, error: &clap::Error, hint: Hint) -> ExitCode {
     if !error.use_stderr() {
-        // To pssh(1) users -h is a file of hosts: help and success would look as if the command had been run.
+        // In pssh(1), -h takes a file of hosts. Help and exit status 0 would look as if the command had run.
         if std::env::args().rev().skip(1).any(|word| word == "-h") {
             write_message(tool.name, "-h asks for help; with words after it nothing is done");
             hint("-h").iter().for_each(|hint| write_message(tool.name, hint));
@@ -89,17 +89,17 @@ fn usage(tool: &Tool, error: &clap::Error, hint: Hint) -> ExitCode {
 }
 
 impl Tool {
-    /// A warning or a note: the run goes on.
+    /// Prints a warning. The run continues.
     pub fn warn(&self, message: impl AsRef<str>) {
         write_message(self.name, message.as_ref());
     }
 
-    /// The one closing line of a tool that acted on hosts.
+    /// Prints the closing line of a tool that acted on hosts.
     pub fn summary(&self, message: impl AsRef<str>) {
         write_message(self.name, message.as_ref());
     }
 
-    /// Says what went wrong and what to do next. A closed pipe is not spoken of.
+    /// Prints the message and the hint of a failure. Prints nothing for a closed pipe.
     pub fn failure(&self, failure: &Failure) {
         if failure.is_closed_pipe() {
             return;

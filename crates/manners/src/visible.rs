@@ -1,11 +1,11 @@
-//! Makes foreign text (tags, remote output, file names) safe to show on a terminal.
+//! Makes text from outside (tags, remote output, file names) safe to show on a terminal.
 
 use cerveza_record::is_hidden;
 use std::borrow::Cow;
 use unicode_width::UnicodeWidthStr;
 
-/// Makes visible what would move a terminal's cursor, change its state or reorder its text: control characters
-/// (C0, DEL, C1), line separators and bidirectional controls come out as Rust-like escapes (`\n`, `\u{1b}`).
+/// Escapes what would move a terminal's cursor, change its state or reorder its text: control characters (C0, DEL, C1),
+/// line separators and bidirectional controls. The escapes are like those of Rust (`\n`, `\u{1b}`).
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {
         return Cow::Borrowed(text);
@@ -21,7 +21,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Makes text of many lines visible: without the escape sequences of colours, each line ended by a newline.
+/// Escapes text of many lines. Removes colours, and ends each line with a newline.
 pub fn visible_lines(text: &str) -> String {
     let text = console::strip_ansi_codes(text);
     text.lines().map(|line| visible(&line.trim_end_matches('\r').replace('\t', "    ")).into_owned() + "\n").collect()
@@ -32,10 +32,10 @@ pub fn columns(text: &str) -> usize {
     text.width()
 }
 
-/// A longer word without a blank or a comma is not written for people.
+/// The longest word. A longer one without a blank or a comma is not for people to read.
 const LONGEST_WORD: usize = 200;
 
-/// Returns whether a word is an opaque token, as those that AWS encodes messages in.
+/// Returns whether a word is an opaque token, such as AWS's encoded messages.
 pub fn is_opaque(word: &str) -> bool {
     word.len() > LONGEST_WORD && word.bytes().all(is_of_token)
 }

@@ -14,7 +14,7 @@ pub fn matches_pattern<P, C>(
     fits: impl Fn(&P, &C) -> bool,
 ) -> bool {
     let (mut part, mut at) = (0, 0);
-    // Where to go on if a part does not fit: the last star then stands for one more character.
+    // Where to continue if a part does not match: the last star then stands for one more character.
     let mut last_star: Option<(usize, usize)> = None;
     while at < text.len() {
         match pattern.get(part) {

@@ -8,12 +8,12 @@ use cerveza_record::{Record, Value, escape_hidden, printed_name};
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::time::SystemTime;
 
-/// Writes records in one mode, each as it comes unless all are needed first: for a table, and to sort them.
+/// Writes records in one format. Each is written as it comes, unless all are needed first, for a table or to sort them.
 pub struct RecordWriter<W: Write> {
     out: W,
     tool: Tool,
     mode: OutputMode,
-    /// Then JSON escapes all control characters, not only those of C0.
+    /// Escape more than JSON does, because a terminal obeys more than C0.
     on_terminal: bool,
     fields: Vec<Field>,
     style: TableStyle,
@@ -54,7 +54,7 @@ impl OutputArgs {
 }
 
 impl<W: Write> RecordWriter<W> {
-    /// Writes to a file, as it would to a pipe.
+    /// Writes to a file, like to a pipe.
     pub fn new(out: W, args: &FormatArgs, mode: OutputMode, columns: &[Column], tool: &Tool) -> Self {
         let is_chosen = !args.columns.is_empty();
         RecordWriter {
@@ -72,7 +72,7 @@ impl<W: Write> RecordWriter<W> {
         }
     }
 
-    /// Writes what ends on stdout: fitted to its terminal, if it is one.
+    /// Writes to stdout. On a terminal, tables fit its width.
     pub fn on_stdout(mut self, args: &FormatArgs) -> Self {
         self.on_terminal = io::stdout().is_terminal();
         // Columns that the user names are for reading and copying: they are as wide as they need.
@@ -200,12 +200,12 @@ impl<W: Write> RecordWriter<W> {
         written.map_err(|error| Failure::stdout(&error))
     }
 
-    /// Hands what was written so far to the reader: for records that come seconds apart.
+    /// Flushes what was written so far, for records that come seconds apart.
     pub fn flush(&mut self) -> Result<()> {
         self.out.flush().map_err(|error| Failure::stdout(&error))
     }
 
-    /// Writes what was held, and flushes. Nothing is on its way before this returned.
+    /// Writes everything, and flushes.
     pub fn finish(mut self) -> Result<()> {
         self.write_held()?;
         self.flush()
@@ -249,12 +249,12 @@ impl<W: Write> RecordWriter<W> {
 }
 
 impl RecordWriter<Vec<u8>> {
-    /// Takes the text that was written so far.
+    /// Returns the text that was written so far, and removes it.
     pub fn take_text(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
     }
 
-    /// As [`RecordWriter::finish`], and returns the text.
+    /// Like [`RecordWriter::finish`], and returns the text.
     pub fn into_text(mut self) -> Vec<u8> {
         // Memory takes all that is written to it.
         let _ = self.write_held();
@@ -262,7 +262,7 @@ impl RecordWriter<Vec<u8>> {
     }
 }
 
-/// The paths that the user has named. One that no record has is probably a slip.
+/// The paths that the user has named. A path that no record has is probably a typo.
 struct Paths {
     unseen: Vec<String>,
     /// The keys of the first record, with those of its tags.

@@ -2,8 +2,8 @@
 //!
 //! A line of input is a record (it starts with `{`), text (a name or an expression), blank, or a `#` comment. A name
 //! that would read as something else is printed and read in double quotes.
-//! What a tool does not know of a record passes through it unchanged and in order: keys keep their place, numbers
-//! their spelling (`1.0`, `1e3`, integers beyond 64 bits).
+//! Keys that a tool does not know are passed on unchanged and in order. Numbers keep their spelling (`1.0`, `1e3`, integers
+//! beyond 64 bits).
 
 mod lines;
 mod name;

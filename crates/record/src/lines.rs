@@ -1,16 +1,16 @@
-//! Reads input to its end, and divides it into records and text line by line.
+//! Reads input line by line. Each line is a record or text.
 
 use crate::{Record, RecordError, unquoted};
 use std::fmt;
 use std::io::{self, BufRead, Read};
 
-/// In bytes. Some megabytes of remote output in a record are usual; /dev/zero is a slip.
+/// The longest line, in bytes. Records with some megabytes of remote output are usual; /dev/zero is a mistake.
 const LONGEST: usize = 256 << 20;
 
-/// So much is read before the length of a line is looked at, in bytes.
+/// How many bytes are read before the length of a line is checked.
 const CHUNK: u64 = 1 << 20;
 
-/// What one line of input holds.
+/// The content of one line of input.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item<'a> {
     Record(Record),

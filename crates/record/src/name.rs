@@ -1,5 +1,5 @@
-//! A host's name as text: an ordinary one as it is, any other in double quotes, as a JSON string. Tools print names in
-//! this form and read them back as the same names.
+//! Prints and reads host names: bare, or in double quotes as a JSON string if needed. Tools read a printed name back as
+//! the same name.
 
 use crate::record::reason;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Reads records in part: only the keys that are wanted are kept.
+//! Reads only the wanted keys of a record.
 
 use crate::record::{host_of, json_error};
 use crate::{Record, RecordError};

@@ -1,20 +1,20 @@
-//! What became of a command on many hosts, for tools that run one: outcomes and records, captured output, display, and
-//! rollouts in batches. Nothing here says how a host is reached.
+//! The results of a command on many hosts: outcomes and records, captured output, display, and rollouts in batches. Nothing
+//! here depends on how a host is reached.
 //!
 //! A tool uses it like this:
 //!
 //! 1. Its clap definition flattens [`DisplayArgs`] (`--group`, `--lines`, `--max-output`, ...) and [`RolloutArgs`]
 //!    (`--batch`, `--max-fail`, ...).
-//! 2. A [`Rollout`] says which hosts may begin. It gets the [`Mark`] of each host that is done, and says if too many
-//!    have failed.
+//! 2. A [`Rollout`] says which hosts may begin. It gets the [`Mark`] of each finished host, and says whether too
+//!    many have failed.
 //! 3. What a host prints goes to its [`HostSink`], which captures it, writes the files of `--outdir`, and sends lines to
-//!    the [`OutputQueue`] where they are shown as they come.
+//!    the [`OutputQueue`] if they are shown as they arrive.
 //! 4. The tool makes an [`Outcome`] for each host, and passes it to [`OutputQueue::done`].
 //! 5. One thread runs [`write_results`]. It takes output and outcomes from the queue, and a [`Renderer`] writes them, so
 //!    a slow reader of our own output never delays a host. [`Summary`] has the closing line and the exit status.
 //!
-//! [`HostStatus`] and [`Phase`] name all that any tool reports, so readers of records have one list. A tool uses those
-//! that apply to it.
+//! [`HostStatus`] and [`Phase`] have the values of all tools, so records are read the same way. A tool uses those that apply
+//! to it.
 
 mod display;
 mod lock;

@@ -1,5 +1,5 @@
-//! Locks a mutex and ignores poison. What these mutexes hold is consistent between any two steps, so a panic in one
-//! host's thread does not cost other hosts their records.
+//! Locks a mutex and ignores poison. The data in these mutexes is always consistent, so after a panic in one host's thread
+//! the other hosts still get their records.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -171,7 +171,7 @@ fn hosts(count: usize) -> String {
     }
 }
 
-/// Divides hosts into batches of at least one host. A percentage is one of all hosts, not of those that are left.
+/// Divides hosts into batches of at least one host. A percentage counts all hosts, not the remaining ones.
 pub fn batches(hosts: usize, sizes: &[Share]) -> Vec<Range<usize>> {
     let mut batches = Vec::new();
     let mut from = 0;

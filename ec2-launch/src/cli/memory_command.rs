@@ -30,7 +30,7 @@ pub struct MemoryArgs {
 }
 
 const PERMISSION: &str =
-    "--forget takes the permissions ssm:GetParameters and ssm:DeleteParameters on parameter/cerveza/hosts/*";
+    "--forget needs the permissions ssm:GetParameters and ssm:DeleteParameters on parameter/cerveza/hosts/*";
 
 const COLUMNS: [Column; 4] = [
     Column { header: "HOST", key: "host" },

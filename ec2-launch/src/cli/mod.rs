@@ -235,7 +235,8 @@ fn warn_once(warnings: &[String], tool: &Tool) {
 fn launch_time(steps: &[Step]) -> Option<String> {
     let launches = steps.iter().filter(|step| matches!(step.todo, Ok(Todo::Launch(_)))).count();
     let time = time_for("RunInstances", launches);
-    let text = || format!("EC2's request limits allow these {launches} launches in {} s", time.as_secs_f64().ceil());
+    let text =
+        || format!("these {launches} launches take {} s because of EC2's request limits", time.as_secs_f64().ceil());
     (!time.is_zero()).then(text)
 }
 

@@ -106,7 +106,7 @@ pub async fn tag_volumes(ec2: &Ec2, acted: &mut [Acted], places: &[&[Place]]) {
 
 fn not_tagged(failure: Failure, volume: &str) -> Failure {
     let is_hinted = failure.hint.is_some();
-    let failure = failure.within(format!("it runs, but its volume {volume} lacks the tags of its place"));
+    let failure = failure.within(format!("it runs, but its volume {volume} lacks the tags for its position"));
     if is_hinted { failure } else { failure.hint("run the same command again before the instance is terminated") }
 }
 

@@ -34,7 +34,7 @@ pub fn is_same_device(one: &str, other: &str) -> bool {
 pub fn described(volume: &EbsVolume) -> String {
     let place = match (volume.tag(SET_TAG), volume.tag(POSITION_TAG)) {
         (Some(set), position) => format!("{} of {set}", position.unwrap_or("?")),
-        (None, _) => device(volume).unwrap_or("not tagged with a place").to_string(),
+        (None, _) => device(volume).unwrap_or("not tagged with its position").to_string(),
     };
     format!("{} ({place})", volume.id)
 }

@@ -49,7 +49,7 @@ impl Disks {
             (Some(zone), Some(given)) if zone != given => {
                 let ids: Vec<String> = self.volume_ids().into_values().collect();
                 let why = format!("its volumes {} are in {zone}, not in {given}", ids.join(", "));
-                Err(Failure::usage(why).hint("launch it where its volumes are: leave out the zone"))
+                Err(Failure::usage(why).hint("leave out the zone, and it is launched where its volumes are"))
             }
             _ => Ok(()),
         }
@@ -87,7 +87,7 @@ pub fn for_launch(host: &str, sets: &[VolumeSet], known: &HostVolumes, region: &
         let each: Vec<String> =
             zones.iter().map(|(zone, volumes)| format!("{} in {zone}", listed(volumes.iter().copied()))).collect();
         return Err(Failure::unreached(format!("its volumes are in several zones: {}", each.join("; ")))
-            .hint("an instance can use volumes of its own zone alone: move them by snapshots"));
+            .hint("an instance can only use volumes of its own zone: move them with snapshots"));
     }
     Ok(Disks { places, zone: zones.into_keys().next() })
 }
@@ -210,7 +210,7 @@ fn find_set<'a>(host: &str, set: &VolumeSet, known: &'a HostVolumes) -> Result<V
     let others: Vec<&EbsVolume> = known.volumes.iter().filter(is_other_size).collect();
     if !others.is_empty() {
         let (count, set) = (places.len(), &set.name);
-        let why = format!("{} do not fit the set {set:?} of the profile, which has {count} volumes", listed(others));
+        let why = format!("{} are not {count} volumes, as the set {set:?} of the profile has", listed(others));
         return Err(Failure::unreached(why).hint(START_ANEW));
     }
     let missing: Vec<&str> = places
@@ -228,8 +228,8 @@ fn find_set<'a>(host: &str, set: &VolumeSet, known: &'a HostVolumes) -> Result<V
     Ok(found)
 }
 
-const START_ANEW: &str = "nothing is created in place of a volume that had data: give the missing ones their tags (Name, \
-                          `volume set`, `volume position`), or remove the tag Name of those that are left to start anew";
+const START_ANEW: &str = "volumes are not replaced, because they may have data: give the missing ones their tags (Name, \
+                          `volume set`, `volume position`), or remove the tag Name from the others to start with new volumes";
 
 fn candidates<'a>(host: &str, place: &Place, known: &'a HostVolumes) -> Vec<&'a EbsVolume> {
     let fits = |volume: &&EbsVolume| volume.tag("Name") == Some(host) && is_kept(volume) && belongs(volume, place);
@@ -252,7 +252,7 @@ fn volume_by_id<'a>(id: &str, known: &'a HostVolumes, region: &str) -> Result<&'
 fn check_free(volume: &EbsVolume, instance: Option<&str>, known: &HostVolumes) -> Result<()> {
     if let Some(holder) = volume.live_holder(instance, &known.holders) {
         return Err(Failure::unreached(format!("its volume {} is in use by {holder}", described(volume)))
-            .hint("a volume is not taken from an instance that has it: detach it first"));
+            .hint("ec2-launch does not take a volume away from an instance: detach it first"));
     }
     match volume.state.as_str() {
         "available" | "in-use" | "creating" => Ok(()),
@@ -282,9 +282,9 @@ fn refuse_leftovers(
     if leftovers.is_empty() {
         return Ok(());
     }
-    let why = format!("it has kept volumes of no set of the profile: {}", listed(leftovers));
+    let why = format!("it has kept volumes that belong to no set of the profile: {}", listed(leftovers));
     Err(Failure::unreached(why).hint(format!(
-        "the set {:?} is not created beside them: give them their tags (`volume set`, `volume position`), or remove their \
+        "so the set {:?} is not created: give them the tags of their set (`volume set`, `volume position`), or remove their \
          tag Name",
         created.name
     )))

@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
         if values.contains_key("delete on termination") {
             let written = |pair: &&&Pair| pair.key.text().is_some_and(|key| canonical(key) == "keep");
             if let Some(pair) = pairs.iter().find(written) {
-                let message = "keep: it says the opposite of delete on termination: give one of them".to_string();
+                let message = "keep: it contradicts delete on termination; use one of them".to_string();
                 self.refuse(&pair.key, message);
             }
         } else if let Some(keep) = keep.as_bool() {

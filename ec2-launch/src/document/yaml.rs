@@ -244,7 +244,7 @@ fn pairs(items: Vec<Node>) -> Result<Vec<Pair>, YamlError> {
         };
         for part in parts {
             let Content::Mapping(pairs) = part.content else {
-                let message = "<<: expected keys with values, as *NAME of an anchor &NAME".to_string();
+                let message = "<<: expected an alias *NAME of an anchor &NAME with keys and values".to_string();
                 return Err(YamlError { position: part.position, message });
             };
             merged.extend(pairs.into_iter().map(|pair| Pair { is_merged: true, ..pair }));
@@ -318,7 +318,7 @@ mod tests {
         let root = roots("a: &x {b: 1, c: 2}\nd: *x\ne:\n  <<: [*x, {c: 3}]\n  b: 4\n").remove(0);
         assert_eq!(shown(&root), "{a={b=1 c=2} d={b=1 c=2} e={b=4 <b=1 <c=2 <c=3}}");
         assert_eq!(refused("a: &x [*x]\n"), "1:8: an alias within its own anchor");
-        assert_eq!(refused("<<: 1\n"), "1:5: <<: expected keys with values, as *NAME of an anchor &NAME");
+        assert_eq!(refused("<<: 1\n"), "1:5: <<: expected an alias *NAME of an anchor &NAME with keys and values");
     }
 
     #[test]

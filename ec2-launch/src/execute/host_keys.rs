@@ -49,7 +49,7 @@ async fn find_keys(ec2: &Ec2, host: &Record, limit: &Limit) -> Result<Vec<String
             return Ok(keys);
         }
         if search.is_boot_finished() {
-            return Err(missing("cloud-init has finished and printed no host keys on the console"));
+            return Err(missing("cloud-init has finished without printing host keys on the console"));
         }
         if limit.is_over() {
             let within = limit.timeout_text();

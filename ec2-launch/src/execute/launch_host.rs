@@ -56,7 +56,7 @@ impl Attempts {
     }
 
     fn failure(self) -> Failure {
-        let last = self.last.unwrap_or_else(|| Failure::unreached("there is no request to launch it by"));
+        let last = self.last.unwrap_or_else(|| Failure::unreached("there is nothing to launch it from"));
         match self.failed.len() {
             0 | 1 => last,
             count => last.within(format!("all {count} instance types and zones were tried, the last one")),

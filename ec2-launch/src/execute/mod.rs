@@ -193,7 +193,7 @@ pub fn spare_address_warnings(acted: &[Acted]) -> Vec<String> {
         let (are, them) = if spare.len() == 1 { ("is", "it") } else { ("are", "them") };
         let (name, spare) = (host.record.host(), spare.join(", "));
         Some(format!(
-            "{name}: {spare} {are} allocated for it too, and free: a run that was killed has left {them}. \
+            "{name}: {spare} {are} allocated for it too and not in use: a killed run left {them}. \
              `aws ec2 release-address` releases {them}"
         ))
     };

@@ -51,7 +51,7 @@ pub async fn wait_for_ssh<F: Future<Output = Failure>>(
                 tokio::select! {
                     biased;
                     answered = wait_for_one(&address, port, slots, limit) => answered,
-                    failure = interrupted() => Err(failure.within("sshd was still waited for")),
+                    failure = interrupted() => Err(failure.within("still waiting for sshd")),
                 }
             }
             Err(failure) => Err(failure),
@@ -79,7 +79,7 @@ async fn wait_for_one(address: &str, port: u16, slots: &Semaphore, limit: &Limit
             let place = format!("{}:{port}", visible(address));
             let within = limit.timeout_text();
             return Err(Failure::unreached(format!("sshd on {place} did not answer within {within}: {why}")).hint(
-                "check that the security group lets this machine in, and choose the address with --address; or wait \
+                "check that the security group allows this machine, and select the address with --address; or wait \
                  longer with --timeout",
             ));
         }
@@ -93,7 +93,7 @@ async fn banner(address: &str, port: u16) -> Result<(), String> {
     let connected = timeout(ATTEMPT, TcpStream::connect((address, port))).await;
     let stream = connected.map_err(|_| "no connection in time".to_string())?.map_err(|error| words(&error))?;
     let read = timeout(ATTEMPT, read_banner(stream)).await;
-    read.map_err(|_| "it accepts connections and sends nothing".to_string())?
+    read.map_err(|_| "it accepts the connection but sends nothing".to_string())?
 }
 
 async fn read_banner(stream: TcpStream) -> Result<(), String> {
@@ -106,7 +106,7 @@ async fn read_banner(stream: TcpStream) -> Result<(), String> {
             Ok(0) => {
                 return Err(match first {
                     None => "it closed the connection".to_string(),
-                    Some(first) => format!("it is not an SSH server: it says {first:?}"),
+                    Some(first) => format!("it is not an SSH server: it sends {first:?}"),
                 });
             }
             // 1.99 is a server that speaks version 1 too (RFC 4253, section 5.1).
@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(said(b"welcome\r\nto us\r\nSSH-1.99-x\r\n").await, Ok(()));
         assert_eq!(said(b"").await, Err("it closed the connection".into()));
         let http = said(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
-        assert_eq!(http, Err("it is not an SSH server: it says \"HTTP/1.1 400 Bad Request\"".into()));
+        assert_eq!(http, Err("it is not an SSH server: it sends \"HTTP/1.1 400 Bad Request\"".into()));
         assert!(said(b"SSH-1.5-old\r\n").await.is_err());
     }
 

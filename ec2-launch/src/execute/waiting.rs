@@ -58,9 +58,7 @@ impl WaitingArgs {
     /// Refuses options that do not go together.
     pub fn check(&self) -> Result<()> {
         if self.host_keys && self.until() == Until::None {
-            return Err(Failure::usage(
-                "--host-keys reads the console of an instance that runs: leave out --wait none",
-            ));
+            return Err(Failure::usage("--host-keys needs running instances: leave out --wait none"));
         }
         if self.until() != Until::Ssh && self.address.is_some() {
             return Err(Failure::usage("--address goes with --wait ssh"));

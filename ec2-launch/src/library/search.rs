@@ -30,7 +30,7 @@ impl Library {
         };
         match (wanted.as_slice(), name) {
             ([number], _) => Ok(Found { path: path.to_path_buf(), number: *number }),
-            ([], None) => Err(Failure::usage(format!("{shown}: it has volume profiles alone"))),
+            ([], None) => Err(Failure::usage(format!("{shown}: it has only volume profiles"))),
             ([], Some(name)) => {
                 let failure = Failure::usage(format!("{shown}: it has no profile {name:?}"));
                 Err(match nearest(name, known.iter().copied()) {

@@ -51,7 +51,7 @@ impl Memory {
     /// Reads the document of a host.
     pub fn parse(text: &str) -> Result<Memory> {
         let is_object = serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object());
-        let unusable = |why: &str| Failure::unreached(format!("what is remembered is not usable: {why}"));
+        let unusable = |why: &str| Failure::unreached(format!("its memory cannot be used: {why}"));
         if is_object {
             serde_json::from_str(text).map_err(|error| unusable(&error.to_string()))
         } else {
@@ -187,7 +187,7 @@ fn given_tags(host: &Record, recipe: &Recipe) -> BTreeMap<String, String> {
 /// the profile is known by the tags of the last instance.
 pub fn label(profile: &str, digest: &str, since: &str) -> String {
     let known = match since.get(..10).unwrap_or(since) {
-        "" => "named by the tags of its last instance".to_string(),
+        "" => "found by the tags of its last instance".to_string(),
         day => format!("remembered since {day}"),
     };
     format!("{profile} ({}), {known}", short_digest(digest))
@@ -231,9 +231,9 @@ mod tests {
         assert_eq!(Memory::parse(&text), Ok(memory()));
         assert_eq!(Memory::parse(&text.replacen('{', r#"{"later":{"a":1},"#, 1)), Ok(memory()));
         let failure = Memory::parse("{}").unwrap_err();
-        assert!(failure.message.starts_with("what is remembered is not usable: missing field"), "{failure}");
+        assert!(failure.message.starts_with("its memory cannot be used: missing field"), "{failure}");
         let failure = Memory::parse("[]").unwrap_err();
-        assert_eq!(failure.message, "what is remembered is not usable: it is not a JSON object");
+        assert_eq!(failure.message, "its memory cannot be used: it is not a JSON object");
     }
 
     #[test]

@@ -73,8 +73,8 @@ impl Recalled {
             Recalled::Nothing | Recalled::Unknown(_) => return Ok(()),
         };
         if memory.user_data.is_some() && host.str("user_data").is_none() {
-            return Err(Failure::usage("its user-data came with its record, and is not remembered")
-                .hint("give its record again, as in `mkuserdata --per-host ... | ec2-launch -`"));
+            return Err(Failure::usage("its user-data was in its record, and is not remembered")
+                .hint("send its record again, as in `mkuserdata --per-host ... | ec2-launch -`"));
         }
         memory.apply(host);
         host.set("remembered", memory.remembered_note());
@@ -83,14 +83,13 @@ impl Recalled {
 
     /// Returns why a host without an instance and a profile is not launched. `absent` is the failure that says so.
     pub fn refusal(&self, absent: Failure) -> Failure {
-        const HINT: &str = "give --profile to launch it by, or the --region that it is in";
+        const HINT: &str = "use --profile to launch it, or --region if it is in another region";
         match self {
             Recalled::Memory { recipe: Err(failure), .. } | Recalled::Tags { recipe: Err(failure), .. } => {
                 failure.clone()
             }
             Recalled::Unknown(failure) => {
-                let why =
-                    format!("{}, and what is remembered of it cannot be read: {}", absent.message, failure.message);
+                let why = format!("{}, and its memory cannot be read: {}", absent.message, failure.message);
                 Failure::unreached(why).hint(HINT)
             }
             _ => absent.hint(HINT),
@@ -175,13 +174,13 @@ pub fn launch_notes(hosts: &[Acted], dry_run: bool) -> Vec<String> {
         let text = |key: &str| remembered[key].as_str().unwrap_or_default().to_string();
         let label = label(&text("profile"), &text("digest"), &text("since"));
         let done = if dry_run { "to be launched" } else { "launched" };
-        notes.entry(format!("{done} as remembered: profile {label}")).or_default().push(host.record.host());
+        notes.entry(format!("{done} from memory: profile {label}")).or_default().push(host.record.host());
     }
     notes.into_iter().map(|(note, hosts)| format!("{}: {note}", fold(hosts))).collect()
 }
 
-pub const PERMISSIONS: &str = "ec2-launch remembers hosts with the permissions ssm:GetParameters and ssm:PutParameter on \
-                           parameter/cerveza/hosts/*; --no-remember leaves that out";
+pub const PERMISSIONS: &str = "to remember hosts, ec2-launch needs the permissions ssm:GetParameters and ssm:PutParameter on \
+                           parameter/cerveza/hosts/*; use --no-remember to do without";
 
 /// Reads what is remembered of the hosts. `region` is that of hosts without one of their own.
 pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, args: &CommandLine<'_>) -> Recall {
@@ -219,9 +218,9 @@ pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, 
     let unread = failures.into_iter().map(|(why, hosts)| {
         if denied {
             // It is the same for all hosts.
-            format!("nothing is recalled or remembered: {why}")
+            format!("memory is not used: {why}")
         } else {
-            format!("{}: not recalled: {why}", fold(hosts))
+            format!("{}: memory cannot be read: {why}", fold(hosts))
         }
     });
     recall.warnings.splice(0..0, unread.collect::<Vec<_>>());

@@ -116,10 +116,10 @@ impl<'a> RecipeReader<'a> {
 /// Returns the profile that the tags of an instance name, as it was when the instance was launched.
 fn tagged_file(name: &str, digest: &str) -> Result<ProfileFile> {
     let refused = |what: &str| {
-        let why = format!("its last instance was launched by the profile {name} ({digest}), {what}");
-        Failure::unreached(why).hint("give --profile to launch it by")
+        let why = format!("its last instance was launched from the profile {name} ({digest}), {what}");
+        Failure::unreached(why).hint("use --profile to launch it")
     };
-    let file = profile_named(name).ok_or_else(|| refused("which is not in the folders of profiles here"))?;
+    let file = profile_named(name).ok_or_else(|| refused("which is not in the folders of profiles"))?;
     if digest_tag(&file) == digest { Ok(file) } else { Err(refused("which has changed since")) }
 }
 
@@ -158,8 +158,8 @@ fn remembered_file(memory: &Memory) -> Result<ProfileFile> {
     }
     let changed = names(&best).find(|(what, name)| is_outside(name) && !is_as_remembered(&best, what, name, memory));
     if let Some((what, file)) = changed {
-        return Err(Failure::usage(format!("{shown}: the {what} {file} is not the file that it was"))
-            .hint(format!("look at it, and give --profile {name}")));
+        return Err(Failure::usage(format!("{shown}: the {what} {file} has changed"))
+            .hint(format!("check it, and use --profile {name}")));
     }
     Ok(best)
 }

@@ -71,10 +71,10 @@ impl Needs {
     /// Returns why the instance must run, if it must.
     pub fn running(&self) -> Option<&'static str> {
         match self.elastic_ip {
-            Some(_) => Some("the profile's elastic ip needs an instance that runs"),
+            Some(_) => Some("the profile's elastic ip needs a running instance"),
             None => {
                 let attaches = self.volumes.iter().any(|place| place.attach.is_some());
-                attaches.then_some("volumes are attached to an instance that runs")
+                attaches.then_some("volumes are attached to a running instance")
             }
         }
     }
@@ -115,7 +115,7 @@ pub fn refuse_half(mut steps: Vec<Step>) -> Vec<Step> {
     let is_bad = |step: &Step| step.todo.as_ref().is_err_and(|failure| failure.status == Status::Usage);
     if steps.iter().any(is_bad) {
         for step in steps.iter_mut().filter(|step| step.todo.is_ok()) {
-            step.todo = Err(Failure::usage("not done: the input of another host is bad"));
+            step.todo = Err(Failure::usage("not done: the input of another host is wrong"));
         }
     }
     steps
@@ -206,7 +206,7 @@ fn launch_requests(
     let requests = recipe.requests(record, region, &spread.zones(at, region), &disks, catalog);
     let (mut requests, notes) = requests.map_err(|failure| match (given, &failure.hint) {
         (None, None) => {
-            failure.hint(format!("give --profile {} to launch it by the profile of today", recipe.file.name))
+            failure.hint(format!("use --profile {} to launch it from the profile as it is now", recipe.file.name))
         }
         _ => failure,
     })?;
@@ -294,7 +294,7 @@ mod tests {
         let failure = one(Found::Several(vec!["i-1".into(), "i-2".into()])).todo.unwrap_err();
         assert_eq!(failure.message, "several live instances have this name: i-1, i-2");
         let failure = one(absent()).todo.unwrap_err();
-        assert_eq!(failure.hint.as_deref(), Some("give --profile to launch it by, or the --region that it is in"));
+        assert_eq!(failure.hint.as_deref(), Some("use --profile to launch it, or --region if it is in another region"));
     }
 
     #[test]

@@ -107,7 +107,7 @@ pub fn planned_steps(records: Vec<Record>, facts: &Facts) -> Vec<Step> {
 }
 
 const CHANGED: &str = "changed since the plan was made";
-const MAKE_ANEW: &str = "make a new plan with --dry-run, and look at it";
+const MAKE_ANEW: &str = "make a new plan with --dry-run, and review it";
 
 fn is_changed(failure: &Failure) -> bool {
     failure.message.starts_with(CHANGED)
@@ -151,7 +151,7 @@ fn launch_of_plan(record: &Record, mut launch: Launch, bytes: Option<usize>, fou
         Found::Ended(last) if last.str("instance_id").as_deref() == Some(launch.generation.as_str()) => {}
         Found::Ended(last) => {
             let id = last.str("instance_id").unwrap_or_default();
-            return Err(changed(format!("{id} has had this name, and has ended")));
+            return Err(changed(format!("{id} had this name and has ended")));
         }
         Found::One(instance) => {
             let text = |key| instance.str(key).unwrap_or_default();
@@ -162,11 +162,11 @@ fn launch_of_plan(record: &Record, mut launch: Launch, bytes: Option<usize>, fou
     // An instance of another name would not be found again.
     let name = |request: &LaunchRequest| request.tags.get("Name").is_some_and(|name| name == record.host());
     if !launch.attempts.iter().all(name) {
-        return Err(Failure::usage("its plan launches another host: the Name tag is not its name").hint(MAKE_ANEW));
+        return Err(Failure::usage("its plan launches another host: the tag Name differs").hint(MAKE_ANEW));
     }
     let user_data = record.str("user_data");
     if user_data.as_deref().map(decoded_size) != bytes {
-        return Err(Failure::usage("its plan is not complete: the record lacks its user_data, or has another"));
+        return Err(Failure::usage("its plan is incomplete: the user_data of the record is missing or different"));
     }
     launch.attempts.iter_mut().for_each(|request| request.user_data = user_data.clone());
     Ok(Todo::Launch(Box::new(launch)))
@@ -249,10 +249,7 @@ mod tests {
         let running = |id| Found::One(instance(id, "running"));
         assert_eq!(why(launch(), running("i-1")), "changed since the plan was made: there is i-1, running");
         let ended = Found::Ended(instance("i-1", "terminated"));
-        assert_eq!(
-            why(launch(), ended.clone()),
-            "changed since the plan was made: i-1 has had this name, and has ended"
-        );
+        assert_eq!(why(launch(), ended.clone()), "changed since the plan was made: i-1 had this name and has ended");
         let leave = || Step { record: instance("i-1", "running"), todo: Ok(Todo::Leave), ..launch() };
         let stopped = Found::One(instance("i-1", "stopped"));
         assert_eq!(why(leave(), stopped), "changed since the plan was made: i-1 was running, and now i-1 is stopped");
@@ -286,7 +283,7 @@ mod tests {
         let mut step = launch();
         let Ok(Todo::Launch(launch)) = &mut step.todo else { panic!("a launch") };
         launch.attempts[1].tags.insert("Name".to_string(), "web2".to_string());
-        assert_eq!(why(step, absent()), "its plan launches another host: the Name tag is not its name");
+        assert_eq!(why(step, absent()), "its plan launches another host: the tag Name differs");
     }
 
     #[test]
@@ -295,6 +292,6 @@ mod tests {
         record.set("action", action);
         record.remove("user_data");
         let step = planned_steps(vec![record], &Facts { found: vec![absent()], ..Facts::default() }).remove(0);
-        assert!(step.todo.unwrap_err().message.starts_with("its plan is not complete"));
+        assert!(step.todo.unwrap_err().message.starts_with("its plan is incomplete"));
     }
 }

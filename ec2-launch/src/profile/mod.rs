@@ -111,7 +111,7 @@ impl Profile {
             }
         }
         for (number, zone) in self.zones.iter().enumerate().filter(|(_, zone)| region_of(zone).is_none()) {
-            let why = format!("zone: {zone:?} is not the name of a zone: a zone has a letter, as us-east-1a");
+            let why = format!("zone: {zone:?} is not the name of a zone: a zone ends with a letter, as in us-east-1a");
             wrong.push((format!("zone/{number}"), why));
         }
         for (key, names) in [
@@ -154,11 +154,11 @@ fn image(path: &str, value: &Value, wrong: &mut Vec<ValueProblem>) -> ImageChoic
         (Some(text), ..) => ImageChoice::from_text(text),
         (None, Some(name), Some(owner)) => ImageChoice::Newest { name, owner, architecture: text("architecture") },
         (None, None, owner) => {
-            wrong.push((path.to_string(), "ami: an image by its owner needs a name too".to_string()));
+            wrong.push((path.to_string(), "ami: owner needs a name too".to_string()));
             ImageChoice::Newest { name: String::new(), owner: owner.unwrap_or_default(), architecture: None }
         }
         (None, Some(name), None) => {
-            let why = "ami: an image by its name needs an owner too, because anyone can publish an image of any name";
+            let why = "ami: name needs an owner too, because anyone can publish an image with any name";
             wrong.push((path.to_string(), why.to_string()));
             ImageChoice::Newest { name, owner: String::new(), architecture: None }
         }

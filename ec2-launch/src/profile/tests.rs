@@ -153,7 +153,7 @@ fn errors_name_the_line_the_column_and_the_nearest_key() {
         ("? [a]\n: b\n", "F:1:3: a key that is not text"),
         (
             "ami: {name: debian-*}\n",
-            "F:1:6: ami: an image by its name needs an owner too, because anyone can publish an image of any name",
+            "F:1:6: ami: name needs an owner too, because anyone can publish an image with any name",
         ),
         ("user data: [a, ~]\n", "F:1:16: user data: an empty item"),
         ("user data: '#!/bin/sh'\n", "F:1:12: user data: expected the name of a file, not its content"),
@@ -162,7 +162,7 @@ fn errors_name_the_line_the_column_and_the_nearest_key() {
         ("tags: {a: x, aws:b: y}\n", "F:1:21: tags: tag aws:b: keys that begin with aws: are reserved"),
         (
             "zone: [us-east-1a, us-east-1]\n",
-            "F:1:20: zone: \"us-east-1\" is not the name of a zone: a zone has a letter, as us-east-1a",
+            "F:1:20: zone: \"us-east-1\" is not the name of a zone: a zone ends with a letter, as in us-east-1a",
         ),
         (
             "check ec2 kernel: yes\n",
@@ -170,7 +170,7 @@ fn errors_name_the_line_the_column_and_the_nearest_key() {
         ),
         (
             "root volume: {keep: yes, delete on termination: yes}\n",
-            "F:1:15: keep: it says the opposite of delete on termination: give one of them",
+            "F:1:15: keep: it contradicts delete on termination; use one of them",
         ),
     ] {
         assert_eq!(why(text), expected.replace(": did you mean \"ami\"?", ""), "{text}");
@@ -284,7 +284,7 @@ fn volumes_that_cannot_be_are_refused_where_they_are() {
         ),
         (
             "- {device: /dev/disk1, size: 5}\n",
-            "F:2:12: device: \"/dev/disk1\" is not a device that EC2 has: give /dev/sdf to /dev/sdp",
+            "F:2:12: device: \"/dev/disk1\" is not a device name of EC2: use /dev/sdf to /dev/sdp",
         ),
         ("- {device: /dev/sdf, size: 5, raid: 1}\n", "F:2:37: raid: it needs a count of 2 volumes or more"),
         (
@@ -301,7 +301,7 @@ fn volumes_that_cannot_be_are_refused_where_they_are() {
         ),
         (
             "- {device: /dev/sdf, size: 5, file system: 'x;y'}\n",
-            "F:2:44: file system: \"x;y\" has characters that a file system has not",
+            "F:2:44: file system: \"x;y\" has characters that are not allowed",
         ),
         (
             "- {device: /dev/sdf, size: 5, count: 2, file system: xfs}\n",
@@ -309,7 +309,7 @@ fn volumes_that_cannot_be_are_refused_where_they_are() {
         ),
         (
             "- {device: /dev/sdf, volume id: vol-1, count: 2}\n",
-            "F:2:47: count: a set with a volume id is that volume as it is",
+            "F:2:47: count: not possible with volume id, which attaches an existing volume",
         ),
         (
             "- {name: a, device: /dev/sdf, size: 5}\n- {name: a, device: /dev/sdg, size: 5}\n",
@@ -317,7 +317,7 @@ fn volumes_that_cannot_be_are_refused_where_they_are() {
         ),
         (
             "- {device: /dev/sdf, size: 5, kms key: a, encrypted: no}\n",
-            "F:2:40: kms key: a volume that is not encrypted has none",
+            "F:2:40: kms key: not possible for a volume that is not encrypted",
         ),
         ("- data\n", "F:2:3: volumes: no volume profile \"data\": looked for it and for data.yaml in "),
         (

@@ -99,7 +99,7 @@ fn volume_set(path: &str, value: &Value, wrong: &mut Vec<ValueProblem>) -> Volum
         Ok(_) => {}
     }
     if !set.name.is_empty() && !is_word(&set.name, "._-") {
-        refuse("name", format!("name: {:?} has other characters than letters, digits, `.`, `_` and `-`", set.name));
+        refuse("name", format!("name: {:?} can only have letters, digits, `.`, `_` and `-`", set.name));
     }
     check_contents(&set, &first, count, value, &mut refuse);
     check_mount(&set, &mut refuse);
@@ -115,7 +115,7 @@ fn check_contents(set: &VolumeSet, first: &Volume, count: usize, value: &Value, 
         Some(id) if !id.starts_with("vol-") => refuse("volume id", format!("volume id: {id:?} is not a vol- id")),
         Some(_) => {
             for key in NEW.iter().filter(|key| value.get(**key).is_some()) {
-                refuse(key, format!("{key}: a set with a volume id is that volume as it is"));
+                refuse(key, format!("{key}: not possible with volume id, which attaches an existing volume"));
             }
         }
         None if first.size.is_none() && first.snapshot_id.is_none() => {
@@ -156,7 +156,7 @@ fn check_mount(set: &VolumeSet, refuse: &mut impl FnMut(&str, String)) {
         ("owner", &set.owner, "._-:"),
     ] {
         if let Some(value) = value.as_ref().filter(|value| !is_word(value, also)) {
-            refuse(key, format!("{key}: {value:?} has characters that a {key} has not"));
+            refuse(key, format!("{key}: {value:?} has characters that are not allowed"));
         }
     }
     for (key, value) in [("mount options", &set.mount_options), ("owner", &set.owner)] {
@@ -168,7 +168,7 @@ fn check_mount(set: &VolumeSet, refuse: &mut impl FnMut(&str, String)) {
 
 fn check_key(volume: &Volume, path: &str, wrong: &mut Vec<ValueProblem>) {
     if volume.kms_key_id.is_some() && volume.encrypted == Some(false) {
-        let why = "kms key: a volume that is not encrypted has none".to_string();
+        let why = "kms key: not possible for a volume that is not encrypted".to_string();
         wrong.push((format!("{path}/kms key"), why));
     }
 }
@@ -219,7 +219,7 @@ fn devices(first: &str, count: usize) -> Result<Vec<String>, String> {
 fn check_device(device: &str) -> Result<(), String> {
     let name = device.strip_prefix("/dev/").unwrap_or(device);
     if name.starts_with("nvme") {
-        let hint = "the kernel names NVMe disks, in any order: give /dev/sdf to /dev/sdp";
+        let hint = "the kernel numbers NVMe disks in any order: use /dev/sdf to /dev/sdp";
         return Err(format!("{device} is not a name for EC2: {hint}"));
     }
     let is_letters = |text: &str| text.chars().all(|c| c.is_ascii_lowercase());
@@ -237,7 +237,7 @@ fn check_device(device: &str) -> Result<(), String> {
         }
         _ => false,
     };
-    if letters { Ok(()) } else { Err(format!("{device:?} is not a device that EC2 has: give /dev/sdf to /dev/sdp")) }
+    if letters { Ok(()) } else { Err(format!("{device:?} is not a device name of EC2: use /dev/sdf to /dev/sdp")) }
 }
 
 #[cfg(test)]
@@ -251,9 +251,9 @@ mod tests {
         }
         for device in ["sdf", "/dev/sdf16", "/dev/sd", "/dev/sdF", "/dev/xvdea", "/dev/mapper/a", "/dev/sdb01", "/dev/"]
         {
-            assert!(check_device(device).unwrap_err().contains("give /dev/sdf to /dev/sdp"), "{device}");
+            assert!(check_device(device).unwrap_err().contains("use /dev/sdf to /dev/sdp"), "{device}");
         }
-        assert!(check_device("/dev/nvme1n1").unwrap_err().contains("the kernel names NVMe disks"));
+        assert!(check_device("/dev/nvme1n1").unwrap_err().contains("the kernel numbers NVMe disks"));
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Recipe {
                     Some(number) => self.file.place_of(&format!("zone/{number}")) + ": ",
                     None => String::new(),
                 };
-                Err(Failure::usage(format!("{place}zone {elsewhere} does not lie in {region}")))
+                Err(Failure::usage(format!("{place}zone {elsewhere} is not in {region}")))
             }
             None if zones.is_empty() => Ok(vec![None]),
             None => Ok(zones.into_iter().map(Some).collect()),
@@ -231,7 +231,7 @@ mod tests {
         let why =
             |yaml: &str, region: &str| recipe(yaml).attempts(&Record::named("web1"), region, &[]).unwrap_err().message;
         let yaml = "ami: {us-east-1: ami-1}\ninstance type: t3.micro\nzone: us-east-1a\n";
-        assert_eq!(why(yaml, "eu-west-1"), "text: zone us-east-1a does not lie in eu-west-1");
+        assert_eq!(why(yaml, "eu-west-1"), "text: zone us-east-1a is not in eu-west-1");
         let anywhere = yaml.replace("zone: us-east-1a\n", "");
         assert_eq!(why(&anywhere, "eu-west-1"), "text: profile Web has no ami for eu-west-1");
         assert_eq!(why("ami: ami-1", "us-east-1"), "text: profile Web has no instance type");

@@ -54,7 +54,7 @@ impl Recipe {
                 let bytes = STANDARD.decode(&given).map_err(|_| Failure::usage("user_data is not base64"))?;
                 if bytes.len() > mkuserdata::LIMIT {
                     return Err(Failure::usage(format!(
-                        "user_data has {} bytes: EC2 takes at most {}",
+                        "user_data has {} bytes: EC2 allows at most {}",
                         bytes.len(),
                         mkuserdata::LIMIT
                     )));
@@ -88,9 +88,9 @@ impl Recipe {
         let of_volumes = if self.file.profile.volume_sets.is_empty() { 0 } else { PLACE_TAGS };
         match (tags.len() + of_volumes, of_volumes) {
             (..=MOST_TAGS, _) => checked(tags),
-            (many, 0) => Err(Failure::usage(format!("{many} tags: EC2 takes at most {MOST_TAGS}"))),
+            (many, 0) => Err(Failure::usage(format!("{many} tags: EC2 allows at most {MOST_TAGS}"))),
             (many, _) => Err(Failure::usage(format!(
-                "{many} tags, with those that tell the place of a volume: EC2 takes at most {MOST_TAGS}"
+                "{many} tags, including those for the position of a volume: EC2 allows at most {MOST_TAGS}"
             ))),
         }
     }
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(with("not base64!").unwrap_err(), "user_data is not base64");
         assert_eq!(
             with(&STANDARD.encode(vec![0; 16_385])).unwrap_err(),
-            "user_data has 16385 bytes: EC2 takes at most 16384"
+            "user_data has 16385 bytes: EC2 allows at most 16384"
         );
         assert_eq!(with("aGk=").unwrap()[0].user_data.as_deref(), Some("aGk="));
     }

@@ -7,7 +7,7 @@ use cerveza_record::Record;
 /// Returns the region that the command line names by --region, --zone or --spread, if any.
 pub fn region_wanted(region: Option<&str>, zone: Option<&str>, spread: &[String]) -> Result<Option<String>> {
     if let Some(several) = region.filter(|region| *region == "all" || region.contains(',')) {
-        return Err(Failure::usage(format!("--region {several}: name the one region to launch in")));
+        return Err(Failure::usage(format!("--region {several}: ec2-launch works in one region")));
     }
     let mut region = match zone {
         Some(zone) => Some(region_of_zone_option(zone, region)?),
@@ -16,7 +16,7 @@ pub fn region_wanted(region: Option<&str>, zone: Option<&str>, spread: &[String]
     for zone in spread.iter().filter(|zone| !is_letter(zone)) {
         let here = region_of(zone).ok_or_else(|| {
             Failure::usage(format!("--spread {zone}: this is not the name of a zone"))
-                .hint("give zones as us-east-1a,us-east-1b, or their letters as a,b")
+                .hint("write zones as in us-east-1a,us-east-1b, or their letters as in a,b")
         })?;
         match &region {
             Some(region) if *region != here => {
@@ -80,9 +80,10 @@ pub fn settle(record: &mut Record, wanted: Option<&str>) -> Result<()> {
         record.set("region", region);
     }
     match (record.str("region"), wanted) {
-        (Some(region), Some(wanted)) if region != wanted => {
-            Err(Failure::usage(format!("{}: its record says {region}, the command line {wanted}", record.host())))
-        }
+        (Some(region), Some(wanted)) if region != wanted => Err(Failure::usage(format!(
+            "{}: its record has the region {region}, and the command line {wanted}",
+            record.host()
+        ))),
         _ => Ok(()),
     }
 }

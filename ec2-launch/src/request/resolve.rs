@@ -103,7 +103,7 @@ impl<'a> Resolver<'a> {
         if let Some(key) = bad_key
             && options.get("instance metadata tags") == Some(&json!("enabled"))
         {
-            let why = "the instance metadata service takes only letters, digits and + - = . , _ : @";
+            let why = "a key there can only have letters, digits and + - = . , _ : @";
             let path = "metadata options/instance metadata tags";
             self.problem(path, format!("the tag {key:?} cannot be in the instance's metadata: {why}"));
         }
@@ -277,7 +277,7 @@ impl<'a> Resolver<'a> {
         }
         if let Some(since) = &image.deprecated {
             let day = since.split('T').next().unwrap_or_default();
-            self.add_note(format!("the image {} is deprecated from {day} on: look for a newer one", image.id));
+            self.add_note(format!("the image {} is deprecated from {day} on: use a newer one", image.id));
         }
         Some(image.clone())
     }

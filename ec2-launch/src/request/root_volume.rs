@@ -49,7 +49,7 @@ impl RootPlan<'_> {
                     }
                 } else if ROOT_LIKE.contains(&volume.device.as_str()) {
                     notes.push(format!(
-                        "{} is one more volume, not the root: the image {id} has its root on {}",
+                        "{} is not the root volume: the image {id} has it on {}",
                         volume.device, root.device
                     ));
                 }
@@ -93,10 +93,13 @@ impl RootPlan<'_> {
             (root.encrypted == Some(true), self.type_facts.is_none_or(|facts| facts.encrypts));
         match own.encrypted {
             Some(false) if is_encrypted => {
-                wrong("encrypted", format!("the snapshot of the image {id} is encrypted, so its root is too"));
+                wrong(
+                    "encrypted",
+                    format!("the root volume must be encrypted, because the snapshot of the image {id} is"),
+                );
             }
             Some(true) if !can_encrypt => {
-                wrong("encrypted", "the instance type takes no encrypted volumes".to_string());
+                wrong("encrypted", "the instance type does not support encrypted volumes".to_string());
             }
             // What is encrypted already stays so without a word, also on a type that is not known to take it.
             None => own.encrypted = (can_encrypt || own.kms_key_id.is_some()).then_some(true),
@@ -186,7 +189,7 @@ mod tests {
             why,
             [(
                 "root volume/encrypted".to_string(),
-                "the snapshot of the image ami-1 is encrypted, so its root is too".to_string()
+                "the root volume must be encrypted, because the snapshot of the image ami-1 is".to_string()
             )]
         );
     }
@@ -197,7 +200,7 @@ mod tests {
         let old = TypeFacts { encrypts: false, ..TypeFacts::default() };
         assert_eq!(planned("", &image, Some(&old), None).0[0].encrypted, None);
         let (_, (problems, _)) = planned("root volume: {encrypted: yes}", &image, Some(&old), None);
-        assert_eq!(problems[0].1, "the instance type takes no encrypted volumes");
+        assert_eq!(problems[0].1, "the instance type does not support encrypted volumes");
     }
 
     #[test]
@@ -223,7 +226,7 @@ mod tests {
         let image = image(RootDevice::Volume(root("/dev/sda1")));
         let (volumes, (problems, notes)) = planned("volumes: {/dev/xvda: 30}", &image, None, None);
         assert_eq!((volumes.len(), problems.len()), (2, 0));
-        assert_eq!(notes, ["/dev/xvda is one more volume, not the root: the image ami-1 has its root on /dev/sda1"]);
+        assert_eq!(notes, ["/dev/xvda is not the root volume: the image ami-1 has it on /dev/sda1"]);
         let why = |yaml: &str| super::tests::problems(yaml, &image)[0].clone();
         let twice =
             why("root volume: {size: 20}\nvolumes: [{device: /dev/sdf, size: 1}, {device: /dev/sda1, size: 30}]");

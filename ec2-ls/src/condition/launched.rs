@@ -26,7 +26,7 @@ impl Launched {
                 return Err(Failure::usage("--launched-after: the time is in the future"));
             }
             Launched { after: Some(after), before: Some(before) } if after >= before => {
-                return Err(Failure::usage("nothing is launched after --launched-after and before --launched-before")
+                return Err(Failure::usage("--launched-after is not earlier than --launched-before")
                     .hint("exchange them: `--launched-after 7d --launched-before 2d` is from 7 to 2 days ago"));
             }
             _ => {}

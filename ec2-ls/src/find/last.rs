@@ -32,7 +32,7 @@ pub struct Refreshed {
     pub records: Vec<Record>,
     /// Those that EC2 does not know any more.
     pub gone: Vec<Record>,
-    /// Why hosts come out as last seen: the zone, the reason, and the hosts.
+    /// Why hosts are listed as last seen: the zone, the reason, and the hosts.
     pub failed: Vec<(String, Failure, Vec<Record>)>,
 }
 

@@ -51,8 +51,8 @@ impl Found {
     }
 }
 
-fn hosts_are(count: usize) -> String {
-    if count == 1 { "1 host is".to_string() } else { format!("{count} hosts are") }
+fn count_of_hosts(count: usize) -> String {
+    if count == 1 { "1 host".to_string() } else { format!("{count} hosts") }
 }
 
 impl<'a> Finder<'a> {
@@ -166,9 +166,9 @@ impl<'a> Finder<'a> {
             // State, tags and type may have changed since.
             let what = match (listed.count(), named.count()) {
                 (_, 0) => continue,
-                (0, count) => format!("{} not known now, and not listed as last seen", hosts_are(count)),
-                (1, _) => "1 host comes out as last seen".to_string(),
-                (count, _) => format!("{count} hosts come out as last seen"),
+                (0, count) => format!("{} did not match when last seen, and may match now", count_of_hosts(count)),
+                (1, _) => "1 host is listed as last seen".to_string(),
+                (count, _) => format!("{count} hosts are listed as last seen"),
             };
             report(failure.within(format!("{zone}: {what}")));
             status = Status::Unreached;

@@ -16,7 +16,7 @@ pub fn is_filter(word: &str) -> bool {
 pub fn read_filter(text: &str) -> Result<Filter> {
     let refuse = |why: &str| Err(Failure::usage(format!("--filter {}: {why}", shell_word(text))).hint(EXAMPLE));
     if text.starts_with(['[', '{']) {
-        return refuse("JSON is not taken here");
+        return refuse("JSON is not supported");
     }
     let (mut name, mut values) = (None, None);
     let mut rest = text;
@@ -32,7 +32,7 @@ pub fn read_filter(text: &str) -> Result<Filter> {
             _ => return refuse("it has a Name and Values, and nothing else"),
         };
         if part.replace(read).is_some() {
-            return refuse("Name or Values is given twice: is a blank missing between two filters?");
+            return refuse("Name or Values is given twice: two filters are separated by a blank");
         }
         match after {
             Some(after) => rest = after,
@@ -41,7 +41,7 @@ pub fn read_filter(text: &str) -> Result<Filter> {
     }
     match (name.as_deref(), values) {
         (None, _) => refuse("it has no Name"),
-        (_, None) => refuse("it has no Values (a tag is looked for by KEY=VALUE without --filter, before it)"),
+        (_, None) => refuse("it has no Values; for a tag, write KEY=VALUE before --filter"),
         (Some([name]), Some(values)) if !name.is_empty() && !values.is_empty() => Ok(Filter::new(name, values)),
         (Some([_]), Some(_)) => refuse("its Name or its Values are empty"),
         (Some(_), _) => refuse("Name is one word"),

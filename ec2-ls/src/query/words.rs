@@ -98,7 +98,7 @@ fn read_tag(word: &str, key: &str, operator: char, value: &str) -> Result<Word> 
         key.to_string()
     };
     if key.is_empty() {
-        return Err(Failure::usage(format!("{word}: a tag without a key")));
+        return Err(Failure::usage(format!("{word}: a tag has no key")));
     }
     if !is_tag {
         advice::refuse_fact(word, &key, value)?;
@@ -177,7 +177,7 @@ mod tests {
             ("^a=b.txt", "hosts ^a=b.txt"),
             ("-", "hosts -"),
             ("web[1-3]*", "error web[1-3]*: a pattern has * and ?, but not [...]"),
-            ("=x", "error =x: a tag without a key"),
+            ("=x", "error =x: a tag has no key"),
             ("role~(", "error 'role~(': not a regular expression: unclosed group"),
         ] {
             assert_eq!(described(word), expected, "{word}");

@@ -78,7 +78,7 @@ impl ExtraPart {
             Ok(bytes)
         } else {
             Err(Failure::usage(format!(
-                "user-data has {} bytes with {}: EC2 takes at most {LIMIT}",
+                "user-data has {} bytes with {}: EC2 allows at most {LIMIT}",
                 bytes.len(),
                 self.label
             )))

@@ -79,9 +79,7 @@ fn not_rendered(parts: &[Part]) -> Vec<String> {
         let rendered_later = part.part_type.content_type() == Some(ContentType::Jinja);
         !part.is_template && !part.is_raw && !rendered_later && template::has_names(&part.content)
     };
-    let say = |part: &Part| {
-        format!("{}: has {{{{ }}}} in it, but nothing renders a file that does not end in .j2", part.path)
-    };
+    let say = |part: &Part| format!("{}: has {{{{ }}}} in it, but only files that end in .j2 are rendered", part.path);
     parts.iter().filter(is_one).map(say).collect()
 }
 

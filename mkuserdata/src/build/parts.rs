@@ -87,7 +87,7 @@ impl Parts {
         if let Some(boundary) = &options.boundary
             && !mime::is_boundary(boundary)
         {
-            return Err(Failure::usage(format!("{boundary}: RFC 2046 does not allow it for a boundary")));
+            return Err(Failure::usage(format!("{boundary}: RFC 2046 does not allow it as a boundary")));
         }
         let (head, only) = (OnceLock::new(), OnceLock::new());
         Ok(Parts { parts, fixed, templates, options, warnings, console_warnings, head, only })

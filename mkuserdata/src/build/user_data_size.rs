@@ -50,7 +50,7 @@ pub(crate) fn check(size: usize, limit: usize, costs: impl FnOnce() -> Vec<Cost>
         return Ok(());
     }
     let most = match limit {
-        LIMIT => format!("EC2 takes at most {LIMIT}"),
+        LIMIT => format!("EC2 allows at most {LIMIT}"),
         limit => format!("the limit is {limit}"),
     };
     let message = format!("the user-data has {size} bytes, {} too many: {most}\n{}", size - limit, table(&costs()));

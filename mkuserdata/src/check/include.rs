@@ -12,7 +12,7 @@ pub fn include(text: &str) -> Vec<String> {
         urls += 1;
         let what = match url {
             url if !is_fetched(url) => "counts as a URL to include",
-            url if goes_on(url) => "has something behind its URL, which counts as part of it",
+            url if goes_on(url) => "has text after its URL, which becomes part of the URL",
             _ => continue,
         };
         let number = number + 1;

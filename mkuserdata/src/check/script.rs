@@ -14,7 +14,7 @@ pub fn script(text: &str) -> Option<String> {
     };
     let line = line.lines().next().unwrap_or_default();
     if line.trim().is_empty() {
-        Some("names no interpreter behind #!: the kernel would not run it".to_string())
+        Some("has no interpreter after #!: the kernel would not run it".to_string())
     } else {
         carriage_return(text)
     }
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn scripts_that_the_kernel_would_not_run_are_found() {
         assert_eq!(found("\n#!/bin/sh\n"), "has white space before #!: the kernel would not run it");
-        assert_eq!(found("#! \n/bin/sh\n"), "names no interpreter behind #!: the kernel would not run it");
+        assert_eq!(found("#! \n/bin/sh\n"), "has no interpreter after #!: the kernel would not run it");
         assert!(found("#!/bin/sh\r\necho\r\n").starts_with("its first line ends in CR LF: "));
         assert_eq!(found("#cloud-boothook\necho\n"), "has no #! after #cloud-boothook: the kernel would not run it");
         assert!(found("#Cloud-Boothook\n#!/bin/sh\n").starts_with("does not begin with #cloud-boothook as "));

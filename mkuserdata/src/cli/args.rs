@@ -198,7 +198,7 @@ impl Args {
         }
         if self.per_host && stdin_is_terminal {
             return Err(Failure::usage("--per-host reads hosts from stdin, which is a terminal")
-                .hint("pipe names or records in, as from hostrange or ec2-ls"));
+                .hint("pipe in names or records, as from hostrange or ec2-ls"));
         }
         let writes_rows = self.per_host || self.size || self.is_reading();
         if !writes_rows && !self.output.is_auto() {

@@ -35,7 +35,7 @@ impl ParsedMessage {
             _ => problems.push(format!("is base64 in base64, of which EC2 decodes one: {differ} decode another")),
         }
         if bytes.len() > LIMIT {
-            problems.push(format!("has {} bytes: EC2 takes at most {LIMIT}", bytes.len()));
+            problems.push(format!("has {} bytes: EC2 allows at most {LIMIT}", bytes.len()));
         }
         let text = match is_gzip(&bytes).then(|| unpacked(&bytes, MOST_UNPACKED)) {
             None => bytes,

@@ -1,5 +1,6 @@
-//! What every other folder builds on: waits, stop signals, sockets, small readers. Imports no other folder.
+//! What every other folder builds on: waits, stop signals, timers, sockets, small readers. Imports no other folder.
 
+pub mod attempt_timer;
 pub mod env;
 pub mod policy;
 pub mod read_capped;

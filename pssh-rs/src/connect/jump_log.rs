@@ -66,7 +66,7 @@ impl JumpLog {
                 Ok(0) => break,
                 Ok(len) => {
                     let mut state = lock(&self.state);
-                    lines.take(&buffer[..len], |line| {
+                    lines.read(&buffer[..len], |line| {
                         if !logged_in {
                             trace.say(|| log::text(line));
                         }

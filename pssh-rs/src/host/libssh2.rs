@@ -1,52 +1,34 @@
-//! One attempt at one host: its phases in order, each with its own deadline, and the outcome.
+//! One attempt at one host by libssh2: its phases in order, each with its own deadline.
 
-use crate::auth::{LoginError, log_in};
+use crate::auth::log_in;
 use crate::base::socket::Socket;
 use crate::base::trace::Trace;
 use crate::base::wait::WaitError;
 use crate::connect::banner::{Banner, read_banner};
-use crate::connect::host_key::{self, HostKeyQuery, HostKeyVerifier};
+use crate::connect::host_key::{HostKeyQuery, HostKeyVerifier};
 use crate::connect::jump_host::{Channel, JumpError};
 use crate::connect::proxy_command::{self, ProxyChild};
 use crate::connect::tcp::{connect, resolve};
-use crate::host::failure::{failed_before_command, not_reached, wait_failed};
-use crate::host::job::{Job, Run};
-use crate::host::openssh;
-use crate::host::progress::{AttemptProgress, wait_for_slot};
-use crate::host::steps::work;
+use crate::host::attempt::Attempt;
+use crate::host::steps::run_steps;
 use crate::host::target::{Route, Target};
 use crate::known_hosts::HostId;
-use crate::session::phase_timer::PhaseTimer;
 use crate::session::ssh_session::{LOST, SshSession};
-use cerveza_results::{HostStatus, Outcome, Phase, Retry, Sink};
+use cerveza_results::{Outcome, Phase, Retry, Sink};
 use std::io;
 use std::sync::Arc;
 
 /// Does the job on one host.
-pub fn attempt(
-    job: &Job,
-    target: &Target,
-    progress: &mut AttemptProgress<'_>,
-    sink: &mut dyn Sink<WaitError>,
-) -> Outcome {
-    if let Some(problem) = &target.problem {
-        return Outcome::error(problem.status, problem.phase, problem.error.as_str());
+pub fn run_attempt(attempt: &Attempt<'_>, sink: &mut dyn Sink<WaitError>) -> Outcome {
+    let trace = Trace::new(attempt.job.verbose, attempt.target.record.host());
+    match log_in_to_host(attempt, trace) {
+        Ok(login) => {
+            attempt.report_login();
+            attempt.timer.start(Phase::Exec, attempt.job.timeout);
+            run_steps(attempt, &login.session, sink)
+        }
+        Err(outcome) => *outcome,
     }
-    if let Some(engine) = &job.openssh {
-        let Run::Command(command) = &job.run else {
-            let error = "--engine openssh runs commands only";
-            return Outcome::error(HostStatus::Failed, Phase::Exec, error);
-        };
-        return openssh::attempt(engine, job, target, progress, sink, &job.wrapper.wrap_without_prompt(command));
-    }
-    let reached = match reach(job, target, progress) {
-        Ok(reached) => reached,
-        Err(outcome) => return *outcome,
-    };
-    progress.logged_in();
-    let mut tell = |phase, deadline| progress.report_phase(phase, deadline);
-    let timer = PhaseTimer::start(job.timeout, &mut tell);
-    work(job, target, &reached.session, &timer, sink)
 }
 
 /// What a connection needs to be kept for, besides its socket.
@@ -54,6 +36,84 @@ enum Carrier {
     Tcp,
     Jump(#[expect(dead_code)] Channel),
     Proxy(ProxyChild),
+}
+
+/// An authenticated session with the right host. The session ends before what carries it.
+struct Login {
+    session: SshSession,
+    _carrier: Carrier,
+}
+
+/// Does everything before the command.
+fn log_in_to_host(attempt: &Attempt<'_>, trace: Trace<'_>) -> Result<Login, Box<Outcome>> {
+    let (job, target) = (attempt.job, attempt.target);
+    let stop = &job.shutdown.stop;
+    // Before any deadline: thousands of hashed names take their time.
+    let verifier = host_key_verifier(target);
+    let (socket, mut carrier) = open_connection(attempt, trace)?;
+    let socket = Arc::new(socket);
+    attempt.timer.set_socket(&socket);
+
+    let (session, has_slot) = exchange_keys(attempt, socket, &mut carrier, &verifier, trace)?;
+    trace.say(|| format!("algorithms: {}", session.algorithms()));
+    if !has_slot {
+        trace.say(|| format!("the server says {:?}", session.raw().banner().unwrap_or_default()));
+        attempt.wait_for_slot()?;
+    }
+
+    let shown = session.raw().host_key().map(|(key, _)| key);
+    let keeping = || "keeping the host key".to_string();
+    attempt.run_phase(Phase::HostKey, keeping, |deadline| {
+        let result = verifier.check(shown, deadline, stop);
+        let verdict = if result.is_ok() { "accepted" } else { "refused" };
+        trace.say(|| format!("host key {}: {verdict}", verifier.described(shown)));
+        result
+    })?;
+    let while_logging_in = || "while logging in".to_string();
+    attempt.run_phase(Phase::Auth, while_logging_in, |deadline| {
+        log_in(&session, &target.user, &job.keys, &target.offer, deadline, trace)
+    })?;
+    session.keep_alive(target.options.server_alive);
+    Ok(Login { session, _carrier: carrier })
+}
+
+/// Reads the banner and exchanges keys. Also returns whether the host has its slot: it waits for one as soon as it answers.
+fn exchange_keys(
+    attempt: &Attempt<'_>,
+    socket: Arc<Socket>,
+    carrier: &mut Carrier,
+    verifier: &HostKeyVerifier<'_>,
+    trace: Trace<'_>,
+) -> Result<(SshSession, bool), Box<Outcome>> {
+    let (job, options) = (attempt.job, &attempt.target.options);
+    let mut no_handshake = || match carrier.last_words() {
+        Some(said) => format!("no SSH handshake with {} (its ProxyCommand said: {said})", attempt.target.place()),
+        None => format!("no SSH handshake with {}", attempt.target.place()),
+    };
+    let mut deadline = attempt.start_phase(Phase::Handshake);
+    let banner = read_banner(&socket, deadline, &job.shutdown.stop);
+    let banner = attempt.or_outcome(banner, &mut no_handshake)?;
+    let mut refused = |retry, why| {
+        let outcome = attempt.wait_failed(WaitError::Io(io::Error::other(why)), &no_handshake());
+        Err(Outcome { retry, ..outcome }.into())
+    };
+    match &banner {
+        Banner::Some(line) => {
+            trace.say(|| format!("the server says {line:?}"));
+            attempt.wait_for_slot()?;
+            deadline = attempt.start_phase(Phase::Handshake);
+        }
+        Banner::None => {}
+        Banner::Closed => return refused(Retry::Closed, LOST.to_string()),
+        Banner::Shed(words) => return refused(Retry::Shed, format!("the server said {words:?}")),
+    }
+    let query = HostKeyQuery { allowed: options.host_key_algorithms.as_deref(), ..verifier.query() };
+    let session = SshSession::new(socket, job.shutdown.clone()).map_err(WaitError::from).and_then(|mut session| {
+        session.prefer(options)?;
+        session.handshake(&query, deadline)?;
+        Ok(session)
+    });
+    Ok((attempt.or_outcome(session, no_handshake)?, banner != Banner::None))
 }
 
 impl Carrier {
@@ -65,7 +125,7 @@ impl Carrier {
     }
 }
 
-/// All that decides about a host's key. A record's address is another name of the host.
+/// Returns all that decides about a host's key. A record's address is another name of the host.
 fn host_key_verifier(target: &Target) -> HostKeyVerifier<'_> {
     let host = match &target.options.host_key_alias {
         Some(alias) => HostId::alias(alias),
@@ -75,157 +135,43 @@ fn host_key_verifier(target: &Target) -> HostKeyVerifier<'_> {
         .hash_names(target.options.hash_known_hosts)
 }
 
-/// An authenticated session with the right host. The link ends before what carries it.
-struct Reached {
-    session: SshSession,
-    _carrier: Carrier,
-}
-
-/// Everything before the command.
-fn reach(job: &Job, target: &Target, progress: &mut AttemptProgress<'_>) -> Result<Reached, Box<Outcome>> {
+/// Makes a TCP connection, or has a jump host or a ProxyCommand make one.
+fn open_connection(attempt: &Attempt<'_>, trace: Trace<'_>) -> Result<(Socket, Carrier), Box<Outcome>> {
+    let (job, target) = (attempt.job, attempt.target);
     let stop = &job.shutdown.stop;
-    let bound = target.connect_timeout;
-    // Before any deadline: thousands of hashed names take their time.
-    let verifier = host_key_verifier(target);
-    let trace = Trace::new(job.verbose, target.record.host());
-
-    let (socket, mut carrier) = connected(job, target, progress, trace)?;
-    let socket = Arc::new(socket);
-    progress.set_socket(&socket);
-
-    let place = target.place();
-    let deadline = progress.start_phase(Phase::Handshake, bound);
-    let mut no_handshake = |wait_error: WaitError| {
-        let what = match carrier.last_words() {
-            Some(said) => format!("no SSH handshake with {place} (its ProxyCommand said: {said})"),
-            None => format!("no SSH handshake with {place}"),
-        };
-        not_reached(job, Phase::Handshake, wait_error, bound, &what)
-    };
-    let first = read_banner(&socket, deadline, stop).map_err(&mut no_handshake)?;
-    let deadline = match first {
-        Banner::Some(ref line) => {
-            trace.say(|| format!("the server says {line:?}"));
-            wait_for_slot(job, progress, Phase::Handshake, bound)?;
-            progress.start_phase(Phase::Handshake, bound)
-        }
-        Banner::None => deadline,
-        Banner::Closed => {
-            let outcome = no_handshake(WaitError::Io(io::Error::other(LOST)));
-            return Err(Outcome { retry: Retry::Closed, ..outcome }.into());
-        }
-        Banner::Shed(ref words) => {
-            let outcome = no_handshake(WaitError::Io(io::Error::other(format!("the server said {words:?}"))));
-            return Err(Outcome { retry: Retry::Shed, ..outcome }.into());
-        }
-    };
-    let mut session = SshSession::new(socket, job.shutdown.clone()).map_err(|error| no_handshake(error.into()))?;
-    session.prefer(&target.options).map_err(&mut no_handshake)?;
-    let query = HostKeyQuery { allowed: target.options.host_key_algorithms.as_deref(), ..verifier.query() };
-    session.handshake(&query, deadline).map_err(&mut no_handshake)?;
-    trace.say(|| format!("algorithms: {}", session.algorithms()));
-    if first == Banner::None {
-        trace.say(|| format!("the server says {:?}", session.raw().banner().unwrap_or_default()));
-        wait_for_slot(job, progress, Phase::Handshake, bound)?;
-    }
-
-    let deadline = progress.start_phase(Phase::HostKey, bound);
-    let shown = session.raw().host_key().map(|(key, _)| key);
-    let trusted = verifier.check(shown, deadline, stop);
-    trace.say(|| {
-        format!("host key {}: {}", verifier.described(shown), if trusted.is_ok() { "accepted" } else { "refused" })
-    });
-    trusted.map_err(|refusal| match refusal {
-        host_key::HostKeyError::Refused(why) => Outcome::error(HostStatus::HostKey, Phase::HostKey, why),
-        host_key::HostKeyError::Stopped => {
-            wait_failed(job, Phase::HostKey, WaitError::Stopped, bound, "keeping the host key")
-        }
-    })?;
-
-    let deadline = progress.start_phase(Phase::Auth, job.auth);
-    log_in(&session, &target.user, &job.keys, &target.offer, deadline, trace).map_err(|refusal| match refusal {
-        LoginError::Refused(error) => Outcome::error(HostStatus::Auth, Phase::Auth, error),
-        LoginError::Late(error) => Outcome::error(HostStatus::Timeout, Phase::Auth, error),
-        LoginError::WaitError(wait_error) => {
-            failed_before_command(job, Phase::Auth, wait_error, job.auth, "while logging in")
-        }
-    })?;
-    session.keep_alive(target.options.server_alive);
-    Ok(Reached { session, _carrier: carrier })
-}
-
-/// What carries the connection: a TCP connection, or one that somebody else makes.
-fn connected(
-    job: &Job,
-    target: &Target,
-    progress: &mut AttemptProgress<'_>,
-    trace: Trace<'_>,
-) -> Result<(Socket, Carrier), Box<Outcome>> {
-    let stop = &job.shutdown.stop;
-    let bound = target.connect_timeout;
+    let no_connection = || format!("cannot connect to {}", target.place());
     match &target.route {
         Route::Direct => {
-            let deadline = progress.start_phase(Phase::Resolve, bound);
-            let addresses =
-                resolve(&target.address, target.port, target.family, deadline, stop).map_err(|wait_error| {
-                    not_reached(job, Phase::Resolve, wait_error, bound, &format!("cannot resolve {:?}", target.address))
-                })?;
-            let deadline = progress.start_phase(Phase::Connect, bound);
-            let socket =
-                connect(&addresses, target.options.bind_address, deadline, stop, trace).map_err(|wait_error| {
-                    not_reached(
-                        job,
-                        Phase::Connect,
-                        wait_error,
-                        bound,
-                        &format!("cannot connect to {}", target.place()),
-                    )
-                })?;
+            let no_address = || format!("cannot resolve {:?}", target.address);
+            let addresses = attempt.run_phase(Phase::Resolve, no_address, |deadline| {
+                resolve(&target.address, target.port, target.family, deadline, stop)
+            })?;
+            let socket = attempt.run_phase(Phase::Connect, no_connection, |deadline| {
+                connect(&addresses, target.options.bind_address, deadline, stop, trace)
+            })?;
             Ok((socket, Carrier::Tcp))
         }
         Route::Jump(spec) => {
-            let deadline = progress.start_phase(Phase::Connect, bound);
-            let Some(jumps) = &job.jumps else {
-                let error = "a bug in pssh-rs: no jump host was made ready";
-                return Err(Outcome::error(HostStatus::Unreachable, Phase::Connect, error).into());
-            };
-            match jumps.open(spec, &target.address, target.port, deadline, stop) {
-                Ok((socket, channel)) => {
-                    trace.say(|| format!("connected to {}", target.place()));
-                    Ok((socket, Carrier::Jump(channel)))
-                }
-                Err(JumpError::Jump(why) | JumpError::Target(why)) => {
-                    Err(Outcome::error(HostStatus::Unreachable, Phase::Connect, why).into())
-                }
-                Err(JumpError::WaitError(wait_error)) => Err(not_reached(
-                    job,
-                    Phase::Connect,
-                    wait_error,
-                    bound,
-                    &format!("cannot connect to {}", target.place()),
-                )
-                .into()),
-            }
+            let (socket, channel) = attempt.run_phase(Phase::Connect, no_connection, |deadline| match &job.jumps {
+                Some(jumps) => jumps.open(spec, &target.address, target.port, deadline, stop),
+                None => Err(JumpError::Jump("a bug in pssh-rs: no jump host was prepared".to_string())),
+            })?;
+            trace.say(|| format!("connected to {}", target.place()));
+            Ok((socket, Carrier::Jump(channel)))
         }
         Route::Proxy(command) => {
-            let deadline = progress.start_phase(Phase::Connect, bound);
+            let deadline = attempt.start_phase(Phase::Connect);
             trace.say(|| format!("connecting to {}", target.place()));
-            let (socket, mut child) = proxy_command::spawn(command).map_err(|error| {
-                not_reached(job, Phase::Connect, WaitError::Io(error), bound, "cannot start the ProxyCommand")
-            })?;
-            let socket = match target.options.proxy_use_fdpass {
-                false => socket,
-                true => proxy_command::receive_passed(&socket, deadline, stop).map_err(|wait_error| {
+            let spawned = proxy_command::spawn(command).map_err(WaitError::Io);
+            let (mut socket, mut child) =
+                attempt.or_outcome(spawned, || "cannot start the ProxyCommand".to_string())?;
+            if target.options.proxy_use_fdpass {
+                let passed = proxy_command::receive_passed(&socket, deadline, stop);
+                socket = attempt.or_outcome(passed, || {
                     let said = child.last_words().map(|said| format!(" (it said: {said})")).unwrap_or_default();
-                    not_reached(
-                        job,
-                        Phase::Connect,
-                        wait_error,
-                        bound,
-                        &format!("no connection by the ProxyCommand{said}"),
-                    )
-                })?,
-            };
+                    format!("no connection by the ProxyCommand{said}")
+                })?;
+            }
             Ok((socket, Carrier::Proxy(child)))
         }
     }

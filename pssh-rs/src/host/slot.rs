@@ -1,66 +1,87 @@
 //! A slot: the permission of the run to go on with a host that answers. An attempt waits for it here.
 
 use crate::base::shutdown::Stop;
-use crate::base::wait::WaitError;
 use cerveza_results::lock;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The longest wait of a host that answers for its slot. Servers close connections without a login (sshd's
 /// LoginGraceTime), and a new connection costs less than one that dies.
-const LONGEST: Duration = Duration::from_secs(20);
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// How often the wait checks for a stop.
-const AGAIN: Duration = Duration::from_millis(100);
+const STOP_CHECK: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 pub struct Slot {
-    said: Mutex<Option<bool>>,
+    /// `None` until it is granted or refused.
+    granted: Mutex<Option<bool>>,
     changed: Condvar,
 }
 
 /// Why an attempt got no slot.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum NoSlot {
     /// The wait took too long: the host is tried again later.
-    Late,
+    TooLate,
     /// The rollout ended first.
-    Over,
-    WaitError(WaitError),
+    RolloutOver,
+    Stopped,
 }
 
 impl Slot {
-    /// Gives the slot to the attempt.
     pub fn grant(&self) {
-        self.say(true);
+        self.set(true);
     }
 
-    /// Refuses the slot.
     pub fn refuse(&self) {
-        self.say(false);
+        self.set(false);
     }
 
-    fn say(&self, granted: bool) {
-        lock(&self.said).get_or_insert(granted);
+    fn set(&self, granted: bool) {
+        lock(&self.granted).get_or_insert(granted);
         self.changed.notify_all();
     }
 
-    /// Waits for the slot.
+    /// Waits until the slot is granted.
     pub fn wait(&self, stop: &Stop) -> Result<(), NoSlot> {
-        let until = Instant::now() + LONGEST;
-        let mut said = lock(&self.said);
+        let until = Instant::now() + LONGEST_WAIT;
+        let mut granted = lock(&self.granted);
         loop {
-            match *said {
+            match *granted {
                 Some(true) => return Ok(()),
-                Some(false) if !stop.is_set() => return Err(NoSlot::Over),
-                _ => {}
+                _ if stop.is_set() => return Err(NoSlot::Stopped),
+                Some(false) => return Err(NoSlot::RolloutOver),
+                None if Instant::now() >= until => return Err(NoSlot::TooLate),
+                None => {}
             }
-            if stop.is_set() {
-                return Err(NoSlot::WaitError(WaitError::Stopped));
-            }
-            if Instant::now() >= until {
-                return Err(NoSlot::Late);
-            }
-            said = self.changed.wait_timeout(said, AGAIN).unwrap_or_else(PoisonError::into_inner).0;
+            granted = self.changed.wait_timeout(granted, STOP_CHECK).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn the_first_answer_counts() {
+        let (slot, stop) = (Slot::default(), Stop::new().unwrap());
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| slot.wait(&stop));
+            slot.grant();
+            slot.refuse();
+            assert_eq!(waiter.join().unwrap(), Ok(()));
+        });
+    }
+
+    #[test]
+    fn a_refused_slot_is_a_stop_if_the_run_was_stopped() {
+        let (slot, stop) = (Slot::default(), Stop::new().unwrap());
+        slot.refuse();
+        assert_eq!(slot.wait(&stop), Err(NoSlot::RolloutOver));
+        stop.set();
+        assert_eq!(slot.wait(&stop), Err(NoSlot::Stopped));
+        assert_eq!(Slot::default().wait(&stop), Err(NoSlot::Stopped));
     }
 }

@@ -1,4 +1,5 @@
-//! The run over all hosts: which host begins when, and a thread for each attempt.
+//! Runs the job on all hosts: which host begins when, and a thread for each attempt.
 
+mod retry;
 pub mod runner;
 pub mod schedule;

@@ -1,28 +1,26 @@
-//! Runs one command on a session: starts it, feeds its stdin, reads its output, and ends it on the host if it has to
-//! end.
+//! Runs one command on a session: starts it, follows it to its end, and terminates it on the host if it does not end in
+//! time.
 
+use crate::base::attempt_timer::AttemptTimer;
 use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;
-use crate::session::phase_timer::PhaseTimer;
-use crate::session::ssh_session::{SshSession, would_block};
-use crate::session::sudo::{NoPassword, Secret, SudoGate, SudoSign};
+use crate::session::follow::{Follow, SessionChannel};
+use crate::session::ssh_session::SshSession;
+use crate::session::sudo::SudoGate;
 use crate::session::terminate::channel::terminate_channel;
 use crate::session::terminate::{LONGEST, Termination};
-use cerveza_results::{Sink, Stream};
+use cerveza_results::Sink;
 use libssh2_sys as raw;
 use ssh2::ErrorCode;
-use std::cell::Cell;
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-/// Time limit for opening a channel and starting the command, which `-t` does not include.
+/// Time limit for opening a channel and starting the command.
 pub const START: Duration = Duration::from_secs(15);
 /// After Ctrl-C, the longest wait for the server to confirm that it started the command.
-const CONFIRM: Duration = Duration::from_secs(3);
-/// Time limit for sudo to start the command, or to ask for a password.
-const SUDO: Duration = Duration::from_secs(60);
-const BUFFER: usize = 32 * 1024;
+const CONFIRMATION: Duration = Duration::from_secs(3);
 /// The terminal of `--tty`: wide, so that programs do not wrap what is read as lines.
 const TERMINAL: (&str, (u32, u32)) = ("xterm", (200, 50));
 
@@ -41,36 +39,32 @@ pub struct CommandRequest<'a> {
 pub enum Stdin<'a> {
     Nothing,
     Bytes(&'a [u8]),
-    /// A file, from its beginning; it is shared with others.
+    /// A file, from its beginning. Other hosts read it too.
     File(&'a File),
 }
 
 impl Stdin<'_> {
-    fn read(&self, buffer: &mut [u8], at: u64) -> std::io::Result<usize> {
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         match self {
             Stdin::Nothing => Ok(0),
             Stdin::Bytes(bytes) => {
-                let rest = bytes.get(at as usize..).unwrap_or_default();
+                let rest = bytes.get(offset as usize..).unwrap_or_default();
                 let len = rest.len().min(buffer.len());
                 buffer[..len].copy_from_slice(&rest[..len]);
                 Ok(len)
             }
-            Stdin::File(file) => file.read_at(buffer, at),
+            Stdin::File(file) => file.read_at(buffer, offset),
         }
     }
 }
 
-/// How a command ended, as far as that arrived.
+/// What arrived of a command's end.
 #[derive(Debug, Default)]
 pub struct CommandExit {
     pub exit_code: Option<u32>,
     pub signal: Option<String>,
-}
-
-impl CommandExit {
-    fn has_ended(&self) -> bool {
-        self.exit_code.is_some() || self.signal.is_some()
-    }
+    /// An exit status or a signal arrived. ssh(1) says that one did before it says which.
+    pub has_ended: bool,
 }
 
 /// How the wait for a command ended.
@@ -84,28 +78,22 @@ pub enum CommandEnd {
     NoTerminal,
     /// The server was not asked to run it.
     NotSent(WaitError),
-    /// The server was asked, and did not say whether it does.
+    /// The server was asked to run it, and did not confirm that it does.
     Unconfirmed(WaitError),
     /// It was terminated after a deadline or a stop.
     Terminated(WaitError, Termination),
     /// Its exit status arrived, and the connection ended before the end of its output did.
     Unfinished(WaitError),
     WaitError(WaitError),
-    /// Sudo did not let it begin.
+    /// Sudo did not start it.
     NoPassword(String),
     /// Its stdin could not be read.
-    Stdin(std::io::Error),
+    Stdin(io::Error),
 }
 
-enum FollowError {
-    WaitError(WaitError),
-    NoPassword(String),
-    Stdin(std::io::Error),
-}
-
-impl From<WaitError> for FollowError {
-    fn from(wait_error: WaitError) -> FollowError {
-        FollowError::WaitError(wait_error)
+impl From<WaitError> for CommandEnd {
+    fn from(wait_error: WaitError) -> CommandEnd {
+        CommandEnd::WaitError(wait_error)
     }
 }
 
@@ -113,94 +101,74 @@ impl From<WaitError> for FollowError {
 pub fn exec(
     session: &SshSession,
     request: CommandRequest<'_>,
-    timer: &PhaseTimer<'_>,
+    timer: &AttemptTimer,
     sink: &mut dyn Sink<WaitError>,
 ) -> (CommandExit, CommandEnd) {
     let started = Instant::now();
-    let starts_by = started + START;
-    timer.report_deadline(Some(starts_by));
-    let channel = match start(session, &request, starts_by) {
+    let channel = match timer.with_limit(START, |deadline| start(session, &request, deadline)) {
         Ok(channel) => channel,
         Err(end) => return (CommandExit::default(), end),
     };
-    timer.report_own_deadline();
     sink.open();
-    let mut follow = Follow {
-        session,
-        channel: &channel,
-        timer,
-        sink,
-        feeder: Feeder::new(request.stdin),
-        gate: request.gate,
-        buffer: vec![0; BUFFER],
-        sudo_since: Instant::now(),
-    };
-    let broken = follow.follow();
-    if let Err(FollowError::WaitError(WaitError::Ssh(_) | WaitError::Io(_))) = broken {
-        follow.take_queued();
-    }
-    let refusal = follow.gate.as_ref().and_then(SudoGate::refusal);
+    let io = SessionChannel { session, channel: &channel };
+    let mut follow = Follow::new(&io, request.stdin, request.gate, timer, sink);
+    let end = follow.run_to_end();
+    let no_password = follow.refusal();
     drop(follow);
-    // Read before we end the command: whether an exit status or signal of that still arrives is chance.
-    let exit = CommandExit { exit_code: channel.exit_code(), signal: channel.exit_signal() };
-    let mut end_it = || {
-        timer.report_deadline(Some(Instant::now() + LONGEST));
-        session.sheltered(|| terminate_channel(session, &channel, started.elapsed(), sink))
+    // Read before we terminate the command: whether an exit status or signal still arrives after that is chance.
+    let (exit_code, signal) = (channel.exit_code(), channel.exit_signal());
+    let exit = CommandExit { has_ended: exit_code.is_some() || signal.is_some(), exit_code, signal };
+    let mut terminate = || {
+        timer.with_limit(LONGEST, |_| {
+            session.sheltered(|| terminate_channel(session, &channel, started.elapsed(), sink))
+        })
     };
-    let end = match broken {
-        Ok(()) => refusal.map_or(CommandEnd::Closed, CommandEnd::NoPassword),
-        Err(FollowError::WaitError(wait_error @ (WaitError::Deadline | WaitError::Stopped))) => {
-            let ended = end_it();
-            CommandEnd::Terminated(wait_error, ended)
+    let end = match end {
+        CommandEnd::Closed => no_password.map_or(CommandEnd::Closed, CommandEnd::NoPassword),
+        CommandEnd::WaitError(wait_error @ (WaitError::Deadline | WaitError::Stopped)) => {
+            let termination = terminate();
+            CommandEnd::Terminated(wait_error, termination)
         }
-        // What ended, in order or not, after its last output and with its exit status, has ended well.
-        Err(FollowError::WaitError(_)) if exit.has_ended() && channel.ended() => CommandEnd::Closed,
-        Err(FollowError::WaitError(wait_error)) if exit.has_ended() => CommandEnd::Unfinished(wait_error),
-        Err(FollowError::WaitError(wait_error)) => CommandEnd::WaitError(wait_error),
-        Err(FollowError::NoPassword(why)) => {
-            // Without an answer sudo would ask until somebody hangs up.
-            end_it();
-            CommandEnd::NoPassword(why)
+        // The connection was lost after the command's last output and its exit status: it has ended well.
+        CommandEnd::WaitError(_) if exit.has_ended && channel.ended() => CommandEnd::Closed,
+        CommandEnd::WaitError(wait_error) if exit.has_ended => CommandEnd::Unfinished(wait_error),
+        CommandEnd::NoPassword(_) | CommandEnd::Stdin(_) => {
+            // Without an answer sudo would wait until the connection ends.
+            terminate();
+            end
         }
-        Err(FollowError::Stdin(error)) => {
-            end_it();
-            CommandEnd::Stdin(error)
-        }
+        end => end,
     };
     session.close_session(&channel);
     (exit, end)
 }
 
+/// Opens a channel and starts the command on it.
 fn start(session: &SshSession, request: &CommandRequest<'_>, deadline: Instant) -> Result<ExecChannel, CommandEnd> {
-    let deadline = Some(deadline);
-    let not_sent = |wait_error| match wait_error {
-        WaitError::Ssh(error) if is_denied(&error) => CommandEnd::Denied,
-        wait_error => CommandEnd::NotSent(wait_error),
-    };
-    let channel = session.open_session(deadline, ExecChannel::open).map_err(not_sent)?;
+    let not_sent =
+        |wait_error| if is_denied(&wait_error) { CommandEnd::Denied } else { CommandEnd::NotSent(wait_error) };
+    let channel = session.open_session(Some(deadline), ExecChannel::open).map_err(not_sent)?;
     if request.tty {
         let (term, size) = TERMINAL;
-        session.drive(deadline, |_| channel.request_pty(term, size)).map_err(|wait_error| {
-            match not_sent(wait_error) {
-                CommandEnd::Denied => CommandEnd::NoTerminal,
-                end => end,
-            }
+        let requested = session.drive(Some(deadline), |_| channel.request_pty(term, size));
+        requested.map_err(|wait_error| {
+            if is_denied(&wait_error) { CommandEnd::NoTerminal } else { CommandEnd::NotSent(wait_error) }
         })?;
     }
     for (name, value) in request.env {
-        match session.drive(deadline, |_| channel.set_env(name, value)) {
-            // As for ssh, a server that takes no such variable is no reason not to run the command.
-            Err(WaitError::Ssh(error)) if is_denied(&error) => {}
+        match session.drive(Some(deadline), |_| channel.set_env(name, value)) {
+            // As for ssh, the command runs also if the server accepts no such variable.
+            Err(wait_error) if is_denied(&wait_error) => {}
             result => result.map_err(not_sent)?,
         }
     }
-    match session.drive(deadline, |_| channel.start(request.line)) {
+    match session.drive(Some(deadline), |_| channel.start(request.line)) {
         Ok(()) => Ok(channel),
-        Err(WaitError::Ssh(error)) if is_denied(&error) => Err(CommandEnd::Denied),
+        Err(wait_error) if is_denied(&wait_error) => Err(CommandEnd::Denied),
         // The command may already be running. Wait briefly for the server's reply so we can terminate it.
         Err(WaitError::Stopped) => {
-            let until = deadline.map(|deadline| deadline.min(Instant::now() + CONFIRM));
-            match session.sheltered(|| session.drive(until, |_| channel.start(request.line))) {
+            let until = deadline.min(Instant::now() + CONFIRMATION);
+            match session.sheltered(|| session.drive(Some(until), |_| channel.start(request.line))) {
                 Ok(()) => Ok(channel),
                 Err(_) => Err(CommandEnd::Unconfirmed(WaitError::Stopped)),
             }
@@ -209,218 +177,7 @@ fn start(session: &SshSession, request: &CommandRequest<'_>, deadline: Instant) 
     }
 }
 
-fn is_denied(error: &ssh2::Error) -> bool {
-    matches!(
-        error.code(),
-        ErrorCode::Session(raw::LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED | raw::LIBSSH2_ERROR_CHANNEL_FAILURE)
-    )
-}
-
-/// What is still to be sent to the command.
-struct Feeder<'a> {
-    stdin: Stdin<'a>,
-    at: u64,
-    /// Bytes taken from it, or a password, of which some are sent.
-    chunk: Vec<u8>,
-    sent: usize,
-    /// Nothing more is sent: all of it was, or the command does not want it.
-    over: bool,
-    password: Option<Secret>,
-}
-
-impl<'a> Feeder<'a> {
-    fn new(stdin: Stdin<'a>) -> Feeder<'a> {
-        Feeder { stdin, at: 0, chunk: Vec::new(), sent: 0, over: false, password: None }
-    }
-}
-
-struct Follow<'a, 'c> {
-    session: &'a SshSession,
-    channel: &'a ExecChannel,
-    timer: &'a PhaseTimer<'c>,
-    sink: &'a mut dyn Sink<WaitError>,
-    feeder: Feeder<'a>,
-    gate: Option<SudoGate<'a>>,
-    buffer: Vec<u8>,
-    /// Since when sudo has what it needs.
-    sudo_since: Instant,
-}
-
-impl Follow<'_, '_> {
-    /// Feeds stdin and drains both streams side by side, since they share one window, until the server closes the channel.
-    fn follow(&mut self) -> Result<(), FollowError> {
-        loop {
-            let received = self.session.received();
-            let mut moved = self.feed()?;
-            for stream in [Stream::Stdout, Stream::Stderr] {
-                moved |= self.drain(stream)?;
-            }
-            // Who has closed its outputs may read on.
-            if !moved && self.channel.ended() {
-                self.rest()?;
-                match self.channel.closed() {
-                    Ok(()) => return Ok(()),
-                    Err(error) if would_block(&error) => {}
-                    Err(error) => return Err(WaitError::from(error).into()),
-                }
-            }
-            // Whatever a call receives may be what an earlier one waits for, and nothing more may come after it: a larger
-            // window, new keys, output on the other stream.
-            if moved || self.session.received() != received {
-                continue;
-            }
-            self.sink.flush();
-            let sudo = self.gate.as_ref().filter(|gate| !gate.is_open()).map(|_| self.sudo_since + SUDO);
-            match self.session.wait(self.timer.deadline().into_iter().chain(sudo).min()) {
-                Err(WaitError::Deadline) if sudo.is_some_and(|by| by <= Instant::now()) => {
-                    return Err(FollowError::NoPassword(
-                        "sudo did not let the command begin within a minute".to_string(),
-                    ));
-                }
-                waited => waited?,
-            }
-        }
-    }
-
-    /// Takes what had arrived before the connection ended.
-    fn take_queued(&mut self) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            while let Some(mut bytes) = self.channel.take_queued(stream) {
-                if let Some(gate) = self.gate.as_mut().filter(|gate| !gate.is_open()) {
-                    bytes = gate.pass(stream, &bytes).0;
-                }
-                // It fails only where our reader takes no more.
-                let _ = hand_on(self.session, self.timer, self.sink, stream, &bytes);
-            }
-        }
-        let _ = self.rest();
-    }
-
-    /// Sends some of stdin, at its end the end; whether anything moved.
-    fn feed(&mut self) -> Result<bool, FollowError> {
-        let open = self.gate.as_ref().is_none_or(SudoGate::is_open);
-        let feeder = &mut self.feeder;
-        if feeder.over || !self.session.may_send() {
-            return Ok(false);
-        }
-        if feeder.sent == feeder.chunk.len() {
-            feeder.sent = 0;
-            feeder.chunk.clear();
-            if let Some(password) = feeder.password.take() {
-                feeder.chunk.extend_from_slice(&password);
-                feeder.chunk.push(b'\n');
-            } else if !open {
-                return Ok(false);
-            } else if !matches!(feeder.stdin, Stdin::Nothing) {
-                feeder.chunk.resize(BUFFER, 0);
-                let len = feeder.stdin.read(&mut feeder.chunk, feeder.at).map_err(FollowError::Stdin)?;
-                feeder.chunk.truncate(len);
-                feeder.at += len as u64;
-            }
-        }
-        let result = match feeder.chunk.is_empty() {
-            true => self.channel.send_eof().map(|()| 0),
-            false => self.channel.write(&feeder.chunk[feeder.sent..]),
-        };
-        match result {
-            Ok(0) if feeder.chunk.is_empty() => {
-                feeder.over = true;
-                feeder.chunk = Vec::new();
-                Ok(false)
-            }
-            // The window is full.
-            Ok(0) => Ok(false),
-            Ok(len) => {
-                feeder.sent += len;
-                if !open && feeder.sent == feeder.chunk.len() {
-                    // A password has gone out: nothing of it stays here.
-                    zeroize::Zeroize::zeroize(&mut feeder.chunk);
-                    feeder.sent = 0;
-                }
-                Ok(true)
-            }
-            Err(error) if would_block(&error) => Ok(false),
-            // The command may have ended, or closed its stdin: what there is to read tells.
-            Err(_) => {
-                feeder.over = true;
-                Ok(false)
-            }
-        }
-    }
-
-    /// Reads what has arrived on one stream; whether that was anything. Stops to look at the other after a while.
-    fn drain(&mut self, stream: Stream) -> Result<bool, FollowError> {
-        const TURNS: usize = 32;
-        for turn in 0..TURNS {
-            // A fast sender never lets us wait, where the deadline is looked at too.
-            self.session.check(self.timer.deadline())?;
-            match self.channel.read(stream, &mut self.buffer) {
-                Ok(0) => return Ok(turn > 0),
-                Ok(len) => self.take(stream, len)?,
-                Err(error) if would_block(&error) => return Ok(turn > 0),
-                Err(error) => return Err(WaitError::from(error).into()),
-            }
-        }
-        Ok(true)
-    }
-
-    fn take(&mut self, stream: Stream, len: usize) -> Result<(), FollowError> {
-        let (session, timer) = (self.session, self.timer);
-        let bytes = &self.buffer[..len];
-        let Some(gate) = self.gate.as_mut().filter(|gate| !gate.is_open()) else {
-            return Ok(hand_on(session, timer, self.sink, stream, bytes)?);
-        };
-        let (bytes, seen) = gate.pass(stream, bytes);
-        for seen in seen {
-            match seen {
-                SudoSign::Begun => {
-                    gate.accepted();
-                    timer.restart();
-                }
-                SudoSign::Prompt => {
-                    timer.pause();
-                    self.feeder.password = Some(gate.answer(&|| session.check(None)).map_err(|no| match no {
-                        NoPassword::Because(why) => FollowError::NoPassword(why),
-                        NoPassword::WaitError(wait_error) => FollowError::WaitError(wait_error),
-                    })?);
-                    self.sudo_since = Instant::now();
-                    timer.restart();
-                }
-            }
-        }
-        Ok(hand_on(session, timer, self.sink, stream, &bytes)?)
-    }
-
-    /// What the gate held back to the last.
-    fn rest(&mut self) -> Result<(), FollowError> {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            if let Some(rest) = self.gate.as_mut().map(|gate| gate.rest(stream)).filter(|rest| !rest.is_empty()) {
-                hand_on(self.session, self.timer, self.sink, stream, &rest)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Hands output on. The clock stands still while the reader of our output takes no more: that is no fault of the host.
-fn hand_on(
-    session: &SshSession,
-    timer: &PhaseTimer<'_>,
-    sink: &mut dyn Sink<WaitError>,
-    stream: Stream,
-    bytes: &[u8],
-) -> Result<(), WaitError> {
-    let (before, waits) = (sink.reader_time(), Cell::new(false));
-    let check = || {
-        if !waits.replace(true) {
-            timer.report_deadline(None);
-        }
-        session.check(None)
-    };
-    let taken = sink.take(stream, bytes, &check);
-    timer.postpone(sink.reader_time() - before);
-    if waits.get() {
-        timer.report_own_deadline();
-    }
-    taken
+fn is_denied(wait_error: &WaitError) -> bool {
+    const CODES: [i32; 2] = [raw::LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED, raw::LIBSSH2_ERROR_CHANNEL_FAILURE];
+    matches!(wait_error, WaitError::Ssh(error) if CODES.map(ErrorCode::Session).contains(&error.code()))
 }

@@ -4,8 +4,8 @@
 pub mod algorithms;
 pub mod command_line;
 pub mod exec;
+mod follow;
 pub mod open_session;
-pub mod phase_timer;
 pub mod script;
 pub mod ssh_session;
 pub mod sudo;

@@ -1,15 +1,15 @@
 //! A local script on a host: uploads it over the connection, and removes it.
 
+use crate::base::attempt_timer::AttemptTimer;
 use crate::session::command_line::{command_line, quote};
 use crate::session::exec::{CommandEnd, CommandExit, CommandRequest, START, Stdin, exec};
-use crate::session::phase_timer::PhaseTimer;
 use crate::session::ssh_session::SshSession;
 use cerveza_manners::{last_line, read_capped};
 use cerveza_results::Captured;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// In bytes: a script is text that people wrote, or an archive behind a few lines of it.
 const LARGEST: u64 = 64 << 20;
@@ -44,8 +44,8 @@ fn has_crlf(script: &[u8]) -> bool {
     lines.next().is_some_and(is_crlf) || lines.clone().next().is_some() && lines.all(is_crlf)
 }
 
-/// Makes a file that may be executed, and fills it: where a folder's file system forbids that the next is tried. Prints the
-/// file's name. It is one line without a single quote, so that login shells other than sh hand it on as it is.
+/// Makes a file that may be executed, and fills it. If the file system of a folder forbids that, the next folder is tried.
+/// Prints the path of the file. This is one line without a single quote, so every login shell passes it on unchanged.
 const UPLOAD: &str = "umask 077; f=; gone() { rm -f \"$f\"; exit 1; }; trap gone HUP INT TERM; for d in \"${TMPDIR:-/tmp}\" /var/tmp \"$HOME\"; do \
     f=$(mktemp \"$d/.pssh-rs.XXXXXXXXXX\" 2>/dev/null) || continue; \
     if chmod MODE \"$f\" && test -x \"$f\"; then \
@@ -53,38 +53,38 @@ const UPLOAD: &str = "umask 077; f=; gone() { rm -f \"$f\"; exit 1; }; trap gone
     echo \"no folder for a script: none of ${TMPDIR:-/tmp}, /var/tmp and $HOME takes files that may be executed\" >&2; \
     exit 1";
 
-/// Counted for the path of an uploaded script before it is known: the folder is the host's to choose.
+/// Counted for the path of an uploaded script before it is known, because the host chooses the folder.
 pub const PATH_ALLOWANCE: usize = 256;
 
-/// The command that runs the script at `path` with its arguments.
+/// Returns the command that runs the script at `path` with its arguments.
 pub fn line(path: &str, args: &[String]) -> String {
     let words: Vec<&str> = std::iter::once(path).chain(args.iter().map(String::as_str)).collect();
     command_line(&words)
 }
 
-/// What went wrong before the script itself began.
+/// Why the script itself was not started.
 pub enum NotStarted {
     CommandEnd(CommandExit, CommandEnd),
-    /// The upload failed; what it said.
+    /// The host could not store it. The text says why.
     Upload(String),
 }
 
-/// Puts the script on the host; the file's name there. With `readable` others than who logs in may read it:
-/// sudo may make another user of us.
+/// Uploads the script. Returns its path on the host. With `readable` other users may read it, because sudo may run it as
+/// one of them.
 pub fn upload(
     session: &SshSession,
     script: &Script,
     readable: bool,
-    timer: &PhaseTimer<'_>,
+    timer: &AttemptTimer,
 ) -> Result<String, NotStarted> {
     let mode = if readable { "755" } else { "700" };
     let line = format!("exec sh -c '{}'", UPLOAD.replace("MODE", mode));
-    let mut said = Captured::default();
+    let mut output = Captured::default();
     let request = CommandRequest { line: &line, env: &[], stdin: Stdin::Bytes(&script.bytes), tty: false, gate: None };
-    match exec(session, request, timer, &mut said) {
+    match exec(session, request, timer, &mut output) {
         (CommandExit { exit_code: Some(0), .. }, CommandEnd::Closed) => {}
         (CommandExit { exit_code: Some(_), .. }, CommandEnd::Closed) => {
-            let why = last_line(&said.stderr).unwrap_or("no reason was given".to_string());
+            let why = last_line(&output.stderr).unwrap_or("no reason was given".to_string());
             return Err(NotStarted::Upload(why));
         }
         (_, CommandEnd::Unfinished(wait_error)) => {
@@ -92,27 +92,27 @@ pub fn upload(
         }
         (exit, end) => return Err(NotStarted::CommandEnd(exit, end)),
     }
-    // A login shell that prints something of its own prints it first.
-    let said = String::from_utf8_lossy(&said.stdout);
-    let path = said.rfind("/.pssh-rs.").map(|at| said[..at].rfind('\n').map_or(&said[..], |line| &said[line + 1..]));
+    // If a login shell prints something, that comes first.
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let path =
+        stdout.rfind("/.pssh-rs.").map(|at| stdout[..at].rfind('\n').map_or(&stdout[..], |line| &stdout[line + 1..]));
     match path {
         Some(path) if path.starts_with('/') => Ok(path.to_string()),
-        _ => Err(NotStarted::Upload("the host did not say where it put the script".to_string())),
+        _ => Err(NotStarted::Upload("the host did not print where it put the script".to_string())),
     }
 }
 
-/// How long the removal may take; it is tried also after a timeout or Ctrl-C.
+/// Time limit for the removal. It is tried also after a timeout or Ctrl-C.
 const REMOVAL: Duration = Duration::from_secs(5);
 
-/// Removes what `upload` put there; whether that was done.
-pub fn remove(session: &SshSession, path: &str, timer: &PhaseTimer<'_>) -> bool {
-    timer.report_deadline(Some(Instant::now() + START + REMOVAL));
+/// Removes the script that `upload` put at `path`. Returns whether it is gone.
+pub fn remove(session: &SshSession, path: &str, timer: &AttemptTimer) -> bool {
     let line = format!("exec rm -f {}", quote(path));
-    let mut watch = |_, _| {};
-    let own_timer = PhaseTimer::start(Some(REMOVAL), &mut watch);
     let request = CommandRequest { line: &line, env: &[], stdin: Stdin::Nothing, tty: false, gate: None };
-    let ended = session.sheltered(|| exec(session, request, &own_timer, &mut Captured::default()));
-    timer.report_own_deadline();
+    let ended = timer.with_limit(START + REMOVAL, |_| {
+        let own_timer = AttemptTimer::started(REMOVAL);
+        session.sheltered(|| exec(session, request, &own_timer, &mut Captured::default()))
+    });
     matches!(ended, (CommandExit { exit_code: Some(0), .. }, CommandEnd::Closed))
 }
 

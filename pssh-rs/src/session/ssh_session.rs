@@ -7,6 +7,7 @@ use crate::connect::host_key::{HostKeyQuery, host_key_algorithms};
 use crate::ffi::{attach_socket, send_keepalive};
 use crate::session::algorithms::{Allowed, Kind, Ours, why_failed};
 use crate::ssh_config::{HostOptions, ServerAlive};
+use libssh2_sys as raw;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
@@ -135,10 +136,10 @@ impl SshSession {
         mut op: impl FnMut(&Session) -> Result<T, ssh2::Error>,
     ) -> Result<T, WaitError> {
         loop {
-            match op(&self.session) {
-                Err(error) if would_block(&error) => self.wait(deadline)?,
-                result => return Ok(result?),
+            if let Some(value) = unless_blocked(op(&self.session))? {
+                return Ok(value);
             }
+            self.wait(deadline)?;
         }
     }
 
@@ -249,13 +250,16 @@ pub fn supported_algorithms() -> Result<Vec<&'static str>, ssh2::Error> {
     Ok(lists.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
-pub fn would_block(error: &ssh2::Error) -> bool {
-    error.code() == ErrorCode::Session(libssh2_sys::LIBSSH2_ERROR_EAGAIN)
+/// Returns the value of a call, or `None` if the call would block.
+pub fn unless_blocked<T>(result: Result<T, ssh2::Error>) -> Result<Option<T>, WaitError> {
+    match result {
+        Err(error) if error.code() == ErrorCode::Session(raw::LIBSSH2_ERROR_EAGAIN) => Ok(None),
+        result => Ok(Some(result?)),
+    }
 }
 
 /// Whether the error is the end of the connection rather than an answer.
 pub fn is_disconnect(error: &ssh2::Error) -> bool {
-    use libssh2_sys as raw;
     matches!(
         error.code(),
         ErrorCode::Session(
@@ -269,11 +273,9 @@ pub fn is_disconnect(error: &ssh2::Error) -> bool {
 
 /// An error of libssh2 as a phrase.
 pub fn phrase(error: &ssh2::Error) -> String {
-    match is_disconnect(error) {
-        true => LOST.to_string(),
-        false => match error.code() {
-            ErrorCode::Session(code) => format!("{} (libssh2 {code})", error.message()),
-            ErrorCode::SFTP(code) => format!("{} (SFTP {code})", error.message()),
-        },
+    match error.code() {
+        _ if is_disconnect(error) => LOST.to_string(),
+        ErrorCode::Session(code) => format!("{} (libssh2 {code})", error.message()),
+        ErrorCode::SFTP(code) => format!("{} (SFTP {code})", error.message()),
     }
 }

@@ -52,7 +52,7 @@ const BATCH: usize = 200;
 pub fn check_tag(key: &str, value: &str) -> std::result::Result<(), String> {
     let shown: String = key.chars().take(40).collect();
     if key.is_empty() {
-        return Err("a tag without a key".to_string());
+        return Err("a tag has no key".to_string());
     }
     if key.chars().count() > 128 {
         return Err(format!("tag {shown}...: the key is longer than 128 characters"));

@@ -133,7 +133,9 @@ fn note_look(Seen { ids, seen }: Seen, states: &[&str], looks: &mut Looks) {
                 let look = compare_states(&id, known.as_ref(), &record, states);
                 (Some(record), look)
             }
-            (None, Some(failure)) => (None, Look::Open(format!("{id} was not seen to be {}: {failure}", states[0]))),
+            (None, Some(failure)) => {
+                (None, Look::Open(format!("it is unknown whether {id} is {}: {failure}", states[0])))
+            }
             (None, None) => (None, Look::Open(format!("{id} is not listed"))),
         };
         looks.insert(id, (record.or(known), look));

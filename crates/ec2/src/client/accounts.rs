@@ -71,7 +71,7 @@ impl Accounts {
     /// Says which regions hosts could not be looked for in, though they were found in others.
     pub fn warn_of_denied(&self, tool: &Tool) {
         for failure in &self.denied {
-            tool.warn(format!("hosts in this region are not seen: {failure}"));
+            tool.warn(format!("hosts in this region were not looked up: {failure}"));
         }
     }
 

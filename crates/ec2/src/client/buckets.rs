@@ -81,7 +81,7 @@ const WORTH_SAYING: Duration = Duration::from_secs(5);
 /// Says how long the requests for so many hosts take at least because of EC2's request limits, if that is long.
 pub fn time_notice(hosts: usize, time: Duration) -> Option<String> {
     let seconds = time.as_secs_f64().ceil();
-    let text = || format!("EC2's request limits allow this for {hosts} hosts in {seconds} s at the least");
+    let text = || format!("this takes at least {seconds} s for {hosts} hosts because of EC2's request limits");
     (time >= WORTH_SAYING).then(text)
 }
 

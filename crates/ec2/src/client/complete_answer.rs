@@ -28,7 +28,7 @@ impl Intercept for CompleteAnswer {
         match (root(body), response.status().is_success()) {
             (Root::CutOff, _) => Err("it was cut off".into()),
             (Root::Closed(name), true) if name.ends_with(b"Response") => Ok(()),
-            (_, true) => Err("it is not XML of EC2".into()),
+            (_, true) => Err("it is not XML from EC2".into()),
             // What a proxy says in an error is not EC2's to begin with.
             (_, false) => Ok(()),
         }

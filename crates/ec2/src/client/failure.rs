@@ -62,7 +62,7 @@ pub(crate) fn failure<E: CallError>(call: &str, region: &str, error: &SdkError<E
     match hint {
         Some(hint) => failure.hint(hint),
         None if is_ambiguous(error) && !is_read(call) => {
-            failure.hint("EC2 may have done it all the same: look with ec2-ls before you run this again")
+            failure.hint("EC2 may have done it anyway: check with ec2-ls before you run this again")
         }
         None => failure,
     }
@@ -178,10 +178,10 @@ fn hint(code: &str, call: &str, why: &str) -> Option<&'static str> {
         }
         "OptInRequired" => Some("the account has not enabled this region"),
         "VcpuLimitExceeded" | "InstanceLimitExceeded" | "VolumeLimitExceeded" | "MaxSpotInstanceCountExceeded" => {
-            Some("ask for a higher quota (Service Quotas), or use another instance type or less")
+            Some("ask for a higher quota (Service Quotas), or use another instance type, or fewer of them")
         }
         "InsufficientInstanceCapacity" if is_start => {
-            Some("its zone has no room for this instance type now: try again later, or change the type")
+            Some("its zone has no capacity for this instance type now: try again later, or change the type")
         }
         "InsufficientInstanceCapacity" => Some("try another zone (--zone) or instance type, or try again later"),
         "InsufficientFreeAddressesInSubnet" => Some("give the profile another subnet, or several of them"),
@@ -207,7 +207,7 @@ fn hint(code: &str, call: &str, why: &str) -> Option<&'static str> {
         "InvalidGroup.NotFound" | "InvalidSecurityGroupID.NotFound" => {
             Some("security groups differ by VPC: `aws ec2 describe-security-groups` lists them")
         }
-        "SpotMaxPriceTooLow" => Some("raise or leave out `max price`: without it the most is the on-demand price"),
+        "SpotMaxPriceTooLow" => Some("raise `max price`, or leave it out: the limit is then the on-demand price"),
         "PendingVerification" => Some("AWS checks the account for this region: try again later, within some 4 hours"),
         "InvalidParameterCombination" => Some("--dry-run shows everything that is requested"),
         _ => None,

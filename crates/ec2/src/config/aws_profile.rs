@@ -182,8 +182,8 @@ impl AwsProfile {
             }
             (CredentialsFailure::SessionEnded, Some(sso)) => {
                 let name = sso.name();
-                Failure::usage(format!("the SSO session of the AWS profile {name:?} has ended, or was never begun"))
-                    .hint(format!("begin one: `aws sso login --profile {name}`"))
+                Failure::usage(format!("the SSO session of the AWS profile {name:?} has expired or does not exist"))
+                    .hint(format!("log in: `aws sso login --profile {name}`"))
             }
             (CredentialsFailure::SessionEnded, None) => {
                 Failure::usage(format!("the AWS credentials{in_profile} have expired")).hint(LOGIN)
@@ -191,7 +191,7 @@ impl AwsProfile {
             (CredentialsFailure::Other(why), sso) => {
                 let failure = Failure::usage(format!("the AWS credentials{in_profile} cannot be used: {why}"));
                 match sso {
-                    Some(sso) => failure.hint(format!("`aws sso login --profile {}` begins a session", sso.name())),
+                    Some(sso) => failure.hint(format!("log in again: `aws sso login --profile {}`", sso.name())),
                     None => failure.hint(format!("`aws sts get-caller-identity{profile}` uses the same credentials")),
                 }
             }

@@ -17,7 +17,7 @@ pub fn region_of(zone: &str) -> Option<String> {
 pub fn region_of_zone_option(zone: &str, region: Option<&str>) -> Result<String> {
     let of_zone = region_of(zone).ok_or_else(|| {
         Failure::usage(format!("--zone {zone}: this is not the name of a zone"))
-            .hint("a zone has a letter, as us-east-1a")
+            .hint("a zone ends with a letter, as in us-east-1a")
     })?;
     match region {
         Some(region) if region != of_zone => {

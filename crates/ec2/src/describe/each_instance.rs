@@ -25,7 +25,7 @@ impl AskError {
         let failure = failure(call, region, error);
         match code(error) {
             Some("UnauthorizedOperation") => {
-                AskError { failure: failure.hint(format!("it takes the permission ec2:{call}")), is_silent: false }
+                AskError { failure: failure.hint(format!("this needs the permission ec2:{call}")), is_silent: false }
             }
             code => AskError { failure, is_silent: code.is_none() },
         }

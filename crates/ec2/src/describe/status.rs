@@ -124,7 +124,7 @@ type StatusError =
 fn status_failure<E: CallError>(region: &str, error: &SdkError<E, HttpResponse>) -> Failure {
     let failure = failure("DescribeInstanceStatus", region, error);
     match code(error) {
-        Some("UnauthorizedOperation") => failure.hint("it takes the permission ec2:DescribeInstanceStatus"),
+        Some("UnauthorizedOperation") => failure.hint("this needs the permission ec2:DescribeInstanceStatus"),
         _ => failure,
     }
 }

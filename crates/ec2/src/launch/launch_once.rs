@@ -87,7 +87,7 @@ impl Ec2 {
         }
         let why =
             format!("its last {} instances have ended, and EC2 still knows how they were launched", GENERATIONS + 1);
-        Err(NotLaunched::Failed(Failure::unreached(why).hint("launch it again in an hour, or give it another name")))
+        Err(NotLaunched::Failed(Failure::unreached(why).hint("launch it again in an hour, or use another name")))
     }
 
     /// Requests the instance of a token. A request whose answer got lost is repeated once EC2 has shown that there is
@@ -125,7 +125,8 @@ impl Ec2 {
                 Ok(None) if is_last => return Err(NotLaunched::Failed(lost.hint(LOST))),
                 Ok(None) => self.pause(FIRST_PAUSE * 2u32.pow(requests)).await,
                 Err(unseen) => {
-                    let why = format!("{}, and what has become of it is unknown: {}", lost.message, unseen.message);
+                    let why =
+                        format!("{}, and it is unknown whether it was launched: {}", lost.message, unseen.message);
                     return Err(NotLaunched::Failed(Failure { message: why, ..lost }.hint(LOST)));
                 }
             }
@@ -182,7 +183,7 @@ enum Answer {
     Differs,
 }
 
-const LOST: &str = "run the same command again: it goes on where this one ended, and launches nothing twice";
+const LOST: &str = "run the same command again: it continues from here, and launches nothing twice";
 
 fn refused(region: &str, error: &SdkError<RunInstancesError>) -> NotLaunched {
     let failure = failure("RunInstances", region, error);
@@ -201,8 +202,8 @@ fn is_of_earlier_life(instance: &Record, host: &str) -> bool {
 fn launched_differently(instance: &Record, host: &str) -> Failure {
     let text = |key| instance.str(key).unwrap_or_default();
     let (id, kind, zone) = (text("instance_id"), text("instance_type"), text("zone"));
-    Failure::unreached(format!("someone has just launched {host} differently: {id}, {kind} in {zone}"))
-        .hint("run it again to go on with that instance, or terminate it first")
+    Failure::unreached(format!("another run has just launched {host} differently: {id}, {kind} in {zone}"))
+        .hint("run it again to use that instance, or terminate it first")
 }
 
 /// Returns the token of a launch: 64 characters, which is what EC2 takes.

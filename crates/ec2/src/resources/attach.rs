@@ -200,7 +200,7 @@ fn next(need: &AttachNeed, seen: &SeenVolumes) -> Next {
     }
 }
 
-const IN_USE: &str = "a volume is not taken from an instance that has it: detach it first";
+const IN_USE: &str = "ec2-launch does not take a volume away from an instance: detach it first";
 
 fn timed_out(need: &AttachNeed, next: Next, refused: Option<&Failure>, limit: &Limit) -> Failure {
     let why = match (next, refused) {

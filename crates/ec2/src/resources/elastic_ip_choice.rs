@@ -184,7 +184,7 @@ pub fn next_step(need: &AddressNeed, progress: &mut AddressProgress, seen: &Seen
     }
     match &progress.associated {
         Some((address, time)) if now < *time + 2 * SETTLE => {
-            return NextStep::Wait(format!("EC2 does not list its address {} as associated", address.public_ip));
+            return NextStep::Wait(format!("EC2 does not yet list its address {} as associated", address.public_ip));
         }
         _ => {}
     }
@@ -248,7 +248,7 @@ fn step_with_held_address(held: &Address, states: &HashMap<String, String>) -> N
         }
         _ => NextStep::Fail(
             Failure::unreached(format!("elastic IP {address} is in use by {holder}"))
-                .hint("an address is not taken from what uses it: disassociate it first"),
+                .hint("ec2-launch does not take an address away from its user: disassociate it first"),
         ),
     }
 }

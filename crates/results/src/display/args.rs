@@ -51,7 +51,7 @@ pub struct DisplayArgs {
 }
 
 impl DisplayArgs {
-    /// The limits of a run; its budget is shared by all its hosts.
+    /// Returns the limits of a run. All its hosts share the memory budget.
     pub fn limits(&self, tool: &Tool) -> Limits {
         Limits { stream: self.max_output, budget: Budget::of_machine(), tool: tool.name }
     }

@@ -1,13 +1,13 @@
-//! How the output of a group differs from that of the largest one.
+//! `--diff`: shows how the output of a group differs from that of the largest group.
 
 use crate::display::group::Group;
 use crate::display::style::{GREEN, RED, Style};
 use similar::{ChangeTag, TextDiff};
 use std::time::{Duration, Instant};
 
-/// A comparison that takes longer gives a coarser answer.
+/// The time limit of one comparison. A longer one gives a coarser result.
 const EACH: Duration = Duration::from_millis(500);
-/// So long for all of a run.
+/// The time limit of all comparisons of a run.
 const ALL: Duration = Duration::from_secs(10);
 
 pub struct Differ {
@@ -19,7 +19,7 @@ impl Differ {
         Differ { until: Instant::now() + ALL }
     }
 
-    /// Adds the unified diff of one stream, each line after `mark`; nothing where both are the same.
+    /// Adds the unified diff of one stream, with `mark` before each line. Adds nothing if both are the same.
     pub fn show(&mut self, text: &mut Vec<u8>, style: &Style, mark: &[u8], old: &[u8], new: &[u8]) {
         if old == new {
             return;
@@ -49,10 +49,10 @@ impl Differ {
     }
 }
 
-/// The largest group whose command got to its end, which most hosts' output is measured by.
+/// Returns the largest group whose command ended by itself. Other groups are compared with it.
 pub fn base(groups: &[Group]) -> Option<usize> {
     let ended = groups.iter().enumerate().filter(|(_, group)| group.ended());
-    // Of several the first: max_by_key gives the last.
+    // Of several largest groups, the first: max_by_key returns the last.
     ended.rev().max_by_key(|(_, group)| group.len()).map(|(at, _)| at)
 }
 

@@ -1,4 +1,4 @@
-//! Groups hosts with the same status, exit code and output. A group holds its output once.
+//! `--group`: groups hosts with the same status, exit code and output, and stores each output once.
 
 use crate::display::diff::Differ;
 use crate::display::style::{RED, Style};
@@ -9,12 +9,12 @@ use hostrange::{fold, natural_cmp};
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, HashMap};
 
-/// What output is indented by, so that none can pass for a line of ours.
+/// The indent of output. No output can look like a header of ours.
 pub const STDOUT: &[u8] = b"  ";
 pub const STDERR: &[u8] = b"! ";
 const STATUS: &[u8] = b"= ";
 
-/// What hosts of one group share. Compared as a whole: a hash alone would not do.
+/// What the hosts of a group share. Compared as a whole, because hashes may collide.
 #[derive(PartialEq, Eq, Hash)]
 struct Same {
     status: HostStatus,
@@ -27,7 +27,7 @@ struct Same {
 #[derive(Default)]
 struct Members {
     hosts: Vec<String>,
-    /// What was said of them, such as why they were not reached, with the hosts it was said of.
+    /// Errors, such as why hosts were not reached, each with its hosts.
     errors: BTreeMap<String, Vec<String>>,
 }
 
@@ -54,8 +54,8 @@ impl Groups {
         }
     }
 
-    /// The groups in the order in which they are shown: what is bad last, where it is seen, and of the rest what is
-    /// rare after what is common.
+    /// Returns the groups in the order in which they are shown. Failures are last, near the prompt, and rare output comes
+    /// after common output.
     pub fn sorted(self) -> Vec<Group> {
         let groups = self.0.into_iter().map(|(same, Members { mut hosts, errors })| {
             hosts.sort_by(|a, b| natural_cmp(a, b));
@@ -78,7 +78,7 @@ impl Group {
         self.stdout.bytes.is_empty() && self.stderr.bytes.is_empty()
     }
 
-    /// Whether the command got to an end of its own.
+    /// Returns whether the command ended by itself.
     pub fn ended(&self) -> bool {
         matches!(self.status, HostStatus::Ok | HostStatus::Failed | HostStatus::Signaled)
     }
@@ -87,14 +87,14 @@ impl Group {
         self.hosts.len()
     }
 
-    /// Adds the group: who is in it, what was said of them, and what they printed.
+    /// Adds the group: its hosts, their errors and their output.
     pub fn show(&self, text: &mut Vec<u8>, style: &Style) {
         self.show_header(text, style, "");
         style.push_lines(text, STDOUT, &self.stdout.bytes);
         style.push_lines(text, STDERR, &self.stderr.bytes);
     }
 
-    /// Adds the group with how its output differs from that of another.
+    /// Adds the group, with the difference between its output and that of another.
     pub fn show_against(&self, text: &mut Vec<u8>, style: &Style, differ: &mut Differ, base: &Group) {
         if self.is_silent() && !self.ended() {
             return self.show_header(text, style, "");
@@ -128,7 +128,7 @@ impl Group {
             _ => style.coloured(RED, &said),
         };
         text.extend_from_slice(format!("{}: {said}\n", style.coloured("1", &header)).as_bytes());
-        // The header tells of an exit status and of a signal.
+        // The header already has the exit status or the signal.
         let is_told = self.exit_code.is_some_and(|code| code != 0) || self.signal.is_some();
         for (error, hosts) in self.errors.iter().filter(|_| !is_told || self.status == HostStatus::Ok) {
             let line = match hosts.len() == self.hosts.len() {

@@ -1,4 +1,4 @@
-//! Shows lines while the commands run. Lines are shown whole, so two hosts never share one.
+//! Shows lines of output while the commands run. Only whole lines are shown, so two hosts never share a line.
 
 use crate::display::style::{LineKind, Style, without_return};
 use crate::output::capture::whole_chars;
@@ -7,9 +7,9 @@ use crate::output::stream::Stream;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-/// A longer line is shown in parts of this length.
+/// Longer lines are shown in parts of this length.
 const LONGEST: usize = 64 * 1024;
-/// On a terminal a line that does not end is shown when nothing more came of it for so long: it may be a prompt.
+/// On a terminal, an unfinished line is shown if no more of it arrives for this time. It may be a prompt.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub struct Live {
@@ -18,12 +18,12 @@ pub struct Live {
     done: HashSet<usize>,
 }
 
-/// The line that a stream of a host is in.
+/// The unfinished line of a stream.
 struct Line {
     prefix: Vec<u8>,
-    /// What of it was not shown yet.
+    /// The part that was not shown.
     rest: Vec<u8>,
-    /// Whether a part of it was shown already.
+    /// Whether a part was shown.
     begun: bool,
     since: Instant,
 }
@@ -33,7 +33,7 @@ impl Live {
         Live { style, hosts: HashMap::new(), done: HashSet::new() }
     }
 
-    /// Adds to `text` the lines that this completes.
+    /// Adds the lines that are now complete to `text`.
     pub fn output(
         &mut self,
         text: &mut Vec<u8>,
@@ -55,7 +55,7 @@ impl Live {
         lines[stream as usize].take(text, &style, bytes, now);
     }
 
-    /// Shows what did not end with a newline, and what became of the host.
+    /// Shows unfinished lines, and the outcome of the host.
     pub fn done(&mut self, text: &mut Vec<u8>, (index, host): (usize, &str), outcome: &Outcome) {
         for mut line in self.hosts.remove(&index).into_iter().flatten() {
             if !line.rest.is_empty() {
@@ -66,7 +66,7 @@ impl Live {
         self.style.push_status(text, host, outcome);
     }
 
-    /// Shows the lines that have been waiting for their end for too long. Programs get whole lines.
+    /// Shows unfinished lines that have waited too long. Only on a terminal: programs get whole lines.
     pub fn tick(&mut self, text: &mut Vec<u8>, now: Instant) {
         if !self.style.is_on_terminal() {
             return;
@@ -123,7 +123,7 @@ impl Line {
         }
     }
 
-    /// At its newline, or where none comes any more. Of a line that was shown in parts, nothing may be left.
+    /// Ends the line, at its newline or at the end of output. If it was shown in parts, nothing may be left.
     fn end(&mut self, text: &mut Vec<u8>, style: &Style) {
         let rest = without_return(&self.rest);
         if !(self.begun && rest.is_empty()) {

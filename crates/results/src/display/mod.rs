@@ -29,13 +29,13 @@ use std::mem;
 use std::time::{Duration, Instant};
 use table::Table;
 
-/// The most bytes of output that are on their way to the writer.
+/// The limit on bytes of output in the queue to the writer.
 pub const QUEUE_LIMIT: usize = 1024 * 1024;
-/// So much text is written at once.
+/// Text is written when there is this much of it.
 const ENOUGH: usize = 256 * 1024;
-/// Live lines wait so long for others to be written with them.
+/// Live lines wait this long, to be written together with others.
 const PAUSE: Duration = Duration::from_millis(20);
-/// With nothing to do, look again.
+/// The longest wait for an item of the queue.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// The columns of csv and tsv.
@@ -55,10 +55,10 @@ enum View {
     },
     Names,
     Table(Table),
-    /// Records that are sorted, or of which columns are written.
+    /// Records, written as a table or sorted, or with columns.
     Rows(Box<RecordWriter<Vec<u8>>>),
     Live(Live),
-    /// Lines, but each host's only when it is done.
+    /// Lines; those of a host are written when it is finished.
     Hosts(Style),
     Groups {
         groups: Groups,
@@ -67,7 +67,7 @@ enum View {
     },
 }
 
-/// The way out. What goes wrong with it is kept for the end: the hosts' commands go on.
+/// Writes results. An error in writing is kept for the end, because the commands on the hosts continue.
 pub struct Renderer {
     view: View,
     order: Option<Order>,
@@ -75,7 +75,7 @@ pub struct Renderer {
     failure: Option<Failure>,
 }
 
-/// Hosts that are done before one that comes before them.
+/// Finished hosts that wait for one before them.
 #[derive(Default)]
 struct Order {
     next: usize,
@@ -83,7 +83,7 @@ struct Order {
 }
 
 impl Renderer {
-    /// `hosts` are those of the run, which tell how wide a column has to be.
+    /// `hosts` are all hosts of the run; the width of a column depends on them.
     pub fn new<'a>(
         args: &DisplayArgs,
         output: &OutputArgs,
@@ -134,12 +134,12 @@ impl Renderer {
         Ok(Renderer { view, order, text: Vec::new(), failure: None })
     }
 
-    /// Whether output is to be sent here as it comes; otherwise its outcome has all that is shown of a host.
+    /// Returns whether output is shown as it arrives. If not, only the outcome of a host is shown.
     pub fn is_live(&self) -> bool {
         matches!(self.view, View::Live(_))
     }
 
-    /// Whether the outcome's output is shown. Where it is not, nothing need be kept of it.
+    /// Returns whether the output in an outcome is shown. If not, it need not be kept.
     pub fn needs_kept(&self) -> bool {
         !matches!(self.view, View::Live(_) | View::Names)
     }
@@ -152,7 +152,7 @@ impl Renderer {
         }
     }
 
-    /// Takes the outcome of a host, which may be held until others are done.
+    /// Shows the outcome of a host, or keeps it until others are finished.
     pub fn done(&mut self, index: usize, record: &Record, outcome: Outcome) {
         if self.failure.is_some() {
             return;
@@ -177,7 +177,7 @@ impl Renderer {
             }
             View::Table(table) => table.row(text, host, &outcome),
             View::Rows(writer) => {
-                // Memory takes all that is written to it.
+                // Writing to memory cannot fail.
                 let _ = writer.write(&with_result(record, outcome));
                 text.append(&mut writer.take_text());
             }
@@ -190,7 +190,7 @@ impl Renderer {
         }
     }
 
-    /// Shows lines that have been waiting for their end for too long.
+    /// Shows unfinished lines that have waited too long.
     pub fn tick(&mut self, now: Instant) {
         if let View::Live(live) = &mut self.view {
             live.tick(&mut self.text, now);
@@ -201,7 +201,7 @@ impl Renderer {
         !self.text.is_empty()
     }
 
-    /// Writes what there is to write.
+    /// Writes the collected text.
     pub fn flush(&mut self) {
         if self.failure.is_none() {
             let mut stdout = io::stdout().lock();
@@ -209,11 +209,11 @@ impl Renderer {
             self.failure = written.err().map(|error| Failure::stdout(&error));
         }
         self.text.clear();
-        // One host's big record is no measure for the rest.
+        // A host's large record must not keep its memory for the rest of the run.
         self.text.shrink_to(2 * ENOUGH);
     }
 
-    /// Writes what is left, and gives the first failure of all writing. A reader that went away is none.
+    /// Writes the rest. Returns the first error of all writing; a reader that has gone is not an error.
     pub fn finish(mut self) -> Result<()> {
         let held = self.order.take().map(|order| order.held);
         for (index, (record, outcome)) in held.into_iter().flatten() {
@@ -251,7 +251,7 @@ impl Renderer {
 }
 
 impl Order {
-    /// The next host, if it is done.
+    /// Returns the next host, if it is finished.
     fn pop(&mut self) -> Option<(usize, (Record, Outcome))> {
         let entry = self.held.remove_entry(&self.next)?;
         self.next += 1;
@@ -259,9 +259,8 @@ impl Order {
     }
 }
 
-/// The life of the writer's thread: takes from `queue` until that ends. `write` is called to flush `Renderer`, with whatever
-/// has to make room for that; `done` is told of each host whose outcome
-/// was taken: its status, and whether its files are not whole.
+/// Runs the writer thread until `queue` ends. Calls `write` to flush the renderer; the caller can hide its progress bar
+/// there. Calls `done` for each host with its status, and whether its files are incomplete.
 pub fn write_results<'a>(
     queue: &OutputQueue,
     out: &mut Renderer,
@@ -285,7 +284,7 @@ pub fn write_results<'a>(
                     let (status, unwritten) = (outcome.status, outcome.unwritten);
                     out.done(index, record(index), *outcome);
                     if !out.is_live() && out.has_text() {
-                        // Who reads records wants to know of a host when it is done.
+                        // Records are written as soon as their host is finished.
                         write(out);
                     }
                     done(index, status, unwritten);

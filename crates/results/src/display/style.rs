@@ -1,5 +1,5 @@
-//! Output as lines. Each line has its host's name and a mark: `!` for stderr, `=` for what the tool itself says about
-//! the host, none for stdout.
+//! Shows output as lines. Each line has its host's name and a mark: `!` for stderr, `=` for what the tool itself reports
+//! about the host, none for stdout.
 //!
 //! On a terminal the mark follows the name directly (`web1! text`), so no output can look like a line of another kind,
 //! and names are padded to one width. Elsewhere each line is `web1: text`, `web1: ! text` or `web1: = text`, because
@@ -10,9 +10,9 @@ use cerveza_manners::{columns, visible};
 
 /// Names up to this wide are padded to one width.
 const WIDEST: usize = 24;
-/// In characters: what a table shows of a line.
+/// The most characters of a line that a table shows.
 const LONGEST_LAST: usize = 200;
-/// Colours for names: none is red, which is for what went wrong.
+/// Colours for names. Red is not among them, because it is for errors.
 const COLOURS: [&str; 10] = ["36", "32", "33", "35", "34", "96", "92", "93", "95", "94"];
 pub const RED: &str = "31";
 pub const GREEN: &str = "32";
@@ -29,7 +29,7 @@ pub enum LineKind {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Style {
     pub colour: bool,
-    /// Remote output goes to the terminal as it is.
+    /// Remote output is not escaped.
     pub raw: bool,
     /// On a terminal: the width that names are padded to.
     width: Option<usize>,
@@ -49,7 +49,7 @@ impl Style {
         self.width.is_some()
     }
 
-    /// What each line of the host begins with.
+    /// Returns what each line of the host begins with.
     pub fn prefix(&self, host: &str, mark: LineKind) -> Vec<u8> {
         let name = visible(host);
         let pad = " ".repeat(self.width.unwrap_or_default().saturating_sub(columns(&name)));
@@ -80,7 +80,7 @@ impl Style {
         if self.raw {
             text.extend_from_slice(line);
             if self.colour && line.contains(&0x1b) {
-                // A colour that the host left on is not for the next one's lines.
+                // Resets a colour that the host's output left on.
                 text.extend_from_slice(b"\x1b[0m");
             }
         } else {
@@ -96,7 +96,7 @@ impl Style {
         }
     }
 
-    /// Adds what the tool says of a host that is not ok, or could not be dealt with as asked for.
+    /// Adds the tool's line about a host that is not ok, or where not everything was copied.
     pub fn push_status(&self, text: &mut Vec<u8>, host: &str, outcome: &Outcome) {
         if let Some(said) = said(outcome) {
             text.extend_from_slice(&self.prefix(host, LineKind::Status));
@@ -105,7 +105,7 @@ impl Style {
         }
     }
 
-    /// Adds a host whose output was held until it was done; nothing where it is ok and said nothing.
+    /// Adds all lines of a finished host. Adds nothing if it is ok and printed nothing.
     pub fn push_host(&self, text: &mut Vec<u8>, host: &str, outcome: &Outcome) {
         self.push_lines(text, &self.prefix(host, LineKind::Stdout), &outcome.stdout.bytes);
         self.push_lines(text, &self.prefix(host, LineKind::Stderr), &outcome.stderr.bytes);
@@ -113,7 +113,7 @@ impl Style {
     }
 }
 
-/// `failed: the command's exit status is 3`
+/// Returns the status and error, such as `failed: the command's exit status is 3`.
 fn said(outcome: &Outcome) -> Option<String> {
     match (outcome.status, &outcome.error) {
         (HostStatus::Ok, None) => left_out(outcome),
@@ -122,7 +122,7 @@ fn said(outcome: &Outcome) -> Option<String> {
     }
 }
 
-/// `ok, but not all was copied: /var/log/b: the symbolic link leads nowhere (and 3 more)`
+/// Returns `ok, but not all was copied: /var/log/b: the symbolic link leads nowhere (and 3 more)`.
 fn left_out(outcome: &Outcome) -> Option<String> {
     let copied = outcome.copied.as_ref()?;
     let first = copied.skipped.first()?;
@@ -139,16 +139,16 @@ pub fn width_of<'a>(names: impl Iterator<Item = &'a str>, most: usize) -> usize 
     widths.filter(|width| *width <= most).max().unwrap_or_default()
 }
 
-/// The same colour for the same name, in every run.
+/// Returns the colour of a name, which is the same in every run.
 fn colour_of(host: &str) -> &'static str {
-    // FNV-1a: it is in no release of std what another is.
+    // FNV-1a, because the hash of std may change with its release.
     let hash = host
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     COLOURS[(hash >> 32) as usize % COLOURS.len()]
 }
 
-/// The lines of an output, without their ends.
+/// Returns the lines of an output, without newlines.
 pub fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split_inclusive(|byte| *byte == b'\n').map(|line| without_return(line.strip_suffix(b"\n").unwrap_or(line)))
 }
@@ -157,7 +157,7 @@ pub fn without_return(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// Adds remote output so that it can do nothing to the terminal; tabs stay.
+/// Adds remote output with control characters escaped, except tabs.
 fn push_shown(text: &mut Vec<u8>, line: &[u8]) {
     if line.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) {
         return text.extend_from_slice(line);
@@ -170,8 +170,7 @@ fn push_shown(text: &mut Vec<u8>, line: &[u8]) {
     }
 }
 
-/// The last line that says something: of stdout where the command is ok; of stderr where it failed by itself; else the
-/// error.
+/// Returns the last line of stdout if the command is ok, of stderr if it failed, and otherwise the error.
 pub fn last_line(outcome: &Outcome) -> String {
     let error = || outcome.error.clone();
     let (stdout, stderr) =

@@ -1,4 +1,4 @@
-//! The closing line: how many hosts ended with which status, their names, and how long the run took.
+//! Makes the closing line: the number of hosts with each status, their names, and the time of the run.
 
 use crate::output::outcome::HostStatus;
 use cerveza_manners::Status;
@@ -6,7 +6,7 @@ use hostrange::{fold, natural_cmp};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The longest list of hosts: the line is for people, and the records have them all.
+/// The longest list of hosts, in characters. The records have all hosts.
 const LONGEST: usize = 100;
 
 #[derive(Default)]
@@ -14,7 +14,7 @@ pub struct Summary {
     hosts: BTreeMap<HostStatus, Vec<String>>,
     /// How many hosts were tried again because of `--wait`.
     pub waited_for: usize,
-    /// Whose output could not be written where `--outdir` wants it.
+    /// Hosts whose files of `--outdir` are incomplete.
     unwritten: Vec<String>,
 }
 
@@ -27,7 +27,7 @@ impl Summary {
         self.unwritten.push(host.to_string());
     }
 
-    /// `4 ok; 1 failed: web3; 2 unreachable: db[1-2]; took 3.2s`; the time for people only.
+    /// Returns a line such as `4 ok; 1 failed: web3; 2 unreachable: db[1-2]; took 3.2s`.
     pub fn line(&self, took: Option<Duration>) -> String {
         let parts = self.hosts.iter().map(|(status, hosts)| match status {
             HostStatus::Ok => format!("{} ok", hosts.len()),
@@ -40,8 +40,8 @@ impl Summary {
         parts.collect::<Vec<_>>().join("; ")
     }
 
-    /// The run's exit status: the gravest of the hosts; a file that could not be written here is as grave as a stdout
-    /// that could not.
+    /// Returns the exit status of the run: that of the worst host. A file that could not be written counts like a stdout
+    /// that could not be written.
     pub fn status(&self) -> Status {
         let statuses = self.hosts.keys().map(|status| status.exit());
         let unwritten = (!self.unwritten.is_empty()).then_some(Status::Usage);
@@ -49,7 +49,7 @@ impl Summary {
     }
 }
 
-/// The hosts, folded; of a long list as many as fit, and how many more there are.
+/// Folds the hosts. Of a long list, as many as fit are shown, and the number of the others.
 fn listed(hosts: &[String]) -> String {
     let mut names: Vec<&str> = hosts.iter().map(String::as_str).collect();
     names.sort_by(|a, b| natural_cmp(a, b));
@@ -57,7 +57,7 @@ fn listed(hosts: &[String]) -> String {
     if text.len() <= LONGEST {
         return text;
     }
-    // The most of them that fit: a fold of more names is hardly ever shorter.
+    // Finds how many fit, by bisection: a fold of more names is hardly ever shorter.
     let (mut fit, mut too_many) = (1, names.len());
     while fit + 1 < too_many {
         let middle = fit + (too_many - fit) / 2;
@@ -72,7 +72,7 @@ fn listed(hosts: &[String]) -> String {
     }
 }
 
-/// `0.3s`, `42s`, `3m 5s`, `2h 0m`.
+/// Returns a time as `0.3s`, `42s`, `3m 5s` or `2h 0m`.
 fn clock(took: Duration) -> String {
     let seconds = took.as_secs();
     match seconds {

@@ -1,4 +1,4 @@
-//! A table whose rows are written one by one. Column widths are fixed before the first row.
+//! Writes a table row by row. The widths of its columns are set before the first row.
 
 use crate::display::style::{last_line, width_of};
 use crate::output::outcome::Outcome;
@@ -14,7 +14,7 @@ impl Table {
         Table { width: width_of(hosts, usize::MAX), begun: false }
     }
 
-    /// Adds a row: of all output it holds the last line only.
+    /// Adds a row. It shows only the last line of the output.
     pub fn row(&mut self, text: &mut Vec<u8>, host: &str, outcome: &Outcome) {
         if !self.begun {
             self.begun = true;
@@ -28,7 +28,7 @@ impl Table {
     }
 
     fn line(&self, text: &mut Vec<u8>, [host, status, exit, ms, output]: [&str; 5]) {
-        // Rust pads by characters; a terminal shows some of them two columns wide.
+        // Rust pads by characters, but some characters are two columns wide.
         let pad = " ".repeat(self.width.max(4).saturating_sub(columns(host)));
         let line = format!("{host}{pad}  {status:<11}  {exit:<4}  {ms:<8}  {output}");
         text.extend_from_slice(line.trim_end().as_bytes());

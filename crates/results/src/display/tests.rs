@@ -15,7 +15,7 @@ fn out(words: &[&str], on_terminal: bool) -> Result<Renderer> {
     Renderer::on(&args.display, &args.output, ["a", "b", "c10"].into_iter(), on_terminal, &Tool { name: "x" })
 }
 
-/// What is written of two hosts that are done in another order than they came.
+/// Returns what is written for two hosts that finish in reverse order.
 fn written(words: &[&str], on_terminal: bool) -> String {
     let mut out = out(words, on_terminal).unwrap();
     out.output(1, "b", Stream::Stdout, b"one\n");

@@ -7,12 +7,12 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What a stream may keep even where the budget is used up: half of it head, half tail.
+/// What each stream may keep even if the budget is used up: half for its beginning, half for its end.
 const FLOOR: usize = 8 * 1024;
-/// How far from a cut an end of a line is looked for.
+/// How far from a cut the end of a line is searched.
 const NEAR: usize = 1024;
 
-/// The bytes that all streams of a run may keep together.
+/// The memory budget for all streams of a run.
 #[derive(Debug)]
 pub struct Budget {
     most: usize,
@@ -24,14 +24,14 @@ impl Budget {
         Arc::new(Budget { most, used: AtomicUsize::new(0) })
     }
 
-    /// 512 MiB, or a quarter of the memory of this machine or container where that is less.
+    /// Returns 512 MiB, or a quarter of the memory of this machine or container if that is less.
     pub fn of_machine() -> Arc<Budget> {
         const MOST: usize = 512 * 1024 * 1024;
         let memory = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
             let kib = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
             kib.trim().strip_suffix(" kB")?.parse::<usize>().ok()?.checked_mul(1024)
         });
-        // Says "max" where there is no limit.
+        // The file has "max" if there is no limit.
         let container = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
         let container = container.and_then(|text| text.trim().parse::<usize>().ok());
         let least = memory.into_iter().chain(container).min();
@@ -43,7 +43,7 @@ impl Budget {
     }
 }
 
-/// Bytes of a budget; given back when dropped.
+/// Bytes taken from a budget. They are given back when this is dropped.
 #[derive(Debug, Default)]
 struct BudgetShare {
     budget: Option<Arc<Budget>>,
@@ -51,7 +51,7 @@ struct BudgetShare {
 }
 
 impl BudgetShare {
-    /// Takes more, unless the budget is used up.
+    /// Takes more bytes. Returns false if the budget is used up.
     fn grow(&mut self, more: usize) -> bool {
         if let Some(budget) = &self.budget {
             let used = budget.used.fetch_add(more, Ordering::Relaxed);
@@ -94,27 +94,27 @@ impl Clone for BudgetShare {
     }
 }
 
-/// What bounds the output that is kept.
+/// The limits on output that is kept.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Of each stream, in bytes.
     pub stream: usize,
     pub budget: Arc<Budget>,
-    /// The name of the program, for the line that says how much was left out.
+    /// The name of the program, for the line that replaces omitted output.
     pub tool: &'static str,
 }
 
-/// One stream of remote output, as far as it was kept. Where bytes were left out, a line in their place says how many.
+/// One stream of remote output, as far as it was kept. A line replaces omitted bytes and says how many there were.
 #[derive(Clone, Debug, Default)]
 pub struct Output {
     pub bytes: Vec<u8>,
     pub truncated: bool,
-    /// Goes with the bytes, for as long as they are held.
+    /// The budget that the bytes count in.
     _share: BudgetShare,
 }
 
 impl Output {
-    /// Output that is whole and counts in no budget.
+    /// Makes output that is complete and counts in no budget.
     #[cfg(test)]
     pub fn of(bytes: impl Into<Vec<u8>>) -> Output {
         Output { bytes: bytes.into(), ..Output::default() }
@@ -135,7 +135,7 @@ impl Hash for Output {
     }
 }
 
-/// Both streams of a host, while they come. Several commands of a host, one after another, add to the same.
+/// Captures both streams of a host. Several commands of a host add to the same streams, one after another.
 #[derive(Debug)]
 pub struct Capture {
     stdout: StreamCapture,
@@ -147,7 +147,7 @@ impl Capture {
         Capture { stdout: StreamCapture::new(limits), stderr: StreamCapture::new(limits) }
     }
 
-    /// Never fails and never waits: what there is no room for is dropped, so that the command never stalls.
+    /// Never fails and never waits. Output beyond the limits is dropped, so the command never stalls.
     pub fn take(&mut self, stream: Stream, bytes: &[u8]) {
         match stream {
             Stream::Stdout => self.stdout.take(bytes),
@@ -160,12 +160,12 @@ impl Capture {
     }
 }
 
-/// A buffer that grows to `most` bytes. From then on its second half is a ring, which keeps the last that came.
+/// A buffer that grows to `most` bytes. Then its second half becomes a ring with the latest bytes.
 #[derive(Debug)]
 struct StreamCapture {
     buffer: Vec<u8>,
     most: usize,
-    /// Where in the ring its oldest byte is.
+    /// The position of the oldest byte in the ring.
     oldest: usize,
     lost: u64,
     share: BudgetShare,
@@ -187,7 +187,7 @@ impl StreamCapture {
         }
     }
 
-    /// How many of so many bytes the buffer has room for, once it has grown as far as it may.
+    /// Grows the buffer as far as allowed. Returns how many of this many bytes fit.
     fn room_for(&mut self, count: usize) -> usize {
         let len = self.buffer.len();
         let wanted = len.saturating_add(count).min(self.most);
@@ -204,7 +204,7 @@ impl StreamCapture {
         count.min(self.most - len)
     }
 
-    /// Puts what came into the ring, over the oldest of it.
+    /// Writes bytes into the ring, over its oldest bytes.
     fn turn(&mut self, bytes: &[u8]) {
         self.lost += bytes.len() as u64;
         let ring = &mut self.buffer[self.most / 2..];
@@ -229,7 +229,7 @@ impl StreamCapture {
         Output { bytes: self.buffer, truncated: self.lost > 0, _share: self.share }
     }
 
-    /// Puts the ring in order, and a line between head and tail.
+    /// Puts the ring in order, and adds the line about omitted bytes.
     fn mark_gap(&mut self) {
         let middle = self.most / 2;
         self.buffer[middle..].rotate_left(self.oldest);
@@ -246,7 +246,7 @@ impl StreamCapture {
     }
 }
 
-/// Where a head is best cut: after a line that ends near, else before the half of a character.
+/// Returns where to cut the beginning of an output: after the end of a line if one is near, else between characters.
 fn end_of_head(head: &[u8]) -> usize {
     let near = head.len() - NEAR.min(head.len() / 2);
     match memchr::memrchr(b'\n', &head[near..]) {
@@ -255,7 +255,7 @@ fn end_of_head(head: &[u8]) -> usize {
     }
 }
 
-/// Where a tail best begins: after a line that ends near, else after the half of a character.
+/// Returns where the end of an output begins: after the end of a line if one is near, else between characters.
 fn start_of_tail(tail: &[u8]) -> usize {
     match memchr::memchr(b'\n', &tail[..NEAR.min(tail.len() / 2)]) {
         Some(at) if at + 1 < tail.len() => at + 1,
@@ -263,7 +263,7 @@ fn start_of_tail(tail: &[u8]) -> usize {
     }
 }
 
-/// The length of the bytes without the first part of a UTF-8 character at their end.
+/// Returns the length of the bytes without an incomplete UTF-8 character at their end.
 pub fn whole_chars(bytes: &[u8]) -> usize {
     let inside = bytes.iter().rev().take(3).take_while(|byte| is_inside(**byte)).count();
     let Some(lead) = bytes.len().checked_sub(inside + 1) else { return bytes.len() };

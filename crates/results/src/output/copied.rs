@@ -1,22 +1,22 @@
-//! What was copied to or from a host.
+//! Counts what was copied to or from a host.
 
 use std::fmt::Display;
 
-/// So many remarks are kept of a host; who sends more has more of the same.
+/// The most remarks that are kept for a host.
 const MOST_REMARKS: usize = 100;
 
-/// What was copied, also where it did not come to its end.
+/// What was copied, also if the copy failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
-    /// Files and symbolic links that are now as the source, those that were so before not counted.
+    /// Files and symbolic links that were written.
     pub files: u64,
-    /// Of contents, over the wire.
+    /// Bytes of file contents that were transferred.
     pub bytes: u64,
-    /// Files and symbolic links that were as the source already.
+    /// Files and symbolic links that were already the same.
     pub unchanged: u64,
-    /// What was left out or is not quite as the source, and why: `PATH: why`.
+    /// What was left out or differs from the source, as `PATH: why`.
     pub skipped: Vec<String>,
-    /// Beyond those.
+    /// The number of further ones.
     pub more_skipped: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What a host printed and how its command ended, up to its record.
+//! The output and outcome of a host, from the first byte to its record.
 
 pub mod capture;
 pub mod copied;

@@ -149,6 +149,15 @@ impl Outcome {
         Outcome { error: Some(error.into()), ..Outcome::new(status, Some(phase)) }
     }
 
+    /// Adds to the error, after a semicolon.
+    pub fn add_error(self, more: &str) -> Outcome {
+        let error = match self.error {
+            Some(error) => format!("{error}; {more}"),
+            None => more.to_string(),
+        };
+        Outcome { error: Some(error), ..self }
+    }
+
     /// Returns what the host counts as in a rollout. If the command was not started, it did not fail.
     pub fn mark(&self) -> Mark {
         match (self.status, self.phase) {
@@ -160,9 +169,10 @@ impl Outcome {
 
     /// The outcome of a host that was cut short by the run's deadline (`late`) or by Ctrl-C.
     pub fn stopped(late: bool) -> Outcome {
-        let (status, error) = match late {
-            true => (HostStatus::Timeout, "the run's deadline has passed"),
-            false => (HostStatus::Cancelled, "interrupted"),
+        let (status, error) = if late {
+            (HostStatus::Timeout, "the run's deadline has passed")
+        } else {
+            (HostStatus::Cancelled, "interrupted")
         };
         Outcome { error: Some(error.to_string()), ..Outcome::new(status, None) }
     }

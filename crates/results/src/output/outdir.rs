@@ -9,10 +9,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A file name has room for 255 bytes on all usual file systems: this much for the host, the rest for what follows it.
+/// The most bytes of a file name that are for the host. All usual file systems allow 255 bytes in all.
 const LONGEST: usize = 230;
 const BUFFER: usize = 16 * 1024;
-/// The longest that output stays in a buffer while more of it comes.
+/// The longest time that output stays in a buffer.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// The folder, and the name of each host's files in it.
@@ -23,7 +23,7 @@ pub struct Outdir {
 }
 
 impl Outdir {
-    /// Makes the folder. A host that comes again gets files of its own: `web1.out`, then `web1#2.out`.
+    /// Creates the folder. If a host is given twice, each gets its own files: `web1.out`, then `web1#2.out`.
     pub fn new<'a>(folder: &Path, hosts: impl Iterator<Item = &'a str>) -> Result<Outdir> {
         fs::create_dir_all(folder)
             .map_err(|error| Failure::usage(format!("--outdir {}: cannot make it: {error}", folder.display())))?;
@@ -40,7 +40,7 @@ impl Outdir {
         Ok(Outdir { names: names.collect(), folder: folder.to_path_buf() })
     }
 
-    /// The files of the host of this index. Those of an earlier run are replaced: call it when the command starts.
+    /// Creates the files of a host, when its command starts. Files of an earlier run are replaced.
     pub fn open(&self, index: usize) -> io::Result<HostFiles> {
         let name = self.names.get(index).ok_or(io::ErrorKind::InvalidInput)?;
         let path = |end| self.folder.join(format!("{name}.{end}"));
@@ -51,7 +51,7 @@ impl Outdir {
     }
 }
 
-/// Both files of a host. They go on by themselves: where one fails, the other is still written.
+/// Both files of a host. If one fails, the other is still written.
 #[derive(Debug)]
 pub struct HostFiles {
     files: [HostFile; 2],
@@ -59,7 +59,7 @@ pub struct HostFiles {
 }
 
 impl HostFiles {
-    /// Fails once, with the first thing that went wrong with a file; what comes for it later is dropped.
+    /// Writes to a file. Fails once, with the first error of that file; later output for it is dropped.
     pub fn take(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         self.files[stream as usize].write(|file| file.write_all(bytes))?;
         if self.flushed.elapsed() >= FLUSH {
@@ -68,7 +68,7 @@ impl HostFiles {
         Ok(())
     }
 
-    /// Brings to the files what came so far: call it before each wait for more.
+    /// Writes buffered output to the files. Call it before each wait for more.
     pub fn flush(&mut self) -> io::Result<()> {
         self.flushed = Instant::now();
         let [out, err] = &mut self.files;
@@ -76,7 +76,7 @@ impl HostFiles {
         out.and(err)
     }
 
-    /// Only what this says has arrived.
+    /// Writes the rest. Fails if not all output has reached the files.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush()
     }
@@ -85,13 +85,13 @@ impl HostFiles {
 #[derive(Debug)]
 struct HostFile {
     path: PathBuf,
-    /// `None` once it failed.
+    /// `None` after a failure.
     file: Option<BufWriter<File>>,
 }
 
 impl HostFile {
-    /// A new file, in the place of what may be there. To write into that instead would hang on a pipe, follow a link,
-    /// or change a file's other names.
+    /// Creates a new file, in place of an existing one. Writing to the existing file could hang on a pipe, follow a link, or
+    /// change other names of that file.
     fn create(path: PathBuf) -> io::Result<HostFile> {
         let made = match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -105,7 +105,7 @@ impl HostFile {
         let Some(file) = &mut self.file else { return Ok(()) };
         let written = write(file).map_err(|error| named(&self.path, &error));
         if written.is_err() {
-            // Without another try to write what is in its buffer.
+            // Drop the file without another try to write its buffer.
             self.file.take().map(BufWriter::into_parts);
         }
         written
@@ -116,8 +116,8 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
 }
 
-/// The host as a file name: what a file name cannot hold, or would hide, comes as %XX, so that the name can be read
-/// back. `#` is what a number follows. A name too long for that is cut, and ends with its SHA-1.
+/// Returns the host as a file name. Characters that a file name cannot have, and those that would hide the file, become
+/// %XX, also `#`, which is before the number of a repeated host. A long name is cut, and ends with its SHA-1.
 pub fn file_name(host: &str) -> String {
     let mut name = String::with_capacity(host.len());
     for (at, c) in host.char_indices() {

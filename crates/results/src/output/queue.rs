@@ -16,12 +16,11 @@ use std::time::{Duration, Instant};
 const STEP: Duration = Duration::from_millis(50);
 /// Pieces of output of one host are joined up to this size.
 const TOGETHER: usize = 64 * 1024;
-/// What an item costs beside its bytes.
+/// The memory that an item takes besides its bytes.
 const ITEM: usize = 64;
 
 pub enum Item {
-    /// Something that a host printed. Ignored after the host's outcome: an attempt that was given up may still send
-    /// output.
+    /// Output of a host. Ignored after the host's outcome, because an attempt that was given up may still send output.
     Output {
         index: usize,
         stream: Stream,
@@ -45,11 +44,11 @@ pub struct OutputQueue {
 struct State {
     items: VecDeque<Item>,
     bytes: usize,
-    /// Nothing more comes.
+    /// The queue is closed: no more items are sent.
     closed: bool,
-    /// The receiver is gone.
+    /// The receiver was dropped.
     abandoned: bool,
-    /// Since when the writer is writing, and how long it has written before.
+    /// When the writer began its current write, and how long it has written before.
     writes_since: Option<Instant>,
     written: Duration,
 }

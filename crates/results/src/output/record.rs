@@ -6,7 +6,7 @@ use crate::output::outcome::{HostStatus, Outcome, Phase};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use cerveza_record::{Record, Value, json};
 
-/// What a result adds to a record, and replaces there when it comes from an earlier run.
+/// The keys of a result. Those of an earlier run are removed.
 const RESULT_KEYS: [&str; 14] = [
     "status",
     "phase",
@@ -24,7 +24,7 @@ const RESULT_KEYS: [&str; 14] = [
     "plan",
 ];
 
-/// The record without the results of an earlier run.
+/// Returns the record without the results of an earlier run.
 pub fn without_result(record: &Record) -> Record {
     let mut record = record.clone();
     for key in RESULT_KEYS {
@@ -33,7 +33,7 @@ pub fn without_result(record: &Record) -> Record {
     record
 }
 
-/// The record of a host with its outcome.
+/// Returns the record of a host with its outcome.
 pub fn with_result(record: &Record, outcome: Outcome) -> Record {
     let mut record = without_result(record);
     let truncated = outcome.stdout.truncated || outcome.stderr.truncated;
@@ -71,8 +71,8 @@ fn copied_value(copied: Copied) -> Value {
     value
 }
 
-/// A stream as text; as its bytes where it is not UTF-8. Where the command did not get to its end, half a character may be
-/// the last: that one is left out.
+/// Returns a stream as text, or as bytes if it is not UTF-8. If the command was ended, an incomplete character at the end is
+/// left out.
 fn text(output: Output, ended: bool) -> Result<String, Vec<u8>> {
     String::from_utf8(output.bytes).or_else(|error| {
         let (at, cut) = (error.utf8_error().valid_up_to(), error.utf8_error().error_len().is_none());
@@ -84,7 +84,7 @@ fn text(output: Output, ended: bool) -> Result<String, Vec<u8>> {
     })
 }
 
-/// Both streams as text, or, where one is not UTF-8, both as base64: one word then tells how to read either.
+/// Returns both streams as text, or both as base64 if one is not UTF-8, so one `encoding` applies to both.
 fn encode(stdout: Result<String, Vec<u8>>, stderr: Result<String, Vec<u8>>) -> (Value, Value, Option<&'static str>) {
     let base64 = |stream: Result<String, Vec<u8>>| {
         let bytes = stream.map_or_else(|bytes| bytes, String::into_bytes);

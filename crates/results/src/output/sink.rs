@@ -138,10 +138,11 @@ impl HostSink<'_> {
             let written = files.finish();
             self.note(written);
         }
-        let unwritten = self.error.is_some();
-        let errors = outcome.error.into_iter().chain(self.error).collect::<Vec<_>>();
-        let error = (!errors.is_empty()).then(|| errors.join("; "));
-        with_output(&self.kept, Outcome { error, unwritten, ..outcome })
+        let outcome = with_output(&self.kept, outcome);
+        match &self.error {
+            Some(error) => Outcome { unwritten: true, ..outcome.add_error(error) },
+            None => outcome,
+        }
     }
 
     fn note(&mut self, written: io::Result<()>) {

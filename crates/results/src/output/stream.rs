@@ -1,6 +1,6 @@
-//! The two outputs of a command.
+//! The two output streams of a command.
 
-/// Which of a command's two outputs. The numbers are those of SSH's extended data, too.
+/// One of the two output streams. The numbers are those of SSH's extended data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     Stdout = 0,

@@ -116,7 +116,7 @@ fn incomplete_set_is_an_error_that_lists_what_is_there_and_what_is_missing() {
     let other_size = vec![volume("vol-1 data 1/2 sdf"), volume("vol-2 data 2/2 sdg")];
     assert_eq!(
         why("data:4", other_size),
-        "vol-1 (1/2 of data), vol-2 (2/2 of data) do not fit the set \"data\" of the profile, which has 4 volumes"
+        "vol-1 (1/2 of data), vol-2 (2/2 of data) are not 4 volumes, as the set \"data\" of the profile has"
     );
 }
 
@@ -142,11 +142,14 @@ fn volume_that_a_live_instance_has_is_not_taken() {
 #[test]
 fn set_is_not_created_beside_kept_volumes_that_may_be_it() {
     let renamed = vec![volume("vol-1 old 1/1 sdp")];
-    assert_eq!(why("data:1", renamed.clone()), "it has kept volumes of no set of the profile: vol-1 (1/1 of old)");
+    assert_eq!(
+        why("data:1", renamed.clone()),
+        "it has kept volumes that belong to no set of the profile: vol-1 (1/1 of old)"
+    );
     let untagged = vec![volume("vol-1 - - -")];
     assert_eq!(
         why("data:1", untagged.clone()),
-        "it has kept volumes of no set of the profile: vol-1 (not tagged with a place)"
+        "it has kept volumes that belong to no set of the profile: vol-1 (not tagged with its position)"
     );
     // Nothing is created, or nothing that is kept.
     let both = |also: &EbsVolume| vec![volume("vol-2 data 1/1 sdf"), also.clone()];

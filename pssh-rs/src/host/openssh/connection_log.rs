@@ -2,41 +2,42 @@
 
 use crate::auth::attempts_ended;
 use crate::openssh::log::is_message;
+use crate::session::exec::CommandExit;
 use cerveza_results::Phase;
 
-/// The most keys that are kept: a server ends a login sooner.
-const KEYS: usize = 100;
-/// What log.c has room for in a message.
-const MESSAGE: usize = 1024;
-/// What clientloop.c shows of the command.
-const SHOWN: usize = 900;
+/// The most keys that are kept. A server ends a login sooner.
+const MOST_KEYS: usize = 100;
+/// The longest message of log.c.
+const LONGEST_MESSAGE: usize = 1024;
+/// How many bytes of the command clientloop.c shows.
+const SHOWN_COMMAND: usize = 900;
 
-/// What became of a connection so far, by its log.
+/// What the log shows of a connection so far.
 #[derive(Debug)]
 pub struct ConnectionLog {
     pub phase: Phase,
     /// The server was asked to run the command.
-    pub sent: bool,
-    /// The server would not.
-    pub denied: bool,
-    /// `exit-status` came (RFC 4254 section 6.10).
-    pub status: bool,
-    /// `exit-signal` came.
-    pub signal: bool,
-    /// What ssh made of the exit status: it is an `int` here, and only its low 8 bits are ssh's own exit status.
-    pub exit: Option<i64>,
+    pub command_sent: bool,
+    /// The server refused to run it.
+    pub is_denied: bool,
+    /// `exit-status` arrived (RFC 4254 section 6.10).
+    pub has_status: bool,
+    /// `exit-signal` arrived.
+    pub has_signal: bool,
+    /// The exit status in the log: an `int`, of which ssh's own exit status has only the low 8 bits.
+    logged_status: Option<i64>,
     pub host_key_failed: bool,
     pub auth_failed: bool,
     /// How many keys ssh has to offer.
-    keys: usize,
-    /// Those that the server was offered, as ssh names them.
-    offered: Vec<String>,
+    key_count: usize,
+    /// The keys that were offered to the server, as ssh names them.
+    offered_keys: Vec<String>,
     /// Why the server ended the connection, in its own words.
     disconnect: Option<String>,
     /// The last messages, oldest first.
-    pub messages: Vec<String>,
-    /// Lines that are still to come of the command, which is shown with its line feeds.
-    command: usize,
+    messages: Vec<String>,
+    /// How many lines of the command are still to come: the log shows it with its line feeds.
+    command_lines_left: usize,
     command_lines: usize,
 }
 
@@ -44,30 +45,31 @@ impl ConnectionLog {
     pub fn new(command: &str) -> ConnectionLog {
         ConnectionLog {
             phase: Phase::Resolve,
-            sent: false,
-            denied: false,
-            status: false,
-            signal: false,
-            exit: None,
+            command_sent: false,
+            is_denied: false,
+            has_status: false,
+            has_signal: false,
+            logged_status: None,
             host_key_failed: false,
             auth_failed: false,
-            keys: 0,
-            offered: Vec::new(),
+            key_count: 0,
+            offered_keys: Vec::new(),
             disconnect: None,
             messages: Vec::new(),
-            command: 0,
+            command_lines_left: 0,
             command_lines: shown_lines(command),
         }
     }
 
-    pub fn line(&mut self, line: &str) {
+    /// Reads one line of the log.
+    pub fn read_line(&mut self, line: &str) {
         const MESSAGES: usize = 4;
-        if self.command > 0 {
-            self.command -= 1;
+        if self.command_lines_left > 0 {
+            self.command_lines_left -= 1;
             return;
         }
         if let Some(debug) = line.strip_prefix("debug1: ") {
-            return self.debug(debug);
+            return self.read_debug_line(debug);
         }
         if line.starts_with("Authenticated to ") {
             self.reach(Phase::Exec);
@@ -83,14 +85,14 @@ impl ConnectionLog {
             self.auth_failed |= self.phase == Phase::Auth;
         }
         self.auth_failed |= line.contains(": Permission denied (");
-        self.denied |= self.sent && line.starts_with("exec request failed on channel ");
+        self.is_denied |= self.command_sent && line.starts_with("exec request failed on channel ");
         if self.messages.len() == MESSAGES {
             self.messages.remove(0);
         }
         self.messages.push(line.to_string());
     }
 
-    fn debug(&mut self, line: &str) {
+    fn read_debug_line(&mut self, line: &str) {
         if line.starts_with("Connecting to ") || line.starts_with("Executing proxy command: ") {
             self.reach(Phase::Connect);
         } else if line == "Connection established." || line.starts_with("Remote protocol version ") {
@@ -101,40 +103,49 @@ impl ConnectionLog {
         {
             self.reach(Phase::Auth);
         } else if line.starts_with("Will attempt key: ") {
-            self.keys += 1;
+            self.key_count += 1;
         } else if let Some(key) = line.strip_prefix("Offering public key: ") {
-            if self.offered.len() < KEYS {
-                self.offered.push(key.to_string());
+            if self.offered_keys.len() < MOST_KEYS {
+                self.offered_keys.push(key.to_string());
             }
         } else if line.starts_with("Authentication succeeded (") {
             self.reach(Phase::Exec);
         } else if line.starts_with("Sending command: ") {
             self.reach(Phase::Exec);
-            self.sent = true;
-            self.command = self.command_lines;
+            self.command_sent = true;
+            self.command_lines_left = self.command_lines;
         } else if let Some(request) = line.strip_prefix("client_input_channel_req: channel ") {
             let kind = request.split_once(" rtype ").map_or("", |(_, kind)| kind);
-            self.status |= self.sent && kind.starts_with("exit-status ");
-            self.signal |= self.sent && kind.starts_with("exit-signal ");
+            self.has_status |= self.command_sent && kind.starts_with("exit-status ");
+            self.has_signal |= self.command_sent && kind.starts_with("exit-signal ");
         } else if let Some(exit) = line.strip_prefix("Exit status ") {
-            self.exit = exit.trim().parse().ok().filter(|_| self.sent);
+            self.logged_status = exit.trim().parse().ok().filter(|_| self.command_sent);
         }
     }
 
-    /// A phase is never left for an earlier one: keys are exchanged anew in the middle of a session, too.
+    /// Sets the phase, unless a later one was reached: keys are exchanged again in the middle of a session, too.
     fn reach(&mut self, phase: Phase) {
         if (phase as u8) > (self.phase as u8) {
             self.phase = phase;
         }
     }
 
-    /// The exit status, if one really arrived.
-    pub fn exit_code(&self) -> Option<u32> {
-        // A server may send any 32 bits; ssh tells them as a signed number.
-        self.exit.filter(|_| self.status).and_then(|exit| i32::try_from(exit).ok()).map(|exit| exit as u32)
+    /// Returns what arrived of the command's end.
+    pub fn exit(&self) -> CommandExit {
+        CommandExit {
+            exit_code: self.exit_code().filter(|_| !self.has_signal),
+            signal: None,
+            has_ended: self.has_status || self.has_signal,
+        }
     }
 
-    /// Why it ended, in ssh's own words: the last message, or the one before it where only that tells.
+    /// Returns the exit status, if one really arrived.
+    fn exit_code(&self) -> Option<u32> {
+        // A server may send any 32 bits. ssh logs them as a signed number.
+        self.logged_status.filter(|_| self.has_status).and_then(|exit| i32::try_from(exit).ok()).map(|exit| exit as u32)
+    }
+
+    /// Returns why the connection ended, in ssh's own words: the last message, or the one before it if only that says why.
     pub fn why(&self) -> Option<String> {
         let (last, earlier) = self.messages.split_last()?;
         match earlier.last() {
@@ -144,22 +155,22 @@ impl ConnectionLog {
         }
     }
 
-    /// Why the login was refused.
+    /// Returns why the login was refused.
     pub fn refusal(&self, user: &str) -> Option<String> {
-        let words = self.offered.join(", ");
+        let words = self.offered_keys.join(", ");
         match (&self.disconnect, self.why()) {
-            (Some(disconnect), _) => Some(attempts_ended(user, disconnect, &words, self.keys > 1)),
+            (Some(disconnect), _) => Some(attempts_ended(user, disconnect, &words, self.key_count > 1)),
             (None, Some(why)) if !words.is_empty() => Some(format!("{why} Tried {words}")),
             (None, why) => why,
         }
     }
 }
 
-/// How many line feeds of the command are in the log: log.c cuts what it shows, after it has made bytes that it takes
-/// for unsafe four times as long (`strnvis` with VIS_SAFE and VIS_OCTAL).
+/// Returns how many line feeds of the command are in the log. log.c first writes each unsafe byte as four characters
+/// (`strnvis` with VIS_SAFE and VIS_OCTAL), and then cuts the message.
 fn shown_lines(command: &str) -> usize {
-    let mut room = MESSAGE - 1;
-    let message = b"debug1: Sending command: ".iter().chain(command.as_bytes().iter().take(SHOWN));
+    let mut room = LONGEST_MESSAGE - 1;
+    let message = b"debug1: Sending command: ".iter().chain(command.as_bytes().iter().take(SHOWN_COMMAND));
     let mut lines = 0;
     for &byte in message {
         let width = match byte {
@@ -185,36 +196,36 @@ mod tests {
         let (mut connection_log, mut lines) = (ConnectionLog::new(command), LogLines::default());
         // In pieces of any size.
         for piece in log.as_bytes().chunks(7) {
-            lines.take(piece, |line| connection_log.line(line));
+            lines.read(piece, |line| connection_log.read_line(line));
         }
         connection_log
     }
 
     #[test]
-    fn an_exit_status_is_one_that_arrived_and_not_ssh_s_own() {
+    fn only_an_exit_status_that_arrived_counts() {
         let log = "debug1: Sending command: x\r\ndebug1: client_input_channel_req: channel 0 rtype exit-status reply 0\r\n\
                    debug1: Exit status 255\r\n";
         assert_eq!(connection_log("x", log).exit_code(), Some(255));
         let lost = "debug1: Sending command: x\r\nConnection to a closed by remote host.\r\ndebug1: Exit status -1\r\n";
         let lost = connection_log("x", lost);
-        assert_eq!((lost.exit_code(), lost.sent), (None, true));
+        assert_eq!((lost.exit_code(), lost.command_sent), (None, true));
         assert_eq!(lost.why().unwrap(), "Connection to a closed by remote host.");
         let wide = log.replace("255", "256");
         assert_eq!(connection_log("x", &wide).exit_code(), Some(256));
     }
 
     #[test]
-    fn the_command_s_own_lines_are_no_log() {
+    fn lines_of_the_command_are_not_read_as_log() {
         let command = "x\ndebug1: client_input_channel_req: channel 0 rtype exit-status reply 0\ndebug1: Exit status 0";
         let log = format!("debug1: Sending command: {command}\r\ndebug1: Exit status -1\r\n");
         let connection_log = connection_log(command, &log);
-        assert!(connection_log.sent && !connection_log.status);
-        assert_eq!((connection_log.exit, connection_log.exit_code()), (Some(-1), None));
+        assert!(connection_log.command_sent && !connection_log.has_status);
+        assert_eq!((connection_log.logged_status, connection_log.exit_code()), (Some(-1), None));
         assert_eq!(shown_lines(&"é\n".repeat(400)), 110);
     }
 
     #[test]
-    fn phases_and_refusals_are_told_by_the_log() {
+    fn phases_and_refusals_are_read_from_the_log() {
         let log = "OpenSSH_9.2p1\r\ndebug1: Connecting to a [::1] port 22.\r\ndebug1: Connection established.\r\n\
                    debug1: Server host key: ssh-ed25519 SHA256:x\r\nNo ED25519 host key is known for a.\r\n\
                    Host key verification failed.\r\n";

@@ -1,6 +1,7 @@
-//! Terminating the remote command through ssh's control socket.
+//! Terminates the remote command through ssh's control socket.
 
-use super::Running;
+use super::ssh_process::SshProcess;
+use crate::base::attempt_timer::AttemptTimer;
 use crate::base::shutdown::Stop;
 use crate::base::wait::WaitError;
 use crate::openssh::mux::MuxClient;
@@ -12,42 +13,47 @@ use std::io::{self, PipeReader, Read, pipe};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-/// The remote command, terminated through ssh's control socket.
-pub(super) struct MuxCommand<'a> {
-    pub(super) running: &'a mut Running,
-    pub(super) stop: &'a Stop,
-    pub(super) sink: &'a mut dyn Sink<WaitError>,
-    pub(super) script: Option<Script>,
+pub struct MuxCommand<'a> {
+    ssh: &'a mut SshProcess,
+    stop: &'a Stop,
+    sink: &'a mut dyn Sink<WaitError>,
+    script: Option<RunningScript>,
 }
 
 /// A script on the same connection.
-pub(super) struct Script {
+struct RunningScript {
     _client: MuxClient,
     stdout: PipeReader,
-    ended: bool,
+    has_ended: bool,
+}
+
+impl<'a> MuxCommand<'a> {
+    pub fn new(ssh: &'a mut SshProcess, stop: &'a Stop, sink: &'a mut dyn Sink<WaitError>) -> MuxCommand<'a> {
+        MuxCommand { ssh, stop, sink, script: None }
+    }
 }
 
 impl TerminableCommand for MuxCommand<'_> {
     fn start_script(&mut self, script: &str, deadline: Instant) -> Result<(), WaitError> {
-        let failed = |_| WaitError::Io(io::Error::other("ssh's control socket takes no command"));
-        let client = MuxClient::connect(&self.running.socket, deadline, self.stop).map_err(failed)?;
+        let failed = |_| WaitError::Io(io::Error::other("ssh's control socket accepts no command"));
+        let client = MuxClient::connect(&self.ssh.socket, deadline, self.stop).map_err(failed)?;
         let (stdout, writer) = pipe().map_err(WaitError::Io)?;
         ioctl_fionbio(&stdout, true).map_err(|error| WaitError::Io(error.into()))?;
         let null = File::options().read(true).write(true).open("/dev/null").map_err(WaitError::Io)?;
         client.session(script, [null.as_fd(), writer.as_fd(), null.as_fd()], deadline, self.stop).map_err(failed)?;
-        self.script = Some(Script { _client: client, stdout, ended: false });
+        self.script = Some(RunningScript { _client: client, stdout, has_ended: false });
         Ok(())
     }
 
     fn script_ended(&self) -> bool {
-        self.script.as_ref().is_none_or(|script| script.ended)
+        self.script.as_ref().is_none_or(|script| script.has_ended)
     }
 
-    fn transfer(&mut self, deadline: &mut Instant, printed: Option<&mut Vec<u8>>) -> Result<(), WaitError> {
+    fn transfer(&mut self, timer: &AttemptTimer, printed: Option<&mut Vec<u8>>) -> Result<(), WaitError> {
         if self.stop.is_set() {
             return Err(WaitError::Stopped);
         }
-        if *deadline <= Instant::now() {
+        if timer.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(WaitError::Deadline);
         }
         if let Some((script, printed)) = self.script.as_mut().zip(printed) {
@@ -59,35 +65,32 @@ impl TerminableCommand for MuxCommand<'_> {
                     return Ok(());
                 }
                 Ok(_) | Err(_) => {
-                    script.ended = true;
+                    script.has_ended = true;
                     return Ok(());
                 }
             }
         }
-        if self.running.is_over(self.stop, self.sink) {
+        if self.ssh.is_over(self.stop, self.sink) {
             return Err(WaitError::Io(io::Error::other("ssh has ended")));
         }
-        let mut until = Some(*deadline);
-        let script = self.script.as_ref().filter(|script| !script.ended).map(|script| &script.stdout);
-        let turned = self.running.turn(&mut until, self.stop, script, self.sink);
-        *deadline = until.unwrap_or(*deadline);
-        turned
+        let script = self.script.as_ref().filter(|script| !script.has_ended).map(|script| &script.stdout);
+        self.ssh.transfer(timer, self.stop, script, self.sink)
     }
 
     fn output_ended(&mut self) -> bool {
-        self.running.is_over(self.stop, self.sink)
+        self.ssh.is_over(self.stop, self.sink)
     }
 
-    /// ssh's control socket has no request for it.
+    /// ssh's control socket has no request for signals.
     fn send_signal(&mut self, _signal: &str, _deadline: Instant) -> Result<(), WaitError> {
         Err(WaitError::Io(io::ErrorKind::Unsupported.into()))
     }
 
     fn has_exit(&self) -> bool {
-        self.running.connection_log.status || self.running.connection_log.signal
+        self.ssh.connection_log.exit().has_ended
     }
 
     fn is_closed(&self) -> bool {
-        self.running.exited
+        self.ssh.has_exited
     }
 }

@@ -1,8 +1,10 @@
 //! Terminates the command of a libssh2 channel.
 
+use crate::base::attempt_timer::AttemptTimer;
 use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;
-use crate::session::ssh_session::{SshSession, would_block};
+use crate::session::follow::{CommandChannel, SessionChannel};
+use crate::session::ssh_session::SshSession;
 use crate::session::terminate::{TerminableCommand, Termination, terminate};
 use cerveza_results::{Sink, Stream};
 use std::time::{Duration, Instant};
@@ -14,7 +16,7 @@ struct ChannelCommand<'a> {
     script: Option<ExecChannel>,
 }
 
-/// Terminates the command of `channel`, which began so long ago. All that it has printed is passed on.
+/// Terminates the command of `channel`, which was started `age` ago. Everything it has printed is passed on.
 pub fn terminate_channel(
     session: &SshSession,
     channel: &ExecChannel,
@@ -25,7 +27,7 @@ pub fn terminate_channel(
     let termination = terminate(&mut command, age);
     for stream in [Stream::Stdout, Stream::Stderr] {
         while let Some(bytes) = channel.take_queued(stream) {
-            // It fails only where our reader takes no more.
+            // It fails only if the reader of our output takes no more.
             let _ = command.sink.take(stream, &bytes, &|| session.check(None));
         }
     }
@@ -44,30 +46,31 @@ impl TerminableCommand for ChannelCommand<'_> {
         self.script.as_ref().is_none_or(ExecChannel::ended)
     }
 
-    fn transfer(&mut self, deadline: &mut Instant, printed: Option<&mut Vec<u8>>) -> Result<(), WaitError> {
-        let (session, sink) = (self.session, &mut *self.sink);
-        session.check(Some(*deadline))?;
+    fn transfer(&mut self, timer: &AttemptTimer, printed: Option<&mut Vec<u8>>) -> Result<(), WaitError> {
+        let session = self.session;
+        session.check(timer.deadline())?;
         let received = session.received();
         let mut buffer = [0; 16 * 1024];
-        let before = sink.reader_time();
+        let before = self.sink.reader_time();
         let mut any = false;
         for stream in [Stream::Stdout, Stream::Stderr] {
-            let mut taken = Ok(());
-            let check = || session.check(None);
-            any |= read(self.channel, stream, &mut buffer, |bytes| taken = sink.take(stream, bytes, &check))?;
-            taken?;
+            let len = SessionChannel { session, channel: self.channel }.read(stream, &mut buffer)?;
+            if len > 0 {
+                any = true;
+                self.sink.take(stream, &buffer[..len], &|| session.check(None))?;
+            }
         }
-        *deadline += sink.reader_time() - before;
+        timer.postpone(self.sink.reader_time() - before);
         if let Some((script, printed)) = self.script.as_ref().zip(printed) {
-            any |= read(script, Stream::Stdout, &mut buffer, |bytes| printed.extend_from_slice(bytes))?;
-            any |= read(script, Stream::Stderr, &mut buffer, |_| ())?;
-            any |= script.ended();
+            let script = SessionChannel { session, channel: script };
+            let len = script.read(Stream::Stdout, &mut buffer)?;
+            printed.extend_from_slice(&buffer[..len]);
+            any |= len > 0;
+            any |= script.read(Stream::Stderr, &mut buffer)? > 0;
+            any |= script.output_ended();
         }
         // What one read has received may be for another.
-        match any || session.received() != received {
-            true => Ok(()),
-            false => session.wait(Some(*deadline)),
-        }
+        if any || session.received() != received { Ok(()) } else { session.wait(timer.deadline()) }
     }
 
     fn output_ended(&mut self) -> bool {
@@ -84,22 +87,5 @@ impl TerminableCommand for ChannelCommand<'_> {
 
     fn is_closed(&self) -> bool {
         self.channel.closed().is_ok()
-    }
-}
-
-fn read(
-    channel: &ExecChannel,
-    stream: Stream,
-    buffer: &mut [u8],
-    mut take: impl FnMut(&[u8]),
-) -> Result<bool, WaitError> {
-    match channel.read(stream, buffer) {
-        Ok(0) => Ok(false),
-        Ok(len) => {
-            take(&buffer[..len]);
-            Ok(true)
-        }
-        Err(error) if would_block(&error) => Ok(false),
-        Err(error) => Err(error.into()),
     }
 }

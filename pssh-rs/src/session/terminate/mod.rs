@@ -8,37 +8,38 @@
 pub mod channel;
 mod script;
 
+use crate::base::attempt_timer::AttemptTimer;
 use crate::base::wait::WaitError;
 use script::{ScriptReply, last_reply, script};
 use std::time::{Duration, Instant};
 
-/// The script runs within this, or it was not started.
-const STARTED: Duration = Duration::from_secs(5);
-/// Once it runs it needs two seconds, and longer on a busy host.
+/// Time limit for starting the script.
+const START_TIME: Duration = Duration::from_secs(5);
+/// Time limit for the script once it runs. It needs two seconds, and longer on a busy host.
 const SCRIPT_TIME: Duration = Duration::from_secs(8);
-/// How long a server may take to end the command after one of SSH's own signals.
-const AFTER_SIGNAL: Duration = Duration::from_secs(2);
-/// How long the last output of an ended command may take.
+/// Time limit for the server to end the command after one of SSH's own signals.
+const SIGNAL_TIME: Duration = Duration::from_secs(2);
+/// Time limit for the last output of a command that has ended.
 const LAST_OUTPUT_TIME: Duration = Duration::from_secs(2);
-/// All of it together.
+/// The longest that all of this takes together.
 pub const LONGEST: Duration = Duration::from_secs(16);
 
-/// What is known of a command that was to end.
+/// What is known about a command after the attempt to terminate it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Termination {
-    /// It is gone, with all that it started in its session. The signal is the last that was needed, `TERM` or `KILL`.
+    /// It is gone, with everything it started in its session. `TERM` or `KILL`: the last signal that was needed.
     By(&'static str),
-    /// The same for the processes of the login user; the host hides those of others.
+    /// The same for the processes of the login user. The host hides processes of other users.
     OwnBy(&'static str),
-    /// The same, and yet something holds its output open.
+    /// The same, but something still holds its output open.
     HeldAfter(&'static str),
-    /// The server ended it after this signal. Of what it started nothing is known.
+    /// The server ended it after this signal. Nothing is known about the processes that it started.
     SignaledBy(&'static str),
     No,
 }
 
 impl Termination {
-    /// For the record's error, after what it is the end of.
+    /// Returns what became of the command, for the record's error.
     pub fn phrase(self) -> String {
         match self {
             Termination::By(signal) => format!("the command was ended by {signal}"),
@@ -58,7 +59,7 @@ impl Termination {
         }
     }
 
-    /// The same of what a command left that had ended before.
+    /// Returns what became of the processes that a command left which had ended before.
     pub fn phrase_of_rest(self) -> String {
         let rest = match self {
             Termination::By(signal) | Termination::OwnBy(signal) | Termination::SignaledBy(signal) => {
@@ -70,7 +71,7 @@ impl Termination {
     }
 }
 
-/// What is known once it is also known whether the command's output ended.
+/// Takes into account whether the command's output has ended.
 fn conclude(ended: Termination, output_ended: bool) -> Termination {
     match ended {
         Termination::By(signal) | Termination::OwnBy(signal) if !output_ended => Termination::HeldAfter(signal),
@@ -78,7 +79,7 @@ fn conclude(ended: Termination, output_ended: bool) -> Termination {
     }
 }
 
-/// A command that runs on a host, and what it takes to terminate it there. Both engines have one.
+/// A command on a host, and what is needed to terminate it there. Each engine implements this.
 pub trait TerminableCommand {
     /// Starts `script` as a second command on the same connection.
     fn start_script(&mut self, script: &str, deadline: Instant) -> Result<(), WaitError>;
@@ -87,7 +88,7 @@ pub trait TerminableCommand {
 
     /// Passes on what the command has printed, and adds to `printed` what the script has. Waits if there is nothing. The time
     /// that the reader of our own output takes is added to the deadline.
-    fn transfer(&mut self, deadline: &mut Instant, printed: Option<&mut Vec<u8>>) -> Result<(), WaitError>;
+    fn transfer(&mut self, timer: &AttemptTimer, printed: Option<&mut Vec<u8>>) -> Result<(), WaitError>;
 
     fn output_ended(&mut self) -> bool;
 
@@ -101,12 +102,12 @@ pub trait TerminableCommand {
     fn is_closed(&self) -> bool;
 }
 
-/// Terminates a command that began so long ago, within [`LONGEST`]. What it still prints is passed on.
+/// Terminates a command that was started `age` ago, within [`LONGEST`]. What it still prints is passed on.
 pub fn terminate(command: &mut dyn TerminableCommand, age: Duration) -> Termination {
     match run_script(command, age) {
         Ok(Some(ScriptReply::Ended(ended))) => {
-            // Its last output is on its way.
-            let _ = transfer_until(command, Instant::now() + LAST_OUTPUT_TIME, |command| command.output_ended());
+            // Its last output may still be on its way.
+            let _ = transfer_until(command, LAST_OUTPUT_TIME, |command| command.output_ended());
             conclude(ended, command.output_ended())
         }
         Ok(Some(ScriptReply::Left | ScriptReply::Found)) | Err(Over) => Termination::No,
@@ -114,15 +115,15 @@ pub fn terminate(command: &mut dyn TerminableCommand, age: Duration) -> Terminat
     }
 }
 
-/// A stop, or the end of the connection: nothing more can be done.
+/// A stop came, or the connection ended: nothing more can be done.
 struct Over;
 
-/// Returns the script's last reply, `None` if it did not run.
+/// Returns the script's last reply, or `None` if it did not run.
 fn run_script(command: &mut dyn TerminableCommand, age: Duration) -> Result<Option<ScriptReply>, Over> {
-    /// The most of its output that is kept: a login shell may print without an end.
+    /// The most output that is kept: a login shell may print without end.
     const MOST: usize = 64 * 1024;
-    let mut deadline = Instant::now() + STARTED;
-    match command.start_script(&script(age), deadline) {
+    let mut timer = AttemptTimer::started(START_TIME);
+    match command.start_script(&script(age), Instant::now() + START_TIME) {
         Ok(()) => {}
         Err(WaitError::Stopped | WaitError::Io(_)) => return Err(Over),
         Err(WaitError::Deadline | WaitError::Ssh(_)) => return Ok(None),
@@ -130,13 +131,13 @@ fn run_script(command: &mut dyn TerminableCommand, age: Duration) -> Result<Opti
     let mut printed = Vec::new();
     let mut runs = false;
     loop {
-        let transferred = command.transfer(&mut deadline, Some(&mut printed));
+        let transferred = command.transfer(&timer, Some(&mut printed));
         printed.truncate(MOST);
         let reply = last_reply(&printed);
         match reply {
             Some(ScriptReply::Found) if !runs => {
                 runs = true;
-                deadline = Instant::now() + SCRIPT_TIME;
+                timer = AttemptTimer::started(SCRIPT_TIME);
             }
             Some(ScriptReply::Found) | None => {}
             Some(_) => return Ok(reply),
@@ -153,12 +154,13 @@ fn run_script(command: &mut dyn TerminableCommand, age: Duration) -> Result<Opti
 fn send_signals(command: &mut dyn TerminableCommand) -> Termination {
     let had_exit = command.has_exit();
     for signal in ["TERM", "KILL"] {
-        let deadline = Instant::now() + AFTER_SIGNAL;
-        if command.send_signal(signal, deadline).is_err() {
+        let until = Instant::now() + SIGNAL_TIME;
+        if command.send_signal(signal, until).is_err() {
             return Termination::No;
         }
         // The end of its output is not the end of the command.
-        match transfer_until(command, deadline, |command| command.is_closed() || !had_exit && command.has_exit()) {
+        let left = until.saturating_duration_since(Instant::now());
+        match transfer_until(command, left, |command| command.is_closed() || !had_exit && command.has_exit()) {
             Ok(()) => return Termination::SignaledBy(signal),
             Err(WaitError::Deadline) => {}
             Err(_) => return Termination::No,
@@ -169,11 +171,12 @@ fn send_signals(command: &mut dyn TerminableCommand) -> Termination {
 
 fn transfer_until(
     command: &mut dyn TerminableCommand,
-    mut deadline: Instant,
+    limit: Duration,
     is_done: impl Fn(&mut dyn TerminableCommand) -> bool,
 ) -> Result<(), WaitError> {
+    let timer = AttemptTimer::started(limit);
     while !is_done(command) {
-        command.transfer(&mut deadline, None)?;
+        command.transfer(&timer, None)?;
     }
     Ok(())
 }
@@ -211,17 +214,14 @@ mod tests {
             self.replies.as_ref().is_none_or(Vec::is_empty)
         }
 
-        fn transfer(&mut self, deadline: &mut Instant, printed: Option<&mut Vec<u8>>) -> Result<(), WaitError> {
+        fn transfer(&mut self, _timer: &AttemptTimer, printed: Option<&mut Vec<u8>>) -> Result<(), WaitError> {
             match (printed, &mut self.replies) {
                 _ if self.is_lost => Err(WaitError::Io(std::io::ErrorKind::ConnectionReset.into())),
                 (Some(printed), Some(replies)) if !replies.is_empty() => {
                     printed.extend_from_slice(replies.remove(0).as_bytes());
                     Ok(())
                 }
-                _ => {
-                    *deadline = Instant::now();
-                    Err(WaitError::Deadline)
-                }
+                _ => Err(WaitError::Deadline),
             }
         }
 
