@@ -4,6 +4,7 @@ use crate::cli::query;
 use crate::fold::{FoldOptions, Folder};
 use crate::language::parse::parse;
 use crate::nodegroups::NodeGroups;
+use crate::output::fold_lines::Folded;
 use crate::output::select::{Select, Slice};
 use crate::pattern::names::Names;
 use crate::set::order::{Hosts, Repeats};
@@ -167,23 +168,28 @@ proptest! {
         }
         prop_assert_eq!(query::index(&hosts, "no-such-name").unwrap(), None);
         let many = model.names.len();
-        let (slice, wanted) = match from_end {
-            false => (format!("{first}-{}", first + more), first.min(many)..(first + more + 1).min(many)),
-            true => (format!("-{}-", first + 1), many.saturating_sub(first + 1)..many),
+        let (slice, wanted) = if from_end {
+            (format!("-{}-", first + 1), many.saturating_sub(first + 1)..many)
+        } else {
+            (format!("{first}-{}", first + more), first.min(many)..(first + more + 1).min(many))
         };
         let positions = slice.parse::<Slice>().unwrap().positions(Some(many as u128));
         let mut taken = All::default();
         let _ = hosts.for_each_host(&mut Select::new(positions.clone(), &mut taken));
         prop_assert_eq!(&taken.0, &model.names[wanted], "{} of {}", slice, model.text);
-        prop_assert_eq!(positions.count(many as u128), taken.0.len() as u128);
+        prop_assert_eq!(positions.count_before(many as u128), taken.0.len() as u128);
     }
 
     #[test]
     fn folded_and_expanded_it_is_the_same_set(model in expression(), autostep in prop::option::of(3usize..5)) {
-        let mut folder = Folder::new(FoldOptions { autostep, ..FoldOptions::default() });
+        let options = FoldOptions { autostep, ..FoldOptions::default() };
+        let mut folder = Folder::new(options.clone());
         model.names.iter().for_each(|name| folder.add(name));
         if !model.names.is_empty() {
             let folded = folder.finish();
+            let mut runs = Folded::new(options);
+            prop_assert!(parsed(&model.text).for_each_host(&mut runs).is_ok());
+            prop_assert_eq!(runs.take_expression(), Some(folded.clone()), "runs of {}", model.text);
             let names = expanded(&folded);
             prop_assert_eq!(names.len(), model.names.len(), "{} of {}", folded, model.text);
             let sorted = |mut names: Vec<String>| { names.sort(); names };
@@ -194,13 +200,14 @@ proptest! {
     #[test]
     fn blocks_have_the_same_names_as_single_steps(model in word(), room in 600usize..2000, limit in 0u128..200) {
         let set = parsed(&model.text);
-        for pattern in set.patterns() {
-            let mut one_by_one = Names::new(pattern).split_off(limit);
+        for portion in set.patterns() {
+            let (pattern, positions) = (&portion.pattern, 0..portion.len());
+            let mut one_by_one = Names::new(pattern, positions.clone()).split_off(limit);
             let mut lines = String::new();
             while let Some(name) = one_by_one.next_name() {
                 lines.push_str(&format!("<{name}>\n"));
             }
-            let mut names = Names::new(pattern).split_off(limit);
+            let mut names = Names::new(pattern, positions).split_off(limit);
             let (mut block, mut filled) = (vec![0; room], Vec::new());
             while names.left() > 0 {
                 let used = names.fill(&mut block, 0, b"<", b">\n");
@@ -283,13 +290,22 @@ fn places_beyond_64_bits_are_exact() {
         ["n100000000000000000000", "n100000000000000000001"]
     );
     let set = parsed("n[1-999999999999999999999999999999]");
-    let mut names = Names::new(set.patterns().next().unwrap());
+    let mut names = set.patterns().next().unwrap().runs().next().unwrap();
     let third = 10u128.pow(30) / 3;
     let parts = [names.split_off(third), names.split_off(third), names];
     assert_eq!(
         parts.map(|mut part| part.next_name().unwrap().to_string()),
         ["n1".to_string(), format!("n{}4", "3".repeat(29)), format!("n{}7", "6".repeat(29))]
     );
+}
+
+#[test]
+fn an_operation_keeps_patterns() {
+    let patterns = |text: &str| parsed(text).patterns().map(|portion| portion.len()).collect::<Vec<_>>();
+    assert_eq!(patterns("n[1-1000000]!(n[5-7],x)"), [999_997]);
+    assert_eq!(patterns("n[1-1000000]&n[0-2000000/2]!n4"), [499_999]);
+    assert_eq!(patterns("r[1-9]n[1-9]^r[9-10]n[1-9]"), [72, 9]);
+    assert_eq!(patterns("n[1-9]!n[0-10]"), [0u128; 0]);
 }
 
 #[test]

@@ -165,10 +165,10 @@ fn an_unknown_field_is_a_warning_with_a_suggestion() {
 
 #[test]
 fn a_bad_line_ends_the_run_with_nothing_written() {
-    let said = |bad: &str| refused(&["--by", "zone"], format!("{FLEET}{bad}\nweb2\n"));
-    assert_eq!(said("{\"name\":\"x\"}"), "hostrange: stdin: line 6: the record has no \"host\"\n");
-    assert!(said("{\"host\":").starts_with("hostrange: stdin: line 6: broken JSON at column 8"));
-    assert!(said("n[3-1]").starts_with("hostrange: stdin: line 6: bad expression: "));
+    let message = |bad: &str| refused(&["--by", "zone"], format!("{FLEET}{bad}\nweb2\n"));
+    assert_eq!(message("{\"name\":\"x\"}"), "hostrange: stdin: line 6: the record has no \"host\"\n");
+    assert!(message("{\"host\":").starts_with("hostrange: stdin: line 6: broken JSON at column 8"));
+    assert!(message("n[3-1]").starts_with("hostrange: stdin: line 6: bad expression: "));
     assert_eq!(refused(&["--by", "zone"], b"web1\n{\"host\":\"\xff\"}\n"), "hostrange: stdin: line 2: not UTF-8\n");
 }
 
@@ -193,7 +193,7 @@ fn options_that_conflict_with_by_are_refused() {
     for args in
         [&["-1"][..], &["-e"], &["-s,"], &["--split", "2"], &["--index", "a"], &["--keep-duplicates"], &["-o", "names"]]
     {
-        let said = refused(&[&["--by", "zone"], args].concat(), FLEET);
-        assert!(said.contains("--by"), "{said}");
+        let message = refused(&[&["--by", "zone"], args].concat(), FLEET);
+        assert!(message.contains("--by"), "{message}");
     }
 }

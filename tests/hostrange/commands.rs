@@ -1,4 +1,4 @@
-//! What can be asked of a set: folded, counted, parts of it, whether a host is in it.
+//! The options that fold, count, select, split and query a set.
 
 use crate::{names, printed, refused};
 use kit::Sandbox;
@@ -230,8 +230,8 @@ fn conflicting_options_are_refused() {
         ["--contains=n1", "-ojson"],
         ["--keep-duplicates", "-f"],
     ] {
-        let said = refused(&[pair[0], pair[1], "n[1-3]"], "");
-        assert!(said.contains("cannot be used with"), "{pair:?}: {said}");
+        let message = refused(&[pair[0], pair[1], "n[1-3]"], "");
+        assert!(message.contains("cannot be used with"), "{pair:?}: {message}");
     }
     for alone in ["--seed=1", "--axis=1", "--autostep=3"] {
         assert!(refused(&[alone, "n1"], "").contains("required arguments"), "{alone}");

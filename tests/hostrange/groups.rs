@@ -1,5 +1,4 @@
-//! Node groups, `@NAME`, out of ClusterShell's files. What the machine has in /etc/clustershell counts too, but a
-//! user's own groups.conf overrides what is read from there.
+//! Node groups, `@NAME`, from ClusterShell's files. A user's own groups.conf overrides that of /etc/clustershell.
 
 use crate::{names_in, printed_in};
 use kit::Sandbox;
@@ -69,8 +68,8 @@ fn a_missing_group_is_an_error_with_a_suggestion() {
     }
     let run = sandbox.run("hostrange", &["-1"], "x1\n@taps:web\n").exits(2);
     assert_eq!(run.stdout, "");
-    let said = "hostrange: stdin: line 2: bad expression: no group \"web\" in the source \"taps\"";
-    assert!(run.stderr.starts_with(said), "{}", run.stderr);
+    let message = "hostrange: stdin: line 2: bad expression: no group \"web\" in the source \"taps\"";
+    assert!(run.stderr.starts_with(message), "{}", run.stderr);
     assert!(run.stderr.contains("did you mean @cerveza:web?"), "{}", run.stderr);
 }
 
@@ -104,7 +103,7 @@ fn groups_are_listed_by_source() {
     assert_eq!(printed_in(&sandbox, &["--groups"], ""), "@all\n@db\n@front\n@web\n");
     assert_eq!(printed_in(&sandbox, &["--groups=taps"], ""), "@taps:rack1\n@taps:rack2\n");
     assert_eq!(printed_in(&sandbox, &["--groups=@taps:"], ""), "@taps:rack1\n@taps:rack2\n");
-    // A source of the machine's own may be unreadable, which is said.
+    // A source of the machine's own may be unreadable, which is message.
     assert_eq!(
         sandbox.run("hostrange", &["--groups=*"], "").exits(0).stdout,
         "@all\n@db\n@front\n@web\n@taps:rack1\n@taps:rack2\n"

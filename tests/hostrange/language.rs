@@ -1,4 +1,4 @@
-//! The language of expressions, on the command line, in files and on stdin.
+//! Expressions on the command line, in files and on stdin.
 
 use crate::{names, names_in, printed, refused};
 use kit::Sandbox;
@@ -65,9 +65,9 @@ fn files_and_stdin_can_be_anywhere() {
 
 #[test]
 fn newlines_separate_names_and_blanks_do_not() {
-    let said = "hostrange: bad expression: a comma is missing: blanks do not separate names\n  My Web Server\n    ^\n\
+    let message = "hostrange: bad expression: a comma is missing: blanks do not separate names\n  My Web Server\n    ^\n\
                 hostrange: if it is one name, put it in double quotes: '\"My Web Server\"'\n";
-    assert_eq!(refused(&["My Web Server"], ""), said);
+    assert_eq!(refused(&["My Web Server"], ""), message);
     assert!(refused(&[], "web1\nweb1 admin\n").contains("line 2: bad expression: a comma is missing"));
     assert_eq!(names(&["web1\nweb[2-3], db1\n"]), "web1 web2 web3 db1");
     assert_eq!(printed(&["-e", "n[1-3] ! n2 , x"], ""), "n1 n3 x\n");
@@ -95,8 +95,8 @@ fn any_text_in_quotes_is_one_name() {
         ("\"\"", "there is nothing in the quotes"),
         ("\"a\\qb\"", "in quotes: invalid escape"),
     ] {
-        let said = refused(&[wrong], "");
-        assert!(said.starts_with(&format!("hostrange: bad expression: {why}\n")), "{wrong}: {said}");
+        let message = refused(&[wrong], "");
+        assert!(message.starts_with(&format!("hostrange: bad expression: {why}\n")), "{wrong}: {message}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! `hostrange` as a user runs it: arguments, stdin and files in, names, records and exit statuses out.
+//! Runs `hostrange` as a user does, and checks its output, messages and exit status.
 
 mod by;
 mod commands;
@@ -10,7 +10,7 @@ mod streams;
 
 use kit::Sandbox;
 
-/// The stdout of a run that succeeds without messages.
+/// Returns the stdout of a run that succeeds without a message.
 #[track_caller]
 fn printed_in(sandbox: &Sandbox, args: &[&str], stdin: impl AsRef<[u8]>) -> String {
     let run = sandbox.run("hostrange", args, stdin).exits(0);
@@ -23,7 +23,7 @@ fn printed(args: &[&str], stdin: impl AsRef<[u8]>) -> String {
     printed_in(&Sandbox::new(), args, stdin)
 }
 
-/// The names of the output, in one line.
+/// Returns the names that are written, on one line.
 #[track_caller]
 fn names_in(sandbox: &Sandbox, args: &[&str], stdin: impl AsRef<[u8]>) -> String {
     let printed = printed_in(sandbox, &[&["-1"], args].concat(), stdin);
@@ -36,7 +36,7 @@ fn names(args: &[&str]) -> String {
     names_in(&Sandbox::new(), args, "")
 }
 
-/// The stderr of a run with wrong usage or bad input, which must print nothing else.
+/// Returns the message of a run that fails with status 2 and writes nothing to stdout.
 #[track_caller]
 fn refused(args: &[&str], stdin: impl AsRef<[u8]>) -> String {
     let run = Sandbox::new().run("hostrange", args, stdin).exits(2);
@@ -73,6 +73,6 @@ fn a_terminal_gets_names_and_never_too_many() {
 #[test]
 fn help_is_on_stdout_and_wrong_usage_on_stderr() {
     assert!(printed(&["--help"], "").contains("Usage: hostrange [OPTIONS] [EXPR]..."));
-    let said = refused(&["--no-such-option"], "");
-    assert!(said.starts_with("hostrange: unexpected argument '--no-such-option'"), "{said}");
+    let message = refused(&["--no-such-option"], "");
+    assert!(message.starts_with("hostrange: unexpected argument '--no-such-option'"), "{message}");
 }

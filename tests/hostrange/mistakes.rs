@@ -1,11 +1,11 @@
-//! Typos and hostile names: one clear line, nothing done, and nothing written raw.
+//! Mistakes and hostile names: one clear message, no output, and no control characters on a terminal.
 
 use crate::{names_in, refused};
 use kit::Sandbox;
 
 #[test]
 fn a_bad_expression_is_shown_with_carets_under_the_error() {
-    for (expression, said) in [
+    for (expression, message) in [
         ("web[3-1]", "the range goes down: write 1-3\n  web[3-1]\n      ^^^"),
         ("web1,n[1-3],db[1-", "[ is not closed by ]\n  web1,n[1-3],db[1-\n                ^^^"),
         ("n[9-010]", "the ends are padded differently: write 009-010 or 9-10\n  n[9-010]\n    ^^^^^"),
@@ -13,39 +13,39 @@ fn a_bad_expression_is_shown_with_carets_under_the_error() {
         ("n1 ! ", "there is nothing to the right of !\n  n1 ! \n     ^"),
         ("é[5-1]", "the range goes down: write 1-5\n  é[5-1]\n    ^^^"),
     ] {
-        assert_eq!(refused(&["n1", expression], ""), format!("hostrange: bad expression: {said}\n"));
+        assert_eq!(refused(&["n1", expression], ""), format!("hostrange: bad expression: {message}\n"));
     }
-    for (name, said) in [
+    for (name, message) in [
         ("web*", "a host name has no pattern in it: ec2-ls takes patterns, and grep names\n  web*\n     ^"),
         ("n{1..3}", "a host name has no '{' in it: write [1-3] for {1..3}\n  n{1..3}\n   ^"),
         ("web!old", "! between two different names has no use\n  web!old\n     ^"),
     ] {
         let hint = format!("hostrange: if it is one name, put it in double quotes: '\"{name}\"'\n");
-        assert_eq!(refused(&["n1", name], ""), format!("hostrange: bad expression: {said}\n{hint}"));
+        assert_eq!(refused(&["n1", name], ""), format!("hostrange: bad expression: {message}\n{hint}"));
     }
 }
 
 #[test]
 fn an_empty_expression_is_an_error() {
-    let said = "hostrange: an expression is empty\nhostrange: is it a variable that is not set?\n";
-    assert_eq!(refused(&["n1", "-x", ""], ""), said);
-    assert_eq!(refused(&[" "], ""), said);
+    let message = "hostrange: an expression is empty\nhostrange: is it a variable that is not set?\n";
+    assert_eq!(refused(&["n1", "-x", ""], ""), message);
+    assert_eq!(refused(&[" "], ""), message);
 }
 
 #[test]
 fn json_over_several_lines_has_its_own_hint() {
     for stdin in ["{\n  \"host\": \"web1\"\n}\n", "[{\"host\":\"web1\"}]\n"] {
-        let said = refused(&[], stdin);
-        assert!(said.ends_with("jq -c '.[]' makes them of an array\n"), "{said}");
+        let message = refused(&[], stdin);
+        assert!(message.ends_with("jq -c '.[]' makes them of an array\n"), "{message}");
     }
 }
 
 #[test]
 fn an_operation_that_the_shell_has_taken_apart_is_explained() {
-    let said = "hostrange: bad expression: there is nothing to the left of !: write both sides as one argument, or use -x\n  !\n  ^\n";
-    assert_eq!(refused(&["n[1-3]", "!", "n2"], ""), said);
-    let said = "hostrange: stdin: line 1: bad expression: there is nothing to the left of ^ (^FILE is an argument of its own)\n  ^list\n  ^\n";
-    assert_eq!(refused(&[], "^list\n"), said);
+    let message = "hostrange: bad expression: there is nothing to the left of !: write both sides as one argument, or use -x\n  !\n  ^\n";
+    assert_eq!(refused(&["n[1-3]", "!", "n2"], ""), message);
+    let message = "hostrange: stdin: line 1: bad expression: there is nothing to the left of ^ (^FILE is an argument of its own)\n  ^list\n  ^\n";
+    assert_eq!(refused(&[], "^list\n"), message);
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn every_tool_warns_about_names_that_are_files() {
     for name in ["web1", "web2", "other"] {
         sandbox.file(name, "");
     }
-    let said = |names: &str, tool: &str| {
+    let message = |names: &str, tool: &str| {
         format!(
             "{tool}: {names} here: quote expressions, or the shell makes names of web[1-3]; what is in a file is ^{}\n",
             &names[..4]
@@ -63,31 +63,31 @@ fn every_tool_warns_about_names_that_are_files() {
     let run = sandbox.sh("hostrange -1 web[1-9]").exits(0);
     assert_eq!(
         (run.stdout.as_str(), run.stderr),
-        ("web1\nweb2\n", said("web1 and 1 more are names of files", "hostrange"))
+        ("web1\nweb2\n", message("web1 and 1 more are names of files", "hostrange"))
     );
     let run = sandbox.sh("hostrange -1 'web[8-9]' -x web1").exits(0);
-    assert_eq!((run.stdout.as_str(), run.stderr), ("web8\nweb9\n", said("web1 is the name of a file", "hostrange")));
+    assert_eq!((run.stdout.as_str(), run.stderr), ("web8\nweb9\n", message("web1 is the name of a file", "hostrange")));
     assert_eq!(names_in(&sandbox, &["web[1-3]", "-x", "-"], "web1\n"), "web2 web3");
     let run = sandbox.sh("pssh-rs --dry-run -l root -w web[2-9] -- true").exits(0);
-    assert_eq!((run.records().len(), run.stderr), (1, said("web2 is the name of a file", "pssh-rs")));
+    assert_eq!((run.records().len(), run.stderr), (1, message("web2 is the name of a file", "pssh-rs")));
 }
 
 #[test]
 fn messages_escape_control_characters() {
     let hostile = "\x1b]0;owned\x07\u{9b}2J\u{202e}";
     let shown = "\\u{1b}]0;owned\\u{7}\\u{9b}2J\\u{202e}";
-    let said = format!("bad expression: a host name has no '\\u{{1b}}' in it\n  n1{shown}\n    ^^^^^^\n");
+    let message = format!("bad expression: a host name has no '\\u{{1b}}' in it\n  n1{shown}\n    ^^^^^^\n");
     let quoted = r#""n1\u001b]0;owned\u0007\u009b2J\u202e""#;
     let hint = "hostrange: if it is one name, put it in double quotes:";
-    assert_eq!(refused(&[&format!("n1{hostile}")], ""), format!("hostrange: {said}{hint} '{quoted}'\n"));
-    assert_eq!(refused(&[], format!("n1{hostile}\n")), format!("hostrange: stdin: line 1: {said}{hint} {quoted}\n"));
+    assert_eq!(refused(&[&format!("n1{hostile}")], ""), format!("hostrange: {message}{hint} '{quoted}'\n"));
+    assert_eq!(refused(&[], format!("n1{hostile}\n")), format!("hostrange: stdin: line 1: {message}{hint} {quoted}\n"));
     let file = refused(&[&format!("^{hostile}")], "");
     assert_eq!(file, format!("hostrange: {shown}: No such file or directory (os error 2)\n"));
     let run = Sandbox::new().run("hostrange", &["--index", hostile, "n1"], "").exits(2);
     assert!(run.stderr.starts_with(&format!("hostrange: --index: '{shown}' is not a name\n")), "{}", run.stderr);
     for args in [["--nth", hostile], ["--axis", hostile], ["--no-such", hostile], ["-f", &format!("@{hostile}")]] {
-        let said = refused(&args, "");
-        assert!(!said.chars().any(|c| c.is_control() && c != '\n' || c == '\u{202e}'), "{said:?}");
+        let message = refused(&args, "");
+        assert!(!message.chars().any(|c| c.is_control() && c != '\n' || c == '\u{202e}'), "{message:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Records pass through complete and unchanged, one for each requested host.
+//! Records are written unchanged, one for each host or instance.
 
 use crate::{printed, printed_in};
 use kit::Sandbox;
@@ -11,9 +11,9 @@ fn lines(records: &[&str]) -> String {
     records.iter().map(|record| format!("{record}\n")).collect()
 }
 
-/// The output for these three records.
+/// Returns what is written for these three records.
 #[track_caller]
-fn of_fleet(args: &[&str]) -> String {
+fn fleet_output(args: &[&str]) -> String {
     printed(args, lines(&[WEB10, WEB2, WEB1]))
 }
 
@@ -21,22 +21,22 @@ fn of_fleet(args: &[&str]) -> String {
 fn records_come_through_unchanged_beside_names() {
     let stdin = format!("web[1-2]\n# a comment\n\n{WEB10}");
     assert_eq!(printed(&[], stdin), lines(&[r#"{"host":"web1"}"#, r#"{"host":"web2"}"#, WEB10]));
-    assert_eq!(of_fleet(&[]), lines(&[WEB10, WEB2, WEB1]));
-    assert_eq!(of_fleet(&["db1", "-"]), lines(&[r#"{"host":"db1"}"#, WEB10, WEB2, WEB1]));
+    assert_eq!(fleet_output(&[]), lines(&[WEB10, WEB2, WEB1]));
+    assert_eq!(fleet_output(&["db1", "-"]), lines(&[r#"{"host":"db1"}"#, WEB10, WEB2, WEB1]));
 }
 
 #[test]
 fn operations_keep_records_whole() {
-    assert_eq!(of_fleet(&["-x", "web2"]), lines(&[WEB10, WEB1]));
-    assert_eq!(of_fleet(&["-i", "web[1-9]"]), lines(&[WEB2, WEB1]));
-    assert_eq!(of_fleet(&["-X", "web[9-10]"]), lines(&[WEB2, WEB1, r#"{"host":"web9"}"#]));
+    assert_eq!(fleet_output(&["-x", "web2"]), lines(&[WEB10, WEB1]));
+    assert_eq!(fleet_output(&["-i", "web[1-9]"]), lines(&[WEB2, WEB1]));
+    assert_eq!(fleet_output(&["-X", "web[9-10]"]), lines(&[WEB2, WEB1, r#"{"host":"web9"}"#]));
 }
 
 #[test]
 fn nth_sort_and_pick_keep_records_whole() {
-    assert_eq!(of_fleet(&["--nth", "-1,0"]), lines(&[WEB10, WEB1]));
-    assert_eq!(of_fleet(&["--sort"]), lines(&[WEB1, WEB2, WEB10]));
-    let picked = of_fleet(&["--pick", "2"]);
+    assert_eq!(fleet_output(&["--nth", "-1,0"]), lines(&[WEB10, WEB1]));
+    assert_eq!(fleet_output(&["--sort"]), lines(&[WEB1, WEB2, WEB10]));
+    let picked = fleet_output(&["--pick", "2"]);
     let pairs = [[WEB10, WEB2], [WEB10, WEB1], [WEB2, WEB1]];
     assert!(pairs.iter().any(|pair| picked == lines(pair)), "{picked}");
 }
@@ -45,28 +45,29 @@ fn nth_sort_and_pick_keep_records_whole() {
 fn a_split_adds_a_key_to_them_and_changes_no_other() {
     let split = |record: &str, part: u32| format!("{},\"split\":{part}}}", record.strip_suffix('}').unwrap());
     let wanted = [split(WEB10, 1), split(WEB2, 1), split(WEB1, 2)];
-    assert_eq!(of_fleet(&["--split", "2"]), lines(&wanted.each_ref().map(String::as_str)));
+    assert_eq!(fleet_output(&["--split", "2"]), lines(&wanted.each_ref().map(String::as_str)));
     let again = printed(&["--split", "1"], "{\"split\":7,\"host\":\"a\"}\n");
     assert_eq!(again, "{\"split\":1,\"host\":\"a\"}\n");
 }
 
 #[test]
 fn names_are_those_of_the_records() {
-    assert_eq!(of_fleet(&["-1"]), "web10\nweb2\nweb1\n");
-    assert_eq!(of_fleet(&["-s", ",", "--sort"]), "web1,web2,web10\n");
-    assert_eq!(of_fleet(&["-f"]), "web[1-2,10]\n");
-    assert_eq!(of_fleet(&["-c"]), "3\n");
-    assert_eq!(of_fleet(&["--split", "2", "-1"]), "web10 web2\nweb1\n");
+    assert_eq!(fleet_output(&["-1"]), "web10\nweb2\nweb1\n");
+    assert_eq!(fleet_output(&["-s", ",", "--sort"]), "web1,web2,web10\n");
+    assert_eq!(fleet_output(&["-f"]), "web[1-2,10]\n");
+    assert_eq!(fleet_output(&["-c"]), "3\n");
+    assert_eq!(fleet_output(&["--split", "2", "-1"]), "web10 web2\nweb1\n");
 }
 
 #[test]
 fn a_name_is_written_as_its_record() {
     let web3 = r#"{"host":"web3"}"#;
     // In the order of the names.
-    assert_eq!(of_fleet(&["web[1-3]", "-"]), lines(&[WEB1, WEB2, web3, WEB10]));
-    assert_eq!(of_fleet(&["web[1-3]", "-i", "-"]), lines(&[WEB1, WEB2]));
-    assert_eq!(of_fleet(&["web[1-3]", "-x", "-"]), lines(&[web3]));
-    assert_eq!(of_fleet(&["web[1-3]", "-X", "-"]), lines(&[web3, WEB10]));
+    assert_eq!(fleet_output(&["web[1-3]", "-"]), lines(&[WEB1, WEB2, web3, WEB10]));
+    assert_eq!(fleet_output(&["web[1-3]", "-i", "-"]), lines(&[WEB1, WEB2]));
+    assert_eq!(fleet_output(&["web[1-3]", "-x", "-"]), lines(&[web3]));
+    assert_eq!(fleet_output(&["web[1-3]", "-X", "-"]), lines(&[web3, WEB10]));
+    assert_eq!(fleet_output(&["web[1-3]", "-x", "-", "-X", "web[1-2]"]), lines(&[web3, WEB1, WEB2]));
     let sandbox = Sandbox::new();
     sandbox.file("fleet.jsonl", lines(&[WEB10, WEB2, WEB1]));
     assert_eq!(printed_in(&sandbox, &["-i", "^fleet.jsonl"], "web2\nweb7\nweb1\n"), lines(&[WEB2, WEB1]));

@@ -1,4 +1,4 @@
-//! stdin and stdout: what is read, when output appears, and how much memory it takes.
+//! Reading stdin and writing stdout: when names are written, memory, bad lines and errors.
 
 use crate::{names_in, printed, refused};
 use kit::Sandbox;
@@ -31,7 +31,7 @@ fn memory_does_not_grow_with_the_names() {
 #[test]
 fn a_bad_line_ends_the_run_with_nothing_written() {
     let good = "n[1-100000]\n{\"host\":\"web1\"}\n";
-    for (bad, said) in [
+    for (bad, message) in [
         ("{\"name\":\"x\"}", "line 3: the record has no \"host\""),
         ("{\"host\":7}", "line 3: \"host\" is not a string"),
         ("n[3-1]", "line 3: bad expression: the range goes down: write 1-3\n  n[3-1]\n    ^^^"),
@@ -41,7 +41,7 @@ fn a_bad_line_ends_the_run_with_nothing_written() {
              hostrange: if it is one name, put it in double quotes: \"-\"",
         ),
     ] {
-        assert_eq!(refused(&[], format!("{good}{bad}\nweb2\n")), format!("hostrange: stdin: {said}\n"));
+        assert_eq!(refused(&[], format!("{good}{bad}\nweb2\n")), format!("hostrange: stdin: {message}\n"));
     }
     let sandbox = Sandbox::new();
     sandbox.file("list", "web1\n\nweb;2\n");
@@ -70,14 +70,14 @@ fn text_that_is_not_utf_8_is_refused_with_its_line() {
 
 #[test]
 fn an_empty_input_is_a_warning_and_fails_with_fail_empty() {
-    let said = "hostrange: no hosts: the input was empty\n";
+    let message = "hostrange: no hosts: the input was empty\n";
     for stdin in ["", "\n", "# nothing\n\n"] {
         for args in [&[][..], &["-1"], &["-f"], &["-"], &["--sort"], &["-x", "n1"]] {
             let run = Sandbox::new().run("hostrange", args, stdin).exits(0);
-            assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", said), "{args:?}");
+            assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", message), "{args:?}");
         }
         let run = Sandbox::new().run("hostrange", &["--fail-empty"], stdin).exits(1);
-        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", said));
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", message));
         assert_eq!(printed(&["-c"], stdin), "0\n");
         let run = Sandbox::new().run("hostrange", &["-c", "--fail-empty"], stdin).exits(1);
         assert_eq!(run.stdout, "0\n");
@@ -88,8 +88,8 @@ fn an_empty_input_is_a_warning_and_fails_with_fail_empty() {
 fn a_full_disk_is_reported_for_every_output() {
     for form in ["", "-1", "-f", "-c", "-s,", "-o table", "--index web1", "--split 2", "--sort"] {
         let run = Sandbox::new().sh(&format!("hostrange {form} web1 > /dev/full")).exits(2);
-        let said = "hostrange: cannot write to stdout: No space left on device (os error 28)\n";
-        assert_eq!(run.stderr, said, "{form}");
+        let message = "hostrange: cannot write to stdout: No space left on device (os error 28)\n";
+        assert_eq!(run.stderr, message, "{form}");
     }
 }
 

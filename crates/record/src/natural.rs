@@ -4,29 +4,31 @@ use std::cmp::Ordering;
 
 /// Compares runs of digits as numbers of any length, all else by character; equal numbers by their zeros.
 pub fn natural_cmp(a: &str, b: &str) -> Ordering {
-    let (mut a_rest, mut b_rest) = (a, b);
-    while let (Some(a_char), Some(b_char)) = (a_rest.chars().next(), b_rest.chars().next()) {
-        let order = if a_char.is_ascii_digit() && b_char.is_ascii_digit() {
-            let (a_digits, b_digits) = (take_digits(&mut a_rest), take_digits(&mut b_rest));
-            a_digits.len().cmp(&b_digits.len()).then(a_digits.cmp(b_digits))
-        } else {
-            a_rest = &a_rest[a_char.len_utf8()..];
-            b_rest = &b_rest[b_char.len_utf8()..];
-            a_char.cmp(&b_char)
-        };
+    let starts_with_number = |text: &[u8]| text.first().is_some_and(u8::is_ascii_digit);
+    let (mut a_rest, mut b_rest) = (a.as_bytes(), b.as_bytes());
+    loop {
+        let common = a_rest.iter().zip(b_rest).take_while(|(a, b)| a == b).count();
+        // A number that begins in the common part may go on after it.
+        let digits = a_rest[..common].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        (a_rest, b_rest) = (&a_rest[common - digits..], &b_rest[common - digits..]);
+        if !starts_with_number(a_rest) || !starts_with_number(b_rest) {
+            // Bytes of UTF-8 sort like characters.
+            return a_rest.cmp(b_rest).then_with(|| a.cmp(b));
+        }
+        let (a_number, b_number) = (split_number(&mut a_rest), split_number(&mut b_rest));
+        let order = a_number.len().cmp(&b_number.len()).then_with(|| a_number.cmp(b_number));
         if order != Ordering::Equal {
             return order;
         }
     }
-    a_rest.len().cmp(&b_rest.len()).then_with(|| a.cmp(b))
 }
 
-/// Takes the digits at the start of `text`, and gives them without leading zeros.
-fn take_digits<'a>(text: &mut &'a str) -> &'a str {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, rest) = text.split_at(end);
+/// Removes the digits at the start of `text`. Returns them without leading zeros.
+fn split_number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (number, rest) = text.split_at(digits);
     *text = rest;
-    digits.trim_start_matches('0')
+    &number[number.iter().take_while(|byte| **byte == b'0').count()..]
 }
 
 #[cfg(test)]

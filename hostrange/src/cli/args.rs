@@ -165,10 +165,12 @@ impl Args {
 
     /// What a line has for each group.
     pub(crate) fn group_line(&self, by_default: GroupLine) -> GroupLine {
-        match (self.fold, self.count) {
-            (true, _) => GroupLine::Hosts,
-            (false, true) => GroupLine::Count,
-            (false, false) => by_default,
+        if self.fold {
+            GroupLine::Hosts
+        } else if self.count {
+            GroupLine::Count
+        } else {
+            by_default
         }
     }
 

@@ -12,9 +12,10 @@ use crate::input::{Loader, Source, stdin_for, union, warn_of_globbed};
 use crate::nodegroups::NodeGroups;
 use crate::output::fold_lines::Folded;
 use crate::output::groups::{GroupLine, Grouped, write_by_value, write_node_groups};
-use crate::output::select::{Positions, Select, Split};
+use crate::output::select::{Select, Split, pick};
 use crate::output::{Lines, Output, Table};
 use crate::pattern::names::Names;
+use crate::pattern::positions::Positions;
 use crate::set::HostSet;
 use crate::set::order::{Hosts, Repeats};
 use crate::set::visit::{Host, HostVisitor, Visited, finished};
@@ -26,7 +27,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
 /// Returns the name that `text` stands for, with or without quotes.
-fn one_name(text: &str) -> Result<String> {
+fn parse_name(text: &str) -> Result<String> {
     match unquote(text) {
         Ok((name, length)) if text.starts_with('"') && length == text.len() => Ok(name),
         _ if is_bare([text]) => Ok(text.to_string()),
@@ -57,25 +58,27 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     }
     let input = Input::load(args, tool)?;
     let set = input.set(args, &groups)?;
-    if let Some(asked) = &input.asked {
-        let has_all = query::contains(&set, &union(std::slice::from_ref(asked), &groups)?)?;
+    if let Some(contained) = &input.contained {
+        let has_all = query::contains(&set, &union(std::slice::from_ref(contained), &groups)?)?;
         return Ok(if has_all { Status::Done } else { Status::No });
     }
     if let Some(source) = &args.regroup {
         let expression = regroup(set, source, &args.fold_options(), &groups, tool)?;
         expression.iter().try_for_each(print)?;
-        return Ok(ended(args, &input, expression.is_none(), tool));
+        return Ok(exit_status(args, &input, expression.is_none(), tool));
     }
-    let repeats = match (args.keep_duplicates || args.folds_all(), args.writes_records()) {
-        // A fold removes duplicates itself.
-        (true, _) => Repeats::Kept,
-        (false, true) => Repeats::Records,
-        (false, false) => Repeats::Once,
+    // A fold removes duplicates itself.
+    let repeats = if args.keep_duplicates || args.folds_all() {
+        Repeats::Kept
+    } else if args.writes_records() {
+        Repeats::Records
+    } else {
+        Repeats::Once
     };
     let hosts = Hosts::new(set, repeats);
     let hosts = if args.sort && !args.count { hosts.sorted()? } else { hosts };
     if let Some(name) = &args.index {
-        let index = query::index(&hosts, &one_name(name)?)?;
+        let index = query::index(&hosts, &parse_name(name)?)?;
         let index = index.ok_or_else(|| Failure::no(format!("{name} is not in the set")))?;
         return print(index).map(|()| Status::Done);
     }
@@ -90,11 +93,11 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         Some(fields) => !write_by_field(&selection, fields, args, tool)?,
         None => !selection.write(args, tool)?,
     };
-    Ok(ended(args, &input, is_empty, tool))
+    Ok(exit_status(args, &input, is_empty, tool))
 }
 
 /// Returns the exit status. Warns if there was no host.
-fn ended(args: &Args, input: &Input, is_empty: bool, tool: &Tool) -> Status {
+fn exit_status(args: &Args, input: &Input, is_empty: bool, tool: &Tool) -> Status {
     if is_empty {
         tool.warn(if input.is_empty { "no hosts: the input was empty" } else { "no host is left" });
     }
@@ -133,7 +136,7 @@ struct Input {
     /// The expressions of -x, -i and -X.
     operands: Vec<Source>,
     /// The expression of --contains.
-    asked: Option<Source>,
+    contained: Option<Source>,
     /// The values of the field of --by.
     fields: Option<FieldValues>,
     is_empty: bool,
@@ -145,7 +148,7 @@ impl Input {
         warn_of_globbed(args.expressions.iter().chain(operands.clone()), tool);
         let stdin = stdin_for(&args.expressions)?;
         let mut loader = match &args.by {
-            Some(path) => Loader::of_field(stdin, path),
+            Some(path) => Loader::for_field(stdin, path),
             None => Loader::new(stdin),
         };
         let sources: Vec<Source> = match args.expressions.as_slice() {
@@ -153,9 +156,9 @@ impl Input {
             words => words.iter().map(|word| loader.load(word)).collect::<Result<_>>()?,
         };
         let operands = operands.map(|word| loader.load(word)).collect::<Result<_>>()?;
-        let asked = args.contains.as_ref().map(|word| loader.load(word)).transpose()?;
+        let contained = args.contains.as_ref().map(|word| loader.load(word)).transpose()?;
         let is_empty = sources.iter().all(Source::is_empty);
-        Ok(Input { sources, operands, asked, fields: loader.into_fields(), is_empty })
+        Ok(Input { sources, operands, contained, fields: loader.into_fields(), is_empty })
     }
 
     /// Returns the hosts of all arguments, after -x, -i and -X.
@@ -181,7 +184,7 @@ impl Selection<'_> {
             (Some(slice), _) => {
                 Some(if slice.counts_from_end() { slice.positions(Some(hosts.len()?)) } else { slice.positions(None) })
             }
-            (None, Some(count)) => Some(Positions::pick(count, hosts.len()?, args.seed)),
+            (None, Some(count)) => Some(pick(count, hosts.len()?, args.seed)),
             (None, None) => None,
         };
         Ok(Selection { hosts, positions })
@@ -193,7 +196,7 @@ impl Selection<'_> {
 
     fn len(&self) -> Result<u128> {
         let total = self.hosts.len()?;
-        Ok(self.positions.as_ref().map_or(total, |positions| positions.count(total)))
+        Ok(self.positions.as_ref().map_or(total, |positions| positions.count_before(total)))
     }
 
     fn refuse_too_many(&self, args: &Args) -> Result<()> {
@@ -226,22 +229,22 @@ impl Selection<'_> {
     }
 
     fn for_each_host(&self, visitor: &mut dyn HostVisitor) -> Result<bool> {
-        let mut watch = Watch { visitor, any: false };
+        let mut seen = HostsSeen { visitor, any: false };
         finished(match self.positions.clone() {
-            Some(positions) => self.hosts.for_each_host(&mut Select::new(positions, &mut watch)),
-            None => self.hosts.for_each_host(&mut watch),
+            Some(positions) => self.hosts.for_each_host(&mut Select::new(positions, &mut seen)),
+            None => self.hosts.for_each_host(&mut seen),
         })?;
-        Ok(watch.any)
+        Ok(seen.any)
     }
 }
 
 /// Notes whether any host is visited.
-struct Watch<'s> {
+struct HostsSeen<'s> {
     visitor: &'s mut dyn HostVisitor,
     any: bool,
 }
 
-impl HostVisitor for Watch<'_> {
+impl HostVisitor for HostsSeen<'_> {
     fn visit_host(&mut self, host: Host<'_>) -> Visited {
         self.any = true;
         self.visitor.visit_host(host)

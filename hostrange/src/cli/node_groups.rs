@@ -1,7 +1,7 @@
 //! Lists node groups (`--groups`), and folds names into node groups (`--regroup`).
 
 use crate::fold::{FoldOptions, Folder};
-use crate::language::parse::node_group;
+use crate::language::group::node_group;
 use crate::nodegroups::NodeGroups;
 use crate::output::fold_lines::Folded;
 use crate::output::groups::GroupRow;
@@ -42,8 +42,8 @@ pub(crate) fn list(
     tool: &Tool,
 ) -> Result<Vec<GroupRow>> {
     let mut rows = Vec::new();
-    for group in groups_of(source, groups, tool)? {
-        let mut row = GroupRow { value: Some(group.shown().into()), count: BigUint::ZERO, hosts: None };
+    for group in node_groups(source, groups, tool)? {
+        let mut row = GroupRow { value: Some(group.expression().into()), count: BigUint::ZERO, hosts: None };
         if hosts.is_some() || is_counted || fold.is_some() {
             let mut set = group.hosts(groups)?;
             if let Some(hosts) = hosts {
@@ -53,7 +53,7 @@ pub(crate) fn list(
             if let Some(options) = fold {
                 let mut folded = Folded::new(options.clone());
                 finished(set.for_each_host(&mut folded))?;
-                row.hosts = folded.take();
+                row.hosts = folded.take_expression();
             }
         }
         if hosts.is_none() || row.count > BigUint::ZERO {
@@ -75,7 +75,7 @@ pub(crate) fn regroup(
     let total = set.count()?;
     let mut candidates = Vec::new();
     // Skips names that would be read back as something else.
-    for group in groups_of(source, groups, tool)?.into_iter().filter(|group| is_bare([group.name.as_str()])) {
+    for group in node_groups(source, groups, tool)?.into_iter().filter(|group| is_bare([group.name.as_str()])) {
         let hosts = group.hosts(groups)?;
         let count = hosts.count()?;
         if count > BigUint::ZERO && count <= total {
@@ -83,20 +83,21 @@ pub(crate) fn regroup(
         }
     }
     candidates.sort_by(|(a, ..), (b, ..)| b.cmp(a));
-    let (mut rest, mut left, mut taken) = (set, total, Vec::new());
+    let (mut rest, mut left, mut chosen) = (set, total, Vec::new());
     for (count, group, hosts) in candidates {
         if count <= left && hosts.is_subset(&rest)? {
             rest = rest.combine(Operator::Difference, hosts).map_err(Failure::usage)?;
             left -= count;
-            taken.push(group);
+            chosen.push(group);
         }
     }
-    taken.sort_by(|a, b| a.is_prefixed.cmp(&b.is_prefixed).then_with(|| natural_cmp(&a.shown(), &b.shown())));
+    chosen
+        .sort_by(|a, b| a.is_prefixed.cmp(&b.is_prefixed).then_with(|| natural_cmp(&a.expression(), &b.expression())));
     let mut folder = Folder::new(FoldOptions { before: "@", ..options.clone() });
-    taken.iter().for_each(|group| folder.add(group.shown().trim_start_matches('@')));
+    chosen.iter().for_each(|group| folder.add(group.expression().trim_start_matches('@')));
     let mut others = Folded::new(options.clone());
     finished(rest.for_each_host(&mut others))?;
-    let parts = (!taken.is_empty()).then(|| folder.finish()).into_iter().chain(others.take());
+    let parts = (!chosen.is_empty()).then(|| folder.finish()).into_iter().chain(others.take_expression());
     let expression = parts.collect::<Vec<_>>().join(",");
     Ok(Some(expression).filter(|expression| !expression.is_empty()))
 }
@@ -109,7 +110,7 @@ struct NodeGroup {
 }
 
 impl NodeGroup {
-    fn shown(&self) -> String {
+    fn expression(&self) -> String {
         if self.is_prefixed { format!("@{}:{}", self.source, self.name) } else { format!("@{}", self.name) }
     }
 
@@ -120,7 +121,7 @@ impl NodeGroup {
 }
 
 /// Returns the groups of a source. Of all sources, it skips with a warning those whose groups come from a program.
-fn groups_of(source: &GroupSource, groups: &NodeGroups, tool: &Tool) -> Result<Vec<NodeGroup>> {
+fn node_groups(source: &GroupSource, groups: &NodeGroups, tool: &Tool) -> Result<Vec<NodeGroup>> {
     let list = |source: Option<&str>, is_prefixed: bool| {
         let (source, mut names) = groups.names(source).map_err(Failure::usage)?;
         names.sort_by(|a, b| natural_cmp(a, b));

@@ -1,113 +1,102 @@
 //! Folds names with several numbers: a grid with a row per name and a column per axis, folded along one axis at a time.
 //! An "axis" is the position of a number in the name.
 
-use super::numbers::{Number, Run, join};
+use super::Rows;
+use super::numbers::{Run, join};
+use hashbrown::DefaultHashBuilder;
 use indexmap::IndexSet;
 use std::cmp::Reverse;
-use std::{iter, mem, slice};
+use std::mem;
 
 /// Limit of axes to fold along. 32 axes with two numbers each are 2^32 names already.
 const MOST_FOLDED: usize = 32;
 
 pub struct Grid {
-    /// Row by row, for each axis the id of a number or of a set of numbers.
+    /// Row by row, for each axis the id of a set of numbers.
     cells: Vec<usize>,
     axes: Vec<Axis>,
 }
 
-struct Axis {
-    /// The numbers that occur, ascending. The id of a number is its index here.
-    numbers: Vec<Number>,
-    /// The sets of two or more numbers that occur, each as ascending ids. Their own ids follow those of the numbers.
-    sets: IndexSet<Box<[usize]>>,
-}
+/// The sets of numbers that occur on an axis, as `join` leaves them. The id of a set is its index here.
+type Axis = IndexSet<Box<[Run]>, DefaultHashBuilder>;
 
-impl Axis {
-    fn ids(&self) -> usize {
-        self.numbers.len() + self.sets.len()
-    }
-
-    /// Returns the ids of the numbers that an id stands for.
-    fn members<'a>(&'a self, id: &'a usize) -> &'a [usize] {
-        match id.checked_sub(self.numbers.len()) {
-            None => slice::from_ref(id),
-            Some(set) => &self.sets[set],
-        }
-    }
+fn set_id(axis: &mut Axis, runs: &[Run]) -> usize {
+    axis.get_index_of(runs).unwrap_or_else(|| axis.insert_full(runs.into()).0)
 }
 
 impl Grid {
-    /// Makes a grid of rows of `width` numbers each.
-    pub fn new(rows: Vec<Number>, width: usize) -> Grid {
-        let mut cells = vec![0; rows.len()];
-        let mut axes = Vec::with_capacity(width);
-        for axis in 0..width {
-            let in_axis = rows.iter().enumerate().skip(axis).step_by(width);
-            let mut column: Vec<(Number, usize)> = in_axis.map(|(cell, number)| (*number, cell)).collect();
-            column.sort_unstable();
-            let mut numbers: Vec<Number> = Vec::new();
-            for (number, cell) in column {
-                if numbers.last() != Some(&number) {
-                    numbers.push(number);
-                }
-                cells[cell] = numbers.len() - 1;
-            }
-            axes.push(Axis { numbers, sets: IndexSet::new() });
+    pub fn new(rows: &Rows) -> Grid {
+        let head_width = rows.heads.len() / rows.runs.len();
+        let mut grid = Grid { cells: Vec::new(), axes: vec![Axis::default(); head_width + 1] };
+        for (row, last) in rows.runs.iter().enumerate() {
+            let head = &rows.heads[row * head_width..][..head_width];
+            let numbers = head.iter().map(|number| Run::from(*number)).chain([*last]);
+            grid.cells.extend(grid.axes.iter_mut().zip(numbers).map(|(axis, run)| set_id(axis, &[run])));
         }
-        Grid { cells, axes }
+        grid
     }
 
     /// Folds along the axes of `wanted`, first along the axis with the most numbers, and of several such along the last.
     /// Afterwards no two rows differ along only one of them.
     pub fn fold(&mut self, wanted: &[usize]) {
-        let numbers = |axis: usize| self.axes[axis].numbers.len();
-        let mut order: Vec<usize> = wanted.iter().copied().filter(|axis| numbers(*axis) > 1).collect();
-        order.sort_unstable_by_key(|axis| Reverse((numbers(*axis), *axis)));
+        let numbers: Vec<u64> = self.axes.iter().map(count_numbers).collect();
+        let mut order: Vec<usize> = wanted.iter().copied().filter(|axis| numbers[*axis] > 1).collect();
+        order.sort_unstable_by_key(|axis| Reverse((numbers[*axis], *axis)));
         order.truncate(MOST_FOLDED);
+        // Rows that are series are folded along their last number already.
+        if order.first() != Some(&(self.axes.len() - 1)) {
+            self.split_series();
+        }
         order.into_iter().for_each(|axis| self.fold_along(axis));
+    }
+
+    /// Makes a row for each number of the last axis.
+    fn split_series(&mut self) {
+        let mut cells = Vec::new();
+        let mut numbers = Axis::default();
+        for row in self.cells.chunks(self.axes.len()) {
+            let (last, head) = (row[row.len() - 1], &row[..row.len() - 1]);
+            for number in self.axes[row.len() - 1][last].iter().flat_map(Run::numbers) {
+                cells.extend_from_slice(head);
+                cells.push(set_id(&mut numbers, &[number.into()]));
+            }
+        }
+        self.cells = cells;
+        self.axes.pop();
+        self.axes.push(numbers);
     }
 
     /// Merges the rows that differ only in `axis`, and removes duplicates.
     fn fold_along(&mut self, axis: usize) {
-        // The first sort key weighs least, so the numbers of `axis` ascend within rows that are otherwise equal.
         let others = (0..self.axes.len()).filter(|other| *other != axis);
-        let order = self.sorted(iter::once(axis).chain(others), |_, id| id);
+        let order = self.sorted(others, |_, id| id);
         let is_alike = |a: &usize, b: &usize| {
             let (a, b) = (self.row(*a), self.row(*b));
             a[..axis] == b[..axis] && a[axis + 1..] == b[axis + 1..]
         };
-        let numbers = self.axes[axis].numbers.len();
         let mut cells = Vec::new();
-        let mut sets: IndexSet<Box<[usize]>> = IndexSet::new();
-        let mut set = Vec::new();
+        let mut sets = Axis::default();
+        let mut runs = Vec::new();
         for rows in order.chunk_by(is_alike) {
-            set.clear();
-            set.extend(rows.iter().map(|row| self.row(*row)[axis]));
-            set.dedup();
-            let id = match set.as_slice() {
-                [number] => *number,
-                set => numbers + sets.get_index_of(set).unwrap_or_else(|| sets.insert_full(set.into()).0),
-            };
+            runs.clear();
+            runs.extend(rows.iter().flat_map(|row| self.axes[axis][self.row(*row)[axis]].iter().copied()));
+            join(&mut runs);
+            let start = cells.len();
             cells.extend_from_slice(self.row(rows[0]));
-            let start = cells.len() - self.axes.len();
-            cells[start + axis] = id;
+            cells[start + axis] = set_id(&mut sets, &runs);
         }
         self.cells = cells;
-        self.axes[axis].sets = sets;
+        self.axes[axis] = sets;
     }
 
-    /// Calls `take` with each row, ascending, as the runs along each axis.
-    pub fn for_each_row(&self, mut take: impl FnMut(&[Vec<Run>])) {
-        let mut order = self.sorted((0..self.axes.len()).rev(), |axis, id| self.axes[axis].members(&id)[0]);
+    /// Calls `visit` with each row, ascending, as the runs along each axis.
+    pub fn for_each_row(&self, mut visit: impl FnMut(&[&[Run]])) {
+        let ranks: Vec<Vec<usize>> = self.axes.iter().map(rank_by_first).collect();
+        let mut order = self.sorted((0..self.axes.len()).rev(), |axis, id| ranks[axis][id]);
         order.dedup_by(|a, b| self.row(*a) == self.row(*b));
-        let mut groups = vec![Vec::new(); self.axes.len()];
         for row in order {
-            for ((axis, id), runs) in self.axes.iter().zip(self.row(row)).zip(&mut groups) {
-                runs.clear();
-                runs.extend(axis.members(id).iter().map(|id| Run::from(axis.numbers[*id])));
-                join(runs);
-            }
-            take(&groups);
+            let runs: Vec<&[Run]> = self.axes.iter().zip(self.row(row)).map(|(axis, id)| &*axis[*id]).collect();
+            visit(&runs);
         }
     }
 
@@ -116,13 +105,13 @@ impl Grid {
     }
 
     /// Returns the rows sorted by one axis after the other; the last one weighs most. It is a counting sort, which is faster
-    /// than comparing because the keys are ids of the axis.
+    /// than comparing because the keys are less than the number of ids.
     fn sorted(&self, axes: impl Iterator<Item = usize>, key: impl Fn(usize, usize) -> usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.cells.len() / self.axes.len()).collect();
         let mut sorted = order.clone();
-        for axis in axes.filter(|axis| self.axes[*axis].ids() > 1) {
+        for axis in axes.filter(|axis| self.axes[*axis].len() > 1) {
             let key = |row: usize| key(axis, self.row(row)[axis]);
-            let mut places = vec![0; self.axes[axis].ids()];
+            let mut places = vec![0; self.axes[axis].len()];
             order.iter().for_each(|row| places[key(*row)] += 1);
             let mut start = 0;
             for place in &mut places {
@@ -137,4 +126,23 @@ impl Grid {
         }
         order
     }
+}
+
+/// Returns how many numbers occur on an axis.
+fn count_numbers(axis: &Axis) -> u64 {
+    let mut runs: Vec<Run> = axis.iter().flatten().copied().collect();
+    join(&mut runs);
+    runs.iter().map(Run::count).sum()
+}
+
+/// Returns for each set how many lower first numbers there are.
+fn rank_by_first(axis: &Axis) -> Vec<usize> {
+    let first = |id: &usize| axis[*id][0].low;
+    let mut ids: Vec<usize> = (0..axis.len()).collect();
+    ids.sort_unstable_by_key(first);
+    let mut ranks = vec![0; ids.len()];
+    for (rank, ids) in ids.chunk_by(|a, b| first(a) == first(b)).enumerate() {
+        ids.iter().for_each(|id| ranks[*id] = rank);
+    }
+    ranks
 }

@@ -11,7 +11,7 @@ mod words;
 
 use axes::Grid;
 use indexmap::IndexMap;
-use numbers::{MOST_DIGITS, Number, Run, join, push_run};
+use numbers::{MOST_DIGITS, Number, Run, join};
 use std::mem;
 use words::WordWriter;
 
@@ -46,7 +46,7 @@ impl FoldOptions {
 /// number and the others are text.
 pub struct Folder {
     options: FoldOptions,
-    shapes: IndexMap<Box<[u8]>, ShapeNames>,
+    shapes: IndexMap<Box<[u8]>, Rows>,
     /// The shape of the last name, its index, and the numbers. The next name often has the same shape.
     shape: Vec<u8>,
     shape_index: usize,
@@ -55,21 +55,25 @@ pub struct Folder {
     next_shape: Vec<u8>,
 }
 
-/// The names of one shape, by the number of its axes.
-enum ShapeNames {
-    None,
-    One(Vec<Run>),
-    /// The numbers of all names, name by name.
-    Several(Vec<Number>),
+/// The names of one shape. A "row" is a series of names that differ only in their last number.
+#[derive(Default)]
+pub struct Rows {
+    /// The numbers before the last one, row by row.
+    heads: Vec<Number>,
+    /// The last numbers of each row.
+    runs: Vec<Run>,
 }
 
-impl ShapeNames {
-    fn new(numbers: usize) -> ShapeNames {
-        match numbers {
-            0 => ShapeNames::None,
-            1 => ShapeNames::One(Vec::new()),
-            _ => ShapeNames::Several(Vec::new()),
+impl Rows {
+    /// Adds `count` names. Extends the last row if it can, so sorted names take little memory.
+    fn push(&mut self, numbers: &[Number], count: u64) {
+        let Some((last, head)) = numbers.split_last() else { return };
+        let run = Run::new(*last, count);
+        if self.heads.ends_with(head) && self.runs.last_mut().is_some_and(|runs| runs.extend(run)) {
+            return;
         }
+        self.heads.extend_from_slice(head);
+        self.runs.push(run);
     }
 }
 
@@ -89,29 +93,36 @@ impl Folder {
     }
 
     pub fn add(&mut self, name: &str) {
-        self.split(name);
-        match &mut self.shapes[self.shape_index] {
-            ShapeNames::None => {}
-            ShapeNames::One(runs) => push_run(runs, self.numbers[0].into()),
-            ShapeNames::Several(rows) => rows.extend_from_slice(&self.numbers),
-        }
+        self.add_series(name, 1);
+    }
+
+    /// Adds `count` names. `first` is the first; the last number of the others goes up by one and keeps its length.
+    pub fn add_series(&mut self, first: &str, count: u64) {
+        self.split(first);
+        self.shapes[self.shape_index].push(&self.numbers, count);
     }
 
     pub fn finish(self) -> String {
         let mut words = WordWriter::new(&self.options);
-        for (shape, names) in self.shapes {
+        for (shape, mut rows) in self.shapes {
             let count = shape.iter().filter(|byte| **byte == NUMBER).count();
             let folded = self.options.folded(count);
-            match names {
-                ShapeNames::None => words.push(&shape, []),
-                ShapeNames::One(runs) if folded.is_empty() => {
-                    push_rows(&mut words, &shape, runs.iter().flat_map(Run::numbers).collect(), count, &folded);
+            match rows.runs.as_slice() {
+                [] => words.push(&shape, []),
+                // One row. Random names have many such shapes.
+                [run] if run.is_single() || folded.contains(&(count - 1)) => {
+                    let numbers: Vec<Run> = rows.heads.into_iter().map(Run::from).chain([*run]).collect();
+                    words.push(&shape, numbers.chunks(1));
                 }
-                ShapeNames::One(mut runs) => {
-                    join(&mut runs);
-                    words.push(&shape, [runs.as_slice()]);
+                _ if count == 1 && folded == [0] => {
+                    join(&mut rows.runs);
+                    words.push(&shape, [rows.runs.as_slice()]);
                 }
-                ShapeNames::Several(rows) => push_rows(&mut words, &shape, rows, count, &folded),
+                _ => {
+                    let mut grid = Grid::new(&rows);
+                    grid.fold(&folded);
+                    grid.for_each_row(|runs| words.push(&shape, runs.iter().copied()));
+                }
             }
         }
         words.expression
@@ -136,23 +147,10 @@ impl Folder {
             mem::swap(&mut self.shape, &mut self.next_shape);
             self.shape_index = match self.shapes.get_index_of(self.shape.as_slice()) {
                 Some(index) => index,
-                None => self.shapes.insert_full(self.shape.as_slice().into(), ShapeNames::new(self.numbers.len())).0,
+                None => self.shapes.insert_full(self.shape.as_slice().into(), Rows::default()).0,
             };
         }
     }
-}
-
-/// Writes the words of a shape with `count` numbers, folded along some of its axes.
-fn push_rows(words: &mut WordWriter, shape: &[u8], rows: Vec<Number>, count: usize, folded: &[usize]) {
-    if rows.len() == count {
-        // One name. Random names have many such shapes.
-        let runs: Vec<Run> = rows.into_iter().map(Run::from).collect();
-        words.push(shape, runs.chunks(1));
-        return;
-    }
-    let mut grid = Grid::new(rows, count);
-    grid.fold(folded);
-    grid.for_each_row(|groups| words.push(shape, groups.iter().map(Vec::as_slice)));
 }
 
 /// Folds names along all axes, as messages show them. The result has no control characters.

@@ -1,10 +1,9 @@
 //! `Number`: a number in a name, with its zeros in front. `Run`: a range of numbers.
 
-/// Limit of digits of a number: with their count they fit into 64 bits.
-pub const MOST_DIGITS: usize = 17;
+pub(super) use crate::pattern::digits::MOST_FOLDED as MOST_DIGITS;
 
 /// A string of 1 to 17 digits. `1` and `01` are different; they ascend by value, then by length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Number(u64);
 
 const LENGTH_BITS: u32 = 5;
@@ -46,7 +45,7 @@ impl Number {
 }
 
 /// All numbers from `low` to `high` in the padding of `low`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Run {
     pub low: Number,
     pub high: Number,
@@ -59,8 +58,28 @@ impl From<Number> for Run {
 }
 
 impl Run {
+    /// Returns `count` numbers from `low` on, all of its length.
+    pub fn new(low: Number, count: u64) -> Run {
+        Run { low, high: Number::new(low.value() + count - 1, low.length()) }
+    }
+
     pub fn is_single(&self) -> bool {
         self.low == self.high
+    }
+
+    /// Returns how many numbers there are.
+    pub fn count(&self) -> u64 {
+        self.high.value() - self.low.value() + 1
+    }
+
+    /// Adds `next` if it overlaps or continues this run. Both have ends of one length, so 10 does not continue 9: that is
+    /// left to `join`, because 10 continues 09 if that is there too.
+    pub fn extend(&mut self, next: Run) -> bool {
+        let is_met = self.low <= next.low && self.low.length() == next.low.length() && self.is_met_by(next);
+        if is_met {
+            self.high = self.high.max(next.high);
+        }
+        is_met
     }
 
     /// Whether `next`, which does not start before this run, overlaps or continues it.
@@ -72,19 +91,6 @@ impl Run {
     pub fn numbers(&self) -> impl Iterator<Item = Number> + use<> {
         let length = self.low.length();
         (self.low.value()..=self.high.value()).map(move |value| Number::new(value, length))
-    }
-}
-
-/// Adds a run whose ends have the same length. Extends the last run if it can, so sorted names take little memory.
-pub fn push_run(runs: &mut Vec<Run>, run: Run) {
-    match runs.last_mut() {
-        // 10 after 9 is left to `join`, because it continues 09 if that is there too.
-        Some(last) if last.low <= run.low && last.low.length() == run.low.length() && last.is_met_by(run) => {
-            last.high = last.high.max(run.high);
-        }
-        Some(_) => runs.push(run),
-        // Allocates for one run only, because many shapes have one name.
-        None => *runs = vec![run],
     }
 }
 
@@ -145,7 +151,7 @@ mod tests {
 
     fn runs(numbers: &str) -> Vec<Run> {
         let mut runs = Vec::new();
-        numbers.split(',').for_each(|number| push_run(&mut runs, Number::parse(number).into()));
+        numbers.split(',').for_each(|number| runs.push(Number::parse(number).into()));
         join(&mut runs);
         runs
     }
@@ -186,13 +192,9 @@ mod tests {
     #[test]
     fn runs_may_overlap_and_come_in_any_order() {
         let run = |low, high| Run { low: Number::parse(low), high: Number::parse(high) };
-        let mut runs = Vec::new();
-        for added in
-            [run("20", "30"), run("31", "40"), run("35", "36"), run("10", "25"), run("3", "9"), run("07", "08")]
-        {
-            push_run(&mut runs, added);
-        }
-        assert_eq!(runs.len(), 4);
+        let mut runs = vec![run("20", "30"), run("35", "36"), run("10", "25"), run("3", "9"), run("07", "08")];
+        assert!(runs[0].extend(run("31", "40")) && runs[0].extend(run("35", "36")));
+        assert!(!runs[3].extend(run("10", "12")) && !runs[2].extend(run("3", "9")));
         join(&mut runs);
         assert_eq!(runs, [run("3", "40"), run("07", "08")]);
     }

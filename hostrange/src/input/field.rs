@@ -1,9 +1,12 @@
 //! `FieldValues`: the values of one field of the records, by host, for `--by`. Nothing else of a record is kept.
 
+use crate::pattern::names::Names;
 use cerveza_manners::{Tool, key_hint, keys_of};
 use cerveza_record::{LineError, Record, Value, each_line, leads_into, printed_name};
 use hashbrown::HashMap;
 use indexmap::IndexMap;
+use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::io::{BufReader, Read};
 
 /// Size of a read.
@@ -15,9 +18,9 @@ pub(crate) struct FieldValues {
     /// The values by their text: the number 80 and the text "80" are one value.
     pub values: IndexMap<String, Value>,
     /// The values of each host that was read from a record.
-    hosts: HashMap<String, Vec<HostValue>>,
+    hosts: HashMap<String, SmallVec<[HostValue; 2]>>,
     /// The values of each instance. Two instances of one name count as two hosts.
-    instances: HashMap<String, Vec<Option<u32>>>,
+    instances: HashMap<String, SmallVec<[Option<u32>; 2]>>,
     /// Whether a record has the field, even if it is null.
     is_known: bool,
     /// The fields of the first record.
@@ -74,13 +77,17 @@ impl FieldValues {
         }
         for value in values {
             let text = match &value {
-                Value::String(text) => text.clone(),
-                value => value.to_string(),
+                Value::String(text) => Cow::Borrowed(text),
+                value => Cow::Owned(value.to_string()),
             };
-            let place = self.values.entry(text);
-            let index = place.index() as u32;
-            place.or_insert(value);
-            self.count(record, Some(index));
+            let index = match self.values.get_index_of(text.as_str()) {
+                Some(index) => index,
+                None => {
+                    let text = text.into_owned();
+                    self.values.insert_full(text, value).0
+                }
+            };
+            self.count(record, Some(index as u32));
         }
     }
 
@@ -99,7 +106,7 @@ impl FieldValues {
                 return;
             }
             is_new_instance = true;
-            if *places == [None] {
+            if places.as_slice() == [None] {
                 places.clear();
                 values.iter_mut().filter(|value| value.place.is_none()).for_each(|value| value.count -= 1);
                 values.retain(|value| value.count > 0);
@@ -112,20 +119,28 @@ impl FieldValues {
         }
     }
 
-    /// The values of a host that a record has.
-    pub fn of(&self, host: &str) -> &[HostValue] {
-        self.hosts.get(host).map_or(&[], Vec::as_slice)
+    /// Returns the values of a host, none if it has no record.
+    pub fn values_of(&self, host: &str) -> &[HostValue] {
+        self.hosts.get(host).map_or(&[], SmallVec::as_slice)
+    }
+
+    /// Whether a host of a run may have a value. If it is faster to look up each host, it is true.
+    pub fn has_values_in(&self, run: &Names<'_>) -> bool {
+        let positions = run.position()..run.position() + run.left();
+        let is_in_run = |host: &str| run.pattern().find(host).is_some_and(|position| positions.contains(&position));
+        run.left() <= self.hosts.len() as u128 || self.hosts.keys().any(|host| is_in_run(host))
     }
 
     /// Warns if no record has the field: it may be misspelt.
     pub fn warn_if_unknown(&self, tool: &Tool) {
         let path = &self.path;
-        match (self.is_known, self.known.is_empty()) {
-            (true, _) => {}
-            (false, true) => tool.warn(format!("--by {path}: names without a record have no fields: pipe records in")),
-            (false, false) => {
-                tool.warn(format!("--by {path}: no record has this field{}", key_hint(path, &self.known)));
-            }
+        if self.is_known {
+            return;
+        }
+        if self.known.is_empty() {
+            tool.warn(format!("--by {path}: names without a record have no fields: pipe records in"));
+        } else {
+            tool.warn(format!("--by {path}: no record has this field{}", key_hint(path, &self.known)));
         }
     }
 }

@@ -101,10 +101,12 @@ fn load_unless_empty(words: &[String], loader: &mut Loader<impl Read>) -> Result
         return Ok(Some(Given { hosts: records.records, expressions }));
     }
     let is_stdin = matches!(words, [] | [_]) && words.iter().all(|word| word == "-");
-    match sources.iter().all(Source::is_empty) {
-        true if is_stdin => Ok(None),
-        _ if is_stdin => Err(Failure::usage("no hosts: no host of stdin is left")),
-        _ => Err(Failure::usage(format!("{}: no host is left", words.join(" ")))),
+    if is_stdin && sources.iter().all(Source::is_empty) {
+        Ok(None)
+    } else if is_stdin {
+        Err(Failure::usage("no hosts: no host of stdin is left"))
+    } else {
+        Err(Failure::usage(format!("{}: no host is left", words.join(" "))))
     }
 }
 
@@ -153,7 +155,7 @@ impl<R: Read> Loader<R> {
     }
 
     /// Reads only one field of each record. Sources then have a name in place of each record.
-    pub fn of_field(stdin: R, path: &str) -> Loader<R> {
+    pub fn for_field(stdin: R, path: &str) -> Loader<R> {
         Loader { stdin: Some(stdin), fields: Some(FieldValues::new(path)) }
     }
 

@@ -1,10 +1,10 @@
 //! The parser of host expressions: names with brackets, node groups, and operations, which apply from left to right.
 
 use crate::language::error::ExprError;
+use crate::language::group::GroupName;
 use crate::nodegroups::NodeGroups;
 use crate::pattern::bracket::Bracket;
 use crate::pattern::item::parse_item;
-use crate::pattern::names::Names;
 use crate::pattern::{Part, Pattern};
 use crate::set::{HostSet, Operator, Word};
 use cerveza_manners::visible;
@@ -17,13 +17,8 @@ pub(crate) fn parse<'a>(expression: &'a str, groups: &NodeGroups) -> Result<Host
     Parser { text: expression, at: 0, groups, within: &[] }.all()
 }
 
-/// Returns the hosts of a node group.
-pub(crate) fn node_group(source: &str, group: &str, groups: &NodeGroups) -> Result<HostSet<'static>, String> {
-    Parser { text: "", at: 0, groups, within: &[] }.group_hosts(Some(source), group)
-}
-
 /// Limit of nested parentheses and of nested node groups. It protects the stack.
-const DEEPEST: usize = 50;
+pub(super) const DEEPEST: usize = 50;
 
 /// Limit of digits in all brackets of a name together: far more than a host name can have.
 const MOST_DIGITS: usize = 1000;
@@ -31,22 +26,16 @@ const MOST_DIGITS: usize = 1000;
 /// Limit of brackets in one name: far more than a host name can have.
 const MOST_BRACKETS: usize = 100;
 
-/// Limit of node groups that one word can name.
-const MOST_NODE_GROUPS: u128 = 10_000;
-
-/// The source and name of a node group.
-type Group = (String, String);
-
-struct Parser<'a, 'g> {
-    text: &'a str,
-    at: usize,
-    groups: &'g NodeGroups,
+pub(super) struct Parser<'a, 'g> {
+    pub(super) text: &'a str,
+    pub(super) at: usize,
+    pub(super) groups: &'g NodeGroups,
     /// The node groups that contain this text, the innermost last.
-    within: &'g [Group],
+    pub(super) within: &'g [GroupName],
 }
 
 impl<'a> Parser<'a, '_> {
-    fn error(&self, span: Range<usize>, why: impl Into<String>) -> ExprError {
+    pub(super) fn error(&self, span: Range<usize>, why: impl Into<String>) -> ExprError {
         ExprError { expression: self.text.to_string(), span, why: why.into(), may_be_name: false }
     }
 
@@ -55,7 +44,7 @@ impl<'a> Parser<'a, '_> {
         ExprError { may_be_name: true, ..self.error(span, why) }
     }
 
-    fn peek(&self) -> Option<char> {
+    pub(super) fn peek(&self) -> Option<char> {
         self.text[self.at..].chars().next()
     }
 
@@ -68,13 +57,13 @@ impl<'a> Parser<'a, '_> {
     }
 
     /// Skips characters while `skipped` is true. Returns their span.
-    fn skip(&mut self, skipped: impl Fn(char) -> bool) -> Range<usize> {
+    pub(super) fn skip(&mut self, skipped: impl Fn(char) -> bool) -> Range<usize> {
         let start = self.at;
         self.at = self.text[start..].find(|c| !skipped(c)).map_or(self.text.len(), |found| start + found);
         start..self.at
     }
 
-    fn all(mut self) -> Result<HostSet<'a>, ExprError> {
+    pub(super) fn all(mut self) -> Result<HostSet<'a>, ExprError> {
         let set = self.expression(0)?;
         match self.peek() {
             Some(_) => Err(self.error(self.here(), ") without a ( before it")),
@@ -169,7 +158,7 @@ impl<'a> Parser<'a, '_> {
     }
 
     /// Parses a name: texts, quoted or not, and brackets. Two texts always have a bracket between them.
-    fn word(&mut self) -> Result<Word<'a>, ExprError> {
+    pub(super) fn word(&mut self) -> Result<Word<'a>, ExprError> {
         let start = self.at;
         let mut parts = Vec::new();
         let mut text_start = start;
@@ -221,7 +210,7 @@ impl<'a> Parser<'a, '_> {
         if pattern.brackets().filter_map(|bracket| bracket.lengths().last()).sum::<usize>() > MOST_DIGITS {
             return Err(self.error(start..self.at, "too many digits in one name"));
         }
-        Ok(Word::Pattern(Box::new(pattern)))
+        Ok(Word::Pattern(pattern.into()))
     }
 
     /// Parses a text in quotes.
@@ -256,74 +245,6 @@ impl<'a> Parser<'a, '_> {
         }
         self.at = open + inside.len() + 2;
         Ok(Bracket::new(segments))
-    }
-
-    /// Parses `@NAME` or `@SOURCE:NAME`. The name may have brackets, or be `*` for all groups of a source.
-    fn node_group(&mut self) -> Result<HostSet<'a>, ExprError> {
-        let start = self.at;
-        self.at += 1;
-        let name = self.skip(is_name_char);
-        let names = match self.peek() {
-            Some('*') => {
-                self.at += 1;
-                vec![self.text[name.start..self.at].to_string()]
-            }
-            next if name.is_empty() && next != Some('[') => {
-                return Err(self.error(start..name.start, "a group's name is missing after @"));
-            }
-            _ => {
-                self.at = name.start;
-                match self.word()? {
-                    Word::Pattern(pattern) => self.group_names(start..self.at, &pattern)?,
-                    word => word.name().map(str::to_string).into_iter().collect(),
-                }
-            }
-        };
-        let span = start..self.at;
-        let mut set = HostSet::default();
-        for name in names {
-            // Without a source it is a group of the source that this text comes from.
-            let (source, group) = match name.split_once(':') {
-                Some((source, group)) => (Some(source), group),
-                None => (self.within.last().map(|(source, _)| source.as_str()), name.as_str()),
-            };
-            let hosts = self.group_hosts(source, group).map_err(|why| self.error(span.clone(), why))?;
-            set.append(hosts);
-        }
-        Ok(set)
-    }
-
-    fn group_names(&self, span: Range<usize>, pattern: &Pattern) -> Result<Vec<String>, ExprError> {
-        if pattern.len() > MOST_NODE_GROUPS {
-            return Err(self.error(span, format!("more than {MOST_NODE_GROUPS} node groups")));
-        }
-        let mut names = Names::new(pattern);
-        Ok(std::iter::from_fn(|| names.next_name().map(str::to_string)).collect())
-    }
-
-    /// Returns the hosts of one node group. `None` is the default source.
-    fn group_hosts(&self, source: Option<&str>, group: &str) -> Result<HostSet<'static>, String> {
-        let asked = source.map_or(group.to_string(), |source| format!("{source}:{group}"));
-        let found = self.groups.find(source, group)?;
-        let group = (found.source, found.group);
-        let within = [self.within, std::slice::from_ref(&group)].concat();
-        if self.within.contains(&group) {
-            let way: Vec<String> = within.iter().map(|(source, group)| format!("@{source}:{group}")).collect();
-            return Err(format!("a node group contains itself: {}", way.join(", ")));
-        }
-        if within.len() > DEEPEST {
-            return Err("node groups nest too deep".to_string());
-        }
-        let mut set = HostSet::default();
-        for text in found.texts.iter().filter(|text| !text.trim().is_empty()) {
-            let parser = Parser { text, at: 0, groups: self.groups, within: &within };
-            let hosts = parser.all().map_err(|error| {
-                let (file, wrong) = (found.file.display(), &error.expression[error.span.clone()]);
-                format!("@{asked}, in {file}: at '{wrong}': {}", error.why)
-            })?;
-            set.append(hosts.into_owned());
-        }
-        Ok(set)
     }
 
     /// Whether a separator is only blanks, which may be a part of a name. Newlines do separate, and in ClusterShell's files

@@ -1,4 +1,6 @@
+use super::catalogue::paths;
 use super::*;
+use std::fs;
 use tempfile::{TempDir, tempdir};
 
 const MAP: &str = concat!(

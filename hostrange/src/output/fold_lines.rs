@@ -21,17 +21,17 @@ impl Folded {
     }
 
     /// Returns the expression of the hosts added since the last one. `None` if there are none.
-    pub fn take(&mut self) -> Option<String> {
+    pub fn take_expression(&mut self) -> Option<String> {
         let folder = std::mem::replace(&mut self.folder, Folder::new(self.options.clone()));
         (std::mem::take(&mut self.added) > 0).then(|| folder.finish())
     }
 
     fn write(&mut self) -> Result<()> {
-        let Some(expression) = self.take() else { return Ok(()) };
+        let Some(expression) = self.take_expression() else { return Ok(()) };
         writeln!(io::stdout(), "{expression}").map_err(|error| Failure::stdout(&error))
     }
 
-    fn make_room_for(&mut self, hosts: u128) -> Visited {
+    fn count_added(&mut self, hosts: u128) -> Visited {
         self.added = self.added.saturating_add(hosts);
         if self.added > MOST_IN_MEMORY {
             Err(Failure::usage(format!("cannot fold more than {MOST_IN_MEMORY} hosts")).into())
@@ -43,15 +43,15 @@ impl Folded {
 
 impl HostVisitor for Folded {
     fn visit_host(&mut self, host: Host<'_>) -> Visited {
-        self.make_room_for(1)?;
+        self.count_added(1)?;
         self.folder.add(host.name());
         Ok(())
     }
 
     fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
-        self.make_room_for(run.left())?;
-        while let Some(name) = run.next_name() {
-            self.folder.add(name);
+        self.count_added(run.left())?;
+        while let Some((first, count)) = run.next_series() {
+            self.folder.add_series(&first, count);
         }
         Ok(())
     }

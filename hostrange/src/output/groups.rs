@@ -72,7 +72,7 @@ impl<'f> Grouped<'f> {
     pub fn rows(self) -> Vec<GroupRow> {
         let row = |(at, mut group): (usize, Group)| {
             let value = self.fields.values.get_index(at);
-            let hosts = group.folded.as_mut().and_then(Folded::take);
+            let hosts = group.folded.as_mut().and_then(Folded::take_expression);
             let row = GroupRow { value: value.map(|(_, value)| value.clone()), count: group.count.into(), hosts };
             (value.map(|(text, _)| text), row)
         };
@@ -89,7 +89,7 @@ impl<'f> Grouped<'f> {
 impl HostVisitor for Grouped<'_> {
     fn visit_host(&mut self, host: Host<'_>) -> Visited {
         let fields = self.fields;
-        match fields.of(host.name()) {
+        match fields.values_of(host.name()) {
             [] => self.groups.last_mut().map_or(Ok(()), |group| group.add(host, 1)),
             values => values.iter().try_for_each(|value| {
                 let group = value.place.map_or(fields.values.len(), |place| place as usize);
@@ -98,8 +98,12 @@ impl HostVisitor for Grouped<'_> {
         }
     }
 
-    /// Hosts of a run have no value, because a host that was read from a record is never in a run.
     fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
+        if self.fields.has_values_in(run) {
+            while let Some(name) = run.next_name() {
+                self.visit_host(Host::Name(name))?;
+            }
+        }
         self.groups.last_mut().map_or(Ok(()), |group| group.add_run(run))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::output::Output;
 use crate::pattern::names::Names;
+use crate::pattern::positions::Positions;
 use crate::set::visit::{Host, HostVisitor, Stop, Visited};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -15,10 +16,6 @@ pub struct Slice {
     /// The first and the last position of each range. `None`: it goes on to the end.
     ranges: Vec<(i128, Option<i128>)>,
 }
-
-/// Positions in a set, counted from 0, as ascending ranges that do not touch.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Positions(Vec<Range<u128>>);
 
 impl FromStr for Slice {
     type Err = String;
@@ -71,41 +68,19 @@ impl Slice {
     }
 }
 
-impl Positions {
-    fn new(mut ranges: Vec<Range<u128>>) -> Positions {
-        ranges.sort_unstable_by_key(|range| range.start);
-        let mut positions: Vec<Range<u128>> = Vec::new();
-        for range in ranges {
-            match positions.last_mut() {
-                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-                _ => positions.push(range),
-            }
+/// Returns `count` of `total` positions at random, the same for the same seed.
+pub(crate) fn pick(count: u64, total: u128, seed: Option<u64>) -> Positions {
+    let count = total.min(count.into());
+    let mut random = ChaCha8Rng::seed_from_u64(seed.unwrap_or_else(rand::random));
+    // Floyd's algorithm: each step adds exactly one position.
+    let mut picked = BTreeSet::new();
+    for last in total - count..total {
+        let position = random.random_range(0..=last);
+        if !picked.insert(position) {
+            picked.insert(last);
         }
-        Positions(positions)
     }
-
-    /// Returns `count` of `total` positions at random, the same for the same seed.
-    pub fn pick(count: u64, total: u128, seed: Option<u64>) -> Positions {
-        let count = total.min(count.into());
-        let mut random = match seed {
-            Some(seed) => ChaCha8Rng::seed_from_u64(seed),
-            None => ChaCha8Rng::seed_from_u64(rand::random()),
-        };
-        // Floyd's algorithm: each step adds exactly one position.
-        let mut picked = BTreeSet::new();
-        for last in total - count..total {
-            let position = random.random_range(0..=last);
-            if !picked.insert(position) {
-                picked.insert(last);
-            }
-        }
-        Positions::new(picked.into_iter().map(|place| place..place + 1).collect())
-    }
-
-    /// Returns how many of `total` hosts are selected.
-    pub fn count(&self, total: u128) -> u128 {
-        self.0.iter().map(|range| range.end.min(total).saturating_sub(range.start)).sum()
-    }
+    Positions::new(picked.into_iter().map(|place| place..place + 1).collect())
 }
 
 /// Passes on the hosts at some positions.
@@ -118,7 +93,7 @@ pub(crate) struct Select<'s> {
 
 impl<'s> Select<'s> {
     pub fn new(positions: Positions, visitor: &'s mut dyn HostVisitor) -> Select<'s> {
-        Select { visitor, ranges: positions.0.into_iter().rev().collect(), at: 0 }
+        Select { visitor, ranges: positions.ranges().iter().rev().cloned().collect(), at: 0 }
     }
 
     /// Returns the range that has not ended, or `Enough` after the last one.
@@ -203,8 +178,8 @@ mod tests {
 
     fn positions(text: &str, total: u128) -> Vec<u128> {
         let positions = text.parse::<Slice>().unwrap().positions(Some(total));
-        let all: Vec<u128> = positions.0.iter().cloned().flatten().collect();
-        assert_eq!(positions.count(total), all.len() as u128);
+        let all: Vec<u128> = positions.ranges().iter().cloned().flatten().collect();
+        assert_eq!(positions.count_before(total), all.len() as u128);
         all
     }
 
@@ -225,7 +200,7 @@ mod tests {
 
     #[test]
     fn positions_beyond_the_end_do_not_count() {
-        let count = |text: &str| text.parse::<Slice>().unwrap().positions(None).count(3);
+        let count = |text: &str| text.parse::<Slice>().unwrap().positions(None).count_before(3);
         assert_eq!(["5", "0-9", "1-", "7-", "2,8"].map(count), [0, 3, 2, 0, 1]);
     }
 
@@ -238,12 +213,12 @@ mod tests {
 
     #[test]
     fn a_seed_picks_the_same_positions_and_none_twice() {
-        let pick = |count, seed| Positions::pick(count, 100, Some(seed));
+        let pick = |count, seed| super::pick(count, 100, Some(seed));
         assert_eq!(pick(10, 1), pick(10, 1));
         assert_ne!(pick(10, 1), pick(10, 2));
         for seed in 0..50 {
-            assert_eq!(pick(99, seed).count(100), 99);
+            assert_eq!(pick(99, seed).len(), 99);
         }
-        assert_eq!(pick(200, 1).count(100), 100);
+        assert_eq!(pick(200, 1).len(), 100);
     }
 }

@@ -98,7 +98,7 @@ impl Segment {
         } else if self.step == 1 {
             digits::increment(text);
         } else {
-            digits::add(text, self.step.into());
+            digits::add(text, 1, self.step);
         }
     }
 
@@ -107,8 +107,9 @@ impl Segment {
         if self.is_letter() {
             return vec![self.low.as_bytes()[0] + (index as u64 * self.step) as u8];
         }
-        let value = digits::value(self.low.as_bytes()) + BigUint::from(index) * self.step;
-        format!("{:0>width$}", value.to_string(), width = self.low.len()).into_bytes()
+        let mut text = self.low.as_bytes().to_vec();
+        digits::add(&mut text, index, self.step);
+        text
     }
 }
 

@@ -3,6 +3,9 @@
 use num_bigint::BigUint;
 use std::cmp::Ordering;
 
+/// Limit of digits of a number that is folded: with their count they fit into 64 bits.
+pub(crate) const MOST_FOLDED: usize = 17;
+
 /// Returns the value of a string of decimal digits.
 pub(crate) fn value(digits: &[u8]) -> BigUint {
     // Callers pass digits only.
@@ -34,15 +37,16 @@ pub(crate) fn increment(digits: &mut [u8]) {
     }
 }
 
-/// Adds `more` in place, without a carry beyond the first digit.
-pub(crate) fn add(digits: &mut [u8], mut more: u128) {
+/// Adds `count` times `step` in place, without a carry beyond the first digit.
+pub(crate) fn add(digits: &mut [u8], mut count: u128, step: u64) {
+    let mut carry = 0;
     for digit in digits.iter_mut().rev() {
-        if more == 0 {
+        if count == 0 && carry == 0 {
             return;
         }
-        let sum = u128::from(*digit - b'0') + more % 10;
+        let sum = u128::from(*digit - b'0') + count % 10 * u128::from(step) + carry;
         *digit = b'0' + (sum % 10) as u8;
-        more = more / 10 + sum / 10;
+        (count, carry) = (count / 10, sum / 10);
     }
 }
 
@@ -63,8 +67,11 @@ mod tests {
         fn digits_count_like_numbers(number in 0u64..1_000_000_000_000, more in 0u64..1_000_000_000_000, step in 1u64..) {
             let mut digits = format!("{number:020}").into_bytes();
             prop_assert_eq!(difference(&digits, format!("{:020}", number + more).as_bytes()), Some(more.into()));
-            add(&mut digits, more.into());
+            add(&mut digits, more.into(), 1);
             prop_assert_eq!(&digits, &format!("{:020}", number + more).into_bytes());
+            let mut product = digits.clone();
+            add(&mut product, more.into(), 1_000_000);
+            prop_assert_eq!(value(&product), value(&digits) + BigUint::from(more) * 1_000_000u32);
             increment(&mut digits);
             prop_assert_eq!(&digits, &format!("{:020}", number + more + 1).into_bytes());
             prop_assert_eq!(modulo(&digits, step), (number + more + 1) % step);

@@ -4,6 +4,8 @@ pub(crate) mod bracket;
 pub(crate) mod digits;
 pub(crate) mod item;
 pub(crate) mod names;
+pub(crate) mod portion;
+pub(crate) mod positions;
 
 use crate::pattern::bracket::Bracket;
 use cerveza_record::is_bare;
@@ -70,15 +72,11 @@ impl Pattern {
         self.brackets().fold(1, |product: u128, bracket| product.saturating_mul(bracket.len()))
     }
 
-    pub fn contains(&self, name: &str) -> bool {
-        self.find(name).is_some()
-    }
-
     /// Returns the index of `name`, or `None` if the pattern does not give it. `u128::MAX` means "or more".
     pub fn find(&self, name: &str) -> Option<u128> {
         // Remembers what has failed, because trying it again would take exponential time.
         let failed = if self.ambiguous { vec![false; self.parts.len() * (name.len() + 1)] } else { Vec::new() };
-        Walk { parts: &self.parts, name: name.as_bytes(), failed }.on(0, 0, 0)
+        Walk { parts: &self.parts, name: name.as_bytes(), failed }.find_from(0, 0, 0)
     }
 
     /// Returns the text before its only bracket, that bracket, and the text after it. `None` if it has several brackets.
@@ -136,13 +134,13 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Returns the index of the name if the parts from `part` on give the rest of it, from byte `at` on. `index` is the
     /// index of what the earlier parts gave. It recurses once per part.
-    fn on(&mut self, part: usize, at: usize, index: u128) -> Option<u128> {
+    fn find_from(&mut self, part: usize, at: usize, index: u128) -> Option<u128> {
         let (parts, name) = (self.parts, self.name);
         let rest = &name[at..];
         let bracket = match parts.get(part) {
             None => return rest.is_empty().then_some(index),
             Some(Part::Text(text)) => {
-                return rest.starts_with(text.as_bytes()).then(|| self.on(part + 1, at + text.len(), index))?;
+                return rest.starts_with(text.as_bytes()).then(|| self.find_from(part + 1, at + text.len(), index))?;
             }
             Some(Part::Bracket(bracket)) => bracket,
         };
@@ -163,7 +161,7 @@ impl Walk<'_> {
         let is_unambiguous = self.failed.is_empty();
         let mut go = |(segment, text): (usize, &[u8])| {
             let index = index.saturating_mul(bracket.len()).saturating_add(bracket.index_of(segment, text));
-            self.on(part + 1, at + text.len(), index)
+            self.find_from(part + 1, at + text.len(), index)
         };
         if is_unambiguous {
             return bracket.lengths().filter_map(find).find_map(go);

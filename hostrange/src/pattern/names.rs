@@ -3,7 +3,9 @@
 //! A "wheel" is the current string of one bracket. Wheels turn like those of an odometer, the last one fastest.
 
 use crate::pattern::bracket::Bracket;
+use crate::pattern::digits;
 use crate::pattern::{Part, Pattern};
+use std::ops::Range;
 
 /// The remaining names of a pattern. It lends each name from one buffer, so it is not an `Iterator`.
 #[derive(Clone)]
@@ -31,17 +33,13 @@ struct Wheel<'a> {
 }
 
 impl<'a> Names<'a> {
-    pub fn new(pattern: &'a Pattern) -> Names<'a> {
-        let wheel = |bracket: &'a Bracket| Wheel {
-            bracket,
-            segment: 0,
-            text: bracket.segments[0].low.as_bytes().to_vec(),
-            at: 0,
-        };
+    /// Returns the names at these positions of a pattern.
+    pub fn new(pattern: &'a Pattern, positions: Range<u128>) -> Names<'a> {
+        let wheel = |bracket: &'a Bracket| Wheel { bracket, segment: 0, text: Vec::new(), at: 0 };
         let wheels = pattern.brackets().map(wheel).collect();
         let mut names =
-            Names { pattern, wheels, name: Vec::new(), was_returned: false, position: 0, end: pattern.len() };
-        names.compose();
+            Names { pattern, wheels, name: Vec::new(), was_returned: false, position: 0, end: positions.end };
+        names.go_to(positions.start);
         names
     }
 
@@ -90,6 +88,24 @@ impl<'a> Names<'a> {
         self.was_returned = true;
         // The parts of an expression are UTF-8.
         Some(std::str::from_utf8(&self.name).unwrap_or_default())
+    }
+
+    /// Removes the next names that differ only in their last number, which goes up by one and keeps its length. Returns the
+    /// first of them and how many there are: one if the last number is not that of a bracket.
+    pub fn next_series(&mut self) -> Option<(String, u64)> {
+        let first = self.next_name()?.to_string();
+        let wheel = self.wheels.last_mut()?;
+        let segment = &wheel.bracket.segments[wheel.segment];
+        let (start, end) = (wheel.at, wheel.at + wheel.text.len());
+        let is_number = !segment.is_letter() && segment.step == 1 && wheel.text.len() <= digits::MOST_FOLDED;
+        if !is_number || first.as_bytes()[end..].iter().any(u8::is_ascii_digit) {
+            return Some((first, 1));
+        }
+        let more = segment.steps_from(&wheel.text).min(self.end - self.position).min(u64::MAX.into());
+        digits::add(&mut wheel.text, more, 1);
+        self.name[start..end].copy_from_slice(&wheel.text);
+        self.position += more;
+        Some((first, more as u64 + 1))
     }
 
     /// Writes names, each between `before` and `after`, to `block[used..]` until it is full, names run out, or a name is

@@ -2,6 +2,7 @@
 
 use crate::pattern::bracket::Bracket;
 use crate::pattern::names::Names;
+use crate::pattern::portion::Portion;
 use crate::pattern::{Part, Pattern};
 use crate::set::visit::{Host, HostVisitor, Visited, finished};
 use crate::set::{HostSet, MOST_IN_MEMORY};
@@ -12,15 +13,15 @@ use num_bigint::BigUint;
 impl HostSet<'_> {
     /// Returns the number of hosts. Expands patterns only if two of them may give the same name.
     pub fn count(&self) -> Result<BigUint> {
-        let patterns = self.merged_patterns();
+        let portions = self.merged_patterns();
         let is_distinct = |at: usize| {
-            !patterns[at].is_ambiguous() && patterns[..at].iter().all(|other| patterns[at].is_disjoint(other))
+            let pattern = &portions[at].pattern;
+            !pattern.is_ambiguous() && portions[..at].iter().all(|other| pattern.is_disjoint(&other.pattern))
         };
-        if (0..patterns.len()).all(is_distinct) {
-            let is_new = |name: &&str| !patterns.iter().any(|pattern| pattern.contains(name));
-            return Ok(
-                patterns.iter().map(Pattern::count).sum::<BigUint>() + self.distinct_names().filter(is_new).count()
-            );
+        if (0..portions.len()).all(is_distinct) {
+            let is_new = |name: &&str| !portions.iter().any(|portion| portion.contains(name));
+            let names = self.distinct_names().filter(is_new).count();
+            return Ok(portions.iter().map(Portion::count).sum::<BigUint>() + names);
         }
         if self.len() > MOST_IN_MEMORY {
             let why = format!("cannot count more than {MOST_IN_MEMORY} hosts of overlapping patterns");
@@ -33,25 +34,27 @@ impl HostSet<'_> {
 
     /// Returns the number of hosts, duplicates included.
     pub fn count_duplicates(&self) -> BigUint {
-        self.patterns().map(Pattern::count).sum::<BigUint>() + self.names_given()
+        let names = self.words.iter().filter(|word| word.name().is_some()).count();
+        self.patterns().map(Portion::count).sum::<BigUint>() + names
     }
 
-    /// Returns the patterns. Those that differ only in one bracket are merged: n[1-5] and n[3-9] are n[1-9].
-    fn merged_patterns(&self) -> Vec<Pattern> {
-        let mut merged: Vec<Pattern> = Vec::new();
+    /// Returns the patterns. Whole ones that differ only in one bracket are merged: n[1-5] and n[3-9] are n[1-9].
+    fn merged_patterns(&self) -> Vec<Portion> {
+        let mut merged: Vec<Portion> = Vec::new();
         let mut alike = IndexMap::new();
-        for pattern in self.patterns() {
-            match pattern.as_one_bracket() {
-                Some((before, bracket, after)) => {
+        for portion in self.patterns() {
+            match portion.pattern.as_one_bracket() {
+                Some((before, bracket, after)) if portion.is_whole() => {
                     alike.entry((before, after)).or_insert_with(Vec::new).extend(bracket.segments.iter().cloned());
                 }
-                None => merged.push(pattern.clone()),
+                _ => merged.push(portion.clone()),
             }
         }
         for ((before, after), segments) in alike {
             let text = |text: &str| Some(Part::Text(text.into())).filter(|_| !text.is_empty());
             let bracket = Part::Bracket(Bracket::merged(segments));
-            merged.push(Pattern::new(text(before).into_iter().chain([bracket]).chain(text(after)).collect()));
+            let parts = text(before).into_iter().chain([bracket]).chain(text(after)).collect();
+            merged.push(Pattern::new(parts).into());
         }
         merged
     }

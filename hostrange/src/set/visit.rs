@@ -1,6 +1,10 @@
-//! `HostVisitor`: what a set calls with each of its hosts. A "run" is the rest of a pattern's names, visited in one call.
+//! Visits the hosts of a set: `HostVisitor` is called with each host. A "run" is a series of names of a pattern, visited in
+//! one call.
 
 use crate::pattern::names::Names;
+use crate::pattern::portion::Portion;
+use crate::pattern::positions::Positions;
+use crate::set::{HostSet, Word};
 use cerveza_manners::Failure;
 use cerveza_record::Record;
 use std::rc::Rc;
@@ -51,5 +55,59 @@ pub(crate) fn finished(visited: Visited) -> Result<(), Failure> {
     match visited {
         Ok(()) | Err(Stop::Enough) => Ok(()),
         Err(Stop::Failed(failure)) => Err(failure),
+    }
+}
+
+impl HostSet<'_> {
+    /// Visits each host once, in order. A run never contains a name that is also a word or has a record.
+    pub fn for_each_host(&self, visitor: &mut dyn HostVisitor) -> Visited {
+        self.words.iter().enumerate().try_for_each(|(at, word)| match (word, word.host()) {
+            (Word::Pattern(portion), _) => self.visit_portion(at, portion, visitor),
+            (_, Some(host)) if !self.is_in_words(host.name(), at) => visitor.visit_host(host),
+            _ => Ok(()),
+        })
+    }
+
+    /// Visits each host as often as it was given.
+    pub fn for_each_duplicate(&self, visitor: &mut dyn HostVisitor) -> Visited {
+        self.words.iter().try_for_each(|word| match (word, word.host()) {
+            (Word::Pattern(portion), _) => portion.runs().try_for_each(|mut run| visitor.visit_run(&mut run)),
+            (_, Some(host)) => visitor.visit_host(host),
+            _ => Ok(()),
+        })
+    }
+
+    /// Visits the names of `portion`, the word at `at`, that no earlier word gives.
+    fn visit_portion(&self, at: usize, portion: &Portion, visitor: &mut dyn HostVisitor) -> Visited {
+        let pattern = &portion.pattern;
+        let Some(shared) = self.positions_of_few_shared(portion, at) else {
+            for mut names in portion.runs() {
+                let mut position = names.position();
+                while let Some(name) = names.next_name() {
+                    let is_repeated = pattern.is_ambiguous() && pattern.find(name) != Some(position);
+                    if !is_repeated && !self.is_in_words(name, at) {
+                        visitor.visit_host(Host::Name(name))?;
+                    }
+                    position += 1;
+                }
+            }
+            return Ok(());
+        };
+        let with_record = self.operand_records.iter().filter_map(|record| portion.find(record.host()));
+        let with_record = with_record.map(|position| position..position + 1);
+        let single = Positions::new(shared.ranges().iter().cloned().chain(with_record).collect());
+        let mut single = single.ranges().iter().cloned().flatten().peekable();
+        for mut names in portion.runs() {
+            while let Some(position) = single.next_if(|position| *position < names.position() + names.left()) {
+                visitor.visit_run(&mut names.split_off(position - names.position()))?;
+                if let Some(name) = names.next_name()
+                    && !self.is_in_words(name, at)
+                {
+                    visitor.visit_host(Host::Name(name))?;
+                }
+            }
+            visitor.visit_run(&mut names)?;
+        }
+        Ok(())
     }
 }

@@ -1,0 +1,91 @@
+//! Parses node groups, `@NAME`, and the expressions in their files.
+
+use crate::language::error::ExprError;
+use crate::language::parse::{DEEPEST, Parser};
+use crate::nodegroups::NodeGroups;
+use crate::pattern::portion::Portion;
+use crate::set::{HostSet, Word};
+use cerveza_record::is_name_char;
+use std::ops::Range;
+
+/// Returns the hosts of a node group.
+pub(crate) fn node_group(source: &str, group: &str, groups: &NodeGroups) -> Result<HostSet<'static>, String> {
+    Parser { text: "", at: 0, groups, within: &[] }.group_hosts(Some(source), group)
+}
+
+/// Limit of node groups that one word can name.
+const MOST_NODE_GROUPS: u128 = 10_000;
+
+/// The source and name of a node group.
+pub(super) type GroupName = (String, String);
+
+impl<'a> Parser<'a, '_> {
+    /// Parses `@NAME` or `@SOURCE:NAME`. The name may have brackets, or be `*` for all groups of a source.
+    pub(super) fn node_group(&mut self) -> Result<HostSet<'a>, ExprError> {
+        let start = self.at;
+        self.at += 1;
+        let name = self.skip(is_name_char);
+        let names = match self.peek() {
+            Some('*') => {
+                self.at += 1;
+                vec![self.text[name.start..self.at].to_string()]
+            }
+            next if name.is_empty() && next != Some('[') => {
+                return Err(self.error(start..name.start, "a group's name is missing after @"));
+            }
+            _ => {
+                self.at = name.start;
+                match self.word()? {
+                    Word::Pattern(pattern) => self.group_names(start..self.at, &pattern)?,
+                    word => word.name().map(str::to_string).into_iter().collect(),
+                }
+            }
+        };
+        let span = start..self.at;
+        let mut set = HostSet::default();
+        for name in names {
+            // Without a source it is a group of the source that this text comes from.
+            let (source, group) = match name.split_once(':') {
+                Some((source, group)) => (Some(source), group),
+                None => (self.within.last().map(|(source, _)| source.as_str()), name.as_str()),
+            };
+            let hosts = self.group_hosts(source, group).map_err(|why| self.error(span.clone(), why))?;
+            set.append(hosts);
+        }
+        Ok(set)
+    }
+
+    fn group_names(&self, span: Range<usize>, portion: &Portion) -> Result<Vec<String>, ExprError> {
+        if portion.len() > MOST_NODE_GROUPS {
+            return Err(self.error(span, format!("more than {MOST_NODE_GROUPS} node groups")));
+        }
+        let mut names = Vec::new();
+        portion.for_each_name(|_, name| names.push(name.to_string()));
+        Ok(names)
+    }
+
+    /// Returns the hosts of one node group. `None` is the default source.
+    fn group_hosts(&self, source: Option<&str>, group: &str) -> Result<HostSet<'static>, String> {
+        let asked = source.map_or(group.to_string(), |source| format!("{source}:{group}"));
+        let found = self.groups.find(source, group)?;
+        let group = (found.source, found.group);
+        let within = [self.within, std::slice::from_ref(&group)].concat();
+        if self.within.contains(&group) {
+            let way: Vec<String> = within.iter().map(|(source, group)| format!("@{source}:{group}")).collect();
+            return Err(format!("a node group contains itself: {}", way.join(", ")));
+        }
+        if within.len() > DEEPEST {
+            return Err("node groups nest too deep".to_string());
+        }
+        let mut set = HostSet::default();
+        for text in found.texts.iter().filter(|text| !text.trim().is_empty()) {
+            let parser = Parser { text, at: 0, groups: self.groups, within: &within };
+            let hosts = parser.all().map_err(|error| {
+                let (file, wrong) = (found.file.display(), &error.expression[error.span.clone()]);
+                format!("@{asked}, in {file}: at '{wrong}': {}", error.why)
+            })?;
+            set.append(hosts.into_owned());
+        }
+        Ok(set)
+    }
+}
