@@ -98,7 +98,7 @@ async fn list(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result<Status> {
     let mut found = find(args, finder, |failure| tool.failure(&failure)).await?;
     let status = say_found(args, finder.query, tool, &found);
     let unread = add_details(&args.show, finder, &args.progress, &mut found.records).await?;
-    let status = status.max(unread.say(tool));
+    let status = status.max(unread.warn_of_each(tool));
     let mut listing = Listing::new(&args.show, tool);
     let written = found.records.into_iter().try_for_each(|record| listing.write(record));
     match written.and_then(|()| listing.finish()) {

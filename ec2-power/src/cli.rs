@@ -2,11 +2,12 @@
 
 use crate::args::{Args, Job};
 use crate::confirm::{ask, question};
+use crate::due::{due_hosts, is_due};
 use crate::execute::execute;
 use crate::guard::{check_count, check_ec2_protection};
 use crate::identity::check_again;
 use crate::leftovers::Leftovers;
-use crate::plan::{Rules, due, is_due, plan};
+use crate::plan::{Rules, plan};
 use crate::resize::{check_type, note_reasons, resize};
 use cerveza_ec2::{
     Accounts, Acted, By, Change, Ec2, block_on, check_records, locate, refuse_filters, report, report_with, time_notice,
@@ -66,8 +67,8 @@ const RESIZE_COLUMNS: [Column; 8] = [
     Column { header: "ERROR", key: "error" },
 ];
 
-/// Checks, asks and does what is planned. The error is why nothing was done; all hosts that would be changed have it too,
-/// except in a dry run.
+/// Checks, asks and does what is planned. The error is why nothing was done; all hosts that would be changed have it
+/// too, except in a dry run.
 async fn carry_out(
     args: &Args,
     most: Option<usize>,
@@ -77,7 +78,7 @@ async fn carry_out(
     acted: &mut Vec<Acted>,
 ) -> Result<()> {
     if let Job::Resize(name) = job {
-        accounts.each(acted, async |ec2, acted| check_type(ec2, name, acted).await).await;
+        accounts.in_each_account(acted, async |ec2, acted| check_type(ec2, name, acted).await).await;
     }
     let asks = !args.yes && matches!(job, Job::Power(Change::Terminate) | Job::Resize(_));
     if asks || args.dry_run {
@@ -93,20 +94,12 @@ async fn carry_out(
         Err(failure) => return refuse(args, acted, failure),
     };
     let releasing = leftovers.as_ref().map_or(0, |leftovers| leftovers.count_only_released(acted));
-    let counted = check_count(most, due(acted).len() + releasing);
+    let counted = check_count(most, due_hosts(acted).len() + releasing);
     if let Some(time) = request_time(job, acted) {
         tool.warn(time);
     }
     if args.dry_run {
-        if let Job::Resize(name) = job {
-            note_reasons(name, acted);
-        }
-        if let Some(leftovers) = &leftovers {
-            leftovers.note_kept(acted);
-            leftovers.sentences(acted).iter().for_each(|sentence| tool.warn(sentence));
-            leftovers.release_sentence(acted).iter().for_each(|sentence| tool.warn(sentence));
-            leftovers.plan_release(acted);
-        }
+        show_plan(tool, job, leftovers.as_ref(), acted);
         return counted;
     }
     if let Err(failure) = counted {
@@ -118,18 +111,31 @@ async fn carry_out(
         if let Err(failure) = ask(accounts, job, question).await {
             return refuse(args, acted, failure);
         }
-        accounts.each(acted, async |ec2, acted| check_again(ec2, job, acted).await).await;
+        accounts.in_each_account(acted, async |ec2, acted| check_again(ec2, job, acted).await).await;
     }
     let in_account = async |ec2: &Ec2, acted: &mut Vec<Acted>| match job {
         Job::Power(change) => execute(args, ec2, *change, acted).await,
         Job::Resize(name) => resize(args, ec2, name, acted).await,
     };
-    accounts.each(acted, in_account).await;
+    accounts.in_each_account(acted, in_account).await;
     if let Some(leftovers) = &leftovers {
         leftovers.note_kept(acted);
         leftovers.sentences(acted).iter().for_each(|sentence| tool.warn(sentence));
     }
     Ok(())
+}
+
+/// Adds to the records of a dry run what else becomes of the hosts, and says it on stderr.
+fn show_plan(tool: &Tool, job: &Job, leftovers: Option<&Leftovers>, acted: &mut [Acted]) {
+    if let Job::Resize(name) = job {
+        note_reasons(name, acted);
+    }
+    if let Some(leftovers) = leftovers {
+        leftovers.note_kept(acted);
+        leftovers.sentences(acted).iter().for_each(|sentence| tool.warn(sentence));
+        leftovers.release_sentence(acted).iter().for_each(|sentence| tool.warn(sentence));
+        leftovers.plan_release(acted);
+    }
 }
 
 /// Fails all hosts that would be changed, or whose addresses would be released.
@@ -147,7 +153,7 @@ fn request_time(job: &Job, acted: &[Acted]) -> Option<String> {
         Job::Power(change) => *change,
         Job::Resize(_) => Change::Start,
     };
-    let hosts = due(acted);
+    let hosts = due_hosts(acted);
     let mut regions: BTreeMap<String, usize> = BTreeMap::new();
     hosts.iter().for_each(|host| *regions.entry(host.place().0).or_default() += 1);
     time_notice(hosts.len(), regions.values().map(|count| change.time_for(*count)).max()?)

@@ -1,7 +1,7 @@
 //! Asks on the terminal before instances are terminated or resized.
 
 use crate::args::Job;
-use crate::plan::{due, is_due};
+use crate::due::{due_hosts, is_due};
 use cerveza_ec2::{Accounts, Acted, grouped};
 use cerveza_manners::{Failure, Result, table, visible};
 use hostrange::fold;
@@ -27,9 +27,10 @@ const COLUMNS: [(&str, &str); 7] = [
     ("AWS PROFILE", "aws_profile"),
 ];
 
-/// Returns what to ask: a table of the hosts, those that are not changed, `notes`, and the number to type. `None` if nothing is to be done.
+/// Returns what to ask: a table of the hosts, those that are not changed, `notes`, and the number to type. `None` if
+/// nothing is to be done.
 pub fn question(job: &Job, acted: &[Acted], notes: &[String], released: &[String]) -> Option<Question> {
-    let hosts = due(acted);
+    let hosts = due_hosts(acted);
     let count = if hosts.is_empty() { released.len() } else { hosts.len() };
     let things = |count: usize, thing: &str| format!("{count} {thing}{}", if count == 1 { "" } else { "s" });
     let what = match job {

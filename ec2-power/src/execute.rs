@@ -1,8 +1,8 @@
 //! Carries the plan out: starts, stops, reboots and terminates.
 
 use crate::args::{Args, Until};
+use crate::due::{is_due, is_in};
 use crate::leftovers::note_released;
-use crate::plan::is_due;
 use cerveza_ec2::{Acted, Change, Ec2};
 use cerveza_record::Value;
 
@@ -40,8 +40,4 @@ async fn release(ec2: &Ec2, acted: &mut [Acted]) {
             note_released(host, released.iter().filter_map(|address| address.as_str().map(str::to_string)).collect());
         }
     }
-}
-
-pub fn is_in(host: &Acted, state: &str) -> bool {
-    host.record.str("state").as_deref() == Some(state)
 }

@@ -1,9 +1,8 @@
-//! What keeps hosts from being changed by mistake: a failed command before, the tag `cerveza:protect`, EC2's own protection,
+//! Keeps hosts from being changed by mistake: a failed command before, the tag `cerveza:protect`, EC2's own protection,
 //! and `--max`.
 
 use crate::args::Job;
-use crate::execute::is_in;
-use crate::plan::{due, is_due};
+use crate::due::{due_hosts, is_due, is_in};
 use cerveza_ec2::{Accounts, Acted, Change, Ec2, StopMode};
 use cerveza_manners::{Failure, Result, Status, Tool};
 use cerveza_record::{Record, Value};
@@ -12,7 +11,8 @@ use std::cell::RefCell;
 /// The tag that protects an instance: `stop`, `terminate`, or both, separated by commas.
 const PROTECT_TAG: &str = "cerveza:protect";
 
-/// Refuses a host whose record has the result of a command that has failed: `ec2-ls | pssh-rs --run script | ec2-power stop`.
+/// Refuses a host whose record has the result of a command that has failed: `ec2-ls | pssh-rs --run script | ec2-power
+/// stop`.
 pub fn check_status(record: &Record) -> Result<()> {
     let status = match record.get("status") {
         None | Some(Value::Null) => return Ok(()),
@@ -57,14 +57,15 @@ pub fn check_protection(job: &Job, instance: &Record) -> Result<()> {
 /// The most hosts whose protection by EC2 is looked up, because it takes a call for each.
 const MOST_LOOKED_UP: usize = 100;
 
-/// Looks up which hosts EC2 itself protects, so a plan or a question does not count on them. Warns if that is not known.
+/// Looks up which hosts EC2 itself protects, so a plan or a question does not count on them. Warns if that is not
+/// known.
 pub async fn check_ec2_protection(tool: &Tool, accounts: &Accounts, job: &Job, acted: &mut Vec<Acted>) {
     let change = match job {
         Job::Power(Change::Start | Change::Reboot) => return,
         Job::Power(change) => *change,
         Job::Resize(_) => Change::Stop(StopMode::Shutdown),
     };
-    if due(acted).len() > MOST_LOOKED_UP {
+    if due_hosts(acted).len() > MOST_LOOKED_UP {
         tool.warn(format!("EC2's own protection is not checked for more than {MOST_LOOKED_UP} hosts"));
         return;
     }
@@ -77,7 +78,7 @@ pub async fn check_ec2_protection(tool: &Tool, accounts: &Accounts, job: &Job, a
             unknown.borrow_mut().get_or_insert(failure);
         }
     };
-    accounts.each(acted, check).await;
+    accounts.in_each_account(acted, check).await;
     if let Some(failure) = unknown.into_inner().filter(|failure| failure.status != Status::Interrupted) {
         tool.failure(&failure.within("EC2's own protection is not checked"));
     }

@@ -1,16 +1,16 @@
-//! Whether an instance is still what the question showed.
+//! Checks that instances are still what the question showed.
 
 use crate::args::Job;
+use crate::due::{due_hosts, is_due};
 use crate::guard::check_protection;
-use crate::plan::{due, is_due};
 use cerveza_ec2::{Acted, Ec2, PROTECTED};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 
-/// Looks at the hosts once more after the question, which may have waited for minutes. One that has changed or is protected
+/// Looks at the hosts again after the question, which may have waited for minutes. One that has changed or is protected
 /// since then is left alone.
 pub async fn check_again(ec2: &Ec2, job: &Job, acted: &mut [Acted]) {
-    let places: Vec<_> = due(acted).iter().map(|host| host.place()).collect();
+    let places: Vec<_> = due_hosts(acted).iter().map(|host| host.place()).collect();
     let now = ec2.refresh(&places).await;
     for host in acted.iter_mut().filter(|host| is_due(host)) {
         let id = host.place().1;

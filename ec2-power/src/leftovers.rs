@@ -1,6 +1,6 @@
 //! What terminated hosts leave behind: volumes that are not deleted with them, and elastic IP addresses.
 
-use crate::plan::{due, is_due};
+use crate::due::{due_hosts, is_due};
 use cerveza_ec2::{Accounts, Acted, NO_ACTION};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value};
@@ -30,8 +30,8 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// Looks up what the hosts leave that are to be terminated, or that were before. Where nothing is to be released it is
-    /// no error that addresses cannot be listed.
+    /// Looks up what the hosts leave that are to be terminated, or that were before. Where nothing is to be released it
+    /// is no error that addresses cannot be listed.
     pub async fn look_up(accounts: &Accounts, acted: &[Acted], releases: bool) -> Result<Leftovers> {
         let (mut by_place, mut unknown) = (HashMap::new(), None);
         for ec2 in accounts.connected() {
@@ -39,9 +39,9 @@ impl Leftovers {
             let (named, used) = (ec2.addresses_by_host(hosts()).await, ec2.addresses_in_use(hosts()).await);
             let named = match named {
                 Err(failure) if releases => return Err(accounts.failure_of(ec2.profile(), failure)),
-                named => known(named, &mut unknown),
+                named => value_or_note(named, &mut unknown),
             };
-            let used = known(used, &mut unknown);
+            let used = value_or_note(used, &mut unknown);
             let leftover = |host: &Acted| {
                 let (region, id) = host.place();
                 let own = named.get(&(region.clone(), host.record.host().to_string())).into_iter().flatten();
@@ -56,12 +56,12 @@ impl Leftovers {
         Ok(Leftovers { by_place, releases, unknown })
     }
 
-    fn of(&self, host: &Acted) -> Leftover {
+    fn leftover_of(&self, host: &Acted) -> Leftover {
         self.by_place.get(&host.place()).cloned().unwrap_or_default()
     }
 
     fn kept_addresses(&self, host: &Acted) -> Vec<String> {
-        let Leftover { own, other, .. } = self.of(host);
+        let Leftover { own, other, .. } = self.leftover_of(host);
         if self.releases { other } else { [own, other].concat() }
     }
 
@@ -70,7 +70,11 @@ impl Leftovers {
         let mut released: Vec<String> = Vec::new();
         for host in acted.iter().filter(|host| self.releases && host.result.is_ok()) {
             released.extend(
-                self.of(host).own.into_iter().filter(|address| !released.contains(address)).collect::<Vec<_>>(),
+                self.leftover_of(host)
+                    .own
+                    .into_iter()
+                    .filter(|address| !released.contains(address))
+                    .collect::<Vec<_>>(),
             );
         }
         released
@@ -79,7 +83,7 @@ impl Leftovers {
     /// Returns how many instances are not changed themselves, but their addresses are to be released.
     pub fn count_only_released(&self, acted: &[Acted]) -> usize {
         let is_only_released = |host: &&Acted| {
-            self.releases && host.result.is_ok() && host.action == NO_ACTION && !self.of(host).own.is_empty()
+            self.releases && host.result.is_ok() && host.action == NO_ACTION && !self.leftover_of(host).own.is_empty()
         };
         acted.iter().filter(is_only_released).map(Acted::place).collect::<HashSet<_>>().len()
     }
@@ -87,14 +91,14 @@ impl Leftovers {
     /// Adds to the plan which addresses are to be released.
     pub fn plan_release(&self, acted: &mut [Acted]) {
         for host in acted.iter_mut().filter(|host| self.releases && host.result.is_ok()) {
-            note_released(host, self.of(host).own);
+            note_released(host, self.leftover_of(host).own);
         }
     }
 
     /// Sets in the records of terminated hosts, or of those to be terminated, what is kept.
     pub fn note_kept(&self, acted: &mut [Acted]) {
         for host in acted.iter_mut().filter(|host| is_due(host) && host.action != RELEASE) {
-            let (volumes, addresses) = (self.of(host).volumes, self.kept_addresses(host));
+            let (volumes, addresses) = (self.leftover_of(host).volumes, self.kept_addresses(host));
             for (key, kept) in [("kept_volumes", volumes), ("kept_addresses", addresses)] {
                 if !kept.is_empty() {
                     host.record.set(key, kept);
@@ -105,10 +109,10 @@ impl Leftovers {
 
     /// Says what is kept, in one sentence for volumes and one for addresses.
     pub fn sentences(&self, acted: &[Acted]) -> Vec<String> {
-        let due = due(acted);
-        let is_own_kept = !self.releases && due.iter().any(|host| !self.of(host).own.is_empty());
+        let due = due_hosts(acted);
+        let is_own_kept = !self.releases && due.iter().any(|host| !self.leftover_of(host).own.is_empty());
         let hint = if is_own_kept { "; --release-addresses releases those with the hosts' names" } else { "" };
-        let of_volumes = due.iter().map(|host| (host.record.host(), self.of(host).volumes));
+        let of_volumes = due.iter().map(|host| (host.record.host(), self.leftover_of(host).volumes));
         let volumes = sentence(of_volumes, VOLUMES, "kept, which AWS charges for");
         let of_addresses = due.iter().map(|host| (host.record.host(), self.kept_addresses(host)));
         let addresses = sentence(of_addresses, ADDRESSES, "kept, which AWS charges for");
@@ -121,13 +125,13 @@ impl Leftovers {
     pub fn release_sentence(&self, acted: &[Acted]) -> Option<String> {
         let mut seen = HashSet::new();
         let is_first = |host: &&Acted| self.releases && host.result.is_ok() && seen.insert(host.place());
-        let hosts = acted.iter().filter(is_first).map(|host| (host.record.host(), self.of(host).own));
+        let hosts = acted.iter().filter(is_first).map(|host| (host.record.host(), self.leftover_of(host).own));
         sentence(hosts, ADDRESSES, "to be released")
     }
 }
 
 /// Returns what was read, or nothing, and keeps the first failure.
-fn known<T: Default>(read: Result<T>, unknown: &mut Option<Failure>) -> T {
+fn value_or_note<T: Default>(read: Result<T>, unknown: &mut Option<Failure>) -> T {
     read.unwrap_or_else(|failure| {
         unknown.get_or_insert(failure);
         T::default()

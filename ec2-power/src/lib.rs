@@ -3,6 +3,7 @@
 mod args;
 mod cli;
 mod confirm;
+mod due;
 mod execute;
 mod guard;
 mod hint;

@@ -1,11 +1,11 @@
-//! What is to be done to each host, decided from the state it is in.
+//! Decides what is to be done to each host from the state it is in.
 
 use crate::args::Job;
 use crate::guard::{check_protection, check_status};
 use cerveza_ec2::{Acted, Change, Found, NO_ACTION, PROTECTED, SKIPPED, StopMode, check_identity};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// The rules of a run.
 pub struct Rules<'a> {
@@ -103,17 +103,6 @@ fn decide(job: &Job, instance: &Record) -> Result<&'static str> {
     }
 }
 
-/// Returns whether something is to be done to the host.
-pub fn is_due(host: &Acted) -> bool {
-    host.result.is_ok() && host.action != NO_ACTION
-}
-
-/// Returns the hosts to which something is to be done, each instance once.
-pub fn due(acted: &[Acted]) -> Vec<&Acted> {
-    let mut seen = HashSet::new();
-    acted.iter().filter(|host| is_due(host) && seen.insert(host.place())).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,14 +191,5 @@ mod tests {
             why(&acted[2]),
             "there is no instance i-1 in us-east-1 of this account; its record is of the account 111111111111"
         );
-    }
-
-    #[test]
-    fn an_instance_is_due_once() {
-        let host = || {
-            let record = Record::parse(r#"{"host":"a","instance_id":"i-1","region":"r"}"#).unwrap();
-            Acted { record, action: "stop", result: Ok(()) }
-        };
-        assert_eq!(due(&[host(), host()]).len(), 1);
     }
 }

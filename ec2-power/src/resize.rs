@@ -1,8 +1,7 @@
 //! Gives hosts another instance type: checks it, stops the hosts that run, changes them, starts them again.
 
 use crate::args::{Args, Until};
-use crate::execute::is_in;
-use crate::plan::{due, is_due};
+use crate::due::{due_hosts, is_due, is_in};
 use cerveza_ec2::{Acted, Change, Ec2, StopMode, TypeOffer, known_instance_types};
 use cerveza_manners::{Failure, Result, Status, nearest};
 use cerveza_record::{Record, Value};
@@ -13,7 +12,7 @@ type Place = (String, String);
 
 /// Checks that the type exists where the hosts are and fits them. A host that it does not fit has failed.
 pub async fn check_type(ec2: &Ec2, name: &str, acted: &mut [Acted]) {
-    let regions: BTreeSet<String> = due(acted).iter().map(|host| host.place().0).collect();
+    let regions: BTreeSet<String> = due_hosts(acted).iter().map(|host| host.place().0).collect();
     let mut offers: BTreeMap<String, Result<Option<TypeOffer>>> = BTreeMap::new();
     for region in regions {
         let offer = ec2.type_offer(&region, name).await;
@@ -84,15 +83,9 @@ pub async fn resize(args: &Args, ec2: &Ec2, name: &str, acted: &mut [Acted]) {
 }
 
 async fn resize_due(args: &Args, ec2: &Ec2, name: &str, hosts: &mut [Acted]) {
-    let is_unsettled = |host: &Acted| is_in(host, "pending") || is_in(host, "stopping");
-    ec2.wait_all(hosts, is_unsettled, &["running", "stopped"], &args.wait_args, &args.progress).await;
+    settle(args, ec2, hosts).await;
     let old: HashMap<Place, String> = hosts.iter().map(|host| (host.place(), type_of(host))).collect();
     let old_of = |host: &Acted| old.get(&host.place()).cloned().unwrap_or_default();
-    for host in hosts.iter_mut() {
-        let is = format!("not resized, its type is {}", old_of(host));
-        host.result = host.result.clone().map_err(|failure| failure.within(is));
-        host.note_not_done();
-    }
     let running = places(hosts, |host| host.result.is_ok() && is_in(host, "running"));
     let settled = places(hosts, |host| host.result.is_ok());
     let is_of = |set: &HashSet<Place>, host: &Acted| set.contains(&host.place());
@@ -115,8 +108,8 @@ async fn resize_due(args: &Args, ec2: &Ec2, name: &str, hosts: &mut [Acted]) {
     let to_start = places(hosts, |host| ran(host) && (is_of(&stopped, host) || is_of(&unsure, host)));
     let mut started = start(args, ec2, hosts, &to_start).await;
 
-    // Back to what could be started before. A host that is not seen to be stopped may have started; after Ctrl-C the last look
-    // may have been too early.
+    // Back to what could be started before. A host that is not seen to be stopped may have started; after Ctrl-C the
+    // last look may have been too early.
     let is_down = |host: &Acted| match &host.result {
         Err(failure) if failure.status == Status::Interrupted && is_of(&started, host) => false,
         Err(_) => is_of(&to_start, host) && is_in(host, "stopped"),
@@ -149,17 +142,34 @@ async fn resize_due(args: &Args, ec2: &Ec2, name: &str, hosts: &mut [Acted]) {
         }
         failures.extend(host.result.as_ref().err().cloned());
         let is_unsure = unsure.contains(&place) || host.record.str("state").is_none();
-        let end = end(host, is_started, is_unsure);
-        let result = if type_of(host) == name { "resized, but" } else { "not resized," };
-        let new = unstarted.contains_key(&place) && is_changed(host);
-        let new = if new { format!("; as {name} it does not start") } else { String::new() };
-        let whys: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
-        let message = format!("{result} {end}{new}: {}", whys.join("; then "));
-        let Some(first) = failures.first() else { continue };
-        host.result = Err(Failure { message, ..first.clone() });
-        if type_of(host) != name {
-            host.note_not_done();
-        }
+        let state = end(host, is_started, is_unsure);
+        let does_not_start = unstarted.contains_key(&place) && is_changed(host);
+        explain_failures(host, name, &failures, &state, does_not_start);
+    }
+}
+
+/// Waits until hosts that are on their way to a state are in it. A host that does not get there has failed.
+async fn settle(args: &Args, ec2: &Ec2, hosts: &mut [Acted]) {
+    let is_unsettled = |host: &Acted| is_in(host, "pending") || is_in(host, "stopping");
+    ec2.wait_all(hosts, is_unsettled, &["running", "stopped"], &args.wait_args, &args.progress).await;
+    for host in hosts.iter_mut() {
+        let is = format!("not resized, its type is {}", type_of(host));
+        host.result = host.result.clone().map_err(|failure| failure.within(is));
+        host.note_not_done();
+    }
+}
+
+/// Makes one failure of all that went wrong with a host. `state` says what the host is now.
+fn explain_failures(host: &mut Acted, name: &str, failures: &[Failure], state: &str, does_not_start: bool) {
+    let Some(first) = failures.first() else { return };
+    let is_resized = type_of(host) == name;
+    let result = if is_resized { "resized, but" } else { "not resized," };
+    let new = if does_not_start { format!("; as {name} it does not start") } else { String::new() };
+    let whys: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
+    let message = format!("{result} {state}{new}: {}", whys.join("; then "));
+    host.result = Err(Failure { message, ..first.clone() });
+    if !is_resized {
+        host.note_not_done();
     }
 }
 

@@ -97,7 +97,9 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
             given.hosts.into_iter().zip(found).map(|(host, found)| looked_up(host, found)).collect();
         let facts = RefCell::new(Facts::default());
         accounts
-            .each(&mut acted, async |ec2, hosts| Facts::read(&facts, ec2, hosts, &wanted, args.volume_tags()).await)
+            .in_each_account(&mut acted, async |ec2, hosts| {
+                Facts::read(&facts, ec2, hosts, &wanted, args.volume_tags()).await
+            })
             .await;
         let plans = decide(&mut acted, &wanted, args.volume_tags(), &facts.into_inner());
         if let Some(warning) = renamed(plans.changes.values().flatten()) {
@@ -110,7 +112,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         if !args.dry_run {
             let bar = args.progress.bar(resources as u64, "tagging");
             let done = |count: usize| bar.inc(count as u64);
-            accounts.each(&mut acted, async |ec2, hosts| tag(ec2, hosts, &plans, &done).await).await;
+            accounts.in_each_account(&mut acted, async |ec2, hosts| tag(ec2, hosts, &plans, &done).await).await;
             bar.finish_and_clear();
         } else {
             acted.iter_mut().for_each(|host| show_plan(host, &plans));
@@ -124,7 +126,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
 }
 
 fn check_wanted(wanted: &Wanted, args: &Args) -> Result<()> {
-    if args.device_names && wanted.has(DEVICE_TAG) {
+    if args.device_names && wanted.has_tag(DEVICE_TAG) {
         return Err(Failure::usage(format!("--device-names sets the tag {DEVICE_TAG} itself")));
     }
     if wanted.is_empty() && !args.device_names {
@@ -162,8 +164,8 @@ impl Plans {
         regions
     }
 
-    /// Returns how many resources are tagged, and how long that takes at the least: accounts are tagged side by side, and the
-    /// regions of an account one after the other.
+    /// Returns how many resources are tagged, and how long that takes at least: accounts are tagged side by side, and
+    /// the regions of an account one after the other.
     fn cost(&self, acted: &[Acted]) -> (usize, Duration) {
         let mut accounts: BTreeMap<Option<String>, Vec<&Acted>> = BTreeMap::new();
         for host in acted {
@@ -184,7 +186,8 @@ impl Plans {
     }
 }
 
-/// Decides what changes for each host. Where a host is refused, no host has changes: half of a fleet must not be tagged.
+/// Decides what changes for each host. Where a host is refused, no host has changes: half of a fleet must not be
+/// tagged.
 fn decide(acted: &mut [Acted], wanted: &Wanted, volume_tags: VolumeTags, facts: &Facts) -> Plans {
     let mut hosts: Vec<&mut Acted> = acted.iter_mut().filter(|host| host.result.is_ok()).collect();
     let plan = |host: &Acted| {

@@ -1,4 +1,4 @@
-//! Sends the changes to EC2, identical ones together, and tells what is done when some fail.
+//! Sends the changes to EC2, identical ones together, and reports what was done if some fail.
 
 use crate::plan::TagChange;
 use cerveza_ec2::{Ec2, TagCall, time_for_tags};
@@ -19,13 +19,14 @@ enum Step {
 
 const STEPS: [Step; 3] = [Step::RemoveFirst, Step::Set, Step::Remove];
 
-/// Returns how many resources the calls for these changes of one region have, and how long they take at the least.
+/// Returns how many resources the calls for these changes of one region have, and how long they take at least.
 pub fn cost(changes: &BTreeSet<TagChange>, remove_first: &HashSet<String>) -> (usize, Duration) {
     let calls = STEPS.map(|step| calls(step, changes, remove_first, &mut Results::new())).concat();
     (calls.iter().map(|call| call.resources.len()).sum(), time_for_tags(&calls))
 }
 
-/// Makes the changes in one region. `done` is called with the number of resources of each call. `remove_first` are the resources whose tags are removed before others are set.
+/// Makes the changes in one region. `done` is called with the number of resources of each call. `remove_first` are the
+/// resources whose tags are removed before others are set.
 pub async fn execute(
     ec2: &Ec2,
     region: &str,
@@ -83,13 +84,13 @@ pub fn outcome(changes: &[TagChange], results: &Results) -> (Vec<TagChange>, Res
     let Some(failure) = failures.next() else { return (done, Ok(())) };
     let mut failure = failure.clone();
     if !done.is_empty() {
-        failure = failure.within(format!("{} ({})", said(&failed, "not "), said(&done, "")));
+        failure = failure.within(format!("{} ({})", described_changes(&failed, "not "), described_changes(&done, "")));
     }
     (done, Err(failure))
 }
 
 /// `role, team set on i-1, vol-1; old removed from i-1`.
-fn said(changes: &[TagChange], not: &str) -> String {
+fn described_changes(changes: &[TagChange], not: &str) -> String {
     let mut keys: BTreeMap<(bool, &String), Vec<&str>> = BTreeMap::new();
     for change in changes {
         keys.entry((change.after.is_none(), &change.resource)).or_default().push(&change.key);

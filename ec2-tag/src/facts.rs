@@ -1,4 +1,4 @@
-//! What has to be known of the account before it is decided: the tags of volumes, and who has a name already.
+//! Looks up what the decision needs of the account: the tags of volumes, and which instances have a name already.
 
 use crate::plan::{VolumeTags, Volumes, volumes_of};
 use crate::wanted::Wanted;
@@ -23,7 +23,7 @@ struct Needed {
 }
 
 impl Facts {
-    /// Reads what the hosts of one account need. A host of which EC2 does not tell it fails.
+    /// Reads what the hosts of one account need. A host fails if its facts cannot be read.
     pub async fn read(
         facts: &RefCell<Facts>,
         ec2: &Ec2,

@@ -11,7 +11,7 @@ pub struct TagChange {
     /// The id of an instance or a volume.
     pub resource: String,
     pub key: String,
-    /// `None`: there is no such tag.
+    /// `None` if the resource does not have the tag.
     pub before: Option<String>,
     pub after: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Changes as they are shown: in the record, in a table, and in a warning.
+//! Shows changes: in the record, in a table, and in a warning.
 
 use crate::plan::{TagChange, tags_in};
 use cerveza_ec2::host_name;
@@ -6,7 +6,8 @@ use cerveza_record::{Record, Value, json, quote};
 use hostrange::fold;
 use std::collections::BTreeMap;
 
-/// Puts the changes into the record, and its tags as they are once these are made: EC2 may list the old ones for a moment.
+/// Puts the changes into the record, and its tags as they are once these are made: EC2 may list the old ones for a
+/// moment.
 pub fn show(record: &mut Record, changes: &[TagChange]) {
     let id = record.str("instance_id").unwrap_or_default();
     let own: Vec<&TagChange> = changes.iter().filter(|change| change.resource == id).collect();
@@ -45,7 +46,7 @@ pub fn changes_cell(record: &Record) -> Value {
     cells.collect::<Vec<_>>().join(", ").into()
 }
 
-/// Returns a value as it is where it cannot be misread. `-` is no value.
+/// Returns a value as it is if it cannot be misread. `-` stands for no value.
 fn value(value: &Value) -> String {
     match value.as_str() {
         None => "-".to_string(),

@@ -26,7 +26,7 @@ impl Wanted {
     }
 
     /// Returns whether this tag is set or removed.
-    pub fn has(&self, key: &str) -> bool {
+    pub fn has_tag(&self, key: &str) -> bool {
         self.set.iter().any(|(known, _)| known == key) || self.remove.iter().any(|known| known == key)
     }
 

@@ -1,4 +1,4 @@
-//! Tells tags from hosts on the command line.
+//! Divides the words of the command line into tags and hosts.
 
 use crate::wanted::{Wanted, is_template};
 use cerveza_ec2::check_tag;
@@ -22,7 +22,7 @@ pub fn sort_words(words: &[String]) -> Result<(Wanted, Vec<String>)> {
         // What a template gives is checked for each host.
         let text = value.filter(|value| !is_template(value)).unwrap_or_default();
         check_tag(key, text).map_err(Failure::usage)?;
-        if wanted.has(key) {
+        if wanted.has_tag(key) {
             return Err(Failure::usage(format!("tag {key} is given twice")));
         }
         match value {

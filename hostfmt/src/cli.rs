@@ -16,8 +16,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Render host records as text for other programs
 ///
-/// Reads records of hosts and writes a file for another program: a hosts file, a zone, an inventory, or the output of your
-/// own template.
+/// Reads records of hosts and writes a file for another program: a hosts file, a zone, an inventory, or the output of
+/// your own template.
 #[derive(Parser, Clone, Debug)]
 #[command(
     name = "hostfmt",

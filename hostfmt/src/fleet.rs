@@ -43,7 +43,8 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// Groups `hosts`, each with its place in the fleet, by the value at the path `key`. A list puts a host into several.
+    /// Groups `hosts`, each with its place in the fleet, by the value at the path `key`. A list puts a host into
+    /// several.
     pub fn new<'a>(hosts: impl Iterator<Item = (usize, &'a Record)>, key: &str, names: GroupNames) -> Groups {
         let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut ungrouped = Vec::new();

@@ -1,4 +1,4 @@
-//! The filters and functions that templates have beside those of MiniJinja.
+//! The filters and functions that templates have in addition to those of MiniJinja.
 
 use crate::escape::{Escape, is_ldif_safe};
 use crate::fleet::texts;
@@ -56,7 +56,7 @@ const CHECKS: [(&str, Check); 13] = [
     ("txt", names::zone_text),
 ];
 
-/// Whose results are not escaped once more.
+/// Functions whose results are not escaped again.
 const FINISHED: [&str; 4] = ["ldif", "rname", "ssh_path", "txt"];
 
 pub(crate) fn add_functions(environment: &mut Environment<'static>, notes: &Arc<Notes>) {
@@ -260,8 +260,8 @@ fn ansible(state: &State, notes: &Notes, value: &Value) -> Result<Value, Error> 
     })
 }
 
-/// Returns the pairs of an object, with `prefix` before the keys and identifiers made of them. Where several keys become one identifier, the value of the key
-/// that is that identifier is kept, else that of the first, with a warning.
+/// Returns the pairs of an object, with `prefix` before the keys and identifiers made of them. Where several keys
+/// become one identifier, the value of the key that is that identifier is kept, else that of the first, with a warning.
 fn identifiers(notes: &Notes, value: &Value, prefix: &str) -> Result<Vec<(String, Value)>, Error> {
     let mut pairs: IndexMap<String, (String, Value)> = IndexMap::new();
     for key in value.try_iter()? {

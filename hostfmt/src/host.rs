@@ -7,8 +7,8 @@ use minijinja::Value;
 use minijinja::value::{Enumerator, Object, ObjectRepr};
 use std::sync::Arc;
 
-/// Keys that EC2 may leave out. A record without one, such as a bare name, has `null` there, so a template can ask for it.
-/// Every other key that is missing is an error.
+/// Keys that EC2 may leave out. A record without one, such as a bare name, has `null` there, so a template can ask for
+/// it. Every other key that is missing is an error.
 const FACTS: [&str; 25] = [
     "account",
     "architecture",
@@ -81,8 +81,8 @@ pub(crate) fn is_refused(value: &Value) -> bool {
     value.is_safe() && value.as_str() == Some("")
 }
 
-/// Returns the address of a host: `private_ip`, else `public_ip`, as pssh-rs chooses it, else `ipv6`, else the host's name;
-/// or only what `field` has.
+/// Returns the address of a host: `private_ip`, else `public_ip`, as pssh-rs chooses it, else `ipv6`, else the host's
+/// name; or only what `field` has.
 fn address(record: &Record, field: Option<&str>) -> Result<String, String> {
     let text = |key: &str| record.str(key).filter(|text| !text.is_empty());
     match field {

@@ -1,4 +1,4 @@
-//! Hosts that a format cannot hold, and why; and what to warn of.
+//! The hosts that a format refuses and why, and warnings.
 
 use cerveza_record::quote;
 use hostrange::fold;
@@ -22,7 +22,7 @@ pub(crate) struct Notes {
     refusals: Mutex<Vec<Problem>>,
     warnings: Mutex<Vec<Problem>>,
     last_host: AtomicUsize,
-    /// The reason to refuse a host of which a value is undefined, instead of ending with an error.
+    /// The reason to refuse a host with an undefined value, instead of ending with an error.
     pub undefined: Option<String>,
 }
 
@@ -39,7 +39,7 @@ impl Notes {
         self.last_host.store(host, Ordering::Relaxed);
     }
 
-    /// Returns the host of which a field was read last.
+    /// Returns the host whose field was read last.
     pub fn last_host(&self) -> Option<usize> {
         Some(self.last_host.load(Ordering::Relaxed)).filter(|host| *host != NO_HOST)
     }
@@ -70,7 +70,7 @@ fn take_sorted(problems: &Mutex<Vec<Problem>>) -> Vec<Problem> {
     problems
 }
 
-/// So many reasons are told one by one.
+/// So many reasons are reported one by one.
 const MOST_REASONS: usize = 10;
 
 /// Returns a line for each reason, in the order of `refusals`, with the names of its hosts folded.

@@ -43,8 +43,8 @@ pub(crate) struct Rendered {
 const GIVEN: [&str; 9] =
     ["hosts", "groups", "ungrouped", "refuse", "lacks_address", "range", "dict", "namespace", "debug"];
 
-/// Renders the template. A host that it cannot hold is left out with `skip`, and the rest is rendered again; else none is
-/// written.
+/// Renders the template. A host that it cannot hold is left out with `skip`, and the rest is rendered again; else none
+/// is written.
 pub(crate) fn render(template: &Template, records: &[Arc<Record>], options: &Options) -> Result<Rendered> {
     let name = |place: usize| records.get(place).map(|record| record.host().to_string()).unwrap_or_default();
     let mut refusals: Vec<Problem> = Vec::new();

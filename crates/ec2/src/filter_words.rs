@@ -1,4 +1,4 @@
-//! Words that are filters of ec2-ls, given to a tool that takes hosts.
+//! Refuses words that are filters of ec2-ls where a tool takes hosts.
 
 use cerveza_manners::{Failure, Result};
 use cerveza_record::unquoted;

@@ -1,4 +1,4 @@
-//! Parameter Store of Systems Manager (SSM): small texts by host, for what has to outlive an instance.
+//! Parameter Store of Systems Manager (SSM): a small text for each host, which outlives its instances.
 
 use crate::client::Ec2;
 use crate::client::failure::failure;
@@ -44,7 +44,7 @@ pub struct MemoryFailure {
 pub type ByHost<T> = HashMap<(String, String), std::result::Result<Option<T>, MemoryFailure>>;
 
 impl MemoryFailure {
-    pub fn of(failure: Failure) -> MemoryFailure {
+    pub fn new(failure: Failure) -> MemoryFailure {
         MemoryFailure { failure, denied: false, silent: false }
     }
 }
@@ -122,11 +122,11 @@ impl Ec2 {
         Ok(answer.deleted_parameters().iter().map(|name| (name.clone(), ())).collect())
     }
 
-    /// Writes the text of a host, in place of the one that is there.
+    /// Writes the text of a host over the one that is there.
     pub async fn write_memory(&self, region: &str, host: &str, text: &str) -> std::result::Result<(), MemoryFailure> {
         check(region)?;
         let name = parameter(host).ok_or_else(|| {
-            MemoryFailure::of(Failure::unreached(format!("the name of {host} is too long for an SSM parameter")))
+            MemoryFailure::new(Failure::unreached(format!("the name of {host} is too long for an SSM parameter")))
         })?;
         let request = self
             .ssm(region)
@@ -142,7 +142,7 @@ impl Ec2 {
 }
 
 fn check(region: &str) -> std::result::Result<(), MemoryFailure> {
-    check_region(region).map_err(MemoryFailure::of)
+    check_region(region).map_err(MemoryFailure::new)
 }
 
 fn explained<E: CallError>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> MemoryFailure {

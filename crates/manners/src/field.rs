@@ -1,6 +1,5 @@
 //! The fields that columns show: a key of the records, or a value computed from one.
 
-use crate::table::Column;
 use crate::visible;
 use cerveza_record::{Value, path_splits};
 use std::time::SystemTime;
@@ -28,6 +27,14 @@ fn within(value: &Value, path: &str) -> Option<Value> {
     }
 }
 
+/// A column of a table: its header and the record's key it shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    pub header: &'static str,
+    pub key: &'static str,
+}
+
+/// A column that is shown.
 #[derive(Clone, Debug)]
 pub(crate) struct Field {
     /// For a table.

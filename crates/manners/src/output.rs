@@ -2,8 +2,7 @@
 
 use crate::color::Color;
 use crate::sort::SortArgs;
-use crate::{Column, RecordWriter, Tool};
-use std::io::{self, BufWriter, IsTerminal, Stdout};
+use std::io::{self, IsTerminal};
 
 /// The output options of a tool that has its own order.
 #[derive(clap::Args, Clone, Debug)]
@@ -98,15 +97,6 @@ impl FormatArgs {
     pub fn is_auto(&self) -> bool {
         self.output == Format::Auto && !self.names && self.columns.is_empty()
     }
-
-    /// Writes records to stdout. The columns are those that the tool shows unless the user names others.
-    pub fn writer(&self, on_terminal: OutputMode, columns: &[Column], tool: &Tool) -> RecordWriter<BufWriter<Stdout>> {
-        let (mode, out) = (self.mode(on_terminal), BufWriter::with_capacity(64 * 1024, io::stdout()));
-        if !self.columns.is_empty() && !mode.has_columns() {
-            tool.warn("--columns is for a table, csv and tsv: this format has none");
-        }
-        RecordWriter::new(out, self, mode, columns, tool).on_stdout(self)
-    }
 }
 
 impl OutputArgs {
@@ -118,11 +108,6 @@ impl OutputArgs {
     /// See [`FormatArgs::is_auto`].
     pub fn is_auto(&self) -> bool {
         self.format.is_auto()
-    }
-
-    /// See [`FormatArgs::writer`].
-    pub fn writer(&self, on_terminal: OutputMode, columns: &[Column], tool: &Tool) -> RecordWriter<BufWriter<Stdout>> {
-        self.format.writer(on_terminal, columns, tool).sorted(&self.sort)
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) enum SortValue {
 }
 
 pub(crate) fn sort_values(keys: &[SortKey], row: Lookup<'_>, now: SystemTime) -> SortValues {
-    keys.iter().map(|key| SortValue::of(value_at(row, &key.path, now))).collect()
+    keys.iter().map(|key| SortValue::new(value_at(row, &key.path, now))).collect()
 }
 
 /// Compares two rows by the first key in which they differ.
@@ -50,7 +50,7 @@ pub(crate) fn compare(keys: &[SortKey], a: &SortValues, b: &SortValues) -> Order
 }
 
 impl SortValue {
-    fn of(value: Option<Value>) -> SortValue {
+    fn new(value: Option<Value>) -> SortValue {
         match value {
             None | Some(Value::Null) => SortValue::Missing,
             Some(Value::Number(number)) => number.as_f64().map_or(SortValue::Missing, SortValue::Number),

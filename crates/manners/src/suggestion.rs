@@ -32,7 +32,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
 
-/// Returns the end of a message about a key that no record has: the tag of that name, or the known key of which it is a
+/// Returns the end of a message about a key that no record has: the tag of that name, or the known key that it is a
 /// misspelling. Empty if there is neither.
 pub fn key_hint(key: &str, known: &[String]) -> String {
     let is_tag = |known: &&str| known.strip_prefix("tags.").is_some_and(|tag| tag.eq_ignore_ascii_case(key));

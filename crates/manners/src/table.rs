@@ -7,13 +7,6 @@ use cerveza_record::Value;
 use console::Term;
 use std::borrow::Cow;
 
-/// A column of a table: its header and the record's key it shows.
-#[derive(Clone, Copy, Debug)]
-pub struct Column {
-    pub header: &'static str,
-    pub key: &'static str,
-}
-
 /// One line of a table: the texts of its cells, and which of them are bold. A missing value is empty.
 #[derive(Clone, Debug, Default)]
 pub struct TableRow {
@@ -188,6 +181,7 @@ pub(crate) fn stdout_width(on_terminal: bool) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field::Column;
     use crate::field::value_at;
     use cerveza_record::Record;
     use proptest::prelude::*;

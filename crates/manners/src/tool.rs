@@ -70,8 +70,8 @@ fn usage(tool: &Tool, error: &clap::Error, hint: Hint) -> ExitCode {
     if !error.use_stderr() {
         // In pssh(1), -h takes a file of hosts. Help and exit status 0 would look as if the command had run.
         if std::env::args().rev().skip(1).any(|word| word == "-h") {
-            say(tool.name, "-h asks for help; with words after it nothing is done");
-            hint("-h").iter().for_each(|hint| say(tool.name, hint));
+            write_message(tool.name, "-h asks for help; with words after it nothing is done");
+            hint("-h").iter().for_each(|hint| write_message(tool.name, hint));
             return Status::Usage.into();
         }
         return match error.print() {
@@ -84,19 +84,19 @@ fn usage(tool: &Tool, error: &clap::Error, hint: Hint) -> ExitCode {
     }
     let text = error.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    say(tool.name, text.trim_end());
+    write_message(tool.name, text.trim_end());
     Status::Usage.into()
 }
 
 impl Tool {
     /// Prints a warning. The run continues.
     pub fn warn(&self, message: impl AsRef<str>) {
-        say(self.name, message.as_ref());
+        write_message(self.name, message.as_ref());
     }
 
     /// Prints the closing line of a tool that acted on hosts.
     pub fn summary(&self, message: impl AsRef<str>) {
-        say(self.name, message.as_ref());
+        write_message(self.name, message.as_ref());
     }
 
     /// Prints the message and the hint of a failure. Prints nothing for a closed pipe.
@@ -104,16 +104,16 @@ impl Tool {
         if failure.is_closed_pipe() {
             return;
         }
-        say(self.name, &failure.message);
+        write_message(self.name, &failure.message);
         if let Some(hint) = &failure.hint {
-            say(self.name, hint);
+            write_message(self.name, hint);
         }
     }
 }
 
-/// Writes `tool: message` with control characters made visible and opaque tokens shortened, line by line. Errors of stderr
-/// are ignored.
-fn say(tool: &str, message: &str) {
+/// Writes `tool: message` with control characters made visible and opaque tokens shortened, line by line. Errors of
+/// stderr are ignored.
+fn write_message(tool: &str, message: &str) {
     let mut text = format!("{tool}: ");
     for (number, line) in message.lines().enumerate() {
         if number > 0 {

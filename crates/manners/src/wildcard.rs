@@ -5,8 +5,8 @@ pub fn matches_wildcards(pattern: &[u8], text: &[u8]) -> bool {
     matches_pattern(pattern, text, |part| *part == b'*', |part, byte| *part == b'?' || part == byte)
 }
 
-/// Returns whether the pattern matches the value. `is_star` says which parts of the pattern stand for any characters, `fits`
-/// whether another part matches a character. Takes linear time for each star.
+/// Returns whether the pattern matches the value. `is_star` says which parts of the pattern stand for any characters,
+/// `fits` whether another part matches a character. Takes linear time for each star.
 pub fn matches_pattern<P, C>(
     pattern: &[P],
     text: &[C],

@@ -1,11 +1,11 @@
 //! Writes records in one of the output modes.
 
-use crate::field::{Field, Lookup, flat, shown, value_at};
+use crate::field::{Column, Field, Lookup, flat, shown, value_at};
 use crate::sort::{SortArgs, SortKey, SortValues, compare, sort_values};
-use crate::table::{Column, TableRow, TableStyle, stdout_width, table_lines};
-use crate::{Failure, FormatArgs, OutputMode, Result, Tool, key_hint, keys_of, visible};
+use crate::table::{TableRow, TableStyle, stdout_width, table_lines};
+use crate::{Failure, FormatArgs, OutputArgs, OutputMode, Result, Tool, key_hint, keys_of, visible};
 use cerveza_record::{Record, Value, escape_hidden, printed_name};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::time::SystemTime;
 
 /// Writes records in one format. Each is written as it comes, unless all are needed first, for a table or to sort them.
@@ -33,6 +33,24 @@ struct Held {
 enum Line {
     Text(Vec<u8>),
     Cells(TableRow),
+}
+
+impl FormatArgs {
+    /// Writes records to stdout. The columns are those that the tool shows unless the user names others.
+    pub fn writer(&self, on_terminal: OutputMode, columns: &[Column], tool: &Tool) -> RecordWriter<BufWriter<Stdout>> {
+        let (mode, out) = (self.mode(on_terminal), BufWriter::with_capacity(64 * 1024, io::stdout()));
+        if !self.columns.is_empty() && !mode.has_columns() {
+            tool.warn("--columns is for a table, csv and tsv: this format has none");
+        }
+        RecordWriter::new(out, self, mode, columns, tool).on_stdout(self)
+    }
+}
+
+impl OutputArgs {
+    /// See [`FormatArgs::writer`].
+    pub fn writer(&self, on_terminal: OutputMode, columns: &[Column], tool: &Tool) -> RecordWriter<BufWriter<Stdout>> {
+        self.format.writer(on_terminal, columns, tool).sorted(&self.sort)
+    }
 }
 
 impl<W: Write> RecordWriter<W> {
@@ -101,7 +119,7 @@ impl<W: Write> RecordWriter<W> {
             _ => String::new(),
         };
         if !self.paths.unseen.is_empty() {
-            self.paths.look(record.iter());
+            self.paths.note_keys(record.iter());
         }
         self.write_row(&|key| record.get(key), text)
     }
@@ -115,7 +133,7 @@ impl<W: Write> RecordWriter<W> {
             _ => String::new(),
         };
         let pairs = object.as_object().into_iter().flatten();
-        self.paths.look(pairs.map(|(key, value)| (key.as_str(), value.clone())));
+        self.paths.note_keys(pairs.map(|(key, value)| (key.as_str(), value.clone())));
         self.write_row(&|key| object.get(key).cloned(), text)
     }
 
@@ -128,7 +146,7 @@ impl<W: Write> RecordWriter<W> {
             OutputMode::Csv | OutputMode::Tsv => Line::Text(self.separated(&self.cells(row, flat))),
         };
         match line {
-            Line::Text(text) if self.keys.is_empty() => self.put(&text),
+            Line::Text(text) if self.keys.is_empty() => self.write_bytes(&text),
             line => {
                 let order = sort_values(&self.keys, row, self.now);
                 self.held.push(Held { order, line });
@@ -170,7 +188,7 @@ impl<W: Write> RecordWriter<W> {
     }
 
     /// Writes text, and the header before the first of csv and tsv.
-    fn put(&mut self, text: &[u8]) -> Result<()> {
+    fn write_bytes(&mut self, text: &[u8]) -> Result<()> {
         let is_first = !std::mem::replace(&mut self.is_begun, true);
         let is_separated = matches!(self.mode, OutputMode::Csv | OutputMode::Tsv);
         let header = if is_first && is_separated && self.style.has_header {
@@ -199,16 +217,16 @@ impl<W: Write> RecordWriter<W> {
         let mut rows = Vec::new();
         for Held { line, .. } in held {
             match line {
-                Line::Text(text) => self.put(&text)?,
+                Line::Text(text) => self.write_bytes(&text)?,
                 Line::Cells(row) => rows.push(row),
             }
         }
         for line in table_lines(&self.fields, &rows, &self.style) {
-            self.put(format!("{line}\n").as_bytes())?;
+            self.write_bytes(format!("{line}\n").as_bytes())?;
         }
         self.paths.warn(&self.tool);
-        // The header alone.
-        self.put(b"")
+        // Only the header.
+        self.write_bytes(b"")
     }
 }
 
@@ -258,7 +276,7 @@ impl Paths {
         Paths { unseen: paths, known: Vec::new(), options: Vec::new() }
     }
 
-    fn look<'a>(&mut self, pairs: impl Iterator<Item = (&'a str, Value)>) {
+    fn note_keys<'a>(&mut self, pairs: impl Iterator<Item = (&'a str, Value)>) {
         if !self.known.is_empty() {
             return;
         }
@@ -393,7 +411,7 @@ mod tests {
     #[test]
     fn slip_in_a_column_is_told_with_the_likely_key() {
         let mut paths = Paths::new(vec!["stat".to_string()]);
-        paths.look(Record::parse(r#"{"host":"a","tags":{"role":"x"}}"#).unwrap().iter());
+        paths.note_keys(Record::parse(r#"{"host":"a","tags":{"role":"x"}}"#).unwrap().iter());
         assert_eq!(paths.known, ["host", "tags", "tags.role"]);
     }
 }

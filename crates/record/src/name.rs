@@ -39,8 +39,8 @@ pub fn printed_name(name: &str) -> Cow<'_, str> {
 }
 
 /// Returns the text as a JSON string in which each character that cannot stand in a bare name is an escape
-/// (`"My\u0020Server"`). A shell loop does not split it at blanks, and without its quotes, which xargs(1) removes, it is
-/// refused instead of being read as something else.
+/// (`"My\u0020Server"`). A shell loop does not split it at blanks, and without its quotes, which xargs(1) removes, it
+/// is refused instead of being read as something else.
 pub fn quote_as_word(text: &str) -> String {
     let last = text.chars().count().saturating_sub(1);
     let mut quoted = String::from("\"");

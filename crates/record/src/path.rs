@@ -4,8 +4,8 @@ use crate::Record;
 use serde_json::Value;
 use std::iter;
 
-/// Splits a path at each of its dots, the longest key first, because a key may have dots in it (`tags.example.com/team`).
-/// Gives each key with the path that is left within its value.
+/// Splits a path at each of its dots, the longest key first, because a key may have dots in it
+/// (`tags.example.com/team`). Gives each key with the path that is left within its value.
 pub fn path_splits(path: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     let dots = path.rmatch_indices('.').map(|(at, _)| (&path[..at], Some(&path[at + 1..])));
     iter::once((path, None)).chain(dots)
@@ -17,8 +17,8 @@ pub fn leads_into(path: &str, key: &str) -> bool {
 }
 
 impl Record {
-    /// Returns the values at `path`: a key, then keys of objects within, with dots between them. A list gives each of its
-    /// items; null is no value.
+    /// Returns the values at `path`: a key, then keys of objects within, with dots between them. A list gives each of
+    /// its items; null is not a value.
     pub fn values_at(&self, path: &str) -> Vec<Value> {
         let mut values = Vec::new();
         if let Some((value, rest)) = path_splits(path).find_map(|(key, rest)| Some((self.get(key)?, rest))) {

@@ -13,7 +13,7 @@ pub struct Record {
     pub(crate) fields: IndexMap<String, Box<RawValue>>,
 }
 
-/// Why a text is no record. `Display` says it without the line's number, which the reader knows.
+/// Why a text is not a record. `Display` does not include the line's number, which the reader adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordError {
     /// Not JSON, or not an object; the column counts bytes from 1.

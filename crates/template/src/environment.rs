@@ -7,8 +7,8 @@ use cerveza_record::Value as Json;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
-/// Returns an environment in which a name that is missing is an error, values have the methods of Python, newlines at the
-/// end stay, and nothing is escaped.
+/// Returns an environment in which a name that is missing is an error, values have the methods of Python, newlines at
+/// the end stay, and nothing is escaped.
 pub fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);

@@ -1,4 +1,4 @@
-//! KEY=VALUE of the command line, which gives templates a name.
+//! KEY=VALUE on the command line: a name and its value for templates.
 
 use cerveza_record::Value as Json;
 use serde_json::Map;

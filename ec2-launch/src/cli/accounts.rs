@@ -1,12 +1,12 @@
-//! Hosts whose records name AWS profiles: each account's hosts are launched in that account.
+//! Launches hosts whose records name AWS profiles, the hosts of each account in that account.
 
 use cerveza_ec2::{Acted, FAILED, RegionArgs};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use hostrange::Given;
 
-/// Runs `flow` on the hosts of each account, one account after another. Returns the hosts in their order. A failure of the
-/// first account ends the run; after that it is a failure of the account's hosts, because others have been changed.
+/// Runs `flow` on the hosts of each account, one account after another. Returns the hosts in their order. A failure of
+/// the first account ends the run; after that it is a failure of the account's hosts, because others have been changed.
 pub async fn each_account(
     regions: &RegionArgs,
     given: Given,

@@ -1,7 +1,7 @@
 //! Options that show and delete what is remembered of hosts, and launch nothing.
 
 use crate::memory::Memory;
-use crate::memory::remember::said;
+use crate::memory::with_hint;
 use cerveza_ec2::{Acted, ByHost, Ec2, MemoryFailure, RegionArgs, block_on, report};
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool};
 use cerveza_record::{Record, Value, json};
@@ -52,13 +52,13 @@ pub fn show_memory(mut hosts: Vec<Record>, regions: &RegionArgs, output: &Output
     for mut host in hosts {
         match memory_of(&host, &texts) {
             Ok(memory) => {
-                host.set("remembered", memory.note());
+                host.set("remembered", memory.remembered_note());
                 host.set("memory", json!(memory));
             }
             Err(failure) => {
                 host.set("error", failure.message.as_str());
                 status = status.max(failure.status);
-                failures.entry(said(&failure)).or_default().push(host.host().to_string());
+                failures.entry(with_hint(&failure)).or_default().push(host.host().to_string());
             }
         }
         writer.write(&host)?;

@@ -11,7 +11,8 @@ use crate::execute::waiting::{Until, WaitingArgs};
 use crate::execute::{Options, execute, not_done, spare_address_warnings};
 use crate::library::set_option::Override;
 use crate::memory::queue::{queue, write_all};
-use crate::memory::remember::{CommandLine, notes};
+use crate::memory::remember::launch_notes;
+use crate::memory::remembered_profile::CommandLine;
 use crate::plan::facts::look_up;
 use crate::plan::record::{planned, planned_steps, read_plan};
 use crate::plan::{Step, Todo, plan, refuse_duplicates, refuse_half, zone_warnings};
@@ -20,8 +21,9 @@ use crate::profile::file::read;
 use crate::request::Recipe;
 use crate::request::place::{Spread, region_wanted, settle};
 use crate::tags::check_given_tag;
-use cerveza_ec2::{Acted, RegionArgs, WaitArgs, block_on, check_records, report, time_for};
+use cerveza_ec2::{Acted, Ec2, RegionArgs, WaitArgs, block_on, check_records, report, time_for};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
+use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
 use futures_util::future::join;
 use hostrange::{Given, read_given};
@@ -60,8 +62,8 @@ pub struct Args {
 
     /// Launch in these zones in turn, as in a,b,c
     ///
-    /// The number in the name selects the zone: web1 is launched in the first one, web2 in the second. Zones are names or
-    /// letters. A zone in a host's record takes precedence.
+    /// The number in the name selects the zone: web1 is launched in the first one, web2 in the second. Zones are names
+    /// or letters. A zone in a host's record takes precedence.
     #[arg(long, value_name = "ZONE,...", value_delimiter = ',', conflicts_with = "zone")]
     pub spread: Vec<String>,
 
@@ -131,23 +133,10 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         Some(name) => Some(Recipe::new(read(name, &args.set)?, args.zone.clone(), args.tag.clone())?),
         None => None,
     };
-    let mut given = match &args.plan {
-        Some(file) => Given { hosts: read_plan(file)?, expressions: Vec::new() },
-        None => read_given(&args.hosts, tool)?,
-    };
-    check_records(&given.hosts)?;
-    refuse_duplicates(&given.hosts)?;
-    for host in &mut given.hosts {
-        settle(host, region.as_deref())?;
-    }
+    let given = given_hosts(args, region.as_deref(), tool)?;
     let regions = RegionArgs { region: region.into_iter().collect(), has_one_region: true, ..RegionArgs::default() };
     if args.memory.show_memory || args.memory.forget {
-        let regions = RegionArgs { account: only_profile(&given.hosts)?.into_iter().collect(), ..regions };
-        return if args.memory.show_memory {
-            show_memory(given.hosts, &regions, &args.output, tool)
-        } else {
-            forget(given.hosts, &regions, args.dry_run, &args.output, tool)
-        };
+        return run_memory_command(args, given.hosts, regions, tool);
     }
     let mut warnings = Vec::new();
     if let Some(recipe) = &recipe {
@@ -170,10 +159,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         let spread = Spread::new(&args.spread, &given.hosts);
         let (launch_by, remembers) = ((recipe.as_ref(), &spread), !args.memory.no_remember && args.plan.is_none());
         let (ec2, facts) = look_up(&regions, &given, &command_line, launch_by, remembers).await;
-        warnings.extend(facts.recall.warnings.iter().cloned());
-        warnings.extend(facts.catalogs.values().flat_map(|catalog| catalog.warnings.iter().cloned()));
-        warnings
-            .extend(facts.volumes.iter().filter_map(|known| known.as_ref().err()).map(|failure| failure.to_string()));
+        warnings.extend(facts.warnings());
         for recipe in facts.recall.recipes() {
             check(recipe, given.hosts.len(), args.waiting.host_keys, &mut warnings)?;
         }
@@ -187,8 +173,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         }
         warnings.extend(zone_warnings(&steps, args.zone.as_deref()));
         warnings.extend(steps.iter().flat_map(|step| step.notes().to_vec()));
-        let mut said = HashSet::new();
-        warnings.iter().filter(|warning| said.insert(*warning)).for_each(|warning| tool.warn(warning));
+        warn_once(&warnings, tool);
         if args.memory.no_remember {
             steps.iter_mut().for_each(|step| step.needs.memory = None);
         }
@@ -198,18 +183,52 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         }
         // Without a connection each step is a failure.
         let Some(ec2) = ec2 else { return Ok(steps.into_iter().map(not_done).collect()) };
-        ec2.set_timeout(args.wait_args.timeout);
-        let (queue, orders) = queue();
-        // In a box: the compiler bounds how deep futures may be nested.
-        let executed = Box::pin(execute(&ec2, &options, refuse_half(steps), queue));
-        let (acted, warnings) = join(executed, write_all(&ec2, orders)).await;
-        warnings.iter().for_each(|warning| tool.warn(warning));
-        Ok(acted)
+        Ok(carry_out(&ec2, &options, refuse_half(steps), tool).await)
     };
     let acted = block_on(each_account(&regions, given, in_account))??;
-    let notes = notes(&acted, args.dry_run).into_iter().chain(spare_address_warnings(&acted));
+    let notes = launch_notes(&acted, args.dry_run).into_iter().chain(spare_address_warnings(&acted));
     notes.for_each(|note| tool.warn(note));
     report(tool, &args.output, args.dry_run, acted)
+}
+
+/// Reads the hosts of the command line, of stdin or of a plan, each with the region that it is launched in.
+fn given_hosts(args: &Args, region: Option<&str>, tool: &Tool) -> Result<Given> {
+    let mut given = match &args.plan {
+        Some(file) => Given { hosts: read_plan(file)?, expressions: Vec::new() },
+        None => read_given(&args.hosts, tool)?,
+    };
+    check_records(&given.hosts)?;
+    refuse_duplicates(&given.hosts)?;
+    for host in &mut given.hosts {
+        settle(host, region)?;
+    }
+    Ok(given)
+}
+
+/// Shows or forgets what is remembered of the hosts.
+fn run_memory_command(args: &Args, hosts: Vec<Record>, regions: RegionArgs, tool: &Tool) -> Result<Status> {
+    let regions = RegionArgs { account: only_profile(&hosts)?.into_iter().collect(), ..regions };
+    if args.memory.show_memory {
+        show_memory(hosts, &regions, &args.output, tool)
+    } else {
+        forget(hosts, &regions, args.dry_run, &args.output, tool)
+    }
+}
+
+/// Executes the steps, and remembers the hosts at the same time.
+async fn carry_out(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, tool: &Tool) -> Vec<Acted> {
+    ec2.set_timeout(options.wait_args.timeout);
+    let (queue, orders) = queue();
+    // In a box: the compiler bounds how deep futures may be nested.
+    let executed = Box::pin(execute(ec2, options, steps, queue));
+    let (acted, warnings) = join(executed, write_all(ec2, orders)).await;
+    warnings.iter().for_each(|warning| tool.warn(warning));
+    acted
+}
+
+fn warn_once(warnings: &[String], tool: &Tool) {
+    let mut seen = HashSet::new();
+    warnings.iter().filter(|warning| seen.insert(*warning)).for_each(|warning| tool.warn(warning));
 }
 
 /// Says how long the launches take because of EC2's request limits, if they do not all begin at once.
@@ -229,7 +248,7 @@ fn check<'a>(recipe: &'a Recipe, hosts: usize, host_keys: bool, warnings: &mut V
         return Err(Failure::usage(format!("{hosts} hosts cannot have the one elastic ip {address} of the profile")));
     }
     if let Some(path) = recipe.path_of_one_host().filter(|_| hosts > 1) {
-        let (place, key) = (recipe.file.at(&path), path.rsplit('/').next().unwrap_or_default());
+        let (place, key) = (recipe.file.place_of(&path), path.rsplit('/').next().unwrap_or_default());
         return Err(Failure::usage(format!("{place}: {hosts} hosts cannot have the one {key} of the profile")));
     }
     let mut ids = recipe.file.profile.volume_sets.iter().filter_map(|set| set.volume_id.as_ref());

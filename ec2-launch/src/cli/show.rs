@@ -32,7 +32,7 @@ pub struct ProfileArgs {
 pub fn show(args: &ProfileArgs, overrides: &[Override], output: &OutputArgs, tool: &Tool) -> Result<Option<Status>> {
     let text = if let Some(name) = &args.show_profile {
         let file = read(name, overrides)?;
-        format!("--- !InstanceProfile\n# {}\n{}", visible(&file.at("")), file.to_yaml())
+        format!("--- !InstanceProfile\n# {}\n{}", visible(&file.place_of("")), file.to_yaml())
     } else if args.list_profiles {
         list(output, tool)
     } else if args.profile_schema {

@@ -1,7 +1,9 @@
 //! Attaches the volumes that are kept for hosts, and tags each volume with its place.
 
 use super::matching::is_same_device;
-use super::places::{DEVICE_TAG, POSITION_TAG, Place, SET_TAG, instance_volumes};
+use super::place::{POSITION_TAG, Place, SET_TAG};
+use super::places::instance_volumes;
+use cerveza_ec2::DEVICE_TAG;
 use cerveza_ec2::{Acted, AttachNeed, Ec2};
 use cerveza_manners::{Failure, ProgressArgs};
 use cerveza_record::{Record, Value, json};
@@ -63,8 +65,8 @@ fn add_volume(record: &mut Record, need: &AttachNeed) {
 /// Keys and values.
 type TagSet = Vec<(String, String)>;
 
-/// Tags each volume with its device and its place in a set, and puts that into the record. The volumes of all hosts that
-/// get the same tags are tagged together.
+/// Tags each volume with its device and its place in a set, and puts that into the record. The volumes of all hosts
+/// that get the same tags are tagged together.
 pub async fn tag_volumes(ec2: &Ec2, acted: &mut [Acted], places: &[&[Place]]) {
     // By region and tags: the positions of hosts, and the ids of volumes.
     let mut tagged: BTreeMap<(String, TagSet), Vec<(usize, String)>> = BTreeMap::new();

@@ -46,7 +46,7 @@ pub fn part() -> ExtraPart {
     }
 }
 
-/// Returns the record with what the script is told of the host's sets. `volume_ids` has the volumes that are known, by
+/// Returns the record with what the script needs of the host's sets. `volume_ids` has the volumes that are known, by
 /// their device.
 pub fn with_sets(host: &Record, sets: &[VolumeSet], volume_ids: &BTreeMap<String, String>) -> Record {
     let mut record = host.clone();
@@ -111,7 +111,7 @@ fn array_id(host: &str, set: &str) -> String {
     [&hash[..8], &hash[8..16], &hash[16..24], &hash[24..32]].join(":")
 }
 
-/// Returns a name for arrays and volume groups. mdadm takes digits alone for a number, and at most 32 characters.
+/// Returns a name for arrays and volume groups. mdadm takes a name of digits for a number, and at most 32 characters.
 fn safe_name(set: &str) -> String {
     let is_number = set.chars().all(|c| c.is_ascii_digit());
     match set.chars().count() {

@@ -48,7 +48,7 @@ async fn look_up(ec2: &Ec2, region: &str, wanted: &[&Wanted<'_>]) -> Result<Host
     let deadline = Instant::now() + VISIBLE_AFTER;
     let mut pause = FIRST_PAUSE;
     loop {
-        let known = look(ec2, region, wanted).await?;
+        let known = look_up_region(ec2, region, wanted).await?;
         let attachments = known.volumes.iter().flat_map(|volume| &volume.attachments);
         let is_new = attachments.into_iter().any(|attachment| !known.holders.contains_key(&attachment.instance_id));
         if !is_new || Instant::now() + pause > deadline {
@@ -62,7 +62,7 @@ async fn look_up(ec2: &Ec2, region: &str, wanted: &[&Wanted<'_>]) -> Result<Host
     }
 }
 
-async fn look(ec2: &Ec2, region: &str, wanted: &[&Wanted<'_>]) -> Result<HostVolumes> {
+async fn look_up_region(ec2: &Ec2, region: &str, wanted: &[&Wanted<'_>]) -> Result<HostVolumes> {
     let hosts: BTreeSet<String> = wanted.iter().map(|wanted| wanted.host.to_string()).collect();
     let ids: BTreeSet<String> = wanted.iter().flat_map(|wanted| wanted.ids.iter().cloned()).collect();
     let mut volumes = ec2.volumes(region, "tag:Name", &hosts.into_iter().collect::<Vec<_>>()).await?;

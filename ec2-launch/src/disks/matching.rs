@@ -1,18 +1,7 @@
-//! Which place of a host a volume belongs to, by its tags.
+//! Says which place of a host a volume belongs to, by its tags.
 
-use super::places::{DEVICE_TAG, POSITION_TAG, Place, SET_TAG};
-use crate::profile::VolumeSet;
-use cerveza_ec2::EbsVolume;
-
-/// Returns the place of the `index`th volume of a set.
-pub fn place(set: &VolumeSet, index: usize) -> Place {
-    Place {
-        device: set.volumes[index].device.clone(),
-        set: Some(set.name.clone()),
-        position: Some(format!("{}/{}", index + 1, set.volumes.len())),
-        ..Place::default()
-    }
-}
+use super::place::{POSITION_TAG, Place, SET_TAG};
+use cerveza_ec2::{DEVICE_TAG, EbsVolume};
 
 /// Returns whether a volume has lasted, or will, when its instance is terminated.
 pub fn is_kept(volume: &EbsVolume) -> bool {
@@ -21,7 +10,7 @@ pub fn is_kept(volume: &EbsVolume) -> bool {
 }
 
 /// Returns whether a volume with the host's name belongs to a place: by its set and position, else by its device. A run
-/// that was cut off before it had tagged a volume leaves one with the name alone.
+/// that was cut off before it tagged a volume leaves one that has only the name.
 pub fn belongs(volume: &EbsVolume, place: &Place) -> bool {
     match volume.tag(SET_TAG) {
         Some(set) => Some(set) == place.set.as_deref() && volume.tag(POSITION_TAG) == place.position.as_deref(),

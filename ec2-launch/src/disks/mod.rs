@@ -5,4 +5,5 @@ pub mod attach;
 pub mod boot_script;
 pub mod look_up;
 mod matching;
+pub mod place;
 pub mod places;

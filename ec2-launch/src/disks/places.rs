@@ -1,53 +1,13 @@
-//! Decides which volumes a host gets: those that are kept for it are attached again, and only what it never had is created.
+//! Decides which volumes a host gets: those that are kept for it are attached again, and only what it never had is
+//! created.
 
-use super::matching::{belongs, described, device, is_kept, is_same_device, listed, place};
+use super::matching::{belongs, described, device, is_kept, is_same_device, listed};
+use super::place::{Place, SET_TAG};
 use crate::profile::VolumeSet;
-pub use cerveza_ec2::DEVICE_TAG;
-use cerveza_ec2::{EbsVolume, LIVE_STATES};
+use cerveza_ec2::{DEVICE_TAG, EbsVolume, LIVE_STATES};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// The tags of a volume that say, with its device, which disk of its host it is.
-pub const SET_TAG: &str = "volume set";
-pub const POSITION_TAG: &str = "volume position";
-
-/// What a device of a host is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Place {
-    pub device: String,
-    /// The name of the volume set; a root volume is in none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub set: Option<String>,
-    /// As `1/4`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub position: Option<String>,
-    /// The id of an existing volume that is to be attached.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attach: Option<String>,
-    /// Whether that volume is to get the host's name, because it has none.
-    #[serde(skip_serializing_if = "is_false")]
-    pub is_nameless: bool,
-    /// Whether the volume has the tags of its place already.
-    #[serde(skip_serializing_if = "is_false")]
-    pub is_tagged: bool,
-}
-
-fn is_false(flag: &bool) -> bool {
-    !flag
-}
-
-impl Place {
-    /// Takes note of the tags that the volume of this place has.
-    fn note_tags(&mut self, volume: &EbsVolume) {
-        self.is_nameless = volume.tag("Name").is_none();
-        self.is_tagged = volume.tag(SET_TAG) == self.set.as_deref()
-            && volume.tag(POSITION_TAG) == self.position.as_deref()
-            && volume.tag(DEVICE_TAG) == Some(self.device.as_str());
-    }
-}
 
 /// What is known of the volumes of one host.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -109,7 +69,7 @@ pub fn for_launch(host: &str, sets: &[VolumeSet], known: &HostVolumes, region: &
             is_created.push(set);
         }
         for (index, volume) in found.into_iter().enumerate() {
-            let mut place = place(set, index);
+            let mut place = Place::in_set(set, index);
             if let Some(volume) = volume {
                 check_free(volume, None, known)?;
                 used.insert(volume.id.as_str());
@@ -135,54 +95,15 @@ pub fn for_launch(host: &str, sets: &[VolumeSet], known: &HostVolumes, region: &
 /// Decides for a host that has an instance: what a launch that was cut off has left undone.
 pub fn for_instance(instance: &Record, sets: &[VolumeSet], known: &HostVolumes) -> Result<Vec<Place>> {
     let host = instance.host();
-    let id = instance.str("instance_id").unwrap_or_default();
-    let has = |device: &str| instance_volumes(instance).into_iter().find(|(known, _)| is_same_device(known, device));
     let mut places = Vec::new();
     for set in sets {
         for index in 0..set.volumes.len() {
-            let mut place = place(set, index);
+            let place = Place::in_set(set, index);
             let candidates: Vec<&EbsVolume> = match &set.volume_id {
                 Some(id) => known.volumes.iter().filter(|volume| volume.id == *id).collect(),
                 None => candidates(host, &place, known),
             };
-            let current = has(&place.device);
-            // An instance that is ending has a volume in its record for longer than the volume has the attachment.
-            let is_current = |volume: &EbsVolume| current.as_ref().is_some_and(|(_, own)| *own == volume.id);
-            let own = |volume: &&EbsVolume| volume.attachment_to(&id).is_some() || is_current(volume);
-            let attached = candidates.iter().copied().find(own);
-            let mut free =
-                candidates.into_iter().filter(|volume| Some(volume.id.as_str()) != attached.map(|it| it.id.as_str()));
-            match (attached, free.next(), &current) {
-                (Some(volume), ..) => place.note_tags(volume),
-                (None, Some(volume), Some((device, other))) => {
-                    let what = described(volume);
-                    return Err(Failure::unreached(format!("{what} is its volume too, but {device} is {other}")));
-                }
-                (None, Some(volume), None) => {
-                    if let Some(second) = free.next() {
-                        return Err(twice(&place, &[volume, second]));
-                    }
-                    check_free(volume, Some(&id), known)?;
-                    if instance.str("zone").is_some_and(|zone| zone != volume.zone) {
-                        let zone = &volume.zone;
-                        return Err(Failure::unreached(format!(
-                            "{} is in {zone}, the instance is not",
-                            described(volume)
-                        )));
-                    }
-                    place.attach = Some(volume.id.clone());
-                    place.note_tags(volume);
-                }
-                // The set is newer than the instance.
-                (None, None, None) => continue,
-                // Another disk of the instance, or one that the tags do not tell of.
-                (None, None, Some((_, other))) => {
-                    if known.volumes.iter().any(|volume| volume.id == *other && volume.tag(SET_TAG).is_some()) {
-                        continue;
-                    }
-                }
-            }
-            places.push(place);
+            places.extend(place_of_instance(instance, place, candidates, known)?);
         }
     }
     for (device, volume) in instance_volumes(instance) {
@@ -196,8 +117,54 @@ pub fn for_instance(instance: &Record, sets: &[VolumeSet], known: &HostVolumes) 
     Ok(places)
 }
 
-/// Checks that what was planned can still be done: volumes that are to be attached are there and free, and there are none
-/// in place of which others would be created.
+/// Decides which of the volumes that may be at a place of an instance is there. Returns none if the place is not to be
+/// changed.
+fn place_of_instance(
+    instance: &Record,
+    mut place: Place,
+    candidates: Vec<&EbsVolume>,
+    known: &HostVolumes,
+) -> Result<Option<Place>> {
+    let id = instance.str("instance_id").unwrap_or_default();
+    let current = instance_volumes(instance).into_iter().find(|(device, _)| is_same_device(device, &place.device));
+    // An instance that is ending has a volume in its record for longer than the volume has the attachment.
+    let is_current = |volume: &EbsVolume| current.as_ref().is_some_and(|(_, own)| *own == volume.id);
+    let is_own = |volume: &&EbsVolume| volume.attachment_to(&id).is_some() || is_current(volume);
+    let attached = candidates.iter().copied().find(is_own);
+    let mut free =
+        candidates.into_iter().filter(|volume| Some(volume.id.as_str()) != attached.map(|it| it.id.as_str()));
+    match (attached, free.next(), &current) {
+        (Some(volume), ..) => place.note_tags(volume),
+        (None, Some(volume), Some((device, other))) => {
+            let what = described(volume);
+            return Err(Failure::unreached(format!("{what} is its volume too, but {device} is {other}")));
+        }
+        (None, Some(volume), None) => {
+            if let Some(second) = free.next() {
+                return Err(several_volumes(&place, &[volume, second]));
+            }
+            check_free(volume, Some(&id), known)?;
+            if instance.str("zone").is_some_and(|zone| zone != volume.zone) {
+                let (what, zone) = (described(volume), &volume.zone);
+                return Err(Failure::unreached(format!("{what} is in {zone}, the instance is not")));
+            }
+            place.attach = Some(volume.id.clone());
+            place.note_tags(volume);
+        }
+        // The set is newer than the instance.
+        (None, None, None) => return Ok(None),
+        // Another disk of the instance, or one whose tags do not say its place.
+        (None, None, Some((_, other))) => {
+            if known.volumes.iter().any(|volume| volume.id == *other && volume.tag(SET_TAG).is_some()) {
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some(place))
+}
+
+/// Checks that what was planned can still be done: volumes that are to be attached are there and free, and there are
+/// none in place of which others would be created.
 pub fn check_plan(host: &str, places: &[Place], is_launched: bool, known: &HostVolumes) -> Result<()> {
     for place in places {
         let found = match &place.attach {
@@ -225,12 +192,12 @@ pub fn instance_volumes(instance: &Record) -> Vec<(String, String)> {
 
 /// Returns the volume of each position of a set: all or none.
 fn find_set<'a>(host: &str, set: &VolumeSet, known: &'a HostVolumes) -> Result<Vec<Option<&'a EbsVolume>>> {
-    let places: Vec<Place> = (0..set.volumes.len()).map(|index| place(set, index)).collect();
+    let places: Vec<Place> = (0..set.volumes.len()).map(|index| Place::in_set(set, index)).collect();
     let mut found = Vec::new();
     for place in &places {
         let candidates = candidates(host, place, known);
         if candidates.len() > 1 {
-            return Err(twice(place, &candidates));
+            return Err(several_volumes(place, &candidates));
         }
         found.push(candidates.into_iter().next());
     }
@@ -269,7 +236,7 @@ fn candidates<'a>(host: &str, place: &Place, known: &'a HostVolumes) -> Vec<&'a 
     known.volumes.iter().filter(fits).collect()
 }
 
-fn twice(place: &Place, volumes: &[&EbsVolume]) -> Failure {
+fn several_volumes(place: &Place, volumes: &[&EbsVolume]) -> Failure {
     let (position, set) = (place.position.as_deref().unwrap_or_default(), place.set.as_deref().unwrap_or_default());
     let ids: Vec<&str> = volumes.iter().map(|volume| volume.id.as_str()).collect();
     Failure::unreached(format!("several volumes are {position} of its set {set:?}: {}", ids.join(", ")))

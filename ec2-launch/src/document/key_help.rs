@@ -1,4 +1,4 @@
-//! What the man page says of the parameters of RunInstances.
+//! The part of the man page on the parameters of RunInstances.
 
 use cerveza_ec2::{Key, Kind, LAUNCH_KEYS};
 

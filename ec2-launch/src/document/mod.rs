@@ -4,12 +4,12 @@ pub(crate) mod key_help;
 pub(crate) mod keys;
 pub(crate) mod reader;
 pub(crate) mod schema;
+pub(crate) mod values;
 pub(crate) mod volume_list;
 pub(crate) mod words;
 pub(crate) mod yaml;
 
 use crate::document::keys::{ProfileKey, Shape, VOLUME_KEYS, is_place};
-use crate::document::reader::join;
 use crate::document::words::is_word_for_nothing;
 use crate::document::yaml::Position;
 use cerveza_ec2::Kind;
@@ -39,6 +39,9 @@ pub struct Problem {
     pub place: Place,
     pub message: String,
 }
+
+/// What is wrong with a value: its path in the document, and why.
+pub type ValueProblem = (String, String);
 
 /// As many problems are shown at once.
 const MOST_PROBLEMS: usize = 20;
@@ -95,8 +98,8 @@ impl Document {
         }
     }
 
-    /// Takes the values of `over`, which count. Objects are merged key by key, lists are replaced, and null takes a value
-    /// away.
+    /// Takes the values of `over`, which count. Objects are merged key by key, lists are replaced, and null takes a
+    /// value away.
     pub fn merge(&mut self, over: Document) {
         let Document { values, places } = over;
         for (key, value) in values {
@@ -244,7 +247,12 @@ fn scalar(text: &str) -> String {
     if is_plain { text.to_string() } else { Value::from(text).to_string() }
 }
 
+/// Returns the path with a key or a number at its end.
+pub fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_string() } else { format!("{path}/{key}") }
+}
+
 /// Turns what is wrong with values into problems at their places.
-pub fn problems(document: &Document, wrong: Vec<(String, String)>) -> Vec<Problem> {
+pub fn problems(document: &Document, wrong: Vec<ValueProblem>) -> Vec<Problem> {
     wrong.into_iter().map(|(path, message)| Problem { place: document.place(&path), message }).collect()
 }

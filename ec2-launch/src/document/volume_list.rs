@@ -1,19 +1,20 @@
-//! The value of `volumes` in each of the ways that people write it: a list of volumes and of names of volume profiles,
-//! one of these, or devices with a size, a volume or a name each.
+//! Reads the value of `volumes` in each of the ways that people write it: a list of volumes and of names of volume
+//! profiles, one of these, or devices with a size, a volume or a name each.
 
+use super::join;
 use super::keys::{VOLUME_KEYS, find};
-use super::reader::{At, Reader, join};
+use super::reader::{At, Reader};
 use super::words::{gibibytes, is_nothing};
 use crate::document::yaml::{Content, Node, Pair};
 use serde_json::Value;
 
 /// Reads the volumes as a list of objects. One that is a name is an object that `extends` it.
-pub fn read(reader: &mut Reader, at: At, node: &Node) -> Option<Value> {
+pub fn read_volumes(reader: &mut Reader, at: At, node: &Node) -> Option<Value> {
     let items = match &node.content {
         _ if is_nothing(node) => return Some(Value::Null),
         Content::List(items) => items.clone(),
         Content::Mapping(pairs) if !pairs.iter().any(is_volume_key) && pairs.iter().any(is_device) => {
-            pairs.iter().map(of_device).collect()
+            pairs.iter().map(volume_of_device).collect()
         }
         Content::Mapping(_) | Content::Plain(_) | Content::Quoted(_) => vec![node.clone()],
     };
@@ -46,7 +47,7 @@ fn is_device(pair: &Pair) -> bool {
 }
 
 /// Returns the volume of a device, which is given as a size, a volume, or the name of a volume profile.
-fn of_device(pair: &Pair) -> Node {
+fn volume_of_device(pair: &Pair) -> Node {
     let mut pairs = match &pair.value.content {
         Content::Mapping(pairs) => pairs.clone(),
         Content::Plain(text) | Content::Quoted(text) => {

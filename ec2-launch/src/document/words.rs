@@ -1,4 +1,4 @@
-//! What a value's text means: yes, no, nothing, a size.
+//! Reads the words of values: yes, no, nothing, a size.
 
 use crate::document::yaml::{Content, Node};
 

@@ -1,4 +1,5 @@
-//! YAML as nodes that know where they are in the text. A plain scalar is kept as it is written: `1.10` stays `1.10`.
+//! Reads YAML into nodes with their positions in the text. A plain scalar is kept as it is written: `1.10` stays
+//! `1.10`.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use std::collections::HashMap;
@@ -36,8 +37,8 @@ pub enum Content {
 pub struct Pair {
     pub key: Node,
     pub value: Node,
-    /// Whether it comes from a merge key (`<<`): then a key of the mapping's own replaces it. Merged pairs are last, and
-    /// of two the first counts.
+    /// Whether it comes from a merge key (`<<`): then a key of the mapping's own replaces it. Merged pairs are last,
+    /// and of two the first counts.
     pub is_merged: bool,
 }
 
@@ -62,7 +63,7 @@ impl fmt::Display for Position {
 }
 
 impl Position {
-    fn of(span: Span) -> Position {
+    fn from_span(span: Span) -> Position {
         Position { line: span.start.line(), column: span.start.col() + 1 }
     }
 }
@@ -112,7 +113,7 @@ pub fn read(text: &str) -> Result<Vec<Document>, YamlError> {
     let text = text.trim_start_matches('\u{feff}');
     for event in Parser::new_from_str(text) {
         match event {
-            Ok((event, span)) => builder.add(event, Position::of(span))?,
+            Ok((event, span)) => builder.add_event(event, Position::from_span(span))?,
             Err(error) => return Err(explain(text, &error)),
         }
     }
@@ -153,7 +154,7 @@ struct Open {
 }
 
 impl Builder {
-    fn add(&mut self, event: Event, position: Position) -> Result<(), YamlError> {
+    fn add_event(&mut self, event: Event, position: Position) -> Result<(), YamlError> {
         let refuse = |message: &str| Err(YamlError { position, message: message.to_string() });
         match event {
             Event::SequenceStart(anchor, tag) => self.start(anchor, tag.as_deref(), position, false),
@@ -161,7 +162,7 @@ impl Builder {
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
                 Some(node) => {
                     self.nodes += node.size();
-                    self.put(0, node)
+                    self.put_node(0, node)
                 }
                 None => refuse("an alias within its own anchor"),
             },
@@ -173,13 +174,13 @@ impl Builder {
                 } else {
                     Content::Quoted(text.into_owned())
                 };
-                self.put(anchor, Node { position, content })
+                self.put_node(anchor, Node { position, content })
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(open) = self.open.pop() else { return refuse("an end without a beginning") };
                 let content =
                     if open.is_mapping { Content::Mapping(pairs(open.items)?) } else { Content::List(open.items) };
-                self.put(open.anchor, Node { position: open.position, content })
+                self.put_node(open.anchor, Node { position: open.position, content })
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
                 Ok(())
@@ -209,7 +210,7 @@ impl Builder {
         }
     }
 
-    fn put(&mut self, anchor: usize, node: Node) -> Result<(), YamlError> {
+    fn put_node(&mut self, anchor: usize, node: Node) -> Result<(), YamlError> {
         let position = node.position;
         self.nodes += 1;
         if anchor > 0 {

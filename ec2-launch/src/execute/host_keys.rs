@@ -1,5 +1,5 @@
-//! The public host keys that cloud-init prints on the console of an instance (`cc_keys_to_console`): they become the
-//! record's `host_keys`, by which pssh-rs knows the machine.
+//! Reads the public host keys that cloud-init prints on the console of an instance (`cc_keys_to_console`): they become
+//! the record's `host_keys`, by which pssh-rs recognizes the machine.
 
 use cerveza_ec2::{Acted, Ec2, HostKeySearch, Limit};
 use cerveza_manners::{Failure, ProgressArgs, Result};
@@ -17,8 +17,8 @@ const HINT: &str = "check that the image has cloud-init and that its configurati
                     `ssh: {emit_keys_to_console: false}`; cloud-init prints the keys at the first boot of an instance \
                     only, and EC2 keeps 64 KB of the console";
 
-/// Adds the keys to the records of all hosts that have not failed. A host whose console shows none before the time limit
-/// has failed.
+/// Adds the keys to the records of all hosts that have not failed. A host whose console shows none before the time
+/// limit has failed.
 pub async fn add_host_keys(ec2: &Ec2, hosts: &mut [Acted], timeout: Duration, progress: &ProgressArgs) {
     let hosts: Vec<_> = hosts.iter_mut().filter(|host| host.result.is_ok()).collect();
     if hosts.is_empty() {
@@ -52,7 +52,7 @@ async fn find_keys(ec2: &Ec2, host: &Record, limit: &Limit) -> Result<Vec<String
             return Err(missing("cloud-init has finished without printing host keys on the console"));
         }
         if limit.is_over() {
-            let within = limit.words();
+            let within = limit.timeout_text();
             return Err(missing(&format!("the console shows no host keys of this boot within {within}")));
         }
         tokio::select! {

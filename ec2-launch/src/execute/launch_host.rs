@@ -31,13 +31,13 @@ pub async fn launch_host(ec2: &Ec2, record: &mut Record, launch: &Launch) -> Res
                 return Ok("launched");
             }
             Err(NotLaunched::Failed(failure)) => return Err(failure),
-            Err(NotLaunched::NoCapacity(failure)) => attempts.note(record, request, failure),
+            Err(NotLaunched::NoCapacity(failure)) => attempts.note_failure(record, request, failure),
         }
     }
     Err(attempts.failure())
 }
 
-/// The attempts that failed for want of capacity.
+/// The attempts that failed because EC2 has no capacity.
 #[derive(Default)]
 struct Attempts {
     failed: Vec<Value>,
@@ -45,7 +45,7 @@ struct Attempts {
 }
 
 impl Attempts {
-    fn note(&mut self, record: &mut Record, request: &LaunchRequest, failure: Failure) {
+    fn note_failure(&mut self, record: &mut Record, request: &LaunchRequest, failure: Failure) {
         self.failed.push(json!({
             "zone": request.zone,
             "instance_type": request.instance_type,
@@ -92,8 +92,8 @@ fn described(instance: &Record) -> String {
     format!("{} in {}", text("instance_id"), text("zone"))
 }
 
-/// Finds the hosts (region, name) that have more than one live instance: EC2 keeps only launches of one zone apart from each
-/// other. Returns for each what is wrong.
+/// Finds the hosts (region, name) that have more than one live instance: EC2 keeps only launches of one zone apart from
+/// each other. Returns for each what is wrong.
 pub async fn twins(ec2: &Ec2, hosts: &[(String, String)]) -> BTreeMap<String, Failure> {
     let mut regions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (region, host) in hosts {

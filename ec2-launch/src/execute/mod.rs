@@ -1,4 +1,4 @@
-//! Executes the plan, one stage after the other. What fails fails for its host alone, and the host takes no part in the
+//! Executes the plan, one stage after the other. A failure concerns only its host, which takes no part in the
 //! stages that follow.
 
 pub(crate) mod host_keys;
@@ -7,7 +7,7 @@ pub(crate) mod ssh_wait;
 pub(crate) mod waiting;
 
 use crate::disks::attach::{attach_volumes, tag_volumes};
-use crate::disks::places::Place;
+use crate::disks::place::Place;
 use crate::execute::host_keys::add_host_keys;
 use crate::execute::launch_host::{launch_host, twins};
 use crate::execute::ssh_wait::{SshPlace, wait_for_ssh};
@@ -200,8 +200,8 @@ pub fn spare_address_warnings(acted: &[Acted]) -> Vec<String> {
     acted.iter().filter_map(warning).collect()
 }
 
-/// Gives the hosts their elastic IP, also those that went without it last time, and those that lack a volume. An instance
-/// must be running for that. After Ctrl-C nothing more is begun.
+/// Gives the hosts their elastic IP, also those that went without it last time, and those that lack a volume. An
+/// instance must be running for that. After Ctrl-C nothing more is begun.
 async fn associate_addresses(ec2: &Ec2, options: &Options<'_>, needs: &[Needs], running: &[bool], acted: &mut [Acted]) {
     let (mut hosts, mut wanted) = (Vec::new(), Vec::new());
     for ((host, needs), runs) in acted.iter_mut().zip(needs).zip(running) {

@@ -77,7 +77,7 @@ async fn wait_for_one(address: &str, port: u16, slots: &Semaphore, limit: &Limit
         };
         if limit.is_over() {
             let place = format!("{}:{port}", visible(address));
-            let within = limit.words();
+            let within = limit.timeout_text();
             return Err(Failure::unreached(format!("sshd on {place} did not answer within {within}: {why}")).hint(
                 "check that the security group allows this machine, and select the address with --address; or wait \
                  longer with --timeout",
@@ -127,8 +127,8 @@ fn words(error: &io::Error) -> String {
     }
 }
 
-/// Returns the address and port of a host, as pssh-rs chooses them: `private_ip`, else `public_ip`, else the host's name;
-/// the record's `port` counts before any option.
+/// Returns the address and port of a host, as pssh-rs chooses them: `private_ip`, else `public_ip`, else the host's
+/// name; the record's `port` counts before any option.
 fn target(record: &Record, place: &SshPlace) -> Result<(String, u16), Failure> {
     let field = |key: &str| record.str(key).filter(|value| !value.is_empty());
     let address = match place.address.as_deref() {

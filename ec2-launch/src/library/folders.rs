@@ -3,8 +3,8 @@
 use std::env;
 use std::path::PathBuf;
 
-/// `$CERVEZA_PROFILES` (a list with `:`), `profiles` in the working directory, the working directory, the user's and the
-/// machine's configuration.
+/// `$CERVEZA_PROFILES` (a list with `:`), `profiles` in the working directory, the working directory, the user's and
+/// the machine's configuration.
 pub fn folders() -> Vec<PathBuf> {
     let listed = env::var_os("CERVEZA_PROFILES");
     let config = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());

@@ -1,9 +1,12 @@
 //! The profiles of a machine: found by name or path, and resolved with what they extend.
 
+mod files;
 pub(crate) mod folders;
 mod search;
 pub(crate) mod set_option;
 pub(crate) mod source;
+
+pub use files::Library;
 
 use crate::document::keys::{INSTANCE_KEYS, VOLUME_KEYS, canonical};
 use crate::document::reader::Reader;
@@ -11,14 +14,13 @@ use crate::document::yaml::{Node, Pair};
 use crate::document::{Document, failure};
 use crate::library::search::{Found, path_and_name, stem, yaml_files};
 use crate::library::set_option::Override;
-use crate::library::source::{DocumentKind, SourceDocument, read_documents, read_text};
+use crate::library::source::{DocumentKind, SourceDocument, read_documents};
 use cerveza_manners::{Failure, Result};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 /// A profile with all that it extends.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,17 +39,7 @@ pub struct Listed {
     pub description: Option<String>,
 }
 
-/// The files that have been read, and the folders to look for profiles in.
-pub struct Library {
-    folders: Vec<PathBuf>,
-    files: HashMap<PathBuf, Result<Rc<Vec<SourceDocument>>>>,
-}
-
 impl Library {
-    pub fn new(folders: Vec<PathBuf>) -> Library {
-        Library { folders, files: HashMap::new() }
-    }
-
     /// Reads and resolves an instance profile: a path where it has a `/` in it or ends in .yaml or .yml, with `:NAME`
     /// after it if the file has several; else a name.
     pub fn read(&mut self, name: &str, overrides: &[Override]) -> Result<Resolved> {
@@ -71,7 +63,7 @@ impl Library {
         if resolved.document.values.get("name").is_none_or(Value::is_null) {
             resolved.document.values.insert("name".to_string(), stem(&found.path).into());
         }
-        self.set(&mut resolved.document, overrides, Some(&found.path))?;
+        self.apply_overrides(&mut resolved.document, overrides, Some(&found.path))?;
         resolved.document.values.shift_remove("extends");
         resolved.document.arrange(&INSTANCE_KEYS);
         Ok(resolved)
@@ -93,8 +85,8 @@ impl Library {
         Ok(document)
     }
 
-    /// Returns all instance profiles in the folders, and why files cannot be read. Those of the working directory may be
-    /// another program's.
+    /// Returns all instance profiles in the folders, and why files cannot be read. Those of the working directory may
+    /// be another program's.
     pub fn list(&mut self) -> (Vec<Listed>, Vec<Failure>) {
         let (mut listed, mut failures) = (Vec::new(), Vec::new());
         for folder in self.folders.clone() {
@@ -131,7 +123,12 @@ impl Library {
     }
 
     /// Sets what --set says.
-    fn set(&mut self, document: &mut Document, overrides: &[Override], beside: Option<&Path>) -> Result<()> {
+    fn apply_overrides(
+        &mut self,
+        document: &mut Document,
+        overrides: &[Override],
+        beside: Option<&Path>,
+    ) -> Result<()> {
         for given in overrides {
             let shown = format!("--set {:?}", given.argument);
             let mut over = Reader::new(&shown, false).instance(&given.root).map_err(failure)?;
@@ -205,8 +202,8 @@ impl Library {
         }
     }
 
-    /// Puts into each volume of a document what it extends. Volumes of a volume profile are kept when the instance ends,
-    /// unless a profile says otherwise.
+    /// Puts into each volume of a document what it extends. Volumes of a volume profile are kept when the instance
+    /// ends, unless a profile says otherwise.
     fn volumes(&mut self, document: &mut Document, beside: Option<&Path>) -> Result<()> {
         let Some(Value::Array(volumes)) = document.values.get("volumes") else { return Ok(()) };
         let volumes = volumes.clone();
@@ -240,15 +237,6 @@ impl Library {
             document.places.entry(path).or_insert(place);
         }
         Ok(())
-    }
-
-    /// Returns the documents of a file, which is read once.
-    fn documents(&mut self, path: &Path) -> Result<Rc<Vec<SourceDocument>>> {
-        let read = || {
-            let text = read_text(path)?;
-            Ok(Rc::new(read_documents(&path.display().to_string(), &text)?))
-        };
-        self.files.entry(path.to_path_buf()).or_insert_with(read).clone()
     }
 
     fn source(&mut self, found: &Found) -> Result<SourceDocument> {

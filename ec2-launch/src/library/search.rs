@@ -1,6 +1,6 @@
 //! Finds a profile by its path, or by its name in folders.
 
-use crate::library::Library;
+use crate::library::files::Library;
 use crate::library::source::{DocumentKind, SourceDocument, read_text};
 use cerveza_manners::{Failure, Result, nearest};
 use std::fs;
@@ -49,16 +49,16 @@ impl Library {
             }
             (several, Some(name)) => {
                 let several = several.iter().map(|number| Found { path: path.to_path_buf(), number: *number });
-                Err(self.twice(DocumentKind::Instance, name, &several.collect::<Vec<_>>()))
+                Err(self.several_found(DocumentKind::Instance, name, &several.collect::<Vec<_>>()))
             }
         }
     }
 
-    /// Finds a document by its name, or by the name of its file if it is the only one of its kind in there. It may be in
-    /// the file `beside`, in the folder of that, or in the folders of profiles.
+    /// Finds a document by its name, or by the name of its file if it is the only one of its kind in there. It may be
+    /// in the file `beside`, in the folder of that, or in the folders of profiles.
     pub fn find(&mut self, kind: DocumentKind, name: &str, beside: Option<&Path>) -> Result<Found> {
         if let Some(path) = beside
-            && let Some(found) = self.one(kind, name, self.named_in(path, kind, name))?
+            && let Some(found) = self.only_one(kind, name, self.named_in(path, kind, name))?
         {
             return Ok(found);
         }
@@ -66,22 +66,22 @@ impl Library {
         let folders: Vec<PathBuf> = beside.into_iter().chain(self.folders.clone()).collect();
         for folder in &folders {
             let found = self.in_folder(folder, kind, name)?;
-            if let Some(found) = self.one(kind, name, found)? {
+            if let Some(found) = self.only_one(kind, name, found)? {
                 return Ok(found);
             }
         }
         Err(self.not_found(kind, name, &folders))
     }
 
-    fn one(&self, kind: DocumentKind, name: &str, found: Vec<Found>) -> Result<Option<Found>> {
+    fn only_one(&self, kind: DocumentKind, name: &str, found: Vec<Found>) -> Result<Option<Found>> {
         match found.as_slice() {
             [] => Ok(None),
             [found] => Ok(Some(found.clone())),
-            several => Err(self.twice(kind, name, several)),
+            several => Err(self.several_found(kind, name, several)),
         }
     }
 
-    fn twice(&self, kind: DocumentKind, name: &str, several: &[Found]) -> Failure {
+    fn several_found(&self, kind: DocumentKind, name: &str, several: &[Found]) -> Failure {
         let place = |found: &Found| {
             let position =
                 self.files.get(&found.path).and_then(|file| Some(file.as_ref().ok()?.get(found.number)?.root.position));

@@ -1,4 +1,4 @@
-//! What is remembered of a host between two runs: its profile and what else it takes to launch it again as it was. One
+//! What is remembered of a host between two runs: its profile, and all else that launches it again as it was. One
 //! JSON document for each host.
 
 pub(crate) mod queue;
@@ -34,7 +34,7 @@ pub struct Memory {
     /// SHA-256 of each part and script, by its name in the profile.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
-    /// SHA-256 of the user-data that came with the host's record in place of the profile's.
+    /// SHA-256 of the user-data that came with the host's record instead of the profile's.
     #[serde(default)]
     pub user_data: Option<String>,
     /// The last instance.
@@ -60,7 +60,7 @@ impl Memory {
     }
 
     /// Returns the memory of a host that is launched or left by a profile. `files` are those of the profile.
-    pub fn of(host: &Record, recipe: &Recipe, files: &BTreeMap<String, String>) -> Memory {
+    pub fn for_launch(host: &Record, recipe: &Recipe, files: &BTreeMap<String, String>) -> Memory {
         let document = recipe.file.document();
         Memory {
             profile_name: recipe.file.name.clone(),
@@ -73,8 +73,8 @@ impl Memory {
         }
     }
 
-    /// Returns what the instance itself tells: where it is, and its tags.
-    pub fn of_last(instance: &Record) -> Memory {
+    /// Returns what the instance itself shows: where it is, and its tags.
+    pub fn from_last_instance(instance: &Record) -> Memory {
         let mut tags = BTreeMap::new();
         if let Some(Value::Object(own)) = instance.get("tags") {
             tags.extend(own.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_string()))));
@@ -93,7 +93,7 @@ impl Memory {
 
     /// Takes over from the older memory what is true of the same instance, which was left or started. `record` has the
     /// instance.
-    pub fn of_instance(mut self, record: &Record, old: Option<&Memory>) -> Memory {
+    pub fn with_instance(mut self, record: &Record, old: Option<&Memory>) -> Memory {
         let old = old.filter(|old| old.instance_id.is_some() && old.instance_id == record.str("instance_id"));
         match old {
             None => self.launched(record),
@@ -158,13 +158,13 @@ impl Memory {
     }
 
     /// Returns the record's `remembered`.
-    pub fn note(&self) -> Value {
+    pub fn remembered_note(&self) -> Value {
         json!({"profile": self.profile_name, "digest": short_digest(&self.digest), "since": self.since})
     }
 }
 
-/// SSM refuses a value with `{{` before `}}` (API reference, PutParameter). JSON has two opening braces side by side only in
-/// strings.
+/// SSM refuses a value with `{{` before `}}` (API reference, PutParameter). JSON has two opening braces side by side
+/// only in strings.
 fn stored(memory: &Memory) -> String {
     json!(memory).to_string().replace("{{", "{\\u007b")
 }
@@ -196,6 +196,14 @@ pub fn label(profile: &str, digest: &str, since: &str) -> String {
 /// Returns the record's `remembered` of a host whose profile the tags of its last instance name.
 pub fn tags_note(file: &ProfileFile) -> Value {
     json!({"profile": file.name, "digest": digest_tag(file), "since": null})
+}
+
+/// Returns the message of a failure with its hint.
+pub fn with_hint(failure: &Failure) -> String {
+    match &failure.hint {
+        Some(hint) => format!("{}: {hint}", failure.message),
+        None => failure.message.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -252,11 +260,11 @@ mod tests {
         )
         .unwrap();
         let new = Memory { digest: "other".into(), tags: BTreeMap::new(), ..Memory::default() };
-        let kept = new.clone().continues(&memory()).of_instance(&record, Some(&memory()));
+        let kept = new.clone().continues(&memory()).with_instance(&record, Some(&memory()));
         assert_eq!((kept.since.as_str(), kept.zone.as_deref()), ("", Some("us-east-1b")));
         assert_eq!((kept.tags, kept.launch_time), (memory().tags, memory().launch_time));
         let other = Memory { instance_id: Some("i-9".into()), ..memory() };
-        let fresh = new.of_instance(&record, Some(&other));
+        let fresh = new.with_instance(&record, Some(&other));
         assert_eq!(fresh.launch_time.as_deref(), Some("2026-02-02T00:00:00Z"));
     }
 

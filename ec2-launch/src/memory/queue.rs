@@ -1,7 +1,8 @@
 //! Writes what is to be remembered of hosts, beside their launches.
 
 use crate::memory::Memory;
-use crate::memory::remember::{PERMISSIONS, said};
+use crate::memory::remember::PERMISSIONS;
+use crate::memory::with_hint;
 use cerveza_ec2::{Ec2, MemoryFailure};
 use cerveza_record::Record;
 use futures_util::stream::{self, StreamExt};
@@ -56,7 +57,7 @@ pub async fn write_all(ec2: &Ec2, mut orders: UnboundedReceiver<Order>) -> Vec<S
                 Ok(()) if is_whole => {}
                 Ok(()) => fail(format!("the profile {} is too large", memory.profile_name), host),
                 Err(MemoryFailure { failure, denied, silent }) => {
-                    let why = said(&if denied { failure.hint(PERMISSIONS) } else { failure });
+                    let why = with_hint(&if denied { failure.hint(PERMISSIONS) } else { failure });
                     if denied || silent {
                         lost.borrow_mut().insert(region, why.clone());
                     }

@@ -1,8 +1,7 @@
 //! Reads what is remembered of hosts, and decides what is to be remembered.
 
-use crate::memory::remembered_profile::{RecipeReader, digests};
-use crate::memory::{Memory, label, tags_note};
-use crate::profile::file::ProfileFile;
+use crate::memory::remembered_profile::{CommandLine, RecipeReader, digests, warn_of_changes};
+use crate::memory::{Memory, label, tags_note, with_hint};
 use crate::request::Recipe;
 use cerveza_ec2::{Acted, Ec2, Found, MemoryFailure, is_instance_id};
 use cerveza_manners::{Failure, Result};
@@ -12,11 +11,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// Instances that have ended are listed for about an hour (EC2 user guide, "Terminate Amazon EC2 instances"). This is less,
-/// because clocks differ.
+/// Instances that have ended are listed for about an hour (EC2 user guide, "Terminate Amazon EC2 instances"). This is
+/// less, because clocks differ.
 const LISTED: Duration = Duration::from_secs(15 * 60);
 
-/// What is known of one host from earlier runs.
+/// What earlier runs have left of one host.
 #[derive(Clone, Debug, Default)]
 pub enum Recalled {
     /// Nothing is remembered, or nothing was asked for.
@@ -29,7 +28,7 @@ pub enum Recalled {
         /// SHA-256 of the profile's files as they are now.
         files: BTreeMap<String, String>,
     },
-    /// There is no memory to be had, but the tags of an instance name the profile.
+    /// There is no memory, but the tags of an instance name the profile.
     Tags {
         /// What to launch the host by, or why not: the profile has changed since or is not here.
         recipe: Result<Arc<Recipe>>,
@@ -65,7 +64,7 @@ impl Recalled {
         let memory = match self {
             Recalled::Memory { memory, .. } => memory,
             Recalled::Tags { recipe, instance } => {
-                Memory::of_last(instance).apply(host);
+                Memory::from_last_instance(instance).apply(host);
                 if let Ok(recipe) = recipe {
                     host.set("remembered", tags_note(&recipe.file));
                 }
@@ -78,11 +77,11 @@ impl Recalled {
                 .hint("send its record again, as in `mkuserdata --per-host ... | ec2-launch -`"));
         }
         memory.apply(host);
-        host.set("remembered", memory.note());
+        host.set("remembered", memory.remembered_note());
         Ok(())
     }
 
-    /// Returns why a host without an instance and a profile is not launched. `absent` says that there is no instance.
+    /// Returns why a host without an instance and a profile is not launched. `absent` is the failure that says so.
     pub fn refusal(&self, absent: Failure) -> Failure {
         const HINT: &str = "use --profile to launch it, or --region if it is in another region";
         match self {
@@ -143,12 +142,14 @@ impl Recall {
         let old = recalled.memory();
         let memory = match (given, recalled, instance) {
             _ if !self.remembers => return None,
-            (Some(recipe), ..) => Memory::of(host, recipe, &self.files),
+            (Some(recipe), ..) => Memory::for_launch(host, recipe, &self.files),
             (None, Recalled::Memory { recipe: Ok(recipe), files, .. }, None) => {
-                Memory { profile: old.and_then(|old| old.profile.clone()), ..Memory::of(host, recipe, files) }
+                Memory { profile: old.and_then(|old| old.profile.clone()), ..Memory::for_launch(host, recipe, files) }
             }
             (None, Recalled::Memory { memory, .. }, Some(_)) => Memory::clone(memory),
-            (None, Recalled::Tags { recipe: Ok(recipe), .. }, None) => Memory::of(host, recipe, &digests(&recipe.file)),
+            (None, Recalled::Tags { recipe: Ok(recipe), .. }, None) => {
+                Memory::for_launch(host, recipe, &digests(&recipe.file))
+            }
             _ => return None,
         };
         let memory = match old {
@@ -157,22 +158,13 @@ impl Recall {
         };
         match instance {
             None => Some(memory),
-            Some(instance) => Some(memory.of_instance(instance, old)).filter(|memory| Some(memory) != old),
+            Some(instance) => Some(memory.with_instance(instance, old)).filter(|memory| Some(memory) != old),
         }
     }
 }
 
-/// What the command line says of every launch.
-#[derive(Clone, Debug, Default)]
-pub struct CommandLine<'a> {
-    pub zone: Option<String>,
-    pub tags: Vec<(String, String)>,
-    /// That of --profile. Then hosts are launched by that.
-    pub profile: Option<&'a ProfileFile>,
-}
-
 /// Says which hosts were, or would be, launched as remembered, and by what.
-pub fn notes(hosts: &[Acted], dry_run: bool) -> Vec<String> {
+pub fn launch_notes(hosts: &[Acted], dry_run: bool) -> Vec<String> {
     let mut notes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for host in hosts {
         if host.result.is_err() {
@@ -201,7 +193,7 @@ pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, 
     let texts = tokio::select! {
         texts = ec2.read_memory(&places) => texts,
         failure = ec2.interrupted() => {
-            let failed = |place: &(String, String)| (place.clone(), Err(MemoryFailure::of(failure.clone())));
+            let failed = |place: &(String, String)| (place.clone(), Err(MemoryFailure::new(failure.clone())));
             places.iter().map(failed).collect()
         }
     };
@@ -219,9 +211,9 @@ pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, 
             Some(Ok(None)) | None => Ok(None),
         };
         if let Err(failure) = &memory {
-            failures.entry(said(failure)).or_default().push(host.host());
+            failures.entry(with_hint(failure)).or_default().push(host.host());
         }
-        recall.hosts.push(reader.recalled(found, memory, denied, &mut recall.warnings));
+        recall.hosts.push(recalled(&mut reader, found, memory, denied, &mut recall.warnings));
     }
     let unread = failures.into_iter().map(|(why, hosts)| {
         if denied {
@@ -236,9 +228,41 @@ pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, 
     recall
 }
 
-pub fn said(failure: &Failure) -> String {
-    match &failure.hint {
-        Some(hint) => format!("{}: {hint}", failure.message),
-        None => failure.message.clone(),
+/// Returns what is known of a host. `denied` says that the account lacks the permission to read memories. Then the tags
+/// of an ended instance serve.
+fn recalled(
+    reader: &mut RecipeReader<'_>,
+    found: &Found,
+    memory: Result<Option<Memory>>,
+    denied: bool,
+    warnings: &mut Vec<String>,
+) -> Recalled {
+    let instance = match found {
+        Found::One(instance) => Some(instance),
+        Found::Ended(last) if denied || memory.is_ok() => Some(last),
+        _ => None,
+    };
+    let has_instance = matches!(found, Found::One(_));
+    match memory {
+        Ok(Some(memory)) => {
+            // The one of --profile counts.
+            let (recipe, files) = match reader.args.profile {
+                Some(_) => (Err(Failure::usage("--profile is given")), BTreeMap::new()),
+                None => reader.remembered_recipe(&memory, has_instance, warnings),
+            };
+            if !has_instance && recipe.is_ok() {
+                warn_of_changes(&memory, &files, warnings);
+            }
+            Recalled::Memory { memory: memory.into(), recipe, files }
+        }
+        other => {
+            let instance = instance.filter(|_| reader.args.profile.is_none());
+            let tags =
+                instance.and_then(|instance| Some((reader.tagged_recipe(instance, has_instance)?, instance.clone())));
+            match tags {
+                Some((recipe, instance)) => Recalled::Tags { recipe, instance: instance.into() },
+                None => other.map_or_else(Recalled::Unknown, |_| Recalled::Nothing),
+            }
+        }
     }
 }

@@ -1,22 +1,31 @@
-//! From what is remembered of a host to the recipe that it is launched by: the profile, and the files that it names.
+//! Makes the recipe that a host is launched by of what is remembered: the profile, and the files that it names.
 
 use crate::library::folders::folders;
 use crate::memory::Memory;
-use crate::memory::remember::{CommandLine, Recalled, said};
+use crate::memory::with_hint;
 use crate::profile::PerPlace;
 use crate::profile::file::{ProfileFile, digest_tag, read_named};
 use crate::request::Recipe;
 use crate::tags::{DIGEST_TAG, sha256};
-use cerveza_ec2::{Found, ImageChoice};
+use cerveza_ec2::ImageChoice;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+/// What the command line says of every launch.
+#[derive(Clone, Debug, Default)]
+pub struct CommandLine<'a> {
+    pub zone: Option<String>,
+    pub tags: Vec<(String, String)>,
+    /// That of --profile. Then hosts are launched by that.
+    pub profile: Option<&'a ProfileFile>,
+}
+
 /// Makes a recipe of each profile once.
 pub struct RecipeReader<'a> {
-    args: &'a CommandLine<'a>,
+    pub args: &'a CommandLine<'a>,
     recipes: HashMap<(String, bool), Made>,
 }
 
@@ -28,46 +37,8 @@ impl<'a> RecipeReader<'a> {
         RecipeReader { args, recipes: HashMap::new() }
     }
 
-    /// `denied` says that the account lacks the permission to read memories. Then the tags of an ended instance serve.
-    pub fn recalled(
-        &mut self,
-        found: &Found,
-        memory: Result<Option<Memory>>,
-        denied: bool,
-        warnings: &mut Vec<String>,
-    ) -> Recalled {
-        let instance = match found {
-            Found::One(instance) => Some(instance),
-            Found::Ended(last) if denied || memory.is_ok() => Some(last),
-            _ => None,
-        };
-        let has_instance = matches!(found, Found::One(_));
-        match memory {
-            Ok(Some(memory)) => {
-                // The one of --profile counts.
-                let (recipe, files) = match self.args.profile {
-                    Some(_) => (Err(Failure::usage("--profile is given")), BTreeMap::new()),
-                    None => self.recipe(&memory, has_instance, warnings),
-                };
-                if !has_instance && recipe.is_ok() {
-                    warn_of_changes(&memory, &files, warnings);
-                }
-                Recalled::Memory { memory: memory.into(), recipe, files }
-            }
-            other => {
-                let instance = instance.filter(|_| self.args.profile.is_none());
-                let tags =
-                    instance.and_then(|instance| Some((self.by_tags(instance, has_instance)?, instance.clone())));
-                match tags {
-                    Some((recipe, instance)) => Recalled::Tags { recipe, instance: instance.into() },
-                    None => other.map_or_else(Recalled::Unknown, |_| Recalled::Nothing),
-                }
-            }
-        }
-    }
-
     /// Returns the recipe of a memory, for a host with or without an instance.
-    fn recipe(&mut self, memory: &Memory, has_instance: bool, warnings: &mut Vec<String>) -> Made {
+    pub fn remembered_recipe(&mut self, memory: &Memory, has_instance: bool, warnings: &mut Vec<String>) -> Made {
         let image = memory.image_id.as_deref().unwrap_or_default();
         let key = (format!("{} {} {image}", memory.profile_name, memory.digest), has_instance);
         if let Some(made) = self.recipes.get(&key) {
@@ -76,7 +47,7 @@ impl<'a> RecipeReader<'a> {
         let made = match remembered_file(memory) {
             Err(failure) => {
                 if has_instance {
-                    warnings.push(said(&failure));
+                    warnings.push(with_hint(&failure));
                 }
                 (Err(failure), BTreeMap::new())
             }
@@ -86,7 +57,7 @@ impl<'a> RecipeReader<'a> {
                 let made = if has_instance {
                     Ok(self.light(file, warnings))
                 } else {
-                    refuse_missing(&file).and_then(|()| self.made(file))
+                    refuse_missing(&file).and_then(|()| self.new_recipe(file))
                 };
                 (made.map(Arc::new), files)
             }
@@ -95,12 +66,12 @@ impl<'a> RecipeReader<'a> {
         made
     }
 
-    fn made(&self, file: ProfileFile) -> Result<Recipe> {
+    fn new_recipe(&self, file: ProfileFile) -> Result<Recipe> {
         Recipe::new(file, self.args.zone.clone(), self.args.tags.clone())
     }
 
-    /// Returns the recipe for a host that has an instance: without the parts, which serve a launch alone. Scripts that
-    /// are not found keep their name, so that pssh-rs says so.
+    /// Returns the recipe for a host that has an instance: without the parts, which only a launch needs. Scripts that
+    /// are not found keep their name, so pssh-rs reports them.
     fn light(&self, mut file: ProfileFile, warnings: &mut Vec<String>) -> Recipe {
         file.profile.user_data.clear();
         let (startup, shutdown) =
@@ -124,7 +95,7 @@ impl<'a> RecipeReader<'a> {
     }
 
     /// Returns the recipe of the profile that an instance's tags name, if it is found and the same as it was then.
-    fn by_tags(&mut self, instance: &Record, has_instance: bool) -> Option<Result<Arc<Recipe>>> {
+    pub fn tagged_recipe(&mut self, instance: &Record, has_instance: bool) -> Option<Result<Arc<Recipe>>> {
         let Some(Value::Object(tags)) = instance.get("tags") else { return None };
         let (name, digest) = (tags.get("profile")?.as_str()?, tags.get(DIGEST_TAG)?.as_str()?);
         let image = instance.str("image_id").unwrap_or_default();
@@ -134,7 +105,7 @@ impl<'a> RecipeReader<'a> {
         }
         let made = tagged_file(name, digest).and_then(|mut file| {
             keep_image(&mut file, Some(image.as_str()));
-            if has_instance { Ok(self.light(file, &mut Vec::new())) } else { self.made(file) }
+            if has_instance { Ok(self.light(file, &mut Vec::new())) } else { self.new_recipe(file) }
         });
         let made = made.map(Arc::new);
         self.recipes.insert(key, (made.clone(), BTreeMap::new()));
@@ -225,7 +196,7 @@ fn missing(file: &ProfileFile) -> Vec<String> {
     names(file).filter(|(what, name)| file.find(what, name).is_err()).map(|(_, name)| name.clone()).collect()
 }
 
-/// Names all files that are missing, not the first alone.
+/// Fails with the names of all files that are missing.
 fn refuse_missing(file: &ProfileFile) -> Result<()> {
     let missing = missing(file);
     if missing.is_empty() {
@@ -253,7 +224,7 @@ fn digest(file: &ProfileFile, what: &str, name: &str) -> Option<String> {
     Some(sha256(&content))
 }
 
-fn warn_of_changes(memory: &Memory, files: &BTreeMap<String, String>, warnings: &mut Vec<String>) {
+pub fn warn_of_changes(memory: &Memory, files: &BTreeMap<String, String>, warnings: &mut Vec<String>) {
     let is_changed = |(name, digest): &(&String, &String)| memory.files.get(*name).is_some_and(|old| old != *digest);
     let changed: Vec<&str> = files.iter().filter(is_changed).map(|(name, _)| name.as_str()).collect();
     if !changed.is_empty() {

@@ -1,9 +1,10 @@
-//! Everything that is looked up before anything is decided.
+//! Looks up everything that the decision needs.
 
 use crate::disks::look_up::{Wanted, host_volumes};
+use crate::disks::place::Place;
 use crate::disks::places::{HostVolumes, for_launch};
-use crate::memory::remember::{CommandLine, Recall, Recalled, recall};
-use crate::plan::record::planned_places;
+use crate::memory::remember::{Recall, Recalled, recall};
+use crate::memory::remembered_profile::CommandLine;
 use crate::request::Recipe;
 use crate::request::place::Spread;
 use cerveza_ec2::{By, Catalog, Ec2, Found, Names, RegionArgs, VISIBLE_AFTER, locate};
@@ -18,7 +19,7 @@ use tokio::time::{Instant, sleep};
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What was looked up. The decision depends on this, the hosts and the profile alone.
+/// What was looked up. The decision depends only on this, the hosts and the profile.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// The region to launch in, unless a host's record names one.
@@ -33,8 +34,8 @@ pub struct Facts {
     pub catalogs: BTreeMap<String, Catalog>,
 }
 
-/// Connects, and looks up what the decision needs. Returns no connection if there is none to be had; then each host says
-/// why.
+/// Connects, and looks up what the decision needs. Returns no connection if there is none to be had; then each host
+/// says why.
 pub async fn look_up(
     regions: &RegionArgs,
     given: &Given,
@@ -111,6 +112,14 @@ fn wanted_volumes<'a>(
 }
 
 impl Facts {
+    /// Returns what could not be looked up, or not in full.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let of_catalogs = self.catalogs.values().flat_map(|catalog| catalog.warnings.iter().cloned());
+        let of_volumes =
+            self.volumes.iter().filter_map(|known| known.as_ref().err()).map(|failure| failure.to_string());
+        self.recall.warnings.iter().cloned().chain(of_catalogs).chain(of_volumes)
+    }
+
     /// Returns what is known of a host's volumes.
     pub fn volumes_of(&self, host: usize) -> Result<HostVolumes> {
         self.volumes.get(host).cloned().unwrap_or_else(|| Ok(HostVolumes::default()))
@@ -128,8 +137,8 @@ impl Facts {
     }
 }
 
-/// Looks again at hosts whose last instance has just been launched and cannot be seen, until it can or the time is over.
-/// Such a host only seems to be absent.
+/// Looks again at hosts whose last instance has just been launched and cannot be seen, until it can or the time is
+/// over. Such a host only seems to be absent.
 async fn see_new_instances(ec2: &Ec2, hosts: &[Record], recall: &Recall, found: &mut [Found]) {
     let deadline = Instant::now() + VISIBLE_AFTER;
     let mut pause = FIRST_PAUSE;
@@ -160,6 +169,11 @@ fn is_unseen(recalled: &Recalled, found: &Found, now: SystemTime) -> bool {
         Found::Ended(last) => last.str("instance_id").as_deref() != Some(new),
         Found::One(_) | Found::Several(_) | Found::Unknown(_) => false,
     }
+}
+
+/// Returns what the plan in a record says of volumes, if it does.
+fn planned_places(record: &Record) -> Option<Vec<Place>> {
+    serde_json::from_value(record.get("plan")?.get("volumes")?.clone()).ok()
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! What is to be done for each host to exist and run: a pure function of the hosts, the profile and the facts.
+//! Decides what is to be done for each host to exist and run, from the hosts, the profile and the facts. No I/O.
 //! `--dry-run` prints the result, and the same result is executed (`record.rs`).
 
 pub(crate) mod facts;
 pub(crate) mod record;
 
-use crate::disks::places::{Disks, Place, for_instance, for_launch};
+use crate::disks::place::Place;
+use crate::disks::places::{Disks, for_instance, for_launch};
 use crate::memory::Memory;
 use crate::memory::remember::Recalled;
 use crate::plan::facts::Facts;
@@ -42,7 +43,8 @@ pub enum Todo {
 /// A launch, decided in full.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Launch {
-    /// The id of the last instance of this name that has ended, or nothing. It tells this launch from earlier ones.
+    /// The id of the last instance of this name that has ended, or nothing. It makes this launch different from earlier
+    /// ones.
     pub generation: String,
     /// Tried one after the other while EC2 has no capacity.
     pub attempts: Vec<LaunchRequest>,
@@ -60,7 +62,7 @@ pub struct Needs {
     /// What is to be remembered of the host, unless that is remembered already. A launch adds its instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
-    /// Its volumes but for the root: which are attached, and how they are tagged.
+    /// Its volumes except the root: which are attached, and how they are tagged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Place>,
 }
@@ -157,7 +159,7 @@ fn step(mut record: Record, at: usize, given: Option<&Recipe>, spread: &Spread, 
         }
         (found, _) => found.instance(&record).and_then(|instance| {
             let todo = by_state(&instance.str("state").unwrap_or_default());
-            // It runs all the same if its volumes cannot be looked up.
+            // A host that runs is not an error if its volumes cannot be looked up.
             if let (Some(recipe), Ok(known)) = (recipe, facts.volumes_of(at)) {
                 volumes = for_instance(&instance, &recipe.file.profile.volume_sets, &known);
             }

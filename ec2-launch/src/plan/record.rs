@@ -1,6 +1,6 @@
-//! The plan as records: `--dry-run` writes them, and `--plan` reads them back and compares them with what is there now.
+//! The plan as records: `--dry-run` writes them, and `--plan` reads them and compares them with the present state.
 
-use crate::disks::places::{HostVolumes, Place, check_plan};
+use crate::disks::places::{HostVolumes, check_plan};
 use crate::plan::facts::Facts;
 use crate::plan::{Launch, Needs, Step, Todo, by_state};
 use cerveza_ec2::{Acted, Found, LaunchRequest};
@@ -89,13 +89,13 @@ pub fn read_plan(path: &str) -> Result<Vec<Record>> {
     if records.is_empty() { Err(Failure::usage(format!("{name}: there is no plan in it"))) } else { Ok(records) }
 }
 
-/// Returns the steps of a plan. If the world has changed for one host, nothing is done for any.
+/// Returns the steps of a plan. If anything has changed for one host, nothing is done for any.
 pub fn planned_steps(records: Vec<Record>, facts: &Facts) -> Vec<Step> {
     let mut steps: Vec<Step> = records
         .into_iter()
         .zip(&facts.found)
         .enumerate()
-        .map(|(at, it)| read(it.0, it.1, facts.volumes_of(at)))
+        .map(|(at, it)| read_step(it.0, it.1, facts.volumes_of(at)))
         .collect();
     if steps.iter().any(|step| step.todo.as_ref().is_err_and(is_changed)) {
         for step in steps.iter_mut().filter(|step| step.todo.is_ok()) {
@@ -118,7 +118,7 @@ fn changed(why: impl std::fmt::Display) -> Failure {
 }
 
 /// Returns one step of a plan.
-fn read(mut record: Record, found: &Found, volumes: Result<HostVolumes>) -> Step {
+fn read_step(mut record: Record, found: &Found, volumes: Result<HostVolumes>) -> Step {
     let action = record.str("action").unwrap_or_default();
     let reason = record.str("reason").unwrap_or_default();
     let document = serde_json::from_value::<Document>(record.get("plan").unwrap_or(json!({})));
@@ -142,11 +142,6 @@ fn read(mut record: Record, found: &Found, volumes: Result<HostVolumes>) -> Step
         Ok(todo)
     });
     Step { record, todo, reason, needs }
-}
-
-/// Returns what the plan in a record says of volumes, if it does.
-pub fn planned_places(record: &Record) -> Option<Vec<Place>> {
-    serde_json::from_value(record.get("plan")?.get("volumes")?.clone()).ok()
 }
 
 fn launch_of_plan(record: &Record, mut launch: Launch, bytes: Option<usize>, found: &Found) -> Result<Todo> {

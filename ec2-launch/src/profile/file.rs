@@ -1,4 +1,4 @@
-//! A profile with its name, its folder, and the place of each of its values.
+//! A profile with its name, its folders, and the place of each of its values.
 
 use crate::document::{Document, failure, problems};
 use crate::library::folders::folders;
@@ -25,24 +25,24 @@ pub struct ProfileFile {
 
 /// Reads the profile of a name in the folders of profiles. The name is never taken for a path.
 pub fn read_named(name: &str) -> Result<ProfileFile> {
-    ProfileFile::of_file(name, Library::new(folders()).read_named(name, &[])?)
+    ProfileFile::from_resolved(name, Library::new(folders()).read_named(name, &[])?)
 }
 
-/// Reads the profile `name`, and sets in it what --set says. It is a path if it has a `/` in it or ends in .yaml or .yml,
-/// else a name that is looked for in the folders of profiles.
+/// Reads the profile `name`, and sets in it what --set says. It is a path if it has a `/` in it or ends in .yaml or
+/// .yml, else a name that is looked for in the folders of profiles.
 pub fn read(name: &str, overrides: &[Override]) -> Result<ProfileFile> {
-    ProfileFile::of_file(name, Library::new(folders()).read(name, overrides)?)
+    ProfileFile::from_resolved(name, Library::new(folders()).read(name, overrides)?)
 }
 
 impl ProfileFile {
-    fn of_file(name: &str, resolved: Resolved) -> Result<ProfileFile> {
+    fn from_resolved(name: &str, resolved: Resolved) -> Result<ProfileFile> {
         let mut folders = resolved.folders.into_iter();
         let folder = folders.next().unwrap_or_default();
-        ProfileFile::of(resolved.document, name, folder, folders.collect())
+        ProfileFile::new(resolved.document, name, folder, folders.collect())
     }
 
-    fn of(document: Document, name: &str, folder: PathBuf, base_folders: Vec<PathBuf>) -> Result<ProfileFile> {
-        let profile = Profile::of(&document.values).map_err(|wrong| failure(problems(&document, wrong)))?;
+    fn new(document: Document, name: &str, folder: PathBuf, base_folders: Vec<PathBuf>) -> Result<ProfileFile> {
+        let profile = Profile::from_values(&document.values).map_err(|wrong| failure(problems(&document, wrong)))?;
         let name = profile.name.clone().unwrap_or(name.to_string());
         Ok(ProfileFile { name, folder, profile, base_folders, document })
     }
@@ -51,13 +51,13 @@ impl ProfileFile {
     /// a user does not see.
     pub fn from_text(name: &str, shown: &str, folder: &Path, text: &str) -> Result<ProfileFile> {
         let document = Library::new(folders()).read_text(shown, false, text)?;
-        ProfileFile::of(document, name, folder.to_path_buf(), Vec::new())
+        ProfileFile::new(document, name, folder.to_path_buf(), Vec::new())
     }
 
     /// Returns `FILE:LINE:COLUMN` of a key's value, for what is found to be wrong with it later. `key` is a canonical
-    /// key with the keys and numbers within it: `ami/us-east-1`, `volumes/1/size`. Of a key that the file does not have,
-    /// the place of what it would be in.
-    pub fn at(&self, key: &str) -> String {
+    /// key with the keys and numbers within it: `ami/us-east-1`, `volumes/1/size`. Of a key that the file does not
+    /// have, the place of what it would be in.
+    pub fn place_of(&self, key: &str) -> String {
         self.document.place(key).to_string()
     }
 
@@ -89,13 +89,13 @@ impl ProfileFile {
         // An absolute path is the same in all.
         places.iter().map(|place| place.join(name)).find(is_there).ok_or_else(|| {
             let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
-            let place = self.place_of(what, name);
+            let place = self.place_of_file(what, name);
             Failure::usage(format!("{place}: there is no {what} {name} in {}", places.join(" or ")))
         })
     }
 
     /// Returns the place of a file's name in the profile. `what` is the profile's word for the file.
-    fn place_of(&self, what: &str, name: &str) -> String {
+    fn place_of_file(&self, what: &str, name: &str) -> String {
         let key = match what {
             "startup script" => "startup scripts",
             "shutdown script" => "shutdown scripts",
@@ -103,8 +103,8 @@ impl ProfileFile {
         };
         let names = self.document.values.get(key).and_then(|names| names.as_array());
         match names.and_then(|names| names.iter().position(|known| known == name)) {
-            Some(number) => self.at(&format!("{key}/{number}")),
-            None => self.at(key),
+            Some(number) => self.place_of(&format!("{key}/{number}")),
+            None => self.place_of(key),
         }
     }
 
@@ -112,7 +112,7 @@ impl ProfileFile {
     pub fn find_scripts(&self, what: &str, names: &[String]) -> Result<Vec<PathBuf>> {
         let find = |name: &String| {
             let path = self.find(what, name)?;
-            let place = self.place_of(what, name);
+            let place = self.place_of_file(what, name);
             let wrong = |why: String| Failure::usage(format!("{place}: {what} {}: {why}", path.display()));
             match fs::File::open(&path).and_then(|file| file.metadata()) {
                 Ok(facts) if facts.len() == 0 => Err(wrong("it is empty".to_string())),

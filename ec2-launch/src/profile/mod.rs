@@ -5,7 +5,9 @@ pub(crate) mod file;
 
 mod volume_set;
 
-use crate::document::keys;
+pub use volume_set::{Raid, VolumeSet};
+
+use crate::document::{ValueProblem, keys};
 use crate::tags::check_given_tag;
 use cerveza_ec2::{ImageChoice, LAUNCH_KEYS, Volume, region_of};
 use serde::{Deserialize, Serialize};
@@ -40,36 +42,6 @@ pub struct Profile {
     pub settings: Map<String, Value>,
 }
 
-/// Volumes that belong together: one disk of the host, which may be an array. A volume profile describes it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct VolumeSet {
-    /// The set's name; the tag `volume set` of its volumes.
-    pub name: String,
-    /// Each with its device; `count: 4` has become four volumes.
-    pub volumes: Vec<Volume>,
-    /// An existing volume to attach as `volumes[0].device`, in place of a new one.
-    pub volume_id: Option<String>,
-    pub raid: Option<Raid>,
-    pub lvm: bool,
-    /// As `ext4` or `xfs`.
-    pub file_system: Option<String>,
-    pub mount_point: Option<String>,
-    pub mount_options: Option<String>,
-    /// As `mysql` or `mysql:mysql`, of the mount point.
-    pub owner: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Raid {
-    #[serde(rename = "0")]
-    Raid0,
-    #[serde(rename = "1")]
-    Raid1,
-    #[serde(rename = "10")]
-    Raid10,
-}
-
 /// One value for everywhere, or one for each region or zone.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PerPlace<T> {
@@ -88,7 +60,7 @@ pub enum ElasticIp {
 
 impl<T> PerPlace<T> {
     /// Returns the value for a zone, or without one that for its region.
-    pub fn at(&self, region: &str, zone: Option<&str>) -> Option<&T> {
+    pub fn value_in(&self, region: &str, zone: Option<&str>) -> Option<&T> {
         match self {
             PerPlace::Everywhere(value) => Some(value),
             PerPlace::Each(values) => zone.and_then(|zone| values.get(zone)).or(values.get(region)),
@@ -96,12 +68,9 @@ impl<T> PerPlace<T> {
     }
 }
 
-/// What is wrong with a value: its path in the document, and why.
-pub type Wrong = (String, String);
-
 impl Profile {
     /// Makes a profile of a document, whose values have the types of their keys. Names everything that is wrong.
-    pub fn of(values: &Map<String, Value>) -> Result<Profile, Vec<Wrong>> {
+    pub fn from_values(values: &Map<String, Value>) -> Result<Profile, Vec<ValueProblem>> {
         let mut wrong = Vec::new();
         let text = |key: &str| values.get(key).and_then(Value::as_str).map(str::to_string);
         let list = |key: &str| values.get(key).map(texts).unwrap_or_default();
@@ -135,7 +104,7 @@ impl Profile {
 
 impl Profile {
     /// Checks texts that have a form of their own.
-    fn check_texts(&self, wrong: &mut Vec<Wrong>) {
+    fn check_texts(&self, wrong: &mut Vec<ValueProblem>) {
         for (key, value) in &self.tags {
             if let Err(why) = check_given_tag(key, value) {
                 wrong.push((format!("tags/{key}"), format!("tags: {why}")));
@@ -179,7 +148,7 @@ fn per_place<T>(path: &str, value: &Value, mut read: impl FnMut(&str, &Value) ->
     }
 }
 
-fn image(path: &str, value: &Value, wrong: &mut Vec<Wrong>) -> ImageChoice {
+fn image(path: &str, value: &Value, wrong: &mut Vec<ValueProblem>) -> ImageChoice {
     let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_string);
     match (value.as_str(), text("name"), text("owner")) {
         (Some(text), ..) => ImageChoice::from_text(text),

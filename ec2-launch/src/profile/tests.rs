@@ -1,4 +1,4 @@
-//! Profiles from their text to what they say, and what is refused.
+//! Reading profiles from their text, and what is refused.
 
 use super::*;
 use crate::document::schema::schema;
@@ -15,7 +15,7 @@ const CRAWLER: &str = include_str!("../../tests/Crawler.yaml");
 
 fn read(text: &str) -> Result<(Document, Profile), Failure> {
     let document = Library::new(Vec::new()).read_text("F", true, text)?;
-    let profile = Profile::of(&document.values).map_err(|wrong| failure(problems(&document, wrong)))?;
+    let profile = Profile::from_values(&document.values).map_err(|wrong| failure(problems(&document, wrong)))?;
     Ok((document, profile))
 }
 
@@ -61,9 +61,9 @@ fn a_profile_in_the_reports_form_is_read() {
     let profile = parse(REPORT);
     assert_eq!(profile.name.as_deref(), Some("MySQL"));
     let images = profile.image.as_ref().unwrap();
-    assert_eq!(images.at("us-east-1", None), Some(&id("ami-1aad5273")));
-    assert_eq!(images.at("us-west-1", Some("us-west-1b")), Some(&id("ami-3d491d78")));
-    assert_eq!(images.at("eu-west-1", None), None);
+    assert_eq!(images.value_in("us-east-1", None), Some(&id("ami-1aad5273")));
+    assert_eq!(images.value_in("us-west-1", Some("us-west-1b")), Some(&id("ami-3d491d78")));
+    assert_eq!(images.value_in("eu-west-1", None), None);
     assert_eq!(profile.instance_types, ["m2.4xlarge"]);
     assert_eq!(profile.security_groups, ["default", "mysql"]);
     assert_eq!(profile.key_name.as_deref(), Some("prod"));
@@ -216,8 +216,8 @@ fn what_people_write_is_understood() {
     assert_eq!(parse("aws: &base {ami: ami-1, key pair: a}\n").key_name.as_deref(), Some("a"));
     assert_eq!(parse("aws:\n  <<: {key pair: a, type: t}\n  key_pair: b\n").key_name.as_deref(), Some("b"));
     let subnets = parse("subnet: {us-east-1a: [subnet-1, subnet-2], us-east-1b: subnet-3}\n").subnets.unwrap();
-    assert_eq!(subnets.at("us-east-1", Some("us-east-1b")), Some(&vec!["subnet-3".to_string()]));
-    assert_eq!(subnets.at("us-east-1", Some("us-east-1a")).map(Vec::len), Some(2));
+    assert_eq!(subnets.value_in("us-east-1", Some("us-east-1b")), Some(&vec!["subnet-3".to_string()]));
+    assert_eq!(subnets.value_in("us-east-1", Some("us-east-1a")).map(Vec::len), Some(2));
 }
 
 #[test]
@@ -238,8 +238,8 @@ fn an_image_is_an_id_a_parameter_or_the_newest_of_a_name() {
     assert_eq!(parse(text).image, Some(PerPlace::Everywhere(newest.clone())));
     let text = "ami: {us-east-1: {name: debian-12-*, owner: 099720109477, arch: arm64}, us-west-1: 'resolve:ssm:/a'}\n";
     let images = parse(text).image.unwrap();
-    assert_eq!(images.at("us-east-1", None), Some(&newest));
-    assert_eq!(images.at("us-west-1", None), Some(&ImageChoice::Parameter("/a".into())));
+    assert_eq!(images.value_in("us-east-1", None), Some(&newest));
+    assert_eq!(images.value_in("us-west-1", None), Some(&ImageChoice::Parameter("/a".into())));
 }
 
 #[test]
@@ -423,12 +423,12 @@ fn volume_profiles_are_named_in_volumes() {
     assert!(document.place("volumes/0/size").to_string().ends_with("/fleet.yaml:4:7"));
     assert!(document.place("volumes/1/size").to_string().ends_with("/fleet.yaml:15:43"));
     let web = resolve(&folder, "Web", &[]).unwrap();
-    let sets = Profile::of(&web.values).unwrap().volume_sets;
+    let sets = Profile::from_values(&web.values).unwrap().volume_sets;
     let facts: Vec<_> = sets.iter().map(|set| (set.name.as_str(), set.volumes[0].delete_on_termination)).collect();
     assert_eq!(facts, [("logs", Some(false)), ("sdg", None)]);
     assert!(resolve(&folder, "Typo", &[]).unwrap_err().ends_with("| did you mean logs?"));
     let bad = resolve(&folder, "Bad", &[]).unwrap();
-    let wrong = problems(&bad, Profile::of(&bad.values).unwrap_err());
+    let wrong = problems(&bad, Profile::from_values(&bad.values).unwrap_err());
     assert!(wrong[0].to_string().ends_with("/Bad.yaml:1:27: device: /dev/xvdf is given twice"), "{}", wrong[0]);
 }
 

@@ -1,19 +1,50 @@
-//! Volumes of a profile: from canonical JSON to what is created and attached, and what cannot be.
+//! Reads the volumes of a profile from canonical JSON, and checks them.
 
-use super::{Raid, VolumeSet, Wrong};
+use crate::document::ValueProblem;
 use cerveza_ec2::Volume;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashSet;
 
+/// Volumes that belong together: one disk of the host, which may be an array. A volume profile describes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VolumeSet {
+    /// The set's name; the tag `volume set` of its volumes.
+    pub name: String,
+    /// Each with its device; `count: 4` has become four volumes.
+    pub volumes: Vec<Volume>,
+    /// An existing volume to attach as `volumes[0].device` instead of a new one.
+    pub volume_id: Option<String>,
+    pub raid: Option<Raid>,
+    pub lvm: bool,
+    /// As `ext4` or `xfs`.
+    pub file_system: Option<String>,
+    pub mount_point: Option<String>,
+    pub mount_options: Option<String>,
+    /// As `mysql` or `mysql:mysql`, of the mount point.
+    pub owner: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Raid {
+    #[serde(rename = "0")]
+    Raid0,
+    #[serde(rename = "1")]
+    Raid1,
+    #[serde(rename = "10")]
+    Raid10,
+}
+
 /// Reads the root volume, which has no device.
-pub fn root_volume(value: &Value, wrong: &mut Vec<Wrong>) -> Volume {
+pub fn root_volume(value: &Value, wrong: &mut Vec<ValueProblem>) -> Volume {
     let volume = volume(value);
     check_key(&volume, "root volume", wrong);
     volume
 }
 
 /// Reads all sets, and checks that no device, mount point or name is there twice.
-pub fn volume_sets(value: &Value, wrong: &mut Vec<Wrong>) -> Vec<VolumeSet> {
+pub fn volume_sets(value: &Value, wrong: &mut Vec<ValueProblem>) -> Vec<VolumeSet> {
     let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
     let mut sets: Vec<VolumeSet> = Vec::new();
     let mut seen: HashSet<(&str, String)> = HashSet::new();
@@ -23,7 +54,7 @@ pub fn volume_sets(value: &Value, wrong: &mut Vec<Wrong>) -> Vec<VolumeSet> {
         let mut once: Vec<(&str, String)> =
             set.volumes.iter().map(|volume| ("device", volume.device.clone())).collect();
         once.extend(set.mount_point.clone().map(|folder| ("mount point", folder)));
-        // A set without a name has its device's, of which the device is reported.
+        // A set without a name has that of its device, and the device is reported.
         once.extend(item.get("name").map(|_| ("name", set.name.clone())));
         for (key, value) in once {
             // The block device driver of Xen has /dev/xvdf for /dev/sdf.
@@ -37,7 +68,7 @@ pub fn volume_sets(value: &Value, wrong: &mut Vec<Wrong>) -> Vec<VolumeSet> {
     sets
 }
 
-fn volume_set(path: &str, value: &Value, wrong: &mut Vec<Wrong>) -> VolumeSet {
+fn volume_set(path: &str, value: &Value, wrong: &mut Vec<ValueProblem>) -> VolumeSet {
     let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_string);
     let mut refuse = |key: &str, why: String| wrong.push((format!("{path}/{key}"), why));
     let mut first = volume(value);
@@ -135,7 +166,7 @@ fn check_mount(set: &VolumeSet, refuse: &mut impl FnMut(&str, String)) {
     }
 }
 
-fn check_key(volume: &Volume, path: &str, wrong: &mut Vec<Wrong>) {
+fn check_key(volume: &Volume, path: &str, wrong: &mut Vec<ValueProblem>) {
     if volume.kms_key_id.is_some() && volume.encrypted == Some(false) {
         let why = "kms key: not possible for a volume that is not encrypted".to_string();
         wrong.push((format!("{path}/kms key"), why));

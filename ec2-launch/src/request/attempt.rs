@@ -25,8 +25,8 @@ pub struct Attempt<'a> {
 }
 
 impl Recipe {
-    /// Every instance type in the first zone or subnet, then in the next. `spread` has the zones of --spread, the host's own
-    /// first.
+    /// Every instance type in the first zone or subnet, then in the next. `spread` has the zones of --spread, the
+    /// host's own first.
     pub fn attempts(&self, host: &Record, region: &str, spread: &[String]) -> Result<Vec<Attempt<'_>>> {
         let profile = &self.file.profile;
         let has_template = self.template().is_some();
@@ -40,7 +40,7 @@ impl Recipe {
         };
         let mut attempts = Vec::new();
         for zone in self.zones(host, region, spread)? {
-            let image = profile.image.as_ref().map(|images| at("ami", images, region, zone.as_deref()));
+            let image = profile.image.as_ref().map(|images| value_for_zone("ami", images, region, zone.as_deref()));
             let image = match image {
                 None if has_template => None,
                 None => return Err(self.missing("ami", "ami")),
@@ -63,7 +63,7 @@ impl Recipe {
 
     /// Returns what a key of the profile lacks.
     fn missing(&self, key: &str, what: impl std::fmt::Display) -> Failure {
-        let place = self.file.at(key);
+        let place = self.file.place_of(key);
         Failure::usage(format!("{place}: profile {} has no {what}", self.file.name))
     }
 
@@ -82,7 +82,7 @@ impl Recipe {
         match zones.iter().find(|zone| !lies_here(zone)) {
             Some(elsewhere) => {
                 let place = match self.file.profile.zones.iter().position(|zone| zone == elsewhere) {
-                    Some(number) => self.file.at(&format!("zone/{number}")) + ": ",
+                    Some(number) => self.file.place_of(&format!("zone/{number}")) + ": ",
                     None => String::new(),
                 };
                 Err(Failure::usage(format!("{place}zone {elsewhere} is not in {region}")))
@@ -94,7 +94,7 @@ impl Recipe {
 
     fn subnets(&self, region: &str, zone: Option<&str>) -> Result<Vec<Option<Named<&str>>>> {
         let Some(subnets) = &self.file.profile.subnets else { return Ok(vec![None]) };
-        let named = at("subnet", subnets, region, zone).filter(|subnets| !subnets.value.is_empty());
+        let named = value_for_zone("subnet", subnets, region, zone).filter(|subnets| !subnets.value.is_empty());
         let Named { path, value } =
             named.ok_or_else(|| self.missing("subnet", format!("subnet for {}", zone.unwrap_or(region))))?;
         let subnet = |(number, id)| Some(Named { path: format!("{path}/{number}"), value: String::as_str(id) });
@@ -121,9 +121,9 @@ impl Recipe {
     pub fn path_of_one_host(&self) -> Option<String> {
         const ADDRESSES: [&str; 3] = ["private ip", "ipv6 addresses", "network interface id"];
         let settings = Value::Object(self.file.profile.settings.clone());
-        let own = ADDRESSES.iter().find(|key| has(&settings, key)).map(|key| key.to_string());
+        let own = ADDRESSES.iter().find(|key| has_value(&settings, key)).map(|key| key.to_string());
         let of_interface = |(number, interface): (usize, &Value)| {
-            let key = ADDRESSES.iter().find(|key| has(interface, key))?;
+            let key = ADDRESSES.iter().find(|key| has_value(interface, key))?;
             Some(format!("network interfaces/{number}/{key}"))
         };
         own.or_else(|| self.interfaces().iter().enumerate().find_map(of_interface))
@@ -133,7 +133,7 @@ impl Recipe {
     /// another.
     pub fn uses_default_subnet(&self) -> bool {
         self.template().is_none()
-            && !self.interfaces().iter().any(|it| has(it, "subnet") || has(it, "network interface id"))
+            && !self.interfaces().iter().any(|it| has_value(it, "subnet") || has_value(it, "network interface id"))
     }
 
     /// Adds what the attempts and the rest of the profile name to what is looked up.
@@ -176,7 +176,7 @@ impl Recipe {
 }
 
 /// Returns whether an object has a value for a key.
-pub fn has(object: &Value, key: &str) -> bool {
+pub fn has_value(object: &Value, key: &str) -> bool {
     !object[key].is_null()
 }
 
@@ -185,8 +185,8 @@ pub fn texts(list: &Value) -> Vec<String> {
 }
 
 /// Returns the value for a zone, else that for its region.
-fn at<'a, T>(key: &str, values: &'a PerPlace<T>, region: &str, zone: Option<&str>) -> Option<Named<&'a T>> {
-    let value = values.at(region, zone)?;
+fn value_for_zone<'a, T>(key: &str, values: &'a PerPlace<T>, region: &str, zone: Option<&str>) -> Option<Named<&'a T>> {
+    let value = values.value_in(region, zone)?;
     let path = match values {
         PerPlace::Everywhere(_) => key.to_string(),
         PerPlace::Each(each) => match zone.filter(|zone| each.contains_key(*zone)) {

@@ -1,13 +1,16 @@
-//! From a profile and a host to the one request that launches it.
+//! Makes the requests that launch a host of its profile.
 
 pub(crate) mod attempt;
 pub(crate) mod place;
+pub(crate) mod recipe;
 pub(crate) mod resolve;
 pub(crate) mod root_volume;
 
+pub use recipe::Recipe;
+
 use crate::disks::boot_script;
 use crate::disks::places::Disks;
-use crate::profile::file::{ProfileFile, digest_tag};
+use crate::profile::file::digest_tag;
 use crate::request::resolve::resolve;
 use crate::tags::DIGEST_TAG;
 use base64::Engine;
@@ -15,78 +18,12 @@ use base64::engine::general_purpose::STANDARD;
 use cerveza_ec2::{Catalog, LaunchRequest, MOST_TAGS, check_tag};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
-use mkuserdata::{Effort, Options, Parts};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-/// What hosts are launched as: the profile, with what the command line adds to it.
-#[derive(Debug)]
-pub struct Recipe {
-    pub file: ProfileFile,
-    /// The profile's own user-data parts, for hosts whose record brings none.
-    pub parts: Option<Parts>,
-    /// Scripts of this machine, for what runs them over SSH.
-    pub startup_scripts: Vec<PathBuf>,
-    pub shutdown_scripts: Vec<PathBuf>,
-    /// --zone, over the record's and the profile's.
-    pub zone: Option<String>,
-    /// --tag, over the record's and the profile's.
-    pub tags: Vec<(String, String)>,
-}
 
 /// How many more tags a volume gets: its device, its set, and its position there.
 const PLACE_TAGS: usize = 3;
 
 impl Recipe {
-    /// Finds the profile's scripts, and reads its user-data parts.
-    pub fn new(file: ProfileFile, zone: Option<String>, tags: Vec<(String, String)>) -> Result<Recipe> {
-        let mut missing = Vec::new();
-        let mut all = |found: Vec<Result<Vec<PathBuf>>>| -> Vec<PathBuf> {
-            found
-                .into_iter()
-                .filter_map(|found| found.map_err(|failure| missing.push(failure)).ok())
-                .flatten()
-                .collect()
-        };
-        let part = |name: &String| Ok(vec![file.find("user data part", name)?]);
-        let paths = all(file.profile.user_data.iter().map(part).collect());
-        let script = |what: &'static str| {
-            let (file, one) = (&file, std::slice::from_ref::<String>);
-            move |name| file.find_scripts(what, one(name))
-        };
-        let startup_scripts = all(file.profile.startup_scripts.iter().map(script("startup script")).collect());
-        let shutdown_scripts = all(file.profile.shutdown_scripts.iter().map(script("shutdown script")).collect());
-        if let Some(failure) = in_one_message(missing) {
-            return Err(failure);
-        }
-        // What does not fit this way is compressed the other way all the same.
-        let options = Options { effort: Effort::Fast, ..Options::default() };
-        let boot_script = boot_script::is_needed(&file.profile.volume_sets).then(boot_script::part);
-        let parts = if paths.is_empty() && boot_script.is_none() {
-            None
-        } else {
-            Some(
-                Parts::read_with(&paths, boot_script, options)
-                    .map_err(|failure| failure.within(format!("profile {}", file.name)))?,
-            )
-        };
-        Ok(Recipe { file, parts, startup_scripts, shutdown_scripts, zone, tags })
-    }
-
-    /// Puts into a host's record what the profile says for the tools that reach the host over SSH: its scripts, and the
-    /// kernel that must run there.
-    pub fn annotate(&self, record: &mut Record) {
-        for (key, scripts) in [("startup_scripts", &self.startup_scripts), ("shutdown_scripts", &self.shutdown_scripts)]
-        {
-            if !scripts.is_empty() {
-                record.set(key, scripts.iter().map(|script| script.to_string_lossy()).collect::<Vec<_>>());
-            }
-        }
-        if let Some(kernel) = &self.file.profile.kernel {
-            record.set("kernel", kernel.as_str());
-        }
-    }
-
     /// Returns the requests that launch a host in `region`, in the order in which they are tried while EC2 has no
     /// capacity, and what the user is to know of them. `spread` has the zones of --spread, the host's own first.
     pub fn requests(
@@ -115,26 +52,26 @@ impl Recipe {
         match (host.str("user_data"), &self.parts) {
             (Some(given), _) => {
                 let bytes = STANDARD.decode(&given).map_err(|_| Failure::usage("user_data is not base64"))?;
-                match bytes.len() <= mkuserdata::LIMIT {
-                    true if assembles => {
-                        let bytes = boot_script::part().added_to(&bytes, &record);
-                        Ok(Some(STANDARD.encode(bytes.map_err(|failure| failure.within("user_data"))?)))
-                    }
-                    true => Ok(Some(given)),
-                    false => Err(Failure::usage(format!(
+                if bytes.len() > mkuserdata::LIMIT {
+                    return Err(Failure::usage(format!(
                         "user_data has {} bytes: EC2 allows at most {}",
                         bytes.len(),
                         mkuserdata::LIMIT
-                    ))),
+                    )));
                 }
+                if !assembles {
+                    return Ok(Some(given));
+                }
+                let bytes = boot_script::part().added_to(&bytes, &record);
+                Ok(Some(STANDARD.encode(bytes.map_err(|failure| failure.within("user_data"))?)))
             }
             (None, Some(parts)) => Ok(Some(STANDARD.encode(parts.build(Some(&record))?.bytes))),
             (None, None) => Ok(None),
         }
     }
 
-    /// Returns the profile's tags, over them the record's, over them --tag's; Name and profile are not anybody's to
-    /// choose.
+    /// Returns the profile's tags, then the record's, then those of --tag; later ones win. Name and profile cannot be
+    /// chosen.
     fn tags(&self, host: &Record) -> Result<BTreeMap<String, String>> {
         let mut tags = self.file.profile.tags.clone();
         if let Some(given) = host.get("tags").filter(|given| !given.is_null()) {
@@ -159,12 +96,6 @@ impl Recipe {
     }
 }
 
-/// Returns what is wrong with the files of a profile, all of it: each has a line with its place.
-fn in_one_message(failures: Vec<Failure>) -> Option<Failure> {
-    let lines: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
-    Some(Failure { message: lines.join("\n"), ..failures.first()?.clone() })
-}
-
 fn checked(tags: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
     for (key, value) in &tags {
         check_tag(key, value).map_err(Failure::usage)?;
@@ -175,6 +106,7 @@ fn checked(tags: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::file::ProfileFile;
 
     fn recipe(yaml: &str) -> Recipe {
         let file = ProfileFile::from_text("Web", "text", "/".as_ref(), yaml).unwrap();

@@ -28,7 +28,7 @@ pub fn region_wanted(region: Option<&str>, zone: Option<&str>, spread: &[String]
     Ok(region)
 }
 
-/// Returns whether the zone is given by its letter alone.
+/// Returns whether the zone is given only by its letter.
 fn is_letter(zone: &str) -> bool {
     matches!(zone.as_bytes(), [b'a'..=b'z'])
 }
@@ -42,7 +42,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Numbers the hosts: by the number at the end of each name if all have one, so that a host has the same zone in every
+    /// Numbers the hosts: by the number at the end of each name if all have one, so a host has the same zone in every
     /// run; else by their position.
     pub fn new(zones: &[String], hosts: &[Record]) -> Spread {
         let in_name: Option<Vec<usize>> = hosts.iter().map(|host| number(host.host())).collect();

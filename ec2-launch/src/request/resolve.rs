@@ -1,8 +1,8 @@
-//! From the ways to launch a host to its requests: finds in the catalog what the profile names, checks that it goes
-//! together, and adds safe defaults. Pure; names everything that is wrong, each with its place in the profile.
+//! Makes requests of the ways to launch a host: finds in the catalog what the profile names, checks that it goes
+//! together, and adds safe defaults. No I/O. Reports everything that is wrong, each with its place in the profile.
 
-use crate::request::Recipe;
-use crate::request::attempt::{Attempt, Named, has, texts};
+use crate::request::attempt::{Attempt, Named, has_value, texts};
+use crate::request::recipe::Recipe;
 use crate::request::root_volume::RootPlan;
 use cerveza_ec2::{
     Catalog, Image, ImageChoice, LaunchRequest, LaunchTemplate, SecurityGroup, TypeFacts, fits_metadata, is_group_id,
@@ -53,14 +53,14 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn note(&mut self, note: String) {
+    fn add_note(&mut self, note: String) {
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
     }
 
     fn finish(self, requests: Vec<LaunchRequest>) -> Result<(Vec<LaunchRequest>, Vec<String>)> {
-        let place = |(path, why): &(String, String)| format!("{}: {why}", self.recipe.file.at(path));
+        let place = |(path, why): &(String, String)| format!("{}: {why}", self.recipe.file.place_of(path));
         let problems: Vec<String> = self.problems.iter().map(place).collect();
         if problems.is_empty() { Ok((requests, self.notes)) } else { Err(Failure::usage(problems.join("; "))) }
     }
@@ -139,7 +139,7 @@ impl<'a> Resolver<'a> {
             let plan = RootPlan { image: &image, type_facts, profile, template };
             let (problems, notes) = plan.apply(&mut request.volumes);
             problems.into_iter().for_each(|(path, why)| self.problem(&path, why));
-            notes.into_iter().for_each(|note| self.note(format!("profile {}: {note}", self.recipe.file.name)));
+            notes.into_iter().for_each(|note| self.add_note(format!("profile {}: {note}", self.recipe.file.name)));
         }
         if let Err(why) = request.check() {
             let key = why.split(':').next().unwrap_or_default().to_string();
@@ -204,7 +204,7 @@ impl<'a> Resolver<'a> {
                 continue;
             }
             let vpc = subnet.and_then(|(_, subnet)| Some(subnet?.vpc.as_str())).or(vpc);
-            if has(interface, "security groups") {
+            if has_value(interface, "security groups") {
                 let groups = texts(&interface["security groups"]);
                 interface["security groups"] =
                     self.groups(&format!("{path}/security groups"), &groups, vpc, true).into();
@@ -273,11 +273,11 @@ impl<'a> Resolver<'a> {
         };
         if let Some(chosen) = chosen {
             let day = image.created.split('T').next().unwrap_or_default();
-            self.note(format!("{chosen} in {} is {}: {} of {day}", self.region, image.id, image.name));
+            self.add_note(format!("{chosen} in {} is {}: {} of {day}", self.region, image.id, image.name));
         }
         if let Some(since) = &image.deprecated {
             let day = since.split('T').next().unwrap_or_default();
-            self.note(format!("the image {} is deprecated from {day} on: use a newer one", image.id));
+            self.add_note(format!("the image {} is deprecated from {day} on: use a newer one", image.id));
         }
         Some(image.clone())
     }

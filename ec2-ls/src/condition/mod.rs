@@ -1,13 +1,14 @@
-//! What must hold of an instance: decided by EC2 where its filters can, else by a look at the record.
+//! What must hold of an instance. EC2 decides it if it has such a filter, else the record is looked at.
 
 pub(crate) mod fact;
 pub(crate) mod glob;
+pub(crate) mod ipv6_network;
 pub(crate) mod launched;
 pub(crate) mod network;
 
 use crate::condition::glob::Glob;
+use crate::condition::ipv6_network::Ipv6Network;
 use crate::condition::launched::Launched;
-use crate::condition::network::Ipv6Network;
 use cerveza_ec2::Filter;
 use cerveza_record::Record;
 use regex::Regex;
@@ -52,7 +53,7 @@ impl Test {
         }
     }
 
-    /// Returns the values of EC2's filter that let every instance pass for which the test holds. `None` where there are
+    /// Returns the values of EC2's filter that let every instance pass that the test holds of. `None` if there are
     /// none.
     fn filter_values(&self) -> Option<Vec<String>> {
         match &self.wanted {
@@ -74,7 +75,8 @@ impl Condition {
         (self.any.is_empty() || self.any.iter().any(holds)) && !self.none.iter().any(holds)
     }
 
-    /// Filters of which one finds each instance for which the condition holds. There are none if EC2 cannot tell.
+    /// Returns filters; one of them finds each instance that the condition holds of. There are none if EC2 has no
+    /// filter.
     pub fn filters(&self) -> Vec<Filter> {
         let mut filters: Vec<Filter> = Vec::new();
         for test in &self.any {
@@ -92,7 +94,7 @@ impl Condition {
         self.none.is_empty() && self.any.iter().all(|test| matches!(test.wanted, Wanted::Glob(_)))
     }
 
-    /// Returns a fact that no record has: only EC2 can tell.
+    /// Returns a fact that no record has, so only EC2 can test it.
     pub fn unknown_fact(&self) -> Option<&str> {
         let facts = self.any.iter().chain(&self.none).map(|test| test.fact.as_str());
         facts.into_iter().find(|fact| !fact::is_known(fact))

@@ -1,37 +1,16 @@
-//! IP addresses and networks as `--ip` takes them.
+//! What `--ip` takes: the tests of an address, a network or a wildcard.
 
+use crate::condition::ipv6_network::Ipv6Network;
 use crate::condition::{Test, Wanted};
 use cerveza_manners::{Failure, Result};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// A network of IPv6, as `2600:1f18::/32`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ipv6Network {
-    address: Ipv6Addr,
-    prefix: u32,
-}
-
-impl Ipv6Network {
-    pub fn contains(&self, address: &str) -> bool {
-        let first_bits = |address: Ipv6Addr| address.to_bits().checked_shr(128 - self.prefix).unwrap_or_default();
-        address.parse().is_ok_and(|address| first_bits(address) == first_bits(self.address))
-    }
-
-    /// Returns a wildcard that all addresses of the network match, as EC2 writes them. It ends before a group of zeros,
-    /// which may be left out of the text.
-    pub fn glob(&self) -> String {
-        let groups = self.address.segments();
-        let whole = groups.iter().take(self.prefix as usize / 16).take_while(|group| **group != 0);
-        whole.map(|group| format!("{group:x}:")).collect::<String>() + "*"
-    }
-}
+use std::net::{IpAddr, Ipv4Addr};
 
 const PRIVATE: &str = "network-interface.addresses.private-ip-address";
 const PUBLIC: &str = "ip-address";
 const IPV6: &str = "network-interface.ipv6-addresses.ipv6-address";
 
-/// Returns the tests of which one holds for an instance with the address, with one in the network, or with one that
-/// matches the wildcard.
+/// Returns tests; one of them holds for an instance with the address, with one in the network, or with one that matches
+/// the wildcard.
 pub fn address_tests(text: &str) -> Result<Vec<Test>> {
     if let Some((address, prefix)) = text.split_once('/') {
         let no_network = || Failure::usage(format!("--ip {text}: not a network")).hint("write it as in 10.1.0.0/16");
@@ -92,6 +71,7 @@ mod tests {
     use crate::condition::Condition;
     use cerveza_record::Record;
     use proptest::prelude::*;
+    use std::net::Ipv6Addr;
 
     #[test]
     fn network_becomes_wildcards() {

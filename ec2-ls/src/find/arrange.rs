@@ -31,7 +31,7 @@ impl<'a> Index<'a> {
     }
 
     /// Returns the instances that a host is, by their places.
-    fn of(&self, host: &Record) -> Vec<usize> {
+    fn places_of(&self, host: &Record) -> Vec<usize> {
         let of_id = instance_id(host).map(|id| self.ids.get(&id).into_iter().flatten());
         let named = self.names.get(host.host()).into_iter().flatten();
         let addressed = address(host).and_then(|address| self.addresses.get(&address)).into_iter().flatten();
@@ -48,16 +48,16 @@ impl<'a> Index<'a> {
     }
 }
 
-/// Arranges `found`, in which each instance is once. A record that asked for an instance keeps its keys; one that could not
-/// be asked for, as `failure_of` says, comes out as it came, with `error`. Hosts of stdin keep their order, others are
-/// sorted by name. Also returns the hosts of which no instance was found.
+/// Arranges `found`, in which each instance is once. A record that asked for an instance keeps its keys; one that could
+/// not be asked for, as `failure_of` says, comes out as it came, with `error`. Hosts of stdin keep their order, others
+/// are sorted by name. Also returns the hosts without an instance.
 pub fn arrange<'a>(
     query: &Query,
     found: Vec<Record>,
     failure_of: impl Fn(&Record) -> Option<&'a Failure>,
 ) -> (Vec<Record>, Vec<Record>) {
     let index = Index::new(&found);
-    let places: Vec<Vec<usize>> = query.hosts.iter().map(|host| index.of(host)).collect();
+    let places: Vec<Vec<usize>> = query.hosts.iter().map(|host| index.places_of(host)).collect();
     let is_record = |host: &Record| host.iter().nth(1).is_some();
     let of_records = query.hosts.iter().zip(&places).filter(|(host, _)| is_record(host)).flat_map(|(_, places)| places);
     let mut written: HashSet<usize> = of_records.copied().collect();
@@ -113,6 +113,6 @@ pub fn missing_new(query: &Query, found: &[Record]) -> Vec<(String, String)> {
         return Vec::new();
     }
     let index = Index::new(found);
-    let missing = new.into_iter().filter(|host| index.of(host).is_empty());
+    let missing = new.into_iter().filter(|host| index.places_of(host).is_empty());
     missing.filter_map(|host| Some((host.str("region")?, host.str("instance_id")?))).collect()
 }

@@ -21,7 +21,7 @@ pub struct Unread {
     hosts: Vec<(String, Failure)>,
 }
 
-/// Adds to the records what `args` asks for. What cannot be read is left out of the record, and told.
+/// Adds to the records what `args` asks for. What cannot be read is left out of the record, and reported.
 pub async fn add_details(
     args: &ShowArgs,
     finder: &Finder<'_>,
@@ -91,7 +91,7 @@ fn no_keys() -> Failure {
         .hint("cloud-init prints them at the first boot of an instance only, and EC2 keeps 64 KB of the console")
 }
 
-/// Puts what was read into the records, in place of what they said before. Unknown is not `null`: the key is missing then,
+/// Puts what was read into the records, over what they said before. Unknown is not `null`: the key is missing then,
 /// and `error` says why.
 fn put<T: Into<Value>>(
     records: &mut [Record],
@@ -111,7 +111,7 @@ fn put<T: Into<Value>>(
     }
 }
 
-/// How much longer than the listing the status of instances may take where nobody has asked for it.
+/// How much longer than the listing the status of instances may take if no option asks for it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs `listing`, and reads beside it which instances are not well. If that fails or takes longer the listing is as it
@@ -131,7 +131,7 @@ pub async fn with_health(finder: &Finder<'_>, listing: impl Future<Output = Resu
     };
     for record in &mut found.records {
         if let Some(health) = record.str("instance_id").and_then(|id| unhealthy.get(&id)) {
-            health.put(record);
+            health.set_in(record);
         }
     }
     Ok(found)
@@ -155,7 +155,7 @@ async fn add_health(ec2: &Ec2, records: &mut [Record], unread: &mut Unread) {
     for record in records {
         match record.str("region").and_then(|region| read.get(&region)) {
             Some(Ok(health)) => match record.str("instance_id").and_then(|id| health.get(&id)) {
-                Some(health) => health.put(record),
+                Some(health) => health.set_in(record),
                 None => {
                     record.set("status_checks", Value::Null);
                     record.set("scheduled_events", Vec::<Value>::new());
@@ -195,7 +195,7 @@ async fn add_volume_sizes(ec2: &Ec2, records: &mut [Record], unread: &mut Unread
 
 impl Unread {
     /// Says why: once for what is so of many hosts, such as a permission that is missing.
-    pub fn say(&self, tool: &Tool) -> Status {
+    pub fn warn_of_each(&self, tool: &Tool) -> Status {
         self.regions.iter().for_each(|failure| tool.failure(failure));
         for (hosts, failure) in grouped(self.hosts.iter().map(|(host, failure)| (host.as_str(), failure))) {
             tool.failure(&failure.within(fold(hosts)));

@@ -72,7 +72,7 @@ pub async fn refresh(accounts: &Accounts, args: &RegionArgs, saved: &Saved) -> R
         let text = |key| record.str(key).unwrap_or_default();
         zones.entry((account, text("region"), text("zone"))).or_default().push(record);
     }
-    let asked = zones.iter().map(|(zone, hosts)| ask(accounts, zone, hosts, saved));
+    let asked = zones.iter().map(|(zone, hosts)| ask_zone(accounts, zone, hosts, saved));
     let mut asked = stream::iter(asked).buffer_unordered(ZONES);
     let mut all = Refreshed::default();
     while let Some(refreshed) = asked.next().await {
@@ -83,7 +83,7 @@ pub async fn refresh(accounts: &Accounts, args: &RegionArgs, saved: &Saved) -> R
     all
 }
 
-async fn ask(accounts: &Accounts, (account, region, zone): &Zone, hosts: &[&Record], saved: &Saved) -> Refreshed {
+async fn ask_zone(accounts: &Accounts, (account, region, zone): &Zone, hosts: &[&Record], saved: &Saved) -> Refreshed {
     let mut all = Refreshed::default();
     let Some(account) = accounts.iter().nth(*account) else { return all };
     let ids: Vec<String> = hosts.iter().filter_map(|host| host.str("instance_id")).collect();

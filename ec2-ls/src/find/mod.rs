@@ -22,19 +22,19 @@ pub struct Finder<'a> {
     pub accounts: &'a Accounts,
     pub regions: &'a RegionArgs,
     pub query: &'a Query,
-    /// A saved listing, whose instances alone are asked for.
+    /// A saved listing. Only its instances are asked for.
     pub saved: Option<&'a Saved>,
 }
 
 /// What was found.
 pub struct Found {
     pub records: Vec<Record>,
-    /// Hosts that were asked for, and of which there is no instance. One that only a filter leaves out is not missing.
+    /// Hosts that were asked for and have no instance. One that only a filter leaves out is not missing.
     pub missing: Vec<Record>,
     /// Hosts of a saved listing that have been terminated since.
     pub gone: Vec<String>,
-    /// The regions that gave no answer, each with the AWS profile of its account. The region is empty if the whole account
-    /// cannot be used.
+    /// The regions that gave no answer, each with the AWS profile of its account. The region is empty if the whole
+    /// account cannot be used.
     pub unanswered: Vec<(Option<String>, String)>,
     /// How the regions answered.
     pub status: Status,
@@ -102,8 +102,8 @@ impl<'a> Finder<'a> {
         };
         let mut answers = search.run(&report, gather).await?;
         let new = missing_new(self.query, &found.borrow());
-        // Hosts that were launched a moment ago are asked for again once EC2 lists them. Where a region did not answer it
-        // is unknown what is missing.
+        // Hosts that were launched a moment ago are asked for again once EC2 lists them. Where a region did not answer
+        // it is unknown what is missing.
         if !new.is_empty() && answers.failed.is_empty() {
             let listed = join_all(self.accounts.connected().map(|ec2| ec2.wait_until_listed(&new)));
             tokio::select! {
@@ -128,7 +128,7 @@ impl<'a> Finder<'a> {
         Ok(Found { records, missing, gone: Vec::new(), unanswered, status: answers.status() })
     }
 
-    /// Returns the hosts of which there is no instance even without the filters.
+    /// Returns the hosts that have no instance even without the filters.
     async fn without_filtered(&self, hosts: Vec<Record>) -> Result<Vec<Record>> {
         let query = self.query.unfiltered(hosts);
         let (search, found) = (Search { query: &query, ..self.search() }, RefCell::new(Vec::new()));

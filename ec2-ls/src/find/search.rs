@@ -46,8 +46,8 @@ impl Answers<'_> {
 }
 
 impl<'a> Search<'a> {
-    /// Asks all places at once, and gives each page of each to `page` as it arrives, sorted by name. Calls `report` at once
-    /// for a place that fails. An error of `page` ends the search.
+    /// Asks all places at once, and gives each page of each to `page` as it arrives, sorted by name. Calls `report` at
+    /// once for a place that fails. An error of `page` ends the search.
     pub async fn run(
         &self,
         report: impl Fn(Failure),
@@ -59,7 +59,7 @@ impl<'a> Search<'a> {
         let mut hints = HashSet::new();
         let ask = |place: Place<'a>| async move {
             let asked = match &place.account.ec2 {
-                Ok(ec2) => self.ask(ec2, &place, page, stop).await,
+                Ok(ec2) => self.ask_place(ec2, &place, page, stop).await,
                 Err(failure) => Err(failure.clone()),
             };
             (place, asked)
@@ -118,7 +118,7 @@ impl<'a> Search<'a> {
         (is_here || place.region.is_empty()) && self.accounts.places_of(self.args, host).contains(&place.number)
     }
 
-    async fn ask(
+    async fn ask_place(
         &self,
         ec2: &Ec2,
         place: &Place<'_>,

@@ -1,4 +1,4 @@
-//! What to write instead, for words that look for a fact of EC2 among the tags.
+//! Suggests what to write, for words that look for a fact of EC2 among the tags.
 
 use crate::condition::fact;
 use crate::condition::launched::Launched;
@@ -107,7 +107,7 @@ pub fn refuse_fact(word: &str, key: &str, value: &str) -> Result<()> {
 }
 
 /// Returns what to write instead of a pattern that looks like a set operation, for when nothing matches.
-pub fn of_pattern(pattern: &str) -> Option<String> {
+pub fn pattern_advice(pattern: &str) -> Option<String> {
     let is_operation = pattern.contains(['!', '&', '^']) || pattern.starts_with('(');
     is_operation.then(|| {
         format!(
@@ -118,7 +118,7 @@ pub fn of_pattern(pattern: &str) -> Option<String> {
 }
 
 /// Returns what else a word for a tag may mean, for when nothing matches.
-pub fn of_tag(key: &str, value: &str) -> Option<String> {
+pub fn tag_advice(key: &str, value: &str) -> Option<String> {
     let tag = shell_word(&format!("{key}={value}"));
     if let Some(instead) = instead(key, value) {
         return Some(format!("{tag} looks for a tag; {instead} looks for the fact of EC2"));

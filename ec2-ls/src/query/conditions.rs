@@ -1,4 +1,4 @@
-//! The conditions of the options and of the words for tags.
+//! Makes conditions of the options and of the words for tags.
 
 use crate::condition::fact::TAG_KEY;
 use crate::condition::glob::Glob;
@@ -21,7 +21,7 @@ const STATE_CODE: &str = "instance-state-code";
 pub struct TagConditions(Vec<(String, Condition)>);
 
 impl TagConditions {
-    pub fn add(&mut self, key: String, test: Test, is_not: bool) {
+    pub fn add_test(&mut self, key: String, test: Test, is_not: bool) {
         let at = self.0.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
             self.0.push((key, Condition::default()));
             self.0.len() - 1
@@ -52,7 +52,7 @@ impl TagConditions {
     /// Returns what else the words may mean, for when nothing matches.
     pub fn advice(&self) -> Vec<String> {
         let of = |(key, condition): &(String, Condition)| {
-            condition.any.iter().filter_map(|test| advice::of_tag(key, &glob(test)?.text)).collect::<Vec<_>>()
+            condition.any.iter().filter_map(|test| advice::tag_advice(key, &glob(test)?.text)).collect::<Vec<_>>()
         };
         self.0.iter().flat_map(of).collect()
     }
@@ -66,7 +66,7 @@ fn glob(test: &Test) -> Option<&Glob> {
 }
 
 /// Returns the conditions of the options, and the words that were given after `--filter`.
-pub fn of_options(args: &FindArgs) -> Result<(Vec<Condition>, Vec<String>)> {
+pub fn option_conditions(args: &FindArgs) -> Result<(Vec<Condition>, Vec<String>)> {
     let mut conditions = Vec::new();
     let (filters, words): (Vec<_>, Vec<_>) = args.filter.iter().cloned().partition(|word| is_filter(word));
     if let Some(word) = words.first().filter(|_| filters.is_empty()) {

@@ -1,4 +1,4 @@
-//! What is asked of EC2, and what of the answers is wanted. No I/O.
+//! Decides what EC2 is asked for, and which of the answers are wanted. No I/O.
 
 pub(crate) mod advice;
 pub(crate) mod conditions;
@@ -8,7 +8,7 @@ pub(crate) mod shell;
 pub(crate) mod words;
 
 use crate::condition::{Condition, Test};
-use crate::query::conditions::{STATE, TagConditions, of_options};
+use crate::query::conditions::{STATE, TagConditions, option_conditions};
 use crate::query::find_args::FindArgs;
 use crate::query::words::{Word, patterns_of, read_word};
 use cerveza_ec2::{Filter, LIVE_STATES, check_records, instance_id};
@@ -25,7 +25,7 @@ pub struct Query {
     pub conditions: Vec<Condition>,
     /// Patterns of names.
     patterns: Vec<Test>,
-    /// Addresses and networks that are no hosts of their own: nothing is said of those without an instance.
+    /// Addresses and networks that are not hosts. No error is reported for those without an instance.
     addresses: Vec<Test>,
     /// Hosts that were asked for by name, by address or by instance. One that is not found is reported.
     pub hosts: Vec<Record>,
@@ -47,17 +47,17 @@ pub struct Query {
 impl Query {
     pub fn new(args: &FindArgs, stdin: impl Read) -> Result<Query> {
         let mut query = Query::default();
-        let (conditions, more_words) = of_options(args)?;
+        let (conditions, more_words) = option_conditions(args)?;
         query.conditions = conditions;
         let (mut tags, mut expressions) = (TagConditions::default(), Vec::new());
         let mut resources: Vec<Test> = Vec::new();
         for word in args.words.iter().chain(&more_words).flat_map(|word| patterns_of(word)) {
             match read_word(word)? {
-                Word::Tag { key, test, is_not } => tags.add(key, test, is_not),
+                Word::Tag { key, test, is_not } => tags.add_test(key, test, is_not),
                 Word::Resource(test) => resources.push(test),
                 Word::Addresses(tests) => query.addresses.extend(tests),
                 Word::Pattern(pattern, tests) => {
-                    query.advice.extend(advice::of_pattern(&pattern));
+                    query.advice.extend(advice::pattern_advice(&pattern));
                     query.patterns.push(Test::glob("tag:Name", pattern));
                     query.addresses.extend(tests);
                 }
@@ -236,7 +236,7 @@ pub fn addresses(record: &Record) -> impl Iterator<Item = IpAddr> {
     ["private_ip", "public_ip", "ipv6"].into_iter().filter_map(|key| record.str(key)?.parse().ok())
 }
 
-/// Returns the tests of which one holds for the host with this address. Other addresses of an instance are not in its
+/// Returns tests; one of them holds for the host with this address. Other addresses of an instance are not in its
 /// record.
 fn host_tests(address: IpAddr) -> Vec<Test> {
     match address {

@@ -11,7 +11,7 @@ use regex::Regex;
 
 #[derive(Clone, Debug)]
 pub enum Word {
-    /// `KEY=GLOB`, `KEY~REGEX` or `KEY=`; with `!`, instances for which the test does not hold.
+    /// `KEY=GLOB`, `KEY~REGEX` or `KEY=`; with `!`, instances that fail the test.
     Tag { key: String, test: Test, is_not: bool },
     /// The id of a resource that an instance has, as `vpc-0123456789abcdef0`.
     Resource(Test),

@@ -97,7 +97,7 @@ pub fn columns(args: &ShowArgs, mode: OutputMode) -> Vec<Column> {
     COLUMNS.iter().filter(is_shown).copied().collect()
 }
 
-/// Columns show the size of user-data, which is no text for people and may hold secrets, and a note.
+/// Columns show a note, and only the size of user-data, which is not readable and may have secrets.
 pub fn prepare_for_columns(record: &mut Record) {
     if let Some(base64) = record.str("user_data") {
         record.set("user_data", size(&base64));
@@ -107,7 +107,7 @@ pub fn prepare_for_columns(record: &mut Record) {
     }
 }
 
-/// Returns the bytes that base64 stands for: four characters are three bytes, but for the padding.
+/// Returns the bytes that base64 stands for: four characters are three bytes, except for the padding.
 fn size(base64: &str) -> usize {
     base64.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=').count() * 3 / 4
 }

@@ -1,5 +1,5 @@
-//! What an operator must know of an instance, in a few words: failed status checks, events that are to come, and why it
-//! is not running.
+//! The note on an instance, what an operator must know in a few words: failed status checks, events that are to come,
+//! and why it is not running.
 
 use cerveza_record::{Record, Value};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 pub struct ShowArgs {
     /// Add status checks and scheduled events
     ///
-    /// Adds `status_checks` and `scheduled_events` to each record. Without this option, a table on a terminal still shows
-    /// failed checks and events in the column NOTE.
+    /// Adds `status_checks` and `scheduled_events` to each record. Without this option, a table on a terminal still
+    /// shows failed checks and events in the column NOTE.
     #[arg(long, help_heading = "More facts")]
     pub status: bool,
 

@@ -199,7 +199,8 @@ fn key(record: &Record) -> String {
     name + " " + &record.str("aws_profile").unwrap_or_default()
 }
 
-/// Marks the rows by what was shown before. A mark stays for [`MARKED_FOR`], and so does a host that is gone, at the end.
+/// Marks the rows by what was shown before. A mark stays for [`MARKED_FOR`], and so does a host that is gone, at the
+/// end.
 fn marked(
     before: Option<&[MarkedRow]>,
     rows: impl Iterator<Item = (String, bool, TableRow)>,

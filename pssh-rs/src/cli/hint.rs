@@ -40,7 +40,7 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn a_hint_names_options_that_there_are_for_one_that_there_is_not() {
+    fn a_hint_for_an_unknown_option_names_known_ones() {
         let command = Args::command();
         let has = |option: &str| {
             let short = option.strip_prefix('-').and_then(|name| name.chars().next());

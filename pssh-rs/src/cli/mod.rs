@@ -3,6 +3,7 @@
 pub mod args;
 mod fd_limit;
 pub mod hint;
+mod named_host;
 mod resolve;
 mod setup;
 mod stdin_file;
@@ -12,7 +13,7 @@ use crate::auth::{PassphraseError, ask_passphrase};
 use crate::base::shutdown::Shutdown;
 use crate::base::wait::WaitError;
 use crate::cli::args::Args;
-use crate::cli::fd_limit::room_for;
+use crate::cli::fd_limit::raise_fd_limit;
 use crate::cli::resolve::planned;
 use crate::host::job::{Job, Run};
 use crate::host::target::Target;
@@ -36,7 +37,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Hosts that do not answer are waited for beside those that do: so many of them, at least.
+/// How many hosts that do not answer are waited for, beside those that do.
 const WAITED_FOR: usize = 256;
 
 const PLAN_COLUMNS: [Column; 3] = [
@@ -51,16 +52,16 @@ pub fn command() -> clap::Command {
 
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let begun = Instant::now();
-    // Before stdin is read: who mistyped a file should not have to wait for a pipe to end.
-    let local = setup::local(args)?;
+    // Before stdin is read, because a mistyped file should be an error before a pipe ends.
+    let local = setup::read_local(args)?;
     let records = targets::read_records(args, tool)?;
     let rollout = args.rollout.rules();
     if args.dry_run {
-        return write_plan(args, &local, &rollout, &targets::read(args, records, tool)?, tool);
+        return write_plan(args, &local, &rollout, &targets::read_targets(args, records, tool)?, tool);
     }
-    // From here on every host comes out, whatever signal comes.
+    // From here on every host gets a record, also after a signal.
     let shutdown = setup::shutdown(args.deadline.map(|deadline| begun + deadline))?;
-    let prepared = targets::read(args, records.clone(), tool).and_then(|targets| {
+    let prepared = targets::read_targets(args, records.clone(), tool).and_then(|targets| {
         let job = setup::job(args, local, &targets, shutdown.clone(), tool)?;
         Ok((job, targets))
     });
@@ -86,7 +87,7 @@ fn cancel(args: &Args, records: &[Record], tool: &Tool) -> Result<Status> {
     end(out, &summary, None, true, tool)
 }
 
-/// Writes what is left, and the closing line. A run that was interrupted is that, also where its terminal is gone.
+/// Writes what is left, and the closing line. An interrupted run is reported as interrupted even if its terminal is gone.
 fn end(out: Renderer, summary: &Summary, took: Option<Duration>, interrupted: bool, tool: &Tool) -> Result<Status> {
     let finished = out.finish();
     tool.summary(summary.line(took));
@@ -119,7 +120,7 @@ fn execute(
     if !out.needs_kept() {
         sinks.limits.stream = 0;
     }
-    let (width, warning) = room_for(width(args));
+    let (width, warning) = raise_fd_limit(width(args));
     if let Some(warning) = warning {
         tool.warn(warning);
     }
@@ -129,9 +130,9 @@ fn execute(
     }
     let counts = Arc::new(RunCounts::default());
     let bar = match is_pipe(io::stdout().as_fd()) {
-        // Who reads it may write to the same terminal.
+        // The reader of the pipe may write to the same terminal.
         true => ProgressBar::hidden(),
-        // Its lines would go through the bar.
+        // The lines of -v would mix with the bar.
         false if args.verbose => ProgressBar::hidden(),
         false => args.progress.bar(targets.len() as u64, "hosts").with_style(progress_style(&counts)),
     };
@@ -155,7 +156,7 @@ fn execute(
     end(out, &summary, took, interrupted, tool)
 }
 
-/// Asks with the progress bar out of the way. Ctrl-C there is one for the whole run: it comes as a byte.
+/// Returns a password that is asked for without the progress bar. Ctrl-C at the prompt interrupts the whole run.
 fn password(shutdown: &Shutdown, bar: ProgressBar) -> Password {
     let stop = Arc::clone(&shutdown.stop);
     Password::new(Box::new(move |prompt| {
@@ -173,8 +174,8 @@ fn password(shutdown: &Shutdown, bar: ProgressBar) -> Password {
     }))
 }
 
-/// A bar of the hosts that are done, with how many are worked on and how many failed. The counts are read when it is drawn:
-/// a terminal that takes nothing must not hold up the thread that counts.
+/// Returns the style of the bar: hosts that are done, running and failed. The counts are read when the bar is drawn, so a
+/// blocked terminal does not delay the thread that counts.
 fn progress_style(counts: &Arc<RunCounts>) -> ProgressStyle {
     let count = |counts: &Arc<RunCounts>, of: fn(&RunCounts) -> &AtomicU64| {
         let counts = Arc::clone(counts);
@@ -194,18 +195,16 @@ fn is_pipe(stdout: BorrowedFd<'_>) -> bool {
 }
 
 fn width(args: &Args) -> Width {
-    match args.rollout.serial {
-        true => Width { fanout: 1, open: 1 },
-        false => {
-            let fanout = usize::from(args.fanout);
-            Width { fanout, open: fanout + WAITED_FOR }
-        }
+    if args.rollout.serial {
+        return Width { fanout: 1, open: 1 };
     }
+    let fanout = usize::from(args.fanout);
+    Width { fanout, open: fanout + WAITED_FOR }
 }
 
 fn write_plan(
     args: &Args,
-    local: &setup::Local,
+    local: &setup::LocalInputs,
     rollout: &RolloutRules,
     targets: &[Target],
     tool: &Tool,
@@ -240,8 +239,6 @@ fn write_plan(
         }
     }
     writer.finish()?;
-    Ok(match targets.iter().all(|target| target.problem.is_none()) {
-        true => Status::Done,
-        false => Status::Unreached,
-    })
+    let are_fine = targets.iter().all(|target| target.problem.is_none());
+    Ok(if are_fine { Status::Done } else { Status::Unreached })
 }

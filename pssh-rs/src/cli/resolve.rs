@@ -1,129 +1,23 @@
-//! Makes a target of each host: a pure function of options, records and what ssh_config says. `--dry-run` prints the
+//! Makes a target of each host, from options, records and what ssh_config says, without I/O. `--dry-run` prints the
 //! targets, a run acts on them.
 
 use crate::auth::{KeySource, Offer};
 use crate::base::env::env_path;
 use crate::base::policy::{Engine, HostKeyPolicy};
+use crate::cli::named_host::NamedHost;
 use crate::host::target::{Problem, Route, Target};
 use crate::known_hosts::HostKeys;
-use crate::ssh_config::{HostConfig, HostKeyCheck, HostOptions, HostSpec};
+use crate::ssh_config::{HostConfig, HostKeyCheck, HostOptions};
 use cerveza_record::{Record, Value, json};
 use cerveza_results::{HostStatus, Phase, without_result};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where ssh_config and the command line say nothing.
+/// The default time limit for connecting.
 pub const CONNECT: Duration = Duration::from_secs(10);
 
-/// The options that decide who is meant.
-#[derive(Clone, Copy, Debug)]
-pub struct AddressChoice<'a> {
-    pub user: Option<&'a str>,
-    pub port: Option<u16>,
-    /// The only field to take the address from.
-    pub address: Option<&'a str>,
-}
-
-/// A record with what it and the command line say of the host. The record decides: it is about this host alone.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Named {
-    pub record: Record,
-    pub name: String,
-    pub user: Option<String>,
-    pub port: Option<u16>,
-    /// `None`: where its name leads.
-    pub address: Option<String>,
-    /// Why nothing is tried on this host.
-    pub problem: Option<String>,
-}
-
-/// The fields that hold an address, best first; `host` itself comes after them.
-const ADDRESS_FIELDS: [&str; 2] = ["private_ip", "public_ip"];
-
-pub fn named(records: Vec<Record>, choice: AddressChoice<'_>) -> Vec<Named> {
-    records.into_iter().map(|record| name(record, choice)).collect()
-}
-
-fn name(record: Record, choice: AddressChoice<'_>) -> Named {
-    let field = |key: &str| record.str(key).filter(|value| !value.is_empty());
-    let address = match choice.address {
-        None => Ok(ADDRESS_FIELDS.into_iter().find_map(field)),
-        Some("host") => Ok(None),
-        Some(key) => field(key).map(Some).ok_or_else(|| format!("the record has no address in {key:?}")),
-    };
-    let (own_user, name) = split_user(record.host());
-    // The name of a host that is elsewhere may hold anything.
-    let (name, own_port) = match address {
-        Ok(None) => split_port(name),
-        _ => (name, None),
-    };
-    let user = user_of(&record).map(|user| user.or(own_user.or(choice.user).map(str::to_string)));
-    let port = match (port_of(&record), own_port) {
-        (Ok(None), Some(digits)) => port(digits).map(Some).map_err(|_| format!("{digits} is not a port")),
-        (given, _) => given,
-    };
-    let port = port.map(|port| port.or(choice.port));
-    let problem = address.as_ref().err().or(user.as_ref().err()).or(port.as_ref().err()).cloned();
-    let (user, port, address) = (user.ok().flatten(), port.ok().flatten(), address.ok().flatten());
-    let name = name.to_string();
-    Named { record, name, user, port, address, problem }
-}
-
-/// Splits `user@host` as ssh does, at the last `@`.
-pub fn split_user(host: &str) -> (Option<&str>, &str) {
-    match host.rsplit_once('@') {
-        Some((user, name)) if !user.is_empty() && !name.is_empty() => (Some(user), name),
-        _ => (None, host),
-    }
-}
-
-/// Splits `host:22`, `[::1]:22` and `[::1]`. An IPv6 address without brackets is one whole.
-pub fn split_port(host: &str) -> (&str, Option<&str>) {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((name, "")) if !name.is_empty() => (name, None),
-        Some((name, rest)) if !name.is_empty() => match rest.strip_prefix(':') {
-            Some(port) if is_number(port) => (name, Some(port)),
-            _ => (host, None),
-        },
-        _ => match host.split_once(':') {
-            Some((name, port)) if !name.is_empty() && is_number(port) => (name, Some(port)),
-            _ => (host, None),
-        },
-    }
-}
-
-fn port(digits: &str) -> Result<u16, ()> {
-    digits.parse().ok().filter(|port| *port > 0).ok_or(())
-}
-
-/// The record's own user.
-fn user_of(record: &Record) -> Result<Option<String>, String> {
-    match record.get("user") {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(user)) => Ok(Some(user).filter(|user| !user.is_empty())),
-        Some(other) => Err(format!("the record's \"user\" is not a name: {other}")),
-    }
-}
-
-/// The record's own port, a number or its digits.
-fn port_of(record: &Record) -> Result<Option<u16>, String> {
-    let digits = match record.get("port") {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::String(digits)) => digits,
-        Some(other) => other.to_string(),
-    };
-    port(&digits).map(Some).map_err(|()| format!("the record's \"port\" is not a port: {digits}"))
-}
-
-impl Named {
-    pub fn asked(&self) -> HostSpec<'_> {
-        HostSpec { name: &self.name, address: self.address.as_deref(), user: self.user.as_deref(), port: self.port }
-    }
-}
-
-/// What the command line decides for all hosts alike; ssh_config has its say where this has none.
+/// What the command line decides for all hosts. What it leaves open, ssh_config decides.
 #[derive(Clone, Debug)]
 pub struct Common {
     pub engine: Engine,
@@ -135,8 +29,8 @@ pub struct Common {
     pub agent: Option<PathBuf>,
 }
 
-/// Puts together what is known of a host. What has to be read from files comes later: known_hosts and scripts.
-pub fn target(named: Named, answer: Result<HostConfig, String>, common: &Common) -> Target {
+/// Makes the target of a host. Known hosts and scripts are read later.
+pub fn target(named: NamedHost, answer: Result<HostConfig, String>, common: &Common) -> Target {
     let unreachable = |error: String| Problem { status: HostStatus::Unreachable, phase: Phase::Resolve, error };
     let host_keys = HostKeys::from_record(&named.record);
     let (answer, refused) = match answer {
@@ -179,7 +73,7 @@ pub fn target(named: Named, answer: Result<HostConfig, String>, common: &Common)
     }
 }
 
-/// The problem of a host that ssh_config wants reached by means which only ssh has.
+/// Returns the problem of a host that needs what only ssh has.
 fn needs_openssh(options: &HostOptions) -> Option<Problem> {
     let phase = options.needs_openssh.iter().map(|(phase, _)| *phase).min()?;
     let status = match phase {
@@ -192,13 +86,13 @@ fn needs_openssh(options: &HostOptions) -> Option<Problem> {
     Some(Problem { status, phase, error })
 }
 
-/// Stands in where ssh_config has no answer; nothing is tried then.
+/// Returns the configuration of a host that ssh refuses, and that is not tried.
 fn unknown(name: &str) -> HostConfig {
     let (hostname, user) = (name.to_string(), String::new());
     HostConfig { hostname, user, port: 22, proxy_jump: None, proxy_command: None, options: Arc::default() }
 }
 
-/// The keys that a host is offered: as ssh chooses them.
+/// Returns the keys that a host is offered, chosen as ssh does.
 fn offer(options: &HostOptions, common: &Common) -> Offer {
     let agent = match options.identity_agent.as_deref() {
         None | Some("SSH_AUTH_SOCK") => common.agent.clone(),
@@ -215,7 +109,7 @@ fn offer(options: &HostOptions, common: &Common) -> Offer {
     Offer { files, source, certificates, identities_only, agent }
 }
 
-/// The plan for one host as its record, for `--dry-run`. `what` is the same for all hosts.
+/// Returns the record of one host for `--dry-run`. `what` is the same for all hosts.
 pub fn planned(target: &Target, what: &[(&str, Value)]) -> Record {
     let mut record = without_result(&target.record);
     if let Some(problem) = &target.problem {
@@ -245,13 +139,11 @@ pub fn planned(target: &Target, what: &[(&str, Value)]) -> Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::named_host::{AddressChoice, name_hosts};
 
-    fn one(line: &str, choice: AddressChoice<'_>) -> Named {
-        named(vec![Record::parse(line).unwrap()], choice).remove(0)
-    }
-
-    fn choice(address: Option<&str>) -> AddressChoice<'_> {
-        AddressChoice { user: Some("me"), port: None, address }
+    fn one(line: &str) -> NamedHost {
+        let choice = AddressChoice { user: Some("me"), port: None, address: None };
+        name_hosts(vec![Record::parse(line).unwrap()], choice).remove(0)
     }
 
     fn common() -> Common {
@@ -265,81 +157,16 @@ mod tests {
     }
 
     #[test]
-    fn the_private_address_comes_first_and_the_name_s_own_last() {
-        let address = |line| one(line, choice(None)).address;
-        let both = r#"{"host":"a","public_ip":"5.6.7.8","private_ip":"10.0.0.1"}"#;
-        assert_eq!(address(both).as_deref(), Some("10.0.0.1"));
-        assert_eq!(address(r#"{"host":"a","public_ip":"5.6.7.8","private_ip":null}"#).as_deref(), Some("5.6.7.8"));
-        assert_eq!(address(r#"{"host":"a","private_ip":""}"#), None);
-    }
-
-    #[test]
-    fn a_chosen_field_that_a_record_lacks_is_a_problem_of_that_host_alone() {
-        let line = r#"{"host":"a","private_ip":"10.0.0.1","public_dns":"a.example"}"#;
-        let address = |key| one(line, choice(Some(key))).address;
-        assert_eq!(address("public_dns").as_deref(), Some("a.example"));
-        assert_eq!(address("host"), None);
-        let why = "the record has no address in \"public_ip\"";
-        assert_eq!(one(line, choice(Some("public_ip"))).problem.unwrap(), why);
-        let target = target(one(line, choice(Some("public_ip"))), Ok(answer(HostOptions::default())), &common());
+    fn a_problem_of_the_record_is_one_of_the_target() {
+        let target = target(one(r#"{"host":"a","port":0}"#), Ok(answer(HostOptions::default())), &common());
         let problem = target.problem.unwrap();
-        assert_eq!((problem.status, problem.error.as_str()), (HostStatus::Unreachable, why));
-    }
-
-    /// The user, name and port of a host that is given as such a line, and what is wrong with it.
-    fn login(line: &str) -> (String, String, Option<u16>, Option<String>) {
-        let record = if line.starts_with('{') { Record::parse(line).unwrap() } else { Record::named(line) };
-        let named = named(vec![record], AddressChoice { port: Some(22), ..choice(None) }).remove(0);
-        (named.user.unwrap_or_default(), named.name, named.port, named.problem)
-    }
-
-    #[test]
-    fn a_name_may_carry_its_user_and_port() {
-        let is = |line, user: &str, name: &str, port| {
-            assert_eq!(login(line), (user.to_string(), name.to_string(), Some(port), None), "{line}");
-        };
-        is("root@db1", "root", "db1", 22);
-        is("@db1", "me", "@db1", 22);
-        is("me@corp@db1", "me@corp", "db1", 22);
-        is("db1:2222", "me", "db1", 2222);
-        is("root@db1:2222", "root", "db1", 2222);
-        is("[::1]:2222", "me", "::1", 2222);
-        is("root@[fe80::1%eth0]:2222", "root", "fe80::1%eth0", 2222);
-        is("[::1]", "me", "::1", 22);
-        is("::1", "me", "::1", 22);
-        is("2001:db8::1:2222", "me", "2001:db8::1:2222", 22);
-        is("db1:ssh", "me", "db1:ssh", 22);
-        is(":22", "me", ":22", 22);
-        // This host is known by its address, and its name is a tag of EC2.
-        is(r#"{"host":"db:1","private_ip":"10.0.0.1"}"#, "me", "db:1", 22);
-        for line in ["db1:0", "db1:65536"] {
-            assert!(login(line).3.unwrap().ends_with(" is not a port"));
-        }
-    }
-
-    #[test]
-    fn a_record_s_own_user_and_port_come_first() {
-        let is = |line, user: &str, port| {
-            let (found, _, at, problem) = login(line);
-            assert_eq!((found.as_str(), at, problem), (user, Some(port), None), "{line}");
-        };
-        is(r#"{"host":"root@db1:1","user":"deploy","port":2222}"#, "deploy", 2222);
-        is(r#"{"host":"db1","private_ip":"10.0.0.1","user":"deploy","port":"2222"}"#, "deploy", 2222);
-        is(r#"{"host":"db1:1","user":null,"port":null}"#, "me", 1);
-        is(r#"{"host":"db1","user":""}"#, "me", 22);
-        for (line, why) in [
-            (r#"{"host":"a","port":0}"#, r#"the record's "port" is not a port: 0"#),
-            (r#"{"host":"a","port":"ssh"}"#, r#"the record's "port" is not a port: ssh"#),
-            (r#"{"host":"a","port":22.5}"#, r#"the record's "port" is not a port: 22.5"#),
-            (r#"{"host":"a","user":["x"]}"#, r#"the record's "user" is not a name: ["x"]"#),
-        ] {
-            assert_eq!(login(line).3.as_deref(), Some(why));
-        }
+        assert_eq!((problem.status, problem.phase), (HostStatus::Unreachable, Phase::Resolve));
+        assert_eq!(problem.error, "the record's \"port\" is not a port: 0");
     }
 
     #[test]
     fn the_command_line_comes_before_ssh_config() {
-        let named = || one(r#"{"host":"a"}"#, choice(None));
+        let named = || one(r#"{"host":"a"}"#);
         let options = HostOptions {
             identity_files: vec!["/k".into()],
             identity_files_set: true,
@@ -366,12 +193,12 @@ mod tests {
     }
 
     #[test]
-    fn what_only_ssh_can_do_is_said() {
+    fn a_host_that_only_ssh_can_reach_has_a_problem() {
         let by = |engine, needs: &[(Phase, &str)]| {
             let needs_openssh = needs.iter().map(|(phase, name)| (*phase, name.to_string())).collect();
             let options = HostOptions { needs_openssh, ..HostOptions::default() };
             let common = Common { engine, ..common() };
-            target(one(r#"{"host":"a"}"#, choice(None)), Ok(answer(options)), &common).problem
+            target(one(r#"{"host":"a"}"#), Ok(answer(options)), &common).problem
         };
         let both = [(Phase::Auth, "PKCS11Provider"), (Phase::HostKey, "KnownHostsCommand")];
         let problem = by(Engine::Libssh2, &both).unwrap();
@@ -388,7 +215,7 @@ mod tests {
         let line = r#"{"host":"a","status":"lost","error":"x","private_ip":"10.0.0.1"}"#;
         let mut answer = answer(HostOptions::default());
         answer.proxy_jump = Some("bastion".to_string());
-        let target = target(one(line, choice(None)), Ok(answer), &common());
+        let target = target(one(line), Ok(answer), &common());
         assert_eq!(
             planned(&target, &[("command", "uptime".into())]).to_string(),
             r#"{"host":"a","private_ip":"10.0.0.1","plan":{"address":"10.0.0.1","user":"me","port":22,"jump":"bastion","command":"uptime"}}"#

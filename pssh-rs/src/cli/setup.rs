@@ -25,11 +25,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Linux passes no longer argument to a program, here to ssh, and on the host to the login shell.
+/// The longest argument that Linux passes to a program: here to ssh, and on the host to the login shell.
 const LONGEST_ARGUMENT: usize = 128 * 1024 - 1;
 
 /// What the options name on this machine.
-pub struct Local {
+pub struct LocalInputs {
     pub run: Run,
     pub wrapper: CommandWrapper,
     pub push: Option<PushPlan>,
@@ -38,11 +38,11 @@ pub struct Local {
 }
 
 /// Reads and checks what is named on this machine.
-pub fn local(args: &Args) -> Result<Local> {
+pub fn read_local(args: &Args) -> Result<LocalInputs> {
     refuse_for_openssh(args)?;
     let push = specs(&args.push, "--push")?;
     let pull = specs(&args.pull, "--pull")?;
-    let run = run(args, !(push.is_empty() && pull.is_empty()))?;
+    let run = what_to_run(args, !(push.is_empty() && pull.is_empty()))?;
     let runs = !matches!(run, Run::Nothing);
     for (option, given) in [
         ("--sudo", args.sudo.is_some()),
@@ -61,7 +61,7 @@ pub fn local(args: &Args) -> Result<Local> {
         sudo: args.sudo.clone().map(|user| marks(Some(user).filter(|user| !user.is_empty()))),
     };
     refuse_too_long(args.engine, &run, &wrapper)?;
-    Ok(Local {
+    Ok(LocalInputs {
         run,
         wrapper,
         push: (!push.is_empty()).then(|| PushPlan::read(&push)).transpose()?,
@@ -70,7 +70,7 @@ pub fn local(args: &Args) -> Result<Local> {
     })
 }
 
-/// What ssh does not do for us must not look done.
+/// Refuses options that the ssh program cannot carry out.
 fn refuse_for_openssh(args: &Args) -> Result<()> {
     let given = [
         ("--push", !args.push.is_empty()),
@@ -126,7 +126,7 @@ fn specs(given: &[OsString], option: &str) -> Result<Vec<Spec>> {
     given.iter().map(parse).collect()
 }
 
-fn run(args: &Args, copies: bool) -> Result<Run> {
+fn what_to_run(args: &Args, copies: bool) -> Result<Run> {
     let command = args.command.join(" ");
     if let Some(path) = &args.script {
         let script = Script::read(path)
@@ -158,12 +158,12 @@ pub fn shutdown(deadline: Option<Instant>) -> Result<Shutdown> {
 }
 
 /// Reads keys, asks for what protects them, and connects to jump hosts.
-pub fn job(args: &Args, local: Local, targets: &[Target], shutdown: Shutdown, tool: &Tool) -> Result<Job> {
-    let own = args.engine == Engine::Libssh2;
+pub fn job(args: &Args, local: LocalInputs, targets: &[Target], shutdown: Shutdown, tool: &Tool) -> Result<Job> {
+    let is_libssh2 = args.engine == Engine::Libssh2;
     let verbose = args.verbose.then_some(*tool);
     let tried = || targets.iter().filter(|target| target.problem.is_none());
     let mut keys = KeyStore::new(args.auth_timeout);
-    if own {
+    if is_libssh2 {
         let offers: Vec<Offer> = tried().map(|target| target.offer.clone()).collect();
         keys.prepare(&offers, &shutdown.stop)?;
         keys.require_any(&offers)?;
@@ -179,27 +179,24 @@ pub fn job(args: &Args, local: Local, targets: &[Target], shutdown: Shutdown, to
     };
     let specs: BTreeSet<&str> = tried()
         .filter_map(|target| match &target.route {
-            Route::Jump(spec) if own => Some(spec.as_str()),
+            Route::Jump(spec) if is_libssh2 => Some(spec.as_str()),
             _ => None,
         })
         .collect();
-    let jumps = match specs.is_empty() {
-        true => None,
-        false => {
-            let bound = args.connect_timeout.unwrap_or(CONNECT) + args.auth_timeout;
-            let jumps = JumpHosts::new(ssh.clone(), bound, verbose).map_err(no_folder)?;
-            jumps.start(specs, &shutdown.stop);
-            Some(jumps)
-        }
+    let jumps = if specs.is_empty() {
+        None
+    } else {
+        let bound = args.connect_timeout.unwrap_or(CONNECT) + args.auth_timeout;
+        let jumps = JumpHosts::new(ssh.clone(), bound, verbose).map_err(no_folder)?;
+        jumps.start(specs, &shutdown.stop);
+        Some(jumps)
     };
-    let openssh = (!own).then(|| openssh::Engine::new(ssh).map_err(no_folder)).transpose()?;
+    let openssh = (!is_libssh2).then(|| openssh::Engine::new(ssh).map_err(no_folder)).transpose()?;
     Ok(Job {
         run: local.run,
         wrapper: local.wrapper,
-        // Whoever can ask replaces it.
-        password: Password::new(Box::new(|_| {
-            Err(NoPassword::Because("there is nobody to ask for a password".to_string()))
-        })),
+        // `cli::execute` replaces it by one that asks.
+        password: Password::new(Box::new(|_| Err(NoPassword::Because("no password can be asked for".to_string())))),
         push: local.push,
         pull: local.pull,
         stdin,
@@ -216,4 +213,70 @@ pub fn job(args: &Args, local: Local, targets: &[Target], shutdown: Shutdown, to
 
 fn no_folder(error: io::Error) -> Failure {
     Failure::usage(format!("cannot make a folder for the sockets of ssh: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn read(words: &[&str]) -> Result<LocalInputs> {
+        read_local(&Args::try_parse_from([&["pssh-rs", "-w", "a"], words].concat()).unwrap())
+    }
+
+    fn refusal(words: &[&str]) -> String {
+        read(words).err().map(|failure| failure.message).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_to_run_is_a_command_a_script_or_only_a_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("a.sh").display().to_string();
+        std::fs::write(&script, "true\n").unwrap();
+        let run = |words: &[&str]| read(words).unwrap().run;
+        assert!(matches!(run(&["--", "ls", "-l", "a b"]), Run::Command(command) if command == "ls -l a b"));
+        assert!(matches!(run(&["--script", &script, "x"]), Run::Script(_, arguments) if arguments == ["x"]));
+        assert!(matches!(run(&["--run", "startup_scripts"]), Run::Named));
+        assert!(matches!(run(&["--push", &script]), Run::Nothing));
+        assert_eq!(refusal(&[]), "no command is given");
+        assert_eq!(refusal(&["--", " "]), "no command is given");
+        assert_eq!(refusal(&["--run", "f", "--", "x"]), "--run takes no command: the records name what to run");
+        assert!(refusal(&["--script", "/no/such"]).starts_with("cannot read the script /no/such: "));
+    }
+
+    #[test]
+    fn options_of_a_command_need_one() {
+        for option in [&["--sudo"][..], &["--stdin", "/dev/null"], &["--env", "A=b"], &["--chdir", "/"], &["--tty"]] {
+            let message = refusal(&[option, &["--pull", "/x"]].concat());
+            assert_eq!(message, format!("{} is for a command, and there is none", option[0]));
+            assert_eq!(refusal(&[option, &["--", "true"]].concat()), "");
+        }
+    }
+
+    #[test]
+    fn the_openssh_engine_runs_commands_only() {
+        for option in [&["--push", "/x"][..], &["--pull", "/x"], &["--script", "/x"], &["--run", "f"], &["--tty"]] {
+            let message = refusal(&[&["--engine", "openssh"], option, &["true"]].concat());
+            assert_eq!(message, format!("--engine openssh runs commands only: it has no {}", option[0]));
+        }
+    }
+
+    #[test]
+    fn a_command_that_cannot_be_sent_is_refused_before_any_connection() {
+        let command = "x".repeat(LONGEST_COMMAND + 1);
+        let message = refusal(&["--", &command]);
+        assert_eq!(message, format!("the command has {} bytes: at most {LONGEST_COMMAND} can be sent", command.len()));
+        assert_eq!(refusal(&["--", &command[1..]]), "");
+        assert_eq!(refusal(&["--engine", "openssh", "--", &command]), "");
+        let failure = read(&["--env", &format!("A={command}"), "--", "true"]).err().unwrap();
+        assert!(failure.message.contains("with what --env, --chdir and --sudo add to it"), "{}", failure.message);
+        assert!(failure.hint.unwrap().starts_with("put long values into a file"));
+    }
+
+    #[test]
+    fn a_bad_copy_names_its_option() {
+        assert_eq!(refusal(&["--push", ":x"]), "--push :x: \":x\" names no source: it is SRC:DST");
+        assert!(refusal(&["--pull", "a:b:c"]).starts_with("--pull a:b:c: "));
+        assert!(refusal(&["--push", "/no/such"]).starts_with("cannot push /no/such: "));
+    }
 }

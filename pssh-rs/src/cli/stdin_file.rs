@@ -14,28 +14,27 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// The most that is copied: a temporary folder may lie in memory.
+/// The most that is copied, because a temporary folder may lie in memory.
 const LARGEST: u64 = 1 << 30;
 
 /// What `--stdin` names, open.
 pub struct StdinFile {
     file: File,
     name: String,
-    /// It is read from its beginning as often as need be.
+    /// Each host can read it from its beginning.
     is_shared: bool,
 }
 
 impl StdinFile {
-    /// Opens what `--stdin` names, and reads nothing of it.
+    /// Opens what `--stdin` names, and reads nothing from it.
     pub fn open(path: &Path, args: &Args) -> Result<StdinFile> {
         let is_own = path.as_os_str() == "-";
         let name = if is_own { "standard input".to_string() } else { path.display().to_string() };
-        let file = match is_own {
-            true => io::stdin().as_fd().try_clone_to_owned().map(File::from),
-            // A named pipe that nobody writes to would not even open. Its beginning is waited for, as its end is.
-            false => {
-                File::options().read(true).custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32).open(path)
-            }
+        let file = if is_own {
+            io::stdin().as_fd().try_clone_to_owned().map(File::from)
+        } else {
+            // Opening a named pipe would block until something writes to it.
+            File::options().read(true).custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32).open(path)
         };
         let cannot = |error: io::Error| Failure::usage(format!("cannot read {name}: {error}"));
         let mut file = file.map_err(cannot)?;
@@ -46,7 +45,7 @@ impl StdinFile {
         if file.is_terminal() {
             return Err(Failure::usage("--stdin is a terminal").hint("name a file, or pipe the input in"));
         }
-        // By its other names too, such as /dev/stdin.
+        // /dev/stdin is another name of it.
         let is_own = is_own || !about.is_file() && is_same(&file, io::stdin())?;
         if is_own && (args.hosts.is_empty() || args.hosts.iter().any(|word| word == "-" || word == "^-")) {
             return Err(Failure::usage("standard input cannot be both the hosts and the input of --stdin")
@@ -56,8 +55,8 @@ impl StdinFile {
         Ok(StdinFile { file, name, is_shared })
     }
 
-    /// A file that each host can read from its beginning. Reads a pipe to its end; after a stop it is not all there, and no
-    /// host reads it.
+    /// Returns a file that each host can read from its beginning. Reads a pipe to its end. After a stop the file is not
+    /// complete, and no host reads it.
     pub fn shared(mut self, stop: &Stop) -> Result<File> {
         if self.is_shared {
             return Ok(self.file);
@@ -66,7 +65,7 @@ impl StdinFile {
         let cannot_write = |error: io::Error| {
             Failure::usage(format!("cannot keep the input of --stdin in {}: {error}", folder.display()))
         };
-        // Without a name, so that nothing is left of it whatever happens.
+        // It has no name, so nothing is left of it after a crash.
         let mut spool = tempfile::tempfile_in(&folder).map_err(cannot_write)?;
         let mut buffer = vec![0; 256 * 1024];
         let mut len = 0;

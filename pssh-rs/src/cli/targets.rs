@@ -3,7 +3,8 @@
 use crate::base::env::{env_path, given};
 use crate::base::policy::{Engine, HostKeyPolicy};
 use crate::cli::args::Args;
-use crate::cli::resolve::{AddressChoice, Common, named, split_port, split_user, target};
+use crate::cli::named_host::{AddressChoice, name_hosts, split_port, split_user};
+use crate::cli::resolve::{Common, target};
 use crate::host::target::{Problem, Target};
 use crate::known_hosts::KnownHostsStore;
 use crate::session::algorithms::shortened;
@@ -52,14 +53,15 @@ fn names_of(host: &str) -> [&str; 3] {
     [host, name, split_port(name).0]
 }
 
-pub fn read(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Vec<Target>> {
+/// Makes the targets of the run from its records.
+pub fn read_targets(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Vec<Target>> {
     let choice = AddressChoice { user: given_text(&args.user), port: args.port, address: args.address.as_deref() };
-    let named = named(records, choice);
-    let asked: Vec<_> = named.iter().map(|named| named.asked()).collect();
+    let named = name_hosts(records, choice);
+    let specs: Vec<_> = named.iter().map(|named| named.spec()).collect();
     let (file, jump) = (args.ssh_config.as_deref(), args.jump.as_deref());
     let source = ConfigSource { file, options: &args.ssh_option, jump, engine: args.engine };
-    let answers = look_up(&asked, &source, &mut |warning| tool.warn(warning))?;
-    drop(asked);
+    let answers = look_up(&specs, &source, &mut |warning| tool.warn(warning))?;
+    drop(specs);
     let common = Common {
         engine: args.engine,
         connect_timeout: args.connect_timeout,
@@ -70,11 +72,7 @@ pub fn read(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Vec<Target
     let targets = named.into_iter().zip(answers).map(|(named, answer)| target(named, answer, &common));
     let mut targets: Vec<Target> = targets.collect();
     if !args.pull.is_empty() {
-        let mut seen = HashSet::new();
-        if let Some(twice) = targets.iter().find(|target| !seen.insert(target.record.host())) {
-            let host = twice.record.host();
-            return Err(Failure::usage(format!("the host {host:?} comes twice: --pull has one folder for a host")));
-        }
+        refuse_duplicates(targets.iter().map(|target| target.record.host()))?;
     }
     if args.engine == Engine::Libssh2 {
         warn_of_algorithms(&targets, tool)?;
@@ -84,6 +82,14 @@ pub fn read(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Vec<Target
         read_scripts(field, &mut targets)?;
     }
     Ok(targets)
+}
+
+fn refuse_duplicates<'a>(mut hosts: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut seen = HashSet::new();
+    match hosts.find(|host| !seen.insert(*host)) {
+        Some(host) => Err(Failure::usage(format!("the host {host:?} comes twice: --pull has one folder for a host"))),
+        None => Ok(()),
+    }
 }
 
 /// Warns of algorithms that the user has written in ssh_config and that this engine lacks.
@@ -105,7 +111,7 @@ fn given_text(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
 
-/// Each file is read once, whatever the number of hosts. ssh itself reads them again where it does the work.
+/// Reads each file of known hosts once, whatever the number of hosts. With the openssh engine, ssh reads them again.
 fn read_known_hosts(args: &Args, targets: &mut [Target], tool: &Tool) -> Result<()> {
     if args.dry_run {
         return Ok(());
@@ -125,7 +131,7 @@ fn read_known_hosts(args: &Args, targets: &mut [Target], tool: &Tool) -> Result<
         if takes_any && revoked.is_none() {
             continue;
         }
-        // A file that was named and is not there is a slip, unless it is to be made.
+        // A named file that does not exist is a mistake, unless it is to be created.
         let required = !chosen.is_empty() && target.host_key == HostKeyPolicy::Strict;
         let key = (files, revoked.cloned(), target.host_key);
         if let Some(known) = views.get(&key) {
@@ -155,7 +161,7 @@ fn read_known_hosts(args: &Args, targets: &mut [Target], tool: &Tool) -> Result<
     Ok(())
 }
 
-/// The scripts that records name in `field`, each read once.
+/// Reads the scripts that records name in `field`, each once.
 fn read_scripts(field: &str, targets: &mut [Target]) -> Result<()> {
     if targets.iter().all(|target| target.record.get(field).is_none()) {
         return Err(Failure::usage(format!("no record has a field {field:?}"))
@@ -169,7 +175,7 @@ fn read_scripts(field: &str, targets: &mut [Target]) -> Result<()> {
                 target.problem = refused(HostStatus::Skipped, format!("the record has no {field}"));
                 continue;
             }
-            Some(value) => match names(value) {
+            Some(value) => match script_paths(value) {
                 Some(paths) => paths,
                 None => {
                     let error = format!("{field} of the record is neither a file's name nor a list of them");
@@ -193,7 +199,7 @@ fn read_script(path: &Path) -> std::result::Result<Arc<Script>, String> {
     Script::read(path).map(Arc::new).map_err(|error| format!("cannot read the script {}: {error}", path.display()))
 }
 
-fn names(value: Value) -> Option<Vec<PathBuf>> {
+fn script_paths(value: Value) -> Option<Vec<PathBuf>> {
     let name = |value: Value| match value {
         Value::String(name) if !name.is_empty() => Some(PathBuf::from(name)),
         _ => None,
@@ -201,5 +207,77 @@ fn names(value: Value) -> Option<Vec<PathBuf>> {
     match value {
         Value::Array(values) => values.into_iter().map(name).collect(),
         value => name(value).map(|name| vec![name]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cerveza_record::json;
+    use std::fs;
+
+    fn targets(lines: &[&str]) -> Vec<Target> {
+        let choice = AddressChoice { user: Some("me"), port: None, address: None };
+        let records = lines.iter().map(|line| Record::parse(line).unwrap()).collect();
+        let common = Common {
+            engine: Engine::Libssh2,
+            connect_timeout: None,
+            host_key: None,
+            identities: Vec::new(),
+            agent: None,
+        };
+        let config = || Err("not asked".to_string());
+        let named = name_hosts(records, choice).into_iter();
+        named.map(|named| Target { problem: None, ..target(named, config(), &common) }).collect()
+    }
+
+    #[test]
+    fn a_host_is_excluded_by_each_of_its_names() {
+        assert_eq!(names_of("root@web1:2222"), ["root@web1:2222", "web1:2222", "web1"]);
+        assert_eq!(names_of("web1"), ["web1"; 3]);
+        assert_eq!(names_of("[::1]:22"), ["[::1]:22", "[::1]:22", "::1"]);
+    }
+
+    #[test]
+    fn blanks_between_names_get_a_hint_about_users() {
+        let failure = Failure::usage("blanks do not separate names").hint("use commas");
+        let hint = with_hint_about_users(failure).hint.unwrap();
+        assert_eq!(hint, "use commas; a host and its user are written user@host");
+        assert_eq!(with_hint_about_users(Failure::usage("other").hint("x")).hint.unwrap(), "x");
+    }
+
+    #[test]
+    fn a_pull_refuses_a_host_that_comes_twice() {
+        assert!(refuse_duplicates(["a", "b"].into_iter()).is_ok());
+        let why = refuse_duplicates(["a", "b", "a"].into_iter()).unwrap_err().message;
+        assert_eq!(why, "the host \"a\" comes twice: --pull has one folder for a host");
+    }
+
+    #[test]
+    fn scripts_are_read_once_and_each_host_has_its_own_problem() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.sh");
+        fs::write(&file, "true\n").unwrap();
+        let both = json!({"host": "both", "run": [file, file]}).to_string();
+        let lines = [
+            both.as_str(),
+            r#"{"host":"none"}"#,
+            r#"{"host":"null","run":null}"#,
+            r#"{"host":"number","run":[1]}"#,
+            r#"{"host":"gone","run":"/no/such.sh"}"#,
+        ];
+        let mut targets = targets(&lines);
+        read_scripts("run", &mut targets).unwrap();
+        let scripts = &targets[0].scripts;
+        assert!(scripts.len() == 2 && Arc::ptr_eq(&scripts[0], &scripts[1]) && targets[0].problem.is_none());
+        let problems: Vec<_> =
+            targets[1..].iter().map(|target| target.problem.as_ref().map(|p| (p.status, p.error.as_str()))).collect();
+        let skipped = Some((HostStatus::Skipped, "the record has no run"));
+        let wrong = "run of the record is neither a file's name nor a list of them";
+        let gone = "cannot read the script /no/such.sh: No such file or directory (os error 2)";
+        let failed = [wrong, gone].map(|why| Some((HostStatus::Failed, why)));
+        assert_eq!(problems, [skipped, skipped, failed[0], failed[1]]);
+        let failure = read_scripts("other", &mut targets).unwrap_err();
+        assert_eq!(failure.message, "no record has a field \"other\"");
     }
 }

@@ -1,17 +1,17 @@
 //! Limits the memory that the file names of servers may take.
 
+use super::cause::Cause;
 use super::names::shown;
-use super::remote::Cause;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The most names that are read from one host, whether they are wanted or not.
+/// The most names that are read from one host.
 const MOST_NAMES: usize = 1_000_000;
 /// The most memory that the names of one host take at a time.
 const MOST_OF_HOST: usize = 64 << 20;
 /// The most that the names of all hosts take at a time.
 const MOST_OF_ALL: usize = 512 << 20;
-/// What is kept of a name besides its bytes.
+/// The memory for a name besides its bytes.
 pub const BESIDES: usize = 128;
 
 /// The memory that the names of all hosts take now.
@@ -24,7 +24,7 @@ impl Budget {
     }
 }
 
-/// One host's part. What it holds is given back when it is dropped.
+/// The part of one host. Dropping it gives back what it holds.
 pub struct HostBudget<'a> {
     all: &'a Budget,
     held: Cell<usize>,
@@ -35,10 +35,10 @@ impl HostBudget<'_> {
     /// Counts a name that the server lists in `folder`.
     pub fn count(&self, folder: &[u8]) -> Result<(), Cause> {
         self.names.set(self.names.get() + 1);
-        match self.names.get() <= MOST_NAMES {
-            true => Ok(()),
-            false => Err(refused(folder, &format!("the host has listed more than {MOST_NAMES} names"), WAY_OUT)),
+        if self.names.get() <= MOST_NAMES {
+            return Ok(());
         }
+        Err(refused(folder, &format!("the host has listed more than {MOST_NAMES} names"), WAY_OUT))
     }
 
     /// Takes memory for names of `folder`.
@@ -68,7 +68,7 @@ impl Drop for HostBudget<'_> {
     }
 }
 
-/// What to do about a limit that one host has reached.
+/// A hint for a host that has reached its limit.
 pub const WAY_OUT: &str = "pull less at a time, or an archive made on the host";
 
 fn refused(folder: &[u8], what: &str, way_out: &str) -> Cause {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn each_limit_is_named_and_memory_is_given_back() {
+    fn each_limit_has_its_message_and_memory_is_given_back() {
         let budget = Budget::default();
         let host = budget.for_host();
         host.hold(MOST_OF_HOST, b"d").unwrap();

@@ -19,14 +19,14 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLO
 const FILE: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 impl Folder {
-    /// One that the user named: it is made, and links to it are followed.
+    /// Opens a folder that the user named. Creates it, and follows links to it.
     pub fn open(path: &Path) -> io::Result<Folder> {
         std::fs::create_dir_all(path)?;
         Ok(Folder(openat(CWD, path, FOLDER, Mode::empty())?))
     }
 
-    /// The folder of this name in here, made where there is none. In one that was there its owner can write from now on;
-    /// its mode is set again when all is in it.
+    /// Opens the folder of this name in here, and creates it if there is none. Its owner can write to it from now on; its
+    /// mode is set when everything is in it.
     pub fn enter(&self, name: &[u8]) -> io::Result<Folder> {
         let name = OsStr::from_bytes(name);
         match mkdirat(&self.0, name, Mode::RWXU) {
@@ -36,8 +36,7 @@ impl Folder {
         let open = || openat(&self.0, name, FOLDER | OFlags::NOFOLLOW, Mode::empty());
         let folder = match open() {
             Err(Errno::ACCESS) => {
-                // Ours, and without a right to read: without opening it there is no other way. Not through a link: what
-                // is no folder is refused right after.
+                // It is our own and not readable, so its mode has to change before it can be opened. Links are refused.
                 let found = statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
                 if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
                     return Err(Errno::NOTDIR.into());
@@ -54,7 +53,7 @@ impl Folder {
         Ok(Folder(folder))
     }
 
-    /// Goes down name by name.
+    /// Opens a folder below this one, name by name.
     pub fn descend(&self, names: &[Vec<u8>]) -> io::Result<Folder> {
         let mut folder = Folder(self.0.try_clone()?);
         for name in names {
@@ -63,7 +62,7 @@ impl Folder {
         Ok(folder)
     }
 
-    /// What is here by this name, if anything; a link is not followed.
+    /// Returns what has this name, if anything has. Does not follow a link.
     pub fn stat(&self, name: &[u8]) -> io::Result<Option<Stat>> {
         match statat(&self.0, OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(found)),
@@ -76,7 +75,7 @@ impl Folder {
         Ok(rustix::fs::readlinkat(&self.0, OsStr::from_bytes(name), Vec::new())?.into_bytes())
     }
 
-    /// Opens the temporary file, and tells how long it is. One of an earlier run is continued if it is ours alone.
+    /// Opens the temporary file, and returns its length. One of an earlier run is continued if only we can have written it.
     pub fn begin(&self, name: &[u8], size: u64) -> io::Result<(File, u64)> {
         let path = OsStr::from_bytes(name);
         let create = FILE | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
@@ -107,7 +106,7 @@ impl Folder {
         Ok(renameat(&self.0, OsStr::from_bytes(from), &self.0, OsStr::from_bytes(to))?)
     }
 
-    /// That there was nothing is as good.
+    /// Removes a file, if there is one.
     pub fn remove(&self, name: &[u8]) -> io::Result<()> {
         match unlinkat(&self.0, OsStr::from_bytes(name), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -161,7 +160,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     #[test]
-    fn no_link_leads_out() {
+    fn no_link_leads_out_of_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let (inside, outside) = (folder.path().join("in"), folder.path().join("out"));
         fs::create_dir(&outside).unwrap();
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ours_is_continued_and_what_is_too_long_begun_anew() {
+    fn an_own_partial_file_is_continued_unless_it_is_too_long() {
         let folder = tempfile::tempdir().unwrap();
         let here = Folder::open(folder.path()).unwrap();
         fs::write(folder.path().join("t"), "123").unwrap();

@@ -2,54 +2,31 @@
 //! whole or not at all. An unfinished copy is continued by the next run.
 //!
 //! A plan is made once for the whole run: `spec` reads the options, `tree` the local files. `push` and `pull` act on
-//! one host through `remote`, one SFTP session with our deadlines. `pull` writes through `local`, which cannot leave
-//! its folder. `names` and `pattern` are rules for names; `budget` limits the memory that names take.
+//! one host through `remote`, one SFTP session with our deadlines. `push` sends files by `send`. `pull` finds files by
+//! `find` and writes them by `local`, which cannot leave its folder. `names` and `pattern` are rules for names, `budget`
+//! limits the memory that names take, and `cause` says why a copy failed.
 
 mod budget;
+mod cause;
+mod find;
 mod local;
 mod names;
 mod pattern;
 mod pull;
+mod pull_plan;
 mod push;
 mod remote;
+mod send;
 mod spec;
+#[cfg(test)]
+mod test_server;
 #[cfg(test)]
 mod tests;
 mod tree;
 
-pub use pull::{PullPlan, pull};
+pub use cause::{Cause, CopyError};
+pub use pull::pull;
+pub use pull_plan::PullPlan;
 pub use push::push;
-pub use remote::Cause;
 pub use spec::Spec;
 pub use tree::PushPlan;
-
-use cerveza_results::Copied;
-use std::fmt;
-
-/// Why a copy did not come to its end. What was done before stays done.
-#[derive(Debug)]
-pub struct CopyError {
-    pub copied: Copied,
-    pub cause: Cause,
-    /// The file that what there is of the unfinished one was kept in, for the next run to continue: a path over there for
-    /// a push, here for a pull.
-    pub partial: Option<String>,
-}
-
-/// What a push or pull comes to.
-fn ended(done: Result<(), Cause>, copied: Copied, partial: Option<String>) -> Result<Copied, Box<CopyError>> {
-    match done {
-        Ok(()) => Ok(copied),
-        Err(cause) => Err(Box::new(CopyError { copied, cause, partial })),
-    }
-}
-
-impl fmt::Display for CopyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.cause)?;
-        match &self.partial {
-            Some(path) => write!(f, " (what there is of it is in {path}: the same command continues it)"),
-            None => Ok(()),
-        }
-    }
-}

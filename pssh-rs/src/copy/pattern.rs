@@ -1,6 +1,6 @@
 //! Remote paths with `*`, `?` and `[..]`, matched as a shell does; no shell is involved.
 
-use regex::bytes::{Regex, RegexBuilder};
+use cerveza_manners::matches_pattern;
 
 /// One step of a path.
 #[derive(Clone, Debug)]
@@ -9,93 +9,118 @@ pub enum Step {
     Pattern(Pattern),
 }
 
-/// What names of one folder may be.
+/// A pattern for the names in one folder.
 #[derive(Clone, Debug)]
-pub struct Pattern {
-    regex: Regex,
-    /// Only a pattern that begins with a dot finds names that do.
-    hidden: bool,
-}
+pub struct Pattern(Vec<Part>);
 
-/// One character of UTF-8, or a byte that is none.
-const ANY: &str = r"(?:[\x00-\x7f]|[\xc2-\xf4][\x80-\xbf]+|[\x80-\xff])";
+/// A part of a pattern. A character is one of UTF-8, or a byte that is not part of one.
+#[derive(Clone, Debug)]
+enum Part {
+    Star,
+    AnyCharacter,
+    Character(Vec<u8>),
+    /// The ranges of `[..]`, or of `[!..]`.
+    Class {
+        negated: bool,
+        ranges: Vec<(Vec<u8>, Vec<u8>)>,
+    },
+}
 
 impl Step {
     pub fn parse(step: &[u8]) -> Result<Step, String> {
-        let mut regex = String::from(r"\A");
-        let mut name = Vec::new();
-        let mut is_pattern = false;
-        let mut rest = step;
-        while let Some((&byte, after)) = rest.split_first() {
+        let characters = characters(step);
+        let mut parts = Vec::new();
+        let mut rest = characters.as_slice();
+        while let [first, after @ ..] = rest {
             rest = after;
-            match byte {
-                b'*' | b'?' => {
-                    is_pattern = true;
-                    regex.push_str(ANY);
-                    if byte == b'*' {
-                        regex.push('*');
-                    }
+            parts.push(match *first {
+                b"*" => Part::Star,
+                b"?" => Part::AnyCharacter,
+                b"[" if let Some(end) = class_end(after) => {
+                    rest = &after[end + 1..];
+                    let class = class(&after[..end]);
+                    class.ok_or_else(|| format!("{:?} is no pattern", String::from_utf8_lossy(step)))?
                 }
-                b'[' if let Some((class, after)) = class(after) => {
-                    is_pattern = true;
-                    regex.push_str(&class);
+                b"\\" if let [escaped, after @ ..] = after => {
                     rest = after;
+                    Part::Character(escaped.to_vec())
                 }
-                _ => {
-                    let byte = match (byte, after.split_first()) {
-                        (b'\\', Some((&next, after))) => {
-                            rest = after;
-                            next
-                        }
-                        _ => byte,
-                    };
-                    name.push(byte);
-                    regex.push_str(&format!(r"\x{byte:02x}"));
-                }
-            }
+                character => Part::Character(character.to_vec()),
+            });
         }
-        if !is_pattern {
-            return Ok(Step::Name(name));
-        }
-        regex.push_str(r"\z");
-        let regex = RegexBuilder::new(&regex).unicode(false).dot_matches_new_line(true).size_limit(1 << 20).build();
-        let regex = regex.map_err(|_| format!("{:?} is no pattern", String::from_utf8_lossy(step)))?;
-        Ok(Step::Pattern(Pattern { regex, hidden: step.starts_with(b".") }))
+        let name: Option<Vec<&[u8]>> = parts.iter().map(Part::character).collect();
+        Ok(match name {
+            Some(name) => Step::Name(name.concat()),
+            None => Step::Pattern(Pattern(parts)),
+        })
     }
 }
 
 impl Pattern {
-    pub fn finds(&self, name: &[u8]) -> bool {
-        (self.hidden || !name.starts_with(b".")) && self.regex.is_match(name)
+    /// Only a pattern that begins with a dot matches names that do.
+    pub fn matches(&self, name: &[u8]) -> bool {
+        let begins_with_dot = self.0.first().and_then(Part::character) == Some(b".");
+        (begins_with_dot || !name.starts_with(b"."))
+            && matches_pattern(&self.0, &characters(name), |part| matches!(part, Part::Star), |part, c| part.matches(c))
     }
 }
 
-/// `[..]` after its `[`, as a regular expression, and what follows it; `None` where it is not closed. Of bytes: outside
-/// ASCII there are no ranges.
-fn class(text: &[u8]) -> Option<(String, &[u8])> {
-    let (negated, text) = match text.first() {
-        Some(b'!' | b'^') => (true, &text[1..]),
-        _ => (false, text),
-    };
-    // A bracket that comes first is one of them.
-    let end = 1 + text.iter().skip(1).position(|byte| *byte == b']')?;
-    let (inside, after) = (&text[..end], &text[end + 1..]);
-    let mut class = String::from(if negated { "[^" } else { "[" });
-    let mut at = 0;
-    while at < inside.len() {
-        let low = inside[at];
-        let high = match inside.get(at + 1..at + 3) {
-            Some([b'-', high]) => {
-                at += 2;
-                *high
-            }
-            _ => low,
-        };
-        at += 1;
-        class.push_str(&format!(r"\x{low:02x}-\x{high:02x}"));
+impl Part {
+    fn character(&self) -> Option<&[u8]> {
+        match self {
+            Part::Character(character) => Some(character),
+            _ => None,
+        }
     }
-    class.push(']');
-    Some((class, after))
+
+    fn matches(&self, character: &[u8]) -> bool {
+        match self {
+            Part::Star | Part::AnyCharacter => true,
+            Part::Character(own) => own == character,
+            // The bytes of characters are in the same order as the characters.
+            Part::Class { negated, ranges } => {
+                ranges.iter().any(|(low, high)| (low.as_slice()..=high).contains(&character)) != *negated
+            }
+        }
+    }
+}
+
+fn characters(text: &[u8]) -> Vec<&[u8]> {
+    let mut characters = Vec::new();
+    for chunk in text.utf8_chunks() {
+        characters.extend(chunk.valid().split_inclusive(|_: char| true).map(str::as_bytes));
+        characters.extend(chunk.invalid().chunks(1));
+    }
+    characters
+}
+
+/// Returns where the `]` of a class is. One that comes first is a member of the class.
+fn class_end(text: &[&[u8]]) -> Option<usize> {
+    let first = usize::from(is_negated(text)) + 1;
+    text.iter().skip(first).position(|character| *character == b"]").map(|at| first + at)
+}
+
+fn is_negated(class: &[&[u8]]) -> bool {
+    matches!(class, [b"!" | b"^", ..])
+}
+
+/// Returns `None` for a range whose end is before its start.
+fn class(members: &[&[u8]]) -> Option<Part> {
+    let negated = is_negated(members);
+    let mut ranges = Vec::new();
+    let mut rest = &members[usize::from(negated)..];
+    while let [low, after @ ..] = rest {
+        let (high, after) = match after {
+            [b"-", high, after @ ..] => (high, after),
+            _ => (low, after),
+        };
+        if low > high {
+            return None;
+        }
+        ranges.push((low.to_vec(), high.to_vec()));
+        rest = after;
+    }
+    Some(Part::Class { negated, ranges })
 }
 
 #[cfg(test)]
@@ -104,19 +129,20 @@ mod tests {
 
     fn finds(pattern: &str, name: &[u8]) -> bool {
         match Step::parse(pattern.as_bytes()).unwrap() {
-            Step::Pattern(pattern) => pattern.finds(name),
+            Step::Pattern(pattern) => pattern.matches(name),
             Step::Name(plain) => plain == name,
         }
     }
 
     #[test]
-    fn patterns_find_what_a_shell_would() {
+    fn patterns_match_what_a_shell_matches() {
         assert!(finds("*.log", b"a.log") && finds("*.log", b"\xff\n.log") && !finds("*.log", b".log"));
         assert!(finds(".*", b".log") && !finds("*", b".hidden"));
         assert!(finds("a?c", "aéc".as_bytes()) && finds("a?c", b"a\xffc") && !finds("a?c", b"ac"));
         assert!(finds("[a-c]x", b"bx") && !finds("[!a-c]x", b"bx") && finds("[]x]", b"]") && finds("[a-]", b"-"));
         assert!(finds(r"\*", b"*") && !finds(r"\*", b"a"));
         assert!(finds("a[b", b"a[b") && finds("a.b", b"a.b") && !finds("a.b*", b"axb"));
+        assert!(finds("[à-é]", "è".as_bytes()) && finds("[!a]", "é".as_bytes()) && finds("é*", "éa".as_bytes()));
         assert!(Step::parse(b"[z-a]").is_err());
         assert!(!finds(&"*a".repeat(50), &[b'a'; 40]));
     }

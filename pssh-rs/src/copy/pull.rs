@@ -1,15 +1,15 @@
 //! Copies from a host to `DIR/HOST/`. Nothing that the server says is trusted: see `local` and `names`.
 
-use super::budget::{BESIDES, Budget, HostBudget, WAY_OUT};
+use super::budget::{BESIDES, HostBudget, WAY_OUT};
+use super::cause::{Cause, CopyError, copy_result};
+use super::find::{Finder, list};
 use super::local::{self, Folder};
-use super::names::{is_plain, join, shown, split, stays_inside, temporary};
+use super::names::{is_plain, join, shown, stays_inside, temporary};
 use super::pattern::Step;
-use super::remote::{Cause, FileKind, Remote, Visit, here};
-use super::spec::Spec;
-use super::{CopyError, ended};
+use super::pull_plan::{Item, PullPlan};
+use super::remote::{FileKind, Remote, here};
 use crate::ffi::{Attributes, Handle, Open};
 use crate::session::ssh_session::SshSession;
-use cerveza_manners::{Failure, Result as Checked};
 use cerveza_results::{Copied, file_name};
 use rustix::fs::Stat;
 use std::collections::HashSet;
@@ -19,59 +19,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// libssh2 asks ahead for four times as much.
+/// libssh2 requests four times as much ahead.
 const BUFFER: usize = 256 * 1024;
-/// A tree that is deeper has no end.
+/// A deeper tree is taken to be endless.
 const DEEPEST: usize = 64;
 /// The most that is read of a file whose size the server gives as 0: those of /proc are small, and some never end.
 const MOST_OF_EMPTY: u64 = 256 << 20;
-/// Where a pull that names no folder puts what it fetches. Folders named like hosts do not lie in the folder that one works
-/// in: there a shell would make their names of an expression that is not quoted.
-const FOLDER: &str = "pulled";
-
-/// All that is to be pulled.
-#[derive(Debug, Default)]
-pub struct PullPlan {
-    items: Vec<Item>,
-    budget: Budget,
-}
-
-/// One `--pull`.
-#[derive(Debug)]
-struct Item {
-    source: Vec<u8>,
-    /// Relative to the folder that one logs in to, or to `/`.
-    absolute: bool,
-    steps: Vec<Step>,
-    folder: PathBuf,
-}
-
-/// One remote path, and the names it gets below `DIR/HOST`.
-struct Place {
-    path: Vec<u8>,
-    names: Vec<Vec<u8>>,
-}
-
-impl PullPlan {
-    pub fn new(specs: &[Spec]) -> Checked<PullPlan> {
-        let item = |spec: &Spec| {
-            let source = spec.source.as_bytes();
-            let source = if source == b"~" { b"." } else { source.strip_prefix(b"~/").unwrap_or(source) };
-            let steps = source.split(|byte| *byte == b'/').filter(|step| !step.is_empty() && *step != b".");
-            let steps: Result<Vec<Step>, String> = steps.map(Step::parse).collect();
-            let steps = steps.map_err(|why| Failure::usage(format!("cannot pull {}: {why}", shown(source))))?;
-            Ok(Item {
-                source: source.to_vec(),
-                absolute: source.starts_with(b"/"),
-                steps,
-                folder: spec.dest.as_ref().map_or_else(|| PathBuf::from(FOLDER), PathBuf::from),
-            })
-        };
-        Ok(PullPlan { items: specs.iter().map(item).collect::<Checked<Vec<Item>>>()?, budget: Budget::default() })
-    }
-}
-
-/// Pulls all of the plan from one host. Ends at the first thing that cannot be done.
+/// Pulls all of the plan from one host. Ends at the first error.
 pub fn pull(
     session: &SshSession,
     plan: &PullPlan,
@@ -86,28 +40,28 @@ pub fn pull(
         let mut pull = Pull { remote: &remote, host, copied, partial, buffer, budget, taken };
         plan.items.iter().try_for_each(|item| pull.item(item))
     });
-    ended(done, copied, partial)
+    copy_result(done, copied, partial)
 }
 
 struct Pull<'a> {
     remote: &'a Remote<'a>,
     host: &'a str,
     copied: &'a mut Copied,
-    /// The temporary file under way, while it is one that can be continued.
+    /// The current temporary file, if it can be continued.
     partial: &'a mut Option<String>,
     buffer: Vec<u8>,
     budget: HostBudget<'a>,
-    /// Where something was put in this run: the next is not to replace it.
+    /// The paths that this pull has written, and does not write twice.
     taken: HashSet<PathBuf>,
 }
 
-/// A folder here that is being filled: where it is for messages, and the way to it.
+/// A local folder that is being filled.
 struct Tree<'a> {
     base: &'a Folder,
     shown: PathBuf,
-    /// Below `base`; a folder is entered anew for each use, so that one file descriptor serves any depth.
+    /// The path below `base`. A folder is opened for each use, so one file descriptor serves any depth.
     names: Vec<Vec<u8>>,
-    /// How many of the names lead to the tree's top: links may not lead above it.
+    /// How many of the names lead to the top of the tree, which links must not leave.
     top: usize,
 }
 
@@ -133,7 +87,8 @@ impl Tree<'_> {
 
 impl Pull<'_> {
     fn item(&mut self, item: &Item) -> Result<(), Cause> {
-        let places = self.find(item)?;
+        let mut finder = Finder { remote: self.remote, budget: &self.budget, copied: self.copied };
+        let places = finder.find(item)?;
         let folder = file_name(self.host);
         let shown_at = item.folder.join(&folder);
         let cannot = |error| Cause::Local(format!("cannot write {}: {error}", shown_at.display()));
@@ -159,7 +114,7 @@ impl Pull<'_> {
                     tree.names.push(name);
                     self.folder(&mut tree, &path, &found)?;
                 }
-                // Who named it wants it.
+                // The user named it, so it is an error.
                 _ if item.steps.iter().all(|step| matches!(step, Step::Name(_))) => {
                     return Err(Cause::Refused(format!("{shown_path}: neither file nor folder")));
                 }
@@ -169,106 +124,14 @@ impl Pull<'_> {
         Ok(())
     }
 
-    /// The paths that the source means, with what each is. A link that the user named is followed; those below stay links.
-    fn find(&mut self, item: &Item) -> Result<Vec<(Place, Attributes)>, Cause> {
-        let start = if item.absolute { b"/".to_vec() } else { Vec::new() };
-        let mut places = vec![Place { path: start, names: Vec::new() }];
-        let mut is_pattern = false;
-        for step in &item.steps {
-            match step {
-                Step::Name(name) => {
-                    for place in &mut places {
-                        place.path = join(&place.path, name);
-                        // From the first pattern on the path tells apart what was found.
-                        if !is_pattern {
-                            place.names.clear();
-                        }
-                        place.names.push(name.clone());
-                    }
-                }
-                Step::Pattern(pattern) => {
-                    let mut found = Vec::new();
-                    for place in &places {
-                        let mut names = Vec::new();
-                        let listed = self.list(&place.path, &mut |name, _| {
-                            if pattern.finds(name) && is_plain(name) {
-                                // The path that it makes, that here, and both once more for the names along it.
-                                self.budget.hold(4 * (place.path.len() + name.len() + BESIDES), here(&place.path))?;
-                                names.push(name.to_vec());
-                            }
-                            Ok(())
-                        });
-                        match listed {
-                            Ok(()) => {}
-                            // Not a folder, or not for us: a pattern passes over it, unless it stands alone.
-                            Err(cause @ Cause::Answer { .. }) if is_pattern => {
-                                if !cause.is_missing() {
-                                    self.copied.skip(&place.path, cause);
-                                }
-                                continue;
-                            }
-                            Err(cause) => return Err(cause),
-                        }
-                        names.sort_unstable();
-                        found.extend(names.into_iter().map(|name| {
-                            let path = join(&place.path, &name);
-                            let mut kept = if is_pattern { place.names.clone() } else { Vec::new() };
-                            kept.push(name);
-                            Place { path, names: kept }
-                        }));
-                    }
-                    places = found;
-                    is_pattern = true;
-                }
-            }
-        }
-        let (mut found, mut leads_nowhere) = (Vec::new(), false);
-        for mut place in places {
-            let path = here(&place.path);
-            match self.remote.stat(path)? {
-                Some(attributes) => {
-                    if place.names.iter().any(|name| !is_plain(name)) || place.names.is_empty() {
-                        let real = self.remote.realpath(path)?;
-                        let name = split(&real).1.to_vec();
-                        place.names = if is_plain(&name) { vec![name] } else { Vec::new() };
-                    }
-                    found.push((place, attributes));
-                }
-                None if is_pattern => {
-                    if self.remote.lstat(path)?.is_some() {
-                        self.copied.skip(path, "the symbolic link leads nowhere");
-                        leads_nowhere = true;
-                    }
-                }
-                None => return Err(Cause::Refused(format!("{}: no such file or directory", shown(path)))),
-            }
-        }
-        match (found.is_empty(), leads_nowhere) {
-            (false, _) => Ok(found),
-            (true, false) => Err(Cause::Refused(format!("{}: nothing there matches", shown(&item.source)))),
-            (true, true) => {
-                let what = "nothing matches but symbolic links that lead nowhere";
-                Err(Cause::Refused(format!("{}: {what}", shown(&item.source))))
-            }
-        }
-    }
-
-    /// Visits the names in a folder, and counts them.
-    fn list(&self, path: &[u8], visit: &mut Visit<'_>) -> Result<(), Cause> {
-        self.remote.list(path, &mut |name, attributes| {
-            self.budget.count(here(path))?;
-            visit(name, attributes)
-        })
-    }
-
-    /// Fills the tree's folder with what is in the remote one.
+    /// Copies a remote folder.
     fn folder(&mut self, tree: &mut Tree<'_>, path: &[u8], found: &Attributes) -> Result<(), Cause> {
         if tree.names.len() > DEEPEST {
             return Err(Cause::Refused(format!("{}: more than {DEEPEST} folders deep: {WAY_OUT}", shown(path))));
         }
         let folder = tree.open()?;
         let (mut names, mut folders, mut held) = (Vec::new(), Vec::new(), 0);
-        self.list(path, &mut |name, attributes| {
+        list(self.remote, &self.budget, path, &mut |name, attributes| {
             let bytes = name.len() + BESIDES;
             self.budget.hold(bytes, here(path))?;
             held += bytes;
@@ -370,7 +233,7 @@ impl Pull<'_> {
         });
         match placed {
             Ok(()) => {}
-            // It stays what it is: the beginning of this very file.
+            // The temporary file stays, because it is the beginning of this file.
             Err(cause) if cause.is_end() || matches!(cause, Cause::Local(_)) => return Err(cause),
             Err(cause) => {
                 let _ = folder.remove(&temporary);
@@ -383,7 +246,7 @@ impl Pull<'_> {
         Ok(())
     }
 
-    /// Reads the rest of the file as long as it was when it was opened.
+    /// Reads the rest of the file, up to the size that it had when it was opened.
     fn fill(
         &mut self,
         handle: &Handle<'_>,
@@ -397,7 +260,7 @@ impl Pull<'_> {
         file.seek(SeekFrom::Start(at)).map_err(cannot)?;
         handle.seek(at);
         self.buffer.resize(BUFFER, 0);
-        // Files of /proc say that they are empty, and are not: such a one is as long as can be read.
+        // The size of files in /proc is 0, so they are read to their end.
         let endless = found.size.unwrap_or_default() == 0;
         let mut left = if endless { u64::MAX } else { found.size.unwrap_or_default().saturating_sub(at) };
         while left > 0 {
@@ -419,8 +282,8 @@ impl Pull<'_> {
         }
         let now = self.remote.fstat(handle, path)?;
         match (found.size, now.size) {
-            // A log that is written on: what there was of it is whole. The time is that of before, so that the next run
-            // takes the rest.
+            // A log to which more was written: the copy is complete up to the old size. It gets the old time, so the next
+            // run copies the rest.
             (Some(before), Some(now)) if now > before => {
                 let why = format!("it grew while it was read: these are its first {before} bytes");
                 self.copied.skip(path, why);
@@ -432,25 +295,8 @@ impl Pull<'_> {
     }
 }
 
-/// Whether what is here is what was found there, by size and time.
+/// Returns whether a local file has the size and time of the remote one.
 fn is_same(here: &Stat, found: &Attributes) -> bool {
     local::size_of(here) == found.size.unwrap_or_default()
         && found.mtime().is_some_and(|mtime| here.st_mtime == i64::from(mtime))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::ffi::OsStr;
-
-    #[test]
-    fn a_source_is_steps_and_a_bad_pattern_a_usage_error() {
-        let plan = |text: &str| PullPlan::new(&[Spec::parse(OsStr::new(text)).unwrap()]);
-        let made = plan("~/a/*.log:out").unwrap();
-        let item = &made.items[0];
-        assert!(!item.absolute && item.steps.len() == 2 && item.folder.as_os_str() == "out");
-        assert!(matches!(&item.steps[..], [Step::Name(name), Step::Pattern(_)] if name == b"a"));
-        assert_eq!(plan("/x").unwrap().items[0].folder.as_os_str(), "pulled");
-        assert_eq!(plan("/[z-a]").unwrap_err().message, "cannot pull /[z-a]: \"[z-a]\" is no pattern");
-    }
 }

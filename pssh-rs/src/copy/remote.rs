@@ -1,78 +1,26 @@
 //! One SFTP session. Each call ends by our deadlines, and its errors are told apart.
 
+use super::cause::Cause;
 use super::names::shown;
 use crate::base::wait::WaitError;
 use crate::ffi::{Attributes, Handle, LONGEST_NAME, Open, Sftp};
 use crate::session::exec::START;
 use crate::session::open_session::is_refused;
-use crate::session::ssh_session::{LOST, SshSession, is_disconnect, phrase};
+use crate::session::ssh_session::{LOST, SshSession, is_disconnect};
 use libssh2_sys as raw;
 use ssh2::{Error, ErrorCode, Session};
-use std::fmt;
 use std::time::{Duration, Instant};
 
-/// The longest that a server may take for one answer, `-t` or not. libssh2 has the same bound for some of them.
+/// Time limit for one answer of the server, with or without `-t`. libssh2 has the same limit for some of them.
 const ANSWER: Duration = Duration::from_secs(60);
-/// The longest wait for the server to close its end of a session that is over.
+/// Time limit for the server to close its end of the session.
 const CLOSE: Duration = Duration::from_secs(10);
-/// The most that may come before an answer is complete. libssh2 reads up to 16 MiB of names at a time, and keeps whatever
-/// else a server sends.
+/// The most bytes that may arrive before an answer is complete. libssh2 reads up to 16 MiB of names at a time, and keeps
+/// everything that a server sends.
 const MOST_OF_ANSWER: u64 = 32 << 20;
 const FLOOD: &str = "the server sends what it was not asked for";
 
-/// Why a copy ended before its end.
-#[derive(Debug)]
-pub enum Cause {
-    /// The server's answer about a path.
-    Answer {
-        path: String,
-        code: i32,
-        words: String,
-    },
-    /// What is there, here or on the host, does not go together with what was asked for.
-    Refused(String),
-    /// The server has no SFTP.
-    NoSftp(String),
-    /// Something of this machine: a file that changed, a full disk.
-    Local(String),
-    /// The server did not answer for so long.
-    Silent(Duration),
-    WaitError(WaitError),
-}
-
-impl Cause {
-    /// Whether the server, asked about the path, said that there is nothing.
-    pub fn is_missing(&self) -> bool {
-        matches!(self, Cause::Answer { code: raw::LIBSSH2_FX_NO_SUCH_FILE | raw::LIBSSH2_FX_NO_SUCH_PATH, .. })
-    }
-
-    pub fn is_unsupported(&self) -> bool {
-        matches!(self, Cause::Answer { code: raw::LIBSSH2_FX_OP_UNSUPPORTED, .. })
-    }
-
-    /// Whether the connection is of no more use.
-    pub fn is_end(&self) -> bool {
-        matches!(self, Cause::Silent(_) | Cause::WaitError(_))
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Cause::Answer { path, code, words } => write!(f, "{path}: {words} (SFTP {code})"),
-            Cause::Refused(why) | Cause::NoSftp(why) | Cause::Local(why) => f.write_str(why),
-            Cause::Silent(bound) => {
-                write!(f, "no answer from the SFTP server within {}", humantime::format_duration(*bound))
-            }
-            Cause::WaitError(WaitError::Deadline) => f.write_str("the time was over"),
-            Cause::WaitError(WaitError::Stopped) => f.write_str("interrupted"),
-            Cause::WaitError(WaitError::Ssh(error)) => f.write_str(&phrase(error)),
-            Cause::WaitError(WaitError::Io(error)) => write!(f, "{error}"),
-        }
-    }
-}
-
-/// Is given each name in a folder, with what the server says of it.
+/// Visits a name in a folder, with its attributes.
 pub type Visit<'a> = dyn FnMut(&[u8], Attributes) -> Result<(), Cause> + 'a;
 
 pub struct Remote<'a> {
@@ -106,12 +54,12 @@ impl<'a> Remote<'a> {
         Ok(Remote { session, sftp, deadline })
     }
 
-    /// For loops that never need to wait.
+    /// Returns an error after the deadline or a stop, also if no call waits.
     pub fn check(&self) -> Result<(), Cause> {
         self.session.check(self.deadline).map_err(Cause::WaitError)
     }
 
-    /// Drives one call about a path to its answer.
+    /// Repeats a call about a path until the server has answered.
     fn ask<T>(&self, path: &[u8], mut call: impl FnMut(&Sftp) -> Result<T, Error>) -> Result<T, Cause> {
         self.check()?;
         let silence = Instant::now() + ANSWER;
@@ -137,12 +85,12 @@ impl<'a> Remote<'a> {
         })
     }
 
-    /// What a path leads to, if there is anything.
+    /// Returns what a path leads to, if there is anything.
     pub fn stat(&self, path: &[u8]) -> Result<Option<Attributes>, Cause> {
         found(self.ask(path, |sftp| sftp.stat(path)))
     }
 
-    /// What is at a path itself, if anything.
+    /// Returns what is at a path itself, if anything is. Does not follow a link.
     pub fn lstat(&self, path: &[u8]) -> Result<Option<Attributes>, Cause> {
         found(self.ask(path, |sftp| sftp.lstat(path)))
     }
@@ -155,7 +103,7 @@ impl<'a> Remote<'a> {
         self.ask(path, |sftp| sftp.mkdir(path, mode))
     }
 
-    /// Removes a file; that there was none is as good.
+    /// Removes a file, if there is one.
     pub fn unlink(&self, path: &[u8]) -> Result<(), Cause> {
         found(self.ask(path, |sftp| sftp.unlink(path))).map(|_| ())
     }
@@ -172,7 +120,7 @@ impl<'a> Remote<'a> {
         self.ask(path, |sftp| sftp.realpath(path))
     }
 
-    /// Puts `from` in the place of `to`, in one step; whether it was one step, since not every server has it.
+    /// Puts `from` in the place of `to`. Returns whether that was one step, which not every server can do.
     pub fn replace(&self, from: &[u8], to: &[u8]) -> Result<bool, Cause> {
         match self.ask(to, |sftp| sftp.posix_rename(from, to)) {
             Err(cause) if cause.is_unsupported() => {
@@ -184,7 +132,7 @@ impl<'a> Remote<'a> {
         }
     }
 
-    /// Opens a file, names `as_path` where that fails.
+    /// Opens a file. An error names `as_path`.
     pub fn open_file(&self, path: &[u8], open: Open, as_path: &[u8]) -> Result<Handle<'_>, Cause> {
         // Not by `ask`: the handle borrows from here, not from the call.
         let sftp = &self.sftp;
@@ -222,7 +170,7 @@ impl<'a> Remote<'a> {
     pub fn close(self) {
         let by = Instant::now() + CLOSE;
         let by = self.deadline.map_or(by, |deadline| deadline.min(by));
-        // What becomes of it changes nothing about what was copied.
+        // A failure changes nothing about what was copied.
         let _ = self.session.drive(Some(by), |_| self.sftp.close());
     }
 
@@ -242,8 +190,8 @@ impl<'a> Remote<'a> {
         self.ask(path, |_| handle.setstat(attributes))
     }
 
-    /// Closes a handle after what was done with it. After the end of the connection it is cut, so that nothing half sent
-    /// is completed by chance, and so that libssh2 lets go of the handle.
+    /// Closes a handle, and returns the result of what was done with it. If the connection is at its end, cuts it, so
+    /// libssh2 sends no half packet again and frees the handle.
     pub fn finish<T>(&self, handle: &Handle<'_>, path: &[u8], result: Result<T, Cause>) -> Result<T, Cause> {
         let closed = match &result {
             Err(cause) if cause.is_end() => Ok(()),
@@ -258,24 +206,26 @@ impl<'a> Remote<'a> {
     }
 }
 
-/// The call, as long as no more has come than an answer takes.
+/// Makes a call fail if more has arrived than one answer can take.
 fn limited<T>(
     session: &SshSession,
     mut call: impl FnMut(&Session) -> Result<T, Error>,
 ) -> impl FnMut(&Session) -> Result<T, Error> {
     let before = session.received();
-    move |raw| match session.received() - before <= MOST_OF_ANSWER {
-        true => call(raw),
-        false => Err(Error::new(ErrorCode::Session(raw::LIBSSH2_ERROR_OUT_OF_BOUNDARY), FLOOD)),
+    move |ssh2_session| {
+        if session.received() - before > MOST_OF_ANSWER {
+            return Err(Error::new(ErrorCode::Session(raw::LIBSSH2_ERROR_OUT_OF_BOUNDARY), FLOOD));
+        }
+        call(ssh2_session)
     }
 }
 
-/// The folder that one logs in to has a name too.
+/// Returns a path for SFTP, in which the home folder is `.`.
 pub fn here(path: &[u8]) -> &[u8] {
     if path.is_empty() { b"." } else { path }
 }
 
-/// Nothing there is an answer, not an error.
+/// Makes `None` of the answer that nothing is at a path.
 fn found<T>(result: Result<T, Cause>) -> Result<Option<T>, Cause> {
     match result {
         Err(cause) if cause.is_missing() => Ok(None),
@@ -283,7 +233,7 @@ fn found<T>(result: Result<T, Cause>) -> Result<Option<T>, Cause> {
     }
 }
 
-/// The answers that people meet, in words of the trade.
+/// Returns the usual words for the common answers.
 fn words(code: i32) -> Option<&'static str> {
     Some(match code {
         raw::LIBSSH2_FX_NO_SUCH_FILE | raw::LIBSSH2_FX_NO_SUCH_PATH => "no such file or directory",
@@ -296,13 +246,13 @@ fn words(code: i32) -> Option<&'static str> {
     })
 }
 
-/// What kind of file `st_mode` tells of.
+/// The type of a file in `st_mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     File,
     Folder,
     Link,
-    /// A device, a pipe, a socket, or something that the server does not tell.
+    /// A device, a pipe, a socket, or unknown.
     Other,
 }
 

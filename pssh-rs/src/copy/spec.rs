@@ -1,9 +1,9 @@
-//! `SRC:DST`, as `--push` and `--pull` take it.
+//! Parses `SRC:DST`, the argument of `--push` and `--pull`.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// What to copy where, as it was written. `\:` is a colon of a name; any other backslash stays.
+/// A source and a destination, as they were written. `\:` is a colon of a name; any other backslash stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     pub source: OsString,
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn a_colon_parts_source_and_destination_and_an_escaped_one_is_a_name_s() {
+    fn a_colon_separates_source_and_destination_unless_it_is_escaped() {
         assert_eq!(parse(b"a/b:/etc/").unwrap(), (b"a/b".to_vec(), Some(b"/etc/".to_vec())));
         assert_eq!(parse(b"a").unwrap(), (b"a".to_vec(), None));
         assert_eq!(parse(b"a:").unwrap(), (b"a".to_vec(), None));
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_clear_is_refused() {
+    fn two_colons_and_a_missing_source_are_refused() {
         assert_eq!(
             parse(b"a:b:c").unwrap_err(),
             "\"a:b:c\" has more than one colon: write \\: for one that is part of a name"

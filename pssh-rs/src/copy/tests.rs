@@ -1,141 +1,18 @@
-//! Against a real sshd with its own keys, as whoever runs the tests.
+//! Copies against a real sshd.
 
+use super::test_server::{Server, soon};
 use super::*;
-use crate::auth::{KeySource, KeyStore, Offer, log_in};
 use crate::base::shutdown::Shutdown;
 use crate::base::wait::WaitError;
-use crate::connect::host_key::HostKeyQuery;
-use crate::connect::tcp::{connect, resolve};
-use crate::session::ssh_session::SshSession;
-use crate::ssh_config::AddressFamily;
+use cerveza_results::Copied;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, FileTimes, Permissions};
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
-
-struct Server {
-    folder: TempDir,
-    child: Child,
-    port: u16,
-}
-
-impl Server {
-    fn start(subsystem: &str, more: &str) -> Server {
-        let _ = fs::create_dir_all("/run/sshd");
-        let folder = TempDir::with_prefix("cerveza-sftp-").unwrap();
-        let at = folder.path().display();
-        for name in ["host", "id"] {
-            let mut keygen = Command::new("ssh-keygen");
-            keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(folder.path().join(name));
-            assert!(keygen.stdin(Stdio::null()).status().unwrap().success());
-        }
-        fs::copy(folder.path().join("id.pub"), folder.path().join("authorized_keys")).unwrap();
-        for _ in 0..5 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let config = format!(
-                "Port {port}\nListenAddress 127.0.0.1\nHostKey {at}/host\nAuthorizedKeysFile {at}/authorized_keys\n\
-                 PermitRootLogin prohibit-password\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\n\
-                 UseDNS no\nStrictModes no\nPidFile none\nPrintMotd no\n{subsystem}\n{more}\n"
-            );
-            fs::write(folder.path().join("config"), config).unwrap();
-            let mut sshd = Command::new("/usr/sbin/sshd");
-            sshd.args(["-D", "-f"]).arg(folder.path().join("config")).arg("-E").arg(folder.path().join("log"));
-            let mut child = sshd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            let until = Instant::now() + Duration::from_secs(20);
-            while child.try_wait().unwrap().is_none() && Instant::now() < until {
-                if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                    return Server { folder, child, port };
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        panic!("sshd did not start: {}", fs::read_to_string(folder.path().join("log")).unwrap_or_default());
-    }
-
-    fn sftp() -> Server {
-        Server::start("Subsystem sftp internal-sftp", "")
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn session(&self) -> SshSession {
-        self.session_until(Shutdown::new().unwrap())
-    }
-
-    fn session_until(&self, shutdown: Shutdown) -> SshSession {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let addresses = resolve("127.0.0.1", self.port, AddressFamily::Any, deadline, &shutdown.stop).unwrap();
-        let socket = connect(&addresses, None, deadline, &shutdown.stop, crate::base::trace::Trace::OFF).unwrap();
-        let offer = Offer { files: vec![self.path("id")], source: KeySource::Option, ..Offer::default() };
-        let mut keys = KeyStore::new(Duration::from_secs(60));
-        keys.prepare(std::slice::from_ref(&offer), &shutdown.stop).unwrap();
-        let mut session = SshSession::new(Arc::new(socket), shutdown).unwrap();
-        session.handshake(&HostKeyQuery::default(), deadline).unwrap();
-        let user = Command::new("id").arg("-un").output().unwrap().stdout;
-        log_in(
-            &session,
-            String::from_utf8(user).unwrap().trim(),
-            &keys,
-            &offer,
-            deadline,
-            crate::base::trace::Trace::OFF,
-        )
-        .unwrap();
-        session
-    }
-
-    fn push(&self, source: &Path, dest: impl AsRef<OsStr>) -> Result<Copied, Box<CopyError>> {
-        let dest = Some(dest.as_ref().to_os_string());
-        let plan = PushPlan::read(&[Spec { source: source.into(), dest }]).unwrap();
-        push(&self.session(), &plan, "here", soon())
-    }
-
-    fn pull(&self, source: impl AsRef<OsStr>, dest: &Path, host: &str) -> Result<Copied, Box<CopyError>> {
-        let spec = Spec { source: source.as_ref().to_os_string(), dest: Some(dest.into()) };
-        pull(&self.session(), &PullPlan::new(&[spec]).unwrap(), host, soon())
-    }
-}
-
-impl Server {
-    /// Pushes, and acts as soon as some of a file has arrived in the server's folder.
-    fn during_push<T>(&self, act: impl FnOnce() + Send, push: impl FnOnce() -> T) -> T {
-        let is_begun = |entry: fs::DirEntry| {
-            entry.file_name().as_bytes().ends_with(b".pssh-rs") && entry.metadata().is_ok_and(|about| about.len() > 0)
-        };
-        let folder = self.folder.path();
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                let until = Instant::now() + Duration::from_secs(60);
-                while !fs::read_dir(folder).unwrap().flatten().any(is_begun) && Instant::now() < until {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                act();
-            });
-            push()
-        })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn soon() -> Option<Instant> {
-    Some(Instant::now() + Duration::from_secs(120))
-}
 
 fn date(path: &Path, seconds: u64) {
     let file = fs::File::open(path).unwrap();
@@ -147,7 +24,7 @@ fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// A tree of everything that may go wrong: 8 files, 2 links, 3 folders.
+/// Creates a tree of difficult files: 8 files, 2 links, 3 folders.
 fn plant(top: &Path) {
     fs::create_dir_all(top.join("sub/empty")).unwrap();
     fs::write(top.join("nothing"), "").unwrap();
@@ -169,7 +46,7 @@ fn plant(top: &Path) {
     date(&top.join("sub"), 1_100_000_000);
 }
 
-/// All that is to be kept of a tree, by path.
+/// Returns what a copy keeps of a tree, by path.
 fn look(top: &Path) -> Vec<(OsString, u32, i64, Vec<u8>)> {
     let mut seen = Vec::new();
     let mut todo = vec![top.to_path_buf()];
@@ -194,7 +71,7 @@ fn look(top: &Path) -> Vec<(OsString, u32, i64, Vec<u8>)> {
 }
 
 #[test]
-fn a_tree_goes_there_and_back_as_it_was_and_the_second_time_nothing_does() {
+fn a_pushed_and_pulled_tree_is_the_same_and_a_second_run_copies_nothing() {
     let server = Server::sftp();
     let (here, there, back) = (server.path("here"), server.path("there"), server.path("back"));
     plant(&here);
@@ -212,7 +89,7 @@ fn a_tree_goes_there_and_back_as_it_was_and_the_second_time_nothing_does() {
 }
 
 #[test]
-fn a_second_push_sends_what_changed_and_a_link_in_the_way_is_replaced() {
+fn a_second_push_sends_what_changed_and_replaces_links() {
     let server = Server::sftp();
     let (here, there) = (server.path("here"), server.path("there"));
     plant(&here);
@@ -238,7 +115,7 @@ fn a_second_push_sends_what_changed_and_a_link_in_the_way_is_replaced() {
 }
 
 #[test]
-fn what_was_cut_is_continued_and_what_is_of_another_source_is_not() {
+fn an_interrupted_copy_is_continued_if_only_we_can_have_written_it() {
     let server = Server::sftp();
     let (source, target) = (server.path("source"), server.path("target"));
     let (pattern, len) = ((0..250).collect::<Vec<u8>>(), 64_000_000);
@@ -284,7 +161,7 @@ fn what_was_cut_is_continued_and_what_is_of_another_source_is_not() {
 }
 
 #[test]
-fn what_cannot_be_is_said_and_leaves_nothing_behind() {
+fn a_failed_copy_names_the_path_and_leaves_nothing_behind() {
     let server = Server::sftp();
     let (source, there) = (server.path("f"), server.path("there"));
     fs::write(&source, "new").unwrap();
@@ -312,7 +189,7 @@ fn what_cannot_be_is_said_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_pull_finds_by_pattern_and_leaves_out_what_leads_elsewhere() {
+fn a_pull_finds_files_by_pattern_and_skips_links_out_of_the_tree() {
     let server = Server::sftp();
     let (there, back) = (server.path("there"), server.path("back"));
     for name in ["a", "b", "c"] {
@@ -352,7 +229,7 @@ fn a_pull_finds_by_pattern_and_leaves_out_what_leads_elsewhere() {
 }
 
 #[test]
-fn a_wildcard_names_the_links_that_lead_nowhere() {
+fn a_wildcard_reports_links_that_lead_nowhere() {
     let server = Server::sftp();
     let (there, back) = (server.path("there"), server.path("back"));
     fs::create_dir(&there).unwrap();
@@ -374,7 +251,7 @@ fn a_wildcard_names_the_links_that_lead_nowhere() {
 }
 
 #[test]
-fn a_source_that_changes_on_the_way_is_an_error_and_no_file() {
+fn a_source_that_changes_during_a_push_leaves_no_file() {
     let server = Server::sftp();
     let (source, target) = (server.path("source"), server.path("target"));
     fs::write(&source, vec![1; 64_000_000]).unwrap();
@@ -389,7 +266,7 @@ fn a_source_that_changes_on_the_way_is_an_error_and_no_file() {
 }
 
 #[test]
-fn a_server_that_lets_nobody_write_says_so_of_the_path() {
+fn permission_denied_names_the_path() {
     let server = Server::start("Subsystem sftp internal-sftp -R", "");
     let (source, target) = (server.path("f"), server.path("g"));
     fs::write(&source, "new").unwrap();
@@ -399,7 +276,7 @@ fn a_server_that_lets_nobody_write_says_so_of_the_path() {
 }
 
 #[test]
-fn without_posix_rename_a_file_is_replaced_in_two_steps_and_that_is_said() {
+fn a_replacement_in_two_steps_is_reported() {
     let server = Server::start("Subsystem sftp internal-sftp -P posix-rename", "");
     let (source, target) = (server.path("f"), server.path("g"));
     fs::write(&source, "new").unwrap();
@@ -410,7 +287,7 @@ fn without_posix_rename_a_file_is_replaced_in_two_steps_and_that_is_said() {
 }
 
 #[test]
-fn a_server_without_sftp_is_told_apart() {
+fn a_server_without_sftp_has_its_own_error() {
     let server = Server::start("", "");
     let source = server.path("f");
     fs::write(&source, "").unwrap();
@@ -425,7 +302,7 @@ fn a_server_without_sftp_is_told_apart() {
 }
 
 #[test]
-fn a_server_that_says_nothing_ends_by_the_deadline() {
+fn a_silent_server_ends_by_the_deadline() {
     let server = Server::start("Subsystem sftp /bin/sleep 30", "");
     let source = server.path("f");
     fs::write(&source, "").unwrap();
@@ -440,7 +317,7 @@ fn a_server_that_says_nothing_ends_by_the_deadline() {
 }
 
 #[test]
-fn in_a_chroot_paths_are_those_of_the_chroot() {
+fn in_a_chroot_paths_start_at_the_chroot() {
     // sshd changes its root only as root.
     if !rustix::process::geteuid().is_root() {
         return;

@@ -9,21 +9,21 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// All that is to be pushed.
+/// What to push, the same for all hosts.
 #[derive(Debug, Default)]
 pub struct PushPlan {
     pub(super) items: Vec<Item>,
-    /// What is neither file, folder nor symbolic link: `PATH: why`. The same for all hosts.
+    /// What is neither file, folder nor symbolic link, as `PATH: why`.
     pub skipped: Vec<String>,
 }
 
 /// One `--push`: a file, or a folder with all that is in it.
 #[derive(Debug)]
 pub(super) struct Item {
-    /// What it is called where the destination is a folder.
+    /// Its name in a destination that is a folder.
     pub name: Vec<u8>,
     pub dest: Vec<u8>,
-    /// A folder comes before what is in it.
+    /// Each folder comes before its contents.
     pub entries: Vec<Entry>,
 }
 
@@ -49,7 +49,7 @@ pub(super) enum Kind {
     Link(Vec<u8>),
 }
 
-/// By what a source is known to be the one of the plan.
+/// Shows whether a source is still the same as in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub size: u64,
@@ -64,7 +64,7 @@ impl Stamp {
     fn of(metadata: &Metadata) -> Stamp {
         Stamp {
             size: metadata.len(),
-            // Who owns it changes: what it may do as its owner does not go along.
+            // The owner changes, so a set-user-ID bit is not copied.
             mode: metadata.mode() & 0o777,
             atime: metadata.atime(),
             mtime: metadata.mtime(),
@@ -73,14 +73,14 @@ impl Stamp {
         }
     }
 
-    /// As SFTP has them: seconds from 1970 to 2106.
+    /// Returns access and modification time for SFTP: seconds from 1970 to 2106.
     pub fn times(&self) -> (u32, u32) {
         let clamp = |seconds: i64| seconds.clamp(0, u32::MAX.into()) as u32;
         (clamp(self.atime), clamp(self.mtime))
     }
 
     fn same(&self, other: &Stamp) -> bool {
-        // Reading moves the access time.
+        // Reading changes the access time.
         Stamp { atime: 0, ..*self } == Stamp { atime: 0, ..*other }
     }
 }
@@ -100,7 +100,7 @@ impl PushPlan {
 
     fn item(&mut self, path: &Path, dest: Option<&OsString>) -> std::result::Result<Item, (PathBuf, io::Error)> {
         let at = |path: &Path, error: io::Error| (path.to_path_buf(), error);
-        // `.` and `..` have a name of their own only when resolved; a link keeps the one it goes by.
+        // `.` and `..` have to be resolved to get a name; a link keeps its own.
         let name = match path.file_name() {
             Some(name) if !path.as_os_str().as_bytes().ends_with(b"/.") => name.to_os_string(),
             _ => {
@@ -114,7 +114,7 @@ impl PushPlan {
             dest => dest.strip_prefix(b"~/").unwrap_or(dest).to_vec(),
         };
         let mut item = Item { name: name.into_vec(), dest, entries: Vec::new() };
-        // The source itself may be a link to what is meant; those below stay links.
+        // A link is followed if it is the source itself; those below stay links.
         let metadata = fs::metadata(path).map_err(|error| at(path, error))?;
         if !metadata.is_file() && !metadata.is_dir() {
             return Err(at(path, io::Error::other("it is neither a file nor a folder")));
@@ -138,7 +138,7 @@ impl PushPlan {
                     Kind::Folder
                 }
                 kind if kind.is_file() => {
-                    // Better known now than from every host.
+                    // An error here is better than one for each host.
                     open(&local).map_err(|error| at(&local, error))?;
                     Kind::File
                 }
@@ -157,20 +157,17 @@ impl PushPlan {
     }
 }
 
-/// Opens without waiting, should it have become a pipe meanwhile.
+/// Opens a file; if it has become a pipe, without a wait.
 fn open(path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
     fs::OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
 }
 
 impl Entry {
-    /// The file of the plan, not another that took its place.
+    /// Opens the file, unless it is no longer the one of the plan.
     pub fn open(&self) -> io::Result<File> {
         let file = open(&self.local)?;
-        match self.is_same(&file)? {
-            true => Ok(file),
-            false => Err(io::Error::other("it is not what it was when this run began")),
-        }
+        if self.is_same(&file)? { Ok(file) } else { Err(io::Error::other("it has changed since this run began")) }
     }
 
     pub fn is_same(&self, file: &File) -> io::Result<bool> {
@@ -186,7 +183,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     #[test]
-    fn a_tree_is_read_top_down_and_what_is_no_file_is_named() {
+    fn a_tree_is_read_top_down_without_sockets_and_devices() {
         let folder = tempfile::tempdir().unwrap();
         let top = folder.path().join("top");
         fs::create_dir_all(top.join("b/empty")).unwrap();
@@ -205,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_is_not_there_or_no_file_is_a_usage_error() {
+    fn a_source_that_is_missing_or_a_device_is_a_usage_error() {
         let read = |source: &str| {
             PushPlan::read(&[Spec { source: source.into(), dest: None }]).map(|_| ()).unwrap_err().message
         };
@@ -215,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_changed_since_is_not_opened() {
+    fn a_file_that_has_changed_is_not_opened() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
         fs::write(&path, "old").unwrap();

@@ -75,16 +75,18 @@ impl<'a> Host<'a> {
     pub fn proxy(&self, value: &[u8]) -> Result<Vec<u8>, String> {
         let key_alias = self.key_alias.as_ref().unwrap_or(&self.name);
         let is_used = |token: u8| value.windows(2).any(|pair| pair == [b'%', token]);
-        let parts: [(u8, &str, &String, fn(&str) -> bool); 4] = [
-            (b'h', "name", &self.hostname, is_host),
-            (b'n', "name", &self.name, is_host),
-            (b'k', "HostKeyAlias", key_alias, is_host),
-            (b'r', "user", &self.user, is_user),
-        ];
-        match parts.into_iter().find(|(token, _, text, is_valid)| is_used(*token) && !is_valid(text)) {
-            Some((_, what, text, _)) => Err(format!("the host's {what} {text:?} is not one that ssh gives to a shell")),
-            None => self.expand(value, "hnkpr", false),
-        }
+        let (what, text) = if is_used(b'h') && !is_host(&self.hostname) {
+            ("name", &self.hostname)
+        } else if is_used(b'n') && !is_host(&self.name) {
+            ("name", &self.name)
+        } else if is_used(b'k') && !is_host(key_alias) {
+            ("HostKeyAlias", key_alias)
+        } else if is_used(b'r') && !is_user(&self.user) {
+            ("user", &self.user)
+        } else {
+            return self.expand(value, "hnkpr", false);
+        };
+        Err(format!("the host's {what} {text:?} is not one that ssh gives to a shell"))
     }
 
     fn expand(&self, value: &[u8], allowed: &str, variables: bool) -> Result<Vec<u8>, String> {
@@ -139,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_expanded_and_nothing_hostile_reaches_a_shell() {
+    fn tokens_are_expanded_and_hostile_values_reach_no_shell() {
         let local = LocalFacts::parse(b"/home/a|b/|me|1000|box|box.lan").unwrap();
         assert_eq!(local.home, b"/home/a|b");
         let [hostname, name, user] = ["web1.x", "web1", "u;v"].map(str::to_string);

@@ -196,10 +196,8 @@ fn without_ssh(
         }
     }
     let options = Arc::new(options::usual(home.as_deref()));
-    let own = match queries.iter().all(|query| query.user.is_some()) {
-        true => String::new(),
-        false => crate::base::env::local_user()?,
-    };
+    let is_asked = queries.iter().any(|query| query.user.is_none());
+    let own = if is_asked { crate::base::env::local_user()? } else { String::new() };
     let config = |query: &Query| HostConfig {
         hostname: query.address.clone().unwrap_or_else(|| query.name.clone()),
         user: query.user.clone().unwrap_or_else(|| own.clone()),

@@ -13,7 +13,7 @@ pub struct Query {
 }
 
 impl Query {
-    /// A name that ssh does not take (`web 1`, a tag of EC2) is asked for by its address, as who types `ssh` would.
+    /// A name that ssh refuses (`web 1`, a tag of EC2) is replaced by the address.
     pub fn new(host: &HostSpec<'_>) -> Result<Query, String> {
         if let Some(user) = host.user.filter(|user| !is_user(user)) {
             return Err(format!("the user {user:?} is not one that ssh takes"));
@@ -34,18 +34,19 @@ impl Query {
         })
     }
 
-    /// A host that no configuration is about.
+    /// Returns a host that no configuration is about.
     pub fn neutral() -> Query {
         Query { name: "pssh-rs.invalid".to_string(), address: None, user: None, port: None }
     }
 
-    /// Whether the host's name reads the same to everybody: no odd spelling of an address, plain ASCII.
+    /// Returns whether ssh and we read the name in the same way: it is ASCII, and not an unusual spelling of an address.
     pub fn is_plain(&self) -> bool {
         is_plain(&self.name) && self.address.as_deref().is_none_or(|address| is_plain(address) || is_ipv6(address))
     }
 }
 
-/// ssh's rule since 9.6 (valid_hostname, with the commas and braces of 10), and what it would split: `user@`, `ssh://`.
+/// The rule of ssh since 9.6 (valid_hostname, with the commas and braces of 10). Also refuses `user@` and `ssh://`, which
+/// ssh would split.
 pub fn is_host(name: &str) -> bool {
     let odd = |c: char| "'`\"$\\;&<>|(){},".contains(c) || c.is_whitespace() || c.is_control();
     !name.is_empty()
@@ -56,7 +57,7 @@ pub fn is_host(name: &str) -> bool {
         && !name.contains("://")
 }
 
-/// ssh's rule since 9.6 (valid_ruser).
+/// The rule of ssh since 9.6 (valid_ruser).
 pub fn is_user(name: &str) -> bool {
     let odd = |c: char| "'`\";&<>|(){}".contains(c) || c.is_control();
     !name.is_empty()
@@ -66,7 +67,7 @@ pub fn is_user(name: &str) -> bool {
         && !name.split(|c: char| c.is_whitespace()).skip(1).any(|rest| rest.starts_with('-'))
 }
 
-/// An address stands in `-o HostName=`, where `#` would start a comment.
+/// An address is given by `-o HostName=`, where `#` would start a comment.
 fn is_address(address: &str) -> bool {
     is_host(address) && !address.contains(['#', '='])
 }
@@ -78,12 +79,12 @@ fn is_plain(name: &str) -> bool {
         && (!is_numeric(name) || name.parse::<Ipv4Addr>().is_ok())
 }
 
-/// An IPv6 address as everybody spells it.
+/// An IPv6 address in its usual spelling.
 fn is_ipv6(address: &str) -> bool {
     address.parse::<Ipv6Addr>().is_ok_and(|parsed| parsed.to_string().eq_ignore_ascii_case(address))
 }
 
-/// Whether it may be an address in one of inet_aton's spellings: `10.1`, `0x7f.1`, `127.000.0.1`.
+/// Returns whether it may be an address in one of the spellings of inet_aton: `10.1`, `0x7f.1`, `127.000.0.1`.
 pub fn is_numeric(name: &str) -> bool {
     let number = |label: &str| {
         label.starts_with(|c: char| c.is_ascii_digit())
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ssh_refuses_is_never_passed_on() {
+    fn hostile_names_and_users_are_refused() {
         let hostile =
             ["", "-oProxyCommand=x", "a b", ";rm -rf /", "$(x)", "`x`", "a\nHost *", "a'b", "ssh://x", "r@x", "a|b"];
         for name in hostile {
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_spellings_of_addresses_are_told_from_names() {
+    fn unusual_spellings_of_addresses_are_not_plain() {
         assert!(["web1", "10.0.0.1", "i-0abc", "1a-b", "Web.EX."].into_iter().all(is_plain));
         assert!(["10", "010.0.0.1", "0x10", "10.1", "::1", "é", ".", "a%h"].into_iter().all(|name| !is_plain(name)));
     }

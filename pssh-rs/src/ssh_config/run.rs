@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -143,8 +143,8 @@ impl<'a> Ssh<'a> {
             let _ = child.wait();
         }
         match output {
-            Ok(Some((status, stdout, log))) if status.success() => Ok(Dump::parse(&stdout, log)),
-            Ok(Some((status, _, log))) => Err(complaint(&log, status)),
+            Ok(Some(output)) if output.status.success() => Ok(Dump::parse(&output.stdout, output.stderr)),
+            Ok(Some(output)) => Err(complaint(&output.stderr, output.status)),
             Ok(None) => {
                 self.late.fetch_add(1, Ordering::Relaxed);
                 let time = self.deadline;
@@ -215,21 +215,22 @@ fn complaint(log: &[u8], status: ExitStatus) -> SshError {
 }
 
 /// Reads both pipes until ssh has exited; `None` if that takes too long.
-fn read(child: &mut Child, until: Instant) -> io::Result<Option<(ExitStatus, Vec<u8>, Vec<u8>)>> {
+fn read(child: &mut Child, until: Instant) -> io::Result<Option<Output>> {
     const TICK: Duration = Duration::from_millis(5);
     let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(io::Error::other("it has no pipes"));
     };
     ioctl_fionbio(&stdout, true)?;
     ioctl_fionbio(&stderr, true)?;
-    let (mut output, mut log) = (Vec::new(), Vec::new());
+    let mut output = Output { status: ExitStatus::default(), stdout: Vec::new(), stderr: Vec::new() };
     loop {
-        let at_end = drain(&mut stdout, &mut output)?;
+        let at_end = drain(&mut stdout, &mut output.stdout)?;
         let status = if at_end { child.try_wait()? } else { None };
         // A child of ssh may hold stderr open for longer than ssh lives, so its end is not waited for.
-        drain(&mut stderr, &mut log)?;
+        drain(&mut stderr, &mut output.stderr)?;
         if let Some(status) = status {
-            return Ok(Some((status, output, log)));
+            output.status = status;
+            return Ok(Some(output));
         }
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn all_words_that_may_tell_hosts_apart_are_found() {
+    fn all_patterns_that_may_tell_hosts_apart_are_found() {
         let found =
             scan("Host a \"b*\" !c # d\n match=host x,!y user=bob exec \"true\"\nProxyJump u@[gw]:3,h2\nPort 3");
         let words: Vec<_> = found.patterns.iter().map(|word| String::from_utf8_lossy(word)).collect();
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_has_written_is_noted_and_what_the_machine_has_is_not() {
+    fn settings_of_the_machine_are_not_those_of_the_user() {
         let text =
             "ForwardAgent yes\nPort 3\nCiphers=+a1,a2\nMACs -m1\nKexAlgorithms ^k1\n\"GSSAPIAuthentication\" yes";
         let found = scan(text);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn keepalives_are_off_where_a_line_says_so() {
+    fn keepalives_are_off_if_a_line_says_so() {
         assert!(["ServerAliveInterval 0", "serveraliveinterval=\"0s\" # off"].iter().all(|text| scan(text).alive_off));
         assert!(
             ["ServerAliveInterval 10", "ServerAliveInterval 1m0s", "Port 0"].iter().all(|text| !scan(text).alive_off)
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_not_guessed() {
+    fn a_line_that_is_not_understood_makes_the_scan_unsure() {
         for text in ["Match exec \"nc %h 22\"", "Match host a exec 'x %n'", "Match moon full", "Match host", "User %h"]
         {
             assert!(scan(text).unsure.is_some(), "{text}");

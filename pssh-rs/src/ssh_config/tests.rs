@@ -47,7 +47,7 @@ impl Config {
 }
 
 #[test]
-fn many_hosts_take_few_runs() {
+fn few_runs_of_ssh_answer_for_many_hosts() {
     let mut text =
         String::from("Match host \"*.prod.internal\" user root\n Port 2200\nMatch originalhost db*\n User dba\n");
     for block in 0..28 {
@@ -69,7 +69,7 @@ fn many_hosts_take_few_runs() {
 }
 
 #[test]
-fn without_a_word_that_tells_hosts_apart_few_runs_do_for_all() {
+fn without_patterns_three_runs_answer_for_all() {
     let names: Vec<String> = (0..1000).map(|at| format!("web{at}")).collect();
     let address: Vec<String> = (0..1000).map(|at| format!("10.0.{}.{}", at / 256, at % 256)).collect();
     let asked: Vec<_> =
@@ -91,7 +91,7 @@ fn without_a_word_that_tells_hosts_apart_few_runs_do_for_all() {
 }
 
 #[test]
-fn all_options_are_read_and_their_tokens_filled_in() {
+fn all_options_are_read_and_their_tokens_expanded() {
     let config = Config::new(
         "Host Web1\n HostName %h.X\n Port 7\n User u\n IdentityFile \"/a b/%n-%h-%p-%r\"\n IdentityFile ~/k\n IdentityFile none\n\
          \x20CertificateFile ~/c\n IdentitiesOnly yes\n IdentityAgent $AGENT\n UserKnownHostsFile \"/a/%h\" /c\n\
@@ -136,7 +136,7 @@ fn a_known_hosts_file_with_a_blank_needs_the_openssh_engine() {
 }
 
 #[test]
-fn each_host_alone_is_answered_the_same() {
+fn each_host_alone_gets_the_same_answer() {
     const PATTERNS: [&str; 9] = ["*", "a*", "?b", "A1", "a1,b*", "!ab *", "*.x", "10.*", "ab"];
     const BODY: [&str; 12] = [
         "HostName %h.x",
@@ -200,7 +200,7 @@ fn each_host_alone_is_answered_the_same() {
 }
 
 #[test]
-fn a_silent_host_is_waited_for_as_the_user_says_else_less_than_a_minute() {
+fn keepalives_have_our_defaults_unless_the_user_sets_them() {
     let alive = |text: &str, name: &str| {
         let answer = Config::new(text).found(&[host(name)]).0.remove(0).unwrap();
         (answer.options.server_alive.interval.as_secs(), answer.options.server_alive.count_max)
@@ -213,7 +213,7 @@ fn a_silent_host_is_waited_for_as_the_user_says_else_less_than_a_minute() {
 }
 
 #[test]
-fn a_bad_configuration_is_a_failure_in_words_of_ssh() {
+fn a_bad_configuration_fails_with_the_message_of_ssh() {
     let config = Config::new("Host a\n Foo bar\n");
     let path = config.path();
     let file = ConfigSource { file: Some(&path), ..ConfigSource::default() };
@@ -240,7 +240,7 @@ fn a_bad_configuration_is_a_failure_in_words_of_ssh() {
 }
 
 #[test]
-fn a_host_that_ssh_does_not_take_is_an_error_of_its_own() {
+fn a_host_that_ssh_refuses_has_its_own_error() {
     let folder = tempfile::tempdir().unwrap();
     let made = folder.path().join("made");
     let config = Config::new(&format!("Host *\n ProxyJump gw\nMatch exec \"touch {}-%n\"\n", made.display()));
@@ -254,7 +254,7 @@ fn a_host_that_ssh_does_not_take_is_an_error_of_its_own() {
 }
 
 #[test]
-fn an_ssh_that_hangs_is_not_waited_for_and_none_at_all_is_said() {
+fn ssh_may_hang_or_be_missing() {
     let folder = tempfile::tempdir().unwrap();
     let slow = folder.path().join("ssh");
     fs::write(&slow, "#!/bin/sh\nsleep 60 & sleep 60\n").unwrap();

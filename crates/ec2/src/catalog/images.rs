@@ -1,7 +1,7 @@
-//! Images: what a choice of an image leads to.
+//! Looks up the images that profiles choose.
 
 use crate::catalog::image_choice::ImageChoice;
-use crate::catalog::{LookedUp, NotLookedUp};
+use crate::catalog::looked_up::{LookedUp, NotLookedUp};
 use crate::client::Ec2;
 use crate::client::verdict::code;
 use crate::describe::find::gather;
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Image {
     pub id: String,
     pub name: String,
-    /// Empty for an image of which nothing is known but its id; so too for the other texts.
+    /// Empty if only the id of the image is known. The same holds for the other texts.
     pub architecture: String,
     /// `hvm` or `paravirtual`.
     pub virtualization: String,
@@ -85,7 +85,7 @@ impl Ec2 {
         for (choice, found) in newest.buffered(AT_ONCE).collect::<Vec<_>>().await {
             let found = match found {
                 Ok(found) if found.is_empty() => {
-                    Err(format!("there is no available image in {region} {}", said(choice)))
+                    Err(format!("there is no available image in {region} {}", described_choice(choice)))
                 }
                 Ok(found) => Ok(found),
                 Err(failure) => {
@@ -105,7 +105,7 @@ impl Ec2 {
             let request =
                 self.ssm(region).get_parameters().set_names(Some(names.iter().map(|it| it.to_string()).collect()));
             let answer = self.call("GetParameters", region, 1, || request.clone().send()).await;
-            let answer = answer.map_err(|error| NotLookedUp::of("GetParameters", region, &error))?;
+            let answer = answer.map_err(|error| NotLookedUp::new("GetParameters", region, &error))?;
             for parameter in answer.parameters.unwrap_or_default() {
                 // The version or label that the name was given with, as `:3`.
                 let selector = parameter.selector.unwrap_or_default();
@@ -147,7 +147,7 @@ impl Ec2 {
                 Ok(Some(images.map(|image| (image.id.clone(), image)).collect()))
             }
             Err(error) if code(&error).is_some_and(|code| code.starts_with("InvalidAMIID")) => Ok(None),
-            Err(error) => Err(NotLookedUp::of("DescribeImages", region, &error)),
+            Err(error) => Err(NotLookedUp::new("DescribeImages", region, &error)),
         }
     }
 
@@ -162,17 +162,17 @@ impl Ec2 {
             let request = client.describe_images().set_owners(Some(owner)).set_filters(Some(filters.clone()));
             let request = request.max_results(1000).set_next_token(token);
             let page = self.call("DescribeImages", region, 1, || request.clone().send()).await;
-            let page = page.map_err(|error| NotLookedUp::of("DescribeImages", region, &error))?;
+            let page = page.map_err(|error| NotLookedUp::new("DescribeImages", region, &error))?;
             Ok((page.images.unwrap_or_default().into_iter().map(image).collect(), page.next_token))
         })
         .await?;
-        // Two images of one time are told apart by their id, so every run takes the same one.
+        // Images of the same time are sorted by their id, so every run takes the same one.
         images.sort_by_cached_key(|image| Reverse((image.created.clone(), image.id.clone())));
         Ok(images)
     }
 }
 
-fn said(choice: &ImageChoice) -> String {
+fn described_choice(choice: &ImageChoice) -> String {
     match choice {
         ImageChoice::Newest { name, owner, architecture } => {
             let architecture = architecture.as_ref().map(|it| format!(" for {it}")).unwrap_or_default();

@@ -1,7 +1,7 @@
-//! Launch templates: what one says that a profile does not.
+//! Looks up launch templates: what they set that a profile does not.
 
 use crate::catalog::image_choice::ImageChoice;
-use crate::catalog::{LookedUp, NotLookedUp};
+use crate::catalog::looked_up::{LookedUp, NotLookedUp};
 use crate::client::Ec2;
 use crate::client::verdict::code;
 
@@ -39,7 +39,7 @@ impl Ec2 {
                     _ => format!("there is no launch template {name:?} in {region}"),
                 }));
             }
-            Err(error) => return Err(NotLookedUp::of(CALL, region, &error)),
+            Err(error) => return Err(NotLookedUp::new(CALL, region, &error)),
         };
         let Some(found) = answer.launch_template_versions().first() else {
             return Ok(Err(no_version(name, version.as_deref().unwrap_or("$Default"), region)));

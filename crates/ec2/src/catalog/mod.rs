@@ -1,22 +1,20 @@
-//! What launches name in a region: images, instance types, subnets, security groups, key pairs, placement groups, launch
-//! templates. It is looked up before anything is changed, with a few calls however many hosts are launched.
+//! What launches name in a region: images, instance types, subnets, security groups, key pairs, placement groups,
+//! launch templates. It is looked up before anything is changed, with a few calls however many hosts are launched.
 
 pub(crate) mod image_choice;
 pub(crate) mod images;
 pub(crate) mod launch_template;
+pub(crate) mod looked_up;
 pub(crate) mod network;
 
 use crate::catalog::image_choice::ImageChoice;
 use crate::catalog::images::Image;
 use crate::catalog::launch_template::{LaunchTemplate, TemplateName};
+use crate::catalog::looked_up::{LookedUp, NotLookedUp};
 use crate::catalog::network::{SecurityGroup, Subnet};
-use crate::client::failure::failure;
-use crate::client::verdict::{CallError, code};
 use crate::client::{Ec2, FILTER_VALUES};
 use crate::config::region_name::check_region;
 use crate::describe::find::{Filter, gather};
-use aws_sdk_ec2::config::http::HttpResponse;
-use aws_sdk_ec2::error::SdkError;
 use aws_sdk_ec2::types::{self, EbsEncryptionSupport, InstanceType};
 use cerveza_manners::Failure;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,7 +48,7 @@ pub struct Catalog {
     pub key_pairs: Option<BTreeSet<String>>,
     pub placement_groups: Option<BTreeSet<String>>,
     pub launch_templates: BTreeMap<TemplateName, Result<LaunchTemplate, String>>,
-    /// What is not checked for want of a permission.
+    /// What is not checked because the account lacks a permission.
     pub warnings: Vec<String>,
     /// Why something cannot be looked up. Nothing should be launched then.
     pub failure: Option<Failure>,
@@ -71,26 +69,9 @@ pub fn known_instance_types() -> &'static [&'static str] {
     InstanceType::values()
 }
 
-/// Why something cannot be looked up.
-#[derive(Clone, Debug)]
-pub(crate) struct NotLookedUp {
-    pub failure: Failure,
-    /// The account lacks the permission.
-    pub denied: bool,
-}
-
-impl NotLookedUp {
-    pub fn of<E: CallError>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> NotLookedUp {
-        let denied = matches!(code(error), Some("UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException"));
-        NotLookedUp { failure: failure(call, region, error), denied }
-    }
-}
-
-pub(crate) type LookedUp<T> = Result<T, NotLookedUp>;
-
 impl Catalog {
     /// Returns what was found, or notes why it was not.
-    fn keep<T>(&mut self, found: LookedUp<T>) -> Option<T> {
+    fn found_or_note<T>(&mut self, found: LookedUp<T>) -> Option<T> {
         match found {
             Ok(found) => Some(found),
             Err(NotLookedUp { failure, denied: true }) => {
@@ -114,7 +95,7 @@ impl Ec2 {
         }
         let mut names = names.clone();
         for template in names.launch_templates.clone() {
-            let Some(found) = catalog.keep(self.launch_template(region, &template).await) else { continue };
+            let Some(found) = catalog.found_or_note(self.launch_template(region, &template).await) else { continue };
             if let Ok(found) = &found {
                 names.images.extend(found.image.clone());
                 names.instance_types.extend(found.instance_type.clone());
@@ -130,13 +111,13 @@ impl Ec2 {
         );
         catalog.images = images;
         for failure in failures {
-            catalog.keep::<()>(Err(failure));
+            catalog.found_or_note::<()>(Err(failure));
         }
-        catalog.instance_types = catalog.keep(types);
-        catalog.subnets = catalog.keep(network.0);
-        catalog.security_groups = catalog.keep(network.1);
-        catalog.key_pairs = catalog.keep(keys);
-        catalog.placement_groups = catalog.keep(groups);
+        catalog.instance_types = catalog.found_or_note(types);
+        catalog.subnets = catalog.found_or_note(network.0);
+        catalog.security_groups = catalog.found_or_note(network.1);
+        catalog.key_pairs = catalog.found_or_note(keys);
+        catalog.placement_groups = catalog.found_or_note(groups);
         catalog
     }
 
@@ -150,7 +131,7 @@ impl Ec2 {
             let request = client.describe_instance_types().filters(Filter::exact("instance-type", &names).api());
             let request = request.max_results(100).set_next_token(token);
             let page = self.call("DescribeInstanceTypes", region, 1, || request.clone().send()).await;
-            let page = page.map_err(|error| NotLookedUp::of("DescribeInstanceTypes", region, &error))?;
+            let page = page.map_err(|error| NotLookedUp::new("DescribeInstanceTypes", region, &error))?;
             Ok((page.instance_types.unwrap_or_default(), page.next_token))
         });
         let facts = |info: types::InstanceTypeInfo| {
@@ -170,7 +151,7 @@ impl Ec2 {
         Ok(found.await?.into_iter().filter_map(facts).collect())
     }
 
-    /// Returns the subnets, then the security groups, of which the missing ones depend on the VPC.
+    /// Looks up the subnets, then the security groups: a missing name is looked for in the VPCs of the subnets.
     async fn network(
         &self,
         region: &str,
@@ -197,7 +178,7 @@ impl Ec2 {
         let list = |filter: Option<types::Filter>| async move {
             let request = client.describe_key_pairs().set_filters(filter.map(|filter| vec![filter]));
             let answer = self.call("DescribeKeyPairs", region, 1, || request.clone().send()).await;
-            let answer = answer.map_err(|error| NotLookedUp::of("DescribeKeyPairs", region, &error))?;
+            let answer = answer.map_err(|error| NotLookedUp::new("DescribeKeyPairs", region, &error))?;
             Ok(answer.key_pairs.unwrap_or_default().into_iter().filter_map(|pair| pair.key_name).collect::<Vec<_>>())
         };
         let mut known = BTreeSet::new();
@@ -216,7 +197,7 @@ impl Ec2 {
         }
         let request = self.client(region).describe_placement_groups();
         let answer = self.call("DescribePlacementGroups", region, 1, || request.clone().send()).await;
-        let answer = answer.map_err(|error| NotLookedUp::of("DescribePlacementGroups", region, &error))?;
+        let answer = answer.map_err(|error| NotLookedUp::new("DescribePlacementGroups", region, &error))?;
         Ok(answer.placement_groups.unwrap_or_default().into_iter().filter_map(|group| group.group_name).collect())
     }
 }

@@ -1,6 +1,6 @@
-//! Subnets and security groups.
+//! Looks up subnets and security groups.
 
-use crate::catalog::{LookedUp, NotLookedUp};
+use crate::catalog::looked_up::{LookedUp, NotLookedUp};
 use crate::client::Ec2;
 use crate::describe::find::{Filter, gather};
 use crate::launch::run_instances::is_group_id;
@@ -47,7 +47,7 @@ impl Ec2 {
             let request = client.describe_subnets().filters(Filter::exact(filter, &values).api());
             let request = request.max_results(1000).set_next_token(token);
             let page = self.call("DescribeSubnets", region, 1, || request.clone().send()).await;
-            let page = page.map_err(|error| NotLookedUp::of("DescribeSubnets", region, &error))?;
+            let page = page.map_err(|error| NotLookedUp::new("DescribeSubnets", region, &error))?;
             Ok((page.subnets.unwrap_or_default(), page.next_token))
         });
         let subnet = |subnet: aws_sdk_ec2::types::Subnet| {
@@ -73,7 +73,7 @@ impl Ec2 {
         Ok(found)
     }
 
-    /// Adds all groups of the subnets' VPCs if a name is missing in one of them: so a nearest name can be told.
+    /// Adds all groups of the subnets' VPCs if a name is missing in one of them, to suggest the nearest name.
     pub(crate) async fn with_missing_groups(
         &self,
         region: &str,
@@ -103,7 +103,7 @@ impl Ec2 {
             let filter = Filter::exact(filter, &values).api();
             let request = client.describe_security_groups().filters(filter).max_results(1000).set_next_token(token);
             let page = self.call("DescribeSecurityGroups", region, 1, || request.clone().send()).await;
-            let page = page.map_err(|error| NotLookedUp::of("DescribeSecurityGroups", region, &error))?;
+            let page = page.map_err(|error| NotLookedUp::new("DescribeSecurityGroups", region, &error))?;
             Ok((page.security_groups.unwrap_or_default(), page.next_token))
         });
         let group = |group: aws_sdk_ec2::types::SecurityGroup| SecurityGroup {

@@ -1,9 +1,10 @@
-//! Hosts on which something is being done: changed together, waited for together, each with its own result.
+//! An "acted" host is one that a tool acts on, with its result. Such hosts are changed and waited for together.
 
 use crate::change::wait::WaitArgs;
 use crate::change::{Change, is_protected_by_ec2};
 use crate::client::Ec2;
-use crate::client::accounts::{AWS_PROFILE, Account, Accounts};
+use crate::client::accounts::{Account, Accounts};
+use crate::config::aws_profile::AWS_PROFILE;
 use crate::describe::find::by_region;
 use cerveza_manners::{Failure, ProgressArgs, Result, Status};
 use cerveza_record::Record;
@@ -17,7 +18,7 @@ pub struct Acted {
     pub record: Record,
     /// The record's `action`; [`NO_ACTION`] where nothing had to be done.
     pub action: &'static str,
-    /// A host that has failed is left alone from then on.
+    /// Nothing more is done to a host that has failed.
     pub result: Result<()>,
 }
 
@@ -65,9 +66,9 @@ impl Acted {
 }
 
 impl Accounts {
-    /// Runs `flow` on the hosts of each account, all accounts at once. A host that was found nowhere is left as it is. If two
-    /// profiles reach one instance, all its records go to the account of the first one, so it is changed once.
-    pub async fn each(&self, acted: &mut Vec<Acted>, flow: impl AsyncFn(&Ec2, &mut Vec<Acted>)) {
+    /// Runs `flow` on the hosts of each account, all accounts at once. A host that was found nowhere is left as it is.
+    /// If two profiles reach one instance, all its records go to the account of the first one, so it is changed once.
+    pub async fn in_each_account(&self, acted: &mut Vec<Acted>, flow: impl AsyncFn(&Ec2, &mut Vec<Acted>)) {
         let mut groups: Vec<(Vec<usize>, Vec<Acted>)> = self.iter().map(|_| Default::default()).collect();
         let mut left = Vec::new();
         let mut account_of: HashMap<(String, String), usize> = HashMap::new();
@@ -112,8 +113,8 @@ impl Accounts {
 }
 
 impl Ec2 {
-    /// Changes the hosts that `wanted` holds of, all regions at once; an instance given twice is changed once. A call that has
-    /// failed may have had its effect, because only its answer got lost: such a host has not failed.
+    /// Changes the hosts that `wanted` holds of, all regions at once; an instance given twice is changed once. A call
+    /// that has failed may have had its effect, because only its answer got lost: such a host has not failed.
     pub async fn change_all(&self, hosts: &mut [Acted], wanted: impl Fn(&Acted) -> bool, change: Change) {
         self.change_chosen(hosts, wanted, change, false).await;
     }
@@ -147,8 +148,8 @@ impl Ec2 {
         }
     }
 
-    /// Looks at those of the hosts whose call has failed. One that `is_done` holds of now has not failed. One that cannot be
-    /// looked at has no `state` any more.
+    /// Looks at those of the hosts whose call has failed. One that `is_done` holds of now has not failed. One that
+    /// cannot be looked at has no `state` any more.
     pub(crate) async fn look_at_failed(&self, hosts: Vec<&mut Acted>, is_done: impl Fn(&Acted) -> bool) {
         // After Ctrl-C the call was not made at all.
         let is_unsure = |failure: &Failure| failure.status != Status::Interrupted && !is_protected_by_ec2(failure);
@@ -168,7 +169,8 @@ impl Ec2 {
         }
     }
 
-    /// Waits until the hosts that `wanted` holds of are in one of `states`, and gives their records the facts seen last.
+    /// Waits until the hosts that `wanted` holds of are in one of `states`, and gives their records the facts seen
+    /// last.
     pub async fn wait_all(
         &self,
         hosts: &mut [Acted],
@@ -197,8 +199,8 @@ impl Ec2 {
         }
     }
 
-    /// Gives the hosts' records the facts as they are now. If EC2 does not tell those of a host that was changed, the host has
-    /// failed and has no `state`: what its record says is of before the change.
+    /// Gives the hosts' records the facts as they are now. If they cannot be read for a host that was changed, the host
+    /// has failed and has no `state`: what its record says is of before the change.
     pub async fn refresh_all(&self, hosts: &mut [Acted]) {
         let mut hosts = chosen(hosts, |_| true);
         let places: Vec<_> = hosts.iter().map(|host| host.place()).collect();

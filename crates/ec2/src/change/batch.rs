@@ -1,7 +1,12 @@
-//! Requests that change many resources at once, and what to do when EC2 refuses one because of a single member.
+//! Changes many resources in one request. If EC2 refuses it because of a few of them, the others are tried again.
 
+use crate::client::Ec2;
 use crate::client::attempts::VISIBLE_AFTER;
-use crate::client::failure::is_named;
+use crate::client::call::Answer;
+use crate::client::failure::{failure, is_named};
+use crate::client::verdict::{CallError, Verdict, code, verdict};
+use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::error::SdkError;
 use cerveza_manners::{Failure, Result};
 use std::collections::VecDeque;
 use std::future::Future;
@@ -17,14 +22,49 @@ pub(crate) struct Refused {
     pub not_found: bool,
 }
 
+impl Ec2 {
+    /// Makes the call `name` in `region` with the ids of so many `resources`. `send` is called once for each attempt.
+    pub(crate) async fn call_batch<T, E: CallError>(
+        &self,
+        name: &'static str,
+        region: &str,
+        resources: usize,
+        send: impl AsyncFn() -> Answer<T, E>,
+    ) -> std::result::Result<(), Refused> {
+        let answer = self.call(name, region, resources, send).await;
+        answer.map(drop).map_err(|error| refused(name, region, &error))
+    }
+}
+
+/// Codes that concern no single id (EC2 API reference, "Error codes"): dividing the request would only add to it.
+const NOT_OF_ONE_ID: [&str; 8] = [
+    "AuthFailure",
+    "InternalError",
+    "InternalFailure",
+    "RequestExpired",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "Throttling",
+    "Unavailable",
+];
+
+/// Returns what a failed request means for its members. A refusal by EC2 itself may be for one id of many.
+fn refused<E: CallError>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> Refused {
+    Refused {
+        failure: failure(call, region, error),
+        divisible: code(error).is_some_and(|code| !NOT_OF_ONE_ID.contains(&code)),
+        not_found: verdict(error) == Verdict::NotFound,
+    }
+}
+
 /// The first pause before ids that were not found are tried again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Calls with the ids of several hosts at once. `size` returns the size of the next batch, from the number of hosts in the
-/// batches before. If EC2 refuses a batch, the hosts that its message names fail and the others are tried again without
-/// them; if the message names none, the batch is divided in two. Ids that are not found were listed a moment ago, so they
-/// are tried again for [`VISIBLE_AFTER`]. Returns one result for each host, in order. Calls after `stop` returned true are
-/// not made.
+/// Calls with the ids of several hosts at once. `size` returns the size of the next batch, from the number of hosts in
+/// the batches before. If EC2 refuses a batch, the hosts that its message names fail and the others are tried again
+/// without them; if the message names none, the batch is divided in two. Ids that are not found were listed a moment
+/// ago, so they are tried again for [`VISIBLE_AFTER`]. Returns one result for each host, in order. Calls after `stop`
+/// returned true are not made.
 pub(crate) async fn in_batches<C, F>(
     hosts: &[Vec<String>],
     size: impl Fn(usize) -> usize,

@@ -39,7 +39,7 @@ impl Limit {
     }
 
     /// Returns the time limit in words: `300 s`.
-    pub fn words(&self) -> String {
+    pub fn timeout_text(&self) -> String {
         format!("{} s", self.timeout.as_secs_f64())
     }
 }

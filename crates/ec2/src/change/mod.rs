@@ -1,4 +1,4 @@
-//! StartInstances, StopInstances, RebootInstances, TerminateInstances.
+//! Starts, stops, reboots and terminates instances, and what all changes of instances share.
 
 pub(crate) mod acted;
 pub(crate) mod batch;
@@ -10,13 +10,9 @@ pub(crate) mod tags;
 pub(crate) mod wait;
 pub(crate) mod wait_checks;
 
-use crate::change::batch::{Refused, batches, in_batches};
+use crate::change::batch::{batches, in_batches};
 use crate::client::Ec2;
 use crate::client::buckets::{batch_size, time_for_batches};
-use crate::client::failure::failure;
-use crate::client::verdict::{CallError, Verdict, code, verdict};
-use aws_sdk_ec2::config::http::HttpResponse;
-use aws_sdk_ec2::error::SdkError;
 use cerveza_manners::{Failure, Result};
 use std::time::Duration;
 
@@ -48,7 +44,7 @@ impl Change {
         }
     }
 
-    /// Returns the states that an instance has only after the change was requested. After a reboot none tells that.
+    /// Returns the states that an instance has only after the change was requested. There are none after a reboot.
     pub(crate) fn states_after(self) -> &'static [&'static str] {
         match self {
             Change::Start => &["pending", "running"],
@@ -70,7 +66,7 @@ impl Change {
         }
     }
 
-    /// Returns how long it takes at the least to request the change of so many instances of one region.
+    /// Returns how long the requests to change so many instances of one region take at least.
     pub fn time_for(self, instances: usize) -> Duration {
         let calls = batches(instances, |before| self.batch_size(before)).len();
         time_for_batches(self.call(), calls, instances)
@@ -93,8 +89,8 @@ pub(crate) fn is_protected_by_ec2(failure: &Failure) -> bool {
 }
 
 impl Ec2 {
-    /// Changes the instances `ids` of one region; one result an id, in order. After Ctrl-C no further call is made, unless
-    /// `finish` is set.
+    /// Changes the instances `ids` of one region; one result an id, in order. After Ctrl-C no further call is made,
+    /// unless `finish` is set.
     pub(crate) async fn change(&self, region: &str, change: Change, ids: &[String], finish: bool) -> Vec<Result<()>> {
         let client = &self.client(region);
         let hosts: Vec<_> = ids.iter().map(|id| vec![id.clone()]).collect();
@@ -104,8 +100,7 @@ impl Ec2 {
             match change {
                 Change::Start => {
                     let request = client.start_instances().set_instance_ids(ids);
-                    let answer = self.call_batch(name, region, count, || request.clone().send()).await;
-                    answer.map(drop).map_err(|error| refused(name, region, &error))
+                    self.call_batch(name, region, count, || request.clone().send()).await
                 }
                 Change::Stop(mode) => {
                     let request = client.stop_instances().set_instance_ids(ids);
@@ -114,18 +109,15 @@ impl Ec2 {
                         StopMode::Force => request.force(true),
                         StopMode::Hibernate => request.hibernate(true),
                     };
-                    let answer = self.call_batch(name, region, count, || request.clone().send()).await;
-                    answer.map(drop).map_err(|error| refused(name, region, &error))
+                    self.call_batch(name, region, count, || request.clone().send()).await
                 }
                 Change::Reboot => {
                     let request = client.reboot_instances().set_instance_ids(ids);
-                    let answer = self.call_batch(name, region, count, || request.clone().send()).await;
-                    answer.map(drop).map_err(|error| refused(name, region, &error))
+                    self.call_batch(name, region, count, || request.clone().send()).await
                 }
                 Change::Terminate => {
                     let request = client.terminate_instances().set_instance_ids(ids);
-                    let answer = self.call_batch(name, region, count, || request.clone().send()).await;
-                    answer.map(drop).map_err(|error| refused(name, region, &error))
+                    self.call_batch(name, region, count, || request.clone().send()).await
                 }
             }
         };
@@ -135,29 +127,8 @@ impl Ec2 {
     }
 }
 
-/// Codes that concern no single id (EC2 API reference, "Error codes"): dividing the request would only add to it.
-const NOT_OF_ONE_ID: [&str; 8] = [
-    "AuthFailure",
-    "InternalError",
-    "InternalFailure",
-    "RequestExpired",
-    "RequestLimitExceeded",
-    "ServiceUnavailable",
-    "Throttling",
-    "Unavailable",
-];
-
-/// Returns what a failed request means for its members. A refusal by EC2 itself may be for one id of many.
-pub(crate) fn refused<E: CallError>(call: &str, region: &str, error: &SdkError<E, HttpResponse>) -> Refused {
-    Refused {
-        failure: failure(call, region, error),
-        divisible: code(error).is_some_and(|code| !NOT_OF_ONE_ID.contains(&code)),
-        not_found: verdict(error) == Verdict::NotFound,
-    }
-}
-
-/// Says the same of each instance that EC2 protects: "The instance '...' may not be stopped. Modify its 'disableApiStop'
-/// instance attribute and try again."
+/// Gives all instances that EC2 protects the same failure. EC2 says: "The instance '...' may not be stopped. Modify its
+/// 'disableApiStop' instance attribute and try again."
 fn name_protection(failure: Failure) -> Failure {
     let attributes = [("disableApiStop", "stop"), ("disableApiTermination", "termination")];
     let is_named = |(attribute, _): &&(&str, &str)| failure.message.contains(attribute);

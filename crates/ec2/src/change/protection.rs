@@ -1,4 +1,4 @@
-//! EC2's own protection of instances: the attributes disableApiTermination and disableApiStop.
+//! Looks up EC2's own protection of instances: the attributes disableApiTermination and disableApiStop.
 
 use crate::change::acted::{Acted, PROTECTED, chosen};
 use crate::change::{Change, protected};
@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 
 impl Ec2 {
     /// Looks up which of the hosts that `wanted` holds of EC2 protects from a change, with one call a host. A protected
-    /// host has failed then. Returns why EC2 did not tell it of a host, if so.
+    /// host has failed then. Returns why the protection of a host is unknown, if it is.
     pub async fn check_protection(
         &self,
         hosts: &mut [Acted],

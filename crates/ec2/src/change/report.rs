@@ -1,8 +1,8 @@
-//! The end of a run that acted on hosts: each host's record once, failures grouped, one closing line.
+//! Reports a run that acted on hosts: each host's record once, failures grouped, one closing line.
 
 use crate::change::acted::{Acted, NO_ACTION, PROTECTED, SKIPPED};
-use crate::client::accounts::AWS_PROFILE;
-use crate::client::failure::grouped;
+use crate::client::failure_groups::grouped;
+use crate::config::aws_profile::AWS_PROFILE;
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool, shorten, was_interrupted};
 use cerveza_record::{Record, Value};
 use hostrange::fold;
@@ -17,18 +17,10 @@ const COLUMNS: [Column; 6] = [
     Column { header: "ERROR", key: "error" },
 ];
 
-/// As [`COLUMNS`], of hosts in several accounts.
-const ACCOUNT_COLUMNS: [Column; 7] = [
-    Column { header: "HOST", key: "host" },
-    Column { header: "AWS PROFILE", key: AWS_PROFILE },
-    Column { header: "ACTION", key: "action" },
-    Column { header: "STATE", key: "state" },
-    Column { header: "ZONE", key: "zone" },
-    Column { header: "INSTANCE", key: "instance_id" },
-    Column { header: "ERROR", key: "error" },
-];
+/// The second column if the hosts are in several accounts.
+const ACCOUNT_COLUMN: Column = Column { header: "AWS PROFILE", key: AWS_PROFILE };
 
-/// Of a plan that says why.
+/// The columns of a plan whose records have a `reason`.
 const PLAN_COLUMNS: [Column; 5] = [
     Column { header: "HOST", key: "host" },
     Column { header: "ACTION", key: "action" },
@@ -37,12 +29,12 @@ const PLAN_COLUMNS: [Column; 5] = [
     Column { header: "REASON", key: "reason" },
 ];
 
-/// Writes every record with its `action` and `error`, says on stderr what failed and what was done, and decides the
+/// Writes every record with its `action` and `error`, says on stderr what failed and what was done, and returns the
 /// exit status by the gravest failure.
 pub fn report(tool: &Tool, args: &OutputArgs, dry_run: bool, acted: Vec<Acted>) -> Result<Status> {
     let is_plan = dry_run && acted.iter().any(|host| host.record.has("reason"));
-    let columns = if is_plan { &PLAN_COLUMNS[..] } else { columns(&acted) };
-    report_with(tool, args, dry_run, acted, columns)
+    let columns = if is_plan { PLAN_COLUMNS.to_vec() } else { columns(&acted) };
+    report_with(tool, args, dry_run, acted, &columns)
 }
 
 /// [`report`] with a table of these columns.
@@ -51,7 +43,7 @@ pub fn report_with(
     args: &OutputArgs,
     dry_run: bool,
     acted: Vec<Acted>,
-    columns: &'static [Column],
+    columns: &[Column],
 ) -> Result<Status> {
     let mode = args.mode(OutputMode::Table);
     let writer = args.writer(OutputMode::Table, columns, tool).optional(&["zone", "instance_type", "instance_id"]);
@@ -88,8 +80,12 @@ fn finished(host: &Acted) -> Record {
     record
 }
 
-fn columns(acted: &[Acted]) -> &'static [Column] {
-    if profiles(acted.iter()).len() > 1 { &ACCOUNT_COLUMNS } else { &COLUMNS }
+fn columns(acted: &[Acted]) -> Vec<Column> {
+    let mut columns = COLUMNS.to_vec();
+    if profiles(acted.iter()).len() > 1 {
+        columns.insert(1, ACCOUNT_COLUMN);
+    }
+    columns
 }
 
 /// Returns the profiles that the accounts of the hosts are named by.
@@ -128,7 +124,7 @@ fn summary(acted: &[Acted], dry_run: bool) -> String {
 fn counts(acted: &[&Acted], dry_run: bool) -> String {
     let mut counts: Vec<(String, usize)> = Vec::new();
     for host in acted {
-        let word = word(host, dry_run);
+        let word = summary_word(host, dry_run);
         match counts.iter_mut().find(|(known, _)| *known == word) {
             Some((_, count)) => *count += 1,
             None => counts.push((word, 1)),
@@ -139,7 +135,7 @@ fn counts(acted: &[&Acted], dry_run: bool) -> String {
 }
 
 /// Returns the word that counts a host in the summary.
-fn word(host: &Acted, dry_run: bool) -> String {
+fn summary_word(host: &Acted, dry_run: bool) -> String {
     match (&host.result, host.action) {
         (Err(_), "refuse") => "refused".to_string(),
         (Err(_), PROTECTED | SKIPPED) => host.action.to_string(),
@@ -148,7 +144,7 @@ fn word(host: &Acted, dry_run: bool) -> String {
         (Err(_), _) => "failed".to_string(),
         (Ok(()), NO_ACTION | "leave") => "left as is".to_string(),
         (Ok(()), action) if dry_run => format!("to {action}"),
-        (Ok(()), action) => under_way(action, host).map_or_else(|| past(action), str::to_string),
+        (Ok(()), action) => under_way(action, host).map_or_else(|| past_tense(action), str::to_string),
     }
 }
 
@@ -164,7 +160,7 @@ fn under_way(action: &str, host: &Acted) -> Option<&'static str> {
 }
 
 /// Returns the past of an action: those of ec2-launch say already what was done.
-fn past(action: &str) -> String {
+fn past_tense(action: &str) -> String {
     match action {
         "stop" => "stopped".to_string(),
         "tag" => "tagged".to_string(),
@@ -200,7 +196,7 @@ mod tests {
         assert_eq!(summary(&hosts, false), expected);
         let hosts_to_be = [acted("web1", "launch", Ok(())), acted("web2", "refuse", failed())];
         assert_eq!(summary(&hosts_to_be, true), "2 hosts: 1 to launch, 1 refused (dry run: nothing was changed)");
-        let words = ["start", "stop", "reboot", "terminate", "tag", "launched"].map(past);
+        let words = ["start", "stop", "reboot", "terminate", "tag", "launched"].map(past_tense);
         assert_eq!(words, ["started", "stopped", "rebooted", "terminated", "tagged", "launched"]);
         assert_eq!(status(&hosts), Status::Unreached);
         assert_eq!(status(&hosts[..3]), Status::Done);
@@ -211,7 +207,7 @@ mod tests {
         let host = |action, state| {
             let mut host = acted("web1", action, Ok(()));
             host.record.set("state", state);
-            word(&host, false)
+            summary_word(&host, false)
         };
         assert_eq!(host("stop", "stopping"), "stopping");
         assert_eq!(host("stop", "stopped"), "stopped");

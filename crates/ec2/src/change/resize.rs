@@ -1,4 +1,4 @@
-//! Changes of the instance type: where a type is offered, and ModifyInstanceAttribute.
+//! Changes the instance type (ModifyInstanceAttribute), and looks up where a type is offered.
 
 use crate::change::acted::{Acted, chosen};
 use crate::client::failure::failure;
@@ -37,8 +37,9 @@ impl Ec2 {
         Ok(Some(TypeOffer { architectures: facts.architectures.clone(), zones: zones.into_iter().collect() }))
     }
 
-    /// Gives each stopped host that `wanted` holds of the type that `type_of` returns for it. A host that has the type after a
-    /// failed call has not failed: only the answer got lost. After Ctrl-C nothing more is changed, unless `finish` is set.
+    /// Gives each stopped host that `wanted` holds of the type that `type_of` returns for it. A host that has the type
+    /// after a failed call has not failed: only the answer got lost. After Ctrl-C nothing more is changed, unless
+    /// `finish` is set.
     pub async fn set_types(
         &self,
         hosts: &mut [Acted],

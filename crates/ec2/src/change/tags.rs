@@ -1,7 +1,6 @@
-//! CreateTags and DeleteTags, and what EC2 takes as a tag.
+//! Sets and removes tags (CreateTags, DeleteTags), and checks them by EC2's rules.
 
 use crate::change::batch::in_batches;
-use crate::change::refused;
 use crate::client::buckets::time_for;
 use crate::client::{CONCURRENCY, Ec2};
 use aws_sdk_ec2::types::Tag;
@@ -29,7 +28,7 @@ impl TagCall {
     }
 }
 
-/// Returns how long it takes at the least to make these calls in one region.
+/// Returns how long these calls in one region take at least.
 pub fn time_for_tags(calls: &[TagCall]) -> Duration {
     let requests = |is_set| {
         let calls = calls.iter().filter(|call| call.is_set() == is_set);
@@ -42,7 +41,7 @@ pub fn time_for_tags(calls: &[TagCall]) -> Duration {
 /// `aws:` do not count.
 pub const MOST_TAGS: usize = 50;
 
-/// The key of the tag that tells the device of a volume.
+/// The key of the tag that names the device of a volume.
 pub const DEVICE_TAG: &str = "device";
 
 /// Resources in one request. CreateTags takes 1,000, but is documented to want fewer.
@@ -78,8 +77,8 @@ pub fn fits_metadata(key: &str) -> bool {
 }
 
 impl Ec2 {
-    /// Makes calls in one region, several at once. Returns one result for each resource. `done` is called with the number of
-    /// resources of each call.
+    /// Makes calls in one region, several at once. Returns one result for each resource. `done` is called with the
+    /// number of resources of each call.
     pub async fn tag_all(&self, region: &str, calls: Vec<TagCall>, done: &impl Fn(usize)) -> Vec<(String, Result<()>)> {
         let results = stream::iter(calls).map(|call| async move {
             let results = self.tag(region, &call.resources, &call.tags).await;
@@ -89,8 +88,8 @@ impl Ec2 {
         results.buffer_unordered(CONCURRENCY).concat().await
     }
 
-    /// Sets tags of resources in one region, or removes them where no value is given. Returns one result for each resource,
-    /// in order.
+    /// Sets tags of resources in one region, or removes them where no value is given. Returns one result for each
+    /// resource, in order.
     pub async fn tag(&self, region: &str, ids: &[String], tags: &[(String, Option<String>)]) -> Vec<Result<()>> {
         let client = &self.client(region);
         let is_set = tags.iter().all(|(_, value)| value.is_some());
@@ -99,12 +98,10 @@ impl Ec2 {
             let (count, ids, tags) = (ids.len(), Some(ids), Some(tags.clone()));
             if is_set {
                 let request = client.create_tags().set_resources(ids).set_tags(tags);
-                let answer = self.call_batch("CreateTags", region, count, || request.clone().send()).await;
-                answer.map(drop).map_err(|error| refused("CreateTags", region, &error))
+                self.call_batch("CreateTags", region, count, || request.clone().send()).await
             } else {
                 let request = client.delete_tags().set_resources(ids).set_tags(tags);
-                let answer = self.call_batch("DeleteTags", region, count, || request.clone().send()).await;
-                answer.map(drop).map_err(|error| refused("DeleteTags", region, &error))
+                self.call_batch("DeleteTags", region, count, || request.clone().send()).await
             }
         };
         let resources: Vec<Vec<String>> = ids.iter().map(|id| vec![id.clone()]).collect();

@@ -1,4 +1,4 @@
-//! Waiting for instances to reach a state, always with a bound.
+//! Waits for instances to reach a state, always with a time limit.
 
 use crate::change::limit::Limit;
 use crate::client::Ec2;
@@ -37,15 +37,16 @@ enum Look {
     Reached,
     /// It will never reach the state.
     Ended(Failure),
-    /// Not there yet, and what to say of it if this was the last look.
+    /// Not there. The text is the error if this was the last look.
     Open(String),
 }
 
 type Looks = HashMap<String, (Option<Record>, Look)>;
 
 impl Ec2 {
-    /// Waits until every instance (region, id) is in one of `states`, or has ended, or none of them has
-    /// got there for `timeout`. Returns one answer for each id. `reached` is called once for each that need not be waited for any longer.
+    /// Waits until every instance (region, id) is in one of `states` or has ended, or until none has got there for
+    /// `timeout`. Returns one answer for each id. `reached` is called once for each that need not be waited for any
+    /// longer.
     pub async fn wait(
         &self,
         instances: &[(String, String)],
@@ -59,9 +60,9 @@ impl Ec2 {
         let mut looks: Looks = instances.iter().map(unseen).collect();
         let mut pause = FIRST_PAUSE;
         loop {
-            let look = join_all(waiting.iter().map(|(region, ids)| self.look(region, ids)));
+            let look = join_all(waiting.iter().map(|(region, ids)| self.look_at_region(region, ids)));
             tokio::select! {
-                seen = look => seen.into_iter().for_each(|seen| note(seen, states, &mut looks)),
+                seen = look => seen.into_iter().for_each(|seen| note_look(seen, states, &mut looks)),
                 () = limit.over() => {}
                 () = self.interrupt.wait() => {}
             }
@@ -84,10 +85,10 @@ impl Ec2 {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         if self.is_interrupted() {
-            // What is said of an instance is what it is now, not what it was when Ctrl-C was pressed.
-            let look = join_all(waiting.iter().map(|(region, ids)| self.look(region, ids)));
+            // Report the state of now, not that of before Ctrl-C.
+            let look = join_all(waiting.iter().map(|(region, ids)| self.look_at_region(region, ids)));
             if let Ok(seen) = timeout_at(Instant::now() + LAST_LOOK, look).await {
-                seen.into_iter().for_each(|seen| note(seen, states, &mut looks));
+                seen.into_iter().for_each(|seen| note_look(seen, states, &mut looks));
             }
         }
         let waited = |(id, (record, look))| {
@@ -95,7 +96,7 @@ impl Ec2 {
                 Look::Reached => Ok(()),
                 Look::Ended(failure) => Err(failure),
                 Look::Open(why) if self.is_interrupted() => Err(Failure::interrupted().within(why)),
-                Look::Open(why) => Err(Failure::unreached(format!("{why} after {}", limit.words()))
+                Look::Open(why) => Err(Failure::unreached(format!("{why} after {}", limit.timeout_text()))
                     .hint("wait longer with --timeout, or look again with ec2-ls")),
             };
             (id, Waited { record, outcome })
@@ -104,7 +105,7 @@ impl Ec2 {
     }
 
     /// Looks at the instances of a region once.
-    async fn look(&self, region: &str, ids: &BTreeSet<&str>) -> Seen {
+    async fn look_at_region(&self, region: &str, ids: &BTreeSet<&str>) -> Seen {
         let ids: Vec<String> = ids.iter().map(|id| id.to_string()).collect();
         let seen = self.find_ids(region, &ids).await;
         Seen { ids, seen }
@@ -117,8 +118,8 @@ struct Seen {
     seen: Result<Vec<Record>>,
 }
 
-/// Takes note of a look. An instance that was seen before and is not now keeps its record.
-fn note(Seen { ids, seen }: Seen, states: &[&str], looks: &mut Looks) {
+/// Notes the result of a look. An instance that was seen before and is not now keeps its record.
+fn note_look(Seen { ids, seen }: Seen, states: &[&str], looks: &mut Looks) {
     let (seen, failed) = match seen {
         Ok(seen) => (seen, None),
         Err(failure) => (Vec::new(), Some(failure)),
@@ -129,7 +130,7 @@ fn note(Seen { ids, seen }: Seen, states: &[&str], looks: &mut Looks) {
         let known = looks.remove(&id).and_then(|(record, _)| record);
         let (record, look) = match (seen.remove(&id), &failed) {
             (Some(record), _) => {
-                let look = judge(&id, known.as_ref(), &record, states);
+                let look = compare_states(&id, known.as_ref(), &record, states);
                 (Some(record), look)
             }
             (None, Some(failure)) => {
@@ -141,8 +142,8 @@ fn note(Seen { ids, seen }: Seen, states: &[&str], looks: &mut Looks) {
     }
 }
 
-/// Judges by the record of this look, and that of the look before.
-fn judge(id: &str, before: Option<&Record>, record: &Record, wanted: &[&str]) -> Look {
+/// Compares the state with the wanted ones. `before` is the record of the look before.
+fn compare_states(id: &str, before: Option<&Record>, record: &Record, wanted: &[&str]) -> Look {
     let state = |record: &Record| record.str("state").unwrap_or_default();
     let was_pending = before.is_some_and(|before| state(before) == "pending");
     let reason = record.str("state_reason").map_or(String::new(), |reason| format!(": {reason}"));
@@ -172,23 +173,23 @@ mod tests {
     #[test]
     fn an_instance_that_died_at_launch_is_not_waited_for() {
         let dead = seen("terminated", Some("Client.VolumeLimitExceeded: Volume limit exceeded"));
-        let Look::Ended(failure) = judge("i-1", None, &dead, &["running"]) else {
+        let Look::Ended(failure) = compare_states("i-1", None, &dead, &["running"]) else {
             panic!("waits for a dead instance");
         };
         assert_eq!(failure.message, "i-1 is terminated: Client.VolumeLimitExceeded: Volume limit exceeded");
-        assert!(matches!(judge("i-1", None, &seen("shutting-down", None), &["terminated"]), Look::Open(_)));
-        assert!(matches!(judge("i-1", None, &seen("running", None), &["running"]), Look::Reached));
+        assert!(matches!(compare_states("i-1", None, &seen("shutting-down", None), &["terminated"]), Look::Open(_)));
+        assert!(matches!(compare_states("i-1", None, &seen("running", None), &["running"]), Look::Reached));
     }
 
     #[test]
     fn an_instance_that_did_not_start_is_not_waited_for() {
         let (pending, stopped) = (seen("pending", None), seen("stopped", Some("Server.InternalError: no host")));
-        let Look::Ended(failure) = judge("i-1", Some(&pending), &stopped, &["running"]) else {
+        let Look::Ended(failure) = compare_states("i-1", Some(&pending), &stopped, &["running"]) else {
             panic!("waits for a stopped instance");
         };
         assert_eq!(failure.message, "i-1 was pending and is stopped again: Server.InternalError: no host");
         // The first look may show the state from before the start.
-        assert!(matches!(judge("i-1", None, &stopped, &["running"]), Look::Open(_)));
-        assert!(matches!(judge("i-1", Some(&pending), &stopped, &["running", "stopped"]), Look::Reached));
+        assert!(matches!(compare_states("i-1", None, &stopped, &["running"]), Look::Open(_)));
+        assert!(matches!(compare_states("i-1", Some(&pending), &stopped, &["running", "stopped"]), Look::Reached));
     }
 }

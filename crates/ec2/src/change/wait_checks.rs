@@ -1,4 +1,4 @@
-//! Waiting until EC2's status checks of running instances pass.
+//! Waits until EC2's status checks of running instances pass.
 
 use crate::change::acted::{Acted, chosen};
 use crate::change::limit::Limit;
@@ -16,8 +16,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 impl Ec2 {
-    /// Waits until the status checks of the running hosts that `wanted` holds of pass. Puts the health that was seen last
-    /// into their records.
+    /// Waits until the status checks of the running hosts that `wanted` holds of pass. Puts the health that was seen
+    /// last into their records.
     pub async fn wait_for_checks(
         &self,
         hosts: &mut [Acted],
@@ -65,7 +65,7 @@ impl Ec2 {
         for host in &mut hosts {
             let last = seen.get(&host.place().1);
             if let Some(Ok(health)) = last {
-                health.put(&mut host.record);
+                health.set_in(&mut host.record);
             }
             if open.contains(&host.place()) {
                 host.result = Err(self.unchecked(last, &limit));
@@ -83,7 +83,7 @@ impl Ec2 {
         if self.is_interrupted() {
             Failure::interrupted().within(seen)
         } else {
-            Failure::unreached(format!("{seen} after {}", limit.words()))
+            Failure::unreached(format!("{seen} after {}", limit.timeout_text()))
                 .hint("wait longer with --timeout, or look at the instance's console")
         }
     }

@@ -1,15 +1,14 @@
 //! The AWS accounts of a run. Each is reached by a profile of the AWS configuration.
 
+use crate::client::Ec2;
 use crate::client::interrupt::Interrupt;
-use crate::client::{Ec2, RegionArgs};
+use crate::client::region_args::RegionArgs;
+use crate::config::aws_profile::AWS_PROFILE;
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::Record;
 use futures_util::future::join_all;
 use std::collections::HashSet;
 use tokio::sync::oneshot;
-
-/// The key of a record that names the AWS profile of its account.
-pub(crate) const AWS_PROFILE: &str = "aws_profile";
 
 /// One account, and why it cannot be used if it cannot.
 pub struct Account {
@@ -21,13 +20,13 @@ pub struct Account {
 pub struct Accounts {
     accounts: Vec<Account>,
     interrupt: Interrupt,
-    /// Why regions denied it that hosts were looked for in. The hosts were found in others.
+    /// Why regions denied the look-up of hosts that were found in other regions.
     pub(crate) denied: Vec<Failure>,
 }
 
 impl Accounts {
-    /// Connects to the accounts that the records of `hosts` name by `aws_profile`, and, if a host names none or there are no
-    /// hosts, to those of `--account`, or to that of the environment. Watches for Ctrl-C from then on.
+    /// Connects to the accounts that the records of `hosts` name by `aws_profile`, and, if a host names none or there
+    /// are no hosts, to those of `--account`, or to that of the environment. Watches for Ctrl-C from then on.
     pub async fn connect(args: &RegionArgs, hosts: &[Record]) -> Accounts {
         let interrupt = Interrupt::watch();
         let watched = &interrupt;
@@ -53,8 +52,8 @@ impl Accounts {
         self.accounts.iter().filter_map(|account| account.ec2.as_ref().ok())
     }
 
-    /// Returns the places in `iter` of the accounts that a host may be in: that of its record's `aws_profile`, else those of
-    /// `--account`.
+    /// Returns the places in `iter` of the accounts that a host may be in: that of its record's `aws_profile`, else
+    /// those of `--account`.
     pub fn places_of(&self, args: &RegionArgs, host: &Record) -> Vec<usize> {
         let profile = host.str(AWS_PROFILE);
         let is_its = |account: &Account| match &profile {
@@ -82,7 +81,7 @@ impl Accounts {
         Failure::interrupted()
     }
 
-    /// Does what blocks, as reading from a terminal does, on a thread of its own. Ctrl-C ends the wait for it.
+    /// Runs work that blocks, such as reading from a terminal, on a thread of its own. Ctrl-C ends the wait for it.
     pub async fn unless_interrupted<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let (sender, done) = oneshot::channel();
         std::thread::spawn(move || sender.send(work()));

@@ -5,8 +5,8 @@ use crate::client::verdict::Verdict;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Calls that change something and have the same effect when they are made twice (Amazon EC2 API Reference, and "Ensuring
-/// idempotency in Amazon EC2 API requests"). Every other change is made once if its answer got lost.
+/// Calls that change something and have the same effect when they are made twice (Amazon EC2 API Reference, and
+/// "Ensuring idempotency in Amazon EC2 API requests"). Every other change is made once if its answer got lost.
 const SAME_TWICE: [&str; 9] = [
     "AssociateAddress",
     "CancelCommand",
@@ -21,6 +21,10 @@ const SAME_TWICE: [&str; 9] = [
 
 /// Reads that name an instance by its id. Those with filters only do not fail for an id that is not visible.
 const READS_OF_ONE: [&str; 3] = ["DescribeInstanceAttribute", "GetConsoleOutput", "GetPasswordData"];
+
+/// Changes of many resources at once. `in_batches` tries again the ids that are not found.
+const CHANGES_OF_MANY: [&str; 6] =
+    ["CreateTags", "DeleteTags", "RebootInstances", "StartInstances", "StopInstances", "TerminateInstances"];
 
 /// How often a call is made whose answers got lost, and how long after the first attempt a change is still repeated.
 const ATTEMPTS: u32 = 4;
@@ -41,8 +45,6 @@ pub const VISIBLE_AFTER: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Attempts {
     pub call: &'static str,
-    /// Whether an id that is not found is tried again.
-    is_patient: bool,
     pub begun: Instant,
     /// When the first attempt was sent that has no answer.
     pub(super) unanswered: Option<Instant>,
@@ -52,8 +54,8 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    pub fn new(call: &'static str, is_patient: bool, read_limit: Duration, max_attempts: Option<u32>) -> Attempts {
-        Attempts { call, is_patient, begun: Instant::now(), unanswered: None, failed: 0, max_attempts, read_limit }
+    pub fn new(call: &'static str, read_limit: Duration, max_attempts: Option<u32>) -> Attempts {
+        Attempts { call, begun: Instant::now(), unanswered: None, failed: 0, max_attempts, read_limit }
     }
 
     /// Returns how long an attempt may take that is sent now.
@@ -66,7 +68,7 @@ impl Attempts {
         }
     }
 
-    /// Takes note of an answer.
+    /// Notes that an answer has come.
     pub fn answered(&mut self) {
         self.unanswered = None;
     }
@@ -83,8 +85,10 @@ impl Attempts {
                 (is_read(self.call) || SAME_TWICE.contains(&self.call)) && self.is_repeated(now + pause)
             }
             Verdict::NotFound => {
-                let is_of_one = !is_read(self.call) || READS_OF_ONE.contains(&self.call);
-                self.is_patient && is_of_one && now < self.begun + VISIBLE_AFTER
+                let is_read = is_read(self.call);
+                let is_of_one =
+                    if is_read { READS_OF_ONE.contains(&self.call) } else { !CHANGES_OF_MANY.contains(&self.call) };
+                is_of_one && now < self.begun + VISIBLE_AFTER
             }
         };
         self.failed += 1;
@@ -104,18 +108,12 @@ mod tests {
     use super::*;
 
     /// Returns how often a call is made that fails so each time, `each` after the one before.
-    fn attempts(call: &'static str, is_patient: bool, verdict: Verdict, each: Duration) -> usize {
-        attempts_of(call, is_patient, verdict, each, None)
+    fn attempts(call: &'static str, verdict: Verdict, each: Duration) -> usize {
+        attempts_of(call, verdict, each, None)
     }
 
-    fn attempts_of(
-        call: &'static str,
-        is_patient: bool,
-        verdict: Verdict,
-        each: Duration,
-        max_attempts: Option<u32>,
-    ) -> usize {
-        let mut attempts = Attempts::new(call, is_patient, READ_LIMIT, max_attempts);
+    fn attempts_of(call: &'static str, verdict: Verdict, each: Duration, max_attempts: Option<u32>) -> usize {
+        let mut attempts = Attempts::new(call, READ_LIMIT, max_attempts);
         let mut now = attempts.begun;
         for made in 1..100 {
             now += each.min(attempts.limit(now));
@@ -142,48 +140,48 @@ mod tests {
             ("RebootInstances", 1),
             ("AttachVolume", 1),
         ] {
-            assert_eq!(attempts(call, true, Verdict::Ambiguous, QUICK), made, "{call}");
-            assert_eq!(attempts(call, true, Verdict::NotSent, QUICK), 4, "{call}");
-            assert_eq!(attempts(call, true, Verdict::Refused, QUICK), 1, "{call}");
-            assert_eq!(attempts(call, true, Verdict::Throttled, QUICK), 100, "{call}");
+            assert_eq!(attempts(call, Verdict::Ambiguous, QUICK), made, "{call}");
+            assert_eq!(attempts(call, Verdict::NotSent, QUICK), 4, "{call}");
+            assert_eq!(attempts(call, Verdict::Refused, QUICK), 1, "{call}");
+            assert_eq!(attempts(call, Verdict::Throttled, QUICK), 100, "{call}");
         }
     }
 
     #[test]
     fn an_endpoint_that_is_silent_is_not_asked_for_minutes() {
-        assert_eq!(attempts("DescribeInstances", true, Verdict::Ambiguous, Duration::from_secs(30)), 2);
+        assert_eq!(attempts("DescribeInstances", Verdict::Ambiguous, Duration::from_secs(30)), 2);
     }
 
     #[test]
     fn a_read_has_two_attempts_of_ten_seconds_and_a_change_of_thirty() {
-        let mut read = Attempts::new("DescribeInstances", true, READ_LIMIT, None);
+        let mut read = Attempts::new("DescribeInstances", READ_LIMIT, None);
         let begun = read.begun;
         let seconds = Duration::from_secs;
         assert_eq!(read.limit(begun), seconds(10));
         assert_eq!(read.limit(begun + seconds(11)), seconds(9));
         assert!(read.next(Verdict::Ambiguous, begun + seconds(10)).is_some());
         assert!(read.next(Verdict::Ambiguous, begun + seconds(20)).is_none());
-        // An answer that tells to wait is an answer.
+        // An answer that says to wait is an answer too.
         read.answered();
         assert_eq!(read.limit(begun + seconds(60)), seconds(10));
-        assert_eq!(Attempts::new("StopInstances", true, READ_LIMIT, None).limit(begun), seconds(30));
+        assert_eq!(Attempts::new("StopInstances", READ_LIMIT, None).limit(begun), seconds(30));
     }
 
     #[test]
     fn the_user_may_bound_the_attempts() {
         for (most, made) in [(1, 1), (3, 3), (6, 6)] {
             for verdict in [Verdict::Ambiguous, Verdict::NotSent, Verdict::Throttled] {
-                assert_eq!(attempts_of("DescribeInstances", true, verdict, QUICK, Some(most)), made, "{verdict:?}");
+                assert_eq!(attempts_of("DescribeInstances", verdict, QUICK, Some(most)), made, "{verdict:?}");
             }
         }
     }
 
     #[test]
     fn an_id_that_is_new_is_tried_for_half_a_minute() {
-        let tried = attempts("AssociateAddress", true, Verdict::NotFound, QUICK);
+        let tried = attempts("AssociateAddress", Verdict::NotFound, QUICK);
         assert!((6..20).contains(&tried), "{tried}");
-        assert_eq!(attempts("CreateTags", false, Verdict::NotFound, QUICK), 1);
-        assert_eq!(attempts("DescribeVolumes", true, Verdict::NotFound, QUICK), 1);
-        assert!(attempts("GetConsoleOutput", true, Verdict::NotFound, QUICK) > 5);
+        assert_eq!(attempts("CreateTags", Verdict::NotFound, QUICK), 1);
+        assert_eq!(attempts("DescribeVolumes", Verdict::NotFound, QUICK), 1);
+        assert!(attempts("GetConsoleOutput", Verdict::NotFound, QUICK) > 5);
     }
 }

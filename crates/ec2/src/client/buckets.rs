@@ -1,4 +1,5 @@
-//! EC2's buckets: how many calls an account may make at once and a second, and the limiter that keeps to them.
+//! EC2's buckets: how many calls an account may make at once and in a second, and the limiter that keeps calls within
+//! them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -31,9 +32,10 @@ const fn and_resources(limits: Limits, size: u32, refill: u32) -> Limits {
     Limits { resources: Some(rate(size, refill)), ..limits }
 }
 
-/// Each call has its own buckets in each account and region. Sources: Amazon EC2 Developer Guide, "Request throttling for
-/// the Amazon EC2 API" (tables "Request token bucket sizes and refill rates" and "Resource token bucket sizes and refill
-/// rates"); for Parameter Store AWS General Reference, "AWS Systems Manager endpoints and quotas" (default throughput).
+/// Each call has its own buckets in each account and region. Sources: Amazon EC2 Developer Guide, "Request throttling
+/// for the Amazon EC2 API" (tables "Request token bucket sizes and refill rates" and "Resource token bucket sizes and
+/// refill rates"); for Parameter Store AWS General Reference, "AWS Systems Manager endpoints and quotas" (default
+/// throughput).
 const LIMITS: &[Limits] = &[
     and_resources(requests(&["RunInstances", "StartInstances"], 5, 2), 1000, 2),
     and_resources(requests(&["StopInstances"], 50, 5), 1000, 20),
@@ -63,12 +65,12 @@ fn limits(call: &str) -> &'static Limits {
     listed.unwrap_or(if is_read(call) { &READS } else { &CHANGES })
 }
 
-/// Returns how long `calls` calls of one instance each take at the least, if the buckets are full.
+/// Returns how long `calls` calls of one instance each take at least, if the buckets are full.
 pub fn time_for(call: &str, calls: usize) -> Duration {
     time_for_batches(call, calls, calls)
 }
 
-/// Returns how long `calls` calls of so many `resources` together take at the least, if the buckets are full.
+/// Returns how long `calls` calls of so many `resources` together take at least, if the buckets are full.
 pub(crate) fn time_for_batches(call: &str, calls: usize, resources: usize) -> Duration {
     let limits = limits(call);
     let time = |rate: Rate, tokens: usize| (tokens as f64 - rate.size).max(0.0) / rate.refill;
@@ -76,10 +78,10 @@ pub(crate) fn time_for_batches(call: &str, calls: usize, resources: usize) -> Du
     Duration::from_secs_f64(seconds)
 }
 
-/// A shorter time is not worth a word.
+/// A shorter time is not reported.
 const WORTH_SAYING: Duration = Duration::from_secs(5);
 
-/// Says how long the requests for so many hosts take at the least because of EC2's request limits, if that is long.
+/// Says how long the requests for so many hosts take at least because of EC2's request limits, if that is long.
 pub fn time_notice(hosts: usize, time: Duration) -> Option<String> {
     let seconds = time.as_secs_f64().ceil();
     let text = || format!("this takes at least {seconds} s for {hosts} hosts because of EC2's request limits");
@@ -89,8 +91,8 @@ pub fn time_notice(hosts: usize, time: Duration) -> Option<String> {
 /// How many seconds a batch waits for its tokens once the bucket is empty.
 const BATCH_SECONDS: f64 = 5.0;
 
-/// Returns how many resources, `most` at most, the next call should change after so many `before`. A batch after the bucket
-/// is empty is small, so calls succeed every few seconds and a pause of minutes does not look like a stall.
+/// Returns how many resources, `most` at most, the next call should change after so many `before`. A batch after the
+/// bucket is empty is small, so calls succeed every few seconds and a pause of minutes does not look like a stall.
 pub(crate) fn batch_size(call: &str, before: usize, most: usize) -> usize {
     match limits(call).resources {
         Some(bucket) if before as f64 >= bucket.size => most.min((bucket.refill * BATCH_SECONDS) as usize),
@@ -131,7 +133,7 @@ impl Bucket {
         self.counted + Duration::from_secs_f64(lacking / (self.rate.refill * share))
     }
 
-    fn take(&mut self, count: f64, now: Instant) {
+    fn take_tokens(&mut self, count: f64, now: Instant) {
         if self.tokens >= self.rate.size {
             self.counted = now + REFILL_STEP;
         }
@@ -145,14 +147,15 @@ const LEAST_SHARE: f64 = 1.0 / 32.0;
 /// ... and each call that succeeds adds this again.
 const RAISED: f64 = 0.02;
 
-/// The buckets of one call in one region. Others may use the same account, so EC2's answers correct what is counted here.
+/// The buckets of one call in one region. Others may use the same account, so EC2's answers correct what is counted
+/// here.
 #[derive(Debug)]
 struct CallBuckets {
     requests: Bucket,
     resources: Option<Bucket>,
     /// The part of the documented rate that is used: at most 1.
     share: f64,
-    /// When `share` was lowered last. Answers to requests that were sent before are no reason to lower it again.
+    /// When `share` was lowered last. Answers to requests that were sent before do not lower it again.
     lowered: Option<Instant>,
 }
 
@@ -164,7 +167,7 @@ impl CallBuckets {
     }
 
     /// Takes the tokens of one request, or returns when to try again.
-    fn take(&mut self, resources: usize, now: Instant) -> Result<(), Instant> {
+    fn take_tokens(&mut self, resources: usize, now: Instant) -> Result<(), Instant> {
         let CallBuckets { requests, resources: bucket, share, .. } = self;
         let (share, resources) = (*share, resources as f64);
         requests.refill(share, now);
@@ -176,9 +179,9 @@ impl CallBuckets {
         if ready > now {
             return Err(ready);
         }
-        requests.take(1.0, now);
+        requests.take_tokens(1.0, now);
         if let Some(bucket) = bucket {
-            bucket.take(resources, now);
+            bucket.take_tokens(resources, now);
         }
         Ok(())
     }
@@ -221,11 +224,11 @@ pub(crate) struct Buckets(Mutex<HashMap<(String, &'static str), Arc<Limiter>>>);
 
 impl Buckets {
     /// Returns once the tokens of a request are there and taken.
-    pub async fn take(&self, region: &str, call: &'static str, resources: usize) {
+    pub async fn wait_for_tokens(&self, region: &str, call: &'static str, resources: usize) {
         let limiter = self.limiter(region, call);
         let _turn = limiter.queue.lock().await;
         loop {
-            let taken = lock(&limiter.buckets).take(resources, Instant::now());
+            let taken = lock(&limiter.buckets).take_tokens(resources, Instant::now());
             match taken {
                 Ok(()) => return,
                 Err(ready) => sleep_until(ready).await,
@@ -271,7 +274,7 @@ mod tests {
         let (mut now, mut buckets) = (start, CallBuckets::new(call, start));
         let mut made = Vec::new();
         while made.len() < calls {
-            match buckets.take(resources, now) {
+            match buckets.take_tokens(resources, now) {
                 Ok(()) => made.push((now - start).as_secs_f64()),
                 Err(ready) => now = ready,
             }
@@ -336,16 +339,16 @@ mod tests {
         let start = Instant::now();
         let mut buckets = CallBuckets::new("RunInstances", start);
         for _ in 0..5 {
-            assert_eq!(buckets.take(1, start), Ok(()));
+            assert_eq!(buckets.take_tokens(1, start), Ok(()));
         }
         // All five are throttled: the bucket was empty. That is one reason to slow down, not five.
         for _ in 0..5 {
             buckets.throttled(start, start + SECOND, 0.0);
         }
         assert_eq!(buckets.share, LOWERED);
-        let ready = buckets.take(1, start + SECOND).unwrap_err();
+        let ready = buckets.take_tokens(1, start + SECOND).unwrap_err();
         assert!((0.7..0.72).contains(&(ready - start - SECOND).as_secs_f64()), "{ready:?}");
-        assert_eq!(buckets.take(1, ready), Ok(()));
+        assert_eq!(buckets.take_tokens(1, ready), Ok(()));
         for _ in 0..100 {
             buckets.throttled(ready, ready, 1.0);
             buckets.lowered = None;
@@ -362,7 +365,7 @@ mod tests {
         let start = Instant::now();
         let mut buckets = CallBuckets::new("RunInstances", start);
         for _ in 0..50 {
-            assert_eq!(buckets.take(1, start), Ok(()));
+            assert_eq!(buckets.take_tokens(1, start), Ok(()));
             buckets.give_back(1);
         }
     }
@@ -375,12 +378,12 @@ mod tests {
             for region in ["us-east-1", "eu-west-1"] {
                 for call in ["RunInstances", "StartInstances"] {
                     for _ in 0..5 {
-                        buckets.take(region, call, 1).await;
+                        buckets.wait_for_tokens(region, call, 1).await;
                     }
                 }
             }
             let limiter = buckets.limiter("us-east-1", "RunInstances");
-            assert!(lock(&limiter.buckets).take(1, Instant::now()).is_err());
+            assert!(lock(&limiter.buckets).take_tokens(1, Instant::now()).is_err());
         });
     }
 }

@@ -55,12 +55,8 @@ impl Calls {
         }
     }
 
-    fn attempts(&self, call: &'static str, is_patient: bool) -> Attempts {
-        Attempts::new(call, is_patient, get(&self.read_limit), self.max_attempts)
-    }
-
-    /// Waits for an answer, for `limit` after it was asked for and after each part of it. `first` is when the first attempt
-    /// was sent that has no answer.
+    /// Waits for an answer, for `limit` after it was asked for and after each part of it. `first` is when the first
+    /// attempt was sent that has no answer.
     async fn bounded<T, E>(
         &self,
         region: &str,
@@ -103,7 +99,7 @@ pub(crate) struct Arrivals(Arc<Mutex<HashMap<String, Instant>>>);
 
 impl Arrivals {
     /// Notes that a part of an answer has arrived, which gives the rest of it more time.
-    pub fn note(&self, region: &str) {
+    pub fn note_arrival(&self, region: &str) {
         self.lock().insert(region.to_string(), Instant::now());
     }
 
@@ -180,11 +176,11 @@ impl Ec2 {
     /// Makes the call `name` (as `RunInstances`) in `region` for so many `resources`. `send` is called once for each
     /// attempt.
     ///
-    /// Waits for the call's bucket. A throttled call is made again until nothing has made progress for the time limit. A
-    /// call that did not reach EC2, or that has the same effect twice and whose answer got lost, is made again a few
+    /// Waits for the call's bucket. A throttled call is made again until nothing has made progress for the time limit.
+    /// A call that did not reach EC2, or that has the same effect twice and whose answer got lost, is made again a few
     /// times. An id that is not found is tried again for [`VISIBLE_AFTER`](crate::VISIBLE_AFTER), because EC2 may have
-    /// given it a moment ago. The error of a change that may have been made is returned at once (`is_ambiguous`). Ctrl-C
-    /// ends all waiting.
+    /// given it a moment ago; `in_batches` does so for calls with many ids. The error of a change that may have been
+    /// made is returned at once (`is_ambiguous`). Ctrl-C ends all waiting.
     pub(crate) async fn call<T, E: CallError>(
         &self,
         name: &'static str,
@@ -192,31 +188,11 @@ impl Ec2 {
         resources: usize,
         send: impl AsyncFn() -> Answer<T, E>,
     ) -> Answer<T, E> {
-        self.attempt(self.calls.attempts(name, true), region, resources, send).await
-    }
-
-    /// As [`Ec2::call`] for a call with many ids: if one is not found the error is returned at once.
-    pub(crate) async fn call_batch<T, E: CallError>(
-        &self,
-        name: &'static str,
-        region: &str,
-        resources: usize,
-        send: impl AsyncFn() -> Answer<T, E>,
-    ) -> Answer<T, E> {
-        self.attempt(self.calls.attempts(name, false), region, resources, send).await
-    }
-
-    async fn attempt<T, E: CallError>(
-        &self,
-        mut attempts: Attempts,
-        region: &str,
-        resources: usize,
-        send: impl AsyncFn() -> Answer<T, E>,
-    ) -> Answer<T, E> {
-        let (name, begun, buckets) = (attempts.call, attempts.begun, &self.calls.buckets);
+        let mut attempts = Attempts::new(name, get(&self.calls.read_limit), self.calls.max_attempts);
+        let (begun, buckets) = (attempts.begun, &self.calls.buckets);
         let mut last = None;
         loop {
-            if let Err(why) = self.waiting(name, begun, buckets.take(region, name, resources)).await {
+            if let Err(why) = self.waiting(name, begun, buckets.wait_for_tokens(region, name, resources)).await {
                 return Err(given_up(last, why));
             }
             let sent = Instant::now();
@@ -252,8 +228,8 @@ impl Ec2 {
         }
     }
 
-    /// Waits for `work`, but not after Ctrl-C, nor when nothing makes progress. What is ready goes on in any case: after
-    /// Ctrl-C a run still finishes what it has begun.
+    /// Waits for `work`, but not after Ctrl-C, nor when nothing makes progress. What is ready goes on in any case:
+    /// after Ctrl-C a run still finishes what it has begun.
     async fn waiting<T>(&self, name: &str, begun: Instant, work: impl Future<Output = T>) -> Result<T, NotSent> {
         let goes_on = name != SEND_COMMAND && self.calls.goes_on.load(Ordering::Relaxed);
         tokio::select! {

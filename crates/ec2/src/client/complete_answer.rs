@@ -1,14 +1,14 @@
 //! Refuses an answer that was cut off.
 //!
-//! If a connection ends early and the answer had no Content-Length, as from an HTTP/1.0 proxy, only its XML shows it. The
-//! SDK reads such XML as far as it goes, and does not read the XML of calls without a result at all.
+//! If a connection ends early and the answer had no Content-Length, as from an HTTP/1.0 proxy, only its XML shows it.
+//! The SDK reads such XML as far as it goes, and does not read the XML of calls without a result at all.
 
 use aws_sdk_ec2::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ec2::error::BoxError;
 
-/// Checks the answer of every call. An answer that fails the check is an ambiguous failure (`is_ambiguous`), and the SDK
-/// does not repeat the call.
+/// Checks the answer of every call. An answer that fails the check is an ambiguous failure (`is_ambiguous`), and the
+/// SDK does not repeat the call.
 #[derive(Debug)]
 pub(crate) struct CompleteAnswer;
 

@@ -6,81 +6,34 @@ pub(crate) mod buckets;
 pub(crate) mod call;
 pub(crate) mod complete_answer;
 pub(crate) mod failure;
+pub(crate) mod failure_groups;
 pub(crate) mod interrupt;
+pub(crate) mod region_args;
 pub(crate) mod verdict;
 
-use crate::client::accounts::AWS_PROFILE;
 use crate::client::call::Calls;
 use crate::client::complete_answer::CompleteAnswer;
 use crate::client::failure::failure;
 use crate::client::interrupt::Interrupt;
-use crate::config::aws_profile::AwsProfile;
+use crate::client::region_args::RegionArgs;
+use crate::config::aws_profile::{AWS_PROFILE, AwsProfile};
 use crate::config::credentials::Credentials;
 use crate::config::http::{http_client, plain_http_client};
 use crate::config::region_name::check_region;
 use crate::config::settings::Settings;
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
+use aws_config::timeout::{TimeoutConfig, TimeoutConfigBuilder};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::SharedHttpClient;
-use cerveza_manners::{Failure, Result, parse_duration};
+use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use std::collections::BTreeMap;
 use std::env;
 use std::future::Future;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
-
-#[derive(clap::Args, Clone, Debug)]
-pub struct RegionArgs {
-    /// Regions, separated by commas, or `all`
-    ///
-    /// `all` is every region that is enabled for the account [default: CERVEZA_REGIONS, else the region of the AWS
-    /// configuration].
-    #[arg(short, long, value_name = "REGION", value_delimiter = ',', help_heading = "Regions and accounts")]
-    pub region: Vec<String>,
-
-    /// AWS profiles of the accounts to work in
-    ///
-    /// Profiles of the AWS configuration, separated by commas [default: the account of the environment]. A record with
-    /// `aws_profile` is looked up only in that account.
-    #[arg(long, value_name = "PROFILE", value_delimiter = ',', help_heading = "Regions and accounts")]
-    pub account: Vec<String>,
-
-    /// Time limit for each connection to AWS
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5s", help_heading = "Regions and accounts", hide_short_help = true)]
-    pub connect_timeout: Duration,
-
-    /// For a tool that works in one region: CERVEZA_REGIONS does not count.
-    #[arg(skip)]
-    pub has_one_region: bool,
-
-    /// How long a call that only reads may take, with its repeats, if the tool has a limit of its own.
-    #[arg(skip)]
-    pub read_limit: Option<Duration>,
-}
-
-impl Default for RegionArgs {
-    fn default() -> RegionArgs {
-        let connect_timeout = Duration::from_secs(5);
-        RegionArgs { region: Vec::new(), account: Vec::new(), connect_timeout, has_one_region: false, read_limit: None }
-    }
-}
-
-impl RegionArgs {
-    /// Returns the regions of the command line, else those of CERVEZA_REGIONS.
-    pub fn regions(&self) -> Vec<String> {
-        let names = |text: String| text.split(',').map(|name| name.trim().to_string()).collect();
-        let regions = if self.region.is_empty() && !self.has_one_region {
-            env::var("CERVEZA_REGIONS").map(names).unwrap_or_default()
-        } else {
-            self.region.clone()
-        };
-        regions.into_iter().filter(|region| !region.is_empty()).collect()
-    }
-}
 
 /// EC2 in any number of regions, with one set of credentials.
 pub struct Ec2 {
@@ -127,8 +80,8 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
 }
 
 impl Ec2 {
-    /// Loads the configuration of the account that `args` names, else of the environment's, and its credentials. Watches
-    /// for Ctrl-C from then on.
+    /// Loads the configuration of the account that `args` names, else of the environment's, and its credentials.
+    /// Watches for Ctrl-C from then on.
     pub async fn connect(args: &RegionArgs) -> Result<Ec2> {
         match args.account.as_slice() {
             [] => Ec2::connect_to(args, None, Interrupt::watch()).await,
@@ -155,29 +108,9 @@ impl Ec2 {
         let explicit = account.as_deref().map(|profile| (place(profile), profile));
         let profile = AwsProfile::read(explicit).await?;
         let settings = Settings::read(profile.keys())?;
-        let has_no_endpoint = is_empty(ENDPOINT_URL);
-        if has_no_endpoint && profile.keys().is_some_and(|keys| ROLE_KEYS.iter().any(|key| keys.get(key).is_some())) {
-            // The SDK would use it for the service that gives the credentials.
-            return Err(Failure::usage(format!("{ENDPOINT_URL} is set and empty")).hint("unset it"));
-        }
+        let max_attempts = settings.max_attempts;
         let timeouts = TimeoutConfig::builder().connect_timeout(args.connect_timeout);
-        let identities = IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT);
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(http_client(settings.trust_store))
-            .timeout_config(timeouts.clone().operation_attempt_timeout(CREDENTIALS_TIMEOUT).build())
-            .identity_cache(identities.build())
-            // `Ec2::call` decides what is repeated.
-            .retry_config(RetryConfig::disabled());
-        if let Some(name) = &profile.name {
-            loader = loader.profile_name(name);
-        }
-        if let Some(url) = profile.keys().and_then(|keys| keys.get("endpoint_url")).filter(|_| has_no_endpoint) {
-            loader = loader.endpoint_url(url);
-        }
-        if let Some(region) = settings.region {
-            loader = loader.region(Region::new(region));
-        }
-        let config = profile.restrict(loader.load().await);
+        let config = sdk_config(&profile, settings, timeouts.clone()).await?;
         let home = config.region().map(Region::to_string).filter(|region| !region.is_empty());
         if regions.is_empty() {
             home.iter().try_for_each(|region| check_region(region))?;
@@ -199,12 +132,13 @@ impl Ec2 {
             profile: account,
             regions,
             plain_http_client: OnceLock::new(),
-            // A client would inherit the limit of the credentials. `Ec2::call` has its own, which a slow answer extends.
+            // A client would inherit the limit of the credentials. `Ec2::call` has its own, which a slow answer
+            // extends.
             timeouts: timeouts.disable_operation_attempt_timeout().build(),
             clients: Mutex::default(),
             ssm_clients: Mutex::default(),
             interrupt,
-            calls: Calls::new(settings.max_attempts),
+            calls: Calls::new(max_attempts),
         };
         args.read_limit.into_iter().for_each(|limit| ec2.set_read_limit(limit));
         if ec2.regions.iter().any(|region| region == ALL) {
@@ -298,6 +232,32 @@ impl Ec2 {
         let answer = answer.map_err(|error| failure("DescribeRegions", home, &error))?;
         Ok(answer.regions().iter().filter_map(|region| region.region_name.clone()).collect())
     }
+}
+
+/// Loads the configuration that the clients of all regions share.
+async fn sdk_config(profile: &AwsProfile, settings: Settings, timeouts: TimeoutConfigBuilder) -> Result<SdkConfig> {
+    let has_no_endpoint = is_empty(ENDPOINT_URL);
+    if has_no_endpoint && profile.keys().is_some_and(|keys| ROLE_KEYS.iter().any(|key| keys.get(key).is_some())) {
+        // The SDK would use it for the service that gives the credentials.
+        return Err(Failure::usage(format!("{ENDPOINT_URL} is set and empty")).hint("unset it"));
+    }
+    let identities = IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT);
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http_client(settings.trust_store))
+        .timeout_config(timeouts.operation_attempt_timeout(CREDENTIALS_TIMEOUT).build())
+        .identity_cache(identities.build())
+        // `Ec2::call` decides what is repeated.
+        .retry_config(RetryConfig::disabled());
+    if let Some(name) = &profile.name {
+        loader = loader.profile_name(name);
+    }
+    if let Some(url) = profile.keys().and_then(|keys| keys.get("endpoint_url")).filter(|_| has_no_endpoint) {
+        loader = loader.endpoint_url(url);
+    }
+    if let Some(region) = settings.region {
+        loader = loader.region(Region::new(region));
+    }
+    Ok(profile.restrict(loader.load().await))
 }
 
 /// Stands for every region that the account has enabled.

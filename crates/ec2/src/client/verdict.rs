@@ -1,4 +1,4 @@
-//! What an error of the SDK says of the effect that a call has had.
+//! What an error of the SDK says about the effect of a call.
 
 use crate::config::error_chain::source;
 use aws_sdk_ec2::config::http::HttpResponse;
@@ -11,7 +11,7 @@ pub(crate) trait CallError: ProvideErrorMetadata + Error + 'static {}
 
 impl<E: ProvideErrorMetadata + Error + 'static> CallError for E {}
 
-/// What an error of a call says of its effect.
+/// What an error of a call says about its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Too many calls: nothing was done.
@@ -20,7 +20,7 @@ pub(crate) enum Verdict {
     NotSent,
     /// EC2 may have done it: the answer got lost, or EC2 says that something failed within itself.
     Ambiguous,
-    /// An id in the request does not exist, or not yet.
+    /// An id in the request does not exist, or is too new to be visible.
     NotFound,
     /// EC2 has refused it.
     Refused,
@@ -64,8 +64,8 @@ pub(crate) fn verdict<E: CallError>(error: &SdkError<E, HttpResponse>) -> Verdic
     }
 }
 
-/// Returns whether the request could not be made, as without credentials or for an endpoint that is no URL: the HTTP
-/// client knows nothing of such an error.
+/// Returns whether the request could not be made, as without credentials or for an endpoint that is not a URL. Such an
+/// error does not come from the HTTP client.
 pub(crate) fn is_of_signing<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> bool {
     let SdkError::DispatchFailure(failure) = error else { return false };
     (failure.is_user() || failure.is_other()) && source::<HttpError>(error).is_none()
@@ -85,7 +85,7 @@ fn verdict_of_answer(code: &str, status: u16) -> Verdict {
     }
 }
 
-/// Returns whether EC2 may have done what was asked for all the same.
+/// Returns whether EC2 may have made the change although the call failed.
 pub(crate) fn is_ambiguous<E: CallError>(error: &SdkError<E, HttpResponse>) -> bool {
     verdict(error) == Verdict::Ambiguous
 }

@@ -16,10 +16,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+/// The key of a record that names the AWS profile of its account.
+pub(crate) const AWS_PROFILE: &str = "aws_profile";
+
 /// The variables that name a profile. botocore reads the first of them first.
 const PROFILE_VARIABLES: [&str; 2] = ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"];
 
-/// Variables of which the first has no effect without the second. The SDK goes on as if neither were set.
+/// Pairs of variables. The first has no effect without the second: the SDK goes on as if neither were set.
 const PAIRS: [(&str, &str); 2] =
     [("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN")];
 
@@ -57,10 +60,9 @@ pub(crate) fn selected() -> Option<(&'static str, String)> {
 }
 
 impl AwsProfile {
-    /// Reads the profile of the AWS configuration files that `explicit` names, and where it is from, or the one that the
-    /// environment selects. Refuses a
-    /// profile that does not exist, whether the environment names it or a profile does, also where keys in the environment
-    /// would be used instead.
+    /// Reads the profile of the AWS configuration files that `explicit` names, and where it is from, or the one that
+    /// the environment selects. Refuses a profile that does not exist, whether the environment names it or a profile
+    /// does, also where keys in the environment would be used instead.
     pub async fn read(explicit: Option<(&'static str, &str)>) -> Result<AwsProfile> {
         for (first, second) in PAIRS {
             if explicit.is_none() && is_set(first) && !is_set(second) {
@@ -140,7 +142,7 @@ impl AwsProfile {
         Ok(())
     }
 
-    /// Returns the configuration with credentials of this profile alone, unless others come first.
+    /// Returns the configuration with only the credentials of this profile, unless others come first.
     pub fn restrict(&self, config: SdkConfig) -> SdkConfig {
         if !self.is_only() && !self.is_explicit {
             return config;
@@ -225,8 +227,8 @@ fn check_files() -> Result<()> {
     Ok(())
 }
 
-/// Returns the selected profile, and the profiles that it takes its credentials from. Refuses one that is in none of the
-/// files.
+/// Returns the selected profile, and the profiles that it takes its credentials from. Refuses one that is in none of
+/// the files.
 fn chain(profiles: &ProfileSet, selected: Option<&(&str, String)>) -> Result<Vec<Profile>> {
     let absent = |what: String| {
         Err(Failure::usage(format!("{what} does not exist"))

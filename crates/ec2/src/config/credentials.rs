@@ -1,4 +1,4 @@
-//! The credentials of an account: loaded before the first call, so a slow login counts as no call's time.
+//! The credentials of an account: loaded before the first call, so a slow login does not use up the time of a call.
 
 use crate::config::aws_profile::CredentialsFailure;
 use crate::config::error_chain::innermost;

@@ -1,5 +1,5 @@
-//! HTTP clients: HTTPS by rustls with ring, through the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name, as AWS's own
-//! tools do.
+//! HTTP clients: HTTPS by rustls with ring, through the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name, as AWS's
+//! own tools do.
 
 use aws_sdk_ec2::config::SharedHttpClient;
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -14,7 +14,8 @@ use rustls::pki_types::pem::PemObject;
 use std::fs;
 use std::sync::OnceLock;
 
-/// Returns a client that trusts these certificates, else those of the system. Nothing is loaded before the first request.
+/// Returns a client that trusts these certificates, else those of the system. Nothing is loaded before the first
+/// request.
 pub(crate) fn http_client(trust_store: Option<TrustStore>) -> SharedHttpClient {
     let trusted = OnceLock::new();
     if let Some(trust_store) = trust_store {
@@ -33,8 +34,8 @@ pub(crate) fn http_client(trust_store: Option<TrustStore>) -> SharedHttpClient {
     })
 }
 
-/// Returns a client for an endpoint without TLS: to load the certificates of the system would take longer than a request.
-/// `None` if a proxy is set, which may be one that speaks TLS.
+/// Returns a client for an endpoint without TLS: to load the certificates of the system would take longer than a
+/// request. `None` if a proxy is set, which may be one that speaks TLS.
 pub(crate) fn plain_http_client() -> Option<SharedHttpClient> {
     proxy().is_none().then(|| http_client(Some(TrustStore::empty())))
 }
@@ -47,8 +48,8 @@ const SYSTEM_BUNDLES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// Returns the certificates of the system. From one file if there is one, because the SDK reads each certificate twice: from
-/// that file and from one of its own.
+/// Returns the certificates of the system. From one file if there is one, because the SDK reads each certificate twice:
+/// from that file and from one of its own.
 fn system_certificates() -> TrustStore {
     let is_chosen = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some());
     let mut bundles = SYSTEM_BUNDLES.iter().filter(|_| !is_chosen);

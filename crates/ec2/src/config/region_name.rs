@@ -3,8 +3,8 @@
 use crate::config::zone::region_of;
 use cerveza_manners::{Failure, Result, nearest};
 
-/// Regions that AWS documents ("AWS Regions", AWS General Reference). Used for suggestions alone: a region that AWS opens
-/// later works without being listed.
+/// Regions that AWS documents ("AWS Regions", AWS General Reference). Used only for suggestions: a region that AWS
+/// opens later works without being listed.
 const REGIONS: [&str; 42] = [
     "af-south-1",
     "ap-east-1",
@@ -58,7 +58,7 @@ const DIRECTIONS: [&str; 9] =
 pub(crate) fn check_region(name: &str) -> Result<()> {
     let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let is_clean = !name.is_empty() && name.bytes().all(is_letter);
-    if let Some((region, what)) = of_zone(name).filter(|_| is_clean) {
+    if let Some((region, what)) = region_of_zone(name).filter(|_| is_clean) {
         return Err(Failure::usage(format!("{name:?} is {what} in {region}, not a region"))
             .hint(format!("give the region: --region {region}")));
     }
@@ -78,7 +78,7 @@ pub(crate) fn is_known(name: &str) -> bool {
 }
 
 /// Returns the region of a zone's name (us-east-1a) or id (use1-az1), and what it is.
-fn of_zone(name: &str) -> Option<(String, &'static str)> {
+fn region_of_zone(name: &str) -> Option<(String, &'static str)> {
     if let Some(region) = region_of(name) {
         return Some((region, "an availability zone"));
     }

@@ -2,8 +2,8 @@
 
 use cerveza_manners::{Failure, Result};
 
-/// Returns the region that a zone's name names: `us-east-1` for `us-east-1a`, and for the local zone `us-east-1-bos-1a`.
-/// The name of a region is not the name of a zone.
+/// Returns the region that a zone's name names: `us-east-1` for `us-east-1a`, and for the local zone
+/// `us-east-1-bos-1a`. The name of a region is not the name of a zone.
 pub fn region_of(zone: &str) -> Option<String> {
     let parts: Vec<&str> = zone.split('-').collect();
     let number = parts.iter().position(|part| part.starts_with(|c: char| c.is_ascii_digit()))?;

@@ -1,4 +1,4 @@
-//! GetConsoleOutput: what an instance has written to its console.
+//! GetConsoleOutput: reads what an instance has written to its console.
 
 use crate::client::Ec2;
 use crate::client::verdict::code;
@@ -20,7 +20,8 @@ pub struct Console {
 }
 
 impl Ec2 {
-    /// Returns what the consoles of these instances showed last, by id; `None` if EC2 has nothing. `done` is called for each.
+    /// Returns what the consoles of these instances showed last, by id; `None` if EC2 has nothing. `done` is called for
+    /// each.
     pub async fn consoles(&self, instances: &[Record], done: impl Fn()) -> HashMap<String, Result<Option<Console>>> {
         let ask = |host| async move {
             let latest = self.latest_console(host).await?.filter(|console| !console.text.is_empty());

@@ -1,4 +1,4 @@
-//! A call for each of many instances, some at a time.
+//! Makes a call for each of many instances, some at a time.
 
 use crate::client::CONCURRENCY;
 use crate::client::failure::failure;
@@ -32,8 +32,8 @@ impl AskError {
     }
 }
 
-/// Returns what `ask` gives for each instance, by id. `done` is called for each. A region that has given no answer at all is
-/// not asked again, because each instance would take as long as all the retries.
+/// Returns what `ask` gives for each instance, by id. `done` is called for each. A region that has given no answer at
+/// all is not asked again, because each instance would take as long as all the retries.
 pub(crate) async fn each_instance<'a, T, F>(
     instances: &'a [Record],
     done: impl Fn(),

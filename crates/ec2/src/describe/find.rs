@@ -10,7 +10,7 @@ use hostrange::natural_cmp;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::future::Future;
 
-/// A filter of DescribeInstances: a field and the values of which any may match. `*` and `?` are wildcards in values.
+/// A filter of DescribeInstances: a field and values; any of the values may match. `*` and `?` are wildcards in values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     pub name: String,
@@ -82,8 +82,9 @@ pub(crate) fn by_region(instances: &[(String, String)]) -> BTreeMap<&str, BTreeS
 }
 
 impl Ec2 {
-    /// Finds the instances of one region that match all of `filters`, each once. Gives each page to `part` as it arrives,
-    /// sorted by name, a part after the other. Filters may have any number of values. An error of `part` ends the search.
+    /// Finds the instances of one region that match all of `filters`, each once. Gives each page to `part` as it
+    /// arrives, sorted by name, a part after the other. Filters may have any number of values. An error of `part` ends
+    /// the search.
     pub async fn find_pages(
         &self,
         region: &str,

@@ -13,8 +13,8 @@ use cerveza_record::Record;
 const IDS: usize = 100;
 
 impl Ec2 {
-    /// Returns the instances of one region with these ids. One that is not listed is left out. While a zone is down, all
-    /// must be of other zones.
+    /// Returns the instances of one region with these ids. One that is not listed is left out. While a zone is down,
+    /// all must be of other zones.
     pub async fn find_ids(&self, region: &str, ids: &[String]) -> Result<Vec<Record>> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -41,7 +41,9 @@ impl Ec2 {
         while !ids.is_empty() {
             let request = self.client(region).describe_instances().set_instance_ids(Some(ids.clone()));
             let send = || request.clone().customize().interceptor(instances.clone()).send();
-            let Err(error) = self.call("DescribeInstances", region, 1, send).await else { return Ok(instances.take()) };
+            let Err(error) = self.call("DescribeInstances", region, 1, send).await else {
+                return Ok(instances.take_records());
+            };
             let failure = failure("DescribeInstances", region, &error);
             let count = ids.len();
             if code(&error) == Some("InvalidInstanceID.NotFound") {

@@ -30,8 +30,8 @@ impl Ec2 {
         self.search_console(host, search).await.map_err(|error| error.failure)
     }
 
-    /// Returns the keys that the consoles of these instances show now, by id; `None` if they show none. `done` is called for
-    /// each instance.
+    /// Returns the keys that the consoles of these instances show now, by id; `None` if they show none. `done` is
+    /// called for each instance.
     pub async fn host_keys(
         &self,
         instances: &[Record],
@@ -49,16 +49,16 @@ impl Ec2 {
         // The latest output comes at once but begins late; the posted one comes late and may begin earlier.
         let latest = if search.lacks_latest { None } else { self.latest_console(host).await? };
         search.lacks_latest = latest.is_none();
-        search.look(latest.as_ref());
+        search.read_console(latest.as_ref());
         if search.found.is_none() {
-            search.look(self.posted_console(host).await?.as_ref());
+            search.read_console(self.posted_console(host).await?.as_ref());
         }
         Ok(())
     }
 }
 
 impl HostKeySearch {
-    fn look(&mut self, console: Option<&Console>) {
+    fn read_console(&mut self, console: Option<&Console>) {
         let Some(console) = console else { return };
         let keys = keys_in(&console.text);
         if console.is_of_this_boot {
@@ -173,22 +173,22 @@ mod tests {
     #[test]
     fn the_output_of_an_earlier_boot_waits_for_this_one() {
         let mut search = HostKeySearch::default();
-        search.look(Some(&console(&format!("{}{FINISHED}", block(&[A])), false)));
+        search.read_console(Some(&console(&format!("{}{FINISHED}", block(&[A])), false)));
         assert_eq!((search.answer(), search.is_finished), (None, false));
         let mut silent = HostKeySearch { earlier: search.earlier.clone(), ..HostKeySearch::default() };
-        search.look(Some(&console(&block(&[B]), true)));
+        search.read_console(Some(&console(&block(&[B]), true)));
         assert_eq!(search.answer(), Some(vec![B.to_string()]));
         // cloud-init prints the keys at the first boot only, so they are still the host's.
-        silent.look(Some(&console(FINISHED, true)));
+        silent.read_console(Some(&console(FINISHED, true)));
         assert_eq!(silent.answer(), Some(vec![A.to_string()]));
     }
 
     #[test]
     fn an_end_of_cloud_init_without_keys_is_known() {
         let mut search = HostKeySearch::default();
-        search.look(Some(&console("Cloud-init v. 24.1.3 running 'init' at Sun, 29 Nov 2026", true)));
+        search.read_console(Some(&console("Cloud-init v. 24.1.3 running 'init' at Sun, 29 Nov 2026", true)));
         assert!(!search.is_finished);
-        search.look(Some(&console(FINISHED, true)));
+        search.read_console(Some(&console(FINISHED, true)));
         assert_eq!((search.answer(), search.is_finished), (None, true));
     }
 }

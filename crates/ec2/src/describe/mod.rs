@@ -1,4 +1,4 @@
-//! Reads what EC2 knows of instances.
+//! Reads the facts of instances from EC2.
 
 pub(crate) mod console;
 pub(crate) mod each_instance;

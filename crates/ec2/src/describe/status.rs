@@ -39,8 +39,8 @@ pub struct Health {
 }
 
 impl Health {
-    /// Puts it into the instance's record.
-    pub fn put(&self, record: &mut Record) {
+    /// Sets the health in the instance's record.
+    pub fn set_in(&self, record: &mut Record) {
         record.set("status_checks", self.status_checks.clone());
         record.set("scheduled_events", self.scheduled_events.clone());
     }
@@ -68,7 +68,8 @@ impl Ec2 {
         self.all_pages(region, request).await
     }
 
-    /// Returns the health of the instances of one region that have failed a status check or have a scheduled event, by id.
+    /// Returns the health of the instances of one region that have failed a status check or have a scheduled event, by
+    /// id.
     pub async fn unhealthy(&self, region: &str) -> Result<HashMap<String, Health>> {
         check_region(region)?;
         let filters = [
@@ -111,7 +112,7 @@ impl Ec2 {
         region: &str,
         request: DescribeInstanceStatusFluentBuilder,
     ) -> std::result::Result<(Vec<(String, Health)>, Option<String>), StatusError> {
-        let page = self.call_batch("DescribeInstanceStatus", region, 1, || request.clone().send()).await?;
+        let page = self.call("DescribeInstanceStatus", region, 1, || request.clone().send()).await?;
         let of = |status: &InstanceStatus| Some((status.instance_id()?.to_string(), health(status)));
         Ok((page.instance_statuses().iter().filter_map(of).collect(), page.next_token))
     }

@@ -1,4 +1,4 @@
-//! DescribeInstanceAttribute: the user-data of instances. EC2 tells it of one instance a request.
+//! DescribeInstanceAttribute: reads the user-data of instances, one instance in each request.
 
 use crate::client::Ec2;
 use crate::describe::each_instance::{AskError, each_instance};

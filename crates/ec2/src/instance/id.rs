@@ -1,4 +1,4 @@
-//! Which instance a host is given by.
+//! Instance ids, and hosts that are given by one.
 
 use cerveza_record::Record;
 

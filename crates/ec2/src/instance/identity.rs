@@ -1,11 +1,11 @@
-//! Whether an instance is still the one that a record was written of.
+//! Checks that an instance is still the one that a record describes.
 
 use crate::instance::id::instance_id;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value};
 
-/// Refuses an instance whose account or name is now another than its record says: the id or the record may be of another
-/// place, or the name may have moved to another instance.
+/// Refuses an instance whose account or name is now another than its record says: the id or the record may be of
+/// another place, or the name may have moved to another instance.
 pub fn check_identity(record: &Record, instance: &Record) -> Result<()> {
     let id = instance.str("instance_id").unwrap_or_default();
     let (was, is) = (record.str("account"), instance.str("account"));

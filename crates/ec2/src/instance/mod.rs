@@ -1,17 +1,17 @@
-//! An instance of the API as a host record.
+//! Makes a host record of an instance of the API.
 
 pub(crate) mod id;
 pub(crate) mod identity;
 pub(crate) mod page;
 pub(crate) mod xml;
 
-use crate::client::accounts::AWS_PROFILE;
+use crate::config::aws_profile::AWS_PROFILE;
 use crate::instance::id::is_instance_id;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use cerveza_record::{Record, Value, json};
 
-/// The keys of a record after `host`, in order, each with the path of its text in an instance's XML. Those without a path
-/// are made of several elements, or of none.
+/// The keys of a record after `host`, in order, each with the path of its text in an instance's XML. Those without a
+/// path are made of several elements, or of none.
 const KEYS: [(&str, &str); 30] = [
     ("instance_id", "instanceId"),
     ("region", ""),
@@ -45,8 +45,8 @@ const KEYS: [(&str, &str); 30] = [
     ("volumes", ""),
 ];
 
-/// What a record needs of one instance, collected while its XML is read. A page has a thousand of them, so they are small:
-/// all texts are in one string.
+/// What a record needs of one instance, collected while its XML is read. A page has a thousand of them, so they are
+/// small: all texts are in one string.
 #[derive(Debug, Default)]
 pub(crate) struct InstanceFacts {
     all: String,

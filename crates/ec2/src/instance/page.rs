@@ -40,7 +40,7 @@ impl InstancePage {
     }
 
     /// Returns the records of the last answer, which must have arrived whole.
-    pub fn take(&self) -> Vec<Record> {
+    pub fn take_records(&self) -> Vec<Record> {
         self.take_instances().iter().map(|instance| self.record(instance)).collect()
     }
 
@@ -110,7 +110,7 @@ impl Body for InstanceBody {
                 }
             };
             let instances = self.xml.take_instances();
-            self.page.arrivals.note(&self.page.region);
+            self.page.arrivals.note_arrival(&self.page.region);
             self.page.lock().extend(instances);
             if !kept.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(kept.into()))));

@@ -1,7 +1,7 @@
 //! Reads the instances in the XML of an answer while it arrives, and keeps only what a record needs.
 //!
-//! The SDK makes a structure of everything that EC2 says of an instance, some 250 elements; a record needs 30. What is left
-//! of the answer, the root with its direct children, is for the SDK: it reads `nextToken` there.
+//! The SDK makes a structure of everything that EC2 says of an instance, some 250 elements; a record needs 30. What is
+//! left of the answer, the root with its direct children, is for the SDK: it reads `nextToken` there.
 
 use crate::instance::InstanceFacts;
 use quick_xml::errors::Error;

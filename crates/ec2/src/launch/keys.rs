@@ -1,5 +1,5 @@
-//! A "launch key" names one parameter of RunInstances in a profile. One table (`LAUNCH_KEYS`) serves the profile's parser,
-//! its JSON Schema, the man page and the request.
+//! A "launch key" names one parameter of RunInstances in a profile. One table (`LAUNCH_KEYS`) serves the profile's
+//! parser, its JSON Schema, the man page and the request.
 
 use serde_json::{Map, Value};
 

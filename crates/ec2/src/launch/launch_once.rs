@@ -1,8 +1,8 @@
 //! Launches a host exactly once, however often and by however many runs that is asked for at the same time.
 //!
 //! EC2 launches one instance for a ClientToken and answers repeated requests with that instance (Amazon EC2 Developer
-//! Guide, "Ensuring idempotency in Amazon EC2 API requests"). The token is made from what all runs know: the host and the
-//! last instance of its name that has ended. Its scope is the region, or the zone if the request names one.
+//! Guide, "Ensuring idempotency in Amazon EC2 API requests"). The token is made from what all runs know: the host and
+//! the last instance of its name that has ended. Its scope is the region, or the zone if the request names one.
 
 use crate::client::Ec2;
 use crate::client::attempts::VISIBLE_AFTER;
@@ -25,7 +25,7 @@ pub struct LaunchAttempt<'a> {
     pub host: &'a str,
     /// The id of the last instance of this name that has ended, or nothing.
     pub generation: &'a str,
-    /// Counts the different requests that are tried for want of capacity.
+    /// Counts the different requests that are tried while EC2 has no capacity.
     pub number: usize,
     pub request: &'a LaunchRequest,
 }
@@ -38,8 +38,8 @@ pub enum NotLaunched {
     Failed(Failure),
 }
 
-/// Codes of a lack of capacity (Amazon EC2 API Reference, "Error codes"). `Unsupported` is said of an instance type that
-/// the zone does not offer.
+/// Codes of a lack of capacity (Amazon EC2 API Reference, "Error codes"). `Unsupported` is said of an instance type
+/// that the zone does not offer.
 const NO_CAPACITY: [&str; 6] = [
     "InsufficientCapacityOnHost",
     "InsufficientFreeAddressesInSubnet",
@@ -49,8 +49,8 @@ const NO_CAPACITY: [&str; 6] = [
     "Unsupported",
 ];
 
-/// How many earlier lives of a host are passed over. A token is known for at least a day after its instance has ended, but
-/// the instance is listed for an hour only.
+/// How many earlier lives of a host are passed over. A token is known for at least a day after its instance has ended,
+/// but the instance is listed for an hour only.
 const GENERATIONS: usize = 5;
 
 /// How often a launch is requested whose answers get lost, and the first pause between two requests.
@@ -62,7 +62,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Whose instance a token stands for.
 enum TokenOwner {
     Live(Record),
-    /// The instance has ended, or nobody has seen it: the token is of an earlier life of the host.
+    /// The instance has ended, or is not listed any more: the token belongs to an earlier life of the host.
     EarlierLife,
 }
 
@@ -90,8 +90,8 @@ impl Ec2 {
         Err(NotLaunched::Failed(Failure::unreached(why).hint("launch it again in an hour, or use another name")))
     }
 
-    /// Requests the instance of a token. A request whose answer got lost is repeated once EC2 has shown that there is no
-    /// such instance; the token makes that safe even if the instance is still invisible.
+    /// Requests the instance of a token. A request whose answer got lost is repeated once EC2 has shown that there is
+    /// no such instance; the token makes that safe even if the instance is still invisible.
     async fn request_instance(
         &self,
         host: &str,
@@ -133,7 +133,7 @@ impl Ec2 {
         }
     }
 
-    /// Finds out whose instance a token stands for that EC2 knows with other parameters.
+    /// Returns whose instance a token stands for, if EC2 has the token with other parameters.
     async fn token_owner(&self, region: &str, host: &str, token: &str) -> Result<TokenOwner> {
         Ok(match self.find_launched(region, host, token, VISIBLE_AFTER).await? {
             Some(instance) if !is_of_earlier_life(&instance, host) => TokenOwner::Live(instance),
@@ -141,7 +141,8 @@ impl Ec2 {
         })
     }
 
-    /// Looks for the instance of a token, and for a live one with the host's name, until one is seen or `patience` is over.
+    /// Looks for the instance of a token, and for a live one with the host's name, until one is seen or `patience` is
+    /// over.
     async fn find_launched(&self, region: &str, host: &str, token: &str, patience: Duration) -> Result<Option<Record>> {
         let deadline = Instant::now() + patience;
         let mut pause = FIRST_PAUSE;

@@ -83,6 +83,6 @@ impl Ec2 {
         let config = self.client(&request.region).config().to_builder().interceptor(instances.clone());
         let client = Client::from_conf(config.build());
         self.call("RunInstances", &request.region, 1, || input.clone().send_with(&client)).await?;
-        Ok(instances.take())
+        Ok(instances.take_records())
     }
 }

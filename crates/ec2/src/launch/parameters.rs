@@ -1,7 +1,7 @@
 //! The table of launch keys: each with its meaning and its effect on the request.
 //!
-//! Names, ranges and sentences follow RunInstances in the Amazon EC2 API Reference. An API object with a single member is
-//! one key here (`hibernation` for `HibernationOptions.Configured`).
+//! Names, ranges and sentences follow RunInstances in the Amazon EC2 API Reference. An API object with a single member
+//! is one key here (`hibernation` for `HibernationOptions.Configured`).
 
 use crate::launch::keys::{Key, Kind, Parameter, key, keys, set_all};
 use crate::launch::nested_parameters::{
@@ -14,7 +14,8 @@ use aws_sdk_ec2::types::builders::*;
 use aws_sdk_ec2::types::*;
 use serde_json::Value;
 
-/// A RunInstances request under construction. A field other than `input` is a part of the request that several keys set.
+/// A RunInstances request under construction. A field other than `input` is a part of the request that several keys
+/// set.
 #[derive(Default)]
 pub(crate) struct Draft {
     pub input: RunInstancesInputBuilder,

@@ -1,4 +1,4 @@
-//! From a `LaunchRequest` to the parameters of RunInstances.
+//! Makes the parameters of RunInstances of a `LaunchRequest`.
 
 use crate::change::tags::tag;
 use crate::launch::keys::{check_values, set_all};

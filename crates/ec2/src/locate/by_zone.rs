@@ -1,6 +1,6 @@
-//! Asks by id and zone by zone for the instances of a region that failed, because one of its zones may be down.
+//! If a region fails, because one of its zones may be down: asks for its instances by id, zone by zone.
 
-use super::{Answers, Key, Place, named_of};
+use super::answers::{Answers, Key, Place, named_of};
 use crate::client::failure::is_server_fault;
 use crate::client::{CONCURRENCY, Ec2};
 use cerveza_manners::Result;
@@ -8,8 +8,8 @@ use cerveza_record::Record;
 use futures_util::stream::{self, StreamExt};
 use std::collections::{BTreeMap, HashMap};
 
-/// Asks for the hosts whose record has a zone and an id, if AWS failed when their region was asked. They are then looked
-/// for in that zone only.
+/// Asks for the hosts whose record has a zone and an id, if AWS failed when their region was asked. They are then
+/// looked for in that zone only.
 pub(super) async fn ask_by_zone(
     accounts: &[Result<&Ec2>],
     hosts: &[Record],

@@ -1,5 +1,5 @@
-//! Instances that were launched a moment ago: EC2 may not list them for some seconds ("Eventual consistency in the Amazon
-//! EC2 API", Amazon EC2 Developer Guide).
+//! Instances that were launched a moment ago: EC2 may not list them for some seconds ("Eventual consistency in the
+//! Amazon EC2 API", Amazon EC2 Developer Guide).
 
 use crate::client::Ec2;
 use crate::client::attempts::VISIBLE_AFTER;

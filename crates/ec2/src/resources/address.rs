@@ -20,17 +20,17 @@ pub struct Address {
     pub name: String,
     /// Its tag [`RUN_TAG`].
     pub run: Option<String>,
-    /// Set while it is in use, be it by an instance or by another network interface, such as that of a NAT gateway.
+    /// Set while an instance or another network interface, such as that of a NAT gateway, uses it.
     pub association_id: Option<String>,
     pub instance_id: Option<String>,
     pub network_interface_id: Option<String>,
 }
 
-/// The tag of an address that tells the run of ec2-launch that has allocated it.
+/// The tag of an address that names the run of ec2-launch that has allocated it.
 const RUN_TAG: &str = "launch-run";
 
 impl Address {
-    /// Who has it, for messages.
+    /// Returns what uses the address, for messages.
     pub(crate) fn holder(&self) -> &str {
         let holder = self.instance_id.as_deref().or(self.network_interface_id.as_deref());
         holder.or(self.association_id.as_deref()).unwrap_or("nothing")
@@ -51,7 +51,7 @@ pub(crate) struct AddressError {
     pub failure: Failure,
     /// EC2's code, empty if EC2 gave none.
     pub code: String,
-    /// EC2 may have done it.
+    /// EC2 may have made the change.
     pub is_ambiguous: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Attaches existing volumes to instances. A volume that an instance which is ending still has is waited for.
 //!
-//! A volume is attached to one instance at a time, so AttachVolume cannot take effect twice: whatever a call says, the next
-//! look at the volume tells what became of it.
+//! A volume is attached to one instance at a time, so AttachVolume cannot take effect twice: whatever a call says, the
+//! next look at the volume tells what became of it.
 
 use crate::change::limit::Limit;
 use crate::client::failure::failure;
@@ -39,8 +39,8 @@ enum Next {
 }
 
 impl Ec2 {
-    /// Attaches each volume and waits until it is attached; returns one result for each, in order. `done` is called once for
-    /// each.
+    /// Attaches each volume and waits until it is attached; returns one result for each, in order. `done` is called
+    /// once for each.
     pub async fn attach_volumes(&self, needs: &[AttachNeed], timeout: Duration, done: impl Fn()) -> Vec<Result<()>> {
         let limit = Limit::new(timeout);
         let mut results: Vec<Option<Result<()>>> = needs.iter().map(|_| None).collect();
@@ -111,7 +111,7 @@ impl Ec2 {
         };
         let failure = failure("AttachVolume", region, &error);
         match code(&error) {
-            // Another run has attached it just now, or the instance is not running as far as this part of EC2 knows.
+            // Another run has attached it just now, or EC2 does not list the instance as running yet.
             Some("VolumeInUse" | "IncorrectState" | "IncorrectInstanceState") => Err(AttachError::LookAgain(failure)),
             _ if is_ambiguous(&error) => Err(AttachError::LookAgain(failure)),
             _ => Err(AttachError::Refused(failure)),
@@ -151,7 +151,7 @@ impl Ec2 {
 
 /// Why AttachVolume has not attached a volume.
 enum AttachError {
-    /// The volume itself tells what to do.
+    /// The state of the volume decides what to do.
     LookAgain(Failure),
     Refused(Failure),
 }
@@ -208,7 +208,7 @@ fn timed_out(need: &AttachNeed, next: Next, refused: Option<&Failure>, limit: &L
         (_, Some(failure)) => failure.message.clone(),
         _ => format!("{} is not attached", need.volume_id),
     };
-    Failure::unreached(format!("{why} after {}", limit.words()))
+    Failure::unreached(format!("{why} after {}", limit.timeout_text()))
         .hint("run the same command again, or wait longer with --timeout")
 }
 

@@ -1,9 +1,9 @@
 //! Gives hosts their elastic IP address: looks it up, allocates it if there is none, and associates it.
 //!
-//! AllocateAddress has no client token, so several runs at once may each allocate an address for the same host. Each run
-//! looks again after it has allocated one. All runs keep the address that the instance has, else the one with the lowest
-//! allocation id, and each run releases only what it has allocated itself. It knows that by a tag, even if the answer of
-//! AllocateAddress got lost.
+//! AllocateAddress has no client token, so several runs at once may each allocate an address for the same host. Each
+//! run looks again after it has allocated one. All runs keep the address that the instance has, else the one with the
+//! lowest allocation id, and each run releases only what it has allocated itself. It knows that by a tag, even if the
+//! answer of AllocateAddress got lost.
 
 use crate::change::limit::Limit;
 use crate::client::call::random_bits;
@@ -18,6 +18,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A host, what this run has done for its address, and the result once there is one.
+struct HostInWork<'a> {
+    need: &'a AddressNeed,
+    progress: AddressProgress,
+    result: Option<Result<HostAddress>>,
+}
 
 impl Ec2 {
     /// Gives each instance its address and returns that, or why not; in order. `done` is called once for each host.
@@ -51,55 +58,22 @@ impl Ec2 {
         done: &impl Fn(),
     ) -> Vec<Result<HostAddress>> {
         let run = random_name();
-        let progress = || AddressProgress::new(&run);
-        let mut hosts: Vec<(&AddressNeed, AddressProgress, Option<Result<HostAddress>>)> =
-            needs.into_iter().map(|need| (need, progress(), None)).collect();
+        let in_work = |need| HostInWork { need, progress: AddressProgress::new(&run), result: None };
+        let mut hosts: Vec<HostInWork<'_>> = needs.into_iter().map(in_work).collect();
         let mut pause = FIRST_PAUSE;
         loop {
-            let pending: Vec<_> = hosts.iter_mut().filter(|(_, _, result)| result.is_none()).collect();
+            let pending: Vec<&mut HostInWork> = hosts.iter_mut().filter(|host| host.result.is_none()).collect();
             if pending.is_empty() {
                 break;
             }
-            let seen = self.see(region, pending.iter().map(|(need, _, _)| *need)).await;
+            let seen = &self.look_at_addresses(region, pending.iter().map(|host| host.need)).await;
             let is_last = limit.is_over();
-            let steps = stream::iter(pending).map(|(need, progress, result)| {
-                let next = match &seen {
-                    Ok(seen) => next_step(need, progress, seen, Instant::now()),
-                    Err(failure) => NextStep::Fail(failure.clone()),
-                };
-                let spare = match (&next, &seen) {
-                    (NextStep::Done(address), Ok(seen)) => seen.spare(need, address),
-                    _ => Vec::new(),
-                };
-                async move {
-                    match next {
-                        NextStep::Done(public_ip) => *result = Some(Ok(HostAddress { public_ip, spare })),
-                        NextStep::Fail(failure) => {
-                            self.give_up_address(need, progress).await;
-                            *result = Some(Err(failure));
-                        }
-                        NextStep::Release(address) => {
-                            self.change_address(need, progress, NextStep::Release(address)).await;
-                            return true;
-                        }
-                        _ if self.is_interrupted() => *result = Some(Err(Failure::interrupted())),
-                        NextStep::Wait(why) if is_last => {
-                            let failure = Failure::unreached(format!("{why} after {}", limit.words()));
-                            *result =
-                                Some(Err(failure.hint("run the same command again, or wait longer with --timeout")));
-                        }
-                        NextStep::Wait(_) => return false,
-                        change => {
-                            self.change_address(need, progress, change).await;
-                            match progress.settled() {
-                                Some(public_ip) => *result = Some(Ok(HostAddress { public_ip, spare: Vec::new() })),
-                                None => return true,
-                            }
-                        }
-                    }
+            let steps = stream::iter(pending).map(|host| async move {
+                let has_changed = self.take_next_step(host, seen, limit, is_last).await;
+                if host.result.is_some() {
                     done();
-                    true
                 }
+                has_changed
             });
             let changed: Vec<bool> = steps.buffer_unordered(CONCURRENCY).collect().await;
             if changed.contains(&true) {
@@ -113,18 +87,57 @@ impl Ec2 {
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        hosts.into_iter().map(|(_, _, result)| result.unwrap_or_else(|| Err(Failure::interrupted()))).collect()
+        hosts.into_iter().map(|host| host.result.unwrap_or_else(|| Err(Failure::interrupted()))).collect()
+    }
+
+    /// Does what is next for a host, whose addresses are `seen`. Returns false if that is to wait and look again.
+    async fn take_next_step(
+        &self,
+        host: &mut HostInWork<'_>,
+        seen: &Result<SeenAddresses>,
+        limit: &Limit,
+        is_last: bool,
+    ) -> bool {
+        let HostInWork { need, progress, result } = host;
+        let step = match seen {
+            Ok(seen) => next_step(need, progress, seen, Instant::now()),
+            Err(failure) => NextStep::Fail(failure.clone()),
+        };
+        match step {
+            NextStep::Done(public_ip) => {
+                let spare = seen.as_ref().map_or(Vec::new(), |seen| seen.spare(need, &public_ip));
+                *result = Some(Ok(HostAddress { public_ip, spare }));
+            }
+            NextStep::Fail(failure) => {
+                self.give_up_address(need, progress).await;
+                *result = Some(Err(failure));
+            }
+            // Also after Ctrl-C.
+            NextStep::Release(_) => self.change_address(need, progress, step).await,
+            _ if self.is_interrupted() => *result = Some(Err(Failure::interrupted())),
+            NextStep::Wait(why) if is_last => {
+                let failure = Failure::unreached(format!("{why} after {}", limit.timeout_text()));
+                *result = Some(Err(failure.hint("run the same command again, or wait longer with --timeout")));
+            }
+            NextStep::Wait(_) => return false,
+            NextStep::Allocate | NextStep::Associate(_) => {
+                self.change_address(need, progress, step).await;
+                let settled = progress.settled();
+                *result = settled.map(|public_ip| Ok(HostAddress { public_ip, spare: Vec::new() }));
+            }
+        }
+        true
     }
 
     async fn change_address(&self, need: &AddressNeed, progress: &mut AddressProgress, change: NextStep) {
         match change {
             NextStep::Allocate => {
                 let allocated = self.allocate(&need.region, &need.host, &progress.run).await;
-                progress.allocated(allocated, Instant::now());
+                progress.note_allocation(allocated, Instant::now());
             }
             NextStep::Associate(address) => {
                 let associated = self.associate(&need.region, &need.instance_id, &address.allocation_id).await;
-                progress.associated(address, associated, Instant::now());
+                progress.note_association(address, associated, Instant::now());
             }
             NextStep::Release(address) => {
                 progress.allocated = None;
@@ -147,7 +160,11 @@ impl Ec2 {
     }
 
     /// Looks at the addresses of these hosts, and at the instances that have them.
-    async fn see<'a>(&self, region: &str, needs: impl Iterator<Item = &'a AddressNeed>) -> Result<SeenAddresses> {
+    async fn look_at_addresses<'a>(
+        &self,
+        region: &str,
+        needs: impl Iterator<Item = &'a AddressNeed>,
+    ) -> Result<SeenAddresses> {
         let (mut hosts, mut ids, mut ips) = (Vec::new(), Vec::new(), Vec::new());
         let mut own = BTreeSet::new();
         for need in needs {

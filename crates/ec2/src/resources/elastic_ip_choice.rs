@@ -1,4 +1,5 @@
-//! Decides what is done next for the elastic IP address of a host: a pure function of what a run has done and sees.
+//! Decides what is done next for the elastic IP address of a host, from what the run has done and what EC2 lists. No
+//! I/O.
 
 use crate::resources::address::{Address, AddressError};
 use cerveza_manners::Failure;
@@ -25,7 +26,7 @@ pub struct HostAddress {
 }
 
 pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// How long a run that may not be alone waits for what the others do, before it associates an address and after.
+/// How long a run waits for other runs that may be at work, before it associates an address and after.
 const SETTLE: Duration = Duration::from_secs(2);
 /// How long an address is looked for whose AllocateAddress got no answer, and for one that another run allocates where
 /// the account has no more.
@@ -37,13 +38,13 @@ const MOST_RELEASES: u32 = 3;
 /// What is known of one host's address in this run.
 #[derive(Clone, Debug, Default)]
 pub struct AddressProgress {
-    /// What tells the addresses that this run has allocated.
+    /// The tag of the addresses that this run has allocated.
     pub run: String,
     /// The last address that this run has allocated and not released. EC2 may list it late.
     pub allocated: Option<Address>,
     /// The address that this run has associated, and when.
     pub associated: Option<(Address, Instant)>,
-    /// Another run may be doing the same.
+    /// Whether another run may be doing the same.
     is_contested: bool,
     /// When more than one address was first seen.
     contested_since: Option<Instant>,
@@ -55,7 +56,7 @@ pub struct AddressProgress {
     allocations: u32,
     associations: u32,
     pub releases: u32,
-    /// What the last call said that failed.
+    /// The failure of the last call that failed.
     pub failure: Option<Failure>,
 }
 
@@ -72,7 +73,7 @@ pub enum NextStep {
     Fail(Failure),
 }
 
-/// One look at the addresses.
+/// The addresses as EC2 has listed them once.
 pub struct SeenAddresses {
     pub addresses: Vec<Address>,
     /// The states of other instances that have one of them.
@@ -80,7 +81,8 @@ pub struct SeenAddresses {
 }
 
 impl SeenAddresses {
-    fn of(&self, need: &AddressNeed) -> Vec<Address> {
+    /// Returns the addresses that may be the host's.
+    fn matching(&self, need: &AddressNeed) -> Vec<Address> {
         let is_meant = |address: &&Address| match &need.given {
             None => address.name == need.host,
             Some(given) => *given == address.allocation_id || *given == address.public_ip,
@@ -90,7 +92,7 @@ impl SeenAddresses {
 
     /// Returns the free addresses that are the host's own beside the one that it has.
     pub fn spare(&self, need: &AddressNeed, public_ip: &str) -> Vec<String> {
-        let own = if need.given.is_none() { self.of(need) } else { Vec::new() };
+        let own = if need.given.is_none() { self.matching(need) } else { Vec::new() };
         own.into_iter().filter(|own| own.is_free() && own.public_ip != public_ip).map(|own| own.public_ip).collect()
     }
 }
@@ -100,13 +102,26 @@ impl AddressProgress {
         AddressProgress { run: run.to_string(), ..AddressProgress::default() }
     }
 
-    /// Returns the address that was associated if no other run may change that: there is no need to look again.
+    /// Returns the address that was associated if no other run can change that, so it need not be checked again.
     pub fn settled(&self) -> Option<String> {
         let (address, _) = self.associated.as_ref().filter(|_| !self.is_contested)?;
         Some(address.public_ip.clone())
     }
 
-    pub fn allocated(&mut self, allocated: std::result::Result<Address, AddressError>, now: Instant) {
+    /// Returns whether this run has allocated the address.
+    fn has_allocated(&self, address: &Address) -> bool {
+        let is_answered = self.allocated.as_ref().is_some_and(|own| own.allocation_id == address.allocation_id);
+        is_answered || address.run.as_ref() == Some(&self.run)
+    }
+
+    /// Returns a free address that this run has allocated beside `kept`, and may still try to release.
+    fn spare_allocation<'a>(&self, kept: &Address, all: &'a [Address]) -> Option<&'a Address> {
+        let is_spare = |it: &&Address| self.has_allocated(it) && it.is_free() && it.allocation_id != kept.allocation_id;
+        all.iter().find(is_spare).filter(|_| self.releases < MOST_RELEASES)
+    }
+
+    /// Notes the answer to AllocateAddress.
+    pub fn note_allocation(&mut self, allocated: std::result::Result<Address, AddressError>, now: Instant) {
         self.is_contested = true;
         self.allocations += 1;
         match allocated {
@@ -127,9 +142,10 @@ impl AddressProgress {
         }
     }
 
-    pub fn associated(&mut self, address: Address, associated: std::result::Result<(), AddressError>, now: Instant) {
+    /// Notes the answer to AssociateAddress.
+    pub fn note_association(&mut self, address: Address, answer: std::result::Result<(), AddressError>, now: Instant) {
         self.associations += 1;
-        match associated {
+        match answer {
             Ok(()) => {
                 self.failure = None;
                 self.associated = Some((address, now));
@@ -150,92 +166,100 @@ impl AddressProgress {
 
 /// Decides what is next for a host.
 pub fn next_step(need: &AddressNeed, progress: &mut AddressProgress, seen: &SeenAddresses, now: Instant) -> NextStep {
-    let mut addresses = seen.of(need);
-    let own = progress.allocated.clone();
+    let mut addresses = seen.matching(need);
+    let is_listed = |own: &&Address| addresses.iter().any(|known| known.allocation_id == own.allocation_id);
     // EC2 may list a new address late.
-    if let Some(own) = own.iter().find(|own| addresses.iter().all(|known| known.allocation_id != own.allocation_id)) {
-        addresses.push(own.clone());
+    if let Some(own) = progress.allocated.as_ref().filter(|own| !is_listed(own)).cloned() {
+        addresses.push(own);
     }
-    let run = progress.run.clone();
-    let is_own = |address: &Address| {
-        let is_answered = own.as_ref().is_some_and(|own| own.allocation_id == address.allocation_id);
-        is_answered || address.run.as_ref() == Some(&run)
-    };
-    // One that this run has allocated beside the one that is kept.
-    let spare = |kept: &Address, addresses: &[Address], progress: &AddressProgress| {
-        let is_spare = |one: &&Address| is_own(one) && one.is_free() && one.allocation_id != kept.allocation_id;
-        addresses.iter().find(is_spare).filter(|_| progress.releases < MOST_RELEASES).cloned()
-    };
-    if addresses.iter().any(is_own) {
+    if addresses.iter().any(|address| progress.has_allocated(address)) {
         progress.lost_until = None;
     }
     if addresses.len() > 1 && need.given.is_none() {
         progress.is_contested = true;
         progress.contested_since.get_or_insert(now);
     }
-    let has = addresses.iter().find(|address| address.instance_id.as_deref() == Some(&need.instance_id));
-    if let Some(has) = has {
-        if let Some(own) = spare(has, &addresses, progress) {
-            return NextStep::Release(own);
-        }
-        if progress.lost_until.is_some_and(|until| now < until) {
-            return NextStep::Wait(format!("a second address may have been allocated beside {}", has.public_ip));
-        }
-        let is_settled = match &progress.associated {
-            Some((_, at)) => !progress.is_contested || now >= *at + SETTLE,
-            None => true,
-        };
-        return if is_settled {
-            NextStep::Done(has.public_ip.clone())
-        } else {
-            NextStep::Wait(format!("another run may be changing its address {}", has.public_ip))
-        };
+    if let Some(current) = addresses.iter().find(|it| it.instance_id.as_deref() == Some(&need.instance_id)) {
+        return step_with_address(current, &addresses, progress, now);
     }
     match &progress.associated {
-        Some((address, at)) if now < *at + 2 * SETTLE => {
+        Some((address, time)) if now < *time + 2 * SETTLE => {
             return NextStep::Wait(format!("EC2 does not yet list its address {} as associated", address.public_ip));
         }
         _ => {}
     }
     progress.associated = None;
     let free = addresses.iter().filter(|address| address.is_free());
-    let chosen = free.min_by_key(|address| address.allocation_id.clone());
-    if let Some(chosen) = chosen {
-        if progress.associations >= MOST_ASSOCIATIONS {
-            return NextStep::Fail(failed(progress, "EC2 does not keep its address associated"));
-        }
-        if let Some(own) = spare(chosen, &addresses, progress) {
-            return NextStep::Release(own);
-        }
-        return match progress.contested_since {
-            Some(since) if now < since + SETTLE => {
-                NextStep::Wait("another run may be changing its address".to_string())
-            }
-            _ => NextStep::Associate(chosen.clone()),
-        };
+    if let Some(lowest) = free.min_by_key(|address| address.allocation_id.clone()) {
+        return step_with_free_address(lowest, &addresses, progress, now);
     }
     if let Some(held) = addresses.first() {
-        let (address, holder) = (&held.public_ip, held.holder());
-        let state = held.instance_id.as_ref().map(|id| seen.states.get(id).map_or("gone", String::as_str));
-        return match state {
-            // EC2 takes an address away from an instance when that is terminated.
-            Some(state @ ("shutting-down" | "terminated" | "gone")) => {
-                NextStep::Wait(format!("{address} is still associated with {holder}, which is {state}"))
-            }
-            _ => NextStep::Fail(
-                Failure::unreached(format!("elastic IP {address} is in use by {holder}"))
-                    .hint("ec2-launch does not take an address away from its user: disassociate it first"),
-            ),
-        };
+        return step_with_held_address(held, &seen.states);
     }
-    if let Some(given) = &need.given {
-        return NextStep::Fail(Failure::unreached(format!("the account has no elastic IP {given} in {}", need.region)));
+    match &need.given {
+        Some(given) => {
+            NextStep::Fail(Failure::unreached(format!("the account has no elastic IP {given} in {}", need.region)))
+        }
+        None => step_without_address(progress, now),
     }
+}
+
+/// Decides for a host whose instance has the address `current`.
+fn step_with_address(current: &Address, all: &[Address], progress: &AddressProgress, now: Instant) -> NextStep {
+    if let Some(spare) = progress.spare_allocation(current, all) {
+        return NextStep::Release(spare.clone());
+    }
+    if progress.lost_until.is_some_and(|until| now < until) {
+        return NextStep::Wait(format!("a second address may have been allocated beside {}", current.public_ip));
+    }
+    let is_settled = match &progress.associated {
+        Some((_, time)) => !progress.is_contested || now >= *time + SETTLE,
+        None => true,
+    };
+    if is_settled {
+        NextStep::Done(current.public_ip.clone())
+    } else {
+        NextStep::Wait(format!("another run may be changing its address {}", current.public_ip))
+    }
+}
+
+/// Decides for a host without an address, if `lowest` is free. All runs choose the lowest allocation id.
+fn step_with_free_address(lowest: &Address, all: &[Address], progress: &AddressProgress, now: Instant) -> NextStep {
+    if progress.associations >= MOST_ASSOCIATIONS {
+        return NextStep::Fail(failed(progress, "EC2 does not keep its address associated"));
+    }
+    if let Some(spare) = progress.spare_allocation(lowest, all) {
+        return NextStep::Release(spare.clone());
+    }
+    match progress.contested_since {
+        Some(since) if now < since + SETTLE => NextStep::Wait("another run may be changing its address".to_string()),
+        _ => NextStep::Associate(lowest.clone()),
+    }
+}
+
+/// Decides for a host whose address something else has. `states` has the states of instances.
+fn step_with_held_address(held: &Address, states: &HashMap<String, String>) -> NextStep {
+    let (address, holder) = (&held.public_ip, held.holder());
+    let state = held.instance_id.as_ref().map(|id| states.get(id).map_or("gone", String::as_str));
+    match state {
+        // EC2 takes an address away from an instance when that is terminated.
+        Some(state @ ("shutting-down" | "terminated" | "gone")) => {
+            NextStep::Wait(format!("{address} is still associated with {holder}, which is {state}"))
+        }
+        _ => NextStep::Fail(
+            Failure::unreached(format!("elastic IP {address} is in use by {holder}"))
+                .hint("ec2-launch does not take an address away from its user: disassociate it first"),
+        ),
+    }
+}
+
+/// Decides for a host that no address is listed for.
+fn step_without_address(progress: &AddressProgress, now: Instant) -> NextStep {
     match (progress.allocate_after, progress.refused_since) {
         _ if progress.allocations >= MOST_ALLOCATIONS => NextStep::Fail(failed(progress, "no address was allocated")),
         // Other runs may have allocated more than one, and release the rest.
         (_, Some(since)) if now >= since + LOOK_FOR => NextStep::Fail(failed(progress, "no address was allocated")),
-        (Some(at), _) if now < at => NextStep::Wait(failed(progress, "no address was allocated").message),
+        (Some(time), _) if now < time => NextStep::Wait(failed(progress, "no address was allocated").message),
         _ => NextStep::Allocate,
     }
 }
@@ -281,7 +305,7 @@ mod tests {
 
     fn own(id: &str) -> AddressProgress {
         let mut progress = progress();
-        progress.allocated(Ok(own_address(id)), Instant::now());
+        progress.note_allocation(Ok(own_address(id)), Instant::now());
         progress
     }
 
@@ -354,7 +378,7 @@ mod tests {
         let now = Instant::now();
         let mut progress = own("a");
         assert_eq!(next_step(&need(), &mut progress, &seen(&[]), now), NextStep::Associate(own_address("a")));
-        progress.associated(own_address("a"), Ok(()), now);
+        progress.note_association(own_address("a"), Ok(()), now);
         let has = seen(&[("a", Some("i-1"))]);
         assert!(matches!(next_step(&need(), &mut progress, &has, now), NextStep::Wait(_)));
         assert_eq!(next_step(&need(), &mut progress, &has, now + SETTLE), NextStep::Done("ip-a".into()));
@@ -364,13 +388,13 @@ mod tests {
     fn an_allocation_whose_answer_was_lost_is_looked_for_before_the_next() {
         let now = Instant::now();
         let mut progress = progress();
-        progress.allocated(Err(error("", true)), now);
+        progress.note_allocation(Err(error("", true)), now);
         assert!(matches!(next_step(&need(), &mut progress, &seen(&[]), now), NextStep::Wait(_)));
         let mut found = progress.clone();
         assert_eq!(next_step(&need(), &mut found, &seen(&[("a", None)]), now), NextStep::Associate(address("a", None)));
         assert_eq!(next_step(&need(), &mut progress, &seen(&[]), now + LOOK_FOR), NextStep::Allocate);
         // The lost one appears after the second was allocated: one of them is released.
-        progress.allocated(Ok(own_address("a")), now);
+        progress.note_allocation(Ok(own_address("a")), now);
         let both = SeenAddresses { addresses: vec![own_address("a"), own_address("z")], states: HashMap::new() };
         assert_eq!(next_step(&need(), &mut progress, &both, now), NextStep::Release(own_address("z")));
     }
@@ -379,7 +403,7 @@ mod tests {
     fn an_allocation_whose_answer_was_lost_is_released_if_another_run_was_first() {
         let now = Instant::now();
         let mut progress = progress();
-        progress.allocated(Err(error("", true)), now);
+        progress.note_allocation(Err(error("", true)), now);
         let has = seen(&[("b", Some("i-1"))]);
         assert!(matches!(next_step(&need(), &mut progress, &has, now), NextStep::Wait(_)));
         assert_eq!(next_step(&need(), &mut progress.clone(), &has, now + LOOK_FOR), NextStep::Done("ip-b".into()));
@@ -392,7 +416,7 @@ mod tests {
     fn a_full_account_is_tried_again_while_other_runs_release_theirs() {
         let now = Instant::now();
         let mut progress = AddressProgress::default();
-        progress.allocated(Err(error("AddressLimitExceeded", false)), now);
+        progress.note_allocation(Err(error("AddressLimitExceeded", false)), now);
         assert!(matches!(next_step(&need(), &mut progress, &seen(&[]), now), NextStep::Wait(_)));
         assert_eq!(next_step(&need(), &mut progress, &seen(&[]), now + FIRST_PAUSE), NextStep::Allocate);
         let NextStep::Fail(failure) = next_step(&need(), &mut progress, &seen(&[]), now + LOOK_FOR) else {
@@ -400,7 +424,7 @@ mod tests {
         };
         assert_eq!(failure.message, "AddressLimitExceeded");
         let mut refused = AddressProgress::default();
-        refused.allocated(Err(error("UnauthorizedOperation", false)), now);
+        refused.note_allocation(Err(error("UnauthorizedOperation", false)), now);
         assert!(matches!(next_step(&need(), &mut refused, &seen(&[]), now), NextStep::Fail(_)));
     }
 
@@ -408,12 +432,12 @@ mod tests {
     fn an_association_that_failed_is_looked_at_before_it_counts() {
         let now = Instant::now();
         let mut progress = AddressProgress::default();
-        progress.associated(address("a", None), Err(error("", true)), now);
+        progress.note_association(address("a", None), Err(error("", true)), now);
         let has = seen(&[("a", Some("i-1"))]);
         assert_eq!(next_step(&need(), &mut progress.clone(), &has, now), NextStep::Done("ip-a".into()));
         assert!(matches!(next_step(&need(), &mut progress, &seen(&[("a", None)]), now), NextStep::Fail(_)));
         let mut gone = AddressProgress::default();
-        gone.associated(address("a", None), Err(error("InvalidAllocationID.NotFound", false)), now);
+        gone.note_association(address("a", None), Err(error("InvalidAllocationID.NotFound", false)), now);
         assert_eq!(next_step(&need(), &mut gone, &seen(&[("b", None)]), now), NextStep::Associate(address("b", None)));
     }
 

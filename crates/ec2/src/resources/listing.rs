@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 const PAGE: i32 = 500;
 
 impl Ec2 {
-    /// Returns the volumes of a region, by id: one record for each instance that uses one, and one for a volume that is not
-    /// in use. With `instances` only the volumes that they use. `host` is the volume's id.
+    /// Returns the volumes of a region, by id: one record for each instance that uses one, and one for a volume that is
+    /// not in use. With `instances` only the volumes that they use. `host` is the volume's id.
     pub async fn volume_records(&self, region: &str, instances: Option<&[String]>) -> Result<Vec<Record>> {
         check_region(region)?;
         let client = &self.client(region);
@@ -45,8 +45,8 @@ impl Ec2 {
         Ok(records.collect())
     }
 
-    /// Returns the elastic IP addresses of a region, by allocation id; with `instances` only those that they have. `host` is
-    /// the address itself.
+    /// Returns the elastic IP addresses of a region, by allocation id; with `instances` only those that they have.
+    /// `host` is the address itself.
     pub async fn address_records(&self, region: &str, instances: Option<&[String]>) -> Result<Vec<Record>> {
         check_region(region)?;
         let client = &self.client(region);
@@ -101,7 +101,7 @@ fn address_record(address: &Address, region: &str) -> Record {
     record
 }
 
-/// Returns the tags by name, so that the same resource gives the same record.
+/// Returns the tags sorted by name, so the same resource always gives the same record.
 fn tags_object(tags: &[Tag]) -> Value {
     let pairs = tags.iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default()));
     json!(pairs.collect::<BTreeMap<_, _>>())

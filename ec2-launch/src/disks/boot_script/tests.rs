@@ -1,4 +1,4 @@
-//! What the boot script decides over made-up devices (`fake.sh`), in each shell of this machine.
+//! What the boot script decides for made-up devices (`fake.sh`), in each shell of this machine.
 
 use super::*;
 use crate::profile::{Profile, VolumeSet};

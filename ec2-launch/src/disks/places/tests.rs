@@ -1,5 +1,6 @@
-//! What is decided over made-up volumes.
+//! What is decided for made-up volumes.
 
+use super::super::place::POSITION_TAG;
 use super::*;
 use cerveza_ec2::{Attachment, Volume};
 

@@ -1,4 +1,4 @@
-//! What the profile names, looked up and not, becomes requests.
+//! Requests that are made with and without what the profile names in the catalog.
 
 use super::*;
 use crate::profile::file::ProfileFile;

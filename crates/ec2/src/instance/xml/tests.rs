@@ -232,7 +232,7 @@ impl Loopback {
         let page = InstancePage::new("us-east-1", None, Default::default());
         let by_us = self.runtime.block_on(request.customize().interceptor(page.clone()).send()).unwrap();
         assert_eq!(by_us.reservations(), []);
-        ((expected.collect(), by_sdk.next_token.clone()), (page.take(), by_us.next_token))
+        ((expected.collect(), by_sdk.next_token.clone()), (page.take_records(), by_us.next_token))
     }
 }
 

@@ -17,12 +17,15 @@ fn one_name_on_two_live_instances_is_several_also_over_regions() {
     let key = Key::Name("web1".into());
     let places = ["eu-west-1", "us-east-1"].map(|region| Place::new(0, region));
     let two = answers(&[("eu-west-1", "i-1"), ("us-east-1", "i-2")]);
-    assert_eq!(found(&key, &places, &two), Found::Several(vec!["i-1 (eu-west-1)".into(), "i-2 (us-east-1)".into()]));
+    assert_eq!(
+        found_host(&key, &places, &two),
+        Found::Several(vec!["i-1 (eu-west-1)".into(), "i-2 (us-east-1)".into()])
+    );
     let regions = vec!["eu-west-1".to_string(), "us-east-1".to_string()];
-    assert_eq!(found(&key, &places, &answers(&[])), Found::Absent(regions));
+    assert_eq!(found_host(&key, &places, &answers(&[])), Found::Absent(regions));
     // Two profiles may be of one account.
     let same = answers(&[("eu-west-1", "i-1"), ("us-east-1", "i-1")]);
-    assert!(matches!(found(&key, &places, &same), Found::One(_)));
+    assert!(matches!(found_host(&key, &places, &same), Found::One(_)));
 }
 
 #[test]
@@ -35,9 +38,9 @@ fn an_ended_instance_is_found_only_if_no_live_one_has_the_name() {
         record.set("launch_time", time);
     }
     let last = records[1].clone();
-    assert!(matches!(found(&key, &places, &both), Found::One(live) if live.str("instance_id").unwrap() == "i-3"));
+    assert!(matches!(found_host(&key, &places, &both), Found::One(live) if live.str("instance_id").unwrap() == "i-3"));
     both.get_mut(&places[0]).unwrap().as_mut().unwrap().get_mut(&key).unwrap().truncate(2);
-    assert_eq!(found(&key, &places, &both), Found::Ended(last));
+    assert_eq!(found_host(&key, &places, &both), Found::Ended(last));
 }
 
 #[test]
@@ -47,7 +50,7 @@ fn a_region_that_does_not_answer_leaves_a_host_unknown() {
     let down = Failure::unreached("DescribeInstances in us-east-1: no answer in 10 s");
     let mut half = answers(&[("eu-west-1", "i-1")]);
     half.insert(places[1].clone(), Err(down.clone()));
-    assert_eq!(found(&key, &places, &half), Found::Unknown(down));
+    assert_eq!(found_host(&key, &places, &half), Found::Unknown(down));
 }
 
 #[test]
@@ -57,6 +60,6 @@ fn a_region_that_denies_everything_hides_no_host_of_another() {
     let denied = Failure::unreached("DescribeInstances in us-east-1: UnauthorizedOperation: You are not authorized");
     let mut half = answers(&[("eu-west-1", "i-1")]);
     half.insert(places[1].clone(), Err(denied.clone()));
-    assert!(matches!(found(&web1, &places, &half), Found::One(_)));
-    assert_eq!(found(&web2, &places, &half), Found::Unknown(denied));
+    assert!(matches!(found_host(&web1, &places, &half), Found::One(_)));
+    assert_eq!(found_host(&web2, &places, &half), Found::Unknown(denied));
 }
