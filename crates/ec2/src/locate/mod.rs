@@ -6,11 +6,12 @@ pub(crate) mod checks;
 pub(crate) mod found;
 pub(crate) mod new_instances;
 
-use crate::client::accounts::{AWS_PROFILE, Account, Accounts};
+use crate::client::accounts::{Account, Accounts};
 use crate::client::attempts::VISIBLE_AFTER;
 use crate::client::failure::is_server_fault;
 use crate::client::region_args::RegionArgs;
 use crate::client::{CONCURRENCY, Ec2};
+use crate::config::aws_profile::AWS_PROFILE;
 use crate::config::region_name::check_region;
 use crate::describe::find::Filter;
 use crate::instance::id::{instance_id, named_by_id};
