@@ -102,7 +102,7 @@ impl Execution {
             answer: None,
         };
         match &agent.action {
-            Action::Run => execution.process = spawn(script, environment, state),
+            Action::Run => execution.process = Some(spawn(script, environment, state)),
             Action::Answer { after, code, stdout } => {
                 let status = if *code == 0 { "Success" } else { "Failed" };
                 let report = Report { status, code: *code, stdout: stdout.clone(), ..Report::default() };
@@ -147,12 +147,13 @@ impl Execution {
     }
 }
 
-fn spawn(script: &str, environment: &[(&str, &str)], state: Arc<Mutex<State>>) -> Option<u32> {
+fn spawn(script: &str, environment: &[(&str, &str)], state: Arc<Mutex<State>>) -> u32 {
     let mut command = Command::new("sh");
     command.arg("-c").arg(script).env_clear().envs(environment.iter().copied()).current_dir("/usr/bin");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().expect("a shell");
-    let (mut stdout, mut stderr) = (child.stdout.take()?, child.stderr.take()?);
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (mut stdout, mut stderr) = (stdout.expect("a pipe"), stderr.expect("a pipe"));
     let process = child.id();
     std::thread::spawn(move || {
         let errors = std::thread::spawn(move || {
@@ -166,7 +167,7 @@ fn spawn(script: &str, environment: &[(&str, &str)], state: Arc<Mutex<State>>) -
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         state.report = Some(report(status, state.killed, &bytes, &errors));
     });
-    Some(process)
+    process
 }
 
 fn report(status: ExitStatus, killed: Option<&'static str>, stdout: &[u8], stderr: &[u8]) -> Report {
