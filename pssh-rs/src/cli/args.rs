@@ -222,6 +222,11 @@ pub struct Args {
     pub progress: ProgressArgs,
 }
 
+/// Returns the files of an option. An empty value in the environment is no file.
+pub fn nonempty(files: &[PathBuf]) -> Vec<PathBuf> {
+    files.iter().filter(|file| !file.as_os_str().is_empty()).cloned().collect()
+}
+
 const RUN: &str = "What to run";
 const LIMITS: &str = "Limits";
 const SSH: &str = "SSH";

@@ -10,6 +10,7 @@ mod stdin_file;
 mod targets;
 
 use crate::auth::{PassphraseError, ask_passphrase};
+use crate::base::policy::Engine;
 use crate::base::shutdown::Shutdown;
 use crate::base::wait::WaitError;
 use crate::cli::args::Args;
@@ -30,6 +31,7 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use rustix::fs::{FileType, fstat};
 use signal_hook::consts::SIGINT;
 use signal_hook::low_level::raise;
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -38,7 +40,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How many hosts that do not answer are waited for, beside those that do.
-const WAITED_FOR: usize = 256;
+const MOST_UNANSWERED: usize = 256;
 
 const PLAN_COLUMNS: [Column; 3] = [
     Column { header: "HOST", key: "host" },
@@ -147,7 +149,7 @@ fn execute(
         bar.inc(1);
     };
     let write = |out: &mut Renderer| bar.suspend(|| out.flush());
-    let plan = RunPlan { job, targets, sinks, schedule, counts: Arc::clone(&counts), waits: args.wait.is_some() };
+    let plan = RunPlan { job, targets, sinks, schedule, counts: Arc::clone(&counts) };
     let interrupted = run::run(plan, &queue, &mut out, write, done);
     bar.finish_and_clear();
     let interrupted = interrupted.map_err(|error| Failure::usage(format!("cannot start a thread: {error}")))?;
@@ -199,7 +201,7 @@ fn width(args: &Args) -> Width {
         return Width { fanout: 1, open: 1 };
     }
     let fanout = usize::from(args.fanout);
-    Width { fanout, open: fanout + WAITED_FOR }
+    Width { fanout, open: fanout + MOST_UNANSWERED }
 }
 
 fn write_plan(
@@ -211,6 +213,9 @@ fn write_plan(
 ) -> Result<Status> {
     let mut writer = args.output.writer(OutputMode::Table, &PLAN_COLUMNS, tool);
     let mut what: Vec<(&str, Value)> = Vec::new();
+    if args.engine == Engine::Openssh {
+        what.push(("engine", "openssh".into()));
+    }
     match &local.run {
         Run::Nothing | Run::Named => {}
         Run::Command(command) => what.push(("command", local.wrapper.shown(command).into())),
@@ -219,7 +224,7 @@ fn write_plan(
             what.push(("arguments", json!(words)));
         }
     }
-    let specs = |specs: &[std::ffi::OsString]| {
+    let specs = |specs: &[OsString]| {
         let specs = specs.iter().map(|spec| Value::from(spec.to_string_lossy()));
         Value::from(specs.collect::<Vec<_>>())
     };

@@ -2,14 +2,14 @@
 //! targets, a run acts on them.
 
 use crate::auth::{KeySource, Offer};
-use crate::base::env::env_path;
 use crate::base::policy::{Engine, HostKeyPolicy};
 use crate::cli::named_host::NamedHost;
 use crate::host::target::{Problem, Route, Target};
 use crate::known_hosts::HostKeys;
-use crate::ssh_config::{HostConfig, HostKeyCheck, HostOptions};
+use crate::ssh_config::{HostConfig, HostOptions};
 use cerveza_record::{Record, Value, json};
 use cerveza_results::{HostStatus, Phase, without_result};
+use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,15 +54,9 @@ pub fn target(named: NamedHost, answer: Result<HostConfig, String>, common: &Com
         user: answer.user,
         port: answer.port,
         address: answer.hostname,
-        family: options.address_family,
-        engine: common.engine,
         connect_timeout: common.connect_timeout.or(options.connect_timeout).unwrap_or(CONNECT),
         offer: offer(options, common),
-        host_key: common.host_key.unwrap_or(match options.host_key_check {
-            HostKeyCheck::Strict => HostKeyPolicy::Strict,
-            HostKeyCheck::AcceptNew => HostKeyPolicy::AcceptNew,
-            HostKeyCheck::Off => HostKeyPolicy::Off,
-        }),
+        host_key: common.host_key.unwrap_or(options.host_key_policy),
         known_hosts: Arc::default(),
         host_keys: host_keys.ok().flatten(),
         options: answer.options,
@@ -109,6 +103,11 @@ fn offer(options: &HostOptions, common: &Common) -> Offer {
     Offer { files, source, certificates, identities_only, agent }
 }
 
+/// Returns a path from the environment, unless it is empty.
+pub fn env_path(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 /// Returns the record of one host for `--dry-run`. `what` is the same for all hosts.
 pub fn planned(target: &Target, what: &[(&str, Value)]) -> Record {
     let mut record = without_result(&target.record);
@@ -122,9 +121,6 @@ pub fn planned(target: &Target, what: &[(&str, Value)]) -> Record {
             Route::Direct => {}
             Route::Jump(jump) => drop(fields.insert("jump".to_string(), jump.as_str().into())),
             Route::Proxy(command) => drop(fields.insert("proxy_command".to_string(), command.as_str().into())),
-        }
-        if target.engine == Engine::Openssh {
-            fields.insert("engine".to_string(), "openssh".into());
         }
         if !target.scripts.is_empty() {
             let scripts: Vec<String> = target.scripts.iter().map(|script| script.path.display().to_string()).collect();
@@ -171,7 +167,7 @@ mod tests {
             identity_files: vec!["/k".into()],
             identity_files_set: true,
             connect_timeout: Some(Duration::from_secs(3)),
-            host_key_check: HostKeyCheck::AcceptNew,
+            host_key_policy: HostKeyPolicy::AcceptNew,
             identity_agent: Some("none".to_string()),
             ..HostOptions::default()
         };

@@ -1,10 +1,9 @@
 //! Makes the job from the options. What can be checked without a host is checked here, before the first connection.
 
 use crate::auth::{KeyStore, Offer};
-use crate::base::env::given;
 use crate::base::policy::Engine;
 use crate::base::shutdown::Shutdown;
-use crate::cli::args::Args;
+use crate::cli::args::{Args, nonempty};
 use crate::cli::resolve::CONNECT;
 use crate::cli::stdin_file::StdinFile;
 use crate::connect::jump_host::JumpHosts;
@@ -173,8 +172,8 @@ pub fn job(args: &Args, local: LocalInputs, targets: &[Target], shutdown: Shutdo
         program: PathBuf::from("ssh"),
         config: args.ssh_config.clone(),
         options: args.ssh_option.clone(),
-        identities: given(&args.identity),
-        known_hosts: given(&args.known_hosts),
+        identities: nonempty(&args.identity),
+        known_hosts: nonempty(&args.known_hosts),
         host_key: args.host_key,
     };
     let specs: BTreeSet<&str> = tried()

@@ -1,10 +1,9 @@
 //! Reads the hosts, asks ssh_config about each, and reads the files that its answers name.
 
-use crate::base::env::{env_path, given};
 use crate::base::policy::{Engine, HostKeyPolicy};
-use crate::cli::args::Args;
+use crate::cli::args::{Args, nonempty};
 use crate::cli::named_host::{AddressChoice, name_hosts, split_port, split_user};
-use crate::cli::resolve::{Common, target};
+use crate::cli::resolve::{Common, env_path, target};
 use crate::host::target::{Problem, Target};
 use crate::known_hosts::KnownHostsStore;
 use crate::session::algorithms::shortened;
@@ -66,7 +65,7 @@ pub fn read_targets(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Ve
         engine: args.engine,
         connect_timeout: args.connect_timeout,
         host_key: args.host_key,
-        identities: given(&args.identity),
+        identities: nonempty(&args.identity),
         agent: env_path("SSH_AUTH_SOCK"),
     };
     let targets = named.into_iter().zip(answers).map(|(named, answer)| target(named, answer, &common));
@@ -116,7 +115,7 @@ fn read_known_hosts(args: &Args, targets: &mut [Target], tool: &Tool) -> Result<
     if args.dry_run {
         return Ok(());
     }
-    let chosen = given(&args.known_hosts);
+    let chosen = nonempty(&args.known_hosts);
     let store = KnownHostsStore::default();
     let mut views = HashMap::new();
     for target in targets {

@@ -24,7 +24,7 @@ pub enum Run {
     Named,
 }
 
-/// What all attempts of a run share.
+/// What to do on every host, and the means for it.
 pub struct Job {
     pub run: Run,
     pub wrapper: CommandWrapper,

@@ -15,8 +15,8 @@ pub use index::Index;
 pub use matches::{HostId, KnownHostMatches, Verdict};
 pub use pinned::HostKeys;
 
-use crate::base::read_capped;
 use crate::base::shutdown::Stop;
+use crate::base::user_file;
 use crate::base::wait::WaitError;
 use accept::{AcceptFile, Seen};
 use cerveza_manners::{Failure, Result};
@@ -93,7 +93,7 @@ impl KnownHostsStore {
         let read = || -> io::Result<_> {
             let mut file = File::open(path)?;
             let metadata = file.metadata()?;
-            Ok((read_capped::read_rest(&mut file)?, metadata))
+            Ok((user_file::read_rest(&mut file)?, metadata))
         };
         let file = match read() {
             Ok((bytes, metadata)) => {

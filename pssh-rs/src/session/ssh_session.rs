@@ -2,7 +2,7 @@
 
 use crate::base::shutdown::{Shutdown, Stop};
 use crate::base::socket::Socket;
-use crate::base::wait::{WaitError, wait_for};
+use crate::base::wait::{WaitError, check, wait_for};
 use crate::connect::host_key::{HostKeyQuery, host_key_algorithms};
 use crate::ffi::{attach_socket, send_keepalive};
 use crate::session::algorithms::{Allowed, Kind, Ours, why_failed};
@@ -222,13 +222,9 @@ impl SshSession {
         self.socket.transcript.disconnect()
     }
 
-    /// Fails if the deadline has passed or a stop came. For loops that may never wait.
+    /// As [`check`], with the stop of this session.
     pub fn check(&self, deadline: Option<Instant>) -> Result<(), WaitError> {
-        match deadline {
-            _ if self.stop().is_set() => Err(WaitError::Stopped),
-            Some(deadline) if Instant::now() >= deadline => Err(WaitError::Deadline),
-            _ => Ok(()),
-        }
+        check(deadline, &self.stop())
     }
 }
 

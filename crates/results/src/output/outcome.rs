@@ -25,7 +25,7 @@ pub enum HostStatus {
     Lost,
     /// The run was interrupted first.
     Cancelled,
-    /// The host was never tried, because the rollout ended before its turn.
+    /// The host was never tried. The error says why.
     Skipped,
 }
 
@@ -97,7 +97,7 @@ pub enum Retry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     Good,
-    /// The command ran and failed, or may have.
+    /// The command failed, or it may have run, or the host refused it.
     Failed,
     /// The command was not started.
     Unreached,
@@ -123,6 +123,8 @@ pub struct Outcome {
     pub unwritten: bool,
     /// What was copied, if that was requested.
     pub copied: Option<Copied>,
+    /// Whether the command was certainly not started, although its phase was reached.
+    pub not_started: bool,
     pub retry: Retry,
 }
 
@@ -141,6 +143,7 @@ impl Outcome {
             attempts: 0,
             unwritten: false,
             copied: None,
+            not_started: false,
             retry: Retry::Never,
         }
     }
@@ -158,11 +161,13 @@ impl Outcome {
         Outcome { error: Some(error), ..self }
     }
 
-    /// Returns what the host counts as in a rollout. If the command was not started, it did not fail.
+    /// Returns what the host counts as in a rollout.
     pub fn mark(&self) -> Mark {
-        match (self.status, self.phase) {
-            (HostStatus::Ok, _) => Mark::Good,
-            (_, Some(Phase::Exec)) => Mark::Failed,
+        match self.status {
+            HostStatus::Ok => Mark::Good,
+            HostStatus::Failed => Mark::Failed,
+            HostStatus::Unreachable | HostStatus::Skipped => Mark::Unreached,
+            _ if self.phase == Some(Phase::Exec) && !self.not_started => Mark::Failed,
             _ => Mark::Unreached,
         }
     }
@@ -181,6 +186,23 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_counts_as_failed_only_if_its_command_may_have_run() {
+        use HostStatus::*;
+        let mark = |status, phase| Outcome::new(status, Some(phase)).mark();
+        assert_eq!(mark(Ok, Phase::Exec), Mark::Good);
+        for status in [Failed, Signaled, Timeout, Lost, Cancelled] {
+            assert_eq!(mark(status, Phase::Exec), Mark::Failed, "{status:?}");
+        }
+        // Also if the connection ended between the login and the command, or the record names no script.
+        for status in [Unreachable, Skipped] {
+            assert_eq!(mark(status, Phase::Exec), Mark::Unreached, "{status:?}");
+        }
+        assert_eq!(mark(Timeout, Phase::Auth), Mark::Unreached);
+        let not_started = Outcome { not_started: true, ..Outcome::new(Timeout, Some(Phase::Exec)) };
+        assert_eq!(not_started.mark(), Mark::Unreached);
+    }
 
     #[test]
     fn only_ok_is_done() {

@@ -22,6 +22,7 @@ use ssh_process::SshProcess;
 /// Runs the job's command on one host. If something goes wrong before ssh runs, the host is unreachable.
 pub fn run_attempt(engine: &Engine, attempt: &Attempt<'_>, sink: &mut dyn Sink<WaitError>) -> Outcome {
     let (job, target) = (attempt.job, attempt.target);
+    // `cli/setup.rs` refuses all else.
     let Run::Command(command) = &job.run else {
         return Outcome::error(HostStatus::Failed, Phase::Exec, "--engine openssh runs commands only");
     };
@@ -30,7 +31,7 @@ pub fn run_attempt(engine: &Engine, attempt: &Attempt<'_>, sink: &mut dyn Sink<W
     if target.name.contains(|c: char| c.is_control() || c.is_whitespace()) {
         return unreachable(format!("{:?} is not a host name", target.name));
     }
-    // Once ssh runs, it logs in and runs the command. It cannot wait for a slot in between.
+    // Once ssh runs, it logs in and runs the command. It cannot wait for a slot in between, so a dead host keeps its slot.
     if let Err(outcome) = attempt.wait_for_slot() {
         return *outcome;
     }
