@@ -4,6 +4,7 @@
 pub mod attempt_timer;
 pub mod key_blob;
 pub mod policy;
+pub mod process_group;
 pub mod shutdown;
 pub mod signature;
 pub mod socket;

@@ -3,8 +3,8 @@
 pub mod args;
 mod fd_limit;
 pub mod hint;
+mod make_target;
 mod named_host;
-mod resolve;
 mod setup;
 mod stdin_file;
 mod targets;
@@ -15,8 +15,8 @@ use crate::base::shutdown::Shutdown;
 use crate::base::wait::WaitError;
 use crate::cli::args::Args;
 use crate::cli::fd_limit::raise_fd_limit;
-use crate::cli::resolve::planned;
-use crate::host::job::{Job, Run};
+use crate::cli::make_target::planned;
+use crate::host::job::{Job, Work};
 use crate::host::target::Target;
 use crate::run::schedule::{Schedule, Width};
 use crate::run::{self, RunCounts, RunPlan};
@@ -64,7 +64,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     // From here on every host gets a record, also after a signal.
     let shutdown = setup::shutdown(args.deadline.map(|deadline| begun + deadline))?;
     let prepared = targets::read_targets(args, records.clone(), tool).and_then(|targets| {
-        let job = setup::job(args, local, &targets, shutdown.clone(), tool)?;
+        let job = setup::prepare_job(args, local, &targets, shutdown.clone(), tool)?;
         Ok((job, targets))
     });
     match prepared {
@@ -216,10 +216,10 @@ fn write_plan(
     if args.engine == Engine::Openssh {
         what.push(("engine", "openssh".into()));
     }
-    match &local.run {
-        Run::Nothing | Run::Named => {}
-        Run::Command(command) => what.push(("command", local.wrapper.shown(command).into())),
-        Run::Script(script, words) => {
+    match &local.work {
+        Work::Nothing | Work::ScriptsOfRecord => {}
+        Work::Command(command) => what.push(("command", local.wrapper.shown(command).into())),
+        Work::Script(script, words) => {
             what.push(("script", script.path.display().to_string().into()));
             what.push(("arguments", json!(words)));
         }

@@ -2,8 +2,8 @@
 
 use crate::base::policy::{Engine, HostKeyPolicy};
 use crate::cli::args::{Args, nonempty};
+use crate::cli::make_target::{Common, env_path, make_target};
 use crate::cli::named_host::{AddressChoice, name_hosts, split_port, split_user};
-use crate::cli::resolve::{Common, env_path, target};
 use crate::host::target::{Problem, Target};
 use crate::known_hosts::KnownHostsStore;
 use crate::session::algorithms::shortened;
@@ -68,7 +68,7 @@ pub fn read_targets(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Ve
         identities: nonempty(&args.identity),
         agent: env_path("SSH_AUTH_SOCK"),
     };
-    let targets = named.into_iter().zip(answers).map(|(named, answer)| target(named, answer, &common));
+    let targets = named.into_iter().zip(answers).map(|(named, answer)| make_target(named, answer, &common));
     let mut targets: Vec<Target> = targets.collect();
     if !args.pull.is_empty() {
         refuse_duplicates(targets.iter().map(|target| target.record.host()))?;
@@ -227,7 +227,7 @@ mod tests {
         };
         let config = || Err("not asked".to_string());
         let named = name_hosts(records, choice).into_iter();
-        named.map(|named| Target { problem: None, ..target(named, config(), &common) }).collect()
+        named.map(|named| Target { problem: None, ..make_target(named, config(), &common) }).collect()
     }
 
     #[test]

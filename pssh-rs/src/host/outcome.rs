@@ -2,8 +2,8 @@
 
 use crate::auth::LoginError;
 use crate::base::wait::WaitError;
-use crate::connect::host_key::HostKeyError;
 use crate::connect::jump_host::JumpError;
+use crate::known_hosts::verifier::HostKeyError;
 use crate::session::exec::{CommandEnd, CommandExit, START};
 use crate::session::ssh_session::{is_disconnect, phrase};
 use crate::session::terminate::Termination;

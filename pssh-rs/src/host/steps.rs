@@ -4,7 +4,7 @@ use crate::base::wait::WaitError;
 use crate::copy::{self, Cause, CopyError};
 use crate::ffi::LONGEST_COMMAND;
 use crate::host::attempt::Attempt;
-use crate::host::job::Run;
+use crate::host::job::Work;
 use crate::host::outcome::command_outcome;
 use crate::session::exec::{CommandEnd, CommandExit, CommandRequest, Stdin, exec};
 use crate::session::script::{self, NotStarted, Script};
@@ -33,11 +33,11 @@ impl Steps<'_> {
                 Err(error) => return self.copy_failed(*error, copied),
             }
         }
-        let outcome = match &job.run {
-            Run::Nothing => Outcome::new(HostStatus::Ok, Some(Phase::Exec)),
-            Run::Command(command) => self.run_command(command, sink),
-            Run::Script(script, args) => self.run_script(script, args, sink),
-            Run::Named => self.run_scripts_of_record(sink),
+        let outcome = match &job.work {
+            Work::Nothing => Outcome::new(HostStatus::Ok, Some(Phase::Exec)),
+            Work::Command(command) => self.run_command(command, sink),
+            Work::Script(script, args) => self.run_script(script, args, sink),
+            Work::ScriptsOfRecord => self.run_scripts_of_record(sink),
         };
         if outcome.status == HostStatus::Ok
             && let Some(plan) = &job.pull

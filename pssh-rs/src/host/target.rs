@@ -2,7 +2,7 @@
 
 use crate::auth::Offer;
 use crate::base::policy::HostKeyPolicy;
-use crate::connect::host_key::HostKeyVerifier;
+use crate::known_hosts::verifier::HostKeyVerifier;
 use crate::known_hosts::{HostId, HostKeys, KnownHosts};
 use crate::session::script::Script;
 use crate::ssh_config::HostOptions;

@@ -3,7 +3,7 @@
 use crate::auth::{KeyStore, Offer};
 use crate::base::policy::HostKeyPolicy;
 use crate::base::shutdown::Shutdown;
-use crate::host::job::{Job, Run};
+use crate::host::job::{Job, Work};
 use crate::host::target::{Problem, Route, Target};
 use crate::session::command_line::CommandWrapper;
 use crate::session::sudo::{NoPassword, Password};
@@ -15,7 +15,7 @@ use std::time::Duration;
 pub fn job() -> Job {
     let limit = Duration::from_secs(20);
     Job {
-        run: Run::Command("true".to_string()),
+        work: Work::Command("true".to_string()),
         wrapper: CommandWrapper::default(),
         password: Password::new(Box::new(|_| Err(NoPassword::Because("a test has no terminal".to_string())))),
         push: None,

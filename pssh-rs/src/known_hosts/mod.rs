@@ -1,5 +1,5 @@
 //! Known host keys. known_hosts files are read once, searched once for each host, and appended to on first contact. A
-//! record can name its host's keys itself (`pinned`).
+//! record can name its host's keys itself (`pinned`). `verifier` decides about the key that a host shows.
 
 mod accept;
 mod certificate;
@@ -9,6 +9,7 @@ mod index;
 mod matches;
 mod pinned;
 mod revoked;
+pub mod verifier;
 
 pub use certificate::Certificate;
 pub use index::Index;

@@ -3,8 +3,8 @@
 use crate::base::shutdown::{Shutdown, Stop};
 use crate::base::socket::Socket;
 use crate::base::wait::{WaitError, check, wait_for};
-use crate::connect::host_key::{HostKeyQuery, host_key_algorithms};
 use crate::ffi::{attach_socket, send_keepalive};
+use crate::known_hosts::verifier::{HostKeyQuery, host_key_algorithms};
 use crate::session::algorithms::{Allowed, Kind, Ours, why_failed};
 use crate::ssh_config::{HostOptions, ServerAlive};
 use libssh2_sys as raw;

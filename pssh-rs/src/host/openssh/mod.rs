@@ -8,11 +8,11 @@ mod ssh_process;
 
 use crate::base::wait::WaitError;
 use crate::host::attempt::Attempt;
-use crate::host::job::Run;
+use crate::host::job::Work;
 use crate::host::outcome::command_outcome;
-use crate::openssh::Engine;
 use crate::session::exec::{CommandEnd, CommandExit, START};
 use crate::session::terminate::{LONGEST, terminate};
+use crate::system_ssh::Engine;
 use cerveza_manners::last_line;
 use cerveza_results::{HostStatus, Outcome, Phase, Retry, Sink};
 use connection_log::ConnectionLog;
@@ -23,7 +23,7 @@ use ssh_process::SshProcess;
 pub fn run_attempt(engine: &Engine, attempt: &Attempt<'_>, sink: &mut dyn Sink<WaitError>) -> Outcome {
     let (job, target) = (attempt.job, attempt.target);
     // `cli/setup.rs` refuses all else.
-    let Run::Command(command) = &job.run else {
+    let Work::Command(command) = &job.work else {
         return Outcome::error(HostStatus::Failed, Phase::Exec, "--engine openssh runs commands only");
     };
     attempt.start_phase(Phase::Resolve);

@@ -30,7 +30,7 @@ pub struct Common {
 }
 
 /// Makes the target of a host. Known hosts and scripts are read later.
-pub fn target(named: NamedHost, answer: Result<HostConfig, String>, common: &Common) -> Target {
+pub fn make_target(named: NamedHost, answer: Result<HostConfig, String>, common: &Common) -> Target {
     let unreachable = |error: String| Problem { status: HostStatus::Unreachable, phase: Phase::Resolve, error };
     let host_keys = HostKeys::from_record(&named.record);
     let (answer, refused) = match answer {
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_problem_of_the_record_is_one_of_the_target() {
-        let target = target(one(r#"{"host":"a","port":0}"#), Ok(answer(HostOptions::default())), &common());
+        let target = make_target(one(r#"{"host":"a","port":0}"#), Ok(answer(HostOptions::default())), &common());
         let problem = target.problem.unwrap();
         assert_eq!((problem.status, problem.phase), (HostStatus::Unreachable, Phase::Resolve));
         assert_eq!(problem.error, "the record's \"port\" is not a port: 0");
@@ -171,7 +171,7 @@ mod tests {
             identity_agent: Some("none".to_string()),
             ..HostOptions::default()
         };
-        let configured = target(named(), Ok(answer(options.clone())), &common());
+        let configured = make_target(named(), Ok(answer(options.clone())), &common());
         assert_eq!(
             (configured.connect_timeout, configured.host_key),
             (Duration::from_secs(3), HostKeyPolicy::AcceptNew)
@@ -183,7 +183,7 @@ mod tests {
             identities: vec!["/i".into()],
             ..common()
         };
-        let chosen = target(named(), Ok(answer(options)), &common);
+        let chosen = make_target(named(), Ok(answer(options)), &common);
         assert_eq!((chosen.connect_timeout, chosen.host_key), (Duration::from_secs(1), HostKeyPolicy::Strict));
         assert_eq!((chosen.offer.source, chosen.offer.files), (KeySource::Option, vec![PathBuf::from("/i")]));
     }
@@ -194,7 +194,7 @@ mod tests {
             let needs_openssh = needs.iter().map(|(phase, name)| (*phase, name.to_string())).collect();
             let options = HostOptions { needs_openssh, ..HostOptions::default() };
             let common = Common { engine, ..common() };
-            target(one(r#"{"host":"a"}"#), Ok(answer(options)), &common).problem
+            make_target(one(r#"{"host":"a"}"#), Ok(answer(options)), &common).problem
         };
         let both = [(Phase::Auth, "PKCS11Provider"), (Phase::HostKey, "KnownHostsCommand")];
         let problem = by(Engine::Libssh2, &both).unwrap();
@@ -211,7 +211,7 @@ mod tests {
         let line = r#"{"host":"a","status":"lost","error":"x","private_ip":"10.0.0.1"}"#;
         let mut answer = answer(HostOptions::default());
         answer.proxy_jump = Some("bastion".to_string());
-        let target = target(one(line), Ok(answer), &common());
+        let target = make_target(one(line), Ok(answer), &common());
         assert_eq!(
             planned(&target, &[("command", "uptime".into())]).to_string(),
             r#"{"host":"a","private_ip":"10.0.0.1","plan":{"address":"10.0.0.1","user":"me","port":22,"jump":"bastion","command":"uptime"}}"#
