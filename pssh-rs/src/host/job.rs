@@ -21,7 +21,7 @@ pub enum Work {
     /// A script of this machine with its arguments.
     Script(Arc<Script>, Vec<String>),
     /// The scripts that each host's record names.
-    Named,
+    ScriptsOfRecord,
 }
 
 /// What to do on every host, and the means for it.
