@@ -3,14 +3,14 @@
 //! Every other tool reads its hosts with this library: [`read_hosts`].
 //!
 //! Folders, each of which imports only from those after it: `cli` (the command), `input` (reads stdin, files and
-//! arguments), `output` (writes hosts), `fold` (names to an expression), `language` (an expression to a set), `nodegroups`
+//! arguments), `output` (writes hosts), `fold` (names to an expression), `language` (an expression to a set), `node_groups`
 //! (`@NAME`), `set` (unions and operations), `pattern` (one name with brackets, such as `web[1-3]`).
 
 mod cli;
 mod fold;
 mod input;
 mod language;
-mod nodegroups;
+mod node_groups;
 mod output;
 mod pattern;
 mod set;

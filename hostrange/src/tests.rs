@@ -1,13 +1,14 @@
 //! Tests the language as a whole against a model that expands everything.
 
+use crate::cli::options::Slice;
 use crate::cli::query;
 use crate::fold::{FoldOptions, Folder};
 use crate::language::parse::parse;
-use crate::nodegroups::NodeGroups;
+use crate::node_groups::NodeGroups;
 use crate::output::fold_lines::Folded;
-use crate::output::select::{Select, Slice};
 use crate::pattern::names::Names;
-use crate::set::order::{Hosts, Repeats};
+use crate::set::listing::{Listing, Repeats};
+use crate::set::select::Select;
 use crate::set::visit::{Host, HostVisitor, Visited};
 use crate::set::{HostSet, Operator};
 use cerveza_record::natural_cmp;
@@ -162,7 +163,7 @@ proptest! {
 
     #[test]
     fn index_and_nth_agree_with_the_model(model in expression(), first in 0usize..40, more in 0usize..40, from_end in any::<bool>()) {
-        let hosts = Hosts::new(parsed(&model.text), Repeats::Records);
+        let hosts = Listing::new(parsed(&model.text), Repeats::Records);
         for (at, name) in model.names.iter().enumerate().step_by(7) {
             prop_assert_eq!(query::index(&hosts, name).unwrap(), Some(at as u128), "{} in {}", name, model.text);
         }
@@ -235,7 +236,7 @@ proptest! {
     fn many_small_sets_make_their_union(models in vec(expression(), 60..80)) {
         let mut set = HostSet::default();
         models.iter().for_each(|model| set.append(parsed(&model.text)));
-        let set = set.without_many_patterns();
+        let set = set.expand_many_patterns();
         let names = unique(models.iter().flat_map(|model| model.names.clone()).collect());
         prop_assert_eq!(count(&set), names.len());
         prop_assert_eq!(all(&set), names);
@@ -277,7 +278,7 @@ fn names_of_any_length_count_fold_and_stay_exact() {
 #[test]
 fn places_beyond_64_bits_are_exact() {
     let many = "9".repeat(30);
-    let hosts = Hosts::new(parsed("n[1-999999999999999999999999999999]"), Repeats::Once);
+    let hosts = Listing::new(parsed("n[1-999999999999999999999999999999]"), Repeats::Once);
     let taken = |slice: &str| {
         let positions = slice.parse::<Slice>().unwrap().positions(Some(hosts.len().unwrap()));
         let mut taken = All::default();

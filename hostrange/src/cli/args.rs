@@ -1,10 +1,8 @@
 //! The command line options of `hostrange`.
 
-use crate::cli::node_groups::{GroupSource, parse_source};
-use crate::cli::options::{Axes, Operations, parse_axes, parse_separator};
+use crate::cli::options::{Axes, GroupSource, Operations, Slice, parse_axes, parse_separator, parse_source};
 use crate::fold::FoldOptions;
-use crate::output::groups::GroupLine;
-use crate::output::select::Slice;
+use crate::output::group_lines::GroupLine;
 use cerveza_manners::{FormatArgs, OutputMode};
 use clap::{ArgGroup, Parser};
 

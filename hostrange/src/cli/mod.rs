@@ -1,23 +1,26 @@
 //! The `hostrange` command: reads the hosts, selects some, and writes them or answers a question.
 
 pub(crate) mod args;
-mod node_groups;
+mod group_options;
 pub(crate) mod options;
 pub(crate) mod query;
 
 use crate::cli::args::Args;
-use crate::cli::node_groups::{GroupSource, list, regroup};
+use crate::cli::group_options::{group_rows, regroup};
+use crate::cli::options::GroupSource;
 use crate::input::field::FieldValues;
 use crate::input::{Loader, Source, stdin_for, union, warn_of_globbed};
-use crate::nodegroups::NodeGroups;
+use crate::node_groups::NodeGroups;
+use crate::output::by::Grouped;
 use crate::output::fold_lines::Folded;
-use crate::output::groups::{GroupLine, Grouped, write_by_value, write_node_groups};
-use crate::output::select::{Select, Split, pick};
+use crate::output::group_lines::{GroupLine, write_by_value, write_node_groups};
+use crate::output::split::Split;
 use crate::output::{Lines, Output, Table};
 use crate::pattern::names::Names;
 use crate::pattern::positions::Positions;
 use crate::set::HostSet;
-use crate::set::order::{Hosts, Repeats};
+use crate::set::listing::{Listing, Repeats};
+use crate::set::select::{Select, pick};
 use crate::set::visit::{Host, HostVisitor, Visited, finished};
 use cerveza_manners::{Failure, OutputMode, Result, Status, Tool};
 use cerveza_record::{is_bare, unquote};
@@ -75,7 +78,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     } else {
         Repeats::Once
     };
-    let hosts = Hosts::new(set, repeats);
+    let hosts = Listing::new(set, repeats);
     let hosts = if args.sort && !args.count { hosts.sorted()? } else { hosts };
     if let Some(name) = &args.index {
         let index = query::index(&hosts, &parse_name(name)?)?;
@@ -121,10 +124,10 @@ fn list_groups(args: &Args, source: &GroupSource, groups: &NodeGroups, tool: &To
     let (line, options) = (args.group_line(GroupLine::Label), args.fold_options());
     let options = Some(&options).filter(|_| line.has_hosts(&args.output));
     let rows = if args.expressions.is_empty() && args.operations.is_empty() {
-        list(source, None, line == GroupLine::Count, options, groups, tool)?
+        group_rows(source, None, line == GroupLine::Count, options, groups, tool)?
     } else {
         let input = Input::load(args, tool)?;
-        list(source, Some(&input.set(args, groups)?), true, options, groups, tool)?
+        group_rows(source, Some(&input.set(args, groups)?), true, options, groups, tool)?
     };
     write_node_groups(&rows, line, &args.output, tool)?;
     Ok(if rows.is_empty() && args.fail_empty { Status::No } else { Status::Done })
@@ -153,10 +156,10 @@ impl Input {
         };
         let sources: Vec<Source> = match args.expressions.as_slice() {
             [] => vec![loader.load("-")?],
-            words => words.iter().map(|word| loader.load(word)).collect::<Result<_>>()?,
+            args => args.iter().map(|arg| loader.load(arg)).collect::<Result<_>>()?,
         };
-        let operands = operands.map(|word| loader.load(word)).collect::<Result<_>>()?;
-        let contained = args.contains.as_ref().map(|word| loader.load(word)).transpose()?;
+        let operands = operands.map(|arg| loader.load(arg)).collect::<Result<_>>()?;
+        let contained = args.contains.as_ref().map(|arg| loader.load(arg)).transpose()?;
         let is_empty = sources.iter().all(Source::is_empty);
         Ok(Input { sources, operands, contained, fields: loader.into_fields(), is_empty })
     }
@@ -174,12 +177,12 @@ impl Input {
 
 /// The hosts to write: all, or those at the positions of --nth or --pick.
 struct Selection<'s> {
-    hosts: &'s Hosts<'s>,
+    hosts: &'s Listing<'s>,
     positions: Option<Positions>,
 }
 
 impl Selection<'_> {
-    fn new<'s>(hosts: &'s Hosts<'s>, args: &Args) -> Result<Selection<'s>> {
+    fn new<'s>(hosts: &'s Listing<'s>, args: &Args) -> Result<Selection<'s>> {
         let positions = match (&args.nth, args.pick) {
             (Some(slice), _) => {
                 Some(if slice.counts_from_end() { slice.positions(Some(hosts.len()?)) } else { slice.positions(None) })

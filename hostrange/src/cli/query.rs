@@ -2,7 +2,7 @@
 
 use crate::pattern::names::Names;
 use crate::set::HostSet;
-use crate::set::order::Hosts;
+use crate::set::listing::Listing;
 use crate::set::visit::{Host, HostVisitor, Stop, Visited, finished};
 use cerveza_manners::{Failure, Result};
 
@@ -12,7 +12,7 @@ pub(crate) fn contains(set: &HostSet<'_>, asked: &HostSet<'_>) -> Result<bool> {
 }
 
 /// Returns the position of `name` among the hosts, counted from 0. `None` if it is not one of them.
-pub(crate) fn index(hosts: &Hosts<'_>, name: &str) -> Result<Option<u128>> {
+pub(crate) fn index(hosts: &Listing<'_>, name: &str) -> Result<Option<u128>> {
     if !hosts.contains(name) {
         return Ok(None);
     }

@@ -6,9 +6,9 @@ mod tests;
 
 use crate::input::field::FieldValues;
 use crate::language::parse::parse;
-use crate::nodegroups::NodeGroups;
+use crate::node_groups::NodeGroups;
 use crate::set::visit::{Host, HostVisitor, Visited, finished};
-use crate::set::{HostSet, Word};
+use crate::set::{HostSet, Member};
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::{Item, LineError, Record, RecordError, is_bare, is_plain_name, items, read_text};
 use std::collections::HashSet;
@@ -31,35 +31,35 @@ pub struct Given {
     pub expressions: Vec<String>,
 }
 
-/// Returns the hosts of `words`, which are expressions, `-` for stdin, or `^FILE` for a file. Without words it reads stdin.
+/// Returns the hosts of `args`, which are expressions, `-` for stdin, or `^FILE` for a file. Without arguments it reads stdin.
 /// Reads all input before it returns, so a bad line ends the run before anything is changed.
-pub fn read_hosts(words: &[String], tool: &Tool) -> Result<Vec<Record>> {
-    Ok(read_given(words, tool)?.hosts)
+pub fn read_hosts(args: &[String], tool: &Tool) -> Result<Vec<Record>> {
+    Ok(read_given(args, tool)?.hosts)
 }
 
 /// Like [`read_hosts`], for tools that know all names and can refuse an ambiguous expression.
-pub fn read_given(words: &[String], tool: &Tool) -> Result<Given> {
-    warn_of_globbed(words, tool);
-    given_from(words, stdin_for(words)?)
+pub fn read_given(args: &[String], tool: &Tool) -> Result<Given> {
+    warn_of_globbed(args, tool);
+    given_from(args, stdin_for(args)?)
 }
 
 /// Like [`read_given`], but returns `None` if stdin was read and is empty.
-pub fn read_given_unless_empty(words: &[String], tool: &Tool) -> Result<Option<Given>> {
-    warn_of_globbed(words, tool);
-    load_unless_empty(words, &mut Loader::new(stdin_for(words)?))
+pub fn read_given_unless_empty(args: &[String], tool: &Tool) -> Result<Option<Given>> {
+    warn_of_globbed(args, tool);
+    load_unless_empty(args, &mut Loader::new(stdin_for(args)?))
 }
 
-/// Like [`read_hosts`]. Also returns the hosts of each word of `excluded`.
+/// Like [`read_hosts`]. Also returns the hosts of each argument of `excluded`.
 pub fn read_hosts_and_excluded(
-    words: &[String],
+    args: &[String],
     excluded: &[String],
     tool: &Tool,
 ) -> Result<(Vec<Record>, Vec<ExcludedHosts>)> {
-    warn_of_globbed(words.iter().chain(excluded), tool);
-    let mut loader = Loader::new(stdin_for(words)?);
-    let records = load_given(words, &mut loader)?.hosts;
+    warn_of_globbed(args.iter().chain(excluded), tool);
+    let mut loader = Loader::new(stdin_for(args)?);
+    let records = load_given(args, &mut loader)?.hosts;
     let groups = NodeGroups::from_env();
-    let load = |word: &String| Ok(ExcludedHosts(union(&[loader.load(word)?], &groups)?.into_owned()));
+    let load = |arg: &String| Ok(ExcludedHosts(union(&[loader.load(arg)?], &groups)?.into_owned()));
     Ok((records, excluded.iter().map(load).collect::<Result<_>>()?))
 }
 
@@ -73,18 +73,18 @@ impl ExcludedHosts {
 }
 
 /// Like [`read_given`], from any input, without [`warn_of_globbed`].
-pub fn given_from(words: &[String], stdin: impl Read) -> Result<Given> {
-    load_given(words, &mut Loader::new(stdin))
+pub fn given_from(args: &[String], stdin: impl Read) -> Result<Given> {
+    load_given(args, &mut Loader::new(stdin))
 }
 
-fn load_given(words: &[String], loader: &mut Loader<impl Read>) -> Result<Given> {
-    load_unless_empty(words, loader)?.ok_or_else(|| Failure::usage("no hosts: stdin was empty"))
+fn load_given(args: &[String], loader: &mut Loader<impl Read>) -> Result<Given> {
+    load_unless_empty(args, loader)?.ok_or_else(|| Failure::usage("no hosts: stdin was empty"))
 }
 
-fn load_unless_empty(words: &[String], loader: &mut Loader<impl Read>) -> Result<Option<Given>> {
-    let sources = match words {
+fn load_unless_empty(args: &[String], loader: &mut Loader<impl Read>) -> Result<Option<Given>> {
+    let sources = match args {
         [] => vec![loader.load("-")?],
-        words => words.iter().map(|word| loader.load(word)).collect::<Result<_>>()?,
+        args => args.iter().map(|arg| loader.load(arg)).collect::<Result<_>>()?,
     };
     let groups = NodeGroups::from_env();
     let set = union(&sources, &groups)?;
@@ -100,20 +100,20 @@ fn load_unless_empty(words: &[String], loader: &mut Loader<impl Read>) -> Result
         let expressions = sources.iter().flat_map(Source::expressions).map(str::to_string).collect();
         return Ok(Some(Given { hosts: records.records, expressions }));
     }
-    let is_stdin = matches!(words, [] | [_]) && words.iter().all(|word| word == "-");
+    let is_stdin = matches!(args, [] | [_]) && args.iter().all(|arg| arg == "-");
     if is_stdin && sources.iter().all(Source::is_empty) {
         Ok(None)
     } else if is_stdin {
         Err(Failure::usage("no hosts: no host of stdin is left"))
     } else {
-        Err(Failure::usage(format!("{}: no host is left", words.join(" "))))
+        Err(Failure::usage(format!("{}: no host is left", args.join(" "))))
     }
 }
 
-/// Warns about words that are also files here: a shell has probably expanded an expression without quotes.
-pub fn warn_of_globbed<'a>(words: impl IntoIterator<Item = &'a String>, tool: &Tool) {
-    let is_file = |word: &&'a String| is_plain_name(word) && Path::new(word.as_str()).symlink_metadata().is_ok();
-    let files: Vec<&str> = words.into_iter().filter(is_file).map(String::as_str).collect();
+/// Warns about arguments that are also files here: a shell has probably expanded an expression without quotes.
+pub fn warn_of_globbed<'a>(args: impl IntoIterator<Item = &'a String>, tool: &Tool) {
+    let is_file = |arg: &&'a String| is_plain_name(arg) && Path::new(arg.as_str()).symlink_metadata().is_ok();
+    let files: Vec<&str> = args.into_iter().filter(is_file).map(String::as_str).collect();
     let Some(first) = files.first() else { return };
     let which = match files.len() {
         1 => format!("{first} is the name of a file"),
@@ -125,9 +125,9 @@ pub fn warn_of_globbed<'a>(words: impl IntoIterator<Item = &'a String>, tool: &T
 }
 
 /// Returns stdin. Fails if it is a terminal that was not named by `-`.
-pub(crate) fn stdin_for(words: &[String]) -> Result<io::StdinLock<'static>> {
+pub(crate) fn stdin_for(args: &[String]) -> Result<io::StdinLock<'static>> {
     let stdin = io::stdin();
-    if words.is_empty() && stdin.is_terminal() {
+    if args.is_empty() && stdin.is_terminal() {
         return Err(
             Failure::usage("no hosts are given").hint("name them, as in 'web[1-3]', or pipe names or records in")
         );
@@ -171,10 +171,10 @@ impl<R: Read> Loader<R> {
         }
     }
 
-    /// Reads stdin for `-` and a file for `^FILE`. Any other word is an expression.
-    pub fn load(&mut self, word: &str) -> Result<Source> {
-        let (file, text) = match word.strip_prefix('^') {
-            _ if word == "-" || word == "^-" => {
+    /// Reads stdin for `-` and a file for `^FILE`. Any other argument is an expression.
+    pub fn load(&mut self, arg: &str) -> Result<Source> {
+        let (file, text) = match arg.strip_prefix('^') {
+            _ if arg == "-" || arg == "^-" => {
                 let stdin = self.stdin.take().ok_or_else(|| Failure::usage("stdin ('-') is given twice"))?;
                 ("stdin".to_string(), self.read(stdin))
             }
@@ -183,10 +183,10 @@ impl<R: Read> Loader<R> {
                 let opened = File::open(file).map_err(|error| Failure::usage(format!("{file}: {error}")))?;
                 (file.to_string(), self.read(opened))
             }
-            None if word.trim().is_empty() => {
+            None if arg.trim().is_empty() => {
                 return Err(Failure::usage("an expression is empty").hint("is it a variable that is not set?"));
             }
-            None => return Ok(Source { file: None, text: word.to_string() }),
+            None => return Ok(Source { file: None, text: arg.to_string() }),
         };
         let text = text.map_err(|error| not_a_line(&file, &error))?;
         Ok(Source { file: Some(file), text })
@@ -199,7 +199,7 @@ pub(crate) fn union<'a>(sources: &'a [Source], groups: &NodeGroups) -> Result<Ho
     for source in sources {
         set.append(source.parse(groups)?);
     }
-    Ok(set.without_many_patterns())
+    Ok(set.expand_many_patterns())
 }
 
 impl Source {
@@ -227,22 +227,22 @@ impl Source {
             return parse(&self.text, groups).map_err(|error| error.failure(true));
         };
         let mut set = HostSet::default();
-        let mut words = Vec::new();
+        let mut members = Vec::new();
         for item in items(&self.text) {
             match item.map_err(|error| not_a_line(file, &error))? {
-                (_, Item::Record(record)) => words.push(Word::Record(record.into())),
-                (_, Item::Text(name)) if is_plain_name(name) => words.push(Word::Name(name.into())),
+                (_, Item::Record(record)) => members.push(Member::Record(record.into())),
+                (_, Item::Text(name)) if is_plain_name(name) => members.push(Member::Name(name.into())),
                 (line, Item::Text(text)) => {
                     let parsed = parse(text, groups).map_err(|error| {
                         let failure = error.failure(false).within(format!("{file}: line {line}"));
                         if text.starts_with('[') { failure.hint(ONE_A_LINE) } else { failure }
                     })?;
-                    set.append(HostSet::new(std::mem::take(&mut words)));
+                    set.append(HostSet::new(std::mem::take(&mut members)));
                     set.append(parsed);
                 }
             }
         }
-        set.append(HostSet::new(words));
+        set.append(HostSet::new(members));
         Ok(set)
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::language::error::ExprError;
 use crate::language::parse::{DEEPEST, Parser};
-use crate::nodegroups::NodeGroups;
+use crate::node_groups::NodeGroups;
 use crate::pattern::portion::Portion;
-use crate::set::{HostSet, Word};
+use crate::set::{HostSet, Member};
 use cerveza_record::is_name_char;
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ pub(crate) fn node_group(source: &str, group: &str, groups: &NodeGroups) -> Resu
     Parser { text: "", at: 0, groups, within: &[] }.group_hosts(Some(source), group)
 }
 
-/// Limit of node groups that one word can name.
+/// Limit of node groups that one name can stand for.
 const MOST_NODE_GROUPS: u128 = 10_000;
 
 /// The source and name of a node group.
@@ -35,9 +35,9 @@ impl<'a> Parser<'a, '_> {
             }
             _ => {
                 self.at = name.start;
-                match self.word()? {
-                    Word::Pattern(pattern) => self.group_names(start..self.at, &pattern)?,
-                    word => word.name().map(str::to_string).into_iter().collect(),
+                match self.name_or_pattern()? {
+                    Member::Pattern(pattern) => self.group_names(start..self.at, &pattern)?,
+                    member => member.name().map(str::to_string).into_iter().collect(),
                 }
             }
         };

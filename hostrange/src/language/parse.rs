@@ -2,11 +2,11 @@
 
 use crate::language::error::ExprError;
 use crate::language::group::GroupName;
-use crate::nodegroups::NodeGroups;
+use crate::node_groups::NodeGroups;
 use crate::pattern::bracket::Bracket;
 use crate::pattern::item::parse_item;
 use crate::pattern::{Part, Pattern};
-use crate::set::{HostSet, Operator, Word};
+use crate::set::{HostSet, Member, Operator};
 use cerveza_manners::visible;
 use cerveza_record::{is_bare, is_name_char, unquote};
 use std::net::Ipv6Addr;
@@ -147,7 +147,7 @@ impl<'a> Parser<'a, '_> {
                 set
             }
             Some('@') => self.node_group()?,
-            _ => HostSet::new(vec![self.word()?]),
+            _ => HostSet::new(vec![self.name_or_pattern()?]),
         };
         match self.peek() {
             Some(c) if c == '(' || self.text[..self.at].ends_with(')') && !ends_operand(c) => {
@@ -158,7 +158,7 @@ impl<'a> Parser<'a, '_> {
     }
 
     /// Parses a name: texts, quoted or not, and brackets. Two texts always have a bracket between them.
-    pub(super) fn word(&mut self) -> Result<Word<'a>, ExprError> {
+    pub(super) fn name_or_pattern(&mut self) -> Result<Member<'a>, ExprError> {
         let start = self.at;
         let mut parts = Vec::new();
         let mut text_start = start;
@@ -198,10 +198,10 @@ impl<'a> Parser<'a, '_> {
             self.at = span.end;
         }
         if let [Part::Text(name)] = parts.as_slice() {
-            return Ok(Word::Name(name.to_string().into()));
+            return Ok(Member::Name(name.to_string().into()));
         }
         if parts.is_empty() {
-            return Ok(Word::Name(self.text[start..self.at].into()));
+            return Ok(Member::Name(self.text[start..self.at].into()));
         }
         if text_start < self.at {
             parts.push(Part::Text(self.text[text_start..self.at].into()));
@@ -210,7 +210,7 @@ impl<'a> Parser<'a, '_> {
         if pattern.brackets().filter_map(|bracket| bracket.lengths().last()).sum::<usize>() > MOST_DIGITS {
             return Err(self.error(start..self.at, "too many digits in one name"));
         }
-        Ok(Word::Pattern(pattern.into()))
+        Ok(Member::Pattern(pattern.into()))
     }
 
     /// Parses a text in quotes.

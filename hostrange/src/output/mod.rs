@@ -1,8 +1,9 @@
 //! Writes hosts as names or JSON lines, in large blocks, or as a table.
 
+pub(crate) mod by;
 pub(crate) mod fold_lines;
-pub(crate) mod groups;
-pub(crate) mod select;
+pub(crate) mod group_lines;
+pub(crate) mod split;
 
 use crate::pattern::names::Names;
 use crate::set::visit::{Host, HostVisitor, Stop, Visited, finished};

@@ -34,7 +34,7 @@ impl HostSet<'_> {
 
     /// Returns the number of hosts, duplicates included.
     pub fn count_duplicates(&self) -> BigUint {
-        let names = self.words.iter().filter(|word| word.name().is_some()).count();
+        let names = self.members.iter().filter(|member| member.name().is_some()).count();
         self.patterns().map(Portion::count).sum::<BigUint>() + names
     }
 

@@ -4,7 +4,7 @@
 use crate::pattern::names::Names;
 use crate::pattern::portion::Portion;
 use crate::pattern::positions::Positions;
-use crate::set::{HostSet, Word};
+use crate::set::{HostSet, Member};
 use cerveza_manners::Failure;
 use cerveza_record::Record;
 use std::rc::Rc;
@@ -59,33 +59,33 @@ pub(crate) fn finished(visited: Visited) -> Result<(), Failure> {
 }
 
 impl HostSet<'_> {
-    /// Visits each host once, in order. A run never contains a name that is also a word or has a record.
+    /// Visits each host once, in order. A run never contains a name that is also a member or has a record.
     pub fn for_each_host(&self, visitor: &mut dyn HostVisitor) -> Visited {
-        self.words.iter().enumerate().try_for_each(|(at, word)| match (word, word.host()) {
-            (Word::Pattern(portion), _) => self.visit_portion(at, portion, visitor),
-            (_, Some(host)) if !self.is_in_words(host.name(), at) => visitor.visit_host(host),
+        self.members.iter().enumerate().try_for_each(|(at, member)| match (member, member.host()) {
+            (Member::Pattern(portion), _) => self.visit_portion(at, portion, visitor),
+            (_, Some(host)) if !self.is_in_members(host.name(), at) => visitor.visit_host(host),
             _ => Ok(()),
         })
     }
 
     /// Visits each host as often as it was given.
     pub fn for_each_duplicate(&self, visitor: &mut dyn HostVisitor) -> Visited {
-        self.words.iter().try_for_each(|word| match (word, word.host()) {
-            (Word::Pattern(portion), _) => portion.runs().try_for_each(|mut run| visitor.visit_run(&mut run)),
+        self.members.iter().try_for_each(|member| match (member, member.host()) {
+            (Member::Pattern(portion), _) => portion.runs().try_for_each(|mut run| visitor.visit_run(&mut run)),
             (_, Some(host)) => visitor.visit_host(host),
             _ => Ok(()),
         })
     }
 
-    /// Visits the names of `portion`, the word at `at`, that no earlier word gives.
+    /// Visits the names of `portion`, the member at `at`, that no earlier member gives.
     fn visit_portion(&self, at: usize, portion: &Portion, visitor: &mut dyn HostVisitor) -> Visited {
         let pattern = &portion.pattern;
-        let Some(shared) = self.positions_of_few_shared(portion, at) else {
+        let Some(shared) = self.positions_to_check(portion, at) else {
             for mut names in portion.runs() {
                 let mut position = names.position();
                 while let Some(name) = names.next_name() {
                     let is_repeated = pattern.is_ambiguous() && pattern.find(name) != Some(position);
-                    if !is_repeated && !self.is_in_words(name, at) {
+                    if !is_repeated && !self.is_in_members(name, at) {
                         visitor.visit_host(Host::Name(name))?;
                     }
                     position += 1;
@@ -101,7 +101,7 @@ impl HostSet<'_> {
             while let Some(position) = single.next_if(|position| *position < names.position() + names.left()) {
                 visitor.visit_run(&mut names.split_off(position - names.position()))?;
                 if let Some(name) = names.next_name()
-                    && !self.is_in_words(name, at)
+                    && !self.is_in_members(name, at)
                 {
                     visitor.visit_host(Host::Name(name))?;
                 }
