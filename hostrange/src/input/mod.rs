@@ -7,8 +7,8 @@ mod tests;
 use crate::input::field::FieldValues;
 use crate::language::parse::parse;
 use crate::node_groups::NodeGroups;
-use crate::set::visit::{Host, HostVisitor, Visited, finished};
-use crate::set::{HostSet, Member};
+use crate::set::visit::{HostVisitor, Visited, finished};
+use crate::set::{Host, HostSet, Member};
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::{Item, LineError, Record, RecordError, is_bare, is_plain_name, items, read_text};
 use std::collections::HashSet;
@@ -28,16 +28,11 @@ pub struct Given {
     /// Each name once, as a record with only `host`; records unchanged.
     pub hosts: Vec<Record>,
     /// Expressions that could also be one name without its quotes, such as `a,b`.
-    pub expressions: Vec<String>,
+    pub possible_names: Vec<String>,
 }
 
-/// Returns the hosts of `args`, which are expressions, `-` for stdin, or `^FILE` for a file. Without arguments it reads stdin.
-/// Reads all input before it returns, so a bad line ends the run before anything is changed.
-pub fn read_hosts(args: &[String], tool: &Tool) -> Result<Vec<Record>> {
-    Ok(read_given(args, tool)?.hosts)
-}
-
-/// Like [`read_hosts`], for tools that know all names and can refuse an ambiguous expression.
+/// Returns the hosts of `args`, which are expressions, `-` for stdin, or `^FILE` for a file. Without arguments it reads
+/// stdin. Reads all input before it returns, so a bad line ends the run before anything is changed.
 pub fn read_given(args: &[String], tool: &Tool) -> Result<Given> {
     warn_of_globbed(args, tool);
     given_from(args, stdin_for(args)?)
@@ -49,7 +44,7 @@ pub fn read_given_unless_empty(args: &[String], tool: &Tool) -> Result<Option<Gi
     load_unless_empty(args, &mut Loader::new(stdin_for(args)?))
 }
 
-/// Like [`read_hosts`]. Also returns the hosts of each argument of `excluded`.
+/// Like [`read_given`]. Also returns the hosts of each argument of `excluded`.
 pub fn read_hosts_and_excluded(
     args: &[String],
     excluded: &[String],
@@ -82,10 +77,7 @@ fn load_given(args: &[String], loader: &mut Loader<impl Read>) -> Result<Given> 
 }
 
 fn load_unless_empty(args: &[String], loader: &mut Loader<impl Read>) -> Result<Option<Given>> {
-    let sources = match args {
-        [] => vec![loader.load("-")?],
-        args => args.iter().map(|arg| loader.load(arg)).collect::<Result<_>>()?,
-    };
+    let sources = loader.load_all(args)?;
     let groups = NodeGroups::from_env();
     let set = union(&sources, &groups)?;
     if set.len() > MOST_HOSTS {
@@ -97,8 +89,8 @@ fn load_unless_empty(args: &[String], loader: &mut Loader<impl Read>) -> Result<
     let mut records = Records::default();
     finished(set.for_each_duplicate(&mut records))?;
     if !records.records.is_empty() {
-        let expressions = sources.iter().flat_map(Source::expressions).map(str::to_string).collect();
-        return Ok(Some(Given { hosts: records.records, expressions }));
+        let possible_names = sources.iter().flat_map(Source::possible_names).map(str::to_string).collect();
+        return Ok(Some(Given { hosts: records.records, possible_names }));
     }
     let is_stdin = matches!(args, [] | [_]) && args.iter().all(|arg| arg == "-");
     if is_stdin && sources.iter().all(Source::is_empty) {
@@ -171,6 +163,11 @@ impl<R: Read> Loader<R> {
         }
     }
 
+    /// Reads all arguments, or stdin if there are none.
+    pub fn load_all(&mut self, args: &[String]) -> Result<Vec<Source>> {
+        if args.is_empty() { Ok(vec![self.load("-")?]) } else { args.iter().map(|arg| self.load(arg)).collect() }
+    }
+
     /// Reads stdin for `-` and a file for `^FILE`. Any other argument is an expression.
     pub fn load(&mut self, arg: &str) -> Result<Source> {
         let (file, text) = match arg.strip_prefix('^') {
@@ -209,7 +206,7 @@ impl Source {
     }
 
     /// Returns the expressions that could also be one name.
-    fn expressions(&self) -> impl Iterator<Item = &str> {
+    fn possible_names(&self) -> impl Iterator<Item = &str> {
         let lines = self.file.as_ref().map(|_| self.text.lines().map(str::trim));
         let argument = self.file.is_none().then_some(self.text.as_str());
         let may_be_name = |text: &&str| {
@@ -230,8 +227,8 @@ impl Source {
         let mut members = Vec::new();
         for item in items(&self.text) {
             match item.map_err(|error| not_a_line(file, &error))? {
-                (_, Item::Record(record)) => members.push(Member::Record(record.into())),
-                (_, Item::Text(name)) if is_plain_name(name) => members.push(Member::Name(name.into())),
+                (_, Item::Record(record)) => members.push(Member::Host(Host::Record(record.into()))),
+                (_, Item::Text(name)) if is_plain_name(name) => members.push(Member::Host(name.into())),
                 (line, Item::Text(text)) => {
                     let parsed = parse(text, groups).map_err(|error| {
                         let failure = error.failure(false).within(format!("{file}: line {line}"));
@@ -265,10 +262,10 @@ struct Records {
 }
 
 impl HostVisitor for Records {
-    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+    fn visit_host(&mut self, host: &Host<'_>) -> Visited {
         match host {
             Host::Record(record) => self.records.push(Record::clone(record)),
-            Host::Name(name) if self.names.insert(name.to_string()) => self.records.push(Record::named(name)),
+            Host::Name(name) if self.names.insert(name.to_string()) => self.records.push(Record::named(host.name())),
             Host::Name(_) => {}
         }
         Ok(())
