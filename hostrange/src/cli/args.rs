@@ -3,6 +3,7 @@
 use crate::cli::options::{Axes, GroupSource, Operations, Slice, parse_axes, parse_separator, parse_source};
 use crate::fold::FoldOptions;
 use crate::output::group_lines::GroupLine;
+use crate::set::listing::Repeats;
 use cerveza_manners::{FormatArgs, OutputMode};
 use clap::{ArgGroup, Parser};
 
@@ -151,14 +152,22 @@ impl Args {
         if self.separator.is_some() || self.expand { OutputMode::Names } else { self.output.mode(OutputMode::Names) }
     }
 
-    /// Whether whole records are written.
-    pub(crate) fn writes_records(&self) -> bool {
-        !self.folds() && !self.count && self.index.is_none() && self.mode() != OutputMode::Names
+    /// Whether hosts are folded or grouped, so there is not a line for each of them.
+    pub(crate) fn folds_or_groups(&self) -> bool {
+        self.fold || self.by.is_some()
     }
 
-    /// Whether hosts are written as expressions.
-    pub(crate) fn folds(&self) -> bool {
-        self.fold || self.by.is_some() || self.regroup.is_some()
+    /// What is written for a host that is given more than once.
+    pub(crate) fn repeats(&self) -> Repeats {
+        let has_names =
+            self.folds_or_groups() || self.count || self.index.is_some() || self.mode() == OutputMode::Names;
+        if self.keep_duplicates || self.folds_all() {
+            Repeats::Kept
+        } else if has_names {
+            Repeats::Once
+        } else {
+            Repeats::Records
+        }
     }
 
     /// What a line has for each group.
@@ -172,8 +181,8 @@ impl Args {
         }
     }
 
-    /// Whether one expression is made of all hosts, so it does not matter how often a host is given.
-    pub(crate) fn folds_all(&self) -> bool {
+    /// Whether one expression is made of all hosts and nothing counts them. The fold itself removes duplicates then.
+    fn folds_all(&self) -> bool {
         self.fold
             && self.by.is_none()
             && self.nth.is_none()

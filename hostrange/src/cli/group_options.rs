@@ -2,7 +2,7 @@
 
 use crate::cli::options::GroupSource;
 use crate::fold::{FoldOptions, Folder};
-use crate::language::group::node_group;
+use crate::language::group::group_hosts;
 use crate::node_groups::NodeGroups;
 use crate::output::fold_lines::Folded;
 use crate::output::group_lines::GroupRow;
@@ -97,7 +97,7 @@ impl NodeGroup {
     }
 
     fn hosts(&self, groups: &NodeGroups) -> Result<HostSet<'static>> {
-        let set = node_group(&self.source, &self.name, groups).map_err(Failure::usage)?;
+        let set = group_hosts(groups, &[], Some(&self.source), &self.name).map_err(Failure::usage)?;
         Ok(set.expand_many_patterns())
     }
 }

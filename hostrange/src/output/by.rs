@@ -5,7 +5,8 @@ use crate::input::field::FieldValues;
 use crate::output::fold_lines::Folded;
 use crate::output::group_lines::GroupRow;
 use crate::pattern::names::Names;
-use crate::set::visit::{Host, HostVisitor, Visited};
+use crate::set::Host;
+use crate::set::visit::{HostVisitor, Visited};
 use cerveza_manners::Failure;
 use cerveza_record::natural_cmp;
 
@@ -23,7 +24,7 @@ struct Group {
 
 impl Group {
     /// Adds a host that is `count` instances.
-    fn add(&mut self, host: Host<'_>, count: u32) -> Visited {
+    fn add(&mut self, host: &Host<'_>, count: u32) -> Visited {
         self.count += u128::from(count);
         self.folded.as_mut().map_or(Ok(()), |folded| folded.visit_host(host))
     }
@@ -61,12 +62,12 @@ impl<'f> Grouped<'f> {
 }
 
 impl HostVisitor for Grouped<'_> {
-    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+    fn visit_host(&mut self, host: &Host<'_>) -> Visited {
         let fields = self.fields;
         match fields.values_of(host.name()) {
             [] => self.groups.last_mut().map_or(Ok(()), |group| group.add(host, 1)),
             values => values.iter().try_for_each(|value| {
-                let group = value.place.map_or(fields.values.len(), |place| place as usize);
+                let group = value.index.map_or(fields.values.len(), |index| index as usize);
                 self.groups[group].add(host, value.count)
             }),
         }
@@ -75,7 +76,7 @@ impl HostVisitor for Grouped<'_> {
     fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
         if self.fields.has_values_in(run) {
             while let Some(name) = run.next_name() {
-                self.visit_host(Host::Name(name))?;
+                self.visit_host(&name.into())?;
             }
         }
         self.groups.last_mut().map_or(Ok(()), |group| group.add_run(run))

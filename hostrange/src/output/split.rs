@@ -2,7 +2,8 @@
 
 use crate::output::Output;
 use crate::pattern::names::Names;
-use crate::set::visit::{Host, HostVisitor, Stop, Visited};
+use crate::set::Host;
+use crate::set::visit::{HostVisitor, Stop, Visited};
 
 /// Splits hosts into parts whose sizes differ by at most one, the larger ones first.
 pub(crate) struct Split<'s> {
@@ -30,7 +31,7 @@ impl<'s> Split<'s> {
 }
 
 impl HostVisitor for Split<'_> {
-    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+    fn visit_host(&mut self, host: &Host<'_>) -> Visited {
         self.begin()?;
         self.left -= 1;
         self.output.visit_host(host)

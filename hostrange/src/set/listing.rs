@@ -1,8 +1,8 @@
 //! Decides which hosts are written and in which order: duplicates, records in place of names, `--sort`.
 
 use crate::pattern::names::Names;
-use crate::set::visit::{Host, HostVisitor, Visited, finished};
-use crate::set::{HostSet, MOST_IN_MEMORY, Member};
+use crate::set::visit::{HostVisitor, Visited, finished};
+use crate::set::{Host, HostSet, MOST_IN_MEMORY, Member};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value, natural_cmp};
 use hashbrown::HashMap;
@@ -20,6 +20,7 @@ pub(crate) enum Repeats {
     Kept,
 }
 
+/// A set, and what of it is listed.
 pub(crate) struct Listing<'a> {
     set: HostSet<'a>,
     repeats: Repeats,
@@ -101,9 +102,11 @@ struct WithRecords<'s> {
 }
 
 impl HostVisitor for WithRecords<'_> {
-    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+    fn visit_host(&mut self, host: &Host<'_>) -> Visited {
         match self.records.get(host.name()) {
-            Some(records) => records.iter().try_for_each(|record| self.visitor.visit_host(Host::Record(record))),
+            Some(records) => {
+                records.iter().try_for_each(|record| self.visitor.visit_host(&Host::Record(Rc::clone(record))))
+            }
             None => self.visitor.visit_host(host),
         }
     }
@@ -118,11 +121,8 @@ impl HostVisitor for WithRecords<'_> {
 struct List(Vec<Member<'static>>);
 
 impl HostVisitor for List {
-    fn visit_host(&mut self, host: Host<'_>) -> Visited {
-        self.0.push(match host {
-            Host::Name(name) => Member::Name(name.to_string().into()),
-            Host::Record(record) => Member::Record(Rc::clone(record)),
-        });
+    fn visit_host(&mut self, host: &Host<'_>) -> Visited {
+        self.0.push(Member::Host(host.clone().into_owned()));
         Ok(())
     }
 }

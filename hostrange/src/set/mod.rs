@@ -10,7 +10,6 @@ pub(crate) mod select;
 pub(crate) mod visit;
 
 use crate::pattern::portion::Portion;
-use crate::set::visit::Host;
 use cerveza_record::Record;
 use hashbrown::{DefaultHashBuilder, HashTable};
 pub(crate) use operations::Operator;
@@ -23,10 +22,15 @@ use std::rc::Rc;
 pub(crate) const MOST_IN_MEMORY: u128 = 20_000_000;
 
 #[derive(Clone, Debug)]
-pub(crate) enum Member<'a> {
+pub(crate) enum Host<'a> {
     Name(Cow<'a, str>),
-    Pattern(Portion),
     Record(Rc<Record>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Member<'a> {
+    Host(Host<'a>),
+    Pattern(Portion),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -46,25 +50,42 @@ struct Index {
     patterns: Vec<usize>,
 }
 
-impl Member<'_> {
-    /// Returns the host, or `None` for a pattern.
-    fn host(&self) -> Option<Host<'_>> {
+impl Host<'_> {
+    pub fn name(&self) -> &str {
         match self {
-            Member::Name(name) => Some(Host::Name(name)),
-            Member::Record(record) => Some(Host::Record(record)),
+            Host::Name(name) => name,
+            Host::Record(record) => record.host(),
+        }
+    }
+
+    /// Copies a borrowed name.
+    fn into_owned(self) -> Host<'static> {
+        match self {
+            Host::Name(name) => Host::Name(name.into_owned().into()),
+            Host::Record(record) => Host::Record(record),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Host<'a> {
+    fn from(name: &'a str) -> Host<'a> {
+        Host::Name(name.into())
+    }
+}
+
+impl Member<'_> {
+    /// Returns the name, or `None` for a pattern.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Member::Host(host) => Some(host.name()),
             Member::Pattern(_) => None,
         }
     }
 
-    /// Returns the name, or `None` for a pattern.
-    pub fn name(&self) -> Option<&str> {
-        self.host().map(Host::name)
-    }
-
     fn as_pattern(&self) -> Option<&Portion> {
         match self {
+            Member::Host(_) => None,
             Member::Pattern(portion) => Some(portion),
-            Member::Name(_) | Member::Record(_) => None,
         }
     }
 }
@@ -98,8 +119,8 @@ impl<'a> HostSet<'a> {
     /// Returns all records, those of operands first.
     pub fn records(&self) -> impl Iterator<Item = &Rc<Record>> {
         let of_words = self.members.iter().filter_map(|member| match member {
-            Member::Record(record) => Some(record),
-            Member::Name(_) | Member::Pattern(_) => None,
+            Member::Host(Host::Record(record)) => Some(record),
+            _ => None,
         });
         self.operand_records.iter().chain(of_words)
     }
@@ -119,9 +140,8 @@ impl<'a> HostSet<'a> {
     /// Copies borrowed names.
     pub fn into_owned(self) -> HostSet<'static> {
         let owned = |member| match member {
-            Member::Name(name) => Member::Name(Cow::Owned(name.into_owned())),
+            Member::Host(host) => Member::Host(host.into_owned()),
             Member::Pattern(portion) => Member::Pattern(portion),
-            Member::Record(record) => Member::Record(record),
         };
         let members = self.members.into_iter().map(owned).collect();
         HostSet { members, operand_records: self.operand_records, index: OnceCell::new() }

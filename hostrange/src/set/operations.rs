@@ -2,7 +2,7 @@
 
 use crate::pattern::portion::Portion;
 use crate::pattern::positions::Positions;
-use crate::set::{HostSet, MOST_IN_MEMORY, Member};
+use crate::set::{Host, HostSet, MOST_IN_MEMORY, Member};
 use cerveza_manners::Failure;
 use std::cell::OnceCell;
 
@@ -23,10 +23,9 @@ impl<'a> HostSet<'a> {
     /// Returns the result of an operation, or an error if a side has too many names.
     pub fn combine(self, operator: Operator, right: HostSet<'a>) -> Result<HostSet<'a>, String> {
         let (left, right) = (self.expand_many_patterns(), right.expand_many_patterns());
-        let is_kept_if_shared = operator == Operator::Intersection;
-        let mut members = left.members_where(&right, is_kept_if_shared)?;
+        let mut members = left.members_where(&right, operator == Operator::Intersection)?;
         if operator == Operator::SymmetricDifference {
-            members.append(&mut right.members_where(&left, is_kept_if_shared)?);
+            members.append(&mut right.members_where(&left, false)?);
         }
         let operand_records = left.records().chain(right.records()).cloned().collect();
         Ok(HostSet { members, operand_records, index: OnceCell::new() })
@@ -40,8 +39,8 @@ impl<'a> HostSet<'a> {
         }
     }
 
-    /// Returns the members of the hosts that are in `other`, or (`is_shared` is false) of those that are not.
-    fn members_where(&self, other: &HostSet<'_>, is_shared: bool) -> Result<Vec<Member<'a>>, String> {
+    /// Returns the members that are in `other`, or those that are not.
+    fn members_where(&self, other: &HostSet<'_>, in_other: bool) -> Result<Vec<Member<'a>>, String> {
         if self.len() > MOST_IN_MEMORY {
             return Err(format!("too many hosts for an operation: it reads at most {MOST_IN_MEMORY} into memory"));
         }
@@ -50,16 +49,13 @@ impl<'a> HostSet<'a> {
             match member {
                 Member::Pattern(portion) => {
                     let shared = other.positions_of_shared(portion);
-                    let positions = if is_shared { shared } else { portion.positions().without(&shared) };
+                    let positions = if in_other { shared } else { portion.positions().without(&shared) };
                     if !positions.is_empty() {
                         kept.push(Member::Pattern(portion.with_positions(positions)));
                     }
                 }
-                Member::Name(_) | Member::Record(_) => {
-                    if member.name().is_some_and(|name| other.contains(name) == is_shared) {
-                        kept.push(member.clone());
-                    }
-                }
+                Member::Host(host) if other.contains(host.name()) == in_other => kept.push(member.clone()),
+                Member::Host(_) => {}
             }
         }
         Ok(kept)
@@ -79,8 +75,8 @@ impl<'a> HostSet<'a> {
         })
     }
 
-    /// Returns the positions of the names of `portion` that are also members or in a pattern of the first `end` members. `None` if
-    /// it is faster to look up each name of the portion.
+    /// Returns the positions of the names of `portion` that may be elsewhere: in a pattern of the first `end` members, or as
+    /// any host of the set. `None` if it is faster to look up each name of the portion.
     pub(super) fn positions_to_check(&self, portion: &Portion, end: usize) -> Option<Positions> {
         let overlapping = || self.patterns_in_members(end).filter(|other| !portion.pattern.is_disjoint(&other.pattern));
         let names = self.distinct_names().len() as u128;
@@ -104,7 +100,7 @@ impl<'a> HostSet<'a> {
         for member in self.members {
             match member {
                 Member::Pattern(portion) if portion.len() <= MOST_EXPANDED => {
-                    portion.for_each_name(|_, name| members.push(Member::Name(name.to_string().into())));
+                    portion.for_each_name(|_, name| members.push(Member::Host(Host::Name(name.to_string().into()))));
                 }
                 member => members.push(member),
             }

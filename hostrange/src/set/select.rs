@@ -2,7 +2,8 @@
 
 use crate::pattern::names::Names;
 use crate::pattern::positions::Positions;
-use crate::set::visit::{Host, HostVisitor, Stop, Visited};
+use crate::set::Host;
+use crate::set::visit::{HostVisitor, Stop, Visited};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeSet;
@@ -45,7 +46,7 @@ impl<'s> Select<'s> {
 }
 
 impl HostVisitor for Select<'_> {
-    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+    fn visit_host(&mut self, host: &Host<'_>) -> Visited {
         let is_wanted = self.range()?.contains(&self.at);
         self.at += 1;
         if is_wanted {
