@@ -194,7 +194,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
 /// Reads the hosts of the command line, of stdin or of a plan, each with the region that it is launched in.
 fn given_hosts(args: &Args, region: Option<&str>, tool: &Tool) -> Result<Given> {
     let mut given = match &args.plan {
-        Some(file) => Given { hosts: read_plan(file)?, expressions: Vec::new() },
+        Some(file) => Given { hosts: read_plan(file)?, possible_names: Vec::new() },
         None => read_given(&args.hosts, tool)?,
     };
     check_records(&given.hosts)?;

@@ -84,8 +84,8 @@ async fn look_up(
             wanted.entry(place.clone()).or_default().insert(key.clone());
         }
     }
-    let expressions = || given.expressions.iter().map(|text| Key::Name(text.clone()));
-    wanted.values_mut().for_each(|keys| keys.extend(expressions()));
+    let possible_names = || given.possible_names.iter().map(|text| Key::Name(text.clone()));
+    wanted.values_mut().for_each(|keys| keys.extend(possible_names()));
     let asked = stream::iter(&wanted).map(|(place, keys)| async move {
         let found = match &accounts[place.account] {
             Ok(ec2) => ec2.lookup(&place.region, keys, by).await.map_err(|failure| named_of(accounts, ec2, failure)),
@@ -98,7 +98,7 @@ async fn look_up(
     let new = places.iter().zip(&given.hosts).filter(|(_, host)| is_new(host));
     look_again(accounts, &new.map(|(place, _)| place).collect::<Vec<_>>(), by, &mut answers).await;
     let instances = answers.values().flatten().flat_map(HashMap::values).flatten();
-    refuse_ambiguous(&given.expressions, instances.filter(|instance| !has_ended(instance)))?;
+    refuse_ambiguous(&given.possible_names, instances.filter(|instance| !has_ended(instance)))?;
     let mut found: Vec<Found> = places.iter().map(|(key, places)| found_host(key, places, &answers)).collect();
     explain_unknown(&mut found, &places, by);
     let is_found = |(_, found): &(_, &Found)| matches!(found, Found::One(_));
@@ -186,7 +186,7 @@ impl Ec2 {
     /// Looks hosts up again by name, in order.
     pub async fn locate_again(&self, hosts: Vec<Record>) -> Vec<Found> {
         let count = hosts.len();
-        let given = Given { hosts, expressions: Vec::new() };
+        let given = Given { hosts, possible_names: Vec::new() };
         let looked_up = look_up(&[Ok(self)], |_| vec![0], &given, By::Name).await;
         looked_up.map_or_else(|failure| vec![Found::Unknown(failure); count], |(found, _)| found)
     }
