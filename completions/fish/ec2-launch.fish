@@ -5,7 +5,7 @@ complete -c ec2-launch -l spread -d 'Launch in these zones in turn, as in a,b,c'
 complete -c ec2-launch -s r -l region -d 'Launch in this region' -r
 complete -c ec2-launch -s t -l tag -d 'Add a tag to the hosts that are launched' -r
 complete -c ec2-launch -l plan -d 'Execute the plan that --dry-run wrote to a file' -r
-complete -c ec2-launch -s w -l wait -d 'Wait until hosts are running, until `ssh` answers, or not' -r -f -a "running\t'EC2 says that the instance is running'
+complete -c ec2-launch -s w -l wait -d 'Wait until hosts are running, until their sshd answers, or not at all' -r -f -a "running\t'EC2 says that the instance is running'
 ssh\t'Its sshd answers too'
 none\t'Do not wait'"
 complete -c ec2-launch -l address -d 'Field with the address that --wait ssh connects to' -r

@@ -6,7 +6,9 @@ use cerveza_manners::{Failure, Result};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct UntilArgs {
-    /// Wait until hosts are running, until `ssh` answers, or not
+    /// Wait until hosts are running, until their sshd answers, or not at all
+    ///
+    /// A word after --wait is read as UNTIL, so give UNTIL if a host follows: `--wait running web1`.
     #[arg(short, long, value_name = "UNTIL", num_args = 0..=1, default_value = "running", default_missing_value = "running",
         value_enum, overrides_with = "no_wait")]
     wait: Until,

@@ -7,7 +7,7 @@ use cerveza_ec2::{Key, Kind, LAUNCH_KEYS};
 pub struct KeyHelp {
     /// As in a profile. A key within another comes after that and a colon.
     pub name: String,
-    /// Sentences: what the key is, its values, its other names.
+    /// Sentences: what the key is, its other names, its values.
     pub about: String,
 }
 
@@ -20,11 +20,11 @@ fn help(path: &str, keys: &[Key]) -> Vec<KeyHelp> {
     let of_key = |key: &Key| {
         let name = format!("{path}{}", key.name);
         let mut about = vec![key.about.to_string()];
-        about.extend(values(key.kind));
         if !key.aliases.is_empty() {
             let aliases: Vec<String> = key.aliases.iter().map(|alias| format!("`{alias}`")).collect();
             about.push(format!("Also {}.", aliases.join(", ")));
         }
+        about.extend(values(key.kind));
         let within: &[Key] = match key.kind {
             Kind::Object(keys) => keys,
             Kind::List(Kind::Object(keys)) => keys,
@@ -61,11 +61,11 @@ mod tests {
     fn keys_within_a_key_follow_it() {
         const INNER: &[Key] =
             &[Key { name: "http tokens", aliases: &["tokens"], kind: Kind::Choice(&["a", "b"]), about: "Tokens." }];
-        let keys = [Key { name: "metadata", aliases: &[], kind: Kind::Object(INNER), about: "IMDS." }];
+        let keys = [Key { name: "metadata", aliases: &["imds"], kind: Kind::Object(INNER), about: "IMDS." }];
         let help: Vec<_> = help("", &keys).into_iter().map(|key| (key.name, key.about)).collect();
         let expected = [
-            ("metadata", "IMDS. It has these keys:"),
-            ("metadata: http tokens", "Tokens. One of `a`, `b`. Also `tokens`."),
+            ("metadata", "IMDS. Also `imds`. It has these keys:"),
+            ("metadata: http tokens", "Tokens. Also `tokens`. One of `a`, `b`."),
         ];
         assert_eq!(help, expected.map(|(name, about)| (name.to_string(), about.to_string())));
     }

@@ -162,10 +162,8 @@ impl Ec2 {
     /// Returns the regions to look in, at least one, each once.
     pub fn regions(&self) -> Result<&[String]> {
         if self.regions.is_empty() {
-            Err(Failure::usage(
-                "no region: neither --region, CERVEZA_REGIONS, AWS_REGION nor the AWS profile names one",
-            )
-            .hint("give --region, as in --region us-east-1, or set AWS_REGION"))
+            Err(Failure::usage("no region: neither --region, AWS_REGION nor the AWS profile names one")
+                .hint("give --region, as in --region us-east-1, or set AWS_REGION"))
         } else {
             Ok(&self.regions)
         }

@@ -42,7 +42,7 @@ pub(crate) const SPOT: [Parameter<SpotMarketOptionsBuilder>; 4] = [
         .sets(|options, value| options.max_price(text(value))),
     key(
         "request type",
-        &["spot instance type", "instance type"],
+        &["spot instance type"],
         Kind::Choice(&["one-time", "persistent"]),
         "Whether an interrupted instance comes back (`persistent`); its behaviour must be `stop` or `hibernate` then.",
     )
@@ -54,7 +54,7 @@ pub(crate) const SPOT: [Parameter<SpotMarketOptionsBuilder>; 4] = [
         "What becomes of the instance when EC2 needs its capacity.",
     )
     .sets(|options, value| options.instance_interruption_behavior(choice(value))),
-    key("valid until", &[], Kind::Text, "When a persistent request ends, as 2030-01-31T12:00:00Z.").sets(
+    key("valid until", &[], Kind::Text, "When a persistent request ends, such as 2030-01-31T12:00:00Z.").sets(
         |options, value| options.set_valid_until(DateTime::from_str(&text(value), DateTimeFormat::DateTime).ok()),
     ),
 ];
@@ -71,7 +71,7 @@ pub(crate) const CAPACITY_RESERVATION: [Parameter<CapacityDraft>; 3] = [
         "preference",
         &["capacity reservation preference"],
         Kind::Choice(&["open", "none", "capacity-reservations-only"]),
-        "Whether the instance may run in any matching reservation, in none, or in nothing else.",
+        "Whether the instance may run in any matching reservation, in none, or only in one.",
     )
     .sets(|draft, value| CapacityDraft { preference: Some(choice(value)), ..draft }),
     key("id", &["target id", "capacity reservation id"], Kind::Text, "The `cr-` id of the reservation.")
@@ -213,7 +213,7 @@ pub(crate) const INTERFACE: [Parameter<InstanceNetworkInterfaceSpecificationBuil
         .sets(|interface, value| interface.primary_ipv6(flag(value))),
     key("ipv4 prefix count", &[], Kind::Number { least: 0, most: 50 }, "How many IPv4 prefixes EC2 assigns.")
         .sets(|interface, value| interface.ipv4_prefix_count(number(value))),
-    key("ipv4 prefixes", &[], Kind::List(&Kind::Text), "IPv4 prefixes to assign, as 10.0.0.16/28.").sets(
+    key("ipv4 prefixes", &[], Kind::List(&Kind::Text), "IPv4 prefixes to assign, such as 10.0.0.16/28.").sets(
         |interface, value| {
             let prefix = |value: &Value| Ipv4PrefixSpecificationRequest::builder().ipv4_prefix(text(value)).build();
             interface.set_ipv4_prefixes(Some(list(value).iter().map(prefix).collect()))
@@ -221,7 +221,7 @@ pub(crate) const INTERFACE: [Parameter<InstanceNetworkInterfaceSpecificationBuil
     ),
     key("ipv6 prefix count", &[], Kind::Number { least: 0, most: 50 }, "How many IPv6 prefixes EC2 assigns.")
         .sets(|interface, value| interface.ipv6_prefix_count(number(value))),
-    key("ipv6 prefixes", &[], Kind::List(&Kind::Text), "IPv6 prefixes to assign, as 2001:db8::/80.").sets(
+    key("ipv6 prefixes", &[], Kind::List(&Kind::Text), "IPv6 prefixes to assign, such as 2001:db8::/80.").sets(
         |interface, value| {
             let prefix = |value: &Value| Ipv6PrefixSpecificationRequest::builder().ipv6_prefix(text(value)).build();
             interface.set_ipv6_prefixes(Some(list(value).iter().map(prefix).collect()))

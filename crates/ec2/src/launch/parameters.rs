@@ -220,7 +220,7 @@ pub(crate) const PARAMETERS: [Parameter<Draft>; 36] = [
         "network interfaces",
         &["network interface"],
         Kind::List(&Kind::Object(&keys(&INTERFACE))),
-        "The network interfaces, if the instance has more than an ordinary one.",
+        "The network interfaces; needed only if one ordinary interface is not enough.",
     )
     .sets(|draft, value| {
         let interface =
@@ -252,7 +252,7 @@ pub(crate) const PARAMETERS: [Parameter<Draft>; 36] = [
         "ebs optimized",
         &["ebs optimised", "ebs optimization"],
         Kind::Flag,
-        "Whether EBS has bandwidth of its own, on older instance types that do not have it anyway.",
+        "Whether EBS has bandwidth of its own; only older instance types need this key.",
     )
     .sets(|draft, value| Draft { input: draft.input.ebs_optimized(flag(value)), ..draft }),
     key(
@@ -330,7 +330,7 @@ pub(crate) const PARAMETERS: [Parameter<Draft>; 36] = [
         "availability zone id",
         &["zone id"],
         Kind::Text,
-        "The zone by its id, as `use1-az1`, which means the same zone in every account.",
+        "The zone by its id, such as `use1-az1`, which means the same zone in every account.",
     )
     .sets(|draft, value| Draft { placement: draft.placement.availability_zone_id(text(value)), ..draft }),
 ];

@@ -5,8 +5,7 @@
 //! - NAME and SYNOPSIS are generated.
 //! - DESCRIPTION comes from the hand-written `TOOL/manual.roff`.
 //! - OPTIONS is generated from the doc comments of the options.
-//! - Other sections of manual.roff, then its EXAMPLES.
-//! - EXIT STATUS is generated, unless manual.roff has its own.
+//! - Other sections of manual.roff, then its EXAMPLES and EXIT STATUS.
 //! - ENVIRONMENT and FILES come from manual.roff. Variables that set options are added.
 //! - SEE ALSO is generated.
 //!

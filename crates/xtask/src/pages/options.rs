@@ -88,7 +88,8 @@ fn header(arg: &Arg) -> String {
     let flags = [short, long].into_iter().flatten().collect::<Vec<_>>().join(", ");
     let optional = arg.get_num_args().is_some_and(|range| range.min_values() == 0);
     match arg.get_action().takes_values() {
-        true if optional => format!("{flags}[={value}]"),
+        true if optional && arg.is_require_equals_set() => format!("{flags}[={value}]"),
+        true if optional => format!("{flags} [{value}]"),
         true => format!("{flags} {value}"),
         false => flags,
     }
@@ -159,6 +160,8 @@ mod tests {
         );
         let optional = Arg::new("s").long("sudo").value_name("USER").num_args(0..=1).require_equals(true).help("As");
         assert_eq!(option(&optional), ".TP\n\\fB\\-\\-sudo\\fR[=\\fIUSER\\fR]\nAs.\n");
+        let optional = Arg::new("w").short('w').value_name("UNTIL").num_args(0..=1).help("Wait");
+        assert_eq!(option(&optional), ".TP\n\\fB\\-w\\fR [\\fIUNTIL\\fR]\nWait.\n");
         let explained =
             Arg::new("k").long("key").value_name("K").help("Keys").value_parser([PossibleValue::new("x").help("Any")]);
         assert_eq!(option(&explained), ".TP\n\\fB\\-\\-key\\fR \\fIK\\fR\nKeys.\n.RS\n.TP\n\\fBx\\fR\nAny.\n.RE\n");

@@ -3,7 +3,7 @@
 use super::manual::Manual;
 use super::tools::{TOOLS, Tool};
 use super::{options, roff};
-use cerveza_manners::{Failure, Result, Status};
+use cerveza_manners::{Failure, Result};
 
 /// The date of the pages, set by hand: the same sources always give the same pages.
 const DATE: &str = "2026-11-29";
@@ -26,7 +26,7 @@ pub(crate) fn page(tool: &Tool, manual: &str) -> Result<String> {
         return Err(Failure::usage(format!("{path}: there is no .SH DESCRIPTION")));
     }
     let examples = manual.take("EXAMPLES");
-    let own_exit_status = manual.take("EXIT STATUS");
+    let exit_status = manual.take("EXIT STATUS");
     let environment = manual.take("ENVIRONMENT") + &options::variables(&command) + &aws.take("ENVIRONMENT");
     let files = manual.take("FILES") + &aws.take("FILES");
 
@@ -45,7 +45,6 @@ pub(crate) fn page(tool: &Tool, manual: &str) -> Result<String> {
         section(&mut text, &title, &body);
     }
     section(&mut text, "EXAMPLES", &examples);
-    let exit_status = if own_exit_status.is_empty() { exit_status() } else { own_exit_status };
     section(&mut text, "EXIT STATUS", &exit_status);
     section(&mut text, "ENVIRONMENT", &environment);
     section(&mut text, "FILES", &files);
@@ -70,11 +69,6 @@ fn launch_keys() -> String {
     let key = |key: ec2_launch::KeyHelp| format!(".TP\n.B {}\n{}\n", roff::literal(&key.name), roff::text(&key.about));
     let intro = "Every other parameter of RunInstances is a key too:\n".to_string();
     std::iter::once(intro).chain(ec2_launch::launch_keys().into_iter().map(key)).collect()
-}
-
-fn exit_status() -> String {
-    let row = |(status, meaning): (Status, &str)| format!(".TP\n.B {}\n{}\n", status.code(), roff::text(meaning));
-    Status::ALL.map(row).concat()
 }
 
 /// Returns the other tools, then related programs.
