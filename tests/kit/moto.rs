@@ -30,14 +30,16 @@ impl Moto {
     /// Starts a server that checks AMIs, instance types and key pairs as EC2 does, and makes the VPC, the key pair
     /// `prod` and the security group `mysql`.
     fn start() -> Moto {
-        let server = crate::target_dir().join("venv/bin/moto_server");
-        assert!(server.is_file(), "the EC2 stand-in is not installed ({}): run `make setup`", server.display());
+        let venv = crate::target_dir().join("venv/bin");
+        let moto = venv.join("moto_server");
+        assert!(moto.is_file(), "the EC2 stand-in is not installed ({}): run `make setup`", moto.display());
         // The shell ends the server when stdin ends, which is when this process has ended, and on Ctrl-C. The shell
         // closes stderr, so we see the end of a server that fails to start.
         let keeper = r#""$@" & server=$!; trap 'kill "$server"' EXIT; exec 2>/dev/null; read -r _"#;
         let mut child = Command::new("bash")
             .args(["-c", keeper, "moto"])
-            .arg(server)
+            .arg(venv.join("python"))
+            .arg(crate::root().join("tests/kit/moto_server.py"))
             .args(["-H", "127.0.0.1", "-p", "0"])
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
@@ -113,11 +115,7 @@ impl Moto {
         let authorization = format!(
             "AWS4-HMAC-SHA256 Credential=testing/20260101/{region}/ec2/aws4_request, SignedHeaders=host, Signature=0"
         );
-        // moto creates a region's account at its first call, and fails if two calls come at once.
-        let answers = (0..3).map(|_| self.post(region, &authorization, &body));
-        let is_busy = |answer: &String| answer.split(' ').nth(1) == Some("500");
-        let mut answers = answers.skip_while(is_busy);
-        let answer = answers.next().unwrap_or_else(|| panic!("{parameters:?}: the stand-in fails"));
+        let answer = self.post(region, &authorization, &body);
         assert!(answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.0 200"), "{parameters:?}: {answer}");
         answer
     }

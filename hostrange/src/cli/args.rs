@@ -69,9 +69,10 @@ pub struct Args {
           "contains", "split", "keep_duplicates"], help_heading = "Output")]
     pub by: Option<String>,
 
-    /// Split the hosts, in order, into N parts of equal size, one line each
+    /// Split the hosts, in order, into N parts of equal size
     ///
-    /// Sizes differ by at most one. Records get a key "split" with the number of the part. Fewer hosts make fewer parts.
+    /// With -1, -e or --fold, each part is one line. Records get a key "split" with the number of their part. Sizes differ
+    /// by at most one. Fewer hosts make fewer parts.
     #[arg(long, value_name = "N", conflicts_with_all = ["count", "index", "contains"],
           value_parser = clap::value_parser!(u32).range(1..=MOST_PARTS), help_heading = "Output")]
     pub split: Option<u32>,
@@ -118,9 +119,9 @@ pub struct Args {
     #[arg(long, hide_short_help = true, help_heading = "Questions and checks")]
     pub fail_empty: bool,
 
-    /// Write nothing and fail if there are more than N hosts
+    /// Write nothing and exit with 2 if there are more than N hosts
     ///
-    /// Without it, only a terminal and a table have a limit: 100000 hosts.
+    /// The default is 100000 on a terminal and for a table. A pipe has no limit.
     #[arg(long, value_name = "N", hide_short_help = true, help_heading = "Questions and checks")]
     pub max: Option<u64>,
 

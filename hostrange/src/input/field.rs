@@ -138,7 +138,9 @@ impl FieldValues {
             return;
         }
         if self.known.is_empty() {
-            tool.warn(format!("--by {path}: names without a record have no fields: pipe records in"));
+            tool.warn(format!(
+                "--by {path}: these hosts have no records with this key: pipe in records, as from ec2-ls"
+            ));
         } else {
             tool.warn(format!("--by {path}: no record has this field{}", key_hint(path, &self.known)));
         }
