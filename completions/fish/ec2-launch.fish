@@ -10,9 +10,9 @@ ssh\t'Its sshd answers too'
 none\t'Do not wait'"
 complete -c ec2-launch -l address -d 'Field with the address that --wait ssh connects to' -r
 complete -c ec2-launch -l ssh-port -d 'Port that --wait ssh connects to' -r
-complete -c ec2-launch -l timeout -d 'Time limit for waiting, as in 90 or 10m' -r
+complete -c ec2-launch -l timeout -d 'Give up when no host has become ready for this time' -r
 complete -c ec2-launch -l show-profile -d 'Print a profile as YAML, with everything it extends' -r
-complete -c ec2-launch -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal what suits the tool, mostly a table'
+complete -c ec2-launch -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs: lines as they arrive; hostrange: names)'
 json\t'JSON lines: one record per line'
 names\t'One name per line'
 table\t'Aligned columns with headers'
@@ -31,7 +31,7 @@ complete -c ec2-launch -l show-memory -d 'Print what is remembered of each host'
 complete -c ec2-launch -l forget -d 'Delete what is remembered of each host'
 complete -c ec2-launch -l list-profiles -d 'List the profiles in the folders of profiles'
 complete -c ec2-launch -l profile-schema -d 'Print the JSON Schema of profiles, for editors'
-complete -c ec2-launch -s 1 -d 'Write names, one per line, also of failed hosts (same as -o names)'
+complete -c ec2-launch -s 1 -d 'Write the names of all hosts, one per line (same as -o names)'
 complete -c ec2-launch -l no-header -d 'Write no header line'
 complete -c ec2-launch -l no-progress -d 'Show no progress bar'
 complete -c ec2-launch -s h -l help -d 'Print help (see more with \'--help\')'

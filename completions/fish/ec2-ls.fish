@@ -17,7 +17,7 @@ complete -c ec2-ls -s r -l region -d 'Regions, separated by commas, or `all`' -r
 complete -c ec2-ls -l account -d 'AWS profiles of the accounts to work in' -r
 complete -c ec2-ls -l connect-timeout -d 'Time limit for each connection to AWS' -r
 complete -c ec2-ls -l watch -d 'Repeat the table at this interval, and mark changes' -r
-complete -c ec2-ls -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal what suits the tool, mostly a table'
+complete -c ec2-ls -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs: lines as they arrive; hostrange: names)'
 json\t'JSON lines: one record per line'
 names\t'One name per line'
 table\t'Aligned columns with headers'
@@ -36,7 +36,7 @@ complete -c ec2-ls -l console -d 'Add the latest console output, or print it as 
 complete -c ec2-ls -l host-keys -d 'Add the SSH host keys that the console shows'
 complete -c ec2-ls -l volumes -d 'List the volumes of the instances'
 complete -c ec2-ls -l addresses -d 'List the elastic IP addresses of the instances'
-complete -c ec2-ls -s 1 -d 'Write names, one per line, also of failed hosts (same as -o names)'
+complete -c ec2-ls -s 1 -d 'Write the names of all hosts, one per line (same as -o names)'
 complete -c ec2-ls -l no-header -d 'Write no header line'
 complete -c ec2-ls -l no-progress -d 'Show no progress bar'
 complete -c ec2-ls -s h -l help -d 'Print help (see more with \'--help\')'

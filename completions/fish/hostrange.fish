@@ -5,16 +5,16 @@ complete -c hostrange -l axis -d 'Fold only along these numbers of a name' -r
 complete -c hostrange -l autostep -d 'Fold N or more evenly spaced numbers into a range with a step, such as [0-10/2]' -r
 complete -c hostrange -s s -l separator -d 'Print the names separated by SEP instead of newlines' -r
 complete -c hostrange -l by -d 'Print a line per value of a record field such as zone, with its hosts' -r
-complete -c hostrange -l split -d 'Split the hosts, in order, into N parts of equal size, one line each' -r
+complete -c hostrange -l split -d 'Split the hosts, in order, into N parts of equal size' -r
 complete -c hostrange -l nth -d 'Select hosts by position: 0 (first), -1 (last), 10-19, 5-' -r
 complete -c hostrange -l pick -d 'Select N hosts at random, in the order of the set' -r
 complete -c hostrange -l seed -d 'Make --pick select the same hosts for the same S' -r
 complete -c hostrange -l contains -d 'Exit with 0 if the set has all hosts of EXPR, 1 if not; print nothing' -r
 complete -c hostrange -l index -d 'Print the position of NAME, counted from 0; exit with 1 if it is missing' -r
-complete -c hostrange -l max -d 'Write nothing and fail if there are more than N hosts' -r
+complete -c hostrange -l max -d 'Write nothing and exit with 2 if there are more than N hosts' -r
 complete -c hostrange -l groups -d 'List the node groups of SOURCE, of all (`*`), or of the default source' -r
 complete -c hostrange -l regroup -d 'Like --fold, but write whole node groups of SOURCE as @GROUP' -r
-complete -c hostrange -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal what suits the tool, mostly a table'
+complete -c hostrange -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs: lines as they arrive; hostrange: names)'
 json\t'JSON lines: one record per line'
 names\t'One name per line'
 table\t'Aligned columns with headers'

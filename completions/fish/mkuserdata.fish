@@ -6,7 +6,7 @@ complete -c mkuserdata -l boundary -d 'Write plain MIME with this boundary betwe
 complete -c mkuserdata -l limit -d 'Largest size in bytes, before base64' -r
 complete -c mkuserdata -l extract -d 'Like --list, and write the parts to files in DIR' -r -F
 complete -c mkuserdata -l schema -d 'With --check, validate cloud-configs against a JSON schema' -r -F
-complete -c mkuserdata -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal what suits the tool, mostly a table'
+complete -c mkuserdata -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs: lines as they arrive; hostrange: names)'
 json\t'JSON lines: one record per line'
 names\t'One name per line'
 table\t'Aligned columns with headers'
@@ -26,7 +26,7 @@ complete -c mkuserdata -l base64 -d 'Write the user-data in base64, as the EC2 A
 complete -c mkuserdata -l no-gzip -d 'Write plain MIME, not compressed'
 complete -c mkuserdata -l list -d 'List the parts of existing user-data, and what is wrong'
 complete -c mkuserdata -l check -d 'Like --list, and exit with 1 if anything is wrong'
-complete -c mkuserdata -s 1 -d 'Write names, one per line, also of failed hosts (same as -o names)'
+complete -c mkuserdata -s 1 -d 'Write the names of all hosts, one per line (same as -o names)'
 complete -c mkuserdata -l no-header -d 'Write no header line'
 complete -c mkuserdata -l no-progress -d 'Show no progress bar'
 complete -c mkuserdata -s h -l help -d 'Print help (see more with \'--help\')'

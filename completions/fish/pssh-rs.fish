@@ -1,10 +1,10 @@
 complete -c pssh-rs -s w -l hosts -d 'Hosts, as in \'web[1-3]\' [default: read them from stdin]' -r
-complete -c pssh-rs -s x -l exclude -d 'Leave out these hosts, as in \'web3\' or \'@down\'' -r
+complete -c pssh-rs -s x -l exclude -d 'Leave out these hosts, as in \'web3\', or \'@down\' for a node group' -r
 complete -c pssh-rs -l script -d 'Upload and run a local script; COMMAND is its arguments' -r -F
 complete -c pssh-rs -l run -d 'Run the local scripts that each record lists in FIELD' -r
 complete -c pssh-rs -l stdin -d 'Send a file to the command\'s standard input on each host' -r -F
 complete -c pssh-rs -l push -d 'Copy a file or folder to each host before anything runs' -r
-complete -c pssh-rs -l pull -d 'Copy files from each host to FOLDER/HOST after everything has run' -r
+complete -c pssh-rs -l pull -d 'Copy files from each host to FOLDER/HOST after the command' -r
 complete -c pssh-rs -l sudo -d 'Run with sudo(8), as root or as USER' -r
 complete -c pssh-rs -l env -d 'Set an environment variable for the command' -r
 complete -c pssh-rs -l chdir -d 'Run the command in this folder of the host' -r
@@ -30,7 +30,7 @@ complete -c pssh-rs -s f -l fanout -d 'Number of hosts at a time' -r
 complete -c pssh-rs -l batch -d 'Run in batches, as in 1,10%,50%; stop if one fails' -r
 complete -c pssh-rs -l max-fail -d 'Start no more hosts once more than this many have failed' -r
 complete -c pssh-rs -l max-unreachable -d 'Like --max-fail, for hosts that were not reached [default: no limit]' -r
-complete -c pssh-rs -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal what suits the tool, mostly a table'
+complete -c pssh-rs -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs: lines as they arrive; hostrange: names)'
 json\t'JSON lines: one record per line'
 names\t'One name per line'
 table\t'Aligned columns with headers'
@@ -47,7 +47,6 @@ complete -c pssh-rs -l tty -d 'Allocate a terminal, like `ssh -t`'
 complete -c pssh-rs -l serial -d 'One host at a time, in order; stop at the first failure'
 complete -c pssh-rs -l dry-run -d 'Show what would run on which host, without connecting'
 complete -c pssh-rs -s v -l verbose -d 'Show on stderr how each host is reached and logged in to'
-complete -c pssh-rs -s 1 -d 'Write names, one per line, also of failed hosts (same as -o names)'
 complete -c pssh-rs -l no-header -d 'Write no header line'
 complete -c pssh-rs -s b -l group -d 'Show equal output once, with the hosts that printed it'
 complete -c pssh-rs -l diff -d 'Like --group, and show how other outputs differ from the most common one'
@@ -55,5 +54,6 @@ complete -c pssh-rs -l ordered -d 'Show hosts in the order of the input'
 complete -c pssh-rs -l lines -d 'Write each line as it arrives, as `host: text`, also to a pipe'
 complete -c pssh-rs -l raw -d 'Do not escape control characters on the terminal'
 complete -c pssh-rs -l no-progress -d 'Show no progress bar'
+complete -c pssh-rs -s 1 -d 'Write the names of all hosts, also of failed ones (same as -o names)'
 complete -c pssh-rs -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pssh-rs -s V -l version -d 'Print version'

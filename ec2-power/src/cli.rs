@@ -155,6 +155,6 @@ fn request_time(job: &Job, acted: &[Acted]) -> Option<String> {
     };
     let hosts = due_hosts(acted);
     let mut regions: BTreeMap<String, usize> = BTreeMap::new();
-    hosts.iter().for_each(|host| *regions.entry(host.place().0).or_default() += 1);
+    hosts.iter().for_each(|host| *regions.entry(host.instance_key().0).or_default() += 1);
     time_notice(hosts.len(), regions.values().map(|count| change.time_for(*count)).max()?)
 }

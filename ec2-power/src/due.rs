@@ -11,7 +11,7 @@ pub fn is_due(host: &Acted) -> bool {
 /// Returns the hosts to which something is to be done, each instance once.
 pub fn due_hosts(acted: &[Acted]) -> Vec<&Acted> {
     let mut seen = HashSet::new();
-    acted.iter().filter(|host| is_due(host) && seen.insert(host.place())).collect()
+    acted.iter().filter(|host| is_due(host) && seen.insert(host.instance_key())).collect()
 }
 
 /// Returns whether the host was in this state when it was last seen.

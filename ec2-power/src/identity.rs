@@ -10,10 +10,10 @@ use cerveza_record::Record;
 /// Looks at the hosts again after the question, which may have waited for minutes. One that has changed or is protected
 /// since then is left alone.
 pub async fn check_again(ec2: &Ec2, job: &Job, acted: &mut [Acted]) {
-    let places: Vec<_> = due_hosts(acted).iter().map(|host| host.place()).collect();
+    let places: Vec<_> = due_hosts(acted).iter().map(|host| host.instance_key()).collect();
     let now = ec2.refresh(&places).await;
     for host in acted.iter_mut().filter(|host| is_due(host)) {
-        let id = host.place().1;
+        let id = host.instance_key().1;
         let instance = match now.get(&id) {
             Some(Ok(instance)) => instance,
             Some(Err(failure)) => {

@@ -43,7 +43,7 @@ impl Leftovers {
             };
             let used = value_or_note(used, &mut unknown);
             let leftover = |host: &Acted| {
-                let (region, id) = host.place();
+                let (region, id) = host.instance_key();
                 let own = named.get(&(region.clone(), host.record.host().to_string())).into_iter().flatten();
                 let own = own.filter(|address| address.is_free_but_for(&id));
                 let own: Vec<String> = own.map(|address| address.public_ip.clone()).collect();
@@ -51,13 +51,13 @@ impl Leftovers {
                 let other = other.filter(|address| !own.contains(address)).collect();
                 Leftover { volumes: kept_volumes(&host.record), own, other }
             };
-            by_place.extend(hosts().map(|host| (host.place(), leftover(host))));
+            by_place.extend(hosts().map(|host| (host.instance_key(), leftover(host))));
         }
         Ok(Leftovers { by_place, releases, unknown })
     }
 
     fn leftover_of(&self, host: &Acted) -> Leftover {
-        self.by_place.get(&host.place()).cloned().unwrap_or_default()
+        self.by_place.get(&host.instance_key()).cloned().unwrap_or_default()
     }
 
     fn kept_addresses(&self, host: &Acted) -> Vec<String> {
@@ -85,7 +85,7 @@ impl Leftovers {
         let is_only_released = |host: &&Acted| {
             self.releases && host.result.is_ok() && host.action == NO_ACTION && !self.leftover_of(host).own.is_empty()
         };
-        acted.iter().filter(is_only_released).map(Acted::place).collect::<HashSet<_>>().len()
+        acted.iter().filter(is_only_released).map(Acted::instance_key).collect::<HashSet<_>>().len()
     }
 
     /// Adds to the plan which addresses are to be released.
@@ -124,7 +124,7 @@ impl Leftovers {
     /// Says which addresses are to be released, of hosts that were terminated before too.
     pub fn release_sentence(&self, acted: &[Acted]) -> Option<String> {
         let mut seen = HashSet::new();
-        let is_first = |host: &&Acted| self.releases && host.result.is_ok() && seen.insert(host.place());
+        let is_first = |host: &&Acted| self.releases && host.result.is_ok() && seen.insert(host.instance_key());
         let hosts = acted.iter().filter(is_first).map(|host| (host.record.host(), self.leftover_of(host).own));
         sentence(hosts, ADDRESSES, "to be released")
     }
@@ -198,7 +198,7 @@ mod tests {
         let leftover =
             |host: &Acted| Leftover { volumes: kept_volumes(&host.record), own: own.clone(), other: Vec::new() };
         Leftovers {
-            by_place: acted.iter().map(|host| (host.place(), leftover(host))).collect(),
+            by_place: acted.iter().map(|host| (host.instance_key(), leftover(host))).collect(),
             releases,
             unknown: None,
         }

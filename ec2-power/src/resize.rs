@@ -12,14 +12,14 @@ type Place = (String, String);
 
 /// Checks that the type exists where the hosts are and fits them. A host that it does not fit has failed.
 pub async fn check_type(ec2: &Ec2, name: &str, acted: &mut [Acted]) {
-    let regions: BTreeSet<String> = due_hosts(acted).iter().map(|host| host.place().0).collect();
+    let regions: BTreeSet<String> = due_hosts(acted).iter().map(|host| host.instance_key().0).collect();
     let mut offers: BTreeMap<String, Result<Option<TypeOffer>>> = BTreeMap::new();
     for region in regions {
         let offer = ec2.type_offer(&region, name).await;
         offers.insert(region, offer);
     }
     for host in acted.iter_mut().filter(|host| is_due(host)) {
-        let region = host.place().0;
+        let region = host.instance_key().0;
         host.result = match offers.get(&region) {
             Some(Ok(Some(offer))) => check_fit(name, offer, &host.record),
             Some(Err(failure)) => Err(failure.clone().within("not resized, because the type cannot be checked")),
@@ -84,11 +84,11 @@ pub async fn resize(args: &Args, ec2: &Ec2, name: &str, acted: &mut [Acted]) {
 
 async fn resize_due(args: &Args, ec2: &Ec2, name: &str, hosts: &mut [Acted]) {
     settle(args, ec2, hosts).await;
-    let old: HashMap<Place, String> = hosts.iter().map(|host| (host.place(), type_of(host))).collect();
-    let old_of = |host: &Acted| old.get(&host.place()).cloned().unwrap_or_default();
+    let old: HashMap<Place, String> = hosts.iter().map(|host| (host.instance_key(), type_of(host))).collect();
+    let old_of = |host: &Acted| old.get(&host.instance_key()).cloned().unwrap_or_default();
     let running = places(hosts, |host| host.result.is_ok() && is_in(host, "running"));
     let settled = places(hosts, |host| host.result.is_ok());
-    let is_of = |set: &HashSet<Place>, host: &Acted| set.contains(&host.place());
+    let is_of = |set: &HashSet<Place>, host: &Acted| set.contains(&host.instance_key());
     let ran = |host: &Acted| is_of(&running, host);
 
     ec2.change_all(hosts, ran, Change::Stop(StopMode::Shutdown)).await;
@@ -97,12 +97,12 @@ async fn resize_due(args: &Args, ec2: &Ec2, name: &str, hosts: &mut [Acted]) {
     let unstopped = set_aside(hosts, &running);
     // Such a host may be stopped. To start it does no harm if it is not.
     let unsure = places(hosts, |host| match host.record.str("state").as_deref() {
-        _ if !unstopped.contains_key(&host.place()) => false,
+        _ if !unstopped.contains_key(&host.instance_key()) => false,
         Some("running") => is_of(&stopping, host),
         state => state.is_none(),
     });
 
-    let stopped = places(hosts, |host| is_of(&settled, host) && !unstopped.contains_key(&host.place()));
+    let stopped = places(hosts, |host| is_of(&settled, host) && !unstopped.contains_key(&host.instance_key()));
     ec2.set_types(hosts, |host| is_of(&stopped, host), |_| name.to_string(), false).await;
     let unchanged = set_aside(hosts, &stopped);
     let to_start = places(hosts, |host| ran(host) && (is_of(&stopped, host) || is_of(&unsure, host)));
@@ -117,11 +117,11 @@ async fn resize_due(args: &Args, ec2: &Ec2, name: &str, hosts: &mut [Acted]) {
     };
     let down = places(hosts, is_down);
     let unstarted = set_aside(hosts, &down);
-    let is_changed = |host: &Acted| is_of(&stopped, host) && !unchanged.contains_key(&host.place());
+    let is_changed = |host: &Acted| is_of(&stopped, host) && !unchanged.contains_key(&host.instance_key());
     let reverted = places(hosts, |host| is_of(&down, host) && is_changed(host));
     ec2.set_types(hosts, |host| is_of(&reverted, host), old_of, true).await;
     let unreverted = set_aside(hosts, &reverted);
-    let again = places(hosts, |host| is_of(&reverted, host) && !unreverted.contains_key(&host.place()));
+    let again = places(hosts, |host| is_of(&reverted, host) && !unreverted.contains_key(&host.instance_key()));
     started.retain(|place| !down.contains(place));
     started.extend(start(args, ec2, hosts, &again).await);
     let never_started = set_aside(hosts, &places(hosts, |host| is_of(&again, host) && is_in(host, "stopped")));
@@ -132,7 +132,7 @@ async fn resize_due(args: &Args, ec2: &Ec2, name: &str, hosts: &mut [Acted]) {
         ec2.wait_for_checks(hosts, |host| is_of(&started, host), &args.wait_args, &args.progress).await;
     }
     for host in hosts.iter_mut().filter(|host| is_of(&settled, host)) {
-        let place = host.place();
+        let place = host.instance_key();
         let is_started = started.contains(&place);
         let failures = [&unstopped, &unchanged, &unstarted, &unreverted, &never_started];
         let mut failures: Vec<Failure> = failures.iter().filter_map(|failed| failed.get(&place).cloned()).collect();
@@ -175,7 +175,7 @@ fn explain_failures(host: &mut Acted, name: &str, failures: &[Failure], state: &
 
 /// Starts the hosts at `places`, and waits for them if that is asked for. Returns those that EC2 has started.
 async fn start(args: &Args, ec2: &Ec2, hosts: &mut [Acted], places_to_start: &HashSet<Place>) -> HashSet<Place> {
-    let is_its = |host: &Acted| places_to_start.contains(&host.place());
+    let is_its = |host: &Acted| places_to_start.contains(&host.instance_key());
     ec2.finish_all(hosts, is_its, Change::Start).await;
     let started = places(hosts, |host| is_its(host) && host.result.is_ok());
     if args.until().is_some() {
@@ -206,15 +206,15 @@ fn runs(host: &Acted) -> bool {
 }
 
 fn places(hosts: &[Acted], wanted: impl Fn(&Acted) -> bool) -> HashSet<Place> {
-    hosts.iter().filter(|host| wanted(host)).map(Acted::place).collect()
+    hosts.iter().filter(|host| wanted(host)).map(Acted::instance_key).collect()
 }
 
 /// Takes the failures of the hosts at `places` away, so more can be done with them.
 fn set_aside(hosts: &mut [Acted], places: &HashSet<Place>) -> HashMap<Place, Failure> {
     let mut failures = HashMap::new();
-    for host in hosts.iter_mut().filter(|host| places.contains(&host.place())) {
+    for host in hosts.iter_mut().filter(|host| places.contains(&host.instance_key())) {
         if let Err(failure) = std::mem::replace(&mut host.result, Ok(())) {
-            failures.insert(host.place(), failure);
+            failures.insert(host.instance_key(), failure);
         }
     }
     failures

@@ -158,8 +158,8 @@ impl Plans {
     fn by_region<'a>(&self, acted: impl IntoIterator<Item = &'a Acted>) -> BTreeMap<String, BTreeSet<TagChange>> {
         let mut regions: BTreeMap<String, BTreeSet<TagChange>> = BTreeMap::new();
         for host in acted.into_iter().filter(|host| host.result.is_ok()) {
-            let changes = self.changes.get(&host.place()).into_iter().flatten().cloned();
-            regions.entry(host.place().0).or_default().extend(changes);
+            let changes = self.changes.get(&host.instance_key()).into_iter().flatten().cloned();
+            regions.entry(host.instance_key().0).or_default().extend(changes);
         }
         regions
     }
@@ -196,7 +196,7 @@ fn decide(acted: &mut [Acted], wanted: &Wanted, volume_tags: VolumeTags, facts: 
         changes(&host.record, &tags, volume_tags, &facts.volumes)
     };
     let mut plans: Vec<(String, Result<Vec<TagChange>>)> =
-        hosts.iter().map(|host| (host.place().1, plan(host))).collect();
+        hosts.iter().map(|host| (host.instance_key().1, plan(host))).collect();
     refuse_conflicts(&mut plans);
     let is_refused = plans.iter().any(|(_, plan)| plan.is_err());
     let mut decided = Plans::default();
@@ -208,7 +208,7 @@ fn decide(acted: &mut [Acted], wanted: &Wanted, volume_tags: VolumeTags, facts: 
                 host.action = if changes.is_empty() { "unchanged" } else { "tag" };
                 // A host may be given twice, with fields of its own.
                 decided.remove_first.extend(remove_first(&host.record, &changes, &facts.volumes));
-                decided.changes.entry(host.place()).or_default().extend(changes);
+                decided.changes.entry(host.instance_key()).or_default().extend(changes);
             }
         }
     }
@@ -221,7 +221,7 @@ fn decide(acted: &mut [Acted], wanted: &Wanted, volume_tags: VolumeTags, facts: 
 
 fn show_plan(host: &mut Acted, plans: &Plans) {
     if host.result.is_ok()
-        && let Some(changes) = plans.changes.get(&host.place())
+        && let Some(changes) = plans.changes.get(&host.instance_key())
     {
         show(&mut host.record, changes);
     }
@@ -231,8 +231,8 @@ fn show_plan(host: &mut Acted, plans: &Plans) {
 async fn tag(ec2: &Ec2, acted: &mut [Acted], plans: &Plans, done: &impl Fn(usize)) {
     for (region, changes) in plans.by_region(&*acted) {
         let results = execute(ec2, &region, &changes, &plans.remove_first, done).await;
-        for host in acted.iter_mut().filter(|host| host.result.is_ok() && host.place().0 == region) {
-            let Some(changes) = plans.changes.get(&host.place()) else { continue };
+        for host in acted.iter_mut().filter(|host| host.result.is_ok() && host.instance_key().0 == region) {
+            let Some(changes) = plans.changes.get(&host.instance_key()) else { continue };
             let (made, result) = outcome(changes, &results);
             show(&mut host.record, &made);
             host.result = result;

@@ -33,7 +33,7 @@ impl Facts {
     ) {
         let mut regions: BTreeMap<String, Needed> = BTreeMap::new();
         for host in acted.iter().filter(|host| host.result.is_ok()) {
-            let (region, id) = host.place();
+            let (region, id) = host.instance_key();
             let Needed { volumes, names } = regions.entry(region).or_default();
             if volume_tags.any() {
                 volumes.extend(volumes_of(&host.record).into_iter().map(|(volume, _)| volume));
@@ -67,7 +67,7 @@ impl Facts {
                     }
                 }
                 Err(failure) => {
-                    let of_region = |host: &&mut Acted| host.result.is_ok() && host.place().0 == region;
+                    let of_region = |host: &&mut Acted| host.result.is_ok() && host.instance_key().0 == region;
                     acted.iter_mut().filter(of_region).for_each(|host| host.result = Err(failure.clone()));
                 }
             }
@@ -76,7 +76,7 @@ impl Facts {
 
     /// Refuses a name that another live instance has: with two of it neither can be addressed by it.
     pub fn check_name(&self, host: &Acted) -> Result<()> {
-        match self.taken.get(&host.place()) {
+        match self.taken.get(&host.instance_key()) {
             None => Ok(()),
             Some((other, name)) => {
                 Err(Failure::unreached(format!("{other} already has the name {name}, or gets it in this run")))

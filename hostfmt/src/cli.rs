@@ -7,7 +7,7 @@ use cerveza_manners::{Failure, Result, Status, Tool, key_hint, keys_of, visible,
 use cerveza_record::{Record, Value};
 use cerveza_template::{Setting, put_settings};
 use clap::{CommandFactory, Parser};
-use hostrange::{fold, read_hosts};
+use hostrange::{fold, read_given};
 use serde_json::Map;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -161,7 +161,7 @@ fn read_records(files: &[String], tool: &Tool) -> Result<Vec<Record>> {
     }
     // As hostrange's language has it, ^FILE is what the file holds.
     let word = |file: &String| if file == "-" { file.clone() } else { format!("^{file}") };
-    read_hosts(&files.iter().map(word).collect::<Vec<_>>(), tool)
+    Ok(read_given(&files.iter().map(word).collect::<Vec<_>>(), tool)?.hosts)
 }
 
 fn count_of(hosts: usize) -> String {

@@ -2,8 +2,7 @@
 
 use crate::names::identifier;
 use crate::policy::{GroupNames, HostFilter};
-use cerveza_record::{Record, Value as Json};
-use hostrange::natural_cmp;
+use cerveza_record::{Record, Value as Json, natural_cmp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

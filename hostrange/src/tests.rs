@@ -1,15 +1,16 @@
 //! Tests the language as a whole against a model that expands everything.
 
+use crate::cli::options::Slice;
 use crate::cli::query;
 use crate::fold::{FoldOptions, Folder};
 use crate::language::parse::parse;
-use crate::nodegroups::NodeGroups;
+use crate::node_groups::NodeGroups;
 use crate::output::fold_lines::Folded;
-use crate::output::select::{Select, Slice};
 use crate::pattern::names::Names;
-use crate::set::order::{Hosts, Repeats};
-use crate::set::visit::{Host, HostVisitor, Visited};
-use crate::set::{HostSet, Operator};
+use crate::set::listing::{Listing, Repeats};
+use crate::set::select::Select;
+use crate::set::visit::{HostVisitor, Visited};
+use crate::set::{Host, HostSet, Operator};
 use cerveza_record::natural_cmp;
 use cerveza_record::printed_name;
 use proptest::collection::vec;
@@ -114,7 +115,7 @@ fn parsed(text: &str) -> HostSet<'_> {
 struct All(Vec<String>);
 
 impl HostVisitor for All {
-    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+    fn visit_host(&mut self, host: &Host<'_>) -> Visited {
         self.0.push(host.name().to_string());
         Ok(())
     }
@@ -162,11 +163,11 @@ proptest! {
 
     #[test]
     fn index_and_nth_agree_with_the_model(model in expression(), first in 0usize..40, more in 0usize..40, from_end in any::<bool>()) {
-        let hosts = Hosts::new(parsed(&model.text), Repeats::Records);
+        let listing = Listing::new(parsed(&model.text), Repeats::Records);
         for (at, name) in model.names.iter().enumerate().step_by(7) {
-            prop_assert_eq!(query::index(&hosts, name).unwrap(), Some(at as u128), "{} in {}", name, model.text);
+            prop_assert_eq!(query::index(&listing, name).unwrap(), Some(at as u128), "{} in {}", name, model.text);
         }
-        prop_assert_eq!(query::index(&hosts, "no-such-name").unwrap(), None);
+        prop_assert_eq!(query::index(&listing, "no-such-name").unwrap(), None);
         let many = model.names.len();
         let (slice, wanted) = if from_end {
             (format!("-{}-", first + 1), many.saturating_sub(first + 1)..many)
@@ -175,7 +176,7 @@ proptest! {
         };
         let positions = slice.parse::<Slice>().unwrap().positions(Some(many as u128));
         let mut taken = All::default();
-        let _ = hosts.for_each_host(&mut Select::new(positions.clone(), &mut taken));
+        let _ = listing.for_each_host(&mut Select::new(positions.clone(), &mut taken));
         prop_assert_eq!(&taken.0, &model.names[wanted], "{} of {}", slice, model.text);
         prop_assert_eq!(positions.count_before(many as u128), taken.0.len() as u128);
     }
@@ -235,7 +236,7 @@ proptest! {
     fn many_small_sets_make_their_union(models in vec(expression(), 60..80)) {
         let mut set = HostSet::default();
         models.iter().for_each(|model| set.append(parsed(&model.text)));
-        let set = set.without_many_patterns();
+        let set = set.expand_many_patterns();
         let names = unique(models.iter().flat_map(|model| model.names.clone()).collect());
         prop_assert_eq!(count(&set), names.len());
         prop_assert_eq!(all(&set), names);
@@ -277,11 +278,11 @@ fn names_of_any_length_count_fold_and_stay_exact() {
 #[test]
 fn places_beyond_64_bits_are_exact() {
     let many = "9".repeat(30);
-    let hosts = Hosts::new(parsed("n[1-999999999999999999999999999999]"), Repeats::Once);
+    let listing = Listing::new(parsed("n[1-999999999999999999999999999999]"), Repeats::Once);
     let taken = |slice: &str| {
-        let positions = slice.parse::<Slice>().unwrap().positions(Some(hosts.len().unwrap()));
+        let positions = slice.parse::<Slice>().unwrap().positions(Some(listing.len().unwrap()));
         let mut taken = All::default();
-        let _ = hosts.for_each_host(&mut Select::new(positions, &mut taken));
+        let _ = listing.for_each_host(&mut Select::new(positions, &mut taken));
         taken.0
     };
     assert_eq!(taken("-1"), [format!("n{many}")]);
@@ -297,6 +298,13 @@ fn places_beyond_64_bits_are_exact() {
         parts.map(|mut part| part.next_name().unwrap().to_string()),
         ["n1".to_string(), format!("n{}4", "3".repeat(29)), format!("n{}7", "6".repeat(29))]
     );
+}
+
+#[test]
+fn a_position_beyond_128_bits_is_refused() {
+    let text = format!("n[1-{}],x,web1", "9".repeat(40));
+    let listing = Listing::new(parsed(&text), Repeats::Once);
+    assert_eq!(query::index(&listing, "web1").unwrap_err().message, "more than 2^128 hosts come before web1");
 }
 
 #[test]

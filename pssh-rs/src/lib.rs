@@ -7,8 +7,10 @@
 //! - `host`: one attempt at one host, by libssh2 or by the system's ssh, and its outcome.
 //! - `copy`: `--push` and `--pull`. `auth`: logging in with keys, certificates and an agent.
 //! - `session`: an SSH session with our own deadlines; running and terminating a command on it.
-//! - `connect`: TCP, jump hosts and ProxyCommands; the banner; the judgement on a host key.
-//! - `openssh`: the system's ssh as a program. `ssh_config`, `known_hosts`: what the user has configured.
+//! - `connect`: TCP, jump hosts and ProxyCommands; the banner.
+//! - `system_ssh`: the system's ssh as a program, for jump hosts and the openssh engine.
+//! - `ssh_config`: what ssh_config says about each host.
+//! - `known_hosts`: the decision about a host's key.
 //! - `ffi`: calls of libssh2 that the `ssh2` crate lacks. `base`: waits, stop signals, sockets, small readers.
 
 mod auth;
@@ -19,10 +21,10 @@ mod copy;
 mod ffi;
 mod host;
 mod known_hosts;
-mod openssh;
 mod run;
 mod session;
 mod ssh_config;
+mod system_ssh;
 
 pub use base::policy::{Engine, HostKeyPolicy};
 pub use cli::args::Args;

@@ -1,6 +1,7 @@
 //! What is remembered of hosts: they start and are launched again without a profile, from any folder that has their files.
 
-use kit::{FakeEc2, Moto, Outcome, Reply, Sandbox};
+use kit::ec2_server::Options;
+use kit::{Ec2Server, FakeEc2, Moto, Outcome, Reply, Sandbox};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
@@ -152,6 +153,28 @@ fn running_or_started_host_has_its_scripts_in_its_record() {
     let run = launch(&sandbox, &["scripts1"]).exits(0);
     assert_eq!(run.records()[0]["startup_scripts"], json!(["mount.sh"]));
     assert!(run.stderr.contains("there is no startup script mount.sh"), "{}", run.stderr);
+}
+
+#[test]
+fn remembered_address_of_one_host_refuses_only_a_second_host() {
+    let ec2 = Ec2Server::start(Options::default());
+    let sandbox = ec2.sandbox();
+    for host in ["own1", "own2"] {
+        let address = host.replace("own", "10.0.0.");
+        let profile = format!("ami: ami-0000000000000000b\ninstance type: t3.micro\nprivate ip: {address}\n");
+        sandbox.file(&format!("{host}.yaml"), profile);
+        launch(&sandbox, &["-p", host, host]).exits(0);
+    }
+    terminate(&sandbox, "own2");
+    let run = launch(&sandbox, &["own[1-2]"]).exits(0);
+    assert_eq!((&run.records()[0]["action"], &run.records()[1]["action"]), (&json!(UNCHANGED), &json!(LAUNCHED)));
+    let run = launch(&sandbox, &["-p", "own1", "own[1,3]"]).exits(2);
+    assert!(run.stderr.contains("2 hosts cannot have the one private ip of the profile"), "{}", run.stderr);
+    // Two hosts with the memory of one profile, one of them without an instance.
+    launch(&sandbox, &["-p", "own1", "own2"]).exits(0);
+    terminate(&sandbox, "own2");
+    let run = launch(&sandbox, &["own[1-2]"]).exits(2);
+    assert!(run.stderr.contains("2 hosts cannot have the one private ip of the profile"), "{}", run.stderr);
 }
 
 #[test]

@@ -159,7 +159,10 @@ fn an_unknown_field_is_a_warning_with_a_suggestion() {
     let run = Sandbox::new().run("hostrange", &["--by", "tags.rol"], FLEET).exits(0);
     assert!(run.stderr.ends_with("did you mean tags.role?\n"), "{}", run.stderr);
     let run = Sandbox::new().run("hostrange", &["--by", "zone"], "web1\n").exits(0);
-    assert_eq!(run.stderr, "hostrange: --by zone: names without a record have no fields: pipe records in\n");
+    assert_eq!(
+        run.stderr,
+        "hostrange: --by zone: these hosts have no records with this key: pipe in records, as from ec2-ls\n"
+    );
     assert_eq!(by(&["zone"], "{\"host\":\"a\",\"zone\":null}\n"), "-: a\n");
 }
 

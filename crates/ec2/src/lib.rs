@@ -22,7 +22,7 @@ pub use catalog::images::{Image, RootDevice};
 pub use catalog::launch_template::{LaunchTemplate, TemplateName};
 pub use catalog::network::{SecurityGroup, Subnet};
 pub use catalog::{Catalog, Names, TypeFacts, known_instance_types};
-pub use change::acted::{Acted, FAILED, NO_ACTION, PROTECTED, SKIPPED};
+pub use change::acted::{Acted, FAILED, LAUNCHED, NO_ACTION, PROTECTED, SKIPPED};
 pub use change::limit::Limit;
 pub use change::report::{report, report_with};
 pub use change::resize::TypeOffer;

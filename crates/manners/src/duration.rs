@@ -11,7 +11,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration = match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| format!("{text} seconds is no duration"))?,
         Err(_) => {
-            humantime::parse_duration(text).map_err(|_| "give seconds, or a number with s, m or h".to_string())?
+            humantime::parse_duration(text).map_err(|_| "give seconds, or numbers with ms, s, m, h or d".to_string())?
         }
     };
     if duration.is_zero() {

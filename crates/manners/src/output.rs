@@ -11,7 +11,7 @@ pub struct FormatArgs {
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Auto, overrides_with = "names")]
     pub output: Format,
 
-    /// Write names, one per line, also of failed hosts (same as -o names)
+    /// Write the names of all hosts, one per line (same as -o names)
     #[arg(short = '1', overrides_with = "output")]
     pub names: bool,
 
@@ -42,7 +42,7 @@ pub struct OutputArgs {
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// `json` in a pipe or file; on a terminal what suits the tool, mostly a table
+    /// `json` in a pipe or file; on a terminal a table (pssh-rs: lines as they arrive; hostrange: names)
     Auto,
     /// JSON lines: one record per line
     Json,

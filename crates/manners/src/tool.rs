@@ -44,7 +44,7 @@ impl ProgressArgs {
 /// The time between two drawings of a bar.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Runs a tool: the one place where a failure becomes a message and an exit status. Everything in `main.rs` is this.
+/// Runs a tool: the one place where a failure becomes a message and an exit status.
 /// `hint` is asked about unknown options and wrong values.
 pub fn main<A: Parser>(name: &'static str, hint: Hint, run: fn(&A, &Tool) -> Result<Status>) -> ExitCode {
     let tool = Tool { name };

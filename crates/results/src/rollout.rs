@@ -54,8 +54,9 @@ pub struct RolloutArgs {
 
     /// Run in batches, as in 1,10%,50%; stop if one fails
     ///
-    /// Sizes are numbers of hosts, or percentages of all hosts; the last size repeats. A batch begins when the one before
-    /// is finished, if at least one host of that batch was reached and at most --max-fail hosts have failed in all.
+    /// Sizes are numbers of hosts, or percentages of all hosts; the last size repeats. A percentage is rounded down, to at
+    /// least one host for a batch. A batch begins when all hosts of the batch before are finished, if at least one of them
+    /// was reached and at most --max-fail hosts have failed in all.
     #[arg(long, value_name = "SIZE[,SIZE...]", value_delimiter = ',', value_parser = batch_size, help_heading = "Limits")]
     pub batch: Vec<Share>,
 

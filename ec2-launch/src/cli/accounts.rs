@@ -15,7 +15,7 @@ pub async fn each_account(
     let mut acted: Vec<(usize, Acted)> = Vec::new();
     for (places, profile, hosts) in by_profile(given.hosts) {
         let regions = RegionArgs { account: profile.into_iter().collect(), ..regions.clone() };
-        let group = Given { hosts: hosts.clone(), expressions: given.expressions.clone() };
+        let group = Given { hosts: hosts.clone(), possible_names: given.possible_names.clone() };
         let done = match Box::pin(flow(regions, group)).await {
             Ok(done) => done,
             Err(failure) if acted.is_empty() => return Err(failure),

@@ -2,7 +2,7 @@
 
 use crate::memory::Memory;
 use crate::memory::with_hint;
-use cerveza_ec2::{Acted, ByHost, Ec2, MemoryFailure, RegionArgs, block_on, report};
+use cerveza_ec2::{Acted, ByHost, Ec2, FAILED, MemoryFailure, NO_ACTION, RegionArgs, block_on, report};
 use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, Result, Status, Tool};
 use cerveza_record::{Record, Value, json};
 use hostrange::fold;
@@ -43,8 +43,8 @@ const COLUMNS: [Column; 4] = [
 pub fn show_memory(mut hosts: Vec<Record>, regions: &RegionArgs, output: &OutputArgs, tool: &Tool) -> Result<Status> {
     let texts = block_on(async {
         let ec2 = Ec2::connect(regions).await?;
-        let places = places(&ec2, &mut hosts)?;
-        Ok::<_, Failure>(ec2.read_memory(&places).await)
+        let keys = memory_keys(&ec2, &mut hosts)?;
+        Ok::<_, Failure>(ec2.read_memory(&keys).await)
     })??;
     let mut writer = output.writer(OutputMode::Table, &COLUMNS, tool).only_if_used(&["error"]);
     let mut failures: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -71,7 +71,7 @@ pub fn show_memory(mut hosts: Vec<Record>, regions: &RegionArgs, output: &Output
 }
 
 fn memory_of(host: &Record, texts: &ByHost<String>) -> Result<Memory> {
-    match texts.get(&place(host)) {
+    match texts.get(&memory_key(host)) {
         Some(Ok(Some(text))) => Memory::parse(text),
         Some(Err(failure)) => Err(failure.failure.clone()),
         Some(Ok(None)) | None => Err(Failure::no("nothing is remembered")),
@@ -88,37 +88,37 @@ pub fn forget(
 ) -> Result<Status> {
     let acted = block_on(async {
         let ec2 = Ec2::connect(regions).await?;
-        let places = places(&ec2, &mut hosts)?;
+        let keys = memory_keys(&ec2, &mut hosts)?;
         let had_memory =
-            if dry_run { without_values(ec2.read_memory(&places).await) } else { ec2.delete_memory(&places).await };
+            if dry_run { without_values(ec2.read_memory(&keys).await) } else { ec2.delete_memory(&keys).await };
         Ok::<_, Failure>(hosts.into_iter().map(|host| forgotten(host, &had_memory, dry_run)).collect())
     })??;
     report(tool, output, dry_run, acted)
 }
 
 fn without_values(texts: ByHost<String>) -> ByHost<()> {
-    texts.into_iter().map(|(place, text)| (place, text.map(|text| text.map(drop)))).collect()
+    texts.into_iter().map(|(key, text)| (key, text.map(|text| text.map(drop)))).collect()
 }
 
 fn forgotten(record: Record, had_memory: &ByHost<()>, dry_run: bool) -> Acted {
-    let (action, result) = match had_memory.get(&place(&record)) {
+    let (action, result) = match had_memory.get(&memory_key(&record)) {
         Some(Ok(Some(()))) => (if dry_run { "forget" } else { "forgotten" }, Ok(())),
-        Some(Ok(None)) | None => (if dry_run { "leave" } else { "unchanged" }, Ok(())),
-        Some(Err(MemoryFailure { failure, denied: true, .. })) => ("failed", Err(failure.clone().hint(PERMISSION))),
-        Some(Err(MemoryFailure { failure, .. })) => ("failed", Err(failure.clone())),
+        Some(Ok(None)) | None => (if dry_run { "leave" } else { NO_ACTION }, Ok(())),
+        Some(Err(MemoryFailure { failure, denied: true, .. })) => (FAILED, Err(failure.clone().hint(PERMISSION))),
+        Some(Err(MemoryFailure { failure, .. })) => (FAILED, Err(failure.clone())),
     };
     Acted { record, action, result }
 }
 
-/// Gives each host the region whose memory is meant, and returns their places (region, name).
-fn places(ec2: &Ec2, hosts: &mut [Record]) -> Result<Vec<(String, String)>> {
+/// Gives each host the region whose memory is meant, and returns their keys (region, name).
+fn memory_keys(ec2: &Ec2, hosts: &mut [Record]) -> Result<Vec<(String, String)>> {
     for host in hosts.iter_mut().filter(|host| host.str("region").is_none()) {
         let region = ec2.regions()?.first().cloned();
         host.set("region", Value::from(region));
     }
-    Ok(hosts.iter().map(place).collect())
+    Ok(hosts.iter().map(memory_key).collect())
 }
 
-fn place(host: &Record) -> (String, String) {
+fn memory_key(host: &Record) -> (String, String) {
     (host.str("region").unwrap_or_default(), host.host().to_string())
 }

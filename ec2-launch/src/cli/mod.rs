@@ -3,32 +3,32 @@
 pub(crate) mod accounts;
 pub(crate) mod memory_command;
 pub(crate) mod show;
+pub(crate) mod until_args;
 
 use crate::cli::accounts::{each_account, only_profile};
 use crate::cli::memory_command::{MemoryArgs, forget, show_memory};
 use crate::cli::show::{ProfileArgs, show};
-use crate::execute::waiting::{Until, WaitingArgs};
-use crate::execute::{Options, execute, not_done, spare_address_warnings};
+use crate::cli::until_args::UntilArgs;
+use crate::execute::{Options, Until, execute, spare_address_warnings, unconnected};
 use crate::library::set_option::Override;
-use crate::memory::queue::{queue, write_all};
-use crate::memory::remember::launch_notes;
+use crate::memory::label;
+use crate::memory::queue::{open_queue, write_all};
 use crate::memory::remembered_profile::CommandLine;
-use crate::plan::facts::look_up;
+use crate::plan::facts::{LaunchBy, look_up};
 use crate::plan::record::{planned, planned_steps, read_plan};
-use crate::plan::{Step, Todo, plan, refuse_duplicates, refuse_half, zone_warnings};
+use crate::plan::{Step, Todo, plan, refuse_all_if_one_is_bad, refuse_duplicates, zone_warnings};
 use crate::profile::ElasticIp;
 use crate::profile::file::read;
 use crate::request::Recipe;
-use crate::request::place::{Spread, region_wanted, settle};
+use crate::request::zones::{Spread, region_wanted, set_region_of_zone};
 use crate::tags::check_given_tag;
 use cerveza_ec2::{Acted, Ec2, RegionArgs, WaitArgs, block_on, check_records, report, time_for};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
 use futures_util::future::join;
-use hostrange::{Given, read_given};
-use mkuserdata::Parts;
-use std::collections::HashSet;
+use hostrange::{Given, fold, read_given};
+use std::collections::{BTreeMap, HashSet};
 
 /// Make named hosts exist and run on EC2
 ///
@@ -92,7 +92,7 @@ pub struct Args {
     pub plan: Option<String>,
 
     #[command(flatten)]
-    pub waiting: WaitingArgs,
+    pub until: UntilArgs,
 
     #[command(flatten)]
     pub wait_args: WaitArgs,
@@ -121,7 +121,7 @@ fn parse_tag(text: &str) -> std::result::Result<(String, String), String> {
 
 /// Reads the profile and the hosts, looks up, decides, executes, and writes the records.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
-    args.waiting.check()?;
+    args.until.check()?;
     if let Some(status) = show(&args.profiles, &args.set, &args.output, tool)? {
         return Ok(status);
     }
@@ -140,7 +140,8 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     }
     let mut warnings = Vec::new();
     if let Some(recipe) = &recipe {
-        check(recipe, given.hosts.len(), args.waiting.host_keys, &mut warnings)?;
+        refuse_several_hosts(recipe, given.hosts.len())?;
+        warnings.extend(user_data_warnings(recipe, args.until.host_keys));
     }
     let command_line = CommandLine {
         zone: args.zone.clone(),
@@ -148,24 +149,26 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         profile: recipe.as_ref().map(|recipe| &recipe.file),
     };
     let options = Options {
-        until: args.waiting.until(),
-        ssh_place: args.waiting.ssh_place(),
-        host_keys: args.waiting.host_keys,
+        until: args.until.until(),
+        ssh_target: args.until.ssh_target(),
+        host_keys: args.until.host_keys,
         wait_args: &args.wait_args,
         progress: &args.progress,
     };
     let in_account = async |regions: RegionArgs, given: Given| -> Result<Vec<Acted>> {
         let mut warnings = warnings.clone();
         let spread = Spread::new(&args.spread, &given.hosts);
-        let (launch_by, remembers) = ((recipe.as_ref(), &spread), !args.memory.no_remember && args.plan.is_none());
+        let launch_by = LaunchBy { recipe: recipe.as_ref(), spread: &spread };
+        let remembers = !args.memory.no_remember && args.plan.is_none();
         let (ec2, facts) = look_up(&regions, &given, &command_line, launch_by, remembers).await;
         warnings.extend(facts.warnings());
-        for recipe in facts.recall.recipes() {
-            check(recipe, given.hosts.len(), args.waiting.host_keys, &mut warnings)?;
+        for (recipe, hosts) in facts.remembered_recipes() {
+            refuse_several_hosts(recipe, hosts)?;
+            warnings.extend(user_data_warnings(recipe, args.until.host_keys));
         }
         let mut steps = match args.plan {
             Some(_) => planned_steps(given.hosts, &facts),
-            None => plan(given.hosts, recipe.as_ref(), &spread, &facts),
+            None => plan(given.hosts, launch_by, &facts),
         };
         let mut needs = steps.iter().filter(|step| step.todo.is_ok()).filter_map(|step| step.needs.running());
         if let Some(why) = needs.next().filter(|_| options.until == Until::None) {
@@ -178,12 +181,12 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
             steps.iter_mut().for_each(|step| step.needs.memory = None);
         }
         if args.dry_run {
-            launch_time(&steps).iter().for_each(|note| tool.warn(note));
+            launch_time_note(&steps).iter().for_each(|note| tool.warn(note));
             return Ok(steps.into_iter().map(planned).collect());
         }
         // Without a connection each step is a failure.
-        let Some(ec2) = ec2 else { return Ok(steps.into_iter().map(not_done).collect()) };
-        Ok(carry_out(&ec2, &options, refuse_half(steps), tool).await)
+        let Some(ec2) = ec2 else { return Ok(steps.into_iter().map(unconnected).collect()) };
+        Ok(carry_out(&ec2, &options, refuse_all_if_one_is_bad(steps), tool).await)
     };
     let acted = block_on(each_account(&regions, given, in_account))??;
     let notes = launch_notes(&acted, args.dry_run).into_iter().chain(spare_address_warnings(&acted));
@@ -194,13 +197,13 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
 /// Reads the hosts of the command line, of stdin or of a plan, each with the region that it is launched in.
 fn given_hosts(args: &Args, region: Option<&str>, tool: &Tool) -> Result<Given> {
     let mut given = match &args.plan {
-        Some(file) => Given { hosts: read_plan(file)?, expressions: Vec::new() },
+        Some(file) => Given { hosts: read_plan(file)?, possible_names: Vec::new() },
         None => read_given(&args.hosts, tool)?,
     };
     check_records(&given.hosts)?;
     refuse_duplicates(&given.hosts)?;
     for host in &mut given.hosts {
-        settle(host, region)?;
+        set_region_of_zone(host, region)?;
     }
     Ok(given)
 }
@@ -218,7 +221,7 @@ fn run_memory_command(args: &Args, hosts: Vec<Record>, regions: RegionArgs, tool
 /// Executes the steps, and remembers the hosts at the same time.
 async fn carry_out(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, tool: &Tool) -> Vec<Acted> {
     ec2.set_timeout(options.wait_args.timeout);
-    let (queue, orders) = queue();
+    let (queue, orders) = open_queue();
     // In a box: the compiler bounds how deep futures may be nested.
     let executed = Box::pin(execute(ec2, options, steps, queue));
     let (acted, warnings) = join(executed, write_all(ec2, orders)).await;
@@ -232,7 +235,7 @@ fn warn_once(warnings: &[String], tool: &Tool) {
 }
 
 /// Says how long the launches take because of EC2's request limits, if they do not all begin at once.
-fn launch_time(steps: &[Step]) -> Option<String> {
+fn launch_time_note(steps: &[Step]) -> Option<String> {
     let launches = steps.iter().filter(|step| matches!(step.todo, Ok(Todo::Launch(_)))).count();
     let time = time_for("RunInstances", launches);
     let text =
@@ -240,23 +243,42 @@ fn launch_time(steps: &[Step]) -> Option<String> {
     (!time.is_zero()).then(text)
 }
 
-/// Refuses what a profile asks for and cannot be had, before anything is done. Adds the warnings of its user-data.
-fn check<'a>(recipe: &'a Recipe, hosts: usize, host_keys: bool, warnings: &mut Vec<String>) -> Result<()> {
-    if let Some(ElasticIp::Address(address)) = &recipe.file.profile.elastic_ip
-        && hosts > 1
-    {
-        return Err(Failure::usage(format!("{hosts} hosts cannot have the one elastic ip {address} of the profile")));
+/// Refuses a profile of several hosts that asks for what only one host can have.
+fn refuse_several_hosts(recipe: &Recipe, hosts: usize) -> Result<()> {
+    // The path in the profile, and what only one host can have.
+    let address = match &recipe.file.profile.elastic_ip {
+        Some(ElasticIp::Address(address)) => Some(("elastic ip".to_string(), format!("elastic ip {address}"))),
+        Some(ElasticIp::Own) | None => None,
+    };
+    let key = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
+    let setting = recipe.path_of_one_host().map(|path| (path.clone(), key(&path)));
+    let volume = recipe.file.profile.volume_sets.iter().find_map(|set| set.volume_id.as_ref());
+    let volume = volume.map(|id| ("volumes".to_string(), format!("volume {id}")));
+    let Some((path, what)) = address.or(setting).or(volume).filter(|_| hosts > 1) else { return Ok(()) };
+    let place = recipe.file.place_of(&path);
+    Err(Failure::usage(format!("{place}: {hosts} hosts cannot have the one {what} of the profile")))
+}
+
+/// Returns the warnings of the profile's user-data, with `host_keys` also those of what prevents host keys.
+fn user_data_warnings(recipe: &Recipe, host_keys: bool) -> Vec<String> {
+    let Some(parts) = &recipe.parts else { return Vec::new() };
+    let of_console = if host_keys { parts.console_warnings() } else { &[] };
+    let warnings = parts.warnings().iter().chain(of_console);
+    warnings.map(|warning| format!("profile {}: {warning}", recipe.file.name)).collect()
+}
+
+/// Says which hosts were, or would be, launched as remembered, and by what.
+pub fn launch_notes(hosts: &[Acted], dry_run: bool) -> Vec<String> {
+    let mut notes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for host in hosts {
+        if host.result.is_err() {
+            continue;
+        }
+        let Some(remembered) = host.record.get("remembered") else { continue };
+        let text = |key: &str| remembered[key].as_str().unwrap_or_default().to_string();
+        let label = label(&text("profile"), &text("digest"), &text("since"));
+        let done = if dry_run { "to be launched" } else { "launched" };
+        notes.entry(format!("{done} from memory: profile {label}")).or_default().push(host.record.host());
     }
-    if let Some(path) = recipe.path_of_one_host().filter(|_| hosts > 1) {
-        let (place, key) = (recipe.file.place_of(&path), path.rsplit('/').next().unwrap_or_default());
-        return Err(Failure::usage(format!("{place}: {hosts} hosts cannot have the one {key} of the profile")));
-    }
-    let mut ids = recipe.file.profile.volume_sets.iter().filter_map(|set| set.volume_id.as_ref());
-    if let Some(id) = ids.next().filter(|_| hosts > 1) {
-        return Err(Failure::usage(format!("{hosts} hosts cannot have the one volume {id} of the profile")));
-    }
-    let of_console = |parts: &'a Parts| if host_keys { parts.console_warnings() } else { &[] };
-    let new = recipe.parts.iter().flat_map(|parts| parts.warnings().iter().chain(of_console(parts)));
-    warnings.extend(new.map(|warning| format!("profile {}: {warning}", recipe.file.name)));
-    Ok(())
+    notes.into_iter().map(|(note, hosts)| format!("{}: {note}", fold(hosts))).collect()
 }

@@ -1,33 +1,32 @@
-//! Attaches the volumes that are kept for hosts, and tags each volume with its place.
+//! Attaches the volumes that are kept for hosts, and tags each volume with its slot.
 
+use super::choose::instance_volumes;
 use super::matching::is_same_device;
-use super::place::{POSITION_TAG, Place, SET_TAG};
-use super::places::instance_volumes;
-use cerveza_ec2::DEVICE_TAG;
-use cerveza_ec2::{Acted, AttachNeed, Ec2};
+use super::slot::{DiskSlot, POSITION_TAG, SET_TAG};
+use cerveza_ec2::{Acted, AttachNeed, DEVICE_TAG, Ec2, LAUNCHED};
 use cerveza_manners::{Failure, ProgressArgs};
 use cerveza_record::{Record, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Attaches what is to be attached. An instance must be running for that. `places` has those of each host.
+/// Attaches what is to be attached. An instance must be running for that. `slots` has those of each host.
 pub async fn attach_volumes(
     ec2: &Ec2,
     acted: &mut [Acted],
-    places: &[&[Place]],
+    slots: &[&[DiskSlot]],
     timeout: Duration,
     progress: &ProgressArgs,
 ) {
     let (mut wanted, mut needs) = (Vec::new(), Vec::new());
-    for (at, (host, places)) in acted.iter().zip(places).enumerate().filter(|(_, (host, _))| host.result.is_ok()) {
+    for (at, (host, slots)) in acted.iter().zip(slots).enumerate().filter(|(_, (host, _))| host.result.is_ok()) {
         let there = instance_volumes(&host.record);
-        for place in *places {
-            let Some(volume) = place.attach.clone().filter(|id| !there.iter().any(|(_, known)| known == id)) else {
+        for slot in *slots {
+            let Some(volume) = slot.attach.clone().filter(|id| !there.iter().any(|(_, known)| known == id)) else {
                 continue;
             };
-            let (region, instance_id) = host.place();
-            needs.push(AttachNeed { region, instance_id, volume_id: volume, device: place.device.clone() });
-            wanted.push((at, place));
+            let (region, instance_id) = host.instance_key();
+            needs.push(AttachNeed { region, instance_id, volume_id: volume, device: slot.device.clone() });
+            wanted.push((at, slot));
         }
     }
     if needs.is_empty() {
@@ -36,12 +35,12 @@ pub async fn attach_volumes(
     let bar = progress.bar(needs.len() as u64, "volumes");
     let attached = ec2.attach_volumes(&needs, timeout, || bar.inc(1)).await;
     bar.finish_and_clear();
-    for (((at, place), need), attached) in wanted.into_iter().zip(needs).zip(attached) {
+    for (((at, slot), need), attached) in wanted.into_iter().zip(needs).zip(attached) {
         let host = &mut acted[at];
         match attached {
             Ok(()) => add_volume(&mut host.record, &need),
             Err(failure) if host.result.is_ok() => {
-                let what = format!("it runs without its volume {} ({})", need.volume_id, place.device);
+                let what = format!("it runs without its volume {} ({})", need.volume_id, slot.device);
                 host.result = Err(failure.within(what));
             }
             Err(_) => {}
@@ -65,27 +64,27 @@ fn add_volume(record: &mut Record, need: &AttachNeed) {
 /// Keys and values.
 type TagSet = Vec<(String, String)>;
 
-/// Tags each volume with its device and its place in a set, and puts that into the record. The volumes of all hosts
+/// Tags each volume with its device and its slot in a set, and puts that into the record. The volumes of all hosts
 /// that get the same tags are tagged together.
-pub async fn tag_volumes(ec2: &Ec2, acted: &mut [Acted], places: &[&[Place]]) {
+pub async fn tag_volumes(ec2: &Ec2, acted: &mut [Acted], slots: &[&[DiskSlot]]) {
     // By region and tags: the positions of hosts, and the ids of volumes.
     let mut tagged: BTreeMap<(String, TagSet), Vec<(usize, String)>> = BTreeMap::new();
-    for (at, (host, places)) in acted.iter_mut().zip(places).enumerate().filter(|(_, (_, places))| !places.is_empty()) {
-        let is_launched = host.action == "launched";
+    for (at, (host, slots)) in acted.iter_mut().zip(slots).enumerate().filter(|(_, (_, slots))| !slots.is_empty()) {
+        let is_launched = host.action == LAUNCHED;
         for (device, volume) in instance_volumes(&host.record) {
-            let place = places.iter().find(|place| place.attach.as_ref() == Some(&volume));
-            let place = place.or_else(|| places.iter().find(|place| is_same_device(&place.device, &device)));
-            let tags = match place {
-                Some(place) => {
-                    show_place(&mut host.record, &volume, place);
-                    if place.is_tagged { Vec::new() } else { tags(place, host.record.host()) }
+            let slot = slots.iter().find(|slot| slot.attach.as_ref() == Some(&volume));
+            let slot = slot.or_else(|| slots.iter().find(|slot| is_same_device(&slot.device, &device)));
+            let tags = match slot {
+                Some(slot) => {
+                    show_slot(&mut host.record, &volume, slot);
+                    if slot.is_tagged { Vec::new() } else { tags(slot, host.record.host()) }
                 }
                 // A root volume.
                 None if is_launched => vec![(DEVICE_TAG.to_string(), device)],
                 None => Vec::new(),
             };
             if host.result.is_ok() && !tags.is_empty() {
-                tagged.entry((host.place().0, tags)).or_default().push((at, volume));
+                tagged.entry((host.instance_key().0, tags)).or_default().push((at, volume));
             }
         }
     }
@@ -110,22 +109,22 @@ fn not_tagged(failure: Failure, volume: &str) -> Failure {
     if is_hinted { failure } else { failure.hint("run the same command again before the instance is terminated") }
 }
 
-fn tags(place: &Place, host: &str) -> TagSet {
-    let name = place.is_nameless.then(|| host.to_string());
+fn tags(slot: &DiskSlot, host: &str) -> TagSet {
+    let name = slot.is_nameless.then(|| host.to_string());
     let tags = [
         ("Name", name),
-        (DEVICE_TAG, Some(place.device.clone())),
-        (SET_TAG, place.set.clone()),
-        (POSITION_TAG, place.position.clone()),
+        (DEVICE_TAG, Some(slot.device.clone())),
+        (SET_TAG, slot.set.clone()),
+        (POSITION_TAG, slot.position.clone()),
     ];
     tags.into_iter().filter_map(|(key, value)| Some((key.to_string(), value?))).collect()
 }
 
-/// Puts the place of a volume into the record's `volumes`.
-fn show_place(record: &mut Record, volume: &str, place: &Place) {
+/// Puts the slot of a volume into the record's `volumes`.
+fn show_slot(record: &mut Record, volume: &str, slot: &DiskSlot) {
     let Some(Value::Array(mut volumes)) = record.get("volumes") else { return };
     for shown in volumes.iter_mut().filter(|shown| shown["volume_id"] == volume) {
-        if let (Some(set), Some(position)) = (&place.set, &place.position) {
+        if let (Some(set), Some(position)) = (&slot.set, &slot.position) {
             shown["set"] = json!(set);
             shown["position"] = json!(position);
         }

@@ -1,6 +1,6 @@
 //! Looks up the volumes of hosts: those with their names, and those that their profiles name by id.
 
-use super::places::HostVolumes;
+use super::choose::HostVolumes;
 use cerveza_ec2::{Attachment, EbsVolume, Ec2, VISIBLE_AFTER};
 use cerveza_manners::Result;
 use std::collections::{BTreeMap, BTreeSet};

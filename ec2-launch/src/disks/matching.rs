@@ -1,6 +1,6 @@
-//! Says which place of a host a volume belongs to, by its tags.
+//! Says which slot of a host a volume belongs to, by its tags.
 
-use super::place::{POSITION_TAG, Place, SET_TAG};
+use super::slot::{DiskSlot, POSITION_TAG, SET_TAG};
 use cerveza_ec2::{DEVICE_TAG, EbsVolume};
 
 /// Returns whether a volume has lasted, or will, when its instance is terminated.
@@ -9,12 +9,12 @@ pub fn is_kept(volume: &EbsVolume) -> bool {
         && !volume.attachments.iter().any(|attachment| attachment.delete_on_termination)
 }
 
-/// Returns whether a volume with the host's name belongs to a place: by its set and position, else by its device. A run
+/// Returns whether a volume with the host's name belongs to a slot: by its set and position, else by its device. A run
 /// that was cut off before it tagged a volume leaves one that has only the name.
-pub fn belongs(volume: &EbsVolume, place: &Place) -> bool {
+pub fn belongs(volume: &EbsVolume, slot: &DiskSlot) -> bool {
     match volume.tag(SET_TAG) {
-        Some(set) => Some(set) == place.set.as_deref() && volume.tag(POSITION_TAG) == place.position.as_deref(),
-        None => device(volume).is_some_and(|device| is_same_device(device, &place.device)),
+        Some(set) => Some(set) == slot.set.as_deref() && volume.tag(POSITION_TAG) == slot.position.as_deref(),
+        None => device(volume).is_some_and(|device| is_same_device(device, &slot.device)),
     }
 }
 
@@ -30,13 +30,13 @@ pub fn is_same_device(one: &str, other: &str) -> bool {
     name(one) == name(other)
 }
 
-/// Returns a volume for messages, with what is known of its place.
+/// Returns a volume for messages, with what is known of its slot.
 pub fn described(volume: &EbsVolume) -> String {
-    let place = match (volume.tag(SET_TAG), volume.tag(POSITION_TAG)) {
+    let slot = match (volume.tag(SET_TAG), volume.tag(POSITION_TAG)) {
         (Some(set), position) => format!("{} of {set}", position.unwrap_or("?")),
         (None, _) => device(volume).unwrap_or("not tagged with its position").to_string(),
     };
-    format!("{} ({place})", volume.id)
+    format!("{} ({slot})", volume.id)
 }
 
 pub fn listed<'a>(volumes: impl IntoIterator<Item = &'a EbsVolume>) -> String {

@@ -3,7 +3,7 @@
 
 pub mod attach;
 pub mod boot_script;
+pub mod choose;
 pub mod look_up;
 mod matching;
-pub mod place;
-pub mod places;
+pub mod slot;

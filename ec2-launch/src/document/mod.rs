@@ -23,12 +23,12 @@ use std::fmt;
 pub struct Document {
     pub values: Map<String, Value>,
     /// Where each value is, by its path: `ami/us-east-1`, `volumes/1/size`. That of the document has an empty path.
-    pub places: BTreeMap<String, Place>,
+    pub places: BTreeMap<String, Location>,
 }
 
 /// `FILE:LINE:COLUMN`, or what an error calls a text that is not in a file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Place {
+pub struct Location {
     pub file: String,
     pub position: Option<Position>,
 }
@@ -36,7 +36,7 @@ pub struct Place {
 /// What is wrong, and where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
-    pub place: Place,
+    pub place: Location,
     pub message: String,
 }
 
@@ -46,7 +46,7 @@ pub type ValueProblem = (String, String);
 /// As many problems are shown at once.
 const MOST_PROBLEMS: usize = 20;
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.position {
             Some(position) => write!(f, "{}:{position}", self.file),
@@ -77,12 +77,12 @@ pub fn failure(mut problems: Vec<Problem>) -> Failure {
 
 impl Document {
     /// Returns the place of a value, or of what it is in.
-    pub fn place(&self, path: &str) -> Place {
+    pub fn place(&self, path: &str) -> Location {
         let mut path = path;
         loop {
             match (self.places.get(path), path) {
                 (Some(place), _) => return place.clone(),
-                (None, "") => return Place { file: "the profile".to_string(), position: None },
+                (None, "") => return Location { file: "the profile".to_string(), position: None },
                 (None, _) => path = path.rfind('/').map_or("", |end| &path[..end]),
             }
         }
@@ -110,7 +110,7 @@ impl Document {
         self.places.extend(places.get("").map(|place| (String::new(), place.clone())));
     }
 
-    fn merged(&mut self, path: &str, old: Option<Value>, new: Value, places: &BTreeMap<String, Place>) -> Value {
+    fn merged(&mut self, path: &str, old: Option<Value>, new: Value, places: &BTreeMap<String, Location>) -> Value {
         match (old, new) {
             (Some(Value::Object(mut old)), Value::Object(new)) if is_per_place(&old) == is_per_place(&new) => {
                 for (key, value) in new {

@@ -3,7 +3,7 @@
 
 use super::keys::{INSTANCE_KEYS, ProfileKey, VOLUME_KEYS, canonical, find};
 use super::words::found;
-use super::{Document, Place, Problem, join};
+use super::{Document, Location, Problem, join};
 use crate::document::yaml::{Node, Pair};
 use cerveza_manners::nearest;
 use serde_json::{Map, Value};
@@ -74,8 +74,8 @@ impl<'a> Reader<'a> {
         if self.problems.is_empty() { Ok(self.document) } else { Err(self.problems) }
     }
 
-    fn place(&self, node: &Node) -> Place {
-        Place { file: self.shown.to_string(), position: self.has_lines.then_some(node.position) }
+    fn place(&self, node: &Node) -> Location {
+        Location { file: self.shown.to_string(), position: self.has_lines.then_some(node.position) }
     }
 
     /// Notes where a value is that is not read by `value`.

@@ -1,21 +1,21 @@
-//! Executes the plan, one stage after the other. A failure concerns only its host, which takes no part in the
-//! stages that follow.
+//! Executes the plan, one stage after the other. A host that has failed takes no part in later stages, except that
+//! each host that runs gets its address.
 
 pub(crate) mod host_keys;
 pub(crate) mod launch_host;
 pub(crate) mod ssh_wait;
-pub(crate) mod waiting;
+pub(crate) mod twins;
 
 use crate::disks::attach::{attach_volumes, tag_volumes};
-use crate::disks::place::Place;
+use crate::disks::slot::DiskSlot;
 use crate::execute::host_keys::add_host_keys;
-use crate::execute::launch_host::{launch_host, twins};
-use crate::execute::ssh_wait::{SshPlace, wait_for_ssh};
-use crate::execute::waiting::Until;
+use crate::execute::launch_host::launch_host;
+use crate::execute::ssh_wait::{SshTarget, wait_for_ssh};
+use crate::execute::twins::find_twins;
 use crate::memory::queue::Queue;
 use crate::plan::{Needs, Step, Todo};
 use crate::profile::ElasticIp;
-use cerveza_ec2::{Acted, AddressNeed, Change, Ec2, HostAddress, WaitArgs};
+use cerveza_ec2::{Acted, AddressNeed, Change, Ec2, FAILED, HostAddress, NO_ACTION, WaitArgs};
 use cerveza_manners::{Failure, ProgressArgs, Status};
 use cerveza_record::Value;
 use futures_util::stream::{self, StreamExt};
@@ -24,12 +24,23 @@ use std::collections::HashSet;
 /// Launches under way at once. RunInstances has 2 a second, and each may take some seconds.
 const LAUNCHES_AT_ONCE: usize = 100;
 
+/// What is waited for.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// EC2 says that the instance is running
+    Running,
+    /// Its sshd answers too
+    Ssh,
+    /// Do not wait
+    None,
+}
+
 /// How the plan is executed.
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
     pub until: Until,
     /// Where sshd is waited for.
-    pub ssh_place: SshPlace,
+    pub ssh_target: SshTarget,
     /// Whether to read the host keys from the console.
     pub host_keys: bool,
     pub wait_args: &'a WaitArgs,
@@ -38,7 +49,6 @@ pub struct Options<'a> {
 
 /// What a host's `action` is while its StartInstances is still to come.
 const TO_START: &str = "start";
-const FAILED: &str = "failed";
 /// The key of a record that has free elastic IPs with the host's name.
 const SPARE_ADDRESSES: &str = "spare_addresses";
 
@@ -49,14 +59,15 @@ pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: 
     start_all(ec2, options, &mut acted).await;
     wait_until_running(ec2, options, &mut acted).await;
     find_twins(ec2, &mut acted).await;
+    // A host that lacks a volume still gets its address.
     let running: Vec<bool> = acted.iter().map(|host| host.result.is_ok()).collect();
-    let places: Vec<&[Place]> = needs.iter().map(|needs| needs.volumes.as_slice()).collect();
-    attach_volumes(ec2, &mut acted, &places, options.wait_args.timeout, options.progress).await;
-    tag_volumes(ec2, &mut acted, &places).await;
+    let slots: Vec<&[DiskSlot]> = needs.iter().map(|needs| needs.volumes.as_slice()).collect();
+    attach_volumes(ec2, &mut acted, &slots, options.wait_args.timeout, options.progress).await;
+    tag_volumes(ec2, &mut acted, &slots).await;
     associate_addresses(ec2, options, &needs, &running, &mut acted).await;
     let (timeout, progress) = (options.wait_args.timeout, options.progress);
     if options.until == Until::Ssh {
-        wait_for_ssh(&mut acted, &options.ssh_place, timeout, progress, || ec2.interrupted()).await;
+        wait_for_ssh(&mut acted, &options.ssh_target, timeout, progress, || ec2.interrupted()).await;
     }
     if options.host_keys {
         add_host_keys(ec2, &mut acted, timeout, progress).await;
@@ -73,9 +84,10 @@ pub async fn execute(ec2: &Ec2, options: &Options<'_>, steps: Vec<Step>, queue: 
     acted
 }
 
-/// Returns a step that is not executed.
-pub fn not_done(step: Step) -> Acted {
-    Acted { record: step.record, action: FAILED, result: step.todo.map(drop) }
+/// Returns a step that is not executed, because there is no connection.
+pub fn unconnected(step: Step) -> Acted {
+    let failure = step.todo.err().unwrap_or_else(|| Failure::unreached("no connection to EC2"));
+    Acted { record: step.record, action: FAILED, result: Err(failure) }
 }
 
 /// Launches what is to be launched. The other hosts get the action of their step.
@@ -95,8 +107,8 @@ async fn begin(ec2: &Ec2, step: Step, queue: &Queue) -> Acted {
     let Step { mut record, todo, needs, .. } = step;
     let mut memory = needs.memory;
     let (action, result) = match todo {
-        Ok(Todo::Leave) => ("unchanged", Ok(())),
-        Ok(Todo::Start | Todo::StopThenStart) => (TO_START, Ok(())),
+        Ok(Todo::Leave) => (NO_ACTION, Ok(())),
+        Ok(Todo::Start) => (TO_START, Ok(())),
         Ok(Todo::Launch(launch)) => match launch_host(ec2, &mut record, &launch).await {
             Ok(action) => {
                 memory = memory.map(|memory| memory.launched(&record));
@@ -118,8 +130,8 @@ async fn start_all(ec2: &Ec2, options: &Options<'_>, acted: &mut [Acted]) {
     // The stopped ones first: they need not wait for those that are still stopping.
     ec2.change_all(acted, |host| is_due(host, "stopped"), Change::Start).await;
     look_again(ec2, acted).await;
-    let late: HashSet<_> = acted.iter().filter(|host| is_due(host, "stopping")).map(Acted::place).collect();
-    let is_late = |host: &Acted| late.contains(&host.place());
+    let late: HashSet<_> = acted.iter().filter(|host| is_due(host, "stopping")).map(Acted::instance_key).collect();
+    let is_late = |host: &Acted| late.contains(&host.instance_key());
     let settled = ["stopped", "pending", "running"];
     ec2.wait_all(acted, is_late, &settled, options.wait_args, options.progress).await;
     ec2.change_all(acted, |host| is_late(host) && is_due(host, "stopped"), Change::Start).await;
@@ -140,7 +152,7 @@ async fn look_again(ec2: &Ec2, acted: &mut [Acted]) {
     }
     ec2.refresh_all(&mut refused).await;
     for again in refused {
-        if let Some(host) = acted.iter_mut().find(|host| host.place() == again.place())
+        if let Some(host) = acted.iter_mut().find(|host| host.instance_key() == again.instance_key())
             && !is_in(&again, "stopped")
         {
             *host = again;
@@ -150,19 +162,6 @@ async fn look_again(ec2: &Ec2, acted: &mut [Acted]) {
 
 fn is_in(host: &Acted, state: &str) -> bool {
     host.record.str("state").as_deref() == Some(state)
-}
-
-/// Finds launched hosts that have a second live instance.
-async fn find_twins(ec2: &Ec2, acted: &mut [Acted]) {
-    let is_launched = |host: &Acted| host.action == "launched" && host.result.is_ok();
-    let hosts = acted.iter().filter(|host| is_launched(host));
-    let hosts: Vec<_> = hosts.map(|host| (host.place().0, host.record.host().to_string())).collect();
-    let mut twins = twins(ec2, &hosts).await;
-    for host in acted.iter_mut().filter(|host| is_launched(host)) {
-        if let Some(failure) = twins.remove(host.record.host()) {
-            host.result = Err(failure);
-        }
-    }
 }
 
 /// Adds a failure to those that a host has.
@@ -207,7 +206,7 @@ async fn associate_addresses(ec2: &Ec2, options: &Options<'_>, needs: &[Needs], 
     for ((host, needs), runs) in acted.iter_mut().zip(needs).zip(running) {
         let is_interrupted = host.result.as_ref().is_err_and(|failure| failure.status == Status::Interrupted);
         let Some(elastic_ip) = needs.elastic_ip.as_ref().filter(|_| *runs && !is_interrupted) else { continue };
-        let (region, instance_id) = host.place();
+        let (region, instance_id) = host.instance_key();
         let given = match elastic_ip {
             ElasticIp::Own => None,
             ElasticIp::Address(address) => Some(address.clone()),

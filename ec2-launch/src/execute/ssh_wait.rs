@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 /// Where sshd is looked for.
 #[derive(Clone, Debug)]
-pub struct SshPlace {
+pub struct SshTarget {
     /// The only field of the record to take the address from.
     pub address: Option<String>,
     /// For a record without a `port`.
@@ -34,7 +34,7 @@ const MOST_BYTES: u64 = 16 * 1024;
 /// time limit, counted from the last host that did, has failed. `interrupted` returns once Ctrl-C was pressed.
 pub async fn wait_for_ssh<F: Future<Output = Failure>>(
     hosts: &mut [Acted],
-    place: &SshPlace,
+    wanted: &SshTarget,
     limit: Duration,
     progress: &ProgressArgs,
     interrupted: impl Fn() -> F,
@@ -46,7 +46,7 @@ pub async fn wait_for_ssh<F: Future<Output = Failure>>(
     let (bar, limit) = (&progress.bar(hosts.len() as u64, "waiting for ssh"), &Limit::new(limit));
     let (slots, interrupted) = (&Semaphore::new(AT_ONCE), &interrupted);
     join_all(hosts.into_iter().map(|host| async move {
-        host.result = match target(&host.record, place) {
+        host.result = match target(&host.record, wanted) {
             Ok((address, port)) => {
                 tokio::select! {
                     biased;
@@ -129,19 +129,19 @@ fn words(error: &io::Error) -> String {
 
 /// Returns the address and port of a host, as pssh-rs chooses them: `private_ip`, else `public_ip`, else the host's
 /// name; the record's `port` counts before any option.
-fn target(record: &Record, place: &SshPlace) -> Result<(String, u16), Failure> {
+fn target(record: &Record, wanted: &SshTarget) -> Result<(String, u16), Failure> {
     let field = |key: &str| record.str(key).filter(|value| !value.is_empty());
-    let address = match place.address.as_deref() {
+    let address = match wanted.address.as_deref() {
         None => ["private_ip", "public_ip"].into_iter().find_map(field).or_else(|| field("host")),
         Some(key) => field(key),
     };
     let address = address.ok_or_else(|| {
-        let key = place.address.as_deref().unwrap_or("private_ip");
+        let key = wanted.address.as_deref().unwrap_or("private_ip");
         Failure::unreached(format!("the record has no address in {key:?}"))
             .hint("choose another field with --address, such as private_ip or public_ip")
     })?;
     let port = match record.get("port") {
-        None | Some(Value::Null) => Some(place.port),
+        None | Some(Value::Null) => Some(wanted.port),
         Some(Value::String(text)) => text.parse().ok(),
         Some(other) => other.as_u64().and_then(|port| u16::try_from(port).ok()),
     };
@@ -159,19 +159,19 @@ mod tests {
         Record::parse(line).unwrap()
     }
 
-    fn place() -> SshPlace {
-        SshPlace { address: None, port: 22 }
+    fn default_target() -> SshTarget {
+        SshTarget { address: None, port: 22 }
     }
 
     #[test]
     fn address_and_port_are_those_of_pssh_rs() {
         let both = host(r#"{"host":"a","public_ip":"5.6.7.8","private_ip":"10.0.0.1","port":"2222"}"#);
-        assert_eq!(target(&both, &place()), Ok(("10.0.0.1".into(), 2222)));
-        let public = SshPlace { address: Some("public_ip".into()), ..place() };
+        assert_eq!(target(&both, &default_target()), Ok(("10.0.0.1".into(), 2222)));
+        let public = SshTarget { address: Some("public_ip".into()), ..default_target() };
         assert_eq!(target(&both, &public), Ok(("5.6.7.8".into(), 2222)));
-        assert_eq!(target(&host(r#"{"host":"a","private_ip":null}"#), &place()), Ok(("a".into(), 22)));
+        assert_eq!(target(&host(r#"{"host":"a","private_ip":null}"#), &default_target()), Ok(("a".into(), 22)));
         assert!(target(&host(r#"{"host":"a","public_ip":null}"#), &public).is_err());
-        assert!(target(&host(r#"{"host":"a","port":70000}"#), &place()).is_err());
+        assert!(target(&host(r#"{"host":"a","port":70000}"#), &default_target()).is_err());
     }
 
     /// Returns what is said of a server that writes this and closes the connection.

@@ -2,10 +2,10 @@
 //! JSON document for each host.
 
 pub(crate) mod queue;
-pub(crate) mod remember;
+pub(crate) mod recall;
 pub(crate) mod remembered_profile;
 
-use crate::profile::file::{ProfileFile, digest_tag};
+use crate::profile::file::ProfileFile;
 use crate::request::Recipe;
 use crate::tags::{RESERVED_TAGS, sha256, short_digest};
 use cerveza_ec2::MEMORY_LIMIT;
@@ -61,11 +61,10 @@ impl Memory {
 
     /// Returns the memory of a host that is launched or left by a profile. `files` are those of the profile.
     pub fn for_launch(host: &Record, recipe: &Recipe, files: &BTreeMap<String, String>) -> Memory {
-        let document = recipe.file.document();
         Memory {
             profile_name: recipe.file.name.clone(),
-            digest: sha256(document.to_string().as_bytes()),
-            profile: Some(document),
+            digest: recipe.file.digest.clone(),
+            profile: Some(recipe.file.document()),
             tags: given_tags(host, recipe),
             files: files.clone(),
             user_data: host.str("user_data").map(|user_data| sha256(user_data.as_bytes())),
@@ -195,7 +194,7 @@ pub fn label(profile: &str, digest: &str, since: &str) -> String {
 
 /// Returns the record's `remembered` of a host whose profile the tags of its last instance name.
 pub fn tags_note(file: &ProfileFile) -> Value {
-    json!({"profile": file.name, "digest": digest_tag(file), "since": null})
+    json!({"profile": file.name, "digest": file.digest_tag(), "since": null})
 }
 
 /// Returns the message of a failure with its hint.

@@ -1,7 +1,7 @@
 //! Writes what is to be remembered of hosts, beside their launches.
 
 use crate::memory::Memory;
-use crate::memory::remember::PERMISSIONS;
+use crate::memory::recall::PERMISSIONS;
 use crate::memory::with_hint;
 use cerveza_ec2::{Ec2, MemoryFailure};
 use cerveza_record::Record;
@@ -20,7 +20,7 @@ type Order = (String, String, Memory);
 #[derive(Clone)]
 pub struct Queue(UnboundedSender<Order>);
 
-pub fn queue() -> (Queue, UnboundedReceiver<Order>) {
+pub fn open_queue() -> (Queue, UnboundedReceiver<Order>) {
     let (sender, receiver) = unbounded_channel();
     (Queue(sender), receiver)
 }

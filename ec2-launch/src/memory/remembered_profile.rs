@@ -4,7 +4,7 @@ use crate::library::folders::folders;
 use crate::memory::Memory;
 use crate::memory::with_hint;
 use crate::profile::PerPlace;
-use crate::profile::file::{ProfileFile, digest_tag, read_named};
+use crate::profile::file::{ProfileFile, read_named};
 use crate::request::Recipe;
 use crate::tags::{DIGEST_TAG, sha256};
 use cerveza_ec2::ImageChoice;
@@ -76,14 +76,14 @@ impl<'a> RecipeReader<'a> {
         file.profile.user_data.clear();
         let (startup, shutdown) =
             (std::mem::take(&mut file.profile.startup_scripts), std::mem::take(&mut file.profile.shutdown_scripts));
-        let mut find = |what: &str, names: &[String]| {
-            file.find_scripts(what, names).unwrap_or_else(|failure| {
+        let mut find = |what: &str, names: Vec<String>| -> Vec<PathBuf> {
+            let path = |name: &String| file.find_script(what, name);
+            names.iter().map(path).collect::<Result<_>>().unwrap_or_else(|failure| {
                 warnings.push(failure.message);
                 names.iter().map(PathBuf::from).collect()
             })
         };
-        let (startup_scripts, shutdown_scripts) =
-            (find("startup script", &startup), find("shutdown script", &shutdown));
+        let (startup_scripts, shutdown_scripts) = (find("startup script", startup), find("shutdown script", shutdown));
         Recipe {
             file,
             parts: None,
@@ -120,7 +120,7 @@ fn tagged_file(name: &str, digest: &str) -> Result<ProfileFile> {
         Failure::unreached(why).hint("use --profile to launch it")
     };
     let file = profile_named(name).ok_or_else(|| refused("which is not in the folders of profiles"))?;
-    if digest_tag(&file) == digest { Ok(file) } else { Err(refused("which has changed since")) }
+    if file.digest_tag() == digest { Ok(file) } else { Err(refused("which has changed since")) }
 }
 
 /// Launches by the image of the last instance if the profile does not give the id of one: what is the newest image of a

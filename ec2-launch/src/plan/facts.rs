@@ -1,18 +1,19 @@
 //! Looks up everything that the decision needs.
 
+use crate::disks::choose::{Disks, HostVolumes, for_launch};
 use crate::disks::look_up::{Wanted, host_volumes};
-use crate::disks::place::Place;
-use crate::disks::places::{HostVolumes, for_launch};
-use crate::memory::remember::{Recall, Recalled, recall};
+use crate::disks::slot::DiskSlot;
+use crate::memory::recall::{HostRecall, Recall, recall};
 use crate::memory::remembered_profile::CommandLine;
 use crate::request::Recipe;
-use crate::request::place::Spread;
+use crate::request::zones::Spread;
 use cerveza_ec2::{By, Catalog, Ec2, Found, Names, RegionArgs, VISIBLE_AFTER, locate};
-use cerveza_manners::Result;
+use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use futures_util::future::join_all;
 use hostrange::Given;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::iter::repeat_with;
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep};
 
@@ -23,15 +24,30 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// The region to launch in, unless a host's record names one.
-    pub region: String,
-    /// What each host is now, in the order of the hosts.
-    pub found: Vec<Found>,
-    /// What is remembered of the hosts.
+    pub region: Option<String>,
+    /// In the order of the hosts.
+    pub hosts: Vec<HostFacts>,
     pub recall: Recall,
-    /// What is known of the volumes of hosts whose profile has volumes; in the order of the hosts.
-    pub volumes: Vec<Result<HostVolumes>>,
     /// What each region that is launched in has of what the profiles name.
     pub catalogs: BTreeMap<String, Catalog>,
+}
+
+/// What was looked up of one host.
+#[derive(Clone, Debug)]
+pub struct HostFacts {
+    /// What the host is now.
+    pub found: Found,
+    pub recalled: HostRecall,
+    /// What is known of its volumes, if its profile has volumes.
+    pub volumes: Result<HostVolumes>,
+}
+
+/// What the command line says of launches.
+#[derive(Clone, Copy, Debug)]
+pub struct LaunchBy<'a> {
+    /// That of --profile.
+    pub recipe: Option<&'a Recipe>,
+    pub spread: &'a Spread,
 }
 
 /// Connects, and looks up what the decision needs. Returns no connection if there is none to be had; then each host
@@ -40,47 +56,45 @@ pub async fn look_up(
     regions: &RegionArgs,
     given: &Given,
     command_line: &CommandLine<'_>,
-    launch_by: (Option<&Recipe>, &Spread),
+    launch_by: LaunchBy<'_>,
     remembers: bool,
 ) -> (Option<Ec2>, Facts) {
-    let (accounts, mut found) = locate(regions, given, By::Name).await;
-    let ec2 = accounts.into_first();
-    let region = ec2.as_ref().and_then(|ec2| ec2.regions().ok()?.first().cloned()).unwrap_or_default();
-    let recall = match ec2.as_ref().filter(|_| remembers) {
-        Some(ec2) => recall(ec2, &given.hosts, &found, &region, command_line).await,
-        None => Recall::default(),
+    let (accounts, found) = locate(regions, given, By::Name).await;
+    let Some(ec2) = accounts.into_first() else {
+        let hosts = found.into_iter().map(HostFacts::new).collect();
+        return (None, Facts { hosts, ..Facts::default() });
     };
-    if let Some(ec2) = &ec2 {
-        see_new_instances(ec2, &given.hosts, &recall, &mut found).await;
+    let region = ec2.regions().ok().and_then(|regions| regions.first().cloned());
+    let (recall, recalled) = if remembers {
+        recall(&ec2, &given.hosts, &found, region.as_deref().unwrap_or_default(), command_line).await
+    } else {
+        Default::default()
+    };
+    let recalled = recalled.into_iter().chain(repeat_with(HostRecall::default));
+    let hosts =
+        found.into_iter().zip(recalled).map(|(found, recalled)| HostFacts { recalled, ..HostFacts::new(found) });
+    let mut facts = Facts { region, hosts: hosts.collect(), recall, catalogs: BTreeMap::new() };
+    see_new_instances(&ec2, &given.hosts, &mut facts.hosts).await;
+    let volumes = host_volumes(&ec2, &wanted_volumes(&given.hosts, command_line, &facts)).await;
+    for (host, volumes) in facts.hosts.iter_mut().zip(volumes) {
+        host.volumes = volumes;
     }
-    let mut facts = Facts { region, found, recall, volumes: Vec::new(), catalogs: BTreeMap::new() };
-    if let Some(ec2) = &ec2 {
-        facts.volumes = host_volumes(ec2, &wanted_volumes(&given.hosts, command_line, &facts)).await;
-        facts.find_launched_by_others(&given.hosts);
-        let regions = names(&given.hosts, launch_by, &facts);
-        let catalogs = regions.iter().map(|(region, names)| ec2.catalog(region, names));
-        facts.catalogs = regions.keys().cloned().zip(join_all(catalogs).await).collect();
-    }
-    (ec2, facts)
+    facts.find_launched_by_others(&given.hosts);
+    let regions = names_to_look_up(&given.hosts, launch_by, &facts);
+    let catalogs = regions.iter().map(|(region, names)| ec2.catalog(region, names));
+    facts.catalogs = regions.keys().cloned().zip(join_all(catalogs).await).collect();
+    (Some(ec2), facts)
 }
 
 /// Returns what the launches of all hosts name, by region. A host that cannot be launched is refused later.
-fn names(hosts: &[Record], (given, spread): (Option<&Recipe>, &Spread), facts: &Facts) -> BTreeMap<String, Names> {
+fn names_to_look_up(hosts: &[Record], launch_by: LaunchBy<'_>, facts: &Facts) -> BTreeMap<String, Names> {
     let mut regions: BTreeMap<String, Names> = BTreeMap::new();
-    for (at, (host, found)) in hosts.iter().zip(&facts.found).enumerate() {
-        let recalled = facts.recall.hosts.get(at);
-        let recipe = given.or(recalled.and_then(Recalled::recipe));
-        let (Some(recipe), Found::Absent(_) | Found::Ended(_)) = (recipe, found) else { continue };
-        let mut host = host.clone();
-        let applied = recalled.filter(|_| given.is_none()).map_or(Ok(()), |recalled| recalled.apply(&mut host));
-        let region = host.str("region").unwrap_or(facts.region.clone());
-        let sets = &recipe.file.profile.volume_sets;
-        let disks = facts.volumes_of(at).and_then(|known| for_launch(host.host(), sets, &known, &region));
-        if let Some(zone) = disks.ok().and_then(|disks| disks.zone) {
-            host.set("zone", zone);
-        }
-        if let Ok(attempts) = applied.and_then(|()| recipe.attempts(&host, &region, &spread.zones(at, &region))) {
-            recipe.add_names(&attempts, regions.entry(region.clone()).or_default());
+    for (index, (record, host)) in hosts.iter().zip(&facts.hosts).enumerate() {
+        let Some(recipe) = host.recipe(launch_by).filter(|_| host.is_absent()) else { continue };
+        let mut record = record.clone();
+        let Ok((region, _)) = host.prepare_launch(&mut record, recipe, launch_by, facts) else { continue };
+        if let Ok(choices) = recipe.choices(&record, &region, &launch_by.spread.zones(index, &region)) {
+            recipe.add_names(&choices, regions.entry(region).or_default());
         }
     }
     regions
@@ -92,46 +106,89 @@ fn wanted_volumes<'a>(
     command_line: &'a CommandLine<'_>,
     facts: &'a Facts,
 ) -> Vec<Option<Wanted<'a>>> {
-    let wanted = |(at, (host, found)): (usize, (&'a Record, &'a Found))| {
-        let recalled = || Some(&facts.recall.hosts.get(at)?.recipe()?.file);
+    let wanted = |(record, host): (&'a Record, &'a HostFacts)| {
+        let recalled = || Some(&host.recalled.recipe()?.file);
         let ids = match command_line.profile.or_else(recalled) {
             Some(file) if file.profile.volume_sets.is_empty() => return None,
             Some(file) => file.profile.volume_sets.iter().filter_map(|set| set.volume_id.clone()).collect(),
             // The records of a plan have all that is to be done.
-            None => planned_places(host)?.into_iter().filter_map(|place| place.attach).collect(),
+            None => planned_slots(record)?.into_iter().filter_map(|slot| slot.attach).collect(),
         };
-        let (name, region) = match found {
-            Found::One(instance) => (instance.host(), instance.str("region")),
-            Found::Absent(_) | Found::Ended(_) => (host.host(), host.str("region")),
+        let record = match &host.found {
+            Found::One(instance) => instance,
+            Found::Absent(_) | Found::Ended(_) => record,
             Found::Several(_) | Found::Unknown(_) => return None,
         };
-        let region = Some(region.unwrap_or(facts.region.clone())).filter(|region| !region.is_empty())?;
-        Some(Wanted { region, host: name, ids })
+        let region = record.str("region").or(facts.region.clone())?;
+        Some(Wanted { region, host: record.host(), ids })
     };
-    hosts.iter().zip(&facts.found).enumerate().map(wanted).collect()
+    hosts.iter().zip(&facts.hosts).map(wanted).collect()
+}
+
+impl HostFacts {
+    pub fn new(found: Found) -> HostFacts {
+        HostFacts { found, recalled: HostRecall::Nothing, volumes: Ok(HostVolumes::default()) }
+    }
+
+    /// Returns whether the host has no instance, so it may be launched.
+    pub fn is_absent(&self) -> bool {
+        matches!(self.found, Found::Absent(_) | Found::Ended(_))
+    }
+
+    /// Returns what to launch the host by.
+    pub fn recipe<'a>(&'a self, launch_by: LaunchBy<'a>) -> Option<&'a Recipe> {
+        launch_by.recipe.or(self.recalled.recipe())
+    }
+
+    /// Gives the record of a host that is launched what is remembered of it, and the zone of its volumes. Returns its
+    /// region and its volumes.
+    pub fn prepare_launch(
+        &self,
+        record: &mut Record,
+        recipe: &Recipe,
+        launch_by: LaunchBy<'_>,
+        facts: &Facts,
+    ) -> Result<(String, Disks)> {
+        let region = record.str("region").or(facts.region.clone());
+        let region = region.ok_or_else(|| Failure::usage("its region is not known"))?;
+        let known = self.volumes.as_ref().map_err(Failure::clone)?;
+        let disks = for_launch(record.host(), &recipe.file.profile.volume_sets, known, &region)?;
+        disks.check_zone(recipe.zone.clone().or(record.str("zone")).as_deref())?;
+        if launch_by.recipe.is_none() {
+            self.recalled.apply(record)?;
+        }
+        if let Some(zone) = &disks.zone {
+            record.set("zone", zone.as_str());
+        }
+        Ok((region, disks))
+    }
 }
 
 impl Facts {
     /// Returns what could not be looked up, or not in full.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         let of_catalogs = self.catalogs.values().flat_map(|catalog| catalog.warnings.iter().cloned());
-        let of_volumes =
-            self.volumes.iter().filter_map(|known| known.as_ref().err()).map(|failure| failure.to_string());
+        let of_volumes = self.hosts.iter().filter_map(|host| host.volumes.as_ref().err()).map(Failure::to_string);
         self.recall.warnings.iter().cloned().chain(of_catalogs).chain(of_volumes)
     }
 
-    /// Returns what is known of a host's volumes.
-    pub fn volumes_of(&self, host: usize) -> Result<HostVolumes> {
-        self.volumes.get(host).cloned().unwrap_or_else(|| Ok(HostVolumes::default()))
+    /// Returns the remembered recipes, each once, and how many hosts have the same profile.
+    pub fn remembered_recipes(&self) -> Vec<(&Recipe, usize)> {
+        let recipes = || self.hosts.iter().filter_map(|host| host.recalled.recipe());
+        let mut hosts: HashMap<&str, usize> = HashMap::new();
+        recipes().for_each(|recipe| *hosts.entry(&recipe.file.digest).or_default() += 1);
+        let mut seen = HashSet::new();
+        let first = recipes().filter(|recipe| seen.insert(std::ptr::from_ref::<Recipe>(recipe)));
+        first.map(|recipe| (recipe, hosts[recipe.file.digest.as_str()])).collect()
     }
 
     /// Takes note of instances that were launched after the hosts were looked up, and before their volumes were.
     fn find_launched_by_others(&mut self, hosts: &[Record]) {
-        for ((host, found), known) in hosts.iter().zip(&mut self.found).zip(&self.volumes) {
-            if let (Found::Absent(_) | Found::Ended(_), Ok(known)) = (&*found, known)
-                && let Some(instance) = known.live_instance(host.host())
+        for (record, host) in hosts.iter().zip(&mut self.hosts).filter(|(_, host)| host.is_absent()) {
+            if let Ok(known) = &host.volumes
+                && let Some(instance) = known.live_instance(record.host())
             {
-                *found = Found::One(instance.clone());
+                host.found = Found::One(instance.clone());
             }
         }
     }
@@ -139,13 +196,13 @@ impl Facts {
 
 /// Looks again at hosts whose last instance has just been launched and cannot be seen, until it can or the time is
 /// over. Such a host only seems to be absent.
-async fn see_new_instances(ec2: &Ec2, hosts: &[Record], recall: &Recall, found: &mut [Found]) {
+async fn see_new_instances(ec2: &Ec2, records: &[Record], hosts: &mut [HostFacts]) {
     let deadline = Instant::now() + VISIBLE_AFTER;
     let mut pause = FIRST_PAUSE;
     loop {
         let now = SystemTime::now();
-        let unseen = recall.hosts.iter().zip(found.iter_mut()).zip(hosts);
-        let unseen: Vec<_> = unseen.filter(|((recalled, found), _)| is_unseen(recalled, found, now)).collect();
+        let unseen = hosts.iter_mut().zip(records);
+        let unseen: Vec<_> = unseen.filter(|(host, _)| is_unseen(&host.recalled, &host.found, now)).collect();
         if unseen.is_empty() || Instant::now() + pause > deadline {
             return;
         }
@@ -154,15 +211,15 @@ async fn see_new_instances(ec2: &Ec2, hosts: &[Record], recall: &Recall, found: 
             _ = ec2.interrupted() => return,
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
-        let again = ec2.locate_again(unseen.iter().map(|(_, host)| Record::clone(host)).collect()).await;
-        for (((_, found), _), again) in unseen.into_iter().zip(again) {
-            *found = again;
+        let again = ec2.locate_again(unseen.iter().map(|(_, record)| Record::clone(record)).collect()).await;
+        for ((host, _), again) in unseen.into_iter().zip(again) {
+            host.found = again;
         }
     }
 }
 
 /// Returns whether the last instance of a host was launched just before `now` and is not among those found.
-fn is_unseen(recalled: &Recalled, found: &Found, now: SystemTime) -> bool {
+fn is_unseen(recalled: &HostRecall, found: &Found, now: SystemTime) -> bool {
     let Some(new) = recalled.new_instance(now) else { return false };
     match found {
         Found::Absent(_) => true,
@@ -172,7 +229,7 @@ fn is_unseen(recalled: &Recalled, found: &Found, now: SystemTime) -> bool {
 }
 
 /// Returns what the plan in a record says of volumes, if it does.
-fn planned_places(record: &Record) -> Option<Vec<Place>> {
+fn planned_slots(record: &Record) -> Option<Vec<DiskSlot>> {
     serde_json::from_value(record.get("plan")?.get("volumes")?.clone()).ok()
 }
 
@@ -180,14 +237,12 @@ fn planned_places(record: &Record) -> Option<Vec<Place>> {
 mod tests {
     use super::*;
     use crate::memory::Memory;
-    use cerveza_manners::Failure;
 
     #[test]
     fn only_an_instance_that_was_just_launched_may_be_unseen() {
         let launch_time = Some("2026-01-02T03:00:00Z".to_string());
         let memory = Memory { instance_id: Some("i-2".into()), launch_time, ..Memory::default() };
-        let recipe = Err(Failure::unreached("none"));
-        let recalled = Recalled::Memory { memory: Box::new(memory), recipe, files: Default::default() };
+        let recalled = HostRecall::Memory { memory: Box::new(memory), recipe: None, files: Default::default() };
         let at = |time| humantime::parse_rfc3339(time).unwrap();
         let ended = |id: &str| Found::Ended(Record::parse(&format!(r#"{{"host":"a","instance_id":"{id}"}}"#)).unwrap());
         let absent = Found::Absent(vec!["us-east-1".into()]);
@@ -195,7 +250,7 @@ mod tests {
         assert!(is_unseen(&recalled, &absent, soon));
         assert!(is_unseen(&recalled, &ended("i-1"), soon));
         assert!(!is_unseen(&recalled, &ended("i-2"), soon));
-        assert!(!is_unseen(&Recalled::Nothing, &absent, soon));
+        assert!(!is_unseen(&HostRecall::Nothing, &absent, soon));
         // The clocks of this machine and of EC2 differ.
         assert!(is_unseen(&recalled, &absent, at("2026-01-02T02:59:00Z")));
         assert!(!is_unseen(&recalled, &absent, at("2026-01-02T04:30:00Z")));

@@ -4,14 +4,11 @@
 pub(crate) mod facts;
 pub(crate) mod record;
 
-use crate::disks::place::Place;
-use crate::disks::places::{Disks, for_instance, for_launch};
+use crate::disks::choose::for_instance;
+use crate::disks::slot::DiskSlot;
 use crate::memory::Memory;
-use crate::memory::remember::Recalled;
-use crate::plan::facts::Facts;
+use crate::plan::facts::{Facts, HostFacts, LaunchBy};
 use crate::profile::ElasticIp;
-use crate::request::Recipe;
-use crate::request::place::Spread;
 use cerveza_ec2::{Catalog, Found, LaunchRequest, is_instance_id};
 use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::Record;
@@ -34,9 +31,8 @@ pub struct Step {
 pub enum Todo {
     /// It is running, or about to.
     Leave,
+    /// Once it has stopped.
     Start,
-    /// It is still stopping.
-    StopThenStart,
     Launch(Box<Launch>),
 }
 
@@ -47,7 +43,8 @@ pub struct Launch {
     /// ones.
     pub generation: String,
     /// Tried one after the other while EC2 has no capacity.
-    pub attempts: Vec<LaunchRequest>,
+    #[serde(rename = "attempts")]
+    pub requests: Vec<LaunchRequest>,
     /// What the user is to know, as which image is the newest.
     #[serde(skip)]
     pub notes: Vec<String>,
@@ -64,7 +61,7 @@ pub struct Needs {
     pub memory: Option<Memory>,
     /// Its volumes except the root: which are attached, and how they are tagged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub volumes: Vec<Place>,
+    pub volumes: Vec<DiskSlot>,
 }
 
 impl Needs {
@@ -95,7 +92,7 @@ impl Todo {
     pub fn action(&self) -> &'static str {
         match self {
             Todo::Leave => "leave",
-            Todo::Start | Todo::StopThenStart => "start",
+            Todo::Start => "start",
             Todo::Launch(_) => "launch",
         }
     }
@@ -111,7 +108,7 @@ pub fn refuse_duplicates(hosts: &[Record]) -> Result<()> {
 }
 
 /// Refuses every step if the input of one host is bad, as a template that does not render.
-pub fn refuse_half(mut steps: Vec<Step>) -> Vec<Step> {
+pub fn refuse_all_if_one_is_bad(mut steps: Vec<Step>) -> Vec<Step> {
     let is_bad = |step: &Step| step.todo.as_ref().is_err_and(|failure| failure.status == Status::Usage);
     if steps.iter().any(is_bad) {
         for step in steps.iter_mut().filter(|step| step.todo.is_ok()) {
@@ -122,89 +119,84 @@ pub fn refuse_half(mut steps: Vec<Step>) -> Vec<Step> {
 }
 
 /// Decides for every host.
-pub fn plan(hosts: Vec<Record>, recipe: Option<&Recipe>, spread: &Spread, facts: &Facts) -> Vec<Step> {
-    let step = |(at, host)| step(host, at, recipe, spread, facts);
-    hosts.into_iter().enumerate().map(step).collect()
+pub fn plan(hosts: Vec<Record>, launch_by: LaunchBy<'_>, facts: &Facts) -> Vec<Step> {
+    hosts.into_iter().enumerate().map(|(index, record)| step(record, index, launch_by, facts)).collect()
 }
 
-fn step(mut record: Record, at: usize, given: Option<&Recipe>, spread: &Spread, facts: &Facts) -> Step {
-    let nothing = Recalled::Nothing;
-    let recalled = facts.recall.hosts.get(at).unwrap_or(&nothing);
-    let recipe = given.or(recalled.recipe());
-    let found = facts.found[at].clone();
-    let host = record.clone();
-    let reason = reason(&record, &found);
-    let mut volumes = Ok(Vec::new());
-    let todo = match (found, recipe) {
-        // An instance that has ended is not launched again with its id as the name.
-        (found @ (Found::Absent(_) | Found::Ended(_)), _) if is_instance_id(record.host()) => {
-            found.instance(&record).map(|_| Todo::Leave)
+fn step(given_record: Record, index: usize, launch_by: LaunchBy<'_>, facts: &Facts) -> Step {
+    let host = &facts.hosts[index];
+    let mut record = given_record.clone();
+    let (reason, decided) = match host.found.clone().instance(&record) {
+        Ok(instance) => {
+            let text = |key| instance.str(key).unwrap_or_default();
+            let reason = format!("{} is {}", text("instance_id"), text("state"));
+            (reason, decide_for_instance(&mut record, instance, host, launch_by))
         }
-        (found @ (Found::Absent(_) | Found::Ended(_)), None) => {
-            found.instance(&record).map(|_| Todo::Leave).map_err(|failure| recalled.refusal(failure))
+        Err(failure) => {
+            (failure.message.clone(), decide_without_instance(&mut record, failure, index, launch_by, facts))
         }
-        (found @ (Found::Absent(_) | Found::Ended(_)), Some(recipe)) => {
-            let region = record.str("region").unwrap_or(facts.region.clone());
-            let last = match found {
-                Found::Ended(last) => last.str("instance_id"),
-                _ => recalled.last_instance(),
-            };
-            let generation = last.unwrap_or_default();
-            launch_requests(&mut record, (given, recipe), recalled, &region, (spread, at), facts).map(
-                |(attempts, notes, disks)| {
-                    volumes = Ok(disks.places);
-                    Todo::Launch(Box::new(Launch { generation, attempts, notes }))
-                },
-            )
-        }
-        (found, _) => found.instance(&record).and_then(|instance| {
-            let todo = by_state(&instance.str("state").unwrap_or_default());
-            // A host that runs is not an error if its volumes cannot be looked up.
-            if let (Some(recipe), Ok(known)) = (recipe, facts.volumes_of(at)) {
-                volumes = for_instance(&instance, &recipe.file.profile.volume_sets, &known);
-            }
-            record.merge(instance);
-            todo
-        }),
     };
+    let recipe = host.recipe(launch_by);
     if let Some(recipe) = recipe {
         recipe.annotate(&mut record);
     }
-    let memory = match &todo {
-        Ok(Todo::Launch(_)) => facts.recall.next_memory(&record, None, given, recalled),
-        Ok(_) if !is_instance_id(record.host()) => facts.recall.next_memory(&host, Some(&record), given, recalled),
+    let next_memory = |host_record: &Record, instance: Option<&Record>| {
+        facts.recall.next_memory(host_record, instance, launch_by.recipe, &host.recalled)
+    };
+    let memory = match &decided {
+        Ok((Todo::Launch(_), _)) => next_memory(&record, None),
+        Ok(_) if !is_instance_id(record.host()) => next_memory(&given_record, Some(&record)),
         _ => None,
     };
     let elastic_ip = recipe.and_then(|recipe| recipe.file.profile.elastic_ip.clone());
-    let (todo, volumes) = match volumes {
-        Ok(volumes) => (todo, volumes),
-        Err(failure) => (todo.and(Err(failure)), Vec::new()),
+    let (todo, volumes) = match decided {
+        Ok((todo, volumes)) => (Ok(todo), volumes),
+        Err(failure) => (Err(failure), Vec::new()),
     };
     Step { record, todo, reason, needs: Needs { elastic_ip, memory, volumes } }
 }
 
-/// Returns the requests that launch a host, with its volumes. Volumes that are kept are not created, and their zone is
-/// the host's.
-fn launch_requests(
+/// Decides for a host that has an instance, which the record gets.
+fn decide_for_instance(
     record: &mut Record,
-    (given, recipe): (Option<&Recipe>, &Recipe),
-    recalled: &Recalled,
-    region: &str,
-    (spread, at): (&Spread, usize),
+    instance: Record,
+    host: &HostFacts,
+    launch_by: LaunchBy<'_>,
+) -> Result<(Todo, Vec<DiskSlot>)> {
+    let todo = by_state(&instance.str("state").unwrap_or_default());
+    let volumes = match (host.recipe(launch_by), &host.volumes) {
+        (Some(recipe), Ok(known)) => for_instance(&instance, &recipe.file.profile.volume_sets, known),
+        // A host that runs is not an error if its volumes cannot be looked up.
+        _ => Ok(Vec::new()),
+    };
+    record.merge(instance);
+    Ok((todo?, volumes?))
+}
+
+/// Decides for a host without an instance: launches it, or fails with `failure`, which says that there is none. Volumes
+/// that are kept for it are not created.
+fn decide_without_instance(
+    record: &mut Record,
+    failure: Failure,
+    index: usize,
+    launch_by: LaunchBy<'_>,
     facts: &Facts,
-) -> Result<(Vec<LaunchRequest>, Vec<String>, Disks)> {
-    let disks = for_launch(record.host(), &recipe.file.profile.volume_sets, &facts.volumes_of(at)?, region)?;
-    disks.check_zone(recipe.zone.clone().or(record.str("zone")).as_deref())?;
-    if given.is_none() {
-        recalled.apply(record)?;
+) -> Result<(Todo, Vec<DiskSlot>)> {
+    let host = &facts.hosts[index];
+    // An instance that has ended is not launched again with its id as the name.
+    if !host.is_absent() || is_instance_id(record.host()) {
+        return Err(failure);
     }
-    if let Some(zone) = &disks.zone {
-        record.set("zone", zone.as_str());
-    }
+    let recipe = host.recipe(launch_by).ok_or_else(|| host.recalled.refusal(failure))?;
+    let (region, disks) = host.prepare_launch(record, recipe, launch_by, facts)?;
+    let last = match &host.found {
+        Found::Ended(last) => last.str("instance_id"),
+        _ => host.recalled.last_instance(),
+    };
     let unknown = Catalog::default();
-    let catalog = facts.catalogs.get(region).unwrap_or(&unknown);
-    let requests = recipe.requests(record, region, &spread.zones(at, region), &disks, catalog);
-    let (mut requests, notes) = requests.map_err(|failure| match (given, &failure.hint) {
+    let catalog = facts.catalogs.get(&region).unwrap_or(&unknown);
+    let requests = recipe.requests(record, &region, &launch_by.spread.zones(index, &region), &disks, catalog);
+    let (mut requests, notes) = requests.map_err(|failure| match (launch_by.recipe, &failure.hint) {
         (None, None) => {
             failure.hint(format!("use --profile {} to launch it from the profile as it is now", recipe.file.name))
         }
@@ -214,34 +206,24 @@ fn launch_requests(
     for request in &mut requests {
         request.volumes.retain(|volume| !kept.contains_key(&volume.device));
     }
-    Ok((requests, notes, disks))
+    let launch = Launch { generation: last.unwrap_or_default(), requests, notes };
+    Ok((Todo::Launch(Box::new(launch)), disks.slots))
 }
 
 /// Returns what is to be done for an instance in this state.
 pub fn by_state(state: &str) -> Result<Todo> {
     match state {
         "pending" | "running" => Ok(Todo::Leave),
-        "stopped" => Ok(Todo::Start),
-        "stopping" => Ok(Todo::StopThenStart),
+        "stopped" | "stopping" => Ok(Todo::Start),
         // Only a host that was given by its id gets here.
         state => Err(Failure::unreached(format!("the instance is {state}"))),
-    }
-}
-
-fn reason(record: &Record, found: &Found) -> String {
-    match found {
-        Found::One(instance) => {
-            let text = |key| instance.str(key).unwrap_or_default();
-            format!("{} is {}", text("instance_id"), text("state"))
-        }
-        found => found.clone().instance(record).map_or_else(|failure| failure.message, |_| String::new()),
     }
 }
 
 /// Says which hosts exist already, but in another zone than --zone.
 pub fn zone_warnings(steps: &[Step], zone: Option<&str>) -> Vec<String> {
     let mut elsewhere: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for step in steps.iter().filter(|step| matches!(step.todo, Ok(Todo::Leave | Todo::Start | Todo::StopThenStart))) {
+    for step in steps.iter().filter(|step| matches!(step.todo, Ok(Todo::Leave | Todo::Start))) {
         if let (Some(here), Some(zone)) = (step.record.str("zone"), zone)
             && here != zone
         {
@@ -256,14 +238,20 @@ pub fn zone_warnings(steps: &[Step], zone: Option<&str>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::zones::Spread;
 
     fn host(line: &str) -> Record {
         Record::parse(line).unwrap()
     }
 
+    fn step_of(record: Record, found: Found) -> Step {
+        let hosts = vec![HostFacts::new(found)];
+        let facts = Facts { region: Some("us-east-1".into()), hosts, ..Facts::default() };
+        plan(vec![record], LaunchBy { recipe: None, spread: &Spread::default() }, &facts).remove(0)
+    }
+
     fn one(found: Found) -> Step {
-        let facts = Facts { region: "us-east-1".into(), found: vec![found], ..Facts::default() };
-        plan(vec![host(r#"{"mine":1,"host":"web1"}"#)], None, &Spread::default(), &facts).remove(0)
+        step_of(host(r#"{"mine":1,"host":"web1"}"#), found)
     }
 
     fn absent() -> Found {
@@ -281,7 +269,7 @@ mod tests {
         assert_eq!(one(in_state("running")).todo, Ok(Todo::Leave));
         assert_eq!(one(in_state("pending")).todo, Ok(Todo::Leave));
         assert_eq!(one(in_state("stopped")).todo, Ok(Todo::Start));
-        assert_eq!(one(in_state("stopping")).todo, Ok(Todo::StopThenStart));
+        assert_eq!(one(in_state("stopping")).todo, Ok(Todo::Start));
         assert_eq!(one(in_state("stopped")).reason, "i-1 is stopped");
         assert_eq!(
             one(in_state("stopped")).record.to_string(),
@@ -299,17 +287,20 @@ mod tests {
 
     #[test]
     fn an_instance_that_has_ended_is_not_launched_by_its_id() {
-        let host = vec![Record::named("i-0123456789abcdef0")];
-        let step = plan(host, None, &Spread::default(), &Facts { found: vec![absent()], ..Facts::default() }).remove(0);
+        let step = step_of(Record::named("i-0123456789abcdef0"), absent());
         assert_eq!(step.todo.unwrap_err().message, "there is no instance i-0123456789abcdef0 in us-east-1");
     }
 
     #[test]
     fn bad_input_of_one_host_leaves_all_undone() {
         let step = |todo| Step { record: Record::named("a"), todo, reason: String::new(), needs: Needs::default() };
-        let steps = refuse_half(vec![step(Ok(Todo::Start)), step(Err(Failure::usage("bad"))), step(Ok(Todo::Leave))]);
+        let steps = refuse_all_if_one_is_bad(vec![
+            step(Ok(Todo::Start)),
+            step(Err(Failure::usage("bad"))),
+            step(Ok(Todo::Leave)),
+        ]);
         assert!(steps.iter().all(|step| step.todo.is_err()));
-        let steps = refuse_half(vec![step(Ok(Todo::Start)), step(Err(Failure::unreached("two of them")))]);
+        let steps = refuse_all_if_one_is_bad(vec![step(Ok(Todo::Start)), step(Err(Failure::unreached("two of them")))]);
         assert_eq!(steps[0].todo, Ok(Todo::Start));
     }
 

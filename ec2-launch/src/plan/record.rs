@@ -1,7 +1,7 @@
 //! The plan as records: `--dry-run` writes them, and `--plan` reads them and compares them with the present state.
 
-use crate::disks::places::{HostVolumes, check_plan};
-use crate::plan::facts::Facts;
+use crate::disks::choose::check_plan;
+use crate::plan::facts::{Facts, HostFacts};
 use crate::plan::{Launch, Needs, Step, Todo, by_state};
 use cerveza_ec2::{Acted, Found, LaunchRequest};
 use cerveza_manners::{Failure, Result};
@@ -34,7 +34,7 @@ pub fn planned(step: Step) -> Acted {
             document.user_data_bytes = show_request(&mut record, &launch);
             let mut launch = *launch;
             // It is the record's `user_data`, once and not in each attempt.
-            launch.attempts.iter_mut().for_each(|request| request.user_data = None);
+            launch.requests.iter_mut().for_each(|request| request.user_data = None);
             document.launch = Some(launch);
         }
         record.set("plan", json!(document));
@@ -44,7 +44,7 @@ pub fn planned(step: Step) -> Acted {
 
 /// Gives the record what the first request asks for. Returns the size of the user-data.
 fn show_request(record: &mut Record, launch: &Launch) -> Option<usize> {
-    let request = launch.attempts.first()?;
+    let request = launch.requests.first()?;
     let tags = request.tags.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str())));
     record.set("region", request.region.as_str());
     record.set("zone", request.zone.clone());
@@ -91,12 +91,8 @@ pub fn read_plan(path: &str) -> Result<Vec<Record>> {
 
 /// Returns the steps of a plan. If anything has changed for one host, nothing is done for any.
 pub fn planned_steps(records: Vec<Record>, facts: &Facts) -> Vec<Step> {
-    let mut steps: Vec<Step> = records
-        .into_iter()
-        .zip(&facts.found)
-        .enumerate()
-        .map(|(at, it)| read_step(it.0, it.1, facts.volumes_of(at)))
-        .collect();
+    let steps = records.into_iter().zip(&facts.hosts);
+    let mut steps: Vec<Step> = steps.map(|(record, host)| read_step(record, host)).collect();
     if steps.iter().any(|step| step.todo.as_ref().is_err_and(is_changed)) {
         for step in steps.iter_mut().filter(|step| step.todo.is_ok()) {
             step.todo =
@@ -118,7 +114,7 @@ fn changed(why: impl std::fmt::Display) -> Failure {
 }
 
 /// Returns one step of a plan.
-fn read_step(mut record: Record, found: &Found, volumes: Result<HostVolumes>) -> Step {
+fn read_step(mut record: Record, host: &HostFacts) -> Step {
     let action = record.str("action").unwrap_or_default();
     let reason = record.str("reason").unwrap_or_default();
     let document = serde_json::from_value::<Document>(record.get("plan").unwrap_or(json!({})));
@@ -129,16 +125,16 @@ fn read_step(mut record: Record, found: &Found, volumes: Result<HostVolumes>) ->
         Ok(document) => {
             needs = document.needs;
             match (action.as_str(), document.launch) {
-                ("launch", Some(launch)) => launch_of_plan(&record, launch, document.user_data_bytes, found),
-                ("start" | "leave", None) => instance_of_plan(&mut record, &action, found),
+                ("launch", Some(launch)) => launch_of_plan(&record, launch, document.user_data_bytes, &host.found),
+                ("start" | "leave", None) => instance_of_plan(&mut record, &action, &host.found),
                 _ => Err(Failure::usage(format!("its plan is not one to {action}"))),
             }
         }
     };
     let todo = todo.and_then(|todo| {
         let is_launched = matches!(todo, Todo::Launch(_));
-        check_plan(record.host(), &needs.volumes, is_launched, &volumes?)
-            .map_err(|failure| changed(failure.message))?;
+        let known = host.volumes.as_ref().map_err(Failure::clone)?;
+        check_plan(record.host(), &needs.volumes, is_launched, known).map_err(|failure| changed(failure.message))?;
         Ok(todo)
     });
     Step { record, todo, reason, needs }
@@ -157,18 +153,19 @@ fn launch_of_plan(record: &Record, mut launch: Launch, bytes: Option<usize>, fou
             let text = |key| instance.str(key).unwrap_or_default();
             return Err(changed(format!("there is {}, {}", text("instance_id"), text("state"))));
         }
-        found => return found.clone().instance(record).map(|_| Todo::Leave),
+        // Neither has one instance, so this fails.
+        Found::Several(_) | Found::Unknown(_) => _ = found.clone().instance(record)?,
     }
     // An instance of another name would not be found again.
     let name = |request: &LaunchRequest| request.tags.get("Name").is_some_and(|name| name == record.host());
-    if !launch.attempts.iter().all(name) {
+    if !launch.requests.iter().all(name) {
         return Err(Failure::usage("its plan launches another host: the tag Name differs").hint(MAKE_ANEW));
     }
     let user_data = record.str("user_data");
     if user_data.as_deref().map(decoded_size) != bytes {
         return Err(Failure::usage("its plan is incomplete: the user_data of the record is missing or different"));
     }
-    launch.attempts.iter_mut().for_each(|request| request.user_data = user_data.clone());
+    launch.requests.iter_mut().for_each(|request| request.user_data = user_data.clone());
     Ok(Todo::Launch(Box::new(launch)))
 }
 
@@ -211,7 +208,7 @@ mod tests {
             ..LaunchRequest::default()
         };
         let other = LaunchRequest { instance_type: "t3.nano".into(), ..request.clone() };
-        let launch = Launch { generation: "i-0".into(), attempts: vec![request, other], notes: vec![] };
+        let launch = Launch { generation: "i-0".into(), requests: vec![request, other], notes: vec![] };
         Step {
             record: Record::named("web1"),
             todo: Ok(Todo::Launch(Box::new(launch))),
@@ -224,7 +221,7 @@ mod tests {
         let acted = planned(step);
         let mut record = Record::parse(&acted.record.to_string()).unwrap();
         record.set("action", acted.action);
-        planned_steps(vec![record], &Facts { found: vec![found], ..Facts::default() }).remove(0)
+        planned_steps(vec![record], &Facts { hosts: vec![HostFacts::new(found)], ..Facts::default() }).remove(0)
     }
 
     fn why(step: Step, found: Found) -> String {
@@ -240,7 +237,7 @@ mod tests {
         assert_eq!((&plan["user_data_bytes"], plan["attempts"][0].get("user_data")), (&json!(2), None));
         let leave = Step { record: instance("i-1", "running"), todo: Ok(Todo::Leave), ..launch() };
         assert_eq!(back(leave, Found::One(instance("i-1", "pending"))).todo, Ok(Todo::Leave));
-        let start = Step { record: instance("i-1", "stopping"), todo: Ok(Todo::StopThenStart), ..launch() };
+        let start = Step { record: instance("i-1", "stopping"), todo: Ok(Todo::Start), ..launch() };
         assert_eq!(back(start, Found::One(instance("i-1", "stopped"))).todo, Ok(Todo::Start));
     }
 
@@ -270,7 +267,7 @@ mod tests {
             record.set("action", action);
             record
         });
-        let facts = Facts { found: vec![absent(), absent()], ..Facts::default() };
+        let facts = Facts { hosts: vec![HostFacts::new(absent()), HostFacts::new(absent())], ..Facts::default() };
         let steps = planned_steps(records.into(), &facts);
         assert_eq!(
             steps[0].todo.clone().unwrap_err().message,
@@ -282,7 +279,7 @@ mod tests {
     fn a_plan_whose_instance_would_have_another_name_is_refused() {
         let mut step = launch();
         let Ok(Todo::Launch(launch)) = &mut step.todo else { panic!("a launch") };
-        launch.attempts[1].tags.insert("Name".to_string(), "web2".to_string());
+        launch.requests[1].tags.insert("Name".to_string(), "web2".to_string());
         assert_eq!(why(step, absent()), "its plan launches another host: the tag Name differs");
     }
 
@@ -291,7 +288,8 @@ mod tests {
         let Acted { mut record, action, .. } = planned(launch());
         record.set("action", action);
         record.remove("user_data");
-        let step = planned_steps(vec![record], &Facts { found: vec![absent()], ..Facts::default() }).remove(0);
+        let step =
+            planned_steps(vec![record], &Facts { hosts: vec![HostFacts::new(absent())], ..Facts::default() }).remove(0);
         assert!(step.todo.unwrap_err().message.starts_with("its plan is incomplete"));
     }
 }

@@ -18,6 +18,8 @@ pub struct ProfileFile {
     /// Files that the profile names are in here, or in `scripts` in here.
     pub folder: PathBuf,
     pub profile: Profile,
+    /// SHA-256 of the document.
+    pub digest: String,
     /// Files that the profile names may be in these folders too: those of the profiles that it extends.
     base_folders: Vec<PathBuf>,
     document: Document,
@@ -44,7 +46,8 @@ impl ProfileFile {
     fn new(document: Document, name: &str, folder: PathBuf, base_folders: Vec<PathBuf>) -> Result<ProfileFile> {
         let profile = Profile::from_values(&document.values).map_err(|wrong| failure(problems(&document, wrong)))?;
         let name = profile.name.clone().unwrap_or(name.to_string());
-        Ok(ProfileFile { name, folder, profile, base_folders, document })
+        let digest = sha256(document.to_json().to_string().as_bytes());
+        Ok(ProfileFile { name, folder, profile, digest, base_folders, document })
     }
 
     /// Reads a profile that is not in a file, as a remembered one. `shown` is what errors call the text, whose lines
@@ -108,25 +111,22 @@ impl ProfileFile {
         }
     }
 
-    /// Returns the paths of scripts, which must be what pssh-rs will be able to send.
-    pub fn find_scripts(&self, what: &str, names: &[String]) -> Result<Vec<PathBuf>> {
-        let find = |name: &String| {
-            let path = self.find(what, name)?;
-            let place = self.place_of_file(what, name);
-            let wrong = |why: String| Failure::usage(format!("{place}: {what} {}: {why}", path.display()));
-            match fs::File::open(&path).and_then(|file| file.metadata()) {
-                Ok(facts) if facts.len() == 0 => Err(wrong("it is empty".to_string())),
-                Ok(_) => Ok(path),
-                Err(error) => Err(wrong(format!("cannot read: {error}"))),
-            }
-        };
-        names.iter().map(find).collect()
+    /// Returns the path of a script, which must be what pssh-rs will be able to send.
+    pub fn find_script(&self, what: &str, name: &str) -> Result<PathBuf> {
+        let path = self.find(what, name)?;
+        let place = self.place_of_file(what, name);
+        let wrong = |why: String| Failure::usage(format!("{place}: {what} {}: {why}", path.display()));
+        match fs::File::open(&path).and_then(|file| file.metadata()) {
+            Ok(facts) if facts.len() == 0 => Err(wrong("it is empty".to_string())),
+            Ok(_) => Ok(path),
+            Err(error) => Err(wrong(format!("cannot read: {error}"))),
+        }
     }
-}
 
-/// Returns the value of the tag `profile-digest` for a profile.
-pub fn digest_tag(file: &ProfileFile) -> String {
-    short_digest(&sha256(file.document().to_string().as_bytes())).to_string()
+    /// Returns the value of the tag `profile-digest`.
+    pub fn digest_tag(&self) -> &str {
+        short_digest(&self.digest)
+    }
 }
 
 #[cfg(test)]
@@ -152,8 +152,8 @@ mod tests {
             let why = format!("text: there is no user data part {name} in {place} or {place}/scripts");
             assert_eq!(find(name), Err(why));
         }
-        let scripts = |name: &str| file.find_scripts("startup script", &[name.to_string()]);
-        assert_eq!(scripts("mount"), Ok(vec![at("scripts/mount")]));
+        let scripts = |name: &str| file.find_script("startup script", name);
+        assert_eq!(scripts("mount"), Ok(at("scripts/mount")));
         let extended = ProfileFile { base_folders: vec![folder.path().to_path_buf()], ..file.clone() };
         let why = format!("text: there is no user data part gone in {place} or {place}/scripts");
         assert_eq!(extended.find("user data part", "gone").unwrap_err().message, why);

@@ -1,5 +1,8 @@
 //! A profile: what a host is launched as. The file's form is that of the LISA 2011 report, keys with blanks and all;
 //! each key may be written in snake_case too, and by the EC2 API's name.
+//!
+//! YAML -> `Document` -> `Resolved` (with what it extends) -> `Profile` (typed) -> `ProfileFile` (with the places of its
+//! values) -> `Recipe` (with the files that it names).
 
 pub(crate) mod file;
 
@@ -100,9 +103,7 @@ impl Profile {
         profile.check_texts(&mut wrong);
         if wrong.is_empty() { Ok(profile) } else { Err(wrong) }
     }
-}
 
-impl Profile {
     /// Checks texts that have a form of their own.
     fn check_texts(&self, wrong: &mut Vec<ValueProblem>) {
         for (key, value) in &self.tags {

@@ -1,16 +1,15 @@
 //! Makes the requests that launch a host of its profile.
 
-pub(crate) mod attempt;
-pub(crate) mod place;
+pub(crate) mod choice;
 pub(crate) mod recipe;
 pub(crate) mod resolve;
 pub(crate) mod root_volume;
+pub(crate) mod zones;
 
 pub use recipe::Recipe;
 
 use crate::disks::boot_script;
-use crate::disks::places::Disks;
-use crate::profile::file::digest_tag;
+use crate::disks::choose::Disks;
 use crate::request::resolve::resolve;
 use crate::tags::DIGEST_TAG;
 use base64::Engine;
@@ -21,7 +20,7 @@ use cerveza_record::Record;
 use std::collections::BTreeMap;
 
 /// How many more tags a volume gets: its device, its set, and its position there.
-const PLACE_TAGS: usize = 3;
+const SLOT_TAGS: usize = 3;
 
 impl Recipe {
     /// Returns the requests that launch a host in `region`, in the order in which they are tried while EC2 has no
@@ -35,7 +34,7 @@ impl Recipe {
         catalog: &Catalog,
     ) -> Result<(Vec<LaunchRequest>, Vec<String>)> {
         let tags = self.tags(host)?;
-        let (mut requests, notes) = resolve(self, region, &self.attempts(host, region, spread)?, &tags, catalog)?;
+        let (mut requests, notes) = resolve(self, region, &self.choices(host, region, spread)?, &tags, catalog)?;
         let user_data = self.user_data(host, disks)?;
         for request in &mut requests {
             (request.user_data, request.tags) = (user_data.clone(), tags.clone());
@@ -83,9 +82,9 @@ impl Recipe {
         }
         tags.extend(self.tags.iter().cloned());
         tags.insert("profile".to_string(), self.file.name.clone());
-        tags.insert(DIGEST_TAG.to_string(), digest_tag(&self.file));
+        tags.insert(DIGEST_TAG.to_string(), self.file.digest_tag().to_string());
         tags.insert("Name".to_string(), host.host().to_string());
-        let of_volumes = if self.file.profile.volume_sets.is_empty() { 0 } else { PLACE_TAGS };
+        let of_volumes = if self.file.profile.volume_sets.is_empty() { 0 } else { SLOT_TAGS };
         match (tags.len() + of_volumes, of_volumes) {
             (..=MOST_TAGS, _) => checked(tags),
             (many, 0) => Err(Failure::usage(format!("{many} tags: EC2 allows at most {MOST_TAGS}"))),

@@ -1,4 +1,4 @@
-//! What hosts are launched as: a profile, its files, and what the command line adds to it.
+//! What hosts are launched as.
 
 use crate::disks::boot_script;
 use crate::profile::file::ProfileFile;
@@ -26,21 +26,15 @@ impl Recipe {
     /// Finds the profile's scripts, and reads its user-data parts.
     pub fn new(file: ProfileFile, zone: Option<String>, tags: Vec<(String, String)>) -> Result<Recipe> {
         let mut missing = Vec::new();
-        let mut all = |found: Vec<Result<Vec<PathBuf>>>| -> Vec<PathBuf> {
-            found
-                .into_iter()
-                .filter_map(|found| found.map_err(|failure| missing.push(failure)).ok())
-                .flatten()
-                .collect()
+        let mut found = |path: Result<PathBuf>| path.map_err(|failure| missing.push(failure)).ok();
+        let profile = &file.profile;
+        let parts = profile.user_data.iter();
+        let paths: Vec<_> = parts.filter_map(|name| found(file.find("user data part", name))).collect();
+        let mut scripts = |what: &str, names: &[String]| -> Vec<PathBuf> {
+            names.iter().filter_map(|name| found(file.find_script(what, name))).collect()
         };
-        let part = |name: &String| Ok(vec![file.find("user data part", name)?]);
-        let paths = all(file.profile.user_data.iter().map(part).collect());
-        let script = |what: &'static str| {
-            let (file, one) = (&file, std::slice::from_ref::<String>);
-            move |name| file.find_scripts(what, one(name))
-        };
-        let startup_scripts = all(file.profile.startup_scripts.iter().map(script("startup script")).collect());
-        let shutdown_scripts = all(file.profile.shutdown_scripts.iter().map(script("shutdown script")).collect());
+        let startup_scripts = scripts("startup script", &profile.startup_scripts);
+        let shutdown_scripts = scripts("shutdown script", &profile.shutdown_scripts);
         if let Some(failure) = in_one_message(missing) {
             return Err(failure);
         }

@@ -1,7 +1,7 @@
 //! Makes requests of the ways to launch a host: finds in the catalog what the profile names, checks that it goes
 //! together, and adds safe defaults. No I/O. Reports everything that is wrong, each with its place in the profile.
 
-use crate::request::attempt::{Attempt, Named, has_value, texts};
+use crate::request::choice::{Choice, Named, has_value, texts};
 use crate::request::recipe::Recipe;
 use crate::request::root_volume::RootPlan;
 use cerveza_ec2::{
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 pub fn resolve(
     recipe: &Recipe,
     region: &str,
-    attempts: &[Attempt<'_>],
+    choices: &[Choice<'_>],
     tags: &BTreeMap<String, String>,
     catalog: &Catalog,
 ) -> Result<(Vec<LaunchRequest>, Vec<String>)> {
@@ -27,9 +27,9 @@ pub fn resolve(
     resolver.check_names();
     let settings = resolver.settings(tags);
     let requests: Vec<LaunchRequest> =
-        attempts.iter().filter_map(|attempt| resolver.request(attempt, &settings)).collect();
+        choices.iter().filter_map(|choice| resolver.request(choice, &settings)).collect();
     if requests.is_empty() && resolver.problems.is_empty() {
-        let mut zones: Vec<&str> = attempts.iter().filter_map(|attempt| attempt.zone.as_deref()).collect();
+        let mut zones: Vec<&str> = choices.iter().filter_map(|choice| choice.zone.as_deref()).collect();
         zones.dedup();
         resolver.problem("subnet", format!("no subnet of the profile is in {}", zones.join(", ")));
     }
@@ -122,18 +122,17 @@ impl<'a> Resolver<'a> {
         settings
     }
 
-    /// Returns the request of one attempt; none if its subnet is in another zone, or something is wrong with it.
-    fn request(&mut self, attempt: &Attempt<'_>, settings: &Map<String, Value>) -> Option<LaunchRequest> {
-        let mut request =
-            LaunchRequest { settings: settings.clone(), ..self.recipe.bare_request(self.region, attempt) };
-        let vpc = self.vpc(attempt)?;
+    /// Returns the request of one choice; none if its subnet is in another zone, or something is wrong with it.
+    fn request(&mut self, choice: &Choice<'_>, settings: &Map<String, Value>) -> Option<LaunchRequest> {
+        let mut request = LaunchRequest { settings: settings.clone(), ..self.recipe.bare_request(self.region, choice) };
+        let vpc = self.vpc(choice)?;
         request.security_groups =
-            self.groups("security group", &request.security_groups, vpc.as_deref(), attempt.subnet.is_some());
+            self.groups("security group", &request.security_groups, vpc.as_deref(), choice.subnet.is_some());
         self.name_interface_groups(&mut request.settings, vpc.as_deref());
-        let type_facts = self.type_facts(attempt);
-        if let Some(image) = self.image(attempt, type_facts) {
+        let type_facts = self.type_facts(choice);
+        if let Some(image) = self.image(choice, type_facts) {
             // Without an ami of the profile the template has the image.
-            request.image_id = attempt.image.as_ref().map(|_| image.id.clone()).unwrap_or_default();
+            request.image_id = choice.image.as_ref().map(|_| image.id.clone()).unwrap_or_default();
             let profile = &self.recipe.file.profile;
             let template = self.template();
             let plan = RootPlan { image: &image, type_facts, profile, template };
@@ -148,17 +147,17 @@ impl<'a> Resolver<'a> {
         Some(request)
     }
 
-    /// Returns the VPC that the attempt launches in, if that is known. `None` says that the attempt is not possible.
-    fn vpc(&mut self, attempt: &Attempt<'_>) -> Option<Option<String>> {
+    /// Returns the VPC that the choice launches in, if that is known. `None` says that the choice is not possible.
+    fn vpc(&mut self, choice: &Choice<'_>) -> Option<Option<String>> {
         let Some(subnets) = &self.catalog.subnets else { return Some(None) };
-        let Some(Named { path, value: id }) = &attempt.subnet else {
+        let Some(Named { path, value: id }) = &choice.subnet else {
             if !self.recipe.uses_default_subnet() {
                 return Some(None);
             }
-            let is_here = |zone: &String| attempt.zone.as_ref().is_none_or(|wanted| wanted == zone);
+            let is_here = |zone: &String| choice.zone.as_ref().is_none_or(|wanted| wanted == zone);
             let default = subnets.values().find(|subnet| subnet.is_default && is_here(&subnet.zone));
             if default.is_none() {
-                let place = attempt.zone.as_deref().unwrap_or(self.region);
+                let place = choice.zone.as_deref().unwrap_or(self.region);
                 self.problem("zone", format!("there is no default subnet in {place}: give the profile a subnet"));
             }
             return Some(Some(default?.vpc.clone()));
@@ -167,7 +166,7 @@ impl<'a> Resolver<'a> {
             self.problem(path, format!("there is no subnet {id} in {}", self.region));
             return None;
         };
-        let is_here = attempt.zone.as_ref().is_none_or(|zone| *zone == subnet.zone);
+        let is_here = choice.zone.as_ref().is_none_or(|zone| *zone == subnet.zone);
         is_here.then(|| Some(subnet.vpc.clone()))
     }
 
@@ -212,9 +211,9 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Returns what is known of the attempt's instance type.
-    fn type_facts(&mut self, attempt: &Attempt<'_>) -> Option<&'a TypeFacts> {
-        let Named { path, value: name } = attempt.instance_type.clone().or(self.template_type())?;
+    /// Returns what is known of the choice's instance type.
+    fn type_facts(&mut self, choice: &Choice<'_>) -> Option<&'a TypeFacts> {
+        let Named { path, value: name } = choice.instance_type.clone().or(self.template_type())?;
         let known = self.catalog.instance_types.as_ref()?;
         let found = known.get(name);
         if found.is_none() {
@@ -229,14 +228,14 @@ impl<'a> Resolver<'a> {
         Some(Named { path: "launch template".to_string(), value: template.instance_type.as_deref()? })
     }
 
-    /// Returns the image of the attempt: of several the newest one that the instance type can run.
-    fn image(&mut self, attempt: &Attempt<'_>, type_facts: Option<&TypeFacts>) -> Option<Image> {
+    /// Returns the image of the choice: of several the newest one that the instance type can run.
+    fn image(&mut self, choice: &Choice<'_>, type_facts: Option<&TypeFacts>) -> Option<Image> {
         let of_template = || {
             let template = self.template()??;
             Some(Named { path: "launch template".to_string(), value: template.image.as_ref()? })
         };
-        let Named { path, value: choice } = attempt.image.clone().or_else(of_template)?;
-        let images = match (self.catalog.images.get(choice), choice) {
+        let Named { path, value: image_choice } = choice.image.clone().or_else(of_template)?;
+        let images = match (self.catalog.images.get(image_choice), image_choice) {
             (Some(Ok(images)), _) => images,
             (Some(Err(why)), _) => {
                 self.problem(&path, why);
@@ -249,7 +248,7 @@ impl<'a> Resolver<'a> {
             }
         };
         let Some(image) = images.iter().find(|image| fits(image, type_facts)) else {
-            let (image, instance_type) = (images.first()?, attempt.instance_type.clone().or(self.template_type())?);
+            let (image, instance_type) = (images.first()?, choice.instance_type.clone().or(self.template_type())?);
             let facts = type_facts.cloned().unwrap_or_default();
             let why = format!(
                 "{} runs {} ({}), but the image {} is for {} ({})",
@@ -266,7 +265,7 @@ impl<'a> Resolver<'a> {
         if !image.state.is_empty() && image.state != "available" {
             self.problem(&path, format!("the image {} is {}", image.id, image.state));
         }
-        let chosen = match choice {
+        let chosen = match image_choice {
             ImageChoice::Id(_) => None,
             ImageChoice::Parameter(name) => Some(format!("resolve:ssm:{name}")),
             ImageChoice::Newest { name, owner, .. } => Some(format!("the newest {name} of {owner}")),

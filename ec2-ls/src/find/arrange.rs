@@ -3,8 +3,7 @@
 use crate::query::{Query, address, addresses};
 use cerveza_ec2::{instance_id, is_new};
 use cerveza_manners::Failure;
-use cerveza_record::Record;
-use hostrange::natural_cmp;
+use cerveza_record::{Record, natural_cmp};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;

@@ -114,7 +114,7 @@ impl<'a> Finder<'a> {
             answers = search.run(&report, gather).await?;
         }
         let found = found.into_inner();
-        refuse_ambiguous(&self.query.expressions, &found)?;
+        refuse_ambiguous(&self.query.possible_names, &found)?;
         let failure_of = |host: &Record| {
             let mut failed = answers.failed.iter();
             failed.find(|(place, _)| search.is_in(host, place)).map(|(_, failure)| failure)

@@ -4,9 +4,8 @@ use crate::find::Finder;
 use crate::find::details::ids_by_region;
 use crate::show::show_args::ShowArgs;
 use cerveza_manners::{Column, Failure, OutputMode, Result, Tool};
-use cerveza_record::Record;
+use cerveza_record::{Record, natural_cmp};
 use futures_util::future::join_all;
-use hostrange::natural_cmp;
 use std::collections::{BTreeSet, HashMap};
 
 const VOLUME_COLUMNS: [Column; 10] = [

@@ -14,7 +14,7 @@ pub struct FindArgs {
     ///
     /// KEY=GLOB, KEY!=GLOB and KEY~REGEX filter by a tag; KEY= matches a missing or empty tag. All keys must match;
     /// several filters of one key are alternatives. A pattern ('web*'), an expression ('mysql[1-40]'), an instance id
-    /// or an address names hosts. `-` reads names and records from stdin.
+    /// or an address names hosts. `-` reads names and records from stdin, which is not read otherwise.
     #[arg(value_name = "KEY=GLOB|HOST")]
     pub words: Vec<String>,
 
@@ -51,6 +51,8 @@ pub struct FindArgs {
     pub ami: Vec<String>,
 
     /// Instances that ec2-launch launched with these profiles
+    ///
+    /// For a profile of the AWS configuration, use --account.
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
     pub profile: Vec<String>,
 

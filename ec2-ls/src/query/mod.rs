@@ -30,7 +30,7 @@ pub struct Query {
     /// Hosts that were asked for by name, by address or by instance. One that is not found is reported.
     pub hosts: Vec<Record>,
     /// Expressions that may also be names.
-    pub expressions: Vec<String>,
+    pub possible_names: Vec<String>,
     /// Whether hosts come from stdin, and so keep their order.
     pub is_ordered: bool,
     /// Whether more than the default states narrows what is found.
@@ -83,7 +83,7 @@ impl Query {
         if !expressions.is_empty() {
             let given = given_from(&expressions, stdin)?;
             check_records(&given.hosts)?;
-            (query.hosts, query.expressions) = (given.hosts, given.expressions);
+            (query.hosts, query.possible_names) = (given.hosts, given.possible_names);
         }
         query.index_hosts();
         Ok(query)
@@ -149,7 +149,7 @@ impl Query {
         if is_asked {
             let patterns = Condition::any(self.patterns.iter().cloned()).filters();
             names.values.extend(patterns.into_iter().flat_map(|filter| filter.values));
-            names.values.extend(Filter::exact("", &self.expressions).values);
+            names.values.extend(Filter::exact("", &self.possible_names).values);
             addresses.extend(self.addresses.iter().cloned());
         }
         for host in self.hosts.iter().filter(|host| is_here(host)) {
@@ -200,7 +200,7 @@ impl Query {
         let is_pattern = |test: &Test| test.holds(record);
         self.names.contains(record.host())
             // An instance whose name is the expression itself: `refuse_ambiguous` has to see it.
-            || self.expressions.iter().any(|expression| expression == record.host())
+            || self.possible_names.iter().any(|name| name == record.host())
             || record.str("instance_id").is_some_and(|id| self.ids.contains(&id))
             || self.patterns.iter().chain(&self.addresses).any(is_pattern)
             || (!self.ips.is_empty() && addresses(record).any(|address| self.ips.contains(&address)))

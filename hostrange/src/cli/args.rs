@@ -1,10 +1,9 @@
 //! The command line options of `hostrange`.
 
-use crate::cli::node_groups::{GroupSource, parse_source};
-use crate::cli::options::{Axes, Operations, parse_axes, parse_separator};
+use crate::cli::options::{Axes, GroupSource, Operations, Slice, parse_axes, parse_separator, parse_source};
 use crate::fold::FoldOptions;
-use crate::output::groups::GroupLine;
-use crate::output::select::Slice;
+use crate::output::group_lines::GroupLine;
+use crate::set::listing::Repeats;
 use cerveza_manners::{FormatArgs, OutputMode};
 use clap::{ArgGroup, Parser};
 
@@ -69,9 +68,10 @@ pub struct Args {
           "contains", "split", "keep_duplicates"], help_heading = "Output")]
     pub by: Option<String>,
 
-    /// Split the hosts, in order, into N parts of equal size, one line each
+    /// Split the hosts, in order, into N parts of equal size
     ///
-    /// Sizes differ by at most one. Records get a key "split" with the number of the part. Fewer hosts make fewer parts.
+    /// With -1, -e or --fold, each part is one line. Records get a key "split" with the number of their part. Sizes differ
+    /// by at most one. Fewer hosts make fewer parts.
     #[arg(long, value_name = "N", conflicts_with_all = ["count", "index", "contains"],
           value_parser = clap::value_parser!(u32).range(1..=MOST_PARTS), help_heading = "Output")]
     pub split: Option<u32>,
@@ -118,9 +118,9 @@ pub struct Args {
     #[arg(long, hide_short_help = true, help_heading = "Questions and checks")]
     pub fail_empty: bool,
 
-    /// Write nothing and fail if there are more than N hosts
+    /// Write nothing and exit with 2 if there are more than N hosts
     ///
-    /// Without it, only a terminal and a table have a limit: 100000 hosts.
+    /// The default is 100000 on a terminal and for a table. A pipe has no limit.
     #[arg(long, value_name = "N", hide_short_help = true, help_heading = "Questions and checks")]
     pub max: Option<u64>,
 
@@ -153,14 +153,22 @@ impl Args {
         if self.separator.is_some() || self.expand { OutputMode::Names } else { self.output.mode(OutputMode::Names) }
     }
 
-    /// Whether whole records are written.
-    pub(crate) fn writes_records(&self) -> bool {
-        !self.folds() && !self.count && self.index.is_none() && self.mode() != OutputMode::Names
+    /// Whether hosts are folded or grouped, so there is not a line for each of them.
+    pub(crate) fn folds_or_groups(&self) -> bool {
+        self.fold || self.by.is_some()
     }
 
-    /// Whether hosts are written as expressions.
-    pub(crate) fn folds(&self) -> bool {
-        self.fold || self.by.is_some() || self.regroup.is_some()
+    /// What is written for a host that is given more than once.
+    pub(crate) fn repeats(&self) -> Repeats {
+        let has_names =
+            self.folds_or_groups() || self.count || self.index.is_some() || self.mode() == OutputMode::Names;
+        if self.keep_duplicates || self.folds_all() {
+            Repeats::Kept
+        } else if has_names {
+            Repeats::Once
+        } else {
+            Repeats::Records
+        }
     }
 
     /// What a line has for each group.
@@ -174,8 +182,8 @@ impl Args {
         }
     }
 
-    /// Whether one expression is made of all hosts, so it does not matter how often a host is given.
-    pub(crate) fn folds_all(&self) -> bool {
+    /// Whether one expression is made of all hosts and nothing counts them. The fold itself removes duplicates then.
+    fn folds_all(&self) -> bool {
         self.fold
             && self.by.is_none()
             && self.nth.is_none()

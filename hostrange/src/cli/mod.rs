@@ -1,43 +1,32 @@
 //! The `hostrange` command: reads the hosts, selects some, and writes them or answers a question.
 
 pub(crate) mod args;
-mod node_groups;
+mod group_options;
 pub(crate) mod options;
 pub(crate) mod query;
 
 use crate::cli::args::Args;
-use crate::cli::node_groups::{GroupSource, list, regroup};
+use crate::cli::group_options::{group_rows, regroup};
+use crate::cli::options::GroupSource;
 use crate::input::field::FieldValues;
 use crate::input::{Loader, Source, stdin_for, union, warn_of_globbed};
-use crate::nodegroups::NodeGroups;
+use crate::node_groups::NodeGroups;
+use crate::output::by::Grouped;
 use crate::output::fold_lines::Folded;
-use crate::output::groups::{GroupLine, Grouped, write_by_value, write_node_groups};
-use crate::output::select::{Select, Split, pick};
+use crate::output::group_lines::{GroupLine, write_by_value, write_node_groups};
+use crate::output::split::Split;
 use crate::output::{Lines, Output, Table};
 use crate::pattern::names::Names;
 use crate::pattern::positions::Positions;
-use crate::set::HostSet;
-use crate::set::order::{Hosts, Repeats};
-use crate::set::visit::{Host, HostVisitor, Visited, finished};
+use crate::set::listing::Listing;
+use crate::set::select::{Select, pick};
+use crate::set::visit::{HostVisitor, Visited, finished};
+use crate::set::{Host, HostSet};
 use cerveza_manners::{Failure, OutputMode, Result, Status, Tool};
-use cerveza_record::{is_bare, unquote};
 use clap::CommandFactory;
 use num_bigint::BigUint;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-
-/// Returns the name that `text` stands for, with or without quotes.
-fn parse_name(text: &str) -> Result<String> {
-    match unquote(text) {
-        Ok((name, length)) if text.starts_with('"') && length == text.len() => Ok(name),
-        _ if is_bare([text]) => Ok(text.to_string()),
-        _ => Err(Failure::usage(format!("--index: '{text}' is not a name"))
-            .hint("a name with other characters than a host's is written in double quotes")),
-    }
-}
-
-/// Limit of hosts on a terminal and in a table.
-const MOST_ON_TERMINAL: u64 = 100_000;
 
 pub fn command() -> clap::Command {
     Args::command()
@@ -45,13 +34,7 @@ pub fn command() -> clap::Command {
 
 /// Runs the command. Reads all input before it writes, so a bad line never sends half of the hosts down a pipe.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
-    if (args.by.is_some() || args.groups.is_some())
-        && !args.output.is_auto()
-        && args.output.mode(OutputMode::Names) == OutputMode::Names
-    {
-        return Err(Failure::usage("--by and --groups write groups, not names")
-            .hint("-o json, and jq -r .hosts, give an expression for each group"));
-    }
+    refuse_names_of_groups(args)?;
     let groups = NodeGroups::from_env();
     if let Some(source) = &args.groups {
         return list_groups(args, source, &groups, tool);
@@ -67,26 +50,14 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         expression.iter().try_for_each(print)?;
         return Ok(exit_status(args, &input, expression.is_none(), tool));
     }
-    // A fold removes duplicates itself.
-    let repeats = if args.keep_duplicates || args.folds_all() {
-        Repeats::Kept
-    } else if args.writes_records() {
-        Repeats::Records
-    } else {
-        Repeats::Once
-    };
-    let hosts = Hosts::new(set, repeats);
-    let hosts = if args.sort && !args.count { hosts.sorted()? } else { hosts };
+    let listing = Listing::new(set, args.repeats());
+    let listing = if args.sort && !args.count { listing.sorted()? } else { listing };
     if let Some(name) = &args.index {
-        let index = query::index(&hosts, &parse_name(name)?)?;
-        let index = index.ok_or_else(|| Failure::no(format!("{name} is not in the set")))?;
-        return print(index).map(|()| Status::Done);
+        return print_index(&listing, name);
     }
-    let selection = Selection::new(&hosts, args)?;
+    let selection = Selection::new(&listing, args)?;
     if args.count && args.by.is_none() {
-        let count = selection.count()?;
-        print(&count)?;
-        return Ok(if count == BigUint::ZERO && args.fail_empty { Status::No } else { Status::Done });
+        return print_count(&selection, args);
     }
     selection.refuse_too_many(args)?;
     let is_empty = match &input.fields {
@@ -94,6 +65,27 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         None => !selection.write(args, tool)?,
     };
     Ok(exit_status(args, &input, is_empty, tool))
+}
+
+fn refuse_names_of_groups(args: &Args) -> Result<()> {
+    let has_groups = args.by.is_some() || args.groups.is_some();
+    if has_groups && !args.output.is_auto() && args.output.mode(OutputMode::Names) == OutputMode::Names {
+        return Err(Failure::usage("--by and --groups write groups, not names")
+            .hint("-o json, and jq -r .hosts, give an expression for each group"));
+    }
+    Ok(())
+}
+
+fn print_index(listing: &Listing<'_>, name: &str) -> Result<Status> {
+    let index = query::index(listing, &query::parse_name(name)?)?;
+    print(index.ok_or_else(|| Failure::no(format!("{name} is not in the set")))?)?;
+    Ok(Status::Done)
+}
+
+fn print_count(selection: &Selection<'_>, args: &Args) -> Result<Status> {
+    let count = selection.count()?;
+    print(&count)?;
+    Ok(if count == BigUint::ZERO && args.fail_empty { Status::No } else { Status::Done })
 }
 
 /// Returns the exit status. Warns if there was no host.
@@ -121,10 +113,10 @@ fn list_groups(args: &Args, source: &GroupSource, groups: &NodeGroups, tool: &To
     let (line, options) = (args.group_line(GroupLine::Label), args.fold_options());
     let options = Some(&options).filter(|_| line.has_hosts(&args.output));
     let rows = if args.expressions.is_empty() && args.operations.is_empty() {
-        list(source, None, line == GroupLine::Count, options, groups, tool)?
+        group_rows(source, None, line == GroupLine::Count, options, groups, tool)?
     } else {
         let input = Input::load(args, tool)?;
-        list(source, Some(&input.set(args, groups)?), true, options, groups, tool)?
+        group_rows(source, Some(&input.set(args, groups)?), true, options, groups, tool)?
     };
     write_node_groups(&rows, line, &args.output, tool)?;
     Ok(if rows.is_empty() && args.fail_empty { Status::No } else { Status::Done })
@@ -151,12 +143,9 @@ impl Input {
             Some(path) => Loader::for_field(stdin, path),
             None => Loader::new(stdin),
         };
-        let sources: Vec<Source> = match args.expressions.as_slice() {
-            [] => vec![loader.load("-")?],
-            words => words.iter().map(|word| loader.load(word)).collect::<Result<_>>()?,
-        };
-        let operands = operands.map(|word| loader.load(word)).collect::<Result<_>>()?;
-        let contained = args.contains.as_ref().map(|word| loader.load(word)).transpose()?;
+        let sources = loader.load_all(&args.expressions)?;
+        let operands = operands.map(|arg| loader.load(arg)).collect::<Result<_>>()?;
+        let contained = args.contains.as_ref().map(|arg| loader.load(arg)).transpose()?;
         let is_empty = sources.iter().all(Source::is_empty);
         Ok(Input { sources, operands, contained, fields: loader.into_fields(), is_empty })
     }
@@ -172,36 +161,41 @@ impl Input {
     }
 }
 
+/// Limit of hosts on a terminal and in a table.
+const MOST_ON_TERMINAL: u64 = 100_000;
+
 /// The hosts to write: all, or those at the positions of --nth or --pick.
 struct Selection<'s> {
-    hosts: &'s Hosts<'s>,
+    listing: &'s Listing<'s>,
     positions: Option<Positions>,
 }
 
 impl Selection<'_> {
-    fn new<'s>(hosts: &'s Hosts<'s>, args: &Args) -> Result<Selection<'s>> {
+    fn new<'s>(listing: &'s Listing<'s>, args: &Args) -> Result<Selection<'s>> {
         let positions = match (&args.nth, args.pick) {
-            (Some(slice), _) => {
-                Some(if slice.counts_from_end() { slice.positions(Some(hosts.len()?)) } else { slice.positions(None) })
-            }
-            (None, Some(count)) => Some(pick(count, hosts.len()?, args.seed)),
+            (Some(slice), _) => Some(if slice.counts_from_end() {
+                slice.positions(Some(listing.len()?))
+            } else {
+                slice.positions(None)
+            }),
+            (None, Some(count)) => Some(pick(count, listing.len()?, args.seed)),
             (None, None) => None,
         };
-        Ok(Selection { hosts, positions })
+        Ok(Selection { listing, positions })
     }
 
     fn count(&self) -> Result<BigUint> {
-        if self.positions.is_some() { Ok(self.len()?.into()) } else { self.hosts.count() }
+        if self.positions.is_some() { Ok(self.len()?.into()) } else { self.listing.count() }
     }
 
     fn len(&self) -> Result<u128> {
-        let total = self.hosts.len()?;
+        let total = self.listing.len()?;
         Ok(self.positions.as_ref().map_or(total, |positions| positions.count_before(total)))
     }
 
     fn refuse_too_many(&self, args: &Args) -> Result<()> {
         let place = match args.mode() {
-            _ if args.folds() => None,
+            _ if args.folds_or_groups() => None,
             OutputMode::Table => Some("a table"),
             _ => io::stdout().is_terminal().then_some("a terminal"),
         };
@@ -231,8 +225,8 @@ impl Selection<'_> {
     fn for_each_host(&self, visitor: &mut dyn HostVisitor) -> Result<bool> {
         let mut seen = HostsSeen { visitor, any: false };
         finished(match self.positions.clone() {
-            Some(positions) => self.hosts.for_each_host(&mut Select::new(positions, &mut seen)),
-            None => self.hosts.for_each_host(&mut seen),
+            Some(positions) => self.listing.for_each_host(&mut Select::new(positions, &mut seen)),
+            None => self.listing.for_each_host(&mut seen),
         })?;
         Ok(seen.any)
     }
@@ -245,7 +239,7 @@ struct HostsSeen<'s> {
 }
 
 impl HostVisitor for HostsSeen<'_> {
-    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+    fn visit_host(&mut self, host: &Host<'_>) -> Visited {
         self.any = true;
         self.visitor.visit_host(host)
     }

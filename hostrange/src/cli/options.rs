@@ -1,8 +1,11 @@
-//! Options that clap has no type for: -x, -i and -X in the order of the command line, axes and separators.
+//! Options that clap has no type for: -x, -i and -X in the order of the command line, axes, separators,
+//! positions and sources of groups.
 
+use crate::pattern::positions::Positions;
 use crate::set::Operator;
 use clap::error::Error;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
+use std::str::FromStr;
 
 /// The operators of -x, -i and -X with their expressions, in the order given.
 #[derive(Clone, Debug, Default)]
@@ -103,6 +106,83 @@ pub(crate) fn parse_separator(text: &str) -> Result<String, String> {
     Ok(separator)
 }
 
+/// The value of --nth: `0`, `-1`, `10-19`, `5-`, `-3-`, or several, separated by commas.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slice {
+    /// The first and the last position of each range. `None`: it goes on to the end.
+    ranges: Vec<(i128, Option<i128>)>,
+}
+
+impl FromStr for Slice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Slice, String> {
+        let wrong = |item: &str| format!("'{item}' is not a position: use 0, -1 (the last), 10-19 or 5-");
+        let ranges = text.split(',').map(|item| range(item.trim()).ok_or_else(|| wrong(item)));
+        Ok(Slice { ranges: ranges.collect::<Result<_, _>>()? })
+    }
+}
+
+fn range(item: &str) -> Option<(i128, Option<i128>)> {
+    let number = |text: &str| text.parse::<i128>().ok().filter(|_| !text.starts_with('+'));
+    // A dash at the start is a sign.
+    let dash = item.bytes().enumerate().skip(1).find(|(_, byte)| *byte == b'-').map(|(at, _)| at);
+    let Some(dash) = dash else {
+        return number(item).map(|at| (at, Some(at)));
+    };
+    let first = number(&item[..dash])?;
+    let last = match &item[dash + 1..] {
+        "" => None,
+        last => Some(number(last)?),
+    };
+    let goes_up = |last: i128| last.signum() != first.signum() || last >= first;
+    last.is_none_or(goes_up).then_some((first, last))
+}
+
+impl Slice {
+    /// Whether a position counts from the end, so the number of hosts must be known.
+    pub fn counts_from_end(&self) -> bool {
+        self.ranges.iter().any(|(first, last)| *first < 0 || last.is_some_and(|last| last < 0))
+    }
+
+    /// Returns the positions in a set of `total` hosts. `None` is allowed if nothing counts from the end.
+    pub(crate) fn positions(&self, total: Option<u128>) -> Positions {
+        // `None` is before the first host.
+        let position = |at: i128| match u128::try_from(at) {
+            Ok(place) => Some(place),
+            Err(_) => total.unwrap_or_default().checked_sub(at.unsigned_abs()),
+        };
+        let most = total.unwrap_or(u128::MAX);
+        let ranges = self.ranges.iter().filter_map(|(first, last)| {
+            let end = match last {
+                Some(last) => (position(*last)? + 1).min(most),
+                None => most,
+            };
+            Some(position(*first).unwrap_or_default()..end).filter(|range| !range.is_empty())
+        });
+        Positions::new(ranges.collect())
+    }
+}
+
+/// The value of --groups and --regroup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupSource {
+    Default,
+    Named(String),
+    All,
+}
+
+/// Parses `SOURCE`, `@SOURCE:` and `*`. An empty text is the default source.
+pub(crate) fn parse_source(text: &str) -> Result<GroupSource, String> {
+    let name = text.strip_prefix('@').unwrap_or(text);
+    match name.strip_suffix(':').unwrap_or(name) {
+        "" => Ok(GroupSource::Default),
+        "*" => Ok(GroupSource::All),
+        name if name.contains(':') => Err("give the source alone, as in racks or @racks:".to_string()),
+        name => Ok(GroupSource::Named(name.to_string())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,5 +200,40 @@ mod tests {
     fn a_separator_is_written_as_in_printf() {
         let separator = |text| parse_separator(text).unwrap();
         assert_eq!([r"\n", r"\t", r"\0", r"\\n", r"\x", ", "].map(separator), ["\n", "\t", "\0", "\\n", "\\x", ", "]);
+    }
+
+    fn positions(text: &str, total: u128) -> Vec<u128> {
+        let positions = text.parse::<Slice>().unwrap().positions(Some(total));
+        let all: Vec<u128> = positions.ranges().iter().cloned().flatten().collect();
+        assert_eq!(positions.count_before(total), all.len() as u128);
+        all
+    }
+
+    #[test]
+    fn positions_count_from_either_end() {
+        assert_eq!(positions("0", 5), [0]);
+        assert_eq!(positions("-1", 5), [4]);
+        assert_eq!(positions("1-2", 5), [1, 2]);
+        assert_eq!(positions("-2-", 5), [3, 4]);
+        assert_eq!(positions("-3--2", 5), [2, 3]);
+        assert_eq!(positions("3-,0,0", 5), [0, 3, 4]);
+        assert_eq!(positions("1--2", 5), [1, 2, 3]);
+        assert_eq!(positions("3-99", 5), [3, 4]);
+        assert_eq!(positions("5", 5), [0u128; 0]);
+        assert_eq!(positions("-9", 5), [0u128; 0]);
+        assert_eq!(positions("-9-0", 5), [0]);
+    }
+
+    #[test]
+    fn positions_beyond_the_end_do_not_count() {
+        let count = |text: &str| text.parse::<Slice>().unwrap().positions(None).count_before(3);
+        assert_eq!(["5", "0-9", "1-", "7-", "2,8"].map(count), [0, 3, 2, 0, 1]);
+    }
+
+    #[test]
+    fn a_text_that_is_not_a_position_is_refused() {
+        for bad in ["", "a", "1,", "5-2", "-1--2", "1-2-3", "+1", "--1"] {
+            assert!(bad.parse::<Slice>().is_err(), "{bad}");
+        }
     }
 }

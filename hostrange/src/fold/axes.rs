@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::mem;
 
 /// Limit of axes to fold along. 32 axes with two numbers each are 2^32 names already.
-const MOST_FOLDED: usize = 32;
+const MOST_AXES_FOLDED: usize = 32;
 
 pub struct Grid {
     /// Row by row, for each axis the id of a set of numbers.
@@ -42,7 +42,7 @@ impl Grid {
         let numbers: Vec<u64> = self.axes.iter().map(count_numbers).collect();
         let mut order: Vec<usize> = wanted.iter().copied().filter(|axis| numbers[*axis] > 1).collect();
         order.sort_unstable_by_key(|axis| Reverse((numbers[*axis], *axis)));
-        order.truncate(MOST_FOLDED);
+        order.truncate(MOST_AXES_FOLDED);
         // Rows that are series are folded along their last number already.
         if order.first() != Some(&(self.axes.len() - 1)) {
             self.split_series();

@@ -9,9 +9,10 @@ mod numbers;
 mod tests;
 mod words;
 
+use crate::pattern::digits::MOST_DIGITS_FOLDED;
 use axes::Grid;
 use indexmap::IndexMap;
-use numbers::{MOST_DIGITS, Number, Run, join};
+use numbers::{Number, Run, join};
 use std::mem;
 use words::WordWriter;
 
@@ -136,7 +137,7 @@ impl Folder {
         while let Some(start) = rest.bytes().position(|byte| byte.is_ascii_digit()) {
             let digits = rest[start..].bytes().take_while(u8::is_ascii_digit).count();
             let end = start + digits;
-            let head_end = end - digits.min(MOST_DIGITS);
+            let head_end = end - digits.min(MOST_DIGITS_FOLDED);
             self.next_shape.extend_from_slice(&rest.as_bytes()[..head_end]);
             self.next_shape.push(NUMBER);
             self.numbers.push(Number::parse(&rest[head_end..end]));

@@ -1,6 +1,6 @@
 //! `Number`: a number in a name, with its zeros in front. `Run`: a range of numbers.
 
-pub(super) use crate::pattern::digits::MOST_FOLDED as MOST_DIGITS;
+use crate::pattern::digits::MOST_DIGITS_FOLDED;
 
 /// A string of 1 to 17 digits. `1` and `01` are different; they ascend by value, then by length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,7 +13,7 @@ impl Number {
         Number(value << LENGTH_BITS | length as u64)
     }
 
-    /// Parses up to `MOST_DIGITS` digits.
+    /// Parses up to `MOST_DIGITS_FOLDED` digits.
     pub fn parse(digits: &str) -> Number {
         Number::new(digits.bytes().fold(0, |value, digit| value * 10 + u64::from(digit - b'0')), digits.len())
     }
@@ -33,7 +33,7 @@ impl Number {
     }
 
     pub fn write(self, out: &mut String) {
-        let mut digits = [b'0'; MOST_DIGITS];
+        let mut digits = [b'0'; MOST_DIGITS_FOLDED];
         let digits = &mut digits[..self.length()];
         let mut value = self.value();
         for digit in digits.iter_mut().rev() {
@@ -98,7 +98,7 @@ impl Run {
 pub fn join(runs: &mut Vec<Run>) {
     runs.sort_unstable_by_key(|run| run.low);
     // For each length of numbers the last run that ends with it.
-    let mut ending = [None; MOST_DIGITS + 1];
+    let mut ending = [None; MOST_DIGITS_FOLDED + 1];
     let mut kept = 0;
     for at in 0..runs.len() {
         let run = runs[at];

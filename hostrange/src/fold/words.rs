@@ -1,12 +1,10 @@
 //! `WordWriter`: writes the words of an expression.
 
-use super::numbers::{MOST_DIGITS, Number, Run, progressions};
+use super::numbers::{Number, Run, progressions};
 use super::{FoldOptions, NUMBER};
+use crate::pattern::digits::{MOST_DIGITS_FOLDED, MOST_DIGITS_READ};
 use cerveza_record::{is_bare, quote, quote_as_word};
 use std::{mem, str};
-
-/// Limit of digits that the parser reads as one number.
-const MOST_READ: usize = 255;
 
 /// Returns the texts around the numbers of a shape, one more than there are numbers.
 fn texts(shape: &[u8]) -> impl Iterator<Item = &str> {
@@ -68,7 +66,7 @@ impl WordWriter {
         }
         // Digits before a number belong to it, because it was too long for a `Number`.
         let (text, head) = match text.trim_end_matches(|c: char| c.is_ascii_digit()) {
-            before if text.len() - before.len() + MOST_DIGITS <= MOST_READ => text.split_at(before.len()),
+            before if text.len() - before.len() + MOST_DIGITS_FOLDED <= MOST_DIGITS_READ => text.split_at(before.len()),
             _ => (text, ""),
         };
         self.text().push_str(text);

@@ -3,7 +3,7 @@
 use crate::pattern::names::Names;
 use cerveza_manners::{Tool, key_hint, keys_of};
 use cerveza_record::{LineError, Record, Value, each_line, leads_into, printed_name};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -19,8 +19,8 @@ pub(crate) struct FieldValues {
     pub values: IndexMap<String, Value>,
     /// The values of each host that was read from a record.
     hosts: HashMap<String, SmallVec<[HostValue; 2]>>,
-    /// The values of each instance. Two instances of one name count as two hosts.
-    instances: HashMap<String, SmallVec<[Option<u32>; 2]>>,
+    /// The `instance_id` of each record. Two instances of one name count as two hosts.
+    instances: HashSet<String>,
     /// Whether a record has the field, even if it is null.
     is_known: bool,
     /// The fields of the first record.
@@ -31,7 +31,7 @@ pub(crate) struct FieldValues {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HostValue {
     /// Its index in [`FieldValues::values`]. `None`: the host has no value.
-    pub place: Option<u32>,
+    pub index: Option<u32>,
     /// How many instances of this name have the value.
     pub count: u32,
 }
@@ -42,7 +42,7 @@ impl FieldValues {
             path: path.to_string(),
             values: IndexMap::new(),
             hosts: HashMap::new(),
-            instances: HashMap::new(),
+            instances: HashSet::new(),
             is_known: false,
             known: Vec::new(),
         }
@@ -69,54 +69,38 @@ impl FieldValues {
         Ok(names)
     }
 
+    /// Adds the values of a record. Of several records of one instance the first counts.
     fn add(&mut self, record: &Record) {
         let values = record.values_at(&self.path);
         self.is_known |= !values.is_empty() || record.has(&self.path);
-        if values.is_empty() {
-            self.count(record, None);
+        let id = record.str("instance_id");
+        let is_instance = id.is_some();
+        if id.is_some_and(|id| !self.instances.insert(id)) {
+            return;
         }
-        for value in values {
-            let text = match &value {
-                Value::String(text) => Cow::Borrowed(text),
-                value => Cow::Owned(value.to_string()),
-            };
-            let index = match self.values.get_index_of(text.as_str()) {
-                Some(index) => index,
-                None => {
-                    let text = text.into_owned();
-                    self.values.insert_full(text, value).0
-                }
-            };
-            self.count(record, Some(index as u32));
+        let mut indices: SmallVec<[Option<u32>; 2]> = values.iter().map(|value| Some(self.index_of(value))).collect();
+        if indices.is_empty() && is_instance {
+            indices.push(None);
+        }
+        indices.sort_unstable();
+        indices.dedup();
+        for index in indices {
+            let values = self.hosts.entry_ref(record.host()).or_default();
+            match values.iter_mut().find(|value| value.index == index) {
+                None => values.push(HostValue { index, count: 1 }),
+                Some(value) => value.count += u32::from(is_instance),
+            }
         }
     }
 
-    /// Counts the host of a record for one value, unless it is counted already. Several records may be of one instance: it
-    /// has no value only if none of them has.
-    fn count(&mut self, record: &Record, place: Option<u32>) {
-        let id = record.str("instance_id");
-        if place.is_none() && id.is_none() {
-            return;
-        }
-        let values = self.hosts.entry_ref(record.host()).or_default();
-        let mut is_new_instance = false;
-        if let Some(id) = id {
-            let places = self.instances.entry(id).or_default();
-            if places.contains(&place) || place.is_none() && !places.is_empty() {
-                return;
-            }
-            is_new_instance = true;
-            if places.as_slice() == [None] {
-                places.clear();
-                values.iter_mut().filter(|value| value.place.is_none()).for_each(|value| value.count -= 1);
-                values.retain(|value| value.count > 0);
-            }
-            places.push(place);
-        }
-        match values.iter_mut().find(|value| value.place == place) {
-            None => values.push(HostValue { place, count: 1 }),
-            Some(value) => value.count += u32::from(is_new_instance),
-        }
+    /// Returns the index of a value. Adds it if it is new.
+    fn index_of(&mut self, value: &Value) -> u32 {
+        let text = match value {
+            Value::String(text) => Cow::Borrowed(text),
+            value => Cow::Owned(value.to_string()),
+        };
+        let index = self.values.get_index_of(text.as_str());
+        index.unwrap_or_else(|| self.values.insert_full(text.into_owned(), value.clone()).0) as u32
     }
 
     /// Returns the values of a host, none if it has no record.
@@ -138,7 +122,9 @@ impl FieldValues {
             return;
         }
         if self.known.is_empty() {
-            tool.warn(format!("--by {path}: names without a record have no fields: pipe records in"));
+            tool.warn(format!(
+                "--by {path}: these hosts have no records with this key: pipe in records, as from ec2-ls"
+            ));
         } else {
             tool.warn(format!("--by {path}: no record has this field{}", key_hint(path, &self.known)));
         }

@@ -6,9 +6,9 @@ mod tests;
 
 use crate::input::field::FieldValues;
 use crate::language::parse::parse;
-use crate::nodegroups::NodeGroups;
-use crate::set::visit::{Host, HostVisitor, Visited, finished};
-use crate::set::{HostSet, Word};
+use crate::node_groups::NodeGroups;
+use crate::set::visit::{HostVisitor, Visited, finished};
+use crate::set::{Host, HostSet, Member};
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::{Item, LineError, Record, RecordError, is_bare, is_plain_name, items, read_text};
 use std::collections::HashSet;
@@ -28,38 +28,33 @@ pub struct Given {
     /// Each name once, as a record with only `host`; records unchanged.
     pub hosts: Vec<Record>,
     /// Expressions that could also be one name without its quotes, such as `a,b`.
-    pub expressions: Vec<String>,
+    pub possible_names: Vec<String>,
 }
 
-/// Returns the hosts of `words`, which are expressions, `-` for stdin, or `^FILE` for a file. Without words it reads stdin.
-/// Reads all input before it returns, so a bad line ends the run before anything is changed.
-pub fn read_hosts(words: &[String], tool: &Tool) -> Result<Vec<Record>> {
-    Ok(read_given(words, tool)?.hosts)
-}
-
-/// Like [`read_hosts`], for tools that know all names and can refuse an ambiguous expression.
-pub fn read_given(words: &[String], tool: &Tool) -> Result<Given> {
-    warn_of_globbed(words, tool);
-    given_from(words, stdin_for(words)?)
+/// Returns the hosts of `args`, which are expressions, `-` for stdin, or `^FILE` for a file. Without arguments it reads
+/// stdin. Reads all input before it returns, so a bad line ends the run before anything is changed.
+pub fn read_given(args: &[String], tool: &Tool) -> Result<Given> {
+    warn_of_globbed(args, tool);
+    given_from(args, stdin_for(args)?)
 }
 
 /// Like [`read_given`], but returns `None` if stdin was read and is empty.
-pub fn read_given_unless_empty(words: &[String], tool: &Tool) -> Result<Option<Given>> {
-    warn_of_globbed(words, tool);
-    load_unless_empty(words, &mut Loader::new(stdin_for(words)?))
+pub fn read_given_unless_empty(args: &[String], tool: &Tool) -> Result<Option<Given>> {
+    warn_of_globbed(args, tool);
+    load_unless_empty(args, &mut Loader::new(stdin_for(args)?))
 }
 
-/// Like [`read_hosts`]. Also returns the hosts of each word of `excluded`.
+/// Like [`read_given`]. Also returns the hosts of each argument of `excluded`.
 pub fn read_hosts_and_excluded(
-    words: &[String],
+    args: &[String],
     excluded: &[String],
     tool: &Tool,
 ) -> Result<(Vec<Record>, Vec<ExcludedHosts>)> {
-    warn_of_globbed(words.iter().chain(excluded), tool);
-    let mut loader = Loader::new(stdin_for(words)?);
-    let records = load_given(words, &mut loader)?.hosts;
+    warn_of_globbed(args.iter().chain(excluded), tool);
+    let mut loader = Loader::new(stdin_for(args)?);
+    let records = load_given(args, &mut loader)?.hosts;
     let groups = NodeGroups::from_env();
-    let load = |word: &String| Ok(ExcludedHosts(union(&[loader.load(word)?], &groups)?.into_owned()));
+    let load = |arg: &String| Ok(ExcludedHosts(union(&[loader.load(arg)?], &groups)?.into_owned()));
     Ok((records, excluded.iter().map(load).collect::<Result<_>>()?))
 }
 
@@ -73,19 +68,16 @@ impl ExcludedHosts {
 }
 
 /// Like [`read_given`], from any input, without [`warn_of_globbed`].
-pub fn given_from(words: &[String], stdin: impl Read) -> Result<Given> {
-    load_given(words, &mut Loader::new(stdin))
+pub fn given_from(args: &[String], stdin: impl Read) -> Result<Given> {
+    load_given(args, &mut Loader::new(stdin))
 }
 
-fn load_given(words: &[String], loader: &mut Loader<impl Read>) -> Result<Given> {
-    load_unless_empty(words, loader)?.ok_or_else(|| Failure::usage("no hosts: stdin was empty"))
+fn load_given(args: &[String], loader: &mut Loader<impl Read>) -> Result<Given> {
+    load_unless_empty(args, loader)?.ok_or_else(|| Failure::usage("no hosts: stdin was empty"))
 }
 
-fn load_unless_empty(words: &[String], loader: &mut Loader<impl Read>) -> Result<Option<Given>> {
-    let sources = match words {
-        [] => vec![loader.load("-")?],
-        words => words.iter().map(|word| loader.load(word)).collect::<Result<_>>()?,
-    };
+fn load_unless_empty(args: &[String], loader: &mut Loader<impl Read>) -> Result<Option<Given>> {
+    let sources = loader.load_all(args)?;
     let groups = NodeGroups::from_env();
     let set = union(&sources, &groups)?;
     if set.len() > MOST_HOSTS {
@@ -97,23 +89,23 @@ fn load_unless_empty(words: &[String], loader: &mut Loader<impl Read>) -> Result
     let mut records = Records::default();
     finished(set.for_each_duplicate(&mut records))?;
     if !records.records.is_empty() {
-        let expressions = sources.iter().flat_map(Source::expressions).map(str::to_string).collect();
-        return Ok(Some(Given { hosts: records.records, expressions }));
+        let possible_names = sources.iter().flat_map(Source::possible_names).map(str::to_string).collect();
+        return Ok(Some(Given { hosts: records.records, possible_names }));
     }
-    let is_stdin = matches!(words, [] | [_]) && words.iter().all(|word| word == "-");
+    let is_stdin = matches!(args, [] | [_]) && args.iter().all(|arg| arg == "-");
     if is_stdin && sources.iter().all(Source::is_empty) {
         Ok(None)
     } else if is_stdin {
         Err(Failure::usage("no hosts: no host of stdin is left"))
     } else {
-        Err(Failure::usage(format!("{}: no host is left", words.join(" "))))
+        Err(Failure::usage(format!("{}: no host is left", args.join(" "))))
     }
 }
 
-/// Warns about words that are also files here: a shell has probably expanded an expression without quotes.
-pub fn warn_of_globbed<'a>(words: impl IntoIterator<Item = &'a String>, tool: &Tool) {
-    let is_file = |word: &&'a String| is_plain_name(word) && Path::new(word.as_str()).symlink_metadata().is_ok();
-    let files: Vec<&str> = words.into_iter().filter(is_file).map(String::as_str).collect();
+/// Warns about arguments that are also files here: a shell has probably expanded an expression without quotes.
+pub fn warn_of_globbed<'a>(args: impl IntoIterator<Item = &'a String>, tool: &Tool) {
+    let is_file = |arg: &&'a String| is_plain_name(arg) && Path::new(arg.as_str()).symlink_metadata().is_ok();
+    let files: Vec<&str> = args.into_iter().filter(is_file).map(String::as_str).collect();
     let Some(first) = files.first() else { return };
     let which = match files.len() {
         1 => format!("{first} is the name of a file"),
@@ -125,9 +117,9 @@ pub fn warn_of_globbed<'a>(words: impl IntoIterator<Item = &'a String>, tool: &T
 }
 
 /// Returns stdin. Fails if it is a terminal that was not named by `-`.
-pub(crate) fn stdin_for(words: &[String]) -> Result<io::StdinLock<'static>> {
+pub(crate) fn stdin_for(args: &[String]) -> Result<io::StdinLock<'static>> {
     let stdin = io::stdin();
-    if words.is_empty() && stdin.is_terminal() {
+    if args.is_empty() && stdin.is_terminal() {
         return Err(
             Failure::usage("no hosts are given").hint("name them, as in 'web[1-3]', or pipe names or records in")
         );
@@ -171,10 +163,15 @@ impl<R: Read> Loader<R> {
         }
     }
 
-    /// Reads stdin for `-` and a file for `^FILE`. Any other word is an expression.
-    pub fn load(&mut self, word: &str) -> Result<Source> {
-        let (file, text) = match word.strip_prefix('^') {
-            _ if word == "-" || word == "^-" => {
+    /// Reads all arguments, or stdin if there are none.
+    pub fn load_all(&mut self, args: &[String]) -> Result<Vec<Source>> {
+        if args.is_empty() { Ok(vec![self.load("-")?]) } else { args.iter().map(|arg| self.load(arg)).collect() }
+    }
+
+    /// Reads stdin for `-` and a file for `^FILE`. Any other argument is an expression.
+    pub fn load(&mut self, arg: &str) -> Result<Source> {
+        let (file, text) = match arg.strip_prefix('^') {
+            _ if arg == "-" || arg == "^-" => {
                 let stdin = self.stdin.take().ok_or_else(|| Failure::usage("stdin ('-') is given twice"))?;
                 ("stdin".to_string(), self.read(stdin))
             }
@@ -183,10 +180,10 @@ impl<R: Read> Loader<R> {
                 let opened = File::open(file).map_err(|error| Failure::usage(format!("{file}: {error}")))?;
                 (file.to_string(), self.read(opened))
             }
-            None if word.trim().is_empty() => {
+            None if arg.trim().is_empty() => {
                 return Err(Failure::usage("an expression is empty").hint("is it a variable that is not set?"));
             }
-            None => return Ok(Source { file: None, text: word.to_string() }),
+            None => return Ok(Source { file: None, text: arg.to_string() }),
         };
         let text = text.map_err(|error| not_a_line(&file, &error))?;
         Ok(Source { file: Some(file), text })
@@ -199,7 +196,7 @@ pub(crate) fn union<'a>(sources: &'a [Source], groups: &NodeGroups) -> Result<Ho
     for source in sources {
         set.append(source.parse(groups)?);
     }
-    Ok(set.without_many_patterns())
+    Ok(set.expand_many_patterns())
 }
 
 impl Source {
@@ -209,7 +206,7 @@ impl Source {
     }
 
     /// Returns the expressions that could also be one name.
-    fn expressions(&self) -> impl Iterator<Item = &str> {
+    fn possible_names(&self) -> impl Iterator<Item = &str> {
         let lines = self.file.as_ref().map(|_| self.text.lines().map(str::trim));
         let argument = self.file.is_none().then_some(self.text.as_str());
         let may_be_name = |text: &&str| {
@@ -227,22 +224,22 @@ impl Source {
             return parse(&self.text, groups).map_err(|error| error.failure(true));
         };
         let mut set = HostSet::default();
-        let mut words = Vec::new();
+        let mut members = Vec::new();
         for item in items(&self.text) {
             match item.map_err(|error| not_a_line(file, &error))? {
-                (_, Item::Record(record)) => words.push(Word::Record(record.into())),
-                (_, Item::Text(name)) if is_plain_name(name) => words.push(Word::Name(name.into())),
+                (_, Item::Record(record)) => members.push(Member::Host(Host::Record(record.into()))),
+                (_, Item::Text(name)) if is_plain_name(name) => members.push(Member::Host(name.into())),
                 (line, Item::Text(text)) => {
                     let parsed = parse(text, groups).map_err(|error| {
                         let failure = error.failure(false).within(format!("{file}: line {line}"));
                         if text.starts_with('[') { failure.hint(ONE_A_LINE) } else { failure }
                     })?;
-                    set.append(HostSet::new(std::mem::take(&mut words)));
+                    set.append(HostSet::new(std::mem::take(&mut members)));
                     set.append(parsed);
                 }
             }
         }
-        set.append(HostSet::new(words));
+        set.append(HostSet::new(members));
         Ok(set)
     }
 }
@@ -265,10 +262,10 @@ struct Records {
 }
 
 impl HostVisitor for Records {
-    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+    fn visit_host(&mut self, host: &Host<'_>) -> Visited {
         match host {
             Host::Record(record) => self.records.push(Record::clone(record)),
-            Host::Name(name) if self.names.insert(name.to_string()) => self.records.push(Record::named(name)),
+            Host::Name(name) if self.names.insert(name.to_string()) => self.records.push(Record::named(host.name())),
             Host::Name(_) => {}
         }
         Ok(())

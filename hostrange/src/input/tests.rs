@@ -57,8 +57,8 @@ fn the_hint_quotes_a_possible_name() {
 fn expressions_that_could_be_names_are_returned() {
     let words = ["a,b", "web1", "é", "root@web1", "web[1-2]", "\"a b\"", "-"].map(str::to_string);
     let given = given_from(&words, &b"web4 # down\n#x\n{\"host\":\"c\"}\n\n d , e \nweb5"[..]).unwrap();
-    assert_eq!(given.expressions, ["a,b", "web[1-2]", "web4 # down", "d , e"]);
-    assert!(given_from(&["web[1-3],".repeat(30)], &b""[..]).unwrap().expressions.is_empty());
+    assert_eq!(given.possible_names, ["a,b", "web[1-2]", "web4 # down", "d , e"]);
+    assert!(given_from(&["web[1-3],".repeat(30)], &b""[..]).unwrap().possible_names.is_empty());
 }
 
 /// Any text, and texts of characters that mean something in an expression.

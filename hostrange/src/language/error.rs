@@ -57,7 +57,7 @@ impl std::error::Error for ExprError {}
 #[cfg(test)]
 mod tests {
     use crate::language::parse::parse;
-    use crate::nodegroups::NodeGroups;
+    use crate::node_groups::NodeGroups;
 
     fn shown(expression: &str) -> String {
         parse(expression, &NodeGroups::in_folders(Vec::new())).unwrap_err().to_string()

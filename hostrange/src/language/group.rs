@@ -2,22 +2,17 @@
 
 use crate::language::error::ExprError;
 use crate::language::parse::{DEEPEST, Parser};
-use crate::nodegroups::NodeGroups;
+use crate::node_groups::NodeGroups;
 use crate::pattern::portion::Portion;
-use crate::set::{HostSet, Word};
+use crate::set::{HostSet, Member};
 use cerveza_record::is_name_char;
 use std::ops::Range;
 
-/// Returns the hosts of a node group.
-pub(crate) fn node_group(source: &str, group: &str, groups: &NodeGroups) -> Result<HostSet<'static>, String> {
-    Parser { text: "", at: 0, groups, within: &[] }.group_hosts(Some(source), group)
-}
-
-/// Limit of node groups that one word can name.
+/// Limit of node groups that one name can stand for.
 const MOST_NODE_GROUPS: u128 = 10_000;
 
 /// The source and name of a node group.
-pub(super) type GroupName = (String, String);
+pub(crate) type GroupName = (String, String);
 
 impl<'a> Parser<'a, '_> {
     /// Parses `@NAME` or `@SOURCE:NAME`. The name may have brackets, or be `*` for all groups of a source.
@@ -35,9 +30,9 @@ impl<'a> Parser<'a, '_> {
             }
             _ => {
                 self.at = name.start;
-                match self.word()? {
-                    Word::Pattern(pattern) => self.group_names(start..self.at, &pattern)?,
-                    word => word.name().map(str::to_string).into_iter().collect(),
+                match self.name_or_pattern()? {
+                    Member::Pattern(pattern) => self.group_names(start..self.at, &pattern)?,
+                    member => member.name().map(str::to_string).into_iter().collect(),
                 }
             }
         };
@@ -49,7 +44,8 @@ impl<'a> Parser<'a, '_> {
                 Some((source, group)) => (Some(source), group),
                 None => (self.within.last().map(|(source, _)| source.as_str()), name.as_str()),
             };
-            let hosts = self.group_hosts(source, group).map_err(|why| self.error(span.clone(), why))?;
+            let hosts =
+                group_hosts(self.groups, self.within, source, group).map_err(|why| self.error(span.clone(), why))?;
             set.append(hosts);
         }
         Ok(set)
@@ -63,29 +59,35 @@ impl<'a> Parser<'a, '_> {
         portion.for_each_name(|_, name| names.push(name.to_string()));
         Ok(names)
     }
+}
 
-    /// Returns the hosts of one node group. `None` is the default source.
-    fn group_hosts(&self, source: Option<&str>, group: &str) -> Result<HostSet<'static>, String> {
-        let asked = source.map_or(group.to_string(), |source| format!("{source}:{group}"));
-        let found = self.groups.find(source, group)?;
-        let group = (found.source, found.group);
-        let within = [self.within, std::slice::from_ref(&group)].concat();
-        if self.within.contains(&group) {
-            let way: Vec<String> = within.iter().map(|(source, group)| format!("@{source}:{group}")).collect();
-            return Err(format!("a node group contains itself: {}", way.join(", ")));
-        }
-        if within.len() > DEEPEST {
-            return Err("node groups nest too deep".to_string());
-        }
-        let mut set = HostSet::default();
-        for text in found.texts.iter().filter(|text| !text.trim().is_empty()) {
-            let parser = Parser { text, at: 0, groups: self.groups, within: &within };
-            let hosts = parser.all().map_err(|error| {
-                let (file, wrong) = (found.file.display(), &error.expression[error.span.clone()]);
-                format!("@{asked}, in {file}: at '{wrong}': {}", error.why)
-            })?;
-            set.append(hosts.into_owned());
-        }
-        Ok(set)
+/// Returns the hosts of one node group, which the groups of `within` contain. A `source` of `None` is the default source.
+pub(crate) fn group_hosts(
+    groups: &NodeGroups,
+    within: &[GroupName],
+    source: Option<&str>,
+    group: &str,
+) -> Result<HostSet<'static>, String> {
+    let asked = source.map_or(group.to_string(), |source| format!("{source}:{group}"));
+    let found = groups.find(source, group)?;
+    let group = (found.source, found.group);
+    let is_within_itself = within.contains(&group);
+    let within = [within, &[group]].concat();
+    if is_within_itself {
+        let way: Vec<String> = within.iter().map(|(source, group)| format!("@{source}:{group}")).collect();
+        return Err(format!("a node group contains itself: {}", way.join(", ")));
     }
+    if within.len() > DEEPEST {
+        return Err("node groups nest too deep".to_string());
+    }
+    let mut set = HostSet::default();
+    for text in found.texts.iter().filter(|text| !text.trim().is_empty()) {
+        let parser = Parser { text, at: 0, groups, within: &within };
+        let hosts = parser.all().map_err(|error| {
+            let (file, wrong) = (found.file.display(), &error.expression[error.span.clone()]);
+            format!("@{asked}, in {file}: at '{wrong}': {}", error.why)
+        })?;
+        set.append(hosts.into_owned());
+    }
+    Ok(set)
 }

@@ -2,11 +2,11 @@
 
 use crate::language::error::ExprError;
 use crate::language::group::GroupName;
-use crate::nodegroups::NodeGroups;
+use crate::node_groups::NodeGroups;
 use crate::pattern::bracket::Bracket;
 use crate::pattern::item::parse_item;
 use crate::pattern::{Part, Pattern};
-use crate::set::{HostSet, Operator, Word};
+use crate::set::{Host, HostSet, Member, Operator};
 use cerveza_manners::visible;
 use cerveza_record::{is_bare, is_name_char, unquote};
 use std::net::Ipv6Addr;
@@ -21,10 +21,12 @@ pub(crate) fn parse<'a>(expression: &'a str, groups: &NodeGroups) -> Result<Host
 pub(super) const DEEPEST: usize = 50;
 
 /// Limit of digits in all brackets of a name together: far more than a host name can have.
-const MOST_DIGITS: usize = 1000;
+const MOST_DIGITS_IN_NAME: usize = 1000;
 
-/// Limit of brackets in one name: far more than a host name can have.
-const MOST_BRACKETS: usize = 100;
+/// Limit of texts and brackets in one name: far more than a host name can have.
+const MOST_PARTS_OF_NAME: usize = 100;
+
+const FILE_HINT: &str = " (^FILE is an argument of its own)";
 
 pub(super) struct Parser<'a, 'g> {
     pub(super) text: &'a str,
@@ -75,8 +77,6 @@ impl<'a> Parser<'a, '_> {
     fn expression(&mut self, depth: usize) -> Result<HostSet<'a>, ExprError> {
         let start = self.at;
         let mut set: Option<HostSet> = None;
-        // The text so far, if it is one name.
-        let mut only_name: Option<&str> = None;
         loop {
             let separator = self.skip(is_separator);
             let c = match self.peek() {
@@ -87,38 +87,27 @@ impl<'a> Parser<'a, '_> {
                 if set.is_some() && self.is_only_blank(&separator) {
                     return Err(self.unquoted(separator, "a comma is missing: blanks do not separate names"));
                 }
-                let operand_start = self.at;
                 let operand = self.operand(depth)?;
-                only_name = Some(&self.text[operand_start..self.at]).filter(|text| set.is_none() && is_bare([*text]));
                 set.get_or_insert_default().append(operand);
                 continue;
             };
             let span = self.here();
             let Some(left) = set.filter(|_| !self.text[separator].contains(',')) else {
-                let mut why = format!("there is nothing to the left of {c}");
-                if self.text[..span.start].trim().is_empty() && self.within.is_empty() {
-                    why.push_str(match c {
-                        '^' => " (^FILE is an argument of its own)",
-                        '!' => ": write both sides as one argument, or use -x",
-                        _ => ": write both sides as one argument, or use -i",
-                    });
-                }
-                return Err(self.error(span, why));
+                return Err(self.nothing_on_the_left(c, span));
             };
+            let left_text = self.text[start..span.start].trim_matches(is_separator);
             self.at = span.end;
             self.skip(char::is_whitespace);
             if self.peek().is_none_or(|next| next == ')' || is_separator(next) || self::operator(next).is_some()) {
-                let why = match self.peek() {
-                    Some('^') => format!("there is nothing to the right of {c} (^FILE is an argument of its own)"),
-                    _ => format!("there is nothing to the right of {c}"),
-                };
-                return Err(self.error(span, why));
+                let hint = if self.peek() == Some('^') { FILE_HINT } else { "" };
+                return Err(self.error(span, format!("there is nothing to the right of {c}{hint}")));
             }
             let right_start = self.at;
             let right = self.operand(depth)?;
             let right_text = &self.text[right_start..self.at];
-            let differs = only_name.take().is_some_and(|name| name != right_text && is_bare([right_text]));
-            if differs && operator != Operator::Intersection && self.within.is_empty() {
+            // `a!b` of two plain names is probably one name, `"a!b"`.
+            let are_two_names = left_text != right_text && is_bare([left_text]) && is_bare([right_text]);
+            if are_two_names && operator != Operator::Intersection && self.within.is_empty() {
                 return Err(self.unquoted(span, format!("{c} between two different names has no use")));
             }
             set = Some(left.combine(operator, right).map_err(|why| self.error(span, why))?);
@@ -128,6 +117,17 @@ impl<'a> Parser<'a, '_> {
             None if self.text.trim().is_empty() => Err(self.error(0..self.text.len(), "it is empty")),
             None => Err(self.error(start..self.at, "there is no host in it")),
         }
+    }
+
+    /// Returns an error for an operator `c` without a left side.
+    fn nothing_on_the_left(&self, c: char, span: Range<usize>) -> ExprError {
+        let hint = match c {
+            _ if !self.text[..span.start].trim().is_empty() || !self.within.is_empty() => "",
+            '^' => FILE_HINT,
+            '!' => ": write both sides as one argument, or use -x",
+            _ => ": write both sides as one argument, or use -i",
+        };
+        self.error(span, format!("there is nothing to the left of {c}{hint}"))
     }
 
     /// Parses a name, a node group, or an expression in parentheses.
@@ -147,7 +147,7 @@ impl<'a> Parser<'a, '_> {
                 set
             }
             Some('@') => self.node_group()?,
-            _ => HostSet::new(vec![self.word()?]),
+            _ => HostSet::new(vec![self.name_or_pattern()?]),
         };
         match self.peek() {
             Some(c) if c == '(' || self.text[..self.at].ends_with(')') && !ends_operand(c) => {
@@ -158,12 +158,13 @@ impl<'a> Parser<'a, '_> {
     }
 
     /// Parses a name: texts, quoted or not, and brackets. Two texts always have a bracket between them.
-    pub(super) fn word(&mut self) -> Result<Word<'a>, ExprError> {
+    pub(super) fn name_or_pattern(&mut self) -> Result<Member<'a>, ExprError> {
         let start = self.at;
         let mut parts = Vec::new();
         let mut text_start = start;
         while let Some(c) = self.peek() {
             let span = self.here();
+            // A text without quotes is added only with the bracket after it, so a last text is quoted.
             let is_quoted = matches!(parts.last(), Some(Part::Text(_)));
             if parts.is_empty() && (self.at == start || self.text[..self.at].ends_with('@')) {
                 let length = ipv6_in_brackets(&self.text[self.at..]);
@@ -178,7 +179,7 @@ impl<'a> Parser<'a, '_> {
                         parts.push(Part::Text(self.text[text_start..self.at].into()));
                     }
                     parts.push(Part::Bracket(self.bracket()?));
-                    if parts.len() > MOST_BRACKETS {
+                    if parts.len() > MOST_PARTS_OF_NAME {
                         return Err(self.error(span, "too many brackets in one name"));
                     }
                     text_start = self.at;
@@ -198,19 +199,19 @@ impl<'a> Parser<'a, '_> {
             self.at = span.end;
         }
         if let [Part::Text(name)] = parts.as_slice() {
-            return Ok(Word::Name(name.to_string().into()));
+            return Ok(Member::Host(Host::Name(name.to_string().into())));
         }
         if parts.is_empty() {
-            return Ok(Word::Name(self.text[start..self.at].into()));
+            return Ok(Member::Host(self.text[start..self.at].into()));
         }
         if text_start < self.at {
             parts.push(Part::Text(self.text[text_start..self.at].into()));
         }
         let pattern = Pattern::new(parts);
-        if pattern.brackets().filter_map(|bracket| bracket.lengths().last()).sum::<usize>() > MOST_DIGITS {
+        if pattern.brackets().filter_map(|bracket| bracket.lengths().last()).sum::<usize>() > MOST_DIGITS_IN_NAME {
             return Err(self.error(start..self.at, "too many digits in one name"));
         }
-        Ok(Word::Pattern(pattern.into()))
+        Ok(Member::Pattern(pattern.into()))
     }
 
     /// Parses a text in quotes.

@@ -1,5 +1,5 @@
 use super::parse::parse;
-use crate::nodegroups::NodeGroups;
+use crate::node_groups::NodeGroups;
 use crate::tests::expanded;
 
 fn why(expression: &str) -> String {

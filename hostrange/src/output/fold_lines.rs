@@ -3,8 +3,8 @@
 use crate::fold::{FoldOptions, Folder};
 use crate::output::Output;
 use crate::pattern::names::Names;
-use crate::set::MOST_IN_MEMORY;
-use crate::set::visit::{Host, HostVisitor, Visited};
+use crate::set::visit::{HostVisitor, Visited};
+use crate::set::{Host, MOST_IN_MEMORY};
 use cerveza_manners::{Failure, Result};
 use std::io::{self, Write};
 
@@ -42,7 +42,7 @@ impl Folded {
 }
 
 impl HostVisitor for Folded {
-    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+    fn visit_host(&mut self, host: &Host<'_>) -> Visited {
         self.count_added(1)?;
         self.folder.add(host.name());
         Ok(())

@@ -1,11 +1,13 @@
 //! Writes hosts as names or JSON lines, in large blocks, or as a table.
 
+pub(crate) mod by;
 pub(crate) mod fold_lines;
-pub(crate) mod groups;
-pub(crate) mod select;
+pub(crate) mod group_lines;
+pub(crate) mod split;
 
 use crate::pattern::names::Names;
-use crate::set::visit::{Host, HostVisitor, Stop, Visited, finished};
+use crate::set::Host;
+use crate::set::visit::{HostVisitor, Stop, Visited, finished};
 use cerveza_manners::{Column, Failure, FormatArgs, OutputMode, RecordWriter, Result, Tool, json_line};
 use cerveza_record::{Record, printed_name, quote};
 use std::fs::File;
@@ -125,7 +127,7 @@ fn lost(error: io::Error) -> Stop {
 }
 
 impl HostVisitor for Lines {
-    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+    fn visit_host(&mut self, host: &Host<'_>) -> Visited {
         match host {
             Host::Record(record) if self.is_json => {
                 let line = match self.part {
@@ -147,7 +149,7 @@ impl HostVisitor for Lines {
     fn visit_run(&mut self, run: &mut Names<'_>) -> Visited {
         if !run.pattern().is_bare() {
             while let Some(name) = run.next_name() {
-                self.visit_host(Host::Name(name))?;
+                self.visit_host(&name.into())?;
             }
             return Ok(());
         }
@@ -207,15 +209,14 @@ impl Table {
 }
 
 impl HostVisitor for Table {
-    fn visit_host(&mut self, host: Host<'_>) -> Visited {
-        let record = match host {
-            Host::Name(name) => Record::named(name),
+    fn visit_host(&mut self, host: &Host<'_>) -> Visited {
+        let mut record = match host {
+            Host::Name(_) => Record::named(host.name()),
             Host::Record(record) => Record::clone(record),
         };
-        let record = match self.part {
-            Some(part) => in_part(&record, part),
-            None => record,
-        };
+        if let Some(part) = self.part {
+            record.set("split", part);
+        }
         if let Some(writer) = &mut self.writer {
             writer.write(&record)?;
         }

@@ -3,8 +3,11 @@
 use num_bigint::BigUint;
 use std::cmp::Ordering;
 
+/// Limit of digits of one number, zeros in front included. RFC 1123 allows names of 255 characters.
+pub(crate) const MOST_DIGITS_READ: usize = 255;
+
 /// Limit of digits of a number that is folded: with their count they fit into 64 bits.
-pub(crate) const MOST_FOLDED: usize = 17;
+pub(crate) const MOST_DIGITS_FOLDED: usize = 17;
 
 /// Returns the value of a string of decimal digits.
 pub(crate) fn value(digits: &[u8]) -> BigUint {

@@ -1,12 +1,9 @@
 //! Parses an item of a bracket: a number, a letter, or a range of them with an optional step.
 
 use crate::pattern::bracket::Segment;
-use crate::pattern::digits;
+use crate::pattern::digits::{self, MOST_DIGITS_READ};
 use std::cmp::Ordering;
 use std::ops::Range;
-
-/// Limit of digits of one number, zeros in front included. RFC 1123 allows names of 255 characters.
-const MOST_DIGITS: usize = 255;
 
 /// What is wrong with an item, and where.
 pub(crate) type ItemError = (Range<usize>, String);
@@ -25,10 +22,10 @@ pub(crate) fn parse_item(item: &str, segments: &mut Vec<Segment>) -> Result<(), 
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_letter = |text: &str| text.len() == 1 && text.as_bytes()[0].is_ascii_alphabetic();
     let ends = [low, high.unwrap_or(low)];
-    if let Some(long) = ends.iter().find(|end| end.len() > MOST_DIGITS)
+    if let Some(long) = ends.iter().find(|end| end.len() > MOST_DIGITS_READ)
         && is_digits(long)
     {
-        return Err((whole(), format!("a number of more than {MOST_DIGITS} digits")));
+        return Err((whole(), format!("a number of more than {MOST_DIGITS_READ} digits")));
     }
     let letters = ends.iter().all(|end| is_letter(end));
     if !letters && !ends.iter().all(|end| is_digits(end)) {

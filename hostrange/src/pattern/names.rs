@@ -97,7 +97,7 @@ impl<'a> Names<'a> {
         let wheel = self.wheels.last_mut()?;
         let segment = &wheel.bracket.segments[wheel.segment];
         let (start, end) = (wheel.at, wheel.at + wheel.text.len());
-        let is_number = !segment.is_letter() && segment.step == 1 && wheel.text.len() <= digits::MOST_FOLDED;
+        let is_number = !segment.is_letter() && segment.step == 1 && wheel.text.len() <= digits::MOST_DIGITS_FOLDED;
         if !is_number || first.as_bytes()[end..].iter().any(u8::is_ascii_digit) {
             return Some((first, 1));
         }

@@ -4,8 +4,8 @@ use crate::pattern::bracket::Bracket;
 use crate::pattern::names::Names;
 use crate::pattern::portion::Portion;
 use crate::pattern::{Part, Pattern};
-use crate::set::visit::{Host, HostVisitor, Visited, finished};
-use crate::set::{HostSet, MOST_IN_MEMORY};
+use crate::set::visit::{HostVisitor, Visited, finished};
+use crate::set::{Host, HostSet, MOST_IN_MEMORY};
 use cerveza_manners::{Failure, Result};
 use indexmap::IndexMap;
 use num_bigint::BigUint;
@@ -34,7 +34,7 @@ impl HostSet<'_> {
 
     /// Returns the number of hosts, duplicates included.
     pub fn count_duplicates(&self) -> BigUint {
-        let names = self.words.iter().filter(|word| word.name().is_some()).count();
+        let names = self.members.iter().filter(|member| member.name().is_some()).count();
         self.patterns().map(Portion::count).sum::<BigUint>() + names
     }
 
@@ -63,7 +63,7 @@ impl HostSet<'_> {
 struct Counter(u128);
 
 impl HostVisitor for Counter {
-    fn visit_host(&mut self, _: Host<'_>) -> Visited {
+    fn visit_host(&mut self, _: &Host<'_>) -> Visited {
         self.0 += 1;
         Ok(())
     }

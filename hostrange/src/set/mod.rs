@@ -1,15 +1,15 @@
-//! `HostSet`: an ordered list of words. A "word" is a name, a record, or a portion of a pattern such as `web[1-3]`.
+//! `HostSet`: an ordered list of members. A "member" is a name, a record, or a portion of a pattern such as `web[1-3]`.
 //!
-//! A union appends one list to another and expands nothing, so a host may be in several words: `visit` skips it when it
-//! comes again. An operation (`!`, `&`, `^`) keeps some of the words, and of each pattern some of its names.
+//! A union appends one list to another and expands nothing, so a host may be in several members: `visit` skips it when it
+//! comes again. An operation (`!`, `&`, `^`) keeps some of the members, and of each pattern some of its names.
 
 mod count;
+pub(crate) mod listing;
 mod operations;
-pub(crate) mod order;
+pub(crate) mod select;
 pub(crate) mod visit;
 
 use crate::pattern::portion::Portion;
-use crate::set::visit::Host;
 use cerveza_record::Record;
 use hashbrown::{DefaultHashBuilder, HashTable};
 pub(crate) use operations::Operator;
@@ -22,155 +22,176 @@ use std::rc::Rc;
 pub(crate) const MOST_IN_MEMORY: u128 = 20_000_000;
 
 #[derive(Clone, Debug)]
-pub(crate) enum Word<'a> {
+pub(crate) enum Host<'a> {
     Name(Cow<'a, str>),
-    Pattern(Portion),
     Record(Rc<Record>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Member<'a> {
+    Host(Host<'a>),
+    Pattern(Portion),
 }
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HostSet<'a> {
-    words: Vec<Word<'a>>,
+    members: Vec<Member<'a>>,
     /// Records of the operands. A host is written as its record, whichever operand had it.
     operand_records: Vec<Rc<Record>>,
     index: OnceCell<Index>,
 }
 
-/// Finds words by name. Made at the first look-up.
+/// Finds members by name. Made at the first look-up.
 #[derive(Clone, Debug)]
 struct Index {
     hasher: DefaultHashBuilder,
-    /// The first word of each name and of each record's host.
+    /// The first member of each name and of each record's host.
     names: HashTable<usize>,
     patterns: Vec<usize>,
 }
 
-impl Word<'_> {
-    /// Returns the host, or `None` for a pattern.
-    fn host(&self) -> Option<Host<'_>> {
+impl Host<'_> {
+    pub fn name(&self) -> &str {
         match self {
-            Word::Name(name) => Some(Host::Name(name)),
-            Word::Record(record) => Some(Host::Record(record)),
-            Word::Pattern(_) => None,
+            Host::Name(name) => name,
+            Host::Record(record) => record.host(),
         }
     }
 
+    /// Copies a borrowed name.
+    fn into_owned(self) -> Host<'static> {
+        match self {
+            Host::Name(name) => Host::Name(name.into_owned().into()),
+            Host::Record(record) => Host::Record(record),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Host<'a> {
+    fn from(name: &'a str) -> Host<'a> {
+        Host::Name(name.into())
+    }
+}
+
+impl Member<'_> {
     /// Returns the name, or `None` for a pattern.
     pub fn name(&self) -> Option<&str> {
-        self.host().map(Host::name)
+        match self {
+            Member::Host(host) => Some(host.name()),
+            Member::Pattern(_) => None,
+        }
     }
 
     fn as_pattern(&self) -> Option<&Portion> {
         match self {
-            Word::Pattern(portion) => Some(portion),
-            Word::Name(_) | Word::Record(_) => None,
+            Member::Host(_) => None,
+            Member::Pattern(portion) => Some(portion),
         }
     }
 }
 
 impl<'a> HostSet<'a> {
-    pub fn new(words: Vec<Word<'a>>) -> HostSet<'a> {
-        HostSet { words, ..HostSet::default() }
+    pub fn new(members: Vec<Member<'a>>) -> HostSet<'a> {
+        HostSet { members, ..HostSet::default() }
     }
 
-    /// Makes a union: appends the words of `other`.
+    /// Makes a union: appends the members of `other`.
     pub fn append(&mut self, mut other: HostSet<'a>) {
-        self.words.append(&mut other.words);
+        self.members.append(&mut other.members);
         self.operand_records.append(&mut other.operand_records);
         self.index = OnceCell::new();
     }
 
     pub fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        self.members.is_empty()
     }
 
     /// Returns the number of hosts, duplicates included. `u128::MAX` means "or more".
     pub fn len(&self) -> u128 {
-        let names = self.words.iter().filter(|word| word.name().is_some()).count();
+        let names = self.members.iter().filter(|member| member.name().is_some()).count();
         self.patterns().fold(names as u128, |sum, portion| sum.saturating_add(portion.len()))
     }
 
     pub fn patterns(&self) -> impl Iterator<Item = &Portion> {
-        self.words.iter().filter_map(Word::as_pattern)
+        self.members.iter().filter_map(Member::as_pattern)
     }
 
     /// Returns all records, those of operands first.
     pub fn records(&self) -> impl Iterator<Item = &Rc<Record>> {
-        let of_words = self.words.iter().filter_map(|word| match word {
-            Word::Record(record) => Some(record),
-            Word::Name(_) | Word::Pattern(_) => None,
+        let of_words = self.members.iter().filter_map(|member| match member {
+            Member::Host(Host::Record(record)) => Some(record),
+            _ => None,
         });
         self.operand_records.iter().chain(of_words)
     }
 
     /// Whether the hosts are known to be in natural order. Expands nothing.
     pub fn is_sorted(&self) -> bool {
-        match self.words.as_slice() {
-            [Word::Pattern(portion)] => portion.pattern.is_ascending(),
-            words => words.len() < 2,
+        match self.members.as_slice() {
+            [Member::Pattern(portion)] => portion.pattern.is_ascending(),
+            members => members.len() < 2,
         }
     }
 
     pub fn contains(&self, name: &str) -> bool {
-        self.is_in_words(name, self.words.len())
+        self.is_in_members(name, self.members.len())
     }
 
     /// Copies borrowed names.
     pub fn into_owned(self) -> HostSet<'static> {
-        let owned = |word| match word {
-            Word::Name(name) => Word::Name(Cow::Owned(name.into_owned())),
-            Word::Pattern(portion) => Word::Pattern(portion),
-            Word::Record(record) => Word::Record(record),
+        let owned = |member| match member {
+            Member::Host(host) => Member::Host(host.into_owned()),
+            Member::Pattern(portion) => Member::Pattern(portion),
         };
-        let words = self.words.into_iter().map(owned).collect();
-        HostSet { words, operand_records: self.operand_records, index: OnceCell::new() }
+        let members = self.members.into_iter().map(owned).collect();
+        HostSet { members, operand_records: self.operand_records, index: OnceCell::new() }
     }
 
     fn index(&self) -> &Index {
         self.index.get_or_init(|| {
-            let names = self.words.iter().filter(|word| word.name().is_some()).count();
+            let names = self.members.iter().filter(|member| member.name().is_some()).count();
             let mut index = Index {
                 hasher: DefaultHashBuilder::default(),
                 names: HashTable::with_capacity(names),
                 patterns: Vec::new(),
             };
-            for (at, word) in self.words.iter().enumerate() {
-                let Some(name) = word.name() else {
+            for (at, member) in self.members.iter().enumerate() {
+                let Some(name) = member.name() else {
                     index.patterns.push(at);
                     continue;
                 };
-                let is_it = |other: &usize| self.words[*other].name() == Some(name);
-                let hash = |other: &usize| index.hasher.hash_one(self.words[*other].name().unwrap_or_default());
+                let is_it = |other: &usize| self.members[*other].name() == Some(name);
+                let hash = |other: &usize| index.hasher.hash_one(self.members[*other].name().unwrap_or_default());
                 index.names.entry(index.hasher.hash_one(name), is_it, hash).or_insert(at);
             }
             index
         })
     }
 
-    /// Returns the index of the first word with this name.
+    /// Returns the index of the first member with this name.
     fn find_name(&self, name: &str) -> Option<usize> {
         let index = self.index();
         if index.names.is_empty() {
             // Saves the hash.
             return None;
         }
-        let is_it = |at: &usize| self.words[*at].name() == Some(name);
+        let is_it = |at: &usize| self.members[*at].name() == Some(name);
         index.names.find(index.hasher.hash_one(name), is_it).copied()
     }
 
-    /// Whether one of the first `end` words gives `name`.
-    fn is_in_words(&self, name: &str, end: usize) -> bool {
-        self.find_name(name).is_some_and(|word| word < end)
-            || self.patterns_in_words(end).any(|portion| portion.contains(name))
+    /// Whether one of the first `end` members gives `name`.
+    fn is_in_members(&self, name: &str, end: usize) -> bool {
+        self.find_name(name).is_some_and(|member| member < end)
+            || self.patterns_in_members(end).any(|portion| portion.contains(name))
     }
 
-    /// Returns each name that is a word or the host of a record, once.
+    /// Returns each name that is a member or the host of a record, once.
     fn distinct_names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.index().names.iter().map(|word| self.words[*word].name().unwrap_or_default())
+        self.index().names.iter().map(|member| self.members[*member].name().unwrap_or_default())
     }
 
-    fn patterns_in_words(&self, end: usize) -> impl Iterator<Item = &Portion> {
-        let words = self.index().patterns.iter().take_while(move |word| **word < end);
-        words.filter_map(|word| self.words[*word].as_pattern())
+    fn patterns_in_members(&self, end: usize) -> impl Iterator<Item = &Portion> {
+        let members = self.index().patterns.iter().take_while(move |member| **member < end);
+        members.filter_map(|member| self.members[*member].as_pattern())
     }
 }

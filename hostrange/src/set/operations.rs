@@ -1,8 +1,8 @@
-//! Operations on sets (`!`, `&`, `^`), and the names that a pattern shares with other words.
+//! Operations on sets (`!`, `&`, `^`), and the names that a pattern shares with other members.
 
 use crate::pattern::portion::Portion;
 use crate::pattern::positions::Positions;
-use crate::set::{HostSet, MOST_IN_MEMORY, Word};
+use crate::set::{Host, HostSet, MOST_IN_MEMORY, Member};
 use cerveza_manners::Failure;
 use std::cell::OnceCell;
 
@@ -22,44 +22,40 @@ const MOST_EXPANDED: u128 = 10_000;
 impl<'a> HostSet<'a> {
     /// Returns the result of an operation, or an error if a side has too many names.
     pub fn combine(self, operator: Operator, right: HostSet<'a>) -> Result<HostSet<'a>, String> {
-        let (left, right) = (self.without_many_patterns(), right.without_many_patterns());
-        let is_kept_if_shared = operator == Operator::Intersection;
-        let mut words = left.words_shared_with(&right, is_kept_if_shared)?;
+        let (left, right) = (self.expand_many_patterns(), right.expand_many_patterns());
+        let mut members = left.members_where(&right, operator == Operator::Intersection)?;
         if operator == Operator::SymmetricDifference {
-            words.append(&mut right.words_shared_with(&left, is_kept_if_shared)?);
+            members.append(&mut right.members_where(&left, false)?);
         }
         let operand_records = left.records().chain(right.records()).cloned().collect();
-        Ok(HostSet { words, operand_records, index: OnceCell::new() })
+        Ok(HostSet { members, operand_records, index: OnceCell::new() })
     }
 
     /// Whether all hosts are in `other`.
     pub fn is_subset(&self, other: &HostSet<'_>) -> Result<bool, Failure> {
-        match self.words_shared_with(other, false) {
+        match self.members_where(other, false) {
             Ok(missing) => Ok(missing.is_empty()),
             Err(_) => Err(Failure::usage(format!("cannot look up more than {MOST_IN_MEMORY} hosts"))),
         }
     }
 
-    /// Returns the words of the hosts that are in `other`, or (`is_shared` is false) of those that are not.
-    fn words_shared_with(&self, other: &HostSet<'_>, is_shared: bool) -> Result<Vec<Word<'a>>, String> {
+    /// Returns the members that are in `other`, or those that are not.
+    fn members_where(&self, other: &HostSet<'_>, in_other: bool) -> Result<Vec<Member<'a>>, String> {
         if self.len() > MOST_IN_MEMORY {
             return Err(format!("too many hosts for an operation: it reads at most {MOST_IN_MEMORY} into memory"));
         }
         let mut kept = Vec::new();
-        for word in &self.words {
-            match word {
-                Word::Pattern(portion) => {
+        for member in &self.members {
+            match member {
+                Member::Pattern(portion) => {
                     let shared = other.positions_of_shared(portion);
-                    let positions = if is_shared { shared } else { portion.positions().without(&shared) };
+                    let positions = if in_other { shared } else { portion.positions().without(&shared) };
                     if !positions.is_empty() {
-                        kept.push(Word::Pattern(portion.with_positions(positions)));
+                        kept.push(Member::Pattern(portion.with_positions(positions)));
                     }
                 }
-                Word::Name(_) | Word::Record(_) => {
-                    if word.name().is_some_and(|name| other.contains(name) == is_shared) {
-                        kept.push(word.clone());
-                    }
-                }
+                Member::Host(host) if other.contains(host.name()) == in_other => kept.push(member.clone()),
+                Member::Host(_) => {}
             }
         }
         Ok(kept)
@@ -67,11 +63,11 @@ impl<'a> HostSet<'a> {
 
     /// Returns the positions of the names of `portion` that are in this set.
     fn positions_of_shared(&self, portion: &Portion) -> Positions {
-        let end = self.words.len();
-        self.positions_of_few_shared(portion, end).unwrap_or_else(|| {
+        let end = self.members.len();
+        self.positions_to_check(portion, end).unwrap_or_else(|| {
             let mut positions = Positions::default();
             portion.for_each_name(|position, name| {
-                if self.is_in_words(name, end) {
+                if self.is_in_members(name, end) {
                     positions.push(position..position + 1);
                 }
             });
@@ -79,10 +75,10 @@ impl<'a> HostSet<'a> {
         })
     }
 
-    /// Returns the positions of the names of `portion` that are also words or in a pattern of the first `end` words. `None` if
-    /// it is faster to look up each name of the portion.
-    pub(super) fn positions_of_few_shared(&self, portion: &Portion, end: usize) -> Option<Positions> {
-        let overlapping = || self.patterns_in_words(end).filter(|other| !portion.pattern.is_disjoint(&other.pattern));
+    /// Returns the positions of the names of `portion` that may be elsewhere: in a pattern of the first `end` members, or as
+    /// any host of the set. `None` if it is faster to look up each name of the portion.
+    pub(super) fn positions_to_check(&self, portion: &Portion, end: usize) -> Option<Positions> {
+        let overlapping = || self.patterns_in_members(end).filter(|other| !portion.pattern.is_disjoint(&other.pattern));
         let names = self.distinct_names().len() as u128;
         let others = overlapping().fold(names, |sum, other| sum.saturating_add(other.len()));
         if portion.pattern.is_ambiguous() || others >= portion.len() {
@@ -96,19 +92,19 @@ impl<'a> HostSet<'a> {
     }
 
     /// Returns the same set. If it has many patterns, the small ones are expanded.
-    pub fn without_many_patterns(self) -> HostSet<'a> {
+    pub fn expand_many_patterns(self) -> HostSet<'a> {
         if self.patterns().nth(MANY_PATTERNS).is_none() || self.len() > MOST_IN_MEMORY {
             return self;
         }
-        let mut words = Vec::new();
-        for word in self.words {
-            match word {
-                Word::Pattern(portion) if portion.len() <= MOST_EXPANDED => {
-                    portion.for_each_name(|_, name| words.push(Word::Name(name.to_string().into())));
+        let mut members = Vec::new();
+        for member in self.members {
+            match member {
+                Member::Pattern(portion) if portion.len() <= MOST_EXPANDED => {
+                    portion.for_each_name(|_, name| members.push(Member::Host(Host::Name(name.to_string().into()))));
                 }
-                word => words.push(word),
+                member => members.push(member),
             }
         }
-        HostSet { words, operand_records: self.operand_records, index: OnceCell::new() }
+        HostSet { members, operand_records: self.operand_records, index: OnceCell::new() }
     }
 }

@@ -130,7 +130,7 @@ fn write_costs(args: &OutputArgs, costs: &[Cost], tool: &Tool) -> Result<()> {
 
 fn write_records(args: &Args, parts: &Parts, tool: &Tool) -> Result<()> {
     let mode = args.output.mode(OutputMode::Table);
-    let records = hostrange::read_hosts(&[], tool)?;
+    let records = hostrange::read_given(&[], tool)?.hosts;
     let bar = args.progress.bar(records.len() as u64, "building");
     let built = parts.build_all(&records, || bar.inc(1));
     bar.finish_and_clear();

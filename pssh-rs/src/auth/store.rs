@@ -5,8 +5,8 @@ use super::choice::choose;
 use super::passphrase::{PassphraseError, ask_passphrase};
 use super::private_key::{self, KeyError, ParsedKey, PrivateKey};
 use super::public_key::PublicKey;
-use crate::base::read_capped;
 use crate::base::shutdown::Stop;
+use crate::base::user_file;
 use cerveza_manners::{Failure, Result, visible};
 use rustix::process::getuid;
 use std::collections::{HashMap, HashSet};
@@ -229,8 +229,7 @@ fn read_file(path: &Path) -> KeyFile {
 }
 
 fn read_halves(path: &Path) -> (PrivateHalf, Option<PublicKey>) {
-    let public_file =
-        || read_capped::read(&beside(path, ".pub")).ok().and_then(|text| PublicKey::parse_file(&text).ok());
+    let public_file = || user_file::read(&beside(path, ".pub")).ok().and_then(|text| PublicKey::parse_file(&text).ok());
     let (text, too_open) = match read_secret(path) {
         Ok(read) => read,
         Err(error) => return (PrivateHalf::Absent(error.to_string()), public_file()),
@@ -249,7 +248,7 @@ fn read_halves(path: &Path) -> (PrivateHalf, Option<PublicKey>) {
 }
 
 fn read_certificate(path: &Path) -> io::Result<std::result::Result<PublicKey, String>> {
-    let text = read_capped::read(path)?;
+    let text = user_file::read(path)?;
     Ok(match PublicKey::parse_file(&text) {
         Ok(public) if public.is_certificate() => Ok(public),
         Ok(_) => Err("it holds no certificate".to_string()),

@@ -3,8 +3,8 @@
 use super::public_key::PublicKey;
 use super::*;
 use crate::base::shutdown::{Shutdown, Stop};
-use crate::connect::host_key::HostKeyQuery;
 use crate::connect::tcp::{connect, resolve};
+use crate::known_hosts::verifier::HostKeyQuery;
 use crate::ssh_config::AddressFamily;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::sha::sha256;

@@ -2,13 +2,13 @@
 //! folder.
 
 pub mod attempt_timer;
-pub mod env;
 pub mod key_blob;
 pub mod policy;
-pub mod read_capped;
+pub mod process_group;
 pub mod shutdown;
 pub mod signature;
 pub mod socket;
 pub mod trace;
 pub mod transcript;
+pub mod user_file;
 pub mod wait;

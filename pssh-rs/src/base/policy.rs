@@ -1,4 +1,4 @@
-//! The choice of an SSH engine, and the policy for host keys.
+//! Choices of the command line that several folders use: the SSH engine, and the policy for host keys.
 
 use clap::ValueEnum;
 
@@ -11,9 +11,10 @@ pub enum Engine {
     Openssh,
 }
 
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HostKeyPolicy {
     /// Refuse a host whose key is not known
+    #[default]
     Strict,
     /// Accept and store the key of a new host; refuse a key that changed
     AcceptNew,

@@ -22,6 +22,15 @@ impl From<ssh2::Error> for WaitError {
     }
 }
 
+/// Fails if a stop came or the deadline has passed. For loops that may never wait.
+pub fn check(deadline: Option<Instant>, stop: &Stop) -> Result<(), WaitError> {
+    match deadline {
+        _ if stop.is_set() => Err(WaitError::Stopped),
+        Some(deadline) if Instant::now() >= deadline => Err(WaitError::Deadline),
+        _ => Ok(()),
+    }
+}
+
 /// Waits until `poll` reports anything about a file descriptor.
 pub fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Option<Instant>, stop: &Stop) -> Result<(), WaitError> {
     loop {

@@ -17,7 +17,8 @@ use std::time::Duration;
 #[command(
     name = "pssh-rs",
     version,
-    override_usage = "pssh-rs [OPTIONS] [--] COMMAND...\n       pssh-rs [OPTIONS] --script FILE [--] [ARGUMENT...]\n       pssh-rs [OPTIONS] --push FILE:PATH | --pull PATH:FOLDER | --run FIELD",
+    override_usage = "pssh-rs [OPTIONS] [--] COMMAND...\n       pssh-rs [OPTIONS] --script FILE [--] [ARGUMENT...]\n       pssh-rs [OPTIONS] {--push FILE[:PATH] | --pull PATH[:FOLDER]}... [[--] COMMAND...]",
+    mut_arg("names", |arg| arg.help("Write the names of all hosts, also of failed ones (same as -o names)").long_help(NAMES)),
     mut_arg("columns", |arg| arg.hide_short_help(true)),
     mut_arg("sort", |arg| arg.hide_short_help(true))
 )]
@@ -31,11 +32,12 @@ pub struct Args {
     /// Hosts, as in 'web[1-3]' [default: read them from stdin]
     ///
     /// An expression of hostrange(1), as in 'n[1-2][01-10],db1!n105'. A name may be user@host, host:port or
-    /// [address]:port. `-` reads names and records from stdin. May be given more than once.
+    /// [address]:port. `-` reads names and records from stdin, and `^FILE` from a file, as in '^hosts.txt'. May be given
+    /// more than once.
     #[arg(short = 'w', long, value_name = "EXPR")]
     pub hosts: Vec<String>,
 
-    /// Leave out these hosts, as in 'web3' or '@down'
+    /// Leave out these hosts, as in 'web3', or '@down' for a node group
     ///
     /// The name alone also leaves out a host with a user or port. May be given more than once.
     #[arg(short = 'x', long, value_name = "EXPR")]
@@ -66,8 +68,9 @@ pub struct Args {
     #[arg(long, value_name = "FILE[:PATH]", value_parser = OsStringValueParser::new(), help_heading = RUN)]
     pub push: Vec<std::ffi::OsString>,
 
-    /// Copy files from each host to FOLDER/HOST after everything has run
+    /// Copy files from each host to FOLDER/HOST after the command
     ///
+    /// Nothing is copied from a host where the command failed.
     /// PATH may be a folder, or contain wildcards. FOLDER is `pulled` by default. May be given more than once.
     #[arg(long, value_name = "PATH[:FOLDER]", value_parser = OsStringValueParser::new(), help_heading = RUN)]
     pub pull: Vec<std::ffi::OsString>,
@@ -149,7 +152,7 @@ pub struct Args {
     /// Which unknown host keys to accept
     ///
     /// `strict` accepts none, `accept-new` stores keys of new hosts, `off` accepts all [default: StrictHostKeyChecking
-    /// of ssh_config, else strict].
+    /// of ssh_config, else strict]. pssh-rs never asks: StrictHostKeyChecking=ask counts as strict.
     #[arg(long, value_name = "POLICY", env = "PSSH_RS_HOST_KEY", hide_env_values = true, value_enum, help_heading = SSH, hide_short_help = true)]
     pub host_key: Option<HostKeyPolicy>,
 
@@ -163,7 +166,8 @@ pub struct Args {
 
     /// Time limit for each host, as in 90 or 5m
     ///
-    /// The command is killed and the host is reported as `timeout` [default: none].
+    /// The command is killed and the host is reported as `timeout`. TIME is in seconds (90, 0.5), or numbers with ms, s,
+    /// m, h or d (5m, 1h30m) [default: none].
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration, help_heading = LIMITS)]
     pub timeout: Option<Duration>,
 
@@ -192,7 +196,7 @@ pub struct Args {
 
     /// Number of hosts at a time
     ///
-    /// Hosts that do not answer do not count.
+    /// Hosts that do not answer at once leave their place to others.
     #[arg(short, long, value_name = "NUMBER", env = "PSSH_RS_FANOUT", hide_env_values = true, default_value_t = 64,
         value_parser = clap::value_parser!(u16).range(1..=10_000), help_heading = LIMITS)]
     pub fanout: u16,
@@ -202,7 +206,8 @@ pub struct Args {
 
     /// Show what would run on which host, without connecting
     ///
-    /// Writes records with a `plan`.
+    /// Write it before the command: a --dry-run after the first word of the command is part of the command, which then
+    /// runs. The records have a `plan`.
     #[arg(long)]
     pub dry_run: bool,
 
@@ -222,7 +227,14 @@ pub struct Args {
     pub progress: ProgressArgs,
 }
 
+/// Returns the files of an option. An empty value in the environment is no file.
+pub fn nonempty(files: &[PathBuf]) -> Vec<PathBuf> {
+    files.iter().filter(|file| !file.as_os_str().is_empty()).cloned().collect()
+}
+
 const RUN: &str = "What to run";
+const NAMES: &str = "Write the names of all hosts, one per line, also of those that failed (same as -o names). To select \
+    hosts by their status, use json and jq(1)";
 const LIMITS: &str = "Limits";
 const SSH: &str = "SSH";
 const OUTPUT: &str = "Output";

@@ -3,19 +3,20 @@
 pub mod args;
 mod fd_limit;
 pub mod hint;
+mod make_target;
 mod named_host;
-mod resolve;
 mod setup;
 mod stdin_file;
 mod targets;
 
 use crate::auth::{PassphraseError, ask_passphrase};
+use crate::base::policy::Engine;
 use crate::base::shutdown::Shutdown;
 use crate::base::wait::WaitError;
 use crate::cli::args::Args;
 use crate::cli::fd_limit::raise_fd_limit;
-use crate::cli::resolve::planned;
-use crate::host::job::{Job, Run};
+use crate::cli::make_target::planned;
+use crate::host::job::{Job, Work};
 use crate::host::target::Target;
 use crate::run::schedule::{Schedule, Width};
 use crate::run::{self, RunCounts, RunPlan};
@@ -30,6 +31,7 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use rustix::fs::{FileType, fstat};
 use signal_hook::consts::SIGINT;
 use signal_hook::low_level::raise;
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -38,7 +40,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How many hosts that do not answer are waited for, beside those that do.
-const WAITED_FOR: usize = 256;
+const MOST_UNANSWERED: usize = 256;
 
 const PLAN_COLUMNS: [Column; 3] = [
     Column { header: "HOST", key: "host" },
@@ -62,7 +64,7 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     // From here on every host gets a record, also after a signal.
     let shutdown = setup::shutdown(args.deadline.map(|deadline| begun + deadline))?;
     let prepared = targets::read_targets(args, records.clone(), tool).and_then(|targets| {
-        let job = setup::job(args, local, &targets, shutdown.clone(), tool)?;
+        let job = setup::prepare_job(args, local, &targets, shutdown.clone(), tool)?;
         Ok((job, targets))
     });
     match prepared {
@@ -147,7 +149,7 @@ fn execute(
         bar.inc(1);
     };
     let write = |out: &mut Renderer| bar.suspend(|| out.flush());
-    let plan = RunPlan { job, targets, sinks, schedule, counts: Arc::clone(&counts), waits: args.wait.is_some() };
+    let plan = RunPlan { job, targets, sinks, schedule, counts: Arc::clone(&counts) };
     let interrupted = run::run(plan, &queue, &mut out, write, done);
     bar.finish_and_clear();
     let interrupted = interrupted.map_err(|error| Failure::usage(format!("cannot start a thread: {error}")))?;
@@ -199,7 +201,7 @@ fn width(args: &Args) -> Width {
         return Width { fanout: 1, open: 1 };
     }
     let fanout = usize::from(args.fanout);
-    Width { fanout, open: fanout + WAITED_FOR }
+    Width { fanout, open: fanout + MOST_UNANSWERED }
 }
 
 fn write_plan(
@@ -211,15 +213,18 @@ fn write_plan(
 ) -> Result<Status> {
     let mut writer = args.output.writer(OutputMode::Table, &PLAN_COLUMNS, tool);
     let mut what: Vec<(&str, Value)> = Vec::new();
-    match &local.run {
-        Run::Nothing | Run::Named => {}
-        Run::Command(command) => what.push(("command", local.wrapper.shown(command).into())),
-        Run::Script(script, words) => {
+    if args.engine == Engine::Openssh {
+        what.push(("engine", "openssh".into()));
+    }
+    match &local.work {
+        Work::Nothing | Work::ScriptsOfRecord => {}
+        Work::Command(command) => what.push(("command", local.wrapper.shown(command).into())),
+        Work::Script(script, words) => {
             what.push(("script", script.path.display().to_string().into()));
             what.push(("arguments", json!(words)));
         }
     }
-    let specs = |specs: &[std::ffi::OsString]| {
+    let specs = |specs: &[OsString]| {
         let specs = specs.iter().map(|spec| Value::from(spec.to_string_lossy()));
         Value::from(specs.collect::<Vec<_>>())
     };

@@ -1,22 +1,21 @@
 //! Makes the job from the options. What can be checked without a host is checked here, before the first connection.
 
 use crate::auth::{KeyStore, Offer};
-use crate::base::env::given;
 use crate::base::policy::Engine;
 use crate::base::shutdown::Shutdown;
-use crate::cli::args::Args;
-use crate::cli::resolve::CONNECT;
+use crate::cli::args::{Args, nonempty};
+use crate::cli::make_target::CONNECT;
 use crate::cli::stdin_file::StdinFile;
 use crate::connect::jump_host::JumpHosts;
 use crate::copy::{PullPlan, PushPlan, Spec};
 use crate::ffi::LONGEST_COMMAND;
-use crate::host::job::{Job, Run};
+use crate::host::job::{Job, Work};
 use crate::host::target::{Route, Target};
-use crate::openssh;
-use crate::openssh::system::SystemSsh;
 use crate::session::command_line::CommandWrapper;
 use crate::session::script::{self, PATH_ALLOWANCE, Script};
 use crate::session::sudo::{NoPassword, Password, marks};
+use crate::system_ssh;
+use crate::system_ssh::system::SystemSsh;
 use cerveza_manners::{Failure, Result, Tool};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -30,7 +29,7 @@ const LONGEST_ARGUMENT: usize = 128 * 1024 - 1;
 
 /// What the options name on this machine.
 pub struct LocalInputs {
-    pub run: Run,
+    pub work: Work,
     pub wrapper: CommandWrapper,
     pub push: Option<PushPlan>,
     pub pull: Option<PullPlan>,
@@ -42,8 +41,8 @@ pub fn read_local(args: &Args) -> Result<LocalInputs> {
     refuse_for_openssh(args)?;
     let push = specs(&args.push, "--push")?;
     let pull = specs(&args.pull, "--pull")?;
-    let run = what_to_run(args, !(push.is_empty() && pull.is_empty()))?;
-    let runs = !matches!(run, Run::Nothing);
+    let work = what_to_run(args, !(push.is_empty() && pull.is_empty()))?;
+    let runs = !matches!(work, Work::Nothing);
     for (option, given) in [
         ("--sudo", args.sudo.is_some()),
         ("--stdin", args.stdin.is_some()),
@@ -60,9 +59,9 @@ pub fn read_local(args: &Args) -> Result<LocalInputs> {
         env: args.env.clone(),
         sudo: args.sudo.clone().map(|user| marks(Some(user).filter(|user| !user.is_empty()))),
     };
-    refuse_too_long(args.engine, &run, &wrapper)?;
+    refuse_too_long(args.engine, &work, &wrapper)?;
     Ok(LocalInputs {
-        run,
+        work,
         wrapper,
         push: (!push.is_empty()).then(|| PushPlan::read(&push)).transpose()?,
         pull: (!pull.is_empty()).then(|| PullPlan::new(&pull)).transpose()?,
@@ -87,12 +86,12 @@ fn refuse_for_openssh(args: &Args) -> Result<()> {
 }
 
 /// Refuses a command that cannot be sent: a packet of libssh2's, or an argument of ssh's, holds no more.
-fn refuse_too_long(engine: Engine, run: &Run, wrapper: &CommandWrapper) -> Result<()> {
-    let (what, command) = match run {
-        Run::Nothing => return Ok(()),
-        Run::Command(command) => ("command", command.clone()),
-        Run::Script(_, words) => ("script's command line", script::line(&"x".repeat(PATH_ALLOWANCE), words)),
-        Run::Named => ("script's command line", "x".repeat(PATH_ALLOWANCE)),
+fn refuse_too_long(engine: Engine, work: &Work, wrapper: &CommandWrapper) -> Result<()> {
+    let (what, command) = match work {
+        Work::Nothing => return Ok(()),
+        Work::Command(command) => ("command", command.clone()),
+        Work::Script(_, words) => ("script's command line", script::line(&"x".repeat(PATH_ALLOWANCE), words)),
+        Work::ScriptsOfRecord => ("script's command line", "x".repeat(PATH_ALLOWANCE)),
     };
     let line = |command| match engine {
         Engine::Libssh2 => wrapper.wrap(command),
@@ -107,13 +106,13 @@ fn refuse_too_long(engine: Engine, run: &Run, wrapper: &CommandWrapper) -> Resul
         return Ok(());
     }
     let with = if besides > 0 { ", with what --env, --chdir and --sudo add to it" } else { "" };
-    let way_out = match (run, engine) {
+    let way_out = match (work, engine) {
         _ if besides > len / 2 => "put long values into a file, --push it, and read it in the command",
-        (Run::Command(_), Engine::Openssh) => "put it into a script, as in: --stdin script.sh -- sh -s",
-        (Run::Command(_), Engine::Libssh2) if len <= LONGEST_ARGUMENT => &format!(
+        (Work::Command(_), Engine::Openssh) => "put it into a script, as in: --stdin script.sh -- sh -s",
+        (Work::Command(_), Engine::Libssh2) if len <= LONGEST_ARGUMENT => &format!(
             "put it into a script (--script FILE), or use --engine openssh, which sends {LONGEST_ARGUMENT} bytes"
         ),
-        (Run::Command(_), Engine::Libssh2) => "put it into a script (--script FILE)",
+        (Work::Command(_), Engine::Libssh2) => "put it into a script (--script FILE)",
         _ => "put long arguments into a file, --push it, and read it in the script",
     };
     Err(Failure::usage(format!("the {what} has {len} bytes{with}: at most {most} can be sent")).hint(way_out))
@@ -126,19 +125,19 @@ fn specs(given: &[OsString], option: &str) -> Result<Vec<Spec>> {
     given.iter().map(parse).collect()
 }
 
-fn what_to_run(args: &Args, copies: bool) -> Result<Run> {
+fn what_to_run(args: &Args, copies: bool) -> Result<Work> {
     let command = args.command.join(" ");
     if let Some(path) = &args.script {
         let script = Script::read(path)
             .map_err(|error| Failure::usage(format!("cannot read the script {}: {error}", path.display())))?;
-        return Ok(Run::Script(Arc::new(script), args.command.clone()));
+        return Ok(Work::Script(Arc::new(script), args.command.clone()));
     }
     let is_empty = command.trim().is_empty();
     match (&args.run, is_empty, copies) {
-        (Some(_), true, _) => Ok(Run::Named),
+        (Some(_), true, _) => Ok(Work::ScriptsOfRecord),
         (Some(_), false, _) => Err(Failure::usage("--run takes no command: the records name what to run")),
-        (None, false, _) => Ok(Run::Command(command)),
-        (None, true, true) => Ok(Run::Nothing),
+        (None, false, _) => Ok(Work::Command(command)),
+        (None, true, true) => Ok(Work::Nothing),
         (None, true, false) => {
             Err(Failure::usage("no command is given").hint("write it last, as in: pssh-rs -w 'web[1-3]' -- uptime"))
         }
@@ -158,7 +157,13 @@ pub fn shutdown(deadline: Option<Instant>) -> Result<Shutdown> {
 }
 
 /// Reads keys, asks for what protects them, and connects to jump hosts.
-pub fn job(args: &Args, local: LocalInputs, targets: &[Target], shutdown: Shutdown, tool: &Tool) -> Result<Job> {
+pub fn prepare_job(
+    args: &Args,
+    local: LocalInputs,
+    targets: &[Target],
+    shutdown: Shutdown,
+    tool: &Tool,
+) -> Result<Job> {
     let is_libssh2 = args.engine == Engine::Libssh2;
     let verbose = args.verbose.then_some(*tool);
     let tried = || targets.iter().filter(|target| target.problem.is_none());
@@ -173,8 +178,8 @@ pub fn job(args: &Args, local: LocalInputs, targets: &[Target], shutdown: Shutdo
         program: PathBuf::from("ssh"),
         config: args.ssh_config.clone(),
         options: args.ssh_option.clone(),
-        identities: given(&args.identity),
-        known_hosts: given(&args.known_hosts),
+        identities: nonempty(&args.identity),
+        known_hosts: nonempty(&args.known_hosts),
         host_key: args.host_key,
     };
     let specs: BTreeSet<&str> = tried()
@@ -191,9 +196,9 @@ pub fn job(args: &Args, local: LocalInputs, targets: &[Target], shutdown: Shutdo
         jumps.start(specs, &shutdown.stop);
         Some(jumps)
     };
-    let openssh = (!is_libssh2).then(|| openssh::Engine::new(ssh).map_err(no_folder)).transpose()?;
+    let openssh = (!is_libssh2).then(|| system_ssh::Engine::new(ssh).map_err(no_folder)).transpose()?;
     Ok(Job {
-        run: local.run,
+        work: local.work,
         wrapper: local.wrapper,
         // `cli::execute` replaces it by one that asks.
         password: Password::new(Box::new(|_| Err(NoPassword::Because("no password can be asked for".to_string())))),
@@ -233,11 +238,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("a.sh").display().to_string();
         std::fs::write(&script, "true\n").unwrap();
-        let run = |words: &[&str]| read(words).unwrap().run;
-        assert!(matches!(run(&["--", "ls", "-l", "a b"]), Run::Command(command) if command == "ls -l a b"));
-        assert!(matches!(run(&["--script", &script, "x"]), Run::Script(_, arguments) if arguments == ["x"]));
-        assert!(matches!(run(&["--run", "startup_scripts"]), Run::Named));
-        assert!(matches!(run(&["--push", &script]), Run::Nothing));
+        let run = |words: &[&str]| read(words).unwrap().work;
+        assert!(matches!(run(&["--", "ls", "-l", "a b"]), Work::Command(command) if command == "ls -l a b"));
+        assert!(matches!(run(&["--script", &script, "x"]), Work::Script(_, arguments) if arguments == ["x"]));
+        assert!(matches!(run(&["--run", "startup_scripts"]), Work::ScriptsOfRecord));
+        assert!(matches!(run(&["--push", &script]), Work::Nothing));
         assert_eq!(refusal(&[]), "no command is given");
         assert_eq!(refusal(&["--", " "]), "no command is given");
         assert_eq!(refusal(&["--run", "f", "--", "x"]), "--run takes no command: the records name what to run");

@@ -1,10 +1,9 @@
 //! Reads the hosts, asks ssh_config about each, and reads the files that its answers name.
 
-use crate::base::env::{env_path, given};
 use crate::base::policy::{Engine, HostKeyPolicy};
-use crate::cli::args::Args;
+use crate::cli::args::{Args, nonempty};
+use crate::cli::make_target::{Common, env_path, make_target};
 use crate::cli::named_host::{AddressChoice, name_hosts, split_port, split_user};
-use crate::cli::resolve::{Common, target};
 use crate::host::target::{Problem, Target};
 use crate::known_hosts::KnownHostsStore;
 use crate::session::algorithms::shortened;
@@ -66,10 +65,10 @@ pub fn read_targets(args: &Args, records: Vec<Record>, tool: &Tool) -> Result<Ve
         engine: args.engine,
         connect_timeout: args.connect_timeout,
         host_key: args.host_key,
-        identities: given(&args.identity),
+        identities: nonempty(&args.identity),
         agent: env_path("SSH_AUTH_SOCK"),
     };
-    let targets = named.into_iter().zip(answers).map(|(named, answer)| target(named, answer, &common));
+    let targets = named.into_iter().zip(answers).map(|(named, answer)| make_target(named, answer, &common));
     let mut targets: Vec<Target> = targets.collect();
     if !args.pull.is_empty() {
         refuse_duplicates(targets.iter().map(|target| target.record.host()))?;
@@ -116,7 +115,7 @@ fn read_known_hosts(args: &Args, targets: &mut [Target], tool: &Tool) -> Result<
     if args.dry_run {
         return Ok(());
     }
-    let chosen = given(&args.known_hosts);
+    let chosen = nonempty(&args.known_hosts);
     let store = KnownHostsStore::default();
     let mut views = HashMap::new();
     for target in targets {
@@ -228,7 +227,7 @@ mod tests {
         };
         let config = || Err("not asked".to_string());
         let named = name_hosts(records, choice).into_iter();
-        named.map(|named| Target { problem: None, ..target(named, config(), &common) }).collect()
+        named.map(|named| Target { problem: None, ..make_target(named, config(), &common) }).collect()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Reads the log of a jump host's ssh, which says why it refused a connection to a host.
 
 use crate::base::trace::Trace;
-use crate::openssh::log::{self, LogLines, is_message};
+use crate::system_ssh::log::{self, LogLines, is_message};
 use cerveza_manners::Tool;
 use cerveza_results::lock;
 use rustix::event::{PollFd, PollFlags, poll};

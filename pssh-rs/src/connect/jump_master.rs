@@ -4,15 +4,15 @@
 //! and its first process exits. So it can ask for a passphrase on the terminal, and an exit status says that the jump
 //! host is ready.
 
+use crate::base::process_group::end_group;
 use crate::base::shutdown::Stop;
 use crate::base::socket::{Socket, pair};
 use crate::base::wait::WaitError;
 use crate::connect::jump_log::JumpLog;
-use crate::connect::proxy_command::end_group;
-use crate::openssh::control_dir::{ControlDir, Guard};
-use crate::openssh::mux::{MuxClient, MuxError};
-use crate::openssh::system::{JumpSpec, SystemSsh, alive_args, through};
 use crate::ssh_config::{ConfigSource, HostSpec, ServerAlive, look_up};
+use crate::system_ssh::control_dir::{ControlDir, Guard};
+use crate::system_ssh::mux::{MuxClient, MuxError};
+use crate::system_ssh::system::{JumpSpec, SystemSsh, alive_args, through};
 use cerveza_manners::Tool;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::fs::{File, OpenOptions};

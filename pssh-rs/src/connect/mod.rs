@@ -1,8 +1,7 @@
-//! A connection to a host, up to what the SSH handshake needs: TCP, a jump host or a ProxyCommand, the server's banner,
-//! and the judgement on its host key.
+//! A connection to a host, up to what the SSH handshake needs: TCP, a jump host or a ProxyCommand, and the server's
+//! banner.
 
 pub mod banner;
-pub mod host_key;
 pub mod jump_host;
 mod jump_log;
 pub mod jump_master;

@@ -1,6 +1,6 @@
-//! ProxyCommand: a local command whose stdin and stdout carry the SSH connection. Also terminates child processes with
-//! their process group.
+//! ProxyCommand: a local command whose stdin and stdout carry the SSH connection.
 
+use crate::base::process_group::end_group;
 use crate::base::shutdown::Stop;
 use crate::base::socket::{Socket, pair};
 use crate::base::wait::{WaitError, wait_for};
@@ -8,7 +8,6 @@ use cerveza_manners::last_line;
 use rustix::event::PollFlags;
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, IoSliceMut, PipeReader, Read, pipe};
@@ -16,11 +15,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
-
-/// How long a child has to end after TERM, and the longest wait after KILL.
-const GRACE: Duration = Duration::from_millis(200);
+use std::time::Instant;
 
 /// A running ProxyCommand. It is ended when this is dropped.
 #[derive(Debug)]
@@ -99,35 +94,12 @@ impl Drop for ProxyChild {
     }
 }
 
-/// Ends a child that leads its own process group, and the group, with TERM and then KILL. Takes twice `GRACE` at most.
-pub fn end_group(child: &mut Child) {
-    // If it is reaped, its number may be that of another process.
-    if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
-        return;
-    }
-    let group = Pid::from_child(child);
-    let _ = kill_process_group(group, Signal::TERM);
-    await_end(group);
-    // It is not reaped, so the number is still its own. The rest of its group must end too.
-    let _ = kill_process_group(group, Signal::KILL);
-    await_end(group);
-    let _ = child.try_wait();
-}
-
-/// Waits a moment for a child to end, and leaves it to be reaped.
-fn await_end(pid: Pid) {
-    let until = Instant::now() + GRACE;
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    while matches!(waitid(WaitId::Pid(pid), options), Ok(None)) && Instant::now() < until {
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rustix::net::{SendFlags, recv, send};
-    use rustix::process::test_kill_process;
+    use rustix::process::{Pid, test_kill_process};
+    use std::time::Duration;
 
     fn read(socket: &Socket) -> Vec<u8> {
         let (stop, deadline) = (Stop::new().unwrap(), Some(Instant::now() + Duration::from_secs(20)));

@@ -5,7 +5,7 @@ use super::names::shown;
 use crate::base::wait::WaitError;
 use crate::ffi::{Attributes, Handle, LONGEST_NAME, Open, Sftp};
 use crate::session::exec::START;
-use crate::session::open_session::is_refused;
+use crate::session::open_channel::is_refused;
 use crate::session::ssh_session::{LOST, SshSession, is_disconnect};
 use libssh2_sys as raw;
 use ssh2::{Error, ErrorCode, Session};
@@ -33,7 +33,7 @@ impl<'a> Remote<'a> {
     pub fn open(session: &'a SshSession, deadline: Option<Instant>) -> Result<Remote<'a>, Cause> {
         let start = Instant::now() + START;
         let bound = deadline.map_or(start, |deadline| deadline.min(start));
-        let sftp = session.open_session(Some(bound), limited(session, Sftp::open)).map_err(|wait_error| {
+        let sftp = session.open_channel(Some(bound), limited(session, Sftp::open)).map_err(|wait_error| {
             match wait_error {
             WaitError::Deadline if bound == start => Cause::Silent(START),
             WaitError::Ssh(error) if session.is_closed() => Cause::WaitError(WaitError::Ssh(error)),

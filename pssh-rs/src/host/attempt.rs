@@ -11,10 +11,10 @@ use cerveza_results::{HostStatus, Outcome, Phase, Retry};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-/// What the runner receives.
+/// What the runner receives. It is here because an attempt sends most of it.
 pub enum Event {
-    /// The host answers, and waits for its slot.
-    Answers {
+    /// The attempt waits for its slot: the host answers, or ssh is about to be started.
+    WantsSlot {
         index: usize,
     },
     LoggedIn {
@@ -85,10 +85,10 @@ impl Attempt<'_> {
         self.timer.phase().unwrap_or(Phase::Resolve)
     }
 
-    /// Reports that the host answers, and waits for its slot. The timer of the phase is stopped.
+    /// Reports that the host is ready for its slot, and waits for it. The timer of the phase is stopped.
     pub fn wait_for_slot(&self) -> Result<(), Box<Outcome>> {
         self.timer.pause();
-        self.send(Event::Answers { index: self.index });
+        self.send(Event::WantsSlot { index: self.index });
         let phase = self.phase();
         let outcome = match self.slot.wait(&self.job.shutdown.stop) {
             Ok(()) => return Ok(()),

@@ -4,10 +4,10 @@ use crate::auth::KeyStore;
 use crate::base::shutdown::Shutdown;
 use crate::connect::jump_host::JumpHosts;
 use crate::copy::{PullPlan, PushPlan};
-use crate::openssh;
 use crate::session::command_line::CommandWrapper;
 use crate::session::script::Script;
 use crate::session::sudo::Password;
+use crate::system_ssh;
 use cerveza_manners::Tool;
 use std::fs::File;
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use std::time::Duration;
 
 /// What to run.
 #[derive(Debug)]
-pub enum Run {
+pub enum Work {
     Nothing,
     Command(String),
     /// A script of this machine with its arguments.
     Script(Arc<Script>, Vec<String>),
     /// The scripts that each host's record names.
-    Named,
+    ScriptsOfRecord,
 }
 
-/// What all attempts of a run share.
+/// What to do on every host, and the means for it.
 pub struct Job {
-    pub run: Run,
+    pub work: Work,
     pub wrapper: CommandWrapper,
     pub password: Password,
     pub push: Option<PushPlan>,
@@ -43,7 +43,7 @@ pub struct Job {
     /// With `-v`: writes each step.
     pub verbose: Option<Tool>,
     /// With `--engine openssh`.
-    pub openssh: Option<openssh::Engine>,
+    pub openssh: Option<system_ssh::Engine>,
     pub shutdown: Shutdown,
 }
 

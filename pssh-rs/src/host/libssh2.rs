@@ -5,7 +5,6 @@ use crate::base::socket::Socket;
 use crate::base::trace::Trace;
 use crate::base::wait::WaitError;
 use crate::connect::banner::{Banner, read_banner};
-use crate::connect::host_key::{HostKeyQuery, HostKeyVerifier};
 use crate::connect::jump_host::JumpError;
 use crate::connect::jump_master::Channel;
 use crate::connect::proxy_command::{self, ProxyChild};
@@ -13,9 +12,9 @@ use crate::connect::tcp::{connect, resolve};
 use crate::host::attempt::Attempt;
 use crate::host::steps::run_steps;
 use crate::host::target::Route;
+use crate::known_hosts::verifier::{HostKeyQuery, HostKeyVerifier};
 use crate::session::ssh_session::{LOST, SshSession};
-use cerveza_results::{Outcome, Phase, Retry, Sink};
-use std::io;
+use cerveza_results::{HostStatus, Outcome, Phase, Retry, Sink};
 use std::sync::Arc;
 
 /// Does the job on one host.
@@ -62,8 +61,8 @@ fn log_in_to_host(attempt: &Attempt<'_>, trace: Trace<'_>) -> Result<Login, Box<
     }
 
     let shown = session.raw().host_key().map(|(key, _)| key);
-    let keeping = || "keeping the host key".to_string();
-    attempt.run_phase(Phase::HostKey, keeping, |deadline| {
+    // No message needs a text: the verifier has its own, and a stop has none.
+    attempt.run_phase(Phase::HostKey, String::new, |deadline| {
         let result = verifier.check(shown, deadline, stop);
         let verdict = if result.is_ok() { "accepted" } else { "refused" };
         trace.say(|| format!("host key {}: {verdict}", verifier.describe(shown)));
@@ -93,9 +92,9 @@ fn exchange_keys(
     let mut deadline = attempt.start_phase(Phase::Handshake);
     let banner = read_banner(&socket, deadline, &job.shutdown.stop);
     let banner = attempt.or_outcome(banner, &mut no_handshake)?;
-    let mut refused = |retry, why| {
-        let outcome = attempt.wait_failed(WaitError::Io(io::Error::other(why)), &no_handshake());
-        Err(Outcome { retry, ..outcome }.into())
+    let mut refused = |retry, why: String| {
+        let error = format!("{}: {why}", no_handshake());
+        Err(Outcome { retry, ..Outcome::error(HostStatus::Unreachable, Phase::Handshake, error) }.into())
     };
     match &banner {
         Banner::Some(line) => {
@@ -134,7 +133,7 @@ fn open_connection(attempt: &Attempt<'_>, trace: Trace<'_>) -> Result<(Socket, C
         Route::Direct => {
             let no_address = || format!("cannot resolve {:?}", target.address);
             let addresses = attempt.run_phase(Phase::Resolve, no_address, |deadline| {
-                resolve(&target.address, target.port, target.family, deadline, stop)
+                resolve(&target.address, target.port, target.options.address_family, deadline, stop)
             })?;
             let socket = attempt.run_phase(Phase::Connect, no_connection, |deadline| {
                 connect(&addresses, target.options.bind_address, deadline, stop, trace)
@@ -175,7 +174,7 @@ mod tests {
     use crate::host::job::Job;
     use crate::host::slot::Slot;
     use crate::host::test_support::{job, target};
-    use cerveza_results::{Captured, HostStatus};
+    use cerveza_results::Captured;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::sync::mpsc::channel;
@@ -196,7 +195,7 @@ mod tests {
             scope.spawn(|| serve(listener.accept().unwrap().0));
             run_attempt(&attempt, &mut Captured::default())
         });
-        (outcome, received.try_iter().any(|event| matches!(event, Event::Answers { .. })))
+        (outcome, received.try_iter().any(|event| matches!(event, Event::WantsSlot { .. })))
     }
 
     #[test]

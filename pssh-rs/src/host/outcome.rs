@@ -2,8 +2,8 @@
 
 use crate::auth::LoginError;
 use crate::base::wait::WaitError;
-use crate::connect::host_key::HostKeyError;
 use crate::connect::jump_host::JumpError;
+use crate::known_hosts::verifier::HostKeyError;
 use crate::session::exec::{CommandEnd, CommandExit, START};
 use crate::session::ssh_session::{is_disconnect, phrase};
 use crate::session::terminate::Termination;
@@ -52,8 +52,8 @@ impl From<LoginError> for PhaseError {
     }
 }
 
-/// Returns the outcome of a wait that failed. `what` says what failed, after "reason: " or, if the connection was lost, when
-/// it was. `is_late`: a stop is due to the run's deadline.
+/// Returns the outcome of a wait that failed. Its error is "`what`: reason", where `what` says what failed. If the connection
+/// was lost from the login on, it is "reason `what`", where `what` says when. `is_late`: a stop is due to the run's deadline.
 pub fn wait_failed(phase: Phase, limit: Duration, is_late: bool, wait_error: WaitError, what: &str) -> Outcome {
     let reason = match &wait_error {
         WaitError::Stopped => return Outcome { phase: Some(phase), ..Outcome::stopped(is_late) },
@@ -95,6 +95,7 @@ pub fn command_outcome(exit: CommandExit, end: CommandEnd, limit: Duration, is_l
     let timeout = |error: String| Outcome::error(HostStatus::Timeout, Phase::Exec, error);
     let wait_failed = |wait_error, what| wait_failed(Phase::Exec, limit, is_late, wait_error, what);
     let start = START.as_secs();
+    let not_started = matches!(end, CommandEnd::NotSent(_));
     let outcome = match end {
         CommandEnd::Closed => exited(&exit),
         CommandEnd::Denied => failed("the server refused to run the command"),
@@ -129,7 +130,7 @@ pub fn command_outcome(exit: CommandExit, end: CommandEnd, limit: Duration, is_l
         CommandEnd::NoPassword(why) => failed(&why),
         CommandEnd::Stdin(error) => failed(&format!("the file of --stdin cannot be read: {error}")),
     };
-    Outcome { exit_code: exit.exit_code, signal: exit.signal, ..outcome }
+    Outcome { exit_code: exit.exit_code, signal: exit.signal, not_started, ..outcome }
 }
 
 /// Returns the outcome of a command that ended by itself.
@@ -180,6 +181,7 @@ pub fn overran(phase: Option<Phase>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cerveza_results::Mark;
 
     const LIMIT: Duration = Duration::from_secs(5);
 
@@ -245,6 +247,11 @@ mod tests {
         assert!(
             outcome(none(), CommandEnd::Unconfirmed(WaitError::Stopped)).2.ends_with("; the command may be running")
         );
+        let mark = |end| command_outcome(none(), end, LIMIT, false).mark();
+        for wait_error in [lost(), WaitError::Deadline, WaitError::Stopped] {
+            assert_eq!(mark(CommandEnd::NotSent(wait_error)), Mark::Unreached);
+        }
+        assert_eq!(mark(CommandEnd::Unconfirmed(WaitError::Deadline)), Mark::Failed);
         let named = CommandExit { signal: Some("HUP".to_string()), ..none() };
         assert_eq!(outcome(named, CommandEnd::Closed).2, "signal HUP ended the command");
     }

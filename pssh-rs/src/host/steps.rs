@@ -4,7 +4,7 @@ use crate::base::wait::WaitError;
 use crate::copy::{self, Cause, CopyError};
 use crate::ffi::LONGEST_COMMAND;
 use crate::host::attempt::Attempt;
-use crate::host::job::Run;
+use crate::host::job::Work;
 use crate::host::outcome::command_outcome;
 use crate::session::exec::{CommandEnd, CommandExit, CommandRequest, Stdin, exec};
 use crate::session::script::{self, NotStarted, Script};
@@ -33,11 +33,11 @@ impl Steps<'_> {
                 Err(error) => return self.copy_failed(*error, copied),
             }
         }
-        let outcome = match &job.run {
-            Run::Nothing => Outcome::new(HostStatus::Ok, Some(Phase::Exec)),
-            Run::Command(command) => self.run_command(command, sink),
-            Run::Script(script, args) => self.run_script(script, args, sink),
-            Run::Named => self.run_scripts_of_record(sink),
+        let outcome = match &job.work {
+            Work::Nothing => Outcome::new(HostStatus::Ok, Some(Phase::Exec)),
+            Work::Command(command) => self.run_command(command, sink),
+            Work::Script(script, args) => self.run_script(script, args, sink),
+            Work::ScriptsOfRecord => self.run_scripts_of_record(sink),
         };
         if outcome.status == HostStatus::Ok
             && let Some(plan) = &job.pull
@@ -74,8 +74,9 @@ impl Steps<'_> {
     /// Runs the scripts that the host's record names, until one fails.
     fn run_scripts_of_record(&self, sink: &mut dyn Sink<WaitError>) -> Outcome {
         let mut outcome = Outcome::new(HostStatus::Ok, Some(Phase::Exec));
-        for script in &self.attempt.target.scripts {
+        for (earlier, script) in self.attempt.target.scripts.iter().enumerate() {
             outcome = self.run_script(script, &[], sink);
+            outcome.not_started &= earlier == 0;
             if outcome.status != HostStatus::Ok {
                 let error = outcome.error.take().unwrap_or_default();
                 outcome.error = Some(format!("{}: {error}", script.path.display()));
@@ -93,12 +94,12 @@ impl Steps<'_> {
             Ok(path) => path,
             Err(NotStarted::CommandEnd(_, CommandEnd::Closed)) => {
                 let error = "the connection was lost while the script was uploaded: it was not started";
-                return failed(HostStatus::Lost, error.to_string());
+                return Outcome { not_started: true, ..failed(HostStatus::Lost, error.to_string()) };
             }
             Err(NotStarted::CommandEnd(exit, end)) => {
                 let outcome = self.command_outcome(CommandExit { exit_code: None, ..exit }, end);
                 let error = format!("the script was not started: {}", outcome.error.unwrap_or_default());
-                return Outcome { error: Some(error), ..outcome };
+                return Outcome { error: Some(error), not_started: true, ..outcome };
             }
             Err(NotStarted::Upload(why)) => {
                 return failed(HostStatus::Failed, format!("the script could not be uploaded: {why}"));

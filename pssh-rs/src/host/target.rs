@@ -1,11 +1,11 @@
 //! A target: where a host is, how it is reached, and which keys it is offered.
 
 use crate::auth::Offer;
-use crate::base::policy::{Engine, HostKeyPolicy};
-use crate::connect::host_key::HostKeyVerifier;
+use crate::base::policy::HostKeyPolicy;
+use crate::known_hosts::verifier::HostKeyVerifier;
 use crate::known_hosts::{HostId, HostKeys, KnownHosts};
 use crate::session::script::Script;
-use crate::ssh_config::{AddressFamily, HostOptions};
+use crate::ssh_config::HostOptions;
 use cerveza_record::Record;
 use cerveza_results::{HostStatus, Phase};
 use std::sync::Arc;
@@ -21,9 +21,7 @@ pub struct Target {
     pub port: u16,
     /// Where to connect to: an IP address or a name to resolve.
     pub address: String,
-    pub family: AddressFamily,
     pub route: Route,
-    pub engine: Engine,
     /// Time limit for each of: looking up, connecting, the handshake.
     pub connect_timeout: Duration,
     pub offer: Offer,
@@ -31,6 +29,7 @@ pub struct Target {
     pub known_hosts: Arc<KnownHosts>,
     /// The keys in the record. They decide instead of known_hosts.
     pub host_keys: Option<HostKeys>,
+    /// What ssh_config says. For what is also a field here, the command line and the record were asked first.
     pub options: Arc<HostOptions>,
     /// The scripts that the record names.
     pub scripts: Vec<Arc<Script>>,

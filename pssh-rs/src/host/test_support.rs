@@ -1,13 +1,12 @@
 //! A job and targets for tests without a server.
 
 use crate::auth::{KeyStore, Offer};
-use crate::base::policy::{Engine, HostKeyPolicy};
+use crate::base::policy::HostKeyPolicy;
 use crate::base::shutdown::Shutdown;
-use crate::host::job::{Job, Run};
+use crate::host::job::{Job, Work};
 use crate::host::target::{Problem, Route, Target};
 use crate::session::command_line::CommandWrapper;
 use crate::session::sudo::{NoPassword, Password};
-use crate::ssh_config::AddressFamily;
 use cerveza_record::Record;
 use cerveza_results::{HostStatus, Phase};
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use std::time::Duration;
 pub fn job() -> Job {
     let limit = Duration::from_secs(20);
     Job {
-        run: Run::Command("true".to_string()),
+        work: Work::Command("true".to_string()),
         wrapper: CommandWrapper::default(),
         password: Password::new(Box::new(|_| Err(NoPassword::Because("a test has no terminal".to_string())))),
         push: None,
@@ -41,9 +40,7 @@ pub fn target(port: u16, connect_timeout: Duration) -> Target {
         user: "me".to_string(),
         port,
         address: "127.0.0.1".to_string(),
-        family: AddressFamily::default(),
         route: Route::Direct,
-        engine: Engine::Libssh2,
         connect_timeout,
         offer: Offer::default(),
         host_key: HostKeyPolicy::Strict,

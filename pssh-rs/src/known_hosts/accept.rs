@@ -4,8 +4,8 @@ use super::hashed::hash_name;
 use super::index::Index;
 use super::matches::{HostId, KnownHostMatches, Verdict};
 use crate::base::key_blob::key_type;
-use crate::base::read_capped;
 use crate::base::shutdown::Stop;
+use crate::base::user_file;
 use crate::base::wait::WaitError;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
@@ -143,7 +143,7 @@ impl AcceptFile {
             *added = AddedLines { seen: Seen { file: identity(&metadata), to: 0 }, index: Index::default() };
         }
         file.seek(SeekFrom::Start(added.seen.to))?;
-        let bytes = read_capped::read_rest(file)?;
+        let bytes = user_file::read_rest(file)?;
         added.seen.to += whole_lines(&bytes);
         let read = added.index.read_lines(&String::from_utf8_lossy(&bytes), |_| self.shown(), |_| {});
         read.map_err(|failure| io::Error::other(failure.message))

@@ -1,5 +1,5 @@
 //! Known host keys. known_hosts files are read once, searched once for each host, and appended to on first contact. A
-//! record can name its host's keys itself (`pinned`).
+//! record can name its host's keys itself (`pinned`). `verifier` decides about the key that a host shows.
 
 mod accept;
 mod certificate;
@@ -9,14 +9,15 @@ mod index;
 mod matches;
 mod pinned;
 mod revoked;
+pub mod verifier;
 
 pub use certificate::Certificate;
 pub use index::Index;
 pub use matches::{HostId, KnownHostMatches, Verdict};
 pub use pinned::HostKeys;
 
-use crate::base::read_capped;
 use crate::base::shutdown::Stop;
+use crate::base::user_file;
 use crate::base::wait::WaitError;
 use accept::{AcceptFile, Seen};
 use cerveza_manners::{Failure, Result};
@@ -93,7 +94,7 @@ impl KnownHostsStore {
         let read = || -> io::Result<_> {
             let mut file = File::open(path)?;
             let metadata = file.metadata()?;
-            Ok((read_capped::read_rest(&mut file)?, metadata))
+            Ok((user_file::read_rest(&mut file)?, metadata))
         };
         let file = match read() {
             Ok((bytes, metadata)) => {

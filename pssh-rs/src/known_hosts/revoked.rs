@@ -2,14 +2,14 @@
 
 use super::entry::parse;
 use super::index::Index;
-use crate::base::read_capped;
+use crate::base::user_file;
 use std::path::Path;
 
 /// Reads the file. Anything malformed is an error, because it may hide a revoked key.
 pub fn read(path: &Path) -> Result<Index, String> {
     let shown = path.display();
     let cannot = |why: &str| format!("cannot use the file {shown} of RevokedHostKeys: {why}");
-    let bytes = read_capped::read(path).map_err(|error| cannot(&error.to_string()))?;
+    let bytes = user_file::read(path).map_err(|error| cannot(&error.to_string()))?;
     if bytes.starts_with(b"SSHKRL\n\0") {
         return Err(cannot("it is a KRL, which only --engine openssh can read"));
     }

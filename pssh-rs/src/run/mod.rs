@@ -28,8 +28,6 @@ pub struct RunPlan {
     pub sinks: HostSinks,
     pub schedule: Schedule,
     pub counts: Arc<RunCounts>,
-    /// With `--wait`.
-    pub waits: bool,
 }
 
 /// What the progress bar shows, besides the hosts that are done.
@@ -44,7 +42,7 @@ pub struct RunCounts {
 }
 
 /// Runs the job on all targets as the schedule says. Each outcome is passed on once, as soon as it is final: through `queue`
-/// to `out`, which calls `write` to flush, and to `done`. Returns whether the run was interrupted.
+/// to `out`, which `write` flushes, and to `done`. Returns whether the run was interrupted.
 pub fn run(
     plan: RunPlan,
     queue: &OutputQueue,
@@ -52,7 +50,7 @@ pub fn run(
     write: impl FnMut(&mut Renderer) + Send,
     mut done: impl FnMut(&Target, HostStatus, bool) + Send,
 ) -> io::Result<bool> {
-    let RunPlan { job, targets, sinks, schedule, counts, waits } = plan;
+    let RunPlan { job, targets, sinks, schedule, counts } = plan;
     let shared = Arc::new(Shared { job, targets, sinks });
     let (events, received) = channel();
     let stop_events = events.clone();
@@ -66,7 +64,7 @@ pub fn run(
                 let _ = written.send(Event::Written);
             });
         })?;
-        let mut runner = Runner::new(Arc::clone(&shared), schedule, events, queue, &counts, waits);
+        let mut runner = Runner::new(Arc::clone(&shared), schedule, events, queue, &counts);
         runner.handle_events(&received, || !writer.is_finished());
         queue.close();
         join_abandoned(&runner.abandoned);

@@ -26,11 +26,11 @@ use std::time::{Duration, Instant, SystemTime};
 const AFTER_STOP: Duration = Duration::from_secs(17);
 /// After a second Ctrl-C attempts wait for nothing. Each has this long to report its outcome and its output.
 const AFTER_SECOND_STOP: Duration = Duration::from_millis(500);
-/// The longest wait for an event. Attempts change their deadlines without one, and none is overdue sooner than this.
+/// The longest wait for an event. An attempt changes its deadline without one, but becomes overdue only seconds after the change.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const STACK: usize = 512 * 1024;
 
-/// What all attempts of a run share.
+/// The run as its threads see it.
 pub struct Shared {
     pub job: Job,
     pub targets: Vec<Target>,
@@ -66,7 +66,7 @@ fn run_on_thread(shared: &Shared, index: usize, capture: SharedCapture, controls
     }));
     let outcome = outcome.unwrap_or_else(|_| Outcome {
         error: Some("a bug in pssh-rs ended this attempt".to_string()),
-        ..Outcome::new(HostStatus::Lost, None)
+        ..Outcome::new(HostStatus::Lost, timer.phase())
     });
     if timer.finish() {
         let _ = events.send(Event::Ended { index, outcome: outcome.into() });
@@ -79,7 +79,6 @@ pub struct Runner<'a> {
     events: Sender<Event>,
     queue: &'a OutputQueue,
     counts: &'a RunCounts,
-    waits: bool,
     running: HashMap<usize, Running>,
     /// The last outcomes of hosts that wait for another attempt.
     earlier: HashMap<usize, Outcome>,
@@ -98,7 +97,6 @@ impl<'a> Runner<'a> {
         events: Sender<Event>,
         queue: &'a OutputQueue,
         counts: &'a RunCounts,
-        waits: bool,
     ) -> Runner<'a> {
         Runner {
             shared,
@@ -106,7 +104,6 @@ impl<'a> Runner<'a> {
             events,
             queue,
             counts,
-            waits,
             running: HashMap::new(),
             earlier: HashMap::new(),
             waited_for: HashSet::new(),
@@ -128,7 +125,7 @@ impl<'a> Runner<'a> {
                 self.handle_event(event);
             }
             self.give_up_overdue();
-            for index in self.schedule.refused() {
+            for index in self.schedule.take_refused() {
                 self.set_slot(index, Slot::refuse);
             }
             if let Some(why) = self.schedule.why_over() {
@@ -158,7 +155,7 @@ impl<'a> Runner<'a> {
                 Err(error) => {
                     let error = Some(format!("no thread could be started: {error}"));
                     let outcome = Outcome { error, ..Outcome::new(HostStatus::Unreachable, None) };
-                    self.schedule.ended(turn, AttemptEnd::default(), now, retry_pause);
+                    self.schedule.give_up(turn);
                     self.emit(turn.index, Outcome { attempts: turn.attempts, ..outcome });
                 }
             }
@@ -185,7 +182,7 @@ impl<'a> Runner<'a> {
 
     fn handle_event(&mut self, event: Event) {
         match event {
-            Event::Answers { index } => {
+            Event::WantsSlot { index } => {
                 if self.schedule.refuses() {
                     self.set_slot(index, Slot::refuse);
                 } else if self.schedule.answers(index) {
@@ -221,7 +218,8 @@ impl<'a> Runner<'a> {
     /// Queues the host for another attempt, or reports its outcome.
     fn retry_or_emit(&mut self, turn: Turn, outcome: Outcome) {
         // A wrong record or setting stays wrong.
-        let may_boot = self.waits && may_be_booting(&outcome) && self.shared.targets[turn.index].problem.is_none();
+        let has_problem = self.shared.targets[turn.index].problem.is_some();
+        let may_boot = self.schedule.waits_for_boot() && may_be_booting(&outcome) && !has_problem;
         let end = AttemptEnd { retry: outcome.retry, may_boot };
         let pause = |attempts| if may_boot { boot_pause(outcome.status, attempts) } else { retry_pause(attempts) };
         if self.schedule.ended(turn, end, Instant::now(), pause) {
@@ -269,7 +267,7 @@ impl<'a> Runner<'a> {
                 outcome = outcome.add_error("the command may still be running");
             }
             let outcome = with_output(&running.capture, running.complete(outcome));
-            self.schedule.ended(running.turn, AttemptEnd::default(), now, retry_pause);
+            self.schedule.give_up(running.turn);
             self.emit(running.turn.index, outcome);
             self.abandoned.push(running.thread);
         }
@@ -318,7 +316,6 @@ mod tests {
             sinks: HostSinks { limits, queue: None, outdir: None },
             schedule: Schedule::new(Rollout::new(HOSTS, rules), Width { fanout: 4, open: 8 }),
             counts: Arc::default(),
-            waits: false,
         }
     }
 
@@ -347,7 +344,7 @@ mod tests {
     fn runner<'a>(events: &Sender<Event>, queue: &'a OutputQueue, counts: &'a RunCounts) -> Runner<'a> {
         let RunPlan { job, targets, sinks, schedule, .. } = plan(job(), &RolloutRules::default());
         let shared = Arc::new(Shared { job, targets, sinks });
-        Runner::new(shared, schedule, events.clone(), queue, counts, false)
+        Runner::new(shared, schedule, events.clone(), queue, counts)
     }
 
     #[test]

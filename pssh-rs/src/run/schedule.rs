@@ -107,6 +107,10 @@ impl Schedule {
         self
     }
 
+    pub fn waits_for_boot(&self) -> bool {
+        self.wait.is_some()
+    }
+
     fn queue_batch(&mut self) {
         self.queue.extend(self.rollout.batch().map(|index| Turn {
             index,
@@ -119,8 +123,7 @@ impl Schedule {
     /// Returns the next host to begin with.
     pub fn begin(&mut self, now: Instant) -> Option<Turn> {
         self.free_slots_of_slow_hosts(now);
-        if self.closed
-            || self.rollout.why_over().is_some()
+        if self.refuses()
             || !self.has_slot()
             // Hosts that answer are waiting for slots. Another host would only wait with them.
             || !self.waiting.is_empty()
@@ -149,7 +152,7 @@ impl Schedule {
     }
 
     /// Returns the hosts that wait for a slot, once none is given.
-    pub fn refused(&mut self) -> Vec<usize> {
+    pub fn take_refused(&mut self) -> Vec<usize> {
         if self.refuses() { self.waiting.drain(..).collect() } else { Vec::new() }
     }
 
@@ -201,13 +204,9 @@ impl Schedule {
         now: Instant,
         pause: impl FnOnce(u32) -> Duration,
     ) -> bool {
-        self.states.remove(&turn.index);
-        self.waiting.retain(|waiting| *waiting != turn.index);
-        if matches!(retry, Retry::Closed | Retry::Shed)
-            && self.last_shed.is_none_or(|at| now.duration_since(at) > ONE_BURST)
-        {
-            self.last_shed = Some(now);
-            self.logins = ((self.on_the_way() + 1).min(self.logins) / 2).max(FEWEST_LOGINS);
+        self.give_up(turn);
+        if matches!(retry, Retry::Closed | Retry::Shed) {
+            self.slow_down(now);
         }
         let attempts = turn.attempts + u32::from(retry != Retry::Again);
         let most = match retry {
@@ -219,7 +218,7 @@ impl Schedule {
         };
         let wait_until = self.wait.filter(|_| may_boot).and_then(|wait| Some(turn.first_begun? + wait));
         let waits = wait_until.is_some_and(|until| now < until);
-        let again = (attempts < most || waits) && !self.closed && self.rollout.why_over().is_none();
+        let again = (attempts < most || waits) && !self.refuses();
         if again && retry == Retry::Again {
             self.queue.push_front(Turn { attempts, ..turn });
         } else if again {
@@ -235,6 +234,20 @@ impl Schedule {
             }
         }
         again
+    }
+
+    /// An attempt has ended, and the host is not tried again. Call [`Schedule::add_mark`] for its outcome.
+    pub fn give_up(&mut self, turn: Turn) {
+        self.states.remove(&turn.index);
+        self.waiting.retain(|waiting| *waiting != turn.index);
+    }
+
+    /// A server shed load: halves the number of logins at a time, once for a burst.
+    fn slow_down(&mut self, now: Instant) {
+        if self.last_shed.is_none_or(|at| now.duration_since(at) > ONE_BURST) {
+            self.last_shed = Some(now);
+            self.logins = ((self.on_the_way() + 1).min(self.logins) / 2).max(FEWEST_LOGINS);
+        }
     }
 
     /// A host's outcome is final, and on its way to be written.

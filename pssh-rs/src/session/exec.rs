@@ -140,7 +140,7 @@ pub fn exec(
         }
         end => end,
     };
-    session.close_session(&channel);
+    session.close_channel(&channel);
     (exit, end)
 }
 
@@ -148,7 +148,7 @@ pub fn exec(
 fn start(session: &SshSession, request: &CommandRequest<'_>, deadline: Instant) -> Result<ExecChannel, CommandEnd> {
     let not_sent =
         |wait_error| if is_denied(&wait_error) { CommandEnd::Denied } else { CommandEnd::NotSent(wait_error) };
-    let channel = session.open_session(Some(deadline), ExecChannel::open).map_err(not_sent)?;
+    let channel = session.open_channel(Some(deadline), ExecChannel::open).map_err(not_sent)?;
     if request.tty {
         let (term, size) = TERMINAL;
         let requested = session.drive(Some(deadline), |_| channel.request_pty(term, size));

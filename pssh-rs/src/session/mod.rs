@@ -6,7 +6,7 @@ mod command_channel;
 pub mod command_line;
 pub mod exec;
 mod follow;
-pub mod open_session;
+pub mod open_channel;
 pub mod script;
 pub mod ssh_session;
 pub mod sudo;

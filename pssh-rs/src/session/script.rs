@@ -1,18 +1,15 @@
 //! A local script on a host: uploads it over the connection, and removes it.
 
 use crate::base::attempt_timer::AttemptTimer;
+use crate::base::user_file;
 use crate::session::command_line::{command_line, quote};
 use crate::session::exec::{CommandEnd, CommandExit, CommandRequest, START, Stdin, exec};
 use crate::session::ssh_session::SshSession;
-use cerveza_manners::{last_line, read_capped};
+use cerveza_manners::last_line;
 use cerveza_results::Captured;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// In bytes: a script is text that people wrote, or an archive behind a few lines of it.
-const LARGEST: u64 = 64 << 20;
 
 /// A script, read once for all hosts.
 #[derive(Debug)]
@@ -23,7 +20,7 @@ pub struct Script {
 
 impl Script {
     pub fn read(path: &Path) -> io::Result<Script> {
-        let bytes = read_capped(File::open(path)?, LARGEST)?;
+        let bytes = user_file::read(path)?;
         if bytes.is_empty() {
             return Err(io::Error::other("it is empty"));
         }

@@ -2,9 +2,9 @@
 
 use crate::base::shutdown::{Shutdown, Stop};
 use crate::base::socket::Socket;
-use crate::base::wait::{WaitError, wait_for};
-use crate::connect::host_key::{HostKeyQuery, host_key_algorithms};
+use crate::base::wait::{WaitError, check, wait_for};
 use crate::ffi::{attach_socket, send_keepalive};
+use crate::known_hosts::verifier::{HostKeyQuery, host_key_algorithms};
 use crate::session::algorithms::{Allowed, Kind, Ours, why_failed};
 use crate::ssh_config::{HostOptions, ServerAlive};
 use libssh2_sys as raw;
@@ -222,13 +222,9 @@ impl SshSession {
         self.socket.transcript.disconnect()
     }
 
-    /// Fails if the deadline has passed or a stop came. For loops that may never wait.
+    /// As [`check`], with the stop of this session.
     pub fn check(&self, deadline: Option<Instant>) -> Result<(), WaitError> {
-        match deadline {
-            _ if self.stop().is_set() => Err(WaitError::Stopped),
-            Some(deadline) if Instant::now() >= deadline => Err(WaitError::Deadline),
-            _ => Ok(()),
-        }
+        check(deadline, &self.stop())
     }
 }
 

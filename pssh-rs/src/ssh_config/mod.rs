@@ -8,6 +8,7 @@
 mod answers;
 mod classes;
 mod expand;
+mod local_user;
 mod options;
 mod query;
 mod run;
@@ -15,7 +16,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-use crate::base::policy::Engine;
+use crate::base::policy::{Engine, HostKeyPolicy};
 use cerveza_manners::{Failure, Result};
 use cerveza_results::Phase;
 use query::Query;
@@ -66,15 +67,6 @@ pub struct HostConfig {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum HostKeyCheck {
-    /// yes, and ask: no question is asked.
-    #[default]
-    Strict,
-    AcceptNew,
-    Off,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AddressFamily {
     #[default]
     Any,
@@ -110,7 +102,7 @@ pub struct HostOptions {
     pub identity_agent: Option<String>,
     pub user_known_hosts: Vec<PathBuf>,
     pub global_known_hosts: Vec<PathBuf>,
-    pub host_key_check: HostKeyCheck,
+    pub host_key_policy: HostKeyPolicy,
     pub host_key_alias: Option<String>,
     /// These four only where they are set.
     pub host_key_algorithms: Option<String>,
@@ -197,7 +189,7 @@ fn without_ssh(
     }
     let options = Arc::new(options::usual(home.as_deref()));
     let is_asked = queries.iter().any(|query| query.user.is_none());
-    let own = if is_asked { crate::base::env::local_user()? } else { String::new() };
+    let own = if is_asked { local_user::local_user()? } else { String::new() };
     let config = |query: &Query| HostConfig {
         hostname: query.address.clone().unwrap_or_else(|| query.name.clone()),
         user: query.user.clone().unwrap_or_else(|| own.clone()),

@@ -3,7 +3,8 @@
 use super::expand::Host;
 use super::run::Dump;
 use super::scan::{ALGORITHMS, Scan};
-use super::{AddressFamily, HostConfig, HostKeyCheck, HostOptions, ServerAlive};
+use super::{AddressFamily, HostConfig, HostOptions, ServerAlive};
+use crate::base::policy::HostKeyPolicy;
 use cerveza_manners::matches_wildcards;
 use cerveza_results::Phase;
 use std::collections::{BTreeMap, HashSet};
@@ -71,10 +72,11 @@ impl Reader<'_> {
             identity_agent: self.dump.bytes("identityagent").map(|agent| text(self.in_home(agent))),
             user_known_hosts: self.known_hosts("UserKnownHostsFile"),
             global_known_hosts: self.known_hosts("GlobalKnownHostsFile"),
-            host_key_check: match self.dump.bytes("stricthostkeychecking") {
-                Some(b"accept-new") => HostKeyCheck::AcceptNew,
-                Some(b"false" | b"no" | b"off") => HostKeyCheck::Off,
-                _ => HostKeyCheck::Strict,
+            host_key_policy: match self.dump.bytes("stricthostkeychecking") {
+                Some(b"accept-new") => HostKeyPolicy::AcceptNew,
+                Some(b"false" | b"no" | b"off") => HostKeyPolicy::Off,
+                // yes, and ask: no question is asked.
+                _ => HostKeyPolicy::Strict,
             },
             host_key_alias: self.value("hostkeyalias"),
             host_key_algorithms: self.changed("hostkeyalgorithms"),

@@ -4,7 +4,7 @@
 //! understand a line.
 
 use super::ConfigSource;
-use crate::base::read_capped;
+use crate::base::user_file;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -57,7 +57,7 @@ impl Scan {
     pub fn new(source: &ConfigSource<'_>, log: &[u8]) -> Scan {
         let mut scan = Scan::default();
         for file in files(log) {
-            match read_capped::read(Path::new(OsStr::from_bytes(file))) {
+            match user_file::read(Path::new(OsStr::from_bytes(file))) {
                 Ok(text) => {
                     text.split(|&byte| byte == b'\n').for_each(|line| scan.line(line, !file.starts_with(SYSTEM)))
                 }

@@ -112,7 +112,7 @@ fn all_options_are_read_and_their_tokens_expanded() {
     assert_eq!(options.user_known_hosts, [Path::new("/a/web1.x"), Path::new("/c")]);
     assert_eq!(options.global_known_hosts, [] as [PathBuf; 0]);
     assert!(options.compression);
-    assert_eq!(options.host_key_check, HostKeyCheck::Off);
+    assert_eq!(options.host_key_policy, HostKeyPolicy::Off);
     assert_eq!(options.host_key_alias.as_deref(), Some("al"));
     assert_eq!((options.ciphers.as_deref(), options.macs.as_deref()), (Some("aes128-ctr"), None));
     assert_eq!(options.connect_timeout, Some(Duration::from_secs(9)));

@@ -30,6 +30,8 @@ pub const PROTECTED: &str = "protected";
 /// The action of a host that is left out because of what its record says.
 pub const SKIPPED: &str = "skipped";
 
+pub const LAUNCHED: &str = "launched";
+
 /// The action of a host that has failed before anything was done to it.
 pub const FAILED: &str = "failed";
 
@@ -56,7 +58,7 @@ impl Acted {
     }
 
     /// Region and id of the instance; empty where there is none.
-    pub fn place(&self) -> (String, String) {
+    pub fn instance_key(&self) -> (String, String) {
         (self.record.str("region").unwrap_or_default(), self.id())
     }
 
@@ -78,7 +80,7 @@ impl Accounts {
             match self.iter().position(is_its) {
                 Some(own) => {
                     let account =
-                        if host.id().is_empty() { own } else { *account_of.entry(host.place()).or_insert(own) };
+                        if host.id().is_empty() { own } else { *account_of.entry(host.instance_key()).or_insert(own) };
                     groups[account].0.push(at);
                     groups[account].1.push(host);
                 }
@@ -126,7 +128,7 @@ impl Ec2 {
 
     async fn change_chosen(&self, hosts: &mut [Acted], wanted: impl Fn(&Acted) -> bool, change: Change, finish: bool) {
         let mut hosts = chosen(hosts, wanted);
-        let places: Vec<_> = hosts.iter().map(|host| host.place()).collect();
+        let places: Vec<_> = hosts.iter().map(|host| host.instance_key()).collect();
         let changes = by_region(&places).into_iter().map(|(region, ids)| async move {
             let ids: Vec<String> = ids.into_iter().map(str::to_string).collect();
             let results = self.change(region, change, &ids, finish).await;
@@ -155,7 +157,7 @@ impl Ec2 {
         let is_unsure = |failure: &Failure| failure.status != Status::Interrupted && !is_protected_by_ec2(failure);
         let is_failed = |host: &&mut Acted| host.result.as_ref().is_err_and(is_unsure);
         let failed: Vec<&mut Acted> = hosts.into_iter().filter(is_failed).collect();
-        let places: Vec<_> = failed.iter().map(|host| host.place()).collect();
+        let places: Vec<_> = failed.iter().map(|host| host.instance_key()).collect();
         let now = self.refresh(&places).await;
         for host in failed {
             let Some(Ok(record)) = now.get(&host.id()) else {
@@ -183,7 +185,7 @@ impl Ec2 {
         if hosts.is_empty() {
             return;
         }
-        let places: Vec<_> = hosts.iter().map(|host| host.place()).collect();
+        let places: Vec<_> = hosts.iter().map(|host| host.instance_key()).collect();
         let bar = progress.bar(places.len() as u64, "waiting");
         let waited = self.wait(&places, states, args.timeout, || bar.inc(1)).await;
         bar.finish_and_clear();
@@ -203,7 +205,7 @@ impl Ec2 {
     /// has failed and has no `state`: what its record says is of before the change.
     pub async fn refresh_all(&self, hosts: &mut [Acted]) {
         let mut hosts = chosen(hosts, |_| true);
-        let places: Vec<_> = hosts.iter().map(|host| host.place()).collect();
+        let places: Vec<_> = hosts.iter().map(|host| host.instance_key()).collect();
         let now = self.refresh(&places).await;
         for host in &mut hosts {
             match now.get(&host.id()) {

@@ -26,11 +26,11 @@ impl Ec2 {
         let mut hosts = chosen(hosts, wanted);
         let mut seen = HashSet::new();
         let instances: Vec<Record> =
-            hosts.iter().filter(|host| seen.insert(host.place())).map(|host| host.record.clone()).collect();
+            hosts.iter().filter(|host| seen.insert(host.instance_key())).map(|host| host.record.clone()).collect();
         let is_protected: HashMap<String, Result<bool>> =
             each_instance(&instances, || (), |host| self.has_attribute(host, attribute.clone())).await;
         for host in &mut hosts {
-            if let Some(Ok(true)) = is_protected.get(&host.place().1) {
+            if let Some(Ok(true)) = is_protected.get(&host.instance_key().1) {
                 (host.action, host.result) = (PROTECTED, Err(protected(attribute.as_str(), what)));
             }
         }

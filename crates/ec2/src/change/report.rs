@@ -97,7 +97,7 @@ fn profiles<'a>(acted: impl Iterator<Item = &'a Acted>) -> BTreeSet<Option<Strin
 /// account. An instance that was given twice is one host.
 fn summary(acted: &[Acted], dry_run: bool) -> String {
     let mut seen = HashSet::new();
-    let is_first = |host: &&Acted| host.place().1.is_empty() || seen.insert(host.place());
+    let is_first = |host: &&Acted| host.instance_key().1.is_empty() || seen.insert(host.instance_key());
     let acted: Vec<&Acted> = acted.iter().filter(is_first).collect();
     let profiles = profiles(acted.iter().copied());
     let counted = match profiles.len() {

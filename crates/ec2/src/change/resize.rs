@@ -48,7 +48,8 @@ impl Ec2 {
         finish: bool,
     ) {
         let mut hosts = chosen(hosts, wanted);
-        let types: HashMap<(String, String), String> = hosts.iter().map(|host| (host.place(), type_of(host))).collect();
+        let types: HashMap<(String, String), String> =
+            hosts.iter().map(|host| (host.instance_key(), type_of(host))).collect();
         let changes = stream::iter(types).map(|(place, name)| async move {
             let result = if self.is_interrupted() && !finish {
                 Err(Failure::interrupted())
@@ -59,7 +60,7 @@ impl Ec2 {
         });
         let results: HashMap<_, _> = changes.buffer_unordered(CONCURRENCY).collect().await;
         for host in &mut hosts {
-            if let Some(result) = results.get(&host.place()) {
+            if let Some(result) = results.get(&host.instance_key()) {
                 host.result = result.clone();
                 if result.is_ok() {
                     host.record.set("instance_type", type_of(host));

@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct WaitArgs {
-    /// Time limit for waiting, as in 90 or 10m
+    /// Give up when no host has become ready for this time
     ///
-    /// It starts again whenever a host is ready.
+    /// TIME is in seconds (90), or numbers with s, m or h (10m).
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
     pub timeout: Duration,
 }

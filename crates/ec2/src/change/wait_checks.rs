@@ -26,7 +26,7 @@ impl Ec2 {
         progress: &ProgressArgs,
     ) {
         let mut hosts = chosen(hosts, wanted);
-        let places: Vec<_> = hosts.iter().map(|host| host.place()).collect();
+        let places: Vec<_> = hosts.iter().map(|host| host.instance_key()).collect();
         let mut open: HashSet<(String, String)> = places.into_iter().collect();
         let bar = progress.bar(open.len() as u64, "checking");
         let (limit, mut pause) = (Limit::new(args.timeout), FIRST_PAUSE);
@@ -63,11 +63,11 @@ impl Ec2 {
         }
         bar.finish_and_clear();
         for host in &mut hosts {
-            let last = seen.get(&host.place().1);
+            let last = seen.get(&host.instance_key().1);
             if let Some(Ok(health)) = last {
                 health.set_in(&mut host.record);
             }
-            if open.contains(&host.place()) {
+            if open.contains(&host.instance_key()) {
                 host.result = Err(self.unchecked(last, &limit));
             }
         }

@@ -5,8 +5,7 @@ use crate::client::{Ec2, FILTER_VALUES};
 use crate::config::region_name::check_region;
 use aws_sdk_ec2::types;
 use cerveza_manners::Result;
-use cerveza_record::Record;
-use hostrange::natural_cmp;
+use cerveza_record::{Record, natural_cmp};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::future::Future;
 

@@ -142,7 +142,7 @@ impl Ec2 {
     }
 
     /// Looks for the instance of a token, and for a live one with the host's name, until one is seen or `patience` is
-    /// over.
+    /// over. Without patience, only the token is looked up, once.
     async fn find_launched(&self, region: &str, host: &str, token: &str, patience: Duration) -> Result<Option<Record>> {
         let deadline = Instant::now() + patience;
         let mut pause = FIRST_PAUSE;

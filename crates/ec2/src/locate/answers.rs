@@ -19,7 +19,7 @@ pub(super) enum Key {
 
 /// Where a host is looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct Scope {
     /// The number of the account.
     pub account: usize,
     pub region: String,
@@ -27,21 +27,21 @@ pub(super) struct Place {
     pub zone: Option<String>,
 }
 
-impl Place {
-    pub fn new(account: usize, region: impl Into<String>) -> Place {
-        Place { account, region: region.into(), zone: None }
+impl Scope {
+    pub fn new(account: usize, region: impl Into<String>) -> Scope {
+        Scope { account, region: region.into(), zone: None }
     }
 }
 
 /// The instances of each region of each account under the keys they were asked for by.
-pub(super) type Answers = HashMap<Place, Result<HashMap<Key, Vec<Record>>>>;
+pub(super) type Answers = HashMap<Scope, Result<HashMap<Key, Vec<Record>>>>;
 
-/// Returns what a host with this key is, by the answers of its places.
-pub(super) fn found_host(key: &Key, places: &[Place], answers: &Answers) -> Found {
+/// Returns what a host with this key is, by the answers of its scopes.
+pub(super) fn found_host(key: &Key, scopes: &[Scope], answers: &Answers) -> Found {
     let mut instances: Vec<&Record> = Vec::new();
     let (mut denied, mut failed) = (None, None);
-    for place in places {
-        match answers.get(place) {
+    for scope in scopes {
+        match answers.get(scope) {
             Some(Ok(answer)) => instances.extend(answer.get(key).into_iter().flatten()),
             Some(Err(failure)) if is_denied(failure) => denied = Some(failure.clone()),
             Some(Err(failure)) => failed = Some(failure.clone()),
@@ -55,7 +55,7 @@ pub(super) fn found_host(key: &Key, places: &[Place], answers: &Answers) -> Foun
     let (ended, instances): (Vec<&Record>, Vec<&Record>) =
         instances.into_iter().partition(|instance| is_name && has_ended(instance));
     match (instances.as_slice(), failed.filter(|_| is_name || instances.is_empty()), denied) {
-        ([_, _, ..], _, _) => Found::Several(ids_and_places(&instances)),
+        ([_, _, ..], _, _) => Found::Several(ids_and_scopes(&instances)),
         // One name here may be one of two. Where the account may do nothing it has no instances that can be worked on.
         (_, Some(failure), _) => Found::Unknown(failure),
         ([one], None, _) => Found::One((*one).clone()),
@@ -63,27 +63,27 @@ pub(super) fn found_host(key: &Key, places: &[Place], answers: &Answers) -> Foun
         ([], None, Some(failure)) => Found::Unknown(failure),
         ([], None, None) => match ended.into_iter().max_by_key(|instance| age_key(instance)) {
             Some(last) => Found::Ended(last.clone()),
-            None => Found::Absent(regions(places)),
+            None => Found::Absent(regions(scopes)),
         },
     }
 }
 
 /// Returns the id of each instance, with its account and region if these are not the same for all: `i-1 (prod,
 /// us-east-1)`.
-fn ids_and_places(instances: &[&Record]) -> Vec<String> {
+fn ids_and_scopes(instances: &[&Record]) -> Vec<String> {
     let differs = |key: &&str| instances.iter().any(|instance| instance.str(key) != instances[0].str(key));
     let keys: Vec<&str> = [AWS_PROFILE, "region"].into_iter().filter(differs).collect();
-    let place = |instance: &Record| keys.iter().filter_map(|key| instance.str(key)).collect::<Vec<_>>().join(", ");
+    let scope = |instance: &Record| keys.iter().filter_map(|key| instance.str(key)).collect::<Vec<_>>().join(", ");
     let described = |instance: &&Record| {
-        let (id, place) = (instance.str("instance_id")?, place(instance));
-        Some(if place.is_empty() { id } else { format!("{id} ({place})") })
+        let (id, scope) = (instance.str("instance_id")?, scope(instance));
+        Some(if scope.is_empty() { id } else { format!("{id} ({scope})") })
     };
     instances.iter().filter_map(described).collect()
 }
 
-/// Returns the regions of these places, each once.
-fn regions(places: &[Place]) -> Vec<String> {
-    let regions: BTreeSet<&String> = places.iter().map(|place| &place.region).collect();
+/// Returns the regions of these scopes, each once.
+fn regions(scopes: &[Scope]) -> Vec<String> {
+    let regions: BTreeSet<&String> = scopes.iter().map(|scope| &scope.region).collect();
     regions.into_iter().cloned().collect()
 }
 

@@ -23,9 +23,9 @@ pub fn check_records(hosts: &[Record]) -> Result<()> {
 }
 
 /// Refuses an expression that is also the name of an instance: the user may mean that instance.
-pub fn refuse_ambiguous<'a>(expressions: &[String], found: impl IntoIterator<Item = &'a Record>) -> Result<()> {
-    let expressions: HashSet<&str> = expressions.iter().map(String::as_str).collect();
-    match found.into_iter().find(|instance| expressions.contains(instance.host())) {
+pub fn refuse_ambiguous<'a>(possible_names: &[String], found: impl IntoIterator<Item = &'a Record>) -> Result<()> {
+    let possible_names: HashSet<&str> = possible_names.iter().map(String::as_str).collect();
+    match found.into_iter().find(|instance| possible_names.contains(instance.host())) {
         None => Ok(()),
         Some(instance) => {
             let (name, id) = (quote(instance.host()), instance.str("instance_id").unwrap_or_default());

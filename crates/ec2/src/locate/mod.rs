@@ -16,7 +16,7 @@ use crate::config::region_name::check_region;
 use crate::describe::find::Filter;
 use crate::instance::id::{instance_id, named_by_id};
 use crate::instance::{LIVE_STATES, has_ended};
-use answers::{Answers, Key, Place, found_host, named_of};
+use answers::{Answers, Key, Scope, found_host, named_of};
 use by_zone::ask_by_zone;
 use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::Record;
@@ -78,50 +78,50 @@ async fn look_up(
     given: &Given,
     by: By,
 ) -> Result<(Vec<Found>, Vec<Failure>)> {
-    let (mut places, mut answers) = (Vec::new(), Answers::new());
+    let (mut scopes, mut answers) = (Vec::new(), Answers::new());
     let mut known: HashMap<usize, Record> = HashMap::new();
     for (number, host) in given.hosts.iter().enumerate() {
         let of_accounts = accounts_of(host);
         let record = if by == By::Record { known_instance(host, &of_accounts, accounts)? } else { None };
-        let host_places = match record {
+        let host_scopes = match record {
             Some(record) => {
                 known.insert(number, record);
                 Vec::new()
             }
-            None => host_places(host, of_accounts, accounts, &mut answers)?,
+            None => host_scopes(host, of_accounts, accounts, &mut answers)?,
         };
-        places.push((key_of(host, by), host_places));
+        scopes.push((key_of(host, by), host_scopes));
     }
-    let mut wanted: BTreeMap<Place, BTreeSet<Key>> = BTreeMap::new();
-    for (key, places) in &places {
-        for place in places.iter().filter(|place| !answers.contains_key(place)) {
-            wanted.entry(place.clone()).or_default().insert(key.clone());
+    let mut wanted: BTreeMap<Scope, BTreeSet<Key>> = BTreeMap::new();
+    for (key, scopes) in &scopes {
+        for scope in scopes.iter().filter(|scope| !answers.contains_key(scope)) {
+            wanted.entry(scope.clone()).or_default().insert(key.clone());
         }
     }
-    let expressions = || given.expressions.iter().map(|text| Key::Name(text.clone()));
-    wanted.values_mut().for_each(|keys| keys.extend(expressions()));
-    let asked = stream::iter(&wanted).map(|(place, keys)| async move {
-        let found = match &accounts[place.account] {
-            Ok(ec2) => ec2.lookup(&place.region, keys, by).await.map_err(|failure| named_of(accounts, ec2, failure)),
+    let possible_names = || given.possible_names.iter().map(|text| Key::Name(text.clone()));
+    wanted.values_mut().for_each(|keys| keys.extend(possible_names()));
+    let asked = stream::iter(&wanted).map(|(scope, keys)| async move {
+        let found = match &accounts[scope.account] {
+            Ok(ec2) => ec2.lookup(&scope.region, keys, by).await.map_err(|failure| named_of(accounts, ec2, failure)),
             Err(failure) => Err(failure.clone()),
         };
-        (place.clone(), found)
+        (scope.clone(), found)
     });
     answers.extend(asked.buffer_unordered(CONCURRENCY).collect::<Vec<_>>().await);
-    ask_by_zone(accounts, &given.hosts, &mut places, &mut answers).await;
-    let new = places.iter().zip(&given.hosts).filter(|((_, places), host)| !places.is_empty() && is_new(host));
-    look_again(accounts, &new.map(|(place, _)| place).collect::<Vec<_>>(), by, &mut answers).await;
+    ask_by_zone(accounts, &given.hosts, &mut scopes, &mut answers).await;
+    let new = scopes.iter().zip(&given.hosts).filter(|((_, scopes), host)| !scopes.is_empty() && is_new(host));
+    look_again(accounts, &new.map(|(scope, _)| scope).collect::<Vec<_>>(), by, &mut answers).await;
     let instances = answers.values().flatten().flat_map(HashMap::values).flatten();
-    refuse_ambiguous(&given.expressions, instances.filter(|instance| !has_ended(instance)))?;
-    let mut found: Vec<Found> = places.iter().map(|(key, places)| found_host(key, places, &answers)).collect();
+    refuse_ambiguous(&given.possible_names, instances.filter(|instance| !has_ended(instance)))?;
+    let mut found: Vec<Found> = scopes.iter().map(|(key, scopes)| found_host(key, scopes, &answers)).collect();
     for (number, record) in known {
         found[number] = Found::One(record);
     }
-    explain_unknown(&mut found, &places, by);
+    explain_unknown(&mut found, &scopes, by);
     let is_found = |(_, found): &(_, &Found)| matches!(found, Found::One(_));
-    let looked_in: BTreeSet<&Place> =
-        places.iter().zip(&found).filter(is_found).flat_map(|((_, places), _)| places).collect();
-    let denied = looked_in.into_iter().filter_map(|place| Some(answers.get(place)?.as_ref().err()?.clone()));
+    let looked_in: BTreeSet<&Scope> =
+        scopes.iter().zip(&found).filter(is_found).flat_map(|((_, scopes), _)| scopes).collect();
+    let denied = looked_in.into_iter().filter_map(|scope| Some(answers.get(scope)?.as_ref().err()?.clone()));
     let denied = denied.collect();
     Ok((found, denied))
 }
@@ -150,18 +150,18 @@ fn known_instance(host: &Record, of_accounts: &[usize], accounts: &[Result<&Ec2>
 }
 
 /// Returns where a host is looked for in these accounts. An account that cannot be used has its failure as answer.
-fn host_places(
+fn host_scopes(
     host: &Record,
     of_accounts: Vec<usize>,
     accounts: &[Result<&Ec2>],
     answers: &mut Answers,
-) -> Result<Vec<Place>> {
-    let mut places = Vec::new();
+) -> Result<Vec<Scope>> {
+    let mut scopes = Vec::new();
     for account in of_accounts {
         let regions = match (&accounts[account], host.str("region")) {
             (Err(failure), _) => {
-                answers.insert(Place::new(account, ""), Err(failure.clone()));
-                places.push(Place::new(account, ""));
+                answers.insert(Scope::new(account, ""), Err(failure.clone()));
+                scopes.push(Scope::new(account, ""));
                 continue;
             }
             (Ok(_), Some(region)) => {
@@ -170,16 +170,16 @@ fn host_places(
             }
             (Ok(ec2), None) => ec2.regions()?.to_vec(),
         };
-        places.extend(regions.into_iter().map(|region| Place::new(account, region)));
+        scopes.extend(regions.into_iter().map(|region| Scope::new(account, region)));
     }
-    Ok(places)
+    Ok(scopes)
 }
 
 /// Adds the way out to the failures of hosts that an outage of AWS has hidden. If no host at all could be asked about,
 /// nothing can be done, which is graver.
-fn explain_unknown(found: &mut [Found], places: &[(Key, Vec<Place>)], by: By) {
+fn explain_unknown(found: &mut [Found], scopes: &[(Key, Vec<Scope>)], by: By) {
     let is_all = found.iter().all(|found| matches!(found, Found::Unknown(_)));
-    for (found, (key, _)) in found.iter_mut().zip(places) {
+    for (found, (key, _)) in found.iter_mut().zip(scopes) {
         let Found::Unknown(failure) = found else { continue };
         if by != By::Name && matches!(key, Key::Name(_)) && is_server_fault(failure) {
             failure.hint.get_or_insert_with(|| SAVED_LISTING.to_string());
@@ -192,22 +192,22 @@ fn explain_unknown(found: &mut [Found], places: &[(Key, Vec<Place>)], by: By) {
 
 /// Looks again for hosts that were launched a moment ago and are not listed, until they are or [`VISIBLE_AFTER`] is
 /// over.
-async fn look_again(accounts: &[Result<&Ec2>], new: &[&(Key, Vec<Place>)], by: By, answers: &mut Answers) {
+async fn look_again(accounts: &[Result<&Ec2>], new: &[&(Key, Vec<Scope>)], by: By, answers: &mut Answers) {
     let (deadline, mut pause) = (Instant::now() + VISIBLE_AFTER, FIRST_PAUSE);
     loop {
-        let absent = new.iter().filter(|(key, places)| matches!(found_host(key, places, answers), Found::Absent(_)));
-        let mut wanted: BTreeMap<&Place, BTreeSet<Key>> = BTreeMap::new();
-        for (key, places) in absent {
-            places.iter().for_each(|place| _ = wanted.entry(place).or_default().insert(key.clone()));
+        let absent = new.iter().filter(|(key, scopes)| matches!(found_host(key, scopes, answers), Found::Absent(_)));
+        let mut wanted: BTreeMap<&Scope, BTreeSet<Key>> = BTreeMap::new();
+        for (key, scopes) in absent {
+            scopes.iter().for_each(|scope| _ = wanted.entry(scope).or_default().insert(key.clone()));
         }
         if wanted.is_empty() || Instant::now() + pause > deadline {
             return;
         }
         sleep(pause).await;
         pause *= 2;
-        for (place, keys) in wanted {
-            let Ok(ec2) = &accounts[place.account] else { continue };
-            if let (Ok(seen), Some(Ok(known))) = (ec2.lookup(&place.region, &keys, by).await, answers.get_mut(place)) {
+        for (scope, keys) in wanted {
+            let Ok(ec2) = &accounts[scope.account] else { continue };
+            if let (Ok(seen), Some(Ok(known))) = (ec2.lookup(&scope.region, &keys, by).await, answers.get_mut(scope)) {
                 known.extend(seen);
             }
         }
@@ -218,7 +218,7 @@ impl Ec2 {
     /// Looks hosts up again by name, in order.
     pub async fn locate_again(&self, hosts: Vec<Record>) -> Vec<Found> {
         let count = hosts.len();
-        let given = Given { hosts, expressions: Vec::new() };
+        let given = Given { hosts, possible_names: Vec::new() };
         let looked_up = look_up(&[Ok(self)], |_| vec![0], &given, By::Name).await;
         looked_up.map_or_else(|failure| vec![Found::Unknown(failure); count], |(found, _)| found)
     }

@@ -18,7 +18,7 @@ impl Ec2 {
     pub async fn addresses_by_host(&self, hosts: impl Iterator<Item = &Acted>) -> Result<Addresses> {
         let mut regions: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for host in hosts {
-            let names = regions.entry(host.place().0).or_default();
+            let names = regions.entry(host.instance_key().0).or_default();
             // An instance without a name goes by its id, which is not the name of an address.
             if !is_instance_id(host.record.host()) {
                 names.push(host.record.host().to_string());
@@ -35,7 +35,7 @@ impl Ec2 {
 
     /// Returns the addresses that the instances of these hosts use, by region and instance id, whatever their names.
     pub async fn addresses_in_use(&self, hosts: impl Iterator<Item = &Acted>) -> Result<Addresses> {
-        let places: Vec<_> = hosts.map(Acted::place).collect();
+        let places: Vec<_> = hosts.map(Acted::instance_key).collect();
         let mut found = Addresses::new();
         for (region, ids) in by_region(&places) {
             let ids: Vec<String> = ids.into_iter().map(str::to_string).collect();
@@ -99,7 +99,7 @@ impl Ec2 {
     }
 
     async fn release_of(&self, host: &Acted, addresses: &[Address]) -> (Vec<String>, Result<()>) {
-        let (region, instance_id) = host.place();
+        let (region, instance_id) = host.instance_key();
         let mut released = Vec::new();
         for address in addresses {
             match &address.association_id {
@@ -132,7 +132,7 @@ impl Ec2 {
 }
 
 fn key(host: &Acted) -> (String, String) {
-    (host.place().0, host.record.host().to_string())
+    (host.instance_key().0, host.record.host().to_string())
 }
 
 fn kept(failure: Failure) -> Failure {

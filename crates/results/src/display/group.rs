@@ -5,7 +5,8 @@ use crate::display::style::{RED, Style};
 use crate::output::capture::Output;
 use crate::output::outcome::{HostStatus, Outcome};
 use cerveza_manners::visible;
-use hostrange::{fold, natural_cmp};
+use cerveza_record::natural_cmp;
+use hostrange::fold;
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, HashMap};
 

@@ -2,7 +2,8 @@
 
 use crate::output::outcome::HostStatus;
 use cerveza_manners::Status;
-use hostrange::{fold, natural_cmp};
+use cerveza_record::natural_cmp;
+use hostrange::fold;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -25,7 +25,7 @@ pub enum HostStatus {
     Lost,
     /// The run was interrupted first.
     Cancelled,
-    /// The host was never tried, because the rollout ended before its turn.
+    /// The host was never tried. The error says why.
     Skipped,
 }
 
@@ -103,7 +103,7 @@ pub enum Retry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     Good,
-    /// The command ran and failed, or may have.
+    /// The command failed, or it may have run, or the host refused it.
     Failed,
     /// The command was not started.
     Unreached,
@@ -131,6 +131,8 @@ pub struct Outcome {
     pub copied: Option<Copied>,
     /// AWS's id of the command, if it was sent through AWS.
     pub command_id: Option<String>,
+    /// Whether the command was certainly not started, although its phase was reached.
+    pub not_started: bool,
     pub retry: Retry,
 }
 
@@ -150,6 +152,7 @@ impl Outcome {
             unwritten: false,
             copied: None,
             command_id: None,
+            not_started: false,
             retry: Retry::Never,
         }
     }
@@ -167,11 +170,13 @@ impl Outcome {
         Outcome { error: Some(error), ..self }
     }
 
-    /// Returns what the host counts as in a rollout. If the command was not started, it did not fail.
+    /// Returns what the host counts as in a rollout.
     pub fn mark(&self) -> Mark {
-        match (self.status, self.phase) {
-            (HostStatus::Ok, _) => Mark::Good,
-            (_, Some(Phase::Exec)) => Mark::Failed,
+        match self.status {
+            HostStatus::Ok => Mark::Good,
+            HostStatus::Failed => Mark::Failed,
+            HostStatus::Unreachable | HostStatus::Skipped => Mark::Unreached,
+            _ if self.phase == Some(Phase::Exec) && !self.not_started => Mark::Failed,
             _ => Mark::Unreached,
         }
     }
@@ -190,6 +195,23 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_counts_as_failed_only_if_its_command_may_have_run() {
+        use HostStatus::*;
+        let mark = |status, phase| Outcome::new(status, Some(phase)).mark();
+        assert_eq!(mark(Ok, Phase::Exec), Mark::Good);
+        for status in [Failed, Signaled, Timeout, Lost, Cancelled] {
+            assert_eq!(mark(status, Phase::Exec), Mark::Failed, "{status:?}");
+        }
+        // Also if the connection ended between the login and the command, or the record names no script.
+        for status in [Unreachable, Skipped] {
+            assert_eq!(mark(status, Phase::Exec), Mark::Unreached, "{status:?}");
+        }
+        assert_eq!(mark(Timeout, Phase::Auth), Mark::Unreached);
+        let not_started = Outcome { not_started: true, ..Outcome::new(Timeout, Some(Phase::Exec)) };
+        assert_eq!(not_started.mark(), Mark::Unreached);
+    }
 
     #[test]
     fn only_ok_is_done() {

@@ -20,7 +20,7 @@ pub trait Sink<E> {
         Duration::ZERO
     }
 
-    /// A command is about to start.
+    /// Called before a command's output comes.
     fn open(&mut self) {}
 
     /// Called before each wait for more output.

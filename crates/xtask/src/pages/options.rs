@@ -22,7 +22,7 @@ pub(crate) fn synopsis(command: &mut Command) -> String {
 
 /// Styles one word, such as `[-f]` or `<PART>...`, without its brackets and dots.
 fn usage_word(word: &str) -> String {
-    let is_around = |c: char| "[]<>.|".contains(c);
+    let is_around = |c: char| "[]{}<>.|".contains(c);
     let inner = word.trim_matches(is_around);
     let start = word.find(inner).unwrap_or(0);
     let (before, after) = (&word[..start], &word[start + inner.len()..]);

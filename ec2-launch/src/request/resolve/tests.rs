@@ -62,9 +62,9 @@ type Resolved = Result<(Vec<LaunchRequest>, Vec<String>)>;
 
 fn resolved_by(yaml: &str, tags: &[&str], catalog: &Catalog) -> Resolved {
     let recipe = recipe(yaml);
-    let attempts = recipe.attempts(&Record::named("web1"), "us-east-1", &[])?;
+    let choices = recipe.choices(&Record::named("web1"), "us-east-1", &[])?;
     let tags = tags.iter().map(|key| (key.to_string(), String::new())).collect();
-    resolve(&recipe, "us-east-1", &attempts, &tags, catalog)
+    resolve(&recipe, "us-east-1", &choices, &tags, catalog)
 }
 
 fn resolved(yaml: &str) -> Resolved {

@@ -1,8 +1,8 @@
 //! Reads from ssh's log at level DEBUG1 how far a connection came, and why it ended.
 
 use crate::auth::attempts_ended;
-use crate::openssh::log::is_message;
 use crate::session::exec::CommandExit;
+use crate::system_ssh::log::is_message;
 use cerveza_results::Phase;
 
 /// The most keys that are kept. A server ends a login sooner.
@@ -190,7 +190,7 @@ fn shown_lines(command: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::openssh::log::LogLines;
+    use crate::system_ssh::log::LogLines;
 
     fn connection_log(command: &str, log: &str) -> ConnectionLog {
         let (mut connection_log, mut lines) = (ConnectionLog::new(command), LogLines::default());

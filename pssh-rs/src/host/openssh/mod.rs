@@ -8,11 +8,11 @@ mod ssh_process;
 
 use crate::base::wait::WaitError;
 use crate::host::attempt::Attempt;
-use crate::host::job::Run;
+use crate::host::job::Work;
 use crate::host::outcome::command_outcome;
-use crate::openssh::Engine;
 use crate::session::exec::{CommandEnd, CommandExit, START};
 use crate::session::terminate::{LONGEST, terminate};
+use crate::system_ssh::Engine;
 use cerveza_manners::last_line;
 use cerveza_results::{HostStatus, Outcome, Phase, Retry, Sink};
 use connection_log::ConnectionLog;
@@ -22,7 +22,8 @@ use ssh_process::SshProcess;
 /// Runs the job's command on one host. If something goes wrong before ssh runs, the host is unreachable.
 pub fn run_attempt(engine: &Engine, attempt: &Attempt<'_>, sink: &mut dyn Sink<WaitError>) -> Outcome {
     let (job, target) = (attempt.job, attempt.target);
-    let Run::Command(command) = &job.run else {
+    // `cli/setup.rs` refuses all else.
+    let Work::Command(command) = &job.work else {
         return Outcome::error(HostStatus::Failed, Phase::Exec, "--engine openssh runs commands only");
     };
     attempt.start_phase(Phase::Resolve);
@@ -30,7 +31,7 @@ pub fn run_attempt(engine: &Engine, attempt: &Attempt<'_>, sink: &mut dyn Sink<W
     if target.name.contains(|c: char| c.is_control() || c.is_whitespace()) {
         return unreachable(format!("{:?} is not a host name", target.name));
     }
-    // Once ssh runs, it logs in and runs the command. It cannot wait for a slot in between.
+    // Once ssh runs, it logs in and runs the command. It cannot wait for a slot in between, so a dead host keeps its slot.
     if let Err(outcome) = attempt.wait_for_slot() {
         return *outcome;
     }

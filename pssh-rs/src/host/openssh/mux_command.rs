@@ -3,9 +3,9 @@
 use super::ssh_process::SshProcess;
 use crate::base::attempt_timer::AttemptTimer;
 use crate::base::shutdown::Stop;
-use crate::base::wait::WaitError;
-use crate::openssh::mux::MuxClient;
+use crate::base::wait::{WaitError, check};
 use crate::session::terminate::TerminableCommand;
+use crate::system_ssh::mux::MuxClient;
 use cerveza_results::Sink;
 use rustix::io::ioctl_fionbio;
 use std::fs::File;
@@ -52,12 +52,8 @@ impl TerminableCommand for MuxCommand<'_> {
     }
 
     fn transfer(&mut self, timer: &AttemptTimer, printed: Option<&mut Vec<u8>>) -> Result<(), WaitError> {
-        if self.stop.is_set() {
-            return Err(WaitError::Stopped);
-        }
-        if timer.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
-            return Err(WaitError::Deadline);
-        }
+        // Here too, because a script may print without a pause.
+        check(timer.deadline(), self.stop)?;
         if let Some((script, printed)) = self.script.as_mut().zip(printed) {
             let mut buffer = [0; 4096];
             match script.stdout.read(&mut buffer) {

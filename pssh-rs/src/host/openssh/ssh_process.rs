@@ -3,16 +3,16 @@
 use super::connection_log::ConnectionLog;
 use super::host_key::host_key_options;
 use crate::base::attempt_timer::AttemptTimer;
+use crate::base::process_group::end_group;
 use crate::base::shutdown::Stop;
 use crate::base::trace::Trace;
-use crate::base::wait::WaitError;
-use crate::connect::proxy_command::end_group;
+use crate::base::wait::{WaitError, check};
 use crate::host::job::Job;
 use crate::host::target::{Route, Target};
-use crate::openssh::Engine;
-use crate::openssh::control_dir::Guard;
-use crate::openssh::log::{self, LogLines};
-use crate::openssh::system::{JumpSpec, alive_args, through};
+use crate::system_ssh::Engine;
+use crate::system_ssh::control_dir::Guard;
+use crate::system_ssh::log::{self, LogLines};
+use crate::system_ssh::system::{JumpSpec, alive_args, through};
 use cerveza_manners::Tool;
 use cerveza_results::{Phase, Sink, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -126,7 +126,7 @@ impl SshProcess {
             self.has_exited = !matches!(self.child.try_wait(), Ok(None));
             // What it wrote before it ended is in the pipes by now.
             if self.has_exited {
-                while matches!(self.read(None, Some(stop), sink), Ok(true)) {}
+                while matches!(self.read(&|| check(None, stop), sink), Ok(true)) {}
             }
         }
         self.has_exited
@@ -135,7 +135,7 @@ impl SshProcess {
     /// Ends ssh, and reads the rest of its output. Does not wait for a slow reader of our own output.
     pub fn finish(&mut self, sink: &mut dyn Sink<WaitError>) {
         end_group(&mut self.child);
-        while matches!(self.read(None, None, sink), Ok(true)) {}
+        while self.read(&|| Err(WaitError::Stopped), sink).unwrap_or(true) {}
     }
 
     /// Returns ssh's own exit status, if it has ended.
@@ -153,14 +153,13 @@ impl SshProcess {
         sink: &mut dyn Sink<WaitError>,
     ) -> Result<(), WaitError> {
         let (now, deadline) = (Instant::now(), timer.deadline());
-        if stop.is_set() {
-            return Err(WaitError::Stopped);
-        }
-        if deadline.is_some_and(|deadline| deadline <= now) {
-            return Err(WaitError::Deadline);
-        }
+        check(deadline, stop)?;
         let before = sink.reader_time();
-        let any = self.read(Some(timer), Some(stop), sink)?;
+        let touch_and_check = || {
+            timer.touch();
+            check(None, stop)
+        };
+        let any = self.read(&touch_and_check, sink)?;
         timer.postpone(sink.reader_time() - before);
         if any {
             return Ok(());
@@ -183,34 +182,25 @@ impl SshProcess {
         Ok(())
     }
 
-    /// Reads what has arrived. Returns whether there was anything. Waits for a slow reader of our own output until `stop` is
-    /// set; without a `stop` it does not wait.
+    /// Reads what has arrived. Returns whether there was anything. Waits for a slow reader of our own output until `check`
+    /// fails.
     fn read(
         &mut self,
-        timer: Option<&AttemptTimer>,
-        stop: Option<&Stop>,
+        check: &dyn Fn() -> Result<(), WaitError>,
         sink: &mut dyn Sink<WaitError>,
     ) -> Result<bool, WaitError> {
         let mut buffer = [0; 32 * 1024];
         let mut any = self.read_log(&mut buffer);
         let SshProcess { stdout, stderr, last_stderr, .. } = self;
-        let check = || {
-            if let Some(timer) = timer {
-                timer.touch();
-            }
-            if stop.is_some_and(|stop| !stop.is_set()) { Ok(()) } else { Err(WaitError::Stopped) }
-        };
-        let mut taken = Ok(());
-        any |= stdout.read(&mut buffer, |bytes| taken = sink.write(Stream::Stdout, bytes, &check));
+        let mut failed = None;
+        let mut write = |stream, bytes: &[u8]| failed = failed.take().or(sink.write(stream, bytes, check).err());
+        any |= stdout.read(&mut buffer, |bytes| write(Stream::Stdout, bytes));
         any |= stderr.read(&mut buffer, |bytes| {
             last_stderr.extend_from_slice(bytes);
             last_stderr.drain(..last_stderr.len().saturating_sub(LAST_STDERR));
-            taken = sink.write(Stream::Stderr, bytes, &check);
+            write(Stream::Stderr, bytes);
         });
-        match taken {
-            Err(_) if stop.is_some() => Err(WaitError::Stopped),
-            _ => Ok(any),
-        }
+        failed.map_or(Ok(any), Err)
     }
 
     fn read_log(&mut self, buffer: &mut [u8]) -> bool {

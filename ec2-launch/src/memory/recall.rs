@@ -1,9 +1,9 @@
 //! Reads what is remembered of hosts, and decides what is to be remembered.
 
 use crate::memory::remembered_profile::{CommandLine, RecipeReader, digests, warn_of_changes};
-use crate::memory::{Memory, label, tags_note, with_hint};
+use crate::memory::{Memory, tags_note, with_hint};
 use crate::request::Recipe;
-use cerveza_ec2::{Acted, Ec2, Found, MemoryFailure, is_instance_id};
+use cerveza_ec2::{Ec2, Found, MemoryFailure, is_instance_id};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use hostrange::fold;
@@ -17,14 +17,15 @@ const LISTED: Duration = Duration::from_secs(15 * 60);
 
 /// What earlier runs have left of one host.
 #[derive(Clone, Debug, Default)]
-pub enum Recalled {
+pub enum HostRecall {
     /// Nothing is remembered, or nothing was asked for.
     #[default]
     Nothing,
     Memory {
         memory: Box<Memory>,
-        /// What to launch the host by, or why that cannot be had. A host that has an instance is never refused.
-        recipe: Result<Arc<Recipe>>,
+        /// What to launch the host by, or why that cannot be had. A host that has an instance is never refused. None
+        /// with --profile, which counts then.
+        recipe: Option<Result<Arc<Recipe>>>,
         /// SHA-256 of the profile's files as they are now.
         files: BTreeMap<String, String>,
     },
@@ -38,11 +39,9 @@ pub enum Recalled {
     Unknown(Failure),
 }
 
-/// What is known of all hosts.
+/// What the memories of all hosts have in common.
 #[derive(Clone, Debug, Default)]
 pub struct Recall {
-    /// In the order of the hosts. Without an entry nothing is known of a host.
-    pub hosts: Vec<Recalled>,
     /// Whether what is done now is to be remembered.
     pub remembers: bool,
     /// SHA-256 of the files of --profile.
@@ -50,27 +49,28 @@ pub struct Recall {
     pub warnings: Vec<String>,
 }
 
-impl Recalled {
+impl HostRecall {
     /// Returns what to launch the host by.
     pub fn recipe(&self) -> Option<&Recipe> {
         match self {
-            Recalled::Memory { recipe, .. } | Recalled::Tags { recipe, .. } => recipe.as_deref().ok(),
-            Recalled::Nothing | Recalled::Unknown(_) => None,
+            HostRecall::Memory { recipe, .. } => recipe.as_ref()?.as_deref().ok(),
+            HostRecall::Tags { recipe, .. } => recipe.as_deref().ok(),
+            HostRecall::Nothing | HostRecall::Unknown(_) => None,
         }
     }
 
     /// Makes the record of a host that is launched again what it was.
     pub fn apply(&self, host: &mut Record) -> Result<()> {
         let memory = match self {
-            Recalled::Memory { memory, .. } => memory,
-            Recalled::Tags { recipe, instance } => {
+            HostRecall::Memory { memory, .. } => memory,
+            HostRecall::Tags { recipe, instance } => {
                 Memory::from_last_instance(instance).apply(host);
                 if let Ok(recipe) = recipe {
                     host.set("remembered", tags_note(&recipe.file));
                 }
                 return Ok(());
             }
-            Recalled::Nothing | Recalled::Unknown(_) => return Ok(()),
+            HostRecall::Nothing | HostRecall::Unknown(_) => return Ok(()),
         };
         if memory.user_data.is_some() && host.str("user_data").is_none() {
             return Err(Failure::usage("its user-data was in its record, and is not remembered")
@@ -85,10 +85,10 @@ impl Recalled {
     pub fn refusal(&self, absent: Failure) -> Failure {
         const HINT: &str = "use --profile to launch it, or --region if it is in another region";
         match self {
-            Recalled::Memory { recipe: Err(failure), .. } | Recalled::Tags { recipe: Err(failure), .. } => {
+            HostRecall::Memory { recipe: Some(Err(failure)), .. } | HostRecall::Tags { recipe: Err(failure), .. } => {
                 failure.clone()
             }
-            Recalled::Unknown(failure) => {
+            HostRecall::Unknown(failure) => {
                 let why = format!("{}, and its memory cannot be read: {}", absent.message, failure.message);
                 Failure::unreached(why).hint(HINT)
             }
@@ -112,24 +112,13 @@ impl Recalled {
 
     fn memory(&self) -> Option<&Memory> {
         match self {
-            Recalled::Memory { memory, .. } => Some(memory),
+            HostRecall::Memory { memory, .. } => Some(memory),
             _ => None,
         }
     }
 }
 
 impl Recall {
-    /// Returns the recipes of hosts that are remembered, each once.
-    pub fn recipes(&self) -> Vec<&Recipe> {
-        let mut recipes: Vec<&Recipe> = Vec::new();
-        for recipe in self.hosts.iter().filter_map(Recalled::recipe) {
-            if !recipes.iter().any(|known| std::ptr::eq(*known, recipe)) {
-                recipes.push(recipe);
-            }
-        }
-        recipes
-    }
-
     /// Returns what is to be remembered of a host, unless that is remembered already. `instance` is the host with the
     /// instance that it has; without one it is launched.
     pub fn next_memory(
@@ -137,17 +126,17 @@ impl Recall {
         host: &Record,
         instance: Option<&Record>,
         given: Option<&Recipe>,
-        recalled: &Recalled,
+        recalled: &HostRecall,
     ) -> Option<Memory> {
         let old = recalled.memory();
         let memory = match (given, recalled, instance) {
             _ if !self.remembers => return None,
             (Some(recipe), ..) => Memory::for_launch(host, recipe, &self.files),
-            (None, Recalled::Memory { recipe: Ok(recipe), files, .. }, None) => {
+            (None, HostRecall::Memory { recipe: Some(Ok(recipe)), files, .. }, None) => {
                 Memory { profile: old.and_then(|old| old.profile.clone()), ..Memory::for_launch(host, recipe, files) }
             }
-            (None, Recalled::Memory { memory, .. }, Some(_)) => Memory::clone(memory),
-            (None, Recalled::Tags { recipe: Ok(recipe), .. }, None) => {
+            (None, HostRecall::Memory { memory, .. }, Some(_)) => Memory::clone(memory),
+            (None, HostRecall::Tags { recipe: Ok(recipe), .. }, None) => {
                 Memory::for_launch(host, recipe, &digests(&recipe.file))
             }
             _ => return None,
@@ -163,27 +152,17 @@ impl Recall {
     }
 }
 
-/// Says which hosts were, or would be, launched as remembered, and by what.
-pub fn launch_notes(hosts: &[Acted], dry_run: bool) -> Vec<String> {
-    let mut notes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for host in hosts {
-        if host.result.is_err() {
-            continue;
-        }
-        let Some(remembered) = host.record.get("remembered") else { continue };
-        let text = |key: &str| remembered[key].as_str().unwrap_or_default().to_string();
-        let label = label(&text("profile"), &text("digest"), &text("since"));
-        let done = if dry_run { "to be launched" } else { "launched" };
-        notes.entry(format!("{done} from memory: profile {label}")).or_default().push(host.record.host());
-    }
-    notes.into_iter().map(|(note, hosts)| format!("{}: {note}", fold(hosts))).collect()
-}
-
 pub const PERMISSIONS: &str = "to remember hosts, ec2-launch needs the permissions ssm:GetParameters and ssm:PutParameter on \
                            parameter/cerveza/hosts/*; use --no-remember to do without";
 
-/// Reads what is remembered of the hosts. `region` is that of hosts without one of their own.
-pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, args: &CommandLine<'_>) -> Recall {
+/// Reads what is remembered of each host. `region` is that of hosts without one of their own.
+pub async fn recall(
+    ec2: &Ec2,
+    hosts: &[Record],
+    found: &[Found],
+    region: &str,
+    args: &CommandLine<'_>,
+) -> (Recall, Vec<HostRecall>) {
     let place = |host: &Record| (host.str("region").unwrap_or(region.to_string()), host.host().to_string());
     let is_asked = |host: &Record, found: &Found| {
         !is_instance_id(host.host()) && !matches!(found, Found::Unknown(_) | Found::Several(_))
@@ -200,6 +179,7 @@ pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, 
     let denied = texts.values().any(|text| text.as_ref().is_err_and(|failure| failure.denied));
     let files = args.profile.map(digests).unwrap_or_default();
     let mut recall = Recall { remembers: !denied, files, ..Recall::default() };
+    let mut recalled = Vec::new();
     let mut reader = RecipeReader::new(args);
     let mut failures: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (host, found) in hosts.iter().zip(found) {
@@ -213,7 +193,7 @@ pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, 
         if let Err(failure) = &memory {
             failures.entry(with_hint(failure)).or_default().push(host.host());
         }
-        recall.hosts.push(recalled(&mut reader, found, memory, denied, &mut recall.warnings));
+        recalled.push(recall_host(&mut reader, found, memory, denied, &mut recall.warnings));
     }
     let unread = failures.into_iter().map(|(why, hosts)| {
         if denied {
@@ -225,18 +205,18 @@ pub async fn recall(ec2: &Ec2, hosts: &[Record], found: &[Found], region: &str, 
     });
     recall.warnings.splice(0..0, unread.collect::<Vec<_>>());
     recall.warnings.dedup();
-    recall
+    (recall, recalled)
 }
 
 /// Returns what is known of a host. `denied` says that the account lacks the permission to read memories. Then the tags
 /// of an ended instance serve.
-fn recalled(
+fn recall_host(
     reader: &mut RecipeReader<'_>,
     found: &Found,
     memory: Result<Option<Memory>>,
     denied: bool,
     warnings: &mut Vec<String>,
-) -> Recalled {
+) -> HostRecall {
     let instance = match found {
         Found::One(instance) => Some(instance),
         Found::Ended(last) if denied || memory.is_ok() => Some(last),
@@ -245,23 +225,25 @@ fn recalled(
     let has_instance = matches!(found, Found::One(_));
     match memory {
         Ok(Some(memory)) => {
-            // The one of --profile counts.
             let (recipe, files) = match reader.args.profile {
-                Some(_) => (Err(Failure::usage("--profile is given")), BTreeMap::new()),
-                None => reader.remembered_recipe(&memory, has_instance, warnings),
+                Some(_) => Default::default(),
+                None => {
+                    let (recipe, files) = reader.remembered_recipe(&memory, has_instance, warnings);
+                    (Some(recipe), files)
+                }
             };
-            if !has_instance && recipe.is_ok() {
+            if !has_instance && matches!(recipe, Some(Ok(_))) {
                 warn_of_changes(&memory, &files, warnings);
             }
-            Recalled::Memory { memory: memory.into(), recipe, files }
+            HostRecall::Memory { memory: memory.into(), recipe, files }
         }
         other => {
             let instance = instance.filter(|_| reader.args.profile.is_none());
             let tags =
                 instance.and_then(|instance| Some((reader.tagged_recipe(instance, has_instance)?, instance.clone())));
             match tags {
-                Some((recipe, instance)) => Recalled::Tags { recipe, instance: instance.into() },
-                None => other.map_or_else(Recalled::Unknown, |_| Recalled::Nothing),
+                Some((recipe, instance)) => HostRecall::Tags { recipe, instance: instance.into() },
+                None => other.map_or_else(HostRecall::Unknown, |_| HostRecall::Nothing),
             }
         }
     }

@@ -2,7 +2,7 @@
 //! created.
 
 use super::matching::{belongs, described, device, is_kept, is_same_device, listed};
-use super::place::{Place, SET_TAG};
+use super::slot::{DiskSlot, SET_TAG};
 use crate::profile::VolumeSet;
 use cerveza_ec2::{DEVICE_TAG, EbsVolume, LIVE_STATES};
 use cerveza_manners::{Failure, Result};
@@ -31,7 +31,7 @@ impl HostVolumes {
 /// The volumes of a host that is launched.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Disks {
-    pub places: Vec<Place>,
+    pub slots: Vec<DiskSlot>,
     /// The zone of the volumes that are to be attached.
     pub zone: Option<String>,
 }
@@ -39,8 +39,8 @@ pub struct Disks {
 impl Disks {
     /// Returns the volumes that are to be attached, by device.
     pub fn volume_ids(&self) -> BTreeMap<String, String> {
-        let id = |place: &Place| Some((place.device.clone(), place.attach.clone()?));
-        self.places.iter().filter_map(id).collect()
+        let id = |slot: &DiskSlot| Some((slot.device.clone(), slot.attach.clone()?));
+        self.slots.iter().filter_map(id).collect()
     }
 
     /// Refuses another zone than that of the volumes. `given` is from the command line or the host's record.
@@ -58,7 +58,7 @@ impl Disks {
 
 /// Decides for a host that is launched.
 pub fn for_launch(host: &str, sets: &[VolumeSet], known: &HostVolumes, region: &str) -> Result<Disks> {
-    let (mut places, mut used, mut zones) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
+    let (mut slots, mut used, mut zones) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
     let mut is_created = Vec::new();
     for set in sets {
         let found = match &set.volume_id {
@@ -69,15 +69,15 @@ pub fn for_launch(host: &str, sets: &[VolumeSet], known: &HostVolumes, region: &
             is_created.push(set);
         }
         for (index, volume) in found.into_iter().enumerate() {
-            let mut place = Place::in_set(set, index);
+            let mut slot = DiskSlot::in_set(set, index);
             if let Some(volume) = volume {
                 check_free(volume, None, known)?;
                 used.insert(volume.id.as_str());
                 zones.entry(volume.zone.clone()).or_insert_with(Vec::new).push(volume);
-                place.attach = Some(volume.id.clone());
-                place.note_tags(volume);
+                slot.attach = Some(volume.id.clone());
+                slot.note_tags(volume);
             }
-            places.push(place);
+            slots.push(slot);
         }
     }
     if let Some(set) = is_created.first() {
@@ -89,44 +89,44 @@ pub fn for_launch(host: &str, sets: &[VolumeSet], known: &HostVolumes, region: &
         return Err(Failure::unreached(format!("its volumes are in several zones: {}", each.join("; ")))
             .hint("an instance can only use volumes of its own zone: move them with snapshots"));
     }
-    Ok(Disks { places, zone: zones.into_keys().next() })
+    Ok(Disks { slots, zone: zones.into_keys().next() })
 }
 
 /// Decides for a host that has an instance: what a launch that was cut off has left undone.
-pub fn for_instance(instance: &Record, sets: &[VolumeSet], known: &HostVolumes) -> Result<Vec<Place>> {
+pub fn for_instance(instance: &Record, sets: &[VolumeSet], known: &HostVolumes) -> Result<Vec<DiskSlot>> {
     let host = instance.host();
-    let mut places = Vec::new();
+    let mut slots = Vec::new();
     for set in sets {
         for index in 0..set.volumes.len() {
-            let place = Place::in_set(set, index);
+            let slot = DiskSlot::in_set(set, index);
             let candidates: Vec<&EbsVolume> = match &set.volume_id {
                 Some(id) => known.volumes.iter().filter(|volume| volume.id == *id).collect(),
-                None => candidates(host, &place, known),
+                None => candidates(host, &slot, known),
             };
-            places.extend(place_of_instance(instance, place, candidates, known)?);
+            slots.extend(slot_of_instance(instance, slot, candidates, known)?);
         }
     }
     for (device, volume) in instance_volumes(instance) {
-        let is_placed = places.iter().any(|place| is_same_device(&place.device, &device));
+        let has_slot = slots.iter().any(|slot| is_same_device(&slot.device, &device));
         let is_ours = known.volumes.iter().find(|known| known.id == volume && known.tag("Name") == Some(host));
-        if let Some(volume) = is_ours.filter(|_| !is_placed) {
+        if let Some(volume) = is_ours.filter(|_| !has_slot) {
             let is_tagged = volume.tag(DEVICE_TAG).is_some();
-            places.push(Place { device, is_tagged, ..Place::default() });
+            slots.push(DiskSlot { device, is_tagged, ..DiskSlot::default() });
         }
     }
-    Ok(places)
+    Ok(slots)
 }
 
-/// Decides which of the volumes that may be at a place of an instance is there. Returns none if the place is not to be
+/// Decides which of the volumes that may be at a slot of an instance is there. Returns none if the slot is not to be
 /// changed.
-fn place_of_instance(
+fn slot_of_instance(
     instance: &Record,
-    mut place: Place,
+    mut slot: DiskSlot,
     candidates: Vec<&EbsVolume>,
     known: &HostVolumes,
-) -> Result<Option<Place>> {
+) -> Result<Option<DiskSlot>> {
     let id = instance.str("instance_id").unwrap_or_default();
-    let current = instance_volumes(instance).into_iter().find(|(device, _)| is_same_device(device, &place.device));
+    let current = instance_volumes(instance).into_iter().find(|(device, _)| is_same_device(device, &slot.device));
     // An instance that is ending has a volume in its record for longer than the volume has the attachment.
     let is_current = |volume: &EbsVolume| current.as_ref().is_some_and(|(_, own)| *own == volume.id);
     let is_own = |volume: &&EbsVolume| volume.attachment_to(&id).is_some() || is_current(volume);
@@ -134,46 +134,46 @@ fn place_of_instance(
     let mut free =
         candidates.into_iter().filter(|volume| Some(volume.id.as_str()) != attached.map(|it| it.id.as_str()));
     match (attached, free.next(), &current) {
-        (Some(volume), ..) => place.note_tags(volume),
+        (Some(volume), ..) => slot.note_tags(volume),
         (None, Some(volume), Some((device, other))) => {
             let what = described(volume);
             return Err(Failure::unreached(format!("{what} is its volume too, but {device} is {other}")));
         }
         (None, Some(volume), None) => {
             if let Some(second) = free.next() {
-                return Err(several_volumes(&place, &[volume, second]));
+                return Err(several_volumes(&slot, &[volume, second]));
             }
             check_free(volume, Some(&id), known)?;
             if instance.str("zone").is_some_and(|zone| zone != volume.zone) {
                 let (what, zone) = (described(volume), &volume.zone);
                 return Err(Failure::unreached(format!("{what} is in {zone}, the instance is not")));
             }
-            place.attach = Some(volume.id.clone());
-            place.note_tags(volume);
+            slot.attach = Some(volume.id.clone());
+            slot.note_tags(volume);
         }
         // The set is newer than the instance.
         (None, None, None) => return Ok(None),
-        // Another disk of the instance, or one whose tags do not say its place.
+        // Another disk of the instance, or one whose tags do not say its slot.
         (None, None, Some((_, other))) => {
             if known.volumes.iter().any(|volume| volume.id == *other && volume.tag(SET_TAG).is_some()) {
                 return Ok(None);
             }
         }
     }
-    Ok(Some(place))
+    Ok(Some(slot))
 }
 
 /// Checks that what was planned can still be done: volumes that are to be attached are there and free, and there are
 /// none in place of which others would be created.
-pub fn check_plan(host: &str, places: &[Place], is_launched: bool, known: &HostVolumes) -> Result<()> {
-    for place in places {
-        let found = match &place.attach {
+pub fn check_plan(host: &str, slots: &[DiskSlot], is_launched: bool, known: &HostVolumes) -> Result<()> {
+    for slot in slots {
+        let found = match &slot.attach {
             Some(id) => {
                 let volume = known.volumes.iter().find(|volume| volume.id == *id);
                 check_free(volume.ok_or_else(|| Failure::unreached(format!("there is no volume {id}")))?, None, known)?;
                 continue;
             }
-            None if is_launched => candidates(host, place, known),
+            None if is_launched => candidates(host, slot, known),
             None => continue,
         };
         if !found.is_empty() {
@@ -192,12 +192,12 @@ pub fn instance_volumes(instance: &Record) -> Vec<(String, String)> {
 
 /// Returns the volume of each position of a set: all or none.
 fn find_set<'a>(host: &str, set: &VolumeSet, known: &'a HostVolumes) -> Result<Vec<Option<&'a EbsVolume>>> {
-    let places: Vec<Place> = (0..set.volumes.len()).map(|index| Place::in_set(set, index)).collect();
+    let slots: Vec<DiskSlot> = (0..set.volumes.len()).map(|index| DiskSlot::in_set(set, index)).collect();
     let mut found = Vec::new();
-    for place in &places {
-        let candidates = candidates(host, place, known);
+    for slot in &slots {
+        let candidates = candidates(host, slot, known);
         if candidates.len() > 1 {
-            return Err(several_volumes(place, &candidates));
+            return Err(several_volumes(slot, &candidates));
         }
         found.push(candidates.into_iter().next());
     }
@@ -205,21 +205,21 @@ fn find_set<'a>(host: &str, set: &VolumeSet, known: &'a HostVolumes) -> Result<V
         volume.tag("Name") == Some(host)
             && is_kept(volume)
             && volume.tag(SET_TAG) == Some(set.name.as_str())
-            && places.iter().all(|place| !belongs(volume, place))
+            && slots.iter().all(|slot| !belongs(volume, slot))
     };
     let others: Vec<&EbsVolume> = known.volumes.iter().filter(is_other_size).collect();
     if !others.is_empty() {
-        let (count, set) = (places.len(), &set.name);
+        let (count, set) = (slots.len(), &set.name);
         let why = format!("{} are not {count} volumes, as the set {set:?} of the profile has", listed(others));
         return Err(Failure::unreached(why).hint(START_ANEW));
     }
-    let missing: Vec<&str> = places
+    let missing: Vec<&str> = slots
         .iter()
         .zip(&found)
         .filter(|(_, volume)| volume.is_none())
-        .filter_map(|(place, _)| place.position.as_deref())
+        .filter_map(|(slot, _)| slot.position.as_deref())
         .collect();
-    if !missing.is_empty() && missing.len() < places.len() {
+    if !missing.is_empty() && missing.len() < slots.len() {
         let there = listed(found.iter().flatten().copied());
         let why =
             format!("its volume set {:?} is incomplete: there are {there}; missing: {}", set.name, missing.join(", "));
@@ -231,13 +231,13 @@ fn find_set<'a>(host: &str, set: &VolumeSet, known: &'a HostVolumes) -> Result<V
 const START_ANEW: &str = "volumes are not replaced, because they may have data: give the missing ones their tags (Name, \
                           `volume set`, `volume position`), or remove the tag Name from the others to start with new volumes";
 
-fn candidates<'a>(host: &str, place: &Place, known: &'a HostVolumes) -> Vec<&'a EbsVolume> {
-    let fits = |volume: &&EbsVolume| volume.tag("Name") == Some(host) && is_kept(volume) && belongs(volume, place);
+fn candidates<'a>(host: &str, slot: &DiskSlot, known: &'a HostVolumes) -> Vec<&'a EbsVolume> {
+    let fits = |volume: &&EbsVolume| volume.tag("Name") == Some(host) && is_kept(volume) && belongs(volume, slot);
     known.volumes.iter().filter(fits).collect()
 }
 
-fn several_volumes(place: &Place, volumes: &[&EbsVolume]) -> Failure {
-    let (position, set) = (place.position.as_deref().unwrap_or_default(), place.set.as_deref().unwrap_or_default());
+fn several_volumes(slot: &DiskSlot, volumes: &[&EbsVolume]) -> Failure {
+    let (position, set) = (slot.position.as_deref().unwrap_or_default(), slot.set.as_deref().unwrap_or_default());
     let ids: Vec<&str> = volumes.iter().map(|volume| volume.id.as_str()).collect();
     Failure::unreached(format!("several volumes are {position} of its set {set:?}: {}", ids.join(", ")))
         .hint("remove the tag Name of all but one")
@@ -261,7 +261,7 @@ fn check_free(volume: &EbsVolume, instance: Option<&str>, known: &HostVolumes) -
 }
 
 /// Refuses to create a set while there are volumes of the host that may be it: of a set with another name, or without a
-/// place. A volume that has only a device is one that no set has, as a root volume.
+/// slot. A volume that has only a device is one that no set has, as a root volume.
 fn refuse_leftovers(
     host: &str,
     created: &VolumeSet,

@@ -1,4 +1,5 @@
-//! Opens one session after another on a connection, for servers that allow only one at a time (`MaxSessions 1`).
+//! Opens one channel after another on a connection, for servers that allow only one at a time (`MaxSessions 1`). sshd calls
+//! a channel that runs a command a session.
 
 use crate::base::wait::WaitError;
 use crate::ffi::ExecChannel;
@@ -16,8 +17,8 @@ const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(50), Durati
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 impl SshSession {
-    /// Opens a session. If it is refused, tries again, because the session before it may not be freed.
-    pub fn open_session<T>(
+    /// Opens a channel. If it is refused, tries again, because the session before it may not be freed.
+    pub fn open_channel<T>(
         &self,
         deadline: Option<Instant>,
         mut open: impl FnMut(&Session) -> Result<T, Error>,
@@ -31,13 +32,13 @@ impl SshSession {
         self.drive(deadline, open)
     }
 
-    /// Closes the session of a command that has ended. The server has room for the next session when this returns.
-    pub fn close_session(&self, channel: &ExecChannel) {
+    /// Closes the channel of a command that has ended. The server has room for the next channel when this returns.
+    pub fn close_channel(&self, channel: &ExecChannel) {
         if !channel.ended() {
             return;
         }
         let deadline = Some(Instant::now() + CLOSE_TIME);
-        // Without a reply, the next session is requested anyway.
+        // Without a reply, the next channel is requested anyway.
         let _ = self.sheltered(|| {
             self.drive(deadline, |_| channel.closed())?;
             self.drive(deadline, |_| channel.close())

@@ -17,7 +17,7 @@ pub struct Named<T> {
 
 /// One way to launch a host. A launch template may have the image and the instance type instead.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Attempt<'a> {
+pub struct Choice<'a> {
     pub zone: Option<String>,
     pub image: Option<Named<&'a ImageChoice>>,
     pub instance_type: Option<Named<&'a str>>,
@@ -27,7 +27,7 @@ pub struct Attempt<'a> {
 impl Recipe {
     /// Every instance type in the first zone or subnet, then in the next. `spread` has the zones of --spread, the
     /// host's own first.
-    pub fn attempts(&self, host: &Record, region: &str, spread: &[String]) -> Result<Vec<Attempt<'_>>> {
+    pub fn choices(&self, host: &Record, region: &str, spread: &[String]) -> Result<Vec<Choice<'_>>> {
         let profile = &self.file.profile;
         let has_template = self.template().is_some();
         let types = profile.instance_types.iter().enumerate();
@@ -38,7 +38,7 @@ impl Recipe {
             0 => return Err(self.missing("instance type", "instance type")),
             _ => types.collect(),
         };
-        let mut attempts = Vec::new();
+        let mut choices = Vec::new();
         for zone in self.zones(host, region, spread)? {
             let image = profile.image.as_ref().map(|images| value_for_zone("ami", images, region, zone.as_deref()));
             let image = match image {
@@ -49,7 +49,7 @@ impl Recipe {
             };
             for subnet in self.subnets(region, zone.as_deref())? {
                 for instance_type in &types {
-                    attempts.push(Attempt {
+                    choices.push(Choice {
                         zone: zone.clone(),
                         image: image.clone(),
                         instance_type: instance_type.clone(),
@@ -58,7 +58,7 @@ impl Recipe {
                 }
             }
         }
-        Ok(attempts)
+        Ok(choices)
     }
 
     /// Returns what a key of the profile lacks.
@@ -136,13 +136,13 @@ impl Recipe {
             && !self.interfaces().iter().any(|it| has_value(it, "subnet") || has_value(it, "network interface id"))
     }
 
-    /// Adds what the attempts and the rest of the profile name to what is looked up.
-    pub fn add_names(&self, attempts: &[Attempt<'_>], names: &mut Names) {
+    /// Adds what the choices and the rest of the profile name to what is looked up.
+    pub fn add_names(&self, choices: &[Choice<'_>], names: &mut Names) {
         let profile = &self.file.profile;
-        for attempt in attempts {
-            names.images.extend(attempt.image.as_ref().map(|image| image.value.clone()));
-            names.instance_types.extend(attempt.instance_type.as_ref().map(|it| it.value.to_string()));
-            match &attempt.subnet {
+        for choice in choices {
+            names.images.extend(choice.image.as_ref().map(|image| image.value.clone()));
+            names.instance_types.extend(choice.instance_type.as_ref().map(|it| it.value.to_string()));
+            match &choice.subnet {
                 Some(subnet) => _ = names.subnets.insert(subnet.value.to_string()),
                 None => names.default_subnets |= self.uses_default_subnet(),
             }
@@ -159,14 +159,14 @@ impl Recipe {
     }
 
     /// Returns a request with what needs no looking up.
-    pub fn bare_request(&self, region: &str, attempt: &Attempt<'_>) -> LaunchRequest {
+    pub fn bare_request(&self, region: &str, choice: &Choice<'_>) -> LaunchRequest {
         let profile = &self.file.profile;
         LaunchRequest {
             region: region.to_string(),
-            zone: attempt.zone.clone(),
-            instance_type: attempt.instance_type.as_ref().map(|it| it.value.to_string()).unwrap_or_default(),
+            zone: choice.zone.clone(),
+            instance_type: choice.instance_type.as_ref().map(|it| it.value.to_string()).unwrap_or_default(),
             key_name: profile.key_name.clone(),
-            subnet_id: attempt.subnet.as_ref().map(|subnet| subnet.value.to_string()),
+            subnet_id: choice.subnet.as_ref().map(|subnet| subnet.value.to_string()),
             security_groups: profile.security_groups.clone(),
             settings: profile.settings.clone(),
             volumes: profile.volume_sets.iter().flat_map(|set| set.volumes.clone()).collect(),
@@ -212,8 +212,8 @@ mod tests {
         let yaml = "ami: ami-1\ninstance type: [m5.large, m6i.large]\nzone: [us-east-1a, eu-west-1a, us-east-1b]\n";
         let recipe = recipe(yaml);
         let tried = |host: &Record, spread: &[String]| {
-            let attempts = recipe.attempts(host, "us-east-1", spread).unwrap();
-            let tried = attempts
+            let choices = recipe.choices(host, "us-east-1", spread).unwrap();
+            let tried = choices
                 .iter()
                 .map(|it| format!("{} {}", it.zone.clone().unwrap(), it.instance_type.as_ref().unwrap().value));
             tried.collect::<Vec<_>>()
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn what_the_profile_lacks_is_named() {
         let why =
-            |yaml: &str, region: &str| recipe(yaml).attempts(&Record::named("web1"), region, &[]).unwrap_err().message;
+            |yaml: &str, region: &str| recipe(yaml).choices(&Record::named("web1"), region, &[]).unwrap_err().message;
         let yaml = "ami: {us-east-1: ami-1}\ninstance type: t3.micro\nzone: us-east-1a\n";
         assert_eq!(why(yaml, "eu-west-1"), "text: zone us-east-1a is not in eu-west-1");
         let anywhere = yaml.replace("zone: us-east-1a\n", "");
@@ -247,13 +247,13 @@ mod tests {
                     security groups: [web, sg-1]\nkey pair: prod\nplacement group: near\n\
                     network interfaces: [{subnet: subnet-4, security groups: [db]}]\n";
         let recipe = recipe(yaml);
-        let attempts = recipe.attempts(&Record::named("web1"), "us-east-1", &[]).unwrap();
-        let paths: Vec<_> = attempts.iter().map(|it| it.subnet.as_ref().unwrap().path.as_str()).collect();
+        let choices = recipe.choices(&Record::named("web1"), "us-east-1", &[]).unwrap();
+        let paths: Vec<_> = choices.iter().map(|it| it.subnet.as_ref().unwrap().path.as_str()).collect();
         let (a, b) = (["subnet/us-east-1a/0"; 2], ["subnet/us-east-1a/1"; 2]);
         assert_eq!(paths, [a, b, ["subnet/us-east-1b/0"; 2]].concat());
-        assert_eq!(attempts[5].image.as_ref().unwrap().path, "ami/us-east-1b");
+        assert_eq!(choices[5].image.as_ref().unwrap().path, "ami/us-east-1b");
         let mut names = Names::default();
-        recipe.add_names(&attempts, &mut names);
+        recipe.add_names(&choices, &mut names);
         let set = |texts: &[&str]| texts.iter().map(|text| text.to_string()).collect();
         let expected = Names {
             images: [ImageChoice::Parameter("/a".into()), ImageChoice::Id("ami-2".into())].into(),
@@ -279,10 +279,10 @@ mod tests {
     #[test]
     fn a_launch_template_may_have_the_image_and_the_type() {
         let recipe = recipe("launch template: base\nlaunch template version: 3\n");
-        let attempts = recipe.attempts(&Record::named("web1"), "us-east-1", &[]).unwrap();
-        assert_eq!(attempts, [Attempt { zone: None, image: None, instance_type: None, subnet: None }]);
+        let choices = recipe.choices(&Record::named("web1"), "us-east-1", &[]).unwrap();
+        assert_eq!(choices, [Choice { zone: None, image: None, instance_type: None, subnet: None }]);
         let mut names = Names::default();
-        recipe.add_names(&attempts, &mut names);
+        recipe.add_names(&choices, &mut names);
         assert_eq!(names.launch_templates, [("base".to_string(), Some("3".to_string()))].into());
         assert!(!names.default_subnets);
     }

@@ -1,4 +1,4 @@
-//! Regions and zones: which region a host belongs to.
+//! Regions and zones: which region a host belongs to, and the zones of --spread.
 
 use cerveza_ec2::{region_of, region_of_zone_option};
 use cerveza_manners::{Failure, Result};
@@ -73,7 +73,7 @@ fn number(name: &str) -> Option<usize> {
 }
 
 /// Gives a record with a zone its region, and refuses one that lies elsewhere than the command line says.
-pub fn settle(record: &mut Record, wanted: Option<&str>) -> Result<()> {
+pub fn set_region_of_zone(record: &mut Record, wanted: Option<&str>) -> Result<()> {
     if record.str("region").is_none()
         && let Some(region) = record.str("zone").as_deref().and_then(region_of)
     {
@@ -98,8 +98,8 @@ mod tests {
         assert!(region_wanted(Some("us-east-1"), Some("eu-west-1b"), &[]).is_err());
         assert!(region_wanted(Some("all"), None, &[]).is_err());
         let mut record = Record::parse(r#"{"host":"web1","zone":"eu-west-1b"}"#).unwrap();
-        assert!(settle(&mut record, Some("us-east-1")).is_err());
-        assert_eq!(settle(&mut record, None), Ok(()));
+        assert!(set_region_of_zone(&mut record, Some("us-east-1")).is_err());
+        assert_eq!(set_region_of_zone(&mut record, None), Ok(()));
         assert_eq!(record.str("region").as_deref(), Some("eu-west-1"));
     }
 

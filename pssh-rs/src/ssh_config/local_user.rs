@@ -1,18 +1,12 @@
-//! Reads the environment: paths, and the name of the user.
+//! The name of the user, for logins.
 
 use cerveza_manners::{Failure, Result};
 use std::env;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The longest wait for `id`.
 const ID_TIME: Duration = Duration::from_secs(5);
-
-/// Returns the files of an option. An empty value in the environment is no file.
-pub fn given(files: &[PathBuf]) -> Vec<PathBuf> {
-    files.iter().filter(|file| !file.as_os_str().is_empty()).cloned().collect()
-}
 
 /// Returns the user name for logins if nothing else names one. As in ssh, that is the user of this process. If the machine has no
 /// name for it, the environment decides.
@@ -37,9 +31,4 @@ fn user_by_id() -> Option<String> {
     let output = child.wait_with_output().ok().filter(|output| output.status.success())?;
     let name = String::from_utf8(output.stdout).ok()?.trim().to_string();
     (!name.is_empty()).then_some(name)
-}
-
-/// Returns a path from the environment, unless it is empty.
-pub fn env_path(name: &str) -> Option<PathBuf> {
-    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

@@ -6,7 +6,7 @@
 //! long as the client.
 
 use crate::base::shutdown::Stop;
-use crate::base::wait::{WaitError, wait_for};
+use crate::base::wait::{WaitError, check, wait_for};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{
@@ -225,14 +225,8 @@ fn io_error(error: Errno) -> WaitError {
 
 /// Waits a short time, unless the deadline or a stop comes first.
 fn pause(deadline: Instant, stop: &Stop) -> Result<(), WaitError> {
-    if stop.is_set() {
-        return Err(WaitError::Stopped);
-    }
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(WaitError::Deadline);
-    }
-    std::thread::sleep(left.min(QUEUE_PAUSE));
+    check(Some(deadline), stop)?;
+    std::thread::sleep(deadline.saturating_duration_since(Instant::now()).min(QUEUE_PAUSE));
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! What is decided for made-up volumes.
 
-use super::super::place::POSITION_TAG;
+use super::super::slot::POSITION_TAG;
 use super::*;
 use cerveza_ec2::{Attachment, Volume};
 
@@ -62,11 +62,11 @@ fn decide(profile: &str, volumes: Vec<EbsVolume>) -> Result<Disks> {
     for_launch("web1", &sets(profile), &known(volumes), "us-east-1")
 }
 
-/// Returns what is attached at each place, as `sdf=vol-1`; `new` for a volume that is created.
-fn places(disks: Disks) -> String {
-    let place =
-        |place: Place| format!("{}={}", place.device.trim_start_matches("/dev/"), place.attach.unwrap_or("new".into()));
-    disks.places.into_iter().map(place).collect::<Vec<_>>().join(" ")
+/// Returns what is attached at each slot, as `sdf=vol-1`; `new` for a volume that is created.
+fn slots(disks: Disks) -> String {
+    let slot =
+        |slot: DiskSlot| format!("{}={}", slot.device.trim_start_matches("/dev/"), slot.attach.unwrap_or("new".into()));
+    disks.slots.into_iter().map(slot).collect::<Vec<_>>().join(" ")
 }
 
 fn why(profile: &str, volumes: Vec<EbsVolume>) -> String {
@@ -77,33 +77,33 @@ fn why(profile: &str, volumes: Vec<EbsVolume>) -> String {
 fn host_without_kept_volumes_gets_new_ones() {
     let disks = decide("data:2 logs:1", vec![]).unwrap();
     assert_eq!(disks.zone, None);
-    assert_eq!(disks.places[1].position.as_deref(), Some("2/2"));
-    assert_eq!(places(disks), "sdf=new sdg=new sdh=new");
+    assert_eq!(disks.slots[1].position.as_deref(), Some("2/2"));
+    assert_eq!(slots(disks), "sdf=new sdg=new sdh=new");
 }
 
 #[test]
 fn kept_volumes_are_attached_again_at_their_positions() {
     let disks = decide("data:2", vec![volume("vol-2 data 2/2 sdg"), volume("vol-1 data 1/2 sdf")]).unwrap();
     assert_eq!(disks.zone.as_deref(), Some("us-east-1a"));
-    assert!(disks.places.iter().all(|place| place.is_tagged));
+    assert!(disks.slots.iter().all(|slot| slot.is_tagged));
     assert_eq!(disks.volume_ids()["/dev/sdf"], "vol-1");
-    assert_eq!(places(disks), "sdf=vol-1 sdg=vol-2");
+    assert_eq!(slots(disks), "sdf=vol-1 sdg=vol-2");
     // The profile names other devices today.
     let disks = decide("data:2", vec![volume("vol-1 data 1/2 xvdba"), volume("vol-2 data 2/2 xvdbb")]).unwrap();
-    assert!(disks.places.iter().all(|place| !place.is_tagged));
-    assert_eq!(places(disks), "sdf=vol-1 sdg=vol-2");
+    assert!(disks.slots.iter().all(|slot| !slot.is_tagged));
+    assert_eq!(slots(disks), "sdf=vol-1 sdg=vol-2");
     // A new set beside one that is kept.
-    assert_eq!(places(decide("data:1 logs:1", vec![volume("vol-1 data 1/1 sdf")]).unwrap()), "sdf=vol-1 sdg=new");
+    assert_eq!(slots(decide("data:1 logs:1", vec![volume("vol-1 data 1/1 sdf")]).unwrap()), "sdf=vol-1 sdg=new");
 }
 
 #[test]
 fn volume_without_a_position_is_known_by_its_device() {
-    assert_eq!(places(decide("data:1", vec![volume("vol-1 - - sdf")]).unwrap()), "sdf=vol-1");
-    assert_eq!(places(decide("data:1", vec![volume("vol-1 - - xvdf")]).unwrap()), "sdf=vol-1");
+    assert_eq!(slots(decide("data:1", vec![volume("vol-1 - - sdf")]).unwrap()), "sdf=vol-1");
+    assert_eq!(slots(decide("data:1", vec![volume("vol-1 - - xvdf")]).unwrap()), "sdf=vol-1");
     // The instance that had it is still ending.
-    assert_eq!(places(decide("data:1", vec![attached("vol-1 - - -", "i-0", "sdf")]).unwrap()), "sdf=vol-1");
+    assert_eq!(slots(decide("data:1", vec![attached("vol-1 - - -", "i-0", "sdf")]).unwrap()), "sdf=vol-1");
     // A root volume that was kept.
-    assert_eq!(places(decide("data:1", vec![volume("vol-1 - - xvda")]).unwrap()), "sdf=new");
+    assert_eq!(slots(decide("data:1", vec![volume("vol-1 - - xvda")]).unwrap()), "sdf=new");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn volume_that_a_live_instance_has_is_not_taken() {
     // It goes with the instance that is ending.
     let mut ends = attached("vol-1 data 1/1 sdf", "i-0", "sdf");
     ends.attachments[0].delete_on_termination = true;
-    assert_eq!(places(decide("data:1", vec![ends]).unwrap()), "sdf=new");
+    assert_eq!(slots(decide("data:1", vec![ends]).unwrap()), "sdf=new");
 }
 
 #[test]
@@ -153,11 +153,11 @@ fn set_is_not_created_beside_kept_volumes_that_may_be_it() {
     );
     // Nothing is created, or nothing that is kept.
     let both = |also: &EbsVolume| vec![volume("vol-2 data 1/1 sdf"), also.clone()];
-    assert_eq!(places(decide("data:1", both(&renamed[0])).unwrap()), "sdf=vol-2");
+    assert_eq!(slots(decide("data:1", both(&renamed[0])).unwrap()), "sdf=vol-2");
     let mut scratch = sets("data:1");
     scratch[0].volumes[0].delete_on_termination = Some(true);
     let disks = for_launch("web1", &scratch, &known(untagged), "us-east-1").unwrap();
-    assert_eq!(places(disks), "sdf=new");
+    assert_eq!(slots(disks), "sdf=new");
 }
 
 #[test]
@@ -183,16 +183,16 @@ fn volume_of_an_id_must_exist_and_be_free() {
     let mut other = volume("vol-7 - - -");
     other.tags.insert("Name".into(), "archive".into());
     let disks = decide(vec![other.clone()]).unwrap();
-    assert!(!disks.places[0].is_nameless);
-    assert_eq!((disks.zone.as_deref(), places(disks.clone()).as_str()), (Some("us-east-1a"), "sdf=vol-7"));
+    assert!(!disks.slots[0].is_nameless);
+    assert_eq!((disks.zone.as_deref(), slots(disks.clone()).as_str()), (Some("us-east-1a"), "sdf=vol-7"));
     other.tags.clear();
-    assert!(decide(vec![other]).unwrap().places[0].is_nameless);
+    assert!(decide(vec![other]).unwrap().slots[0].is_nameless);
     assert_eq!(decide(vec![]).unwrap_err().message, "volume id: there is no volume vol-7 in us-east-1");
     let used = decide(vec![attached("vol-7 - - -", "i-1", "sdf")]).unwrap_err();
     assert_eq!(used.message, "its volume vol-7 (/dev/sdf) is in use by i-1");
 }
 
-fn on_instance(profile: &str, has: &[(&str, &str)], volumes: Vec<EbsVolume>) -> Result<Vec<Place>> {
+fn on_instance(profile: &str, has: &[(&str, &str)], volumes: Vec<EbsVolume>) -> Result<Vec<DiskSlot>> {
     let mut instance = Record::parse(r#"{"host":"web1","instance_id":"i-1","zone":"us-east-1a"}"#).unwrap();
     let volume = |(device, id): &(&str, &str)| serde_json::json!({"device": format!("/dev/{device}"), "volume_id": id});
     instance.set("volumes", has.iter().map(volume).collect::<Vec<_>>());
@@ -201,7 +201,7 @@ fn on_instance(profile: &str, has: &[(&str, &str)], volumes: Vec<EbsVolume>) -> 
 
 #[test]
 fn instance_is_given_what_a_launch_left_undone() {
-    let places = on_instance(
+    let slots = on_instance(
         "data:2 logs:1",
         &[("xvda", "vol-0"), ("sdf", "vol-1"), ("sdh", "vol-3")],
         vec![
@@ -211,8 +211,8 @@ fn instance_is_given_what_a_launch_left_undone() {
             attached("vol-3 - - -", "i-1", "sdh"),
         ],
     );
-    let places = places.unwrap();
-    let facts: Vec<_> = places.iter().map(|it| (it.device.as_str(), it.attach.as_deref(), it.is_tagged)).collect();
+    let slots = slots.unwrap();
+    let facts: Vec<_> = slots.iter().map(|it| (it.device.as_str(), it.attach.as_deref(), it.is_tagged)).collect();
     assert_eq!(
         facts,
         [
@@ -222,14 +222,14 @@ fn instance_is_given_what_a_launch_left_undone() {
             ("/dev/xvda", None, false)
         ]
     );
-    assert_eq!(places[3].set, None);
+    assert_eq!(slots[3].set, None);
 }
 
 #[test]
 fn volume_of_an_instance_that_is_ending_is_still_its_own() {
     // EC2 lists the volume as free already, but it is still in the instance's record.
-    let places = on_instance("data:1", &[("sdf", "vol-1")], vec![volume("vol-1 data 1/1 sdf")]).unwrap();
-    assert_eq!((places.len(), places[0].attach.as_deref(), places[0].is_tagged), (1, None, true));
+    let slots = on_instance("data:1", &[("sdf", "vol-1")], vec![volume("vol-1 data 1/1 sdf")]).unwrap();
+    assert_eq!((slots.len(), slots[0].attach.as_deref(), slots[0].is_tagged), (1, None, true));
 }
 
 #[test]
@@ -237,8 +237,8 @@ fn instance_that_is_older_than_a_set_of_the_profile_is_left_without_it() {
     assert_eq!(on_instance("data:1", &[("xvda", "vol-0")], vec![]), Ok(vec![]));
     // Another set has this device.
     let other = attached("vol-1 old 1/1 sdf", "i-1", "sdf");
-    let places = on_instance("data:1", &[("sdf", "vol-1")], vec![other]).unwrap();
-    assert_eq!((places.len(), places[0].set.as_deref(), places[0].is_tagged), (1, None, true));
+    let slots = on_instance("data:1", &[("sdf", "vol-1")], vec![other]).unwrap();
+    assert_eq!((slots.len(), slots[0].set.as_deref(), slots[0].is_tagged), (1, None, true));
 }
 
 #[test]

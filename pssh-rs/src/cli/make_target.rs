@@ -2,14 +2,14 @@
 //! targets, a run acts on them.
 
 use crate::auth::{KeySource, Offer};
-use crate::base::env::env_path;
 use crate::base::policy::{Engine, HostKeyPolicy};
 use crate::cli::named_host::NamedHost;
 use crate::host::target::{Problem, Route, Target};
 use crate::known_hosts::HostKeys;
-use crate::ssh_config::{HostConfig, HostKeyCheck, HostOptions};
+use crate::ssh_config::{HostConfig, HostOptions};
 use cerveza_record::{Record, Value, json};
 use cerveza_results::{HostStatus, Phase, without_result};
+use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct Common {
 }
 
 /// Makes the target of a host. Known hosts and scripts are read later.
-pub fn target(named: NamedHost, answer: Result<HostConfig, String>, common: &Common) -> Target {
+pub fn make_target(named: NamedHost, answer: Result<HostConfig, String>, common: &Common) -> Target {
     let unreachable = |error: String| Problem { status: HostStatus::Unreachable, phase: Phase::Resolve, error };
     let host_keys = HostKeys::from_record(&named.record);
     let (answer, refused) = match answer {
@@ -54,15 +54,9 @@ pub fn target(named: NamedHost, answer: Result<HostConfig, String>, common: &Com
         user: answer.user,
         port: answer.port,
         address: answer.hostname,
-        family: options.address_family,
-        engine: common.engine,
         connect_timeout: common.connect_timeout.or(options.connect_timeout).unwrap_or(CONNECT),
         offer: offer(options, common),
-        host_key: common.host_key.unwrap_or(match options.host_key_check {
-            HostKeyCheck::Strict => HostKeyPolicy::Strict,
-            HostKeyCheck::AcceptNew => HostKeyPolicy::AcceptNew,
-            HostKeyCheck::Off => HostKeyPolicy::Off,
-        }),
+        host_key: common.host_key.unwrap_or(options.host_key_policy),
         known_hosts: Arc::default(),
         host_keys: host_keys.ok().flatten(),
         options: answer.options,
@@ -109,6 +103,11 @@ fn offer(options: &HostOptions, common: &Common) -> Offer {
     Offer { files, source, certificates, identities_only, agent }
 }
 
+/// Returns a path from the environment, unless it is empty.
+pub fn env_path(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 /// Returns the record of one host for `--dry-run`. `what` is the same for all hosts.
 pub fn planned(target: &Target, what: &[(&str, Value)]) -> Record {
     let mut record = without_result(&target.record);
@@ -122,9 +121,6 @@ pub fn planned(target: &Target, what: &[(&str, Value)]) -> Record {
             Route::Direct => {}
             Route::Jump(jump) => drop(fields.insert("jump".to_string(), jump.as_str().into())),
             Route::Proxy(command) => drop(fields.insert("proxy_command".to_string(), command.as_str().into())),
-        }
-        if target.engine == Engine::Openssh {
-            fields.insert("engine".to_string(), "openssh".into());
         }
         if !target.scripts.is_empty() {
             let scripts: Vec<String> = target.scripts.iter().map(|script| script.path.display().to_string()).collect();
@@ -158,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_problem_of_the_record_is_one_of_the_target() {
-        let target = target(one(r#"{"host":"a","port":0}"#), Ok(answer(HostOptions::default())), &common());
+        let target = make_target(one(r#"{"host":"a","port":0}"#), Ok(answer(HostOptions::default())), &common());
         let problem = target.problem.unwrap();
         assert_eq!((problem.status, problem.phase), (HostStatus::Unreachable, Phase::Resolve));
         assert_eq!(problem.error, "the record's \"port\" is not a port: 0");
@@ -171,11 +167,11 @@ mod tests {
             identity_files: vec!["/k".into()],
             identity_files_set: true,
             connect_timeout: Some(Duration::from_secs(3)),
-            host_key_check: HostKeyCheck::AcceptNew,
+            host_key_policy: HostKeyPolicy::AcceptNew,
             identity_agent: Some("none".to_string()),
             ..HostOptions::default()
         };
-        let configured = target(named(), Ok(answer(options.clone())), &common());
+        let configured = make_target(named(), Ok(answer(options.clone())), &common());
         assert_eq!(
             (configured.connect_timeout, configured.host_key),
             (Duration::from_secs(3), HostKeyPolicy::AcceptNew)
@@ -187,7 +183,7 @@ mod tests {
             identities: vec!["/i".into()],
             ..common()
         };
-        let chosen = target(named(), Ok(answer(options)), &common);
+        let chosen = make_target(named(), Ok(answer(options)), &common);
         assert_eq!((chosen.connect_timeout, chosen.host_key), (Duration::from_secs(1), HostKeyPolicy::Strict));
         assert_eq!((chosen.offer.source, chosen.offer.files), (KeySource::Option, vec![PathBuf::from("/i")]));
     }
@@ -198,7 +194,7 @@ mod tests {
             let needs_openssh = needs.iter().map(|(phase, name)| (*phase, name.to_string())).collect();
             let options = HostOptions { needs_openssh, ..HostOptions::default() };
             let common = Common { engine, ..common() };
-            target(one(r#"{"host":"a"}"#), Ok(answer(options)), &common).problem
+            make_target(one(r#"{"host":"a"}"#), Ok(answer(options)), &common).problem
         };
         let both = [(Phase::Auth, "PKCS11Provider"), (Phase::HostKey, "KnownHostsCommand")];
         let problem = by(Engine::Libssh2, &both).unwrap();
@@ -215,7 +211,7 @@ mod tests {
         let line = r#"{"host":"a","status":"lost","error":"x","private_ip":"10.0.0.1"}"#;
         let mut answer = answer(HostOptions::default());
         answer.proxy_jump = Some("bastion".to_string());
-        let target = target(one(line), Ok(answer), &common());
+        let target = make_target(one(line), Ok(answer), &common());
         assert_eq!(
             planned(&target, &[("command", "uptime".into())]).to_string(),
             r#"{"host":"a","private_ip":"10.0.0.1","plan":{"address":"10.0.0.1","user":"me","port":22,"jump":"bastion","command":"uptime"}}"#

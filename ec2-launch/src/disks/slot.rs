@@ -1,4 +1,4 @@
-//! A "place" is what a device of a host is: which volume of which set. Tags of the volume say it.
+//! A "disk slot" is a device of a host and the volume of a set that belongs there. The tags of the volume name it.
 
 use crate::profile::VolumeSet;
 use cerveza_ec2::{DEVICE_TAG, EbsVolume};
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 pub const SET_TAG: &str = "volume set";
 pub const POSITION_TAG: &str = "volume position";
 
-/// What a device of a host is.
+/// A device of a host, and which volume belongs there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Place {
+pub struct DiskSlot {
     pub device: String,
     /// The name of the volume set; a root volume is in none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,7 +25,7 @@ pub struct Place {
     /// Whether that volume is to get the host's name, because it has none.
     #[serde(skip_serializing_if = "is_false")]
     pub is_nameless: bool,
-    /// Whether the volume has the tags of its place already.
+    /// Whether the volume has the tags of its slot already.
     #[serde(skip_serializing_if = "is_false")]
     pub is_tagged: bool,
 }
@@ -34,18 +34,18 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-impl Place {
-    /// Returns the place of the `index`th volume of a set.
-    pub fn in_set(set: &VolumeSet, index: usize) -> Place {
-        Place {
+impl DiskSlot {
+    /// Returns the slot of the `index`th volume of a set.
+    pub fn in_set(set: &VolumeSet, index: usize) -> DiskSlot {
+        DiskSlot {
             device: set.volumes[index].device.clone(),
             set: Some(set.name.clone()),
             position: Some(format!("{}/{}", index + 1, set.volumes.len())),
-            ..Place::default()
+            ..DiskSlot::default()
         }
     }
 
-    /// Notes the tags that the volume of this place has.
+    /// Notes the tags that the volume of this slot has.
     pub fn note_tags(&mut self, volume: &EbsVolume) {
         self.is_nameless = volume.tag("Name").is_none();
         self.is_tagged = volume.tag(SET_TAG) == self.set.as_deref()

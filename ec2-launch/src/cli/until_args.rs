@@ -1,10 +1,11 @@
 //! The options that say what `ec2-launch` waits for.
 
-use crate::execute::ssh_wait::SshPlace;
+use crate::execute::Until;
+use crate::execute::ssh_wait::SshTarget;
 use cerveza_manners::{Failure, Result};
 
 #[derive(clap::Args, Clone, Debug)]
-pub struct WaitingArgs {
+pub struct UntilArgs {
     /// Wait until hosts are running, until their sshd answers, or not at all
     ///
     /// A word after --wait is read as UNTIL, so give UNTIL if a host follows: `--wait running web1`.
@@ -36,25 +37,14 @@ pub struct WaitingArgs {
     ssh_port: Option<u16>,
 }
 
-/// What is waited for.
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Until {
-    /// EC2 says that the instance is running
-    Running,
-    /// Its sshd answers too
-    Ssh,
-    /// Do not wait
-    None,
-}
-
-impl WaitingArgs {
+impl UntilArgs {
     pub fn until(&self) -> Until {
         if self.no_wait { Until::None } else { self.wait }
     }
 
     /// Returns where sshd is looked for.
-    pub fn ssh_place(&self) -> SshPlace {
-        SshPlace { address: self.address.clone().filter(|field| !field.is_empty()), port: self.ssh_port.unwrap_or(22) }
+    pub fn ssh_target(&self) -> SshTarget {
+        SshTarget { address: self.address.clone().filter(|field| !field.is_empty()), port: self.ssh_port.unwrap_or(22) }
     }
 
     /// Refuses options that do not go together.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// The limit in bytes: more than any known_hosts or key file has.
+/// The limit in bytes: more than any key, known_hosts or script file has.
 const LARGEST: u64 = 64 << 20;
 
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {

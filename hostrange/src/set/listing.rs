@@ -1,8 +1,8 @@
 //! Decides which hosts are written and in which order: duplicates, records in place of names, `--sort`.
 
 use crate::pattern::names::Names;
-use crate::set::visit::{Host, HostVisitor, Visited, finished};
-use crate::set::{HostSet, MOST_IN_MEMORY, Word};
+use crate::set::visit::{HostVisitor, Visited, finished};
+use crate::set::{Host, HostSet, MOST_IN_MEMORY, Member};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value, natural_cmp};
 use hashbrown::HashMap;
@@ -20,18 +20,19 @@ pub(crate) enum Repeats {
     Kept,
 }
 
-pub(crate) struct Hosts<'a> {
+/// A set, and what of it is listed.
+pub(crate) struct Listing<'a> {
     set: HostSet<'a>,
     repeats: Repeats,
 }
 
-impl<'a> Hosts<'a> {
-    pub fn new(set: HostSet<'a>, repeats: Repeats) -> Hosts<'a> {
-        Hosts { set, repeats }
+impl<'a> Listing<'a> {
+    pub fn new(set: HostSet<'a>, repeats: Repeats) -> Listing<'a> {
+        Listing { set, repeats }
     }
 
     /// Sorts the hosts in memory, unless the set is sorted already.
-    pub fn sorted(self) -> Result<Hosts<'a>> {
+    pub fn sorted(self) -> Result<Listing<'a>> {
         if self.set.is_sorted() {
             return Ok(self);
         }
@@ -41,7 +42,7 @@ impl<'a> Hosts<'a> {
         let mut list = List(Vec::new());
         finished(self.for_each_host(&mut list))?;
         list.0.sort_by(|a, b| natural_cmp(a.name().unwrap_or_default(), b.name().unwrap_or_default()));
-        Ok(Hosts { set: HostSet::new(list.0), repeats: Repeats::Kept })
+        Ok(Listing { set: HostSet::new(list.0), repeats: Repeats::Kept })
     }
 
     pub fn contains(&self, name: &str) -> bool {
@@ -69,7 +70,7 @@ impl<'a> Hosts<'a> {
         }
     }
 
-    /// Returns [`Hosts::count`] for arithmetic with positions.
+    /// Returns [`Listing::count`] for arithmetic with positions.
     pub fn len(&self) -> Result<u128> {
         let count = self.count()?;
         u128::try_from(&count).map_err(|_| Failure::usage(format!("cannot choose from {count} hosts: more than 2^128")))
@@ -101,9 +102,11 @@ struct WithRecords<'s> {
 }
 
 impl HostVisitor for WithRecords<'_> {
-    fn visit_host(&mut self, host: Host<'_>) -> Visited {
+    fn visit_host(&mut self, host: &Host<'_>) -> Visited {
         match self.records.get(host.name()) {
-            Some(records) => records.iter().try_for_each(|record| self.visitor.visit_host(Host::Record(record))),
+            Some(records) => {
+                records.iter().try_for_each(|record| self.visitor.visit_host(&Host::Record(Rc::clone(record))))
+            }
             None => self.visitor.visit_host(host),
         }
     }
@@ -114,15 +117,12 @@ impl HostVisitor for WithRecords<'_> {
     }
 }
 
-/// Collects hosts as words.
-struct List(Vec<Word<'static>>);
+/// Collects hosts as members.
+struct List(Vec<Member<'static>>);
 
 impl HostVisitor for List {
-    fn visit_host(&mut self, host: Host<'_>) -> Visited {
-        self.0.push(match host {
-            Host::Name(name) => Word::Name(name.to_string().into()),
-            Host::Record(record) => Word::Record(Rc::clone(record)),
-        });
+    fn visit_host(&mut self, host: &Host<'_>) -> Visited {
+        self.0.push(Member::Host(host.clone().into_owned()));
         Ok(())
     }
 }

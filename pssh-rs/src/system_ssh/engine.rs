@@ -1,7 +1,7 @@
 //! What all attempts by the system's `ssh` use.
 
-use crate::openssh::control_dir::ControlDir;
-use crate::openssh::system::SystemSsh;
+use crate::system_ssh::control_dir::ControlDir;
+use crate::system_ssh::system::SystemSsh;
 use std::io;
 
 /// What all attempts of a run share.

@@ -1,10 +1,11 @@
 //! Lists node groups (`--groups`), and folds names into node groups (`--regroup`).
 
+use crate::cli::options::GroupSource;
 use crate::fold::{FoldOptions, Folder};
-use crate::language::group::node_group;
-use crate::nodegroups::NodeGroups;
+use crate::language::group::group_hosts;
+use crate::node_groups::NodeGroups;
 use crate::output::fold_lines::Folded;
-use crate::output::groups::GroupRow;
+use crate::output::group_lines::GroupRow;
 use crate::set::visit::finished;
 use crate::set::{HostSet, Operator};
 use cerveza_manners::{Failure, Result, Tool};
@@ -12,28 +13,9 @@ use cerveza_record::is_bare;
 use cerveza_record::natural_cmp;
 use num_bigint::BigUint;
 
-/// The value of --groups and --regroup.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GroupSource {
-    Default,
-    Named(String),
-    All,
-}
-
-/// Parses `SOURCE`, `@SOURCE:` and `*`. An empty text is the default source.
-pub(crate) fn parse_source(text: &str) -> std::result::Result<GroupSource, String> {
-    let name = text.strip_prefix('@').unwrap_or(text);
-    match name.strip_suffix(':').unwrap_or(name) {
-        "" => Ok(GroupSource::Default),
-        "*" => Ok(GroupSource::All),
-        name if name.contains(':') => Err("give the source alone, as in racks or @racks:".to_string()),
-        name => Ok(GroupSource::Named(name.to_string())),
-    }
-}
-
 /// Returns the groups of a source in natural order. With `hosts`, returns only groups that have some of them, and only
 /// these hosts. Reads the hosts of a group only to count or fold them, so a broken group is listed too.
-pub(crate) fn list(
+pub(crate) fn group_rows(
     source: &GroupSource,
     hosts: Option<&HostSet<'_>>,
     is_counted: bool,
@@ -115,8 +97,8 @@ impl NodeGroup {
     }
 
     fn hosts(&self, groups: &NodeGroups) -> Result<HostSet<'static>> {
-        let set = node_group(&self.source, &self.name, groups).map_err(Failure::usage)?;
-        Ok(set.without_many_patterns())
+        let set = group_hosts(groups, &[], Some(&self.source), &self.name).map_err(Failure::usage)?;
+        Ok(set.expand_many_patterns())
     }
 }
 
