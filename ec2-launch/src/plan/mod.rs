@@ -70,7 +70,7 @@ impl Needs {
         match self.elastic_ip {
             Some(_) => Some("the profile's elastic ip needs a running instance"),
             None => {
-                let attaches = self.volumes.iter().any(|place| place.attach.is_some());
+                let attaches = self.volumes.iter().any(|slot| slot.attach.is_some());
                 attaches.then_some("volumes are attached to a running instance")
             }
         }

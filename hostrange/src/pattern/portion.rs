@@ -55,8 +55,7 @@ impl Portion {
 
     /// Returns the names, a run for each range of positions.
     pub fn runs(&self) -> impl Iterator<Item = Names<'_>> {
-        let ranges = self.positions().ranges().to_vec();
-        ranges.into_iter().map(|range| Names::new(&self.pattern, range))
+        self.positions().into_ranges().into_iter().map(|range| Names::new(&self.pattern, range))
     }
 
     /// Calls `visit` with each name and its position.

@@ -33,6 +33,10 @@ impl Positions {
         &self.0
     }
 
+    pub fn into_ranges(self) -> Vec<Range<u128>> {
+        self.0
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

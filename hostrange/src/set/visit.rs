@@ -88,9 +88,9 @@ impl HostSet<'_> {
     ) -> Visited {
         let with_record = self.operand_records.iter().filter_map(|record| portion.find(record.host()));
         let with_record = with_record.map(|position| position..position + 1);
-        let single = Positions::new(to_check.ranges().iter().cloned().chain(with_record).collect());
+        let single = Positions::new(to_check.into_ranges().into_iter().chain(with_record).collect());
         // Positions of this portion, ascending as its runs do.
-        let mut single_positions = single.ranges().iter().cloned().flatten().peekable();
+        let mut single_positions = single.into_ranges().into_iter().flatten().peekable();
         for mut run in portion.runs() {
             while let Some(position) = single_positions.next_if(|position| *position < run.position() + run.left()) {
                 visitor.visit_run(&mut run.split_off(position - run.position()))?;
