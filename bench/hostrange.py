@@ -119,7 +119,7 @@ def group(here: Path, most: int):
         Command(["hostrange", "--by", "zone"], Text.of(folded), stdin=str(file), label="hostrange --by zone <FILE"),
         Command(["bash", "-c", JQ_NODESET], Text.of(folded), stdin=str(file),
                 label="jq -r '[.zone, .host] | @tsv' <FILE | sort, then nodeset -f for each zone",
-                program="jq, sort, nodeset"),
+                program="jq + nodeset"),
     ], notes=["peak of the second: the largest of its processes"], job=job)
     compare(f"Group, {most:,} records on stdin: a line for each zone with its number of hosts", [
         Command(["hostrange", "--by", "zone", "--count"], Text.of(counted), stdin=str(file),

@@ -76,14 +76,14 @@ class Set:
                 for option in OPTIONS]
 
     def gzipped(self) -> list[Command]:
-        """Returns compressors alone, which read the message of mkuserdata."""
+        """Returns compressors, which do a part of the job: they read the message of mkuserdata."""
         data, status = output_of(["mkuserdata", *self.limit, *self.files()], "/dev/null", b"".join)
         if status:
             return []
         file = self.here.with_suffix(".mime")
         file.write_bytes(unpacked(data))
-        return [Command(["gzip", "-9nc", str(file)], self.intact, label="gzip -9n of our MIME"),
-                Command(["zopfli", "-c", str(file)], self.intact, label="zopfli of our MIME")]
+        return [Command(["gzip", "-9nc", str(file)], self.intact, label="gzip -9n of our MIME", is_reference=True),
+                Command(["zopfli", "-c", str(file)], self.intact, label="zopfli of our MIME", is_reference=True)]
 
     def peers(self) -> list[Command]:
         # make-mime uses the path as the file name.
@@ -108,7 +108,7 @@ class Set:
         """Returns the parts whose bytes in the message differ from those of the file."""
         got, wanted = payloads(message), self.parts | (more or {})
         if got.keys() != wanted.keys():
-            raise Failed(f"has the parts {' '.join(got)}; should have {' '.join(wanted)}")
+            raise Failed(f"has other parts: {' '.join(sorted(got.keys() ^ wanted.keys()))}")
         return [name for name in wanted if got[name] != wanted[name]]
 
     def ours_per_host(self, option: list[str], template: str, most: int) -> Command:
@@ -178,7 +178,8 @@ def from_packages() -> dict[str, bytes]:
     files = [examples / f"cloud-config-{name}.txt" for name in names.split()]
     scripts = "cloud-localds mount-image-callback resize-part-image ubuntu-cloudimg-query"
     files += [TARGET / "cloud-image-utils/usr/bin" / name for name in scripts.split()]
-    return {file.name: file.read_bytes() for file in files}
+    # With numbers, mkuserdata does not rename the scripts to keep their order.
+    return {f"{number:02}-{file.name}": file.read_bytes() for number, file in enumerate(files, 1)}
 
 
 def sizes(parts: Set, what: str):
@@ -198,7 +199,7 @@ def sizes(parts: Set, what: str):
             notes.append(fail(command.label, failed))
             continue
         size = len(data)
-        rows.append(Row(command.label, {
+        rows.append(Row(command.label, is_reference=command.is_reference, cells={
             "size": Figure(size, "bytes"),
             "of the parts": f"{size / parts.bytes:.1%}",
             "in EC2": "fits" if size <= LIMIT else f"{size - LIMIT:,} too many",

@@ -3,6 +3,7 @@
 All live hosts are one sshd on 127.0.0.0/8. Dead hosts are in a second network (pssh-rs/fleet.py). This needs root.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -109,21 +110,22 @@ class Bench:
         file = self.here / "hosts"
         file.write_text("".join(f"{host}\n" for host in hosts))
         run = self.measure(self.argv(tool, str(file), WHERE, *more), str(file), str(self.here / "output"))
+        if tool == "pssh-rs":
+            check_records(run.output, hosts, alive)
         reached = re.findall(r"reached ([0-9.]+)", run.output)
         if sorted(reached) != sorted(alive):
             said = (self.here / "errors").read_text(errors="replace").strip().splitlines()[:2]
             raise Failed(f"reached {len(reached)} of {len(alive)} live hosts ({' '.join(said)})")
-        if tool == "pssh-rs":
-            check_records(run.output, hosts, alive)
         return run
 
     def table(self, title: str, tools: tuple[str, ...], count: int, dead: int = 0, ways: tuple[str, ...] = tuple(DEAD),
               more: tuple[str, ...] = (), notes: tuple[str, ...] = (), job: str = "") -> dict[str, Series]:
         every, notes = {tool: Series(tool) for tool in tools}, [*notes]
+        peer_runs = 3 if job and not QUICK else 1
         for turn in range(RUNS):
             for tool, series in [*every.items()]:
-                # There is only time for one run of a peer.
-                if turn and (tool != "pssh-rs" or sum(run.wall for run in series.runs) > BUDGET / 2):
+                # There is no time for more runs of a peer.
+                if turn >= peer_runs and (tool != "pssh-rs" or sum(run.wall for run in series.runs) > BUDGET / 2):
                     continue
                 try:
                     series.runs.append(self.attempt(tool, count, dead, ways, *more))
@@ -168,43 +170,41 @@ class Watch:
 
 
 def descendants(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*"):
-        try:
-            children = (task / "children").read_text().split()
-        except OSError:
-            continue
-        for child in map(int, children):
-            found += [child, *descendants(child)]
-    return found
+    children = []
+    # A process may end while it is read.
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            children += map(int, (task / "children").read_text().split())
+    return [*children, *(below for child in children for below in descendants(child))]
 
 
 def proportional_memory(pid: int) -> int:
     """Returns the memory of a process in KiB. Memory that it shares with others is divided among them."""
-    try:
+    with contextlib.suppress(OSError):
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:
-        return 0
-    return int(re.search(r"^Pss: +(\d+)", rollup, re.MULTILINE)[1])
+        if found := re.search(r"^Pss: +(\d+)", rollup, re.MULTILINE):
+            return int(found[1])
+    return 0
 
 
 def check_records(output: str, hosts: list[str], alive: set[str]):
     records = [json.loads(line) for line in output.splitlines()]
     if sorted(record["host"] for record in records) != sorted(hosts):
         raise Failed(f"{len(records)} records for {len(hosts)} hosts")
-    for record in records:
-        status, wanted = record["status"], ("ok" if record["host"] in alive else "unreachable")
-        if status != wanted:
-            raise Failed(f"{record['host']} is {status}, not {wanted}: {record['error']}")
+    wrong = [record for record in records if record["status"] != ("ok" if record["host"] in alive else "unreachable")]
+    if wrong:
+        first = wrong[0]
+        raise Failed(f"{len(wrong)} of {len(hosts)} records have a wrong status: "
+                     f"{first['host']} is {first['status']}: {first['error']}")
 
 
 def bench():
     begin_section("pssh-rs", f"""\
 runs a command on hosts over SSH. All tools have a fanout of {FANOUT} and a connect timeout of {CONNECT_TIMEOUT} s. `cpu` is
 of the tool and of all that it starts, without sshd; `peak` of its largest process; `tree` of all its processes together,
-with shared memory divided among them; `open` is the highest number of connections that was seen. Peers run once.
-`library` is the Python library parallel-ssh.""", "pssh-rs", "parallel-ssh", "clush", pdsh=["pdsh", "-V"], ssh=["ssh", "-V"],
-                  library=python_version(PYTHON, "parallel-ssh"))
+with shared memory divided among them; `open` is the highest number of connections that was seen. Peers run once, or three
+times in the tables of the summary. `library` is the Python library parallel-ssh.""", "pssh-rs", "parallel-ssh", "clush",
+                  pdsh=["pdsh", "-V"], ssh=["ssh", "-V"], library=python_version(PYTHON, "parallel-ssh"))
     if why := needs():
         print(leave_out("all tools", why))
         return
@@ -222,17 +222,18 @@ with shared memory divided among them; `open` is the highest number of connectio
 
 
 def measure_all(bench: Bench, peers: tuple[str, ...]):
-    # If there is no time for all peers, the one that dead hosts delay least.
+    # `one` has the peer that dead hosts delay least, for tables in which there is no time for all.
     every, one = ("pssh-rs", *peers), ("pssh-rs", *peers[:1])
     same = (f"ssh's is not its default but {SAME_KEX}, which libssh2 agrees on with this sshd too",)
     none = bench.table("200 hosts, none dead, each tool's own key exchange", every, 200,
-                       job="Run a command on 200 hosts")
+                       job="Run a command on 200 hosts, default key exchange")
     cheaper_and_faster(none)
     if not QUICK:
-        bench.table("200 hosts, none dead, the same key exchange for all", every, 200, more=(SAME_KEX,), notes=same)
+        bench.table("200 hosts, none dead, the same key exchange for all", every, 200, more=(SAME_KEX,), notes=same,
+                    job="Run a command on 200 hosts, same key exchange")
     for percent in (10,) if QUICK else (5, 10):
         title = f"200 hosts, {percent}% dead: {', '.join(DEAD)} in turn; the same key exchange"
-        job = "Run a command on 200 hosts, 10% of them dead" if percent == 10 else ""
+        job = "Run a command on 200 hosts, 10% of them dead, same key exchange" if percent == 10 else ""
         tools = every if percent == 10 and not QUICK else one
         dead = bench.table(title, tools, 200, 2 * percent, more=(SAME_KEX,), job=job)
     one_timeout_longer(none.get("pssh-rs"), dead.get("pssh-rs"))
@@ -268,7 +269,7 @@ def memory(bench: Bench, most: int):
     for count in (1, most):
         file = bench.here / "hosts"
         file.write_text("".join(f"{host}\n" for host in bench.fleet.hosts(count)[0]))
-        # As long as sshd needs to accept all logins.
+        # sshd needs this long to accept all logins.
         command = f"sleep {1 if count == 1 else 3 + most // 40}"
         argv = bench.argv("pssh-rs", str(file), command, fanout=most)
         runs[count] = bench.measure(argv, str(file), "/dev/null")

@@ -30,7 +30,7 @@ class Row:
     cells: dict[str, Figure | str]
     # The name of the program in the summary.
     program: str = ""
-    # Whether it only shows what is possible, as `cat` of the same bytes does.
+    # Whether it does less than the job, as `cat` of the same bytes, and only shows what is possible.
     is_reference: bool = False
 
     def __post_init__(self):
