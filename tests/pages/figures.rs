@@ -42,8 +42,10 @@ fn the_readme_has_no_other_figures() {
     let words: Vec<&str> = rest.split_whitespace().collect();
     let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
     for pair in words.windows(2) {
-        let has_unit = is_number(pair[0]) && ["ms", "MiB", "times"].contains(&pair[1].trim_end_matches(['.', ',', ';']));
-        let is_factor = pair[0].trim_end_matches(['.', ',', ';']).strip_suffix('x').is_some_and(|n| n.parse::<f64>().is_ok());
+        let has_unit =
+            is_number(pair[0]) && ["ms", "MiB", "times"].contains(&pair[1].trim_end_matches(['.', ',', ';']));
+        let is_factor =
+            pair[0].trim_end_matches(['.', ',', ';']).strip_suffix('x').is_some_and(|n| n.parse::<f64>().is_ok());
         assert!(!has_unit && !is_factor, "README.md has a figure outside those of make bench: {} {}", pair[0], pair[1]);
     }
 }
