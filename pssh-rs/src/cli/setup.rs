@@ -197,7 +197,8 @@ pub fn prepare_job(
         jumps.start(specs, &shutdown.stop);
         Some(jumps)
     };
-    let openssh = if is_libssh2 { None } else { Some(SshRunner { ssh, folder: ControlDir::new().map_err(no_folder)? }) };
+    let openssh =
+        if is_libssh2 { None } else { Some(SshRunner { ssh, folder: ControlDir::new().map_err(no_folder)? }) };
     Ok(Job {
         work: local.work,
         wrapper: local.wrapper,
