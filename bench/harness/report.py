@@ -88,7 +88,7 @@ def where_peers_are_better(sections: list[Section]) -> list[str]:
              f"less memory. Memory is compared only where the tool needs more than {MUCH_MEMORY} MiB."]
     if better:
         lines += ["", "| tool | table | program | the tool is |", "|---|---|---|---:|"]
-        lines += [f"| {tool} | {title} | {code(name)} | {comparison} |" for tool, title, name, comparison in better]
+        lines += [f"| {tool} | {cell(title)} | {code(name)} | {comparison} |" for tool, title, name, comparison in better]
     return lines
 
 
@@ -108,6 +108,9 @@ def section_lines(section: Section) -> list[str]:
     return [*lines, ""]
 
 
-def code(text: str) -> str:
-    """A command in a cell of a table."""
-    return f"`{text.replace('|', chr(92) + '|')}`"
+def code(command: str) -> str:
+    return f"`{cell(command)}`"
+
+
+def cell(text: str) -> str:
+    return text.replace("|", r"\|")
