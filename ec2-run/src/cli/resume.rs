@@ -4,7 +4,7 @@ use crate::cli::args::Args;
 use cerveza_ec2::{Accounts, Ec2};
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::Record;
-use hostrange::read_hosts;
+use hostrange::read_given;
 
 /// Returns a record for each host of the commands: those of stdin that have a `command_id`, or, if ids are given, what SSM
 /// lists for them.
@@ -12,7 +12,7 @@ pub async fn records(args: &Args, tool: &Tool) -> Result<Vec<Record>> {
     if !args.command.is_empty() {
         return listed(args).await;
     }
-    let records = read_hosts(&[], tool)?;
+    let records = read_given(&[], tool)?.hosts;
     for record in &records {
         for key in ["command_id", "instance_id", "region"] {
             if record.str(key).is_none() {

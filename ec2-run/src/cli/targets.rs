@@ -32,7 +32,7 @@ pub async fn find_instances(
     records: Vec<Record>,
     tool: &Tool,
 ) -> (Accounts, Vec<Target>, Option<Failure>) {
-    let given = Given { hosts: records, expressions: Vec::new() };
+    let given = Given { hosts: records, possible_names: Vec::new() };
     let (accounts, found) = locate(&args.region, &given, By::Record).await;
     accounts.warn_of_denied(tool);
     let mut why_none = None;
