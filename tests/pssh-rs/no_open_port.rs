@@ -9,10 +9,11 @@ use std::os::unix::fs::PermissionsExt;
 const AWS: &str = r#"#!/bin/bash
 echo "$*" >> "$HOME/calls"
 case "$1 $2" in
-"ssm start-session") port=${*##*portNumber=} ;;
-"ec2-instance-connect open-tunnel") port=${*##*--remote-port } ;;
+"ssm start-session" | "ec2-instance-connect open-tunnel") ;;
 *) exit 0 ;;
 esac
+port=${*: -1}
+port=${port##*=}
 exec 3<>/dev/tcp/127.0.0.1/$port
 cat <&3 & cat >&3
 kill $!
