@@ -18,7 +18,7 @@ complete -c ec2-run -l max-unreachable -d 'Like --max-fail, for hosts that were 
 complete -c ec2-run -s r -l region -d 'Regions, separated by commas, or `all`' -r
 complete -c ec2-run -l account -d 'AWS profiles of the accounts to work in' -r
 complete -c ec2-run -l connect-timeout -d 'Time limit for each connection to AWS' -r
-complete -c ec2-run -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal what suits the tool, mostly a table'
+complete -c ec2-run -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs: lines as they arrive; hostrange: names)'
 json\t'JSON lines: one record per line'
 names\t'One name per line'
 table\t'Aligned columns with headers'
@@ -35,7 +35,7 @@ complete -c ec2-run -l resume -d 'Collect the results of commands that an earlie
 complete -c ec2-run -l serial -d 'One host at a time, in order; stop at the first failure'
 complete -c ec2-run -l dry-run -d 'Show what would run where; send nothing'
 complete -c ec2-run -s v -l verbose -d 'Show on stderr the id of each command'
-complete -c ec2-run -s 1 -d 'Write names, one per line, also of failed hosts (same as -o names)'
+complete -c ec2-run -s 1 -d 'Write the names of all hosts, one per line (same as -o names)'
 complete -c ec2-run -l no-header -d 'Write no header line'
 complete -c ec2-run -s b -l group -d 'Show equal output once, with the hosts that printed it'
 complete -c ec2-run -l diff -d 'Like --group, and show how other outputs differ from the most common one'

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Runs ec2-run and kills it once it has sent its command. Returns the command's id.
 fn crashed(ec2: &Ec2Server, sandbox: &Sandbox, args: &[&str]) -> String {
     let mut run = sandbox.command("ec2-run");
-    let mut run = run.args(args).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let mut run = run.args(args).stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("ec2-run");
     let id = loop {
         let id = ec2.region(|region| region.run_command.commands.first().map(|command| command.id.clone()));
         if let Some(id) = id {
@@ -16,8 +16,8 @@ fn crashed(ec2: &Ec2Server, sandbox: &Sandbox, args: &[&str]) -> String {
         }
         std::thread::sleep(Duration::from_millis(10));
     };
-    run.kill().unwrap();
-    run.wait().unwrap();
+    run.kill().expect("a running ec2-run");
+    run.wait().expect("a killed ec2-run");
     id
 }
 

@@ -1,7 +1,6 @@
 //! Hosts that are reached through AWS instead of an open port. `aws` is a stand-in that connects to the sshd.
 
 use kit::{Sandbox, Sshd};
-use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -10,10 +9,11 @@ use std::os::unix::fs::PermissionsExt;
 const AWS: &str = r#"#!/bin/bash
 echo "$*" >> "$HOME/calls"
 case "$1 $2" in
-"ssm start-session") port=${*##*portNumber=} ;;
-"ec2-instance-connect open-tunnel") port=${*##*--remote-port } ;;
+"ssm start-session" | "ec2-instance-connect open-tunnel") ;;
 *) exit 0 ;;
 esac
+port=${*: -1}
+port=${port##*=}
 exec 3<>/dev/tcp/127.0.0.1/$port
 cat <&3 & cat >&3
 kill $!
@@ -27,15 +27,15 @@ fn run_through(proxy: &str, args: &[&str]) -> Vec<String> {
     let mut sandbox = Sandbox::new();
     sshd.open_to(&mut sandbox);
     let aws = sandbox.file("bin/aws", AWS);
-    fs::set_permissions(&aws, fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:/usr/bin:/bin", aws.parent().unwrap().display());
+    fs::set_permissions(&aws, fs::Permissions::from_mode(0o755)).expect("a program");
+    let path = format!("{}:/usr/bin:/bin", sandbox.dir().join("bin").display());
     sandbox.env("PATH", path).env("PSSH_RS_KNOWN_HOSTS", sshd.known_hosts(&["*"]).display().to_string());
     let option = format!("ProxyCommand={proxy}");
     let args = [&["--address", "instance_id", "--ssh-option", &option], args, &["--", "id", "-u"]].concat();
     let run = sandbox.run("pssh-rs", &args, HOSTS).exits(0);
-    assert!(run.records().iter().all(|record| record["status"] == "ok" && record["exit_code"] == Value::from(0)));
+    assert!(run.records().iter().all(|record| record["status"] == "ok" && record["exit_code"] == 0));
     let mut calls: Vec<String> =
-        fs::read_to_string(sandbox.dir().join("calls")).unwrap().lines().map(str::to_string).collect();
+        fs::read_to_string(sandbox.dir().join("calls")).expect("calls of aws").lines().map(str::to_string).collect();
     calls.sort();
     calls.iter().map(|call| call.replace(&sshd.port().to_string(), "PORT")).collect()
 }
@@ -57,7 +57,7 @@ fn an_instance_connect_endpoint_carries_the_connection_after_the_key_was_pushed(
     let push = "aws ec2-instance-connect send-ssh-public-key --instance-id %h --instance-os-user %r \
                 --ssh-public-key file://id.pub >/dev/null";
     let tunnel = "exec aws ec2-instance-connect open-tunnel --instance-id %h --remote-port %p";
-    let calls = run_through(&format!("{push} && {tunnel}"), &["-f", "20"]);
+    let calls = run_through(&format!("sh -c \"{push} && {tunnel}\""), &["-f", "20"]);
     assert_eq!(calls.len(), 4);
     assert!(
         calls[0].starts_with("ec2-instance-connect open-tunnel --instance-id i-0000000000000001a "),
