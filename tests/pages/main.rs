@@ -2,9 +2,12 @@
 //! that they are current.
 
 mod completions;
+mod cookbook;
+mod documents;
 mod examples;
 mod fixtures;
 mod lint;
+mod permissions;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
