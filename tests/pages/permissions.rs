@@ -70,7 +70,8 @@ fn allowed(tool: &str) -> BTreeSet<String> {
         assert!(statement["Resource"].is_string() || statement["Resource"].is_array(), "{statement}");
         statement["Action"].as_array().expect("a list of actions")
     });
-    let names = actions.map(|action| action.as_str().and_then(|action| action.split_once(':')).expect("SERVICE:ACTION"));
+    let names =
+        actions.map(|action| action.as_str().and_then(|action| action.split_once(':')).expect("SERVICE:ACTION"));
     names.map(|(_, name)| name.to_string()).collect()
 }
 
