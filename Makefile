@@ -34,9 +34,10 @@ demo:
 # Records a run of the demo for the README.
 recording:
 	tests/setup demo
-	$(TARGET)/venv/bin/pip install --quiet --disable-pip-version-check pyte==0.8.2
+	test -x $(TARGET)/venv-recording/bin/pip || python3 -m venv $(TARGET)/venv-recording
+	$(TARGET)/venv-recording/bin/pip install --quiet --disable-pip-version-check pyte==0.8.2
 	$(CARGO) build --locked --workspace
-	$(TARGET)/venv/bin/python demo/record.py docs/demo.svg
+	$(TARGET)/venv-recording/bin/python demo/record.py docs/demo.svg
 
 test:
 	tests/setup test

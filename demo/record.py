@@ -100,7 +100,7 @@ text{{font:14px/1 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:#c0c
 </style>
 <rect width="100%" height="100%" rx="8" fill="#1a1b26"/>
 <svg x="{MARGIN}" y="{MARGIN}" width="{COLUMNS * CHARACTER:.0f}" height="{ROWS * LINE + 4}">
-<g id="session">
+<g id="session" xml:space="preserve">
 {chr(10).join(texts)}
 </g>
 </svg>
