@@ -5,6 +5,7 @@ mod completions;
 mod cookbook;
 mod documents;
 mod examples;
+mod figures;
 mod fixtures;
 mod lint;
 mod permissions;
