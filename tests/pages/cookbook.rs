@@ -70,7 +70,8 @@ fn fleet() -> Ec2Server {
     launch(REGION, named("vpn", 1..=2), "vpn", "ops");
     launch(REGION, named("web", 1..=3), "web", "www");
     launch(OTHER_REGION, named("web", 4..=4), "web", "www");
-    ec2.launch_in(OTHER_REGION, ["test7"], &[]);
+    // A host without a public address.
+    ec2.launch_in(OTHER_REGION, ["test7"], &[("SubnetId", "subnet-0000000000000001a")]);
     ec2
 }
 

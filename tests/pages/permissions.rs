@@ -10,9 +10,13 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 /// What a policy needs and the commands here do not call: a permission without a call, and calls that are made only if another
-/// run works on the same address, or if EC2 is slow to let go of it.
-const NOT_CALLED: [(&str, &str); 3] =
-    [("ec2-launch", "PassRole"), ("ec2-launch", "ReleaseAddress"), ("ec2-power", "DisassociateAddress")];
+/// run works on the same address, if EC2 is slow to let go of it, or if an answer of SSM is lost.
+const NOT_CALLED: [(&str, &str); 4] = [
+    ("ec2-launch", "PassRole"),
+    ("ec2-launch", "ReleaseAddress"),
+    ("ec2-power", "DisassociateAddress"),
+    ("ec2-run", "ListCommands"),
+];
 
 /// Runs the commands one after another, and compares the calls of `tool` with its policy.
 fn check(tool: &str, commands: &[&str]) {
@@ -129,4 +133,19 @@ fn ec2_power_calls_what_its_policy_allows() {
 #[test]
 fn ec2_tag_calls_what_its_policy_allows() {
     check("ec2-tag", &["ec2-launch -p Web web1", "ec2-tag -r all team=web web1", "ec2-tag --device-names team- web1"]);
+}
+
+#[test]
+fn ec2_run_calls_what_its_policy_allows() {
+    check(
+        "ec2-run",
+        &[
+            "ec2-launch -p Web web1",
+            "ec2-run -w web1 -- 'seq 1 5000; seq 5001 7000' > run.jsonl",
+            "ec2-run --resume < run.jsonl",
+            "ec2-run --deadline 2 -w web1 -- sleep 20 || test $? = 3",
+            "ec2-power stop --wait web1",
+            "ec2-run -w web1 -- true || test $? = 3",
+        ],
+    );
 }

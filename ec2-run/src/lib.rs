@@ -1,0 +1,12 @@
+//! `ec2-run`: runs a command on hosts through SSM Run Command, and writes the record of each.
+//!
+//! Imports run one way: `cli` (options, hosts, --dry-run), `run` (sends commands and polls them), `script` (what runs on
+//! the host, and how its answer is read).
+
+mod cli;
+mod run;
+mod script;
+
+pub use cli::args::Args;
+pub use cli::hint::hint;
+pub use cli::{command, run};
