@@ -23,7 +23,10 @@ fn output_that_compresses_to_24000_characters_is_complete() {
 
 #[test]
 fn longer_output_has_both_ends_and_says_so() {
-    let (record, _) = output("seq 1 300000", &[]);
+    let (_ec2, sandbox) = fleet(&["web1"]);
+    let run = sandbox.run("ec2-run", &["-w", "web1", "seq 1 300000"], "").exits(0);
+    assert!(run.stderr.contains("too long for SSM and was cut: web1 (--output-bucket gets all of it)"), "{run:?}");
+    let record = &run.records()[0];
     let text = record["stdout"].as_str().unwrap_or_default();
     assert_eq!(record["truncated"], true);
     assert!(text.starts_with("1\n2\n") && text.ends_with("\n299999\n300000\n"), "{}", text.len());

@@ -54,10 +54,30 @@ fn fanout_and_max_fail_reach_ssm() {
 }
 
 #[test]
-fn a_host_that_is_given_twice_runs_twice() {
-    let (ec2, sandbox) = fleet(&["web1"]);
-    let twice = "{\"host\":\"web1\",\"mine\":1}\n{\"host\":\"web1\",\"mine\":2}\n";
-    let run = sandbox.run("ec2-run", &["true"], twice).exits(0);
-    assert_eq!(run.records().len(), 2);
-    assert_eq!(ec2.count("SendCommand"), 2);
+fn an_instance_that_is_given_twice_runs_the_command_once() {
+    let (ec2, sandbox) = fleet(&["web1", "web2"]);
+    let id = instance_id(&sandbox, "web1");
+    let run = sandbox.run("ec2-run", &["-w", &format!("web1,{id},web2"), "true"], "").exits(0);
+    assert_eq!(lines(&run), ["web1 ok exec 0", "web2 ok exec 0"]);
+    assert!(
+        run.stderr.contains(&format!("{id}: given more than once; each instance runs the command once")),
+        "{run:?}"
+    );
+    assert_eq!(ec2.count("SendCommand"), 1);
+}
+
+fn instance_id(sandbox: &kit::Sandbox, host: &str) -> String {
+    sandbox.sh(&format!("ec2-ls {host} | jq -r .instance_id")).exits(0).stdout.trim_end().to_string()
+}
+
+#[test]
+fn hosts_are_left_out_by_name_and_by_instance_id() {
+    let (_ec2, sandbox) = fleet(&["web1", "web2"]);
+    let id = instance_id(&sandbox, "web1");
+    for (hosts, excluded) in [("web1,web2", id.as_str()), (&format!("{id},web2"), "web1")] {
+        let run = sandbox.run("ec2-run", &["-w", hosts, "-x", excluded, "true"], "").exits(0);
+        assert_eq!(lines(&run), ["web2 ok exec 0"], "{run:?}");
+    }
+    let run = sandbox.run("ec2-run", &["-w", "web1", "-x", &id, "true"], "").exits(2);
+    assert!(run.stderr.contains("no host is left"), "{run:?}");
 }

@@ -112,3 +112,22 @@ fn a_denied_command_is_a_failed_login() {
     assert_eq!(lines(&run), ["web1 auth deliver null"]);
     assert!(run.records()[0]["error"].as_str().unwrap_or_default().contains("ssm:SendCommand"));
 }
+
+#[test]
+fn a_command_that_could_not_be_started_has_no_exit_code() {
+    let (_ec2, sandbox) = fleet(&["web1"]);
+    for (args, why) in [(["--chdir", "/no/such"], "/no/such"), (["--user", "no-such-user"], "no-such-user")] {
+        let run = sandbox.run("ec2-run", &[&["-w", "web1"][..], &args, &["--", "true"]].concat(), "").exits(1);
+        assert_eq!(lines(&run), ["web1 failed exec null"]);
+        let error = run.records()[0]["error"].to_string();
+        assert!(error.contains("the command was not started: ") && error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn a_stopped_instance_is_to_be_started() {
+    let (_ec2, sandbox) = fleet(&["web1"]);
+    sandbox.run("ec2-power", &["stop", "--wait", "web1"], "").exits(0);
+    let run = sandbox.run("ec2-run", &["-w", "web1", "true"], "").exits(3);
+    assert_eq!(run.records()[0]["error"], "the instance is stopped (ec2-power start web1)");
+}

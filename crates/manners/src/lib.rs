@@ -26,7 +26,7 @@ pub use field::Column;
 pub use file::{read_capped, write_file, write_private_file, write_stdout};
 pub use last_line::last_line;
 pub use output::{Format, FormatArgs, OutputArgs, OutputMode};
-pub use shell::{Variable, quote, quote_path};
+pub use shell::{Variable, has_crlf, quote, quote_path};
 pub use signals::{die_of, ending_signals, note_signal, was_interrupted};
 pub use sort::{SortArgs, SortKey};
 pub use status::Status;

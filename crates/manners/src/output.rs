@@ -42,7 +42,7 @@ pub struct OutputArgs {
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// `json` in a pipe or file; on a terminal a table (pssh-rs: lines as they arrive; hostrange: names)
+    /// `json` in a pipe or file; on a terminal a table (pssh-rs, ec2-run: lines; hostrange: names)
     Auto,
     /// JSON lines: one record per line
     Json,

@@ -23,6 +23,13 @@ impl FromStr for Variable {
     }
 }
 
+/// Returns whether the first line ends in CRLF, or all lines after it do. A script may hold other text that does.
+pub fn has_crlf(script: &[u8]) -> bool {
+    let mut lines = script.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+    let is_crlf = |line: &[u8]| line.ends_with(b"\r\n");
+    lines.next().is_some_and(is_crlf) || lines.clone().next().is_some() && lines.all(is_crlf)
+}
+
 /// Returns a word that every usual shell reads as it is: sh, bash, dash, ksh, zsh, fish, and, where it has no line feed,
 /// csh and tcsh.
 ///
@@ -66,6 +73,16 @@ mod tests {
     fn printed(quoted: &str) -> String {
         let output = Command::new("sh").args(["-c", &format!("printf %s {quoted}")]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn only_a_script_of_crlf_lines_is_one() {
+        for script in ["#!/bin/sh\r\nid\r\n", "#!/bin/sh\r\nid", "#!/bin/sh\nid\r\ndf\r\n", "id\r\n"] {
+            assert!(has_crlf(script.as_bytes()), "{script:?}");
+        }
+        for script in ["id", "#!/bin/sh\n", "#!/bin/sh\nprintf 'a\r\n'\nid\n", "id\r", "#!/bin/sh\nid\n\x7f\r\n"] {
+            assert!(!has_crlf(script.as_bytes()), "{script:?}");
+        }
     }
 
     #[test]

@@ -66,9 +66,10 @@ pub struct Args {
 
     /// Collect the results of commands that an earlier run has sent
     ///
-    /// COMMAND is their ids. Without any, the records on stdin have them as `command_id`. Ctrl-C does not cancel these
-    /// commands.
-    #[arg(long, conflicts_with_all = ["script", "user", "env", "chdir", "hosts", "exclude"], help_heading = RUN)]
+    /// COMMAND is their ids. Without any, the records on stdin have them as `command_id`. Neither Ctrl-C nor --deadline
+    /// cancels these commands.
+    #[arg(long, conflicts_with_all = ["script", "user", "env", "chdir", "hosts", "exclude", "timeout", "wait",
+        "delivery_timeout", "shell", "serial", "batch"], help_heading = RUN)]
     pub resume: bool,
 
     /// Time limit for each host, as in 90 or 5m

@@ -8,10 +8,12 @@ use cerveza_manners::{Column, OutputMode, Result, Status, Tool};
 use cerveza_record::json;
 use cerveza_results::{RolloutRules, batches};
 
-const COLUMNS: [Column; 4] = [
+const COLUMNS: [Column; 6] = [
     Column { header: "HOST", key: "host" },
     Column { header: "INSTANCE", key: "instance_id" },
     Column { header: "REGION", key: "region" },
+    Column { header: "BATCH", key: "plan.batch" },
+    Column { header: "COMMAND", key: "plan.run" },
     Column { header: "ERROR", key: "error" },
 ];
 
@@ -23,6 +25,11 @@ pub fn write_plan(
     tool: &Tool,
 ) -> Result<Status> {
     let mut writer = args.output.writer(OutputMode::Table, &COLUMNS, tool);
+    let words = args.command.join(" ");
+    let what = match &args.script {
+        Some(script) => format!("{} {words}", script.display()).trim_end().to_string(),
+        None => words,
+    };
     let mut numbers = vec![0; targets.len()];
     let mut count = 0;
     for (batch, hosts) in batches(targets.len(), &rules.batches).into_iter().enumerate() {
@@ -39,7 +46,7 @@ pub fn write_plan(
                     record.set("error", problem.why.as_str());
                 }
                 Ok(_) => {
-                    let mut plan = json!({"command": numbers[at], "document": settings.shell.document()});
+                    let mut plan = json!({"run": what, "command": numbers[at], "document": settings.shell.document()});
                     if !rules.batches.is_empty() {
                         plan["batch"] = (batch + 1).into();
                     }

@@ -3,17 +3,24 @@
 use crate::cli::args::Args;
 use crate::run::runner::{Settings, Shell};
 use crate::script::shell::{HostCommand, LONGEST_SCRIPT, Program};
-use cerveza_manners::{Failure, Result, Tool, Variable, read_capped};
+use cerveza_manners::{Failure, Result, Tool, Variable, has_crlf, read_capped};
 use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
+use std::time::Duration;
 
 /// In bytes, before it is compressed.
 const LARGEST_SCRIPT_FILE: u64 = 1 << 20;
 
+/// SSM ends a command after 48 hours. The agent needs some time more than the command.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(47 * 3600);
+
 /// Returns what all commands of the run share.
 pub fn settings(args: &Args, tool: &Tool) -> Result<Settings> {
+    if args.timeout.is_some_and(|limit| limit > LONGEST_TIMEOUT) {
+        return Err(Failure::usage("--timeout: SSM allows 48 hours, so the most is 47h"));
+    }
     let script = if args.resume { String::new() } else { script(args, tool)? };
     if script.len() > LONGEST_SCRIPT {
         return Err(Failure::usage(format!(
@@ -90,6 +97,10 @@ fn read_script(path: &Path) -> Result<Vec<u8>> {
     let read = File::open(path).and_then(|file| read_capped(file, LARGEST_SCRIPT_FILE));
     match read {
         Ok(content) if content.is_empty() => Err(Failure::usage(format!("the script {} is empty", path.display()))),
+        Ok(content) if has_crlf(&content) => Err(Failure::usage(format!(
+            "the lines of the script {0} end in CRLF, as on Windows: convert it, as in: sed -i 's/\\r$//' {0}",
+            path.display()
+        ))),
         Ok(content) => Ok(content),
         Err(error) => Err(Failure::usage(format!("cannot read the script {}: {error}", path.display()))),
     }
@@ -97,10 +108,13 @@ fn read_script(path: &Path) -> Result<Vec<u8>> {
 
 /// Whether a variable is probably a secret, by its name or value.
 fn looks_secret(variable: &Variable) -> bool {
-    const NAMES: [&str; 7] = ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE_KEY", "API_KEY"];
+    const NAMES: [&str; 10] =
+        ["PASS", "PWD", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE_KEY", "API_KEY", "APIKEY", "ACCESS_KEY", "_PAT"];
     let name = variable.name.to_ascii_uppercase();
     let value = &variable.value;
-    NAMES.iter().any(|word| name.contains(word)) || value.contains("PRIVATE KEY-----") || value.starts_with("AKIA")
+    name != "PWD" && NAMES.iter().any(|word| name.contains(word))
+        || value.contains("PRIVATE KEY-----")
+        || value.starts_with("AKIA")
 }
 
 #[cfg(test)]
@@ -113,7 +127,9 @@ mod tests {
             ("DB_PASSWORD=x", true),
             ("github_token=x", true),
             ("A=-----BEGIN RSA PRIVATE KEY-----", true),
+            ("MYSQL_PWD=x", true),
             ("PATH=/bin", false),
+            ("PWD=/", false),
             ("KEY=web", false),
         ] {
             assert_eq!(looks_secret(&text.parse().unwrap()), is_secret, "{text}");

@@ -8,17 +8,18 @@ mod resume;
 mod targets;
 
 use crate::cli::args::Args;
+use crate::cli::targets::GivenHosts;
 use crate::run::agents::check_agents;
 use crate::run::outcome::{Stop, stopped};
 use crate::run::runner::{Runner, Settings};
 use crate::run::target::Target;
 use cerveza_ec2::{Ec2, block_on};
 use cerveza_manners::{Failure, Result, Status, Tool, was_interrupted};
-use cerveza_record::Record;
 use cerveza_results::{
     HostSinks, HostStatus, Outdir, OutputQueue, QUEUE_LIMIT, Renderer, Rollout, RolloutRules, Summary, write_results,
 };
 use clap::CommandFactory;
+use hostrange::fold;
 use indicatif::ProgressBar;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -37,23 +38,23 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         return Err(Failure::usage("--dry-run goes with no --resume: nothing would be sent"));
     }
     // Before AWS is asked for anything: a bad line ends the run at once.
-    let records = if args.resume { None } else { Some(targets::read_records(args, tool)?) };
-    block_on(execute(args, settings, &rules, records, begun, tool))?
+    let given = if args.resume { None } else { Some(targets::read_hosts(args, tool)?) };
+    block_on(execute(args, settings, &rules, given, begun, tool))?
 }
 
 async fn execute(
     args: &Args,
     settings: Settings,
     rules: &RolloutRules,
-    records: Option<Vec<Record>>,
+    given: Option<GivenHosts>,
     begun: Instant,
     tool: &Tool,
 ) -> Result<Status> {
-    let records = match records {
-        Some(records) => records,
-        None => resume::records(args, tool).await?,
+    let given = match given {
+        Some(given) => given,
+        None => GivenHosts { records: resume::records(args, tool).await?, excluded: Vec::new() },
     };
-    let (accounts, mut targets, why_none) = targets::find_instances(args, records, tool).await;
+    let (accounts, mut targets, why_none) = targets::find_instances(args, given, tool).await?;
     let connected: Vec<&Ec2> = accounts.connected().collect();
     if !args.resume {
         let checked = tokio::select! {
@@ -86,7 +87,12 @@ async fn execute(
     let rollout = Rollout::new(targets.len(), rules);
     let runner = Runner::new(connected, settings, &targets, rollout, sinks, Arc::clone(&output.queue));
     let stop = runner.run(async { drop(accounts.interrupted().await) }, deadline).await;
+    let cut = runner.hosts_with_cut_output();
     let status = output.finish(stop == Some(Stop::Interrupted) || was_interrupted(), begun, tool)?;
+    if !cut.is_empty() {
+        let all = if args.output_bucket.is_some() { "" } else { " (--output-bucket gets all of it)" };
+        tool.warn(format!("the output is too long for SSM and was cut: {}{all}", fold(cut)));
+    }
     // What kept every host from being looked up is said once more, and is graver than one host's.
     if let Some(failure) = why_none {
         tool.failure(&failure);

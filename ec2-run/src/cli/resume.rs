@@ -5,6 +5,7 @@ use cerveza_ec2::{Accounts, Ec2};
 use cerveza_manners::{Failure, Result, Tool};
 use cerveza_record::Record;
 use hostrange::read_given;
+use std::io::{self, IsTerminal};
 
 /// Returns a record for each host of the commands: those of stdin that have a `command_id`, or, if ids are given, what SSM
 /// lists for them.
@@ -12,12 +13,17 @@ pub async fn records(args: &Args, tool: &Tool) -> Result<Vec<Record>> {
     if !args.command.is_empty() {
         return listed(args).await;
     }
+    if io::stdin().is_terminal() {
+        return Err(Failure::usage(
+            "--resume has no command: give the ids of commands, or records of ec2-run on stdin",
+        ));
+    }
     let records = read_given(&[], tool)?.hosts;
     for record in &records {
         for key in ["command_id", "instance_id", "region"] {
             if record.str(key).is_none() {
                 return Err(Failure::usage(format!("{}: the record has no {key}", record.host()))
-                    .hint("--resume reads records that ec2-run wrote"));
+                    .hint("--resume reads records that ec2-run wrote; ids of commands are arguments: --resume ID"));
             }
         }
     }

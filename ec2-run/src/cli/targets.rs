@@ -6,37 +6,49 @@ use cerveza_ec2::{Accounts, By, Ec2, Found, check_records, locate, refuse_filter
 use cerveza_manners::{Failure, Result, Status, Tool};
 use cerveza_record::Record;
 use cerveza_results::{HostStatus, Phase, without_result};
-use hostrange::{Given, read_hosts_and_excluded};
+use hostrange::{ExcludedHosts, Given, fold, read_hosts_and_excluded};
+use std::collections::HashSet;
 
-/// Reads the hosts of the run, without those of `--exclude`.
-pub fn read_records(args: &Args, tool: &Tool) -> Result<Vec<Record>> {
-    refuse_filters(&args.hosts, "ec2-run")?;
-    let (mut records, excluded) = read_hosts_and_excluded(&args.hosts, &args.exclude, tool)?;
-    for (expression, excluded) in args.exclude.iter().zip(excluded) {
-        let before = records.len();
-        records.retain(|record| !excluded.contains(record.host()));
-        if records.is_empty() {
-            return Err(Failure::usage("no host is left: -x leaves out all of them"));
-        }
-        if records.len() == before {
-            tool.warn(format!("-x {expression} leaves out no host"));
-        }
-    }
-    check_records(&records)?;
-    Ok(records)
+const HOSTS: &str =
+    "name hosts with -w, as in -w 'web[1-3]', or pipe names or records in: ec2-ls role=web | ec2-run -- uptime";
+
+/// The hosts of the run, and those that each `--exclude` leaves out.
+pub struct GivenHosts {
+    pub records: Vec<Record>,
+    pub excluded: Vec<ExcludedHosts>,
 }
 
-/// Connects to the accounts, and finds the instance of each host. If no host can be looked up, the second is why.
+pub fn read_hosts(args: &Args, tool: &Tool) -> Result<GivenHosts> {
+    refuse_filters(&args.hosts, "ec2-run")?;
+    let (records, excluded) = read_hosts_and_excluded(&args.hosts, &args.exclude, tool)
+        .map_err(|failure| if args.hosts.is_empty() { failure.hint(HOSTS) } else { failure })?;
+    check_records(&records)?;
+    Ok(GivenHosts { records, excluded })
+}
+
+/// Connects to the accounts, and finds the instance of each host. An instance is left out by its name or its id, and is
+/// kept once if it is given several times. If no host can be looked up, the third is why.
 pub async fn find_instances(
     args: &Args,
-    records: Vec<Record>,
+    GivenHosts { records, excluded }: GivenHosts,
     tool: &Tool,
-) -> (Accounts, Vec<Target>, Option<Failure>) {
+) -> Result<(Accounts, Vec<Target>, Option<Failure>)> {
     let given = Given { hosts: records, possible_names: Vec::new() };
     let (accounts, found) = locate(&args.region, &given, By::Record).await;
     accounts.warn_of_denied(tool);
     let mut why_none = None;
-    let targets = given.hosts.into_iter().zip(found).map(|(record, found)| {
+    let mut hosts: Vec<(Record, Found)> = given.hosts.into_iter().zip(found).collect();
+    for (expression, excluded) in args.exclude.iter().zip(excluded) {
+        let before = hosts.len();
+        hosts.retain(|(record, found)| !is_excluded(&excluded, record, found));
+        if hosts.is_empty() {
+            return Err(Failure::usage("no host is left: -x leaves out all of them"));
+        }
+        if hosts.len() == before {
+            tool.warn(format!("-x {expression} leaves out no host"));
+        }
+    }
+    let targets = hosts.into_iter().map(|(record, found)| {
         if let Found::Unknown(failure) = &found
             && failure.status >= Status::Usage
         {
@@ -44,8 +56,29 @@ pub async fn find_instances(
         }
         target(record, found, &accounts, args.resume)
     });
-    let targets = targets.collect();
-    (accounts, targets, why_none)
+    let targets = keep_once(targets.collect(), tool);
+    Ok((accounts, targets, why_none))
+}
+
+fn is_excluded(excluded: &ExcludedHosts, record: &Record, found: &Found) -> bool {
+    let instance = found.clone().instance(record).ok();
+    let named = |record: &Record| {
+        excluded.contains(record.host()) || record.str("instance_id").is_some_and(|id| excluded.contains(&id))
+    };
+    named(record) || instance.as_ref().is_some_and(named)
+}
+
+/// Drops targets whose instance comes before, so no command runs twice at the same time on one host.
+fn keep_once(targets: Vec<Target>, tool: &Tool) -> Vec<Target> {
+    let mut seen = HashSet::new();
+    let (once, again): (Vec<Target>, Vec<Target>) = targets
+        .into_iter()
+        .partition(|target| target.instance.as_ref().is_err() || seen.insert(target.instance.clone().ok()));
+    if !again.is_empty() {
+        let hosts = fold(again.iter().map(|target| target.record.host()));
+        tool.warn(format!("{hosts}: given more than once; each instance runs the command once"));
+    }
+    once
 }
 
 fn target(record: Record, found: Found, accounts: &Accounts, resume: bool) -> Target {

@@ -42,7 +42,11 @@ pub async fn check_agents(accounts: &[&Ec2], targets: &mut [Target], wait: Optio
         }
         sleep(LOOK_AGAIN).await;
     }
-    for (at, problem) in problems {
+    for (at, mut problem) in problems {
+        // A saved listing may be old, so the state in it only explains.
+        if let Some(state @ ("stopped" | "stopping")) = targets[at].record.str("state").as_deref() {
+            problem.why = format!("the instance is {state} (ec2-power start {})", targets[at].record.host());
+        }
         targets[at].instance = Err(problem);
     }
 }

@@ -46,7 +46,11 @@ impl From<Outcome> for HostResult {
 pub fn from_frame(frame: Frame, limit: Option<Duration>) -> HostResult {
     let outcome = match (frame.is_late, frame.exit) {
         (false, Some(code)) => exited(code),
-        _ => {
+        (false, None) => {
+            let why = last_line(&frame.stderr.head).map_or(String::new(), |line| format!(": {line}"));
+            Outcome::error(HostStatus::Failed, Phase::Exec, format!("the command was not started{why}"))
+        }
+        (true, _) => {
             let limit =
                 limit.map_or("its time limit".to_string(), |limit| humantime::format_duration(limit).to_string());
             let error = format!("the command was not done within {limit}: it was killed");

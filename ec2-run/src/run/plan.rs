@@ -2,7 +2,7 @@
 
 use crate::run::target::{Place, Target};
 use cerveza_ec2::COMMAND_INSTANCES;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 /// A command that is to be sent, or, with `id`, one that was.
@@ -16,26 +16,22 @@ pub struct PlannedCommand {
 
 /// Returns the commands for the hosts of one batch, in the order of their first hosts. A command has at most `most` hosts.
 pub fn commands(targets: &[Target], batch: Range<usize>, most: usize) -> VecDeque<PlannedCommand> {
-    let mut commands: Vec<(PlannedCommand, HashSet<&str>)> = Vec::new();
+    let mut commands: Vec<PlannedCommand> = Vec::new();
     let mut last: HashMap<(&Place, Option<&str>), usize> = HashMap::new();
     for at in batch {
         let Ok(instance) = &targets[at].instance else { continue };
         let key = (&instance.place, instance.command.as_deref());
-        let found = last.get(&key).copied().filter(|number| {
-            let (command, ids) = &commands[*number];
-            // A record that is given twice runs twice, in two commands: SSM takes an instance once.
-            command.hosts.len() < most.clamp(1, COMMAND_INSTANCES) && !ids.contains(instance.id.as_str())
-        });
+        let has_room = |number: &usize| commands[*number].hosts.len() < most.clamp(1, COMMAND_INSTANCES);
+        let found = last.get(&key).copied().filter(has_room);
         let number = found.unwrap_or_else(|| {
             let (place, id) = (instance.place.clone(), instance.command.clone());
-            commands.push((PlannedCommand { place, hosts: Vec::new(), id }, HashSet::new()));
+            commands.push(PlannedCommand { place, hosts: Vec::new(), id });
             commands.len() - 1
         });
         last.insert(key, number);
-        commands[number].0.hosts.push(at);
-        commands[number].1.insert(&instance.id);
+        commands[number].hosts.push(at);
     }
-    commands.into_iter().map(|(command, _)| command).collect()
+    commands.into()
 }
 
 /// How many hosts of the next command may run at a time: `None` if it has to wait until more of the `fanout` are free.
@@ -76,9 +72,9 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_is_once_in_a_command() {
-        let targets = [target("r", "i-1"), target("r", "i-2"), target("r", "i-1"), target("r", "i-3")];
-        assert_eq!(hosts(commands(&targets, 0..4, 50)), [vec![0, 1], vec![2, 3]]);
+    fn a_command_has_hosts_of_its_batch_and_no_more_than_asked_for() {
+        let targets = [target("r", "i-1"), target("r", "i-2"), target("r", "i-3")];
+        assert_eq!(hosts(commands(&targets, 1..3, 50)), [vec![1, 2]]);
         assert_eq!(hosts(commands(&targets, 1..3, 1)), [vec![1], vec![2]]);
     }
 

@@ -75,6 +75,8 @@ pub struct Runner<'a> {
     sinks: HostSinks,
     queue: Arc<OutputQueue>,
     state: RefCell<State>,
+    /// Hosts whose output SSM has cut.
+    cut: RefCell<Vec<usize>>,
     stop: watch::Sender<Option<Stop>>,
     /// A host is done.
     changed: Notify,
@@ -126,6 +128,7 @@ impl<'a> Runner<'a> {
             sinks,
             queue,
             state: RefCell::new(state),
+            cut: RefCell::default(),
             stop: watch::channel(None).0,
             changed: Notify::new(),
             downloads: Semaphore::new(DOWNLOADS),
@@ -213,6 +216,11 @@ impl<'a> Runner<'a> {
         sink
     }
 
+    /// Returns the hosts whose output is not complete, because SSM does not keep all of it.
+    pub fn hosts_with_cut_output(&self) -> Vec<&'a str> {
+        self.cut.borrow().iter().map(|at| self.targets[*at].record.host()).collect()
+    }
+
     /// Hands the outcome of a host to the output queue, with its output. Only the first outcome of a host counts.
     pub fn finish(&self, at: usize, result: HostResult) {
         self.finish_into(at, result, None);
@@ -236,6 +244,9 @@ impl<'a> Runner<'a> {
             }
         }
         let mut outcome = sink.finish(outcome);
+        if stdout.left_out > 0 || stderr.left_out > 0 {
+            self.cut.borrow_mut().push(at);
+        }
         outcome.stdout.truncated |= stdout.left_out > 0;
         outcome.stderr.truncated |= stderr.left_out > 0;
         self.queue.send_outcome(at, outcome);

@@ -17,7 +17,7 @@ pub struct Target {
     pub instance: Result<Instance, Problem>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Instance {
     pub place: Place,
     pub id: String,

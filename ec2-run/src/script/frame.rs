@@ -21,7 +21,7 @@ impl Part {
 /// What became of the command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// `None` if the command was killed because of its time limit.
+    /// `None` if the command was killed because of its time limit, or was not begun.
     pub exit: Option<u32>,
     /// Whether the command was killed because of its time limit.
     pub is_late: bool,

@@ -79,8 +79,7 @@ impl HostCommand {
         if let Some(folder) = &self.chdir {
             let _ = writeln!(inner, "cd {} || exit", quote_path(folder));
         }
-        inner.push_str(&run);
-        inner.push('\n');
+        let _ = writeln!(inner, "echo >&5\n{run} 5>&-");
         match &self.user {
             None => {
                 lines.push_str("export HOME=\"${HOME:-/root}\"\n");
@@ -213,7 +212,9 @@ mod tests {
             run(&HostCommand { env, chdir: Some("/usr/lib".to_string()), ..shell("printf '%s|' \"$A\"; pwd") });
         assert_eq!(String::from_utf8(frame.stdout.head).unwrap(), "it's {{ssm:x}}|/usr/lib\n");
         let (frame, _) = run(&HostCommand { chdir: Some("/no such".to_string()), ..shell("echo never") });
-        assert!(frame.exit.is_some_and(|exit| exit > 0) && frame.stdout.head.is_empty());
+        assert_eq!((frame.exit, frame.is_late, frame.stdout.head), (None, false, Vec::new()));
+        let (frame, code) = run(&HostCommand { user: Some("no-such-user".to_string()), ..shell("echo never") });
+        assert_eq!((frame.exit, frame.is_late, code), (None, false, Some(1)));
     }
 
     #[test]

@@ -5,7 +5,7 @@ trap : TERM
 main=$!
 exec 2>/dev/null
 if [ "$limit" ]; then
-    { trap - USR1 TERM; sleep "$limit" & s=$!; trap 'kill $s; exit' TERM; wait $s; kill -USR1 $$; } >/dev/null 3>&- 4>&- &
+    { trap - USR1 TERM; sleep "$limit" & s=$!; trap 'kill $s; exit' TERM; wait $s; kill -USR1 $$; } >/dev/null 3>&- 4>&- 5>&- &
     watch=$!
 fi
 while :; do
@@ -20,6 +20,7 @@ if [ $late = 1 ]; then
 elif [ "$watch" ]; then
     kill $watch
 fi
+[ -s $begun ] || status=
 [ ! "$f" ] || rm -f "$f"
 n=$(wc -c <$o) m=$(wc -c <$e)
 n=$((n)) m=$((m)) k=0 as=text
@@ -40,5 +41,5 @@ if [ "$all" ] && [ $as != text ]; then
     cat $o $e
 fi
 [ $late = 0 ] || kill -9 0
-case $status in 137|168|194) exit 1;; esac
+case $status in ''|137|168|194) exit 1;; esac
 exit $status

@@ -5,7 +5,7 @@ use crate::base::user_file;
 use crate::session::command_line::command_line;
 use crate::session::exec::{CommandEnd, CommandExit, CommandRequest, START, Stdin, exec};
 use crate::session::ssh_session::SshSession;
-use cerveza_manners::{last_line, quote};
+use cerveza_manners::{has_crlf, last_line, quote};
 use cerveza_results::Captured;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,13 +32,6 @@ impl Script {
         }
         Ok(Script { path: path.to_path_buf(), bytes })
     }
-}
-
-/// Returns whether the first line ends in CRLF, or all lines after it do. A script may hold other text that does.
-fn has_crlf(script: &[u8]) -> bool {
-    let mut lines = script.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
-    let is_crlf = |line: &[u8]| line.ends_with(b"\r\n");
-    lines.next().is_some_and(is_crlf) || lines.clone().next().is_some() && lines.all(is_crlf)
 }
 
 /// Makes a file that may be executed, and fills it. If the file system of a folder forbids that, the next folder is tried.
@@ -111,19 +104,4 @@ pub fn remove(session: &SshSession, path: &str, timer: &AttemptTimer) -> bool {
         session.sheltered(|| exec(session, request, &own_timer, &mut Captured::default()))
     });
     matches!(ended, (CommandExit { exit_code: Some(0), .. }, CommandEnd::Closed))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_script_of_crlf_lines_is_one() {
-        for script in ["#!/bin/sh\r\nid\r\n", "#!/bin/sh\r\nid", "#!/bin/sh\nid\r\ndf\r\n", "id\r\n"] {
-            assert!(has_crlf(script.as_bytes()), "{script:?}");
-        }
-        for script in ["id", "#!/bin/sh\n", "#!/bin/sh\nprintf 'a\r\n'\nid\n", "id\r", "#!/bin/sh\nid\n\x7f\r\n"] {
-            assert!(!has_crlf(script.as_bytes()), "{script:?}");
-        }
-    }
 }

@@ -25,9 +25,9 @@ pub struct DisplayArgs {
     #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub ordered: bool,
 
-    /// Write each line as it arrives, as `host: text`, also to a pipe
+    /// Write each line as `host: text`, also to a pipe
     ///
-    /// dshbak(1) and awk(1) can read this format.
+    /// pssh-rs writes lines as they arrive, ec2-run when a host is done. dshbak(1) and awk(1) can read this format.
     #[arg(long, conflicts_with_all = ["group", "diff"], help_heading = "Output", hide_short_help = true)]
     pub lines: bool,
 
@@ -43,9 +43,10 @@ pub struct DisplayArgs {
     #[arg(long, value_name = "BYTES", default_value = "1M", value_parser = parse_bytes, help_heading = "Output", hide_short_help = true)]
     pub max_output: usize,
 
-    /// Write complete outputs to DIR/HOST.out and DIR/HOST.err
+    /// Write outputs to DIR/HOST.out and DIR/HOST.err
     ///
-    /// They are written as the output arrives. DIR is created if needed.
+    /// --max-output does not limit them. pssh-rs writes them as the output arrives, ec2-run when a host is done. DIR is
+    /// created if needed.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub outdir: Option<PathBuf>,
 }
