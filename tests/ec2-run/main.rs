@@ -114,7 +114,7 @@ fn dry_run_shows_the_script_and_sends_nothing() {
     let run = sandbox.run("ec2-run", &["-w", "web[1-3]", "--batch", "1", "--dry-run", "uptime"], "").exits(3);
     let records = by_host(&run);
     let script = records[0]["plan"]["script"].as_str().unwrap_or_default();
-    assert!(script.contains("exec sh -c uptime\n") && script.contains("ec2-run: exit="), "{script}");
+    assert!(script.contains("exec sh -c uptime 5>&-\n") && script.contains("ec2-run: exit="), "{script}");
     assert_eq!((&records[1]["plan"]["batch"], &records[1]["plan"]["command"]), (&2.into(), &2.into()));
     assert_eq!((&records[2]["plan"], &records[2]["status"]), (&Value::Null, &"unreachable".into()));
     assert_eq!(ec2.count("SendCommand"), 0);

@@ -1,6 +1,6 @@
 //! `--resume`: results of a run that was cut off.
 
-use crate::{fleet, lines};
+use crate::{by_host, fleet, lines};
 use kit::{Ec2Server, Sandbox};
 use std::process::Stdio;
 use std::time::Duration;
@@ -52,5 +52,28 @@ fn an_unknown_command_is_an_error() {
     let run = sandbox.run("ec2-run", &["--resume", "00000000-0000-4000-8000-000000000bad"], "").exits(2);
     assert!(run.stderr.starts_with("ec2-run: SSM has no command "), "{}", run.stderr);
     let run = sandbox.run("ec2-run", &["--resume"], "{\"host\":\"web1\"}\n").exits(2);
-    assert!(run.stderr.contains("the record has no command_id"), "{}", run.stderr);
+    assert!(run.stderr.contains("no record has a command_id"), "{}", run.stderr);
+}
+
+#[test]
+fn resume_passes_hosts_through_that_got_no_command_and_gives_up_those_that_ssm_does_not_list() {
+    let (_ec2, sandbox) = fleet(&["web1", "web2"]);
+    let foreign = r#".host = "web2" | .instance_id = $id"#;
+    let script = format!(
+        "ec2-run -w web1,nosuch true > run.jsonl; id=$(ec2-ls web2 | jq -r .instance_id)\n\
+         {{ cat run.jsonl; grep web1 run.jsonl | jq -c --arg id \"$id\" '{foreign}'; }} > all.jsonl\n\
+         ec2-run --resume --api-timeout 1 < all.jsonl"
+    );
+    let run = sandbox.sh(&script).exits(3);
+    assert_eq!(lines(&run), ["nosuch unreachable lookup null", "web1 ok exec 0", "web2 lost exec null"]);
+    assert!(by_host(&run)[0]["error"].to_string().contains("no live instance"), "{run:?}");
+}
+
+#[test]
+fn resume_collects_what_an_instance_did_that_is_terminated_now() {
+    let (_ec2, sandbox) = fleet(&["web1"]);
+    let script = "id=$(ec2-run -w web1 echo precious | jq -r .command_id)\n\
+                  ec2-power terminate --yes --wait web1 >/dev/null\nec2-run --resume $id";
+    let run = sandbox.sh(script).exits(0);
+    assert_eq!(run.records()[0]["stdout"], "precious\n");
 }

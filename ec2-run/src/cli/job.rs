@@ -4,6 +4,7 @@ use crate::cli::args::Args;
 use crate::run::runner::{Settings, Shell};
 use crate::script::shell::{HostCommand, LONGEST_SCRIPT, Program};
 use cerveza_manners::{Failure, Result, Tool, Variable, has_crlf, read_capped};
+use cerveza_record::json;
 use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
@@ -22,10 +23,10 @@ pub fn settings(args: &Args, tool: &Tool) -> Result<Settings> {
         return Err(Failure::usage("--timeout: SSM allows 48 hours, so the most is 47h"));
     }
     let script = if args.resume { String::new() } else { script(args, tool)? };
-    if script.len() > LONGEST_SCRIPT {
+    let len = json!(script).to_string().len();
+    if len > LONGEST_SCRIPT {
         return Err(Failure::usage(format!(
-            "the command has {} bytes with all that is put around it: at most {LONGEST_SCRIPT} can be sent",
-            script.len()
+            "the command has {len} bytes in JSON with all that is put around it: at most {LONGEST_SCRIPT} can be sent"
         ))
         .hint("put large files into a bucket and fetch them on the host, or use pssh-rs"));
     }

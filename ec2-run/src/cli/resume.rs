@@ -19,11 +19,16 @@ pub async fn records(args: &Args, tool: &Tool) -> Result<Vec<Record>> {
         ));
     }
     let records = read_given(&[], tool)?.hosts;
-    for record in &records {
-        for key in ["command_id", "instance_id", "region"] {
+    let sent: Vec<&Record> = records.iter().filter(|record| record.str("command_id").is_some()).collect();
+    if sent.is_empty() {
+        return Err(Failure::usage("no record has a command_id")
+            .hint("--resume reads records that ec2-run wrote; ids of commands are arguments: --resume ID"));
+    }
+    for record in sent {
+        for key in ["instance_id", "region"] {
             if record.str(key).is_none() {
                 return Err(Failure::usage(format!("{}: the record has no {key}", record.host()))
-                    .hint("--resume reads records that ec2-run wrote; ids of commands are arguments: --resume ID"));
+                    .hint("--resume reads records that ec2-run wrote"));
             }
         }
     }

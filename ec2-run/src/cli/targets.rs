@@ -83,6 +83,11 @@ fn keep_once(targets: Vec<Target>, tool: &Tool) -> Vec<Target> {
 
 fn target(record: Record, found: Found, accounts: &Accounts, resume: bool) -> Target {
     let command = record.str("command_id").filter(|_| resume);
+    if resume && command.is_none() {
+        let why = record.str("error").unwrap_or("no command was sent: the record has no command_id".to_string());
+        let problem = Problem { status: HostStatus::Unreachable, phase: Phase::Lookup, why };
+        return Target { record: without_result(&record), instance: Err(problem) };
+    }
     let instance = match found.instance(&record) {
         Ok(instance) => instance,
         Err(failure) => return Target { record, instance: Err(not_found(&failure)) },
@@ -93,7 +98,7 @@ fn target(record: Record, found: Found, accounts: &Accounts, resume: bool) -> Ta
     let state = text("state");
     let is_its = |ec2: &&Ec2| ec2.owns(&merged);
     let instance = match accounts.connected().collect::<Vec<_>>().iter().position(is_its) {
-        _ if matches!(state.as_str(), "terminated" | "shutting-down") => Err(Problem {
+        _ if !resume && matches!(state.as_str(), "terminated" | "shutting-down") => Err(Problem {
             status: HostStatus::Unreachable,
             phase: Phase::Lookup,
             why: format!("the instance is {state}"),

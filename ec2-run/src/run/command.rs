@@ -50,6 +50,8 @@ pub struct CommandRun<'a> {
     /// Since when hosts are pending though others may begin.
     pending_since: Option<Instant>,
     checked_alive: Instant,
+    /// Since when SSM lists the command without some of its hosts.
+    unlisted_since: Option<Instant>,
 }
 
 impl<'a> CommandRun<'a> {
@@ -69,6 +71,7 @@ impl<'a> CommandRun<'a> {
             cancel_until: None,
             pending_since: None,
             checked_alive: Instant::now(),
+            unlisted_since: None,
         }
     }
 
@@ -204,9 +207,15 @@ impl<'a> CommandRun<'a> {
                 };
                 return self.finish_all(|id| append(lost(&why), &format!("ec2-run --resume {id} collects it")));
             }
+            self.finish_unlisted(id);
             if self.cancel_until.is_none() {
-                self.cancel_unfetched(id).await;
+                if !self.runner.settings.keeps_running {
+                    self.cancel_unfetched(id).await;
+                }
                 self.check_alive().await;
+            }
+            if self.open.is_empty() {
+                return;
             }
         }
     }
@@ -302,6 +311,25 @@ impl<'a> CommandRun<'a> {
             self.pending_since = None;
             for instance in pending {
                 self.reasons.insert(instance, CancelReason::NotFetched(limit));
+            }
+        }
+    }
+
+    /// Gives up hosts that SSM has not listed for long, though it lists the command.
+    fn finish_unlisted(&mut self, id: &str) {
+        let api_timeout = self.runner.settings.api_timeout;
+        let unlisted: Vec<String> =
+            self.open.keys().filter(|instance| !self.last.contains_key(*instance)).cloned().collect();
+        if unlisted.is_empty() {
+            self.unlisted_since = None;
+        } else if self.unlisted_since.get_or_insert_with(Instant::now).elapsed() >= api_timeout {
+            let why = format!("SSM does not list the instance for the command {id}");
+            for instance in unlisted {
+                if let Some(at) = self.open.remove(&instance) {
+                    let mut outcome = lost(&why);
+                    self.set_times(&mut outcome, None);
+                    self.runner.finish(at, outcome.into());
+                }
             }
         }
     }

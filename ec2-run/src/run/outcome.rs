@@ -57,7 +57,12 @@ pub fn from_frame(frame: Frame, limit: Option<Duration>) -> HostResult {
             Outcome::error(HostStatus::Timeout, Phase::Exec, error)
         }
     };
-    HostResult { outcome, stdout: frame.stdout, stderr: frame.stderr }
+    let mut result = HostResult { outcome, stdout: frame.stdout, stderr: frame.stderr };
+    if frame.is_lost {
+        result.outcome = append(result.outcome, "output is missing: the disk of the host is full");
+        result.stdout.left_out = Part::UNKNOWN;
+    }
+    result
 }
 
 fn exited(code: u32) -> Outcome {
@@ -135,6 +140,9 @@ pub fn from_status(invocation: &Invocation, reason: Option<CancelReason>) -> Out
             phase: None,
             ..Outcome::error(HostStatus::Skipped, Phase::Deliver, "not begun: more hosts failed than --max-fail allows")
         },
+        Cancelled if reason == Some(CancelReason::Stop(Stop::Deadline)) && !began => {
+            Outcome::error(HostStatus::Skipped, phase, "not begun: the run's deadline had passed")
+        }
         Cancelled => cancelled(phase, reason),
         Other(status) => Outcome::error(HostStatus::Lost, phase, format!("SSM reports the unknown status {status}")),
         Pending | InProgress | Cancelling => unconfirmed(invocation, reason),
@@ -254,7 +262,7 @@ mod tests {
         );
         assert_eq!(
             error(false, Some(CancelReason::Stop(Stop::Deadline))),
-            "timeout: the run's deadline has passed; the command was not begun"
+            "skipped: not begun: the run's deadline had passed"
         );
         assert_eq!(error(false, limit), "unreachable: SSM Agent did not fetch the command within 1m: it was cancelled");
         assert_eq!(error(true, None), "cancelled: someone else cancelled the command; the command was killed");
@@ -263,11 +271,20 @@ mod tests {
     #[test]
     fn a_killed_command_is_a_timeout_without_an_exit_code() {
         let part = Part { head: b"x".to_vec(), ..Part::default() };
-        let frame = Frame { exit: None, is_late: true, stdout: part.clone(), stderr: Part::default() };
+        let frame = Frame { exit: None, is_late: true, stdout: part.clone(), stderr: Part::default(), is_lost: false };
         let result = from_frame(frame, Some(Duration::from_secs(90)));
         assert_eq!((result.outcome.status, result.outcome.exit_code), (HostStatus::Timeout, None));
         assert_eq!(result.outcome.error.unwrap(), "the command was not done within 1m 30s: it was killed");
         assert_eq!(result.stdout, part);
+    }
+
+    #[test]
+    fn output_that_the_host_could_not_keep_is_not_complete() {
+        let part = Part { head: b"x".to_vec(), ..Part::default() };
+        let frame = Frame { exit: Some(0), is_late: false, stdout: part, stderr: Part::default(), is_lost: true };
+        let result = from_frame(frame, None);
+        assert_eq!((result.outcome.status, result.stdout.left_out), (HostStatus::Ok, Part::UNKNOWN));
+        assert_eq!(result.outcome.error.unwrap(), "output is missing: the disk of the host is full");
     }
 
     #[test]

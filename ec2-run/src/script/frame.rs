@@ -27,6 +27,8 @@ pub struct Frame {
     pub is_late: bool,
     pub stdout: Part,
     pub stderr: Part,
+    /// Not all output could be kept, because the disk of the host was full.
+    pub is_lost: bool,
 }
 
 /// The first line of a frame.
@@ -39,6 +41,8 @@ pub struct Header {
     /// Of an output of more than twice this size only both ends of this size are there. 0: it is whole.
     ends: u64,
     form: Form,
+    /// The disk of the host was full, so not all output could be kept.
+    is_lost: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +73,8 @@ impl Header {
             "none" => Form::Missing,
             _ => return None,
         };
-        Some((Header { exit, is_late, stdout, stderr, ends, form }, body))
+        let is_lost = fields.next() == Some("lost=1");
+        Some((Header { exit, is_late, stdout, stderr, ends, form, is_lost }, body))
     }
 
     /// Returns the frame, or `None` if its output was cut off.
@@ -81,7 +86,7 @@ impl Header {
         };
         let (stdout, rest) = self.part(self.stdout, &bytes)?;
         let (stderr, _) = self.part(self.stderr, rest)?;
-        Some(Frame { exit: self.exit, is_late: self.is_late, stdout, stderr })
+        Some(Frame { exit: self.exit, is_late: self.is_late, stdout, stderr, is_lost: self.is_lost })
     }
 
     /// Returns the sizes of stdout and stderr if they follow as they are, not compressed and not cut.
@@ -97,7 +102,8 @@ impl Header {
     /// Returns the frame as if all its output were missing.
     pub fn without_output(&self) -> Frame {
         let part = |size| Part { left_out: size, ..Part::default() };
-        Frame { exit: self.exit, is_late: self.is_late, stdout: part(self.stdout), stderr: part(self.stderr) }
+        let (stdout, stderr) = (part(self.stdout), part(self.stderr));
+        Frame { exit: self.exit, is_late: self.is_late, stdout, stderr, is_lost: self.is_lost }
     }
 
     /// How many bytes of an output of this size are there.

@@ -1,7 +1,15 @@
-# Runs a command with its output in two unlinked files, then prints one frame: exit status, sizes, and the output. A third
-# file is written just before the command begins.
+# Runs a command with its output through two pipes into two unlinked files, then prints one frame: exit status, sizes, and
+# the output. Two more files are for this script: one is written just before the command begins, one when a pipe has ended.
 mask=$(umask)
 umask 077
-d=$(mktemp -d) && exec 3>"$d/o" 4>"$d/e" 5>"$d/b" && rm -r "$d" || exit
-o=/proc/$$/fd/3 e=/proc/$$/fd/4 begun=/proc/$$/fd/5
-f=
+for t in "${TMPDIR:-/tmp}" /var/tmp /dev/shm /run; do
+    d=$(mktemp -d "$t/ec2-run.XXXXXXXX") && head -c 65536 /dev/zero >"$d/o" && break
+    [ ! "$d" ] || rm -rf "$d"
+    d=
+done
+[ "$d" ] || { echo "no folder has space for the output: are the disks full?"; exit 1; }
+exec 3>"$d/o" 4>"$d/e" 5>"$d/b" 7>"$d/s" && mkfifo "$d/p" "$d/q" && chmod 622 "$d/p" "$d/q" || exit
+o=/proc/$$/fd/3 e=/proc/$$/fd/4 begun=/proc/$$/fd/5 ended=/proc/$$/fd/7
+late=0 watch=
+trap late=1 USR1
+trap : TERM

@@ -15,9 +15,9 @@ use std::time::Duration;
 const HEAD: &str = include_str!("head.sh");
 const TAIL: &str = include_str!("tail.sh");
 
-/// A document of SSM has at most 64 KB, with what AWS's own document around the script takes. Quotes and line ends count
-/// twice in JSON.
-pub const LONGEST_SCRIPT: usize = 48 * 1024;
+/// The longest script as a JSON string. A document of SSM has at most 64 KB, with what AWS's own document around the script
+/// takes.
+pub const LONGEST_SCRIPT: usize = 60 * 1024;
 
 /// A local script of more bytes is compressed.
 const LONGEST_PLAIN: usize = 4 * 1024;
@@ -68,7 +68,7 @@ impl HostCommand {
             Program::Command(command) => format!("exec sh -c {}", quote(command)),
             Program::Script { arguments, .. } => {
                 let words: String = arguments.iter().map(|word| format!(" {}", quote(word))).collect();
-                format!("exec \"$f\"{words}")
+                format!("exec /proc/self/fd/6{words}")
             }
         };
         // As sshd does, it goes on without a home.
@@ -86,7 +86,6 @@ impl HostCommand {
                 lines.push_str(&inner);
             }
             Some(user) => {
-                lines.push_str("export f\n");
                 let _ = writeln!(lines, "exec su -s /bin/sh -c {} -- {}", quote(&inner), quote(user));
             }
         }
@@ -94,7 +93,8 @@ impl HostCommand {
     }
 }
 
-/// Adds what writes the local script to a file `$f` in a folder that allows execution.
+/// Adds what writes the local script to a file in a folder that allows execution, opens it as descriptor 6 and removes it. So
+/// nothing is left if the agent kills everything.
 fn push_upload(text: &mut String, content: &[u8]) {
     let plain = std::str::from_utf8(content).ok().filter(|text| text.len() <= LONGEST_PLAIN && !text.contains('\0'));
     let write = match plain {
@@ -105,7 +105,7 @@ fn push_upload(text: &mut String, content: &[u8]) {
         text,
         "for t in \"${{TMPDIR:-/tmp}}\" /var/tmp /root; do\n    f=$(mktemp \"$t/ec2-run.XXXXXXXX\") && chmod 755 \"$f\" && \
          [ -x \"$f\" ] && break\n    rm -f \"$f\"\n    f=\ndone\n[ \"$f\" ] || {{ echo \"no folder for a script\" >&2; exit 1; }}\n\
-         {write} >\"$f\" || exit\n"
+         {write} >\"$f\" && exec 6<\"$f\" || exit\nrm -f \"$f\"\n"
     );
 }
 
@@ -182,6 +182,32 @@ mod tests {
     }
 
     #[test]
+    fn output_that_is_opened_again_is_not_lost() {
+        for words in SHELLS {
+            let text = "echo 1; echo 2 >/dev/stdout; echo 3 | tee /dev/stderr; echo 4 >>/dev/stdout; echo 5";
+            let (frame, _) = run_by(words, &shell(text));
+            assert_eq!(frame.stdout.head, b"1\n2\n3\n4\n5\n", "{words:?}");
+            assert_eq!(frame.stderr.head, b"3\n", "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_growing_output_is_cut_where_the_command_ended() {
+        let busy = "while :; do echo background; done & main=$!; (sleep 5; kill $main) & sleep 0.1; echo done >&2";
+        let (frame, _) = run(&shell(busy));
+        assert_eq!((frame.exit, frame.stderr.head), (Some(0), b"done\n".to_vec()));
+        assert!(frame.stdout.head.starts_with(b"background\nbackground\n"));
+    }
+
+    #[test]
+    fn a_variable_of_the_command_changes_nothing_of_the_wrapper() {
+        let program = Program::Script { content: b"#!/bin/sh\necho $f $d\n".to_vec(), arguments: Vec::new() };
+        let env = ["f=/bin/false", "d=/", "o=x"].map(|text| text.parse().unwrap()).to_vec();
+        let (frame, _) = run(&HostCommand { env, ..command(program) });
+        assert_eq!((frame.exit, frame.stdout.head), (Some(0), b"/bin/false /\n".to_vec()));
+    }
+
+    #[test]
     fn too_much_output_keeps_both_ends() {
         let (frame, _) = run(&shell("seq 1 300000"));
         let (head, tail) = (frame.stdout.head, frame.stdout.tail);
@@ -228,7 +254,7 @@ mod tests {
         let output = script(text.as_bytes());
         let (arguments, path) = output.trim_end().rsplit_once(']').unwrap();
         assert_eq!(arguments, "[a b][{{x}}");
-        assert!(path.starts_with("/tmp/ec2-run.") && !std::path::Path::new(path).exists(), "{path}");
+        assert_eq!(path, "/proc/self/fd/6");
         let long = [text.as_bytes(), b"# \xff", &[b'x'; 100_000]].concat();
         assert!(script(&long).starts_with("[a b][{{x}}]"));
     }
