@@ -93,15 +93,14 @@ uninstall:
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 ARCH = $(shell uname -m)
-DEB = $(TARGET)/cerveza.deb
+DEB = $(TARGET)/cerveza_$(VERSION)_$(shell dpkg --print-architecture 2>/dev/null).deb
 TARBALL = $(TARGET)/cerveza-$(VERSION)-$(ARCH)-linux.tar.gz
 
 # A Debian package of all tools, for this release of Debian or Ubuntu and its OpenSSL.
 deb: release
 	tests/setup package
-	rm -rf "$(BUILT)/package"
-	$(MAKE) install-built DESTDIR="$(BUILT)/package" PREFIX= ZSHDIR="$(BUILT)/package/share/zsh/vendor-completions"
-	$(CARGO) deb --quiet --locked --package ec2-tools --no-build --output "$(DEB)"
+	debian/rules clean binary DEB_FOLDER="$(abspath $(TARGET))" BUILT="$(abspath $(BUILT))"
+	debian/rules clean
 
 # An archive of programs that are linked statically and run on any Linux, with their man pages and completions.
 MUSL = $(ARCH)-unknown-linux-musl
