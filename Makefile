@@ -52,8 +52,9 @@ check: lint
 	if $(CARGO) deny fetch db; then $(CARGO) deny --locked check advisories; \
 	else echo 'check: cannot fetch the database of advisories; they were not checked' >&2; fi
 
-# Compares the tools with other programs on this machine. BENCH_RUNS=n sets the number of runs, QUICK=1 leaves out large
-# inputs, BENCHED="hostrange pssh-rs" measures only these. The first release build of the EC2 tools takes minutes.
+# Compares the tools with other programs on this machine, and writes bench/RESULTS.md, its chart and the figures of README.md.
+# A run of less writes to target/bench instead: QUICK=1 leaves out large inputs, BENCHED="hostrange pssh-rs" measures only
+# these, BENCH_RUNS=n sets the number of runs. The first release build of the EC2 tools takes minutes.
 BENCHED = hostrange hostfmt mkuserdata pssh-rs ec2-launch ec2-ls
 bench:
 	tests/setup bench

@@ -4,7 +4,6 @@ EC2 is the strict server of the tests, with the real speed of EC2's token bucket
 buckets take most of the time: RunInstances has 5 tokens and gets 2 a second.
 """
 
-import json
 import os
 import statistics
 import subprocess
@@ -15,11 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import (BIN, ENV, QUICK, ROOT, RUNS, Command, Failed, compare, digits, failures, head, mebibytes, scratch,
-                     seconds, show)
+from harness import aws
+from harness.aws import Ec2Server
+from harness.measure import ENV, Command, Failed, begin_section, compare, scratch
+from harness.results import Row, Table, digits, fail, goal, mebibytes, plural, seconds, show, spread
+from harness.settings import QUICK, ROOT, RUNS
 
 HERE = ROOT / "bench/ec2-launch"
-PEERS = BIN.parent / "venv-aws/bin"
 SIZES = (1, 40) if QUICK else (1, 40, 200)
 IMAGE, TYPE = "ami-0000000000000000b", "t3.micro"
 BURST, REFILL = 5, 2
@@ -30,7 +31,7 @@ WITHIN, FIRST_CALL = 1.15, 0.015
 
 @dataclass
 class Run:
-    """What one run took."""
+    """The figures of one run."""
 
     wall: float
     peak: int  # KiB, of the largest process
@@ -39,78 +40,72 @@ class Run:
     throttled: int
 
 
-class Server:
-    """A fresh EC2 account on loopback. `report` is there once the server has ended."""
-
-    def __enter__(self):
-        self.process = subprocess.Popen([BIN / "ec2-server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        ENV["AWS_ENDPOINT_URL"] = self.process.stdout.readline().strip()
-        return self
-
-    def __exit__(self, *_):
-        self.report = json.loads(self.process.communicate()[0] or "{}")
-
-
 def bench():
-    ENV["PATH"] = f"{BIN}:{PEERS}:/usr/bin:/bin"
-    head("ec2-launch", "aws", "python3")
-    if not (PEERS / "aws").exists():
-        print("aws and boto3 are left out: they could not be installed; run: tests/setup bench")
     with scratch() as folder:
-        ENV["HOME"] = folder
-        ENV.update(AWS_ACCESS_KEY_ID="bench", AWS_SECRET_ACCESS_KEY="bench", AWS_REGION="us-east-1",
-                   AWS_DEFAULT_REGION="us-east-1", AWS_EC2_METADATA_DISABLED="true", CERVEZA_PROFILES=folder)
+        aws.prepare(folder)
+        ENV["CERVEZA_PROFILES"] = folder
         Path(folder, "Web.yaml").write_text(f"ami: {IMAGE}\ninstance type: {TYPE}\n")
-        print("""\
-Every run is against an account of its own, and checked: each host exists once. floor: what RunInstances' bucket allows.
-first: until the first call has reached the server. calls: of the API; the minimum is one RunInstances a host, and for
-all hosts together one DescribeInstances before and one after. ec2-launch also remembers each host (PutParameter).""")
+        begin_section("ec2-launch", """\
+launches hosts. Every run has an account of its own, and is checked: each host exists once. `floor`: the time that the bucket
+of RunInstances allows; `first`: until the first call has reached the server; `calls`: of the API. The minimum is one
+RunInstances for each host, and one DescribeInstances before and one after for all hosts together. ec2-launch also remembers
+each host (PutParameter).""", "ec2-launch", "ec2-ls", "ec2-power", "ec2-tag", **aws.versions())
+        with_peers = aws.peers_installed()
         for count in SIZES:
-            launches(count)
-        with Server(), silence():
+            launches(count, with_peers)
+        with Ec2Server(), silent_stderr():
             subprocess.run(["ec2-launch", "-p", "Web", "web1"], env=ENV, check=True, capture_output=True)
-            starts()
+            starts(with_peers)
 
 
-def launches(count: int):
-    """The same launch by each tool."""
+def launches(count: int, with_peers: bool):
+    """Measures the same launch by each tool."""
     hosts = [f"web{number}" for number in range(1, count + 1)]
     ours = ["ec2-launch", "-p", "Web", "-o", "json", f"web[1-{count}]"]
     tools = {"ec2-launch": ours}
     if count <= MANY:
         tools["ec2-launch --no-remember"] = [*ours, "--no-remember"]
-    if (PEERS / "aws").exists():
-        tools["aws, a loop"] = [str(HERE / "aws-loop"), IMAGE, TYPE, *hosts]
-        tools["boto3, 10 at a time"] = [str(PEERS / "python"), str(HERE / "boto.py"), IMAGE, TYPE, *hosts]
+    if with_peers:
+        tools["aws: a loop"] = [str(HERE / "aws-loop"), IMAGE, TYPE, *hosts]
+        tools["boto3: 10 at a time"] = [str(aws.PYTHON), str(HERE / "boto.py"), IMAGE, TYPE, *hosts]
     floor = max(0, (count - BURST) / REFILL)
-    lines = [("tool", "wall", "floor", "over it", "peak", "first", "calls", "a host", "throttled", "runs")]
-    notes, median = [], {}
+    rows, notes, goals = [], [], []
     for tool, argv in tools.items():
         try:
             # A first run, to warm up.
             runs = [attempt(argv, count) for _ in range(1 if count >= MANY else RUNS + 1)][-RUNS:]
         except Failed as failed:
-            failures.append(f"{tool}, {count} hosts: {failed}")
-            notes.append(f"FAILED: {tool}: {failed}")
+            rows.append(Row(tool, {"wall": "FAILED"}))
+            notes.append(fail(f"{tool}, {count} hosts", failed))
             continue
-        of = lambda what: statistics.median(getattr(run, what) for run in runs)  # noqa: E731
-        calls = sum(runs[-1].calls.values())
-        median[tool] = of("wall"), of("first")
-        over = f"{of('wall') / floor - 1:+.0%}" if floor else ""
-        lines.append((tool, seconds(of("wall")), seconds(floor), over, mebibytes(of("peak")), seconds(of("first")),
-                      str(calls), digits(calls / count), str(runs[-1].throttled), str(len(runs))))
+        rows.append(row(tool, runs, count, floor))
         notes.append(f"{tool}: {', '.join(f'{number} {name}' for name, number in runs[-1].calls.items())}")
-    show(f"Launch {count} host{'s' * (count != 1)}", lines, notes)
-    if "ec2-launch" in median:
-        wall, first = median["ec2-launch"]
-        if floor:
-            goal("within 15% of the floor", f"{wall / floor - 1:+.1%}", wall <= floor * WITHIN)
-        else:
-            goal("the first call within 15 ms", seconds(first), first <= FIRST_CALL)
+        if tool == "ec2-launch":
+            wall, first = median(runs, "wall"), median(runs, "first")
+            goals.append(("within 15% of the floor", f"{wall / floor - 1:+.1%}", wall <= floor * WITHIN) if floor else
+                         ("the first call within 15 ms", str(seconds(first)), first <= FIRST_CALL))
+    title = f"Launch {plural(count, 'host')}"
+    show(Table(title, rows, notes, job=title if count <= MANY else ""))
+    for each in goals:
+        goal(*each)
+
+
+def row(tool: str, runs: list[Run], count: int, floor: float) -> Row:
+    wall, calls = median(runs, "wall"), sum(runs[-1].calls.values())
+    return Row(tool, {
+        **spread([run.wall for run in runs]),
+        **({"floor": seconds(floor), "over it": f"{wall / floor - 1:+.0%}"} if floor else {}),
+        "peak": mebibytes(median(runs, "peak")), "first": seconds(median(runs, "first")), "calls": str(calls),
+        "calls a host": digits(calls / count), "throttled": str(runs[-1].throttled), "runs": str(len(runs)),
+    }, tool.split(":")[0])
+
+
+def median(runs: list[Run], what: str) -> float:
+    return statistics.median(getattr(run, what) for run in runs)
 
 
 def attempt(argv: list[str], count: int) -> Run:
-    with Server() as server, tempfile.NamedTemporaryFile("r") as peak:
+    with Ec2Server() as server, tempfile.NamedTemporaryFile("r") as peak:
         begun, clock = time.time(), time.perf_counter()
         done = subprocess.run(["time", "-q", "-f", "%M", "-o", peak.name, *argv], env=ENV, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -118,14 +113,14 @@ def attempt(argv: list[str], count: int) -> Run:
         kib = int(peak.read().split()[-1])
     report = server.report
     if done.returncode or report["instances"] != count:
-        said = (done.stderr.strip().splitlines() or ["nothing said"])[-1]
+        said = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise Failed(f"exit status {done.returncode}, {report['instances']} of {count} hosts launched: {said}")
     return Run(wall, kib, report["first_call"] - begun, report["calls"], report["throttled"])
 
 
 @contextmanager
-def silence():
-    """Drops what the tools say on stderr: how many hosts they have changed, at each run."""
+def silent_stderr():
+    """Drops the closing line that the tools print on stderr at each run."""
     stderr = os.dup(2)
     with open(os.devnull, "w") as null:
         os.dup2(null.fileno(), 2)
@@ -136,28 +131,32 @@ def silence():
         os.close(stderr)
 
 
-def starts():
-    """What each tool takes for nothing, and for one call or two about a host."""
+def starts(with_peers: bool):
+    """Measures the start of each tool, and a call or two about one host."""
+
+    def by_aws(*args: str, prints: str) -> list[Command]:
+        return [Command(["aws", *args], contains(prints), label=f"aws {' '.join(args[:2])}")] if with_peers else []
+
+    look_up = by_aws("ec2", "describe-instances", "--filters", "Name=tag:Name,Values=web1", prints="web1")
+    tag = [Command(["sh", "-c", TAG], contains(""), label="aws describe-instances, aws create-tags")] if with_peers else []
     compare("Start: --version", [
-        *(Command([tool, "--version"], says(tool)) for tool in ("ec2-ls", "ec2-launch", "ec2-power", "ec2-tag")),
-        *aws("--version", prints="aws-cli"),
+        *(Command([tool, "--version"], contains(tool)) for tool in ("ec2-ls", "ec2-launch", "ec2-power", "ec2-tag")),
+        *by_aws("--version", prints="aws-cli"),
     ])
     compare("List one host", [
-        Command(["ec2-ls", "web1"], says("web1")),
-        *aws("ec2", "describe-instances", "--filters", "Name=tag:Name,Values=web1", prints="web1"),
-    ])
+        Command(["ec2-ls", "web1"], contains("web1")),
+        *look_up,
+    ], job="List one host by its name")
     compare("Launch a host that runs already", [
-        Command(["ec2-launch", "-p", "Web", "web1"], says("unchanged")),
-        *aws("ec2", "describe-instances", "--filters", "Name=tag:Name,Values=web1", prints="web1"),
+        Command(["ec2-launch", "-p", "Web", "web1"], contains("unchanged")),
+        *look_up,
     ], notes=["aws only looks it up"])
     compare("Start a host that runs already", [
-        Command(["ec2-power", "start", "web1"], says("web1")),
-        *aws("ec2", "describe-instances", "--filters", "Name=tag:Name,Values=web1", prints="web1"),
+        Command(["ec2-power", "start", "web1"], contains("web1")),
+        *look_up,
     ], notes=["aws only looks it up"])
-    compare("Tag a host by its name", [
-        Command(["ec2-tag", "web1", "team=web"], says("web1")),
-        Command(["sh", "-c", TAG], says(""), label="aws describe-instances, aws create-tags"),
-    ][:2 if (PEERS / "aws").exists() else 1])
+    compare("Tag a host by its name", [Command(["ec2-tag", "web1", "team=web"], contains("web1")), *tag],
+            job="Tag one host by its name")
 
 
 TAG = """\
@@ -165,18 +164,9 @@ id=$(aws ec2 describe-instances --filters Name=tag:Name,Values=web1 --output tex
     --query 'Reservations[].Instances[].InstanceId') && aws ec2 create-tags --resources "$id" --tags Key=team,Value=web"""
 
 
-def aws(*args: str, prints: str) -> list[Command]:
-    """The command of awscli, if it is there."""
-    there = (PEERS / "aws").exists()
-    return [Command(["aws", *args], says(prints), label=f"aws {' '.join(args[:2])}")] if there else []
-
-
-def says(text: str) -> Callable[[bytes], None]:
-    def look(output: bytes):
+def contains(text: str) -> Callable[[bytes], None]:
+    """Returns the check that an output has a text in it."""
+    def check(output: bytes):
         if text.encode() not in output:
-            raise Failed(f"printed no {text}: {output[:72].decode(errors='replace')}")
-    return look
-
-
-def goal(what: str, is_now: str, met: bool):
-    print(f"  goal: {what}: {is_now}: {'met' if met else 'MISSED'}", flush=True)
+            raise Failed(f"did not print {text}: {output[:72].decode(errors='replace')}")
+    return check

@@ -14,14 +14,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from harness import (BIN, ENV, QUICK, ROOT, RUNS, Failed, digits, failures, head, mebibytes, scratch, seconds, show,
-                     start)
+from harness import aws
+from harness.measure import ENV, Failed, begin_section, scratch, start
+from harness.results import Row, Table, digits, fail, goal, mebibytes, seconds, show, spread
+from harness.settings import QUICK, ROOT, RUNS
 
 HERE = ROOT / "bench/ec2-ls"
-PEERS = BIN.parent / "venv-aws/bin"
 REGIONS = ["us-east-1", "us-west-2", "eu-west-1", "ap-south-1"]
 SIZES = (10_000,) if QUICK else (10_000, 20_000)
 DELAYS = (0, 0.05)  # seconds a page
+ONE_REGION = "ec2-ls -o json, 1 region"
 PAGE = 1_000
 # The time limit of a peer in one table. It runs at least once.
 BUDGET = 60
@@ -44,7 +46,7 @@ class Server:
         threading.Thread(target=self.listen, daemon=True).start()
 
     def forget(self):
-        """Begins to note times anew."""
+        """Forgets the calls of the previous run."""
         self.first_call, self.sent = None, 0
 
     def listen(self):
@@ -80,7 +82,7 @@ class Server:
 
 
 def pages(region: str, number: int, count: int) -> list[bytes]:
-    """The answers of a region."""
+    """Makes the pages of a region."""
     template = (HERE / "instance.xml").read_text()
     made = []
     for first in range(0, count, PAGE):
@@ -102,41 +104,54 @@ def pages(region: str, number: int, count: int) -> list[bytes]:
 
 
 @dataclass
+class Run:
+    """The figures of one run, in seconds."""
+
+    wall: float
+    cpu: float
+    first: float  # until the first output
+    call: float  # until the first call
+    sent: int  # pages that were sent before the first output
+
+
+@dataclass
 class Tool:
     name: str
     argv: list[str]
     # Counts the instances in its output.
     count: Callable[[bytes], int]
     regions: int = len(REGIONS)
+    program: str = ""
+    failed: bool = False
     peak: int = 0  # KiB
-    walls: list[float] = field(default_factory=list)
-    cpus: list[float] = field(default_factory=list)
-    firsts: list[float] = field(default_factory=list)  # seconds until the first output
-    calls: list[float] = field(default_factory=list)  # seconds until the first call
-    sent: list[int] = field(default_factory=list)  # pages until the first output
+    runs: list[Run] = field(default_factory=list)
     wanted: int = 0  # runs, besides the one for the peak
 
     def median(self, what: str) -> float:
-        return statistics.median(getattr(self, what))
+        return statistics.median(getattr(run, what) for run in self.runs)
+
+    def row(self) -> Row:
+        if self.failed:
+            return Row(self.name, {"wall": "FAILED"}, self.program)
+        return Row(self.name, {
+            **spread([run.wall for run in self.runs]), "cpu": seconds(self.median("cpu")), "peak": mebibytes(self.peak),
+            "first": seconds(self.median("first")), "call": seconds(self.median("call")), "runs": str(len(self.runs)),
+        }, self.program)
 
 
 def bench():
-    ENV["PATH"] = f"{BIN}:{PEERS}:/usr/bin:/bin"
-    head("ec2-ls", "aws", "python3")
     with scratch() as folder:
-        ENV["HOME"] = folder
-        ENV.update(AWS_ACCESS_KEY_ID="bench", AWS_SECRET_ACCESS_KEY="bench", AWS_REGION=REGIONS[0],
-                   AWS_DEFAULT_REGION=REGIONS[0], AWS_EC2_METADATA_DISABLED="true")
-        print(f"""\
-{len(REGIONS)} regions, {PAGE} instances a page, {len((HERE / "instance.xml").read_bytes())} bytes each. aws and boto3 read one region after \
-another, as they do it.
-first: until the first output. call: until the first call has reached the server.""")
-        peaks = {}
+        aws.prepare(folder)
+        begin_section("ec2-ls", f"""\
+lists instances of {len(REGIONS)} regions, {PAGE} on a page, {len((HERE / "instance.xml").read_bytes())} bytes each. aws and
+boto3 read one region after another, because that is how they work. `first`: until the first output; `call`: until the first
+call has reached the server.""", "ec2-ls", **aws.versions())
+        with_peers, peaks = aws.peers_installed(), {}
         for count in SIZES:
             server = Server(count)
             for delay in DELAYS:
                 server.delay = delay
-                peaks[count, delay] = table(server, count, delay)
+                peaks[count, delay] = table(server, count, delay, with_peers)
             server.close()
         for delay in DELAYS if len(SIZES) > 1 else ():
             small, large = (peaks[count, delay] for count in SIZES)
@@ -144,99 +159,102 @@ first: until the first output. call: until the first call has reached the server
                  large <= small * FLAT)
 
 
-def tools(count: int) -> list[Tool]:
+def tools(with_peers: bool) -> list[Tool]:
     lines = lambda output: output.count(b"\n")  # noqa: E731
     each = "for region in " + " ".join(REGIONS) + "; do aws ec2 describe-instances --region $region {}; done"
     listed = [
         Tool("ec2-ls -o json", ["ec2-ls", "-r", ",".join(REGIONS), "-o", "json"], lines),
         Tool("ec2-ls -o table", ["ec2-ls", "-r", ",".join(REGIONS), "-o", "table"], lambda out: lines(out) - 1),
-        Tool("ec2-ls -o json, 1 region", ["ec2-ls", "-r", REGIONS[0], "-o", "json"], lines, 1),
+        Tool(ONE_REGION, ["ec2-ls", "-r", REGIONS[0], "-o", "json"], lines, 1),
     ]
-    if (PEERS / "aws").exists():
+    if with_peers:
+        json = ["sh", "-c", each.format("--output json")]
+        text = ["sh", "-c", each.format(f"--output text --query '{TEXT_QUERY}'")]
         listed += [
-            Tool("aws, JSON", ["sh", "-c", each.format("--output json")], lambda out: out.count(b'"AmiLaunchIndex"')),
-            Tool("aws, text, a query", ["sh", "-c", each.format(f"--output text --query '{TEXT_QUERY}'")], lines),
-            Tool("boto3", [str(PEERS / "python"), str(HERE / "boto.py"), *REGIONS], lines),
+            Tool("aws, JSON", json, lambda out: out.count(b'"AmiLaunchIndex"'), program="aws (JSON)"),
+            Tool("aws, text, a query", text, lines, program="aws (text)"),
+            Tool("boto3", [str(aws.PYTHON), str(HERE / "boto.py"), *REGIONS], lines),
         ]
-    else:
-        print("aws and boto3 are left out: they could not be installed; run: tests/setup bench")
     return listed
 
 
-def table(server: Server, count: int, delay: float) -> int:
-    """Prints what the tools take. Returns the peak of ec2-ls."""
-    rows, notes = tools(count), []
+def table(server: Server, count: int, delay: float, with_peers: bool) -> int:
+    """Measures the tools. Returns the peak of ec2-ls."""
+    listed, notes = tools(with_peers), []
 
-    def attempt(tool: Tool, run: Callable[[], None]):
-        try:
-            run()
-        except Failed as failed:
-            rows.remove(tool)
-            failures.append(f"{tool.name}, {count} instances: {failed}")
-            notes.append(f"FAILED: {tool.name}: {failed}")
+    def attempt(tool: Tool, step: Callable):
+        if not tool.failed:
+            try:
+                step(server, tool, expected(tool, count))
+            except Failed as failed:
+                tool.failed = True
+                notes.append(fail(f"{tool.name}, {count} instances", failed))
 
-    for tool in list(rows):
-        attempt(tool, lambda: measure_peak(server, tool, expected(tool, count)))
+    for tool in listed:
+        attempt(tool, first_run)
     # In turn, so a busy time of the machine affects all of them.
     for turn in range(RUNS):
-        for tool in list(rows):
+        for tool in listed:
             if turn < tool.wanted:
-                attempt(tool, lambda: once(server, tool, expected(tool, count), []))
-    lines = [("tool", "wall", "min", "cpu", "peak", "first", "call", "runs", "cpu, ec2-ls is")]
-    ours = rows[0]
-    for tool in rows:
-        ratio = "" if tool is ours else f"{digits(tool.median('cpus') / ours.median('cpus'))}x less"
-        lines.append((tool.name, seconds(tool.median("walls")), seconds(min(tool.walls)), seconds(tool.median("cpus")),
-                      mebibytes(tool.peak), seconds(tool.median("firsts")), seconds(tool.median("calls")),
-                      str(len(tool.walls)), ratio))
-    show(f"List {count:,} instances, {delay * 1e3:.0f} ms a page", lines, notes)
-    by_name = {tool.name: tool for tool in rows}
+                attempt(tool, next_run)
+    job = f"List {count:,} instances of {len(REGIONS)} regions" if delay and count == SIZES[0] else ""
+    show(Table(f"List {count:,} instances, {delay * 1e3:.0f} ms a page", [tool.row() for tool in listed], notes,
+               ("wall", "cpu"), job))
+    goals({tool.name: tool for tool in listed if not tool.failed}, count, delay)
+    return listed[0].peak
+
+
+def goals(by_name: dict[str, Tool], count: int, delay: float):
+    ours = by_name.get("ec2-ls -o json")
+    if not ours:
+        return
     for peer, times in (("aws, JSON", AWS_CPU), ("aws, text, a query", AWS_CPU), ("boto3", BOTO_CPU)):
         if peer in by_name:
-            ratio = by_name[peer].median("cpus") / ours.median("cpus")
-            goal(f"{times} times less CPU than {peer}", f"{digits(ratio)} times", ratio >= times)
-    goal("under 40 MiB", mebibytes(ours.peak), ours.peak < PEAK)
-    goal("the first call within 15 ms", seconds(min(ours.calls)), min(ours.calls) <= FIRST_CALL)
+            ratio = by_name[peer].median("cpu") / ours.median("cpu")
+            goal(f"{times} times less CPU time than {peer}", f"{digits(ratio)} times", ratio >= times)
+    goal("under 40 MiB", str(mebibytes(ours.peak)), ours.peak < PEAK)
+    call = min(run.call for run in ours.runs)
+    goal("the first call within 15 ms", str(seconds(call)), call <= FIRST_CALL)
     # A region asks for its second page once its first one is written.
-    goal("the first record once the first page is in", f"after {max(ours.sent)} of {count // PAGE} pages",
-         max(ours.sent) < 2 * len(REGIONS))
-    if delay and (one := by_name.get("ec2-ls -o json, 1 region")):
-        more = ours.median("walls") - one.median("walls")
-        cpu = ours.median("cpus") - one.median("cpus")
-        goal("4 regions in the time of the slowest, but for their CPU", f"{seconds(max(0.0, more))} more, {seconds(cpu)} CPU",
-             more <= cpu * 1.25)
-    return ours.peak
+    sent = max(run.sent for run in ours.runs)
+    goal("the first record once the first page is in", f"after {sent} of {count // PAGE} pages", sent < 2 * len(REGIONS))
+    if delay and (one := by_name.get(ONE_REGION)):
+        more = ours.median("wall") - one.median("wall")
+        cpu = ours.median("cpu") - one.median("cpu")
+        goal("4 regions in the time of the slowest, apart from their CPU time",
+             f"{seconds(max(0.0, more))} more, {seconds(cpu)} of CPU time", more <= cpu * 1.25)
 
 
 def expected(tool: Tool, count: int) -> int:
     return count * tool.regions // len(REGIONS)
 
 
-def measure_peak(server: Server, tool: Tool, count: int):
-    """Measures the peak in a run of its own. A slow tool gets no other run, and this one counts."""
+def first_run(server: Server, tool: Tool, count: int):
+    """Measures the peak, and how many more runs there is time for. A slow tool gets no other run, and this one counts."""
     with tempfile.NamedTemporaryFile("r") as report:
-        begun = time.perf_counter()
-        once(server, tool, count, ["time", "-q", "-f", "%M", "-o", report.name])
-        taken = time.perf_counter() - begun
+        run = run_once(server, tool, count, ["time", "-q", "-f", "%M", "-o", report.name])
         tool.peak = int(report.read().split()[-1])
     # For a slow run, the time of GNU time itself does not matter.
-    if taken >= BUDGET / 6:
-        return
-    for name in ("walls", "cpus", "firsts", "calls", "sent"):
-        getattr(tool, name).clear()
-    tool.wanted = max(1, min(RUNS, int(BUDGET / 3 / taken)))
+    if run.wall >= BUDGET / 6:
+        tool.runs.append(run)
+    else:
+        tool.wanted = max(1, min(RUNS, int(BUDGET / 3 / run.wall)))
 
 
-def once(server: Server, tool: Tool, count: int, before: list[str]):
+def next_run(server: Server, tool: Tool, count: int):
+    tool.runs.append(run_once(server, tool, count, []))
+
+
+def run_once(server: Server, tool: Tool, count: int, before: list[str]) -> Run:
     server.forget()
     reader, writer = os.pipe()
     with open("/dev/null", "rb") as null:
         begun = time.perf_counter()
         pid = start([*before, *tool.argv], null.fileno(), writer)
     os.close(writer)
-    first, sent, output = None, 0, []
+    first, sent, output = begun, 0, []
     while part := os.read(reader, 1 << 20):
-        if first is None:
+        if not output:
             first, sent = time.perf_counter(), server.sent
         output.append(part)
     os.close(reader)
@@ -246,12 +264,4 @@ def once(server: Server, tool: Tool, count: int, before: list[str]):
         raise Failed(f"exit status {code}")
     if (listed := tool.count(b"".join(output))) != count:
         raise Failed(f"listed {listed} of {count} instances")
-    tool.walls.append(wall)
-    tool.cpus.append(usage.ru_utime + usage.ru_stime)
-    tool.firsts.append(first - begun)
-    tool.calls.append(server.first_call - begun)
-    tool.sent.append(sent)
-
-
-def goal(what: str, is_now: str, met: bool):
-    print(f"  goal: {what}: {is_now}: {'met' if met else 'MISSED'}", flush=True)
+    return Run(wall, usage.ru_utime + usage.ru_stime, first - begun, server.first_call - begun, sent)

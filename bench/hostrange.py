@@ -1,12 +1,14 @@
-"""Compares hostrange with programs that make and fold lists of names: seq, ClusterShell's nodeset, Slurm's scontrol and
-bash; and with jq and nodeset, which together group records."""
+"""Compares hostrange with programs that make and fold lists of names (seq, ClusterShell's nodeset, Slurm's scontrol, bash),
+and with jq and nodeset, which together group records."""
 
 import json
 import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from harness import ENV, QUICK, RUNS, Command, Text, available_gib, compare, head, installed, printed, scratch
+from harness.machine import available_gib
+from harness.measure import ENV, Command, Text, begin_section, compare, installed, printed, scratch
+from harness.settings import QUICK, RUNS
 
 MILLION = 1_000_000
 
@@ -17,7 +19,8 @@ def bench():
         # scontrol needs a cluster in its configuration, even for --version.
         (here / "slurm.conf").write_text("ClusterName=bench\nSlurmctldHost=localhost\n")
         ENV["SLURM_CONF"] = str(here / "slurm.conf")
-        head("hostrange", "seq", "nodeset", "scontrol", "bash", "jq")
+        begin_section("hostrange", "makes, folds, counts and groups names.", "hostrange", "seq", "nodeset", "scontrol", "bash",
+                      "jq")
         start_up()
         names(here, MILLION)
         json_lines(here, MILLION)
@@ -37,8 +40,8 @@ def bench():
 def start_up():
     expected = Text.of(numbered("n", "", 10))
     commands = [hostrange(10, expected), seq(10, expected), nodeset(10, expected), scontrol(10, expected),
-                bash(10, expected), Command(["true"], Text.of([]), label="true (starting a process, nothing else)")]
-    compare("Start-up: 10 names", commands, runs=10 * RUNS)
+                bash(10, expected), Command(["true"], Text.of([]), label="true: only starts", is_reference=True)]
+    compare("Start-up: 10 names", commands, runs=10 * RUNS, job="Print 10 names")
 
 
 def names(here: Path, most: int):
@@ -54,7 +57,8 @@ def names(here: Path, most: int):
             commands.append(bash(most, expected, piped=False))
         else:
             notes.append("left out: bash, which needs 2.7 GiB")
-    compare(f"Names, {most:,}", commands, file=str(file), notes=notes)
+    job = f"Print {most:,} names into a pipe" if most == MILLION else ""
+    compare(f"Names, {most:,}", commands, file=str(file), notes=notes, job=job)
     file.unlink()
 
 
@@ -71,11 +75,11 @@ def json_lines(here: Path, most: int):
 
 def memory(most: int):
     expected = Text.of(numbered("n", "", most))
-    compare(f"Memory (see peak): {most:,} names, to /dev/null", [hostrange(most, expected), scontrol(most, expected)])
+    compare(f"Memory (column peak): {most:,} names, to /dev/null", [hostrange(most, expected), scontrol(most, expected)])
 
 
 def fold(here: Path, most: int):
-    """Folding of a file on stdin. scontrol reads no more than the first MiB of one."""
+    """Folds a file on stdin. scontrol reads only the first MiB of a file."""
     in_order, shuffled = here / "sorted", here / "shuffled"
     lines = b"".join(saved(in_order, numbered("n", "", most))).splitlines(keepends=True)
     random.Random(1).shuffle(lines)
@@ -90,7 +94,8 @@ def fold(here: Path, most: int):
             commands.append(Command(slurm, expected, label=label))
         elif installed("scontrol"):
             notes.append(f"left out: {label}, which reads one MiB and prints {printed(slurm)[0]}")
-        compare(f"Fold, {most:,} {what} names on stdin", commands, notes=notes)
+        job = f"Fold {most:,} shuffled names" if what == "shuffled" and most < MILLION else ""
+        compare(f"Fold, {most:,} {what} names on stdin", commands, notes=notes, job=job)
 
 
 def count():
@@ -101,7 +106,7 @@ def count():
 
 
 def group(here: Path, most: int):
-    """Records with the keys that ec2-ls gives them, of hosts in turn in three zones."""
+    """Groups records with the keys of ec2-ls. The hosts are in three zones in turn."""
     file, zones = here / "fleet.jsonl", "abc"
     with file.open("w") as fleet:
         for number in range(1, most + 1):
@@ -109,12 +114,14 @@ def group(here: Path, most: int):
     hosts = {zone: [number for number in range(1, most + 1) if zones[number % 3] == zone] for zone in zones}
     folded = [f"us-east-1{zone}: n[{','.join(map(str, hosts[zone]))}]\n".encode() for zone in zones]
     counted = [f"us-east-1{zone}: {len(hosts[zone])}\n".encode() for zone in zones]
-    compare(f"Group, {most:,} records on stdin, a line a zone with the hosts folded", [
+    job = f"Group {most:,} records by zone" if most == 10_000 else ""
+    compare(f"Group, {most:,} records on stdin: a line for each zone with its hosts folded", [
         Command(["hostrange", "--by", "zone"], Text.of(folded), stdin=str(file), label="hostrange --by zone <FILE"),
         Command(["bash", "-c", JQ_NODESET], Text.of(folded), stdin=str(file),
-                label="jq -r '[.zone, .host] | @tsv' <FILE | sort, then nodeset -f for each zone"),
-    ], notes=["peak of the second: the largest of its processes"])
-    compare(f"Group, {most:,} records on stdin, a line a zone with the number of hosts", [
+                label="jq -r '[.zone, .host] | @tsv' <FILE | sort, then nodeset -f for each zone",
+                program="jq + nodeset"),
+    ], notes=["peak of the second: the largest of its processes"], job=job)
+    compare(f"Group, {most:,} records on stdin: a line for each zone with its number of hosts", [
         Command(["hostrange", "--by", "zone", "--count"], Text.of(counted), stdin=str(file),
                 label="hostrange --by zone --count <FILE"),
         Command(["jq", "-rn", JQ_COUNT], Text.of(counted), stdin=str(file),
@@ -159,7 +166,7 @@ def nodeset(most: int, expected: Text) -> Command:
 
 
 def scontrol(most: int, expected: Text) -> Command:
-    """It takes no range of more than 65,536, but many of them in one bracket."""
+    """Returns the command of scontrol, which accepts ranges of 65,536 at most, but many of them in one bracket."""
     step = 65_536
     ranges = [f"{first}-{min(first + step - 1, most)}" for first in range(1, most + 1, step)]
     shown = ranges[0] if len(ranges) == 1 else f"{ranges[0]},...,{ranges[-1]}"
@@ -176,7 +183,7 @@ def line(text: str) -> Text:
 
 
 def numbered(before: str, after: str, most: int) -> Iterator[bytes]:
-    """The lines of 1 to `most`, made without any of the tools; ten thousand at a time, as there may be many."""
+    """Makes the lines of 1 to `most` without any of the tools, ten thousand at a time because there may be many."""
     def lines(first, last):
         return "".join(f"{before}{number}{after}\n" for number in range(first, last + 1)).encode()
 
@@ -188,7 +195,7 @@ def numbered(before: str, after: str, most: int) -> Iterator[bytes]:
 
 
 def saved(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The chunks, which go into a file as they are read."""
+    """Returns the chunks, and writes each into a file as it is read."""
     with path.open("wb") as file:
         for chunk in chunks:
             file.write(chunk)

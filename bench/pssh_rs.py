@@ -1,8 +1,9 @@
 """Compares pssh-rs with pssh, pdsh, clush and the Python library parallel-ssh.
 
-The hosts are one sshd on 127.0.0.0/8. Dead hosts are in a second network (pssh-rs/fleet.py). It needs root.
+All live hosts are one sshd on 127.0.0.0/8. Dead hosts are in a second network (pssh-rs/fleet.py). This needs root.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -17,8 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import (BIN, BUDGET, ENV, QUICK, ROOT, RUNS, Failed, digits, failures, head, installed, mebibytes, scratch,
-                     seconds, show)
+from harness.measure import BUDGET, ENV, Failed, begin_section, installed, python_version, scratch
+from harness.results import Figure, Row, Table, digits, fail, goal, leave_out, mebibytes, seconds, show, spread
+from harness.settings import BIN, QUICK, ROOT, RUNS, TARGET
 
 sys.path.insert(0, str(ROOT / "bench/pssh-rs"))
 from fleet import DEAD, PORT, USER, Fleet, fleet, needs  # noqa: E402
@@ -26,17 +28,17 @@ from fleet import DEAD, PORT, USER, Fleet, fleet, needs  # noqa: E402
 FANOUT, CONNECT_TIMEOUT = 64, 5
 # Prints the address that was reached, in any shell.
 WHERE = "set -- $SSH_CONNECTION; echo reached $3"
-PYTHON = BIN.parent / "venv-bench/bin/python"
-# What OpenSSH and libssh2 both have.
+PYTHON = TARGET / "venv-bench/bin/python"
+# A key exchange that both OpenSSH and libssh2 have.
 SAME_KEX = "KexAlgorithms=curve25519-sha256"
-# How often memory is read, of the tool and of all its processes. More often would take CPU time from the tool.
-LOOK = 0.5
+# Seconds between two readings of the memory of all processes. Reading more often would take CPU time from the tool.
+READ_EVERY = 0.5
 SSH_PEERS = "pssh", "pdsh", "clush"
 
 
 @dataclass
 class Run:
-    """What one run took."""
+    """The figures of one run."""
 
     wall: float
     cpu: float
@@ -47,12 +49,17 @@ class Run:
 
 
 @dataclass
-class Row:
+class Series:
+    """The runs of a tool."""
+
     tool: str
     runs: list[Run] = field(default_factory=list)
 
     def median(self, what: str) -> float:
         return statistics.median(getattr(run, what) for run in self.runs)
+
+    def spread(self) -> dict[str, Figure]:
+        return spread([run.wall for run in self.runs])
 
 
 class Bench:
@@ -60,7 +67,7 @@ class Bench:
         self.here, self.fleet = here, hosts
 
     def argv(self, tool: str, hosts: str, command: str, *more: str, fanout: int = FANOUT) -> list[str]:
-        """`more` are options of ssh."""
+        """Returns the command line of a tool. `more` are options of ssh."""
         options = [f"IdentityFile={self.fleet.key}", f"UserKnownHostsFile={self.fleet.known_hosts}", "BatchMode=yes",
                    "ControlMaster=no", "IdentitiesOnly=yes", f"ConnectTimeout={CONNECT_TIMEOUT}", *more]
         ssh = f"-F /dev/null -p {PORT} {' '.join(f'-o {option}' for option in options)}"
@@ -84,7 +91,7 @@ class Bench:
         raise ValueError(tool)
 
     def measure(self, argv: list[str], stdin: str, sink: str) -> Run:
-        """Runs a command once. CPU is of it and of all that it waited for, which is all that it started."""
+        """Runs a command once. CPU time is of the command and of all that it started."""
         report = self.here / "time"
         with open(stdin, "rb") as source, open(sink, "w+b") as out, open(self.here / "errors", "w+b") as errors:
             timed = ["time", "-q", "-f", "%M", "-o", str(report), *argv]
@@ -98,49 +105,50 @@ class Bench:
         return Run(wall, cpu, int(report.read_text().split()[-1]), watch.tree, watch.open, output)
 
     def attempt(self, tool: str, count: int, dead: int, ways: tuple[str, ...], *more: str) -> Run:
-        """One run over so many hosts, every live one of which has to be reached, and no other."""
+        """Runs a tool once over so many hosts. Every live host has to be reached, and no other."""
         hosts, alive = self.fleet.hosts(count, dead, ways)
         file = self.here / "hosts"
         file.write_text("".join(f"{host}\n" for host in hosts))
         run = self.measure(self.argv(tool, str(file), WHERE, *more), str(file), str(self.here / "output"))
+        if tool == "pssh-rs":
+            check_records(run.output, hosts, alive)
         reached = re.findall(r"reached ([0-9.]+)", run.output)
         if sorted(reached) != sorted(alive):
             said = (self.here / "errors").read_text(errors="replace").strip().splitlines()[:2]
             raise Failed(f"reached {len(reached)} of {len(alive)} live hosts ({' '.join(said)})")
-        if tool == "pssh-rs":
-            check_records(run.output, hosts, alive)
         return run
 
     def table(self, title: str, tools: tuple[str, ...], count: int, dead: int = 0, ways: tuple[str, ...] = tuple(DEAD),
-              more: tuple[str, ...] = (), notes: tuple[str, ...] = ()) -> dict[str, Row]:
-        rows, notes = {tool: Row(tool) for tool in tools}, [*notes]
+              more: tuple[str, ...] = (), notes: tuple[str, ...] = (), job: str = "") -> dict[str, Series]:
+        every, notes = {tool: Series(tool) for tool in tools}, [*notes]
+        peer_runs = 3 if job and not QUICK else 1
         for turn in range(RUNS):
-            for tool, row in [*rows.items()]:
-                # There is only time for one run of a peer.
-                if turn and (tool != "pssh-rs" or sum(run.wall for run in row.runs) > BUDGET / 2):
+            for tool, series in [*every.items()]:
+                # There is no time for more runs of a peer.
+                if turn >= peer_runs and (tool != "pssh-rs" or sum(run.wall for run in series.runs) > BUDGET / 2):
                     continue
                 try:
-                    row.runs.append(self.attempt(tool, count, dead, ways, *more))
+                    series.runs.append(self.attempt(tool, count, dead, ways, *more))
                 except Failed as failed:
-                    failures.append(f"{tool}, {title}: {failed}")
-                    notes.append(f"FAILED: {tool}: {failed}")
-                    del rows[tool]
-        lines = [("tool", "wall", "min", "cpu", "cpu a host", "peak", "tree", "open", "runs", "wall is", "cpu is")]
-        ours = rows.get("pssh-rs")
-        for tool, row in rows.items():
-            wall, cpu = row.median("wall"), row.median("cpu")
-            ratios = ("", "")
-            if ours and row is not ours:
-                ratios = times(wall / ours.median("wall")), times(cpu / ours.median("cpu"))
-            lines.append((tool, seconds(wall), seconds(min(run.wall for run in row.runs)), seconds(cpu),
-                          seconds(cpu / count), mebibytes(row.median("peak")), mebibytes(row.median("tree")),
-                          str(max(run.open for run in row.runs)), str(len(row.runs)), *ratios))
-        show(title, lines, notes)
-        return rows
+                    notes.append(fail(f"{tool}, {title}", failed))
+                    del every[tool]
+        rows = []
+        for tool in tools:
+            cells = {"wall": "FAILED"}
+            if series := every.get(tool):
+                cells = {
+                    **series.spread(), "cpu": seconds(series.median("cpu")),
+                    "cpu a host": seconds(series.median("cpu") / count), "peak": mebibytes(series.median("peak")),
+                    "tree": mebibytes(series.median("tree")), "open": str(max(run.open for run in series.runs)),
+                    "runs": str(len(series.runs)),
+                }
+            rows.append(Row(tool, cells, "Python library" if tool == "library" else tool))
+        show(Table(title, rows, notes, ("wall", "cpu"), job))
+        return every
 
 
 class Watch:
-    """Looks at a process and all below it, and at the connections, while it runs."""
+    """Reads the memory of a process and its descendants, and the number of connections, while it runs."""
 
     def __init__(self, hosts: Fleet, pid: int):
         self.fleet, self.pid, self.tree, self.open = hosts, pid, 0, 0
@@ -156,107 +164,99 @@ class Watch:
         self.thread.join()
 
     def watch(self):
-        while not self.over.wait(LOOK):
+        while not self.over.wait(READ_EVERY):
             self.open = max(self.open, self.fleet.established())
-            self.tree = max(self.tree, sum(map(share, below(self.pid))))
+            self.tree = max(self.tree, sum(map(proportional_memory, descendants(self.pid))))
 
 
-def below(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*"):
-        try:
-            children = (task / "children").read_text().split()
-        except OSError:
-            continue
-        for child in map(int, children):
-            found += [child, *below(child)]
-    return found
+def descendants(pid: int) -> list[int]:
+    children = []
+    # A process may end while it is read.
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            children += map(int, (task / "children").read_text().split())
+    return [*children, *(below for child in children for below in descendants(child))]
 
 
-def share(pid: int) -> int:
-    """A process's memory in KiB, what it shares with others counted by its share."""
-    try:
+def proportional_memory(pid: int) -> int:
+    """Returns the memory of a process in KiB. Memory that it shares with others is divided among them."""
+    with contextlib.suppress(OSError):
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:
-        return 0
-    return int(re.search(r"^Pss: +(\d+)", rollup, re.MULTILINE)[1])
+        if found := re.search(r"^Pss: +(\d+)", rollup, re.MULTILINE):
+            return int(found[1])
+    return 0
 
 
 def check_records(output: str, hosts: list[str], alive: set[str]):
     records = [json.loads(line) for line in output.splitlines()]
     if sorted(record["host"] for record in records) != sorted(hosts):
         raise Failed(f"{len(records)} records for {len(hosts)} hosts")
-    for record in records:
-        status, wanted = record["status"], ("ok" if record["host"] in alive else "unreachable")
-        if status != wanted:
-            raise Failed(f"{record['host']} is {status}, not {wanted}: {record['error']}")
+    wrong = [record for record in records if record["status"] != ("ok" if record["host"] in alive else "unreachable")]
+    if wrong:
+        first = wrong[0]
+        raise Failed(f"{len(wrong)} of {len(hosts)} records have a wrong status: "
+                     f"{first['host']} is {first['status']}: {first['error']}")
 
 
 def bench():
+    begin_section("pssh-rs", f"""\
+runs a command on hosts over SSH. All tools have a fanout of {FANOUT} and a connect timeout of {CONNECT_TIMEOUT} s. `cpu` is
+of the tool and of all that it starts, without sshd; `peak` of its largest process; `tree` of all its processes together,
+with shared memory divided among them; `open` is the highest number of connections that was seen. Peers run once, or three
+times in the tables of the summary. `library` is the Python library parallel-ssh.""", "pssh-rs", "parallel-ssh", "clush",
+                  pdsh=["pdsh", "-V"], ssh=["ssh", "-V"], library=python_version(PYTHON, "parallel-ssh"))
     if why := needs():
-        print(f"pssh-rs: left out: {why}")
+        print(leave_out("all tools", why))
         return
-    peers = tuple(tool for tool, there in (("pssh", installed("parallel-ssh")), ("pdsh", installed("pdsh")),
-                  ("clush", installed("clush")), ("library", PYTHON.exists())) if there)
-    head("pssh-rs", "parallel-ssh", "clush")
-    library = version(str(PYTHON), "-m", "pip", "show", "parallel-ssh", line=1)
-    print(f"""\
-pdsh: {version("pdsh", "-V")}; library, which is parallel-ssh of PyPI: {library}
-ssh: {version("ssh", "-V")}
-A fanout of {FANOUT} for all, and a connect timeout of {CONNECT_TIMEOUT} s. Every run is checked.
-cpu is of the tool and all that it starts, not of sshd; peak of its largest process; tree of all its processes together,
-with shared memory divided; open the most connections seen at once. Peers run once.""", flush=True)
+    peers = {"pssh": installed("parallel-ssh"), "pdsh": installed("pdsh"), "clush": installed("clush"),
+             "library": PYTHON.exists()}
+    for tool in [tool for tool, is_there in peers.items() if not is_there]:
+        print(leave_out(tool, "not installed"))
     with scratch() as folder:
         here = Path(folder)
         here.chmod(0o755)
         (here / "fleet").mkdir()
         ENV["HOME"] = str(here)
         with fleet(here / "fleet") as hosts:
-            measure_all(Bench(here, hosts), peers)
-
-
-def version(*argv: str, line: int = 0) -> str:
-    try:
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENV)
-        return done.stdout.splitlines()[line]
-    except (OSError, IndexError):
-        return "not installed"
+            measure_all(Bench(here, hosts), tuple(tool for tool, is_there in peers.items() if is_there))
 
 
 def measure_all(bench: Bench, peers: tuple[str, ...]):
-    # If there is no time for all peers, the one that dead hosts delay least.
+    # `one` has the peer that dead hosts delay least, for tables in which there is no time for all.
     every, one = ("pssh-rs", *peers), ("pssh-rs", *peers[:1])
     same = (f"ssh's is not its default but {SAME_KEX}, which libssh2 agrees on with this sshd too",)
-    rows = bench.table("200 hosts, none dead, each tool's own key exchange", every, 200)
-    cheaper_and_faster(rows, 200)
+    none = bench.table("200 hosts, none dead, each tool's own key exchange", every, 200,
+                       job="Run a command on 200 hosts, default key exchange")
+    cheaper_and_faster(none)
     if not QUICK:
-        bench.table("200 hosts, none dead, the same key exchange for all", every, 200, 0, more=(SAME_KEX,), notes=same)
-    none = rows.get("pssh-rs")
+        bench.table("200 hosts, none dead, the same key exchange for all", every, 200, more=(SAME_KEX,), notes=same,
+                    job="Run a command on 200 hosts, same key exchange")
     for percent in (10,) if QUICK else (5, 10):
         title = f"200 hosts, {percent}% dead: {', '.join(DEAD)} in turn; the same key exchange"
-        dead = bench.table(title, every if percent == 10 and not QUICK else one, 200, 2 * percent, more=(SAME_KEX,))
-    one_timeout_longer(none, dead.get("pssh-rs"))
+        job = "Run a command on 200 hosts, 10% of them dead, same key exchange" if percent == 10 else ""
+        tools = every if percent == 10 and not QUICK else one
+        dead = bench.table(title, tools, 200, 2 * percent, more=(SAME_KEX,), job=job)
+    one_timeout_longer(none.get("pssh-rs"), dead.get("pssh-rs"))
     if not QUICK:
         for way in DEAD:
             bench.table(f"200 hosts, 10% dead: {way}; the same key exchange", every, 200, 20, (way,), (SAME_KEX,))
-        rows = bench.table("1,000 hosts, none dead, the same key exchange", every, 1000, more=(SAME_KEX,))
+        none = bench.table("1,000 hosts, none dead, the same key exchange", every, 1000, more=(SAME_KEX,))
         dead = bench.table("1,000 hosts, 10% dead, the same key exchange", one, 1000, 100, more=(SAME_KEX,))
-        one_timeout_longer(rows.get("pssh-rs"), dead.get("pssh-rs"))
+        one_timeout_longer(none.get("pssh-rs"), dead.get("pssh-rs"))
     memory(bench, 200 if QUICK else 1000)
     throughput(bench, 256 if QUICK else 1024)
 
 
-def cheaper_and_faster(rows: dict[str, Row], count: int):
-    peers = [rows[tool] for tool in SSH_PEERS if tool in rows]
-    if "pssh-rs" in rows and peers:
-        ours = rows["pssh-rs"]
-        cpu = min(row.median("cpu") for row in peers) / ours.median("cpu")
-        wall = min(row.median("wall") for row in peers) / ours.median("wall")
-        goal("cpu a host at least 25 times less than pssh, pdsh and clush", f"{digits(cpu)} times", cpu >= 25)
-        goal("wall at least 4 times less than the best of them", f"{digits(wall)} times", wall >= 4)
+def cheaper_and_faster(every: dict[str, Series]):
+    ours, peers = every.get("pssh-rs"), [every[tool] for tool in SSH_PEERS if tool in every]
+    if ours and peers:
+        cpu = min(peer.median("cpu") for peer in peers) / ours.median("cpu")
+        wall = min(peer.median("wall") for peer in peers) / ours.median("wall")
+        goal("CPU time for each host at least 25 times less than pssh, pdsh and clush", f"{digits(cpu)} times", cpu >= 25)
+        goal("wall time at least 4 times less than the best of them", f"{digits(wall)} times", wall >= 4)
 
 
-def one_timeout_longer(none: Row | None, dead: Row | None):
+def one_timeout_longer(none: Series | None, dead: Series | None):
     if none and dead:
         longer = dead.median("wall") - none.median("wall")
         goal(f"10% dead take at most one connect timeout ({CONNECT_TIMEOUT} s) longer than none",
@@ -264,49 +264,42 @@ def one_timeout_longer(none: Row | None, dead: Row | None):
 
 
 def memory(bench: Bench, most: int):
-    """What a connection takes: all are open at once, and idle."""
-    peaks = {}
+    """Measures the memory of a connection: all are open at once, and idle."""
+    runs = {}
     for count in (1, most):
         file = bench.here / "hosts"
         file.write_text("".join(f"{host}\n" for host in bench.fleet.hosts(count)[0]))
-        # As long as sshd needs to accept all logins.
+        # sshd needs this long to accept all logins.
         command = f"sleep {1 if count == 1 else 3 + most // 40}"
         argv = bench.argv("pssh-rs", str(file), command, fanout=most)
-        peaks[count] = bench.measure(argv, str(file), "/dev/null")
-    opened, kib = peaks[most].open, peaks[most].peak - peaks[1].peak
-    lines = [("command", "hosts", "open at once", "peak"),
-             *(("pssh-rs: sleep", f"{count:,}", f"{run.open:,}", mebibytes(run.peak)) for count, run in peaks.items())]
-    show(f"Memory: {most:,} connections open at once (-f {most})", lines)
+        runs[count] = bench.measure(argv, str(file), "/dev/null")
+    rows = [Row(f"pssh-rs: sleep on {count:,}", {"open at once": f"{run.open:,}", "peak": mebibytes(run.peak)})
+            for count, run in runs.items()]
+    title = f"Memory: {most:,} connections open at once (-f {most})"
+    show(Table(title, rows, compared=()))
+    opened, kib = runs[most].open, runs[most].peak - runs[1].peak
     if opened < most * 0.9:
-        failures.append(f"memory: only {opened} of {most} connections were open at once")
+        fail(title, Failed(f"only {opened} of {most} connections were open at once"))
         return
     goal("memory under 150 KiB an open connection", f"{kib / opened:.0f} KiB", kib / opened < 150)
 
 
 def throughput(bench: Bench, mib: int):
-    """All of one host's output, read to its end."""
+    """Reads all output of one host."""
     host = bench.fleet.hosts(1)[0][0]
     file = bench.here / "hosts"
     file.write_text(f"{host}\n")
     command = f"head -c {mib}M /dev/zero"
-    rows = {tool: Row(tool) for tool in ("ssh", "pssh-rs")}
+    every = {tool: Series(tool) for tool in ("pssh-rs", "ssh")}
     for _ in range(min(RUNS, 3)):
-        for tool, row in rows.items():
-            row.runs.append(bench.measure(bench.argv(tool, host if tool == "ssh" else "", command), str(file),
-                                          "/dev/null"))
-    lines = [("command", "wall", "cpu", "peak", "MiB a second")]
-    for tool, row in rows.items():
-        wall = row.median("wall")
-        lines.append((tool, seconds(wall), seconds(row.median("cpu")), mebibytes(row.median("peak")),
-                      digits(mib / wall)))
-    show(f"Throughput: {command} on one host, to /dev/null", lines)
-    slower = rows["pssh-rs"].median("wall") / rows["ssh"].median("wall")
-    goal("1 GB from one host within 20% of ssh's time", f"{slower - 1:+.0%}", slower <= 1.2)
-
-
-def goal(what: str, is_now: str, met: bool):
-    print(f"  goal: {what}: {is_now}: {'met' if met else 'MISSED'}", flush=True)
-
-
-def times(ratio: float) -> str:
-    return f"{digits(ratio)}x"
+        for tool, series in every.items():
+            argv = bench.argv(tool, host if tool == "ssh" else "", command)
+            series.runs.append(bench.measure(argv, str(file), "/dev/null"))
+    rows = [Row(tool, {
+        **series.spread(), "cpu": seconds(series.median("cpu")), "peak": mebibytes(series.median("peak")),
+        "MiB a second": digits(mib / series.median("wall")), "runs": str(len(series.runs)),
+    }) for tool, series in every.items()]
+    show(Table(f"Throughput: {command} on one host, to /dev/null", rows, compared=("wall", "cpu"),
+               job=f"Read {mib:,} MiB of output of one host"))
+    slower = every["pssh-rs"].median("wall") / every["ssh"].median("wall")
+    goal(f"{mib:,} MiB from one host within 20% of ssh's time", f"{slower - 1:+.0%}", slower <= 1.2)

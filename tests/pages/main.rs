@@ -3,6 +3,7 @@
 
 mod completions;
 mod examples;
+mod figures;
 mod fixtures;
 mod lint;
 

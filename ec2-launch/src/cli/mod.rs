@@ -138,40 +138,60 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     if args.memory.show_memory || args.memory.forget {
         return run_memory_command(args, given.hosts, regions, tool);
     }
-    let mut warnings = Vec::new();
     if let Some(recipe) = &recipe {
-        refuse_several_hosts(recipe, given.hosts.len())?;
-        warnings.extend(user_data_warnings(recipe, args.until.host_keys));
+        warn_once(&check_recipe(recipe, given.hosts.len(), args)?, tool);
     }
-    let command_line = CommandLine {
-        zone: args.zone.clone(),
-        tags: args.tag.clone(),
-        profile: recipe.as_ref().map(|recipe| &recipe.file),
+    let launch = Launch {
+        args,
+        tool,
+        recipe: recipe.as_ref(),
+        command_line: CommandLine {
+            zone: args.zone.clone(),
+            tags: args.tag.clone(),
+            profile: recipe.as_ref().map(|recipe| &recipe.file),
+        },
+        options: Options {
+            until: args.until.until(),
+            ssh_target: args.until.ssh_target(),
+            host_keys: args.until.host_keys,
+            wait_args: &args.wait_args,
+            progress: &args.progress,
+        },
     };
-    let options = Options {
-        until: args.until.until(),
-        ssh_target: args.until.ssh_target(),
-        host_keys: args.until.host_keys,
-        wait_args: &args.wait_args,
-        progress: &args.progress,
-    };
-    let in_account = async |regions: RegionArgs, given: Given| -> Result<Vec<Acted>> {
-        let mut warnings = warnings.clone();
+    let in_account = async |regions, given| launch.run_in_account(regions, given).await;
+    let acted = block_on(each_account(&regions, given, in_account))??;
+    let notes = launch_notes(&acted, args.dry_run).into_iter().chain(spare_address_warnings(&acted));
+    notes.for_each(|note| tool.warn(note));
+    report(tool, &args.output, args.dry_run, acted)
+}
+
+/// What is the same for the hosts of every account.
+struct Launch<'a> {
+    args: &'a Args,
+    tool: &'a Tool,
+    recipe: Option<&'a Recipe>,
+    command_line: CommandLine<'a>,
+    options: Options<'a>,
+}
+
+impl Launch<'_> {
+    /// Looks up the hosts of one account, makes the plan, and executes it unless this is a dry run.
+    async fn run_in_account(&self, regions: RegionArgs, given: Given) -> Result<Vec<Acted>> {
+        let (args, tool) = (self.args, self.tool);
         let spread = Spread::new(&args.spread, &given.hosts);
-        let launch_by = LaunchBy { recipe: recipe.as_ref(), spread: &spread };
+        let launch_by = LaunchBy { recipe: self.recipe, spread: &spread };
         let remembers = !args.memory.no_remember && args.plan.is_none();
-        let (ec2, facts) = look_up(&regions, &given, &command_line, launch_by, remembers).await;
-        warnings.extend(facts.warnings());
+        let (ec2, facts) = look_up(&regions, &given, &self.command_line, launch_by, remembers).await;
+        let mut warnings: Vec<String> = facts.warnings().collect();
         for (recipe, hosts) in facts.remembered_recipes() {
-            refuse_several_hosts(recipe, hosts)?;
-            warnings.extend(user_data_warnings(recipe, args.until.host_keys));
+            warnings.extend(check_recipe(recipe, hosts, args)?);
         }
         let mut steps = match args.plan {
             Some(_) => planned_steps(given.hosts, &facts),
             None => plan(given.hosts, launch_by, &facts),
         };
         let mut needs = steps.iter().filter(|step| step.todo.is_ok()).filter_map(|step| step.needs.running());
-        if let Some(why) = needs.next().filter(|_| options.until == Until::None) {
+        if let Some(why) = needs.next().filter(|_| self.options.until == Until::None) {
             return Err(Failure::usage(format!("{why}: leave out --wait none")));
         }
         warnings.extend(zone_warnings(&steps, args.zone.as_deref()));
@@ -186,12 +206,14 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         }
         // Without a connection each step is a failure.
         let Some(ec2) = ec2 else { return Ok(steps.into_iter().map(unconnected).collect()) };
-        Ok(carry_out(&ec2, &options, refuse_all_if_one_is_bad(steps), tool).await)
-    };
-    let acted = block_on(each_account(&regions, given, in_account))??;
-    let notes = launch_notes(&acted, args.dry_run).into_iter().chain(spare_address_warnings(&acted));
-    notes.for_each(|note| tool.warn(note));
-    report(tool, &args.output, args.dry_run, acted)
+        Ok(carry_out(&ec2, &self.options, refuse_all_if_one_is_bad(steps), tool).await)
+    }
+}
+
+/// Refuses a profile that cannot be launched for so many hosts. Returns the warnings of its user-data.
+fn check_recipe(recipe: &Recipe, hosts: usize, args: &Args) -> Result<Vec<String>> {
+    refuse_several_hosts(recipe, hosts)?;
+    Ok(user_data_warnings(recipe, args.until.host_keys))
 }
 
 /// Reads the hosts of the command line, of stdin or of a plan, each with the region that it is launched in.

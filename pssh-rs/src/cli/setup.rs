@@ -14,7 +14,8 @@ use crate::host::target::{Route, Target};
 use crate::session::command_line::CommandWrapper;
 use crate::session::script::{self, PATH_ALLOWANCE, Script};
 use crate::session::sudo::{NoPassword, Password, marks};
-use crate::system_ssh;
+use crate::system_ssh::SshRunner;
+use crate::system_ssh::control_dir::ControlDir;
 use crate::system_ssh::system::SystemSsh;
 use cerveza_manners::{Failure, Result, Tool};
 use std::collections::BTreeSet;
@@ -196,7 +197,8 @@ pub fn prepare_job(
         jumps.start(specs, &shutdown.stop);
         Some(jumps)
     };
-    let openssh = (!is_libssh2).then(|| system_ssh::Engine::new(ssh).map_err(no_folder)).transpose()?;
+    let openssh =
+        if is_libssh2 { None } else { Some(SshRunner { ssh, folder: ControlDir::new().map_err(no_folder)? }) };
     Ok(Job {
         work: local.work,
         wrapper: local.wrapper,

@@ -7,7 +7,7 @@ use crate::copy::{PullPlan, PushPlan};
 use crate::session::command_line::CommandWrapper;
 use crate::session::script::Script;
 use crate::session::sudo::Password;
-use crate::system_ssh;
+use crate::system_ssh::SshRunner;
 use cerveza_manners::Tool;
 use std::fs::File;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub struct Job {
     /// With `-v`: writes each step.
     pub verbose: Option<Tool>,
     /// With `--engine openssh`.
-    pub openssh: Option<system_ssh::Engine>,
+    pub openssh: Option<SshRunner>,
     pub shutdown: Shutdown,
 }
 

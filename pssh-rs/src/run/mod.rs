@@ -1,6 +1,7 @@
 //! Runs the job on all hosts: which host begins when, and a thread for each attempt. A separate thread writes results, so a
 //! slow reader never delays a deadline.
 
+mod answer_time;
 mod retry;
 mod runner;
 pub mod schedule;

@@ -185,7 +185,7 @@ impl<'a> Runner<'a> {
             Event::WantsSlot { index } => {
                 if self.schedule.refuses() {
                     self.set_slot(index, Slot::refuse);
-                } else if self.schedule.answers(index) {
+                } else if self.schedule.answers(index, Instant::now()) {
                     self.set_slot(index, Slot::grant);
                 }
             }

@@ -3,12 +3,11 @@
 //! A host holds a slot from beginning to end, with one exception: if a connection takes long, its slot goes to another
 //! host, so dead hosts delay no other host. A host that answers later waits for a slot again.
 
+use crate::run::answer_time::AnswerTime;
 use cerveza_results::{Mark, Retry, Rollout};
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// A host that has not answered for this long counts as dead until it answers.
-const SLOW: Duration = Duration::from_millis(250);
 /// The most attempts for a host whose command was not started.
 const MOST_ATTEMPTS: u32 = 2;
 /// The most attempts if the server closed the connection at once, perhaps because of load.
@@ -54,8 +53,8 @@ pub struct Turn {
 enum HostState {
     /// It is being connected to, and holds a slot.
     Fresh(Instant),
-    /// It does not answer, and holds none.
-    Slow,
+    /// It has not answered for long. It counts as dead until it answers, and holds none.
+    Slow(Instant),
     /// It answers, and waits for a slot.
     Waiting,
     /// It answers, and holds a slot. Whether it is logged in.
@@ -68,6 +67,7 @@ pub struct Schedule {
     rollout: Rollout,
     queue: VecDeque<Turn>,
     states: HashMap<usize, HostState>,
+    answer_time: AnswerTime,
     /// Hosts that wait for a slot, in the order they answered.
     waiting: VecDeque<usize>,
     /// Outcomes that are not written yet. Each holds a slot, which limits memory.
@@ -89,6 +89,7 @@ impl Schedule {
             rollout,
             queue: VecDeque::new(),
             states: HashMap::new(),
+            answer_time: AnswerTime::default(),
             waiting: VecDeque::new(),
             unwritten: 0,
             logins: width.open,
@@ -157,12 +158,15 @@ impl Schedule {
     }
 
     /// A host answers. Returns whether it has its slot. If not it waits, and [`Schedule::grant`] returns it later.
-    pub fn answers(&mut self, index: usize) -> bool {
+    pub fn answers(&mut self, index: usize, now: Instant) -> bool {
         let slot = self.has_slot() && self.waiting.is_empty();
+        if let Some(HostState::Fresh(since) | HostState::Slow(since)) = self.states.get(&index) {
+            self.answer_time.add_answer(now.duration_since(*since));
+        }
         match self.states.get_mut(&index) {
             Some(state @ HostState::Fresh(_)) => *state = HostState::Alive(false),
-            Some(state @ HostState::Slow) if slot => *state = HostState::Alive(false),
-            Some(state @ HostState::Slow) => {
+            Some(state @ HostState::Slow(_)) if slot => *state = HostState::Alive(false),
+            Some(state @ HostState::Slow(_)) => {
                 *state = HostState::Waiting;
                 self.waiting.push_back(index);
                 return false;
@@ -281,7 +285,7 @@ impl Schedule {
     /// Returns when a host may begin if no event comes before.
     pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
         let slow = self.states.values().filter_map(|state| match state {
-            HostState::Fresh(since) => Some(*since + SLOW),
+            HostState::Fresh(since) => Some(*since + self.answer_time.limit()),
             _ => None,
         });
         let due = self.queue.iter().filter_map(|turn| turn.not_before).filter(|at| *at > now);
@@ -307,14 +311,17 @@ impl Schedule {
 
     /// Returns how many hosts are between connecting and login, as a server counts them.
     fn on_the_way(&self) -> usize {
-        let on_the_way = |state: &&HostState| !matches!(state, HostState::Slow | HostState::Alive(true));
+        let on_the_way = |state: &&HostState| !matches!(state, HostState::Slow(_) | HostState::Alive(true));
         self.states.values().filter(on_the_way).count()
     }
 
     fn free_slots_of_slow_hosts(&mut self, now: Instant) {
+        let limit = self.answer_time.limit();
         for state in self.states.values_mut() {
-            if matches!(state, HostState::Fresh(since) if now.duration_since(*since) >= SLOW) {
-                *state = HostState::Slow;
+            if let HostState::Fresh(since) = *state
+                && now.duration_since(since) >= limit
+            {
+                *state = HostState::Slow(since);
             }
         }
     }
@@ -341,6 +348,8 @@ mod tests {
         AttemptEnd { retry, may_boot: false }
     }
 
+    /// The time after which a host counts as dead, as long as none has answered.
+    const SLOW: Duration = Duration::from_millis(250);
     const NO_PAUSE: fn(u32) -> Duration = |_| Duration::ZERO;
 
     #[test]
@@ -348,13 +357,13 @@ mod tests {
         let now = Instant::now();
         let mut schedule = schedule(10, 2, 5);
         assert_eq!(begun(&mut schedule, now), [0, 1]);
-        assert!(schedule.answers(0));
+        assert!(schedule.answers(0, now));
         assert_eq!(schedule.wakes_at(now), Some(now + SLOW));
         let later = now + SLOW;
         // 1 is slow: 2 gets its slot, and 0 keeps its own.
         assert_eq!(begun(&mut schedule, later), [2]);
-        assert!(schedule.answers(2));
-        assert!(!schedule.answers(1));
+        assert!(schedule.answers(2, later));
+        assert!(!schedule.answers(1, later));
         assert_eq!(schedule.grant(later), None);
         assert!(!schedule.ended(turn(0, 0), end(Retry::Never), later, NO_PAUSE));
         schedule.add_mark(Mark::Good);
@@ -376,9 +385,32 @@ mod tests {
             now += SLOW;
             schedule.grant(now);
             for index in 0..3 {
-                schedule.answers(index);
+                schedule.answers(index, now);
             }
         }
+    }
+
+    #[test]
+    fn a_slow_machine_is_not_flooded_with_connections() {
+        // One machine answers for all hosts, 40 of them a second, in the order in which they connected.
+        let (step, longest) = (Duration::from_millis(25), Duration::from_secs(5));
+        let mut now = Instant::now();
+        let mut schedule = schedule(1000, 64, 320);
+        let mut connected = VecDeque::new();
+        for _ in 0..1000 {
+            connected.extend(std::iter::from_fn(|| schedule.begin(now)).map(|turn| (turn, now)));
+            now += step;
+            let (turn, since) = connected.pop_front().unwrap();
+            assert!(now - since < longest, "host {} waited {:?}", turn.index, now - since);
+            if !schedule.answers(turn.index, now) {
+                assert_eq!(schedule.grant(now), Some(turn.index));
+            }
+            schedule.logged_in(turn.index);
+            assert!(!schedule.ended(turn, end(Retry::Never), now, NO_PAUSE));
+            schedule.add_mark(Mark::Good);
+            schedule.written();
+        }
+        assert!(schedule.is_over());
     }
 
     #[test]
@@ -445,7 +477,7 @@ mod tests {
         // Ten at once are one burst: half of the 64.
         assert!(begun(&mut schedule, now).is_empty());
         for index in 10..44 {
-            assert!(schedule.answers(index));
+            assert!(schedule.answers(index, now));
             schedule.logged_in(index);
         }
         // 20 of 32 are still on their way; 34 logins make it some 8 more, and 10 slots are free.

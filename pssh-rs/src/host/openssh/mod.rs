@@ -12,7 +12,7 @@ use crate::host::job::Work;
 use crate::host::outcome::command_outcome;
 use crate::session::exec::{CommandEnd, CommandExit, START};
 use crate::session::terminate::{LONGEST, terminate};
-use crate::system_ssh::Engine;
+use crate::system_ssh::SshRunner;
 use cerveza_manners::last_line;
 use cerveza_results::{HostStatus, Outcome, Phase, Retry, Sink};
 use connection_log::ConnectionLog;
@@ -20,7 +20,7 @@ use mux_command::MuxCommand;
 use ssh_process::SshProcess;
 
 /// Runs the job's command on one host. If something goes wrong before ssh runs, the host is unreachable.
-pub fn run_attempt(engine: &Engine, attempt: &Attempt<'_>, sink: &mut dyn Sink<WaitError>) -> Outcome {
+pub fn run_attempt(runner: &SshRunner, attempt: &Attempt<'_>, sink: &mut dyn Sink<WaitError>) -> Outcome {
     let (job, target) = (attempt.job, attempt.target);
     // `cli/setup.rs` refuses all else.
     let Work::Command(command) = &job.work else {
@@ -35,9 +35,9 @@ pub fn run_attempt(engine: &Engine, attempt: &Attempt<'_>, sink: &mut dyn Sink<W
     if let Err(outcome) = attempt.wait_for_slot() {
         return *outcome;
     }
-    match SshProcess::start(engine, job, target, &job.wrapper.wrap_without_prompt(command)) {
+    match SshProcess::start(runner, job, target, &job.wrapper.wrap_without_prompt(command)) {
         Ok(ssh) => follow_to_end(ssh, attempt, sink),
-        Err(error) => unreachable(format!("cannot run {}: {error}", engine.ssh.program.display())),
+        Err(error) => unreachable(format!("cannot run {}: {error}", runner.ssh.program.display())),
     }
 }
 

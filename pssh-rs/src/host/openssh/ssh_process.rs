@@ -9,7 +9,7 @@ use crate::base::trace::Trace;
 use crate::base::wait::{WaitError, check};
 use crate::host::job::Job;
 use crate::host::target::{Route, Target};
-use crate::system_ssh::Engine;
+use crate::system_ssh::SshRunner;
 use crate::system_ssh::control_dir::Guard;
 use crate::system_ssh::log::{self, LogLines};
 use crate::system_ssh::system::{JumpSpec, alive_args, through};
@@ -74,17 +74,17 @@ pub struct SshProcess {
 }
 
 impl SshProcess {
-    pub fn start(engine: &Engine, job: &Job, target: &Target, line: &str) -> io::Result<SshProcess> {
-        let (log_path, log) = engine.folder.fifo()?;
-        let socket = engine.folder.name("socket");
+    pub fn start(runner: &SshRunner, job: &Job, target: &Target, line: &str) -> io::Result<SshProcess> {
+        let (log_path, log) = runner.folder.fifo()?;
+        let socket = runner.folder.name("socket");
         let (stdout, stdout_writer) = pipe()?;
         let (stderr, stderr_writer) = pipe()?;
         ioctl_fionbio(&stdout, true)?;
         ioctl_fionbio(&stderr, true)?;
-        let mut command = Command::new(&engine.ssh.program);
+        let mut command = Command::new(&runner.ssh.program);
         command.args(["-T", "-M", "-S"]).arg(&socket).arg("-E").arg(&log_path);
-        let own_known_hosts = host_key_options(engine, target, &mut command)?;
-        add_options(&mut command, engine, target)?;
+        let own_known_hosts = host_key_options(runner, target, &mut command)?;
+        add_options(&mut command, runner, target)?;
         command.args(["-l", &target.user, "-p", &target.port.to_string(), "--", &target.name, line]);
         let stdin = match &job.stdin {
             // Opened again for each host, which reads it from its beginning. The file may have no name.
@@ -109,7 +109,7 @@ impl SshProcess {
             files: [log_path, socket.clone()].into_iter().chain(own_known_hosts).collect(),
             socket,
             has_exited: false,
-            _guard: engine.folder.guard(Pid::from_child(&child)),
+            _guard: runner.folder.guard(Pid::from_child(&child)),
             child,
             log,
             lines: LogLines::default(),
@@ -218,16 +218,16 @@ impl SshProcess {
 }
 
 /// Adds the options that hold for every host, those of the jump hosts, and those of ssh_config that we have read.
-fn add_options(command: &mut Command, engine: &Engine, target: &Target) -> io::Result<()> {
+fn add_options(command: &mut Command, runner: &SshRunner, target: &Target) -> io::Result<()> {
     let timeout = format!("ConnectTimeout={}", target.connect_timeout.as_secs().max(1) + 1);
     let common = ["BatchMode=yes", &timeout, "ClearAllForwardings=yes", "RequestTTY=no", "PermitLocalCommand=no"];
     if let Route::Jump(jump) = &target.route {
         let jumps = JumpSpec::parse_list(jump).map_err(io::Error::other)?;
         let options = [&common[..], &["LogLevel=ERROR", "ControlMaster=no", "ControlPath=none"]].concat();
-        command.args(through(&engine.ssh, &options, &jumps));
+        command.args(through(&runner.ssh, &options, &jumps));
     }
     let options = [&common[..], &["LogLevel=DEBUG1", "ControlPersist=no", "RemoteCommand=none"]].concat();
-    command.args(engine.ssh.args(&options)).args(alive_args(target.options.server_alive));
+    command.args(runner.ssh.args(&options)).args(alive_args(target.options.server_alive));
     if target.address != target.name {
         command.args(["-o", &format!("HostName={}", target.address.replace('%', "%%"))]);
     }
