@@ -5,8 +5,19 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const EC2_TOOLS: [&str; 4] = ["ec2-launch", "ec2-ls", "ec2-power", "ec2-tag"];
-const OTHER_TOOLS: [&str; 4] = ["hostfmt", "hostrange", "mkuserdata", "pssh-rs"];
+/// Returns the names of all tools, in alphabetical order.
+fn tools() -> Vec<String> {
+    let folders = std::fs::read_dir(root()).expect("the project").map(|folder| folder.unwrap());
+    let tools = folders.filter(|folder| folder.path().join("src/main.rs").is_file());
+    let mut names: Vec<String> = tools.map(|folder| folder.file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Returns the tools that use the AWS SDK.
+fn ec2_tools() -> Vec<String> {
+    tools().into_iter().filter(|name| name.starts_with("ec2-")).collect()
+}
 
 /// Runs `make` with a target that installs what these tests run.
 fn make(target: &str, prefix: &Path) {
@@ -28,7 +39,7 @@ fn make_install_installs_every_tool_with_its_page_and_completions_and_uninstall_
     let sandbox = Sandbox::new();
     let prefix = sandbox.dir().join("a prefix");
     make("install-built", &prefix);
-    for tool in EC2_TOOLS.iter().chain(&OTHER_TOOLS) {
+    for tool in tools() {
         let version = sandbox.sh(&format!("'{}/bin/{tool}' --version", prefix.display())).exits(0).stdout;
         assert!(version.starts_with(&format!("{tool} ")), "{version}");
         for file in [
@@ -54,10 +65,10 @@ fn run_link(sandbox: &Sandbox, link: &str, words: &str) -> Outcome {
 #[test]
 fn a_link_to_ec2_tools_is_the_tool_that_it_is_named_after() {
     let sandbox = Sandbox::new();
-    for tool in EC2_TOOLS {
-        let help = sandbox.run(tool, &["--help"], "").exits(0).stdout;
-        assert_eq!(run_link(&sandbox, tool, "--help").exits(0).stdout, help);
-        assert_eq!(sandbox.run("ec2-tools", &[tool, "--help"], "").exits(0).stdout, help);
+    for tool in ec2_tools() {
+        let help = sandbox.run(&tool, &["--help"], "").exits(0).stdout;
+        assert_eq!(run_link(&sandbox, &tool, "--help").exits(0).stdout, help);
+        assert_eq!(sandbox.run("ec2-tools", &[&tool, "--help"], "").exits(0).stdout, help);
     }
     let usage = run_link(&sandbox, "prod-ec2-ls", "--nonsense").exits(2).stderr;
     assert!(usage.starts_with("ec2-ls: unexpected argument '--nonsense'"), "{usage}");
@@ -66,8 +77,9 @@ fn a_link_to_ec2_tools_is_the_tool_that_it_is_named_after() {
 #[test]
 fn a_link_to_ec2_tools_with_another_name_says_what_to_do() {
     let sandbox = Sandbox::new();
-    let words = "start it as `ec2-tools TOOL`, or by a link: ec2-launch, ec2-ls, ec2-power, ec2-tag";
-    let expected = format!("ec2-tools: no tool is named\nec2-tools: {words}\n");
+    let names = ec2_tools().join(", ");
+    let expected =
+        format!("ec2-tools: no tool is named\nec2-tools: start it as `ec2-tools TOOL`, or by a link: {names}\n");
     for link in ["ec2", "ec2-lsx", "ec2-"] {
         let outcome = run_link(&sandbox, link, "--help").exits(2);
         assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("", expected.as_str()));
