@@ -7,7 +7,7 @@ INSTALL ?= install
 
 # What is built to be installed. ec2-tools has all tools that use the AWS SDK, and each of them is a link to it.
 PROGRAMS = hostrange hostfmt mkuserdata pssh-rs
-EC2_TOOLS = ec2-launch ec2-ls ec2-power ec2-tag
+EC2_TOOLS = ec2-launch ec2-ls ec2-power ec2-run ec2-tag
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 BUILT = $(TARGET)/release
 
@@ -55,7 +55,7 @@ check: lint
 # Compares the tools with other programs on this machine, and writes bench/RESULTS.md, its chart and the figures of README.md.
 # A run of less writes to target/bench instead: QUICK=1 leaves out large inputs, BENCHED="hostrange pssh-rs" measures only
 # these, BENCH_RUNS=n sets the number of runs. The first release build of the EC2 tools takes minutes.
-BENCHED = hostrange hostfmt mkuserdata pssh-rs ec2-launch ec2-ls
+BENCHED = hostrange hostfmt mkuserdata pssh-rs ec2-launch ec2-ls ec2-run
 bench:
 	tests/setup bench
 	$(CARGO) build --release --locked $(if $(filter ec2-%,$(BENCHED)),--workspace --exclude xtask,$(BENCHED:%=-p %))

@@ -5,19 +5,15 @@ buckets take most of the time: RunInstances has 5 tokens and gets 2 a second.
 """
 
 import os
-import statistics
 import subprocess
-import tempfile
-import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from harness import aws
-from harness.aws import Ec2Server
+from harness.aws import Ec2Server, Run
 from harness.measure import ENV, Command, Failed, begin_section, compare, scratch
-from harness.results import Row, Table, digits, fail, goal, mebibytes, plural, seconds, show, spread
+from harness.results import Row, Table, fail, goal, plural, seconds, show
 from harness.settings import QUICK, ROOT, RUNS
 
 HERE = ROOT / "bench/ec2-launch"
@@ -27,17 +23,6 @@ BURST, REFILL = 5, 2
 # One run is enough, because the token buckets take most of the time.
 MANY = 40
 WITHIN, FIRST_CALL = 1.15, 0.015
-
-
-@dataclass
-class Run:
-    """The figures of one run."""
-
-    wall: float
-    peak: int  # KiB, of the largest process
-    first: float  # seconds until its first call
-    calls: dict[str, int]
-    throttled: int
 
 
 def bench():
@@ -78,10 +63,10 @@ def launches(count: int, with_peers: bool):
             rows.append(Row(tool, {"wall": "FAILED"}))
             notes.append(fail(f"{tool}, {count} hosts", failed))
             continue
-        rows.append(row(tool, runs, count, floor))
-        notes.append(f"{tool}: {', '.join(f'{number} {name}' for name, number in runs[-1].calls.items())}")
+        rows.append(Row(tool, aws.cells(runs, count, floor), tool.split(":")[0]))
+        notes.append(f"{tool}: {runs[-1].call_list()}")
         if tool == "ec2-launch":
-            wall, first = median(runs, "wall"), median(runs, "first")
+            wall, first = aws.median(runs, "wall"), aws.median(runs, "first")
             goals.append(("within 15% of the floor", f"{wall / floor - 1:+.1%}", wall <= floor * WITHIN) if floor else
                          ("the first call within 15 ms", str(seconds(first)), first <= FIRST_CALL))
     title = f"Launch {plural(count, 'host')}"
@@ -90,32 +75,13 @@ def launches(count: int, with_peers: bool):
         goal(*each)
 
 
-def row(tool: str, runs: list[Run], count: int, floor: float) -> Row:
-    wall, calls = median(runs, "wall"), sum(runs[-1].calls.values())
-    return Row(tool, {
-        **spread([run.wall for run in runs]),
-        **({"floor": seconds(floor), "over it": f"{wall / floor - 1:+.0%}"} if floor else {}),
-        "peak": mebibytes(median(runs, "peak")), "first": seconds(median(runs, "first")), "calls": str(calls),
-        "calls a host": digits(calls / count), "throttled": str(runs[-1].throttled), "runs": str(len(runs)),
-    }, tool.split(":")[0])
-
-
-def median(runs: list[Run], what: str) -> float:
-    return statistics.median(getattr(run, what) for run in runs)
-
-
 def attempt(argv: list[str], count: int) -> Run:
-    with Ec2Server() as server, tempfile.NamedTemporaryFile("r") as peak:
-        begun, clock = time.time(), time.perf_counter()
-        done = subprocess.run(["time", "-q", "-f", "%M", "-o", peak.name, *argv], env=ENV, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        wall = time.perf_counter() - clock
-        kib = int(peak.read().split()[-1])
-    report = server.report
-    if done.returncode or report["instances"] != count:
-        said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise Failed(f"exit status {done.returncode}, {report['instances']} of {count} hosts launched: {said}")
-    return Run(wall, kib, report["first_call"] - begun, report["calls"], report["throttled"])
+    run = aws.measure(argv)
+    launched = run.report["instances"]
+    if run.status or launched != count:
+        said = (run.stderr.strip().splitlines() or ["no message"])[-1]
+        raise Failed(f"exit status {run.status}, {launched} of {count} hosts launched: {said}")
+    return run
 
 
 @contextmanager

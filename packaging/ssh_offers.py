@@ -8,10 +8,15 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 
+folder = tempfile.TemporaryDirectory()
+key = os.path.join(folder.name, "key")
+subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
 listener = socket.create_server(("127.0.0.1", 0))
 listener.settimeout(30)
-command = [sys.argv[1], "-F", "none", "-p", str(listener.getsockname()[1]), "-w", "127.0.0.1", "--", "true"]
+port = str(listener.getsockname()[1])
+command = [sys.argv[1], "-F", "none", "-i", key, "-p", port, "-w", "127.0.0.1", "--", "true"]
 client = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 connection, _ = listener.accept()
 connection.settimeout(30)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import boto3
 from botocore.config import Config
 
-image, kind, *hosts = sys.argv[1:]
+image, instance_type, *hosts = sys.argv[1:]
 # boto3's own handling of throttling: a rate limit in the client, and many attempts.
 ec2 = boto3.client("ec2", config=Config(retries={"mode": "adaptive", "max_attempts": 20}))
 
@@ -25,7 +25,7 @@ def pages():
 def launch(host: str) -> str:
     tags = [{"Key": "Name", "Value": host}, {"Key": "profile", "Value": "Web"}]
     specifications = [{"ResourceType": resource, "Tags": tags} for resource in ("instance", "volume")]
-    launched = ec2.run_instances(ImageId=image, InstanceType=kind, MinCount=1, MaxCount=1,
+    launched = ec2.run_instances(ImageId=image, InstanceType=instance_type, MinCount=1, MaxCount=1,
                                  TagSpecifications=specifications)
     return launched["Instances"][0]["InstanceId"]
 

@@ -1,10 +1,14 @@
-"""awscli and boto3, which are peers of the EC2 tools, and the stand-in for EC2 that they all speak to."""
+"""Runs EC2 tools, awscli and boto3 against the stand-in for EC2."""
 
 import json
+import statistics
 import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
 
 from .measure import ENV, python_version
-from .results import leave_out
+from .results import Figure, digits, leave_out, mebibytes, seconds, spread
 from .settings import BIN, TARGET
 
 PEERS = TARGET / "venv-aws/bin"
@@ -43,3 +47,45 @@ class Ec2Server:
 
     def __exit__(self, *_):
         self.report = json.loads(self.process.communicate()[0] or "{}")
+
+
+@dataclass
+class Run:
+    """One run of a tool against an account of its own."""
+
+    wall: float
+    peak: int  # KiB, of the largest process
+    first: float  # seconds until the first call
+    report: dict
+    status: int
+    stdout: str
+    stderr: str
+
+    def call_list(self) -> str:
+        return ", ".join(f"{number} {name}" for name, number in self.report["calls"].items())
+
+
+def measure(argv: list[str], *server_args: str, stdin: str = "/dev/null") -> Run:
+    with Ec2Server(*server_args) as server, tempfile.NamedTemporaryFile("r") as peak, open(stdin) as source:
+        begun, clock = time.time(), time.perf_counter()
+        done = subprocess.run(["time", "-q", "-f", "%M", "-o", peak.name, *argv], env=ENV, stdin=source,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        wall = time.perf_counter() - clock
+        kib = int(peak.read().split()[-1])
+    first = (server.report["first_call"] or begun) - begun
+    return Run(wall, kib, first, server.report, done.returncode, done.stdout, done.stderr)
+
+
+def cells(runs: list[Run], hosts: int, floor: float) -> dict[str, Figure | str]:
+    """Returns the cells of a row. `floor` is the time that EC2's limits allow, or 0."""
+    last, over = runs[-1].report, median(runs, "wall") / floor - 1 if floor else 0
+    calls = sum(last["calls"].values())
+    return {
+        **spread([run.wall for run in runs]), **({"floor": seconds(floor), "over it": f"{over:+.0%}"} if floor else {}),
+        "peak": mebibytes(median(runs, "peak")), "first": seconds(median(runs, "first")), "calls": str(calls),
+        "calls a host": digits(calls / hosts), "throttled": str(last["throttled"]), "runs": str(len(runs)),
+    }
+
+
+def median(runs: list[Run], what: str) -> float:
+    return statistics.median(getattr(run, what) for run in runs)

@@ -18,14 +18,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .results import Row, Section, Table, begin, fail, leave_out, mebibytes, seconds, show, spread
+from .results import Row, Section, Table, begin, fail, leave_out, mebibytes, plural, seconds, show, spread
 from .settings import BIN, RUNS
 
 # The time limit of a command in one table. A slower command runs less often, but at least once.
 BUDGET = 1.5 * RUNS
 
 HOW_TO_READ = f"""\
-Figures are medians of {RUNS} runs, or of as many as the column `runs` says: slow commands run less often. The commands of a
+Figures are medians of {plural(RUNS, "run")}, or of as many as the column `runs` says: slow commands run less often. The commands of a
 table take turns. `wall`: seconds until the command, and what reads its pipe, have ended; `min` and `max`: the fastest and
 the slowest run. `cpu`: user and system time of the command alone. `peak`: resident memory, from a separate run. What each
 command prints is checked."""
@@ -70,7 +70,7 @@ class Text:
     def __str__(self) -> str:
         first, last = self.first[:40], self.last[-40:]
         ends = first if first == last else f"{first} ... {last}"
-        return f"{self.size:,} bytes, {self.lines:,} line{'s' * (self.lines != 1)}: {ends} (sha256 {self.digest[:8]})"
+        return f"{self.size:,} bytes, {plural(self.lines, 'line')}: {ends} (sha256 {self.digest[:8]})"
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ from pathlib import Path
 
 from . import chart
 from .measure import HOW_TO_READ
-from .results import Comparison, Section, Table
+from .results import Comparison, Row, Section, Table
 from .settings import ROOT
 
 README = ROOT / "README.md"
+# A few MiB more or less do not matter to a user.
+MUCH_MEMORY = 16
 # Lines of both pages, between which the summary is.
 BEGIN, END = "<!-- Figures of make bench -->", "<!-- End of figures -->"
 
@@ -80,13 +82,18 @@ def time_of_peer(peer: Comparison) -> str:
 def where_peers_are_better(sections: list[Section]) -> list[str]:
     rows = [(section.tool, table.title, row.name, comparison)
             for section in sections for table in section.tables for row in table.rows if row.is_peer
-            for comparison in table.comparisons(row)]
+            for comparison in [*table.comparisons(row), *memory(table, row)]]
     better = [row for row in rows if row[3].ratio < 1]
-    lines = [f"In {len(better)} of {len(rows)} comparisons another program is faster, uses less CPU time, or writes less."]
+    lines = [f"In {len(better)} of {len(rows)} comparisons another program is faster, uses less CPU time, writes less, or needs",
+             f"less memory. Memory is compared only where the tool needs more than {MUCH_MEMORY} MiB."]
     if better:
         lines += ["", "| tool | table | program | the tool is |", "|---|---|---|---:|"]
-        lines += [f"| {tool} | {title} | {code(name)} | {comparison} |" for tool, title, name, comparison in better]
+        lines += [f"| {tool} | {cell(title)} | {code(name)} | {comparison} |" for tool, title, name, comparison in better]
     return lines
+
+
+def memory(table: Table, row: Row) -> list[Comparison]:
+    return [comparison for comparison in table.comparisons(row, "peak") if comparison.ours.value > MUCH_MEMORY]
 
 
 def section_lines(section: Section) -> list[str]:
@@ -101,6 +108,9 @@ def section_lines(section: Section) -> list[str]:
     return [*lines, ""]
 
 
-def code(text: str) -> str:
-    """A command in a cell of a table."""
-    return f"`{text.replace('|', chr(92) + '|')}`"
+def code(command: str) -> str:
+    return f"`{cell(command)}`"
+
+
+def cell(text: str) -> str:
+    return text.replace("|", r"\|")

@@ -79,8 +79,9 @@ class Table:
     job: str = ""
     goals: list[str] = field(default_factory=list)
 
-    def comparisons(self, row: Row) -> Iterator[Comparison]:
-        for column in self.compared:
+    def comparisons(self, row: Row, *columns: str) -> Iterator[Comparison]:
+        """Compares a row with the first row, in these columns or in those that the table compares."""
+        for column in columns or self.compared:
             ours, figure = self.rows[0].cells.get(column), row.cells.get(column)
             both = isinstance(ours, Figure) and isinstance(figure, Figure)
             if both and row is not self.rows[0] and ours.value > 0 and figure.value > 0:
@@ -163,8 +164,9 @@ def spread(walls: list[float]) -> dict[str, Figure]:
 
 
 def words(column: str, unit: str) -> tuple[str, str]:
-    if column == "cpu":
-        return "less cpu", "more cpu"
+    if column in ("cpu", "peak"):
+        what = {"cpu": "cpu", "peak": "memory"}[column]
+        return f"less {what}", f"more {what}"
     return ("faster", "slower") if unit == "s" else ("smaller", "larger")
 
 

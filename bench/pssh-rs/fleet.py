@@ -20,18 +20,18 @@ from pathlib import Path
 
 USER, UID, PORT = "cerveza-bench", 64_222, 2222
 DEAD = {"refused": "198.18.1", "black hole": "198.18.2", "silent": "198.18.3"}
-# The addresses of each kind of dead host.
+# The number of addresses of each kind of dead host.
 MOST_DEAD = 120
 CLONE_NEWNS, CLONE_NEWNET, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 0x40000000, 0x1000, 0x4000, 0x40000
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def needs() -> str:
-    """What is missing for a fleet; empty if nothing is."""
+    """Returns what is missing for a fleet, or an empty string."""
     missing = [command for command in ("sshd", "ssh-keygen", "ip", "nsenter") if not found(command)]
     if missing:
         return f"{', '.join(missing)} missing; run: tests/setup bench"
-    return "" if os.geteuid() == 0 else "only root can have a network and a user of its own: run it as root"
+    return "" if os.geteuid() == 0 else "only root can have a network and a user of its own; run it as root"
 
 
 def found(command: str) -> str | None:
@@ -45,10 +45,9 @@ def live(number: int) -> str:
 class Fleet:
     def __init__(self, here: Path):
         self.key, self.known_hosts, self.home = here / "key", here / "known_hosts", here / "home"
-        self.sshd_pid = 0
 
     def hosts(self, count: int, dead: int = 0, ways: tuple[str, ...] = tuple(DEAD)) -> tuple[list[str], set[str]]:
-        """So many hosts, the dead ones spread evenly and taking turns in how they are dead; and which are alive."""
+        """Returns `count` hosts, and those that are alive. The dead ones are spread evenly, and are dead in turn in each way."""
         hosts = [live(number) for number in range(count)]
         alive = set(hosts)
         for number in range(dead):
@@ -58,20 +57,15 @@ class Fleet:
         return hosts, alive
 
     def established(self) -> int:
-        """Connections that are open, counted at the client's end."""
+        """Returns the number of open connections, counted at the client's end."""
         port = f":{PORT:04X}"
         rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
         return sum(row[2].endswith(port) and row[3] == "01" for row in rows)
 
-    def sshd_cpu(self) -> float:
-        """Seconds that sshd's sessions have taken which have ended."""
-        fields = Path(f"/proc/{self.sshd_pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-
 
 @contextlib.contextmanager
 def fleet(here: Path) -> Iterator[Fleet]:
-    """`here` is an empty folder that the user may look into."""
+    """Runs a fleet. Its files are in `here`, an empty folder that every user can read."""
     one = Fleet(here)
     here.chmod(0o755)
     one.home.mkdir()
@@ -79,7 +73,6 @@ def fleet(here: Path) -> Iterator[Fleet]:
     with namespaces(here):
         keys(here, one)
         pids = [far_network(), sshd(here)]
-        one.sshd_pid = pids[1]
         try:
             await_sshd()
             yield one
@@ -136,7 +129,7 @@ def sshd(here: Path) -> int:
              "X11Forwarding no", "MaxStartups 10000", f"AllowUsers {USER}"]
     config.write_text("\n".join(lines) + "\n")
     program = found("sshd")
-    # Newer versions refuse an address for a while after many broken logins.
+    # Newer versions refuse an address for a while after many failed logins.
     without = [program, "-f", str(config), "-o", "PerSourcePenalties=no"]
     if subprocess.run([*without, "-t"], stderr=subprocess.DEVNULL).returncode == 0:
         config.write_text("\n".join([*lines, "PerSourcePenalties no"]) + "\n")
@@ -153,12 +146,12 @@ def await_sshd():
         except OSError:
             pass
         if time.monotonic() > until:
-            sys.exit("bench: the sshd of the bench does not start: look at what it said above")
+            sys.exit("bench: the sshd of the bench does not start; it may have printed why above")
         time.sleep(0.05)
 
 
 def far_network() -> int:
-    """The process that is the second network, and the server there that accepts and says nothing."""
+    """Starts the process that is the second network, and the server there that accepts and sends nothing."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -166,7 +159,7 @@ def far_network() -> int:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             must(LIBC.unshare(CLONE_NEWNET), "unshare")
             os.write(writer, b".")
-            silence(os.getppid())
+            serve_silence(os.getppid())
         finally:
             os._exit(1)
     os.close(writer)
@@ -196,8 +189,8 @@ def await_answer(address: str):
     sys.exit(f"bench: nothing answers at {address} in the network of the bench")
 
 
-def silence(parent: int):
-    """Accepts connections and keeps each until its peer ends it; for as long as the parent lives."""
+def serve_silence(parent: int):
+    """Accepts connections and keeps each until its peer closes it, as long as the parent lives."""
     selector = selectors.DefaultSelector()
     for number in range(1, MOST_DEAD + 1):
         listener = socket.socket()

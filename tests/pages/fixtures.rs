@@ -1,6 +1,7 @@
 //! The files and servers that the examples of each page need.
 
-use kit::{Moto, Sandbox, Sshd};
+use kit::ec2_server::Options;
+use kit::{Ec2Server, Moto, Sandbox, Sshd};
 use std::any::Any;
 
 /// Servers that run until this is dropped.
@@ -13,6 +14,7 @@ pub fn set_up(tool: &str) -> (Sandbox, Servers) {
         "hostrange" => {}
         "hostfmt" => saved_fleet(&sandbox),
         "mkuserdata" => parts(&sandbox),
+        "ec2-run" => return managed_fleet(),
         _ => return fleet(),
     }
     (sandbox, Box::new(()))
@@ -62,4 +64,19 @@ fn fleet() -> (Sandbox, Servers) {
     let sshd = Sshd::everywhere();
     sshd.open_to(&mut sandbox);
     (sandbox, Box::new(sshd))
+}
+
+/// Hosts with SSM Agent: mysql1 to mysql3, web1 and web2; a script; and the results of pssh-rs on a host that it did
+/// not reach.
+fn managed_fleet() -> (Sandbox, Servers) {
+    let ec2 = Ec2Server::start(Options::default());
+    for (hosts, role) in [(&["mysql1", "mysql2", "mysql3"][..], "mysql"), (&["web1", "web2"], "web")] {
+        let tag = [("TagSpecification.1.Tag.2.Key", "role"), ("TagSpecification.1.Tag.2.Value", role)];
+        ec2.launch(hosts.iter().copied(), &tag);
+    }
+    let sandbox = ec2.sandbox();
+    sandbox.file("hello.sh", "#!/bin/sh\necho \"hello $1\"\n");
+    let unreachable = r#"{"host":"web1","status":"unreachable","phase":"connect","error":"no connection"}"#;
+    sandbox.file("results.jsonl", format!("{unreachable}\n"));
+    (sandbox, Box::new(ec2))
 }

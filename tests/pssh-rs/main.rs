@@ -13,6 +13,7 @@ mod input;
 mod interrupt;
 mod login;
 mod long_lines;
+mod no_open_port;
 mod piped_stdin;
 mod reach;
 mod rollout;

@@ -10,10 +10,11 @@ use std::process::ExitCode;
 /// Runs a tool. The first word is its name.
 type ToolMain = fn(ArgsOs) -> ExitCode;
 
-const TOOLS: [(&str, ToolMain); 4] = [
+const TOOLS: [(&str, ToolMain); 5] = [
     ("ec2-launch", ec2_launch::main),
     ("ec2-ls", ec2_ls::main),
     ("ec2-power", ec2_power::main),
+    ("ec2-run", ec2_run::main),
     ("ec2-tag", ec2_tag::main),
 ];
 

@@ -14,6 +14,7 @@ mod launch;
 mod locate;
 mod memory;
 mod resources;
+mod run_command;
 
 pub use awscli_hint::awscli_hint;
 pub use catalog::image_choice::ImageChoice;
@@ -58,3 +59,6 @@ pub use resources::attach::AttachNeed;
 pub use resources::elastic_ip_choice::{AddressNeed, HostAddress};
 pub use resources::release::Addresses;
 pub use resources::volumes::{Attachment, EbsVolume};
+pub use run_command::agent::Agent;
+pub use run_command::invocation::{Invocation, InvocationOutput, InvocationStatus};
+pub use run_command::send::{COMMAND_INSTANCES, CommandRequest, LONGEST_EXECUTION, SHORTEST_DELIVERY, SendFailure};

@@ -148,6 +148,11 @@ impl Rollout {
         self.open > 0
     }
 
+    /// Returns how many more hosts may fail before the rollout ends, if that is limited.
+    pub fn failures_left(&self) -> Option<usize> {
+        self.max_fail.map(|most| most.saturating_sub(self.failed))
+    }
+
     /// Returns why no more hosts may begin, if so.
     pub fn why_over(&self) -> Option<String> {
         let over = |count: usize, most: Option<usize>| most.is_some_and(|most| count > most);

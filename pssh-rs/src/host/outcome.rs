@@ -62,10 +62,12 @@ pub fn wait_failed(phase: Phase, limit: Duration, is_late: bool, wait_error: Wai
         WaitError::Io(error) => error.to_string(),
     };
     match (phase, &wait_error) {
-        (Phase::Resolve | Phase::Connect | Phase::Handshake | Phase::HostKey, _) => Outcome {
-            retry: if may_pass(&wait_error) { Retry::Once } else { Retry::Never },
-            ..Outcome::error(HostStatus::Unreachable, phase, format!("{what}: {reason}"))
-        },
+        (Phase::Lookup | Phase::Deliver | Phase::Resolve | Phase::Connect | Phase::Handshake | Phase::HostKey, _) => {
+            Outcome {
+                retry: if may_pass(&wait_error) { Retry::Once } else { Retry::Never },
+                ..Outcome::error(HostStatus::Unreachable, phase, format!("{what}: {reason}"))
+            }
+        }
         (Phase::Auth | Phase::Exec, WaitError::Deadline) => {
             Outcome::error(HostStatus::Timeout, phase, format!("{what}: {reason}"))
         }
@@ -166,8 +168,8 @@ fn terminated(exit: &CommandExit, termination: Termination) -> String {
 pub fn overran(phase: Option<Phase>) -> Outcome {
     let (status, error) = match phase {
         None => (HostStatus::Unreachable, "stuck before anything was begun"),
-        Some(Phase::Resolve) => (HostStatus::Unreachable, "stuck while looking up the address"),
-        Some(Phase::Connect) => (HostStatus::Unreachable, "stuck while connecting"),
+        Some(Phase::Lookup | Phase::Resolve) => (HostStatus::Unreachable, "stuck while looking up the address"),
+        Some(Phase::Deliver | Phase::Connect) => (HostStatus::Unreachable, "stuck while connecting"),
         Some(Phase::Handshake) => (HostStatus::Unreachable, "stuck: the server sent much and said nothing"),
         Some(Phase::HostKey) => (HostStatus::HostKey, "stuck while keeping the host key"),
         Some(Phase::Auth) => (HostStatus::Timeout, "stuck while logging in"),

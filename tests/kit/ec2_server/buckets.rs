@@ -21,6 +21,11 @@ const OWN: &[(&str, Size, Option<Size>)] = &[
     ("GetParameter", (40.0, 40.0), None),
     ("GetParameters", (40.0, 40.0), None),
     ("PutParameter", (3.0, 3.0), None),
+    // AWS does not document these.
+    ("SendCommand", (5.0, 5.0), None),
+    ("CancelCommand", (5.0, 5.0), None),
+    ("ListCommandInvocations", (10.0, 10.0), None),
+    ("GetCommandInvocation", (10.0, 10.0), None),
 ];
 /// Describe and Get calls with a filter or a page size.
 const FILTERED: Size = (100.0, 20.0);
@@ -72,7 +77,8 @@ impl Buckets {
 
 /// What a throttled call is answered with.
 pub fn throttled(action: &str) -> ApiError {
-    match action.ends_with("Parameter") || action.ends_with("Parameters") {
+    let of_ssm = ["Parameter", "Parameters", "Command", "Commands", "Invocation", "Invocations", "Information"];
+    match of_ssm.iter().any(|end| action.ends_with(end)) {
         true => ApiError::new("ThrottlingException", "Rate exceeded"),
         false => ApiError::server(503, "RequestLimitExceeded", "Request limit exceeded."),
     }

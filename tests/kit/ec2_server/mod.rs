@@ -22,6 +22,7 @@
 
 mod actions;
 mod addresses;
+mod agent;
 mod buckets;
 mod catalog;
 mod faults;
@@ -32,14 +33,17 @@ mod launch;
 mod parameters;
 mod params;
 mod region;
+mod run_command;
 mod status;
 mod tags;
 mod volumes;
 mod xml;
 
+pub use agent::{Action, Agent, Ping};
 pub use faults::{Fault, Rule};
 pub use params::{ApiError, Params};
 pub use region::{Address, Instance, Options, Region, Volume};
+pub use run_command::{Invocation, RunCommand, SentCommand};
 pub use status::{Event, Health};
 
 use crate::{REGION, Sandbox};
@@ -89,6 +93,8 @@ impl Ec2Server {
             calls: Vec::new(),
         };
         let account = Arc::new(Mutex::new(account));
+        let shared = account.clone();
+        std::thread::spawn(move || run_commands(&shared));
         let shared = account.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -227,7 +233,10 @@ impl Account {
                 params.check(found.params)?;
                 (found.answer)(region, params, &options)?
             }
-            Protocol::Json(input) => parameters::answer(region, action, input)?.to_string(),
+            Protocol::Json(input) => match run_command::answer(region, action, input, &options) {
+                Some(answer) => answer?.to_string(),
+                None => parameters::answer(region, action, input)?.to_string(),
+            },
         };
         region.settle(&options);
         Ok(body)
@@ -261,6 +270,16 @@ impl Protocol {
             }
         };
         Response { status, content_type, body }
+    }
+}
+
+/// How often commands of Run Command are looked at, so they go on while nobody asks.
+const TICK: Duration = Duration::from_millis(20);
+
+fn run_commands(account: &Mutex<Account>) {
+    loop {
+        std::thread::sleep(TICK);
+        lock(account).regions.values_mut().for_each(|region| region.run_command.settle());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::catalog::{Catalog, Placement};
 use super::params::{ApiError, Params};
+use super::run_command::RunCommand;
 use super::status::Health;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant, SystemTime};
@@ -34,6 +35,8 @@ pub struct Options {
     pub addresses: usize,
     /// The ids of a server come after this number, so two servers can have ids of their own.
     pub ids_after: u64,
+    /// How long a command of SSM cannot be found after it was sent.
+    pub command_invisible: Duration,
 }
 
 impl Default for Options {
@@ -51,6 +54,7 @@ impl Default for Options {
             default_vpc: true,
             addresses: 10_000,
             ids_after: 0,
+            command_invisible: Duration::ZERO,
         }
     }
 }
@@ -154,6 +158,8 @@ pub struct Region {
     pub health: HashMap<String, Health>,
     /// Why instances are in their state, by their Name or id: code and message.
     pub state_reasons: HashMap<String, (&'static str, &'static str)>,
+    /// Commands of Systems Manager.
+    pub run_command: RunCommand,
     next_id: u64,
 }
 
@@ -174,6 +180,7 @@ impl Region {
             consoles: HashMap::new(),
             health: HashMap::new(),
             state_reasons: HashMap::new(),
+            run_command: RunCommand::default(),
             next_id: options.ids_after,
         }
     }

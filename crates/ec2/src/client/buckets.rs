@@ -46,6 +46,9 @@ const LIMITS: &[Limits] = &[
     requests(&["DescribeRegions"], 50, 10),
     requests(&["GetParameter", "GetParameters", "GetParametersByPath"], 40, 40),
     requests(&["PutParameter", "DeleteParameter", "DeleteParameters"], 3, 3),
+    // AWS documents no rate for these: it is found out from throttled calls.
+    requests(&["CancelCommand", "ListCommands", "SendCommand"], 20, 10),
+    requests(&["DescribeInstanceInformation", "GetCommandInvocation", "ListCommandInvocations"], 20, 20),
 ];
 
 /// The guide's "non-mutating actions" with a filter or with paging, and "mutating actions".

@@ -13,12 +13,16 @@ use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// The default of --timeout.
 const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The call that begins a command on hosts.
+pub(crate) const SEND_COMMAND: &str = "SendCommand";
 
 /// What a call gives.
 pub(crate) type Answer<T, E> = Result<T, SdkError<E, HttpResponse>>;
@@ -34,6 +38,8 @@ pub(crate) struct Calls {
     pub arrivals: Arrivals,
     /// How often any request is sent at most, if the user has set that.
     max_attempts: Option<u32>,
+    /// Whether calls wait also after Ctrl-C.
+    goes_on: AtomicBool,
 }
 
 impl Calls {
@@ -45,6 +51,7 @@ impl Calls {
             read_limit: Mutex::new(READ_LIMIT),
             arrivals: Arrivals::default(),
             max_attempts,
+            goes_on: AtomicBool::new(false),
         }
     }
 
@@ -155,6 +162,12 @@ impl Ec2 {
         set(&self.calls.timeout, timeout);
     }
 
+    /// Lets calls go on after Ctrl-C, except [`SEND_COMMAND`], for a tool that has to look after what it has begun. The
+    /// tool must bound them.
+    pub fn go_on_after_interrupt(&self) {
+        self.calls.goes_on.store(true, Ordering::Relaxed);
+    }
+
     /// Sets how long a region may take to answer a read.
     pub fn set_read_limit(&self, limit: Duration) {
         set(&self.calls.read_limit, limit);
@@ -179,7 +192,7 @@ impl Ec2 {
         let (begun, buckets) = (attempts.begun, &self.calls.buckets);
         let mut last = None;
         loop {
-            if let Err(why) = self.waiting(begun, buckets.wait_for_tokens(region, name, resources)).await {
+            if let Err(why) = self.waiting(name, begun, buckets.wait_for_tokens(region, name, resources)).await {
                 return Err(given_up(last, why));
             }
             let sent = Instant::now();
@@ -209,7 +222,7 @@ impl Ec2 {
             let Some(pause) = attempts.next(verdict, Instant::now()) else { return Err(error) };
             let pause = pause.mul_f64(0.5 + random() / 2.0);
             last = Some((error, verdict));
-            if let Err(why) = self.waiting(begun, sleep(pause)).await {
+            if let Err(why) = self.waiting(name, begun, sleep(pause)).await {
                 return Err(given_up(last, why));
             }
         }
@@ -217,11 +230,12 @@ impl Ec2 {
 
     /// Waits for `work`, but not after Ctrl-C, nor when nothing makes progress. What is ready goes on in any case:
     /// after Ctrl-C a run still finishes what it has begun.
-    async fn waiting<T>(&self, begun: Instant, work: impl Future<Output = T>) -> Result<T, NotSent> {
+    async fn waiting<T>(&self, name: &str, begun: Instant, work: impl Future<Output = T>) -> Result<T, NotSent> {
+        let goes_on = name != SEND_COMMAND && self.calls.goes_on.load(Ordering::Relaxed);
         tokio::select! {
             biased;
             done = work => Ok(done),
-            () = self.interrupt.wait() => Err(NotSent::Interrupted),
+            () = self.interrupt.wait(), if !goes_on => Err(NotSent::Interrupted),
             stalled = self.calls.stalled(begun) => Err(stalled),
         }
     }

@@ -77,7 +77,10 @@ fn verdict_of_answer(code: &str, status: u16) -> Verdict {
         (code, _) if THROTTLED.contains(&code) => Verdict::Throttled,
         ("Unavailable" | "ServiceUnavailable", 503) | (_, 429) => Verdict::Throttled,
         (code, _) if NOT_FOUND.contains(&code) => Verdict::NotFound,
-        ("" | "InternalError" | "InternalFailure" | "ServiceUnavailable" | "Unavailable", 500..) => Verdict::Ambiguous,
+        (
+            "" | "InternalError" | "InternalFailure" | "InternalServerError" | "ServiceUnavailable" | "Unavailable",
+            500..,
+        ) => Verdict::Ambiguous,
         _ => Verdict::Refused,
     }
 }
@@ -109,6 +112,7 @@ mod tests {
             ("", 503, Verdict::Ambiguous),
             ("", 502, Verdict::Ambiguous),
             ("InternalError", 500, Verdict::Ambiguous),
+            ("InternalServerError", 500, Verdict::Ambiguous),
             ("InsufficientInstanceCapacity", 500, Verdict::Refused),
             ("InsufficientAddressCapacity", 500, Verdict::Refused),
             ("InvalidInstanceID.NotFound", 400, Verdict::NotFound),

@@ -15,7 +15,7 @@ const IDS: usize = 100;
 impl Ec2 {
     /// Returns the instances of one region with these ids. One that is not listed is left out. While a zone is down,
     /// all must be of other zones.
-    pub(crate) async fn find_ids(&self, region: &str, ids: &[String]) -> Result<Vec<Record>> {
+    pub async fn find_ids(&self, region: &str, ids: &[String]) -> Result<Vec<Record>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }

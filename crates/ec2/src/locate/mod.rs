@@ -11,6 +11,7 @@ use crate::client::attempts::VISIBLE_AFTER;
 use crate::client::failure::is_server_fault;
 use crate::client::region_args::RegionArgs;
 use crate::client::{CONCURRENCY, Ec2};
+use crate::config::aws_profile::AWS_PROFILE;
 use crate::config::region_name::check_region;
 use crate::describe::find::Filter;
 use crate::instance::id::{instance_id, named_by_id};
@@ -35,6 +36,9 @@ pub enum By {
     Instance,
     /// As `Instance`, but where no live instance has the name the last one that has ended is found.
     LastInstance,
+    /// As `Instance`, but a record with `instance_id` and `region` is taken as it is, so a saved listing works while
+    /// EC2 does not.
+    Record,
     /// By name, whatever instance the host was when its record was written. Instances that have ended are looked for
     /// too.
     Name,
@@ -75,8 +79,18 @@ async fn look_up(
     by: By,
 ) -> Result<(Vec<Found>, Vec<Failure>)> {
     let (mut scopes, mut answers) = (Vec::new(), Answers::new());
-    for host in &given.hosts {
-        scopes.push((key_of(host, by), host_scopes(host, accounts_of(host), accounts, &mut answers)?));
+    let mut known: HashMap<usize, Record> = HashMap::new();
+    for (number, host) in given.hosts.iter().enumerate() {
+        let of_accounts = accounts_of(host);
+        let record = if by == By::Record { known_instance(host, &of_accounts, accounts)? } else { None };
+        let host_scopes = match record {
+            Some(record) => {
+                known.insert(number, record);
+                Vec::new()
+            }
+            None => host_scopes(host, of_accounts, accounts, &mut answers)?,
+        };
+        scopes.push((key_of(host, by), host_scopes));
     }
     let mut wanted: BTreeMap<Scope, BTreeSet<Key>> = BTreeMap::new();
     for (key, scopes) in &scopes {
@@ -95,11 +109,14 @@ async fn look_up(
     });
     answers.extend(asked.buffer_unordered(CONCURRENCY).collect::<Vec<_>>().await);
     ask_by_zone(accounts, &given.hosts, &mut scopes, &mut answers).await;
-    let new = scopes.iter().zip(&given.hosts).filter(|(_, host)| is_new(host));
+    let new = scopes.iter().zip(&given.hosts).filter(|((_, scopes), host)| !scopes.is_empty() && is_new(host));
     look_again(accounts, &new.map(|(scope, _)| scope).collect::<Vec<_>>(), by, &mut answers).await;
     let instances = answers.values().flatten().flat_map(HashMap::values).flatten();
     refuse_ambiguous(&given.possible_names, instances.filter(|instance| !has_ended(instance)))?;
     let mut found: Vec<Found> = scopes.iter().map(|(key, scopes)| found_host(key, scopes, &answers)).collect();
+    for (number, record) in known {
+        found[number] = Found::One(record);
+    }
     explain_unknown(&mut found, &scopes, by);
     let is_found = |(_, found): &(_, &Found)| matches!(found, Found::One(_));
     let looked_in: BTreeSet<&Scope> =
@@ -111,10 +128,25 @@ async fn look_up(
 
 fn key_of(host: &Record, by: By) -> Key {
     let id = match by {
-        By::Instance | By::LastInstance => instance_id(host),
+        By::Instance | By::LastInstance | By::Record => instance_id(host),
         By::Name => named_by_id(host),
     };
     id.map_or_else(|| Key::Name(host.host().to_string()), Key::Id)
+}
+
+/// Returns the record of a host that needs no lookup: it names its instance and region, and can be of one account only.
+fn known_instance(host: &Record, of_accounts: &[usize], accounts: &[Result<&Ec2>]) -> Result<Option<Record>> {
+    let [account] = of_accounts else { return Ok(None) };
+    let (Ok(ec2), Some(id), Some(region)) = (&accounts[*account], instance_id(host), host.str("region")) else {
+        return Ok(None);
+    };
+    check_region(&region).map_err(|failure| failure.within(host.host()))?;
+    let mut record = host.clone();
+    record.set("instance_id", id);
+    if let Some(profile) = ec2.profile() {
+        record.set(AWS_PROFILE, profile);
+    }
+    Ok(Some(record))
 }
 
 /// Returns where a host is looked for in these accounts. An account that cannot be used has its failure as answer.
@@ -207,7 +239,7 @@ impl Ec2 {
             found.entry(Key::Id(record.str("instance_id").unwrap_or_default())).or_default().push(record);
         }
         if !by_name.values.is_empty() {
-            let live = (by == By::Instance).then(|| Filter::new("instance-state-name", LIVE_STATES));
+            let live = matches!(by, By::Instance | By::Record).then(|| Filter::new("instance-state-name", LIVE_STATES));
             let filters: Vec<_> = [by_name].into_iter().chain(live).collect();
             for record in self.find(region, &filters).await? {
                 found.entry(Key::Name(record.host().to_string())).or_default().push(record);

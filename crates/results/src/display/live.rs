@@ -33,6 +33,10 @@ impl Live {
         Live { style, hosts: HashMap::new(), done: HashSet::new() }
     }
 
+    pub fn style(&self) -> Style {
+        self.style
+    }
+
     /// Adds to `text` the lines that this output completes.
     pub fn output(
         &mut self,

@@ -127,6 +127,14 @@ impl Renderer {
         Ok(Renderer { view, order, text: Vec::new(), failure: None })
     }
 
+    /// Shows the lines of a host when it is done, for a tool that gets no output earlier.
+    pub fn without_live(mut self) -> Renderer {
+        if let View::Live(live) = &self.view {
+            self.view = View::Hosts(live.style());
+        }
+        self
+    }
+
     /// Returns whether output is shown as it arrives. Otherwise the outcome has everything that is shown of a host.
     pub fn is_live(&self) -> bool {
         matches!(self.view, View::Live(_))

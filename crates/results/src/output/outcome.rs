@@ -58,6 +58,10 @@ impl HostStatus {
 /// The phase that an attempt reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Phase {
+    /// Finding out which instance a host is (ec2-run).
+    Lookup,
+    /// Getting the command to the agent of the host (ec2-run).
+    Deliver,
     Resolve,
     Connect,
     Handshake,
@@ -69,6 +73,8 @@ pub enum Phase {
 impl Phase {
     pub fn name(self) -> &'static str {
         match self {
+            Phase::Lookup => "lookup",
+            Phase::Deliver => "deliver",
             Phase::Resolve => "resolve",
             Phase::Connect => "connect",
             Phase::Handshake => "handshake",
@@ -123,6 +129,8 @@ pub struct Outcome {
     pub unwritten: bool,
     /// What was copied, if that was requested.
     pub copied: Option<Copied>,
+    /// AWS's id of the command, if it was sent through AWS.
+    pub command_id: Option<String>,
     /// Whether the command was certainly not started, although its phase was reached.
     pub not_started: bool,
     pub retry: Retry,
@@ -143,6 +151,7 @@ impl Outcome {
             attempts: 0,
             unwritten: false,
             copied: None,
+            command_id: None,
             not_started: false,
             retry: Retry::Never,
         }

@@ -7,7 +7,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use cerveza_record::{Record, Value, json};
 
 /// The keys of a result. Those of an earlier run are removed.
-const RESULT_KEYS: [&str; 14] = [
+const RESULT_KEYS: [&str; 15] = [
     "status",
     "phase",
     "exit_code",
@@ -21,6 +21,7 @@ const RESULT_KEYS: [&str; 14] = [
     "duration_ms",
     "error",
     "copied",
+    "command_id",
     "plan",
 ];
 
@@ -53,6 +54,9 @@ pub fn with_result(record: &Record, outcome: Outcome) -> Record {
     }
     if let Some(copied) = outcome.copied {
         record.set("copied", copied_value(copied));
+    }
+    if let Some(id) = outcome.command_id {
+        record.set("command_id", id);
     }
     record.set("attempts", outcome.attempts);
     let started_at = outcome.started_at.map(|at| humantime::format_rfc3339_millis(at).to_string());

@@ -61,8 +61,8 @@ fn follow_to_end(mut ssh: SshProcess, attempt: &Attempt<'_>, sink: &mut dyn Sink
         Err(wait_error) if log.phase == Phase::Exec => CommandEnd::NotSent(wait_error),
         Err(wait_error) => {
             let what = match log.phase {
-                Phase::Resolve => "the address was not found",
-                Phase::Connect => "no connection",
+                Phase::Lookup | Phase::Resolve => "the address was not found",
+                Phase::Deliver | Phase::Connect => "no connection",
                 Phase::Handshake | Phase::HostKey => "no SSH handshake",
                 Phase::Auth | Phase::Exec => "while logging in",
             };

@@ -1,0 +1,418 @@
+//! The life of one command: it is sent, polled until each of its hosts is done, and cancelled if the run ends first.
+
+use crate::run::agents::problem;
+use crate::run::outcome::{
+    CancelReason, HostResult, Stop, append, from_frame, from_powershell, from_status, lost, stopped,
+};
+use crate::run::plan::PlannedCommand;
+use crate::run::runner::{Runner, Shell};
+use crate::script::frame::Header;
+use cerveza_ec2::{CommandRequest, Ec2, Invocation, InvocationStatus, SendFailure};
+use cerveza_manners::{Failure, Result};
+use cerveza_results::{HostStatus, Outcome, Phase};
+use futures_util::stream::{self, StreamExt};
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, SystemTime};
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// Pauses between polls: a quarter of the command's age, within these.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(300);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long SSM has to confirm that it has cancelled a command. Then the run ends.
+const CANCEL_TIME: Duration = Duration::from_secs(10);
+
+/// How long a command may still take to be sent when the run is stopped.
+const SEND_TIME: Duration = Duration::from_secs(5);
+
+/// How long after the command's own time limit SSM Agent kills it, in case the wrapper does not.
+const AGENT_GRACE: Duration = Duration::from_secs(30);
+
+/// How many complete outputs of a command are fetched at a time.
+const FETCHES: usize = 4;
+
+/// A command whose answer got lost is looked for so often, after pauses of 1, 2 and 4 seconds.
+const SEARCHES: u32 = 3;
+
+pub struct CommandRun<'a> {
+    runner: &'a Runner<'a>,
+    ec2: &'a Ec2,
+    region: String,
+    /// The hosts that are not done, by instance.
+    open: BTreeMap<String, usize>,
+    /// How many of them may run at a time.
+    width: usize,
+    id: Option<String>,
+    /// What SSM said last.
+    last: HashMap<String, Invocation>,
+    reasons: HashMap<String, CancelReason>,
+    began: Instant,
+    began_at: SystemTime,
+    /// Until when SSM has time to confirm that the whole command is cancelled.
+    cancel_until: Option<Instant>,
+    /// Since when hosts are pending though others may begin.
+    pending_since: Option<Instant>,
+    checked_alive: Instant,
+}
+
+impl<'a> CommandRun<'a> {
+    pub fn new(runner: &'a Runner<'a>, command: PlannedCommand, width: usize) -> CommandRun<'a> {
+        let open = command.hosts.into_iter().map(|at| (runner.instance_id(at), at)).collect();
+        CommandRun {
+            runner,
+            ec2: runner.accounts[command.place.account],
+            region: command.place.region,
+            open,
+            width,
+            id: command.id,
+            last: HashMap::new(),
+            reasons: HashMap::new(),
+            began: Instant::now(),
+            began_at: SystemTime::now(),
+            cancel_until: None,
+            pending_since: None,
+            checked_alive: Instant::now(),
+        }
+    }
+
+    /// Runs until each host is done.
+    pub async fn run(mut self, number: usize) {
+        if self.id.is_none() {
+            self.id = self.send(number).await;
+        }
+        if let Some(id) = self.id.clone() {
+            self.runner.note_sent(&id, &self.region, self.open.len());
+            self.poll(&id).await;
+        }
+    }
+
+    /// Sends the command. If that fails its hosts are done, and there is no id.
+    async fn send(&mut self, number: usize) -> Option<String> {
+        let settings = &self.runner.settings;
+        let comment = format!("ec2-run {} {number}", settings.run_id);
+        loop {
+            if let Some(stop) = self.runner.stop() {
+                self.finish_all(|_| stopped(stop));
+                return None;
+            }
+            let request = CommandRequest {
+                document: settings.shell.document(),
+                script: settings.script.clone(),
+                instance_ids: self.open.keys().cloned().collect(),
+                comment: comment.clone(),
+                delivery_timeout: settings.delivery,
+                execution_timeout: settings.limit.map_or(cerveza_ec2::LONGEST_EXECUTION, |limit| limit + AGENT_GRACE),
+                max_concurrency: self.width,
+                max_errors: self.runner.failures_left().unwrap_or(self.open.len()),
+            };
+            let stopped_for_long = async {
+                self.runner.stopped().await;
+                sleep(SEND_TIME).await;
+            };
+            let failure = tokio::select! {
+                sent = self.ec2.send_command(&self.region, &request) => match sent {
+                    Ok(id) => return Some(id),
+                    Err(failure) => failure,
+                },
+                () = stopped_for_long => return self.find_sent(&comment, &no_answer()).await,
+            };
+            if failure.is_ambiguous {
+                return self.find_sent(&comment, &failure.failure).await;
+            }
+            if !(failure.is_of_instance && self.drop_unmanaged().await) {
+                self.refuse(&failure);
+                return None;
+            }
+            if self.open.is_empty() {
+                return None;
+            }
+        }
+    }
+
+    /// Looks for a command whose answer got lost, by its comment.
+    async fn find_sent(&mut self, comment: &str, failure: &Failure) -> Option<String> {
+        let mut why = failure.message.clone();
+        for search in 0..SEARCHES {
+            sleep(Duration::from_secs(1 << search)).await;
+            match self.ec2.find_command(&self.region, comment, self.began_at).await {
+                Ok(Some(id)) => return Some(id),
+                Ok(None) => {}
+                Err(failure) => why = failure.message,
+            }
+        }
+        self.finish_all(|_| lost(&format!("whether SSM got the command is not known: {why}")));
+        None
+    }
+
+    /// Finishes hosts that SSM does not manage any more. Returns whether there were any.
+    async fn drop_unmanaged(&mut self) -> bool {
+        let ids: Vec<String> = self.open.keys().cloned().collect();
+        let agents = self.ec2.ssm_agents(&self.region, &ids).await;
+        // One that is silent now may still get the command.
+        let is_managed = |id: &String| agents.as_ref().map_or(true, |agents| agents.contains_key(id));
+        let gone: Vec<&String> = ids.iter().filter(|id| !is_managed(id)).collect();
+        for id in &gone {
+            if let (Some(problem), Some(at)) = (problem(&agents, id), self.open.remove(*id)) {
+                self.runner.finish(at, problem.outcome().into());
+            }
+        }
+        !gone.is_empty()
+    }
+
+    fn refuse(&mut self, failure: &SendFailure) {
+        let status = if failure.is_denied { HostStatus::Auth } else { HostStatus::Unreachable };
+        let stop = self.runner.stop();
+        let hint = failure.failure.hint.as_ref().map_or(String::new(), |hint| format!(" ({hint})"));
+        let error = format!("the command was not sent: {}{hint}", failure.failure.message);
+        self.finish_all(|_| match stop {
+            Some(stop) => stopped(stop),
+            None => Outcome::error(status, Phase::Deliver, &error),
+        });
+    }
+
+    async fn poll(&mut self, id: &str) {
+        let api_timeout = self.runner.settings.api_timeout;
+        let mut heard = Instant::now();
+        loop {
+            let pause = (self.began.elapsed() / 4).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+            self.pause(pause).await;
+            if let Some(stop) = self.runner.stop()
+                && self.cancel_until.is_none()
+            {
+                self.cancel_all(id, stop).await;
+            }
+            let mut failed = None;
+            match self.list(id).await {
+                Ok(invocations) => {
+                    if !invocations.is_empty() {
+                        heard = Instant::now();
+                    }
+                    self.note_invocations(id, invocations).await;
+                }
+                Err(failure) => failed = Some(failure),
+            }
+            if self.open.is_empty() {
+                return;
+            }
+            if self.cancel_until.is_some_and(|until| Instant::now() >= until) {
+                return self.finish_unconfirmed();
+            }
+            if heard.elapsed() >= api_timeout {
+                let time = humantime::format_duration(api_timeout);
+                let why = match failed {
+                    Some(failure) => format!("SSM has not answered for {time}: {}", failure.message),
+                    None => format!("SSM has not listed the command for {time}"),
+                };
+                return self.finish_all(|id| append(lost(&why), &format!("ec2-run --resume {id} collects it")));
+            }
+            if self.cancel_until.is_none() {
+                self.cancel_unfetched(id).await;
+                self.check_alive().await;
+            }
+        }
+    }
+
+    /// Waits, but not longer than until the run is stopped, if this command does not know that yet.
+    async fn pause(&self, pause: Duration) {
+        let stopped = self.runner.stopped();
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = stopped, if self.cancel_until.is_none() => {}
+        }
+    }
+
+    /// Lists the invocations, within the time that a cancelled command has left.
+    async fn list(&self, id: &str) -> Result<Vec<Invocation>> {
+        let listing = self.ec2.command_invocations(&self.region, id);
+        match self.cancel_until {
+            Some(until) => timeout_at(until, listing).await.unwrap_or_else(|_| Err(no_answer())),
+            None => tokio::select! {
+                listed = listing => listed,
+                () = self.runner.stopped() => Ok(Vec::new()),
+            },
+        }
+    }
+
+    /// Takes note of what SSM says, and finishes the hosts that are done.
+    async fn note_invocations(&mut self, id: &str, invocations: Vec<Invocation>) {
+        let mut done = Vec::new();
+        for invocation in invocations {
+            if !self.open.contains_key(&invocation.instance_id) {
+                continue;
+            }
+            if invocation.status.is_open() {
+                self.last.insert(invocation.instance_id.clone(), invocation);
+            } else {
+                done.push(invocation);
+            }
+        }
+        let this = &*self;
+        let results = stream::iter(&done).map(|invocation| async move {
+            let mut result = this.result(id, invocation).await;
+            this.set_times(&mut result.outcome, Some(invocation));
+            (invocation.instance_id.clone(), result)
+        });
+        let mut results = Box::pin(results.buffer_unordered(FETCHES));
+        let mut finished = Vec::new();
+        while let Some((instance, result)) = results.next().await {
+            if let Some(at) = this.open.get(&instance) {
+                this.runner.finish(*at, result);
+                finished.push(instance);
+            }
+        }
+        drop(results);
+        for instance in finished {
+            self.open.remove(&instance);
+            self.last.remove(&instance);
+        }
+    }
+
+    /// Makes the result of a host that is done. Fetches its output if the listing does not have all of it.
+    async fn result(&self, id: &str, invocation: &Invocation) -> HostResult {
+        let reason = self.reasons.get(&invocation.instance_id).copied();
+        let limit = self.runner.settings.limit;
+        if self.runner.settings.shell == Shell::Powershell {
+            return match self.fetch(id, invocation).await {
+                Ok(output) => from_powershell(invocation, output, reason),
+                Err(failure) => append(from_status(invocation, reason), &failure.message).into(),
+            };
+        }
+        let Some((header, body)) = Header::parse(&invocation.output) else {
+            return from_status(invocation, reason).into();
+        };
+        if let Some(frame) = header.frame(body) {
+            return from_frame(frame, limit);
+        }
+        let fetched = self.fetch(id, invocation).await;
+        let frame = fetched.map(|output| {
+            let (header, body) = Header::parse(&output.stdout)?;
+            header.frame(body)
+        });
+        match frame {
+            Ok(Some(frame)) => from_frame(frame, limit),
+            failed => {
+                let why = failed.err().map_or("it is not whole".to_string(), |failure| failure.message);
+                let mut result = from_frame(header.without_output(), limit);
+                result.outcome = append(result.outcome, &format!("the output is missing: {why}"));
+                result
+            }
+        }
+    }
+
+    async fn fetch(&self, id: &str, invocation: &Invocation) -> Result<cerveza_ec2::InvocationOutput> {
+        let fetching = self.ec2.command_output(&self.region, id, &invocation.instance_id);
+        match self.cancel_until {
+            Some(until) => timeout_at(until, fetching).await.unwrap_or_else(|_| Err(no_answer())),
+            None => fetching.await,
+        }
+    }
+
+    /// Asks SSM to cancel the whole command.
+    async fn cancel_all(&mut self, id: &str, stop: Stop) {
+        let time = if self.runner.settings.keeps_running { Duration::ZERO } else { CANCEL_TIME };
+        let until = Instant::now() + time;
+        self.cancel_until = Some(until);
+        for instance in self.open.keys() {
+            self.reasons.entry(instance.clone()).or_insert(CancelReason::Stop(stop));
+        }
+        if self.runner.settings.keeps_running {
+            return;
+        }
+        // Whether it worked is in the invocations.
+        let _ = timeout_at(until, self.ec2.cancel_command(&self.region, id, &[])).await;
+    }
+
+    /// Cancels the command on hosts whose agents have not fetched it in time, though they may.
+    async fn cancel_unfetched(&mut self, id: &str) {
+        let limit = self.runner.settings.delivery;
+        let is = |status: InvocationStatus| self.last.values().filter(move |one| one.status == status);
+        let pending: Vec<String> = is(InvocationStatus::Pending).map(|one| one.instance_id.clone()).collect();
+        let may_begin = is(InvocationStatus::InProgress).count() < self.width;
+        if pending.is_empty() || !may_begin {
+            self.pending_since = None;
+            return;
+        }
+        if self.pending_since.get_or_insert_with(Instant::now).elapsed() < limit {
+            return;
+        }
+        if self.ec2.cancel_command(&self.region, id, &pending).await.is_ok() {
+            self.pending_since = None;
+            for instance in pending {
+                self.reasons.insert(instance, CancelReason::NotFetched(limit));
+            }
+        }
+    }
+
+    /// Gives up hosts on which the command began and whose agents have been silent since: they may have crashed.
+    async fn check_alive(&mut self) {
+        let interval = self.runner.settings.delivery;
+        if self.checked_alive.elapsed() < interval {
+            return;
+        }
+        self.checked_alive = Instant::now();
+        let began = self.last.values().filter(|one| one.status == InvocationStatus::InProgress);
+        let ids: Vec<String> = began.map(|one| one.instance_id.clone()).collect();
+        if ids.is_empty() {
+            return;
+        }
+        // Where agents cannot be looked up nothing is known.
+        let Ok(agents) = self.ec2.ssm_agents(&self.region, &ids).await else { return };
+        let silent: Vec<String> =
+            ids.into_iter().filter(|id| !agents.get(id).is_some_and(|agent| agent.is_online)).collect();
+        for instance in silent {
+            if let Some(at) = self.open.remove(&instance) {
+                let invocation = self.last.remove(&instance);
+                let mut outcome = lost("SSM Agent went silent after the command began");
+                if let Some(id) = &self.id {
+                    outcome = append(outcome, &format!("ec2-run --resume {id} collects it"));
+                }
+                self.set_times(&mut outcome, invocation.as_ref());
+                self.runner.finish(at, outcome.into());
+            }
+        }
+    }
+
+    /// Finishes the hosts that SSM has not confirmed as cancelled.
+    fn finish_unconfirmed(&mut self) {
+        for (instance, at) in std::mem::take(&mut self.open) {
+            let reason = self.reasons.get(&instance).copied();
+            let last = self.last.remove(&instance);
+            let mut outcome = match &last {
+                _ if self.runner.settings.keeps_running => {
+                    let stop = self.runner.stop().unwrap_or(Stop::Interrupted);
+                    append(Outcome { phase: Some(Phase::Exec), ..stopped(stop) }, "the command goes on")
+                }
+                Some(invocation) => from_status(invocation, reason),
+                None => append(lost("SSM has not listed the command"), "it was to be cancelled"),
+            };
+            self.set_times(&mut outcome, last.as_ref());
+            self.runner.finish(at, outcome.into());
+        }
+    }
+
+    /// Finishes all hosts. `outcome` gets the id of the command.
+    fn finish_all(&mut self, outcome: impl Fn(&str) -> Outcome) {
+        for at in std::mem::take(&mut self.open).into_values() {
+            let mut outcome = outcome(self.id.as_deref().unwrap_or_default());
+            self.set_times(&mut outcome, None);
+            self.runner.finish(at, outcome.into());
+        }
+    }
+
+    /// Sets what is known of when the command ran on a host, by SSM's clock if SSM says it.
+    fn set_times(&self, outcome: &mut Outcome, invocation: Option<&Invocation>) {
+        outcome.command_id = self.id.clone();
+        outcome.attempts = 1;
+        let started = invocation.and_then(|invocation| invocation.started_at);
+        let finished = invocation.and_then(|invocation| invocation.finished_at);
+        outcome.started_at = started.or(Some(self.began_at));
+        outcome.duration = match (started, finished) {
+            (Some(started), Some(finished)) => finished.duration_since(started).unwrap_or_default(),
+            _ => self.began.elapsed(),
+        };
+    }
+}
+
+fn no_answer() -> Failure {
+    Failure::unreached("SSM did not answer in time")
+}

@@ -1,0 +1,8 @@
+//! Sends the commands, polls them, and makes the outcome of each host.
+
+pub mod agents;
+mod command;
+pub mod outcome;
+pub mod plan;
+pub mod runner;
+pub mod target;
