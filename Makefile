@@ -18,7 +18,7 @@ BASHDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISHDIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: build setup demo test lint check bench release install install-built uninstall deb tarball check-packages clean
+.PHONY: build setup demo recording test lint check bench release install install-built uninstall deb tarball check-packages clean
 
 # Always the whole workspace: another selection of crates may enable other features and build the AWS SDK again.
 build:
@@ -34,6 +34,14 @@ demo:
 	tests/setup demo
 	$(CARGO) build --locked --workspace
 	demo/run
+
+# Records a run of the demo for the README.
+recording:
+	tests/setup demo
+	test -x $(TARGET)/venv-recording/bin/pip || python3 -m venv $(TARGET)/venv-recording
+	$(TARGET)/venv-recording/bin/pip install --quiet --disable-pip-version-check pyte==0.8.2
+	$(CARGO) build --locked --workspace
+	$(TARGET)/venv-recording/bin/python demo/record.py docs/demo.svg
 
 test:
 	tests/setup test

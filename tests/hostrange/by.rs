@@ -37,6 +37,14 @@ fn two_instances_of_one_name_count_as_two() {
 }
 
 #[test]
+fn a_renamed_instance_is_in_the_group_of_each_of_its_records() {
+    let renamed = r#"{"host":"old1","instance_id":"i-1","status":"ok"}
+{"host":"new1","instance_id":"i-1","status":"failed"}
+"#;
+    assert_eq!(by(&["status"], renamed), "failed: new1\nok: old1\n");
+}
+
+#[test]
 fn values_are_in_natural_order() {
     assert_eq!(by(&["cpus"], FLEET), "2: web1\n4: db1\n16: web10\n-: web[2-3]\n");
 }

@@ -89,6 +89,19 @@ impl Sshd {
         assert!(answers(&mut self.child, self.port), "sshd did not start again:\n{}", self.log());
     }
 
+    /// Adds a program that those who log in run by its name.
+    pub fn add_program(&self, name: &str, script: &str) {
+        let path = self.dir.path().join("bin").join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder for programs");
+        fs::write(&path, script).expect("a program written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program of ours");
+    }
+
+    /// Returns the folder that is HOME for those who log in. Their working directory is that of the user database.
+    pub fn home(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// Accepts the user's key, or no key.
     pub fn authorize(&self, allowed: bool) {
         let key = if allowed { fs::read(self.dir.path().join("id.pub")).expect("a public key") } else { Vec::new() };
@@ -171,13 +184,14 @@ fn spawn(dir: &Path, addresses: &[String], port: u16, config: &str) -> Child {
     let shown = dir.display();
     fs::copy(dir.join("id.pub"), dir.join("authorized_keys")).expect("authorized_keys written");
     let listen: String = addresses.iter().map(|address| format!("ListenAddress {address}\n")).collect();
-    // Its own HOME, so the shells do not read the user's start-up files, which may take seconds.
+    // Its own HOME, so the shells do not read the user's start-up files, which may take seconds. `bin` in it is for
+    // programs that tests add.
     let config = format!(
         "Port {port}\n{listen}HostKey {shown}/host_ed25519\nHostKey {shown}/host_ecdsa\n\
          AuthorizedKeysFile {shown}/authorized_keys\nAllowUsers *@127.0.0.0/8\nPermitRootLogin prohibit-password\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nUseDNS no\nStrictModes no\nPidFile none\n\
-         PrintMotd no\nPrintLastLog no\nMaxStartups 1000:30:2000\nSubsystem sftp internal-sftp\nSetEnv HOME={shown}\n\
-         {config}\n"
+         PrintMotd no\nPrintLastLog no\nMaxStartups 1000:30:2000\nSubsystem sftp internal-sftp\nSetEnv HOME={shown} \
+         PATH={shown}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n{config}\n"
     );
     fs::write(dir.join("config"), config).expect("sshd's configuration written");
     launch(dir)

@@ -2,9 +2,11 @@
 
 use crate::{fixtures, rendered, tools};
 
+use kit::Sandbox;
+
 /// One command of a page.
 #[derive(Debug, PartialEq)]
-struct Example {
+pub struct Example {
     command: String,
     status: i32,
     /// What it prints, if the page shows that.
@@ -17,36 +19,46 @@ fn examples_do_what_the_page_says() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// Returns the examples of a page that do something else than the page says. They run one after another in one sandbox,
-/// because some use files that others wrote.
+/// Returns the examples of a page that do something else than the page says.
 fn wrong(tool: &str) -> Vec<String> {
     let examples = examples(&rendered(tool));
     if examples.is_empty() {
         return vec![format!("{tool}: no examples in {tool}/manual.roff")];
     }
     let (sandbox, _servers) = fixtures::set_up(tool);
+    differences(tool, &sandbox, examples)
+}
+
+/// Runs the examples one after another in one sandbox, because some use files that others wrote. Returns those that do
+/// something else than `page` says.
+pub fn differences(page: &str, sandbox: &Sandbox, examples: Vec<Example>) -> Vec<String> {
     let mut wrong = Vec::new();
     for example in examples {
         let run = sandbox.sh(&example.command);
         let as_shown = example.output.is_empty() || run.stdout.trim_end() == example.output;
         if run.code != example.status || !as_shown {
             let (command, code) = (example.command, run.code);
-            wrong.push(format!("{tool}: $ {command}\nexit status {code}\n{}{}", run.stdout, run.stderr));
+            wrong.push(format!("{page}: $ {command}\nexit status {code}\n{}{}", run.stdout, run.stderr));
         }
     }
     wrong
 }
 
-/// Finds the commands in a page as a reader sees it: lines that begin with `$ `, and the next line if they end in a
-/// backslash. Lines after a command at the same indent or deeper are what it prints.
+/// Finds the commands in a man page as a reader sees it, in the sections whose examples are run.
 fn examples(page: &str) -> Vec<Example> {
     let mut is_example_section = false;
-    let mut lines = page.lines().filter(|line| {
+    commands(page.lines().filter(|line| {
         if !line.is_empty() && !line.starts_with(' ') {
             is_example_section = ["DESCRIPTION", "EXAMPLES"].contains(line);
         }
         is_example_section
-    });
+    }))
+}
+
+/// Finds the commands in lines of text: lines that begin with `$ `. A command goes on in the next line if its line ends in
+/// a backslash, and up to the line `END` if it has `<<'END'`. Lines after a command at the same indent or deeper are what
+/// it prints.
+pub fn commands<'a>(mut lines: impl Iterator<Item = &'a str>) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     let mut indent = usize::MAX;
     while let Some(line) = lines.next() {
@@ -57,6 +69,10 @@ fn examples(page: &str) -> Vec<Example> {
             while command.ends_with('\\') {
                 let next = lines.next().unwrap_or_else(|| panic!("the page ends within {command}"));
                 command = format!("{command}\n{}", next.trim_start());
+            }
+            while command.contains("<<'END'") && !command.ends_with("\nEND") {
+                let next = lines.next().unwrap_or_else(|| panic!("the page ends within {command}"));
+                command = format!("{command}\n{}", next.get(indent..).unwrap_or_default());
             }
             let status =
                 command.rsplit_once("# exit status ").map_or(0, |(_, status)| status.parse().expect("a status"));

@@ -2,10 +2,13 @@
 //! that they are current.
 
 mod completions;
+mod cookbook;
+mod documents;
 mod examples;
 mod figures;
 mod fixtures;
 mod lint;
+mod permissions;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -9,10 +9,11 @@ use std::os::unix::fs::PermissionsExt;
 const AWS: &str = r#"#!/bin/bash
 echo "$*" >> "$HOME/calls"
 case "$1 $2" in
-"ssm start-session") port=${*##*portNumber=} ;;
-"ec2-instance-connect open-tunnel") port=${*##*--remote-port } ;;
+"ssm start-session" | "ec2-instance-connect open-tunnel") ;;
 *) exit 0 ;;
 esac
+port=${*: -1}
+port=${port##*=}
 exec 3<>/dev/tcp/127.0.0.1/$port
 cat <&3 & cat >&3
 kill $!
@@ -56,7 +57,7 @@ fn an_instance_connect_endpoint_carries_the_connection_after_the_key_was_pushed(
     let push = "aws ec2-instance-connect send-ssh-public-key --instance-id %h --instance-os-user %r \
                 --ssh-public-key file://id.pub >/dev/null";
     let tunnel = "exec aws ec2-instance-connect open-tunnel --instance-id %h --remote-port %p";
-    let calls = run_through(&format!("{push} && {tunnel}"), &["-f", "20"]);
+    let calls = run_through(&format!("sh -c \"{push} && {tunnel}\""), &["-f", "20"]);
     assert_eq!(calls.len(), 4);
     assert!(
         calls[0].starts_with("ec2-instance-connect open-tunnel --instance-id i-0000000000000001a "),

@@ -69,13 +69,15 @@ impl FieldValues {
         Ok(names)
     }
 
-    /// Adds the values of a record. Of several records of one instance the first counts.
+    /// Adds the values of a record. Of several records of a host with one instance the first counts.
     fn add(&mut self, record: &Record) {
         let values = record.values_at(&self.path);
         self.is_known |= !values.is_empty() || record.has(&self.path);
         let id = record.str("instance_id");
         let is_instance = id.is_some();
-        if id.is_some_and(|id| !self.instances.insert(id)) {
+        let is_repeated = id.is_some_and(|id| !self.instances.insert(id));
+        // An instance that has been renamed is in two records with different names.
+        if is_repeated && self.hosts.contains_key(record.host()) {
             return;
         }
         let mut indices: SmallVec<[Option<u32>; 2]> = values.iter().map(|value| Some(self.index_of(value))).collect();

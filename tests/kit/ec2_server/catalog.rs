@@ -147,7 +147,7 @@ impl Catalog {
             root_device: root.map(str::to_string),
             snapshot: id.replace("ami-", "snap-"),
         };
-        let names = [("1", "default"), ("2", "mysql"), ("3", "web"), ("4", "devzone")];
+        let names = [("1", "default"), ("2", "mysql"), ("3", "web"), ("4", "devzone"), ("5", "vpn")];
         let vpcs = if has_default_vpc { vec![(VPC, "a"), (DEFAULT_VPC, "d")] } else { vec![(VPC, "a")] };
         let group = |(vpc, letter): (&'static str, &str)| {
             names.map(|(number, name)| Group { id: format!("sg-000000000000000{number}{letter}"), name, vpc })

@@ -119,9 +119,19 @@ impl Ec2Server {
     /// Launches an instance for each name, beside the tools and without a limit. `params` are added to those of RunInstances,
     /// or replace them. Returns the ids.
     pub fn launch(&self, names: impl IntoIterator<Item = impl Into<String>>, params: &[(&str, &str)]) -> Vec<String> {
+        self.launch_in(REGION, names, params)
+    }
+
+    /// Like [`Ec2Server::launch`], in another region.
+    pub fn launch_in(
+        &self,
+        region: &str,
+        names: impl IntoIterator<Item = impl Into<String>>,
+        params: &[(&str, &str)],
+    ) -> Vec<String> {
         let account = &mut *self.account();
         let options = account.options.clone();
-        let region = account.region(REGION);
+        let region = account.region(region);
         let mut ids = Vec::new();
         for name in names {
             let image = region.catalog.images[1].id.clone();

@@ -1,6 +1,7 @@
 //! Makes the generated files, compares them with the checked-in ones, and writes them.
 
 use super::completions::completions;
+use super::cookbook::cookbook;
 use super::page::page;
 use super::tools::TOOLS;
 use cerveza_manners::{Failure, Result};
@@ -30,6 +31,7 @@ pub fn generate() -> Result<Generated> {
         files.insert(format!("man/{}.1", tool.name), page(tool, &manual)?.into_bytes());
         files.extend(completions(tool));
     }
+    files.extend([cookbook()?]);
     Ok(files)
 }
 

@@ -15,6 +15,7 @@
 //! `# exit status 1`.
 
 mod completions;
+mod cookbook;
 mod files;
 mod manual;
 mod options;

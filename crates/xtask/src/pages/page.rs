@@ -6,7 +6,7 @@ use super::{options, roff};
 use cerveza_manners::{Failure, Result};
 
 /// The date of the pages, set by hand: the same sources always give the same pages.
-const DATE: &str = "2026-11-29";
+pub(crate) const DATE: &str = "2026-11-29";
 
 /// ENVIRONMENT and FILES of the tools that call AWS.
 const AWS: &str = include_str!("../../manual/aws.roff");
@@ -53,7 +53,7 @@ pub(crate) fn page(tool: &Tool, manual: &str) -> Result<String> {
 }
 
 /// Adds a section, unless its body is empty.
-fn section(text: &mut String, title: &str, body: &str) {
+pub(crate) fn section(text: &mut String, title: &str, body: &str) {
     if body.is_empty() {
         return;
     }
