@@ -7,9 +7,10 @@ use std::process::Command;
 
 /// Returns the names of all tools, in alphabetical order.
 fn tools() -> Vec<String> {
-    let folders = std::fs::read_dir(root()).expect("the project").map(|folder| folder.unwrap());
+    let folders = std::fs::read_dir(root()).expect("the project").flatten();
     let tools = folders.filter(|folder| folder.path().join("src/main.rs").is_file());
-    let mut names: Vec<String> = tools.map(|folder| folder.file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> =
+        tools.map(|folder| folder.file_name().into_string().expect("a name in ASCII")).collect();
     names.sort();
     names
 }
@@ -30,7 +31,7 @@ fn make(target: &str, prefix: &Path) {
 
 /// Returns all that is no folder, relative to `folder`.
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = std::fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path());
     entries.flat_map(|path| if path.is_dir() && !path.is_symlink() { files(&path) } else { vec![path] }).collect()
 }
 
@@ -58,7 +59,7 @@ fn make_install_installs_every_tool_with_its_page_and_completions_and_uninstall_
 /// Runs a link to ec2-tools by its path, as a shell does.
 fn run_link(sandbox: &Sandbox, link: &str, words: &str) -> Outcome {
     let path = sandbox.dir().join(link);
-    symlink(bin_dir().join("ec2-tools"), &path).unwrap();
+    symlink(bin_dir().join("ec2-tools"), &path).expect("a link");
     sandbox.sh(&format!("{} {words}", path.display()))
 }
 
